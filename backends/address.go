@@ -1,0 +1,42 @@
+package backends
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// ParseAddress splits an address of the configuration, "unix:/path/of/socket"
+// or "tcp:host:port", into the network and address that package net takes. An
+// error says what would be right.
+func ParseAddress(s string) (network, address string, err error) {
+	network, address, ok := strings.Cut(s, ":")
+	switch {
+	case ok && network == "unix":
+		if !filepath.IsAbs(address) || strings.ContainsRune(address, 0) {
+			return "", "", fmt.Errorf("address %q: the path of a Unix socket must be absolute, as in \"unix:/run/clamav/clamd.ctl\"", s)
+		}
+		// sun_path holds 108 bytes with its terminating NUL, see unix(7).
+		if len(address) > 107 {
+			return "", "", fmt.Errorf("address %q: the path of a Unix socket may have 107 bytes, this one has %d", s, len(address))
+		}
+		return network, address, nil
+	case ok && network == "tcp":
+		if _, port, err := net.SplitHostPort(address); err != nil || !isPort(port) {
+			return "", "", fmt.Errorf("address %q: want \"tcp:host:port\", as in \"tcp:127.0.0.1:3310\" or \"tcp:[::1]:3310\"", s)
+		}
+		return network, address, nil
+	}
+	return "", "", fmt.Errorf("address %q: want \"unix:/path/of/socket\" or \"tcp:host:port\"", s)
+}
+
+// isPort accepts the name of a service too, which package net looks up.
+func isPort(s string) bool {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return s != "" && (s[0] < '0' || s[0] > '9') && s[0] != '-' && s[0] != '+'
+	}
+	return n > 0 && n <= 65535 && s[0] != '+'
+}

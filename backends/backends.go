@@ -1,0 +1,91 @@
+// Package backends is the contract between polyclam and the engines behind it.
+//
+// A [Backend] is the adapter to one kind of anti-virus engine. It is one
+// method, Scan, plus optional powers found by type assertion: [AllMatcher],
+// [Versioner], [Reloader] and io.Closer. Every engine protocol has a folder of
+// its own below this one; the registry folder names them all.
+//
+// The rule that everything else rests on: a [Result] says what an engine found,
+// an error says that it did not come to an answer. [CategoryOf] alone says what
+// an error amounts to. What is not in an engine's answer table is an error,
+// never a pass.
+//
+// The package imports the standard library only and logs nothing.
+package backends
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+)
+
+// A Backend scans content with one anti-virus engine.
+type Backend interface {
+	// Scan reports what the engine found. It is safe for concurrent use and
+	// returns soon after ctx is done. A Result says what was found; an error
+	// says that the engine did not come to an answer, and CategoryOf says what
+	// that amounts to. The content is the caller's: Scan neither closes it nor
+	// keeps it.
+	Scan(ctx context.Context, c Content) (Result, error)
+}
+
+// Func makes a Backend of a function, for tests and small adapters.
+type Func func(ctx context.Context, c Content) (Result, error)
+
+// Scan implements [Backend].
+func (f Func) Scan(ctx context.Context, c Content) (Result, error) { return f(ctx, c) }
+
+// Content is one object to scan, complete and unchanging. Its methods are safe
+// for concurrent use, so that every engine reads at its own pace.
+type Content interface {
+	io.ReaderAt
+
+	// Size is the number of bytes.
+	Size() int64
+
+	// File is a descriptor of the whole content, for engines that can be handed
+	// one. It belongs to the content: do not close it, and do not rely on or
+	// move its offset (use ReadAt).
+	File() (*os.File, error)
+
+	// Path is the absolute name of a file with the content, readable for the
+	// engines as configured, for engines that only read files. The file lives as
+	// long as the content.
+	Path() (string, error)
+}
+
+// An AllMatcher is a Backend that can go on after the first match.
+type AllMatcher interface {
+	// ScanAll is Scan with a finding for every match, in the engine's order,
+	// repetitions included.
+	ScanAll(ctx context.Context, c Content) (Result, error)
+}
+
+// A Versioner is a Backend whose engine can tell its version.
+type Versioner interface {
+	Version(ctx context.Context) (Version, error)
+}
+
+// Version is what an engine says of itself.
+type Version struct {
+	Text         string    // the engine's own words, e.g. "ClamAV 1.4.6/27500/Mon Nov 23 08:00:00 2026"
+	Engine       string    // e.g. "ClamAV 1.4.6"
+	Database     string    // number or name of the signature database; empty if unknown
+	DatabaseTime time.Time // when the database was made; zero if unknown
+}
+
+// A Reloader is a Backend whose engine can be told to load its signatures anew.
+type Reloader interface {
+	Reload(ctx context.Context) error
+}
+
+// Config holds the keys of one backend in an [[upstream]] table of the
+// configuration: a pointer to a struct with toml tags, filled with defaults.
+type Config interface {
+	// Open checks the keys and returns the backend for the node at address
+	// ("unix:/path", "tcp:host:port", or empty for an engine without one). It
+	// dials nothing: an engine may come up later. An error names the key and
+	// says what would be right.
+	Open(address string) (Backend, error)
+}

@@ -1,0 +1,133 @@
+package backendtest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"polyclam/backends"
+)
+
+// lineClient is a small honest backend: one byte as the question, a line as the
+// answer.
+func lineClient(address string) backends.Backend {
+	return backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+		line, err := askLine(ctx, address)
+		if ctx.Err() != nil {
+			return backends.Result{}, context.Cause(ctx)
+		}
+		if err != nil {
+			return backends.Result{}, err
+		}
+		if line != "OK\n" {
+			return backends.Result{}, fmt.Errorf("answered %.80q", line)
+		}
+		return backends.Clean(0), nil
+	})
+}
+
+func askLine(ctx context.Context, address string) (string, error) {
+	network, addr, err := backends.ParseAddress(address)
+	if err != nil {
+		return "", err
+	}
+	nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if err != nil {
+		return "", err
+	}
+	defer nc.Close()
+	defer context.AfterFunc(ctx, func() { nc.Close() })()
+	if _, err := io.WriteString(nc, "?"); err != nil {
+		return "", err
+	}
+	line, err := bufio.NewReader(io.LimitReader(nc, 1000)).ReadString('\n')
+	if err == io.EOF && line == "" {
+		return "", backends.ErrNoReply
+	}
+	return line, err
+}
+
+func TestRunErratic(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			s := &suite{opts: Options{
+				Dial:    func(_ *testing.T, address string) backends.Backend { return lineClient(address) },
+				Network: network,
+				Half:    []Words{Composed("O"), Composed("OK")},
+			}}
+			s.erratic(t)
+		})
+	}
+}
+
+// badBackends each break one rule, which the named part of the suite sees.
+var badBackends = map[string]struct {
+	part string
+	scan backends.Func
+}{
+	"always clean": {"EICAR", func(context.Context, backends.Content) (backends.Result, error) {
+		return backends.Clean(0), nil
+	}},
+	"no category": {"clean", func(ctx context.Context, c backends.Content) (backends.Result, error) {
+		r, err := scanMarked(ctx, c)
+		r.Category = ""
+		return r, err
+	}},
+	"ignores its context": {"context ended before", func(_ context.Context, c backends.Content) (backends.Result, error) {
+		return scanMarked(context.Background(), c)
+	}},
+	"ignores broken contents": {"content breaks off", func(ctx context.Context, c backends.Content) (backends.Result, error) {
+		r, err := scanMarked(ctx, c)
+		if errors.Is(err, errBroken) {
+			return backends.Clean(0), nil
+		}
+		return r, err
+	}},
+	"mixes answers up": {"at once", func(ctx context.Context, c backends.Content) (backends.Result, error) {
+		return backends.Found(1, "Eicar"), nil
+	}},
+	"leaks goroutines": {"clean", func(ctx context.Context, c backends.Content) (backends.Result, error) {
+		go func() { select {} }()
+		return scanMarked(ctx, c)
+	}},
+	"leaks descriptors": {"clean", func(ctx context.Context, c backends.Content) (backends.Result, error) {
+		// Not by package os, whose files close themselves when forgotten.
+		if _, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0); err != nil {
+			return backends.Result{}, err
+		}
+		return scanMarked(ctx, c)
+	}},
+}
+
+const badName = "POLYCLAM_TEST_BAD_BACKEND"
+
+// TestBadBackend is what TestRunCatches runs in a process of its own.
+func TestBadBackend(t *testing.T) {
+	bad, ok := badBackends[os.Getenv(badName)]
+	if !ok {
+		t.Skip("only for TestRunCatches")
+	}
+	Run(t, func(*testing.T) backends.Backend { return bad.scan }, Options{Encrypted: true, Large: 1 << 20})
+}
+
+func TestRunCatches(t *testing.T) {
+	for name, bad := range badBackends {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command(os.Args[0], "-test.run=^TestBadBackend$/^"+strings.ReplaceAll(bad.part, " ", "_")+"$")
+			cmd.Env = append(os.Environ(), badName+"="+name)
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBadBackend/") {
+				t.Errorf("the suite passes a backend that %s: %v\n%s", name, err, out)
+			}
+		})
+	}
+}

@@ -1,0 +1,89 @@
+package backendtest
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+)
+
+// erratic plays engines that do not behave: whatever they do, the answer is an
+// error, and it comes.
+func (s *suite) erratic(t *testing.T) {
+	network := s.opts.Network
+	if network == "" {
+		network = "unix"
+	}
+	t.Run("missing", func(t *testing.T) {
+		s.wantFailure(t, Missing(t), time.Minute, backends.NotInstalled)
+	})
+	t.Run("refusing", func(t *testing.T) {
+		s.wantFailure(t, Refusing(t, network), time.Minute, backends.CannotExecute)
+	})
+	for _, c := range s.erraticScripts() {
+		t.Run(c.name, func(t *testing.T) {
+			NoLeaks(t)
+			d := StartDaemon(t, network, c.script)
+			s.wantFailure(t, d.Address(), c.timeout, c.want)
+		})
+	}
+}
+
+// erraticScript is one way to misbehave; all of them are composed.
+type erraticScript struct {
+	name    string
+	script  Script
+	timeout time.Duration
+	want    backends.Category // empty: any failure
+}
+
+func (s *suite) erraticScripts() []erraticScript {
+	const long, short = time.Minute, 300 * time.Millisecond
+	garbage := Composed("\x00\xff%s garbage: \r\n\r\n")
+	script := func(steps ...Step) Script {
+		if s.opts.Greeting == "" {
+			return steps
+		}
+		return append(Script{Send(Composed(s.opts.Greeting))}, steps...)
+	}
+	cases := []erraticScript{
+		{"closes at once", Script{Close()}, long, ""},
+		{"closes after a byte", script(Discard(1), Close()), long, ""},
+		{"resets after a byte", script(Discard(1), Reset()), long, ""},
+		{"garbage first", Script{Send(garbage), CloseWrite(), Drain()}, long, ""},
+		{"garbage", script(Discard(1), Send(garbage), CloseWrite(), Drain()), long, ""},
+		{"blank lines", script(Discard(1), Send(Composed("\r\n\r\n\n\n\x00\x00")), CloseWrite(), Drain()), long, ""},
+		{"flood without an end", script(Discard(1), Flood(Composed(strings.Repeat("A", 4096)))), 2 * time.Second, ""},
+		{"flood of lines", script(Discard(1), Flood(Composed(strings.Repeat("OKAY\n", 512)))), 2 * time.Second, ""},
+		{"silent", script(Drain(), Hang()), short, backends.Interrupted},
+		{"never reads", script(Hang()), short, backends.Interrupted},
+	}
+	for _, w := range s.opts.Half {
+		cases = append(cases, erraticScript{"half " + w.String(), script(Discard(1), Send(w), CloseWrite(), Drain()), long, ""})
+	}
+	return cases
+}
+
+// wantFailure scans twice, so that a kept connection is in the game too.
+func (s *suite) wantFailure(t *testing.T, address string, timeout time.Duration, want backends.Category) {
+	t.Helper()
+	b := s.opts.Dial(t, address)
+	closeAfter(t, b)
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		r, err, ok := scanWithin(ctx, b, LargeContent(t, 1<<20))
+		cancel()
+		if !ok {
+			t.Fatal("the scan does not end")
+		}
+		if err == nil {
+			t.Fatalf("a result from an engine gone mad: %+v", r)
+		}
+		got := backends.CategoryOf(err)
+		if !got.IsFailure() || want != "" && got != want {
+			t.Fatalf("%v is %v, want %v", err, got, want)
+		}
+	}
+}

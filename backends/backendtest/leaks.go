@@ -1,0 +1,65 @@
+package backendtest
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience is how long a check waits for what should be so in no time.
+const patience = 5 * time.Second
+
+// NoLeaks fails the test if it ends with more goroutines or open descriptors
+// than there are now. Call it first, so that it looks after every other
+// cleanup, and not from a parallel test.
+func NoLeaks(tb testing.TB) {
+	tb.Helper()
+	startPoller()
+	goroutines, files := runtime.NumGoroutine(), len(openFiles())
+	tb.Cleanup(func() {
+		tb.Helper()
+		end := time.Now().Add(patience)
+		for runtime.NumGoroutine() > goroutines || len(openFiles()) > files {
+			if time.Now().After(end) {
+				tb.Errorf("leak: %d goroutines were %d; descriptors %q were %d\n%s",
+					runtime.NumGoroutine(), goroutines, openFiles(), files, stacks())
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	})
+}
+
+// startPoller makes the runtime open its own descriptors before we count.
+func startPoller() {
+	if r, w, err := os.Pipe(); err == nil {
+		r.Close()
+		w.Close()
+	}
+}
+
+// openFiles lists what this process has open; nil where /proc does not tell.
+func openFiles() []string {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil
+	}
+	var files []string
+	for _, e := range entries {
+		target, err := os.Readlink("/proc/self/fd/" + e.Name())
+		// The directory being read is gone by now; epoll and eventfd are the runtime's.
+		if err != nil || strings.HasPrefix(target, "anon_inode:") {
+			continue
+		}
+		files = append(files, fmt.Sprintf("%s=%s", e.Name(), target))
+	}
+	return files
+}
+
+func stacks() []byte {
+	b := make([]byte, 1<<20)
+	return b[:runtime.Stack(b, true)]
+}

@@ -1,0 +1,70 @@
+package inspect
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestConfigRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		address string
+		change  func(*Config)
+		want    string
+	}{
+		{"address", "unix:/run/x", func(*Config) {}, "address"},
+		{"relative list", "", func(c *Config) { c.Hashes = []string{"local.hdb"} }, "local.hdb"},
+		{"missing list", "", func(c *Config) { c.Hashes = []string{"/nonexistent/local.hdb"} }, "/nonexistent/local.hdb"},
+		{"directory as list", "", func(c *Config) { c.Hashes = []string{"/"} }, "regular"},
+		{"device as list", "", func(c *Config) { c.Hashes = []string{"/dev/zero"} }, "regular"},
+		{"no bytes", "", func(c *Config) { c.MaxBytes = 0 }, "max_bytes"},
+		{"negative bytes", "", func(c *Config) { c.MaxBytes = -1 }, "max_bytes"},
+		{"many bytes", "", func(c *Config) { c.MaxBytes = 5 << 30 }, "max_bytes"},
+		{"no depth", "", func(c *Config) { c.MaxDepth = 0 }, "max_depth"},
+		{"deep", "", func(c *Config) { c.MaxDepth = 33 }, "max_depth"},
+		{"no members", "", func(c *Config) { c.MaxMembers = 0 }, "max_members"},
+		{"no time", "", func(c *Config) { c.MaxTime = 0 }, "max_time"},
+		{"negative time", "", func(c *Config) { c.MaxTime = -time.Second }, "max_time"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			config, ok := NewConfig().(*Config)
+			if !ok {
+				t.Fatal("not a *Config")
+			}
+			c.change(config)
+			b, err := config.Open(c.address)
+			if err == nil || b != nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, %v; want an error with %q", b, err, c.want)
+			}
+		})
+	}
+}
+
+func TestConfigTellsEverything(t *testing.T) {
+	c := &Config{}
+	_, err := c.Open("tcp:h:1")
+	for _, want := range []string{"address", "max_bytes", "max_depth", "max_members", "max_time"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not tell of %s", err, want)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]Size{
+		"0": 0, "65536": 65536, "512KiB": 512 << 10, "64MiB": 64 << 20, "1 GiB": 1 << 30,
+		"9223372036854775807": 1<<63 - 1, "8589934591GiB": 8589934591 << 30,
+	} {
+		var s Size
+		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
+			t.Errorf("%q is %d, %v; want %d", text, s, err, want)
+		}
+	}
+	for _, text := range []string{"", "MiB", "-1", "1.5MiB", "64MB", "64mib", "9223372036854775808", "8589934592GiB", "1TiB", "+1"} {
+		s := Size(7)
+		if err := s.UnmarshalText([]byte(text)); err == nil || s != 7 {
+			t.Errorf("%q is %d, %v; want an error", text, s, err)
+		}
+	}
+}

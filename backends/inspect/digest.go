@@ -1,0 +1,84 @@
+package inspect
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"hash"
+
+	"polyclam/backends"
+)
+
+// algorithms are the kinds of hashes that lists may have.
+var algorithms = [...]struct {
+	digits int
+	make   func() hash.Hash
+}{
+	{2 * md5.Size, md5.New},
+	{2 * sha1.Size, sha1.New},
+	{2 * sha256.Size, sha256.New},
+}
+
+// kindOf returns the algorithm whose digests have so many digits, or -1.
+func kindOf(digits int) int {
+	for i, a := range algorithms {
+		if a.digits == digits {
+			return i
+		}
+	}
+	return -1
+}
+
+// chunk is read between two looks at the context: under a millisecond of work.
+const chunk = 128 << 10
+
+// find returns the name that the lists have for c, or nothing. It computes only
+// the digests that a list needs for a content of this size.
+func (l *hashLists) find(ctx context.Context, c backends.Content) (string, error) {
+	var sums [len(algorithms)]hash.Hash
+	needed := false
+	for i := range l.kinds {
+		if l.kinds[i].wants(c.Size()) {
+			sums[i] = algorithms[i].make()
+			needed = true
+		}
+	}
+	if !needed {
+		return "", nil
+	}
+	if err := digest(ctx, c, sums[:]); err != nil {
+		return "", err
+	}
+	for i, h := range sums {
+		if h == nil {
+			continue
+		}
+		for _, e := range l.kinds[i].digests[string(h.Sum(nil))] {
+			if e.size == anySize || e.size == c.Size() {
+				return e.name, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// digest feeds the whole content to the sums that are not nil.
+func digest(ctx context.Context, c backends.Content, sums []hash.Hash) error {
+	buffer := make([]byte, min(chunk, c.Size()))
+	for off := int64(0); off < c.Size(); off += int64(len(buffer)) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		buffer = buffer[:min(int64(len(buffer)), c.Size()-off)]
+		if err := readFull(c, buffer, off); err != nil {
+			return err
+		}
+		for _, h := range sums {
+			if h != nil {
+				h.Write(buffer)
+			}
+		}
+	}
+	return nil
+}

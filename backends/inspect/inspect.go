@@ -1,0 +1,179 @@
+// Package inspect is polyclam's own small engine. It needs no daemon, knows the
+// EICAR test file and lists of hashes, and tells what is encrypted in containers
+// that other engines pass in silence.
+//
+// The hash lists are text, one entry a line; blank lines and lines that begin
+// with # do not count:
+//
+//	MD5:SIZE:NAME             ClamAV's .hdb
+//	SHA1:SIZE:NAME            ClamAV's .hsb; SIZE may be *, and a functionality
+//	SHA256:*:NAME:73          level may follow, which is not used
+//	SHA256  NAME              as sha256sum prints it
+//	SHA256                    alone
+//
+// Hashes and EICAR are looked for in the content as a whole, not within
+// containers: unpacking is the work of the real engines.
+//
+// The answers:
+//
+//	code 0  ok         nothing found, or no opinion: broken, unknown, not a container
+//	code 1  virus      EICAR or a listed hash
+//	code 2  encrypted  Heuristics.Encrypted.Zip; Detail says which member and how
+//	code 3  partial    Heuristics.Limits.Exceeded.MaxBytes, MaxDepth, MaxMembers, MaxTime
+//
+// Its memory for one scan is bounded by max_bytes and about 1 MiB; only members of a
+// container that are compressed containers themselves take any of max_bytes.
+// A program in a container is looked into as a self-extracting archive only if
+// it is stored, not compressed. Inspect only ever adds to what other engines find.
+package inspect
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"polyclam/backends"
+)
+
+// The codes of the results.
+const (
+	codeClean     = 0
+	codeVirus     = 1
+	codeEncrypted = 2
+	codePartial   = 3
+)
+
+// Backend is the engine, made by [Config.Open].
+type Backend struct {
+	config  Config // not changed
+	lists   atomic.Pointer[hashLists]
+	scratch sync.Pool // of *scratch
+}
+
+// Scan implements [backends.Backend].
+func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+	if ctx.Err() != nil {
+		return backends.Result{}, fmt.Errorf("inspect: %w", context.Cause(ctx))
+	}
+	name, err := b.known(ctx, c)
+	if err != nil {
+		return backends.Result{}, fmt.Errorf("inspect: %w", err)
+	}
+	if name != "" {
+		// Whatever a list calls it: the site has put it there to be stopped.
+		return result(codeVirus, backends.Finding{Name: name, Category: backends.Virus}, ""), nil
+	}
+	if !b.config.Encrypted {
+		return backends.Clean(codeClean), nil
+	}
+	r, err := b.look(ctx, c)
+	if err != nil {
+		return backends.Result{}, fmt.Errorf("inspect: %w", err)
+	}
+	return r, nil
+}
+
+// Reload implements [backends.Reloader]: it reads the hash lists again. If one
+// is bad the old ones stay.
+func (b *Backend) Reload(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("inspect: %w", context.Cause(ctx))
+	}
+	if err := b.load(); err != nil {
+		return fmt.Errorf("inspect: %w", err)
+	}
+	return nil
+}
+
+func (b *Backend) load() error {
+	l, err := readHashLists(b.config.Hashes)
+	if err != nil {
+		return err
+	}
+	b.lists.Store(l)
+	return nil
+}
+
+// known returns the name of the content if it is known malware.
+func (b *Backend) known(ctx context.Context, c backends.Content) (string, error) {
+	if size := c.Size(); size >= eicarMin && size <= eicarMax {
+		data := make([]byte, size)
+		if err := readFull(c, data, 0); err != nil {
+			return "", err
+		}
+		if isEICAR(data) {
+			return "Eicar-Test-Signature", nil
+		}
+	}
+	return b.lists.Load().find(ctx, c)
+}
+
+// look searches for what is encrypted.
+func (b *Backend) look(ctx context.Context, c backends.Content) (backends.Result, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, b.config.MaxTime, errMaxTime)
+	defer cancel()
+	w := newWalk(&b.config, b.takeScratch())
+	seen := w.look(limited, w.section(limited, c, c.Size()))
+	w.scratch.release()
+	b.scratch.Put(w.scratch)
+	switch {
+	case seen != nil:
+		return result(codeEncrypted, backends.Finding{Name: seen.name, Category: backends.Encrypted}, seen.detail), nil
+	case ctx.Err() != nil:
+		return backends.Result{}, context.Cause(ctx)
+	}
+	var limit *limitError
+	if errors.As(w.stop, &limit) || errors.As(w.noted, &limit) {
+		f := backends.Finding{Name: "Heuristics.Limits.Exceeded." + limit.what, Category: backends.Partial}
+		return result(codePartial, f, limit.Error()), nil
+	}
+	if w.stop != nil {
+		return backends.Result{}, w.stop
+	}
+	return backends.Clean(codeClean), nil
+}
+
+func (b *Backend) takeScratch() *scratch {
+	if s, ok := b.scratch.Get().(*scratch); ok {
+		return s
+	}
+	return new(scratch)
+}
+
+func result(code int, f backends.Finding, detail string) backends.Result {
+	return backends.Result{Category: f.Category, Code: code, Findings: []backends.Finding{f}, Detail: detail}
+}
+
+// readFull reads len(p) bytes at off; anything less is an error, because the
+// content promised its size.
+func readFull(r io.ReaderAt, p []byte, off int64) error {
+	n, err := r.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("content: %w", err)
+}
+
+// The test file is 68 bytes at the very start; up to 128 bytes in total it may
+// be followed by white space, says eicar.org: blank, TAB, LF, CR, CTRL-Z.
+const (
+	eicarMin = 68
+	eicarMax = 128
+)
+
+func isEICAR(data []byte) bool {
+	// In two halves, so that no scanner stumbles over this program.
+	rest, ok := bytes.CutPrefix(data, []byte(`X5O!P%@AP[4\PZX54(P^)7CC)7}$`))
+	if !ok || len(data) > eicarMax {
+		return false
+	}
+	rest, ok = bytes.CutPrefix(rest, []byte(`EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*`))
+	return ok && len(bytes.Trim(rest, " \t\n\r\x1a")) == 0
+}

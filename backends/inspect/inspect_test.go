@@ -1,0 +1,221 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+)
+
+// open makes the backend with the defaults, changed by change if it is not nil.
+func open(tb testing.TB, change func(*Config)) *Backend {
+	tb.Helper()
+	c, ok := NewConfig().(*Config)
+	if !ok {
+		tb.Fatal("NewConfig is not a *Config")
+	}
+	if change != nil {
+		change(c)
+	}
+	b, err := c.Open("")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	backend, ok := b.(*Backend)
+	if !ok {
+		tb.Fatalf("Open makes a %T", b)
+	}
+	return backend
+}
+
+func writeFile(tb testing.TB, name, text string) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
+
+func scan(tb testing.TB, b *Backend, data []byte) backends.Result {
+	tb.Helper()
+	r, err := b.Scan(tb.Context(), backendtest.Bytes(tb, data))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if problem := backendtest.Check(r); problem != "" {
+		tb.Fatalf("%+v: %s", r, problem)
+	}
+	if want := map[backends.Category]int{backends.OK: 0, backends.Virus: 1, backends.Encrypted: 2, backends.Partial: 3}[r.Category]; r.Code != want {
+		tb.Fatalf("%+v: code %d, want %d", r, r.Code, want)
+	}
+	return r
+}
+
+// wantFinding wants one finding, or none if name is empty.
+func wantFinding(t *testing.T, r backends.Result, category backends.Category, name string) {
+	t.Helper()
+	got := ""
+	if len(r.Findings) == 1 {
+		got = r.Findings[0].Name
+	}
+	if r.Category != category || got != name || len(r.Findings) > 1 {
+		t.Errorf("%+v, want %v %q", r, category, name)
+	}
+}
+
+func TestEICAR(t *testing.T) {
+	b := open(t, nil)
+	eicar := string(backendtest.EICAR())
+	if len(eicar) != 68 {
+		t.Fatalf("EICAR has %d bytes", len(eicar))
+	}
+	for _, c := range []struct {
+		name, data string
+		virus      bool
+	}{
+		{"alone", eicar, true},
+		{"newline", eicar + "\r\n", true},
+		{"all white space", eicar + " \t\r\n\x1a", true},
+		{"128 bytes", eicar + strings.Repeat(" ", 60), true},
+		{"129 bytes", eicar + strings.Repeat(" ", 61), false},
+		{"something behind", eicar + "x", false},
+		{"something behind white space", eicar + "\n\nx", false},
+		{"a NUL behind", eicar + "\x00", false},
+		{"a vertical tab behind", eicar + "\v", false},
+		{"something before", " " + eicar, false},
+		{"cut", eicar[:67], false},
+		{"lower case", strings.ToLower(eicar), false},
+		{"twice", eicar + eicar, false},
+		{"blanks", strings.Repeat(" ", 68), false},
+		{"empty", "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := scan(t, b, []byte(c.data))
+			if c.virus {
+				wantFinding(t, r, backends.Virus, "Eicar-Test-Signature")
+				return
+			}
+			wantFinding(t, r, backends.OK, "")
+		})
+	}
+}
+
+func TestEncryptedOff(t *testing.T) {
+	b := open(t, func(c *Config) { c.Encrypted = false })
+	wantFinding(t, scan(t, b, backendtest.EncryptedZip()), backends.OK, "")
+	wantFinding(t, scan(t, b, backendtest.EICAR()), backends.Virus, "Eicar-Test-Signature")
+}
+
+// stop ends the context at its n-th read.
+type stop struct {
+	*backendtest.Content
+	n      int
+	cancel context.CancelCauseFunc
+	reads  int
+}
+
+var errEnough = errors.New("enough")
+
+func (s *stop) ReadAt(p []byte, off int64) (int, error) {
+	if s.reads++; s.reads == s.n {
+		s.cancel(errEnough)
+	}
+	return s.Content.ReadAt(p, off)
+}
+
+// TestContextEndsWhileHashing counts reads: after the end there is one more at
+// most.
+func TestContextEndsWhileHashing(t *testing.T) {
+	list := writeFile(t, "x.hsb", strings.Repeat("0", 64)+":*:X")
+	b := open(t, func(c *Config) { c.Hashes = []string{list} })
+	ctx, cancel := context.WithCancelCause(t.Context())
+	c := &stop{Content: backendtest.LargeContent(t, 4<<20), n: 3, cancel: cancel}
+	_, err := b.Scan(ctx, c)
+	if !errors.Is(err, errEnough) {
+		t.Fatalf("%v, want the cause", err)
+	}
+	if c.reads != 3 {
+		t.Errorf("%d reads, the context ended at the third", c.reads)
+	}
+}
+
+func TestContextEndsInZip(t *testing.T) {
+	data := makeZip(t, manyMembers(1000)...)
+	for _, n := range []int{1, 2, 3, 10, 100} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		c := &stop{Content: backendtest.Bytes(t, data), n: n, cancel: cancel}
+		_, err := open(t, nil).Scan(ctx, c)
+		if !errors.Is(err, errEnough) {
+			t.Errorf("read %d: %v, want the cause", n, err)
+		}
+		if c.reads > n {
+			t.Errorf("%d reads, the context ended at %d", c.reads, n)
+		}
+	}
+}
+
+// failing fails from its n-th read on.
+type failing struct {
+	*backendtest.Content
+	n   int
+	err error
+}
+
+func (f *failing) ReadAt(p []byte, off int64) (int, error) {
+	if f.n--; f.n < 0 {
+		return 0, f.err
+	}
+	return f.Content.ReadAt(p, off)
+}
+
+// TestUnreadable wants a failure wherever the content fails: what cannot be read
+// is no broken archive.
+func TestUnreadable(t *testing.T) {
+	b := open(t, nil)
+	data := makeZip(t, manyMembers(5)...)
+	whole := &stop{Content: backendtest.Bytes(t, data), n: -1}
+	if _, err := b.Scan(t.Context(), whole); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("disk on fire")
+	for n := range whole.reads {
+		r, err := b.Scan(t.Context(), &failing{backendtest.Bytes(t, data), n, broken})
+		if !errors.Is(err, broken) {
+			t.Errorf("read %d of %d fails: %+v, %v", n, whole.reads, r, err)
+		}
+	}
+}
+
+// mad is a detector that panics.
+type mad struct{ inMatch bool }
+
+func (m mad) match(*walk, *section) bool {
+	if m.inMatch {
+		panic("mad")
+	}
+	return true
+}
+
+func (mad) look(context.Context, *walk, *section) (*sighting, error) {
+	var none []int
+	_ = none[len(none)]
+	return nil, nil
+}
+
+func TestDetectorPanics(t *testing.T) {
+	for _, d := range []mad{{true}, {false}} {
+		c := open(t, nil).config
+		w := newWalk(&c, new(scratch))
+		s := w.section(t.Context(), backendtest.CleanContent(t), 10)
+		s.head = []byte("head")
+		if seen := w.ask(t.Context(), d, s); seen != nil {
+			t.Errorf("%+v: %+v", d, seen)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package inspect
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+)
+
+// zipLocalHeader is what stands before each member.
+type zipLocalHeader struct {
+	flags, method uint16
+	packed        uint64
+	name          []byte // in the scratch: gone with the next header
+	data          int64  // where the member's bytes begin
+	large         bool   // the size is elsewhere
+}
+
+// The flag for sizes that follow the member, and the bits that nobody uses
+// (4.4.4).
+const (
+	zipFlagStreamed = 1 << 3
+	zipFlagsUnused  = 0xd780
+)
+
+// lookLocal goes through the local headers of an archive whose directory cannot
+// be read: cut off, broken, or encrypted itself. It begins only at the very
+// start and goes from member to member, so that a truncated archive of plain
+// members gives no false alarm.
+func (zipDetector) lookLocal(w *walk, s *section) *sighting {
+	at := int64(bytes.Index(s.head, []byte(zipLocal)))
+	if at != 0 && at != 4 {
+		return nil
+	}
+	h, ok := readZipLocal(w, s, at)
+	for ok {
+		if how := zipEncryption(h.flags, h.method); how != "" {
+			return sightingInZip(h.name, how)
+		}
+		at, ok = h.next(w, s)
+		if ok {
+			h, ok = readZipLocal(w, s, at)
+		}
+	}
+	return nil
+}
+
+// readZipLocal reports false for what is not a sound local header.
+func readZipLocal(w *walk, s *section, at int64) (zipLocalHeader, bool) {
+	b := w.scratch.local[:]
+	n := min(int64(len(b)), s.size-at)
+	if at < 0 || n < zipLocalSize || readFull(s, b[:n], at) != nil || string(b[:4]) != zipLocal {
+		return zipLocalHeader{}, false
+	}
+	name := int64(binary.LittleEndian.Uint16(b[26:]))
+	h := zipLocalHeader{
+		flags:  binary.LittleEndian.Uint16(b[6:]),
+		method: binary.LittleEndian.Uint16(b[8:]),
+		packed: uint64(binary.LittleEndian.Uint32(b[18:])),
+		name:   b[zipLocalSize:min(n, zipLocalSize+name)],
+		data:   at + zipLocalSize + name + int64(binary.LittleEndian.Uint16(b[28:])),
+	}
+	h.large = h.packed == math.MaxUint32
+	// Version 6.3 is the highest there is (4.4.3.2).
+	const highest = 63
+	sound := b[4] <= highest && h.flags&zipFlagsUnused == 0 && name > 0 &&
+		(h.method <= 20 || h.method >= 93 && h.method <= 99)
+	return h, sound
+}
+
+// next finds the header of the next member.
+func (h *zipLocalHeader) next(w *walk, s *section) (int64, bool) {
+	const descriptor = 24 // the longest there is (4.3.9)
+	if h.large || h.flags&zipFlagStreamed != 0 && h.packed == 0 {
+		return findZipLocal(w, s, h.data, s.size)
+	}
+	if h.packed > uint64(max(0, s.size-h.data)) {
+		return 0, false
+	}
+	from := h.data + int64(h.packed)
+	return findZipLocal(w, s, from, min(s.size, from+descriptor+zipLocalSize))
+}
+
+// findZipLocal searches for a sound header between from and to.
+func findZipLocal(w *walk, s *section, from, to int64) (int64, bool) {
+	const step = 16 << 10
+	for from < to {
+		n := min(step, to-from)
+		buffer := w.scratch.buffer(n)
+		if readFull(s, buffer, from) != nil {
+			return 0, false
+		}
+		for rest, at := buffer, from; ; {
+			i := bytes.Index(rest, []byte(zipLocal))
+			if i < 0 {
+				break
+			}
+			if _, sound := readZipLocal(w, s, at+int64(i)); sound {
+				return at + int64(i), true
+			}
+			rest, at = rest[i+1:], at+int64(i)+1
+		}
+		if n < step {
+			return 0, false
+		}
+		from += n - 3 // a signature may lie across
+	}
+	return 0, false
+}
