@@ -1,0 +1,129 @@
+package protocol
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"syscall"
+)
+
+// maxEmptyReads bounds the reads without a byte from a net.Conn that is no socket:
+// a Write of nothing into a net.Pipe is such a one, and no end.
+const maxEmptyReads = 100
+
+// consume drops n received bytes and gives the segment back when all are gone.
+func (c *Conn) consume(n int) {
+	c.r += n
+	c.off += int64(n)
+	if c.r == c.w {
+		c.free()
+	}
+}
+
+func (c *Conn) free() {
+	if c.seg != nil {
+		c.seg.free()
+		c.seg = nil
+	}
+	c.r, c.w = 0, 0
+}
+
+// take makes sure that there is a segment to receive into.
+func (c *Conn) take() {
+	if c.seg != nil {
+		return
+	}
+	c.seg = newSegment(c.recv.large)
+	c.w = copy(c.seg.b, c.held)
+	c.held = nil
+}
+
+// park gives the segment back while there is nothing to receive. An unfinished
+// command is kept in a slice of its own size: a thousand clients that stop in the
+// middle of one hold no segment either.
+func (c *Conn) park() {
+	if c.w > c.r {
+		c.held = bytes.Clone(c.seg.b[c.r:c.w])
+	}
+	c.free()
+}
+
+// fill receives at least one byte behind those that are still unread. A segment is
+// only taken when there is something to put into it.
+func (c *Conn) fill(large bool) error {
+	if c.r > 0 && c.w == len(c.seg.b) {
+		c.w = copy(c.seg.b, c.seg.b[c.r:c.w])
+		c.r = 0
+	}
+	c.outdate()
+	c.recv.large, c.recv.n, c.recv.err = large, 0, nil
+	if c.raw == nil {
+		c.receiveConn()
+	} else if err := c.raw.Read(c.recv.f); err != nil {
+		c.park()
+		return err
+	}
+	switch {
+	case c.recv.err != nil:
+		return c.recv.err
+	case c.recv.n == 0:
+		return io.EOF
+	}
+	c.w += c.recv.n
+	return nil
+}
+
+// receiveConn receives from a connection that is no socket.
+func (c *Conn) receiveConn() {
+	c.take()
+	for range maxEmptyReads {
+		n, err := c.nc.Read(c.seg.b[c.w:])
+		if n > 0 {
+			c.recv.n = n
+			return // an error comes again
+		}
+		if err != nil {
+			c.recv.err = err
+			c.park()
+			return
+		}
+	}
+	c.recv.err = io.ErrNoProgress
+	c.park()
+}
+
+// receive is called by RawConn.Read when the socket may be readable. It reports
+// false if it is not, after it gave the segment back.
+func (c *Conn) receive(fd uintptr) bool {
+	c.take()
+	for {
+		n, err := c.read(int(fd))
+		switch err {
+		case nil:
+			c.recv.n = n
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			c.park()
+			return false
+		default:
+			c.recv.err = os.NewSyscallError("recvmsg", err)
+		}
+		if c.recv.n <= 0 {
+			c.park()
+		}
+		return true
+	}
+}
+
+func (c *Conn) read(fd int) (int, error) {
+	p := c.seg.b[c.w:]
+	if !c.unix {
+		return syscall.Read(fd, p)
+	}
+	n, oobn, flags, _, err := syscall.Recvmsg(fd, p, c.seg.oob[:], syscall.MSG_CMSG_CLOEXEC)
+	if err == nil {
+		c.takeDescriptors(c.seg.oob[:oobn], flags, n, n == len(p))
+	}
+	return n, err
+}

@@ -1,0 +1,160 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// request is one command of a client and what goes with it.
+type request struct {
+	verb   Verb
+	path   string    // of a scan command
+	stream io.Reader // of an INSTREAM
+	file   *os.File  // of a FILDES
+	object string    // what the reply must be about
+}
+
+func (q *request) command() string {
+	if q.path != "" {
+		return "z" + string(q.verb) + " " + q.path + "\x00"
+	}
+	return "z" + string(q.verb) + "\x00"
+}
+
+// checkPath says why a path cannot be sent.
+func checkPath(verb Verb, path string) error {
+	n := len("z") + len(verb) + len(" ") + len(path) + len("\x00")
+	switch {
+	case path == "":
+		return fmt.Errorf("%w: it is empty", ErrPath)
+	case strings.IndexByte(path, 0) >= 0:
+		return fmt.Errorf("%w: it holds a NUL: %s", ErrPath, excerpt(path))
+	case n > MaxCommand:
+		return fmt.Errorf("%w: it has %d bytes, %d are possible", ErrPath, len(path), len(path)-n+MaxCommand)
+	}
+	return nil
+}
+
+// request sends q behind prefix. A *sendError says that the server closed before it
+// had taken it all, but may have answered; any other error, that the connection is
+// of no more use.
+func (l *link) request(prefix string, q *request) error {
+	switch {
+	case q.stream != nil:
+		return l.sendStream(prefix, q)
+	case q.file != nil:
+		return l.sendFile(prefix+q.command()+"\x00", q.file)
+	}
+	return l.send([]byte(prefix + q.command()))
+}
+
+// A chunk is the pooled buffer of a stream: the command (of a session's first
+// request, two), a length, data, and the end marker, so that a small stream is one
+// write.
+const (
+	chunkHead = 32
+	chunkData = 128 << 10
+)
+
+type chunk [chunkHead + 4 + chunkData + 4]byte
+
+var chunks = sync.Pool{New: func() any { return new(chunk) }}
+
+func (l *link) sendStream(prefix string, q *request) error {
+	b := chunks.Get().(*chunk)
+	defer chunks.Put(b)
+	start := chunkHead - len(prefix) - len("z") - len(q.verb) - len("\x00")
+	n := start + copy(b[start:], prefix)
+	b[n] = 'z'
+	copy(b[n+1:], q.verb)
+	b[chunkHead-1] = 0
+	const data = chunkHead + 4
+	for {
+		n, err := readFull(q.stream, b[data:data+chunkData])
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("reading the content: %w", err)
+		}
+		binary.BigEndian.PutUint32(b[chunkHead:], uint32(n))
+		end := data + n
+		if err == io.EOF && n > 0 {
+			end += copy(b[end:], "\x00\x00\x00\x00")
+		}
+		if err := l.send(b[start:end]); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			return nil
+		}
+		start = chunkHead
+	}
+}
+
+// readFull fills p. Unlike io.ReadFull it returns io.EOF, beside what it read, only
+// when r did: io.ErrUnexpectedEOF from r itself, say of a truncated upload, is
+// never taken for the end of the content.
+func readFull(r io.Reader, p []byte) (n int, err error) {
+	for empty := 0; n < len(p) && err == nil; {
+		var m int
+		m, err = r.Read(p[n:])
+		if m < 0 || m > len(p)-n {
+			return n, fmt.Errorf("reader returned a count of %d", m)
+		}
+		n += m
+		if empty++; m > 0 {
+			empty = 0
+		}
+		if empty == 100 && err == nil {
+			err = io.ErrNoProgress
+		}
+	}
+	return n, err
+}
+
+// sendFile sends p, command and dummy byte, along with the descriptor: one sendmsg
+// with one descriptor. clamd 1.4.6 takes a descriptor with the command alone for a
+// protocol error, and leaks two.
+func (l *link) sendFile(p string, f *os.File) error {
+	uc, ok := l.nc.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("%w: the server is not on a Unix socket", ErrDescriptor)
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDescriptor, err)
+	}
+	var n int
+	var unfit, sent error
+	err = raw.Control(func(fd uintptr) {
+		if unfit = checkDescriptor(int(fd)); unfit == nil {
+			n, _, sent = uc.WriteMsgUnix([]byte(p), syscall.UnixRights(int(fd)), nil)
+		}
+	})
+	if err := errors.Join(err, unfit); err != nil {
+		return fmt.Errorf("%w: %w", ErrDescriptor, err)
+	}
+	if sent == nil && n < len(p) {
+		sent = io.ErrShortWrite
+	}
+	return sendFailed(sent)
+}
+
+// checkDescriptor says why fd cannot be scanned: clamd 1.4.6 answers OK for one
+// that cannot be read (O_WRONLY, O_PATH).
+func checkDescriptor(fd int) error {
+	var st syscall.Stat_t
+	if err := syscall.Fstat(fd, &st); err != nil {
+		return os.NewSyscallError("fstat", err)
+	}
+	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
+		return fmt.Errorf("not a regular file")
+	}
+	_, err := syscall.Pread(fd, nil, 0)
+	return os.NewSyscallError("pread", err)
+}
