@@ -1,0 +1,113 @@
+package clamd
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"polyclam/backends/backendtest"
+	"polyclam/test/clamdtest"
+)
+
+// okServer answers every scan of a session with OK, without allocating: what is
+// counted is the client's. It returns its address.
+func okServer(tb testing.TB, object string) string {
+	tb.Helper()
+	ln, err := net.Listen("unix", filepath.Join(tb.TempDir(), "s"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		// The first request brings IDSESSION along; every request is one packet.
+		b, oob := make([]byte, 1<<20), make([]byte, 64)
+		for id := int64(1); ; id++ {
+			n, oobn, _, _, err := nc.(*net.UnixConn).ReadMsgUnix(b, oob)
+			if err != nil || n == 0 || bytes.HasSuffix(b[:n], []byte("zEND\x00")) {
+				return
+			}
+			if oobn > 0 { // one descriptor: its number follows the header
+				syscall.Close(int(oob[syscall.CmsgLen(0)]))
+			}
+			reply := strconv.AppendInt(b[:0], id, 10)
+			reply = append(append(append(reply, ": "...), object...), ": OK\x00"...)
+			nc.Write(reply)
+		}
+	}()
+	tb.Cleanup(func() { ln.Close(); <-done })
+	return "unix:" + ln.Addr().String()
+}
+
+// TestAllocations: a scan on a kept session costs about ten small allocations.
+func TestAllocations(t *testing.T) {
+	for transport, object := range map[string]string{transportStream: "stream", transportFildes: "fd[7]"} {
+		b := open(t, okServer(t, object), transport)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c := x(t)
+		n := testing.AllocsPerRun(200, func() {
+			if _, err := b.Scan(ctx, c); err != nil {
+				t.Fatal(err)
+			}
+		})
+		t.Logf("%s: %.1f allocations", transport, n)
+		if n > 20 {
+			t.Errorf("%s: %.1f allocations", transport, n)
+		}
+		b.Close()
+	}
+}
+
+func BenchmarkScan(b *testing.B) {
+	for _, bb := range []struct {
+		name, transport, object string
+		size                    int
+	}{
+		{"stream/1K", transportStream, "stream", 1 << 10},
+		{"fildes/1K", transportFildes, "fd[7]", 1 << 10},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			e := open(b, okServer(b, bb.object), bb.transport)
+			c := backendtest.LargeContent(b, bb.size)
+			ctx, cancel := context.WithCancel(b.Context())
+			defer cancel()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := e.Scan(ctx, c); err != nil {
+					b.Fatal(err)
+				}
+			}
+			e.Close()
+		})
+	}
+}
+
+// BenchmarkRealClamd is the same with a real clamd.
+func BenchmarkRealClamd(b *testing.B) {
+	d := clamdtest.Start(b, clamdtest.Options{HideLog: true})
+	for _, transport := range []string{transportStream, transportFildes} {
+		b.Run(transport, func(b *testing.B) {
+			e := open(b, "unix:"+d.Socket, transport)
+			c := backendtest.LargeContent(b, 1<<10)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := e.Scan(b.Context(), c); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+var _ io.Closer = (*Backend)(nil)

@@ -1,0 +1,85 @@
+package clamd
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/protocol"
+)
+
+// The values of the key transport.
+const (
+	transportAuto   = "auto"
+	transportFildes = "fildes"
+	transportStream = "stream"
+	transportPath   = "path"
+)
+
+// Config holds the keys of a clamd upstream.
+type Config struct {
+	// Transport is how clamd gets the content: "fildes" hands over a descriptor
+	// (Unix sockets only, the cheapest), "stream" sends the bytes, "path" names a
+	// file that clamd must be able to read. "auto" is fildes on a Unix socket,
+	// falling back to stream where there is no descriptor or it does not arrive,
+	// and stream on TCP.
+	Transport string `toml:"transport"`
+	// Sessions keeps connections open between scans. Turn it off for a server that
+	// speaks clamd's protocol but does not know IDSESSION.
+	Sessions bool `toml:"sessions"`
+	// ConnectTimeout bounds the making of a connection.
+	ConnectTimeout time.Duration `toml:"connect_timeout"`
+}
+
+// NewConfig returns the defaults.
+func NewConfig() backends.Config {
+	return &Config{Transport: transportAuto, Sessions: true, ConnectTimeout: 5 * time.Second}
+}
+
+// Open implements [backends.Config]. The backend is a *[Backend].
+func (c *Config) Open(address string) (backends.Backend, error) {
+	var errs []error
+	if address == "" {
+		errs = append(errs, errors.New(`address: clamd needs one, as in "unix:/run/clamav/clamd.ctl"`))
+	}
+	network, addr, err := backends.ParseAddress(address)
+	if err != nil && address != "" {
+		errs = append(errs, err)
+	}
+	switch c.Transport {
+	case transportAuto, transportStream, transportPath:
+	case transportFildes:
+		if network == "tcp" {
+			errs = append(errs, errors.New(`transport "fildes": a descriptor cannot be handed over TCP; use "stream", or a Unix socket`))
+		}
+	default:
+		errs = append(errs, fmt.Errorf("transport %q: want %q, %q, %q or %q", c.Transport,
+			transportAuto, transportFildes, transportStream, transportPath))
+	}
+	if c.ConnectTimeout <= 0 {
+		errs = append(errs, fmt.Errorf(`connect_timeout %q: want more than nothing, as in "5s"`, c.ConnectTimeout))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	dialer := dialer{timeout: c.ConnectTimeout}
+	return &Backend{
+		address:   address,
+		transport: c.transport(network),
+		auto:      c.Transport == transportAuto,
+		client:    protocol.Client{Network: network, Address: addr, Dial: dialer.dial},
+		pool:      pool{keep: c.Sessions},
+	}, nil
+}
+
+// transport is the one to begin with.
+func (c *Config) transport(network string) string {
+	switch {
+	case c.Transport != transportAuto:
+		return c.Transport
+	case network == "unix":
+		return transportFildes
+	}
+	return transportStream
+}

@@ -1,0 +1,168 @@
+package clamd
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/test/clamdtest"
+)
+
+// TestRealClamd runs the conformance suite with a real clamd.
+func TestRealClamd(t *testing.T) {
+	d := clamdtest.Start(t, clamdtest.Options{TCP: true, Conf: []string{"AlertEncrypted yes"}})
+	for _, tt := range []struct{ name, address, transport string }{
+		{"fildes", "unix:" + d.Socket, transportAuto},
+		{"stream", "unix:" + d.Socket, transportStream},
+		{"tcp", "tcp:" + d.TCP, transportAuto},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			network := "unix"
+			if tt.name == "tcp" {
+				network = "tcp"
+			}
+			backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, tt.address, tt.transport) }, backendtest.Options{
+				Encrypted: true, Parallel: 30, Network: network,
+				Dial: func(t *testing.T, address string) backends.Backend { return open(t, address, tt.transport) },
+				Half: []backendtest.Words{
+					backendtest.Composed("1: stream: OK"), backendtest.Composed("1: stream: O"), backendtest.Composed("1: fd[3]: OK"),
+					backendtest.Composed("stream: OK\n"), backendtest.Composed("2: stream: OK\x00"),
+				},
+			})
+		})
+	}
+}
+
+// inDir is a content with a file that every user can read.
+func inDir(t *testing.T, name string, data []byte) backends.Content {
+	t.Helper()
+	path := filepath.Join(clamdtest.Dir(t, ""), name)
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return linked{backendtest.Bytes(t, data), path}
+}
+
+func TestRealPath(t *testing.T) {
+	d := clamdtest.Start(t, clamdtest.Options{})
+	b, ctx := open(t, "unix:"+d.Socket, transportPath), testContext(t)
+	eicar := []byte(clamdtest.EICAR())
+	for range 3 {
+		if r, err := b.Scan(ctx, inDir(t, "a: b: OK", eicar)); err != nil || r.Category != backends.Virus {
+			t.Errorf("got %+v, %v", r, err)
+		}
+		if r, err := b.Scan(ctx, inDir(t, "new\nline \xff FOUND", []byte("clean"))); err != nil || r.Category != backends.OK {
+			t.Errorf("got %+v, %v", r, err)
+		}
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	target := inDir(t, "target", eicar).(linked)
+	if err := os.Symlink(target.path, link); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := b.Scan(ctx, linked{target.Content, link}); err != nil || r.Category != backends.Virus {
+		t.Errorf("a link, which clamd itself calls OK: got %+v, %v", r, err)
+	}
+	if !clamdtest.Unprivileged() {
+		return
+	}
+	hidden := inDir(t, "hidden", eicar).(linked)
+	if err := os.Chmod(hidden.path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := b.Scan(ctx, hidden); err == nil || backends.CategoryOf(err) != backends.SWErr {
+		t.Errorf("unreadable: got %+v, %v", r, err)
+	}
+	if r, err := b.ScanAll(ctx, hidden); err == nil || backends.CategoryOf(err) != backends.SWErr {
+		t.Errorf("unreadable, all: got %+v, %v", r, err)
+	}
+}
+
+func TestRealScanAll(t *testing.T) {
+	d := clamdtest.Start(t, clamdtest.Options{})
+	b, ctx := open(t, "unix:"+d.Socket, transportAuto), testContext(t)
+	both := []byte(clamdtest.One + "\n" + clamdtest.Two)
+	r, err := b.ScanAll(ctx, inDir(t, "both", both))
+	if err != nil || r.Category != backends.Virus || len(r.Findings) < 2 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if r, err := b.ScanAll(ctx, inDir(t, "clean", []byte("clean"))); err != nil || r.Category != backends.OK {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	r, err = b.ScanAll(ctx, withoutFile{backendtest.Bytes(t, both)})
+	if err != nil || r.Category != backends.Virus || len(r.Findings) != 1 {
+		t.Errorf("without a path: got %+v, %v", r, err)
+	}
+}
+
+func TestRealLimitsAndRestart(t *testing.T) {
+	d := clamdtest.Start(t, clamdtest.Options{TCP: true, Conf: []string{"StreamMaxLength 100000"}})
+	ctx := testContext(t)
+	for _, address := range []string{"unix:" + d.Socket, "tcp:" + d.TCP} {
+		b := open(t, address, transportStream)
+		for _, size := range []int{100000, 100001, 8 << 20} {
+			want := backends.Partial
+			if size == 100000 {
+				want = backends.OK
+			}
+			if r, err := b.Scan(ctx, backendtest.LargeContent(t, size)); err != nil || r.Category != want {
+				t.Errorf("%s, %d bytes: got %+v, %v", address, size, r, err)
+			}
+		}
+	}
+	b := open(t, "unix:"+d.Socket, transportAuto)
+	eicar := backendtest.Bytes(t, []byte(clamdtest.EICAR()))
+	for i := range 3 {
+		if r, err := b.Scan(ctx, eicar); err != nil || r.Category != backends.Virus || r.Code != 1 {
+			t.Errorf("%d: got %+v, %v", i, r, err)
+		}
+		if i == 1 {
+			d.Restart() // the kept session dies with it
+		}
+	}
+	if err := b.Reload(ctx); err != nil {
+		t.Error(err)
+	}
+	if v, err := b.Version(ctx); err != nil || v.Engine == "" {
+		t.Errorf("got %+v, %v", v, err)
+	}
+	d.Kill()
+	if r, err := b.Scan(ctx, eicar); err == nil || backends.CategoryOf(err) != backends.CannotExecute {
+		t.Errorf("killed: got %+v, %v", r, err)
+	}
+}
+
+// TestRealConcurrency: everybody gets the answer to his own content, on as many
+// connections as there are scans at once.
+func TestRealConcurrency(t *testing.T) {
+	d := clamdtest.Start(t, clamdtest.Options{})
+	for _, transport := range []string{transportFildes, transportStream} {
+		b := open(t, "unix:"+d.Socket, transport)
+		bad, good := backendtest.Bytes(t, []byte(clamdtest.One)), backendtest.CleanContent(t)
+		var wg sync.WaitGroup
+		const scanners = 8
+		for i := range scanners {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				c, want := backends.Content(good), backends.OK
+				if i%2 == 0 {
+					c, want = bad, backends.Virus
+				}
+				for range 20 {
+					if r, err := b.Scan(testContext(t), c); err != nil || r.Category != want {
+						t.Errorf("got %+v, %v, want %s", r, err, want)
+						return
+					}
+				}
+			}()
+		}
+		wg.Wait()
+		if n := len(b.pool.idle); n > scanners {
+			t.Errorf("%d sessions for %d scans at once", n, scanners)
+		}
+	}
+}
