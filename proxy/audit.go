@@ -1,0 +1,145 @@
+package proxy
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"polyclam/proxy/policy"
+	"polyclam/proxy/spool"
+)
+
+const (
+	maxLoggedName = 256
+	maxLoggedPath = 4096
+	maxLoggedList = 16
+)
+
+// scanned writes the one line of a scan: who asked, what it was, what every engine
+// said and what the client was told. It runs after the reply, so that hashing the
+// content delays nobody.
+func (r *request) scanned(object string, c *spool.Content, v policy.Verdict, elapsed time.Duration) {
+	e := r.s.srv.log.Info()
+	if !e.Enabled() {
+		return
+	}
+	e = r.about(e, object).Int64("size", c.Size())
+	if r.cfg.HashContent {
+		if sum, err := c.SHA256(); err == nil {
+			e = e.Str("sha256", sum)
+		}
+	}
+	e = e.Str("category", string(v.Category)).Str("action", string(v.Action)).Int("code", v.Code)
+	if v.Upstream != "" {
+		e = e.Str("upstream", v.Upstream)
+	}
+	if len(v.Names) > 0 {
+		e = e.Strs("names", escapeAll(v.Names))
+	}
+	engines := zerolog.Dict()
+	for _, report := range v.Reports {
+		engines = engines.Dict(escape(report.Upstream, maxLoggedName), engineFields(report))
+	}
+	e.Float64("ms", milliseconds(elapsed)).Dict("engines", engines).Msg("scanned")
+}
+
+// engineFields is what one engine said.
+func engineFields(report policy.Judged) *zerolog.Event {
+	d := zerolog.Dict().Str("category", string(report.Category))
+	if report.Cancelled {
+		return d.Bool("cancelled", true)
+	}
+	d = d.Float64("ms", milliseconds(report.Elapsed))
+	if len(report.Names) > 0 {
+		d = d.Strs("names", escapeAll(report.Names))
+	}
+	if report.Result.Detail != "" {
+		d = d.Str("detail", escape(report.Result.Detail, maxLoggedName))
+	}
+	if report.Err != nil {
+		d = d.Str("error", escape(report.Err.Error(), 2*maxLoggedName))
+	}
+	if report.Node != "" {
+		d = d.Str("node", report.Node)
+	}
+	if !report.Counts {
+		d = d.Bool("counts", false)
+	}
+	return d
+}
+
+// notScanned writes the line of a request whose content came to no engine.
+func (r *request) notScanned(object, reason string, err error) {
+	e := r.about(r.s.srv.log.Info(), object).Str("reason", escape(reason, maxLoggedName))
+	if err != nil {
+		e = e.Str("error", escape(err.Error(), 2*maxLoggedName))
+	}
+	e.Msg("not scanned")
+}
+
+// about adds what every line of a request says.
+func (r *request) about(e *zerolog.Event, object string) *zerolog.Event {
+	return e.Uint64("id", r.number).Str("client", r.s.client()).Str("listener", r.s.address).
+		Str("command", string(r.cmd.Verb)).Str("object", escape(object, maxLoggedPath))
+}
+
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+}
+
+func escapeAll(names []string) []string {
+	out := make([]string, 0, min(len(names), maxLoggedList))
+	for _, n := range names[:min(len(names), maxLoggedList)] {
+		out = append(out, escape(n, maxLoggedName))
+	}
+	return out
+}
+
+// escape makes hostile bytes harmless for every kind of log: what is not printable
+// ASCII becomes \xNN, a backslash is doubled, and what is over limit bytes is cut.
+func escape(s string, limit int) string {
+	cut := len(s) > limit
+	if cut {
+		s = s[:limit]
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '\\':
+			b.WriteString(`\\`)
+		case c < 0x20 || c >= 0x7f:
+			fmt.Fprintf(&b, `\x%02x`, c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	if cut {
+		b.WriteString("...")
+	}
+	return b.String()
+}
+
+// peer names the process at the other end of a Unix socket.
+func peer(nc net.Conn) string {
+	uc, ok := nc.(*net.UnixConn)
+	if !ok {
+		return "unix"
+	}
+	raw, err := uc.SyscallConn()
+	if err != nil {
+		return "unix"
+	}
+	var cred *unix.Ucred
+	var credErr error
+	err = raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err != nil || credErr != nil {
+		return "unix"
+	}
+	return fmt.Sprintf("unix:uid=%d,pid=%d", cred.Uid, cred.Pid)
+}

@@ -1,0 +1,56 @@
+package proxy
+
+import (
+	"time"
+
+	"polyclam/proxy/policy"
+	"polyclam/proxy/status"
+	"polyclam/proxy/upstream"
+)
+
+// Config is everything the server needs to know, complete and validated. It is
+// not changed once in use: a reload makes a new one.
+type Config struct {
+	Listeners []Listener
+	Upstreams []*upstream.Upstream // in the order of the configuration
+	Limits    Limits
+	// ScanPaths are the roots below which path commands may read; empty: no
+	// restriction.
+	ScanPaths []string
+	// HashContent puts the SHA-256 of the content into the scan's log line.
+	HashContent bool
+}
+
+// Listener is what is particular to one listening address.
+type Listener struct {
+	Address         string // as in the configuration: "unix:/path" or "tcp:host:port"
+	Profile         status.Profile
+	Policy          *policy.Policy // with the profile's and the listener's own actions
+	PathCommands    bool
+	ShutdownCommand bool
+	ReloadCommand   bool
+	// AnswerWithin bounds a whole scan: what has not answered by then counts as
+	// interrupted.
+	AnswerWithin time.Duration
+}
+
+// Limits bound what clients may take.
+type Limits struct {
+	Stream             int64         // bytes of one stream, clamd's StreamMaxLength; 0: no limit
+	CommandReadTimeout time.Duration // from accept to the first complete command
+	ReadTimeout        time.Duration // between commands of a session and pieces of a stream
+	WriteTimeout       time.Duration // for one reply
+	Connections        int           // open at once; more wait in the backlog
+	SessionScans       int           // scans in flight in one IDSESSION
+	DirectoryDepth     int           // clamd's MaxDirectoryRecursion
+}
+
+// listener returns the configuration of an address, or nil.
+func (c *Config) listener(address string) *Listener {
+	for i := range c.Listeners {
+		if c.Listeners[i].Address == address {
+			return &c.Listeners[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/proxy/policy"
+	"polyclam/proxy/spool"
+	"polyclam/proxy/status"
+	"polyclam/proxy/upstream"
+)
+
+// patience ends a test that hangs; nothing is measured by it.
+const patience = 20 * time.Second
+
+// engine is a named backend of a test server.
+type engine struct {
+	name     string
+	optional bool
+	backend  backends.Backend
+	maxSize  int64
+}
+
+// testServer is a server on a Unix socket in front of fake engines.
+type testServer struct {
+	*Server
+	t    *testing.T
+	addr string
+	log  *syncBuffer
+	cfg  *Config
+	stop chan struct{} // closed by the SHUTDOWN command
+}
+
+// newServer starts a server. change, if not nil, alters its configuration before.
+func newServer(t *testing.T, change func(*Config), engines ...engine) *testServer {
+	t.Helper()
+	backendtest.NoLeaks(t)
+	// Socket paths are short: sun_path has 108 bytes.
+	dir, err := os.MkdirTemp("", "polyclam")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "s")
+	ts := &testServer{t: t, addr: path, log: &syncBuffer{}, stop: make(chan struct{})}
+	ts.cfg = testConfig("unix:"+path, engines)
+	if change != nil {
+		change(ts.cfg)
+	}
+	sp, err := spool.New(spool.Config{Memory: 64 << 10, Total: 64 << 20, Store: spool.Memfd, Dir: dir, PathMode: 0o600, PathGroup: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts.Server = NewServer(ServerOptions{
+		Config: ts.cfg, Spool: sp, Log: zerolog.New(ts.log), Version: "test",
+		Stop: sync.OnceFunc(func() { close(ts.stop) }),
+	})
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- ts.Serve(ln, "unix:"+path) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := ts.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := <-served; !errors.Is(err, ErrServerClosed) {
+			t.Errorf("Serve returned %v", err)
+		}
+		eventually(t, "empty spool", func() bool {
+			st := sp.Stats()
+			return st.Used == 0 && st.Contents == 0 && st.Writers == 0
+		})
+		sp.Close()
+	})
+	return ts
+}
+
+func testConfig(address string, engines []engine) *Config {
+	profile, _ := status.Lookup("generic")
+	profile.Form = status.Plain
+	cfg := &Config{
+		Listeners: []Listener{{
+			Address: address, Profile: profile, Policy: policy.Default(),
+			PathCommands: true, ReloadCommand: true, AnswerWithin: patience,
+		}},
+		Limits: Limits{
+			Stream: 1 << 20, CommandReadTimeout: patience, ReadTimeout: patience, WriteTimeout: patience,
+			Connections: 100, SessionScans: 4, DirectoryDepth: 15,
+		},
+		HashContent: true,
+	}
+	for _, e := range engines {
+		cfg.Upstreams = append(cfg.Upstreams, upstream.New(upstream.Config{
+			Name: e.name, Kind: "fake", Required: !e.optional, Timeout: patience, MaxScans: 10, MaxSize: e.maxSize,
+			Nodes: []upstream.Node{{Backend: e.backend}}, Log: zerolog.Nop(),
+		}))
+	}
+	return cfg
+}
+
+// eicarEngine finds the EICAR test string and nothing else.
+func eicarEngine() backends.Backend {
+	return backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+		b := make([]byte, min(c.Size(), 1<<20))
+		if _, err := c.ReadAt(b, 0); err != nil && err != io.EOF {
+			return backends.Result{}, err
+		}
+		if bytes.Contains(b, backendtest.EICAR()) {
+			return backends.Found(1, "Eicar-Test-Signature"), nil
+		}
+		return backends.Clean(0), nil
+	})
+}
+
+func eicarOnly() engine { return engine{name: "fake", backend: eicarEngine()} }
+
+// dial connects a client that does not wait for ever.
+func (ts *testServer) dial() *net.UnixConn {
+	ts.t.Helper()
+	nc, err := net.Dial("unix", ts.addr)
+	if err != nil {
+		ts.t.Fatal(err)
+	}
+	nc.SetDeadline(time.Now().Add(patience))
+	ts.t.Cleanup(func() { nc.Close() })
+	return nc.(*net.UnixConn)
+}
+
+// ask sends one packet and returns everything up to the end.
+func (ts *testServer) ask(send string) string {
+	ts.t.Helper()
+	nc := ts.dial()
+	if _, err := io.WriteString(nc, send); err != nil {
+		ts.t.Fatal(err)
+	}
+	return readAll(ts.t, nc)
+}
+
+func readAll(t *testing.T, nc net.Conn) string {
+	t.Helper()
+	b, err := io.ReadAll(nc)
+	if err != nil {
+		t.Fatalf("after %q: %v", b, err)
+	}
+	return string(b)
+}
+
+// stream is content in chunks of at most size bytes, with the end marker.
+func stream(content string, size int) string {
+	var b strings.Builder
+	for len(content) > 0 {
+		n := min(size, len(content))
+		binary.Write(&b, binary.BigEndian, uint32(n))
+		b.WriteString(content[:n])
+		content = content[n:]
+	}
+	b.WriteString("\x00\x00\x00\x00")
+	return b.String()
+}
+
+// readRecord reads up to the terminator.
+func readRecord(t *testing.T, nc net.Conn, term byte) string {
+	t.Helper()
+	var out []byte
+	for b := make([]byte, 1); ; {
+		if _, err := nc.Read(b); err != nil {
+			t.Fatalf("after %q: %v", out, err)
+		}
+		if b[0] == term {
+			return string(out)
+		}
+		out = append(out, b[0])
+	}
+}
+
+// syncBuffer collects log lines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// eventually waits until f is true.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !f(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package policy
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"polyclam/backends"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares got with a file of testdata, or writes it.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(got, want) {
+		return
+	}
+	g, w := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			t.Fatalf("%s, line %d:\n got %s\nwant %s", path, i+1, g[i], w[i])
+		}
+	}
+	t.Fatalf("%s: %d lines, want %d", path, len(g), len(w))
+}
+
+// state is what one engine can come to.
+type state struct {
+	category backends.Category
+	optional bool
+}
+
+// states are all of them. Optional matters for failures only.
+func states() []state {
+	var all []state
+	for _, c := range backends.Categories() {
+		all = append(all, state{category: c})
+		if c.IsFailure() {
+			all = append(all, state{category: c, optional: true})
+		}
+	}
+	return all
+}
+
+func (s state) String() string {
+	if s.optional {
+		return string(s.category) + "?"
+	}
+	return string(s.category)
+}
+
+// report makes a report of s, with a code and a name that tell the upstreams
+// apart.
+func (s state) report(i int) Report {
+	r := Report{Upstream: fmt.Sprintf("e%d", i), Required: !s.optional}
+	if s.category.IsFailure() {
+		r.Err = &backends.Failure{Category: s.category, Code: i, Text: fmt.Sprintf("text %d", i)}
+		return r
+	}
+	r.Result = backends.Result{Category: s.category, Code: i}
+	if isFinding(s.category) {
+		r.Result.Findings = []backends.Finding{{Name: fmt.Sprintf("name%d", i), Category: s.category}}
+	}
+	return r
+}
+
+func reportsOf(ss []state) []Report {
+	rs := make([]Report, len(ss))
+	for i, s := range ss {
+		rs[i] = s.report(i)
+	}
+	return rs
+}
+
+// combinations calls f with every selection of n of the states, repetitions
+// included, in the order of states.
+func combinations(n int, f func([]state)) {
+	all := states()
+	var chosen []state
+	var choose func(from int)
+	choose = func(from int) {
+		if len(chosen) == n {
+			f(chosen)
+			return
+		}
+		for i := from; i < len(all); i++ {
+			chosen = append(chosen, all[i])
+			choose(i)
+			chosen = chosen[:len(chosen)-1]
+		}
+	}
+	choose(0)
+}
+
+// permutations calls f with every order of ss.
+func permutations(ss []state, f func([]state)) {
+	var permute func(k int)
+	permute = func(k int) {
+		if k == len(ss) {
+			f(ss)
+			return
+		}
+		for i := k; i < len(ss); i++ {
+			ss[k], ss[i] = ss[i], ss[k]
+			permute(k + 1)
+			ss[k], ss[i] = ss[i], ss[k]
+		}
+	}
+	permute(0)
+}
+
+// TestMergeGolden writes down the verdict of every combination of what up to
+// three engines can come to, in both modes. A question mark is an optional
+// upstream; the winner is the number of the upstream in the line.
+func TestMergeGolden(t *testing.T) {
+	strict, plain := Default(), Default()
+	plain.Mode = ByCategory
+	var b bytes.Buffer
+	tell := func(v Verdict) string {
+		return fmt.Sprintf("(%d, %s, %s) by %s", v.Code, v.Category, v.Action, v.Upstream)
+	}
+	fmt.Fprintf(&b, "no engine: strictest (%d, %s, %s), category (%d, %s, %s)\n",
+		strict.Merge(nil).Code, strict.Merge(nil).Category, strict.Merge(nil).Action,
+		plain.Merge(nil).Code, plain.Merge(nil).Category, plain.Merge(nil).Action)
+	for n := 1; n <= 3; n++ {
+		combinations(n, func(ss []state) {
+			rs := reportsOf(ss)
+			s, c := tell(strict.Merge(rs)), tell(plain.Merge(rs))
+			fmt.Fprintf(&b, "%s: strictest %s", strings.Trim(fmt.Sprint(ss), "[]"), s)
+			if c != s {
+				fmt.Fprintf(&b, ", category %s", c)
+			}
+			b.WriteByte('\n')
+		})
+	}
+	golden(t, "merge.golden", b.Bytes())
+}
+
+// TestMergeOrder: another order of the upstreams changes the winner among equals
+// and nothing else.
+func TestMergeOrder(t *testing.T) {
+	for _, p := range somePolicies() {
+		for n := 2; n <= 3; n++ {
+			combinations(n, func(ss []state) {
+				want := p.Merge(reportsOf(ss))
+				permutations(ss, func(ss []state) {
+					got := p.Merge(reportsOf(ss))
+					if got.Category != want.Category || got.Action != want.Action {
+						t.Fatalf("%v: (%s, %s), want (%s, %s)", ss, got.Category, got.Action, want.Category, want.Action)
+					}
+					// The winner is the first that counts with the category.
+					for i, j := range got.Reports {
+						if j.Counts && j.Category == got.Category {
+							if got.Code != i || got.Upstream != j.Upstream {
+								t.Fatalf("%v: winner %q, code %d, want number %d", ss, got.Upstream, got.Code, i)
+							}
+							break
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// somePolicies are policies that differ in everything that matters.
+func somePolicies() []*Policy {
+	with := func(f func(*Policy)) *Policy {
+		p := Default()
+		f(p)
+		return p
+	}
+	first := func(cs ...backends.Category) []backends.Category {
+		for _, c := range backends.Categories() {
+			if !strings.Contains(fmt.Sprint(cs), string(c)) || c == backends.OK {
+				cs = append(cs, c)
+			}
+		}
+		return cs
+	}
+	return []*Policy{
+		Default(),
+		with(func(p *Policy) { p.Mode = ByCategory }),
+		with(func(p *Policy) { p.Precedence = first(backends.Encrypted) }),
+		with(func(p *Policy) { p.Precedence, p.Mode = first(backends.Encrypted), ByCategory }),
+		with(func(p *Policy) { p.Precedence = first(backends.SWErr, backends.Virus) }),
+		with(func(p *Policy) { p.Precedence, p.Mode = first(backends.SWErr, backends.Virus), ByCategory }),
+		with(func(p *Policy) { p.Actions[backends.Encrypted] = Quarantine }),
+		with(func(p *Policy) {
+			for c := range p.Actions {
+				p.Actions[c] = OK
+			}
+		}),
+		with(func(p *Policy) {
+			p.Actions[backends.Virus] = Tempfail
+			p.Actions[backends.Suspicious] = OK
+			p.Actions[backends.NotInstalled] = OK
+		}),
+		with(func(p *Policy) {
+			p.Actions[backends.Virus] = Tempfail
+			p.Actions[backends.Suspicious] = Tempfail
+		}),
+		with(func(p *Policy) {
+			p.Actions[backends.SWErr] = Quarantine
+			p.Actions[backends.Interrupted] = OK
+			p.Precedence = first(backends.Suspicious, backends.Interrupted)
+		}),
+	}
+}

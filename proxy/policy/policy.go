@@ -1,0 +1,188 @@
+// Package policy merges what the engines found into one verdict.
+//
+// The engines say categories; only the site's policy says what is done about
+// them. Merging is one pure, total function of the reports and the
+// configuration: it does not depend on the order in which engines answered,
+// adding a virus never weakens a verdict, and what it does not know is a
+// failure.
+package policy
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"time"
+
+	"polyclam/backends"
+)
+
+// Action is what a client is told to do with the content.
+type Action string
+
+// The actions, strictest first.
+const (
+	Quarantine Action = "quarantine" // told as FOUND
+	Tempfail   Action = "tempfail"   // told as ERROR
+	OK         Action = "ok"         // told as OK
+)
+
+// Valid reports whether a is one of the three actions.
+func (a Action) Valid() bool { return a == Quarantine || a == Tempfail || a == OK }
+
+// Stricter reports whether a is stricter than b: quarantine before tempfail
+// before ok. An action that is not valid counts as Tempfail, never as OK.
+func (a Action) Stricter(b Action) bool { return a.strictness() > b.strictness() }
+
+func (a Action) strictness() int {
+	switch a {
+	case Quarantine:
+		return 2
+	case OK:
+		return 0
+	}
+	return 1
+}
+
+// Mode says how the verdict's action is found.
+type Mode string
+
+// The modes of [policy] action.
+const (
+	Strictest  Mode = "strictest" // the strictest action among all reports that count
+	ByCategory Mode = "category"  // the action of the winning category
+)
+
+// Rule maps the names of signatures to a category, a [[rule]] table.
+type Rule struct {
+	Upstream string // the upstream it is for; empty: all
+	Name     *regexp.Regexp
+	Category backends.Category
+}
+
+// Policy is the site's choices. It is not changed once made and is safe for
+// concurrent use.
+type Policy struct {
+	Precedence []backends.Category          // all nine, strongest first
+	Actions    map[backends.Category]Action // all nine
+	Mode       Mode
+	// AnswerFirst is first_virus = "answer": Settled may say that a scan is over
+	// before every engine has answered.
+	AnswerFirst bool
+	Rules       []Rule
+}
+
+// Default returns the policy of a site that configured nothing. The caller owns
+// it and may change it before it is used.
+func Default() *Policy {
+	p := &Policy{
+		Precedence:  backends.Categories(),
+		Actions:     make(map[backends.Category]Action, len(backends.Categories())),
+		Mode:        Strictest,
+		AnswerFirst: true,
+	}
+	for _, c := range p.Precedence {
+		p.Actions[c] = defaultAction(c)
+	}
+	return p
+}
+
+// defaultAction is the table of default actions.
+func defaultAction(c backends.Category) Action {
+	switch c {
+	case backends.Virus, backends.Suspicious:
+		return Quarantine
+	case backends.Encrypted, backends.Partial, backends.OK:
+		return OK
+	}
+	return Tempfail
+}
+
+// WithActions returns a copy of p in which the actions of over replace p's own.
+// The copy shares nothing that is ever written to; validate it again, since an
+// action that is right for one mode can be wrong for another.
+func (p *Policy) WithActions(over map[backends.Category]Action) *Policy {
+	q := *p
+	q.Precedence = slices.Clone(p.Precedence)
+	q.Rules = slices.Clone(p.Rules)
+	q.Actions = make(map[backends.Category]Action, len(p.Actions)+len(over))
+	maps.Copy(q.Actions, p.Actions)
+	maps.Copy(q.Actions, over)
+	return &q
+}
+
+// Stronger reports whether a stands before b in the site's precedence.
+func (p *Policy) Stronger(a, b backends.Category) bool {
+	return p.rank(known(a)) < p.rank(known(b))
+}
+
+// rank is a category's place in the precedence, 0 for the strongest. OK is the
+// weakest whatever the precedence says, so that no policy, validated or not,
+// lets one engine's OK hide another's finding. c must be known.
+func (p *Policy) rank(c backends.Category) int {
+	all := len(p.Precedence) + len(backends.Categories())
+	if c == backends.OK {
+		return all
+	}
+	if i := slices.Index(p.Precedence, c); i >= 0 {
+		return i
+	}
+	return len(p.Precedence) + slices.Index(backends.Categories(), c)
+}
+
+// action is what the site does about c. An action that is missing or not valid
+// is the default one; that of OK is always OK.
+func (p *Policy) action(c backends.Category) Action {
+	if a := p.Actions[c]; a.Valid() && c != backends.OK {
+		return a
+	}
+	return defaultAction(c)
+}
+
+// known is c, or SWErr if c is not one of the nine categories: what nobody knows
+// is a failure.
+func known(c backends.Category) backends.Category {
+	if c.Valid() {
+		return c
+	}
+	return backends.SWErr
+}
+
+// Report is the outcome of one upstream in one scan: a result or an error.
+type Report struct {
+	Upstream string
+	Required bool
+	Result   backends.Result // valid if Err is nil
+	Err      error           // the engine did not come to an answer
+	Node     string          // address of the node that was asked last; may be empty
+	Elapsed  time.Duration
+	// Cancelled says that the scan was called off because the verdict could not
+	// change any more: the report is for the log and does not count.
+	Cancelled bool
+}
+
+// Judged is a report with what the policy makes of it.
+type Judged struct {
+	Report
+	Category backends.Category // after the rules
+	Action   Action            // of Category; in mode Strictest the strictest of all categories in the report
+	Code     int               // the engine's own, backends.NoCode if it has none
+	// Names are the raw names, strongest category first, else in the engine's
+	// order. A name that a rule maps to OK is not among them; it stays in
+	// Result.Findings.
+	Names []string
+	// Counts is false for an optional upstream's failure that another's answer
+	// makes up for, and for a report that was cancelled.
+	Counts bool
+}
+
+// Verdict is the merged answer of a scan. (Code, Category, Action) is the
+// triple of MIMEDefang.
+type Verdict struct {
+	Code     int
+	Category backends.Category
+	Action   Action
+	Upstream string   // the winner; empty if nobody looked
+	Names    []string // the winner's names, raw
+	Detail   string   // the winner's detail or the text of its error, raw
+	Reports  []Judged // in the order of the configuration
+}

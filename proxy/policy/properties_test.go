@@ -1,0 +1,122 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"polyclam/backends"
+)
+
+// randomReport makes a report of anything, valid or not.
+func randomReport(r *rand.Rand) Report {
+	any := func() backends.Category {
+		cs := append(backends.Categories(), "", "maybe-ok")
+		return cs[r.IntN(len(cs))]
+	}
+	rep := Report{Upstream: string(rune('a' + r.IntN(3))), Required: r.IntN(2) == 0, Cancelled: r.IntN(8) == 0}
+	switch r.IntN(4) {
+	case 0:
+		rep.Err = &backends.Failure{Category: any(), Code: r.IntN(9)}
+	case 1:
+		rep.Err = []error{context.Canceled, fs.ErrNotExist, fs.ErrPermission, errors.New("x")}[r.IntN(4)]
+	default:
+		rep.Result = backends.Result{Category: any(), Code: r.IntN(9)}
+		for range r.IntN(4) {
+			rep.Result.Findings = append(rep.Result.Findings, backends.Finding{Name: string(rune('A' + r.IntN(5))), Category: any()})
+		}
+	}
+	return rep
+}
+
+func randomReports(r *rand.Rand) []Report {
+	rs := make([]Report, r.IntN(6))
+	for i := range rs {
+		rs[i] = randomReport(r)
+	}
+	return rs
+}
+
+// TestMergeProperties holds what no policy may break against random reports.
+func TestMergeProperties(t *testing.T) {
+	r := rand.New(rand.NewPCG(2003, 1))
+	for _, p := range somePolicies() {
+		p.Rules = []Rule{rule("a", "A", backends.OK), rule("", "B", backends.Suspicious)}
+		for range 1500 {
+			rs := randomReports(r)
+			v := p.Merge(rs)
+			checkVerdict(t, p, v)
+			at := r.IntN(len(rs) + 1)
+			checkVirusAdded(t, p, v, p.Merge(slices.Insert(slices.Clone(rs), at, found("v", "V"))))
+			failed := p.Merge(slices.Insert(slices.Clone(rs), at, failing("f", true, &backends.Failure{Category: backends.Interrupted})))
+			if failed.Category == backends.OK || p.Mode == Strictest && v.Action.Stricter(failed.Action) && len(v.Upstream) > 0 {
+				t.Fatalf("a required failure made (%s, %s) of (%s, %s)", failed.Category, failed.Action, v.Category, v.Action)
+			}
+			shuffled := slices.Clone(rs)
+			r.Shuffle(len(rs), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+			if s := p.Merge(shuffled); s.Category != v.Category || s.Action != v.Action {
+				t.Fatalf("the order made (%s, %s) of (%s, %s)", s.Category, s.Action, v.Category, v.Action)
+			}
+			if t.Failed() {
+				t.Fatalf("reports: %+v", rs)
+			}
+		}
+	}
+}
+
+func checkVerdict(t *testing.T, p *Policy, v Verdict) {
+	t.Helper()
+	if !v.Category.Valid() || !v.Action.Valid() {
+		t.Errorf("verdict (%s, %s)", v.Category, v.Action)
+	}
+	counting := 0
+	for _, j := range v.Reports {
+		if !j.Category.Valid() || !j.Action.Valid() {
+			t.Errorf("judged (%s, %s)", j.Category, j.Action)
+		}
+		if !j.Counts {
+			continue
+		}
+		counting++
+		if v.Category == backends.OK && (j.Category != backends.OK || j.Err != nil) {
+			t.Errorf("ok with a report of %s", j.Category)
+		}
+		if p.Mode == Strictest && j.Action.Stricter(v.Action) {
+			t.Errorf("%s with a report of %s", v.Action, j.Action)
+		}
+		for _, f := range j.Result.Findings {
+			own := p.rule(j.Upstream, f.Name, known(f.Category))
+			if j.Err == nil && p.Mode == Strictest && own == backends.Virus && p.action(backends.Virus).Stricter(v.Action) {
+				t.Errorf("%s with a virus", v.Action)
+			}
+		}
+	}
+	if counting == 0 && (v.Category != backends.SWErr || v.Action == OK || v.Upstream != "") {
+		t.Errorf("nobody looked: (%s, %s) by %q", v.Category, v.Action, v.Upstream)
+	}
+	if v.Category == backends.OK && v.Action != OK {
+		t.Errorf("ok with %s", v.Action)
+	}
+}
+
+func checkVirusAdded(t *testing.T, p *Policy, before, after Verdict) {
+	t.Helper()
+	virus := p.action(backends.Virus)
+	if p.Mode == Strictest && virus.Stricter(after.Action) {
+		t.Errorf("%s with a virus, want at least %s", after.Action, virus)
+	}
+	// In mode category the winner decides; it is the virus if that is first.
+	if p.Mode == ByCategory && p.rank(backends.Virus) == 0 && after.Action != virus {
+		t.Errorf("%s with a virus first, want %s", after.Action, virus)
+	}
+	// Where nothing is stricter than a virus, a virus never weakens.
+	if p.Validate() == nil && virus == Quarantine && p.Mode == Strictest && before.Action.Stricter(after.Action) {
+		t.Errorf("a virus made %s of %s", after.Action, before.Action)
+	}
+	if p.Stronger(before.Category, after.Category) && before.Category != backends.SWErr && !before.Category.IsFailure() {
+		t.Errorf("a virus made %s of %s", after.Category, before.Category)
+	}
+}

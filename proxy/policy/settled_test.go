@@ -1,0 +1,144 @@
+package policy
+
+import (
+	"slices"
+	"testing"
+
+	"polyclam/backends"
+)
+
+// completions are all that a pending upstream can still come to: every category
+// on its own, several in one answer, and being called off.
+func completions(i int, optional bool) []Report {
+	var all []Report
+	for _, c := range backends.Categories() {
+		all = append(all, state{c, optional}.report(i))
+	}
+	mixed := state{backends.Virus, optional}.report(i)
+	mixed.Result.Category = backends.SWErr
+	locked := state{backends.Encrypted, optional}.report(i)
+	locked.Result.Category = backends.Interrupted
+	off := state{backends.Interrupted, optional}.report(i)
+	off.Cancelled = true
+	return append(all, mixed, locked, off)
+}
+
+// complete calls f with every completion of the pending ones, until it returns
+// false.
+func complete(reports []Report, pending []bool, f func([]Report) bool) bool {
+	i := slices.Index(pending, true)
+	if i < 0 {
+		return f(reports)
+	}
+	rs, left := slices.Clone(reports), slices.Clone(pending)
+	left[i] = false
+	for _, c := range completions(i, !reports[i].Required) {
+		rs[i] = c
+		if !complete(rs, left, f) {
+			return false
+		}
+	}
+	return true
+}
+
+func same(a, b Verdict) bool {
+	return a.Category == b.Category && a.Action == b.Action && a.Upstream == b.Upstream &&
+		a.Code == b.Code && a.Detail == b.Detail && slices.Equal(a.Names, b.Names)
+}
+
+// progress calls f with every state that a scan by n engines can be in, as far
+// as categories differ in more than their names.
+func progress(n int, f func(reports []Report, pending []bool)) {
+	reports, pending := make([]Report, n), make([]bool, n)
+	var step func(i int)
+	step = func(i int) {
+		if i == n {
+			f(reports, pending)
+			return
+		}
+		for _, s := range states() {
+			switch s.category {
+			case backends.Partial, backends.CannotExecute, backends.NotInstalled:
+				continue
+			}
+			reports[i], pending[i] = s.report(i), false
+			step(i + 1)
+		}
+		for _, required := range []bool{true, false} {
+			// What stands in a pending report is not read.
+			reports[i], pending[i] = state{backends.Virus, !required}.report(i), true
+			step(i + 1)
+		}
+	}
+	step(0)
+}
+
+// TestSettled: exhaustively for up to three engines, a settled scan has one and
+// the same verdict however it goes on, and one that is not settled has two.
+func TestSettled(t *testing.T) {
+	settled := 0
+	for number, p := range somePolicies() {
+		for n := 1; n <= 3; n++ {
+			progress(n, func(reports []Report, pending []bool) {
+				var want *Verdict
+				constant := complete(reports, pending, func(rs []Report) bool {
+					v := p.Merge(rs)
+					if want == nil {
+						want = &v
+					}
+					return same(v, *want)
+				})
+				if want.Upstream == "" {
+					constant = false // nobody looked: wait for somebody
+				}
+				if got := p.Settled(reports, pending); got != constant {
+					t.Fatalf("policy %d: settled %t, want %t: %+v pending %v", number, got, constant, reports, pending)
+				}
+				if constant && slices.Contains(pending, true) {
+					settled++
+				}
+			})
+		}
+	}
+	if settled == 0 {
+		t.Error("nothing was ever settled early")
+	}
+}
+
+func TestSettledExamples(t *testing.T) {
+	virus, ok := state{backends.Virus, false}, state{backends.OK, false}
+	cases := []struct {
+		name    string
+		change  func(*Policy)
+		states  []state
+		pending []bool
+		want    bool
+	}{
+		{"the first found a virus", nil, []state{virus, ok}, []bool{false, true}, true},
+		{"the second did, the first could win", nil, []state{ok, virus}, []bool{true, false}, false},
+		{"ok is never settled early", nil, []state{ok, ok}, []bool{false, true}, false},
+		{"everything is in", nil, []state{ok, ok}, []bool{false, false}, true},
+		{"wait for all", func(p *Policy) { p.AnswerFirst = false }, []state{virus, ok}, []bool{false, true}, false},
+		{"wait for all, all in", func(p *Policy) { p.AnswerFirst = false }, []state{virus, ok}, []bool{false, false}, false},
+		{"nothing asked", nil, nil, nil, false},
+		{"lengths differ", nil, []state{virus, ok}, []bool{false}, false},
+		{"a virus that is let pass settles nothing", func(p *Policy) { p.Actions[backends.Virus] = OK }, []state{virus, ok}, []bool{false, true}, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			p := Default()
+			if c.change != nil {
+				c.change(p)
+			}
+			reports := reportsOf(c.states)
+			if got := p.Settled(reports, c.pending); got != c.want {
+				t.Errorf("settled %t, want %t", got, c.want)
+			}
+			for i, r := range reports {
+				if r.Cancelled {
+					t.Errorf("report %d of the caller was changed", i)
+				}
+			}
+		})
+	}
+}

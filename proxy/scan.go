@@ -1,0 +1,96 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/protocol"
+	"polyclam/proxy/policy"
+	"polyclam/proxy/spool"
+	"polyclam/proxy/upstream"
+)
+
+// deadline is the context of one scan: what has not answered within the listener's
+// answer_within counts as interrupted.
+func (r *request) deadline() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(r.s.srv.ctx, r.lst.AnswerWithin)
+}
+
+// scan scans one content, replies and logs.
+func (r *request) scan(ctx context.Context, object string, content *spool.Content) {
+	v, elapsed := r.judge(ctx, object, content)
+	if r.extended() {
+		r.replyRecords(object, v)
+	} else {
+		r.reply(r.line(object, v))
+	}
+	r.scanned(object, content, v, elapsed)
+}
+
+// judge has every upstream scan content and merges what they found.
+func (r *request) judge(ctx context.Context, object string, content *spool.Content) (policy.Verdict, time.Duration) {
+	defer r.s.srv.running.begin(string(r.cmd.Verb), object)()
+	start := time.Now()
+	all := r.cmd.Verb == protocol.VerbAllMatchScan
+	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Upstreams, r.lst.Policy, content, all))
+	return v, time.Since(start)
+}
+
+// answered is what a goroutine of fanOut sends.
+type answered struct {
+	i      int
+	report policy.Report
+}
+
+// fanOut asks all upstreams at once. The first is asked by the caller's own
+// goroutine, which costs one upstream nothing; nothing can be settled before the
+// first has answered anyway, since it wins every tie. Once the verdict cannot
+// change, the rest are called off and not waited for.
+func fanOut(ctx context.Context, ups []*upstream.Upstream, p *policy.Policy, c *spool.Content, all bool) []policy.Report {
+	if len(ups) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan answered, len(ups))
+	for i, u := range ups[1:] {
+		c.Retain() // the goroutine may outlive the scan
+		go func() {
+			defer c.Release()
+			answers <- answered{i + 1, u.Scan(ctx, c, all)}
+		}()
+	}
+	reports := make([]policy.Report, len(ups))
+	pending := make([]bool, len(ups))
+	for i, u := range ups {
+		reports[i] = policy.Report{Upstream: u.Name(), Required: u.Required()}
+		pending[i] = i > 0
+	}
+	reports[0] = ups[0].Scan(ctx, c, all)
+	for left := len(ups) - 1; left > 0; left-- {
+		if p.Settled(reports, pending) {
+			break
+		}
+		a := <-answers
+		reports[a.i], pending[a.i] = a.report, false
+	}
+	for i := range reports {
+		if pending[i] {
+			reports[i].Cancelled = true
+			reports[i].Err = context.Canceled
+		}
+	}
+	return reports
+}
+
+// interrupted is the verdict of a scan that was never begun because its time was up.
+func interrupted(p *policy.Policy) policy.Verdict {
+	return p.Merge([]policy.Report{{Required: true, Err: context.DeadlineExceeded}})
+}
+
+// incomplete is the verdict of an object of which a part was not scanned for a
+// permanent reason; what names it as clamd would.
+func incomplete(p *policy.Policy, what string) policy.Verdict {
+	return p.Merge([]policy.Report{{Required: true, Result: backends.Found(backends.NoCode, what)}})
+}

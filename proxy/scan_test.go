@@ -1,0 +1,97 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/proxy/policy"
+)
+
+func says(c backends.Category) *backendtest.Fake {
+	return backendtest.Says(backends.Result{Category: c, Code: 2})
+}
+
+func TestFanOut(t *testing.T) {
+	virus := backendtest.Says(backends.Found(1, "Some.Virus"))
+	hang := &backendtest.Fake{Hang: true}
+	fails := backendtest.Fails(errors.New("no"))
+	within := func(d time.Duration) func(*Config) {
+		return func(c *Config) { c.Listeners[0].AnswerWithin = d }
+	}
+	tests := []struct {
+		name    string
+		change  func(*Config)
+		engines []engine
+		want    string
+	}{
+		{"none at all", nil, nil, "ERROR"},
+		{"both clean", nil, []engine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: says(backends.OK)}}, "OK"},
+		{"second finds", nil, []engine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: virus}}, "FOUND"},
+		{"first finds, second hangs", nil, []engine{{name: "a", backend: virus}, {name: "b", backend: hang}}, "FOUND"},
+		{"second finds, first hangs", within(50 * time.Millisecond), []engine{{name: "a", backend: hang}, {name: "b", backend: virus}}, "FOUND"},
+		{"one hangs", within(50 * time.Millisecond), []engine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: hang}}, "ERROR"},
+		{"one fails", nil, []engine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: fails}}, "ERROR"},
+		{"an optional one fails", nil, []engine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: fails, optional: true}}, "OK"},
+		{"only an optional one, fails", nil, []engine{{name: "b", backend: fails, optional: true}}, "ERROR"},
+		{"panic", nil, []engine{{name: "a", backend: &backendtest.Fake{Panic: "x"}}, {name: "b", backend: says(backends.OK)}}, "ERROR"},
+		{"no category", nil, []engine{{name: "a", backend: backendtest.Says(backends.Result{})}}, "ERROR"},
+		{"encrypted", nil, []engine{{name: "a", backend: says(backends.Encrypted)}, {name: "b", backend: says(backends.OK)}}, "OK"},
+		{"encrypted and down", nil, []engine{{name: "a", backend: says(backends.Encrypted)}, {name: "b", backend: fails}}, "ERROR"},
+		{"too large for one", nil, []engine{{name: "a", backend: fails, maxSize: 1}, {name: "b", backend: says(backends.OK)}}, "OK"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ts := newServer(t, tt.change, tt.engines...)
+			got := ts.ask("nINSTREAM\n" + stream("content", 7))
+			fields := strings.Fields(got)
+			if len(fields) == 0 || fields[0] != "stream:" || fields[len(fields)-1] != tt.want {
+				t.Errorf("got %q, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// The engine that is not waited for is called off.
+func TestFirstVirusCancelsTheRest(t *testing.T) {
+	started, ended := make(chan struct{}), make(chan error, 1)
+	finds := backends.Func(func(context.Context, backends.Content) (backends.Result, error) {
+		<-started
+		return backends.Found(1, "V"), nil
+	})
+	waits := backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+		close(started)
+		<-ctx.Done()
+		_, err := c.ReadAt(make([]byte, 1), 0) // the content is still there
+		ended <- err
+		return backends.Result{}, ctx.Err()
+	})
+	ts := newServer(t, nil, engine{name: "a", backend: finds}, engine{name: "b", backend: waits})
+	if got := ts.ask("nINSTREAM\n" + stream("content", 7)); got != "stream: V FOUND\n" {
+		t.Errorf("got %q", got)
+	}
+	if err := <-ended; err != nil && err != io.EOF {
+		t.Errorf("reading the content of a scan called off: %v", err)
+	}
+	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"cancelled":true`) })
+}
+
+func TestFirstVirusWait(t *testing.T) {
+	wait := *policy.Default()
+	wait.AnswerFirst = false
+	slow := &backendtest.Fake{Result: backends.Clean(0), Delay: 50 * time.Millisecond}
+	ts := newServer(t, func(c *Config) { c.Listeners[0].Policy = &wait },
+		engine{name: "a", backend: backendtest.Says(backends.Found(1, "V"))}, engine{name: "b", backend: slow})
+	if got := ts.ask("nINSTREAM\n" + stream("content", 7)); got != "stream: V FOUND\n" {
+		t.Errorf("got %q", got)
+	}
+	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
+	if strings.Contains(ts.log.String(), "cancelled") {
+		t.Errorf("the second engine was not waited for: %s", ts.log)
+	}
+}

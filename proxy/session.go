@@ -1,0 +1,137 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"polyclam/protocol"
+)
+
+// How long the rest of a client's input is read and dropped after the reply, so
+// that the reply is not lost to a reset. See clients.md of the field: ProFTPD,
+// pyclamd and others send more than the protocol asks for.
+const (
+	lingerQuiet = time.Second
+	lingerTotal = 5 * time.Second
+	lingerBytes = 64 << 20
+)
+
+// A session is one client's connection.
+type session struct {
+	srv     *Server
+	nc      net.Conn
+	conn    *protocol.Conn
+	address string    // of the listener
+	lst     *Listener // as last seen in the configuration
+}
+
+// serve answers one command, or the commands of an IDSESSION.
+func (s *session) serve() {
+	defer s.srv.end(s)
+	defer s.conn.Close()
+	defer s.rescue()
+	s.serveFirst()
+	s.linger()
+}
+
+func (s *session) serveFirst() {
+	cmd, err := s.read(s.srv.cfg.Load().Limits.CommandReadTimeout)
+	if cmd.Verb == protocol.VerbIDSession {
+		s.serveIDs(cmd.Term, err)
+		return
+	}
+	r := s.request(cmd, 0)
+	if err != nil && !errors.Is(err, protocol.ErrStrayDescriptor) {
+		r.refuse(err)
+		return
+	}
+	r.answer()
+	if err != nil {
+		r.refuse(err)
+	}
+}
+
+// read waits for the next command.
+func (s *session) read(timeout time.Duration) (protocol.Command, error) {
+	if !s.srv.idle(s, timeout) {
+		return protocol.Command{}, ErrServerClosed
+	}
+	cmd, err := s.conn.ReadCommand()
+	s.srv.busy(s)
+	return cmd, err
+}
+
+// linger lets the client read the end behind the reply and drops what it still
+// sends, within bounds.
+func (s *session) linger() {
+	if s.conn.CloseWrite() != nil {
+		return
+	}
+	if !s.srv.idle(s, lingerQuiet) {
+		return
+	}
+	s.conn.Discard(lingerQuiet, lingerTotal, lingerBytes)
+}
+
+// rescue keeps the daemon alive when a command panics: its client sees a closed
+// connection, never an OK.
+func (s *session) rescue() {
+	if p := recover(); p != nil {
+		s.srv.log.Error().Interface("panic", p).Str("client", s.client()).
+			Bytes("stack", debug.Stack()).Msg("panic")
+	}
+}
+
+// client says who is at the other end, for the log.
+func (s *session) client() string {
+	if _, ok := s.nc.(*net.UnixConn); ok {
+		return peer(s.nc)
+	}
+	return s.nc.RemoteAddr().String()
+}
+
+// request makes the request of a command, with the configuration of this moment.
+func (s *session) request(cmd protocol.Command, id int) *request {
+	cfg := s.srv.cfg.Load()
+	if lst := cfg.listener(s.address); lst != nil {
+		s.lst = lst // else a reload has removed it: its last clients keep what they had
+	}
+	return &request{s: s, cmd: cmd, id: id, cfg: cfg, lst: s.lst, number: s.srv.requests.Add(1)}
+}
+
+// refuse says what is to be said when no command could be read.
+func (r *request) refuse(err error) {
+	switch {
+	case errors.Is(err, protocol.ErrStrayDescriptor):
+		r.sendError("PROTOCOL ERROR: ancillary data sent without FILDES. ERROR")
+	case errors.Is(err, protocol.ErrNoDescriptor):
+		r.sendError("No file descriptor received. ERROR")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		r.timedOut()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, ErrServerClosed), errors.Is(err, protocol.ErrCommandTooLong):
+		// clamd closes without a word.
+	default:
+		r.s.srv.log.Debug().Err(err).Str("client", r.s.client()).Msg("connection")
+	}
+}
+
+// timedOut says that the client was too slow. clamd 1.4.6 ends this line with a
+// newline and gives it no number, whatever the framing.
+func (r *request) timedOut() {
+	if r.s.srv.isClosing() {
+		return // it is Shutdown that woke the reader
+	}
+	reply := r.lst.Profile.ProtocolError("COMMAND READ TIMED OUT")
+	if !reply.Close {
+		r.s.write([]byte(reply.Text+"\n"), r.cfg)
+	}
+}
+
+func (s *session) write(b []byte, cfg *Config) error {
+	return s.conn.WriteReply(b, cfg.Limits.WriteTimeout)
+}

@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+)
+
+func TestShutdown(t *testing.T) {
+	release := make(chan struct{})
+	slow := &backendtest.Fake{Result: backends.Clean(0), Until: release}
+	tests := []struct {
+		name    string
+		send    string
+		started func(*testServer) bool // when to shut down
+		during  func(net.Conn)         // what the client does meanwhile
+		want    string
+	}{
+		{"new connection", "", idleSessions(1), nil, ""},
+		{"half a command", "zPI", idleSessions(1), nil, ""},
+		{"idle session", "zIDSESSION\x00", idleSessions(1), nil, ""},
+		{"upload under way", "zINSTREAM\x00\x00\x00\x00\x04ab", writers(1),
+			func(nc net.Conn) { io.WriteString(nc, "cd\x00\x00\x00\x00") }, "stream: OK\x00"},
+		{"scan under way", "zINSTREAM\x00" + stream("ab", 2), scansRunning(1), nil, "stream: OK\x00"},
+		{"scan in a session", "zIDSESSION\x00zINSTREAM\x00" + stream("ab", 2), scansRunning(1), nil, "1: stream: OK\x00"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			release = make(chan struct{})
+			slow.Until = release
+			ts := newServer(t, nil, engine{name: "slow", backend: slow})
+			nc := ts.dial()
+			io.WriteString(nc, tt.send)
+			eventually(t, "start", func() bool { return tt.started(ts) })
+			done := make(chan error, 1)
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				defer cancel()
+				done <- ts.Shutdown(ctx)
+			}()
+			eventually(t, "closing", ts.isClosing)
+			if tt.during != nil {
+				tt.during(nc)
+			}
+			close(release)
+			if got := readAll(t, nc); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if err := <-done; err != nil {
+				t.Errorf("Shutdown: %v", err)
+			}
+		})
+	}
+}
+
+func TestShutdownOutOfGrace(t *testing.T) {
+	ts := newServer(t, nil, engine{name: "slow", backend: &backendtest.Fake{Hang: true}})
+	nc := ts.dial()
+	io.WriteString(nc, "zINSTREAM\x00"+stream("ab", 2))
+	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if err := ts.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	b, _ := io.ReadAll(nc)
+	if string(b) == "stream: OK\x00" {
+		t.Errorf("OK for a scan that was cut off")
+	}
+}
+
+func TestConnectionLimit(t *testing.T) {
+	ts := newServer(t, func(c *Config) { c.Limits.Connections = 1 }, eicarOnly())
+	first := ts.dial()
+	eventually(t, "first", func() bool { return idleSessions(1)(ts) })
+	second := ts.dial()
+	io.WriteString(second, "zPING\x00")
+	io.WriteString(first, "zPING\x00")
+	if got := readAll(t, first); got != "PONG\x00" {
+		t.Errorf("first: %q", got)
+	}
+	first.Close()
+	if got := readAll(t, second); got != "PONG\x00" {
+		t.Errorf("second: %q", got)
+	}
+}
+
+// A reload changes the policy of the next command, not of a scan that has begun.
+func TestApply(t *testing.T) {
+	release := make(chan struct{})
+	ts := newServer(t, nil, engine{name: "a", backend: &backendtest.Fake{Result: backends.Result{Category: backends.Encrypted}, Until: release}})
+	nc := ts.dial()
+	io.WriteString(nc, "nINSTREAM\n"+stream("x", 1))
+	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	next := testConfig(ts.cfg.Listeners[0].Address, []engine{{name: "b", backend: backendtest.Says(backends.Found(1, "V"))}})
+	ts.Apply(next)
+	if got := ts.ask("nINSTREAM\n" + stream("x", 1)); got != "stream: V FOUND\n" {
+		t.Errorf("new: %q", got)
+	}
+	close(release)
+	if got := readAll(t, nc); got != "stream: OK\n" {
+		t.Errorf("old: %q", got)
+	}
+}
+
+func idleSessions(n int) func(*testServer) bool {
+	return func(ts *testServer) bool {
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		idle := 0
+		for _, isIdle := range ts.sessions {
+			if isIdle {
+				idle++
+			}
+		}
+		return idle == n
+	}
+}
+
+func writers(n int) func(*testServer) bool {
+	return func(ts *testServer) bool { return ts.spool.Stats().Writers == n }
+}
+
+func scansRunning(n int) func(*testServer) bool {
+	return func(ts *testServer) bool { return len(ts.running.list()) == n }
+}

@@ -1,0 +1,164 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Store says where a content goes that is too large for memory.
+type Store string
+
+// The stores. See the package comment for how they compare.
+const (
+	Memfd   Store = "memfd"   // anonymous memory, memfd_create(2); the default
+	Tmpfile Store = "tmpfile" // a file without a name in Dir, O_TMPFILE of open(2)
+)
+
+// Config holds the settings of a spool.
+type Config struct {
+	// Memory is how many bytes of a stream stay in memory; what is longer goes
+	// to the store as a whole.
+	Memory int64
+	// Total is the quota in bytes over all contents, memory and files alike, as
+	// the system counts them: whole pages and segments. 0: none. Less than one
+	// segment of 4 KiB is refused.
+	Total int64
+	// Store is where long contents go; empty: Memfd.
+	Store Store
+	// Dir is the absolute path of the directory for the files of Tmpfile and
+	// for files with a name. It is made if it does not exist. Empty: contents
+	// have no Path, and the store must be Memfd.
+	Dir string
+	// PathMode is the mode of files with a name; 0: 0600.
+	PathMode fs.FileMode
+	// PathGroup is the group of files with a name. Numbers below 1 leave the
+	// group of the process: -1 by convention, and 0 so that a Config without it
+	// is right.
+	PathGroup int
+	// Wait is how long a write waits for quota before it fails with ErrQuota.
+	// 0: not at all.
+	Wait time.Duration
+}
+
+// settings are a Config that was checked, with what was found out on the way.
+// They are not changed once in use. Every content retains its settings.
+type settings struct {
+	Config
+	memfdFlags int
+	dir        *directory // nil without Dir
+}
+
+func (t *settings) retain() {
+	if t.dir != nil {
+		t.dir.retain()
+	}
+}
+
+func (t *settings) release() {
+	if t.dir != nil {
+		t.dir.release()
+	}
+}
+
+// open checks cfg and makes the directory ready, or takes it over from old if
+// it is the same. The settings are retained once.
+func open(cfg Config, old *settings) (*settings, error) {
+	if cfg.Store == "" {
+		cfg.Store = Memfd
+	}
+	if cfg.PathMode == 0 {
+		cfg.PathMode = 0o600
+	}
+	cfg.PathGroup = max(cfg.PathGroup, 0)
+	if err := check(cfg); err != nil {
+		return nil, err
+	}
+	set := &settings{Config: cfg}
+	if cfg.Store == Memfd {
+		flags, err := memfdFlags()
+		if err != nil {
+			return nil, err
+		}
+		set.memfdFlags = flags
+	}
+	if cfg.Dir == "" {
+		return set, nil
+	}
+	cfg.Dir = filepath.Clean(cfg.Dir)
+	if old != nil && old.dir != nil && old.dir.serves(cfg) {
+		set.dir = old.dir
+		set.dir.retain()
+		return set, nil
+	}
+	dir, err := openDirectory(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("directory %q: %w", cfg.Dir, err)
+	}
+	set.dir = dir
+	return set, nil
+}
+
+// check reports everything that is wrong with cfg at once.
+func check(cfg Config) error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if cfg.Memory < 0 {
+		bad("memory of %d bytes: want 0 or more", cfg.Memory)
+	}
+	if cfg.Total < 0 || cfg.Total > 0 && cfg.Total < smallest {
+		bad("total of %d bytes: want at least %d, or 0 for no quota", cfg.Total, smallest)
+	}
+	if cfg.Wait < 0 {
+		bad("wait of %v: want 0 or more", cfg.Wait)
+	}
+	if cfg.Store != Memfd && cfg.Store != Tmpfile {
+		bad("store %q: want %q or %q", cfg.Store, Memfd, Tmpfile)
+	}
+	if cfg.Store == Tmpfile && cfg.Dir == "" {
+		bad("store %q: want a directory with it", Tmpfile)
+	}
+	if cfg.Dir != "" && !filepath.IsAbs(cfg.Dir) {
+		bad("directory %q: want an absolute path", cfg.Dir)
+	}
+	// Engines are told the path in line protocols.
+	if strings.ContainsFunc(cfg.Dir, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		bad("directory %q: want a path without control characters", cfg.Dir)
+	}
+	if cfg.PathMode&^0o664 != 0 || cfg.PathMode&0o400 == 0 {
+		bad("path mode %#o: want the owner to read, nothing executable and nothing writable for all, as in 0600 or 0640", uint32(cfg.PathMode))
+	}
+	return errors.Join(errs...)
+}
+
+// probe proves that set works, by doing what scans will do.
+func (s *Spool) probe(set *settings) error {
+	f, err := set.anonymous()
+	if err != nil {
+		return fmt.Errorf("store %q: %w", set.Store, err)
+	}
+	if _, err := f.Write([]byte("x")); err != nil {
+		f.Close()
+		return fmt.Errorf("store %q: %w", set.Store, err)
+	}
+	if f, err = set.seal(f); err != nil {
+		return fmt.Errorf("store %q: %w", set.Store, err)
+	}
+	defer f.Close()
+	if _, err := f.ReadAt(make([]byte, 1), 0); err != nil {
+		return fmt.Errorf("store %q: %w", set.Store, err)
+	}
+	if set.dir == nil {
+		return nil
+	}
+	name, err := set.dir.put(func(f *os.File) error { _, err := f.WriteString("x"); return err })
+	if err != nil {
+		return fmt.Errorf("directory %q: %w", set.Dir, err)
+	}
+	set.dir.remove(name)
+	return nil
+}

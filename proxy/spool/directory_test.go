@@ -1,0 +1,177 @@
+package spool
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestConfigErrors(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := filepath.Join(dir, "open")
+	if err := os.Mkdir(open, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		cfg  Config
+		want string
+	}{
+		{"store", Config{Store: "disk"}, `store "disk": want "memfd" or "tmpfile"`},
+		{"no directory", Config{Store: Tmpfile}, "want a directory with it"},
+		{"memory", Config{Memory: -1}, "memory of -1 bytes"},
+		{"total", Config{Total: -1}, "total of -1 bytes"},
+		{"small total", Config{Total: 100}, "want at least 4096"},
+		{"wait", Config{Wait: -1}, "wait of -1ns"},
+		{"relative", Config{Dir: "spool"}, "want an absolute path"},
+		{"newline", Config{Dir: "/spool\n"}, "without control characters"},
+		{"executable", Config{Dir: dir, PathMode: 0o700}, "path mode 0700"},
+		{"writable for all", Config{Dir: dir, PathMode: 0o666}, "path mode 0666"},
+		{"unreadable", Config{Dir: dir, PathMode: 0o040}, "path mode 040"},
+		{"file", Config{Dir: file}, "not a directory"},
+		{"below a file", Config{Dir: file + "/spool"}, "not a directory"},
+		{"not sticky", Config{Dir: open}, "want the sticky bit"},
+		{"not writable", Config{Dir: "/proc/spool"}, "/proc/spool"},
+		{"without O_TMPFILE", Config{Dir: "/proc", Store: Tmpfile}, "/proc"},
+		{"several", Config{Store: "disk", Memory: -1}, "memory of -1 bytes: want 0 or more\nstore"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := New(tt.cfg)
+			if s != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q", err, tt.want)
+			}
+		})
+	}
+	if left := tree(t, dir); len(left) != 2 {
+		t.Errorf("left %q", left)
+	}
+}
+
+func TestDirectoryIsMade(t *testing.T) {
+	for mode, want := range map[os.FileMode]os.FileMode{0o600: 0o700, 0o640: 0o710, 0o644: 0o711} {
+		dir := filepath.Join(t.TempDir(), "a", "b")
+		newSpool(t, Config{Dir: dir + "/", PathMode: mode})
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != want {
+			t.Errorf("mode %v, %v; want %v", info.Mode(), err, want)
+		}
+	}
+	sticky := filepath.Join(t.TempDir(), "tmp")
+	if err := os.Mkdir(sticky, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(sticky, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	newSpool(t, Config{Dir: sticky})
+}
+
+func TestConfigure(t *testing.T) {
+	first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(t.TempDir(), "second")
+	s := newSpool(t, Config{Dir: first, Memory: 4 << 10, Total: 1 << 20})
+	begun := s.Create(t.Context())
+	old := spooled(t, s, random(100<<10))
+	oldPath, err := old.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.Stats()
+	for _, bad := range []Config{{Store: "disk"}, {Dir: "/proc/spool", Total: 1 << 30}} {
+		if err := s.Configure(bad); err == nil {
+			t.Error("accepted")
+		}
+		if s.Stats() != before || s.set.Memory != 4<<10 {
+			t.Errorf("changed to %+v", s.Stats())
+		}
+	}
+	if err := s.Configure(Config{Dir: second, Memory: 8 << 10, Store: Tmpfile, Total: 2 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	if s.Stats().Total != 2<<20 {
+		t.Errorf("total %d", s.Stats().Total)
+	}
+	if got, err := os.ReadFile(oldPath); err != nil || !bytes.Equal(got, random(100<<10)) {
+		t.Errorf("old path: %d bytes, %v", len(got), err)
+	}
+	if _, err := begun.Write(random(5 << 10)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := begun.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if path, err := c.Path(); err != nil || !strings.HasPrefix(path, first) {
+		t.Errorf("begun before the reload: path %q, %v", path, err)
+	}
+	fresh := spooled(t, s, random(9<<10))
+	if path, err := fresh.Path(); err != nil || !strings.HasPrefix(path, second) {
+		t.Errorf("after the reload: path %q, %v", path, err)
+	}
+	c.Release()
+	old.Release()
+	if left := tree(t, first); len(left) > 0 {
+		t.Errorf("left in the old directory: %q", left)
+	}
+	fresh.Release()
+	sub := s.set.dir.sub.Name()
+	if err := s.Configure(s.set.Config); err != nil || s.set.dir.sub.Name() != sub {
+		t.Errorf("the same directory again: %q, %v; want %q", s.set.dir.sub.Name(), err, sub)
+	}
+	if err := s.Configure(Config{}); err != nil {
+		t.Fatal(err)
+	}
+	if left := tree(t, second); len(left) > 0 {
+		t.Errorf("left in the directory given up: %q", left)
+	}
+}
+
+func TestClose(t *testing.T) {
+	s := newSpool(t, Config{Memory: 4 << 10, Store: Tmpfile})
+	c := spooled(t, s, random(100<<10))
+	s.Close()
+	if _, err := c.Path(); err != nil {
+		t.Error(err)
+	}
+	c.Release()
+	w := s.Create(t.Context())
+	_, err := w.Write(random(100 << 10))
+	checkIs(t, err, ErrStorage)
+	s.Close()
+}
+
+// TestDirectoryRemoved plays one that cleans up where he should not.
+func TestDirectoryRemoved(t *testing.T) {
+	for _, store := range stores {
+		s := newSpool(t, Config{Memory: 4 << 10, Store: store})
+		old := spooled(t, s, random(100<<10))
+		if _, err := old.Path(); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := os.RemoveAll(s.set.Dir); err != nil {
+				t.Fatal(err)
+			}
+			for _, size := range []int{1000, 100 << 10} {
+				c := spooled(t, s, random(size))
+				path, err := c.Path()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, random(size)) {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+				c.Release()
+			}
+		}
+		checkBytes(t, old, random(100<<10))
+		old.Release()
+	}
+}

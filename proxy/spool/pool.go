@@ -1,0 +1,84 @@
+package spool
+
+import "sync"
+
+// The sizes of segments. A client that has sent one byte and then stalls costs
+// the smallest one.
+const (
+	smallest = 4 << 10
+	classes  = 4
+)
+
+// classSize is the capacity of the segments of class i: 4, 16, 64 and 256 KiB.
+func classSize(i int) int64 { return smallest << (2 * i) }
+
+// kept is how many free segments of class i are kept: 1 MiB of the smaller
+// classes, 4 MiB of the largest, 7 MiB in all. The rest of a burst goes back to
+// the garbage collector at once.
+func kept(i int) int {
+	if i == classes-1 {
+		return 16
+	}
+	return int(1 << 20 / classSize(i))
+}
+
+// A pool keeps free segments, a bounded number of each class. The zero pool is
+// ready for use.
+type pool struct {
+	mu   sync.Mutex
+	free [classes][][]byte
+}
+
+// get returns an empty segment of the class.
+func (p *pool) get(class int) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	free := p.free[class]
+	if n := len(free); n > 0 {
+		b := free[n-1]
+		free[n-1] = nil
+		p.free[class] = free[:n-1]
+		return b[:0]
+	}
+	return make([]byte, 0, classSize(class))
+}
+
+// put takes a segment back that came from get.
+func (p *pool) put(b []byte) {
+	for i := range p.free {
+		if int64(cap(b)) != classSize(i) {
+			continue
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.free[i]) < kept(i) {
+			p.free[i] = append(p.free[i], b)
+		}
+		return
+	}
+}
+
+// size is the number of bytes kept.
+func (p *pool) size() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var n int64
+	for i, free := range p.free {
+		n += int64(len(free)) * classSize(i)
+	}
+	return n
+}
+
+// nextClass is the class of the next segment of a content that has n segments
+// already, is about to get want more bytes, and may get at most room bytes more
+// in memory.
+func nextClass(n int, want, room int64) int {
+	class := min(n, classes-1)
+	for class < classes-1 && classSize(class) < want {
+		class++
+	}
+	for class > 0 && classSize(class-1) >= room {
+		class--
+	}
+	return class
+}

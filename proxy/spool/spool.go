@@ -1,0 +1,183 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+)
+
+// Errors that a caller branches on.
+var (
+	// ErrQuota says that Config.Total is used up. A retry may help.
+	ErrQuota = errors.New("spool quota used up")
+	// ErrStorage says that the store or the directory did not do its work: disk
+	// full, write error, no descriptors left. The cause is in the text only: it
+	// must not be taken for the absence of an engine or of a scanned file.
+	ErrStorage = errors.New("spool storage")
+	// ErrNotRegular says that an opened file is not a regular file.
+	ErrNotRegular = errors.New("not a regular file")
+	// ErrNotReadable says that an opened file cannot be read, such as a
+	// descriptor opened for writing or with O_PATH.
+	ErrNotReadable = errors.New("not readable")
+	// ErrReleased says that a content was used after its last Release.
+	ErrReleased = errors.New("content already released")
+)
+
+// A Spool keeps contents until all engines have seen them. It is safe for
+// concurrent use.
+type Spool struct {
+	quota quota
+	pool  pool
+
+	writers  atomic.Int64
+	contents atomic.Int64
+	files    atomic.Int64
+
+	configuring sync.Mutex // one Configure or Close at a time
+
+	mu  sync.Mutex // guards set and the retaining of its directory
+	set *settings
+}
+
+// Stats says what a spool holds at the moment.
+type Stats struct {
+	Used     int64 // bytes counted against the quota
+	Total    int64 // the quota; 0: none
+	Pooled   int64 // bytes of memory kept ready for reuse, not counted in Used
+	Writers  int   // contents being received
+	Waiting  int   // writers that wait for quota
+	Contents int   // contents complete and not yet released, opened files included
+	Files    int   // files with a name at the moment
+}
+
+// New returns a spool for cfg. It proves that the store and the directory
+// work, and removes what a crashed predecessor left in the directory. An error
+// names the setting and says what would be right.
+func New(cfg Config) (*Spool, error) {
+	s := &Spool{}
+	if err := s.Configure(cfg); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Configure changes the settings as New does. On an error the old settings stay
+// as they were. Contents and writers that exist already keep the settings that
+// they began with, except for the quota, which is one for all.
+func (s *Spool) Configure(cfg Config) error {
+	s.configuring.Lock()
+	defer s.configuring.Unlock()
+	s.mu.Lock()
+	old := s.set
+	s.mu.Unlock()
+	set, err := open(cfg, old)
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	if err := s.probe(set); err != nil {
+		set.release()
+		return fmt.Errorf("spool: %w", err)
+	}
+	s.replace(set)
+	s.quota.setTotal(cfg.Total)
+	return nil
+}
+
+// Close gives up the spool's own directory. Contents that exist stay valid
+// until their last Release; no new ones can be stored in files. Close is
+// optional: a directory left behind is removed by the next New.
+func (s *Spool) Close() error {
+	s.configuring.Lock()
+	defer s.configuring.Unlock()
+	s.mu.Lock()
+	set := *s.set
+	s.mu.Unlock()
+	set.dir = nil
+	s.replace(&set)
+	return nil
+}
+
+// replace makes set the current settings and gives the old ones back.
+func (s *Spool) replace(set *settings) {
+	s.mu.Lock()
+	old := s.set
+	s.set = set
+	s.mu.Unlock()
+	if old != nil {
+		old.release()
+	}
+}
+
+// settings returns the current settings, retained for one content.
+func (s *Spool) settings() *settings {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.set.retain()
+	return s.set
+}
+
+// Stats returns what the spool holds at the moment.
+func (s *Spool) Stats() Stats {
+	used, total, waiting := s.quota.stats()
+	return Stats{
+		Used:     used,
+		Total:    total,
+		Pooled:   s.pool.size(),
+		Writers:  int(s.writers.Load()),
+		Waiting:  waiting,
+		Contents: int(s.contents.Load()),
+		Files:    int(s.files.Load()),
+	}
+}
+
+// Create begins a new content. The writer must be ended by Finish or Abort. The
+// context bounds the waiting for quota; once it is done nothing more is
+// accepted.
+func (s *Spool) Create(ctx context.Context) *Writer {
+	s.writers.Add(1)
+	return &Writer{ctx: ctx, c: s.content(kindSpooled)}
+}
+
+// Bytes makes a content of b, which must not be changed afterwards. It does not
+// count against the quota.
+func (s *Spool) Bytes(b []byte) *Content {
+	c := s.content(kindConstant)
+	c.segs = append(c.segs, b)
+	c.size = int64(len(b))
+	s.contents.Add(1)
+	return c
+}
+
+// Open makes a content of an existing regular file, such as a descriptor that
+// a client sent or a path that was opened for it. Open takes ownership of f,
+// also on an error. The size is fixed here: what is appended later is not part
+// of the content, and what is cut off makes reading fail. It does not count
+// against the quota.
+//
+// An error wraps ErrNotRegular or ErrNotReadable.
+func (s *Spool) Open(f *os.File) (*Content, error) {
+	if f == nil {
+		return nil, fmt.Errorf("open: %w: no file", ErrNotReadable)
+	}
+	size, err := examine(f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	c := s.content(kindOpened)
+	c.own = readOnly(f)
+	c.size = size
+	s.contents.Add(1)
+	return c, nil
+}
+
+// content returns an empty content with one reference.
+func (s *Spool) content(k kind) *Content {
+	c := &Content{spool: s, set: s.settings(), kind: k}
+	c.segs = c.few[:0]
+	c.refs.Store(reference)
+	return c
+}

@@ -1,0 +1,112 @@
+package spool
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// benchDir is where Tmpfile is measured: the environment's choice, to compare
+// file systems.
+func benchDir(b *testing.B) string {
+	if dir := os.Getenv("POLYCLAM_SPOOL_BENCH"); dir != "" {
+		return dir
+	}
+	return b.TempDir()
+}
+
+// BenchmarkSpool is the way of one content: received in pieces of 128 KiB, read
+// once by an engine, released. "descriptor" has an engine ask for the file
+// instead of reading.
+func BenchmarkSpool(b *testing.B) {
+	data := make([]byte, 25<<20)
+	for _, size := range []int{1 << 10, 10 << 10, 100 << 10, 1 << 20, 25 << 20} {
+		for _, way := range []struct {
+			name   string
+			store  Store
+			memory int64
+			file   bool
+		}{
+			{"memory", Memfd, 32 << 20, false},
+			{"memfd", Memfd, 0, false},
+			{"tmpfile", Tmpfile, 0, false},
+			{"memory+descriptor", Memfd, 32 << 20, true},
+			{"memfd+descriptor", Memfd, 0, true},
+			{"tmpfile+descriptor", Tmpfile, 0, true},
+		} {
+			b.Run(fmt.Sprintf("%dk/%s", size>>10, way.name), func(b *testing.B) {
+				s, err := New(Config{Memory: way.memory, Store: way.store, Dir: benchDir(b)})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer s.Close()
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				buf := make([]byte, 128<<10)
+				for b.Loop() {
+					benchContent(b, s, data[:size], buf, way.file)
+				}
+			})
+		}
+	}
+}
+
+func benchContent(b *testing.B, s *Spool, data, buf []byte, file bool) {
+	w := s.Create(b.Context())
+	defer w.Abort()
+	for len(data) > 0 {
+		n := min(len(data), len(buf))
+		if _, err := w.Write(data[:n]); err != nil {
+			b.Fatal(err)
+		}
+		data = data[n:]
+	}
+	c, err := w.Finish()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Release()
+	if file {
+		if _, err := c.File(); err != nil {
+			b.Fatal(err)
+		}
+		return
+	}
+	for off := int64(0); off < c.Size(); {
+		n, err := c.ReadAt(buf, off)
+		if n == 0 {
+			b.Fatal(err)
+		}
+		off += int64(n)
+	}
+}
+
+// BenchmarkSeal is what it costs that engines cannot change what they are
+// handed, beside the making of the file.
+func BenchmarkSeal(b *testing.B) {
+	for _, store := range stores {
+		for _, sealed := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%s/%v", store, sealed), func(b *testing.B) {
+				s, err := New(Config{Store: store, Dir: benchDir(b)})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer s.Close()
+				data := make([]byte, 100<<10)
+				for b.Loop() {
+					f, err := s.set.anonymous()
+					if err != nil {
+						b.Fatal(err)
+					}
+					f.Write(data)
+					if sealed {
+						if f, err = s.set.seal(f); err != nil {
+							b.Fatal(err)
+						}
+					}
+					f.Close()
+				}
+			})
+		}
+	}
+}

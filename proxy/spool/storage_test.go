@@ -1,0 +1,158 @@
+package spool
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"polyclam/backends"
+)
+
+// TestFileSizeLimit makes real write errors in both stores, by the limit of the
+// system on the size of files. The limit is for a whole process: a child has it.
+func TestFileSizeLimit(t *testing.T) {
+	out, err := child(t, "limit", t.TempDir()).CombinedOutput()
+	if err != nil || !bytes.HasSuffix(out, []byte("as expected\n")) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func childLimit(dir string) error {
+	for _, store := range stores {
+		s, err := New(Config{Dir: dir, Memory: 4 << 10, Store: store})
+		if err != nil {
+			return err
+		}
+		var old syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+			return err
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 64 << 10, Max: old.Max}); err != nil {
+			return err
+		}
+		if err := expectFull(s, syscall.EFBIG, 64<<10); err != nil {
+			return fmt.Errorf("%s: %w", store, err)
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+			return err
+		}
+		if err := expectRoom(s); err != nil {
+			return fmt.Errorf("%s: %w", store, err)
+		}
+	}
+	fmt.Println("as expected")
+	return nil
+}
+
+// TestDiskFull fills a real file system. It is mounted in a mount namespace of
+// a child, which needs root or user namespaces, and goes with the child.
+func TestDiskFull(t *testing.T) {
+	cmd := child(t, "full", t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, os.ErrPermission) || bytes.Contains(out, []byte("mount: ")) {
+		t.Skipf("NOT TESTED: a full disk; neither root nor user namespaces: %v %s", err, out)
+	}
+	if err != nil || !bytes.HasSuffix(out, []byte("as expected\n")) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func childFull(dir string) error {
+	if err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=128k,mode=0755"); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	s, err := New(Config{Dir: dir, Memory: 4 << 10, Store: Tmpfile, Total: 1 << 20})
+	if err != nil {
+		return err
+	}
+	if err := expectFull(s, syscall.ENOSPC, 128<<10); err != nil {
+		return err
+	}
+	if err := expectRoom(s); err != nil {
+		return err
+	}
+	fmt.Println("as expected")
+	return nil
+}
+
+// expectFull proves that contents of more than room bytes fail with cause and
+// leave nothing behind.
+func expectFull(s *Spool, cause syscall.Errno, room int) error {
+	w := s.Create(context.Background())
+	n, err := w.Write(random(2 * room))
+	if n > room || !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), cause.Error()) {
+		return fmt.Errorf("write of %d bytes: %d, %v", 2*room, n, err)
+	}
+	if got := backends.CategoryOf(err); got != backends.SWErr {
+		return fmt.Errorf("category %q", got)
+	}
+	if c, err := w.Finish(); c != nil || !errors.Is(err, ErrStorage) {
+		return fmt.Errorf("finish: %v, %v", c, err)
+	}
+	// One byte more than there is room for, piece by piece.
+	w = s.Create(context.Background())
+	for err = nil; err == nil && w.Size() <= int64(room); {
+		_, err = w.Write(random(1000))
+	}
+	if !errors.Is(err, ErrStorage) {
+		return fmt.Errorf("write piece by piece: %d, %v", w.Size(), err)
+	}
+	w.Abort()
+	// A constant content is not in the store, but its files are.
+	c := s.Bytes(random(2 * room))
+	if f, err := c.File(); f != nil || !errors.Is(err, ErrStorage) {
+		return fmt.Errorf("file: %v, %v", f, err)
+	}
+	if path, err := c.Path(); path != "" || !errors.Is(err, ErrStorage) {
+		return fmt.Errorf("path: %q, %v", path, err)
+	}
+	c.Release()
+	return expectEmpty(s)
+}
+
+// expectRoom proves that the spool works again.
+func expectRoom(s *Spool) error {
+	want := random(40 << 10)
+	w := s.Create(context.Background())
+	if _, err := w.Write(want); err != nil {
+		return err
+	}
+	c, err := w.Finish()
+	if err != nil {
+		return err
+	}
+	path, err := c.Path()
+	if err != nil {
+		return err
+	}
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+		return fmt.Errorf("%d bytes, %v", len(got), err)
+	}
+	c.Release()
+	return expectEmpty(s)
+}
+
+func expectEmpty(s *Spool) error {
+	got := s.Stats()
+	got.Total, got.Pooled = 0, 0
+	names, err := filepath.Glob(filepath.Join(s.set.dir.sub.Name(), "*"))
+	if got != (Stats{}) || len(names) > 0 || err != nil {
+		return fmt.Errorf("left: %+v, %q", got, names)
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// seals is what makes a memfd unchangeable, for its owner too.
+const seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
+
+// memfdFlags finds out the flags that the kernel takes for memfd_create.
+func memfdFlags() (int, error) {
+	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	// Since Linux 6.3; vm.memfd_noexec=2 demands it.
+	f, err := memfd(flags | unix.MFD_NOEXEC_SEAL)
+	if err == nil {
+		f.Close()
+		return flags | unix.MFD_NOEXEC_SEAL, nil
+	}
+	if f, err = memfd(flags); err != nil {
+		return 0, fmt.Errorf("store %q: %w; want store %q where the system has no memfd", Memfd, err, Tmpfile)
+	}
+	f.Close()
+	return flags, nil
+}
+
+func memfd(flags int) (*os.File, error) {
+	fd, err := unix.MemfdCreate("polyclam", flags)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	return os.NewFile(uintptr(fd), "memfd:polyclam"), nil
+}
+
+// anonymous returns a new file without a name, which vanishes with its last
+// descriptor, also when the process is killed.
+func (t *settings) anonymous() (*os.File, error) {
+	if t.Store == Memfd {
+		return memfd(t.memfdFlags)
+	}
+	if t.dir == nil {
+		return nil, errors.New("the spool is closed")
+	}
+	return t.dir.anonymous()
+}
+
+// seal returns a descriptor of f that cannot be used to change it. It takes
+// ownership of f, also on an error.
+func (t *settings) seal(f *os.File) (*os.File, error) {
+	if t.Store == Memfd {
+		if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+			f.Close()
+			return nil, os.NewSyscallError("fcntl", err)
+		}
+		return f, nil
+	}
+	defer f.Close()
+	return reopen(f)
+}

@@ -1,0 +1,188 @@
+package spool
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+)
+
+// TestContents sends contents of all sizes around the borders in pieces of all
+// sizes, and reads them back in every way there is.
+func TestContents(t *testing.T) {
+	const k = 1 << 10
+	sizes := []int{0, 1, 4*k - 1, 4 * k, 4*k + 1, 10 * k, 64 * k, 100*k - 1, 100 * k, 100*k + 1, 700 * k, 2*k*k + 1}
+	for _, store := range stores {
+		s := newSpool(t, Config{Memory: 100 * k, Store: store, Total: 64 * k * k})
+		all := newSpool(t, Config{Memory: 0, Store: store})
+		none := newSpool(t, Config{Memory: 8 * k * k, Store: store})
+		for _, size := range sizes {
+			for _, step := range []int{1000, 4096, 50*k + 1, 4 * k * k} {
+				t.Run(fmt.Sprint(store, size, step), func(t *testing.T) {
+					testContent(t, s, size, step)
+					testContent(t, all, size, step)
+					testContent(t, none, size, step)
+				})
+			}
+		}
+	}
+}
+
+func testContent(t *testing.T, s *Spool, size, step int) {
+	want := random(size)
+	w := s.Create(t.Context())
+	buf := make([]byte, step)
+	for sent := 0; sent < size; {
+		n := copy(buf, want[sent:])
+		if got, err := w.Write(buf[:n]); got != n || err != nil {
+			t.Fatalf("Write: %d, %v", got, err)
+		}
+		clear(buf) // the writer must have copied it
+		sent += n
+		if w.Size() != int64(sent) {
+			t.Fatalf("Size is %d after %d bytes", w.Size(), sent)
+		}
+	}
+	c, err := w.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer checkEmpty(t, s)
+	defer c.Release()
+	if c.Size() != int64(size) {
+		t.Errorf("size %d, want %d", c.Size(), size)
+	}
+	checkBytes(t, c, want)
+	sum := sha256.Sum256(want)
+	if got, err := c.SHA256(); got != hex.EncodeToString(sum[:]) || err != nil {
+		t.Errorf("SHA256 %q, %v", got, err)
+	}
+	f, err := c.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkBytes(t, f, want)
+	path, err := c.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer named.Close()
+	checkBytes(t, named, want)
+	checkBytes(t, c, want)
+}
+
+// TestMemoryIsSmall proves that what a client has sent, not what it might send,
+// decides how much is held for it.
+func TestMemoryIsSmall(t *testing.T) {
+	const k = 1 << 10
+	s := newSpool(t, Config{Memory: 256 * k})
+	for _, tt := range []struct {
+		name   string
+		writes []int
+		used   int64
+	}{
+		{"nothing", nil, 0},
+		{"one byte", []int{1}, 4 * k},
+		{"byte by byte", []int{1, 1, 1, 1}, 4 * k},
+		{"a page", []int{4 * k}, 4 * k},
+		{"a mail at once", []int{10 * k}, 16 * k},
+		{"growing", []int{1, 4 * k}, (4 + 16) * k},
+		{"all of it", []int{256 * k}, 256 * k},
+		{"over it", []int{256*k + 1}, 260 * k},
+		{"over it later", []int{1, 256 * k}, 260 * k},
+		{"to the file and on", []int{256 * k, 1, 4095, 1}, 264 * k},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := s.Create(t.Context())
+			defer checkEmpty(t, s)
+			defer w.Abort()
+			for _, n := range tt.writes {
+				if _, err := w.Write(random(n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := s.Stats(); got.Used != tt.used || got.Writers != 1 {
+				t.Errorf("used %d by %d writers, want %d", got.Used, got.Writers, tt.used)
+			}
+		})
+	}
+}
+
+// TestBurstIsGivenBack proves that the free list is bounded.
+func TestBurstIsGivenBack(t *testing.T) {
+	s := newSpool(t, Config{Memory: 256 << 10})
+	var contents []*Content
+	for range 40 {
+		contents = append(contents, spooled(t, s, random(256<<10)))
+	}
+	for _, c := range contents {
+		c.Release()
+	}
+	if got, want := s.Stats().Pooled, int64(16*256<<10); got != want {
+		t.Errorf("%d bytes kept, want %d", got, want)
+	}
+}
+
+// TestWriterEnds goes through all orders of ending a writer.
+func TestWriterEnds(t *testing.T) {
+	s := newSpool(t, Config{Memory: 4 << 10})
+	for _, size := range []int{10, 10 << 10} {
+		w := s.Create(t.Context())
+		w.Write(random(size))
+		w.Abort()
+		w.Abort()
+		checkEmpty(t, s)
+		if n, err := w.Write([]byte("x")); n != 0 || err == nil {
+			t.Errorf("Write after Abort: %d, %v", n, err)
+		}
+		if c, err := w.Finish(); c != nil || err == nil {
+			t.Errorf("Finish after Abort: %v, %v", c, err)
+		}
+
+		w = s.Create(t.Context())
+		w.Write(random(size))
+		c, err := w.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Abort()
+		if n, err := w.Write([]byte("x")); n != 0 || err == nil {
+			t.Errorf("Write after Finish: %d, %v", n, err)
+		}
+		if c, err := w.Finish(); c != nil || err == nil {
+			t.Errorf("Finish after Finish: %v, %v", c, err)
+		}
+		checkBytes(t, c, random(size))
+		c.Release()
+		checkEmpty(t, s)
+	}
+}
+
+func TestWriterContextDone(t *testing.T) {
+	s := newSpool(t, Config{Memory: 4 << 10})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	w := s.Create(ctx)
+	if _, err := w.Write(random(100 << 10)); err != nil {
+		t.Fatal(err)
+	}
+	gone := errors.New("client gone")
+	cancel(gone)
+	_, err := w.Write([]byte("x"))
+	checkIs(t, err, gone)
+	if errors.Is(err, ErrQuota) {
+		t.Errorf("%v says that the quota was the reason", err)
+	}
+	checkEmpty(t, s)
+	c, err := w.Finish()
+	checkIs(t, err, gone)
+	if c != nil {
+		t.Error("Finish returned a content")
+	}
+}

@@ -1,0 +1,78 @@
+package status
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/protocol"
+	"polyclam/proxy/policy"
+)
+
+func lines(records []protocol.Record) []string {
+	var ls []string
+	for _, r := range records {
+		ls = append(ls, r.String())
+	}
+	return ls
+}
+
+func TestRecords(t *testing.T) {
+	v := policy.Default().Merge([]policy.Report{
+		{Upstream: "sophos", Required: true, Node: "tcp:10.0.0.1:4010", Elapsed: 113 * time.Millisecond, Result: backends.Result{
+			Category: backends.Encrypted, Code: 2, Detail: "Password protected file foo.zip/foo.txt",
+			Findings: []backends.Finding{{Name: "Heuristics.Encrypted.Zip", Category: backends.Encrypted}}}},
+		{Upstream: "clamav", Required: true, Elapsed: 21 * time.Millisecond, Result: backends.Clean(0)},
+		{Upstream: "old", Err: errors.New("dial \"x\": gone\nstream: OK")},
+		{Upstream: "slow", Required: true, Cancelled: true, Elapsed: -1},
+	})
+	want := []string{
+		`stream: engine=sophos category=encrypted action=ok code=2 elapsed=0.113 name=Heuristics.Encrypted.Zip node="tcp:10.0.0.1:4010" msg="Password protected file foo.zip/foo.txt" ENGINE`,
+		`stream: engine=clamav category=ok action=ok code=0 elapsed=0.021 ENGINE`,
+		`stream: engine=old category=swerr action=tempfail code=999 elapsed=0.000 msg="dial \"x\": gone\x0astream: OK" required=no counts=no ENGINE`,
+		`stream: engine=slow category=interrupted action=tempfail code=999 elapsed=0.000 counts=no cancelled=yes ENGINE`,
+		`stream: category=encrypted action=ok code=2 engine=sophos engines=4 failed=1 version=1 SUMMARY`,
+	}
+	if got := lines(Records("stream", v)); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestRecordsNobody(t *testing.T) {
+	want := []string{"/p: category=swerr action=tempfail code=999 engines=0 failed=0 version=1 SUMMARY"}
+	if got := lines(Records("/p", policy.Default().Merge(nil))); !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestRecordsBounded: an engine can say what it likes, a record stays small and
+// can be read back.
+func TestRecordsBounded(t *testing.T) {
+	huge := strings.Repeat("\xff\n\"", 1<<18)
+	names := []string{"", "A", huge}
+	for range 10000 {
+		names = append(names, "N FOUND")
+	}
+	v := policy.Default().Merge([]policy.Report{{Upstream: huge, Required: true, Node: huge, Result: backends.Found(1, names...)}})
+	v.Reports[0].Result.Detail = huge
+	for _, r := range Records("stream", v) {
+		line := r.String()
+		// Twelve values of 256 bytes, four characters each.
+		if len(line) > 12*4*256+512 {
+			t.Errorf("%s: %d bytes", r.Word, len(line))
+		}
+		back, err := protocol.ParseRecord(line)
+		if err != nil {
+			t.Fatalf("%s: %v", r.Word, err)
+		}
+		if back.Word != r.Word || !slices.Equal(back.Fields, r.Fields) {
+			t.Errorf("%s reads back as %+v", r.Word, back)
+		}
+		if r.Word == "ENGINE" && (back.Get("name") != "A" || back.Get("names") != "10003" || back.Get("msg") != huge[:256]) {
+			t.Errorf("name %q, names %q", back.Get("name"), back.Get("names"))
+		}
+	}
+}

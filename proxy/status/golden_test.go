@@ -1,0 +1,112 @@
+package status
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/proxy/policy"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares got with a file of testdata, or writes it.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(got, want) {
+		return
+	}
+	g, w := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			t.Fatalf("%s, line %d:\n got %s\nwant %s", path, i+1, g[i], w[i])
+		}
+	}
+	t.Fatalf("%s: %d lines, want %d", path, len(g), len(w))
+}
+
+// reportOf is what an engine reports that came to c.
+func reportOf(upstream string, code int, c backends.Category) policy.Report {
+	r := policy.Report{Upstream: upstream, Required: true, Elapsed: 1500 * time.Microsecond}
+	if c.IsFailure() {
+		r.Err = &backends.Failure{Category: c, Code: code, Text: upstream + ": it broke"}
+		return r
+	}
+	r.Result = backends.Result{Category: c, Code: code}
+	name := map[backends.Category]string{
+		backends.Virus:      "Eicar-" + upstream,
+		backends.Suspicious: "PUA." + upstream,
+		backends.Partial:    "Heuristics.Limits.Exceeded.MaxFiles",
+	}[c]
+	switch {
+	case name != "":
+		r.Result.Findings = []backends.Finding{{Name: name, Category: c}}
+	case c == backends.Encrypted:
+		r.Result.Detail = "Password protected file foo.zip/foo.txt"
+	}
+	return r
+}
+
+func shown(r Reply) string {
+	if r.Close {
+		return "(closed)"
+	}
+	return r.Text
+}
+
+// TestLinesGolden writes down what a client is told of every two engines that
+// disagree: the triple and the line in each form, by the default policy.
+func TestLinesGolden(t *testing.T) {
+	var b bytes.Buffer
+	for _, first := range backends.Categories() {
+		for _, second := range backends.Categories() {
+			if first == second {
+				continue
+			}
+			v := policy.Default().Merge([]policy.Report{reportOf("clamav", 1, first), reportOf("sophos", 2, second)})
+			fmt.Fprintf(&b, "clamav %s, sophos %s: (%d, %s, %s)\n", first, second, v.Code, v.Category, v.Action)
+			for _, form := range allForms {
+				r := Profile{Client: "generic", Form: form}.Line("stream", v)
+				fmt.Fprintf(&b, "    %-9s %s\n", form, shown(r))
+			}
+		}
+	}
+	golden(t, "lines.golden", b.Bytes())
+}
+
+// TestProfilesGolden writes down every profile, category and action, and the
+// errors that are no verdict.
+func TestProfilesGolden(t *testing.T) {
+	var b bytes.Buffer
+	for _, name := range Names() {
+		p := lookup(t, name)
+		fmt.Fprintf(&b, "%s\n", name)
+		for _, c := range backends.Categories() {
+			v := policy.Default().Merge([]policy.Report{reportOf("sophos", 2, c)})
+			for _, v.Action = range []policy.Action{policy.OK, policy.Quarantine, policy.Tempfail} {
+				fmt.Fprintf(&b, "    %-14s %-10s %s\n", c, v.Action, shown(p.Line("stream", v)))
+			}
+		}
+		fmt.Fprintf(&b, "    size limit                %s\n", shown(p.SizeLimit()))
+		fmt.Fprintf(&b, "    clamd's error             %s\n", shown(p.ClamdError("/p", "Access denied. ERROR")))
+		fmt.Fprintf(&b, "    protocol error            %s\n", shown(p.ProtocolError("UNKNOWN COMMAND")))
+		fmt.Fprintf(&b, "    error of ours             %s\n", shown(p.Error("stream", "spool: no space left")))
+	}
+	golden(t, "profiles.golden", b.Bytes())
+}

@@ -1,0 +1,101 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"polyclam/protocol"
+	"polyclam/proxy/spool"
+)
+
+// Bounds on reading the rest of a stream that cannot be taken, so that its client
+// reads the reply and not a broken pipe. A client that waits for the reply itself
+// is silent and gets it at once.
+const (
+	drainQuiet = 200 * time.Millisecond
+	drainTotal = 20 * time.Second
+	drainBytes = 1 << 30
+)
+
+// receive reads the stream of an INSTREAM into the spool. It returns nil when the
+// client has been told already why there is nothing to scan, or is gone.
+func (r *request) receive() *spool.Content {
+	w := r.s.srv.spool.Create(r.s.srv.ctx)
+	defer w.Abort()
+	stream := r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout)
+	_, err := stream.WriteTo(w)
+	if err == nil {
+		content, err := w.Finish()
+		if err == nil {
+			return content
+		}
+		r.notKept(err)
+		return nil
+	}
+	var writeErr *protocol.WriteError
+	switch {
+	case errors.Is(err, protocol.ErrStreamLimit):
+		w.Abort()
+		stream.Drain(drainQuiet, drainTotal, drainBytes)
+		r.notScanned("stream", "size limit exceeded", nil)
+		r.reply(r.lst.Profile.SizeLimit())
+	case errors.As(err, &writeErr):
+		w.Abort()
+		stream.Drain(drainQuiet, drainTotal, drainBytes)
+		r.notKept(writeErr.Err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		r.notScanned("stream", "read timeout", nil)
+		r.timedOut()
+	default:
+		r.notScanned("stream", "client gone", err)
+	}
+	return nil
+}
+
+// notKept says that the stream could not be kept: the disk is full, or the quota
+// used up. The words are clamd's for its full disk.
+func (r *request) notKept(err error) {
+	r.notScanned("stream", "spool", err)
+	r.reply(r.lst.Profile.Error("stream", "Error writing to temporary file"))
+}
+
+// scanStream scans a stream that has been received, and releases it.
+func (r *request) scanStream(content *spool.Content) {
+	defer content.Release()
+	ctx, cancel := r.deadline()
+	defer cancel()
+	r.scan(ctx, "stream", content)
+}
+
+// fildes scans the descriptor of a one-shot FILDES.
+func (r *request) fildes() {
+	file, err := r.s.conn.Descriptor()
+	if err != nil {
+		r.refuse(err)
+		return
+	}
+	r.scanDescriptor(file)
+}
+
+// scanDescriptor scans the file a client handed over, from its beginning whatever
+// its offset, and closes it.
+func (r *request) scanDescriptor(file *os.File) {
+	object := fmt.Sprintf("fd[%d]", file.Fd())
+	content, err := r.s.srv.spool.Open(file)
+	switch {
+	case err == nil:
+		defer content.Release()
+		ctx, cancel := r.deadline()
+		defer cancel()
+		r.scan(ctx, object, content)
+	case errors.Is(err, spool.ErrNotRegular):
+		r.notScanned(object, "not a regular file", nil)
+		r.reply(r.lst.Profile.ClamdError(object, "Not a regular file ERROR"))
+	default:
+		// clamd 1.4.6 answers OK for a descriptor that it cannot read.
+		r.notScanned(object, "not readable", err)
+		r.reply(r.lst.Profile.ClamdError(object, "Can't read file ERROR"))
+	}
+}

@@ -1,0 +1,218 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"polyclam/backends"
+)
+
+// grace is how long a backend may take to return after the end of its context
+// before it is left behind.
+const grace = 50 * time.Millisecond
+
+// retainer is the optional power of a content to outlive its scan.
+type retainer interface {
+	Retain()
+	Release()
+}
+
+// question is one content put to one node whose slot is taken.
+type question struct {
+	node    *node
+	content backends.Content
+	all     bool
+	canary  bool
+	lapses  int // of the node, when the slot was taken
+
+	result backends.Result
+	err    error
+	done   chan struct{}
+	over   atomic.Bool // set by whoever is first: the backend's end, or leaving it behind
+}
+
+// ask puts q to its node and frees the slot when the backend has returned. The
+// backend runs in a goroutine of its own, since nothing else can end the wait
+// for one that hangs, be it in the read of a file on a dead server.
+func (u *Upstream) ask(ctx context.Context, q *question) (backends.Result, error) {
+	q.done = make(chan struct{})
+	if !q.canary {
+		q.node.scans.Add(1)
+	}
+	go u.work(ctx, q)
+	select {
+	case <-q.done:
+		return q.result, q.err
+	case <-ctx.Done():
+	}
+	patience := time.NewTimer(grace)
+	defer patience.Stop()
+	select {
+	case <-q.done:
+		return q.result, q.err
+	case <-patience.C:
+	}
+	return u.abandon(ctx, q)
+}
+
+// abandon leaves a hung backend behind, with its slot and its content.
+func (u *Upstream) abandon(ctx context.Context, q *question) (backends.Result, error) {
+	kept, keeps := q.content.(retainer)
+	if keeps {
+		kept.Retain()
+	}
+	if q.over.CompareAndSwap(false, true) {
+		err := ended(ctx, errors.New("backend does not return"))
+		u.note(ctx, q, err)
+		return backends.Result{}, err
+	}
+	if keeps {
+		kept.Release()
+	}
+	<-q.done
+	return q.result, q.err
+}
+
+// work runs the backend. What comes after it is deferred, so that it happens
+// even if the backend ends its goroutine.
+func (u *Upstream) work(ctx context.Context, q *question) {
+	q.err = errors.New("backend ended without an answer")
+	defer func() {
+		if q.over.CompareAndSwap(false, true) {
+			u.settle(ctx, q)
+			close(q.done)
+			return
+		}
+		u.mu.Lock()
+		u.giveBack(q.node)
+		u.mu.Unlock()
+		if kept, keeps := q.content.(retainer); keeps {
+			kept.Release()
+		}
+	}()
+	q.err = u.protect(q.node, func() (err error) {
+		q.result, err = scanWith(ctx, q)
+		return err
+	})
+	if q.err == nil {
+		q.result, q.err = checked(q.result)
+	}
+	if q.err != nil {
+		q.result = backends.Result{}
+	}
+	if q.err != nil && ctx.Err() != nil {
+		q.err = ended(ctx, q.err)
+	}
+}
+
+func scanWith(ctx context.Context, q *question) (backends.Result, error) {
+	if a, ok := q.node.backend.(backends.AllMatcher); ok && q.all {
+		return a.ScanAll(ctx, q.content)
+	}
+	return q.node.backend.Scan(ctx, q.content)
+}
+
+// settle frees the slot, after what the answer says about the node is noted, so
+// that nobody is sent to a node just found dead.
+func (u *Upstream) settle(ctx context.Context, q *question) {
+	u.note(ctx, q, q.err)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !q.canary && q.node.lapses != q.lapses && q.err == nil && !detected(q.result) {
+		q.result, q.err = backends.Result{}, errBlind
+		q.node.failures.Add(1)
+	}
+	u.giveBack(q.node)
+}
+
+// note counts an error and draws the conclusions about the node.
+func (u *Upstream) note(ctx context.Context, q *question, err error) {
+	if err == nil && u.cfg.Canary || q.canary {
+		return
+	}
+	if err != nil && ctx.Err() != context.Canceled {
+		q.node.failures.Add(1)
+	}
+	u.mu.Lock()
+	var c *change
+	switch {
+	case err == nil:
+		if q.node.state != up {
+			c = u.set(q.node, up, nil)
+		}
+	case ctx.Err() == context.DeadlineExceeded:
+		u.hurry(q.node) // the engine, or only a long scan: the canary tells
+	case unreachable(err):
+		c = u.markDown(q.node, err)
+	}
+	u.mu.Unlock()
+	u.tell(c)
+}
+
+// checked is r, or the error that it really is. What is not a category of an
+// answer is never passed on as one.
+func checked(r backends.Result) (backends.Result, error) {
+	if !r.Category.Valid() {
+		return r, fmt.Errorf("backend answered with category %q", bounded(string(r.Category)))
+	}
+	if r.Category.IsFailure() {
+		return r, &backends.Failure{Category: r.Category, Code: r.Code, Text: r.Detail}
+	}
+	if r.Category == backends.OK && len(r.Findings) > 0 {
+		r.Category = backends.Strongest(r.Findings) // a name beside "ok": the name wins
+		return checked(r)
+	}
+	return r, nil
+}
+
+// detected says whether r is the find of something bad.
+func detected(r backends.Result) bool {
+	return r.Category == backends.Virus || r.Category == backends.Suspicious
+}
+
+// ended is the error of a scan that ctx ended: Interrupted, with what the
+// backend said about it. An engine's own word stays what it is.
+func ended(ctx context.Context, err error) error {
+	var failure *backends.Failure
+	if errors.As(err, &failure) {
+		return err
+	}
+	end := ctx.Err()
+	if cause := context.Cause(ctx); cause != end && !errors.As(cause, &failure) {
+		end = fmt.Errorf("%w: %w", end, cause)
+	}
+	switch {
+	case err == nil:
+		return end
+	case backends.CategoryOf(err) == backends.Interrupted:
+		return err
+	}
+	return fmt.Errorf("%w: %w", end, err)
+}
+
+// protect runs f; a panic in it is an error.
+func (u *Upstream) protect(n *node, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = u.panicked(n.address, p)
+		}
+	}()
+	return f()
+}
+
+// panicked logs a panic with the place where it happened, which the error
+// cannot carry to a client.
+func (u *Upstream) panicked(node string, p any) error {
+	stack := debug.Stack()
+	u.log.Error().Str("node", bounded(node)).Str("panic", bounded(fmt.Sprint(p))).
+		Bytes("stack", stack[:min(len(stack), 4096)]).Msg("backend panicked")
+	return &backends.Failure{
+		Category: backends.SWErr,
+		Code:     backends.NoCode,
+		Text:     "backend panicked: " + bounded(fmt.Sprint(p)),
+	}
+}

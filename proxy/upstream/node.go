@@ -1,0 +1,200 @@
+package upstream
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"polyclam/backends"
+)
+
+// state is what is known of a node, see the package's documentation.
+type state int
+
+const (
+	unknown state = iota
+	up
+	down
+	blind
+)
+
+// The pauses before a node that is down or blind is tried again; doubled from
+// one to the other.
+const (
+	firstPause = time.Second
+	lastPause  = 30 * time.Second
+)
+
+// errBlind is why a node is not used although it answers.
+var errBlind = &backends.Failure{
+	Category: backends.SWErr,
+	Code:     backends.NoCode,
+	Text:     "engine does not detect the test file",
+}
+
+// node is one address with what is known of it.
+type node struct {
+	address  string
+	backend  backends.Backend
+	versions versionCache
+
+	scans    atomic.Uint64
+	failures atomic.Uint64
+	replays  atomic.Uint64
+
+	// The rest is guarded by Upstream.mu.
+	inFlight int
+	state    state
+	told     state // the state that was last logged
+	reason   error // why it is down or blind
+	lapses   int   // times it turned out to be blind
+	proving  bool  // a canary is under way
+	rush     bool  // another one is to follow it at once
+	due      time.Time
+	pause    time.Duration
+	timer    *time.Timer // ends being down where there is no canary
+	canary   Canary
+}
+
+func newNode(n Node) *node { return &node{address: n.Address, backend: n.Backend} }
+
+func address(n *node) string {
+	if n == nil {
+		return ""
+	}
+	return n.address
+}
+
+// usable says whether scans are given to n.
+func (u *Upstream) usable(n *node) bool {
+	return n.state == up || n.state == unknown && !u.cfg.Canary
+}
+
+// set changes the state of n and returns the line to log, if any, for the time
+// after mu is released. Everybody who waits is looked at anew.
+func (u *Upstream) set(n *node, s state, reason error) *change {
+	n.state, n.reason = s, reason
+	switch s {
+	case up:
+		n.pause = 0
+		n.due = time.Now().Add(u.cfg.CanaryInterval)
+	case down, blind:
+		n.pause = min(max(2*n.pause, firstPause), lastPause)
+		n.due = time.Now().Add(n.pause)
+	}
+	if n.rush && s == up {
+		n.due = time.Now()
+	}
+	u.rouse()
+	u.dispatchAll()
+	if s == unknown || s == n.told {
+		return nil
+	}
+	c := &change{node: n, from: n.told, to: s, reason: reason}
+	n.told = s
+	return c
+}
+
+// markDown notes that a scan could not reach n. Its canary, or where there is
+// none its next scan, follows after a pause.
+func (u *Upstream) markDown(n *node, reason error) *change {
+	if n.state == blind || n.state == down {
+		return nil // blind ends only with a canary
+	}
+	c := u.set(n, down, reason)
+	if !u.cfg.Canary && !u.closing {
+		n.stopTimer()
+		n.timer = time.AfterFunc(n.pause, func() { u.forgive(n) })
+	}
+	return c
+}
+
+// forgive lets scans use n again after the pause; for upstreams without canary.
+func (u *Upstream) forgive(n *node) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if n.state == down && !u.closing {
+		u.set(n, unknown, n.reason)
+	}
+}
+
+func (n *node) stopTimer() {
+	if n.timer != nil {
+		n.timer.Stop()
+		n.timer = nil
+	}
+}
+
+// hurry asks for a canary before the regular one, but not before the first pause
+// is over since the last.
+func (u *Upstream) hurry(n *node) {
+	if n.proving {
+		n.rush = true // what is under way may be of before
+		return
+	}
+	soon := time.Now()
+	if earliest := n.canary.Time.Add(firstPause); soon.Before(earliest) {
+		soon = earliest
+	}
+	if soon.Before(n.due) {
+		n.due = soon
+		u.rouse()
+	}
+}
+
+// rouse makes Run look at its nodes again.
+func (u *Upstream) rouse() {
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+// unreachable says whether err means that nobody is there to be asked. An
+// engine's own word means that somebody is.
+func unreachable(err error) bool {
+	var failure *backends.Failure
+	if errors.As(err, &failure) {
+		return false
+	}
+	c := backends.CategoryOf(err)
+	return c == backends.CannotExecute || c == backends.NotInstalled
+}
+
+// change is a change of state to be logged.
+type change struct {
+	node     *node
+	from, to state
+	reason   error
+}
+
+// tell logs a change: one warn each way, and the first success as info.
+func (u *Upstream) tell(c *change) {
+	if c == nil {
+		return
+	}
+	address := bounded(c.node.address)
+	switch {
+	case c.to != up:
+		u.log.Warn().Str("node", address).Str("reason", bounded(c.reason.Error())).Msg("upstream down")
+	case c.from == unknown:
+		u.log.Info().Str("node", address).Msg("upstream up")
+	default:
+		u.log.Warn().Str("node", address).Msg("upstream up")
+	}
+}
+
+// bounded is s for the log: what an engine sent may be of any length.
+func bounded(s string) string {
+	const limit = 200
+	if len(s) > limit {
+		end := limit
+		for end > limit-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+			end--
+		}
+		s = s[:end] + "..."
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}

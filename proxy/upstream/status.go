@@ -1,0 +1,91 @@
+package upstream
+
+import "time"
+
+// Status is an upstream as `polyclam status` shows it: a copy, the caller's own.
+type Status struct {
+	Name     string       `json:"name"`
+	Kind     string       `json:"kind"`
+	Required bool         `json:"required"`
+	Waiting  int          `json:"waiting"` // scans without a slot yet
+	Counters Counters     `json:"counters"`
+	Nodes    []NodeStatus `json:"nodes"`
+}
+
+// Counters count since the upstream was made. Canaries are not in them.
+type Counters struct {
+	// Scans are the scans asked for: of an upstream all, of a node those it was
+	// asked.
+	Scans uint64 `json:"scans"`
+	// Failures are those that ended without an answer, except for those that the
+	// caller called off.
+	Failures uint64 `json:"failures"`
+	// Replays are the scans that went on after another node had failed; a node's
+	// are those it took over.
+	Replays uint64 `json:"replays"`
+}
+
+// NodeStatus is one node of a [Status].
+type NodeStatus struct {
+	Address  string `json:"address"`
+	State    string `json:"state"`            // up, down or unknown
+	Reason   string `json:"reason,omitempty"` // why it is down
+	InFlight int    `json:"in_flight"`        // slots taken, canaries and hung backends included
+	Canary   Canary `json:"canary"`
+	// Version is the engine's own words, as far as it was asked; empty: unknown.
+	Version      string    `json:"version,omitempty"`
+	DatabaseTime time.Time `json:"database_time,omitzero"`
+	Counters     Counters  `json:"counters"`
+}
+
+// Status tells what is known; it asks no engine and does not wait.
+func (u *Upstream) Status() Status {
+	s := Status{
+		Name:     u.cfg.Name,
+		Kind:     u.cfg.Kind,
+		Required: u.cfg.Required,
+		Counters: Counters{Scans: u.scans.Load(), Failures: u.failed.Load(), Replays: u.replay.Load()},
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for e := u.queue.Front(); e != nil; e = e.Next() {
+		if e.Value.(*ticket).only == nil {
+			s.Waiting++
+		}
+	}
+	for _, n := range u.nodes {
+		s.Nodes = append(s.Nodes, n.status())
+	}
+	return s
+}
+
+func (n *node) status() NodeStatus {
+	s := NodeStatus{
+		Address:  n.address,
+		State:    n.state.String(),
+		InFlight: n.inFlight,
+		Canary:   n.canary,
+		Counters: Counters{Scans: n.scans.Load(), Failures: n.failures.Load(), Replays: n.replays.Load()},
+	}
+	if n.reason != nil {
+		s.Reason = bounded(n.reason.Error())
+	}
+	if v, ok := n.versions.last(); ok {
+		s.Version, s.DatabaseTime = bounded(v.Text), v.DatabaseTime
+	}
+	return s
+}
+
+// String is the word for s; why a node is blind is in the reason.
+func (s state) String() string {
+	switch s {
+	case unknown:
+		return "unknown"
+	case up:
+		return "up"
+	}
+	return "down"
+}
+
+// Slots is how many scans the upstream takes at once, all nodes together.
+func (u *Upstream) Slots() int { return u.cfg.MaxScans * len(u.nodes) }

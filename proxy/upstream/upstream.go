@@ -1,0 +1,262 @@
+// Package upstream asks one configured engine: it knows its nodes and limits,
+// picks a node that detects things, and asks another when one fails.
+//
+// # Slots
+//
+// Every node has Config.MaxScans slots. A scan that finds all of them taken
+// waits for the first one that becomes free on any node it may use; scans wait
+// in the order in which they came. A slot stays taken until the backend has
+// really returned, so a hung engine never holds more than MaxScans scans.
+//
+// # Health
+//
+// A node is healthy when it detects. The canary, the EICAR test file, goes
+// through the same slots and the same Scan as real content:
+//
+//	unknown   no canary has come back yet. A scan that finds no node known to be
+//	          up has the canary asked, waits for it within its own deadline and
+//	          is then scanned or refused; so nothing is ever scanned by an
+//	          engine of which nobody knows that it detects.
+//	up        the last canary was found.
+//	down      the node could not be reached or its engine failed. It is asked
+//	          again after 1 s, 2 s ... 30 s, and at once by a scan that has no
+//	          other node.
+//	blind     the engine answered the canary with something other than a find
+//	          (full temporary directory, empty database, expired licence). It is
+//	          not used, whatever else is down, until a canary is found, and an
+//	          answer still under way when this comes out is thrown away.
+//
+// Without a canary every node that is not down is used, and one that is down if
+// there is no other.
+package upstream
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/backends"
+	"polyclam/proxy/policy"
+)
+
+// The defaults of a [Config].
+const (
+	DefaultTimeout        = 60 * time.Second
+	DefaultMaxScans       = 10 // clamd 1.4.6's MaxThreads
+	DefaultCanaryInterval = 5 * time.Minute
+)
+
+// Node is one address of an upstream.
+type Node struct {
+	Address string // as in the configuration; empty for an engine without one
+	Backend backends.Backend
+}
+
+// Config is one [[upstream]] of the configuration. It is not changed once in
+// use.
+type Config struct {
+	Name     string
+	Kind     string // the key of the registry
+	Required bool
+	// Timeout bounds one scan from the moment it has a slot, replays included;
+	// 0: DefaultTimeout.
+	Timeout  time.Duration
+	MaxScans int   // in flight on each node; 0: DefaultMaxScans
+	MaxSize  int64 // larger contents are not sent: Partial; 0: no limit
+	// Canary says that nodes must find the test file to be used.
+	Canary         bool
+	CanaryInterval time.Duration // 0: DefaultCanaryInterval
+	Nodes          []Node
+	Log            zerolog.Logger
+
+	// Spool makes the content of a canary the way real content is kept, so that
+	// the canary proves the spool's permissions too; release is called once, when
+	// nothing reads the content any more. Nil: anonymous memory, whose Path only
+	// processes of the same user can open.
+	Spool func(data []byte) (c backends.Content, release func(), err error)
+}
+
+// Upstream is one configured engine. It is made by [New] and safe for
+// concurrent use.
+type Upstream struct {
+	cfg    Config
+	log    zerolog.Logger
+	nodes  []*node
+	wake   chan struct{}   // tells Run that a canary became due
+	life   context.Context // ends with Close
+	end    context.CancelFunc
+	scans  atomic.Uint64
+	failed atomic.Uint64
+	replay atomic.Uint64
+
+	mu       sync.Mutex
+	queue    list.List // of *ticket, those waiting for a slot or a canary
+	rotation int       // index of the node to begin looking at
+	inFlight int       // slots taken on all nodes
+	closing  bool
+}
+
+// New returns the upstream for cfg. It asks nothing and starts nothing: call
+// Run in a goroutine for the canaries, and Close when done.
+func New(cfg Config) *Upstream {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.MaxScans <= 0 {
+		cfg.MaxScans = DefaultMaxScans
+	}
+	if cfg.CanaryInterval <= 0 {
+		cfg.CanaryInterval = DefaultCanaryInterval
+	}
+	if cfg.Spool == nil {
+		cfg.Spool = inMemory
+	}
+	u := &Upstream{
+		cfg:  cfg,
+		log:  cfg.Log.With().Str("upstream", bounded(cfg.Name)).Logger(),
+		wake: make(chan struct{}, 1),
+	}
+	u.life, u.end = context.WithCancel(context.Background())
+	for _, n := range cfg.Nodes {
+		u.nodes = append(u.nodes, newNode(n))
+	}
+	return u
+}
+
+// Name is the upstream's name in the configuration.
+func (u *Upstream) Name() string { return u.cfg.Name }
+
+// Kind is the upstream's key in the registry of backends.
+func (u *Upstream) Kind() string { return u.cfg.Kind }
+
+// Required says whether the upstream's failure counts in any case.
+func (u *Upstream) Required() bool { return u.cfg.Required }
+
+// Scan asks the engine about c; with all set for every match, if it can. It
+// always comes back with a report: a panic of the backend, a category that does
+// not exist, no healthy node and the end of time are errors in it. It returns
+// within 100 ms after the end of ctx or of Config.Timeout, even when the backend
+// does not.
+//
+// A scan that waits for a slot is bounded by ctx; by Config.Timeout if ctx has
+// no deadline. A node that fails is replaced by another one while time remains,
+// each being asked once.
+//
+// c stays the caller's. When a hung backend has to be left behind with it, and c
+// has the methods Retain() and Release(), Retain is called before Scan returns
+// and Release when the backend is through.
+func (u *Upstream) Scan(ctx context.Context, c backends.Content, all bool) (report policy.Report) {
+	begin := time.Now()
+	u.scans.Add(1)
+	defer func() {
+		if p := recover(); p != nil {
+			report.Result, report.Err = backends.Result{}, u.panicked(report.Node, p)
+		}
+		report.Upstream, report.Required = u.cfg.Name, u.cfg.Required
+		report.Elapsed = time.Since(begin)
+		if report.Err != nil && ctx.Err() != context.Canceled {
+			u.failed.Add(1)
+		}
+	}()
+	if size := c.Size(); u.cfg.MaxSize > 0 && size > u.cfg.MaxSize {
+		report.Result = tooLarge(size, u.cfg.MaxSize)
+		return report
+	}
+	report.Result, report.Node, report.Err = u.scan(ctx, c, all)
+	return report
+}
+
+// scan asks one node after the other until one has answered.
+func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (backends.Result, string, error) {
+	t := newTicket()
+	n, err := u.firstSlot(ctx, t)
+	if err != nil {
+		return backends.Result{}, address(t.last), err
+	}
+	ctx, cancel := context.WithTimeout(ctx, u.cfg.Timeout)
+	defer cancel()
+	for {
+		r, err := u.ask(ctx, &question{node: n, content: c, all: all, lapses: t.lapses})
+		if err == nil {
+			return r, n.address, nil
+		}
+		t.tried = append(t.tried, n)
+		next, noSlot := u.acquire(ctx, t) // nor when time is up
+		if noSlot != nil {
+			return backends.Result{}, n.address, err
+		}
+		u.replay.Add(1)
+		next.replays.Add(1)
+		n = next
+	}
+}
+
+// firstSlot is acquire with a bound for a caller that has none.
+func (u *Upstream) firstSlot(ctx context.Context, t *ticket) (*node, error) {
+	if _, ok := ctx.Deadline(); ok {
+		return u.acquire(ctx, t)
+	}
+	ctx, cancel := context.WithTimeout(ctx, u.cfg.Timeout)
+	defer cancel()
+	return u.acquire(ctx, t)
+}
+
+// tooLarge is the result for content that is not sent. It has the name that
+// clamd 1.4.6 gives with AlertExceedsMax.
+func tooLarge(size, limit int64) backends.Result {
+	return backends.Result{
+		Category: backends.Partial,
+		Code:     backends.NoCode,
+		Findings: []backends.Finding{{Name: "Heuristics.Limits.Exceeded.MaxSize", Category: backends.Partial}},
+		Detail:   fmt.Sprintf("%d bytes are more than max_size, %d: not sent", size, limit),
+	}
+}
+
+// Close is for an upstream that a reload has replaced. Canaries end, scans in
+// flight finish, then the backends that are io.Closers are closed. A scan that
+// comes later (of a command begun before the reload) is still passed on, and
+// its backend's Close is called once more after it. Close does not wait for
+// scans, and for the backends a second at most; it may be called again.
+func (u *Upstream) Close() {
+	u.mu.Lock()
+	again := u.closing
+	u.closing = true
+	idle := u.inFlight == 0
+	for _, n := range u.nodes {
+		n.stopTimer()
+	}
+	u.mu.Unlock()
+	u.end()
+	if again || !idle {
+		return
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		u.closeBackends()
+	}()
+	patience := time.NewTimer(time.Second)
+	defer patience.Stop()
+	select {
+	case <-closed:
+	case <-patience.C:
+	}
+}
+
+func (u *Upstream) closeBackends() {
+	for _, n := range u.nodes {
+		closer, ok := n.backend.(io.Closer)
+		if !ok {
+			continue
+		}
+		if err := u.protect(n, closer.Close); err != nil {
+			u.log.Debug().Str("node", bounded(n.address)).Str("reason", bounded(err.Error())).Msg("backend close")
+		}
+	}
+}

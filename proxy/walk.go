@@ -1,0 +1,314 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"polyclam/protocol"
+	"polyclam/proxy/policy"
+	"polyclam/proxy/spool"
+	"polyclam/proxy/status"
+)
+
+const (
+	maxEntries   = 1 << 20  // names of one directory held at once
+	maxCollected = 64 << 10 // bytes of lines collected before they are sent
+)
+
+// scanPath answers SCAN, CONTSCAN, MULTISCAN, ALLMATCHSCAN and polyclam's XSCAN and
+// XCONTSCAN: files and directories are opened here, and the engines get contents.
+func (r *request) scanPath() {
+	okPath, path := trimPath(r.cmd.Arg)
+	w := &walk{r: r, ctx: r.s.srv.ctx}
+	switch r.cmd.Verb {
+	case protocol.VerbScan, protocol.VerbXScan:
+		// One answer for the whole directory, so one deadline for it all.
+		ctx, cancel := r.deadline()
+		defer cancel()
+		w.ctx, w.bounded = ctx, true
+		w.collect, w.stopAtFound = true, true
+	case protocol.VerbAllMatchScan:
+		w.stopAtFound = true
+	}
+	w.top(path)
+	w.finish(okPath)
+}
+
+// A walk scans a file or what is below a directory.
+type walk struct {
+	r           *request
+	ctx         context.Context
+	bounded     bool // ctx has the deadline; otherwise each file has its own
+	stopAtFound bool // SCAN and ALLMATCHSCAN of a directory end at the first match
+	collect     bool // send the lines together at the end
+
+	parallel chan struct{} // bounds the files scanned at once by MULTISCAN; nil: one by one
+	files    sync.WaitGroup
+
+	single bool // the client named a file
+
+	mu      sync.Mutex
+	verdict policy.Verdict // of the last file
+	lines   []string
+	size    int  // of lines
+	scanned int  // files looked at
+	told    bool // a line other than OK has been made
+	found   bool
+	gone    bool // the client is gone or must be answered by closing
+}
+
+// top scans what the client named.
+func (w *walk) top(path string) {
+	f, info, err := openPath(w.r.cfg.ScanPaths, path)
+	switch {
+	case err != nil:
+		w.fail(path, pathError(err, info), err)
+	case f == nil:
+		w.fail(path, "Not supported file type ERROR", nil)
+	case info.IsDir():
+		if w.r.cmd.Verb == protocol.VerbMultiScan {
+			w.parallel = make(chan struct{}, max(1, w.r.cfg.Limits.SessionScans))
+		}
+		w.directory(f, path, 0)
+	default:
+		w.single = true
+		w.file(f, path)
+	}
+	w.files.Wait()
+}
+
+// directory scans what is in dir, files first and each kind in the order of inodes,
+// as clamd does, and closes dir. Links and special files in it are left out.
+func (w *walk) directory(dir *os.File, path string, depth int) {
+	defer dir.Close()
+	if depth > w.r.cfg.Limits.DirectoryDepth {
+		w.line(path, incomplete(w.r.lst.Policy, "Heuristics.Limits.Exceeded.MaxDirectoryRecursion"))
+		return
+	}
+	entries, err := readDirectory(dir)
+	if err != nil {
+		w.fail(path, pathError(err, nil), err)
+	}
+	for _, e := range entries {
+		if w.over() {
+			return
+		}
+		w.entry(dir, e, strings.TrimSuffix(path, "/")+"/"+e.name, depth)
+	}
+}
+
+func (w *walk) entry(dir *os.File, e entry, path string, depth int) {
+	f, info, err := openEntry(dir, e.name)
+	switch {
+	case err == unix.ELOOP, err == unix.ENXIO, err == unix.ENOENT:
+		// Swapped for a link or a FIFO, or gone since it was listed.
+	case err != nil && e.dir:
+		w.fail(path, pathError(err, nil), err)
+	case err == unix.EACCES || err == unix.EPERM:
+		w.fail(path, "Access denied. ERROR", err)
+	case err != nil:
+		w.fail(path, "Can't open file or directory ERROR", err)
+	case info.IsDir():
+		w.directory(f, path, depth+1)
+	case !info.Mode().IsRegular():
+		f.Close()
+	case w.parallel == nil:
+		w.file(f, path)
+	default:
+		w.parallel <- struct{}{}
+		w.files.Go(func() {
+			defer func() { <-w.parallel }()
+			w.file(f, path)
+		})
+	}
+}
+
+// file scans one open file and closes it.
+func (w *walk) file(f *os.File, path string) {
+	w.mu.Lock()
+	w.scanned++
+	w.mu.Unlock()
+	if isGenerated(f) {
+		f.Close()
+		w.fail(path, "Not supported file type ERROR", nil)
+		return
+	}
+	content, err := w.r.s.srv.spool.Open(f)
+	if err != nil {
+		w.fail(path, "Can't read file ERROR", err)
+		return
+	}
+	defer content.Release()
+	w.content(content, path)
+}
+
+func (w *walk) content(content *spool.Content, path string) {
+	ctx := w.ctx
+	if !w.bounded {
+		bounded, cancel := w.r.deadline()
+		defer cancel()
+		ctx = bounded
+	}
+	v, elapsed := w.r.judge(ctx, path, content)
+	w.line(path, v)
+	w.r.scanned(path, content, v, elapsed)
+}
+
+// line adds what is to be said of a verdict.
+func (w *walk) line(path string, v policy.Verdict) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.verdict = v
+	w.found = w.found || v.Action == policy.Quarantine
+	if w.r.extended() {
+		w.told = true
+		w.add(w.r.line(path, v))
+		for _, rec := range status.Records(path, v) {
+			w.add(status.Reply{Text: rec.String()})
+		}
+		w.flush(false)
+		return
+	}
+	if v.Action == policy.OK {
+		return // said once, at the end, if nothing else is
+	}
+	w.told = true
+	for _, reply := range w.r.allLines(path, v) {
+		w.add(reply)
+	}
+	w.flush(false)
+}
+
+// fail adds that an object could not be scanned.
+func (w *walk) fail(path, text string, err error) {
+	w.r.notScanned(path, strings.TrimSuffix(text, " ERROR"), err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told = true
+	w.add(w.r.lst.Profile.ClamdError(path, text))
+	w.flush(false)
+}
+
+func (w *walk) add(reply status.Reply) {
+	if reply.Close {
+		w.gone = true
+		return
+	}
+	w.lines = append(w.lines, reply.Text)
+	w.size += len(reply.Text)
+}
+
+// flush sends the lines, unless they are to be sent together and are not too many.
+func (w *walk) flush(end bool) {
+	if w.gone || len(w.lines) == 0 || !end && w.collect && w.size < maxCollected {
+		return
+	}
+	if w.r.lst.Profile.WorstFirst {
+		slices.SortStableFunc(w.lines, func(a, b string) int { return cmp.Compare(badness(b), badness(a)) })
+	}
+	if w.r.send(w.lines...) != nil {
+		w.gone = true
+	}
+	w.lines, w.size = nil, 0
+}
+
+// badness orders lines for clients that read only the first.
+func badness(line string) int {
+	switch {
+	case strings.HasSuffix(line, " FOUND"):
+		return 2
+	case strings.HasSuffix(line, " ERROR"):
+		return 1
+	}
+	return 0
+}
+
+// over reports whether the walk has its answer.
+func (w *walk) over() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gone || w.stopAtFound && w.found {
+		return true
+	}
+	return w.ctx.Err() != nil
+}
+
+// finish sends what is left, and the one OK if there was nothing else to say.
+func (w *walk) finish(okPath string) {
+	if w.ctx.Err() != nil && !w.told {
+		w.line(okPath, interrupted(w.r.lst.Policy))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gone {
+		w.r.close()
+		return
+	}
+	switch {
+	case w.told:
+	case w.parallel != nil && w.scanned == 0:
+		return // clamd answers MULTISCAN of an empty directory with no byte
+	case w.single:
+		w.add(w.r.line(okPath, w.verdict))
+	default:
+		w.add(status.Reply{Text: okPath + ": OK"})
+	}
+	if w.r.extended() {
+		w.add(status.Reply{Text: "END"})
+	}
+	w.flush(true)
+}
+
+// entry is one name in a directory.
+type entry struct {
+	name  string
+	inode uint64
+	dir   bool
+}
+
+// readDirectory lists the files and directories in dir in clamd's order. With an
+// error it returns what it could read.
+func readDirectory(dir *os.File) ([]entry, error) {
+	var entries []entry
+	for {
+		batch, err := dir.ReadDir(1024)
+		for _, e := range batch {
+			if e.Type().IsRegular() || e.IsDir() {
+				entries = appendEntry(entries, dir, e.Name())
+			}
+		}
+		if err != nil || len(entries) >= maxEntries {
+			slices.SortFunc(entries, compareEntries)
+			if len(entries) >= maxEntries {
+				return entries, syscall.EOVERFLOW
+			}
+			return entries, notEOF(err)
+		}
+	}
+}
+
+func appendEntry(entries []entry, dir *os.File, name string) []entry {
+	var st unix.Stat_t
+	if unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+		return entries // gone meanwhile
+	}
+	return append(entries, entry{name, st.Ino, st.Mode&unix.S_IFMT == unix.S_IFDIR})
+}
+
+// compareEntries sorts files before directories, and lower inodes before higher.
+func compareEntries(a, b entry) int {
+	switch {
+	case a.dir != b.dir && a.dir:
+		return 1
+	case a.dir != b.dir:
+		return -1
+	}
+	return cmp.Or(cmp.Compare(a.inode, b.inode), cmp.Compare(a.name, b.name))
+}
