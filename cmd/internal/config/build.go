@@ -1,0 +1,90 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/backends"
+	"polyclam/proxy"
+	"polyclam/proxy/spool"
+	"polyclam/proxy/upstream"
+)
+
+// Build opens the backends and returns the server's configuration. It may be
+// called more than once; each call opens the backends anew. Whoever does not
+// hand the result to a server closes its upstreams.
+func (f *File) Build(log zerolog.Logger) (*proxy.Config, error) { return f.BuildWith(nil, log) }
+
+// BuildWith is Build for a daemon with the spool s: the canaries of the
+// upstreams are kept in it as real content is, so that they prove its
+// permissions too.
+func (f *File) BuildWith(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
+	c := &proxy.Config{Limits: f.Limits, ScanPaths: f.ScanPaths, HashContent: f.Log.SHA256}
+	for i := range f.Listeners {
+		c.Listeners = append(c.Listeners, f.Listeners[i].build(&f.Policy))
+	}
+	var errs []error
+	for i := range f.Upstreams {
+		u, err := f.Upstreams[i].build(s, log)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		c.Upstreams = append(c.Upstreams, u)
+	}
+	if len(errs) > 0 {
+		for _, u := range c.Upstreams {
+			u.Close()
+		}
+		return nil, errors.Join(errs...)
+	}
+	return c, nil
+}
+
+func (l *Listener) build(p *Policy) proxy.Listener {
+	return proxy.Listener{
+		Address:         l.Address,
+		Profile:         l.Profile,
+		Policy:          p.policy(l),
+		PathCommands:    l.PathCommands,
+		ShutdownCommand: l.ShutdownCommand,
+		ReloadCommand:   l.ReloadCommand,
+		AnswerWithin:    l.AnswerWithin,
+	}
+}
+
+func (u *Upstream) build(s *spool.Spool, log zerolog.Logger) (*upstream.Upstream, error) {
+	var nodes []upstream.Node
+	for _, address := range u.nodes() {
+		b, err := u.config.Open(address)
+		if err != nil {
+			for _, n := range nodes {
+				if c, ok := n.Backend.(io.Closer); ok {
+					c.Close()
+				}
+			}
+			return nil, fmt.Errorf("upstream %q: %w", u.Name, err)
+		}
+		nodes = append(nodes, upstream.Node{Address: address, Backend: b})
+	}
+	return upstream.New(upstream.Config{
+		Name: u.Name, Kind: u.Backend, Required: u.Required,
+		Timeout: u.Timeout, MaxScans: u.MaxScans, MaxSize: u.MaxSize,
+		Canary: u.Canary, CanaryInterval: u.CanaryInterval,
+		Nodes: nodes, Log: log, Spool: canarySpool(s),
+	}), nil
+}
+
+// canarySpool keeps the content of a canary in s; nil leaves it to the upstream.
+func canarySpool(s *spool.Spool) func([]byte) (backends.Content, func(), error) {
+	if s == nil {
+		return nil
+	}
+	return func(data []byte) (backends.Content, func(), error) {
+		c := s.Bytes(data)
+		return c, c.Release, nil
+	}
+}

@@ -1,0 +1,241 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/backends"
+	"polyclam/proxy/spool"
+)
+
+// fakeConfig is a backend's configuration; its Open fails for "unix:/bad".
+type fakeConfig struct {
+	Words []string          `toml:"words"`
+	Exit  map[string]string `toml:"exit"`
+	Count int               `toml:"count"`
+
+	open int // backends not closed
+}
+
+func (c *fakeConfig) Open(address string) (backends.Backend, error) {
+	if address == "unix:/bad" {
+		return nil, errors.New("words: want another")
+	}
+	c.open++
+	return &fakeBackend{config: c}, nil
+}
+
+type fakeBackend struct{ config *fakeConfig }
+
+func (b *fakeBackend) Scan(context.Context, backends.Content) (backends.Result, error) {
+	return backends.Clean(0), nil
+}
+
+func (b *fakeBackend) Close() error {
+	b.config.open--
+	return nil
+}
+
+var _ io.Closer = (*fakeBackend)(nil)
+
+func TestBuild(t *testing.T) {
+	f := mustParse(t, "scan_paths = [\"/srv\"]\n"+oneListener+"answer_within = \"7s\"\npath_commands = false\n"+oneUpstream+
+		"required = false\n[limits]\nconnections = 77\n[log]\nsha256 = true\n[spool]\nwait = \"3s\"\npath_mode = \"0640\"\n")
+	s, err := spool.New(f.Spool())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c, err := f.BuildWith(s, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Upstreams[0].Close()
+	l := c.Listeners[0]
+	if l.Address != "unix:/run/polyclam/clamd.sock" || l.PathCommands || !l.ReloadCommand || l.AnswerWithin.Seconds() != 7 || l.Policy.Validate() != nil || l.Profile.Client != "generic" {
+		t.Errorf("listener %+v", l)
+	}
+	if u := c.Upstreams[0]; u.Name() != "clamav" || u.Kind() != "clamd" || u.Required() {
+		t.Errorf("upstream %q, %q, required %v", u.Name(), u.Kind(), u.Required())
+	}
+	if c.Limits.Connections != 77 || !c.HashContent || len(c.ScanPaths) != 1 {
+		t.Errorf("configuration %+v", c)
+	}
+	if cfg := f.Spool(); cfg.Wait.Seconds() != 3 || cfg.PathMode != 0o640 || cfg.Memory != 256<<10 || cfg.Total != 2<<30 {
+		t.Errorf("spool %+v", cfg)
+	}
+}
+
+// TestBuildClosesOnError has a node that opens before one that does not, in the
+// same upstream and in another.
+func TestBuildClosesOnError(t *testing.T) {
+	good, bad := &fakeConfig{}, &fakeConfig{}
+	f := newFile("")
+	f.Upstreams = []Upstream{
+		{Name: "a", config: good, Addresses: []string{"unix:/1", "unix:/2"}},
+		{Name: "b", config: bad, Addresses: []string{"unix:/1", "unix:/bad"}},
+	}
+	c, err := f.Build(zerolog.Nop())
+	if err == nil || c != nil || !strings.Contains(err.Error(), `upstream "b": words`) {
+		t.Fatalf("Build = %v, %v", c, err)
+	}
+	if good.open != 0 || bad.open != 0 {
+		t.Errorf("%d and %d backends are still open", good.open, bad.open)
+	}
+}
+
+func TestTryOpenCloses(t *testing.T) {
+	c := &fakeConfig{}
+	u := Upstream{config: c, Addresses: []string{"unix:/1", "unix:/2", "unix:/bad", "unix:/3"}, path: "upstream[0]"}
+	r := &reader{file: "f", lines: scanLines("[[upstream]]\nx = 1\nwords = [\"a\"]\n")}
+	u.tryOpen(r)
+	if c.open != 0 {
+		t.Errorf("%d backends are still open", c.open)
+	}
+	if got := r.problems.Error(); got != "f:3: upstream.words: words: want another" {
+		t.Errorf("problems %q", got)
+	}
+}
+
+// TestReadOwn has a struct with an array and a table, with its defaults.
+func TestReadOwn(t *testing.T) {
+	text := `words = ["a", "b"]
+exit = { 0 = "ok", 13 = "virus" }
+count = "x"
+none = 1
+[nested]
+words = 1
+`
+	c := &fakeConfig{Words: []string{"default"}, Count: 3}
+	r := &reader{file: "f", lines: scanLines(text)}
+	for name, v := range map[string]any{
+		"words": []any{"a", "b"}, "exit": map[string]any{"0": "ok", "13": "virus"},
+		"count": "x", "none": int64(1), "nested": map[string]any{"words": int64(1)},
+	} {
+		readOwn(r, name, name, v, c, []string{"words", "exit", "count"})
+	}
+	r.problems.sort()
+	want := `f:3: count: want an integer, not a string
+f:4: none: unknown key "none"; known: words, exit, count
+f:5: nested: unknown key "nested"; known: words, exit, count`
+	if got := r.problems.Error(); got != want {
+		t.Errorf("problems\n%s\nwant\n%s", got, want)
+	}
+	if strings.Join(c.Words, " ") != "a b" || c.Exit["13"] != "virus" || c.Count != 3 {
+		t.Errorf("read %+v", c)
+	}
+}
+
+func TestRuntimeDirectory(t *testing.T) {
+	long := "/" + strings.Repeat("x", 100)
+	user := t.TempDir()
+	t.Setenv("TMPDIR", "/tmp-of-test")
+	for name, test := range map[string]struct {
+		env  map[string]string
+		want string // "": what there is without the variable
+	}{
+		"systemd":             {map[string]string{"RUNTIME_DIRECTORY": "/run/x"}, "/run/x"},
+		"two of systemd":      {map[string]string{"RUNTIME_DIRECTORY": "/run/x:/run/y"}, "/run/x"},
+		"too long":            {map[string]string{"RUNTIME_DIRECTORY": long}, ""},
+		"relative":            {map[string]string{"RUNTIME_DIRECTORY": "run"}, ""},
+		"relative of a user":  {map[string]string{"XDG_RUNTIME_DIR": "run"}, ""},
+		"missing of a user":   {map[string]string{"XDG_RUNTIME_DIR": "/none/none"}, ""},
+		"systemd over user's": {map[string]string{"RUNTIME_DIRECTORY": "/run/x", "XDG_RUNTIME_DIR": user}, "/run/x"},
+	} {
+		none := runtimeDirectory(func(string) string { return "" })
+		want := test.want
+		if want == "" {
+			want = none
+		}
+		if got := runtimeDirectory(func(k string) string { return test.env[k] }); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+		if none != "/run/polyclam" && !strings.HasPrefix(none, "/tmp-of-test/polyclam-") {
+			t.Errorf("without anything: %q", none)
+		}
+	}
+}
+
+func TestFindClamd(t *testing.T) {
+	dir, err := os.MkdirTemp("", "pcc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	live := func(name string) net.Listener {
+		ln, err := net.Listen("unix", at(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ln.Close() })
+		return ln
+	}
+	dead := live("dead").(*net.UnixListener)
+	dead.SetUnlinkOnClose(false)
+	dead.Close()
+	live("live")
+	live("own")
+	for _, link := range [][2]string{{"own", "own-link"}, {"missing", "dangling"}, {"future", "future-link"}} {
+		if err := os.Symlink(at(link[0]), at(link[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(at("file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, want string
+		sockets    []string
+	}{
+		{"none", "", []string{"missing", "file", "dangling"}},
+		{"answers", "live", []string{"missing", "live"}},
+		{"does not answer now", "dead", []string{"missing", "dead"}},
+		{"the one that answers", "live", []string{"dead", "live"}},
+		{"our own", "", []string{"own", "own-link"}},
+	} {
+		var sockets []string
+		for _, s := range test.sockets {
+			sockets = append(sockets, at(s))
+		}
+		want := ""
+		if test.want != "" {
+			want = at(test.want)
+		}
+		if got := findClamd(sockets, at("own")); got != want {
+			t.Errorf("%s: %q, want %q", test.name, got, want)
+		}
+	}
+}
+
+func TestDefault(t *testing.T) {
+	t.Setenv("RUNTIME_DIRECTORY", "/run/x")
+	f := Default()
+	if f.Name != DefaultName || len(f.Listeners) != 2 || f.Listeners[0].Address != "tcp:127.0.0.1:3310" || f.Listeners[1].Address != "unix:/run/x/clamd.sock" {
+		t.Errorf("listeners %+v", f.Listeners)
+	}
+	last := f.Upstreams[len(f.Upstreams)-1]
+	if last.Backend != "inspect" || last.config == nil {
+		t.Errorf("upstreams %+v", f.Upstreams)
+	}
+	for _, u := range f.Upstreams {
+		if !u.Required {
+			t.Errorf("%s is not required", u.Name)
+		}
+	}
+	c, err := f.Build(zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range c.Upstreams {
+		u.Close()
+	}
+}

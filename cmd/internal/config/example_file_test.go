@@ -1,0 +1,236 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+
+	"polyclam/backends/registry"
+)
+
+const examplePath = "../../../config.toml.example"
+
+func readExample(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(examplePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+var commented = regexp.MustCompile(`(?m)^#(\[|[a-z0-9_-]+ = )`)
+
+// uncomment makes every key and table of the example active.
+func uncomment(text string) string { return commented.ReplaceAllString(text, "$1") }
+
+func TestExampleLoads(t *testing.T) {
+	text := readExample(t)
+	f, err := Parse("config.toml.example", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Warnings) > 0 {
+		t.Errorf("warnings:\n%v", f.Warnings)
+	}
+	all := uncomment(text)
+	if all == text {
+		t.Fatal("nothing was commented")
+	}
+	if f, err = Parse("config.toml.example, all of it", []byte(all)); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Warnings) > 0 {
+		t.Errorf("warnings:\n%v", f.Warnings)
+	}
+}
+
+// TestExampleHasEveryKey walks the key tables and the structs of the backends.
+func TestExampleHasEveryKey(t *testing.T) {
+	var root map[string]any
+	if err := toml.Unmarshal([]byte(uncomment(readExample(t))), &root); err != nil {
+		t.Fatal(err)
+	}
+	f := newFile("")
+	want := func(table string, keys []key, have map[string]bool) {
+		for _, k := range keys {
+			if !have[k.name] {
+				t.Errorf("%s has no key %q", table, k.name)
+			}
+		}
+	}
+	want("the top", f.keys(), keysOf(root))
+	want("[policy]", f.Policy.keys(), keysOf(root["policy"]))
+	want("[limits]", f.limitKeys(), keysOf(root["limits"]))
+	want("[spool]", f.spoolKeys(), keysOf(root["spool"]))
+	want("[log]", f.Log.keys(), keysOf(root["log"]))
+	want("[[listener]]", new(Listener).keys(), keysOf(root["listener"]))
+	var address string
+	want("[[upstream]]", new(Upstream).keys(&address), keysOf(root["upstream"]))
+	want("[[rule]]", []key{{name: "upstream"}, {name: "name"}, {name: "category"}}, keysOf(root["rule"]))
+	for name, open := range registry.Backends {
+		have := keysOf(ofBackend(root["upstream"], name))
+		for _, k := range tags(reflect.TypeOf(open()).Elem()) {
+			if !have[k] {
+				t.Errorf("no [[upstream]] with backend = %q has the key %q", name, k)
+			}
+		}
+	}
+}
+
+// keysOf returns the keys of a table, or of all tables in an array.
+func keysOf(v any) map[string]bool {
+	have := map[string]bool{}
+	list, ok := asTables(v)
+	if one, isTable := v.(map[string]any); isTable {
+		list, ok = []map[string]any{one}, true
+	}
+	for _, table := range list {
+		for k := range table {
+			have[k] = ok
+		}
+	}
+	return have
+}
+
+func ofBackend(v any, backend string) []map[string]any {
+	list, _ := asTables(v)
+	return slices.DeleteFunc(slices.Clone(list), func(t map[string]any) bool { return t["backend"] != backend })
+}
+
+func tags(t reflect.Type) []string {
+	var out []string
+	for _, f := range reflect.VisibleFields(t) {
+		if tag, _, _ := strings.Cut(f.Tag.Get("toml"), ","); tag != "" && tag != "-" {
+			out = append(out, tag)
+		}
+	}
+	return out
+}
+
+// effect is what a file amounts to, for comparison.
+type effect struct {
+	File     File
+	Policies []map[string]string
+	Backends []string // their own keys
+}
+
+func effectOf(t *testing.T, doc string) effect {
+	t.Helper()
+	f, err := Parse("doc", []byte(doc))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, doc)
+	}
+	e := effect{File: *f}
+	for i := range f.Listeners {
+		actions := map[string]string{}
+		for c, a := range f.Policy.policy(&f.Listeners[i]).Actions {
+			actions[string(c)] = string(a)
+		}
+		e.Policies = append(e.Policies, actions)
+		f.Listeners[i].Actions = nil
+	}
+	for i := range f.Upstreams {
+		e.Backends = append(e.Backends, fmt.Sprintf("%+v", f.Upstreams[i].config))
+		f.Upstreams[i].config = nil
+	}
+	e.File.Policy.Actions = nil
+	e.File.Warnings = nil
+	if len(e.File.ScanPaths) == 0 {
+		e.File.ScanPaths = nil
+	}
+	return e
+}
+
+// documents returns a document without key, and one where it is value, for a
+// key of table.
+func documents(table, address, backend, key, value string) (without, with string) {
+	tables := []string{"", "[[listener]]", "[[upstream]]", "[policy]", "[policy.actions]", "[limits]", "[spool]", "[log]"}
+	for _, name := range tables {
+		block := name + "\n"
+		switch name {
+		case "[[listener]]":
+			block += "address = \"" + address + "\"\n"
+		case "[[upstream]]":
+			block += "name = \"x\"\nbackend = \"" + backend + "\"\n"
+			if backend != inspectBackend {
+				block += "address = \"unix:/run/engine.sock\"\n"
+			}
+		}
+		without += block
+		with += block
+		if name == table {
+			with += key + " = " + value + "\n"
+		}
+	}
+	return without, with
+}
+
+var (
+	activeTable = regexp.MustCompile(`^#?(\[+[a-z.]+\]+)$`)
+	activeKey   = regexp.MustCompile(`^#?([a-z0-9_-]+) = (.*)$`)
+	ownKey      = regexp.MustCompile(`^# Of backend = "([a-z]+)"`)
+	onSockets   = regexp.MustCompile(`^(.*) on a Unix socket, (.*) on TCP$`)
+	forGeneric  = regexp.MustCompile(`^as the client needs it, (.*) for generic$`)
+)
+
+// TestExampleDefaults wants every default that the example states to be the
+// real one: to write it down must change nothing. The value shown is it too.
+func TestExampleDefaults(t *testing.T) {
+	table, stated, backend, checked := "", "", inspectBackend, 0
+	for line := range strings.Lines(readExample(t)) {
+		line = strings.TrimSuffix(line, "\n")
+		if m := activeTable.FindStringSubmatch(line); m != nil {
+			table = m[1]
+		}
+		if m := ownKey.FindStringSubmatch(line); m != nil {
+			backend = m[1]
+		}
+		if text, ok := strings.CutPrefix(line, "# Default: "); ok {
+			stated = text
+			continue
+		}
+		m := activeKey.FindStringSubmatch(line)
+		if m == nil || stated == "" {
+			continue
+		}
+		checkDefault(t, table, backend, m[1], m[2], stated)
+		stated = ""
+		checked++
+	}
+	if checked < 50 {
+		t.Errorf("%d defaults were checked, want 50 at least", checked)
+	}
+}
+
+func checkDefault(t *testing.T, table, backend, key, shown, stated string) {
+	t.Helper()
+	if stated == "the daemon's own group" || stated == "none" {
+		return // cannot be written
+	}
+	onUnix, onTCP := stated, stated
+	if m := onSockets.FindStringSubmatch(stated); m != nil {
+		onUnix, onTCP = m[1], m[2]
+	}
+	if m := forGeneric.FindStringSubmatch(stated); m != nil {
+		onUnix, onTCP = m[1], m[1]
+	}
+	if shown != onUnix {
+		t.Errorf("%s %s: shown is %s, the default is %s", table, key, shown, onUnix)
+	}
+	for address, value := range map[string]string{"unix:/run/x.sock": onUnix, "tcp:127.0.0.1:3310": onTCP} {
+		if key == "mode" && value == onTCP && strings.HasPrefix(address, "tcp") {
+			continue // a TCP listener has none
+		}
+		without, with := documents(table, address, backend, key, value)
+		if a, b := effectOf(t, without), effectOf(t, with); !reflect.DeepEqual(a, b) {
+			t.Errorf("%s %s = %s is not the default on %s:\n%+v\n%+v", table, key, value, address, a, b)
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+func TestScanLines(t *testing.T) {
+	text := `# a comment with [table] and key = 1
+top = "a" # [not.a.table]
+"quoted.key" = 'x = 1'
+dotted.inner = 2
+many = [
+  "one",   # two = 2
+
+  'two',
+]
+multi = """
+[fake]
+key = 1 \""" still
+""""
+raw = '''
+[[fake]]
+'''
+after = 1
+
+[[listener]]
+address = "a"
+[listener.actions]
+virus = "ok"
+
+[[listener]]
+  address = "b"
+  actions = { ok = "ok", list = [
+     1, { deep = 2 } ] }
+[listener.actions2]
+virus = "ok"
+[policy]
+[ policy . actions ]
+virus = 1
+upstream = [{ name = "a" },
+  { name = "b" }]
+odd = 2026-11-23T00:00:00Z
+`
+	got := scanLines(text)
+	want := map[string]int{
+		"top": 2, `"quoted.key"`: 3, "dotted": 4, "dotted.inner": 4,
+		"many": 5, "many[0]": 6, "many[1]": 8, "multi": 10, "raw": 14, "after": 17,
+		"listener": 19, "listener[0]": 19, "listener[0].address": 20,
+		"listener[0].actions": 21, "listener[0].actions.virus": 22,
+		"listener[1]": 24, "listener[1].address": 25, "listener[1].actions": 26,
+		"listener[1].actions.ok": 26, "listener[1].actions.list": 26,
+		"listener[1].actions.list[0]": 27, "listener[1].actions.list[1].deep": 27,
+		"listener[1].actions2.virus": 29, "policy": 30, "policy.actions": 31, "policy.actions.virus": 32,
+		"policy.actions.upstream[0].name": 33, "policy.actions.upstream[1].name": 34, "policy.actions.odd": 35,
+	}
+	for path, line := range want {
+		if got[path] != line {
+			t.Errorf("%s: line %d, want %d", path, got[path], line)
+		}
+	}
+	for path := range got {
+		if strings.Contains(path, "fake") || strings.Contains(path, "not") {
+			t.Errorf("%s is not a key", path)
+		}
+	}
+}
+
+func TestLineOfWhatIsMissing(t *testing.T) {
+	lines := scanLines("a = 1\n[[x]]\n[[x]]\nb = [1,\n2]\n")
+	for path, want := range map[string]int{
+		"x[1].none": 3, "x[1].b[1]": 5, "x[1].b[7]": 4, "x[0].b": 2, "x[9]": 2, "nothing.at[3].all": 1, "": 1,
+	} {
+		if got := lines.line(path); got != want {
+			t.Errorf("line(%q) = %d, want %d", path, got, want)
+		}
+	}
+}
+
+func TestScanLinesWithCarriageReturnsAndMark(t *testing.T) {
+	lines := scanLines("\ufeffa = 1\r\n[t]\r\nb = 'x'\r\n")
+	if lines["a"] != 1 || lines["t"] != 2 || lines["t.b"] != 3 {
+		t.Errorf("lines = %v", lines)
+	}
+}
+
+// TestScanLinesIsBounded has names that would take memory with the square of the
+// file's size.
+func TestScanLinesIsBounded(t *testing.T) {
+	const depth = 20_000
+	for name, text := range map[string]string{
+		"arrays": "a = " + strings.Repeat("[", depth) + strings.Repeat("]", depth) + "\nlast = 1",
+		"tables": "a = " + strings.Repeat("{a=", depth) + "1" + strings.Repeat("}", depth) + "\nlast = 1",
+		"dots":   strings.Repeat("a.", depth) + "b = 1\nlast = 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			lines := scanLines(text)
+			total := 0
+			for path := range lines {
+				total += len(path)
+			}
+			if total > 10*len(text) {
+				t.Errorf("%d bytes of names for %d of text", total, len(text))
+			}
+			if lines["last"] != 2 {
+				t.Errorf("last is in line %d, want 2", lines["last"])
+			}
+		})
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	for _, name := range []string{"[[listener]]\naddress = \"unix:/run/x\"\n[[upstream]]\nname = \"a\"\nbackend = \"inspect\"\n"} {
+		f.Add([]byte(name))
+	}
+	f.Add([]byte("[[upstream]]\nbackend = \"clamd\"\naddresses = [\"tcp:h:1\", 2]\nsessions = {}\n[listener]\n"))
+	f.Add([]byte("a = '''x\n[policy.actions]\nok = 1\n[[rule]]\nname='('"))
+	f.Add([]byte("upstream = [{name = 1, backend = \"inspect\", max_bytes = [{}]}, 2]\nlimits.stream = 2e3"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Parse("fuzz", data)
+		if (file == nil) == (err == nil) {
+			t.Fatalf("Parse = %v, %v", file, err)
+		}
+		if err == nil {
+			return
+		}
+		problems, ok := err.(Problems)
+		if !ok || len(problems) == 0 {
+			t.Fatalf("error is %T", err)
+		}
+		last := strings.Count(string(data), "\n") + 1
+		for _, p := range problems {
+			if p.Line < 1 || p.Line > last {
+				t.Errorf("line %d of %d: %v", p.Line, last, p)
+			}
+			if strings.ContainsFunc(p.String(), unicode.IsControl) {
+				t.Errorf("problem of several lines: %q", p)
+			}
+			if p.Text == "" || !strings.HasPrefix(p.String(), fmt.Sprintf("fuzz:%d: ", p.Line)) {
+				t.Errorf("problem %q", p)
+			}
+		}
+	})
+}

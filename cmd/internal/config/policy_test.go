@@ -1,0 +1,154 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"polyclam/backends"
+	"polyclam/proxy/policy"
+	"polyclam/proxy/status"
+)
+
+func mustParse(t *testing.T, doc string) *File {
+	t.Helper()
+	f, err := Parse("doc", []byte(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+const (
+	oneListener = "[[listener]]\naddress = \"unix:/run/polyclam/clamd.sock\"\n"
+	oneUpstream = "[[upstream]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:/run/clamav/clamd.ctl\"\n"
+)
+
+// TestActionOrder has each layer win over the ones before it.
+func TestActionOrder(t *testing.T) {
+	for _, test := range []struct {
+		name, client, site, listener string
+		want                         policy.Action // of encrypted
+	}{
+		{"default", "generic", "", "", policy.OK},
+		{"preset", "rspamd", "", "", policy.Quarantine},
+		{"site", "generic", "tempfail", "", policy.Tempfail},
+		{"site over preset", "rspamd", "ok", "", policy.OK},
+		{"listener over site", "generic", "ok", "quarantine", policy.Quarantine},
+		{"listener over all", "rspamd", "ok", "tempfail", policy.Tempfail},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			doc := oneListener + "client = \"" + test.client + "\"\n"
+			if test.listener != "" {
+				doc += "[listener.actions]\nencrypted = \"" + test.listener + "\"\n"
+			}
+			doc += oneUpstream
+			if test.site != "" {
+				doc += "[policy.actions]\nencrypted = \"" + test.site + "\"\n"
+			}
+			f := mustParse(t, doc)
+			p := f.Policy.policy(&f.Listeners[0])
+			if got := p.Actions[backends.Encrypted]; got != test.want {
+				t.Errorf("encrypted is %q, want %q", got, test.want)
+			}
+			if got := p.Actions[backends.Virus]; got != policy.Quarantine {
+				t.Errorf("virus is %q", got)
+			}
+		})
+	}
+}
+
+// TestProfileOverPreset has keys of the listener over those of its client's
+// preset, wherever in the table they stand.
+func TestProfileOverPreset(t *testing.T) {
+	f := mustParse(t, `[[listener]]
+error_style = "limits"
+status = "extended"
+max_line = 200
+address = "tcp:127.0.0.1:3310"
+client = "rspamd"
+[[listener]]
+address = "unix:/run/x"
+client = "haraka"
+`+oneUpstream)
+	p := f.Listeners[0].Profile
+	if p.Client != "rspamd" || p.ErrorStyle != status.StyleLimits || p.Form != status.Extended || p.MaxLine != 200 {
+		t.Errorf("profile %+v", p)
+	}
+	preset, _ := status.Lookup("haraka")
+	if got := f.Listeners[1].Profile; got.EncryptedPrefix != preset.EncryptedPrefix || got.Client != "haraka" || got.Form != preset.Form {
+		t.Errorf("profile %+v, want the preset", got)
+	}
+}
+
+func TestDefaultsByKindOfAddress(t *testing.T) {
+	f := mustParse(t, oneListener+`
+[[listener]]
+address = "tcp:127.0.0.1:3310"
+[[listener]]
+address = "tcp:127.0.0.1:3311"
+path_commands = true
+reload_command = true
+[[listener]]
+address = "unix:/run/x"
+path_commands = false
+reload_command = false
+`+oneUpstream)
+	for i, want := range []bool{true, false, true, false} {
+		if l := f.Listeners[i]; l.PathCommands != want || l.ReloadCommand != want || l.ShutdownCommand {
+			t.Errorf("%s: path %v, reload %v, want %v", l.Address, l.PathCommands, l.ReloadCommand, want)
+		}
+	}
+}
+
+func TestPolicyKeys(t *testing.T) {
+	f := mustParse(t, oneListener+oneUpstream+`
+[policy]
+action = "category"
+first_virus = "wait"
+precedence = ["virus", "encrypted", "suspicious", "partial", "swerr", "interrupted", "cannot-execute", "not-installed", "ok"]
+[[rule]]
+upstream = "clamav"
+name = '^PUA\.'
+category = "suspicious"
+[[rule]]
+name = 'x'
+category = "ok"
+`)
+	p := f.Policy.policy(&f.Listeners[0])
+	if p.Mode != policy.ByCategory || p.AnswerFirst || p.Precedence[1] != backends.Encrypted {
+		t.Errorf("policy %+v", p)
+	}
+	if len(p.Rules) != 2 || p.Rules[0].Upstream != "clamav" || !p.Rules[0].Name.MatchString("PUA.Win") || p.Rules[1].Category != backends.OK {
+		t.Errorf("rules %+v", p.Rules)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for _, test := range []struct{ name, doc, want string }{
+		{"none", oneListener + oneUpstream, ""},
+		{"no listener", oneUpstream, "doc:1: listener: "},
+		{"timeout", oneListener + "answer_within = \"10s\"\n" + oneUpstream + "timeout = \"20s\"\n", "doc:8: upstream.timeout: "},
+		{"timeout below", oneListener + "answer_within = \"10s\"\n" + oneUpstream + "timeout = \"10s\"\n", ""},
+		{"max_size", oneListener + oneUpstream + "max_size = \"1MiB\"\n", "doc:7: upstream.max_size: "},
+		{"max_size of an optional one", oneListener + oneUpstream + "max_size = \"1MiB\"\n" + strings.Replace(oneUpstream, "clamav\"", "b\"\nrequired = false", 1), "doc:7: upstream.max_size: "},
+		{"no limit of the stream", oneListener + oneUpstream + "max_size = 0\n[limits]\nstream = 0\n", "doc:9: limits.stream: "},
+		{"no limit of the spool", oneListener + oneUpstream + "[limits]\nspool_total = 0\n", "doc:8: limits.spool_total: "},
+		{"none required", oneListener + oneUpstream + "required = false\n", "doc:7: upstream.required: "},
+		{"no engine", oneListener + "[[upstream]]\nname = \"a\"\nbackend = \"inspect\"\n", "doc:3: upstream: "},
+		{"shutdown over TCP", "[[listener]]\naddress = \"tcp:127.0.0.1:1\"\nshutdown_command = true\n" + oneUpstream, "doc:3: listener.shutdown_command: "},
+		{"paths over TCP", "[[listener]]\naddress = \"tcp:127.0.0.1:1\"\npath_commands = true\n" + oneUpstream, "doc:3: listener.path_commands: "},
+		{"paths over TCP below roots", "scan_paths = [\"/srv\"]\n[[listener]]\naddress = \"tcp:127.0.0.1:1\"\npath_commands = true\n" + oneUpstream, ""},
+		{"virus is ok", oneListener + oneUpstream + "[policy.actions]\nvirus = \"ok\"\n", "doc:8: policy.actions.virus: "},
+		{"virus is ok for some", oneListener + "actions = { virus = \"ok\" }\n" + oneUpstream, "doc:3: listener.actions.virus: "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := mustParse(t, test.doc).Warnings
+			switch {
+			case test.want == "" && len(got) > 0:
+				t.Errorf("warnings\n%v", got)
+			case test.want != "" && (len(got) != 1 || !strings.HasPrefix(got.Error(), test.want)):
+				t.Errorf("warnings\n%v\nwant one at %s", got, test.want)
+			}
+		})
+	}
+}

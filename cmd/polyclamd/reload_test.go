@@ -1,0 +1,123 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestReloadBadKeepsOld(t *testing.T) {
+	dir := socketDir(t)
+	socket, other := filepath.Join(dir, "s"), filepath.Join(dir, "o")
+	d := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
+	writeConfig(t, dir, unixListener(other, "mode = \"888\"")+"[limits]\nstream = \"lots\"\n")
+	d.reload(refused)
+	var problems []string
+	for _, e := range d.entries("configuration") {
+		if e["level"] == "error" {
+			problems = append(problems, e["key"].(string))
+		}
+	}
+	if got := strings.Join(problems, " "); got != "listener.mode limits.stream" {
+		t.Errorf("the log names %q, want both problems", got)
+	}
+	wantPong(t, "unix", socket)
+	wantGone(t, other)
+	if err := os.Remove(filepath.Join(dir, "config.toml")); err != nil {
+		t.Fatal(err)
+	}
+	d.reload(refused)
+	wantPong(t, "unix", socket)
+	d.stop()
+}
+
+func TestReloadChangesListeners(t *testing.T) {
+	dir := socketDir(t)
+	a, b, c := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c")
+	d := startDaemon(t, writeConfig(t, dir, unixListener(a)+unixListener(b)), nil)
+	before, err := os.Lstat(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := net.Dial("unix", a) // goes on when its listener is gone
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	if _, err := session.Write([]byte("zIDSESSION\x00zPING\x00")); err != nil {
+		t.Fatal(err)
+	}
+	wantRead(t, session, "1: PONG\x00")
+
+	writeConfig(t, dir, unixListener(b, `mode = "0600"`)+unixListener(c))
+	d.reload(reloaded)
+	wantGone(t, a)
+	eventually(t, "the new listener", func() bool { _, err := say("unix", c, "zPING\x00"); return err == nil })
+	wantPong(t, "unix", b)
+	after, err := os.Lstat(b)
+	if err != nil || !os.SameFile(before, after) || after.Mode().Perm() != 0o600 {
+		t.Errorf("the listener that was kept: %v, %v, want the same file with mode 0600", after, err)
+	}
+	if _, err := session.Write([]byte("zPING\x00")); err != nil {
+		t.Fatal(err)
+	}
+	wantRead(t, session, "2: PONG\x00")
+	session.Close()
+
+	writeConfig(t, dir, unixListener(a)+unixListener(b)) // and back
+	d.reload(reloaded)
+	wantPong(t, "unix", a)
+	wantGone(t, c)
+	d.stop()
+	wantGone(t, a)
+	wantGone(t, b)
+}
+
+func wantRead(t *testing.T, nc net.Conn, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	for n := 0; n < len(got); {
+		m, err := nc.Read(got[n:])
+		if err != nil {
+			t.Fatalf("read %q, %v, want %q", got[:n], err, want)
+		}
+		n += m
+	}
+	if string(got) != want {
+		t.Errorf("read %q, want %q", got, want)
+	}
+}
+
+// TestReloadWithoutPlace has a new listener that cannot be opened, after one
+// that can: neither may come to be.
+func TestReloadWithoutPlace(t *testing.T) {
+	dir := socketDir(t)
+	old, fine, taken := filepath.Join(dir, "s"), filepath.Join(dir, "f"), filepath.Join(dir, "t")
+	if err := os.WriteFile(taken, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := startDaemon(t, writeConfig(t, dir, unixListener(old)), nil)
+	writeConfig(t, dir, unixListener(fine)+unixListener(taken))
+	d.reload(refused)
+	wantPong(t, "unix", old)
+	wantGone(t, fine)
+	if data, err := os.ReadFile(taken); err != nil || string(data) != "precious" {
+		t.Errorf("the file in the way is %q, %v", data, err)
+	}
+	d.stop()
+}
+
+// TestReloadWithoutSpool has a spool that cannot be: listeners and policy must
+// stay, too.
+func TestReloadWithoutSpool(t *testing.T) {
+	dir := socketDir(t)
+	old, fine := filepath.Join(dir, "s"), filepath.Join(dir, "f")
+	d := startDaemon(t, writeConfig(t, dir, unixListener(old)), nil)
+	writeConfig(t, dir, unixListener(fine)+"[spool]\ndirectory = \""+filepath.Join(dir, "config.toml")+"\"\n")
+	d.reload(refused)
+	wantPong(t, "unix", old)
+	wantGone(t, fine)
+	d.stop()
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// eicar is put together at run time, so that no scanner takes the test binary
+// for it.
+func eicar() string {
+	return `X5O!P%@AP[4\PZX54(P^)7CC)7}$` + "EICAR-STANDARD-" + `ANTIVIRUS-TEST-FILE!$H+H*`
+}
+
+func instream(content string) string {
+	n := len(content)
+	return "zINSTREAM\x00" + string([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + content + "\x00\x00\x00\x00"
+}
+
+// TestDefault has no configuration. The port of the default is fixed: where it
+// is taken the daemon must say so, and leave nothing behind.
+func TestDefault(t *testing.T) {
+	if _, err := os.Lstat(defaultConfig); err == nil {
+		t.Skip("this host has a configuration of polyclamd")
+	}
+	dir := socketDir(t)
+	socket := filepath.Join(dir, "run", "clamd.sock")
+	d := launch(t, func(c *exec.Cmd) { c.Env = append(c.Env, "RUNTIME_DIRECTORY="+filepath.Dir(socket)) })
+	eventually(t, "the start or the end", func() bool {
+		select {
+		case <-d.exited:
+			return true
+		default:
+			return len(d.entries("engine")) > 0
+		}
+	})
+	entries := d.entries("configuration")
+	if len(entries) == 0 || entries[0]["file"] != "the embedded default" || entries[0]["missing"] != defaultConfig {
+		t.Errorf("the log does not say where the configuration comes from: %v", entries)
+	}
+	if len(d.entries("engine")) == 0 {
+		if status := d.wait(); status != 1 || !strings.Contains(d.stderr.String(), "address already in use") {
+			t.Errorf("exit status %d", status)
+		}
+		wantGone(t, socket)
+		return
+	}
+	wantPong(t, "unix", socket)
+	wantPong(t, "tcp", "127.0.0.1:3310")
+	d.stop()
+	wantGone(t, socket)
+}
+
+func TestScan(t *testing.T) {
+	dir := socketDir(t)
+	socket := filepath.Join(dir, "s")
+	conf := writeConfig(t, dir, unixListener(socket))
+	d := startDaemon(t, conf, nil)
+	wantReply(t, "unix", socket, instream("harmless"), "stream: OK\x00")
+	reply, err := say("unix", socket, instream(eicar()))
+	if err != nil || !strings.HasSuffix(reply, " FOUND\x00") {
+		t.Errorf("EICAR: %q, %v", reply, err)
+	}
+	writeConfig(t, dir, unixListener(socket)+"[policy.actions]\nvirus = \"tempfail\"\n")
+	d.reload(reloaded)
+	if reply, err = say("unix", socket, instream(eicar())); err != nil || !strings.HasSuffix(reply, " ERROR\x00") {
+		t.Errorf("EICAR after the reload: %q, %v", reply, err)
+	}
+	wantReply(t, "unix", socket, instream("harmless"), "stream: OK\x00")
+	d.stop()
+}
+
+func TestStopUnlinksSockets(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		dir := socketDir(t)
+		a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+		d := startDaemon(t, writeConfig(t, dir, unixListener(a)+unixListener(b)), nil)
+		wantPong(t, "unix", a)
+		idle, err := net.Dial("unix", b) // must not hold up the end
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer idle.Close()
+		d.signal(s)
+		if status := d.wait(); status != 0 {
+			t.Errorf("exit status %d after %v, want 0", status, s)
+		}
+		wantGone(t, a)
+		wantGone(t, b)
+	}
+}
+
+// TestSecondSignal has a stream under way, which holds up the end for as long
+// as the grace is.
+func TestSecondSignal(t *testing.T) {
+	dir := socketDir(t)
+	socket := filepath.Join(dir, "s")
+	d := startDaemon(t, writeConfig(t, dir, "shutdown_grace = \"24h\"\n"+unixListener(socket)), nil)
+	nc, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := nc.Write([]byte("zINSTREAM\x00")); err != nil {
+		t.Fatal(err)
+	}
+	more := append([]byte{0, 1, 0, 0}, make([]byte, 64<<10)...)
+	for range 64 { // more than the socket holds: the command has been read
+		if _, err := nc.Write(more); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.signal(syscall.SIGTERM)
+	d.waitFor("stopping")
+	d.signal(syscall.SIGHUP) // means nothing now
+	d.signal(syscall.SIGTERM)
+	if status := d.wait(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	if len(d.entries("scans cut off")) == 0 {
+		t.Error("the log does not say that a scan was cut off")
+	}
+	wantGone(t, socket)
+}
+
+func TestShutdownCommand(t *testing.T) {
+	dir := socketDir(t)
+	socket, other := filepath.Join(dir, "s"), filepath.Join(dir, "o")
+	d := startDaemon(t, writeConfig(t, dir, unixListener(socket, "shutdown_command = true")+unixListener(other)), nil)
+	if reply, err := say("unix", other, "zSHUTDOWN\x00"); err != nil || reply == "" {
+		t.Errorf("where it is not allowed: %q, %v", reply, err)
+	}
+	wantPong(t, "unix", socket)
+	say("unix", socket, "zSHUTDOWN\x00")
+	if status := d.wait(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	wantGone(t, socket)
+}
+
+func TestRights(t *testing.T) {
+	dir := socketDir(t)
+	socket := filepath.Join(dir, "s")
+	d := startDaemon(t, writeConfig(t, dir, unixListener(socket, `mode = "0620"`)), nil)
+	info, err := os.Lstat(socket)
+	if err != nil || info.Mode().Perm() != 0o620 {
+		t.Errorf("%v, %v, want mode 0620", info, err)
+	}
+	d.stop()
+}
+
+func TestUnknownGroup(t *testing.T) {
+	dir := socketDir(t)
+	conf := writeConfig(t, dir, unixListener(filepath.Join(dir, "s"), `group = "no-such-group-here"`))
+	d := launch(t, nil, "--config", conf)
+	if status := d.wait(); status != 1 || !strings.Contains(d.stderr.String(), conf+":3: listener.group: ") {
+		t.Errorf("exit status %d, %s", status, d.stderr.String())
+	}
+}
+
+func TestBrokenStderr(t *testing.T) {
+	dir := socketDir(t)
+	socket := filepath.Join(dir, "s")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := launch(t, func(c *exec.Cmd) { c.Stderr = w }, "--config", writeConfig(t, dir, unixListener(socket)))
+	w.Close()
+	eventually(t, "the socket", func() bool { _, err := say("unix", socket, "zPING\x00"); return err == nil })
+	r.Close()
+	for range 3 { // each writes a line to nobody
+		wantReply(t, "unix", socket, instream("harmless"), "stream: OK\x00")
+	}
+	d.stop()
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// hand gives a listener to the daemon as systemd does, and closes it here.
+func hand(t *testing.T, c *exec.Cmd, ln interface {
+	net.Listener
+	File() (*os.File, error)
+}) {
+	t.Helper()
+	f, err := ln.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if u, ok := ln.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	ln.Close()
+	c.ExtraFiles = append(c.ExtraFiles, f)
+}
+
+func listenUnix(t *testing.T, path string) *net.UnixListener {
+	t.Helper()
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+// TestActivation hands over a Unix socket that the configuration has, and a TCP
+// socket that it has not.
+func TestActivation(t *testing.T) {
+	dir := socketDir(t)
+	socket := filepath.Join(dir, "s")
+	tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := tcp.Addr().String()
+	conf := writeConfig(t, dir, unixListener(dir+"//s", `client = "exim"`, "path_commands = false"))
+	d := startDaemon(t, conf, func(c *exec.Cmd) {
+		c.Env = append(c.Env, "LISTEN_PID=self", "LISTEN_FDS=2")
+		hand(t, c, listenUnix(t, socket))
+		hand(t, c, tcp)
+	})
+	wantListening := func(n int) {
+		t.Helper()
+		got := map[any]any{}
+		for _, e := range d.entries("listening")[n:] {
+			if e["systemd"] == true {
+				got[e["address"]] = e["client"]
+			}
+		}
+		if len(got) != 2 || got["unix:"+socket] != "exim" || got["tcp:"+address] != "generic" {
+			t.Errorf("listening on %v", got)
+		}
+	}
+	wantListening(0)
+	wantPong(t, "unix", socket)
+	wantPong(t, "tcp", address)
+	before, err := os.Lstat(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.reload(reloaded)
+	d.waitForMore("engine", 1)
+	wantListening(2)
+	wantPong(t, "unix", socket)
+	wantPong(t, "tcp", address)
+
+	writeConfig(t, dir, "") // both sockets stay: they are systemd's
+	d.reload(reloaded)
+	wantPong(t, "unix", socket)
+	wantPong(t, "tcp", address)
+	d.stop()
+	if after, err := os.Lstat(socket); err != nil || !os.SameFile(before, after) {
+		t.Errorf("systemd's socket: %v, %v, want it left alone", after, err)
+	}
+}
+
+func TestActivationOfSomethingElse(t *testing.T) {
+	dir := socketDir(t)
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	socket := filepath.Join(dir, "s")
+	d := launch(t, func(c *exec.Cmd) {
+		c.Env = append(c.Env, "LISTEN_PID=self", "LISTEN_FDS=1")
+		c.ExtraFiles = []*os.File{f}
+	}, "--config", writeConfig(t, dir, unixListener(socket)))
+	if status := d.wait(); status != 1 || !strings.Contains(d.stderr.String(), "descriptor 3 of systemd") {
+		t.Errorf("exit status %d, %s", status, d.stderr.String())
+	}
+	wantGone(t, socket)
+}
+
+func TestNothingToListenOn(t *testing.T) {
+	d := launch(t, nil, "--config", writeConfig(t, t.TempDir(), ""))
+	if status := d.wait(); status != 1 || !strings.Contains(d.stderr.String(), "nothing to listen on") {
+		t.Errorf("exit status %d, %s", status, d.stderr.String())
+	}
+}
+
+func TestNotify(t *testing.T) {
+	dir := socketDir(t)
+	path := filepath.Join(dir, "notify")
+	nc, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetReadDeadline(time.Now().Add(hang))
+	want := func(expr string) {
+		t.Helper()
+		buf := make([]byte, 1024)
+		n, err := nc.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile("^(?:" + expr + ")$").Match(buf[:n]) {
+			t.Fatalf("systemd is told %q, want %s", buf[:n], expr)
+		}
+	}
+	socket := filepath.Join(dir, "s")
+	d := launch(t, func(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+path) },
+		"--config", writeConfig(t, dir, unixListener(socket)))
+	want("READY=1")
+	wantPong(t, "unix", socket)
+	d.signal(syscall.SIGHUP)
+	want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
+	want("READY=1")
+	writeConfig(t, dir, "nonsense")
+	d.signal(syscall.SIGHUP) // a refused reload is over, too
+	want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
+	want("READY=1")
+	d.signal(syscall.SIGTERM)
+	want("STOPPING=1")
+	if status := d.wait(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+}
+
+func TestSamePlace(t *testing.T) {
+	for _, test := range []struct {
+		configured, bound string
+		want              bool
+	}{
+		{"unix:/run/a", "unix:/run/a", true},
+		{"unix:/run//x/../a", "unix:/run/a", true},
+		{"unix:/run/a", "unix:/run/b", false},
+		{"unix:/run/a", "tcp:127.0.0.1:1", false},
+		{"tcp:127.0.0.1:3310", "tcp:127.0.0.1:3310", true},
+		{"tcp:127.0.0.1:3310", "tcp:127.0.0.1:3311", false},
+		{"tcp:127.0.0.1:3310", "tcp:[::]:3310", false},
+		{"tcp::3310", "tcp:[::]:3310", true},
+		{"tcp:0.0.0.0:3310", "tcp:[::]:3310", true},
+		{"tcp:[0:0:0:0:0:0:0:1]:3310", "tcp:[::1]:3310", true},
+		{"unix:/run/a", "unix:@a", false},
+		{"nonsense", "nonsense", false},
+	} {
+		if got := samePlace(test.configured, test.bound); got != test.want {
+			t.Errorf("samePlace(%q, %q) = %v", test.configured, test.bound, got)
+		}
+	}
+}
