@@ -1,0 +1,111 @@
+// Package imports proves which room of polyclam imports which. Imports run one way:
+//
+//	cmd -> proxy -> backends, protocol
+package imports
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// rules say for the packages below a folder what else of polyclam, and which
+// libraries, they may import; the longest matching folder counts. What is not
+// polyclam's and has no dot in its first element is the standard library.
+var rules = map[string][]string{
+	"protocol":             {},
+	"backends":             {},
+	"backends/backendtest": {"backends"},
+	"backends/clamd":       {"backends", "protocol"},
+	"backends/inspect":     {"backends"},
+	"backends/registry":    {"backends", "backends/*"},
+	"proxy":                {"backends", "protocol", "proxy/*", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
+	"proxy/policy":         {"backends"},
+	"proxy/spool":          {"backends", "golang.org/x/sys/unix"},
+	"proxy/status":         {"backends", "protocol", "proxy/policy"},
+	"proxy/upstream":       {"backends", "proxy/policy", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
+	"cmd":                  {"*"},
+	"test":                 {"*"},
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	const root = "../.."
+	files := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		files++
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		dir := filepath.ToSlash(strings.TrimPrefix(filepath.Dir(path), root+"/"))
+		for _, spec := range file.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value)
+			if !allowed(dir, imported) {
+				t.Errorf("%s may not import %s", path, imported)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 20 {
+		t.Errorf("looked at %d files only", files)
+	}
+}
+
+func TestRules(t *testing.T) {
+	for _, tt := range []struct {
+		dir, imported string
+		want          bool
+	}{
+		{"protocol", "net", true},
+		{"protocol", "polyclam/backends", false},
+		{"protocol", "golang.org/x/sys/unix", false},
+		{"backends", "polyclam/protocol", false},
+		{"backends/clamd", "polyclam/protocol", true},
+		{"proxy/policy", "github.com/rs/zerolog", false},
+		{"proxy", "polyclam/proxy/policy", true},
+		{"proxy", "polyclam/cmd/internal/config", false},
+		{"proxy/spool", "polyclam/proxy", false},
+		{"cmd/polyclamd", "polyclam/proxy", true},
+		{"unknown", "polyclam/proxy", false},
+	} {
+		if got := allowed(tt.dir, tt.imported); got != tt.want {
+			t.Errorf("%s imports %s: got %v", tt.dir, tt.imported, got)
+		}
+	}
+}
+
+// allowed reports whether a package in dir may import the path.
+func allowed(dir, path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	own, isOwn := strings.CutPrefix(path, "polyclam/")
+	if !isOwn && !strings.Contains(first, ".") {
+		return true
+	}
+	folder := dir
+	for {
+		if list, ok := rules[folder]; ok {
+			for _, rule := range list {
+				prefix, wild := strings.CutSuffix(rule, "*")
+				if rule == own || rule == path || wild && strings.HasPrefix(own, prefix) {
+					return true
+				}
+			}
+			return false
+		}
+		i := strings.LastIndex(folder, "/")
+		if i < 0 {
+			return false
+		}
+		folder = folder[:i]
+	}
+}
