@@ -43,7 +43,7 @@ func TestCanaryTimes(t *testing.T) {
 		want   []int
 	}{
 		{"up", &engine{}, []int{0, 60, 120}},
-		{"dead", &engine{err: refused}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
+		{"dead", &engine{err: errRefused}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
 		{"blind", &engine{blind: true}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
 		{"failing", &engine{canary: errors.New("out of memory")}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
 	}
@@ -71,7 +71,7 @@ func TestCanarySooner(t *testing.T) {
 		u := New(withCanary(e))
 		run(t, u)
 		time.Sleep(20 * time.Second)
-		e.set(func(e *engine) { e.err = refused })
+		e.set(func(e *engine) { e.err = errRefused })
 		u.Scan(t.Context(), content("x"), false)
 		e.set(func(e *engine) { e.err = nil })
 		time.Sleep(10 * time.Second) // proved at 21

@@ -148,8 +148,8 @@ func within(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// refused is what dialling a dead engine gives.
-var refused = fmt.Errorf("dial: %w", os.NewSyscallError("connect", syscall.ECONNREFUSED))
+// errRefused is what dialling a dead engine gives.
+var errRefused = fmt.Errorf("dial: %w", os.NewSyscallError("connect", syscall.ECONNREFUSED))
 
 // wantCategory checks what a scan amounts to.
 func wantCategory(t *testing.T, r backends.Result, err error, want backends.Category) {

@@ -41,7 +41,7 @@ func wantState(t *testing.T, u *Upstream, want ...string) {
 // a pause, and still tried when there is no other.
 func TestNoCanary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := &engine{err: refused}, &engine{}
+		a, b := &engine{err: errRefused}, &engine{}
 		u := New(config(a, b))
 		run(t, u)
 		for range 5 {
@@ -52,7 +52,7 @@ func TestNoCanary(t *testing.T) {
 			t.Errorf("asked %d and %d", a.asked(), b.asked())
 		}
 		wantState(t, u, "down", "up")
-		b.set(func(e *engine) { e.err = refused })
+		b.set(func(e *engine) { e.err = errRefused })
 		for range 2 {
 			r := u.Scan(t.Context(), content("x"), false)
 			wantCategory(t, r.Result, r.Err, backends.CannotExecute)
@@ -164,7 +164,7 @@ func TestBlindStaysBlind(t *testing.T) {
 		u := New(withCanary(e))
 		run(t, u)
 		synctest.Wait()
-		for _, err := range []error{refused, nil, errors.New("odd"), nil} {
+		for _, err := range []error{errRefused, nil, errors.New("odd"), nil} {
 			e.set(func(e *engine) { e.err = err })
 			for range 100 {
 				r := u.Scan(within(t, time.Second), content("x"), false)
@@ -188,7 +188,7 @@ func TestBlindStaysBlind(t *testing.T) {
 func TestGoesBlind(t *testing.T) {
 	after := map[string]func(e *engine){
 		"blind": func(*engine) {},
-		"dead":  func(e *engine) { e.canary = refused },
+		"dead":  func(e *engine) { e.canary = errRefused },
 		"sees":  func(e *engine) { e.blind = false },
 	}
 	for name, change := range after {
@@ -212,7 +212,7 @@ func TestGoesBlind(t *testing.T) {
 				time.Sleep(60*time.Second + 500*time.Millisecond)
 				wantState(t, u, "down")
 				u.mu.Lock()
-				u.markDown(u.nodes[0], refused)
+				u.markDown(u.nodes[0], errRefused)
 				u.mu.Unlock()
 				if s := u.Status().Nodes[0]; s.Reason != errBlind.Text {
 					t.Errorf("reason %q", s.Reason)

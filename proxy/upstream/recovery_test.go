@@ -19,7 +19,7 @@ func TestDeadAndBack(t *testing.T) {
 		run(t, u)
 		r := u.Scan(t.Context(), content("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.OK)
-		e.set(func(e *engine) { e.err = refused })
+		e.set(func(e *engine) { e.err = errRefused })
 		r = u.Scan(t.Context(), content("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.CannotExecute)
 		wantState(t, u, "down")
@@ -62,7 +62,7 @@ func TestDeadAndBack(t *testing.T) {
 // a dead one that hangs does not hold up the proof of another.
 func TestMixedNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		blind, dead, hung, good := &engine{blind: true}, &engine{err: refused}, &engine{hold: make(chan struct{})}, &engine{}
+		blind, dead, hung, good := &engine{blind: true}, &engine{err: errRefused}, &engine{hold: make(chan struct{})}, &engine{}
 		u := New(withCanary(blind, dead, hung, good))
 		run(t, u)
 		synctest.Wait()
@@ -80,7 +80,7 @@ func TestMixedNodes(t *testing.T) {
 		close(hung.hold)
 		time.Sleep(30 * time.Second)
 		wantState(t, u, "down", "down", "up", "up")
-		good.set(func(e *engine) { e.err = refused })
+		good.set(func(e *engine) { e.err = errRefused })
 		for range 2 {
 			r := u.Scan(t.Context(), content("x"), false)
 			wantCategory(t, r.Result, r.Err, backends.OK)

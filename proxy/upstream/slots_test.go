@@ -193,14 +193,14 @@ func TestReplay(t *testing.T) {
 		node  string
 		asked []int
 	}{
-		{"first works", []error{nil, refused}, backends.OK, "a", []int{1, 0}},
-		{"dead", []error{refused, nil}, backends.OK, "b", []int{1, 1}},
+		{"first works", []error{nil, errRefused}, backends.OK, "a", []int{1, 0}},
+		{"dead", []error{errRefused, nil}, backends.OK, "b", []int{1, 1}},
 		{"no reply", []error{backends.ErrNoReply, nil}, backends.OK, "b", []int{1, 1}},
 		{"engine's own error", []error{own, nil}, backends.OK, "b", []int{1, 1}},
 		{"engine's own timeout", []error{context.DeadlineExceeded, nil}, backends.OK, "b", []int{1, 1}},
-		{"two dead", []error{refused, own, nil}, backends.OK, "c", []int{1, 1, 1}},
-		{"all fail", []error{refused, refused, own}, backends.SWErr, "c", []int{1, 1, 1}},
-		{"all dead", []error{own, own, refused}, backends.CannotExecute, "c", []int{1, 1, 1}},
+		{"two dead", []error{errRefused, own, nil}, backends.OK, "c", []int{1, 1, 1}},
+		{"all fail", []error{errRefused, errRefused, own}, backends.SWErr, "c", []int{1, 1, 1}},
+		{"all dead", []error{own, own, errRefused}, backends.CannotExecute, "c", []int{1, 1, 1}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -242,7 +242,7 @@ func TestReplay(t *testing.T) {
 // other, and reports the death if it gets none.
 func TestReplayWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dead, busy := &engine{err: refused}, &engine{gate: make(chan struct{})}
+		dead, busy := &engine{err: errRefused}, &engine{gate: make(chan struct{})}
 		cfg := config(dead, busy)
 		cfg.MaxScans, cfg.Timeout = 1, 5*time.Second
 		u := New(cfg)

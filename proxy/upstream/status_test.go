@@ -16,7 +16,7 @@ import (
 
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := New(withCanary(&versioned{text: "Engine 1"}, &engine{err: refused}, &engine{blind: true}))
+		u := New(withCanary(&versioned{text: "Engine 1"}, &engine{err: errRefused}, &engine{blind: true}))
 		wantState(t, u, "unknown", "unknown", "unknown")
 		run(t, u)
 		synctest.Wait()
@@ -66,7 +66,7 @@ func TestLog(t *testing.T) {
 			}
 			scan()
 			hostile := "x\x00\xff\n{\"level\":\"fatal\"}" + strings.Repeat("é", 10_000)
-			e.set(func(e *engine) { e.err = errors.Join(refused, errors.New(hostile)) })
+			e.set(func(e *engine) { e.err = errors.Join(errRefused, errors.New(hostile)) })
 			scan()
 			e.set(func(e *engine) { e.err = nil })
 			time.Sleep(30 * time.Second)

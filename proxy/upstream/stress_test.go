@@ -31,7 +31,7 @@ func (e *erratic) Scan(ctx context.Context, c backends.Content) (backends.Result
 	}
 	switch rand.IntN(8) {
 	case 0:
-		return backends.Result{}, refused
+		return backends.Result{}, errRefused
 	case 1:
 		return backends.Result{}, errors.New("engine error")
 	case 2:

@@ -71,11 +71,15 @@ func Parse(name string, data []byte) (*File, error) {
 	if len(data) > maxFile {
 		return nil, Problems{{File: name, Line: 1, Text: fmt.Sprintf("the file is larger than %s", formatSize(maxFile))}}
 	}
+	scanned := scan(string(data))
+	if scanned.deep > 0 {
+		return nil, Problems{{File: name, Line: scanned.deep, Text: fmt.Sprintf("nested deeper than %d; no key needs that", maxDepth)}}
+	}
 	var root map[string]any
 	if err := toml.Unmarshal(data, &root); err != nil {
 		return nil, Problems{syntaxProblem(name, err)}
 	}
-	r := &reader{file: name, lines: scanLines(string(data)), homes: f.homes()}
+	r := &reader{file: name, lines: scanned.lines, homes: f.homes()}
 	r.table("", root, f.keys(), nil)
 	f.check(r)
 	r.problems.sort()

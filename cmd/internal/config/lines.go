@@ -44,9 +44,9 @@ func child(path, key string) string {
 
 func element(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
-// maxDepth is how deep the scanner names what it reads. The configuration is
-// four deep at most; a name for every level of a file made of brackets alone
-// would take memory with the square of its size.
+// maxDepth is how deep a file may be nested. The configuration is four deep at
+// most; a file made of brackets alone takes the TOML library time with the
+// square of its size, and would take the scanner memory.
 const maxDepth = 16
 
 // lineScanner finds the lines of all keys in a document that the TOML library
@@ -58,9 +58,12 @@ type lineScanner struct {
 	table  string         // path of the table that keys now belong to
 	arrays map[string]int // arrays of tables: their elements so far
 	lines  lineTable
+	deep   int // line of what is nested deeper than maxDepth, where scanning ends; 0: nothing is
 }
 
-func scanLines(text string) lineTable {
+func scanLines(text string) lineTable { return scan(text).lines }
+
+func scan(text string) *lineScanner {
 	s := &lineScanner{text: strings.TrimPrefix(text, "\ufeff"), line: 1, arrays: map[string]int{}, lines: lineTable{}}
 	for s.skip(); s.pos < len(s.text); s.skip() {
 		if s.text[s.pos] == '[' {
@@ -69,7 +72,19 @@ func scanLines(text string) lineTable {
 			s.pair(s.table, 0)
 		}
 	}
-	return s.lines
+	return s
+}
+
+// tooDeep ends the scanning if depth is more than maxDepth.
+func (s *lineScanner) tooDeep(depth int) bool {
+	if depth <= maxDepth {
+		return false
+	}
+	if s.deep == 0 {
+		s.deep = s.line
+	}
+	s.pos = len(s.text)
+	return true
 }
 
 // peek returns the next byte, 0 at the end.
@@ -134,7 +149,10 @@ func (s *lineScanner) header() {
 	isArray := s.accept('[')
 	parts := s.key()
 	path := ""
-	for i, part := range parts[:min(len(parts), maxDepth)] {
+	if s.tooDeep(len(parts)) {
+		return
+	}
+	for i, part := range parts {
 		path = child(path, part)
 		s.record(path)
 		n, known := s.arrays[path]
@@ -155,12 +173,13 @@ func (s *lineScanner) header() {
 // pair reads key = value; the key may have dots.
 func (s *lineScanner) pair(path string, depth int) {
 	start := s.pos
-	for _, part := range s.key() {
-		if depth < maxDepth {
-			path = child(path, part)
-			s.record(path)
-		}
-		depth++
+	parts := s.key()
+	if depth += len(parts); s.tooDeep(depth) {
+		return
+	}
+	for _, part := range parts {
+		path = child(path, part)
+		s.record(path)
 	}
 	s.blanks()
 	if s.accept('=') {

@@ -86,28 +86,29 @@ func TestScanLinesWithCarriageReturnsAndMark(t *testing.T) {
 	}
 }
 
-// TestScanLinesIsBounded has names that would take memory with the square of the
-// file's size.
-func TestScanLinesIsBounded(t *testing.T) {
-	const depth = 20_000
+// TestDepth has files that would take the TOML library minutes, and memory
+// with the square of their size.
+func TestDepth(t *testing.T) {
+	const depth = 200_000
 	for name, text := range map[string]string{
-		"arrays": "a = " + strings.Repeat("[", depth) + strings.Repeat("]", depth) + "\nlast = 1",
-		"tables": "a = " + strings.Repeat("{a=", depth) + "1" + strings.Repeat("}", depth) + "\nlast = 1",
-		"dots":   strings.Repeat("a.", depth) + "b = 1\nlast = 1",
+		"arrays": "\na = " + strings.Repeat("[", depth) + strings.Repeat("]", depth),
+		"tables": "\na = " + strings.Repeat("{a=", depth) + "1" + strings.Repeat("}", depth),
+		"dots":   "\n" + strings.Repeat("a.", depth) + "b = 1",
+		"header": "\n[" + strings.Repeat("a.", depth) + "b]",
+		"mixed":  "\n" + strings.Repeat("a.", 6) + "a = [[" + strings.Repeat("{a.b=", 5) + "1",
 	} {
 		t.Run(name, func(t *testing.T) {
-			lines := scanLines(text)
-			total := 0
-			for path := range lines {
-				total += len(path)
+			_, err := Parse("f", []byte(text))
+			if err == nil || err.Error() != "f:2: nested deeper than 16; no key needs that" {
+				t.Errorf("Parse: %v", err)
 			}
-			if total > 10*len(text) {
-				t.Errorf("%d bytes of names for %d of text", total, len(text))
-			}
-			if lines["last"] != 2 {
-				t.Errorf("last is in line %d, want 2", lines["last"])
+			if got := len(scanLines(text)); got > maxDepth+1 {
+				t.Errorf("%d names", got)
 			}
 		})
+	}
+	if _, err := Parse("f", []byte("a = "+strings.Repeat("[", 14)+strings.Repeat("]", 14))); err == nil || strings.Contains(err.Error(), "deeper") {
+		t.Errorf("14 deep: %v", err)
 	}
 }
 

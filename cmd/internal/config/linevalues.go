@@ -50,6 +50,9 @@ func (s *lineScanner) until(quote byte, n int) string {
 
 // value reads a value and the keys in it.
 func (s *lineScanner) value(path string, depth int) {
+	if s.tooDeep(depth) {
+		return
+	}
 	s.blanks()
 	switch s.peek() {
 	case '"', '\'':
@@ -73,11 +76,8 @@ func (s *lineScanner) list(path string, depth int) {
 		if s.skip(); s.pos == len(s.text) || s.accept(']') {
 			return
 		}
-		start, item := s.pos, path
-		if depth < maxDepth {
-			item = element(path, i)
-			s.record(item)
-		}
+		start, item := s.pos, element(path, i)
+		s.record(item)
 		s.value(item, depth)
 		s.skip()
 		if !s.accept(',') && s.pos == start {

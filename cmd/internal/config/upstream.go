@@ -177,8 +177,8 @@ func readOwn(r *reader, path, name string, v any, config backends.Config, known 
 		r.fail(path, "%s", decodeText(err))
 		return true
 	}
-	for _, k := range md.Undecoded() {
-		if len(k) > 1 {
+	if undecoded := md.Undecoded(); len(undecoded) > 0 {
+		if k := undecoded[0]; len(k) > 1 {
 			r.fail(path, "unknown key %q in it", strings.Join(k[1:], "."))
 			return true
 		}

@@ -1,0 +1,38 @@
+# Two commands: `make run` starts the daemon, `make test` installs what the tests
+# need and runs them all.
+
+.PHONY: run build test fuzz bench lint clean
+
+FUZZTIME ?= 5s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Builds the daemon and starts it on its embedded default. It says what it listens
+# on and which engines are active.
+run: build
+	./bin/polyclamd
+
+build:
+	go build -o bin/ ./cmd/polyclamd ./cmd/polyclam
+
+# Installs the real programs that the tests drive (as root on Debian; else says
+# which suites are skipped) and runs everything.
+test:
+	./test/install
+	./test/run
+
+# Runs every fuzz target for FUZZTIME.
+fuzz:
+	./test/fuzz $(FUZZTIME)
+
+# Compares polyclamd with clamd asked directly and through HAProxy.
+bench:
+	./test/install haproxy
+	go run ./test/bench $(BENCHFLAGS)
+
+lint:
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+clean:
+	rm -rf bin
