@@ -113,7 +113,7 @@ func newFile(name string) *File {
 			SessionScans:       16,
 			DirectoryDepth:     15, // clamd's MaxDirectoryRecursion
 		},
-		Log:           Log{Level: "info", Format: "auto"},
+		Log:           Log{Level: "info", Format: "auto", SHA256: true},
 		ShutdownGrace: 30 * time.Second,
 		spool: spool.Config{
 			Memory: 256 << 10, Total: 2 << 30, Store: spool.Memfd,

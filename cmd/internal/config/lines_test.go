@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/BurntSushi/toml"
 )
 
 func TestScanLines(t *testing.T) {
@@ -141,6 +143,33 @@ func FuzzConfig(f *testing.F) {
 			}
 			if p.Text == "" || !strings.HasPrefix(p.String(), fmt.Sprintf("fuzz:%d: ", p.Line)) {
 				t.Errorf("problem %q", p)
+			}
+		}
+	})
+}
+
+// FuzzScanLines wants the scanner to find every key that the TOML library finds.
+func FuzzScanLines(f *testing.F) {
+	f.Add("a = 1\n[[x]]\nb.c = {d = [1, {e = 2}]}\n[x.y]\nz = '''a\n'''''\n")
+	f.Add("\"a b\".'c.d' = \"\"\"\"x\"\"\" # [t]\n[ \"q\" . r ]\ns=[\n1, # x\n[{}],\n]\r\nt=1979-05-27T07:32:00Z\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		scanned := scan(text)
+		var root map[string]any
+		md, err := toml.Decode(text, &root)
+		if err != nil || scanned.deep > 0 || strings.Contains(text, `\`) {
+			return // escapes in keys are left as they stand
+		}
+		found := map[string]bool{}
+		for path := range scanned.lines {
+			found[indexes.ReplaceAllString(path, "")] = true
+		}
+		for _, k := range md.Keys() {
+			path := ""
+			for _, part := range k {
+				path = child(path, part)
+			}
+			if path = indexes.ReplaceAllString(path, ""); !found[path] {
+				t.Errorf("%q was not found among %v", path, scanned.lines)
 			}
 		}
 	})
