@@ -112,6 +112,14 @@ func (r *request) reply(reply status.Reply) {
 	r.send(reply.Text)
 }
 
+// done lets the client of a one-shot command read the end behind the reply, before
+// anything else is done: many wait for it.
+func (r *request) done() {
+	if r.id == 0 {
+		r.s.conn.CloseWrite()
+	}
+}
+
 // close ends the connection without a reply to this request. In a session the
 // reader is cut off too: which of several answers is missing could not be told.
 func (r *request) close() {

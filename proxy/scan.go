@@ -25,6 +25,7 @@ func (r *request) scan(ctx context.Context, object string, content *spool.Conten
 	} else {
 		r.reply(r.line(object, v))
 	}
+	r.done()
 	r.scanned(object, content, v, elapsed)
 }
 

@@ -95,3 +95,25 @@ func TestFirstVirusWait(t *testing.T) {
 		t.Errorf("the second engine was not waited for: %s", ts.log)
 	}
 }
+
+// The request of 2003: Sophos Sweep exits 2 for a password-protected ZIP, and
+// nothing failed.
+func TestRequestOf2003(t *testing.T) {
+	sweep := engine{name: "sophos", backend: backendtest.Says(backends.Result{
+		Category: backends.Encrypted, Code: 2, Detail: "Password protected file foo.zip/foo.txt"})}
+	clamd := engine{name: "clamav", backend: backendtest.Says(backends.Clean(0))}
+	ts := newServer(t, nil, clamd, sweep)
+	if got := ts.ask("zINSTREAM\x00" + stream("zip", 3)); got != "stream: OK\x00" {
+		t.Errorf("got %q", got)
+	}
+	records := strings.Split(ts.ask("zXINSTREAM\x00"+stream("zip", 3)), "\x00")
+	const want = "stream: category=encrypted action=ok code=2 engine=sophos engines=2 failed=0 version=1 SUMMARY"
+	if len(records) != 6 || records[0] != "stream: OK" || records[3] != want {
+		t.Errorf("got %q", records)
+	}
+	strict := policy.Default().WithActions(map[backends.Category]policy.Action{backends.Encrypted: policy.Quarantine})
+	ts = newServer(t, func(c *Config) { c.Listeners[0].Policy = strict }, clamd, sweep)
+	if got := ts.ask("zINSTREAM\x00" + stream("zip", 3)); got != "stream: Heuristics.Encrypted.Zip FOUND\x00" {
+		t.Errorf("with encrypted = quarantine: got %q", got)
+	}
+}

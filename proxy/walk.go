@@ -39,6 +39,10 @@ func (r *request) scanPath() {
 	}
 	w.top(path)
 	w.finish(okPath)
+	if w.after != nil {
+		r.done()
+		w.after()
+	}
 }
 
 // A walk scans a file or what is below a directory.
@@ -52,7 +56,8 @@ type walk struct {
 	parallel chan struct{} // bounds the files scanned at once by MULTISCAN; nil: one by one
 	files    sync.WaitGroup
 
-	single bool // the client named a file
+	single bool   // the client named a file
+	after  func() // logs it; nil if it was not scanned
 
 	mu      sync.Mutex
 	verdict policy.Verdict // of the last file
@@ -145,10 +150,10 @@ func (w *walk) file(f *os.File, path string) {
 		w.fail(path, "Can't read file ERROR", err)
 		return
 	}
-	defer content.Release()
 	w.content(content, path)
 }
 
+// content scans and releases content.
 func (w *walk) content(content *spool.Content, path string) {
 	ctx := w.ctx
 	if !w.bounded {
@@ -158,7 +163,15 @@ func (w *walk) content(content *spool.Content, path string) {
 	}
 	v, elapsed := w.r.judge(ctx, path, content)
 	w.line(path, v)
-	w.r.scanned(path, content, v, elapsed)
+	log := func() {
+		defer content.Release()
+		w.r.scanned(path, content, v, elapsed)
+	}
+	if w.single {
+		w.after = log // the one reply comes first
+		return
+	}
+	log()
 }
 
 // line adds what is to be said of a verdict.
