@@ -45,14 +45,12 @@ func (s *session) serveFirst() {
 		return
 	}
 	r := s.request(cmd, 0)
+	// A descriptor beside a command that has no use for it is closed already.
 	if err != nil && !errors.Is(err, protocol.ErrStrayDescriptor) {
 		r.refuse(err)
 		return
 	}
 	r.answer()
-	if err != nil {
-		r.refuse(err)
-	}
 }
 
 // read waits for the next command.
