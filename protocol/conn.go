@@ -179,7 +179,6 @@ func (c *Conn) Discard(quiet, total time.Duration, limit int64) {
 	c.reading.Lock()
 	defer c.endRead()
 	end := time.Now().Add(total)
-	c.held = nil
 	n := int64(c.w - c.r)
 	for {
 		c.consume(c.w - c.r)

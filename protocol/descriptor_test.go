@@ -56,6 +56,7 @@ var descriptorTests = []struct {
 		"FILDES, fd 1, FILDES, fd 2, eof"},
 
 	{"with the command only", []message{msg("zFILDES\x00", 1)}, "FILDES, stray, eof"},
+	{"with the command only, XFILDES", []message{msg("nXFILDES\n", 1)}, "XFILDES, stray, eof"},
 	{"with the command only, byte later", []message{msg("zFILDES\x00", 1), msg("x")}, "FILDES, stray"},
 	{"with half the command", []message{msg("zFIL", 1), msg("DES\x00x")}, "FILDES, stray"},
 	{"two", []message{msg("zFILDES\x00x", 1, 2)}, "FILDES, no fd, eof"},

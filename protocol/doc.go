@@ -36,7 +36,9 @@
 //
 // [NewConn] wraps an accepted connection. [Conn.ReadCommand] returns one command
 // at a time; after INSTREAM read the content with [Conn.Stream], after FILDES take
-// the descriptor with [Conn.Descriptor]; write replies with [Conn.WriteReply].
+// the descriptor with [Conn.Descriptor]; write replies with [Conn.WriteReply]. At
+// the end [Conn.CloseWrite], [Conn.Discard] and [Conn.Close], in this order: closing
+// with input unread resets the connection, and the reply may be lost.
 //
 // # Client end
 //

@@ -13,7 +13,7 @@ import (
 // Bounds on what a server may make a client keep.
 const (
 	firstBuffer = 512      // most replies fit
-	maxReply    = 64 << 10 // a status line or record: a path and a message, escaped
+	maxReply    = 32 << 10 // a status line or record: a path and a message, escaped
 	maxStats    = 1 << 20  // STATS has a line for each of the server's threads
 )
 

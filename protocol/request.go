@@ -55,21 +55,21 @@ func (l *link) request(prefix string, q *request) error {
 	return l.send([]byte(prefix + q.command()))
 }
 
-// A chunk is the pooled buffer of a stream: the command (of a session's first
-// request, two), a length, data, and the end marker, so that a small stream is one
-// write.
+// A streamBuffer is the pooled buffer of a stream to send: the command (of a
+// session's first request, two), a length, data, and the end marker, so that a
+// small stream is one write.
 const (
 	chunkHead = 32
 	chunkData = 128 << 10
 )
 
-type chunk [chunkHead + 4 + chunkData + 4]byte
+type streamBuffer [chunkHead + 4 + chunkData + 4]byte
 
-var chunks = sync.Pool{New: func() any { return new(chunk) }}
+var streamBuffers = sync.Pool{New: func() any { return new(streamBuffer) }}
 
 func (l *link) sendStream(prefix string, q *request) error {
-	b := chunks.Get().(*chunk)
-	defer chunks.Put(b)
+	b := streamBuffers.Get().(*streamBuffer)
+	defer streamBuffers.Put(b)
 	start := chunkHead - len(prefix) - len("z") - len(q.verb) - len("\x00")
 	n := start + copy(b[start:], prefix)
 	b[n] = 'z'

@@ -135,7 +135,8 @@ func (s *Stream) fill() error {
 	if !s.end.IsZero() && deadline.After(s.end) {
 		deadline = s.end
 	}
-	if err := c.nc.SetReadDeadline(deadline); err != nil {
+	// A net.Pipe whose other end is closed takes no deadline; its Read says io.EOF.
+	if err := c.nc.SetReadDeadline(deadline); err != nil && err != io.ErrClosedPipe {
 		return err
 	}
 	err := c.fill(s.brisk || s.left > smallSegment/2)

@@ -144,12 +144,16 @@ func cannotAllMatch(err error) bool {
 // matches collects the answer to ALLMATCHSCAN.
 type matches struct {
 	names []string
+	bytes int // of names
 	ok    protocol.Reply
 	seen  int
 }
 
-// maxMatches bounds the findings of one content.
-const maxMatches = 1000
+// Bounds on the findings of one content.
+const (
+	maxMatches    = 1000
+	maxMatchBytes = 32 << 10
+)
 
 var errEnough = errors.New("too many matches to list")
 
@@ -158,12 +162,13 @@ func (m *matches) add(r protocol.Reply, path string) error {
 	switch {
 	case r.Found() && r.Object == path:
 		m.names = append(m.names, r.Text)
+		m.bytes += len(r.Text)
 	case r.OK() && m.seen == 1:
 		m.ok = r
 	case r.Err() == nil:
 		return fmt.Errorf("%w: %.200q", protocol.ErrUnexpectedReply, r.String())
 	}
-	if len(m.names) == maxMatches {
+	if len(m.names) == maxMatches || m.bytes > maxMatchBytes {
 		return errEnough
 	}
 	return nil

@@ -62,7 +62,7 @@ func TestAllocations(t *testing.T) {
 			}
 		})
 		t.Logf("%s: %.1f allocations", transport, n)
-		if n > 20 {
+		if n > 12 {
 			t.Errorf("%s: %.1f allocations", transport, n)
 		}
 		b.Close()
