@@ -110,6 +110,10 @@ func (w *walk) directory(dir *os.File, path string, depth int) {
 }
 
 func (w *walk) entry(dir *os.File, e entry, path string, depth int) {
+	if e.err != nil {
+		w.fail(path, pathError(e.err, nil), e.err)
+		return
+	}
 	f, info, err := openEntry(dir, e.name)
 	switch {
 	case err == unix.ELOOP, err == unix.ENXIO, err == unix.ENOENT:
@@ -279,11 +283,12 @@ func (w *walk) finish(okPath string) {
 	w.flush(true)
 }
 
-// entry is one name in a directory.
+// entry is one file or directory in a directory.
 type entry struct {
 	name  string
 	inode uint64
 	dir   bool
+	err   error // it could not be looked at
 }
 
 // readDirectory lists the files and directories in dir in clamd's order. With an
@@ -291,11 +296,9 @@ type entry struct {
 func readDirectory(dir *os.File) ([]entry, error) {
 	var entries []entry
 	for {
-		batch, err := dir.ReadDir(1024)
-		for _, e := range batch {
-			if e.Type().IsRegular() || e.IsDir() {
-				entries = appendEntry(entries, dir, e.Name())
-			}
+		names, err := dir.Readdirnames(1024)
+		for _, name := range names {
+			entries = appendEntry(entries, dir, name)
 		}
 		if err != nil || len(entries) >= maxEntries {
 			slices.SortFunc(entries, compareEntries)
@@ -307,12 +310,16 @@ func readDirectory(dir *os.File) ([]entry, error) {
 	}
 }
 
+// appendEntry adds what is a file or a directory itself, not by a link. What is
+// gone since it was listed is left out; what cannot be looked at is not.
 func appendEntry(entries []entry, dir *os.File, name string) []entry {
 	var st unix.Stat_t
-	if unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
-		return entries // gone meanwhile
+	err := unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	kind := st.Mode & unix.S_IFMT
+	if err == unix.ENOENT || err == nil && kind != unix.S_IFREG && kind != unix.S_IFDIR {
+		return entries
 	}
-	return append(entries, entry{name, st.Ino, st.Mode&unix.S_IFMT == unix.S_IFDIR})
+	return append(entries, entry{name, st.Ino, kind == unix.S_IFDIR, err})
 }
 
 // compareEntries sorts files before directories, and lower inodes before higher.
