@@ -1,0 +1,209 @@
+package clamdtest
+
+import (
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// RequireReal is the environment variable that turns the skip of [Require]
+// into a failure.
+const RequireReal = "POLYCLAM_REQUIRE_REAL"
+
+// Require skips the test when no clamd is installed. With POLYCLAM_REQUIRE_REAL=1
+// in the environment the test fails instead: a pipeline that means to test
+// against the real thing must not pass because it is missing.
+func Require(t testing.TB) { t.Helper(); RequireProgram(t, "clamd") }
+
+// RequireProgram is [Require] for any program; it returns the program's path.
+func RequireProgram(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		// Debian keeps daemons where an ordinary user's PATH does not lead.
+		path, err = exec.LookPath(filepath.Join("/usr/sbin", name))
+	}
+	if err == nil {
+		return path
+	}
+	if os.Getenv(RequireReal) == "1" {
+		t.Fatalf("%s is not installed, and %s=1 demands it", name, RequireReal)
+	}
+	t.Skipf("NOT TESTED: %s is not installed (set %s=1 to make this a failure)", name, RequireReal)
+	return ""
+}
+
+// Options say how a daemon is started.
+type Options struct {
+	// Conf are lines of clamd.conf, e.g. "StreamMaxLength 1000". They come first,
+	// and clamd takes the first value of an option.
+	Conf []string
+	// TCP makes clamd listen on a port of 127.0.0.1 too.
+	TCP bool
+	// Daily gives clamd a database with a version to report, see DailyVersion.
+	Daily bool
+	// User is the account to run as if the test is run by root; empty: nobody.
+	User string
+	// WorkDir is the daemon's working directory; empty: its Dir. It must be
+	// accessible to User.
+	WorkDir string
+	// Binary is the polyclamd to run; empty: the one built from this module.
+	Binary string
+	// Args are further arguments for polyclamd.
+	Args []string
+	// Env are further variables of polyclamd's environment, "NAME=value".
+	Env []string
+	// HideLog keeps the daemon's log out of a failed test's messages.
+	HideLog bool
+	// AfterExit is called by Polyclam.Stop when polyclamd has ended, to look for
+	// what it left behind.
+	AfterExit func(t testing.TB, p *Polyclam)
+}
+
+// Clamd is a running clamd.
+type Clamd struct {
+	Socket string // path of the Unix socket
+	TCP    string // "127.0.0.1:port", empty without Options.TCP
+	Dir    string // holds configuration, database, socket, temporary files
+	Conf   string // path of clamd.conf
+	Pid    int
+
+	t       testing.TB
+	account account
+	workDir string
+	log     *output
+	proc    *process
+}
+
+// Start runs a real clamd with a tiny database and waits until it answers. It
+// calls [Require] first.
+func Start(t testing.TB, o Options) *Clamd {
+	t.Helper()
+	Require(t)
+	d := &Clamd{t: t, account: lookup(t, o.User), Dir: Dir(t, o.User), log: new(output), workDir: o.WorkDir}
+	if d.workDir == "" {
+		d.workDir = d.Dir
+	}
+	d.Socket, d.Conf = filepath.Join(d.Dir, "clamd.sock"), filepath.Join(d.Dir, "clamd.conf")
+	for _, sub := range []string{"db", "tmp"} {
+		if err := os.Mkdir(filepath.Join(d.Dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		d.account.give(t, filepath.Join(d.Dir, sub))
+	}
+	if err := os.WriteFile(filepath.Join(d.Dir, "db", "test.ndb"), []byte(database()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if o.Daily {
+		d.addDaily()
+	}
+	if !o.HideLog {
+		showLog(t, "clamd", d.log)
+	}
+	t.Cleanup(d.Kill)
+	d.start(o)
+	return d
+}
+
+func (d *Clamd) addDaily() {
+	d.t.Helper()
+	container, err := daily()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(d.Dir, "db", "daily.cud"), container, 0o644)
+	}
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// database is what the constants of this package describe, as body signatures
+// for any target at any offset.
+func database() string {
+	var b strings.Builder
+	for _, sig := range [][2]string{
+		{"Eicar-Test-Signature", EICAR()}, {"Polyclam.Test.One", One}, {"Polyclam.Test.Two", Two},
+		{strings.TrimSuffix(OddName, suffix), Odd}, {strings.TrimSuffix(LongName, suffix), Long},
+	} {
+		fmt.Fprintf(&b, "%s:0:*:%s\n", sig[0], hex.EncodeToString([]byte(sig[1])))
+	}
+	return b.String()
+}
+
+// start writes the configuration and runs clamd. A port may be taken between
+// its choice and clamd's bind, hence the attempts.
+func (d *Clamd) start(o Options) {
+	d.t.Helper()
+	var err error
+	for range 5 {
+		if err = d.configure(o); err != nil {
+			d.t.Fatal(err)
+		}
+		if err = d.run(); err == nil {
+			return
+		}
+		if !o.TCP {
+			break
+		}
+	}
+	d.t.Fatalf("clamd: %v", err)
+}
+
+func (d *Clamd) configure(o Options) error {
+	lines := append([]string{}, o.Conf...)
+	lines = append(lines,
+		"Foreground yes", "LogTime yes", "LogVerbose yes",
+		"LocalSocket "+d.Socket, "LocalSocketMode 666",
+		"DatabaseDirectory "+filepath.Join(d.Dir, "db"), "TemporaryDirectory "+filepath.Join(d.Dir, "tmp"),
+		"FixStaleSocket yes", "SelfCheck 0",
+	)
+	if o.TCP {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		d.TCP = "127.0.0.1:" + port
+		lines = append(lines, "TCPSocket "+port, "TCPAddr 127.0.0.1")
+	}
+	return os.WriteFile(d.Conf, []byte(strings.Join(lines, "\n")+"\n"), 0o644)
+}
+
+func (d *Clamd) run() error {
+	proc, err := launch(d.account, d.workDir, d.log, RequireProgram(d.t, "clamd"), "--config-file="+d.Conf)
+	if err != nil {
+		return err
+	}
+	d.proc, d.Pid = proc, proc.pid()
+	if err := proc.ready("unix", d.Socket); err != nil {
+		proc.kill()
+		return err
+	}
+	return nil
+}
+
+// Kill ends clamd as a crash would, SIGKILL, and returns when it is gone. It
+// leaves the socket's file behind. Killing it twice is no error.
+func (d *Clamd) Kill() {
+	if d.proc != nil {
+		d.proc.kill()
+	}
+}
+
+// Restart kills clamd if it still runs and starts it again with the same
+// configuration, socket and port.
+func (d *Clamd) Restart() {
+	d.t.Helper()
+	d.Kill()
+	if err := d.run(); err != nil {
+		d.t.Fatalf("clamd: restart: %v", err)
+	}
+}
+
+// Log returns what clamd has printed so far.
+func (d *Clamd) Log() string { return d.log.String() }
+
+// Ended reports whether clamd is no longer running.
+func (d *Clamd) Ended() bool { return d.proc.ended() }

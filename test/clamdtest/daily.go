@@ -1,0 +1,48 @@
+package clamdtest
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/md5"
+	"crypto/sha256"
+	"fmt"
+	"time"
+)
+
+// The version and the time of the database that Options.Daily adds. clamd
+// reports them in VERSION as "ClamAV 1.4.6/27123/Mon Nov 23 14:20:49 2026", in
+// local time.
+const (
+	DailyVersion = 27123
+	DailyTime    = 1795443649
+)
+
+// daily makes a daily.cud, an unsigned container as sigtool --unsigned makes
+// it: a head of 512 bytes and a tar.gz with a table of contents. Without a
+// container named daily clamd has no database version to report.
+func daily() ([]byte, error) {
+	const signature = "Polyclam.Test.Daily:0:*:d1a5d1a5d1a5d1a5d1a5d1a5\n"
+	made := time.Unix(DailyTime, 0).UTC().Format("02 Jan 2006 15-04 -0700")
+	head := fmt.Sprintf("ClamAV-VDB:%s:%d:1:90", made, DailyVersion)
+	list := fmt.Sprintf("%s:X:X:test:%d\ndaily.ndb:%d:%x\n", head, int64(DailyTime), len(signature), sha256.Sum256([]byte(signature)))
+	var body bytes.Buffer
+	zw := gzip.NewWriter(&body)
+	tw := tar.NewWriter(zw)
+	for _, f := range [][2]string{{"COPYING", "x\n"}, {"daily.info", list}, {"daily.ndb", signature}} {
+		if err := tw.WriteHeader(&tar.Header{Name: f[0], Size: int64(len(f[1])), Mode: 0o644, Format: tar.FormatUSTAR}); err != nil {
+			return nil, err
+		}
+		if _, err := tw.Write([]byte(f[1])); err != nil {
+			return nil, err
+		}
+	}
+	if err := tw.Close(); err != nil {
+		return nil, err
+	}
+	if err := zw.Close(); err != nil {
+		return nil, err
+	}
+	first := fmt.Sprintf("%s:%x:X:test:%d", head, md5.Sum(body.Bytes()), int64(DailyTime))
+	return append([]byte(fmt.Sprintf("%-512s", first)), body.Bytes()...), nil
+}

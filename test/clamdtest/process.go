@@ -1,0 +1,162 @@
+package clamdtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// hang is how long a daemon may take for anything before the test gives up. It
+// is not a measurement: it only catches a hang.
+const hang = 60 * time.Second
+
+// output collects what a daemon prints. It is safe for concurrent use.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// process is a daemon in the foreground and in a process group of its own.
+type process struct {
+	cmd  *exec.Cmd
+	log  *output
+	done chan struct{} // closed when it has ended and been waited for
+}
+
+// launch starts the program as the user of account, in dir.
+func launch(a account, dir string, log *output, program string, args ...string) (*process, error) {
+	cmd := exec.Command(program, args...)
+	cmd.Dir = dir
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: a.credential()}
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_RUNTIME_DIR="+dir)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &process{cmd: cmd, log: log, done: make(chan struct{})}
+	go func() {
+		cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// ended reports whether the process is gone.
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// kill ends the whole group at once and waits for it.
+func (p *process) kill() {
+	if !p.ended() {
+		syscall.Kill(-p.pid(), syscall.SIGKILL)
+	}
+	<-p.done
+}
+
+// wait waits for the end and returns the exit status, -1 after a signal.
+func (p *process) wait(timeout time.Duration) (int, error) {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode(), nil
+	case <-time.After(timeout):
+		return 0, fmt.Errorf("still running after %v", timeout)
+	}
+}
+
+// ready polls the daemon until it answers PING.
+func (p *process) ready(network, address string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ping(ctx, network, address)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("ended before it answered: %v", p.cmd.ProcessState)
+		case <-ctx.Done():
+			return fmt.Errorf("does not answer: %w", err)
+		case <-tick.C:
+		}
+	}
+}
+
+func ping(ctx context.Context, network, address string) error {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := c.Write([]byte("zPING\x00")); err != nil {
+		return err
+	}
+	reply := make([]byte, 64)
+	n, err := c.Read(reply)
+	if got := string(reply[:n]); got != "PONG\x00" {
+		return errors.Join(fmt.Errorf("answered %q to PING", got), err)
+	}
+	return nil
+}
+
+// freePort returns a port of 127.0.0.1 that nobody listened on a moment ago.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+// tail returns the end of a log, for messages.
+func tail(s string) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	if len(lines) > 60 {
+		lines = lines[len(lines)-60:]
+	}
+	return strings.Join(lines, "\n")
+}
+
+// showLog registers that the log is shown if the test failed.
+func showLog(t testing.TB, what string, log *output) {
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", what, tail(log.String()))
+		}
+	})
+}
