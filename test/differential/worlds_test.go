@@ -39,11 +39,10 @@ var worlds = map[string]world{
 		clamd:  []string{"CommandReadTimeout 2", "ReadTimeout 2"},
 		limits: "command_read_timeout = \"2s\"\nread_timeout = \"2s\"",
 	},
-	"nopaths":  {noPaths: true},
-	"shutdown": {listener: "shutdown_command = true", alone: true},
-	"links":    {clamd: []string{"FollowFileSymlinks yes", "FollowDirectorySymlinks yes"}},
-	"alert":    {clamd: []string{"AlertEncrypted yes", "AlertExceedsMax yes", "MaxFileSize 100K", "MaxScanSize 100K"}},
-	"small":    {clamd: []string{"MaxFileSize 100K"}},
+	"nopaths": {noPaths: true},
+	"links":   {clamd: []string{"FollowFileSymlinks yes", "FollowDirectorySymlinks yes"}},
+	"alert":   {clamd: []string{"AlertEncrypted yes", "AlertExceedsMax yes", "MaxFileSize 100K", "MaxScanSize 100K"}},
+	"small":   {clamd: []string{"MaxFileSize 100K"}},
 }
 
 // server is one side of a world.

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	waiting = 1000            // clients beside the probe
+	limit   = 3 * time.Second // for a probe before it counts as stalled
+	probes  = 200
+)
+
+// idle shows what clients that do nothing do to others' scans, in front of the
+// real clamd: it stops at 101 connections, of whatever kind.
+func idle(ctx context.Context, w *world, out io.Writer) error {
+	fmt.Fprintf(out, "\nA scan of 10 KB beside %d clients that do nothing, in front of %s; p50 of %d scans, or whether it\nhas no answer within %v:\n\n%-10s %12s %24s %24s\n",
+		waiting, w.clamd.about, probes, limit, "", "alone", "beside idle clients", "beside stalled clients")
+	ways := slices.Clone(w.clamd.ways)
+	slices.Reverse(ways) // polyclam first, while all is well
+	for _, y := range ways {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := w.idleOf(y, out); err != nil {
+			return fmt.Errorf("%s: %w", y.name, err)
+		}
+	}
+	fmt.Fprintln(out, "idle: connected, no command. stalled: in the middle of an INSTREAM.")
+	return nil
+}
+
+func (w *world) idleOf(y way, out io.Writer) error {
+	r := newRequest(w.options.body, 10<<10, 999)
+	alone, stalled, err := probe(y.socket, r)
+	if err == nil && stalled {
+		err = errors.New("a scan has no answer although nobody else is there")
+	}
+	if err != nil {
+		return err
+	}
+	line := fmt.Sprintf("%-10s %12s", y.name, duration(alone))
+	for _, p := range [][]byte{nil, stalledRequest()} {
+		text, err := beside(y, r, p, alone)
+		if err != nil {
+			return err
+		}
+		line += fmt.Sprintf(" %24s", text)
+		if err := w.clamd.daemon.ready(w.clamd.ways[direct].socket); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(out, line)
+	return nil
+}
+
+// beside probes while a crowd that has sent p waits.
+func beside(y way, r *request, p []byte, alone float64) (string, error) {
+	crowd, err := gather(y.socket, waiting, p)
+	defer crowd.leave()
+	if err != nil {
+		return "", err
+	}
+	took, stalled, err := probe(y.socket, r)
+	switch {
+	case err != nil:
+		return "", err
+	case stalled:
+		return fmt.Sprintf("stalls (%d connected)", len(crowd)), nil
+	}
+	return fmt.Sprintf("%s (%.2f)", duration(took), took/alone), nil
+}
+
+// probe is the median time of scans, one after the other, or reports that one had
+// no answer.
+func probe(socket string, r *request) (float64, bool, error) {
+	var all []time.Duration
+	for range probes {
+		took, stalled, err := stalls(socket, r, limit)
+		if err != nil || stalled {
+			return 0, stalled, err
+		}
+		all = append(all, took)
+	}
+	slices.Sort(all)
+	return quantile(all, 0.5), false, nil
+}
+
+// stalls reports whether a scan through the socket has no answer within the
+// timeout, because nobody takes it. Any other error is one.
+func stalls(socket string, r *request, timeout time.Duration) (time.Duration, bool, error) {
+	c := newClient(socket, timeout)
+	took, err := c.scan(r.renew())
+	if err != nil && isRefused(err) {
+		return 0, true, nil
+	}
+	return took, false, err
+}
+
+// isRefused reports whether a call on a socket gave up waiting.
+func isRefused(err error) bool {
+	return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.ETIMEDOUT)
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// maxClients bounds --clients: each is a thread.
+const maxClients = 64
+
+// options are the command line.
+type options struct {
+	quick    bool
+	only     []string
+	slice    time.Duration
+	rounds   int
+	budget   time.Duration // of a row of the table
+	sizes    []int64
+	clients  []int
+	body     string
+	binary   string
+	baseline string
+	keep     bool
+}
+
+func parseOptions(args []string) (options, error) {
+	var o options
+	var sizes []string
+	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
+	flags.BoolVar(&o.quick, "quick", false, "less than a minute, for a first impression: few short rounds, three sizes")
+	flags.StringSliceVar(&o.only, "only", nil, "`parts` to measure: clamd, null, memory, idle")
+	flags.DurationVar(&o.slice, "slice", 400*time.Millisecond, "`time` of one slice; a slice has one scan a client at least")
+	flags.IntVar(&o.rounds, "rounds", 9, "`number` of rounds, each a slice of every way")
+	flags.DurationVar(&o.budget, "budget", 18*time.Second, "`time` after which a row of the table gets no further round, once it has three")
+	flags.StringSliceVar(&sizes, "sizes", []string{"1K", "10K", "100K", "1M", "10M"}, "`sizes` of what is scanned")
+	flags.IntSliceVar(&o.clients, "clients", []int{1, 16}, "`numbers` of clients at the same time")
+	flags.StringVar(&o.body, "body", bodyMail, "what is scanned: `mail` (base64) or random")
+	flags.StringVar(&o.binary, "polyclamd", "", "`program` to measure instead of the one built from this tree")
+	flags.StringVar(&o.baseline, "baseline", "", "another build of polyclamd, `program` measured beside it")
+	flags.BoolVar(&o.keep, "keep", false, "keep the directory with configurations and logs, and say where it is")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.quick {
+		sizes = quicken(&o, flags, sizes)
+	}
+	for _, s := range sizes {
+		n, err := parseSize(s)
+		if err != nil {
+			return o, err
+		}
+		o.sizes = append(o.sizes, n)
+	}
+	return o, o.check()
+}
+
+// quicken gives what was not set on the command line the values of --quick.
+func quicken(o *options, flags *pflag.FlagSet, sizes []string) []string {
+	if !flags.Changed("slice") {
+		o.slice = 150 * time.Millisecond
+	}
+	if !flags.Changed("rounds") {
+		o.rounds = 5
+	}
+	if !flags.Changed("budget") {
+		o.budget = 4 * time.Second
+	}
+	if flags.Changed("sizes") {
+		return sizes
+	}
+	return []string{"1K", "10K", "1M"}
+}
+
+func (o *options) check() error {
+	var errs []error
+	for _, name := range o.only {
+		if !slices.ContainsFunc(partNames(), func(p string) bool { return p == name }) {
+			errs = append(errs, fmt.Errorf("--only %s: want %s", name, strings.Join(partNames(), ", ")))
+		}
+	}
+	for _, n := range o.clients {
+		if n < 1 || n > maxClients {
+			errs = append(errs, fmt.Errorf("--clients %d: want 1 to %d", n, maxClients))
+		}
+	}
+	if o.rounds < 1 || o.slice <= 0 {
+		errs = append(errs, errors.New("--rounds and --slice: want more than nothing"))
+	}
+	if o.body != bodyMail && o.body != bodyRandom {
+		errs = append(errs, fmt.Errorf("--body %s: want %s or %s", o.body, bodyMail, bodyRandom))
+	}
+	return errors.Join(errs...)
+}
+
+func partNames() []string { return []string{"clamd", "null", "memory", "idle"} }
+
+// wants reports whether the part is to be measured.
+func (o *options) wants(part string) bool { return len(o.only) == 0 || slices.Contains(o.only, part) }
+
+// parseSize reads "10K".
+func parseSize(s string) (int64, error) {
+	shift := 0
+	digits := s
+	switch {
+	case strings.HasSuffix(s, "K"):
+		digits, shift = s[:len(s)-1], 10
+	case strings.HasSuffix(s, "M"):
+		digits, shift = s[:len(s)-1], 20
+	}
+	n, err := strconv.ParseInt(digits, 10, 32)
+	if err != nil || n < 1 || n<<shift < minBody || n<<shift > 64<<20 {
+		return 0, fmt.Errorf("size %q: want 1K to 64M", s)
+	}
+	return n << shift, nil
+}
+
+// sizeName writes a size as parseSize reads it.
+func sizeName(n int64) string {
+	switch {
+	case n >= 1<<20 && n%(1<<20) == 0:
+		return strconv.FormatInt(n>>20, 10) + " MB"
+	case n >= 1<<10 && n%(1<<10) == 0:
+		return strconv.FormatInt(n>>10, 10) + " KB"
+	}
+	return strconv.FormatInt(n, 10) + " B"
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"polyclam/test/bench/nullclamd"
+)
+
+// nullCommand makes this program the null clamd.
+const nullCommand = "null-clamd"
+
+func serveNull(socket string) error {
+	s, err := nullclamd.Listen(socket)
+	if err != nil {
+		return err
+	}
+	return s.Serve()
+}
+
+// A way leads to an engine: directly, or through something in front of it.
+type way struct {
+	name   string
+	socket string
+	daemon *daemon // what is in front; nil: nothing
+}
+
+// An engine is a daemon that scans, with the ways to it. The first is the direct
+// one, the second through HAProxy, the third through polyclamd.
+type engine struct {
+	name   string
+	about  string
+	daemon *daemon
+	ways   []way
+}
+
+const (
+	direct = iota
+	haproxy
+	polyclam
+	baseline // another build of polyclamd, if there is one
+)
+
+// world is all that was started.
+type world struct {
+	options options
+	dir     string
+	clamd   *engine
+	null    *engine
+	daemons []*daemon
+}
+
+// newWorld starts everything and waits until it answers.
+func newWorld(o options) (*world, error) {
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return nil, err
+	}
+	w := &world{options: o, dir: dir}
+	if err := w.start(); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *world) start() error {
+	if w.options.binary == "" {
+		w.options.binary = filepath.Join(w.dir, "polyclamd")
+		out, err := exec.Command("go", "build", "-o", w.options.binary, "polyclam/cmd/polyclamd").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("go build polyclamd: %w\n%s", err, out)
+		}
+	}
+	var err error
+	if w.options.wants("clamd") || w.options.wants("idle") {
+		if w.clamd, err = w.startClamd(); err != nil {
+			return err
+		}
+	}
+	w.null, err = w.startNull()
+	return err
+}
+
+func (w *world) startClamd() (*engine, error) {
+	program, err := find("clamd")
+	if err != nil {
+		return nil, err
+	}
+	for _, sub := range []string{"db", "tmp"} {
+		if err := os.Mkdir(filepath.Join(w.dir, sub), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	// EICAR, by its hexadecimal digits, anywhere in anything.
+	const signature = "Eicar-Test-Signature:0:*:58354f2150254041505b345c505a58353428505e2937434329377d24" +
+		"45494341522d5354414e444152442d414e544956495255532d544553542d46494c452124482b482a\n"
+	if err := os.WriteFile(filepath.Join(w.dir, "db", "test.ndb"), []byte(signature), 0o600); err != nil {
+		return nil, err
+	}
+	conf := w.write("clamd.conf", "Foreground yes\nLocalSocket "+w.dir+"/clamd.sock\nDatabaseDirectory "+w.dir+
+		"/db\nTemporaryDirectory "+w.dir+"/tmp\nSelfCheck 0\n")
+	d, err := w.launch("clamd", program, "--config-file="+conf)
+	if err != nil {
+		return nil, err
+	}
+	return w.surround("clamd", "a real clamd with a tiny database", d)
+}
+
+func (w *world) startNull() (*engine, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	d, err := w.launch("null", self, nullCommand, filepath.Join(w.dir, "null.sock"))
+	if err != nil {
+		return nil, err
+	}
+	return w.surround("null", "a null clamd, which only reads", d)
+}
+
+// surround puts HAProxy and polyclamd in front of an engine.
+func (w *world) surround(name, about string, d *daemon) (*engine, error) {
+	e := &engine{name: name, about: about, daemon: d}
+	e.ways = append(e.ways, way{name: "direct", socket: filepath.Join(w.dir, name+".sock")})
+	if err := d.ready(e.ways[direct].socket); err != nil {
+		return nil, err
+	}
+	program, err := find("haproxy")
+	if err != nil {
+		return nil, err
+	}
+	h, err := w.inFront(e, "haproxy", func(socket, conf string) (string, []string) {
+		return program, []string{"-db", "-f", w.write(conf, haproxyConf(socket, e.ways[direct].socket))}
+	})
+	if err != nil {
+		return nil, err
+	}
+	p, err := w.polyclamd(e, "polyclam", w.options.binary)
+	if err != nil {
+		return nil, err
+	}
+	e.ways = append(e.ways, h, p)
+	if w.options.baseline != "" {
+		b, err := w.polyclamd(e, "baseline", w.options.baseline)
+		if err != nil {
+			return nil, err
+		}
+		e.ways = append(e.ways, b)
+	}
+	return e, nil
+}
+
+func (w *world) polyclamd(e *engine, name, program string) (way, error) {
+	return w.inFront(e, name, func(socket, conf string) (string, []string) {
+		return program, []string{"--config=" + w.write(conf, polyclamConf(socket, e.ways[direct].socket))}
+	})
+}
+
+// inFront starts what command says, with a socket and a configuration of its own.
+func (w *world) inFront(e *engine, name string, command func(socket, conf string) (string, []string)) (way, error) {
+	id := name + "-" + e.name
+	y := way{name: name, socket: filepath.Join(w.dir, id+".sock")}
+	program, args := command(y.socket, id+".conf")
+	var err error
+	if y.daemon, err = w.launch(id, program, args...); err != nil {
+		return way{}, err
+	}
+	return y, y.daemon.ready(y.socket)
+}
+
+func haproxyConf(socket, engine string) string {
+	return "global\n\tmaxconn 9000\ndefaults\n\tmode tcp\n\tmaxconn 9000\n\ttimeout connect 60s\n\ttimeout client 120s\n\ttimeout server 120s\n" +
+		"frontend f\n\tbind unix@" + socket + "\n\tdefault_backend b\nbackend b\n\tserver s unix@" + engine + "\n"
+}
+
+// polyclamConf is the default of everything: the canary, one line of log a scan.
+func polyclamConf(socket, engine string) string {
+	return "[[listener]]\naddress = \"unix:" + socket + "\"\n[[upstream]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:" + engine +
+		"\"\n[log]\nlevel = \"info\"\nformat = \"json\"\n"
+}
+
+func (w *world) launch(name, program string, args ...string) (*daemon, error) {
+	d, err := start(w.dir, name, program, args...)
+	if err == nil {
+		w.daemons = append(w.daemons, d)
+	}
+	return d, err
+}
+
+// write makes a file and returns its path. A failure shows when it is used.
+func (w *world) write(name, text string) string {
+	path := filepath.Join(w.dir, name)
+	os.WriteFile(path, []byte(text), 0o600)
+	return path
+}
+
+// close ends everything, the last started first.
+func (w *world) close() {
+	for i := len(w.daemons) - 1; i >= 0; i-- {
+		w.daemons[i].stop()
+	}
+	if w.options.keep {
+		fmt.Fprintln(os.Stderr, "bench: kept", w.dir)
+		return
+	}
+	os.RemoveAll(w.dir)
+}
+
+// alive returns an error if something has ended before its time.
+func (w *world) alive() error {
+	var errs []error
+	for _, d := range w.daemons {
+		errs = append(errs, d.alive())
+	}
+	return errors.Join(errs...)
+}
+
+func (w *world) version(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, w.options.binary, "--version").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimPrefix(strings.TrimSpace(string(out)), "polyclamd ")
+}
+
+func machine() string {
+	var u unix.Utsname
+	unix.Uname(&u)
+	return fmt.Sprintf("%d processors, Linux %s", runtime.NumCPU(), unix.ByteSliceToString(u.Release[:]))
+}
+
+// find returns the path of a program. Debian keeps daemons where an ordinary
+// user's PATH does not lead.
+func find(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		path, err = exec.LookPath(filepath.Join("/usr/sbin", name))
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s is not installed", name)
+	}
+	return path, nil
+}
+
+// raiseDescriptors raises the limit of descriptors to what is allowed, for us and
+// what we start.
+func raiseDescriptors() error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = limit.Max
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+}
