@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"os"
 	"strconv"
 	"strings"
@@ -196,6 +197,12 @@ func TestSessionContext(t *testing.T) {
 		mine <- err
 	}()
 	<-got
+	// The server may have read the last byte before the sender knows that it is sent.
+	for sending := true; sending; runtime.Gosched() {
+		s.mu.Lock()
+		sending = s.sending
+		s.mu.Unlock()
+	}
 	cancel(cause)
 	if err := <-mine; !errors.Is(err, cause) {
 		t.Errorf("mine: %v", err)

@@ -112,6 +112,16 @@ func (r *request) reply(reply status.Reply) {
 	r.send(reply.Text)
 }
 
+// fail sends the status line of content that came to no engine. It is a whole
+// answer: to polyclam's own verbs it ends as theirs do.
+func (r *request) fail(reply status.Reply) {
+	if r.extended() && !reply.Close {
+		r.send(reply.Text, "END")
+		return
+	}
+	r.reply(reply)
+}
+
 // done lets the client of a one-shot command read the end behind the reply, before
 // anything else is done: many wait for it.
 func (r *request) done() {

@@ -40,7 +40,7 @@ func (r *request) receive() *spool.Content {
 		w.Abort()
 		stream.Drain(drainQuiet, drainTotal, drainBytes)
 		r.notScanned("stream", "size limit exceeded", nil)
-		r.reply(r.lst.Profile.SizeLimit())
+		r.fail(r.lst.Profile.SizeLimit())
 	case errors.As(err, &writeErr):
 		w.Abort()
 		stream.Drain(drainQuiet, drainTotal, drainBytes)
@@ -58,7 +58,7 @@ func (r *request) receive() *spool.Content {
 // used up. The words are clamd's for its full disk.
 func (r *request) notKept(err error) {
 	r.notScanned("stream", "spool", err)
-	r.reply(r.lst.Profile.Error("stream", "Error writing to temporary file"))
+	r.fail(r.lst.Profile.Error("stream", "Error writing to temporary file"))
 }
 
 // scanStream scans a stream that has been received, and releases it.
@@ -92,10 +92,10 @@ func (r *request) scanDescriptor(file *os.File) {
 		r.scan(ctx, object, content)
 	case errors.Is(err, spool.ErrNotRegular):
 		r.notScanned(object, "not a regular file", nil)
-		r.reply(r.lst.Profile.ClamdError(object, "Not a regular file ERROR"))
+		r.fail(r.lst.Profile.ClamdError(object, "Not a regular file ERROR"))
 	default:
 		// clamd 1.4.6 answers OK for a descriptor that it cannot read.
 		r.notScanned(object, "not readable", err)
-		r.reply(r.lst.Profile.ClamdError(object, "Can't read file ERROR"))
+		r.fail(r.lst.Profile.ClamdError(object, "Can't read file ERROR"))
 	}
 }
