@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"polyclam/backends/backendtest"
+	"polyclam/protocol"
+)
+
+// clamdSaying is a clamd that has its own opinions: for the encrypted archive, and
+// if it is not empty for everything else.
+func clamdSaying(t *testing.T, encrypted, all string) string {
+	unix, _ := play(t, func(verb protocol.Verb, content []byte) []byte {
+		object := map[protocol.Verb]string{protocol.VerbInstream: "stream: ", protocol.VerbFildes: "fd[10]: "}[verb]
+		switch {
+		case object != "" && bytes.Equal(content, encryptedArchive) && encrypted != "":
+			return []byte(object + encrypted + "\x00")
+		case object != "" && all != "":
+			return []byte(object + all + "\x00")
+		}
+		return plainClamd(verb, content)
+	})
+	return unix
+}
+
+func upstreamTable(name, address, more string) string {
+	return "[[upstream]]\nname = \"" + name + "\"\nbackend = \"clamd\"\nsessions = false\naddress = \"" + address + "\"\n" + more + "\n"
+}
+
+const inspectTable = "[[upstream]]\nname = \"inspect\"\nbackend = \"inspect\"\n"
+
+const anyListener = "[[listener]]\naddress = \"tcp:127.0.0.1:3310\"\n"
+
+func TestCheckBadConfiguration(t *testing.T) {
+	dir := files(t, "bad.toml", "[[listener]]\nadress = \"unix:/run/x\"\n[limits]\nstream = \"lots\"\n")
+	for _, args := range [][]string{{"check", "bad.toml"}, {"--config", "bad.toml", "check"}, {"check", "--config=bad.toml"}} {
+		r := polyclam(t, dir, args...)
+		r.wantStatus(t, exitFailed)
+		wantParts(t, r.stdout)
+		for _, want := range []string{"bad.toml:1: listener: ", "\nbad.toml:2: listener.adress: unknown key \"adress\"; did you mean \"address\"?\n", "\nbad.toml:4: limits.stream: ", "upstream: there is no [[upstream]]"} {
+			wantParts(t, r.stderr, want)
+		}
+	}
+	r := polyclam(t, dir, "check", "none.toml")
+	r.wantStatus(t, exitFailed)
+	wantParts(t, r.stderr, "open none.toml: no such file or directory")
+}
+
+func TestCheckText(t *testing.T) {
+	good := clamdSaying(t, "Heuristics.Encrypted.Zip FOUND", "")
+	missing := backendtest.Missing(t)
+	dir := files(t, "c.toml", anyListener+inspectTable+
+		strings.Replace(upstreamTable("clamav", good, ""), "address = \""+good+"\"", "addresses = [\""+good+"\", \""+missing+"\"]", 1))
+	r := polyclam(t, dir, "check", "c.toml")
+	r.wantStatus(t, exitFound)
+	wantParts(t, r.stderr)
+	// Addresses differ in length, and so do the blanks of the table.
+	text := strings.NewReplacer(good, "unix:GOOD", missing, "unix:MISSING").Replace(r.stdout)
+	var cells []string
+	for line := range strings.Lines(text) {
+		cells = append(cells, strings.Join(strings.Fields(elapsed.ReplaceAllString(line, "${1}#.###$2")), " "))
+	}
+	got := strings.Join(cells, "\n") + "\n"
+	want := `c.toml: ok
+
+ENGINE BACKEND NODE CLEAN EICAR ENCRYPTED TIME TELLS VERSION
+inspect inspect - ok virus encrypted #.### virus, encrypted -
+clamav clamd unix:GOOD ok virus encrypted #.### virus, encrypted ClamAV 1.4.6/27500/Mon Nov 23 08:00:00 2026
+clamav clamd unix:MISSING not-installed not-installed not-installed #.### nothing -
+
+clamav unix:MISSING: a clean text is not scanned: `
+	if !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "no such file or directory; is the engine running, and is this the path of its socket or program?\n") {
+		t.Errorf("got\n%s\nwant\n%s...", got, want)
+	}
+}
+
+// TestCheckHints has an engine for everything that can be wrong with one.
+func TestCheckHints(t *testing.T) {
+	for _, c := range []struct {
+		name, tables string
+		status       int
+		want         []string
+	}{
+		{"usable", upstreamTable("a", clamdSaying(t, "Heuristics.Encrypted.Zip FOUND", ""), ""), 0, []string{"virus, encrypted"}},
+		{"does not tell", upstreamTable("a", clamdSaying(t, "", ""), ""), 0,
+			[]string{"an encrypted archive is ok, the engine does not tell; AlertEncrypted yes in clamd.conf makes it tell\n", "no engine tells encrypted archives; an [[upstream]] with backend = \"inspect\" does\n"}},
+		{"another tells", inspectTable + upstreamTable("a", clamdSaying(t, "", ""), ""), 0,
+			[]string{"makes it tell (inspect does, so the verdict is right)\n"}},
+		{"blind", upstreamTable("a", clamdSaying(t, "", "OK"), ""), 1,
+			[]string{"no virus", "the EICAR test file is ok; are the signatures loaded"}},
+		{"finds everything", upstreamTable("a", clamdSaying(t, "", "Worm FOUND"), ""), 1,
+			[]string{"nothing reliable", "a clean text is virus (Worm); the engine, or a [[rule]], takes everything for it"}},
+		{"fails on everything", upstreamTable("a", clamdSaying(t, "", "Can't allocate memory ERROR"), ""), 1,
+			[]string{"nothing", "a clean text is not scanned: ", "Can't allocate memory"}},
+		{"fails on encrypted", upstreamTable("a", clamdSaying(t, "Password protected ERROR", ""), ""), 0,
+			[]string{"an encrypted archive is swerr (", "Password protected", "mail with one is deferred again and again; map the engine's answer to encrypted"}},
+		{"encrypted is a virus", upstreamTable("a", clamdSaying(t, "Locked FOUND", ""), ""), 0,
+			[]string{"an encrypted archive is virus (Locked); a [[rule]] with category = \"encrypted\""}},
+		{"encrypted by a rule", upstreamTable("a", clamdSaying(t, "Locked FOUND", ""), "[[rule]]\nname = \"^Locked$\"\ncategory = \"encrypted\""), 0,
+			[]string{"virus, encrypted"}},
+		{"refused", upstreamTable("a", backendtest.Refusing(t, "tcp"), ""), 1, []string{"cannot-execute", "connection refused; nobody listens there: is the engine running?"}},
+		{"optional too", upstreamTable("a", backendtest.Missing(t), "required = false"), 1, []string{"not-installed"}},
+		{"hangs up", upstreamTable("a", silent(t, true), ""), 1, []string{"cannot-execute", "a clean text is not scanned"}},
+		{"silent", upstreamTable("a", silent(t, false), ""), 1, []string{"interrupted", "is the engine busy, or stuck?"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := polyclam(t, files(t, "c.toml", anyListener+c.tables), "check", "--timeout", checkTimeout(c.name), "c.toml")
+			r.wantStatus(t, c.status)
+			wantParts(t, r.stdout, c.want...)
+			if strings.Contains(r.stdout, "virus, encrypted") && !strings.Contains(c.tables, "inspect") && strings.Count(r.stdout, "\n") != 4 {
+				t.Errorf("a hint, though nothing is wrong\n%s", r.stdout)
+			}
+		})
+	}
+}
+
+// checkTimeout is short only where it is to pass.
+func checkTimeout(name string) string {
+	if name == "silent" {
+		return "100ms"
+	}
+	return "1m"
+}
+
+// silent is an engine that takes everything and says nothing.
+func silent(t *testing.T, hangUp bool) string {
+	script := backendtest.Script{backendtest.Drain(), backendtest.Hang()}
+	if hangUp {
+		script = backendtest.Script{backendtest.Discard(1), backendtest.Close()}
+	}
+	return backendtest.StartDaemon(t, "unix", script).Address()
+}
+
+func TestCheckPermission(t *testing.T) {
+	address := clamdSaying(t, "", "")
+	mode := os.FileMode(0o600)
+	if os.Geteuid() != 0 {
+		mode = 0
+	}
+	if err := os.Chmod(strings.TrimPrefix(address, "unix:"), mode); err != nil {
+		t.Fatal(err)
+	}
+	dir := files(t, "c.toml", anyListener+upstreamTable("a", address, ""))
+	r := finish(t, unprivileged(t, toolCommand(t, dir, "check", "c.toml")))
+	r.wantStatus(t, exitFound)
+	wantParts(t, r.stdout, "cannot-execute", "permission denied; we are user ", ": who may connect is decided by the mode and group of the socket")
+}
+
+// TestCheckSpool leaves the spool of a daemon alone.
+func TestCheckSpool(t *testing.T) {
+	for _, exists := range []bool{false, true} {
+		dir := shortDir(t)
+		spoolDir := filepath.Join(dir, "spool")
+		if exists {
+			if err := os.Mkdir(spoolDir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		conf := "[spool]\ndirectory = \"" + spoolDir + "\"\n"
+		if err := os.WriteFile(filepath.Join(dir, "c.toml"), []byte(anyListener+inspectTable+conf), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r := polyclam(t, dir, "check", "c.toml")
+		r.wantStatus(t, exitOK)
+		left, err := os.ReadDir(spoolDir)
+		if exists && (err != nil || len(left) > 0) || !exists && !os.IsNotExist(err) {
+			t.Errorf("in the spool: %v, %v", left, err)
+		}
+		if r = finish(t, unprivileged(t, toolCommand(t, dir, "check", "c.toml"))); os.Geteuid() == 0 && exists {
+			r.wantStatus(t, exitOK)
+			wantParts(t, r.stderr, "warning: the spool cannot be used by this user")
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"polyclam/backends/backendtest"
+)
+
+func TestCommandLine(t *testing.T) {
+	dir := files(t, "f", "text")
+	for _, c := range []struct {
+		name           string
+		args           []string
+		status         int
+		stdout, stderr []string
+	}{
+		{"help", []string{"--help"}, 0, []string{"Usage: polyclam ", "\n  scan ", "\n  ping ", "\n  status ", "\n  check ", "\n  version ", "--address address", "--config file"}, nil},
+		{"help of scan", []string{"scan", "--help"}, 0, []string{"Usage: polyclam scan [flags] FILE|DIRECTORY|- ...\n", "--jobs", "--json", "--quiet", "Exit status", "--address"}, nil},
+		{"help of ping", []string{"ping", "--help"}, 0, []string{"Usage: polyclam ping [flags]\n", "Exit status"}, nil},
+		{"help of status", []string{"status", "-h"}, 0, []string{"Usage: polyclam status [flags]\n", "Exit status", "--json"}, nil},
+		{"help of check", []string{"check", "--help"}, 0, []string{"Usage: polyclam check [flags] [FILE]\n", "Exit status"}, nil},
+		{"help of version", []string{"version", "--help"}, 0, []string{"Usage: polyclam version [flags]\n"}, nil},
+		{"version", []string{"version"}, 0, []string{"polyclam ", "go1."}, nil},
+		{"nothing", nil, 2, nil, []string{"no command; want one of scan, ping, status, check, version"}},
+		{"unknown command", []string{"scam", "f"}, 2, nil, []string{`unknown command "scam"; want one of scan, ping`, `Try "polyclam --help"`}},
+		{"unknown flag", []string{"--adress", "x", "ping"}, 2, nil, []string{"unknown flag: --adress"}},
+		{"unknown flag of a command", []string{"scan", "--recursive", "f"}, 2, nil, []string{"unknown flag: --recursive"}},
+		{"hostile flag", []string{"--\x1b[2J"}, 2, nil, []string{`\x1b[2J`}},
+		{"nothing to scan", []string{"scan"}, 2, nil, []string{"nothing to scan"}},
+		{"stdin twice", []string{"scan", "-", "-"}, 2, nil, []string{"- is given 2 times"}},
+		{"no jobs", []string{"scan", "--jobs", "0", "f"}, 2, nil, []string{"--jobs 0"}},
+		{"too many jobs", []string{"scan", "-j257", "f"}, 2, nil, []string{"--jobs 257"}},
+		{"negative timeout", []string{"scan", "--timeout=-1s", "f"}, 2, nil, []string{"--timeout -1s"}},
+		{"argument of ping", []string{"ping", "x"}, 2, nil, []string{`unexpected argument "x"`}},
+		{"argument of status", []string{"status", "x"}, 2, nil, []string{`unexpected argument "x"`}},
+		{"argument of version", []string{"version", "x"}, 2, nil, []string{`unexpected argument "x"`}},
+		{"two files to check", []string{"check", "f", "g"}, 2, nil, []string{`unexpected argument "g"`}},
+		{"two ways to check", []string{"--config", "f", "check", "g"}, 2, nil, []string{"given twice"}},
+		{"no time to check", []string{"check", "--timeout", "0s", "f"}, 2, nil, []string{"--timeout 0s"}},
+		{"address", []string{"--address", "localhost:3310", "ping"}, 2, nil, []string{"--address: ", `want "unix:/path/of/socket" or "tcp:host:port"`}},
+		{"no configuration", []string{"--config", "none", "ping"}, 2, nil, []string{"open none: no such file or directory"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := polyclam(t, dir, c.args...)
+			r.wantStatus(t, c.status)
+			wantParts(t, r.stdout, c.stdout...)
+			wantParts(t, r.stderr, c.stderr...)
+			if r.stderr != printableLines(r.stderr) {
+				t.Errorf("stderr is not printable: %q", r.stderr)
+			}
+		})
+	}
+}
+
+func TestPing(t *testing.T) {
+	s := serve(t, nil, marked())
+	for _, address := range []string{s.unix, s.tcp} {
+		for _, args := range [][]string{{"--address", address, "ping"}, {"ping", "--address", address}} {
+			r := polyclam(t, "", args...)
+			r.wantStatus(t, exitOK)
+			wantParts(t, r.stdout, address+": PONG in ", " ms\n")
+			wantParts(t, r.stderr)
+		}
+	}
+}
+
+// TestAddresses looks for servers where a configuration says.
+func TestAddresses(t *testing.T) {
+	s := serve(t, nil, marked())
+	dead, missing := backendtest.Refusing(t, "tcp"), backendtest.Missing(t)
+	conf := func(tables string) string {
+		return files(t, "c.toml", tables+"[[upstream]]\nname = \"x\"\nbackend = \"inspect\"\n")
+	}
+	listener := func(address, more string) string { return "[[listener]]\naddress = \"" + address + "\"\n" + more }
+	for _, c := range []struct {
+		name, tables   string
+		status         int
+		stdout, stderr []string
+	}{
+		{"first", listener(s.unix, ""), 0, []string{s.unix + ": PONG"}, nil},
+		{"a socket before a port", listener(s.tcp, "") + listener(s.unix, ""), 0, []string{s.unix + ": PONG"}, nil},
+		{"the next if one is dead", listener(missing, "") + listener(dead, "") + listener(s.tcp, ""), 0, []string{s.tcp + ": PONG"}, nil},
+		{"one that tells errors", listener(missing, "") + listener(s.unix, "client = \"rspamd\"\n") + listener(s.tcp, ""), 0, []string{s.unix + ": PONG"}, nil},
+		{"none", listener(missing, "") + listener(dead, ""), 2, nil, []string{"no server answers; tried by c.toml:",
+			missing + ": no such file or directory (is polyclamd running?)", dead + ": connection refused (is polyclamd running?)"}},
+		{"no listener", "", 2, nil, []string{"c.toml has no listener with an address; want --address"}},
+		{"bad file", "[[listener]]\nadress = \"x\"\n", 2, nil, []string{"c.toml:2: listener.adress: unknown key", "want --address"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := polyclam(t, conf(c.tables), "--config", "c.toml", "ping")
+			r.wantStatus(t, c.status)
+			wantParts(t, r.stdout, c.stdout...)
+			wantParts(t, r.stderr, c.stderr...)
+		})
+	}
+}
+
+func TestTargetsByDefault(t *testing.T) {
+	if _, err := os.Stat(defaultConfig); err == nil {
+		t.Skip("this host has a configuration")
+	}
+	t.Setenv("RUNTIME_DIRECTORY", "/run/elsewhere")
+	list, origin, err := new(tool).targets()
+	if err != nil || origin != "the embedded default" {
+		t.Fatalf("targets = %v, %q, %v", list, origin, err)
+	}
+	want := []string{"unix:/run/elsewhere/clamd.sock", packagedSocket, "tcp:127.0.0.1:3310"}
+	for i, at := range list {
+		if i >= len(want) || at.String() != want[i] {
+			t.Errorf("targets = %v, want %v", list, want)
+			break
+		}
+	}
+	if len(list) != len(want) {
+		t.Errorf("targets = %v, want %v", list, want)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	c := unprivileged(t, toolCommand(t, "", "ping"))
+	dir := shortDir(t)
+	c.Args = append(c.Args, "--address", "unix:"+filepath.Join(dir, "s"))
+	s := serve(t, nil, marked())
+	if err := os.Symlink(s.unix[len("unix:"):], filepath.Join(dir, "s")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(s.unix[len("unix:"):], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 {
+		os.Chmod(s.unix[len("unix:"):], 0)
+	}
+	r := finish(t, c)
+	r.wantStatus(t, exitFailed)
+	wantParts(t, r.stderr, "permission denied (the socket's mode and group")
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"polyclam/backends"
+	"polyclam/protocol"
+	"polyclam/proxy/policy"
+)
+
+// outcome is what came of one object. Its JSON is documented in the README.
+type outcome struct {
+	Type     string            `json:"type"` // "file"
+	File     string            `json:"file"`
+	Bytes    []byte            `json:"file_bytes,omitempty"` // the name if it is not UTF-8
+	Size     int64             `json:"size"`                 // bytes scanned, or sent
+	Category backends.Category `json:"category"`
+	Action   policy.Action     `json:"action"`
+	Code     int               `json:"code"`
+	Engine   string            `json:"engine,omitempty"`
+	Name     string            `json:"name,omitempty"`
+	Error    string            `json:"error,omitempty"` // why there is no verdict
+	Elapsed  millis            `json:"elapsed"`         // seconds, waiting included
+	Engines  []answer          `json:"engines"`
+}
+
+// answer is what one engine said, an ENGINE record.
+type answer struct {
+	Engine    string            `json:"engine"`
+	Category  backends.Category `json:"category"`
+	Action    policy.Action     `json:"action"`
+	Code      int               `json:"code"`
+	Elapsed   millis            `json:"elapsed"`
+	Names     []string          `json:"names"`
+	NameCount int               `json:"name_count"` // the server tells eight names at most
+	Node      string            `json:"node,omitempty"`
+	Message   string            `json:"message,omitempty"`
+	Required  bool              `json:"required"`
+	Counts    bool              `json:"counts"`
+	Cancelled bool              `json:"cancelled"`
+}
+
+// millis is a number of seconds that is written with three decimals.
+type millis float64
+
+// MarshalJSON implements [json.Marshaler].
+func (m millis) MarshalJSON() ([]byte, error) { return []byte(seconds(float64(m))), nil }
+
+var _ json.Marshaler = millis(0)
+
+func newOutcome(name string) outcome {
+	o := outcome{Type: "file", File: name, Code: backends.NoCode, Engines: []answer{}}
+	if !utf8.ValidString(name) {
+		o.Bytes = []byte(name)
+	}
+	return o
+}
+
+// fail makes o an object without a verdict.
+func (o *outcome) fail(category backends.Category, text string) {
+	o.Category, o.Action, o.Error = category, policy.Tempfail, text
+}
+
+// exit is the exit status for this object alone.
+func (o *outcome) exit() int {
+	switch {
+	case o.Category == backends.Virus, o.Category == backends.Suspicious, o.Action == policy.Quarantine:
+		return exitFound
+	case o.Error != "", o.Category.IsFailure(), o.Action != policy.OK:
+		return exitFailed
+	case o.Category == backends.Encrypted:
+		return exitEncrypted
+	case o.Category == backends.Partial:
+		return exitPartial
+	}
+	return exitOK
+}
+
+// judge fills in the verdict of an extended reply: the status line, which came
+// with err if it was neither OK nor FOUND, and its records.
+func (o *outcome) judge(reply protocol.Reply, records []protocol.Record, err error) {
+	var summary *protocol.Record
+	for i, r := range records {
+		switch r.Word {
+		case "ENGINE":
+			o.Engines = append(o.Engines, readAnswer(r))
+		case "SUMMARY":
+			summary = &records[i]
+		}
+	}
+	switch {
+	case summary == nil && err != nil:
+		o.fail(failureCategory(err), failureText(err))
+	case summary == nil:
+		o.fail(backends.SWErr, "the reply has no summary: "+reply.String())
+	case summary.Get("version") != "1":
+		o.fail(backends.SWErr, fmt.Sprintf("the reply is of version %s, this tool knows version 1", summary.Get("version")))
+	default:
+		o.sum(reply, summary)
+	}
+}
+
+// sum takes the verdict from the summary. One that contradicts the status line, or
+// has words that are not known, is none; but what is found is found.
+func (o *outcome) sum(reply protocol.Reply, summary *protocol.Record) {
+	o.Category = backends.Category(summary.Get("category"))
+	o.Action = policy.Action(summary.Get("action"))
+	o.Code = code(summary.Get("code"))
+	o.Engine = summary.Get("engine")
+	if !o.Category.Valid() || !o.Action.Valid() || reply.OK() != (o.Action == policy.OK) {
+		found := o.Action == policy.Quarantine || reply.Found()
+		o.fail(backends.SWErr, fmt.Sprintf("the reply contradicts itself: %s, but category %s, action %s", reply, o.Category, o.Action))
+		if found {
+			o.Category, o.Action = backends.Suspicious, policy.Quarantine
+		}
+		return
+	}
+	for _, a := range o.Engines {
+		if a.Engine == o.Engine && len(a.Names) > 0 {
+			o.Name = a.Names[0]
+			break
+		}
+	}
+}
+
+// readAnswer reads an ENGINE record. A word that is not known is a failure.
+func readAnswer(r protocol.Record) answer {
+	a := answer{
+		Engine:    r.Get("engine"),
+		Category:  backends.Category(r.Get("category")),
+		Action:    policy.Action(r.Get("action")),
+		Code:      code(r.Get("code")),
+		Names:     []string{},
+		Node:      r.Get("node"),
+		Message:   r.Get("msg"),
+		Required:  r.Get("required") != "no",
+		Counts:    r.Get("counts") != "no",
+		Cancelled: r.Get("cancelled") == "yes",
+	}
+	for _, f := range r.Fields {
+		if f.Key == "name" || f.Key == "also" {
+			a.Names = append(a.Names, f.Value)
+		}
+	}
+	a.NameCount = len(a.Names)
+	if n, err := strconv.Atoi(r.Get("names")); err == nil && n > a.NameCount {
+		a.NameCount = n
+	}
+	if elapsed, err := strconv.ParseFloat(r.Get("elapsed"), 64); err == nil && elapsed >= 0 && elapsed < 1e9 {
+		a.Elapsed = millis(elapsed)
+	}
+	if !a.Category.Valid() {
+		a.Category = backends.SWErr
+	}
+	if !a.Action.Valid() {
+		a.Action = policy.Tempfail
+	}
+	return a
+}
+
+func code(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return backends.NoCode
+	}
+	return n
+}
+
+// judgePlain fills in the verdict of a clamd: what was found is told by name
+// only, and FOUND is what its clients act upon.
+func (o *outcome) judgePlain(reply protocol.Reply, err error) {
+	switch {
+	case err != nil:
+		o.fail(failureCategory(err), failureText(err))
+	case reply.Found():
+		o.Category, o.Action, o.Code, o.Name = backends.NameCategory(reply.Text), policy.Quarantine, 1, reply.Text
+	default:
+		o.Category, o.Action, o.Code = backends.OK, policy.OK, 0
+	}
+}
+
+// failureCategory says what an error of a scan amounts to.
+func failureCategory(err error) backends.Category {
+	switch {
+	case errors.Is(err, protocol.ErrInstreamLimit):
+		return backends.Partial
+	case errors.Is(err, protocol.ErrNoReply), errors.Is(err, protocol.ErrBrokenReply),
+		errors.Is(err, protocol.ErrCommandTimeout), errors.Is(err, errSilent):
+		return backends.Interrupted
+	}
+	return backends.CategoryOf(err)
+}
+
+// failureText is an error in words for the operator.
+func failureText(err error) string {
+	var answer *protocol.ReplyError
+	switch {
+	case errors.Is(err, protocol.ErrInstreamLimit):
+		return "larger than a stream may be (polyclam: limits.stream, clamd: StreamMaxLength); over a Unix socket there is no such limit"
+	case errors.Is(err, protocol.ErrNoReply), errors.Is(err, protocol.ErrBrokenReply):
+		return "the server hung up before the verdict: " + err.Error()
+	case errors.As(err, &answer):
+		return "the server answered: " + answer.Reply.String()
+	}
+	return err.Error()
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	progressDelay  = time.Second            // a short scan shows nothing
+	progressPeriod = 200 * time.Millisecond // between two pictures
+)
+
+// progress shows on a terminal how far a scan is, in one line that is taken away
+// before anything else is printed. On anything but a terminal it shows nothing. It
+// is safe for concurrent use.
+type progress struct {
+	w     *os.File // nil: show nothing
+	end   chan struct{}
+	ended sync.WaitGroup
+
+	mu    sync.Mutex
+	shown bool
+	done  bool
+	files int64
+	bytes int64  // of finished objects
+	part  int64  // read of objects under way
+	name  string // of the one begun last
+}
+
+func newProgress(w io.Writer) *progress {
+	p := &progress{end: make(chan struct{})}
+	f, ok := w.(*os.File)
+	if !ok || !isTerminal(f) {
+		return p
+	}
+	p.w = f
+	p.ended.Add(1)
+	go p.run()
+	return p
+}
+
+func (p *progress) run() {
+	defer p.ended.Done()
+	select {
+	case <-time.After(progressDelay):
+	case <-p.end:
+		return
+	}
+	tick := time.NewTicker(progressPeriod)
+	defer tick.Stop()
+	for {
+		p.draw()
+		select {
+		case <-tick.C:
+		case <-p.end:
+			return
+		}
+	}
+}
+
+// begin notes that an object is being scanned now.
+func (p *progress) begin(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.name = name
+}
+
+// read notes that n bytes more were read of an object that is being sent.
+func (p *progress) read(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.part += int64(n)
+}
+
+// add notes an outcome.
+func (p *progress) add(oc outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.files++
+	p.bytes += oc.Size
+}
+
+func (p *progress) draw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done {
+		return
+	}
+	line := fmt.Sprintf("%s, %s: %s", plural(p.files, "file"), size(max(p.bytes, p.part)), printable(p.name))
+	fmt.Fprintf(p.w, "\r\x1b[K%s", cut(line, width(p.w)-1))
+	p.shown = true
+}
+
+// print writes text to w, without the progress in its way.
+func (p *progress) print(w io.Writer, text string) error {
+	if text == "" {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// clear takes the line away. The caller holds mu.
+func (p *progress) clear() {
+	if p.shown {
+		io.WriteString(p.w, "\r\x1b[K")
+		p.shown = false
+	}
+}
+
+// close ends the progress. It may be called more than once, by one goroutine.
+func (p *progress) close() {
+	p.mu.Lock()
+	p.clear()
+	if !p.done {
+		p.done = true
+		close(p.end)
+	}
+	p.mu.Unlock()
+	p.ended.Wait()
+}
+
+// cut shortens a line to n characters, in the middle: both ends of a path tell.
+func cut(line string, n int) string {
+	r := []rune(line)
+	if len(r) <= n {
+		return line
+	}
+	const dots = "..."
+	if n <= 2*len(dots) {
+		return string(r[:max(n, 0)])
+	}
+	head := (n - len(dots)) / 2
+	return string(r[:head]) + dots + string(r[len(r)-(n-len(dots)-head):])
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// width is the number of columns of a terminal.
+func width(f *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil || size.Col < 20 {
+		return 80
+	}
+	return int(size.Col)
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"polyclam/backends"
+	"polyclam/protocol"
+)
+
+var statusCommand = command{
+	name:  "status",
+	short: "Show how polyclamd and each of its engines are",
+	long: `CANARY is how long ago the engine was given the EICAR test file and an encrypted
+archive; EICAR and ENCRYPTED are what it said of them.
+
+Exit status: 0 if all engines are up, or not yet tried, and find the test file;
+1 if one is down or does not; 2 if no polyclamd answers.
+`,
+	prepare: func(t *tool, flags *pflag.FlagSet) func([]string) (int, error) {
+		asJSON := flags.Bool("json", false, "print one JSON object")
+		return func(args []string) (int, error) {
+			if err := noArguments(args); err != nil {
+				return 0, err
+			}
+			return t.status(*asJSON)
+		}
+	},
+}
+
+// serverStatus is what polyclamd tells of itself and its engines. Its JSON is
+// documented in the README.
+type serverStatus struct {
+	Address     string       `json:"address"`
+	Version     string       `json:"version"`
+	Uptime      int64        `json:"uptime"` // seconds
+	Connections int64        `json:"connections"`
+	Scans       int64        `json:"scans"` // under way
+	Requests    int64        `json:"requests"`
+	SpoolUsed   int64        `json:"spool_used"`  // bytes
+	SpoolTotal  int64        `json:"spool_total"` // bytes; 0: no limit
+	Nodes       []nodeStatus `json:"nodes"`
+}
+
+// nodeStatus is one node of one engine.
+type nodeStatus struct {
+	Engine          string            `json:"engine"`
+	Backend         string            `json:"backend"`
+	Required        bool              `json:"required"`
+	Address         string            `json:"address,omitempty"`
+	State           string            `json:"state"` // up, down or unknown
+	Reason          string            `json:"reason,omitempty"`
+	InFlight        int64             `json:"in_flight"`
+	Waiting         int64             `json:"waiting"` // for a slot, at all nodes of the engine
+	Scans           int64             `json:"scans"`
+	Failures        int64             `json:"failures"`
+	Replays         int64             `json:"replays"`
+	Version         string            `json:"version,omitempty"`
+	DatabaseTime    time.Time         `json:"database_time,omitzero"`
+	CanaryTime      time.Time         `json:"canary_time,omitzero"`
+	CanaryEICAR     backends.Category `json:"canary_eicar,omitempty"`
+	CanaryName      string            `json:"canary_name,omitempty"`
+	CanaryEncrypted backends.Category `json:"canary_encrypted,omitempty"`
+	CanaryError     string            `json:"canary_error,omitempty"`
+}
+
+func (t *tool) status(asJSON bool) (int, error) {
+	var records []protocol.Record
+	s, err := t.reach("polyclamd", func(ctx context.Context, s *server) (err error) {
+		records, err = s.client.XStatus(ctx)
+		if errors.Is(err, protocol.ErrUnknownCommand) {
+			return errors.New("it does not know XSTATUS; a clamd has no engines to show")
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	st := readStatus(records)
+	st.Address = s.String()
+	text := st.text(time.Now())
+	if asJSON {
+		text = jsonLine(st)
+	}
+	if err := t.write(text); err != nil {
+		return 0, err
+	}
+	for i := range st.Nodes {
+		if !st.Nodes[i].healthy() {
+			return exitFound, nil
+		}
+	}
+	return exitOK, nil
+}
+
+// readStatus reads the records of the reply to XSTATUS. Words that it does not
+// know are left out.
+func readStatus(records []protocol.Record) *serverStatus {
+	st := &serverStatus{Nodes: []nodeStatus{}}
+	for _, r := range records {
+		switch r.Word {
+		case "SERVER":
+			st.Version = r.Get("version")
+			st.Uptime, st.Connections, st.Scans = number(r, "uptime"), number(r, "connections"), number(r, "scans")
+			st.Requests, st.SpoolUsed, st.SpoolTotal = number(r, "requests"), number(r, "spool_used"), number(r, "spool_total")
+		case "NODE":
+			st.Nodes = append(st.Nodes, readNode(r))
+		}
+	}
+	return st
+}
+
+func readNode(r protocol.Record) nodeStatus {
+	return nodeStatus{
+		Engine:          r.Get("upstream"),
+		Backend:         r.Get("backend"),
+		Required:        r.Get("required") != "false",
+		Address:         r.Get("address"),
+		State:           r.Get("state"),
+		Reason:          r.Get("reason"),
+		InFlight:        number(r, "in_flight"),
+		Waiting:         number(r, "waiting"),
+		Scans:           number(r, "scans"),
+		Failures:        number(r, "failures"),
+		Replays:         number(r, "replays"),
+		Version:         r.Get("version"),
+		DatabaseTime:    stamp(r, "database_time"),
+		CanaryTime:      stamp(r, "canary_time"),
+		CanaryEICAR:     backends.Category(r.Get("canary_eicar")),
+		CanaryName:      r.Get("canary_name"),
+		CanaryEncrypted: backends.Category(r.Get("canary_encrypted")),
+		CanaryError:     r.Get("canary_error"),
+	}
+}
+
+// number is a field's number; 0 if it has none.
+func number(r protocol.Record, key string) int64 {
+	n, err := strconv.ParseInt(r.Get(key), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// stamp is a field's time; zero if it has none.
+func stamp(r protocol.Record, key string) time.Time {
+	at, err := time.Parse(time.RFC3339, r.Get(key))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// healthy reports whether nothing speaks against the node. One that was not tried
+// yet is not ill.
+func (n *nodeStatus) healthy() bool {
+	found := n.CanaryEICAR == backends.Virus || n.CanaryEICAR == backends.Suspicious
+	return (n.State == "up" || n.State == "unknown") && (found || n.CanaryEICAR == "")
+}
+
+func (st *serverStatus) text(now time.Time) string {
+	var b strings.Builder
+	limit := ""
+	if st.SpoolTotal > 0 {
+		limit = " of " + size(st.SpoolTotal)
+	}
+	fmt.Fprintf(&b, "polyclamd %s at %s, up %s\n", printable(st.Version), printable(st.Address), age(time.Duration(st.Uptime)*time.Second))
+	fmt.Fprintf(&b, "%s, %s, %s under way, spool %s%s\n\n", plural(st.Connections, "connection"),
+		plural(st.Requests, "request"), plural(st.Scans, "scan"), size(st.SpoolUsed), limit)
+	t := newTable("ENGINE", "BACKEND", "NODE", "STATE", "SCANS", "FAILED", "SIGNATURES", "CANARY", "EICAR", "ENCRYPTED", "VERSION")
+	for _, n := range st.Nodes {
+		state := n.State
+		if !n.Required {
+			state += ", optional"
+		}
+		t.add(n.Engine, n.Backend, n.Address, state, strconv.FormatInt(n.Scans, 10), strconv.FormatInt(n.Failures, 10),
+			since(now, n.DatabaseTime), since(now, n.CanaryTime), string(n.CanaryEICAR), string(n.CanaryEncrypted), n.Version)
+	}
+	t.write(&b, "")
+	for _, n := range st.Nodes {
+		why := n.Reason
+		if why == "" {
+			why = n.CanaryError
+		}
+		if why != "" {
+			b.WriteString(printable(strings.TrimSpace(n.Engine+" "+n.Address)+" is "+n.State+": "+why) + "\n")
+		}
+	}
+	return b.String()
+}
+
+// since is how long ago a time was; empty if it is not known.
+func since(now, at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return age(now.Sub(at))
+}
+
+// write prints text on stdout.
+func (t *tool) write(text string) error {
+	if _, err := t.stdout.Write([]byte(text)); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}

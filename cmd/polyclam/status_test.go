@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/protocol"
+)
+
+// statusServer is a polyclam of which only the status is asked.
+func statusServer(t *testing.T, reply string) string {
+	unix, _ := play(t, func(verb protocol.Verb, _ []byte) []byte {
+		if verb != protocol.VerbXStatus {
+			return []byte("UNKNOWN COMMAND\x00")
+		}
+		return []byte(reply)
+	})
+	return unix
+}
+
+const serverRecord = "status: version=1.2.3 uptime=90061 connections=12 scans=1 requests=4711 spool_used=1310720 spool_total=2147483648 mood=good SERVER\x00"
+
+func ago(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.RFC3339) }
+
+func TestStatusText(t *testing.T) {
+	const day = 24 * time.Hour
+	address := statusServer(t, serverRecord+
+		fmt.Sprintf("status: upstream=clamav backend=clamd required=true address=\"unix:/run/clamav/clamd.ctl\" state=up in_flight=1 waiting=0 scans=4000 failures=2 replays=1 version=\"ClamAV 1.4.6/27500\" database_time=%q canary_time=%q canary_eicar=virus canary_name=Eicar canary_encrypted=ok NODE\x00", ago(3*day+time.Hour), ago(2*time.Minute+30*time.Second))+
+		fmt.Sprintf("status: upstream=clamav backend=clamd required=true address=\"tcp:10.0.0.2:3310\" state=down reason=\"connection \\x1b[31mrefused\" scans=0 failures=7 canary_time=%q canary_eicar=cannot-execute canary_error=\"connection refused\" NODE\x00", ago(time.Hour+time.Minute))+
+		"status: upstream=inspect backend=inspect required=false state=unknown scans=1 failures=0 NODE\x00END\x00")
+	r := polyclam(t, "", "--address", address, "status")
+	r.wantStatus(t, exitFound)
+	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `polyclamd 1.2.3 at SERVER, up 1 day
+12 connections, 4711 requests, 1 scan under way, spool 1.2 MiB of 2.0 GiB
+
+ENGINE   BACKEND  NODE                        STATE              SCANS  FAILED  SIGNATURES  CANARY     EICAR           ENCRYPTED  VERSION
+clamav   clamd    unix:/run/clamav/clamd.ctl  up                 4000   2       3 days      2 minutes  virus           ok         ClamAV 1.4.6/27500
+clamav   clamd    tcp:10.0.0.2:3310           down               0      7       -           1 hour     cannot-execute  -          -
+inspect  inspect  -                           unknown, optional  1      0       -           -          -               -          -
+clamav tcp:10.0.0.2:3310 is down: connection \x1b[31mrefused
+`; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestStatusJSON(t *testing.T) {
+	address := statusServer(t, serverRecord+
+		"status: upstream=clamav backend=clamd required=true address=\"unix:/x\" state=up in_flight=1 waiting=2 scans=3 failures=4 replays=5 version=v database_time=\"2026-11-20T08:00:00Z\" canary_time=\"2026-11-23T08:00:00Z\" canary_eicar=virus canary_name=Eicar canary_encrypted=ok NODE\x00"+
+		"status: upstream=x required=false scans=many database_time=yesterday state=up NODE\x00END\x00")
+	r := polyclam(t, "", "--address", address, "status", "--json")
+	r.wantStatus(t, exitOK)
+	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `{"address":"SERVER","version":"1.2.3","uptime":90061,"connections":12,"scans":1,"requests":4711,"spool_used":1310720,"spool_total":2147483648,"nodes":[`+
+		`{"engine":"clamav","backend":"clamd","required":true,"address":"unix:/x","state":"up","in_flight":1,"waiting":2,"scans":3,"failures":4,"replays":5,"version":"v","database_time":"2026-11-20T08:00:00Z","canary_time":"2026-11-23T08:00:00Z","canary_eicar":"virus","canary_name":"Eicar","canary_encrypted":"ok"},`+
+		`{"engine":"x","backend":"","required":false,"state":"up","in_flight":0,"waiting":0,"scans":0,"failures":0,"replays":0}]}
+`; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestStatusExit(t *testing.T) {
+	node := func(fields string) string { return "status: upstream=x " + fields + " NODE\x00" }
+	for _, c := range []struct {
+		name, reply string
+		want        int
+	}{
+		{"up", serverRecord + node("state=up canary_eicar=virus") + "END\x00", 0},
+		{"suspicious", serverRecord + node("state=up canary_eicar=suspicious") + "END\x00", 0},
+		{"not yet tried", serverRecord + node("state=unknown") + "END\x00", 0},
+		{"down", serverRecord + node("state=up canary_eicar=virus") + node("state=down") + "END\x00", 1},
+		{"blind", serverRecord + node("state=up canary_eicar=ok") + "END\x00", 1},
+		{"no state", serverRecord + node("required=true") + "END\x00", 1},
+		{"no end", serverRecord + node("state=up"), 2},
+		{"clamd", "UNKNOWN COMMAND\x00", 2},
+		{"silence", "", 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := polyclam(t, "", "--address", statusServer(t, c.reply), "status")
+			r.wantStatus(t, c.want)
+			if c.want == exitFailed {
+				wantParts(t, r.stdout)
+				wantParts(t, r.stderr, "no polyclamd answers; tried by --address")
+			}
+		})
+	}
+}
+
+// TestStatusOfServer asks the real server, with an engine that works and one that
+// is blind.
+func TestStatusOfServer(t *testing.T) {
+	good, blind := marked(), says("blind", backends.Clean(0))
+	good.canary, blind.canary = true, true
+	good.address = "unix:/run/engine"
+	s := serve(t, nil, good, blind)
+	var st serverStatus
+	eventually(t, "both canaries", func() bool {
+		r := polyclam(t, "", "--address", s.tcp, "status", "--json")
+		st = serverStatus{}
+		if err := json.Unmarshal([]byte(r.stdout), &st); err != nil {
+			t.Fatalf("%v in %q\n%s", err, r.stdout, r.stderr)
+		}
+		return len(st.Nodes) == 2 && st.Nodes[0].CanaryEncrypted != "" && st.Nodes[1].CanaryEICAR != ""
+	})
+	if st.Version != "1.2.3" || st.Address != s.tcp || st.SpoolTotal != 1<<30 || st.Connections < 1 {
+		t.Errorf("the server is %+v", st)
+	}
+	n := st.Nodes[0]
+	if n.Engine != "marked" || n.Backend != "fake" || n.Address != "unix:/run/engine" || n.State != "up" || n.CanaryEICAR != backends.Virus || n.CanaryTime.IsZero() {
+		t.Errorf("the first node is %+v", n)
+	}
+	if n := st.Nodes[1]; n.State != "down" || n.CanaryEICAR != backends.OK || n.Reason == "" {
+		t.Errorf("the blind node is %+v", n)
+	}
+	r := polyclam(t, "", "--address", s.unix, "status")
+	r.wantStatus(t, exitFound)
+	wantParts(t, r.stdout, "\nmarked  ", "\nblind   ", "\nblind is down: ")
+}

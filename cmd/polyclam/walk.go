@@ -1,0 +1,159 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// object is one thing to scan, or that should have been.
+type object struct {
+	name  string // as given on the command line, or below a directory given there
+	stdin bool
+	// found says that it was found below a directory: links are not followed.
+	found bool
+	err   error // why it cannot be scanned; nil: to be tried
+}
+
+// walker turns the arguments of the command line into objects.
+type walker struct {
+	emit    func(object) error // an error of it ends the walk
+	skipped skipped
+}
+
+// skipped counts what was found below directories and is nothing to scan.
+type skipped struct {
+	Links   int64 `json:"links"`   // symbolic links
+	Special int64 `json:"special"` // sockets, pipes, devices
+	Mounts  int64 `json:"mounts"`  // directories of the kernel's own file systems, such as /proc
+}
+
+func (s skipped) total() int64 { return s.Links + s.Special + s.Mounts }
+
+// argument emits what one argument stands for. A link is followed here, and
+// nowhere below.
+func (w *walker) argument(name string) error {
+	if name == "-" {
+		return w.emit(object{name: name, stdin: true})
+	}
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return w.emit(object{name: name, err: err})
+	case info.IsDir():
+		return w.directory(name)
+	case !info.Mode().IsRegular():
+		return w.emit(object{name: name, err: notRegular(info.Mode())})
+	}
+	return w.emit(object{name: name})
+}
+
+// directory emits all files below name, in the order of their names.
+func (w *walker) directory(name string) error {
+	root := name
+	if info, err := os.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		root += "/" // WalkDir does not follow it otherwise
+	}
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil: // what could be read of a directory is walked all the same
+			return w.emit(object{name: path, found: true, err: err})
+		case d.IsDir() && isKernels(path):
+			return w.kernels(path, path == root)
+		case d.IsDir():
+			return nil
+		case d.Type()&fs.ModeSymlink != 0:
+			w.skipped.Links++
+			return nil
+		case !d.Type().IsRegular():
+			w.skipped.Special++
+			return nil
+		}
+		return w.emit(object{name: path, found: true})
+	})
+}
+
+// kernels leaves a directory of the kernel out. One that was asked for is not
+// passed over in silence.
+func (w *walker) kernels(path string, asked bool) error {
+	if !asked {
+		w.skipped.Mounts++
+		return filepath.SkipDir
+	}
+	if err := w.emit(object{name: path, err: errKernels}); err != nil {
+		return err
+	}
+	return filepath.SkipDir
+}
+
+var (
+	errKernels = errors.New("a file system of the kernel, its files are not content; name the file to have it scanned")
+	errChanged = errors.New("no file any more: it was replaced while the directory was read")
+)
+
+// kernelMagic are the magic numbers of file systems whose files are made when they
+// are read: some never end, and some wait for an event.
+var kernelMagic = []int64{
+	unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC,
+	unix.SECURITYFS_MAGIC, unix.SELINUX_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC,
+	unix.BPF_FS_MAGIC, unix.PSTOREFS_MAGIC, unix.EFIVARFS_MAGIC, unix.BINFMTFS_MAGIC, unix.NSFS_MAGIC,
+}
+
+// isKernels reports whether the directory belongs to the kernel. What cannot be
+// asked is not known to.
+func isKernels(dir string) bool {
+	var st unix.Statfs_t
+	if unix.Statfs(dir, &st) != nil {
+		return false
+	}
+	for _, magic := range kernelMagic {
+		if int64(st.Type) == magic {
+			return true
+		}
+	}
+	return false
+}
+
+// open opens the file of an object. It never waits, whatever took the file's
+// place since it was found.
+func (o object) open() (*os.File, int64, error) {
+	flags := os.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY
+	if o.found {
+		flags |= unix.O_NOFOLLOW
+	}
+	f, err := os.OpenFile(o.name, flags, 0)
+	if err != nil {
+		if o.found && errors.Is(err, unix.ELOOP) {
+			err = errChanged
+		}
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = notRegular(info.Mode())
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+func notRegular(mode fs.FileMode) error {
+	kind := "special file"
+	switch mode.Type() {
+	case fs.ModeDir:
+		kind = "directory"
+	case fs.ModeNamedPipe:
+		kind = "named pipe"
+	case fs.ModeSocket:
+		kind = "socket"
+	case fs.ModeDevice, fs.ModeDevice | fs.ModeCharDevice:
+		kind = "device"
+	}
+	return fmt.Errorf("a %s, not a regular file", kind)
+}
