@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -57,7 +58,7 @@ func TestScanPaths(t *testing.T) {
 	const found = ": Eicar-Test-Signature FOUND"
 	tests := []struct {
 		verb, path string
-		want       []string // lines with D for the directory; sorted for MULTISCAN
+		want       []string // lines with D for the directory, sorted: inodes come in any order
 	}{
 		{"SCAN", "D/clean", []string{"D/clean: OK"}},
 		{"SCAN", "D/empty", []string{"D/empty: OK"}},
@@ -98,13 +99,39 @@ func TestScanPaths(t *testing.T) {
 			for _, w := range tt.want {
 				want = append(want, strings.Replace(w, "D/", dir+"/", 1))
 			}
-			if tt.verb == "MULTISCAN" {
-				slices.Sort(got)
-			}
+			slices.Sort(got)
 			if !slices.Equal(got, want) {
 				t.Errorf("got %q\nwant %q", got, want)
 			}
 		})
+	}
+}
+
+// Files come before directories, and lower inodes before higher, as with clamd.
+func TestDirectoryOrder(t *testing.T) {
+	eicar := string(backendtest.EICAR())
+	dir := tree(t, "a/x", eicar, "b", eicar, "c", eicar, "d", eicar, "e/x", eicar)
+	inode := func(name string) uint64 {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Sys().(*syscall.Stat_t).Ino
+	}
+	byInode := func(a, b string) int { return cmp.Compare(inode(a), inode(b)) }
+	files, dirs := []string{"b", "c", "d"}, []string{"a", "e"}
+	slices.SortFunc(files, byInode)
+	slices.SortFunc(dirs, byInode)
+	var want strings.Builder
+	for _, f := range files {
+		fmt.Fprintf(&want, "%s/%s: Eicar-Test-Signature FOUND\n", dir, f)
+	}
+	for _, d := range dirs {
+		fmt.Fprintf(&want, "%s/%s/x: Eicar-Test-Signature FOUND\n", dir, d)
+	}
+	ts := newServer(t, nil, eicarOnly())
+	if got := ts.ask("nCONTSCAN " + dir + "\n"); got != want.String() {
+		t.Errorf("got %q\nwant %q", got, want.String())
 	}
 }
 
