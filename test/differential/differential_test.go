@@ -47,7 +47,7 @@ func TestDifferential(t *testing.T) {
 		}
 		t.Run(d.name, func(t *testing.T) { judge(t, &d, got[i]) })
 	}
-	t.Logf("%d dialogues of distinct meaning, %d of them documented deviations", len(ds), differ)
+	t.Logf("count: differential: %d dialogues of distinct meaning, %d of them documented deviations", len(ds), differ)
 	if len(ds) < 150 {
 		t.Errorf("only %d dialogues", len(ds))
 	}

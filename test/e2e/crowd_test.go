@@ -33,11 +33,11 @@ func TestCrowd(t *testing.T) {
 	close(stop)
 	wg.Wait()
 
-	t.Logf("%-12s %14s %14s", "p99 of", "alone", "in the crowd")
+	t.Logf("table: %-12s %14s %14s", "p99 of", "alone", "in the crowd")
 	for _, what := range []string{"PING", "scan 1 KiB", "scan 1 MiB"} {
-		t.Logf("%-12s %14v %14v", what, alone[what], crowded[what])
+		t.Logf("table: %-12s %14v %14v", what, alone[what], crowded[what])
 	}
-	t.Logf("%-12s %11d KiB %11d KiB, %d bytes for each of %d clients", "resident", aloneMemory>>10, crowdedMemory>>10,
+	t.Logf("table: %-12s %11d KiB %11d KiB, %d bytes for each of %d clients", "resident", aloneMemory>>10, crowdedMemory>>10,
 		(crowdedMemory-aloneMemory)/int64(len(conns)), len(conns))
 
 	for _, c := range conns {

@@ -45,7 +45,7 @@ func TestEngineKilled(t *testing.T) {
 		told[word]++
 		checkTold(t, i, reply, word, r.answer(fmt.Sprintf("content-%d-of-this-test", i)))
 	}
-	t.Logf("told %v", told)
+	t.Logf("count: scans while the engine is killed: %v", told)
 	if told["ERROR"] == 0 || told["OK"]+told["FOUND"] == 0 {
 		t.Errorf("clamd was not killed in the middle: %v", told)
 	}

@@ -1,0 +1,241 @@
+// Package cicaptest runs a real c-icap with its virus_scan service in front of a
+// clamd, for tests.
+//
+// c-icap runs in the foreground as an unprivileged user, in a directory of its own.
+// It is polled with OPTIONS until it answers, ended at the test's cleanup, and its
+// log is shown when the test failed.
+package cicaptest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"polyclam/test/clamdtest"
+)
+
+// The services of a [Server].
+const (
+	// AVScan scans everything whatever its size, and answers 204 where it may.
+	AVScan = "avscan"
+	// SrvClamav sends what is over MaxObjectSize back unscanned, with no word of it.
+	SrvClamav = "srv_clamav"
+	// Echo scans nothing: everything is clean.
+	Echo = "echo"
+)
+
+// hang is how long c-icap may take for anything before the test gives up. It is not
+// a measurement: it only catches a hang.
+const hang = 60 * time.Second
+
+// Options say how c-icap is started.
+type Options struct {
+	// Conf are lines of c-icap.conf, e.g. "virus_scan.MaxObjectSize 1M". They come
+	// last, and c-icap takes the last value of an option.
+	Conf []string
+	// TLS makes it listen for ICAPS too, with a certificate for "localhost".
+	TLS bool
+	// User is the account to run as if the test is run by root; empty: nobody.
+	User string
+	// HideLog keeps the log out of a failed test's messages.
+	HideLog bool
+}
+
+// Server is a running c-icap.
+type Server struct {
+	Address    string // "tcp:127.0.0.1:port"
+	TLSAddress string // the same for ICAPS; empty without Options.TLS
+	CA         string // path of the certificate in PEM; empty without Options.TLS
+	Dir        string
+	Conf       string // path of c-icap.conf
+	Pid        int
+
+	t    testing.TB
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+}
+
+// Require skips the test, loudly, where c-icap or its virus_scan module is not
+// installed, and fails it if [clamdtest.RequireReal] demands the real thing. It
+// returns the directory of the modules.
+func Require(t testing.TB) string {
+	t.Helper()
+	clamdtest.RequireProgram(t, "c-icap")
+	found, _ := filepath.Glob("/usr/lib/*/c_icap/virus_scan.so")
+	if len(found) > 0 {
+		return filepath.Dir(found[0])
+	}
+	if os.Getenv(clamdtest.RequireReal) == "1" {
+		t.Fatalf("c-icap's module virus_scan is not installed, and %s=1 demands it", clamdtest.RequireReal)
+	}
+	t.Skipf("NOT TESTED: c-icap's module virus_scan is not installed (set %s=1 to make this a failure)", clamdtest.RequireReal)
+	return ""
+}
+
+// Start runs a c-icap that scans with the clamd at the path of a socket, and waits
+// until it answers. It calls [Require] first.
+func Start(t testing.TB, clamdSocket string, o Options) *Server {
+	t.Helper()
+	modules := Require(t)
+	s := &Server{t: t, Dir: clamdtest.Dir(t, o.User)}
+	s.Conf = filepath.Join(s.Dir, "c-icap.conf")
+	t.Cleanup(func() {
+		s.Stop()
+		if t.Failed() && !o.HideLog {
+			t.Logf("log of c-icap:\n%s", s.Log())
+		}
+	})
+	var err error
+	// A port may be taken between its choice and c-icap's bind, hence the attempts.
+	for range 5 {
+		if err = s.configure(modules, clamdSocket, o); err != nil {
+			t.Fatal(err)
+		}
+		if err = s.run(o); err == nil {
+			return s
+		}
+		s.Stop()
+	}
+	t.Fatalf("c-icap: %v\n%s", err, s.Log())
+	return nil
+}
+
+func (s *Server) configure(modules, clamdSocket string, o Options) error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	s.Address = "tcp:127.0.0.1:" + port
+	lines := []string{
+		"PidFile " + s.path("pid"), "CommandsSocket " + s.path("ctl"), "TmpDir " + s.Dir,
+		"ServerLog " + s.path("server.log"), "AccessLog " + s.path("access.log"),
+		"Timeout 60", "MaxKeepAliveRequests 100", "KeepAliveTimeout 60",
+		"StartServers 1", "MaxServers 2", "MinSpareThreads 5", "MaxSpareThreads 60", "ThreadsPerChild 50", "MaxRequestsPerChild 0",
+		"ServerAdmin nobody@example.org", "ServerName polyclam.test", "DebugLevel 1",
+		"Port 127.0.0.1:" + port,
+		"ModulesDir " + modules, "ServicesDir " + modules,
+		"TemplateDir /usr/share/c_icap/templates/", "TemplateDefaultLanguage en", "LoadMagicFile /etc/c-icap/c-icap.magic",
+		"Service echo srv_echo.so", "Service antivirus_module virus_scan.so",
+		"ServiceAlias srv_clamav virus_scan", "ServiceAlias avscan virus_scan?allow204=on&sizelimit=off&mode=simple",
+		"virus_scan.ScanFileTypes TEXT DATA EXECUTABLE ARCHIVE GIF JPEG MSOFFICE", "virus_scan.MaxObjectSize 5M",
+		"Module common clamd_mod.so", "clamd_mod.ClamdSocket " + clamdSocket,
+	}
+	if o.TLS {
+		line, err := s.tls()
+		if err != nil {
+			return err
+		}
+		lines = append(lines, line)
+	}
+	text := strings.Join(append(lines, o.Conf...), "\n") + "\n"
+	return os.WriteFile(s.Conf, []byte(text), 0o644)
+}
+
+func (s *Server) path(name string) string { return filepath.Join(s.Dir, name) }
+
+// run starts c-icap and waits until it answers.
+func (s *Server) run(o Options) error {
+	s.cmd = exec.Command(clamdtest.RequireProgram(s.t, "c-icap"), "-N", "-f", s.Conf)
+	s.cmd.Dir = s.Dir
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: clamdtest.Credential(s.t, o.User)}
+	out, err := os.Create(s.path("output.log"))
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	s.cmd.Stdout, s.cmd.Stderr = out, out
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.Pid, s.done = s.cmd.Process.Pid, make(chan struct{})
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		cmd.Wait()
+		close(done)
+	}(s.cmd, s.done)
+	return s.ready()
+}
+
+// ready polls c-icap until it answers.
+func (s *Server) ready() error {
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask(ctx, strings.TrimPrefix(s.Address, "tcp:"))
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.done:
+			return fmt.Errorf("ended before it answered: %v", s.cmd.ProcessState)
+		case <-ctx.Done():
+			return fmt.Errorf("does not answer: %w", err)
+		case <-tick.C:
+		}
+	}
+}
+
+func ask(ctx context.Context, address string) error {
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := fmt.Fprintf(nc, "OPTIONS icap://%s/%s ICAP/1.0\r\nHost: %s\r\n\r\n", address, AVScan, address); err != nil {
+		return err
+	}
+	answer := make([]byte, 1024)
+	n, err := nc.Read(answer)
+	if !bytes.HasPrefix(answer[:n], []byte("ICAP/1.0 200 ")) {
+		return errors.Join(fmt.Errorf("answered %q to OPTIONS", answer[:n]), err)
+	}
+	return nil
+}
+
+// Stop ends c-icap and returns when it is gone. It is told to end first, so that it
+// leaves no shared memory behind. Stopping it twice is no error.
+func (s *Server) Stop() {
+	if s.done == nil {
+		return
+	}
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.done:
+	case <-time.After(hang / 6):
+	}
+	syscall.Kill(-s.Pid, syscall.SIGKILL) // its children, and itself if it hangs
+	<-s.done
+	s.done = nil
+}
+
+// Log returns what c-icap has written to its logs so far.
+func (s *Server) Log() string {
+	var b strings.Builder
+	for _, name := range []string{"output.log", "server.log", "access.log"} {
+		text, _ := os.ReadFile(s.path(name))
+		b.Write(text[max(0, len(text)-8<<10):])
+	}
+	return b.String()
+}
+
+// freePort returns a port of 127.0.0.1 that nobody listened on a moment ago.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
