@@ -185,7 +185,7 @@ func TestDeviationsDocumented(t *testing.T) {
 	}
 	for id := range used {
 		if !documented[id] {
-			t.Error(fmt.Sprintf("docs/deviations.md has no entry %s", id))
+			t.Errorf("docs/deviations.md has no entry %s", id)
 		}
 	}
 }
