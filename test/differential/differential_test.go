@@ -1,7 +1,6 @@
 package differential
 
 import (
-	"fmt"
 	"os"
 	"regexp"
 	"slices"
