@@ -3,8 +3,10 @@ package inspect
 import (
 	"archive/zip"
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,32 +14,66 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// FuzzInspectZip wants a sound result for any bytes, and that what archive/zip
-// knows to be encrypted is seen.
-func FuzzInspectZip(f *testing.F) {
-	names, err := filepath.Glob("testdata/*.zip")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range names {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-		f.Add(data[:len(data)-10])
-		f.Add(data[5:])
-	}
-	f.Add(backendtest.EICAR())
-	b := open(f, func(c *Config) {
+// fuzzBackend has budgets that keep the fuzzer fast.
+func fuzzBackend(tb testing.TB) *Backend {
+	return open(tb, func(c *Config) {
 		c.MaxBytes = 1 << 20
 		c.MaxTime = time.Minute
 	})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		r := scan(t, b, data)
-		if len(r.Detail) > maxDetail {
-			t.Errorf("detail of %d bytes", len(r.Detail))
+}
+
+// fuzzScan wants a sound result.
+func fuzzScan(tb testing.TB, b *Backend, data []byte) backends.Result {
+	tb.Helper()
+	r := scan(tb, b, data)
+	if len(r.Detail) > maxDetail {
+		tb.Errorf("detail of %d bytes", len(r.Detail))
+	}
+	if r.Category == backends.Virus && !isEICAR(data) {
+		tb.Errorf("%+v", r)
+	}
+	return r
+}
+
+// sampleFiles are all samples by name.
+func sampleFiles(tb testing.TB) map[string][]byte {
+	tb.Helper()
+	files := make(map[string][]byte)
+	err := filepath.WalkDir("testdata", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".md") || strings.Contains(path, "fuzz") {
+			return err
 		}
+		files[filepath.ToSlash(strings.TrimPrefix(path, "testdata/"))], err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return files
+}
+
+// FuzzInspect wants a sound result for any bytes, with all detectors.
+func FuzzInspect(f *testing.F) {
+	for _, data := range sampleFiles(f) {
+		f.Add(data)
+	}
+	f.Add(backendtest.EICAR())
+	b := fuzzBackend(f)
+	f.Fuzz(func(t *testing.T, data []byte) { fuzzScan(t, b, data) })
+}
+
+// FuzzInspectZip also wants that what archive/zip knows to be encrypted is seen.
+func FuzzInspectZip(f *testing.F) {
+	for name, data := range sampleFiles(f) {
+		if strings.HasSuffix(name, ".zip") {
+			f.Add(data)
+			f.Add(data[:len(data)-10])
+			f.Add(data[5:])
+		}
+	}
+	b := fuzzBackend(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r := fuzzScan(t, b, data)
 		if knownEncrypted(data) && r.Category != backends.Encrypted && r.Category != backends.Partial {
 			t.Errorf("%+v, but archive/zip sees an encrypted member", r)
 		}
@@ -50,7 +86,8 @@ func knownEncrypted(data []byte) bool {
 		return false
 	}
 	for _, m := range z.File {
-		if m.Flags&1 != 0 && m.CompressedSize64 > 0 {
+		// A directory may list what is not there.
+		if _, err := m.DataOffset(); err == nil && m.Flags&1 != 0 && m.CompressedSize64 > 0 {
 			return true
 		}
 	}
