@@ -113,7 +113,7 @@ const badName = "POLYCLAM_TEST_BAD_BACKEND"
 func TestBadBackend(t *testing.T) {
 	bad, ok := badBackends[os.Getenv(badName)]
 	if !ok {
-		t.Skip("only for TestRunCatches")
+		return // it is the child of TestRunCatches, nothing by itself
 	}
 	Run(t, func(*testing.T) backends.Backend { return bad.scan }, Options{Encrypted: true, Large: 1 << 20})
 }
