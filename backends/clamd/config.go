@@ -83,3 +83,12 @@ func (c *Config) transport(network string) string {
 	}
 	return transportStream
 }
+
+// Abilities says what clamd can tell. Encrypted and partial need AlertEncrypted and
+// AlertExceedsMax in clamd.conf.
+var Abilities = backends.Abilities{
+	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
+	Names: true, Version: true, DatabaseAge: true,
+	Source: "RAN: clamd 1.4.6; texts of 0.103 to 1.5 from its source",
+	Tested: "real engine",
+}

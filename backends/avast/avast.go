@@ -1,0 +1,139 @@
+// Package avast scans with the daemon of Avast Business Antivirus (Core) for Linux,
+// over its scan.sock, see avast-protocol(5).
+//
+// The dialogue. The connection is kept for the next scan, one at a time on each:
+//
+//	<- 220 DAEMON
+//	-> SCAN /path
+//	<- 210 SCAN DATA
+//	<- SCAN /path<TAB>[+]0.0
+//	<- SCAN /path|>member<TAB>[L]1.0<TAB>0 NAME
+//	<- SCAN /path|>member<TAB>[E]1.0<TAB>Error 42056 Archive\ is\ password\ protected
+//	<- 200 SCAN OK
+//	-> QUIT
+//
+// Blanks and backslashes within a field are escaped with a backslash. Each line
+// must be about the path asked for, there must be at least one, and nothing counts
+// before "200 SCAN OK" but a virus. The strongest line is the answer:
+//
+//	[+]                                   ok, code 0
+//	[L] NAME                              by the name, virus if unknown; code 1
+//	[E] number text                       by the table of errors; code is the number
+//	451, 466, 501 and any other number    swerr, with this code
+//	any other line, another path          swerr
+//
+// The texts of errors are certain, most of their numbers are not. When the licence
+// has expired every scan is answered by [E]: what is not in the table is never ok
+// nor partial, and the words of a licence are looked for first.
+//
+// The daemon's user must be able to read the file and to enter every directory
+// above it; "Error 13" is what it says if it cannot.
+package avast
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/line"
+)
+
+// Abilities are what the engine can tell.
+var Abilities = backends.Abilities{
+	Virus: true, Suspicious: false, Encrypted: true, Partial: true,
+	Names: true, Version: true, DatabaseAge: true,
+	Source: "parsers of rspamd, exim and baruwa (PEER); numbers of errors BELIEVED",
+	Tested: "composed bytes",
+}
+
+// Backend is one avast daemon. It keeps as many connections as scans were under way
+// at once, until they have been idle for a while. Safe for concurrent use.
+type Backend struct {
+	client *line.Client
+}
+
+var _ backends.Versioner = (*Backend)(nil)
+
+// Scan implements [backends.Backend]. The daemon reads the file itself.
+func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+	path, err := line.Path(c)
+	if err != nil {
+		return backends.Result{}, fmt.Errorf("avast: %w", err)
+	}
+	return b.client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error {
+		return ask(conn, "SCAN", path, func(text string) error { return parse(text, path, t) })
+	})
+}
+
+// Version implements [backends.Versioner]. The daemon tells the version of its
+// virus definitions only, a date with a number behind it: 19051006.
+func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
+	var vps string
+	err := b.client.Do(ctx, func(conn *line.Conn) error {
+		vps = ""
+		return ask(conn, "VPS", "", func(text string) error {
+			version, ok := strings.CutPrefix(text, "VPS ")
+			if !ok || vps != "" || !isNumber(version, 16) {
+				return unexpected(text)
+			}
+			vps = version
+			return nil
+		})
+	})
+	if err == nil && vps == "" {
+		err = fmt.Errorf("avast: VPS: no version in the answer")
+	}
+	if err != nil {
+		return backends.Version{}, err
+	}
+	v := backends.Version{Text: "Avast/" + vps, Engine: "Avast", Database: vps}
+	if t, err := time.Parse("060102", vps[:min(6, len(vps))]); err == nil {
+		v.DatabaseTime = t
+	}
+	return v, nil
+}
+
+// Close implements io.Closer: it ends the kept connections. Scans under way finish.
+func (b *Backend) Close() error { return b.client.Close() }
+
+func greeting(conn *line.Conn) error {
+	text, err := conn.Line()
+	if err != nil {
+		return fmt.Errorf("greeting: %w", err)
+	}
+	if code, _ := line.Status(text, " "); code != 220 {
+		return fmt.Errorf("greeting: %w", refused(text))
+	}
+	return nil
+}
+
+// ask sends a command and gives each line between 210 and 200 to each.
+func ask(conn *line.Conn, verb, argument string, each func(text string) error) error {
+	if err := conn.Command(strings.TrimSuffix(verb+" "+argument, " ") + "\r\n"); err != nil {
+		return err
+	}
+	text, err := conn.Line()
+	if err != nil {
+		return err
+	}
+	if text != "210 "+verb+" DATA" {
+		return refused(text)
+	}
+	for {
+		text, err := conn.Line()
+		switch {
+		case err != nil:
+			return err
+		case text == "200 "+verb+" OK":
+			return nil
+		}
+		if code, _ := line.Status(text, " "); code != 0 {
+			return refused(text)
+		}
+		if err := each(text); err != nil {
+			return err
+		}
+	}
+}

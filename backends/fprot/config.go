@@ -1,0 +1,131 @@
+package fprot
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/line"
+)
+
+// The values of the keys protocol and transport.
+const (
+	protocolFpscand = "fpscand"
+	protocolFprotd  = "f-protd"
+
+	transportPath   = "path"
+	transportStream = "stream"
+)
+
+// Config holds the keys of an fprot upstream.
+type Config struct {
+	// Protocol is "fpscand" for version 6, "f-protd" for the daemon before.
+	Protocol string `toml:"protocol"`
+	// Transport is how fpscand gets the content: "path" names a file that it must
+	// be able to read, "stream" sends the bytes. f-protd takes a path only.
+	Transport string `toml:"transport"`
+	// Options of each scan, of the command line scanner; nil for the usual ones of
+	// the protocol.
+	Options []string `toml:"options"`
+	// Ports is how many ports from the one of the address on an f-protd is looked
+	// for: it takes the first that is free.
+	Ports int `toml:"ports"`
+	// Sessions keeps connections to fpscand open between scans.
+	Sessions bool `toml:"sessions"`
+	// ConnectTimeout bounds the making of a connection.
+	ConnectTimeout time.Duration `toml:"connect_timeout"`
+}
+
+// The options that MIMEDefang gives to each.
+var defaultOptions = map[string][]string{
+	protocolFpscand: {"--scanlevel=2", "--archive=2", "--heurlevel=2", "--adware", "--applications"},
+	protocolFprotd:  {"-dumb", "-archive", "-packed", "-remote-dtd"},
+}
+
+// NewConfig returns the defaults.
+func NewConfig() backends.Config {
+	return &Config{Protocol: protocolFpscand, Transport: transportPath, Ports: 5, Sessions: true, ConnectTimeout: 5 * time.Second}
+}
+
+// Open implements [backends.Config]. The backend is a *[Backend], or an
+// *[OldBackend] for protocol "f-protd".
+func (c *Config) Open(address string) (backends.Backend, error) {
+	options := c.Options
+	if options == nil {
+		options = defaultOptions[c.Protocol]
+	}
+	client, err := c.client(address)
+	if err := errors.Join(err, c.check()); err != nil {
+		return nil, err
+	}
+	if c.Protocol == protocolFpscand {
+		client.Bye = "QUIT\n"
+		client.Keep(c.Sessions)
+		return &Backend{client: client, request: strings.Join(append([]string{"SCAN"}, options...), " "), stream: c.Transport == transportStream}, nil
+	}
+	b := &OldBackend{query: url.PathEscape(strings.Join(options, " "))}
+	for _, a := range addresses(address, c.Ports) {
+		client, err := c.client(a)
+		if err != nil {
+			return nil, err
+		}
+		b.clients = append(b.clients, client)
+	}
+	return b, nil
+}
+
+func (c *Config) client(address string) (*line.Client, error) {
+	return line.New("fprot", "tcp:127.0.0.1:10200", address, c.ConnectTimeout)
+}
+
+func (c *Config) check() error {
+	var errs []error
+	if c.Protocol != protocolFpscand && c.Protocol != protocolFprotd {
+		errs = append(errs, fmt.Errorf("protocol %q: want %q or %q", c.Protocol, protocolFpscand, protocolFprotd))
+	}
+	if c.Transport != transportPath && c.Transport != transportStream {
+		errs = append(errs, fmt.Errorf("transport %q: want %q or %q", c.Transport, transportPath, transportStream))
+	}
+	if c.Protocol == protocolFprotd && c.Transport == transportStream {
+		errs = append(errs, errors.New(`transport "stream": f-protd takes a path only`))
+	}
+	if c.Ports < 1 || c.Ports > 20 {
+		errs = append(errs, fmt.Errorf("ports = %d: want 1 to 20", c.Ports))
+	}
+	for _, o := range c.Options {
+		if !strings.HasPrefix(o, "-") || len(o) > 64 || strings.ContainsFunc(o, isUnsafe) {
+			errs = append(errs, fmt.Errorf(`options: %q is not one, as in "--archive=2"`, o))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func isUnsafe(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_=.,+", r)
+}
+
+// addresses are the ones to look at: some ports from the one of address on.
+func addresses(address string, ports int) []string {
+	all := []string{address}
+	network, addr, err := backends.ParseAddress(address)
+	if err != nil || network != "tcp" {
+		return all
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return all
+	}
+	first, err := strconv.Atoi(port)
+	if err != nil {
+		return all // the name of a service
+	}
+	for p := first + 1; p < first+ports && p <= 65535; p++ {
+		all = append(all, network+":"+net.JoinHostPort(host, strconv.Itoa(p)))
+	}
+	return all
+}

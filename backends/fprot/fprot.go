@@ -1,0 +1,210 @@
+// Package fprot scans with the daemons of F-PROT Antivirus for Unix, which do not
+// resemble each other: fpscand of version 6, and the f-protd of version 4.
+//
+// The dialogue with fpscand, over a connection that is kept for the next scan:
+//
+//	-> SCAN --archive=2 ... FILE /path                transport "path"
+//	-> SCAN --archive=2 ... STREAM name SIZE n        transport "stream", with n bytes behind it
+//	<- 1 <contains infected objects: NAME> /path->member
+//	-> QUIT
+//
+// It answers by one line about the object asked for. The number is a sum of bits,
+// looked at in this order:
+//
+//	1 infected, 128 disinfected    by the name, virus if unknown
+//	2 suspicious                   suspicious
+//	4 interrupted by the user      interrupted
+//	16 I/O, 32 internal error      swerr
+//	64 an object was not scanned   encrypted
+//	8 left out for a restriction   partial
+//	0, with the word "clean"       ok
+//	any other line or object       swerr
+//
+// Bit 64 means encrypted, unsupported or corrupt, fpscand does not tell which. A
+// message is unpacked as mail only if it begins with headers.
+//
+// The dialogue with f-protd, one connection for each scan; the port moves from 10200
+// on, and several are tried:
+//
+//	-> GET /path?-dumb%20-archive%20-packed%20-remote-dtd HTTP/1.0
+//	<- HTTP/1.0 200 Ok, "Server: fprotd...", <fprot-results version="1.0">
+//	   <detected><name>NAME</name></detected><summary code="11">infected</summary>
+//
+// Its codes, the worst of all summaries:
+//
+//	11 infected, 13 disinfected       virus, with the names detected
+//	4 valid but encrypted             encrypted
+//	0 not scanned, 1 I/O, 2 memory    swerr
+//	5 interrupted                     interrupted
+//	3 unknown type or corrupt         partial
+//	7 innocent, 9 clean               ok
+//	anything else                     swerr
+//
+// Something detected or an error beside an ok is never ok.
+package fprot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/line"
+)
+
+// Abilities are what the engine can tell.
+var Abilities = backends.Abilities{
+	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
+	Names: true, Version: true, DatabaseAge: true,
+	Source: "exit codes of fpscan and man f-protd (DOC), parsers of MIMEDefang, amavis, exim and baruwa (PEER)",
+	Tested: "composed bytes",
+}
+
+// Backend is one fpscand. It keeps as many connections as scans were under way at
+// once, until they have been idle for a while. Safe for concurrent use.
+type Backend struct {
+	client  *line.Client
+	request string // "SCAN", with its options
+	stream  bool
+	scans   atomic.Uint64
+}
+
+var _ backends.Versioner = (*Backend)(nil)
+
+// Scan implements [backends.Backend].
+func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+	if b.stream {
+		return b.client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error { return b.askStream(conn, t, c) })
+	}
+	path, err := line.Path(c)
+	if err != nil {
+		return backends.Result{}, fmt.Errorf("fprot: %w", err)
+	}
+	return b.client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error {
+		if err := conn.Command(b.request + " FILE " + path + "\n"); err != nil {
+			return err
+		}
+		return readAnswer(conn, t, path)
+	})
+}
+
+// askStream sends the content under a name of its own, so that the answer to
+// another question does not pass for the answer to this one.
+func (b *Backend) askStream(conn *line.Conn, t *line.Tally, c backends.Content) error {
+	name := fmt.Sprintf("stream-%d", b.scans.Add(1))
+	if err := conn.Command(fmt.Sprintf("%s STREAM %s SIZE %d\n", b.request, name, c.Size())); err != nil {
+		return err
+	}
+	sent := conn.Stream(c)
+	if sent != nil && !errors.Is(sent, line.ErrEarly) {
+		return sent
+	}
+	if err := readAnswer(conn, t, name); err != nil {
+		return err
+	}
+	if sent == nil {
+		return nil
+	}
+	conn.Spoil()
+	if t.Category() == backends.OK {
+		return sent
+	}
+	return nil
+}
+
+// helpPattern is the answer to HELP, as baruwa's client takes it apart.
+var helpPattern = regexp.MustCompile(`^FPSCAND:(\S{1,32})\s+ENGINE:(\S{1,32})\s+PROTOCOL:(\S{1,32})\s+SIGNATURE:(\S{1,32})\s+UPTIME:\S{1,32}$`)
+
+// Version implements [backends.Versioner].
+func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
+	var text string
+	err := b.client.Do(ctx, func(conn *line.Conn) (err error) {
+		conn.Spoil() // there is a second line behind it
+		if err = conn.Command("HELP\n"); err != nil {
+			return err
+		}
+		text, err = conn.Line()
+		return err
+	})
+	if err != nil {
+		return backends.Version{}, err
+	}
+	m := helpPattern.FindStringSubmatch(text)
+	if m == nil {
+		return backends.Version{}, fmt.Errorf("fprot: HELP: unexpected answer %.200q", text)
+	}
+	v := backends.Version{Engine: "F-PROT " + m[1] + " engine " + m[2], Database: m[4]}
+	v.Text = v.Engine + "/" + v.Database
+	if t, err := time.Parse("200601021504", m[4]); err == nil {
+		v.DatabaseTime = t
+	}
+	return v, nil
+}
+
+// Close implements io.Closer: it ends the kept connections. Scans under way finish.
+func (b *Backend) Close() error { return b.client.Close() }
+
+// bits are the meanings of fpscand's number, in the order in which they count.
+var bits = []struct {
+	mask     int
+	category backends.Category
+}{
+	{1 | 128, backends.Virus},
+	{2, backends.Suspicious},
+	{4, backends.Interrupted},
+	{16 | 32, backends.SWErr},
+	{64, backends.Encrypted},
+	{8, backends.Partial},
+}
+
+func readAnswer(conn *line.Conn, t *line.Tally, object string) error {
+	text, err := conn.Line()
+	if err != nil {
+		return err
+	}
+	return parse(text, object, t)
+}
+
+// answerPattern has the number, and all that stands behind "<".
+var answerPattern = regexp.MustCompile(`^(\d{1,3}) <(.*)$`)
+
+// parse counts the answer about object. What stands behind the object may be the
+// name of a member, which its sender chose.
+func parse(text, object string, t *line.Tally) error {
+	m := answerPattern.FindStringSubmatch(text)
+	if m == nil {
+		return fmt.Errorf("unexpected answer %.200q", text)
+	}
+	status, member, ok := strings.Cut(m[2], "> "+object)
+	if !ok || member != "" && !strings.HasPrefix(member, "->") {
+		return fmt.Errorf("unexpected answer %.200q, which is not about %q", text, object)
+	}
+	code := 0
+	for _, r := range m[1] {
+		code = 10*code + int(r-'0')
+	}
+	word, name, _ := strings.Cut(status, ": ")
+	switch {
+	case code > 255:
+		return fmt.Errorf("unexpected answer %.200q", text)
+	case code == 0 && status == "clean":
+		t.Add(backends.OK, code, "")
+		return nil
+	}
+	for _, bit := range bits {
+		if code&bit.mask == 0 {
+			continue
+		}
+		if bit.category == backends.Virus || bit.category == backends.Suspicious {
+			t.Found(bit.category, code, strings.TrimSpace(name), word)
+		} else {
+			t.Add(bit.category, code, text)
+		}
+		return nil
+	}
+	return fmt.Errorf("unexpected answer %.200q", text)
+}

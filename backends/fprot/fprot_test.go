@@ -1,0 +1,270 @@
+package fprot
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/line/linetest"
+)
+
+const scan = "SCAN --scanlevel=2 --archive=2 --heurlevel=2 --adware --applications "
+
+func open(t *testing.T, address string) backends.Backend { return openAs(t, address, Config{}) }
+
+// openAs opens with the defaults but for what is set in c.
+func openAs(t *testing.T, address string, c Config) backends.Backend {
+	t.Helper()
+	config := NewConfig().(*Config)
+	if c.Protocol != "" {
+		config.Protocol = c.Protocol
+	}
+	if c.Transport != "" {
+		config.Transport = c.Transport
+	}
+	if c.Ports > 0 {
+		config.Ports = c.Ports
+	}
+	b, err := config.Open(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if closer, ok := b.(io.Closer); ok {
+		t.Cleanup(func() { closer.Close() })
+	}
+	return b
+}
+
+var fpscand = linetest.Engine{
+	Open: open,
+	Request: func(path string) backendtest.Step {
+		return backendtest.Want(backendtest.Composed(scan + "FILE " + path + "\n"))
+	},
+}
+
+var cases = []linetest.Case{
+	linetest.Says("0 <clean> PATH\n", backends.OK, 0),
+	linetest.Says("1 <infected: EICAR_Test_File> PATH\n", backends.Virus, 1, "EICAR_Test_File"),
+	linetest.Says("1 <contains infected objects: EICAR_Test_File> PATH->eicar.com\n", backends.Virus, 1, "EICAR_Test_File"),
+	linetest.Says("1 <infected> PATH\n", backends.Virus, 1),
+	linetest.Says("1 <infected: W32/X.gen (exact, not disinfectable)> PATH\n", backends.Virus, 1, "W32/X.gen (exact, not disinfectable)"),
+	linetest.Says("128 <disinfected: X> PATH\n", backends.Virus, 128, "X"),
+	linetest.Says("2 <suspicious: W32/Heur> PATH\n", backends.Suspicious, 2, "W32/Heur"),
+	linetest.Says("64 <not scanned> PATH\n", backends.Encrypted, 64),
+	linetest.Says("64 <unscannable: encrypted> PATH->a b.txt\n", backends.Encrypted, 64),
+	linetest.Says("8 <restricted> PATH\n", backends.Partial, 8),
+	linetest.Says("65 <infected: X> PATH->y\n", backends.Virus, 65, "X"),
+	linetest.Says("66 <suspicious: X> PATH\n", backends.Suspicious, 66, "X"),
+	linetest.Says("3 <infected: X> PATH\n", backends.Virus, 3, "X"),
+	linetest.Says("255 <infected: X> PATH\n", backends.Virus, 255, "X"),
+	linetest.Says("72 <not scanned> PATH\n", backends.Encrypted, 72),
+	linetest.Fails("4 <interrupted> PATH\n", backends.Interrupted),
+	linetest.Fails("12 <interrupted> PATH\n", backends.Interrupted),
+	linetest.Fails("20 <interrupted> PATH\n", backends.Interrupted),
+	linetest.Fails("16 <I/O error> PATH\n", backends.SWErr),
+	linetest.Fails("32 <internal error> PATH\n", backends.SWErr),
+	linetest.Fails("80 <not scanned> PATH\n", backends.SWErr),
+	linetest.Fails("96 <not scanned> PATH\n", backends.SWErr),
+	// Not in the table.
+	linetest.Fails("0 <ok> PATH\n", backends.SWErr),
+	linetest.Fails("0 <not scanned> PATH\n", backends.SWErr),
+	linetest.Fails("0 <infected: X> PATH\n", backends.SWErr),
+	linetest.Fails("0 clean PATH\n", backends.SWErr),
+	linetest.Fails("0 <clean>\n", backends.SWErr),
+	linetest.Fails("0 <clean> /etc/passwd\n", backends.SWErr),
+	linetest.Fails("0 <clean> PATHx\n", backends.SWErr),
+	linetest.Fails("0 <clean> x PATH\n", backends.SWErr),
+	linetest.Fails(" 0 <clean> PATH\n", backends.SWErr),
+	linetest.Fails("-1 <infected: X> PATH\n", backends.SWErr),
+	linetest.Fails("256 <clean> PATH\n", backends.SWErr),
+	linetest.Fails("1000 <infected: X> PATH\n", backends.SWErr),
+	linetest.Fails("8 <File not found>\n", backends.SWErr),
+	linetest.Fails("1 <infected: X> /other\n", backends.SWErr),
+	linetest.Fails("FPSCAND:6.7.10 ENGINE:4.6.5.141 PROTOCOL:1.0 SIGNATURE:201902092248 UPTIME:1234\n", backends.SWErr),
+	linetest.Fails("\n", backends.SWErr),
+	linetest.Fails("\x16\x03\x01\x02\x00", backends.SWErr),
+	linetest.Fails("0 <clean> PATH", backends.SWErr),
+	linetest.Fails("64 <not scanned> PATH->"+strings.Repeat("A", 70<<10)+"\n", backends.SWErr),
+	linetest.Fails("", backends.CannotExecute),
+	// Two answers; a member whose name has another answer in it.
+	linetest.Trails("0 <clean> PATH\n0 <clean> PATH\n"),
+	linetest.Trails("0 <clean> PATH\n1 <infected: X> PATH\n"),
+	linetest.Trails("64 <not scanned> PATH->a\n0 <clean> PATH\n"),
+	linetest.Says("1 <infected: X> PATH->a\n0 <clean> PATH\n", backends.Virus, 1, "X"),
+	linetest.Says("1 <infected: X> PATH->> PATH->y\n", backends.Virus, 1, "X"),
+}
+
+func TestAnswers(t *testing.T) { linetest.Answers(t, fpscand, cases) }
+
+func TestBreaks(t *testing.T) {
+	linetest.Breaks(t, fpscand, "0 <clean> PATH\n", "64 <not scanned> PATH->x\n", "1 <infected: X> PATH\n")
+}
+
+func TestSilence(t *testing.T) {
+	linetest.Silence(t, fpscand, "")
+	linetest.Silence(t, fpscand, "0 <clean> PATH")
+}
+
+func TestReuses(t *testing.T) { linetest.Reuses(t, fpscand, "0 <clean> PATH\n", 1) }
+
+// streamRequest takes the request of transport "stream" apart.
+var streamRequest = regexp.MustCompile(`^` + regexp.QuoteMeta(scan) + `STREAM (stream-\d+) SIZE (\d+)\n$`)
+
+// TestStreamEarly: an OK before all was sent is none; anything else stands.
+func TestStreamEarly(t *testing.T) {
+	large := backendtest.LargeContent(t, 8<<20)
+	for reply, want := range map[string]backends.Category{
+		"0 <clean> stream-1\n":           backends.SWErr,
+		"0 <clean> stream-2\n":           backends.SWErr,
+		"8 <too large> stream-1\n":       backends.Partial,
+		"1 <infected: X> stream-1\n":     backends.Virus,
+		"32 <no space left> stream-1\n":  backends.SWErr,
+		"64 <not scanned> stream-1->a\n": backends.Encrypted,
+	} {
+		for name, rest := range map[string]backendtest.Step{"hangs": backendtest.Hang(), "drains": backendtest.Drain()} {
+			backendtest.NoLeaks(t)
+			d := backendtest.StartDaemon(t, "unix", backendtest.Script{
+				backendtest.WantUntil('\n', 200, streamRequest.MatchString), backendtest.Send(backendtest.Composed(reply)), rest})
+			b := openAs(t, d.Address(), Config{Transport: transportStream})
+			r, err := b.Scan(t.Context(), large)
+			got := r.Category
+			if err != nil {
+				got = backends.CategoryOf(err)
+			}
+			if got != want {
+				t.Errorf("%q, then %s: %+v, %v", reply, name, r, err)
+			}
+			b.(io.Closer).Close()
+		}
+	}
+}
+
+// TestStreamNames: the answer to another scan is none to this one.
+func TestStreamNames(t *testing.T) {
+	d := backendtest.StartDaemon(t, "unix", backendtest.Script{
+		backendtest.WantUntil('\n', 200, streamRequest.MatchString), backendtest.Discard(1), backendtest.Send(backendtest.Composed("0 <clean> stream-1\n")),
+		backendtest.WantUntil('\n', 200, streamRequest.MatchString), backendtest.Discard(1), backendtest.Send(backendtest.Composed("0 <clean> stream-1\n")), backendtest.Drain()})
+	b, c := openAs(t, d.Address(), Config{Transport: transportStream}), backendtest.Bytes(t, []byte("x"))
+	if r, err := b.Scan(t.Context(), c); err != nil || r.Category != backends.OK {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if r, err := b.Scan(t.Context(), c); err == nil {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	const help = "FPSCAND:6.7.10 ENGINE:4.6.5.141 PROTOCOL:1.0 SIGNATURE:201902092248 UPTIME:1234\n"
+	for reply, want := range map[string]backends.Version{
+		help:        {Text: "F-PROT 6.7.10 engine 4.6.5.141/201902092248", Engine: "F-PROT 6.7.10 engine 4.6.5.141", Database: "201902092248", DatabaseTime: time.Date(2019, 2, 9, 22, 48, 0, 0, time.UTC)},
+		help + "\n": {Text: "F-PROT 6.7.10 engine 4.6.5.141/201902092248", Engine: "F-PROT 6.7.10 engine 4.6.5.141", Database: "201902092248", DatabaseTime: time.Date(2019, 2, 9, 22, 48, 0, 0, time.UTC)},
+		"FPSCAND:6 ENGINE:4 PROTOCOL:1 SIGNATURE:x UPTIME:1\n": {Text: "F-PROT 6 engine 4/x", Engine: "F-PROT 6 engine 4", Database: "x"},
+		"nonsense\n": {}, "": {}, "FPSCAND:6": {},
+	} {
+		d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Want(backendtest.Composed("HELP\n")), backendtest.Send(backendtest.Composed(reply)), backendtest.CloseWrite(), backendtest.Drain()})
+		got, err := open(t, d.Address()).(backends.Versioner).Version(t.Context())
+		if got != want || (err == nil) != (want.Text != "") {
+			t.Errorf("%q: %+v, %v", reply, got, err)
+		}
+	}
+}
+
+// statuses are the composed answers of the fake.
+var statuses = map[backends.Category]string{
+	backends.OK:         "0 <clean> %s\n",
+	backends.Virus:      "1 <infected: EICAR_Test_File> %s\n",
+	backends.Suspicious: "2 <suspicious: X> %s\n",
+	backends.Encrypted:  "64 <not scanned> %s\n",
+	backends.Partial:    "8 <restricted> %s\n",
+	backends.SWErr:      "32 <internal error> %s\n",
+}
+
+func fake(command string, body io.Reader) (string, bool) {
+	if command == "QUIT" {
+		return "", true
+	}
+	if m := streamRequest.FindStringSubmatch(command + "\n"); m != nil {
+		n, _ := strconv.Atoi(m[2])
+		data := make([]byte, n)
+		if _, err := io.ReadFull(body, data); err != nil {
+			return "", true
+		}
+		return fmt.Sprintf(statuses[backendtest.Marked(data)], m[1]), false
+	}
+	path := strings.TrimPrefix(command, scan+"FILE ")
+	category, ok := linetest.Marked(path)
+	if !ok {
+		return "16 <Permission denied> " + path + "\n", false
+	}
+	return fmt.Sprintf(statuses[category], path), false
+}
+
+func TestConformance(t *testing.T) {
+	for _, transport := range []string{transportPath, transportStream} {
+		t.Run(transport, func(t *testing.T) {
+			dial := func(t *testing.T, address string) backends.Backend {
+				return openAs(t, address, Config{Transport: transport})
+			}
+			backendtest.Run(t, func(t *testing.T) backends.Backend {
+				return dial(t, backendtest.StartDaemon(t, "tcp", backendtest.Script{linetest.Serve("", '\n', fake)}).Address())
+			}, backendtest.Options{
+				Encrypted: true, Dial: dial, Network: "tcp",
+				Half: []backendtest.Words{backendtest.Composed("0 <clean"), backendtest.Composed("0 <clean> stream-1")},
+			})
+		})
+	}
+}
+
+func TestConfig(t *testing.T) {
+	good := func() *Config { return NewConfig().(*Config) }
+	for want, change := range map[string]func(*Config){
+		"protocol":        func(c *Config) { c.Protocol = "x" },
+		"transport":       func(c *Config) { c.Transport = "fildes" },
+		"path only":       func(c *Config) { c.Protocol, c.Transport = protocolFprotd, transportStream },
+		"ports":           func(c *Config) { c.Ports = 0 },
+		"ports = 21":      func(c *Config) { c.Ports = 21 },
+		"options":         func(c *Config) { c.Options = []string{"--a b"} },
+		`"FILE"`:          func(c *Config) { c.Options = []string{"-a", "FILE"} },
+		`"--x\n"`:         func(c *Config) { c.Options = []string{"--x\n"} },
+		"connect_timeout": func(c *Config) { c.ConnectTimeout = 0 },
+	} {
+		c := good()
+		change(c)
+		if _, err := c.Open("tcp:127.0.0.1:10200"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", want, err)
+		}
+	}
+	if _, err := good().Open(""); err == nil || !strings.Contains(err.Error(), "10200") {
+		t.Errorf("got %v", err)
+	}
+	c := good()
+	c.Options = []string{}
+	if b, err := c.Open("tcp:127.0.0.1:10200"); err != nil || b.(*Backend).request != "SCAN" {
+		t.Errorf("no options: %+v, %v", b, err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, c := range cases {
+		if len(c.Reply) < 1000 {
+			f.Add(strings.ReplaceAll(strings.TrimRight(c.Reply, "\n"), "PATH", "/p"))
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var tally line.Tally
+		err := parse(text, "/p", &tally)
+		if err != nil && tally.Category() != "" || err == nil && tally.Category() == "" {
+			t.Errorf("%q: %q and %v", text, tally.Category(), err)
+		}
+		if tally.Category() == backends.OK && !strings.HasSuffix(strings.Split(text, "->")[0], "0 <clean> /p") {
+			t.Errorf("%q is ok", text)
+		}
+	})
+}

@@ -1,0 +1,180 @@
+package fprot
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/line"
+)
+
+// OldBackend is one f-protd of F-PROT 4. Safe for concurrent use.
+type OldBackend struct {
+	clients []*line.Client // one for each port
+	query   string         // the options, escaped
+}
+
+var _ backends.Backend = (*OldBackend)(nil)
+
+// errStranger is wrapped where something else than f-protd answers on a port.
+var errStranger = errors.New("not an f-protd")
+
+// Scan implements [backends.Backend]. f-protd reads the file itself. If it is on
+// none of the ports, what was met on the first of them is the error.
+func (b *OldBackend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+	path, err := line.Path(c)
+	if err != nil {
+		return backends.Result{}, fmt.Errorf("fprot: %w", err)
+	}
+	var first error
+	for _, client := range b.clients {
+		r, err := client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error { return b.ask(conn, t, path) })
+		elsewhere := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errStranger)
+		if !elsewhere || ctx.Err() != nil {
+			return r, err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return backends.Result{}, first
+}
+
+func (b *OldBackend) ask(conn *line.Conn, t *line.Tally, path string) error {
+	if err := conn.Command("GET " + path + "?" + b.query + " HTTP/1.0\n\n"); err != nil {
+		return err
+	}
+	if err := readHeader(conn); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(io.LimitReader(conn, maxBody+1))
+	if err != nil {
+		return err
+	}
+	if len(body) > maxBody {
+		return fmt.Errorf("an answer of more than %d bytes", maxBody)
+	}
+	conn.Spoil()
+	return parseResults(body, t)
+}
+
+// Bounds on an answer of f-protd.
+const (
+	maxBody    = 1 << 20
+	maxHeaders = 100
+)
+
+var statusPattern = regexp.MustCompile(`^HTTP/1\.[01] 200( .*)?$`)
+
+// readHeader reads up to the empty line.
+func readHeader(conn *line.Conn) error {
+	text, err := conn.Line()
+	if err != nil {
+		return err
+	}
+	if !statusPattern.MatchString(text) {
+		return fmt.Errorf("%w: %.200q", errStranger, text)
+	}
+	for range maxHeaders {
+		text, err := conn.Line()
+		if err != nil || text == "" {
+			return err
+		}
+		key, value, _ := strings.Cut(text, ":")
+		if strings.EqualFold(key, "Server") && !strings.HasPrefix(strings.TrimSpace(value), "fprotd") {
+			return fmt.Errorf("%w: %.200q", errStranger, text)
+		}
+	}
+	return fmt.Errorf("more than %d lines of header", maxHeaders)
+}
+
+// summaries are the codes of f-protd, see man f-protd.
+var summaries = map[int]backends.Category{
+	0:  backends.SWErr, // not scanned
+	1:  backends.SWErr, // I/O error
+	2:  backends.SWErr, // out of memory
+	3:  backends.Partial,
+	4:  backends.Encrypted,
+	5:  backends.Interrupted,
+	7:  backends.OK, // "innocent"
+	9:  backends.OK,
+	11: backends.Virus,
+	13: backends.Virus, // disinfected
+}
+
+// results are the parts of an answer that say what was found.
+type results struct {
+	XMLName  xml.Name `xml:"fprot-results"`
+	Version  string   `xml:"version,attr"`
+	Detected []struct {
+		Names   []string `xml:"name"`
+		Message string   `xml:"message"`
+	} `xml:"detected"`
+	Errors    []string `xml:"error"`
+	Summaries []struct {
+		Code string `xml:"code,attr"`
+		Text string `xml:",chardata"`
+	} `xml:"summary"`
+}
+
+// parseResults counts an answer.
+func parseResults(body []byte, t *line.Tally) error {
+	var r results
+	// The names of members may be in any character set; what matters is ASCII.
+	body = bytes.ToValidUTF8(body, []byte("?"))
+	d := xml.NewDecoder(bytes.NewReader(body))
+	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
+	if err := d.Decode(&r); err != nil {
+		return fmt.Errorf("answer: %w", err)
+	}
+	if rest := bytes.TrimSpace(body[min(int(d.InputOffset()), len(body)):]); len(rest) > 0 {
+		return fmt.Errorf("unexpected %.100q behind the answer", rest)
+	}
+	if r.Version != "1.0" || len(r.Summaries) == 0 {
+		return fmt.Errorf("unexpected answer: version %.20q, %d summaries", r.Version, len(r.Summaries))
+	}
+	virus := 0
+	for _, s := range r.Summaries {
+		code, err := strconv.Atoi(s.Code)
+		category, ok := summaries[code]
+		if err != nil || !ok {
+			return fmt.Errorf("unexpected summary %.20q, %.200q", s.Code, s.Text)
+		}
+		if category == backends.Virus {
+			virus = code
+		}
+		if category != backends.OK {
+			t.Add(category, code, strings.TrimSpace(s.Text+" "+strings.Join(r.Errors, " ")))
+		} else {
+			t.Add(category, code, "")
+		}
+	}
+	r.addDetected(t, virus)
+	if text := strings.TrimSpace(strings.Join(r.Errors, " ")); text != "" && t.Category() == backends.OK {
+		return fmt.Errorf("an error beside an ok: %.200q", text)
+	}
+	return nil
+}
+
+// addDetected counts what was detected, which has no code of its own.
+func (r *results) addDetected(t *line.Tally, code int) {
+	if code == 0 {
+		code = backends.NoCode
+	}
+	for _, d := range r.Detected {
+		for _, name := range d.Names {
+			t.Found(backends.Virus, code, strings.TrimSpace(name), d.Message)
+		}
+		if len(d.Names) == 0 {
+			t.Add(backends.Virus, code, d.Message)
+		}
+	}
+}

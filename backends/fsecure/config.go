@@ -1,0 +1,65 @@
+package fsecure
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/line"
+)
+
+// Config holds the keys of an fsecure upstream.
+type Config struct {
+	// Protocol is the number to agree on; 0 for old daemons, which are not asked.
+	Protocol int `toml:"protocol"`
+	// Settings are what is configured on each connection, "NAME VALUE".
+	Settings []string `toml:"settings"`
+	// Sessions keeps connections open between scans.
+	Sessions bool `toml:"sessions"`
+	// ConnectTimeout bounds the making of a connection.
+	ConnectTimeout time.Duration `toml:"connect_timeout"`
+}
+
+// NewConfig returns the defaults.
+func NewConfig() backends.Config {
+	return &Config{
+		Protocol: 9,
+		Settings: []string{"STOPONFIRST 0", "ARCHIVE 1", "MAXARCH 5", "MIME 1", "RISKWARE 1", "FILTER 0", "TIMEOUT 60"},
+		Sessions: true, ConnectTimeout: 5 * time.Second,
+	}
+}
+
+// Open implements [backends.Config]. The backend is a *[Backend].
+func (c *Config) Open(address string) (backends.Backend, error) {
+	client, err := line.New("fsecure", "unix:/tmp/.fsav-0", address, c.ConnectTimeout)
+	errs := []error{err}
+	b := &Backend{client: client}
+	switch {
+	case c.Protocol < 0 || c.Protocol > 999:
+		errs = append(errs, fmt.Errorf("protocol = %d: want a number as in 9, or 0 for none", c.Protocol))
+	case c.Protocol > 0:
+		b.settings = append(b.settings, "PROTOCOL\t"+strconv.Itoa(c.Protocol))
+	}
+	for _, s := range c.Settings {
+		name, value, ok := strings.Cut(s, " ")
+		if !ok || !line.IsWord(name) || !line.IsWord(value) {
+			errs = append(errs, fmt.Errorf(`settings: %q is not one, as in "MAXARCH 5"`, s))
+		}
+		b.settings = append(b.settings, "CONFIGURE\t"+name+"\t"+value)
+	}
+	if len(b.settings) == 0 {
+		errs = append(errs, errors.New(`settings: want at least one with protocol = 0, as in "ARCHIVE 1"`))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	client.Hello = func(conn *line.Conn) error {
+		_, err := b.configure(conn)
+		return err
+	}
+	client.Keep(c.Sessions)
+	return b, nil
+}

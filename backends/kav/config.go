@@ -1,0 +1,49 @@
+package kav
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/line"
+)
+
+// The values of the key protocol.
+const (
+	protocolKavdaemon = "kavdaemon"
+	protocolAveserver = "aveserver"
+)
+
+// Config holds the keys of a kav upstream.
+type Config struct {
+	// Protocol is the daemon: "kavdaemon" or "aveserver".
+	Protocol string `toml:"protocol"`
+	// ConnectTimeout bounds the making of a connection.
+	ConnectTimeout time.Duration `toml:"connect_timeout"`
+}
+
+// NewConfig returns the defaults.
+func NewConfig() backends.Config {
+	return &Config{Protocol: protocolAveserver, ConnectTimeout: 5 * time.Second}
+}
+
+// Open implements [backends.Config]. The backend is a *[Backend].
+func (c *Config) Open(address string) (backends.Backend, error) {
+	example := "unix:/var/run/aveserver"
+	if c.Protocol == protocolKavdaemon {
+		example = "unix:/var/run/AvpCtl"
+	}
+	client, err := line.New("kav", example, address, c.ConnectTimeout)
+	if c.Protocol != protocolKavdaemon && c.Protocol != protocolAveserver {
+		err = errors.Join(err, fmt.Errorf("protocol %q: want %q or %q", c.Protocol, protocolAveserver, protocolKavdaemon))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.Protocol == protocolKavdaemon {
+		return &Backend{client: client, ask: askDaemon}, nil
+	}
+	client.Hello, client.Bye = greetAve, "quit\r\n"
+	return &Backend{client: client, ask: askAve}, nil
+}

@@ -1,0 +1,73 @@
+// Package kav scans with the daemons of old Kaspersky products: kavdaemon (AVP 3 and
+// 4), and aveserver (5.0 and 5.5).
+//
+// The dialogue with kavdaemon, one connection for each scan:
+//
+//	-> <0>23 Nov 13:40:09:/path<NUL>
+//	<- two bytes: the code in the low bits of the first, and whether a report follows
+//	<- four bytes: the length of the report, in the byte order of the machine; and its
+//	   lines: "... infected: NAME", "... suspicion: NAME"
+//
+// Its codes:
+//
+//	0 nothing found                     ok
+//	1 not completed                     interrupted
+//	2 modified or damaged, 4 virus      by the names, virus if unknown
+//	3 suspicious                        suspicious
+//	5 disinfected, 6 deleted            virus; it should not do that
+//	7 the daemon is damaged             swerr
+//	8 corrupt objects                   partial
+//	9 and above                         swerr
+//
+// What the report names counts, whatever the code says.
+//
+// The dialogue with aveserver, one connection for each scan:
+//
+//	<- 2xx greeting
+//	-> SCAN bPQRSTUW /path
+//	<- 322-NAME /path                   for each hit, or "322 NAME /path"
+//	<- 2xx done
+//	-> quit
+//
+// 322 is by the name, virus if unknown; 2xx alone is ok; 5xx is swerr, and so is
+// everything else.
+//
+// Of both, the daemon's user must be able to read the file and to enter every
+// directory above it. (rspamd's Kaspersky and the Scan Engine have other protocols.)
+package kav
+
+import (
+	"context"
+	"fmt"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/line"
+)
+
+// Abilities are what the engine can tell.
+var Abilities = backends.Abilities{
+	Virus: true, Suspicious: true, Encrypted: false, Partial: true,
+	Names: true, Version: false, DatabaseAge: false,
+	Source: "clients in exim and e2guardian (PEER)",
+	Tested: "composed bytes",
+}
+
+// Backend is one of the daemons. Safe for concurrent use.
+type Backend struct {
+	client *line.Client
+	ask    func(conn *line.Conn, t *line.Tally, path string) error
+}
+
+var _ backends.Backend = (*Backend)(nil)
+
+// Scan implements [backends.Backend]. The daemon reads the file itself.
+func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+	path, err := line.Path(c)
+	if err != nil {
+		return backends.Result{}, fmt.Errorf("kav: %w", err)
+	}
+	return b.client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error { return b.ask(conn, t, path) })
+}
+
+// Close implements io.Closer. Nothing is kept between scans.
+func (b *Backend) Close() error { return b.client.Close() }

@@ -1,0 +1,101 @@
+package kav
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/line"
+)
+
+// codes are those of kavdaemon.
+var codes = map[byte]backends.Category{
+	0: backends.OK,
+	1: backends.Interrupted,
+	2: backends.Virus,
+	3: backends.Suspicious,
+	4: backends.Virus,
+	5: backends.Virus,
+	6: backends.Virus,
+	7: backends.SWErr,
+	8: backends.Partial,
+}
+
+var codeTexts = map[byte]string{
+	1: "the scan was not completed",
+	5: "disinfected by kavdaemon, which should report only",
+	6: "deleted by kavdaemon, which should report only",
+	7: "kavdaemon is damaged",
+	8: "corrupt objects",
+}
+
+// askDaemon asks kavdaemon.
+func askDaemon(conn *line.Conn, t *line.Tally, path string) error {
+	// The syslog-like beginning is what its own client sends, and exim.
+	if err := conn.Command("<0>" + time.Now().Format("02 Jan 15:04:05") + ":" + path + "\x00"); err != nil {
+		return err
+	}
+	head := make([]byte, 2)
+	if err := readFull(conn, head); err != nil {
+		return err
+	}
+	code := head[0] & 0x0f
+	category, ok := codes[code]
+	if !ok || head[1] > 1 {
+		return fmt.Errorf("unexpected answer % x", head)
+	}
+	t.Add(category, int(code), codeTexts[code])
+	if head[1] == 1 {
+		return readReport(conn, t, int(code))
+	}
+	return nil
+}
+
+// maxReport bounds what is read of a report.
+const maxReport = 1 << 20
+
+var namePattern = regexp.MustCompile(`(infected|suspicion):\s*(\S.*?)\s*$`)
+
+// readReport counts the lines of a report.
+func readReport(conn *line.Conn, t *line.Tally, code int) error {
+	size := make([]byte, 4)
+	if err := readFull(conn, size); err != nil {
+		return err
+	}
+	n := binary.NativeEndian.Uint32(size)
+	if n > maxReport {
+		return fmt.Errorf("a report of %d bytes", n)
+	}
+	left := &io.LimitedReader{R: conn, N: int64(n)}
+	lines := bufio.NewScanner(left)
+	for lines.Scan() {
+		m := namePattern.FindStringSubmatch(strings.TrimRight(lines.Text(), "\x00\r"))
+		switch {
+		case m == nil:
+		case m[1] == "infected":
+			t.Found(backends.Virus, code, m[2], "")
+		default:
+			t.Found(backends.Suspicious, code, m[2], "")
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	if left.N > 0 {
+		return errors.New("the report breaks off")
+	}
+	return nil
+}
+
+// readFull reads all of p. The end before is the end of an answer that has begun,
+// or none at all.
+func readFull(conn *line.Conn, p []byte) error {
+	_, err := io.ReadFull(conn, p)
+	return err
+}

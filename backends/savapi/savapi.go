@@ -1,0 +1,162 @@
+// Package savapi scans with Avira's SAVAPI service, over TCP or a Unix socket.
+//
+// The dialogue, one connection for each scan: the answers do not say what they are
+// about, so that a late one could pass for another.
+//
+//	<- 100 SAVAPI:4.0
+//	-> SET PRODUCT 10776
+//	<- 100 PRODUCT:10776
+//	-> SET ARCHIVE_SCAN 1                              one for each of the settings
+//	<- 100 ARCHIVE_SCAN:1
+//	-> SCAN /path
+//	<- 310 outer --> inner <<< NAME ; virus ; text     or just: 310 NAME ; virus ; text
+//	->                                                 an empty line, as rspamd does; goes on without
+//	<- 319 ...
+//	-> QUIT
+//
+// The strongest line is the answer, once a final one has come; a virus stands
+// without it:
+//
+//	310, 420 NAME ; type ; text    by type: suspicious for a heuristic, PUA and such; else by the name
+//	422                            suspicious: an office document with macros
+//	401, 421, 423, 430, 450        nothing; information
+//	499                            by the table of texts, if one fits; else nothing
+//	319                            final: virus, if no 310 has said more
+//	200, 210                       final: ok
+//	220                            final: interrupted
+//	350 to 359                     final: by the table of texts, else swerr
+//	any other code                 final: swerr
+//
+// A product id that is not licensed is refused at SET PRODUCT. The service's user
+// must be able to read the file and to enter every directory above it.
+package savapi
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/line"
+)
+
+// Abilities are what the engine can tell.
+var Abilities = backends.Abilities{
+	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
+	Names: true, Version: true, DatabaseAge: false,
+	Source: "clients of rspamd and others (PEER); types, texts of 350, GET VDF BELIEVED",
+	Tested: "composed bytes",
+}
+
+// Backend is one SAVAPI service. Safe for concurrent use.
+type Backend struct {
+	client   *line.Client
+	settings []setting // made on each connection
+}
+
+type setting struct{ key, value string }
+
+var _ backends.Versioner = (*Backend)(nil)
+
+// Scan implements [backends.Backend]. The service reads the file itself.
+func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+	path, err := line.Path(c)
+	if err != nil {
+		return backends.Result{}, fmt.Errorf("savapi: %w", err)
+	}
+	return b.client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error { return ask(conn, t, path) })
+}
+
+// Version implements [backends.Versioner].
+func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
+	var engine, vdf string
+	err := b.client.Do(ctx, func(conn *line.Conn) (err error) {
+		if engine, err = command(conn, "GET", "SAVAPI", ""); err != nil {
+			return err
+		}
+		vdf, err = command(conn, "GET", "VDF", "")
+		return err
+	})
+	if err != nil {
+		return backends.Version{}, err
+	}
+	v := backends.Version{Engine: "Avira SAVAPI " + engine, Database: vdf}
+	v.Text = v.Engine + "/" + vdf
+	return v, nil
+}
+
+// Close implements io.Closer. Nothing is kept between scans.
+func (b *Backend) Close() error { return b.client.Close() }
+
+// hello makes a new connection ready for a scan.
+func (b *Backend) hello(conn *line.Conn) error {
+	text, err := conn.Line()
+	if err != nil {
+		return fmt.Errorf("greeting: %w", err)
+	}
+	if code, rest := line.Status(text, " "); code != codeInfo || !strings.HasPrefix(rest, "SAVAPI:") {
+		return fmt.Errorf("greeting: %w", refused(text))
+	}
+	for _, s := range b.settings {
+		got, err := command(conn, "SET", s.key, s.value)
+		if err != nil {
+			return err
+		}
+		if got != s.value {
+			return fmt.Errorf("SET %s %s: the service says %.100q", s.key, s.value, got)
+		}
+	}
+	return nil
+}
+
+// command sends SET or GET and returns the value in the answer, "100 KEY:VALUE".
+func command(conn *line.Conn, verb, key, value string) (string, error) {
+	name := strings.TrimSpace(verb + " " + key + " " + value)
+	if err := conn.Command(name + "\n"); err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	text, err := conn.Line()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	code, rest := line.Status(text, " ")
+	got, ok := strings.CutPrefix(rest, key+":")
+	if code != codeInfo || !ok || !line.IsPrintable(got) {
+		return "", fmt.Errorf("%s: %w", name, refused(text))
+	}
+	return got, nil
+}
+
+// ask scans a file.
+func ask(conn *line.Conn, t *line.Tally, path string) error {
+	if err := conn.Command("SCAN " + path + "\n"); err != nil {
+		return err
+	}
+	a := answer{t: t}
+	for {
+		text, err := conn.Line()
+		if err != nil {
+			return err
+		}
+		code, rest := line.Status(text, " ")
+		if code == 0 {
+			return fmt.Errorf("unexpected answer %.200q", text)
+		}
+		if final := a.parse(code, rest); final {
+			return nil
+		}
+		if code == codeAlert {
+			conn.Nudge("\n")
+		}
+	}
+}
+
+// refused is an answer that is not the one to a setting.
+func refused(text string) error {
+	code, _ := line.Status(text, " ")
+	if code == 0 || code < 200 {
+		return fmt.Errorf("unexpected answer %.200q", text)
+	}
+	failure := &backends.Failure{Category: backends.SWErr, Code: code, Text: fmt.Sprintf("%.300s", text)}
+	return fmt.Errorf("%w (is the product id licensed? see key product)", failure)
+}

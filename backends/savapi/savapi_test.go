@@ -1,0 +1,231 @@
+package savapi
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/line/linetest"
+)
+
+const greeting = "100 SAVAPI:4.0\n"
+
+func open(t *testing.T, address string) backends.Backend {
+	t.Helper()
+	config := NewConfig().(*Config)
+	config.Product = "10776"
+	b, err := config.Open(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.(io.Closer).Close() })
+	return b
+}
+
+func want(s string) backendtest.Step { return backendtest.Want(backendtest.Composed(s)) }
+func say(s string) backendtest.Step  { return backendtest.Send(backendtest.Composed(s)) }
+
+var hello = backendtest.Script{
+	say(greeting), want("SET PRODUCT 10776\n"), say("100 PRODUCT:10776\n"),
+	want("SET ARCHIVE_SCAN 1\n"), say("100 ARCHIVE_SCAN:1\n"),
+}
+
+var engine = linetest.Engine{
+	Open: open, Hello: hello,
+	Request: func(path string) backendtest.Step { return want("SCAN " + path + "\n") },
+}
+
+const (
+	alert = "310 Eicar-Test-Signature ; virus ; Contains signature of Eicar\n"
+	inner = "310 a.tar --> b/c d <<< LINUX/X.gen ; virus ; Contains detection pattern\n"
+	final = "319 OK\n"
+)
+
+var cases = []linetest.Case{
+	linetest.Says("200 OK\n", backends.OK, 200),
+	linetest.Says("210 OK\n", backends.OK, 210),
+	linetest.Says("200\n", backends.OK, 200),
+	linetest.Says(alert+final, backends.Virus, 310, "Eicar-Test-Signature"),
+	linetest.Says("310 PATH <<< Eicar-Test-Signature ; virus ; text\n"+final, backends.Virus, 310, "Eicar-Test-Signature"),
+	linetest.Says(alert+inner+alert+final, backends.Virus, 310, "Eicar-Test-Signature", "LINUX/X.gen", "Eicar-Test-Signature"),
+	linetest.Says("420 X ; virus ; repairable\n"+alert+final, backends.Virus, 420, "X", "Eicar-Test-Signature"),
+	linetest.Says(final, backends.Virus, 319),
+	linetest.Says("310\n"+final, backends.Virus, 310),
+	linetest.Says("310 X\n"+final, backends.Virus, 310, "X"),
+	linetest.Says(alert+"200 OK\n", backends.Virus, 310, "Eicar-Test-Signature"),
+	linetest.Says(alert+"350 error\n", backends.Virus, 310, "Eicar-Test-Signature"),
+	linetest.Says("310 X ; heuristic ; text\n"+"200 OK\n", backends.Suspicious, 310, "X"),
+	linetest.Says("310 X ; pua ; text\n"+"210 OK\n", backends.Suspicious, 310, "X"),
+	linetest.Says("310 X ; ADWARE ; text\n"+"210 OK\n", backends.Suspicious, 310, "X"),
+	linetest.Says("310 X ; trojan ; heuristic\n"+final, backends.Virus, 310, "X"),
+	linetest.Says("310 heuristic ; virus ; pua\n"+final, backends.Virus, 310, "heuristic"),
+	linetest.Says("310 X ; heuristic ; text\n"+final, backends.Suspicious, 310, "X"),
+	linetest.Says("310 X ; heuristic ; text\n"+alert+final, backends.Virus, 310, "X", "Eicar-Test-Signature"),
+	linetest.Says("422 macros\n"+final, backends.Virus, 319),
+	linetest.Says("421 office\n200 OK\n", backends.OK, 200),
+	linetest.Says("422 macros\n200 OK\n", backends.Suspicious, 422),
+	linetest.Says("401 x\n423 x\n430 http://x\n450 x\n499 x\n210 OK\n", backends.OK, 210),
+	linetest.Says("499 file is encrypted\n210 OK\n", backends.Encrypted, 499),
+	linetest.Says("499 archive limit reached\n210 OK\n", backends.Partial, 499),
+	linetest.Says("350 File is encrypted\n", backends.Encrypted, 350),
+	linetest.Says("352 password protected\n", backends.Encrypted, 352),
+	linetest.Says("350 damaged archive\n", backends.Partial, 350),
+	linetest.Says("350 unsupported\n", backends.Partial, 350),
+	linetest.Fails("350 license limit\n", backends.SWErr),
+	linetest.Fails("350 cannot open file\n", backends.SWErr),
+	linetest.Fails("359\n", backends.SWErr),
+	linetest.Fails("220 timeout\n", backends.Interrupted),
+	linetest.Fails("440 iframe\n", backends.SWErr),
+	linetest.Fails("500 error\n", backends.SWErr),
+	linetest.Fails("530 license\n", backends.SWErr),
+	// Not in the table.
+	linetest.Fails("100 SAVAPI:4.0\n", backends.SWErr),
+	linetest.Fails("100 X:1\n200 OK\n", backends.SWErr),
+	linetest.Fails("199 pong\n", backends.SWErr),
+	linetest.Fails("201 OK\n", backends.SWErr),
+	linetest.Fails("2000 OK\n", backends.SWErr),
+	linetest.Fails("200-OK\n", backends.SWErr),
+	linetest.Fails(" 200 OK\n", backends.SWErr),
+	linetest.Fails("OK\n", backends.SWErr),
+	linetest.Fails("\n200 OK\n", backends.SWErr),
+	linetest.Fails("\x16\x03\x01\x02\x00", backends.SWErr),
+	linetest.Fails("430 "+strings.Repeat("A", 70<<10)+"\n200 OK\n", backends.SWErr),
+	linetest.Fails("430 x\n", backends.SWErr),
+	linetest.Fails("", backends.CannotExecute),
+	linetest.Says(alert, backends.Virus, 310, "Eicar-Test-Signature"), // it stands
+	linetest.Trails("200 OK\n200 OK\n"),
+	linetest.Trails("200 OK\n" + alert + final),
+}
+
+func TestAnswers(t *testing.T) { linetest.Answers(t, engine, cases) }
+
+func TestBreaks(t *testing.T) { linetest.Breaks(t, engine, "200 OK\n", "430 x\n210 OK\n", alert+final) }
+
+func TestSilence(t *testing.T) {
+	linetest.Silence(t, engine, "")
+	linetest.Silence(t, engine, "430 x\n")
+}
+
+func TestReuses(t *testing.T) { linetest.Reuses(t, engine, "200 OK\n", 3) }
+
+// TestEmptyLine: an engine that waits for it between the alerts gets it.
+func TestEmptyLine(t *testing.T) {
+	d := backendtest.StartDaemon(t, "tcp", append(append(backendtest.Script{}, hello...),
+		backendtest.WantUntil('\n', 1000, nil), say(alert), want("\n"), say(inner), want("\n"), say(final), want("QUIT\n"), backendtest.Drain()))
+	r, err := open(t, d.Address()).Scan(t.Context(), backendtest.Bytes(t, []byte("x")))
+	if err != nil || r.Category != backends.Virus || len(r.Findings) != 2 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+func TestHello(t *testing.T) {
+	for name, script := range map[string]backendtest.Script{
+		"another service":  {say("220 mail ESMTP\r\n")},
+		"refuses":          {say("500 busy\n")},
+		"product":          {say(greeting), want("SET PRODUCT 10776\n"), say("520 not licensed\n")},
+		"another value":    {say(greeting), want("SET PRODUCT 10776\n"), say("100 PRODUCT:1\n")},
+		"another key":      {say(greeting), want("SET PRODUCT 10776\n"), say("100 PRODUCTS:10776\n")},
+		"a pong":           {say(greeting), want("SET PRODUCT 10776\n"), say("199 PRODUCT:10776\n")},
+		"closes":           {say(greeting), want("SET PRODUCT 10776\n"), backendtest.Close()},
+		"greeting is half": {say("100 SAVAPI")},
+	} {
+		d := backendtest.StartDaemon(t, "unix", append(script, backendtest.CloseWrite(), backendtest.Drain()))
+		r, err := open(t, d.Address()).Scan(t.Context(), backendtest.Bytes(t, []byte("x")))
+		if err == nil || name == "product" && !strings.Contains(err.Error(), "see key product") {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for reply, want := range map[string]backends.Version{
+		"100 VDF:8.19.1.2\n": {Text: "Avira SAVAPI 4.0/8.19.1.2", Engine: "Avira SAVAPI 4.0", Database: "8.19.1.2"},
+		"500 unknown\n":      {},
+		"100 VDF:\n":         {},
+		"":                   {},
+	} {
+		d := backendtest.StartDaemon(t, "unix", append(append(backendtest.Script{}, hello...),
+			backendtest.Want(backendtest.Composed("GET SAVAPI\n")), say("100 SAVAPI:4.0\n"),
+			backendtest.Want(backendtest.Composed("GET VDF\n")), say(reply), backendtest.CloseWrite(), backendtest.Drain()))
+		got, err := open(t, d.Address()).(backends.Versioner).Version(t.Context())
+		if got != want || (err == nil) != (want.Text != "") {
+			t.Errorf("%q: %+v, %v", reply, got, err)
+		}
+	}
+}
+
+func fake(command string, _ io.Reader) (string, bool) {
+	switch {
+	case command == "QUIT":
+		return "", true
+	case command == "":
+		return "", false
+	case strings.HasPrefix(command, "SET "):
+		return "100 " + strings.Replace(command[4:], " ", ":", 1) + "\n", false
+	}
+	category, ok := linetest.Marked(strings.TrimPrefix(command, "SCAN "))
+	if !ok {
+		return "350 cannot open file\n", false
+	}
+	return map[backends.Category]string{
+		backends.OK:         "200 OK\n",
+		backends.Virus:      alert + final,
+		backends.Suspicious: "310 X ; pua ; text\n210 OK\n",
+		backends.Encrypted:  "350 file is encrypted\n",
+		backends.Partial:    "350 archive is damaged\n",
+		backends.SWErr:      "350 internal error\n",
+	}[category], false
+}
+
+func TestConformance(t *testing.T) {
+	backendtest.Run(t, func(t *testing.T) backends.Backend {
+		return open(t, backendtest.StartDaemon(t, "tcp", backendtest.Script{linetest.Serve(greeting, '\n', fake)}).Address())
+	}, backendtest.Options{
+		Encrypted: true, Dial: open, Network: "tcp", Greeting: greeting,
+		Half: []backendtest.Words{backendtest.Composed("100 PRODUCT:10776\n"), backendtest.Composed("200 OK")},
+	})
+}
+
+func TestConfig(t *testing.T) {
+	for want, c := range map[string]Config{
+		"product":         {ConnectTimeout: 1},
+		`"1\n2"`:          {ConnectTimeout: 1, Product: "1\n2"},
+		`"X"`:             {ConnectTimeout: 1, Product: "1", Settings: []string{"X"}},
+		`"X 1 2"`:         {ConnectTimeout: 1, Product: "1", Settings: []string{"X 1 2"}},
+		"connect_timeout": {Product: "1"},
+	} {
+		if _, err := c.Open("unix:/s"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", want, err)
+		}
+	}
+	if _, err := NewConfig().Open(""); err == nil || !strings.Contains(err.Error(), "4444") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, c := range cases {
+		if len(c.Reply) < 1000 {
+			for _, l := range strings.Split(c.Reply, "\n") {
+				f.Add(l)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		code, rest := line.Status(text, " ")
+		if code == 0 {
+			return
+		}
+		var tally line.Tally
+		final := (&answer{t: &tally}).parse(code, rest)
+		if final && tally.Category() == "" {
+			t.Errorf("%q is final and nothing", text)
+		}
+		if tally.Category() == backends.OK && code != 200 && code != 210 {
+			t.Errorf("%q is ok", text)
+		}
+	})
+}
