@@ -1,0 +1,108 @@
+package sssp
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"polyclam/backends"
+)
+
+// The values of the key transport.
+const (
+	transportData = "data"
+	transportFile = "file"
+)
+
+// Config holds the keys of an [[upstream]] table with backend = "sssp".
+type Config struct {
+	// Transport is how savdid gets the content: "data" sends the bytes (SCANDATA,
+	// "allowscandata: YES" in savdid.conf), "file" names a file that savdid's user
+	// must be able to read (SCANFILE, "allowscanfile: FILE").
+	Transport string `toml:"transport"`
+	// Options are the lines of the OPTIONS request that begins every connection.
+	// Without GrpArchiveUnpack savdid does not look into archives, and says of a
+	// locked one that it is clean. An empty list sends no OPTIONS.
+	Options []string `toml:"options"`
+	// Sessions keeps connections open between scans. Each of them holds one of
+	// savdid's threads.
+	Sessions bool `toml:"sessions"`
+	// IdleLimit is how long a connection is kept that nothing is scanned on. It has
+	// to be below requesttimeout in savdid.conf.
+	IdleLimit time.Duration `toml:"idle_limit"`
+	// ConnectTimeout bounds the making of a connection, and then the wait for
+	// savdid's greeting.
+	ConnectTimeout time.Duration `toml:"connect_timeout"`
+}
+
+// NewConfig returns the defaults.
+func NewConfig() backends.Config {
+	return &Config{
+		Transport:      transportData,
+		Options:        []string{"savigrp: GrpArchiveUnpack 1"},
+		Sessions:       true,
+		IdleLimit:      25 * time.Second,
+		ConnectTimeout: 5 * time.Second,
+	}
+}
+
+// Open implements [backends.Config]. The backend is a *[Backend].
+func (c *Config) Open(address string) (backends.Backend, error) {
+	network, addr, err := c.check(address)
+	if err != nil {
+		return nil, err
+	}
+	b := &Backend{
+		address: address,
+		dialer:  dialer{network, addr, c.ConnectTimeout},
+		file:    c.Transport == transportFile,
+		options: append([]string(nil), c.Options...),
+		pool:    pool{keep: c.Sessions, limit: c.IdleLimit},
+	}
+	b.buffers.New = func() any {
+		buffer := make([]byte, 64<<10)
+		return &buffer
+	}
+	return b, nil
+}
+
+func (c *Config) check(address string) (network, addr string, err error) {
+	var errs []error
+	if address == "" {
+		errs = append(errs, errors.New(`address: sssp needs one, as in "unix:/var/run/savdi/sssp.sock" or "tcp:127.0.0.1:4010"`))
+	} else if network, addr, err = backends.ParseAddress(address); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Transport != transportData && c.Transport != transportFile {
+		errs = append(errs, fmt.Errorf("transport %q: want %q or %q", c.Transport, transportData, transportFile))
+	}
+	for _, line := range c.Options {
+		if err := checkOption(line); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if c.IdleLimit <= 0 {
+		errs = append(errs, fmt.Errorf(`idle_limit %q: want more than nothing, as in "25s"; sessions = false keeps no connection`, c.IdleLimit))
+	}
+	if c.ConnectTimeout <= 0 {
+		errs = append(errs, fmt.Errorf(`connect_timeout %q: want more than nothing, as in "5s"`, c.ConnectTimeout))
+	}
+	return network, addr, errors.Join(errs...)
+}
+
+// checkOption wants one line that cannot be taken for anything else. XML answers
+// are not understood here.
+func checkOption(line string) error {
+	name, value, ok := strings.Cut(line, ": ")
+	for _, r := range line {
+		ok = ok && r >= ' ' && r <= '~'
+	}
+	if !ok || name == "" || strings.TrimSpace(value) != value || value == "" || strings.Contains(name, " ") || len(line) > 200 {
+		return fmt.Errorf(`options: %q: want "name: value", as in "savigrp: GrpArchiveUnpack 1"`, line)
+	}
+	if name == "output" && value != "brief" {
+		return fmt.Errorf("options: %q: only \"output: brief\" is understood", line)
+	}
+	return nil
+}
