@@ -1,0 +1,46 @@
+package icap
+
+import (
+	"testing"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+)
+
+// TestConformance runs the suite with the fake server, and with servers gone mad.
+func TestConformance(t *testing.T) {
+	f := startFake(t, map[string]service{"avscan": marked})
+	half := []backendtest.Words{
+		composed("ICAP/1.0 200 OK\r\n\r"), composed("ICAP/1.0 204 Unmodified\r\n"), composed(recordedOptions[:len(recordedOptions)-2]),
+		// To OPTIONS first; what follows on the same connection is not the scan's.
+		composed(recordedOptions + recorded204), composed(recorded204 + recorded204), composed(recordedOptions + recorded204[:len(recorded204)-1]),
+	}
+	for name, set := range map[string]func(c *Config){
+		"respmod": asked("avscan", methodAuto, false),
+		"reqmod":  asked("avscan", methodReqmod, false),
+		"preview": asked("avscan", methodAuto, true),
+		"close":   func(c *Config) { c.KeepAlive = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := backendtest.Options{Encrypted: true, Network: "tcp", Half: half}
+			if name == "respmod" || name == "preview" {
+				o.Dial = func(t *testing.T, address string) backends.Backend { return open(t, address, set) }
+			}
+			backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, f.address(), set) }, o)
+		})
+	}
+}
+
+// TestMarks: every marker of the suite's contents gets its category.
+func TestMarks(t *testing.T) {
+	f := startFake(t, map[string]service{"avscan": marked})
+	b := open(t, f.address())
+	for mark, want := range map[string]backends.Category{
+		backendtest.MarkSuspicious: backends.Suspicious, backendtest.MarkEncrypted: backends.Encrypted,
+		backendtest.MarkPartial: backends.Partial, backendtest.MarkError: backends.SWErr, "nothing": backends.OK,
+	} {
+		if got := checked(t, b, backendtest.Bytes(t, []byte("some "+mark+" content"))); got.category != want {
+			t.Errorf("%s: got %v", mark, got)
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package icap
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxHead bounds a header section, of ICAP or of HTTP.
+const maxHead = 64 << 10
+
+var errHead = fmt.Errorf("a header of more than %d bytes", maxHead)
+
+// field is one header field, its name in lower case. The lines of a folded value
+// are joined by line feeds, each without the blanks around it.
+type field struct{ name, value string }
+
+// head is a header section: its first line and its fields in their order.
+type head struct {
+	start  string
+	fields []field
+	bytes  int // as it came
+}
+
+// get returns the first value of a name in lower case.
+func (h *head) get(name string) string {
+	for _, f := range h.fields {
+		if f.name == name {
+			return f.value
+		}
+	}
+	return ""
+}
+
+// list returns the elements of all fields of a name, which are lists with commas.
+func (h *head) list(name string) []string {
+	var all []string
+	for _, f := range h.fields {
+		if f.name != name {
+			continue
+		}
+		for e := range strings.FieldsFuncSeq(f.value, func(r rune) bool { return r == ',' || r == '\n' }) {
+			all = append(all, strings.TrimSpace(e))
+		}
+	}
+	return all
+}
+
+// readHead reads a header section with the empty line behind it. Lines end in CRLF;
+// a line feed alone is taken too.
+func readHead(br *bufio.Reader) (head, error) {
+	var h head
+	for {
+		line, err := readLine(br, maxHead-h.bytes, errHead)
+		if err != nil {
+			return h, err
+		}
+		h.bytes += len(line)
+		text := strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		switch {
+		case h.start == "" && text == "":
+			return h, errors.New("an empty line instead of a header")
+		case h.start == "":
+			h.start = text
+		case text == "":
+			return h, nil
+		default:
+			if err := h.add(text); err != nil {
+				return h, err
+			}
+		}
+	}
+}
+
+// add takes one line behind the first.
+func (h *head) add(line string) error {
+	if line[0] == ' ' || line[0] == '\t' {
+		if len(h.fields) == 0 {
+			return fmt.Errorf("a continued line without a beginning: %.100q", line)
+		}
+		last := &h.fields[len(h.fields)-1]
+		last.value += "\n" + strings.Trim(line, " \t")
+		return nil
+	}
+	name, value, ok := strings.Cut(line, ":")
+	name = strings.TrimRight(name, " \t")
+	if !ok || !token.MatchString(name) {
+		return fmt.Errorf("not a header field: %.100q", line)
+	}
+	h.fields = append(h.fields, field{strings.ToLower(name), strings.Trim(value, " \t")})
+	return nil
+}
+
+// readLine reads up to and including a line feed, at most limit bytes. The end of
+// the connection in a line is io.ErrUnexpectedEOF.
+func readLine(br *bufio.Reader, limit int, tooLong error) (string, error) {
+	var line []byte
+	for {
+		part, err := br.ReadSlice('\n')
+		if len(line)+len(part) > limit {
+			return "", tooLong
+		}
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			return string(line), nil
+		case err == io.EOF:
+			return "", io.ErrUnexpectedEOF
+		case err != bufio.ErrBufferFull:
+			return "", err
+		}
+	}
+}
+
+// parseStatus reads a line such as "ICAP/1.0 204 Unmodified". Both protocols are known
+// in their versions 1.x only.
+func parseStatus(protocol, line string) (int, error) {
+	version, rest, _ := strings.Cut(line, " ")
+	number, ok := strings.CutPrefix(version, protocol+"/")
+	if !ok || len(number) != 3 || number[:2] != "1." || !isDigit(number[2]) {
+		return 0, fmt.Errorf("want the status line of %s, got %.100q", protocol, line)
+	}
+	digits, _, _ := strings.Cut(rest, " ")
+	status, err := strconv.Atoi(digits)
+	if err != nil || len(digits) != 3 || status < 100 {
+		return 0, fmt.Errorf("not a status: %.100q", line)
+	}
+	return status, nil
+}
+
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
+func containsFold(list []string, s string) bool {
+	return slices.ContainsFunc(list, func(e string) bool { return strings.EqualFold(e, s) })
+}

@@ -1,0 +1,163 @@
+package icap
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"polyclam/backends"
+)
+
+// options is what a server says of its service.
+type options struct {
+	methods        []string // empty: it does not say
+	service        string   // its own name for itself
+	istag          string   // changes with the signatures
+	preview        int64    // bytes it wants to see first; -1: none
+	maxConnections int      // 0: it does not say
+	ttl            time.Duration
+}
+
+// Bounds on what a server says of itself.
+const (
+	defaultTTL = time.Hour // RFC 3507 4.10.2: without Options-TTL they do not expire
+	minTTL     = 10 * time.Second
+	maxTTL     = 24 * time.Hour
+	maxPreview = 1 << 20
+	maxText    = 256
+)
+
+// parseOptions reads the fields of an answer to OPTIONS. What is missing or makes no
+// sense is taken as not said.
+func parseOptions(h *head) options {
+	o := options{
+		methods: h.list("methods"),
+		service: cut(h.get("service"), maxText),
+		istag:   cut(strings.Trim(h.get("istag"), `"`), maxText),
+		preview: -1,
+		ttl:     defaultTTL,
+	}
+	if o.service == "" {
+		o.service = cut(h.get("server"), maxText)
+	}
+	if n, err := strconv.ParseInt(h.get("preview"), 10, 64); err == nil && n >= 0 {
+		o.preview = min(n, maxPreview)
+	}
+	if n, err := strconv.Atoi(h.get("max-connections")); err == nil && n > 0 {
+		o.maxConnections = n
+	}
+	if n, err := strconv.ParseInt(h.get("options-ttl"), 10, 32); err == nil && n >= 0 {
+		o.ttl = min(max(time.Duration(n)*time.Second, minTTL), maxTTL)
+	}
+	return o
+}
+
+// current returns the options, asking for them if they are not known or too old.
+// While one scan asks anew, the others go on with what is known.
+func (b *Backend) current(ctx context.Context) (options, error) {
+	now := b.now()
+	b.mu.Lock()
+	o, due := b.options, !now.Before(b.expires)
+	if due && b.known {
+		b.expires = now.Add(minTTL)
+	}
+	b.mu.Unlock()
+	if !due {
+		return o, nil
+	}
+	return b.askOptions(ctx)
+}
+
+// forget lets the next scan ask for the options.
+func (b *Backend) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expires = time.Time{}
+}
+
+// askOptions asks the server for its options and remembers them.
+func (b *Backend) askOptions(ctx context.Context) (options, error) {
+	var o options
+	err := b.on(ctx, func(c *conn) (bool, error) {
+		h, status, err := b.optionsOn(c)
+		if err != nil {
+			return false, err
+		}
+		o, err = b.offered(h, status)
+		return err == nil && status == http.StatusOK && !hasBody(h) && persists(h), err
+	})
+	if err != nil {
+		b.forget()
+		return options{}, err
+	}
+	b.mu.Lock()
+	b.options, b.known, b.expires = o, true, b.now().Add(o.ttl)
+	b.mu.Unlock()
+	return o, nil
+}
+
+func (b *Backend) optionsOn(c *conn) (*head, int, error) {
+	request := "OPTIONS " + b.uri + " ICAP/1.0\r\nHost: " + b.host + "\r\n" + b.fields + "\r\n"
+	// What a server said before it closed counts, whether it took the request or not.
+	_, sendErr := c.nc.Write([]byte(request))
+	h, status, err := c.readStatus()
+	if err != nil && sendErr != nil {
+		err = fmt.Errorf("%w (%w)", err, sendErr)
+	}
+	return &h, status, err
+}
+
+// offered maps the status of an answer to OPTIONS. A server that does not know
+// OPTIONS may scan all the same: its answer to a scan decides.
+func (b *Backend) offered(h *head, status int) (options, error) {
+	switch status {
+	case http.StatusOK, http.StatusNoContent:
+		return parseOptions(h), nil
+	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return options{preview: -1, ttl: minTTL}, nil
+	}
+	category, hint := statusOf(status)
+	if !category.IsFailure() {
+		category = backends.SWErr
+	}
+	return options{}, &backends.Failure{Category: category, Code: status, Text: explain("OPTIONS answered "+h.start, hint)}
+}
+
+// method is the one to ask with.
+func (b *Backend) method(o options) (string, error) {
+	switch {
+	case b.config.Method == methodRespmod:
+		return "RESPMOD", nil
+	case b.config.Method == methodReqmod:
+		return "REQMOD", nil
+	case len(o.methods) == 0, containsFold(o.methods, "RESPMOD"):
+		return "RESPMOD", nil
+	case containsFold(o.methods, "REQMOD"):
+		return "REQMOD", nil
+	}
+	return "", &backends.Failure{Category: backends.SWErr, Code: backends.NoCode,
+		Text: fmt.Sprintf("the service offers neither RESPMOD nor REQMOD but %.100q", o.methods)}
+}
+
+// MaxConnections is the number of connections that the server last said it takes
+// from one client, 0 if it has not said. More scans at once may be refused.
+func (b *Backend) MaxConnections() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.options.maxConnections
+}
+
+// cut bounds a text of the server.
+func cut(s string, n int) string { return s[:min(len(s), n)] }
+
+// explain adds a hint to a text.
+func explain(text, hint string) string {
+	text = cut(text, maxDetail)
+	if hint != "" {
+		text += " (" + hint + ")"
+	}
+	return text
+}

@@ -1,0 +1,107 @@
+package icap
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/test/cicaptest"
+)
+
+// tlsFake is the fake server behind TLS, with the path of its certificate.
+func tlsFake(t *testing.T) (f *fake, ca string) {
+	t.Helper()
+	cert, key, err := cicaptest.Certificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, cert, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveFake(t, l, map[string]service{"avscan": marked}), ca
+}
+
+func TestTLS(t *testing.T) {
+	backendtest.NoLeaks(t)
+	secure, ca := tlsFake(t)
+	address := secure.address()
+	silent := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Hang()})
+	for _, tt := range []struct {
+		name, address string
+		set           func(c *Config)
+		want          backends.Category
+	}{
+		{"trusted", address, func(c *Config) { c.TLS, c.CA, c.ServerName = true, ca, "localhost" }, backends.Virus},
+		{"not verified", address, func(c *Config) { c.TLS, c.InsecureSkipVerify = true, true }, backends.Virus},
+		{"another name", address, func(c *Config) { c.TLS, c.CA = true, ca }, backends.CannotExecute},
+		{"unknown authority", address, func(c *Config) { c.TLS, c.ServerName = true, "localhost" }, backends.CannotExecute},
+		{"server without TLS", "", func(c *Config) { c.TLS, c.InsecureSkipVerify = true, true }, backends.CannotExecute},
+		{"silent server", silent.Address(), func(c *Config) {
+			c.TLS, c.InsecureSkipVerify, c.ConnectTimeout = true, true, 50*time.Millisecond
+		}, backends.CannotExecute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.address == "" {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.Close()
+				go func() {
+					if nc, err := l.Accept(); err == nil {
+						io.WriteString(nc, recorded404)
+						nc.Close()
+					}
+				}()
+				tt.address = "tcp:" + l.Addr().String()
+			}
+			b := open(t, tt.address, tt.set)
+			defer b.Close()
+			if got := checked(t, b, backendtest.Bytes(t, backendtest.EICAR())); got.category != tt.want {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+	t.Run("TLS without tls", func(t *testing.T) {
+		ctx, cancel := contextWithin(t, 5*time.Second)
+		defer cancel()
+		if r, err := open(t, address).Scan(ctx, backendtest.CleanContent(t)); err == nil {
+			t.Errorf("got %+v", r)
+		}
+	})
+	t.Run("context ends in the handshake", func(t *testing.T) {
+		b := open(t, silent.Address(), func(c *Config) { c.TLS, c.InsecureSkipVerify = true, true })
+		ctx, cancel := contextWithin(t, 50*time.Millisecond)
+		defer cancel()
+		_, err := b.Scan(ctx, backendtest.CleanContent(t))
+		if backends.CategoryOf(err) != backends.Interrupted {
+			t.Errorf("got %v (%v)", err, backends.CategoryOf(err))
+		}
+	})
+	t.Run("kept", func(t *testing.T) {
+		b, before := open(t, address, func(c *Config) { c.TLS, c.InsecureSkipVerify = true, true }), secure.connections()
+		for range 5 {
+			if got := checked(t, b, backendtest.LargeContent(t, 100<<10)); got.category != backends.OK {
+				t.Fatal(got)
+			}
+		}
+		if n := secure.connections() - before; n != 1 {
+			t.Errorf("%d connections", n)
+		}
+	})
+}

@@ -1,0 +1,235 @@
+package icap
+
+import (
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+)
+
+const hello = "hello world, this is a clean text file\n" // 39 bytes, as in the recordings
+
+// page is an answer with header fields in the ICAP part and the HTTP part.
+func page(icapFields, httpStatus, httpFields string) string {
+	http := "HTTP/1.1 " + httpStatus + "\r\nContent-Type: text/html\r\n" + httpFields + "\r\n"
+	return "ICAP/1.0 200 OK\r\nISTag: \"1\"\r\n" + icapFields + fmt.Sprintf("Encapsulated: res-hdr=0, res-body=%d\r\n\r\n", len(http)) +
+		http + "6\r\n<html>\r\n0\r\n\r\n"
+}
+
+// echo is an answer with a body of the server's choice and HTTP 200.
+func echo(fields string, chunks string) string {
+	http := "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 39\r\nVia: ICAP/1.0 vm (C-ICAP/0.5.10 Antivirus service )\r\n\r\n"
+	return "ICAP/1.0 200 OK\r\nServer: C-ICAP/0.5.10\r\nConnection: keep-alive\r\nISTag: \"CI0001-L5CkDhq+qWNs+PZ5DxxXsAAA\"\r\n" + fields +
+		fmt.Sprintf("Encapsulated: res-hdr=0, res-body=%d\r\n\r\n", len(http)) + http + chunks
+}
+
+// transcript is an answer and what it amounts to for the content hello.
+type transcript struct {
+	name   string
+	answer backendtest.Words
+	want   outcome
+}
+
+var whole = "27\r\n" + hello + "\r\n0\r\n\r\n"
+
+// transcripts is the list of engines.md's answers and of what no server should say.
+func transcripts() []transcript {
+	found200 := func(c backends.Category, names ...string) outcome { return outcome{c, 200, names} }
+	fails := func(c backends.Category, code int) outcome { return outcome{c, code, nil} }
+	none := backends.NoCode
+	const encryptedViolation = "X-Infection-Found: Type=2; Resolution=2; Threat=Encrypted container violation;\r\nX-Violations-Found: 1\r\n\tclient.zip\r\n\tEncrypted container violation\r\n\t0\r\n\t0\r\n"
+	return []transcript{
+		{"clean", cicap(recorded204), outcome{backends.OK, 204, nil}},
+		{"clean without fields", composed("ICAP/1.0 204 No Content\r\n\r\n"), outcome{backends.OK, 204, nil}},
+		{"clean, null-body", composed("ICAP/1.0 204 No Content\r\nEncapsulated: null-body=0\r\n\r\n"), outcome{backends.OK, 204, nil}},
+		{"clean, close", composed("ICAP/1.0 204 OK\r\nConnection: close\r\n\r\n"), outcome{backends.OK, 204, nil}},
+		{"virus", cicap(recordedFound), found200(backends.Virus, "Eicar-Test-Signature-1.UNOFFICIAL")},
+		{"encrypted", cicap(found("Heuristics.Encrypted.Zip")), found200(backends.Encrypted, "Heuristics.Encrypted.Zip")},
+		{"limits", cicap(found("Heuristics.Limits.Exceeded.MaxFileSize")), found200(backends.Partial, "Heuristics.Limits.Exceeded.MaxFileSize")},
+		{"heuristic", composed(found("Heuristics.OLE2.ContainsMacros.VBA")), found200(backends.Suspicious, "Heuristics.OLE2.ContainsMacros.VBA")},
+		{"echo", cicap(echo("", whole)), found200(backends.Partial)},
+		{"backing clamd dead", cicap(recorded500), fails(backends.SWErr, 500)},
+		{"no service", cicap(recorded404), fails(backends.SWErr, 404)},
+
+		// Vendors, from the descriptions in other projects.
+		{"generic", composed(page("X-Infection-Found: Type=0; Resolution=2; Threat=Troj/DocDl-OYC;\r\n", "403 Forbidden", "")), found200(backends.Virus, "Troj/DocDl-OYC")},
+		{"Symantec encrypted", composed(page(encryptedViolation, "403 Forbidden", "")), found200(backends.Encrypted, "Encrypted container violation")},
+		{"Symantec size, no semicolon", composed(page("X-Infection-Found: Type=2; Resolution=2; Threat=Container size violation\r\n", "403 Forbidden", "")), found200(backends.Partial, "Container size violation")},
+		{"Symantec malformed", composed(page("X-Infection-Found: Type=2; Resolution=2; Threat=Malformed container\r\n", "403 F", "")), found200(backends.Partial, "Malformed container")},
+		{"Symantec timeout, ID first", composed(page("X-Virus-ID: Scan timeout\r\nX-Infection-Found: Type=2; Resolution=2; Threat=Scan timeout\r\n", "403 F", "")), found200(backends.Partial, "Scan timeout")},
+		{"Symantec unknown", composed(page("X-Infection-Found: Type=2; Resolution=2; Threat=Internal trouble;\r\n", "403 Forbidden", "")), fails(backends.SWErr, 200)},
+		{"Symantec licence", composed("ICAP/1.0 539 Aborted - No AV scanning license\r\nConnection: close\r\n\r\n"), fails(backends.SWErr, 539)},
+		{"Clearswift", composed(page("X-Infection-Found: Type=1; Resolution=0; Threat=Encrypted Archive;\r\nX-Virus-ID: Encrypted Archive\r\n", "403 Forbidden", "")), found200(backends.Encrypted, "Encrypted Archive")},
+		{"policy", composed(page("X-Infection-Found: Type=1; Resolution=2; Threat=No executables;\r\n", "403 Forbidden", "")), found200(backends.Suspicious, "No executables")},
+		{"OPSWAT", composed(page("X-Response-Info: Blocked\r\nX-Response-Desc: Encrypted Archive\r\nX-Blocked-Reason: Encrypted Archive\r\n", "403 Forbidden", "")), found200(backends.Encrypted, "Encrypted Archive")},
+		{"KWTS", composed(page("X-Virus-ID: HEUR:Backdoor.Java.QRat.gen\r\nX-Response-Info: blocked\r\n", "403 Forbidden", "")), found200(backends.Virus, "HEUR:Backdoor.Java.QRat.gen")},
+		{"KWTS clean", composed("ICAP/1.0 204 No Content\r\nX-Virus-ID: no threats\r\nX-Response-Info: passed\r\n\r\n"), outcome{backends.OK, 204, nil}},
+		{"KWTS clean, echo", composed(echo("X-Virus-ID: no threats\r\nX-Response-Info: passed\r\n", whole)), outcome{backends.OK, 200, nil}},
+		{"KSE", composed(page("X-Virus-ID: EICAR-Test-File\r\n", "403 Forbidden", "")), found200(backends.Virus, "EICAR-Test-File")},
+		{"ESET", composed(page("X-Infection-Found: Type=0; Resolution=0; Threat=VBA/TrojanDownloader.Agent.JOA;\r\nX-Virus-ID: Trojaner\r\nX-Response-Info: Blocked\r\n", "403 F", "")), found200(backends.Virus, "VBA/TrojanDownloader.Agent.JOA", "Trojaner")},
+		{"ESET forbidden", composed("ICAP/1.0 405 Forbidden\r\n\r\n"), fails(backends.SWErr, 405)},
+		{"McAfee", composed(page("X-Virus-ID: EICAR test file\r\nX-Block-Result: 80\r\nX-Block-Reason: Malware found\r\n", "403 VirusFound", "")), found200(backends.Virus, "EICAR test file")},
+		{"McAfee reason only", composed(page("", "403 VirusFound", "X-MWG-Block-Reason: Malware found\r\n")), found200(backends.Virus, "Malware found")},
+		{"McAfee archive", composed(page("X-Block-Reason: Archive not supported\r\n", "403 F", "")), found200(backends.Partial)},
+		{"McAfee media type", composed(page("X-Block-Reason: Media Type (Block List)\r\n", "403 F", "")), found200(backends.Suspicious, "Media Type (Block List)")},
+		{"McAfee composition", composed("ICAP/1.0 418 Bad composition\r\n\r\n"), fails(backends.SWErr, 418)},
+		{"SAVDI", composed(page("X-Virus-ID: Troj/Agent-AAA\r\n", "403 F", "X-Blocked: Virus found during virus scan\r\nX-Blocked-By: Sophos Anti-Virus\r\n")), found200(backends.Virus, "Troj/Agent-AAA")},
+		{"SAVDI, HTTP part only", composed(page("", "403 F", "X-Blocked: Virus found during virus scan\r\nX-Blocked-By: Sophos Anti-Virus\r\n")), found200(backends.Virus, "Virus found during virus scan")},
+		{"F-Secure", composed(page("X-FSecure-Scan-Result: infected\r\nX-FSecure-Infection-Name: \"Malware.W97M/Agent.32584203\"\r\nX-FSecure-Infected-Filename: \"x\"\r\n", "403 F", "")), found200(backends.Virus, "Malware.W97M/Agent.32584203")},
+		{"F-Secure clean", composed("ICAP/1.0 204 OK\r\nX-FSecure-Scan-Result: clean\r\n\r\n"), outcome{backends.OK, 204, nil}},
+		{"F-Secure unknown", composed("ICAP/1.0 204 OK\r\nX-FSecure-Scan-Result: whatever\r\n\r\n"), fails(backends.SWErr, 204)},
+		{"F-Secure clean, but a page", composed(page("X-FSecure-Scan-Result: clean\r\n", "403 F", "")), found200(backends.Virus, blockedName)},
+		{"squidclamav", composed(page("X-Infection-Found: Type=0; Resolution=2; Threat={HEX}EICAR.TEST.3.UNOFFICIAL;\r\n", "307 Temporary Redirect", "Location: http://x/\r\n")), found200(backends.Virus, "{HEX}EICAR.TEST.3.UNOFFICIAL")},
+		{"squidclamav, HTTP part only", composed(page("", "307 Temporary Redirect", "X-Infection-Found: Type=0; Resolution=2; Threat=X.Y;\r\n")), found200(backends.Virus, "X.Y")},
+		{"redirect", composed(page("", "302 Found", "Location: http://x/\r\n")), found200(backends.Virus, blockedName)},
+		{"Trend virus", composed(page("", "403 Forbidden", "")), found200(backends.Virus, blockedName)},
+		{"Trend scan error", composed(page("", "500 Internal Server Error", "")), fails(backends.SWErr, 200)},
+		{"Trend bad request", composed("ICAP/1.0 400 Bad request\r\n\r\n"), fails(backends.SWErr, 400)},
+		{"partial and scan error", composed(page("X-Infection-Found: Type=2; Resolution=2; Threat=Container size violation\r\n", "500 E", "")), fails(backends.SWErr, 200)},
+		{"virus and scan error", composed(page("X-Virus-ID: A.B\r\n", "500 E", "")), found200(backends.Virus, "A.B")},
+
+		// Other statuses.
+		{"timeout", composed("ICAP/1.0 408 Request timeout\r\n\r\n"), fails(backends.Interrupted, 408)},
+		{"overload", composed("ICAP/1.0 503 Service overloaded\r\n\r\n"), fails(backends.CannotExecute, 503)},
+		{"forbidden", composed("ICAP/1.0 403 Forbidden\r\n\r\n"), fails(backends.SWErr, 403)},
+		{"no credentials", composed("ICAP/1.0 401 Unauthorized\r\n\r\n"), fails(backends.CannotExecute, 401)},
+		{"too large", composed("ICAP/1.0 413 Request entity too large\r\n\r\n"), outcome{backends.Partial, 413, nil}},
+		{"unknown 2xx", composed("ICAP/1.0 201 Created\r\n\r\n"), fails(backends.SWErr, 201)},
+		{"redirect of ICAP", composed("ICAP/1.0 302 Found\r\n\r\n"), fails(backends.SWErr, 302)},
+		{"continue without a preview", composed("ICAP/1.0 100 Continue\r\n\r\n"), fails(backends.SWErr, 100)},
+		{"error with a virus", composed("ICAP/1.0 403 Forbidden\r\nX-Virus-ID: A.B\r\n\r\n"), outcome{backends.Virus, 403, []string{"A.B"}}},
+		{"error with a limit", composed("ICAP/1.0 500 E\r\nX-Infection-Found: Type=2; Resolution=0; Threat=Container depth violation;\r\n\r\n"), fails(backends.SWErr, 500)},
+
+		// Forms.
+		{"lower case", composed(page("x-infection-found: type=0; resolution=2; threat=A.B\r\n", "403 F", "")), found200(backends.Virus, "A.B")},
+		{"upper case", composed(page("X-INFECTION-FOUND:TYPE=0;RESOLUTION=2;THREAT=A.B;\r\n", "403 F", "")), found200(backends.Virus, "A.B")},
+		{"line feeds", composed(strings.ReplaceAll(recordedFound, "\r\n", "\n")), found200(backends.Virus, "Eicar-Test-Signature-1.UNOFFICIAL")},
+		{"clean, line feeds", composed(strings.ReplaceAll(recorded204, "\r\n", "\n")), outcome{backends.OK, 204, nil}},
+		{"folded", composed(page("X-Infection-Found: Type=0;\r\n  Resolution=2;\r\n\tThreat=A.B;\r\n", "403 F", "")), found200(backends.Virus, "A.B")},
+		{"two violations", composed(page("X-Violations-Found: 2\r\n\ta.zip\r\n\tHeuristics.Encrypted.Zip\r\n\t0\r\n\t0\r\n\tb.exe\r\n\tWin.Test\r\n\t0\r\n\t2\r\n", "403 F", "")), found200(backends.Virus, "Heuristics.Encrypted.Zip", "Win.Test")},
+		{"violations without a name", composed(page("X-Violations-Found: 1\r\n\t-\r\n\t-\r\n\t0\r\n\t0\r\n", "200 OK", "")), found200(backends.Virus, blockedName)},
+		{"no violations", composed(echo("X-Violations-Found: 0\r\n", whole)), found200(backends.Partial)},
+		{"violations not counted", composed("ICAP/1.0 204 OK\r\nX-Violations-Found: many\r\n\r\n"), fails(backends.SWErr, 204)},
+		{"infection in words", composed(page("X-Infection-Found: W32.Foo\r\n", "200 OK", "")), found200(backends.Virus, "W32.Foo")},
+		{"infection without a name", composed(page("X-Infection-Found: Type=0; Resolution=2;\r\n", "200 OK", "")), found200(backends.Virus, blockedName)},
+		{"infection empty", composed("ICAP/1.0 204 OK\r\nX-Infection-Found:\r\n\r\n"), fails(backends.SWErr, 204)},
+		{"204 with a virus", composed("ICAP/1.0 204 OK\r\nX-Virus-ID: A.B\r\n\r\n"), outcome{backends.Virus, 204, []string{"A.B"}}},
+		{"204 and blocked", composed("ICAP/1.0 204 OK\r\nX-Response-Info: Blocked\r\n\r\n"), outcome{backends.Suspicious, 204, []string{blockedName}}},
+		{"echo and blocked", composed(echo("X-Response-Info: Blocked\r\n", whole)), found200(backends.Suspicious, blockedName)},
+		{"blocked, reason unknown", composed(page("X-Block-Reason: Something new\r\n", "403 F", "")), found200(backends.Virus, "Something new")},
+		{"blocked, scan failed", composed(page("X-Block-Reason: Scan engine error\r\n", "403 F", "")), fails(backends.SWErr, 200)},
+		{"blocked: yes", composed(page("X-Blocked: yes\r\n", "200 OK", "")), found200(backends.Virus, blockedName)},
+		{"described, unknown", composed("ICAP/1.0 204 OK\r\nX-Response-Desc: Nothing special\r\n\r\n"), outcome{backends.OK, 204, nil}},
+		{"described, no virus", composed("ICAP/1.0 204 OK\r\nX-Response-Desc: No virus found\r\n\r\n"), outcome{backends.OK, 204, nil}},
+		{"worst of two parts", composed(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\n", "403 F", "X-Virus-ID: Win.Worm\r\n")), found200(backends.Virus, "Heuristics.Encrypted.Zip", "Win.Worm")},
+		{"hostile name", composed(page("X-Infection-Found: Type=0; Resolution=2; Threat=\x00\xff%s\x1b[2J: OK\x00\r;\r\n", "403 F", "")), found200(backends.Virus, "\x00\xff%s\x1b[2J: OK\x00\r")},
+		{"long name", composed(page("X-Virus-ID: "+strings.Repeat("A", 60000)+"\r\n", "403 F", "")), found200(backends.Virus, strings.Repeat("A", maxName))},
+
+		// Echoes and what is none.
+		{"echo in small chunks", composed(echo("", "10;a=b\r\n"+hello[:16]+"\r\n0017 ; x=\"y\"\r\n"+hello[16:]+"\r\n0; ieof\r\nX-T: 1\r\n\r\n")), found200(backends.Partial)},
+		{"another content", composed(echo("", "3\r\nabc\r\n0\r\n\r\n")), found200(backends.Suspicious, modifiedName)},
+		{"content and more", composed(echo("", "28\r\n"+hello+"x\r\n0\r\n\r\n")), found200(backends.Suspicious, modifiedName)},
+		{"one byte changed", composed(echo("", "27\r\nH"+hello[1:]+"\r\n0\r\n\r\n")), found200(backends.Suspicious, modifiedName)},
+		{"half the content", composed(echo("", "10\r\n"+hello[:16]+"\r\n0\r\n\r\n")), fails(backends.SWErr, 200)},
+		{"no content", composed(echo("", "0\r\n\r\n")), fails(backends.SWErr, 200)},
+		{"null-body", composed("ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, null-body=19\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"), fails(backends.SWErr, 200)},
+		{"page without a body", composed("ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, null-body=26\r\n\r\nHTTP/1.1 403 Forbidden\r\n\r\n"), found200(backends.Virus, blockedName)},
+		{"bare echo", composed("ICAP/1.0 200 OK\r\nEncapsulated: res-body=0\r\n\r\n" + whole), found200(backends.Partial)},
+		{"request echoed", composed("ICAP/1.0 200 OK\r\nEncapsulated: req-hdr=0, req-body=18\r\n\r\nPOST / HTTP/1.1\r\n\r\n" + whole), found200(backends.Partial)},
+		{"wrong offsets", composed(strings.Replace(recordedFound, "res-body=161", "res-body=1", 1)), found200(backends.Virus, "Eicar-Test-Signature-1.UNOFFICIAL")},
+		{"206", composed("ICAP/1.0 206 Partial Content\r\nEncapsulated: res-hdr=0, res-body=19\r\n\r\nHTTP/1.1 200 OK\r\n\r\n0; use-original-body=0\r\n\r\n"), fails(backends.SWErr, 206)},
+		{"HTTP 204", composed(page("", "204 No Content", "")), fails(backends.SWErr, 200)},
+
+		// Not an answer.
+		{"200 without Encapsulated", composed("ICAP/1.0 200 OK\r\n\r\n"), fails(backends.SWErr, none)},
+		{"Encapsulated unknown", composed("ICAP/1.0 200 OK\r\nEncapsulated: foo=0\r\n\r\n"), fails(backends.SWErr, none)},
+		{"Encapsulated in no order", composed("ICAP/1.0 200 OK\r\nEncapsulated: res-body=0, res-hdr=5\r\n\r\n"), fails(backends.SWErr, none)},
+		{"Encapsulated huge", composed("ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, res-body=99999999999999999999\r\n\r\n"), fails(backends.SWErr, none)},
+		{"not HTTP inside", composed("ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, res-body=5\r\n\r\nfoo\r\n\r\n0\r\n\r\n"), fails(backends.SWErr, none)},
+		{"204 with a body", composed("ICAP/1.0 204 OK\r\nEncapsulated: res-body=0\r\n\r\n0\r\n\r\n"), fails(backends.SWErr, 204)},
+		{"two answers", composed(recorded204 + recorded204), fails(backends.SWErr, 204)},
+		{"clean, then a virus", composed(recorded204 + recordedFound), fails(backends.SWErr, 204)},
+		{"a byte behind", composed(recorded204 + "x"), fails(backends.SWErr, 204)},
+		{"HTTP instead of ICAP", composed("HTTP/1.1 204 No Content\r\n\r\n"), fails(backends.SWErr, none)},
+		{"no version", composed("ICAP 204 OK\r\n\r\n"), fails(backends.SWErr, none)},
+		{"status with a sign", composed("ICAP/1.0 +204 OK\r\n\r\n"), fails(backends.SWErr, none)},
+		{"status of four digits", composed("ICAP/1.0 2040 OK\r\n\r\n"), fails(backends.SWErr, none)},
+		{"leading empty line", composed("\r\n" + recorded204), fails(backends.SWErr, none)},
+		{"no colon", composed("ICAP/1.0 204 OK\r\nfoo\r\n\r\n"), fails(backends.SWErr, none)},
+		{"clamd", composed("stream: OK\x00"), fails(backends.SWErr, none)},
+		{"header too long", composed("ICAP/1.0 204 OK\r\nX: " + strings.Repeat("A", maxHead) + "\r\n\r\n"), fails(backends.SWErr, none)},
+		{"too many fields", composed("ICAP/1.0 204 OK\r\n" + strings.Repeat("X: y\r\n", maxHead/6) + "\r\n"), fails(backends.SWErr, none)},
+		{"chunk too long", composed(echo("", "7fffffffffffffff\r\nabc")), fails(backends.SWErr, none)},
+		{"chunk negative", composed(echo("", "-1\r\n")), fails(backends.SWErr, none)},
+		{"chunk of hex", composed(echo("", "0x27\r\n"+hello+"\r\n0\r\n\r\n")), fails(backends.SWErr, none)},
+		{"chunk with a long head", composed(echo("", "27;"+strings.Repeat("x", maxChunkLine)+"\r\n"+hello+"\r\n0\r\n\r\n")), fails(backends.SWErr, none)},
+		{"chunk not ended", composed(echo("", "27\r\n"+hello+"x\r\n0\r\n\r\n")), fails(backends.SWErr, none)},
+		{"trailer without an end", composed(echo("", "27\r\n"+hello+"\r\n0\r\n"+strings.Repeat("X: y\r\n", maxTrailer/6+1))), fails(backends.SWErr, none)},
+		{"", composed(""), fails(backends.CannotExecute, none)},
+	}
+}
+
+// TestTranscripts is the whole answer table, as it comes over the wire, at once and
+// byte by byte.
+func TestTranscripts(t *testing.T) {
+	for _, tt := range transcripts() {
+		t.Run(tt.name, func(t *testing.T) {
+			backendtest.NoLeaks(t)
+			f := startFake(t, map[string]service{"avscan": func(nc io.Writer, q *received) bool {
+				q.readBody()
+				io.WriteString(nc, tt.answer.Text)
+				return false
+			}, "split": func(nc io.Writer, q *received) bool {
+				q.readBody()
+				for i := range len(tt.answer.Text) {
+					if _, err := io.WriteString(nc, tt.answer.Text[i:i+1]); err != nil {
+						break
+					}
+				}
+				return false
+			}})
+			c := backendtest.Bytes(t, []byte(hello))
+			if got := checked(t, open(t, f.address()), c); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("%v: got %v, want %v", tt.answer, got, tt.want)
+			}
+			if len(tt.answer.Text) > 8<<10 || tt.name == "two answers" || tt.name == "a byte behind" || tt.name == "clean, then a virus" {
+				return // what comes later is not seen
+			}
+			if got := checked(t, open(t, f.address(), on("split")), c); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("%v, byte by byte: got %v, want %v", tt.answer, got, tt.want)
+			}
+		})
+	}
+}
+
+// TestCutOff closes at every byte of answers: never OK, a virus as soon as its header
+// is whole.
+func TestCutOff(t *testing.T) {
+	echoed := echo("", whole)
+	for name, answer := range map[string]string{"clean": recorded204, "virus": recordedFound, "echo": echoed} {
+		t.Run(name, func(t *testing.T) {
+			for n := range len(answer) {
+				f := startFake(t, map[string]service{"avscan": func(nc io.Writer, q *received) bool {
+					q.readBody()
+					io.WriteString(nc, answer[:n])
+					return false
+				}})
+				got := checked(t, open(t, f.address()), backendtest.Bytes(t, []byte(hello)))
+				head := strings.Index(answer, "\r\n\r\n") + 4
+				switch {
+				case name == "virus" && n >= head:
+					if got.category != backends.Virus {
+						t.Errorf("%d bytes: %v", n, got)
+					}
+				case !got.category.IsFailure():
+					t.Errorf("%d bytes: %v", n, got)
+				}
+				f.listener.Close()
+			}
+		})
+	}
+}
