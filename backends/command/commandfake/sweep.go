@@ -1,0 +1,79 @@
+// Package commandfake has programs that behave as command-line scanners do, for
+// tests of what drives them. They are shell scripts.
+package commandfake
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// sweep answers as Sophos Sweep, by its preset's sources: the lines and exit
+// statuses are composed. It is scripted by the content: EICAR, a ZIP archive whose
+// first member is encrypted, and the markers of package backendtest; X-FAKE-SLOW
+// hangs with a child that holds the output open.
+const sweep = `#!/bin/sh
+if [ "$1" = -v ]; then
+	echo "SWEEP virus detection utility"
+	echo "Product version           : 5.38.0"
+	echo "Engine version            : 3.69.2"
+	echo "Virus data version        : 5.43"
+	echo "Released                  : 22 August 2017"
+	exit 0
+fi
+for file; do :; done
+has() { grep -qaF -e "$1" -- "$file"; }
+if ! [ -r "$file" ]; then
+	echo "Could not open $file"
+	exit 2
+elif has X-FAKE-SLOW; then
+	sleep 1000 &
+	sleep 1000
+elif has EICAR-STANDARD-ANTIVIRUS-TEST-FILE; then
+	echo ">>> Virus 'EICAR-AV-Test' found in file $file"
+	exit 3
+elif has X-FAKE-ENCRYPTED; then
+	echo "Password protected file $file/foo.txt"
+	exit 2
+elif has X-FAKE-PARTIAL; then
+	echo "Could not check $file (corrupt)"
+	exit 2
+elif has X-FAKE-ERROR; then
+	echo "Could not open $file"
+	exit 2
+fi
+case $(od -An -tx1 -N8 "$file") in
+" 50 4b 03 04 "??" "??" "?[13579bdf]" "*)
+	echo "Password protected file $file/hello.txt"
+	exit 2 ;;
+esac
+exit 0
+`
+
+// Sweep writes a program that behaves as Sophos Sweep, for preset "sophos-sweep",
+// and returns its path. It goes when the test ends.
+func Sweep(tb testing.TB) string {
+	tb.Helper()
+	return Script(tb, sweep)
+}
+
+// Script writes a program of the given text, which begins with "#!", and returns
+// its path. Every user may run it. It goes when the test ends.
+func Script(tb testing.TB, text string) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "polyclam")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "scanner")
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		tb.Fatal(err)
+	}
+	for _, name := range []string{dir, path} {
+		if err := os.Chmod(name, 0o755); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return path
+}

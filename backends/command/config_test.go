@@ -1,0 +1,261 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/BurntSushi/toml"
+
+	"polyclam/backends"
+)
+
+// TestBadKeys wants every mistake told by its key, with what would be right.
+func TestBadKeys(t *testing.T) {
+	const good = `argv = ["/bin/x", "{path}"]` + "\n" + `exit = { "0" = "?ok" }` + "\n"
+	for _, c := range []struct{ doc, want string }{
+		{``, `want preset = "...", one of: arcavir, avast-scan`},
+		{`preset = "sophos-swep"`, `did you mean "sophos-sweep"?`},
+		{`preset = "Clamscan"`, `did you mean "clamscan"?`},
+		{`preset = "mdatp"`, `did you mean "microsoft-mdatp"?`},
+		{`preset = "zzzzzzzzzzzzzzzzzz"`, `want one of arcavir, avast-scan`},
+		{`preset = "clamscan"` + "\nprogram = \"bin/clamscan\"", `program: program "bin/clamscan": want an absolute path`},
+		{`argv = ["/bin/x"]` + "\nexit = { \"0\" = \"?ok\" }", `argv: want an argument with {path} in it`},
+		{`argv = ["{path}", "{path}"]` + "\nexit = { \"0\" = \"?ok\" }", `argv: "{path}" is not a program`},
+		{`argv = ["", "{path}"]` + "\nexit = { \"0\" = \"?ok\" }", `argv: "" is not a program`},
+		{`argv = ["./x", "{path}"]` + "\nexit = { \"0\" = \"?ok\" }", `want an absolute path`},
+		{`argv = ["/bin/x", "{file}", "{path}"]` + "\nexit = { \"0\" = \"?ok\" }", `{file} is unknown; want {path}`},
+		{`argv = ["/bin/x", "\u0000", "{path}"]` + "\nexit = { \"0\" = \"?ok\" }", `has a NUL in it`},
+		{`argv = ["/bin/x", "{path}"]`, `exit: want a table`},
+		{good + `extra_args = ["{path}"]`, `extra_args: {path} has its place in argv`},
+		{`argv = ["/bin/x", "{path}"]` + "\nexit = { \"0\" = \"?okay\" }", `exit: "0" = "?okay": "okay" is not a category; did you mean "ok"?`},
+		{`argv = ["/bin/x", "{path}"]` + "\nexit = { \"0\" = \"clean and fine\" }", `want one of virus, suspicious, encrypted, partial`},
+		{`argv = ["/bin/x", "{path}"]` + "\nexit = { \"256\" = \"ok\" }", `exit: "256" is not an exit status`},
+		{`argv = ["/bin/x", "{path}"]` + "\nexit = { \"01\" = \"ok\" }", `exit: "01" is not an exit status`},
+		{`argv = ["/bin/x", "{path}"]` + "\nexit = { \"+1\" = \"ok\" }", `exit: "+1" is not an exit status`},
+		{`argv = ["/bin/x", "{path}"]` + "\nexit = { \"*\" = \"?ok\" }", `a status that nobody knows must not be ok`},
+		{good + `mask = [{ bit = 3, category = "virus" }]`, `mask: 3 is not a bit`},
+		{good + `mask = [{ bit = 256, category = "virus" }]`, `mask: 256 is not a bit`},
+		{good + `mask = [{ bit = 1, category = "viurs" }]`, `mask: bit 1: "viurs" is not a category; did you mean "virus"?`},
+		{good + `mask = [{ bit = 1, category = "virus" }, { bit = 1, category = "swerr" }]`, `mask: bit 1 stands twice`},
+		{good + `mask = [{ bit = 1, category = "?ok" }]`, `list the whole status in exit`},
+		{good + `virus_regex = '(FOUND'`, `virus_regex = "(FOUND": error parsing regexp: missing closing )`},
+		{good + `virus_regex = '(?=x)'`, `want a regular expression as RE2 has them`},
+		{good + `virus_regex = 'a)|(b'`, `virus_regex`},
+		{good + `ok_regex = '.*'`, `it matches whatever is printed`},
+		{good + `encrypted_regex = '^'`, `it matches whatever is printed`},
+		{good + `name_rules = [{ name = '(', category = "virus" }]`, `name_rules: name = "("`},
+		{good + `name_rules = [{ name = 'x', category = "ok" }]`, `name_rules: category = "ok": want "virus", "suspicious"`},
+		{good + `env = { "A=B" = "x" }`, `env: "A=B" = "x" cannot be a variable`},
+		{good + `version_argv = ["/bin/x", "{path}"]`, `there is no file when the version is asked`},
+		{good + `version_argv = ["x/y"]`, `version_argv: program "x/y"`},
+		{good + `per = "message"`, `per = "message": want "file" or "directory"`},
+		{good + `copy = "yes"`, `copy = "yes": want "none", "link" or "copy"`},
+		{good + "per = \"directory\"\ncopy = \"none\"", `a directory of its own needs a file of its own`},
+		{good + `max_output = "1KiB"`, `max_output = 1024: want 4KiB to 16MiB`},
+		{good + `max_output = "1GiB"`, `want 4KiB to 16MiB`},
+	} {
+		config := NewConfig().(*Config)
+		if _, err := toml.Decode(c.doc, config); err != nil {
+			t.Errorf("%s: %v", c.doc, err)
+			continue
+		}
+		_, err := config.Open("")
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s\n%v\nwant %s", c.doc, err, c.want)
+		}
+	}
+	if _, err := NewConfig().Open("tcp:127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "a program has no address") {
+		t.Error(err)
+	}
+}
+
+// TestAllAtOnce: everything that is wrong is told.
+func TestAllAtOnce(t *testing.T) {
+	c := &Config{Argv: []string{"x/y"}, Exit: map[string]string{"a": "b"}, VirusRegex: "(", Per: "x", Copy: "y", MaxOutput: 1}
+	_, err := c.Open("unix:/x")
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, key := range []string{"address", "argv", "exit", "virus_regex", "per", "copy", "max_output"} {
+		if !strings.Contains(err.Error(), key) {
+			t.Errorf("nothing of %s in: %v", key, err)
+		}
+	}
+}
+
+// TestOver: what the table gives goes over the preset, key by key.
+func TestOver(t *testing.T) {
+	const doc = `
+preset = "sophos-sweep"
+program = "/opt/sophos/bin/sweep"
+extra_args = ["-rec", "--no-follow-symlinks"]
+exit = { "2" = "encrypted", "7" = "partial" }
+partial_regex = '^Skipped'
+env = { SAV = "1" }
+copy = "link"
+`
+	config := NewConfig().(*Config)
+	if _, err := toml.Decode(doc, config); err != nil {
+		t.Fatal(err)
+	}
+	before := *config
+	b, err := config.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(before, *config) {
+		t.Errorf("Open changed %+v to %+v", before, *config)
+	}
+	v := b.(*versioned)
+	if got := strings.Join(v.argv, " "); got != "/opt/sophos/bin/sweep -f -mime -all -archive -ss -rec --no-follow-symlinks {path}" {
+		t.Error(got)
+	}
+	if got := strings.Join(v.version, " "); got != "/opt/sophos/bin/sweep -v" {
+		t.Error(got)
+	}
+	if !slices.Equal(v.env, []string{"LANG=C", "LC_ALL=C", "PATH=" + defaultPath, "SAV=1"}) || v.copy != copyLink {
+		t.Errorf("%q, %s", v.env, v.copy)
+	}
+	for _, c := range []struct {
+		output string
+		code   int
+		want   backends.Category
+	}{
+		{"", 2, backends.Encrypted}, {"", 7, backends.Partial}, {"", 0, backends.OK}, {"", 3, backends.Virus},
+		{"Skipped x\n", 0, backends.Partial}, {"Password protected file x\n", 0, backends.Encrypted},
+		{"Could not check a (corrupt)\n", 0, backends.SWErr},
+	} {
+		r, err := v.table.evaluate(t.Context(), ending{output: []byte(c.output), code: c.code})
+		if got := outcomeOf(r, err); got != c.want {
+			t.Errorf("%q and %d: %v, want %v", c.output, c.code, got, c.want)
+		}
+	}
+	if again := open(t, preset("sophos-sweep", "")).(*versioned); len(again.table.exit) != 4 || again.argv[0] != "sweep" {
+		t.Errorf("the preset itself has changed: %+v", again)
+	}
+}
+
+// TestPresets: every preset is complete, opens, and prints as a configuration that
+// is the same again.
+func TestPresets(t *testing.T) {
+	all := Presets()
+	if len(all) != 45 {
+		t.Errorf("%d presets, want 45", len(all))
+	}
+	for _, p := range all {
+		data, err := presetFiles.ReadFile("presets/" + p.Name + ".json")
+		if err != nil {
+			t.Errorf("%s: %v", p.Name, err)
+			continue
+		}
+		d := json.NewDecoder(bytes.NewReader(data))
+		d.DisallowUnknownFields()
+		if err := d.Decode(new(Preset)); err != nil {
+			t.Errorf("%s: %v", p.Name, err)
+		}
+		if p.Status == "" || p.Source == "" || p.Confidence == "" || p.Tested == "" {
+			t.Errorf("%s: %+v", p.Name, p)
+		}
+		for code, text := range p.Exit {
+			if o, err := parseOutcome(text); err != nil || o.category == backends.OK && !o.asks {
+				t.Errorf("%s: status %s is %q whatever is printed", p.Name, code, text)
+			}
+		}
+		open(t, preset(p.Name, ""))
+		checkTOML(t, &p)
+	}
+}
+
+// checkTOML reads what is printed, as it is and with every key uncommented.
+func checkTOML(t *testing.T, p *Preset) {
+	t.Helper()
+	type file struct {
+		Upstream []struct {
+			Name, Backend string
+			Config
+		}
+	}
+	text := p.TOML()
+	var lines []string
+	for line := range strings.Lines(text) {
+		if key, ok := strings.CutPrefix(line, "#"); ok && !strings.HasPrefix(key, " ") {
+			line = key
+		}
+		lines = append(lines, line)
+	}
+	for _, doc := range []string{text, strings.Join(lines, "")} {
+		var f file
+		md, err := toml.Decode(doc, &f)
+		if err != nil || len(md.Undecoded()) > 0 || len(f.Upstream) != 1 {
+			t.Fatalf("%s: %v, %v\n%s", p.Name, err, md.Undecoded(), doc)
+		}
+		u := f.Upstream[0]
+		if u.Name != p.Name || u.Backend != "command" || u.Preset != p.Name {
+			t.Errorf("%s: %+v", p.Name, u)
+		}
+		if doc == text {
+			continue
+		}
+		u.Preset, u.Program = "", ""
+		if !reflect.DeepEqual(u.Config, p.Config) {
+			t.Errorf("%s: %+v\nwant %+v\n%s", p.Name, u.Config, p.Config, doc)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for _, s := range []string{"", "plain", `back\slash`, `"`, "'", `\'`, `a''\b`, `x\'`, "tab\t\\", "nl\n", "\x01", `'"\`, "ü"} {
+		var v struct{ K string }
+		if _, err := toml.Decode("K = "+quote(s), &v); err != nil || v.K != s {
+			t.Errorf("%q: %s, %q, %v", s, quote(s), v.K, err)
+		}
+	}
+}
+
+func TestWritePresets(t *testing.T) {
+	var b strings.Builder
+	if err := WritePresets(&b); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "\n"); n != 46 || !strings.Contains(b.String(), "sophos-sweep") {
+		t.Errorf("%d lines:\n%s", n, b.String())
+	}
+	b.Reset()
+	if err := WritePreset(&b, "sophos-sweep"); err != nil || !strings.Contains(b.String(), "\npreset = \"sophos-sweep\"\n") {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+	if err := WritePreset(&b, "sweep"); err == nil || !strings.Contains(err.Error(), `did you mean "sophos-sweep"?`) {
+		t.Error(err)
+	}
+}
+
+func TestAbilities(t *testing.T) {
+	for name, want := range map[string]string{
+		"sophos-sweep":   "virus,encrypted,partial,names,version",
+		"clamscan":       "virus,suspicious,encrypted,partial,names,version",
+		"eset-odscan":    "virus,partial",
+		"comodo-cmdscan": "virus,names",
+		"yara":           "virus,suspicious,encrypted,partial,names,version",
+		"f-prot-fpscan":  "virus,suspicious,encrypted,partial,names,version",
+	} {
+		p, err := presetNamed(name)
+		if err != nil || tells(p.Abilities()) != want {
+			t.Errorf("%s: %s, %v, want %s", name, tells(p.Abilities()), err, want)
+		}
+	}
+	p, _ := presetNamed("clamscan")
+	if !p.Abilities().DatabaseAge {
+		t.Error("clamscan tells when its signatures were made")
+	}
+}
+
+// TestMarshal: the daemon's configuration lists the keys of a backend by that.
+func TestMarshal(t *testing.T) {
+	if _, err := toml.Marshal(NewConfig()); err != nil {
+		t.Error(err)
+	}
+}

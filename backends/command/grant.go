@@ -1,0 +1,17 @@
+package command
+
+import (
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// grant gives a file or directory of ours the mode, and the group of another.
+func grant(path string, like fs.FileInfo, mode fs.FileMode) error {
+	if st, ok := like.Sys().(*syscall.Stat_t); ok && int(st.Gid) != os.Getegid() {
+		if err := os.Lchown(path, -1, int(st.Gid)); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(path, mode)
+}

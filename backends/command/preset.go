@@ -1,0 +1,106 @@
+package command
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"polyclam/backends"
+)
+
+//go:embed presets/*.json
+var presetFiles embed.FS
+
+// Preset is what is known of one program. Its keys are those of the configuration.
+type Preset struct {
+	Name   string `json:"name"`
+	Status string `json:"status"` // of the product: alive, end of life, ...
+	// Source is where the argv, the exit table and the expressions come from.
+	Source string `json:"source"`
+	// Confidence says how far they can be trusted: RAN (tried here), DOC (the
+	// vendor's documents), PEER (other projects that drive the program), BELIEVED.
+	Confidence string `json:"confidence"`
+	Note       string `json:"note,omitempty"`
+	// Tested is how the preset itself was tested: "real engine" or "composed bytes".
+	Tested string `json:"tested"`
+	Config
+	Samples []Sample `json:"samples"`
+}
+
+// Sample is an output with what it has to come to.
+type Sample struct {
+	Output   string            `json:"output"`
+	Exit     int               `json:"exit"`
+	Category backends.Category `json:"category"`
+	Name     string            `json:"name,omitempty"` // of the first finding
+}
+
+// Presets returns all presets in alphabetical order. They are the caller's.
+func Presets() []Preset {
+	var presets []Preset
+	for _, name := range presetNames() {
+		if p, err := presetNamed(name); err == nil { // the files are part of the program, and tested
+			presets = append(presets, p)
+		}
+	}
+	return presets
+}
+
+// presetNamed reads a preset. The error suggests another name.
+func presetNamed(name string) (Preset, error) {
+	names := presetNames()
+	if !slices.Contains(names, name) {
+		if near := nearest(name, names); near != "" {
+			return Preset{}, fmt.Errorf("preset = %q: there is none of that name; did you mean %q?", name, near)
+		}
+		return Preset{}, fmt.Errorf("preset = %q: there is none of that name; want one of %s", name, strings.Join(names, ", "))
+	}
+	var p Preset
+	data, err := presetFiles.ReadFile("presets/" + name + ".json")
+	if err == nil {
+		err = json.Unmarshal(data, &p)
+	}
+	if err != nil {
+		return Preset{}, fmt.Errorf("preset %s: %w", name, err)
+	}
+	return p, nil
+}
+
+func presetNames() []string {
+	entries, _ := presetFiles.ReadDir("presets") // part of the program: there is no error
+	var names []string
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".json"))
+	}
+	slices.Sort(names) // the files are sorted with their ".json"
+	return names
+}
+
+// Abilities is what the program can tell, as far as its preset understands it.
+func (p *Preset) Abilities() backends.Abilities {
+	a := backends.Abilities{
+		Virus:       p.VirusRegex != "" || p.VirusFlagRegex != "" || p.says(backends.Virus),
+		Suspicious:  p.SuspiciousRegex != "" || p.KnownNames || p.says(backends.Suspicious),
+		Encrypted:   p.EncryptedRegex != "" || p.KnownNames || p.says(backends.Encrypted),
+		Partial:     p.PartialRegex != "" || p.KnownNames || p.says(backends.Partial),
+		Names:       p.VirusRegex != "",
+		Version:     len(p.VersionArgv) > 0,
+		DatabaseAge: strings.Contains(p.VersionRegex, "<time>"),
+		Source:      p.Confidence + ": " + p.Source,
+		Tested:      p.Tested,
+	}
+	return a
+}
+
+// says reports whether an exit status, a bit or a rule for names means c.
+func (p *Preset) says(c backends.Category) bool {
+	for _, text := range p.Exit {
+		if strings.TrimPrefix(text, "?") == string(c) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(p.Mask, func(b Bit) bool { return strings.TrimPrefix(b.Category, "?") == string(c) }) ||
+		slices.ContainsFunc(p.NameRules, func(r NameRule) bool { return r.Category == string(c) })
+}

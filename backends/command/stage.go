@@ -1,0 +1,184 @@
+package command
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"polyclam/backends"
+)
+
+// placeholder is where the path goes in argv.
+const placeholder = "{path}"
+
+// The values of the key copy.
+const (
+	copyNone = "none"
+	copyLink = "link"
+	copyFull = "copy"
+)
+
+// The values of the key per.
+const (
+	perFile      = "file"
+	perDirectory = "directory"
+)
+
+// stage is the file of one run, as the program gets it.
+type stage struct {
+	arg    string // what replaces the placeholder
+	file   string
+	before fs.FileInfo
+	own    []string // to be removed, in this order
+}
+
+// stage makes the file ready for a run. What it makes lies beside the content's own
+// file and has a name that begins like it, so that after a crash it goes with the
+// other leftovers.
+func (b *Backend) stage(ctx context.Context, c backends.Content) (*stage, error) {
+	path, err := c.Path()
+	if err == nil {
+		err = checkPath(path)
+	}
+	if err != nil {
+		return nil, unstaged(err)
+	}
+	s := &stage{arg: path, file: path}
+	if b.copy != copyNone || b.per == perDirectory {
+		err = s.make(ctx, c, b.per, b.copy)
+	}
+	if err == nil {
+		s.before, err = os.Lstat(s.file)
+	}
+	switch {
+	case err == nil:
+		return s, nil
+	case ctx.Err() != nil:
+		err = ended(ctx)
+	default:
+		err = unstaged(err)
+	}
+	s.remove()
+	return nil, err
+}
+
+// unstaged is the failure of the file: never that of the program, whatever its
+// errno says.
+func unstaged(err error) error {
+	return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: bounded("file for the program: " + err.Error())}
+}
+
+// checkPath wants a path that needs no quoting anywhere.
+func checkPath(path string) error {
+	if !filepath.IsAbs(path) {
+		return fmt.Errorf("path %.100q is not absolute", path)
+	}
+	for i := range len(path) {
+		if path[i] <= ' ' || path[i] > '~' {
+			return fmt.Errorf("path %.100q: want printable ASCII without blanks; choose another directory for the spool", path)
+		}
+	}
+	return nil
+}
+
+// make makes a link or a copy of the content's file, in a directory of its own if
+// the program is to get one.
+func (s *stage) make(ctx context.Context, c backends.Content, per, how string) error {
+	original := s.file
+	info, err := os.Lstat(original)
+	if err != nil {
+		return err
+	}
+	s.file = original + "-" + rand.Text()
+	s.arg = s.file
+	if per == perDirectory {
+		if err := os.Mkdir(s.arg, 0o700); err != nil {
+			return err
+		}
+		s.own = append(s.own, s.arg)
+		if err := grant(s.arg, info, searchable(info.Mode())); err != nil {
+			return err
+		}
+		s.file = filepath.Join(s.arg, filepath.Base(original))
+	}
+	s.own = append([]string{s.file}, s.own...)
+	if how != copyFull && os.Link(original, s.file) == nil {
+		return nil
+	}
+	return s.copy(ctx, c, info)
+}
+
+func (s *stage) copy(ctx context.Context, c backends.Content, like fs.FileInfo) error {
+	f, err := os.OpenFile(s.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	n, err := io.Copy(f, &untilDone{ctx, io.NewSectionReader(c, 0, c.Size())})
+	if err == nil && n != c.Size() {
+		err = io.ErrUnexpectedEOF
+	}
+	if err == nil {
+		err = grant(s.file, like, like.Mode().Perm())
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// untilDone reads no further when its context is done.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u *untilDone) Read(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, u.ctx.Err()
+	}
+	return u.r.Read(p)
+}
+
+// searchable is the mode of a directory for a file: who may read may pass.
+func searchable(file fs.FileMode) fs.FileMode {
+	readers := file.Perm() & 0o444
+	return 0o700 | readers | readers>>2
+}
+
+// fill puts the path into the arguments.
+func (s *stage) fill(program string, argv []string) []string {
+	filled := []string{program}
+	for _, a := range argv[1:] {
+		filled = append(filled, strings.ReplaceAll(a, placeholder, s.arg))
+	}
+	return filled
+}
+
+// finish says what the program did to its file and removes what was made.
+func (s *stage) finish() string {
+	defer s.remove()
+	after, err := os.Lstat(s.file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "the file was gone after the scan"
+	case err != nil:
+		return bounded("the file after the scan: " + err.Error())
+	case !os.SameFile(s.before, after), s.before.Size() != after.Size(), !s.before.ModTime().Equal(after.ModTime()):
+		return "the file was changed by the scan"
+	}
+	return ""
+}
+
+func (s *stage) remove() {
+	for _, path := range s.own {
+		// The program may have left something in a directory, and it may be its own.
+		os.RemoveAll(path)
+	}
+}

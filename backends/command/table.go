@@ -1,0 +1,205 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"polyclam/backends"
+)
+
+// table is the compiled answer table of a program. A regular expression that is
+// not given is nil.
+type table struct {
+	exit map[int]outcome
+	mask []bit
+	rest *outcome // of every other status; nil: unknown, a failure
+
+	virus, flag, suspicious, encrypted, partial *regexp.Regexp
+	failure, cannot, ok, version                *regexp.Regexp
+
+	rules []rule
+	known bool
+}
+
+// outcome is what an exit status means.
+type outcome struct {
+	category backends.Category
+	asks     bool // "?": what the lines say, and the category if they say nothing
+}
+
+type bit struct {
+	bit int
+	outcome
+}
+
+type rule struct {
+	re       *regexp.Regexp
+	category backends.Category
+}
+
+// outcome looks an exit status up. It is not listed if it is in no part of the
+// table.
+func (t *table) outcome(code int) (o outcome, listed bool) {
+	if o, ok := t.exit[code]; ok {
+		return o, true
+	}
+	for _, b := range t.mask {
+		if code&b.bit != 0 {
+			return b.outcome, true
+		}
+	}
+	if t.rest != nil {
+		return *t.rest, true
+	}
+	return outcome{backends.SWErr, true}, false
+}
+
+// killedBelow reports whether a status that is not listed is what a shell makes of
+// a program that a signal killed: 128 and the number of the signal.
+func killedBelow(code int) bool { return code > 128 && code <= 128+int(syscall.SIGSYS) }
+
+// category is what the name of a finding says. Unless a rule knows better it is a
+// virus.
+func (t *table) category(name, kind string) backends.Category {
+	for _, r := range t.rules {
+		if r.re.MatchString(kind) {
+			return r.category
+		}
+	}
+	if t.known {
+		return backends.NameCategory(name)
+	}
+	return backends.Virus
+}
+
+// compile checks the keys of the answer table and makes the table.
+func (c *Config) compile() (*table, error) {
+	t := &table{exit: map[int]outcome{}, known: c.KnownNames}
+	var errs []error
+	for _, r := range []struct {
+		key, text string
+		to        **regexp.Regexp
+	}{
+		{"virus_regex", c.VirusRegex, &t.virus}, {"virus_flag_regex", c.VirusFlagRegex, &t.flag},
+		{"suspicious_regex", c.SuspiciousRegex, &t.suspicious}, {"encrypted_regex", c.EncryptedRegex, &t.encrypted},
+		{"partial_regex", c.PartialRegex, &t.partial}, {"error_regex", c.ErrorRegex, &t.failure},
+		{"cannot_execute_regex", c.CannotExecuteRegex, &t.cannot}, {"ok_regex", c.OKRegex, &t.ok},
+		{"version_regex", c.VersionRegex, &t.version},
+	} {
+		re, err := compileLines(r.key, r.text)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		*r.to = re
+	}
+	if len(c.Argv) > 0 { // else there is enough to say already
+		errs = append(errs, t.addExit(c.Exit, len(c.Mask) > 0)...)
+	}
+	errs = append(errs, t.addMask(c.Mask)...)
+	errs = append(errs, t.addRules(c.NameRules)...)
+	return t, errors.Join(errs...)
+}
+
+// compileLines compiles an expression in which ^ and $ are the ends of lines.
+func compileLines(key, text string) (*regexp.Regexp, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if _, err := regexp.Compile(text); err != nil {
+		return nil, fmt.Errorf("%s = %q: %w; want a regular expression as RE2 has them", key, text, err)
+	}
+	re, err := regexp.Compile("(?m:" + text + ")")
+	if err != nil {
+		return nil, fmt.Errorf("%s = %q: %w", key, text, err)
+	}
+	if re.MatchString("") {
+		return nil, fmt.Errorf("%s = %q: it matches whatever is printed, even nothing; want something that is only in the line meant", key, text)
+	}
+	return re, nil
+}
+
+func (t *table) addExit(exit map[string]string, mask bool) (errs []error) {
+	if len(exit) == 0 && !mask {
+		return []error{errors.New(`exit: want a table of what each exit status means, as in { "0" = "?ok", "1" = "virus", "2" = "?swerr" }`)}
+	}
+	for _, status := range slices.Sorted(maps.Keys(exit)) {
+		o, err := parseOutcome(exit[status])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("exit: %q = %q: %w", status, exit[status], err))
+			continue
+		}
+		if status == "*" {
+			if o.category == backends.OK {
+				errs = append(errs, fmt.Errorf("exit: \"*\" = %q: a status that nobody knows must not be ok; list the good ones", exit[status]))
+			}
+			t.rest = &o
+			continue
+		}
+		code, err := strconv.Atoi(status)
+		if err != nil || code < 0 || code > 255 || strconv.Itoa(code) != status {
+			errs = append(errs, fmt.Errorf("exit: %q is not an exit status; want \"0\" to \"255\", or \"*\" for all others", status))
+			continue
+		}
+		t.exit[code] = o
+	}
+	return errs
+}
+
+func (t *table) addMask(mask []Bit) (errs []error) {
+	for _, b := range mask {
+		o, err := parseOutcome(b.Category)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("mask: bit %d: %w", b.Bit, err))
+		case b.Bit < 1 || b.Bit > 128 || b.Bit&(b.Bit-1) != 0:
+			errs = append(errs, fmt.Errorf("mask: %d is not a bit; want 1, 2, 4, ... 128", b.Bit))
+		case o.category == backends.OK:
+			errs = append(errs, fmt.Errorf("mask: bit %d = %q: other bits may say more; list the whole status in exit", b.Bit, b.Category))
+		case slices.ContainsFunc(t.mask, func(other bit) bool { return other.bit == b.Bit }):
+			errs = append(errs, fmt.Errorf("mask: bit %d stands twice", b.Bit))
+		}
+		t.mask = append(t.mask, bit{b.Bit, o})
+	}
+	return errs
+}
+
+// addRules takes the categories that can be found. A rule that says ok would take a
+// finding away.
+func (t *table) addRules(rules []NameRule) (errs []error) {
+	found := []backends.Category{backends.Virus, backends.Suspicious, backends.Encrypted, backends.Partial}
+	for _, r := range rules {
+		re, err := regexp.Compile(r.Name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("name_rules: name = %q: %w; want a regular expression as RE2 has them", r.Name, err))
+		}
+		category := backends.Category(r.Category)
+		if !slices.Contains(found, category) {
+			errs = append(errs, fmt.Errorf("name_rules: category = %q: want \"virus\", \"suspicious\", \"encrypted\" or \"partial\"", r.Category))
+		}
+		t.rules = append(t.rules, rule{re, category})
+	}
+	return errs
+}
+
+// parseOutcome reads "ok" or "?ok".
+func parseOutcome(text string) (outcome, error) {
+	word, asks := strings.CutPrefix(text, "?")
+	category := backends.Category(word)
+	if category.Valid() {
+		return outcome{category, asks}, nil
+	}
+	var words []string
+	for _, c := range backends.Categories() {
+		words = append(words, string(c))
+	}
+	if near := nearest(word, words); near != "" {
+		return outcome{}, fmt.Errorf("%q is not a category; did you mean %q?", word, near)
+	}
+	return outcome{}, fmt.Errorf("%q is not a category; want one of %s, with or without a \"?\" before it", word, strings.Join(words, ", "))
+}
