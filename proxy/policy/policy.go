@@ -185,4 +185,8 @@ type Verdict struct {
 	Names    []string // the winner's names, raw
 	Detail   string   // the winner's detail or the text of its error, raw
 	Reports  []Judged // in the order of the configuration
+	// Container is what the content is by its first bytes, "zip" or "pdf", for the
+	// name of encrypted content when no engine gave one. Whoever has the content
+	// fills it in; empty: unknown.
+	Container string
 }

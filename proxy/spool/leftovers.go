@@ -41,7 +41,7 @@ func removeLeftover(path string) {
 	}
 	for _, name := range names {
 		if strings.HasPrefix(name, filePrefix) {
-			unix.Unlinkat(int(sub.Fd()), name, 0)
+			os.RemoveAll(filepath.Join(path, name)) // backends make directories of that name, too
 		}
 	}
 	os.Remove(path) // fails if something is left that is not ours

@@ -51,18 +51,22 @@ func (p Profile) verdictName(v policy.Verdict) string {
 	if len(v.Names) > 0 {
 		raw = v.Names[0]
 	}
+	detail := v.Detail
+	if v.Container != "" { // the last resort
+		detail = head(detail, maxRaw-len(v.Container)-1) + " " + v.Container
+	}
 	in := map[backends.Category]*regexp.Regexp{backends.Encrypted: encryptedName, backends.Partial: limitsName}[v.Category]
 	if in == nil {
-		return p.name(v.Category, raw, v.Detail)
+		return p.name(v.Category, raw, detail)
 	}
 	for _, n := range v.Names {
 		if in.MatchString(n) {
-			return p.name(v.Category, n, v.Detail)
+			return p.name(v.Category, n, detail)
 		}
 	}
 	// Of an engine's own words any may say what kind of container it was.
 	words := strings.Join(v.Names[:min(len(v.Names), 16)], " ")
-	return p.name(v.Category, "", words+" "+v.Detail)
+	return p.name(v.Category, "", head(words, maxRaw/2)+" "+detail)
 }
 
 // The namespaces of ClamAV that clients know.

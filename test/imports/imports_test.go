@@ -17,19 +17,37 @@ import (
 // libraries, they may import; the longest matching folder counts. What is not
 // polyclam's and has no dot in its first element is the standard library.
 var rules = map[string][]string{
-	"protocol":             {},
-	"backends":             {},
-	"backends/backendtest": {"backends"},
-	"backends/clamd":       {"backends", "protocol"},
-	"backends/inspect":     {"backends"},
-	"backends/registry":    {"backends", "backends/*"},
-	"proxy":                {"backends", "protocol", "proxy/*", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
-	"proxy/policy":         {"backends"},
-	"proxy/spool":          {"backends", "golang.org/x/sys/unix"},
-	"proxy/status":         {"backends", "protocol", "proxy/policy"},
-	"proxy/upstream":       {"backends", "proxy/policy", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
-	"cmd":                  {"*"},
-	"test":                 {"*"},
+	"protocol":                        {},
+	"backends":                        {},
+	"backends/avast":                  {"backends", "backends/internal/line"},
+	"backends/backendtest":            {"backends"},
+	"backends/clamd":                  {"backends", "protocol"},
+	"backends/command":                {"backends"},
+	"backends/command/commandfake":    {},
+	"backends/drwebd":                 {"backends", "backends/internal/line", "backends/internal/wire"},
+	"backends/fprot":                  {"backends", "backends/internal/line"},
+	"backends/fsecure":                {"backends", "backends/internal/line"},
+	"backends/httpscan":               {"backends", "backends/internal/wire"},
+	"backends/icap":                   {"backends"},
+	"backends/inspect":                {"backends", "github.com/*"},
+	"backends/internal/line":          {"backends"},
+	"backends/internal/line/linetest": {"backends", "backends/backendtest"},
+	"backends/internal/wire":          {"backends"},
+	"backends/kav":                    {"backends", "backends/internal/line"},
+	"backends/kse":                    {"backends", "backends/internal/line", "backends/internal/wire"},
+	"backends/polyclam":               {"backends", "backends/internal/wire", "protocol"},
+	"backends/registry":               {"backends", "backends/*"},
+	"backends/savapi":                 {"backends", "backends/internal/line"},
+	"backends/sophie":                 {"backends"},
+	"backends/sssp":                   {"backends"},
+	"backends/sssp/ssspfake":          {"backends", "backends/backendtest"},
+	"proxy":                           {"backends", "protocol", "proxy/*", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
+	"proxy/policy":                    {"backends"},
+	"proxy/spool":                     {"backends", "golang.org/x/sys/unix"},
+	"proxy/status":                    {"backends", "protocol", "proxy/policy"},
+	"proxy/upstream":                  {"backends", "proxy/policy", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
+	"cmd":                             {"*"},
+	"test":                            {"*"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {
@@ -96,7 +114,7 @@ func allowed(dir, path string) bool {
 		if list, ok := rules[folder]; ok {
 			for _, rule := range list {
 				prefix, wild := strings.CutSuffix(rule, "*")
-				if rule == own || rule == path || wild && strings.HasPrefix(own, prefix) {
+				if rule == own || rule == path || wild && isOwn && strings.HasPrefix(own, prefix) || wild && strings.HasPrefix(path, prefix) {
 					return true
 				}
 			}
