@@ -1,0 +1,213 @@
+package drwebd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+)
+
+func open(tb testing.TB, address string, change func(*Config)) *Backend {
+	tb.Helper()
+	config := NewConfig().(*Config)
+	if change != nil {
+		change(config)
+	}
+	b, err := config.Open(address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b.(*Backend)
+}
+
+func byPath(c *Config) { c.Transport = transportPath }
+
+func testContext(tb testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+func say(s string) backendtest.Step { return backendtest.Send(backendtest.Composed(s)) }
+
+func want(s string) backendtest.Step { return backendtest.Want(backendtest.Composed(s)) }
+
+// question is the request for a content of one byte.
+const question = "\x00\x00\x00\x01\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x01x"
+
+func x(tb testing.TB) backends.Content { return backendtest.Bytes(tb, []byte("x")) }
+
+func TestConformance(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			address := start(t, network)
+			backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, address, nil) }, backendtest.Options{
+				Network: network,
+				Dial:    func(t *testing.T, address string) backends.Backend { return open(t, address, nil) },
+				Half:    []backendtest.Words{backendtest.Composed(reply(0)[:7]), backendtest.Composed(reply(0)[:4]), backendtest.Composed(reply(0x20, "A")[:12])},
+			})
+		})
+	}
+	t.Run("path", func(t *testing.T) {
+		address := start(t, "unix")
+		backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, address, byPath) }, backendtest.Options{Large: 1 << 20})
+	})
+}
+
+// TestMarked sees every category that drwebd knows, both ways.
+func TestMarked(t *testing.T) {
+	for _, change := range []func(*Config){nil, byPath} {
+		b := open(t, start(t, "tcp"), change)
+		for mark, want := range map[string]backends.Category{
+			"nothing": backends.OK, string(backendtest.EICAR()): backends.Virus, backendtest.MarkSuspicious: backends.Suspicious,
+			backendtest.MarkEncrypted: backends.Partial, backendtest.MarkPartial: backends.Partial, backendtest.MarkError: backends.SWErr,
+		} {
+			r, err := b.Scan(testContext(t), backendtest.Bytes(t, []byte("some "+mark+" bytes")))
+			if err != nil {
+				r.Category = backends.CategoryOf(err)
+			}
+			if r.Category != want {
+				t.Errorf("%s: %+v, %v", mark, r, err)
+			}
+		}
+	}
+}
+
+// TestAnswerEndsAtEveryByte: no beginning of an answer is an answer.
+func TestAnswerEndsAtEveryByte(t *testing.T) {
+	for _, answer := range []string{reply(0), reply(0x20, infected+"A\x00", "B")} {
+		for n := range len(answer) {
+			for _, end := range []backendtest.Step{backendtest.Close(), backendtest.Reset()} {
+				d := backendtest.StartDaemon(t, "tcp", backendtest.Script{want(question), say(answer[:n]), end})
+				r, err := open(t, d.Address(), nil).Scan(testContext(t), x(t))
+				if err == nil || !reflect.DeepEqual(r, backends.Result{}) || n == 0 && !errors.Is(err, backends.ErrNoReply) || d.Connections() != 1 {
+					t.Errorf("%q: got %+v, %v", answer[:n], r, err)
+				}
+			}
+		}
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{want(question), backendtest.SendSplit(backendtest.Composed(answer), 1), backendtest.Drain()})
+		if r, err := open(t, d.Address(), nil).Scan(testContext(t), x(t)); err != nil {
+			t.Errorf("byte by byte: %+v, %v", r, err)
+		}
+	}
+}
+
+// TestEarly: what is said before the whole content is there is never ok.
+func TestEarly(t *testing.T) {
+	for _, tt := range []outcome{
+		{reply(0), backends.SWErr, backends.NoCode, ""},
+		{reply(0x2000), backends.SWErr, backends.NoCode, ""},
+		{reply(0x20, infected+"A"), backends.Virus, 0x20, "A"},
+		{reply(0x40), backends.Suspicious, 0x40, ""},
+	} {
+		t.Run(fmt.Sprintf("%q", tt.reply), func(t *testing.T) {
+			t.Parallel() // each waits a second for the engine to read on
+			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(20), say(tt.reply), backendtest.Hang()})
+			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeContent(t, 16<<20))
+			tt.check(t, r, err)
+		})
+	}
+}
+
+// TestRequests are the requests of scans by path and with other flags.
+func TestRequests(t *testing.T) {
+	c := x(t)
+	path, err := c.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Discard(int64(len(path)) + 16), say(reply(0)), backendtest.Drain()})
+	if _, err := open(t, d.Address(), byPath).Scan(testContext(t), c); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(d.Received(0)), number(1)+number(9)+number(uint32(len(path)))+path+number(0); got != want {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+	d = backendtest.StartDaemon(t, "unix", backendtest.Script{want(number(1) + number(0x80001) + number(0) + number(0)), say(reply(0)), backendtest.Drain()})
+	mail := open(t, d.Address(), func(c *Config) { c.Mail, c.Heuristics = true, false })
+	if r, err := mail.Scan(testContext(t), backendtest.Bytes(t, nil)); err != nil || r.Category != backends.OK {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+// odd has another size or path than its content.
+type odd struct {
+	backends.Content
+	size int64
+	path string
+}
+
+func (o odd) Size() int64 { return o.size }
+
+func (o odd) Path() (string, error) { return o.path, nil }
+
+func TestOddContents(t *testing.T) {
+	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Drain()})
+	b := open(t, d.Address(), nil)
+	if r, err := b.Scan(testContext(t), odd{x(t), 1 << 31, ""}); err != nil || r.Category != backends.Partial {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	b = open(t, d.Address(), byPath)
+	for _, path := range []string{"/a b", "/a\x00b", "/a\nb", "relative", "", "/missing"} {
+		if r, err := b.Scan(testContext(t), odd{x(t), 1, path}); backends.CategoryOf(err) != backends.SWErr {
+			t.Errorf("%q: got %+v, %v", path, r, err)
+		}
+	}
+	if n := d.Connections(); n != 0 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	v, err := open(t, start(t, "unix"), nil).Version(testContext(t))
+	if want := "Dr.Web (R) daemon for Linux/2 bases, 200100 records"; err != nil || v.Text != want || v.Engine != "Dr.Web (R) daemon for Linux" || v.Database != "2 bases, 200100 records" {
+		t.Errorf("got %+v, %v", v, err)
+	}
+	// Requests come on connections of their own: 4, then 2 if that fails, then 3.
+	version := func(scripts ...backendtest.Script) (backends.Version, error) {
+		return open(t, backendtest.StartDaemon(t, "unix", scripts...).Address(), nil).Version(testContext(t))
+	}
+	id := backendtest.Script{want(number(4)), say(number(5) + "Dr.W\x00")}
+	for name, scripts := range map[string][]backendtest.Script{
+		"no bases":    {id, {want(number(3))}},
+		"half a base": {id, {want(number(3)), say(number(1) + number(3) + "abc")}},
+		"too many":    {id, {want(number(3)), say(number(1 << 30))}},
+	} {
+		if v, err := version(scripts...); err != nil || v.Text != "Dr.W" || v.Database != "" {
+			t.Errorf("%s: got %+v, %v", name, v, err)
+		}
+	}
+	for _, bad := range []string{"", number(0), number(1 << 30), number(300) + strings.Repeat("A", 300), number(2) + "\x00x"} {
+		v, err := version(backendtest.Script{want(number(4)), say(bad)}, backendtest.Script{want(number(2)), say(number(433))}, backendtest.Script{want(number(3))})
+		if err != nil || v.Text != "Dr.Web daemon 433" {
+			t.Errorf("%.20q: got %+v, %v", bad, v, err)
+		}
+	}
+	if v, err := version(backendtest.Script{backendtest.Close()}); err == nil {
+		t.Errorf("got %+v", v)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		`transport "x"`:  func(c *Config) { c.Transport = "x" },
+		"connect_timeou": func(c *Config) { c.ConnectTimeout = 0 },
+	} {
+		c := NewConfig().(*Config)
+		change(c)
+		if _, err := c.Open("tcp:127.0.0.1:3000"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q in it", err, want)
+		}
+	}
+	for _, address := range []string{"", "/run/drwebd.sock"} {
+		if _, err := NewConfig().Open(address); err == nil {
+			t.Errorf("address %q", address)
+		}
+	}
+}

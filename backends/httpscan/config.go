@@ -1,0 +1,194 @@
+package httpscan
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/wire"
+)
+
+// maxBody bounds an answer.
+const maxBody = 256 << 10
+
+// Config holds the keys of an httpscan upstream.
+type Config struct {
+	wire.Options
+	// Flavour is the service: "clamav-rest" (ajilach), "clamav-rest-api" (benzino77),
+	// or "custom". The keys below are each flavour's own unless they are set.
+	Flavour string `toml:"flavour"`
+	// Method and Path are those of a scan's request.
+	Method string `toml:"method"`
+	Path   string `toml:"path"`
+	// Request is "multipart", a form with one file, or "raw", the content alone.
+	Request string `toml:"request"`
+	// Field and FileName are the names of the form's field and of the file in it.
+	Field    string `toml:"field"`
+	FileName string `toml:"file_name"`
+	// ContentType is the type of the content.
+	ContentType string `toml:"content_type"`
+	// Statuses maps an HTTP status to a category, or to "body": the body says it.
+	Statuses map[string]string `toml:"statuses"`
+	// AnswerPath (keys and indices of JSON, "data.result.0.is_infected") or
+	// AnswerRegex (RE2, its first group) finds the word in a body that Answers maps to
+	// a category.
+	AnswerPath  string            `toml:"answer_path"`
+	AnswerRegex string            `toml:"answer_regex"`
+	Answers     map[string]string `toml:"answers"`
+	// NamePath or NameRegex finds the name of what was found, or a list of names.
+	NamePath  string `toml:"name_path"`
+	NameRegex string `toml:"name_regex"`
+	// VersionPath is what is asked for the version, VersionKey where it is in the JSON
+	// that comes; without it the whole text is the version.
+	VersionPath string `toml:"version_path"`
+	VersionKey  string `toml:"version_key"`
+}
+
+// NewConfig returns the defaults.
+func NewConfig() backends.Config {
+	return &Config{Options: wire.DefaultOptions(), Flavour: flavourRest}
+}
+
+// Open implements [backends.Config]. The backend is a *[Backend].
+func (c *Config) Open(address string) (backends.Backend, error) {
+	s, err := c.service()
+	client, err2 := c.Options.Client("httpscan", "tcp:127.0.0.1:9000", address, maxBody)
+	if err := errors.Join(err, err2); err != nil {
+		return nil, err
+	}
+	return &Backend{address: address, service: s, client: client}, nil
+}
+
+var (
+	method = regexp.MustCompile(`^[A-Z]{1,20}$`)
+	// quoted is what may stand between the quotes of a part's head.
+	quoted    = regexp.MustCompile(`^[A-Za-z0-9._ \[\]-]{1,100}$`)
+	mediaType = regexp.MustCompile(`^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9._-]+)*$`)
+)
+
+// service puts what is configured in the place of the flavour's own.
+func (c *Config) service() (service, error) {
+	s, ok := flavour(c.Flavour, c.Request)
+	if !ok {
+		return s, fmt.Errorf("flavour %q: want one of %s", c.Flavour, strings.Join(flavourNames(), ", "))
+	}
+	for _, k := range []struct {
+		value string
+		to    *string
+	}{
+		{c.Method, &s.method}, {c.Path, &s.path}, {c.Field, &s.field}, {c.FileName, &s.fileName},
+		{c.ContentType, &s.contentType}, {c.VersionPath, &s.version},
+	} {
+		if k.value != "" {
+			*k.to = k.value
+		}
+	}
+	if c.VersionPath != "" || c.VersionKey != "" {
+		s.versionAt = extractor{path: c.VersionKey}
+	}
+	errs := append(s.check(), c.addStatuses(&s), c.addAnswers(&s))
+	var err error
+	s.answer, err = extraction("answer", c.AnswerPath, c.AnswerRegex, s.answer)
+	errs = append(errs, err)
+	if c.AnswerPath != "" || c.AnswerRegex != "" {
+		s.must = nil
+	}
+	s.name, err = extraction("name", c.NamePath, c.NameRegex, s.name)
+	return s, errors.Join(append(errs, err, s.complete())...)
+}
+
+func (s *service) check() (errs []error) {
+	if !method.MatchString(s.method) || s.method == "GET" || s.method == "HEAD" || s.method == "CONNECT" {
+		errs = append(errs, fmt.Errorf(`method %q: want "POST" or "PUT"`, s.method))
+	}
+	if s.request != requestRaw && s.request != requestMultipart {
+		errs = append(errs, fmt.Errorf("request %q: want %q or %q", s.request, requestRaw, requestMultipart))
+	}
+	errs = append(errs, wire.CheckTarget("path", s.path))
+	if s.version != "" {
+		errs = append(errs, wire.CheckTarget("version_path", s.version))
+	}
+	if !quoted.MatchString(s.field) {
+		errs = append(errs, fmt.Errorf("field %q: want letters, digits and ._-[]", s.field))
+	}
+	if !quoted.MatchString(s.fileName) {
+		errs = append(errs, fmt.Errorf("file_name %q: want letters, digits and ._-[]", s.fileName))
+	}
+	if !mediaType.MatchString(s.contentType) {
+		errs = append(errs, fmt.Errorf(`content_type %q: want a media type, as in "application/octet-stream"`, s.contentType))
+	}
+	return errs
+}
+
+func (c *Config) addStatuses(s *service) error {
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(c.Statuses)) {
+		said := c.Statuses[key]
+		status, err := strconv.Atoi(key)
+		if err != nil || status < 200 || status > 599 || len(key) != 3 {
+			errs = append(errs, fmt.Errorf("statuses: %q is not an HTTP status from 200 to 599", key))
+		}
+		if said != fromBody && !backends.Category(said).Valid() {
+			errs = append(errs, fmt.Errorf("statuses: %s = %q: want %q or one of %v", key, said, fromBody, backends.Categories()))
+		}
+		if status >= 300 && status < 400 && said == string(backends.OK) {
+			errs = append(errs, fmt.Errorf("statuses: %s is a redirect, and can mean nothing that is ok", key))
+		}
+		if s.statuses == nil {
+			s.statuses = map[int]string{}
+		}
+		s.statuses[status] = said
+		if status == 413 {
+			s.tooLarge = 0 // somebody knows what it means here
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) addAnswers(s *service) error {
+	var errs []error
+	for _, word := range slices.Sorted(maps.Keys(c.Answers)) {
+		if !backends.Category(c.Answers[word]).Valid() {
+			errs = append(errs, fmt.Errorf("answers: %q = %q: want one of %v", word, c.Answers[word], backends.Categories()))
+		}
+	}
+	if c.Answers != nil {
+		s.answers = c.Answers
+	}
+	return errors.Join(errs...)
+}
+
+// complete reports what is missing.
+func (s *service) complete() error {
+	if len(s.statuses) == 0 {
+		return errors.New(`statuses: what does it answer? as in { "200" = "ok", "406" = "virus" }`)
+	}
+	for _, said := range s.statuses {
+		if said == fromBody && (s.answer.none() || len(s.answers) == 0) {
+			return errors.New(`statuses: for "body" it takes answer_path or answer_regex, and answers`)
+		}
+	}
+	return nil
+}
+
+// extraction is what two keys say, or the flavour's own.
+func extraction(what, path, re string, own extractor) (extractor, error) {
+	switch {
+	case path != "" && re != "":
+		return own, fmt.Errorf("%s_path and %s_regex: want only one of them", what, what)
+	case path != "":
+		return extractor{path: path}, nil
+	case re == "":
+		return own, nil
+	}
+	compiled, err := regexp.Compile(re)
+	if err != nil {
+		return own, fmt.Errorf("%s_regex: %w", what, err)
+	}
+	return extractor{re: compiled}, nil
+}

@@ -1,0 +1,300 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+)
+
+func testContext(tb testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+func client(tb testing.TB, address string, change func(*Options)) *Client {
+	tb.Helper()
+	o := DefaultOptions()
+	if change != nil {
+		change(&o)
+	}
+	c, err := o.Client("test", "tcp:127.0.0.1:1", address, 1<<10)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { c.Close() })
+	return c
+}
+
+func post(c backends.Content) *Request {
+	b := Of(c)
+	return &Request{Method: "POST", Target: "/scan?x=1", Fields: []Field{{"X-A", "b"}}, Body: &b}
+}
+
+func say(s string) backendtest.Step { return backendtest.Send(backendtest.Composed(s)) }
+
+func want(s string) backendtest.Step { return backendtest.Want(backendtest.Composed(s)) }
+
+const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
+
+// lines reads n lines.
+func lines(n int) backendtest.Step {
+	return func(s *backendtest.Session) error {
+		for range n {
+			if err := backendtest.WantUntil('\n', 1000, nil)(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// TestRequest is the request, byte for byte, and that connections are kept.
+func TestRequest(t *testing.T) {
+	backendtest.NoLeaks(t)
+	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{
+		lines(5), want("abc"), say(ok), lines(5), want("abc"), say(ok), backendtest.Drain(),
+	}, backendtest.Script{lines(5), want("abc"), say(ok), backendtest.Drain()})
+	c := client(t, d.Address(), nil)
+	scan := func() {
+		t.Helper()
+		r, err := c.Do(testContext(t), post(backendtest.Bytes(t, []byte("abc"))))
+		if err != nil || r.Status != 200 || string(r.Body) != "OK" || !r.Measured || r.Early {
+			t.Fatalf("got %+v, %v", r, err)
+		}
+	}
+	scan()
+	scan()
+	if n := d.Connections(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+	head := "POST /scan?x=1 HTTP/1.1\r\nHost: " + strings.TrimPrefix(d.Address(), "tcp:") + "\r\nX-A: b\r\nContent-Length: 3\r\n\r\nabc"
+	if got, want := string(d.Received(0)), head+head; got != want {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+	c.Close()
+	c.Close()
+	scan() // late, on a connection of its own
+	if n := len(c.pool.idle); n != 0 || d.Connections() != 2 {
+		t.Errorf("%d kept of %d connections", n, d.Connections())
+	}
+}
+
+func TestWithoutKeeping(t *testing.T) {
+	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{lines(4), say(ok), backendtest.Drain()})
+	c := client(t, d.Address(), func(o *Options) { o.KeepAlive = false })
+	for range 2 {
+		if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/c"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := d.Connections(); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+	if got := string(d.Received(0)); !strings.Contains(got, "Connection: close\r\n") || strings.Contains(got, "Content-Length") {
+		t.Errorf("sent %q", got)
+	}
+}
+
+// TestAnswers are answers on the edge of HTTP.
+func TestAnswers(t *testing.T) {
+	chunked := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, tt := range []struct {
+		name, answer string
+		body         string
+		measured     bool
+		failure      backends.Category // empty: none
+	}{
+		{"length", ok, "OK", true, ""},
+		{"bare line ends", "HTTP/1.1 200 OK\nContent-Length: 2\n\nOK", "OK", true, ""},
+		{"chunks", chunked + "1\r\nO\r\n1;x=y\r\nK\r\n0\r\n\r\n", "OK", true, ""},
+		{"until the end", "HTTP/1.0 200 OK\r\n\r\nOK", "OK", false, ""},
+		{"interim", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + ok, "OK", true, ""},
+		{"no body", "HTTP/1.1 204 No Content\r\n\r\n", "", true, ""},
+		{"interim without end", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 10) + ok, "", false, backends.SWErr},
+		{"switching", "HTTP/1.1 101 Switching Protocols\r\n\r\n" + ok, "", false, backends.SWErr},
+		{"short", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nOK", "", false, backends.SWErr},
+		{"longer than it says", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK AND MORE", "", false, backends.SWErr},
+		{"two answers", ok + ok, "", false, backends.SWErr},
+		{"half a chunk", chunked + "2\r\nO", "", false, backends.SWErr},
+		{"no last chunk", chunked + "2\r\nOK\r\n", "", false, backends.SWErr},
+		{"endless chunk", chunked + "ffffffffffffffff\r\nOK", "", false, backends.SWErr},
+		{"endless length", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nOK", "", false, backends.SWErr},
+		{"negative length", "HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nOK", "", false, backends.SWErr},
+		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 1\r\n\r\nOK", "", false, backends.SWErr},
+		{"large body", "HTTP/1.0 200 OK\r\n\r\n" + strings.Repeat("A", 2<<10), "", false, backends.SWErr},
+		{"large head", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("A", 128<<10) + "\r\n\r\n", "", false, backends.SWErr},
+		{"large status line", strings.Repeat("A", 128<<10), "", false, backends.SWErr},
+		{"status 99", "HTTP/1.1 099 X\r\n\r\n", "", false, backends.SWErr},
+		{"garbage", "\x00\xff%s\r\n\r\n", "", false, backends.SWErr},
+		{"another protocol", "ICAP/1.0 200 OK\r\n\r\n", "", false, backends.SWErr},
+		{"nothing", "", "", false, backends.CannotExecute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			backendtest.NoLeaks(t)
+			d := backendtest.StartDaemon(t, "unix", backendtest.Script{lines(5), want("abc"), say(tt.answer), backendtest.CloseWrite(), backendtest.Drain()})
+			c := client(t, d.Address(), nil)
+			r, err := c.Do(testContext(t), post(backendtest.Bytes(t, []byte("abc"))))
+			if tt.failure != "" {
+				if err == nil || backends.CategoryOf(err) != tt.failure || len(err.Error()) > 1000 {
+					t.Errorf("got %+v, %v", r, err)
+				}
+				return
+			}
+			if err != nil || string(r.Body) != tt.body || r.Measured != tt.measured {
+				t.Errorf("got %+v, %v", r, err)
+			}
+		})
+	}
+}
+
+// TestDeadConnection: a kept connection that is dead is replaced, once.
+func TestDeadConnection(t *testing.T) {
+	whole := func() []backendtest.Step { return []backendtest.Step{lines(3), say(ok)} }
+	for name, end := range map[string][]backendtest.Step{
+		"closed at once":    {backendtest.Close()},
+		"closed when asked": {backendtest.Discard(1), backendtest.Close()},
+		"reset when asked":  {backendtest.Discard(1), backendtest.Reset()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			backendtest.NoLeaks(t)
+			d := backendtest.StartDaemon(t, "tcp", append(whole(), end...), append(whole(), backendtest.Drain()))
+			c := client(t, d.Address(), nil)
+			for range 2 {
+				if r, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil || string(r.Body) != "OK" {
+					t.Fatalf("got %+v, %v", r, err)
+				}
+			}
+			if n := d.Connections(); n != 2 {
+				t.Errorf("%d connections", n)
+			}
+		})
+	}
+	t.Run("not twice", func(t *testing.T) {
+		d := backendtest.StartDaemon(t, "tcp", append(whole(), end()...), backendtest.Script(end()))
+		c := client(t, d.Address(), nil)
+		if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"})
+		if !errors.Is(err, backends.ErrNoReply) || d.Connections() != 2 {
+			t.Errorf("got %v after %d connections", err, d.Connections())
+		}
+	})
+}
+
+func end() []backendtest.Step { return []backendtest.Step{backendtest.Discard(1), backendtest.Close()} }
+
+// TestStrayAnswer: what comes on an idle connection is nobody's answer.
+func TestStrayAnswer(t *testing.T) {
+	said := make(chan struct{})
+	d := backendtest.StartDaemon(t, "tcp",
+		backendtest.Script{lines(3), say(ok),
+			backendtest.Sleep(20 * time.Millisecond), say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nSTRAY"), func(*backendtest.Session) error { close(said); return nil }, backendtest.Drain()},
+		backendtest.Script{backendtest.Discard(1), say(ok), backendtest.Drain()})
+	c := client(t, d.Address(), nil)
+	if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil {
+		t.Fatal(err)
+	}
+	<-said
+	r, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"})
+	if err != nil || string(r.Body) != "OK" {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+// TestEarly: an answer before the end of the content is marked, and nothing hangs.
+func TestEarly(t *testing.T) {
+	backendtest.NoLeaks(t)
+	for name, script := range map[string]backendtest.Script{
+		"reads no more": {backendtest.Discard(1), say(ok), backendtest.Hang()},
+		"closes":        {backendtest.Discard(1), say(ok), backendtest.CloseWrite(), backendtest.Sleep(50 * time.Millisecond), backendtest.Close()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := backendtest.StartDaemon(t, "tcp", script)
+			c := client(t, d.Address(), nil)
+			r, err := c.Do(testContext(t), post(backendtest.LargeContent(t, 16<<20)))
+			if err == nil && !r.Early {
+				t.Errorf("got %+v", r)
+			}
+			if len(c.pool.idle) > 0 {
+				t.Error("the connection is kept")
+			}
+		})
+	}
+	t.Run("drains", func(t *testing.T) {
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(1), say(ok), backendtest.Drain()})
+		c := client(t, d.Address(), nil)
+		if r, err := c.Do(testContext(t), post(backendtest.LargeContent(t, 16<<20))); err != nil || string(r.Body) != "OK" {
+			t.Errorf("got %+v, %v", r, err)
+		}
+	})
+}
+
+// short ends before its size.
+type short struct{ backends.Content }
+
+func (s short) Size() int64 { return s.Content.Size() + 1 }
+
+// TestShortContent: the connection ends rather than with a part of the content.
+func TestShortContent(t *testing.T) {
+	backendtest.NoLeaks(t)
+	for _, size := range []int{0, 10, 1 << 20} {
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Drain()})
+		_, err := client(t, d.Address(), nil).Do(testContext(t), post(short{backendtest.LargeContent(t, size)}))
+		var failure *backends.Failure
+		if !errors.As(err, &failure) || failure.Category != backends.SWErr || !strings.Contains(err.Error(), "content: it ends after") {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
+func TestBody(t *testing.T) {
+	for _, size := range []int{0, 1, 2, 3, 4, chunk - 1, chunk, chunk + 1, 3*chunk + 5} {
+		c := backendtest.LargeContent(t, size)
+		for _, encode := range []bool{false, true} {
+			b := Body{Before: "<", After: ">", Content: c, Size: c.Size(), Base64: encode}
+			want := "<" + string(c.Data()) + ">"
+			if encode {
+				want = "<" + base64.StdEncoding.EncodeToString(c.Data()) + ">"
+			}
+			var got bytes.Buffer
+			n, err := b.WriteTo(&got)
+			if err != nil || got.String() != want || n != b.Len() || n != int64(len(want)) {
+				t.Errorf("size %d, base64 %v: %d bytes, %d told, %d wanted, %v", size, encode, n, b.Len(), len(want), err)
+			}
+		}
+	}
+	b := Body{Before: "only"}
+	if n, err := b.WriteTo(io.Discard); n != 4 || err != nil || b.Len() != 4 {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
+func TestReap(t *testing.T) {
+	backendtest.NoLeaks(t)
+	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(1), say(ok), backendtest.Drain()})
+	c := client(t, d.Address(), nil)
+	if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(c.pool.idle); n != 1 {
+		t.Fatalf("%d kept", n)
+	}
+	c.pool.reap(time.Now())
+	if n := len(c.pool.idle); n != 1 {
+		t.Errorf("%d kept, one is young", n)
+	}
+	c.pool.reap(time.Now().Add(maxIdle))
+	if n := len(c.pool.idle); n != 0 {
+		t.Errorf("%d kept, all are old", n)
+	}
+}

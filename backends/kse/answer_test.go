@@ -1,0 +1,202 @@
+package kse
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+)
+
+// outcome is what a reply has to amount to.
+type outcome struct {
+	reply    string
+	category backends.Category
+	names    string
+}
+
+func (o outcome) check(t *testing.T, r backends.Result, err error) {
+	t.Helper()
+	if o.category.IsFailure() {
+		if err == nil || backends.CategoryOf(err) != o.category || !reflect.DeepEqual(r, backends.Result{}) {
+			t.Errorf("got %+v, %v, want %v", r, err, o.category)
+		}
+		return
+	}
+	var names []string
+	for _, f := range r.Findings {
+		names = append(names, f.Name)
+	}
+	if err != nil || r.Category != o.category || strings.Join(names, "|") != o.names || r.Code != backends.NoCode {
+		t.Errorf("got %+v, %v, want %v, %q", r, err, o.category, o.names)
+	}
+	if problem := backendtest.Check(r); problem != "" || len(r.Detail) > 512 {
+		t.Errorf("%+v: %s", r, problem)
+	}
+}
+
+// status is an answer with another status.
+func status(line string) string {
+	return "HTTP/1.0 " + line + "\r\nConnection: close\r\nContent-Length: 35\r\n\r\n{\n\"error\": \"Session Timeout\"\n}     "
+}
+
+// texts are the bodies of engines.md's table and of the manual, and what is like them.
+func texts() []outcome {
+	list := strings.Repeat("A,", 5000)
+	return []outcome{
+		{"CLEAN", backends.OK, ""},
+		{"CLEAN AND CONTAINS OFFICE MACRO", backends.Suspicious, "OFFICE MACRO"},
+		{"DETECT EICAR-Test-File", backends.Virus, "EICAR-Test-File"},
+		{"DETECTED EICAR-Test-File", backends.Virus, "EICAR-Test-File"},
+		{"DETECT HEUR:Trojan.Win32.Generic,not-a-virus:AdWare.X", backends.Virus, "HEUR:Trojan.Win32.Generic|not-a-virus:AdWare.X"},
+		{"DETECT A, B,,C ", backends.Virus, "A|B|C"},
+		{"DETECT A AND CONTAINS OFFICE MACRO", backends.Virus, "A"},
+		{"DETECT", backends.Virus, ""},
+		{"DETECT Password protected", backends.Encrypted, "Password protected"}, // the one table of names
+		{"DETECT Password protected AND CONTAINS OFFICE MACRO", backends.Suspicious, "Password protected|OFFICE MACRO"},
+		{"DISINFECTED A", backends.Virus, "A"},
+		{"DELETED A", backends.Virus, "A"},
+		{"DETECT " + list, backends.Virus, strings.TrimSuffix(strings.Repeat("A|", 1000), "|")},
+		{"NON_SCANNED (PASSWORD PROTECTED)", backends.Encrypted, ""},
+		{"NON_SCANNED (PASSWORD PROTECTED) AND CONTAINS OFFICE MACRO", backends.Suspicious, "OFFICE MACRO"},
+		{"NON_SCANNED (CORRUPTED)", backends.Partial, ""},
+		{"NON_SCANNED (SKIPPED)", backends.Partial, ""},
+		{"NON_SCANNED (CANCELED)", backends.Interrupted, ""},
+		{"NON_SCANNED (ACCESS DENIED)", backends.SWErr, ""},
+		{"NON_SCANNED", backends.SWErr, ""},
+		{"NON_SCANNED (SOMETHING NEW)", backends.SWErr, ""},
+		{"SERVER_ERROR", backends.SWErr, ""},
+		{"SERVER_ERROR AND CONTAINS OFFICE MACRO", backends.SWErr, ""},
+		{"", backends.SWErr, ""},
+		{"clean", backends.SWErr, ""},
+		{" CLEAN", backends.SWErr, ""},
+		{"CLEAN ", backends.SWErr, ""},
+		{"CLEANED", backends.SWErr, ""},
+		{"CLEAN AND", backends.SWErr, ""},
+		{"CLEAN EICAR", backends.SWErr, ""},
+		{"CLEAN\x00", backends.SWErr, ""},
+		{"DETECTION A", backends.SWErr, ""},
+		{"detect A", backends.SWErr, ""},
+		{"\x00\xff%s", backends.SWErr, ""},
+	}
+}
+
+func TestTexts(t *testing.T) {
+	for _, tt := range texts() {
+		for _, end := range []string{"", "\r\n", "\n"} {
+			t.Run(fmt.Sprintf("%.60q%q", tt.reply, end), func(t *testing.T) {
+				for _, answer := range []string{plain(tt.reply + end), until(tt.reply + end)} {
+					d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer), backendtest.CloseWrite(), backendtest.Drain()})
+					r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+					if end == "" && !strings.Contains(answer, "Length") {
+						outcome{category: backends.SWErr}.check(t, r, err) // it may be half an answer
+						continue
+					}
+					tt.check(t, r, err)
+				}
+			})
+		}
+	}
+}
+
+// TestSeveralLines: of two answers none counts but a virus.
+func TestSeveralLines(t *testing.T) {
+	for _, tt := range []outcome{
+		{"CLEAN\r\nCLEAN\r\n", backends.SWErr, ""},
+		{"CLEAN\r\n\r\n", backends.SWErr, ""},
+		{"\r\nCLEAN\r\n", backends.SWErr, ""},
+		{"NON_SCANNED (PASSWORD PROTECTED)\nCLEAN\n", backends.SWErr, ""},
+		{"CLEAN\r\nDETECT A\r\n", backends.Virus, "A"},
+		{"what\r\nDETECT A\r\nDETECT B\r\n", backends.Virus, "A|B"},
+		{strings.Repeat("CLEAN\n", 10000), backends.SWErr, ""},
+	} {
+		v, err := parseText(tt.reply)
+		r := backends.Result{}
+		if err == nil {
+			r, err = v.amounts()
+		}
+		tt.check(t, r, err)
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	for line, want := range map[string]backends.Category{
+		"400 Bad Request": backends.SWErr, "401 Unauthorized": backends.SWErr, "403 Forbidden": backends.SWErr, "404 Not Found": backends.SWErr,
+		"408 Request Timeout": backends.Interrupted, "413 Too Large": backends.SWErr, "500 Internal Server Error": backends.SWErr,
+		"503 Service Unavailable": backends.SWErr, "204 No Content": backends.SWErr, "302 Found": backends.SWErr, "201 Created": backends.SWErr,
+	} {
+		for _, change := range []func(*Config){nil, three} {
+			d := backendtest.StartDaemon(t, "unix", backendtest.Script{request(), say(status(line)), backendtest.CloseWrite(), backendtest.Drain()})
+			r, err := open(t, d.Address(), change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+			outcome{category: want}.check(t, r, err)
+			var f *backends.Failure
+			if line[0] != '2' && (!errors.As(err, &f) || fmt.Sprint(f.Code) != line[:3]) {
+				t.Errorf("%s: %v", line, err)
+			}
+			if line[:3] == "401" && !strings.Contains(err.Error(), "API token") {
+				t.Errorf("no hint: %v", err)
+			}
+		}
+	}
+}
+
+// objects are answers of protocol 3; the first is the manual's, 193003.
+func objects() []outcome {
+	return []outcome{
+		{"{\n\"object\": \"memory\",\n\"scanResult\": \"DETECT\",\n\"detectionName\": \"EICAR-Test-File\"\n}", backends.Virus, "EICAR-Test-File"},
+		{`{"object":"Memory","scanResult":"CLEAN"}`, backends.OK, ""},
+		{`{"object":"memory","scanResult":"CLEAN","containsOfficeMacro":"false","detectionName":null,"name":"x","more":[1]}`, backends.OK, ""},
+		{`{"object":"memory","scanResult":"CLEAN","containsOfficeMacro":"true"}`, backends.Suspicious, "OFFICE MACRO"},
+		{`{"object":"memory","scanResult":"CLEAN","containsOfficeMacro":true}`, backends.Suspicious, "OFFICE MACRO"},
+		{`{"object":"memory","scanResult":"DETECT","detectionName":"A,B","containsOfficeMacro":"true"}`, backends.Virus, "A|B"},
+		{`{"object":"memory","scanResult":"DETECT"}`, backends.Virus, ""},
+		{`{"object":"memory","scanResult":"NON_SCANNED (PASSWORD PROTECTED)","containsOfficeMacro":"false"}`, backends.Encrypted, ""},
+		{`{"object":"memory","scanResult":"NON_SCANNED","reason":"PASSWORD PROTECTED"}`, backends.Encrypted, ""},
+		{`{"object":"memory","scanResult":"NON_SCANNED","reason":"who knows"}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":"NON_SCANNED (CORRUPTED)"}`, backends.Partial, ""},
+		{`{"object":"memory","scanResult":"NON_SCANNED (CANCELED)"}`, backends.Interrupted, ""},
+		{`{"object":"memory","scanResult":"SERVER_ERROR"}`, backends.SWErr, ""},
+		{`{"error":"Session Timeout"}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":"CLEAN","error":"x"}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[]}`, backends.OK, ""},
+		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[{"object":"a//b","scanResult":"NON_SCANNED (PASSWORD PROTECTED)"}]}`, backends.Encrypted, ""},
+		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"NON_SCANNED (CORRUPTED)"},{"scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"DETECT","detectionName":"A"}]}]}`, backends.Virus, "A"},
+		{`{"object":"memory","scanResult":"DETECT","detectionName":"A","subObjectsScanResults":[{"scanResult":"NON_SCANNED (PASSWORD PROTECTED)"},{"scanResult":"DETECT","detectionName":"A"}]}`, backends.Virus, "A|A"},
+		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"SERVER_ERROR"}]}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"NON_SCANNED (PASSWORD PROTECTED)"},{"scanResult":"SERVER_ERROR"}]}`, backends.Encrypted, ""},
+		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"what"}]}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[1]}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":{}}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":"what","subObjectsScanResults":[{"scanResult":"DETECT","detectionName":"A"}]}`, backends.Virus, "A"},
+		{`{"object":"memory","scanResult":"CLEAN","detectionName":"A"}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":"CLEAN","containsOfficeMacro":"perhaps"}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":"CLEAN","containsOfficeMacro":{}}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":"DETECT","scanResult":"CLEAN"}`, backends.SWErr, ""},
+		{`{"object":"memory","ScanResult":"CLEAN"}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":["CLEAN"]}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":""}`, backends.SWErr, ""},
+		{`{"object":"/other","scanResult":"CLEAN"}`, backends.SWErr, ""},
+		{`{"scanResult":"CLEAN"}`, backends.SWErr, ""},
+		{`{"object":"memory","scanResult":"CLEAN"}{"object":"memory","scanResult":"DETECT"}`, backends.SWErr, ""},
+		{`[{"object":"memory","scanResult":"CLEAN"}]`, backends.SWErr, ""},
+		{`"CLEAN"`, backends.SWErr, ""},
+		{`CLEAN`, backends.SWErr, ""},
+		{``, backends.SWErr, ""},
+		{`<html>`, backends.SWErr, ""},
+	}
+}
+
+func TestObjects(t *testing.T) {
+	for _, tt := range objects() {
+		t.Run(fmt.Sprintf("%.100q", tt.reply), func(t *testing.T) {
+			for _, answer := range []string{plain(tt.reply), until(tt.reply), until(tt.reply + "\r\n")} {
+				d := backendtest.StartDaemon(t, "unix", backendtest.Script{request(), say(answer), backendtest.CloseWrite(), backendtest.Drain()})
+				r, err := open(t, d.Address(), three).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+				tt.check(t, r, err)
+			}
+		})
+	}
+}

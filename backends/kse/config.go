@@ -1,0 +1,88 @@
+package kse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/wire"
+)
+
+// The values of the key transport.
+const (
+	transportMemory = "memory"
+	transportFile   = "file"
+)
+
+// maxBody bounds an answer. Protocol 3 tells every part of an archive that is not
+// clean.
+const maxBody = 1 << 20
+
+// withoutDeadline is the time that a scan without a deadline gives the engine.
+const withoutDeadline = time.Minute
+
+// Config holds the keys of a kse upstream.
+type Config struct {
+	wire.Options
+	// Protocol is the KAV protocol, 1 or 3. Protocol 3 sends a third more bytes, and
+	// tells the parts of an archive.
+	Protocol int `toml:"protocol"`
+	// API is the version of protocol 3: "v3.0" or "v3.1".
+	API string `toml:"api"`
+	// Transport is how the engine gets the content: "memory" sends the bytes, "file"
+	// names a file that it must be able to read.
+	Transport string `toml:"transport"`
+	// ScanTimeout is the time that the engine is told it has for a scan; zero: what
+	// is left of the upstream's timeout.
+	ScanTimeout time.Duration `toml:"scan_timeout"`
+}
+
+// NewConfig returns the defaults.
+func NewConfig() backends.Config {
+	return &Config{Options: wire.DefaultOptions(), Protocol: 1, API: "v3.0", Transport: transportMemory}
+}
+
+// Open implements [backends.Config]. The backend is a *[Backend].
+func (c *Config) Open(address string) (backends.Backend, error) {
+	var errs []error
+	if c.Protocol != 1 && c.Protocol != 3 {
+		errs = append(errs, fmt.Errorf("protocol %d: want 1 or 3", c.Protocol))
+	}
+	if c.API != "v3.0" && c.API != "v3.1" {
+		errs = append(errs, fmt.Errorf(`api %q: want "v3.0" or "v3.1"`, c.API))
+	}
+	if c.Transport != transportMemory && c.Transport != transportFile {
+		errs = append(errs, fmt.Errorf("transport %q: want %q or %q", c.Transport, transportMemory, transportFile))
+	}
+	// X-KAV-Timeout is an unsigned number of 32 bits.
+	if c.ScanTimeout < 0 || c.ScanTimeout > 24*time.Hour || c.ScanTimeout > 0 && c.ScanTimeout < time.Millisecond {
+		errs = append(errs, fmt.Errorf(`scan_timeout %q: want "1ms" to "24h", or "0s" for what is left`, c.ScanTimeout))
+	}
+	client, err := c.Options.Client("kse", "tcp:127.0.0.1:9999", address, maxBody)
+	if err := errors.Join(append(errs, err)...); err != nil {
+		return nil, err
+	}
+	return &Backend{address: address, config: *c, client: client, protocol: c.Protocol}, nil
+}
+
+// prefix stands before the names of the engine's methods.
+func (c *Config) prefix() string {
+	if c.Protocol == 1 {
+		return ""
+	}
+	return "/api/" + c.API
+}
+
+// timeout is the time that the engine is told it has.
+func (c *Config) timeout(ctx context.Context) time.Duration {
+	if c.ScanTimeout > 0 {
+		return c.ScanTimeout
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return withoutDeadline
+	}
+	return min(max(time.Until(deadline), time.Millisecond), 24*time.Hour)
+}

@@ -1,0 +1,154 @@
+package kse
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+)
+
+// words are what the fake says of a content: those of the manual, but for the names.
+var words = map[backends.Category][2]string{
+	backends.OK:         {"CLEAN", ""},
+	backends.Virus:      {"DETECT", "EICAR-Test-File"},
+	backends.Suspicious: {"CLEAN AND CONTAINS OFFICE MACRO", ""},
+	backends.Encrypted:  {"NON_SCANNED (PASSWORD PROTECTED)", ""},
+	backends.Partial:    {"NON_SCANNED (CORRUPTED)", ""},
+	backends.SWErr:      {"SERVER_ERROR", ""},
+}
+
+// fakeEngine answers as kavhttpd does, to the heads and bodies that its manual shows,
+// and with what [backendtest.Marked] says. A request that the manual does not show
+// fails the test.
+type fakeEngine struct{ t *testing.T }
+
+func (f fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Server", "KAVHTTPD/1.0")
+	h.Set("Content-Type", "text/plain")
+	h.Set("Connection", "close")
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the scan was given up
+	}
+	if int64(len(body)) != r.ContentLength {
+		f.t.Errorf("%d bytes, %d announced", len(body), r.ContentLength)
+	}
+	switch r.URL.Path {
+	case "/scanmemory", "/scanfile":
+		f.version1(w, r, body)
+	case "/api/v3.0/scanmemory", "/api/v3.0/scanfile", "/api/v3.1/scanmemory":
+		f.version3(w, r, body)
+	case "/version":
+		io.WriteString(w, "KAV SDK version: 8.8.0.80\r\n") // the manual's, 193007
+	case "/basesdate":
+		io.WriteString(w, "database version: 9.02.2014 15:03 GMT\r\n") // the manual's, 181082
+	case "/api/v3.0/version":
+		io.WriteString(w, "{\n\"KAVSDKVersion\": \"8.8.2.58\"\n}") // the manual's, 193007
+	case "/api/v3.0/basesdate":
+		io.WriteString(w, "{\n\"databaseVersion\": \"30.01.2019 15:03 GMT\"\n}")
+	default:
+		http.Error(w, "Not Found", http.StatusNotFound)
+	}
+}
+
+func (f fakeEngine) version1(w http.ResponseWriter, r *http.Request, body []byte) {
+	if n, err := strconv.Atoi(r.Header.Get("X-KAV-Timeout")); err != nil || n < 1 || r.Proto != "HTTP/1.0" || r.Header.Get("X-KAV-ProtocolVersion") != "1" {
+		f.t.Errorf("%s, head %v", r.Proto, r.Header)
+	}
+	said := words[f.marked(r.URL.Path == "/scanfile", body)]
+	w.Header().Set("X-KAV-ProtocolVersion", "1")
+	if said[1] != "" {
+		said[0] += " " + said[1]
+	}
+	fmt.Fprintf(w, "%s\r\n", said[0])
+}
+
+func (f fakeEngine) version3(w http.ResponseWriter, r *http.Request, body []byte) {
+	var request struct {
+		Timeout string `json:"timeout"`
+		Object  any    `json:"object"`
+	}
+	var object struct{ Object []byte }
+	if err := json.Unmarshal(body, &request); err != nil || request.Timeout == "" {
+		f.t.Errorf("%.200q: %v", body, err)
+	}
+	about, content := "memory", []byte(nil)
+	isFile := r.URL.Path == "/api/v3.0/scanfile"
+	if isFile {
+		about, _ = request.Object.(string)
+		content = []byte(about)
+	} else if err := json.Unmarshal(body, &object); err != nil {
+		f.t.Errorf("%.200q: %v", body, err)
+	} else {
+		content = object.Object
+	}
+	said := words[f.marked(isFile, content)]
+	answer := map[string]string{"object": about, "scanResult": said[0], "containsOfficeMacro": "false"}
+	if said[0] == "CLEAN AND CONTAINS OFFICE MACRO" {
+		answer["scanResult"], answer["containsOfficeMacro"] = "CLEAN", "true"
+	}
+	if said[1] != "" {
+		answer["detectionName"] = said[1]
+	}
+	w.Header().Set("X-KAV-ProtocolVersion", "3")
+	text, err := json.Marshal(answer)
+	if err != nil {
+		f.t.Error(err)
+	}
+	w.Write(text)
+}
+
+func (f fakeEngine) marked(isFile bool, content []byte) backends.Category {
+	if isFile {
+		data, err := os.ReadFile(string(content))
+		if err != nil {
+			f.t.Error(err)
+		}
+		content = data
+	}
+	return backendtest.Marked(content)
+}
+
+// start starts the fake, on "tcp" or "unix", and returns its address.
+func start(t *testing.T, network string) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(fakeEngine{t})
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if network == "unix" {
+		dir, err := os.MkdirTemp("", "kse")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		s.Listener.Close()
+		if s.Listener, err = net.Listen("unix", filepath.Join(dir, ".kavhttpd")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return network + ":" + s.Listener.Addr().String()
+}
+
+// request reads a request in HTTP, all of it.
+func request() backendtest.Step {
+	return func(s *backendtest.Session) error {
+		r, err := http.ReadRequest(bufio.NewReaderSize(s, 1<<16))
+		if err == nil {
+			_, err = io.Copy(io.Discard, r.Body)
+		}
+		return err
+	}
+}

@@ -1,0 +1,209 @@
+// Package kse scans with Kaspersky Scan Engine in its HTTP mode, kavhttpd, over TCP
+// or a Unix socket.
+//
+// The dialogue of KAV protocol 1, one connection for each scan:
+//
+//	-> POST /scanmemory HTTP/1.0                  or /scanfile with a path for a body
+//	-> X-KAV-ProtocolVersion: 1
+//	-> X-KAV-Timeout: 58000                       milliseconds
+//	-> Content-Length: 68, empty line, content
+//	<- HTTP/1.0 200 OK, Content-Length: 24, empty line, DETECT EICAR-Test-File
+//
+// and of protocol 3, with the content in base64:
+//
+//	-> POST /api/v3.0/scanmemory HTTP/1.1         or /api/v3.0/scanfile
+//	-> {"timeout": "58000", "object": "WDVPIVAlQEFQ..."}
+//	<- {"object": "memory", "scanResult": "DETECT", "detectionName": "EICAR-Test-File"}
+//
+// The answers are the same words in both, see the table in answer.go:
+//
+//	CLEAN                                 ok
+//	CLEAN AND CONTAINS OFFICE MACRO       suspicious
+//	DETECT, DISINFECTED, DELETED NAME,..  by the names, virus if unknown
+//	NON_SCANNED (PASSWORD PROTECTED)      encrypted
+//	NON_SCANNED (CORRUPTED), (SKIPPED)    partial
+//	NON_SCANNED (CANCELED), HTTP 408      interrupted
+//	NON_SCANNED (ACCESS DENIED)           swerr
+//	SERVER_ERROR, any other HTTP status   swerr
+//	anything else                         swerr
+//
+// Protocol 3 tells each part of an archive too; the strongest of them counts.
+// The engine has no numbers: the code is the HTTP status where that is the reason.
+//
+// A text of protocol 1 counts only if its length was told or a line end stands
+// behind it: "CLEAN" may be the beginning of something else. What the engine says
+// before it was sent the whole content counts only if it found something.
+package kse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/wire"
+)
+
+// Abilities is what the engine can tell. None was at hand to try it with.
+var Abilities = backends.Abilities{
+	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
+	Names: true, Version: true, DatabaseAge: true,
+	Source: "Kaspersky's manual of Scan Engine 1.0 to 2.1; other projects that drive it (rspamd, MailScanner, Nextcloud)",
+	Tested: "recorded bytes (of the manual), composed bytes",
+}
+
+// Backend is one Kaspersky Scan Engine. It is safe for concurrent use.
+type Backend struct {
+	address  string
+	config   Config
+	client   *wire.Client
+	protocol int
+}
+
+var _ backends.Versioner = (*Backend)(nil)
+
+// Scan implements [backends.Backend].
+func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+	q, object, err := b.question(ctx, c)
+	if err != nil {
+		return backends.Result{}, b.wrap(err)
+	}
+	r, err := b.client.Do(ctx, q)
+	if err != nil {
+		return backends.Result{}, b.wrap(err)
+	}
+	v, err := b.verdict(r, object)
+	if err != nil {
+		return backends.Result{}, b.wrap(err)
+	}
+	result, err := v.amounts()
+	if err == nil && r.Early && result.Category != backends.Virus && result.Category != backends.Suspicious {
+		err = fmt.Errorf("answered before it had the whole content: %.200q", r.Body)
+	}
+	if err != nil {
+		return backends.Result{}, b.wrap(err)
+	}
+	return result, nil
+}
+
+// Version implements [backends.Versioner]. A database whose date is not told is no
+// error.
+func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
+	text, err := b.ask(ctx, "/version")
+	if err != nil {
+		return backends.Version{}, b.wrap(err)
+	}
+	number := sdkVersion.FindString(text)
+	if number == "" {
+		return backends.Version{}, b.wrap(fmt.Errorf("no version in %.200q", text))
+	}
+	v := backends.Version{Engine: "Kaspersky Scan Engine, KAV SDK " + number}
+	v.Text = v.Engine
+	text, err = b.ask(ctx, "/basesdate")
+	if err != nil {
+		return v, nil
+	}
+	if v.Database = basesDate.FindString(text); v.Database != "" {
+		v.Text += "/" + v.Database
+		v.DatabaseTime, _ = time.ParseInLocation("2.1.2006 15:04 MST", v.Database, time.UTC)
+	}
+	return v, nil
+}
+
+// What /version and /basesdate tell, in a line or in JSON: "KAV SDK version:
+// 8.8.0.80", "database version: 9.02.2014 15:03 GMT".
+var (
+	sdkVersion = regexp.MustCompile(`[0-9]{1,5}(?:\.[0-9]{1,5}){1,4}`)
+	basesDate  = regexp.MustCompile(`[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4} [0-9]{1,2}:[0-9]{2} (?:GMT|UTC)`)
+)
+
+// Close implements io.Closer: it closes the kept connections. Scans under way
+// finish, and later ones have a connection each.
+func (b *Backend) Close() error { return b.client.Close() }
+
+// ask asks for information.
+func (b *Backend) ask(ctx context.Context, what string) (string, error) {
+	q := &wire.Request{Method: http.MethodGet, Target: b.config.prefix() + what}
+	if b.protocol == 1 {
+		q.HTTP10 = true
+		q.Fields = []wire.Field{{Name: "X-KAV-ProtocolVersion", Value: "1"}}
+	}
+	r, err := b.client.Do(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	if r.Status != http.StatusOK {
+		return "", failedStatus(r)
+	}
+	return string(r.Body), nil
+}
+
+// question is the request of a scan, and what the answer has to be about.
+func (b *Backend) question(ctx context.Context, c backends.Content) (*wire.Request, string, error) {
+	q := &wire.Request{Method: http.MethodPost, Target: b.config.prefix() + "/scanmemory"}
+	body, object := wire.Of(c), "memory"
+	if b.config.Transport == transportFile {
+		path, err := line.Path(c)
+		if err != nil {
+			return nil, "", err
+		}
+		q.Target = b.config.prefix() + "/scanfile"
+		body, object = wire.Body{Before: path}, path
+	}
+	timeout := strconv.FormatInt(b.config.timeout(ctx).Milliseconds(), 10)
+	q.Body = &body
+	if b.protocol == 1 {
+		q.HTTP10 = true
+		q.Fields = []wire.Field{{Name: "X-KAV-ProtocolVersion", Value: "1"}, {Name: "X-KAV-Timeout", Value: timeout}}
+		return q, object, nil
+	}
+	q.Fields = []wire.Field{{Name: "Content-Type", Value: "application/octet-stream"}}
+	// A path of ours needs no escape in JSON, see [line.Path].
+	body.Before = `{"timeout": "` + timeout + `", "object": "` + body.Before
+	body.After = `"}`
+	body.Base64 = body.Content != nil
+	return q, object, nil
+}
+
+// verdict maps the answer.
+func (b *Backend) verdict(r *wire.Response, object string) (verdict, error) {
+	switch {
+	case r.Status != http.StatusOK:
+		return verdict{}, failedStatus(r)
+	case b.protocol == 1 && !r.Measured && !strings.HasSuffix(string(r.Body), "\n"):
+		return verdict{}, fmt.Errorf("an answer without an end: %.200q", r.Body)
+	case b.protocol == 1:
+		return parseText(string(r.Body))
+	}
+	return parseJSON(r.Body, object)
+}
+
+// failedStatus is the error for an HTTP status.
+func failedStatus(r *wire.Response) error {
+	f := &backends.Failure{Category: backends.SWErr, Code: r.Status, Text: fmt.Sprintf("HTTP status %d: %s", r.Status, wire.Clip(string(r.Body), wire.MaxDetail))}
+	switch r.Status {
+	case http.StatusRequestTimeout:
+		f.Category = backends.Interrupted
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%w (%s)", f, hintToken)
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return fmt.Errorf("%w (%s)", f, hintProtocol)
+	}
+	return f
+}
+
+// What an administrator can do about it.
+const (
+	hintToken    = `it wants an API token: headers = { Authorization = "Bearer ..." }`
+	hintProtocol = `does it speak this protocol? see protocol and api`
+)
+
+var errNoAnswer = errors.New("not an answer of Kaspersky Scan Engine")
+
+func (b *Backend) wrap(err error) error { return fmt.Errorf("kse %s: %w", b.address, err) }

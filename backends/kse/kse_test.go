@@ -1,0 +1,265 @@
+package kse
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+)
+
+func open(tb testing.TB, address string, change func(*Config)) *Backend {
+	tb.Helper()
+	config := NewConfig().(*Config)
+	if change != nil {
+		change(config)
+	}
+	b, err := config.Open(address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { b.(io.Closer).Close() })
+	return b.(*Backend)
+}
+
+func three(c *Config) { c.Protocol = 3 }
+
+func testContext(tb testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+func say(s string) backendtest.Step { return backendtest.Send(backendtest.Composed(s)) }
+
+// plain is an answer with this body.
+func plain(body string) string {
+	return fmt.Sprintf("HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nServer: KAVHTTPD/1.0\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+// until is an answer whose body ends with the connection.
+func until(body string) string { return "HTTP/1.0 200 OK\r\nServer: KAVHTTPD\r\n\r\n" + body }
+
+func TestConformance(t *testing.T) {
+	for _, tt := range []struct {
+		name, network string
+		change        func(*Config)
+	}{
+		{"1 tcp", "tcp", nil},
+		{"1 unix", "unix", nil},
+		{"3 tcp", "tcp", three},
+		{"3 unix", "unix", three},
+		{"1 file", "tcp", func(c *Config) { c.Transport = transportFile }},
+		{"3 file", "unix", func(c *Config) { c.Protocol, c.Transport = 3, transportFile }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			address := start(t, tt.network)
+			o := backendtest.Options{
+				Encrypted: true, Parallel: 20, Network: tt.network,
+				Half: []backendtest.Words{
+					backendtest.Composed("HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\nCLEAN\r"),
+					backendtest.Composed("HTTP/1.0 200 OK\r\n\r\nCLEAN"),
+					backendtest.Composed("HTTP/1.0 200 OK\r\n"),
+					backendtest.Composed(`HTTP/1.0 200 OK` + "\r\n\r\n" + `{"object": "memory", "scanResult": "CLEAN"`),
+				},
+			}
+			if strings.HasPrefix(tt.name, "3") {
+				o.Large = 4 << 20 // base64 and JSON take their time in the fake
+			}
+			if !strings.Contains(tt.name, "file") { // it would answer without having read
+				o.Dial = func(t *testing.T, address string) backends.Backend { return open(t, address, tt.change) }
+			} else {
+				o.Large = 1 << 20
+			}
+			backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, address, tt.change) }, o)
+		})
+	}
+}
+
+// TestMarked sees every category through both protocols.
+func TestMarked(t *testing.T) {
+	for _, change := range []func(*Config){nil, three} {
+		b := open(t, start(t, "tcp"), change)
+		for mark, want := range map[string]backends.Category{
+			"nothing": backends.OK, string(backendtest.EICAR()): backends.Virus, backendtest.MarkSuspicious: backends.Suspicious,
+			backendtest.MarkEncrypted: backends.Encrypted, backendtest.MarkPartial: backends.Partial, backendtest.MarkError: backends.SWErr,
+		} {
+			r, err := b.Scan(testContext(t), backendtest.Bytes(t, []byte("some "+mark+" bytes")))
+			if err != nil {
+				r.Category = backends.CategoryOf(err)
+			}
+			if r.Category != want {
+				t.Errorf("protocol %d, %s: %+v, %v", b.protocol, mark, r, err)
+			}
+		}
+	}
+}
+
+// TestAnswerEndsAtEveryByte: no beginning of an answer is an ok.
+func TestAnswerEndsAtEveryByte(t *testing.T) {
+	for _, tt := range []struct {
+		answer string
+		change func(*Config)
+	}{
+		{plain("CLEAN\r\n"), nil},
+		{until("CLEAN\n"), nil},
+		{until("CLEAN AND CONTAINS OFFICE MACRO\r\n"), nil},
+		{plain(`{"object":"memory","scanResult":"CLEAN"}`), three},
+		{until(`{"object":"memory","scanResult":"CLEAN"}`), three},
+	} {
+		for n := range len(tt.answer) {
+			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(tt.answer[:n]), backendtest.CloseWrite(), backendtest.Drain()})
+			r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+			if err == nil && r.Category != backends.Suspicious || d.Connections() != 1 {
+				t.Errorf("%q: got %+v, %v", tt.answer[:n], r, err)
+			}
+		}
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), backendtest.SendSplit(backendtest.Composed(tt.answer), 1), backendtest.CloseWrite(), backendtest.Drain()})
+		if r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x"))); err != nil {
+			t.Errorf("byte by byte: %+v, %v", r, err)
+		}
+	}
+}
+
+// TestEarly: what is said before the whole content is there is never ok.
+func TestEarly(t *testing.T) {
+	for body, want := range map[string]backends.Category{
+		"CLEAN\r\n": backends.SWErr, "NON_SCANNED (PASSWORD PROTECTED)\r\n": backends.SWErr, "NON_SCANNED (CORRUPTED)\r\n": backends.SWErr,
+		"DETECT A\r\n": backends.Virus, "CLEAN AND CONTAINS OFFICE MACRO\r\n": backends.Suspicious,
+	} {
+		t.Run(body, func(t *testing.T) {
+			t.Parallel() // each waits a second for the engine to read on
+			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(1), say(plain(body)), backendtest.Hang()})
+			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeContent(t, 16<<20))
+			if err != nil {
+				r.Category = backends.CategoryOf(err)
+			}
+			if r.Category != want {
+				t.Errorf("got %+v, %v", r, err)
+			}
+		})
+	}
+}
+
+// TestRequest is the whole request of protocol 1.
+func TestRequest(t *testing.T) {
+	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(plain("CLEAN\r\n")), backendtest.Drain()})
+	b := open(t, d.Address(), func(c *Config) {
+		c.ScanTimeout = 5 * time.Second
+		c.Headers = map[string]string{"Authorization": "Bearer t"}
+	})
+	if _, err := b.Scan(testContext(t), backendtest.Bytes(t, []byte("abc"))); err != nil {
+		t.Fatal(err)
+	}
+	want := "POST /scanmemory HTTP/1.0\r\nHost: " + strings.TrimPrefix(d.Address(), "tcp:") + "\r\nConnection: close\r\n" +
+		"X-KAV-ProtocolVersion: 1\r\nX-KAV-Timeout: 5000\r\nAuthorization: Bearer t\r\nContent-Length: 3\r\n\r\nabc"
+	if got := string(d.Received(0)); got != want {
+		t.Errorf("sent %q, want %q", got, want)
+	}
+}
+
+// hostile has a path that cannot be written as it is.
+type hostile struct {
+	backends.Content
+	path string
+}
+
+func (h hostile) Path() (string, error) { return h.path, nil }
+
+func TestHostilePath(t *testing.T) {
+	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Drain()})
+	for _, protocol := range []int{1, 3} {
+		b := open(t, d.Address(), func(c *Config) { c.Transport, c.Protocol = transportFile, protocol })
+		for _, path := range []string{"/a b", "/a\"b", "/a\r\nb", "relative", "", "/missing"} {
+			if r, err := b.Scan(testContext(t), hostile{backendtest.CleanContent(t), path}); backends.CategoryOf(err) != backends.SWErr {
+				t.Errorf("%q: got %+v, %v", path, r, err)
+			}
+		}
+	}
+	if n := d.Connections(); n != 0 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for _, tt := range []struct {
+		change               func(*Config)
+		text, engine, number string
+		made                 time.Time
+	}{
+		{nil, "Kaspersky Scan Engine, KAV SDK 8.8.0.80/9.02.2014 15:03 GMT", "Kaspersky Scan Engine, KAV SDK 8.8.0.80", "9.02.2014 15:03 GMT", time.Date(2014, 2, 9, 15, 3, 0, 0, time.UTC)},
+		{three, "Kaspersky Scan Engine, KAV SDK 8.8.2.58/30.01.2019 15:03 GMT", "Kaspersky Scan Engine, KAV SDK 8.8.2.58", "30.01.2019 15:03 GMT", time.Date(2019, 1, 30, 15, 3, 0, 0, time.UTC)},
+	} {
+		v, err := open(t, start(t, "tcp"), tt.change).Version(testContext(t))
+		if err != nil || v.Text != tt.text || v.Engine != tt.engine || v.Database != tt.number || !v.DatabaseTime.Equal(tt.made) {
+			t.Errorf("got %+v, %v", v, err)
+		}
+	}
+	v, err := open(t, start(t, "tcp"), func(c *Config) { c.Protocol, c.API = 3, "v3.1" }).Version(testContext(t))
+	if err == nil || !strings.Contains(err.Error(), "api") {
+		t.Errorf("got %+v, %v", v, err)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		"protocol 2":     func(c *Config) { c.Protocol = 2 },
+		`api "v4"`:       func(c *Config) { c.API = "v4" },
+		`transport "x"`:  func(c *Config) { c.Transport = "x" },
+		"scan_timeout":   func(c *Config) { c.ScanTimeout = -1 },
+		"connect_timeou": func(c *Config) { c.ConnectTimeout = 0 },
+	} {
+		c := NewConfig().(*Config)
+		change(c)
+		if _, err := c.Open("tcp:127.0.0.1:9999"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q in it", err, want)
+		}
+	}
+	if _, err := NewConfig().Open(""); err == nil || !strings.Contains(err.Error(), "tcp:127.0.0.1:9999") {
+		t.Errorf("got %v", err)
+	}
+	c := Config{}
+	if d := c.timeout(context.Background()); d != time.Minute {
+		t.Errorf("without a deadline: %v", d)
+	}
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Hour))
+	defer cancel()
+	if d := c.timeout(ctx); d != time.Millisecond {
+		t.Errorf("over: %v", d)
+	}
+}
+
+// FuzzAnswer: whatever comes, an ok is the word CLEAN.
+func FuzzAnswer(f *testing.F) {
+	for _, o := range append(texts(), objects()...) {
+		f.Add(o.reply)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		for _, parse := range []func() (verdict, error){
+			func() (verdict, error) { return parseText(body) },
+			func() (verdict, error) { return parseJSON([]byte(body), "memory") },
+		} {
+			v, err := parse()
+			if err != nil {
+				continue
+			}
+			r, err := v.amounts()
+			if err != nil {
+				if !backends.CategoryOf(err).IsFailure() {
+					t.Errorf("%q: %v", body, err)
+				}
+				continue
+			}
+			if problem := backendtest.Check(r); problem != "" {
+				t.Errorf("%q: %+v: %s", body, r, problem)
+			}
+			if r.Category == backends.OK && !strings.Contains(body, "CLEAN") && !strings.Contains(body, `\u`) {
+				t.Errorf("%q is ok", body)
+			}
+		}
+	})
+}

@@ -1,0 +1,73 @@
+package polyclam
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/wire"
+	"polyclam/protocol"
+)
+
+// The values of the key transport.
+const (
+	transportAuto   = "auto"
+	transportFildes = "fildes"
+	transportStream = "stream"
+)
+
+// Config holds the keys of a polyclam upstream.
+type Config struct {
+	// Transport is how the content gets there: "fildes" hands over a descriptor (Unix
+	// sockets only, the cheapest), "stream" sends the bytes. "auto" is fildes on a Unix
+	// socket, falling back to stream where there is no descriptor or it does not
+	// arrive, and stream on TCP.
+	Transport string `toml:"transport"`
+	// ConnectTimeout bounds the making of a connection.
+	ConnectTimeout time.Duration `toml:"connect_timeout"`
+}
+
+// NewConfig returns the defaults.
+func NewConfig() backends.Config {
+	return &Config{Transport: transportAuto, ConnectTimeout: 5 * time.Second}
+}
+
+// Open implements [backends.Config]. The backend is a *[Backend].
+func (c *Config) Open(address string) (backends.Backend, error) {
+	network, addr, err := backends.ParseAddress(address)
+	if address == "" {
+		err = errors.New(`address: polyclam needs one, as in "unix:/run/polyclam/clamd.sock"`)
+	}
+	errs := []error{err}
+	switch c.Transport {
+	case transportAuto, transportStream:
+	case transportFildes:
+		if network == "tcp" {
+			errs = append(errs, errors.New(`transport "fildes": a descriptor cannot be handed over TCP; use "stream", or a Unix socket`))
+		}
+	default:
+		errs = append(errs, fmt.Errorf("transport %q: want %q, %q or %q", c.Transport, transportAuto, transportFildes, transportStream))
+	}
+	if c.ConnectTimeout <= 0 {
+		errs = append(errs, fmt.Errorf(`connect_timeout %q: want more than nothing, as in "5s"`, c.ConnectTimeout))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	dialer := wire.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout}
+	b := &Backend{
+		address:   address,
+		transport: c.Transport,
+		auto:      c.Transport == transportAuto,
+		client: protocol.Client{Network: network, Address: addr, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.Dial(ctx)
+		}},
+	}
+	if b.auto && network == "tcp" {
+		b.transport = transportStream
+	}
+	return b, nil
+}

@@ -1,0 +1,49 @@
+package polyclam
+
+import (
+	"strings"
+	"testing"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/protocol"
+)
+
+// FuzzRecords: whatever the records say, it is a result or a failure, and an ok is
+// one of the status line, the SUMMARY and an engine.
+func FuzzRecords(f *testing.F) {
+	lines := func(s string) string { return strings.ReplaceAll(s, "\x00", "\n") }
+	f.Add("OK", lines(okE+okS))
+	f.Add("A FOUND", lines(strings.ReplaceAll(okE+okS, "category=ok", "category=virus")))
+	f.Add("x ERROR", lines(strings.ReplaceAll(okE+okS, "category=ok", "category=swerr counts=no")))
+	f.Add("OK", lines(okE+okS+okS))
+	f.Fuzz(func(t *testing.T, line, text string) {
+		reply, err := protocol.ParseReply("stream: "+line, protocol.ObjectStream)
+		if err != nil {
+			return
+		}
+		var records []protocol.Record
+		for l := range strings.SplitSeq(text, "\n") {
+			if r, err := protocol.ParseRecord(l); err == nil {
+				records = append(records, r)
+			}
+		}
+		a, err := parse(reply, records)
+		if err != nil {
+			return
+		}
+		r, err := a.amounts()
+		if err != nil {
+			if !backends.CategoryOf(err).IsFailure() {
+				t.Errorf("%q %q: %v", line, text, err)
+			}
+			return
+		}
+		if problem := backendtest.Check(r); problem != "" {
+			t.Errorf("%q %q: %+v: %s", line, text, r, problem)
+		}
+		if r.Category == backends.OK && (!reply.OK() || strings.Count(text, "category=ok") < 2) && !strings.Contains(text, `"`) {
+			t.Errorf("%q %q is ok", line, text)
+		}
+	})
+}

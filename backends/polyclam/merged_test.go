@@ -1,0 +1,103 @@
+package polyclam
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/proxy"
+	"polyclam/proxy/policy"
+)
+
+var (
+	missing = backendtest.Fails(&fs.PathError{Op: "connect", Path: "/x", Err: os.ErrNotExist})
+	refused = backendtest.Fails(&net.OpError{Op: "dial", Err: errors.New("refused")})
+	hangs   = &backendtest.Fake{Hang: true}
+)
+
+func pua(c *proxy.Config) {
+	c.Listeners[0].Policy = policy.Default()
+	c.Listeners[0].Policy.Rules = []policy.Rule{{Name: regexp.MustCompile(`^PUA\.`), Category: backends.Suspicious}, {Name: regexp.MustCompile(`^Fine\.`), Category: backends.OK}}
+}
+
+func strict(c *proxy.Config) {
+	c.Listeners[0].Policy = policy.Default().WithActions(map[backends.Category]policy.Action{backends.Encrypted: policy.Tempfail, backends.Partial: policy.Quarantine})
+}
+
+func lax(c *proxy.Config) {
+	c.Listeners[0].Policy = policy.Default().WithActions(map[backends.Category]policy.Action{backends.SWErr: policy.OK, backends.Interrupted: policy.OK})
+}
+
+func odd(c *proxy.Config) {
+	c.Listeners[0].Policy = policy.Default()
+	slices.Reverse(c.Listeners[0].Policy.Precedence[:8])
+}
+
+func wait(c *proxy.Config) {
+	c.Listeners[0].Policy = policy.Default()
+	c.Listeners[0].Policy.AnswerFirst = false
+}
+
+// merged are several engines behind the other polyclam, and what they amount to here.
+var merged = []struct {
+	name    string
+	change  func(*proxy.Config)
+	engines []behind
+	want    backends.Category
+	names   string
+}{
+	{"no engines", nil, nil, backends.SWErr, ""},
+	{"missing", nil, []behind{{backend: clean()}, {backend: missing}}, backends.NotInstalled, ""},
+	{"refused", nil, []behind{{backend: clean()}, {backend: refused}}, backends.CannotExecute, ""},
+	{"hangs", nil, []behind{{backend: clean()}, {backend: hangs, timeout: 20 * time.Millisecond}}, backends.Interrupted, ""},
+	{"optional", nil, []behind{{backend: clean()}, {backend: missing, optional: true}}, backends.OK, ""},
+	{"optional, alone", nil, []behind{{backend: missing, optional: true}}, backends.NotInstalled, ""},
+	{"virus, and failed", wait, []behind{{backend: missing}, {backend: finds(backends.Virus, 1, "A")}}, backends.Virus, "A"},
+	{"encrypted, and failed", nil, []behind{{backend: finds(backends.Encrypted, 2, "Heuristics.Encrypted.Zip")}, {backend: missing}}, backends.NotInstalled, ""},
+	{"partial, and failed", nil, []behind{{backend: finds(backends.Partial, 2)}, {backend: fails(backends.SWErr, 7)}}, backends.SWErr, ""},
+	{"encrypted, and optional failed", nil, []behind{{backend: finds(backends.Encrypted, 2, "Heuristics.Encrypted.Zip")}, {backend: missing, optional: true}}, backends.Encrypted, "Heuristics.Encrypted.Zip"},
+	{"all names", wait, []behind{{backend: finds(backends.Suspicious, 1, "B", "C")}, {backend: finds(backends.Virus, 1, "A b:c", "\x00\xff")}, {backend: clean()}}, backends.Virus, "A b:c|\x00\xff|B|C"},
+	{"no name", nil, []behind{{backend: finds(backends.Virus, 1)}}, backends.Virus, ""},
+	{"their rule", pua, []behind{{backend: finds(backends.Virus, 1, "PUA.X")}}, backends.Suspicious, "PUA.X"},
+	{"their rule to ok", pua, []behind{{backend: finds(backends.Virus, 1, "Fine.X")}}, backends.OK, ""},
+	{"their tempfail", strict, []behind{{backend: finds(backends.Encrypted, 1, "Heuristics.Encrypted.Zip")}}, backends.Encrypted, "Heuristics.Encrypted.Zip"},
+	{"their quarantine", strict, []behind{{backend: finds(backends.Partial, 1)}}, backends.Partial, ""},
+	{"their ok", lax, []behind{{backend: fails(backends.SWErr, 1)}, {backend: clean()}}, backends.SWErr, ""},
+	{"their precedence", odd, []behind{{backend: finds(backends.Partial, 1)}, {backend: finds(backends.Virus, 1, "A")}}, backends.Virus, "A"},
+	{"their precedence, failed", odd, []behind{{backend: fails(backends.SWErr, 1)}, {backend: finds(backends.Virus, 1, "A")}}, backends.Virus, "A"},
+	{"called off", nil, []behind{{backend: finds(backends.Virus, 1, "A")}, {backend: hangs, timeout: patience}}, backends.Virus, "A"},
+}
+
+func TestMerged(t *testing.T) {
+	for _, tt := range merged {
+		t.Run(tt.name, func(t *testing.T) {
+			for i := range tt.engines {
+				tt.engines[i].name = fmt.Sprintf("e%d", i)
+			}
+			r, err := open(t, serve(t, tt.change, tt.engines...), transportAuto).Scan(testContext(t), backendtest.CleanContent(t))
+			var names []string
+			for _, f := range r.Findings {
+				names = append(names, f.Name)
+			}
+			got := r.Category
+			if err != nil {
+				got = backends.CategoryOf(err)
+			}
+			if got != tt.want || strings.Join(names, "|") != tt.names {
+				t.Errorf("got %+v, %v, want %v, %q", r, err, tt.want, tt.names)
+			}
+			if problem := backendtest.Check(r); err == nil && problem != "" {
+				t.Errorf("%+v: %s", r, problem)
+			}
+		})
+	}
+}
