@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"polyclam/backends"
+	"polyclam/backends/registry"
 	"polyclam/cmd/internal/config"
 )
 
@@ -17,7 +19,8 @@ var checkCommand = command{
 	long: `Everything that is wrong with the file is told at once. If nothing is, every node
 of every engine is given a clean text, the EICAR test file and an encrypted archive,
 by this tool itself and with the rights of whoever runs it: run it as polyclamd's
-user. A running polyclamd is not asked.
+user. A running polyclamd is not asked. TELLS is what the test files gave, CAN TELL
+what engines of this kind can tell at all.
 
 Exit status: 0 if all engines tell the clean text from the test file, 1 if one does
 not, 2 if the configuration is wrong.
@@ -58,7 +61,7 @@ func (t *tool) check(timeout time.Duration) (int, error) {
 func (t *tool) showTrials(file *config.File, trials []trial) (int, error) {
 	var b strings.Builder
 	b.WriteString(printable(file.Name) + ": ok\n\n")
-	tab := newTable("ENGINE", "BACKEND", "NODE", "CLEAN", "EICAR", "ENCRYPTED", "TIME", "TELLS", "VERSION")
+	tab := newTable("ENGINE", "BACKEND", "NODE", "CLEAN", "EICAR", "ENCRYPTED", "TIME", "TELLS", "CAN TELL", "VERSION")
 	status := exitOK
 	for i := range trials {
 		tr := &trials[i]
@@ -66,11 +69,26 @@ func (t *tool) showTrials(file *config.File, trials []trial) (int, error) {
 			status = exitFound
 		}
 		tab.add(tr.engine, tr.backend, tr.node, tr.answers[sampleClean].word(), tr.answers[sampleEICAR].word(),
-			tr.answers[sampleEncrypted].word(), seconds(tr.slowest().Seconds()), tr.conclusion(), tr.version)
+			tr.answers[sampleEncrypted].word(), seconds(tr.slowest().Seconds()), tr.conclusion(), canTell(tr.backend), tr.version)
 	}
 	tab.write(&b, "")
 	for _, h := range hints(trials) {
 		b.WriteString("\n" + printable(h) + "\n")
 	}
 	return status, t.write(b.String())
+}
+
+// canTell lists what a kind of engine can tell by the manual's table.
+func canTell(backend string) string {
+	a := registry.Abilities[backend]
+	var out []string
+	for _, row := range []struct {
+		can  bool
+		what backends.Category
+	}{{a.Virus, backends.Virus}, {a.Suspicious, backends.Suspicious}, {a.Encrypted, backends.Encrypted}, {a.Partial, backends.Partial}} {
+		if row.can {
+			out = append(out, string(row.what))
+		}
+	}
+	return strings.Join(out, ", ")
 }

@@ -67,10 +67,10 @@ func TestCheckText(t *testing.T) {
 	got := strings.Join(cells, "\n") + "\n"
 	want := `c.toml: ok
 
-ENGINE BACKEND NODE CLEAN EICAR ENCRYPTED TIME TELLS VERSION
-inspect inspect - ok virus encrypted #.### virus, encrypted -
-clamav clamd unix:GOOD ok virus encrypted #.### virus, encrypted ClamAV 1.4.6/27500/Mon Nov 23 08:00:00 2026
-clamav clamd unix:MISSING not-installed not-installed not-installed #.### nothing -
+ENGINE BACKEND NODE CLEAN EICAR ENCRYPTED TIME TELLS CAN TELL VERSION
+inspect inspect - ok virus encrypted #.### virus, encrypted virus, encrypted, partial -
+clamav clamd unix:GOOD ok virus encrypted #.### virus, encrypted virus, suspicious, encrypted, partial ClamAV 1.4.6/27500/Mon Nov 23 08:00:00 2026
+clamav clamd unix:MISSING not-installed not-installed not-installed #.### nothing virus, suspicious, encrypted, partial -
 
 clamav unix:MISSING: a clean text is not scanned: `
 	if !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "no such file or directory; is the engine running, and is this the path of its socket or program?\n") {

@@ -3,7 +3,7 @@
 //
 //	polyclam [--address ADDRESS] [--config FILE] COMMAND ...
 //
-// The commands are scan, ping, status, check and version; each has a --help. The
+// The commands are scan, ping, status, check, presets and version; each has a --help. The
 // exit status is that of the command, and 2 for a wrong command line.
 package main
 

@@ -148,6 +148,18 @@ func effectOf(t *testing.T, doc string) effect {
 	return e
 }
 
+// required are the keys that backends other than those with nothing but an address
+// cannot do without.
+var required = map[string]string{
+	inspectBackend: "",
+	"command":      "argv = [\"/x\", \"{path}\"]\nexit = { \"0\" = \"?ok\" }\n",
+	"savapi":       "address = \"tcp:127.0.0.1:1\"\nproduct = \"1\"\n",
+	"icap":         "address = \"tcp:127.0.0.1:1\"\n",
+	"kse":          "address = \"tcp:127.0.0.1:1\"\n",
+	"httpscan":     "address = \"tcp:127.0.0.1:1\"\n",
+	"fprot":        "address = \"tcp:127.0.0.1:1\"\n",
+}
+
 // documents returns a document without key, and one where it is value, for a
 // key of table.
 func documents(table, address, backend, key, value string) (without, with string) {
@@ -159,7 +171,8 @@ func documents(table, address, backend, key, value string) (without, with string
 			block += "address = \"" + address + "\"\n"
 		case "[[upstream]]":
 			block += "name = \"x\"\nbackend = \"" + backend + "\"\n"
-			if backend != inspectBackend {
+			block += required[backend]
+			if _, ok := required[backend]; !ok {
 				block += "address = \"unix:/run/engine.sock\"\n"
 			}
 		}
@@ -211,8 +224,12 @@ func TestExampleDefaults(t *testing.T) {
 
 func checkDefault(t *testing.T, table, backend, key, shown, stated string) {
 	t.Helper()
-	if stated == "the daemon's own group" || stated == "none" {
+	switch stated {
+	case "the daemon's own group", "none", "the system's", "the host of the address", "the flavour's":
 		return // cannot be written
+	}
+	if strings.HasPrefix(stated, "as the preset has it") || strings.HasPrefix(stated, "the protocol's: ") {
+		return
 	}
 	onUnix, onTCP := stated, stated
 	if m := onSockets.FindStringSubmatch(stated); m != nil {
