@@ -95,6 +95,9 @@ func (c *Conn) receiveConn() {
 // receive is called by RawConn.Read when the socket may be readable. It reports
 // false if it is not, after it gave the segment back.
 func (c *Conn) receive(fd uintptr) bool {
+	if c.recv.peek {
+		return isReady(int(fd))
+	}
 	c.take()
 	for {
 		n, err := c.read(int(fd))
@@ -114,6 +117,14 @@ func (c *Conn) receive(fd uintptr) bool {
 		}
 		return true
 	}
+}
+
+// isReady reports whether a receive would not have to wait. Descriptors stay with
+// the bytes that carry them.
+func isReady(fd int) bool {
+	var one [1]byte
+	_, _, err := syscall.Recvfrom(fd, one[:], syscall.MSG_PEEK)
+	return err != syscall.EAGAIN
 }
 
 func (c *Conn) read(fd int) (int, error) {

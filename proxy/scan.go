@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"polyclam/backends"
@@ -35,7 +36,32 @@ func (r *request) judge(ctx context.Context, object string, content *spool.Conte
 	start := time.Now()
 	all := r.cmd.Verb == protocol.VerbAllMatchScan
 	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Upstreams, r.lst.Policy, content, all))
+	if v.Category == backends.Encrypted {
+		v.Container = container(content)
+	}
 	return v, time.Since(start)
+}
+
+// magics are the first bytes of containers that may be encrypted, and what
+// [policy.Verdict] calls them.
+var magics = []struct{ bytes, container string }{
+	{"PK\x03\x04", "zip"},
+	{"Rar!\x1a\x07", "rar"},
+	{"7z\xbc\xaf\x27\x1c", "7z"},
+	{"%PDF-", "pdf"},
+	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole2"},
+}
+
+// container names what the content is by its first bytes, if that is known.
+func container(c backends.Content) string {
+	var head [8]byte
+	n, _ := c.ReadAt(head[:], 0)
+	for _, m := range magics {
+		if strings.HasPrefix(string(head[:n]), m.bytes) {
+			return m.container
+		}
+	}
+	return ""
 }
 
 // answered is what a goroutine of fanOut sends.
@@ -49,8 +75,11 @@ type answered struct {
 // first has answered anyway, since it wins every tie. Once the verdict cannot
 // change, the rest are called off and not waited for.
 func fanOut(ctx context.Context, ups []*upstream.Upstream, p *policy.Policy, c *spool.Content, all bool) []policy.Report {
-	if len(ups) == 0 {
+	switch len(ups) {
+	case 0:
 		return nil
+	case 1:
+		return []policy.Report{ups[0].Scan(ctx, c, all)}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -64,6 +64,7 @@ func (r *request) notKept(err error) {
 // scanStream scans a stream that has been received, and releases it.
 func (r *request) scanStream(content *spool.Content) {
 	defer content.Release()
+	reserveForScan(0)
 	ctx, cancel := r.deadline()
 	defer cancel()
 	r.scan(ctx, "stream", content)
