@@ -26,7 +26,7 @@ type Config struct {
 	Memory int64
 	// Total is the quota in bytes over all contents, memory and files alike, as
 	// the system counts them: whole pages and segments. 0: none. Less than one
-	// segment of 4 KiB is refused.
+	// page, 4 KiB, is refused.
 	Total int64
 	// Store is where long contents go; empty: Memfd.
 	Store Store
@@ -110,8 +110,8 @@ func check(cfg Config) error {
 	if cfg.Memory < 0 {
 		bad("memory of %d bytes: want 0 or more", cfg.Memory)
 	}
-	if cfg.Total < 0 || cfg.Total > 0 && cfg.Total < smallest {
-		bad("total of %d bytes: want at least %d, or 0 for no quota", cfg.Total, smallest)
+	if cfg.Total < 0 || cfg.Total > 0 && cfg.Total < page {
+		bad("total of %d bytes: want at least %d, or 0 for no quota", cfg.Total, page)
 	}
 	if cfg.Wait < 0 {
 		bad("wait of %v: want 0 or more", cfg.Wait)

@@ -20,7 +20,7 @@
 // Path (unless it is a Tmpfile, which is linked). So the bound for everything is
 // 3 x Total, and Total itself where engines are sent the bytes. The copy of an
 // opened file for Path is refused if there is no room for it. Beside that up to
-// 7 MiB of free segments are kept, and a writer that goes from memory to the
+// 8 MiB of free segments are kept, and a writer that goes from memory to the
 // store holds both for a moment.
 //
 // # What engines cannot do

@@ -5,15 +5,15 @@ import "sync"
 // The sizes of segments. A client that has sent one byte and then stalls costs
 // the smallest one.
 const (
-	smallest = 4 << 10
-	classes  = 4
+	smallest = 1 << 10
+	classes  = 5
 )
 
-// classSize is the capacity of the segments of class i: 4, 16, 64 and 256 KiB.
+// classSize is the capacity of the segments of class i: 1, 4, 16, 64 and 256 KiB.
 func classSize(i int) int64 { return smallest << (2 * i) }
 
 // kept is how many free segments of class i are kept: 1 MiB of the smaller
-// classes, 4 MiB of the largest, 7 MiB in all. The rest of a burst goes back to
+// classes, 4 MiB of the largest, 8 MiB in all. The rest of a burst goes back to
 // the garbage collector at once.
 func kept(i int) int {
 	if i == classes-1 {

@@ -175,4 +175,6 @@ func storageError(doing string, err error) error {
 }
 
 // pages rounds n up to whole pages, which is what the kernel takes for a file.
-func pages(n int64) int64 { return (n + 4095) &^ 4095 }
+func pages(n int64) int64 { return (n + page - 1) &^ (page - 1) }
+
+const page = 4 << 10

@@ -89,11 +89,11 @@ func TestMemoryIsSmall(t *testing.T) {
 		used   int64
 	}{
 		{"nothing", nil, 0},
-		{"one byte", []int{1}, 4 * k},
-		{"byte by byte", []int{1, 1, 1, 1}, 4 * k},
+		{"one byte", []int{1}, 1 * k},
+		{"byte by byte", []int{1, 1, 1, 1}, 1 * k},
 		{"a page", []int{4 * k}, 4 * k},
 		{"a mail at once", []int{10 * k}, 16 * k},
-		{"growing", []int{1, 4 * k}, (4 + 16) * k},
+		{"growing", []int{1, 4 * k}, (1 + 4) * k},
 		{"all of it", []int{256 * k}, 256 * k},
 		{"over it", []int{256*k + 1}, 260 * k},
 		{"over it later", []int{1, 256 * k}, 260 * k},

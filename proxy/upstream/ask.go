@@ -81,6 +81,7 @@ func (u *Upstream) abandon(ctx context.Context, q *question) (backends.Result, e
 // even if the backend ends its goroutine.
 func (u *Upstream) work(ctx context.Context, q *question) {
 	q.err = errors.New("backend ended without an answer")
+	reserveForScan(0)
 	defer func() {
 		if q.over.CompareAndSwap(false, true) {
 			u.settle(ctx, q)
@@ -107,6 +108,15 @@ func (u *Upstream) work(ctx context.Context, q *question) {
 	if q.err != nil && ctx.Err() != nil {
 		q.err = ended(ctx, q.err)
 	}
+}
+
+// reserveForScan makes the stack of a new goroutine large enough at once: to double
+// it deep in a dialogue takes ten times as long.
+//
+//go:noinline
+func reserveForScan(i int) byte {
+	var room [5 << 10]byte
+	return room[i]
 }
 
 func scanWith(ctx context.Context, q *question) (backends.Result, error) {

@@ -162,6 +162,7 @@ func TestCanaryNoSpool(t *testing.T) {
 		mu.Unlock()
 		r := u.Scan(t.Context(), content("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.OK)
+		synctest.Wait() // the scan does not wait for the archive
 		mu.Lock()
 		broken = errors.New("too many open files")
 		mu.Unlock()

@@ -21,6 +21,8 @@ type client struct {
 
 var okReply = []byte("stream: OK\x00")
 
+var errClosed = errors.New("closed")
+
 func newClient(socket string, timeout time.Duration) *client {
 	return &client{
 		to:      &unix.SockaddrUnix{Name: socket},
@@ -104,7 +106,7 @@ func (c *client) receive() ([]byte, error) {
 		case err != nil:
 			return nil, fmt.Errorf("receive: %w", err)
 		case m == 0:
-			return nil, fmt.Errorf("closed after %q", c.reply[:n])
+			return nil, fmt.Errorf("%w after %q", errClosed, c.reply[:n])
 		}
 		n += m
 		if bytes.IndexByte(c.reply[:n], 0) >= 0 {

@@ -38,12 +38,9 @@ func idle(ctx context.Context, w *world, out io.Writer) error {
 
 func (w *world) idleOf(y way, out io.Writer) error {
 	r := newRequest(w.options.body, 10<<10, 999)
-	alone, stalled, err := probe(y.socket, r)
-	if err == nil && stalled {
-		err = errors.New("a scan has no answer although nobody else is there")
-	}
+	alone, err := probe(y.socket, r)
 	if err != nil {
-		return err
+		return fmt.Errorf("alone: %w", err)
 	}
 	line := fmt.Sprintf("%-10s %12s", y.name, duration(alone))
 	for _, p := range [][]byte{nil, stalledRequest()} {
@@ -67,43 +64,37 @@ func beside(y way, r *request, p []byte, alone float64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	took, stalled, err := probe(y.socket, r)
-	switch {
-	case err != nil:
+	took, err := probe(y.socket, r)
+	if err != nil && (y.name == "polyclam" || !isNoAnswer(err)) {
 		return "", err
-	case stalled:
-		return fmt.Sprintf("stalls (%d connected)", len(crowd)), nil
+	}
+	if err != nil {
+		return fmt.Sprintf("no answer (%d connected)", len(crowd)), nil
 	}
 	return fmt.Sprintf("%s (%.2f)", duration(took), took/alone), nil
 }
 
-// probe is the median time of scans, one after the other, or reports that one had
-// no answer.
-func probe(socket string, r *request) (float64, bool, error) {
+// probe is the median time of scans, one after the other.
+func probe(socket string, r *request) (float64, error) {
+	c := newClient(socket, limit)
 	var all []time.Duration
 	for range probes {
-		took, stalled, err := stalls(socket, r, limit)
-		if err != nil || stalled {
-			return 0, stalled, err
+		took, err := c.scan(r.renew())
+		if err != nil {
+			return 0, err
 		}
 		all = append(all, took)
 	}
 	slices.Sort(all)
-	return quantile(all, 0.5), false, nil
-}
-
-// stalls reports whether a scan through the socket has no answer within the
-// timeout, because nobody takes it. Any other error is one.
-func stalls(socket string, r *request, timeout time.Duration) (time.Duration, bool, error) {
-	c := newClient(socket, timeout)
-	took, err := c.scan(r.renew())
-	if err != nil && isRefused(err) {
-		return 0, true, nil
-	}
-	return took, false, err
+	return quantile(all, 0.5), nil
 }
 
 // isRefused reports whether a call on a socket gave up waiting.
 func isRefused(err error) bool {
 	return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.ETIMEDOUT)
+}
+
+// isNoAnswer reports whether nobody took the request, or it was given up on.
+func isNoAnswer(err error) bool {
+	return isRefused(err) || errors.Is(err, errClosed) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
 }

@@ -10,20 +10,29 @@ import (
 
 const (
 	idleClients    = 5000
-	stalledClients = 500
+	stalledClients = 2000
+	warmScans      = 500
 )
 
 // memory prints what waiting clients cost. The engine behind is the null clamd,
 // which bears any number of connections from HAProxy.
 func memory(ctx context.Context, w *world, out io.Writer) error {
-	fmt.Fprintf(out, "\nMemory (RSS) of what is in front, for clients that wait; bytes a client:\n\n%-10s %10s | %6s %10s %8s | %6s %10s %8s\n",
-		"", "before", "idle", "RSS", "each", "stalled", "RSS", "each")
-	for _, y := range w.null.ways[haproxy:] {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := memoryOf(y, out); err != nil {
-			return fmt.Errorf("%s: %w", y.name, err)
+	fmt.Fprintf(out, "\nMemory (RSS) of what is in front, with clients that wait; each time anew, after %d scans of 10 KB:\n\n%-10s %10s %10s | %7s %10s %12s\n",
+		warmScans, "", "clients", "", "before", "with them", "bytes each")
+	for _, name := range w.fronts() {
+		for _, c := range []struct {
+			what string
+			n    int
+			send []byte
+		}{{"idle", idleClients, nil}, {"stalled", stalledClients, stalledRequest()}} {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			before, after, err := w.memoryOf(name, c.n, c.send)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			fmt.Fprintf(out, "%-10s %10d %-10s | %4d KB %7d KB %12d\n", name, c.n, c.what, before>>10, after>>10, (after-before)/int64(c.n))
 		}
 	}
 	fmt.Fprintln(out, "idle: connected, no command. stalled: in the middle of an INSTREAM, one byte of content sent.\n"+
@@ -31,32 +40,25 @@ func memory(ctx context.Context, w *world, out io.Writer) error {
 	return nil
 }
 
-func memoryOf(y way, out io.Writer) error {
-	// As large as work has made it; what comes on top is the clients'.
-	team := newTeam(bodyRandom, 10<<10, 4)
-	if _, err := team.run(context.Background(), &engine{ways: []way{y}, daemon: y.daemon}, 0, 200*time.Millisecond); err != nil {
-		return err
-	}
-	before, err := y.daemon.resident()
+// memoryOf measures a process of its own: what others have left behind would be
+// used first.
+func (w *world) memoryOf(name string, n int, send []byte) (before, after int64, err error) {
+	y, err := w.inFront(w.null, name, fmt.Sprintf("-%d", n))
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	idle, err := with(y, idleClients, nil)
-	if err != nil {
-		return err
+	defer w.stop(y.daemon)
+	c, r := newClient(y.socket, hang), newRequest(bodyRandom, 10<<10, 1)
+	for range warmScans {
+		if _, err := c.scan(r.renew()); err != nil {
+			return 0, 0, err
+		}
 	}
-	between, err := y.daemon.resident()
-	if err != nil {
-		return err
+	if before, err = y.daemon.resident(); err != nil {
+		return 0, 0, err
 	}
-	stalled, err := with(y, stalledClients, stalledRequest())
-	if err != nil {
-		return err
-	}
-	each := func(after, before int64, n int) string { return fmt.Sprint(max(0, after-before) / int64(n)) }
-	fmt.Fprintf(out, "%-10s %7d KB | %6d %7d KB %8s | %6d %7d KB %8s\n", y.name, before>>10,
-		idleClients, idle>>10, each(idle, before, idleClients), stalledClients, stalled>>10, each(stalled, between, stalledClients))
-	return nil
+	after, err = with(y, n, send)
+	return before, after, err
 }
 
 // stalledRequest is the beginning of an INSTREAM: a chunk that is announced, and
@@ -68,7 +70,6 @@ func stalledRequest() []byte {
 
 // with is the memory of the daemon while n clients have sent p and wait.
 func with(y way, n int, p []byte) (int64, error) {
-	others := y.daemon.descriptors()
 	crowd, err := gather(y.socket, n, p)
 	defer crowd.leave()
 	if err != nil {
@@ -80,12 +81,7 @@ func with(y way, n int, p []byte) (int64, error) {
 	if err := settle(y.daemon, n); err != nil {
 		return 0, err
 	}
-	bytes, err := y.daemon.resident()
-	crowd.leave()
-	for end := time.Now().Add(hang); y.daemon.descriptors() > others+n/10 && time.Now().Before(end); {
-		time.Sleep(5 * time.Millisecond)
-	}
-	return bytes, err
+	return y.daemon.resident()
 }
 
 // settle waits until the daemon has accepted n clients and read what they sent:

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -134,43 +135,41 @@ func (w *world) surround(name, about string, d *daemon) (*engine, error) {
 	if err := d.ready(e.ways[direct].socket); err != nil {
 		return nil, err
 	}
-	program, err := find("haproxy")
-	if err != nil {
-		return nil, err
-	}
-	h, err := w.inFront(e, "haproxy", func(socket, conf string) (string, []string) {
-		return program, []string{"-db", "-f", w.write(conf, haproxyConf(socket, e.ways[direct].socket))}
-	})
-	if err != nil {
-		return nil, err
-	}
-	p, err := w.polyclamd(e, "polyclam", w.options.binary)
-	if err != nil {
-		return nil, err
-	}
-	e.ways = append(e.ways, h, p)
-	if w.options.baseline != "" {
-		b, err := w.polyclamd(e, "baseline", w.options.baseline)
+	for _, name := range w.fronts() {
+		y, err := w.inFront(e, name, "")
 		if err != nil {
 			return nil, err
 		}
-		e.ways = append(e.ways, b)
+		e.ways = append(e.ways, y)
 	}
 	return e, nil
 }
 
-func (w *world) polyclamd(e *engine, name, program string) (way, error) {
-	return w.inFront(e, name, func(socket, conf string) (string, []string) {
-		return program, []string{"--config=" + w.write(conf, polyclamConf(socket, e.ways[direct].socket))}
-	})
+// fronts are the ways that are not direct.
+func (w *world) fronts() []string {
+	if w.options.baseline == "" {
+		return []string{"haproxy", "polyclam"}
+	}
+	return []string{"haproxy", "polyclam", "baseline"}
 }
 
-// inFront starts what command says, with a socket and a configuration of its own.
-func (w *world) inFront(e *engine, name string, command func(socket, conf string) (string, []string)) (way, error) {
-	id := name + "-" + e.name
+// inFront starts one of the fronts. Suffix tells apart those of one engine.
+func (w *world) inFront(e *engine, name, suffix string) (way, error) {
+	id := name + "-" + e.name + suffix
 	y := way{name: name, socket: filepath.Join(w.dir, id+".sock")}
-	program, args := command(y.socket, id+".conf")
-	var err error
+	engine := e.ways[direct].socket
+	program, err := w.options.binary, error(nil)
+	args := []string{"--config=" + w.write(id+".conf", polyclamConf(y.socket, engine))}
+	switch name {
+	case "haproxy":
+		program, err = find("haproxy")
+		args = []string{"-db", "-f", w.write(id+".conf", haproxyConf(y.socket, engine))}
+	case "baseline":
+		program = w.options.baseline
+	}
+	if err != nil {
+		return way{}, err
+	}
 	if y.daemon, err = w.launch(id, program, args...); err != nil {
 		return way{}, err
 	}
@@ -194,6 +193,12 @@ func (w *world) launch(name, program string, args ...string) (*daemon, error) {
 		w.daemons = append(w.daemons, d)
 	}
 	return d, err
+}
+
+// stop ends a daemon before the others.
+func (w *world) stop(d *daemon) {
+	d.stop()
+	w.daemons = slices.DeleteFunc(w.daemons, func(other *daemon) bool { return other == d })
 }
 
 // write makes a file and returns its path. A failure shows when it is used.
