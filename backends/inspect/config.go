@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if err := c.check(address); err != nil {
 		return nil, err
 	}
-	b := &Backend{config: *c}
+	b := &Backend{config: *c, slots: newSlots(runtime.GOMAXPROCS(0))}
 	if err := b.load(); err != nil {
 		return nil, err
 	}

@@ -57,6 +57,9 @@ func FuzzInspect(f *testing.F) {
 	for _, data := range sampleFiles(f) {
 		f.Add(data)
 	}
+	for _, s := range composed(f) {
+		f.Add(s.data)
+	}
 	f.Add(backendtest.EICAR())
 	b := fuzzBackend(f)
 	f.Fuzz(func(t *testing.T, data []byte) { fuzzScan(t, b, data) })

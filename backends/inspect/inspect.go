@@ -18,13 +18,25 @@
 //
 //	code 0  ok         nothing found, or no opinion: broken, unknown, not a container
 //	code 1  virus      EICAR or a listed hash
-//	code 2  encrypted  Heuristics.Encrypted.Zip; Detail says which member and how
+//	code 2  encrypted  Heuristics.Encrypted.X; Detail says which member of which
+//	                   containers, and how
 //	code 3  partial    Heuristics.Limits.Exceeded.MaxBytes, MaxDepth, MaxMembers, MaxTime
 //
-// Its memory for one scan is bounded by max_bytes and about 1 MiB; only members of a
-// container that are compressed containers themselves take any of max_bytes.
-// A program in a container is looked into as a self-extracting archive only if
-// it is stored, not compressed. Inspect only ever adds to what other engines find.
+// X is libclamav's where it has one: Zip, RAR, 7Zip, PDF, OLE2 (Office documents of
+// all ages), EGG; and else ODF, PGP, SMIME, Mail (other multipart/encrypted), ALZ,
+// ARJ, ACE, LUKS, BitLocker, DMG, KeePass, Age, AESCrypt, OpenSSL. A PDF that opens
+// with an empty password is not encrypted; what is only signed is not either.
+//
+// It looks into ZIP, RAR, 7z, tar, gzip, bzip2, mails with their attachments
+// (base64, quoted-printable, uuencode, winmail.dat) and compound files such as
+// Outlook's messages, and into what is in these, however deep. A program in a
+// container is looked into as a self-extracting archive only if it is stored or in
+// a mail, not compressed. Inspect only ever adds to what other engines find.
+//
+// Its memory for one scan is bounded by max_bytes and a few MiB; only members of a
+// container that are containers themselves, and the dictionaries to unpack them,
+// take any of max_bytes. What unpacks RAR and 7z cannot be interrupted: when the
+// time is over it is left alone, see guard.
 package inspect
 
 import (
@@ -52,6 +64,7 @@ type Backend struct {
 	config  Config // not changed
 	lists   atomic.Pointer[hashLists]
 	scratch sync.Pool // of *scratch
+	slots   *slots    // see guard
 }
 
 // Scan implements [backends.Backend].
@@ -117,6 +130,7 @@ func (b *Backend) look(ctx context.Context, c backends.Content) (backends.Result
 	limited, cancel := context.WithTimeoutCause(ctx, b.config.MaxTime, errMaxTime)
 	defer cancel()
 	w := newWalk(&b.config, b.takeScratch())
+	w.slots = b.slots
 	seen := w.look(limited, w.section(limited, c, c.Size()))
 	w.scratch.release()
 	b.scratch.Put(w.scratch)

@@ -5,33 +5,42 @@ import (
 	"io"
 )
 
-// member is a part of a container that can be looked into.
-type member struct {
-	packed   *io.SectionReader
-	deflated bool
-	declared int64 // size when unpacked, as the container says
-}
+// smallestContainer is less than any container with something encrypted in it
+// takes, compressed.
+const smallestContainer = 16
 
-// open makes a section of a member, if it is a container: nil if not. A stored
-// member is read where it is. A deflated one is unpacked into memory, but only
-// if its first bytes say that it is worth it.
-func (w *walk) open(ctx context.Context, parent *section, m member) (*section, error) {
+// stored makes a section of a member that lies in its parent as it is, if it is
+// a container: nil if not.
+func (w *walk) stored(parent *section, at, size int64) (*section, error) {
 	if err := w.enter(); err != nil {
 		return nil, err
 	}
-	s := &section{depth: parent.depth + 1}
-	head := w.scratch.head[:]
-	if !m.deflated {
-		s.ReaderAt, s.size = m.packed, m.packed.Size()
-		s.head = head[:min(headSize, s.size)]
-		if err := readFull(s, s.head, 0); err != nil {
-			return nil, err
-		}
-		return w.keep(s), nil
+	if at < 0 || at > parent.size || size < smallestContainer {
+		return nil, nil
 	}
-	u := w.unpacker(ctx, m.packed)
+	size = min(size, parent.size-at)
+	s := &section{ReaderAt: io.NewSectionReader(parent, at, size), size: size, depth: parent.depth + 1}
+	s.head = w.scratch.head[:min(headSize, s.size)]
+	if err := readFull(s, s.head, 0); err != nil {
+		return nil, err
+	}
+	return w.keep(s), nil
+}
+
+// unpacked makes a section of what u unpacks, if it is a container: nil if not.
+// It is unpacked into memory, but only if its first bytes say that it is worth
+// it. declared is its size, as the container says, or negative.
+func (w *walk) unpacked(parent *section, u *unpacker, declared int64) (*section, error) {
+	if err := w.enter(); err != nil {
+		return nil, err
+	}
+	s := &section{depth: parent.depth + 1, cheap: u.cheap}
+	head := w.scratch.head[:]
 	n, err := io.ReadFull(u, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if w.stop != nil {
+		return nil, w.stop
+	}
+	if n < smallestContainer {
 		return nil, err
 	}
 	s.head = head[:n]
@@ -41,7 +50,7 @@ func (w *walk) open(ctx context.Context, parent *section, m member) (*section, e
 	if s.depth >= w.config.MaxDepth {
 		return s, nil // look will only note that
 	}
-	if m.declared > w.bytes {
+	if declared > w.bytes {
 		// Spend nothing on what cannot be finished: others may be small.
 		w.note("MaxBytes", int64(w.config.MaxBytes))
 		return nil, nil
@@ -58,28 +67,50 @@ func (w *walk) keep(s *section) *section {
 	return s
 }
 
-// unpacker reads a deflated member. What goes in is paid for by the meter; it
-// pays for what comes out beyond that.
+// unpacker reads a member that is not in its container as it is. What it reads is
+// paid for by the meter; it pays for what comes out beyond that.
 type unpacker struct {
 	ctx  context.Context // see meter
 	walk *walk
 	from io.Reader
-	in   counter
+	in   *counter // nil if not known: then all that comes out is paid for
 	out  int64
 	paid int64
+	// cheap says that all that comes out has been paid for.
+	cheap bool
 }
 
-func (w *walk) unpacker(ctx context.Context, packed io.Reader) *unpacker {
-	u := &unpacker{ctx: ctx, walk: w, in: counter{from: packed}}
-	u.from = w.scratch.reader(&u.in)
+// inflater unpacks what packed has deflated. Only one can be in use at a time.
+func (w *walk) inflater(ctx context.Context, packed io.Reader) *unpacker {
+	u := &unpacker{ctx: ctx, walk: w, in: &counter{from: packed}}
+	u.from = w.scratch.reader(u.in)
 	return u
+}
+
+// decoder is for what comes out no larger than it goes in, which has been paid
+// for.
+func (w *walk) decoder(ctx context.Context, from io.Reader) *unpacker {
+	in := &counter{from: from}
+	return &unpacker{ctx: ctx, walk: w, from: in, in: in, cheap: true}
+}
+
+// unpacker pays for what comes out of from.
+func (w *walk) unpacker(ctx context.Context, from io.Reader) *unpacker {
+	return &unpacker{ctx: ctx, walk: w, from: from}
 }
 
 // Read returns unpacked bytes.
 func (u *unpacker) Read(p []byte) (int, error) {
+	if u.walk.stop != nil {
+		return 0, u.walk.stop
+	}
 	n, err := u.from.Read(p)
 	u.out += int64(n)
-	if due := u.out - u.in.n - u.paid; due > 0 {
+	due := u.out - u.paid
+	if u.in != nil {
+		due -= u.in.n
+	}
+	if due > 0 {
 		if err := u.walk.spend(u.ctx, due); err != nil {
 			return 0, err
 		}
@@ -107,6 +138,19 @@ func (u *unpacker) all(s *section) error {
 	s.size = data.size
 	s.ReaderAt = &meter{ctx: u.ctx, walk: u.walk, from: &data, size: data.size}
 	return nil
+}
+
+// drain reads u to its end, as solid archives need.
+func (u *unpacker) drain() error {
+	for {
+		_, err := io.ReadFull(u, u.walk.scratch.buffer(32<<10))
+		if u.walk.stop != nil {
+			return u.walk.stop
+		}
+		if err != nil {
+			return nil
+		}
+	}
 }
 
 // counter counts what is read.

@@ -18,13 +18,27 @@ type detector interface {
 	look(ctx context.Context, w *walk, s *section) (*sighting, error)
 }
 
-// detectors are asked in this order.
-var detectors = []detector{zipDetector{}}
-
-// sighting is something encrypted.
-type sighting struct {
-	name   string // of the finding
-	detail string // which member, how encrypted; its names are quoted and cut
+// detectors are asked in this order. A ZIP may have anything before it: what knows
+// its beginning comes first, and tells better where it is.
+var detectors = []detector{
+	rarDetector{},
+	sevenDetector{},
+	pdfDetector{},
+	oleDetector{},
+	mailDetector{},
+	textDetector{},
+	pgpDetector{},
+	smimeDetector{},
+	gzipDetector{},
+	bzip2Detector{},
+	tarDetector{},
+	tnefDetector{},
+	eggDetector{},
+	alzDetector{},
+	arjDetector{},
+	aceDetector{},
+	zipDetector{},
+	magicDetector{},
 }
 
 // headSize is how much of a container detectors are shown to match: the header
@@ -37,6 +51,7 @@ type section struct {
 	size        int64
 	depth       int
 	head        []byte
+	cheap       bool // reading it costs no more than has been paid
 }
 
 // limitError says which budget ran out.
@@ -58,6 +73,8 @@ type walk struct {
 	noted   error // the first limit that kept us from one member only
 	stop    error // why everything is over; set once, then no read succeeds
 	scratch *scratch
+	slots   *slots // see guard; nil is no limit
+	slot    slot
 }
 
 func newWalk(c *Config, s *scratch) *walk {
@@ -102,6 +119,9 @@ func (w *walk) section(ctx context.Context, r io.ReaderAt, size int64) *section 
 // look asks all detectors that s matches. The walk's stop says whether no
 // sighting means that there is nothing.
 func (w *walk) look(ctx context.Context, s *section) *sighting {
+	if s == nil {
+		return nil
+	}
 	if s.head == nil {
 		s.head = make([]byte, min(headSize, s.size))
 		if err := readFull(s, s.head, 0); err != nil {

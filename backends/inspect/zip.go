@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"io"
 )
 
@@ -58,8 +57,11 @@ func (zipDetector) match(w *walk, s *section) bool {
 			return true
 		}
 	}
-	if s.ReaderAt == nil || s.depth > 0 && !isProgram(s.head) {
+	if s.depth > 0 && !s.isProgram() {
 		return false
+	}
+	if s.ReaderAt == nil {
+		return s.depth > 0
 	}
 	end, err := w.scratch.end(s, maxZipEnd)
 	return err == nil && bytes.Contains(end, []byte(zipEnd))
@@ -76,20 +78,26 @@ func (z zipDetector) look(ctx context.Context, w *walk, s *section) (*sighting, 
 	if err != nil {
 		return nil, err
 	}
-	whole := false
+	whole, document := false, false
 	for _, d := range dirs {
-		seen, complete := z.flags(s, d)
-		if seen != nil || w.stop != nil {
-			return seen, w.stop
+		f := z.flags(s, d)
+		if f.seen != nil || w.stop != nil {
+			return f.seen, w.stop
 		}
-		whole = whole || complete
+		whole = whole || f.complete
+		document = document || f.manifest
 	}
 	if !whole {
-		if seen := z.lookLocal(w, s); seen != nil || w.stop != nil {
+		if seen := z.lookLocal(w, s, dirs); seen != nil || w.stop != nil {
 			return seen, w.stop
 		}
 	}
 	for _, d := range dirs {
+		if document {
+			if seen := z.manifest(ctx, w, s, d); seen != nil || w.stop != nil {
+				return seen, w.stop
+			}
+		}
 		if seen := z.members(ctx, w, s, d); seen != nil || w.stop != nil {
 			return seen, w.stop
 		}
@@ -97,21 +105,29 @@ func (z zipDetector) look(ctx context.Context, w *walk, s *section) (*sighting, 
 	return nil, nil
 }
 
-// flags looks for a member that is encrypted. complete says that the directory
-// could be read to its end.
-func (zipDetector) flags(s *section, d zipDirectory) (seen *sighting, complete bool) {
-	r := d.reader(s)
-	for {
+// zipFlags is what a directory says by itself.
+type zipFlags struct {
+	seen     *sighting // the first member that is encrypted
+	complete bool      // the directory could be read to its end
+	manifest bool      // it may be an OpenDocument
+}
+
+// flags looks for a member that is encrypted.
+func (zipDetector) flags(s *section, d zipDirectory) zipFlags {
+	var f zipFlags
+	for r := d.reader(s); ; {
 		e, err := r.next()
+		if e != nil && (e.packed > 0 || !e.isDirectory()) {
+			if how := zipEncryption(e.flags, e.method); how != "" {
+				f.seen = newSighting(findingZip, "zip", string(e.name), how)
+				return f
+			}
+		}
 		if err != nil {
-			return nil, err == io.EOF
+			f.complete = err == io.EOF
+			return f
 		}
-		if e.isDirectory() && e.packed == 0 {
-			continue
-		}
-		if how := zipEncryption(e.flags, e.method); how != "" {
-			return sightingInZip(e.name, how), false
-		}
+		f.manifest = f.manifest || string(e.name) == odfManifest
 	}
 }
 
@@ -126,61 +142,53 @@ func (zipDetector) members(ctx context.Context, w *walk, s *section, d zipDirect
 		if !ok {
 			continue
 		}
-		inner, err := w.open(ctx, s, m)
+		inner, err := m.open(ctx, w, s)
 		if err != nil || inner == nil {
 			continue // broken, or stopped
 		}
 		if seen := w.look(ctx, inner); seen != nil {
-			seen.detail = cut(fmt.Sprintf("member %q in zip: %s", e.name, seen.detail), maxDetail)
-			return seen
+			return seen.within("zip", string(e.name))
 		}
 	}
 }
 
+// zipMember is where the bytes of a member lie.
+type zipMember struct {
+	at, size int64
+	deflated bool
+	declared int64 // size when unpacked, as the container says
+}
+
 // locate finds the bytes of a member by its local header. It reports false for
 // a member that cannot be read or cannot be a container.
-func (e *zipEntry) locate(w *walk, s *section, base int64) (member, bool) {
+func (e *zipEntry) locate(w *walk, s *section, base int64) (zipMember, bool) {
 	const stored, deflated = 0, 8
 	if e.method != stored && e.method != deflated || e.packed < smallestContainer || e.isDirectory() {
-		return member{}, false
+		return zipMember{}, false
 	}
 	offset := base + int64(e.offset) // may wrap around; then it is negative or lies outside
 	if offset < 0 || offset > s.size-zipLocalSize {
-		return member{}, false
+		return zipMember{}, false
 	}
 	h := w.scratch.local[:zipLocalSize]
 	if readFull(s, h, offset) != nil || string(h[:4]) != zipLocal {
-		return member{}, false
+		return zipMember{}, false
 	}
 	start := offset + zipLocalSize + int64(binary.LittleEndian.Uint16(h[26:])) + int64(binary.LittleEndian.Uint16(h[28:]))
 	if start >= s.size {
-		return member{}, false
+		return zipMember{}, false
 	}
 	size := s.size - start
 	if e.packed < uint64(size) {
 		size = int64(e.packed)
 	}
-	return member{packed: io.NewSectionReader(s, start, size), deflated: e.method == deflated, declared: int64(min(e.unpacked, 1<<62))}, true
+	return zipMember{start, size, e.method == deflated, int64(min(e.unpacked, 1<<62))}, true
 }
 
-// smallestContainer is less than any container with something encrypted in it
-// takes, compressed.
-const smallestContainer = 16
-
-// sightingInZip says what was seen.
-func sightingInZip(name []byte, how string) *sighting {
-	return &sighting{
-		name:   "Heuristics.Encrypted.Zip",
-		detail: fmt.Sprintf("member %q in zip: %s", name, how),
+// open makes a section of a member if it is a container: nil if not.
+func (m zipMember) open(ctx context.Context, w *walk, s *section) (*section, error) {
+	if !m.deflated {
+		return w.stored(s, m.at, m.size)
 	}
-}
-
-// maxDetail bounds what a sighting tells.
-const maxDetail = 1024
-
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return s[:n]
+	return w.unpacked(s, w.inflater(ctx, io.NewSectionReader(s, m.at, m.size)), m.declared)
 }

@@ -20,7 +20,7 @@ const (
 )
 
 // maxZipName is how much of a member's name is kept.
-const maxZipName = 128
+const maxZipName = maxName
 
 // maxZipEnds is how many possible ends of an archive are tried, from the last
 // on, until one has a directory: a comment may hold the bytes of another end.
@@ -160,7 +160,8 @@ func (d zipDirectory) reader(s *section) *zipReader {
 }
 
 // next returns the next record, io.EOF at the end of the directory, and another
-// error if it is broken. It does not count records: the number in the end record
+// error if it is broken: with the record if only what follows its flags is. It
+// does not count records: the number in the end record
 // is only 16 bits wide, and may be a lie.
 func (z *zipReader) next() (*zipEntry, error) {
 	h := z.fixed[:]
@@ -178,10 +179,10 @@ func (z *zipReader) next() (*zipEntry, error) {
 	u32 := func(i int) uint64 { return uint64(binary.LittleEndian.Uint32(h[i:])) }
 	z.entry = zipEntry{flags: uint16(u16(8)), method: uint16(u16(10)), packed: u32(20), unpacked: u32(24), offset: u32(42)}
 	if err := z.name(u16(28)); err != nil {
-		return nil, err
+		return &z.entry, err
 	}
 	if err := z.extra(u16(30)); err != nil {
-		return nil, err
+		return &z.entry, err
 	}
 	_, err := z.r.Discard(u16(32))
 	return &z.entry, noEOF(err)
@@ -189,10 +190,11 @@ func (z *zipReader) next() (*zipEntry, error) {
 
 func (z *zipReader) name(length int) error {
 	kept := z.names[:min(length, maxZipName)]
-	if _, err := io.ReadFull(z.r, kept); err != nil {
+	n, err := io.ReadFull(z.r, kept)
+	z.entry.name = kept[:n]
+	if err != nil {
 		return noEOF(err)
 	}
-	z.entry.name = kept
 	last := byte(0)
 	if len(kept) > 0 {
 		last = kept[len(kept)-1]

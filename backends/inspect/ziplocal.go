@@ -23,18 +23,32 @@ const (
 )
 
 // lookLocal goes through the local headers of an archive whose directory cannot
-// be read: cut off, broken, or encrypted itself. It begins only at the very
-// start and goes from member to member, so that a truncated archive of plain
-// members gives no false alarm.
-func (zipDetector) lookLocal(w *walk, s *section) *sighting {
-	at := int64(bytes.Index(s.head, []byte(zipLocal)))
-	if at != 0 && at != 4 {
-		return nil
+// be read: cut off, broken, or encrypted itself. It begins only at the very start,
+// or where the directory says that the archive begins, and goes from member to
+// member, so that a truncated archive of plain members gives no false alarm.
+func (zipDetector) lookLocal(w *walk, s *section, dirs []zipDirectory) *sighting {
+	var starts []int64
+	if at := int64(bytes.Index(s.head, []byte(zipLocal))); at == 0 || at == 4 {
+		starts = append(starts, at)
 	}
+	for _, d := range dirs {
+		if d.base > 0 {
+			starts = append(starts, d.base)
+		}
+	}
+	for _, at := range starts {
+		if seen := lookLocalFrom(w, s, at); seen != nil {
+			return seen
+		}
+	}
+	return nil
+}
+
+func lookLocalFrom(w *walk, s *section, at int64) *sighting {
 	h, ok := readZipLocal(w, s, at)
 	for ok {
 		if how := zipEncryption(h.flags, h.method); how != "" {
-			return sightingInZip(h.name, how)
+			return newSighting(findingZip, "zip", string(h.name), how)
 		}
 		at, ok = h.next(w, s)
 		if ok {

@@ -1,0 +1,165 @@
+package inspect
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+)
+
+// rarDetector knows RAR archives, those of RAR 1.5 to 4 (technote.txt of RAR 4,
+// and rardecode) and those of RAR 5 and later (rarlab.com/technote.htm). It goes
+// through the headers itself, because rardecode makes a dictionary for each
+// member before it shows its header; rardecode unpacks.
+type rarDetector struct{}
+
+// What the two kinds of archives begin with.
+const (
+	rarSignature  = "Rar!\x1a\x07"
+	rarSignature4 = rarSignature + "\x00"
+	rarSignature5 = rarSignature + "\x01\x00"
+)
+
+// match implements detector.
+func (rarDetector) match(w *walk, s *section) bool { return matchSignature(s, rarSignature) }
+
+// rarBlock is a header and what it is for.
+type rarBlock struct {
+	next  int64     // where the next one is
+	seen  *sighting // something encrypted
+	entry *rarEntry // of a member, else nil
+	end   bool
+}
+
+// rarEntry is a member.
+type rarEntry struct {
+	name       string
+	at, packed int64 // its bytes
+	unpacked   int64 // its size when unpacked, negative if not known
+	dictionary int64
+	stored     bool
+	solid      bool
+	split      bool // it has parts in other volumes
+	directory  bool
+}
+
+// look implements detector.
+func (r rarDetector) look(ctx context.Context, w *walk, s *section) (*sighting, error) {
+	version := byte(0)
+	at, ok := findSignature(w, s, rarSignature, func(at int64) bool {
+		var b [2]byte
+		if at+int64(len(rarSignature5)) > s.size || readFull(s, b[:], at+int64(len(rarSignature))) != nil {
+			return false
+		}
+		version = b[0]
+		return b[0] == 0 || b[0] == 1 && b[1] == 0
+	})
+	if !ok {
+		return nil, nil
+	}
+	next := rarNext4
+	first := at + int64(len(rarSignature4))
+	if version == 1 {
+		next, first = rarNext5, at+int64(len(rarSignature5))
+	}
+	packed, seen := r.flags(w, s, first, next)
+	if seen != nil || w.stop != nil {
+		return seen, w.stop
+	}
+	if seen := r.stored(ctx, w, s, first, next); seen != nil || w.stop != nil {
+		return seen, w.stop
+	}
+	return r.packed(ctx, w, s, at, packed)
+}
+
+type rarNext func(w *walk, s *section, at int64) (rarBlock, bool)
+
+// rarPacked is what members have to be unpacked for.
+type rarPacked struct {
+	any        bool
+	solid      bool
+	dictionary int64 // the largest needed
+}
+
+// flags goes through the headers for something encrypted.
+func (rarDetector) flags(w *walk, s *section, at int64, next rarNext) (rarPacked, *sighting) {
+	var p rarPacked
+	for {
+		b, ok := next(w, s, at)
+		if !ok || b.seen != nil || b.end {
+			return p, b.seen
+		}
+		if e := b.entry; e != nil && !e.directory && !e.stored && e.packed >= smallestContainer {
+			p.any = true
+			p.solid = p.solid || e.solid
+			need := e.dictionary
+			if !e.solid && e.unpacked >= 0 {
+				need = min(need, e.unpacked)
+			}
+			p.dictionary = max(p.dictionary, need)
+		}
+		at = b.next
+	}
+}
+
+// stored looks into the members that are not compressed.
+func (rarDetector) stored(ctx context.Context, w *walk, s *section, at int64, next rarNext) *sighting {
+	for {
+		b, ok := next(w, s, at)
+		if !ok || b.end || w.stop != nil {
+			return nil
+		}
+		at = b.next
+		e := b.entry
+		if e == nil || e.directory || !e.stored || e.split {
+			continue
+		}
+		inner, err := w.stored(s, e.at, e.packed)
+		if err != nil || inner == nil {
+			continue
+		}
+		if seen := w.look(ctx, inner); seen != nil {
+			return seen.within("rar", e.name)
+		}
+	}
+}
+
+// rarNext4 reads the header at at.
+func rarNext4(w *walk, s *section, at int64) (rarBlock, bool) {
+	const fixed, large = 7, 32
+	var h [large]byte
+	if at < 0 || at+fixed > s.size {
+		return rarBlock{}, false
+	}
+	n := min(large, s.size-at)
+	if readFull(s, h[:n], at) != nil {
+		return rarBlock{}, false
+	}
+	kind, flags := h[2], binary.LittleEndian.Uint16(h[3:])
+	size := int64(binary.LittleEndian.Uint16(h[5:]))
+	if size < fixed {
+		return rarBlock{}, false
+	}
+	b := rarBlock{next: at + size, end: kind == rar4End}
+	switch {
+	case kind == rar4Main && flags&rar4MainEncrypted != 0:
+		b.seen = newSighting(findingRAR, "rar", "", "headers encrypted, AES-128")
+	case kind == rar4File || kind == rar4Service:
+		e, seen := readRAR4File(w, s, at, size)
+		if e == nil {
+			return rarBlock{}, false
+		}
+		b.next = e.at + e.packed
+		if kind == rar4File {
+			b.entry, b.seen = e, seen
+		}
+	case flags&rar4HasData != 0 && n >= 11:
+		b.next += int64(binary.LittleEndian.Uint32(h[7:]))
+	}
+	return b, b.next > at
+}
+
+// rarReader is the archive for rardecode, without the program before it, which
+// might have other signatures in it.
+func rarReader(g *guard, s *section, at int64) io.Reader {
+	return io.NewSectionReader(g.readerAt(s), at, s.size-at)
+}
