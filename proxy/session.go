@@ -12,8 +12,8 @@ import (
 )
 
 // How long the rest of a client's input is read and dropped after the reply, so
-// that the reply is not lost to a reset. See clients.md of the field: ProFTPD,
-// pyclamd and others send more than the protocol asks for.
+// that the reply is not lost to a reset: ProFTPD, pyclamd and others send more
+// than the protocol asks for.
 const (
 	lingerQuiet = time.Second
 	lingerTotal = 5 * time.Second

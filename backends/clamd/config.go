@@ -1,11 +1,14 @@
 package clamd
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/wire"
 	"polyclam/protocol"
 )
 
@@ -63,12 +66,12 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	dialer := dialer{timeout: c.ConnectTimeout}
+	dialer := wire.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout}
 	return &Backend{
 		address:   address,
 		transport: c.transport(network),
 		auto:      c.Transport == transportAuto,
-		client:    protocol.Client{Network: network, Address: addr, Dial: dialer.dial},
+		client:    protocol.Client{Network: network, Address: addr, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.Dial(ctx) }},
 		pool:      pool{keep: c.Sessions},
 	}, nil
 }

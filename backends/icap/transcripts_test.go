@@ -36,7 +36,7 @@ type transcript struct {
 
 var whole = "27\r\n" + hello + "\r\n0\r\n\r\n"
 
-// transcripts is the list of engines.md's answers and of what no server should say.
+// transcripts is the list of answers seen of c-icap and told of others, and of what no server should say.
 func transcripts() []transcript {
 	found200 := func(c backends.Category, names ...string) outcome { return outcome{c, 200, names} }
 	fails := func(c backends.Category, code int) outcome { return outcome{c, code, nil} }

@@ -43,7 +43,7 @@ func status(line string) string {
 	return "HTTP/1.0 " + line + "\r\nConnection: close\r\nContent-Length: 35\r\n\r\n{\n\"error\": \"Session Timeout\"\n}     "
 }
 
-// texts are the bodies of engines.md's table and of the manual, and what is like them.
+// texts are the bodies of the manual and those that other projects look for, and what is like them.
 func texts() []outcome {
 	list := strings.Repeat("A,", 5000)
 	return []outcome{

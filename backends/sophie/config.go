@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/wire"
 )
 
 // The values of the key transport.
@@ -53,7 +54,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	}
 	return &Backend{
 		address: address,
-		dialer:  dialer{network, addr, c.ConnectTimeout},
+		dialer:  wire.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout},
 		stream:  c.Transport == transportStream || c.Transport == transportAuto && network == "tcp",
 	}, nil
 }

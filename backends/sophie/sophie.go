@@ -32,6 +32,7 @@ import (
 	"net"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/wire"
 )
 
 // Abilities is what Sophie can tell. No Sophie was at hand to try it with.
@@ -45,7 +46,7 @@ var Abilities = backends.Abilities{
 // Backend is one Sophie. Safe for concurrent use.
 type Backend struct {
 	address string // as configured
-	dialer  dialer
+	dialer  wire.Dialer
 	stream  bool // sends the content, else names a file
 }
 
@@ -72,7 +73,7 @@ func (b *Backend) scan(ctx context.Context, c backends.Content) (backends.Result
 			return backends.Result{}, context.Cause(ctx)
 		}
 	}
-	nc, err := b.dialer.dial(ctx)
+	nc, err := b.dialer.Dial(ctx)
 	if err != nil {
 		return backends.Result{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/wire"
 )
 
 // The values of the key transport.
@@ -55,7 +56,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	}
 	b := &Backend{
 		address: address,
-		dialer:  dialer{network, addr, c.ConnectTimeout},
+		dialer:  wire.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout},
 		file:    c.Transport == transportFile,
 		options: append([]string(nil), c.Options...),
 		pool:    pool{keep: c.Sessions, limit: c.IdleLimit},

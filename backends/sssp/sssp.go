@@ -44,6 +44,7 @@ import (
 	"sync"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/wire"
 )
 
 // Abilities is what savdid can tell. No savdid was at hand to try it with.
@@ -58,7 +59,7 @@ var Abilities = backends.Abilities{
 // once, until they have been idle for a while. Safe for concurrent use.
 type Backend struct {
 	address string // as configured
-	dialer  dialer
+	dialer  wire.Dialer
 	file    bool // SCANFILE, else SCANDATA
 	options []string
 	pool    pool
@@ -150,7 +151,7 @@ func (b *Backend) on(ctx context.Context, c *conn, ask func(*conn) error) error 
 
 // open makes a connection that is ready for a scan.
 func (b *Backend) open(ctx context.Context) (*conn, error) {
-	nc, err := b.dialer.dial(ctx)
+	nc, err := b.dialer.Dial(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +175,7 @@ func (b *Backend) open(ctx context.Context) (*conn, error) {
 // greeted waits for the greeting. A savdid whose threads are all busy accepts the
 // connection and says nothing, or closes it: it cannot be reached now.
 func (b *Backend) greeted(ctx context.Context, c *conn) error {
-	within, cancel := context.WithTimeout(ctx, b.dialer.timeout)
+	within, cancel := context.WithTimeout(ctx, b.dialer.Timeout)
 	defer cancel()
 	stop := context.AfterFunc(within, c.close)
 	err := c.greeting()

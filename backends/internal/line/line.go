@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/wire"
 )
 
 // Client talks to one engine. The exported fields are set before its first use. It
@@ -36,7 +37,7 @@ type Client struct {
 
 	engine  string // for errors
 	address string
-	dialer  dialer
+	dialer  wire.Dialer
 	pool    pool
 }
 
@@ -54,7 +55,7 @@ func New(engine, example, address string, connectTimeout time.Duration) (*Client
 	if err != nil {
 		return nil, err
 	}
-	return &Client{engine: engine, address: address, dialer: dialer{network, addr, connectTimeout}}, nil
+	return &Client{engine: engine, address: address, dialer: wire.Dialer{Network: network, Address: addr, Timeout: connectTimeout}}, nil
 }
 
 // Keep sets whether connections are kept for further requests. Set it before the
@@ -74,7 +75,7 @@ func (c *Client) Do(ctx context.Context, talk func(*Conn) error) error {
 			return c.wrap(ctx, err)
 		}
 	}
-	nc, err := c.dialer.dial(ctx)
+	nc, err := c.dialer.Dial(ctx)
 	if err != nil {
 		return c.wrap(ctx, err)
 	}

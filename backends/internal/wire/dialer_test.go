@@ -1,4 +1,4 @@
-package line
+package wire
 
 import (
 	"errors"
@@ -23,9 +23,9 @@ func TestFullQueue(t *testing.T) {
 	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 0)); err != nil {
 		t.Fatal(err)
 	}
-	d := dialer{"unix", path, 50 * time.Millisecond}
+	d := Dialer{Network: "unix", Address: path, Timeout: 50 * time.Millisecond}
 	for range 4 {
-		nc, err := d.dial(t.Context())
+		nc, err := d.Dial(t.Context())
 		if err == nil {
 			defer nc.Close()
 			continue
