@@ -51,6 +51,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/idle"
 	"polyclam/protocol"
 )
 
@@ -61,7 +62,7 @@ type Backend struct {
 	transport string
 	auto      bool // may turn to stream
 	client    protocol.Client
-	pool      pool
+	pool      idle.Pool[*protocol.ClientSession]
 
 	// streams is set when descriptors turned out not to arrive: the socket is
 	// relayed, or AppArmor forbids clamd to take them.
@@ -145,7 +146,7 @@ func (b *Backend) Reload(ctx context.Context) error {
 
 // Close implements io.Closer: it ends the kept sessions. Scans under way finish.
 func (b *Backend) Close() error {
-	b.pool.close()
+	b.pool.Close(endSession)
 	return nil
 }
 
@@ -153,13 +154,13 @@ func (b *Backend) Close() error {
 // dead before the first byte of a reply is replaced by a new one, once: the
 // content can be read again.
 func (b *Backend) ask(ctx context.Context, q question) (protocol.Reply, error) {
-	if s := b.pool.take(); s != nil {
+	if s, ok := b.pool.Take(); ok {
 		reply, err := b.askOn(ctx, s, q)
 		if !diedIdle(err) || ctx.Err() != nil {
 			return reply, err
 		}
 	}
-	if !b.pool.keep {
+	if b.pool.Off {
 		return q.once(ctx, &b.client)
 	}
 	s, err := b.client.Open(ctx)
@@ -176,9 +177,17 @@ func (b *Backend) askOn(ctx context.Context, s *protocol.ClientSession, q questi
 		s.Close()
 		return reply, err
 	}
-	b.pool.put(s)
+	if !b.pool.Put(s) {
+		s.Close()
+	}
 	return reply, nil
 }
+
+// maxIdle is how long a session is kept idle. clamd's default ReadTimeout is 120 s,
+// but ends below it are common; 30 s is where a silent connection ends.
+const maxIdle = 25 * time.Second
+
+func endSession(s *protocol.ClientSession) { s.Close() }
 
 // diedIdle reports whether err is what a session looks like that the server gave
 // up while it was idle.

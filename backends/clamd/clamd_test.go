@@ -154,7 +154,7 @@ func TestSizeLimitWhileWriting(t *testing.T) {
 	if err == nil && r.Category != backends.Partial || err != nil && !errors.Is(err, protocol.ErrNoReply) {
 		t.Errorf("got %+v, %v", r, err)
 	}
-	if len(b.pool.idle) > 0 {
+	if b.pool.Len() > 0 {
 		t.Error("the session is kept")
 	}
 }
@@ -268,7 +268,7 @@ func TestSilence(t *testing.T) {
 	if !errors.Is(err, cause) || backends.CategoryOf(err) != backends.Interrupted {
 		t.Errorf("got %+v, %v", r, err)
 	}
-	if len(b.pool.idle) > 0 {
+	if b.pool.Len() > 0 {
 		t.Error("the session is kept")
 	}
 }
@@ -283,12 +283,12 @@ func TestIdleSessionsEnd(t *testing.T) {
 	if _, err := b.Scan(testContext(t), x(t)); err != nil {
 		t.Fatal(err)
 	}
-	b.pool.reap(time.Now().Add(maxIdle - time.Second))
-	if len(b.pool.idle) != 1 || !b.pool.armed {
+	b.pool.Reap(time.Now().Add(maxIdle - time.Second))
+	if b.pool.Len() != 1 {
 		t.Fatal("reaped too early")
 	}
-	b.pool.reap(time.Now().Add(maxIdle))
-	if len(b.pool.idle) != 0 || b.pool.armed {
+	b.pool.Reap(time.Now().Add(maxIdle))
+	if b.pool.Len() != 0 {
 		t.Error("not reaped")
 	}
 	<-ended
@@ -568,7 +568,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%+v: got %+v, %v", tt, b, err)
 		}
 	}
-	if b, err := NewConfig().Open("unix:/s"); err != nil || !b.(*Backend).pool.keep {
+	if b, err := NewConfig().Open("unix:/s"); err != nil || b.(*Backend).pool.Off {
 		t.Errorf("the defaults: %+v, %v", b, err)
 	}
 }

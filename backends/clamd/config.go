@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/idle"
 	"polyclam/backends/internal/wire"
 	"polyclam/protocol"
 )
@@ -72,7 +73,9 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		transport: c.transport(network),
 		auto:      c.Transport == transportAuto,
 		client:    protocol.Client{Network: network, Address: addr, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.Dial(ctx) }},
-		pool:      pool{keep: c.Sessions},
+		pool: idle.Pool[*protocol.ClientSession]{
+			Off: !c.Sessions, Limit: maxIdle, Alive: (*protocol.ClientSession).Usable, End: endSession,
+		},
 	}, nil
 }
 

@@ -167,7 +167,7 @@ func TestRealConcurrency(t *testing.T) {
 			}()
 		}
 		wg.Wait()
-		if n := len(b.pool.idle); n > scanners {
+		if n := b.pool.Len(); n > scanners {
 			t.Errorf("%d sessions for %d scans at once", n, scanners)
 		}
 	}

@@ -93,7 +93,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		fields:  c.fields(),
 		config:  *c,
 		dialer:  dialer{network: network, address: addr, timeout: c.ConnectTimeout, tls: tlsConfig},
-		pool:    pool{keep: c.KeepAlive},
+		pool:    newPool(c.KeepAlive),
 		buffers: sync.Pool{New: func() any { return new([bufferSize]byte) }},
 		now:     time.Now,
 	}, nil

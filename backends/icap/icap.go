@@ -48,6 +48,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/idle"
 )
 
 // Abilities is what a scanner over ICAP can tell.
@@ -67,7 +68,7 @@ type Backend struct {
 	fields  string // of every request
 	config  Config
 	dialer  dialer
-	pool    pool
+	pool    idle.Pool[*conn]
 	buffers sync.Pool // of *[bufferSize]byte
 	now     func() time.Time
 
@@ -116,7 +117,7 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 // Close implements io.Closer: it ends the kept connections. Scans under way finish,
 // and later ones use connections of their own.
 func (b *Backend) Close() error {
-	b.pool.close()
+	b.pool.Close(endConn)
 	return nil
 }
 
@@ -124,7 +125,7 @@ func (b *Backend) Close() error {
 // before the first byte of an answer is replaced by a new one, once: the content can
 // be read again.
 func (b *Backend) on(ctx context.Context, f func(c *conn) (keep bool, err error)) error {
-	if c := b.pool.take(); c != nil {
+	if c, ok := b.pool.Take(); ok {
 		err := b.use(ctx, c, f)
 		if !diedIdle(err) || ctx.Err() != nil {
 			return err
@@ -146,7 +147,10 @@ func (b *Backend) use(ctx context.Context, c *conn, f func(c *conn) (keep bool, 
 		c.Close()
 		return err
 	}
-	b.pool.put(c)
+	c.reused = true
+	if !b.pool.Put(c) {
+		c.Close()
+	}
 	return err
 }
 
@@ -165,3 +169,13 @@ func (b *Backend) wrap(ctx context.Context, err error) error {
 	}
 	return fmt.Errorf("icap %s: %w", b.address, err)
 }
+
+// maxIdle is how long a connection is kept idle. c-icap's KeepAliveTimeout is 60 s
+// and more, but 30 s is where many silent connections end.
+const maxIdle = 25 * time.Second
+
+func newPool(keep bool) idle.Pool[*conn] {
+	return idle.Pool[*conn]{Off: !keep, Limit: maxIdle, Alive: (*conn).quiet, End: endConn}
+}
+
+func endConn(c *conn) { c.Close() }

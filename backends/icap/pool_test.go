@@ -30,29 +30,6 @@ func pipe(t *testing.T) (*conn, net.Conn) {
 	return newConn(nc, nc), other
 }
 
-func TestPoolReaps(t *testing.T) {
-	p := pool{keep: true}
-	old, _ := pipe(t)
-	fresh, _ := pipe(t)
-	p.put(old)
-	p.put(fresh)
-	now := time.Now()
-	p.idle[0].since = now.Add(-maxIdle)
-	p.reap(now)
-	if len(p.idle) != 1 || p.take() != fresh {
-		t.Error("the wrong one is gone")
-	}
-	if _, err := old.nc.Write([]byte("x")); err == nil {
-		t.Error("the old one is open")
-	}
-	p.put(fresh)
-	p.close()
-	p.reap(now.Add(time.Hour))
-	if p.take() != nil {
-		t.Error("closed, and something in it")
-	}
-}
-
 // TestPoolTakesQuiet: what was closed, or has something to say, is not used.
 func TestPoolTakesQuiet(t *testing.T) {
 	for name, disturb := range map[string]func(other net.Conn){
@@ -60,21 +37,21 @@ func TestPoolTakesQuiet(t *testing.T) {
 		"answer":      func(other net.Conn) { io.WriteString(other, recorded204) },
 		"half-closed": func(other net.Conn) { other.(*net.TCPConn).CloseWrite() },
 	} {
-		p := pool{keep: true}
+		p := newPool(true)
 		c, other := pipe(t)
 		if !c.quiet() {
 			t.Errorf("%s: not quiet at first", name)
 		}
-		p.put(c)
+		p.Put(c)
 		disturb(other)
 		end := time.Now().Add(10 * time.Second)
 		for c.quiet() && time.Now().Before(end) {
 			time.Sleep(time.Millisecond)
 		}
-		if p.take() != nil {
+		if _, ok := p.Take(); ok {
 			t.Errorf("%s: used again", name)
 		}
-		p.close()
+		p.Close(endConn)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/idle"
 	"polyclam/backends/internal/wire"
 )
 
@@ -59,7 +60,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		dialer:  wire.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout},
 		file:    c.Transport == transportFile,
 		options: append([]string(nil), c.Options...),
-		pool:    pool{keep: c.Sessions, limit: c.IdleLimit},
+		pool:    idle.Pool[*conn]{Off: !c.Sessions, Limit: c.IdleLimit, Alive: (*conn).quiet, End: (*conn).bye},
 	}
 	b.buffers.New = func() any {
 		buffer := make([]byte, 64<<10)

@@ -151,7 +151,8 @@ func TestLateAnswer(t *testing.T) {
 	b := open(t, d.Address(), nil)
 	scanOK(t, b)
 	close(go1)
-	kept := b.pool.idle[0].c
+	kept, _ := b.pool.Take()
+	b.pool.Put(kept)
 	eventually(t, "the late answer", func() bool { return !kept.quiet() })
 	scanOK(t, b)
 	wantFailure(t, b, x(t), backends.SWErr, `unexpected answer "ACC 1/4"`)

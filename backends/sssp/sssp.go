@@ -44,6 +44,7 @@ import (
 	"sync"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/idle"
 	"polyclam/backends/internal/wire"
 )
 
@@ -62,7 +63,7 @@ type Backend struct {
 	dialer  wire.Dialer
 	file    bool // SCANFILE, else SCANDATA
 	options []string
-	pool    pool
+	pool    idle.Pool[*conn]
 	buffers sync.Pool // of *[]byte, to send content from
 }
 
@@ -111,7 +112,7 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 // Close implements io.Closer: it says BYE on the kept connections. Scans under way
 // finish, and later ones have a connection each.
 func (b *Backend) Close() error {
-	b.pool.close()
+	b.pool.Close((*conn).bye)
 	return nil
 }
 
@@ -121,7 +122,7 @@ func (b *Backend) with(ctx context.Context, ask func(*conn) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if c := b.pool.take(); c != nil {
+	if c, ok := b.pool.Take(); ok {
 		err := b.on(ctx, c, ask)
 		if !errors.Is(err, backends.ErrNoReply) || ctx.Err() != nil {
 			return err
@@ -143,7 +144,7 @@ func (b *Backend) on(ctx context.Context, c *conn, ask func(*conn) error) error 
 		c.close()
 		return err
 	}
-	if !b.pool.put(c) {
+	if !b.pool.Put(c) {
 		c.bye()
 	}
 	return err

@@ -78,7 +78,7 @@ func legend(engine string) string {
 // where says what the numbers are made of.
 var where = map[string]string{
 	"clamd": `
-polyclam receives the whole content, writes it into a memory file that is used again, hands that
+polyclam receives the whole content, writes it into a memory file, hands that
 to clamd by its descriptor on a session that is kept, answers, and then writes its line of log.
 That saves clamd a connection, the handing over between its threads and a temporary file, which is
 what its CPU column shows. What polyclam takes for it is, with one client, half work and half the Go

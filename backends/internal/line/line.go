@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/idle"
 	"polyclam/backends/internal/wire"
 )
 
@@ -38,7 +39,7 @@ type Client struct {
 	engine  string // for errors
 	address string
 	dialer  wire.Dialer
-	pool    pool
+	pool    idle.Pool[*Conn]
 }
 
 // New returns the client of the engine at address ("unix:/path", "tcp:host:port").
@@ -55,12 +56,20 @@ func New(engine, example, address string, connectTimeout time.Duration) (*Client
 	if err != nil {
 		return nil, err
 	}
-	return &Client{engine: engine, address: address, dialer: wire.Dialer{Network: network, Address: addr, Timeout: connectTimeout}}, nil
+	return &Client{engine: engine, address: address, dialer: wire.Dialer{Network: network, Address: addr, Timeout: connectTimeout}, pool: newPool()}, nil
+}
+
+// maxIdle is how long a connection is kept idle. The daemons' own limits are not
+// known; 30 s is where impatient ones end a silent connection.
+const maxIdle = 25 * time.Second
+
+func newPool() idle.Pool[*Conn] {
+	return idle.Pool[*Conn]{Off: true, Limit: maxIdle, Alive: (*Conn).quiet, End: (*Conn).close}
 }
 
 // Keep sets whether connections are kept for further requests. Set it before the
 // first use.
-func (c *Client) Keep(keep bool) { c.pool.keep = keep }
+func (c *Client) Keep(keep bool) { c.pool.Off = !keep }
 
 // Do runs a dialogue. It is run a second time, on a new connection, if a kept one
 // was dead.
@@ -68,7 +77,7 @@ func (c *Client) Do(ctx context.Context, talk func(*Conn) error) error {
 	if ctx.Err() != nil {
 		return c.wrap(ctx, context.Cause(ctx))
 	}
-	if conn := c.pool.take(); conn != nil {
+	if conn, ok := c.pool.Take(); ok {
 		conn.reused = true
 		err := c.talk(ctx, conn, talk)
 		if !errors.Is(err, backends.ErrNoReply) || ctx.Err() != nil {
@@ -106,7 +115,7 @@ func (c *Client) Scan(ctx context.Context, talk func(*Conn, *Tally) error) (back
 // Close ends the kept connections. Dialogues under way finish; later ones get
 // connections of their own.
 func (c *Client) Close() error {
-	c.pool.close(c.Bye)
+	c.pool.Close(func(conn *Conn) { conn.bye(c.Bye) })
 	return nil
 }
 
@@ -123,7 +132,7 @@ func (c *Client) talk(ctx context.Context, conn *Conn, talk func(*Conn) error) e
 	switch {
 	case !stop() || err != nil || conn.spoiled:
 		conn.close()
-	case !c.pool.put(conn):
+	case !c.pool.Put(conn):
 		conn.bye(c.Bye)
 	}
 	return err
@@ -143,5 +152,5 @@ func (c *Client) wrap(ctx context.Context, err error) error {
 // Unkept returns another client of the same engine, with another Hello, that keeps
 // no connections. It needs no Close.
 func (c *Client) Unkept(hello func(*Conn) error) *Client {
-	return &Client{Hello: hello, Bye: c.Bye, engine: c.engine, address: c.address, dialer: c.dialer}
+	return &Client{Hello: hello, Bye: c.Bye, engine: c.engine, address: c.address, dialer: c.dialer, pool: newPool()}
 }

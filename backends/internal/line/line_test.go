@@ -249,12 +249,12 @@ func TestReap(t *testing.T) {
 	if _, err := c.Scan(testContext(t), ask); err != nil {
 		t.Fatal(err)
 	}
-	c.pool.reap(time.Now())
-	if len(c.pool.idle) != 1 || !c.pool.armed {
+	c.pool.Reap(time.Now())
+	if c.pool.Len() != 1 {
 		t.Error("reaped too soon")
 	}
-	c.pool.reap(time.Now().Add(maxIdle))
-	if len(c.pool.idle) != 0 || c.pool.armed {
+	c.pool.Reap(time.Now().Add(maxIdle))
+	if c.pool.Len() != 0 {
 		t.Error("not reaped")
 	}
 }

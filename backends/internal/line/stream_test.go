@@ -70,7 +70,7 @@ func TestStreamEarly(t *testing.T) {
 			if r, err := c.Scan(testContext(t), streaming(backendtest.LargeContent(t, 16<<20))); err == nil {
 				t.Errorf("got %+v", r)
 			}
-			if len(c.pool.idle) > 0 {
+			if c.pool.Len() > 0 {
 				t.Error("the connection is kept")
 			}
 		})

@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/idle"
 )
 
 // Client speaks HTTP/1.x with one engine. Its exported fields are set before its
@@ -22,7 +24,17 @@ type Client struct {
 	Keep    bool // connections are kept for further requests
 	MaxBody int64
 
-	pool pool
+	pool idle.Pool[*conn]
+}
+
+// The bounds on kept connections. Servers end them when they like, Node's after 5 s.
+const (
+	maxIdle  = 20 * time.Second
+	mostIdle = 64
+)
+
+func newPool() idle.Pool[*conn] {
+	return idle.Pool[*conn]{Limit: maxIdle, Most: mostIdle, Alive: (*conn).quiet, End: (*conn).close}
 }
 
 // Field is a field of a request's head.
@@ -56,7 +68,7 @@ func (c *Client) Do(ctx context.Context, q *Request) (*Response, error) {
 		return nil, Ended(ctx, context.Cause(ctx))
 	}
 	if !q.HTTP10 {
-		if conn := c.pool.take(); conn != nil {
+		if conn, ok := c.pool.Take(); ok {
 			r, err := c.on(ctx, conn, q)
 			if !errors.Is(err, backends.ErrNoReply) || ctx.Err() != nil {
 				return r, Ended(ctx, err)
@@ -74,7 +86,7 @@ func (c *Client) Do(ctx context.Context, q *Request) (*Response, error) {
 // Close ends the kept connections. Requests under way finish, and later ones have a
 // connection each.
 func (c *Client) Close() error {
-	c.pool.close()
+	c.pool.Close((*conn).close)
 	return nil
 }
 
@@ -94,7 +106,7 @@ func (c *Client) on(ctx context.Context, conn *conn, q *Request) (*Response, err
 	}
 	r.Early = early
 	keep := c.Keep && !q.HTTP10 && stopped && !early && r.Measured && !conn.ending
-	if !keep || !c.pool.put(conn) {
+	if !keep || !c.pool.Put(conn) {
 		conn.close()
 	}
 	return r, nil

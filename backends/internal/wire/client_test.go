@@ -83,7 +83,7 @@ func TestRequest(t *testing.T) {
 	c.Close()
 	c.Close()
 	scan() // late, on a connection of its own
-	if n := len(c.pool.idle); n != 0 || d.Connections() != 2 {
+	if n := c.pool.Len(); n != 0 || d.Connections() != 2 {
 		t.Errorf("%d kept of %d connections", n, d.Connections())
 	}
 }
@@ -225,7 +225,7 @@ func TestEarly(t *testing.T) {
 			if err == nil && !r.Early {
 				t.Errorf("got %+v", r)
 			}
-			if len(c.pool.idle) > 0 {
+			if c.pool.Len() > 0 {
 				t.Error("the connection is kept")
 			}
 		})
@@ -286,15 +286,15 @@ func TestReap(t *testing.T) {
 	if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(c.pool.idle); n != 1 {
+	if n := c.pool.Len(); n != 1 {
 		t.Fatalf("%d kept", n)
 	}
-	c.pool.reap(time.Now())
-	if n := len(c.pool.idle); n != 1 {
+	c.pool.Reap(time.Now())
+	if n := c.pool.Len(); n != 1 {
 		t.Errorf("%d kept, one is young", n)
 	}
-	c.pool.reap(time.Now().Add(maxIdle))
-	if n := len(c.pool.idle); n != 0 {
+	c.pool.Reap(time.Now().Add(maxIdle))
+	if n := c.pool.Len(); n != 0 {
 		t.Errorf("%d kept, all are old", n)
 	}
 }

@@ -49,7 +49,7 @@ func (o *Options) Client(engine, example, address string, maxBody int64) (*Clien
 	if o.ConnectTimeout <= 0 {
 		errs = append(errs, fmt.Errorf(`connect_timeout %q: want more than nothing, as in "5s"`, o.ConnectTimeout))
 	}
-	c := &Client{Host: addr, Keep: o.KeepAlive, MaxBody: maxBody}
+	c := &Client{Host: addr, Keep: o.KeepAlive, MaxBody: maxBody, pool: newPool()}
 	if network == "unix" {
 		c.Host = "localhost"
 	}

@@ -41,7 +41,7 @@ func TestTLS(t *testing.T) {
 			t.Fatalf("got %+v, %v", r, err)
 		}
 	}
-	if n := len(c.pool.idle); n != 1 {
+	if n := c.pool.Len(); n != 1 {
 		t.Errorf("%d connections are kept", n)
 	}
 	c.Close()

@@ -1,0 +1,76 @@
+package idle
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// stub is a connection, known by its number.
+type stub struct {
+	n           int
+	dead, ended bool
+}
+
+func newPool() *Pool[*stub] {
+	return &Pool[*stub]{
+		Limit: time.Minute,
+		Alive: func(s *stub) bool { return !s.dead },
+		End:   func(s *stub) { s.ended = true },
+	}
+}
+
+func TestLastUsedFirst(t *testing.T) {
+	p := newPool()
+	stubs := []*stub{{n: 0}, {n: 1}, {n: 2}}
+	for _, s := range stubs {
+		p.Put(s)
+	}
+	stubs[2].dead = true
+	c, ok := p.Take()
+	if !ok || c.n != 1 || !stubs[2].ended || p.Len() != 1 {
+		t.Errorf("took %+v, %v; %+v; %d left", c, ok, stubs[2], p.Len())
+	}
+}
+
+func TestLimits(t *testing.T) {
+	p := newPool()
+	p.Most = 1
+	if !p.Put(&stub{}) || p.Put(&stub{}) {
+		t.Error("not exactly one is kept")
+	}
+	off := newPool()
+	off.Off = true
+	if off.Put(&stub{}) {
+		t.Error("kept although it is off")
+	}
+	closed := newPool()
+	s := &stub{}
+	closed.Put(s)
+	closed.Close(func(s *stub) { s.n = 7 })
+	if s.n != 7 || closed.Put(&stub{}) {
+		t.Error("kept, or not ended, by a closed pool")
+	}
+}
+
+// TestAge: each connection ends when it is old, without anybody asking.
+func TestAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool()
+		old, fresh := &stub{}, &stub{}
+		p.Put(old)
+		time.Sleep(30 * time.Second)
+		p.Put(fresh)
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		if got := []bool{old.ended, fresh.ended}; !slices.Equal(got, []bool{true, false}) || p.Len() != 1 {
+			t.Errorf("ended: %v, %d left", got, p.Len())
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if !fresh.ended || p.Len() != 0 || p.armed {
+			t.Errorf("%+v, %d left, timer %v", fresh, p.Len(), p.armed)
+		}
+	})
+}
