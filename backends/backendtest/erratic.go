@@ -40,7 +40,7 @@ type erraticScript struct {
 }
 
 func (s *suite) erraticScripts() []erraticScript {
-	const long, short = time.Minute, 300 * time.Millisecond
+	const long, short = time.Minute, time.Second
 	garbage := Composed("\x00\xff%s garbage: \r\n\r\n")
 	script := func(steps ...Step) Script {
 		if s.opts.Greeting == "" {
