@@ -174,9 +174,13 @@ func TestSessionWithClamd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	// Alone: clamd 1.4.6 writes its version in two pieces, and the reply to a scan
+	// may come between them.
+	if v, err := s.Version(ctx); err != nil || !strings.HasPrefix(v, "ClamAV ") {
+		t.Fatalf("version %q, %v", v, err)
+	}
 	requests := []func() error{
 		func() error { return s.Ping(ctx) },
-		func() error { _, err := s.Version(ctx); return err },
 		func() error { r, err := s.Instream(ctx, strings.NewReader("clean")); return expect(r, err, "") },
 		func() error {
 			r, err := s.Instream(ctx, strings.NewReader(clamdtest.EICAR()))

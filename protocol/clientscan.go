@@ -91,8 +91,11 @@ func (c *Client) lines(ctx context.Context, q *request, each func(Reply) error) 
 	})
 }
 
-// maxRecords bounds the records of one extended reply.
+// maxRecords bounds the records of one status line.
 const maxRecords = 4096
+
+// maxRecordBytes bounds the records of one status line together.
+const maxRecordBytes = 4 << 20
 
 // XInstream is Instream with polyclam's extended reply: the status line, a record
 // for each engine and a summary. A server that does not know the verb, as clamd,
@@ -172,6 +175,7 @@ type group struct {
 	lines  int
 	reply  Reply
 	recs   []Record
+	bytes  int   // of recs, as they came
 	failed error // of the first status line that is no answer
 }
 
@@ -187,6 +191,9 @@ func (g *group) add(line string) (done bool, err error) {
 	if rec, err := ParseRecord(line); err == nil && !isTerse(line) && g.lines > 1 {
 		if len(g.recs) == maxRecords {
 			return true, fmt.Errorf("%w: more than %d records", ErrReplyTooLong, maxRecords)
+		}
+		if g.bytes += len(line); g.bytes > maxRecordBytes {
+			return true, fmt.Errorf("%w: records of more than %d bytes", ErrReplyTooLong, maxRecordBytes)
 		}
 		g.recs = append(g.recs, rec)
 		return false, nil
@@ -217,6 +224,6 @@ func (g *group) flush() error {
 		return nil
 	}
 	r, recs := g.reply, g.recs
-	g.reply, g.recs = Reply{}, nil
+	g.reply, g.recs, g.bytes = Reply{}, nil, 0
 	return g.each(r, recs)
 }
