@@ -44,6 +44,9 @@ type Options struct {
 	Conf []string
 	// TCP makes clamd listen on a port of 127.0.0.1 too.
 	TCP bool
+	// Port is the TCP port, clamd's and that of ${PORT}, for daemons that take
+	// each other's place, see [Port]; empty: any that is free.
+	Port string
 	// Daily gives clamd a database with a version to report, see DailyVersion.
 	Daily bool
 	// User is the account to run as if the test is run by root; empty: nobody.
@@ -161,7 +164,7 @@ func (d *Clamd) configure(o Options) error {
 		"FixStaleSocket yes", "SelfCheck 0",
 	)
 	if o.TCP {
-		port, err := freePort()
+		port, err := o.port()
 		if err != nil {
 			return err
 		}

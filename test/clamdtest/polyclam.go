@@ -122,7 +122,7 @@ func StartPolyclam(t testing.TB, toml string, o Options) *Polyclam {
 func (p *Polyclam) start() error {
 	var err error
 	for range 5 {
-		port, portErr := freePort()
+		port, portErr := p.o.port()
 		if portErr != nil {
 			return portErr
 		}

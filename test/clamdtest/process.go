@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -141,6 +143,30 @@ func freePort() (string, error) {
 	defer l.Close()
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	return port, err
+}
+
+// port is the port of the options, or one that is free.
+func (o Options) port() (string, error) {
+	if o.Port != "" {
+		return o.Port, nil
+	}
+	return freePort()
+}
+
+// Port returns a port of 127.0.0.1 for daemons that one after another listen on
+// it: below those that the kernel gives to outgoing connections, so that it is
+// still free for the next of them.
+func Port(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(10000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port between 20000 and 30000")
+	return ""
 }
 
 // tail returns the end of a log, for messages.

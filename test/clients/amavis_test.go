@@ -1,0 +1,3 @@
+package clients
+
+var amavisClients []client

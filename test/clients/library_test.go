@@ -1,0 +1,3 @@
+package clients
+
+var libraryClients []client

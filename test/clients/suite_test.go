@@ -1,0 +1,107 @@
+package clients
+
+import (
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"polyclam/test/clamdtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(clamdtest.Main(m)) }
+
+// hang is how long anything may take before the test gives up.
+const hang = 90 * time.Second
+
+// An outcome is what a client makes of a scan, seen by its user.
+type outcome string
+
+const (
+	clean     outcome = "clean"     // let through
+	infected  outcome = "infected"  // held as a virus
+	encrypted outcome = "encrypted" // told apart as encrypted
+	flagged   outcome = "flagged"   // let through, marked as not scanned
+	refused   outcome = "refused"   // not let through: an error, a tempfail, a deferral
+)
+
+// A finding is an outcome and what the client said about it: the name of the
+// virus, its error, the symbols.
+type finding struct {
+	outcome outcome
+	text    string
+}
+
+// A scan has the client look at a content, and says what it concluded. It fails
+// the test if the client said something that is none of the outcomes.
+type scan func(t *testing.T, s sample) finding
+
+// A client is one way in which one program asks clamd.
+type client struct {
+	name     string
+	recipe   string // file in docs/clients
+	listener string // block of the recipe with polyclam's [[listener]]
+	network  string // of the daemon's address: "unix" or "tcp"
+	// user is who the daemons run as, empty for the default: clients that name
+	// paths need one that may read them.
+	user string
+	// start starts what the client needs, or nothing, and returns how to have
+	// something scanned. It runs with a clamd at the address; later polyclamds take
+	// its place there, without the client's knowing. What it starts ends with t.
+	start func(t *testing.T, at target) scan
+	// but are the cells that are not the usual ones, see usual.
+	but map[string]outcome
+	// open says for each cell that lets through what was not scanned why it does.
+	open map[string]string
+	// differs says for each cell that a bare clamd has otherwise why it does.
+	differs map[string]string
+}
+
+// all returns the clients in the order of the table.
+func all() []client {
+	return slices.Concat(clamavClients, milterClients, mimedefangClients, amavisClients, rspamdClients,
+		eximClients, clamsmtpClients, libraryClients, nodeClients, gatewayClients)
+}
+
+// TestClients runs every client through every case and prints the table.
+func TestClients(t *testing.T) {
+	e := startEngines(t)
+	var rows table
+	t.Run("client", func(t *testing.T) {
+		for _, c := range all() {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				rows.add(c.run(t, e))
+			})
+		}
+	})
+	rows.print(t)
+}
+
+// run puts one client through all cases.
+func (c client) run(t *testing.T, e *engines) row {
+	at := newTarget(t, c)
+	r := row{client: c, cells: map[string]cell{}}
+	daemon := at.startClamd(t)
+	ask := c.start(t, at)
+	for _, k := range cases {
+		if k.clamd {
+			r.cells[k.name] = cell{bare: ask(t, samples()[k.sample])}
+		}
+	}
+	var world string
+	for _, k := range cases {
+		if k.world != world {
+			daemon.stop()
+			world = k.world
+			daemon = at.startPolyclam(t, c, e, world)
+		}
+		found := ask(t, samples()[k.sample])
+		cell := r.cells[k.name]
+		cell.polyclam = found
+		r.cells[k.name] = cell
+	}
+	daemon.stop()
+	r.check(t)
+	return r
+}

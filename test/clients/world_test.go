@@ -1,0 +1,183 @@
+package clients
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"polyclam/protocol"
+	"polyclam/test/clamdtest"
+)
+
+// The states of the engines behind polyclamd.
+const (
+	worldUp      = "up"      // a real clamd, and inspect
+	worldFailing = "failing" // clamd says ERROR to every scan
+	worldHanging = "hanging" // clamd takes the content and says nothing
+	worldDown    = "down"    // two engines, neither of them there
+	// The same with status = "extended".
+	worldExtended        = "extended"
+	worldExtendedFailing = "extended, failing"
+)
+
+// engines are what stands behind the polyclamds of the suite.
+type engines struct {
+	clamd            string // Unix socket of a real one
+	failing, hanging string // host:port of fakes
+}
+
+func startEngines(t *testing.T) *engines {
+	clamdtest.RequireProgram(t, "zip")
+	samples()
+	t.Cleanup(func() { os.RemoveAll(samplesDir) })
+	return &engines{
+		clamd:   clamdtest.Start(t, clamdtest.Options{Daily: true}).Socket,
+		failing: startFake(t, "stream: Can't allocate memory ERROR"),
+		hanging: startFake(t, ""),
+	}
+}
+
+// startFake runs a clamd that reads the stream of INSTREAM and answers reply, or
+// nothing, for ever. The reply is one of clamd 1.4.6 (cl_strerror of CL_EMEM).
+func startFake(t *testing.T, reply string) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open sync.WaitGroup
+	t.Cleanup(func() { l.Close(); open.Wait() })
+	open.Go(func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() { serveFake(nc, reply) })
+		}
+	})
+	return l.Addr().String()
+}
+
+func serveFake(nc net.Conn, reply string) {
+	c := protocol.NewConn(nc)
+	defer c.Close()
+	cmd, err := c.ReadCommand()
+	if err != nil || cmd.Verb != protocol.VerbInstream {
+		return
+	}
+	if _, err := c.Stream(0, hang).WriteTo(io.Discard); err != nil {
+		return
+	}
+	if reply != "" {
+		c.WriteReply([]byte(reply+string(cmd.Term)), hang)
+		return
+	}
+	c.Discard(hang, hang, 1<<20) // until polyclamd has enough of it
+}
+
+// upstreams are the engines of a world, as configuration.
+func (e *engines) upstreams(world string) string {
+	fake := func(address string) string {
+		return fmt.Sprintf("[[upstream]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"tcp:%s\"\nsessions = false\ncanary = false\n", address)
+	}
+	const inspect = "[[upstream]]\nname = \"inspect\"\nbackend = \"inspect\"\n"
+	switch world {
+	case worldFailing, worldExtendedFailing:
+		return fake(e.failing) + inspect
+	case worldHanging:
+		return fake(e.hanging) + inspect
+	case worldDown:
+		return "[[upstream]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:${DIR}/nobody.sock\"\n" +
+			"[[upstream]]\nname = \"sophos\"\nbackend = \"sssp\"\naddress = \"unix:${DIR}/nobody-either.sock\"\n"
+	default:
+		return fmt.Sprintf("[[upstream]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:%s\"\nmax_size = %d\n", e.clamd, streamLimit) + inspect
+	}
+}
+
+// A target is the address at which the client finds a daemon: a socket below a
+// directory that every user can read, or a port. One daemon after the other is put
+// there.
+type target struct {
+	network string
+	socket  string // path of the Unix socket
+	host    string // 127.0.0.1
+	port    string
+	dir     string
+	user    string
+}
+
+func newTarget(t *testing.T, c client) target {
+	dir := clamdtest.Dir(t, c.user)
+	return target{c.network, filepath.Join(dir, "clamd.sock"), "127.0.0.1", clamdtest.Port(t), dir, c.user}
+}
+
+// fill puts the target into a block of a recipe, in place of the addresses that all
+// recipes have.
+func (at target) fill(text string) string {
+	return strings.NewReplacer("/run/polyclam/clamd.sock", at.socket, "3310", at.port).Replace(text)
+}
+
+// place puts the socket of a daemon where the client looks for it.
+func (at target) place(t *testing.T, socket string) {
+	t.Helper()
+	next := at.socket + ".next"
+	if err := os.Symlink(socket, next); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, at.socket); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A daemon is what stands at a target.
+type daemon struct {
+	stop func()
+	log  func() string
+}
+
+// startClamd puts a clamd at the target.
+func (at target) startClamd(t *testing.T) daemon {
+	t.Helper()
+	d := clamdtest.Start(t, clamdtest.Options{
+		Daily: true, TCP: true, Port: at.port, User: at.user,
+		Conf: []string{fmt.Sprintf("StreamMaxLength %d", streamLimit), fmt.Sprintf("MaxFileSize %d", streamLimit)},
+	})
+	at.place(t, d.Socket)
+	return daemon{d.Kill, d.Log}
+}
+
+// startPolyclam puts a polyclamd at the target, with the listener of the client's
+// recipe and the engines of a world.
+func (at target) startPolyclam(t *testing.T, c client, e *engines, world string) daemon {
+	t.Helper()
+	p := clamdtest.StartPolyclam(t, config(snippet(t, c.recipe, c.listener), world)+e.upstreams(world), clamdtest.Options{
+		Port: at.port, User: at.user,
+	})
+	if at.network == "unix" {
+		at.place(t, p.Socket)
+	}
+	return daemon{p.Stop, p.Log}
+}
+
+var answerWithin = regexp.MustCompile(`(?m)^answer_within.*\n`)
+
+// config is polyclam's for a listener as a recipe has it. Where the engine hangs the
+// test does not wait as long as a user would.
+func config(listener, world string) string {
+	const start = "[[listener]]\n"
+	switch world {
+	case worldHanging:
+		listener = answerWithin.ReplaceAllString(listener, "")
+		listener = strings.ReplaceAll(listener, start, start+"answer_within = \"2s\"\n")
+	case worldExtended, worldExtendedFailing:
+		listener = strings.ReplaceAll(listener, start, start+"status = \"extended\"\n")
+	}
+	listener = strings.NewReplacer("unix:/run/polyclam/clamd.sock", "unix:${DIR}/p.sock", "3310", "${PORT}").Replace(listener)
+	return listener + fmt.Sprintf("\n[limits]\nstream = %d\n", streamLimit)
+}
