@@ -8,7 +8,8 @@ import (
 // Verb is the name of a command.
 type Verb string
 
-// The verbs of clamd 1.4, and polyclam's own, which begin with X.
+// The verbs of clamd 1.4, polyclam's own, which begin with X, and STREAM, which
+// clamd dropped.
 const (
 	VerbScan            Verb = "SCAN"
 	VerbQuit            Verb = "QUIT" // an alias of SHUTDOWN, not a way to close the connection
@@ -33,6 +34,8 @@ const (
 	VerbXContScan Verb = "XCONTSCAN"
 	VerbXFildes   Verb = "XFILDES"
 	VerbXStatus   Verb = "XSTATUS"
+
+	VerbStream Verb = "STREAM" // see DataPort
 )
 
 // MaxCommand is the most bytes a command may have, prefix and terminator
@@ -69,10 +72,11 @@ var grammar = []struct {
 	{VerbXContScan, true, false},
 	{VerbXFildes, false, false},
 	{VerbXStatus, false, false},
+	{VerbStream, false, true},
 }
 
 // Verbs returns all verbs in the order in which VERSIONCOMMANDS lists them:
-// clamd's own first.
+// clamd's own first. STREAM, the last, is not in that list.
 func Verbs() []Verb {
 	verbs := make([]Verb, len(grammar))
 	for i, row := range grammar {
@@ -156,10 +160,15 @@ func chomp(line []byte) []byte {
 	return bytes.TrimRight(line, "\r\n")
 }
 
-// commandList is the list in the reply to VERSIONCOMMANDS.
+// commandList is the list in the reply to VERSIONCOMMANDS. STREAM is left out also
+// where it is answered: it is older than the list, so that no client that sends it
+// reads the list, and one that reads the list is to choose INSTREAM.
 var commandList = func() string {
 	var b strings.Builder
 	for _, v := range Verbs() {
+		if v == VerbStream {
+			continue
+		}
 		b.WriteByte(' ')
 		b.WriteString(string(v))
 	}

@@ -92,6 +92,14 @@ var commandTests = []struct {
 	{name: "between the names", packet: "zVERSIONCOMMAND\x00", want: []Command{zUnknown}},
 	{name: "DETSTATSCLEAR", packet: "DETSTATSCLEAR", want: []Command{{Verb: VerbDetStatsClear, Term: '\n'}}},
 
+	{name: "STREAM", packet: "STREAM\n", want: []Command{{Verb: VerbStream, Term: '\n'}}},
+	{name: "STREAM CRLF", packet: "STREAM\r\n", want: []Command{{Verb: VerbStream, Term: '\n'}}},
+	{name: "STREAM without end", packet: "STREAM", want: []Command{{Verb: VerbStream, Term: '\n'}}},
+	{name: "z STREAM", packet: "zSTREAM\x00", want: []Command{{Verb: VerbStream, Prefixed: true}}},
+	{name: "n STREAM", packet: "nSTREAM\r\n", want: []Command{{Verb: VerbStream, Term: '\n', Prefixed: true}}},
+	{name: "argument to STREAM", packet: "STREAM x\n", want: []Command{unknown}},
+	{name: "more than STREAM", packet: "nSTREAMS\n", want: []Command{nUnknown}},
+
 	{name: "z longest", packet: "z" + strings.Repeat("A", 4102) + "\x00", want: []Command{zUnknown}},
 	{name: "z too long", packet: "z" + strings.Repeat("A", 4103) + "\x00", err: ErrCommandTooLong},
 	{name: "n longest", packet: "nSCAN /" + strings.Repeat("A", 4096) + "\n", want: []Command{nScan("/" + strings.Repeat("A", 4096))}},

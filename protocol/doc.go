@@ -25,6 +25,9 @@
 // commands are numbered from one, replies carry "N: " in front and come in any
 // order, END or the client's half-close ends it.
 //
+// STREAM, which clamd dropped, is what was before INSTREAM: the content comes over
+// a second connection, see [DataPort].
+//
 // polyclam adds verbs that a clamd answers with UNKNOWN COMMAND: XINSTREAM,
 // XSCAN, XCONTSCAN and XFILDES reply with the plain status line, an ENGINE
 // [Record] for each engine, a SUMMARY record and END; XSTATUS describes the
@@ -36,9 +39,10 @@
 //
 // [NewConn] wraps an accepted connection. [Conn.ReadCommand] returns one command
 // at a time; after INSTREAM read the content with [Conn.Stream], after FILDES take
-// the descriptor with [Conn.Descriptor]; write replies with [Conn.WriteReply]. At
-// the end [Conn.CloseWrite], [Conn.Discard] and [Conn.Close], in this order: closing
-// with input unread resets the connection, and the reply may be lost.
+// the descriptor with [Conn.Descriptor], after STREAM open a port with
+// [Conn.OpenDataPort]; write replies with [Conn.WriteReply]. At the end
+// [Conn.CloseWrite], [Conn.Discard] and [Conn.Close], in this order: closing with
+// input unread resets the connection, and the reply may be lost.
 //
 // # Client end
 //

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// ErrStreamLimit: a chunk's header announces more than the stream may still have.
+// ErrStreamLimit: a chunk's header announces more than the stream may still have,
+// or more came over a data connection.
 var ErrStreamLimit = errors.New("protocol: stream size limit exceeded")
 
 // WriteError is returned by Stream.WriteTo when the writer failed, to tell that
@@ -20,10 +21,12 @@ func (e *WriteError) Error() string { return "protocol: keeping the stream: " + 
 // Unwrap returns the writer's error.
 func (e *WriteError) Unwrap() error { return e.Err }
 
-// Stream reads the chunks behind one INSTREAM command. It is used once, by one
-// goroutine, and nothing else may read from the Conn meanwhile.
+// Stream reads the chunks behind one INSTREAM command, or the bare content of a data
+// connection. It is used once, by one goroutine, and nothing else may read from the
+// Conn meanwhile.
 type Stream struct {
 	c       *Conn
+	port    *DataPort     // that c came in by; nil: the content is in chunks
 	limit   int64         // bytes the stream may still have; negative: no limit
 	timeout time.Duration // for each piece of data, as clamd's ReadTimeout
 	end     time.Time     // when Drain gives up; zero before
@@ -47,7 +50,8 @@ func (c *Conn) Stream(limit int64, timeout time.Duration) *Stream {
 // WriteTo copies the content to w until the chunk of length zero, and leaves what
 // follows unread. It returns ErrStreamLimit at the header of the chunk that goes
 // over the limit, before its data, as clamd does; a *WriteError when w fails; and
-// io.ErrUnexpectedEOF when the client closes before the end.
+// io.ErrUnexpectedEOF when the client closes before the end. See [DataPort.Accept]
+// for a data connection.
 //
 // What a header says is never an amount to allocate: data passes through a pooled
 // buffer of fixed size, and a client that stalls holds none. Descriptors that come
@@ -58,10 +62,17 @@ func (s *Stream) WriteTo(w io.Writer) (int64, error) {
 	if s.over {
 		return 0, ErrStreamLimit
 	}
-	return s.copy(w)
+	n, err := s.copy(w)
+	if s.port != nil {
+		err = s.port.ended(err)
+	}
+	return n, err
 }
 
 func (s *Stream) copy(w io.Writer) (int64, error) {
+	if s.port != nil {
+		return s.copyBare(w)
+	}
 	var total int64
 	for !s.done {
 		for s.left > 0 {
@@ -77,6 +88,32 @@ func (s *Stream) copy(w io.Writer) (int64, error) {
 	}
 	s.c.expire(s.c.off)
 	return total, nil
+}
+
+// copyBare copies what comes until the other end closes.
+func (s *Stream) copyBare(w io.Writer) (int64, error) {
+	var total int64
+	for {
+		switch err := s.fill(); {
+		case err == io.ErrUnexpectedEOF:
+			return total, nil
+		case err != nil:
+			return total, err
+		}
+		s.left = int64(s.c.w - s.c.r)
+		if s.limit >= 0 {
+			if s.left > s.limit {
+				s.over = true
+				return total, ErrStreamLimit
+			}
+			s.limit -= s.left
+		}
+		n, err := s.piece(w)
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
 }
 
 // header reads a chunk's length.

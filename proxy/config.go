@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"polyclam/protocol"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/status"
 	"polyclam/proxy/upstream"
@@ -29,9 +30,8 @@ type Listener struct {
 	PathCommands    bool
 	ShutdownCommand bool
 	ReloadCommand   bool
-	// AnswerWithin bounds a whole scan: what has not answered by then counts as
-	// interrupted.
-	AnswerWithin time.Duration
+	StreamCommand   bool               // clamd's old STREAM, see [protocol.DataPort]
+	StreamPorts     protocol.PortRange // where its clients are told to go
 }
 
 // Limits bound what clients may take.

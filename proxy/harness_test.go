@@ -99,7 +99,7 @@ func testConfig(address string, engines []engine) *Config {
 	cfg := &Config{
 		Listeners: []Listener{{
 			Address: address, Profile: profile, Policy: policy.Default(),
-			PathCommands: true, ReloadCommand: true, AnswerWithin: patience,
+			PathCommands: true, ReloadCommand: true,
 		}},
 		Limits: Limits{
 			Stream: 1 << 20, CommandReadTimeout: patience, ReadTimeout: patience, WriteTimeout: patience,

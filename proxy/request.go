@@ -40,6 +40,8 @@ func (r *request) answer() {
 		if content := r.receive(); content != nil {
 			r.scanStream(content)
 		}
+	case protocol.VerbStream:
+		r.stream()
 	case protocol.VerbFildes, protocol.VerbXFildes:
 		r.fildes()
 	case protocol.VerbScan, protocol.VerbContScan, protocol.VerbMultiScan, protocol.VerbAllMatchScan,

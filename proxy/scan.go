@@ -15,7 +15,7 @@ import (
 // deadline is the context of one scan: what has not answered within the listener's
 // answer_within counts as interrupted.
 func (r *request) deadline() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(r.s.srv.ctx, r.lst.AnswerWithin)
+	return context.WithTimeout(r.s.srv.ctx, r.lst.Profile.AnswerWithin)
 }
 
 // scan scans one content, replies and logs.

@@ -22,7 +22,7 @@ func TestFanOut(t *testing.T) {
 	hang := &backendtest.Fake{Hang: true}
 	fails := backendtest.Fails(errors.New("no"))
 	within := func(d time.Duration) func(*Config) {
-		return func(c *Config) { c.Listeners[0].AnswerWithin = d }
+		return func(c *Config) { c.Listeners[0].Profile.AnswerWithin = d }
 	}
 	tests := []struct {
 		name    string

@@ -192,7 +192,19 @@ func (s *Server) waitForRoom() bool {
 	return true
 }
 
-// leave gives back what waitForRoom reserved.
+// moreRoom reserves the room of one more connection for a session that needs it, and
+// reports false when there is none: those who wait would hold what they wait for.
+func (s *Server) moreRoom() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing || s.accepted >= s.cfg.Load().Limits.Connections {
+		return false
+	}
+	s.accepted++
+	return true
+}
+
+// leave gives back what waitForRoom or moreRoom reserved.
 func (s *Server) leave() {
 	s.mu.Lock()
 	s.accepted--

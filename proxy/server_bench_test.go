@@ -117,7 +117,7 @@ func benchServer(b *testing.B) string {
 func benchServe(b *testing.B, path string, sp *spool.Spool, log io.Writer, engine backends.Backend) string {
 	profile, _ := status.Lookup("generic")
 	cfg := &Config{
-		Listeners: []Listener{{Address: "unix:" + path, Profile: profile, Policy: policy.Default(), AnswerWithin: patience}},
+		Listeners: []Listener{{Address: "unix:" + path, Profile: profile, Policy: policy.Default()}},
 		Upstreams: []*upstream.Upstream{upstream.New(upstream.Config{
 			Name: "clamav", Kind: "clamd", Required: true, Canary: true, MaxSize: 100 << 20,
 			Nodes: []upstream.Node{{Address: "unix:clamd", Backend: engine}}, Log: zerolog.Nop(),

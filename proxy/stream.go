@@ -19,12 +19,16 @@ const (
 	drainBytes = 1 << 30
 )
 
-// receive reads the stream of an INSTREAM into the spool. It returns nil when the
-// client has been told already why there is nothing to scan, or is gone.
+// receive reads the stream of an INSTREAM into the spool, as keep does.
 func (r *request) receive() *spool.Content {
+	return r.keep(r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout))
+}
+
+// keep reads a stream into the spool. It returns nil when the client has been told
+// already why there is nothing to scan, or is gone.
+func (r *request) keep(stream *protocol.Stream) *spool.Content {
 	w := r.s.srv.spool.Create(r.s.srv.ctx)
 	defer w.Abort()
-	stream := r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout)
 	_, err := stream.WriteTo(w)
 	if err == nil {
 		content, err := w.Finish()
@@ -49,7 +53,7 @@ func (r *request) receive() *spool.Content {
 		r.notScanned("stream", "read timeout", nil)
 		r.timedOut()
 	default:
-		r.notScanned("stream", "client gone", err)
+		r.lost(err)
 	}
 	return nil
 }

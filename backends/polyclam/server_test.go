@@ -78,7 +78,7 @@ func serve(t *testing.T, change func(*proxy.Config), engines ...behind) string {
 func configuration(address string, engines []behind) *proxy.Config {
 	profile, _ := status.Lookup("generic")
 	cfg := &proxy.Config{
-		Listeners: []proxy.Listener{{Address: address, Profile: profile, Policy: policy.Default(), ReloadCommand: true, AnswerWithin: patience}},
+		Listeners: []proxy.Listener{{Address: address, Profile: profile, Policy: policy.Default(), ReloadCommand: true}},
 		Limits: proxy.Limits{
 			Stream: 64 << 20, CommandReadTimeout: patience, ReadTimeout: patience, WriteTimeout: patience,
 			Connections: 100, SessionScans: 4, DirectoryDepth: 1,

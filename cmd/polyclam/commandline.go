@@ -30,7 +30,7 @@ type command struct {
 }
 
 func commands() []command {
-	return []command{scanCommand, pingCommand, statusCommand, checkCommand, presetsCommand, versionCommand}
+	return []command{scanCommand, pingCommand, statusCommand, checkCommand, presetsCommand, profilesCommand, versionCommand}
 }
 
 // dispatch reads the command line and runs the command.

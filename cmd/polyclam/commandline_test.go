@@ -23,7 +23,7 @@ func TestCommandLine(t *testing.T) {
 		{"help of check", []string{"check", "--help"}, 0, []string{"Usage: polyclam check [flags] [FILE]\n", "Exit status"}, nil},
 		{"help of version", []string{"version", "--help"}, 0, []string{"Usage: polyclam version [flags]\n"}, nil},
 		{"version", []string{"version"}, 0, []string{"polyclam ", "go1."}, nil},
-		{"nothing", nil, 2, nil, []string{"no command; want one of scan, ping, status, check, presets, version"}},
+		{"nothing", nil, 2, nil, []string{"no command; want one of scan, ping, status, check, presets, profiles"}},
 		{"unknown command", []string{"scam", "f"}, 2, nil, []string{`unknown command "scam"; want one of scan, ping`, `Try "polyclam --help"`}},
 		{"unknown flag", []string{"--adress", "x", "ping"}, 2, nil, []string{"unknown flag: --adress"}},
 		{"unknown flag of a command", []string{"scan", "--recursive", "f"}, 2, nil, []string{"unknown flag: --recursive"}},

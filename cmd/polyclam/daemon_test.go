@@ -59,7 +59,7 @@ func serve(t *testing.T, change func(*proxy.Config), engines ...engine) *testSer
 	merge := policy.Default()
 	merge.AnswerFirst = false
 	for _, address := range []string{ts.unix, ts.tcp} {
-		cfg.Listeners = append(cfg.Listeners, proxy.Listener{Address: address, Profile: profile, Policy: merge, AnswerWithin: hang})
+		cfg.Listeners = append(cfg.Listeners, proxy.Listener{Address: address, Profile: profile, Policy: merge})
 	}
 	for _, e := range engines {
 		cfg.Upstreams = append(cfg.Upstreams, upstream.New(upstream.Config{

@@ -25,7 +25,7 @@ func (d *process) announce() {
 		d.log.Info().Str("address", l.Address).Stringer("bound", ln.Addr()).Bool("systemd", d.isHanded(ln)).
 			Str("client", l.Profile.Client).Str("status", string(l.Profile.Form)).
 			Bool("path_commands", l.PathCommands).Bool("reload_command", l.ReloadCommand).
-			Bool("shutdown_command", l.ShutdownCommand).Stringer("answer_within", l.AnswerWithin).Msg("listening")
+			Bool("shutdown_command", l.ShutdownCommand).Stringer("answer_within", l.Profile.AnswerWithin).Msg("listening")
 	}
 	for i := range d.file.Upstreams {
 		u := &d.file.Upstreams[i]

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"polyclam/backends"
 	"polyclam/proxy/policy"
@@ -30,40 +31,50 @@ const (
 	prefixEncryptedOld = "Encrypted."            // before
 )
 
+// Answers within this come before clamav-milter, Exim and MIMEDefang's multiplexor
+// give up, after 120 s each.
+const defaultAnswerWithin = 110 * time.Second
+
+// A kind of client has a profile, and a reason for it.
+type kind struct {
+	profile Profile
+	about   string // one paragraph for the admin
+}
+
 // presets are the profiles by the name of the client.
-var presets = map[string]Profile{
-	"generic": {},
-	// Sends SCAN of a directory and reads once, 256 bytes: the worst line comes
-	// first. What is neither ": TEXT FOUND" nor ": TEXT ERROR" is clean mail to
-	// it, a cut line and clamd's errors without an identifier included; an ERROR
-	// line or a closed connection becomes a tempfail.
-	"mimedefang": {WorstFirst: true, UnknownIsClean: true},
-	// Reads everything to the end of the connection; ERROR makes the scanner
-	// fail and the mail wait.
-	"amavis": {},
-	// Compares with "stream: OK" and looks for a name; any ERROR line raises in
-	// its Lua code, leaves no symbol, and the mail passes. A closed connection
-	// becomes the symbol _FAIL. FOUND with Heuristics.Encrypted or
-	// Heuristics.Limits.Exceeded is a report there (_ENCRYPTED, _FAIL), not a
-	// refusal, so that both categories are worth telling.
-	"rspamd": {
-		ErrorStyle: StyleClose,
-		Actions: map[backends.Category]policy.Action{
-			backends.Encrypted: policy.Quarantine,
-			backends.Partial:   policy.Quarantine,
-		},
+var presets = map[string]kind{
+	"generic": {about: "Any client of clamd: the lines are those of clamd, and fit into the smallest buffer that is known."},
+	"mimedefang": {
+		profile: Profile{WorstFirst: true, UnknownIsClean: true},
+		about: "MIMEDefang's own clamd routines send SCAN of a directory and read once, 256 bytes: the worst line comes first. " +
+			"What is neither \": TEXT FOUND\" nor \": TEXT ERROR\" is clean mail to it, a cut line and clamd's errors without an identifier included, " +
+			"so that none of these is sent; an ERROR line or a closed connection becomes a tempfail.",
 	},
-	// Reads once, 1024 bytes; defers on ERROR and on anything it cannot parse.
-	"exim": {},
-	// Has a switch for "Encrypted." names (reject.Encrypted), but takes
-	// "Heuristics.Encrypted." for a virus; tries the next host on ERROR, then
-	// DENYSOFT.
-	"haraka": {EncryptedPrefix: prefixEncryptedOld},
-	// clamav-milter: 128 bytes a line; everything it cannot parse is FailAction.
-	"milter": {},
-	// squidclamav, clammit, James and ruby's safe? pass what is not FOUND, ERROR
-	// and a closed connection included.
-	"http-gateway": {ErrorStyle: StyleFound},
+	"amavis": {about: "amavis reads to the end of the connection; ERROR makes the scanner fail, and the mail waits if $virus_scanners_failure_is_fatal is set."},
+	"rspamd": {
+		profile: Profile{
+			ErrorStyle: StyleClose,
+			Actions: map[backends.Category]policy.Action{
+				backends.Encrypted: policy.Quarantine,
+				backends.Partial:   policy.Quarantine,
+			},
+		},
+		about: "rspamd compares with \"stream: OK\" and looks for a name; any ERROR line raises in its Lua code, leaves no symbol, and the mail passes. " +
+			"A closed connection becomes the symbol _FAIL. FOUND with Heuristics.Encrypted or Heuristics.Limits.Exceeded is a report there " +
+			"(_ENCRYPTED, _FAIL), not a refusal, so that both categories are told.",
+	},
+	"exim": {about: "Exim reads once, 1024 bytes, waits two minutes, and defers on ERROR and on anything it cannot parse."},
+	"haraka": {
+		profile: Profile{EncryptedPrefix: prefixEncryptedOld, AnswerWithin: 25 * time.Second},
+		about: "Haraka's plugin has a switch for names in \"Encrypted.\" (reject.Encrypted), but takes \"Heuristics.Encrypted.\" for a virus. " +
+			"It waits 30 seconds, tries the next host on ERROR, then answers DENYSOFT.",
+	},
+	"milter": {about: "clamav-milter reads a line of 128 bytes; what it cannot parse, and ERROR, is its OnFail."},
+	"http-gateway": {
+		profile: Profile{ErrorStyle: StyleFound, AnswerWithin: 25 * time.Second},
+		about: "squidclamav, clammit, James and ruby's safe? pass what is not FOUND, ERROR and a closed connection included: " +
+			"content that could not be scanned is told as a finding. Uploads have people waiting, and proxies in between that give up after 30 seconds; James after 5.",
+	},
 }
 
 // intolerant says why a client must not get annotated OK lines. A client that is
@@ -81,14 +92,19 @@ var tolerant = []string{"generic", "mimedefang", "amavis", "exim"}
 // Lookup returns the preset of a client, false if there is none of that name.
 // The caller owns it.
 func Lookup(client string) (Profile, bool) {
-	p, ok := presets[client]
+	k, ok := presets[client]
 	if !ok {
 		return Profile{}, false
 	}
+	p := k.profile
 	p.Client = client
 	p.Actions = maps.Clone(p.Actions)
 	return p.complete(), true
 }
+
+// About returns a paragraph on why the preset of a client is as it is; empty if
+// there is none of that name.
+func About(client string) string { return presets[client].about }
 
 // Names returns the names of all presets, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(presets)) }
@@ -109,6 +125,9 @@ func (p Profile) complete() Profile {
 	}
 	if p.MaxPathLine == 0 {
 		p.MaxPathLine = defaultMaxPathLine
+	}
+	if p.AnswerWithin == 0 {
+		p.AnswerWithin = defaultAnswerWithin
 	}
 	return p
 }

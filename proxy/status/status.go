@@ -8,6 +8,8 @@
 package status
 
 import (
+	"time"
+
 	"polyclam/backends"
 	"polyclam/proxy/policy"
 )
@@ -53,6 +55,9 @@ type Profile struct {
 	// longer than MaxPathLine (the connection is closed instead) and no error
 	// without an identifier.
 	UnknownIsClean bool
+	// AnswerWithin bounds a whole scan, so that the client has its answer before
+	// it gives up.
+	AnswerWithin time.Duration
 }
 
 // Reply is what to send for one verdict or error.

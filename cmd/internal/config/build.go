@@ -52,7 +52,8 @@ func (l *Listener) build(p *Policy) proxy.Listener {
 		PathCommands:    l.PathCommands,
 		ShutdownCommand: l.ShutdownCommand,
 		ReloadCommand:   l.ReloadCommand,
-		AnswerWithin:    l.AnswerWithin,
+		StreamCommand:   l.StreamCommand,
+		StreamPorts:     l.StreamPorts,
 	}
 }
 

@@ -60,7 +60,7 @@ func TestBuild(t *testing.T) {
 	}
 	defer c.Upstreams[0].Close()
 	l := c.Listeners[0]
-	if l.Address != "unix:/run/polyclam/clamd.sock" || l.PathCommands || !l.ReloadCommand || l.AnswerWithin.Seconds() != 7 || l.Policy.Validate() != nil || l.Profile.Client != "generic" {
+	if l.Address != "unix:/run/polyclam/clamd.sock" || l.PathCommands || !l.ReloadCommand || l.Profile.AnswerWithin.Seconds() != 7 || l.Policy.Validate() != nil || l.Profile.Client != "generic" {
 		t.Errorf("listener %+v", l)
 	}
 	if u := c.Upstreams[0]; u.Name() != "clamav" || u.Kind() != "clamd" || u.Required() {

@@ -150,11 +150,16 @@ func (f *File) checkPolicy(r *reader) {
 	}
 }
 
+// checkTimes warns of a timeout that can never be reached. The default, which is
+// longer than some clients wait, is nobody's intention.
 func (f *File) checkTimes(r *reader) {
 	for _, u := range f.Upstreams {
+		if _, written := r.lines[child(u.path, "timeout")]; !written {
+			continue
+		}
 		for _, l := range f.Listeners {
-			if u.Timeout > l.AnswerWithin {
-				r.warn(child(u.path, "timeout"), "\"%v\" is longer than answer_within of %s, \"%v\", which ends the scan first", u.Timeout, l.Address, l.AnswerWithin)
+			if u.Timeout > l.Profile.AnswerWithin {
+				r.warn(child(u.path, "timeout"), "\"%v\" is longer than answer_within of %s, \"%v\", which ends the scan first", u.Timeout, l.Address, l.Profile.AnswerWithin)
 				break
 			}
 		}

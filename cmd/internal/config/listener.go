@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"io/fs"
 	"net"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/protocol"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/status"
 )
@@ -23,7 +25,8 @@ type Listener struct {
 	PathCommands    bool
 	ShutdownCommand bool
 	ReloadCommand   bool
-	AnswerWithin    time.Duration
+	StreamCommand   bool
+	StreamPorts     protocol.PortRange
 	// Actions are the listener's own, over all others.
 	Actions map[backends.Category]policy.Action
 
@@ -44,7 +47,6 @@ func NewListener(address string) Listener {
 		// more; clamd makes no difference.
 		PathCommands:  unix,
 		ReloadCommand: unix,
-		AnswerWithin:  110 * time.Second,
 	}
 }
 
@@ -61,10 +63,13 @@ func (l *Listener) keys() []key {
 		{"path_commands", flag(&l.PathCommands)},
 		{"shutdown_command", flag(&l.ShutdownCommand)},
 		{"reload_command", flag(&l.ReloadCommand)},
-		{"answer_within", atLeast(&l.AnswerWithin, time.Second)},
+		{"stream_command", flag(&l.StreamCommand)},
+		{"stream_ports", parsed(&l.StreamPorts, parsePorts)},
+		{"answer_within", atLeast(&l.Profile.AnswerWithin, time.Second)},
 		{"error_style", word(&l.Profile.ErrorStyle, status.StyleError, status.StyleClose, status.StyleLimits, status.StyleFound)},
 		{"encrypted_prefix", text(&l.Profile.EncryptedPrefix)},
 		{"max_line", count(&l.Profile.MaxLine, 64, 1023)},
+		{"max_path_line", count(&l.Profile.MaxPathLine, 64, 1023)},
 		{"actions", actions(&l.Actions)},
 	}
 }
@@ -121,6 +126,20 @@ func checkPort(r *reader, path, whole, hostPort string, low int) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || int(n) < low {
 		r.fail(path, "address %q: port %q is not a number between %d and 65535; clamd's port is 3310", whole, port, low)
 	}
+}
+
+// parsePorts parses a range of ports, "1024-2048"; the empty one is any free port.
+func parsePorts(s string) (protocol.PortRange, error) {
+	if s == "" {
+		return protocol.PortRange{}, nil
+	}
+	low, high, _ := strings.Cut(s, "-")
+	first, firstErr := strconv.ParseUint(low, 10, 16)
+	last, lastErr := strconv.ParseUint(high, 10, 16)
+	if firstErr != nil || lastErr != nil || first == 0 || last < first {
+		return protocol.PortRange{}, fmt.Errorf("%q is not a range of ports; want two numbers between 1 and 65535, the lower first, as in \"1024-2048\"", s)
+	}
+	return protocol.PortRange{First: uint16(first), Last: uint16(last)}, nil
 }
 
 // failAll reports each of the errors joined in err, at the key it speaks of.

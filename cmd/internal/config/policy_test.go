@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"polyclam/backends"
 	"polyclam/proxy/policy"
@@ -64,6 +65,8 @@ func TestProfileOverPreset(t *testing.T) {
 error_style = "limits"
 status = "extended"
 max_line = 200
+max_path_line = 300
+answer_within = "9s"
 address = "tcp:127.0.0.1:3310"
 client = "rspamd"
 [[listener]]
@@ -71,7 +74,7 @@ address = "unix:/run/x"
 client = "haraka"
 `+oneUpstream)
 	p := f.Listeners[0].Profile
-	if p.Client != "rspamd" || p.ErrorStyle != status.StyleLimits || p.Form != status.Extended || p.MaxLine != 200 {
+	if p.Client != "rspamd" || p.ErrorStyle != status.StyleLimits || p.Form != status.Extended || p.MaxLine != 200 || p.AnswerWithin != 9*time.Second || p.MaxPathLine != 300 {
 		t.Errorf("profile %+v", p)
 	}
 	preset, _ := status.Lookup("haraka")
