@@ -30,7 +30,7 @@ type command struct {
 }
 
 func commands() []command {
-	return []command{scanCommand, pingCommand, statusCommand, checkCommand, presetsCommand, profilesCommand, versionCommand}
+	return []command{scanCommand, pingCommand, statusCommand, checkCommand, presetsCommand, profilesCommand, initCommand, versionCommand}
 }
 
 // dispatch reads the command line and runs the command.

@@ -3,7 +3,7 @@
 //
 //	polyclam [--address ADDRESS] [--config FILE] COMMAND ...
 //
-// The commands are scan, ping, status, check, presets, profiles and version; each has a --help.
+// The commands are scan, ping, status, check, presets, profiles, init and version; each has a --help.
 // The exit status is that of the command, and 2 for a wrong command line.
 package main
 

@@ -1,0 +1,137 @@
+package migrate
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// apparmorProfiles are the places of clamd's profile; Debian's package has the
+// first.
+var apparmorProfiles = []string{"/etc/apparmor.d/usr.sbin.clamd"}
+
+// apparmorRule is a line that allows something about a path.
+type apparmorRule struct {
+	match *regexp.Regexp
+	allow string // letters: r, w, k, m and others
+}
+
+// profile reads the rules of an AppArmor profile and of what it includes from
+// the directory "local". Abstractions are not read: they speak of neither
+// clamd's files nor its sockets.
+func (r root) profile(file string) ([]apparmorRule, error) {
+	data, _, err := r.read(file)
+	if err != nil {
+		return nil, err
+	}
+	var rules []apparmorRule
+	for line := range strings.SplitSeq(string(data), "\n") {
+		f := strings.Fields(line)
+		if len(f) >= 2 && strings.TrimPrefix(f[0], "#") == "include" {
+			if name := strings.Trim(f[len(f)-1], `<>"`); strings.HasPrefix(name, "local/") {
+				local, _ := r.profile(path.Join("/etc/apparmor.d", name)) // it need not exist
+				rules = append(rules, local...)
+			}
+			continue
+		}
+		if rule, ok := parseRule(f); ok {
+			rules = append(rules, rule)
+		}
+	}
+	return rules, nil
+}
+
+// parseRule reads "[owner] PATH MODES,".
+func parseRule(f []string) (apparmorRule, bool) {
+	if len(f) > 0 && f[0] == "owner" {
+		f = f[1:]
+	}
+	if len(f) < 2 || !strings.ContainsAny(f[0][:1], `/@{"`) || !strings.HasSuffix(f[1], ",") {
+		return apparmorRule{}, false
+	}
+	glob := apparmorVariables.Replace(strings.Trim(f[0], `"`))
+	if strings.Contains(glob, "@{") {
+		return apparmorRule{}, false // of a site's own variable: not known
+	}
+	re, err := regexp.Compile(globExpression(glob))
+	if err != nil {
+		return apparmorRule{}, false
+	}
+	return apparmorRule{re, strings.TrimSuffix(f[1], ",")}, true
+}
+
+// apparmorVariables are the variables of clamd's profile, as tunables/global
+// has them.
+var apparmorVariables = strings.NewReplacer("@{PROC}", "/proc", "@{HOME}", "{/home/*,/root}", "@{run}", "{/run,/var/run}")
+
+// globExpression is a pattern of apparmor.d(5) as a regular expression.
+func globExpression(glob string) string {
+	var b strings.Builder
+	b.WriteString("^")
+	depth := 0
+	for len(glob) > 0 {
+		n := 1
+		switch c := glob[0]; {
+		case strings.HasPrefix(glob, "**"):
+			n = 2
+			b.WriteString(".*")
+		case c == '*':
+			b.WriteString("[^/]*")
+		case c == '?':
+			b.WriteString("[^/]")
+		case c == '{':
+			depth++
+			b.WriteString("(?:")
+		case c == '}' && depth > 0:
+			depth--
+			b.WriteString(")")
+		case c == ',' && depth > 0:
+			b.WriteString("|")
+		case c == '[' || c == ']' || c == '^' || c == '-':
+			b.WriteByte(c)
+		default:
+			b.WriteString(regexp.QuoteMeta(glob[:1]))
+		}
+		glob = glob[n:]
+	}
+	b.WriteString("$")
+	return b.String()
+}
+
+// allows reports whether the rules allow something about a path.
+func allows(rules []apparmorRule, file, letter string) bool {
+	for _, r := range rules {
+		if strings.Contains(r.allow, letter) && r.match.MatchString(file) {
+			return true
+		}
+	}
+	return false
+}
+
+// apparmorStep says what clamd's profile lacks for the new place.
+func (m *Machine) apparmorStep() (step, bool) {
+	for _, file := range apparmorProfiles {
+		rules, err := m.root.profile(file)
+		if err != nil {
+			continue
+		}
+		var lacks []string
+		if conf := m.EngineConf(); conf != "" && !allows(rules, conf, "r") {
+			lacks = append(lacks, conf+" r,")
+		}
+		if socket, ok := strings.CutPrefix(m.clamd.engine, "unix:"); ok && !allows(rules, socket, "w") {
+			lacks = append(lacks, socket+" w,")
+		}
+		if len(lacks) == 0 {
+			return step{text: fmt.Sprintf("AppArmor: the profile %s allows clamd its new place; nothing is to be done.", file)}, true
+		}
+		local := "/etc/apparmor.d/local/" + path.Base(file)
+		return step{
+			text: fmt.Sprintf("AppArmor: the profile %s does not allow clamd what it needs at its new place. Add that to the file for the site:", file),
+			shell: append(heredoc(">>", local, lacks),
+				"apparmor_parser -r "+file+"   # if AppArmor is on: aa-enabled"),
+		}, true
+	}
+	return step{}, false
+}

@@ -1,0 +1,138 @@
+package migrate
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// cicapConfs are the places of c-icap.conf.
+var cicapConfs = []string{"/etc/c-icap/c-icap.conf", "/etc/c-icap.conf", "/usr/local/etc/c-icap.conf", "/usr/local/c-icap/etc/c-icap.conf"}
+
+// cicap is what a c-icap.conf and the files it includes say.
+type cicap struct {
+	hosts    []string // "host:port", as "Port" says
+	service  string   // that scans: its alias or name; empty: none
+	from     []string // "file:line: what" of the above
+	asks     string   // where it says that it asks clamd; empty: nowhere
+	includes int
+}
+
+const maxIncludes = 50
+
+// readCICAP reads a configuration of c-icap, "Key value ...", with what it
+// includes.
+func (m *Machine) readCICAP(file string, c *cicap) error {
+	data, _, err := m.root.read(file)
+	if err != nil {
+		return err
+	}
+	number := 0
+	for line := range strings.SplitSeq(string(data), "\n") {
+		number++
+		f := strings.Fields(line)
+		if len(f) < 2 || strings.HasPrefix(f[0], "#") {
+			continue
+		}
+		at := fmt.Sprintf("%s:%d: %s", file, number, strings.Join(f, " "))
+		if f[0] == "Include" && c.includes < maxIncludes {
+			c.includes++
+			included := f[1]
+			if !path.IsAbs(included) {
+				included = path.Join(path.Dir(file), included)
+			}
+			m.readCICAP(included, c) // c-icap says itself what is wrong with it
+			continue
+		}
+		c.take(f, at)
+	}
+	return nil
+}
+
+func (c *cicap) take(f []string, at string) {
+	switch {
+	case f[0] == "Port":
+		if host, ok := icapHost(f[1]); ok {
+			c.hosts, c.from = append(c.hosts, host), append(c.from, at)
+		}
+	case len(f) >= 3 && f[0] == "Service" && strings.Contains(f[2], "squidclamav"):
+		c.service, c.asks, c.from = "squidclamav", at, append(c.from, at)
+	case len(f) >= 3 && f[0] == "Service" && strings.Contains(f[2], "virus_scan") && c.service == "":
+		c.service, c.from = "virus_scan", append(c.from, at)
+	case len(f) >= 3 && f[0] == "ServiceAlias" && strings.HasPrefix(f[2], "virus_scan") && strings.Contains(f[2], "allow204=on"):
+		c.service, c.from = f[1], append(c.from, at)
+	case len(f) >= 3 && f[0] == "Module" && strings.Contains(f[2], "clamd_mod"),
+		f[0] == "virus_scan.DefaultEngine" && f[1] == "clamd":
+		c.asks = at
+	}
+}
+
+// icapHost is the host:port of a "Port": a port, or an address before it.
+func icapHost(s string) (string, bool) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		host, port = "", s
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", false
+	}
+	if host == "" || host == "0.0.0.0" || host == "::" || host == "*" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), true
+}
+
+func (m *Machine) lookICAP() {
+	for _, p := range cicapConfs {
+		var c cicap
+		if err := m.readCICAP(p, &c); err != nil {
+			if m.root.exists(p) {
+				m.row("c-icap", p, "its configuration", "no: "+err.Error())
+			}
+			continue
+		}
+		m.addICAP(p, &c)
+	}
+}
+
+func (m *Machine) addICAP(file string, c *cicap) {
+	if c.service == "" {
+		m.row("c-icap", file, "serves on "+orNothing(c.hosts), "no: it has no service that scans (virus_scan, squidclamav)")
+		return
+	}
+	if !isText(c.service) {
+		return
+	}
+	for _, host := range c.hosts {
+		address := "tcp:" + host
+		if m.known(address) {
+			continue
+		}
+		e := engine{
+			label: "c-icap", name: "c-icap", backend: "icap", address: address,
+			keys: []string{"service = " + quote(c.service)},
+			from: append(c.from[:len(c.from):len(c.from)], "With clamav_mod it scans with ClamAV's signatures, as clamd does."),
+		}
+		if c.asks != "" {
+			e.never = "it asks clamd, that is polyclam, which would ask itself (" + c.asks + ")"
+		}
+		var err error
+		if e.never == "" {
+			err = m.offersICAP(address, c.service)
+		}
+		m.addEngine(e, "c-icap", file, "service "+c.service+" on "+address, err)
+	}
+}
+
+// offersICAP asks for the service's OPTIONS, RFC 3507, 4.10.
+func (m *Machine) offersICAP(address, service string) error {
+	host := strings.TrimPrefix(address, "tcp:")
+	line, err := m.converse(address, "OPTIONS icap://"+host+"/"+service+" ICAP/1.0\r\nHost: "+host+"\r\n\r\n", '\n')
+	if err == nil && !strings.HasPrefix(line, "ICAP/1.0 200") {
+		err = errors.New("answered " + strconv.Quote(line) + " to OPTIONS")
+	}
+	return err
+}

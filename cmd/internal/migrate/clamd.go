@@ -1,0 +1,225 @@
+package migrate
+
+import (
+	"fmt"
+	"net"
+	"os/user"
+	"path"
+	"strconv"
+	"strings"
+
+	"polyclam/backends"
+)
+
+// clamd is a clamd whose place polyclam takes.
+type clamd struct {
+	conf *conf
+	// listeners are where it listened, a Unix socket first.
+	listeners []listener
+	// engine is where it listens from now on, an address as in polyclam's
+	// configuration.
+	engine string
+	// moved is set if clamd.conf names the new place already: somebody has moved
+	// clamd by editing it.
+	moved bool
+	user  option // it runs as; zero: not said
+}
+
+// listener is one of polyclam's, with where its values come from.
+type listener struct {
+	address, addressFrom string
+	mode, modeFrom       string
+	group, groupFrom     string
+	open                 bool // to other machines
+}
+
+func (l *listener) unix() bool { return strings.HasPrefix(l.address, "unix:") }
+
+// engineMark stands in the names of what is clamd's own from now on.
+const engineMark = "-engine"
+
+// engineName puts the mark into a path, before the extension of its name.
+func engineName(p string) string {
+	ext := path.Ext(p)
+	return strings.TrimSuffix(p, ext) + engineMark + ext
+}
+
+// clientName takes the mark out of a path; false if it is not there.
+func clientName(p string) (string, bool) {
+	ext := path.Ext(p)
+	stem, ok := strings.CutSuffix(strings.TrimSuffix(p, ext), engineMark)
+	return stem + ext, ok && path.Base(stem) != "/"
+}
+
+// readClamd finds out where the clamd of a clamd.conf listens. The error is for
+// the administrator: polyclam cannot take that place.
+func (r root) readClamd(c *conf) (*clamd, error) {
+	d := &clamd{conf: c}
+	d.user, _ = c.find("User")
+	if err := d.readSocket(r); err != nil {
+		return nil, err
+	}
+	if err := d.readPort(); err != nil {
+		return nil, err
+	}
+	if len(d.listeners) == 0 {
+		return nil, fmt.Errorf("%s: there is neither LocalSocket nor TCPSocket; clamd does not start with that", c.path)
+	}
+	return d, nil
+}
+
+func (d *clamd) readSocket(r root) error {
+	o, ok := d.conf.find("LocalSocket")
+	if !ok {
+		return nil
+	}
+	fail := func(format string, args ...any) error {
+		return problemError{problem{d.conf.path, o.line, o.key, fmt.Sprintf(format, args...)}}
+	}
+	if !path.IsAbs(o.value) {
+		return fail("%q depends on the directory that clamd is started in; make it absolute", o.value)
+	}
+	if !isText(o.value) {
+		return fail("%q is not plain text; polyclam's configuration cannot name it", o.value)
+	}
+	place := r.short(path.Clean(o.value))
+	l := listener{address: "unix:" + place, addressFrom: d.conf.source(o)}
+	d.engine = "unix:" + engineName(place)
+	if client, moved := clientName(place); moved {
+		d.moved = true
+		d.engine, l.address = l.address, "unix:"+client
+		l.addressFrom += ", without \"" + engineMark + "\", which is the engine's place"
+	}
+	for _, address := range []string{l.address, d.engine} {
+		if _, _, err := backends.ParseAddress(address); err != nil {
+			return fail("%v", err)
+		}
+	}
+	if place != o.value && !d.moved {
+		l.addressFrom += ", which is the same"
+	}
+	d.readAccess(r, &l)
+	d.listeners = append(d.listeners, l)
+	return nil
+}
+
+// readAccess reads who may connect to the Unix socket.
+func (d *clamd) readAccess(r root, l *listener) {
+	if o, ok := d.conf.find("LocalSocketMode"); ok {
+		mode, err := strconv.ParseUint(o.value, 8, 32)
+		if err != nil || mode > 0o777 {
+			d.conf.complain(o.line, o.key, "%q is not a mode; left out", o.value)
+		} else {
+			// clamd 1.4.6 takes the bits of 0666 (clamd/localserver.c).
+			l.mode, l.modeFrom = fmt.Sprintf("%04o", mode&0o666), d.conf.source(o)
+		}
+	}
+	o, ok := d.conf.find("LocalSocketGroup")
+	if !ok {
+		return
+	}
+	group, found := r.group(o.value)
+	if !found {
+		d.conf.complain(o.line, o.key, "there is no group %q; left out", o.value)
+		return
+	}
+	l.group, l.groupFrom = group, d.conf.source(o)
+}
+
+// group is what the configuration calls a group: its name, or the number that
+// the root knows it by if that is another machine's.
+func (r root) group(name string) (string, bool) {
+	if _, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return name, true
+	}
+	if r.own() {
+		_, err := user.LookupGroup(name)
+		return name, err == nil
+	}
+	data, _, err := r.read("/etc/group")
+	if err != nil {
+		return "", false
+	}
+	for line := range strings.SplitSeq(string(data), "\n") {
+		if f := strings.Split(line, ":"); len(f) >= 3 && f[0] == name {
+			_, err := strconv.ParseUint(f[2], 10, 31)
+			return f[2], err == nil
+		}
+	}
+	return "", false
+}
+
+// readPort reads TCPSocket and the TCPAddr lines, of which there may be several.
+func (d *clamd) readPort() error {
+	port, o, ok := d.conf.number("TCPSocket")
+	if !ok {
+		return nil
+	}
+	if port < 1 || port > 65535 {
+		return problemError{problem{d.conf.path, o.line, o.key, fmt.Sprintf("%d is not a port", port)}}
+	}
+	from := d.conf.source(o)
+	var list []listener
+	for _, a := range d.conf.all("TCPAddr") {
+		l := listener{address: tcpAddress(a.value, port), addressFrom: from + "; " + d.conf.source(a), open: isOpen(a.value)}
+		if _, _, err := backends.ParseAddress(l.address); err != nil || !isText(a.value) {
+			d.conf.complain(a.line, a.key, "%q is not an address; left out", a.value)
+			continue
+		}
+		list = append(list, l)
+	}
+	if len(d.conf.all("TCPAddr")) == 0 {
+		list = []listener{{address: tcpAddress("0.0.0.0", port), addressFrom: from + "; no TCPAddr: on all addresses", open: true}}
+	}
+	d.listeners = append(d.listeners, distinct(list)...)
+	if d.engine == "" && len(list) > 0 {
+		// Without a LocalSocket nobody knows a directory that clamd may write to.
+		d.engine = tcpAddress("127.0.0.1", nextPort(port))
+	}
+	return nil
+}
+
+// nextPort is the port next to a port.
+func nextPort(port int64) int64 {
+	if port == 65535 {
+		return port - 1
+	}
+	return port + 1
+}
+
+// tcpAddress names localhost by its number: systemd takes no names.
+func tcpAddress(host string, port int64) string {
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	return "tcp:" + net.JoinHostPort(host, strconv.FormatInt(port, 10))
+}
+
+// isOpen reports whether other machines may reach an address.
+func isOpen(host string) bool {
+	ip := net.ParseIP(host)
+	return host != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
+// distinct leaves out what is there already: the same again, and every address
+// beside one that means all of them.
+func distinct(list []listener) []listener {
+	seen := map[string]bool{}
+	var out []listener
+	for _, l := range list {
+		host, _, _ := net.SplitHostPort(strings.TrimPrefix(l.address, "tcp:"))
+		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+			return []listener{l}
+		}
+		if !seen[l.address] {
+			seen[l.address] = true
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// problemError is a problem as an error.
+type problemError struct{ problem }
+
+func (e problemError) Error() string { return e.String() }

@@ -1,0 +1,87 @@
+package migrate
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestLayouts looks at machines as the distributions leave them, and compares
+// everything that is said and written with a file.
+func TestLayouts(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		more    []string
+		sockets []string
+		answers map[string]string
+		with    []string
+	}{
+		{
+			name: "debian",
+			more: []string{"var/run", "->/run", "run/", "", "usr/bin/clamdscan", "#!", "usr/bin/clamscan", "#!", "opt/sophos-av/bin/savscan", "#!"},
+			// The machine's own clamd, and c-icap.
+			sockets: []string{"run/clamav/clamd.ctl"},
+			answers: map[string]string{"unix:/run/clamav/clamd.ctl": pong, "tcp:127.0.0.1:1344": "ICAP/1.0 200 OK\r\n\r\n"},
+			with:    []string{"sophos-savscan"},
+		},
+		{
+			name:    "rhel",
+			more:    []string{"var/run", "->../run", "etc/clamd.conf", "->/etc/clamd.d/scan.conf"},
+			sockets: []string{"run/clamd.scan/clamd.sock", "run/clamd.amavisd/clamd.sock", "run/savdi/sssp.sock"},
+			answers: map[string]string{"unix:/run/clamd.scan/clamd.sock": pong, "tcp:127.0.0.1:3310": pong, "unix:/run/savdi/sssp.sock": "OK SSSP/1.0\r\n"},
+		},
+		{name: "alpine"}, // clamd is not running
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := tree(t, c.name, c.more...)
+			for _, s := range c.sockets {
+				socketAt(t, dir, s)
+			}
+			m := look(t, Options{Root: dir, With: c.with, Dial: answering(c.answers)})
+			golden(t, filepath.Join("testdata", c.name+".golden"), everything(t, m))
+		})
+	}
+}
+
+// everything is all that is said about a machine.
+func everything(t *testing.T, m *Machine) string {
+	t.Helper()
+	var b strings.Builder
+	for _, r := range m.Rows() {
+		fmt.Fprintf(&b, "%s | %s | %s | %s\n", r.What, r.Where, r.Means, r.Used)
+	}
+	text := configOf(t, m)
+	fmt.Fprintf(&b, "\n=== configuration\n%s\n=== steps\n%s", text, m.Steps(StepsOptions{Output: "/etc/polyclam/config.toml", Moved: true}))
+	fmt.Fprintf(&b, "\n=== %s, what differs\n", m.EngineConf())
+	old := map[string]bool{}
+	for line := range strings.Lines(string(m.clamd.conf.data)) {
+		old[line] = true
+	}
+	for line := range strings.Lines(string(m.clamd.engineConf())) {
+		if !old[line] {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got\n%s\nwant what stands in %s; go test -update writes it", got, file)
+	}
+}

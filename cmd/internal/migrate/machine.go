@@ -1,0 +1,237 @@
+package migrate
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"polyclam/cmd/internal/config"
+)
+
+// Options say where to look.
+type Options struct {
+	// Root is the directory that is looked at as if it were "/"; empty: "/".
+	Root string
+	// ClamdConf is the clamd.conf to take over, as it is called below Root;
+	// empty: the first one in the usual places.
+	ClamdConf string
+	// With names presets of command-line scanners, and "savdid", "sophie" or
+	// "c-icap", that are to be switched on.
+	With []string
+	// Config is polyclam's configuration on this machine, if there is one
+	// already; it need not exist.
+	Config string
+	// Dial connects to a socket below Root; nil: for real.
+	Dial func(network, address string) (net.Conn, error)
+}
+
+// Row is one thing that was found.
+type Row struct{ What, Where, Means, Used string }
+
+// Machine is what was found on a machine. It is a snapshot and changes nothing.
+type Machine struct {
+	opts     Options
+	root     root
+	rows     []Row
+	clamd    *clamd // whose place is taken; nil: none
+	found    string // address of a clamd without a clamd.conf; empty: none
+	engines  []engine
+	programs []program
+	existing *config.File // polyclam's; nil: none
+	notes    []string     // what could not be taken over, with the reason
+}
+
+// confFiles are the places of clamd.conf.
+var confFiles = []struct{ path, layout string }{
+	{"/etc/clamav/clamd.conf", "Debian, Ubuntu, Alpine"},
+	{"/etc/clamd.d/scan.conf", "Fedora, RHEL"},
+	{"/etc/clamd.conf", "Arch, openSUSE"},
+	{"/usr/local/etc/clamd.conf", "from source"},
+	{"/usr/local/etc/clamav/clamd.conf", "from source"},
+}
+
+const moreConfs = "/etc/clamd.d" // each *.conf is the configuration of a clamd of its own
+
+// Look looks at a machine. The error is of the kind that must be mended before
+// anything can be written.
+func Look(o Options) (*Machine, error) {
+	m := &Machine{opts: o, root: root{o.Root}}
+	if m.root.own() {
+		m.root.dir = ""
+	}
+	m.lookExisting()
+	if err := m.lookClamd(); err != nil {
+		return nil, err
+	}
+	m.lookSockets()
+	m.lookSavdid()
+	m.lookSophie()
+	m.lookICAP()
+	m.lookPrograms()
+	return m, m.checkWith()
+}
+
+// Rows returns what was found, in the order of the search.
+func (m *Machine) Rows() []Row { return slices.Clone(m.rows) }
+
+// Notes returns what of clamd.conf could not be taken over, each with its
+// reason. It is complete after [Machine.Config].
+func (m *Machine) Notes() []string { return slices.Clone(m.notes) }
+
+// HasClamd reports whether a clamd was found whose place polyclam can take.
+func (m *Machine) HasClamd() bool { return m.clamd != nil }
+
+func (m *Machine) row(what, where, means, used string) {
+	m.rows = append(m.rows, Row{what, where, means, used})
+}
+
+func (m *Machine) note(format string, args ...any) {
+	m.notes = append(m.notes, fmt.Sprintf(format, args...))
+}
+
+// lookExisting reads the configuration that polyclam has already.
+func (m *Machine) lookExisting() {
+	if m.opts.Config == "" {
+		return
+	}
+	f, err := config.Load(m.opts.Config)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		m.row("polyclam", m.opts.Config, "a configuration that cannot be used", "no: "+first)
+	default:
+		m.existing = f
+		m.row("polyclam", m.opts.Config, fmt.Sprintf("its configuration, %d listeners, %d engines", len(f.Listeners), len(f.Upstreams)), "no: is written anew only if asked")
+	}
+}
+
+// Migrated says why polyclam is in clamd's place already, or "".
+func (m *Machine) Migrated() string {
+	if m.clamd == nil || m.existing == nil {
+		return ""
+	}
+	ours, theirs := m.clamd.listeners[0].address, m.clamd.engine
+	listens := slices.ContainsFunc(m.existing.Listeners, func(l config.Listener) bool { return m.same(l.Address, ours) })
+	asks := slices.ContainsFunc(m.existing.Upstreams, func(u config.Upstream) bool {
+		return slices.ContainsFunc(u.Addresses, func(a string) bool { return m.same(a, theirs) })
+	})
+	if !listens || !asks {
+		return ""
+	}
+	return fmt.Sprintf("%s has polyclam listen on %s and ask the clamd on %s: polyclam is in clamd's place already",
+		m.existing.Name, ours, theirs)
+}
+
+// same compares two addresses of a configuration.
+func (m *Machine) same(a, b string) bool {
+	clean := func(s string) string {
+		if p, ok := strings.CutPrefix(s, "unix:"); ok {
+			return "unix:" + m.root.short(path.Clean(p))
+		}
+		return strings.ToLower(s)
+	}
+	return clean(a) == clean(b)
+}
+
+// lookClamd looks for clamd.conf and decides which one is taken over: the one
+// that was asked for, else the first whose clamd answers, else the first.
+func (m *Machine) lookClamd() error {
+	var usable []*clamd
+	var unusable []error
+	seen := map[string]string{}
+	for _, p := range m.confPaths() {
+		d, err := m.readConf(p, seen)
+		switch {
+		case err != nil:
+			unusable = append(unusable, err)
+		case d != nil:
+			usable = append(usable, d)
+		}
+	}
+	if len(usable) == 0 {
+		return errors.Join(unusable...)
+	}
+	at := max(0, slices.IndexFunc(usable, func(d *clamd) bool { return m.answers(d) }))
+	m.clamd = usable[at]
+	for i, d := range usable {
+		used := "yes"
+		if i != at {
+			used = "no: another clamd; --clamd-conf " + d.conf.path + " takes this one's place"
+		}
+		var places []string
+		for _, l := range d.listeners {
+			places = append(places, l.address)
+		}
+		m.row("clamd.conf", d.conf.path, "clamd listens on "+strings.Join(places, ", "), used)
+	}
+	return nil
+}
+
+// confPaths are the files to read.
+func (m *Machine) confPaths() []string {
+	if m.opts.ClamdConf != "" {
+		return []string{m.opts.ClamdConf}
+	}
+	var paths []string
+	for _, f := range confFiles {
+		paths = append(paths, f.path)
+	}
+	for _, p := range m.root.list(moreConfs, ".conf") {
+		if !slices.Contains(paths, p) {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+// readConf reads one clamd.conf. It returns nil for one that does not exist,
+// was read already, or is of no clamd that could run; the error is one that
+// keeps us from knowing.
+func (m *Machine) readConf(p string, seen map[string]string) (*clamd, error) {
+	data, real, err := m.root.read(p)
+	if errors.Is(err, fs.ErrNotExist) && m.opts.ClamdConf == "" {
+		return nil, nil
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", p, err)
+		if errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w; run this as root", err)
+		}
+		m.row("clamd.conf", p, "cannot be read", "no: "+err.Error())
+		return nil, err
+	}
+	if other, ok := seen[real]; ok {
+		m.row("clamd.conf", p, "the same file as "+other, "no")
+		return nil, nil
+	}
+	seen[real] = p
+	c := parseConf(p, data)
+	c.real = real
+	if isEngineConf(data) {
+		m.row("clamd.conf", p, "of the clamd behind polyclam, written by \"polyclam init\"", "no: stays as it is")
+		return nil, nil
+	}
+	if c.example > 0 {
+		m.row("clamd.conf", p, "an example", fmt.Sprintf("no: %s:%d: with the line \"Example\" clamd does not start", p, c.example))
+		return nil, nil
+	}
+	d, err := m.root.readClamd(c)
+	if err != nil {
+		m.row("clamd.conf", p, "cannot be taken over", "no: "+err.Error())
+		return nil, err
+	}
+	return d, nil
+}
+
+// answers reports whether somebody answers PING where a clamd listens.
+func (m *Machine) answers(d *clamd) bool {
+	return slices.ContainsFunc(d.listeners, func(l listener) bool { return m.ping(l.address) == nil })
+}
+
+const probeTime = 2 * time.Second

@@ -1,0 +1,113 @@
+package migrate
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+func TestAppArmor(t *testing.T) {
+	rules, err := root{tree(t, "debian", "etc/apparmor.d/local/usr.sbin.clamd", "/srv/{a,b}/[0-9]?/** rw,\nowner /x r,\n@{mine}/y r,\ndeny\n{{{ r,\n")}.profile("/etc/apparmor.d/usr.sbin.clamd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		path, letter string
+		want         bool
+	}{
+		{"/etc/clamav/clamd.conf", "r", true},
+		{"/etc/clamav/clamd.conf", "w", false},
+		{"/etc/clamav/clamd-engine.conf", "r", false},
+		{"/run/clamav/clamd.ctl", "w", true},
+		{"/var/run/clamav/clamd.ctl", "w", true},
+		{"/run/clamav/clamd-engine.ctl", "w", false},
+		{"/var/log/clamav/x", "w", true},
+		{"/var/log/clamav/x/y", "w", false},
+		{"/var/lib/clamav/x/y", "w", true},
+		{"/home/me/x/y", "r", true},
+		{"/root/x", "r", true},
+		{"/srv/a/1x/f", "w", true},
+		{"/srv/c/1x/f", "w", false},
+		{"/x", "r", true},
+		{"/y", "r", false},
+	} {
+		if got := allows(rules, c.path, c.letter); got != c.want {
+			t.Errorf("%s %s: %v, want %v", c.path, c.letter, got, c.want)
+		}
+	}
+}
+
+// TestAppArmorOfThisMachine reads the profile that Debian's package has
+// installed, if it has.
+func TestAppArmorOfThisMachine(t *testing.T) {
+	const file = "/etc/apparmor.d/usr.sbin.clamd"
+	if _, err := os.Stat(file); err != nil {
+		t.Skip("NOT TESTED: there is no " + file)
+	}
+	rules, err := root{}.profile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !allows(rules, "/etc/clamav/clamd.conf", "r") || !allows(rules, "/run/clamav/clamd.ctl", "w") {
+		t.Errorf("%d rules do not allow clamd what it does", len(rules))
+	}
+}
+
+func TestAllowedAlready(t *testing.T) {
+	m := look(t, Options{Root: tree(t, "debian", "run/", "", "var/run", "->/run", "etc/apparmor.d/local/usr.sbin.clamd", "/etc/clamav/* r,\n/run/clamav/* rw,\n")})
+	wantParts(t, m.Steps(StepsOptions{Output: "x", Moved: true}), "AppArmor: the profile /etc/apparmor.d/usr.sbin.clamd allows clamd its new place", "!apparmor_parser")
+}
+
+func TestUnits(t *testing.T) {
+	r := root{tree(t, "debian",
+		"etc/systemd/system/clamav-daemon.service.d/extend.conf", "[Service]\nExecStartPre=-/bin/mkdir -p /run/clamav\nExecStart=\nExecStart = /usr/sbin/clamd -c /etc/x.conf  --foreground\n",
+		"etc/systemd/system/clamav-daemon.service.d/polyclam.conf", "[Service]\nExecStart=\nExecStart=of ours\n")}
+	m := &Machine{root: r}
+	s := m.service()
+	if s.unit != "clamav-daemon.service" || s.socket != "clamav-daemon.socket" || s.start != "/usr/sbin/clamd -c /etc/x.conf  --foreground" {
+		t.Errorf("service = %+v", s)
+	}
+	for command, want := range map[string]string{
+		"clamd":                              "clamd --config-file=/e",
+		"clamd -c /etc/x.conf --foreground":  "clamd --config-file=/e --foreground",
+		"clamd --config-file=/x -F":          "clamd --config-file=/e -F",
+		"clamd --config-file \"/x y\" --foo": "clamd --config-file=/e --foo",
+	} {
+		if got := withConfig(command, "/e"); got != want {
+			t.Errorf("withConfig(%q) = %q, want %q", command, got, want)
+		}
+	}
+}
+
+// TestSteps looks for what must not be forgotten.
+func TestSteps(t *testing.T) {
+	m := look(t, Options{Root: tree(t, "debian")})
+	wantParts(t, m.Steps(StepsOptions{}), "--output /etc/polyclam/config.toml --move-clamd")
+	wantParts(t, m.Steps(StepsOptions{Output: "/o"}), "clamd-engine.conf: the same command with --move-clamd and --force")
+	none := look(t, Options{Root: tree(t, "")})
+	configOf(t, none, "no anti-virus engine")
+	wantParts(t, none.Steps(StepsOptions{Output: "/o"}), "Start polyclamd", "!clamdscan", "!go back")
+	byHand := look(t, Options{Root: tree(t, "", "etc/clamd.conf", "LocalSocket /run/c-engine.ctl\n")})
+	wantParts(t, byHand.Steps(StepsOptions{Output: "/o", Moved: true}), "go to clamd directly, past polyclam", "put the old place back", "!rm ")
+	plain := look(t, Options{Root: tree(t, "", "etc/clamd.conf", "TCPSocket 3310\n")})
+	wantParts(t, plain.Steps(StepsOptions{Output: "/o", Moved: true}), "clamd --config-file=/etc/clamd-engine.conf", "loopback interface only")
+}
+
+// TestStepsAreShell has a shell read the commands.
+func TestStepsAreShell(t *testing.T) {
+	for _, layout := range []string{"debian", "rhel", "alpine"} {
+		m := look(t, Options{Root: tree(t, layout)})
+		var script strings.Builder
+		for line := range strings.Lines(m.Steps(StepsOptions{Output: "/o", Moved: true})) {
+			if command, ok := strings.CutPrefix(line, "    "); ok {
+				script.WriteString(command)
+			}
+		}
+		sh := exec.Command("sh", "-n")
+		sh.Stdin = strings.NewReader(script.String())
+		if out, err := sh.CombinedOutput(); err != nil || len(out) > 0 || strings.Count(script.String(), "EOF")%2 != 0 {
+			t.Errorf("%s: %v\n%s%s", layout, err, out, script.String())
+		}
+	}
+}

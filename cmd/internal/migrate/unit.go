@@ -1,0 +1,111 @@
+package migrate
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// unitDirs are where systemd looks for units, the strongest first.
+var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
+
+// unitLines returns the values of a key in a unit, as systemd counts: what its
+// file says, and then its drop-ins. An empty value takes back what was said
+// before.
+func (r root) unitLines(name, key string) (found bool, lines []string) {
+	var files []string
+	for _, dir := range unitDirs {
+		if file := path.Join(dir, name); r.exists(file) {
+			files = append(files, file)
+			break
+		}
+	}
+	if len(files) == 0 {
+		return false, nil
+	}
+	for i := len(unitDirs) - 1; i >= 0; i-- {
+		for _, file := range r.list(path.Join(unitDirs[i], name+".d"), ".conf") {
+			if path.Base(file) != dropIn {
+				files = append(files, file)
+			}
+		}
+	}
+	for _, file := range files {
+		data, _, err := r.read(file)
+		if err != nil {
+			continue
+		}
+		for line := range strings.SplitSeq(string(data), "\n") {
+			k, v, ok := strings.Cut(strings.TrimSpace(line), "=")
+			switch v = strings.TrimSpace(v); {
+			case !ok || strings.TrimSpace(k) != key:
+			case v == "":
+				lines = nil
+			default:
+				lines = append(lines, v)
+			}
+		}
+	}
+	return true, lines
+}
+
+// dropIn is the name of the files that Steps has the administrator make.
+const dropIn = "polyclam.conf"
+
+// clamdService is how the system starts clamd.
+type clamdService struct {
+	unit   string // "clamav-daemon.service"; empty: no unit of systemd is known
+	start  string // its ExecStart
+	socket string // "clamav-daemon.socket" if systemd makes the socket; empty: clamd does
+}
+
+// service finds how clamd is started.
+func (m *Machine) service() clamdService {
+	var s clamdService
+	for _, name := range []string{"clamav-daemon", "clamd"} {
+		if ok, start := m.root.unitLines(name+".service", "ExecStart"); ok && len(start) > 0 {
+			s.unit, s.start = name+".service", start[len(start)-1]
+			if ok, _ := m.root.unitLines(name+".socket", "ListenStream"); ok {
+				s.socket = name + ".socket"
+			}
+			return s
+		}
+	}
+	return s
+}
+
+var configFlag = regexp.MustCompile(`(?:\s(?:--config-file[= ]|-c\s*))(?:"[^"]*"|\S+)`)
+
+// withConfig is a command line of clamd with another configuration.
+func withConfig(command, conf string) string {
+	flag := " --config-file=" + conf
+	if configFlag.MatchString(command) {
+		return configFlag.ReplaceAllLiteralString(command, flag)
+	}
+	return command + flag
+}
+
+// template reports whether clamd is started by Fedora's clamd@.service, which
+// takes its configuration by its instance's name.
+func (m *Machine) template() (instance string, ok bool) {
+	found, _ := m.root.unitLines("clamd@.service", "ExecStart")
+	name, isConf := strings.CutSuffix(path.Base(m.clamd.conf.real), ".conf")
+	return name, found && isConf && path.Dir(m.clamd.conf.real) == moreConfs
+}
+
+// openRC is the init script of Alpine.
+const openRC = "/etc/init.d/clamd"
+
+// heredoc are commands of a shell that write lines to a file; how is ">" or ">>".
+func heredoc(how, file string, lines []string) []string {
+	commands := []string{fmt.Sprintf("cat %s%s <<'EOF'", how, file)}
+	commands = append(commands, lines...)
+	return append(commands, "EOF")
+}
+
+// dropInCommands make a drop-in of a unit.
+func dropInCommands(unit string, lines ...string) []string {
+	dir := "/etc/systemd/system/" + unit + ".d"
+	return append([]string{"mkdir -p " + dir}, heredoc(">", dir+"/"+dropIn, lines)...)
+}

@@ -1,0 +1,282 @@
+package migrate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"polyclam/cmd/internal/config"
+)
+
+// Config writes polyclam's configuration for the machine. It loads, and the
+// warnings are those that are in the nature of the machine.
+func (m *Machine) Config() (text string, warnings []string, err error) {
+	m.notes = nil
+	var w writer
+	m.writeHead(&w)
+	m.writeListeners(&w)
+	m.writeClamd(&w)
+	m.writeEngines(&w)
+	m.writePrograms(&w)
+	m.writeInspect(&w)
+	m.writePolicy(&w)
+	m.writeLimits(&w)
+	m.writeSpool(&w)
+	m.noteRest()
+	m.writeNotes(&w)
+	f, err := config.Parse("the configuration", []byte(w.String()))
+	if err != nil {
+		return "", nil, fmt.Errorf("what was found does not make a configuration:\n%w", err)
+	}
+	for _, p := range f.Warnings {
+		warnings = append(warnings, p.String())
+	}
+	return w.String(), warnings, nil
+}
+
+func (m *Machine) writeHead(w *writer) {
+	w.comment("The configuration of polyclamd, written by \"polyclam init\".")
+	switch {
+	case m.clamd != nil:
+		w.comment("It takes the place of the clamd of %s, which goes on behind it on %s.", m.clamd.conf.path, m.clamd.engine)
+	case m.found != "":
+		w.comment("No clamd.conf was found, but a clamd on %s: it is asked where it is, and polyclam does not take its place.", m.found)
+	default:
+		w.comment("No clamd was found. This is a beginning without an engine: add one.")
+	}
+	w.comment("What does not stand here has its default; config.toml.example has every key.")
+	w.comment("After changes: polyclamd --check --config FILE, then SIGHUP to the daemon.")
+}
+
+// writeListeners writes clamd's places, or polyclam's own.
+func (m *Machine) writeListeners(w *writer) {
+	if m.clamd == nil {
+		w.line("")
+		w.line("[[listener]]")
+		w.comment("polyclam's own place: no clamd.conf was found whose place it could take.")
+		w.key("address", quote("unix:/run/polyclam/clamd.sock"))
+		if m.found != clamdPort {
+			w.line("")
+			w.comment("clamd's port, for this machine alone.")
+			w.line("[[listener]]")
+			w.key("address", quote(clamdPort))
+		}
+		return
+	}
+	for i := range m.clamd.listeners {
+		m.writeListener(w, &m.clamd.listeners[i])
+	}
+}
+
+func (m *Machine) writeListener(w *writer, l *listener) {
+	w.line("")
+	w.line("[[listener]]")
+	w.comment("%s", l.addressFrom)
+	w.key("address", quote(l.address))
+	if l.mode != "" {
+		w.comment("%s", l.modeFrom)
+		w.key("mode", quote(l.mode))
+	}
+	if l.group != "" {
+		w.comment("%s", l.groupFrom)
+		w.key("group", quote(l.group))
+	}
+	if o, off := m.clamd.conf.disabled("EnableReloadCommand"); off {
+		w.comment("%s", m.clamd.conf.source(o))
+		w.key("reload_command", "false")
+	} else if !l.unix() && !l.open && !m.clamd.listeners[0].unix() {
+		w.comment("freshclam's NotifyClamd sends RELOAD here: clamd.conf names no Unix socket.")
+		w.key("reload_command", "true")
+	}
+	if l.unix() {
+		return
+	}
+	if l.open {
+		w.comment("Other machines reach this address, as they reached clamd's; Go listens on IPv6 too for 0.0.0.0.")
+	}
+	w.comment("clamd let everybody who connects have files scanned by their path. polyclam does so on Unix sockets only; " +
+		"clamdscan without --stream needs it where clamd.conf has no LocalSocket. See scan_paths, too.")
+	w.line("#path_commands = true")
+}
+
+// writeClamd writes the engine that clamd now is.
+func (m *Machine) writeClamd(w *writer) {
+	address := m.found
+	if m.clamd != nil {
+		address = m.clamd.engine
+	}
+	w.line("")
+	w.idle(address != "", func(w *writer) {
+		if address == "" {
+			w.comment("A clamd, when there is one.")
+			address = "unix:/run/clamav/clamd.ctl"
+		}
+		w.line("[[upstream]]")
+		w.key("name", quote("clamav"))
+		w.key("backend", quote("clamd"))
+		if m.clamd != nil {
+			w.comment("%s", m.engineFrom())
+		}
+		w.key("address", quote(address))
+		m.writeMaxScans(w)
+		m.writeMaxSize(w)
+	})
+}
+
+func (m *Machine) engineFrom() string {
+	switch {
+	case m.clamd.moved:
+		return "clamd listens here already: " + m.clamd.conf.path
+	case strings.HasPrefix(m.clamd.engine, "tcp:"):
+		return "The port next to clamd's old one: clamd.conf has no LocalSocket, so nobody knows where it may make one."
+	}
+	return "Beside the old place, where clamd may make a socket."
+}
+
+func (m *Machine) writeMaxScans(w *writer) {
+	const most = 10_000
+	n, o, ok := m.limit("MaxThreads")
+	if !ok {
+		return
+	}
+	w.comment("%s", m.clamd.conf.source(o))
+	if n < 1 || n > most {
+		m.note("%s: want a number between 1 and %d for max_scans", m.clamd.conf.source(o), most)
+		return
+	}
+	w.key("max_scans", fmt.Sprint(n))
+}
+
+// limit is conf.number for a machine that may have no clamd.conf.
+func (m *Machine) limit(key string) (int64, option, bool) {
+	if m.clamd == nil {
+		return 0, option{}, false
+	}
+	return m.clamd.conf.number(key)
+}
+
+const (
+	defaultStream = 100 << 20 // of [limits] stream and of max_size
+	// maxStream is the largest stream that is let in. libclamav scans no file of
+	// 2 GiB and more, whatever StreamMaxLength says.
+	maxStream    = 2 << 30
+	defaultTotal = 2 << 30 // of [limits] spool_total
+)
+
+// stream is the largest stream, and the line that says so.
+func (m *Machine) stream() (n int64, o option, ok bool) {
+	if m.clamd == nil {
+		return defaultStream, o, false
+	}
+	n, o, ok = m.clamd.conf.size("StreamMaxLength")
+	if !ok {
+		return defaultStream, o, false
+	}
+	return min(n, maxStream), o, true
+}
+
+// writeMaxSize lets an engine have all that a listener lets in.
+func (m *Machine) writeMaxSize(w *writer) {
+	n, o, ok := m.stream()
+	overPort := m.clamd != nil && strings.HasPrefix(m.clamd.engine, "tcp:")
+	if ok && (n > defaultStream || overPort) {
+		w.comment("%s", m.clamd.conf.source(o))
+		w.key("max_size", sizeText(n))
+	}
+}
+
+// writeEngines writes savdid, Sophie and c-icap, switched on if they answer.
+func (m *Machine) writeEngines(w *writer) {
+	for _, e := range m.engines {
+		w.line("")
+		for _, from := range e.from {
+			w.comment("%s", from)
+		}
+		if e.idle != "" {
+			w.comment("Not switched on: %s.", e.idle)
+		}
+		if e.spool {
+			w.comment("It reads files by their path, see [spool]: path_mode and path_group must let it.")
+		}
+		w.idle(e.idle == "", func(w *writer) {
+			w.line("[[upstream]]")
+			w.key("name", quote(e.name))
+			w.key("backend", quote(e.backend))
+			w.key("address", quote(e.address))
+			for _, k := range e.keys {
+				w.line(k)
+			}
+			m.writeMaxSize(w)
+		})
+	}
+}
+
+// writePrograms writes the command-line scanners, switched off unless asked for.
+func (m *Machine) writePrograms(w *writer) {
+	idle := func(g program) bool { return !g.active }
+	if slices.ContainsFunc(m.programs, idle) {
+		w.line("")
+		w.comment("Command-line scanners that are installed. To switch one on, take the \"#\" away from its lines and from [spool]" +
+			" directory, or run \"polyclam init --with NAME\". \"polyclam presets NAME\" shows what is known of it.")
+	}
+	for _, g := range m.programs {
+		w.line("")
+		w.comment("%s, preset %s: %s", g.path, g.preset.Name, g.preset.Status)
+		if g.preset.Note != "" {
+			w.comment("%s", g.preset.Note)
+		}
+		if g.never != "" {
+			w.comment("Not for here: %s.", g.never)
+			continue
+		}
+		w.idle(g.active, func(w *writer) {
+			w.line("[[upstream]]")
+			w.key("name", quote(g.preset.Name))
+			w.key("backend", quote("command"))
+			w.key("preset", quote(g.preset.Name))
+			if !g.usual {
+				w.key("program", quote(g.path))
+			}
+			m.writeMaxSize(w)
+		})
+	}
+}
+
+func (m *Machine) writeInspect(w *writer) {
+	w.line("")
+	w.comment("Built in: tells what is encrypted, and why nobody could look inside.")
+	w.line("[[upstream]]")
+	w.key("name", quote("inspect"))
+	w.key("backend", quote("inspect"))
+	m.writeMaxSize(w)
+}
+
+// needsSpool reports whether an engine that is switched on reads files.
+func (m *Machine) needsSpool() bool {
+	return slices.ContainsFunc(m.engines, func(e engine) bool { return e.spool && e.idle == "" }) ||
+		slices.ContainsFunc(m.programs, func(g program) bool { return g.active })
+}
+
+// spoolDirectory is where files are made for engines that read them by path.
+const spoolDirectory = "/var/spool/polyclam"
+
+func (m *Machine) writeSpool(w *writer) {
+	w.line("")
+	w.comment("For engines that read files by their path, and for all matches of ALLMATCHSCAN. It must exist and belong to" +
+		" polyclamd's user.")
+	w.idle(m.needsSpool(), func(w *writer) {
+		w.line("[spool]")
+		w.key("directory", quote(spoolDirectory))
+	})
+}
+
+func (m *Machine) writeNotes(w *writer) {
+	if len(m.notes) == 0 {
+		return
+	}
+	w.line("")
+	w.comment("Of clamd.conf not taken over:")
+	for _, n := range m.notes {
+		w.comment("%s", n)
+	}
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const clamdConf = "LocalSocket /run/clamav/clamd.ctl\nLocalSocketMode 660\nMaxThreads 7\nStreamMaxLength 25M\nMaxQueue 5\n"
+
+func content(t *testing.T, parts ...string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(parts...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// TestInitChangesNothing wants the configuration, and nothing else, on standard
+// output, and no file to be written.
+func TestInitChangesNothing(t *testing.T) {
+	dir := files(t, "etc/clamav/clamd.conf", clamdConf)
+	r := polyclam(t, dir, "init", "--root", dir)
+	r.wantStatus(t, exitOK)
+	wantParts(t, r.stdout, "address = \"unix:/run/clamav/clamd.ctl\"", "# /etc/clamav/clamd.conf:3: MaxThreads 7\nmax_scans = 7\n", "stream = \"25MiB\"")
+	wantParts(t, r.stderr, "FOUND ", "WHAT IT MEANS", "/etc/clamav/clamd.conf", "not taken over: /etc/clamav/clamd.conf:5: MaxQueue 5", "What remains to be done", "To go back")
+	if strings.Contains(r.stderr, "warning: ") {
+		t.Errorf("stderr has warnings:\n%s", r.stderr)
+	}
+	written := 0
+	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			written++
+		}
+		return err
+	})
+	if written != 1 {
+		t.Errorf("%d files, want clamd.conf alone", written)
+	}
+	file := filepath.Join(dir, "c.toml")
+	if err := os.WriteFile(file, []byte(r.stdout), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wantParts(t, polyclam(t, dir, "--config", "c.toml", "ping").stderr, "unix:/run/clamav/clamd.ctl: ") // it loads
+}
+
+func TestInitOutput(t *testing.T) {
+	dir := files(t, "etc/clamav/clamd.conf", clamdConf)
+	out := filepath.Join(dir, "etc/polyclam/config.toml")
+	args := func(more ...string) []string { return append([]string{"init", "--root", dir}, more...) }
+
+	r := polyclam(t, dir, args("--output", out, "--move-clamd")...)
+	r.wantStatus(t, exitOK)
+	wantParts(t, r.stdout)
+	wantParts(t, r.stderr, out+" is written", "/etc/clamav/clamd-engine.conf is written")
+	first := content(t, out)
+	wantParts(t, content(t, dir, "etc/clamav/clamd-engine.conf"), "\nLocalSocket /run/clamav/clamd-engine.ctl\n", "\nMaxThreads 7\n")
+	if got := content(t, dir, "etc/clamav/clamd.conf"); got != clamdConf {
+		t.Errorf("clamd.conf is changed:\n%s", got)
+	}
+	if info, err := os.Stat(out); err != nil || info.Mode() != 0o644 {
+		t.Errorf("mode %v, %v; want 0644", info.Mode(), err)
+	}
+
+	for _, again := range [][]string{args(), args("--output", out), args("--output", out, "--move-clamd")} {
+		r = polyclam(t, dir, again...)
+		r.wantStatus(t, exitOK)
+		wantParts(t, r.stdout)
+		wantParts(t, r.stderr, "polyclam is in clamd's place already. Nothing is written")
+	}
+	wantParts(t, r.stderr, "clamd-engine.conf is as it should be already")
+
+	if err := os.WriteFile(out, []byte(first+"# the site's own\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r = polyclam(t, dir, args("--output", out, "--force")...)
+	r.wantStatus(t, exitOK)
+	wantParts(t, r.stderr, out+" is written; the old one is "+out+".bak")
+	if content(t, out) != first || content(t, out+".bak") != first+"# the site's own\n" {
+		t.Error("--force has not come to the same, with a backup")
+	}
+}
+
+// TestInitNeverOverwrites gives it a file that is no configuration of polyclam.
+func TestInitNeverOverwrites(t *testing.T) {
+	dir := files(t, "etc/clamav/clamd.conf", clamdConf, "out", "precious = ")
+	r := polyclam(t, dir, "init", "--root", dir, "--output", "out", "--move-clamd")
+	r.wantStatus(t, exitFailed)
+	wantParts(t, r.stderr, "polyclam: out exists; --force replaces it", "a configuration that cannot be used")
+	if content(t, dir, "out") != "precious = " {
+		t.Error("the file is overwritten")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "etc/clamav/clamd-engine.conf")); err == nil {
+		t.Error("clamd is moved without a configuration for polyclam")
+	}
+}
+
+func TestInitProblems(t *testing.T) {
+	dir := files(t, "empty/x", "", "bad/etc/clamd.conf", "\n\nLocalSocket \"x\x1b[2J\"\n", "locked/etc/clamd.conf", clamdConf)
+	if err := os.Chmod(filepath.Join(dir, "locked/etc/clamd.conf"), 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name           string
+		args           []string
+		status         int
+		stdout, stderr []string
+	}{
+		{"help", []string{"init", "--help"}, 0, []string{"Usage: polyclam init [flags]\n", "--move-clamd", "--with", "Exit status"}, nil},
+		{"nothing found", []string{"init", "--root", "empty"}, 0, []string{"No clamd was found"}, []string{"No clamd.conf was found; this is a configuration to begin with.", "warning: ", "no anti-virus engine"}},
+		{"bad clamd.conf", []string{"init", "--root", "bad"}, 2, nil, []string{`polyclam: /etc/clamd.conf:3: LocalSocket: "x\x1b[2J" depends on`}},
+		{"unreadable clamd.conf", []string{"init", "--root", "locked"}, 2, nil, []string{"polyclam: /etc/clamd.conf: permission denied; run this as root"}},
+		{"unknown scanner", []string{"init", "--root", "empty", "--with", "sweep,yara"}, 2, nil, []string{"--with sweep: that was not found here"}},
+		{"argument", []string{"init", "x"}, 2, nil, []string{`unexpected argument "x"`}},
+		{"force without output", []string{"init", "--force"}, 2, nil, []string{"--force without --output"}},
+		{"move without output", []string{"init", "--move-clamd"}, 2, nil, []string{"--move-clamd without --output"}},
+		{"relative clamd.conf", []string{"init", "--clamd-conf", "clamd.conf"}, 2, nil, []string{"want an absolute path"}},
+		{"no clamd.conf of that name", []string{"init", "--root", "empty", "--clamd-conf", "/etc/no.conf"}, 2, nil, []string{"/etc/no.conf: no such file or directory"}},
+		{"output in a file", []string{"init", "--root", "empty", "--output", "empty/x/y"}, 2, nil, []string{"not a directory"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := finish(t, unprivileged(t, toolCommand(t, dir, c.args...)))
+			r.wantStatus(t, c.status)
+			wantParts(t, r.stdout, c.stdout...)
+			wantParts(t, r.stderr, c.stderr...)
+			if r.stderr != printableLines(r.stderr) {
+				t.Errorf("stderr is not printable: %q", r.stderr)
+			}
+		})
+	}
+}

@@ -1,0 +1,406 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"polyclam/test/clamdtest"
+)
+
+// insideEnv holds the directory with the programs when the test binary runs in
+// a mount namespace of its own.
+const insideEnv = "POLYCLAM_TEST_INIT_INSIDE"
+
+// TestInit migrates this machine, with Debian's own clamd.conf and the default
+// places of clamd's socket and of polyclam's configuration. It does so in a mount
+// namespace, where /etc, /run and the rest are copies: the machine stays as it is.
+func TestInit(t *testing.T) {
+	if dir := os.Getenv(insideEnv); dir != "" {
+		migrateInside(t, dir)
+		return
+	}
+	for _, program := range []string{"clamd", "clamdscan", "zip"} {
+		clamdtest.RequireProgram(t, program)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: a mount namespace needs root")
+	}
+	if _, err := os.Stat(debianConf); err != nil {
+		t.Skip("NOT TESTED: this machine has no " + debianConf)
+	}
+	before := fingerprint(t)
+	dir := clamdtest.Dir(t, "")
+	build(t, dir)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run=^TestInit$", "-test.v", "-test.timeout=5m")
+	cmd.Env = append(os.Environ(), insideEnv+"="+dir, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	// The package syscall makes all mounts private for a child with Unshareflags.
+	// When the child's PID namespace ends, so does every process in it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Cloneflags: syscall.CLONE_NEWPID}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, syscall.EPERM) {
+		t.Skip("NOT TESTED: no mount namespace may be made here")
+	}
+	for line := range strings.SplitSeq(string(out), "\n") {
+		if _, text, ok := strings.Cut(line, "table: "); ok {
+			t.Log("table: " + text)
+		}
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestInit") {
+		t.Errorf("in the namespace: %v\n%s", err, out)
+	}
+	if after := fingerprint(t); after != before {
+		t.Errorf("the machine is changed\nbefore: %s\nafter:  %s", before, after)
+	}
+}
+
+const (
+	debianConf   = "/etc/clamav/clamd.conf"
+	engineConf   = "/etc/clamav/clamd-engine.conf"
+	debianSocket = "/run/clamav/clamd.ctl"
+	engineSocket = "/run/clamav/clamd-engine.ctl"
+	polyclamConf = "/etc/polyclam/config.toml"
+)
+
+// fingerprint is what the test must not change on the machine.
+func fingerprint(t *testing.T) string {
+	t.Helper()
+	conf, err := os.ReadFile(debianConf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("%d bytes of clamd.conf", len(conf))
+	for _, path := range []string{debianConf, engineConf, polyclamConf, "/etc/clamav", "/run", debianSocket, engineSocket, "/var/lib/clamav", "/var/log/clamav"} {
+		info, err := os.Stat(path)
+		if err != nil {
+			text += "; no " + path
+			continue
+		}
+		text += fmt.Sprintf("; %s %v", path, info.Mode())
+		if !strings.HasPrefix(path, "/run") { // others use it
+			text += info.ModTime().Format(" 15:04:05.000")
+		}
+	}
+	return text
+}
+
+// build makes polyclam and polyclamd in dir.
+func build(t *testing.T, dir string) {
+	t.Helper()
+	out, err := exec.Command("go", "build", "-o", dir+"/", "polyclam/cmd/polyclam", "polyclam/cmd/polyclamd").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+}
+
+// site is the machine inside of the namespace.
+type site struct {
+	t        *testing.T
+	programs string
+	clamav   *user.User
+	samples  string
+}
+
+// migrateInside is the migration, in the order of an administrator.
+func migrateInside(t *testing.T, programs string) {
+	if os.Getpid() != 1 {
+		t.Fatal("this is for a process of a namespace of its own")
+	}
+	s := &site{t: t, programs: programs}
+	s.furnish()
+	confBefore := s.read(debianConf)
+
+	clamd := s.start("clamd", nil, "/usr/sbin/clamd", "--foreground=true")
+	s.answers(debianSocket)
+	alone := s.scanAll()
+
+	found := s.run("init", "--output", polyclamConf, "--move-clamd")
+	s.show(found)
+	s.stop(clamd)
+	if s.read(debianConf) != confBefore {
+		t.Error("clamd.conf is changed")
+	}
+
+	s.start("clamd", nil, "/usr/sbin/clamd", "--foreground=true", "--config-file="+engineConf)
+	s.answers(engineSocket)
+	daemonLog := s.startPolyclamd()
+	s.answers(debianSocket)
+
+	s.compare(alone, s.scanAll(), daemonLog)
+	s.encrypted()
+	s.again()
+	s.reload()
+}
+
+// furnish puts copies over what the migration changes, as the distribution
+// leaves them, with a small database.
+func (s *site) furnish() {
+	s.t.Helper()
+	var err error
+	if s.clamav, err = user.Lookup("clamav"); err != nil {
+		s.t.Fatal(err)
+	}
+	// The files of the test, below /tmp, stay visible.
+	copies := filepath.Join(s.programs, "copies")
+	write(s.t, filepath.Join(copies, "lib", "test.ndb"), signature(), 0o644)
+	s.must("cp", "-a", "/etc", copies+"/etc")
+	s.must("mkdir", "-p", copies+"/run/clamav", copies+"/log", copies+"/lib")
+	s.must("chown", "-R", "clamav:clamav", copies+"/run/clamav", copies+"/log", copies+"/lib")
+	for from, to := range map[string]string{"etc": "/etc", "run": "/run", "lib": "/var/lib/clamav", "log": "/var/log/clamav"} {
+		if err := syscall.Mount(filepath.Join(copies, from), to, "", syscall.MS_BIND, ""); err != nil {
+			s.t.Fatalf("mount %s: %v", to, err)
+		}
+	}
+	os.RemoveAll("/etc/polyclam")
+	os.Remove(engineConf)
+	s.samples = filepath.Join(s.programs, "samples")
+	write(s.t, filepath.Join(s.samples, "clean.txt"), "clean\n", 0o644)
+	write(s.t, filepath.Join(s.samples, "eicar.com"), clamdtest.EICAR(), 0o644)
+	write(s.t, filepath.Join(s.samples, "eicar.zip"), zipped(s.t, "eicar.com", clamdtest.EICAR()), 0o644)
+	write(s.t, filepath.Join(s.samples, "directory/a/clean.txt"), "clean\n", 0o644)
+	write(s.t, filepath.Join(s.samples, "directory/eicar.com"), clamdtest.EICAR(), 0o644)
+	write(s.t, filepath.Join(s.samples, "clean/a/clean.txt"), "clean\n", 0o644)
+	s.must("zip", "-q", "-j", "-P", "secret", filepath.Join(s.samples, "encrypted.zip"), filepath.Join(s.samples, "clean.txt"))
+}
+
+// signature finds the test file.
+func signature() string {
+	return fmt.Sprintf("Eicar-Test-Signature:0:*:%x\n", clamdtest.EICAR())
+}
+
+func (s *site) must(program string, args ...string) {
+	s.t.Helper()
+	if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+		s.t.Fatalf("%s %v: %v\n%s", program, args, err, out)
+	}
+}
+
+func (s *site) read(path string) string {
+	s.t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(data)
+}
+
+// daemon is a process that runs until the test ends it.
+type daemon struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	log  string // path
+}
+
+// start runs a daemon, whose output goes to a file.
+func (s *site) start(name string, as *syscall.Credential, program string, args ...string) *daemon {
+	s.t.Helper()
+	out, err := os.CreateTemp(s.programs, name+"-*.log")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer out.Close()
+	d := &daemon{cmd: exec.Command(program, args...), done: make(chan struct{}), log: out.Name()}
+	d.cmd.Stdout, d.cmd.Stderr = out, out
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
+	if err := d.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func() { d.cmd.Wait(); close(d.done) }()
+	s.t.Cleanup(func() {
+		s.stop(d)
+		if s.t.Failed() {
+			s.t.Logf("%s:\n%s", name, s.read(d.log))
+		}
+	})
+	return d
+}
+
+func (s *site) stop(d *daemon) {
+	s.t.Helper()
+	syscall.Kill(-d.cmd.Process.Pid, syscall.SIGTERM)
+	select {
+	case <-d.done:
+	case <-time.After(hang):
+		s.t.Errorf("%v does not end", d.cmd.Args)
+		syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
+	}
+}
+
+// startPolyclamd runs it as clamd's user, who may make sockets in clamd's
+// directory, and returns the path of its log.
+func (s *site) startPolyclamd() string {
+	s.t.Helper()
+	uid, _ := strconv.Atoi(s.clamav.Uid)
+	gid, _ := strconv.Atoi(s.clamav.Gid)
+	d := s.start("polyclamd", &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, filepath.Join(s.programs, "polyclamd"))
+	return d.log
+}
+
+func (s *site) answers(socket string) {
+	s.t.Helper()
+	poll(s.t, socket+" answers PING", func() bool {
+		reply, err := ask("unix", socket, "zPING\x00")
+		return err == nil && reply == "PONG\x00"
+	})
+}
+
+// run runs polyclam and returns what it printed. It must succeed.
+func (s *site) run(args ...string) string {
+	s.t.Helper()
+	out, err := exec.Command(filepath.Join(s.programs, "polyclam"), args...).CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("polyclam %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// show prints what init found, and how much it wrote.
+func (s *site) show(found string) {
+	s.t.Helper()
+	text := s.read(polyclamConf)
+	var active int
+	for line := range strings.Lines(text) {
+		if trimmed := strings.TrimSpace(line); trimmed != "" && !strings.HasPrefix(trimmed, "#") {
+			active++
+		}
+	}
+	s.t.Logf("table: polyclam init: %d lines of configuration, %d of them without comments; %d lines of clamd.conf stay as they are",
+		strings.Count(text, "\n"), active, strings.Count(s.read(debianConf), "\n"))
+	for line := range strings.Lines(found) {
+		if line = strings.TrimRight(line, "\n"); line == "" {
+			break // the end of what was found
+		}
+		s.t.Log("table: " + line)
+	}
+	for _, want := range []string{"address = \"unix:" + debianSocket + "\"", "address = \"unix:" + engineSocket + "\"", "stream = ", "max_scans = 12"} {
+		if !strings.Contains(text, want) {
+			s.t.Errorf("the configuration has no %q:\n%s", want, text)
+		}
+	}
+}
+
+// initScans are the command lines of clamdscan, without --config-file: it reads
+// /etc/clamav/clamd.conf.
+var initScans = [][]string{
+	{"--stream", "clean.txt"}, {"--fdpass", "clean.txt"}, {"clean.txt"},
+	{"--stream", "eicar.com"}, {"--fdpass", "eicar.com"}, {"eicar.com"},
+	{"--stream", "eicar.zip"}, {"--fdpass", "eicar.zip"},
+	{"--stream", "missing"}, {"--fdpass", "missing"}, {"missing"},
+	{"--stream", "directory"}, {"--fdpass", "directory"}, {"directory"}, {"--multiscan", "--fdpass", "directory"},
+	{"--stream", "clean"}, {"--fdpass", "clean"}, {"clean"},
+	{"--ping", "5"}, {"--version"},
+}
+
+// scanAll runs them all.
+func (s *site) scanAll() []printed {
+	s.t.Helper()
+	var results []printed
+	for _, args := range initScans {
+		args = slices.Clone(args)
+		if last := len(args) - 1; !strings.HasPrefix(args[0], "--ping") && !strings.HasPrefix(args[last], "--") {
+			args[last] = filepath.Join(s.samples, args[last])
+		}
+		cmd := exec.Command("clamdscan", args...)
+		cmd.Dir = "/"
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		cmd.Run()
+		lines := strings.SplitAfter(clamdscanTimes.ReplaceAllString(out.String(), ""), "\n")
+		slices.Sort(lines)
+		results = append(results, printed{strings.Join(lines, ""), cmd.ProcessState.ExitCode()})
+	}
+	return results
+}
+
+var scannedLine = regexp.MustCompile(`"message":"scanned"`)
+
+// compare wants clamdscan to say the same through polyclam, and to have gone
+// through it.
+func (s *site) compare(alone, through []printed, daemonLog string) {
+	s.t.Helper()
+	same := 0
+	statuses := map[int]int{}
+	for i, args := range initScans {
+		if alone[i] == through[i] {
+			same++
+		} else {
+			s.t.Errorf("clamdscan %v\nclamd alone:      %+v\nthrough polyclam: %+v", args, alone[i], through[i])
+		}
+		statuses[alone[i].status]++
+	}
+	for _, want := range []int{0, 1, 2} {
+		if statuses[want] == 0 {
+			s.t.Errorf("no scan of clamd alone ended with status %d: %v", want, statuses)
+		}
+	}
+	var scans int
+	poll(s.t, "polyclamd logs its scans", func() bool {
+		scans = len(scannedLine.FindAllString(s.read(daemonLog), -1))
+		return scans >= 15
+	})
+	s.t.Logf("table: clamdscan, same command lines, same clamd.conf: %d of %d with the same output and exit status (0: %d, 1: %d, 2: %d); polyclamd logged %d scans",
+		same, len(initScans), statuses[0], statuses[1], statuses[2], scans)
+}
+
+// encrypted wants polyclam's own client to tell what clamd's protocol cannot.
+func (s *site) encrypted() {
+	s.t.Helper()
+	path := filepath.Join(s.samples, "encrypted.zip")
+	cmd := exec.Command(filepath.Join(s.programs, "polyclam"), "scan", path)
+	out, _ := cmd.CombinedOutput()
+	if status := cmd.ProcessState.ExitCode(); status != 3 || !strings.Contains(string(out), "encrypted") {
+		s.t.Errorf("polyclam scan: exit status %d\n%s", status, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "encrypted") {
+			s.t.Log("table: polyclam scan: " + strings.Join(strings.Fields(strings.ReplaceAll(line, s.samples+"/", "")), " "))
+		}
+	}
+}
+
+// again runs init on the migrated machine.
+func (s *site) again() {
+	s.t.Helper()
+	conf, engine := s.read(polyclamConf), s.read(engineConf)
+	out := s.run("init", "--move-clamd", "--output", polyclamConf)
+	if !strings.Contains(out, "polyclam is in clamd's place already") || !strings.Contains(out, "as it should be already") {
+		s.t.Errorf("a second run says:\n%s", out)
+	}
+	if s.read(polyclamConf) != conf || s.read(engineConf) != engine {
+		s.t.Error("a second run changed a file")
+	}
+	out = s.run("init", "--move-clamd", "--output", polyclamConf, "--force")
+	if s.read(polyclamConf) != conf || s.read(engineConf) != engine {
+		s.t.Errorf("a second run with --force does not come to the same:\n%s", out)
+	}
+	s.t.Log("table: a second polyclam init: polyclam is in clamd's place already, nothing is written")
+}
+
+// reload has clamdscan tell clamd to read its database anew, through polyclam,
+// as freshclam does.
+func (s *site) reload() {
+	s.t.Helper()
+	write(s.t, "/var/lib/clamav/more.ndb", fmt.Sprintf("Polyclam.Test.One:0:*:%x\n", clamdtest.One), 0o644)
+	write(s.t, filepath.Join(s.samples, "one"), clamdtest.One, 0o644)
+	s.must("clamdscan", "--reload")
+	poll(s.t, "clamd has the new signature", func() bool {
+		out, _ := exec.Command("clamdscan", "--fdpass", "--no-summary", filepath.Join(s.samples, "one")).Output()
+		return strings.Contains(string(out), clamdtest.OneName+" FOUND")
+	})
+	s.t.Log("table: clamdscan --reload, through polyclam: clamd has the new signature")
+}
