@@ -1,0 +1,300 @@
+package mailtest
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"polyclam/test/clamdtest"
+)
+
+// PostfixOptions say how [StartPostfix] configures Postfix.
+type PostfixOptions struct {
+	// Milters are the smtpd_milters, e.g. "inet:127.0.0.1:1234" or
+	// "unix:/path". Postfix speaks to them as its user "postfix", so a Unix
+	// socket must be open to it, its directory too.
+	Milters []string
+	// Relay is where all mail goes, "host:port": a sink's Address.
+	Relay string
+	// Extra are further parameters of main.cf; they replace the test's own.
+	Extra map[string]string
+}
+
+// Postfix is a running Postfix.
+type Postfix struct {
+	SMTP string // "127.0.0.1:port", where it takes mail
+	Dir  string // holds etc, queue, data and mail.log
+
+	o      PostfixOptions
+	master *exec.Cmd
+	done   chan struct{} // closed when master has ended
+}
+
+// StartPostfix runs a Postfix of the test's own, with its own configuration,
+// queue and log, that takes mail for everybody on a free port and relays all of
+// it. A milter that does not answer or fails is a tempfail, 451. Nothing of the
+// machine's Postfix is read or changed but its programs; it needs no system log
+// and no service manager, but it needs root, as Postfix always does: another
+// user's test is skipped as if Postfix was missing, see [clamdtest.RequireProgram].
+//
+// It ends at the test's cleanup, and the test fails if a process is left. The
+// log is shown if the test failed.
+func StartPostfix(t testing.TB, o PostfixOptions) *Postfix {
+	t.Helper()
+	clamdtest.RequireProgram(t, "postconf")
+	if os.Geteuid() != 0 {
+		if os.Getenv(clamdtest.RequireReal) == "1" {
+			t.Fatalf("Postfix needs root, and %s=1 demands it", clamdtest.RequireReal)
+		}
+		t.Skip("NOT TESTED: Postfix needs root")
+	}
+	p := &Postfix{Dir: clamdtest.Dir(t, "root"), o: o}
+	t.Cleanup(func() {
+		p.stop(t)
+		if t.Failed() {
+			t.Logf("log of Postfix:\n%s", p.Log())
+		}
+	})
+	p.makeQueue(t)
+	// The port may be taken between its choice and Postfix' bind.
+	var err error
+	for range 5 {
+		if err = p.start(t); err == nil {
+			return p
+		}
+		p.stop(t)
+		if !strings.Contains(p.Log(), "Address already in use") {
+			break
+		}
+	}
+	t.Fatalf("postfix: %v\n%s", err, p.Log())
+	return nil
+}
+
+// Log returns what Postfix has printed and logged so far.
+func (p *Postfix) Log() string {
+	printed, _ := os.ReadFile(p.path("master.out"))
+	logged, _ := os.ReadFile(p.path("mail.log"))
+	return string(printed) + string(logged)
+}
+
+// WaitEmpty waits until no mail is in the queue: then every mail that was
+// answered 250 has been delivered, or never will be. The test fails if one
+// stays.
+func (p *Postfix) WaitEmpty(t testing.TB) {
+	t.Helper()
+	var left []string
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(poll) {
+		if left = p.queued(); len(left) == 0 {
+			return
+		}
+	}
+	t.Fatalf("still in Postfix' queue after %v: %q", patience, left)
+}
+
+// queued are the mails in the queue. A mail moves from incoming to active and
+// to deferred, so the folders are looked at in this order.
+func (p *Postfix) queued() (names []string) {
+	for _, folder := range []string{"maildrop", "incoming", "active", "deferred", "hold", "corrupt"} {
+		filepath.WalkDir(p.path("queue", folder), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				names = append(names, folder+"/"+d.Name())
+			}
+			return nil
+		})
+	}
+	return names
+}
+
+func (p *Postfix) path(parts ...string) string {
+	return filepath.Join(append([]string{p.Dir}, parts...)...)
+}
+
+// start writes the configuration for a new port and runs master, which runs
+// everything else, in the foreground and in a session of its own.
+func (p *Postfix) start(t testing.TB) error {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	p.SMTP = l.Addr().String()
+	l.Close()
+	p.configure(t)
+	// A file, not a pipe: Wait would wait for everybody who holds its end.
+	printed, err := os.Create(p.path("master.out"))
+	if err != nil {
+		return err
+	}
+	defer printed.Close()
+	p.master = exec.Command(p.daemonDirectory(t)+"/master", "-d", "-c", p.path("etc"))
+	p.master.Dir = p.Dir
+	p.master.Stdout, p.master.Stderr = printed, printed
+	p.master.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "MAIL_CONFIG=" + p.path("etc"), "MAIL_LOGTAG=postfix"}
+	p.master.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := p.master.Start(); err != nil {
+		p.master = nil
+		return err
+	}
+	p.done = make(chan struct{})
+	go func() { p.master.Wait(); close(p.done) }()
+	return p.ready()
+}
+
+// daemonDirectory is where the distribution keeps Postfix' daemons.
+func (p *Postfix) daemonDirectory(t testing.TB) string {
+	t.Helper()
+	out, err := exec.Command(clamdtest.RequireProgram(t, "postconf"), "-d", "-h", "daemon_directory").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// ready waits for the greeting.
+func (p *Postfix) ready() error {
+	err := errors.New("never tried")
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(poll) {
+		select {
+		case <-p.done:
+			return fmt.Errorf("master ended: %v", p.master.ProcessState)
+		default:
+		}
+		if err = greeting(p.SMTP); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func greeting(address string) error {
+	nc, err := net.DialTimeout("tcp", address, patience)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(patience))
+	line := make([]byte, 4)
+	if _, err := nc.Read(line); err != nil || string(line) != "220 " {
+		return fmt.Errorf("greeted with %q: %v", line, err)
+	}
+	_, err = nc.Write([]byte("QUIT\r\n"))
+	return err
+}
+
+// stop ends master and what it runs; master takes its group along.
+func (p *Postfix) stop(t testing.TB) {
+	t.Helper()
+	if p.master == nil {
+		return
+	}
+	pid := p.master.Process.Pid
+	p.master.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		t.Errorf("Postfix does not end after SIGTERM")
+	}
+	for deadline := time.Now().Add(patience); syscall.Kill(-pid, 0) == nil; time.Sleep(poll) {
+		if time.Now().After(deadline) {
+			t.Errorf("Postfix left processes in the group %d", pid)
+			syscall.Kill(-pid, syscall.SIGKILL)
+			break
+		}
+	}
+	<-p.done
+	p.master = nil
+}
+
+// makeQueue makes the folders that "postfix check" would make, with the owners
+// of Postfix 3.7's postfix-files.
+func (p *Postfix) makeQueue(t testing.TB) {
+	t.Helper()
+	postfix := clamdtest.Credential(t, "postfix")
+	folder := func(path string, mode os.FileMode, uid uint32) {
+		t.Helper()
+		err := errors.Join(os.Mkdir(path, mode), os.Chown(path, int(uid), int(postfix.Gid)), os.Chmod(path, mode))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	folder(p.path("etc"), 0o755, 0)
+	folder(p.path("data"), 0o700, postfix.Uid)
+	folder(p.path("queue"), 0o755, 0)
+	folder(p.path("queue", "pid"), 0o755, 0)
+	for _, name := range []string{"active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private", "saved", "trace"} {
+		folder(p.path("queue", name), 0o700, postfix.Uid)
+	}
+	folder(p.path("queue", "maildrop"), 0o730, postfix.Uid)
+	folder(p.path("queue", "public"), 0o710, postfix.Uid)
+}
+
+func (p *Postfix) configure(t testing.TB) {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(p.SMTP)
+	relayHost, relayPort, err := net.SplitHostPort(p.o.Relay)
+	if _, number := strconv.Atoi(relayPort); err != nil || number != nil {
+		t.Fatalf("PostfixOptions.Relay is %q; want host:port", p.o.Relay)
+	}
+	settings := map[string]string{
+		"compatibility_level": "3.6", "queue_directory": p.path("queue"), "data_directory": p.path("data"),
+		"maillog_file": p.path("mail.log"), "maillog_file_prefixes": p.Dir,
+		"daemon_directory": p.daemonDirectory(t),
+		"myhostname":       "postfix.example", "inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4",
+		"relayhost": "[" + relayHost + "]:" + relayPort, "mynetworks": "127.0.0.0/8",
+		"mydestination": "", "local_recipient_maps": "", "alias_maps": "", "alias_database": "",
+		"smtpd_relay_restrictions": "permit_mynetworks, reject", "smtpd_recipient_restrictions": "",
+		// No name server, no TLS, no counting of clients.
+		"smtp_dns_support_level": "disabled", "smtpd_peername_lookup": "no", "smtp_host_lookup": "native",
+		"smtpd_tls_security_level": "none", "smtp_tls_security_level": "none",
+		"smtpd_client_connection_count_limit": "0", "smtpd_client_event_limit_exceptions": "static:all",
+		"smtpd_milters": strings.Join(p.o.Milters, ", "), "milter_default_action": "tempfail",
+		"milter_connect_timeout": "30s", "milter_command_timeout": "30s", "milter_content_timeout": "120s",
+		"smtpd_timeout": "120s", "smtpd_error_sleep_time": "0", "smtp_connect_timeout": "30s",
+		"queue_run_delay": "5s", "minimal_backoff_time": "5s", "maximal_backoff_time": "5s",
+		"message_size_limit": "104857600", "mailbox_size_limit": "0", "in_flow_delay": "0",
+	}
+	maps.Copy(settings, p.o.Extra)
+	var mainCF strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		fmt.Fprintf(&mainCF, "%s = %s\n", key, settings[key])
+	}
+	for name, text := range map[string]string{"main.cf": mainCF.String(), "master.cf": fmt.Sprintf(masterCF, port)} {
+		path := p.path("etc", name)
+		// Postfix 3.7 waits until its configuration has been left alone for 2 s.
+		past := time.Now().Add(-time.Minute)
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o644), os.Chtimes(path, past, past)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// masterCF are the services that a relay needs, none of them chrooted:
+//
+//	service type private unprivileged chroot wakeup maxproc command
+const masterCF = `
+127.0.0.1:%s inet n - n - - smtpd
+cleanup  unix n - n - 0 cleanup
+qmgr     unix n - n 300 1 qmgr
+rewrite  unix - - n - - trivial-rewrite
+bounce   unix - - n - 0 bounce
+defer    unix - - n - 0 bounce
+trace    unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+smtp     unix - - n - - smtp
+relay    unix - - n - - smtp
+error    unix - - n - - error
+retry    unix - - n - - error
+postlog  unix-dgram n - n - 1 postlogd
+`
