@@ -93,7 +93,7 @@ type sample struct {
 // samples returns the samples by their names; their files are made once.
 var samples = sync.OnceValue(makeSamples)
 
-// samplesDir is where makeSamples put them, for the test's end to remove.
+// samplesDir is where makeSamples put them, for TestMain to remove.
 var samplesDir string
 
 func makeSamples() map[string]sample {

@@ -1,3 +1,225 @@
 package clients
 
-var milterClients []client
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"polyclam/test/clamdtest"
+	"polyclam/test/mailtest"
+)
+
+var milterClients = []client{
+	milter("clamav-milter (unix)", "unix"),
+	milter("clamav-milter (TCP)", "tcp"),
+}
+
+// milterBase is what a throw-away clamav-milter needs beside the recipe. It changes
+// to the user of Debian's package.
+const milterBase = `
+User clamav
+Foreground yes
+TemporaryDirectory %[1]s
+LogFile %[1]s/milter.log
+LogTime yes
+LogVerbose yes
+LogInfected Full
+`
+
+// milterPort is the port between Postfix and clamav-milter that the recipe has.
+const milterPort = "7357"
+
+// TestMilterEncrypted: with one more line polyclam has encrypted mail held.
+func TestMilterEncrypted(t *testing.T) {
+	for _, c := range milterClients {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			holdsEncrypted(t, c, snippet(t, "clamav-milter.md", "encrypted"))
+		})
+	}
+}
+
+// TestMilterMaxFileSize: clamav-milter has the beginning of a longer mail scanned, and
+// calls the mail clean after that.
+func TestMilterMaxFileSize(t *testing.T) {
+	c := milterClients[0]
+	const option = "MaxFileSize 100M\n"
+	for limit, want := range map[string]outcome{option: infected, "MaxFileSize 64K\n": clean} {
+		t.Run(strings.TrimSpace(limit), func(t *testing.T) {
+			t.Parallel()
+			at := newTarget(t, c)
+			at.startWith(t, c, &engines{clamd: clamdtest.Start(t, clamdtest.Options{Daily: true}).Socket}, worldUp, "")
+			conf := milterConf(t, at)
+			if !strings.Contains(conf, option) {
+				t.Fatalf("no %q in %q", option, conf)
+			}
+			chain := startMilterChain(t, strings.Replace(conf, option, limit, 1))
+			got := chain.send(t, mailtest.Attachment{Name: "first.bin", Data: make([]byte, 64<<10)},
+				mailtest.Attachment{Name: "second.com", Data: []byte(clamdtest.EICAR())})
+			if got.outcome != want {
+				t.Errorf("%s (%s), want %s", got.outcome, got.text, want)
+			}
+			t.Logf("table: %s, EICAR behind 64 KiB, %s: %s", c.name, strings.TrimSpace(limit), got.outcome)
+		})
+	}
+}
+
+// milter is the chain of Postfix, clamav-milter and clamd, with a mail sent through
+// it.
+func milter(name, network string) client {
+	c := map[string]client{
+		"unix": {recipe: "clamav-milter.md", listener: "listener"},
+		"tcp":  {recipe: "clamav-milter.md", listener: "listener-tcp"},
+	}[network]
+	c.name, c.network = name, network
+	if network == "unix" { // hands over a descriptor
+		c.but = map[string]outcome{caseOversize: clean}
+		c.open = map[string]string{caseOversize: unlimited}
+	}
+	c.start = func(t *testing.T, at target) scan {
+		return startMilterChain(t, milterConf(t, at)).scan
+	}
+	return c
+}
+
+// milterConf is the recipe's clamav-milter.conf.
+func milterConf(t *testing.T, at target) string {
+	t.Helper()
+	text := snippet(t, "clamav-milter.md", "unix")
+	if at.network == "tcp" {
+		text = snippet(t, "clamav-milter.md", "tcp")
+	}
+	return at.fill(text) + snippet(t, "clamav-milter.md", "milter")
+}
+
+// A milterChain takes mail, and lets through to the sink what clamav-milter does not
+// object to.
+type milterChain struct {
+	postfix *mailtest.Postfix
+	sink    *mailtest.Sink
+	logFile string // clamav-milter's
+	sent    int
+}
+
+// startMilterChain runs a clamav-milter with conf, and a Postfix before it with what
+// the recipe says.
+func startMilterChain(t *testing.T, conf string) *milterChain {
+	t.Helper()
+	program := clamdtest.RequireProgram(t, "clamav-milter")
+	requireRoot(t, "clamav-milter")
+	port := clamdtest.Port(t)
+	logFile := startMilter(t, program, strings.ReplaceAll(conf, milterPort, port), "127.0.0.1:"+port)
+	sink := mailtest.StartSink(t)
+	postfix := mailtest.StartPostfix(t, mailtest.PostfixOptions{
+		Relay: sink.Address,
+		Extra: parameters(t, strings.ReplaceAll(snippet(t, "clamav-milter.md", "postfix"), milterPort, port)),
+	})
+	return &milterChain{postfix: postfix, sink: sink, logFile: logFile}
+}
+
+// parameters reads the lines of a main.cf, "name = value".
+func parameters(t *testing.T, mainCF string) map[string]string {
+	t.Helper()
+	values := map[string]string{}
+	for line := range strings.Lines(mainCF) {
+		name, value, ok := strings.Cut(line, "=")
+		if !ok {
+			t.Fatalf("main.cf: %q", line)
+		}
+		values[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	return values
+}
+
+// startMilter runs clamav-milter until the test's end, waits until it listens, and
+// returns the path of its log.
+func startMilter(t *testing.T, program, conf, address string) string {
+	t.Helper()
+	dir := clamdtest.Dir(t, "clamav")
+	logFile := filepath.Join(dir, "milter.log")
+	path := writeFile(t, filepath.Join(dir, "clamav-milter.conf"), conf+fmt.Sprintf(milterBase, dir))
+	cmd := exec.Command(program, "--config-file="+path)
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-ended
+		if t.Failed() {
+			log, _ := os.ReadFile(logFile)
+			t.Logf("log of clamav-milter:\n%s", log)
+		}
+	})
+	err := errors.New("never tried")
+	for deadline := time.Now().Add(hang); err != nil && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-ended:
+			t.Fatalf("clamav-milter ended: %v", cmd.ProcessState)
+		default:
+		}
+		var nc net.Conn
+		if nc, err = net.DialTimeout("tcp", address, hang); err == nil {
+			nc.Close()
+		}
+	}
+	if err != nil {
+		t.Fatalf("clamav-milter: %v", err)
+	}
+	return logFile
+}
+
+// scan sends a mail with the sample in it, and says what became of the mail.
+func (c *milterChain) scan(t *testing.T, s sample) finding {
+	t.Helper()
+	return c.send(t, mailtest.Attachment{Name: s.name, Data: s.content})
+}
+
+func (c *milterChain) send(t *testing.T, attachments ...mailtest.Attachment) finding {
+	t.Helper()
+	c.sent++
+	id := fmt.Sprintf("milter-%d", c.sent)
+	before := len(c.log(t))
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	reply, err := mailtest.Send(ctx, c.postfix.SMTP, mailtest.Message(id, attachments...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.postfix.WaitEmpty(t)
+	said := strings.TrimSpace(c.log(t)[before:])
+	switch delivered := c.sink.Has(id); {
+	case reply.Code == 250 && delivered && c.sink.Wait(t, id).Header.Get("X-Virus-Status") == "Clean":
+		return finding{clean, reply.String()}
+	case reply.Code == 550 && !delivered && strings.Contains(reply.Text, "infected by"):
+		return finding{infected, reply.String()}
+	// Postfix says the same when it does not reach clamav-milter, and that when it
+	// does not reach clamd: what counts is that it had no answer it understands.
+	case reply.Code == 451 && !delivered && (strings.Contains(said, "Unknown reply from clamd") || strings.Contains(said, "Streaming failed")):
+		return finding{refused, reply.String() + "; " + said}
+	default:
+		t.Fatalf("%s, delivered %v; clamav-milter said %q", reply, delivered, said)
+	}
+	return finding{}
+}
+
+// log returns what clamav-milter has logged so far.
+func (c *milterChain) log(t *testing.T) string {
+	t.Helper()
+	log, err := os.ReadFile(c.logFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(log)
+}

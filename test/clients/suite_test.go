@@ -9,7 +9,11 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(clamdtest.Main(m)) }
+func TestMain(m *testing.M) {
+	status := clamdtest.Main(m)
+	os.RemoveAll(samplesDir)
+	os.Exit(status)
+}
 
 // hang is how long anything may take before the test gives up.
 const hang = 90 * time.Second

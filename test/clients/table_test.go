@@ -108,8 +108,8 @@ func (tb *table) print(t *testing.T) {
 			counts[cell.polyclam.outcome]++
 			if why := r.client.why(k.name); why != "" {
 				open++
-				marks = append(marks, why)
-				text += fmt.Sprintf(" *%d", slices.Index(unique(marks), why)+1)
+				marks = unique(append(marks, why))
+				text += fmt.Sprintf(" [%d]", indexOf(marks, why))
 			}
 			if r.client.differs[k.name] != "" {
 				text += fmt.Sprintf(" (%s)", cell.bare.outcome)
@@ -118,8 +118,8 @@ func (tb *table) print(t *testing.T) {
 		}
 		t.Logf("table: %s", strings.TrimRight(line, " "))
 	}
-	for i, why := range unique(marks) {
-		t.Logf("table: *%d let through without a scan: %s", i+1, why)
+	for i, why := range marks {
+		t.Logf("table: [%d] let through without a scan: %s", i+1, why)
 	}
 	tb.printDifferences(t)
 	var parts []string
@@ -152,3 +152,6 @@ func unique(list []string) []string {
 	}
 	return once
 }
+
+// indexOf counts from 1.
+func indexOf(list []string, s string) int { return slices.Index(list, s) + 1 }

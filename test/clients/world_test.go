@@ -34,8 +34,6 @@ type engines struct {
 
 func startEngines(t *testing.T) *engines {
 	clamdtest.RequireProgram(t, "zip")
-	samples()
-	t.Cleanup(func() { os.RemoveAll(samplesDir) })
 	return &engines{
 		clamd:   clamdtest.Start(t, clamdtest.Options{Daily: true}).Socket,
 		failing: startFake(t, "stream: Can't allocate memory ERROR"),
