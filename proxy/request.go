@@ -77,7 +77,7 @@ func (r *request) shutdown() {
 }
 
 // unavailable refuses a command that is switched off, in the words of clamd 1.5.
-func (r *request) unavailable() { r.sendError("COMMAND UNAVAILABLE") }
+func (r *request) unavailable() { r.fail(r.lst.Profile.ProtocolError("COMMAND UNAVAILABLE")) }
 
 // extended reports whether the client asked by one of polyclam's own verbs.
 func (r *request) extended() bool { return strings.HasPrefix(string(r.cmd.Verb), "X") }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -17,10 +16,8 @@ import (
 	"polyclam/proxy/status"
 )
 
-const (
-	maxEntries   = 1 << 20  // names of one directory held at once
-	maxCollected = 64 << 10 // bytes of lines collected before they are sent
-)
+// maxCollected are the bytes of lines collected before they are sent.
+const maxCollected = 64 << 10
 
 // scanPath answers SCAN, CONTSCAN, MULTISCAN, ALLMATCHSCAN and polyclam's XSCAN and
 // XCONTSCAN: files and directories are opened here, and the engines get contents.
@@ -227,7 +224,8 @@ func (w *walk) flush(end bool) {
 	if w.gone || len(w.lines) == 0 || !end && w.collect && w.size < maxCollected {
 		return
 	}
-	if w.r.lst.Profile.WorstFirst {
+	// The records of polyclam's own verbs stay with the object they are about.
+	if w.r.lst.Profile.WorstFirst && !w.r.extended() {
 		slices.SortStableFunc(w.lines, func(a, b string) int { return cmp.Compare(badness(b), badness(a)) })
 	}
 	if w.r.send(w.lines...) != nil {
@@ -281,54 +279,4 @@ func (w *walk) finish(okPath string) {
 		w.add(status.Reply{Text: "END"})
 	}
 	w.flush(true)
-}
-
-// entry is one file or directory in a directory.
-type entry struct {
-	name  string
-	inode uint64
-	dir   bool
-	err   error // it could not be looked at
-}
-
-// readDirectory lists the files and directories in dir in clamd's order. With an
-// error it returns what it could read.
-func readDirectory(dir *os.File) ([]entry, error) {
-	var entries []entry
-	for {
-		names, err := dir.Readdirnames(1024)
-		for _, name := range names {
-			entries = appendEntry(entries, dir, name)
-		}
-		if err != nil || len(entries) >= maxEntries {
-			slices.SortFunc(entries, compareEntries)
-			if len(entries) >= maxEntries {
-				return entries, syscall.EOVERFLOW
-			}
-			return entries, notEOF(err)
-		}
-	}
-}
-
-// appendEntry adds what is a file or a directory itself, not by a link. What is
-// gone since it was listed is left out; what cannot be looked at is not.
-func appendEntry(entries []entry, dir *os.File, name string) []entry {
-	var st unix.Stat_t
-	err := unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
-	kind := st.Mode & unix.S_IFMT
-	if err == unix.ENOENT || err == nil && kind != unix.S_IFREG && kind != unix.S_IFDIR {
-		return entries
-	}
-	return append(entries, entry{name, st.Ino, kind == unix.S_IFDIR, err})
-}
-
-// compareEntries sorts files before directories, and lower inodes before higher.
-func compareEntries(a, b entry) int {
-	switch {
-	case a.dir != b.dir && a.dir:
-		return 1
-	case a.dir != b.dir:
-		return -1
-	}
-	return cmp.Or(cmp.Compare(a.inode, b.inode), cmp.Compare(a.name, b.name))
 }

@@ -180,6 +180,14 @@ func TestWorstFirst(t *testing.T) {
 	if got := ts.ask("SCAN " + dir + "\n"); !strings.HasPrefix(got, dir+"/b: Eicar-Test-Signature FOUND\n") {
 		t.Errorf("got %q", got)
 	}
+	// An object's records stay together.
+	var words []string
+	for line := range strings.Lines(ts.ask("nXCONTSCAN " + tree(t, "a", "x", "z/f", eicar) + "\n")) {
+		words = append(words, line[strings.LastIndexByte(line, ' ')+1:])
+	}
+	if got, want := strings.Join(words, ""), "OK\nENGINE\nSUMMARY\nFOUND\nENGINE\nSUMMARY\nEND\n"; got != want {
+		t.Errorf("XCONTSCAN: the records are\n%swant\n%s", got, want)
+	}
 }
 
 func TestScanRoots(t *testing.T) {
@@ -202,8 +210,12 @@ func TestScanRoots(t *testing.T) {
 func TestPathCommandsOff(t *testing.T) {
 	ts := newServer(t, func(c *Config) { c.Listeners[0].PathCommands = false }, eicarOnly())
 	for _, verb := range []string{"SCAN", "CONTSCAN", "MULTISCAN", "ALLMATCHSCAN", "XSCAN", "XCONTSCAN"} {
-		if got := ts.ask(fmt.Sprintf("z%s /etc/passwd\x00", verb)); got != "COMMAND UNAVAILABLE\x00" {
-			t.Errorf("%s: got %q", verb, got)
+		want := "COMMAND UNAVAILABLE\x00"
+		if strings.HasPrefix(verb, "X") {
+			want += "END\x00"
+		}
+		if got := ts.ask(fmt.Sprintf("z%s /etc/passwd\x00", verb)); got != want {
+			t.Errorf("%s: got %q, want %q", verb, got, want)
 		}
 	}
 	if got := ts.ask("zIDSESSION\x00zSCAN /etc/passwd\x00"); got != "1: COMMAND UNAVAILABLE\x00" {
