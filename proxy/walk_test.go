@@ -182,11 +182,11 @@ func TestWorstFirst(t *testing.T) {
 	}
 	// An object's records stay together.
 	var words []string
-	for line := range strings.Lines(ts.ask("nXCONTSCAN " + tree(t, "a", "x", "z/f", eicar) + "\n")) {
+	for line := range strings.Lines(ts.ask("nXSCAN " + tree(t, "a", "x", "z/f", eicar) + "\n")) {
 		words = append(words, line[strings.LastIndexByte(line, ' ')+1:])
 	}
 	if got, want := strings.Join(words, ""), "OK\nENGINE\nSUMMARY\nFOUND\nENGINE\nSUMMARY\nEND\n"; got != want {
-		t.Errorf("XCONTSCAN: the records are\n%swant\n%s", got, want)
+		t.Errorf("XSCAN: the records are\n%swant\n%s", got, want)
 	}
 }
 
