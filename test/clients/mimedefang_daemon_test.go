@@ -1,0 +1,228 @@
+package clients
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"polyclam/test/clamdtest"
+	"polyclam/test/mailtest"
+)
+
+// defang is the user that Debian runs MIMEDefang as.
+const defang = "defang"
+
+// filterPrelude stands before a filter under test: where the instance keeps things,
+// and a log in a file, which a machine without a system log has too. Each mail's
+// triple is logged whatever the filter does.
+const filterPrelude = `
+use lib '${MODULES}';
+BEGIN {
+	require Mail::MIMEDefang;
+	no warnings;
+	*Mail::MIMEDefang::md_syslog = *Mail::MIMEDefang::Antivirus::md_syslog = *main::md_syslog = sub {
+		open my $log, '>>', '${DIR}/filter.log' or die "filter.log: $!";
+		syswrite $log, "$_[0]: $_[1]\n";
+	};
+	for my $name (qw(message_contains_virus message_contains_virus_clamd)) {
+		my $original = \&{"Mail::MIMEDefang::Antivirus::$name"};
+		*{"main::$name"} = sub {
+			my @triple = $original->(@_);
+			md_syslog('info', "triple ($triple[0], $triple[1], $triple[2]) $VirusName");
+			return wantarray ? @triple : $triple[0];
+		};
+	}
+}
+$Features{'Path:SPOOLDIR'} = '${DIR}/spool';
+$Features{'Path:QUARANTINEDIR'} = '${DIR}/quarantine';
+$AddApparentlyToForSpamAssassin = 0;
+`
+
+// A mimedefang is a throw-away MIMEDefang of a Debian machine: multiplexor, milter
+// and workers run as defang, with a spool that nobody else can look into.
+type mimedefang struct {
+	dir    string
+	milter string // as Postfix' smtpd_milters has it
+}
+
+// startMIMEDefang runs a MIMEDefang with a filter until the test ends. ${DIR} in the
+// filter stands for its folder.
+func startMIMEDefang(t *testing.T, filter string) *mimedefang {
+	t.Helper()
+	program, multiplexor := clamdtest.RequireProgram(t, "mimedefang"), clamdtest.RequireProgram(t, "mimedefang-multiplexor")
+	requireRoot(t, "MIMEDefang as "+defang)
+	m := &mimedefang{dir: clamdtest.Dir(t, defang)}
+	who := clamdtest.Credential(t, defang)
+	for _, name := range []string{"spool", "quarantine"} {
+		path := filepath.Join(m.dir, name)
+		if err := errors.Join(os.Mkdir(path, 0o700), os.Chown(path, int(who.Uid), int(who.Gid))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.install(t)
+	m.write(t, filterPrelude+filter)
+	address := "127.0.0.1:" + clamdtest.Port(t)
+	_, port, _ := net.SplitHostPort(address)
+	m.milter = "inet:" + address
+	spool, socket := filepath.Join(m.dir, "spool"), filepath.Join(m.dir, "spool", "mx.sock")
+	m.run(t, multiplexor, "-D", "-l", "-U", defang, "-z", spool, "-s", socket, "-F", m.path("filter"), "-m", "1", "-x", "4", "-b", "100", "-c", "60")
+	m.await(t, "unix", socket)
+	m.run(t, program, "-D", "-U", defang, "-z", spool, "-m", socket, "-p", "inet:"+port+"@127.0.0.1")
+	m.await(t, "tcp", address)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log of the filter:\n%s", m.log())
+		}
+	})
+	return m
+}
+
+func (m *mimedefang) path(name string) string { return filepath.Join(m.dir, name) }
+
+// install has the recipe install the module, below the instance's folder: the
+// checked-out tree may be closed to other users.
+func (m *mimedefang) install(t *testing.T) {
+	t.Helper()
+	commands := strings.ReplaceAll(snippet(t, "mimedefang.md", "install"), "/usr/local/lib/site_perl", m.path("lib"))
+	if out, status := run(t, nil, "sh", "-euc", "cd ../..\n"+commands); status != 0 {
+		t.Fatalf("%s: exit %d, %s", commands, status, out)
+	}
+}
+
+func (m *mimedefang) write(t *testing.T, filter string) {
+	t.Helper()
+	text := strings.NewReplacer("${DIR}", m.dir, "${MODULES}", m.path("lib")).Replace(filter)
+	if err := os.WriteFile(m.path("filter"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs one of MIMEDefang's daemons in the foreground and ends its group when
+// the test ends.
+func (m *mimedefang) run(t *testing.T, program string, args ...string) {
+	t.Helper()
+	out, err := os.Create(m.path(filepath.Base(program) + ".out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := exec.Command(program, args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = m.dir, out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { cmd.Wait(); close(done) }()
+	t.Cleanup(func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-done
+		for deadline := time.Now().Add(hang); syscall.Kill(-cmd.Process.Pid, 0) == nil; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Errorf("%s left processes behind", program)
+				break
+			}
+		}
+		if text, _ := os.ReadFile(out.Name()); t.Failed() && len(text) > 0 {
+			t.Logf("output of %s:\n%s", program, text)
+		}
+	})
+}
+
+// await waits until somebody takes connections at the address.
+func (m *mimedefang) await(t *testing.T, network, address string) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		nc, dialErr := net.DialTimeout(network, address, hang)
+		if err = dialErr; err == nil {
+			nc.Close()
+			return
+		}
+	}
+	t.Fatal(err)
+}
+
+// log is what the filter has logged so far.
+func (m *mimedefang) log() string {
+	text, _ := os.ReadFile(m.path("filter.log"))
+	return string(text)
+}
+
+// quarantined returns the mails that the filter has put into the quarantine.
+func (m *mimedefang) quarantined(t *testing.T) (mails []string) {
+	t.Helper()
+	paths, err := filepath.Glob(m.path("quarantine/*/qdir-*/ENTIRE_MESSAGE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mails = append(mails, string(text))
+	}
+	return mails
+}
+
+// A chain is mail server, MIMEDefang and a sink: what happens to a real mail.
+type chain struct {
+	postfix    *mailtest.Postfix
+	sink       *mailtest.Sink
+	mimedefang *mimedefang
+	count      int
+}
+
+func startChain(t *testing.T, filter string) *chain {
+	t.Helper()
+	c := &chain{sink: mailtest.StartSink(t), mimedefang: startMIMEDefang(t, filter)}
+	c.postfix = mailtest.StartPostfix(t, mailtest.PostfixOptions{Milters: []string{c.mimedefang.milter}, Relay: c.sink.Address})
+	return c
+}
+
+// A fate is what became of a mail.
+type fate struct {
+	reply       mailtest.Reply
+	triple      string // "(2, encrypted, ok) NAME", as the filter logged it
+	delivered   bool
+	quarantined bool
+}
+
+func (f fate) String() string {
+	yes := map[bool]string{true: "yes", false: "no"}
+	return fmt.Sprintf("%-54s | %-3d %-30.30s | %-9s | %s", f.triple, f.reply.Code, f.reply.Text, yes[f.delivered], yes[f.quarantined])
+}
+
+// mail sends a mail with the sample attached and waits until its fate is known.
+func (c *chain) mail(t *testing.T, s sample) fate {
+	t.Helper()
+	c.count++
+	id := fmt.Sprintf("mail-%d", c.count)
+	skip := len(c.mimedefang.log())
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	reply, err := mailtest.Send(ctx, c.postfix.SMTP, mailtest.Message(id, mailtest.Attachment{Name: s.name, Data: s.content}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.postfix.WaitEmpty(t)
+	f := fate{reply: reply, delivered: c.sink.Has(id)}
+	for _, text := range c.mimedefang.quarantined(t) {
+		f.quarantined = f.quarantined || strings.Contains(text, "Test "+id)
+	}
+	for _, mark := range []string{"info: polyclam: ", "info: triple "} {
+		if _, rest, ok := strings.Cut(c.mimedefang.log()[skip:], mark); ok {
+			f.triple, _, _ = strings.Cut(strings.TrimSpace(rest), "\n")
+		}
+	}
+	return f
+}
