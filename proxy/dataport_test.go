@@ -414,7 +414,7 @@ func TestStreamCommandPorts(t *testing.T) {
 // that takes an ERROR line for it gets none.
 func TestStreamCommandProfiles(t *testing.T) {
 	for client, want := range map[string]string{
-		"mimedefang": "stream: Error processing command. ERROR\n", "rspamd": "", "http-gateway": "stream: Heuristics.Scan.Failed FOUND\n",
+		"mimedefang": "stream: Error processing command. ERROR\n", "rspamd": "stream: Heuristics.Limits.Exceeded.ScanFailed FOUND\n", "http-gateway": "stream: Heuristics.Scan.Failed FOUND\n",
 	} {
 		profile, _ := status.Lookup(client)
 		ts := newServer(t, withStream(func(c *Config) { c.Listeners[0].Profile = profile }), eicarOnly())

@@ -32,7 +32,7 @@ func TestProfiles(t *testing.T) {
 			}
 		}
 	}
-	wantParts(t, list.stdout, "rspamd        close", "encrypted = quarantine, partial = quarantine")
+	wantParts(t, list.stdout, "rspamd        limits", "encrypted = quarantine, partial = quarantine")
 	unknown := polyclam(t, dir, "profiles", "sendmail")
 	unknown.wantStatus(t, exitFailed)
 	wantParts(t, unknown.stderr, `"sendmail"`, "mimedefang, rspamd")

@@ -53,6 +53,9 @@ func TestClamdError(t *testing.T) {
 	expect(t, m.ClamdError(long, missing), "")
 	expect(t, m.ProtocolError("COMMAND READ TIMED OUT"), "stream: COMMAND READ-TIMED-OUT ERROR")
 	expect(t, m.SizeLimit(), "stream: INSTREAM size limit exceeded. ERROR")
+
+	// haraka-plugin-clamd 1.0.6 accepts mail on /size limit exceeded/.
+	expect(t, lookup(t, "haraka").SizeLimit(), "stream: INSTREAM size-limit exceeded. ERROR")
 }
 
 func TestErrorText(t *testing.T) {

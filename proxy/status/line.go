@@ -132,6 +132,9 @@ func (p Profile) SizeLimit() Reply {
 		return p.found(objectStream, nameStreamLimit, "")
 	}
 	const words = "INSTREAM size limit exceeded. ERROR"
+	if p.LimitIsClean {
+		return p.failed(objectStream, strings.TrimSuffix(words, " "+wordError), "")
+	}
 	if p.UnknownIsClean {
 		return Reply{Text: objectStream + ": " + words}
 	}

@@ -238,7 +238,7 @@ func TestAllMatchLines(t *testing.T) {
 		{"haraka", "/p", quarantined(backends.Encrypted, "", "Heuristics.Encrypted.Zip", "Heuristics.Encrypted.RAR", "Heuristics.Limits.Exceeded.MaxFiles", "locked pdf"),
 			[]string{"/p: Encrypted.Zip FOUND", "/p: Encrypted.RAR FOUND", "/p: Heuristics.Limits.Exceeded.MaxFiles FOUND", "/p: Encrypted.PDF FOUND"}},
 		{"mimedefang", long, virus("A", "B"), []string{"close"}},
-		{"rspamd", "stream", policy.Verdict{Action: policy.Tempfail, Category: backends.SWErr}, []string{"close"}},
+		{"rspamd", "stream", policy.Verdict{Action: policy.Tempfail, Category: backends.SWErr}, []string{"stream: Heuristics.Limits.Exceeded.ScanFailed FOUND"}},
 	}
 	for i, c := range cases {
 		if got := texts(lookup(t, c.client).AllMatchLines(c.object, c.v)); !slices.Equal(got, c.want) {

@@ -53,21 +53,23 @@ var presets = map[string]kind{
 	"amavis": {about: "amavis reads to the end of the connection; ERROR makes the scanner fail, and the mail waits if $virus_scanners_failure_is_fatal is set."},
 	"rspamd": {
 		profile: Profile{
-			ErrorStyle: StyleClose,
+			ErrorStyle: StyleLimits, AnswerWithin: 4 * time.Second,
 			Actions: map[backends.Category]policy.Action{
 				backends.Encrypted: policy.Quarantine,
 				backends.Partial:   policy.Quarantine,
 			},
 		},
 		about: "rspamd compares with \"stream: OK\" and looks for a name; any ERROR line raises in its Lua code, leaves no symbol, and the mail passes. " +
-			"A closed connection becomes the symbol _FAIL. FOUND with Heuristics.Encrypted or Heuristics.Limits.Exceeded is a report there " +
-			"(_ENCRYPTED, _FAIL), not a refusal, so that both categories are told.",
+			"FOUND with Heuristics.Encrypted or Heuristics.Limits.Exceeded is a report there (_ENCRYPTED, _FAIL), not a refusal: what could not be " +
+			"scanned, encrypted and partial are told that way. A closed connection becomes _FAIL too, but has rspamd try again, three times in all. " +
+			"It waits 5 seconds unless its timeout is raised, and after the 8 of its task_timeout the mail passes: raise all three together.",
 	},
 	"exim": {about: "Exim reads once, 1024 bytes, waits two minutes, and defers on ERROR and on anything it cannot parse."},
 	"haraka": {
-		profile: Profile{EncryptedPrefix: prefixEncryptedOld, AnswerWithin: 25 * time.Second},
+		profile: Profile{EncryptedPrefix: prefixEncryptedOld, LimitIsClean: true, AnswerWithin: 25 * time.Second},
 		about: "Haraka's plugin has a switch for names in \"Encrypted.\" (reject.Encrypted), but takes \"Heuristics.Encrypted.\" for a virus. " +
-			"It waits 30 seconds, tries the next host on ERROR, then answers DENYSOFT.",
+			"It waits 30 seconds, tries the next host on ERROR, then answers DENYSOFT; but it accepts a mail on clamd's words " +
+			"\"size limit exceeded\", so that a stream over the limit is told in others.",
 	},
 	"milter": {about: "clamav-milter reads a line of 128 bytes; what it cannot parse, and ERROR, is its OnFail."},
 	"http-gateway": {

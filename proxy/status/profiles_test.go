@@ -48,7 +48,7 @@ func TestPresets(t *testing.T) {
 		style := StyleError
 		switch n {
 		case "rspamd":
-			style = StyleClose
+			style = StyleLimits
 		case "http-gateway":
 			style = StyleFound
 		}
@@ -81,8 +81,7 @@ func TestPresetsFitTheirClients(t *testing.T) {
 			}
 		}
 		for _, r := range replies {
-			// Haraka takes a mail over the limit on purpose.
-			if r.Close || c.name == "Haraka" && strings.Contains(r.Text, "size limit") {
+			if r.Close {
 				continue
 			}
 			if got := c.read(r.Text); got != readInfected && got != readError {

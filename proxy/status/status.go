@@ -55,6 +55,10 @@ type Profile struct {
 	// longer than MaxPathLine (the connection is closed instead) and no error
 	// without an identifier.
 	UnknownIsClean bool
+	// LimitIsClean says that the client lets content pass when it reads "size limit
+	// exceeded": of a stream over the limit it is told in words that it does not
+	// know.
+	LimitIsClean bool
 	// AnswerWithin bounds a whole scan, so that the client has its answer before
 	// it gives up.
 	AnswerWithin time.Duration

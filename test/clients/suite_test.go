@@ -64,7 +64,7 @@ type client struct {
 // all returns the clients in the order of the table.
 func all() []client {
 	return slices.Concat(clamavClients, milterClients, mimedefangClients, amavisClients, rspamdClients,
-		eximClients, clamsmtpClients, libraryClients, nodeClients, gatewayClients)
+		eximClients, clamsmtpClients, libraryClients, goClients, nodeClients, gatewayClients)
 }
 
 // TestClients runs every client through every case and prints the table.

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A served is a client of clamd that is a daemon itself, in the foreground and in a
+// served is a running client of clamd that is a daemon itself, in the foreground and in a
 // process group of its own.
 type served struct {
 	cmd  *exec.Cmd

@@ -1,0 +1,60 @@
+package clients
+
+import (
+	"io"
+	"net"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"polyclam/protocol"
+	"polyclam/test/clamdtest"
+)
+
+// silence is the reply of a daemon that says nothing, for as long as it is asked.
+const silence = "silence"
+
+// answerOnly runs a clamd that reads any command, and the stream of INSTREAM, and
+// sends these bytes, whatever they are, before it closes the connection. It returns
+// the path of its socket.
+func answerOnly(t *testing.T, reply string) string {
+	socket := filepath.Join(clamdtest.Dir(t, ""), "clamd.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open sync.WaitGroup
+	t.Cleanup(func() { l.Close(); open.Wait() })
+	open.Go(func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() { serveAnswer(nc, reply) })
+		}
+	})
+	return socket
+}
+
+func serveAnswer(nc net.Conn, reply string) {
+	c := protocol.NewConn(nc)
+	defer c.Close()
+	cmd, err := c.ReadCommand()
+	if err != nil {
+		return
+	}
+	if cmd.Verb == protocol.VerbInstream {
+		if _, err := c.Stream(0, hang).WriteTo(io.Discard); err != nil {
+			return
+		}
+	}
+	switch {
+	case cmd.Verb == protocol.VerbPing:
+		c.WriteReply([]byte("PONG"+string(cmd.Term)), hang)
+	case reply == silence:
+		c.Discard(hang, hang, 1<<20) // until the client has enough of it
+	case reply != "":
+		c.WriteReply([]byte(reply), hang)
+	}
+}

@@ -1,0 +1,57 @@
+package clients
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"polyclam/test/clamdtest"
+)
+
+// TestClosed gives clients that are safe with ERROR lines a listener that closes the
+// connection instead, error_style = "close". It shows for which of them that is
+// dangerous, as their recipes say. With no daemon there at all none lets through.
+func TestClosed(t *testing.T) {
+	clamdtest.RequireProgram(t, "zip") // for the samples
+	for name, want := range map[string]outcome{
+		"proftpd mod_clamav":      clean,
+		"pyclamd scan_stream":     clean,
+		"pyclamd scan_file":       clean,
+		"pyclamd contscan_file":   clean,
+		"ClamAV::Client (SCAN)":   refused,
+		"ClamAV::Client (STREAM)": refused,
+		"clamsmtp":                refused,
+		"c-icap clamd_mod (unix)": refused,
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := slices.IndexFunc(all(), func(c client) bool { return c.name == name })
+			if i < 0 {
+				t.Fatal("no such client")
+			}
+			t.Parallel()
+			if found := closed(t, all()[i]); found.outcome != want {
+				t.Errorf("%s (%s), want %s", found.outcome, found.text, want)
+			}
+		})
+	}
+}
+
+// closed has a client scan a clean content where the engine fails and the connection
+// is closed for it.
+func closed(t *testing.T, c client) finding {
+	at := newTarget(t, c)
+	clamd := at.startClamd(t)
+	ask := c.start(t, at)
+	clamd.stop()
+	if found := ask(t, samples()[sampleClean]); found.outcome != refused {
+		t.Errorf("nobody there: %s (%s), want %s", found.outcome, found.text, refused)
+	}
+	const start = "[[listener]]\n"
+	listener := strings.ReplaceAll(snippet(t, c.recipe, c.listener), start, start+"error_style = \"close\"\n")
+	e := &engines{failing: startFake(t, "stream: Can't allocate memory ERROR")}
+	p := clamdtest.StartPolyclam(t, config(listener, worldFailing)+e.upstreams(worldFailing), clamdtest.Options{Port: at.port, User: at.user})
+	if at.network == "unix" {
+		at.place(t, p.Socket)
+	}
+	return ask(t, samples()[sampleClean])
+}

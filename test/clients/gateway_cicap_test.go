@@ -1,0 +1,115 @@
+package clients
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/textproto"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/test/cicaptest"
+	"polyclam/test/clamdtest"
+)
+
+var cicapClients = []client{
+	cicap(client{name: "c-icap clamd_mod (unix)", recipe: "c-icap.md", listener: "listener", network: "unix"}),
+	cicap(client{name: "c-icap clamd_mod (TCP)", recipe: "c-icap.md", listener: "listener-tcp", network: "tcp"}),
+}
+
+// cicap is c-icap's virus_scan service with clamd_mod: it hands the file over on a
+// Unix socket, and names its path on TCP.
+func cicap(c client) client {
+	c.but = map[string]outcome{caseOversize: clean}
+	c.open = map[string]string{caseOversize: unlimited}
+	c.start = func(t *testing.T, at target) scan {
+		text := snippet(t, "c-icap.md", "unix")
+		if c.network == "tcp" {
+			text = snippet(t, "c-icap.md", "tcp")
+		}
+		server := startCICAP(t, at.fill(text), at.user)
+		return func(t *testing.T, s sample) finding { return icapSaid(t, server.Address, s) }
+	}
+	return c
+}
+
+// startCICAP runs a c-icap that knows of no clamd but that of the lines.
+func startCICAP(t *testing.T, lines, user string) *cicaptest.Server {
+	return cicaptest.Start(t, "/nonexistent/clamd.sock", cicaptest.Options{
+		Conf: strings.Split(strings.TrimSpace(lines), "\n"), User: user,
+	})
+}
+
+// icapSaid has a content scanned as a proxy would, the answer to a download, and
+// says what the proxy concludes: 204 lets it through, another content goes to the
+// user in its place, and an error is the proxy's own error page.
+func icapSaid(t *testing.T, address string, s sample) finding {
+	t.Helper()
+	nc, err := net.Dial("tcp", strings.TrimPrefix(address, "tcp:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(hang))
+	if _, err := nc.Write(respmod(nc.RemoteAddr().String(), s)); err != nil {
+		t.Fatal(err)
+	}
+	r := textproto.NewReader(bufio.NewReader(nc))
+	status, err := r.ReadLine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, err := r.ReadMIMEHeader()
+	if err != nil && err != io.EOF {
+		t.Fatalf("%s: %v", status, err)
+	}
+	threat := header.Get("X-Infection-Found")
+	switch {
+	case strings.HasPrefix(status, "ICAP/1.0 204 ") && threat == "":
+		return finding{clean, status}
+	case strings.HasPrefix(status, "ICAP/1.0 200 ") && threat != "":
+		if page, err := r.ReadLine(); err != nil || !strings.HasPrefix(page, "HTTP/1.") || !strings.Contains(page, " 403 ") {
+			t.Fatalf("%s, then %q: %v", status, page, err)
+		}
+		return finding{infected, threat}
+	case strings.HasPrefix(status, "ICAP/1.0 5"):
+		return finding{refused, status}
+	}
+	t.Fatalf("%s %v", status, header)
+	return finding{}
+}
+
+// respmod is the request for a content that a web server sent. It says that the
+// answer may be 204, and that the connection is not used again.
+func respmod(host string, s sample) []byte {
+	request := "GET http://example.org/" + s.name + " HTTP/1.1\r\nHost: example.org\r\n\r\n"
+	response := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", len(s.content))
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "RESPMOD icap://%s/%s ICAP/1.0\r\nHost: %s\r\nAllow: 204\r\nConnection: close\r\n", host, cicaptest.AVScan, host)
+	fmt.Fprintf(&b, "Encapsulated: req-hdr=0, res-hdr=%d, res-body=%d\r\n\r\n%s%s", len(request), len(request)+len(response), request, response)
+	fmt.Fprintf(&b, "%x\r\n%s\r\n0\r\n\r\n", len(s.content), s.content)
+	return b.Bytes()
+}
+
+// TestCICAPStartedFirst: a c-icap that found no daemon when it started scans nothing
+// for as long as it runs, and says so to nobody but its log. The recipe warns of it;
+// when this test fails, c-icap has learned better, and the recipe may too.
+func TestCICAPStartedFirst(t *testing.T) {
+	cicaptest.Require(t)
+	eicar := sample{name: sampleEICAR, content: []byte(clamdtest.EICAR())}
+	at := newTarget(t, client{network: "unix"})
+	server := startCICAP(t, at.fill(snippet(t, "c-icap.md", "unix")), "")
+	daemon := at.startClamd(t)
+	defer daemon.stop()
+	if found := icapSaid(t, server.Address, eicar); found.outcome != clean {
+		t.Errorf("EICAR: %s (%s), want it let through", found.outcome, found.text)
+	}
+	server.Stop()
+	again := startCICAP(t, at.fill(snippet(t, "c-icap.md", "unix")), "")
+	if found := icapSaid(t, again.Address, eicar); found.outcome != infected {
+		t.Errorf("EICAR after a restart: %s (%s), want infected", found.outcome, found.text)
+	}
+}

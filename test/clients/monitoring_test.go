@@ -1,0 +1,235 @@
+package clients
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"polyclam/test/clamdtest"
+)
+
+// plugins is where Debian's monitoring-plugins-basic has its programs.
+const plugins = "/usr/lib/nagios/plugins"
+
+// watched is what is monitored: a row of no table, since nothing is scanned.
+var watched = client{name: "monitoring", recipe: "monitoring.md", listener: "listener", network: "unix"}
+
+// The exit status of a plugin.
+const (
+	pluginOK       = 0
+	pluginWarning  = 1
+	pluginCritical = 2
+)
+
+// TestMonitoring asks a polyclamd with its engines, one whose engines are all down,
+// and none at all, in every way of the recipe.
+func TestMonitoring(t *testing.T) {
+	checkClamd := clamdtest.RequireProgram(t, filepath.Join(plugins, "check_clamd"))
+	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
+	at := newTarget(t, watched)
+	tool := buildPolyclam(t)
+	path := tool + ":" + filepath.Dir(checkClamd) + ":" + os.Getenv("PATH")
+	ways := []struct {
+		name, block           string
+		up, enginesDown, gone int
+	}{
+		{"check_clamd over TCP", snippet(t, "monitoring.md", "check-tcp"), pluginOK, pluginOK, pluginCritical},
+		{"check_clamd on the socket", snippet(t, "monitoring.md", "check-unix"), pluginOK, pluginOK, pluginCritical},
+		{"polyclam status", snippet(t, "monitoring.md", "status"), pluginOK, pluginWarning, pluginCritical},
+		{"polyclam status by negate", strings.ReplaceAll(snippet(t, "monitoring.md", "status-critical"), "/usr/bin", tool), pluginOK, pluginCritical, pluginCritical},
+	}
+	ask := func(state string, want func(i int) int) {
+		for i, w := range ways {
+			if out, status := runShell(t, path, at.fill(w.block)); status != want(i) {
+				t.Errorf("%s, %s: exit status %d: %s", state, w.name, status, out)
+			}
+		}
+	}
+	// settled waits for the engines' first test file.
+	settled := func(want int) {
+		t.Helper()
+		status, out := -1, ""
+		for deadline := time.Now().Add(hang); time.Now().Before(deadline) && status != want; time.Sleep(20 * time.Millisecond) {
+			out, status = runShell(t, path, at.fill(snippet(t, "monitoring.md", "status")))
+		}
+		if status != want {
+			t.Fatalf("polyclam status: exit status %d, want %d: %s", status, want, out)
+		}
+	}
+
+	daemon := at.startPolyclam(t, watched, &engines{clamd: engine.Socket}, worldUp)
+	settled(pluginOK)
+	ask("all up", func(i int) int { return ways[i].up })
+	daemon.stop()
+	daemon = at.startPolyclam(t, watched, nil, worldDown)
+	settled(pluginWarning)
+	ask("all engines down", func(i int) int { return ways[i].enginesDown })
+	daemon.stop()
+	ask("no polyclamd", func(i int) int { return ways[i].gone })
+}
+
+// TestMonitoringCheck runs polyclam check of the recipe on good and bad files.
+func TestMonitoringCheck(t *testing.T) {
+	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
+	path := buildPolyclam(t) + ":" + os.Getenv("PATH")
+	listener := snippet(t, "monitoring.md", "listener")
+	e := &engines{clamd: engine.Socket}
+	for _, tt := range []struct {
+		name, toml string
+		want       int
+	}{
+		{"usable", listener + e.upstreams(worldUp), 0},
+		{"engines down", listener + e.upstreams(worldDown), 1},
+		{"wrong", listener + "[[upstream]]\nname = \"clamav\"\n", 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			conf := filepath.Join(dir, "config.toml")
+			if err := os.WriteFile(conf, []byte(strings.ReplaceAll(tt.toml, "${DIR}", dir)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			command := strings.ReplaceAll(snippet(t, "monitoring.md", "check"), "/etc/polyclam/config.toml", conf)
+			if out, status := runShell(t, path, command); status != tt.want {
+				t.Errorf("exit status %d, want %d: %s", status, tt.want, out)
+			}
+		})
+	}
+}
+
+// haproxyBase is what a throw-away HAProxy needs beside the recipe: to be asked for
+// the state of its servers.
+const haproxyBase = "global\n    stats socket %s level operator\n"
+
+// TestMonitoringHAProxy puts HAProxy in front of polyclamd, which comes and goes.
+func TestMonitoringHAProxy(t *testing.T) {
+	program := clamdtest.RequireProgram(t, "haproxy")
+	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
+	at := newTarget(t, watched)
+	daemon := at.startPolyclam(t, watched, &engines{clamd: engine.Socket}, worldUp)
+
+	front, dir := clamdtest.Port(t), clamdtest.Dir(t, "")
+	stats, base, conf := filepath.Join(dir, "stats.sock"), filepath.Join(dir, "base.cfg"), filepath.Join(dir, "haproxy.cfg")
+	text := strings.ReplaceAll(at.fill(snippet(t, "monitoring.md", "haproxy")), "3311", front)
+	for file, text := range map[string]string{base: fmt.Sprintf(haproxyBase, stats), conf: text} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, status := run(t, nil, program, "-c", "-f", base, "-f", conf); status != 0 || strings.Contains(out, "WARNING") {
+		t.Fatalf("haproxy -c: exit status %d: %s", status, out)
+	}
+	startHAProxy(t, exec.Command(program, "-db", "-f", base, "-f", conf))
+
+	server(t, stats, "UP")
+	clean, err := instream(front, "nothing to be found here\n")
+	if want := "stream: OK\n"; err != nil || clean != want {
+		t.Errorf("clean content: %q, %v", clean, err)
+	}
+	eicar, err := instream(front, clamdtest.EICAR())
+	if want := "stream: " + clamdtest.EICARName + " FOUND\n"; err != nil || eicar != want {
+		t.Errorf("EICAR: %q, %v", eicar, err)
+	}
+	daemon.stop()
+	server(t, stats, "DOWN")
+	if reply, err := instream(front, "nothing to be found here\n"); reply != "" {
+		t.Errorf("without polyclamd: %q, %v", reply, err)
+	}
+	// All engines are down: PONG is still PONG, and the client is told.
+	at.startPolyclam(t, watched, nil, worldDown)
+	server(t, stats, "UP")
+	if reply, err := instream(front, "nothing to be found here\n"); err != nil || !strings.HasSuffix(reply, " ERROR\n") {
+		t.Errorf("without engines: %q, %v", reply, err)
+	}
+}
+
+// instream has content scanned at a port of 127.0.0.1 and returns all of the reply.
+func instream(port, content string) (string, error) {
+	nc, err := net.DialTimeout("tcp", "127.0.0.1:"+port, hang)
+	if err != nil {
+		return "", err
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(hang))
+	if _, err := fmt.Fprintf(nc, "nINSTREAM\n\x00\x00\x00%c%s\x00\x00\x00\x00", len(content), content); err != nil {
+		return "", err
+	}
+	reply, err := io.ReadAll(nc)
+	return string(reply), err
+}
+
+// server waits until HAProxy calls its server UP or DOWN.
+func server(t *testing.T, stats, want string) {
+	t.Helper()
+	state, err := "", error(nil)
+	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if state, err = serverState(stats); state == want {
+			return
+		}
+	}
+	t.Fatalf("the server is %q (%v), want %s", state, err, want)
+}
+
+// serverState is the column status of the server's line of "show stat".
+func serverState(stats string) (string, error) {
+	nc, err := net.Dial("unix", stats)
+	if err != nil {
+		return "", err
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(hang))
+	if _, err := io.WriteString(nc, "show stat\n"); err != nil {
+		return "", err
+	}
+	for lines := bufio.NewScanner(nc); lines.Scan(); {
+		if columns := strings.Split(lines.Text(), ","); len(columns) > 17 && columns[1] == "one" {
+			return columns[17], nil
+		}
+	}
+	return "", fmt.Errorf("no server %q", "one")
+}
+
+// startHAProxy runs HAProxy until the test's end.
+func startHAProxy(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "haproxy.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		cmd.Wait()
+		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
+			t.Logf("log of haproxy:\n%s", text)
+		}
+	})
+}
+
+// buildPolyclam builds the tool into a directory, which it returns.
+func buildPolyclam(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, status := run(t, nil, "go", "build", "-o", dir, "polyclam/cmd/polyclam"); status != 0 {
+		t.Fatalf("go build polyclam: %s", out)
+	}
+	return dir
+}
+
+// runShell runs a command line with this PATH.
+func runShell(t *testing.T, path, command string) (string, int) {
+	t.Helper()
+	return run(t, nil, "env", "PATH="+path, "sh", "-c", command)
+}

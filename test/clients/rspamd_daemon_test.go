@@ -1,0 +1,168 @@
+package clients
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"polyclam/test/clamdtest"
+)
+
+// rspamdBase is what a throw-away rspamd needs beside the recipe: one worker that
+// scans, and of the modules the two that the recipe is about. Debian's own files
+// include those of local.d, as they do in an installed rspamd; the values of options
+// are those of its options.inc. The list of top-level domains is a short one, since
+// the whole takes seconds to compile.
+const rspamdBase = `
+options {
+  filters = "";
+  task_timeout = 8s;
+  soft_reject_on_timeout = false;
+  tempdir = "$DBDIR";
+  url_tld = "$DBDIR/tld";
+  dns { nameserver = ["127.0.0.1"]; }
+  .include(try=true; priority=1,duplicate=merge) "$LOCAL_CONFDIR/local.d/options.inc"
+}
+logging { type = "console"; level = "info"; color = false; }
+worker "normal" { bind_socket = "127.0.0.1:%s"; count = 1; }
+modules {
+  path = "/usr/share/rspamd/plugins/antivirus.lua";
+  path = "/usr/share/rspamd/plugins/force_actions.lua";
+}
+.include "/etc/rspamd/actions.conf"
+.include "/etc/rspamd/modules.d/antivirus.conf"
+.include "/etc/rspamd/modules.d/force_actions.conf"
+`
+
+// rspamdDaemon is a running rspamd.
+type rspamdDaemon struct {
+	url  string
+	out  string // path of the file with what it prints
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended and been waited for
+}
+
+// startRspamd runs an rspamd with files in its local.d, which ask the daemon at the
+// target, as the user that Debian made for it.
+func startRspamd(t *testing.T, at target, files rspamdFiles) *rspamdDaemon {
+	t.Helper()
+	const user = "_rspamd"
+	program := clamdtest.RequireProgram(t, "rspamd")
+	dir, port := clamdtest.Dir(t, user), clamdtest.Port(t)
+	files = mapValues(files, at.fill)
+	files["../rspamd.conf"] = fmt.Sprintf(rspamdBase, port)
+	files["../tld"] = "example\n"
+	if err := os.Mkdir(filepath.Join(dir, "local.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, "local.d", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := &rspamdDaemon{url: "http://127.0.0.1:" + port, out: filepath.Join(t.TempDir(), "rspamd.log"), done: make(chan struct{})}
+	r.cmd = exec.Command(program, "--no-fork", "--insecure", "--config", filepath.Join(dir, "rspamd.conf"),
+		"--var=LOCAL_CONFDIR="+dir, "--var=DBDIR="+dir, "--var=RUNDIR="+dir, "--var=LOGDIR="+dir)
+	r.cmd.Dir = dir
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: clamdtest.Credential(t, user)}
+	r.start(t)
+	return r
+}
+
+func mapValues(files rspamdFiles, change func(string) string) rspamdFiles {
+	changed := rspamdFiles{}
+	for name, text := range files {
+		changed[name] = change(text)
+	}
+	return changed
+}
+
+// start runs rspamd and waits until it answers. At cleanup its whole group is ended
+// and waited for; what it printed is shown if the test failed.
+func (r *rspamdDaemon) start(t *testing.T) {
+	t.Helper()
+	// A file, not a pipe: Wait would wait for everybody who holds its end.
+	out, err := os.Create(r.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	r.cmd.Stdout, r.cmd.Stderr = out, out
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		r.cmd.Wait()
+		close(r.done)
+	}()
+	t.Cleanup(func() {
+		syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)
+		<-r.done
+		if t.Failed() {
+			t.Logf("log of rspamd:\n%s", r.log())
+		}
+	})
+	if err := r.ready(); err != nil {
+		t.Fatalf("rspamd: %v", err)
+	}
+	if !strings.Contains(r.log(), "added antivirus engine") {
+		t.Fatal("rspamd has no antivirus engine")
+	}
+}
+
+// ready polls until rspamd says pong.
+func (r *rspamdDaemon) ready() error {
+	err := errors.New("never tried")
+	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-r.done:
+			return fmt.Errorf("ended: %v", r.cmd.ProcessState)
+		default:
+		}
+		var reply *http.Response
+		if reply, err = r.request(http.MethodGet, "/ping", nil); err == nil {
+			reply.Body.Close()
+			return nil
+		}
+	}
+	return err
+}
+
+func (r *rspamdDaemon) log() string {
+	text, _ := os.ReadFile(r.out)
+	return string(text)
+}
+
+// check has rspamd look at a mail, as a mail program does.
+func (r *rspamdDaemon) check(t *testing.T, mail []byte) rspamdReply {
+	t.Helper()
+	reply, err := r.request(http.MethodPost, "/checkv2", mail)
+	if err != nil {
+		t.Fatalf("rspamd: %v", err)
+	}
+	defer reply.Body.Close()
+	var said rspamdReply
+	if err := json.NewDecoder(reply.Body).Decode(&said); err != nil || reply.StatusCode != http.StatusOK || said.Action == "" {
+		t.Fatalf("rspamd: %s, %v: %v", reply.Status, said, err)
+	}
+	return said
+}
+
+// request asks rspamd on a connection of its own. The caller closes the body.
+func (r *rspamdDaemon) request(method, path string, body []byte) (*http.Response, error) {
+	request, err := http.NewRequest(method, r.url+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Close = true
+	return (&http.Client{Timeout: hang}).Do(request)
+}
