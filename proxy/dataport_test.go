@@ -104,7 +104,7 @@ func TestStreamCommandHalfClose(t *testing.T) {
 	ts := newServer(t, withStream(), eicarOnly())
 	nc, port := ts.stream("STREAM\n")
 	data := dialData(t, port, "127.0.0.1")
-	io.WriteString(data, string(backendtest.EICAR()))
+	data.Write(backendtest.EICAR())
 	data.CloseWrite()
 	if got := readAll(t, nc); got != "stream: Eicar-Test-Signature FOUND\n" {
 		t.Errorf("got %q", got)
