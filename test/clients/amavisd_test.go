@@ -26,14 +26,13 @@ var amavisDebian = []string{
 // amavisBase is what a throw-away amavisd needs beside Debian's configuration and
 // the recipe: directories and addresses of its own, no log but its output, and
 // nothing that acts on a mail but its virus check: no banned names, no spam. The
-// recipients are its own, for it marks mail (***UNCHECKED***) for those only. It has
-// two children: one ends when serve breaks off at the greeting.
+// recipients are its own, for it marks mail (***UNCHECKED***) for those only.
 const amavisBase = `use strict;
 $MYHOME = '%[1]s';
 $TEMPBASE = $ENV{TMPDIR} = "$MYHOME/tmp";
 $QUARANTINEDIR = "$MYHOME/quarantine"; $quarantine_subdir_levels = 0;
 $pid_file = "$MYHOME/amavisd.pid"; $lock_file = "$MYHOME/amavisd.lock";
-$enable_db = 0; $DO_SYSLOG = 0; $log_level = 2; $max_servers = 2;
+$enable_db = 0; $DO_SYSLOG = 0; $log_level = 2; $max_servers = 1;
 $inet_socket_bind = '127.0.0.1'; $inet_socket_port = %[2]s;
 $unix_socketname = undef;
 $forward_method = $notify_method = 'smtp:[%[3]s]:%[4]s';

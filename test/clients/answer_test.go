@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"polyclam/protocol"
@@ -19,21 +18,7 @@ const silence = "silence"
 // the path of its socket.
 func answerOnly(t *testing.T, reply string) string {
 	socket := filepath.Join(clamdtest.Dir(t, ""), "clamd.sock")
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var open sync.WaitGroup
-	t.Cleanup(func() { l.Close(); open.Wait() })
-	open.Go(func() {
-		for {
-			nc, err := l.Accept()
-			if err != nil {
-				return
-			}
-			open.Go(func() { serveAnswer(nc, reply) })
-		}
-	})
+	listen(t, "unix", socket, func(nc net.Conn) { serveAnswer(nc, reply) })
 	return socket
 }
 

@@ -2,16 +2,12 @@ package clients
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"polyclam/test/clamdtest"
 	"polyclam/test/mailtest"
@@ -148,35 +144,14 @@ func startMilter(t *testing.T, program, conf, address string) string {
 	path := writeFile(t, filepath.Join(dir, "clamav-milter.conf"), conf+fmt.Sprintf(milterBase, dir))
 	cmd := exec.Command(program, "--config-file="+path)
 	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
+	milter := launch(t, cmd)
 	t.Cleanup(func() {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		<-ended
 		if t.Failed() {
 			log, _ := os.ReadFile(logFile)
 			t.Logf("log of clamav-milter:\n%s", log)
 		}
 	})
-	err := errors.New("never tried")
-	for deadline := time.Now().Add(hang); err != nil && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		select {
-		case <-ended:
-			t.Fatalf("clamav-milter ended: %v", cmd.ProcessState)
-		default:
-		}
-		var nc net.Conn
-		if nc, err = net.DialTimeout("tcp", address, hang); err == nil {
-			nc.Close()
-		}
-	}
-	if err != nil {
-		t.Fatalf("clamav-milter: %v", err)
-	}
+	milter.until(t, func() error { return accepts("tcp", address) })
 	return logFile
 }
 

@@ -9,9 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"polyclam/test/clamdtest"
 	"polyclam/test/mailtest"
@@ -73,10 +71,8 @@ func startMIMEDefang(t *testing.T, filter string) *mimedefang {
 	_, port, _ := net.SplitHostPort(address)
 	m.milter = "inet:" + address
 	spool, socket := filepath.Join(m.dir, "spool"), filepath.Join(m.dir, "spool", "mx.sock")
-	m.run(t, multiplexor, "-D", "-l", "-U", defang, "-z", spool, "-s", socket, "-F", m.path("filter"), "-m", "1", "-x", "4", "-b", "100", "-c", "60")
-	m.await(t, "unix", socket)
-	m.run(t, program, "-D", "-U", defang, "-z", spool, "-m", socket, "-p", "inet:"+port+"@127.0.0.1")
-	m.await(t, "tcp", address)
+	m.run(t, multiplexor, "unix", socket, "-D", "-l", "-U", defang, "-z", spool, "-s", socket, "-F", m.path("filter"), "-m", "1", "-x", "4", "-b", "100", "-c", "60")
+	m.run(t, program, "tcp", address, "-D", "-U", defang, "-z", spool, "-m", socket, "-p", "inet:"+port+"@127.0.0.1")
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log of the filter:\n%s", m.log())
@@ -105,50 +101,12 @@ func (m *mimedefang) write(t *testing.T, filter string) {
 	}
 }
 
-// run runs one of MIMEDefang's daemons in the foreground and ends its group when
-// the test ends.
-func (m *mimedefang) run(t *testing.T, program string, args ...string) {
+// run runs one of MIMEDefang's daemons until it takes connections at its address.
+func (m *mimedefang) run(t *testing.T, program, network, address string, args ...string) {
 	t.Helper()
-	out, err := os.Create(m.path(filepath.Base(program) + ".out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
 	cmd := exec.Command(program, args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = m.dir, out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() { cmd.Wait(); close(done) }()
-	t.Cleanup(func() {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		<-done
-		for deadline := time.Now().Add(hang); syscall.Kill(-cmd.Process.Pid, 0) == nil; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Errorf("%s left processes behind", program)
-				break
-			}
-		}
-		if text, _ := os.ReadFile(out.Name()); t.Failed() && len(text) > 0 {
-			t.Logf("output of %s:\n%s", program, text)
-		}
-	})
-}
-
-// await waits until somebody takes connections at the address.
-func (m *mimedefang) await(t *testing.T, network, address string) {
-	t.Helper()
-	var err error
-	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		nc, dialErr := net.DialTimeout(network, address, hang)
-		if err = dialErr; err == nil {
-			nc.Close()
-			return
-		}
-	}
-	t.Fatal(err)
+	cmd.Dir = m.dir
+	launch(t, cmd).until(t, func() error { return accepts(network, address) })
 }
 
 // log is what the filter has logged so far.

@@ -36,21 +36,7 @@ type fake struct {
 func startModuleFake(t *testing.T) *fake {
 	t.Helper()
 	f := &fake{socket: filepath.Join(clamdtest.Dir(t, ""), "fake.sock")}
-	l, err := net.Listen("unix", f.socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var open sync.WaitGroup
-	t.Cleanup(func() { l.Close(); open.Wait() })
-	open.Go(func() {
-		for {
-			nc, err := l.Accept()
-			if err != nil {
-				return
-			}
-			open.Go(func() { f.serve(nc) })
-		}
-	})
+	listen(t, "unix", f.socket, f.serve)
 	return f
 }
 

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -126,7 +125,7 @@ func TestMonitoringHAProxy(t *testing.T) {
 	if out, status := run(t, nil, program, "-c", "-f", base, "-f", conf); status != 0 || strings.Contains(out, "WARNING") {
 		t.Fatalf("haproxy -c: exit status %d: %s", status, out)
 	}
-	startHAProxy(t, exec.Command(program, "-db", "-f", base, "-f", conf))
+	launch(t, exec.Command(program, "-db", "-f", base, "-f", conf))
 
 	server(t, stats, "UP")
 	clean, err := instream(front, "nothing to be found here\n")
@@ -194,28 +193,6 @@ func serverState(stats string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("no server %q", "one")
-}
-
-// startHAProxy runs HAProxy until the test's end.
-func startHAProxy(t *testing.T, cmd *exec.Cmd) {
-	t.Helper()
-	log, err := os.Create(filepath.Join(t.TempDir(), "haproxy.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		cmd.Wait()
-		if text, err := os.ReadFile(log.Name()); err == nil && t.Failed() {
-			t.Logf("log of haproxy:\n%s", text)
-		}
-	})
 }
 
 // buildPolyclam builds the tool into a directory, which it returns.

@@ -1,20 +1,23 @@
 package clients
 
 import (
-	"errors"
+	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// served is a running client of clamd that is a daemon itself, in the foreground and in a
+// poll is the time between two looks at something that is waited for.
+const poll = 20 * time.Millisecond
+
+// A served is a client of clamd that is a daemon itself, in the foreground and in a
 // process group of its own.
 type served struct {
 	cmd  *exec.Cmd
@@ -22,10 +25,9 @@ type served struct {
 	done chan struct{} // closed when it has ended and been waited for
 }
 
-// serve runs a daemon and waits until it greets whoever connects to address,
-// "127.0.0.1:port". At cleanup its whole group is killed and it is waited for; what
-// it printed is shown if the test failed.
-func serve(t *testing.T, address string, cmd *exec.Cmd) *served {
+// launch runs a daemon. At cleanup its whole group is killed and waited for; what it
+// printed is shown if the test failed.
+func launch(t *testing.T, cmd *exec.Cmd) *served {
 	t.Helper()
 	s := &served{cmd: cmd, out: filepath.Join(t.TempDir(), "output.log"), done: make(chan struct{})}
 	// A file, not a pipe: Wait would wait for everybody who holds its end.
@@ -35,7 +37,10 @@ func serve(t *testing.T, address string, cmd *exec.Cmd) *served {
 	}
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -43,35 +48,53 @@ func serve(t *testing.T, address string, cmd *exec.Cmd) *served {
 		cmd.Wait()
 		close(s.done)
 	}()
-	t.Cleanup(func() {
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		<-s.done
-		if t.Failed() {
-			t.Logf("log of %s:\n%s", filepath.Base(cmd.Path), s.log())
-		}
-	})
-	if err := s.ready(address); err != nil {
-		t.Fatalf("%s: %v", cmd.Path, err)
-	}
+	t.Cleanup(func() { s.kill(t) })
 	return s
 }
 
-// ready polls the address until somebody says 220 there, as SMTP and FTP do.
-func (s *served) ready(address string) error {
-	err := errors.New("never tried")
-	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		select {
-		case <-s.done:
-			return fmt.Errorf("ended: %v", s.cmd.ProcessState)
-		default:
-		}
-		if err = greets(address); err == nil {
-			return nil
+func (s *served) kill(t *testing.T) {
+	group := -s.cmd.Process.Pid
+	syscall.Kill(group, syscall.SIGKILL)
+	<-s.done
+	for deadline := time.Now().Add(hang); syscall.Kill(group, 0) == nil; time.Sleep(poll) {
+		if time.Now().After(deadline) {
+			t.Errorf("%s left processes behind", s.cmd.Path)
+			break
 		}
 	}
-	return err
+	if t.Failed() {
+		t.Logf("log of %s:\n%s", filepath.Base(s.cmd.Path), s.log())
+	}
 }
 
+// until polls until ready has no error. The test fails if the daemon ends before.
+func (s *served) until(t *testing.T, ready func() error) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(poll) {
+		select {
+		case <-s.done:
+			t.Fatalf("%s ended: %v", s.cmd.Path, s.cmd.ProcessState)
+		default:
+		}
+		if err = ready(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", s.cmd.Path, err)
+}
+
+// serve runs a daemon and waits until it greets whoever connects to address,
+// "127.0.0.1:port", as SMTP and FTP do.
+func serve(t *testing.T, address string, cmd *exec.Cmd) *served {
+	t.Helper()
+	s := launch(t, cmd)
+	s.until(t, func() error { return greets(address) })
+	return s
+}
+
+// greets has a whole dialogue, however short: an amavisd's child would end with one
+// that is broken off.
 func greets(address string) error {
 	nc, err := net.DialTimeout("tcp", address, hang)
 	if err != nil {
@@ -79,12 +102,36 @@ func greets(address string) error {
 	}
 	defer nc.Close()
 	nc.SetDeadline(time.Now().Add(hang))
-	line := make([]byte, 4)
-	if _, err := io.ReadFull(nc, line); err != nil || (string(line) != "220 " && string(line) != "220-") {
-		return fmt.Errorf("greeted with %q: %v", line, err)
+	lines := bufio.NewReader(nc)
+	if err := replies(lines, "220"); err != nil {
+		return err
 	}
-	_, err = nc.Write([]byte("QUIT\r\n"))
-	return err
+	if _, err := nc.Write([]byte("QUIT\r\n")); err != nil {
+		return err
+	}
+	return replies(lines, "221")
+}
+
+// replies reads a reply, of one line or more, that is to have a code.
+func replies(lines *bufio.Reader, code string) error {
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil || !strings.HasPrefix(line, code) {
+			return fmt.Errorf("said %q, want %s: %v", line, code, err)
+		}
+		if !strings.HasPrefix(line, code+"-") {
+			return nil
+		}
+	}
+}
+
+// accepts reports whether somebody takes connections at an address.
+func accepts(network, address string) error {
+	nc, err := net.DialTimeout(network, address, hang)
+	if err != nil {
+		return err
+	}
+	return nc.Close()
 }
 
 // log returns what the daemon has printed so far.
@@ -97,7 +144,7 @@ func (s *served) log() string {
 // and returns what follows the mark. The test fails if there is none.
 func (s *served) logged(t *testing.T, skip int, mark string) string {
 	t.Helper()
-	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(poll) {
 		if _, rest, ok := strings.Cut(s.log()[skip:], mark); ok {
 			if line, _, whole := strings.Cut(rest, "\n"); whole {
 				return line
@@ -106,4 +153,26 @@ func (s *served) logged(t *testing.T, skip int, mark string) string {
 	}
 	t.Fatalf("no %q in the log", mark)
 	return ""
+}
+
+// listen has serve answer who connects to address, until the test ends; the test then
+// waits for all of them. It returns the address that was bound.
+func listen(t *testing.T, network, address string, serve func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open sync.WaitGroup
+	t.Cleanup(func() { l.Close(); open.Wait() })
+	open.Go(func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() { serve(nc) })
+		}
+	})
+	return l.Addr().String()
 }

@@ -3,7 +3,6 @@ package clients
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"polyclam/test/clamdtest"
 )
@@ -45,10 +43,8 @@ modules {
 
 // rspamdDaemon is a running rspamd.
 type rspamdDaemon struct {
-	url  string
-	out  string // path of the file with what it prints
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended and been waited for
+	*served
+	url string
 }
 
 // startRspamd runs an rspamd with files in its local.d, which ask the daemon at the
@@ -69,12 +65,12 @@ func startRspamd(t *testing.T, at target, files rspamdFiles) *rspamdDaemon {
 			t.Fatal(err)
 		}
 	}
-	r := &rspamdDaemon{url: "http://127.0.0.1:" + port, out: filepath.Join(t.TempDir(), "rspamd.log"), done: make(chan struct{})}
-	r.cmd = exec.Command(program, "--no-fork", "--insecure", "--config", filepath.Join(dir, "rspamd.conf"),
+	r := &rspamdDaemon{url: "http://127.0.0.1:" + port}
+	cmd := exec.Command(program, "--no-fork", "--insecure", "--config", filepath.Join(dir, "rspamd.conf"),
 		"--var=LOCAL_CONFDIR="+dir, "--var=DBDIR="+dir, "--var=RUNDIR="+dir, "--var=LOGDIR="+dir)
-	r.cmd.Dir = dir
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: clamdtest.Credential(t, user)}
-	r.start(t)
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: clamdtest.Credential(t, user)}
+	r.start(t, cmd)
 	return r
 }
 
@@ -86,60 +82,20 @@ func mapValues(files rspamdFiles, change func(string) string) rspamdFiles {
 	return changed
 }
 
-// start runs rspamd and waits until it answers. At cleanup its whole group is ended
-// and waited for; what it printed is shown if the test failed.
-func (r *rspamdDaemon) start(t *testing.T) {
+// start runs rspamd and waits until it says pong.
+func (r *rspamdDaemon) start(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
-	// A file, not a pipe: Wait would wait for everybody who holds its end.
-	out, err := os.Create(r.out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	r.cmd.Stdout, r.cmd.Stderr = out, out
-	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		r.cmd.Wait()
-		close(r.done)
-	}()
-	t.Cleanup(func() {
-		syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)
-		<-r.done
-		if t.Failed() {
-			t.Logf("log of rspamd:\n%s", r.log())
+	r.served = launch(t, cmd)
+	r.until(t, func() error {
+		reply, err := r.request(http.MethodGet, "/ping", nil)
+		if err != nil {
+			return err
 		}
+		return reply.Body.Close()
 	})
-	if err := r.ready(); err != nil {
-		t.Fatalf("rspamd: %v", err)
-	}
 	if !strings.Contains(r.log(), "added antivirus engine") {
 		t.Fatal("rspamd has no antivirus engine")
 	}
-}
-
-// ready polls until rspamd says pong.
-func (r *rspamdDaemon) ready() error {
-	err := errors.New("never tried")
-	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		select {
-		case <-r.done:
-			return fmt.Errorf("ended: %v", r.cmd.ProcessState)
-		default:
-		}
-		var reply *http.Response
-		if reply, err = r.request(http.MethodGet, "/ping", nil); err == nil {
-			reply.Body.Close()
-			return nil
-		}
-	}
-	return err
-}
-
-func (r *rspamdDaemon) log() string {
-	text, _ := os.ReadFile(r.out)
-	return string(text)
 }
 
 // check has rspamd look at a mail, as a mail program does.

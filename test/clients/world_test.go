@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"polyclam/protocol"
@@ -44,22 +43,8 @@ func startEngines(t *testing.T) *engines {
 // startFake runs a clamd that reads the stream of INSTREAM and answers reply, or
 // nothing, for ever. The reply is one of clamd 1.4.6 (cl_strerror of CL_EMEM).
 func startFake(t *testing.T, reply string) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var open sync.WaitGroup
-	t.Cleanup(func() { l.Close(); open.Wait() })
-	open.Go(func() {
-		for {
-			nc, err := l.Accept()
-			if err != nil {
-				return
-			}
-			open.Go(func() { serveFake(nc, reply) })
-		}
-	})
-	return l.Addr().String()
+	t.Helper()
+	return listen(t, "tcp", "127.0.0.1:0", func(nc net.Conn) { serveFake(nc, reply) })
 }
 
 func serveFake(nc net.Conn, reply string) {
