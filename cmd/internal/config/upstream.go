@@ -80,13 +80,18 @@ func (f *File) readUpstream(r *reader, path string, table map[string]any) {
 	u.path = path
 	var address string
 	keys := u.keys(&address)
-	known := ownKeys(u.config)
+	own := ownDefaults(u.config)
+	known := append(names(keys), slices.Sorted(maps.Keys(own))...)
 	before := len(r.problems)
 	r.table(path, table, keys, func(name string, v any) bool {
 		if u.config == nil {
 			return true // nobody knows which keys the backend would have
 		}
-		return readOwn(r, child(path, name), name, v, u.config, append(names(keys), known...))
+		if n, isNumber := v.(int64); isNumber && isDuration(own[name]) {
+			r.fail(child(path, name), durationUnit, n)
+			return true
+		}
+		return readOwn(r, child(path, name), name, v, u.config, known)
 	})
 	u.checkNames(r, table)
 	u.checkAddresses(r, table, address)
@@ -232,9 +237,9 @@ func plainType(goType string) string {
 	return goType
 }
 
-// ownKeys returns the names of a backend's keys, for suggestions. Keys that are
-// empty by default may be missing.
-func ownKeys(config backends.Config) []string {
+// ownDefaults returns a backend's keys with their defaults, as a document has them.
+// Keys that are empty by default may be missing.
+func ownDefaults(config backends.Config) map[string]any {
 	if config == nil {
 		return nil
 	}
@@ -246,5 +251,16 @@ func ownKeys(config backends.Config) []string {
 	if err := toml.Unmarshal(doc, &table); err != nil {
 		return nil
 	}
-	return slices.Sorted(maps.Keys(table))
+	return table
+}
+
+// isDuration reports whether a key with this default wants a duration: the TOML
+// library would take a bare number for nanoseconds.
+func isDuration(value any) bool {
+	text, ok := value.(string)
+	if !ok {
+		return false
+	}
+	_, err := time.ParseDuration(text)
+	return err == nil
 }

@@ -135,6 +135,9 @@ func formatSize(n int64) string {
 // maxDuration keeps a slip of the pen from waiting for ever.
 const maxDuration = 24 * time.Hour
 
+// durationUnit is what is said of a bare number.
+const durationUnit = "want a duration with its unit; write \"%ds\""
+
 // duration takes a length of time above zero, as in "110s".
 func duration(p *time.Duration) setter { return atLeast(p, 1) }
 
@@ -142,7 +145,7 @@ func duration(p *time.Duration) setter { return atLeast(p, 1) }
 func atLeast(p *time.Duration, low time.Duration) setter {
 	return func(r *reader, path string, v any) {
 		if n, ok := v.(int64); ok { // a bare number of the TOML library means nanoseconds
-			r.fail(path, "want a duration with its unit; write \"%ds\"", n)
+			r.fail(path, durationUnit, n)
 			return
 		}
 		if _, ok := v.(string); !ok {
