@@ -80,6 +80,13 @@ type Reloader interface {
 	Reload(ctx context.Context) error
 }
 
+// A PathReader is a Backend that may have its engine read a content's [Content.Path]:
+// there has to be a place for such files.
+type PathReader interface {
+	// ReadsPaths reports whether it does, as it is configured.
+	ReadsPaths() bool
+}
+
 // Config holds the keys of one backend in an [[upstream]] table of the
 // configuration: a pointer to a struct with toml tags, filled with defaults.
 type Config interface {

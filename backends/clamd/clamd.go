@@ -51,6 +51,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/idle"
 	"polyclam/protocol"
 )
@@ -75,6 +76,9 @@ var (
 	_ backends.Reloader   = (*Backend)(nil)
 )
 
+// ReadsPaths implements [backends.PathReader].
+func (b *Backend) ReadsPaths() bool { return b.transport == transportPath }
+
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	q, err := b.prepare(c)
@@ -98,7 +102,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 // by path, on a connection of its own: ALLMATCHSCAN is not possible in a session.
 // Where there is none, or the command is switched off, it is Scan.
 func (b *Backend) ScanAll(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := scanPath(c)
+	path, err := file.Path(c)
 	if err != nil {
 		return b.Scan(ctx, c)
 	}

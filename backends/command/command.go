@@ -57,6 +57,9 @@ type Backend struct {
 	table *table
 }
 
+// ReadsPaths implements [backends.PathReader].
+func (*Backend) ReadsPaths() bool { return true }
+
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	if ctx.Err() != nil {

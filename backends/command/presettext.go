@@ -63,6 +63,7 @@ func (p *Preset) TOML() string {
 			fmt.Fprintf(&b, "# %s: %s\n", l.label, l.text)
 		}
 	}
+	b.WriteString("# It needs a directory in [spool] that the program may read.\n")
 	fmt.Fprintf(&b, "[[upstream]]\nname = %q\nbackend = \"command\"\npreset = %[1]q\n", p.Name)
 	fmt.Fprintf(&b, "#program = %s\n", quote(p.Argv[0]))
 	b.WriteString("# The preset, key by key:\n")

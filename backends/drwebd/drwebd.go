@@ -74,6 +74,9 @@ type Backend struct {
 
 var _ backends.Versioner = (*Backend)(nil)
 
+// ReadsPaths implements [backends.PathReader].
+func (b *Backend) ReadsPaths() bool { return b.path }
+
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	if size := c.Size(); size > maxSize && !b.path {

@@ -27,6 +27,9 @@ var _ backends.Backend = (*OldBackend)(nil)
 // errStranger is wrapped where something else than f-protd answers on a port.
 var errStranger = errors.New("not an f-protd")
 
+// ReadsPaths implements [backends.PathReader].
+func (*OldBackend) ReadsPaths() bool { return true }
+
 // Scan implements [backends.Backend]. f-protd reads the file itself. If it is on
 // none of the ports, what was met on the first of them is the error.
 func (b *OldBackend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {

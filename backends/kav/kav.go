@@ -60,6 +60,9 @@ type Backend struct {
 
 var _ backends.Backend = (*Backend)(nil)
 
+// ReadsPaths implements [backends.PathReader].
+func (*Backend) ReadsPaths() bool { return true }
+
 // Scan implements [backends.Backend]. The daemon reads the file itself.
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	path, err := line.Path(c)

@@ -68,6 +68,9 @@ type Backend struct {
 
 var _ backends.Versioner = (*Backend)(nil)
 
+// ReadsPaths implements [backends.PathReader].
+func (b *Backend) ReadsPaths() bool { return b.config.Transport == transportFile }
+
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	q, object, err := b.question(ctx, c)

@@ -58,6 +58,9 @@ type setting struct{ key, value string }
 
 var _ backends.Versioner = (*Backend)(nil)
 
+// ReadsPaths implements [backends.PathReader].
+func (*Backend) ReadsPaths() bool { return true }
+
 // Scan implements [backends.Backend]. The service reads the file itself.
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	path, err := line.Path(c)

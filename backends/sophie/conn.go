@@ -8,12 +8,12 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/file"
 )
 
 const (
@@ -120,7 +120,7 @@ func (c *conn) sendContent(content io.ReaderAt, size int64) error {
 			if err == nil || err == io.EOF {
 				err = fmt.Errorf("it ends after %d of %d bytes", off+int64(n), size)
 			}
-			return ours("content", err)
+			return file.Ours("content", err)
 		}
 		if _, err := c.nc.Write(p); err != nil {
 			return err
@@ -209,33 +209,11 @@ func (c *conn) lost(err error) error {
 	return fmt.Errorf("connection lost: %w", err)
 }
 
-// scanPath returns the name under which the daemon is to find the content: the real
-// one of a regular file. The protocol has no escapes.
+// scanPath is [file.Path] of the content. The protocol has no escapes.
 func scanPath(c backends.Content) (string, error) {
-	path, err := c.Path()
-	if err != nil {
-		return "", ours("no path of the content", err)
+	path, err := file.Path(c)
+	if err == nil && strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		err = file.Ours("path of the content", fmt.Errorf("%q is not a name of ASCII characters without blanks", path))
 	}
-	path, err = filepath.EvalSymlinks(path)
-	if err != nil {
-		return "", ours("path of the content", err)
-	}
-	fi, err := os.Lstat(path)
-	switch {
-	case err != nil:
-		return "", ours("path of the content", err)
-	case strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) || !filepath.IsAbs(path):
-		return "", ours("path of the content", fmt.Errorf("%q is not an absolute name of ASCII characters without blanks", path))
-	case fi.Mode().Type() != 0:
-		return "", ours("path of the content", fmt.Errorf("%q is not a regular file: %s", path, fi.Mode().Type()))
-	case fi.Size() != c.Size():
-		return "", ours("path of the content", fmt.Errorf("%q has %d bytes, the content has %d", path, fi.Size(), c.Size()))
-	}
-	return path, nil
-}
-
-// ours is an error of our own side. It hides the cause from [backends.CategoryOf]:
-// that a file of ours does not exist does not mean that the daemon does not.
-func ours(what string, err error) error {
-	return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: what + ": " + err.Error()}
+	return path, err
 }

@@ -50,6 +50,9 @@ type Backend struct {
 	stream  bool // sends the content, else names a file
 }
 
+// ReadsPaths implements [backends.PathReader].
+func (b *Backend) ReadsPaths() bool { return !b.stream }
+
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	r, err := b.scan(ctx, c)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/file"
 )
 
 // The requests.
@@ -269,7 +270,7 @@ func (c *conn) sendContent(content io.ReaderAt, size int64, buffers *sync.Pool) 
 			if err == nil || err == io.EOF {
 				err = fmt.Errorf("it ends after %d of %d bytes", off+int64(n), size)
 			}
-			return ours("content", err)
+			return file.Ours("content", err)
 		}
 		if _, err := c.nc.Write(p); err != nil {
 			return err

@@ -3,8 +3,6 @@ package sssp
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -109,35 +107,6 @@ func rejected(err error) (backends.Result, error) {
 		return r.amounts()
 	}
 	return backends.Result{}, err
-}
-
-// scanPath returns the name under which savdid is to find the content: the real one
-// of a regular file.
-func scanPath(c backends.Content) (string, error) {
-	path, err := c.Path()
-	if err != nil {
-		return "", ours("no path of the content", err)
-	}
-	path, err = filepath.EvalSymlinks(path)
-	if err != nil {
-		return "", ours("path of the content", err)
-	}
-	fi, err := os.Lstat(path)
-	switch {
-	case err != nil:
-		return "", ours("path of the content", err)
-	case fi.Mode().Type() != 0 || !filepath.IsAbs(path):
-		return "", ours("path of the content", fmt.Errorf("%q is not a regular file: %s", path, fi.Mode().Type()))
-	case fi.Size() != c.Size():
-		return "", ours("path of the content", fmt.Errorf("%q has %d bytes, the content has %d", path, fi.Size(), c.Size()))
-	}
-	return path, nil
-}
-
-// ours is an error of our own side. It hides the cause from [backends.CategoryOf]:
-// that a file of ours does not exist does not mean that savdid does not.
-func ours(what string, err error) error {
-	return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: what + ": " + err.Error()}
 }
 
 // escapePath percent-encodes everything but RFC 3986's unreserved characters, the

@@ -44,6 +44,7 @@ import (
 	"sync"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/idle"
 	"polyclam/backends/internal/wire"
 )
@@ -69,13 +70,16 @@ type Backend struct {
 
 var _ backends.Versioner = (*Backend)(nil)
 
+// ReadsPaths implements [backends.PathReader].
+func (b *Backend) ReadsPaths() bool { return b.file }
+
 // Scan implements [backends.Backend]. Every VIRUS line is a finding.
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	var result backends.Result
 	path := ""
 	if b.file {
 		var err error
-		if path, err = scanPath(c); err != nil {
+		if path, err = file.Path(c); err != nil {
 			return backends.Result{}, b.wrap(ctx, err)
 		}
 	}

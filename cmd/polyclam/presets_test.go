@@ -19,7 +19,7 @@ func TestPresets(t *testing.T) {
 	}
 	one := polyclam(t, dir, "presets", "sophos-sweep")
 	one.wantStatus(t, exitOK)
-	if _, err := config.Parse("pasted", []byte("[[listener]]\naddress = \"unix:/run/x.sock\"\n"+one.stdout)); err != nil {
+	if _, err := config.Parse("pasted", []byte("[[listener]]\naddress = \"unix:/run/x.sock\"\n"+one.stdout+"[spool]\ndirectory = \"/var/spool/polyclam\"\n")); err != nil {
 		t.Errorf("what is printed is no configuration: %v\n%s", err, one.stdout)
 	}
 	unknown := polyclam(t, dir, "presets", "sophos-swep")

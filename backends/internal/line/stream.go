@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/file"
 )
 
 // ErrEarly is wrapped by [Conn.Stream] when the engine has answered, or gone,
@@ -42,7 +43,7 @@ func (c *Conn) sendContent(content backends.Content) error {
 			if err == nil || err == io.EOF {
 				err = fmt.Errorf("it ends after %d of %d bytes", off+int64(n), size)
 			}
-			return ours("content", err)
+			return file.Ours("content", err)
 		}
 		if _, err := c.nc.Write(p); err != nil {
 			return fmt.Errorf("%w: %v", ErrEarly, err) // its deadline is ours, above

@@ -121,6 +121,9 @@ func (f *File) checkLimits(r *reader) {
 		r.fail("spool.store", "%q needs a directory; want directory = \"/var/spool/polyclam\" beside it", spool.Tmpfile)
 	}
 	for _, u := range f.Upstreams {
+		if u.readsPaths && f.spool.Dir == "" {
+			r.fail(child(u.path, "backend"), "this engine reads files by their path, and there is no place for them; want directory = \"/var/spool/polyclam\" in [spool]")
+		}
 		if u.Required && u.MaxSize > 0 && (stream == 0 || stream > u.MaxSize) {
 			r.warn(child(u.path, "max_size"), "%q takes less, %q, than limits.stream lets through, %q; what lies between is partial, never ok",
 				u.Name, formatSize(u.MaxSize), formatSize(stream))

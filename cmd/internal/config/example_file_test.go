@@ -163,6 +163,9 @@ var required = map[string]string{
 // documents returns a document without key, and one where it is value, for a
 // key of table.
 func documents(table, address, backend, key, value string) (without, with string) {
+	if table != "[[upstream]]" {
+		backend = inspectBackend
+	}
 	tables := []string{"", "[[listener]]", "[[upstream]]", "[policy]", "[policy.actions]", "[limits]", "[spool]", "[log]"}
 	for _, name := range tables {
 		block := name + "\n"
@@ -174,6 +177,10 @@ func documents(table, address, backend, key, value string) (without, with string
 			block += required[backend]
 			if _, ok := required[backend]; !ok {
 				block += "address = \"unix:/run/engine.sock\"\n"
+			}
+		case "[spool]":
+			if table == "[[upstream]]" { // some engines need it
+				block += "directory = \"/var/spool/polyclam\"\n"
 			}
 		}
 		without += block

@@ -28,8 +28,9 @@ type Upstream struct {
 	Canary         bool
 	CanaryInterval time.Duration
 
-	config backends.Config // the backend's own keys
-	path   string          // in the file
+	config     backends.Config // the backend's own keys
+	readsPaths bool            // its engine reads files in the spool's directory
+	path       string          // in the file
 }
 
 func newUpstream(name, backend string) Upstream {
@@ -160,6 +161,9 @@ func (u *Upstream) tryOpen(r *reader) {
 		if err != nil {
 			r.failAll(u.path, err)
 			return
+		}
+		if p, ok := b.(backends.PathReader); ok && p.ReadsPaths() {
+			u.readsPaths = true
 		}
 		if c, ok := b.(io.Closer); ok {
 			c.Close()
