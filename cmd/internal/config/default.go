@@ -17,8 +17,8 @@ const DefaultName = "the embedded default"
 
 const inspectBackend = "inspect"
 
-// clamdSockets are the places where the distributions put clamd's socket.
-var clamdSockets = []string{
+// ClamdSockets are the places where the distributions put clamd's socket.
+var ClamdSockets = []string{
 	"/run/clamav/clamd.ctl",      // Debian, Ubuntu
 	"/var/run/clamav/clamd.ctl",  //
 	"/run/clamd.scan/clamd.sock", // Fedora, RHEL
@@ -27,9 +27,11 @@ var clamdSockets = []string{
 	"/var/run/clamav/clamd.sock",   // FreeBSD
 	"/run/clamav/clamd.socket",     //
 	"/run/clamav/clamd-socket",     // openSUSE
+	"/var/lib/clamav/clamd.sock",   //
 	"/var/lib/clamav/clamd.socket", // Arch of old
 	"/tmp/clamd.socket",            // clamd.conf.sample
 	"/tmp/clamd.sock",
+	"/tmp/clamd",
 }
 
 // Default returns the configuration that is used when there is no file: the
@@ -43,7 +45,7 @@ func Default() *File {
 	f := newFile(DefaultName)
 	socket := filepath.Join(runtimeDirectory(os.Getenv), "clamd.sock")
 	f.Listeners = []Listener{NewListener("tcp:127.0.0.1:3310"), NewListener("unix:" + socket)}
-	if clamd := findClamd(clamdSockets, socket); clamd != "" {
+	if clamd := findClamd(ClamdSockets, socket); clamd != "" {
 		u := newUpstream("clamav", "clamd")
 		u.Addresses = []string{"unix:" + clamd}
 		f.Upstreams = append(f.Upstreams, u)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/cmd/internal/config"
 )
 
 // errElsewhere is said of ports when another machine's files are looked at.
@@ -92,21 +93,6 @@ func (m *Machine) ping(address string) error {
 	return err
 }
 
-// clamdSockets are the places where the distributions put clamd's socket.
-var clamdSockets = []string{
-	"/run/clamav/clamd.ctl",        // Debian, Ubuntu
-	"/var/run/clamav/clamd.ctl",    //
-	"/run/clamd.scan/clamd.sock",   // Fedora, RHEL
-	"/run/clamav/clamd.sock",       // Alpine, containers
-	"/run/clamav/clamd.socket",     //
-	"/run/clamav/clamd-socket",     // openSUSE
-	"/var/lib/clamav/clamd.sock",   //
-	"/var/lib/clamav/clamd.socket", // Arch of old
-	"/tmp/clamd.socket",            // clamd.conf.sample
-	"/tmp/clamd.sock",
-	"/tmp/clamd",
-}
-
 const clamdPort = "tcp:127.0.0.1:3310"
 
 // lookSockets looks which sockets of a clamd there are.
@@ -131,7 +117,7 @@ func (m *Machine) lookSockets() {
 		}
 		look(m.clamd.engine, "yes: the engine's")
 	}
-	for _, p := range clamdSockets {
+	for _, p := range config.ClamdSockets {
 		look("unix:"+p, "")
 	}
 	look(clamdPort, "")
