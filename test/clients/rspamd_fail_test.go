@@ -57,26 +57,31 @@ func TestRspamdSymbols(t *testing.T) {
 	files := recipeRspamd(t)
 	files["force_actions.conf"] = strings.TrimSuffix(files["force_actions.conf"], "}\n") + snippet(t, "rspamd.md", "encrypted") + "}\n"
 	r := startRspamd(t, at, files)
-	expectSymbols(t, r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL") // nobody was ever there
+	expect := func(state string, reply rspamdReply, action string, want ...string) {
+		t.Helper()
+		expectSymbols(t, reply, action, want...)
+		t.Logf("table: rspamd, %s: %s", state, reply)
+	}
+	expect("nobody there from the start", r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL") // nobody was ever there
 
 	p := startBehind(t, at, listener, e.upstreams(worldUp))
-	expectSymbols(t, r.checkOne(t, sampleClean), "no action")
-	expectSymbols(t, r.checkOne(t, sampleEICAR), "reject", "CLAM_VIRUS")
-	expectSymbols(t, r.checkOne(t, sampleEncrypted), "add header", "CLAM_VIRUS_ENCRYPTED")
-	expectSymbols(t, r.checkOne(t, sampleLarge), "soft reject", "CLAM_VIRUS_FAIL")
+	expect("clean", r.checkOne(t, sampleClean), "no action")
+	expect("EICAR", r.checkOne(t, sampleEICAR), "reject", "CLAM_VIRUS")
+	expect("encrypted ZIP", r.checkOne(t, sampleEncrypted), "add header", "CLAM_VIRUS_ENCRYPTED")
+	expect("over [limits] stream", r.checkOne(t, sampleLarge), "soft reject", "CLAM_VIRUS_FAIL")
 	p.Stop()
-	expectSymbols(t, r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL")
+	expect("polyclamd stopped", r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL")
 	for range 10 { // rspamd has a server rest that failed often, unless it is the only one
 		r.checkOne(t, sampleClean)
 	}
 	startBehind(t, at, listener, small)
-	expectSymbols(t, r.checkOne(t, sampleClean), "no action", "CLAM_VIRUS_PARTIAL")
+	expect("an engine takes less", r.checkOne(t, sampleClean), "no action", "CLAM_VIRUS_PARTIAL")
 	for _, world := range []string{worldFailing, worldDown} {
 		startBehind(t, at, listener, e.upstreams(world))
-		expectSymbols(t, r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL")
+		expect("engine "+world, r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL")
 	}
-	startBehind(t, at, strings.ReplaceAll(listener, "[[listener]]\n", "[[listener]]\nerror_style = \"limits\"\n"), e.upstreams(worldFailing))
-	expectSymbols(t, r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL")
+	startBehind(t, at, strings.ReplaceAll(listener, "[[listener]]\n", "[[listener]]\nerror_style = \"close\"\n"), e.upstreams(worldFailing))
+	expect("engine failing, error_style = close", r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL")
 }
 
 // TestRspamdGeneric shows why rspamd has a profile: with that of everybody else the
