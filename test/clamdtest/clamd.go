@@ -30,11 +30,25 @@ func RequireProgram(t testing.TB, name string) string {
 	if err == nil {
 		return path
 	}
-	if os.Getenv(RequireReal) == "1" {
-		t.Fatalf("%s is not installed, and %s=1 demands it", name, RequireReal)
-	}
-	t.Skipf("NOT TESTED: %s is not installed (set %s=1 to make this a failure)", name, RequireReal)
+	NotTested(t, name+" is not installed")
 	return ""
+}
+
+// RequireRoot is [Require] for root's rights, which what is named needs.
+func RequireRoot(t testing.TB, what string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		NotTested(t, what+" needs root")
+	}
+}
+
+// NotTested skips the test and says why, or fails it, see [Require].
+func NotTested(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv(RequireReal) == "1" {
+		t.Fatalf("%s, and %s=1 demands it", why, RequireReal)
+	}
+	t.Skipf("NOT TESTED: %s (set %s=1 to make this a failure)", why, RequireReal)
 }
 
 // Options say how a daemon is started.

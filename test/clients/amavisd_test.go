@@ -56,7 +56,7 @@ type amavisd struct {
 func startAmavisd(t *testing.T, recipe string) *amavisd {
 	t.Helper()
 	program := clamdtest.RequireProgram(t, "amavisd")
-	requireRoot(t, "amavisd")
+	clamdtest.RequireRoot(t, "amavisd")
 	dir := clamdtest.Dir(t, "amavis")
 	for _, sub := range []string{"tmp", "quarantine"} {
 		makeDir(t, filepath.Join(dir, sub), "amavis")
@@ -75,19 +75,6 @@ func startAmavisd(t *testing.T, recipe string) *amavisd {
 	cmd.Dir = dir
 	serve(t, a.smtp, cmd)
 	return a
-}
-
-// requireRoot skips the test of a program that only root can start, as if it was
-// missing.
-func requireRoot(t *testing.T, what string) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv(clamdtest.RequireReal) == "1" {
-		t.Fatalf("%s needs root, and %s=1 demands it", what, clamdtest.RequireReal)
-	}
-	t.Skipf("NOT TESTED: %s needs root", what)
 }
 
 // makeDir makes a directory that belongs to a user and its group alone.

@@ -91,12 +91,7 @@ type eximDaemon struct {
 func startExim(t *testing.T, at target, scanner, acl string) *eximDaemon {
 	t.Helper()
 	clamdtest.RequireProgram(t, eximProgram)
-	if os.Geteuid() != 0 {
-		if os.Getenv(clamdtest.RequireReal) == "1" {
-			t.Fatalf("Exim needs root, and %s=1 demands it", clamdtest.RequireReal)
-		}
-		t.Skip("NOT TESTED: Exim needs root")
-	}
+	clamdtest.RequireRoot(t, "Exim")
 	dir, port := clamdtest.Dir(t, eximUser), clamdtest.Port(t)
 	x := &eximDaemon{address: "127.0.0.1:" + port, dir: dir, sink: mailtest.StartSink(t)}
 	_, sinkPort, _ := strings.Cut(x.sink.Address, ":")

@@ -56,9 +56,9 @@ func startProftpd(t *testing.T, lines string) scan {
 func runProftpd(t *testing.T, lines string) (address, uploads string) {
 	program := clamdtest.RequireProgram(t, "proftpd")
 	const module = "/usr/lib/proftpd/mod_clamav.so"
-	requireRoot(t, "proftpd")
+	clamdtest.RequireRoot(t, "proftpd")
 	if _, err := os.Stat(module); err != nil {
-		missing(t, "proftpd's mod_clamav is not installed")
+		clamdtest.NotTested(t, "proftpd's mod_clamav is not installed")
 	}
 	dir, credential := clamdtest.Dir(t, "root"), clamdtest.Credential(t, "")
 	uploads = clamdtest.Dir(t, "")

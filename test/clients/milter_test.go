@@ -110,7 +110,7 @@ type milterChain struct {
 func startMilterChain(t *testing.T, conf string) *milterChain {
 	t.Helper()
 	program := clamdtest.RequireProgram(t, "clamav-milter")
-	requireRoot(t, "clamav-milter")
+	clamdtest.RequireRoot(t, "clamav-milter")
 	port := clamdtest.Port(t)
 	logFile := startMilter(t, program, strings.ReplaceAll(conf, milterPort, port), "127.0.0.1:"+port)
 	sink := mailtest.StartSink(t)

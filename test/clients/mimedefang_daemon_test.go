@@ -56,7 +56,7 @@ type mimedefang struct {
 func startMIMEDefang(t *testing.T, filter string) *mimedefang {
 	t.Helper()
 	program, multiplexor := clamdtest.RequireProgram(t, "mimedefang"), clamdtest.RequireProgram(t, "mimedefang-multiplexor")
-	requireRoot(t, "MIMEDefang as "+defang)
+	clamdtest.RequireRoot(t, "MIMEDefang as "+defang)
 	m := &mimedefang{dir: clamdtest.Dir(t, defang)}
 	who := clamdtest.Credential(t, defang)
 	for _, name := range []string{"spool", "quarantine"} {

@@ -37,16 +37,10 @@ func requireNode(t *testing.T) (node, modules string) {
 		t.Fatal(err)
 	}
 	// test/install-node puts this file there when it has come to its end.
-	_, err = os.Stat(filepath.Join(modules, ".installed"))
-	switch {
-	case err == nil:
-		return node, modules
-	case os.Getenv(clamdtest.RequireReal) == "1":
-		t.Fatalf("the packages from npm are not installed, and %s=1 demands them: run test/install-node", clamdtest.RequireReal)
-	default:
-		t.Skipf("NOT TESTED: the packages from npm are not installed: run test/install-node (set %s=1 to make this a failure)", clamdtest.RequireReal)
+	if _, err := os.Stat(filepath.Join(modules, ".installed")); err != nil {
+		clamdtest.NotTested(t, "the packages from npm are not installed by test/install-node")
 	}
-	return "", ""
+	return node, modules
 }
 
 // clamscanNPM is the package of that name, in an application that calls how.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -27,13 +26,9 @@ print $@ ? "exception: $@" : defined $name ? "found: $name" : "clean";
 func requireClamavClient(t *testing.T) {
 	t.Helper()
 	perl := clamdtest.RequireProgram(t, "perl")
-	if err := exec.Command(perl, "-MClamAV::Client", "-e", "1").Run(); err == nil {
-		return
+	if exec.Command(perl, "-MClamAV::Client", "-e", "1").Run() != nil {
+		clamdtest.NotTested(t, "ClamAV::Client is not installed")
 	}
-	if os.Getenv(clamdtest.RequireReal) == "1" {
-		t.Fatalf("ClamAV::Client is not installed, and %s=1 demands it", clamdtest.RequireReal)
-	}
-	t.Skip("NOT TESTED: ClamAV::Client is not installed")
 }
 
 // scanStream is what ClamAV::Client makes of a content.

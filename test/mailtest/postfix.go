@@ -53,12 +53,7 @@ type Postfix struct {
 func StartPostfix(t testing.TB, o PostfixOptions) *Postfix {
 	t.Helper()
 	clamdtest.RequireProgram(t, "postconf")
-	if os.Geteuid() != 0 {
-		if os.Getenv(clamdtest.RequireReal) == "1" {
-			t.Fatalf("Postfix needs root, and %s=1 demands it", clamdtest.RequireReal)
-		}
-		t.Skip("NOT TESTED: Postfix needs root")
-	}
+	clamdtest.RequireRoot(t, "Postfix")
 	p := &Postfix{Dir: clamdtest.Dir(t, "root"), o: o}
 	t.Cleanup(func() {
 		p.stop(t)
