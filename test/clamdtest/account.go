@@ -11,7 +11,25 @@ import (
 // account is the user that a daemon runs as.
 type account struct {
 	uid, gid int
-	change   bool // we are root and become this user
+	groups   []uint32 // further ones
+	change   bool     // we are root and become this user
+}
+
+// in adds the account to groups, if it is one that we become.
+func (a account) in(t testing.TB, groups []string) account {
+	t.Helper()
+	for _, name := range groups {
+		g, err := user.LookupGroup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gid, err := strconv.ParseUint(g.Gid, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.groups = append(a.groups, uint32(gid))
+	}
+	return a
 }
 
 // lookup finds the account: name, or nobody, if we are root, else ourselves.
@@ -42,7 +60,7 @@ func (a account) credential() *syscall.Credential {
 	if !a.change {
 		return nil
 	}
-	return &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
+	return &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid), Groups: a.groups}
 }
 
 // give makes the account the owner of path.

@@ -65,6 +65,8 @@ type Options struct {
 	Daily bool
 	// User is the account to run as if the test is run by root; empty: nobody.
 	User string
+	// Groups are further groups of that account, if the test is run by root.
+	Groups []string
 	// WorkDir is the daemon's working directory; empty: its Dir. It must be
 	// accessible to User.
 	WorkDir string
@@ -101,7 +103,7 @@ type Clamd struct {
 func Start(t testing.TB, o Options) *Clamd {
 	t.Helper()
 	Require(t)
-	d := &Clamd{t: t, account: lookup(t, o.User), Dir: Dir(t, o.User), log: new(output), workDir: o.WorkDir}
+	d := &Clamd{t: t, account: lookup(t, o.User).in(t, o.Groups), Dir: Dir(t, o.User), log: new(output), workDir: o.WorkDir}
 	if d.workDir == "" {
 		d.workDir = d.Dir
 	}

@@ -87,7 +87,7 @@ type Polyclam struct {
 // [Polyclam.Stop].
 func StartPolyclam(t testing.TB, toml string, o Options) *Polyclam {
 	t.Helper()
-	p := &Polyclam{t: t, o: o, toml: toml, account: lookup(t, o.User), Dir: Dir(t, o.User), log: new(output)}
+	p := &Polyclam{t: t, o: o, toml: toml, account: lookup(t, o.User).in(t, o.Groups), Dir: Dir(t, o.User), log: new(output)}
 	if o.Binary == "" {
 		binary, err := build()
 		if err != nil {

@@ -1,7 +1,6 @@
 package clients
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -24,12 +23,8 @@ func TestClosed(t *testing.T) {
 		"c-icap clamd_mod (unix)": refused,
 	} {
 		t.Run(name, func(t *testing.T) {
-			i := slices.IndexFunc(all(), func(c client) bool { return c.name == name })
-			if i < 0 {
-				t.Fatal("no such client")
-			}
 			t.Parallel()
-			if found := closed(t, all()[i]); found.outcome != want {
+			if found := closed(t, named(t, name)); found.outcome != want {
 				t.Errorf("%s (%s), want %s", found.outcome, found.text, want)
 			}
 		})

@@ -51,9 +51,10 @@ type mimedefang struct {
 	milter string // as Postfix' smtpd_milters has it
 }
 
-// startMIMEDefang runs a MIMEDefang with a filter until the test ends. ${DIR} in the
+// startMIMEDefang runs a MIMEDefang with a filter, and further flags of both of its
+// daemons, until the test ends. ${DIR} in the
 // filter stands for its folder.
-func startMIMEDefang(t *testing.T, filter string) *mimedefang {
+func startMIMEDefang(t *testing.T, filter string, flags ...string) *mimedefang {
 	t.Helper()
 	program, multiplexor := clamdtest.RequireProgram(t, "mimedefang"), clamdtest.RequireProgram(t, "mimedefang-multiplexor")
 	clamdtest.RequireRoot(t, "MIMEDefang as "+defang)
@@ -61,7 +62,7 @@ func startMIMEDefang(t *testing.T, filter string) *mimedefang {
 	who := clamdtest.Credential(t, defang)
 	for _, name := range []string{"spool", "quarantine"} {
 		path := filepath.Join(m.dir, name)
-		if err := errors.Join(os.Mkdir(path, 0o700), os.Chown(path, int(who.Uid), int(who.Gid))); err != nil {
+		if err := errors.Join(os.Mkdir(path, 0o750), os.Chown(path, int(who.Uid), int(who.Gid))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,8 +72,9 @@ func startMIMEDefang(t *testing.T, filter string) *mimedefang {
 	_, port, _ := net.SplitHostPort(address)
 	m.milter = "inet:" + address
 	spool, socket := filepath.Join(m.dir, "spool"), filepath.Join(m.dir, "spool", "mx.sock")
-	m.run(t, multiplexor, "unix", socket, "-D", "-l", "-U", defang, "-z", spool, "-s", socket, "-F", m.path("filter"), "-m", "1", "-x", "4", "-b", "100", "-c", "60")
-	m.run(t, program, "tcp", address, "-D", "-U", defang, "-z", spool, "-m", socket, "-p", "inet:"+port+"@127.0.0.1")
+	m.run(t, multiplexor, "unix", socket, append(flags, "-D", "-l", "-U", defang, "-z", spool, "-s", socket,
+		"-F", m.path("filter"), "-m", "1", "-x", "4", "-b", "100", "-c", "60")...)
+	m.run(t, program, "tcp", address, append(flags, "-D", "-U", defang, "-z", spool, "-m", socket, "-p", "inet:"+port+"@127.0.0.1")...)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log of the filter:\n%s", m.log())
@@ -140,9 +142,9 @@ type chain struct {
 	count      int
 }
 
-func startChain(t *testing.T, filter string) *chain {
+func startChain(t *testing.T, filter string, flags ...string) *chain {
 	t.Helper()
-	c := &chain{sink: mailtest.StartSink(t), mimedefang: startMIMEDefang(t, filter)}
+	c := &chain{sink: mailtest.StartSink(t), mimedefang: startMIMEDefang(t, filter, flags...)}
 	c.postfix = mailtest.StartPostfix(t, mailtest.PostfixOptions{Milters: []string{c.mimedefang.milter}, Relay: c.sink.Address})
 	return c
 }

@@ -67,6 +67,16 @@ func all() []client {
 		eximClients, clamsmtpClients, libraryClients, goClients, nodeClients, gatewayClients)
 }
 
+// named returns a client by its name.
+func named(t *testing.T, name string) client {
+	t.Helper()
+	i := slices.IndexFunc(all(), func(c client) bool { return c.name == name })
+	if i < 0 {
+		t.Fatalf("no client is called %q", name)
+	}
+	return all()[i]
+}
+
 // TestClients runs every client through every case and prints the table.
 func TestClients(t *testing.T) {
 	e := startEngines(t)
