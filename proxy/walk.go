@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"polyclam/backends"
 	"polyclam/protocol"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
@@ -274,6 +275,11 @@ func (w *walk) finish(okPath string) {
 		w.add(w.r.line(okPath, w.verdict))
 	default:
 		w.add(status.Reply{Text: okPath + ": OK"})
+		if w.r.extended() { // there was nothing to scan, and no engine to speak of
+			for _, rec := range status.Records(okPath, policy.Verdict{Category: backends.OK, Action: policy.OK}) {
+				w.add(status.Reply{Text: rec.String()})
+			}
+		}
 	}
 	if w.r.extended() {
 		w.add(status.Reply{Text: "END"})

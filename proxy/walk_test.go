@@ -190,6 +190,18 @@ func TestWorstFirst(t *testing.T) {
 	}
 }
 
+// Where there was nothing to scan a reply to polyclam's own verbs is whole all the same.
+func TestExtendedOfNothing(t *testing.T) {
+	dir := tree(t, "none/", "") + "/none"
+	ts := newServer(t, nil, eicarOnly())
+	want := dir + ": OK\n" + dir + ": category=ok action=ok code=0 engines=0 failed=0 version=1 SUMMARY\nEND\n"
+	for _, verb := range []string{"XSCAN", "XCONTSCAN"} {
+		if got := ts.ask("n" + verb + " " + dir + "\n"); got != want {
+			t.Errorf("%s: got %q, want %q", verb, got, want)
+		}
+	}
+}
+
 func TestScanRoots(t *testing.T) {
 	eicar := string(backendtest.EICAR())
 	dir := tree(t, "in/f", eicar, "in/away", "->../out/f", "in/abs", "->/etc/passwd", "in/near", "->f", "out/f", eicar, "inside/f", eicar)
