@@ -270,7 +270,7 @@ func TestOwnDeath(t *testing.T) {
 	up := filepath.Join(t.TempDir(), "up")
 	mark := marked(new(Config))
 	cmd := exec.Command(os.Args[0], "-test.run=^TestDaemon$")
-	cmd.Env = append(os.Environ(), daemonName+"="+mark+":"+up)
+	cmd.Env = append(os.Environ(), daemonName+"="+mark+":"+up, "TMPDIR="+t.TempDir()) // it does not clean up
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
