@@ -212,8 +212,11 @@ func (c *conn) lost(err error) error {
 // scanPath is [file.Path] of the content. The protocol has no escapes.
 func scanPath(c backends.Content) (string, error) {
 	path, err := file.Path(c)
-	if err == nil && strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		err = file.Ours("path of the content", fmt.Errorf("%q is not a name of ASCII characters without blanks", path))
+	if err != nil {
+		return "", err
 	}
-	return path, err
+	if strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", file.Ours("path of the content", fmt.Errorf("%q is not a name of ASCII characters without blanks", path))
+	}
+	return path, nil
 }

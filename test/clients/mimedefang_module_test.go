@@ -81,6 +81,7 @@ func TestPolyclamModule(t *testing.T) {
 		{"code no number", says(edit(moduleOK, "code=0", "code=zero")), "999 swerr tempfail", ""},
 		{"version 2", says(edit(moduleOK, "version=1", "version=2")), "999 swerr tempfail", ""},
 		{"no version", says(edit(moduleOK, " version=1", "")), "999 swerr tempfail", ""},
+		{"no engine looked", says("stream: OK\nstream: category=ok action=ok code=0 engines=0 failed=0 version=1 SUMMARY\nEND\n"), "999 swerr tempfail", ""},
 		{"an engine's record missing", says(edit(moduleOK, "engines=1", "engines=2")), "999 swerr tempfail", ""},
 		{"ok, but not of all engines", says(edit(moduleEncrypted, "stream: category=encrypted", "stream: category=ok")), "999 swerr tempfail", ""},
 		{"OK for a virus", says(edit(moduleVirus, "Win.Test.EICAR FOUND", "OK")), "999 swerr tempfail", ""},

@@ -456,6 +456,7 @@ sub _verdict {
     return _failure('swerr', "the action $action is not known") if !defined $strictness{$action};
     return _failure('swerr', "the code $of{code} is not a number") if $of{code} !~ /\A-?\d{1,9}\z/;
     return _failure('swerr', 'the records of the engines are not complete') if $of{engines} ne scalar @$engines;
+    return _failure('swerr', 'nobody looked') if $action eq 'ok' && !@$engines;    # an empty folder
     return _failure('swerr', 'ok, but not by every engine')
       if $category eq 'ok' && grep { ($_->{category} || '') ne 'ok' && ($_->{counts} || '') ne 'no' } @$engines;
 
