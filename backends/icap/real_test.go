@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"polyclam/backends"
@@ -56,6 +57,8 @@ func realContents(t *testing.T) map[string]backends.Content {
 		"encrypted ZIP":  backendtest.Bytes(t, backendtest.EncryptedZip()),
 		"6 MiB clean":    backendtest.Bytes(t, large),
 		"6 MiB ZIP with": backendtest.Bytes(t, zipped(t, large, eicar)),
+		// So much that the echo begins long before all of it is sent.
+		"36 MiB ZIP with": backendtest.Bytes(t, zipped(t, slices.Repeat(large, 6), eicar)),
 	}
 }
 
@@ -123,8 +126,8 @@ func TestRealTable(t *testing.T) {
 		play(t, "AlertEncrypted "+setting, s.Address, realCases(encrypted))
 		play(t, "echo_is ok", s.Address, []realCase{
 			{cicaptest.Echo, methodRespmod, false, "clean", "ok/200[]"},
-			{cicaptest.SrvClamav, methodRespmod, false, "6 MiB ZIP with", echoWanted},
-			{cicaptest.SrvClamav, methodReqmod, false, "6 MiB ZIP with", echoWanted},
+			{cicaptest.SrvClamav, methodRespmod, false, "36 MiB ZIP with", echoWanted},
+			{cicaptest.SrvClamav, methodReqmod, false, "36 MiB ZIP with", echoWanted},
 			{cicaptest.SrvClamav, methodRespmod, true, "6 MiB ZIP with", "partial/204[]"}, // decided by the preview
 		}, func(c *Config) { c.EchoIs = echoOK })
 		if setting == "no" {
