@@ -5,10 +5,11 @@
 // [Versioner], [Reloader] and io.Closer. Every engine protocol has a folder of
 // its own below this one; the registry folder names them all.
 //
-// The rule that everything else rests on: a [Result] says what an engine found,
-// an error says that it did not come to an answer. [CategoryOf] alone says what
-// an error amounts to. What is not in an engine's answer table is an error,
-// never a pass.
+// The rule that everything else rests on: a [Result] says what an engine found, an
+// error says that it failed, and one answer may hold both. Backends collect an
+// answer in an [Answer], which drops nothing and keeps the one order of severity.
+// [CategoryOf] alone gives an error its category. What is not in an engine's answer
+// table is an error, never a pass.
 //
 // The package imports the standard library only and logs nothing.
 package backends
@@ -22,11 +23,11 @@ import (
 
 // A Backend scans content with one anti-virus engine.
 type Backend interface {
-	// Scan reports what the engine found. It is safe for concurrent use and
-	// returns soon after ctx is done. A Result says what was found; an error
-	// says that the engine did not come to an answer, and CategoryOf says what
-	// that amounts to. The content is the caller's: Scan neither closes it nor
-	// keeps it.
+	// Scan reports what the engine found. It may return findings together with an
+	// error: then both count (the engine found an encrypted member and timed out).
+	// With an error, a Result without a category says that nothing was found. Scan
+	// is safe for concurrent use and returns soon after ctx is done. The content is
+	// the caller's: Scan neither closes it nor keeps it.
 	Scan(ctx context.Context, c Content) (Result, error)
 }
 

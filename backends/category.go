@@ -40,8 +40,8 @@ func (c Category) IsFailure() bool {
 }
 
 // Stronger reports whether a precedes b in the default precedence. An unknown
-// category counts as SWErr. It is meant for merging within one engine's answer
-// (see [Strongest]); the site's precedence between engines is the policy's.
+// category counts as SWErr. It is the only order of severity within one engine's
+// answer, see [Answer]; between engines the site's precedence decides.
 func Stronger(a, b Category) bool { return rank(a) < rank(b) }
 
 func rank(c Category) int {

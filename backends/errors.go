@@ -7,7 +7,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
+	"time"
 )
 
 // ErrNoReply is wrapped by a backend whose engine closed or reset the connection
@@ -15,9 +18,7 @@ import (
 // breaks off in the middle is a plain error: SWErr.
 var ErrNoReply = errors.New("connection closed without a reply")
 
-// A Failure is an error of a known category: an engine's own word that it could
-// not come to an answer, or an outcome that no error of the standard library
-// expresses.
+// A Failure is an engine's own word that it could not come to an answer.
 type Failure struct {
 	Category Category // one for which IsFailure is true; anything else counts as SWErr
 	Code     int      // the engine's own code, or NoCode
@@ -27,10 +28,98 @@ type Failure struct {
 // Error implements error.
 func (f *Failure) Error() string { return f.Text }
 
+// Failures are several failures in one answer. None of them hides another: see
+// [CategoriesOf].
+type Failures []*Failure
+
+// Error implements error.
+func (fs Failures) Error() string {
+	var b strings.Builder
+	for i, f := range fs {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(f.Text)
+	}
+	return b.String()
+}
+
+// Unwrap returns the strongest failure, the first of equals, so that errors.As
+// finds it.
+func (fs Failures) Unwrap() error {
+	if len(fs) == 0 {
+		return nil
+	}
+	strongest := fs[0]
+	for _, f := range fs[1:] {
+		if Stronger(f.category(), strongest.category()) {
+			strongest = f
+		}
+	}
+	return strongest
+}
+
+func (f *Failure) category() Category {
+	if f.Category.Valid() && f.Category.IsFailure() {
+		return f.Category
+	}
+	return SWErr
+}
+
+// A ConnError is our own conclusion about a node, as opposed to the engine's words:
+// it cannot be connected to, does not greet in time, or is not trusted.
+type ConnError struct {
+	Category Category // CannotExecute if empty
+	Text     string   // what happened, for how long, and the key that changes it
+	Err      error    // may be nil
+}
+
+// Error implements error.
+func (e *ConnError) Error() string {
+	if e.Err == nil {
+		return e.Text
+	}
+	if e.Text == "" {
+		return e.Err.Error()
+	}
+	return e.Text + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *ConnError) Unwrap() error { return e.Err }
+
+// An ObjectError says that we could not read or name the object ourselves. It says
+// nothing about the engine, and hides its cause from [CategoryOf]: a missing file of
+// ours is not a missing engine.
+type ObjectError struct {
+	Doing string // e.g. "reading the object"
+	Err   error
+}
+
+// Error implements error.
+func (e *ObjectError) Error() string { return e.Doing + ": " + e.Err.Error() }
+
+// A TimeoutError is the cause of a context that ends at a limit of the
+// configuration. It is a context.DeadlineExceeded for errors.Is.
+type TimeoutError struct {
+	After time.Duration
+	Key   string // of the configuration
+}
+
+// Error implements error.
+func (e *TimeoutError) Error() string {
+	return "no answer within " + e.After.String() + " (key " + e.Key + ")"
+}
+
+// Is implements the interface of errors.Is.
+func (e *TimeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
 // CategoryOf says what the error of a scan amounts to. It is the one place
 // where errors become categories:
 //
-//	a *Failure                                its own category
+//	a *Failure, the strongest of Failures      its own category
+//	a *ConnError                              its own category, or CannotExecute
+//	an *ObjectError                           SWErr
 //	cancelled; a connection closed by us      Interrupted
 //	no socket, no program                     NotInstalled
 //	not reachable: refused, permission, DNS,
@@ -49,13 +138,18 @@ func (f *Failure) Error() string { return f.Text }
 // result can never pass for OK.
 func CategoryOf(err error) Category {
 	var failure *Failure
-	if errors.As(err, &failure) {
-		if failure.Category.Valid() && failure.Category.IsFailure() {
-			return failure.Category
-		}
-		return SWErr
-	}
+	var object *ObjectError
+	var conn *ConnError
 	switch {
+	case errors.As(err, &failure):
+		return failure.category()
+	case errors.As(err, &object):
+		return SWErr
+	case errors.As(err, &conn):
+		if conn.Category.Valid() && conn.Category.IsFailure() {
+			return conn.Category
+		}
+		return CannotExecute
 	case errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
 		return Interrupted
 	case errors.Is(err, exec.ErrNotFound):
@@ -72,6 +166,40 @@ func CategoryOf(err error) Category {
 		return Interrupted
 	}
 	return SWErr
+}
+
+// CategoriesOf returns the categories of all failures in err, strongest first and
+// each once. For anything but [Failures] it is CategoryOf alone.
+func CategoriesOf(err error) []Category {
+	var fs Failures
+	if !errors.As(err, &fs) || len(fs) == 0 {
+		return []Category{CategoryOf(err)}
+	}
+	var all []Category
+	for _, f := range fs {
+		if c := f.category(); !slices.Contains(all, c) {
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b Category) int { return rank(a) - rank(b) })
+	return all
+}
+
+// Unreachable reports whether err is our own conclusion that the node does not serve
+// us: no connection in time, a refused or reset one, one closed without a reply. The
+// engine's own words never are, whatever their category: somebody is there.
+func Unreachable(err error) bool {
+	var failure *Failure
+	var object *ObjectError
+	var conn *ConnError
+	switch {
+	case errors.As(err, &failure), errors.As(err, &object):
+		return false
+	case errors.As(err, &conn), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return true
+	}
+	c := CategoryOf(err)
+	return c == CannotExecute || c == NotInstalled
 }
 
 // isDial reports whether err came from making a connection, DNS included.

@@ -4,9 +4,9 @@ package backends
 // MIMEDefang uses it.
 const NoCode = 999
 
-// Finding is one name an engine reported.
+// Finding is one thing an engine reported: a category and usually a name.
 type Finding struct {
-	Name     string   // raw, as the engine sent it: escape before showing
+	Name     string   // raw, as the engine sent it: escape before showing; empty: none
 	Category Category // what the name says, see [NameCategory]
 }
 

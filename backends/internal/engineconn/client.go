@@ -1,0 +1,175 @@
+package engineconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/idle"
+)
+
+// Client talks to one node of an engine. Its exported fields are set before its first
+// use. It is safe for concurrent use.
+type Client struct {
+	Engine  string // for errors: the name of the backend
+	Address string // for errors: as configured
+	Dialer  Dialer
+
+	// Hello is the dialogue on a new connection before the first request: greeting
+	// and settings. It has to end within the dialer's timeout. May be nil.
+	Hello func(*Conn) error
+	// Bye is sent before a connection in order is closed. May be empty.
+	Bye string
+
+	// Keep keeps connections open for further requests, IdleLimit long at most (0:
+	// 25 s) and no more than Most of them (0: as many as were in use together).
+	// Connections are for one request by default: an answer without an id cannot be
+	// told from a late answer to an earlier request.
+	Keep      bool
+	IdleLimit time.Duration
+	Most      int
+
+	pool idle.Pool[*Conn]
+}
+
+// idleLimit is below the 30 s after which impatient daemons end a silent connection.
+const idleLimit = 25 * time.Second
+
+// Open makes the client ready. Call it once, after the fields are set.
+func (c *Client) Open() {
+	if c.IdleLimit <= 0 {
+		c.IdleLimit = idleLimit
+	}
+	c.pool = idle.Pool[*Conn]{Off: !c.Keep, Limit: c.IdleLimit, Most: c.Most, Alive: (*Conn).isSilent, End: func(conn *Conn) { conn.goodbye(c.Bye) }}
+}
+
+// Idle is how many connections are kept.
+func (c *Client) Idle() int { return c.pool.Len() }
+
+// Close ends the kept connections. Dialogues under way finish; later ones get
+// connections of their own.
+func (c *Client) Close() error {
+	c.pool.Close(func(conn *Conn) { conn.goodbye(c.Bye) })
+	return nil
+}
+
+// Scan runs the dialogue of a scan, which collects what the engine says in the
+// answer, and returns all of it: what was found, and beside it every failure, the
+// end of the dialogue included. What an engine says before it has received the whole
+// object is treated as early, see [backends.Answer.Early].
+func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) error) (backends.Result, error) {
+	var answer backends.Answer
+	err := c.Do(ctx, func(conn *Conn) error {
+		answer = backends.Answer{}
+		err := talk(conn, &answer)
+		if conn.early {
+			answer.Early()
+		}
+		return err
+	})
+	answer.Fail(err)
+	r, failure := answer.Result()
+	if failure != nil && err == nil {
+		failure = c.named(failure)
+	}
+	return r, failure
+}
+
+// Do runs a dialogue. It runs a second time, on a new connection, if a kept one was
+// dead or had a stray answer waiting.
+func (c *Client) Do(ctx context.Context, talk func(*Conn) error) error {
+	if ctx.Err() != nil {
+		return c.named(context.Cause(ctx))
+	}
+	if conn, ok := c.pool.Take(); ok {
+		conn.reused = true
+		err := c.talk(ctx, conn, talk)
+		if !errors.Is(err, backends.ErrNoReply) && !errors.Is(err, errStray) || ctx.Err() != nil {
+			return c.named(err)
+		}
+	}
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return c.named(err)
+	}
+	return c.named(c.talk(ctx, conn, talk))
+}
+
+// DoOnce is Do on a new connection that is not kept, with another Hello.
+func (c *Client) DoOnce(ctx context.Context, hello, talk func(*Conn) error) error {
+	once := &Client{Engine: c.Engine, Address: c.Address, Dialer: c.Dialer, Hello: hello, Bye: c.Bye}
+	once.Open()
+	return once.Do(ctx, talk)
+}
+
+// dial makes a connection that is ready for a request.
+func (c *Client) dial(ctx context.Context) (*Conn, error) {
+	nc, s, err := c.Dialer.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn := newConn(nc, s)
+	if c.Hello == nil {
+		return conn, nil
+	}
+	within, cancel := context.WithTimeoutCause(ctx, c.Dialer.Timeout, c.Dialer.late("no greeting", nil))
+	defer cancel()
+	stop := context.AfterFunc(within, func() { conn.Close() })
+	err = c.Hello(conn)
+	if !stop() {
+		err = ended(within, conn, err)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// talk runs a dialogue on conn, which it keeps or closes.
+func (c *Client) talk(ctx context.Context, conn *Conn, talk func(*Conn) error) error {
+	conn.begin("waiting for the answer")
+	conn.early = false
+	conn.begun = time.Now()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	err := talk(conn)
+	if err == nil && !conn.spoiled && conn.r.Buffered() > 0 {
+		err = fmt.Errorf("more than one answer: %.100q", conn.Pending())
+	}
+	stopped := !stop()
+	if stopped && err != nil {
+		err = ended(ctx, conn, err)
+	}
+	switch {
+	case stopped || err != nil || conn.spoiled:
+		conn.Close()
+	case !c.pool.Put(conn):
+		conn.goodbye(c.Bye)
+	}
+	return err
+}
+
+// ended is the error of a dialogue that a context ended: its cause, and what was
+// going on. An engine's own words, and the object's error, stay what they are.
+func ended(ctx context.Context, conn *Conn, err error) error {
+	var failure *backends.Failure
+	var object *backends.ObjectError
+	if errors.As(err, &failure) || errors.As(err, &object) {
+		return err
+	}
+	cause, done := context.Cause(ctx), ctx.Err()
+	if !errors.Is(cause, done) && !errors.As(cause, new(*backends.ConnError)) {
+		return fmt.Errorf("%s: %w: %w", conn.doing, done, cause)
+	}
+	return fmt.Errorf("%s: %w", conn.doing, cause)
+}
+
+// named says which engine and node an error is about.
+func (c *Client) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %s: %w", c.Engine, c.Address, err)
+}

@@ -1,0 +1,297 @@
+package engineconn
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+)
+
+// serve answers connections one after the other with the dialogues, the last one for
+// all that follow, and returns the address.
+func serve(t *testing.T, network string, dialogues ...func(net.Conn)) string {
+	t.Helper()
+	address := "127.0.0.1:0"
+	if network == "unix" {
+		address = filepath.Join(t.TempDir(), "s")
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { l.Close(); <-done })
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			dialogues[min(i, len(dialogues)-1)](nc)
+			nc.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// echo is an engine that takes "SCAN <size>\n" and the object, and answers with its
+// verdict in a line. After each answer it calls after, if that is not nil.
+func echo(after func(net.Conn, int)) func(net.Conn) {
+	return func(nc net.Conn) {
+		r := bufio.NewReader(nc)
+		for n := 0; ; n++ {
+			var size int64
+			if _, err := fmt.Fscanf(r, "SCAN %d\n", &size); err != nil {
+				return
+			}
+			data := make([]byte, size)
+			if _, err := io.ReadFull(r, data); err != nil {
+				return
+			}
+			answer := "CLEAN\n"
+			if bytes.Contains(data, []byte("virus")) {
+				answer = "VIRUS\n"
+			}
+			io.WriteString(nc, answer)
+			if after != nil {
+				after(nc, n)
+			}
+		}
+	}
+}
+
+func client(t *testing.T, network, address string, set func(*Client)) *Client {
+	t.Helper()
+	c := &Client{Engine: "test", Address: network + ":" + address, Dialer: Dialer{Network: network, Address: address, Timeout: 5 * time.Second}}
+	if set != nil {
+		set(c)
+	}
+	c.Open()
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func keep(c *Client) { c.Keep = true }
+
+func scan(ctx context.Context, c *Client, object []byte) (backends.Result, error) {
+	return c.Scan(ctx, func(conn *Conn, a *backends.Answer) error {
+		err := conn.Send(func(w io.Writer) error {
+			fmt.Fprintf(w, "SCAN %d\n", len(object))
+			return Object(w, bytes.NewReader(object), 0, int64(len(object)))
+		})
+		if err != nil {
+			return err
+		}
+		line, err := conn.Line()
+		switch {
+		case err != nil:
+			return err
+		case line == "CLEAN":
+			a.Add(backends.OK, 0, "")
+		case line == "LOCKED":
+			a.Add(backends.Encrypted, 0, line)
+		case line == "VIRUS":
+			a.Found(backends.Virus, 1, "Test", "")
+		default:
+			return fmt.Errorf("unexpected answer %q", line)
+		}
+		return nil
+	})
+}
+
+var sizes = []int{0, 1, 100, bufferSize - 8, bufferSize, bufferSize + 1, 3 << 20}
+
+func TestScan(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		backendtest.NoLeaks(t)
+		c := client(t, network, serve(t, network, echo(nil)), keep)
+		for _, size := range sizes {
+			for _, virus := range []bool{false, true, false} {
+				object, want := bytes.Repeat([]byte("a"), size), backends.OK
+				if virus {
+					object, want = append(object, "virus"...), backends.Virus
+				}
+				r, err := scan(t.Context(), c, object)
+				if err != nil || r.Category != want {
+					t.Errorf("%s, %d bytes: %+v, %v, want %v", network, size, r, err, want)
+				}
+			}
+		}
+		if c.Idle() != 1 {
+			t.Errorf("%d connections are kept", c.Idle())
+		}
+		c.Close()
+	}
+}
+
+// TestEarly: an answer that comes while the object is being sent may only say that
+// something bad was found.
+func TestEarly(t *testing.T) {
+	for _, tt := range []struct {
+		answer string
+		want   backends.Category
+	}{{"CLEAN\n", ""}, {"LOCKED\n", ""}, {"VIRUS\n", backends.Virus}} {
+		for name, after := range map[string]func(net.Conn){
+			"reads no further": func(nc net.Conn) { io.ReadFull(nc, make([]byte, 100)); <-t.Context().Done() },
+			"reads on":         func(nc net.Conn) { io.Copy(io.Discard, nc) },
+			"closes":           func(net.Conn) {},
+		} {
+			address := serve(t, "unix", func(nc net.Conn) {
+				io.ReadFull(nc, make([]byte, 70))
+				io.WriteString(nc, tt.answer)
+				after(nc)
+			})
+			r, err := scan(t.Context(), client(t, "unix", address, keep), make([]byte, 8<<20))
+			if r.Category != tt.want || (err == nil) != (tt.want == backends.Virus) {
+				t.Errorf("%q, %s: %+v, %v", tt.answer, name, r, err)
+			}
+		}
+	}
+}
+
+// TestStray: an answer that is repeated never answers the next request.
+func TestStray(t *testing.T) {
+	address := serve(t, "unix", echo(func(nc net.Conn, n int) {
+		time.Sleep(5 * time.Millisecond)
+		io.WriteString(nc, "CLEAN\n")
+	}), echo(nil))
+	c := client(t, "unix", address, keep)
+	if r, err := scan(t.Context(), c, []byte("x")); err != nil || r.Category != backends.OK {
+		t.Fatal(r, err)
+	}
+	for { // until the stray answer is there
+		conn, ok := c.pool.Take()
+		if !ok {
+			break
+		}
+		c.pool.Put(conn)
+	}
+	if r, err := scan(t.Context(), c, []byte("virus")); err != nil || r.Category != backends.Virus {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+// TestStrayWhileSending: it comes between the check and the end of the request.
+func TestStrayWhileSending(t *testing.T) {
+	began := make(chan struct{})
+	repeat := func(nc net.Conn) {
+		r := bufio.NewReader(nc)
+		r.ReadString('\n')
+		io.WriteString(nc, "CLEAN\n")
+		r.ReadString('\n') // the next request has begun
+		io.WriteString(nc, "CLEAN\n")
+		close(began)
+		<-t.Context().Done()
+	}
+	c := client(t, "unix", serve(t, "unix", repeat, echo(nil)), keep)
+	if r, err := scan(t.Context(), c, nil); err != nil || r.Category != backends.OK {
+		t.Fatal(r, err)
+	}
+	requests := 0
+	r, err := c.Scan(t.Context(), func(conn *Conn, a *backends.Answer) error {
+		requests++
+		size := 2 * bufferSize
+		err := conn.Send(func(w io.Writer) error {
+			fmt.Fprintf(w, "SCAN %d\n", size)
+			w.Write(make([]byte, size-5)) // flushes the first buffer
+			if requests == 1 {
+				<-began
+			}
+			_, err := io.WriteString(w, "virus")
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		line, err := conn.Line()
+		if line == "VIRUS" {
+			a.Found(backends.Virus, 1, "Test", "")
+		} else {
+			a.Add(backends.OK, 0, "")
+		}
+		return err
+	})
+	if err != nil || r.Category != backends.Virus || requests != 2 {
+		t.Errorf("got %+v, %v, after %d requests", r, err, requests)
+	}
+}
+
+// TestDeadWhileIdle: a kept connection that the engine closed is replaced.
+func TestDeadWhileIdle(t *testing.T) {
+	c := client(t, "tcp", serve(t, "tcp", func(nc net.Conn) {
+		one := bufio.NewReader(nc)
+		one.ReadString('\n')
+		io.WriteString(nc, "CLEAN\n")
+	}), keep)
+	for range 5 {
+		if r, err := scan(t.Context(), c, nil); err != nil || r.Category != backends.OK {
+			t.Fatal(r, err)
+		}
+	}
+}
+
+// TestObjectBreaksOff: the engine gets no end of an object that cannot be read.
+func TestObjectBreaksOff(t *testing.T) {
+	got := make(chan []byte, 1)
+	address := serve(t, "unix", func(nc net.Conn) {
+		data, _ := io.ReadAll(nc)
+		got <- data
+	})
+	c := client(t, "unix", address, nil)
+	_, err := c.Scan(t.Context(), func(conn *Conn, a *backends.Answer) error {
+		return conn.Send(func(w io.Writer) error { return Object(w, strings.NewReader("short"), 0, 200_000) })
+	})
+	var object *backends.ObjectError
+	if !errors.As(err, &object) || !strings.Contains(err.Error(), "ends after 5 of 200000 bytes") {
+		t.Errorf("got %v", err)
+	}
+	if data := <-got; len(data) != 0 {
+		t.Errorf("the engine got %d bytes", len(data))
+	}
+}
+
+// TestEnds: how a dialogue ends that the engine does not end, and what it is.
+func TestEnds(t *testing.T) {
+	silent := serve(t, "unix", func(nc net.Conn) { io.Copy(io.Discard, nc) })
+	within := func(cause error) context.Context {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, cause)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	limit := &backends.TimeoutError{After: 20 * time.Millisecond, Key: "timeout"}
+	for _, tt := range []struct {
+		name string
+		ctx  context.Context
+		set  func(*Client)
+		want backends.Category
+		text string
+	}{
+		{"no answer", within(limit), nil, backends.Interrupted, "test unix:" + silent + ": waiting for the answer: no answer within 20ms (key timeout)"},
+		{"no greeting", t.Context(), func(c *Client) {
+			c.Dialer.Timeout = 20 * time.Millisecond
+			c.Hello = func(conn *Conn) error { _, err := conn.Line(); return err }
+		}, backends.CannotExecute, "greeting: no greeting within 20ms (key connect_timeout)"},
+		{"no socket", t.Context(), func(c *Client) { c.Dialer.Address += "x" }, backends.NotInstalled, "connecting: connect: no such file or directory"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := scan(tt.ctx, client(t, "unix", silent, tt.set), []byte("x"))
+			if backends.CategoryOf(err) != tt.want || !strings.HasSuffix(err.Error(), tt.text) {
+				t.Errorf("%v is %v, want %v", err, backends.CategoryOf(err), tt.want)
+			}
+			if got := backends.Unreachable(err); got != (tt.want != backends.Interrupted) {
+				t.Errorf("unreachable: %v", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,71 @@
+package engineconn
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+)
+
+// TLS holds the keys for TLS, the same for every engine that has them. The server's
+// certificate must be from an authority in the PEM file CA (empty: the system's) and
+// for ServerName (empty: the host of the address), unless InsecureSkipVerify.
+// Certificate and Key are PEM files, for a server that wants to know its clients.
+type TLS struct {
+	TLS                bool   `toml:"tls"`
+	CA                 string `toml:"ca"`
+	Certificate        string `toml:"certificate"`
+	Key                string `toml:"key"`
+	ServerName         string `toml:"server_name"`
+	InsecureSkipVerify bool   `toml:"insecure_skip_verify"`
+}
+
+// Config returns the configuration for connections to a node, nil without TLS. An
+// error begins with its key.
+func (o *TLS) Config(network, address string) (*tls.Config, error) {
+	if !o.TLS {
+		return nil, o.unused()
+	}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName, InsecureSkipVerify: o.InsecureSkipVerify}
+	if conf.ServerName == "" && network == "tcp" {
+		conf.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	if conf.ServerName == "" && !conf.InsecureSkipVerify {
+		return nil, errors.New("server_name: TLS on a Unix socket needs the name in the server's certificate")
+	}
+	if o.CA != "" {
+		pem, err := os.ReadFile(o.CA)
+		if err != nil {
+			return nil, fmt.Errorf("ca: %w", err)
+		}
+		if conf.RootCAs = x509.NewCertPool(); !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca: no certificate in %q; want a PEM file", o.CA)
+		}
+	}
+	if o.Certificate != "" || o.Key != "" {
+		pair, err := tls.LoadX509KeyPair(o.Certificate, o.Key)
+		if err != nil {
+			return nil, fmt.Errorf("certificate and key: %w", err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	return conf, nil
+}
+
+// unused is an error for keys that have no effect without TLS.
+func (o *TLS) unused() error {
+	for _, k := range []struct {
+		key string
+		set bool
+	}{
+		{"ca", o.CA != ""}, {"certificate", o.Certificate != ""}, {"key", o.Key != ""},
+		{"server_name", o.ServerName != ""}, {"insecure_skip_verify", o.InsecureSkipVerify},
+	} {
+		if k.set {
+			return fmt.Errorf("%s: only with tls = true", k.key)
+		}
+	}
+	return nil
+}
