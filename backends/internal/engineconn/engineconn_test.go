@@ -10,6 +10,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,8 +18,8 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// serve answers connections one after the other with the dialogues, the last one for
-// all that follow, and returns the address.
+// serve answers connections with the dialogues in turn, the last one for all that
+// follow, and returns the address.
 func serve(t *testing.T, network string, dialogues ...func(net.Conn)) string {
 	t.Helper()
 	address := "127.0.0.1:0"
@@ -29,19 +30,20 @@ func serve(t *testing.T, network string, dialogues ...func(net.Conn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	t.Cleanup(func() { l.Close(); <-done })
-	go func() {
-		defer close(done)
+	var served sync.WaitGroup
+	t.Cleanup(func() { l.Close(); served.Wait() })
+	served.Go(func() {
 		for i := 0; ; i++ {
 			nc, err := l.Accept()
 			if err != nil {
 				return
 			}
-			dialogues[min(i, len(dialogues)-1)](nc)
-			nc.Close()
+			served.Go(func() {
+				defer nc.Close()
+				dialogues[min(i, len(dialogues)-1)](nc)
+			})
 		}
-	}()
+	})
 	return l.Addr().String()
 }
 
