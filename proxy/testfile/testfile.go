@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A Nonce makes each clean control unlike all others.
@@ -81,13 +82,15 @@ const depth = 30
 // DeepThenEICAR returns a ZIP archive with two members, archives nested deeper than
 // engines go, and then EICAR in the clear. With AlertExceedsMax and
 // HeuristicScanPrecedence clamd stops at the first and never sees the second.
-func DeepThenEICAR() []byte {
+func DeepThenEICAR() []byte { return slices.Clone(deepThenEICAR()) }
+
+var deepThenEICAR = sync.OnceValue(func() []byte {
 	inner := []byte("the innermost\n")
 	for range depth {
 		inner = archive(func(w *zip.Writer) { addStored(w, "inner.zip", inner) })
 	}
 	return archive(func(w *zip.Writer) { addStored(w, "deep.zip", inner) }, addEICAR)
-}
+})
 
 // archive is a ZIP archive of the members that add adds.
 func archive(add ...func(*zip.Writer)) []byte {
