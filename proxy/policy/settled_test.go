@@ -60,6 +60,9 @@ func progress(n int, f func(reports []Report, pending []bool)) {
 			case backends.Partial, backends.CannotExecute, backends.NotInstalled:
 				continue
 			}
+			if s.beside != "" && s.category != backends.Encrypted {
+				continue
+			}
 			reports[i], pending[i] = s.report(i), false
 			step(i + 1)
 		}
