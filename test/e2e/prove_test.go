@@ -1,13 +1,18 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"polyclam/protocol"
 	"polyclam/proxy/testfile"
+	"polyclam/test/cicaptest"
 	"polyclam/test/clamdtest"
 )
 
@@ -154,6 +159,80 @@ timeout = "5s"
 			}
 			got, err := ask("unix", p.Socket, instream("a text"))
 			if err != nil || !strings.HasSuffix(got, " ERROR\x00") {
+				t.Errorf("%q, error %v", got, err)
+			}
+		})
+	}
+}
+
+// TestLoopThroughOthers: the loop leads through real programs: c-icap with clamd_mod,
+// and clamdscan with a descriptor, a path and a stream. The daemon has a second engine,
+// as most have.
+func TestLoopThroughOthers(t *testing.T) {
+	clamdscan := clamdtest.RequireProgram(t, "clamdscan")
+	const plain = `
+[[listener]]
+address = "unix:${DIR}/p.sock"
+mode = "0666"
+path_commands = true
+[[upstream]]
+name = "inspect"
+backend = "inspect"
+[spool]
+directory = "${DIR}/tmp"
+path_mode = "0640"
+`
+	command := func(options ...string) func(t *testing.T, p *clamdtest.Polyclam) string {
+		return func(t *testing.T, p *clamdtest.Polyclam) string {
+			conf := filepath.Join(p.Dir, "c.conf") // readable for its account
+			write(t, conf, "LocalSocket "+p.Socket+"\n", 0o644)
+			argv := append([]string{clamdscan, "--config-file=" + conf, "--stdout", "--no-summary"}, options...)
+			quoted, err := json.Marshal(append(argv, "{path}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Sprintf("backend = \"command\"\npreset = \"clamdscan\"\nargv = %s\n", quoted)
+		}
+	}
+	engines := map[string]func(t *testing.T, p *clamdtest.Polyclam) string{
+		"c-icap": func(t *testing.T, p *clamdtest.Polyclam) string {
+			s := cicaptest.Start(t, p.Socket, cicaptest.Options{})
+			return fmt.Sprintf("backend = \"icap\"\naddress = %q\nservice = %q\n", s.Address, cicaptest.AVScan)
+		},
+		"clamdscan --fdpass": command("--fdpass"),
+		"clamdscan --stream": command("--stream"),
+		"clamdscan":          command(),
+	}
+	for name, engine := range engines {
+		t.Run(name, func(t *testing.T) {
+			p := clamdtest.StartPolyclam(t, plain, clamdtest.Options{})
+			looping := strings.ReplaceAll(plain, "${DIR}", p.Dir) + "[[upstream]]\nname = \"loop\"\ntimeout = \"10s\"\n" + engine(t, p)
+			write(t, p.Conf, looping, 0o644)
+			begin := time.Now()
+			if err := p.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+			loop := func() protocol.Record {
+				reply, err := ask("unix", p.Socket, "nXSTATUS\n")
+				if err != nil {
+					t.Fatal(err)
+				}
+				for line := range strings.Lines(reply) {
+					if r, err := protocol.ParseRecord(strings.TrimSuffix(line, "\n")); err == nil && r.Get("upstream") == "loop" {
+						return r
+					}
+				}
+				return protocol.Record{}
+			}
+			poll(t, "the loop", func() bool {
+				return strings.Contains(loop().Get("reason"), "asks polyclam itself, through the listener unix:")
+			})
+			t.Logf("noticed after %v", time.Since(begin).Round(time.Millisecond))
+			if s := loop().Get("state"); s != "down" {
+				t.Errorf("state %s", s)
+			}
+			got, err := ask("unix", p.Socket, instream("a text"))
+			if err != nil || got != "stream: loop scan failed ERROR\x00" {
 				t.Errorf("%q, error %v", got, err)
 			}
 		})
