@@ -15,7 +15,8 @@ import (
 // deadline is the context of one scan: what has not answered within the listener's
 // answer_within counts as interrupted.
 func (r *request) deadline() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(r.s.srv.ctx, r.lst.Profile.AnswerWithin)
+	within := r.lst.Profile.AnswerWithin
+	return context.WithTimeoutCause(r.s.srv.ctx, within, &backends.TimeoutError{After: within, Key: "answer_within"})
 }
 
 // scan scans one content, replies and logs.
@@ -34,12 +35,24 @@ func (r *request) scan(ctx context.Context, object string, content *spool.Conten
 func (r *request) judge(ctx context.Context, object string, content *spool.Content) (policy.Verdict, time.Duration) {
 	defer r.s.srv.running.begin(string(r.cmd.Verb), object)()
 	start := time.Now()
+	if upstream.CameBack(content, r.s.address) {
+		return ownCheck(), time.Since(start)
+	}
 	all := r.cmd.Verb == protocol.VerbAllMatchScan
 	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Upstreams, r.lst.Policy, content, all))
 	if v.Category == backends.Encrypted {
 		v.Container = container(content)
 	}
 	return v, time.Since(start)
+}
+
+// ownCheck is the verdict for a test object of polyclam's own health checks, which an
+// engine has handed on to us. Whatever the policy says of failures: it is one.
+func ownCheck() policy.Verdict {
+	return policy.Verdict{
+		Code: backends.NoCode, Category: backends.SWErr, Action: policy.Tempfail, Cause: backends.SWErr,
+		Detail: "a health check of polyclam's own came back: an engine asks polyclam itself",
+	}
 }
 
 // magics are the first bytes of containers that may be encrypted, and what
@@ -64,16 +77,17 @@ func container(c backends.Content) string {
 	return ""
 }
 
+// errSettled is why an upstream is called off when the others have said enough.
+const errSettled = upstream.CalledOff("the verdict was settled already")
+
 // answered is what a goroutine of fanOut sends.
 type answered struct {
 	i      int
 	report policy.Report
 }
 
-// fanOut asks all upstreams at once. The first is asked by the caller's own
-// goroutine, which costs one upstream nothing; nothing can be settled before the
-// first has answered anyway, since it wins every tie. Once the verdict cannot
-// change, the rest are called off and not waited for.
+// fanOut asks all upstreams together. Once category and action cannot change, the
+// rest are called off and not waited for.
 func fanOut(ctx context.Context, ups []*upstream.Upstream, p *policy.Policy, c *spool.Content, all bool) []policy.Report {
 	switch len(ups) {
 	case 0:
@@ -81,34 +95,30 @@ func fanOut(ctx context.Context, ups []*upstream.Upstream, p *policy.Policy, c *
 	case 1:
 		return []policy.Report{ups[0].Scan(ctx, c, all)}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(errSettled)
 	answers := make(chan answered, len(ups))
-	for i, u := range ups[1:] {
-		c.Retain() // the goroutine may outlive the scan
-		go func() {
-			defer c.Release()
-			answers <- answered{i + 1, u.Scan(ctx, c, all)}
-		}()
-	}
 	reports := make([]policy.Report, len(ups))
 	pending := make([]bool, len(ups))
 	for i, u := range ups {
 		reports[i] = policy.Report{Upstream: u.Name(), Required: u.Required()}
-		pending[i] = i > 0
+		pending[i] = true
+		c.Retain() // the goroutine may outlive the scan
+		go func() {
+			defer c.Release()
+			answers <- answered{i, u.Scan(ctx, c, all)}
+		}()
 	}
-	reports[0] = ups[0].Scan(ctx, c, all)
-	for left := len(ups) - 1; left > 0; left-- {
+	for range ups {
+		a := <-answers
+		reports[a.i], pending[a.i] = a.report, false
 		if p.Settled(reports, pending) {
 			break
 		}
-		a := <-answers
-		reports[a.i], pending[a.i] = a.report, false
 	}
 	for i := range reports {
 		if pending[i] {
-			reports[i].Cancelled = true
-			reports[i].Err = context.Canceled
+			reports[i].Cancelled, reports[i].Err = true, errSettled
 		}
 	}
 	return reports
@@ -116,7 +126,9 @@ func fanOut(ctx context.Context, ups []*upstream.Upstream, p *policy.Policy, c *
 
 // interrupted is the verdict of a scan that was never begun because its time was up.
 func interrupted(p *policy.Policy) policy.Verdict {
-	return p.Merge([]policy.Report{{Required: true, Err: context.DeadlineExceeded}})
+	return p.Merge([]policy.Report{{Required: true, Err: &backends.Failure{
+		Category: backends.Interrupted, Code: backends.NoCode, Text: "not begun: no time left (key answer_within)",
+	}}})
 }
 
 // incomplete is the verdict of an object of which a part was not scanned for a

@@ -19,10 +19,14 @@ import (
 
 	"polyclam/protocol"
 	"polyclam/proxy/spool"
+	"polyclam/proxy/upstream"
 )
 
 // ErrServerClosed is returned by Serve after Shutdown.
 var ErrServerClosed = errors.New("proxy: server closed")
+
+// errStopping is why scans are called off when the grace of Shutdown is over.
+const errStopping = upstream.CalledOff("polyclamd is stopping")
 
 // ServerOptions is what a Server is made of.
 type ServerOptions struct {
@@ -45,7 +49,7 @@ type Server struct {
 	started time.Time
 
 	ctx    context.Context // ends when the grace of Shutdown is over
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 
 	requests  atomic.Uint64 // the last request's number
 	running   scans
@@ -70,7 +74,7 @@ func NewServer(o ServerOptions) *Server {
 		listeners: map[net.Listener]struct{}{},
 	}
 	s.room = sync.NewCond(&s.mu)
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.Apply(o.Config)
 	return s
 }
@@ -271,7 +275,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	s.cancel()
+	s.cancel(errStopping)
 	s.mu.Lock()
 	for c := range s.sessions {
 		c.nc.Close()

@@ -63,10 +63,20 @@ func nodeFields(u upstream.Status, n upstream.NodeStatus) fields {
 	f.add("version", n.Version)
 	f.add("database_time", stamp(n.DatabaseTime))
 	f.add("canary_time", stamp(n.Canary.Time))
+	f.add("canary_clean", string(n.Canary.Clean))
 	f.add("canary_eicar", string(n.Canary.EICAR))
 	f.add("canary_name", n.Canary.Name)
 	f.add("canary_encrypted", string(n.Canary.Encrypted))
 	f.add("canary_error", n.Canary.Error)
+	if n.HeuristicsFirst {
+		f.add("heuristics_first", "true")
+	}
+	if n.Scanned > 0 {
+		f.add("scanned", strconv.FormatInt(n.Scanned, 10))
+	}
+	if n.UnscannedAbove > 0 {
+		f.add("unscanned_above", strconv.FormatInt(n.UnscannedAbove, 10))
+	}
 	return f
 }
 

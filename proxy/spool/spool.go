@@ -151,6 +151,25 @@ func (s *Spool) Bytes(b []byte) *Content {
 	return c
 }
 
+// Make makes a content that fill writes to an empty file, which may have holes. As
+// with Bytes it does not count against the quota.
+func (s *Spool) Make(fill func(f *os.File) error) (*Content, error) {
+	set := s.settings()
+	defer set.release()
+	f, err := set.anonymous()
+	if err != nil {
+		return nil, storageError("make", err)
+	}
+	if err := fill(f); err != nil {
+		f.Close()
+		return nil, storageError("make", err)
+	}
+	if f, err = set.seal(f); err != nil {
+		return nil, storageError("make", err)
+	}
+	return s.Open(f)
+}
+
 // Open makes a content of an existing regular file, such as a descriptor that
 // a client sent or a path that was opened for it. Open takes ownership of f,
 // also on an error. The size is fixed here: what is appended later is not part

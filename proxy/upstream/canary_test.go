@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/proxy/testfile"
 )
 
 // seconds are the times of e's canaries since begin.
@@ -135,7 +136,7 @@ func TestCanaryNoSpool(t *testing.T) {
 		e := &engine{}
 		cfg := withCanary(e)
 		cfg.CanaryInterval = time.Minute
-		cfg.Spool = func(data []byte) (backends.Content, func(), error) {
+		cfg.Spool = func(data *io.SectionReader) (backends.Content, func(), error) {
 			mu.Lock()
 			defer mu.Unlock()
 			if err, ok := broken.(error); ok {
@@ -145,7 +146,7 @@ func TestCanaryNoSpool(t *testing.T) {
 				panic(broken)
 			}
 			made++
-			return content(string(data)), func() { mu.Lock(); defer mu.Unlock(); released++ }, nil
+			return content(string(read(&memory{SectionReader: data}))), func() { mu.Lock(); defer mu.Unlock(); released++ }, nil
 		}
 		u := New(cfg)
 		run(t, u)
@@ -168,7 +169,7 @@ func TestCanaryNoSpool(t *testing.T) {
 		mu.Unlock()
 		time.Sleep(5 * time.Minute)
 		wantState(t, u, "up")
-		if made != 2 || released != 2 { // EICAR and the archive
+		if made != 5 || released != 5 { // the control, EICAR and three archives
 			t.Errorf("%d contents made, %d released", made, released)
 		}
 	})
@@ -179,17 +180,17 @@ func TestCanaryNoSpool(t *testing.T) {
 func TestCanaryRetained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		thaw := make(chan struct{})
-		made := content(string(eicar()))
+		made := content("x")
 		made.users.Store(1)
 		cfg := withCanary(backends.Func(func(_ context.Context, c backends.Content) (backends.Result, error) {
 			if c != made {
 				t.Errorf("content %T", c)
 			}
 			<-thaw
-			return backends.Found(1, "EICAR"), nil
+			return backends.Clean(0), nil
 		}))
 		cfg.Timeout = time.Second
-		cfg.Spool = func([]byte) (backends.Content, func(), error) { return made, made.Release, nil }
+		cfg.Spool = func(*io.SectionReader) (backends.Content, func(), error) { return made, made.Release, nil }
 		u := New(cfg)
 		defer u.Close()
 		r := u.Scan(within(t, 5*time.Second), content("x"), false)
@@ -217,7 +218,7 @@ func TestCanaryHangs(t *testing.T) {
 			return backends.Clean(len(read(c))), nil
 		}))
 		cfg.MaxScans = 3
-		cfg.Spool = func(data []byte) (backends.Content, func(), error) {
+		cfg.Spool = func(data *io.SectionReader) (backends.Content, func(), error) {
 			mu.Lock()
 			defer mu.Unlock()
 			alive++
@@ -245,20 +246,9 @@ func TestCanaryHangs(t *testing.T) {
 	})
 }
 
-func TestTestFiles(t *testing.T) {
-	e := eicar()
-	if len(e) != 68 || !bytes.HasPrefix(e, []byte("X5O!P%@AP[4")) || !bytes.HasSuffix(e, []byte("$H+H*")) {
-		t.Errorf("EICAR is %q", e)
-	}
-	// General purpose bit 0 of the local header says encrypted.
-	if !bytes.HasPrefix(encryptedArchive, []byte("PK\x03\x04")) || encryptedArchive[6]&1 != 1 {
-		t.Error("the archive is not encrypted")
-	}
-}
-
 // TestMemory reads a canary in the three ways of a content.
 func TestMemory(t *testing.T) {
-	c, release, err := inMemory(eicar())
+	c, release, err := inMemory(io.NewSectionReader(bytes.NewReader(testfile.EICAR()), 0, 68))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +269,7 @@ func TestMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, got := range [][]byte{read(c), byFile, byPath} {
-		if !bytes.Equal(got, eicar()) {
+		if !bytes.Equal(got, testfile.EICAR()) {
 			t.Errorf("read %q", got)
 		}
 	}

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"errors"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,13 +26,6 @@ const (
 	lastPause  = 30 * time.Second
 )
 
-// errBlind is why a node is not used although it answers.
-var errBlind = &backends.Failure{
-	Category: backends.SWErr,
-	Code:     backends.NoCode,
-	Text:     "engine does not detect the test file",
-}
-
 // node is one address with what is known of it.
 type node struct {
 	address  string
@@ -49,13 +41,25 @@ type node struct {
 	state    state
 	told     state // the state that was last logged
 	reason   error // why it is down or blind
-	lapses   int   // times it turned out to be blind
-	proving  bool  // a canary is under way
+	doubt    doubt
+	distrust error // why answers of before the last doubt are thrown away
+	loop     error // set when the nonce of a check came back
+	checking bool  // a health check is under way
 	rush     bool  // another one is to follow it at once
 	due      time.Time
 	pause    time.Duration
 	timer    *time.Timer // ends being down where there is no canary
 	canary   Canary
+
+	heuristicsFirst bool // it stops at the first heuristic finding
+	size            sizeProof
+	sizing          bool // checkSize is under way
+}
+
+// doubt counts how often an answer of before was found out to be worth nothing.
+type doubt struct {
+	lapses int // EICAR was not found: an ok is worth nothing
+	alarms int // the clean control was bad, or came back: nor is a find
 }
 
 func newNode(n Node) *node { return &node{address: n.Address, backend: n.Backend} }
@@ -101,7 +105,7 @@ func (u *Upstream) set(n *node, s state, reason error) *change {
 // none its next scan, follows after a pause.
 func (u *Upstream) markDown(n *node, reason error) *change {
 	if n.state == blind || n.state == down {
-		return nil // blind ends only with a canary
+		return nil // blind ends only with a health check
 	}
 	c := u.set(n, down, reason)
 	if !u.cfg.Canary && !u.closing {
@@ -130,7 +134,7 @@ func (n *node) stopTimer() {
 // hurry asks for a canary before the regular one, but not before the first pause
 // is over since the last.
 func (u *Upstream) hurry(n *node) {
-	if n.proving {
+	if n.checking {
 		n.rush = true // what is under way may be of before
 		return
 	}
@@ -150,17 +154,6 @@ func (u *Upstream) rouse() {
 	case u.wake <- struct{}{}:
 	default:
 	}
-}
-
-// unreachable says whether err means that nobody is there to be asked. An
-// engine's own word means that somebody is.
-func unreachable(err error) bool {
-	var failure *backends.Failure
-	if errors.As(err, &failure) {
-		return false
-	}
-	c := backends.CategoryOf(err)
-	return c == backends.CannotExecute || c == backends.NotInstalled
 }
 
 // change is a change of state to be logged.

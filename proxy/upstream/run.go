@@ -37,14 +37,14 @@ func (u *Upstream) startDue() time.Duration {
 	defer u.mu.Unlock()
 	wait := u.cfg.CanaryInterval
 	for _, n := range u.nodes {
-		if n.proving {
+		if n.checking {
 			continue
 		}
 		if left := time.Until(n.due); left > 0 {
 			wait = min(wait, left)
 			continue
 		}
-		u.startCanary(n)
+		u.startCheck(n)
 	}
 	return wait
 }
@@ -83,6 +83,7 @@ func (u *Upstream) Reload(ctx context.Context) error {
 	u.mu.Lock()
 	for _, n := range u.nodes {
 		n.versions.drop()
+		n.size = sizeProof{} // limits may have changed too
 		u.hurry(n)
 	}
 	u.mu.Unlock()

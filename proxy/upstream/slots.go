@@ -14,12 +14,14 @@ import (
 // ticket is what a scan asks slots with. While it is queued it belongs to
 // Upstream.mu, else to the scan.
 type ticket struct {
-	only  *node   // a canary's: this node in whatever state, and before all scans
-	tried []*node // not to be used again
-	last  *node   // of tried, the one whose canary failed last while the scan waited for it
-	err   error   // and how
+	only *node // a test object's: this node in whatever state, and before all scans
+	// patient is for a test object that can wait: it goes to the end of the queue.
+	patient bool
+	tried   []*node // not to be used again
+	last    *node   // of tried, the one whose canary failed last while the scan waited for it
+	err     error   // and how
 
-	lapses int // of the node, when it was given: see question
+	doubt doubt // of the node, when it was given: see question
 
 	place *list.Element // nil: not queued
 	ready chan slot     // takes the one slot, or reason, given to a queued ticket
@@ -45,7 +47,7 @@ func (u *Upstream) acquire(ctx context.Context, t *ticket) (*node, error) {
 		u.mu.Unlock()
 		return n, err
 	}
-	if t.only != nil {
+	if t.only != nil && !t.patient {
 		t.place = u.queue.PushFront(t)
 	} else {
 		t.place = u.queue.PushBack(t)
@@ -73,9 +75,9 @@ func (u *Upstream) leave(ctx context.Context, t *ticket, begin time.Time) error 
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ended(ctx, nil)
 	}
-	text := "no free slot within %v"
+	text := "no free slot within %v (keys max_scans, timeout)"
 	if t.only == nil && !u.anyUsable(t) {
-		text = "no answer to the test file within %v"
+		text = "no answer to the test files within %v, and no other node"
 	}
 	return &backends.Failure{
 		Category: backends.Interrupted,
@@ -144,7 +146,7 @@ func (u *Upstream) awaitsCanary(t *ticket) bool {
 		if n.state == blind || slices.Contains(t.tried, n) {
 			continue
 		}
-		u.startCanary(n)
+		u.startCheck(n)
 		awaits = true
 	}
 	return awaits
@@ -165,7 +167,7 @@ func (u *Upstream) hopeless(t *ticket) error {
 }
 
 func (u *Upstream) take(t *ticket, n *node) {
-	t.lapses = n.lapses
+	t.doubt = n.doubt
 	n.inFlight++
 	u.inFlight++
 }

@@ -63,7 +63,7 @@ func TestSlotWaitEnds(t *testing.T) {
 		wg.Go(func() {
 			r := u.Scan(within(t, 3*time.Second), content("x"), false)
 			var f *backends.Failure
-			if !errors.As(r.Err, &f) || f.Category != backends.Interrupted || f.Code != backends.NoCode || f.Text != "no free slot within 3s" {
+			if !errors.As(r.Err, &f) || f.Category != backends.Interrupted || f.Code != backends.NoCode || f.Text != "no free slot within 3s (keys max_scans, timeout)" {
 				t.Errorf("error %#v", r.Err)
 			}
 		})

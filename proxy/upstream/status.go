@@ -12,7 +12,7 @@ type Status struct {
 	Nodes    []NodeStatus `json:"nodes"`
 }
 
-// Counters count since the upstream was made. Canaries are not in them.
+// Counters count since the upstream was made. Health checks are not in them.
 type Counters struct {
 	// Scans are the scans asked for: of an upstream all, of a node those it was
 	// asked.
@@ -30,12 +30,19 @@ type NodeStatus struct {
 	Address  string `json:"address"`
 	State    string `json:"state"`            // up, down or unknown
 	Reason   string `json:"reason,omitempty"` // why it is down
-	InFlight int    `json:"in_flight"`        // slots taken, canaries and hung backends included
+	InFlight int    `json:"in_flight"`        // slots taken, test objects and hung backends included
 	Canary   Canary `json:"canary"`
 	// Version is the engine's own words, as far as it was asked; empty: unknown.
 	Version      string    `json:"version,omitempty"`
 	DatabaseTime time.Time `json:"database_time,omitzero"`
 	Counters     Counters  `json:"counters"`
+	// HeuristicsFirst says that the engine stops at the first heuristic finding:
+	// encrypted and partial of this node count as suspicious.
+	HeuristicsFirst bool `json:"heuristics_first,omitempty"`
+	// Scanned is the size of the largest object that the engine is known to scan,
+	// UnscannedAbove the one above which it says ok without a look; 0: not known.
+	Scanned        int64 `json:"scanned,omitempty"`
+	UnscannedAbove int64 `json:"unscanned_above,omitempty"`
 }
 
 // Status tells what is known; it asks no engine and does not wait.
@@ -67,6 +74,7 @@ func (n *node) status() NodeStatus {
 		Canary:   n.canary,
 		Counters: Counters{Scans: n.scans.Load(), Failures: n.failures.Load(), Replays: n.replays.Load()},
 	}
+	s.HeuristicsFirst, s.Scanned, s.UnscannedAbove = n.heuristicsFirst, n.size.scanned, n.size.limit
 	if n.reason != nil {
 		s.Reason = bounded(n.reason.Error())
 	}

@@ -26,14 +26,14 @@ func TestStatus(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		up, down, blind := s.Nodes[0], s.Nodes[1], s.Nodes[2]
-		want := Canary{Time: time.Now(), EICAR: backends.Virus, Name: "Eicar-Test-Signature", Encrypted: backends.Encrypted}
+		want := Canary{Time: time.Now(), Clean: backends.OK, EICAR: backends.Virus, Name: "Eicar-Test-Signature", Encrypted: backends.Encrypted}
 		if up.Canary != want || up.Version != "Engine 1" || up.Counters != (Counters{Scans: 1}) {
 			t.Errorf("up: %+v", up)
 		}
-		if down.Canary.EICAR != backends.CannotExecute || down.Canary.Error == "" || down.Reason != down.Canary.Error {
+		if down.Canary.Clean != backends.CannotExecute || down.Canary.EICAR != "" || down.Canary.Error == "" || down.Reason != down.Canary.Error {
 			t.Errorf("down: %+v", down)
 		}
-		if blind.Canary.EICAR != backends.OK || blind.Canary.Error != "" || blind.Reason != errBlind.Text {
+		if blind.Canary.EICAR != backends.OK || blind.Canary.Error != "" || blind.Reason != missesEICAR {
 			t.Errorf("blind: %+v", blind)
 		}
 		b, err := json.Marshal(s)

@@ -22,8 +22,8 @@ type erratic struct {
 }
 
 func (e *erratic) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	if len(read(c)) != 1 {
-		return backends.Found(1, "EICAR"), nil
+	if data := read(c); len(data) != 1 {
+		return judged(data), nil
 	}
 	e.asked.Add(1)
 	defer e.running.Add(-1)
@@ -124,6 +124,9 @@ func (f *flapping) Scan(ctx context.Context, c backends.Content) (backends.Resul
 		return backends.Result{}, backends.ErrNoReply
 	case 2:
 		return backends.Clean(0), nil
+	}
+	if data := read(c); isTestObject(data) {
+		return judged(data), nil
 	}
 	return backends.Found(1, "EICAR"), nil
 }

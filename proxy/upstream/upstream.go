@@ -10,21 +10,28 @@
 //
 // # Health
 //
-// A node is healthy when it detects. The canary, the EICAR test file, goes
-// through the same slots and the same Scan as real content:
+// A node is used while it proves that it can distinguish good from bad. A health
+// check sends test objects through the same slots and the same Scan as real ones:
+// first the clean control, a short text with a random nonce, then EICAR.
 //
-//	unknown   no canary has come back yet. A scan that finds no node known to be
-//	          up has the canary asked, waits for it within its own deadline and
-//	          is then scanned or refused; so nothing is ever scanned by an
-//	          engine of which nobody knows that it detects.
-//	up        the last canary was found.
+//	unknown   no check has come back yet. A scan that finds no node known to be
+//	          up starts a check, waits for it within its own deadline and is then
+//	          scanned or refused; so nothing is ever scanned by an engine of
+//	          which nothing is known.
+//	up        the clean control was ok and EICAR was found.
 //	down      the node could not be reached or its engine failed. It is asked
-//	          again after 1 s, 2 s ... 30 s, and at once by a scan that has no
+//	          again after 1 s, 2 s ... 30 s, and immediately by a scan that has no
 //	          other node.
-//	blind     the engine answered the canary with something other than a find
-//	          (full temporary directory, empty database, expired licence). It is
-//	          not used, whatever else is down, until a canary is found, and an
-//	          answer still under way when this comes out is thrown away.
+//	blind     the engine does not find EICAR (full temporary directory, empty
+//	          database, expired licence), calls the clean control a virus, or asks
+//	          polyclam itself: see [CameBack]. It is not used, whatever else is
+//	          down, until a check succeeds, and an answer still under way when
+//	          this comes out is thrown away.
+//
+// A check also shows whether the engine reports encryption, and whether it stops at
+// the first heuristic finding: what it then calls encrypted or partial is suspicious,
+// since the rest of the object was not scanned. Once, it shows how large the objects
+// are that the engine scans.
 //
 // Without a canary every node that is not down is used, and one that is down if
 // there is no other.
@@ -69,17 +76,24 @@ type Config struct {
 	Timeout  time.Duration
 	MaxScans int   // in flight on each node; 0: DefaultMaxScans
 	MaxSize  int64 // larger contents are not sent: Partial; 0: no limit
-	// Canary says that nodes must find the test file to be used.
+	// Canary says that nodes must pass health checks to be used.
 	Canary         bool
 	CanaryInterval time.Duration // 0: DefaultCanaryInterval
 	Nodes          []Node
 	Log            zerolog.Logger
 
-	// Spool makes the content of a canary the way real content is kept, so that
-	// the canary proves the spool's permissions too; release is called once, when
-	// nothing reads the content any more. Nil: anonymous memory, whose Path only
-	// processes of the same user can open.
-	Spool func(data []byte) (c backends.Content, release func(), err error)
+	// SizeCheck says that nodes are asked once whether they scan objects as large
+	// as are sent to them, see checkSize.
+	SizeCheck bool
+	// MaxStream is the largest stream that listeners take; 0: no limit. It stands
+	// in for MaxSize in the size check where that has no limit.
+	MaxStream int64
+
+	// Spool makes the content of a test object the way real content is kept, so
+	// that the health check proves the spool's permissions too; release is called
+	// once, when nothing reads the content any more. Nil: anonymous memory, whose
+	// Path only processes of the same user can open.
+	Spool func(data *io.SectionReader) (c backends.Content, release func(), err error)
 }
 
 // Upstream is one configured engine. It is made by [New] and safe for
@@ -90,7 +104,7 @@ type Upstream struct {
 	nodes  []*node
 	wake   chan struct{}   // tells Run that a canary became due
 	life   context.Context // ends with Close
-	end    context.CancelFunc
+	end    context.CancelCauseFunc
 	scans  atomic.Uint64
 	failed atomic.Uint64
 	replay atomic.Uint64
@@ -122,7 +136,7 @@ func New(cfg Config) *Upstream {
 		log:  cfg.Log.With().Str("upstream", bounded(cfg.Name)).Logger(),
 		wake: make(chan struct{}, 1),
 	}
-	u.life, u.end = context.WithCancel(context.Background())
+	u.life, u.end = context.WithCancelCause(context.Background())
 	for _, n := range cfg.Nodes {
 		u.nodes = append(u.nodes, newNode(n))
 	}
@@ -179,17 +193,19 @@ func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (back
 	if err != nil {
 		return backends.Result{}, address(t.last), err
 	}
-	ctx, cancel := context.WithTimeout(ctx, u.cfg.Timeout)
+	ctx, cancel := u.limited(ctx)
 	defer cancel()
+	var found backends.Result // by all nodes
 	for {
-		r, err := u.ask(ctx, &question{node: n, content: c, all: all, lapses: t.lapses})
-		if err == nil {
-			return r, n.address, nil
+		r, err := u.ask(ctx, &question{node: n, content: c, all: all, doubt: t.doubt})
+		found = merged(found, r)
+		if err == nil || detected(r) {
+			return found, n.address, err // a find is final, whatever failed beside it
 		}
 		t.tried = append(t.tried, n)
 		next, noSlot := u.acquire(ctx, t) // nor when time is up
 		if noSlot != nil {
-			return backends.Result{}, n.address, err
+			return found, n.address, err
 		}
 		u.replay.Add(1)
 		next.replays.Add(1)
@@ -202,7 +218,7 @@ func (u *Upstream) firstSlot(ctx context.Context, t *ticket) (*node, error) {
 	if _, ok := ctx.Deadline(); ok {
 		return u.acquire(ctx, t)
 	}
-	ctx, cancel := context.WithTimeout(ctx, u.cfg.Timeout)
+	ctx, cancel := u.limited(ctx)
 	defer cancel()
 	return u.acquire(ctx, t)
 }
@@ -232,7 +248,7 @@ func (u *Upstream) Close() {
 		n.stopTimer()
 	}
 	u.mu.Unlock()
-	u.end()
+	u.end(CalledOff("the upstream is closed"))
 	if again || !idle {
 		return
 	}

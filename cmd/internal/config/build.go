@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
 	"polyclam/proxy"
 	"polyclam/proxy/spool"
+	"polyclam/proxy/testfile"
 	"polyclam/proxy/upstream"
 )
 
@@ -28,7 +30,7 @@ func (f *File) BuildWith(s *spool.Spool, log zerolog.Logger) (*proxy.Config, err
 	}
 	var errs []error
 	for i := range f.Upstreams {
-		u, err := f.Upstreams[i].build(s, log)
+		u, err := f.Upstreams[i].build(f.Limits.Stream, s, log)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -57,7 +59,7 @@ func (l *Listener) build(p *Policy) proxy.Listener {
 	}
 }
 
-func (u *Upstream) build(s *spool.Spool, log zerolog.Logger) (*upstream.Upstream, error) {
+func (u *Upstream) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*upstream.Upstream, error) {
 	var nodes []upstream.Node
 	for _, address := range u.nodes() {
 		b, err := u.config.Open(address)
@@ -74,18 +76,35 @@ func (u *Upstream) build(s *spool.Spool, log zerolog.Logger) (*upstream.Upstream
 	return upstream.New(upstream.Config{
 		Name: u.Name, Kind: u.Backend, Required: u.Required,
 		Timeout: u.Timeout, MaxScans: u.MaxScans, MaxSize: u.MaxSize,
-		Canary: u.Canary, CanaryInterval: u.CanaryInterval,
+		Canary: u.Canary, CanaryInterval: u.CanaryInterval, SizeCheck: u.SizeCheck, MaxStream: maxStream,
 		Nodes: nodes, Log: log, Spool: canarySpool(s),
 	}), nil
 }
 
-// canarySpool keeps the content of a canary in s; nil leaves it to the upstream.
-func canarySpool(s *spool.Spool) func([]byte) (backends.Content, func(), error) {
+// canarySpool keeps the content of a test object in s; nil leaves it to the upstream.
+func canarySpool(s *spool.Spool) func(*io.SectionReader) (backends.Content, func(), error) {
 	if s == nil {
 		return nil
 	}
-	return func(data []byte) (backends.Content, func(), error) {
-		c := s.Bytes(data)
+	return func(data *io.SectionReader) (backends.Content, func(), error) {
+		c, err := testContent(s, data)
+		if err != nil {
+			return nil, nil, err
+		}
 		return c, c.Release, nil
 	}
+}
+
+// smallTest is the most that a test object may take of memory.
+const smallTest = 64 << 10
+
+func testContent(s *spool.Spool, data *io.SectionReader) (*spool.Content, error) {
+	if data.Size() > smallTest {
+		return s.Make(func(f *os.File) error { return testfile.WriteSparse(f, data) })
+	}
+	b, err := io.ReadAll(data)
+	if err != nil {
+		return nil, err
+	}
+	return s.Bytes(b), nil
 }

@@ -27,6 +27,7 @@ type Upstream struct {
 	MaxSize        int64 // bytes; 0: no limit
 	Canary         bool
 	CanaryInterval time.Duration
+	SizeCheck      bool
 
 	config     backends.Config // the backend's own keys
 	readsPaths bool            // its engine reads files in the spool's directory
@@ -37,7 +38,7 @@ func newUpstream(name, backend string) Upstream {
 	u := Upstream{
 		Name: name, Backend: backend,
 		Required: true, Timeout: 60 * time.Second, MaxScans: 10, MaxSize: 100 << 20,
-		Canary: true, CanaryInterval: 5 * time.Minute,
+		Canary: true, CanaryInterval: 5 * time.Minute, SizeCheck: true,
 	}
 	if open, ok := registry.Backends[backend]; ok {
 		u.config = open()
@@ -57,6 +58,7 @@ func (u *Upstream) keys(address *string) []key {
 		{"max_size", size(&u.MaxSize)},
 		{"canary", flag(&u.Canary)},
 		{"canary_interval", atLeast(&u.CanaryInterval, time.Second)},
+		{"size_check", flag(&u.SizeCheck)},
 	}
 }
 

@@ -1,0 +1,311 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/proxy/testfile"
+)
+
+// Canary is what a node said of the test objects, the last time it was asked.
+type Canary struct {
+	Time time.Time `json:"time,omitzero"` // when the answers were there; zero: never asked
+	// Clean is the category of the clean control. A node is up only if it is ok.
+	Clean backends.Category `json:"clean,omitempty"`
+	// EICAR is the category of the EICAR test file, and Name what the engine
+	// called it. A node is up only if it is virus or suspicious. Empty: not asked,
+	// because the clean control was bad already.
+	EICAR backends.Category `json:"eicar,omitempty"`
+	Name  string            `json:"name,omitempty"`
+	// Encrypted is the category of a small encrypted archive: encrypted if the
+	// engine reports that. It is for information; empty: not asked.
+	Encrypted backends.Category `json:"encrypted,omitempty"`
+	Error     string            `json:"error,omitempty"` // why a test object was not scanned
+}
+
+// infoTime bounds what is asked for information only, so that a node that hangs
+// there is used all the same.
+const infoTime = 5 * time.Second
+
+// startCheck begins a health check of n unless one is under way. The caller has mu.
+func (u *Upstream) startCheck(n *node) {
+	if n.checking {
+		return
+	}
+	n.checking, n.rush = true, false
+	n.loop = nil
+	go u.check(n)
+}
+
+// A proof is what a health check found out.
+type proof struct {
+	state  state // up, down or blind
+	reason error // why it is not up
+	alarm  bool  // blind because it calls a harmless text a virus
+	canary Canary
+
+	learned         bool // heuristicsFirst is known
+	heuristicsFirst bool // the node stops at the first heuristic finding
+}
+
+// check runs one health check of n and draws the conclusions.
+func (u *Upstream) check(n *node) {
+	ctx, cancel := u.limited(u.life)
+	defer cancel()
+	p := u.prove(ctx, n)
+	u.conclude(n, p)
+	if p.state != up {
+		return
+	}
+	u.version(u.life, n)
+	u.checkSize(n)
+}
+
+// limited bounds one scan by Config.Timeout.
+func (u *Upstream) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, u.cfg.Timeout, &backends.TimeoutError{After: u.cfg.Timeout, Key: "timeout"})
+}
+
+// prove asks n for the test objects, one after the other and the clean control
+// first: a node that asks polyclam itself never gets to EICAR.
+func (u *Upstream) prove(ctx context.Context, n *node) proof {
+	nonce := testfile.NewNonce()
+	ownNonces.add(nonce, u, n)
+	r, err := u.try(ctx, n, "clean text", testfile.Clean(nonce))
+	p := proof{canary: Canary{Time: time.Now(), Clean: categoryOf(r, err)}}
+	switch {
+	case err != nil:
+		return p.failed(err)
+	case detected(r):
+		p.alarm = true
+		return p.blind("calls a harmless text a virus" + colonName(r))
+	case r.Category != backends.OK:
+		return p.blind("does not scan a harmless text, and says " + string(r.Category) + colonName(r))
+	}
+	r, err = u.try(ctx, n, "EICAR", testfile.EICAR())
+	p.canary.Time, p.canary.EICAR, p.canary.Name = time.Now(), categoryOf(r, err), firstName(r)
+	switch {
+	case detected(r): // a failure beside it changes nothing: it can detect
+	case err != nil:
+		return p.failed(blocked(err))
+	default:
+		return p.blind("does not find the EICAR test file")
+	}
+	p.state = up
+	u.learn(ctx, n, &p)
+	return p
+}
+
+// blocked is the error of EICAR after the clean text was scanned. The engine's own
+// word is left alone; anything else may be due to what lies on the way.
+func blocked(err error) error {
+	var failure *backends.Failure
+	if _, nothing := err.(inconclusive); nothing || errors.As(err, &failure) {
+		return err
+	}
+	return fmt.Errorf("%w; the clean text was scanned, so something on the way may block EICAR (canary = false switches the check off)", err)
+}
+
+// learn asks n what changes nothing about its being up.
+func (u *Upstream) learn(ctx context.Context, n *node, p *proof) {
+	ctx, cancel := context.WithTimeout(ctx, infoTime)
+	defer cancel()
+	r, err := u.try(ctx, n, "encrypted archive", testfile.Encrypted())
+	p.canary.Encrypted = categoryOf(r, err)
+	stops := false
+	err = nil
+	if p.canary.Encrypted == backends.Encrypted {
+		stops, err = u.missesEICAR(ctx, n, testfile.LockedThenEICAR(), passable)
+	}
+	if err == nil && !stops {
+		stops, err = u.missesEICAR(ctx, n, testfile.DeepThenEICAR(), limitsNamed)
+	}
+	if err == nil && stops {
+		// Or does it not look into archives at all?
+		r, err = u.try(ctx, n, "zipped EICAR", testfile.ZippedEICAR())
+		p.heuristicsFirst = detected(r)
+	}
+	p.learned = err == nil
+}
+
+// missesEICAR reports whether n answers an archive that has EICAR as its second
+// member with what its first member alone would give.
+func (u *Upstream) missesEICAR(ctx context.Context, n *node, archive []byte, first func(backends.Result) bool) (bool, error) {
+	r, err := u.try(ctx, n, "archive with EICAR", archive)
+	if detected(r) {
+		return false, nil
+	}
+	return err == nil && first(r), err
+}
+
+func passable(r backends.Result) bool {
+	return r.Category == backends.Encrypted || r.Category == backends.Partial
+}
+
+// limitsNamed reports whether r is a finding of clamd's about its limits. Of other
+// engines partial says only that they went no further, which is what it is for.
+func limitsNamed(r backends.Result) bool {
+	return r.Category == backends.Partial && slices.ContainsFunc(r.Findings, func(f backends.Finding) bool {
+		return strings.HasPrefix(f.Name, "Heuristics.Limits.")
+	})
+}
+
+func (p proof) failed(err error) proof {
+	p.state, p.reason, p.canary.Error = down, err, bounded(err.Error())
+	return p
+}
+
+func (p proof) blind(text string) proof {
+	p.state, p.reason = blind, distrust(text)
+	return p
+}
+
+// distrust is why a node is not used although it answers.
+func distrust(text string) error {
+	return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: text}
+}
+
+func categoryOf(r backends.Result, err error) backends.Category {
+	if err != nil && !detected(r) {
+		return backends.CategoryOf(err)
+	}
+	return r.Category
+}
+
+func firstName(r backends.Result) string {
+	for _, f := range r.Findings {
+		if f.Name != "" {
+			return bounded(f.Name)
+		}
+	}
+	return ""
+}
+
+func colonName(r backends.Result) string {
+	if name := firstName(r); name != "" {
+		return ": " + name
+	}
+	return ""
+}
+
+// inconclusive is the error of a test object that was never put to its node.
+type inconclusive struct{ error }
+
+func (e inconclusive) Unwrap() error { return e.error }
+
+// try scans data on n, in a slot of n's own like any other content.
+func (u *Upstream) try(ctx context.Context, n *node, name string, data []byte) (backends.Result, error) {
+	return u.tryContent(ctx, n, name, io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), false)
+}
+
+// tryContent is try for content of any size; patient means that it waits behind the
+// scans that wait already.
+func (u *Upstream) tryContent(ctx context.Context, n *node, name string, data *io.SectionReader, patient bool) (backends.Result, error) {
+	c, release, err := u.spool(n, data)
+	if err != nil {
+		return backends.Result{}, inconclusive{fmt.Errorf("test file (%s): %w", name, err)}
+	}
+	if _, keeps := c.(retainer); keeps {
+		defer release() // as it is, so that the backend sees what it sees of a mail
+	} else {
+		kept := &shared{Content: c, release: release}
+		kept.Retain()
+		defer kept.Release()
+		c = kept
+	}
+	t := newTicket()
+	t.only, t.patient = n, patient
+	if _, err := u.acquire(ctx, t); err != nil {
+		return backends.Result{}, inconclusive{fmt.Errorf("test file (%s): %w", name, err)}
+	}
+	r, err := u.ask(ctx, &question{node: n, content: c, canary: true})
+	if err != nil {
+		err = fmt.Errorf("test file (%s): %w", name, err)
+		if u.life.Err() != nil {
+			err = inconclusive{err}
+		}
+	}
+	return r, err
+}
+
+// spool makes a content; a panic of the site's own Spool is an error too.
+func (u *Upstream) spool(n *node, data *io.SectionReader) (c backends.Content, release func(), err error) {
+	err = u.protect(n, func() (err error) {
+		c, release, err = u.cfg.Spool(data)
+		return err
+	})
+	return c, release, err
+}
+
+// conclude makes the state of n what its health check found. A scan that waited for
+// this check, because it has no usable node, need not wait any more.
+func (u *Upstream) conclude(n *node, p proof) {
+	u.mu.Lock()
+	n.checking = false
+	if _, nothing := p.reason.(inconclusive); nothing && n.loop == nil {
+		n.due = time.Now().Add(firstPause)
+		u.disappoint(n, p.reason)
+		u.rouse()
+		u.dispatchAll()
+		u.mu.Unlock()
+		return
+	}
+	n.canary = p.canary
+	switch {
+	case n.loop != nil:
+		p.state, p.reason = blind, n.loop
+	case p.alarm:
+		n.doubt.alarms++ // what it finds is worth nothing either
+	case p.state == blind:
+		n.doubt.lapses++
+	case p.state == down && n.state == blind:
+		p.state = blind // it answers nothing now, and nothing useful before
+	}
+	if p.state == blind && n.loop == nil && p.canary.Error == "" {
+		n.distrust = p.reason
+	}
+	warning := u.setHeuristics(n, p)
+	n.state = p.state
+	if p.state != up {
+		u.disappoint(n, p.reason)
+	}
+	c := u.set(n, p.state, p.reason)
+	u.mu.Unlock()
+	u.tell(c)
+	if warning != "" {
+		u.log.Warn().Str("node", bounded(n.address)).Str("reason", warning).Msg("heuristics first")
+	}
+}
+
+const heuristicsFirstText = "stops at the first heuristic finding: encrypted and partial count as suspicious (clamd: HeuristicScanPrecedence yes in clamd.conf)"
+
+// setHeuristics notes whether n stops at heuristics and returns the line to log when
+// that is new.
+func (u *Upstream) setHeuristics(n *node, p proof) string {
+	before := n.heuristicsFirst
+	if p.learned {
+		n.heuristicsFirst = p.heuristicsFirst
+	}
+	if n.heuristicsFirst && !before {
+		return heuristicsFirstText
+	}
+	return ""
+}
+
+// disappoint takes n from the hopes of all who have no usable node.
+func (u *Upstream) disappoint(n *node, reason error) {
+	for e := u.queue.Front(); e != nil; e = e.Next() {
+		t := e.Value.(*ticket)
+		if t.only == nil && !u.anyUsable(t) && !slices.Contains(t.tried, n) {
+			t.tried = append(t.tried, n)
+			t.last, t.err = n, reason
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package upstream
+
+import (
+	"sync"
+
+	"polyclam/backends"
+	"polyclam/proxy/testfile"
+)
+
+// maxNonces bounds the nonces that are remembered. They are kept beyond the end of
+// their check, since a slow loop may bring one back later.
+const maxNonces = 4096
+
+// ownNonces are the nonces of this process's health checks, of all upstreams and
+// configurations: a loop may lead through any listener.
+var ownNonces nonces
+
+// nonces remembers which node was sent which nonce.
+type nonces struct {
+	mu     sync.Mutex
+	origin map[testfile.Nonce]origin
+	order  [maxNonces]testfile.Nonce // a ring: the oldest is forgotten
+	next   int
+}
+
+type origin struct {
+	upstream *Upstream
+	node     *node
+}
+
+func (s *nonces) add(nonce testfile.Nonce, u *Upstream, n *node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.origin == nil {
+		s.origin = make(map[testfile.Nonce]origin)
+	}
+	delete(s.origin, s.order[s.next])
+	s.order[s.next] = nonce
+	s.next = (s.next + 1) % maxNonces
+	s.origin[nonce] = origin{u, n}
+}
+
+func (s *nonces) find(nonce testfile.Nonce) (origin, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.origin[nonce]
+	return o, ok
+}
+
+// CameBack reports whether c, which a listener received, is the clean control of one
+// of this process's own health checks. The node that was sent it then asks polyclam
+// itself, perhaps through others, and is taken out. The client is to be answered
+// with an error. For any content of another size it costs one comparison.
+func CameBack(c backends.Content, listener string) bool {
+	if c.Size() != int64(testfile.CleanSize) {
+		return false
+	}
+	var object [testfile.CleanSize]byte
+	if n, _ := c.ReadAt(object[:], 0); n != len(object) {
+		return false
+	}
+	nonce, isControl := testfile.NonceOf(object[:])
+	if !isControl {
+		return false
+	}
+	o, own := ownNonces.find(nonce)
+	if own {
+		o.upstream.takeOut(o.node, listener)
+	}
+	return own
+}
+
+// takeOut makes n unusable until a later check does not come back.
+func (u *Upstream) takeOut(n *node, listener string) {
+	u.mu.Lock()
+	n.loop = distrust("asks polyclam itself, through the listener " + listener)
+	n.distrust = n.loop
+	n.doubt.alarms++
+	u.disappoint(n, n.loop)
+	c := u.set(n, blind, n.loop)
+	u.mu.Unlock()
+	u.tell(c)
+}
