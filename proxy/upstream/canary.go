@@ -3,7 +3,6 @@ package upstream
 import (
 	"bytes"
 	"context"
-	_ "embed" // for the encrypted archive
 	"fmt"
 	"os"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"polyclam/backends"
+	"polyclam/proxy/testfile"
 )
 
 // Canary is what a node said of the test contents, the last time it was asked.
@@ -29,17 +29,6 @@ type Canary struct {
 	Error     string            `json:"error,omitempty"` // why EICAR is a failure
 }
 
-//go:embed encrypted.zip
-var encryptedArchive []byte
-
-// eicar returns the EICAR test file. It is not written out here, lest scanners
-// take polyclam itself for it.
-func eicar() []byte {
-	reversed := []byte("*H+H$!ELIF-TSET-SURIVITNA-DRADNATS-RACIE$}7)CC7)^P(45XZP\\4[PA@%P!O5X")
-	slices.Reverse(reversed)
-	return reversed
-}
-
 // startCanary asks n for its canary unless that is under way. The caller has mu.
 func (u *Upstream) startCanary(n *node) {
 	if n.proving {
@@ -51,12 +40,12 @@ func (u *Upstream) startCanary(n *node) {
 
 // prove asks n for both canaries and draws the conclusions.
 func (u *Upstream) prove(n *node) {
-	r, err := u.try(n, eicar())
+	r, err := u.try(n, testfile.EICAR())
 	u.conclude(n, r, err)
 	if err != nil || !detected(r) {
 		return
 	}
-	r, err = u.try(n, encryptedArchive)
+	r, err = u.try(n, testfile.Encrypted())
 	category := r.Category
 	if err != nil {
 		category = backends.CategoryOf(err)

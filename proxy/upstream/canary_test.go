@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/proxy/testfile"
 )
 
 // seconds are the times of e's canaries since begin.
@@ -179,7 +180,7 @@ func TestCanaryNoSpool(t *testing.T) {
 func TestCanaryRetained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		thaw := make(chan struct{})
-		made := content(string(eicar()))
+		made := content(string(testfile.EICAR()))
 		made.users.Store(1)
 		cfg := withCanary(backends.Func(func(_ context.Context, c backends.Content) (backends.Result, error) {
 			if c != made {
@@ -245,20 +246,9 @@ func TestCanaryHangs(t *testing.T) {
 	})
 }
 
-func TestTestFiles(t *testing.T) {
-	e := eicar()
-	if len(e) != 68 || !bytes.HasPrefix(e, []byte("X5O!P%@AP[4")) || !bytes.HasSuffix(e, []byte("$H+H*")) {
-		t.Errorf("EICAR is %q", e)
-	}
-	// General purpose bit 0 of the local header says encrypted.
-	if !bytes.HasPrefix(encryptedArchive, []byte("PK\x03\x04")) || encryptedArchive[6]&1 != 1 {
-		t.Error("the archive is not encrypted")
-	}
-}
-
 // TestMemory reads a canary in the three ways of a content.
 func TestMemory(t *testing.T) {
-	c, release, err := inMemory(eicar())
+	c, release, err := inMemory(testfile.EICAR())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +269,7 @@ func TestMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, got := range [][]byte{read(c), byFile, byPath} {
-		if !bytes.Equal(got, eicar()) {
+		if !bytes.Equal(got, testfile.EICAR()) {
 			t.Errorf("read %q", got)
 		}
 	}

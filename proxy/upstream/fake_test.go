@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/proxy/testfile"
 )
 
 // text is a content for tests; it counts its users when asked to.
@@ -83,8 +84,8 @@ func read(c backends.Content) []byte {
 // Scan implements backends.Backend.
 func (e *engine) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	data := read(c)
-	isEICAR := bytes.Equal(data, eicar())
-	isCanary := isEICAR || bytes.Equal(data, encryptedArchive)
+	isEICAR := bytes.Equal(data, testfile.EICAR())
+	isCanary := isEICAR || bytes.Equal(data, testfile.Encrypted())
 	e.mu.Lock()
 	e.running++
 	e.most = max(e.most, e.running)

@@ -48,7 +48,8 @@ var rules = map[string][]string{
 	"proxy/policy":                    {"backends"},
 	"proxy/spool":                     {"backends", "golang.org/x/sys/unix"},
 	"proxy/status":                    {"backends", "protocol", "proxy/policy"},
-	"proxy/upstream":                  {"backends", "proxy/policy", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
+	"proxy/testfile":                  {"backends"},
+	"proxy/upstream":                  {"backends", "proxy/policy", "proxy/testfile", "github.com/rs/zerolog", "golang.org/x/sys/unix"},
 	"cmd":                             {"*"},
 	"test":                            {"*"},
 }

@@ -1,0 +1,100 @@
+// Package testfile makes the objects that show whether an engine can distinguish
+// good from bad. The daemon's health checks and `polyclam check` use the same ones.
+//
+// Every function returns a new slice. EICAR is never written out in one piece, so
+// that no scanner takes the program for it.
+package testfile
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/rand"
+	_ "embed" // for the encrypted archive
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+// A Nonce makes each clean control unlike all others.
+type Nonce [16]byte
+
+// NewNonce returns a random nonce.
+func NewNonce() Nonce {
+	var n Nonce
+	rand.Read(n[:]) // never fails, see crypto/rand
+	return n
+}
+
+// The clean control is this text, the nonce in hexadecimal, and a line break.
+const cleanText = "A harmless text: polyclam checks whether this engine is well. "
+
+// CleanSize is the size of every clean control.
+const CleanSize = len(cleanText) + 2*len(Nonce{}) + len("\n")
+
+// Clean returns the clean control with the nonce: a short text that every engine
+// must find harmless.
+func Clean(n Nonce) []byte {
+	return []byte(cleanText + hex.EncodeToString(n[:]) + "\n")
+}
+
+// NonceOf returns the nonce of a clean control, and false for anything else.
+func NonceOf(object []byte) (Nonce, bool) {
+	var n Nonce
+	text, isClean := strings.CutPrefix(string(object), cleanText)
+	if !isClean || len(object) != CleanSize || text[len(text)-1] != '\n' {
+		return n, false
+	}
+	_, err := hex.Decode(n[:], []byte(text[:len(text)-1]))
+	return n, err == nil
+}
+
+// EICAR returns the EICAR test file, 68 bytes, which every engine must find.
+func EICAR() []byte {
+	reversed := []byte("*H+H$!ELIF-TSET-SURIVITNA-DRADNATS-RACIE$}7)CC7)^P(45XZP\\4[PA@%P!O5X")
+	slices.Reverse(reversed)
+	return reversed
+}
+
+//go:embed encrypted.zip
+var encrypted []byte
+
+// Encrypted returns a small ZIP archive whose one member is encrypted.
+func Encrypted() []byte { return slices.Clone(encrypted) }
+
+// ZippedEICAR returns a ZIP archive whose one member is EICAR, stored.
+func ZippedEICAR() []byte { return archive(false) }
+
+// LockedThenEICAR returns a ZIP archive with two members, an encrypted one and
+// then EICAR in the clear. Where HeuristicScanPrecedence is on, clamd stops at the
+// first and never sees the second.
+func LockedThenEICAR() []byte { return archive(true) }
+
+func archive(locked bool) []byte {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	if locked {
+		r, err := zip.NewReader(bytes.NewReader(encrypted), int64(len(encrypted)))
+		must(err)
+		must(w.Copy(r.File[0]))
+	}
+	addEICAR(w)
+	must(w.Close())
+	return b.Bytes()
+}
+
+// addEICAR adds a member that any reader can take as it is: stored, with its size
+// in front.
+func addEICAR(w *zip.Writer) {
+	data := EICAR()
+	m, err := w.CreateRaw(stored("eicar.com", int64(len(data)), checksum(data)))
+	must(err)
+	_, err = m.Write(data)
+	must(err)
+}
+
+// must is for what cannot fail: constants written to memory.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
