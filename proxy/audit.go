@@ -37,6 +37,9 @@ func (r *request) scanned(object string, c *spool.Content, v policy.Verdict, ela
 	if v.Upstream != "" {
 		e = e.Str("upstream", v.Upstream)
 	}
+	if v.ActionBy != v.Upstream {
+		e = e.Str("action_by", v.ActionBy)
+	}
 	if len(v.Names) > 0 {
 		e = e.Strs("names", escapeAll(v.Names))
 	}
@@ -57,6 +60,10 @@ func engineFields(report policy.Judged) *zerolog.Event {
 	if len(report.Names) > 0 {
 		d = d.Strs("names", escapeAll(report.Names))
 	}
+	if !report.Category.IsFailure() && report.Failure != "" {
+		d = d.Str("failure", string(report.Failure))
+	}
+	d = passedFields(d, report.Ruled)
 	if report.Result.Detail != "" {
 		d = d.Str("detail", escape(report.Result.Detail, maxLoggedName))
 	}
@@ -70,6 +77,20 @@ func engineFields(report policy.Judged) *zerolog.Event {
 		d = d.Bool("counts", false)
 	}
 	return d
+}
+
+// passedFields are the findings that a rule let pass, and that rule for each.
+func passedFields(d *zerolog.Event, ruled []policy.Ruled) *zerolog.Event {
+	var names, rules []string
+	for _, r := range ruled {
+		if r.Passed() {
+			names, rules = append(names, r.Name), append(rules, r.Rule)
+		}
+	}
+	if len(names) == 0 {
+		return d
+	}
+	return d.Strs("passed", escapeAll(names)).Strs("rule", escapeAll(rules))
 }
 
 // notScanned writes the line of a request whose content came to no engine.

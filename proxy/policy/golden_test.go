@@ -43,9 +43,11 @@ func golden(t *testing.T, name string, got []byte) {
 type state struct {
 	category backends.Category
 	optional bool
+	beside   backends.Category // a failure in the same report; empty: none
 }
 
-// states are all of them. Optional matters for failures only.
+// states are all of them, with some of the many pairs of a finding and a failure;
+// TestFailureBeside has them all. Optional matters for failures only.
 func states() []state {
 	var all []state
 	for _, c := range backends.Categories() {
@@ -54,14 +56,23 @@ func states() []state {
 			all = append(all, state{category: c, optional: true})
 		}
 	}
-	return all
+	return append(all,
+		state{category: backends.Virus, beside: backends.SWErr},
+		state{category: backends.Encrypted, beside: backends.SWErr},
+		state{category: backends.Encrypted, beside: backends.SWErr, optional: true},
+		state{category: backends.Partial, beside: backends.Interrupted},
+	)
 }
 
 func (s state) String() string {
-	if s.optional {
-		return string(s.category) + "?"
+	text := string(s.category)
+	if s.beside != "" {
+		text += "+" + string(s.beside)
 	}
-	return string(s.category)
+	if s.optional {
+		text += "?"
+	}
+	return text
 }
 
 // report makes a report of s, with a code and a name that tell the upstreams
@@ -75,6 +86,9 @@ func (s state) report(i int) Report {
 	r.Result = backends.Result{Category: s.category, Code: i}
 	if isFinding(s.category) {
 		r.Result.Findings = []backends.Finding{{Name: fmt.Sprintf("name%d", i), Category: s.category}}
+	}
+	if s.beside != "" {
+		r.Err = &backends.Failure{Category: s.beside, Code: i, Text: fmt.Sprintf("text %d", i)}
 	}
 	return r
 }
@@ -126,7 +140,8 @@ func permutations(ss []state, f func([]state)) {
 
 // TestMergeGolden writes down the verdict of every combination of what up to
 // three engines can come to, in both modes. A question mark is an optional
-// upstream; the winner is the number of the upstream in the line.
+// upstream, a plus sign a failure beside a finding; the winner is the number of the
+// upstream in the line.
 func TestMergeGolden(t *testing.T) {
 	strict, plain := Default(), Default()
 	plain.Mode = ByCategory

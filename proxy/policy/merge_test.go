@@ -23,6 +23,10 @@ func result(upstream string, r backends.Result) Report {
 	return Report{Upstream: upstream, Required: true, Result: r}
 }
 
+func both(upstream string, r backends.Result, err error) Report {
+	return Report{Upstream: upstream, Required: true, Result: r, Err: err}
+}
+
 func failing(upstream string, required bool, err error) Report {
 	return Report{Upstream: upstream, Required: required, Err: err}
 }
@@ -73,7 +77,42 @@ func TestMerge(t *testing.T) {
 			reports: []Report{result("sophos", encryptedZip), failing("clamav", true, context.DeadlineExceeded)},
 			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Upstream: "sophos", Detail: encryptedZip.Detail},
 		}, {
-			name:    "unless the site wants it so",
+			name:    "nor what the same engine did not get to",
+			reports: []Report{both("sophos", encryptedZip, &backends.Failure{Category: backends.SWErr, Code: 9, Text: "virus data missing"}), clean("clamav")},
+			want: Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Upstream: "sophos",
+				Detail: encryptedZip.Detail + "; virus data missing"},
+		}, {
+			name:    "one of several failures beside a finding is as good as another",
+			change:  func(p *Policy) { p.Actions[backends.SWErr] = OK },
+			reports: []Report{both("sophos", encryptedZip, backends.Failures{{Text: "a"}, {Category: backends.Interrupted, Text: "b"}})},
+			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Upstream: "sophos", Detail: encryptedZip.Detail + "; a; b"},
+		}, {
+			name:    "an ok beside a failure is none",
+			reports: []Report{both("sophos", backends.Clean(0), &backends.Failure{Category: backends.Interrupted, Code: 7, Text: "killed"})},
+			want:    Verdict{Code: 7, Category: backends.Interrupted, Action: Tempfail, Upstream: "sophos", Detail: "killed"},
+		}, {
+			name:    "an optional engine that found something counts, and so does its failure",
+			reports: []Report{clean("a"), {Upstream: "b", Result: encryptedZip, Err: errors.New("no idea")}},
+			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Upstream: "b", Detail: encryptedZip.Detail + "; no idea"},
+		}, {
+			name:    "a virus stays one",
+			reports: []Report{both("a", backends.Found(1, "A"), context.DeadlineExceeded)},
+			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Upstream: "a", Names: []string{"A"},
+				Detail: context.DeadlineExceeded.Error()},
+		}, {
+			name:    "a finding without a name counts",
+			reports: []Report{result("a", backends.Result{Category: backends.Encrypted, Findings: []backends.Finding{{Name: "X", Category: backends.Encrypted}, {Category: backends.Suspicious}}})},
+			want:    Verdict{Category: backends.Suspicious, Action: Quarantine, Upstream: "a", Names: []string{"X"}},
+		}, {
+			name: "a virus that loses by category is never ok",
+			change: func(p *Policy) {
+				slices.Reverse(p.Precedence[:3])
+				p.Mode = ByCategory
+			},
+			reports: []Report{result("sophos", encryptedZip), found("b", "B")},
+			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Quarantine, Upstream: "sophos", Detail: encryptedZip.Detail},
+		}, {
+			name:    "encrypted waves a failure through where the site wants it so",
 			change:  func(p *Policy) { p.Mode = ByCategory },
 			reports: []Report{result("sophos", encryptedZip), failing("clamav", true, context.DeadlineExceeded)},
 			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: OK, Upstream: "sophos", Detail: encryptedZip.Detail},
@@ -236,5 +275,39 @@ func TestMergeJudged(t *testing.T) {
 		if j := v.Reports[i]; j.Category != w.category || j.Action != w.action || j.Counts != w.counts {
 			t.Errorf("report %d: %s, %s, counts %t; want %+v", i, j.Category, j.Action, j.Counts, w)
 		}
+	}
+}
+
+func TestMergeCause(t *testing.T) {
+	tests := []struct {
+		name    string
+		reports []Report
+		by      string
+		cause   backends.Category
+	}{
+		{"nobody", nil, "", backends.SWErr},
+		{"ok", []Report{clean("a")}, "a", backends.OK},
+		{"the winner", []Report{clean("a"), found("b", "B"), failing("c", true, errors.New("x"))}, "b", backends.Virus},
+		{"another", []Report{result("a", encryptedZip), failing("b", true, context.DeadlineExceeded)}, "b", backends.Interrupted},
+		{"not one that does not count", []Report{clean("a"), failing("b", false, errors.New("x")), result("c", encryptedZip)}, "c", backends.Encrypted},
+		{"a failure of the winner", []Report{clean("a"), both("b", encryptedZip, errors.New("x"))}, "b", backends.SWErr},
+	}
+	for _, tt := range tests {
+		if v := Default().Merge(tt.reports); v.ActionBy != tt.by || v.Cause != tt.cause {
+			t.Errorf("%s: %s by %q, want %s by %q", tt.name, v.Cause, v.ActionBy, tt.cause, tt.by)
+		}
+	}
+}
+
+func TestMergeRuled(t *testing.T) {
+	p := Default()
+	p.Rules = []Rule{rule("", `^PUA\.`, backends.OK), rule("", `^Heur`, backends.Suspicious)}
+	v := p.Merge([]Report{found("a", "PUA.X", "Heur.Y", "Eicar", "PUA.Z")})
+	want := []Ruled{{"PUA.X", backends.OK, `^PUA\.`}, {"Heur.Y", backends.Suspicious, `^Heur`}, {"PUA.Z", backends.OK, `^PUA\.`}}
+	if got := v.Reports[0].Ruled; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if !want[0].Passed() || want[1].Passed() {
+		t.Error("what a rule lets pass is not told from the rest")
 	}
 }

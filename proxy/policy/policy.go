@@ -147,12 +147,12 @@ func known(c backends.Category) backends.Category {
 	return backends.SWErr
 }
 
-// Report is the outcome of one upstream in one scan: a result or an error.
+// Report is the outcome of one upstream in one scan: a result, an error, or both.
 type Report struct {
 	Upstream string
 	Required bool
-	Result   backends.Result // valid if Err is nil
-	Err      error           // the engine did not come to an answer
+	Result   backends.Result // what was found; with Err it may be empty
+	Err      error           // why the engine did not come to the end
 	Node     string          // address of the node that was asked last; may be empty
 	Elapsed  time.Duration
 	// Cancelled says that the scan was called off because the verdict could not
@@ -160,20 +160,46 @@ type Report struct {
 	Cancelled bool
 }
 
+// Detail is what the report says in words, raw: the engine's own message and the
+// text of the error.
+func (r Report) Detail() string {
+	switch {
+	case r.Err == nil:
+		return r.Result.Detail
+	case r.Result.Detail == "":
+		return r.Err.Error()
+	}
+	return r.Result.Detail + "; " + r.Err.Error()
+}
+
 // Judged is a report with what the policy makes of it.
 type Judged struct {
 	Report
-	Category backends.Category // after the rules
+	Category backends.Category // the strongest, after the rules
 	Action   Action            // of Category; in mode Strictest the strictest of all categories in the report
 	Code     int               // the engine's own, backends.NoCode if it has none
+	// Failure is the strongest category of failure in the report, which may stand
+	// beside a finding; empty: the engine did not fail.
+	Failure backends.Category
 	// Names are the raw names, strongest category first, else in the engine's
-	// order. A name that a rule maps to OK is not among them; it stays in
-	// Result.Findings.
+	// order. A name that a rule maps to OK is not among them: it is in Ruled.
 	Names []string
+	// Ruled are the findings that a rule decided on.
+	Ruled []Ruled
 	// Counts is false for an optional upstream's failure that another's answer
 	// makes up for, and for a report that was cancelled.
 	Counts bool
 }
+
+// Ruled is a finding that matched a [[rule]].
+type Ruled struct {
+	Name     string            // raw
+	Category backends.Category // the rule's
+	Rule     string            // its regular expression
+}
+
+// Passed reports whether the rule let the finding pass.
+func (r Ruled) Passed() bool { return r.Category == backends.OK }
 
 // Verdict is the merged answer of a scan. (Code, Category, Action) is the
 // triple of MIMEDefang.
@@ -183,8 +209,12 @@ type Verdict struct {
 	Action   Action
 	Upstream string   // the winner; empty if nobody looked
 	Names    []string // the winner's names, raw
-	Detail   string   // the winner's detail or the text of its error, raw
-	Reports  []Judged // in the order of the configuration
+	Detail   string   // the winner's, see [Report.Detail]
+	ActionBy string   // the upstream that demanded the action: the winner if it did
+	// Cause is the category that demanded the action. It differs from Category
+	// where a failure stands beside something encrypted.
+	Cause   backends.Category
+	Reports []Judged // in the order of the configuration
 	// Container is what the content is by its first bytes, "zip" or "pdf", for the
 	// name of encrypted content when no engine gave one. Whoever has the content
 	// fills it in; empty: unknown.

@@ -7,15 +7,15 @@ import (
 )
 
 // Settled reports whether the scan can be answered now: no answer of the
-// upstreams still pending can change the verdict's category, action, winner or
-// names. pending[i] says that reports[i] is not in yet; of such a report nothing
-// is read. The pending ones may then be called off and reported as Cancelled,
-// and Merge gives the verdict that waiting would have given.
+// upstreams still pending can change the verdict's category or action. pending[i]
+// says that reports[i] is not in yet; of such a report nothing is read. The pending
+// ones may then be called off and reported as Cancelled: Merge gives the category
+// and the action that waiting would have given. Winner, code and names are those of
+// the upstreams that were faster, so they may differ from one scan to the next.
 //
-// It is false if the site waits for every engine (AnswerFirst is not set), and
-// true if nothing is pending and somebody looked. The winner is deterministic:
-// while an upstream before the winner is pending, it could still find the same
-// and win, so nothing is settled.
+// It is false if the site waits for every engine (AnswerFirst is not set): then the
+// whole verdict depends on the engines' answers alone. It is true if nothing is
+// pending and somebody looked.
 func (p *Policy) Settled(reports []Report, pending []bool) bool {
 	if !p.AnswerFirst || len(pending) != len(reports) {
 		return false
@@ -28,20 +28,21 @@ func (p *Policy) Settled(reports []Report, pending []bool) bool {
 		js[i] = p.judge(r)
 	}
 	now := p.decide(js, slices.ContainsFunc(js, judgement.answered))
-	first := slices.Index(pending, true)
 	switch {
 	case now.winner < 0:
 		return false
-	case first < 0:
+	case !slices.Contains(pending, true):
 		return true
-	case p.rank(now.category) > 0 || first < now.winner:
-		// Something stronger, or the same from an earlier upstream, can come.
-		return false
+	case p.rank(now.category) > 0:
+		return false // something stronger can come
 	case p.Mode != ByCategory && p.strictestAction().Stricter(now.action):
 		return false
+	case p.Mode == ByCategory && now.action == OK && p.action(backends.Virus) != OK:
+		return false // a virus would change the action, though not the category
 	}
 	// With the first answer the failures of optional upstreams stop counting.
-	return p.decide(js, true) == now
+	then := p.decide(js, true)
+	return then.winner >= 0 && then.category == now.category && then.action == now.action
 }
 
 // strictestAction is the strictest action any report can ask for.

@@ -12,15 +12,17 @@ import (
 func completions(i int, optional bool) []Report {
 	var all []Report
 	for _, c := range backends.Categories() {
-		all = append(all, state{c, optional}.report(i))
+		all = append(all, state{category: c, optional: optional}.report(i))
 	}
-	mixed := state{backends.Virus, optional}.report(i)
+	mixed := state{category: backends.Virus, optional: optional}.report(i)
 	mixed.Result.Category = backends.SWErr
-	locked := state{backends.Encrypted, optional}.report(i)
+	locked := state{category: backends.Encrypted, optional: optional}.report(i)
 	locked.Result.Category = backends.Interrupted
-	off := state{backends.Interrupted, optional}.report(i)
+	both := state{category: backends.Encrypted, optional: optional}.report(i)
+	both.Err = &backends.Failure{Category: backends.Interrupted}
+	off := state{category: backends.Interrupted, optional: optional}.report(i)
 	off.Cancelled = true
-	return append(all, mixed, locked, off)
+	return append(all, mixed, locked, both, off)
 }
 
 // complete calls f with every completion of the pending ones, until it returns
@@ -41,10 +43,7 @@ func complete(reports []Report, pending []bool, f func([]Report) bool) bool {
 	return true
 }
 
-func same(a, b Verdict) bool {
-	return a.Category == b.Category && a.Action == b.Action && a.Upstream == b.Upstream &&
-		a.Code == b.Code && a.Detail == b.Detail && slices.Equal(a.Names, b.Names)
-}
+func same(a, b Verdict) bool { return a.Category == b.Category && a.Action == b.Action }
 
 // progress calls f with every state that a scan by n engines can be in, as far
 // as categories differ in more than their names.
@@ -66,7 +65,7 @@ func progress(n int, f func(reports []Report, pending []bool)) {
 		}
 		for _, required := range []bool{true, false} {
 			// What stands in a pending report is not read.
-			reports[i], pending[i] = state{backends.Virus, !required}.report(i), true
+			reports[i], pending[i] = state{category: backends.Virus, optional: !required}.report(i), true
 			step(i + 1)
 		}
 	}
@@ -74,7 +73,8 @@ func progress(n int, f func(reports []Report, pending []bool)) {
 }
 
 // TestSettled: exhaustively for up to three engines, a settled scan has one and
-// the same verdict however it goes on, and one that is not settled has two.
+// the same category and action however it goes on, and one that is not settled has
+// two.
 func TestSettled(t *testing.T) {
 	settled := 0
 	for number, p := range somePolicies() {
@@ -106,7 +106,7 @@ func TestSettled(t *testing.T) {
 }
 
 func TestSettledExamples(t *testing.T) {
-	virus, ok := state{backends.Virus, false}, state{backends.OK, false}
+	virus, ok := state{category: backends.Virus, optional: false}, state{category: backends.OK, optional: false}
 	cases := []struct {
 		name    string
 		change  func(*Policy)
@@ -115,7 +115,8 @@ func TestSettledExamples(t *testing.T) {
 		want    bool
 	}{
 		{"the first found a virus", nil, []state{virus, ok}, []bool{false, true}, true},
-		{"the second did, the first could win", nil, []state{ok, virus}, []bool{true, false}, false},
+		{"the second did, whatever the first finds", nil, []state{ok, virus}, []bool{true, false}, true},
+		{"the third did", nil, []state{ok, ok, virus}, []bool{true, true, false}, true},
 		{"ok is never settled early", nil, []state{ok, ok}, []bool{false, true}, false},
 		{"everything is in", nil, []state{ok, ok}, []bool{false, false}, true},
 		{"wait for all", func(p *Policy) { p.AnswerFirst = false }, []state{virus, ok}, []bool{false, true}, false},

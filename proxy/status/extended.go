@@ -22,13 +22,16 @@ const (
 // An ENGINE record says engine, category, action, code and elapsed (seconds),
 // then, where there is something to say: name (the strongest), also (one for
 // each further name, eight names in all), names (how many there are, when more
-// than one), node, msg (the engine's message or the text of the error), and
-// required=no, counts=no and cancelled=yes.
+// than one), failure (the category of a failure beside what was found), passed (the
+// name of a finding that a rule let pass) and rule (that rule's expression), up to
+// eight pairs, node, msg (the engine's message and the text of the error), and
+// required=no, counts=no and cancelled=yes. SUMMARY has action_by, the engine that
+// demanded the action, where that is another than the winner.
 func Records(object string, v policy.Verdict) []protocol.Record {
 	records := make([]protocol.Record, 0, len(v.Reports)+1)
 	failed := 0
 	for _, j := range v.Reports {
-		if j.Category.IsFailure() && !j.Cancelled {
+		if j.Failure != "" && !j.Cancelled {
 			failed++
 		}
 		records = append(records, protocol.Record{Object: object, Fields: engineFields(j), Word: "ENGINE"})
@@ -38,6 +41,9 @@ func Records(object string, v policy.Verdict) []protocol.Record {
 	f.add("action", string(v.Action))
 	f.add("code", strconv.Itoa(v.Code))
 	f.add("engine", v.Upstream)
+	if v.ActionBy != v.Upstream {
+		f.add("action_by", v.ActionBy)
+	}
 	f.add("engines", strconv.Itoa(len(v.Reports)))
 	f.add("failed", strconv.Itoa(failed))
 	f.add("version", "1")
@@ -61,8 +67,12 @@ func engineFields(j policy.Judged) fields {
 	if len(j.Names) > 1 {
 		f.add("names", strconv.Itoa(len(j.Names)))
 	}
+	if !j.Category.IsFailure() {
+		f.add("failure", string(j.Failure))
+	}
+	f.addPassed(j.Ruled)
 	f.add("node", j.Node)
-	f.add("msg", message(j))
+	f.add("msg", j.Detail())
 	if !j.Required {
 		f.add("required", "no")
 	}
@@ -75,13 +85,6 @@ func engineFields(j policy.Judged) fields {
 	return f
 }
 
-func message(j policy.Judged) string {
-	if j.Err != nil {
-		return j.Err.Error()
-	}
-	return j.Result.Detail
-}
-
 // fields are the fields of a record in the making.
 type fields []protocol.Field
 
@@ -89,5 +92,20 @@ type fields []protocol.Field
 func (f *fields) add(key, value string) {
 	if value != "" {
 		*f = append(*f, protocol.Field{Key: key, Value: head(value, maxValue)})
+	}
+}
+
+// addPassed adds the findings that a rule let pass, each followed by its rule.
+func (f *fields) addPassed(ruled []policy.Ruled) {
+	n := 0
+	for _, r := range ruled {
+		if !r.Passed() {
+			continue
+		}
+		if n++; n > maxNames {
+			return
+		}
+		f.add("passed", r.Name)
+		f.add("rule", r.Rule)
 	}
 }

@@ -2,6 +2,7 @@ package status
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +42,20 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// TestRecordsRuled: what a rule let pass keeps its name and the rule.
+func TestRecordsRuled(t *testing.T) {
+	p := policy.Default()
+	p.Rules = []policy.Rule{
+		{Name: regexp.MustCompile(`^PUA\.`), Category: backends.OK},
+		{Name: regexp.MustCompile(`^Heur`), Category: backends.Encrypted},
+	}
+	v := p.Merge([]policy.Report{{Upstream: "a", Required: true, Result: backends.Found(1, "PUA.X", "Heur.Y")}})
+	want := `stream: engine=a category=encrypted action=ok code=1 elapsed=0.000 name=Heur.Y passed=PUA.X rule="^PUA\\." ENGINE`
+	if got := lines(Records("stream", v))[0]; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestRecordsNobody(t *testing.T) {
 	want := []string{"/p: category=swerr action=tempfail code=999 engines=0 failed=0 version=1 SUMMARY"}
 	if got := lines(Records("/p", policy.Default().Merge(nil))); !slices.Equal(got, want) {
@@ -71,7 +86,7 @@ func TestRecordsBounded(t *testing.T) {
 		if back.Word != r.Word || !slices.Equal(back.Fields, r.Fields) {
 			t.Errorf("%s reads back as %+v", r.Word, back)
 		}
-		if r.Word == "ENGINE" && (back.Get("name") != "A" || back.Get("names") != "10003" || back.Get("msg") != huge[:256]) {
+		if r.Word == "ENGINE" && (back.Get("name") != "A" || back.Get("names") != "10002" || back.Get("msg") != huge[:256]) {
 			t.Errorf("name %q, names %q", back.Get("name"), back.Get("names"))
 		}
 	}

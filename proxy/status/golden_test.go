@@ -71,7 +71,8 @@ func shown(r Reply) string {
 }
 
 // TestLinesGolden writes down what a client is told of every two engines that
-// disagree: the triple and the line in each form, by the default policy.
+// disagree, and of one that found something and failed: the triple and the line in
+// each form, by the default policy.
 func TestLinesGolden(t *testing.T) {
 	var b bytes.Buffer
 	for _, first := range backends.Categories() {
@@ -85,6 +86,18 @@ func TestLinesGolden(t *testing.T) {
 				r := Profile{Client: "generic", Form: form}.Line("stream", v)
 				fmt.Fprintf(&b, "    %-9s %s\n", form, shown(r))
 			}
+		}
+	}
+	for _, c := range []backends.Category{backends.Virus, backends.Encrypted, backends.Partial} {
+		both := reportOf("sophos", 2, c)
+		both.Err = &backends.Failure{Category: backends.Interrupted, Code: 3, Text: "timed out"}
+		v := policy.Default().Merge([]policy.Report{reportOf("clamav", 1, backends.OK), both})
+		fmt.Fprintf(&b, "clamav ok, sophos %s and interrupted: (%d, %s, %s)\n", c, v.Code, v.Category, v.Action)
+		for _, form := range allForms {
+			fmt.Fprintf(&b, "    %-9s %s\n", form, shown(Profile{Client: "generic", Form: form}.Line("stream", v)))
+		}
+		for _, r := range Records("stream", v)[1:] {
+			fmt.Fprintf(&b, "    %s\n", r)
 		}
 	}
 	golden(t, "lines.golden", b.Bytes())

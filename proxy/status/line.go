@@ -266,8 +266,12 @@ func facts(v policy.Verdict) string {
 
 func engine(upstream string) string { return head(breakWords(token(upstream)), maxEngine) }
 
-// tempfailText is the text before ERROR.
+// tempfailText is the text before ERROR. A failure beside a finding names both: the
+// client is put off because of the failure.
 func tempfailText(v policy.Verdict) string {
+	if v.Cause.Valid() && v.Cause.IsFailure() && !v.Category.IsFailure() {
+		return contentOf(v.Category) + ", " + failedEngine(v.ActionBy)
+	}
 	switch v.Category {
 	case backends.Virus:
 		return "Virus scan result deferred by policy"
@@ -278,8 +282,25 @@ func tempfailText(v policy.Verdict) string {
 	case backends.Partial:
 		return "Content could not be scanned completely"
 	}
-	if e := engine(v.Upstream); e != "" {
-		return e + " scan failed"
+	if engine(v.Upstream) == "" {
+		return "Scan failed"
 	}
-	return "Scan failed"
+	return failedEngine(v.Upstream)
+}
+
+// contentOf is what the object is, by the category of a finding.
+func contentOf(c backends.Category) string {
+	switch c {
+	case backends.Virus:
+		return "Virus content"
+	case backends.Suspicious:
+		return "Suspicious content"
+	case backends.Encrypted:
+		return "Encrypted content"
+	}
+	return "Content not scanned completely"
+}
+
+func failedEngine(upstream string) string {
+	return orElse(engine(upstream), "an engine's") + " scan failed"
 }

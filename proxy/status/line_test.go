@@ -57,7 +57,7 @@ func TestPasswordProtected(t *testing.T) {
 
 	clamav.Result, clamav.Err = backends.Result{}, context.DeadlineExceeded
 	v = policy.Default().Merge([]policy.Report{sophos, clamav})
-	expect(t, p.Line("stream", v), "stream: Encrypted content cannot be scanned ERROR")
+	expect(t, p.Line("stream", v), "stream: Encrypted content, clamav scan failed ERROR")
 }
 
 func virus(names ...string) policy.Verdict {

@@ -62,31 +62,50 @@ var encrypted []byte
 func Encrypted() []byte { return slices.Clone(encrypted) }
 
 // ZippedEICAR returns a ZIP archive whose one member is EICAR, stored.
-func ZippedEICAR() []byte { return archive(false) }
+func ZippedEICAR() []byte { return archive(addEICAR) }
 
 // LockedThenEICAR returns a ZIP archive with two members, an encrypted one and
-// then EICAR in the clear. Where HeuristicScanPrecedence is on, clamd stops at the
-// first and never sees the second.
-func LockedThenEICAR() []byte { return archive(true) }
-
-func archive(locked bool) []byte {
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	if locked {
+// then EICAR in the clear. With AlertEncrypted and HeuristicScanPrecedence clamd
+// stops at the first and never sees the second.
+func LockedThenEICAR() []byte {
+	return archive(func(w *zip.Writer) {
 		r, err := zip.NewReader(bytes.NewReader(encrypted), int64(len(encrypted)))
 		must(err)
 		must(w.Copy(r.File[0]))
+	}, addEICAR)
+}
+
+// depth is more than engines unpack; clamd's MaxRecursion is 17 by default.
+const depth = 30
+
+// DeepThenEICAR returns a ZIP archive with two members, archives nested deeper than
+// engines go, and then EICAR in the clear. With AlertExceedsMax and
+// HeuristicScanPrecedence clamd stops at the first and never sees the second.
+func DeepThenEICAR() []byte {
+	inner := []byte("the innermost\n")
+	for range depth {
+		inner = archive(func(w *zip.Writer) { addStored(w, "inner.zip", inner) })
 	}
-	addEICAR(w)
+	return archive(func(w *zip.Writer) { addStored(w, "deep.zip", inner) }, addEICAR)
+}
+
+// archive is a ZIP archive of the members that add adds.
+func archive(add ...func(*zip.Writer)) []byte {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, f := range add {
+		f(w)
+	}
 	must(w.Close())
 	return b.Bytes()
 }
 
-// addEICAR adds a member that any reader can take as it is: stored, with its size
+func addEICAR(w *zip.Writer) { addStored(w, "eicar.com", EICAR()) }
+
+// addStored adds a member that any reader can take as it is: stored, with its size
 // in front.
-func addEICAR(w *zip.Writer) {
-	data := EICAR()
-	m, err := w.CreateRaw(stored("eicar.com", int64(len(data)), checksum(data)))
+func addStored(w *zip.Writer, name string, data []byte) {
+	m, err := w.CreateRaw(stored(name, int64(len(data)), checksum(data)))
 	must(err)
 	_, err = m.Write(data)
 	must(err)

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -120,6 +121,7 @@ func TestArchives(t *testing.T) {
 		"encrypted":         {Encrypted(), []member{locked}},
 		"zipped EICAR":      {ZippedEICAR(), []member{clear}},
 		"locked then EICAR": {LockedThenEICAR(), []member{locked, clear}},
+		"deep then EICAR":   {DeepThenEICAR(), []member{{name: "deep.zip"}, clear}},
 	}
 	for name, tt := range tests {
 		got := members(t, bytes.NewReader(tt.data), int64(len(tt.data)))
@@ -132,6 +134,54 @@ func TestArchives(t *testing.T) {
 				t.Errorf("%s: member %d is %v, want %v", name, i, got[i], tt.want[i])
 			}
 		}
+	}
+}
+
+func TestDeep(t *testing.T) {
+	data := DeepThenEICAR()
+	levels := 0
+	for {
+		z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			break
+		}
+		levels++
+		rc, err := z.File[0].Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if data, err = io.ReadAll(rc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if levels != depth+1 {
+		t.Errorf("%d levels, want %d", levels, depth+1)
+	}
+}
+
+func TestWriteSparse(t *testing.T) {
+	const size = 40 << 20
+	r, err := Large(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(t.TempDir(), "large"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := WriteSparse(f, r); err != nil {
+		t.Fatal(err)
+	}
+	want, got := crc32.NewIEEE(), crc32.NewIEEE()
+	if _, err := io.Copy(want, r); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(got, io.NewSectionReader(f, 0, 2*size)); n != size || err != nil {
+		t.Fatalf("%d bytes, error %v", n, err)
+	}
+	if got.Sum32() != want.Sum32() {
+		t.Error("the file is not what was written")
 	}
 }
 
