@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -164,6 +165,9 @@ func (n *nodeStatus) healthy() bool {
 	return (n.State == "up" || n.State == "unknown") && (found || n.CanaryEICAR == "")
 }
 
+// why says in polyclamd's words what is wrong with the node; empty: nothing.
+func (n *nodeStatus) why() string { return cmp.Or(n.Reason, n.CanaryError) }
+
 func (st *serverStatus) text(now time.Time) string {
 	var b strings.Builder
 	limit := ""
@@ -184,11 +188,7 @@ func (st *serverStatus) text(now time.Time) string {
 	}
 	t.write(&b, "")
 	for _, n := range st.Nodes {
-		why := n.Reason
-		if why == "" {
-			why = n.CanaryError
-		}
-		if why != "" {
+		if why := n.why(); why != "" {
 			b.WriteString(printable(strings.TrimSpace(n.Engine+" "+n.Address)+" is "+n.State+": "+why) + "\n")
 		}
 	}
