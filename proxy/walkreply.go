@@ -59,12 +59,17 @@ func (w *walk) cutOff(path string) {
 		reason = fmt.Sprintf("answer_within, %v for the whole directory, was over before this and what follows it", w.r.lst.Profile.AnswerWithin)
 	}
 	w.r.notScanned(w.missed, reason, nil)
+	v := w.r.unasked(reason)
+	reply := w.r.profile().ClamdError(path, words)
+	if v.Action == policy.Quarantine {
+		reply = w.r.line(path, v)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.told = true
-	w.add(w.r.profile().ClamdError(path, words))
+	w.add(reply)
 	if w.r.extended() {
-		w.records(path, w.r.unasked(reason))
+		w.records(path, v)
 	}
 	w.flush(false)
 }

@@ -61,6 +61,8 @@ func TestDeadlineInDirectory(t *testing.T) {
 		{"SCAN, interrupted is ok", "SCAN", "generic", "ok", "D: Exceeded time limit ERROR\n"},
 		{"SCAN for MIMEDefang", "SCAN", "mimedefang", "ok", "D: Exceeded time limit ERROR\n"},
 		{"SCAN for rspamd", "SCAN", "rspamd", "ok", "D: Heuristics.Limits.Exceeded.ScanFailed FOUND\n"},
+		{"SCAN, interrupted is quarantined", "SCAN", "generic", "quarantine", "F: Heuristics.Scan.Failed FOUND\n"},
+		{"CONTSCAN has a deadline for each file", "CONTSCAN", "generic", "tempfail", "D: OK\n"},
 		{"SCAN for an HTTP gateway", "SCAN", "http-gateway", "ok", "D: Heuristics.Scan.Failed FOUND\n"},
 		{"XSCAN, interrupted is ok", "XSCAN", "generic", "ok", "D: Exceeded time limit ERROR\n" +
 			`D: engine=fake category=interrupted action=ok code=999 elapsed=0.000 msg="not asked: answer_within, 10s for the whole directory, was over before this and what follows it" ENGINE` + "\n" +
@@ -107,16 +109,23 @@ func TestDeadlineAfterDirectory(t *testing.T) {
 
 // A walk that the end of the daemon cuts off says so before the connection ends.
 func TestShutdownInDirectory(t *testing.T) {
-	for _, test := range []struct{ send, before, end string }{
-		{"nCONTSCAN %s\n", "", ": Scan interrupted ERROR\n"},
-		{"nMULTISCAN %s\n", "", ": Scan interrupted ERROR\n"},
-		{"nSCAN %s\n", "", ": Scan interrupted ERROR\n"},
-		{"zIDSESSION\x00zSCAN %s\x00", "1: ", ": Scan interrupted ERROR\x00"},
-		{"nXCONTSCAN %s\n", "", ": category=interrupted action=tempfail code=999 engine=fake engines=1 failed=1 version=1 SUMMARY\nEND\n"},
+	for _, test := range []struct {
+		send, before, end string
+		interrupted       action
+	}{
+		{"nCONTSCAN %s\n", "", ": Scan interrupted ERROR\n", "tempfail"},
+		{"nCONTSCAN %s\n", "", ": Heuristics.Scan.Failed FOUND\n", "quarantine"},
+		{"nMULTISCAN %s\n", "", ": Scan interrupted ERROR\n", "tempfail"},
+		{"nSCAN %s\n", "", ": Scan interrupted ERROR\n", "ok"},
+		{"zIDSESSION\x00zSCAN %s\x00", "1: ", ": Scan interrupted ERROR\x00", "tempfail"},
+		{"nXCONTSCAN %s\n", "", ": category=interrupted action=tempfail code=999 engine=fake engines=1 failed=1 version=1 SUMMARY\nEND\n", "tempfail"},
 	} {
 		t.Run(strings.Trim(test.send, "\n\x00"), func(t *testing.T) {
 			dir := tree(t, "a", "x", "b", "x", "c", "x", "d", "x", "e", "x", "f", "x")
-			ts := newServer(t, nil, engine{name: "fake", backend: &backendtest.Fake{Hang: true}})
+			ts := newServer(t, func(c *Config) {
+				l := &c.Listeners[0]
+				l.Policy = l.Policy.WithActions(map[backends.Category]action{backends.Interrupted: test.interrupted})
+			}, engine{name: "fake", backend: &backendtest.Fake{Hang: true}})
 			nc := ts.dial()
 			fmt.Fprintf(nc, test.send, dir)
 			eventually(t, "scan", func() bool { return len(ts.running.list()) > 0 })
@@ -124,7 +133,7 @@ func TestShutdownInDirectory(t *testing.T) {
 			cancel()
 			ts.Shutdown(over)
 			got := readAll(t, nc)
-			if !strings.HasSuffix(got, test.before+dir+test.end) || strings.Contains(got, ": OK") {
+			if !strings.HasSuffix(got, test.before+dir+test.end) || test.interrupted != "ok" && strings.Contains(got, ": OK") {
 				t.Errorf("got\n%s", got)
 			}
 		})

@@ -71,13 +71,15 @@ func (t *trial) archiveHint() string {
 	return fmt.Sprintf("%s is %s%s: does the engine look into archives, and is that switched on?", sampleNames[sampleZipped], a.category, a.said())
 }
 
+const heuristicsFirst = "it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious"
+
 // maskHint says that a finding that is not a virus ends the engine's scan.
 func (t *trial) maskHint() string {
 	switch {
 	case !t.masked():
 		return ""
 	case t.isClamd():
-		return "it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious"
+		return heuristicsFirst
 	}
 	a := t.answers[sampleLocked]
 	return fmt.Sprintf("%s is %s%s: an encrypted file hides the virus beside it; a [[rule]] with category = \"suspicious\" and the name of that answer makes it FOUND", sampleNames[sampleLocked], a.category, a.said())
