@@ -201,7 +201,8 @@ func (g *group) add(line string) (done bool, err error) {
 	if err := g.flush(); err != nil {
 		return true, err
 	}
-	r, err := ParseReply(line, g.q.object)
+	// What follows the object has no backslash: names and reasons are cleaned of it.
+	r, err := ParseReply(UnescapeObject(line), g.q.object)
 	if err != nil {
 		return true, err
 	}

@@ -17,7 +17,9 @@
 //	<object>: <signature> FOUND
 //	<object>: <reason> ERROR
 //
-// where the object is "stream", "fd[N]" or the path as it was asked for.
+// where the object is "stream", "fd[N]" or the path as it was asked for. A path may
+// hold any byte but NUL. Where a line break ends the reply polyclam writes it by
+// [EscapeObject]; clamd does not, and a file called "a: OK\nb" forges a line there.
 //
 // INSTREAM is followed by chunks: a length of four bytes, big-endian, and so many
 // bytes of data; the length zero ends the stream. FILDES is followed by one byte
@@ -31,7 +33,7 @@
 // polyclam adds verbs that a clamd answers with UNKNOWN COMMAND: XINSTREAM,
 // XSCAN, XCONTSCAN and XFILDES reply with the plain status line, an ENGINE
 // [Record] for each engine, a SUMMARY record and END; XSTATUS describes the
-// server itself.
+// server itself. The names of objects in these replies are escaped in every framing.
 //
 // Facts here come from clamd 1.4.6 as Debian ships it, tried, and from its source.
 //

@@ -25,7 +25,7 @@ type Field struct {
 // A reader ignores keys it does not know. A Record is a value; it may be copied
 // and shared.
 type Record struct {
-	Object string  // "stream", "fd[10]" or a path, as in the status line
+	Object string  // "stream", "fd[10]" or a path, its own bytes
 	Fields []Field // in the order of the line; a key may be repeated
 	Word   string  // ENGINE or SUMMARY; upper case, never OK, FOUND, ERROR or END
 }
@@ -40,14 +40,13 @@ func (r Record) Get(key string) string {
 	return ""
 }
 
-// String returns the line without its terminator. It never holds a newline or a
-// NUL, whatever is in r: in values every byte outside of printable ASCII is
-// written as \xNN, in the object (which is else written byte for byte, as in
-// the status line) these two are. What does not belong in a key or a word is
-// written as an underscore.
+// String returns the line without its terminator. It never holds a line break or a
+// NUL, whatever is in r: the object is written as [EscapeObject] does it, as in the
+// status line, and in values every byte outside of printable ASCII is written as
+// \xNN. What does not belong in a key or a word is written as an underscore.
 func (r Record) String() string {
 	var b strings.Builder
-	writeObject(&b, r.Object)
+	b.WriteString(EscapeObject(r.Object))
 	b.WriteByte(':')
 	for _, f := range r.Fields {
 		b.WriteByte(' ')
@@ -66,16 +65,6 @@ func writeHex(b *strings.Builder, c byte) {
 	b.WriteString(`\x`)
 	b.WriteByte(hexDigits[c>>4])
 	b.WriteByte(hexDigits[c&15])
-}
-
-func writeObject(b *strings.Builder, object string) {
-	for i := range len(object) {
-		if c := object[i]; c == '\n' || c == 0 {
-			writeHex(b, c)
-			continue
-		}
-		b.WriteByte(object[i])
-	}
 }
 
 func writeWord(b *strings.Builder, word string, first, last byte) {
@@ -144,7 +133,7 @@ func ParseRecord(line string) (Record, error) {
 		r.Fields = append(r.Fields, f)
 		rest = before
 	}
-	r.Object = strings.TrimSuffix(rest, ":")
+	r.Object = UnescapeObject(strings.TrimSuffix(rest, ":"))
 	slices.Reverse(r.Fields)
 	return r, nil
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"cmp"
-	"os"
 	"slices"
 	"syscall"
 
@@ -20,9 +19,15 @@ type entry struct {
 	err   error // it could not be looked at
 }
 
+// directory is an open directory, an *os.File.
+type directory interface {
+	Readdirnames(n int) ([]string, error)
+	Fd() uintptr
+}
+
 // readDirectory lists the files and directories in dir in clamd's order. With an
 // error it returns what it could read.
-func readDirectory(dir *os.File) ([]entry, error) {
+func readDirectory(dir directory) ([]entry, error) {
 	var entries []entry
 	for {
 		names, err := dir.Readdirnames(1024)
@@ -41,7 +46,7 @@ func readDirectory(dir *os.File) ([]entry, error) {
 
 // appendEntry adds what is a file or a directory itself, not by a link. What is
 // gone since it was listed is left out; what cannot be looked at is not.
-func appendEntry(entries []entry, dir *os.File, name string) []entry {
+func appendEntry(entries []entry, dir directory, name string) []entry {
 	var st unix.Stat_t
 	err := unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	kind := st.Mode & unix.S_IFMT

@@ -6,16 +6,21 @@ import (
 	"polyclam/proxy/status"
 )
 
-// profile is the listener's profile with room for the number of a session.
+// profile is the listener's profile for the reply to this request: with room for the
+// number of a session, and with objects escaped where a line break in a name could
+// end a record. The records of polyclam's own verbs are the same in every framing;
+// to a plain z command names are clamd's bytes.
 func (r *request) profile() status.Profile {
+	p := r.lst.Profile
+	p.EscapeObjects = r.cmd.Term == '\n' || r.extended()
 	if r.id == 0 {
-		return r.lst.Profile
+		return p
 	}
 	n := len(": ")
 	for id := r.id; id > 0; id /= 10 {
 		n++
 	}
-	return r.lst.Profile.Reserve(n)
+	return p.Reserve(n)
 }
 
 // line is the status line of a verdict.

@@ -124,13 +124,6 @@ func fanOut(ctx context.Context, ups []*upstream.Upstream, p *policy.Policy, c *
 	return reports
 }
 
-// interrupted is the verdict of a scan that was never begun because its time was up.
-func interrupted(p *policy.Policy) policy.Verdict {
-	return p.Merge([]policy.Report{{Required: true, Err: &backends.Failure{
-		Category: backends.Interrupted, Code: backends.NoCode, Text: "not begun: no time left (key answer_within)",
-	}}})
-}
-
 // incomplete is the verdict of an object of which a part was not scanned for a
 // permanent reason; what names it as clamd would.
 func incomplete(p *policy.Policy, what string) policy.Verdict {

@@ -22,6 +22,11 @@ import (
 	"polyclam/proxy/upstream"
 )
 
+// lastReplies is how long sessions have to answer once Shutdown has cut them off. A
+// walk through a directory must say what it did not come to: to some clients an end
+// without a word is clean.
+const lastReplies = 500 * time.Millisecond
+
 // ErrServerClosed is returned by Serve after Shutdown.
 var ErrServerClosed = errors.New("proxy: server closed")
 
@@ -249,7 +254,8 @@ func (s *Server) sleep(d time.Duration) {
 
 // Shutdown closes the listeners and the idle connections, lets streams and scans
 // that have begun finish and be answered, and returns when all is done. When ctx
-// ends first, what is left is cut off, and the error is that of ctx.
+// ends first, what is left is cut off and answered with an error where that is
+// possible soon, and the error is that of ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
@@ -276,6 +282,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = context.Cause(ctx)
 	}
 	s.cancel(errStopping)
+	select { // scans that were cut off still say so
+	case <-done:
+	case <-time.After(lastReplies):
+	}
 	s.mu.Lock()
 	for c := range s.sessions {
 		c.nc.Close()

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"polyclam/protocol"
 )
 
 // fallbackVersion is said when no engine is a clamd that answers. Clients insist on
@@ -88,7 +90,7 @@ func (r *request) stats() string {
 	fmt.Fprintf(&b, "THREADS: live %d  idle 0 max %d idle-timeout 30\n", len(running)+1, max(slots, len(running)+1))
 	b.WriteString("QUEUE: 0 items\n")
 	for _, sc := range running[:min(len(running), maxStatsLines)] {
-		fmt.Fprintf(&b, "\t%s %.6f %s\n", sc.verb, now.Sub(sc.start).Seconds(), escape(sc.object, maxStatsObject))
+		fmt.Fprintf(&b, "\t%s %.6f %s\n", sc.verb, now.Sub(sc.start).Seconds(), protocol.EscapeWords(escape(sc.object, maxStatsObject)))
 	}
 	b.WriteString("\tSTATS 0.000001 \n")
 	st := r.s.srv.spool.Stats()

@@ -1,24 +1,17 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
-	"polyclam/backends"
 	"polyclam/protocol"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
-	"polyclam/proxy/status"
 )
-
-// maxCollected are the bytes of lines collected before they are sent.
-const maxCollected = 64 << 10
 
 // scanPath answers SCAN, CONTSCAN, MULTISCAN, ALLMATCHSCAN and polyclam's XSCAN and
 // XCONTSCAN: files and directories are opened here, and the engines get contents.
@@ -36,6 +29,9 @@ func (r *request) scanPath() {
 		w.stopAtFound = true
 	}
 	w.top(path)
+	if w.missed != "" {
+		w.cutOff(path)
+	}
 	w.finish(okPath)
 	if w.after != nil {
 		r.done()
@@ -64,7 +60,8 @@ type walk struct {
 	scanned int  // files looked at
 	told    bool // a line other than OK has been made
 	found   bool
-	gone    bool // the client is gone or must be answered by closing
+	gone    bool   // the client is gone or must be answered by closing
+	missed  string // the first object that was not reached in time; empty: none
 }
 
 // top scans what the client named.
@@ -100,10 +97,11 @@ func (w *walk) directory(dir *os.File, path string, depth int) {
 		w.fail(path, pathError(err, nil), err)
 	}
 	for _, e := range entries {
-		if w.over() {
+		below := strings.TrimSuffix(path, "/") + "/" + e.name
+		if w.over(below) {
 			return
 		}
-		w.entry(dir, e, strings.TrimSuffix(path, "/")+"/"+e.name, depth)
+		w.entry(dir, e, below, depth)
 	}
 }
 
@@ -176,113 +174,18 @@ func (w *walk) content(content *spool.Content, path string) {
 	log()
 }
 
-// line adds what is to be said of a verdict.
-func (w *walk) line(path string, v policy.Verdict) {
+// over reports whether nothing more is to be scanned. next is what would be: if only
+// the time is up, the reply must not pass over it.
+func (w *walk) over(next string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.verdict = v
-	w.found = w.found || v.Action == policy.Quarantine
-	if w.r.extended() {
-		w.told = true
-		w.add(w.r.line(path, v))
-		for _, rec := range status.Records(path, v) {
-			w.add(status.Reply{Text: rec.String()})
-		}
-		w.flush(false)
-		return
-	}
-	if v.Action == policy.OK {
-		return // said once, at the end, if nothing else is
-	}
-	w.told = true
-	for _, reply := range w.r.allLines(path, v) {
-		w.add(reply)
-	}
-	w.flush(false)
-}
-
-// fail adds that an object could not be scanned.
-func (w *walk) fail(path, text string, err error) {
-	w.r.notScanned(path, strings.TrimSuffix(text, " ERROR"), err)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.told = true
-	w.add(w.r.lst.Profile.ClamdError(path, text))
-	w.flush(false)
-}
-
-func (w *walk) add(reply status.Reply) {
-	if reply.Close {
-		w.gone = true
-		return
-	}
-	w.lines = append(w.lines, reply.Text)
-	w.size += len(reply.Text)
-}
-
-// flush sends the lines, unless they are to be sent together and are not too many.
-func (w *walk) flush(end bool) {
-	if w.gone || len(w.lines) == 0 || !end && w.collect && w.size < maxCollected {
-		return
-	}
-	// The records of polyclam's own verbs stay with the object they are about.
-	if w.r.lst.Profile.WorstFirst && !w.r.extended() {
-		slices.SortStableFunc(w.lines, func(a, b string) int { return cmp.Compare(badness(b), badness(a)) })
-	}
-	if w.r.send(w.lines...) != nil {
-		w.gone = true
-	}
-	w.lines, w.size = nil, 0
-}
-
-// badness orders lines for clients that read only the first.
-func badness(line string) int {
 	switch {
-	case strings.HasSuffix(line, " FOUND"):
-		return 2
-	case strings.HasSuffix(line, " ERROR"):
-		return 1
-	}
-	return 0
-}
-
-// over reports whether the walk has its answer.
-func (w *walk) over() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.gone || w.stopAtFound && w.found {
+	case w.gone, w.stopAtFound && w.found:
 		return true
+	case w.ctx.Err() == nil:
+		return false
+	case w.missed == "":
+		w.missed = next
 	}
-	return w.ctx.Err() != nil
-}
-
-// finish sends what is left, and the one OK if there was nothing else to say.
-func (w *walk) finish(okPath string) {
-	if w.ctx.Err() != nil && !w.told {
-		w.line(okPath, interrupted(w.r.lst.Policy))
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.gone {
-		w.r.close()
-		return
-	}
-	switch {
-	case w.told:
-	case w.parallel != nil && w.scanned == 0:
-		return // clamd answers MULTISCAN of an empty directory with no byte
-	case w.single:
-		w.add(w.r.line(okPath, w.verdict))
-	default:
-		w.add(status.Reply{Text: okPath + ": OK"})
-		if w.r.extended() { // there was nothing to scan, and no engine to speak of
-			for _, rec := range status.Records(okPath, policy.Verdict{Category: backends.OK, Action: policy.OK}) {
-				w.add(status.Reply{Text: rec.String()})
-			}
-		}
-	}
-	if w.r.extended() {
-		w.add(status.Reply{Text: "END"})
-	}
-	w.flush(true)
+	return true
 }

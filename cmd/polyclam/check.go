@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,40 +12,50 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/registry"
 	"polyclam/cmd/internal/config"
+	"polyclam/protocol"
 )
 
 var checkCommand = command{
 	name:  "check",
 	args:  "[FILE]",
 	short: "Check a configuration, and try each of its engines",
-	long: `Everything that is wrong with the file is told at once. If nothing is, every node
-of every engine is given a clean text, the EICAR test file and an encrypted archive,
-by this tool itself and with the rights of whoever runs it: run it as polyclamd's
-user. A running polyclamd is not asked. TELLS is what the test files gave, CAN TELL
-what engines of this kind can tell at all.
+	long: `Everything that is wrong with the file is reported together. If nothing is, every
+node of every engine is tried by this tool itself and with the rights of the user
+who runs it: run it as polyclamd's user. It is given a clean text, the EICAR test
+file, an encrypted archive, archives in which EICAR is beside something encrypted or
+nested too deep, and an archive of max_size bytes. SCANS UP TO is the largest object
+in which the engine found EICAR. TELLS is what the test files gave, CAN TELL what
+engines of this kind can report at all. If polyclamd runs with these engines, it is
+asked which of them it does not use.
 
-Exit status: 0 if all engines tell the clean text from the test file, 1 if one does
-not, 2 if the configuration is wrong.
+Exit status, the first that applies:
+  2  the configuration is wrong
+  1  an engine does not distinguish the clean text from the test file, or the
+     running polyclamd does not use it
+  4  an engine says ok to something that it did not scan
+  0  all engines are good
 `,
 	prepare: func(t *tool, flags *pflag.FlagSet) func([]string) (int, error) {
-		timeout := flags.Duration("timeout", 30*time.Second, "how long an engine may take for one answer")
+		var o trialOptions
+		flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long an engine may take for one answer")
+		flags.BoolVar(&o.sizes, "size-check", true, "try an archive of max_size bytes, and smaller ones if it is not scanned; clamd takes a second for 300 MiB")
 		return func(args []string) (int, error) {
 			switch {
 			case len(args) > 1:
 				return 0, badUsage("unexpected argument %q", args[1])
 			case len(args) == 1 && t.config != "":
 				return 0, badUsage("the configuration is given twice, by --config and as %q", args[0])
-			case *timeout <= 0:
-				return 0, badUsage("--timeout %v: want a duration above zero, as in \"30s\"", *timeout)
+			case o.timeout <= 0:
+				return 0, badUsage("--timeout %v: want a duration above zero, as in \"30s\"", o.timeout)
 			case len(args) == 1:
 				t.config = args[0]
 			}
-			return t.check(*timeout)
+			return t.check(o)
 		}
 	},
 }
 
-func (t *tool) check(timeout time.Duration) (int, error) {
+func (t *tool) check(o trialOptions) (int, error) {
 	file, err := t.load()
 	if err != nil {
 		return 0, err
@@ -51,7 +63,7 @@ func (t *tool) check(timeout time.Duration) (int, error) {
 	for _, w := range file.Warnings {
 		printLines(t.stderr, "warning: "+w.String())
 	}
-	trials, err := tryAll(file, timeout, func(text string) { printLines(t.stderr, "warning: "+text) })
+	trials, err := tryAll(file, o, func(text string) { printLines(t.stderr, "warning: "+text) })
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", file.Name, err)
 	}
@@ -61,21 +73,44 @@ func (t *tool) check(timeout time.Duration) (int, error) {
 func (t *tool) showTrials(file *config.File, trials []trial) (int, error) {
 	var b strings.Builder
 	b.WriteString(printable(file.Name) + ": ok\n\n")
-	tab := newTable("ENGINE", "BACKEND", "NODE", "CLEAN", "EICAR", "ENCRYPTED", "TIME", "TELLS", "CAN TELL", "VERSION")
+	tab := newTable("ENGINE", "BACKEND", "NODE", "CLEAN", "EICAR", "ENCRYPTED", "SCANS UP TO", "TIME", "TELLS", "CAN TELL", "VERSION")
 	status := exitOK
 	for i := range trials {
 		tr := &trials[i]
-		if !tr.usable() {
-			status = exitFound
-		}
+		status = worse(status, tr.exit())
 		tab.add(tr.engine, tr.backend, tr.node, tr.answers[sampleClean].word(), tr.answers[sampleEICAR].word(),
-			tr.answers[sampleEncrypted].word(), seconds(tr.slowest().Seconds()), tr.conclusion(), canTell(tr.backend), tr.version)
+			tr.answers[sampleEncrypted].word(), tr.size.column(), seconds(tr.slowest().Seconds()), tr.conclusion(), canTell(tr.backend), tr.version)
 	}
 	tab.write(&b, "")
-	for _, h := range hints(trials) {
+	unused := t.unused(trials)
+	if len(unused) > 0 {
+		status = worse(status, exitFound)
+	}
+	for _, h := range append(hints(trials), unused...) {
 		b.WriteString("\n" + printable(h) + "\n")
 	}
 	return status, t.write(b.String())
+}
+
+// unused says which of the nodes the running polyclamd does not use, and why: it
+// knows of loops, and its user may lack a right that ours has. Where none runs there
+// is nothing to say.
+func (t *tool) unused(trials []trial) (out []string) {
+	var records []protocol.Record
+	s, err := t.reach("polyclamd", func(ctx context.Context, s *server) (err error) {
+		records, err = s.client.XStatus(ctx)
+		return err
+	})
+	if err != nil {
+		return nil
+	}
+	for _, n := range readStatus(records).Nodes {
+		known := slices.ContainsFunc(trials, func(tr trial) bool { return tr.engine == n.Engine && tr.node == n.Address })
+		if known && !n.healthy() {
+			out = append(out, fmt.Sprintf("%s: the polyclamd at %s does not use it: it is %s: %s", n.name(), s, n.State, n.why()))
+		}
+	}
+	return out
 }
 
 // canTell lists what a kind of engine can tell by the manual's table.

@@ -8,7 +8,9 @@ import (
 	"testing"
 
 	"polyclam/backends/backendtest"
+	"polyclam/cmd/internal/config"
 	"polyclam/protocol"
+	"polyclam/proxy/testfile"
 )
 
 // clamdSaying is a clamd that has its own opinions: for the encrypted archive, and
@@ -17,7 +19,7 @@ func clamdSaying(t *testing.T, encrypted, all string) string {
 	unix, _ := play(t, func(verb protocol.Verb, content []byte) []byte {
 		object := map[protocol.Verb]string{protocol.VerbInstream: "stream: ", protocol.VerbFildes: "fd[10]: "}[verb]
 		switch {
-		case object != "" && bytes.Equal(content, encryptedArchive) && encrypted != "":
+		case object != "" && bytes.Equal(content, testfile.Encrypted()) && encrypted != "":
 			return []byte(object + encrypted + "\x00")
 		case object != "" && all != "":
 			return []byte(object + all + "\x00")
@@ -55,7 +57,7 @@ func TestCheckText(t *testing.T) {
 	missing := backendtest.Missing(t)
 	dir := files(t, "c.toml", anyListener+inspectTable+
 		strings.Replace(upstreamTable("clamav", good, ""), "address = \""+good+"\"", "addresses = [\""+good+"\", \""+missing+"\"]", 1))
-	r := polyclam(t, dir, "check", "c.toml")
+	r := polyclam(t, dir, "check", "--size-check=false", "c.toml")
 	r.wantStatus(t, exitFound)
 	wantParts(t, r.stderr)
 	// Addresses differ in length, and so do the blanks of the table.
@@ -67,10 +69,10 @@ func TestCheckText(t *testing.T) {
 	got := strings.Join(cells, "\n") + "\n"
 	want := `c.toml: ok
 
-ENGINE BACKEND NODE CLEAN EICAR ENCRYPTED TIME TELLS CAN TELL VERSION
-inspect inspect - ok virus encrypted #.### virus, encrypted virus, encrypted, partial -
-clamav clamd unix:GOOD ok virus encrypted #.### virus, encrypted virus, suspicious, encrypted, partial ClamAV 1.4.6/27500/Mon Nov 23 08:00:00 2026
-clamav clamd unix:MISSING not-installed not-installed not-installed #.### nothing virus, suspicious, encrypted, partial -
+ENGINE BACKEND NODE CLEAN EICAR ENCRYPTED SCANS UP TO TIME TELLS CAN TELL VERSION
+inspect inspect - ok virus encrypted - #.### virus, encrypted virus, encrypted, partial -
+clamav clamd unix:GOOD ok virus encrypted - #.### virus, encrypted virus, suspicious, encrypted, partial ClamAV 1.4.6/27500/Mon Nov 23 08:00:00 2026
+clamav clamd unix:MISSING not-installed not-installed - - #.### nothing virus, suspicious, encrypted, partial -
 
 clamav unix:MISSING: a clean text is not scanned: `
 	if !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "no such file or directory; is the engine running, and is this the path of its socket or program?\n") {
@@ -87,9 +89,9 @@ func TestCheckHints(t *testing.T) {
 	}{
 		{"usable", upstreamTable("a", clamdSaying(t, "Heuristics.Encrypted.Zip FOUND", ""), ""), 0, []string{"virus, encrypted"}},
 		{"does not tell", upstreamTable("a", clamdSaying(t, "", ""), ""), 0,
-			[]string{"an encrypted archive is ok, the engine does not tell; AlertEncrypted yes in clamd.conf makes it tell\n", "no engine tells encrypted archives; an [[upstream]] with backend = \"inspect\" does\n"}},
+			[]string{"an encrypted archive is ok, the engine does not report it; AlertEncrypted yes in clamd.conf makes it do so\n", "no engine reports encrypted archives; an [[upstream]] with backend = \"inspect\" does\n"}},
 		{"another tells", inspectTable + upstreamTable("a", clamdSaying(t, "", ""), ""), 0,
-			[]string{"makes it tell (inspect does, so the verdict is right)\n"}},
+			[]string{"makes it do so (inspect does, so the verdict is right)\n"}},
 		{"blind", upstreamTable("a", clamdSaying(t, "", "OK"), ""), 1,
 			[]string{"no virus", "the EICAR test file is ok; are the signatures loaded"}},
 		{"finds everything", upstreamTable("a", clamdSaying(t, "", "Worm FOUND"), ""), 1,
@@ -108,13 +110,115 @@ func TestCheckHints(t *testing.T) {
 		{"silent", upstreamTable("a", silent(t, false), ""), 1, []string{"interrupted", "is the engine busy, or stuck?"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := polyclam(t, files(t, "c.toml", anyListener+c.tables), "check", "--timeout", checkTimeout(c.name), "c.toml")
+			r := polyclam(t, files(t, "c.toml", anyListener+c.tables), "check", "--size-check=false", "--timeout", checkTimeout(c.name), "c.toml")
 			r.wantStatus(t, c.status)
 			wantParts(t, r.stdout, c.want...)
 			if strings.Contains(r.stdout, "virus, encrypted") && !strings.Contains(c.tables, "inspect") && strings.Count(r.stdout, "\n") != 4 {
 				t.Errorf("a hint, though nothing is wrong\n%s", r.stdout)
 			}
 		})
+	}
+}
+
+// TestCheckUnscanned has engines that say OK to what they did not scan.
+func TestCheckUnscanned(t *testing.T) {
+	const (
+		ok        = "OK"
+		encrypted = "Heuristics.Encrypted.Zip FOUND"
+		limits    = "Heuristics.Limits.Exceeded.MaxFileSize FOUND"
+	)
+	zipped, locked, deep := testfile.ZippedEICAR(), testfile.LockedThenEICAR(), testfile.DeepThenEICAR()
+	is := func(object []byte) func([]byte) bool { return func(b []byte) bool { return bytes.Equal(b, object) } }
+	longer := func(n int) func([]byte) bool {
+		return func(b []byte) bool { return len(b) > n && !bytes.Equal(b, deep) }
+	}
+	for _, c := range []struct {
+		name   string
+		odd    func([]byte) bool // gets the answer
+		answer string
+		more   string // keys of the upstream
+		status int
+		want   []string
+	}{
+		{"scans all", func([]byte) bool { return false }, "", "max_size = \"4KiB\"", exitOK, []string{" 4.0 KiB "}},
+		{"stops at encrypted", is(locked), encrypted, "max_size = \"4KiB\"", exitOK, []string{"a: it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious\n"}},
+		{"stops at limits", is(deep), limits, "max_size = \"4KiB\"", exitOK, []string{"a: it stops at the first heuristic match"}},
+		{"no archives", func(b []byte) bool { return bytes.HasPrefix(b, []byte("PK")) }, ok, "", exitPartial, []string{"a: EICAR in a ZIP archive is ok, and so is every virus in an archive: set ScanArchive yes"}},
+		{"large ones are ok", longer(600), ok, "max_size = \"2MiB\"", exitPartial,
+			[]string{" 512 bytes of 2.0 MiB ", "a: it says OK to an object of 2.0 MiB that it has not scanned (one of 512 bytes it has): in clamd.conf, set MaxFileSize to at least 2M, MaxScanSize to more than that, and MaxScanTime to enough, or set AlertExceedsMax yes, which makes such objects partial; or give it a smaller max_size\n"}},
+		{"larger than half is ok", longer(3 << 20), ok, "max_size = \"6MiB\"", exitPartial, []string{"(one of 1.0 MiB it has)", "or set max_size = \"1MiB\" here"}},
+		{"large ones are partial", longer(600), limits, "max_size = \"4KiB\"", exitOK,
+			[]string{" 512 bytes of 4.0 KiB ", "a: an object of 4.0 KiB is partial (Heuristics.Limits.Exceeded.MaxFileSize): raise MaxFileSize, MaxScanSize and StreamMaxLength in clamd.conf", "what clients hear is \"partial\" in [policy.actions]\n"}},
+		{"large ones fail", longer(600), "Can't allocate memory ERROR", "max_size = \"4KiB\"", exitOK, []string{" swerr at 4.0 KiB ", "a: an object of 4.0 KiB is not scanned: ", "Can't allocate memory"}},
+		{"no test of sizes", longer(600), ok, "max_size = \"2MiB\"", exitOK, []string{"  -            0."}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			unix, _ := play(t, func(verb protocol.Verb, content []byte) []byte {
+				if verb == protocol.VerbFildes && c.odd(content) {
+					return []byte("fd[10]: " + c.answer + "\x00")
+				}
+				return plainClamd(verb, content)
+			})
+			args := []string{"check", "c.toml"}
+			if strings.HasPrefix(c.name, "no test") {
+				args = append(args, "--size-check=false")
+			}
+			r := polyclam(t, files(t, "c.toml", anyListener+upstreamTable("a", unix, c.more)), args...)
+			r.wantStatus(t, c.status)
+			wantParts(t, strings.ReplaceAll(r.stdout, " "+unix+":", ":"), c.want...)
+			if len(zipped) > 600 {
+				t.Errorf("the small archive has %d bytes", len(zipped))
+			}
+		})
+	}
+}
+
+// TestSizeToTry: the test object is as large as what polyclamd lets through, within
+// reason.
+func TestSizeToTry(t *testing.T) {
+	for _, c := range []struct {
+		more   string
+		want   int64
+		beyond bool
+	}{
+		{"", 100 << 20, false},
+		{"max_size = \"100\"", testfile.LargeMin, false},
+		{"max_size = \"2147483645\"", 2147483645, false},
+		{"max_size = \"2GiB\"", 2147483645, true},
+		{"max_size = 0\n[limits]\nstream = \"30MiB\"", 30 << 20, true},
+		{"max_size = 0\n[limits]\nstream = 0", 100 << 20, true},
+		{"max_size = \"1GiB\"\n[[upstream]]\nname = \"b\"\nbackend = \"sssp\"\naddress = \"tcp:127.0.0.1:4020\"", 1 << 30, false},
+	} {
+		file, err := config.Parse("c.toml", []byte(anyListener+upstreamTable("a", "unix:/s", c.more)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, beyond := sizeToTry(file); got != c.want || beyond != c.beyond {
+			t.Errorf("%s: %d, %v, want %d, %v", c.more, got, beyond, c.want, c.beyond)
+		}
+		file.Upstreams[0].Backend = "sssp"
+		if got, beyond := sizeToTry(file); got != min(c.want, otherMost) || beyond {
+			t.Errorf("%s: another engine: %d, %v", c.more, got, beyond)
+		}
+	}
+}
+
+// TestCheckAsksDaemon: what the running polyclamd knows of a node is in the result.
+func TestCheckAsksDaemon(t *testing.T) {
+	engine := clamdSaying(t, "", "")
+	daemon, _ := play(t, func(verb protocol.Verb, _ []byte) []byte {
+		if verb != protocol.VerbXStatus {
+			return []byte("UNKNOWN COMMAND\x00")
+		}
+		return []byte("polyclamd: version=1 uptime=5 SERVER\x00polyclamd: upstream=a backend=clamd address=\"" + engine + "\" state=down reason=\"asks polyclam itself through unix:/run/s\" NODE\x00" +
+			"polyclamd: upstream=other backend=clamd address=\"unix:/x\" state=down reason=\"not of this file\" NODE\x00END\x00")
+	})
+	dir := files(t, "c.toml", "[[listener]]\naddress = \""+daemon+"\"\n"+upstreamTable("a", engine, ""))
+	r := polyclam(t, dir, "check", "--size-check=false", "c.toml")
+	r.wantStatus(t, exitFound)
+	wantParts(t, r.stdout, "a "+engine+": the polyclamd at "+daemon+" does not use it: it is down: asks polyclam itself through unix:/run/s\n")
+	if strings.Contains(r.stdout, "not of this file") {
+		t.Errorf("got\n%s", r.stdout)
 	}
 }
 

@@ -85,6 +85,9 @@ func (t *tool) init(o *migration) (int, error) {
 	for _, n := range machine.Notes() {
 		t.tell("not taken over: " + n)
 	}
+	for _, a := range machine.Advice() {
+		t.tell("clamd: " + a)
+	}
 	return t.writeInit(machine, o, text)
 }
 

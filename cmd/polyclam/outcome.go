@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -22,6 +23,7 @@ type outcome struct {
 	Action   policy.Action     `json:"action"`
 	Code     int               `json:"code"`
 	Engine   string            `json:"engine,omitempty"`
+	ActionBy string            `json:"action_by,omitempty"` // the engine that demanded the action, if another
 	Name     string            `json:"name,omitempty"`
 	Error    string            `json:"error,omitempty"` // why there is no verdict
 	Elapsed  millis            `json:"elapsed"`         // seconds, waiting included
@@ -32,16 +34,24 @@ type outcome struct {
 type answer struct {
 	Engine    string            `json:"engine"`
 	Category  backends.Category `json:"category"`
+	Failure   backends.Category `json:"failure,omitempty"` // beside what was found
 	Action    policy.Action     `json:"action"`
 	Code      int               `json:"code"`
 	Elapsed   millis            `json:"elapsed"`
 	Names     []string          `json:"names"`
 	NameCount int               `json:"name_count"` // the server tells eight names at most
+	Passed    []passed          `json:"passed,omitempty"`
 	Node      string            `json:"node,omitempty"`
 	Message   string            `json:"message,omitempty"`
 	Required  bool              `json:"required"`
 	Counts    bool              `json:"counts"`
 	Cancelled bool              `json:"cancelled"`
+}
+
+// passed is a finding that a [[rule]] let pass.
+type passed struct {
+	Name string `json:"name"`
+	Rule string `json:"rule"` // its regular expression
 }
 
 // millis is a number of seconds that is written with three decimals.
@@ -70,7 +80,7 @@ func (o *outcome) exit() int {
 	switch {
 	case o.Category == backends.Virus, o.Category == backends.Suspicious, o.Action == policy.Quarantine:
 		return exitFound
-	case o.Error != "", o.Category.IsFailure(), o.Action != policy.OK:
+	case o.Error != "", o.Category.IsFailure(), o.Action != policy.OK, slices.ContainsFunc(o.Engines, answer.failed):
 		return exitFailed
 	case o.Category == backends.Encrypted:
 		return exitEncrypted
@@ -110,7 +120,7 @@ func (o *outcome) sum(reply protocol.Reply, summary *protocol.Record) {
 	o.Category = backends.Category(summary.Get("category"))
 	o.Action = policy.Action(summary.Get("action"))
 	o.Code = code(summary.Get("code"))
-	o.Engine = summary.Get("engine")
+	o.Engine, o.ActionBy = summary.Get("engine"), summary.Get("action_by")
 	if !o.Category.Valid() || !o.Action.Valid() || reply.OK() != (o.Action == policy.OK) {
 		found := o.Action == policy.Quarantine || reply.Found()
 		o.fail(backends.SWErr, fmt.Sprintf("the reply contradicts itself: %s, but category %s, action %s", reply, o.Category, o.Action))
@@ -132,6 +142,7 @@ func readAnswer(r protocol.Record) answer {
 	a := answer{
 		Engine:    r.Get("engine"),
 		Category:  backends.Category(r.Get("category")),
+		Failure:   backends.Category(r.Get("failure")),
 		Action:    policy.Action(r.Get("action")),
 		Code:      code(r.Get("code")),
 		Names:     []string{},
@@ -142,8 +153,15 @@ func readAnswer(r protocol.Record) answer {
 		Cancelled: r.Get("cancelled") == "yes",
 	}
 	for _, f := range r.Fields {
-		if f.Key == "name" || f.Key == "also" {
+		switch f.Key {
+		case "name", "also":
 			a.Names = append(a.Names, f.Value)
+		case "passed":
+			a.Passed = append(a.Passed, passed{Name: f.Value})
+		case "rule":
+			if n := len(a.Passed); n > 0 {
+				a.Passed[n-1].Rule = f.Value
+			}
 		}
 	}
 	a.NameCount = len(a.Names)
@@ -156,11 +174,17 @@ func readAnswer(r protocol.Record) answer {
 	if !a.Category.Valid() {
 		a.Category = backends.SWErr
 	}
+	if a.Failure != "" && !a.Failure.IsFailure() {
+		a.Failure = backends.SWErr
+	}
 	if !a.Action.Valid() {
 		a.Action = policy.Tempfail
 	}
 	return a
 }
+
+// failed reports whether the engine found something and failed beside it.
+func (a answer) failed() bool { return a.Failure != "" && a.Counts && !a.Cancelled }
 
 func code(s string) int {
 	n, err := strconv.Atoi(s)

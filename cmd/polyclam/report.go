@@ -120,6 +120,9 @@ func (o *outcome) text() string {
 	t := newTable("ENGINE", "CATEGORY", "ACTION", "CODE", "TIME", "NAME", "MESSAGE")
 	for _, a := range o.Engines {
 		category, action, code := string(a.Category), string(a.Action), ""
+		if a.Failure != "" {
+			category += ", " + string(a.Failure)
+		}
 		if a.Code != backends.NoCode {
 			code = fmt.Sprint(a.Code)
 		}
@@ -132,14 +135,19 @@ func (o *outcome) text() string {
 	return b.String()
 }
 
-// verdict is "ok", "virus (quarantine): NAME" or "not scanned: WHY".
+// verdict is "ok", "virus (quarantine): NAME", "encrypted (tempfail by ENGINE): NAME"
+// or "not scanned: WHY".
 func (o *outcome) verdict() string {
 	if o.Error != "" && o.exit() == exitFailed {
 		return fmt.Sprintf("not scanned (%s): %s", o.Category, printable(o.Error))
 	}
 	text := string(o.Category)
 	if o.Category != backends.OK || o.exit() != exitOK {
-		text += fmt.Sprintf(" (%s)", o.Action)
+		by := ""
+		if o.ActionBy != "" {
+			by = " by " + printable(o.ActionBy)
+		}
+		text += fmt.Sprintf(" (%s%s)", o.Action, by)
 	}
 	if o.Name != "" {
 		text += ": " + printable(o.Name)
@@ -166,6 +174,9 @@ func (a *answer) remark() string {
 		parts = append(parts, "called off, the verdict stood")
 	case a.Message != "":
 		parts = append(parts, a.Message)
+	}
+	for _, p := range a.Passed {
+		parts = append(parts, fmt.Sprintf("(%s passes by the rule '%s')", p.Name, p.Rule))
 	}
 	if !a.Counts && !a.Cancelled {
 		parts = append(parts, "(does not count: optional)")

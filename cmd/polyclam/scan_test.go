@@ -117,6 +117,35 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
+// TestScanFailureBeside: an engine may find something, have it passed by a rule, and
+// fail, all in one answer.
+func TestScanFailureBeside(t *testing.T) {
+	engine := `OBJECT: engine=sophos category=encrypted action=tempfail code=2 elapsed=0.001 name=Encrypted failure=swerr passed=PUA.X rule="^PUA\\." msg="Password protected; virus data missing" ENGINE` + "\x00"
+	for _, c := range []struct {
+		name, reply string
+		status      int
+		want        []string
+	}{
+		{"put off", "OBJECT: Encrypted content, sophos scan failed ERROR\x00OBJECT: engine=clamav category=ok action=ok code=0 elapsed=0.001 ENGINE\x00" + engine +
+			"OBJECT: category=encrypted action=tempfail code=2 engine=clamav engines=2 failed=1 version=1 action_by=sophos SUMMARY\x00END\x00", exitFailed,
+			[]string{"f: encrypted (tempfail by sophos)\n", "  sophos  encrypted, swerr  tempfail  2 ", "Password protected; virus data missing (PUA.X passes by the rule '^PUA\\.')\n"}},
+		{"let through", "OBJECT: OK\x00" + engine + "OBJECT: category=encrypted action=ok code=2 engine=sophos engines=1 failed=1 version=1 SUMMARY\x00END\x00", exitFailed,
+			[]string{"f: encrypted (ok): Encrypted\n"}},
+		{"let through, and does not count", "OBJECT: OK\x00" + strings.Replace(engine, " ENGINE", " counts=no ENGINE", 1) + "OBJECT: category=encrypted action=ok code=2 engine=sophos engines=1 failed=1 version=1 SUMMARY\x00END\x00", exitEncrypted,
+			[]string{"f: encrypted (ok): Encrypted\n"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			unix, _ := play(t, polyclamSays(c.reply))
+			r := polyclam(t, files(t, "f", "text"), "--address", unix, "scan", "f")
+			r.wantStatus(t, c.status)
+			wantParts(t, r.stdout, c.want...)
+			r = polyclam(t, files(t, "f", "text"), "--address", unix, "scan", "--json", "f")
+			r.wantStatus(t, c.status)
+			wantParts(t, r.stdout, `"category":"encrypted","failure":"swerr"`, `"passed":[{"name":"PUA.X","rule":"^PUA\\."}]`)
+		})
+	}
+}
+
 func TestWorse(t *testing.T) {
 	order := []int{exitFound, exitFailed, exitEncrypted, exitPartial, exitOK}
 	for i, a := range order {

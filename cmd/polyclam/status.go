@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,10 +65,14 @@ type nodeStatus struct {
 	Version         string            `json:"version,omitempty"`
 	DatabaseTime    time.Time         `json:"database_time,omitzero"`
 	CanaryTime      time.Time         `json:"canary_time,omitzero"`
+	CanaryClean     backends.Category `json:"canary_clean,omitempty"`
 	CanaryEICAR     backends.Category `json:"canary_eicar,omitempty"`
 	CanaryName      string            `json:"canary_name,omitempty"`
 	CanaryEncrypted backends.Category `json:"canary_encrypted,omitempty"`
 	CanaryError     string            `json:"canary_error,omitempty"`
+	HeuristicsFirst bool              `json:"heuristics_first,omitempty"` // encrypted and partial count as suspicious
+	Scanned         int64             `json:"scanned,omitempty"`          // bytes of the largest object known to be scanned
+	UnscannedAbove  int64             `json:"unscanned_above,omitempty"`  // larger objects are ok without a scan
 }
 
 func (t *tool) status(asJSON bool) (int, error) {
@@ -132,10 +137,14 @@ func readNode(r protocol.Record) nodeStatus {
 		Version:         r.Get("version"),
 		DatabaseTime:    stamp(r, "database_time"),
 		CanaryTime:      stamp(r, "canary_time"),
+		CanaryClean:     backends.Category(r.Get("canary_clean")),
 		CanaryEICAR:     backends.Category(r.Get("canary_eicar")),
 		CanaryName:      r.Get("canary_name"),
 		CanaryEncrypted: backends.Category(r.Get("canary_encrypted")),
 		CanaryError:     r.Get("canary_error"),
+		HeuristicsFirst: r.Get("heuristics_first") == "true",
+		Scanned:         number(r, "scanned"),
+		UnscannedAbove:  number(r, "unscanned_above"),
 	}
 }
 
@@ -164,6 +173,23 @@ func (n *nodeStatus) healthy() bool {
 	return (n.State == "up" || n.State == "unknown") && (found || n.CanaryEICAR == "")
 }
 
+// why says in polyclamd's words what is wrong with the node; empty: nothing.
+func (n *nodeStatus) why() string { return cmp.Or(n.Reason, n.CanaryError) }
+
+// remarks are what an operator should know of the node though it is used.
+func (n *nodeStatus) remarks() (out []string) {
+	if n.HeuristicsFirst {
+		out = append(out, heuristicsFirst)
+	}
+	if n.UnscannedAbove > 0 {
+		out = append(out, fmt.Sprintf("it says OK without a scan to objects larger than %s; polyclam check says what to change", size(n.UnscannedAbove)))
+	}
+	return out
+}
+
+// name is the node in messages.
+func (n *nodeStatus) name() string { return strings.TrimSpace(n.Engine + " " + n.Address) }
+
 func (st *serverStatus) text(now time.Time) string {
 	var b strings.Builder
 	limit := ""
@@ -184,12 +210,11 @@ func (st *serverStatus) text(now time.Time) string {
 	}
 	t.write(&b, "")
 	for _, n := range st.Nodes {
-		why := n.Reason
-		if why == "" {
-			why = n.CanaryError
+		if why := n.why(); why != "" {
+			b.WriteString(printable(n.name()+" is "+n.State+": "+why) + "\n")
 		}
-		if why != "" {
-			b.WriteString(printable(strings.TrimSpace(n.Engine+" "+n.Address)+" is "+n.State+": "+why) + "\n")
+		for _, text := range n.remarks() {
+			b.WriteString(printable(n.name()+": "+text) + "\n")
 		}
 	}
 	return b.String()

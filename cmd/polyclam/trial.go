@@ -14,7 +14,34 @@ import (
 	"polyclam/proxy"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
+	"polyclam/proxy/testfile"
 )
+
+// The objects that every node is tried with, the first three in the order of
+// check's columns.
+const (
+	sampleClean = iota
+	sampleEICAR
+	sampleEncrypted
+	sampleZipped
+	sampleLocked
+	sampleDeep
+	sampleCount
+)
+
+// sampleNames are what messages call the objects.
+var sampleNames = [sampleCount]string{
+	"a clean text", "the EICAR test file", "an encrypted archive", "EICAR in a ZIP archive",
+	"an archive of an encrypted file and EICAR", "an archive of deeply nested archives and EICAR",
+}
+
+// samples returns the objects. They are those of polyclamd's health checks.
+func samples() [sampleCount][]byte {
+	return [sampleCount][]byte{
+		testfile.Clean(testfile.NewNonce()), testfile.EICAR(), testfile.Encrypted(), testfile.ZippedEICAR(),
+		testfile.LockedThenEICAR(), testfile.DeepThenEICAR(),
+	}
+}
 
 // trial is what one node of one engine said of the samples.
 type trial struct {
@@ -22,6 +49,7 @@ type trial struct {
 	required              bool
 	version               string
 	answers               [sampleCount]trialAnswer
+	size                  sizeTrial
 }
 
 // trialAnswer is what came of one sample. It has a category in any case.
@@ -48,8 +76,35 @@ func (t *trial) usable() bool {
 	return t.detects() && t.answers[sampleClean].category == backends.OK
 }
 
-// tells reports whether the engine tells that an archive is encrypted.
+// tells reports whether the engine reports that an archive is encrypted.
 func (t *trial) tells() bool { return t.answers[sampleEncrypted].category == backends.Encrypted }
+
+// unpacks reports whether the engine looks into archives.
+func (t *trial) unpacks() bool { return t.answers[sampleZipped].found() }
+
+// masked reports whether the first finding in an archive hides the virus beside it.
+func (t *trial) masked() bool { return t.masks(sampleLocked) || t.isClamd() && t.masks(sampleDeep) }
+
+func (t *trial) masks(sample int) bool {
+	a := t.answers[sample]
+	return t.usable() && t.unpacks() && !a.found() && !a.category.IsFailure()
+}
+
+func (t *trial) isClamd() bool { return t.backend == clamdBackend }
+
+const clamdBackend = "clamd"
+
+// exit is the exit status for this node alone. What a clamd masks is suspicious to
+// polyclamd, so that nothing passes because of it.
+func (t *trial) exit() int {
+	switch {
+	case !t.usable():
+		return exitFound
+	case t.size.silent(), t.masked() && !t.isClamd(), !t.unpacks() && t.isClamd():
+		return exitPartial
+	}
+	return exitOK
+}
 
 func (t *trial) slowest() (d time.Duration) {
 	for _, a := range t.answers {
@@ -58,7 +113,7 @@ func (t *trial) slowest() (d time.Duration) {
 	return d
 }
 
-// conclusion says in a word or two what the engine can tell.
+// conclusion says in a word or two what the engine can report.
 func (t *trial) conclusion() string {
 	switch {
 	case t.answers[sampleClean].err != nil && t.answers[sampleEICAR].err != nil:
@@ -73,9 +128,15 @@ func (t *trial) conclusion() string {
 	return "virus"
 }
 
-// tryAll tries every node of every engine, all at once. warn is told what makes
-// the trial less than the real thing.
-func tryAll(file *config.File, timeout time.Duration, warn func(string)) ([]trial, error) {
+// trialOptions are the flags of check.
+type trialOptions struct {
+	timeout time.Duration // of one answer
+	sizes   bool          // try large objects
+}
+
+// tryAll tries every node of every engine, all at the same time. warn is called
+// with what makes the trial less than the real thing.
+func tryAll(file *config.File, o trialOptions, warn func(string)) ([]trial, error) {
 	whole, err := file.Build(zerolog.Nop())
 	if err != nil {
 		return nil, err
@@ -95,7 +156,7 @@ func tryAll(file *config.File, timeout time.Duration, warn func(string)) ([]tria
 	errs := make([]error, len(nodes))
 	var wg sync.WaitGroup
 	for i, one := range nodes {
-		wg.Go(func() { trials[i], errs[i] = tryNode(one, store, merge, timeout) })
+		wg.Go(func() { trials[i], errs[i] = tryNode(one, store, merge, o) })
 	}
 	wg.Wait()
 	return trials, errors.Join(errs...)
@@ -129,7 +190,7 @@ func splitNodes(file *config.File) (out []*config.File) {
 }
 
 // tryNode tries the one node of file.
-func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, timeout time.Duration) (trial, error) {
+func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, o trialOptions) (trial, error) {
 	u := file.Upstreams[0]
 	tr := trial{engine: u.Name, backend: u.Backend, required: u.Required}
 	if len(u.Addresses) > 0 {
@@ -140,10 +201,19 @@ func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, timeou
 		return tr, err
 	}
 	defer closeAll(c)
-	for i, s := range samples() {
-		tr.answers[i] = trySample(c, store, merge, s, timeout)
+	n := node{c, store, merge}
+	for i, data := range samples() {
+		tr.answers[i] = n.try(store.Bytes(data), o.timeout)
+		if i == sampleEICAR && !tr.usable() {
+			break
+		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	if o.sizes && tr.usable() && tr.unpacks() {
+		largest, beyond := sizeToTry(file)
+		tr.size = n.trySizes(largest, max(o.timeout, u.Timeout))
+		tr.size.beyond = beyond
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
 	defer cancel()
 	if v, ok := c.Upstreams[0].Version(ctx); ok {
 		tr.version = v.Text
@@ -151,13 +221,20 @@ func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, timeou
 	return tr, nil
 }
 
-func trySample(c *proxy.Config, store *spool.Spool, merge *policy.Policy, s sample, timeout time.Duration) trialAnswer {
+// node is a configuration with one node of one engine.
+type node struct {
+	config *proxy.Config
+	store  *spool.Spool
+	merge  *policy.Policy
+}
+
+// try scans content and releases it.
+func (n *node) try(content *spool.Content, timeout time.Duration) trialAnswer {
+	defer content.Release()
 	ctx, cancel := context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("no answer within %v: %w", timeout, context.DeadlineExceeded))
 	defer cancel()
-	content := store.Bytes(s.data)
-	defer content.Release()
-	report := c.Upstreams[0].Scan(ctx, content, false)
-	judged := merge.Merge([]policy.Report{report}).Reports[0]
+	report := n.config.Upstreams[0].Scan(ctx, content, false)
+	judged := n.merge.Merge([]policy.Report{report}).Reports[0]
 	a := trialAnswer{category: judged.Category, detail: report.Result.Detail, err: report.Err, elapsed: report.Elapsed}
 	if len(judged.Names) > 0 {
 		a.name = judged.Names[0]

@@ -20,6 +20,10 @@ func TestCommandLine(t *testing.T) {
 	if err := os.WriteFile(doubtful, []byte(engine), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	failOpen := filepath.Join(dir, "failopen.toml")
+	if err := os.WriteFile(failOpen, []byte(engine+"[policy.actions]\nswerr = \"ok\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		name           string
 		args           []string
@@ -28,6 +32,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{"good", []string{"--check", "--config", good}, 0, []string{good + ": ok\n"}, nil},
 		{"doubtful", []string{"--check", "--config=" + doubtful}, 0, []string{doubtful + ": ok\n"}, []string{"warning: " + doubtful + ":1: listener: "}},
+		{"passes failures", []string{"--check", "--config=" + failOpen}, 0, []string{failOpen + ": ok\n"}, []string{"warning: " + failOpen + ":6: policy.actions.swerr: clients hear OK "}},
 		{"bad", []string{"--check", "--config", bad}, 1, nil, []string{
 			bad + ":1: listener: ", "\n" + bad + ":2: listener.adress: unknown key \"adress\"; did you mean \"address\"?\n",
 			"\n" + bad + ":4: limits.stream: ", bad + ":1: upstream: there is no [[upstream]]"}},

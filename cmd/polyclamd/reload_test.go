@@ -121,3 +121,22 @@ func TestReloadWithoutSpool(t *testing.T) {
 	wantGone(t, fine)
 	d.stop()
 }
+
+// What makes an OK worth less is in the log of a start and of a reload.
+func TestPolicyWarnings(t *testing.T) {
+	dir := socketDir(t)
+	listener := unixListener(filepath.Join(dir, "s"))
+	d := startDaemon(t, writeConfig(t, dir, listener+"[policy.actions]\nswerr = \"ok\"\n"), nil)
+	writeConfig(t, dir, listener+"[policy.actions]\nnot-installed = \"ok\"\n")
+	d.reload(reloaded)
+	d.stop()
+	var keys []string
+	for _, e := range d.entries("configuration") {
+		if key, ok := e["key"].(string); ok && e["level"] == "warn" && strings.HasPrefix(key, "policy.") {
+			keys = append(keys, key)
+		}
+	}
+	if got := strings.Join(keys, " "); got != "policy.actions.swerr policy.actions.not-installed" {
+		t.Errorf("the log warns of %q", got)
+	}
+}

@@ -4,8 +4,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 
 	"polyclam/backends"
+	"polyclam/protocol"
 	"polyclam/proxy/policy"
 )
 
@@ -48,18 +50,25 @@ func FuzzLine(f *testing.F) {
 		if p.Validate() != nil {
 			p, _ = Lookup(clientName) // what no site can have
 		}
+		written := object
+		if p.EscapeObjects = pick(2) == 1; p.EscapeObjects {
+			written = protocol.EscapeObject(object)
+			if strings.ContainsFunc(written, unicode.IsControl) {
+				t.Fatalf("%q is written as %q", object, written)
+			}
+		}
 		v := policy.Verdict{Code: code, Upstream: engine, Detail: detail, Names: []string{name, second}[:pick(3)]}
 		v.Category = allCategories[pick(len(allCategories))]
 		for _, v.Action = range allActions {
-			checkReply(t, p, object, v, p.Line(object, v))
+			checkReply(t, p, written, v, p.Line(object, v))
 			for _, r := range p.AllMatchLines(object, v) {
-				checkReply(t, p, object, v, r)
+				checkReply(t, p, written, v, r)
 			}
 		}
 		failed := policy.Verdict{Action: policy.Tempfail, Category: backends.SWErr}
 		plain := p
 		plain.Form = Plain
-		checkReply(t, plain, object, failed, plain.Error(object, detail))
+		checkReply(t, plain, written, failed, plain.Error(object, detail))
 	})
 }
 

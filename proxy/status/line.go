@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"polyclam/backends"
+	"polyclam/protocol"
 	"polyclam/proxy/policy"
 )
 
@@ -25,10 +26,10 @@ const (
 
 // Line is what the client is told of one verdict: the action picks the last
 // word, the category the text before it. The object is "stream", "fd[10]" or the
-// path as the client asked for it; it is never altered (an empty one stands for
-// "stream": no line goes without an identifier). Whatever is in the
-// verdict, the line is one record of at most MaxLine bytes (MaxPathLine for a
-// path) that the client reads as the action says.
+// path as the client asked for it; it is never altered but as EscapeObjects says
+// (an empty one is "stream": no line goes without an identifier). Whatever
+// is in the verdict, the line is one record of at most MaxLine bytes (MaxPathLine
+// for a path) that the client reads as the action says.
 //
 // The path alone can be too long. The whole line is sent then, as clamd does; for
 // a client with UnknownIsClean the connection is closed instead. An OK line is
@@ -39,7 +40,7 @@ const (
 func (p Profile) Line(object string, v policy.Verdict) Reply {
 	p = p.complete()
 	v = defined(v)
-	object = orElse(object, objectStream)
+	object = p.object(object)
 	switch v.Action {
 	case policy.OK:
 		return p.okLine(object, v)
@@ -55,10 +56,10 @@ func (p Profile) Line(object string, v policy.Verdict) Reply {
 func (p Profile) AllMatchLines(object string, v policy.Verdict) []Reply {
 	p = p.complete()
 	v = defined(v)
-	object = orElse(object, objectStream)
 	if v.Action != policy.Quarantine || v.Category.IsFailure() || len(v.Names) < 2 {
 		return []Reply{p.Line(object, v)}
 	}
+	object = p.object(object)
 	var replies []Reply
 	for _, n := range v.Names[:min(len(v.Names), maxMatches)] {
 		r := p.found(object, p.matchName(v, n), p.detail(v))
@@ -85,7 +86,7 @@ func (p Profile) matchName(v policy.Verdict, raw string) string {
 // Error is what the client is told when there is no verdict, for a reason of
 // ours that text says: in the listener's error style, with the text sanitised.
 func (p Profile) Error(object, text string) Reply {
-	return p.complete().failed(object, text, "")
+	return p.complete().failed(p.object(object), text, "")
 }
 
 // ClamdError is [Profile.Error] for an error in clamd's own words, which clients
@@ -96,11 +97,14 @@ func (p Profile) Error(object, text string) Reply {
 func (p Profile) ClamdError(object, words string) Reply {
 	p = p.complete()
 	words = strings.TrimSuffix(words, " "+wordError)
+	if p.ErrorStyle != StyleError {
+		return p.failed(p.object(object), words, "")
+	}
+	if object != "" {
+		object = p.object(object)
+	}
 	line := object + ": " + words + " " + wordError
-	switch {
-	case p.ErrorStyle != StyleError:
-		return p.failed(object, words, "")
-	case p.UnknownIsClean && len(line)+len("\n") > p.budget(object):
+	if p.UnknownIsClean && len(line)+len("\n") > p.budget(object) {
 		return Reply{Close: true}
 	}
 	return Reply{Text: line}
@@ -150,6 +154,14 @@ func (p Profile) Reserve(n int) Profile {
 	return p
 }
 
+// object returns the name of an object as a line has it.
+func (p Profile) object(name string) string {
+	if p.EscapeObjects {
+		name = protocol.EscapeObject(name)
+	}
+	return orElse(name, objectStream)
+}
+
 // defined makes a failure of a verdict that says nothing that exists, or that
 // wants a stop without a reason.
 func defined(v policy.Verdict) policy.Verdict {
@@ -191,7 +203,6 @@ func (p Profile) found(object, name, detail string) Reply {
 
 // failed says in the profile's style that there is no answer.
 func (p Profile) failed(object, text, detail string) Reply {
-	object = orElse(object, objectStream)
 	switch p.ErrorStyle {
 	case StyleClose:
 		return Reply{Close: true}

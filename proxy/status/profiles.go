@@ -39,18 +39,26 @@ const defaultAnswerWithin = 110 * time.Second
 type kind struct {
 	profile Profile
 	about   string // one paragraph for the admin
+	found   string // what the client does with FOUND
 }
 
 // presets are the profiles by the name of the client.
 var presets = map[string]kind{
-	"generic": {about: "Any client of clamd: the lines are those of clamd, and fit into the smallest buffer that is known."},
+	"generic": {
+		about: "Any client of clamd: the lines are those of clamd, and fit into the smallest buffer that is known.",
+		found: "it does what it does with a virus: most clients refuse the mail or file, some discard it",
+	},
 	"mimedefang": {
 		profile: Profile{WorstFirst: true, UnknownIsClean: true},
 		about: "MIMEDefang's own clamd routines send SCAN of a directory and read once, 256 bytes: the worst line comes first. " +
 			"What is neither \": TEXT FOUND\" nor \": TEXT ERROR\" is clean mail to it, a cut line and clamd's errors without an identifier included, " +
 			"so that none of these is sent; an ERROR line or a closed connection becomes a tempfail.",
+		found: "the filter that Debian installs accepts the mail and discards it, and neither sender nor recipient learns of it",
 	},
-	"amavis": {about: "amavis reads to the end of the connection; ERROR makes the scanner fail, and the mail waits if $virus_scanners_failure_is_fatal is set."},
+	"amavis": {
+		about: "amavis reads to the end of the connection; ERROR makes the scanner fail, and the mail waits if $virus_scanners_failure_is_fatal is set.",
+		found: "amavis quarantines the mail as infected, and discards it if $final_virus_destiny is D_DISCARD, the default",
+	},
 	"rspamd": {
 		profile: Profile{
 			ErrorStyle: StyleLimits, AnswerWithin: 4 * time.Second,
@@ -63,19 +71,28 @@ var presets = map[string]kind{
 			"FOUND with Heuristics.Encrypted or Heuristics.Limits.Exceeded is a report there (_ENCRYPTED, _FAIL), not a refusal: what could not be " +
 			"scanned, encrypted and partial are told that way. A closed connection becomes _FAIL too, but has rspamd try again, three times in all. " +
 			"It waits 5 seconds unless its timeout is raised, and after the 8 of its task_timeout the mail passes: raise all three together.",
+		found: "rspamd adds a symbol of its own for it, and refuses the mail only where antivirus.conf has action = \"reject\"",
 	},
-	"exim": {about: "Exim reads once, 1024 bytes, waits two minutes, and defers on ERROR and on anything it cannot parse."},
+	"exim": {
+		about: "Exim reads once, 1024 bytes, waits two minutes, and defers on ERROR and on anything it cannot parse.",
+		found: "Exim refuses the mail, if the ACL denies all malware as it usually does",
+	},
 	"haraka": {
 		profile: Profile{EncryptedPrefix: prefixEncryptedOld, LimitIsClean: true, AnswerWithin: 25 * time.Second},
 		about: "Haraka's plugin has a switch for names in \"Encrypted.\" (reject.Encrypted), but takes \"Heuristics.Encrypted.\" for a virus. " +
 			"It waits 30 seconds, tries the next host on ERROR, then answers DENYSOFT; but it accepts a mail on clamd's words " +
 			"\"size limit exceeded\", so that a stream over the limit is told in others.",
+		found: "Haraka refuses the mail; encrypted objects pass, with a header, if clamd.ini has reject.Encrypted=false",
 	},
-	"milter": {about: "clamav-milter reads a line of 128 bytes; what it cannot parse, and ERROR, is its OnFail."},
+	"milter": {
+		about: "clamav-milter reads a line of 128 bytes; what it cannot parse, and ERROR, is its OnFail.",
+		found: "clamav-milter does what OnInfected says: Quarantine, the default, holds the mail in the queue, Reject refuses it, Blackhole discards it",
+	},
 	"http-gateway": {
 		profile: Profile{ErrorStyle: StyleFound, AnswerWithin: 25 * time.Second},
 		about: "squidclamav, clammit, James and ruby's safe? pass what is not FOUND, ERROR and a closed connection included: " +
 			"content that could not be scanned is told as a finding. Uploads have people waiting, and proxies in between that give up after 30 seconds; James after 5.",
+		found: "the gateway blocks the download or upload as infected",
 	},
 }
 
@@ -107,6 +124,11 @@ func Lookup(client string) (Profile, bool) {
 // About returns a paragraph on why the preset of a client is as it is; empty if
 // there is none of that name.
 func About(client string) string { return presets[client].about }
+
+// OnFound returns what a client does with FOUND, in a clause; empty if there is no
+// preset of that name. It is the same for a virus and for everything else that the
+// policy answers with FOUND.
+func OnFound(client string) string { return presets[client].found }
 
 // Names returns the names of all presets, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(presets)) }

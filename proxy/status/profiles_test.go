@@ -25,6 +25,9 @@ func TestLookup(t *testing.T) {
 		if err := policy.Default().WithActions(p.Actions).Validate(); err != nil {
 			t.Errorf("%s: %v", n, err)
 		}
+		if About(n) == "" || OnFound(n) == "" {
+			t.Errorf("%s: why the preset is as it is: %q, what the client does with FOUND: %q", n, About(n), OnFound(n))
+		}
 	}
 	if p, ok := Lookup("sendmail"); ok || p.Client != "" {
 		t.Errorf("an unknown client: %+v", p)

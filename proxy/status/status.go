@@ -44,6 +44,9 @@ type Profile struct {
 	EncryptedPrefix string // "Heuristics.Encrypted." or "Encrypted."
 	MaxLine         int    // bytes of a stream or fd line with its terminator; 128 by default
 	MaxPathLine     int    // bytes of a path line with its terminator; 256 by default
+	// EscapeObjects writes the names of objects by [protocol.EscapeObject]. It is the
+	// server's to set, for replies whose records end with a line break.
+	EscapeObjects bool
 	// WorstFirst puts the worst line of a directory's reply first, for clients
 	// that read once.
 	WorstFirst bool

@@ -84,6 +84,7 @@ func (f *fixture) files() {
 }
 
 func (f *fixture) directories() {
+	f.write("dirbroken/a: OK\nb", eicar)
 	f.write("dirclean/a", clean)
 	f.write("dirclean/b", clean)
 	f.write("dirone/a", clean)

@@ -206,12 +206,28 @@ func pathDialogues(f *fixture) []dialogue {
 			name: "path/every match without a spool directory", world: "nopaths", steps: []step{send("zALLMATCHSCAN " + f.path("two") + "\x00")},
 			deviation: "D17", want: []outcome{closed("${F}/two: " + oneName + " FOUND\x00")},
 		},
+		dialogue{
+			name: "path/tab with n", steps: []step{send("nSCAN " + f.path("tab\there") + "\n")},
+			deviation: "D26", want: []outcome{closed(`${F}/tab\x09here: ` + eicarName + " FOUND\n")},
+		},
+		dialogue{
+			name: "path/missing with a carriage return", steps: []step{send("nSCAN " + f.path("no\rthing") + "\n")},
+			deviation: "D26", want: []outcome{closed(`${F}/no\x0dthing: File path check failure: No such file or directory. ERROR` + "\n")},
+		},
 		dialogue{name: "path/order of CONTSCAN", steps: []step{send("zCONTSCAN " + f.path("dirwide") + "\x00")}},
 		dialogue{name: "path/CONTSCAN, n", norm: sorted, steps: []step{send("nCONTSCAN " + f.path("dirmany") + "\n")}},
 		dialogue{name: "path/MULTISCAN, bare", norm: sorted, steps: []step{send("MULTISCAN " + f.path("dirmany") + "\n")}},
 	)
+	for _, command := range []string{"nSCAN", "nCONTSCAN", "nMULTISCAN", "nALLMATCHSCAN", "SCAN", "CONTSCAN", "MULTISCAN"} {
+		ds = append(ds, dialogue{
+			name: "path/newline in a directory/" + command, steps: []step{send(command + " " + f.path("dirbroken") + "\n")},
+			deviation: "D26", want: []outcome{closed(`${F}/dirbroken/a: OK\x0ab: ` + eicarName + " FOUND\n")},
+		})
+	}
 	for _, verb := range verbs {
 		ds = append(ds, dialogue{
+			name: "path/newline in a directory/z" + verb, steps: []step{send("z" + verb + " " + f.path("dirbroken") + "\x00")},
+		}, dialogue{
 			name: "path/TCP/" + verb, tcp: true, steps: []step{send("z" + verb + " " + f.path("eicar") + "\x00")},
 			deviation: "D21", want: []outcome{closed("COMMAND UNAVAILABLE\x00")},
 		})

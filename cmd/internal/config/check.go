@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"polyclam/backends"
-	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
 
@@ -18,6 +16,7 @@ func (f *File) check(r *reader) {
 	f.checkRules(r)
 	f.checkLimits(r)
 	f.checkPolicy(r)
+	f.warnPolicy(r)
 	f.checkTimes(r)
 }
 
@@ -144,12 +143,6 @@ func (f *File) checkPolicy(r *reader) {
 		if err := p.policy(l).Validate(); err != nil && site == nil {
 			r.failAll(l.path, err)
 		}
-		if l.Actions[backends.Virus] == policy.OK {
-			r.warn(child(child(l.path, "actions"), "virus"), "clients of this listener will be told OK for known malware")
-		}
-	}
-	if f.Policy.Actions[backends.Virus] == policy.OK {
-		r.warn("policy.actions.virus", "clients will be told OK for known malware")
 	}
 }
 

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -31,8 +32,8 @@ func TestTakenOver(t *testing.T) {
 		{"an address that is none", socket + "TCPSocket 3310\nTCPAddr \"a\x01\"\n", []string{"!tcp:a", "is not an address; left out"}},
 		{"over a port max_size is clamd's", "TCPSocket 3310\nStreamMaxLength 25M\n", []string{`max_size = "25MiB"`, `stream = "25MiB"`}},
 		{"sizes", socket + "StreamMaxLength 700M\n", []string{`stream = "700MiB"`, `max_size = "700MiB"`, `spool_total = "2800MiB"`}},
-		{"no limit", socket + "StreamMaxLength 0\n", []string{`stream = "2GiB"`, `spool_total = "8GiB"`, "no limit for clamd"}},
-		{"beyond the library", socket + "StreamMaxLength 4G\n", []string{`stream = "2GiB"`, "nothing of 2 GiB and more"}},
+		{"no limit", socket + "StreamMaxLength 0\n", []string{`stream = "2047MiB"`, `max_size = "2047MiB"`, `spool_total = "8188MiB"`, "no limit for clamd"}},
+		{"beyond the library", socket + "StreamMaxLength 4G\n", []string{`stream = "2047MiB"`, "nothing of 2 GiB and more"}},
 		{"a size that is none", socket + "StreamMaxLength 1T\n", []string{"!stream = ", `clamd.conf:2: StreamMaxLength: "1T" is not a size; left out`}},
 		{"an odd size", socket + "StreamMaxLength 1000001\n", []string{"stream = 1000001\n"}},
 		{"times", socket + "CommandReadTimeout 5\nReadTimeout 0\n", []string{`command_read_timeout = "5s"`, "!\nread_timeout", "ReadTimeout 0: there is no read_timeout without end"}},
@@ -55,6 +56,60 @@ func TestTakenOver(t *testing.T) {
 			dir := tree(t, "", "etc/clamav/clamd.conf", c.conf, "etc/group", "clamav:x:110:\n", "var/run", "->/run", "run/", "")
 			wantParts(t, configOf(t, look(t, Options{Root: dir})), c.parts...)
 		})
+	}
+}
+
+// TestAdvice has settings of clamd that make its OK worth less.
+func TestAdvice(t *testing.T) {
+	const socket = "LocalSocket /run/c/s.ctl\n"
+	for _, c := range []struct {
+		name, conf string
+		parts      []string // of the advice, and of the steps
+	}{
+		{"none", socket, []string{"!HeuristicScanPrecedence", "!MaxFileSize"}},
+		{"precedence", socket + "HeuristicScanPrecedence yes\n", []string{
+			"/etc/clamav/clamd.conf:2: HeuristicScanPrecedence yes: clamd stops at the first heuristic match",
+			"sed -i '/^[[:blank:]]*HeuristicScanPrecedence[[:blank:]]/d' /etc/clamav/clamd-engine.conf\n", `printf '\nHeuristicScanPrecedence no\n' >>/etc/clamav/clamd-engine.conf`, "!MaxFileSize"}},
+		{"no precedence", socket + "HeuristicScanPrecedence no\n", []string{"!HeuristicScanPrecedence"}},
+		{"small files, as Debian has it", socket + "MaxFileSize 25M\nMaxScanSize 100M\n", []string{
+			"/etc/clamav/clamd.conf:2: MaxFileSize 25M; /etc/clamav/clamd.conf:3: MaxScanSize 100M: clamd says OK without a scan to what is over its limits, and polyclam gives it objects of up to 100M (max_size)." +
+				" MaxFileSize 100M and MaxScanSize 400M in clamd.conf changes that, or AlertExceedsMax yes",
+			"MaxFileSize 100M\\n' >>", "MaxScanSize 400M\\n' >>"}},
+		{"small files with an alert", socket + "MaxFileSize 25M\nAlertExceedsMax yes\n", []string{"!MaxFileSize"}},
+		{"enough", socket + "MaxFileSize 100M\nMaxScanSize 200M\n", []string{"!MaxFileSize", "!MaxScanSize"}},
+		{"no limits", socket + "MaxFileSize 0\nMaxScanSize 0\nStreamMaxLength 0\n", []string{"!MaxFileSize", "!MaxScanSize"}},
+		{"large streams", socket + "StreamMaxLength 700M\n", []string{
+			"/etc/clamav/clamd.conf has no MaxFileSize, and the default is 100M; /etc/clamav/clamd.conf has no MaxScanSize, and the default is 400M", "MaxFileSize 700M\\n' >>", "MaxScanSize 2800M\\n' >>"}},
+		{"small streams over a port", "TCPSocket 3310\nStreamMaxLength 10M\nMaxFileSize 25M\n", []string{"!MaxFileSize"}},
+		{"moved by hand", "LocalSocket /run/c/s-engine.ctl\nMaxFileSize 25M\n", []string{"MaxFileSize 100M\\n' >>/etc/clamav/clamd.conf\n"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := look(t, Options{Root: tree(t, "", "etc/clamav/clamd.conf", c.conf)})
+			text := strings.Join(m.Advice(), "\n") + "\n" + m.Steps(StepsOptions{Output: "/etc/polyclam/config.toml", Moved: true})
+			wantParts(t, text, c.parts...)
+		})
+	}
+}
+
+// TestAdviceCommands carries the steps of an advice out.
+func TestAdviceCommands(t *testing.T) {
+	if _, err := exec.LookPath("sed"); err != nil {
+		t.Skip("no sed")
+	}
+	dir := tree(t, "", "etc/clamav/clamd.conf", "LocalSocket /run/c/s-engine.ctl\n  MaxFileSize 25M\nMaxFileSize 1M\n#MaxFileSize 2M\nHeuristicScanPrecedence yes\n")
+	steps := look(t, Options{Root: dir}).adviceSteps()
+	for _, s := range steps {
+		for _, command := range s.shell {
+			if out, err := exec.Command("sh", "-ec", strings.ReplaceAll(command, "/etc/", dir+"/etc/")).CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v: %s", command, err, out)
+			}
+		}
+	}
+	if got, want := read(t, dir, "etc/clamav/clamd.conf"), "LocalSocket /run/c/s-engine.ctl\n#MaxFileSize 2M\n\nHeuristicScanPrecedence no\n\nMaxFileSize 100M\n"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if left := look(t, Options{Root: dir}).Advice(); len(left) > 0 {
+		t.Errorf("afterwards: %q", left)
 	}
 }
 

@@ -59,6 +59,7 @@ func (m *Machine) clamdSteps(o StepsOptions) []step {
 	if s, ok := m.apparmorStep(); ok {
 		list = append(list, s)
 	}
+	list = append(list, m.adviceSteps()...)
 	list = append(list, m.serviceStep()...)
 	if m.root.exists("/sys/fs/selinux/enforce") || m.root.exists("/etc/selinux/config") {
 		list = append(list, step{text: "SELinux: clamd's new socket is in the directory of the old one and gets its label. polyclamd has no policy of its own:" +

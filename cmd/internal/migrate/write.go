@@ -158,8 +158,8 @@ func (m *Machine) limit(key string) (int64, option, bool) {
 const (
 	defaultStream = 100 << 20 // of [limits] stream and of max_size
 	// maxStream is the largest stream that is let in. libclamav scans no file of
-	// 2 GiB and more, whatever StreamMaxLength says.
-	maxStream    = 2 << 30
+	// 2 GiB - 2 and more, whatever StreamMaxLength says.
+	maxStream    = 2047 << 20
 	defaultTotal = 2 << 30 // of [limits] spool_total
 )
 
@@ -177,12 +177,25 @@ func (m *Machine) stream() (n int64, o option, ok bool) {
 
 // writeMaxSize lets an engine have all that a listener lets in.
 func (m *Machine) writeMaxSize(w *writer) {
-	n, o, ok := m.stream()
-	overPort := m.clamd != nil && strings.HasPrefix(m.clamd.engine, "tcp:")
-	if ok && (n > defaultStream || overPort) {
+	_, o, ok := m.stream()
+	if n := m.maxSize(); ok && (n > defaultStream || m.overPort()) {
 		w.comment("%s", m.clamd.conf.source(o))
 		w.key("max_size", sizeText(n))
 	}
+}
+
+// maxSize is the largest object that clamd is given.
+func (m *Machine) maxSize() int64 {
+	n, _, ok := m.stream()
+	if !ok || n < defaultStream && !m.overPort() {
+		return defaultStream
+	}
+	return n
+}
+
+// overPort reports whether clamd is sent streams, to which StreamMaxLength applies.
+func (m *Machine) overPort() bool {
+	return m.clamd != nil && strings.HasPrefix(m.clamd.engine, "tcp:")
 }
 
 // writeEngines writes savdid, Sophie and c-icap, switched on if they answer.

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"polyclam/test/clamdtest"
+)
+
+// TestCheckRealClamd: what check says of the settings of a real clamd that make its OK
+// worth less.
+func TestCheckRealClamd(t *testing.T) {
+	clamdtest.Require(t)
+	for _, c := range []struct {
+		name   string
+		conf   []string
+		status int
+		want   []string
+		not    string
+	}{
+		{"harmless", []string{"AlertEncrypted yes"}, exitOK, []string{" 20.0 MiB "}, "clamd.conf"},
+		{"precedence", []string{"AlertEncrypted yes", "HeuristicScanPrecedence yes"}, exitOK, []string{" 20.0 MiB ", "set HeuristicScanPrecedence no in clamd.conf"}, "MaxFileSize"},
+		{"small files", []string{"AlertEncrypted yes", "MaxFileSize 5M"}, exitPartial, []string{" 5.0 MiB of 20.0 MiB ", "set MaxFileSize to at least 20M", "or set max_size = \"5MiB\" here"}, "Precedence"},
+		{"small files with an alert", []string{"AlertEncrypted yes", "MaxFileSize 5M", "AlertExceedsMax yes"}, exitOK, []string{"an object of 20.0 MiB is partial (Heuristics.Limits.Exceeded.MaxFileSize)"}, "says OK"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clamd := clamdtest.Start(t, clamdtest.Options{Conf: c.conf, HideLog: true})
+			r := polyclam(t, files(t, "c.toml", anyListener+upstreamTable("clamav", "unix:"+clamd.Socket, "max_size = \"20MiB\"")), "check", "c.toml")
+			r.wantStatus(t, c.status)
+			wantParts(t, r.stdout, c.want...)
+			if strings.Contains(r.stdout, c.not) {
+				t.Errorf("got\n%s\nwant nothing about %s", r.stdout, c.not)
+			}
+		})
+	}
+}
