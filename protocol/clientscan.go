@@ -68,7 +68,7 @@ func (c *Client) lines(ctx context.Context, q *request, each func(Reply) error) 
 		return c.wrap(q.verb, err)
 	}
 	return c.exchange(ctx, q, func(l *link, sent error) error {
-		failed := sent
+		var failed error
 		for n := 0; ; n++ {
 			line, err := l.readReply(maxReply)
 			if n > 0 && err == ErrNoReply {
@@ -80,6 +80,10 @@ func (c *Client) lines(ctx context.Context, q *request, each func(Reply) error) 
 			r, err := ParseReply(line, q.object)
 			if err != nil {
 				return err
+			}
+			r.Early = sent != nil
+			if r.OK() && r.Early {
+				return fmt.Errorf("%w: %w", ErrEarlyOK, sent)
 			}
 			if failed == nil {
 				failed = r.Err()
@@ -205,7 +209,8 @@ func (g *group) add(line string) (done bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	if r.OK() && g.sent != nil {
+	r.Early = g.sent != nil
+	if r.OK() && r.Early {
 		return true, fmt.Errorf("%w: %w", ErrEarlyOK, g.sent)
 	}
 	g.reply = r

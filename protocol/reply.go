@@ -39,6 +39,11 @@ type Reply struct {
 	// "Name(44d88612fea8a8f36de82e1278abb02f:68)".
 	Hash string
 	Size int64
+
+	// Early says that the reply began before the server had been given the whole
+	// request. That something was found can be believed, and that the stream is too
+	// large; that nothing was found, that a part is encrypted, or any other limit, not.
+	Early bool
 }
 
 // OK reports whether the server says that it found nothing.
