@@ -164,7 +164,7 @@ func (c *Client) exchange(ctx context.Context, q *request, read func(l *link, se
 	defer l.nc.Close()
 	stop := context.AfterFunc(ctx, l.expire)
 	defer stop()
-	s := &sender{link: l, check: l.answered, watch: l.watch}
+	s := &sender{link: l}
 	sent := s.request("", q)
 	var broken *sendError
 	if sent != nil && !errors.As(sent, &broken) {
@@ -178,13 +178,6 @@ func (c *Client) exchange(ctx context.Context, q *request, read func(l *link, se
 		err = fmt.Errorf("%w: %w", ErrNoReply, sent)
 	}
 	return c.wrap(q.verb, ended(ctx, doingWait, err))
-}
-
-// join waits for the watch, if there is one.
-func (s *sender) join() {
-	if s.watched != nil {
-		<-s.watched
-	}
 }
 
 // What a context may end.

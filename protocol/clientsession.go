@@ -193,11 +193,7 @@ func (s *ClientSession) send(q *request) (*call, chan struct{}, error) {
 		prefix = "z" + string(VerbIDSession) + "\x00"
 	}
 	s.begun = true
-	w := &sender{
-		link:  s.link,
-		check: func(begun bool) error { return s.check(c, begun) },
-		watch: func() chan struct{} { return s.watch(c) },
-	}
+	w := &sender{link: s.link, session: s, call: c}
 	err := w.request(prefix, q)
 	s.sent(c, w, err)
 	return c, w.watched, err

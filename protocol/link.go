@@ -34,10 +34,11 @@ type link struct {
 	end  error // of the receiving side; the reader's
 
 	// What raw calls, made once so that a request allocates nothing, and its results.
-	take, look func(fd uintptr) bool
-	takeErr    error
-	lookErr    error
-	peeked     [1]byte
+	take    func(fd uintptr) bool
+	takeErr error
+	look    func(fd uintptr)
+	lookErr error
+	peeked  [1]byte
 }
 
 func newLink(nc net.Conn) *link {
@@ -63,10 +64,7 @@ func newLink(nc net.Conn) *link {
 		}
 		return err != syscall.EAGAIN
 	}
-	l.look = func(fd uintptr) bool {
-		_, l.lookErr = peek(fd, l.peeked[:])
-		return true
-	}
+	l.look = func(fd uintptr) { _, l.lookErr = peek(fd, l.peeked[:]) }
 	return l
 }
 
@@ -102,16 +100,21 @@ func (l *link) unread() (p []byte, ended bool) {
 	if l.raw == nil {
 		return bytes.Clone(l.b[l.r:l.w]), false
 	}
-	if err := l.raw.Control(func(fd uintptr) { l.look(fd) }); err != nil {
+	if err := l.raw.Control(l.look); err != nil {
 		return bytes.Clone(l.b[l.r:l.w]), true
 	}
 	if l.lookErr == syscall.EAGAIN {
 		return bytes.Clone(l.b[l.r:l.w]), false
 	}
-	p = append(make([]byte, 0, maxReply), l.b[l.r:l.w]...)
+	return l.peekAll(), l.lookErr != nil
+}
+
+// peekAll is what has arrived, for a caller that holds mu.
+func (l *link) peekAll() []byte {
+	p := append(make([]byte, 0, maxReply), l.b[l.r:l.w]...)
 	n := 0
 	l.raw.Control(func(fd uintptr) { n, _ = peek(fd, p[len(p):cap(p)]) })
-	return p[:len(p)+max(n, 0)], l.lookErr != nil
+	return p[:len(p)+max(n, 0)]
 }
 
 // silent reports whether the connection is open and nothing has arrived.
@@ -122,14 +125,6 @@ func (l *link) silent() bool {
 
 // errAnswered ends the sending of a request: something has arrived, or the end.
 var errAnswered = errors.New("the server answered before it had received everything")
-
-// answered is the check of a sender whose link serves one request.
-func (l *link) answered(bool) error {
-	if l.silent() {
-		return nil
-	}
-	return errAnswered
-}
 
 // sendError says that the server did not take the whole request: it has closed, or
 // said something before. What it said is read all the same.

@@ -44,17 +44,41 @@ func checkPath(verb Verb, path string) error {
 
 // sender sends one request.
 type sender struct {
-	link *link
-	// check is called before each write, the last one above all: what has arrived by
-	// then was said before the server could know the whole request. It is errAnswered
-	// if that may be the reply. begun says that a part of the request is sent.
-	check func(begun bool) error
-	// watch waits for the reply in the background while a long stream is sent, and
-	// ends the write that is under way when it comes. Where there is no socket it is the
-	// only way to see that something has arrived.
-	watch   func() chan struct{}
+	link    *link
+	session *ClientSession // and the call in it; nil: the link serves no other request
+	call    *call
+	begun   bool          // a part of the request is sent
 	watched chan struct{} // closed when watch has seen the reply; nil: it was not called
-	begun   bool
+}
+
+// check is called before each write, the last one above all: what has arrived by then
+// was said before the server could know the whole request. It is errAnswered if that
+// may be the reply.
+func (s *sender) check() error {
+	switch {
+	case s.session != nil:
+		return s.session.check(s.call, s.begun)
+	case s.link.silent():
+		return nil
+	}
+	return errAnswered
+}
+
+// watch waits for the reply in the background while a long stream is sent, and ends
+// the write that is under way when it comes. Where there is no socket it is the only
+// way to see that something has arrived.
+func (s *sender) watch() chan struct{} {
+	if s.session != nil {
+		return s.session.watch(s.call)
+	}
+	return s.link.watch()
+}
+
+// join waits for the watch, if there is one.
+func (s *sender) join() {
+	if s.watched != nil {
+		<-s.watched
+	}
 }
 
 // request sends q behind prefix. A *sendError says that the server did not take it
@@ -82,12 +106,12 @@ func (s *sender) write(p []byte) error {
 
 // checked runs a write.
 func (s *sender) checked(write func() error) error {
-	err := s.check(s.begun)
+	err := s.check()
 	if err == nil {
 		s.begun = true
 		err = write()
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) && s.check(true) == errAnswered {
+	if errors.Is(err, os.ErrDeadlineExceeded) && s.check() == errAnswered {
 		err = errAnswered
 	}
 	return sendFailed(err)
