@@ -39,7 +39,7 @@ var rules = map[string][]string{
 	"backends/internal/wire":          {"backends", "backends/internal/engineconn", "backends/internal/idle"},
 	"backends/kav":                    {"backends", "backends/internal/engineconn", "backends/internal/file", "backends/internal/line"},
 	"backends/kse":                    {"backends", "backends/internal/engineconn", "backends/internal/file", "backends/internal/line", "backends/internal/wire"},
-	"backends/polyclam":               {"backends", "backends/internal/clamdclient", "backends/internal/engineconn", "backends/internal/wire", "protocol"},
+	"backends/polyclam":               {"backends", "backends/internal/clamdclient", "backends/internal/engineconn", "protocol"},
 	"backends/registry":               {"backends", "backends/*"},
 	"backends/savapi":                 {"backends", "backends/internal/engineconn", "backends/internal/file", "backends/internal/line"},
 	"backends/sophie":                 {"backends", "backends/internal/engineconn", "backends/internal/file", "backends/internal/wire"},
