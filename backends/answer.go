@@ -54,7 +54,7 @@ func (a *Answer) Found(c Category, code int, name, detail string) {
 	a.Named(c, code, name, detail)
 }
 
-// Named is Found with a category that stands whatever the name says.
+// Named is Found with a category that the name does not change.
 func (a *Answer) Named(c Category, code int, name, detail string) {
 	if c.IsFailure() || c == OK {
 		a.Add(c, code, detail)

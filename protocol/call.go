@@ -77,9 +77,8 @@ func (s *ClientSession) read() {
 	}
 }
 
-// takeReply takes one reply out of what has been received and hands it on, so that
-// nothing is between the link and a call while mu is not held. It reports false if
-// there is none.
+// takeReply moves one received reply to its call. It holds mu meanwhile, so that check
+// finds the reply in the link or in the call. It reports false if there is none.
 func (s *ClientSession) takeReply() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,8 +106,8 @@ func (s *ClientSession) takeReply() bool {
 	return true
 }
 
-// check is the check of a sender for c: what has arrived must belong to other
-// requests under way. See [sender].
+// check is the check of a sender for c: all unread input must belong to other requests
+// under way. See [sender].
 func (s *ClientSession) check(c *call, begun bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

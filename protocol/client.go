@@ -154,8 +154,8 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	return newLink(nc), nil
 }
 
-// exchange sends q on a connection of its own and lets read take the answer. sent is
-// not nil if q was not sent completely: the answer began before the end of a stream.
+// exchange sends q on a new connection and calls read for the answer. sent is not nil
+// if q was not sent completely: the answer began before the end of a stream.
 func (c *Client) exchange(ctx context.Context, q *request, read func(l *link, sent error) error) error {
 	l, err := c.dial(ctx)
 	if err != nil {

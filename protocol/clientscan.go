@@ -103,8 +103,8 @@ const maxRecordBytes = 4 << 20
 
 // XInstream is Instream with polyclam's extended reply: the status line, a record
 // for each engine and a summary. A server that does not know the verb, as clamd,
-// is an error that wraps [ErrUnknownCommand]. Beside an error stands what the server
-// sent: records, and a reply that is not OK.
+// is an error that wraps [ErrUnknownCommand]. Beside an error it returns what the
+// server sent: records, and a reply that is not OK.
 func (c *Client) XInstream(ctx context.Context, r io.Reader) (Reply, []Record, error) {
 	return c.extended(ctx, &request{verb: VerbXInstream, stream: r, object: ObjectStream})
 }

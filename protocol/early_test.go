@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// held is a stream of n bytes whose last one is not there before the channel is
-// closed.
+// held is a stream of n bytes. The last one is held back until the channel is closed.
 type held struct {
 	n    int
 	last <-chan struct{}
@@ -28,8 +27,8 @@ func (h *held) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// asks are the ways to scan a stream that answers must not precede: on a connection
-// of its own, and as the first and the second request of a session.
+// asks are the ways to scan a stream: on a new connection, and as the first and the
+// second request of a session.
 var asks = []struct {
 	name, id string
 	before   int // requests before it
@@ -59,8 +58,8 @@ func greet(nc net.Conn, id string, before int) {
 	}
 }
 
-// TestEarlyReply: what a server says before it was given the last byte of a stream is
-// no OK, whether it takes the rest or not, however long the stream is.
+// TestEarlyReply: an OK that the server sends before it has the last byte of a stream
+// does not count, whether it reads the rest or not.
 func TestEarlyReply(t *testing.T) {
 	for _, tt := range []struct {
 		reply string
@@ -120,8 +119,7 @@ func TestReplyInTime(t *testing.T) {
 	}
 }
 
-// TestReplyBeforeTheRequest: what a server says before the request has begun is not
-// its answer.
+// TestReplyBeforeTheRequest: input before the request has begun is not its answer.
 func TestReplyBeforeTheRequest(t *testing.T) {
 	said := make(chan struct{})
 	c := playServer(t, "unix", func(nc net.Conn) {
@@ -153,7 +151,8 @@ func TestReplyBeforeTheRequest(t *testing.T) {
 	}
 }
 
-// TestStrayWhileSending: a number that nobody asked for ends the session.
+// TestStrayWhileSending: a reply with an unknown number, or without one, ends the
+// session.
 func TestStrayWhileSending(t *testing.T) {
 	for _, reply := range []string{"1: stream: OK\x00", "7: stream: OK\x00", "stream: OK\x00"} {
 		said := make(chan struct{})
@@ -175,8 +174,8 @@ func TestStrayWhileSending(t *testing.T) {
 	}
 }
 
-// TestReplyToAnotherWhileSending: replies to other requests under way may come while
-// a stream is sent, whether somebody reads them or not.
+// TestReplyToAnotherWhileSending: replies to other requests under way may arrive while
+// a stream is sent.
 func TestReplyToAnotherWhileSending(t *testing.T) {
 	for _, size := range []int{1, chunkData + 1, 5 << 20} {
 		asked, said := make(chan struct{}), make(chan struct{})

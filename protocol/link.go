@@ -19,9 +19,9 @@ const (
 	maxStats    = 1 << 20  // STATS has a line for each of the server's threads
 )
 
-// link is a client's end of one connection: requests go out whole, what comes
-// back is split into replies. One goroutine at a time reads, and one writes, which
-// may ask beside the reading what has arrived.
+// link is a client's end of one connection. It splits what arrives into replies. One
+// goroutine reads and one writes at a time; the writing one may call unread while the
+// other reads.
 type link struct {
 	nc     net.Conn
 	expire func()          // makes every read and write return; for context.AfterFunc
@@ -90,10 +90,10 @@ func peek(fd uintptr, p []byte) (int, error) {
 	return n, err
 }
 
-// unread returns what has arrived and was not consumed, whether it is in b or still
-// with the kernel, at most maxReply bytes, and reports whether that is the end. It
-// may be called beside receive: no byte is ever between the two. Of a connection
-// that is not a socket, such as TLS, only what is in b is known.
+// unread returns what has arrived and is not consumed, in b or in the kernel, at most
+// maxReply bytes, and reports whether the connection has ended after it. It is safe
+// beside receive: mu makes sure that no byte is between the kernel and b. If the
+// connection is not a socket, such as TLS, only b is known.
 func (l *link) unread() (p []byte, ended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -123,11 +123,11 @@ func (l *link) silent() bool {
 	return len(p) == 0 && !ended
 }
 
-// errAnswered ends the sending of a request: something has arrived, or the end.
+// errAnswered ends the sending of a request: input, or the end of it, has arrived.
 var errAnswered = errors.New("the server answered before it had received everything")
 
-// sendError says that the server did not take the whole request: it has closed, or
-// said something before. What it said is read all the same.
+// sendError is the error of a request that was not sent completely, since the server
+// has closed or has already answered. Its reply is still read.
 type sendError struct{ err error }
 
 func (e *sendError) Error() string { return "sending: " + e.err.Error() }

@@ -40,9 +40,9 @@ type Reply struct {
 	Hash string
 	Size int64
 
-	// Early says that the reply began before the server had been given the whole
-	// request. That something was found can be believed, and that the stream is too
-	// large; that nothing was found, that a part is encrypted, or any other limit, not.
+	// Early is set if the reply began before the whole request was sent. Only a virus
+	// or the size limit of streams can be believed then, no other limit, and not that a
+	// part is encrypted.
 	Early bool
 }
 

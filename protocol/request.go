@@ -51,9 +51,9 @@ type sender struct {
 	watched chan struct{} // closed when watch has seen the reply; nil: it was not called
 }
 
-// check is called before each write, the last one above all: what has arrived by then
-// was said before the server could know the whole request. It is errAnswered if that
-// may be the reply.
+// check runs before each write. Input that has arrived before the last one was sent
+// without knowledge of the whole request: check returns errAnswered if it may be the
+// reply.
 func (s *sender) check() error {
 	switch {
 	case s.session != nil:
@@ -65,8 +65,8 @@ func (s *sender) check() error {
 }
 
 // watch waits for the reply in the background while a long stream is sent, and ends
-// the write that is under way when it comes. Where there is no socket it is the only
-// way to see that something has arrived.
+// the write that is under way when it arrives. If the connection is not a socket, this
+// is also the only way to notice input.
 func (s *sender) watch() chan struct{} {
 	if s.session != nil {
 		return s.session.watch(s.call)

@@ -106,15 +106,15 @@ func add(a *backends.Answer, r protocol.Reply, path string) {
 	}
 }
 
-// What clamd 0.104 to 1.0 says where a limit ended the scan of a descriptor: it has
+// clamd 0.104 to 1.0 answers this if a limit ended the scan of a descriptor: it has
 // lost the name of the limit.
 const (
 	noName     = "(null)"
-	noNameText = "(null) FOUND: clamd 0.104 to 1.0 says so for an object over one of its limits (MaxFileSize, MaxScanSize); later versions name the limit"
+	noNameText = "(null) FOUND: clamd 0.104 to 1.0 answers this for an object over one of its limits (MaxFileSize, MaxScanSize); later versions name the limit"
 )
 
-// local is at the end of the names that do not come from ClamAV's own databases, and
-// never at that of its heuristics.
+// local is the suffix of names that do not come from ClamAV's own databases. The names
+// of its heuristics never have it.
 const local = ".UNOFFICIAL"
 
 // addName adds what FOUND names.
@@ -129,7 +129,7 @@ func addName(a *backends.Answer, name string) {
 	}
 }
 
-// addText adds what clamd says when it has no answer.
+// addText adds clamd's words when it did not answer OK or FOUND.
 func addText(a *backends.Answer, text string) {
 	category, hint := lookup(text)
 	switch {

@@ -36,10 +36,10 @@
 //     than regular files refused.
 //   - a second line that says OK behind one that says ERROR: two replies are an
 //     error.
-//   - a stream that clamd has not received completely: of a reply that begins before
-//     the last bytes were sent only a virus, something suspicious and the size
-//     limit stand.
-//   - an earlier object: a session in which anything comes unasked is dropped.
+//   - a stream that clamd has not received completely: if a reply begins before the
+//     last bytes are sent, only a virus, something suspicious and the size limit
+//     count.
+//   - an earlier object: a session with unexpected input is dropped.
 //   - a full or unwritable TemporaryDirectory (FILDES and SCAN, 1.4.6), files over
 //     MaxFileSize or MaxScanSize without AlertExceedsMax: cannot be told from a
 //     clean file by any client. This is what the scan of a test file at start and
@@ -106,8 +106,8 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	return b.result(&a, reply.Early)
 }
 
-// unanswered is the result of a request that came to no answer: the server's own
-// words, or what happened to the connection.
+// unanswered is the result of a request without OK or FOUND: the server's own words,
+// or what happened to the connection.
 func (b *Backend) unanswered(ctx context.Context, a *backends.Answer, err error) (backends.Result, error) {
 	var words *protocol.ReplyError
 	if errors.As(err, &words) {
@@ -186,9 +186,8 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-// ask asks on a kept session or a new one. A kept session that turns out to be dead,
-// and any in which something came that nobody had asked for, is replaced by a new
-// one, once: the object can be read again.
+// ask asks on a kept session or a new one. If a kept session turns out to be dead, or
+// any session has an unexpected reply, the object is sent again on a new one, once.
 func (b *Backend) ask(ctx context.Context, q question) (protocol.Reply, error) {
 	s, kept := b.pool.Take()
 	reply, err := b.askOn(ctx, s, q)
@@ -223,8 +222,8 @@ const maxIdle = 25 * time.Second
 
 func endSession(s *protocol.ClientSession) { s.Close() }
 
-// isSpent reports whether err is what a session looks like that the server gave up
-// while it was idle, or into which it put what belongs to no request.
+// isSpent reports whether err means that the server gave up a session while it was
+// idle, or sent something unexpected into it.
 func isSpent(err error) bool {
 	return errors.Is(err, protocol.ErrNoReply) || errors.Is(err, protocol.ErrCommandTimeout) || errors.Is(err, protocol.ErrReplySyntax)
 }

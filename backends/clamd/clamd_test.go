@@ -453,7 +453,7 @@ func TestPathRefuses(t *testing.T) {
 	}
 }
 
-// categories is what a scan came to: its finding's category, and that of its error.
+// categories lists the category of the result and that of the error.
 func categories(r backends.Result, err error) string {
 	all := []string{}
 	if r.Category != "" {

@@ -19,12 +19,12 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// odd marks an object to which a fakeClamd gives an answer of its own.
+// odd marks an object that gets a fakeClamd's raw answer.
 const odd = "X-FAKE-ODD"
 
-// fakeClamd speaks clamd's protocol, streams only. It judges as [backendtest.Marked]
-// does, but for an object that begins with odd it gives the answer raw, early (when it
-// has its first bytes) or in time. With again it says each answer again, up to 60 ms
+// fakeClamd speaks clamd's protocol, streams only. It answers as [backendtest.Marked]
+// says, but for an object that begins with odd it sends raw, either early (after the
+// first bytes of the object) or in time. With again it repeats each answer up to 60 ms
 // later.
 type fakeClamd struct {
 	raw   string
@@ -142,8 +142,8 @@ func openFor(t *testing.T, address string, sessions bool) *Backend {
 	return b.(*Backend)
 }
 
-// TestEarly: what clamd says before it has the whole object is a virus or a failure,
-// or its own size limit.
+// TestEarly: an answer that clamd sends before it has the whole object is a virus, a
+// failure or its own size limit.
 func TestEarly(t *testing.T) {
 	for _, tt := range []struct{ answer, want string }{
 		{"stream: OK", "swerr"},
@@ -174,8 +174,8 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// TestRepeatedAnswers: a clamd that says each answer again makes nothing infected ok
-// and nothing clean found.
+// TestRepeatedAnswers: a clamd that repeats each answer makes no infected object ok and
+// no clean one found.
 func TestRepeatedAnswers(t *testing.T) {
 	for _, sessions := range []bool{true, false} {
 		b := openFor(t, fakeClamd{again: true}.start(t), sessions)
@@ -200,7 +200,7 @@ func TestRepeatedAnswers(t *testing.T) {
 	}
 }
 
-// TestReasons: what is said of a failure names engine and node once, and what to do.
+// TestReasons: an error names engine and node once, and says what to do.
 func TestReasons(t *testing.T) {
 	address := fakeClamd{raw: "stream: Can't create temporary file ERROR"}.start(t)
 	object := backendtest.Bytes(t, []byte(odd))

@@ -21,7 +21,7 @@ const maxCode = 1<<31 - 1
 
 var errRecords = errors.New("records that do not go together")
 
-// engine is what is said of one engine.
+// engine is an ENGINE record.
 type engine struct {
 	name     string
 	category backends.Category
@@ -31,10 +31,9 @@ type engine struct {
 	counts   bool
 }
 
-// collect adds a status line and its records to the answer. They are about the object
-// of the status line, with one SUMMARY, which tells as many engines as there are
-// ENGINE records. Other records and other fields are of later versions and say
-// nothing to us.
+// collect adds a status line and its records to the answer. All records must be about
+// the object of the status line. There must be one SUMMARY, with the number of ENGINE
+// records. Records and fields of later versions are ignored.
 func collect(a *backends.Answer, reply protocol.Reply, records []protocol.Record) {
 	var engines []engine
 	var summaries []protocol.Record
@@ -109,8 +108,8 @@ func verdict(r protocol.Record) (backends.Category, int, error) {
 	return category, code, nil
 }
 
-// add adds what is said of an engine, but for its OK. The record's category holds for
-// its first name; none of the others is stronger.
+// add adds the findings and the failure of an engine. The category of the record is
+// that of its first name; no other name gets a stronger one.
 func (e engine) add(a *backends.Answer) {
 	switch {
 	case e.category == backends.OK:
@@ -142,9 +141,9 @@ func (e engine) fail(a *backends.Answer) {
 	a.Add(e.category, e.code, text)
 }
 
-// summarise checks the SUMMARY, which the other side has made by its own policy,
-// against the engines that count. It is the category of one of them, and OK only if
-// nothing speaks against it.
+// summarise checks the SUMMARY, which follows the other site's policy, against the
+// engines that count: its category must be that of one of them, and OK only if all are
+// OK.
 func summarise(a *backends.Answer, reply protocol.Reply, summary protocol.Record, engines []engine) {
 	if v := summary.Get("version"); v != version && summary.Word != "" {
 		misfit(a, "version %.20q, want %q", v, version)

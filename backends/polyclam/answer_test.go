@@ -90,14 +90,14 @@ var transcripts = []transcript{
 	{okLine + okE + okS + okLine + okE + okS + end, "swerr", ""},
 	{okE + okS + end, "swerr", ""},
 	{end, "swerr", ""},
-	// What was found stands beside what is wrong with the records, and beside failures.
+	// Findings are kept beside wrong records and beside failures.
 	{found + foundE, "virus swerr", "A"},
 	{found + foundE + virusS[:len(virusS)-len(end)], "virus swerr", "A"},
 	{found + foundE + end, "virus swerr", "A"},
 	{found + foundE + lockedE + failedE + strings.Replace(virusS, "engines=1", "engines=3", 1), "virus interrupted", "A|Heuristics.Encrypted.Zip"},
 	{okLine + lockedE + failedE + strings.NewReplacer("virus", "encrypted", "engines=1", "engines=2").Replace(virusS), "encrypted interrupted", "Heuristics.Encrypted.Zip"},
 	{okLine + lockedE + okE + strings.Replace(okS, "engines=1", "engines=2", 1) + end, "encrypted swerr", "Heuristics.Encrypted.Zip"},
-	// The name of a category that their rules have changed.
+	// Their rules have changed the category of the name.
 	{found + strings.Replace(foundE, "name=A", "name=Heuristics.Encrypted.Zip", 1) + virusS, "virus", "Heuristics.Encrypted.Zip"},
 	// Without records.
 	{"UNKNOWN COMMAND\x00", "swerr", ""},
@@ -112,7 +112,7 @@ var transcripts = []transcript{
 	{"", "cannot-execute", ""},
 }
 
-// categories is what a scan came to: its finding's category, and those of its error.
+// categories lists the category of the result and those of the error.
 func categories(r backends.Result, err error) string {
 	var all []string
 	if r.Category != "" {

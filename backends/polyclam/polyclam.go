@@ -10,16 +10,16 @@
 //	<- stream: category=encrypted action=ok code=530 engine=sophos engines=2 failed=0 version=1 SUMMARY<NUL>
 //	<- END<NUL>
 //
-// What the ENGINE records say counts, findings and failures side by side, of every
-// engine that counts there: policy is this site's. The SUMMARY follows the other
-// site's precedence and the last word of the status line its actions, so they only
-// have to fit:
+// The result is taken from the ENGINE records: findings and failures of every engine
+// that counts there. Policy is this site's. The SUMMARY follows the other site's
+// precedence, and the last word of the status line its actions, so they are only
+// checked:
 //
 //   - ok is believed only if the status line and the SUMMARY say so, and every engine
 //     that counts found nothing.
-//   - a SUMMARY that says what no engine says is a failure, and so is one that is
-//     missing, and an answer without END. What was found stands beside it.
-//   - an answer that begins before the last bytes were sent is a virus, something
+//   - a SUMMARY with a category that no engine has is a failure, and so is a missing
+//     SUMMARY or END. Findings are kept beside the failure.
+//   - an answer that begins before the last bytes are sent is a virus, something
 //     suspicious, or a failure.
 //
 // Answers without records:

@@ -230,7 +230,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestEarlyAnswer: of what comes before the last bytes were sent only a find stands.
+// TestEarlyAnswer: if an answer begins before the last bytes are sent, only a virus and
+// the size limit count.
 func TestEarlyAnswer(t *testing.T) {
 	for _, tt := range []struct{ answer, want string }{
 		{okLine + okE + okS + end, "swerr"},

@@ -1,5 +1,5 @@
-// Package clamdclient is what the backends that speak clamd's protocol share: how they
-// reach a node, and how they word what goes wrong.
+// Package clamdclient is the common part of the backends that speak clamd's protocol:
+// how they reach a node, and the words of their errors.
 package clamdclient
 
 import (
@@ -39,8 +39,8 @@ func (n *Node) Named(err error) error {
 	return fmt.Errorf("%s %s: %w", n.Engine, n.Address, err)
 }
 
-// Failure is the error of a request that has no answer, without the engine's name. A
-// context that is done gives its own error beside its cause, which may be anything.
+// Failure is the error of a request that has no answer, without the engine's name. If
+// ctx has ended, both its error and its cause are in the chain.
 func Failure(ctx context.Context, err error) error {
 	var request *protocol.RequestError
 	if errors.As(err, &request) {
@@ -56,14 +56,15 @@ func Failure(ctx context.Context, err error) error {
 	return err
 }
 
-// endedError is an error of a context with a cause of its own, which says it all.
+// endedError is the error of a context that ended with a custom cause. Its text is that
+// of the cause.
 type endedError struct{ done, err error }
 
 func (e *endedError) Error() string   { return e.err.Error() }
 func (e *endedError) Unwrap() []error { return []error{e.done, e.err} }
 
-// Delivered reports whether err is anything else than a descriptor that did not
-// reach the server.
+// Delivered reports whether err is anything but a descriptor that did not reach the
+// server.
 func Delivered(err error) bool {
 	var answer *protocol.ReplyError
 	if errors.As(err, &answer) {
@@ -89,9 +90,9 @@ func (n *Node) DatabaseVersion(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
-// Reader reads an object from start to end, exactly its size: less is a
-// [backends.ObjectError] and never the end of a stream that the server would then
-// call OK.
+// Reader reads an object from start to end. An object with fewer bytes than its size is
+// a [backends.ObjectError], never the end of a stream that the server would then call
+// OK.
 func Reader(o io.ReaderAt, size int64) io.Reader { return &reader{o: o, size: size} }
 
 type reader struct {
