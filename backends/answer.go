@@ -51,6 +51,11 @@ func (a *Answer) Found(c Category, code int, name, detail string) {
 	if c == Virus && name != "" {
 		c = NameCategory(name)
 	}
+	a.Named(c, code, name, detail)
+}
+
+// Named is Found with a category that the name does not change.
+func (a *Answer) Named(c Category, code int, name, detail string) {
 	if c.IsFailure() || c == OK {
 		a.Add(c, code, detail)
 		return

@@ -112,7 +112,7 @@ func (c *Client) one(ctx context.Context, q *request) (reply Reply, err error) {
 		if err != nil {
 			return err
 		}
-		if l.w > l.r {
+		if l.more() {
 			return fmt.Errorf("%w: more behind %s", ErrUnexpectedReply, excerpt(line))
 		}
 		reply, err = verdict(line, q, sent)
@@ -146,7 +146,7 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	}
 	nc, err := dial(ctx, c.Network, c.Address)
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 			return nil, context.Cause(ctx)
 		}
 		return nil, err
@@ -154,9 +154,8 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	return newLink(nc), nil
 }
 
-// exchange sends q on a connection of its own and lets read take the answer. read
-// is told if q was not sent completely: the server may have answered and closed
-// before the end of a stream.
+// exchange sends q on a new connection and calls read for the answer. sent is not nil
+// if q was not sent completely: the answer began before the end of a stream.
 func (c *Client) exchange(ctx context.Context, q *request, read func(l *link, sent error) error) error {
 	l, err := c.dial(ctx)
 	if err != nil {
@@ -165,24 +164,34 @@ func (c *Client) exchange(ctx context.Context, q *request, read func(l *link, se
 	defer l.nc.Close()
 	stop := context.AfterFunc(ctx, l.expire)
 	defer stop()
-	sent := l.request("", q)
+	s := &sender{link: l}
+	sent := s.request("", q)
 	var broken *sendError
 	if sent != nil && !errors.As(sent, &broken) {
-		return c.wrap(q.verb, ended(ctx, sent))
+		l.nc.Close()
+		s.join()
+		return c.wrap(q.verb, ended(ctx, doingSend, sent))
 	}
+	s.join()
 	err = read(l, sent)
 	if sent != nil && errors.Is(err, ErrNoReply) {
 		err = fmt.Errorf("%w: %w", ErrNoReply, sent)
 	}
-	return c.wrap(q.verb, ended(ctx, err))
+	return c.wrap(q.verb, ended(ctx, doingWait, err))
 }
 
-// ended returns the context's cause if err is what a context that is done has
-// made of the connection.
-func ended(ctx context.Context, err error) error {
+// What a context may end.
+const (
+	doingSend = "sending the request"
+	doingWait = "waiting for the reply"
+)
+
+// ended returns the context's cause, and what was going on, if err is what a context
+// that is done has made of the connection.
+func ended(ctx context.Context, doing string, err error) error {
 	var netErr net.Error
 	if err != nil && ctx.Err() != nil && errors.As(err, &netErr) && netErr.Timeout() {
-		return context.Cause(ctx)
+		return fmt.Errorf("%s: %w", doing, context.Cause(ctx))
 	}
 	return err
 }
@@ -192,7 +201,7 @@ func (c *Client) wrap(verb Verb, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s to %s %s: %w", verb, c.Network, c.Address, err)
+	return &RequestError{Verb: verb, Network: c.Network, Address: c.Address, Err: err}
 }
 
 // verdict parses the status line that answers q.
@@ -201,7 +210,8 @@ func verdict(line string, q *request, sent error) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	if r.OK() && sent != nil {
+	r.Early = sent != nil
+	if r.OK() && r.Early {
 		return Reply{}, fmt.Errorf("%w: %w", ErrEarlyOK, sent)
 	}
 	if r.OK() && !r.isAbout(q.object) {

@@ -540,14 +540,14 @@ func TestExtended(t *testing.T) {
 		{"clamd", "UNKNOWN COMMAND\x00", 0, ErrUnknownCommand},
 		{"limit", "INSTREAM size limit exceeded. ERROR\x00", 0, ErrInstreamLimit},
 		{"limit and END", "INSTREAM size limit exceeded. ERROR\x00END\x00", 0, ErrInstreamLimit},
-		{"no END", "stream: OK\x00" + engine + summary, 0, ErrBrokenReply},
+		{"no END", "stream: OK\x00" + engine + summary, 2, ErrBrokenReply},
 		{"half", "stream: OK\x00" + engine[:9], 0, ErrBrokenReply},
 		{"only END", "END\x00", 0, ErrReplySyntax},
 		{"records only", engine + "END\x00", 0, ErrReplySyntax},
 		{"nothing", "", 0, ErrNoReply},
 		{"two", "stream: OK\x00stream: OK\x00END\x00", 0, ErrUnexpectedReply},
 		{"wrong record", "stream: OK\x00stream: x ENGINE\x00END\x00", 0, ErrReplySyntax},
-		{"many", "stream: OK\x00" + strings.Repeat(engine, maxRecords+1) + "END\x00", 0, ErrReplyTooLong},
+		{"many", "stream: OK\x00" + strings.Repeat(engine, maxRecords+1) + "END\x00", maxRecords, ErrReplyTooLong},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -564,7 +564,7 @@ func TestExtended(t *testing.T) {
 			if _, any := tt.err.(*ReplyError); any {
 				right = errors.As(err, &answer)
 			}
-			if !right || len(records) != tt.records || err == nil && !r.OK() {
+			if !right || len(records) != tt.records || (err == nil) != r.OK() {
 				t.Errorf("got %+v, %d records, %v", r, len(records), err)
 			}
 		})

@@ -68,7 +68,7 @@ func (c *Client) lines(ctx context.Context, q *request, each func(Reply) error) 
 		return c.wrap(q.verb, err)
 	}
 	return c.exchange(ctx, q, func(l *link, sent error) error {
-		failed := sent
+		var failed error
 		for n := 0; ; n++ {
 			line, err := l.readReply(maxReply)
 			if n > 0 && err == ErrNoReply {
@@ -80,6 +80,10 @@ func (c *Client) lines(ctx context.Context, q *request, each func(Reply) error) 
 			r, err := ParseReply(line, q.object)
 			if err != nil {
 				return err
+			}
+			r.Early = sent != nil
+			if r.OK() && r.Early {
+				return fmt.Errorf("%w: %w", ErrEarlyOK, sent)
 			}
 			if failed == nil {
 				failed = r.Err()
@@ -99,8 +103,8 @@ const maxRecordBytes = 4 << 20
 
 // XInstream is Instream with polyclam's extended reply: the status line, a record
 // for each engine and a summary. A server that does not know the verb, as clamd,
-// is an error that wraps [ErrUnknownCommand]. Records come along with an error if
-// the server sent them.
+// is an error that wraps [ErrUnknownCommand]. Beside an error it returns what the
+// server sent: records, and a reply that is not OK.
 func (c *Client) XInstream(ctx context.Context, r io.Reader) (Reply, []Record, error) {
 	return c.extended(ctx, &request{verb: VerbXInstream, stream: r, object: ObjectStream})
 }
@@ -128,9 +132,8 @@ func (c *Client) extended(ctx context.Context, q *request) (reply Reply, records
 	if err == nil && !reply.isAbout(q.object) && reply.OK() {
 		err = c.wrap(q.verb, fmt.Errorf("%w: OK is about %s", ErrReplySyntax, excerpt(reply.Object)))
 	}
-	var answer *ReplyError
-	if err != nil && !errors.As(err, &answer) {
-		return Reply{}, nil, err
+	if err != nil && reply.OK() {
+		reply.Text, reply.Word = "", ""
 	}
 	return reply, records, err
 }
@@ -154,12 +157,15 @@ func (c *Client) groups(ctx context.Context, q *request, each func(Reply, []Reco
 		for {
 			line, err := l.readReply(maxReply)
 			if g.lines > 0 && errors.Is(err, ErrNoReply) {
-				return fmt.Errorf("%w: no %s", ErrBrokenReply, wordEnd)
+				err = fmt.Errorf("%w: no %s", ErrBrokenReply, wordEnd)
+			}
+			done := err != nil
+			if !done {
+				done, err = g.add(line)
 			}
 			if err != nil {
-				return err
+				g.flush() // what has come belongs beside the error
 			}
-			done, err := g.add(line)
 			if done || err != nil {
 				return err
 			}
@@ -206,7 +212,8 @@ func (g *group) add(line string) (done bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	if r.OK() && g.sent != nil {
+	r.Early = g.sent != nil
+	if r.OK() && r.Early {
 		return true, fmt.Errorf("%w: %w", ErrEarlyOK, g.sent)
 	}
 	g.reply = r

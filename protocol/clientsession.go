@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -31,7 +32,7 @@ type ClientSession struct {
 	begun   bool          // IDSESSION has been sent; under writing
 
 	mu      sync.Mutex
-	sending bool // in the middle of a request
+	sending *call // in the middle of its request
 	lastID  int
 	pending []*call
 	err     error // why there are no further requests
@@ -44,20 +45,20 @@ func newClientSession(l *link) *ClientSession {
 
 // Ping is [Client.Ping]; it also keeps the session alive.
 func (s *ClientSession) Ping(ctx context.Context) error {
-	line, _, err := s.exchange(ctx, &request{verb: VerbPing}, nil)
+	a, err := s.exchange(ctx, &request{verb: VerbPing})
 	if err != nil {
 		return err
 	}
-	return isExactly(line, "PONG")
+	return isExactly(a.line, "PONG")
 }
 
 // Version is [Client.Version].
 func (s *ClientSession) Version(ctx context.Context) (string, error) {
-	line, _, err := s.exchange(ctx, &request{verb: VerbVersion}, nil)
+	a, err := s.exchange(ctx, &request{verb: VerbVersion})
 	if err != nil {
 		return "", err
 	}
-	return line, isInformation(line)
+	return a.line, isInformation(a.line)
 }
 
 // Instream is [Client.Instream].
@@ -82,13 +83,12 @@ func (s *ClientSession) Scan(ctx context.Context, path string) (Reply, error) {
 
 // one is a request with a status line for an answer.
 func (s *ClientSession) one(ctx context.Context, q *request) (Reply, error) {
-	var sent error
-	line, id, err := s.exchange(ctx, q, &sent)
+	a, err := s.exchange(ctx, q)
 	if err != nil {
 		return Reply{}, err
 	}
-	r, err := verdict(line, q, sent)
-	r.ID = id
+	r, err := verdict(a.line, q, a.sent)
+	r.ID = a.id
 	var answer *ReplyError
 	if err != nil && !errors.As(err, &answer) {
 		s.fail(err)
@@ -108,7 +108,7 @@ func (s *ClientSession) Usable() bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.err == nil && len(s.pending) == 0 && s.link.quiet()
+	return s.err == nil && len(s.pending) == 0 && s.link.silent()
 }
 
 // Close ends the session with END. Requests under way fail with ErrSessionClosed.
@@ -118,33 +118,40 @@ func (s *ClientSession) Close() error {
 	return nil
 }
 
-// exchange sends q and waits for its reply. In *sent it leaves the error if the
-// server did not take all of it.
-func (s *ClientSession) exchange(ctx context.Context, q *request, sent *error) (string, int, error) {
+// answer is the reply to one request.
+type answer struct {
+	line string
+	id   int
+	sent error // what kept the request from being sent completely: the reply is early
+}
+
+// exchange sends q and waits for its reply.
+func (s *ClientSession) exchange(ctx context.Context, q *request) (answer, error) {
 	select {
 	case s.writing <- struct{}{}:
 	case <-ctx.Done():
-		return "", 0, context.Cause(ctx) // nothing has happened
+		return answer{}, context.Cause(ctx) // nothing has happened
 	}
 	if ctx.Err() != nil {
 		<-s.writing
-		return "", 0, context.Cause(ctx)
+		return answer{}, context.Cause(ctx)
 	}
 	stop := context.AfterFunc(ctx, s.link.expire)
-	c, err := s.send(q)
+	c, watched, err := s.send(q)
 	<-s.writing
 	if c == nil {
 		stop()
-		return "", 0, ended(ctx, err)
+		return answer{}, ended(ctx, doingSend, err)
 	}
 	var broken *sendError
 	if err != nil && !errors.As(err, &broken) {
 		s.fail(err)
 	}
-	if sent != nil {
-		*sent = err
+	if watched != nil {
+		<-watched
+	} else {
+		s.await(c)
 	}
-	s.await(c)
 	switch {
 	case !stop():
 		s.fail(context.Cause(ctx)) // the connection's deadline is over
@@ -153,32 +160,32 @@ func (s *ClientSession) exchange(ctx context.Context, q *request, sent *error) (
 	}
 	switch {
 	case c.err == nil:
-		return c.line, c.id, nil
-	case err != nil && broken == nil:
-		return "", 0, ended(ctx, err)
+		return answer{line: c.line, id: c.id, sent: err}, nil
+	case err != nil && broken == nil && !errors.Is(err, net.ErrClosed):
+		return answer{}, ended(ctx, doingSend, err)
 	case err != nil && errors.Is(c.err, ErrNoReply):
-		return "", 0, fmt.Errorf("%w: %w", ErrNoReply, err)
+		return answer{}, fmt.Errorf("%w: %w", ErrNoReply, err)
 	}
-	return "", 0, ended(ctx, c.err)
+	return answer{}, ended(ctx, doingWait, c.err)
 }
 
-// send writes q and returns the call to wait for, none if the session has ended.
-// The caller holds writing.
-func (s *ClientSession) send(q *request) (*call, error) {
+// send writes q and returns the call to wait for, none if the session has ended, and
+// the watch that waits for it already, if there is one. The caller holds writing.
+func (s *ClientSession) send(q *request) (*call, chan struct{}, error) {
 	if q.file != nil {
 		s.awaitStreams()
 	}
-	c := &call{stream: q.stream != nil, done: make(chan struct{}, 1)}
+	c := &call{stream: q.stream != nil, done: make(chan struct{})}
 	s.mu.Lock()
 	if s.err != nil {
 		err := s.err
 		s.mu.Unlock()
-		return nil, err
+		return nil, nil, err
 	}
 	s.lastID++
 	c.id = s.lastID
 	s.pending = append(s.pending, c)
-	s.sending = true
+	s.sending = c
 	s.mu.Unlock()
 
 	prefix := ""
@@ -186,16 +193,25 @@ func (s *ClientSession) send(q *request) (*call, error) {
 		prefix = "z" + string(VerbIDSession) + "\x00"
 	}
 	s.begun = true
-	err := s.link.request(prefix, q)
+	w := &sender{link: s.link, session: s, call: c}
+	err := w.request(prefix, q)
+	s.sent(c, w, err)
+	return c, w.watched, err
+}
 
+// sent notes the end of the sending of c.
+func (s *ClientSession) sent(c *call, w *sender, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil {
-		s.sending = false
-	} else if s.err == nil {
-		s.err = err // no further request; those under way may still be answered
+	if err == nil || !w.begun {
+		s.sending = nil
 	}
-	return c, err
+	switch {
+	case err != nil && s.err == nil:
+		s.err = err // no further request; those under way may still be answered
+	case err == nil && c.cut:
+		s.link.nc.SetWriteDeadline(time.Time{}) // too late to end anything
+	}
 }
 
 // fail ends the session: whoever waits gets err, the server END (unless it is in
@@ -204,6 +220,11 @@ func (s *ClientSession) send(q *request) (*call, error) {
 func (s *ClientSession) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.failed(err)
+}
+
+// failed is fail for a caller that holds mu.
+func (s *ClientSession) failed(err error) {
 	if s.err == nil {
 		s.err = err
 	}
@@ -213,16 +234,16 @@ func (s *ClientSession) fail(err error) {
 	}
 	for _, c := range s.pending {
 		c.err = err
-		c.done <- struct{}{}
+		close(c.done)
 	}
 	s.pending = nil
 }
 
 // hangUp says END and closes. The caller holds mu.
 func (s *ClientSession) hangUp() {
-	if !s.sending && s.lastID > 0 {
+	if s.sending == nil && s.lastID > 0 {
 		s.link.nc.SetWriteDeadline(time.Now().Add(farewell))
-		s.link.send([]byte("z" + string(VerbEnd) + "\x00"))
+		s.link.nc.Write([]byte("z" + string(VerbEnd) + "\x00"))
 	}
 	s.link.nc.Close()
 }

@@ -200,7 +200,7 @@ func TestSessionContext(t *testing.T) {
 	// The server may have read the last byte before the sender knows that it is sent.
 	for sending := true; sending; runtime.Gosched() {
 		s.mu.Lock()
-		sending = s.sending
+		sending = s.sending != nil
 		s.mu.Unlock()
 	}
 	cancel(cause)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -17,22 +19,31 @@ const (
 	maxStats    = 1 << 20  // STATS has a line for each of the server's threads
 )
 
-// link is a client's end of one connection: requests go out whole, what comes
-// back is split into replies.
+// link is a client's end of one connection. It splits what arrives into replies. One
+// goroutine reads and one writes at a time; the writing one may call unread while the
+// other reads.
 type link struct {
 	nc     net.Conn
-	b      []byte // received; b[r:w] is not yet consumed
-	r, w   int
-	expire func() // makes every read and write return; for context.AfterFunc
+	expire func()          // makes every read and write return; for context.AfterFunc
+	raw    syscall.RawConn // nil if nc has no descriptor of its own
 
-	raw  syscall.RawConn // nil if nc has no descriptor of its own
-	peek func(fd uintptr) bool
-	idle bool // what peek found
+	mu   sync.Mutex // held while bytes move from the kernel to b and out of it
+	b    []byte     // received; b[r:w] is not yet consumed
+	r, w int
+	seen int   // bytes of b[r:w] without a NUL
+	end  error // of the receiving side; the reader's
+
+	// What raw calls, made once so that a request allocates nothing, and its results.
+	take    func(fd uintptr) bool
+	takeErr error
+	look    func(fd uintptr)
+	lookErr error
+	peeked  [1]byte
 }
 
 func newLink(nc net.Conn) *link {
 	l := &link{nc: nc, b: make([]byte, firstBuffer)}
-	l.expire = func() { nc.SetDeadline(time.Unix(1, 0)) }
+	l.expire = func() { nc.SetDeadline(past) }
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return l
@@ -42,31 +53,81 @@ func newLink(nc net.Conn) *link {
 		return l
 	}
 	l.raw = raw
-	l.peek = func(fd uintptr) bool {
-		var one [1]byte
-		// The descriptor is non-blocking. A byte that this takes away was not
-		// asked for, and the connection is given up for it.
-		_, err := syscall.Read(int(fd), one[:])
-		l.idle = err == syscall.EAGAIN
-		return true
+	l.take = func(fd uintptr) bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		n, err := retried(func() (int, error) { return syscall.Read(int(fd), l.b[l.w:]) })
+		l.w += max(n, 0)
+		l.takeErr = os.NewSyscallError("read", err)
+		if n == 0 && err == nil {
+			l.takeErr = io.EOF
+		}
+		return err != syscall.EAGAIN
 	}
+	l.look = func(fd uintptr) { _, l.lookErr = peek(fd, l.peeked[:]) }
 	return l
 }
 
-// quiet reports whether the connection is open and nothing has come in.
-func (l *link) quiet() bool {
-	if l.w > l.r {
-		return false
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
+// retried calls a system call until no signal interrupts it.
+func retried(call func() (int, error)) (n int, err error) {
+	for n, err = call(); err == syscall.EINTR; n, err = call() {
 	}
-	if l.raw == nil {
-		return true
-	}
-	l.idle = false
-	return l.raw.Read(l.peek) == nil && l.idle
+	return n, err
 }
 
-// sendError is a write that failed because the server has closed. It may have said
-// why before it did: what it said is read all the same.
+// peek copies what the kernel has received, up to len(p). It is io.EOF at the end.
+func peek(fd uintptr, p []byte) (int, error) {
+	n, err := retried(func() (int, error) {
+		n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return n, err
+	})
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// unread returns what has arrived and is not consumed, in b or in the kernel, at most
+// maxReply bytes, and reports whether the connection has ended after it. It is safe
+// beside receive: mu makes sure that no byte is between the kernel and b. If the
+// connection is not a socket, such as TLS, only b is known.
+func (l *link) unread() (p []byte, ended bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.raw == nil {
+		return bytes.Clone(l.b[l.r:l.w]), false
+	}
+	if err := l.raw.Control(l.look); err != nil {
+		return bytes.Clone(l.b[l.r:l.w]), true
+	}
+	if l.lookErr == syscall.EAGAIN {
+		return bytes.Clone(l.b[l.r:l.w]), false
+	}
+	return l.peekAll(), l.lookErr != nil
+}
+
+// peekAll is what has arrived, for a caller that holds mu.
+func (l *link) peekAll() []byte {
+	p := append(make([]byte, 0, maxReply), l.b[l.r:l.w]...)
+	n := 0
+	l.raw.Control(func(fd uintptr) { n, _ = peek(fd, p[len(p):cap(p)]) })
+	return p[:len(p)+max(n, 0)]
+}
+
+// silent reports whether the connection is open and nothing has arrived.
+func (l *link) silent() bool {
+	p, ended := l.unread()
+	return len(p) == 0 && !ended
+}
+
+// errAnswered ends the sending of a request: input, or the end of it, has arrived.
+var errAnswered = errors.New("the server answered before it had received everything")
+
+// sendError is the error of a request that was not sent completely, since the server
+// has closed or has already answered. Its reply is still read.
 type sendError struct{ err error }
 
 func (e *sendError) Error() string { return "sending: " + e.err.Error() }
@@ -77,43 +138,103 @@ func sendFailed(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case isHangup(err):
+	case isHangup(err), err == errAnswered:
 		return &sendError{err}
+	case errors.Is(err, ErrUnexpectedReply):
+		return err
 	}
 	return fmt.Errorf("sending: %w", err)
-}
-
-// send writes p in one call.
-func (l *link) send(p []byte) error {
-	_, err := l.nc.Write(p)
-	return sendFailed(err)
 }
 
 // readReply returns the next reply without its NUL. It reads no more than it must
 // and keeps no more than max bytes.
 func (l *link) readReply(max int) (string, error) {
-	seen := 0
 	for {
-		if i := bytes.IndexByte(l.b[l.r+seen:l.w], 0); i >= 0 {
-			line := string(l.b[l.r : l.r+seen+i])
-			l.r += seen + i + 1
+		if line, ok := l.next(); ok {
 			return line, nil
 		}
-		seen = l.w - l.r
-		if seen >= max {
-			return "", fmt.Errorf("%w: no end within %d bytes", ErrReplyTooLong, max)
-		}
-		l.makeRoom(max)
-		n, err := l.nc.Read(l.b[l.w:])
-		l.w += n
-		if n == 0 && err != nil {
-			return l.ended(err)
+		if line, err := l.receive(max); line != "" || err != nil {
+			return line, err
 		}
 	}
 }
 
+// next takes a reply, without its NUL, out of what has been received.
+func (l *link) next() (string, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := bytes.IndexByte(l.b[l.r+l.seen:l.w], 0)
+	if i < 0 {
+		l.seen = l.w - l.r
+		return "", false
+	}
+	line := string(l.b[l.r : l.r+l.seen+i])
+	l.r += l.seen + i + 1
+	l.seen = 0
+	return line, true
+}
+
+// more reports whether something has been received behind the last reply.
+func (l *link) more() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w > l.r
+}
+
+// receive waits for more bytes of a reply. A line is the one reply that has no NUL.
+func (l *link) receive(max int) (line string, err error) {
+	if err := l.makeRoom(max); err != nil {
+		return "", err
+	}
+	if l.end == nil {
+		l.end = l.read()
+	}
+	if l.end == nil {
+		return "", nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended(l.end)
+}
+
+// read reads once into the room behind b[r:w].
+func (l *link) read() error {
+	if l.raw != nil {
+		if err := l.raw.Read(l.take); err != nil {
+			return err
+		}
+		return l.takeErr
+	}
+	n, err := l.nc.Read(l.b[l.w:])
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.w += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// watch waits for the first byte of the reply, or the end, and stops a write that is
+// under way then. The returned channel is closed when it has.
+func (l *link) watch() chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.makeRoom(maxReply)
+		l.end = l.read()
+		l.nc.SetWriteDeadline(past)
+	}()
+	return done
+}
+
 // makeRoom makes room behind what has been received.
-func (l *link) makeRoom(max int) {
+func (l *link) makeRoom(max int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.w-l.r >= max {
+		return fmt.Errorf("%w: no end within %d bytes", ErrReplyTooLong, max)
+	}
 	if l.r > 0 {
 		l.w = copy(l.b, l.b[l.r:l.w])
 		l.r = 0
@@ -123,6 +244,7 @@ func (l *link) makeRoom(max int) {
 		copy(b, l.b)
 		l.b = b
 	}
+	return nil
 }
 
 // ended says what the end of the connection means for the reply to come.

@@ -39,6 +39,11 @@ type Reply struct {
 	// "Name(44d88612fea8a8f36de82e1278abb02f:68)".
 	Hash string
 	Size int64
+
+	// Early is set if the reply began before the whole request was sent. Only a virus
+	// or the size limit of streams can be believed then, no other limit, and not that a
+	// part is encrypted.
+	Early bool
 }
 
 // OK reports whether the server says that it found nothing.

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -19,7 +20,8 @@ var (
 	ErrReplyTooLong = errors.New("reply too long")
 	// ErrUnexpectedReply: a reply to nothing that was asked, or a second reply.
 	ErrUnexpectedReply = errors.New("unexpected reply")
-	// ErrEarlyOK: the server said OK although it had not taken the whole stream.
+	// ErrEarlyOK: the server said OK before it had been given the whole stream, see
+	// [Reply.Early].
 	ErrEarlyOK = errors.New("OK before the end of the stream")
 	// ErrSessionClosed: the session was ended by Close.
 	ErrSessionClosed = errors.New("session closed")
@@ -44,6 +46,21 @@ var (
 	// ErrExcluded: the server's configuration excludes the path; it was not scanned.
 	ErrExcluded = errors.New("path excluded from scanning")
 )
+
+// RequestError says which request of a [Client] to which server an error is about.
+type RequestError struct {
+	Verb             Verb
+	Network, Address string
+	Err              error
+}
+
+// Error implements error.
+func (e *RequestError) Error() string {
+	return fmt.Sprintf("%s to %s %s: %v", e.Verb, e.Network, e.Address, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *RequestError) Unwrap() error { return e.Err }
 
 // ReplyError is a reply that is neither OK nor FOUND: whatever was asked about
 // has not been scanned.
@@ -74,7 +91,7 @@ var terse = []struct {
 	line string
 	err  error
 }{
-	{"UNKNOWN COMMAND", ErrUnknownCommand},
+	{unknownCommand, ErrUnknownCommand},
 	{"COMMAND UNAVAILABLE", ErrCommandUnavailable},
 	{"COMMAND READ TIMED OUT", ErrCommandTimeout},
 	{"INSTREAM size limit exceeded. ERROR", ErrInstreamLimit},
@@ -90,6 +107,8 @@ var terse = []struct {
 	{"accept() ERROR", nil},
 	{"Can't find any free port. ERROR", nil},
 }
+
+const unknownCommand = "UNKNOWN COMMAND"
 
 // timedOut is the one reply that clamd ends with a newline whatever was asked.
 const timedOut = "COMMAND READ TIMED OUT\n"

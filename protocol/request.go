@@ -42,17 +42,79 @@ func checkPath(verb Verb, path string) error {
 	return nil
 }
 
-// request sends q behind prefix. A *sendError says that the server closed before it
-// had taken it all, but may have answered; any other error, that the connection is
-// of no more use.
-func (l *link) request(prefix string, q *request) error {
+// sender sends one request.
+type sender struct {
+	link    *link
+	session *ClientSession // and the call in it; nil: the link serves no other request
+	call    *call
+	begun   bool          // a part of the request is sent
+	watched chan struct{} // closed when watch has seen the reply; nil: it was not called
+}
+
+// check runs before each write. Input that has arrived before the last one was sent
+// without knowledge of the whole request: check returns errAnswered if it may be the
+// reply.
+func (s *sender) check() error {
+	switch {
+	case s.session != nil:
+		return s.session.check(s.call, s.begun)
+	case s.link.silent():
+		return nil
+	}
+	return errAnswered
+}
+
+// watch waits for the reply in the background while a long stream is sent, and ends
+// the write that is under way when it arrives. If the connection is not a socket, this
+// is also the only way to notice input.
+func (s *sender) watch() chan struct{} {
+	if s.session != nil {
+		return s.session.watch(s.call)
+	}
+	return s.link.watch()
+}
+
+// join waits for the watch, if there is one.
+func (s *sender) join() {
+	if s.watched != nil {
+		<-s.watched
+	}
+}
+
+// request sends q behind prefix. A *sendError says that the server did not take it
+// all, but may have answered; any other error, that the connection is of no more use.
+func (s *sender) request(prefix string, q *request) error {
 	switch {
 	case q.stream != nil:
-		return l.sendStream(prefix, q)
+		return s.sendStream(prefix, q)
 	case q.file != nil:
-		return l.sendFile(prefix+q.command()+"\x00", q.file)
+		return s.sendFile(prefix+q.command()+"\x00", q.file)
 	}
-	return l.send([]byte(prefix + q.command()))
+	return s.write([]byte(prefix + q.command()))
+}
+
+// write sends p in one call.
+func (s *sender) write(p []byte) error {
+	if s.watched == nil && (s.begun || s.link.raw == nil) {
+		s.watched = s.watch()
+	}
+	return s.checked(func() error {
+		_, err := s.link.nc.Write(p)
+		return err
+	})
+}
+
+// checked runs a write.
+func (s *sender) checked(write func() error) error {
+	err := s.check()
+	if err == nil {
+		s.begun = true
+		err = write()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) && s.check() == errAnswered {
+		err = errAnswered
+	}
+	return sendFailed(err)
 }
 
 // A streamBuffer is the pooled buffer of a stream to send: the command (of a
@@ -67,7 +129,7 @@ type streamBuffer [chunkHead + 4 + chunkData + 4]byte
 
 var streamBuffers = sync.Pool{New: func() any { return new(streamBuffer) }}
 
-func (l *link) sendStream(prefix string, q *request) error {
+func (s *sender) sendStream(prefix string, q *request) error {
 	b := streamBuffers.Get().(*streamBuffer)
 	defer streamBuffers.Put(b)
 	start := chunkHead - len(prefix) - len("z") - len(q.verb) - len("\x00")
@@ -79,14 +141,14 @@ func (l *link) sendStream(prefix string, q *request) error {
 	for {
 		n, err := readFull(q.stream, b[data:data+chunkData])
 		if err != nil && err != io.EOF {
-			return fmt.Errorf("reading the content: %w", err)
+			return fmt.Errorf("reading the object: %w", err)
 		}
 		binary.BigEndian.PutUint32(b[chunkHead:], uint32(n))
 		end := data + n
 		if err == io.EOF && n > 0 {
 			end += copy(b[end:], "\x00\x00\x00\x00")
 		}
-		if err := l.send(b[start:end]); err != nil {
+		if err := s.write(b[start:end]); err != nil {
 			return err
 		}
 		if err == io.EOF {
@@ -120,8 +182,8 @@ func readFull(r io.Reader, p []byte) (n int, err error) {
 // sendFile sends p, command and dummy byte, along with the descriptor: one sendmsg
 // with one descriptor. clamd 1.4.6 takes a descriptor with the command alone for a
 // protocol error, and leaks two.
-func (l *link) sendFile(p string, f *os.File) error {
-	uc, ok := l.nc.(*net.UnixConn)
+func (s *sender) sendFile(p string, f *os.File) error {
+	uc, ok := s.link.nc.(*net.UnixConn)
 	if !ok {
 		return fmt.Errorf("%w: the server is not on a Unix socket", ErrDescriptor)
 	}
@@ -129,20 +191,23 @@ func (l *link) sendFile(p string, f *os.File) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDescriptor, err)
 	}
-	var n int
 	var unfit, sent error
 	err = raw.Control(func(fd uintptr) {
-		if unfit = checkDescriptor(int(fd)); unfit == nil {
-			n, _, sent = uc.WriteMsgUnix([]byte(p), syscall.UnixRights(int(fd)), nil)
+		if unfit = checkDescriptor(int(fd)); unfit != nil {
+			return
 		}
+		sent = s.checked(func() error {
+			n, _, err := uc.WriteMsgUnix([]byte(p), syscall.UnixRights(int(fd)), nil)
+			if err == nil && n < len(p) {
+				err = io.ErrShortWrite
+			}
+			return err
+		})
 	})
 	if err := errors.Join(err, unfit); err != nil {
 		return fmt.Errorf("%w: %w", ErrDescriptor, err)
 	}
-	if sent == nil && n < len(p) {
-		sent = io.ErrShortWrite
-	}
-	return sendFailed(sent)
+	return sent
 }
 
 // checkDescriptor says why fd cannot be scanned: clamd 1.4.6 answers OK for one

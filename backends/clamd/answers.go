@@ -1,7 +1,6 @@
 package clamd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,7 +9,7 @@ import (
 	"polyclam/protocol"
 )
 
-// answers says what clamd's texts amount to when it did not answer OK or FOUND:
+// answers says what clamd's texts mean when it did not answer OK or FOUND:
 // the text without " ERROR". The texts are those of cl_strerror() and of clamd's
 // own code, 0.103 to 1.5. A text ending in "*" is a beginning. Partial is a result:
 // nothing went wrong and no retry helps. A text that is not here is SWErr.
@@ -19,12 +18,17 @@ var answers = []struct {
 	category backends.Category
 	hint     string
 }{
-	{"INSTREAM size limit exceeded.", backends.Partial, ""},
+	{textTooLarge, backends.Partial, ""},
 	{"Bad format or broken data", backends.Partial, ""},
 	{"CL_EFORMAT: Bad format or broken data", backends.Partial, ""}, // 0.98 to 0.100
+	{"Can't parse data", backends.Partial, ""},                      // "like CL_EFORMAT", says its source
+	{"Can't unpack some data", backends.Partial, ""},
 	{"Exceeded max scan size", backends.Partial, ""},
 	{"Exceeded max scan files", backends.Partial, ""},
 	{"Exceeded max recursion depth", backends.Partial, ""},
+	{"CL_EMAXSIZE", backends.Partial, ""}, // the names of the last three, up to 0.104
+	{"CL_EMAXFILES", backends.Partial, ""},
+	{"CL_EMAXREC", backends.Partial, ""},
 
 	{"Exceeded time limit", backends.Interrupted, ""},
 	{"Time limit reached", backends.Interrupted, ""},
@@ -42,6 +46,7 @@ var answers = []struct {
 	{"Not a regular file", backends.SWErr, hintDescriptor},
 	{"No file descriptor received.", backends.SWErr, hintDescriptor},
 
+	{"Can't create new file", backends.SWErr, hintTemporary},
 	{"Can't create temporary file", backends.SWErr, hintTemporary},
 	{"Can't create temporary directory", backends.SWErr, hintTemporary},
 	{"Error writing to temporary file*", backends.SWErr, hintTemporary},
@@ -60,7 +65,10 @@ var answers = []struct {
 	{"Error processing command.", backends.SWErr, hintCommand},
 }
 
-const textAllMatchDisabled = "ALLMATCHSCAN command disabled by clamd configuration."
+const (
+	textTooLarge         = "INSTREAM size limit exceeded."
+	textAllMatchDisabled = "ALLMATCHSCAN command disabled by clamd configuration."
+)
 
 // What an administrator can do about it.
 const (
@@ -82,52 +90,58 @@ func lookup(text string) (category backends.Category, hint string) {
 	return backends.SWErr, ""
 }
 
-// answered maps OK and FOUND. path is what was asked about, in transport "path".
-func (b *Backend) answered(r protocol.Reply, path string) (backends.Result, error) {
+// add adds a status line to the answer. path is what was asked about, in transport
+// "path".
+func add(a *backends.Answer, r protocol.Reply, path string) {
 	about := path == "" || r.Object == path
 	switch {
+	case r.Err() != nil:
+		addText(a, r.Text)
 	case r.OK() && r.Text == "" && about:
-		return backends.Clean(0), nil
+		a.Add(backends.OK, 0, "")
 	case r.Found() && about:
-		return backends.Found(1, r.Text), nil
+		addName(a, r.Text)
+	default:
+		a.Fail(fmt.Errorf("unexpected answer %.200q", r.String()))
 	}
-	return backends.Result{}, fmt.Errorf("clamd %s: unexpected answer %.200q", b.address, r.String())
 }
 
-// unanswered maps what else may come: the server's words by the table, and the end
-// of the connection.
-func (b *Backend) unanswered(ctx context.Context, err error) (backends.Result, error) {
-	var answer *protocol.ReplyError
-	if errors.As(err, &answer) {
-		return b.explained(answer.Reply)
+// clamd 0.104 to 1.0 answers this if a limit ended the scan of a descriptor: it has
+// lost the name of the limit.
+const (
+	noName     = "(null)"
+	noNameText = "(null) FOUND: clamd 0.104 to 1.0 answers this for an object over one of its limits (MaxFileSize, MaxScanSize); later versions name the limit"
+)
+
+// local is the suffix of names that do not come from ClamAV's own databases. The names
+// of its heuristics never have it.
+const local = ".UNOFFICIAL"
+
+// addName adds what FOUND names.
+func addName(a *backends.Answer, name string) {
+	switch {
+	case name == noName:
+		a.Add(backends.Partial, 1, noNameText)
+	case strings.HasSuffix(name, local):
+		a.Named(backends.Virus, 1, name, "")
+	default:
+		a.Found(backends.Virus, 1, name, "")
 	}
-	if errors.Is(err, protocol.ErrNoReply) {
-		err = fmt.Errorf("%w: %w", backends.ErrNoReply, err)
-	}
-	return backends.Result{}, b.wrap(ctx, err)
 }
 
-// explained maps the server's words.
-func (b *Backend) explained(r protocol.Reply) (backends.Result, error) {
-	category, hint := lookup(r.Text)
-	if category == backends.Partial {
-		return backends.Result{Category: category, Code: backends.NoCode, Detail: r.Text}, nil
+// addText adds clamd's words when it did not answer OK or FOUND.
+func addText(a *backends.Answer, text string) {
+	category, hint := lookup(text)
+	switch {
+	case text == textTooLarge:
+		a.Refuse(backends.NoCode, text)
+	case category == backends.Partial:
+		a.Add(category, backends.NoCode, text)
+	case hint != "":
+		a.Fail(fmt.Errorf("%w (%s)", &backends.Failure{Category: category, Code: backends.NoCode, Text: text}, hint))
+	default:
+		a.Fail(&backends.Failure{Category: category, Code: backends.NoCode, Text: text})
 	}
-	err := error(&backends.Failure{Category: category, Code: backends.NoCode, Text: r.Text})
-	if hint != "" {
-		err = fmt.Errorf("%w (%s)", err, hint)
-	}
-	return backends.Result{}, fmt.Errorf("clamd %s: %w", b.address, err)
-}
-
-// delivered reports whether err is anything else than a descriptor that did not
-// reach clamd.
-func delivered(err error) bool {
-	var answer *protocol.ReplyError
-	if errors.As(err, &answer) {
-		return answer.Reply.Text != "No file descriptor received."
-	}
-	return !errors.Is(err, protocol.ErrDescriptor)
 }
 
 // cannotAllMatch reports whether err is about ALLMATCHSCAN or the path, not about
@@ -139,46 +153,4 @@ func cannotAllMatch(err error) bool {
 	}
 	_, hint := lookup(answer.Reply.Text)
 	return hint == hintPath || hint == hintCommand || hint == hintExcluded
-}
-
-// matches collects the answer to ALLMATCHSCAN.
-type matches struct {
-	names []string
-	bytes int // of names
-	ok    protocol.Reply
-	seen  int
-}
-
-// Bounds on the findings of one content.
-const (
-	maxMatches    = 1000
-	maxMatchBytes = 32 << 10
-)
-
-var errEnough = errors.New("too many matches to list")
-
-func (m *matches) add(r protocol.Reply, path string) error {
-	m.seen++
-	switch {
-	case r.Found() && r.Object == path:
-		m.names = append(m.names, r.Text)
-		m.bytes += len(r.Text)
-	case r.OK() && m.seen == 1:
-		m.ok = r
-	case r.Err() == nil:
-		return fmt.Errorf("%w: %.200q", protocol.ErrUnexpectedReply, r.String())
-	}
-	if len(m.names) == maxMatches || m.bytes > maxMatchBytes {
-		return errEnough
-	}
-	return nil
-}
-
-// result is for at least one finding: it stands, whatever came behind it.
-func (m *matches) result(err error) backends.Result {
-	r := backends.Found(1, m.names...)
-	if err != nil {
-		r.Detail = err.Error()
-	}
-	return r
 }

@@ -3,6 +3,7 @@ package clamd
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -93,20 +94,33 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
-// BenchmarkRealClamd is the same with a real clamd.
+// BenchmarkRealClamd is the same with a real clamd, with sessions and with a
+// connection for each scan.
 func BenchmarkRealClamd(b *testing.B) {
-	d := clamdtest.Start(b, clamdtest.Options{HideLog: true})
-	for _, transport := range []string{transportStream, transportFildes} {
-		b.Run(transport, func(b *testing.B) {
-			e := open(b, "unix:"+d.Socket, transport)
-			c := backendtest.LargeContent(b, 1<<10)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := e.Scan(b.Context(), c); err != nil {
+	d := clamdtest.Start(b, clamdtest.Options{HideLog: true, TCP: true})
+	for _, bb := range []struct{ name, address, transport string }{
+		{"unix/stream", "unix:" + d.Socket, transportStream},
+		{"unix/fildes", "unix:" + d.Socket, transportFildes},
+		{"tcp/stream", "tcp:" + d.TCP, transportStream},
+	} {
+		for _, sessions := range []bool{true, false} {
+			b.Run(fmt.Sprintf("%s/sessions=%v", bb.name, sessions), func(b *testing.B) {
+				config := NewConfig().(*Config)
+				config.Transport, config.Sessions = bb.transport, sessions
+				e, err := config.Open(bb.address)
+				if err != nil {
 					b.Fatal(err)
 				}
-			}
-		})
+				defer e.(io.Closer).Close()
+				c := backendtest.LargeContent(b, 1<<10)
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := e.Scan(b.Context(), c); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }
 

@@ -14,6 +14,7 @@
 //
 //	<object>: OK                                  ok, code 0
 //	<object>: NAME FOUND                          by the name, virus if unknown; code 1
+//	<object>: (null) FOUND                        partial: a limit (0.104 to 1.0)
 //	INSTREAM size limit exceeded. ERROR           partial
 //	<object>: Bad format or broken data ERROR     partial, and so are exceeded limits
 //	<object>: Exceeded time limit ERROR           interrupted
@@ -35,7 +36,10 @@
 //     than regular files refused.
 //   - a second line that says OK behind one that says ERROR: two replies are an
 //     error.
-//   - an OK for a stream that clamd did not take completely: refused.
+//   - a stream that clamd has not received completely: if a reply begins before the
+//     last bytes are sent, only a virus, something suspicious and the size limit
+//     count.
+//   - an earlier object: a session with unexpected input is dropped.
 //   - a full or unwritable TemporaryDirectory (FILDES and SCAN, 1.4.6), files over
 //     MaxFileSize or MaxScanSize without AlertExceedsMax: cannot be told from a
 //     clean file by any client. This is what the scan of a test file at start and
@@ -46,11 +50,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/clamdclient"
 	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/idle"
 	"polyclam/protocol"
@@ -59,10 +63,9 @@ import (
 // Backend is one clamd. It keeps as many connections as scans were under way at
 // once, until they have been idle for a while. Safe for concurrent use.
 type Backend struct {
-	address   string
+	node      *clamdclient.Node
 	transport string
 	auto      bool // may turn to stream
-	client    protocol.Client
 	pool      idle.Pool[*protocol.ClientSession]
 
 	// streams is set when descriptors turned out not to arrive: the socket is
@@ -81,22 +84,51 @@ func (b *Backend) ReadsPaths() bool { return b.transport == transportPath }
 
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+	if ctx.Err() != nil {
+		return backends.Result{}, b.node.Named(clamdclient.Failure(ctx, context.Cause(ctx)))
+	}
 	q, err := b.prepare(c)
 	if err != nil {
-		return backends.Result{}, b.wrap(ctx, err)
+		return backends.Result{}, b.node.Named(err)
 	}
 	reply, err := b.ask(ctx, q)
-	if q.file != nil && b.auto && !delivered(err) {
+	if q.file != nil && b.auto && !clamdclient.Delivered(err) {
 		if !errors.Is(err, protocol.ErrDescriptor) {
 			b.streams.Store(true)
 		}
-		reply, err = b.ask(ctx, question{content: c})
+		reply, err = b.ask(ctx, question{object: c})
 	}
+	var a backends.Answer
 	if err != nil {
-		return b.unanswered(ctx, err)
+		return b.unanswered(ctx, &a, err)
 	}
-	return b.answered(reply, q.path)
+	add(&a, reply, q.path)
+	return b.result(&a, reply.Early)
 }
+
+// unanswered is the result of a request without OK or FOUND: the server's own words,
+// or what happened to the connection.
+func (b *Backend) unanswered(ctx context.Context, a *backends.Answer, err error) (backends.Result, error) {
+	var words *protocol.ReplyError
+	if errors.As(err, &words) {
+		addText(a, words.Reply.Text)
+		return b.result(a, words.Reply.Early)
+	}
+	a.Fail(clamdclient.Failure(ctx, err))
+	return b.result(a, false)
+}
+
+// result is everything in an answer.
+func (b *Backend) result(a *backends.Answer, early bool) (backends.Result, error) {
+	if early {
+		a.Early()
+	}
+	r, err := a.Result()
+	return r, b.node.Named(err)
+}
+
+// maxLines bounds the answer to ALLMATCHSCAN.
+const maxLines = 100_000
 
 // ScanAll implements [backends.AllMatcher]. It needs a file that clamd can read
 // by path, on a connection of its own: ALLMATCHSCAN is not possible in a session.
@@ -106,46 +138,46 @@ func (b *Backend) ScanAll(ctx context.Context, c backends.Content) (backends.Res
 	if err != nil {
 		return b.Scan(ctx, c)
 	}
-	var m matches
-	err = b.client.AllMatchScan(ctx, path, func(r protocol.Reply) error { return m.add(r, path) })
-	if len(m.names) > 0 {
-		return m.result(err), nil
-	}
-	if cannotAllMatch(err) && ctx.Err() == nil {
+	var a backends.Answer
+	lines, found, early := 0, false, false
+	err = b.node.AllMatchScan(ctx, path, func(r protocol.Reply) error {
+		if lines++; lines > maxLines || lines > 1 && r.OK() {
+			return fmt.Errorf("%w: line %d, %.200q", protocol.ErrUnexpectedReply, lines, r.String())
+		}
+		found, early = found || r.Found(), early || r.Early
+		add(&a, r, path)
+		return nil
+	})
+	if !found && cannotAllMatch(err) && ctx.Err() == nil {
 		return b.Scan(ctx, c)
 	}
-	if err != nil {
-		return b.unanswered(ctx, err)
+	if err != nil && !errors.As(err, new(*protocol.ReplyError)) { // else it is one of the lines
+		a.Fail(clamdclient.Failure(ctx, err))
 	}
-	return b.answered(m.ok, path)
+	return b.result(&a, early)
 }
 
 // Version implements [backends.Versioner].
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
-	text, err := b.client.Version(ctx)
-	if err != nil {
-		_, err = b.unanswered(ctx, err)
-		return backends.Version{}, err
-	}
-	v := backends.Version{Text: text}
-	engine, rest, _ := strings.Cut(text, "/")
-	database, date, _ := strings.Cut(rest, "/")
-	v.Engine, v.Database = engine, database
-	// clamd writes ctime(3) in the time zone of its machine.
-	if t, err := time.ParseInLocation(time.ANSIC, date, time.Local); err == nil {
-		v.DatabaseTime = t
-	}
-	return v, nil
+	v, err := b.node.DatabaseVersion(ctx)
+	return v, b.refused(ctx, err)
 }
 
 // Reload implements [backends.Reloader]. clamd loads in the background and goes on
 // scanning; kept sessions use the new signatures from then on (1.4.6).
 func (b *Backend) Reload(ctx context.Context) error {
-	if err := b.client.Reload(ctx); err != nil {
-		_, err = b.unanswered(ctx, err)
-		return err
+	return b.refused(ctx, b.node.Reload(ctx))
+}
+
+// refused is the error of a request that is not a scan.
+func (b *Backend) refused(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	if _, refusal := b.unanswered(ctx, new(backends.Answer), err); refusal != nil {
+		return refusal
+	}
+	return b.node.Named(err)
 }
 
 // Close implements io.Closer: it ends the kept sessions. Scans under way finish.
@@ -154,37 +186,34 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-// ask asks on a kept session or a new one. A kept session that turns out to be
-// dead before the first byte of a reply is replaced by a new one, once: the
-// content can be read again.
+// ask asks on a kept session or a new one. If a kept session turns out to be dead, or
+// any session has an unexpected reply, the object is sent again on a new one, once.
 func (b *Backend) ask(ctx context.Context, q question) (protocol.Reply, error) {
-	if s, ok := b.pool.Take(); ok {
-		reply, err := b.askOn(ctx, s, q)
-		if !diedIdle(err) || ctx.Err() != nil {
-			return reply, err
-		}
+	s, kept := b.pool.Take()
+	reply, err := b.askOn(ctx, s, q)
+	if ctx.Err() == nil && (kept && isSpent(err) || errors.Is(err, protocol.ErrUnexpectedReply)) {
+		reply, err = b.askOn(ctx, nil, q)
 	}
-	if b.pool.Off {
-		return q.once(ctx, &b.client)
-	}
-	s, err := b.client.Open(ctx)
-	if err != nil {
-		return protocol.Reply{}, err
-	}
-	return b.askOn(ctx, s, q)
+	return reply, err
 }
 
-// askOn asks on a session and keeps it, unless anything was irregular.
+// askOn asks on a session, a new one if s is nil, and keeps it, unless anything was
+// irregular.
 func (b *Backend) askOn(ctx context.Context, s *protocol.ClientSession, q question) (protocol.Reply, error) {
+	if b.pool.Off {
+		return q.once(ctx, &b.node.Client)
+	}
+	if s == nil {
+		var err error
+		if s, err = b.node.Open(ctx); err != nil {
+			return protocol.Reply{}, err
+		}
+	}
 	reply, err := q.inSession(ctx, s)
-	if err != nil || ctx.Err() != nil {
-		s.Close()
-		return reply, err
-	}
-	if !b.pool.Put(s) {
+	if err != nil || reply.Early || ctx.Err() != nil || !b.pool.Put(s) {
 		s.Close()
 	}
-	return reply, nil
+	return reply, err
 }
 
 // maxIdle is how long a session is kept idle. clamd's default ReadTimeout is 120 s,
@@ -193,17 +222,8 @@ const maxIdle = 25 * time.Second
 
 func endSession(s *protocol.ClientSession) { s.Close() }
 
-// diedIdle reports whether err is what a session looks like that the server gave
-// up while it was idle.
-func diedIdle(err error) bool {
-	return errors.Is(err, protocol.ErrNoReply) || errors.Is(err, protocol.ErrCommandTimeout)
-}
-
-// wrap names the engine and gives a context that is done its own error beside the
-// cause, which may be anything.
-func (b *Backend) wrap(ctx context.Context, err error) error {
-	if done := ctx.Err(); done != nil && errors.Is(err, context.Cause(ctx)) && !errors.Is(err, done) {
-		err = fmt.Errorf("%w: %w", done, err)
-	}
-	return fmt.Errorf("clamd %s: %w", b.address, err)
+// isSpent reports whether err means that the server gave up a session while it was
+// idle, or sent something unexpected into it.
+func isSpent(err error) bool {
+	return errors.Is(err, protocol.ErrNoReply) || errors.Is(err, protocol.ErrCommandTimeout) || errors.Is(err, protocol.ErrReplySyntax)
 }

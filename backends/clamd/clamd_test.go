@@ -70,9 +70,25 @@ func TestAnswers(t *testing.T) {
 		{"1: stream: Heuristics.Encrypted.Zip FOUND\x00", virus("Heuristics.Encrypted.Zip", backends.Encrypted), ""},
 		{"1: stream: Heuristics.Limits.Exceeded.MaxFiles FOUND\x00", virus("Heuristics.Limits.Exceeded.MaxFiles", backends.Partial), ""},
 		{"1: stream: Heuristics.OLE2.ContainsMacros.VBA FOUND\x00", virus("Heuristics.OLE2.ContainsMacros.VBA", backends.Suspicious), ""},
+		{"1: stream: (null) FOUND\x00", backends.Result{Category: backends.Partial, Code: 1, Detail: noNameText}, ""},
+		{"1: stream: Heuristics.Limits.Exceeded FOUND\x00", virus("Heuristics.Limits.Exceeded", backends.Partial), ""},
+		// What only looks like the heuristics above is a virus.
+		{"1: stream: Heuristics.Encrypted.Zip.UNOFFICIAL FOUND\x00", virus("Heuristics.Encrypted.Zip.UNOFFICIAL", backends.Virus), ""},
+		{"1: stream: Heuristics.Limits.Exceeded.UNOFFICIAL FOUND\x00", virus("Heuristics.Limits.Exceeded.UNOFFICIAL", backends.Virus), ""},
+		{"1: stream: Heuristics.Limits.ExceededX FOUND\x00", virus("Heuristics.Limits.ExceededX", backends.Virus), ""},
+		{"1: stream: Heuristics.Encrypter FOUND\x00", virus("Heuristics.Encrypter", backends.Virus), ""},
+		{"1: stream: Win.Ransom.FileEncrypted.Zip FOUND\x00", virus("Win.Ransom.FileEncrypted.Zip", backends.Virus), ""},
+		{"1: stream: Trojan.Password-Protected FOUND\x00", virus("Trojan.Password-Protected", backends.Virus), ""},
+		{"1: stream: (null).A FOUND\x00", virus("(null).A", backends.Virus), ""},
 		{"1: INSTREAM size limit exceeded. ERROR\x00", partial("INSTREAM size limit exceeded."), ""},
 		{"INSTREAM size limit exceeded. ERROR\x00", backends.Result{}, backends.SWErr}, // no id: not ours
 		{"1: stream: Bad format or broken data ERROR\x00", partial("Bad format or broken data"), ""},
+		{"1: stream: Can't parse data ERROR\x00", partial("Can't parse data"), ""},
+		{"1: stream: Can't unpack some data ERROR\x00", partial("Can't unpack some data"), ""},
+		{"1: stream: CL_EMAXREC ERROR\x00", partial("CL_EMAXREC"), ""},
+		{"1: stream: Can't parse data, the database is broken ERROR\x00", backends.Result{}, backends.SWErr},
+		{"1: stream: Malformed database ERROR\x00", backends.Result{}, backends.SWErr},
+		{"1: stream: Can't read file ERROR\x00", backends.Result{}, backends.SWErr},
 		{"1: stream: Exceeded max scan size ERROR\x00", partial("Exceeded max scan size"), ""},
 		{"1: stream: Exceeded max scan files ERROR\x00", partial("Exceeded max scan files"), ""},
 		{"1: stream: Exceeded max recursion depth ERROR\x00", partial("Exceeded max recursion depth"), ""},
@@ -84,6 +100,7 @@ func TestAnswers(t *testing.T) {
 		{"1: Error writing to temporary file ERROR\x00", backends.Result{}, backends.SWErr},
 		{"1: stream: Something quite new ERROR\x00", backends.Result{}, backends.SWErr},
 		{"1: UNKNOWN COMMAND\x00", backends.Result{}, backends.SWErr},
+		{"UNKNOWN COMMAND\x00", backends.Result{}, backends.SWErr},
 		{"1: COMMAND UNAVAILABLE\x00", backends.Result{}, backends.SWErr},
 		{"1: Command invalid inside IDSESSION. ERROR\x00", backends.Result{}, backends.SWErr},
 		{"1: stream: Excluded\x00", backends.Result{}, backends.SWErr},
@@ -436,6 +453,18 @@ func TestPathRefuses(t *testing.T) {
 	}
 }
 
+// categories lists the category of the result and that of the error.
+func categories(r backends.Result, err error) string {
+	all := []string{}
+	if r.Category != "" {
+		all = append(all, string(r.Category))
+	}
+	if err != nil {
+		all = append(all, string(backends.CategoryOf(err)))
+	}
+	return strings.Join(all, " ")
+}
+
 func TestScanAll(t *testing.T) {
 	c := x(t)
 	path, err := c.Path()
@@ -449,34 +478,33 @@ func TestScanAll(t *testing.T) {
 	tests := []struct {
 		name, reply string
 		names       string
-		want        backends.Category
+		want        string
 	}{
-		{"several", p + "A FOUND\x00" + p + "B FOUND\x00" + p + "A FOUND\x00" + p + "Heuristics.Encrypted.Zip FOUND\x00", "A B A Heuristics.Encrypted.Zip", backends.Virus},
-		{"encrypted only", p + "Heuristics.Encrypted.Zip FOUND\x00", "Heuristics.Encrypted.Zip", backends.Encrypted},
-		{"clean", p + "OK\x00", "", backends.OK},
-		{"two OK", p + "OK\x00" + p + "OK\x00", "", backends.SWErr},
-		{"found, then broken off", p + "A FOUND\x00" + path, "A", backends.Virus},
-		{"another path", "/x: OK\x00", "", backends.SWErr},
-		{"error and OK", p + "Not supported file type ERROR\x00" + p + "OK\x00", "", backends.SWErr},
-		{"broken off", p + "OK", "", backends.SWErr},
-		{"memory", p + "Can't allocate memory ERROR\x00", "", backends.SWErr},
-		{"nothing", "", "", backends.CannotExecute},
-		{"too many", strings.Repeat(p+"A FOUND\x00", maxMatches+5), strings.TrimSpace(strings.Repeat("A ", maxMatches)), backends.Virus},
+		{"several", p + "A FOUND\x00" + p + "B FOUND\x00" + p + "A FOUND\x00" + p + "Heuristics.Encrypted.Zip FOUND\x00", "A B A Heuristics.Encrypted.Zip", "virus"},
+		{"encrypted only", p + "Heuristics.Encrypted.Zip FOUND\x00", "Heuristics.Encrypted.Zip", "encrypted"},
+		{"encrypted, and failed", p + "Heuristics.Encrypted.Zip FOUND\x00" + p + "Can't allocate memory ERROR\x00", "Heuristics.Encrypted.Zip", "encrypted swerr"},
+		{"failed, and found", p + "Exceeded time limit ERROR\x00" + p + "A FOUND\x00", "A", "virus interrupted"},
+		{"encrypted, and OK", p + "Heuristics.Encrypted.Zip FOUND\x00" + p + "OK\x00", "Heuristics.Encrypted.Zip", "encrypted swerr"},
+		{"clean", p + "OK\x00", "", "ok"},
+		{"two OK", p + "OK\x00" + p + "OK\x00", "", "swerr"},
+		{"found, then broken off", p + "A FOUND\x00" + path, "A", "virus swerr"},
+		{"another path", "/x: OK\x00", "", "swerr"},
+		{"error and OK", p + "Not supported file type ERROR\x00" + p + "OK\x00", "", "swerr"},
+		{"broken off", p + "OK", "", "swerr"},
+		{"memory", p + "Can't allocate memory ERROR\x00", "", "swerr"},
+		{"nothing", "", "", "cannot-execute"},
+		{"too many", strings.Repeat(p+"A FOUND\x00", 1005), strings.Repeat("A ", 1000), "virus"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
 			d := backendtest.StartDaemon(t, "unix", backendtest.Script{want("zALLMATCHSCAN " + path + "\x00"), say(tt.reply), backendtest.CloseWrite(), backendtest.Drain()})
 			r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), c)
-			got := r.Category
-			if err != nil {
-				got = backends.CategoryOf(err)
-			}
 			var names []string
 			for _, f := range r.Findings {
 				names = append(names, f.Name)
 			}
-			if got != tt.want || strings.Join(names, " ") != tt.names {
+			if got := categories(r, err); got != tt.want || strings.Join(names, " ") != tt.names {
 				t.Errorf("got %+v, %v", r, err)
 			}
 		})

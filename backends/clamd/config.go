@@ -1,15 +1,14 @@
 package clamd
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/clamdclient"
+	"polyclam/backends/internal/engineconn"
 	"polyclam/backends/internal/idle"
-	"polyclam/backends/internal/wire"
 	"polyclam/protocol"
 )
 
@@ -23,14 +22,14 @@ const (
 
 // Config holds the keys of a clamd upstream.
 type Config struct {
-	// Transport is how clamd gets the content: "fildes" hands over a descriptor
+	// Transport is how clamd gets the object: "fildes" hands over a descriptor
 	// (Unix sockets only, the cheapest), "stream" sends the bytes, "path" names a
 	// file that clamd must be able to read. "auto" is fildes on a Unix socket,
 	// falling back to stream where there is no descriptor or it does not arrive,
 	// and stream on TCP.
 	Transport string `toml:"transport"`
-	// Sessions keeps connections open between scans. Turn it off for a server that
-	// speaks clamd's protocol but does not know IDSESSION.
+	// Sessions keeps connections open between scans: replies carry numbers there. Turn
+	// it off for a server that speaks clamd's protocol but does not know IDSESSION.
 	Sessions bool `toml:"sessions"`
 	// ConnectTimeout bounds the making of a connection.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
@@ -67,12 +66,10 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	dialer := wire.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout}
 	return &Backend{
-		address:   address,
+		node:      clamdclient.New("clamd", address, engineconn.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout}),
 		transport: c.transport(network),
 		auto:      c.Transport == transportAuto,
-		client:    protocol.Client{Network: network, Address: addr, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.Dial(ctx) }},
 		pool: idle.Pool[*protocol.ClientSession]{
 			Off: !c.Sessions, Limit: maxIdle, Alive: (*protocol.ClientSession).Usable, End: endSession,
 		},

@@ -2,39 +2,41 @@ package clamd
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/clamdclient"
 	"polyclam/backends/internal/file"
 	"polyclam/protocol"
 )
 
 // question is one scan as it is asked, in one of three ways.
 type question struct {
-	path    string
-	file    *os.File
-	content backends.Content // none of the two: by stream
+	path   string
+	file   *os.File
+	object backends.Content // without path and file: by stream
 }
 
 // prepare chooses the way.
 func (b *Backend) prepare(c backends.Content) (question, error) {
 	if b.transport == transportPath {
 		path, err := file.Path(c)
-		return question{path: path, content: c}, err
+		if err != nil {
+			return question{}, &backends.ObjectError{Doing: "naming the object", Err: err}
+		}
+		return question{path: path, object: c}, nil
 	}
 	if b.transport == transportStream || b.streams.Load() {
-		return question{content: c}, nil
+		return question{object: c}, nil
 	}
 	f, err := c.File()
 	if err != nil && b.auto {
-		return question{content: c}, nil
+		return question{object: c}, nil
 	}
 	if err != nil {
-		return question{}, file.Ours("no descriptor of the content", err)
+		return question{}, &backends.ObjectError{Doing: "no descriptor of the object", Err: err}
 	}
-	return question{file: f, content: c}, nil
+	return question{file: f, object: c}, nil
 }
 
 // inSession asks on a session.
@@ -45,7 +47,7 @@ func (q question) inSession(ctx context.Context, s *protocol.ClientSession) (pro
 	case q.file != nil:
 		return s.Fildes(ctx, q.file)
 	}
-	return s.Instream(ctx, &reader{c: q.content, size: q.content.Size()})
+	return s.Instream(ctx, clamdclient.Reader(q.object, q.object.Size()))
 }
 
 // once asks on a connection of its own.
@@ -56,34 +58,5 @@ func (q question) once(ctx context.Context, c *protocol.Client) (protocol.Reply,
 	case q.file != nil:
 		return c.Fildes(ctx, q.file)
 	}
-	return c.Instream(ctx, &reader{c: q.content, size: q.content.Size()})
-}
-
-// reader reads a content from start to end, exactly its size: less is an error and
-// never the end of a stream that clamd would then call OK.
-type reader struct {
-	c    backends.Content
-	off  int64
-	size int64
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	left := r.size - r.off
-	if left <= 0 {
-		return 0, io.EOF
-	}
-	if int64(len(p)) > left {
-		p = p[:left]
-	}
-	n, err := r.c.ReadAt(p, r.off)
-	r.off += int64(n)
-	switch {
-	case n == len(p) && r.off == r.size:
-		return n, io.EOF
-	case n == len(p):
-		return n, nil
-	case err == nil || err == io.EOF:
-		err = fmt.Errorf("it ends after %d of %d bytes", r.off, r.size)
-	}
-	return n, file.Ours("content", err)
+	return c.Instream(ctx, clamdclient.Reader(q.object, q.object.Size()))
 }

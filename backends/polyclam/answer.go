@@ -1,14 +1,12 @@
 package polyclam
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/wire"
 	"polyclam/protocol"
 )
 
@@ -19,45 +17,11 @@ const (
 	version     = "1"
 )
 
-// Bounds on what is kept of one answer.
-const (
-	maxNames     = 1000
-	maxName      = 1 << 10
-	maxNameBytes = 32 << 10 // of all names
-	maxCode      = 1<<31 - 1
-)
+const maxCode = 1<<31 - 1
 
 var errRecords = errors.New("records that do not go together")
 
-// amounts maps an answer.
-func (b *Backend) amounts(ctx context.Context, reply protocol.Reply, records []protocol.Record, err error) (backends.Result, error) {
-	var answer *protocol.ReplyError
-	if err != nil && (len(records) == 0 || !errors.As(err, &answer)) {
-		return b.explained(ctx, err)
-	}
-	a, err := parse(reply, records)
-	if err != nil {
-		return backends.Result{}, b.wrap(ctx, fmt.Errorf("%w: %.200q", err, reply.String()))
-	}
-	result, err := a.amounts()
-	if err != nil {
-		return backends.Result{}, b.wrap(ctx, err)
-	}
-	return result, nil
-}
-
-// answer is an answer with its records taken apart.
-type answer struct {
-	ok       bool // of the status line
-	category backends.Category
-	action   string
-	code     int
-	winner   string // engine
-	engines  []engine
-	beside   []engine // what failed beside a finding of the same engine
-}
-
-// engine is what is said of one engine.
+// engine is an ENGINE record.
 type engine struct {
 	name     string
 	category backends.Category
@@ -65,66 +29,77 @@ type engine struct {
 	names    []string
 	message  string
 	counts   bool
+	failure  backends.Category // beside the findings; empty: none
 }
 
-// parse takes the records apart. They are about the object of the status line, with
-// one SUMMARY, which tells as many engines as there are ENGINE records. Other records
-// and other fields are of later versions and say nothing to us.
-func parse(reply protocol.Reply, records []protocol.Record) (answer, error) {
-	a := answer{ok: reply.OK()}
-	summaries := 0
-	count := ""
+// collect adds a status line and its records to the answer. All records must be about
+// the object of the status line. There must be one SUMMARY, with the number of ENGINE
+// records. Records and fields of later versions are ignored.
+func collect(a *backends.Answer, reply protocol.Reply, records []protocol.Record) {
+	var engines []engine
+	var summaries []protocol.Record
 	for _, r := range records {
-		if r.Object != reply.Object {
-			return a, fmt.Errorf("%w: one is about %.100q", errRecords, r.Object)
-		}
-		var err error
-		switch r.Word {
-		case wordEngine:
-			var e engine
-			if e, err = parseEngine(r); err == nil {
-				a.engines = append(a.engines, e)
-				if f := backends.Category(r.Get("failure")); f != "" {
-					a.beside = append(a.beside, e.failed(f))
-				}
-			}
-		case wordSummary:
-			summaries++
-			a.action, a.winner, count = r.Get("action"), r.Get("engine"), r.Get("engines")
-			if v := r.Get("version"); v != version {
-				return a, fmt.Errorf("%w: version %.20q, want %q", errRecords, v, version)
-			}
-			a.category, a.code, err = verdict(r)
-		}
-		if err != nil {
-			return a, err
+		switch {
+		case r.Object != reply.Object:
+			misfit(a, "one is about %.100q", r.Object)
+		case r.Word == wordEngine:
+			e, err := parseEngine(r)
+			a.Fail(err)
+			engines = append(engines, e)
+		case r.Word == wordSummary:
+			summaries = append(summaries, r)
 		}
 	}
-	if summaries != 1 || count != strconv.Itoa(len(a.engines)) {
-		return a, fmt.Errorf("%w: %d of %s, %.20q engines of %d", errRecords, summaries, wordSummary, count, len(a.engines))
+	if len(summaries) != 1 {
+		misfit(a, "%d %s records", len(summaries), wordSummary)
+		summaries = append(summaries, protocol.Record{})[:1]
 	}
-	return a, nil
+	winner := summaries[0].Get("engine")
+	engines = slices.DeleteFunc(engines, func(e engine) bool { return e.category == "" })
+	slices.SortStableFunc(engines, func(a, b engine) int { return before(a, b, winner) })
+	for _, e := range engines {
+		if e.counts {
+			e.add(a)
+		}
+	}
+	summarise(a, reply, summaries[0], engines)
+	if n := summaries[0].Get("engines"); n != strconv.Itoa(len(engines)) {
+		misfit(a, "%.20q engines in %s, %d records", n, wordSummary, len(engines))
+	}
+}
+
+func misfit(a *backends.Answer, format string, args ...any) {
+	a.Fail(fmt.Errorf("%w: "+format, append([]any{errRecords}, args...)...))
+}
+
+// before sorts engines: the strongest first, and the winner before its equals.
+func before(a, b engine, winner string) int {
+	switch {
+	case backends.Stronger(a.category, b.category):
+		return -1
+	case backends.Stronger(b.category, a.category):
+		return 1
+	case a.name == winner && b.name != winner:
+		return -1
+	case b.name == winner && a.name != winner:
+		return 1
+	}
+	return 0
 }
 
 func parseEngine(r protocol.Record) (engine, error) {
 	e := engine{name: r.Get("engine"), message: r.Get("msg"), counts: r.Get("counts") != "no" && r.Get("cancelled") != "yes"}
 	for _, f := range r.Fields {
-		if (f.Key == "name" || f.Key == "also") && f.Value != "" && len(e.names) < maxNames {
-			e.names = append(e.names, wire.Clip(f.Value, maxName))
+		if (f.Key == "name" || f.Key == "also") && f.Value != "" {
+			e.names = append(e.names, f.Value)
 		}
+	}
+	if e.failure = backends.Category(r.Get("failure")); e.failure != "" && !e.failure.IsFailure() {
+		e.failure = backends.SWErr
 	}
 	var err error
 	e.category, e.code, err = verdict(r)
 	return e, err
-}
-
-// failed is the failure that the engine reported beside its finding. A category
-// that is not known is a failure too.
-func (e engine) failed(c backends.Category) engine {
-	if !c.Valid() || !c.IsFailure() {
-		c = backends.SWErr
-	}
-	return engine{name: e.name, category: c, code: e.code, message: e.message, counts: e.counts}
 }
 
 // verdict is category and code of a record.
@@ -137,44 +112,32 @@ func verdict(r protocol.Record) (backends.Category, int, error) {
 	return category, code, nil
 }
 
-// order is the one in which what is said of several engines counts here. All failures
-// stand at one place, before what lets a content pass.
-var order = []backends.Category{backends.Virus, backends.Suspicious, backends.SWErr, backends.Encrypted, backends.Partial, backends.OK}
-
-func rank(c backends.Category) int {
-	if c.IsFailure() {
-		c = backends.SWErr
-	}
-	return slices.Index(order, c)
-}
-
-// amounts says what it all amounts to: what the SUMMARY says, unless an engine that
-// counts says what this site has to know first.
-func (a answer) amounts() (backends.Result, error) {
-	w := engine{name: a.winner, category: a.category, code: a.code}
-	for _, e := range a.engines {
-		if e.name == a.winner && w.message == "" {
-			w.message = e.message
-		}
-	}
-	for _, e := range slices.Concat(a.engines, a.beside) {
-		if e.counts && rank(e.category) < rank(w.category) {
-			w = e
-		}
+// add adds the findings and the failure of an engine. The category of the record is
+// that of its first name; no other name gets a stronger one.
+func (e engine) add(a *backends.Answer) {
+	if e.failure != "" {
+		e.fail(a, e.failure)
 	}
 	switch {
-	case w.category.IsFailure():
-		return backends.Result{}, w.failure()
-	case w.category == backends.OK:
-		return a.clean()
+	case e.category == backends.OK:
+		return
+	case e.category.IsFailure():
+		e.fail(a, e.category)
+		return
+	case len(e.names) == 0:
+		a.Add(e.category, e.code, e.message)
 	}
-	r := backends.Result{Category: w.category, Code: w.code, Detail: wire.Clip(w.message, wire.MaxDetail)}
-	r.Findings = a.findings(w)
-	return r, nil
+	for i, name := range e.names {
+		category := e.category
+		if c := backends.NameCategory(name); i > 0 && backends.Stronger(category, c) {
+			category = c
+		}
+		a.Named(category, e.code, name, e.message)
+	}
 }
 
-// failure is the engine's failure, in the words of the other side.
-func (e engine) failure() error {
+// fail adds a failure of the engine, in the words of the other side.
+func (e engine) fail(a *backends.Answer, category backends.Category) {
 	text := e.message
 	if text == "" {
 		text = "no answer"
@@ -182,62 +145,51 @@ func (e engine) failure() error {
 	if e.name != "" {
 		text = e.name + ": " + text
 	}
-	return &backends.Failure{Category: e.category, Code: e.code, Text: wire.Clip(text, wire.MaxDetail)}
+	a.Add(category, e.code, text)
 }
 
-// clean is an ok, if nothing speaks against it.
-func (a answer) clean() (backends.Result, error) {
-	looked := false
-	for _, e := range a.engines {
-		looked = looked || e.counts && e.category == backends.OK
+// summarise checks the SUMMARY, which follows the other site's policy, against the
+// engines that count: its category must be that of one of them, and OK only if all are
+// OK.
+func summarise(a *backends.Answer, reply protocol.Reply, summary protocol.Record, engines []engine) {
+	if v := summary.Get("version"); v != version && summary.Word != "" {
+		misfit(a, "version %.20q, want %q", v, version)
 	}
-	if !a.ok || a.action != "ok" || !looked {
-		return backends.Result{}, fmt.Errorf("%w: an ok that is none", errRecords)
+	s := engine{name: summary.Get("engine")}
+	var err error
+	if s.category, s.code, err = verdict(summary); err != nil {
+		a.Fail(err)
+		return
 	}
-	return backends.Clean(a.code), nil
+	for _, e := range engines {
+		if e.name == s.name && s.message == "" {
+			s.message = e.message
+		}
+	}
+	others := func(e engine) bool { return e.counts && e.category != s.category }
+	said := slices.ContainsFunc(engines, func(e engine) bool { return e.counts && e.category == s.category })
+	switch {
+	case s.category == backends.OK:
+		if !said || slices.ContainsFunc(engines, others) || !reply.OK() || summary.Get("action") != "ok" {
+			misfit(a, "an ok that is none")
+		}
+		a.Add(backends.OK, s.code, "")
+	case said:
+	case s.category.IsFailure():
+		s.fail(a, s.category)
+	default:
+		misfit(a, "%s by no engine", s.category)
+		a.Add(s.category, s.code, s.message)
+	}
 }
 
-// findings are the names of all engines that count and found something, those of w
-// first. What an engine's record says of its names holds for the first; none of the
-// others is stronger.
-func (a answer) findings(w engine) []backends.Finding {
-	var all []backends.Finding
-	size := 0
-	add := func(e engine) {
-		for i, name := range e.names {
-			f := backends.Finding{Name: name, Category: e.category}
-			if c := backends.NameCategory(name); i > 0 && backends.Stronger(e.category, c) {
-				f.Category = c
-			}
-			if size += len(name); len(all) < maxNames && size <= maxNameBytes {
-				all = append(all, f)
-			}
-		}
-	}
-	first := -1
-	for i, e := range a.engines {
-		if e.name == w.name && e.category == w.category && e.counts {
-			first = i
-			add(e)
-			break
-		}
-	}
-	for i, e := range a.engines {
-		if i != first && e.counts && !e.category.IsFailure() && e.category != backends.OK {
-			add(e)
-		}
-	}
-	return all
-}
-
-// terse says what an answer without records amounts to. A text that is not here is
+// terse says what an answer without records means. A text that is not here is
 // SWErr.
 var terse = []struct {
 	err      error
 	category backends.Category
 	hint     string
 }{
-	{protocol.ErrInstreamLimit, backends.Partial, ""},
 	{protocol.ErrCommandTimeout, backends.Interrupted, ""},
 	{protocol.ErrUnknownCommand, backends.SWErr, hintClamd},
 	{protocol.ErrCommandUnavailable, backends.SWErr, hintUnavailable},
@@ -248,28 +200,23 @@ const (
 	hintUnavailable = `the command is switched off there, see reload_command`
 )
 
-// explained maps an answer without records, and the end of the connection.
-func (b *Backend) explained(ctx context.Context, err error) (backends.Result, error) {
-	var answer *protocol.ReplyError
-	if !errors.As(err, &answer) {
-		if errors.Is(err, protocol.ErrNoReply) {
-			err = fmt.Errorf("%w: %w", backends.ErrNoReply, err)
-		}
-		return backends.Result{}, b.wrap(ctx, err)
+// explain adds what the other side says without records.
+func explain(a *backends.Answer, words *protocol.ReplyError) {
+	text := words.Reply.Text
+	if errors.Is(words, protocol.ErrInstreamLimit) {
+		a.Refuse(backends.NoCode, text)
+		return
 	}
-	text := wire.Clip(answer.Reply.Text, wire.MaxDetail)
+	failure := &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: fmt.Sprintf("%.300s", text)}
 	for _, t := range terse {
-		if !errors.Is(err, t.err) {
+		if !errors.Is(words, t.err) {
 			continue
 		}
-		if t.category == backends.Partial {
-			return backends.Result{Category: t.category, Code: backends.NoCode, Detail: text}, nil
-		}
-		err := error(&backends.Failure{Category: t.category, Code: backends.NoCode, Text: text})
+		failure.Category = t.category
 		if t.hint != "" {
-			err = fmt.Errorf("%w (%s)", err, t.hint)
+			a.Fail(fmt.Errorf("%w (%s)", failure, t.hint))
+			return
 		}
-		return backends.Result{}, b.wrap(ctx, err)
 	}
-	return backends.Result{}, b.wrap(ctx, &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: text})
+	a.Fail(failure)
 }

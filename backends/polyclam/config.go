@@ -1,15 +1,13 @@
 package polyclam
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/wire"
-	"polyclam/protocol"
+	"polyclam/backends/internal/clamdclient"
+	"polyclam/backends/internal/engineconn"
 )
 
 // The values of the key transport.
@@ -21,7 +19,7 @@ const (
 
 // Config holds the keys of a polyclam upstream.
 type Config struct {
-	// Transport is how the content gets there: "fildes" hands over a descriptor (Unix
+	// Transport is how the object gets there: "fildes" hands over a descriptor (Unix
 	// sockets only, the cheapest), "stream" sends the bytes. "auto" is fildes on a Unix
 	// socket, falling back to stream where there is no descriptor or it does not
 	// arrive, and stream on TCP.
@@ -57,14 +55,10 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	dialer := wire.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout}
 	b := &Backend{
-		address:   address,
+		node:      clamdclient.New("polyclam", address, engineconn.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout}),
 		transport: c.Transport,
 		auto:      c.Transport == transportAuto,
-		client: protocol.Client{Network: network, Address: addr, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.Dial(ctx)
-		}},
 	}
 	if b.auto && network == "tcp" {
 		b.transport = transportStream

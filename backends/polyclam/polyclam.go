@@ -10,17 +10,17 @@
 //	<- stream: category=encrypted action=ok code=530 engine=sophos engines=2 failed=0 version=1 SUMMARY<NUL>
 //	<- END<NUL>
 //
-// The SUMMARY says what the answer amounts to: its category and code, with the names
-// of the ENGINE records that count. The last word of the status line is not asked
-// for it: it follows the other site's actions, and ours are this site's. But nothing
-// is ok that is not ok in all of them:
+// The result is taken from the ENGINE records: findings and failures of every engine
+// that counts there. Policy is this site's. The SUMMARY follows the other site's
+// precedence, and the last word of the status line its actions, so they are only
+// checked:
 //
-//   - ok is believed only if the status line says OK, and every engine that counts
-//     found nothing.
-//   - encrypted or partial beside an engine that counts and failed is that failure:
-//     this site's policy could not see it otherwise.
-//   - a virus that any engine found is a virus, wherever the other site's precedence
-//     puts it.
+//   - ok is believed only if the status line and the SUMMARY say so, and every engine
+//     that counts found nothing.
+//   - a SUMMARY with a category that no engine has is a failure, and so is a missing
+//     SUMMARY or END. Findings are kept beside the failure.
+//   - an answer that begins before the last bytes are sent is a virus, something
+//     suspicious, or a failure.
 //
 // Answers without records:
 //
@@ -48,14 +48,11 @@ package polyclam
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"strings"
 	"sync/atomic"
-	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/wire"
+	"polyclam/backends/internal/clamdclient"
 	"polyclam/protocol"
 )
 
@@ -69,10 +66,9 @@ var Abilities = backends.Abilities{
 
 // Backend is one polyclam. It is safe for concurrent use.
 type Backend struct {
-	address   string
+	node      *clamdclient.Node
 	transport string
 	auto      bool // may turn to stream
-	client    protocol.Client
 
 	// streams is set when descriptors turned out not to arrive.
 	streams atomic.Bool
@@ -86,23 +82,23 @@ var (
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	if ctx.Err() != nil {
-		return backends.Result{}, b.wrap(ctx, context.Cause(ctx))
+		return backends.Result{}, b.node.Named(clamdclient.Failure(ctx, context.Cause(ctx)))
 	}
 	file, err := b.file(c)
 	if err != nil {
-		return backends.Result{}, b.wrap(ctx, err)
+		return backends.Result{}, b.node.Named(err)
 	}
 	if file != nil {
-		reply, records, err := b.client.XFildes(ctx, file)
-		if !b.auto || delivered(err) {
-			return b.amounts(ctx, reply, records, err)
+		reply, records, err := b.node.XFildes(ctx, file)
+		if !b.auto || clamdclient.Delivered(err) {
+			return b.result(ctx, reply, records, err)
 		}
 		if !errors.Is(err, protocol.ErrDescriptor) {
 			b.streams.Store(true)
 		}
 	}
-	reply, records, err := b.client.XInstream(ctx, &reader{c: c, size: c.Size()})
-	return b.amounts(ctx, reply, records, err)
+	reply, records, err := b.node.XInstream(ctx, clamdclient.Reader(c, c.Size()))
+	return b.result(ctx, reply, records, err)
 }
 
 // file is the descriptor to hand over, nil for a stream.
@@ -115,58 +111,53 @@ func (b *Backend) file(c backends.Content) (*os.File, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, wire.Ours("no descriptor of the content", err)
+		return nil, &backends.ObjectError{Doing: "no descriptor of the object", Err: err}
 	}
 	return f, nil
 }
 
-// delivered reports whether err is anything else than a descriptor that did not
-// reach the other side.
-func delivered(err error) bool {
-	var answer *protocol.ReplyError
-	if errors.As(err, &answer) {
-		return answer.Reply.Text != "No file descriptor received."
+// result is everything in an answer.
+func (b *Backend) result(ctx context.Context, reply protocol.Reply, records []protocol.Record, err error) (backends.Result, error) {
+	var a backends.Answer
+	var words *protocol.ReplyError
+	switch {
+	case errors.As(err, &words) && len(records) == 0:
+		explain(&a, words)
+		reply.Early = words.Reply.Early
+	case err == nil, words != nil:
+		collect(&a, reply, records)
+	default:
+		if len(records) > 0 {
+			collect(&a, reply, records)
+		}
+		a.Fail(clamdclient.Failure(ctx, err))
 	}
-	return !errors.Is(err, protocol.ErrDescriptor)
+	if reply.Early {
+		a.Early()
+	}
+	r, err := a.Result()
+	return r, b.node.Named(err)
 }
 
 // Version implements [backends.Versioner]: it is that of the other side's ClamAV, or
 // what stands for it there.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
-	text, err := b.client.Version(ctx)
-	if err != nil {
-		return backends.Version{}, b.unanswered(ctx, err)
-	}
-	v := backends.Version{Text: text}
-	engine, rest, _ := strings.Cut(text, "/")
-	database, date, _ := strings.Cut(rest, "/")
-	v.Engine, v.Database = engine, database
-	// clamd writes ctime(3) in the time zone of its machine.
-	if t, err := time.ParseInLocation(time.ANSIC, date, time.Local); err == nil {
-		v.DatabaseTime = t
-	}
-	return v, nil
+	v, err := b.node.DatabaseVersion(ctx)
+	return v, b.refused(ctx, err)
 }
 
 // Reload implements [backends.Reloader]: the other side tells its engines.
 func (b *Backend) Reload(ctx context.Context) error {
-	if err := b.client.Reload(ctx); err != nil {
-		return b.unanswered(ctx, err)
-	}
-	return nil
+	return b.refused(ctx, b.node.Reload(ctx))
 }
 
-// unanswered is the error for an answer to anything but a scan.
-func (b *Backend) unanswered(ctx context.Context, err error) error {
-	_, err = b.explained(ctx, err)
-	return err
-}
-
-// wrap names the engine and gives a context that is done its own error beside the
-// cause, which may be anything.
-func (b *Backend) wrap(ctx context.Context, err error) error {
-	if done := ctx.Err(); done != nil && errors.Is(err, context.Cause(ctx)) && !errors.Is(err, done) {
-		err = fmt.Errorf("%w: %w", done, err)
+// refused is the error of a request that is not a scan.
+func (b *Backend) refused(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
 	}
-	return fmt.Errorf("polyclam %s: %w", b.address, err)
+	if _, refusal := b.result(ctx, protocol.Reply{}, nil, err); refusal != nil {
+		return refusal
+	}
+	return b.node.Named(err)
 }

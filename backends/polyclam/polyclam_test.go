@@ -229,3 +229,19 @@ func TestConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestEarlyAnswer: if an answer begins before the last bytes are sent, only a virus and
+// the size limit count.
+func TestEarlyAnswer(t *testing.T) {
+	for _, tt := range []struct{ answer, want string }{
+		{okLine + okE + okS + end, "swerr"},
+		{found + foundE + virusS, "virus"},
+		{"stream: Heuristics.Encrypted.Zip FOUND\x00" + lockedE + strings.Replace(virusS, "virus", "encrypted", 1), "swerr"},
+		{"INSTREAM size limit exceeded. ERROR\x00", "partial"},
+	} {
+		d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Discard(100), say(tt.answer), backendtest.Drain()})
+		if r, err := open(t, d.Address(), transportStream).Scan(testContext(t), backendtest.LargeContent(t, 16<<20)); categories(r, err) != tt.want {
+			t.Errorf("%q: got %+v, %v", tt.answer, r, err)
+		}
+	}
+}

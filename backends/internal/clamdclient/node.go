@@ -1,0 +1,121 @@
+// Package clamdclient is the common part of the backends that speak clamd's protocol:
+// how they reach a node, and the words of their errors.
+package clamdclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/protocol"
+)
+
+// Node is one server.
+type Node struct {
+	Engine  string // for errors: the name of the backend
+	Address string // for errors: as configured
+	protocol.Client
+}
+
+// New returns the node that the dialer connects to.
+func New(engine, address string, d engineconn.Dialer) *Node {
+	return &Node{Engine: engine, Address: address, Client: protocol.Client{
+		Network: d.Network, Address: d.Address,
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return d.Dial(ctx) },
+	}}
+}
+
+// Named says which engine and node an error is about.
+func (n *Node) Named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s %s: %w", n.Engine, n.Address, err)
+}
+
+// Failure is the error of a request that has no answer, without the engine's name. If
+// ctx has ended, both its error and its cause are in the chain.
+func Failure(ctx context.Context, err error) error {
+	var request *protocol.RequestError
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	if errors.Is(err, protocol.ErrNoReply) {
+		return fmt.Errorf("waiting for the reply: %w", backends.ErrNoReply)
+	}
+	done := ctx.Err()
+	if done != nil && errors.Is(err, context.Cause(ctx)) && !errors.Is(err, done) && !errors.As(err, new(*backends.ConnError)) {
+		return &endedError{done, err}
+	}
+	return err
+}
+
+// endedError is the error of a context that ended with a custom cause. Its text is that
+// of the cause.
+type endedError struct{ done, err error }
+
+func (e *endedError) Error() string   { return e.err.Error() }
+func (e *endedError) Unwrap() []error { return []error{e.done, e.err} }
+
+// Delivered reports whether err is anything but a descriptor that did not reach the
+// server.
+func Delivered(err error) bool {
+	var answer *protocol.ReplyError
+	if errors.As(err, &answer) {
+		return answer.Reply.Text != "No file descriptor received."
+	}
+	return !errors.Is(err, protocol.ErrDescriptor)
+}
+
+// DatabaseVersion asks for the version.
+func (n *Node) DatabaseVersion(ctx context.Context) (backends.Version, error) {
+	text, err := n.Client.Version(ctx)
+	if err != nil {
+		return backends.Version{}, err
+	}
+	v := backends.Version{Text: text}
+	engine, rest, _ := strings.Cut(text, "/")
+	database, date, _ := strings.Cut(rest, "/")
+	v.Engine, v.Database = engine, database
+	// clamd writes ctime(3) in the time zone of its machine.
+	if t, err := time.ParseInLocation(time.ANSIC, date, time.Local); err == nil {
+		v.DatabaseTime = t
+	}
+	return v, nil
+}
+
+// Reader reads an object from start to end. An object with fewer bytes than its size is
+// a [backends.ObjectError], never the end of a stream that the server would then call
+// OK.
+func Reader(o io.ReaderAt, size int64) io.Reader { return &reader{o: o, size: size} }
+
+type reader struct {
+	o         io.ReaderAt
+	off, size int64
+}
+
+// Read implements [io.Reader].
+func (r *reader) Read(p []byte) (int, error) {
+	left := r.size - r.off
+	if left <= 0 {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), left)]
+	n, err := r.o.ReadAt(p, r.off)
+	r.off += int64(n)
+	switch {
+	case n == len(p) && r.off == r.size:
+		return n, io.EOF
+	case n == len(p):
+		return n, nil
+	case err == nil || err == io.EOF:
+		err = fmt.Errorf("it ends after %d of %d bytes", r.off, r.size)
+	}
+	return n, &backends.ObjectError{Doing: "reading the object", Err: err}
+}
