@@ -140,10 +140,9 @@ func (b *Backend) look(ctx context.Context, c backends.Content) (backends.Result
 	case ctx.Err() != nil:
 		return backends.Result{}, context.Cause(ctx)
 	}
-	var limit *limitError
-	if errors.As(w.stop, &limit) || errors.As(w.noted, &limit) {
-		f := backends.Finding{Name: "Heuristics.Limits.Exceeded." + limit.what, Category: backends.Partial}
-		return result(codePartial, f, limit.Error()), nil
+	var missed *gap
+	if errors.As(w.stop, &missed) || errors.As(w.noted, &missed) {
+		return result(codePartial, backends.Finding{Name: missed.name, Category: backends.Partial}, missed.detail), nil
 	}
 	if w.stop != nil {
 		return backends.Result{}, w.stop

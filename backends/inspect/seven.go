@@ -11,7 +11,9 @@ import (
 // them. It reads the headers itself: what is encrypted is known by the coder's
 // number there, while a library without the password may unpack garbage and not
 // notice; and it lets no count of a header pass that the library would allocate
-// by. bodgit/sevenzip unpacks.
+// by. It also puts the coders together itself, from libraries for the single methods:
+// bodgit/sevenzip does not know all methods, takes as much memory as the archive
+// says, and reads forever with some of its filters.
 type sevenDetector struct{}
 
 const (
@@ -140,7 +142,7 @@ func (f *sevenFile) members(streams *sevenStreams, files []byte) (*sighting, err
 		return newSighting(findingSeven, "7z", name, "AES-256"), nil
 	}
 	u, err := f.open(streams)
-	if err != nil || u == nil {
+	if err != nil {
 		return nil, err
 	}
 	defer u.guard.close()

@@ -29,7 +29,7 @@ func TestSevenBombs(t *testing.T) {
 	}
 	ppmd := append([]byte{0x23, 3, 4, 1, 5, 6}, binary.LittleEndian.AppendUint32(nil, 1<<31)...)
 	one := sevenStored("a", make([]byte, 100))
-	with := func(coder []byte) []byte { m := one; m.coder = coder; m.size = 1 << 20; return makeSeven(m) }
+	with := func(coder []byte, size int) []byte { m := one; m.coder = coder; m.size = size; return makeSeven(m) }
 	const limit = exceeded + "MaxBytes"
 	for _, c := range []struct {
 		name string
@@ -49,9 +49,14 @@ func TestSevenBombs(t *testing.T) {
 			binary.LittleEndian.PutUint64(b[20:], 1<<62)
 			return b
 		}(), ""},
-		{"LZMA of 4 GiB", with(lzma(1<<32 - 1)), limit},
-		{"LZMA2 of 4 GiB", with([]byte{0x21, 0x21, 1, 40}), limit},
-		{"PPMD of 2 GiB", with(ppmd), limit},
+		{"LZMA of 4 GiB", with(lzma(1<<32-1), 1<<32), limit},
+		{"LZMA2 of 4 GiB", with([]byte{0x21, 0x21, 1, 40}, 1<<32), limit},
+		{"PPMD of 2 GiB", with(ppmd, 1<<20), limit},
+		// A dictionary is never larger than what comes out.
+		{"LZMA of 4 GiB, small", with(lzma(1<<32-1), 1<<19), unscannedBroken},
+		{"LZMA2 of 4 GiB, small", with([]byte{0x21, 0x21, 1, 40}, 1<<19), unscannedBroken},
+		{"unknown method", with([]byte{0x03, 3, 3, 9}, 100), unscannedMethod},
+		{"coder bound to itself", makeSeven(sevenMember{packed: []byte("x"), size: 100, chain: []byte{2, 1, 0, 1, 0, 0, 0}, coders: 2}), unscannedBroken},
 		{"unpacked to 1 TiB", func() []byte { m := one; m.coder = []byte{0x21, 0x21, 1, 10}; m.size = 1 << 40; return makeSeven(m) }(), limit},
 		{"empty header", sevenArchiveOf(nil, nil), ""},
 		{"header packed to itself", sevenArchiveOf([]byte("x"), []byte{0x17, 6, 0, 1, 9, 1, 0, 7, 11, 1, 0, 1, 1, 0, 12, 1, 0, 0}), ""},
@@ -160,4 +165,25 @@ func FuzzSeven(f *testing.F) {
 			t.Errorf("%+v, but the header is encrypted", r)
 		}
 	})
+}
+
+// TestSevenDelta has filters with the largest distance, which bodgit/sevenzip
+// reads forever.
+func TestSevenDelta(t *testing.T) {
+	archive := makeZip(t, locked("x"))
+	delta := func(distance int) []byte {
+		packed := bytes.Clone(archive)
+		for i := len(packed) - 1; i >= distance; i-- {
+			packed[i] -= packed[i-distance]
+		}
+		// Delta, whose input is bound to the output of Copy.
+		chain := []byte{2, 0x21, 3, 1, byte(distance - 1), 1, 0, 0, 1}
+		return makeSeven(sevenMember{name: "x.zip", packed: packed, size: len(packed), chain: chain, coders: 2})
+	}
+	for _, distance := range []int{1, 4, 255, 256} {
+		r := scan(t, open(t, nil), delta(distance))
+		if wantFinding(t, r, backends.Encrypted, encryptedZip); t.Failed() {
+			t.Fatal(distance)
+		}
+	}
 }

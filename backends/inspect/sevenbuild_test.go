@@ -12,10 +12,14 @@ type sevenMember struct {
 	packed []byte
 	size   int    // unpacked
 	coder  []byte // as it stands in the header
+	// chain is a whole folder instead, as it stands in the header, whose coders
+	// all put out size bytes.
+	chain  []byte
+	coders int
 }
 
 func sevenStored(name string, data []byte) sevenMember {
-	return sevenMember{name, data, len(data), []byte{0x01, 0x00}}
+	return sevenMember{name: name, packed: data, size: len(data), coder: []byte{0x01, 0x00}}
 }
 
 // sevenNumber encodes a number.
@@ -39,8 +43,13 @@ func makeSeven(members ...sevenMember) []byte {
 	for _, m := range members {
 		streams = append(streams, m.packed...)
 		sizes = append(sizes, sevenNumber(uint64(len(m.packed)))...)
-		folders = append(append(folders, 1), m.coder...)
-		unpacked = append(unpacked, sevenNumber(uint64(m.size))...)
+		if m.chain == nil {
+			m.chain, m.coders = append([]byte{1}, m.coder...), 1
+		}
+		folders = append(folders, m.chain...)
+		for range m.coders {
+			unpacked = append(unpacked, sevenNumber(uint64(m.size))...)
+		}
 		for _, u := range utf16.Encode([]rune(m.name)) {
 			names = binary.LittleEndian.AppendUint16(names, u)
 		}

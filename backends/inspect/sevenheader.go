@@ -1,7 +1,5 @@
 package inspect
 
-import "slices"
-
 // The numbers of the parts of a header.
 const (
 	sevenEnd               = 0x00
@@ -30,24 +28,28 @@ const (
 )
 
 // maxSevenFolders bounds what a header makes us remember.
-const maxSevenFolders = 200_000
+const maxSevenFolders = 50_000
 
 // sevenStreams is a StreamsInfo.
 type sevenStreams struct {
-	raw       []byte // as it stands in the header, to its UnpackInfo
-	sizes     []byte // of the members in the folders, as they stand there
+	place     uint64 // of the first packed stream, after the start header
+	packed    []byte // the sizes of the packed streams, as they stand in the header
+	sizes     []byte // of the members in the folders, likewise
 	folders   []sevenFolder
 	encrypted int // the first folder with an encrypted stream, or -1
 	total     uint64
 }
 
-// sevenFolder is what is packed together.
+// sevenFolder is what is packed together. It keeps what the header says as it
+// stands there: there may be many folders.
 type sevenFolder struct {
-	memory   uint64 // to unpack it
+	graph    []byte
+	outs     []byte // the sizes of the outputs
 	unpacked uint64
 	streams  uint64 // members in it
-	outs     uint8
-	known    bool // its methods
+	count    uint8  // of outputs
+	main     uint8  // the output that the members are in
+	packed   uint8  // packed streams
 	sum      bool
 }
 
@@ -86,15 +88,14 @@ func (r *sevenReader) properties() {
 
 // streams reads a StreamsInfo. It is good only if the reader is not bad then.
 func (r *sevenReader) streams() *sevenStreams {
-	s := &sevenStreams{raw: r.b, encrypted: -1}
+	s := &sevenStreams{encrypted: -1}
 	id := r.byte()
 	if id == sevenPackInfo {
-		r.packInfo()
+		r.packInfo(s)
 		id = r.byte()
 	}
 	if id == sevenUnpackInfo {
 		r.unpackInfo(s)
-		s.raw = s.raw[:len(s.raw)-len(r.b)]
 		id = r.byte()
 	}
 	if id == sevenSubStreams {
@@ -110,14 +111,16 @@ func (r *sevenReader) streams() *sevenStreams {
 	return s
 }
 
-func (r *sevenReader) packInfo() {
-	r.number() // where
+func (r *sevenReader) packInfo(s *sevenStreams) {
+	s.place = r.number()
 	n := r.count()
 	id := r.byte()
 	if id == sevenSize {
+		s.packed = r.b
 		for range n {
 			r.number()
 		}
+		s.packed = s.packed[:len(s.packed)-len(r.b)]
 		id = r.byte()
 	}
 	if id == sevenSum {
@@ -137,18 +140,26 @@ func (r *sevenReader) unpackInfo(s *sevenStreams) {
 		r.many, r.bad = true, true
 	}
 	for i := uint64(0); i < n && !r.bad; i++ {
-		f, encrypted := r.folder()
-		if encrypted && s.encrypted < 0 {
+		f := sevenFolder{graph: r.b, streams: 1}
+		g := r.graph()
+		f.graph = f.graph[:len(f.graph)-len(r.b)]
+		f.main, f.packed = uint8(g.main), uint8(len(g.packed))
+		f.count = uint8(len(g.binds) + 1)
+		if s.encrypted < 0 && g.encrypted() {
 			s.encrypted = int(i)
 		}
 		s.folders = append(s.folders, f)
 	}
 	r.want(sevenUnpackSize)
 	for i := range s.folders {
-		for range s.folders[i].outs {
-			// The one that is not bound is not worth finding.
-			s.folders[i].unpacked = max(s.folders[i].unpacked, r.number())
+		f := &s.folders[i]
+		f.outs = r.b
+		for out := range f.count {
+			if n := r.number(); out == f.main {
+				f.unpacked = n
+			}
 		}
+		f.outs = f.outs[:len(f.outs)-len(r.b)]
 	}
 	id := r.byte()
 	if id == sevenSum {
@@ -158,44 +169,6 @@ func (r *sevenReader) unpackInfo(s *sevenStreams) {
 	if id != sevenEnd {
 		r.bad = true
 	}
-}
-
-func (r *sevenReader) folder() (f sevenFolder, encrypted bool) {
-	coders := r.number()
-	if coders == 0 || coders > maxSevenCoders {
-		r.bad = true
-	}
-	f.known, f.streams = true, 1
-	ins, outs := uint64(0), uint64(0)
-	var filters []uint64 // by the number of what comes out of them
-	for i := uint64(0); i < coders && !r.bad; i++ {
-		c := r.coder()
-		f.known = f.known && c.known
-		f.memory = min(f.memory+c.memory, 1<<40)
-		encrypted = encrypted || c.encrypted
-		if c.filter {
-			filters = append(filters, outs)
-		}
-		ins, outs = ins+c.ins, outs+c.outs
-	}
-	if ins > maxSevenFlows || outs > maxSevenFlows || outs == 0 || ins < outs {
-		r.bad = true
-		return f, false
-	}
-	f.outs = uint8(outs)
-	for range outs - 1 {
-		r.number()
-		if out := r.number(); slices.Contains(filters, out) {
-			f.known = false // something else reads the filter
-		}
-	}
-	if packed := ins - (outs - 1); packed > 1 {
-		for range packed {
-			r.number()
-		}
-	}
-	f.known = f.known && len(filters) <= 1
-	return f, encrypted
 }
 
 func (r *sevenReader) subStreams(s *sevenStreams) {

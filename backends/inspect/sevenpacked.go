@@ -1,220 +1,193 @@
 package inspect
 
 import (
-	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"io"
-
-	"github.com/bodgit/sevenzip"
 )
 
-// sevenUnpacker unpacks folders.
+// sevenUnpacker unpacks folders, one after the other.
 type sevenUnpacker struct {
 	file    *sevenFile
 	streams *sevenStreams
 	guard   *guard
-	reader  *sevenzip.Reader
-}
 
-// What the library takes for a folder, and for a member, generously counted.
-const (
-	sevenFolderMemory = 1024
-	sevenMemberMemory = 512
-	maxSevenMembers   = 50_000
-)
+	place  uint64      // of the next folder's first packed stream
+	packed sevenReader // the sizes of the packed streams from there on
+	sizes  sevenReader // the sizes of the members from the next folder on
+}
 
 var errSeven = errors.New("broken 7z archive")
 
-// open gives the library the archive with a header of our own: the streams as
-// they are, of which all counts have been checked, and as many nameless files.
-// The caller closes the guard of what it returns, which is nil for a limit.
+// open prepares to unpack. The caller closes the guard.
 func (f *sevenFile) open(streams *sevenStreams) (*sevenUnpacker, error) {
 	if streams.sizes == nil && streams.total > uint64(len(streams.folders)) {
 		return nil, errSeven
-	}
-	// The library's time grows with the square of these.
-	if most := max(0, min(f.walk.members, maxSevenMembers)); streams.total > uint64(most) || len(streams.folders) > most {
-		f.walk.note("MaxMembers", min(f.walk.config.MaxMembers, maxSevenMembers))
-		return nil, nil
-	}
-	memory := uint64(len(streams.folders))*sevenFolderMemory + streams.total*sevenMemberMemory + 16*uint64(len(streams.raw))
-	if memory > uint64(f.walk.bytes) {
-		f.walk.note("MaxBytes", int64(f.walk.config.MaxBytes))
-		return nil, nil
-	}
-	if err := f.walk.spend(f.ctx, int64(memory)); err != nil {
-		return nil, err
 	}
 	g, err := f.walk.guard(f.ctx)
 	if err != nil {
 		return nil, err
 	}
-	u := &sevenUnpacker{file: f, streams: streams, guard: g}
-	a := newSevenArchive(g.readerAt(f.section), f.section.size, streams)
-	err = g.call(func() (err error) {
-		u.reader, err = sevenzip.NewReader(a, a.size())
-		return err
-	})
-	if err != nil {
-		g.close()
-		return nil, err
-	}
-	return u, nil
+	return &sevenUnpacker{
+		file: f, streams: streams, guard: g,
+		place: streams.place, packed: sevenReader{b: streams.packed}, sizes: sevenReader{b: streams.sizes},
+	}, nil
 }
 
 // members looks into the members, and returns the number of that in which
 // something is encrypted.
 func (u *sevenUnpacker) members() (uint64, *sighting) {
 	w := u.file.walk
-	folder := -1
-	skip := false
-	for i, m := range u.reader.File {
-		if m.Stream != folder {
-			folder = m.Stream
-			skip = !u.affordable(folder)
-		}
-		if w.stop != nil || u.guard.left {
+	number := uint64(0)
+	for i := range u.streams.folders {
+		f := &u.streams.folders[i]
+		// Their places count even where the folder is skipped.
+		packed, ok := u.packedStreams(f)
+		if !ok || w.stop != nil || u.guard.left {
 			return 0, nil
 		}
-		if skip || m.UncompressedSize == 0 {
+		sizes := u.sizes
+		for range max(f.streams, 1) - 1 {
+			u.sizes.number()
+		}
+		if f.unpacked >= smallestContainer && f.streams > 0 {
+			if n, seen := u.folder(f, packed, sizes); seen != nil {
+				return number + n, seen
+			}
+		}
+		number += f.streams
+	}
+	return 0, nil
+}
+
+// packedStreams finds the packed streams of the next folder.
+func (u *sevenUnpacker) packedStreams(f *sevenFolder) ([]io.Reader, bool) {
+	room := uint64(u.file.section.size - sevenStartSize)
+	streams := make([]io.Reader, f.packed)
+	for i := range streams {
+		size := u.packed.number()
+		if u.packed.bad || u.place > room || size > room-u.place {
+			u.file.walk.miss(unscannedCutOff, "7z: the archive ends before its members")
+			return nil, false
+		}
+		streams[i] = io.NewSectionReader(u.guard.readerAt(u.file.section), sevenStartSize+int64(u.place), int64(size))
+		u.place += size
+	}
+	return streams, true
+}
+
+// folder looks into the members of one folder, each of which has to be read to
+// its end for the next. sizes are those of its members but the last.
+func (u *sevenUnpacker) folder(f *sevenFolder, packed []io.Reader, sizes sevenReader) (uint64, *sighting) {
+	w := u.file.walk
+	from, release := u.reader(f, packed)
+	if from == nil {
+		return 0, nil
+	}
+	defer release()
+	r := w.unpacker(u.file.ctx, u.guard.reader(from))
+	left := f.unpacked
+	for i := range f.streams {
+		size := left
+		if i+1 < f.streams {
+			size = sizes.number()
+		}
+		if sizes.bad || size > left || w.stop != nil {
+			return 0, nil
+		}
+		left -= size
+		if size == 0 {
 			continue
 		}
-		var seen *sighting
-		// Behind a member that could not be read as a whole the library would read
-		// on by itself to find the next.
-		if seen, skip = u.member(m); seen != nil {
-			return uint64(i), seen
+		seen, broken := u.member(r, size)
+		if seen != nil || broken {
+			return i, seen
 		}
 	}
 	return 0, nil
 }
 
-// affordable pays for the memory that a folder takes. What is too large is
-// skipped before it costs anything.
-func (u *sevenUnpacker) affordable(folder int) bool {
+// reader makes a reader of a folder. It is nil if the folder cannot be unpacked;
+// what is too large is skipped before it costs anything.
+func (u *sevenUnpacker) reader(f *sevenFolder, packed []io.Reader) (from io.Reader, release func()) {
 	w := u.file.walk
-	if folder < 0 || folder >= len(u.streams.folders) {
-		return false
+	h := sevenReader{b: f.graph}
+	g := h.graph()
+	if method := g.unknown(); method != "" {
+		w.miss(unscannedMethod, "7z: method "+method+" is not supported")
+		return nil, nil
 	}
-	f := u.streams.folders[folder]
-	if !f.known || f.unpacked < smallestContainer {
-		return false
+	sizes := make([]uint64, f.count)
+	for i, outs := 0, (sevenReader{b: f.outs}); i < len(sizes); i++ {
+		sizes[i] = outs.number()
 	}
-	if f.memory > uint64(w.bytes) || f.unpacked > uint64(w.bytes)-f.memory {
+	memory := g.memory(sizes)
+	if memory > uint64(w.bytes) || f.unpacked > uint64(w.bytes)-memory {
 		w.note("MaxBytes", int64(w.config.MaxBytes))
-		return false
+		return nil, nil
 	}
-	return w.spend(u.file.ctx, int64(f.memory)) == nil
-}
-
-// member looks into one member and reads it to its end, as the next in the same
-// folder needs. broken says that the rest of the folder cannot be read.
-func (u *sevenUnpacker) member(m *sevenzip.File) (seen *sighting, broken bool) {
-	f := u.file
-	var from io.ReadCloser
-	err := u.guard.call(func() (err error) {
-		from, err = m.Open()
+	release, err := w.borrow(u.file.ctx, int64(memory))
+	if err != nil {
+		return nil, nil
+	}
+	err = u.guard.call(func() (err error) {
+		from, err = g.open(g.main, sizes, packed, make([]bool, len(g.coders)))
 		return err
 	})
 	if err != nil {
-		return nil, true
+		if !errors.Is(err, errLeft) {
+			release()
+		}
+		w.miss(unscannedBroken, "7z: a folder cannot be unpacked")
+		return nil, nil
 	}
-	r := f.walk.unpacker(f.ctx, u.guard.reader(from))
-	inner, err := f.walk.unpacked(f.section, r, int64(min(m.UncompressedSize, 1<<62)))
+	return from, release
+}
+
+// member looks into one member. broken says that the rest of the folder cannot
+// be read.
+func (u *sevenUnpacker) member(r *unpacker, size uint64) (seen *sighting, broken bool) {
+	f := u.file
+	r.left = int64(min(size, 1<<62))
+	inner, err := f.walk.unpacked(f.section, r, r.left)
 	if err == nil {
 		if seen := f.walk.look(f.ctx, inner); seen != nil {
 			return seen, false
 		}
 	}
-	if f.walk.stop != nil || r.drain() != nil || r.out != int64(m.UncompressedSize) {
+	if f.walk.stop != nil || r.drain() != nil {
 		return nil, true
 	}
-	return nil, u.guard.call(from.Close) != nil
+	if r.left > 0 {
+		f.walk.miss(unscannedBroken, "7z: a folder breaks off")
+		return nil, true
+	}
+	return nil, false
 }
 
 // unpackHeader unpacks a header that is packed.
 func (f *sevenFile) unpackHeader(r sevenReader, streams *sevenStreams) ([]byte, bool) {
-	if r.bad || len(streams.folders) != 1 || streams.total != 1 || !streams.folders[0].known {
+	if r.bad || len(streams.folders) != 1 || streams.total != 1 {
 		return nil, false
 	}
-	if streams.folders[0].unpacked > maxSevenHeader {
+	folder := &streams.folders[0]
+	if folder.unpacked > maxSevenHeader {
 		f.walk.note("MaxBytes", int64(min(maxSevenHeader, f.walk.config.MaxBytes)))
 		return nil, false
 	}
 	u, err := f.open(streams)
-	if err != nil || u == nil {
+	if err != nil {
 		return nil, false
 	}
 	defer u.guard.close()
-	if len(u.reader.File) != 1 || !u.affordable(0) {
+	packed, ok := u.packedStreams(folder)
+	if !ok {
 		return nil, false
 	}
-	var from io.ReadCloser
-	if u.guard.call(func() (err error) {
-		from, err = u.reader.File[0].Open()
-		return err
-	}) != nil {
+	from, release := u.reader(folder, packed)
+	if from == nil {
 		return nil, false
 	}
+	defer release()
 	header, err := io.ReadAll(io.LimitReader(f.walk.unpacker(f.ctx, u.guard.reader(from)), maxSevenHeader))
 	return header, err == nil
-}
-
-// sevenArchive is an archive with another header behind it.
-type sevenArchive struct {
-	start  [sevenStartSize]byte
-	from   io.ReaderAt
-	length int64
-	header []byte
-}
-
-func newSevenArchive(from io.ReaderAt, length int64, streams *sevenStreams) *sevenArchive {
-	a := &sevenArchive{from: from, length: length}
-	a.header = append(a.header, sevenHeader, sevenMainStreams)
-	a.header = append(a.header, streams.raw...)
-	// The library needs all of this even where each folder has one member.
-	a.header = append(a.header, sevenSubStreams, sevenUnpackStreams)
-	for _, f := range streams.folders {
-		a.header = append(a.header, 0xff)
-		a.header = binary.LittleEndian.AppendUint64(a.header, f.streams)
-	}
-	a.header = append(append(a.header, sevenSize), streams.sizes...)
-	a.header = append(a.header, sevenEnd, sevenEnd)
-	a.header = append(a.header, sevenFilesInfo, 0xff)
-	a.header = binary.LittleEndian.AppendUint64(a.header, streams.total)
-	a.header = append(a.header, sevenEnd, sevenEnd)
-	copy(a.start[:], sevenSignature+"\x00\x04")
-	binary.LittleEndian.PutUint64(a.start[12:], uint64(length-sevenStartSize))
-	binary.LittleEndian.PutUint64(a.start[20:], uint64(len(a.header)))
-	binary.LittleEndian.PutUint32(a.start[28:], crc32.ChecksumIEEE(a.header))
-	binary.LittleEndian.PutUint32(a.start[8:], crc32.ChecksumIEEE(a.start[12:]))
-	return a
-}
-
-func (a *sevenArchive) size() int64 { return a.length + int64(len(a.header)) }
-
-// ReadAt implements [io.ReaderAt].
-func (a *sevenArchive) ReadAt(p []byte, off int64) (int, error) {
-	n := 0
-	if off < 0 {
-		return 0, io.EOF
-	}
-	if off < sevenStartSize {
-		n = copy(p, a.start[off:])
-	}
-	if at := off + int64(n); n < len(p) && at < a.length {
-		m, err := a.from.ReadAt(p[n:min(int64(len(p)), int64(n)+a.length-at)], at)
-		n += m
-		if err != nil && err != io.EOF {
-			return n, err
-		}
-	}
-	if at := off + int64(n) - a.length; n < len(p) && at >= 0 && at < int64(len(a.header)) {
-		n += copy(p[n:], a.header[at:])
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
 }

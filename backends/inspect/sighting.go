@@ -20,6 +20,16 @@ const (
 	findingACE    = findingPrefix + "ACE"
 )
 
+// The names of the findings about what could not be looked into.
+const (
+	findingLimit     = "Heuristics.Limits.Exceeded."
+	findingUnscanned = "Heuristics.Unscanned."
+	unscannedMethod  = findingUnscanned + "Method" // not known how to unpack it
+	unscannedCutOff  = findingUnscanned + "CutOff" // its end is missing
+	unscannedSplit   = findingUnscanned + "Split"  // other parts are elsewhere
+	unscannedBroken  = findingUnscanned + "Broken" // it could not be unpacked
+)
+
 // sighting is something encrypted.
 type sighting struct {
 	name   string // of the finding

@@ -76,13 +76,14 @@ type unpacker struct {
 	in   *counter // nil if not known: then all that comes out is paid for
 	out  int64
 	paid int64
+	left int64 // of a member that is not all that from has; negative if it is
 	// cheap says that all that comes out has been paid for.
 	cheap bool
 }
 
 // inflater unpacks what packed has deflated. Only one can be in use at a time.
 func (w *walk) inflater(ctx context.Context, packed io.Reader) *unpacker {
-	u := &unpacker{ctx: ctx, walk: w, in: &counter{from: packed}}
+	u := &unpacker{ctx: ctx, walk: w, left: -1, in: &counter{from: packed}}
 	u.from = w.scratch.reader(u.in)
 	return u
 }
@@ -91,12 +92,12 @@ func (w *walk) inflater(ctx context.Context, packed io.Reader) *unpacker {
 // for.
 func (w *walk) decoder(ctx context.Context, from io.Reader) *unpacker {
 	in := &counter{from: from}
-	return &unpacker{ctx: ctx, walk: w, from: in, in: in, cheap: true}
+	return &unpacker{ctx: ctx, walk: w, left: -1, from: in, in: in, cheap: true}
 }
 
 // unpacker pays for what comes out of from.
 func (w *walk) unpacker(ctx context.Context, from io.Reader) *unpacker {
-	return &unpacker{ctx: ctx, walk: w, from: from}
+	return &unpacker{ctx: ctx, walk: w, left: -1, from: from}
 }
 
 // Read returns unpacked bytes.
@@ -104,8 +105,17 @@ func (u *unpacker) Read(p []byte) (int, error) {
 	if u.walk.stop != nil {
 		return 0, u.walk.stop
 	}
+	if u.left == 0 {
+		return 0, io.EOF
+	}
+	if u.left > 0 {
+		p = p[:min(int64(len(p)), u.left)]
+	}
 	n, err := u.from.Read(p)
 	u.out += int64(n)
+	if u.left > 0 {
+		u.left -= int64(n)
+	}
 	due := u.out - u.paid
 	if u.in != nil {
 		due -= u.in.n

@@ -54,15 +54,18 @@ type section struct {
 	cheap       bool // reading it costs no more than has been paid
 }
 
-// limitError says which budget ran out.
-type limitError struct {
-	what  string // the end of the finding's name
-	value any
+// gap is why something could not be looked into: it makes the result partial.
+type gap struct{ name, detail string }
+
+// Error implements error.
+func (g *gap) Error() string { return g.detail }
+
+// limitReached says which budget ran out.
+func limitReached(what string, value any) *gap {
+	return &gap{findingLimit + what, fmt.Sprintf("limit reached: %s %v", what, value)}
 }
 
-func (e *limitError) Error() string { return fmt.Sprintf("limit reached: %s %v", e.what, e.value) }
-
-var errMaxTime = &limitError{"MaxTime", "of the configuration"}
+var errMaxTime = limitReached("MaxTime", "of the configuration")
 
 // walk goes through one content and all that is in it, and keeps its budgets.
 // It belongs to one goroutine.
@@ -70,7 +73,7 @@ type walk struct {
 	config  *Config
 	bytes   int64 // left
 	members int   // left
-	noted   error // the first limit that kept us from one member only
+	noted   error // the first reason why one member was not looked into
 	stop    error // why everything is over; set once, then no read succeeds
 	scratch *scratch
 	slots   *slots // see guard; nil is no limit
@@ -88,7 +91,7 @@ func (w *walk) spend(ctx context.Context, n int64) error {
 	case ctx.Err() != nil:
 		w.stop = context.Cause(ctx)
 	case n > w.bytes:
-		w.stop = &limitError{"MaxBytes", int64(w.config.MaxBytes)}
+		w.stop = limitReached("MaxBytes", int64(w.config.MaxBytes))
 	default:
 		w.bytes -= n
 	}
@@ -98,7 +101,7 @@ func (w *walk) spend(ctx context.Context, n int64) error {
 // enter takes a member off the budget.
 func (w *walk) enter() error {
 	if w.stop == nil && w.members <= 0 {
-		w.stop = &limitError{"MaxMembers", w.config.MaxMembers}
+		w.stop = limitReached("MaxMembers", w.config.MaxMembers)
 	}
 	w.members--
 	return w.stop
@@ -107,9 +110,29 @@ func (w *walk) enter() error {
 // note remembers a limit that kept us from one member only.
 func (w *walk) note(what string, value any) {
 	if w.noted == nil {
-		w.noted = &limitError{what, value}
+		w.noted = limitReached(what, value)
 	}
 }
+
+// miss remembers that something could not be looked into for a reason of its
+// own: finding is one of those that begin with Heuristics.Unscanned.
+func (w *walk) miss(finding, detail string) {
+	if w.noted == nil {
+		w.noted = &gap{finding, detail}
+	}
+}
+
+// borrow takes n bytes of memory off the budget, and gives most of them back
+// when release is called: making memory costs time too.
+func (w *walk) borrow(ctx context.Context, n int64) (release func(), err error) {
+	if err := w.spend(ctx, n); err != nil {
+		return nil, err
+	}
+	return func() { w.bytes += n - n/borrowCost }, nil
+}
+
+// borrowCost is the part of borrowed memory that is paid for good.
+const borrowCost = 32
 
 // section makes a section at the top of r.
 func (w *walk) section(ctx context.Context, r io.ReaderAt, size int64) *section {
