@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"testing"
 	"time"
 
@@ -150,19 +151,61 @@ func TestSlotsTaken(t *testing.T) {
 // without a read: half a second of them here, minutes if somebody means it.
 func TestLongFilters(t *testing.T) {
 	archive := makeRAR5(rarFile{name: "w", data: make([]byte, 1<<20-1), packed: true, filters: 500, dictBits: 3})
-	b := open(t, func(c *Config) { c.MaxTime = 50 * time.Millisecond })
+	b := open(t, nil)
 	begin := time.Now()
 	r := scan(t, b, archive)
-	t.Logf("table: time: rar with 500 filters: %v after %v, limit 50ms", r.Category, time.Since(begin))
-	wantFinding(t, r, backends.Partial, exceeded+"MaxTime")
-	for range cap(b.slots.taken) {
-		select {
-		case b.slots.taken <- struct{}{}:
-		case <-time.After(60 * time.Second):
-			t.Fatal("the slot does not come back")
+	t.Logf("table: time: rar with 500 filters: %v after %v", r.Category, time.Since(begin))
+	wantFinding(t, r, backends.Partial, unscannedMethod)
+	wantFinding(t, scan(t, b, makeRAR5(rarFile{name: "w", data: make([]byte, 1<<20-1), packed: true, filters: 3, dictBits: 3})), backends.OK, "")
+}
+
+// TestHostile scans what costs much more than it says, and then what is not
+// hostile: nothing of the first may be left.
+func TestHostile(t *testing.T) {
+	const scans = 50
+	b := open(t, nil)
+	var delta []byte
+	for range 4096 {
+		delta = append(delta, 1)
+	}
+	chain := []byte{2, 0x21, 3, 1, 255, 1, 0, 0, 1}
+	hostile := map[string][]byte{
+		"7z Delta 256":      makeSeven(sevenMember{name: "x", packed: delta, size: len(delta), chain: chain, coders: 2}),
+		"rar PPMd":          makeRAR4(0, rarFile{name: "x", data: make([]byte, 9000), raw: packPPMd29()}),
+		"rar PPMd, later":   makeRAR4(0, rarFile{name: "x", data: make([]byte, 9000), raw: packLaterPPMd29([]byte("text"))}),
+		"rar PPMd, solid":   makeRAR4(8, rarFile{name: "p", data: text("p").data, packed: true}, rarFile{name: "x", data: make([]byte, 9000), raw: packPPMd29(), solid: true}),
+		"rar filters":       makeRAR5(rarFile{name: "w", data: make([]byte, 1<<20-1), packed: true, filters: 500, dictBits: 3}),
+		"rar 64 GiB":        makeRAR5(rarFile{name: "w", data: text("w").data, packed: true, dictBits: 19, unpacked: 1 << 62}),
+		"rar large, solid":  makeRAR5(rarFile{name: "a", data: text("w").data, packed: true, solid: true, unpacked: 20}, rarFile{name: "w", data: text("w").data, packed: true, solid: true}),
+		"rar odd solid bit": makeRAR4(0, rarFile{name: "p", data: text("p").data, packed: true}, rarFile{name: "x", data: text("p").data, packed: true, solid: true}),
+	}
+	encrypted := [][]byte{
+		makeRAR5(rarFile{name: "z.zip", data: makeZip(t, locked("x")), packed: true}),
+		makeSeven(sevenStored("z.zip", makeZip(t, locked("x")))),
+	}
+	before := runtime.NumGoroutine()
+	for name, data := range hostile {
+		most := uint64(0)
+		for range scans {
+			r, allocated := allocated(t, b, data)
+			if most = max(most, allocated); r.Category != backends.Partial && name != "7z Delta 256" {
+				t.Fatalf("%s: %+v", name, r)
+			}
+		}
+		t.Logf("table: memory: %-20s %9d bytes allocated at most", name, most)
+		if most > 2<<20 {
+			t.Errorf("%s: %d bytes allocated", name, most)
 		}
 	}
-	t.Logf("table: time: the unpacker ended after %v", time.Since(begin))
+	for _, data := range encrypted {
+		wantFinding(t, scan(t, b, data), backends.Encrypted, encryptedZip)
+	}
+	if n := len(b.slots.taken); n != 0 {
+		t.Errorf("%d slots are taken", n)
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines, %d before", after, before)
+	}
 }
 
 // TestRARMemory wants dictionaries to be paid for.

@@ -3,7 +3,6 @@ package inspect
 import (
 	"context"
 	"encoding/binary"
-	"io"
 )
 
 // rarDetector knows RAR archives, those of RAR 1.5 to 4 (technote.txt of RAR 4,
@@ -28,6 +27,8 @@ type rarBlock struct {
 	seen  *sighting // something encrypted
 	entry *rarEntry // of a member, else nil
 	end   bool
+	main  bool // the header of the whole archive,
+	solid bool // which is solid
 }
 
 // rarEntry is a member.
@@ -36,8 +37,10 @@ type rarEntry struct {
 	at, packed int64 // its bytes
 	unpacked   int64 // its size when unpacked, negative if not known
 	dictionary int64
+	version    byte // of the compression
 	stored     bool
 	solid      bool
+	cut        bool // the archive ends before its bytes do
 	split      bool // it has parts in other volumes
 	directory  bool
 }
@@ -61,41 +64,49 @@ func (r rarDetector) look(ctx context.Context, w *walk, s *section) (*sighting, 
 	if version == 1 {
 		next, first = rarNext5, at+int64(len(rarSignature5))
 	}
-	packed, seen := r.flags(w, s, first, next)
-	if seen != nil || w.stop != nil {
+	a := rarArchive{at: at, first: first, version: version, next: next}
+	if seen := a.flags(w, s); seen != nil || w.stop != nil {
 		return seen, w.stop
 	}
 	if seen := r.stored(ctx, w, s, first, next); seen != nil || w.stop != nil {
 		return seen, w.stop
 	}
-	return r.packed(ctx, w, s, at, packed)
+	return a.packed(ctx, w, s)
 }
 
 type rarNext func(w *walk, s *section, at int64) (rarBlock, bool)
 
-// rarPacked is what members have to be unpacked for.
-type rarPacked struct {
-	any        bool
-	solid      bool
-	dictionary int64 // the largest needed
+// rarArchive is where an archive lies, and what its headers say.
+type rarArchive struct {
+	at, first int64 // the signature, and the first header
+	version   byte  // 1 for RAR 5
+	next      rarNext
+	main      int64 // the end of its main header
+	solid     bool
+	any       bool // members have to be unpacked
 }
 
 // flags goes through the headers for something encrypted.
-func (rarDetector) flags(w *walk, s *section, at int64, next rarNext) (rarPacked, *sighting) {
-	var p rarPacked
-	for {
-		b, ok := next(w, s, at)
-		if !ok || b.seen != nil || b.end {
-			return p, b.seen
+func (a *rarArchive) flags(w *walk, s *section) *sighting {
+	for at := a.first; ; {
+		b, ok := a.next(w, s, at)
+		if !ok && a.version == 1 && a.main > 0 {
+			w.miss(unscannedCutOff, "rar: the archive has no end")
 		}
-		if e := b.entry; e != nil && !e.directory && !e.stored && e.packed >= smallestContainer {
-			p.any = true
-			p.solid = p.solid || e.solid
-			need := e.dictionary
-			if !e.solid && e.unpacked >= 0 {
-				need = min(need, e.unpacked)
+		if !ok || b.seen != nil || b.end {
+			return b.seen
+		}
+		if b.main {
+			a.main, a.solid = b.next, b.solid
+		}
+		if e := b.entry; e != nil && !e.directory {
+			a.any = a.any || !e.stored
+			switch {
+			case e.split:
+				w.miss(unscannedSplit, "rar: a member goes on in another volume")
+			case e.cut:
+				w.miss(unscannedCutOff, "rar: the archive ends within a member")
 			}
-			p.dictionary = max(p.dictionary, need)
 		}
 		at = b.next
 	}
@@ -141,8 +152,11 @@ func rarNext4(w *walk, s *section, at int64) (rarBlock, bool) {
 	}
 	b := rarBlock{next: at + size, end: kind == rar4End}
 	switch {
-	case kind == rar4Main && flags&rar4MainEncrypted != 0:
-		b.seen = newSighting(findingRAR, "rar", "", "headers encrypted, AES-128")
+	case kind == rar4Main:
+		b.main, b.solid = true, flags&rar4MainSolid != 0
+		if flags&rar4MainEncrypted != 0 {
+			b.seen = newSighting(findingRAR, "rar", "", "headers encrypted, AES-128")
+		}
 	case kind == rar4File || kind == rar4Service:
 		e, seen := readRAR4File(w, s, at, size)
 		if e == nil {
@@ -156,10 +170,4 @@ func rarNext4(w *walk, s *section, at int64) (rarBlock, bool) {
 		b.next += int64(binary.LittleEndian.Uint32(h[7:]))
 	}
 	return b, b.next > at
-}
-
-// rarReader is the archive for rardecode, without the program before it, which
-// might have other signatures in it.
-func rarReader(g *guard, s *section, at int64) io.Reader {
-	return io.NewSectionReader(g.readerAt(s), at, s.size-at)
 }

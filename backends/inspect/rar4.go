@@ -12,6 +12,7 @@ const (
 	rar4Service = 0x7a
 	rar4End     = 0x7b
 
+	rar4MainSolid     = 0x0008
 	rar4MainEncrypted = 0x0080
 
 	rar4FileBefore    = 0x0001 // continued from another volume
@@ -38,10 +39,11 @@ func readRAR4File(w *walk, s *section, at, size int64) (*rarEntry, *sighting) {
 		return nil, nil
 	}
 	e, ok := parseRAR4File(h)
-	if !ok || e.packed < 0 || e.packed > s.size {
+	if !ok || e.packed < 0 {
 		return nil, nil
 	}
 	e.at = at + size
+	e.cut = e.packed > s.size-e.at
 	flags := binary.LittleEndian.Uint16(h[3:])
 	if flags&rar4FileEncrypted == 0 {
 		return e, nil
@@ -60,7 +62,7 @@ func parseRAR4File(h []byte) (*rarEntry, bool) {
 	u32 := func(i int) int64 { return int64(binary.LittleEndian.Uint32(h[i:])) }
 	flags, method := binary.LittleEndian.Uint16(h[3:]), h[25]
 	e := &rarEntry{
-		packed: u32(7), unpacked: u32(11),
+		packed: u32(7), unpacked: u32(11), version: h[24],
 		stored:     method == stored,
 		solid:      flags&rar4FileSolid != 0,
 		split:      flags&(rar4FileBefore|rar4FileAfter) != 0,

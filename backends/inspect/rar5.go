@@ -7,9 +7,12 @@ import (
 
 // The blocks of RAR 5 and their flags.
 const (
+	rar5Main    = 1
 	rar5File    = 2
 	rar5Encrypt = 4
 	rar5End     = 5
+
+	rar5MainSolid = 0x04
 
 	rar5HasExtra = 0x01
 	rar5HasData  = 0x02
@@ -89,11 +92,13 @@ func readRAR5(h []byte, at, size int64) (rarBlock, bool) {
 	if flags&rar5HasData != 0 {
 		data = v.next()
 	}
-	if v.bad || extra > uint64(len(v.b)) || data > uint64(size) {
+	if v.bad || extra > uint64(len(v.b)) || data > 1<<62 {
 		return rarBlock{}, false
 	}
 	b := rarBlock{next: at + int64(data), end: kind == rar5End}
 	switch kind {
+	case rar5Main:
+		b.main, b.solid = true, v.next()&rar5MainSolid != 0
 	case rar5Encrypt:
 		b.seen = newSighting(findingRAR, "rar", "", "headers encrypted, AES-256")
 	case rar5File:
@@ -104,6 +109,7 @@ func readRAR5(h []byte, at, size int64) (rarBlock, bool) {
 			return rarBlock{}, false
 		}
 		e.at, e.packed = at, int64(data)
+		e.cut = e.packed > size-at
 		e.split = flags&(rar5Before|rar5After) != 0
 		b.entry = e
 		if hasRAR5Record(records, rar5ExtraEncrypted) {
@@ -127,6 +133,7 @@ func readRAR5File(v *vints) *rarEntry {
 		v.bytes(4)
 	}
 	how := v.next()
+	e.version = byte(how & 0x3f)
 	e.solid = how&0x40 != 0
 	e.stored = how>>7&7 == 0
 	e.dictionary = 0x20000 << (how >> 10 & 0x1f)

@@ -63,14 +63,18 @@ func TestRARNested(t *testing.T) {
 	solid := func(f rarFile) rarFile { f.solid = true; return f }
 	want := `member "in.zip" in rar: member "x" in zip: ZipCrypto`
 	for name, data := range map[string][]byte{
-		"4 stored":   makeRAR4(0, rarText("a"), zip),
-		"4 packed":   makeRAR4(0, plain, packed),
-		"4 solid":    makeRAR4(8, plain, solid(plain), solid(packed)),
-		"5 stored":   makeRAR5(rarText("a"), zip, rarText("b")),
-		"5 packed":   makeRAR5(plain, packed, plain),
-		"5 solid":    makeRAR5(plain, solid(plain), solid(packed)),
-		"5 in 4":     makeRAR4(0, rarText("a"), zip, rarFile{name: "x", data: makeRAR5(packed)}),
-		"5 behind 1": makeRAR5(rarFile{name: "one", data: []byte("1"), packed: true}, packed),
+		"4 stored": makeRAR4(0, rarText("a"), zip),
+		"4 packed": makeRAR4(0, plain, packed),
+		"4 solid":  makeRAR4(8, plain, solid(plain), solid(packed)),
+		"5 stored": makeRAR5(rarText("a"), zip, rarText("b")),
+		"5 packed": makeRAR5(plain, packed, plain),
+		"5 solid":  makeRAR5(plain, solid(plain), solid(packed)),
+		"5 in 4":   makeRAR4(0, rarText("a"), zip, rarFile{name: "x", data: makeRAR5(packed)}),
+		// rardecode goes on with the bits of the last member where only its beginning
+		// was read.
+		"5 behind a long one": makeRAR5(rarFile{name: "long", data: bytes.Repeat([]byte("text "), 9000), packed: true}, packed),
+		"4 behind a long one": makeRAR4(0, rarFile{name: "long", data: bytes.Repeat([]byte("text "), 9000), packed: true}, packed),
+		"5 behind 1":          makeRAR5(rarFile{name: "one", data: []byte("1"), packed: true}, packed),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := scan(t, b, append([]byte(nil), append(data, make([]byte, 70_000)...)...))
@@ -92,17 +96,22 @@ func TestRARPlain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for n := len(data) % 3; n <= len(data); n += 3 {
-				if r := scan(t, b, data[:n]); r.Category != backends.OK {
+				r := scan(t, b, data[:n])
+				if n < len(data) && r.Category == backends.Partial && r.Findings[0].Name == unscannedCutOff {
+					continue // it is known that something is missing
+				}
+				if r.Category != backends.OK {
 					t.Fatalf("%d of %d bytes: %+v", n, len(data), r)
 				}
 			}
 		})
 	}
-	// The flag in a header with a wrong sum is no opinion.
-	for _, data := range [][]byte{makeRAR4(0, rarFile{name: "x", data: make([]byte, 40), encrypted: true}), makeRAR5(rarFile{name: "x", data: make([]byte, 40), encrypted: true})} {
-		data[bytes.Index(data, []byte("x"))] = 'y'
-		wantFinding(t, scan(t, b, data), backends.OK, "")
-	}
+	// The flag in a header with a wrong sum is no opinion. RAR 5's headers all
+	// have sums, so that what lies after it is missing.
+	four, five := makeRAR4(0, rarFile{name: "x", data: make([]byte, 40), encrypted: true}), makeRAR5(rarFile{name: "x", data: make([]byte, 40), encrypted: true})
+	four[bytes.Index(four, []byte("x"))], five[bytes.Index(five, []byte("x"))] = 'y', 'y'
+	wantFinding(t, scan(t, b, four), backends.OK, "")
+	wantFinding(t, scan(t, b, five), backends.Partial, unscannedCutOff)
 }
 
 // TestRARBuilder wants the tests' own archives to be good for others.
@@ -168,4 +177,40 @@ func rarSees(data []byte) (found string) {
 		}
 	}
 	return ""
+}
+
+// FuzzRARStream wants what goes through a stream to see no less come out than
+// rardecode unpacks.
+func FuzzRARStream(f *testing.F) {
+	for _, data := range [][]byte{packLiterals29([]byte("some text")), packPPMd29(), packLaterPPMd29([]byte("some text"))} {
+		f.Add(data, false)
+	}
+	f.Add(packLiterals50([]byte("some text")), true)
+	f.Add(packFilters50(3, []byte("some text")), true)
+	f.Fuzz(func(t *testing.T, data []byte, five bool) {
+		const most = 100_000
+		var s rarStream
+		s.begin(bytes.NewReader(data), false, most, most)
+		archive := makeRAR4(0, rarFile{name: "x", raw: data, unpacked: most})
+		err := errRARStream
+		if five {
+			archive = makeRAR5(rarFile{name: "x", raw: data, unpacked: most})
+			err = s.rar50(0)
+		} else {
+			err = s.rar29()
+		}
+		if err != nil {
+			return
+		}
+		r, err := rardecode.NewReader(bytes.NewReader(archive), rardecode.MaxDictionarySize(1<<20), rardecode.SkipCheck)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := io.Copy(io.Discard, r); n > s.out {
+			t.Errorf("%d bytes unpacked, %d seen", n, s.out)
+		}
+	})
 }

@@ -11,7 +11,8 @@ type rarFile struct {
 	name      string
 	data      []byte
 	encrypted bool
-	packed    bool // compressed, after a fashion
+	packed    bool   // compressed, after a fashion
+	raw       []byte // the compressed bytes
 	solid     bool
 	flags     uint16 // RAR 4: more of them
 	version   byte   // RAR 4: 29 if 0
@@ -44,6 +45,9 @@ func makeRAR4(flags uint16, files ...rarFile) []byte {
 		data, method := f.data, byte(0x30)
 		if f.packed {
 			data, method = packLiterals29(f.data), 0x33
+		}
+		if f.raw != nil {
+			data, method = f.raw, 0x35
 		}
 		fl := f.flags | rar4HasData
 		if f.encrypted {
@@ -122,6 +126,9 @@ func makeRAR5(files ...rarFile) []byte {
 			if f.filters > 0 {
 				data = packFilters50(f.filters, f.data)
 			}
+		}
+		if f.raw != nil {
+			data, how = f.raw, 3<<7|f.dictBits<<10
 		}
 		if f.solid {
 			how |= 0x40
@@ -211,6 +218,22 @@ func packLiterals29(data []byte) []byte {
 	w.literal(256)
 	w.bits(1, 2) // the file ends here, and new tables follow
 	return append(w.b, 0, 0, 0, 0)
+}
+
+// packPPMd29 is the beginning of a stream that asks for 256 MiB.
+func packPPMd29() []byte {
+	const ppmd, newModel, order = 0x80, 0x20, 7
+	return append([]byte{ppmd | newModel | order, 255}, make([]byte, 300)...)
+}
+
+// packLaterPPMd29 asks for it in the second block.
+func packLaterPPMd29(data []byte) []byte {
+	var w bitWriter
+	w.bits(0, 2)
+	w.literals(299+60+17+28, 257, data)
+	w.literal(256)
+	w.bits(1, 1) // another block follows
+	return append(w.b, packPPMd29()...)
 }
 
 // packLiterals50 is data in the format of RAR 5, without any compression.

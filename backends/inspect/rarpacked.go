@@ -3,6 +3,8 @@ package inspect
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 
 	"github.com/nwaples/rardecode/v2"
 )
@@ -11,84 +13,236 @@ import (
 // limited to less.
 const smallestRARDictionary = 256 << 10
 
-// packed looks into the members that are compressed, one after the other: in a
-// solid archive each needs those before it.
-func (rarDetector) packed(ctx context.Context, w *walk, s *section, at int64, p rarPacked) (*sighting, error) {
-	if !p.any {
+// packed looks into the members that are compressed. Those of a solid archive
+// need those before them. Of others each gets a reader of its own: rardecode
+// goes on with what is left of the last one's bits where that has not been read
+// to its end.
+func (a *rarArchive) packed(ctx context.Context, w *walk, s *section) (*sighting, error) {
+	if !a.any || a.main == 0 {
 		return nil, nil
-	}
-	dictionary := max(p.dictionary, smallestRARDictionary)
-	if dictionary > w.bytes {
-		w.note("MaxBytes", int64(w.config.MaxBytes))
-		return nil, nil
-	}
-	if err := w.spend(ctx, dictionary); err != nil {
-		return nil, err
 	}
 	g, err := w.guard(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer g.close()
-	u := &rarUnpacker{ctx: ctx, walk: w, section: s, guard: g, solid: p.solid}
-	err = g.call(func() (err error) {
-		u.reader, err = rardecode.NewReader(rarReader(g, s, at), rardecode.MaxDictionarySize(dictionary), rardecode.SkipCheck)
-		return err
-	})
-	if err != nil {
-		return nil, err
+	u := &rarUnpacker{ctx: ctx, walk: w, section: s, guard: g, archive: a}
+	if a.solid {
+		return u.solid(), w.stop
 	}
-	return u.members()
+	for at := a.first; ; {
+		b, ok := a.next(w, s, at)
+		if !ok || b.end || w.stop != nil || g.left {
+			return nil, w.stop
+		}
+		if e := b.entry; e != nil && !e.directory && !e.stored && !e.split && e.packed >= smallestContainer {
+			if seen := u.single(e, at); seen != nil {
+				return seen, nil
+			}
+		}
+		at = b.next
+	}
 }
 
-// rarUnpacker goes through the members with rardecode.
+// rarUnpacker unpacks members with rardecode.
 type rarUnpacker struct {
 	ctx     context.Context // see meter
 	walk    *walk
 	section *section
 	guard   *guard
+	archive *rarArchive
+	stream  rarStream
 	reader  *rardecode.Reader
-	solid   bool
 }
 
-func (u *rarUnpacker) members() (*sighting, error) {
+// single looks into a member whose header is at at.
+func (u *rarUnpacker) single(e *rarEntry, at int64) *sighting {
+	w := u.walk
+	if e.solid {
+		// Its archive is not: where rardecode would begin cannot be known.
+		w.miss(unscannedBroken, "rar: a solid member in an archive that is not solid")
+		return nil
+	}
+	dictionary := e.window()
+	// rardecode unpacks a whole dictionary ahead, and what a filter needs.
+	const filter = 4 << 20
+	if g := u.unsound(e, 2*dictionary+filter); g != nil {
+		w.missed(g)
+		return nil
+	}
+	end := min(e.at+e.packed, u.section.size)
+	from := u.guard.readerAt(u.section)
+	release := u.open(dictionary, io.MultiReader(
+		io.NewSectionReader(from, u.archive.at, u.archive.main-u.archive.at),
+		io.NewSectionReader(from, at, end-at)))
+	if release == nil {
+		return nil
+	}
+	defer release()
+	h := u.nextMember()
+	if h == nil {
+		return nil
+	}
+	return u.member(h, func() error {
+		if g := u.unsound(e, 1<<62); g != nil {
+			w.missed(g)
+			return errRARStream
+		}
+		return nil
+	})
+}
+
+// solid looks into the members of a solid archive.
+func (u *rarUnpacker) solid() *sighting {
+	w, a := u.walk, u.archive
+	end, dictionary := u.soundMembers()
+	from := u.guard.readerAt(u.section)
+	release := u.open(dictionary, io.NewSectionReader(from, a.at, end-a.at))
+	if release == nil {
+		return nil
+	}
+	defer release()
 	for {
-		var h *rardecode.FileHeader
-		err := u.guard.call(func() (err error) {
-			h, err = u.reader.Next()
-			return err
-		})
-		if errors.Is(err, rardecode.ErrDictionaryTooLarge) {
-			u.walk.note("MaxBytes", int64(u.walk.config.MaxBytes))
+		h := u.nextMember()
+		if h == nil {
+			return nil
 		}
-		if err != nil {
-			return nil, err
-		}
-		seen, err := u.member(h)
-		if seen != nil || err != nil {
-			return seen, err
+		if seen := u.member(h, nil); seen != nil || w.stop != nil || u.guard.left {
+			return seen
 		}
 	}
 }
 
-// member looks into one member, and reads it to its end if others need that.
-func (u *rarUnpacker) member(h *rardecode.FileHeader) (*sighting, error) {
-	// What is as large as before is not compressed, and has been looked into.
-	if h.IsDir || h.UnPackedSize == 0 || !u.solid && h.PackedSize == h.UnPackedSize {
-		return nil, nil
+// soundMembers returns where the first member lies that rardecode must not get,
+// or the end of the archive, and the dictionary that those before it need.
+func (u *rarUnpacker) soundMembers() (end, dictionary int64) {
+	w, s, a := u.walk, u.section, u.archive
+	end = s.size
+	var why *gap
+	for at := a.first; ; {
+		b, ok := a.next(w, s, at)
+		if !ok || b.end || w.stop != nil {
+			return end, dictionary
+		}
+		if e := b.entry; e != nil && !e.directory {
+			if why == nil && !e.stored && !e.split && !e.cut {
+				why = u.unsound(e, 1<<62)
+			}
+			switch {
+			case why != nil && (e.unpacked < 0 || e.unpacked >= smallestContainer):
+				w.missed(why) // but nothing is missed where all are too small
+				fallthrough
+			case why != nil, e.split, e.cut:
+				end = min(end, at)
+			case end == s.size:
+				dictionary = max(dictionary, e.window())
+			}
+		}
+		at = b.next
+	}
+}
+
+// window is the dictionary that rardecode makes for a member.
+func (e *rarEntry) window() int64 {
+	if !e.solid && e.unpacked >= 0 {
+		return min(e.dictionary, e.unpacked)
+	}
+	return e.dictionary
+}
+
+// unsound goes through the stream of a member, until enough would have come out,
+// and says why it cannot be unpacked. It costs nothing, because rardecode is
+// going to read the same.
+func (u *rarUnpacker) unsound(e *rarEntry, enough int64) *gap {
+	w := u.walk
+	defer func(left int64) { w.bytes = left }(w.bytes)
+	most := e.unpacked
+	if most < 0 {
+		most = w.bytes
+	}
+	u.stream.begin(io.NewSectionReader(u.section, e.at, e.packed), e.solid, most, enough)
+	var err error
+	switch {
+	case u.archive.version == 1 && e.version <= 1:
+		err = u.stream.rar50(e.version)
+	case u.archive.version == 0 && e.version == 29:
+		err = u.stream.rar29()
+	case u.archive.version == 0 && (e.version == 20 || e.version == 26):
+	default:
+		return &gap{unscannedMethod, fmt.Sprintf("rar: version %d of its methods is not supported", e.version)}
+	}
+	switch {
+	case err == nil, errors.Is(err, errRAREnough), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil
+	case errors.Is(err, errRARPPMd), errors.Is(err, errRARFilter):
+		return &gap{unscannedMethod, err.Error()}
+	}
+	return &gap{unscannedBroken, err.Error()}
+}
+
+// open gives an archive to rardecode. release is nil if it cannot be unpacked,
+// and gives its memory back else.
+func (u *rarUnpacker) open(dictionary int64, archive io.Reader) (release func()) {
+	w := u.walk
+	dictionary = max(dictionary, smallestRARDictionary)
+	// A filter needs its bytes, and two times as many for what it makes of them.
+	memory := dictionary + 3*u.stream.longestFilter
+	if memory > w.bytes {
+		w.note("MaxBytes", int64(w.config.MaxBytes))
+		return nil
+	}
+	release, err := w.borrow(u.ctx, memory)
+	if err != nil {
+		return nil
+	}
+	err = u.guard.call(func() (err error) {
+		u.reader, err = rardecode.NewReader(archive, rardecode.MaxDictionarySize(dictionary), rardecode.SkipCheck)
+		return err
+	})
+	if err != nil {
+		w.miss(unscannedBroken, "rar: it cannot be opened")
+		return nil
+	}
+	return release
+}
+
+// nextMember returns the header of the next member, or nil.
+func (u *rarUnpacker) nextMember() *rardecode.FileHeader {
+	var h *rardecode.FileHeader
+	err := u.guard.call(func() (err error) {
+		h, err = u.reader.Next()
+		return err
+	})
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			u.walk.miss(unscannedBroken, "rar: a member cannot be unpacked")
+		}
+		return nil
+	}
+	return h
+}
+
+// member looks into one member, and reads it to its end in a solid archive.
+func (u *rarUnpacker) member(h *rardecode.FileHeader, ready func() error) *sighting {
+	if h.IsDir || h.UnPackedSize == 0 {
+		return nil
 	}
 	declared := h.UnPackedSize
 	if h.UnKnownSize {
 		declared = -1
 	}
 	r := u.walk.unpacker(u.ctx, u.guard.reader(u.reader))
-	if inner, err := u.walk.unpacked(u.section, r, declared); err == nil {
+	r.ready = ready
+	inner, err := u.walk.unpacked(u.section, r, declared)
+	if err == nil {
 		if seen := u.walk.look(u.ctx, inner); seen != nil {
-			return seen.within("rar", h.Name), nil
+			return seen.within("rar", h.Name)
 		}
+	} else if declared >= smallestContainer && u.walk.stop == nil {
+		u.walk.miss(unscannedBroken, "rar: a member cannot be unpacked")
 	}
-	if u.solid && u.walk.stop == nil {
-		return nil, r.drain()
+	if u.archive.solid && u.walk.stop == nil {
+		r.drain()
 	}
-	return nil, u.walk.stop
+	return nil
 }

@@ -55,6 +55,11 @@ func (w *walk) unpacked(parent *section, u *unpacker, declared int64) (*section,
 		w.note("MaxBytes", int64(w.config.MaxBytes))
 		return nil, nil
 	}
+	if u.ready != nil {
+		if err := u.ready(); err != nil {
+			return nil, err
+		}
+	}
 	return s, u.all(s)
 }
 
@@ -77,6 +82,8 @@ type unpacker struct {
 	out  int64
 	paid int64
 	left int64 // of a member that is not all that from has; negative if it is
+	// ready is called before more than the first bytes are unpacked. It may be nil.
+	ready func() error
 	// cheap says that all that comes out has been paid for.
 	cheap bool
 }

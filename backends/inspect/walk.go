@@ -116,9 +116,11 @@ func (w *walk) note(what string, value any) {
 
 // miss remembers that something could not be looked into for a reason of its
 // own: finding is one of those that begin with Heuristics.Unscanned.
-func (w *walk) miss(finding, detail string) {
+func (w *walk) miss(finding, detail string) { w.missed(&gap{finding, detail}) }
+
+func (w *walk) missed(g *gap) {
 	if w.noted == nil {
-		w.noted = &gap{finding, detail}
+		w.noted = g
 	}
 }
 
