@@ -29,7 +29,18 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool { return looksLikeMail
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	m := &mail{ctx: ctx, walk: w, section: s, ended: noBoundary}
 	m.lines = bufio.NewReaderSize(io.NewSectionReader(s, 0, s.Size), 8<<10)
-	return m.entity(s.Depth), w.Stopped()
+	m.mailbox = bytes.HasPrefix(s.Head, []byte("From "))
+	for {
+		seen := m.entity(s.Depth)
+		if seen != nil || w.Stopped() != nil {
+			return seen, w.Stopped()
+		}
+		m.skip()
+		if m.ended != nextMail || w.Enter() != nil {
+			return nil, w.Stopped()
+		}
+		m.ended, m.boundaries = noBoundary, nil
+	}
 }
 
 // mail is one being read.
@@ -43,11 +54,14 @@ type mail struct {
 	boundaries []string // with the dashes, the outermost first
 	ended      int      // the boundary that ended a body, or one of these
 	final      bool     // it was the last of its kind
+	mailbox    bool     // there may be more than one mail
+	blank      bool     // the last line was empty
 }
 
 const (
 	noBoundary = -1
 	endOfMail  = -2
+	nextMail   = -3
 )
 
 // line returns the next line, or a part of a long one. The line is gone with the
@@ -79,8 +93,27 @@ func (m *mail) body() ([]byte, error) {
 	if begins && bytes.HasPrefix(line, []byte("--")) && m.boundary(line) {
 		return nil, io.EOF
 	}
+	if begins && m.mailbox && m.blank && isFromLine(line) {
+		m.ended = nextMail
+		return nil, io.EOF
+	}
+	m.blank = begins && len(bytes.TrimRight(line, "\r\n")) == 0
 	return line, nil
 }
+
+// isFromLine reports whether a line begins a mail in a mailbox: "From ", an
+// address, and a date with a time of day (RFC 4155).
+func isFromLine(line []byte) bool {
+	rest, ok := bytes.CutPrefix(line, []byte("From "))
+	if !ok {
+		return false
+	}
+	_, date, ok := bytes.Cut(bytes.TrimLeft(rest, " "), []byte(" "))
+	i := bytes.IndexByte(date, ':')
+	return ok && i > 0 && i+2 < len(date) && isDigit(date[i-1]) && isDigit(date[i+1]) && isDigit(date[i+2])
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // boundary reports whether a line is one of the boundaries, the innermost first.
 func (m *mail) boundary(line []byte) bool {
@@ -214,5 +247,12 @@ func looksLikeMail(head []byte, depth int) bool {
 			}
 		}
 	}
-	return known >= 2 || known == 1 && depth == 0
+	return known >= 2 || known == 1 && (depth == 0 || isEntity(head))
+}
+
+// isEntity reports whether a text begins with a field of MIME, as what is in a
+// signature does: it often has no other field.
+func isEntity(head []byte) bool {
+	const field = "content-type:"
+	return len(head) > len(field) && strings.EqualFold(string(head[:len(field)]), field)
 }

@@ -57,8 +57,8 @@ func (m *mail) header() mailHeader {
 
 func newMailHeader(kind, encoding, disposition string) mailHeader {
 	var h mailHeader
-	h.kind, h.parameters = mediaType(kind)
-	_, d := mediaType(disposition)
+	h.kind, h.parameters = mediaType(stripComments(kind))
+	_, d := mediaType(stripComments(disposition))
 	h.name = d["filename"]
 	if h.name == "" {
 		h.name = h.parameters["name"]
@@ -66,7 +66,8 @@ func newMailHeader(kind, encoding, disposition string) mailHeader {
 	if decoded, err := new(mime.WordDecoder).DecodeHeader(h.name); err == nil {
 		h.name = decoded
 	}
-	h.encoding, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(encoding)), ";")
+	h.encoding, _, _ = strings.Cut(strings.ToLower(stripComments(encoding)), ";")
+	h.encoding = strings.Trim(h.encoding, "\" \t")
 	switch h.encoding {
 	case "7bit", "8bit", "binary":
 		h.encoding = ""
@@ -84,7 +85,7 @@ func mediaType(value string) (string, map[string]string) {
 	kind, rest, _ := strings.Cut(value, ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
 	parameters = make(map[string]string)
-	for _, p := range strings.Split(rest, ";") {
+	for _, p := range splitQuoted(rest) {
 		key, value, ok := strings.Cut(p, "=")
 		key = strings.ToLower(strings.TrimSpace(key))
 		if _, again := parameters[key]; ok && !again {
@@ -92,6 +93,59 @@ func mediaType(value string) (string, map[string]string) {
 		}
 	}
 	return kind, parameters
+}
+
+// splitQuoted splits at semicolons outside of quotes. A quote that does not end
+// counts for nothing.
+func splitQuoted(value string) []string {
+	var parts []string
+	quoted, start := false, 0
+	for i := range len(value) {
+		switch {
+		case value[i] == '"':
+			quoted = !quoted && strings.Contains(value[i+1:], "\"")
+		case value[i] == ';' && !quoted:
+			parts = append(parts, value[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, value[start:])
+}
+
+// stripComments removes the comments of RFC 5322, which nest, and in which a
+// backslash escapes. One that does not end is none.
+func stripComments(value string) string {
+	if !strings.Contains(value, "(") {
+		return value
+	}
+	var out []byte
+	depth, quoted := 0, false
+	for i := 0; i < len(value); i++ {
+		c := value[i]
+		switch {
+		case c == '\\' && i+1 < len(value) && (quoted || depth > 0):
+			if depth == 0 {
+				out = append(out, c, value[i+1])
+			}
+			i++
+			continue
+		case c == '"' && depth == 0:
+			quoted = !quoted
+		case c == '(' && !quoted:
+			depth++
+			continue
+		case c == ')' && depth > 0:
+			depth--
+			continue
+		}
+		if depth == 0 {
+			out = append(out, c)
+		}
+	}
+	if depth > 0 {
+		return value
+	}
+	return string(out)
 }
 
 // boundary returns that of a multipart, or nothing.

@@ -54,6 +54,7 @@ type textReader struct {
 	walk    *walk.Walk
 	section *walk.Section // the text, or what it is in
 	lines   *bufio.Reader
+	decoder transfer.Base64 // of the armor that is read
 }
 
 // textKind is what a line begins.
@@ -124,25 +125,43 @@ func (t *textReader) armor([]byte) *walk.Sighting {
 
 // pem reads the beginning of a CMS message.
 func (t *textReader) pem([]byte) *walk.Sighting {
-	how := smime.Encryption(t.base64())
-	if how == "" {
+	b := t.base64()
+	if how := smime.Encryption(b); how != "" {
+		return walk.NewSighting(walk.FindingSMIME, "smime pem", "", how)
+	}
+	if !smime.Wraps(b) {
 		return nil
 	}
-	return walk.NewSighting(walk.FindingSMIME, "smime pem", "", how)
+	done := false
+	rest := &transfer.Lines{Decode: t.decoder.Decode, Next: func() ([]byte, error) {
+		if done {
+			return nil, io.EOF
+		}
+		line, err := t.lines.ReadSlice('\n')
+		if done = err != nil && !errors.Is(err, bufio.ErrBufferFull) || bytes.HasPrefix(line, []byte("-----")); done {
+			line = nil
+		}
+		return line, nil
+	}}
+	inner, err := t.walk.Unpacked(t.section, t.walk.Decoder(t.ctx, io.MultiReader(bytes.NewReader(b), rest)), -1)
+	if err != nil {
+		return nil
+	}
+	return t.walk.Look(t.ctx, inner).Within("pem", "")
 }
 
 // base64 decodes the lines of base64 that follow, behind up to so many of
 // another header.
 func (t *textReader) base64() []byte {
 	const maxHeaders = 64
-	var d transfer.Base64
+	t.decoder = transfer.Base64{}
 	var b []byte
 	headers := 0
 	for len(b) < maxArmor {
 		line, err := t.lines.ReadSlice('\n')
 		line = bytes.TrimSpace(line)
 		if isBase64(line) {
-			b = d.Decode(b, line)
+			b = t.decoder.Decode(b, line)
 		} else if headers++; len(b) > 0 || headers > maxHeaders || bytes.HasPrefix(line, []byte("-----")) {
 			break
 		}

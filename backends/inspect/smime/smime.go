@@ -22,14 +22,33 @@ var cmsTypes = []struct{ oid, how string }{
 }
 
 // Match implements [walk.Detector].
-func (Detector) Match(w *walk.Walk, s *walk.Section) bool { return Encryption(s.Head) != "" }
+func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
+	return Encryption(s.Head) != "" || Wraps(s.Head)
+}
 
 // Look implements [walk.Detector].
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	return walk.NewSighting(walk.FindingSMIME, "smime", "", Encryption(s.Head)), nil
+	if how := Encryption(s.Head); how != "" {
+		return walk.NewSighting(walk.FindingSMIME, "smime", "", how), nil
+	}
+	return lookWithin(ctx, w, s, wrapping(s.Head))
 }
 
-// cmsEncryption says how a ContentInfo is encrypted: a sequence that begins with
+// Wraps reports whether a ContentInfo may have another message in it: it is
+// signed or compressed.
+func Wraps(b []byte) bool { return wrapping(b) != "" }
+
+func wrapping(b []byte) string {
+	rest, ok := derHeader(b, tagSequence)
+	for _, oid := range []string{oidSigned, oidCompressed} {
+		if ok && bytes.HasPrefix(rest, []byte(oid)) {
+			return oid
+		}
+	}
+	return ""
+}
+
+// Encryption says how a ContentInfo is encrypted: a sequence that begins with
 // one of the types, and then has a tagged content.
 func Encryption(b []byte) string {
 	rest, ok := derHeader(b, 0x30)
