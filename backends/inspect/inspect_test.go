@@ -11,6 +11,7 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/backends/inspect/internal/build"
+	"polyclam/backends/inspect/internal/walk"
 )
 
 // open makes the backend with the defaults, changed by change if it is not nil.
@@ -68,6 +69,11 @@ func wantFinding(t *testing.T, r backends.Result, category backends.Category, na
 	if r.Category != category || got != name || len(r.Findings) > 1 {
 		t.Errorf("%+v, want %v %q", r, category, name)
 	}
+}
+
+// isCutOff reports whether a result says that the end of a container is missing.
+func isCutOff(r backends.Result) bool {
+	return r.Category == backends.Partial && len(r.Findings) == 1 && r.Findings[0].Name == walk.UnscannedCutOff
 }
 
 func TestEICAR(t *testing.T) {

@@ -116,7 +116,8 @@ func TestSevenTruncated(t *testing.T) {
 	for _, name := range []string{"7z/data.7z", "7z/nested-LZMA.7z", "7z/plain.7z"} {
 		data := sampleFiles(t)[name]
 		for n := range data {
-			if r := scan(t, b, data[:n]); r.Category != backends.OK {
+			// Its header is at the end.
+			if r := scan(t, b, data[:n]); r.Category != backends.OK && !isCutOff(r) {
 				t.Fatalf("%s: %d of %d bytes: %+v", name, n, len(data), r)
 			}
 		}

@@ -41,10 +41,16 @@ func (m *mail) header() mailHeader {
 		if begins && text[0] != ' ' && text[0] != '\t' {
 			name, value, _ := bytes.Cut(text, []byte(":"))
 			field = nil
-			for key, f := range map[string]*[]byte{"content-type": &kind, "content-transfer-encoding": &encoding, "content-disposition": &disposition} {
-				if *f == nil && strings.EqualFold(string(bytes.TrimSpace(name[:min(len(name), 64)])), key) {
-					field = f
-				}
+			switch strings.ToLower(string(bytes.TrimSpace(name[:min(len(name), 64)]))) {
+			case "content-type":
+				field = &kind
+			case "content-transfer-encoding":
+				field = &encoding
+			case "content-disposition":
+				field = &disposition
+			}
+			if field != nil && *field != nil {
+				field = nil // only the first of a kind counts
 			}
 			text = value
 		}

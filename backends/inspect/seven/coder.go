@@ -9,10 +9,10 @@ import (
 	"io"
 
 	"github.com/stangelandcl/ppmd"
-	"github.com/ulikunitz/xz/lzma"
 
 	"polyclam/backends/inspect/internal/filter"
 	"polyclam/backends/inspect/internal/inflate64"
+	"polyclam/backends/inspect/internal/lzma"
 )
 
 // sevenCoder is a method with its parameters.
@@ -37,8 +37,8 @@ var sevenMethods = map[string]sevenMethod{
 	"\x00":             {"Copy", sevenFlat(0), openSevenCopy, 1},
 	"\x03":             {"Delta", sevenFlat(sevenBuffers), openSevenDelta, 1},
 	"\x0a":             {"ARM64", sevenFlat(sevenBuffers), openSevenARM64, 1},
-	"\x21":             {"LZMA2", lzma2Memory, openSevenLZMA2, 1},
-	"\x03\x01\x01":     {"LZMA", lzmaMemory, openSevenLZMA, 1},
+	"\x21":             {"LZMA2", lzma.Memory2, openSevenLZMA2, 1},
+	"\x03\x01\x01":     {"LZMA", lzma.Memory, openSevenLZMA, 1},
 	"\x03\x03\x01\x03": {"BCJ", sevenFlat(sevenBuffers), sevenFilter(filter.X86), 1},
 	"\x03\x03\x01\x1b": {"BCJ2", sevenFlat(sevenBuffers), openSevenBCJ2, 4},
 	"\x03\x03\x02\x05": {"PPC", sevenFlat(sevenBuffers), sevenFilter(filter.PPC), 1},
@@ -74,37 +74,6 @@ func sevenFlat(n uint64) func([]byte, uint64) uint64 {
 	return func([]byte, uint64) uint64 { return n }
 }
 
-// lzmaBuffers are the probabilities of LZMA with the largest parameters.
-const lzmaBuffers = 64 << 10
-
-// lzmaMemory counts the dictionary, which is never larger than what comes out.
-func lzmaMemory(properties []byte, size uint64) uint64 {
-	if len(properties) != 5 {
-		return 0
-	}
-	return min(uint64(binary.LittleEndian.Uint32(properties[1:])), size) + lzmaTables(properties[0])
-}
-
-// lzmaTables is what the tables take that depend on lc and lp.
-func lzmaTables(parameters byte) uint64 {
-	lc, lp := parameters%9, parameters/9%5
-	return lzmaBuffers + 0x300*2<<(lc+lp)
-}
-
-func lzma2Memory(properties []byte, size uint64) uint64 {
-	if len(properties) != 1 {
-		return 0
-	}
-	return min(lzma2Dictionary(properties[0]), size) + 2*lzmaBuffers
-}
-
-func lzma2Dictionary(p byte) uint64 {
-	if p >= 40 {
-		return 1<<32 - 1
-	}
-	return (2 | uint64(p&1)) << (p/2 + 11)
-}
-
 func ppmdMemory(properties []byte, _ uint64) uint64 {
 	if len(properties) != 5 {
 		return 0
@@ -137,23 +106,12 @@ func openSevenBCJ2(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
 	return filter.BCJ2(ins[0], ins[1], ins[2], ins[3])
 }
 
-// openSevenLZMA gives the library the header of an .lzma file. It makes the
-// dictionary no larger than the size in it.
 func openSevenLZMA(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
-	if len(properties) != 5 {
-		return nil, errSevenProperties
-	}
-	header := binary.LittleEndian.AppendUint64(properties[:5:5], size)
-	in := bufio.NewReader(ins[0])
-	return lzma.NewReader(&headedReader{header: header, from: in})
+	return lzma.NewReader(properties, size, size, ins[0])
 }
 
 func openSevenLZMA2(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
-	if len(properties) != 1 || properties[0] > 40 {
-		return nil, errSevenProperties
-	}
-	dictionary := max(min(lzma2Dictionary(properties[0]), size), lzma.MinDictCap)
-	return lzma.Reader2Config{DictCap: int(dictionary)}.NewReader2(bufio.NewReader(ins[0]))
+	return lzma.NewReader2(properties, size, ins[0])
 }
 
 func openSevenPPMd(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
@@ -179,31 +137,6 @@ func openSevenDeflate64(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) 
 
 func openSevenBZip2(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
 	return bzip2.NewReader(bufio.NewReader(ins[0])), nil
-}
-
-// headedReader reads a header, then from. It is an io.ByteReader, for which
-// lzma reads byte by byte without a wrapper.
-type headedReader struct {
-	header []byte
-	from   *bufio.Reader
-}
-
-func (r *headedReader) Read(p []byte) (int, error) {
-	if len(r.header) > 0 {
-		n := copy(p, r.header)
-		r.header = r.header[n:]
-		return n, nil
-	}
-	return r.from.Read(p)
-}
-
-func (r *headedReader) ReadByte() (byte, error) {
-	if len(r.header) > 0 {
-		c := r.header[0]
-		r.header = r.header[1:]
-		return c, nil
-	}
-	return r.from.ReadByte()
 }
 
 func (r *sevenReader) coder() sevenCoder {

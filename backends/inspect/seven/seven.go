@@ -100,6 +100,7 @@ func readSevenStart(s *walk.Section, at int64) (sevenStart, bool) {
 func (f *sevenFile) header(start sevenStart) ([]byte, bool) {
 	room := uint64(f.section.Size - sevenStartSize)
 	if start.offset > room || start.size > room-start.offset {
+		f.walk.Miss(walk.UnscannedCutOff, "7z: the archive ends before its header")
 		return nil, false
 	}
 	if start.size > maxSevenHeader || int64(start.size) > f.walk.Left() {
@@ -110,7 +111,11 @@ func (f *sevenFile) header(start sevenStart) ([]byte, bool) {
 	if walk.ReadFull(f.section, b, sevenStartSize+int64(start.offset)) != nil {
 		return nil, false
 	}
-	return b, crc32.ChecksumIEEE(b) == start.sum
+	if crc32.ChecksumIEEE(b) != start.sum {
+		f.walk.Miss(walk.UnscannedBroken, "7z: the header is broken")
+		return nil, false
+	}
+	return b, true
 }
 
 // main reads the header itself, and looks into the members.

@@ -31,9 +31,13 @@ const maxZipEnds = 4
 // zipDirectory is where a central directory lies.
 type zipDirectory struct {
 	start int64
-	limit int64 // it ends here at the latest
-	base  int64 // what the offsets of the members count from
+	limit int64  // it ends here at the latest
+	base  int64  // what the offsets of the members count from
+	disk  uint16 // the number of this part of the archive, from 0 on
 }
+
+// elsewhere reports whether a member is in another part of the archive.
+func (d zipDirectory) elsewhere(e *zipEntry) bool { return e.disk < d.disk && d.disk != math.MaxUint16 }
 
 var errZipFormat = errors.New("not a zip")
 
@@ -91,16 +95,17 @@ func zipDirectoriesAt(s *walk.Section, end int64) []zipDirectory {
 			size, offset, limit = e.size, e.offset, e.at
 		}
 	}
+	disk := binary.LittleEndian.Uint16(h[4:])
 	var dirs []zipDirectory
 	if size <= uint64(limit) {
 		start := limit - int64(size)
 		if isZipCentral(s, start) {
-			dirs = append(dirs, zipDirectory{start, limit, start - int64(offset)})
+			dirs = append(dirs, zipDirectory{start, limit, start - int64(offset), disk})
 		}
 	}
 	if offset < uint64(limit) && (len(dirs) == 0 || dirs[0].start != int64(offset)) {
 		if isZipCentral(s, int64(offset)) {
-			dirs = append(dirs, zipDirectory{int64(offset), limit, 0})
+			dirs = append(dirs, zipDirectory{int64(offset), limit, 0, disk})
 		}
 	}
 	return dirs
@@ -149,7 +154,7 @@ type zipReader struct {
 
 // zipEntry is one record of a central directory.
 type zipEntry struct {
-	flags, method            uint16
+	flags, method, disk      uint16
 	packed, unpacked, offset uint64
 	name                     []byte // raw and cut; gone with the next record
 	slash                    bool   // the whole name ends in a slash
@@ -179,7 +184,7 @@ func (z *zipReader) next() (*zipEntry, error) {
 	}
 	u16 := func(i int) int { return int(binary.LittleEndian.Uint16(h[i:])) }
 	u32 := func(i int) uint64 { return uint64(binary.LittleEndian.Uint32(h[i:])) }
-	z.entry = zipEntry{flags: uint16(u16(8)), method: uint16(u16(10)), packed: u32(20), unpacked: u32(24), offset: u32(42)}
+	z.entry = zipEntry{flags: uint16(u16(8)), method: uint16(u16(10)), disk: uint16(u16(34)), packed: u32(20), unpacked: u32(24), offset: u32(42)}
 	if err := z.name(u16(28)); err != nil {
 		return &z.entry, err
 	}

@@ -8,21 +8,22 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// manifest looks for an OpenDocument's manifest, and what it says.
-func (Detector) manifest(ctx context.Context, w *walk.Walk, s *walk.Section, d zipDirectory) *walk.Sighting {
+// document looks for the members that say how a document is encrypted.
+func (Detector) document(ctx context.Context, w *walk.Walk, s *walk.Section, d zipDirectory) *walk.Sighting {
 	for r := d.reader(s); ; {
 		e, err := r.next()
 		if err != nil || w.Stopped() != nil {
 			return nil
 		}
-		if string(e.name) != documents.ODFManifest {
+		name := string(e.name)
+		if !documents.Has(name) {
 			continue
 		}
-		m, ok := e.locate(w, s, d.base)
-		if !ok {
-			return nil
+		if m, ok := e.locate(w, s, d.base); ok {
+			if seen := documents.Check(name, m.read(ctx, w, s, documents.MaxManifest)); seen != nil {
+				return seen
+			}
 		}
-		return documents.Manifest(m.read(ctx, w, s, documents.MaxManifest))
 	}
 }
 
@@ -30,8 +31,12 @@ func (Detector) manifest(ctx context.Context, w *walk.Walk, s *walk.Section, d z
 func (m zipMember) read(ctx context.Context, w *walk.Walk, s *walk.Section, limit int64) []byte {
 	packed := io.NewSectionReader(s, m.at, m.size)
 	var r io.Reader = packed
-	if m.deflated {
+	switch m.method {
+	case methodStored:
+	case methodDeflate:
 		r = w.Inflater(ctx, packed)
+	default:
+		return nil // no office program writes it so
 	}
 	// What breaks off is good as far as it goes.
 	data, _ := io.ReadAll(io.LimitReader(r, limit))

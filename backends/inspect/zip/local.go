@@ -39,25 +39,31 @@ func (Detector) lookLocal(w *walk.Walk, s *walk.Section, dirs []zipDirectory) *w
 		}
 	}
 	for _, at := range starts {
-		if seen := lookLocalFrom(w, s, at); seen != nil {
+		seen, any := lookLocalFrom(w, s, at)
+		if seen != nil {
 			return seen
+		}
+		if any {
+			w.Miss(walk.UnscannedCutOff, "zip: the archive has no directory")
 		}
 	}
 	return nil
 }
 
-func lookLocalFrom(w *walk.Walk, s *walk.Section, at int64) *walk.Sighting {
+// lookLocalFrom also reports whether there was any member.
+func lookLocalFrom(w *walk.Walk, s *walk.Section, at int64) (seen *walk.Sighting, any bool) {
 	h, ok := readZipLocal(w, s, at)
+	any = ok
 	for ok {
 		if how := zipEncryption(h.flags, h.method); how != "" {
-			return walk.NewSighting(walk.FindingZip, "zip", string(h.name), how)
+			return walk.NewSighting(walk.FindingZip, "zip", string(h.name), how), true
 		}
 		at, ok = h.next(w, s)
 		if ok {
 			h, ok = readZipLocal(w, s, at)
 		}
 	}
-	return nil
+	return nil, any
 }
 
 // readZipLocal reports false for what is not a sound local header.

@@ -5,8 +5,8 @@ package zip
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"io"
+	"strings"
 
 	"polyclam/backends/inspect/documents"
 	"polyclam/backends/inspect/internal/walk"
@@ -36,11 +36,25 @@ const (
 	zipFlagStrong    = 1 << 6
 	zipFlagMasked    = 1 << 13 // local headers masked, directory encrypted
 	zipMethodAES     = 99
+	// What iWork of 2009 writes for documents with a password.
+	zipMethodIWork     = 0x636b
+	zipMethodIWorkMore = 0x636c
 )
+
+const iWorkPassword = "password of iWork 2009"
+
+func zipSighting(name, how string) *walk.Sighting {
+	if how == iWorkPassword {
+		return walk.NewSighting(walk.FindingPrefix+"IWork", "iwork", name, how)
+	}
+	return walk.NewSighting(walk.FindingZip, "zip", name, how)
+}
 
 // zipEncryption says how a member with these is encrypted, or nothing.
 func zipEncryption(flags, method uint16) string {
 	switch {
+	case method == zipMethodIWork || method == zipMethodIWorkMore:
+		return iWorkPassword
 	case method == zipMethodAES:
 		return "AES"
 	case flags&zipFlagMasked != 0:
@@ -81,12 +95,12 @@ func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	}
 	whole, document := false, false
 	for _, d := range dirs {
-		f := z.flags(s, d)
+		f := z.flags(w, s, d)
 		if f.seen != nil || w.Stopped() != nil {
 			return f.seen, w.Stopped()
 		}
 		whole = whole || f.complete
-		document = document || f.manifest
+		document = document || f.document
 	}
 	if !whole {
 		if seen := z.lookLocal(w, s, dirs); seen != nil || w.Stopped() != nil {
@@ -95,7 +109,7 @@ func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	}
 	for _, d := range dirs {
 		if document {
-			if seen := z.manifest(ctx, w, s, d); seen != nil || w.Stopped() != nil {
+			if seen := z.document(ctx, w, s, d); seen != nil || w.Stopped() != nil {
 				return seen, w.Stopped()
 			}
 		}
@@ -110,17 +124,20 @@ func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 type zipFlags struct {
 	seen     *walk.Sighting // the first member that is encrypted
 	complete bool           // the directory could be read to its end
-	manifest bool           // it may be an OpenDocument
+	document bool           // it may be a document with encryption of its own
 }
 
-// flags looks for a member that is encrypted.
-func (Detector) flags(s *walk.Section, d zipDirectory) zipFlags {
+// flags looks for a member that is encrypted, and is there: garbage may look
+// like a directory, but not like what it speaks of too. Of an archive in many
+// parts most members are elsewhere.
+func (Detector) flags(w *walk.Walk, s *walk.Section, d zipDirectory) zipFlags {
 	var f zipFlags
 	for r := d.reader(s); ; {
 		e, err := r.next()
 		if e != nil && (e.packed > 0 || !e.isDirectory()) {
-			if how := zipEncryption(e.flags, e.method); how != "" {
-				f.seen = walk.NewSighting(walk.FindingZip, "zip", string(e.name), how)
+			how := zipEncryption(e.flags, e.method)
+			if how != "" && (d.elsewhere(e) || e.isThere(w, s, d.base)) {
+				f.seen = zipSighting(string(e.name), how)
 				return f
 			}
 		}
@@ -128,68 +145,80 @@ func (Detector) flags(s *walk.Section, d zipDirectory) zipFlags {
 			f.complete = err == io.EOF
 			return f
 		}
-		f.manifest = f.manifest || string(e.name) == documents.ODFManifest
+		f.document = f.document || documents.Has(string(e.name))
 	}
 }
 
 // members looks into the members that may be containers themselves.
 func (Detector) members(ctx context.Context, w *walk.Walk, s *walk.Section, d zipDirectory) *walk.Sighting {
+	found, missing := false, false
 	for r := d.reader(s); ; {
 		e, err := r.next()
 		if err != nil || w.Stopped() != nil {
-			return nil
+			break
 		}
-		m, ok := e.locate(w, s, d.base)
-		if !ok {
+		if e.isDirectory() || e.packed < walk.SmallestContainer {
 			continue
 		}
-		inner, err := m.open(ctx, w, s)
-		if err != nil || inner == nil {
-			continue // broken, or stopped
+		if d.elsewhere(e) {
+			w.Miss(walk.UnscannedSplit, "zip: a member is in another part of the archive")
+			continue
 		}
-		if seen := w.Look(ctx, inner); seen != nil {
-			return seen.Within("zip", string(e.name))
+		m, ok := e.locate(w, s, d.base)
+		if found, missing = found || ok, missing || !ok; !ok {
+			continue
+		}
+		name := strings.Clone(string(e.name))
+		if m.encryption != "" {
+			return zipSighting(name, m.encryption)
+		}
+		if seen := m.look(ctx, w, s); seen != nil {
+			return seen.Within("zip", name)
 		}
 	}
+	if found && missing {
+		w.Miss(walk.UnscannedBroken, "zip: a member is not where the directory says")
+	}
+	return nil
 }
 
 // zipMember is where the bytes of a member lie.
 type zipMember struct {
-	at, size int64
-	deflated bool
-	declared int64 // size when unpacked, as the container says
+	at, size   int64
+	cut        bool // the archive ends before them
+	method     uint16
+	flags      uint16
+	declared   int64  // size when unpacked, as the container says
+	encryption string // by the local header alone
+}
+
+// isThere reports whether a member has a local header.
+func (e *zipEntry) isThere(w *walk.Walk, s *walk.Section, base int64) bool {
+	offset := base + int64(e.offset) // may wrap around; then it is negative or lies outside
+	if offset < 0 || offset > s.Size-zipLocalSize {
+		return false
+	}
+	h := w.Header(zipLocalSize)
+	return walk.ReadFull(s, h, offset) == nil && string(h[:4]) == zipLocal
 }
 
 // locate finds the bytes of a member by its local header. It reports false for
-// a member that cannot be read or cannot be a container.
+// a member that is not there.
 func (e *zipEntry) locate(w *walk.Walk, s *walk.Section, base int64) (zipMember, bool) {
-	const stored, deflated = 0, 8
-	if e.method != stored && e.method != deflated || e.packed < walk.SmallestContainer || e.isDirectory() {
+	if !e.isThere(w, s, base) {
 		return zipMember{}, false
 	}
-	offset := base + int64(e.offset) // may wrap around; then it is negative or lies outside
-	if offset < 0 || offset > s.Size-zipLocalSize {
+	offset := base + int64(e.offset)
+	h, sound := readZipLocal(w, s, offset)
+	if h.data >= s.Size {
 		return zipMember{}, false
 	}
-	h := w.Header(zipLocalSize)
-	if walk.ReadFull(s, h, offset) != nil || string(h[:4]) != zipLocal {
-		return zipMember{}, false
+	m := zipMember{at: h.data, size: s.Size - h.data, method: e.method, flags: e.flags, declared: int64(min(e.unpacked, 1<<62))}
+	if m.cut = e.packed > uint64(m.size); !m.cut {
+		m.size = int64(e.packed)
 	}
-	start := offset + zipLocalSize + int64(binary.LittleEndian.Uint16(h[26:])) + int64(binary.LittleEndian.Uint16(h[28:]))
-	if start >= s.Size {
-		return zipMember{}, false
+	if sound && string(h.name) == string(e.name) {
+		m.encryption = zipEncryption(h.flags, h.method)
 	}
-	size := s.Size - start
-	if e.packed < uint64(size) {
-		size = int64(e.packed)
-	}
-	return zipMember{start, size, e.method == deflated, int64(min(e.unpacked, 1<<62))}, true
-}
-
-// open makes a section of a member if it is a container: nil if not.
-func (m zipMember) open(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Section, error) {
-	if !m.deflated {
-		return w.Stored(s, m.at, m.size)
-	}
-	return w.Unpacked(s, w.Inflater(ctx, io.NewSectionReader(s, m.at, m.size)), m.declared)
+	return m, true
 }
