@@ -27,6 +27,8 @@ var detectors = []walk.Detector{
 	seven.Detector{},
 	pdf.Detector{},
 	office.Detector{},
+	office.RTF{},
+	office.Access{},
 	mail.Detector{},
 	mail.Text{},
 	pgp.Detector{},

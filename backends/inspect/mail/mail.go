@@ -199,10 +199,10 @@ func (m *mail) leaf(h mailHeader, depth int) *walk.Sighting {
 	if err == nil && inner != nil {
 		return m.walk.Look(m.ctx, inner).Within("mail", h.name)
 	}
-	if !h.isText() {
+	head := m.walk.Begun(u)
+	if !h.isText() && !looksLikeText(head) {
 		return nil
 	}
-	head := m.walk.Begun(u)
 	t := &textReader{ctx: m.ctx, walk: m.walk, section: parent}
 	return t.scan(io.MultiReader(bytes.NewReader(head), u)).Within("mail", h.name)
 }

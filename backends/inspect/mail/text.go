@@ -24,12 +24,18 @@ var (
 	ageBegin   = []byte("-----BEGIN AGE ENCRYPTED FILE-----")
 )
 
-// Match implements [walk.Detector].
+// Match implements [walk.Detector]. A text that is not to be unpacked first is
+// read on where nothing begins in its head.
 func (Text) Match(w *walk.Walk, s *walk.Section) bool {
 	if looksLikeMail(s.Head, s.Depth) {
 		return false // it is read as a mail
 	}
-	for rest := s.Head; len(rest) > 0; {
+	return beginsInHead(s.Head) ||
+		s.ReaderAt != nil && s.Depth < w.Limits.MaxDepth && len(s.Head) == walk.HeadSize && looksLikeText(s.Head)
+}
+
+func beginsInHead(head []byte) bool {
+	for rest := head; len(rest) > 0; {
 		if _, ok := textBegin(rest); ok {
 			return true
 		}
@@ -42,10 +48,30 @@ func (Text) Match(w *walk.Walk, s *walk.Section) bool {
 	return false
 }
 
+// looksLikeText reports whether there is nothing in head that texts have not.
+func looksLikeText(head []byte) bool {
+	for _, c := range head {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' && c != 0x1b {
+			return false
+		}
+	}
+	return true
+}
+
 // Look implements [walk.Detector].
 func (Text) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	size := s.Size
+	if !beginsInHead(s.Head) {
+		// There are many texts, and nothing in most of them: they must not use up
+		// what others need.
+		const most = 1 << 20
+		if s.Depth > 0 {
+			size = min(size, most)
+		}
+		size = max(0, min(size, w.Left()-w.Limits.MaxBytes/2))
+	}
 	r := &textReader{ctx: ctx, walk: w, section: s}
-	return r.scan(io.NewSectionReader(s, 0, s.Size)), w.Stopped()
+	return r.scan(io.NewSectionReader(s, 0, size)), w.Stopped()
 }
 
 // textReader looks through a text.
@@ -60,8 +86,15 @@ type textReader struct {
 // textKind is what a line begins.
 type textKind func(r *textReader, line []byte) *walk.Sighting
 
-// textBegin says what begins with a line.
+// textBegin says what begins with a line. A byte order mark or a tag of HTML may
+// stand before it.
 func textBegin(line []byte) (textKind, bool) {
+	if i := bytes.Index(line[:min(len(line), 512)], []byte("-----BEGIN ")); i > 0 {
+		before := bytes.TrimSpace(bytes.TrimPrefix(line[:i], []byte("\xef\xbb\xbf")))
+		if len(before) == 0 || before[len(before)-1] == '>' {
+			line = line[i:]
+		}
+	}
 	if len(line) < 8 || line[0] != '-' && line[0] != 'b' {
 		return nil, false
 	}
@@ -159,6 +192,9 @@ func (t *textReader) base64() []byte {
 	headers := 0
 	for len(b) < maxArmor {
 		line, err := t.lines.ReadSlice('\n')
+		if i := bytes.IndexByte(line, '<'); i > 0 {
+			line = line[:i] // a tag of HTML
+		}
 		line = bytes.TrimSpace(line)
 		if isBase64(line) {
 			b = t.decoder.Decode(b, line)

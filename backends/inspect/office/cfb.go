@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"strings"
 
 	"polyclam/backends/inspect/internal/walk"
 )
@@ -191,7 +192,7 @@ func (f *oleFile) entry(b []byte) (oleEntry, bool) {
 func (f *oleFile) find(name string) (oleEntry, error) {
 	var found oleEntry
 	seen, err := f.entries(func(e oleEntry) *walk.Sighting {
-		if e.kind != oleStream || e.name != name {
+		if e.kind != oleStream || !strings.EqualFold(e.name, name) {
 			return nil
 		}
 		found = e

@@ -17,14 +17,8 @@ func (f *oleFile) checkPackage(e oleEntry) string {
 	if len(b) < 4 {
 		return "encrypted package"
 	}
-	major, minor := binary.LittleEndian.Uint16(b), binary.LittleEndian.Uint16(b[2:])
-	switch {
-	case major == 4 && minor == 4:
-		return "encrypted package, agile"
-	case minor == 2:
-		return "encrypted package, standard"
-	case minor == 3:
-		return "encrypted package, extensible"
+	if kind := encryptionKind(binary.LittleEndian.Uint16(b), binary.LittleEndian.Uint16(b[2:])); kind != "" {
+		return "encrypted package, " + kind
 	}
 	return "encrypted package"
 }
@@ -74,7 +68,7 @@ func (f *oleFile) checkExcel(e oleEntry) string {
 		case i == 0 && kind&0xff != bof, kind == eof, kind == sheet:
 			return ""
 		case kind == filePass:
-			b, _ := r.Peek(min(size, 6))
+			b, _ := r.Peek(min(size, 512))
 			return excelEncryption(b)
 		}
 		if _, err := r.Discard(size); err != nil {
@@ -84,13 +78,21 @@ func (f *oleFile) checkExcel(e oleEntry) string {
 	return ""
 }
 
-// excelEncryption says how, by the type and version in FilePass.
+// excelEncryption says how, by FilePass. A workbook that is only protected from
+// being changed is encrypted with a password that Excel knows and does not ask
+// for. It is encrypted all the same: engines that do not know it see nothing.
 func excelEncryption(b []byte) string {
-	if len(b) < 6 || b[0] == 0 {
+	how, opens := "RC4 CryptoAPI", false
+	switch {
+	case len(b) < 6 || b[0] == 0:
 		return "XOR obfuscation"
+	case binary.LittleEndian.Uint16(b[2:]) == 1:
+		how, opens = "RC4", opensRC4(b[6:])
+	default:
+		opens = opensCryptoAPI(b[6:])
 	}
-	if binary.LittleEndian.Uint16(b[2:]) == 1 {
-		return "RC4"
+	if opens {
+		how += "; Excel opens it without asking for a password"
 	}
-	return "RC4 CryptoAPI"
+	return how
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 
 	"polyclam/backends/inspect/internal/walk"
 )
@@ -22,15 +23,16 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return bytes.HasPrefix(s.Head, []byte(oleSignature))
 }
 
-// oleChecks are the streams that tell, by name.
+// oleChecks are the streams that tell, by name in upper case: names are compared
+// without regard to case ([MS-CFB] 2.6.4).
 var oleChecks = map[string]func(f *oleFile, e oleEntry) string{
-	"EncryptedPackage":   (*oleFile).checkPackage,
-	"\tDRMContent":       (*oleFile).checkRights,
-	"\tDRMViewerContent": (*oleFile).checkRights,
-	"WordDocument":       (*oleFile).checkWord,
-	"Workbook":           (*oleFile).checkExcel,
-	"Book":               (*oleFile).checkExcel,
-	"Current User":       (*oleFile).checkPowerPoint,
+	"ENCRYPTEDPACKAGE":   (*oleFile).checkPackage,
+	"\tDRMCONTENT":       (*oleFile).checkRights,
+	"\tDRMVIEWERCONTENT": (*oleFile).checkRights,
+	"WORDDOCUMENT":       (*oleFile).checkWord,
+	"WORKBOOK":           (*oleFile).checkExcel,
+	"BOOK":               (*oleFile).checkExcel,
+	"CURRENT USER":       (*oleFile).checkPowerPoint,
 }
 
 // Look implements [walk.Detector].
@@ -40,7 +42,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		return nil, err
 	}
 	seen, err := f.entries(func(e oleEntry) *walk.Sighting {
-		check := oleChecks[e.name]
+		check := oleChecks[strings.ToUpper(e.name)]
 		if check == nil {
 			return nil
 		}
@@ -56,7 +58,11 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		if e.size < walk.SmallestContainer || w.Stopped() != nil {
 			return nil
 		}
-		inner, err := w.Unpacked(s, w.Decoder(ctx, f.open(e)), e.size)
+		from, size := f.open(e), e.size
+		if strings.EqualFold(e.name, "\x01Ole10Native") {
+			from, size = nativeData(from), -1
+		}
+		inner, err := w.Unpacked(s, w.Decoder(ctx, from), size)
 		if err != nil {
 			return nil
 		}

@@ -32,14 +32,28 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	if !ok || p.partial {
 		return false
 	}
+	if isWhole(p, s) {
+		return true
+	}
 	if p.Tag == Marker {
 		return p.Size == 3 && bytes.HasPrefix(s.Head[p.Header:], []byte("PGP"))
 	}
 	return soundPGPKey(p, s.Head[p.Header:])
 }
 
+// isWhole reports whether a section is nothing but encrypted data of the oldest
+// kind, whose key is made of a password without a packet of its own (RFC 4880,
+// 5.7). Only the size tells, so that it must be known.
+func isWhole(p pgpPacket, s *walk.Section) bool {
+	const smallest = 8 + 2 + 8 // a block and its repetition, and something
+	return p.Tag == pgpEncrypted && !p.partial && s.ReaderAt != nil && p.Size >= smallest && int64(p.Header)+p.Size == s.Size
+}
+
 // Look implements [walk.Detector]. It wants a session key and encrypted data behind it.
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	if p, ok := ReadPacket(s.Head); ok && isWhole(p, s) {
+		return walk.NewSighting(walk.FindingPGP, "pgp", "", "encrypted with a password, without a session key"), nil
+	}
 	at, how := int64(0), ""
 	for range MaxPackets {
 		b := w.Header(min(64, s.Size-at))
