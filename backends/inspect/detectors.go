@@ -24,6 +24,7 @@ import (
 // its beginning comes first, and tells better where it is.
 var detectors = []walk.Detector{
 	rar.Detector{},
+	rar.Old{},
 	seven.Detector{},
 	pdf.Detector{},
 	office.Detector{},

@@ -57,7 +57,13 @@ func (f *pdfFile) locked(d, trailer pdfDict) (string, bool) {
 	if s.opens() {
 		return "", false
 	}
-	return fmt.Sprintf("%s, revision %d", method, s.revision), true
+	how := fmt.Sprintf("%s, revision %d", method, s.revision)
+	if s.opensForOwner() {
+		// Some readers try the empty password as the owner's too, and others, such
+		// as pdf.js, do not: for them, and for most engines, it is locked.
+		how += "; some readers open it with the owner's empty password"
+	}
+	return how, true
 }
 
 // method says how strings and streams are encrypted, and takes the key's length
@@ -104,16 +110,24 @@ func (s *pdfSecurity) opens() bool {
 	case 3, 4:
 		return bytes.Equal(s.user(), []byte(s.u[:16]))
 	}
-	if len(s.u) < 40 {
-		return false
-	}
-	validation := s.u[32:40]
-	hash := sha256.Sum256([]byte(validation)) // revision 5, of Acrobat 9 only
-	sum := hash[:]
+	return len(s.u) >= 40 && s.hash(s.u[32:40], "") == s.u[:32]
+}
+
+// opensForOwner reports whether the empty password is the owner's, with the
+// revisions where that can be known without the user's.
+func (s *pdfSecurity) opensForOwner() bool {
+	const user = 48
+	return s.revision >= 5 && len(s.o) >= 40 && len(s.u) >= user && s.hash(s.o[32:40], s.u[:user]) == s.o[:32]
+}
+
+// hash is that of the empty password with a salt, and the user's entry if it is
+// for the owner.
+func (s *pdfSecurity) hash(salt, user string) string {
+	sum := sha256.Sum256([]byte(salt + user)) // revision 5, of Acrobat 9 only
 	if s.revision == 6 {
-		sum = pdfHash(sum)
+		return string(pdfHash(sum[:], []byte(user)))
 	}
-	return bytes.Equal(sum, []byte(s.u[:32]))
+	return string(sum[:])
 }
 
 // key makes the key of the empty password (algorithm 2).
@@ -164,11 +178,11 @@ func pdfRC4(key, data []byte) []byte {
 }
 
 // pdfHash is algorithm 2.B of ISO 32000-2 for the empty password: k begins as the
-// SHA-256 of the salt. It ends after some 70 rounds; each has one chance in
+// SHA-256 of the salt, and of user for the owner's. It ends after some 70 rounds; each has one chance in
 // eight, so 512 are never needed.
-func pdfHash(k []byte) []byte {
+func pdfHash(k, user []byte) []byte {
 	for round := 0; round < 512; round++ {
-		k1 := bytes.Repeat(k, 64)
+		k1 := bytes.Repeat(append(k[:len(k):len(k)], user...), 64)
 		block, err := aes.NewCipher(k[:16])
 		if err != nil {
 			return nil // cannot be: 16 bytes

@@ -35,6 +35,8 @@ type pdfFile struct {
 	base     int64 // what offsets count from
 	sections []pdfSection
 	depth    int // of references followed
+	// scrambled says that streams are encrypted, with an empty password.
+	scrambled bool
 }
 
 // pdfSection is a part of the cross-reference table, a later one first.
@@ -58,14 +60,17 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		}
 	}
 	encrypt, ok := f.resolve(trailer["Encrypt"]).(pdfDict)
-	if !ok || w.Stopped() != nil {
+	if w.Stopped() != nil {
 		return nil, w.Stopped()
 	}
-	how, locked := f.locked(encrypt, trailer)
-	if !locked || w.Stopped() != nil {
-		return nil, w.Stopped()
+	if ok {
+		how, locked := f.locked(encrypt, trailer)
+		if locked || w.Stopped() != nil {
+			return walk.NewSighting(walk.FindingPDF, "pdf", "", how), w.Stopped()
+		}
+		f.scrambled = true
 	}
-	return walk.NewSighting(walk.FindingPDF, "pdf", "", how), nil
+	return f.attached(trailer), w.Stopped()
 }
 
 // trailer returns the trailer that counts: that of the newest section.

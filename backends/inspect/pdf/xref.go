@@ -193,19 +193,10 @@ func (f *pdfFile) stream(at int64, d pdfDict) io.Reader {
 	// Resolve first: it uses the same memory as the window.
 	filter, ok := f.filter(f.resolve(d["Filter"]))
 	parameters := f.parameters(d)
-	_, end := f.objectEnd(at, -1)
-	b := f.window(end, 64)
-	l := pdfLexer{b: b}
-	if !ok || l.word() != "stream" {
+	start := f.streamStart(at)
+	if !ok || start < 0 {
 		return nil
 	}
-	if bytes.HasPrefix(l.b, []byte("\r")) {
-		l.b = l.b[1:]
-	}
-	if bytes.HasPrefix(l.b, []byte("\n")) {
-		l.b = l.b[1:]
-	}
-	start := end + int64(len(b)-len(l.b))
 	var r io.Reader = io.NewSectionReader(f.section, start, f.section.Size-start)
 	if filter == "FlateDecode" {
 		if _, err := io.CopyN(io.Discard, r, 2); err != nil { // zlib's header
@@ -214,6 +205,24 @@ func (f *pdfFile) stream(at int64, d pdfDict) io.Reader {
 		r = f.walk.Inflater(f.ctx, r)
 	}
 	return unpredict(r, parameters)
+}
+
+// streamStart returns where the bytes of the stream of the object at at begin, or
+// -1.
+func (f *pdfFile) streamStart(at int64) int64 {
+	_, end := f.objectEnd(at, -1)
+	b := f.window(end, 64)
+	l := pdfLexer{b: b}
+	if l.word() != "stream" {
+		return -1
+	}
+	if bytes.HasPrefix(l.b, []byte("\r")) {
+		l.b = l.b[1:]
+	}
+	if bytes.HasPrefix(l.b, []byte("\n")) {
+		l.b = l.b[1:]
+	}
+	return end + int64(len(b)-len(l.b))
 }
 
 // filter returns the name of the only filter, which may be empty.

@@ -19,7 +19,7 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 
 // Look implements [walk.Detector].
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	const title, data, fixed = 0x00018010, 0x0006800f, 9
+	const title, data, properties, fixed = 0x00018010, 0x0006800f, 0x00069005, 9
 	name := ""
 	for at := int64(6); at+fixed <= s.Size; {
 		var h [fixed]byte
@@ -44,6 +44,12 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 				return nil, err
 			}
 			if seen := w.Look(ctx, inner); seen != nil || w.Stopped() != nil {
+				return seen.Within("tnef", name), w.Stopped()
+			}
+		}
+		if kind == properties {
+			seen := attachmentObject(ctx, w, s, at, min(at+size, s.Size))
+			if seen != nil || w.Stopped() != nil {
 				return seen.Within("tnef", name), w.Stopped()
 			}
 		}
