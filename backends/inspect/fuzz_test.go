@@ -58,7 +58,7 @@ func FuzzInspect(f *testing.F) {
 	for _, data := range sampleFiles(f) {
 		f.Add(data)
 	}
-	for _, s := range composed(f) {
+	for _, s := range append(composed(f), kinds(f)...) {
 		f.Add(s.data)
 	}
 	f.Add(backendtest.EICAR())

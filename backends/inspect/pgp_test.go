@@ -62,7 +62,11 @@ func FuzzParsers(f *testing.F) {
 	f.Add([]byte(lockedPDF))
 	f.Add(build.PGPArmor(build.NewPacket(build.PGPPassword, []byte{4, 9, 3, 8, 1, 2, 3, 4, 5, 6, 7, 8, 96})))
 	b := fuzzBackend(f)
-	heads := []string{build.EGGSignature + "\x00\x01", build.ALZSignature + "\x0a\x00\x00\x00" + build.ALZFile, build.ARJSignature, "0123456**ACE**", "\x78\x9f\x3e\x22", "\x1f\x8b\x08\x00", "BZh91AY&SY", "-----BEGIN PGP MESSAGE-----\n\n", "-----BEGIN CMS-----\n", "begin 644 x\n", "\x85\x00", "\xc1\x30\x03"}
+	heads := []string{
+		"{\\rtf1{\\object{\\*\\objdata 0105000002000000080000005061636b61676500", string(build.TNEFMessage(nil)[:60]), "RE\x7e\x5e\x07\x00\x00",
+		"\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x80\x30\x80\x02\x01\x01\x31\x00", "From a b 0:00\n\nFrom: a@example.org\nContent-Type: ",
+		"\x00\x01\x00\x00Standard Jet DB\x00", "%PDF-1.7\n1 0 obj <</Names<</EmbeddedFiles<<", "\xef\xbb\xbf<pre>-----BEGIN PGP MESSAGE-----\n\n",
+		build.EGGSignature + "\x00\x01", build.ALZSignature + "\x0a\x00\x00\x00" + build.ALZFile, build.ARJSignature, "0123456**ACE**", "\x78\x9f\x3e\x22", "\x1f\x8b\x08\x00", "BZh91AY&SY", "-----BEGIN PGP MESSAGE-----\n\n", "-----BEGIN CMS-----\n", "begin 644 x\n", "\x85\x00", "\xc1\x30\x03"}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, h := range heads {
 			fuzzScan(t, b, append([]byte(h), data...))
