@@ -16,27 +16,55 @@
 //
 // The answers:
 //
-//	code 0  ok         nothing found, or no opinion: broken, unknown, not a container
+//	code 0  ok         nothing found, or no opinion: not a container, or only like one
 //	code 1  virus      EICAR or a listed hash
 //	code 2  encrypted  Heuristics.Encrypted.X; Detail says which member of which
 //	                   containers, and how
-//	code 3  partial    Heuristics.Limits.Exceeded.MaxBytes, MaxDepth, MaxMembers, MaxTime
+//	code 3  partial    Heuristics.Limits.Exceeded.MaxBytes, MaxDepth, MaxMembers, MaxTime:
+//	                   a budget ran out
+//	                   Heuristics.Unscanned.Method, CutOff, Split, Broken: a container is
+//	                   known, but something in it could not be looked into
 //
 // X is libclamav's where it has one: Zip, RAR, 7Zip, PDF, OLE2 (Office documents of
-// all ages), EGG; and else ODF, PGP, SMIME, Mail (other multipart/encrypted), ALZ,
-// ARJ, ACE, LUKS, BitLocker, DMG, KeePass, Age, AESCrypt, OpenSSL. A PDF that opens
-// with an empty password is not encrypted; what is only signed is not either.
+// all ages), EGG; and else ODF, EPUB, IWork, Access, PGP, SMIME, Mail (other
+// multipart/encrypted), RPMSG, ALZ, ARJ, ACE, LUKS, BitLocker, DMG, KeePass,
+// PasswordSafe, Age, AESCrypt, OpenSSL. What is only signed is not encrypted.
 //
-// It looks into ZIP, RAR, 7z, tar, gzip, bzip2, mails with their attachments
-// (base64, quoted-printable, uuencode, winmail.dat) and compound files such as
-// Outlook's messages, and into what is in these, however deep. A program in a
+// Inspect only ever adds to what other engines find. It looks into ZIP, RAR, 7z,
+// tar, gzip, bzip2, mails and mailboxes with their attachments (base64,
+// quoted-printable, uuencode, winmail.dat), signed S/MIME, compound files such as
+// Outlook's messages, files that are inserted into Office documents and RTF or
+// attached to a PDF, and into what is in these, however deep. A program in a
 // container is looked into as a self-extracting archive only if it is stored or in
-// a mail, not compressed. Inspect only ever adds to what other engines find.
+// a mail, not compressed, and a text there only for what begins in its first
+// 1,024 bytes.
 //
-// Its memory for one scan is bounded by max_bytes and a few MiB; only members of a
+// # What may be argued about
+//
+//   - A PDF that opens with the empty user password is not encrypted: its owner only
+//     forbids printing and the like. If only the owner's password is empty, it is:
+//     poppler and qpdf open it, pdf.js and most engines do not. Detail says so.
+//   - A workbook that Excel opens with a password of its own (VelvetSweatshop) is
+//     encrypted, because most engines do not look into it. Detail says so, but
+//     not of newer workbooks (.xlsx), whose keys take too long to make.
+//   - An EPUB with rights management (LCP and others) is encrypted: nobody without a
+//     licence can look into it. One that only hides its fonts is not.
+//   - Data of the oldest OpenPGP kind, without a session key, is known only by its
+//     size, and so only where it is not compressed.
+//   - PPMd in RAR 3 is partial: it takes up to 256 MiB, and any part of a stream may
+//     ask for that. So is what only a hostile archive has: filters that run over the
+//     same bytes again and again.
+//
+// # Memory and time
+//
+// The memory of one scan is bounded by max_bytes and a few MiB; only members of a
 // container that are containers themselves, and the dictionaries to unpack them,
-// take any of max_bytes. What unpacks RAR and 7z cannot be interrupted: when the
-// time is over it is left alone, see guard.
+// take any of max_bytes. Dictionaries are given back with the member. No number in
+// a file makes inspect, or a library, allocate more than has been paid for, or
+// run on without an end. What unpacks RAR, 7z and LZMA may go on for a moment when
+// the time is over: it is left alone then, see walk.Guard.
+//
+// How a detector is written is in internal/walk.
 package inspect
 
 import (

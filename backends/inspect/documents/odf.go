@@ -13,16 +13,16 @@ import (
 // them (OpenDocument 1.3 part 2, 4.5), or, encrypted as a whole, for the one
 // member encrypted-package.
 const (
-	odfNamespace   = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
-	odfNamespaceOO = "http://openoffice.org/2001/manifest" // of OpenOffice.org 1
-	MaxManifest    = 4 << 20                               // of what Check reads
+	namespace   = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
+	namespaceOO = "http://openoffice.org/2001/manifest" // of OpenOffice.org 1
+	MaxManifest = 4 << 20                               // of what Check reads
 )
 
-// readManifest finds the first encrypted entry. It is no XML parser: whoever
+// Manifest finds the first encrypted entry. It is no XML parser: what
 // hides from it hides from OpenDocument readers as well, and it needs no memory.
 func Manifest(data []byte) *walk.Sighting {
 	// Some programs write no namespace at all.
-	if bytes.Contains(data, []byte("xmlns")) && !bytes.Contains(data, []byte(odfNamespace)) && !bytes.Contains(data, []byte(odfNamespaceOO)) {
+	if bytes.Contains(data, []byte("xmlns")) && !bytes.Contains(data, []byte(namespace)) && !bytes.Contains(data, []byte(namespaceOO)) {
 		return nil
 	}
 	for rest, at := data, 0; ; {

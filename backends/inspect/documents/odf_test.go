@@ -9,10 +9,10 @@ import (
 func TestManifest(t *testing.T) {
 	for name, c := range map[string]struct{ manifest, want string }{
 		"usual":           {build.ODFManifestText("content.xml", build.ODFEncryption), `member "content.xml" in odf: AES256-CBC`},
-		"no prefix":       {`<manifest xmlns="` + odfNamespace + `"><file-entry full-path='a.xml'><encryption-data></encryption-data>`, `member "a.xml" in odf: encrypted`},
-		"old":             {`<m:manifest xmlns:m="` + odfNamespaceOO + `"><m:file-entry m:full-path="a"><m:encryption-data/>`, `member "a" in odf: encrypted`},
-		"no path":         {`<m:x xmlns:m="` + odfNamespace + `"><m:encryption-data`, `odf: encrypted`},
-		"no quote":        {`<m:x xmlns:m="` + odfNamespace + `" full-path=><m:encryption-data algorithm-name="`, `odf: encrypted`},
+		"no prefix":       {`<manifest xmlns="` + namespace + `"><file-entry full-path='a.xml'><encryption-data></encryption-data>`, `member "a.xml" in odf: encrypted`},
+		"old":             {`<m:manifest xmlns:m="` + namespaceOO + `"><m:file-entry m:full-path="a"><m:encryption-data/>`, `member "a" in odf: encrypted`},
+		"no path":         {`<m:x xmlns:m="` + namespace + `"><m:encryption-data`, `odf: encrypted`},
+		"no quote":        {`<m:x xmlns:m="` + namespace + `" full-path=><m:encryption-data algorithm-name="`, `odf: encrypted`},
 		"plain":           {build.ODFManifestText("content.xml", ""), ""},
 		"in a path":       {build.ODFManifestText("encryption-data", ""), ""},
 		"in a folder":     {build.ODFManifestText("x/encryption-data.xml", ""), ""},
@@ -34,6 +34,6 @@ func TestManifest(t *testing.T) {
 func FuzzManifest(f *testing.F) {
 	f.Add([]byte(build.ODFManifestText("content.xml", build.ODFEncryption)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		Manifest(append([]byte(odfNamespace), data...))
+		Manifest(append([]byte(namespace), data...))
 	})
 }

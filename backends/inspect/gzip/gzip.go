@@ -36,6 +36,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 // lenient takes something else after the last member for the end, as gzip does.
 type lenient struct{ from io.Reader }
 
+// Read implements [io.Reader].
 func (l lenient) Read(p []byte) (int, error) {
 	n, err := l.from.Read(p)
 	if err == gzip.ErrHeader {

@@ -35,11 +35,11 @@ type oleEntry struct {
 }
 
 const (
-	oleMaxSector = 0xfffffffa
-	oleEndChain  = 0xfffffffe
-	oleMiniShift = 6
-	oleStream    = 2
-	oleRoot      = 5
+	maxSector = 0xfffffffa
+	endChain  = 0xfffffffe
+	miniShift = 6
+	stream    = 2
+	root      = 5
 )
 
 var errOLE = errors.New("broken compound file")
@@ -68,7 +68,7 @@ func openOLE(w *walk.Walk, s *walk.Section) (*oleFile, error) {
 		return nil, err
 	}
 	_, err = f.entries(func(e oleEntry) *walk.Sighting {
-		if e.kind == oleRoot && f.mini == nil {
+		if e.kind == root && f.mini == nil {
 			f.mini, err = f.list(e.start)
 		}
 		return nil
@@ -85,7 +85,7 @@ func (f *oleFile) offset(sector uint32) int64 { return (int64(sector) + 1) << f.
 func (f *oleFile) readMore(sector uint32) error {
 	size := 1 << f.shift
 	b := make([]byte, size)
-	for n := int64(0); sector < oleMaxSector; n++ {
+	for n := int64(0); sector < maxSector; n++ {
 		if n > f.sectors()*4/int64(size)+1 {
 			return errOLE
 		}
@@ -104,7 +104,7 @@ func (f *oleFile) readMore(sector uint32) error {
 func (f *oleFile) next(sector uint32) (uint32, error) {
 	bits := f.shift - 2
 	part := int(sector >> bits)
-	if part >= len(f.fat) || f.fat[part] >= oleMaxSector {
+	if part >= len(f.fat) || f.fat[part] >= maxSector {
 		return 0, errOLE
 	}
 	if f.cached != part {
@@ -130,7 +130,7 @@ func (f *oleFile) read(b []byte, at int64) error {
 // list follows a chain to its end.
 func (f *oleFile) list(sector uint32) ([]uint32, error) {
 	var l []uint32
-	for sector < oleMaxSector {
+	for sector < maxSector {
 		if int64(len(l)) > f.sectors() {
 			return nil, errOLE // a circle
 		}
@@ -148,7 +148,7 @@ func (f *oleFile) list(sector uint32) ([]uint32, error) {
 func (f *oleFile) entries(visit func(e oleEntry) *walk.Sighting) (*walk.Sighting, error) {
 	const size = 128
 	sector := f.first
-	for n := int64(0); sector < oleMaxSector; n++ {
+	for n := int64(0); sector < maxSector; n++ {
 		if n > f.sectors() {
 			return nil, errOLE
 		}
@@ -176,7 +176,7 @@ func (f *oleFile) entries(visit func(e oleEntry) *walk.Sighting) (*walk.Sighting
 func (f *oleFile) entry(b []byte) (oleEntry, bool) {
 	length := int(binary.LittleEndian.Uint16(b[64:]))
 	e := oleEntry{kind: b[66], start: binary.LittleEndian.Uint32(b[116:])}
-	if e.kind != oleStream && e.kind != oleRoot || length < 2 || length > 64 {
+	if e.kind != stream && e.kind != root || length < 2 || length > 64 {
 		return oleEntry{}, false
 	}
 	e.name = walk.UTF16Name(b[:length-2])
@@ -192,7 +192,7 @@ func (f *oleFile) entry(b []byte) (oleEntry, bool) {
 func (f *oleFile) find(name string) (oleEntry, error) {
 	var found oleEntry
 	seen, err := f.entries(func(e oleEntry) *walk.Sighting {
-		if e.kind != oleStream || !strings.EqualFold(e.name, name) {
+		if e.kind != stream || !strings.EqualFold(e.name, name) {
 			return nil
 		}
 		found = e
@@ -206,11 +206,11 @@ func (f *oleFile) find(name string) (oleEntry, error) {
 
 // open returns a reader of a stream.
 func (f *oleFile) open(e oleEntry) io.Reader {
-	return &oleReader{file: f, mini: e.size < f.cutoff, sector: e.start, left: min(e.size, f.section.Size)}
+	return &reader{file: f, mini: e.size < f.cutoff, sector: e.start, left: min(e.size, f.section.Size)}
 }
 
-// oleReader reads a stream.
-type oleReader struct {
+// reader reads a stream.
+type reader struct {
 	file   *oleFile
 	mini   bool
 	sector uint32
@@ -219,7 +219,7 @@ type oleReader struct {
 }
 
 // Read implements [io.Reader].
-func (r *oleReader) Read(p []byte) (int, error) {
+func (r *reader) Read(p []byte) (int, error) {
 	if r.left <= 0 {
 		return 0, io.EOF
 	}
@@ -240,25 +240,25 @@ func (r *oleReader) Read(p []byte) (int, error) {
 }
 
 // place finds the present sector in the file.
-func (r *oleReader) place() (at, size int64, err error) {
+func (r *reader) place() (at, size int64, err error) {
 	f := r.file
-	if r.sector >= oleMaxSector {
+	if r.sector >= maxSector {
 		return 0, 0, errOLE
 	}
 	if !r.mini {
 		return f.offset(r.sector), 1 << f.shift, nil
 	}
-	bits := f.shift - oleMiniShift
+	bits := f.shift - miniShift
 	i := int(r.sector >> bits)
 	if i >= len(f.mini) {
 		return 0, 0, errOLE
 	}
-	within := int64(r.sector&(1<<bits-1)) << oleMiniShift
-	return f.offset(f.mini[i]) + within, 1 << oleMiniShift, nil
+	within := int64(r.sector&(1<<bits-1)) << miniShift
+	return f.offset(f.mini[i]) + within, 1 << miniShift, nil
 }
 
 // step goes on to the next sector.
-func (r *oleReader) step() (err error) {
+func (r *reader) step() (err error) {
 	f := r.file
 	if !r.mini {
 		r.sector, err = f.next(r.sector)

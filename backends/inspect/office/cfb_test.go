@@ -23,7 +23,7 @@ func oleStreams(t *testing.T, data []byte) (ours, theirs map[string][]byte) {
 	}
 	ours = make(map[string][]byte)
 	if _, err := f.entries(func(e oleEntry) *walk.Sighting {
-		if e.kind == oleStream {
+		if e.kind == stream {
 			b, err := io.ReadAll(f.open(e))
 			if err != nil {
 				t.Errorf("%q: %v", e.name, err)

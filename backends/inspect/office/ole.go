@@ -16,16 +16,16 @@ import (
 // Outlook with their attachments.
 type Detector struct{}
 
-const oleSignature = "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+const signature = "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 // Match implements [walk.Detector].
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
-	return bytes.HasPrefix(s.Head, []byte(oleSignature))
+	return bytes.HasPrefix(s.Head, []byte(signature))
 }
 
-// oleChecks are the streams that tell, by name in upper case: names are compared
+// checks are the streams that tell, by name in upper case: names are compared
 // without regard to case ([MS-CFB] 2.6.4).
-var oleChecks = map[string]func(f *oleFile, e oleEntry) string{
+var checks = map[string]func(f *oleFile, e oleEntry) string{
 	"ENCRYPTEDPACKAGE":   (*oleFile).checkPackage,
 	"\tDRMCONTENT":       (*oleFile).checkRights,
 	"\tDRMVIEWERCONTENT": (*oleFile).checkRights,
@@ -42,7 +42,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		return nil, err
 	}
 	seen, err := f.entries(func(e oleEntry) *walk.Sighting {
-		check := oleChecks[strings.ToUpper(e.name)]
+		check := checks[strings.ToUpper(e.name)]
 		if check == nil {
 			return nil
 		}

@@ -74,7 +74,7 @@ func (a *attachments) specification(o any) *walk.Sighting {
 	}
 	files, _ := a.resolve(d["EF"]).(pdfDict)
 	for _, key := range []pdfName{"UF", "F", "Unix", "DOS", "Mac"} {
-		if r, ok := files[key].(pdfRef); ok {
+		if r, ok := files[key].(ref); ok {
 			at, stream := a.streamAt(r)
 			if seen := a.file(at, stream, name); seen != nil {
 				return seen
@@ -85,7 +85,7 @@ func (a *attachments) specification(o any) *walk.Sighting {
 }
 
 // streamAt finds a stream.
-func (a *attachments) streamAt(r pdfRef) (int64, pdfDict) {
+func (a *attachments) streamAt(r ref) (int64, pdfDict) {
 	for _, s := range a.sections {
 		at, within, ok := a.locate(s, r.number)
 		if !ok || within >= 0 {

@@ -14,12 +14,12 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// pdfPad fills passwords up (ISO 32000-1, algorithm 2): the empty one is all pad.
-const pdfPad = "\x28\xbf\x4e\x5e\x4e\x75\x8a\x41\x64\x00\x4e\x56\xff\xfa\x01\x08" +
+// pad fills passwords up (ISO 32000-1, algorithm 2): the empty one is all pad.
+const pad = "\x28\xbf\x4e\x5e\x4e\x75\x8a\x41\x64\x00\x4e\x56\xff\xfa\x01\x08" +
 	"\x2e\x2e\x00\xb6\xd0\x68\x3e\x80\x2f\x0c\xa9\xfe\x64\x53\x69\x7a"
 
-// pdfSecurity is the standard security handler's dictionary.
-type pdfSecurity struct {
+// security is the standard security handler's dictionary.
+type security struct {
 	version, revision int
 	length            int // of the key in bytes
 	o, u              string
@@ -38,7 +38,7 @@ func (f *pdfFile) locked(d, trailer pdfDict) (string, bool) {
 	if filter != "Standard" {
 		return fmt.Sprintf("security handler %q", walk.Cut(string(filter), walk.MaxName)), true
 	}
-	s := pdfSecurity{
+	s := security{
 		version: f.int(d["V"]), revision: f.int(d["R"]), length: f.int(d["Length"]) / 8,
 		o: f.string(d["O"]), u: f.string(d["U"]),
 		permissions: int32(uint32(f.int(d["P"]))),
@@ -68,7 +68,7 @@ func (f *pdfFile) locked(d, trailer pdfDict) (string, bool) {
 
 // method says how strings and streams are encrypted, and takes the key's length
 // from there.
-func (f *pdfFile) method(d pdfDict, s *pdfSecurity) string {
+func (f *pdfFile) method(d pdfDict, s *security) string {
 	if s.version < 4 {
 		if s.version == 1 || s.length == 0 {
 			s.length = 5
@@ -103,10 +103,10 @@ func (f *pdfFile) string(o any) string {
 }
 
 // opens reports whether the empty password is the user's.
-func (s *pdfSecurity) opens() bool {
+func (s *security) opens() bool {
 	switch s.revision {
 	case 2:
-		return bytes.Equal(pdfRC4(s.key(), []byte(pdfPad)), []byte(s.u[:32]))
+		return bytes.Equal(rC4(s.key(), []byte(pad)), []byte(s.u[:32]))
 	case 3, 4:
 		return bytes.Equal(s.user(), []byte(s.u[:16]))
 	}
@@ -115,14 +115,14 @@ func (s *pdfSecurity) opens() bool {
 
 // opensForOwner reports whether the empty password is the owner's, with the
 // revisions where that can be known without the user's.
-func (s *pdfSecurity) opensForOwner() bool {
+func (s *security) opensForOwner() bool {
 	const user = 48
 	return s.revision >= 5 && len(s.o) >= 40 && len(s.u) >= user && s.hash(s.o[32:40], s.u[:user]) == s.o[:32]
 }
 
 // hash is that of the empty password with a salt, and the user's entry if it is
 // for the owner.
-func (s *pdfSecurity) hash(salt, user string) string {
+func (s *security) hash(salt, user string) string {
 	sum := sha256.Sum256([]byte(salt + user)) // revision 5, of Acrobat 9 only
 	if s.revision == 6 {
 		return string(pdfHash(sum[:], []byte(user)))
@@ -131,9 +131,9 @@ func (s *pdfSecurity) hash(salt, user string) string {
 }
 
 // key makes the key of the empty password (algorithm 2).
-func (s *pdfSecurity) key() []byte {
+func (s *security) key() []byte {
 	h := md5.New()
-	h.Write([]byte(pdfPad))
+	h.Write([]byte(pad))
 	h.Write([]byte(s.o[:32]))
 	h.Write(binary.LittleEndian.AppendUint32(nil, uint32(s.permissions)))
 	h.Write([]byte(s.id))
@@ -153,21 +153,21 @@ func (s *pdfSecurity) key() []byte {
 }
 
 // user makes the first half of U (algorithm 5).
-func (s *pdfSecurity) user() []byte {
+func (s *security) user() []byte {
 	key := s.key()
-	sum := md5.Sum([]byte(pdfPad + s.id))
+	sum := md5.Sum([]byte(pad + s.id))
 	out := sum[:]
 	for i := range 20 {
 		k := bytes.Clone(key)
 		for j := range k {
 			k[j] ^= byte(i)
 		}
-		out = pdfRC4(k, out)
+		out = rC4(k, out)
 	}
 	return out
 }
 
-func pdfRC4(key, data []byte) []byte {
+func rC4(key, data []byte) []byte {
 	c, err := rc4.NewCipher(key)
 	if err != nil {
 		return nil // cannot be: 5 to 16 bytes

@@ -8,14 +8,14 @@ import (
 )
 
 // The objects of a PDF are: nil, bool, float64, pdfName, pdfString, pdfArray,
-// pdfDict, pdfRef, and pdfWord for what is none of these.
+// pdfDict, ref, and pdfWord for what is none of these.
 type (
 	pdfName   string
 	pdfString string
 	pdfWord   string
 	pdfArray  []any
 	pdfDict   map[pdfName]any
-	pdfRef    struct{ number, generation int }
+	ref       struct{ number, generation int }
 )
 
 // maxPDFNesting is how deep arrays and dictionaries may lie within each other.
@@ -25,8 +25,8 @@ const maxPDFNesting = 16
 // dictionary and a trailer have few.
 const maxPDFItems = 4096
 
-// pdfLexer reads objects. It keeps nothing of b.
-type pdfLexer struct {
+// lexer reads objects. It keeps nothing of b.
+type lexer struct {
 	b     []byte
 	items int
 }
@@ -38,7 +38,7 @@ func isPDFSpace(c byte) bool {
 func isPDFDelimiter(c byte) bool { return bytes.IndexByte([]byte("()<>[]{}/%"), c) >= 0 }
 
 // space skips white space and comments.
-func (l *pdfLexer) space() {
+func (l *lexer) space() {
 	for len(l.b) > 0 {
 		switch {
 		case isPDFSpace(l.b[0]):
@@ -56,7 +56,7 @@ func (l *pdfLexer) space() {
 }
 
 // word reads up to the next space or delimiter.
-func (l *pdfLexer) word() string {
+func (l *lexer) word() string {
 	l.space()
 	n := 0
 	for n < len(l.b) && !isPDFSpace(l.b[n]) && !isPDFDelimiter(l.b[n]) {
@@ -67,13 +67,13 @@ func (l *pdfLexer) word() string {
 	return word
 }
 
-func (l *pdfLexer) integer() (int64, bool) {
+func (l *lexer) integer() (int64, bool) {
 	n, err := strconv.ParseUint(l.word(), 10, 62)
 	return int64(n), err == nil
 }
 
 // object reads an object.
-func (l *pdfLexer) object(depth int) any {
+func (l *lexer) object(depth int) any {
 	l.space()
 	if l.items++; len(l.b) == 0 || depth > maxPDFNesting || l.items > maxPDFItems {
 		l.b = nil
@@ -98,7 +98,7 @@ func (l *pdfLexer) object(depth int) any {
 }
 
 // plain reads a number, a reference or a word.
-func (l *pdfLexer) plain() any {
+func (l *lexer) plain() any {
 	word := l.word()
 	switch word {
 	case "true":
@@ -115,16 +115,16 @@ func (l *pdfLexer) plain() any {
 	if n < 0 || n != float64(int32(n)) {
 		return n
 	}
-	ahead := pdfLexer{b: l.b[:min(len(l.b), 64)]}
+	ahead := lexer{b: l.b[:min(len(l.b), 64)]}
 	generation, ok := ahead.integer()
 	if ok && generation < 1<<16 && ahead.word() == "R" {
 		l.b = l.b[min(len(l.b), 64)-len(ahead.b):]
-		return pdfRef{int(n), int(generation)}
+		return ref{int(n), int(generation)}
 	}
 	return n
 }
 
-func (l *pdfLexer) name() pdfName {
+func (l *lexer) name() pdfName {
 	l.b = l.b[1:]
 	n := 0
 	for n < len(l.b) && !isPDFSpace(l.b[n]) && !isPDFDelimiter(l.b[n]) {
@@ -145,7 +145,7 @@ func (l *pdfLexer) name() pdfName {
 	return pdfName(name)
 }
 
-func (l *pdfLexer) array(depth int) pdfArray {
+func (l *lexer) array(depth int) pdfArray {
 	l.b = l.b[1:]
 	var a pdfArray
 	for {
@@ -161,7 +161,7 @@ func (l *pdfLexer) array(depth int) pdfArray {
 	}
 }
 
-func (l *pdfLexer) dict(depth int) pdfDict {
+func (l *lexer) dict(depth int) pdfDict {
 	l.b = l.b[2:]
 	d := make(pdfDict)
 	for {
@@ -185,7 +185,7 @@ func (l *pdfLexer) dict(depth int) pdfDict {
 	}
 }
 
-func (l *pdfLexer) hex() pdfString {
+func (l *lexer) hex() pdfString {
 	l.b = l.b[1:]
 	var s []byte
 	high, odd := byte(0), false
@@ -211,7 +211,7 @@ func (l *pdfLexer) hex() pdfString {
 }
 
 // literal reads a string in parentheses (7.3.4.2).
-func (l *pdfLexer) literal() pdfString {
+func (l *lexer) literal() pdfString {
 	l.b = l.b[1:]
 	var s []byte
 	for depth := 1; len(l.b) > 0; {
@@ -239,7 +239,7 @@ func (l *pdfLexer) literal() pdfString {
 }
 
 // escape reads what follows a backslash.
-func (l *pdfLexer) escape(s []byte) []byte {
+func (l *lexer) escape(s []byte) []byte {
 	if len(l.b) == 0 {
 		return s
 	}

@@ -26,7 +26,7 @@ func TestPDFLexer(t *testing.T) {
 		")":                            ")",
 		"":                             "<nil>",
 	} {
-		l := pdfLexer{b: []byte(text)}
+		l := lexer{b: []byte(text)}
 		if got := fmt.Sprint(l.object(0)); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
 		}
@@ -36,7 +36,7 @@ func TestPDFLexer(t *testing.T) {
 func FuzzPDFLexer(f *testing.F) {
 	f.Add([]byte("<< /A [1 0 R (b) <63>] /D null >>"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l := pdfLexer{b: data}
+		l := lexer{b: data}
 		l.object(0)
 	})
 }

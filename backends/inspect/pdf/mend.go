@@ -62,7 +62,7 @@ func (f *pdfFile) mend() pdfDict {
 // of a cross-reference stream.
 func (f *pdfFile) trailerNear(at int64) pdfDict {
 	const around = 4 << 10
-	l := pdfLexer{b: f.window(at, maxPDFObject)}
+	l := lexer{b: f.window(at, maxPDFObject)}
 	if l.word() == "trailer" {
 		d, _ := l.object(0).(pdfDict)
 		return d
@@ -73,7 +73,7 @@ func (f *pdfFile) trailerNear(at int64) pdfDict {
 	if i < 0 {
 		return nil
 	}
-	l = pdfLexer{b: b[i+len(" obj"):]}
+	l = lexer{b: b[i+len(" obj"):]}
 	d, _ := l.object(0).(pdfDict)
 	if d["Type"] != pdfName("XRef") {
 		return nil

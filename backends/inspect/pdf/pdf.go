@@ -96,7 +96,7 @@ func (f *pdfFile) readSections() {
 	if i < 0 {
 		return
 	}
-	l := pdfLexer{b: tail[i+len("startxref"):]}
+	l := lexer{b: tail[i+len("startxref"):]}
 	at, ok := l.object(0).(float64)
 	if !ok {
 		return
@@ -127,7 +127,7 @@ func (f *pdfFile) readSections() {
 // stream.
 func (f *pdfFile) readSection(at int64) (pdfSection, bool) {
 	b := f.window(at, 256)
-	l := pdfLexer{b: b}
+	l := lexer{b: b}
 	l.space()
 	if !bytes.HasPrefix(l.b, []byte("xref")) {
 		o, ok := f.objectAt(at, -1).(pdfDict)
@@ -138,7 +138,7 @@ func (f *pdfFile) readSection(at int64) (pdfSection, bool) {
 	if end < 0 {
 		return pdfSection{}, false
 	}
-	l = pdfLexer{b: f.window(end, maxPDFObject)}
+	l = lexer{b: f.window(end, maxPDFObject)}
 	l.word()
 	d, ok := l.object(0).(pdfDict)
 	return pdfSection{at: at, trailer: d}, ok
@@ -157,7 +157,7 @@ func (f *pdfFile) subsections(at int64, visit func(first, count, entries int64) 
 	const entry = 20
 	for f.walk.Stopped() == nil {
 		b := f.window(at, 128)
-		l := pdfLexer{b: b}
+		l := lexer{b: b}
 		l.space()
 		if bytes.HasPrefix(l.b, []byte("trailer")) {
 			*end = at + int64(len(b)-len(l.b))
@@ -198,7 +198,7 @@ func (f *pdfFile) objectEnd(at int64, n int) (any, int64) {
 	// Most are small.
 	for _, size := range []int64{2 << 10, maxPDFObject} {
 		b := f.window(at, size)
-		l := pdfLexer{b: b}
+		l := lexer{b: b}
 		number, ok := l.integer()
 		_, ok2 := l.integer()
 		if !ok || !ok2 || l.word() != "obj" || n >= 0 && number != int64(n) {
@@ -215,7 +215,7 @@ func (f *pdfFile) objectEnd(at int64, n int) (any, int64) {
 // resolve follows references.
 func (f *pdfFile) resolve(o any) any {
 	for range 8 {
-		r, ok := o.(pdfRef)
+		r, ok := o.(ref)
 		if !ok {
 			return o
 		}
@@ -225,6 +225,6 @@ func (f *pdfFile) resolve(o any) any {
 }
 
 // objectHeader is how an object begins.
-func objectHeader(r pdfRef) string {
+func objectHeader(r ref) string {
 	return strconv.Itoa(r.number) + " " + strconv.Itoa(r.generation) + " obj"
 }

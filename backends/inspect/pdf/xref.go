@@ -7,7 +7,7 @@ import (
 
 // object reads an object by the cross-reference table, and if that does not
 // lead to it, by searching the document.
-func (f *pdfFile) object(r pdfRef) any {
+func (f *pdfFile) object(r ref) any {
 	if f.depth > 8 {
 		return nil
 	}
@@ -23,7 +23,7 @@ func (f *pdfFile) object(r pdfRef) any {
 		}
 		var o any
 		if within >= 0 {
-			o = f.packedObject(pdfRef{number: int(at)}, r.number)
+			o = f.packedObject(ref{number: int(at)}, r.number)
 		} else {
 			o = f.objectAt(f.base+at, r.number)
 		}
@@ -51,7 +51,7 @@ func (f *pdfFile) locate(s pdfSection, number int) (at int64, within int, ok boo
 		if int64(number) < first || int64(number) >= first+count {
 			return true
 		}
-		l := pdfLexer{b: f.window(entries+(int64(number)-first)*entry, entry)}
+		l := lexer{b: f.window(entries+(int64(number)-first)*entry, entry)}
 		offset, ok := l.integer()
 		l.word()
 		if ok && l.word() == "n" {
@@ -152,7 +152,7 @@ func (f *pdfFile) row(d pdfDict, number int64) (int64, bool) {
 }
 
 // packedObject reads an object in an object stream (7.5.7).
-func (f *pdfFile) packedObject(container pdfRef, number int) any {
+func (f *pdfFile) packedObject(container ref, number int) any {
 	at, within := int64(-1), 0
 	for _, s := range f.sections {
 		var ok bool
@@ -174,14 +174,14 @@ func (f *pdfFile) packedObject(container pdfRef, number int) any {
 		return nil
 	}
 	b, _ := io.ReadAll(io.LimitReader(r, 1<<20))
-	for l := (pdfLexer{b: b}); ; {
+	for l := (lexer{b: b}); ; {
 		n, ok := l.integer()
 		offset, ok2 := l.integer()
 		if !ok || !ok2 {
 			return nil
 		}
 		if start := int64(first) + offset; n == int64(number) && start < int64(len(b)) {
-			o := pdfLexer{b: b[start:]}
+			o := lexer{b: b[start:]}
 			return o.object(0)
 		}
 	}
@@ -212,7 +212,7 @@ func (f *pdfFile) stream(at int64, d pdfDict) io.Reader {
 func (f *pdfFile) streamStart(at int64) int64 {
 	_, end := f.objectEnd(at, -1)
 	b := f.window(end, 64)
-	l := pdfLexer{b: b}
+	l := lexer{b: b}
 	if l.word() != "stream" {
 		return -1
 	}

@@ -10,19 +10,19 @@ import (
 )
 
 // Detector knows OpenPGP messages (RFC 9580, and RFC 4880) as bytes; those in
-// armor are in texts, see textDetector. A message that is only signed or
+// armor are in texts, see package mail. A message that is only signed or
 // compressed is not encrypted.
 type Detector struct{}
 
 // The packets of messages.
 const (
-	pgpKey       = 1  // encrypted for a public key
-	pgpPassword  = 3  // encrypted with a password
-	pgpEncrypted = 9  // data
-	Marker       = 10 // to be ignored
-	pgpProtected = 18 // data
-	pgpAuthentic = 20 // data
-	MaxPackets   = 512
+	key        = 1  // encrypted for a public key
+	password   = 3  // encrypted with a password
+	encrypted  = 9  // data
+	Marker     = 10 // to be ignored
+	protected  = 18 // data
+	authentic  = 20 // data
+	MaxPackets = 512
 )
 
 // Match implements [walk.Detector]. The first packet must be sound: one byte would
@@ -44,9 +44,9 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 // isWhole reports whether a section is nothing but encrypted data of the oldest
 // kind, whose key is made of a password without a packet of its own (RFC 4880,
 // 5.7). Only the size tells, so that it must be known.
-func isWhole(p pgpPacket, s *walk.Section) bool {
+func isWhole(p packet, s *walk.Section) bool {
 	const smallest = 8 + 2 + 8 // a block and its repetition, and something
-	return p.Tag == pgpEncrypted && !p.partial && s.ReaderAt != nil && p.Size >= smallest && int64(p.Header)+p.Size == s.Size
+	return p.Tag == encrypted && !p.partial && s.ReaderAt != nil && p.Size >= smallest && int64(p.Header)+p.Size == s.Size
 }
 
 // Look implements [walk.Detector]. It wants a session key and encrypted data behind it.
@@ -66,12 +66,12 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		}
 		switch p.Tag {
 		case Marker:
-		case pgpKey, pgpPassword:
+		case key, password:
 			if p.partial || !p.IsEncrypted(b[p.Header:]) {
 				return nil, nil
 			}
 			how = How(p.Tag)
-		case pgpEncrypted, pgpProtected, pgpAuthentic:
+		case encrypted, protected, authentic:
 			if how == "" || !p.IsEncrypted(b[p.Header:]) {
 				return nil, nil
 			}
@@ -87,25 +87,27 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 	return nil, nil
 }
 
+// How says how a message is encrypted that begins with a packet.
 func How(tag byte) string {
 	switch tag {
-	case pgpKey:
+	case key:
 		return "encrypted for a key"
-	case pgpPassword:
+	case password:
 		return "encrypted with a password"
 	}
 	return "encrypted"
 }
 
-// pgpPacket is the header of a packet.
-type pgpPacket struct {
+// packet is the header of a packet.
+type packet struct {
 	Tag     byte
 	Header  int
 	Size    int64
 	partial bool // the size is of the first part only, or not known
 }
 
-func ReadPacket(b []byte) (p pgpPacket, ok bool) {
+// ReadPacket reads the header of a packet.
+func ReadPacket(b []byte) (p packet, ok bool) {
 	if len(b) < 2 || b[0]&0x80 == 0 {
 		return p, false
 	}
@@ -133,7 +135,7 @@ func ReadPacket(b []byte) (p pgpPacket, ok bool) {
 }
 
 // readOldPGPPacket reads a header in the old format, whose length has a type.
-func readOldPGPPacket(b []byte) (p pgpPacket, ok bool) {
+func readOldPGPPacket(b []byte) (p packet, ok bool) {
 	p.Tag = b[0] >> 2 & 0x0f
 	kind := b[0] & 3
 	if kind == 3 {
@@ -152,49 +154,49 @@ func readOldPGPPacket(b []byte) (p pgpPacket, ok bool) {
 
 // IsEncrypted reports whether a packet, whose body begins with b, is of an
 // encrypted message.
-func (p pgpPacket) IsEncrypted(b []byte) bool {
+func (p packet) IsEncrypted(b []byte) bool {
 	switch p.Tag {
-	case pgpKey, pgpPassword:
+	case key, password:
 		return soundPGPKey(p, b)
-	case pgpEncrypted, pgpProtected, pgpAuthentic:
+	case encrypted, protected, authentic:
 		return soundPGPData(p, b)
 	}
 	return false
 }
 
 // soundPGPKey reports whether b begins like the session key that p speaks of.
-func soundPGPKey(p pgpPacket, b []byte) bool {
+func soundPGPKey(p packet, b []byte) bool {
 	const largest = 8 << 10
 	if p.Size < 4 || p.Size > largest || len(b) < 2 {
 		return false
 	}
 	version := b[0]
-	if p.Tag == pgpPassword {
+	if p.Tag == password {
 		// The cipher's number, or with version 5 and 6 and version 6's count
 		// before it, all small.
 		return p.Size <= 256 && version >= 4 && version <= 6 && b[1] >= 1 && b[1] < 128
 	}
-	if p.Tag != pgpKey || len(b) < 10 {
+	if p.Tag != key || len(b) < 10 {
 		return false
 	}
 	switch version {
 	case 2, 3:
-		return p.Size > 12 && pgpAlgorithms[b[9]]
+		return p.Size > 12 && algorithms[b[9]]
 	case 6:
 		return p.Size > 12 && b[1] <= 33
 	}
 	return false
 }
 
-// pgpAlgorithms are those that encrypt for a key.
-var pgpAlgorithms = map[byte]bool{1: true, 2: true, 16: true, 18: true, 20: true, 25: true, 26: true, 29: true, 30: true, 31: true, 32: true, 33: true, 34: true, 35: true, 36: true}
+// algorithms are those that encrypt for a key.
+var algorithms = map[byte]bool{1: true, 2: true, 16: true, 18: true, 20: true, 25: true, 26: true, 29: true, 30: true, 31: true, 32: true, 33: true, 34: true, 35: true, 36: true}
 
 // soundPGPData reports whether b begins like encrypted data.
-func soundPGPData(p pgpPacket, b []byte) bool {
+func soundPGPData(p packet, b []byte) bool {
 	switch p.Tag {
-	case pgpProtected:
+	case protected:
 		return len(b) > 0 && (b[0] == 1 || b[0] == 2)
-	case pgpAuthentic:
+	case authentic:
 		return len(b) > 0 && b[0] == 1
 	}
 	return true

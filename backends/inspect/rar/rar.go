@@ -16,18 +16,18 @@ type Detector struct{}
 
 // What the two kinds of archives begin with.
 const (
-	rarSignature  = "Rar!\x1a\x07"
-	rarSignature4 = rarSignature + "\x00"
-	rarSignature5 = rarSignature + "\x01\x00"
+	signature  = "Rar!\x1a\x07"
+	signature4 = signature + "\x00"
+	signature5 = signature + "\x01\x00"
 )
 
 // Match implements [walk.Detector].
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
-	return walk.MatchSignature(s, rarSignature)
+	return walk.MatchSignature(s, signature)
 }
 
-// rarBlock is a header and what it is for.
-type rarBlock struct {
+// block is a header and what it is for.
+type block struct {
 	next  int64          // where the next one is
 	seen  *walk.Sighting // something encrypted
 	entry *rarEntry      // of a member, else nil
@@ -53,9 +53,9 @@ type rarEntry struct {
 // Look implements [walk.Detector].
 func (r Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	version := byte(0)
-	at, ok := walk.FindSignature(w, s, rarSignature, func(at int64) bool {
+	at, ok := walk.FindSignature(w, s, signature, func(at int64) bool {
 		var b [2]byte
-		if at+int64(len(rarSignature5)) > s.Size || walk.ReadFull(s, b[:], at+int64(len(rarSignature))) != nil {
+		if at+int64(len(signature5)) > s.Size || walk.ReadFull(s, b[:], at+int64(len(signature))) != nil {
 			return false
 		}
 		version = b[0]
@@ -64,10 +64,10 @@ func (r Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	if !ok {
 		return nil, nil
 	}
-	next := rarNext4
-	first := at + int64(len(rarSignature4))
+	next := next4
+	first := at + int64(len(signature4))
 	if version == 1 {
-		next, first = rarNext5, at+int64(len(rarSignature5))
+		next, first = next5, at+int64(len(signature5))
 	}
 	a := rarArchive{at: at, first: first, version: version, next: next}
 	if seen := a.flags(w, s); seen != nil || w.Stopped() != nil {
@@ -79,7 +79,7 @@ func (r Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	return a.packed(ctx, w, s)
 }
 
-type rarNext func(w *walk.Walk, s *walk.Section, at int64) (rarBlock, bool)
+type rarNext func(w *walk.Walk, s *walk.Section, at int64) (block, bool)
 
 // rarArchive is where an archive lies, and what its headers say.
 type rarArchive struct {
@@ -139,23 +139,23 @@ func (Detector) stored(ctx context.Context, w *walk.Walk, s *walk.Section, at in
 	}
 }
 
-// rarNext4 reads the header at at.
-func rarNext4(w *walk.Walk, s *walk.Section, at int64) (rarBlock, bool) {
+// next4 reads the header at at.
+func next4(w *walk.Walk, s *walk.Section, at int64) (block, bool) {
 	const fixed, large = 7, 32
 	var h [large]byte
 	if at < 0 || at+fixed > s.Size {
-		return rarBlock{}, false
+		return block{}, false
 	}
 	n := min(large, s.Size-at)
 	if walk.ReadFull(s, h[:n], at) != nil {
-		return rarBlock{}, false
+		return block{}, false
 	}
 	kind, flags := h[2], binary.LittleEndian.Uint16(h[3:])
 	size := int64(binary.LittleEndian.Uint16(h[5:]))
 	if size < fixed {
-		return rarBlock{}, false
+		return block{}, false
 	}
-	b := rarBlock{next: at + size, end: kind == rar4End}
+	b := block{next: at + size, end: kind == rar4End}
 	switch {
 	case kind == rar4Main:
 		b.main, b.solid = true, flags&rar4MainSolid != 0
@@ -165,7 +165,7 @@ func rarNext4(w *walk.Walk, s *walk.Section, at int64) (rarBlock, bool) {
 	case kind == rar4File || kind == rar4Service:
 		e, seen := readRAR4File(w, s, at, size)
 		if e == nil {
-			return rarBlock{}, false
+			return block{}, false
 		}
 		b.next = e.at + e.packed
 		if kind == rar4File {

@@ -59,32 +59,32 @@ func (v *vints) bytes(n uint64) []byte {
 	return b
 }
 
-// rarNext5 reads the header at at.
-func rarNext5(w *walk.Walk, s *walk.Section, at int64) (rarBlock, bool) {
+// next5 reads the header at at.
+func next5(w *walk.Walk, s *walk.Section, at int64) (block, bool) {
 	const fixed = 4 + 3 // checksum, size
 	var f [fixed]byte
 	if at < 0 || at+fixed > s.Size || walk.ReadFull(s, f[:], at) != nil {
-		return rarBlock{}, false
+		return block{}, false
 	}
 	length := vints{b: f[4:]}
 	size := length.next()
 	start := at + fixed - int64(len(length.b))
 	if length.bad || size == 0 || size > uint64(s.Size-start) || size > 2<<20 {
-		return rarBlock{}, false
+		return block{}, false
 	}
 	if size > maxRAR5Header {
-		return rarBlock{}, false
+		return block{}, false
 	}
 	n := start + int64(size) - (at + 4)
 	h := w.Buffer(n)
 	if walk.ReadFull(s, h, at+4) != nil || crc32.ChecksumIEEE(h) != binary.LittleEndian.Uint32(f[:]) {
-		return rarBlock{}, false
+		return block{}, false
 	}
 	return readRAR5(h[n-int64(size):], start+int64(size), s.Size)
 }
 
 // readRAR5 reads a header, whose data begins at at in size bytes.
-func readRAR5(h []byte, at, size int64) (rarBlock, bool) {
+func readRAR5(h []byte, at, size int64) (block, bool) {
 	v := vints{b: h}
 	kind, flags := v.next(), v.next()
 	var extra, data uint64
@@ -95,9 +95,9 @@ func readRAR5(h []byte, at, size int64) (rarBlock, bool) {
 		data = v.next()
 	}
 	if v.bad || extra > uint64(len(v.b)) || data > 1<<62 {
-		return rarBlock{}, false
+		return block{}, false
 	}
-	b := rarBlock{next: at + int64(data), end: kind == rar5End}
+	b := block{next: at + int64(data), end: kind == rar5End}
 	switch kind {
 	case rar5Main:
 		b.main, b.solid = true, v.next()&rar5MainSolid != 0
@@ -108,7 +108,7 @@ func readRAR5(h []byte, at, size int64) (rarBlock, bool) {
 		v.b = v.b[:uint64(len(v.b))-extra]
 		e := readRAR5File(&v)
 		if v.bad {
-			return rarBlock{}, false
+			return block{}, false
 		}
 		e.at, e.packed = at, int64(data)
 		e.cut = e.packed > size-at

@@ -28,7 +28,7 @@ func (a *rarArchive) packed(ctx context.Context, w *walk.Walk, s *walk.Section) 
 		return nil, err
 	}
 	defer g.Close()
-	u := &rarUnpacker{ctx: ctx, walk: w, section: s, guard: g, archive: a}
+	u := &unpacker{ctx: ctx, walk: w, section: s, guard: g, archive: a}
 	if a.solid {
 		return u.solid(), w.Stopped()
 	}
@@ -46,8 +46,8 @@ func (a *rarArchive) packed(ctx context.Context, w *walk.Walk, s *walk.Section) 
 	}
 }
 
-// rarUnpacker unpacks members with rardecode.
-type rarUnpacker struct {
+// unpacker unpacks members with rardecode.
+type unpacker struct {
 	ctx     context.Context // see meter
 	walk    *walk.Walk
 	section *walk.Section
@@ -58,7 +58,7 @@ type rarUnpacker struct {
 }
 
 // single looks into a member whose header is at at.
-func (u *rarUnpacker) single(e *rarEntry, at int64) *walk.Sighting {
+func (u *unpacker) single(e *rarEntry, at int64) *walk.Sighting {
 	w := u.walk
 	if e.solid {
 		// Its archive is not: where rardecode would begin cannot be known.
@@ -95,7 +95,7 @@ func (u *rarUnpacker) single(e *rarEntry, at int64) *walk.Sighting {
 }
 
 // solid looks into the members of a solid archive.
-func (u *rarUnpacker) solid() *walk.Sighting {
+func (u *unpacker) solid() *walk.Sighting {
 	w, a := u.walk, u.archive
 	end, dictionary := u.soundMembers()
 	from := u.guard.ReaderAt(u.section)
@@ -117,7 +117,7 @@ func (u *rarUnpacker) solid() *walk.Sighting {
 
 // soundMembers returns where the first member lies that rardecode must not get,
 // or the end of the archive, and the dictionary that those before it need.
-func (u *rarUnpacker) soundMembers() (end, dictionary int64) {
+func (u *unpacker) soundMembers() (end, dictionary int64) {
 	w, s, a := u.walk, u.section, u.archive
 	end = s.Size
 	var why *walk.Gap
@@ -155,7 +155,7 @@ func (e *rarEntry) window() int64 {
 // unsound goes through the stream of a member, until enough would have come out,
 // and says why it cannot be unpacked. It costs nothing, because rardecode is
 // going to read the same.
-func (u *rarUnpacker) unsound(e *rarEntry, enough int64) *walk.Gap {
+func (u *unpacker) unsound(e *rarEntry, enough int64) *walk.Gap {
 	most := e.unpacked
 	if most < 0 {
 		most = u.walk.Left()
@@ -183,7 +183,7 @@ func (u *rarUnpacker) unsound(e *rarEntry, enough int64) *walk.Gap {
 
 // open gives an archive to rardecode. release is nil if it cannot be unpacked,
 // and gives its memory back else.
-func (u *rarUnpacker) open(dictionary int64, archive io.Reader) (release func()) {
+func (u *unpacker) open(dictionary int64, archive io.Reader) (release func()) {
 	w := u.walk
 	dictionary = max(dictionary, smallestRARDictionary)
 	// A filter needs its bytes, and two times as many for what it makes of them.
@@ -208,7 +208,7 @@ func (u *rarUnpacker) open(dictionary int64, archive io.Reader) (release func())
 }
 
 // nextMember returns the header of the next member, or nil.
-func (u *rarUnpacker) nextMember() *rardecode.FileHeader {
+func (u *unpacker) nextMember() *rardecode.FileHeader {
 	var h *rardecode.FileHeader
 	err := u.guard.Call(func() (err error) {
 		h, err = u.reader.Next()
@@ -224,7 +224,7 @@ func (u *rarUnpacker) nextMember() *rardecode.FileHeader {
 }
 
 // member looks into one member, and reads it to its end in a solid archive.
-func (u *rarUnpacker) member(h *rardecode.FileHeader, ready func() error) *walk.Sighting {
+func (u *unpacker) member(h *rardecode.FileHeader, ready func() error) *walk.Sighting {
 	if h.IsDir || h.UnPackedSize == 0 {
 		return nil
 	}

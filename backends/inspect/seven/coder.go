@@ -31,35 +31,35 @@ type sevenMethod struct {
 	ins    int // its inputs
 }
 
-// sevenMethods are those that members are unpacked for. No method allocates by
+// methods are those that members are unpacked for. No method allocates by
 // a number in the archive that memory has not counted.
-var sevenMethods = map[string]sevenMethod{
-	"\x00":             {"Copy", sevenFlat(0), openSevenCopy, 1},
-	"\x03":             {"Delta", sevenFlat(sevenBuffers), openSevenDelta, 1},
-	"\x0a":             {"ARM64", sevenFlat(sevenBuffers), openSevenARM64, 1},
-	"\x21":             {"LZMA2", lzma.Memory2, openSevenLZMA2, 1},
-	"\x03\x01\x01":     {"LZMA", lzma.Memory, openSevenLZMA, 1},
-	"\x03\x03\x01\x03": {"BCJ", sevenFlat(sevenBuffers), sevenFilter(filter.X86), 1},
-	"\x03\x03\x01\x1b": {"BCJ2", sevenFlat(sevenBuffers), openSevenBCJ2, 4},
-	"\x03\x03\x02\x05": {"PPC", sevenFlat(sevenBuffers), sevenFilter(filter.PPC), 1},
-	"\x03\x03\x05\x01": {"ARM", sevenFlat(sevenBuffers), sevenFilter(filter.ARM), 1},
-	"\x03\x03\x07\x01": {"ARMT", sevenFlat(sevenBuffers), sevenFilter(filter.ARMT), 1},
-	"\x03\x03\x08\x05": {"SPARC", sevenFlat(sevenBuffers), sevenFilter(filter.SPARC), 1},
-	"\x03\x04\x01":     {"PPMd", ppmdMemory, openSevenPPMd, 1},
-	"\x04\x01\x08":     {"Deflate", sevenFlat(64 << 10), openSevenDeflate, 1},
-	"\x04\x01\x09":     {"Deflate64", sevenFlat(inflate64.Memory + 4096), openSevenDeflate64, 1},
-	"\x04\x02\x02":     {"BZip2", sevenFlat(4 << 20), openSevenBZip2, 1},
+var methods = map[string]sevenMethod{
+	"\x00":             {"Copy", flat(0), openCopy, 1},
+	"\x03":             {"Delta", flat(buffers), openDelta, 1},
+	"\x0a":             {"ARM64", flat(buffers), openARM64, 1},
+	"\x21":             {"LZMA2", lzma.Memory2, openLZMA2, 1},
+	"\x03\x01\x01":     {"LZMA", lzma.Memory, openLZMA, 1},
+	"\x03\x03\x01\x03": {"BCJ", flat(buffers), sevenFilter(filter.X86), 1},
+	"\x03\x03\x01\x1b": {"BCJ2", flat(buffers), openBCJ2, 4},
+	"\x03\x03\x02\x05": {"PPC", flat(buffers), sevenFilter(filter.PPC), 1},
+	"\x03\x03\x05\x01": {"ARM", flat(buffers), sevenFilter(filter.ARM), 1},
+	"\x03\x03\x07\x01": {"ARMT", flat(buffers), sevenFilter(filter.ARMT), 1},
+	"\x03\x03\x08\x05": {"SPARC", flat(buffers), sevenFilter(filter.SPARC), 1},
+	"\x03\x04\x01":     {"PPMd", ppmdMemory, openPPMd, 1},
+	"\x04\x01\x08":     {"Deflate", flat(64 << 10), openDeflate, 1},
+	"\x04\x01\x09":     {"Deflate64", flat(inflate64.Memory + 4096), openDeflate64, 1},
+	"\x04\x02\x02":     {"BZip2", flat(4 << 20), openBZip2, 1},
 }
 
-// sevenEncryptions are the methods that encrypt.
-var sevenEncryptions = map[string]bool{
+// encryptions are the methods that encrypt.
+var encryptions = map[string]bool{
 	"\x06\xf1\x07\x01": true, // AES-256 with SHA-256
 	"\x06\xf1\x01\x01": true, // ZipCrypto, and what else 7-Zip's Methods.txt reserves
 	"\x06\xf1\x03\x01": true, // AES of RAR
 }
 
-// sevenOthers are methods that are only named, for the operator.
-var sevenOthers = map[string]string{
+// others are methods that are only named, for the operator.
+var others = map[string]string{
 	"\x04": "Delta", "\x05": "IA64", "\x0b": "RISCV", "\x03\x03\x04\x01": "IA64",
 	"\x04\xf7\x11\x01": "Zstandard", "\x04\xf7\x11\x02": "Brotli", "\x04\xf7\x11\x04": "LZ4",
 	"\x04\xf7\x11\x05": "LZ5", "\x04\xf7\x11\x06": "Lizard", "\x02\x03\x02": "Swap2", "\x02\x03\x04": "Swap4",
@@ -67,10 +67,10 @@ var sevenOthers = map[string]string{
 
 var errSevenProperties = errors.New("broken properties of a 7z coder")
 
-// sevenBuffers is what a filter takes.
-const sevenBuffers = 32 << 10
+// buffers is what a filter takes.
+const buffers = 32 << 10
 
-func sevenFlat(n uint64) func([]byte, uint64) uint64 {
+func flat(n uint64) func([]byte, uint64) uint64 {
 	return func([]byte, uint64) uint64 { return n }
 }
 
@@ -81,16 +81,16 @@ func ppmdMemory(properties []byte, _ uint64) uint64 {
 	return uint64(binary.LittleEndian.Uint32(properties[1:])) + 64<<10
 }
 
-func openSevenCopy(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) { return ins[0], nil }
+func openCopy(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) { return ins[0], nil }
 
-func openSevenDelta(properties []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+func openDelta(properties []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
 	if len(properties) != 1 {
 		return nil, errSevenProperties
 	}
 	return filter.Delta(ins[0], int(properties[0])+1), nil
 }
 
-func openSevenARM64(properties []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+func openARM64(properties []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
 	start := uint32(0)
 	if len(properties) == 4 {
 		start = binary.LittleEndian.Uint32(properties)
@@ -102,19 +102,19 @@ func sevenFilter(open func(io.Reader) io.Reader) func([]byte, uint64, []io.Reade
 	return func(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) { return open(ins[0]), nil }
 }
 
-func openSevenBCJ2(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+func openBCJ2(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
 	return filter.BCJ2(ins[0], ins[1], ins[2], ins[3])
 }
 
-func openSevenLZMA(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
+func openLZMA(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
 	return lzma.NewReader(properties, size, size, ins[0])
 }
 
-func openSevenLZMA2(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
+func openLZMA2(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
 	return lzma.NewReader2(properties, size, ins[0])
 }
 
-func openSevenPPMd(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
+func openPPMd(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
 	const lowest, highest, smallest = 2, 64, 1 << 11
 	if len(properties) != 5 || properties[0] < lowest || properties[0] > highest {
 		return nil, errSevenProperties
@@ -127,15 +127,15 @@ func openSevenPPMd(properties []byte, size uint64, ins []io.Reader) (io.Reader, 
 	return &r, err
 }
 
-func openSevenDeflate(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+func openDeflate(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
 	return flate.NewReader(bufio.NewReader(ins[0])), nil
 }
 
-func openSevenDeflate64(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+func openDeflate64(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
 	return inflate64.NewReader(ins[0]), nil
 }
 
-func openSevenBZip2(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+func openBZip2(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
 	return bzip2.NewReader(bufio.NewReader(ins[0])), nil
 }
 

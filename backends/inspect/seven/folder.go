@@ -8,14 +8,14 @@ import (
 // sevenGraph is a folder: coders, and how the streams flow between them.
 type sevenGraph struct {
 	coders []sevenCoder
-	binds  []sevenBind
+	binds  []bind
 	packed []uint64 // the inputs that packed streams are for
 	main   uint64   // the output that is bound to no input
 }
 
-// sevenBind feeds an input from an output. Inputs and outputs are counted over
+// bind feeds an input from an output. Inputs and outputs are counted over
 // all coders.
-type sevenBind struct{ in, out uint64 }
+type bind struct{ in, out uint64 }
 
 // graph reads a folder.
 func (r *sevenReader) graph() (g sevenGraph) {
@@ -35,7 +35,7 @@ func (r *sevenReader) graph() (g sevenGraph) {
 		return g
 	}
 	for range outs - 1 {
-		g.binds = append(g.binds, sevenBind{in: r.number(), out: r.number()})
+		g.binds = append(g.binds, bind{in: r.number(), out: r.number()})
 	}
 	packed := ins - (outs - 1)
 	if packed == 1 {
@@ -76,7 +76,7 @@ func (g *sevenGraph) freeInput(ins uint64) uint64 {
 
 func (g *sevenGraph) encrypted() bool {
 	for _, c := range g.coders {
-		if sevenEncryptions[c.id] {
+		if encryptions[c.id] {
 			return true
 		}
 	}
@@ -86,10 +86,10 @@ func (g *sevenGraph) encrypted() bool {
 // unknown names a method that cannot be unpacked, or nothing.
 func (g *sevenGraph) unknown() string {
 	for _, c := range g.coders {
-		if m, ok := sevenMethods[c.id]; ok && uint64(m.ins) == c.ins && c.outs == 1 {
+		if m, ok := methods[c.id]; ok && uint64(m.ins) == c.ins && c.outs == 1 {
 			continue
 		}
-		if name := sevenOthers[c.id]; name != "" {
+		if name := others[c.id]; name != "" {
 			return name
 		}
 		return fmt.Sprintf("%X", c.id)
@@ -104,7 +104,7 @@ func (g *sevenGraph) memory(sizes []uint64) uint64 {
 	n := uint64(0)
 	for i, c := range g.coders {
 		const buffer = 4096 // before it
-		n += min(most, sevenMethods[c.id].memory(c.properties, sizes[i])) + c.ins*buffer
+		n += min(most, methods[c.id].memory(c.properties, sizes[i])) + c.ins*buffer
 	}
 	return n
 }
@@ -129,7 +129,7 @@ func (g *sevenGraph) open(out uint64, sizes []uint64, streams []io.Reader, used 
 			return nil, err
 		}
 	}
-	r, err := sevenMethods[c.id].open(c.properties, sizes[out], ins)
+	r, err := methods[c.id].open(c.properties, sizes[out], ins)
 	if err != nil {
 		return nil, err
 	}

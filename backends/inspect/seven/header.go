@@ -2,23 +2,23 @@ package seven
 
 // The numbers of the parts of a header.
 const (
-	sevenEnd               = 0x00
-	sevenHeader            = 0x01
-	sevenArchiveProperties = 0x02
-	sevenAdditionalStreams = 0x03
-	sevenMainStreams       = 0x04
-	sevenFilesInfo         = 0x05
-	sevenPackInfo          = 0x06
-	sevenUnpackInfo        = 0x07
-	sevenSubStreams        = 0x08
-	sevenSize              = 0x09
-	sevenSum               = 0x0a
-	sevenFolderID          = 0x0b
-	sevenUnpackSize        = 0x0c
-	sevenUnpackStreams     = 0x0d
-	sevenEmptyStream       = 0x0e
-	sevenNames             = 0x11
-	sevenEncodedHeader     = 0x17
+	sevenEnd          = 0x00
+	sevenHeader       = 0x01
+	archiveProperties = 0x02
+	additionalStreams = 0x03
+	mainStreams       = 0x04
+	filesInfo         = 0x05
+	sevenPackInfo     = 0x06
+	sevenUnpackInfo   = 0x07
+	sevenSubStreams   = 0x08
+	sevenSize         = 0x09
+	sevenSum          = 0x0a
+	folderID          = 0x0b
+	unpackSize        = 0x0c
+	unpackStreams     = 0x0d
+	emptyStream       = 0x0e
+	sevenNames        = 0x11
+	encodedHeader     = 0x17
 )
 
 // Bounds for one folder. 7-Zip 26 has 64 coders and 64 streams at most.
@@ -133,7 +133,7 @@ func (r *sevenReader) packInfo(s *sevenStreams) {
 }
 
 func (r *sevenReader) unpackInfo(s *sevenStreams) {
-	r.want(sevenFolderID)
+	r.want(folderID)
 	n := r.count()
 	r.want(0) // not external
 	if n > maxSevenFolders {
@@ -150,7 +150,7 @@ func (r *sevenReader) unpackInfo(s *sevenStreams) {
 		}
 		s.folders = append(s.folders, f)
 	}
-	r.want(sevenUnpackSize)
+	r.want(unpackSize)
 	for i := range s.folders {
 		f := &s.folders[i]
 		f.outs = r.b
@@ -173,7 +173,7 @@ func (r *sevenReader) unpackInfo(s *sevenStreams) {
 
 func (r *sevenReader) subStreams(s *sevenStreams) {
 	id := r.byte()
-	if id == sevenUnpackStreams {
+	if id == unpackStreams {
 		left := uint64(len(r.b))
 		for i := range s.folders {
 			n := r.number()

@@ -63,7 +63,7 @@ func unpackSeven(t *testing.T, archive []byte) []byte {
 		t.Fatal("not a 7z archive")
 	}
 	header, ok := f.header(start)
-	for ok && header[0] == sevenEncodedHeader {
+	for ok && header[0] == encodedHeader {
 		r := sevenReader{b: header[1:]}
 		header, ok = f.unpackHeader(r, r.streams())
 	}

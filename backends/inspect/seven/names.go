@@ -14,17 +14,17 @@ func sevenName(files []byte, i uint64) string {
 		}
 		body := r.bytes(r.number())
 		switch {
-		case id == sevenEmptyStream:
+		case id == emptyStream:
 			empty = body
 		case id == sevenNames && len(body) > 0 && body[0] == 0:
-			return sevenNameAt(body[1:], sevenFileOf(empty, n, i))
+			return nameAt(body[1:], fileOf(empty, n, i))
 		}
 	}
 	return ""
 }
 
-// sevenFileOf finds the file with stream number i: not all have one.
-func sevenFileOf(empty []byte, files, i uint64) uint64 {
+// fileOf finds the file with stream number i: not all have one.
+func fileOf(empty []byte, files, i uint64) uint64 {
 	for file := range files {
 		if int(file/8) < len(empty) && empty[file/8]&(0x80>>(file%8)) != 0 {
 			continue
@@ -37,8 +37,8 @@ func sevenFileOf(empty []byte, files, i uint64) uint64 {
 	return files
 }
 
-// sevenNameAt returns the name number i of names that end in NULs.
-func sevenNameAt(names []byte, i uint64) string {
+// nameAt returns the name number i of names that end in NULs.
+func nameAt(names []byte, i uint64) string {
 	for ; len(names) > 0; i-- {
 		end := 0
 		for end+1 < len(names) && (names[end] != 0 || names[end+1] != 0) {

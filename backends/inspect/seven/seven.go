@@ -20,8 +20,8 @@ import (
 type Detector struct{}
 
 const (
-	sevenSignature = "7z\xbc\xaf\x27\x1c"
-	sevenStartSize = 32
+	signature = "7z\xbc\xaf\x27\x1c"
+	startSize = 32
 	// maxSevenHeader is the largest header read, packed or not.
 	maxSevenHeader = 8 << 20
 	// maxSevenLevels is how often a header may be packed.
@@ -30,7 +30,7 @@ const (
 
 // Match implements [walk.Detector].
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
-	return walk.MatchSignature(s, sevenSignature)
+	return walk.MatchSignature(s, signature)
 }
 
 // sevenFile is an archive.
@@ -43,7 +43,7 @@ type sevenFile struct {
 // Look implements [walk.Detector].
 func (d Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	var start sevenStart
-	at, ok := walk.FindSignature(w, s, sevenSignature, func(at int64) bool {
+	at, ok := walk.FindSignature(w, s, signature, func(at int64) bool {
 		var ok bool
 		start, ok = readSevenStart(s, at)
 		return ok
@@ -64,7 +64,7 @@ func (d Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 		switch header[0] {
 		case sevenHeader:
 			return f.main(&r)
-		case sevenEncodedHeader:
+		case encodedHeader:
 			streams := r.streams()
 			if !r.bad && streams.encrypted >= 0 {
 				return walk.NewSighting(walk.FindingSeven, "7z", "", "headers encrypted, AES-256"), nil
@@ -84,8 +84,8 @@ type sevenStart struct {
 }
 
 func readSevenStart(s *walk.Section, at int64) (sevenStart, bool) {
-	var h [sevenStartSize]byte
-	if at+sevenStartSize > s.Size || walk.ReadFull(s, h[:], at) != nil {
+	var h [startSize]byte
+	if at+startSize > s.Size || walk.ReadFull(s, h[:], at) != nil {
 		return sevenStart{}, false
 	}
 	start := sevenStart{
@@ -98,7 +98,7 @@ func readSevenStart(s *walk.Section, at int64) (sevenStart, bool) {
 
 // header reads the header at the archive's end.
 func (f *sevenFile) header(start sevenStart) ([]byte, bool) {
-	room := uint64(f.section.Size - sevenStartSize)
+	room := uint64(f.section.Size - startSize)
 	if start.offset > room || start.size > room-start.offset {
 		f.walk.Miss(walk.UnscannedCutOff, "7z: the archive ends before its header")
 		return nil, false
@@ -108,7 +108,7 @@ func (f *sevenFile) header(start sevenStart) ([]byte, bool) {
 		return nil, false
 	}
 	b := make([]byte, start.size)
-	if walk.ReadFull(f.section, b, sevenStartSize+int64(start.offset)) != nil {
+	if walk.ReadFull(f.section, b, startSize+int64(start.offset)) != nil {
 		return nil, false
 	}
 	if crc32.ChecksumIEEE(b) != start.sum {
@@ -123,13 +123,13 @@ func (f *sevenFile) main(r *sevenReader) (*walk.Sighting, error) {
 	var streams *sevenStreams
 	for !r.bad {
 		switch r.byte() {
-		case sevenArchiveProperties:
+		case archiveProperties:
 			r.properties()
-		case sevenAdditionalStreams:
+		case additionalStreams:
 			r.streams()
-		case sevenMainStreams:
+		case mainStreams:
 			streams = r.streams()
-		case sevenFilesInfo:
+		case filesInfo:
 			return f.members(streams, r.b)
 		default:
 			return f.members(streams, nil)

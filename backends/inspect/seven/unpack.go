@@ -7,8 +7,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// sevenUnpacker unpacks folders, one after the other.
-type sevenUnpacker struct {
+// unpacker unpacks folders, one after the other.
+type unpacker struct {
 	file    *sevenFile
 	streams *sevenStreams
 	guard   *walk.Guard
@@ -21,7 +21,7 @@ type sevenUnpacker struct {
 var errSeven = errors.New("broken 7z archive")
 
 // open prepares to unpack. The caller closes the guard.
-func (f *sevenFile) open(streams *sevenStreams) (*sevenUnpacker, error) {
+func (f *sevenFile) open(streams *sevenStreams) (*unpacker, error) {
 	if streams.sizes == nil && streams.total > uint64(len(streams.folders)) {
 		return nil, errSeven
 	}
@@ -29,7 +29,7 @@ func (f *sevenFile) open(streams *sevenStreams) (*sevenUnpacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sevenUnpacker{
+	return &unpacker{
 		file: f, streams: streams, guard: g,
 		place: streams.place, packed: sevenReader{b: streams.packed}, sizes: sevenReader{b: streams.sizes},
 	}, nil
@@ -37,7 +37,7 @@ func (f *sevenFile) open(streams *sevenStreams) (*sevenUnpacker, error) {
 
 // members looks into the members, and returns the number of that in which
 // something is encrypted.
-func (u *sevenUnpacker) members() (uint64, *walk.Sighting) {
+func (u *unpacker) members() (uint64, *walk.Sighting) {
 	w := u.file.walk
 	number := uint64(0)
 	for i := range u.streams.folders {
@@ -62,8 +62,8 @@ func (u *sevenUnpacker) members() (uint64, *walk.Sighting) {
 }
 
 // packedStreams finds the packed streams of the next folder.
-func (u *sevenUnpacker) packedStreams(f *sevenFolder) ([]io.Reader, bool) {
-	room := uint64(u.file.section.Size - sevenStartSize)
+func (u *unpacker) packedStreams(f *sevenFolder) ([]io.Reader, bool) {
+	room := uint64(u.file.section.Size - startSize)
 	streams := make([]io.Reader, f.packed)
 	for i := range streams {
 		size := u.packed.number()
@@ -71,7 +71,7 @@ func (u *sevenUnpacker) packedStreams(f *sevenFolder) ([]io.Reader, bool) {
 			u.file.walk.Miss(walk.UnscannedCutOff, "7z: the archive ends before its members")
 			return nil, false
 		}
-		streams[i] = io.NewSectionReader(u.guard.ReaderAt(u.file.section), sevenStartSize+int64(u.place), int64(size))
+		streams[i] = io.NewSectionReader(u.guard.ReaderAt(u.file.section), startSize+int64(u.place), int64(size))
 		u.place += size
 	}
 	return streams, true
@@ -79,7 +79,7 @@ func (u *sevenUnpacker) packedStreams(f *sevenFolder) ([]io.Reader, bool) {
 
 // folder looks into the members of one folder, each of which has to be read to
 // its end for the next. sizes are those of its members but the last.
-func (u *sevenUnpacker) folder(f *sevenFolder, packed []io.Reader, sizes sevenReader) (uint64, *walk.Sighting) {
+func (u *unpacker) folder(f *sevenFolder, packed []io.Reader, sizes sevenReader) (uint64, *walk.Sighting) {
 	w := u.file.walk
 	from, release := u.reader(f, packed)
 	if from == nil {
@@ -110,7 +110,7 @@ func (u *sevenUnpacker) folder(f *sevenFolder, packed []io.Reader, sizes sevenRe
 
 // reader makes a reader of a folder. It is nil if the folder cannot be unpacked;
 // what is too large is skipped before it costs anything.
-func (u *sevenUnpacker) reader(f *sevenFolder, packed []io.Reader) (from io.Reader, release func()) {
+func (u *unpacker) reader(f *sevenFolder, packed []io.Reader) (from io.Reader, release func()) {
 	w := u.file.walk
 	h := sevenReader{b: f.graph}
 	g := h.graph()
@@ -147,7 +147,7 @@ func (u *sevenUnpacker) reader(f *sevenFolder, packed []io.Reader) (from io.Read
 
 // member looks into one member. broken says that the rest of the folder cannot
 // be read.
-func (u *sevenUnpacker) member(r *walk.Unpacker, size uint64) (seen *walk.Sighting, broken bool) {
+func (u *unpacker) member(r *walk.Unpacker, size uint64) (seen *walk.Sighting, broken bool) {
 	f := u.file
 	r.Left = int64(min(size, 1<<62))
 	inner, err := f.walk.Unpacked(f.section, r, r.Left)

@@ -13,8 +13,8 @@ import (
 // Those that are only signed are not encrypted.
 type Detector struct{}
 
-// cmsTypes are the object identifiers of what is encrypted, as they are encoded.
-var cmsTypes = []struct{ oid, how string }{
+// types are the object identifiers of what is encrypted, as they are encoded.
+var types = []struct{ oid, how string }{
 	{"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03", "enveloped data"},
 	{"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x04", "signed and enveloped data"},
 	{"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x06", "encrypted data"},
@@ -55,7 +55,7 @@ func Encryption(b []byte) string {
 	if !ok {
 		return ""
 	}
-	for _, t := range cmsTypes {
+	for _, t := range types {
 		if content, ok := bytes.CutPrefix(rest, []byte(t.oid)); ok {
 			if content, ok = derHeader(content, 0xa0); ok && len(content) > 1 && content[0] == 0x30 {
 				return t.how

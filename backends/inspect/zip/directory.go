@@ -13,12 +13,12 @@ import (
 
 // The sizes of the fixed parts of the records.
 const (
-	zipLocalSize       = 30
-	zipCentralSize     = 46
-	zipEndSize         = 22
-	zipEnd64Size       = 56
-	zipEnd64LocateSize = 20
-	maxZipEnd          = zipEndSize + math.MaxUint16 // with the longest comment
+	localSize       = 30
+	centralSize     = 46
+	endSize         = 22
+	end64Size       = 56
+	end64LocateSize = 20
+	maxZipEnd       = endSize + math.MaxUint16 // with the longest comment
 )
 
 // maxZipName is how much of a member's name is kept.
@@ -28,8 +28,8 @@ const maxZipName = walk.MaxName
 // on, until one has a directory: a comment may hold the bytes of another end.
 const maxZipEnds = 4
 
-// zipDirectory is where a central directory lies.
-type zipDirectory struct {
+// directory is where a central directory lies.
+type directory struct {
 	start int64
 	limit int64  // it ends here at the latest
 	base  int64  // what the offsets of the members count from
@@ -37,16 +37,16 @@ type zipDirectory struct {
 }
 
 // elsewhere reports whether a member is in another part of the archive.
-func (d zipDirectory) elsewhere(e *zipEntry) bool { return e.disk < d.disk && d.disk != math.MaxUint16 }
+func (d directory) elsewhere(e *zipEntry) bool { return e.disk < d.disk && d.disk != math.MaxUint16 }
 
 var errZipFormat = errors.New("not a zip")
 
-// zipDirectories finds the central directory of an archive: one, or two if there
+// directories finds the central directory of an archive: one, or two if there
 // are two ways to read the last end record that has any.
-func zipDirectories(w *walk.Walk, s *walk.Section) ([]zipDirectory, error) {
+func directories(w *walk.Walk, s *walk.Section) ([]directory, error) {
 	ends, err := zipEnds(w, s)
 	for _, end := range ends {
-		if dirs := zipDirectoriesAt(s, end); len(dirs) > 0 {
+		if dirs := directoriesAt(s, end); len(dirs) > 0 {
 			return dirs, nil
 		}
 	}
@@ -66,7 +66,7 @@ func zipEnds(w *walk.Walk, s *walk.Section) ([]int64, error) {
 			if i < 0 {
 				break
 			}
-			if i+zipEndSize <= len(tail) {
+			if i+endSize <= len(tail) {
 				ends = append(ends, s.Size-int64(len(tail)-i))
 			}
 			rest = rest[:i]
@@ -78,12 +78,12 @@ func zipEnds(w *walk.Walk, s *walk.Section) ([]int64, error) {
 	return ends, nil
 }
 
-// zipDirectoriesAt reads the end record at offset end and finds the directory it
+// directoriesAt reads the end record at offset end and finds the directory it
 // speaks of. There are two ways to find it, by its place from the start and by
 // its size from the end, and they differ where something stands before the
 // archive or where somebody wants to hide it.
-func zipDirectoriesAt(s *walk.Section, end int64) []zipDirectory {
-	var h [zipEndSize]byte
+func directoriesAt(s *walk.Section, end int64) []directory {
+	var h [endSize]byte
 	if walk.ReadFull(s, h[:], end) != nil {
 		return nil
 	}
@@ -96,16 +96,16 @@ func zipDirectoriesAt(s *walk.Section, end int64) []zipDirectory {
 		}
 	}
 	disk := binary.LittleEndian.Uint16(h[4:])
-	var dirs []zipDirectory
+	var dirs []directory
 	if size <= uint64(limit) {
 		start := limit - int64(size)
 		if isZipCentral(s, start) {
-			dirs = append(dirs, zipDirectory{start, limit, start - int64(offset), disk})
+			dirs = append(dirs, directory{start, limit, start - int64(offset), disk})
 		}
 	}
 	if offset < uint64(limit) && (len(dirs) == 0 || dirs[0].start != int64(offset)) {
 		if isZipCentral(s, int64(offset)) {
-			dirs = append(dirs, zipDirectory{int64(offset), limit, 0, disk})
+			dirs = append(dirs, directory{int64(offset), limit, 0, disk})
 		}
 	}
 	return dirs
@@ -119,15 +119,15 @@ type zip64End struct {
 // readZipEnd64 reads the large end record, which the locator before the plain
 // one points to.
 func readZipEnd64(s *walk.Section, end int64) (zip64End, bool) {
-	var l [zipEnd64LocateSize]byte
-	if end < zipEnd64LocateSize || walk.ReadFull(s, l[:], end-zipEnd64LocateSize) != nil || string(l[:4]) != zipEnd64Locate {
+	var l [end64LocateSize]byte
+	if end < end64LocateSize || walk.ReadFull(s, l[:], end-end64LocateSize) != nil || string(l[:4]) != end64Locate {
 		return zip64End{}, false
 	}
 	// Where it says, or straight before the locator if something stands before
 	// the archive.
-	for _, at := range []uint64{binary.LittleEndian.Uint64(l[8:]), uint64(end - zipEnd64LocateSize - zipEnd64Size)} {
-		var h [zipEnd64Size]byte
-		if at > uint64(end) || walk.ReadFull(s, h[:], int64(at)) != nil || string(h[:4]) != zipEnd64 {
+	for _, at := range []uint64{binary.LittleEndian.Uint64(l[8:]), uint64(end - end64LocateSize - end64Size)} {
+		var h [end64Size]byte
+		if at > uint64(end) || walk.ReadFull(s, h[:], int64(at)) != nil || string(h[:4]) != end64 {
 			continue
 		}
 		return zip64End{binary.LittleEndian.Uint64(h[40:]), binary.LittleEndian.Uint64(h[48:]), int64(at)}, true
@@ -137,7 +137,7 @@ func readZipEnd64(s *walk.Section, end int64) (zip64End, bool) {
 
 func isZipCentral(s *walk.Section, at int64) bool {
 	var h [4]byte
-	return at >= 0 && at <= s.Size-zipCentralSize && walk.ReadFull(s, h[:], at) == nil && string(h[:]) == zipCentral
+	return at >= 0 && at <= s.Size-centralSize && walk.ReadFull(s, h[:], at) == nil && string(h[:]) == central
 }
 
 // zipReader reads the records of a central directory, one at a time, into the
@@ -146,7 +146,7 @@ type zipReader struct {
 	r     *bufio.Reader
 	entry zipEntry
 	// Memory for reads, which would be allocated anew for each record.
-	fixed  [zipCentralSize]byte
+	fixed  [centralSize]byte
 	field  [4]byte
 	values [24]byte
 	names  [maxZipName]byte
@@ -162,7 +162,7 @@ type zipEntry struct {
 
 func (e *zipEntry) isDirectory() bool { return e.slash }
 
-func (d zipDirectory) reader(s *walk.Section) *zipReader {
+func (d directory) reader(s *walk.Section) *zipReader {
 	return &zipReader{r: bufio.NewReader(io.NewSectionReader(s, d.start, d.limit-d.start))}
 }
 
@@ -176,8 +176,8 @@ func (z *zipReader) next() (*zipEntry, error) {
 		return nil, err
 	}
 	switch string(h[:4]) {
-	case zipCentral:
-	case "PK\x05\x05", "PK\x06\x08", zipEnd, zipEnd64, zipEnd64Locate:
+	case central:
+	case "PK\x05\x05", "PK\x06\x08", zipEnd, end64, end64Locate:
 		return nil, io.EOF // a digital signature or the like follows
 	default:
 		return nil, errZipFormat

@@ -9,7 +9,7 @@ import (
 )
 
 // document looks for the members that say how a document is encrypted.
-func (Detector) document(ctx context.Context, w *walk.Walk, s *walk.Section, d zipDirectory) *walk.Sighting {
+func (Detector) document(ctx context.Context, w *walk.Walk, s *walk.Section, d directory) *walk.Sighting {
 	for r := d.reader(s); ; {
 		e, err := r.next()
 		if err != nil || w.Stopped() != nil {
@@ -28,7 +28,7 @@ func (Detector) document(ctx context.Context, w *walk.Walk, s *walk.Section, d z
 }
 
 // read unpacks a member, up to limit bytes.
-func (m zipMember) read(ctx context.Context, w *walk.Walk, s *walk.Section, limit int64) []byte {
+func (m member) read(ctx context.Context, w *walk.Walk, s *walk.Section, limit int64) []byte {
 	packed := io.NewSectionReader(s, m.at, m.size)
 	var r io.Reader = packed
 	switch m.method {

@@ -8,8 +8,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// zipLocalHeader is what stands before each member.
-type zipLocalHeader struct {
+// localHeader is what stands before each member.
+type localHeader struct {
 	flags, method uint16
 	packed        uint64
 	name          []byte // gone with the next header
@@ -20,17 +20,17 @@ type zipLocalHeader struct {
 // The flag for sizes that follow the member, and the bits that nobody uses
 // (4.4.4).
 const (
-	zipFlagStreamed = 1 << 3
-	zipFlagsUnused  = 0xd780
+	flagStreamed = 1 << 3
+	flagsUnused  = 0xd780
 )
 
 // lookLocal goes through the local headers of an archive whose directory cannot
 // be read: cut off, broken, or encrypted itself. It begins only at the very start,
 // or where the directory says that the archive begins, and goes from member to
 // member, so that a truncated archive of plain members gives no false alarm.
-func (Detector) lookLocal(w *walk.Walk, s *walk.Section, dirs []zipDirectory) *walk.Sighting {
+func (Detector) lookLocal(w *walk.Walk, s *walk.Section, dirs []directory) *walk.Sighting {
 	var starts []int64
-	if at := int64(bytes.Index(s.Head, []byte(zipLocal))); at == 0 || at == 4 {
+	if at := int64(bytes.Index(s.Head, []byte(local))); at == 0 || at == 4 {
 		starts = append(starts, at)
 	}
 	for _, d := range dirs {
@@ -67,39 +67,39 @@ func lookLocalFrom(w *walk.Walk, s *walk.Section, at int64) (seen *walk.Sighting
 }
 
 // readZipLocal reports false for what is not a sound local header.
-func readZipLocal(w *walk.Walk, s *walk.Section, at int64) (zipLocalHeader, bool) {
-	b := w.Header(zipLocalSize + maxZipName)
+func readZipLocal(w *walk.Walk, s *walk.Section, at int64) (localHeader, bool) {
+	b := w.Header(localSize + maxZipName)
 	n := min(int64(len(b)), s.Size-at)
-	if at < 0 || n < zipLocalSize || walk.ReadFull(s, b[:n], at) != nil || string(b[:4]) != zipLocal {
-		return zipLocalHeader{}, false
+	if at < 0 || n < localSize || walk.ReadFull(s, b[:n], at) != nil || string(b[:4]) != local {
+		return localHeader{}, false
 	}
 	name := int64(binary.LittleEndian.Uint16(b[26:]))
-	h := zipLocalHeader{
+	h := localHeader{
 		flags:  binary.LittleEndian.Uint16(b[6:]),
 		method: binary.LittleEndian.Uint16(b[8:]),
 		packed: uint64(binary.LittleEndian.Uint32(b[18:])),
-		name:   b[zipLocalSize:min(n, zipLocalSize+name)],
-		data:   at + zipLocalSize + name + int64(binary.LittleEndian.Uint16(b[28:])),
+		name:   b[localSize:min(n, localSize+name)],
+		data:   at + localSize + name + int64(binary.LittleEndian.Uint16(b[28:])),
 	}
 	h.large = h.packed == math.MaxUint32
 	// Version 6.3 is the highest there is (4.4.3.2).
 	const highest = 63
-	sound := b[4] <= highest && h.flags&zipFlagsUnused == 0 && name > 0 &&
+	sound := b[4] <= highest && h.flags&flagsUnused == 0 && name > 0 &&
 		(h.method <= 20 || h.method >= 93 && h.method <= 99)
 	return h, sound
 }
 
 // next finds the header of the next member.
-func (h *zipLocalHeader) next(w *walk.Walk, s *walk.Section) (int64, bool) {
+func (h *localHeader) next(w *walk.Walk, s *walk.Section) (int64, bool) {
 	const descriptor = 24 // the longest there is (4.3.9)
-	if h.large || h.flags&zipFlagStreamed != 0 && h.packed == 0 {
+	if h.large || h.flags&flagStreamed != 0 && h.packed == 0 {
 		return findZipLocal(w, s, h.data, s.Size)
 	}
 	if h.packed > uint64(max(0, s.Size-h.data)) {
 		return 0, false
 	}
 	from := h.data + int64(h.packed)
-	return findZipLocal(w, s, from, min(s.Size, from+descriptor+zipLocalSize))
+	return findZipLocal(w, s, from, min(s.Size, from+descriptor+localSize))
 }
 
 // findZipLocal searches for a sound header between from and to.
@@ -112,7 +112,7 @@ func findZipLocal(w *walk.Walk, s *walk.Section, from, to int64) (int64, bool) {
 			return 0, false
 		}
 		for rest, at := buffer, from; ; {
-			i := bytes.Index(rest, []byte(zipLocal))
+			i := bytes.Index(rest, []byte(local))
 			if i < 0 {
 				break
 			}

@@ -28,7 +28,7 @@ var methods = map[uint16]string{
 }
 
 // look looks into a member.
-func (m zipMember) look(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.Sighting {
+func (m member) look(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.Sighting {
 	if m.method == methodStored {
 		inner, err := w.Stored(s, m.at, m.size)
 		if err != nil {
@@ -55,7 +55,7 @@ func (m zipMember) look(ctx context.Context, w *walk.Walk, s *walk.Section) *wal
 
 // unpacker returns what unpacks a member, or nil if that cannot be done. The
 // caller calls done when it does not read any more.
-func (m zipMember) unpacker(ctx context.Context, w *walk.Walk, s *walk.Section) (u *walk.Unpacker, done func()) {
+func (m member) unpacker(ctx context.Context, w *walk.Walk, s *walk.Section) (u *walk.Unpacker, done func()) {
 	var packed io.Reader = io.NewSectionReader(s, m.at, m.size)
 	switch m.method {
 	case methodDeflate:
@@ -76,7 +76,7 @@ func (m zipMember) unpacker(ctx context.Context, w *walk.Walk, s *walk.Section) 
 }
 
 // borrowing makes an unpacker that takes memory.
-func (m zipMember) borrowing(ctx context.Context, w *walk.Walk, memory int64, open func() (io.Reader, error)) (*walk.Unpacker, func()) {
+func (m member) borrowing(ctx context.Context, w *walk.Walk, memory int64, open func() (io.Reader, error)) (*walk.Unpacker, func()) {
 	if memory > w.Left() {
 		w.Note("MaxBytes", w.Limits.MaxBytes)
 		return nil, nil
@@ -96,7 +96,7 @@ func (m zipMember) borrowing(ctx context.Context, w *walk.Walk, memory int64, op
 
 // lzma unpacks a member behind the header that LZMA has in a ZIP (5.8.8). The
 // library unpacks a whole dictionary at a time, and runs in a guard.
-func (m zipMember) lzma(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Unpacker, func()) {
+func (m member) lzma(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Unpacker, func()) {
 	const header, properties, hasEnd = 4, 5, 1 << 1
 	var h [header + properties]byte
 	if m.size < int64(len(h)) || walk.ReadFull(s, h[:], m.at) != nil || binary.LittleEndian.Uint16(h[2:]) != properties {

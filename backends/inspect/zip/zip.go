@@ -19,31 +19,31 @@ type Detector struct{}
 
 // The signatures of the records.
 const (
-	zipLocal       = "PK\x03\x04"
-	zipCentral     = "PK\x01\x02"
-	zipEnd         = "PK\x05\x06"
-	zipEnd64       = "PK\x06\x06"
-	zipEnd64Locate = "PK\x06\x07"
+	local       = "PK\x03\x04"
+	central     = "PK\x01\x02"
+	zipEnd      = "PK\x05\x06"
+	end64       = "PK\x06\x06"
+	end64Locate = "PK\x06\x07"
 )
 
-// zipHeads are how an archive begins: empty, whole, or the first of many parts.
-var zipHeads = []string{zipLocal, zipEnd, "PK\x07\x08" + zipLocal, "PK00" + zipLocal}
+// heads are how an archive begins: empty, whole, or the first of many parts.
+var heads = []string{local, zipEnd, "PK\x07\x08" + local, "PK00" + local}
 
 // The general purpose flags that mean encryption (4.4.4), and the method that
 // does (4.4.5).
 const (
-	zipFlagEncrypted = 1 << 0
-	zipFlagStrong    = 1 << 6
-	zipFlagMasked    = 1 << 13 // local headers masked, directory encrypted
-	zipMethodAES     = 99
+	flagEncrypted = 1 << 0
+	flagStrong    = 1 << 6
+	flagMasked    = 1 << 13 // local headers masked, directory encrypted
+	methodAES     = 99
 	// What iWork of 2009 writes for documents with a password.
-	zipMethodIWork     = 0x636b
-	zipMethodIWorkMore = 0x636c
+	methodIWork     = 0x636b
+	methodIWorkMore = 0x636c
 )
 
 const iWorkPassword = "password of iWork 2009"
 
-func zipSighting(name, how string) *walk.Sighting {
+func sighting(name, how string) *walk.Sighting {
 	if how == iWorkPassword {
 		return walk.NewSighting(walk.FindingPrefix+"IWork", "iwork", name, how)
 	}
@@ -53,15 +53,15 @@ func zipSighting(name, how string) *walk.Sighting {
 // zipEncryption says how a member with these is encrypted, or nothing.
 func zipEncryption(flags, method uint16) string {
 	switch {
-	case method == zipMethodIWork || method == zipMethodIWorkMore:
+	case method == methodIWork || method == methodIWorkMore:
 		return iWorkPassword
-	case method == zipMethodAES:
+	case method == methodAES:
 		return "AES"
-	case flags&zipFlagMasked != 0:
+	case flags&flagMasked != 0:
 		return "strong encryption with an encrypted directory"
-	case flags&zipFlagStrong != 0:
+	case flags&flagStrong != 0:
 		return "strong encryption"
-	case flags&zipFlagEncrypted != 0:
+	case flags&flagEncrypted != 0:
 		return "ZipCrypto"
 	}
 	return ""
@@ -71,7 +71,7 @@ func zipEncryption(flags, method uint16) string {
 // that unpacks it as a rule; only the content itself and stored programs are
 // looked at from behind.
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
-	for _, h := range zipHeads {
+	for _, h := range heads {
 		if bytes.HasPrefix(s.Head, []byte(h)) {
 			return true
 		}
@@ -89,7 +89,7 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 // Look implements [walk.Detector]. All members' flags come first: they cost little, and
 // what is encrypted there needs no unpacking.
 func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	dirs, err := zipDirectories(w, s)
+	dirs, err := directories(w, s)
 	if err != nil {
 		return nil, err
 	}
@@ -130,14 +130,14 @@ type zipFlags struct {
 // flags looks for a member that is encrypted, and is there: garbage may look
 // like a directory, but not like what it speaks of too. Of an archive in many
 // parts most members are elsewhere.
-func (Detector) flags(w *walk.Walk, s *walk.Section, d zipDirectory) zipFlags {
+func (Detector) flags(w *walk.Walk, s *walk.Section, d directory) zipFlags {
 	var f zipFlags
 	for r := d.reader(s); ; {
 		e, err := r.next()
 		if e != nil && (e.packed > 0 || !e.isDirectory()) {
 			how := zipEncryption(e.flags, e.method)
 			if how != "" && (d.elsewhere(e) || e.isThere(w, s, d.base)) {
-				f.seen = zipSighting(string(e.name), how)
+				f.seen = sighting(string(e.name), how)
 				return f
 			}
 		}
@@ -150,7 +150,7 @@ func (Detector) flags(w *walk.Walk, s *walk.Section, d zipDirectory) zipFlags {
 }
 
 // members looks into the members that may be containers themselves.
-func (Detector) members(ctx context.Context, w *walk.Walk, s *walk.Section, d zipDirectory) *walk.Sighting {
+func (Detector) members(ctx context.Context, w *walk.Walk, s *walk.Section, d directory) *walk.Sighting {
 	found, missing := false, false
 	for r := d.reader(s); ; {
 		e, err := r.next()
@@ -170,7 +170,7 @@ func (Detector) members(ctx context.Context, w *walk.Walk, s *walk.Section, d zi
 		}
 		name := strings.Clone(string(e.name))
 		if m.encryption != "" {
-			return zipSighting(name, m.encryption)
+			return sighting(name, m.encryption)
 		}
 		if seen := m.look(ctx, w, s); seen != nil {
 			return seen.Within("zip", name)
@@ -182,8 +182,8 @@ func (Detector) members(ctx context.Context, w *walk.Walk, s *walk.Section, d zi
 	return nil
 }
 
-// zipMember is where the bytes of a member lie.
-type zipMember struct {
+// member is where the bytes of a member lie.
+type member struct {
 	at, size   int64
 	cut        bool // the archive ends before them
 	method     uint16
@@ -195,25 +195,25 @@ type zipMember struct {
 // isThere reports whether a member has a local header.
 func (e *zipEntry) isThere(w *walk.Walk, s *walk.Section, base int64) bool {
 	offset := base + int64(e.offset) // may wrap around; then it is negative or lies outside
-	if offset < 0 || offset > s.Size-zipLocalSize {
+	if offset < 0 || offset > s.Size-localSize {
 		return false
 	}
-	h := w.Header(zipLocalSize)
-	return walk.ReadFull(s, h, offset) == nil && string(h[:4]) == zipLocal
+	h := w.Header(localSize)
+	return walk.ReadFull(s, h, offset) == nil && string(h[:4]) == local
 }
 
 // locate finds the bytes of a member by its local header. It reports false for
 // a member that is not there.
-func (e *zipEntry) locate(w *walk.Walk, s *walk.Section, base int64) (zipMember, bool) {
+func (e *zipEntry) locate(w *walk.Walk, s *walk.Section, base int64) (member, bool) {
 	if !e.isThere(w, s, base) {
-		return zipMember{}, false
+		return member{}, false
 	}
 	offset := base + int64(e.offset)
 	h, sound := readZipLocal(w, s, offset)
 	if h.data >= s.Size {
-		return zipMember{}, false
+		return member{}, false
 	}
-	m := zipMember{at: h.data, size: s.Size - h.data, method: e.method, flags: e.flags, declared: int64(min(e.unpacked, 1<<62))}
+	m := member{at: h.data, size: s.Size - h.data, method: e.method, flags: e.flags, declared: int64(min(e.unpacked, 1<<62))}
 	if m.cut = e.packed > uint64(m.size); !m.cut {
 		m.size = int64(e.packed)
 	}

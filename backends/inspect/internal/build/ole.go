@@ -5,7 +5,7 @@ import (
 	"unicode/utf16"
 )
 
-// oleStreamFile is a stream of a compound file to make.
+// Stream is a stream of a compound file to make.
 type Stream struct {
 	Name string
 	Data []byte
@@ -22,6 +22,7 @@ type oleBuilder struct {
 	entries []byte
 }
 
+// OLE makes a compound file with sectors of 1 << shift bytes.
 func OLE(shift uint, streams ...Stream) []byte {
 	b := &oleBuilder{shift: shift}
 	type place struct {

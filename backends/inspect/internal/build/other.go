@@ -67,7 +67,7 @@ func (p MailPart) write(b *bytes.Buffer, depth int) {
 	}
 }
 
-// makeMail makes a whole mail.
+// Mail makes a whole mail.
 func Mail(p MailPart) []byte {
 	var b bytes.Buffer
 	b.WriteString("Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\r\nFrom: a@example.org\r\nTo: b@example.org\r\nSubject: a\r\n test\r\nMIME-Version: 1.0\r\n")
@@ -83,6 +83,7 @@ func Attach(name string, data []byte) []byte {
 	}})
 }
 
+// UUEncode makes the lines of uuencode.
 func UUEncode(name string, data []byte) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "begin 644 %s\n", name)
@@ -106,6 +107,7 @@ func UUEncode(name string, data []byte) []byte {
 	return b.Bytes()
 }
 
+// Tar makes an archive.
 func Tar(tb testing.TB, files ...File) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -124,6 +126,7 @@ func Tar(tb testing.TB, files ...File) []byte {
 	return b.Bytes()
 }
 
+// Gzip makes a compressed file that remembers a name.
 func Gzip(tb testing.TB, name string, data []byte) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -138,7 +141,7 @@ func Gzip(tb testing.TB, name string, data []byte) []byte {
 	return b.Bytes()
 }
 
-// makeODF makes an OpenDocument with this manifest.
+// ODF makes an OpenDocument with this manifest.
 func ODF(tb testing.TB, manifest string) []byte {
 	tb.Helper()
 	return Zip(tb,
@@ -147,15 +150,17 @@ func ODF(tb testing.TB, manifest string) []byte {
 		File{Name: ODFManifest, Data: []byte(manifest)})
 }
 
+// ODFManifestText is a manifest with one member, and body in its element.
 func ODFManifestText(member, body string) string {
 	return `<?xml version="1.0" encoding="UTF-8"?><manifest:manifest xmlns:manifest="` + ODFNamespace + `" manifest:version="1.3">` +
 		`<manifest:file-entry manifest:full-path="/" manifest:media-type="application/vnd.oasis.opendocument.text"/>` +
 		`<manifest:file-entry manifest:full-path="` + member + `" manifest:media-type="text/xml" manifest:size="300">` + body + `</manifest:file-entry></manifest:manifest>`
 }
 
+// ODFEncryption is the element of an encrypted member.
 const ODFEncryption = `<manifest:encryption-data manifest:checksum-type="SHA256/1K" manifest:checksum="x"><manifest:algorithm manifest:algorithm-name="AES256-CBC" manifest:initialisation-vector="y"/></manifest:encryption-data>`
 
-// makeEGG makes an archive of one stored file, encrypted if method is not
+// EGG makes an archive of one stored file, encrypted if method is not
 // negative.
 func EGG(name string, data []byte, method int) []byte {
 	le32, le16 := binary.LittleEndian.AppendUint32, binary.LittleEndian.AppendUint16
@@ -176,6 +181,7 @@ func EGG(name string, data []byte, method int) []byte {
 	return le32(append(b, data...), EGGEnd)
 }
 
+// ALZ makes an archive of stored files, the last of which may be encrypted.
 func ALZ(encrypted bool, names ...string) []byte {
 	b := []byte(ALZSignature + "\x0a\x00\x00\x00")
 	for i, name := range names {
@@ -197,6 +203,7 @@ func ALZ(encrypted bool, names ...string) []byte {
 	return append(b, "CLZ\x01\x00\x00\x00\x00\x00\x00\x00\x00CLZ\x02"...)
 }
 
+// ARJ makes an archive of stored files, the last of which may be garbled.
 func ARJ(encrypted bool, names ...string) []byte {
 	header := func(kind, flags byte, size int, name string) []byte {
 		h := make([]byte, 30)
@@ -219,6 +226,7 @@ func ARJ(encrypted bool, names ...string) []byte {
 	return append(b, ARJSignature+"\x00\x00"...)
 }
 
+// ACE makes an archive of stored files, the last of which may be encrypted.
 func ACE(encrypted bool, names ...string) []byte {
 	block := func(kind byte, flags uint16, body []byte) []byte {
 		h := binary.LittleEndian.AppendUint16([]byte{kind}, flags)
@@ -241,7 +249,7 @@ func ACE(encrypted bool, names ...string) []byte {
 	return b
 }
 
-// makeTNEF makes a winmail.dat with one attachment.
+// TNEF makes a winmail.dat with one attachment.
 func TNEF(name string, data []byte) []byte {
 	attribute := func(level byte, id uint32, data []byte) []byte {
 		b := binary.LittleEndian.AppendUint32([]byte{level}, id)
@@ -264,11 +272,13 @@ func OldPacket(tag byte, body []byte) []byte {
 	return append(b, body...)
 }
 
+// NewPacket is an OpenPGP packet with a header in the new format.
 func NewPacket(tag byte, body []byte) []byte {
 	b := binary.BigEndian.AppendUint32([]byte{0xc0 | tag, 0xff}, uint32(len(body)))
 	return append(b, body...)
 }
 
+// PGPArmor puts a message into armor.
 func PGPArmor(data []byte) []byte {
 	return []byte("-----BEGIN PGP MESSAGE-----\nVersion: x\nComment: y\n\n" + base64.StdEncoding.EncodeToString(data) + "\n=abcd\n-----END PGP MESSAGE-----\n")
 }

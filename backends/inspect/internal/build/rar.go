@@ -38,7 +38,7 @@ func rar4Block(kind byte, flags uint16, body []byte) []byte {
 	return append(binary.LittleEndian.AppendUint16(nil, uint16(crc32.ChecksumIEEE(h))), h...)
 }
 
-// makeRAR4 makes an archive; flags are those of its main header.
+// RAR4 makes an archive of RAR 3 or 4; flags are those of its main header.
 func RAR4(flags uint16, files ...RARFile) []byte {
 	out := append([]byte(RARSignature4), rar4Block(RAR4Main, flags, make([]byte, 6))...)
 	for _, f := range files {
@@ -110,6 +110,7 @@ func rar5Crypt() []byte {
 	return append(binary.AppendUvarint(nil, uint64(len(record))), record...)
 }
 
+// RAR5 makes an archive of RAR 5.
 func RAR5(files ...RARFile) []byte {
 	out := []byte(RARSignature5)
 	solid := uint64(0)
@@ -150,7 +151,7 @@ func RAR5(files ...RARFile) []byte {
 	return append(out, rar5Block(RAR5End, 0, []byte{0}, nil, nil)...)
 }
 
-// makeRAR5Locked is an archive with encrypted headers.
+// RAR5Locked is an archive with encrypted headers.
 func RAR5Locked() []byte {
 	body := append([]byte{0, 0, 15}, bytes.Repeat([]byte{0x5a}, 16)...)
 	out := append([]byte(RARSignature5), rar5Block(RAR5Encrypt, 0, body, nil, nil)...)

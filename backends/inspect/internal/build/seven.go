@@ -18,6 +18,7 @@ type SevenMember struct {
 	Coders int
 }
 
+// SevenStored is a member that is not compressed.
 func SevenStored(name string, data []byte) SevenMember {
 	return SevenMember{Name: name, Packed: data, Size: len(data), Coder: []byte{0x01, 0x00}}
 }
@@ -38,6 +39,7 @@ func SevenArchiveOf(streams, header []byte) []byte {
 	return append(append(b, streams...), header...)
 }
 
+// Seven makes an archive, each member in a folder of its own.
 func Seven(members ...SevenMember) []byte {
 	var streams, sizes, folders, unpacked, names []byte
 	for _, m := range members {

@@ -21,7 +21,7 @@ type File struct {
 	Unpacked      uint64
 }
 
-// makeZip makes an archive.
+// Zip makes an archive.
 func Zip(tb testing.TB, files ...File) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -64,10 +64,12 @@ func Locked(name string) File {
 	return File{Name: name, Raw: true, Flags: 1, Data: []byte("0123456789ab and what follows is encrypted")}
 }
 
+// Inner is a member that is an archive itself.
 func Inner(name string, archive []byte, stored bool) File {
 	return File{Name: name, Data: archive, Stored: stored}
 }
 
+// ManyMembers are n members that are nothing special.
 func ManyMembers(n int) []File {
 	files := make([]File, n)
 	for i := range files {

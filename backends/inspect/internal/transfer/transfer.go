@@ -9,7 +9,7 @@ import (
 // The decoders are as lenient as mail programs are: the strict ones of the
 // standard library end where anything is wrong.
 
-// lineDecoder reads what lines decode to.
+// Lines reads what lines decode to.
 type Lines struct {
 	Next   func() ([]byte, error) // a line, or a part of a long one
 	Decode func(dst, line []byte) []byte
@@ -33,9 +33,10 @@ func (d *Lines) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Nothing is for lines that are not encoded.
 func Nothing(dst, line []byte) []byte { return append(dst, line...) }
 
-// base64Decoder decodes base64 over the ends of lines. What is not of its
+// Base64 decodes base64 over the ends of lines. What is not of its
 // alphabet is skipped; padding ends a group, not the data.
 type Base64 struct {
 	bits  uint32
@@ -78,7 +79,7 @@ func (d *Base64) Decode(dst, line []byte) []byte {
 	return dst
 }
 
-// decodeQuotedPrintable decodes one line. What is no escape stays as it is.
+// QuotedPrintable decodes one line. What is no escape stays as it is.
 func QuotedPrintable(dst, line []byte) []byte {
 	text := bytes.TrimRight(line, " \t\r\n")
 	end := bytes.TrimLeft(line[len(text):], " \t")
@@ -111,7 +112,7 @@ func unhex(c byte) byte {
 	return 0xff
 }
 
-// decodeUU decodes one line of uuencode: its length, and groups of four.
+// UU decodes one line of uuencode: its length, and groups of four.
 func UU(dst, line []byte) []byte {
 	if len(line) < 2 {
 		return dst

@@ -48,6 +48,7 @@ const patience = 200 * time.Millisecond
 // InUse returns how many are taken.
 func (s *Slots) InUse() int { return len(s.taken) }
 
+// NewSlots makes slots for n libraries.
 func NewSlots(n int) *Slots { return &Slots{taken: make(chan struct{}, n)} }
 
 // slot is what a walk has of the slots: one at most, however deep archives lie

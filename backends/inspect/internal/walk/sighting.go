@@ -68,6 +68,7 @@ func (s *Sighting) Within(container, member string) *Sighting {
 	return &Sighting{s.Name, Cut(detail, MaxDetail)}
 }
 
+// Cut returns the first n bytes of s at most.
 func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s

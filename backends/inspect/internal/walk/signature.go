@@ -52,6 +52,7 @@ func (s *Section) IsProgram() bool {
 	return (s.ReaderAt != nil || s.cheap) && IsProgram(s.Head)
 }
 
+// IsProgram reports whether a program begins with head.
 func IsProgram(head []byte) bool {
 	return bytes.HasPrefix(head, []byte("MZ")) || bytes.HasPrefix(head, []byte("\x7fELF"))
 }

@@ -184,6 +184,7 @@ type Counter struct {
 	n    int64
 }
 
+// Read implements [io.Reader].
 func (c *Counter) Read(p []byte) (int, error) {
 	n, err := c.From.Read(p)
 	c.n += int64(n)

@@ -48,6 +48,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // A Detector knows one kind of container.
@@ -102,7 +103,7 @@ type Walk struct {
 	slot      slot
 }
 
-// newWalk begins a walk. slots may be nil, which is no limit.
+// New begins a walk. slots may be nil, which is no limit.
 func New(l Limits, detectors []Detector, slots *Slots, s *Scratch) *Walk {
 	return &Walk{Limits: l, detectors: detectors, slots: slots, bytes: l.MaxBytes, members: l.MaxMembers, scratch: s}
 }
@@ -131,9 +132,11 @@ func (w *Walk) Stopped() error { return w.stop }
 // Left is what is left of MaxBytes.
 func (w *Walk) Left() int64 { return w.bytes }
 
-// Free does something that costs nothing in the end.
+// Free does something that costs nothing, because the same bytes are going to be
+// read, and paid for, once more. It still ends with the context.
 func (w *Walk) Free(f func()) {
 	defer func(left int64) { w.bytes = left }(w.bytes)
+	w.bytes = math.MaxInt64
 	f()
 }
 
