@@ -57,9 +57,7 @@ func TestMutations(t *testing.T) {
 		}
 	}
 	takeSlots(t, b)() // none is lost
-	if now := runtime.NumGoroutine(); now > goroutines {
-		t.Errorf("%d goroutines, %d before", now, goroutines)
-	}
+	wantGoroutines(t, goroutines)
 	// What is allocated includes what has been given back meanwhile, and what
 	// libraries take beyond what is paid.
 	if most := uint64(b.config.MaxBytes)*8 + 16<<20; largest > most {

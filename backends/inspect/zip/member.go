@@ -34,11 +34,10 @@ func (m member) look(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.S
 		if err != nil {
 			return nil
 		}
-		seen := w.Look(ctx, inner)
-		if seen == nil && m.cut && inner != nil {
+		if m.cut && inner != nil {
 			w.Miss(walk.UnscannedCutOff, "zip: a member is cut off")
 		}
-		return seen
+		return w.Look(ctx, inner)
 	}
 	u, done := m.unpacker(ctx, w, s)
 	if u == nil {
@@ -46,11 +45,11 @@ func (m member) look(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.S
 	}
 	inner, err := w.Unpacked(s, u, m.declared)
 	done()
-	seen := w.Look(ctx, inner)
-	if failed := u.Failed(); seen == nil && w.Stopped() == nil && failed != nil && (inner != nil || err != nil) && m.declared >= walk.SmallestContainer {
+	failed := u.Failed()
+	if w.Stopped() == nil && failed != nil && (inner != nil || err != nil) && m.declared >= walk.SmallestContainer {
 		w.Broken("zip", failed)
 	}
-	return seen
+	return w.Look(ctx, inner)
 }
 
 // unpacker returns what unpacks a member, or nil if that cannot be done. The

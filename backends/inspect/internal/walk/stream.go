@@ -31,12 +31,11 @@ func (w *Walk) Stream(ctx context.Context, s *Section, name string, memory int64
 	if w.Stopped() != nil {
 		return nil, w.Stopped()
 	}
-	// What has come out is looked into even where the stream is broken.
-	seen := w.Look(ctx, inner)
-	if failed := u.Failed(); inner != nil && seen == nil && failed != nil {
+	if failed := u.Failed(); inner != nil && failed != nil {
 		w.Broken(name, failed)
 	}
-	return seen, err
+	// What has come out is looked into even where the stream is broken.
+	return w.Look(ctx, inner), err
 }
 
 // Broken remembers that a member or a stream in a container could not be unpacked
