@@ -44,13 +44,13 @@ func TestSlotsTaken(t *testing.T) {
 // TestLongFilters has a chain of filters over one block, which rardecode runs
 // without a read: half a second of them here, minutes if somebody means it.
 func TestLongFilters(t *testing.T) {
-	archive := build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<20-1), Packed: true, Filters: 500, DictBits: 3})
+	archive := build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<18-1), Packed: true, Filters: 500, DictBits: 3})
 	b := open(t, nil)
 	begin := time.Now()
 	r := scan(t, b, archive)
 	t.Logf("table: time: rar with 500 filters: %v after %v", r.Category, time.Since(begin))
 	wantFinding(t, r, backends.Partial, walk.UnscannedMethod)
-	wantFinding(t, scan(t, b, build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<20-1), Packed: true, Filters: 3, DictBits: 3})), backends.OK, "")
+	wantFinding(t, scan(t, b, build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<18-1), Packed: true, Filters: 3, DictBits: 3})), backends.OK, "")
 }
 
 // TestHostile scans what costs much more than it says, and then what is not
@@ -68,7 +68,7 @@ func TestHostile(t *testing.T) {
 		"rar PPMd":          build.RAR4(0, build.RARFile{Name: "x", Data: make([]byte, 9000), Raw: build.PackPPMd29()}),
 		"rar PPMd, later":   build.RAR4(0, build.RARFile{Name: "x", Data: make([]byte, 9000), Raw: build.PackLaterPPMd29([]byte("text"))}),
 		"rar PPMd, solid":   build.RAR4(8, build.RARFile{Name: "p", Data: build.Text("p").Data, Packed: true}, build.RARFile{Name: "x", Data: make([]byte, 9000), Raw: build.PackPPMd29(), Solid: true}),
-		"rar filters":       build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<20-1), Packed: true, Filters: 500, DictBits: 3}),
+		"rar filters":       build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<18-1), Packed: true, Filters: 500, DictBits: 3}),
 		"rar 64 GiB":        build.RAR5(build.RARFile{Name: "w", Data: build.Text("w").Data, Packed: true, DictBits: 19, Unpacked: 1 << 62}),
 		"rar large, solid":  build.RAR5(build.RARFile{Name: "a", Data: build.Text("w").Data, Packed: true, Solid: true, Unpacked: 20}, build.RARFile{Name: "w", Data: build.Text("w").Data, Packed: true, Solid: true}),
 		"rar odd solid bit": build.RAR4(0, build.RARFile{Name: "p", Data: build.Text("p").Data, Packed: true}, build.RARFile{Name: "x", Data: build.Text("p").Data, Packed: true, Solid: true}),

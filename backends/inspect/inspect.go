@@ -22,8 +22,8 @@
 //	                   containers, and how
 //	code 3  partial    Heuristics.Limits.Exceeded.MaxBytes, MaxDepth, MaxMembers, MaxTime:
 //	                   a budget ran out
-//	                   Heuristics.Unscanned.Method, CutOff, Split, Broken: a container is
-//	                   known, but something in it could not be looked into
+//	                   and Method, CutOff, Split, Broken after the same beginning: a
+//	                   container is known, but something in it could not be looked into
 //
 // X is libclamav's where it has one: Zip, RAR, 7Zip, PDF, OLE2 (Office documents of
 // all ages), EGG; and else ODF, EPUB, IWork, Access, PGP, SMIME, Mail (other

@@ -23,7 +23,7 @@ func FuzzRARStream(f *testing.F) {
 		var s rarStream
 		s.begin(bytes.NewReader(data), false, most, most)
 		archive := build.RAR4(0, build.RARFile{Name: "x", Raw: data, Unpacked: most})
-		err := errRARStream
+		var err error
 		if five {
 			archive = build.RAR5(build.RARFile{Name: "x", Raw: data, Unpacked: most})
 			err = s.rar50(0)

@@ -131,8 +131,10 @@ func (u *unpacker) reader(f *sevenFolder, packed []io.Reader) (from io.Reader, r
 	if err != nil {
 		return nil, nil
 	}
+	// Not the result itself: a call that was left alone may still write it.
+	var opened io.Reader
 	err = u.guard.Call(func() (err error) {
-		from, err = g.open(g.main, sizes, packed, make([]bool, len(g.coders)))
+		opened, err = g.open(g.main, sizes, packed, make([]bool, len(g.coders)))
 		return err
 	})
 	if err != nil {
@@ -142,7 +144,7 @@ func (u *unpacker) reader(f *sevenFolder, packed []io.Reader) (from io.Reader, r
 		w.Miss(walk.UnscannedBroken, "7z: a folder cannot be unpacked")
 		return nil, nil
 	}
-	return from, release
+	return opened, release
 }
 
 // member looks into one member. broken says that the rest of the folder cannot

@@ -111,13 +111,14 @@ func (m member) lzma(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		size = lzma.Unknown
 	}
 	packed := io.NewSectionReader(g.ReaderAt(s), m.at+int64(len(h)), m.size-int64(len(h)))
-	u, release := m.borrowing(ctx, w, int64(lzma.Memory(h[header:], most)), func() (r io.Reader, err error) {
-		err = g.Call(func() (err error) {
+	u, release := m.borrowing(ctx, w, int64(lzma.Memory(h[header:], most)), func() (io.Reader, error) {
+		var r io.Reader
+		err := g.Call(func() (err error) {
 			r, err = lzma.NewReader(h[header:], size, most, packed)
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return nil, err // and leave r alone, which the call may still write
 		}
 		return g.Reader(r), nil
 	})

@@ -24,14 +24,15 @@ const (
 	FindingACE    = FindingPrefix + "ACE"
 )
 
-// The names of the findings about what could not be looked into.
+// The names of the findings about what could not be looked into. All begin as
+// libclamav's about its limits do: clients know that beginning, and would take
+// another one for a virus.
 const (
-	findingLimit     = "Heuristics.Limits.Exceeded."
-	findingUnscanned = "Heuristics.Unscanned."
-	UnscannedMethod  = findingUnscanned + "Method" // not known how to unpack it
-	UnscannedCutOff  = findingUnscanned + "CutOff" // its end is missing
-	UnscannedSplit   = findingUnscanned + "Split"  // other parts are elsewhere
-	UnscannedBroken  = findingUnscanned + "Broken" // it could not be unpacked
+	findingLimit    = "Heuristics.Limits.Exceeded."
+	UnscannedMethod = findingLimit + "Method" // not known how to unpack it
+	UnscannedCutOff = findingLimit + "CutOff" // its end is missing
+	UnscannedSplit  = findingLimit + "Split"  // other parts are elsewhere
+	UnscannedBroken = findingLimit + "Broken" // it could not be unpacked
 )
 
 // Sighting is something encrypted.

@@ -192,7 +192,7 @@ func (w *Walk) Note(what string, value any) {
 }
 
 // Miss remembers that something could not be looked into for a reason of its
-// own: finding is one of those that begin with Heuristics.Unscanned.
+// own: finding is one of the names Unscanned*.
 func (w *Walk) Miss(finding, detail string) { w.Missed(&Gap{finding, detail}) }
 
 // Missed remembers a gap, if it is the first.
