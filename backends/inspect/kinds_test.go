@@ -102,6 +102,7 @@ func kinds(tb testing.TB) []sample {
 		{"inserted file", build.OLE(9, build.Stream{Name: "\x01Ole10Native", Data: build.Native(build.Package("z.zip", archive))}), walk.FindingZip, zip},
 		{"inserted file of a program", build.OLE(9, build.Stream{Name: "\x01OLE10nATIVE", Data: build.Native(archive)}), walk.FindingZip, zip},
 		{"inserted file in OOXML", build.Zip(tb, build.Text("word/document.xml"), build.Inner("word/embeddings/oleObject1.bin", build.OLE(9, build.Stream{Name: "\x01Ole10Native", Data: build.Native(build.Package("z.zip", archive))}), false)), walk.FindingZip, zip},
+		{"inserted file in a presentation", build.OLE(9, build.Stream{Name: "PowerPoint Document", Data: build.Presentation(deflated(build.OLE(9, build.Stream{Name: "\x01Ole10Native", Data: build.Native(build.Package("z.zip", archive))})))}), walk.FindingZip, zip},
 		{"RTF", build.RTF("Package", build.Package("z.zip", archive)), walk.FindingZip, zip},
 		{"RTF with a document", build.RTF("Excel.Sheet.8", excel("Workbook")), walk.FindingOLE, "RC4"},
 		{"RTF, plain", build.RTF("Package", build.Package("z.zip", plain)), "", ""},

@@ -58,6 +58,11 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		if e.size < walk.SmallestContainer || w.Stopped() != nil {
 			return nil
 		}
+		if strings.EqualFold(e.name, "PowerPoint Document") {
+			if seen := embedded(ctx, w, s, f.open(e)); seen != nil {
+				return seen.Within("ole2", e.name)
+			}
+		}
 		from, size := f.open(e), e.size
 		if strings.EqualFold(e.name, "\x01Ole10Native") {
 			from, size = nativeData(from), -1

@@ -19,6 +19,8 @@ const (
 	methodDeflate64 = 9
 	methodBZip2     = 12
 	methodLZMA      = 14
+	methodZstandard = 93
+	methodXZ        = 95
 )
 
 // methods name those that are not, for the operator.
@@ -38,6 +40,12 @@ func (m member) look(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.S
 			w.Miss(walk.UnscannedCutOff, "zip: a member is cut off")
 		}
 		return w.Look(ctx, inner)
+	}
+	if m.method == methodXZ || m.method == methodZstandard {
+		// The member is a file of that kind, which may have a detector of its own.
+		if inner, err := w.Stored(s, m.at, m.size); err != nil || inner != nil {
+			return w.Look(ctx, inner)
+		}
 	}
 	u, done := m.unpacker(ctx, w, s)
 	if u == nil {

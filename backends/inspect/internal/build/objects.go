@@ -20,6 +20,18 @@ func Native(data []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(nil, uint32(len(data))), data...)
 }
 
+// Presentation makes the stream of a presentation with an embedded object that
+// zlib has packed.
+func Presentation(packed []byte) []byte {
+	record := func(version, kind uint16, data []byte) []byte {
+		b := binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16(nil, version), kind)
+		return append(binary.LittleEndian.AppendUint32(b, uint32(len(data))), data...)
+	}
+	atom := record(0, 0x03e9, make([]byte, 40))
+	object := record(0x10, 0x1011, append([]byte{0, 0, 1, 0}, packed...))
+	return append(record(0x0f, 0x03e8, append(atom, object...)), make([]byte, 5000)...)
+}
+
 // RTF makes a document with an embedded object of a class.
 func RTF(class string, data []byte) []byte {
 	le32 := binary.LittleEndian.AppendUint32
