@@ -16,39 +16,66 @@
 //
 // The answers:
 //
-//	code 0  ok         nothing found, or no opinion: broken, unknown, not a container
+//	code 0  ok         nothing found, or no opinion: not a container, or only like one
 //	code 1  virus      EICAR or a listed hash
 //	code 2  encrypted  Heuristics.Encrypted.X; Detail says which member of which
 //	                   containers, and how
-//	code 3  partial    Heuristics.Limits.Exceeded.MaxBytes, MaxDepth, MaxMembers, MaxTime
+//	code 3  partial    Heuristics.Limits.Exceeded.MaxBytes, MaxDepth, MaxMembers, MaxTime:
+//	                   a budget ran out
+//	                   and Method, CutOff, Split, Broken after the same beginning: a
+//	                   container is known, but something in it could not be looked into
 //
 // X is libclamav's where it has one: Zip, RAR, 7Zip, PDF, OLE2 (Office documents of
-// all ages), EGG; and else ODF, PGP, SMIME, Mail (other multipart/encrypted), ALZ,
-// ARJ, ACE, LUKS, BitLocker, DMG, KeePass, Age, AESCrypt, OpenSSL. A PDF that opens
-// with an empty password is not encrypted; what is only signed is not either.
+// all ages), EGG; and else ODF, EPUB, IWork, Access, PGP, SMIME, Mail (other
+// multipart/encrypted), RPMSG, ALZ, ARJ, ACE, LUKS, BitLocker, DMG, KeePass,
+// PasswordSafe, Age, AESCrypt, OpenSSL. What is only signed is not encrypted.
 //
-// It looks into ZIP, RAR, 7z, tar, gzip, bzip2, mails with their attachments
-// (base64, quoted-printable, uuencode, winmail.dat) and compound files such as
-// Outlook's messages, and into what is in these, however deep. A program in a
+// Inspect only ever adds to what other engines find. It looks into ZIP, RAR, 7z,
+// tar, gzip, bzip2, mails and mailboxes with their attachments (base64,
+// quoted-printable, uuencode, winmail.dat), signed S/MIME, compound files such as
+// Outlook's messages, files that are inserted into Office documents and RTF or
+// attached to a PDF, and into what is in these, however deep. A program in a
 // container is looked into as a self-extracting archive only if it is stored or in
-// a mail, not compressed. Inspect only ever adds to what other engines find.
+// a mail, not compressed, and a text there only for what begins in its first
+// 1,024 bytes.
 //
-// Its memory for one scan is bounded by max_bytes and a few MiB; only members of a
+// # What may be argued about
+//
+//   - A PDF that opens with the empty user password is not encrypted: its owner only
+//     forbids printing and the like. If only the owner's password is empty, it is:
+//     poppler and qpdf open it, pdf.js and most engines do not. Detail says so.
+//   - A workbook that Excel opens with a password of its own (VelvetSweatshop) is
+//     encrypted, because most engines do not look into it. Detail says so, but
+//     not of newer workbooks (.xlsx), whose keys take too long to make.
+//   - An EPUB with rights management (LCP and others) is encrypted: nobody without a
+//     licence can look into it. One that only hides its fonts is not.
+//   - Data of the oldest OpenPGP kind, without a session key, is known only by its
+//     size, and so only where it is not compressed.
+//   - PPMd in RAR 3 is partial: it takes up to 256 MiB, and any part of a stream may
+//     ask for that. So is what only a hostile archive has: filters that run over the
+//     same bytes again and again.
+//
+// # Memory and time
+//
+// The memory of one scan is bounded by max_bytes and a few MiB; only members of a
 // container that are containers themselves, and the dictionaries to unpack them,
-// take any of max_bytes. What unpacks RAR and 7z cannot be interrupted: when the
-// time is over it is left alone, see guard.
+// take any of max_bytes. Dictionaries are given back with the member. No number in
+// a file makes inspect, or a library, allocate more than has been paid for, or
+// run on without an end. What unpacks RAR, 7z and LZMA may go on for a moment when
+// the time is over: it is left alone then, see walk.Guard.
+//
+// How a detector is written is in internal/walk.
 package inspect
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 
 	"polyclam/backends"
+	"polyclam/backends/inspect/internal/walk"
 )
 
 // The codes of the results.
@@ -63,8 +90,8 @@ const (
 type Backend struct {
 	config  Config // not changed
 	lists   atomic.Pointer[hashLists]
-	scratch sync.Pool // of *scratch
-	slots   *slots    // see guard
+	scratch sync.Pool   // of *scratch
+	slots   *walk.Slots // see guard
 }
 
 // Scan implements [backends.Backend].
@@ -83,7 +110,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	if !b.config.Encrypted {
 		return backends.Clean(codeClean), nil
 	}
-	r, err := b.look(ctx, c)
+	r, err := b.Look(ctx, c)
 	if err != nil {
 		return backends.Result{}, fmt.Errorf("inspect: %w", err)
 	}
@@ -115,7 +142,7 @@ func (b *Backend) load() error {
 func (b *Backend) known(ctx context.Context, c backends.Content) (string, error) {
 	if size := c.Size(); size >= eicarMin && size <= eicarMax {
 		data := make([]byte, size)
-		if err := readFull(c, data, 0); err != nil {
+		if err := walk.ReadFull(c, data, 0); err != nil {
 			return "", err
 		}
 		if isEICAR(data) {
@@ -125,54 +152,38 @@ func (b *Backend) known(ctx context.Context, c backends.Content) (string, error)
 	return b.lists.Load().find(ctx, c)
 }
 
-// look searches for what is encrypted.
-func (b *Backend) look(ctx context.Context, c backends.Content) (backends.Result, error) {
-	limited, cancel := context.WithTimeoutCause(ctx, b.config.MaxTime, errMaxTime)
+// Look searches for what is encrypted.
+func (b *Backend) Look(ctx context.Context, c backends.Content) (backends.Result, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, b.config.MaxTime, walk.ErrMaxTime)
 	defer cancel()
-	w := newWalk(&b.config, b.takeScratch())
-	w.slots = b.slots
-	seen := w.look(limited, w.section(limited, c, c.Size()))
-	w.scratch.release()
-	b.scratch.Put(w.scratch)
+	w := walk.New(b.config.limits(), detectors, b.slots, b.takeScratch())
+	seen := w.Look(limited, w.Section(limited, c, c.Size()))
+	b.scratch.Put(w.Release())
 	switch {
 	case seen != nil:
-		return result(codeEncrypted, backends.Finding{Name: seen.name, Category: backends.Encrypted}, seen.detail), nil
+		return result(codeEncrypted, backends.Finding{Name: seen.Name, Category: backends.Encrypted}, seen.Detail), nil
 	case ctx.Err() != nil:
 		return backends.Result{}, context.Cause(ctx)
 	}
-	var limit *limitError
-	if errors.As(w.stop, &limit) || errors.As(w.noted, &limit) {
-		f := backends.Finding{Name: "Heuristics.Limits.Exceeded." + limit.what, Category: backends.Partial}
-		return result(codePartial, f, limit.Error()), nil
+	missed, err := w.Result()
+	if err != nil {
+		return backends.Result{}, err
 	}
-	if w.stop != nil {
-		return backends.Result{}, w.stop
+	if missed != nil {
+		return result(codePartial, backends.Finding{Name: missed.Name, Category: backends.Partial}, missed.Detail), nil
 	}
 	return backends.Clean(codeClean), nil
 }
 
-func (b *Backend) takeScratch() *scratch {
-	if s, ok := b.scratch.Get().(*scratch); ok {
+func (b *Backend) takeScratch() *walk.Scratch {
+	if s, ok := b.scratch.Get().(*walk.Scratch); ok {
 		return s
 	}
-	return new(scratch)
+	return new(walk.Scratch)
 }
 
 func result(code int, f backends.Finding, detail string) backends.Result {
 	return backends.Result{Category: f.Category, Code: code, Findings: []backends.Finding{f}, Detail: detail}
-}
-
-// readFull reads len(p) bytes at off; anything less is an error, because the
-// content promised its size.
-func readFull(r io.ReaderAt, p []byte, off int64) error {
-	n, err := r.ReadAt(p, off)
-	if n == len(p) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("content: %w", err)
 }
 
 // The test file is 68 bytes at the very start; up to 128 bytes in total it may

@@ -23,6 +23,8 @@ func TestMutations(t *testing.T) {
 	}
 	seeds := mutationSeeds(t)
 	b := open(t, func(c *Config) { c.MaxBytes = 2 << 20; c.MaxTime = 10 * time.Second })
+	goroutines := runtime.NumGoroutine()
+	largest, large := uint64(0), ""
 	random := rand.New(rand.NewPCG(1, uint64(most)))
 	categories := make(map[backends.Category]int)
 	begin, slowest, slow := time.Now(), time.Duration(0), ""
@@ -31,7 +33,18 @@ func TestMutations(t *testing.T) {
 		s := seeds[random.IntN(len(seeds))]
 		data := mutate(random, s.data, seeds)
 		started := time.Now()
+		var before, after runtime.MemStats
+		measured := n%64 == 0 // it stops the world
+		if measured {
+			runtime.ReadMemStats(&before)
+		}
 		r := fuzzScan(t, b, data)
+		if measured {
+			runtime.ReadMemStats(&after)
+			if bytes := after.TotalAlloc - before.TotalAlloc; bytes > largest {
+				largest, large = bytes, s.name
+			}
+		}
 		if took := time.Since(started); took > slowest {
 			slowest, slow = took, s.name
 		}
@@ -43,6 +56,14 @@ func TestMutations(t *testing.T) {
 			t.Logf("%d after %v", n+1, time.Since(begin).Round(time.Second))
 		}
 	}
+	takeSlots(t, b)() // none is lost
+	wantGoroutines(t, goroutines)
+	// What is allocated includes what has been given back meanwhile, and what
+	// libraries take beyond what is paid.
+	if most := uint64(b.config.MaxBytes)*8 + 16<<20; largest > most {
+		t.Errorf("%d bytes allocated for %s, max_bytes is %d", largest, large, b.config.MaxBytes)
+	}
+	t.Logf("table: memory: %d bytes allocated at most in the scans measured (%s)", largest, large)
 	t.Logf("table: %d mutations of %d samples in %v: ok %d, encrypted %d, partial %d; the slowest %v (%s); %d goroutines",
 		n, len(seeds), time.Since(begin).Round(time.Millisecond), categories[backends.OK], categories[backends.Encrypted],
 		categories[backends.Partial], slowest, slow, runtime.NumGoroutine())
@@ -53,7 +74,7 @@ func mutationSeeds(tb testing.TB) []sample {
 	tb.Helper()
 	around := wrappers(tb)
 	names := slices.Sorted(maps.Keys(around))
-	seeds := allSamples(tb)
+	seeds := append(allSamples(tb), kinds(tb)...)
 	for i, s := range seeds[:len(seeds):len(seeds)] {
 		how := names[i%len(names)]
 		seeds = append(seeds, sample{name: s.name + " in " + how, data: around[how](s.data)})

@@ -1,0 +1,47 @@
+package inspect
+
+import (
+	"polyclam/backends/inspect/ace"
+	"polyclam/backends/inspect/alzip"
+	"polyclam/backends/inspect/arj"
+	"polyclam/backends/inspect/bzip2"
+	"polyclam/backends/inspect/gzip"
+	"polyclam/backends/inspect/internal/walk"
+	"polyclam/backends/inspect/magic"
+	"polyclam/backends/inspect/mail"
+	"polyclam/backends/inspect/office"
+	"polyclam/backends/inspect/pdf"
+	"polyclam/backends/inspect/pgp"
+	"polyclam/backends/inspect/rar"
+	"polyclam/backends/inspect/seven"
+	"polyclam/backends/inspect/smime"
+	"polyclam/backends/inspect/tar"
+	"polyclam/backends/inspect/tnef"
+	"polyclam/backends/inspect/zip"
+)
+
+// detectors are asked in this order. A ZIP may have anything before it: what knows
+// its beginning comes first, and tells better where it is.
+var detectors = []walk.Detector{
+	rar.Detector{},
+	rar.Old{},
+	seven.Detector{},
+	pdf.Detector{},
+	office.Detector{},
+	office.RTF{},
+	office.Access{},
+	mail.Detector{},
+	mail.Text{},
+	pgp.Detector{},
+	smime.Detector{},
+	gzip.Detector{},
+	bzip2.Detector{},
+	tar.Detector{},
+	tnef.Detector{},
+	alzip.EGG{},
+	alzip.ALZ{},
+	arj.Detector{},
+	ace.Detector{},
+	zip.Detector{},
+	magic.Detector{},
+}

@@ -1,0 +1,60 @@
+package office
+
+import (
+	"bytes"
+	"context"
+	"crypto/rc4"
+	"encoding/binary"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// Access knows the databases of Microsoft Access. A password of those before 2007
+// encrypts nothing; only what is called encoding there does.
+type Access struct{}
+
+const accessSignature = "\x00\x01\x00\x00Standard "
+
+// Match implements [walk.Detector].
+func (Access) Match(w *walk.Walk, s *walk.Section) bool {
+	rest, ok := bytes.CutPrefix(s.Head, []byte(accessSignature))
+	return ok && (bytes.HasPrefix(rest, []byte("Jet DB\x00")) || bytes.HasPrefix(rest, []byte("ACE DB\x00")))
+}
+
+// Look implements [walk.Detector]. The first page has a key, which is 0 if nothing
+// is encrypted; newer databases have the EncryptionInfo of other documents there
+// ([MS-OFFCRYPTO] 2.3.4).
+func (Access) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	const masked, maskedSize, key, info = 0x18, 126, 0x3e, 0x299
+	if len(s.Head) < info+4 {
+		return nil, nil
+	}
+	major, minor := binary.LittleEndian.Uint16(s.Head[info:]), binary.LittleEndian.Uint16(s.Head[info+2:])
+	if how := encryptionKind(major, minor); how != "" && binary.LittleEndian.Uint16(s.Head[info-2:]) > 0 {
+		return walk.NewSighting(walk.FindingPrefix+"Access", "access", "", how), nil
+	}
+	// The same mask in all databases.
+	c, err := rc4.NewCipher([]byte{0xc7, 0xda, 0x39, 0x6b})
+	if err != nil {
+		return nil, err
+	}
+	header := make([]byte, maskedSize)
+	c.XORKeyStream(header, s.Head[masked:masked+maskedSize])
+	if binary.LittleEndian.Uint32(header[key-masked:]) != 0 {
+		return walk.NewSighting(walk.FindingPrefix+"Access", "access", "", "RC4"), nil
+	}
+	return nil, nil
+}
+
+// encryptionKind says which kind of EncryptionInfo a version stands for.
+func encryptionKind(major, minor uint16) string {
+	switch {
+	case major == 4 && minor == 4:
+		return "agile"
+	case major >= 2 && major <= 4 && minor == 2:
+		return "standard"
+	case major >= 3 && major <= 4 && minor == 3:
+		return "extensible"
+	}
+	return ""
+}

@@ -1,0 +1,59 @@
+package rar
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// Old knows archives of RAR 1.4 and before (unrar's headers14). What they have
+// compressed nobody unpacks any more but unrar.
+type Old struct{}
+
+const oldSignature = "RE\x7e\x5e"
+
+// Match implements [walk.Detector].
+func (Old) Match(w *walk.Walk, s *walk.Section) bool {
+	const mainHeader = 7
+	return bytes.HasPrefix(s.Head, []byte(oldSignature)) && len(s.Head) > mainHeader &&
+		binary.LittleEndian.Uint16(s.Head[4:]) >= mainHeader
+}
+
+// Look implements [walk.Detector].
+func (Old) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	const fixed, encrypted, newest, stored = 21, 0x04, 2, 0
+	for at := int64(binary.LittleEndian.Uint16(s.Head[4:])); at+fixed <= s.Size; {
+		var h [fixed]byte
+		if err := walk.ReadFull(s, h[:], at); err != nil {
+			return nil, err
+		}
+		packed, size := int64(binary.LittleEndian.Uint32(h[:])), int64(binary.LittleEndian.Uint16(h[10:]))
+		nameSize, method := int64(h[19]), h[20]
+		if size < fixed+nameSize || h[18] == 0 || h[18] > newest || method > 5 || at+size > s.Size {
+			return nil, nil
+		}
+		name := walk.ReadName(s, at+fixed, nameSize)
+		if h[17]&encrypted != 0 {
+			return walk.NewSighting(walk.FindingRAR, "rar", name, "RAR 1.4 encryption"), nil
+		}
+		at += size
+		switch {
+		case packed > s.Size-at:
+			w.Miss(walk.UnscannedCutOff, "rar: the archive ends within a member")
+		case method == stored:
+			inner, err := w.Stored(s, at, packed)
+			if err != nil {
+				return nil, err
+			}
+			if seen := w.Look(ctx, inner); seen != nil || w.Stopped() != nil {
+				return seen.Within("rar", name), w.Stopped()
+			}
+		case packed >= walk.SmallestContainer:
+			w.Miss(walk.UnscannedMethod, "rar: the methods of RAR 1.4 are not supported")
+		}
+		at += packed
+	}
+	return nil, nil
+}

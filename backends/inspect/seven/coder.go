@@ -1,0 +1,159 @@
+package seven
+
+import (
+	"bufio"
+	"compress/bzip2"
+	"compress/flate"
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"github.com/stangelandcl/ppmd"
+
+	"polyclam/backends/inspect/internal/filter"
+	"polyclam/backends/inspect/internal/inflate64"
+	"polyclam/backends/inspect/internal/lzma"
+)
+
+// sevenCoder is a method with its parameters.
+type sevenCoder struct {
+	id         string
+	properties []byte
+	ins, outs  uint64
+}
+
+// sevenMethod is how a coder's output is made.
+type sevenMethod struct {
+	name string
+	// memory is what the coder takes to put out size bytes.
+	memory func(properties []byte, size uint64) uint64
+	open   func(properties []byte, size uint64, ins []io.Reader) (io.Reader, error)
+	ins    int // its inputs
+}
+
+// methods are those that members are unpacked for. No method allocates by
+// a number in the archive that memory has not counted.
+var methods = map[string]sevenMethod{
+	"\x00":             {"Copy", flat(0), openCopy, 1},
+	"\x03":             {"Delta", flat(buffers), openDelta, 1},
+	"\x0a":             {"ARM64", flat(buffers), openARM64, 1},
+	"\x21":             {"LZMA2", lzma.Memory2, openLZMA2, 1},
+	"\x03\x01\x01":     {"LZMA", lzma.Memory, openLZMA, 1},
+	"\x03\x03\x01\x03": {"BCJ", flat(buffers), sevenFilter(filter.X86), 1},
+	"\x03\x03\x01\x1b": {"BCJ2", flat(buffers), openBCJ2, 4},
+	"\x03\x03\x02\x05": {"PPC", flat(buffers), sevenFilter(filter.PPC), 1},
+	"\x03\x03\x05\x01": {"ARM", flat(buffers), sevenFilter(filter.ARM), 1},
+	"\x03\x03\x07\x01": {"ARMT", flat(buffers), sevenFilter(filter.ARMT), 1},
+	"\x03\x03\x08\x05": {"SPARC", flat(buffers), sevenFilter(filter.SPARC), 1},
+	"\x03\x04\x01":     {"PPMd", ppmdMemory, openPPMd, 1},
+	"\x04\x01\x08":     {"Deflate", flat(64 << 10), openDeflate, 1},
+	"\x04\x01\x09":     {"Deflate64", flat(inflate64.Memory + 4096), openDeflate64, 1},
+	"\x04\x02\x02":     {"BZip2", flat(4 << 20), openBZip2, 1},
+}
+
+// encryptions are the methods that encrypt.
+var encryptions = map[string]bool{
+	"\x06\xf1\x07\x01": true, // AES-256 with SHA-256
+	"\x06\xf1\x01\x01": true, // ZipCrypto, and what else 7-Zip's Methods.txt reserves
+	"\x06\xf1\x03\x01": true, // AES of RAR
+}
+
+// others are methods that are only named, for the operator.
+var others = map[string]string{
+	"\x04": "Delta", "\x05": "IA64", "\x0b": "RISCV", "\x03\x03\x04\x01": "IA64",
+	"\x04\xf7\x11\x01": "Zstandard", "\x04\xf7\x11\x02": "Brotli", "\x04\xf7\x11\x04": "LZ4",
+	"\x04\xf7\x11\x05": "LZ5", "\x04\xf7\x11\x06": "Lizard", "\x02\x03\x02": "Swap2", "\x02\x03\x04": "Swap4",
+}
+
+var errSevenProperties = errors.New("broken properties of a 7z coder")
+
+// buffers is what a filter takes.
+const buffers = 32 << 10
+
+func flat(n uint64) func([]byte, uint64) uint64 {
+	return func([]byte, uint64) uint64 { return n }
+}
+
+func ppmdMemory(properties []byte, _ uint64) uint64 {
+	if len(properties) != 5 {
+		return 0
+	}
+	return uint64(binary.LittleEndian.Uint32(properties[1:])) + 64<<10
+}
+
+func openCopy(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) { return ins[0], nil }
+
+func openDelta(properties []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+	if len(properties) != 1 {
+		return nil, errSevenProperties
+	}
+	return filter.Delta(ins[0], int(properties[0])+1), nil
+}
+
+func openARM64(properties []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+	start := uint32(0)
+	if len(properties) == 4 {
+		start = binary.LittleEndian.Uint32(properties)
+	}
+	return filter.ARM64(ins[0], start), nil
+}
+
+func sevenFilter(open func(io.Reader) io.Reader) func([]byte, uint64, []io.Reader) (io.Reader, error) {
+	return func(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) { return open(ins[0]), nil }
+}
+
+func openBCJ2(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+	return filter.BCJ2(ins[0], ins[1], ins[2], ins[3])
+}
+
+func openLZMA(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
+	return lzma.NewReader(properties, size, size, ins[0])
+}
+
+func openLZMA2(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
+	return lzma.NewReader2(properties, size, ins[0])
+}
+
+func openPPMd(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
+	const lowest, highest, smallest = 2, 64, 1 << 11
+	if len(properties) != 5 || properties[0] < lowest || properties[0] > highest {
+		return nil, errSevenProperties
+	}
+	memory := binary.LittleEndian.Uint32(properties[1:])
+	if memory < smallest {
+		return nil, errSevenProperties
+	}
+	r, err := ppmd.NewH7zReader(bufio.NewReader(ins[0]), int(properties[0]), int(memory), int(size))
+	return &r, err
+}
+
+func openDeflate(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+	return flate.NewReader(bufio.NewReader(ins[0])), nil
+}
+
+func openDeflate64(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+	return inflate64.NewReader(ins[0]), nil
+}
+
+func openBZip2(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
+	return bzip2.NewReader(bufio.NewReader(ins[0])), nil
+}
+
+func (r *sevenReader) coder() sevenCoder {
+	flags := r.byte()
+	c := sevenCoder{id: string(r.bytes(uint64(flags & 0x0f))), ins: 1, outs: 1}
+	if flags&0x10 != 0 {
+		c.ins, c.outs = r.number(), r.number()
+		if c.ins > maxSevenFlows || c.outs > maxSevenFlows {
+			r.bad = true
+			return sevenCoder{}
+		}
+	}
+	if flags&0x20 != 0 {
+		c.properties = r.bytes(r.number())
+	}
+	if flags&0xc0 != 0 { // reserved, and alternatives, which nobody writes
+		r.bad = true
+	}
+	return c
+}

@@ -1,0 +1,224 @@
+// Package zip knows ZIP archives, as PKWARE's APPNOTE.TXT 6.3.10 describes them,
+// and looks into their members.
+package zip
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+
+	"polyclam/backends/inspect/documents"
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// Detector knows ZIP archives, as PKWARE's APPNOTE.TXT 6.3.10 describes them.
+// It reads the central directory itself and record by record: archive/zip makes
+// an object of each record before it returns.
+type Detector struct{}
+
+// The signatures of the records.
+const (
+	local       = "PK\x03\x04"
+	central     = "PK\x01\x02"
+	zipEnd      = "PK\x05\x06"
+	end64       = "PK\x06\x06"
+	end64Locate = "PK\x06\x07"
+)
+
+// heads are how an archive begins: empty, whole, or the first of many parts.
+var heads = []string{local, zipEnd, "PK\x07\x08" + local, "PK00" + local}
+
+// The general purpose flags that mean encryption (4.4.4), and the method that
+// does (4.4.5).
+const (
+	flagEncrypted = 1 << 0
+	flagStrong    = 1 << 6
+	flagMasked    = 1 << 13 // local headers masked, directory encrypted
+	methodAES     = 99
+	// What iWork of 2009 writes for documents with a password.
+	methodIWork     = 0x636b
+	methodIWorkMore = 0x636c
+)
+
+const iWorkPassword = "password of iWork 2009"
+
+func sighting(name, how string) *walk.Sighting {
+	if how == iWorkPassword {
+		return walk.NewSighting(walk.FindingPrefix+"IWork", "iwork", name, how)
+	}
+	return walk.NewSighting(walk.FindingZip, "zip", name, how)
+}
+
+// zipEncryption says how a member with these is encrypted, or nothing.
+func zipEncryption(flags, method uint16) string {
+	switch {
+	case method == methodIWork || method == methodIWorkMore:
+		return iWorkPassword
+	case method == methodAES:
+		return "AES"
+	case flags&flagMasked != 0:
+		return "strong encryption with an encrypted directory"
+	case flags&flagStrong != 0:
+		return "strong encryption"
+	case flags&flagEncrypted != 0:
+		return "ZipCrypto"
+	}
+	return ""
+}
+
+// Match implements [walk.Detector]. Anything may stand before an archive, a program
+// that unpacks it as a rule; only the content itself and stored programs are
+// looked at from behind.
+func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
+	for _, h := range heads {
+		if bytes.HasPrefix(s.Head, []byte(h)) {
+			return true
+		}
+	}
+	if s.Depth > 0 && !s.IsProgram() {
+		return false
+	}
+	if s.ReaderAt == nil {
+		return s.Depth > 0
+	}
+	end, err := w.End(s, maxZipEnd)
+	return err == nil && bytes.Contains(end, []byte(zipEnd))
+}
+
+// Look implements [walk.Detector]. All members' flags come first: they cost little, and
+// what is encrypted there needs no unpacking.
+func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	dirs, err := directories(w, s)
+	if err != nil {
+		return nil, err
+	}
+	whole, document := false, false
+	for _, d := range dirs {
+		f := z.flags(w, s, d)
+		if f.seen != nil || w.Stopped() != nil {
+			return f.seen, w.Stopped()
+		}
+		whole = whole || f.complete
+		document = document || f.document
+	}
+	if !whole {
+		if seen := z.lookLocal(w, s, dirs); seen != nil || w.Stopped() != nil {
+			return seen, w.Stopped()
+		}
+	}
+	for _, d := range dirs {
+		if document {
+			if seen := z.document(ctx, w, s, d); seen != nil || w.Stopped() != nil {
+				return seen, w.Stopped()
+			}
+		}
+		if seen := z.members(ctx, w, s, d); seen != nil || w.Stopped() != nil {
+			return seen, w.Stopped()
+		}
+	}
+	return nil, nil
+}
+
+// zipFlags is what a directory says by itself.
+type zipFlags struct {
+	seen     *walk.Sighting // the first member that is encrypted
+	complete bool           // the directory could be read to its end
+	document bool           // it may be a document with encryption of its own
+}
+
+// flags looks for a member that is encrypted, and is there: garbage may look
+// like a directory, but not like what it speaks of too. Of an archive in many
+// parts most members are elsewhere.
+func (Detector) flags(w *walk.Walk, s *walk.Section, d directory) zipFlags {
+	var f zipFlags
+	for r := d.reader(s); ; {
+		e, err := r.next()
+		if e != nil && (e.packed > 0 || !e.isDirectory()) {
+			how := zipEncryption(e.flags, e.method)
+			if how != "" && (d.elsewhere(e) || e.isThere(w, s, d.base)) {
+				f.seen = sighting(string(e.name), how)
+				return f
+			}
+		}
+		if err != nil {
+			f.complete = err == io.EOF
+			return f
+		}
+		f.document = f.document || documents.Has(string(e.name))
+	}
+}
+
+// members looks into the members that may be containers themselves.
+func (Detector) members(ctx context.Context, w *walk.Walk, s *walk.Section, d directory) *walk.Sighting {
+	found, missing := false, false
+	for r := d.reader(s); ; {
+		e, err := r.next()
+		if err != nil || w.Stopped() != nil {
+			break
+		}
+		if e.isDirectory() || e.packed < walk.SmallestContainer {
+			continue
+		}
+		if d.elsewhere(e) {
+			w.Miss(walk.UnscannedSplit, "zip: a member is in another part of the archive")
+			continue
+		}
+		m, ok := e.locate(w, s, d.base)
+		if found, missing = found || ok, missing || !ok; !ok {
+			continue
+		}
+		name := strings.Clone(string(e.name))
+		if m.encryption != "" {
+			return sighting(name, m.encryption)
+		}
+		if seen := m.look(ctx, w, s); seen != nil {
+			return seen.Within("zip", name)
+		}
+	}
+	if found && missing {
+		w.Miss(walk.UnscannedBroken, "zip: a member is not where the directory says")
+	}
+	return nil
+}
+
+// member is where the bytes of a member lie.
+type member struct {
+	at, size   int64
+	cut        bool // the archive ends before them
+	method     uint16
+	flags      uint16
+	declared   int64  // size when unpacked, as the container says
+	encryption string // by the local header alone
+}
+
+// isThere reports whether a member has a local header.
+func (e *zipEntry) isThere(w *walk.Walk, s *walk.Section, base int64) bool {
+	offset := base + int64(e.offset) // may wrap around; then it is negative or lies outside
+	if offset < 0 || offset > s.Size-localSize {
+		return false
+	}
+	h := w.Header(localSize)
+	return walk.ReadFull(s, h, offset) == nil && string(h[:4]) == local
+}
+
+// locate finds the bytes of a member by its local header. It reports false for
+// a member that is not there.
+func (e *zipEntry) locate(w *walk.Walk, s *walk.Section, base int64) (member, bool) {
+	if !e.isThere(w, s, base) {
+		return member{}, false
+	}
+	offset := base + int64(e.offset)
+	h, sound := readZipLocal(w, s, offset)
+	if h.data >= s.Size {
+		return member{}, false
+	}
+	m := member{at: h.data, size: s.Size - h.data, method: e.method, flags: e.flags, declared: int64(min(e.unpacked, 1<<62))}
+	if m.cut = e.packed > uint64(m.size); !m.cut {
+		m.size = int64(e.packed)
+	}
+	if sound && string(h.name) == string(e.name) {
+		m.encryption = zipEncryption(h.flags, h.method)
+	}
+	return m, true
+}
