@@ -1,0 +1,129 @@
+// Package archivetest tests the parsers of archives.
+package archivetest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"polyclam/backends/inspect/internal/archive"
+)
+
+// maxData is how much of a member is read.
+const maxData = 1 << 20
+
+// Parser goes through an archive.
+type Parser func(r io.ReaderAt, size int64) archive.Members
+
+// List returns a line for each member: its name, how many bytes it has, and the
+// beginning of their SHA-256; or what is wrong.
+func List(data []byte, parse Parser) []string {
+	var lines []string
+	r := bytes.NewReader(data)
+	for m, err := range parse(r, r.Size()) {
+		if err != nil {
+			lines = append(lines, fmt.Sprintf("%s: %v", m.Name, err))
+			continue
+		}
+		from := m.Data
+		if from == nil {
+			from = io.NewSectionReader(r, m.Offset, m.Size)
+		}
+		b, err := io.ReadAll(io.LimitReader(from, maxData))
+		if err != nil {
+			lines = append(lines, fmt.Sprintf("%s: after %d bytes: %v", m.Name, len(b), err))
+			continue
+		}
+		lines = append(lines, Line(m.Name, b))
+	}
+	return lines
+}
+
+// Line is what List says of a member.
+func Line(name string, data []byte) string {
+	sum := sha256.Sum256(data)
+	return fmt.Sprintf("%s %d %s", name, len(data), hex.EncodeToString(sum[:4]))
+}
+
+// Want compares the list of an archive with what it must be.
+func Want(t *testing.T, data []byte, parse Parser, want ...string) {
+	t.Helper()
+	if got := List(data, parse); !slices.Equal(got, want) {
+		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// Read returns a sample.
+func Read(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// errBudget ends what reads more than any archive needs.
+var errBudget = errors.New("budget used up")
+
+// meter fails once its budget is used up.
+type meter struct {
+	data   []byte
+	budget int64
+}
+
+func (m *meter) ReadAt(p []byte, off int64) (int, error) {
+	if m.budget -= int64(len(p)) + 1; m.budget < 0 {
+		return 0, errBudget
+	}
+	return bytes.NewReader(m.data).ReadAt(p, off)
+}
+
+// Fuzz wants of any bytes that a parser ends when nothing can be read any more,
+// and soon after the caller has had enough.
+func Fuzz(f *testing.F, parse Parser) {
+	files, err := filepath.Glob("testdata/*")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range files {
+		if data, err := os.ReadFile(name); err == nil && !strings.HasSuffix(name, ".md") {
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) { Sound(t, data, parse) })
+}
+
+// Sound checks what Fuzz does for one archive.
+func Sound(t *testing.T, data []byte, parse Parser) {
+	t.Helper()
+	m := &meter{data, 1 << 20}
+	size, members := int64(len(data)), 0
+	for member, err := range parse(m, size) {
+		if members++; members > 1<<20 {
+			t.Fatal("members without an end")
+		}
+		if len(member.Name) > 4*archive.MaxName {
+			t.Fatalf("name of %d bytes", len(member.Name))
+		}
+		if err == nil && (member.Offset < 0 || member.Size < 0) {
+			t.Fatalf("%+v", member)
+		}
+		if err == nil && member.Data != nil {
+			if _, err := io.Copy(io.Discard, io.LimitReader(member.Data, maxData)); errors.Is(err, errBudget) {
+				break
+			}
+		}
+	}
+	for range parse(&meter{data, 1 << 20}, size) {
+		break // must not go on, which would panic
+	}
+}
