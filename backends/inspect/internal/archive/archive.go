@@ -32,6 +32,9 @@ type Member struct {
 // only; one without concerns all that follow.
 type Members = iter.Seq2[Member, error]
 
+// Charge asks for n bytes of memory. An error ends the unpacking.
+type Charge func(n int64) error
+
 // ReadFull reads len(p) bytes at off. If there are fewer the error is ErrCutOff.
 func ReadFull(r io.ReaderAt, p []byte, off int64) error {
 	if off < 0 {

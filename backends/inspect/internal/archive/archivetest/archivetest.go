@@ -102,6 +102,73 @@ func Fuzz(f *testing.F, parse Parser) {
 	f.Fuzz(func(t *testing.T, data []byte) { Sound(t, data, parse) })
 }
 
+// Opener opens what is packed.
+type Opener func(r io.ReaderAt, size int64, charge archive.Charge) io.Reader
+
+// MaxCharge is how much memory Unpack gives.
+const MaxCharge = 32 << 20
+
+// Unpack returns what data is unpacked to, as [Line] has it with no name, and with
+// the error that ended it.
+func Unpack(data []byte, open Opener) string {
+	r := bytes.NewReader(data)
+	return unpack(open(r, r.Size(), new(memory).charge))
+}
+
+func unpack(r io.Reader) string {
+	b, err := io.ReadAll(io.LimitReader(r, maxData))
+	line := Line("", b)
+	if err != nil {
+		line += ": " + err.Error()
+	}
+	return line
+}
+
+// ErrMemory is the error of what asks for more than MaxCharge.
+var ErrMemory = errors.New("memory used up")
+
+// memory is charged.
+type memory struct{ used int64 }
+
+func (m *memory) charge(n int64) error {
+	if n < 0 {
+		panic("negative charge")
+	}
+	if m.used += n; m.used > MaxCharge {
+		return ErrMemory
+	}
+	return nil
+}
+
+// FuzzStream wants of any bytes that they are unpacked with bounded memory and
+// that it ends.
+func FuzzStream(f *testing.F, open Opener) {
+	files, err := filepath.Glob("testdata/*")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range files {
+		if data, err := os.ReadFile(name); err == nil && !strings.HasSuffix(name, ".md") {
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r := open(&meter{data, 1 << 20}, int64(len(data)), new(memory).charge)
+		var p [1000]byte
+		for n, idle := 0, 0; n < maxData && idle < 100; {
+			got, err := r.Read(p[:])
+			if n += got; err != nil {
+				return
+			}
+			if idle++; got > 0 {
+				idle = 0
+			} else if idle == 100 {
+				t.Fatal("no bytes and no error")
+			}
+		}
+	})
+}
+
 // Sound checks what Fuzz does for one archive.
 func Sound(t *testing.T, data []byte, parse Parser) {
 	t.Helper()
