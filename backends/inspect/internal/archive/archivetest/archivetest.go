@@ -3,6 +3,7 @@ package archivetest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -61,14 +62,37 @@ func Want(t *testing.T, data []byte, parse Parser, want ...string) {
 	}
 }
 
-// Read returns a sample.
+// Read returns a sample. One that ends in ".gz" is unpacked.
 func Read(t testing.TB, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.HasSuffix(name, ".gz") {
+		return data
+	}
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err = io.ReadAll(r); err != nil {
+		t.Fatal(err)
+	}
 	return data
+}
+
+// addSamples adds all of them.
+func addSamples(f *testing.F) {
+	files, err := os.ReadDir("testdata")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		if !file.IsDir() && !strings.HasSuffix(file.Name(), ".md") {
+			f.Add(Read(f, file.Name()))
+		}
+	}
 }
 
 // errBudget ends what reads more than any archive needs.
@@ -90,15 +114,7 @@ func (m *meter) ReadAt(p []byte, off int64) (int, error) {
 // Fuzz wants of any bytes that a parser ends when nothing can be read any more,
 // and soon after the caller has had enough.
 func Fuzz(f *testing.F, parse Parser) {
-	files, err := filepath.Glob("testdata/*")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range files {
-		if data, err := os.ReadFile(name); err == nil && !strings.HasSuffix(name, ".md") {
-			f.Add(data)
-		}
-	}
+	addSamples(f)
 	f.Fuzz(func(t *testing.T, data []byte) { Sound(t, data, parse) })
 }
 
@@ -143,15 +159,7 @@ func (m *memory) charge(n int64) error {
 // FuzzStream wants of any bytes that they are unpacked with bounded memory and
 // that it ends.
 func FuzzStream(f *testing.F, open Opener) {
-	files, err := filepath.Glob("testdata/*")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range files {
-		if data, err := os.ReadFile(name); err == nil && !strings.HasSuffix(name, ".md") {
-			f.Add(data)
-		}
-	}
+	addSamples(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := open(&meter{data, 1 << 20}, int64(len(data)), new(memory).charge)
 		var p [1000]byte
