@@ -73,7 +73,7 @@ func (a *reader) member() (archive.Member, error) {
 	return m, nil
 }
 
-// bsdName reads a name that stands before the data.
+// bsdName reads a name that precedes the data.
 func (a *reader) bsdName(m archive.Member) (archive.Member, error) {
 	n, ok := archive.Number([]byte(m.Name[3:]), 10)
 	if !ok || n > m.Size {

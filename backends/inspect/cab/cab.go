@@ -206,11 +206,11 @@ func (c *cabinet) open(number uint16, last *folder) (*folder, error) {
 		}
 		f.mszip.history = f.mszip.history[:0]
 	case methodQuantum:
-		return nil, errors.New("packed with Quantum, which is not known")
+		return nil, errors.New("packed with Quantum, which is not supported")
 	case methodLZX:
-		return nil, errors.New("packed with LZX, which is not known")
+		return nil, errors.New("packed with LZX, which is not supported")
 	default:
-		return nil, fmt.Errorf("packed with method %d, which is not known", f.method)
+		return nil, fmt.Errorf("packed with method %d, which is not supported", f.method)
 	}
 	return f, nil
 }

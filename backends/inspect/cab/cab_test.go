@@ -51,9 +51,9 @@ func TestHostile(t *testing.T) {
 		want   []string
 	}{
 		"unchanged":            {func(b []byte) []byte { return b }, []string{hello, enc}},
-		"LZX":                  {put16(42, 0x1503), []string{"hello.txt: packed with LZX, which is not known", "enc.zip: packed with LZX, which is not known"}},
-		"Quantum":              {put16(42, 0x1472), []string{"hello.txt: packed with Quantum, which is not known", "enc.zip: packed with Quantum, which is not known"}},
-		"method 9":             {put16(42, 9), []string{"hello.txt: packed with method 9, which is not known", "enc.zip: packed with method 9, which is not known"}},
+		"LZX":                  {put16(42, 0x1503), []string{"hello.txt: packed with LZX, which is not supported", "enc.zip: packed with LZX, which is not supported"}},
+		"Quantum":              {put16(42, 0x1472), []string{"hello.txt: packed with Quantum, which is not supported", "enc.zip: packed with Quantum, which is not supported"}},
+		"method 9":             {put16(42, 9), []string{"hello.txt: packed with method 9, which is not supported", "enc.zip: packed with method 9, which is not supported"}},
 		"not MSZIP":            {put16(42, 1), []string{"hello.txt: after 0 bytes: damaged", "enc.zip: damaged"}},
 		"more files":           {func(b []byte) []byte { return put16(28, 0xffff)(b)[:94] }, []string{"hello.txt: after 0 bytes: cut off", "enc.zip: cut off", ": cut off"}},
 		"fewer files":          {put16(28, 1), []string{hello}},

@@ -89,8 +89,8 @@ const (
 	mszipMemory = 4*historySize + 64<<10
 )
 
-// mszip unpacks blocks that have been deflated each by itself, but with what was
-// before as history.
+// mszip unpacks blocks that are deflated one by one, each with the output before it
+// as its dictionary.
 type mszip struct {
 	input   *bufio.Reader
 	inflate io.Reader

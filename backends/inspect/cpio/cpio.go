@@ -3,9 +3,8 @@
 // own because the libraries there are know only the new format, and cannot say
 // where a member's data lies.
 //
-// An initial RAM disk is several archives, one behind the other, the last of them
-// compressed: what follows an archive's end is handed out as a member without a
-// name.
+// An initial RAM disk is a sequence of archives, the last of them compressed: what
+// follows the end of an archive is handed out as a member without a name.
 package cpio
 
 import (
@@ -125,8 +124,8 @@ func damage(head []byte) error {
 
 func align(at, n int64) int64 { return (at + n - 1) / n * n }
 
-// afterTrailer looks for what follows the padding behind an archive: it returns
-// where the next archive begins, or the end.
+// afterTrailer looks for what follows an archive and its padding. It returns where
+// the next archive begins, or the end.
 func afterTrailer(r io.ReaderAt, at, size int64, yield func(archive.Member, error) bool) (int64, error) {
 	var b [512]byte
 	for end := min(size, at+maxPadding); at < end; {

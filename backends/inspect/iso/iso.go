@@ -1,5 +1,5 @@
 // Package iso goes through disc images: ISO 9660 with its extensions Joliet and
-// Rock Ridge. Of UDF and of images of raw sectors it says only that they are there.
+// Rock Ridge. Images of raw sectors are read too. Of UDF it says only that it is there.
 //
 // It is our own because the libraries there are read whole directories into
 // memory, follow directories that contain themselves, or want to write images too.
@@ -40,6 +40,10 @@ const zisofs = "\x37\xe4\x53\x96\xc9\xdb\xd6\x07"
 // Matches reports whether the image in r has a volume descriptor where ISO 9660
 // and UDF have their first.
 func Matches(r io.ReaderAt) bool {
+	return matches(r) || matches(newRaw(r))
+}
+
+func matches(r io.ReaderAt) bool {
 	var b [6]byte
 	if archive.ReadFull(r, b[:], SystemArea) != nil {
 		return false
@@ -71,6 +75,9 @@ type image struct {
 
 // Members goes through an image of size bytes. Directories are members of no size.
 func Members(r io.ReaderAt, size int64) archive.Members {
+	if raw := newRaw(r); raw.data != 0 && !matches(r) {
+		return raw.members(size)
+	}
 	return func(yield func(archive.Member, error) bool) {
 		volumes, udf, err := descriptors(r)
 		if err == nil && udf {
@@ -129,7 +136,7 @@ func newVolume(d []byte, joliet bool) volume {
 
 // extent returns where the file of a directory record lies.
 func (v *volume) extent(record []byte) (e extent, interleaved bool) {
-	at := int64(binary.LittleEndian.Uint32(record[2:])) + int64(record[1]) // behind its attributes
+	at := int64(binary.LittleEndian.Uint32(record[2:])) + int64(record[1]) // after its attributes
 	return extent{at * v.block, int64(binary.LittleEndian.Uint32(record[10:]))}, record[26] != 0 || record[27] != 0
 }
 
@@ -256,7 +263,7 @@ func (w *walk) file(path string, extents []extent) bool {
 	return w.yield(m, nil) && w.packed(path, extents[0])
 }
 
-// cutOff hands out what there is of a file that ends behind the image.
+// cutOff hands out what there is of a file that extends beyond the image.
 func (w *walk) cutOff(path string, e extent) bool {
 	if e.at < w.size && !w.yield(archive.Member{Name: path, Offset: e.at, Size: e.size}, nil) {
 		return false

@@ -52,13 +52,13 @@ func (c *codes) set(lengths []byte) error {
 	return nil
 }
 
-// bitReader reads bits, the highest of a byte first. Behind the end it has zeros,
-// of which none may be used.
+// bitReader reads bits, the highest of a byte first. After the end it has zeros
+// that may be looked at but not used.
 type bitReader struct {
 	from *bufio.Reader
 	bits uint32
 	n    int // how many there are
-	past int // how many of them are behind the end
+	past int // how many of them are zeros after the end
 	err  error
 }
 

@@ -90,7 +90,7 @@ func member(r io.ReaderAt, h header, charge archive.Charge, yield func(archive.M
 		m.Offset, m.Size = h.at, h.packed
 		return yield(m, nil)
 	case methods[h.method].window == 0:
-		return yield(archive.Member{Name: m.Name}, fmt.Errorf("packed with %.5q, which is not known", h.method))
+		return yield(archive.Member{Name: m.Name}, fmt.Errorf("packed with %.5q, which is not supported", h.method))
 	}
 	d := &decoder{from: io.NewSectionReader(r, h.at, h.packed), size: h.unpacked, method: methods[h.method], charge: charge}
 	m.Data, m.Size = d, h.unpacked

@@ -59,7 +59,7 @@ func TestHostile(t *testing.T) {
 		change func(b []byte) []byte
 		want   []string
 	}{
-		"another method":        {"lh5-level0.lzh", put(5, '1'), []string{"hello.txt: packed with \"-lh1-\", which is not known", long, enc}},
+		"another method":        {"lh5-level0.lzh", put(5, '1'), []string{"hello.txt: packed with \"-lh1-\", which is not supported", long, enc}},
 		"no method":             {"lh0.lzh", put(6, '1'), []string{": damaged header"}},
 		"level 9":               {"lh0.lzh", put(20, 9), []string{": damaged header"}},
 		"packed size of 4 GiB":  {"lh5-level0.lzh", put(7, 0xff, 0xff, 0xff, 0xff), []string{hello, "hello.txt: cut off"}},

@@ -25,8 +25,8 @@ const (
 
 var (
 	errDamaged    = errors.New("damaged")
-	errTrailing   = errors.New("something else behind the end")
-	errVersion    = errors.New("version not known")
+	errTrailing   = errors.New("unknown data after the end")
+	errVersion    = errors.New("unsupported version")
 	errDictionary = errors.New("needs a dictionary")
 	errSkippable  = errors.New("skippable frames only")
 )
@@ -47,7 +47,7 @@ func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &reader{from: bufio.NewReader(io.NewSectionReader(r, 0, size)), charge: charge}
 }
 
-// reader reads frames, one behind the other.
+// reader reads a sequence of frames.
 type reader struct {
 	from   *bufio.Reader
 	charge archive.Charge
@@ -219,7 +219,7 @@ func (l *reader) block() error {
 }
 
 // sequence reads what comes next of a block: how many literals there are, or the
-// match behind them.
+// match after them.
 func (l *reader) sequence() (err error) {
 	if l.left == 0 {
 		l.inBlock = false

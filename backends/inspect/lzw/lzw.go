@@ -58,7 +58,7 @@ type reader struct {
 	old    int // the code before, or -1
 	first  byte
 
-	stack []byte // what the last code stands for, the last byte first
+	stack []byte // what the last code means, the last byte first
 }
 
 // Read implements [io.Reader].
@@ -142,8 +142,8 @@ func (l *reader) code() error {
 	return l.unpack(code)
 }
 
-// unpack puts what a code stands for onto the stack, and makes a new code of what
-// came before and its first byte.
+// unpack pushes what a code means, and adds a code for the one before and the
+// first byte of this one.
 func (l *reader) unpack(code int) error {
 	at := code
 	switch {

@@ -107,7 +107,7 @@ func readMap(r io.ReaderAt, m archive.Member) ([]piece, int64, error) {
 	return pieces, m.Offset + (read+blockSize-1)/blockSize*blockSize, nil
 }
 
-// holes hands out a sparse member, and moves behind its data: size bytes at from.
+// holes hands out a sparse member, and moves past its data: size bytes at from.
 func (t *reader) holes(m archive.Member, from, size, real int64, pieces []piece, yield func(archive.Member, error) bool) bool {
 	cutOff := m.Size > t.size-m.Offset
 	t.skip(m.Size)
@@ -119,8 +119,8 @@ func (t *reader) holes(m archive.Member, from, size, real int64, pieces []piece,
 		(!cutOff || yield(archive.Member{Name: m.Name}, archive.ErrCutOff))
 }
 
-// inOrder reports whether pieces are one behind the other, within a file of real
-// bytes, and have as many bytes as there are.
+// inOrder reports whether pieces are in order, do not overlap, lie within a file
+// of real bytes, and take no more than the size bytes there are.
 func inOrder(pieces []piece, size, real int64) bool {
 	end := int64(0)
 	for _, p := range pieces {

@@ -154,7 +154,7 @@ func (t *reader) member(yield func(archive.Member, error) bool) bool {
 	return t.yield(m, yield) && (kind != 'M' || yield(archive.Member{Name: m.Name}, errVolume))
 }
 
-// yield hands out a member, and moves behind its data.
+// yield hands out a member, and moves past its data.
 func (t *reader) yield(m archive.Member, yield func(archive.Member, error) bool) bool {
 	cutOff := m.Size > t.size-t.at
 	t.skip(m.Size)

@@ -10,7 +10,7 @@ import (
 )
 
 // largestBlock returns how much a block of the file unpacks to at most, as the
-// indexes behind its streams say. If they are broken that is any amount; if they
+// indexes of its streams say. If they are broken that is any amount; if they
 // lie, the dictionary is too small and the unpacking ends with an error.
 func largestBlock(r io.ReaderAt, size int64) int64 {
 	largest := int64(0)

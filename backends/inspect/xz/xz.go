@@ -30,7 +30,7 @@ const (
 
 var (
 	errDamaged  = errors.New("damaged")
-	errTrailing = errors.New("something else behind the end")
+	errTrailing = errors.New("unknown data after the end")
 )
 
 // filters are those that are known but not undone.
@@ -48,7 +48,7 @@ func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &reader{from: from, charge: charge, largest: largestBlock(r, size)}
 }
 
-// reader reads streams, one behind the other.
+// reader reads a sequence of streams.
 type reader struct {
 	from     *counter
 	charge   archive.Charge
@@ -161,7 +161,7 @@ func checkSize(kind byte) int64 {
 	return 0
 }
 
-// open opens a block by what its header has behind its size.
+// open opens a block. h is its header after the first byte.
 func (x *reader) open(h []byte) (io.Reader, error) {
 	v := varints{h[1:]}
 	if h[0]&0x40 != 0 {
@@ -187,9 +187,9 @@ func (x *reader) open(h []byte) (io.Reader, error) {
 			}
 			return r, nil
 		case filters[uint64(id)] != "":
-			return nil, fmt.Errorf("filter %s is not known", filters[uint64(id)])
+			return nil, fmt.Errorf("filter %s is not supported", filters[uint64(id)])
 		default:
-			return nil, fmt.Errorf("filter %d is not known", id)
+			return nil, fmt.Errorf("filter %d is not supported", id)
 		}
 	}
 	return nil, errDamaged
@@ -217,7 +217,7 @@ func (x *reader) skip(n int64) error {
 	return nil
 }
 
-// index skips the index behind the blocks, and the footer.
+// index skips the index and the footer.
 func (x *reader) index() error {
 	count, err := binary.ReadUvarint(x.from)
 	for i := uint64(0); i < count && err == nil; i++ {

@@ -28,8 +28,8 @@ func TestSamples(t *testing.T) {
 		"text-7z.xz":        textLine,
 		"text-delta.xz":     textLine,
 		"text-delta-256.xz": textLine,
-		"text-x86.xz":       nothing + ": filter x86 is not known",
-		"text-arm64.xz":     nothing + ": filter ARM64 is not known",
+		"text-x86.xz":       nothing + ": filter x86 is not supported",
+		"text-arm64.xz":     nothing + ": filter ARM64 is not supported",
 	} {
 		if got := archivetest.Unpack(archivetest.Read(t, name), NewReader); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
@@ -97,7 +97,7 @@ func TestHostile(t *testing.T) {
 	}{
 		"stream header damaged": {func(b []byte) []byte { b[8] ^= 1; return b }, nothing + ": damaged"},
 		"block header damaged":  {func(b []byte) []byte { b[16] ^= 1; return b }, nothing + ": damaged"},
-		"something behind":      {func(b []byte) []byte { return append(b, "PK\x03\x04"...) }, textLine + ": something else behind the end"},
+		"something behind":      {func(b []byte) []byte { return append(b, "PK\x03\x04"...) }, textLine + ": unknown data after the end"},
 		"little padding":        {func(b []byte) []byte { return append(b, 0) }, textLine + ": cut off"},
 		"padding":               {func(b []byte) []byte { return append(b, make([]byte, 4096)...) }, textLine},
 		"header alone":          {func(b []byte) []byte { return b[:12] }, nothing + ": cut off"},

@@ -23,7 +23,7 @@ const (
 
 var (
 	errDamaged    = errors.New("damaged")
-	errTrailing   = errors.New("something else behind the end")
+	errTrailing   = errors.New("unknown data after the end")
 	errOld        = errors.New("format of Zstandard before 0.8")
 	errDictionary = errors.New("needs a dictionary")
 	errWindow     = errors.New("window of more than 1 GiB")
@@ -48,7 +48,7 @@ func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &reader{r: r, size: size, charge: charge}
 }
 
-// reader reads frames, one behind the other.
+// reader reads a sequence of frames.
 type reader struct {
 	r       io.ReaderAt
 	size    int64

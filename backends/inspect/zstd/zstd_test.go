@@ -52,7 +52,7 @@ func TestHostile(t *testing.T) {
 		change func(b []byte) []byte
 		want   string
 	}{
-		"something behind": {func(b []byte) []byte { return append(b, "PK\x03\x04 and so on, and on"...) }, zipLine + ": something else behind the end"},
+		"something behind": {func(b []byte) []byte { return append(b, "PK\x03\x04 and so on, and on"...) }, zipLine + ": unknown data after the end"},
 		"reserved bit":     {func(b []byte) []byte { b[4] |= 8; return b }, nothing + ": damaged"},
 		"old format":       {func(b []byte) []byte { b[0] = 0x27; return b }, nothing + ": format of Zstandard before 0.8"},
 		"older format":     {func(b []byte) []byte { b[0] = 0x1e; return b }, nothing + ": format of Zstandard before 0.8"},
@@ -62,7 +62,7 @@ func TestHostile(t *testing.T) {
 		}, nothing + ": window of more than 1 GiB"},
 		"skipped too far":   {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\xff\xff\xff\xffhello") }, nothing + ": cut off"},
 		"skipped only":      {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\x05\x00\x00\x00hello") }, nothing + ": skippable frames only"},
-		"skipped, then LZ4": {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\x01\x00\x00\x00h\x04\x22\x4d\x18") }, nothing + ": something else behind the end"},
+		"skipped, then LZ4": {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\x01\x00\x00\x00h\x04\x22\x4d\x18") }, nothing + ": unknown data after the end"},
 		"nothing":           {func(b []byte) []byte { return nil }, nothing + ": skippable frames only"},
 	} {
 		if got := archivetest.Unpack(c.change(slices.Clone(file)), NewReader); got != c.want {
