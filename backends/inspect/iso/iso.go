@@ -1,5 +1,5 @@
 // Package iso goes through disc images: ISO 9660 with its extensions Joliet and
-// Rock Ridge. Images of raw sectors are read too. Of UDF it says only that it is there.
+// Rock Ridge, and UDF on a plain partition. Images of raw sectors are read too.
 //
 // It is our own because the libraries there are read whole directories into
 // memory, follow directories that contain themselves, or want to write images too.
@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"strings"
-	"unicode/utf16"
 
 	"polyclam/backends/inspect/internal/archive"
 )
@@ -27,7 +26,6 @@ const (
 
 var (
 	errDamaged     = errors.New("damaged directory")
-	errUDF         = errors.New("UDF file system, not looked into")
 	errInterleaved = errors.New("interleaved")
 	errPacked      = errors.New("compressed by zisofs")
 	errVolumes     = errors.New("too many volumes")
@@ -80,10 +78,6 @@ func Members(r io.ReaderAt, size int64) archive.Members {
 	}
 	return func(yield func(archive.Member, error) bool) {
 		volumes, udf, err := descriptors(r)
-		if err == nil && udf {
-			// What it has may not be in the other trees.
-			err = errUDF
-		}
 		if err != nil && !yield(archive.Member{}, err) {
 			return
 		}
@@ -92,6 +86,9 @@ func Members(r io.ReaderAt, size int64) archive.Members {
 			if !i.walk(v) {
 				return
 			}
+		}
+		if udf {
+			i.walkUDF()
 		}
 	}
 }
@@ -264,11 +261,11 @@ func (w *walk) file(path string, extents []extent) bool {
 }
 
 // cutOff hands out what there is of a file that extends beyond the image.
-func (w *walk) cutOff(path string, e extent) bool {
-	if e.at < w.size && !w.yield(archive.Member{Name: path, Offset: e.at, Size: e.size}, nil) {
+func (i *image) cutOff(path string, e extent) bool {
+	if e.at < i.size && !i.yield(archive.Member{Name: path, Offset: e.at, Size: e.size}, nil) {
 		return false
 	}
-	return w.yield(archive.Member{Name: path}, archive.ErrCutOff)
+	return i.yield(archive.Member{Name: path}, archive.ErrCutOff)
 }
 
 // packed says so if a file is.
@@ -278,50 +275,4 @@ func (w *walk) packed(path string, e extent) bool {
 		return true
 	}
 	return w.yield(archive.Member{Name: path}, errPacked)
-}
-
-// path returns the path of what a record with this name describes.
-func (w *walk) path(record, raw []byte) string {
-	name := ""
-	if w.volume.joliet {
-		name = ucs2(raw)
-	} else if name = rockRidge(record); name == "" {
-		name = string(raw)
-	}
-	if before, version, found := strings.Cut(name, ";"); found && strings.Trim(version, "0123456789") == "" {
-		name = before
-	}
-	if !w.volume.joliet {
-		name = strings.TrimSuffix(name, ".")
-	}
-	if w.directory.path != "" {
-		name = w.directory.path + "/" + name
-	}
-	return archive.Name([]byte(name))
-}
-
-func ucs2(b []byte) string {
-	var units []uint16
-	for ; len(b) >= 2; b = b[2:] {
-		units = append(units, binary.BigEndian.Uint16(b))
-	}
-	return string(utf16.Decode(units))
-}
-
-// rockRidge returns a record's POSIX name, or "" if it has none in itself.
-func rockRidge(record []byte) string {
-	name := ""
-	at := 33 + int(record[32])
-	at += at & 1
-	for at+4 <= len(record) {
-		n := int(record[at+2])
-		if n < 4 || at+n > len(record) {
-			break
-		}
-		if string(record[at:at+2]) == "NM" && n > 5 {
-			name += string(record[at+5 : at+n])
-		}
-		at += n
-	}
-	return name
 }
