@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/inspect/internal/walk"
 )
 
 // Config holds the keys of an [[upstream]] table with backend = "inspect".
@@ -44,7 +45,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if err := c.check(address); err != nil {
 		return nil, err
 	}
-	b := &Backend{config: *c, slots: newSlots(runtime.GOMAXPROCS(0))}
+	b := &Backend{config: *c, slots: walk.NewSlots(runtime.GOMAXPROCS(0))}
 	if err := b.load(); err != nil {
 		return nil, err
 	}
@@ -100,4 +101,9 @@ func (s *Size) UnmarshalText(text []byte) error {
 		return nil
 	}
 	return fmt.Errorf("%q is not a size, as in \"64MiB\", \"512KiB\" or 65536", text)
+}
+
+// limits are the budgets of a walk.
+func (c *Config) limits() walk.Limits {
+	return walk.Limits{MaxBytes: int64(c.MaxBytes), MaxDepth: c.MaxDepth, MaxMembers: c.MaxMembers}
 }

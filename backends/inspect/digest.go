@@ -8,6 +8,7 @@ import (
 	"hash"
 
 	"polyclam/backends"
+	"polyclam/backends/inspect/internal/walk"
 )
 
 // algorithms are the kinds of hashes that lists may have.
@@ -71,7 +72,7 @@ func digest(ctx context.Context, c backends.Content, sums []hash.Hash) error {
 			return context.Cause(ctx)
 		}
 		buffer = buffer[:min(int64(len(buffer)), c.Size()-off)]
-		if err := readFull(c, buffer, off); err != nil {
+		if err := walk.ReadFull(c, buffer, off); err != nil {
 			return err
 		}
 		for _, h := range sums {

@@ -12,6 +12,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/inspect/internal/walk"
 )
 
 // fuzzBackend has budgets that keep the fuzzer fast.
@@ -26,7 +27,7 @@ func fuzzBackend(tb testing.TB) *Backend {
 func fuzzScan(tb testing.TB, b *Backend, data []byte) backends.Result {
 	tb.Helper()
 	r := scan(tb, b, data)
-	if len(r.Detail) > maxDetail {
+	if len(r.Detail) > walk.MaxDetail {
 		tb.Errorf("detail of %d bytes", len(r.Detail))
 	}
 	if r.Category == backends.Virus && !isEICAR(data) {

@@ -1,132 +1,31 @@
 package inspect
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
+	"runtime"
 	"testing"
 	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/inspect/internal/build"
+	"polyclam/backends/inspect/internal/walk"
 )
-
-func guarded(t *testing.T, ctx context.Context, slots int) (*walk, *guard) {
-	t.Helper()
-	c := open(t, nil).config
-	w := newWalk(&c, new(scratch))
-	w.slots = newSlots(slots)
-	g, err := w.guard(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w, g
-}
-
-// TestGuardLeaves has a library that does not come back when the context ends.
-func TestGuardLeaves(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	w, g := guarded(t, ctx, 1)
-	s := w.section(ctx, bytes.NewReader(make([]byte, 100)), 100)
-	hold, entered, read := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	r := g.readerAt(s)
-	go func() {
-		<-entered
-		cancel(errEnough)
-	}()
-	err := g.call(func() error {
-		close(entered)
-		<-hold
-		_, err := r.ReadAt(make([]byte, 10), 0)
-		read <- err
-		return nil
-	})
-	if !errors.Is(err, errLeft) || !errors.Is(w.stop, errEnough) {
-		t.Fatalf("%v, stopped by %v", err, w.stop)
-	}
-	if err := g.call(func() error { panic("called again") }); !errors.Is(err, errLeft) {
-		t.Errorf("%v", err)
-	}
-	g.close()
-	if len(w.slots.taken) != 1 {
-		t.Error("the slot is free while the library runs")
-	}
-	// Nobody waits for what may never come.
-	other := newWalk(w.config, new(scratch))
-	other.slots = w.slots
-	if _, err := other.guard(t.Context()); !errors.Is(err, errLeft) || other.stop != nil || other.noted == nil {
-		t.Errorf("%v, stopped by %v, noted %v", err, other.stop, other.noted)
-	}
-	close(hold)
-	if err := <-read; !errors.Is(err, errLeft) {
-		t.Errorf("the library that was left reads: %v", err)
-	}
-	select {
-	case w.slots.taken <- struct{}{}:
-	case <-time.After(20 * time.Second):
-		t.Error("the slot does not come back")
-	}
-}
-
-// TestGuardWaits lets nobody wait for a slot longer than its context.
-func TestGuardWaits(t *testing.T) {
-	w, g := guarded(t, t.Context(), 1)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errEnough)
-	second := newWalk(w.config, new(scratch))
-	second.slots = w.slots
-	if _, err := second.guard(ctx); !errors.Is(err, errEnough) || !errors.Is(second.stop, errEnough) {
-		t.Errorf("%v, stopped by %v", err, second.stop)
-	}
-	g.close()
-	third := newWalk(w.config, new(scratch))
-	third.slots = w.slots
-	if _, err := third.guard(t.Context()); err != nil {
-		t.Error(err)
-	}
-}
 
 // TestGuardNested wants one slot for archives within archives, and all free
 // again.
 func TestGuardNested(t *testing.T) {
-	data := makeZip(t, locked("x"))
+	data := build.Zip(t, build.Locked("x"))
 	for range 3 {
-		data = makeRAR5(rarFile{name: "w", data: makeSeven(sevenStored("a", text("a").data), sevenStored("w", data)), packed: true})
+		data = build.RAR5(build.RARFile{Name: "w", Data: build.Seven(build.SevenStored("a", build.Text("a").Data), build.SevenStored("w", data)), Packed: true})
 	}
 	b := open(t, nil)
-	b.slots = newSlots(1)
+	b.slots = walk.NewSlots(1)
 	for range 3 {
 		wantFinding(t, scan(t, b, data), backends.Encrypted, encryptedZip)
-		if len(b.slots.taken) != 0 {
+		if b.slots.InUse() != 0 {
 			t.Fatal("the slot is still taken")
-		}
-	}
-}
-
-// oddReader does what a broken library may do.
-type oddReader struct{ how string }
-
-func (o oddReader) Read(p []byte) (int, error) {
-	switch o.how {
-	case "panics":
-		panic(o.how)
-	case "negative":
-		return -1, nil
-	case "too many":
-		return len(p) + 1, nil
-	case "nothing":
-		return 0, nil
-	}
-	return copy(p, "bytes"), io.EOF
-}
-
-func TestGuardedReader(t *testing.T) {
-	_, g := guarded(t, t.Context(), 1)
-	for how, want := range map[string]string{"panics": "", "negative": "", "too many": "", "nothing": "", "reads": "bytes"} {
-		got, err := io.ReadAll(g.reader(oddReader{how}))
-		if string(got) != want || (err == nil) != (want != "") {
-			t.Errorf("%s: %q, %v", how, got, err)
 		}
 	}
 }
@@ -135,53 +34,91 @@ func TestGuardedReader(t *testing.T) {
 // as they may, and then that is told.
 func TestSlotsTaken(t *testing.T) {
 	b := open(t, func(c *Config) { c.MaxTime = 50 * time.Millisecond })
-	for range cap(b.slots.taken) {
-		b.slots.taken <- struct{}{}
-	}
-	archive := makeRAR5(rarFile{name: "w", data: makeZip(t, locked("x")), packed: true})
+	release := takeSlots(t, b)
+	archive := build.RAR5(build.RARFile{Name: "w", Data: build.Zip(t, build.Locked("x")), Packed: true})
 	wantFinding(t, scan(t, b, archive), backends.Partial, exceeded+"MaxTime")
-	wantFinding(t, scan(t, b, makeRAR5(rarFile{name: "w", data: make([]byte, 50), encrypted: true})), backends.Encrypted, findingRAR)
-	for range cap(b.slots.taken) {
-		<-b.slots.taken
-	}
+	wantFinding(t, scan(t, b, build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 50), Encrypted: true})), backends.Encrypted, walk.FindingRAR)
+	release()
 }
 
 // TestLongFilters has a chain of filters over one block, which rardecode runs
 // without a read: half a second of them here, minutes if somebody means it.
 func TestLongFilters(t *testing.T) {
-	archive := makeRAR5(rarFile{name: "w", data: make([]byte, 1<<20-1), packed: true, filters: 500, dictBits: 3})
-	b := open(t, func(c *Config) { c.MaxTime = 50 * time.Millisecond })
+	archive := build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<20-1), Packed: true, Filters: 500, DictBits: 3})
+	b := open(t, nil)
 	begin := time.Now()
 	r := scan(t, b, archive)
-	t.Logf("table: time: rar with 500 filters: %v after %v, limit 50ms", r.Category, time.Since(begin))
-	wantFinding(t, r, backends.Partial, exceeded+"MaxTime")
-	for range cap(b.slots.taken) {
-		select {
-		case b.slots.taken <- struct{}{}:
-		case <-time.After(60 * time.Second):
-			t.Fatal("the slot does not come back")
+	t.Logf("table: time: rar with 500 filters: %v after %v", r.Category, time.Since(begin))
+	wantFinding(t, r, backends.Partial, walk.UnscannedMethod)
+	wantFinding(t, scan(t, b, build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<20-1), Packed: true, Filters: 3, DictBits: 3})), backends.OK, "")
+}
+
+// TestHostile scans what costs much more than it says, and then what is not
+// hostile: nothing of the first may be left.
+func TestHostile(t *testing.T) {
+	const scans = 50
+	b := open(t, nil)
+	var delta []byte
+	for range 4096 {
+		delta = append(delta, 1)
+	}
+	chain := []byte{2, 0x21, 3, 1, 255, 1, 0, 0, 1}
+	hostile := map[string][]byte{
+		"7z Delta 256":      build.Seven(build.SevenMember{Name: "x", Packed: delta, Size: len(delta), Chain: chain, Coders: 2}),
+		"rar PPMd":          build.RAR4(0, build.RARFile{Name: "x", Data: make([]byte, 9000), Raw: build.PackPPMd29()}),
+		"rar PPMd, later":   build.RAR4(0, build.RARFile{Name: "x", Data: make([]byte, 9000), Raw: build.PackLaterPPMd29([]byte("text"))}),
+		"rar PPMd, solid":   build.RAR4(8, build.RARFile{Name: "p", Data: build.Text("p").Data, Packed: true}, build.RARFile{Name: "x", Data: make([]byte, 9000), Raw: build.PackPPMd29(), Solid: true}),
+		"rar filters":       build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<20-1), Packed: true, Filters: 500, DictBits: 3}),
+		"rar 64 GiB":        build.RAR5(build.RARFile{Name: "w", Data: build.Text("w").Data, Packed: true, DictBits: 19, Unpacked: 1 << 62}),
+		"rar large, solid":  build.RAR5(build.RARFile{Name: "a", Data: build.Text("w").Data, Packed: true, Solid: true, Unpacked: 20}, build.RARFile{Name: "w", Data: build.Text("w").Data, Packed: true, Solid: true}),
+		"rar odd solid bit": build.RAR4(0, build.RARFile{Name: "p", Data: build.Text("p").Data, Packed: true}, build.RARFile{Name: "x", Data: build.Text("p").Data, Packed: true, Solid: true}),
+	}
+	encrypted := [][]byte{
+		build.RAR5(build.RARFile{Name: "z.zip", Data: build.Zip(t, build.Locked("x")), Packed: true}),
+		build.Seven(build.SevenStored("z.zip", build.Zip(t, build.Locked("x")))),
+	}
+	before := runtime.NumGoroutine()
+	for name, data := range hostile {
+		most := uint64(0)
+		for range scans {
+			r, allocated := allocated(t, b, data)
+			if most = max(most, allocated); r.Category != backends.Partial && name != "7z Delta 256" {
+				t.Fatalf("%s: %+v", name, r)
+			}
+		}
+		t.Logf("table: memory: %-20s %9d bytes allocated at most", name, most)
+		if most > 2<<20 {
+			t.Errorf("%s: %d bytes allocated", name, most)
 		}
 	}
-	t.Logf("table: time: the unpacker ended after %v", time.Since(begin))
+	for _, data := range encrypted {
+		wantFinding(t, scan(t, b, data), backends.Encrypted, encryptedZip)
+	}
+	if n := b.slots.InUse(); n != 0 {
+		t.Errorf("%d slots are taken", n)
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines, %d before", after, before)
+	}
 }
 
 // TestRARMemory wants dictionaries to be paid for.
 func TestRARMemory(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		file rarFile
+		file build.RARFile
 		most uint64
 		want backends.Category
 	}{
-		{"4 GiB dictionary, 4 GiB file", rarFile{dictBits: 15, unpacked: 1 << 32}, 1 << 20, backends.Partial},
-		{"4 GiB dictionary, small file", rarFile{dictBits: 15}, 2 << 20, backends.OK},
-		{"4 GiB dictionary, solid", rarFile{dictBits: 15, solid: true}, 1 << 20, backends.Partial},
-		{"64 GiB dictionary, 2^62 bytes", rarFile{dictBits: 19, unpacked: 1 << 62}, 1 << 20, backends.Partial},
-		{"32 MiB dictionary, 32 MiB file", rarFile{dictBits: 8, unpacked: 32 << 20}, 40 << 20, backends.OK},
+		{"4 GiB dictionary, 4 GiB file", build.RARFile{DictBits: 15, Unpacked: 1 << 32}, 1 << 20, backends.Partial},
+		{"4 GiB dictionary, small file", build.RARFile{DictBits: 15}, 2 << 20, backends.OK},
+		{"4 GiB dictionary, solid", build.RARFile{DictBits: 15, Solid: true}, 1 << 20, backends.Partial},
+		{"64 GiB dictionary, 2^62 bytes", build.RARFile{DictBits: 19, Unpacked: 1 << 62}, 1 << 20, backends.Partial},
+		{"32 MiB dictionary, 32 MiB file", build.RARFile{DictBits: 8, Unpacked: 32 << 20}, 40 << 20, backends.OK},
 	} {
 		f := c.file
-		f.name, f.data, f.packed = "w", text("w").data, true
-		r, bytes := allocated(t, open(t, nil), makeRAR5(f))
+		f.Name, f.Data, f.Packed = "w", build.Text("w").Data, true
+		r, bytes := allocated(t, open(t, nil), build.RAR5(f))
 		t.Logf("table: memory: rar %-32s %9d bytes allocated, %v", c.name, bytes, r.Category)
 		if bytes > c.most || r.Category != c.want {
 			t.Errorf("%s: %d bytes allocated, %+v", c.name, bytes, r)
@@ -191,9 +128,9 @@ func TestRARMemory(t *testing.T) {
 
 // TestContextEndsWhileUnpacking ends the context at each read.
 func TestContextEndsWhileUnpacking(t *testing.T) {
-	zip := makeZip(t, locked("x"))
+	zip := build.Zip(t, build.Locked("x"))
 	for name, data := range map[string][]byte{
-		"rar": makeRAR5(rarFile{name: "w", data: zip, packed: true}),
+		"rar": build.RAR5(build.RARFile{Name: "w", Data: zip, Packed: true}),
 		"7z":  sampleFiles(t)["7z/nested-LZMA2.7z"],
 	} {
 		b := open(t, nil)
@@ -210,13 +147,26 @@ func TestContextEndsWhileUnpacking(t *testing.T) {
 				t.Errorf("%s, read %d of %d: %+v, %v", name, n, whole.reads, r, err)
 			}
 		}
-		// All slots are free again.
-		for range cap(b.slots.taken) {
-			select {
-			case b.slots.taken <- struct{}{}:
-			case <-time.After(20 * time.Second):
-				t.Fatal("a slot does not come back")
-			}
+		takeSlots(t, b)() // all are free again
+	}
+}
+
+// takeSlots takes all slots, and returns what gives them back. It fails if one
+// does not become free.
+func takeSlots(t *testing.T, b *Backend) (release func()) {
+	t.Helper()
+	var guards []*walk.Guard
+	for deadline := time.Now().Add(20 * time.Second); len(guards) < runtime.GOMAXPROCS(0); {
+		g, err := walk.New(b.config.limits(), nil, b.slots, new(walk.Scratch)).Guard(t.Context())
+		if err == nil {
+			guards = append(guards, g)
+		} else if time.Now().After(deadline) {
+			t.Fatal("a slot does not come back")
+		}
+	}
+	return func() {
+		for _, g := range guards {
+			g.Close()
 		}
 	}
 }

@@ -42,13 +42,12 @@ package inspect
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 
 	"polyclam/backends"
+	"polyclam/backends/inspect/internal/walk"
 )
 
 // The codes of the results.
@@ -63,8 +62,8 @@ const (
 type Backend struct {
 	config  Config // not changed
 	lists   atomic.Pointer[hashLists]
-	scratch sync.Pool // of *scratch
-	slots   *slots    // see guard
+	scratch sync.Pool   // of *scratch
+	slots   *walk.Slots // see guard
 }
 
 // Scan implements [backends.Backend].
@@ -83,7 +82,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	if !b.config.Encrypted {
 		return backends.Clean(codeClean), nil
 	}
-	r, err := b.look(ctx, c)
+	r, err := b.Look(ctx, c)
 	if err != nil {
 		return backends.Result{}, fmt.Errorf("inspect: %w", err)
 	}
@@ -115,7 +114,7 @@ func (b *Backend) load() error {
 func (b *Backend) known(ctx context.Context, c backends.Content) (string, error) {
 	if size := c.Size(); size >= eicarMin && size <= eicarMax {
 		data := make([]byte, size)
-		if err := readFull(c, data, 0); err != nil {
+		if err := walk.ReadFull(c, data, 0); err != nil {
 			return "", err
 		}
 		if isEICAR(data) {
@@ -125,54 +124,38 @@ func (b *Backend) known(ctx context.Context, c backends.Content) (string, error)
 	return b.lists.Load().find(ctx, c)
 }
 
-// look searches for what is encrypted.
-func (b *Backend) look(ctx context.Context, c backends.Content) (backends.Result, error) {
-	limited, cancel := context.WithTimeoutCause(ctx, b.config.MaxTime, errMaxTime)
+// Look searches for what is encrypted.
+func (b *Backend) Look(ctx context.Context, c backends.Content) (backends.Result, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, b.config.MaxTime, walk.ErrMaxTime)
 	defer cancel()
-	w := newWalk(&b.config, b.takeScratch())
-	w.slots = b.slots
-	seen := w.look(limited, w.section(limited, c, c.Size()))
-	w.scratch.release()
-	b.scratch.Put(w.scratch)
+	w := walk.New(b.config.limits(), detectors, b.slots, b.takeScratch())
+	seen := w.Look(limited, w.Section(limited, c, c.Size()))
+	b.scratch.Put(w.Release())
 	switch {
 	case seen != nil:
-		return result(codeEncrypted, backends.Finding{Name: seen.name, Category: backends.Encrypted}, seen.detail), nil
+		return result(codeEncrypted, backends.Finding{Name: seen.Name, Category: backends.Encrypted}, seen.Detail), nil
 	case ctx.Err() != nil:
 		return backends.Result{}, context.Cause(ctx)
 	}
-	var limit *limitError
-	if errors.As(w.stop, &limit) || errors.As(w.noted, &limit) {
-		f := backends.Finding{Name: "Heuristics.Limits.Exceeded." + limit.what, Category: backends.Partial}
-		return result(codePartial, f, limit.Error()), nil
+	missed, err := w.Result()
+	if err != nil {
+		return backends.Result{}, err
 	}
-	if w.stop != nil {
-		return backends.Result{}, w.stop
+	if missed != nil {
+		return result(codePartial, backends.Finding{Name: missed.Name, Category: backends.Partial}, missed.Detail), nil
 	}
 	return backends.Clean(codeClean), nil
 }
 
-func (b *Backend) takeScratch() *scratch {
-	if s, ok := b.scratch.Get().(*scratch); ok {
+func (b *Backend) takeScratch() *walk.Scratch {
+	if s, ok := b.scratch.Get().(*walk.Scratch); ok {
 		return s
 	}
-	return new(scratch)
+	return new(walk.Scratch)
 }
 
 func result(code int, f backends.Finding, detail string) backends.Result {
 	return backends.Result{Category: f.Category, Code: code, Findings: []backends.Finding{f}, Detail: detail}
-}
-
-// readFull reads len(p) bytes at off; anything less is an error, because the
-// content promised its size.
-func readFull(r io.ReaderAt, p []byte, off int64) error {
-	n, err := r.ReadAt(p, off)
-	if n == len(p) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("content: %w", err)
 }
 
 // The test file is 68 bytes at the very start; up to 128 bytes in total it may

@@ -10,6 +10,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/inspect/internal/build"
 )
 
 // open makes the backend with the defaults, changed by change if it is not nil.
@@ -146,7 +147,7 @@ func TestContextEndsWhileHashing(t *testing.T) {
 }
 
 func TestContextEndsInZip(t *testing.T) {
-	data := makeZip(t, manyMembers(1000)...)
+	data := build.Zip(t, build.ManyMembers(1000)...)
 	for _, n := range []int{1, 2, 3, 10, 100} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		c := &stop{Content: backendtest.Bytes(t, data), n: n, cancel: cancel}
@@ -178,7 +179,7 @@ func (f *failing) ReadAt(p []byte, off int64) (int, error) {
 // is no broken archive.
 func TestUnreadable(t *testing.T) {
 	b := open(t, nil)
-	data := makeZip(t, manyMembers(5)...)
+	data := build.Zip(t, build.ManyMembers(5)...)
 	whole := &stop{Content: backendtest.Bytes(t, data), n: -1}
 	if _, err := b.Scan(t.Context(), whole); err != nil {
 		t.Fatal(err)
@@ -188,34 +189,6 @@ func TestUnreadable(t *testing.T) {
 		r, err := b.Scan(t.Context(), &failing{backendtest.Bytes(t, data), n, broken})
 		if !errors.Is(err, broken) {
 			t.Errorf("read %d of %d fails: %+v, %v", n, whole.reads, r, err)
-		}
-	}
-}
-
-// mad is a detector that panics.
-type mad struct{ inMatch bool }
-
-func (m mad) match(*walk, *section) bool {
-	if m.inMatch {
-		panic("mad")
-	}
-	return true
-}
-
-func (mad) look(context.Context, *walk, *section) (*sighting, error) {
-	var none []int
-	_ = none[len(none)]
-	return nil, nil
-}
-
-func TestDetectorPanics(t *testing.T) {
-	for _, d := range []mad{{true}, {false}} {
-		c := open(t, nil).config
-		w := newWalk(&c, new(scratch))
-		s := w.section(t.Context(), backendtest.CleanContent(t), 10)
-		s.head = []byte("head")
-		if seen := w.ask(t.Context(), d, s); seen != nil {
-			t.Errorf("%+v: %+v", d, seen)
 		}
 	}
 }

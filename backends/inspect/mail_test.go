@@ -8,18 +8,20 @@ import (
 	"testing"
 
 	"polyclam/backends"
+	"polyclam/backends/inspect/internal/build"
+	"polyclam/backends/inspect/internal/walk"
 )
 
 // TestMail has an encrypted archive in mails of many kinds.
 func TestMail(t *testing.T) {
-	archive := makeZip(t, text("a"), locked("x"))
+	archive := build.Zip(t, build.Text("a"), build.Locked("x"))
 	b64 := base64.StdEncoding.EncodeToString(archive)
 	in := func(name string) string { return `member "` + name + `" in mail: member "x" in zip: ZipCrypto` }
-	part := mailPart{kind: "application/zip", encoding: "base64", name: "z.zip", data: archive}
-	with := func(p mailPart) []byte {
-		return makeMail(mailPart{kind: "multipart/mixed", parts: []mailPart{{kind: "text/plain", data: []byte("See.\r\n")}, p}})
+	part := build.MailPart{Kind: "application/zip", Encoding: "base64", Name: "z.zip", Data: archive}
+	with := func(p build.MailPart) []byte {
+		return build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "text/plain", Data: []byte("See.\r\n")}, p}})
 	}
-	encoded := func(how string) []byte { p := part; p.encoding = how; return with(p) }
+	encoded := func(how string) []byte { p := part; p.Encoding = how; return with(p) }
 	header := "From: a@example.org\nTo: b@example.org\n"
 	for _, c := range []struct {
 		name, detail string
@@ -30,15 +32,15 @@ func TestMail(t *testing.T) {
 		{"uuencode", in("z.zip"), encoded("x-uuencode")},
 		{"binary", in("z.zip"), encoded("binary")},
 		{"8bit", in("z.zip"), encoded("8bit")},
-		{"not a multipart", in("z.zip"), makeMail(part)},
-		{"called text", in("z.zip"), func() []byte { p := part; p.kind = "text/plain"; return with(p) }()},
-		{"no type", in("z.zip"), func() []byte { p := part; p.kind = ""; return with(p) }()},
-		{"deep", in("z.zip"), makeMail(mailPart{kind: "multipart/mixed", parts: []mailPart{{kind: "multipart/related", parts: []mailPart{{kind: "multipart/alternative", parts: []mailPart{{kind: "text/plain", data: []byte("a")}}}, part}}}})},
-		{"behind a deep one", in("z.zip"), makeMail(mailPart{kind: "multipart/mixed", parts: []mailPart{{kind: "multipart/alternative", parts: []mailPart{{kind: "text/plain", data: []byte("a")}}}, part}})},
-		{"forwarded", `mail: ` + in("z.zip"), makeMail(mailPart{kind: "message/rfc822", data: with(part)})},
-		{"forwarded as attachment", `member "m.eml" in mail: ` + in("z.zip"), makeMail(mailPart{kind: "multipart/mixed", parts: []mailPart{{kind: "message/rfc822", name: "m.eml", data: with(part)}}})},
-		{"forwarded in base64", `member "m.eml" in mail: ` + in("z.zip"), with(mailPart{kind: "message/rfc822", encoding: "base64", name: "m.eml", data: with(part)})},
-		{"behind a forwarded one", in("z.zip"), makeMail(mailPart{kind: "multipart/mixed", parts: []mailPart{{kind: "message/rfc822", data: with(mailPart{kind: "text/plain", data: []byte("x")})}, part}})},
+		{"not a multipart", in("z.zip"), build.Mail(part)},
+		{"called text", in("z.zip"), func() []byte { p := part; p.Kind = "text/plain"; return with(p) }()},
+		{"no type", in("z.zip"), func() []byte { p := part; p.Kind = ""; return with(p) }()},
+		{"deep", in("z.zip"), build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "multipart/related", Parts: []build.MailPart{{Kind: "multipart/alternative", Parts: []build.MailPart{{Kind: "text/plain", Data: []byte("a")}}}, part}}}})},
+		{"behind a deep one", in("z.zip"), build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "multipart/alternative", Parts: []build.MailPart{{Kind: "text/plain", Data: []byte("a")}}}, part}})},
+		{"forwarded", `mail: ` + in("z.zip"), build.Mail(build.MailPart{Kind: "message/rfc822", Data: with(part)})},
+		{"forwarded as attachment", `member "m.eml" in mail: ` + in("z.zip"), build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "message/rfc822", Name: "m.eml", Data: with(part)}}})},
+		{"forwarded in base64", `member "m.eml" in mail: ` + in("z.zip"), with(build.MailPart{Kind: "message/rfc822", Encoding: "base64", Name: "m.eml", Data: with(part)})},
+		{"behind a forwarded one", in("z.zip"), build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "message/rfc822", Data: with(build.MailPart{Kind: "text/plain", Data: []byte("x")})}, part}})},
 		{"newlines only", in("z.zip"), bytes.ReplaceAll(with(part), []byte("\r\n"), []byte("\n"))},
 		{"mixed newlines", in("z.zip"), bytes.Replace(bytes.ReplaceAll(with(part), []byte("\r\n"), []byte("\n")), []byte("\n--="), []byte("\r\n--="), 1)},
 		{"mailbox", in("z.zip"), append([]byte("From a@example.org Mon Jan  1 00:00:00 2024\n"), with(part)...)},
@@ -51,8 +53,8 @@ func TestMail(t *testing.T) {
 		{"encoded name", in("ä.zip"), []byte(header + "Content-Type: application/zip; name=\"=?utf-8?q?=C3=A4.zip?=\"\nContent-Transfer-Encoding: base64\n\n" + b64)},
 		{"extended name", in("ä.zip"), []byte(header + "Content-Disposition: attachment; filename*=utf-8''%C3%A4.zip\nContent-Transfer-Encoding: base64\n\n" + b64)},
 		{"boundary before a longer one", in("z.zip"), []byte(header + "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n--bb\nnot one\n--b \nContent-Type: a/b; name=z.zip\nContent-Transfer-Encoding: base64\n\n" + b64 + "\n--b--\n")},
-		{"uuencode in a text", `mail: member "z.zip" in uuencode: member "x" in zip: ZipCrypto`, []byte(header + "Subject: x\n\n" + paragraphs(9000) + string(uuencode("z.zip", archive)))},
-		{"second uuencode", `mail: member "z.zip" in uuencode: member "x" in zip: ZipCrypto`, []byte(header + "\nhi\n" + string(uuencode("y.zip", makeZip(t, text("y")))) + string(uuencode("z.zip", archive)))},
+		{"uuencode in a text", `mail: member "z.zip" in uuencode: member "x" in zip: ZipCrypto`, []byte(header + "Subject: x\n\n" + build.Paragraphs(9000) + string(build.UUEncode("z.zip", archive)))},
+		{"second uuencode", `mail: member "z.zip" in uuencode: member "x" in zip: ZipCrypto`, []byte(header + "\nhi\n" + string(build.UUEncode("y.zip", build.Zip(t, build.Text("y")))) + string(build.UUEncode("z.zip", archive)))},
 		{"only a header field and a body", in("z.zip"), []byte("Content-Type: application/zip; name=z.zip\nContent-Transfer-Encoding: base64\n\n" + b64)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,16 +71,16 @@ func TestMail(t *testing.T) {
 func TestMailText(t *testing.T) {
 	files := sampleFiles(t)
 	for name, want := range map[string]string{
-		"pgp/password.asc": findingPGP, "pgp/key.asc": findingPGP, "pgp/key-signed.asc": findingPGP, "cms/enveloped.pem": findingSMIME,
+		"pgp/password.asc": walk.FindingPGP, "pgp/key.asc": walk.FindingPGP, "pgp/key-signed.asc": walk.FindingPGP, "cms/enveloped.pem": walk.FindingSMIME,
 		"pgp/signed.asc": "", "pgp/clear.asc": "", "pgp/stored.asc": "", "cms/signed.pem": "", "pgp/publickey.asc": "",
 	} {
-		body := append([]byte(paragraphs(5000)), files[name]...)
+		body := append([]byte(build.Paragraphs(5000)), files[name]...)
 		for how, data := range map[string][]byte{
-			"7bit":   makeMail(mailPart{kind: "text/plain", data: body}),
-			"base64": makeMail(mailPart{kind: "text/plain", encoding: "base64", data: body}),
-			"quoted": makeMail(mailPart{kind: "text/plain; charset=x-unknown", encoding: "quoted-printable", data: body}),
-			"part":   makeMail(mailPart{kind: "multipart/mixed", parts: []mailPart{{kind: "text/plain", data: body}}}),
-			"behind": makeMail(mailPart{kind: "multipart/mixed", parts: []mailPart{{kind: "text/plain", data: []byte("a\r\n-----BEGIN PGP MESSAGE-----\r\n")}, {kind: "text/plain", data: body}}}),
+			"7bit":   build.Mail(build.MailPart{Kind: "text/plain", Data: body}),
+			"base64": build.Mail(build.MailPart{Kind: "text/plain", Encoding: "base64", Data: body}),
+			"quoted": build.Mail(build.MailPart{Kind: "text/plain; charset=x-unknown", Encoding: "quoted-printable", Data: body}),
+			"part":   build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "text/plain", Data: body}}}),
+			"behind": build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "text/plain", Data: []byte("a\r\n-----BEGIN PGP MESSAGE-----\r\n")}, {Kind: "text/plain", Data: body}}}),
 		} {
 			r := scan(t, open(t, nil), data)
 			category := backends.Encrypted
@@ -95,9 +97,9 @@ func TestMailText(t *testing.T) {
 // TestMailPlain wants no false alarm.
 func TestMailPlain(t *testing.T) {
 	b := open(t, nil)
-	plain := makeZip(t, text("a"))
+	plain := build.Zip(t, build.Text("a"))
 	for name, data := range map[string][]byte{
-		"attachment":     attach("z.zip", plain),
+		"attachment":     build.Attach("z.zip", plain),
 		"empty":          []byte("From: a@example.org\n\n"),
 		"header only":    []byte("From: a@example.org\nSubject: -----BEGIN PGP MESSAGE-----"),
 		"talk of it":     []byte("From: a@example.org\n\nIt begins with\n> -----BEGIN PGP MESSAGE-----\nas you know.\n-----BEGIN PGP MESSAGE-----\n\nand so on\n"),
@@ -113,7 +115,7 @@ func TestMailPlain(t *testing.T) {
 		}
 	}
 	// A mail that is cut anywhere has no failure, and nothing in it.
-	data := makeMail(mailPart{kind: "multipart/mixed", parts: []mailPart{{kind: "message/rfc822", data: attach("z.zip", plain)}, {kind: "text/html", encoding: "quoted-printable", data: []byte("<p>ä=")}}})
+	data := build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "message/rfc822", Data: build.Attach("z.zip", plain)}, {Kind: "text/html", Encoding: "quoted-printable", Data: []byte("<p>ä=")}}})
 	for n := range data {
 		if r := scan(t, b, data[:n]); r.Category != backends.OK {
 			t.Fatalf("%d of %d bytes: %+v", n, len(data), r)
@@ -153,8 +155,8 @@ func TestMailLimits(t *testing.T) {
 		{"long lines", []byte(header + "\n" + strings.Repeat("x", 9_000_000)), "", 1 << 20},
 		{"boundaries only", append(nested(1, ""), strings.Repeat("--b0\n", 9000)...), "", 60 << 20},
 		{"base64 of nothing", []byte(header + "Content-Transfer-Encoding: base64\n\n" + strings.Repeat("=\n", 1_000_000)), "", 1 << 20},
-		{"large attachment", makeMail(mailPart{kind: "application/zip", encoding: "base64", data: append([]byte(zipLocal), make([]byte, 4<<20)...)}), "", 8 << 20},
-		{"larger than the budget", makeMail(mailPart{kind: "application/zip", encoding: "base64", data: append([]byte(zipLocal), make([]byte, 16<<20)...)}), "MaxBytes", 20 << 20},
+		{"large attachment", build.Mail(build.MailPart{Kind: "application/zip", Encoding: "base64", Data: append([]byte(build.ZipLocal), make([]byte, 4<<20)...)}), "", 8 << 20},
+		{"larger than the budget", build.Mail(build.MailPart{Kind: "application/zip", Encoding: "base64", Data: append([]byte(build.ZipLocal), make([]byte, 16<<20)...)}), "MaxBytes", 20 << 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, bytes := allocated(t, open(t, func(c *Config) { c.MaxBytes = 16 << 20 }), c.data)
@@ -176,36 +178,10 @@ func FuzzMail(f *testing.F) {
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Transfer-Encoding: base64\n\nUEsDBA==\n--b--\n"))
 	f.Add([]byte("Content-Type: message/rfc822\n\nFrom: x\n\nbegin 644 x\n#86%B\nend\n"))
 	f.Add([]byte("Content-Transfer-Encoding: quoted-printable\nContent-Type: text/plain\n\n=50=4b=\n=03=04"))
-	f.Add(attach("z.zip", makeZip(f, locked("x"))))
+	f.Add(build.Attach("z.zip", build.Zip(f, build.Locked("x"))))
 	f.Add(append([]byte("\n"), sampleFiles(f)["pgp/key.asc"]...))
 	b := fuzzBackend(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fuzzScan(t, b, append([]byte("From: a@example.org\nDate: today\n"), data...))
-	})
-}
-
-// FuzzDecoders wants what was encoded, and nothing longer than its text.
-func FuzzDecoders(f *testing.F) {
-	f.Add([]byte("some bytes\x00\xff=\r\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var d base64Decoder
-		if got := d.decode(nil, []byte(base64.StdEncoding.EncodeToString(data))); !bytes.Equal(got, data) {
-			t.Errorf("base64: %q is %q", data, got)
-		}
-		for _, decode := range []func(dst, line []byte) []byte{new(base64Decoder).decode, decodeQuotedPrintable, decodeUU} {
-			// A broken group of uuencode is filled up.
-			if got := decode(nil, data); len(got) > len(data)+2 {
-				t.Errorf("%d bytes become %d", len(data), len(got))
-			}
-		}
-		var got []byte
-		for _, line := range bytes.SplitAfter(uuencode("x", data), []byte("\n"))[1:] {
-			if !bytes.HasPrefix(line, []byte("end")) {
-				got = decodeUU(got, line)
-			}
-		}
-		if !bytes.Equal(got, data) {
-			t.Errorf("uuencode: %q is %q", data, got)
-		}
 	})
 }

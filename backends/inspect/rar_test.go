@@ -13,13 +13,17 @@ import (
 	"github.com/nwaples/rardecode/v2"
 
 	"polyclam/backends"
+	"polyclam/backends/inspect/internal/build"
+	"polyclam/backends/inspect/internal/walk"
 )
 
-func rarText(name string) rarFile { return rarFile{name: name, data: text(name).data} }
+func rarText(name string) build.RARFile {
+	return build.RARFile{Name: name, Data: build.Text(name).Data}
+}
 
 func TestRAREncrypted(t *testing.T) {
-	secret := rarFile{name: "dir/secret.txt", data: bytes.Repeat([]byte("0123456789abcdef"), 4), encrypted: true}
-	old := func(version byte) rarFile { f := secret; f.version = version; return f }
+	secret := build.RARFile{Name: "dir/secret.txt", Data: bytes.Repeat([]byte("0123456789abcdef"), 4), Encrypted: true}
+	old := func(version byte) build.RARFile { f := secret; f.Version = version; return f }
 	stub := append([]byte("MZ"), bytes.Repeat([]byte{0x90}, 50_000)...)
 	aes := `member "dir/secret.txt" in rar: AES-`
 	for _, c := range []struct {
@@ -27,25 +31,25 @@ func TestRAREncrypted(t *testing.T) {
 		data   []byte
 		detail string
 	}{
-		{"4", makeRAR4(0, secret), aes + "128"},
-		{"4 last", makeRAR4(0, rarText("a"), rarText("b"), secret), aes + "128"},
-		{"4 behind compressed", makeRAR4(0, rarFile{name: "p", data: text("p").data, packed: true}, secret), aes + "128"},
-		{"4 large", makeRAR4(0, rarFile{name: "dir/secret.txt", data: make([]byte, 32), encrypted: true, large: true}), aes + "128"},
-		{"4 Unicode", makeRAR4(0, rarFile{name: "dir/secret.txt\x00\x01\x02\x03", data: make([]byte, 32), encrypted: true, flags: 0x200}), aes + "128"},
-		{"2", makeRAR4(0, old(20)), `member "dir/secret.txt" in rar: RAR 2.0 encryption`},
-		{"1.5", makeRAR4(0, old(15)), `member "dir/secret.txt" in rar: RAR 1.5 encryption`},
-		{"4 headers", append(makeRAR4(rar4MainEncrypted), bytes.Repeat([]byte{1}, 100)...), "rar: headers encrypted, AES-128"},
-		{"4 program", append(bytes.Clone(stub), makeRAR4(0, secret)...), aes + "128"},
-		{"5", makeRAR5(secret), aes + "256"},
-		{"5 last", makeRAR5(rarText("a"), rarText("b"), secret), aes + "256"},
-		{"5 headers", makeRAR5Locked(), "rar: headers encrypted, AES-256"},
-		{"5 program", append(bytes.Clone(stub), makeRAR5(secret)...), aes + "256"},
-		{"5 program with another signature", append(append(bytes.Clone(stub), rarSignature+"\x07\x07"...), makeRAR5(secret)...), aes + "256"},
-		{"5 cut behind the header", makeRAR5(secret)[:90], aes + "256"},
+		{"4", build.RAR4(0, secret), aes + "128"},
+		{"4 last", build.RAR4(0, rarText("a"), rarText("b"), secret), aes + "128"},
+		{"4 behind compressed", build.RAR4(0, build.RARFile{Name: "p", Data: build.Text("p").Data, Packed: true}, secret), aes + "128"},
+		{"4 large", build.RAR4(0, build.RARFile{Name: "dir/secret.txt", Data: make([]byte, 32), Encrypted: true, Large: true}), aes + "128"},
+		{"4 Unicode", build.RAR4(0, build.RARFile{Name: "dir/secret.txt\x00\x01\x02\x03", Data: make([]byte, 32), Encrypted: true, Flags: 0x200}), aes + "128"},
+		{"2", build.RAR4(0, old(20)), `member "dir/secret.txt" in rar: RAR 2.0 encryption`},
+		{"1.5", build.RAR4(0, old(15)), `member "dir/secret.txt" in rar: RAR 1.5 encryption`},
+		{"4 headers", append(build.RAR4(build.RAR4MainEncrypted), bytes.Repeat([]byte{1}, 100)...), "rar: headers encrypted, AES-128"},
+		{"4 program", append(bytes.Clone(stub), build.RAR4(0, secret)...), aes + "128"},
+		{"5", build.RAR5(secret), aes + "256"},
+		{"5 last", build.RAR5(rarText("a"), rarText("b"), secret), aes + "256"},
+		{"5 headers", build.RAR5Locked(), "rar: headers encrypted, AES-256"},
+		{"5 program", append(bytes.Clone(stub), build.RAR5(secret)...), aes + "256"},
+		{"5 program with another signature", append(append(bytes.Clone(stub), build.RARSignature+"\x07\x07"...), build.RAR5(secret)...), aes + "256"},
+		{"5 cut behind the header", build.RAR5(secret)[:90], aes + "256"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := scan(t, open(t, nil), c.data)
-			wantFinding(t, r, backends.Encrypted, findingRAR)
+			wantFinding(t, r, backends.Encrypted, walk.FindingRAR)
 			if r.Detail != c.detail {
 				t.Errorf("detail %q, want %q", r.Detail, c.detail)
 			}
@@ -56,21 +60,25 @@ func TestRAREncrypted(t *testing.T) {
 // TestRARNested looks into members, which are compressed after a fashion.
 func TestRARNested(t *testing.T) {
 	b := open(t, nil)
-	archive := makeZip(t, locked("x"))
-	zip := rarFile{name: "in.zip", data: archive}
-	packed := rarFile{name: "in.zip", data: archive, packed: true}
-	plain := rarFile{name: "p.txt", data: text("p").data, packed: true}
-	solid := func(f rarFile) rarFile { f.solid = true; return f }
+	archive := build.Zip(t, build.Locked("x"))
+	zip := build.RARFile{Name: "in.zip", Data: archive}
+	packed := build.RARFile{Name: "in.zip", Data: archive, Packed: true}
+	plain := build.RARFile{Name: "p.txt", Data: build.Text("p").Data, Packed: true}
+	solid := func(f build.RARFile) build.RARFile { f.Solid = true; return f }
 	want := `member "in.zip" in rar: member "x" in zip: ZipCrypto`
 	for name, data := range map[string][]byte{
-		"4 stored":   makeRAR4(0, rarText("a"), zip),
-		"4 packed":   makeRAR4(0, plain, packed),
-		"4 solid":    makeRAR4(8, plain, solid(plain), solid(packed)),
-		"5 stored":   makeRAR5(rarText("a"), zip, rarText("b")),
-		"5 packed":   makeRAR5(plain, packed, plain),
-		"5 solid":    makeRAR5(plain, solid(plain), solid(packed)),
-		"5 in 4":     makeRAR4(0, rarText("a"), zip, rarFile{name: "x", data: makeRAR5(packed)}),
-		"5 behind 1": makeRAR5(rarFile{name: "one", data: []byte("1"), packed: true}, packed),
+		"4 stored": build.RAR4(0, rarText("a"), zip),
+		"4 packed": build.RAR4(0, plain, packed),
+		"4 solid":  build.RAR4(8, plain, solid(plain), solid(packed)),
+		"5 stored": build.RAR5(rarText("a"), zip, rarText("b")),
+		"5 packed": build.RAR5(plain, packed, plain),
+		"5 solid":  build.RAR5(plain, solid(plain), solid(packed)),
+		"5 in 4":   build.RAR4(0, rarText("a"), zip, build.RARFile{Name: "x", Data: build.RAR5(packed)}),
+		// rardecode goes on with the bits of the last member where only its beginning
+		// was read.
+		"5 behind a long one": build.RAR5(build.RARFile{Name: "long", Data: bytes.Repeat([]byte("text "), 9000), Packed: true}, packed),
+		"4 behind a long one": build.RAR4(0, build.RARFile{Name: "long", Data: bytes.Repeat([]byte("text "), 9000), Packed: true}, packed),
+		"5 behind 1":          build.RAR5(build.RARFile{Name: "one", Data: []byte("1"), Packed: true}, packed),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := scan(t, b, append([]byte(nil), append(data, make([]byte, 70_000)...)...))
@@ -84,33 +92,38 @@ func TestRARNested(t *testing.T) {
 
 func TestRARPlain(t *testing.T) {
 	b := open(t, nil)
-	inner := makeZip(t, text("x"))
-	files := []rarFile{rarText("a"), {name: "in.zip", data: inner}, {name: "p", data: inner, packed: true}}
+	inner := build.Zip(t, build.Text("x"))
+	files := []build.RARFile{rarText("a"), {Name: "in.zip", Data: inner}, {Name: "p", Data: inner, Packed: true}}
 	for name, data := range map[string][]byte{
-		"4": makeRAR4(0, files...), "5": makeRAR5(files...), "4 empty": makeRAR4(0), "5 empty": makeRAR5(),
-		"4 commented": makeRAR4(2, files...),
+		"4": build.RAR4(0, files...), "5": build.RAR5(files...), "4 empty": build.RAR4(0), "5 empty": build.RAR5(),
+		"4 commented": build.RAR4(2, files...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			for n := len(data) % 3; n <= len(data); n += 3 {
-				if r := scan(t, b, data[:n]); r.Category != backends.OK {
+				r := scan(t, b, data[:n])
+				if n < len(data) && r.Category == backends.Partial && r.Findings[0].Name == walk.UnscannedCutOff {
+					continue // it is known that something is missing
+				}
+				if r.Category != backends.OK {
 					t.Fatalf("%d of %d bytes: %+v", n, len(data), r)
 				}
 			}
 		})
 	}
-	// The flag in a header with a wrong sum is no opinion.
-	for _, data := range [][]byte{makeRAR4(0, rarFile{name: "x", data: make([]byte, 40), encrypted: true}), makeRAR5(rarFile{name: "x", data: make([]byte, 40), encrypted: true})} {
-		data[bytes.Index(data, []byte("x"))] = 'y'
-		wantFinding(t, scan(t, b, data), backends.OK, "")
-	}
+	// The flag in a header with a wrong sum is no opinion. RAR 5's headers all
+	// have sums, so that what lies after it is missing.
+	four, five := build.RAR4(0, build.RARFile{Name: "x", Data: make([]byte, 40), Encrypted: true}), build.RAR5(build.RARFile{Name: "x", Data: make([]byte, 40), Encrypted: true})
+	four[bytes.Index(four, []byte("x"))], five[bytes.Index(five, []byte("x"))] = 'y', 'y'
+	wantFinding(t, scan(t, b, four), backends.OK, "")
+	wantFinding(t, scan(t, b, five), backends.Partial, walk.UnscannedCutOff)
 }
 
 // TestRARBuilder wants the tests' own archives to be good for others.
 func TestRARBuilder(t *testing.T) {
-	packed := rarFile{name: "p.txt", data: text("p").data, packed: true}
+	packed := build.RARFile{Name: "p.txt", Data: build.Text("p").Data, Packed: true}
 	solid := packed
-	solid.solid = true
-	for name, data := range map[string][]byte{"4": makeRAR4(0, rarText("a"), packed), "4s": makeRAR4(8, packed, solid), "5": makeRAR5(rarText("a"), packed), "5s": makeRAR5(packed, solid)} {
+	solid.Solid = true
+	for name, data := range map[string][]byte{"4": build.RAR4(0, rarText("a"), packed), "4s": build.RAR4(8, packed, solid), "5": build.RAR5(rarText("a"), packed), "5s": build.RAR5(packed, solid)} {
 		r, err := rardecode.NewReader(bytes.NewReader(data))
 		if err != nil {
 			t.Fatal(name, err)
@@ -138,14 +151,14 @@ func TestRARBuilder(t *testing.T) {
 
 // FuzzRAR wants to see all that rardecode sees.
 func FuzzRAR(f *testing.F) {
-	secret := rarFile{name: "s", data: make([]byte, 40), encrypted: true}
-	packed := rarFile{name: "p", data: makeZip(f, text("x")), packed: true}
-	for _, data := range [][]byte{makeRAR4(0, rarText("a"), secret), makeRAR5(rarText("a"), secret), makeRAR5Locked(), makeRAR4(0x80), makeRAR4(0, packed), makeRAR5(packed)} {
+	secret := build.RARFile{Name: "s", Data: make([]byte, 40), Encrypted: true}
+	packed := build.RARFile{Name: "p", Data: build.Zip(f, build.Text("x")), Packed: true}
+	for _, data := range [][]byte{build.RAR4(0, rarText("a"), secret), build.RAR5(rarText("a"), secret), build.RAR5Locked(), build.RAR4(0x80), build.RAR4(0, packed), build.RAR5(packed)} {
 		f.Add(data)
 	}
 	b := fuzzBackend(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if !bytes.HasPrefix(data, []byte(rarSignature)) {
+		if !bytes.HasPrefix(data, []byte(build.RARSignature)) {
 			return
 		}
 		r := fuzzScan(t, b, data)

@@ -74,7 +74,7 @@ func TestRealPrograms(t *testing.T) {
 				t.Skip(err)
 			}
 			archive := filepath.Join(t.TempDir(), "a.zip")
-			argv := append(c.argv[1:len(c.argv):len(c.argv)], archive, "zip.go")
+			argv := append(c.argv[1:len(c.argv):len(c.argv)], archive, "inspect.go")
 			if out, err := exec.Command(program, argv...).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}

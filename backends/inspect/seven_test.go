@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"polyclam/backends"
+	"polyclam/backends/inspect/internal/build"
+	"polyclam/backends/inspect/internal/walk"
 )
 
 // allocated counts what a scan allocates.
@@ -22,40 +24,45 @@ func allocated(t *testing.T, b *Backend, data []byte) (backends.Result, uint64) 
 // TestSevenBombs wants that no number in a header makes us, or the library,
 // allocate by it.
 func TestSevenBombs(t *testing.T) {
-	huge := sevenNumber(1<<32 - 2)
+	huge := build.SevenNumber(1<<32 - 2)
 	cat := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 	lzma := func(dictionary uint32) []byte {
 		return append([]byte{0x23, 3, 1, 1, 5, 0x5d}, binary.LittleEndian.AppendUint32(nil, dictionary)...)
 	}
 	ppmd := append([]byte{0x23, 3, 4, 1, 5, 6}, binary.LittleEndian.AppendUint32(nil, 1<<31)...)
-	one := sevenStored("a", make([]byte, 100))
-	with := func(coder []byte) []byte { m := one; m.coder = coder; m.size = 1 << 20; return makeSeven(m) }
+	one := build.SevenStored("a", make([]byte, 100))
+	with := func(coder []byte, size int) []byte { m := one; m.Coder = coder; m.Size = size; return build.Seven(m) }
 	const limit = exceeded + "MaxBytes"
 	for _, c := range []struct {
 		name string
 		data []byte
 		want string // a finding's name
 	}{
-		{"pack streams", sevenArchiveOf(nil, cat([]byte{1, 4, 6, 0}, huge, []byte{9, 0, 0})), ""},
-		{"folders", sevenArchiveOf(nil, cat([]byte{1, 4, 7, 11}, huge, []byte{0, 1})), ""},
-		{"coders", sevenArchiveOf(nil, cat([]byte{1, 4, 7, 11, 1, 0}, huge)), ""},
-		{"flows", sevenArchiveOf(nil, cat([]byte{1, 4, 7, 11, 1, 0, 1, 0x11, 0}, huge, huge, []byte{12, 0, 0, 0})), ""},
-		{"properties", sevenArchiveOf(nil, cat([]byte{1, 4, 7, 11, 1, 0, 1, 0x21, 0}, huge)), ""},
-		{"members of a folder", sevenArchiveOf(nil, cat([]byte{1, 4, 6, 0, 1, 9, 1, 0, 7, 11, 1, 0, 1, 1, 0, 12, 1, 0, 8, 13}, huge, []byte{0, 0, 5, 1, 0, 0})), ""},
-		{"sums", sevenArchiveOf(nil, cat([]byte{1, 4, 6, 0, 1, 9, 1, 10, 0}, make([]byte, 100))), ""},
-		{"files", sevenArchiveOf([]byte("x"), cat([]byte{1, 4, 6, 0, 1, 9, 1, 0, 7, 11, 1, 0, 1, 1, 0, 12, 1, 0, 0, 5}, huge, []byte{14, 1, 0, 0, 0})), ""},
+		{"pack streams", build.SevenArchiveOf(nil, cat([]byte{1, 4, 6, 0}, huge, []byte{9, 0, 0})), ""},
+		{"folders", build.SevenArchiveOf(nil, cat([]byte{1, 4, 7, 11}, huge, []byte{0, 1})), ""},
+		{"coders", build.SevenArchiveOf(nil, cat([]byte{1, 4, 7, 11, 1, 0}, huge)), ""},
+		{"flows", build.SevenArchiveOf(nil, cat([]byte{1, 4, 7, 11, 1, 0, 1, 0x11, 0}, huge, huge, []byte{12, 0, 0, 0})), ""},
+		{"properties", build.SevenArchiveOf(nil, cat([]byte{1, 4, 7, 11, 1, 0, 1, 0x21, 0}, huge)), ""},
+		{"members of a folder", build.SevenArchiveOf(nil, cat([]byte{1, 4, 6, 0, 1, 9, 1, 0, 7, 11, 1, 0, 1, 1, 0, 12, 1, 0, 8, 13}, huge, []byte{0, 0, 5, 1, 0, 0})), ""},
+		{"sums", build.SevenArchiveOf(nil, cat([]byte{1, 4, 6, 0, 1, 9, 1, 10, 0}, make([]byte, 100))), ""},
+		{"files", build.SevenArchiveOf([]byte("x"), cat([]byte{1, 4, 6, 0, 1, 9, 1, 0, 7, 11, 1, 0, 1, 1, 0, 12, 1, 0, 0, 5}, huge, []byte{14, 1, 0, 0, 0})), ""},
 		{"header's size", func() []byte {
-			b := sevenArchiveOf(nil, []byte{1, 0})
+			b := build.SevenArchiveOf(nil, []byte{1, 0})
 			binary.LittleEndian.PutUint64(b[20:], 1<<62)
 			return b
 		}(), ""},
-		{"LZMA of 4 GiB", with(lzma(1<<32 - 1)), limit},
-		{"LZMA2 of 4 GiB", with([]byte{0x21, 0x21, 1, 40}), limit},
-		{"PPMD of 2 GiB", with(ppmd), limit},
-		{"unpacked to 1 TiB", func() []byte { m := one; m.coder = []byte{0x21, 0x21, 1, 10}; m.size = 1 << 40; return makeSeven(m) }(), limit},
-		{"empty header", sevenArchiveOf(nil, nil), ""},
-		{"header packed to itself", sevenArchiveOf([]byte("x"), []byte{0x17, 6, 0, 1, 9, 1, 0, 7, 11, 1, 0, 1, 1, 0, 12, 1, 0, 0}), ""},
-		{"packed header of 1 GiB", sevenArchiveOf([]byte("x"), cat([]byte{0x17, 6, 0, 1, 9, 1, 0, 7, 11, 1, 0, 1, 1, 0, 12}, sevenNumber(1<<30), []byte{0, 0})), limit},
+		{"LZMA of 4 GiB", with(lzma(1<<32-1), 1<<32), limit},
+		{"LZMA2 of 4 GiB", with([]byte{0x21, 0x21, 1, 40}, 1<<32), limit},
+		{"PPMD of 2 GiB", with(ppmd, 1<<20), limit},
+		// A dictionary is never larger than what comes out.
+		{"LZMA of 4 GiB, small", with(lzma(1<<32-1), 1<<19), walk.UnscannedBroken},
+		{"LZMA2 of 4 GiB, small", with([]byte{0x21, 0x21, 1, 40}, 1<<19), walk.UnscannedBroken},
+		{"unknown method", with([]byte{0x03, 3, 3, 9}, 100), walk.UnscannedMethod},
+		{"coder bound to itself", build.Seven(build.SevenMember{Packed: []byte("x"), Size: 100, Chain: []byte{2, 1, 0, 1, 0, 0, 0}, Coders: 2}), walk.UnscannedBroken},
+		{"unpacked to 1 TiB", func() []byte { m := one; m.Coder = []byte{0x21, 0x21, 1, 10}; m.Size = 1 << 40; return build.Seven(m) }(), limit},
+		{"empty header", build.SevenArchiveOf(nil, nil), ""},
+		{"header packed to itself", build.SevenArchiveOf([]byte("x"), []byte{0x17, 6, 0, 1, 9, 1, 0, 7, 11, 1, 0, 1, 1, 0, 12, 1, 0, 0}), ""},
+		{"packed header of 1 GiB", build.SevenArchiveOf([]byte("x"), cat([]byte{0x17, 6, 0, 1, 9, 1, 0, 7, 11, 1, 0, 1, 1, 0, 12}, build.SevenNumber(1<<30), []byte{0, 0})), limit},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, bytes := allocated(t, open(t, nil), c.data)
@@ -77,14 +84,14 @@ func TestSevenBombs(t *testing.T) {
 // TestSevenManyFolders has as many folders as fit into a large header.
 func TestSevenManyFolders(t *testing.T) {
 	const n = 190_000
-	h := append([]byte{1, 4, 6, 0}, sevenNumber(n)...)
+	h := append([]byte{1, 4, 6, 0}, build.SevenNumber(n)...)
 	h = append(append(append(h, 9), make([]byte, n)...), 0, 7, 11)
-	h = append(append(h, sevenNumber(n)...), 0)
+	h = append(append(h, build.SevenNumber(n)...), 0)
 	h = append(append(h, bytes.Repeat([]byte{1, 1, 0}, n)...), 12)
 	h = append(append(h, make([]byte, n)...), 0, 0, 0)
 	for _, limit := range []Size{64 << 20, 512 << 20} {
 		b := open(t, func(c *Config) { c.MaxBytes = limit; c.MaxMembers = 1_000_000 })
-		r, bytes := allocated(t, b, sevenArchiveOf(nil, h))
+		r, bytes := allocated(t, b, build.SevenArchiveOf(nil, h))
 		wantFinding(t, r, backends.Partial, exceeded+"MaxMembers")
 		t.Logf("table: memory: 7z of %d folders, max_bytes %d: %d bytes allocated, %v", n, limit, bytes, r.Category)
 		if bytes > uint64(limit) {
@@ -93,34 +100,13 @@ func TestSevenManyFolders(t *testing.T) {
 	}
 }
 
-// TestSevenNumbers compares numbers of all lengths.
-func TestSevenNumbers(t *testing.T) {
-	for _, c := range []struct {
-		b    []byte
-		want uint64
-	}{
-		{[]byte{0}, 0}, {[]byte{0x7f}, 0x7f}, {[]byte{0x80, 0x80}, 0x80}, {[]byte{0xbf, 0xff}, 0x3fff},
-		{[]byte{0xc0, 1, 2}, 0x0201}, {[]byte{0xdf, 1, 2}, 0x1f0201}, {[]byte{0xfe, 1, 2, 3, 4, 5, 6, 7}, 0x07060504030201},
-		{[]byte{0xff, 1, 2, 3, 4, 5, 6, 7, 8}, 0x0807060504030201},
-	} {
-		r := sevenReader{b: c.b}
-		if got := r.number(); got != c.want || r.bad || len(r.b) != 0 {
-			t.Errorf("% x is %#x, want %#x", c.b, got, c.want)
-		}
-		r = sevenReader{b: c.b[:len(c.b)-1]}
-		if r.number(); !r.bad {
-			t.Errorf("% x cut is good", c.b)
-		}
-	}
-}
-
 func TestSevenProgram(t *testing.T) {
 	b := open(t, nil)
 	archive := sampleFiles(t)["7z/data.7z"]
 	stub := append([]byte("MZ"), bytes.Repeat([]byte{0x90}, 200_000)...)
-	stub = append(stub, sevenSignature+"not yet"...)
-	wantFinding(t, scan(t, b, append(bytes.Clone(stub), archive...)), backends.Encrypted, findingSeven)
-	wantFinding(t, scan(t, b, attach("x.exe", append(bytes.Clone(stub), archive...))), backends.Encrypted, findingSeven)
+	stub = append(stub, build.SevenSignature+"not yet"...)
+	wantFinding(t, scan(t, b, append(bytes.Clone(stub), archive...)), backends.Encrypted, walk.FindingSeven)
+	wantFinding(t, scan(t, b, build.Attach("x.exe", append(bytes.Clone(stub), archive...))), backends.Encrypted, walk.FindingSeven)
 	wantFinding(t, scan(t, b, append(bytes.Clone(stub), sampleFiles(t)["7z/plain.7z"]...)), backends.OK, "")
 }
 
@@ -137,27 +123,23 @@ func TestSevenTruncated(t *testing.T) {
 	}
 }
 
-// FuzzSeven has right sums around any streams and header.
-func FuzzSeven(f *testing.F) {
-	add := func(data []byte) {
-		start := int(binary.LittleEndian.Uint64(data[12:])) + sevenStartSize
-		f.Add(data[sevenStartSize:start], data[start:])
+// TestSevenDelta has filters with the largest distance, which bodgit/sevenzip
+// reads forever.
+func TestSevenDelta(t *testing.T) {
+	archive := build.Zip(t, build.Locked("x"))
+	delta := func(distance int) []byte {
+		packed := bytes.Clone(archive)
+		for i := len(packed) - 1; i >= distance; i-- {
+			packed[i] -= packed[i-distance]
+		}
+		// Delta, whose input is bound to the output of Copy.
+		chain := []byte{2, 0x21, 3, 1, byte(distance - 1), 1, 0, 0, 1}
+		return build.Seven(build.SevenMember{Name: "x.zip", Packed: packed, Size: len(packed), Chain: chain, Coders: 2})
 	}
-	for _, data := range sampleFiles(f) {
-		if bytes.HasPrefix(data, []byte(sevenSignature)) {
-			add(data)
+	for _, distance := range []int{1, 4, 255, 256} {
+		r := scan(t, open(t, nil), delta(distance))
+		if wantFinding(t, r, backends.Encrypted, encryptedZip); t.Failed() {
+			t.Fatal(distance)
 		}
 	}
-	add(makeSeven(sevenStored("a", []byte("some text")), sevenStored("b.zip", makeZip(f, locked("x")))))
-	b := fuzzBackend(f)
-	f.Fuzz(func(t *testing.T, streams, header []byte) {
-		r := fuzzScan(t, b, sevenArchiveOf(streams, header))
-		if len(header) == 0 || header[0] != sevenEncodedHeader {
-			return
-		}
-		h := sevenReader{b: header[1:]}
-		if s := h.streams(); !h.bad && s.encrypted >= 0 && r.Category == backends.OK {
-			t.Errorf("%+v, but the header is encrypted", r)
-		}
-	})
 }

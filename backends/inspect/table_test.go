@@ -2,12 +2,14 @@ package inspect
 
 import (
 	"bytes"
-
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"polyclam/backends/inspect/internal/build"
+	"polyclam/backends/inspect/internal/walk"
 )
 
 // sample is something to scan, and what it must give: nothing if finding is
@@ -20,94 +22,96 @@ type sample struct {
 
 // fileSamples are those of testdata; what is not named here is plain.
 var fileSamples = map[string][2]string{
-	"7z/copy-headers.7z":          {findingSeven, "7z: headers encrypted, AES-256"},
-	"7z/copy-rawheader.7z":        {findingSeven, `member "hello.txt" in 7z: AES-256`},
-	"7z/copy.7z":                  {findingSeven, `member "hello.txt" in 7z: AES-256`},
-	"7z/data.7z":                  {findingSeven, `member "hello.txt" in 7z: AES-256`},
-	"7z/headers.7z":               {findingSeven, "7z: headers encrypted, AES-256"},
-	"7z/mixed.7z":                 {findingSeven, `member "numbers.txt" in 7z: AES-256`},
-	"7z/nested-BZip2.7z":          {findingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
-	"7z/nested-Copy.7z":           {findingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
-	"7z/nested-Deflate.7z":        {findingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
-	"7z/nested-LZMA.7z":           {findingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
-	"7z/nested-LZMA2.7z":          {findingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
-	"7z/nested-PPMd.7z":           {findingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
-	"7z/nested-bcj.7z":            {findingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
-	"7z/nested-delta.7z":          {findingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
-	"7z/nested-nonsolid.7z":       {findingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
-	"pdf/user-r2.pdf":             {findingPDF, "pdf: RC4 40 bit, revision 2"},
-	"pdf/user-r3.pdf":             {findingPDF, "pdf: RC4 128 bit, revision 3"},
-	"pdf/user-r4-rc4.pdf":         {findingPDF, "pdf: RC4 128 bit, revision 4"},
-	"pdf/user-r4.pdf":             {findingPDF, "pdf: AES-128, revision 4"},
-	"pdf/user-r4-metadata.pdf":    {findingPDF, "pdf: AES-128, revision 4"},
-	"pdf/user-r4-objects.pdf":     {findingPDF, "pdf: AES-128, revision 4"},
-	"pdf/user-r5.pdf":             {findingPDF, "pdf: AES-256, revision 5"},
-	"pdf/user-r6.pdf":             {findingPDF, "pdf: AES-256, revision 6"},
-	"pdf/user-r6-objects.pdf":     {findingPDF, "pdf: AES-256, revision 6"},
-	"pdf/user-r6-linear.pdf":      {findingPDF, "pdf: AES-256, revision 6"},
-	"pgp/password.gpg":            {findingPGP, "pgp: encrypted with a password"},
-	"pgp/password.asc":            {findingPGP, "pgp armor: encrypted with a password"},
-	"pgp/key.gpg":                 {findingPGP, "pgp: encrypted for a key"},
-	"pgp/key.asc":                 {findingPGP, "pgp armor: encrypted for a key"},
-	"pgp/two-keys.gpg":            {findingPGP, "pgp: encrypted for a key"},
-	"pgp/key-signed.asc":          {findingPGP, "pgp armor: encrypted for a key"},
-	"pgp/hidden-and-password.gpg": {findingPGP, "pgp: encrypted with a password"},
-	"cms/enveloped.der":           {findingSMIME, "smime: enveloped data"},
-	"cms/enveloped-ber.der":       {findingSMIME, "smime: enveloped data"},
-	"cms/enveloped.pem":           {findingSMIME, "smime pem: enveloped data"},
-	"cms/enveloped-pkcs7.pem":     {findingSMIME, "smime pem: enveloped data"},
-	"cms/enveloped.eml":           {findingSMIME, `member "smime.p7m" in mail: enveloped-data`},
-	"cms/auth.der":                {findingSMIME, "smime: authenticated enveloped data"},
-	"cms/encrypteddata.der":       {findingSMIME, "smime: encrypted data"},
-	"cms/salted.enc":              {findingPrefix + "OpenSSL", "openssl: encrypted with a password"},
+	"7z/copy-headers.7z":          {walk.FindingSeven, "7z: headers encrypted, AES-256"},
+	"7z/copy-rawheader.7z":        {walk.FindingSeven, `member "hello.txt" in 7z: AES-256`},
+	"7z/copy.7z":                  {walk.FindingSeven, `member "hello.txt" in 7z: AES-256`},
+	"7z/data.7z":                  {walk.FindingSeven, `member "hello.txt" in 7z: AES-256`},
+	"7z/headers.7z":               {walk.FindingSeven, "7z: headers encrypted, AES-256"},
+	"7z/mixed.7z":                 {walk.FindingSeven, `member "numbers.txt" in 7z: AES-256`},
+	"7z/nested-BZip2.7z":          {walk.FindingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
+	"7z/nested-Copy.7z":           {walk.FindingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
+	"7z/nested-Deflate.7z":        {walk.FindingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
+	"7z/nested-LZMA.7z":           {walk.FindingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
+	"7z/nested-LZMA2.7z":          {walk.FindingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
+	"7z/nested-PPMd.7z":           {walk.FindingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
+	"7z/nested-bcj.7z":            {walk.FindingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
+	"7z/nested-delta.7z":          {walk.FindingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
+	"7z/nested-nonsolid.7z":       {walk.FindingZip, `member "inner.zip" in 7z: member "hello.txt" in zip: ZipCrypto`},
+	"pdf/user-r2.pdf":             {walk.FindingPDF, "pdf: RC4 40 bit, revision 2"},
+	"pdf/user-r3.pdf":             {walk.FindingPDF, "pdf: RC4 128 bit, revision 3"},
+	"pdf/user-r4-rc4.pdf":         {walk.FindingPDF, "pdf: RC4 128 bit, revision 4"},
+	"pdf/user-r4.pdf":             {walk.FindingPDF, "pdf: AES-128, revision 4"},
+	"pdf/user-r4-metadata.pdf":    {walk.FindingPDF, "pdf: AES-128, revision 4"},
+	"pdf/user-r4-objects.pdf":     {walk.FindingPDF, "pdf: AES-128, revision 4"},
+	"pdf/user-r5.pdf":             {walk.FindingPDF, "pdf: AES-256, revision 5"},
+	"pdf/user-r6.pdf":             {walk.FindingPDF, "pdf: AES-256, revision 6"},
+	"pdf/user-r6-objects.pdf":     {walk.FindingPDF, "pdf: AES-256, revision 6"},
+	"pdf/user-r6-linear.pdf":      {walk.FindingPDF, "pdf: AES-256, revision 6"},
+	"pgp/password.gpg":            {walk.FindingPGP, "pgp: encrypted with a password"},
+	"pgp/password.asc":            {walk.FindingPGP, "pgp armor: encrypted with a password"},
+	"pgp/key.gpg":                 {walk.FindingPGP, "pgp: encrypted for a key"},
+	"pgp/key.asc":                 {walk.FindingPGP, "pgp armor: encrypted for a key"},
+	"pgp/two-keys.gpg":            {walk.FindingPGP, "pgp: encrypted for a key"},
+	"pgp/key-signed.asc":          {walk.FindingPGP, "pgp armor: encrypted for a key"},
+	"pgp/hidden-and-password.gpg": {walk.FindingPGP, "pgp: encrypted with a password"},
+	"cms/enveloped.der":           {walk.FindingSMIME, "smime: enveloped data"},
+	"cms/enveloped-ber.der":       {walk.FindingSMIME, "smime: enveloped data"},
+	"cms/enveloped.pem":           {walk.FindingSMIME, "smime pem: enveloped data"},
+	"cms/enveloped-pkcs7.pem":     {walk.FindingSMIME, "smime pem: enveloped data"},
+	"cms/enveloped.eml":           {walk.FindingSMIME, `member "smime.p7m" in mail: enveloped-data`},
+	"cms/auth.der":                {walk.FindingSMIME, "smime: authenticated enveloped data"},
+	"cms/encrypteddata.der":       {walk.FindingSMIME, "smime: encrypted data"},
+	"cms/salted.enc":              {walk.FindingPrefix + "OpenSSL", "openssl: encrypted with a password"},
 }
 
 // composed are the samples that no program here makes.
 func composed(tb testing.TB) []sample {
 	tb.Helper()
-	secret := rarFile{name: "s.txt", data: make([]byte, 64), encrypted: true}
-	plain := rarFile{name: "s.txt", data: make([]byte, 64)}
+	secret := build.RARFile{Name: "s.txt", Data: make([]byte, 64), Encrypted: true}
+	plain := build.RARFile{Name: "s.txt", Data: make([]byte, 64)}
 	word := func(flags uint16) []byte {
-		return makeOLE(9, oleStreamFile{"WordDocument", wordStream(0xa5ec, flags, 5000)})
+		return build.OLE(9, build.Stream{Name: "WordDocument", Data: build.WordStream(0xa5ec, flags, 5000)})
 	}
-	excel := func(r string) []byte { return makeOLE(9, oleStreamFile{"Workbook", biff(bof8, r)}) }
-	point := func(n uint32) []byte { return makeOLE(9, oleStreamFile{"Current User", currentUser(n)}) }
+	excel := func(r string) []byte { return build.OLE(9, build.Stream{Name: "Workbook", Data: build.BIFF(bof8, r)}) }
+	point := func(n uint32) []byte {
+		return build.OLE(9, build.Stream{Name: "Current User", Data: build.CurrentUser(n)})
+	}
 	magic := func(s string) []byte { return append([]byte(s), bytes.Repeat([]byte{0xe1}, 1000)...) }
 	return []sample{
-		{"rar 4", makeRAR4(0, secret), findingRAR, `member "s.txt" in rar: AES-128`},
-		{"rar 4 plain", makeRAR4(0, plain), "", ""},
-		{"rar 4 headers", makeRAR4(rar4MainEncrypted), findingRAR, "rar: headers encrypted, AES-128"},
-		{"rar 5", makeRAR5(secret), findingRAR, `member "s.txt" in rar: AES-256`},
-		{"rar 5 plain", makeRAR5(plain), "", ""},
-		{"rar 5 headers", makeRAR5Locked(), findingRAR, "rar: headers encrypted, AES-256"},
-		{"doc", word(0x0100), findingOLE, `member "WordDocument" in ole2: RC4`},
+		{"rar 4", build.RAR4(0, secret), walk.FindingRAR, `member "s.txt" in rar: AES-128`},
+		{"rar 4 plain", build.RAR4(0, plain), "", ""},
+		{"rar 4 headers", build.RAR4(build.RAR4MainEncrypted), walk.FindingRAR, "rar: headers encrypted, AES-128"},
+		{"rar 5", build.RAR5(secret), walk.FindingRAR, `member "s.txt" in rar: AES-256`},
+		{"rar 5 plain", build.RAR5(plain), "", ""},
+		{"rar 5 headers", build.RAR5Locked(), walk.FindingRAR, "rar: headers encrypted, AES-256"},
+		{"doc", word(0x0100), walk.FindingOLE, `member "WordDocument" in ole2: RC4`},
 		{"doc plain", word(0), "", ""},
-		{"xls", excel("\x2f\x00\x01\x00\x01\x00\x01\x00"), findingOLE, `member "Workbook" in ole2: RC4`},
+		{"xls", excel("\x2f\x00\x01\x00\x01\x00\x01\x00"), walk.FindingOLE, `member "Workbook" in ole2: RC4`},
 		{"xls plain", excel("\x86\x00"), "", ""},
-		{"ppt", point(0xf3d1c4df), findingOLE, `member "Current User" in ole2: RC4`},
+		{"ppt", point(0xf3d1c4df), walk.FindingOLE, `member "Current User" in ole2: RC4`},
 		{"ppt plain", point(0xe391c05f), "", ""},
-		{"docx", makeOLE(9, oleStreamFile{"EncryptionInfo", []byte{4, 0, 4, 0, 0x40, 0}}, oleStreamFile{"EncryptedPackage", make([]byte, 9000)}), findingOLE, `member "EncryptedPackage" in ole2: encrypted package, agile`},
-		{"docx plain", makeZip(tb, text("[Content_Types].xml"), text("word/document.xml")), "", ""},
-		{"odf", makeODF(tb, odfManifestText("content.xml", odfEncryption)), findingODF, `member "content.xml" in odf: AES256-CBC`},
-		{"odf whole", makeODF(tb, odfManifestText("encrypted-package", odfEncryption)), findingODF, `member "encrypted-package" in odf: AES256-CBC`},
-		{"odf plain", makeODF(tb, odfManifestText("content.xml", "")), "", ""},
-		{"egg", makeEGG("s.txt", make([]byte, 50), 2), findingEGG, `member "s.txt" in egg: AES-256`},
-		{"egg plain", makeEGG("s.txt", make([]byte, 50), -1), "", ""},
-		{"alz", makeALZ(true, "a.txt", "s.txt"), findingALZ, `member "s.txt" in alz: ZipCrypto`},
-		{"alz plain", makeALZ(false, "a.txt", "s.txt"), "", ""},
-		{"arj", makeARJ(true, "a.txt", "s.txt"), findingARJ, `member "s.txt" in arj: garbled`},
-		{"arj plain", makeARJ(false, "a.txt", "s.txt"), "", ""},
-		{"ace", makeACE(true, "a.txt", "s.txt"), findingACE, `member "s.txt" in ace: Blowfish`},
-		{"ace plain", makeACE(false, "a.txt", "s.txt"), "", ""},
-		{"luks", magic("LUKS\xba\xbe"), findingPrefix + "LUKS", "luks: encrypted volume"},
-		{"bitlocker", magic("\xeb\x58\x90-FVE-FS-"), findingPrefix + "BitLocker", "bitlocker: encrypted volume"},
-		{"dmg", magic("encrcdsa\x00\x00\x00\x02"), findingPrefix + "DMG", "dmg: encrypted image"},
-		{"keepass", magic("\x03\xd9\xa2\x9a\x67\xfb\x4b\xb5"), findingPrefix + "KeePass", "keepass: password database"},
-		{"age", magic("age-encryption.org/v1\n-> X25519 x\n"), findingPrefix + "Age", "age: encrypted file"},
-		{"age armored", []byte("-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n-----END AGE ENCRYPTED FILE-----\n"), findingPrefix + "Age", "age: encrypted file, armored"},
-		{"aescrypt", magic("AES\x02\x00"), findingPrefix + "AESCrypt", "aescrypt: encrypted file"},
-		{"pgp/mime", makeMail(mailPart{kind: `multipart/encrypted; protocol="application/pgp-encrypted"`, parts: []mailPart{{kind: "application/pgp-encrypted", data: []byte("Version: 1\r\n")}}}), findingPGP, "mail: multipart/encrypted"},
-		{"other multipart/encrypted", makeMail(mailPart{kind: `multipart/encrypted; protocol="application/x"`, parts: []mailPart{{kind: "application/x", data: []byte("x")}}}), findingMail, "mail: multipart/encrypted"},
+		{"docx", build.OLE(9, build.Stream{Name: "EncryptionInfo", Data: []byte{4, 0, 4, 0, 0x40, 0}}, build.Stream{Name: "EncryptedPackage", Data: make([]byte, 9000)}), walk.FindingOLE, `member "EncryptedPackage" in ole2: encrypted package, agile`},
+		{"docx plain", build.Zip(tb, build.Text("[Content_Types].xml"), build.Text("word/document.xml")), "", ""},
+		{"odf", build.ODF(tb, build.ODFManifestText("content.xml", build.ODFEncryption)), walk.FindingODF, `member "content.xml" in odf: AES256-CBC`},
+		{"odf whole", build.ODF(tb, build.ODFManifestText("encrypted-package", build.ODFEncryption)), walk.FindingODF, `member "encrypted-package" in odf: AES256-CBC`},
+		{"odf plain", build.ODF(tb, build.ODFManifestText("content.xml", "")), "", ""},
+		{"egg", build.EGG("s.txt", make([]byte, 50), 2), walk.FindingEGG, `member "s.txt" in egg: AES-256`},
+		{"egg plain", build.EGG("s.txt", make([]byte, 50), -1), "", ""},
+		{"alz", build.ALZ(true, "a.txt", "s.txt"), walk.FindingALZ, `member "s.txt" in alz: ZipCrypto`},
+		{"alz plain", build.ALZ(false, "a.txt", "s.txt"), "", ""},
+		{"arj", build.ARJ(true, "a.txt", "s.txt"), walk.FindingARJ, `member "s.txt" in arj: garbled`},
+		{"arj plain", build.ARJ(false, "a.txt", "s.txt"), "", ""},
+		{"ace", build.ACE(true, "a.txt", "s.txt"), walk.FindingACE, `member "s.txt" in ace: Blowfish`},
+		{"ace plain", build.ACE(false, "a.txt", "s.txt"), "", ""},
+		{"luks", magic("LUKS\xba\xbe"), walk.FindingPrefix + "LUKS", "luks: encrypted volume"},
+		{"bitlocker", magic("\xeb\x58\x90-FVE-FS-"), walk.FindingPrefix + "BitLocker", "bitlocker: encrypted volume"},
+		{"dmg", magic("encrcdsa\x00\x00\x00\x02"), walk.FindingPrefix + "DMG", "dmg: encrypted image"},
+		{"keepass", magic("\x03\xd9\xa2\x9a\x67\xfb\x4b\xb5"), walk.FindingPrefix + "KeePass", "keepass: password database"},
+		{"age", magic("age-encryption.org/v1\n-> X25519 x\n"), walk.FindingPrefix + "Age", "age: encrypted file"},
+		{"age armored", []byte("-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n-----END AGE ENCRYPTED FILE-----\n"), walk.FindingPrefix + "Age", "age: encrypted file, armored"},
+		{"aescrypt", magic("AES\x02\x00"), walk.FindingPrefix + "AESCrypt", "aescrypt: encrypted file"},
+		{"pgp/mime", build.Mail(build.MailPart{Kind: `multipart/encrypted; protocol="application/pgp-encrypted"`, Parts: []build.MailPart{{Kind: "application/pgp-encrypted", Data: []byte("Version: 1\r\n")}}}), walk.FindingPGP, "mail: multipart/encrypted"},
+		{"other multipart/encrypted", build.Mail(build.MailPart{Kind: `multipart/encrypted; protocol="application/x"`, Parts: []build.MailPart{{Kind: "application/x", Data: []byte("x")}}}), walk.FindingMail, "mail: multipart/encrypted"},
 	}
 }
 
@@ -115,25 +119,35 @@ func composed(tb testing.TB) []sample {
 func wrappers(tb testing.TB) map[string]func(data []byte) []byte {
 	tb.Helper()
 	return map[string]func(data []byte) []byte{
-		"zip stored":   func(d []byte) []byte { return makeZip(tb, text("a"), inner("w", d, true)) },
-		"zip deflated": func(d []byte) []byte { return makeZip(tb, text("a"), inner("w", d, false)) },
-		"tar":          func(d []byte) []byte { return makeTar(tb, text("a"), file{name: "w", data: d}) },
-		"tar.gz":       func(d []byte) []byte { return makeGzip(tb, "t.tar", makeTar(tb, text("a"), file{name: "w", data: d})) },
-		"gzip":         func(d []byte) []byte { return makeGzip(tb, "w", d) },
-		"rar 4":        func(d []byte) []byte { return makeRAR4(0, rarText("a"), rarFile{name: "w", data: d}) },
-		"rar 4 packed": func(d []byte) []byte { return makeRAR4(0, rarText("a"), rarFile{name: "w", data: d, packed: true}) },
-		"rar 5":        func(d []byte) []byte { return makeRAR5(rarText("a"), rarFile{name: "w", data: d}) },
-		"rar 5 packed": func(d []byte) []byte { return makeRAR5(rarText("a"), rarFile{name: "w", data: d, packed: true}) },
-		"7z copy":      func(d []byte) []byte { return makeSeven(sevenStored("a", text("a").data), sevenStored("w", d)) },
-		"mail":         func(d []byte) []byte { return attach("w", d) },
-		"mail in mail": func(d []byte) []byte {
-			return makeMail(mailPart{kind: "multipart/mixed", parts: []mailPart{{kind: "message/rfc822", data: attach("w", d)}}})
+		"zip stored":   func(d []byte) []byte { return build.Zip(tb, build.Text("a"), build.Inner("w", d, true)) },
+		"zip deflated": func(d []byte) []byte { return build.Zip(tb, build.Text("a"), build.Inner("w", d, false)) },
+		"tar":          func(d []byte) []byte { return build.Tar(tb, build.Text("a"), build.File{Name: "w", Data: d}) },
+		"tar.gz": func(d []byte) []byte {
+			return build.Gzip(tb, "t.tar", build.Tar(tb, build.Text("a"), build.File{Name: "w", Data: d}))
 		},
-		"mail in zip": func(d []byte) []byte { return makeZip(tb, inner("m.eml", attach("w", d), false)) },
-		"zip in mail": func(d []byte) []byte { return attach("z.zip", makeZip(tb, text("a"), inner("w", d, false))) },
-		"uuencode":    func(d []byte) []byte { return append([]byte("See below.\n\n"), uuencode("w", d)...) },
-		"tnef mail":   func(d []byte) []byte { return attach("winmail.dat", makeTNEF("w", d)) },
-		"ole2":        func(d []byte) []byte { return makeOLE(9, oleStreamFile{"w", d}) },
+		"gzip":  func(d []byte) []byte { return build.Gzip(tb, "w", d) },
+		"rar 4": func(d []byte) []byte { return build.RAR4(0, rarText("a"), build.RARFile{Name: "w", Data: d}) },
+		"rar 4 packed": func(d []byte) []byte {
+			return build.RAR4(0, rarText("a"), build.RARFile{Name: "w", Data: d, Packed: true})
+		},
+		"rar 5": func(d []byte) []byte { return build.RAR5(rarText("a"), build.RARFile{Name: "w", Data: d}) },
+		"rar 5 packed": func(d []byte) []byte {
+			return build.RAR5(rarText("a"), build.RARFile{Name: "w", Data: d, Packed: true})
+		},
+		"7z copy": func(d []byte) []byte {
+			return build.Seven(build.SevenStored("a", build.Text("a").Data), build.SevenStored("w", d))
+		},
+		"mail": func(d []byte) []byte { return build.Attach("w", d) },
+		"mail in mail": func(d []byte) []byte {
+			return build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "message/rfc822", Data: build.Attach("w", d)}}})
+		},
+		"mail in zip": func(d []byte) []byte { return build.Zip(tb, build.Inner("m.eml", build.Attach("w", d), false)) },
+		"zip in mail": func(d []byte) []byte {
+			return build.Attach("z.zip", build.Zip(tb, build.Text("a"), build.Inner("w", d, false)))
+		},
+		"uuencode":  func(d []byte) []byte { return append([]byte("See below.\n\n"), build.UUEncode("w", d)...) },
+		"tnef mail": func(d []byte) []byte { return build.Attach("winmail.dat", build.TNEF("w", d)) },
+		"ole2":      func(d []byte) []byte { return build.OLE(9, build.Stream{Name: "w", Data: d}) },
 	}
 }
 
@@ -151,7 +165,7 @@ func allSamples(tb testing.TB) []sample {
 		if want, ok := fileSamples[name]; ok {
 			s.finding, s.detail = want[0], want[1]
 		} else if detail := samples[name]; detail != "" {
-			s.finding, s.detail = findingZip, detail
+			s.finding, s.detail = walk.FindingZip, detail
 		}
 		all = append(all, s)
 	}
@@ -178,7 +192,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: %+v, want %q, detail %q", s.name, r, s.finding, s.detail)
 		}
 		for _, how := range slices.Sorted(maps.Keys(around)) {
-			if isProgram(s.data) && packing[how] {
+			if walk.IsProgram(s.data) && packing[how] {
 				continue
 			}
 			scans++

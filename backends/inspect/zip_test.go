@@ -10,16 +10,18 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/inspect/internal/build"
+	"polyclam/backends/inspect/internal/walk"
 )
 
 const encryptedZip = "Heuristics.Encrypted.Zip"
 
 func TestZipEncrypted(t *testing.T) {
-	plain := text("plain.txt")
-	raw := func(flags, method uint16) file {
-		return file{name: "a/b.txt", data: bytes.Repeat([]byte("x"), 40), raw: true, flags: flags, method: method}
+	plain := build.Text("plain.txt")
+	raw := func(flags, method uint16) build.File {
+		return build.File{Name: "a/b.txt", Data: bytes.Repeat([]byte("x"), 40), Raw: true, Flags: flags, Method: method}
 	}
-	one := makeZip(t, locked("a/b.txt"))
+	one := build.Zip(t, build.Locked("a/b.txt"))
 	program := append([]byte("MZ"), bytes.Repeat([]byte{0x90}, 5000)...)
 	for _, c := range []struct {
 		name   string
@@ -27,33 +29,33 @@ func TestZipEncrypted(t *testing.T) {
 		detail string
 	}{
 		{"own", backendtest.EncryptedZip(), `member "hello.txt" in zip: ZipCrypto`},
-		{"traditional", makeZip(t, raw(1, 0)), `member "a/b.txt" in zip: ZipCrypto`},
-		{"traditional streamed", makeZip(t, raw(9, 8)), `member "a/b.txt" in zip: ZipCrypto`},
-		{"traditional UTF-8", makeZip(t, raw(0x801, 8)), `member "a/b.txt" in zip: ZipCrypto`},
-		{"AES", makeZip(t, raw(1, 99)), `member "a/b.txt" in zip: AES`},
-		{"AES without the flag", makeZip(t, raw(0, 99)), `member "a/b.txt" in zip: AES`},
-		{"strong", makeZip(t, raw(0x41, 8)), `member "a/b.txt" in zip: strong encryption`},
-		{"strong directory", makeZip(t, raw(0x2041, 8)), `member "a/b.txt" in zip: strong encryption with an encrypted directory`},
-		{"mixed, first", makeZip(t, raw(1, 8), plain, plain), `member "a/b.txt" in zip: ZipCrypto`},
-		{"mixed, last", makeZip(t, append(manyMembers(100), raw(1, 8))...), `member "a/b.txt" in zip: ZipCrypto`},
-		{"no name", makeZip(t, locked("")), `member "" in zip: ZipCrypto`},
-		{"encrypted empty file", makeZip(t, file{name: "e", raw: true, flags: 1, data: make([]byte, 12)}), `member "e" in zip: ZipCrypto`},
-		{"large size", makeZip(t, plain, file{name: "huge", raw: true, flags: 1, unpacked: 5 << 30}), `member "huge" in zip: ZipCrypto`},
+		{"traditional", build.Zip(t, raw(1, 0)), `member "a/b.txt" in zip: ZipCrypto`},
+		{"traditional streamed", build.Zip(t, raw(9, 8)), `member "a/b.txt" in zip: ZipCrypto`},
+		{"traditional UTF-8", build.Zip(t, raw(0x801, 8)), `member "a/b.txt" in zip: ZipCrypto`},
+		{"AES", build.Zip(t, raw(1, 99)), `member "a/b.txt" in zip: AES`},
+		{"AES without the flag", build.Zip(t, raw(0, 99)), `member "a/b.txt" in zip: AES`},
+		{"strong", build.Zip(t, raw(0x41, 8)), `member "a/b.txt" in zip: strong encryption`},
+		{"strong directory", build.Zip(t, raw(0x2041, 8)), `member "a/b.txt" in zip: strong encryption with an encrypted directory`},
+		{"mixed, first", build.Zip(t, raw(1, 8), plain, plain), `member "a/b.txt" in zip: ZipCrypto`},
+		{"mixed, last", build.Zip(t, append(build.ManyMembers(100), raw(1, 8))...), `member "a/b.txt" in zip: ZipCrypto`},
+		{"no name", build.Zip(t, build.Locked("")), `member "" in zip: ZipCrypto`},
+		{"encrypted empty file", build.Zip(t, build.File{Name: "e", Raw: true, Flags: 1, Data: make([]byte, 12)}), `member "e" in zip: ZipCrypto`},
+		{"large size", build.Zip(t, plain, build.File{Name: "huge", Raw: true, Flags: 1, Unpacked: 5 << 30}), `member "huge" in zip: ZipCrypto`},
 		{"behind a program", append(bytes.Clone(program), one...), `member "a/b.txt" in zip: ZipCrypto`},
 		{"behind a text", append([]byte("Open this, please.\n"), one...), `member "a/b.txt" in zip: ZipCrypto`},
 		{"comment", withComment(one, bytes.Repeat([]byte("c"), 65535)), `member "a/b.txt" in zip: ZipCrypto`},
-		{"end in the comment", withComment(one, []byte("x"+zipEnd+strings.Repeat("\x00", 30))), `member "a/b.txt" in zip: ZipCrypto`},
-		{"end in the comment, cut", withComment(one, []byte("x"+zipEnd+"\x00")), `member "a/b.txt" in zip: ZipCrypto`},
+		{"end in the comment", withComment(one, []byte("x"+build.ZipEnd+strings.Repeat("\x00", 30))), `member "a/b.txt" in zip: ZipCrypto`},
+		{"end in the comment, cut", withComment(one, []byte("x"+build.ZipEnd+"\x00")), `member "a/b.txt" in zip: ZipCrypto`},
 		{"something behind", append(bytes.Clone(one), bytes.Repeat([]byte("trailing"), 1000)...), `member "a/b.txt" in zip: ZipCrypto`},
-		{"nested stored", nest(t, one, 1, true), `member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
-		{"nested deflated", nest(t, one, 1, false), `member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
-		{"nested twice", nest(t, one, 2, false), `member "level1.zip" in zip: member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
-		{"nested under another name", makeZip(t, inner("x.txt", one, false)), `member "x.txt" in zip: member "a/b.txt" in zip: ZipCrypto`},
-		{"nested program", makeZip(t, inner("x.exe", append(bytes.Clone(program), one...), true)), `member "x.exe" in zip: member "a/b.txt" in zip: ZipCrypto`},
-		{"nested behind a program", append(bytes.Clone(program), nest(t, one, 1, false)...), `member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
+		{"nested stored", build.Nest(t, one, 1, true), `member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
+		{"nested deflated", build.Nest(t, one, 1, false), `member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
+		{"nested twice", build.Nest(t, one, 2, false), `member "level1.zip" in zip: member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
+		{"nested under another name", build.Zip(t, build.Inner("x.txt", one, false)), `member "x.txt" in zip: member "a/b.txt" in zip: ZipCrypto`},
+		{"nested program", build.Zip(t, build.Inner("x.exe", append(bytes.Clone(program), one...), true)), `member "x.exe" in zip: member "a/b.txt" in zip: ZipCrypto`},
+		{"nested behind a program", append(bytes.Clone(program), build.Nest(t, one, 1, false)...), `member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
 		{"several parts", append([]byte("PK\x07\x08"), one[:len(one)-30]...), `member "a/b.txt" in zip: ZipCrypto`},
-		{"control bytes in the name", makeZip(t, locked("a\n\x00\xff: x FOUND")), `member "a\n\x00\xff: x FOUND" in zip: ZipCrypto`},
-		{"many members", makeZip(t, append(make65k(), locked("last"))...), `member "last" in zip: ZipCrypto`},
+		{"control bytes in the name", build.Zip(t, build.Locked("a\n\x00\xff: x FOUND")), `member "a\n\x00\xff: x FOUND" in zip: ZipCrypto`},
+		{"many members", build.Zip(t, append(make65k(), build.Locked("last"))...), `member "last" in zip: ZipCrypto`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := scan(t, open(t, nil), c.data)
@@ -66,31 +68,31 @@ func TestZipEncrypted(t *testing.T) {
 }
 
 func TestZipPlain(t *testing.T) {
-	plain := makeZip(t, manyMembers(3)...)
+	plain := build.Zip(t, build.ManyMembers(3)...)
 	for _, c := range []struct {
 		name string
 		data []byte
 	}{
-		{"no member", makeZip(t)},
-		{"no member, comment", withComment(makeZip(t), []byte("nothing here"))},
+		{"no member", build.Zip(t)},
+		{"no member, comment", withComment(build.Zip(t), []byte("nothing here"))},
 		{"deflated and streamed", plain},
-		{"stored", makeZip(t, file{name: "s", data: bytes.Repeat([]byte("s"), 100), stored: true})},
-		{"directory", makeZip(t, file{name: "d/", stored: true}, text("d/x"))},
-		{"directory with the flag", makeZip(t, file{name: "d/", raw: true, flags: 1}, text("d/x"))},
-		{"long directory with the flag", makeZip(t, file{name: strings.Repeat("d", 500) + "/", raw: true, flags: 1})},
-		{"UTF-8", makeZip(t, file{name: "ü", data: []byte("u"), stored: true, flags: 0x800})},
-		{"unknown method", makeZip(t, file{name: "u", data: bytes.Repeat([]byte("u"), 100), raw: true, method: 14})},
-		{"broken deflate", makeZip(t, file{name: "u", data: bytes.Repeat([]byte{0xff}, 100), raw: true, method: 8})},
+		{"stored", build.Zip(t, build.File{Name: "s", Data: bytes.Repeat([]byte("s"), 100), Stored: true})},
+		{"directory", build.Zip(t, build.File{Name: "d/", Stored: true}, build.Text("d/x"))},
+		{"directory with the flag", build.Zip(t, build.File{Name: "d/", Raw: true, Flags: 1}, build.Text("d/x"))},
+		{"long directory with the flag", build.Zip(t, build.File{Name: strings.Repeat("d", 500) + "/", Raw: true, Flags: 1})},
+		{"UTF-8", build.Zip(t, build.File{Name: "ü", Data: []byte("u"), Stored: true, Flags: 0x800})},
+		{"unknown method", build.Zip(t, build.File{Name: "u", Data: bytes.Repeat([]byte("u"), 100), Raw: true, Method: 14})},
+		{"broken deflate", build.Zip(t, build.File{Name: "u", Data: bytes.Repeat([]byte{0xff}, 100), Raw: true, Method: 8})},
 		{"comment", withComment(plain, bytes.Repeat([]byte("PK"), 30000))},
 		{"behind a program", append(bytes.Repeat([]byte("MZ"), 3000), plain...)},
-		{"nested", nest(t, plain, 3, false)},
-		{"nested stored", nest(t, plain, 3, true)},
-		{"nested broken", makeZip(t, inner("b.zip", plain[:len(plain)/2], false), inner("c.zip", plain[:len(plain)/2], true))},
-		{"text with a signature", []byte("not an archive " + zipLocal + "\x14\x00\x01\x00 at all")},
-		{"text with an end", append([]byte("not an archive "+zipEnd), make([]byte, 40)...)},
-		{"signature alone", []byte(zipLocal)},
-		{"end alone", []byte(zipEnd)},
-		{"65536 members", makeZip(t, make65k()...)},
+		{"nested", build.Nest(t, plain, 3, false)},
+		{"nested stored", build.Nest(t, plain, 3, true)},
+		{"nested broken", build.Zip(t, build.Inner("b.zip", plain[:len(plain)/2], false), build.Inner("c.zip", plain[:len(plain)/2], true))},
+		{"text with a signature", []byte("not an archive " + build.ZipLocal + "\x14\x00\x01\x00 at all")},
+		{"text with an end", append([]byte("not an archive "+build.ZipEnd), make([]byte, 40)...)},
+		{"signature alone", []byte(build.ZipLocal)},
+		{"end alone", []byte(build.ZipEnd)},
+		{"65536 members", build.Zip(t, make65k()...)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := open(t, func(c *Config) { c.MaxMembers = 100_000 })
@@ -99,10 +101,10 @@ func TestZipPlain(t *testing.T) {
 	}
 }
 
-func make65k() []file {
-	files := make([]file, 65536)
+func make65k() []build.File {
+	files := make([]build.File, 65536)
 	for i := range files {
-		files[i] = file{name: fmt.Sprintf("%x", i), data: []byte("twenty bytes of text"), stored: true}
+		files[i] = build.File{Name: fmt.Sprintf("%x", i), Data: []byte("twenty bytes of text"), Stored: true}
 	}
 	return files
 }
@@ -118,8 +120,8 @@ func withComment(archive, comment []byte) []byte {
 func TestZipTruncatedPlain(t *testing.T) {
 	b := open(t, nil)
 	for name, data := range map[string][]byte{
-		"streamed": makeZip(t, text("a"), text("b"), inner("c.zip", makeZip(t, text("d")), false)),
-		"stored":   makeZip(t, file{name: "a", data: []byte("some bytes here"), stored: true}, inner("c.zip", makeZip(t, text("d")), true)),
+		"streamed": build.Zip(t, build.Text("a"), build.Text("b"), build.Inner("c.zip", build.Zip(t, build.Text("d")), false)),
+		"stored":   build.Zip(t, build.File{Name: "a", Data: []byte("some bytes here"), Stored: true}, build.Inner("c.zip", build.Zip(t, build.Text("d")), true)),
 	} {
 		for n := range data {
 			if r := scan(t, b, data[:n]); r.Category != backends.OK {
@@ -132,18 +134,18 @@ func TestZipTruncatedPlain(t *testing.T) {
 // TestZipTruncatedEncrypted cuts archives: the local headers must do.
 func TestZipTruncatedEncrypted(t *testing.T) {
 	b := open(t, nil)
-	streamed := file{name: "s", raw: true, flags: 9, method: 8, data: bytes.Repeat([]byte("s"), 50)}
+	streamed := build.File{Name: "s", Raw: true, Flags: 9, Method: 8, Data: bytes.Repeat([]byte("s"), 50)}
 	for name, data := range map[string][]byte{
-		"first":                  makeZip(t, locked("x"), text("a")),
-		"streamed":               makeZip(t, streamed),
-		"second after stored":    makeZip(t, file{name: "a", data: []byte("some bytes"), stored: true}, locked("x")),
-		"second after streamed":  makeZip(t, text("a"), locked("x")),
-		"third after two kinds":  makeZip(t, text("a"), file{name: "b", stored: true}, locked("x")),
-		"after a large streamed": makeZip(t, file{name: "a", data: backendtest.LargeContent(t, 200_000).Data()}, locked("x")),
-		"after an odd signature": makeZip(t, file{name: "a", stored: true, flags: 8, data: []byte(zipLocal + zipLocal + "\xff\xff\xff")}, locked("x")),
+		"first":                  build.Zip(t, build.Locked("x"), build.Text("a")),
+		"streamed":               build.Zip(t, streamed),
+		"second after stored":    build.Zip(t, build.File{Name: "a", Data: []byte("some bytes"), Stored: true}, build.Locked("x")),
+		"second after streamed":  build.Zip(t, build.Text("a"), build.Locked("x")),
+		"third after two kinds":  build.Zip(t, build.Text("a"), build.File{Name: "b", Stored: true}, build.Locked("x")),
+		"after a large streamed": build.Zip(t, build.File{Name: "a", Data: backendtest.LargeContent(t, 200_000).Data()}, build.Locked("x")),
+		"after an odd signature": build.Zip(t, build.File{Name: "a", Stored: true, Flags: 8, Data: []byte(build.ZipLocal + build.ZipLocal + "\xff\xff\xff")}, build.Locked("x")),
 	} {
 		t.Run(name, func(t *testing.T) {
-			directory := bytes.Index(data, []byte(zipCentral))
+			directory := bytes.Index(data, []byte(build.ZipCentral))
 			for n := directory - 10; n < len(data); n += 7 {
 				wantFinding(t, scan(t, b, data[:n]), backends.Encrypted, encryptedZip)
 			}
@@ -157,20 +159,20 @@ func TestZipTruncatedEncrypted(t *testing.T) {
 // TestZip64 hides the place of the directory in the large end record.
 func TestZip64(t *testing.T) {
 	for name, a := range map[string][]byte{"alone": nil, "behind something": bytes.Repeat([]byte("#!/bin/sh\n"), 50)} {
-		plain := makeZip(t, locked("x"), text("y"))
-		end := bytes.LastIndex(plain, []byte(zipEnd))
+		plain := build.Zip(t, build.Locked("x"), build.Text("y"))
+		end := bytes.LastIndex(plain, []byte(build.ZipEnd))
 		size, offset := binary.LittleEndian.Uint32(plain[end+12:]), binary.LittleEndian.Uint32(plain[end+16:])
-		large := binary.LittleEndian.AppendUint64([]byte(zipEnd64), zipEnd64Size-12)
+		large := binary.LittleEndian.AppendUint64([]byte(build.ZipEnd64), build.ZipEnd64Size-12)
 		large = append(large, make([]byte, 12)...)
 		for range 2 { // records on this disk, and at all
 			large = binary.LittleEndian.AppendUint64(large, 2)
 		}
 		large = binary.LittleEndian.AppendUint64(large, uint64(size))
 		large = binary.LittleEndian.AppendUint64(large, uint64(offset))
-		large = binary.LittleEndian.AppendUint64(append(large, zipEnd64Locate+"\x00\x00\x00\x00"...), uint64(end))
+		large = binary.LittleEndian.AppendUint64(append(large, build.ZipEnd64Locate+"\x00\x00\x00\x00"...), uint64(end))
 		large = append(large, 1, 0, 0, 0)
 		data := append(append(bytes.Clone(a), plain[:end]...), large...)
-		data = append(append(data, zipEnd...), bytes.Repeat([]byte{0xff}, 16)...)
+		data = append(append(data, build.ZipEnd...), bytes.Repeat([]byte{0xff}, 16)...)
 		data = append(data, 0, 0)
 		if z, err := zip.NewReader(bytes.NewReader(data), int64(len(data))); a == nil && (err != nil || len(z.File) != 2) {
 			t.Fatalf("the test's own archive is broken: %v", err)
@@ -184,13 +186,13 @@ func TestZip64(t *testing.T) {
 
 func TestZipLongNames(t *testing.T) {
 	long := strings.Repeat("\xff", 65000)
-	data := nest(t, makeZip(t, locked(long)), 1, false)
+	data := build.Nest(t, build.Zip(t, build.Locked(long)), 1, false)
 	for range 5 {
-		data = makeZip(t, inner(long, data, true))
+		data = build.Zip(t, build.Inner(long, data, true))
 	}
 	r := scan(t, open(t, nil), data)
 	wantFinding(t, r, backends.Encrypted, encryptedZip)
-	if len(r.Detail) > maxDetail {
+	if len(r.Detail) > walk.MaxDetail {
 		t.Errorf("detail of %d bytes", len(r.Detail))
 	}
 }

@@ -26,7 +26,7 @@ const (
 
 var (
 	errDamaged   = errors.New("damaged")
-	errContinued = errors.New("continued in another cabinet")
+	errContinued = archive.SplitError("continued in another cabinet")
 	errFolder    = errors.New("folder not there")
 )
 
@@ -35,11 +35,18 @@ func Matches(head []byte) bool {
 	return len(head) >= headerSize && string(head[:8]) == Signature && head[25] == 1
 }
 
+// plausible reports whether a header of a cabinet in a program is one: size bytes
+// follow from its beginning to the end.
+func plausible(h []byte, size int64) bool {
+	length, files := int64(binary.LittleEndian.Uint32(h[8:])), int64(binary.LittleEndian.Uint32(h[16:]))
+	return Matches(h) && h[24] == 3 && length <= size && files < length
+}
+
 // cabinet is a cabinet's header.
 type cabinet struct {
 	r       io.ReaderAt
 	size    int64
-	charge  archive.Charge
+	spend   func(n int64) error
 	folders int64 // where they are
 	nFolder uint16
 	files   int64 // where they are
@@ -47,11 +54,11 @@ type cabinet struct {
 	perItem struct{ folder, block int64 } // what is reserved in each
 }
 
-// Members goes through a cabinet of size bytes. It charges for what has to be
-// unpacked and is not handed out.
-func Members(r io.ReaderAt, size int64, charge archive.Charge) archive.Members {
+// Members goes through a cabinet of size bytes. It spends the bytes that have to be
+// unpacked and are not handed out.
+func Members(r io.ReaderAt, size int64, spend func(n int64) error) archive.Members {
 	return func(yield func(archive.Member, error) bool) {
-		c := &cabinet{r: r, size: size, charge: charge}
+		c := &cabinet{r: r, size: size, spend: spend}
 		if err := c.header(); err != nil {
 			yield(archive.Member{}, err)
 			return
@@ -166,7 +173,7 @@ func (c *cabinet) seek(f *folder, number uint16, offset int64) (*folder, error) 
 	var b [4096]byte
 	for f.at < offset {
 		n, err := f.Read(b[:min(int64(len(b)), offset-f.at)])
-		if err := c.charge(int64(n)); err != nil {
+		if err := c.spend(int64(n)); err != nil {
 			return nil, err
 		}
 		if n == 0 && err != nil {
@@ -199,18 +206,15 @@ func (c *cabinet) open(number uint16, last *folder) (*folder, error) {
 	case methodStored:
 	case methodMSZIP:
 		if f.mszip == nil {
-			if err := c.charge(mszipMemory); err != nil {
-				return nil, err
-			}
 			f.mszip = newMSZIP()
 		}
 		f.mszip.history = f.mszip.history[:0]
 	case methodQuantum:
-		return nil, errors.New("packed with Quantum, which is not supported")
+		return nil, archive.MethodError("packed with Quantum, which is not supported")
 	case methodLZX:
-		return nil, errors.New("packed with LZX, which is not supported")
+		return nil, archive.MethodError("packed with LZX, which is not supported")
 	default:
-		return nil, fmt.Errorf("packed with method %d, which is not supported", f.method)
+		return nil, archive.MethodError(fmt.Sprintf("packed with method %d, which is not supported", f.method))
 	}
 	return f, nil
 }

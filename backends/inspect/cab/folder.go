@@ -83,11 +83,8 @@ func (f *folder) block() error {
 	return err
 }
 
-const (
-	// historySize is how far back a block may refer, and how much it unpacks to.
-	historySize = 32 << 10
-	mszipMemory = 4*historySize + 64<<10
-)
+// historySize is how far back a block may refer, and how much it unpacks to.
+const historySize = 32 << 10
 
 // mszip unpacks blocks that are deflated one by one, each with the output before it
 // as its dictionary.

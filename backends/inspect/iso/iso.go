@@ -26,8 +26,8 @@ const (
 
 var (
 	errDamaged     = errors.New("damaged directory")
-	errInterleaved = errors.New("interleaved")
-	errPacked      = errors.New("compressed by zisofs")
+	errInterleaved = archive.MethodError("interleaved, which is not supported")
+	errPacked      = archive.MethodError("compressed by zisofs, which is not supported")
 	errVolumes     = errors.New("too many volumes")
 	errExtents     = errors.New("too many extents")
 )
@@ -153,7 +153,7 @@ func (i *image) walk(v volume) bool {
 			continue
 		}
 		i.seen[d.extent] = true
-		w := &walk{image: i, volume: &v, directory: d}
+		w := &reader{image: i, volume: &v, directory: d}
 		if !w.read() {
 			return false
 		}
@@ -162,8 +162,8 @@ func (i *image) walk(v volume) bool {
 	return true
 }
 
-// walk reads one directory.
-type walk struct {
+// reader reads one directory.
+type reader struct {
 	*image
 	volume    *volume
 	directory directory
@@ -173,7 +173,7 @@ type walk struct {
 }
 
 // read hands out the files of the directory. It reports whether to go on.
-func (w *walk) read() bool {
+func (w *reader) read() bool {
 	var sector [sectorSize]byte
 	d := w.directory
 	for at := int64(0); at < d.size; at += sectorSize {
@@ -203,7 +203,7 @@ func (w *walk) read() bool {
 }
 
 // record handles a directory record. It reports whether to go on.
-func (w *walk) record(b []byte) bool {
+func (w *reader) record(b []byte) bool {
 	const isDirectory, more = 0x02, 0x80
 	raw := b[33 : 33+int(b[32])]
 	if len(raw) == 1 && raw[0] <= 1 {
@@ -234,7 +234,7 @@ func (w *walk) record(b []byte) bool {
 }
 
 // file hands out a file, unless it has been under another name.
-func (w *walk) file(path string, extents []extent) bool {
+func (w *reader) file(path string, extents []extent) bool {
 	m := archive.Member{Name: path, Offset: extents[0].at}
 	oneBlock := true
 	for n, e := range extents {
@@ -269,7 +269,7 @@ func (i *image) cutOff(path string, e extent) bool {
 }
 
 // packed says so if a file is.
-func (w *walk) packed(path string, e extent) bool {
+func (w *reader) packed(path string, e extent) bool {
 	var b [len(zisofs)]byte
 	if e.size < int64(len(b)) || archive.ReadFull(w.r, b[:], e.at) != nil || string(b[:]) != zisofs {
 		return true

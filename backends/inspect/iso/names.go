@@ -7,7 +7,7 @@ import (
 )
 
 // path returns the path of what a record with this name describes.
-func (w *walk) path(record, raw []byte) string {
+func (w *reader) path(record, raw []byte) string {
 	name := ""
 	if w.volume.joliet {
 		name = ucs2(raw)

@@ -30,8 +30,8 @@ const (
 
 var (
 	errUDF     = errors.New("damaged UDF file system")
-	errMapping = errors.New("UDF with a partition of a kind that is not supported")
-	errInline  = errors.New("UDF extents of a kind that is not supported")
+	errMapping = archive.MethodError("UDF with a partition of a kind that is not supported")
+	errInline  = archive.MethodError("UDF extents of a kind that is not supported")
 )
 
 // udf is a UDF file system.

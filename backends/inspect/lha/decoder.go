@@ -3,8 +3,6 @@ package lha
 import (
 	"bufio"
 	"io"
-
-	"polyclam/backends/inspect/internal/archive"
 )
 
 // method is one of those that are unpacked: all are the same but for the window.
@@ -26,7 +24,6 @@ type decoder struct {
 	method method
 	from   io.Reader
 	size   int64 // left of what it unpacks to
-	charge archive.Charge
 
 	bits      bitReader
 	left      int // codes of the block
@@ -40,8 +37,8 @@ type decoder struct {
 
 // Read implements [io.Reader].
 func (d *decoder) Read(p []byte) (n int, err error) {
-	if d.window == nil && d.bits.err == nil {
-		d.bits.err = d.open()
+	if d.window == nil {
+		d.open()
 	}
 	for n < len(p) && d.size > 0 && d.bits.err == nil {
 		c := d.next()
@@ -98,14 +95,10 @@ func (d *decoder) symbol() int {
 }
 
 // open makes the window, which begins with blanks.
-func (d *decoder) open() error {
-	if err := d.charge(int64(d.method.window)); err != nil {
-		return err
-	}
+func (d *decoder) open() {
 	d.window = make([]byte, d.method.window)
 	for i := range d.window {
 		d.window[i] = ' '
 	}
 	d.bits.from = bufio.NewReaderSize(d.from, 1024)
-	return nil
 }

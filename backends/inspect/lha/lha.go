@@ -59,7 +59,7 @@ type header struct {
 }
 
 // Members goes through an archive of size bytes.
-func Members(r io.ReaderAt, size int64, charge archive.Charge) archive.Members {
+func Members(r io.ReaderAt, size int64) archive.Members {
 	return func(yield func(archive.Member, error) bool) {
 		for at := int64(0); at < size; {
 			h, err := read(r, at, size)
@@ -70,7 +70,7 @@ func Members(r io.ReaderAt, size int64, charge archive.Charge) archive.Members {
 				yield(archive.Member{}, err)
 				return
 			}
-			if !member(r, h, charge, yield) {
+			if !member(r, h, yield) {
 				return
 			}
 			if h.packed > size-h.at {
@@ -83,16 +83,16 @@ func Members(r io.ReaderAt, size int64, charge archive.Charge) archive.Members {
 }
 
 // member hands out a member. It reports whether to go on.
-func member(r io.ReaderAt, h header, charge archive.Charge, yield func(archive.Member, error) bool) bool {
+func member(r io.ReaderAt, h header, yield func(archive.Member, error) bool) bool {
 	m := archive.Member{Name: archive.Name([]byte(h.folder + h.name))}
 	switch {
 	case h.method == "-lh0-", h.method == "-lz4-", h.method == "-pm0-", h.method == "-lhd-":
 		m.Offset, m.Size = h.at, h.packed
 		return yield(m, nil)
 	case methods[h.method].window == 0:
-		return yield(archive.Member{Name: m.Name}, fmt.Errorf("packed with %.5q, which is not supported", h.method))
+		return yield(archive.Member{Name: m.Name}, archive.MethodError(fmt.Sprintf("packed with %.5q, which is not supported", h.method)))
 	}
-	d := &decoder{from: io.NewSectionReader(r, h.at, h.packed), size: h.unpacked, method: methods[h.method], charge: charge}
+	d := &decoder{from: io.NewSectionReader(r, h.at, h.packed), size: h.unpacked, method: methods[h.method]}
 	m.Data, m.Size = d, h.unpacked
 	return yield(m, nil)
 }

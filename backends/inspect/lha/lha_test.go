@@ -1,14 +1,10 @@
 package lha
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"slices"
 	"strings"
 	"testing"
 
-	"polyclam/backends/inspect/internal/archive"
 	"polyclam/backends/inspect/internal/archive/archivetest"
 )
 
@@ -17,11 +13,6 @@ const (
 	enc   = "enc.zip 156 c8e498fc"
 	long  = "long.txt 105784 7056641b"
 )
-
-// members is Members with no end of memory.
-func members(r io.ReaderAt, size int64) archive.Members {
-	return Members(r, size, func(int64) error { return nil })
-}
 
 func TestSamples(t *testing.T) {
 	for name, want := range map[string][]string{
@@ -37,7 +28,7 @@ func TestSamples(t *testing.T) {
 			if !Matches(data) {
 				t.Error("does not match")
 			}
-			archivetest.Want(t, data, members, want...)
+			archivetest.Want(t, data, Members, want...)
 		})
 	}
 }
@@ -78,7 +69,7 @@ func TestHostile(t *testing.T) {
 		"something behind":      {"lh0.lzh", func(b []byte) []byte { return append(b, "more"...) }, []string{hello, enc}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := archivetest.List(c.change(archivetest.Read(t, c.file)), members)
+			got := archivetest.List(c.change(archivetest.Read(t, c.file)), Members)
 			for i := range min(len(got), len(c.want)) {
 				if want, any := strings.CutSuffix(c.want[i], "*"); any && strings.HasPrefix(got[i], want) {
 					got[i] = c.want[i]
@@ -101,7 +92,7 @@ func TestNewHeaders(t *testing.T) {
 	if !Matches(b) {
 		t.Error("does not match")
 	}
-	archivetest.Want(t, append(b, "hello"...), members, "dir/a.b 5 2cf24dba")
+	archivetest.Want(t, append(b, "hello"...), Members, "dir/a.b 5 2cf24dba")
 }
 
 func TestMatches(t *testing.T) {
@@ -124,17 +115,4 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-// TestCharge wants no window without memory for it.
-func TestCharge(t *testing.T) {
-	data := archivetest.Read(t, "lh7.lzh")
-	for m, err := range Members(bytes.NewReader(data), int64(len(data)), func(int64) error { return archivetest.ErrMemory }) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.Copy(io.Discard, m.Data); !errors.Is(err, archivetest.ErrMemory) {
-			t.Errorf("%s: %v", m.Name, err)
-		}
-	}
-}
-
-func FuzzMembers(f *testing.F) { archivetest.Fuzz(f, members) }
+func FuzzMembers(f *testing.F) { archivetest.Fuzz(f, Members) }

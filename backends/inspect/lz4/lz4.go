@@ -26,9 +26,8 @@ const (
 var (
 	errDamaged    = errors.New("damaged")
 	errTrailing   = errors.New("unknown data after the end")
-	errVersion    = errors.New("unsupported version")
-	errDictionary = errors.New("needs a dictionary")
-	errSkippable  = errors.New("skippable frames only")
+	errVersion    = archive.MethodError("unsupported version")
+	errDictionary = archive.MethodError("needs a dictionary")
 )
 
 // Matches reports whether head is the beginning of an LZ4 file, or of a frame
@@ -135,7 +134,7 @@ func (l *reader) frame() error {
 	m, err := l.number()
 	switch {
 	case errors.Is(err, io.EOF) && l.frames == 0:
-		return errSkippable
+		return archive.ErrOther
 	case errors.Is(err, io.EOF):
 		return io.EOF
 	case err != nil:
@@ -146,6 +145,8 @@ func (l *reader) frame() error {
 			return cutOff(err)
 		}
 		return l.skip(int64(n))
+	case m != magic && m != magicLegacy && l.frames == 0:
+		return archive.ErrOther
 	case m != magic && m != magicLegacy:
 		return errTrailing
 	}

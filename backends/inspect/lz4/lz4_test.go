@@ -66,8 +66,8 @@ func TestHostile(t *testing.T) {
 			return append([]byte(header+"\x00\x00\x10\x00\xf0"), bytes.Repeat([]byte{255}, 1<<16)...)
 		}, nothing + ": cut off"},
 		"skipped too far": {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\xff\xff\xff\xffhello") }, nothing + ": cut off"},
-		"skipped only":    {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\x05\x00\x00\x00hello") }, nothing + ": skippable frames only"},
-		"nothing":         {func(b []byte) []byte { return nil }, nothing + ": skippable frames only"},
+		"skipped only":    {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\x05\x00\x00\x00hello") }, nothing + ": not such a file"},
+		"nothing":         {func(b []byte) []byte { return nil }, nothing + ": not such a file"},
 	} {
 		if got := archivetest.Unpack(c.change(slices.Clone(file)), NewReader); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)

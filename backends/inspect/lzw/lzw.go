@@ -24,7 +24,7 @@ const (
 
 var (
 	errDamaged = errors.New("damaged")
-	errBits    = errors.New("codes of more than 16 bits")
+	errBits    = archive.MethodError("codes of more than 16 bits")
 )
 
 // Matches reports whether head is the beginning of a file: the first code must be

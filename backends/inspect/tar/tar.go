@@ -23,7 +23,7 @@ const (
 
 var (
 	errDamaged = errors.New("damaged header")
-	errVolume  = errors.New("continued from another volume")
+	errVolume  = archive.SplitError("continued from another volume")
 )
 
 // Matches reports whether head is the beginning of a tar archive. The magic of a

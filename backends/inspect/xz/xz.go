@@ -10,9 +10,9 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 
 	"github.com/ulikunitz/xz/lzma"
 
@@ -31,14 +31,6 @@ const (
 var (
 	errDamaged  = errors.New("damaged")
 	errTrailing = errors.New("unknown data after the end")
-)
-
-// filters are those that are known but not undone.
-var filters = map[uint64]string{4: "x86", 5: "PowerPC", 6: "IA-64", 7: "ARM", 8: "ARM Thumb", 9: "SPARC", 10: "ARM64", 11: "RISC-V"}
-
-const (
-	filterDelta = 0x03
-	filterLZMA2 = 0x21
 )
 
 // NewReader returns the unpacked bytes of an .xz file with all its streams and
@@ -171,26 +163,24 @@ func (x *reader) open(h []byte) (io.Reader, error) {
 	if h[0]&0x80 != 0 {
 		unpacked = min(unpacked, v.next())
 	}
-	var distances []int
+	var undo []func(io.Reader) io.Reader // the last is undone first
 	for range int(h[0]&(maxFilters-1)) + 1 {
 		id, properties := v.filter()
-		switch {
-		case id == filterDelta && len(properties) == 1:
-			distances = append(distances, int(properties[0])+1)
-		case id == filterLZMA2 && len(properties) == 1 && properties[0] <= 40:
+		if id == filterLZMA2 && len(properties) == 1 && properties[0] <= 40 {
 			r, err := x.lzma2(properties[0], unpacked)
 			if err != nil {
 				return nil, err
 			}
-			for _, d := range distances {
-				r = &delta{from: r, distance: d}
+			for _, f := range slices.Backward(undo) {
+				r = f(r)
 			}
 			return r, nil
-		case filters[uint64(id)] != "":
-			return nil, fmt.Errorf("filter %s is not supported", filters[uint64(id)])
-		default:
-			return nil, fmt.Errorf("filter %d is not supported", id)
 		}
+		f, err := newFilter(id, properties)
+		if err != nil {
+			return nil, err
+		}
+		undo = append(undo, f)
 	}
 	return nil, errDamaged
 }
@@ -202,7 +192,17 @@ func (x *reader) lzma2(bits byte, unpacked int64) (io.Reader, error) {
 	if err := x.charge(dictionary); err != nil {
 		return nil, err
 	}
-	return lzma.Reader2Config{DictCap: int(dictionary)}.NewReader2(x.from)
+	r, err := lzma.Reader2Config{DictCap: int(dictionary)}.NewReader2(x.from)
+	return early{r}, err
+}
+
+// early makes an end that is too early an error that no filter takes for the end.
+type early struct{ from io.Reader }
+
+// Read implements [io.Reader].
+func (e early) Read(p []byte) (int, error) {
+	n, err := e.from.Read(p)
+	return n, cutOff(err)
 }
 
 // endBlock skips a block's padding and sum.
@@ -276,23 +276,4 @@ func (v *varints) filter() (int64, []byte) {
 	properties := v.rest[:size]
 	v.rest = v.rest[size:]
 	return id, properties
-}
-
-// delta undoes the filter of that name.
-type delta struct {
-	from     io.Reader
-	distance int
-	history  [256]byte
-	at       int
-}
-
-// Read implements [io.Reader].
-func (d *delta) Read(p []byte) (int, error) {
-	n, err := d.from.Read(p)
-	for i := range p[:n] {
-		p[i] += d.history[(d.at-d.distance)&0xff]
-		d.history[d.at&0xff] = p[i]
-		d.at++
-	}
-	return n, err
 }

@@ -24,10 +24,9 @@ const (
 var (
 	errDamaged    = errors.New("damaged")
 	errTrailing   = errors.New("unknown data after the end")
-	errOld        = errors.New("format of Zstandard before 0.8")
-	errDictionary = errors.New("needs a dictionary")
+	errOld        = archive.MethodError("format of Zstandard before 0.8")
+	errDictionary = archive.MethodError("needs a dictionary")
 	errWindow     = errors.New("window of more than 1 GiB")
-	errSkippable  = errors.New("skippable frames only")
 )
 
 // Matches reports whether head is the beginning of a Zstandard file, or of a
@@ -88,7 +87,7 @@ func (z *reader) Read(p []byte) (int, error) {
 func (z *reader) next() error {
 	if z.at >= z.size {
 		if z.frames == 0 {
-			return errSkippable
+			return archive.ErrOther
 		}
 		return io.EOF
 	}
@@ -103,7 +102,9 @@ func (z *reader) next() error {
 		return errOld
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return archive.ErrCutOff
-	case errors.Is(err, zstd.ErrMagicMismatch) && z.at > 0:
+	case err != nil && z.frames == 0:
+		return archive.ErrOther
+	case errors.Is(err, zstd.ErrMagicMismatch):
 		return errTrailing
 	case err != nil:
 		return errDamaged
@@ -129,9 +130,9 @@ func (z *reader) open(h *zstd.Header) error {
 	if window > maxWindow {
 		return errWindow
 	}
-	// What the decoder allocates, once.
+	// What the decoder allocates, and keeps for the next frame.
 	if memory := 2*int64(window) + 1<<20; memory > z.charged {
-		if err := z.charge(memory - z.charged); err != nil {
+		if err := z.charge(memory); err != nil {
 			return err
 		}
 		z.charged = memory

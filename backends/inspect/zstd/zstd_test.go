@@ -53,7 +53,7 @@ func TestHostile(t *testing.T) {
 		want   string
 	}{
 		"something behind": {func(b []byte) []byte { return append(b, "PK\x03\x04 and so on, and on"...) }, zipLine + ": unknown data after the end"},
-		"reserved bit":     {func(b []byte) []byte { b[4] |= 8; return b }, nothing + ": damaged"},
+		"reserved bit":     {func(b []byte) []byte { b[4] |= 8; return b }, nothing + ": not such a file"},
 		"old format":       {func(b []byte) []byte { b[0] = 0x27; return b }, nothing + ": format of Zstandard before 0.8"},
 		"older format":     {func(b []byte) []byte { b[0] = 0x1e; return b }, nothing + ": format of Zstandard before 0.8"},
 		"window of 2 TiB":  {func(b []byte) []byte { return []byte("\x28\xb5\x2f\xfd\x00\xf8\x01\x00\x00") }, nothing + ": window of more than 1 GiB"},
@@ -61,9 +61,9 @@ func TestHostile(t *testing.T) {
 			return []byte("\x28\xb5\x2f\xfd\xe0\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00\x00")
 		}, nothing + ": window of more than 1 GiB"},
 		"skipped too far":   {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\xff\xff\xff\xffhello") }, nothing + ": cut off"},
-		"skipped only":      {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\x05\x00\x00\x00hello") }, nothing + ": skippable frames only"},
-		"skipped, then LZ4": {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\x01\x00\x00\x00h\x04\x22\x4d\x18") }, nothing + ": unknown data after the end"},
-		"nothing":           {func(b []byte) []byte { return nil }, nothing + ": skippable frames only"},
+		"skipped only":      {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\x05\x00\x00\x00hello") }, nothing + ": not such a file"},
+		"skipped, then LZ4": {func(b []byte) []byte { return []byte("\x50\x2a\x4d\x18\x01\x00\x00\x00h\x04\x22\x4d\x18") }, nothing + ": not such a file"},
+		"nothing":           {func(b []byte) []byte { return nil }, nothing + ": not such a file"},
 	} {
 		if got := archivetest.Unpack(c.change(slices.Clone(file)), NewReader); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)

@@ -32,7 +32,8 @@ type Member struct {
 // only; one without concerns all that follow.
 type Members = iter.Seq2[Member, error]
 
-// Charge asks for n bytes of memory. An error ends the unpacking.
+// Charge asks for n bytes of memory, in place of those that it asked for before. An
+// error ends the unpacking.
 type Charge func(n int64) error
 
 // ReadFull reads len(p) bytes at off. If there are fewer the error is ErrCutOff.

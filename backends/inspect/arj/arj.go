@@ -1,0 +1,73 @@
+// Package arj knows ARJ archives.
+package arj
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"hash/crc32"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// Detector knows ARJ archives, as ARJ's technical notes describe them.
+type Detector struct{}
+
+const arjSignature = "\x60\xea"
+
+// Match implements [walk.Detector]: the main header must fit.
+func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
+	_, ok := arjHeader(s.Head)
+	return ok
+}
+
+// arjHeader cuts a header out of b, and checks its sum.
+func arjHeader(b []byte) ([]byte, bool) {
+	const largest, smallest = 2600, 30
+	if len(b) < 4 || string(b[:2]) != arjSignature {
+		return nil, false
+	}
+	size := int(binary.LittleEndian.Uint16(b[2:]))
+	if size < smallest || size > largest || len(b) < 4+size+4 {
+		return nil, false
+	}
+	h := b[4 : 4+size]
+	return h, int(h[0]) <= size && h[0] >= smallest && crc32.ChecksumIEEE(h) == binary.LittleEndian.Uint32(b[4+size:])
+}
+
+// Look implements [walk.Detector].
+func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	const largest, garbled, mainHeader = 4 + 2600 + 4 + 2, 1, 2
+	for at := int64(0); at < s.Size; {
+		b := w.Buffer(min(largest, s.Size-at))
+		if err := walk.ReadFull(s, b, at); err != nil {
+			return nil, err
+		}
+		h, ok := arjHeader(b)
+		if !ok {
+			return nil, nil
+		}
+		name, _, _ := bytes.Cut(h[h[0]:], []byte{0})
+		if h[4]&garbled != 0 && h[6] != mainHeader {
+			return walk.NewSighting(walk.FindingARJ, "arj", string(name[:min(len(name), walk.MaxName)]), "garbled"), nil
+		}
+		at += 4 + int64(len(h)) + 4
+		// Extended headers, each with a sum; the last is empty.
+		for at+2 <= s.Size {
+			var n [2]byte
+			if err := walk.ReadFull(s, n[:], at); err != nil {
+				return nil, err
+			}
+			at += 2
+			size := int64(binary.LittleEndian.Uint16(n[:]))
+			if size == 0 {
+				break
+			}
+			at += size + 4
+		}
+		if h[6] != mainHeader {
+			at += int64(binary.LittleEndian.Uint32(h[12:]))
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,134 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// ErrOther is the error of what only looks like an archive at its beginning.
+var ErrOther = errors.New("not such a file")
+
+// MethodError says with what something is packed that is not supported.
+type MethodError string
+
+// Error implements error.
+func (e MethodError) Error() string { return string(e) }
+
+// SplitError says that a part of an archive is in another file.
+type SplitError string
+
+// Error implements error.
+func (e SplitError) Error() string { return string(e) }
+
+// Look looks into all members of the archive in s. What it cannot look into makes
+// the walk's result partial.
+func Look(ctx context.Context, w *walk.Walk, s *walk.Section, container string, members Members) (*walk.Sighting, error) {
+	for m, err := range members {
+		switch {
+		case w.Stopped() != nil:
+			return nil, w.Stopped()
+		case err != nil:
+			miss(w, container, m.Name, err)
+			continue
+		}
+		seen, err := lookInto(ctx, w, s, m)
+		if seen != nil {
+			return seen.Within(container, m.Name), nil
+		}
+		if w.Stopped() != nil {
+			return nil, w.Stopped()
+		}
+		if err != nil {
+			miss(w, container, m.Name, err)
+		}
+	}
+	return nil, nil
+}
+
+// lookInto looks into one member. The error is why it could not be unpacked.
+func lookInto(ctx context.Context, w *walk.Walk, s *walk.Section, m Member) (*walk.Sighting, error) {
+	if m.Data == nil {
+		inner, _ := w.Stored(s, m.Offset, m.Size) // an error has stopped the walk
+		return w.Look(ctx, inner), nil
+	}
+	u := w.Unpacker(ctx, m.Data)
+	inner, _ := w.Unpacked(s, u, m.Size) // an error has stopped the walk, or is u's
+	return w.Look(ctx, inner), u.Failed()
+}
+
+// Opener returns the unpacked bytes of a file.
+type Opener func(r io.ReaderAt, size int64, charge Charge) io.Reader
+
+// Stream looks into the file in s, which is packed as a whole. If the file has a
+// signature of its own it is certain, and the walk's result is partial if it
+// cannot be unpacked. If not it is so only if a container has come out of it.
+func Stream(ctx context.Context, w *walk.Walk, s *walk.Section, container string, certain bool, open Opener) (*walk.Sighting, error) {
+	m := &memory{ctx: ctx, walk: w}
+	u := w.Unpacker(ctx, open(s, s.Size, m.charge))
+	inner, _ := w.Unpacked(s, u, -1) // an error has stopped the walk, or is u's
+	m.release()
+	if w.Stopped() != nil {
+		return nil, w.Stopped()
+	}
+	// What has come out is looked into even where the file is broken.
+	seen := w.Look(ctx, inner)
+	if failed := u.Failed(); failed != nil && seen == nil && (certain || inner != nil) {
+		miss(w, container, "", failed)
+	}
+	return seen.Within(container, ""), w.Stopped()
+}
+
+// errMemory ends what would need more memory than is left.
+var errMemory = errors.New("not enough memory")
+
+// memory borrows from the walk.
+type memory struct {
+	ctx      context.Context // of the one call that it is for
+	walk     *walk.Walk
+	giveBack func()
+}
+
+// charge is a [Charge].
+func (m *memory) charge(n int64) error {
+	m.release()
+	if n > m.walk.Left() {
+		m.walk.Note("MaxBytes", m.walk.Limits.MaxBytes)
+		return errMemory
+	}
+	var err error
+	m.giveBack, err = m.walk.Borrow(m.ctx, n)
+	return err
+}
+
+func (m *memory) release() {
+	if m.giveBack != nil {
+		m.giveBack()
+		m.giveBack = nil
+	}
+}
+
+// miss remembers that an archive, or its member, could not be looked into.
+func miss(w *walk.Walk, container, member string, err error) {
+	finding := walk.UnscannedBroken
+	var method MethodError
+	var split SplitError
+	switch {
+	case errors.Is(err, ErrOther), errors.Is(err, errMemory):
+		return
+	case errors.Is(err, ErrCutOff):
+		finding = walk.UnscannedCutOff
+	case errors.As(err, &method):
+		finding = walk.UnscannedMethod
+	case errors.As(err, &split):
+		finding = walk.UnscannedSplit
+	}
+	detail := container + ": " + err.Error()
+	if member != "" {
+		detail = fmt.Sprintf("member %q in %s: %v", walk.Cut(member, walk.MaxName), container, err)
+	}
+	w.Miss(finding, walk.Cut(detail, walk.MaxDetail))
+}

@@ -1,0 +1,91 @@
+// Package filter undoes the filters that archivers apply before they compress:
+// they make the addresses in programs, or the values in tables, repeat.
+//
+// Each filter works on blocks of a fixed size and stops at the end of its input.
+// The library for 7z has most of them, but cannot be used for one alone, and its
+// Delta filter reads forever with a distance of 256.
+package filter
+
+import "io"
+
+// A converter changes b in place and returns how many bytes are final. The rest
+// is given to it again, with more bytes after it. It must make progress when b
+// has lookAhead bytes.
+type converter interface {
+	convert(b []byte) int
+}
+
+const (
+	blockSize = 16 << 10
+	lookAhead = 8 // more than any converter needs
+)
+
+// reader applies a converter.
+type reader struct {
+	from  io.Reader
+	by    converter
+	block []byte
+	start int // of the bytes not yet read
+	done  int // end of the converted bytes
+	end   int
+	err   error
+}
+
+func newReader(from io.Reader, by converter) io.Reader {
+	return &reader{from: from, by: by, block: make([]byte, blockSize)}
+}
+
+// Read implements [io.Reader].
+func (r *reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for r.start == r.done {
+		if r.err != nil {
+			return 0, r.err
+		}
+		r.fill()
+	}
+	n := copy(p, r.block[r.start:r.done])
+	r.start += n
+	return n, nil
+}
+
+// fill reads and converts the next block.
+func (r *reader) fill() {
+	r.end = copy(r.block, r.block[r.done:r.end])
+	r.start, r.done = 0, 0
+	var n int
+	n, r.err = io.ReadFull(r.from, r.block[r.end:])
+	r.end += n
+	if r.err == io.ErrUnexpectedEOF {
+		r.err = io.EOF
+	}
+	r.done = r.by.convert(r.block[:r.end])
+	if r.err != nil {
+		r.done = r.end // the last bytes, which are too few to be converted
+	}
+}
+
+// Delta returns a reader that adds to each byte the one before it at a distance
+// of 1 to 256.
+func Delta(from io.Reader, distance int) io.Reader {
+	return newReader(from, &delta{distance: distance})
+}
+
+type delta struct {
+	distance int
+	state    [256]byte
+	at       int
+}
+
+func (d *delta) convert(b []byte) int {
+	for i := range b {
+		b[i] += d.state[d.at]
+		d.state[d.at] = b[i]
+		if d.at++; d.at == d.distance {
+			d.at = 0
+		}
+	}
+	return len(b)
+}

@@ -1,0 +1,154 @@
+// Package transfer undoes the encodings that carry bytes in texts: base64,
+// quoted-printable and uuencode.
+package transfer
+
+import (
+	"bytes"
+)
+
+// The decoders are as lenient as mail programs are: the strict ones of the
+// standard library end where anything is wrong.
+
+// lineDecoder reads what lines decode to.
+type Lines struct {
+	Next   func() ([]byte, error) // a line, or a part of a long one
+	Decode func(dst, line []byte) []byte
+	rest   []byte
+	buffer []byte
+	err    error
+}
+
+// Read implements [io.Reader].
+func (d *Lines) Read(p []byte) (int, error) {
+	for len(d.rest) == 0 {
+		if d.err != nil {
+			return 0, d.err
+		}
+		line, err := d.Next()
+		d.buffer = d.Decode(d.buffer[:0], line)
+		d.rest, d.err = d.buffer, err
+	}
+	n := copy(p, d.rest)
+	d.rest = d.rest[n:]
+	return n, nil
+}
+
+func Nothing(dst, line []byte) []byte { return append(dst, line...) }
+
+// base64Decoder decodes base64 over the ends of lines. What is not of its
+// alphabet is skipped; padding ends a group, not the data.
+type Base64 struct {
+	bits  uint32
+	count int
+}
+
+// Base64Values has the value of each byte, more than 63 for others.
+var Base64Values = func() (v [256]byte) {
+	for i := range v {
+		v[i] = 0xff
+	}
+	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+		v[c] = byte(i)
+	}
+	return v
+}()
+
+func (d *Base64) Decode(dst, line []byte) []byte {
+	for _, c := range line {
+		v := Base64Values[c]
+		if c == '=' {
+			// Two or three characters before it are one or two bytes.
+			switch d.count {
+			case 2:
+				dst = append(dst, byte(d.bits>>4))
+			case 3:
+				dst = append(dst, byte(d.bits>>10), byte(d.bits>>2))
+			}
+			d.bits, d.count = 0, 0
+		}
+		if v > 63 {
+			continue
+		}
+		d.bits = d.bits<<6 | uint32(v)
+		if d.count++; d.count == 4 {
+			dst = append(dst, byte(d.bits>>16), byte(d.bits>>8), byte(d.bits))
+			d.bits, d.count = 0, 0
+		}
+	}
+	return dst
+}
+
+// decodeQuotedPrintable decodes one line. What is no escape stays as it is.
+func QuotedPrintable(dst, line []byte) []byte {
+	text := bytes.TrimRight(line, " \t\r\n")
+	end := bytes.TrimLeft(line[len(text):], " \t")
+	if len(text) > 0 && text[len(text)-1] == '=' {
+		text, end = text[:len(text)-1], nil
+	}
+	for i := 0; i < len(text); i++ {
+		if text[i] == '=' && i+2 < len(text) {
+			high, low := unhex(text[i+1]), unhex(text[i+2])
+			if high < 16 && low < 16 {
+				dst = append(dst, high<<4|low)
+				i += 2
+				continue
+			}
+		}
+		dst = append(dst, text[i])
+	}
+	return append(dst, end...)
+}
+
+func unhex(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'A' && c <= 'F':
+		return c - 'A' + 10
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 0xff
+}
+
+// decodeUU decodes one line of uuencode: its length, and groups of four.
+func UU(dst, line []byte) []byte {
+	if len(line) < 2 {
+		return dst
+	}
+	want := int(line[0]-' ') & 0x3f
+	line = bytes.TrimRight(line[1:], "\r\n")
+	for start := len(dst); len(line) > 0 && len(dst)-start < want; {
+		var v [4]byte
+		for i := range v {
+			if i < len(line) {
+				v[i] = (line[i] - ' ') & 0x3f
+			}
+		}
+		group := [3]byte{v[0]<<2 | v[1]>>4, v[1]<<4 | v[2]>>2, v[2]<<6 | v[3]}
+		dst = append(dst, group[:min(3, want-(len(dst)-start))]...)
+		line = line[min(4, len(line)):]
+	}
+	return dst
+}
+
+// UUName returns the name in a line that begins an attachment: "begin 644 NAME".
+func UUName(line []byte) string {
+	rest, ok := bytes.CutPrefix(line, []byte("begin "))
+	if !ok || len(rest) < 5 {
+		return ""
+	}
+	mode := bytes.IndexByte(rest, ' ')
+	if mode != 3 && mode != 4 {
+		return ""
+	}
+	for _, c := range rest[:mode] {
+		if c < '0' || c > '7' {
+			return ""
+		}
+	}
+	name := bytes.TrimSpace(rest[mode:min(len(rest), mode+maxName)])
+	return string(name)
+}
+
+const maxName = 128

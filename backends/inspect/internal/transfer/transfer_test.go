@@ -1,0 +1,35 @@
+package transfer
+
+import (
+	"bytes"
+	"encoding/base64"
+	"testing"
+
+	"polyclam/backends/inspect/internal/build"
+)
+
+// FuzzDecoders wants what was encoded, and nothing longer than its text.
+func FuzzDecoders(f *testing.F) {
+	f.Add([]byte("some bytes\x00\xff=\r\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var d Base64
+		if got := d.Decode(nil, []byte(base64.StdEncoding.EncodeToString(data))); !bytes.Equal(got, data) {
+			t.Errorf("base64: %q is %q", data, got)
+		}
+		for _, decode := range []func(dst, line []byte) []byte{new(Base64).Decode, QuotedPrintable, UU} {
+			// A broken group of uuencode is filled up.
+			if got := decode(nil, data); len(got) > len(data)+2 {
+				t.Errorf("%d bytes become %d", len(data), len(got))
+			}
+		}
+		var got []byte
+		for _, line := range bytes.SplitAfter(build.UUEncode("x", data), []byte("\n"))[1:] {
+			if !bytes.HasPrefix(line, []byte("end")) {
+				got = UU(got, line)
+			}
+		}
+		if !bytes.Equal(got, data) {
+			t.Errorf("uuencode: %q is %q", data, got)
+		}
+	})
+}

@@ -1,0 +1,35 @@
+package walk
+
+import "io"
+
+const pieceSize = 64 << 10
+
+// pieces are bytes in memory that grow without being copied.
+type pieces struct {
+	list [][]byte // each of pieceSize
+	size int64
+}
+
+// room is where the next bytes go, never empty. Who fills it raises the size.
+func (p *pieces) room() []byte {
+	if p.size == int64(len(p.list))*pieceSize {
+		p.list = append(p.list, make([]byte, pieceSize))
+	}
+	return p.list[len(p.list)-1][p.size%pieceSize:]
+}
+
+// ReadAt implements [io.ReaderAt].
+func (p *pieces) ReadAt(b []byte, off int64) (int, error) {
+	n := 0
+	for n < len(b) && off < p.size {
+		piece := p.list[off/pieceSize]
+		piece = piece[:min(pieceSize, p.size-off/pieceSize*pieceSize)]
+		copied := copy(b[n:], piece[off%pieceSize:])
+		n += copied
+		off += int64(copied)
+	}
+	if n < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
+}

@@ -1,0 +1,275 @@
+package office
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// oleFile reads a compound file: its directory as a list, and its streams from
+// their beginning. It is small because nothing else is needed, and our own
+// because the library for it, mscfb, keeps the whole path of each entry: a
+// directory of 20 000 entries one below the other takes gigabytes.
+type oleFile struct {
+	section *walk.Section
+	shift   uint     // of a sector's size
+	fat     []uint32 // the sectors that the table lies in
+	first   uint32   // sector of the directory
+	cutoff  int64    // streams smaller than this are in the mini stream
+	minis   []uint32 // the sectors that the mini stream's table lies in
+	mini    []uint32 // the sectors that the mini stream lies in
+
+	cached int // part of the table, or -1
+	cache  []byte
+}
+
+// oleEntry is an entry of the directory.
+type oleEntry struct {
+	name  string
+	kind  byte
+	start uint32
+	size  int64
+}
+
+const (
+	oleMaxSector = 0xfffffffa
+	oleEndChain  = 0xfffffffe
+	oleMiniShift = 6
+	oleStream    = 2
+	oleRoot      = 5
+)
+
+var errOLE = errors.New("broken compound file")
+
+// openOLE reads what leads to the streams.
+func openOLE(w *walk.Walk, s *walk.Section) (*oleFile, error) {
+	var h [512]byte
+	if err := walk.ReadFull(s, h[:min(512, s.Size)], 0); err != nil || s.Size < 512 {
+		return nil, errOLE
+	}
+	u32 := func(i int) uint32 { return binary.LittleEndian.Uint32(h[i:]) }
+	f := &oleFile{section: s, shift: uint(h[30]), first: u32(48), cutoff: int64(u32(56)), cached: -1}
+	if f.shift != 9 && f.shift != 12 || h[31] != 0 {
+		return nil, errOLE
+	}
+	// All lists take 4 bytes for a sector, and no sector is in them twice.
+	for i := range 109 {
+		f.fat = append(f.fat, u32(76+4*i))
+	}
+	if err := f.readMore(u32(68)); err != nil {
+		return nil, err
+	}
+	f.cache = make([]byte, 1<<f.shift)
+	var err error
+	if f.minis, err = f.list(u32(60)); err != nil {
+		return nil, err
+	}
+	_, err = f.entries(func(e oleEntry) *walk.Sighting {
+		if e.kind == oleRoot && f.mini == nil {
+			f.mini, err = f.list(e.start)
+		}
+		return nil
+	})
+	return f, err
+}
+
+// sectors is how many the file has at most.
+func (f *oleFile) sectors() int64 { return f.section.Size >> f.shift }
+
+func (f *oleFile) offset(sector uint32) int64 { return (int64(sector) + 1) << f.shift }
+
+// readMore reads where the table lies beyond the first 109 sectors of it.
+func (f *oleFile) readMore(sector uint32) error {
+	size := 1 << f.shift
+	b := make([]byte, size)
+	for n := int64(0); sector < oleMaxSector; n++ {
+		if n > f.sectors()*4/int64(size)+1 {
+			return errOLE
+		}
+		if err := walk.ReadFull(f.section, b, f.offset(sector)); err != nil {
+			return err
+		}
+		for i := 0; i < size-4; i += 4 {
+			f.fat = append(f.fat, binary.LittleEndian.Uint32(b[i:]))
+		}
+		sector = binary.LittleEndian.Uint32(b[size-4:])
+	}
+	return nil
+}
+
+// next returns the sector after one in its chain.
+func (f *oleFile) next(sector uint32) (uint32, error) {
+	bits := f.shift - 2
+	part := int(sector >> bits)
+	if part >= len(f.fat) || f.fat[part] >= oleMaxSector {
+		return 0, errOLE
+	}
+	if f.cached != part {
+		f.cached = -1
+		if err := f.read(f.cache, f.offset(f.fat[part])); err != nil {
+			return 0, err
+		}
+		f.cached = part
+	}
+	return binary.LittleEndian.Uint32(f.cache[4*(sector&(1<<bits-1)):]), nil
+}
+
+// read reads b, which may lie over the end of a file that was cut off.
+func (f *oleFile) read(b []byte, at int64) error {
+	if at >= f.section.Size {
+		return errOLE
+	}
+	n := min(int64(len(b)), f.section.Size-at)
+	clear(b[n:])
+	return walk.ReadFull(f.section, b[:n], at)
+}
+
+// list follows a chain to its end.
+func (f *oleFile) list(sector uint32) ([]uint32, error) {
+	var l []uint32
+	for sector < oleMaxSector {
+		if int64(len(l)) > f.sectors() {
+			return nil, errOLE // a circle
+		}
+		l = append(l, sector)
+		var err error
+		if sector, err = f.next(sector); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// entries calls visit for each entry of the directory, until it returns
+// something.
+func (f *oleFile) entries(visit func(e oleEntry) *walk.Sighting) (*walk.Sighting, error) {
+	const size = 128
+	sector := f.first
+	for n := int64(0); sector < oleMaxSector; n++ {
+		if n > f.sectors() {
+			return nil, errOLE
+		}
+		for at := f.offset(sector); at < f.offset(sector+1); at += size {
+			var b [size]byte
+			if err := f.read(b[:], at); err != nil {
+				return nil, err
+			}
+			e, ok := f.entry(b[:])
+			if !ok {
+				continue
+			}
+			if seen := visit(e); seen != nil {
+				return seen, nil
+			}
+		}
+		var err error
+		if sector, err = f.next(sector); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func (f *oleFile) entry(b []byte) (oleEntry, bool) {
+	length := int(binary.LittleEndian.Uint16(b[64:]))
+	e := oleEntry{kind: b[66], start: binary.LittleEndian.Uint32(b[116:])}
+	if e.kind != oleStream && e.kind != oleRoot || length < 2 || length > 64 {
+		return oleEntry{}, false
+	}
+	e.name = walk.UTF16Name(b[:length-2])
+	e.size = int64(binary.LittleEndian.Uint32(b[120:]))
+	if f.shift == 12 {
+		// The high half is garbage in files with small sectors.
+		e.size |= int64(binary.LittleEndian.Uint32(b[124:])&0x7fffffff) << 32
+	}
+	return e, true
+}
+
+// find returns the stream of that name.
+func (f *oleFile) find(name string) (oleEntry, error) {
+	var found oleEntry
+	seen, err := f.entries(func(e oleEntry) *walk.Sighting {
+		if e.kind != oleStream || e.name != name {
+			return nil
+		}
+		found = e
+		return &walk.Sighting{}
+	})
+	if seen == nil && err == nil {
+		err = errOLE
+	}
+	return found, err
+}
+
+// open returns a reader of a stream.
+func (f *oleFile) open(e oleEntry) io.Reader {
+	return &oleReader{file: f, mini: e.size < f.cutoff, sector: e.start, left: min(e.size, f.section.Size)}
+}
+
+// oleReader reads a stream.
+type oleReader struct {
+	file   *oleFile
+	mini   bool
+	sector uint32
+	within int64 // the sector
+	left   int64
+}
+
+// Read implements [io.Reader].
+func (r *oleReader) Read(p []byte) (int, error) {
+	if r.left <= 0 {
+		return 0, io.EOF
+	}
+	at, size, err := r.place()
+	if err != nil {
+		return 0, err
+	}
+	n := min(int64(len(p)), size-r.within, r.left)
+	if err := r.file.read(p[:n], at+r.within); err != nil {
+		return 0, err
+	}
+	r.left -= n
+	if r.within += n; r.within == size && r.left > 0 {
+		r.within = 0
+		err = r.step()
+	}
+	return int(n), err
+}
+
+// place finds the present sector in the file.
+func (r *oleReader) place() (at, size int64, err error) {
+	f := r.file
+	if r.sector >= oleMaxSector {
+		return 0, 0, errOLE
+	}
+	if !r.mini {
+		return f.offset(r.sector), 1 << f.shift, nil
+	}
+	bits := f.shift - oleMiniShift
+	i := int(r.sector >> bits)
+	if i >= len(f.mini) {
+		return 0, 0, errOLE
+	}
+	within := int64(r.sector&(1<<bits-1)) << oleMiniShift
+	return f.offset(f.mini[i]) + within, 1 << oleMiniShift, nil
+}
+
+// step goes on to the next sector.
+func (r *oleReader) step() (err error) {
+	f := r.file
+	if !r.mini {
+		r.sector, err = f.next(r.sector)
+		return err
+	}
+	bits := f.shift - 2
+	i := int(r.sector >> bits)
+	if i >= len(f.minis) {
+		return errOLE
+	}
+	var b [4]byte
+	err = f.read(b[:], f.offset(f.minis[i])+4*int64(r.sector&(1<<bits-1)))
+	r.sector = binary.LittleEndian.Uint32(b[:])
+	return err
+}

@@ -1,0 +1,197 @@
+package pdf
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/md5"
+	"crypto/rc4"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/binary"
+	"fmt"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// pdfPad fills passwords up (ISO 32000-1, algorithm 2): the empty one is all pad.
+const pdfPad = "\x28\xbf\x4e\x5e\x4e\x75\x8a\x41\x64\x00\x4e\x56\xff\xfa\x01\x08" +
+	"\x2e\x2e\x00\xb6\xd0\x68\x3e\x80\x2f\x0c\xa9\xfe\x64\x53\x69\x7a"
+
+// pdfSecurity is the standard security handler's dictionary.
+type pdfSecurity struct {
+	version, revision int
+	length            int // of the key in bytes
+	o, u              string
+	permissions       int32
+	metadata          bool
+	id                string
+}
+
+// locked reports whether a document needs a password, and says how it is
+// encrypted.
+func (f *pdfFile) locked(d, trailer pdfDict) (string, bool) {
+	filter, ok := f.resolve(d["Filter"]).(pdfName)
+	if !ok {
+		return "", false
+	}
+	if filter != "Standard" {
+		return fmt.Sprintf("security handler %q", walk.Cut(string(filter), walk.MaxName)), true
+	}
+	s := pdfSecurity{
+		version: f.int(d["V"]), revision: f.int(d["R"]), length: f.int(d["Length"]) / 8,
+		o: f.string(d["O"]), u: f.string(d["U"]),
+		permissions: int32(uint32(f.int(d["P"]))),
+		metadata:    f.resolve(d["EncryptMetadata"]) != false,
+	}
+	if id, ok := f.resolve(trailer["ID"]).(pdfArray); ok && len(id) > 0 {
+		s.id = f.string(id[0])
+	}
+	method := f.method(d, &s)
+	if s.length < 5 || s.length > 32 {
+		s.length = 5
+	}
+	if s.revision < 2 || s.revision > 6 || len(s.u) < 32 || len(s.o) < 32 {
+		return "", false
+	}
+	if s.opens() {
+		return "", false
+	}
+	return fmt.Sprintf("%s, revision %d", method, s.revision), true
+}
+
+// method says how strings and streams are encrypted, and takes the key's length
+// from there.
+func (f *pdfFile) method(d pdfDict, s *pdfSecurity) string {
+	if s.version < 4 {
+		if s.version == 1 || s.length == 0 {
+			s.length = 5
+		}
+		return fmt.Sprintf("RC4 %d bit", 8*s.length)
+	}
+	s.length = 16
+	filters, _ := f.resolve(d["CF"]).(pdfDict)
+	for _, key := range []pdfName{"StmF", "StrF", "EFF"} {
+		name, _ := f.resolve(d[key]).(pdfName)
+		filter, _ := f.resolve(filters[name]).(pdfDict)
+		switch method, _ := f.resolve(filter["CFM"]).(pdfName); method {
+		case "V2":
+			return "RC4 128 bit"
+		case "AESV2":
+			return "AES-128"
+		case "AESV3", "AESV4":
+			return "AES-256"
+		}
+	}
+	return "unknown method"
+}
+
+func (f *pdfFile) int(o any) int {
+	n, _ := f.resolve(o).(float64)
+	return int(n)
+}
+
+func (f *pdfFile) string(o any) string {
+	s, _ := f.resolve(o).(pdfString)
+	return string(s)
+}
+
+// opens reports whether the empty password is the user's.
+func (s *pdfSecurity) opens() bool {
+	switch s.revision {
+	case 2:
+		return bytes.Equal(pdfRC4(s.key(), []byte(pdfPad)), []byte(s.u[:32]))
+	case 3, 4:
+		return bytes.Equal(s.user(), []byte(s.u[:16]))
+	}
+	if len(s.u) < 40 {
+		return false
+	}
+	validation := s.u[32:40]
+	hash := sha256.Sum256([]byte(validation)) // revision 5, of Acrobat 9 only
+	sum := hash[:]
+	if s.revision == 6 {
+		sum = pdfHash(sum)
+	}
+	return bytes.Equal(sum, []byte(s.u[:32]))
+}
+
+// key makes the key of the empty password (algorithm 2).
+func (s *pdfSecurity) key() []byte {
+	h := md5.New()
+	h.Write([]byte(pdfPad))
+	h.Write([]byte(s.o[:32]))
+	h.Write(binary.LittleEndian.AppendUint32(nil, uint32(s.permissions)))
+	h.Write([]byte(s.id))
+	if s.revision >= 4 && !s.metadata {
+		h.Write([]byte{0xff, 0xff, 0xff, 0xff})
+	}
+	key := h.Sum(nil)
+	n := min(s.length, md5.Size)
+	if s.revision == 2 {
+		return key[:5]
+	}
+	for range 50 {
+		sum := md5.Sum(key[:n])
+		key = sum[:]
+	}
+	return key[:n]
+}
+
+// user makes the first half of U (algorithm 5).
+func (s *pdfSecurity) user() []byte {
+	key := s.key()
+	sum := md5.Sum([]byte(pdfPad + s.id))
+	out := sum[:]
+	for i := range 20 {
+		k := bytes.Clone(key)
+		for j := range k {
+			k[j] ^= byte(i)
+		}
+		out = pdfRC4(k, out)
+	}
+	return out
+}
+
+func pdfRC4(key, data []byte) []byte {
+	c, err := rc4.NewCipher(key)
+	if err != nil {
+		return nil // cannot be: 5 to 16 bytes
+	}
+	out := make([]byte, len(data))
+	c.XORKeyStream(out, data)
+	return out
+}
+
+// pdfHash is algorithm 2.B of ISO 32000-2 for the empty password: k begins as the
+// SHA-256 of the salt. It ends after some 70 rounds; each has one chance in
+// eight, so 512 are never needed.
+func pdfHash(k []byte) []byte {
+	for round := 0; round < 512; round++ {
+		k1 := bytes.Repeat(k, 64)
+		block, err := aes.NewCipher(k[:16])
+		if err != nil {
+			return nil // cannot be: 16 bytes
+		}
+		cipher.NewCBCEncrypter(block, k[16:32]).CryptBlocks(k1, k1)
+		remainder := 0
+		for _, c := range k1[:16] {
+			remainder += int(c)
+		}
+		switch remainder % 3 {
+		case 0:
+			sum := sha256.Sum256(k1)
+			k = sum[:]
+		case 1:
+			sum := sha512.Sum384(k1)
+			k = sum[:]
+		default:
+			sum := sha512.Sum512(k1)
+			k = sum[:]
+		}
+		if round >= 63 && int(k1[len(k1)-1]) <= round-31 {
+			break
+		}
+	}
+	return k[:32]
+}

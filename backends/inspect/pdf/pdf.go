@@ -1,0 +1,225 @@
+// Package pdf knows PDF documents (ISO 32000-2).
+package pdf
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// Detector knows PDF documents (ISO 32000-2). It finds the trailer the way
+// readers do, and if the document is broken, the way readers mend it. A document
+// that opens with an empty password is not encrypted for anybody: its owner only
+// forbids printing and the like.
+type Detector struct{}
+
+// Bounds of what is looked at.
+const (
+	maxPDFTail     = 64 << 10 // for the last startxref; readers want it in the last 1 KiB
+	maxPDFObject   = 64 << 10 // a trailer, or an encryption dictionary
+	maxPDFSections = 64       // of the cross-reference table
+)
+
+// Match implements [walk.Detector].
+func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
+	return bytes.Contains(s.Head, []byte("%PDF-"))
+}
+
+// pdfFile is a document.
+type pdfFile struct {
+	ctx      context.Context // see meter
+	walk     *walk.Walk
+	section  *walk.Section
+	base     int64 // what offsets count from
+	sections []pdfSection
+	depth    int // of references followed
+}
+
+// pdfSection is a part of the cross-reference table, a later one first.
+type pdfSection struct {
+	at      int64
+	trailer pdfDict
+	stream  bool
+}
+
+// Look implements [walk.Detector].
+func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	f := &pdfFile{ctx: ctx, walk: w, section: s, base: int64(bytes.Index(s.Head, []byte("%PDF-")))}
+	f.readSections()
+	if w.Stopped() != nil {
+		return nil, w.Stopped()
+	}
+	trailer := f.trailer()
+	if trailer == nil {
+		if trailer = f.mend(); trailer == nil {
+			return nil, w.Stopped()
+		}
+	}
+	encrypt, ok := f.resolve(trailer["Encrypt"]).(pdfDict)
+	if !ok || w.Stopped() != nil {
+		return nil, w.Stopped()
+	}
+	how, locked := f.locked(encrypt, trailer)
+	if !locked || w.Stopped() != nil {
+		return nil, w.Stopped()
+	}
+	return walk.NewSighting(walk.FindingPDF, "pdf", "", how), nil
+}
+
+// trailer returns the trailer that counts: that of the newest section.
+func (f *pdfFile) trailer() pdfDict {
+	for _, s := range f.sections {
+		if s.trailer["Encrypt"] != nil {
+			return s.trailer
+		}
+	}
+	if len(f.sections) > 0 && f.sections[0].trailer["Root"] != nil {
+		return f.sections[0].trailer
+	}
+	return nil
+}
+
+// readSections follows the chain of sections from the end of the document.
+func (f *pdfFile) readSections() {
+	tail, err := f.walk.End(f.section, maxPDFTail)
+	if err != nil {
+		return
+	}
+	i := bytes.LastIndex(tail, []byte("startxref"))
+	if i < 0 {
+		return
+	}
+	l := pdfLexer{b: tail[i+len("startxref"):]}
+	at, ok := l.object(0).(float64)
+	if !ok {
+		return
+	}
+	seen := make(map[int64]bool)
+	pending := []int64{int64(at)}
+	for len(pending) > 0 && len(f.sections) < maxPDFSections && f.walk.Stopped() == nil {
+		at := pending[0]
+		pending = pending[1:]
+		if seen[at] || at < 0 {
+			continue
+		}
+		seen[at] = true
+		s, ok := f.readSection(f.base + at)
+		if !ok {
+			continue
+		}
+		f.sections = append(f.sections, s)
+		for _, key := range []pdfName{"XRefStm", "Prev"} {
+			if n, ok := s.trailer[key].(float64); ok {
+				pending = append(pending, int64(n))
+			}
+		}
+	}
+}
+
+// readSection reads the trailer of the section at at: behind a table, or of a
+// stream.
+func (f *pdfFile) readSection(at int64) (pdfSection, bool) {
+	b := f.window(at, 256)
+	l := pdfLexer{b: b}
+	l.space()
+	if !bytes.HasPrefix(l.b, []byte("xref")) {
+		o, ok := f.objectAt(at, -1).(pdfDict)
+		return pdfSection{at: at, trailer: o, stream: true}, ok && o["Type"] == pdfName("XRef")
+	}
+	at += int64(len(b)-len(l.b)) + 4
+	end := f.tableEnd(at)
+	if end < 0 {
+		return pdfSection{}, false
+	}
+	l = pdfLexer{b: f.window(end, maxPDFObject)}
+	l.word()
+	d, ok := l.object(0).(pdfDict)
+	return pdfSection{at: at, trailer: d}, ok
+}
+
+// tableEnd returns where the word trailer stands behind a table.
+func (f *pdfFile) tableEnd(at int64) int64 {
+	end := int64(-1)
+	f.subsections(at, func(first, count, entries int64) bool { return true }, &end)
+	return end
+}
+
+// subsections calls visit for each subsection of a table, until it returns false,
+// and sets end to where the trailer is.
+func (f *pdfFile) subsections(at int64, visit func(first, count, entries int64) bool, end *int64) {
+	const entry = 20
+	for f.walk.Stopped() == nil {
+		b := f.window(at, 128)
+		l := pdfLexer{b: b}
+		l.space()
+		if bytes.HasPrefix(l.b, []byte("trailer")) {
+			*end = at + int64(len(b)-len(l.b))
+			return
+		}
+		first, ok := l.integer()
+		count, ok2 := l.integer()
+		l.space()
+		entries := at + int64(len(b)-len(l.b))
+		if !ok || !ok2 || count > f.section.Size/entry || !visit(first, count, entries) {
+			return
+		}
+		at = entries + count*entry
+	}
+}
+
+// window returns up to n bytes from at on. They are gone with the next call.
+func (f *pdfFile) window(at, n int64) []byte {
+	if at < 0 || at >= f.section.Size || f.walk.Stopped() != nil {
+		return nil
+	}
+	b := f.walk.Buffer(min(n, f.section.Size-at))
+	if walk.ReadFull(f.section, b, at) != nil {
+		return nil
+	}
+	return b
+}
+
+// objectAt reads the object number n at at, whatever its number if n is
+// negative. Of a stream it returns the dictionary.
+func (f *pdfFile) objectAt(at int64, n int) any {
+	o, _ := f.objectEnd(at, n)
+	return o
+}
+
+// objectEnd also returns where the object ends.
+func (f *pdfFile) objectEnd(at int64, n int) (any, int64) {
+	// Most are small.
+	for _, size := range []int64{2 << 10, maxPDFObject} {
+		b := f.window(at, size)
+		l := pdfLexer{b: b}
+		number, ok := l.integer()
+		_, ok2 := l.integer()
+		if !ok || !ok2 || l.word() != "obj" || n >= 0 && number != int64(n) {
+			return nil, 0
+		}
+		o := l.object(0)
+		if len(l.b) > 0 || int64(len(b)) < size {
+			return o, at + int64(len(b)-len(l.b))
+		}
+	}
+	return nil, 0
+}
+
+// resolve follows references.
+func (f *pdfFile) resolve(o any) any {
+	for range 8 {
+		r, ok := o.(pdfRef)
+		if !ok {
+			return o
+		}
+		o = f.object(r)
+	}
+	return nil
+}
+
+// objectHeader is how an object begins.
+func objectHeader(r pdfRef) string {
+	return strconv.Itoa(r.number) + " " + strconv.Itoa(r.generation) + " obj"
+}

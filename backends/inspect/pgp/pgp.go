@@ -1,0 +1,187 @@
+// Package pgp knows OpenPGP messages (RFC 9580, and RFC 4880).
+package pgp
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// Detector knows OpenPGP messages (RFC 9580, and RFC 4880) as bytes; those in
+// armor are in texts, see textDetector. A message that is only signed or
+// compressed is not encrypted.
+type Detector struct{}
+
+// The packets of messages.
+const (
+	pgpKey       = 1  // encrypted for a public key
+	pgpPassword  = 3  // encrypted with a password
+	pgpEncrypted = 9  // data
+	Marker       = 10 // to be ignored
+	pgpProtected = 18 // data
+	pgpAuthentic = 20 // data
+	MaxPackets   = 512
+)
+
+// Match implements [walk.Detector]. The first packet must be sound: one byte would
+// match too much.
+func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
+	p, ok := ReadPacket(s.Head)
+	if !ok || p.partial {
+		return false
+	}
+	if p.Tag == Marker {
+		return p.Size == 3 && bytes.HasPrefix(s.Head[p.Header:], []byte("PGP"))
+	}
+	return soundPGPKey(p, s.Head[p.Header:])
+}
+
+// Look implements [walk.Detector]. It wants a session key and encrypted data behind it.
+func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	at, how := int64(0), ""
+	for range MaxPackets {
+		b := w.Header(min(64, s.Size-at))
+		if len(b) == 0 || walk.ReadFull(s, b, at) != nil {
+			return nil, nil
+		}
+		p, ok := ReadPacket(b)
+		if !ok {
+			return nil, nil
+		}
+		switch p.Tag {
+		case Marker:
+		case pgpKey, pgpPassword:
+			if p.partial || !p.IsEncrypted(b[p.Header:]) {
+				return nil, nil
+			}
+			how = How(p.Tag)
+		case pgpEncrypted, pgpProtected, pgpAuthentic:
+			if how == "" || !p.IsEncrypted(b[p.Header:]) {
+				return nil, nil
+			}
+			return walk.NewSighting(walk.FindingPGP, "pgp", "", how), nil
+		default:
+			return nil, nil
+		}
+		at += int64(p.Header) + p.Size
+		if at >= s.Size {
+			return nil, nil
+		}
+	}
+	return nil, nil
+}
+
+func How(tag byte) string {
+	switch tag {
+	case pgpKey:
+		return "encrypted for a key"
+	case pgpPassword:
+		return "encrypted with a password"
+	}
+	return "encrypted"
+}
+
+// pgpPacket is the header of a packet.
+type pgpPacket struct {
+	Tag     byte
+	Header  int
+	Size    int64
+	partial bool // the size is of the first part only, or not known
+}
+
+func ReadPacket(b []byte) (p pgpPacket, ok bool) {
+	if len(b) < 2 || b[0]&0x80 == 0 {
+		return p, false
+	}
+	if b[0]&0x40 == 0 {
+		return readOldPGPPacket(b)
+	}
+	p.Tag = b[0] & 0x3f
+	switch first := b[1]; {
+	case first < 192:
+		p.Header, p.Size = 2, int64(first)
+	case first < 224:
+		if len(b) < 3 {
+			return p, false
+		}
+		p.Header, p.Size = 3, int64(first-192)<<8+int64(b[2])+192
+	case first == 255:
+		if len(b) < 6 {
+			return p, false
+		}
+		p.Header, p.Size = 6, int64(binary.BigEndian.Uint32(b[2:]))
+	default:
+		p.Header, p.Size, p.partial = 2, 1<<(first&0x1f), true
+	}
+	return p, true
+}
+
+// readOldPGPPacket reads a header in the old format, whose length has a type.
+func readOldPGPPacket(b []byte) (p pgpPacket, ok bool) {
+	p.Tag = b[0] >> 2 & 0x0f
+	kind := b[0] & 3
+	if kind == 3 {
+		p.Header, p.partial = 1, true
+		return p, true
+	}
+	p.Header = 1 + 1<<kind
+	if len(b) < p.Header {
+		return p, false
+	}
+	for _, c := range b[1:p.Header] {
+		p.Size = p.Size<<8 | int64(c)
+	}
+	return p, true
+}
+
+// IsEncrypted reports whether a packet, whose body begins with b, is of an
+// encrypted message.
+func (p pgpPacket) IsEncrypted(b []byte) bool {
+	switch p.Tag {
+	case pgpKey, pgpPassword:
+		return soundPGPKey(p, b)
+	case pgpEncrypted, pgpProtected, pgpAuthentic:
+		return soundPGPData(p, b)
+	}
+	return false
+}
+
+// soundPGPKey reports whether b begins like the session key that p speaks of.
+func soundPGPKey(p pgpPacket, b []byte) bool {
+	const largest = 8 << 10
+	if p.Size < 4 || p.Size > largest || len(b) < 2 {
+		return false
+	}
+	version := b[0]
+	if p.Tag == pgpPassword {
+		// The cipher's number, or with version 5 and 6 and version 6's count
+		// before it, all small.
+		return p.Size <= 256 && version >= 4 && version <= 6 && b[1] >= 1 && b[1] < 128
+	}
+	if p.Tag != pgpKey || len(b) < 10 {
+		return false
+	}
+	switch version {
+	case 2, 3:
+		return p.Size > 12 && pgpAlgorithms[b[9]]
+	case 6:
+		return p.Size > 12 && b[1] <= 33
+	}
+	return false
+}
+
+// pgpAlgorithms are those that encrypt for a key.
+var pgpAlgorithms = map[byte]bool{1: true, 2: true, 16: true, 18: true, 20: true, 25: true, 26: true, 29: true, 30: true, 31: true, 32: true, 33: true, 34: true, 35: true, 36: true}
+
+// soundPGPData reports whether b begins like encrypted data.
+func soundPGPData(p pgpPacket, b []byte) bool {
+	switch p.Tag {
+	case pgpProtected:
+		return len(b) > 0 && (b[0] == 1 || b[0] == 2)
+	case pgpAuthentic:
+		return len(b) > 0 && b[0] == 1
+	}
+	return true
+}

@@ -1,0 +1,224 @@
+package rar
+
+import (
+	"bufio"
+	"errors"
+	"io"
+)
+
+// The streams of RAR are gone through once without being unpacked, before
+// rardecode gets them: see rarStream.
+
+var (
+	errRARStream = errors.New("rar: broken stream")
+	errRARFilter = errors.New("rar: unusual filters")
+	errRARPPMd   = errors.New("rar: PPMd is not supported")
+	errRARSize   = errors.New("rar: more than the header says")
+	errRAREnough = errors.New("rar: enough")
+)
+
+// rarBits reads bits, the highest first. After an error it gives zeros: io.EOF at
+// the end of a block, io.ErrUnexpectedEOF at that of the stream. It never reads
+// beyond the last byte of a block.
+type rarBits struct {
+	from  *bufio.Reader
+	cache uint64
+	count int
+	left  int64 // bits until the end of a block, negative if it has no known end
+	err   error
+}
+
+func newRARBits(from io.Reader) *rarBits {
+	return &rarBits{from: bufio.NewReader(from), left: -1}
+}
+
+// fill makes sure that there are n bits.
+func (b *rarBits) fill(n int) bool {
+	for b.count < n && b.err == nil {
+		c, err := b.from.ReadByte()
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			b.err = err
+			break
+		}
+		b.cache, b.count = b.cache<<8|uint64(c), b.count+8
+	}
+	return b.count >= n
+}
+
+// bits returns the next n bits, 32 at most.
+func (b *rarBits) bits(n int) uint32 {
+	if b.left >= 0 && int64(n) > b.left {
+		b.err = io.EOF
+		return 0
+	}
+	if !b.fill(n) {
+		return 0
+	}
+	b.count -= n
+	if b.left >= 0 {
+		b.left -= int64(n)
+	}
+	return uint32(b.cache >> b.count & (1<<n - 1))
+}
+
+// align skips the rest of a byte.
+func (b *rarBits) align() { b.count -= b.count % 8 }
+
+// number reads a number of RAR 3's filters.
+func (b *rarBits) number() uint32 {
+	switch b.bits(2) {
+	case 0:
+		return b.bits(4)
+	case 1:
+		high := b.bits(4)
+		if high == 0 {
+			return 0xffffff00 | b.bits(8)
+		}
+		return high<<4 | b.bits(4)
+	case 2:
+		return b.bits(16)
+	}
+	return b.bits(32)
+}
+
+const maxRARCode = 15
+
+// rarCode is a canonical Huffman code.
+type rarCode struct {
+	counts  [maxRARCode + 1]int
+	symbols []uint16
+	quick   [1 << rarQuick]uint16 // symbol and length of short codes
+}
+
+const rarQuick = 9
+
+// set makes the code of symbols with these lengths. A code with too many symbols
+// is refused: it could be read in more than one way.
+func (c *rarCode) set(lengths []byte) error {
+	c.counts = [maxRARCode + 1]int{}
+	for _, n := range lengths {
+		c.counts[n]++
+	}
+	c.counts[0] = 0
+	var next, first [maxRARCode + 2]int
+	code, total := 0, 0
+	for n := 1; n <= maxRARCode; n++ {
+		first[n], next[n] = code, total
+		total += c.counts[n]
+		if code += c.counts[n]; code > 1<<n {
+			return errRARStream
+		}
+		code <<= 1
+	}
+	if cap(c.symbols) < total {
+		c.symbols = make([]uint16, total)
+	}
+	c.symbols = c.symbols[:total]
+	clear(c.quick[:])
+	for s, n := range lengths {
+		if n == 0 {
+			continue
+		}
+		if n <= rarQuick {
+			at := first[n] << (rarQuick - n)
+			for i := range 1 << (rarQuick - n) {
+				c.quick[at+i] = uint16(s)<<4 | uint16(n)
+			}
+			first[n]++
+		}
+		c.symbols[next[n]] = uint16(s)
+		next[n]++
+	}
+	return nil
+}
+
+// symbol reads one symbol.
+func (b *rarBits) symbol(c *rarCode) int {
+	if b.left >= 0 && b.left < rarQuick {
+		return b.slowSymbol(c)
+	}
+	if b.fill(rarQuick) {
+		if q := c.quick[b.cache>>(b.count-rarQuick)&(1<<rarQuick-1)]; q != 0 {
+			n := int(q & 15)
+			b.count -= n
+			if b.left >= 0 {
+				b.left -= int64(n)
+			}
+			return int(q >> 4)
+		}
+	} else if b.err == io.ErrUnexpectedEOF && b.count > 0 {
+		b.err = nil // a short code may still be there
+	}
+	return b.slowSymbol(c)
+}
+
+// slowSymbol reads one symbol bit by bit.
+func (b *rarBits) slowSymbol(c *rarCode) int {
+	value, first, index := 0, 0, 0
+	for n := 1; n <= maxRARCode; n++ {
+		value |= int(b.bits(1))
+		if b.err != nil {
+			return 0
+		}
+		count := c.counts[n]
+		if value-first < count {
+			return int(c.symbols[index+value-first])
+		}
+		index += count
+		first = (first + count) << 1
+		value <<= 1
+	}
+	b.err = errRARStream
+	return 0
+}
+
+// tables reads the lengths of all codes. With add they are added to the old ones.
+func (b *rarBits) tables(lengths []byte, add bool) {
+	var own [20]byte
+	for i := 0; i < len(own); i++ {
+		n := b.bits(4)
+		if n == 15 {
+			if zeros := b.bits(4); zeros > 0 {
+				i += int(zeros) + 1
+				continue
+			}
+		}
+		own[i] = byte(n)
+	}
+	var c rarCode
+	if b.err == nil {
+		b.err = c.set(own[:])
+	}
+	for i := 0; i < len(lengths) && b.err == nil; {
+		s := b.symbol(&c)
+		if s < 16 {
+			if add {
+				s = (s + int(lengths[i])) & 15
+			}
+			lengths[i] = byte(s)
+			i++
+			continue
+		}
+		n := 0
+		if s == 16 || s == 18 {
+			n = int(b.bits(3)) + 3
+		} else {
+			n = int(b.bits(7)) + 11
+		}
+		value := byte(0)
+		if s < 18 {
+			if i == 0 {
+				b.err = errRARStream
+				return
+			}
+			value = lengths[i-1]
+		}
+		for ; n > 0 && i < len(lengths); n-- {
+			lengths[i] = value
+			i++
+		}
+	}
+}

@@ -1,0 +1,178 @@
+// Package rar knows RAR archives and looks into their members.
+package rar
+
+import (
+	"context"
+	"encoding/binary"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// Detector knows RAR archives, those of RAR 1.5 to 4 (technote.txt of RAR 4,
+// and rardecode) and those of RAR 5 and later (rarlab.com/technote.htm). It goes
+// through the headers itself, because rardecode makes a dictionary for each
+// member before it shows its header; rardecode unpacks.
+type Detector struct{}
+
+// What the two kinds of archives begin with.
+const (
+	rarSignature  = "Rar!\x1a\x07"
+	rarSignature4 = rarSignature + "\x00"
+	rarSignature5 = rarSignature + "\x01\x00"
+)
+
+// Match implements [walk.Detector].
+func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
+	return walk.MatchSignature(s, rarSignature)
+}
+
+// rarBlock is a header and what it is for.
+type rarBlock struct {
+	next  int64          // where the next one is
+	seen  *walk.Sighting // something encrypted
+	entry *rarEntry      // of a member, else nil
+	end   bool
+	main  bool // the header of the whole archive,
+	solid bool // which is solid
+}
+
+// rarEntry is a member.
+type rarEntry struct {
+	name       string
+	at, packed int64 // its bytes
+	unpacked   int64 // its size when unpacked, negative if not known
+	dictionary int64
+	version    byte // of the compression
+	stored     bool
+	solid      bool
+	cut        bool // the archive ends before its bytes do
+	split      bool // it has parts in other volumes
+	directory  bool
+}
+
+// Look implements [walk.Detector].
+func (r Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	version := byte(0)
+	at, ok := walk.FindSignature(w, s, rarSignature, func(at int64) bool {
+		var b [2]byte
+		if at+int64(len(rarSignature5)) > s.Size || walk.ReadFull(s, b[:], at+int64(len(rarSignature))) != nil {
+			return false
+		}
+		version = b[0]
+		return b[0] == 0 || b[0] == 1 && b[1] == 0
+	})
+	if !ok {
+		return nil, nil
+	}
+	next := rarNext4
+	first := at + int64(len(rarSignature4))
+	if version == 1 {
+		next, first = rarNext5, at+int64(len(rarSignature5))
+	}
+	a := rarArchive{at: at, first: first, version: version, next: next}
+	if seen := a.flags(w, s); seen != nil || w.Stopped() != nil {
+		return seen, w.Stopped()
+	}
+	if seen := r.stored(ctx, w, s, first, next); seen != nil || w.Stopped() != nil {
+		return seen, w.Stopped()
+	}
+	return a.packed(ctx, w, s)
+}
+
+type rarNext func(w *walk.Walk, s *walk.Section, at int64) (rarBlock, bool)
+
+// rarArchive is where an archive lies, and what its headers say.
+type rarArchive struct {
+	at, first int64 // the signature, and the first header
+	version   byte  // 1 for RAR 5
+	next      rarNext
+	main      int64 // the end of its main header
+	solid     bool
+	any       bool // members have to be unpacked
+}
+
+// flags goes through the headers for something encrypted.
+func (a *rarArchive) flags(w *walk.Walk, s *walk.Section) *walk.Sighting {
+	for at := a.first; ; {
+		b, ok := a.next(w, s, at)
+		if !ok && a.version == 1 && a.main > 0 {
+			w.Miss(walk.UnscannedCutOff, "rar: the archive has no end")
+		}
+		if !ok || b.seen != nil || b.end {
+			return b.seen
+		}
+		if b.main {
+			a.main, a.solid = b.next, b.solid
+		}
+		if e := b.entry; e != nil && !e.directory {
+			a.any = a.any || !e.stored
+			switch {
+			case e.split:
+				w.Miss(walk.UnscannedSplit, "rar: a member goes on in another volume")
+			case e.cut:
+				w.Miss(walk.UnscannedCutOff, "rar: the archive ends within a member")
+			}
+		}
+		at = b.next
+	}
+}
+
+// stored looks into the members that are not compressed.
+func (Detector) stored(ctx context.Context, w *walk.Walk, s *walk.Section, at int64, next rarNext) *walk.Sighting {
+	for {
+		b, ok := next(w, s, at)
+		if !ok || b.end || w.Stopped() != nil {
+			return nil
+		}
+		at = b.next
+		e := b.entry
+		if e == nil || e.directory || !e.stored || e.split {
+			continue
+		}
+		inner, err := w.Stored(s, e.at, e.packed)
+		if err != nil || inner == nil {
+			continue
+		}
+		if seen := w.Look(ctx, inner); seen != nil {
+			return seen.Within("rar", e.name)
+		}
+	}
+}
+
+// rarNext4 reads the header at at.
+func rarNext4(w *walk.Walk, s *walk.Section, at int64) (rarBlock, bool) {
+	const fixed, large = 7, 32
+	var h [large]byte
+	if at < 0 || at+fixed > s.Size {
+		return rarBlock{}, false
+	}
+	n := min(large, s.Size-at)
+	if walk.ReadFull(s, h[:n], at) != nil {
+		return rarBlock{}, false
+	}
+	kind, flags := h[2], binary.LittleEndian.Uint16(h[3:])
+	size := int64(binary.LittleEndian.Uint16(h[5:]))
+	if size < fixed {
+		return rarBlock{}, false
+	}
+	b := rarBlock{next: at + size, end: kind == rar4End}
+	switch {
+	case kind == rar4Main:
+		b.main, b.solid = true, flags&rar4MainSolid != 0
+		if flags&rar4MainEncrypted != 0 {
+			b.seen = walk.NewSighting(walk.FindingRAR, "rar", "", "headers encrypted, AES-128")
+		}
+	case kind == rar4File || kind == rar4Service:
+		e, seen := readRAR4File(w, s, at, size)
+		if e == nil {
+			return rarBlock{}, false
+		}
+		b.next = e.at + e.packed
+		if kind == rar4File {
+			b.entry, b.seen = e, seen
+		}
+	case flags&rar4HasData != 0 && n >= 11:
+		b.next += int64(binary.LittleEndian.Uint32(h[7:]))
+	}
+	return b, b.next > at
+}

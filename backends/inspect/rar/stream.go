@@ -1,0 +1,325 @@
+package rar
+
+import (
+	"bytes"
+	"hash/crc32"
+	"io"
+)
+
+// rarStream goes through the compressed streams of members, symbol by symbol,
+// without unpacking them. It refuses what rardecode must not get: streams that
+// take more memory or time than their size suggests.
+//
+//   - PPMd (RAR 3) takes up to 256 MiB, and any block of a stream may ask for it.
+//   - Filters run over the same bytes again and again, thousands of times. RAR 3
+//     brings programs of its own for a virtual machine, and counts of channels
+//     that keep a loop busy for minutes.
+//   - A member of a solid archive may be much larger than its header says, and is
+//     unpacked to its end before the next.
+//
+// It reads a stream exactly as rardecode does; what could be read in two ways is
+// refused.
+type rarStream struct {
+	lengths                     [maxRARLengths]byte
+	main, distance, low, length rarCode
+	begun                       bool // RAR 3: tables have been read, and still hold
+	filters                     []rarFilter
+	filter                      int // the number of the present one
+
+	bits       *rarBits
+	out        int64 // bytes that come out
+	most       int64 // and may
+	enough     int64
+	lastLength int
+	lowRepeats int
+	lastLow    int
+
+	filtered      int64 // bytes that filters have to run over
+	longestFilter int64 // of this member and those before it
+}
+
+const maxRARLengths = 306 + 80 + 16 + 44
+
+// begin starts with the next member. Unless it is solid nothing of the last is
+// kept. most is the size of what comes out, of which no more than enough has to
+// be looked at.
+func (s *rarStream) begin(from io.Reader, solid bool, most, enough int64) {
+	if !solid {
+		*s = rarStream{longestFilter: s.longestFilter}
+	}
+	s.bits = newRARBits(from)
+	s.out, s.most, s.enough, s.filtered = 0, most, enough, 0
+}
+
+// put counts n bytes.
+func (s *rarStream) put(n int) error {
+	if s.out += int64(n); s.out > s.most {
+		return errRARSize
+	}
+	if s.out > s.enough {
+		return errRAREnough
+	}
+	return nil
+}
+
+// filterOver counts a filter over n bytes. Each byte is filtered once or twice in
+// archives of real programs.
+func (s *rarStream) filterOver(n int64) error {
+	const usual, longest = 4, 1 << 22
+	if n > longest {
+		return errRARFilter
+	}
+	s.longestFilter = max(s.longestFilter, n)
+	if s.filtered += n; s.filtered > usual*s.most {
+		return errRARFilter
+	}
+	return nil
+}
+
+func (s *rarStream) setCodes(main, distance, low, length int) error {
+	l := s.lengths[:]
+	for _, c := range []struct {
+		code *rarCode
+		size int
+	}{{&s.main, main}, {&s.distance, distance}, {&s.low, low}, {&s.length, length}} {
+		if err := c.code.set(l[:c.size]); err != nil {
+			return err
+		}
+		l = l[c.size:]
+	}
+	return nil
+}
+
+// rar29 is a stream of RAR 2.9 to 4.
+func (s *rarStream) rar29() error {
+	b := s.bits
+	for {
+		if !s.begun {
+			if err := s.begin29(); err != nil {
+				return err
+			}
+		}
+		symbol := b.symbol(&s.main)
+		if b.err != nil {
+			return b.err
+		}
+		var err error
+		switch {
+		case symbol < 256:
+			err = s.put(1)
+		case symbol == 256:
+			more := b.bits(1) == 1
+			if more || b.bits(1) == 1 {
+				s.begun = false
+			}
+			if !more {
+				return b.err
+			}
+		case symbol == 257:
+			err = s.filter29()
+		case symbol == 258:
+			err = s.put(s.lastLength)
+		case symbol < 263:
+			err = s.match29(b.symbol(&s.length), 2)
+		case symbol < 271:
+			b.bits([8]int{2, 2, 3, 4, 5, 6, 6, 6}[symbol-263])
+			s.lastLength = 2
+			err = s.put(2)
+		default:
+			err = s.far29(symbol - 271)
+		}
+		if err != nil {
+			return err
+		}
+		if b.err != nil {
+			return b.err
+		}
+	}
+}
+
+// begin29 reads the header of a block.
+func (s *rarStream) begin29() error {
+	const main, distance, low, length = 299, 60, 17, 28
+	b := s.bits
+	b.align()
+	if b.bits(1) == 1 && b.err == nil {
+		return errRARPPMd
+	}
+	s.lowRepeats, s.lastLow = 0, 0
+	b.tables(s.lengths[:main+distance+low+length], b.bits(1) == 1)
+	if b.err != nil {
+		return b.err
+	}
+	s.begun = true
+	return s.setCodes(main, distance, low, length)
+}
+
+// match29 reads the rest of a length, and counts it.
+func (s *rarStream) match29(slot, least int) error {
+	base, bits := slot, 0
+	if slot >= 8 {
+		bits = slot/4 - 1
+		base = (4 | slot&3) << bits
+	}
+	s.lastLength = base + int(s.bits.bits(bits)) + least
+	return s.put(s.lastLength)
+}
+
+// far29 reads a match with a distance of its own.
+func (s *rarStream) far29(slot int) error {
+	b := s.bits
+	base, bits := slot, 0
+	if slot >= 8 {
+		bits = slot/4 - 1
+		base = (4 | slot&3) << bits
+	}
+	length := base + int(b.bits(bits)) + 3
+	d := b.symbol(&s.distance)
+	distance, extra := rarDistance29(d)
+	switch {
+	case extra >= 4:
+		distance += int(b.bits(extra-4)) << 4
+		if s.lowRepeats > 0 {
+			s.lowRepeats--
+		} else if low := b.symbol(&s.low); low == 16 {
+			s.lowRepeats = 15
+		} else {
+			s.lastLow = low
+		}
+		distance += s.lastLow
+	case extra > 0:
+		b.bits(extra)
+	}
+	if distance+1 >= 0x2000 {
+		length++
+	}
+	if distance+1 >= 0x40000 {
+		length++
+	}
+	s.lastLength = length
+	return s.put(length)
+}
+
+// rarDistance29 returns the smallest distance of a slot, less one, and how many
+// bits follow.
+func rarDistance29(slot int) (base, bits int) {
+	switch {
+	case slot < 4:
+		return slot, 0
+	case slot < 34:
+		bits = slot/2 - 1
+		return (2 | slot&1) << bits, bits
+	case slot < 48:
+		return 0x20000 + (slot-34)*0x10000, 16
+	}
+	return 0x100000 + (slot-48)*0x40000, 18
+}
+
+// rarFilter is a filter that a stream has defined.
+type rarFilter struct {
+	channels bool   // its first register counts channels
+	length   uint32 // of the last block
+}
+
+// rarFilters are the filters of RAR 3's own, by checksum and length of their
+// programs. No other program has been seen, and unrar does not run any.
+var rarFilters = map[[2]uint32]rarFilter{
+	{0xad576887, 53}:  {},               // x86 CALL
+	{0x3cd7e57e, 57}:  {},               // x86 CALL and JMP
+	{0x3769893f, 120}: {},               // Itanium
+	{0x0e06077d, 29}:  {channels: true}, // delta
+	{0x1c2c5dc8, 149}: {},               // RGB
+	{0xbc85e701, 216}: {channels: true}, // audio
+}
+
+// filter29 reads a filter.
+func (s *rarStream) filter29() error {
+	b := s.bits
+	flags := b.bits(8)
+	size := int(flags&7) + 1
+	switch size {
+	case 7:
+		size = int(b.bits(8)) + 7
+	case 8:
+		size = int(b.bits(16))
+	}
+	data := make([]byte, size)
+	for i := range data {
+		data[i] = byte(b.bits(8))
+	}
+	if b.err != nil {
+		return b.err
+	}
+	return s.parseFilter29(flags, newRARBits(bytes.NewReader(data)))
+}
+
+func (s *rarStream) parseFilter29(flags uint32, b *rarBits) error {
+	const (
+		hasNumber, far, hasLength, hasRegisters, hasData = 0x80, 0x40, 0x20, 0x10, 0x08
+		mostChannels, mostFilters                        = 1024, 1024
+	)
+	if flags&hasNumber != 0 {
+		n := b.number()
+		if n == 0 {
+			s.filters = nil
+		} else {
+			n--
+		}
+		if n > uint32(len(s.filters)) || n > mostFilters {
+			return errRARFilter
+		}
+		s.filter = int(n)
+	}
+	b.number() // where
+	length, hasOwn := uint32(0), flags&hasLength != 0
+	if hasOwn {
+		length = b.number()
+	}
+	channels := uint32(0)
+	if flags&hasRegisters != 0 {
+		mask := b.bits(7)
+		for i := range 7 {
+			if mask>>i&1 == 1 {
+				if n := b.number(); i == 0 {
+					channels = n
+				}
+			}
+		}
+	}
+	if s.filter == len(s.filters) {
+		f, err := readRARFilter(b)
+		if err != nil {
+			return err
+		}
+		if !hasOwn {
+			return errRARFilter
+		}
+		s.filters = append(s.filters, f)
+	}
+	f := &s.filters[s.filter]
+	if hasOwn {
+		f.length = length
+	}
+	if b.err != nil || f.channels && channels > mostChannels {
+		return errRARFilter
+	}
+	return s.filterOver(int64(f.length))
+}
+
+// readRARFilter reads the program of a filter.
+func readRARFilter(b *rarBits) (rarFilter, error) {
+	const most = 216
+	size := b.number()
+	if size == 0 || size > most {
+		return rarFilter{}, errRARFilter
+	}
+	program := make([]byte, size)
+	for i := range program {
+		program[i] = byte(b.bits(8))
+	}
+	f, ok := rarFilters[[2]uint32{crc32.ChecksumIEEE(program), size}]
+	if !ok {
+		return rarFilter{}, errRARFilter
+	}
+	return f, nil
+}

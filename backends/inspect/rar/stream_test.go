@@ -1,0 +1,47 @@
+package rar
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"github.com/nwaples/rardecode/v2"
+
+	"polyclam/backends/inspect/internal/build"
+)
+
+// FuzzRARStream wants what goes through a stream to see no less come out than
+// rardecode unpacks.
+func FuzzRARStream(f *testing.F) {
+	for _, data := range [][]byte{build.PackLiterals29([]byte("some text")), build.PackPPMd29(), build.PackLaterPPMd29([]byte("some text"))} {
+		f.Add(data, false)
+	}
+	f.Add(build.PackLiterals50([]byte("some text")), true)
+	f.Add(build.PackFilters50(3, []byte("some text")), true)
+	f.Fuzz(func(t *testing.T, data []byte, five bool) {
+		const most = 100_000
+		var s rarStream
+		s.begin(bytes.NewReader(data), false, most, most)
+		archive := build.RAR4(0, build.RARFile{Name: "x", Raw: data, Unpacked: most})
+		err := errRARStream
+		if five {
+			archive = build.RAR5(build.RARFile{Name: "x", Raw: data, Unpacked: most})
+			err = s.rar50(0)
+		} else {
+			err = s.rar29()
+		}
+		if err != nil {
+			return
+		}
+		r, err := rardecode.NewReader(bytes.NewReader(archive), rardecode.MaxDictionarySize(1<<20), rardecode.SkipCheck)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := io.Copy(io.Discard, r); n > s.out {
+			t.Errorf("%d bytes unpacked, %d seen", n, s.out)
+		}
+	})
+}

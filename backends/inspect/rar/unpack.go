@@ -1,0 +1,249 @@
+package rar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/nwaples/rardecode/v2"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// smallestRARDictionary is what rardecode takes at least, and refuses to be
+// limited to less.
+const smallestRARDictionary = 256 << 10
+
+// packed looks into the members that are compressed. Those of a solid archive
+// need those before them. Of others each gets a reader of its own: rardecode
+// goes on with what is left of the last one's bits where that has not been read
+// to its end.
+func (a *rarArchive) packed(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	if !a.any || a.main == 0 {
+		return nil, nil
+	}
+	g, err := w.Guard(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer g.Close()
+	u := &rarUnpacker{ctx: ctx, walk: w, section: s, guard: g, archive: a}
+	if a.solid {
+		return u.solid(), w.Stopped()
+	}
+	for at := a.first; ; {
+		b, ok := a.next(w, s, at)
+		if !ok || b.end || w.Stopped() != nil || g.Left {
+			return nil, w.Stopped()
+		}
+		if e := b.entry; e != nil && !e.directory && !e.stored && !e.split && e.packed >= walk.SmallestContainer {
+			if seen := u.single(e, at); seen != nil {
+				return seen, nil
+			}
+		}
+		at = b.next
+	}
+}
+
+// rarUnpacker unpacks members with rardecode.
+type rarUnpacker struct {
+	ctx     context.Context // see meter
+	walk    *walk.Walk
+	section *walk.Section
+	guard   *walk.Guard
+	archive *rarArchive
+	stream  rarStream
+	reader  *rardecode.Reader
+}
+
+// single looks into a member whose header is at at.
+func (u *rarUnpacker) single(e *rarEntry, at int64) *walk.Sighting {
+	w := u.walk
+	if e.solid {
+		// Its archive is not: where rardecode would begin cannot be known.
+		w.Miss(walk.UnscannedBroken, "rar: a solid member in an archive that is not solid")
+		return nil
+	}
+	dictionary := e.window()
+	// rardecode unpacks a whole dictionary ahead, and what a filter needs.
+	const filter = 4 << 20
+	if g := u.unsound(e, 2*dictionary+filter); g != nil {
+		w.Missed(g)
+		return nil
+	}
+	end := min(e.at+e.packed, u.section.Size)
+	from := u.guard.ReaderAt(u.section)
+	release := u.open(dictionary, io.MultiReader(
+		io.NewSectionReader(from, u.archive.at, u.archive.main-u.archive.at),
+		io.NewSectionReader(from, at, end-at)))
+	if release == nil {
+		return nil
+	}
+	defer release()
+	h := u.nextMember()
+	if h == nil {
+		return nil
+	}
+	return u.member(h, func() error {
+		if g := u.unsound(e, 1<<62); g != nil {
+			w.Missed(g)
+			return errRARStream
+		}
+		return nil
+	})
+}
+
+// solid looks into the members of a solid archive.
+func (u *rarUnpacker) solid() *walk.Sighting {
+	w, a := u.walk, u.archive
+	end, dictionary := u.soundMembers()
+	from := u.guard.ReaderAt(u.section)
+	release := u.open(dictionary, io.NewSectionReader(from, a.at, end-a.at))
+	if release == nil {
+		return nil
+	}
+	defer release()
+	for {
+		h := u.nextMember()
+		if h == nil {
+			return nil
+		}
+		if seen := u.member(h, nil); seen != nil || w.Stopped() != nil || u.guard.Left {
+			return seen
+		}
+	}
+}
+
+// soundMembers returns where the first member lies that rardecode must not get,
+// or the end of the archive, and the dictionary that those before it need.
+func (u *rarUnpacker) soundMembers() (end, dictionary int64) {
+	w, s, a := u.walk, u.section, u.archive
+	end = s.Size
+	var why *walk.Gap
+	for at := a.first; ; {
+		b, ok := a.next(w, s, at)
+		if !ok || b.end || w.Stopped() != nil {
+			return end, dictionary
+		}
+		if e := b.entry; e != nil && !e.directory {
+			if why == nil && !e.stored && !e.split && !e.cut {
+				why = u.unsound(e, 1<<62)
+			}
+			switch {
+			case why != nil && (e.unpacked < 0 || e.unpacked >= walk.SmallestContainer):
+				w.Missed(why) // but nothing is missed where all are too small
+				fallthrough
+			case why != nil, e.split, e.cut:
+				end = min(end, at)
+			case end == s.Size:
+				dictionary = max(dictionary, e.window())
+			}
+		}
+		at = b.next
+	}
+}
+
+// window is the dictionary that rardecode makes for a member.
+func (e *rarEntry) window() int64 {
+	if !e.solid && e.unpacked >= 0 {
+		return min(e.dictionary, e.unpacked)
+	}
+	return e.dictionary
+}
+
+// unsound goes through the stream of a member, until enough would have come out,
+// and says why it cannot be unpacked. It costs nothing, because rardecode is
+// going to read the same.
+func (u *rarUnpacker) unsound(e *rarEntry, enough int64) *walk.Gap {
+	most := e.unpacked
+	if most < 0 {
+		most = u.walk.Left()
+	}
+	u.stream.begin(io.NewSectionReader(u.section, e.at, e.packed), e.solid, most, enough)
+	var err error
+	switch {
+	case u.archive.version == 1 && e.version <= 1:
+		u.walk.Free(func() { err = u.stream.rar50(e.version) })
+	case u.archive.version == 0 && e.version == 29:
+		u.walk.Free(func() { err = u.stream.rar29() })
+	case u.archive.version == 0 && (e.version == 20 || e.version == 26):
+		// No filters, and no PPMd.
+	default:
+		return &walk.Gap{Name: walk.UnscannedMethod, Detail: fmt.Sprintf("rar: version %d of its methods is not supported", e.version)}
+	}
+	switch {
+	case err == nil, errors.Is(err, errRAREnough), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil
+	case errors.Is(err, errRARPPMd), errors.Is(err, errRARFilter):
+		return &walk.Gap{Name: walk.UnscannedMethod, Detail: err.Error()}
+	}
+	return &walk.Gap{Name: walk.UnscannedBroken, Detail: err.Error()}
+}
+
+// open gives an archive to rardecode. release is nil if it cannot be unpacked,
+// and gives its memory back else.
+func (u *rarUnpacker) open(dictionary int64, archive io.Reader) (release func()) {
+	w := u.walk
+	dictionary = max(dictionary, smallestRARDictionary)
+	// A filter needs its bytes, and two times as many for what it makes of them.
+	memory := dictionary + 3*u.stream.longestFilter
+	if memory > w.Left() {
+		w.Note("MaxBytes", w.Limits.MaxBytes)
+		return nil
+	}
+	release, err := w.Borrow(u.ctx, memory)
+	if err != nil {
+		return nil
+	}
+	err = u.guard.Call(func() (err error) {
+		u.reader, err = rardecode.NewReader(archive, rardecode.MaxDictionarySize(dictionary), rardecode.SkipCheck)
+		return err
+	})
+	if err != nil {
+		w.Miss(walk.UnscannedBroken, "rar: it cannot be opened")
+		return nil
+	}
+	return release
+}
+
+// nextMember returns the header of the next member, or nil.
+func (u *rarUnpacker) nextMember() *rardecode.FileHeader {
+	var h *rardecode.FileHeader
+	err := u.guard.Call(func() (err error) {
+		h, err = u.reader.Next()
+		return err
+	})
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			u.walk.Miss(walk.UnscannedBroken, "rar: a member cannot be unpacked")
+		}
+		return nil
+	}
+	return h
+}
+
+// member looks into one member, and reads it to its end in a solid archive.
+func (u *rarUnpacker) member(h *rardecode.FileHeader, ready func() error) *walk.Sighting {
+	if h.IsDir || h.UnPackedSize == 0 {
+		return nil
+	}
+	declared := h.UnPackedSize
+	if h.UnKnownSize {
+		declared = -1
+	}
+	r := u.walk.Unpacker(u.ctx, u.guard.Reader(u.reader))
+	r.Ready = ready
+	inner, err := u.walk.Unpacked(u.section, r, declared)
+	if err == nil {
+		if seen := u.walk.Look(u.ctx, inner); seen != nil {
+			return seen.Within("rar", h.Name)
+		}
+	} else if declared >= walk.SmallestContainer && u.walk.Stopped() == nil {
+		u.walk.Miss(walk.UnscannedBroken, "rar: a member cannot be unpacked")
+	}
+	if u.archive.solid && u.walk.Stopped() == nil {
+		r.Drain()
+	}
+	return nil
+}

@@ -1,0 +1,212 @@
+package seven
+
+// The numbers of the parts of a header.
+const (
+	sevenEnd               = 0x00
+	sevenHeader            = 0x01
+	sevenArchiveProperties = 0x02
+	sevenAdditionalStreams = 0x03
+	sevenMainStreams       = 0x04
+	sevenFilesInfo         = 0x05
+	sevenPackInfo          = 0x06
+	sevenUnpackInfo        = 0x07
+	sevenSubStreams        = 0x08
+	sevenSize              = 0x09
+	sevenSum               = 0x0a
+	sevenFolderID          = 0x0b
+	sevenUnpackSize        = 0x0c
+	sevenUnpackStreams     = 0x0d
+	sevenEmptyStream       = 0x0e
+	sevenNames             = 0x11
+	sevenEncodedHeader     = 0x17
+)
+
+// Bounds for one folder. 7-Zip 26 has 64 coders and 64 streams at most.
+const (
+	maxSevenCoders = 32
+	maxSevenFlows  = 64
+)
+
+// maxSevenFolders bounds what a header makes us remember.
+const maxSevenFolders = 50_000
+
+// sevenStreams is a StreamsInfo.
+type sevenStreams struct {
+	place     uint64 // of the first packed stream, after the start header
+	packed    []byte // the sizes of the packed streams, as they stand in the header
+	sizes     []byte // of the members in the folders, likewise
+	folders   []sevenFolder
+	encrypted int // the first folder with an encrypted stream, or -1
+	total     uint64
+}
+
+// sevenFolder is what is packed together. It keeps what the header says as it
+// stands there: there may be many folders.
+type sevenFolder struct {
+	graph    []byte
+	outs     []byte // the sizes of the outputs
+	unpacked uint64
+	streams  uint64 // members in it
+	count    uint8  // of outputs
+	main     uint8  // the output that the members are in
+	packed   uint8  // packed streams
+	sum      bool
+}
+
+// first returns the number of the first stream of a folder.
+func (s *sevenStreams) first(folder int) uint64 {
+	n := uint64(0)
+	for _, f := range s.folders[:folder] {
+		n += f.streams
+	}
+	return n
+}
+
+// sums skips the checksums of n things and returns which of them have one.
+func (r *sevenReader) sums(n uint64, has func(i uint64)) {
+	defined := n
+	if r.byte() == 0 {
+		defined = 0
+		r.bits(n, func(i uint64) {
+			defined++
+			has(i)
+		})
+	} else {
+		for i := uint64(0); i < n && !r.bad; i++ {
+			has(i)
+		}
+	}
+	r.bytes(4 * defined)
+}
+
+// properties skips archive properties.
+func (r *sevenReader) properties() {
+	for r.byte() != sevenEnd && !r.bad {
+		r.bytes(r.number())
+	}
+}
+
+// streams reads a StreamsInfo. It is good only if the reader is not bad then.
+func (r *sevenReader) streams() *sevenStreams {
+	s := &sevenStreams{encrypted: -1}
+	id := r.byte()
+	if id == sevenPackInfo {
+		r.packInfo(s)
+		id = r.byte()
+	}
+	if id == sevenUnpackInfo {
+		r.unpackInfo(s)
+		id = r.byte()
+	}
+	if id == sevenSubStreams {
+		r.subStreams(s)
+		id = r.byte()
+	}
+	for _, f := range s.folders {
+		s.total += f.streams
+	}
+	if id != sevenEnd {
+		r.bad, r.b = true, nil
+	}
+	return s
+}
+
+func (r *sevenReader) packInfo(s *sevenStreams) {
+	s.place = r.number()
+	n := r.count()
+	id := r.byte()
+	if id == sevenSize {
+		s.packed = r.b
+		for range n {
+			r.number()
+		}
+		s.packed = s.packed[:len(s.packed)-len(r.b)]
+		id = r.byte()
+	}
+	if id == sevenSum {
+		r.sums(n, func(uint64) {})
+		id = r.byte()
+	}
+	if id != sevenEnd {
+		r.bad = true
+	}
+}
+
+func (r *sevenReader) unpackInfo(s *sevenStreams) {
+	r.want(sevenFolderID)
+	n := r.count()
+	r.want(0) // not external
+	if n > maxSevenFolders {
+		r.many, r.bad = true, true
+	}
+	for i := uint64(0); i < n && !r.bad; i++ {
+		f := sevenFolder{graph: r.b, streams: 1}
+		g := r.graph()
+		f.graph = f.graph[:len(f.graph)-len(r.b)]
+		f.main, f.packed = uint8(g.main), uint8(len(g.packed))
+		f.count = uint8(len(g.binds) + 1)
+		if s.encrypted < 0 && g.encrypted() {
+			s.encrypted = int(i)
+		}
+		s.folders = append(s.folders, f)
+	}
+	r.want(sevenUnpackSize)
+	for i := range s.folders {
+		f := &s.folders[i]
+		f.outs = r.b
+		for out := range f.count {
+			if n := r.number(); out == f.main {
+				f.unpacked = n
+			}
+		}
+		f.outs = f.outs[:len(f.outs)-len(r.b)]
+	}
+	id := r.byte()
+	if id == sevenSum {
+		r.sums(n, func(i uint64) { s.folders[i].sum = true })
+		id = r.byte()
+	}
+	if id != sevenEnd {
+		r.bad = true
+	}
+}
+
+func (r *sevenReader) subStreams(s *sevenStreams) {
+	id := r.byte()
+	if id == sevenUnpackStreams {
+		left := uint64(len(r.b))
+		for i := range s.folders {
+			n := r.number()
+			if n > left {
+				r.bad = true
+				return
+			}
+			left -= n
+			s.folders[i].streams = n
+		}
+		id = r.byte()
+	}
+	if id == sevenSize {
+		s.sizes = r.b
+		for _, f := range s.folders {
+			for i := uint64(1); i < f.streams && !r.bad; i++ {
+				r.number()
+			}
+		}
+		s.sizes = s.sizes[:len(s.sizes)-len(r.b)]
+		id = r.byte()
+	}
+	if id == sevenSum {
+		n := uint64(0)
+		for _, f := range s.folders {
+			if f.streams != 1 || !f.sum {
+				n += f.streams
+			}
+		}
+		r.sums(n, func(uint64) {})
+		id = r.byte()
+	}
+	if id != sevenEnd {
+		r.bad = true
+	}
+}

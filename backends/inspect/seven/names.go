@@ -1,0 +1,53 @@
+package seven
+
+import "polyclam/backends/inspect/internal/walk"
+
+// sevenName finds the name of the file with stream number i in a FilesInfo.
+func sevenName(files []byte, i uint64) string {
+	r := sevenReader{b: files}
+	n := r.count()
+	var empty []byte
+	for !r.bad {
+		id := r.byte()
+		if id == sevenEnd {
+			return ""
+		}
+		body := r.bytes(r.number())
+		switch {
+		case id == sevenEmptyStream:
+			empty = body
+		case id == sevenNames && len(body) > 0 && body[0] == 0:
+			return sevenNameAt(body[1:], sevenFileOf(empty, n, i))
+		}
+	}
+	return ""
+}
+
+// sevenFileOf finds the file with stream number i: not all have one.
+func sevenFileOf(empty []byte, files, i uint64) uint64 {
+	for file := range files {
+		if int(file/8) < len(empty) && empty[file/8]&(0x80>>(file%8)) != 0 {
+			continue
+		}
+		if i == 0 {
+			return file
+		}
+		i--
+	}
+	return files
+}
+
+// sevenNameAt returns the name number i of names that end in NULs.
+func sevenNameAt(names []byte, i uint64) string {
+	for ; len(names) > 0; i-- {
+		end := 0
+		for end+1 < len(names) && (names[end] != 0 || names[end+1] != 0) {
+			end += 2
+		}
+		if i == 0 {
+			return walk.UTF16Name(names[:end])
+		}
+		names = names[min(end+2, len(names)):]
+	}
+	return ""
+}

@@ -1,0 +1,67 @@
+package seven
+
+// sevenReader reads a header. Once it is bad it gives zeros.
+type sevenReader struct {
+	b    []byte
+	bad  bool
+	many bool // bad only because of too many folders
+}
+
+func (r *sevenReader) byte() byte {
+	if b := r.bytes(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (r *sevenReader) bytes(n uint64) []byte {
+	if r.bad || n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return nil
+	}
+	b := r.b[:n]
+	r.b = r.b[n:]
+	return b
+}
+
+// number reads a number: as many high bits are set in its first byte as bytes
+// follow.
+func (r *sevenReader) number() uint64 {
+	first := r.byte()
+	n := uint64(0)
+	for i := range 8 {
+		mask := byte(0x80 >> i)
+		if first&mask == 0 {
+			return n | uint64(first&(mask-1))<<(8*i)
+		}
+		n |= uint64(r.byte()) << (8 * i)
+	}
+	return n
+}
+
+// count reads the number of things of which each takes a byte at least.
+func (r *sevenReader) count() uint64 {
+	n := r.number()
+	if n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	return n
+}
+
+// want reads a byte that must be id.
+func (r *sevenReader) want(id byte) {
+	if r.byte() != id {
+		r.bad, r.b = true, nil
+	}
+}
+
+// bits reads n bits, the highest first. set may be nil.
+func (r *sevenReader) bits(n uint64, set func(i uint64)) {
+	b := r.bytes((n + 7) / 8)
+	for i := uint64(0); i < n && !r.bad && set != nil; i++ {
+		if b[i/8]&(0x80>>(i%8)) != 0 {
+			set(i)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+// Package seven knows 7z archives and looks into their members.
+package seven
+
+import (
+	"context"
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// Detector knows 7z archives, as 7zFormat.txt of the LZMA SDK describes
+// them. It reads the headers itself: what is encrypted is known by the coder's
+// number there, while a library without the password may unpack garbage and not
+// notice; and it lets no count of a header pass that the library would allocate
+// by. It also puts the coders together itself, from libraries for the single methods:
+// bodgit/sevenzip does not know all methods, takes as much memory as the archive
+// says, and reads forever with some of its filters.
+type Detector struct{}
+
+const (
+	sevenSignature = "7z\xbc\xaf\x27\x1c"
+	sevenStartSize = 32
+	// maxSevenHeader is the largest header read, packed or not.
+	maxSevenHeader = 8 << 20
+	// maxSevenLevels is how often a header may be packed.
+	maxSevenLevels = 4
+)
+
+// Match implements [walk.Detector].
+func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
+	return walk.MatchSignature(s, sevenSignature)
+}
+
+// sevenFile is an archive.
+type sevenFile struct {
+	ctx     context.Context // see meter
+	walk    *walk.Walk
+	section *walk.Section // from the signature on
+}
+
+// Look implements [walk.Detector].
+func (d Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	var start sevenStart
+	at, ok := walk.FindSignature(w, s, sevenSignature, func(at int64) bool {
+		var ok bool
+		start, ok = readSevenStart(s, at)
+		return ok
+	})
+	if !ok {
+		return nil, nil
+	}
+	f := &sevenFile{ctx: ctx, walk: w, section: s}
+	if at > 0 {
+		f.section = &walk.Section{ReaderAt: io.NewSectionReader(s, at, s.Size-at), Size: s.Size - at, Depth: s.Depth}
+	}
+	header, ok := f.header(start)
+	for range maxSevenLevels {
+		if !ok || len(header) == 0 {
+			return nil, w.Stopped()
+		}
+		r := sevenReader{b: header[1:]}
+		switch header[0] {
+		case sevenHeader:
+			return f.main(&r)
+		case sevenEncodedHeader:
+			streams := r.streams()
+			if !r.bad && streams.encrypted >= 0 {
+				return walk.NewSighting(walk.FindingSeven, "7z", "", "headers encrypted, AES-256"), nil
+			}
+			header, ok = f.unpackHeader(r, streams)
+		default:
+			return nil, nil
+		}
+	}
+	return nil, nil
+}
+
+// sevenStart is the start header.
+type sevenStart struct {
+	offset, size uint64
+	sum          uint32
+}
+
+func readSevenStart(s *walk.Section, at int64) (sevenStart, bool) {
+	var h [sevenStartSize]byte
+	if at+sevenStartSize > s.Size || walk.ReadFull(s, h[:], at) != nil {
+		return sevenStart{}, false
+	}
+	start := sevenStart{
+		offset: binary.LittleEndian.Uint64(h[12:]),
+		size:   binary.LittleEndian.Uint64(h[20:]),
+		sum:    binary.LittleEndian.Uint32(h[28:]),
+	}
+	return start, crc32.ChecksumIEEE(h[12:]) == binary.LittleEndian.Uint32(h[8:])
+}
+
+// header reads the header at the archive's end.
+func (f *sevenFile) header(start sevenStart) ([]byte, bool) {
+	room := uint64(f.section.Size - sevenStartSize)
+	if start.offset > room || start.size > room-start.offset {
+		return nil, false
+	}
+	if start.size > maxSevenHeader || int64(start.size) > f.walk.Left() {
+		f.walk.Note("MaxBytes", int64(min(maxSevenHeader, f.walk.Limits.MaxBytes)))
+		return nil, false
+	}
+	b := make([]byte, start.size)
+	if walk.ReadFull(f.section, b, sevenStartSize+int64(start.offset)) != nil {
+		return nil, false
+	}
+	return b, crc32.ChecksumIEEE(b) == start.sum
+}
+
+// main reads the header itself, and looks into the members.
+func (f *sevenFile) main(r *sevenReader) (*walk.Sighting, error) {
+	var streams *sevenStreams
+	for !r.bad {
+		switch r.byte() {
+		case sevenArchiveProperties:
+			r.properties()
+		case sevenAdditionalStreams:
+			r.streams()
+		case sevenMainStreams:
+			streams = r.streams()
+		case sevenFilesInfo:
+			return f.members(streams, r.b)
+		default:
+			return f.members(streams, nil)
+		}
+	}
+	if r.many {
+		f.walk.Note("MaxMembers", maxSevenFolders)
+	}
+	return nil, nil
+}
+
+// members looks at what the header says, and then into what it speaks of. files
+// is the part of the header with the names.
+func (f *sevenFile) members(streams *sevenStreams, files []byte) (*walk.Sighting, error) {
+	if streams == nil || len(streams.folders) == 0 {
+		return nil, nil
+	}
+	if i := streams.encrypted; i >= 0 {
+		name := sevenName(files, streams.first(i))
+		return walk.NewSighting(walk.FindingSeven, "7z", name, "AES-256"), nil
+	}
+	u, err := f.open(streams)
+	if err != nil {
+		return nil, err
+	}
+	defer u.guard.Close()
+	i, seen := u.members()
+	if seen == nil {
+		return nil, f.walk.Stopped()
+	}
+	return seen.Within("7z", sevenName(files, i)), nil
+}

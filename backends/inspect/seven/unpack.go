@@ -1,0 +1,195 @@
+package seven
+
+import (
+	"errors"
+	"io"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// sevenUnpacker unpacks folders, one after the other.
+type sevenUnpacker struct {
+	file    *sevenFile
+	streams *sevenStreams
+	guard   *walk.Guard
+
+	place  uint64      // of the next folder's first packed stream
+	packed sevenReader // the sizes of the packed streams from there on
+	sizes  sevenReader // the sizes of the members from the next folder on
+}
+
+var errSeven = errors.New("broken 7z archive")
+
+// open prepares to unpack. The caller closes the guard.
+func (f *sevenFile) open(streams *sevenStreams) (*sevenUnpacker, error) {
+	if streams.sizes == nil && streams.total > uint64(len(streams.folders)) {
+		return nil, errSeven
+	}
+	g, err := f.walk.Guard(f.ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &sevenUnpacker{
+		file: f, streams: streams, guard: g,
+		place: streams.place, packed: sevenReader{b: streams.packed}, sizes: sevenReader{b: streams.sizes},
+	}, nil
+}
+
+// members looks into the members, and returns the number of that in which
+// something is encrypted.
+func (u *sevenUnpacker) members() (uint64, *walk.Sighting) {
+	w := u.file.walk
+	number := uint64(0)
+	for i := range u.streams.folders {
+		f := &u.streams.folders[i]
+		// Their places count even where the folder is skipped.
+		packed, ok := u.packedStreams(f)
+		if !ok || w.Stopped() != nil || u.guard.Left {
+			return 0, nil
+		}
+		sizes := u.sizes
+		for range max(f.streams, 1) - 1 {
+			u.sizes.number()
+		}
+		if f.unpacked >= walk.SmallestContainer && f.streams > 0 {
+			if n, seen := u.folder(f, packed, sizes); seen != nil {
+				return number + n, seen
+			}
+		}
+		number += f.streams
+	}
+	return 0, nil
+}
+
+// packedStreams finds the packed streams of the next folder.
+func (u *sevenUnpacker) packedStreams(f *sevenFolder) ([]io.Reader, bool) {
+	room := uint64(u.file.section.Size - sevenStartSize)
+	streams := make([]io.Reader, f.packed)
+	for i := range streams {
+		size := u.packed.number()
+		if u.packed.bad || u.place > room || size > room-u.place {
+			u.file.walk.Miss(walk.UnscannedCutOff, "7z: the archive ends before its members")
+			return nil, false
+		}
+		streams[i] = io.NewSectionReader(u.guard.ReaderAt(u.file.section), sevenStartSize+int64(u.place), int64(size))
+		u.place += size
+	}
+	return streams, true
+}
+
+// folder looks into the members of one folder, each of which has to be read to
+// its end for the next. sizes are those of its members but the last.
+func (u *sevenUnpacker) folder(f *sevenFolder, packed []io.Reader, sizes sevenReader) (uint64, *walk.Sighting) {
+	w := u.file.walk
+	from, release := u.reader(f, packed)
+	if from == nil {
+		return 0, nil
+	}
+	defer release()
+	r := w.Unpacker(u.file.ctx, u.guard.Reader(from))
+	left := f.unpacked
+	for i := range f.streams {
+		size := left
+		if i+1 < f.streams {
+			size = sizes.number()
+		}
+		if sizes.bad || size > left || w.Stopped() != nil {
+			return 0, nil
+		}
+		left -= size
+		if size == 0 {
+			continue
+		}
+		seen, broken := u.member(r, size)
+		if seen != nil || broken {
+			return i, seen
+		}
+	}
+	return 0, nil
+}
+
+// reader makes a reader of a folder. It is nil if the folder cannot be unpacked;
+// what is too large is skipped before it costs anything.
+func (u *sevenUnpacker) reader(f *sevenFolder, packed []io.Reader) (from io.Reader, release func()) {
+	w := u.file.walk
+	h := sevenReader{b: f.graph}
+	g := h.graph()
+	if method := g.unknown(); method != "" {
+		w.Miss(walk.UnscannedMethod, "7z: method "+method+" is not supported")
+		return nil, nil
+	}
+	sizes := make([]uint64, f.count)
+	for i, outs := 0, (sevenReader{b: f.outs}); i < len(sizes); i++ {
+		sizes[i] = outs.number()
+	}
+	memory := g.memory(sizes)
+	if memory > uint64(w.Left()) || f.unpacked > uint64(w.Left())-memory {
+		w.Note("MaxBytes", w.Limits.MaxBytes)
+		return nil, nil
+	}
+	release, err := w.Borrow(u.file.ctx, int64(memory))
+	if err != nil {
+		return nil, nil
+	}
+	err = u.guard.Call(func() (err error) {
+		from, err = g.open(g.main, sizes, packed, make([]bool, len(g.coders)))
+		return err
+	})
+	if err != nil {
+		if !errors.Is(err, walk.ErrLeft) {
+			release()
+		}
+		w.Miss(walk.UnscannedBroken, "7z: a folder cannot be unpacked")
+		return nil, nil
+	}
+	return from, release
+}
+
+// member looks into one member. broken says that the rest of the folder cannot
+// be read.
+func (u *sevenUnpacker) member(r *walk.Unpacker, size uint64) (seen *walk.Sighting, broken bool) {
+	f := u.file
+	r.Left = int64(min(size, 1<<62))
+	inner, err := f.walk.Unpacked(f.section, r, r.Left)
+	if err == nil {
+		if seen := f.walk.Look(f.ctx, inner); seen != nil {
+			return seen, false
+		}
+	}
+	if f.walk.Stopped() != nil || r.Drain() != nil {
+		return nil, true
+	}
+	if r.Left > 0 {
+		f.walk.Miss(walk.UnscannedBroken, "7z: a folder breaks off")
+		return nil, true
+	}
+	return nil, false
+}
+
+// unpackHeader unpacks a header that is packed.
+func (f *sevenFile) unpackHeader(r sevenReader, streams *sevenStreams) ([]byte, bool) {
+	if r.bad || len(streams.folders) != 1 || streams.total != 1 {
+		return nil, false
+	}
+	folder := &streams.folders[0]
+	if folder.unpacked > maxSevenHeader {
+		f.walk.Note("MaxBytes", int64(min(maxSevenHeader, f.walk.Limits.MaxBytes)))
+		return nil, false
+	}
+	u, err := f.open(streams)
+	if err != nil {
+		return nil, false
+	}
+	defer u.guard.Close()
+	packed, ok := u.packedStreams(folder)
+	if !ok {
+		return nil, false
+	}
+	from, release := u.reader(folder, packed)
+	if from == nil {
+		return nil, false
+	}
+	defer release()
+	header, err := io.ReadAll(io.LimitReader(f.walk.Unpacker(f.ctx, u.guard.Reader(from)), maxSevenHeader))
+	return header, err == nil
+}

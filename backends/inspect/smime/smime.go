@@ -1,0 +1,63 @@
+// Package smime knows CMS messages (RFC 5652, RFC 5083), which S/MIME puts into
+// mails.
+package smime
+
+import (
+	"bytes"
+	"context"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// Detector knows encrypted CMS messages (RFC 5652, RFC 5083), in DER or BER.
+// Those that are only signed are not encrypted.
+type Detector struct{}
+
+// cmsTypes are the object identifiers of what is encrypted, as they are encoded.
+var cmsTypes = []struct{ oid, how string }{
+	{"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03", "enveloped data"},
+	{"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x04", "signed and enveloped data"},
+	{"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x06", "encrypted data"},
+	{"\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x17", "authenticated enveloped data"},
+}
+
+// Match implements [walk.Detector].
+func (Detector) Match(w *walk.Walk, s *walk.Section) bool { return Encryption(s.Head) != "" }
+
+// Look implements [walk.Detector].
+func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	return walk.NewSighting(walk.FindingSMIME, "smime", "", Encryption(s.Head)), nil
+}
+
+// cmsEncryption says how a ContentInfo is encrypted: a sequence that begins with
+// one of the types, and then has a tagged content.
+func Encryption(b []byte) string {
+	rest, ok := derHeader(b, 0x30)
+	if !ok {
+		return ""
+	}
+	for _, t := range cmsTypes {
+		if content, ok := bytes.CutPrefix(rest, []byte(t.oid)); ok {
+			if content, ok = derHeader(content, 0xa0); ok && len(content) > 1 && content[0] == 0x30 {
+				return t.how
+			}
+		}
+	}
+	return ""
+}
+
+// derHeader skips a tag and its length, definite or not.
+func derHeader(b []byte, tag byte) ([]byte, bool) {
+	if len(b) < 2 || b[0] != tag {
+		return nil, false
+	}
+	n := int(b[1])
+	b = b[2:]
+	switch {
+	case n <= 0x80: // the short form, or indefinite
+		return b, true
+	case n > 0x88 || len(b) < n-0x80:
+		return nil, false
+	}
+	return b[n-0x80:], true
+}

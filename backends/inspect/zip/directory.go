@@ -1,0 +1,261 @@
+package zip
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// The sizes of the fixed parts of the records.
+const (
+	zipLocalSize       = 30
+	zipCentralSize     = 46
+	zipEndSize         = 22
+	zipEnd64Size       = 56
+	zipEnd64LocateSize = 20
+	maxZipEnd          = zipEndSize + math.MaxUint16 // with the longest comment
+)
+
+// maxZipName is how much of a member's name is kept.
+const maxZipName = walk.MaxName
+
+// maxZipEnds is how many possible ends of an archive are tried, from the last
+// on, until one has a directory: a comment may hold the bytes of another end.
+const maxZipEnds = 4
+
+// zipDirectory is where a central directory lies.
+type zipDirectory struct {
+	start int64
+	limit int64 // it ends here at the latest
+	base  int64 // what the offsets of the members count from
+}
+
+var errZipFormat = errors.New("not a zip")
+
+// zipDirectories finds the central directory of an archive: one, or two if there
+// are two ways to read the last end record that has any.
+func zipDirectories(w *walk.Walk, s *walk.Section) ([]zipDirectory, error) {
+	ends, err := zipEnds(w, s)
+	for _, end := range ends {
+		if dirs := zipDirectoriesAt(s, end); len(dirs) > 0 {
+			return dirs, nil
+		}
+	}
+	return nil, err
+}
+
+// zipEnds finds what may be the record at the end of an archive, the last first.
+func zipEnds(w *walk.Walk, s *walk.Section) ([]int64, error) {
+	var ends []int64
+	for _, n := range []int64{walk.HeadSize, maxZipEnd} {
+		tail, err := w.End(s, n)
+		if err != nil {
+			return nil, err
+		}
+		for rest := tail; len(ends) < maxZipEnds; {
+			i := bytes.LastIndex(rest, []byte(zipEnd))
+			if i < 0 {
+				break
+			}
+			if i+zipEndSize <= len(tail) {
+				ends = append(ends, s.Size-int64(len(tail)-i))
+			}
+			rest = rest[:i]
+		}
+		if len(ends) > 0 || n >= s.Size {
+			return ends, nil
+		}
+	}
+	return ends, nil
+}
+
+// zipDirectoriesAt reads the end record at offset end and finds the directory it
+// speaks of. There are two ways to find it, by its place from the start and by
+// its size from the end, and they differ where something stands before the
+// archive or where somebody wants to hide it.
+func zipDirectoriesAt(s *walk.Section, end int64) []zipDirectory {
+	var h [zipEndSize]byte
+	if walk.ReadFull(s, h[:], end) != nil {
+		return nil
+	}
+	size := uint64(binary.LittleEndian.Uint32(h[12:]))
+	offset := uint64(binary.LittleEndian.Uint32(h[16:]))
+	limit := end
+	if size == math.MaxUint32 || offset == math.MaxUint32 || binary.LittleEndian.Uint16(h[10:]) == math.MaxUint16 {
+		if e, ok := readZipEnd64(s, end); ok {
+			size, offset, limit = e.size, e.offset, e.at
+		}
+	}
+	var dirs []zipDirectory
+	if size <= uint64(limit) {
+		start := limit - int64(size)
+		if isZipCentral(s, start) {
+			dirs = append(dirs, zipDirectory{start, limit, start - int64(offset)})
+		}
+	}
+	if offset < uint64(limit) && (len(dirs) == 0 || dirs[0].start != int64(offset)) {
+		if isZipCentral(s, int64(offset)) {
+			dirs = append(dirs, zipDirectory{int64(offset), limit, 0})
+		}
+	}
+	return dirs
+}
+
+type zip64End struct {
+	size, offset uint64
+	at           int64
+}
+
+// readZipEnd64 reads the large end record, which the locator before the plain
+// one points to.
+func readZipEnd64(s *walk.Section, end int64) (zip64End, bool) {
+	var l [zipEnd64LocateSize]byte
+	if end < zipEnd64LocateSize || walk.ReadFull(s, l[:], end-zipEnd64LocateSize) != nil || string(l[:4]) != zipEnd64Locate {
+		return zip64End{}, false
+	}
+	// Where it says, or straight before the locator if something stands before
+	// the archive.
+	for _, at := range []uint64{binary.LittleEndian.Uint64(l[8:]), uint64(end - zipEnd64LocateSize - zipEnd64Size)} {
+		var h [zipEnd64Size]byte
+		if at > uint64(end) || walk.ReadFull(s, h[:], int64(at)) != nil || string(h[:4]) != zipEnd64 {
+			continue
+		}
+		return zip64End{binary.LittleEndian.Uint64(h[40:]), binary.LittleEndian.Uint64(h[48:]), int64(at)}, true
+	}
+	return zip64End{}, false
+}
+
+func isZipCentral(s *walk.Section, at int64) bool {
+	var h [4]byte
+	return at >= 0 && at <= s.Size-zipCentralSize && walk.ReadFull(s, h[:], at) == nil && string(h[:]) == zipCentral
+}
+
+// zipReader reads the records of a central directory, one at a time, into the
+// same entry.
+type zipReader struct {
+	r     *bufio.Reader
+	entry zipEntry
+	// Memory for reads, which would be allocated anew for each record.
+	fixed  [zipCentralSize]byte
+	field  [4]byte
+	values [24]byte
+	names  [maxZipName]byte
+}
+
+// zipEntry is one record of a central directory.
+type zipEntry struct {
+	flags, method            uint16
+	packed, unpacked, offset uint64
+	name                     []byte // raw and cut; gone with the next record
+	slash                    bool   // the whole name ends in a slash
+}
+
+func (e *zipEntry) isDirectory() bool { return e.slash }
+
+func (d zipDirectory) reader(s *walk.Section) *zipReader {
+	return &zipReader{r: bufio.NewReader(io.NewSectionReader(s, d.start, d.limit-d.start))}
+}
+
+// next returns the next record, io.EOF at the end of the directory, and another
+// error if it is broken: with the record if only what follows its flags is. It
+// does not count records: the number in the end record
+// is only 16 bits wide, and may be a lie.
+func (z *zipReader) next() (*zipEntry, error) {
+	h := z.fixed[:]
+	if n, err := io.ReadFull(z.r, h); err != nil && n < 4 {
+		return nil, err
+	}
+	switch string(h[:4]) {
+	case zipCentral:
+	case "PK\x05\x05", "PK\x06\x08", zipEnd, zipEnd64, zipEnd64Locate:
+		return nil, io.EOF // a digital signature or the like follows
+	default:
+		return nil, errZipFormat
+	}
+	u16 := func(i int) int { return int(binary.LittleEndian.Uint16(h[i:])) }
+	u32 := func(i int) uint64 { return uint64(binary.LittleEndian.Uint32(h[i:])) }
+	z.entry = zipEntry{flags: uint16(u16(8)), method: uint16(u16(10)), packed: u32(20), unpacked: u32(24), offset: u32(42)}
+	if err := z.name(u16(28)); err != nil {
+		return &z.entry, err
+	}
+	if err := z.extra(u16(30)); err != nil {
+		return &z.entry, err
+	}
+	_, err := z.r.Discard(u16(32))
+	return &z.entry, noEOF(err)
+}
+
+func (z *zipReader) name(length int) error {
+	kept := z.names[:min(length, maxZipName)]
+	n, err := io.ReadFull(z.r, kept)
+	z.entry.name = kept[:n]
+	if err != nil {
+		return noEOF(err)
+	}
+	last := byte(0)
+	if len(kept) > 0 {
+		last = kept[len(kept)-1]
+	}
+	if rest := length - len(kept); rest > 0 {
+		if _, err := z.r.Discard(rest - 1); err != nil {
+			return noEOF(err)
+		}
+		var err error
+		if last, err = z.r.ReadByte(); err != nil {
+			return noEOF(err)
+		}
+	}
+	z.entry.slash = last == '/'
+	return nil
+}
+
+// extra reads the large sizes, if there are any (4.5.3).
+func (z *zipReader) extra(length int) error {
+	for length >= 4 {
+		if _, err := io.ReadFull(z.r, z.field[:]); err != nil {
+			return noEOF(err)
+		}
+		size := int(binary.LittleEndian.Uint16(z.field[2:]))
+		length -= 4
+		if size > length {
+			break
+		}
+		length -= size
+		n := 0
+		if binary.LittleEndian.Uint16(z.field[:]) == 1 {
+			n = min(size, len(z.values))
+			if _, err := io.ReadFull(z.r, z.values[:n]); err != nil {
+				return noEOF(err)
+			}
+			z.entry.enlarge(z.values[:n])
+		}
+		if _, err := z.r.Discard(size - n); err != nil {
+			return noEOF(err)
+		}
+	}
+	_, err := z.r.Discard(length)
+	return noEOF(err)
+}
+
+// enlarge puts the large values where the record has none.
+func (e *zipEntry) enlarge(field []byte) {
+	for _, v := range []*uint64{&e.unpacked, &e.packed, &e.offset} {
+		if *v == math.MaxUint32 && len(field) >= 8 {
+			*v = binary.LittleEndian.Uint64(field)
+			field = field[8:]
+		}
+	}
+}
+
+// noEOF is for reads within a record: a directory must not end there.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
