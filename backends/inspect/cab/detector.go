@@ -20,7 +20,10 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	at, found := walk.FindSignature(w, s, Signature, func(at int64) bool {
 		var h [headerSize]byte
-		return walk.ReadFull(s, h[:min(headerSize, s.Size-at)], at) == nil && plausible(h[:], s.Size-at)
+		if walk.ReadFull(s, h[:min(headerSize, s.Size-at)], at) != nil {
+			return false
+		}
+		return at == 0 && Matches(h[:]) || plausible(h[:], s.Size-at)
 	})
 	if !found {
 		return nil, nil

@@ -26,7 +26,6 @@ const (
 var (
 	errDamaged    = errors.New("damaged")
 	errTrailing   = errors.New("unknown data after the end")
-	errVersion    = archive.MethodError("unsupported version")
 	errDictionary = archive.MethodError("needs a dictionary")
 )
 
@@ -176,8 +175,10 @@ func (l *reader) descriptor() error {
 		rest += 8
 	}
 	switch {
+	case flags&version != 0x40 && l.frames == 1:
+		return archive.ErrOther
 	case flags&version != 0x40:
-		return errVersion
+		return errDamaged
 	case flags&dictionary != 0:
 		return errDictionary
 	}

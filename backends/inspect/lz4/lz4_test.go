@@ -54,7 +54,7 @@ func TestHostile(t *testing.T) {
 		want   string
 	}{
 		"something behind":  {func(b []byte) []byte { return append(b, "PK\x03\x04"...) }, zipLine + ": unknown data after the end"},
-		"version":           {func(b []byte) []byte { b[4] |= 0x80; return b }, nothing + ": unsupported version"},
+		"version":           {func(b []byte) []byte { b[4] |= 0x80; return b }, nothing + ": not such a file"},
 		"dictionary":        {func(b []byte) []byte { b[4] |= 1; return b }, nothing + ": needs a dictionary"},
 		"huge block":        {func(b []byte) []byte { return []byte(header + "\xff\xff\xff\x7f") }, nothing + ": damaged"},
 		"huge stored block": {func(b []byte) []byte { return []byte(header + "\xff\xff\xff\xff") }, nothing + ": damaged"},

@@ -15,5 +15,5 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool { return Matches(s.Hea
 
 // Look implements [walk.Detector].
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	return archive.Stream(ctx, w, s, "compress", false, NewReader)
+	return archive.Stream(ctx, w, s, "compress", archive.Guess, NewReader)
 }

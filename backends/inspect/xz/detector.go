@@ -18,7 +18,7 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 
 // Look implements [walk.Detector].
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	return archive.Stream(ctx, w, s, "xz", true, NewReader)
+	return archive.Stream(ctx, w, s, "xz", archive.Certain, NewReader)
 }
 
 // LZMA knows .lzma files.
@@ -29,5 +29,10 @@ func (LZMA) Match(w *walk.Walk, s *walk.Section) bool { return MatchesLZMA(s.Hea
 
 // Look implements [walk.Detector].
 func (LZMA) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	return archive.Stream(ctx, w, s, "lzma", false, NewLZMAReader)
+	const usual = 0x5d // the properties that programs write
+	trust := archive.Guess
+	if s.Head[0] == usual {
+		trust = archive.Likely
+	}
+	return archive.Stream(ctx, w, s, "lzma", trust, NewLZMAReader)
 }

@@ -4,20 +4,19 @@ import (
 	"bufio"
 	"encoding/binary"
 	"io"
-	"math"
 
 	"polyclam/backends/inspect/internal/archive"
 )
 
 // largestBlock returns how much a block of the file unpacks to at most, as the
-// indexes of its streams say. If they are broken that is any amount; if they
-// lie, the dictionary is too small and the unpacking ends with an error.
+// indexes of its streams say, or else as the best compression could have it. If
+// they lie, the dictionary is too small and the unpacking ends with an error.
 func largestBlock(r io.ReaderAt, size int64) int64 {
 	largest := int64(0)
 	for end := size; end > 0; {
 		var f [headerSize]byte
 		if archive.ReadFull(r, f[:], end-headerSize) != nil {
-			return math.MaxInt64
+			return mostUnpacked(size)
 		}
 		if string(f[8:]) == "\x00\x00\x00\x00" {
 			end -= 4 // padding
@@ -26,11 +25,11 @@ func largestBlock(r io.ReaderAt, size int64) int64 {
 		packed := (int64(binary.LittleEndian.Uint32(f[4:])) + 1) * 4
 		start := end - headerSize - packed
 		if string(f[10:]) != footerEnd || start < headerSize {
-			return math.MaxInt64
+			return mostUnpacked(size)
 		}
 		blocks, unpacked, ok := readIndex(io.NewSectionReader(r, start, packed))
 		if !ok || blocks > start-headerSize {
-			return math.MaxInt64
+			return mostUnpacked(size)
 		}
 		largest = max(largest, unpacked)
 		end = start - blocks - headerSize

@@ -46,6 +46,9 @@ func wholeDictionary(n int64) bool {
 // maxRatio is more than LZMA can compress: 273 bytes into 14 decisions of 0.022 bits.
 const maxRatio = 8192
 
+// mostUnpacked returns what size bytes can unpack to at most.
+func mostUnpacked(size int64) int64 { return size * min(maxRatio, (1<<63-1)/max(size, 1)) }
+
 // NewLZMAReader returns the unpacked bytes of an .lzma file.
 func NewLZMAReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &lzmaReader{packed: io.NewSectionReader(r, 0, size), charge: charge}
@@ -57,6 +60,7 @@ type lzmaReader struct {
 	charge archive.Charge
 	from   io.Reader
 	err    error
+	broken bool // but there may be a rest
 }
 
 // Read implements [io.Reader].
@@ -65,14 +69,27 @@ func (l *lzmaReader) Read(p []byte) (n int, err error) {
 		l.err = l.open()
 	}
 	if l.err != nil {
-		return 0, l.err
+		return l.rest(p)
 	}
-	n, err = l.from.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = cutOff(err)
+	n, l.err = l.from.Read(p)
+	l.broken = l.err != nil && !errors.Is(l.err, io.EOF)
+	l.err = cutOff(l.err)
+	if n > 0 || l.err == nil {
+		return n, nil
 	}
-	l.err = err
-	return n, err
+	return l.rest(p)
+}
+
+// rest reads what the decoder still has when it fails: it does not return that
+// with the error, and unpacks no more only as long as it has enough for a read.
+func (l *lzmaReader) rest(p []byte) (int, error) {
+	if l.broken && len(p) > 0 {
+		n, err := l.from.Read(p[:1])
+		if l.broken = err == nil && n > 0; l.broken {
+			return n, nil
+		}
+	}
+	return 0, l.err
 }
 
 // open gives the decoder a header with a dictionary no larger than needed.
@@ -82,7 +99,7 @@ func (l *lzmaReader) open() error {
 		return unexpected(err)
 	}
 	dictionary, unpacked := lzmaNumbers(h[:])
-	largest := l.packed.Size() * min(maxRatio, (1<<63-1)/l.packed.Size())
+	largest := mostUnpacked(l.packed.Size())
 	if unpacked >= 0 {
 		largest = min(largest, unpacked)
 	}

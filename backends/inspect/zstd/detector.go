@@ -15,5 +15,5 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool { return Matches(s.Hea
 
 // Look implements [walk.Detector].
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	return archive.Stream(ctx, w, s, "zstd", true, NewReader)
+	return archive.Stream(ctx, w, s, "zstd", archive.Certain, NewReader)
 }

@@ -130,8 +130,8 @@ func (z *reader) open(h *zstd.Header) error {
 	if window > maxWindow {
 		return errWindow
 	}
-	// What the decoder allocates, and keeps for the next frame.
-	if memory := 2*int64(window) + 1<<20; memory > z.charged {
+	// What the decoder allocates, and keeps for the next frame: small windows twice.
+	if memory := int64(window) + int64(min(window, 1<<20)) + 1<<20; memory > z.charged {
 		if err := z.charge(memory); err != nil {
 			return err
 		}

@@ -63,10 +63,18 @@ func lookInto(ctx context.Context, w *walk.Walk, s *walk.Section, m Member) (*wa
 // Opener returns the unpacked bytes of a file.
 type Opener func(r io.ReaderAt, size int64, charge Charge) io.Reader
 
-// Stream looks into the file in s, which is packed as a whole. If the file has a
-// signature of its own it is certain, and the walk's result is partial if it
-// cannot be unpacked. If not it is so only if a container has come out of it.
-func Stream(ctx context.Context, w *walk.Walk, s *walk.Section, container string, certain bool, open Opener) (*walk.Sighting, error) {
+// Trust says how sure a detector is that a file is what it looks like. The walk's
+// result is partial if it cannot be unpacked, and
+type Trust int
+
+const (
+	Guess   Trust = iota // a container came out of it
+	Likely               // that, or it is cut off
+	Certain              // in any case: it has a signature
+)
+
+// Stream looks into the file in s, which is packed as a whole.
+func Stream(ctx context.Context, w *walk.Walk, s *walk.Section, container string, trust Trust, open Opener) (*walk.Sighting, error) {
 	m := &memory{ctx: ctx, walk: w}
 	u := w.Unpacker(ctx, open(s, s.Size, m.charge))
 	inner, _ := w.Unpacked(s, u, -1) // an error has stopped the walk, or is u's
@@ -76,8 +84,10 @@ func Stream(ctx context.Context, w *walk.Walk, s *walk.Section, container string
 	}
 	// What has come out is looked into even where the file is broken.
 	seen := w.Look(ctx, inner)
-	if failed := u.Failed(); failed != nil && seen == nil && (certain || inner != nil) {
-		miss(w, container, "", failed)
+	if failed := u.Failed(); failed != nil && seen == nil {
+		if trust == Certain || inner != nil || trust == Likely && errors.Is(failed, ErrCutOff) {
+			miss(w, container, "", failed)
+		}
 	}
 	return seen.Within(container, ""), w.Stopped()
 }
