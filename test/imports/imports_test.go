@@ -41,7 +41,7 @@ var rules = map[string][]string{
 	"backends/inspect/gzip":                         {"backends/inspect/internal/walk"},
 	"backends/inspect/internal/archive":             {"backends/inspect/internal/walk"},
 	"backends/inspect/internal/archive/archivetest": {"backends/inspect/internal/archive"},
-	"backends/inspect/internal/build":               {},
+	"backends/inspect/internal/build":               {"github.com/klauspost/compress/zstd", "github.com/ulikunitz/xz", "github.com/ulikunitz/xz/lzma"},
 	"backends/inspect/internal/filter":              {},
 	"backends/inspect/internal/inflate64":           {},
 	"backends/inspect/internal/transfer":            {},
