@@ -51,16 +51,19 @@ func mostUnpacked(size int64) int64 { return size * min(maxRatio, (1<<63-1)/max(
 
 // NewLZMAReader returns the unpacked bytes of an .lzma file.
 func NewLZMAReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
-	return &lzmaReader{packed: io.NewSectionReader(r, 0, size), charge: charge}
+	return newProbe(func(dictionary int64) io.Reader {
+		return &lzmaReader{packed: io.NewSectionReader(r, 0, size), charge: charge, largest: dictionary}
+	})
 }
 
 // lzmaReader opens the decoder when it is first read.
 type lzmaReader struct {
-	packed *io.SectionReader
-	charge archive.Charge
-	from   io.Reader
-	err    error
-	broken bool // but there may be a rest
+	packed  *io.SectionReader
+	charge  archive.Charge
+	largest int64 // dictionary
+	from    io.Reader
+	err     error
+	broken  bool // but there may be a rest
 }
 
 // Read implements [io.Reader].
@@ -73,7 +76,7 @@ func (l *lzmaReader) Read(p []byte) (n int, err error) {
 	}
 	n, l.err = l.from.Read(p)
 	l.broken = l.err != nil && !errors.Is(l.err, io.EOF)
-	l.err = cutOff(l.err)
+	l.err = decoderError(l.err)
 	if n > 0 || l.err == nil {
 		return n, nil
 	}
@@ -99,7 +102,7 @@ func (l *lzmaReader) open() error {
 		return unexpected(err)
 	}
 	dictionary, unpacked := lzmaNumbers(h[:])
-	largest := mostUnpacked(l.packed.Size())
+	largest := min(l.largest, mostUnpacked(l.packed.Size()))
 	if unpacked >= 0 {
 		largest = min(largest, unpacked)
 	}

@@ -30,21 +30,25 @@ const (
 
 var (
 	errDamaged  = errors.New("damaged")
+	errData     = errors.New("damaged data")
 	errTrailing = errors.New("unknown data after the end")
 )
 
 // NewReader returns the unpacked bytes of an .xz file with all its streams and
 // blocks. The sums are not checked: what an unpacker would refuse is looked at too.
 func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
-	from := &counter{from: bufio.NewReader(io.NewSectionReader(r, 0, size))}
-	return &reader{from: from, charge: charge, largest: largestBlock(r, size)}
+	largest := largestBlock(r, size)
+	return newProbe(func(dictionary int64) io.Reader {
+		from := &counter{from: bufio.NewReader(io.NewSectionReader(r, 0, size))}
+		return &reader{from: from, charge: charge, largest: min(largest, dictionary)}
+	})
 }
 
 // reader reads a sequence of streams.
 type reader struct {
 	from     *counter
 	charge   archive.Charge
-	largest  int64     // what a block unpacks to at most, as far as is known
+	largest  int64     // dictionary of a block
 	block    io.Reader // nil between blocks
 	start    int64     // of the block
 	check    int64     // the size of a block's sum
@@ -188,21 +192,31 @@ func (x *reader) open(h []byte) (io.Reader, error) {
 // lzma2 opens LZMA2 data with a dictionary of the size that is coded in bits.
 func (x *reader) lzma2(bits byte, unpacked int64) (io.Reader, error) {
 	dictionary := int64(2|bits&1) << (bits/2 + 11)
-	dictionary = max(min(dictionary, unpacked, lzma.MaxDictCap), lzma.MinDictCap)
+	dictionary = max(min(dictionary, unpacked), lzma.MinDictCap)
 	if err := x.charge(dictionary); err != nil {
 		return nil, err
 	}
 	r, err := lzma.Reader2Config{DictCap: int(dictionary)}.NewReader2(x.from)
-	return early{r}, err
+	return decoder{r}, err
 }
 
-// early makes an end that is too early an error that no filter takes for the end.
-type early struct{ from io.Reader }
+// decoder makes the errors of the decoder ours. No filter takes them for the end.
+type decoder struct{ from io.Reader }
 
 // Read implements [io.Reader].
-func (e early) Read(p []byte) (int, error) {
-	n, err := e.from.Read(p)
-	return n, cutOff(err)
+func (d decoder) Read(p []byte) (int, error) {
+	n, err := d.from.Read(p)
+	return n, decoderError(err)
+}
+
+func decoderError(err error) error {
+	switch {
+	case err == nil, errors.Is(err, io.EOF):
+		return err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return archive.ErrCutOff
+	}
+	return errData
 }
 
 // endBlock skips a block's padding and sum.
@@ -253,7 +267,7 @@ func (c *counter) ReadByte() (byte, error) {
 	return b, err
 }
 
-// varints parses the numbers of a header. Behind its end all are zero.
+// varints parses the numbers of a header. After its end all are zero.
 type varints struct{ rest []byte }
 
 // next returns a number, or the largest if it is too large.

@@ -3,9 +3,11 @@ package xz
 import (
 	"bytes"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
+	"github.com/ulikunitz/xz"
 	"github.com/ulikunitz/xz/lzma"
 
 	"polyclam/backends/inspect/internal/archive/archivetest"
@@ -117,8 +119,8 @@ func TestDictionary(t *testing.T) {
 		"text-sha256.xz": {NewReader, 21199},        // asks for 64 MiB
 		"enc.zip.xz":     {NewReader, 4096},         // asks for 8 MiB
 		"text-blocks.xz": {NewReader, 5 * 5000},     // asks for 256 KiB five times
-		"text-eos.lzma":  {NewLZMAReader, 20 << 20}, // asks for 64 MiB
-		"enc.zip.lzma":   {NewLZMAReader, 2 << 20},  // asks for 8 MiB
+		"text-eos.lzma":  {NewLZMAReader, 80 << 10}, // asks for 64 MiB
+		"enc.zip.lzma":   {NewLZMAReader, 80 << 10}, // asks for 8 MiB
 	} {
 		data, used := archivetest.Read(t, name), int64(0)
 		r := c.open(bytes.NewReader(data), int64(len(data)), func(n int64) error { used += n; return nil })
@@ -126,11 +128,49 @@ func TestDictionary(t *testing.T) {
 			t.Errorf("%s: %d bytes, at most %d wanted; %v", name, used, c.most, err)
 		}
 	}
-	// Without an index it is what the bytes there are can make.
-	data := archivetest.Read(t, "text-sha256.xz")
-	data = append(data, make([]byte, 10_001)...)
-	if got := archivetest.Unpack(data, NewReader); got != nothing+": "+archivetest.ErrMemory.Error() {
-		t.Error(got)
+}
+
+// TestProbe wants the dictionary that a file asks for only when more of it is
+// read than its beginning.
+func TestProbe(t *testing.T) {
+	// Repeats itself after more than the small dictionary.
+	random := rand.New(rand.NewPCG(1, 2))
+	part := make([]byte, 3*probeDictionary)
+	for i := range part {
+		part[i] = byte(random.Uint32())
+	}
+	want := slices.Concat(part, part)
+	for name, c := range map[string]struct {
+		pack func(w io.Writer) (io.WriteCloser, error)
+		open archivetest.Opener
+	}{
+		"xz":   {func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }, NewReader},
+		"lzma": {func(w io.Writer) (io.WriteCloser, error) { return lzma.NewWriter(w) }, NewLZMAReader},
+	} {
+		var packed bytes.Buffer
+		w, err := c.pack(&packed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(want); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		largest := int64(0)
+		r := c.open(bytes.NewReader(packed.Bytes()), int64(packed.Len()), func(n int64) error { largest = max(largest, n); return nil })
+		head := make([]byte, probeSize)
+		if _, err := io.ReadFull(r, head); err != nil || largest > 2*probeDictionary {
+			t.Errorf("%s: %v with %d bytes", name, err, largest)
+		}
+		rest, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(append(head, rest...), want) {
+			t.Errorf("%s: other bytes, %v", name, err)
+		}
+		if largest < int64(len(part)) {
+			t.Errorf("%s: charged %d bytes only", name, largest)
+		}
 	}
 }
 
