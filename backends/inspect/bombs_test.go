@@ -26,7 +26,7 @@ func (zeroReader) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // bombs are small files that unpack to much.
 func bombs(t *testing.T) map[string][]byte {
 	t.Helper()
-	const large = 1 << 30
+	const large = 64 << 20
 	pack := func(begin []byte, n int64, w io.WriteCloser, err error) {
 		t.Helper()
 		if err != nil {

@@ -68,8 +68,24 @@ var formatFiles = map[string]string{
 	"zstd/testdata/text-stream.zst":   "",
 }
 
-// formatSamples are formatFiles.
+// formatSamples are formatFiles, but for those that would slow the table down.
 func formatSamples(tb testing.TB) []sample {
+	tb.Helper()
+	return slices.DeleteFunc(allFormatSamples(tb), func(s sample) bool { return len(s.data) > 16<<10 })
+}
+
+// TestFormatFiles has those too.
+func TestFormatFiles(t *testing.T) {
+	b := open(t, nil)
+	for _, s := range allFormatSamples(t) {
+		r := scan(t, b, s.data)
+		if got := len(r.Findings) == 1 && r.Findings[0].Name == s.finding; got != (s.finding != "") || r.Detail != s.detail {
+			t.Errorf("%s: %+v, want %q, detail %q", s.name, r, s.finding, s.detail)
+		}
+	}
+}
+
+func allFormatSamples(tb testing.TB) []sample {
 	tb.Helper()
 	var all []sample
 	for _, name := range slices.Sorted(maps.Keys(formatFiles)) {
