@@ -35,29 +35,26 @@ func Look(ctx context.Context, w *walk.Walk, s *walk.Section, container string, 
 			miss(w, container, m.Name, err)
 			continue
 		}
-		seen, err := lookInto(ctx, w, s, m)
-		if seen != nil {
-			return seen.Within(container, m.Name), nil
-		}
-		if w.Stopped() != nil {
-			return nil, w.Stopped()
-		}
-		if err != nil {
-			miss(w, container, m.Name, err)
+		if seen := lookInto(ctx, w, s, container, m); seen != nil || w.Stopped() != nil {
+			return seen.Within(container, m.Name), w.Stopped()
 		}
 	}
 	return nil, nil
 }
 
-// lookInto looks into one member. The error is why it could not be unpacked.
-func lookInto(ctx context.Context, w *walk.Walk, s *walk.Section, m Member) (*walk.Sighting, error) {
+// lookInto looks into one member.
+func lookInto(ctx context.Context, w *walk.Walk, s *walk.Section, container string, m Member) *walk.Sighting {
 	if m.Data == nil {
 		inner, _ := w.Stored(s, m.Offset, m.Size) // an error has stopped the walk
-		return w.Look(ctx, inner), nil
+		return w.Look(ctx, inner)
 	}
 	u := w.Unpacker(ctx, m.Data)
 	inner, _ := w.Unpacked(s, u, m.Size) // an error has stopped the walk, or is u's
-	return w.Look(ctx, inner), u.Failed()
+	if failed := u.Failed(); failed != nil && w.Stopped() == nil {
+		miss(w, container, m.Name, failed)
+	}
+	// What has come out is looked into even where the member is broken.
+	return w.Look(ctx, inner)
 }
 
 // Opener returns the unpacked bytes of a file.
@@ -82,14 +79,13 @@ func Stream(ctx context.Context, w *walk.Walk, s *walk.Section, container string
 	if w.Stopped() != nil {
 		return nil, w.Stopped()
 	}
-	// What has come out is looked into even where the file is broken.
-	seen := w.Look(ctx, inner)
-	if failed := u.Failed(); failed != nil && seen == nil {
+	if failed := u.Failed(); failed != nil {
 		if trust == Certain || inner != nil || trust == Likely && errors.Is(failed, ErrCutOff) {
 			miss(w, container, "", failed)
 		}
 	}
-	return seen.Within(container, ""), w.Stopped()
+	// What has come out is looked into even where the file is broken.
+	return w.Look(ctx, inner).Within(container, ""), w.Stopped()
 }
 
 // errMemory ends what would need more memory than is left.
