@@ -3,10 +3,17 @@ package inspect
 import (
 	"polyclam/backends/inspect/ace"
 	"polyclam/backends/inspect/alzip"
+	"polyclam/backends/inspect/ar"
 	"polyclam/backends/inspect/arj"
 	"polyclam/backends/inspect/bzip2"
+	"polyclam/backends/inspect/cab"
+	"polyclam/backends/inspect/cpio"
 	"polyclam/backends/inspect/gzip"
 	"polyclam/backends/inspect/internal/walk"
+	"polyclam/backends/inspect/iso"
+	"polyclam/backends/inspect/lha"
+	"polyclam/backends/inspect/lz4"
+	"polyclam/backends/inspect/lzw"
 	"polyclam/backends/inspect/magic"
 	"polyclam/backends/inspect/mail"
 	"polyclam/backends/inspect/office"
@@ -17,7 +24,9 @@ import (
 	"polyclam/backends/inspect/smime"
 	"polyclam/backends/inspect/tar"
 	"polyclam/backends/inspect/tnef"
+	"polyclam/backends/inspect/xz"
 	"polyclam/backends/inspect/zip"
+	"polyclam/backends/inspect/zstd"
 )
 
 // detectors are asked in this order. A ZIP may have anything before it: what knows
@@ -36,12 +45,22 @@ var detectors = []walk.Detector{
 	smime.Detector{},
 	gzip.Detector{},
 	bzip2.Detector{},
+	xz.Detector{},
+	zstd.Detector{},
+	lz4.Detector{},
+	lzw.Detector{},
 	tar.Detector{},
+	ar.Detector{},
+	cpio.Detector{},
+	iso.Detector{},
+	cab.Detector{},
+	lha.Detector{},
 	tnef.Detector{},
 	alzip.EGG{},
 	alzip.ALZ{},
 	arj.Detector{},
 	ace.Detector{},
 	zip.Detector{},
+	xz.LZMA{}, // has no signature
 	magic.Detector{},
 }

@@ -145,6 +145,23 @@ func wrappers(tb testing.TB) map[string]func(data []byte) []byte {
 		"zip in mail": func(d []byte) []byte {
 			return build.Attach("z.zip", build.Zip(tb, build.Text("a"), build.Inner("w", d, false)))
 		},
+		"xz":     func(d []byte) []byte { return build.XZ(tb, d) },
+		"lzma":   func(d []byte) []byte { return build.LZMA(tb, d) },
+		"zstd":   func(d []byte) []byte { return build.Zstd(tb, d) },
+		"lz4":    func(d []byte) []byte { return build.LZ4(d) },
+		"tar v7": func(d []byte) []byte { return build.TarV7(build.Text("a"), build.File{Name: "w", Data: d}) },
+		"tar.xz": func(d []byte) []byte {
+			return build.XZ(tb, build.Tar(tb, build.Text("a"), build.File{Name: "w", Data: d}))
+		},
+		"ar":   func(d []byte) []byte { return build.Ar(build.Text("a"), build.File{Name: "w", Data: d}) },
+		"cpio": func(d []byte) []byte { return build.Cpio(build.Text("a"), build.File{Name: "w", Data: d}) },
+		"iso":  func(d []byte) []byte { return build.ISO(build.Text("a"), build.File{Name: "w", Data: d}) },
+		"iso in zip": func(d []byte) []byte {
+			return build.Zip(tb, build.Inner("i.iso", build.ISO(build.Text("a"), build.File{Name: "w", Data: d}), false))
+		},
+		"cab":       func(d []byte) []byte { return build.Cab(tb, false, build.Text("a"), build.File{Name: "w", Data: d}) },
+		"cab mszip": func(d []byte) []byte { return build.Cab(tb, true, build.Text("a"), build.File{Name: "w", Data: d}) },
+		"lha":       func(d []byte) []byte { return build.LHA(build.Text("a"), build.File{Name: "w", Data: d}) },
 		"uuencode":  func(d []byte) []byte { return append([]byte("See below.\n\n"), build.UUEncode("w", d)...) },
 		"tnef mail": func(d []byte) []byte { return build.Attach("winmail.dat", build.TNEF("w", d)) },
 		"ole2":      func(d []byte) []byte { return build.OLE(9, build.Stream{Name: "w", Data: d}) },
@@ -153,7 +170,8 @@ func wrappers(tb testing.TB) map[string]func(data []byte) []byte {
 
 // packing are the wrappers in which programs are not looked into as archives that
 // unpack themselves.
-var packing = map[string]bool{"zip deflated": true, "zip in mail": true, "gzip": true, "rar 4 packed": true, "rar 5 packed": true}
+var packing = map[string]bool{"zip deflated": true, "zip in mail": true, "gzip": true, "rar 4 packed": true, "rar 5 packed": true,
+	"xz": true, "lzma": true, "zstd": true, "lz4": true, "cab": true, "cab mszip": true}
 
 // allSamples are all, bare.
 func allSamples(tb testing.TB) []sample {
@@ -169,6 +187,7 @@ func allSamples(tb testing.TB) []sample {
 		}
 		all = append(all, s)
 	}
+	all = append(all, formatSamples(tb)...)
 	return append(all, composed(tb)...)
 }
 

@@ -35,7 +35,7 @@ var rules = map[string][]string{
 	"backends/inspect/bzip2":              {"backends/inspect/internal/walk"},
 	"backends/inspect/documents":          {"backends/inspect/internal/walk"},
 	"backends/inspect/gzip":               {"backends/inspect/internal/walk"},
-	"backends/inspect/internal/build":     {},
+	"backends/inspect/internal/build":     {"github.com/klauspost/compress/zstd", "github.com/ulikunitz/xz", "github.com/ulikunitz/xz/lzma"},
 	"backends/inspect/internal/filter":    {},
 	"backends/inspect/internal/inflate64": {},
 	"backends/inspect/internal/lzma":      {"github.com/ulikunitz/xz/lzma"},
@@ -49,7 +49,7 @@ var rules = map[string][]string{
 	"backends/inspect/rar":                {"backends/inspect/internal/walk", "github.com/nwaples/rardecode/v2"},
 	"backends/inspect/seven":              {"backends/inspect/internal/filter", "backends/inspect/internal/inflate64", "backends/inspect/internal/lzma", "backends/inspect/internal/walk", "github.com/stangelandcl/ppmd"},
 	"backends/inspect/smime":              {"backends/inspect/internal/walk"},
-	"backends/inspect/tar":                {"backends/inspect/internal/walk"},
+	"backends/inspect/tar":                {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
 	"backends/inspect/tnef":               {"backends/inspect/internal/walk"},
 	"backends/inspect/zip":                {"backends/inspect/documents", "backends/inspect/internal/inflate64", "backends/inspect/internal/lzma", "backends/inspect/internal/walk"},
 	"backends/internal/clamdclient":       {"backends", "backends/internal/engineconn", "protocol"},
@@ -76,6 +76,18 @@ var rules = map[string][]string{
 	"proxy/testfile":                      {"backends"},
 	"proxy/upstream":                      {"backends", "github.com/rs/zerolog", "golang.org/x/sys/unix", "proxy/policy", "proxy/testfile"},
 	"test":                                {"*"},
+
+	"backends/inspect/ar":                           {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
+	"backends/inspect/cab":                          {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
+	"backends/inspect/cpio":                         {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
+	"backends/inspect/internal/archive":             {"backends/inspect/internal/walk"},
+	"backends/inspect/internal/archive/archivetest": {"backends/inspect/internal/archive"},
+	"backends/inspect/iso":                          {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
+	"backends/inspect/lha":                          {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
+	"backends/inspect/lz4":                          {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
+	"backends/inspect/lzw":                          {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
+	"backends/inspect/xz":                           {"backends/inspect/internal/archive", "backends/inspect/internal/walk", "backends/inspect/internal/filter", "github.com/ulikunitz/xz/lzma"},
+	"backends/inspect/zstd":                         {"backends/inspect/internal/archive", "backends/inspect/internal/walk", "github.com/klauspost/compress/zstd"},
 }
 
 func TestImportsRunOneWay(t *testing.T) {

@@ -13,6 +13,7 @@ const localSize = 160
 // Scratch is the memory that one walk leaves to the next.
 type Scratch struct {
 	head    [HeadSize]byte
+	deep    *[MaxDeep]byte // nil until it is needed
 	local   [localSize]byte
 	tail    []byte
 	inflate io.ReadCloser

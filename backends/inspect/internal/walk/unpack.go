@@ -3,6 +3,7 @@ package walk
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 )
 
@@ -45,6 +46,11 @@ func (w *Walk) Unpacked(parent *Section, u *Unpacker, declared int64) (*Section,
 		return nil, err
 	}
 	s.Head = head[:n]
+	if !w.matches(s) {
+		if err := u.deeper(s, w.deep(s)); err != nil {
+			return nil, err
+		}
+	}
 	if w.keep(s) == nil {
 		return nil, nil
 	}
@@ -62,6 +68,27 @@ func (w *Walk) Unpacked(parent *Section, u *Unpacker, declared int64) (*Section,
 		}
 	}
 	return s, u.all(s)
+}
+
+// deeper unpacks up to n bytes of the beginning of s.
+func (u *Unpacker) deeper(s *Section, n int) error {
+	if n <= len(s.Head) {
+		return nil
+	}
+	if u.walk.scratch.deep == nil {
+		u.walk.scratch.deep = new([MaxDeep]byte)
+	}
+	b := u.walk.scratch.deep[:n]
+	known := copy(b, s.Head)
+	n, err := io.ReadFull(u, b[known:])
+	if u.walk.stop != nil {
+		return u.walk.stop
+	}
+	s.Head = b[:known+n]
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil // shorter than that
+	}
+	return err
 }
 
 // keep returns s with a head of its own if a detector wants it, else nil.

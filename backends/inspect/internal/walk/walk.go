@@ -62,6 +62,18 @@ type Detector interface {
 	Look(ctx context.Context, w *Walk, s *Section) (*Sighting, error)
 }
 
+// A Deep is a detector that may need more than the head to match a member that is
+// not unpacked yet.
+type Deep interface {
+	Detector
+	// Needs returns how many bytes it needs, up to MaxDeep, if this may be the head
+	// of one, else 0.
+	Needs(head []byte) int
+}
+
+// MaxDeep is the most that a member is unpacked for before it has matched.
+const MaxDeep = 48 << 10
+
 // HeadSize is how much of a container detectors are shown to match: the header
 // of a PDF may be anywhere in the first 1024 bytes.
 const HeadSize = 1024
@@ -273,6 +285,17 @@ func (w *Walk) matches(s *Section) bool {
 		}
 	}
 	return false
+}
+
+// deep returns how many bytes of a member a detector needs to match it, or 0.
+func (w *Walk) deep(s *Section) int {
+	most := 0
+	for _, d := range w.detectors {
+		if d, ok := d.(Deep); ok && len(s.Head) == HeadSize {
+			most = max(most, min(d.Needs(s.Head), MaxDeep))
+		}
+	}
+	return most
 }
 
 // meter makes every read count. It keeps a context because [io.ReaderAt] has

@@ -1,0 +1,108 @@
+// Package archive has what the parsers of archives share. They read hostile
+// bytes through an [io.ReaderAt] that counts and may end at any time, so that no
+// loop needs a bound beyond what it reads, and allocate nothing by a number in
+// the archive.
+package archive
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"iter"
+)
+
+// MaxName is the longest name of a member that is read.
+const MaxName = 256
+
+// ErrCutOff is the error of an archive that ends before its last member does.
+var ErrCutOff = errors.New("cut off")
+
+// Member is a file in an archive.
+type Member struct {
+	Name string
+	// Offset and Size say where a stored member is. Size is what the archive
+	// says, and may lie beyond its end.
+	Offset, Size int64
+	// Data reads a member that is not stored in one piece. It is valid until the
+	// next member is asked for.
+	Data io.Reader
+}
+
+// Members goes through an archive. An error with a name concerns this member
+// only; one without concerns all that follow.
+type Members = iter.Seq2[Member, error]
+
+// Charge asks for n bytes of memory, in place of those that it asked for before. An
+// error ends the unpacking.
+type Charge func(n int64) error
+
+// ReadFull reads len(p) bytes at off. If there are fewer the error is ErrCutOff.
+func ReadFull(r io.ReaderAt, p []byte, off int64) error {
+	if off < 0 {
+		return ErrCutOff
+	}
+	n, err := r.ReadAt(p, off)
+	switch {
+	case n == len(p):
+		return nil
+	case err == nil, errors.Is(err, io.EOF):
+		return ErrCutOff
+	}
+	return err
+}
+
+// Prefix reads up to len(p) bytes at off.
+func Prefix(r io.ReaderAt, p []byte, off int64) ([]byte, error) {
+	if off < 0 {
+		return nil, ErrCutOff
+	}
+	n, err := r.ReadAt(p, off)
+	if n == len(p) || errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return p[:n], err
+}
+
+// Name returns a member's name from a field that is padded with NUL.
+func Name(b []byte) string {
+	b, _, _ = bytes.Cut(b, []byte{0})
+	return string(b[:min(len(b), MaxName)])
+}
+
+// ReadName reads a name of size bytes, or its beginning.
+func ReadName(r io.ReaderAt, off, size int64) (string, error) {
+	var b [MaxName]byte
+	name := b[:min(max(size, 0), MaxName)]
+	if err := ReadFull(r, name, off); err != nil {
+		return "", err
+	}
+	return Name(name), nil
+}
+
+// Number parses a field of digits as archives pad them: with blanks or NUL, on
+// both sides. An empty field is zero.
+func Number(b []byte, base int64) (int64, bool) {
+	b = bytes.Trim(b, " \x00")
+	n := int64(0)
+	for i, c := range b {
+		d := digit(c)
+		if d >= base || n > (1<<63-1-d)/base {
+			// What follows the padding does not count.
+			return n, i > 0 && (c == ' ' || c == 0)
+		}
+		n = n*base + d
+	}
+	return n, true
+}
+
+func digit(c byte) int64 {
+	switch {
+	case c >= '0' && c <= '9':
+		return int64(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int64(c - 'a' + 10)
+	case c >= 'A' && c <= 'F':
+		return int64(c - 'A' + 10)
+	}
+	return 1 << 8
+}

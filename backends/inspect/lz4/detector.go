@@ -1,0 +1,19 @@
+package lz4
+
+import (
+	"context"
+
+	"polyclam/backends/inspect/internal/archive"
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// Detector knows LZ4 files.
+type Detector struct{}
+
+// Match implements [walk.Detector].
+func (Detector) Match(w *walk.Walk, s *walk.Section) bool { return Matches(s.Head) }
+
+// Look implements [walk.Detector].
+func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	return archive.Stream(ctx, w, s, "lz4", archive.Certain, NewReader)
+}

@@ -1,0 +1,19 @@
+package tar
+
+import (
+	"context"
+
+	"polyclam/backends/inspect/internal/archive"
+	"polyclam/backends/inspect/internal/walk"
+)
+
+// Detector knows tar archives.
+type Detector struct{}
+
+// Match implements [walk.Detector].
+func (Detector) Match(w *walk.Walk, s *walk.Section) bool { return Matches(s.Head) }
+
+// Look implements [walk.Detector].
+func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+	return archive.Look(ctx, w, s, "tar", Members(s, s.Size))
+}

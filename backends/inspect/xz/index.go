@@ -1,0 +1,63 @@
+package xz
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+
+	"polyclam/backends/inspect/internal/archive"
+)
+
+// largestBlock returns how much a block of the file unpacks to at most, as the
+// indexes of its streams say, or else as the best compression could have it. If
+// they lie, the dictionary is too small and the unpacking ends with an error.
+func largestBlock(r io.ReaderAt, size int64) int64 {
+	largest := int64(0)
+	for end := size; end > 0; {
+		var f [headerSize]byte
+		if archive.ReadFull(r, f[:], end-headerSize) != nil {
+			return mostUnpacked(size)
+		}
+		if string(f[8:]) == "\x00\x00\x00\x00" {
+			end -= 4 // padding
+			continue
+		}
+		packed := (int64(binary.LittleEndian.Uint32(f[4:])) + 1) * 4
+		start := end - headerSize - packed
+		if string(f[10:]) != footerEnd || start < headerSize {
+			return mostUnpacked(size)
+		}
+		blocks, unpacked, ok := readIndex(io.NewSectionReader(r, start, packed))
+		if !ok || blocks > start-headerSize {
+			return mostUnpacked(size)
+		}
+		largest = max(largest, unpacked)
+		end = start - blocks - headerSize
+	}
+	return largest
+}
+
+// readIndex returns how much space the blocks take, and the largest of them when
+// it is unpacked.
+func readIndex(r io.Reader) (space, largest int64, ok bool) {
+	b := bufio.NewReaderSize(r, 1024)
+	if zero, err := b.ReadByte(); zero != 0 || err != nil {
+		return 0, 0, false
+	}
+	count, err := binary.ReadUvarint(b)
+	for i := uint64(0); i < count && err == nil; i++ {
+		var packed, unpacked uint64
+		if packed, err = binary.ReadUvarint(b); err != nil {
+			break
+		}
+		if unpacked, err = binary.ReadUvarint(b); err != nil {
+			break
+		}
+		if packed > 1<<62 || unpacked > 1<<62 || space > 1<<62 {
+			return 0, 0, false
+		}
+		space += (int64(packed) + 3) &^ 3
+		largest = max(largest, int64(unpacked))
+	}
+	return space, largest, err == nil
+}

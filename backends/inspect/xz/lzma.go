@@ -1,0 +1,124 @@
+package xz
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"github.com/ulikunitz/xz/lzma"
+
+	"polyclam/backends/inspect/internal/archive"
+)
+
+// maxLZMASize is the largest size that a header is believed to mean, as xz has it.
+const maxLZMASize = 1 << 38
+
+// MatchesLZMA reports whether head may be the beginning of an .lzma file. That has
+// no magic: only that its numbers are such as programs write.
+func MatchesLZMA(head []byte) bool {
+	if len(head) <= lzma.HeaderLen || head[0] >= 9*5*5 || head[lzma.HeaderLen] != 0 {
+		return false
+	}
+	dictionary, size := lzmaNumbers(head)
+	return wholeDictionary(dictionary) && (size < 0 || size > 0 && size <= maxLZMASize)
+}
+
+// lzmaNumbers returns the size of the dictionary, and the unpacked size or -1.
+func lzmaNumbers(h []byte) (dictionary, size int64) {
+	return int64(binary.LittleEndian.Uint32(h[1:])), int64(binary.LittleEndian.Uint64(h[5:]))
+}
+
+// wholeDictionary reports whether n is 2^i or 2^i + 2^(i-1).
+func wholeDictionary(n int64) bool {
+	if n == lzma.MaxDictCap {
+		return true
+	}
+	for i := int64(lzma.MinDictCap); i < lzma.MaxDictCap; i <<= 1 {
+		if n == i || n == i+i>>1 {
+			return true
+		}
+	}
+	return false
+}
+
+// maxRatio is more than LZMA can compress: 273 bytes into 14 decisions of 0.022 bits.
+const maxRatio = 8192
+
+// mostUnpacked returns what size bytes can unpack to at most.
+func mostUnpacked(size int64) int64 { return size * min(maxRatio, (1<<63-1)/max(size, 1)) }
+
+// NewLZMAReader returns the unpacked bytes of an .lzma file.
+func NewLZMAReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
+	return newProbe(func(dictionary int64) io.Reader {
+		return &lzmaReader{packed: io.NewSectionReader(r, 0, size), charge: charge, largest: dictionary}
+	})
+}
+
+// lzmaReader opens the decoder when it is first read.
+type lzmaReader struct {
+	packed  *io.SectionReader
+	charge  archive.Charge
+	largest int64 // dictionary
+	from    io.Reader
+	err     error
+	broken  bool // but there may be a rest
+}
+
+// Read implements [io.Reader].
+func (l *lzmaReader) Read(p []byte) (n int, err error) {
+	if l.from == nil && l.err == nil {
+		l.err = l.open()
+	}
+	if l.err != nil {
+		return l.rest(p)
+	}
+	n, l.err = l.from.Read(p)
+	l.broken = l.err != nil && !errors.Is(l.err, io.EOF)
+	l.err = decoderError(l.err)
+	if n > 0 || l.err == nil {
+		return n, nil
+	}
+	return l.rest(p)
+}
+
+// rest reads what the decoder still has when it fails: it does not return that
+// with the error, and unpacks no more only as long as it has enough for a read.
+func (l *lzmaReader) rest(p []byte) (int, error) {
+	if l.broken && len(p) > 0 {
+		n, err := l.from.Read(p[:1])
+		if l.broken = err == nil && n > 0; l.broken {
+			return n, nil
+		}
+	}
+	return 0, l.err
+}
+
+// open gives the decoder a header with a dictionary no larger than needed.
+func (l *lzmaReader) open() error {
+	var h [lzma.HeaderLen]byte
+	if _, err := io.ReadFull(l.packed, h[:]); err != nil {
+		return unexpected(err)
+	}
+	dictionary, unpacked := lzmaNumbers(h[:])
+	largest := min(l.largest, mostUnpacked(l.packed.Size()))
+	if unpacked >= 0 {
+		largest = min(largest, unpacked)
+	}
+	dictionary = max(min(dictionary, largest), lzma.MinDictCap)
+	if err := l.charge(dictionary + literals(h[0])); err != nil {
+		return err
+	}
+	binary.LittleEndian.PutUint32(h[1:], uint32(dictionary))
+	from, err := lzma.NewReader(io.MultiReader(bytes.NewReader(h[:]), bufio.NewReader(l.packed)))
+	l.from = from
+	return unexpected(err)
+}
+
+// literals is how much memory the literals take with the properties of a header:
+// 0x300 numbers of 16 bits, 2^(lc+lp) times.
+func literals(properties byte) int64 {
+	lc, lp := properties%9, properties/9%5
+	return 0x600 << (lc + lp)
+}

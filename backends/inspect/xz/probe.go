@@ -1,0 +1,49 @@
+package xz
+
+import (
+	"errors"
+	"io"
+)
+
+const (
+	// probeSize is what is unpacked with a small dictionary. Most files are not
+	// unpacked further: their beginning shows that they are no containers.
+	probeSize       = 48 << 10
+	probeDictionary = 64 << 10
+	// maxDictionary bounds the memory, and the time of one read: the decoder fills
+	// its dictionary before it returns. What refers farther back is an error.
+	maxDictionary = 64 << 20
+)
+
+// probe reads the beginning of a file with a small dictionary. Then it opens the
+// file again, and skips what has been read.
+type probe struct {
+	open  func(dictionary int64) io.Reader // no larger than that
+	from  io.Reader
+	read  int64
+	whole bool
+}
+
+func newProbe(open func(dictionary int64) io.Reader) *probe {
+	return &probe{open: open, from: open(probeDictionary)}
+}
+
+// Read implements [io.Reader].
+func (r *probe) Read(p []byte) (int, error) {
+	if !r.whole && r.read < probeSize {
+		n, err := r.from.Read(p[:min(int64(len(p)), probeSize-r.read)])
+		r.read += int64(n)
+		if n > 0 || !errors.Is(err, errData) {
+			return n, err
+		}
+		// The dictionary may have been too small for what the decoder looked ahead.
+	}
+	if !r.whole {
+		r.whole = true
+		r.from = r.open(maxDictionary)
+		if n, err := io.CopyN(io.Discard, r.from, r.read); n < r.read {
+			return 0, unexpected(err)
+		}
+	}
+	return r.from.Read(p)
+}

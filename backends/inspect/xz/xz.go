@@ -1,0 +1,293 @@
+// Package xz unpacks .xz and .lzma files.
+//
+// The LZMA decoder is github.com/ulikunitz/xz's. It allocates as large a
+// dictionary as the file asks for, up to 4 GiB and again for each block of an .xz
+// file. So the container is parsed here, and the decoder gets a dictionary no
+// larger than what it can fill, which the caller has agreed to.
+package xz
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+	"slices"
+
+	"github.com/ulikunitz/xz/lzma"
+
+	"polyclam/backends/inspect/internal/archive"
+)
+
+// Signature is how an .xz file begins.
+const Signature = "\xfd7zXZ\x00"
+
+const (
+	headerSize = 12 // of a stream, and of its footer
+	footerEnd  = "YZ"
+	maxFilters = 4
+)
+
+var (
+	errDamaged  = errors.New("damaged")
+	errData     = errors.New("damaged data")
+	errTrailing = errors.New("unknown data after the end")
+)
+
+// NewReader returns the unpacked bytes of an .xz file with all its streams and
+// blocks. The sums are not checked: what an unpacker would refuse is looked at too.
+func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
+	largest := largestBlock(r, size)
+	return newProbe(func(dictionary int64) io.Reader {
+		from := &counter{from: bufio.NewReader(io.NewSectionReader(r, 0, size))}
+		return &reader{from: from, charge: charge, largest: min(largest, dictionary)}
+	})
+}
+
+// reader reads a sequence of streams.
+type reader struct {
+	from     *counter
+	charge   archive.Charge
+	largest  int64     // dictionary of a block
+	block    io.Reader // nil between blocks
+	start    int64     // of the block
+	check    int64     // the size of a block's sum
+	inStream bool
+	err      error
+}
+
+// Read implements [io.Reader].
+func (x *reader) Read(p []byte) (int, error) {
+	for x.err == nil && len(p) > 0 {
+		if x.block == nil {
+			x.err = x.next()
+			continue
+		}
+		n, err := x.block.Read(p)
+		if errors.Is(err, io.EOF) {
+			x.block, err = nil, x.endBlock()
+		}
+		x.err = cutOff(err)
+		if n > 0 {
+			return n, nil
+		}
+	}
+	return 0, x.err
+}
+
+// cutOff returns the error for what ends too early.
+func cutOff(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return archive.ErrCutOff
+	}
+	return err
+}
+
+// next opens the next block. At the end of the file it returns [io.EOF].
+func (x *reader) next() error {
+	if !x.inStream {
+		if err := x.header(); err != nil {
+			return err
+		}
+		x.inStream = true
+	}
+	x.start = x.from.n
+	n, err := x.from.ReadByte()
+	if err != nil {
+		return archive.ErrCutOff
+	}
+	if n == 0 {
+		x.inStream = false
+		return cutOff(x.index())
+	}
+	var b [1024]byte
+	header := b[:(int(n)+1)*4]
+	header[0] = n
+	if _, err := io.ReadFull(x.from, header[1:]); err != nil {
+		return unexpected(err)
+	}
+	end := len(header) - 4
+	if crc32.ChecksumIEEE(header[:end]) != binary.LittleEndian.Uint32(header[end:]) {
+		return errDamaged
+	}
+	x.block, err = x.open(header[1:end])
+	return cutOff(err)
+}
+
+// header reads the header of a stream, with the padding before it.
+func (x *reader) header() error {
+	var h [headerSize]byte
+	for {
+		if _, err := io.ReadFull(x.from, h[:4]); err != nil {
+			if errors.Is(err, io.EOF) && x.from.n > 0 {
+				return io.EOF
+			}
+			return unexpected(err)
+		}
+		if x.from.n == 4 || string(h[:4]) != "\x00\x00\x00\x00" {
+			break
+		}
+	}
+	if string(h[:4]) != Signature[:4] {
+		return errTrailing
+	}
+	if _, err := io.ReadFull(x.from, h[4:]); err != nil {
+		return unexpected(err)
+	}
+	if string(h[:6]) != Signature || crc32.ChecksumIEEE(h[6:8]) != binary.LittleEndian.Uint32(h[8:]) {
+		return errDamaged
+	}
+	x.check = checkSize(h[7])
+	return nil
+}
+
+// unexpected is cutOff where the end of the file is too early too.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return archive.ErrCutOff
+	}
+	return cutOff(err)
+}
+
+// checkSize returns the size of the sum of a kind: of three each.
+func checkSize(kind byte) int64 {
+	if kind &= 0x0f; kind > 0 {
+		return 4 << ((kind - 1) / 3)
+	}
+	return 0
+}
+
+// open opens a block. h is its header after the first byte.
+func (x *reader) open(h []byte) (io.Reader, error) {
+	v := varints{h[1:]}
+	if h[0]&0x40 != 0 {
+		v.next() // how large it is packed
+	}
+	unpacked := x.largest
+	if h[0]&0x80 != 0 {
+		unpacked = min(unpacked, v.next())
+	}
+	var undo []func(io.Reader) io.Reader // the last is undone first
+	for range int(h[0]&(maxFilters-1)) + 1 {
+		id, properties := v.filter()
+		if id == filterLZMA2 && len(properties) == 1 && properties[0] <= 40 {
+			r, err := x.lzma2(properties[0], unpacked)
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range slices.Backward(undo) {
+				r = f(r)
+			}
+			return r, nil
+		}
+		f, err := newFilter(id, properties)
+		if err != nil {
+			return nil, err
+		}
+		undo = append(undo, f)
+	}
+	return nil, errDamaged
+}
+
+// lzma2 opens LZMA2 data with a dictionary of the size that is coded in bits.
+func (x *reader) lzma2(bits byte, unpacked int64) (io.Reader, error) {
+	dictionary := int64(2|bits&1) << (bits/2 + 11)
+	dictionary = max(min(dictionary, unpacked), lzma.MinDictCap)
+	if err := x.charge(dictionary); err != nil {
+		return nil, err
+	}
+	r, err := lzma.Reader2Config{DictCap: int(dictionary)}.NewReader2(x.from)
+	return decoder{r}, err
+}
+
+// decoder makes the errors of the decoder ours. No filter takes them for the end.
+type decoder struct{ from io.Reader }
+
+// Read implements [io.Reader].
+func (d decoder) Read(p []byte) (int, error) {
+	n, err := d.from.Read(p)
+	return n, decoderError(err)
+}
+
+func decoderError(err error) error {
+	switch {
+	case err == nil, errors.Is(err, io.EOF):
+		return err
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return archive.ErrCutOff
+	}
+	return errData
+}
+
+// endBlock skips a block's padding and sum.
+func (x *reader) endBlock() error {
+	return x.skip(-(x.from.n-x.start)&3 + x.check)
+}
+
+func (x *reader) skip(n int64) error {
+	if _, err := io.CopyN(io.Discard, x.from, n); err != nil {
+		return unexpected(err)
+	}
+	return nil
+}
+
+// index skips the index and the footer.
+func (x *reader) index() error {
+	count, err := binary.ReadUvarint(x.from)
+	for i := uint64(0); i < count && err == nil; i++ {
+		if _, err = binary.ReadUvarint(x.from); err == nil {
+			_, err = binary.ReadUvarint(x.from)
+		}
+	}
+	if err != nil {
+		return unexpected(err)
+	}
+	return x.skip(-(x.from.n-x.start)&3 + 4 + headerSize)
+}
+
+// counter counts what has been read.
+type counter struct {
+	from *bufio.Reader
+	n    int64
+}
+
+// Read implements [io.Reader].
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// ReadByte implements [io.ByteReader].
+func (c *counter) ReadByte() (byte, error) {
+	b, err := c.from.ReadByte()
+	if err == nil {
+		c.n++
+	}
+	return b, err
+}
+
+// varints parses the numbers of a header. After its end all are zero.
+type varints struct{ rest []byte }
+
+// next returns a number, or the largest if it is too large.
+func (v *varints) next() int64 {
+	n, size := binary.Uvarint(v.rest)
+	if size <= 0 {
+		v.rest = nil
+		return 0
+	}
+	v.rest = v.rest[size:]
+	return int64(min(n, 1<<63-1))
+}
+
+// filter returns a filter's number and properties.
+func (v *varints) filter() (int64, []byte) {
+	id, size := v.next(), v.next()
+	if size > int64(len(v.rest)) {
+		return id, nil
+	}
+	properties := v.rest[:size]
+	v.rest = v.rest[size:]
+	return id, properties
+}
