@@ -70,6 +70,8 @@ func kinds(tb testing.TB) []sample {
 		c.XORKeyStream(b[0x18:0x18+126], b[0x18:0x18+126])
 		return b
 	}
+	agile := database(0)
+	copy(agile[0x299:], "\x1f\x04\x04\x00\x04\x00\x40\x00\x00\x00<?xml")
 	sed := build.OldPacket(build.PGPEncrypted, bytes.Repeat([]byte{0x5d}, 200))
 	return []sample{
 		{"signed, opaque", pkcs7("signed-data", build.Signed(entity(archive))), walk.FindingZip, zip},
@@ -117,6 +119,7 @@ func kinds(tb testing.TB) []sample {
 		{"iWork", build.Zip(tb, build.Text("index.zip"), build.Text(".iwpv2")), walk.FindingPrefix + "IWork", "password"},
 		{"iWork 2009", build.Zip(tb, build.File{Name: "index.xml", Raw: true, Method: 0x636c, Data: make([]byte, 50)}), walk.FindingPrefix + "IWork", "2009"},
 		{"Access", database(0x12345678), walk.FindingPrefix + "Access", "RC4"},
+		{"Access, agile", agile, walk.FindingPrefix + "Access", "agile"},
 		{"Access, plain", database(0), "", ""},
 		{"disk image, version 1", append(bytes.Repeat([]byte{0xe1}, 2000), "cdsaencr"...), walk.FindingPrefix + "DMG", "version 1"},
 		{"Password Safe", safe, walk.FindingPrefix + "PasswordSafe", "password database"},

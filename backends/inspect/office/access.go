@@ -25,7 +25,7 @@ func (Access) Match(w *walk.Walk, s *walk.Section) bool {
 // is encrypted; newer databases have the EncryptionInfo of other documents there
 // ([MS-OFFCRYPTO] 2.3.4).
 func (Access) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	const masked, maskedSize, key, info = 0x18, 126, 0x3e, 0x299
+	const masked, maskedSize, key, info = 0x18, 126, 0x3e, 0x29b
 	if len(s.Head) < info+4 {
 		return nil, nil
 	}
