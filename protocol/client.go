@@ -177,7 +177,7 @@ func (c *Client) exchange(ctx context.Context, q *request, read func(l *link, se
 	if sent != nil && errors.Is(err, ErrNoReply) {
 		err = fmt.Errorf("%w: %w", ErrNoReply, sent)
 	}
-	return c.wrap(q.verb, ended(ctx, doingWait, err))
+	return c.wrap(q.verb, ended(ctx, doing(sent), err))
 }
 
 // What a context may end.
@@ -185,6 +185,15 @@ const (
 	doingSend = "sending the request"
 	doingWait = "waiting for the reply"
 )
+
+// doing is what was going on when the reply did not come: sent is the error of the
+// sending.
+func doing(sent error) string {
+	if sent != nil {
+		return doingSend
+	}
+	return doingWait
+}
 
 // ended returns the context's cause, and what was going on, if err is what a context
 // that is done has made of the connection.

@@ -166,7 +166,7 @@ func (s *ClientSession) exchange(ctx context.Context, q *request) (answer, error
 	case err != nil && errors.Is(c.err, ErrNoReply):
 		return answer{}, fmt.Errorf("%w: %w", ErrNoReply, err)
 	}
-	return answer{}, ended(ctx, doingWait, c.err)
+	return answer{}, ended(ctx, doing(err), c.err)
 }
 
 // send writes q and returns the call to wait for, none if the session has ended, and

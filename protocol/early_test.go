@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -95,6 +96,26 @@ func TestEarlyReply(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestEarlyReplyWithoutSocket: during a long stream an early OK is also noticed on a
+// connection that has no descriptor.
+func TestEarlyReplyWithoutSocket(t *testing.T) {
+	for _, size := range []int{chunkData + 1, 1 << 20} {
+		client, server := net.Pipe()
+		said := make(chan struct{})
+		go func() {
+			defer server.Close()
+			readZ(server)
+			io.WriteString(server, "stream: OK\x00")
+			close(said)
+			io.Copy(io.Discard, server)
+		}()
+		c := &Client{Dial: func(context.Context, string, string) (net.Conn, error) { return client, nil }}
+		if r, err := c.Instream(testContext(t), &held{n: size, last: said}); !errors.Is(err, ErrEarlyOK) {
+			t.Errorf("%d bytes: got %+v, %v", size, r, err)
 		}
 	}
 }

@@ -3,13 +3,17 @@ package clamd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"polyclam/backends/backendtest"
 	"polyclam/test/clamdtest"
@@ -94,8 +98,23 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
+// cpu is the processor time that this process and process pid have used.
+func cpu(b *testing.B, pid int) (client, server time.Duration) {
+	var u syscall.Rusage
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err := errors.Join(err, syscall.Getrusage(syscall.RUSAGE_SELF, &u)); err != nil {
+		b.Fatal(err)
+	}
+	fields := strings.Fields(string(stat))
+	const utime, stime, tick = 13, 14, 10 * time.Millisecond
+	user, _ := strconv.Atoi(fields[utime])
+	system, _ := strconv.Atoi(fields[stime])
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), time.Duration(user+system) * tick
+}
+
 // BenchmarkRealClamd is the same with a real clamd, with sessions and with a
-// connection for each scan.
+// connection for each scan. The processor times
+// depend less on the load than the elapsed time.
 func BenchmarkRealClamd(b *testing.B) {
 	d := clamdtest.Start(b, clamdtest.Options{HideLog: true, TCP: true})
 	for _, bb := range []struct{ name, address, transport string }{
@@ -114,11 +133,15 @@ func BenchmarkRealClamd(b *testing.B) {
 				defer e.(io.Closer).Close()
 				c := backendtest.LargeContent(b, 1<<10)
 				b.ReportAllocs()
+				client, server := cpu(b, d.Pid)
 				for b.Loop() {
 					if _, err := e.Scan(b.Context(), c); err != nil {
 						b.Fatal(err)
 					}
 				}
+				clientNow, serverNow := cpu(b, d.Pid)
+				b.ReportMetric(float64((clientNow-client).Microseconds())/float64(b.N), "client-cpu-µs/op")
+				b.ReportMetric(float64((serverNow-server).Microseconds())/float64(b.N), "clamd-cpu-µs/op")
 			})
 		}
 	}

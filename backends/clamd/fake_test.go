@@ -224,6 +224,11 @@ func TestReasons(t *testing.T) {
 			}
 		}
 	}
+	early := fakeClamd{raw: "stream: OK", early: true}.start(t)
+	_, err := openFor(t, early, true).Scan(testContext(t), backendtest.Bytes(t, append([]byte(odd), make([]byte, 5<<20)...)))
+	if got, want := fmt.Sprint(err), "clamd "+early+": answered OK before it had received the whole object"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 	b := openFor(t, gone, true)
 	if err := b.Reload(testContext(t)); err == nil || strings.Count(err.Error(), gone) != 1 {
 		t.Errorf("reload: %v", err)

@@ -103,7 +103,7 @@ func (o *outcome) judge(reply protocol.Reply, records []protocol.Record, err err
 		}
 	}
 	switch {
-	case summary == nil && err != nil:
+	case err != nil && (summary == nil || !errors.As(err, new(*protocol.ReplyError))):
 		o.fail(failureCategory(err), failureText(err))
 	case summary == nil:
 		o.fail(backends.SWErr, "the reply has no summary: "+reply.String())

@@ -46,6 +46,9 @@ func Failure(ctx context.Context, err error) error {
 	if errors.As(err, &request) {
 		err = request.Err
 	}
+	if errors.Is(err, protocol.ErrEarlyOK) {
+		return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: "answered OK before it had received the whole object"}
+	}
 	if errors.Is(err, protocol.ErrNoReply) {
 		return fmt.Errorf("waiting for the reply: %w", backends.ErrNoReply)
 	}
