@@ -54,7 +54,6 @@ type answer struct {
 	code     int
 	winner   string // engine
 	engines  []engine
-	beside   []engine // what failed beside a finding of the same engine
 }
 
 // engine is what is said of one engine.
@@ -84,9 +83,6 @@ func parse(reply protocol.Reply, records []protocol.Record) (answer, error) {
 			var e engine
 			if e, err = parseEngine(r); err == nil {
 				a.engines = append(a.engines, e)
-				if f := backends.Category(r.Get("failure")); f != "" {
-					a.beside = append(a.beside, e.failed(f))
-				}
 			}
 		case wordSummary:
 			summaries++
@@ -116,15 +112,6 @@ func parseEngine(r protocol.Record) (engine, error) {
 	var err error
 	e.category, e.code, err = verdict(r)
 	return e, err
-}
-
-// failed is the failure that the engine reported beside its finding. A category
-// that is not known is a failure too.
-func (e engine) failed(c backends.Category) engine {
-	if !c.Valid() || !c.IsFailure() {
-		c = backends.SWErr
-	}
-	return engine{name: e.name, category: c, code: e.code, message: e.message, counts: e.counts}
 }
 
 // verdict is category and code of a record.
@@ -157,7 +144,7 @@ func (a answer) amounts() (backends.Result, error) {
 			w.message = e.message
 		}
 	}
-	for _, e := range slices.Concat(a.engines, a.beside) {
+	for _, e := range a.engines {
 		if e.counts && rank(e.category) < rank(w.category) {
 			w = e
 		}

@@ -47,12 +47,6 @@ var transcripts = []transcript{
 	{okLine + "stream: engine=a category=virus action=ok code=1 ENGINE\x00" + virusS, backends.Virus, ""},
 	// The other site has failures told as found.
 	{"stream: Heuristics.Scan.Failed FOUND\x00stream: engine=a category=swerr action=tempfail code=999 msg=x ENGINE\x00stream: category=swerr action=tempfail code=999 engine=a engines=1 failed=1 version=1 SUMMARY\x00" + end, backends.SWErr, ""},
-	// A finding of an engine that failed too, which the other site may let pass.
-	{okLine + "stream: engine=a category=encrypted action=ok code=2 name=Heuristics.Encrypted.Zip failure=interrupted msg=x ENGINE\x00" +
-		"stream: category=encrypted action=ok code=2 engine=a engines=1 failed=1 version=1 SUMMARY\x00" + end, backends.Interrupted, ""},
-	{okLine + "stream: engine=a category=partial action=ok code=2 failure=odd ENGINE\x00" +
-		"stream: category=partial action=ok code=2 engine=a engines=1 failed=1 version=1 SUMMARY\x00" + end, backends.SWErr, ""},
-	{"stream: A FOUND\x00stream: engine=a category=virus action=quarantine code=1 name=A failure=swerr ENGINE\x00" + virusS, backends.Virus, "A"},
 	// An ok that is none.
 	{"stream: A FOUND\x00" + okE + okS + end, backends.SWErr, ""},
 	{"stream: x ERROR\x00" + okE + okS + end, backends.SWErr, ""},
