@@ -20,8 +20,8 @@ import (
 	"polyclam/proxy/upstream"
 )
 
-// TestFirstVirusOfAny: with first_virus = "answer" nobody waits for an engine that is
-// slow, wherever it stands.
+// TestFirstVirusOfAny: with first_virus = "answer" a slow engine does not delay FOUND,
+// whatever the order of the engines.
 func TestFirstVirusOfAny(t *testing.T) {
 	virus := backendtest.Says(backends.Found(1, "V"))
 	hang := &backendtest.Fake{Hang: true}
@@ -38,7 +38,7 @@ func TestFirstVirusOfAny(t *testing.T) {
 	}
 }
 
-// TestCauses: whoever ends a scan says why, in words and with the key.
+// TestCauses: the cause of a scan that is ended says why, in words and with the key.
 func TestCauses(t *testing.T) {
 	causes, begun := make(chan error, 2), make(chan struct{}, 2)
 	waits := backends.Func(func(ctx context.Context, _ backends.Content) (backends.Result, error) {

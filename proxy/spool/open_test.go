@@ -173,8 +173,8 @@ func TestOpenQuota(t *testing.T) {
 	checkIs(t, err, ErrQuota)
 }
 
-// TestMake makes a content with a hole, which takes nothing of the quota, and one that
-// cannot be made.
+// TestMake checks that an object with a hole takes nothing of the quota, and that a
+// failure to write one is an error.
 func TestMake(t *testing.T) {
 	const size = 8 << 20
 	for _, store := range []Store{Memfd, Tmpfile} {

@@ -214,7 +214,7 @@ func (u *Upstream) try(ctx context.Context, n *node, name string, data []byte) (
 	return u.tryContent(ctx, n, name, io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), false)
 }
 
-// tryContent is try for content of any size; patient means that it waits behind the
+// tryContent is try for an object of any size; patient means that it queues after the
 // scans that wait already.
 func (u *Upstream) tryContent(ctx context.Context, n *node, name string, data *io.SectionReader, patient bool) (backends.Result, error) {
 	c, release, err := u.spool(n, data)
@@ -244,7 +244,7 @@ func (u *Upstream) tryContent(ctx context.Context, n *node, name string, data *i
 	return r, err
 }
 
-// spool makes a content; a panic of the site's own Spool is an error too.
+// spool makes a test object; a panic of Config.Spool is an error too.
 func (u *Upstream) spool(n *node, data *io.SectionReader) (c backends.Content, release func(), err error) {
 	err = u.protect(n, func() (err error) {
 		c, release, err = u.cfg.Spool(data)
