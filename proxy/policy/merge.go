@@ -127,7 +127,7 @@ func (p *Policy) decide(js []judgement, answered bool) outcome {
 }
 
 // byCategory is the action in mode ByCategory: that of the winning category. A
-// virus that lost to it is still never told as ok.
+// virus that lost to it still never passes as ok.
 func (p *Policy) byCategory(winner backends.Category, virus bool) Action {
 	a := p.action(winner)
 	if a == OK && virus {

@@ -212,7 +212,7 @@ type Verdict struct {
 	Detail   string   // the winner's, see [Report.Detail]
 	ActionBy string   // the upstream that demanded the action: the winner if it did
 	// Cause is the category that demanded the action. It differs from Category
-	// where a failure stands beside something encrypted.
+	// where, for example, an engine failed beside an encrypted finding.
 	Cause   backends.Category
 	Reports []Judged // in the order of the configuration
 	// Container is what the content is by its first bytes, "zip" or "pdf", for the

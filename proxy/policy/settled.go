@@ -15,7 +15,7 @@ import (
 //
 // It is false if the site waits for every engine (AnswerFirst is not set): then the
 // whole verdict depends on the engines' answers alone. It is true if nothing is
-// pending and somebody looked.
+// pending and at least one report counts.
 func (p *Policy) Settled(reports []Report, pending []bool) bool {
 	if !p.AnswerFirst || len(pending) != len(reports) {
 		return false

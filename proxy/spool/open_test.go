@@ -172,3 +172,37 @@ func TestOpenQuota(t *testing.T) {
 	_, err := c.Path()
 	checkIs(t, err, ErrQuota)
 }
+
+// TestMake checks that an object with a hole takes nothing of the quota, and that a
+// failure to write one is an error.
+func TestMake(t *testing.T) {
+	const size = 8 << 20
+	for _, store := range []Store{Memfd, Tmpfile} {
+		s := newSpool(t, Config{Store: store, Dir: t.TempDir(), Total: 1 << 20})
+		c, err := s.Make(func(f *os.File) error {
+			_, err := f.WriteAt([]byte("end"), size-3)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tail := make([]byte, 3)
+		if _, err := c.ReadAt(tail, size-3); c.Size() != size || string(tail) != "end" || err != nil && err != io.EOF {
+			t.Errorf("%d bytes, %q, error %v", c.Size(), tail, err)
+		}
+		f, err := c.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte("x"), 0); err == nil {
+			t.Error("the descriptor can be used to change the content")
+		}
+		if used := s.Stats().Used; used != 0 {
+			t.Errorf("%d bytes used", used)
+		}
+		c.Release()
+		if _, err := s.Make(func(*os.File) error { return errors.New("no") }); !errors.Is(err, ErrStorage) {
+			t.Errorf("error %v", err)
+		}
+	}
+}

@@ -151,7 +151,7 @@ func (s *Spool) Bytes(b []byte) *Content {
 	return c
 }
 
-// Make makes a content that fill writes to an empty file, which may have holes. As
+// Make returns an object that fill writes to an empty file, which may have holes. As
 // with Bytes it does not count against the quota.
 func (s *Spool) Make(fill func(f *os.File) error) (*Content, error) {
 	set := s.settings()

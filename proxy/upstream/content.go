@@ -13,8 +13,8 @@ import (
 	"polyclam/proxy/testfile"
 )
 
-// shared is a canary's content that cannot be retained itself. It lives as long as a backend, left behind or
-// not, may read it.
+// shared is a test object that cannot be retained itself. It lives as long as any
+// backend, hung ones included, may read it.
 type shared struct {
 	backends.Content
 	users   atomic.Int32

@@ -130,8 +130,8 @@ func TestControlGoesBad(t *testing.T) {
 	})
 }
 
-// TestEICARBlocked: where only EICAR does not come through, the reason says what may
-// be the matter; an engine's own word stands for itself.
+// TestEICARBlocked: where only EICAR does not get through, the reason says what the
+// cause may be. An engine's own error is left as it is.
 func TestEICARBlocked(t *testing.T) {
 	const hint = "; the clean text was scanned, so something on the way may block EICAR (canary = false switches the check off)"
 	for text, err := range map[string]error{

@@ -17,8 +17,8 @@ import (
 	"polyclam/proxy/testfile"
 )
 
-// sizes is an engine with a limit of its own. It is asked for sizes only here, so
-// it does not read an object that is too large for it.
+// sizes is an engine with a limit on the size of objects. It reads only their
+// beginning.
 type sizes struct {
 	mu    sync.Mutex
 	limit int64
@@ -58,7 +58,7 @@ func (s *sizes) Scan(_ context.Context, c backends.Content) (backends.Result, er
 
 const mib = 1 << 20
 
-// zeros is a content of any size.
+// zeros is an object of any size.
 type zeros struct {
 	*text
 	size int64

@@ -85,8 +85,8 @@ type Config struct {
 	// SizeCheck says that nodes are asked once whether they scan objects as large
 	// as are sent to them, see checkSize.
 	SizeCheck bool
-	// MaxStream is the largest stream that listeners take; 0: no limit. It stands
-	// in for MaxSize in the size check where that has no limit.
+	// MaxStream is the largest stream that listeners take; 0: no limit. The size
+	// check uses it where MaxSize is 0.
 	MaxStream int64
 
 	// Spool makes the content of a test object the way real content is kept, so

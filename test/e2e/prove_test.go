@@ -33,8 +33,8 @@ func node(t *testing.T, p *clamdtest.Polyclam) protocol.Record {
 }
 
 // TestHeuristicScanPrecedence: clamd with this option stops at an encrypted member
-// and never sees the virus beside it. The client is told FOUND, as it is by clamd,
-// and of an honest clamd's locked archive OK, as the policy says.
+// and never sees the virus beside it. The client gets FOUND, as it does from clamd,
+// and OK for an honest clamd's locked archive, as the policy says.
 func TestHeuristicScanPrecedence(t *testing.T) {
 	tests := []struct {
 		name          string
