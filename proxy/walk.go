@@ -28,13 +28,20 @@ func (r *request) scanPath() {
 	case protocol.VerbAllMatchScan:
 		w.stopAtFound = true
 	}
+	defer func() {
+		if w.log != nil {
+			w.log.finish()
+		}
+	}()
 	w.top(path)
 	if w.missed != "" {
 		w.cutOff(path)
 	}
 	w.finish(okPath)
-	if w.after != nil {
+	if w.single || w.log != nil {
 		r.done()
+	}
+	if w.after != nil {
 		w.after()
 	}
 }
@@ -50,8 +57,9 @@ type walk struct {
 	parallel chan struct{} // bounds the files scanned at once by MULTISCAN; nil: one by one
 	files    sync.WaitGroup
 
-	single bool   // the client named a file
-	after  func() // logs it; nil if it was not scanned
+	single bool     // the client named a file
+	after  func()   // logs it; nil if it was not scanned
+	log    *walkLog // of a directory
 
 	mu      sync.Mutex
 	verdict policy.Verdict // of the last file
@@ -76,6 +84,7 @@ func (w *walk) top(path string) {
 		if w.r.cmd.Verb == protocol.VerbMultiScan {
 			w.parallel = make(chan struct{}, max(1, w.r.cfg.Limits.SessionScans))
 		}
+		w.log = newWalkLog(w.ctx, w.r.s.rescue)
 		w.directory(f, path, 0)
 	default:
 		w.single = true
@@ -171,7 +180,7 @@ func (w *walk) content(content *spool.Content, path string) {
 		w.after = log // the one reply comes first
 		return
 	}
-	log()
+	w.log.add(log)
 }
 
 // over reports whether nothing more is to be scanned. next is what would be: if only

@@ -140,6 +140,30 @@ func TestShutdownInDirectory(t *testing.T) {
 	}
 }
 
+// The reply does not wait for the lines of the log, and no line is lost.
+func TestWalkLog(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	l := newWalkLog(ctx, func() { recover() })
+	blocked, written := make(chan struct{}), make(chan int, 100)
+	l.add(func() { <-blocked; written <- 0; panic("in a line") })
+	for i := range maxWalkLog {
+		l.add(func() { written <- 1 + i })
+	}
+	cancel() // from now on nothing waits
+	for i := range 50 {
+		l.add(func() { written <- 1 + maxWalkLog + i })
+	}
+	close(blocked)
+	l.finish()
+	if len(written) != 51+maxWalkLog {
+		t.Errorf("%d lines, want %d", len(written), 51+maxWalkLog)
+	}
+	ts := newServer(t, nil, eicarOnly())
+	dir := tree(t, "a", "x", "b", "x", "c/d", "x")
+	ts.ask("nCONTSCAN " + dir + "\n")
+	eventually(t, "a line for each file", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 3 })
+}
+
 // A directory that can be opened but not read to its end is never OK.
 func TestDirectoryUnreadable(t *testing.T) {
 	dir := tree(t, "a", "x")

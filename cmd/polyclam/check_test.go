@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"polyclam/backends/backendtest"
-	"polyclam/cmd/internal/config"
 	"polyclam/protocol"
 	"polyclam/proxy/testfile"
 )
@@ -145,8 +144,8 @@ func TestCheckUnscanned(t *testing.T) {
 		{"stops at limits", is(deep), limits, "max_size = \"4KiB\"", exitOK, []string{"a: it stops at the first heuristic match"}},
 		{"no archives", func(b []byte) bool { return bytes.HasPrefix(b, []byte("PK")) }, ok, "", exitPartial, []string{"a: EICAR in a ZIP archive is ok, and so is every virus in an archive: set ScanArchive yes"}},
 		{"large ones are ok", longer(600), ok, "max_size = \"2MiB\"", exitPartial,
-			[]string{" 512 bytes of 2.0 MiB ", "a: it says OK to an object of 2.0 MiB that it has not scanned (one of 512 bytes it has): in clamd.conf, set MaxFileSize to at least 2M, MaxScanSize to more than that, and MaxScanTime to enough, or set AlertExceedsMax yes, which makes such objects partial; or give it a smaller max_size\n"}},
-		{"larger than half is ok", longer(3 << 20), ok, "max_size = \"6MiB\"", exitPartial, []string{"(one of 1.0 MiB it has)", "or set max_size = \"1MiB\" here"}},
+			[]string{" 512 bytes of 2.0 MiB ", "a: it says OK to an object of 2.0 MiB without a scan (one of 512 bytes is scanned): in clamd.conf, set MaxFileSize to at least 2M, MaxScanSize to more than that, and MaxScanTime to enough, or set AlertExceedsMax yes, which makes such objects partial; or give it a smaller max_size\n"}},
+		{"larger than half is ok", longer(3 << 20), ok, "max_size = \"6MiB\"", exitPartial, []string{"(one of 1.0 MiB is scanned)", "or set max_size = \"1MiB\" here"}},
 		{"large ones are partial", longer(600), limits, "max_size = \"4KiB\"", exitOK,
 			[]string{" 512 bytes of 4.0 KiB ", "a: an object of 4.0 KiB is partial (Heuristics.Limits.Exceeded.MaxFileSize): raise MaxFileSize, MaxScanSize and StreamMaxLength in clamd.conf", "what clients hear is \"partial\" in [policy.actions]\n"}},
 		{"large ones fail", longer(600), "Can't allocate memory ERROR", "max_size = \"4KiB\"", exitOK, []string{" swerr at 4.0 KiB ", "a: an object of 4.0 KiB is not scanned: ", "Can't allocate memory"}},
@@ -170,36 +169,6 @@ func TestCheckUnscanned(t *testing.T) {
 				t.Errorf("the small archive has %d bytes", len(zipped))
 			}
 		})
-	}
-}
-
-// TestSizeToTry: the test object is as large as what polyclamd lets through, within
-// reason.
-func TestSizeToTry(t *testing.T) {
-	for _, c := range []struct {
-		more   string
-		want   int64
-		beyond bool
-	}{
-		{"", 100 << 20, false},
-		{"max_size = \"100\"", testfile.LargeMin, false},
-		{"max_size = \"2147483645\"", 2147483645, false},
-		{"max_size = \"2GiB\"", 2147483645, true},
-		{"max_size = 0\n[limits]\nstream = \"30MiB\"", 30 << 20, true},
-		{"max_size = 0\n[limits]\nstream = 0", 100 << 20, true},
-		{"max_size = \"1GiB\"\n[[upstream]]\nname = \"b\"\nbackend = \"sssp\"\naddress = \"tcp:127.0.0.1:4020\"", 1 << 30, false},
-	} {
-		file, err := config.Parse("c.toml", []byte(anyListener+upstreamTable("a", "unix:/s", c.more)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, beyond := sizeToTry(file); got != c.want || beyond != c.beyond {
-			t.Errorf("%s: %d, %v, want %d, %v", c.more, got, beyond, c.want, c.beyond)
-		}
-		file.Upstreams[0].Backend = "sssp"
-		if got, beyond := sizeToTry(file); got != min(c.want, otherMost) || beyond {
-			t.Errorf("%s: another engine: %d, %v", c.more, got, beyond)
-		}
 	}
 }
 

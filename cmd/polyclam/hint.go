@@ -82,7 +82,11 @@ func (t *trial) maskHint() string {
 		return heuristicsFirst
 	}
 	a := t.answers[sampleLocked]
-	return fmt.Sprintf("%s is %s%s: an encrypted file hides the virus beside it; a [[rule]] with category = \"suspicious\" and the name of that answer makes it FOUND", sampleNames[sampleLocked], a.category, a.said())
+	remedy := "if no option of the engine makes it go on, \"" + string(a.category) + "\" in [policy.actions] decides what clients hear"
+	if a.name != "" {
+		remedy = "a [[rule]] with category = \"suspicious\" and this name makes it FOUND"
+	}
+	return fmt.Sprintf("%s is %s%s: an encrypted file hides the virus beside it; %s", sampleNames[sampleLocked], a.category, a.said(), remedy)
 }
 
 // sizeHint says that the engine does not scan objects that polyclamd would give it.
@@ -104,17 +108,17 @@ func (t *trial) sizeHint() string {
 	case a.category != backends.OK:
 		return fmt.Sprintf("an object of %s is %s%s; what clients hear is \"%s\" in [policy.actions]", size(s.tried), a.category, a.said(), a.category)
 	case t.isClamd():
-		return fmt.Sprintf("it says OK to an object of %s that it has not scanned%s: in clamd.conf, set MaxFileSize to at least %s, MaxScanSize to more than that, and MaxScanTime to enough, or set AlertExceedsMax yes, which makes such objects partial; or %s",
+		return fmt.Sprintf("it says OK to an object of %s without a scan%s: in clamd.conf, set MaxFileSize to at least %s, MaxScanSize to more than that, and MaxScanTime to enough, or set AlertExceedsMax yes, which makes such objects partial; or %s",
 			size(s.tried), s.upTo(), confSize(s.tried), here)
 	}
-	return fmt.Sprintf("it says ok to an object of %s that it has not scanned to the end%s: raise the engine's own limit, or %s", size(s.tried), s.upTo(), here)
+	return fmt.Sprintf("it says ok to an object of %s without scanning all of it%s: raise the engine's own limit, or %s", size(s.tried), s.upTo(), here)
 }
 
 func (s *sizeTrial) upTo() string {
 	if s.scanned == 0 {
 		return ""
 	}
-	return " (one of " + size(s.scanned) + " it has)"
+	return " (one of " + size(s.scanned) + " is scanned)"
 }
 
 // beyondHint says what no setting of clamd's makes it scan.

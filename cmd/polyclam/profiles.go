@@ -52,7 +52,7 @@ func listProfiles(b *strings.Builder) {
 // writeProfile writes a preset with every key of it written out, as a listener
 // without the preset would have to have them.
 func writeProfile(b *strings.Builder, p status.Profile) {
-	for _, line := range wrap(status.About(p.Client), 78) {
+	for _, line := range wrap(status.About(p.Client)+" When it hears FOUND: "+status.OnFound(p.Client)+".", 78) {
 		fmt.Fprintf(b, "# %s\n", line)
 	}
 	fmt.Fprintf(b, "[[listener]]\naddress = \"unix:/run/polyclam/%s.sock\"\nclient = %q\n# What this client stands for; each key can be given another value.\n", p.Client, p.Client)

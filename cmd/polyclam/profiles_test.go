@@ -21,6 +21,7 @@ func TestProfiles(t *testing.T) {
 		}
 		one := polyclam(t, dir, "profiles", name)
 		one.wantStatus(t, exitOK)
+		wantParts(t, strings.ReplaceAll(one.stdout, "\n# ", " "), status.About(name), status.OnFound(name))
 		want, _ := status.Lookup(name)
 		for _, text := range []string{one.stdout, uncommented(one.stdout)} {
 			f, err := config.Parse("pasted", []byte(text+"[[upstream]]\nname = \"inspect\"\nbackend = \"inspect\"\n"))

@@ -92,7 +92,12 @@ func (n *node) trySizes(largest int64, timeout time.Duration) sizeTrial {
 	return s
 }
 
+// slowest is how many bytes an engine must take and scan in a second, lest the trial
+// of a large object last for ever.
+const slowest = 20 << 20
+
 func (n *node) trySize(size int64, timeout time.Duration) trialAnswer {
+	timeout = min(timeout, 10*time.Second) + time.Duration(size/slowest)*time.Second
 	content, err := large(n.store, size)
 	if err != nil {
 		return trialAnswer{category: backends.SWErr, err: fmt.Errorf("the test object could not be made: %w", err)}

@@ -210,7 +210,7 @@ func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, o tria
 	}
 	if o.sizes && tr.usable() && tr.unpacks() {
 		largest, beyond := sizeToTry(file)
-		tr.size = n.trySizes(largest, max(o.timeout, u.Timeout))
+		tr.size = n.trySizes(largest, o.timeout)
 		tr.size.beyond = beyond
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
