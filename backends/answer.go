@@ -51,6 +51,12 @@ func (a *Answer) Found(c Category, code int, name, detail string) {
 	if c == Virus && name != "" {
 		c = NameCategory(name)
 	}
+	a.Named(c, code, name, detail)
+}
+
+// Named takes the name of what was found, and its category whatever the name says:
+// for engines whose names a sender can choose.
+func (a *Answer) Named(c Category, code int, name, detail string) {
 	if c.IsFailure() || c == OK {
 		a.Add(c, code, detail)
 		return

@@ -65,7 +65,7 @@ func TestSurroundings(t *testing.T) {
 // lists besides is what it reads, and what whoever started the test left open.
 func TestDescriptors(t *testing.T) {
 	list := func() string {
-		e, err := run(t.Context(), order{argv: []string{"/bin/ls", "/proc/self/fd"}, limit: 1000, after: func() string { return "" }})
+		e, err := run(t.Context(), order{argv: []string{"/bin/ls", "/proc/self/fd"}, limit: 1000, after: func() alteration { return alteration{} }})
 		if err != nil || !strings.HasPrefix(string(e.output), "0\n1\n") {
 			t.Fatalf("%q, %v", e.output, err)
 		}
@@ -86,7 +86,7 @@ func TestDescriptors(t *testing.T) {
 }
 
 func TestBothOutputs(t *testing.T) {
-	for _, script := range []string{"echo FOUND a", "echo FOUND a >&2", "printf 'FOUND a'", "printf 'x\\r\\nFOUND a\\r\\n' >&2; exit 2"} {
+	for _, script := range []string{"echo FOUND a", "echo FOUND a >&2", "printf 'FOUND a'", "printf '\\r\\nFOUND a\\r\\n' >&2"} {
 		r, err := open(t, shell(script)).Scan(t.Context(), backendtest.CleanContent(t))
 		if err != nil || r.Category != backends.Virus || r.Findings[0].Name != "a" {
 			t.Errorf("%s: %+v, %v", script, r, err)
@@ -222,7 +222,9 @@ func TestEscaped(t *testing.T) {
 				}
 			})
 			script := setsid + ` sh -c 'echo $$ > "$PID"; ` + what + `' & until [ -s "$PID" ]; do :; done; echo FOUND a; exit 1`
-			b := open(t, shell(script, func(c *Config) { c.Env = map[string]string{"PID": pid} }))
+			b := open(t, shell(script, func(c *Config) {
+				c.Env, c.IgnoreRegex = map[string]string{"PID": pid}, "x"
+			}))
 			r, err := b.Scan(t.Context(), backendtest.CleanContent(t))
 			if err != nil || r.Category != backends.Virus || r.Findings[0].Name != "a" {
 				t.Errorf("%+v, %v", r, err)

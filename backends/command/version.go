@@ -34,7 +34,10 @@ func (b *versioned) Version(ctx context.Context) (backends.Version, error) {
 		return backends.Version{}, b.wrap(err)
 	}
 	argv := append([]string{program}, b.version[1:]...)
-	e, err := run(ctx, order{argv: argv, env: b.env, limit: mostVersion, after: func() string { return "" }})
+	e, err := run(ctx, order{argv: argv, env: b.env, limit: mostVersion, after: func() alteration { return alteration{} }})
+	if err == nil {
+		err = e.stopped
+	}
 	if err != nil {
 		return backends.Version{}, b.wrap(err)
 	}
