@@ -248,11 +248,12 @@ func TestWritePresets(t *testing.T) {
 	if err := WritePresets(&b); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(b.String(), "\n"); n != 46 || !strings.Contains(b.String(), "sophos-sweep") {
+	if n := strings.Count(b.String(), "\n"); n != 46 || !strings.Contains(b.String(), "sophos-sweep") || !strings.Contains(b.String(), okDocumented) {
 		t.Errorf("%d lines:\n%s", n, b.String())
 	}
 	b.Reset()
-	if err := WritePreset(&b, "sophos-sweep"); err != nil || !strings.Contains(b.String(), "\npreset = \"sophos-sweep\"\n") {
+	if err := WritePreset(&b, "sophos-sweep"); err != nil || !strings.Contains(b.String(), "\npreset = \"sophos-sweep\"\n") ||
+		!strings.Contains(b.String(), "# An ok rests on: "+okDocumented+"\n") {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 	if err := WritePreset(&b, "sweep"); err == nil || !strings.Contains(err.Error(), `did you mean "sophos-sweep"?`) {

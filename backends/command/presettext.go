@@ -64,6 +64,10 @@ func (p *Preset) TOML() string {
 			fmt.Fprintf(&b, "# %s: %s\n", l.label, l.text)
 		}
 	}
+	if p.OKRestsOn == okBelieved {
+		b.WriteString("# What it prints about a clean file is not published. Give ignore_regex for lines that say\n" +
+			"# nothing; a line that it prints about every clean file belongs in ok_regex.\n")
+	}
 	b.WriteString("# It needs a directory in [spool] that the program may read.\n")
 	fmt.Fprintf(&b, "[[upstream]]\nname = %q\nbackend = \"command\"\npreset = %[1]q\n", p.Name)
 	fmt.Fprintf(&b, "#program = %s\n", quote(p.Argv[0]))

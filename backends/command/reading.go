@@ -54,15 +54,16 @@ func (r *reading) read(ctx context.Context, t text) error {
 			explained = append(explained, r.line(line))
 		}
 		for _, line := range append(row.titles, row.shown) {
-			r.detect(line)
+			r.detect(line, surrounded(line))
 		}
 	}
 	covered := r.covered(lines)
 	for i, line := range lines {
-		if !explained[i] && (r.table.unlikeFindings(line) && (covered[i] || matches(r.table.ignore, line))) {
-			continue
+		if ctx.Err() != nil {
+			return ended(ctx)
 		}
-		if !explained[i] {
+		harmless := covered[i] || matches(r.table.ignore, line)
+		if !explained[i] && !(harmless && r.table.unlikeFindings(line)) {
 			r.doubt(line)
 		}
 	}
@@ -73,8 +74,8 @@ func (r *reading) read(ctx context.Context, t text) error {
 func (r *reading) findings(t text) {
 	for _, row := range t.rows {
 		for _, line := range slices.Concat(row.lines, row.titles, []string{row.shown}) {
-			if !r.detect(line) {
-				r.limits(line)
+			if text := surrounded(line); !r.detect(line, text) {
+				r.limits(line, text)
 			}
 		}
 	}
@@ -83,11 +84,12 @@ func (r *reading) findings(t text) {
 // line reads one line, and reports whether it is one that finds something or
 // complains.
 func (r *reading) line(line string) bool {
-	detected := r.detect(line)
-	if r.limits(line) || detected {
+	text := surrounded(line)
+	detected := r.detect(line, text)
+	if r.limits(line, text) || detected {
 		return true
 	}
-	switch text := surrounded(line); {
+	switch {
 	case matches(r.table.cannot, text):
 		r.fail(backends.CannotExecute, "cannot reach its engine", line)
 	case matches(r.table.failure, text):
@@ -99,11 +101,11 @@ func (r *reading) line(line string) bool {
 }
 
 // detect looks for viruses and what is suspicious.
-func (r *reading) detect(line string) (detected bool) {
+func (r *reading) detect(line, text string) (detected bool) {
 	if line == "" {
 		return false
 	}
-	t, text := r.table, surrounded(line)
+	t := r.table
 	for _, f := range t.names(t.virus, text) {
 		detected = true
 		r.add(t.category(f.name, f.kind), f.name, line)
@@ -124,8 +126,7 @@ func (r *reading) detect(line string) (detected bool) {
 }
 
 // limits looks for what the program could not scan, and never will.
-func (r *reading) limits(line string) (limited bool) {
-	text := surrounded(line)
+func (r *reading) limits(line, text string) (limited bool) {
 	if matches(r.table.encrypted, text) {
 		limited = true
 		r.add(backends.Encrypted, "", line)

@@ -193,6 +193,26 @@ func waitFor(file string) {
 	}
 }
 
+// TestStopped: what a program found before its time was over counts beside that.
+func TestStopped(t *testing.T) {
+	for what, want := range map[string]string{"FOUND x": "virus+interrupted", "ENCRYPTED": "encrypted+interrupted", "nothing": "interrupted"} {
+		up := filepath.Join(t.TempDir(), "up")
+		b := open(t, shell(`echo "$WHAT"; echo up > "$UP"; sleep 1000`, func(c *Config) {
+			c.Env = map[string]string{"WHAT": what, "UP": up}
+		}))
+		cause := &backends.TimeoutError{After: time.Second, Key: "timeout"}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			waitFor(up)
+			cancel(cause)
+		}()
+		r, err := b.Scan(ctx, backendtest.CleanContent(t))
+		if got := said(r, err); got != want || !errors.Is(err, cause) {
+			t.Errorf("%s: %s, want %s: %+v, %v", what, got, want, r, err)
+		}
+	}
+}
+
 // TestHeldPipe: a program that ends and leaves others behind who hold its output.
 func TestHeldPipe(t *testing.T) {
 	backendtest.NoLeaks(t)
