@@ -71,6 +71,7 @@ func (t *table) filled(paths []string) *table {
 		return t
 	}
 	full := *t
+	full.unfilled = nil
 	for _, x := range t.unfilled {
 		re, err := x.compile(x.fill(paths))
 		if err != nil {
