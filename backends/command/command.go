@@ -72,7 +72,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	}
 	program, err := lookPath(b.argv[0], b.path)
 	if err != nil {
-		return backends.Result{}, b.wrap(err)
+		return backends.Result{}, b.wrap(unstarted(b.argv[0], b.path, "program", err))
 	}
 	s, err := b.stage(ctx, c)
 	if err != nil {
@@ -80,7 +80,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	}
 	e, err := run(ctx, order{argv: s.fill(program, b.argv), env: b.env, limit: b.limit, after: s.finish})
 	if err != nil {
-		return backends.Result{}, b.wrap(err)
+		return backends.Result{}, b.wrap(unstarted(program, b.path, "program", err))
 	}
 	e.paths = s.paths
 	result, err := b.table.evaluate(ctx, e)

@@ -117,7 +117,7 @@ func (x expression) compile(text string) (*regexp.Regexp, error) {
 }
 
 // anywhere compiles an expression without the beginning of the line that it wants.
-// What stands before a finding on its line must not make it harmless.
+// What comes before a finding on its line must not make it harmless.
 func anywhere(text string) *regexp.Regexp {
 	if text == "" {
 		return nil

@@ -57,7 +57,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestHidden: what stands before a finding on its line never makes it an ok, for each
+// TestHidden: what comes before a finding on its line never makes it an ok, for each
 // sample in which a preset finds something bad; and where it ends with something that
 // ends a line, the finding is found.
 func TestHidden(t *testing.T) {

@@ -112,16 +112,19 @@ func TestStarting(t *testing.T) {
 		name, program string
 		set           func(*Config)
 		want          backends.Category
+		message       string
 	}{
-		{"missing", filepath.Join(dir, "missing"), nil, backends.NotInstalled},
-		{"missing in PATH", "polyclam-no-such-scanner", nil, backends.NotInstalled},
-		{"no interpreter", orphan, nil, backends.NotInstalled},
-		{"not executable", plain, nil, backends.CannotExecute},
-		{"not executable in PATH", "plain", inPath, backends.CannotExecute},
-		{"not a program", garbage, nil, backends.CannotExecute},
-		{"a directory", dir, nil, backends.CannotExecute},
-		{"below a file", plain + "/x", nil, backends.CannotExecute},
-		{"arguments too long", "/bin/true", func(c *Config) { c.ExtraArgs = []string{strings.Repeat("x", 1<<20)} }, backends.CannotExecute},
+		{"missing", filepath.Join(dir, "missing"), nil, backends.NotInstalled,
+			"command clamscan: cannot start " + filepath.Join(dir, "missing") + ": no such file or directory (key program)"},
+		{"missing in PATH", "polyclam-no-such-scanner", nil, backends.NotInstalled,
+			"command clamscan: cannot start polyclam-no-such-scanner: it is in no directory of PATH (" + defaultPath + "); install it, or give its path (key program)"},
+		{"no interpreter", orphan, nil, backends.NotInstalled, "no such file or directory"},
+		{"not executable", plain, nil, backends.CannotExecute, "permission denied"},
+		{"not executable in PATH", "plain", inPath, backends.CannotExecute, "command clamscan: cannot start plain: permission denied (key program)"},
+		{"not a program", garbage, nil, backends.CannotExecute, "exec format error"},
+		{"a directory", dir, nil, backends.CannotExecute, "permission denied"},
+		{"below a file", plain + "/x", nil, backends.CannotExecute, "not a directory"},
+		{"arguments too long", "/bin/true", func(c *Config) { c.ExtraArgs = []string{strings.Repeat("x", 1<<20)} }, backends.CannotExecute, "argument list too long"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
@@ -132,8 +135,8 @@ func TestStarting(t *testing.T) {
 				}
 			})
 			r, err := b.Scan(t.Context(), backendtest.CleanContent(t))
-			if err == nil || backends.CategoryOf(err) != tt.want {
-				t.Errorf("%+v, %v (%v), want %v", r, err, backends.CategoryOf(err), tt.want)
+			if err == nil || backends.CategoryOf(err) != tt.want || !strings.Contains(err.Error(), tt.message) {
+				t.Errorf("%+v, %v (%v), want %v and %s", r, err, backends.CategoryOf(err), tt.want, tt.message)
 			}
 			v, err := b.(backends.Versioner).Version(t.Context())
 			if tt.name != "arguments too long" && (err == nil || backends.CategoryOf(err) != tt.want) {
