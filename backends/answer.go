@@ -54,7 +54,8 @@ func (a *Answer) Found(c Category, code int, name, detail string) {
 	a.Named(c, code, name, detail)
 }
 
-// Named is Found with a category that the name does not change.
+// Named is Found with a category that the name does not change: for engines that
+// report a category of their own, and for names that a sender can choose.
 func (a *Answer) Named(c Category, code int, name, detail string) {
 	if c.IsFailure() || c == OK {
 		a.Add(c, code, detail)

@@ -1,16 +1,20 @@
 package command
 
 import (
+	"bytes"
 	"os"
+	"sync"
 	"syscall"
 )
 
 // capture keeps the beginning of what a program prints and counts on.
 type capture struct {
-	kept  []byte
-	more  bool // there was more than is kept
 	limit int
 	buf   []byte
+
+	mu   sync.Mutex
+	kept []byte
+	more bool // there was more than is kept
 }
 
 func newCapture(limit int) *capture {
@@ -18,9 +22,18 @@ func newCapture(limit int) *capture {
 }
 
 func (c *capture) add(p []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	n := min(len(p), c.limit-len(c.kept))
 	c.kept = append(c.kept, p[:n]...)
 	c.more = c.more || n < len(p)
+}
+
+// soFar is what was printed until now.
+func (c *capture) soFar() (output []byte, more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Clone(c.kept), c.more
 }
 
 // fill reads to the end, or until the deadline of r is over. What is beyond the

@@ -12,13 +12,17 @@
 // and regular expressions for the lines. [Presets] are the tables of the known
 // scanners. From a table and a run the answer is made like this:
 //
-//	exit status "ok", "virus", ...   that category is found, whatever is printed
-//	exit status "?ok", "?swerr", ... what the lines say; that category if they say nothing
-//	exit status not in the table     "?swerr", and ok_regex does not help
-//	the worst of it                  virus > suspicious > encrypted > failure > partial > ok
-//	killed by a signal               interrupted, unless a virus was told before
-//	more output than max_output      swerr, unless a virus was told
-//	the file is gone or changed      suspicious at least: the program removed or cleaned it
+//	exit status "virus", "swerr", ... that category, whatever is printed
+//	exit status "?ok", "?swerr", ...  what the lines say; that category if they say nothing
+//	exit status not in the table      "?swerr", and ok_regex does not help
+//	a line that no key explains       swerr
+//	no line that ok_regex wants       swerr instead of ok
+//	killed by a signal                interrupted
+//	more output than max_output       swerr
+//	the file is gone or changed       suspicious: the program removed or cleaned it;
+//	                                  swerr as well if other engines share the file
+//
+// Findings and failures are kept side by side, see [backends.Answer].
 //
 // When the context ends, the whole process group is killed. When the daemon dies,
 // the kernel kills the program; what that has started in turn is left to the service
@@ -26,7 +30,8 @@
 //
 // The lines hold names of a client's choice. A forged line can add a category, never
 // take one away: an exit status "?virus" is not explained by a line that says
-// encrypted, and a name weakens "virus" only by name_rules or known_names.
+// encrypted, and a name weakens "virus" only by name_rules or known_names. The line for
+// a clean file holds the path of the staged file, which no client knows.
 package command
 
 import (
@@ -67,7 +72,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	}
 	program, err := lookPath(b.argv[0], b.path)
 	if err != nil {
-		return backends.Result{}, b.wrap(err)
+		return backends.Result{}, b.wrap(unstarted(b.argv[0], b.path, "program", err))
 	}
 	s, err := b.stage(ctx, c)
 	if err != nil {
@@ -75,29 +80,14 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	}
 	e, err := run(ctx, order{argv: s.fill(program, b.argv), env: b.env, limit: b.limit, after: s.finish})
 	if err != nil {
-		return backends.Result{}, b.wrap(err)
+		return backends.Result{}, b.wrap(unstarted(program, b.path, "program", err))
 	}
+	e.paths = s.paths
 	result, err := b.table.evaluate(ctx, e)
-	result, err = altered(e, result, err)
 	if err != nil {
-		return backends.Result{}, b.wrap(err)
+		err = b.wrap(err)
 	}
-	return result, nil
-}
-
-// altered is what remains of an answer when the program removed or changed the
-// file: nothing weaker than suspicious. mdatp and others do that to what they
-// dislike, and not all of them say so.
-func altered(e ending, result backends.Result, err error) (backends.Result, error) {
-	if e.altered == "" || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return result, err
-	}
-	if err == nil && weight(result.Category) >= weight(backends.Suspicious) {
-		return result, nil
-	}
-	return backends.Result{
-		Category: backends.Suspicious, Code: e.number(), Findings: result.Findings, Detail: e.altered,
-	}, nil
+	return result, err
 }
 
 // wrap names the engine. An engine's own word is left as it is.

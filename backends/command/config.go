@@ -23,10 +23,11 @@ type Config struct {
 
 	// Exit says for each exit status, or "*" for all others, what it means: a
 	// category, or one with a question mark before it, "?ok", for what the lines
-	// say, and that category if they say nothing. Entries are laid over the preset's.
+	// say, and that category if they say nothing. Plain "ok" believes the status
+	// whatever is printed. Entries are laid over the preset's.
 	Exit map[string]string `toml:"exit" json:"exit"`
-	// Mask says it for statuses that are not in Exit by their bits, the first one
-	// that is set.
+	// Mask says it for statuses that are not in Exit by their bits. All that are set
+	// count.
 	Mask []Bit `toml:"mask" json:"mask,omitempty"`
 
 	// Regular expressions (RE2), each for one line at a time but OKRegex. The first
@@ -39,8 +40,14 @@ type Config struct {
 	ErrorRegex      string `toml:"error_regex" json:"error_regex,omitempty"`
 	// CannotExecuteRegex is for an engine that the program cannot reach.
 	CannotExecuteRegex string `toml:"cannot_execute_regex" json:"cannot_execute_regex,omitempty"`
-	// OKRegex must be in the output for it to be ok, if it is given.
+	// OKRegex is for what a program prints about an object that is clean: one or
+	// several whole lines, its summary or the line for the file. If it is given,
+	// nothing is ok without it. {path} in it is the path of the file and {name} its
+	// name, in every other expression too.
 	OKRegex string `toml:"ok_regex" json:"ok_regex,omitempty"`
+	// IgnoreRegex is for whole lines that say nothing: banners and progress. Any
+	// other line that no key explains is a failure.
+	IgnoreRegex string `toml:"ignore_regex" json:"ignore_regex,omitempty"`
 
 	// NameRules give names of VirusRegex another category; the first that matches
 	// counts. If VirusRegex has a group called "kind", they look at that instead.
@@ -105,8 +112,10 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if err := errors.Join(append(errs, full.check(), err)...); err != nil {
 		return nil, err
 	}
+	name := nameOf(c.Preset, full.Argv)
+	t.program = "command " + name + ": " + t.program
 	b := &Backend{
-		name: nameOf(c.Preset, full.Argv), argv: full.arguments(),
+		name: name, argv: full.arguments(),
 		per: full.Per, copy: full.Copy, limit: int(full.MaxOutput), table: t,
 	}
 	b.env, b.path = full.environment()
@@ -175,7 +184,7 @@ func (c *Config) over(p Config) Config {
 		{&p.VirusRegex, &c.VirusRegex}, {&p.VirusFlagRegex, &c.VirusFlagRegex},
 		{&p.SuspiciousRegex, &c.SuspiciousRegex}, {&p.EncryptedRegex, &c.EncryptedRegex},
 		{&p.PartialRegex, &c.PartialRegex}, {&p.ErrorRegex, &c.ErrorRegex},
-		{&p.CannotExecuteRegex, &c.CannotExecuteRegex}, {&p.OKRegex, &c.OKRegex},
+		{&p.CannotExecuteRegex, &c.CannotExecuteRegex}, {&p.OKRegex, &c.OKRegex}, {&p.IgnoreRegex, &c.IgnoreRegex},
 		{&p.VersionRegex, &c.VersionRegex}, {&p.Per, &c.Per}, {&p.Copy, &c.Copy},
 	} {
 		if *s.from != "" {

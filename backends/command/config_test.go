@@ -41,11 +41,13 @@ func TestBadKeys(t *testing.T) {
 		{good + `mask = [{ bit = 256, category = "virus" }]`, `mask: 256 is not a bit`},
 		{good + `mask = [{ bit = 1, category = "viurs" }]`, `mask: bit 1: "viurs" is not a category; did you mean "virus"?`},
 		{good + `mask = [{ bit = 1, category = "virus" }, { bit = 1, category = "swerr" }]`, `mask: bit 1 stands twice`},
-		{good + `mask = [{ bit = 1, category = "?ok" }]`, `list the whole status in exit`},
+		{good + `mask = [{ bit = 1, category = "?ok" }]`, `a bit that says nothing has its place in exit`},
 		{good + `virus_regex = '(FOUND'`, `virus_regex = "(FOUND": error parsing regexp: missing closing )`},
 		{good + `virus_regex = '(?=x)'`, `want a regular expression as RE2 has them`},
 		{good + `virus_regex = 'a)|(b'`, `virus_regex`},
 		{good + `ok_regex = '.*'`, `it matches whatever is printed`},
+		{good + `ok_regex = '.+'`, `it matches whatever is printed`},
+		{good + `ignore_regex = 'Scanning|.+'`, `ignore_regex = "Scanning|.+": it matches whatever is printed`},
 		{good + `encrypted_regex = '^'`, `it matches whatever is printed`},
 		{good + `name_rules = [{ name = '(', category = "virus" }]`, `name_rules: name = "("`},
 		{good + `name_rules = [{ name = 'x', category = "ok" }]`, `name_rules: category = "ok": want "virus", "suspicious"`},
@@ -160,6 +162,7 @@ func TestPresets(t *testing.T) {
 		if p.Status == "" || p.Source == "" || p.Confidence == "" || p.Tested == "" {
 			t.Errorf("%s: %+v", p.Name, p)
 		}
+		wantGrounds(t, &p)
 		for code, text := range p.Exit {
 			if o, err := parseOutcome(text); err != nil || o.category == backends.OK && !o.asks {
 				t.Errorf("%s: status %s is %q whatever is printed", p.Name, code, text)
@@ -167,6 +170,30 @@ func TestPresets(t *testing.T) {
 		}
 		open(t, preset(p.Name, ""))
 		checkTOML(t, &p)
+	}
+}
+
+// wantGrounds wants a preset to say truly what its ok rests on, and why the program
+// leaves the file alone that the other engines share.
+func wantGrounds(t *testing.T, p *Preset) {
+	t.Helper()
+	switch p.OKRestsOn {
+	case okSummary, okLine:
+		if p.OKRegex == "" {
+			t.Errorf("%s: an ok rests on %q, but there is no ok_regex", p.Name, p.OKRestsOn)
+		}
+	case okDocumented, okBelieved:
+		if p.OKRegex != "" {
+			t.Errorf("%s: an ok rests on %q, but there is an ok_regex", p.Name, p.OKRestsOn)
+		}
+	default:
+		t.Errorf("%s: an ok rests on %q", p.Name, p.OKRestsOn)
+	}
+	if p.FileSafe == "" || (p.FileSafe == privateCopy) != (p.Copy == copyFull) {
+		t.Errorf("%s: it leaves the file alone because of %q, and copy = %q", p.Name, p.FileSafe, p.Copy)
+	}
+	if argument, ok := strings.CutPrefix(p.FileSafe, "argument "); ok && !strings.Contains(strings.Join(p.Argv, " "), argument) {
+		t.Errorf("%s: %q is not in its arguments", p.Name, argument)
 	}
 }
 
@@ -221,11 +248,12 @@ func TestWritePresets(t *testing.T) {
 	if err := WritePresets(&b); err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(b.String(), "\n"); n != 46 || !strings.Contains(b.String(), "sophos-sweep") {
+	if n := strings.Count(b.String(), "\n"); n != 46 || !strings.Contains(b.String(), "sophos-sweep") || !strings.Contains(b.String(), okDocumented) {
 		t.Errorf("%d lines:\n%s", n, b.String())
 	}
 	b.Reset()
-	if err := WritePreset(&b, "sophos-sweep"); err != nil || !strings.Contains(b.String(), "\npreset = \"sophos-sweep\"\n") {
+	if err := WritePreset(&b, "sophos-sweep"); err != nil || !strings.Contains(b.String(), "\npreset = \"sophos-sweep\"\n") ||
+		!strings.Contains(b.String(), "# An ok rests on: "+okDocumented+"\n") {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 	if err := WritePreset(&b, "sweep"); err == nil || !strings.Contains(err.Error(), `did you mean "sophos-sweep"?`) {
@@ -237,7 +265,7 @@ func TestAbilities(t *testing.T) {
 	for name, want := range map[string]string{
 		"sophos-sweep":   "virus,encrypted,partial,names,version",
 		"clamscan":       "virus,suspicious,encrypted,partial,names,version",
-		"eset-odscan":    "virus,partial",
+		"eset-odscan":    "virus,partial,names",
 		"comodo-cmdscan": "virus,names",
 		"yara":           "virus,suspicious,encrypted,partial,names,version",
 		"f-prot-fpscan":  "virus,suspicious,encrypted,partial,names,version",

@@ -36,3 +36,38 @@ func TestMarkers(t *testing.T) {
 		}
 	}
 }
+
+// TestOddAnswers runs a program that says more than one thing about an object, or
+// something in words that are not its own. Every other object is judged as ever.
+func TestOddAnswers(t *testing.T) {
+	const mark = "ODD-ANSWER"
+	const locked, virus = "Password protected file PATH/a.txt\n", ">>> Virus 'EICAR-AV-Test' found in file PATH/b\n"
+	for _, c := range []struct {
+		name, output string
+		status       int
+		want         string
+	}{
+		{"an encrypted member", locked, 2, "encrypted"},
+		{"an encrypted member beside a failure", locked + "Could not open PATH/m.bin\n", 2, "encrypted+swerr"},
+		{"the other way round", "Could not open PATH/m.bin\n" + locked, 3, "virus+swerr"},
+		{"an encrypted member beside an interrupted scan", locked, 1, "encrypted+interrupted"},
+		{"a corrupt member beside missing data", "Could not check PATH/a (corrupt)\nvirus data missing\n", 2, "partial+swerr"},
+		{"a virus beside all of it", locked + "Could not open PATH/m.bin\n" + virus, 3, "virus+swerr"},
+		{"a virus after progress", "10%\r50%\r" + virus, 3, "virus+swerr"},
+		{"only a word", "password list of PATH is missing\n", 0, "swerr"},
+		{"a name that has the word", "Could not check PATH/password protected (virus data missing)\n", 2, "swerr"},
+		{"an archive of another kind", "Could not check PATH/a (Trojan not supported here)\n", 2, "swerr"},
+		{"a failure, exit status 0", "Error: cannot load virus database\n", 0, "swerr"},
+		{"nothing, exit status 2", "", 2, "swerr"},
+		{"twice", locked + locked, 2, "encrypted"},
+	} {
+		b := open(t, preset("sophos-sweep", commandfake.Odd(t, mark, c.output, c.status)))
+		r, err := b.Scan(t.Context(), backendtest.Bytes(t, []byte("x "+mark)))
+		if got := said(r, err); got != c.want {
+			t.Errorf("%s: %s, want %s: %+v, %v", c.name, got, c.want, r, err)
+		}
+		if r, err := b.Scan(t.Context(), backendtest.CleanContent(t)); said(r, err) != "ok" {
+			t.Errorf("%s: a clean object: %+v, %v", c.name, r, err)
+		}
+	}
+}

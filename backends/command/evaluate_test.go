@@ -3,9 +3,12 @@ package command
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"unicode/utf16"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
@@ -19,8 +22,11 @@ func TestSamples(t *testing.T) {
 		tab := compiled(t, p.Name)
 		for i, s := range p.Samples {
 			samples++
-			for _, output := range []string{s.Output, strings.ReplaceAll(strings.ReplaceAll(s.Output, "\r\n", "\n"), "\n", "\r\n"), strings.TrimSuffix(s.Output, "\n")} {
-				r, err := tab.evaluate(t.Context(), ending{output: []byte(output), code: s.Exit})
+			plain := strings.ReplaceAll(s.Output, "\r\n", "\n")
+			for _, output := range []string{s.Output, strings.ReplaceAll(plain, "\n", "\r\n"), strings.TrimSuffix(s.Output, "\n"), "\ufeff" + s.Output, utf16LE(plain)} {
+				e := sampled(&s)
+				e.output = []byte(output)
+				r, err := tab.evaluate(t.Context(), e)
 				checkSample(t, p.Name, i, s, r, err)
 			}
 		}
@@ -28,28 +34,40 @@ func TestSamples(t *testing.T) {
 			t.Errorf("%s has no samples", p.Name)
 		}
 	}
-	if samples != 127 {
-		t.Errorf("%d samples, want 127", samples)
+	if samples != 203 {
+		t.Errorf("%d samples, want 203", samples)
 	}
+}
+
+func utf16LE(s string) string {
+	out := []byte("\xff\xfe")
+	for _, unit := range utf16.Encode([]rune(s)) {
+		out = append(out, byte(unit), byte(unit>>8))
+	}
+	return string(out)
 }
 
 func checkSample(t *testing.T, preset string, i int, s Sample, r backends.Result, err error) {
 	t.Helper()
-	if got := outcomeOf(r, err); got != s.Category {
-		t.Errorf("%s, sample %d: %v, want %v: %+v, %v", preset, i, got, s.Category, r, err)
+	want := string(s.Category)
+	if s.Failure != "" {
+		want += "+" + string(s.Failure)
+	}
+	if got := said(r, err); got != want {
+		t.Errorf("%s, sample %d: %v, want %v: %+v, %v", preset, i, got, want, r, err)
 		return
 	}
-	if err != nil {
-		var f *backends.Failure
-		if !errors.As(err, &f) || f.Code != s.Exit {
-			t.Errorf("%s, sample %d: %#v", preset, i, err)
-		}
+	var f *backends.Failure
+	if err != nil && (!errors.As(err, &f) || f.Code != s.Exit) {
+		t.Errorf("%s, sample %d: %#v", preset, i, err)
+	}
+	if r.Category == "" {
 		return
 	}
 	if problem := backendtest.Check(r); problem != "" {
 		t.Errorf("%s, sample %d: %+v: %s", preset, i, r, problem)
 	}
-	if r.Code != s.Exit || s.Name != "" && (len(r.Findings) == 0 || r.Findings[0].Name != s.Name) {
+	if r.Code != s.Exit || s.Name != "" && !slices.ContainsFunc(r.Findings, func(f backends.Finding) bool { return f.Name == s.Name }) {
 		t.Errorf("%s, sample %d: %+v, want %q and status %d", preset, i, r, s.Name, s.Exit)
 	}
 }
@@ -64,10 +82,21 @@ func TestUnknownStatus(t *testing.T) {
 			if outcomeOf(r, err) == backends.OK && (tab.ok != nil || !tab.lists(code)) {
 				t.Errorf("%s: exit status %d without a word is %+v", p.Name, code, r)
 			}
-			for _, s := range p.Samples {
-				r, err := tab.evaluate(t.Context(), ending{output: []byte(s.Output), code: code})
-				if _, listed := tab.outcome(code); !listed && outcomeOf(r, err) == backends.OK {
-					t.Errorf("%s: %q with exit status %d is %+v", p.Name, s.Output, code, r)
+		}
+		for _, s := range p.Samples {
+			e := sampled(&s)
+			full := tab.filled(e.paths)
+			tried := map[string]bool{}
+			for e.code = range 256 {
+				// Statuses that mean the same need one try.
+				kind := fmt.Sprint(tab.outcomes(e.code), killedBelow(e.code))
+				if tab.lists(e.code) || tried[kind] {
+					continue
+				}
+				tried[kind] = true
+				r, err := full.evaluate(t.Context(), e)
+				if outcomeOf(r, err) == backends.OK {
+					t.Errorf("%s: %q with exit status %d is %+v", p.Name, s.Output, e.code, r)
 				}
 			}
 		}
@@ -76,25 +105,32 @@ func TestUnknownStatus(t *testing.T) {
 
 func (t *table) lists(code int) bool { _, ok := t.exit[code]; return ok }
 
-// TestAdded: lines that a member's name forged can add a category, never take the
-// virus away that is found beside them.
+// TestAdded: lines that a member's name forged can add a category, never take away
+// the virus or the failure beside them.
 func TestAdded(t *testing.T) {
-	var forged strings.Builder
+	var lines []string
 	for _, p := range Presets() {
 		for _, s := range p.Samples {
-			forged.WriteString(s.Output)
+			lines = append(lines, strings.Split(s.Output, "\n")...)
 		}
 	}
+	slices.Sort(lines)
+	forged := strings.Join(slices.Compact(lines), "\n") + "\n"
 	for _, p := range Presets() {
 		tab := compiled(t, p.Name)
 		for _, s := range p.Samples {
-			if s.Category != backends.Virus {
+			if s.Category != backends.Virus && !s.Category.IsFailure() && s.Failure == "" {
 				continue
 			}
-			for _, output := range []string{s.Output + forged.String(), forged.String() + s.Output} {
-				r, err := tab.evaluate(t.Context(), ending{output: []byte(output), code: s.Exit})
-				if outcomeOf(r, err) != backends.Virus {
-					t.Errorf("%s: %q beside forged lines is %+v, %v", p.Name, s.Output, r, err)
+			for _, output := range []string{s.Output + "\n" + forged, forged + s.Output} {
+				e := sampled(&s)
+				e.output = []byte(output)
+				r, err := tab.evaluate(t.Context(), e)
+				if s.Category == backends.Virus && outcomeOf(r, err) != backends.Virus {
+					t.Errorf("%s: %q beside forged lines is %s: %+v, %v", p.Name, s.Output, said(r, err), r, err)
+				}
+				if (s.Category.IsFailure() || s.Failure != "") && err == nil {
+					t.Errorf("%s: %q beside forged lines is no failure: %+v", p.Name, s.Output, r)
 				}
 			}
 		}
@@ -114,7 +150,9 @@ func TestVirusStatus(t *testing.T) {
 				if s.Category != backends.Encrypted && s.Category != backends.Partial && s.Category != backends.OK || tab.known || len(tab.rules) > 0 {
 					continue
 				}
-				r, err := tab.evaluate(t.Context(), ending{output: []byte(s.Output), code: code})
+				e := sampled(&s)
+				e.code = code
+				r, err := tab.evaluate(t.Context(), e)
 				if outcomeOf(r, err) != backends.Virus {
 					t.Errorf("%s: %q with exit status %d is %+v, %v", p.Name, s.Output, code, r, err)
 				}
@@ -123,50 +161,79 @@ func TestVirusStatus(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
-	const virus, protected = "/q/a: Eicar FOUND\n", "Password protected file a/b\n"
+func TestEvaluate(t *testing.T) {
+	const virus, protected, clean = "/q/a: Eicar FOUND\n", "Password protected file a/b\n", "/q/a: OK\n"
 	sweepVirus, corrupt, unopened := ">>> Virus 'EICAR-AV-Test' found in file a\n", "Could not check a.doc (corrupt)\n", "Could not open b\n"
 	for _, c := range []struct {
 		name, preset string
 		e            ending
-		want         backends.Category
+		want         string
 	}{
-		{"virus, then killed", "clamscan", ending{output: []byte(virus), signal: syscall.SIGSEGV}, backends.Virus},
-		{"encrypted, then killed", "sophos-sweep", ending{output: []byte(protected), signal: syscall.SIGKILL}, backends.Interrupted},
-		{"encrypted, then killed below a shell", "sophos-sweep", ending{output: []byte(protected), code: 137}, backends.Interrupted},
-		{"killed below a shell", "clamscan", ending{code: 139}, backends.Interrupted},
-		{"virus, then killed below a shell", "clamscan", ending{output: []byte(virus), code: 139}, backends.Virus},
-		{"no signal has that number", "clamscan", ending{code: 200}, backends.SWErr},
-		{"128 is no signal", "clamscan", ending{code: 128}, backends.SWErr},
-		{"bits, not a shell", "f-prot-fpscan", ending{code: 137}, backends.Virus},
-		{"clean, but more", "clamscan", ending{truncated: true}, backends.SWErr},
-		{"encrypted, but more", "sophos-sweep", ending{output: []byte(protected), code: 2, truncated: true}, backends.SWErr},
-		{"virus and more", "clamscan", ending{output: []byte(virus), code: 1, truncated: true}, backends.Virus},
-		{"status virus and more", "sophos-sweep", ending{code: 3, truncated: true}, backends.Virus},
-		{"overlong line", "sophos-sweep", ending{output: []byte(strings.Repeat("x", mostLine+1))}, backends.SWErr},
-		{"longest line", "sophos-sweep", ending{output: []byte(strings.Repeat("x", mostLine))}, backends.OK},
-		{"virus beside an overlong line", "sophos-sweep", ending{output: []byte(strings.Repeat("x", 1<<20) + "\n" + sweepVirus)}, backends.Virus},
-		{"partial and a failure", "sophos-sweep", ending{output: []byte(corrupt + unopened), code: 2}, backends.SWErr},
-		{"encrypted and a failure", "sophos-sweep", ending{output: []byte(protected + unopened), code: 2}, backends.Encrypted},
-		{"all three", "sophos-sweep", ending{output: []byte(unopened + corrupt + protected + sweepVirus), code: 2}, backends.Virus},
-		{"clean, with a failure", "sophos-sweep", ending{output: []byte(unopened)}, backends.SWErr},
-		{"limits beside a warning", "clamscan", ending{output: []byte("WARNING: x\n/q/a: Heuristics.Limits.Exceeded.MaxFiles FOUND\n"), code: 1}, backends.Partial},
+		{"virus, then killed", "clamscan", ending{output: []byte(virus), signal: syscall.SIGSEGV}, "virus+interrupted"},
+		{"encrypted, then killed", "sophos-sweep", ending{output: []byte(protected), signal: syscall.SIGKILL}, "encrypted+interrupted"},
+		{"clean, then killed", "clamscan", ending{output: []byte(clean), signal: syscall.SIGKILL}, "interrupted"},
+		{"encrypted, then killed below a shell", "sophos-sweep", ending{output: []byte(protected), code: 137}, "encrypted+interrupted"},
+		{"killed below a shell", "clamscan", ending{code: 139}, "interrupted"},
+		{"virus, then killed below a shell", "clamscan", ending{output: []byte(virus), code: 139}, "virus+interrupted"},
+		{"virus, then out of time", "clamscan", ending{output: []byte(virus + "half a li"), stopped: context.DeadlineExceeded}, "virus+interrupted"},
+		{"clean, then out of time", "clamscan", ending{output: []byte(clean), stopped: context.DeadlineExceeded}, "interrupted"},
+		{"no signal has that number", "clamscan", ending{code: 200}, "swerr"},
+		{"128 is no signal", "clamscan", ending{code: 128}, "swerr"},
+		{"bits, not a shell", "f-prot-fpscan", ending{code: 137}, "virus"},
+		{"every bit counts", "f-prot-fpscan", ending{code: 64 | 8 | 4}, "encrypted+interrupted"},
+		{"bits of failures", "f-prot-fpscan", ending{code: 64 | 16}, "encrypted+swerr"},
+		{"a bit that says nothing", "drweb-console-old", ending{code: 33}, "virus"},
+		{"clean, but more", "clamscan", ending{output: []byte(clean), truncated: true}, "swerr"},
+		{"encrypted, but more", "sophos-sweep", ending{output: []byte(protected), code: 2, truncated: true}, "encrypted+swerr"},
+		{"virus and more", "clamscan", ending{output: []byte(virus), code: 1, truncated: true}, "virus+swerr"},
+		{"status virus and more", "sophos-sweep", ending{code: 3, truncated: true}, "virus+swerr"},
+		{"a line that is cut", "clamscan", ending{output: []byte(clean + "/q/a" + strings.Repeat("x", mostLine) + ": Eicar FOUND\n")}, "swerr"},
+		{"virus beside a line that is cut", "sophos-sweep", ending{output: []byte(strings.Repeat("x", 1<<20) + "\n" + sweepVirus)}, "virus+swerr"},
+		{"partial and a failure", "sophos-sweep", ending{output: []byte(corrupt + unopened), code: 2}, "partial+swerr"},
+		{"encrypted and a failure", "sophos-sweep", ending{output: []byte(protected + unopened), code: 2}, "encrypted+swerr"},
+		{"encrypted and an unknown failure", "sophos-sweep", ending{output: []byte(protected + "scan of a was interrupted\n"), code: 2}, "encrypted+swerr"},
+		{"encrypted, and a status that is not listed", "sophos-sweep", ending{output: []byte(protected), code: 9}, "encrypted"},
+		{"all three", "sophos-sweep", ending{output: []byte(unopened + corrupt + protected + sweepVirus), code: 2}, "virus+swerr"},
+		{"encrypted, and virus by the status", "sophos-sweep", ending{output: []byte(protected), code: 3}, "virus"},
+		{"encrypted by the status, and a failure", "sophos-spl-avscanner", ending{output: []byte("Failed to scan /q/a/b due to a sweep failure\n"), code: 16}, "encrypted+swerr"},
+		{"two kinds of failure", "clamdscan", ending{output: []byte("ERROR: Could not connect to clamd on x: y\nERROR: z\n"), code: 2}, "swerr+cannot-execute"},
+		{"clean, with a failure", "sophos-sweep", ending{output: []byte(unopened)}, "swerr"},
+		{"limits beside a warning", "clamscan", ending{output: []byte("WARNING: x\n/q/a: Heuristics.Limits.Exceeded.MaxFiles FOUND\n"), code: 1}, "partial+swerr"},
 		{"many names in a line, the first weak", "withsecure-fsanalyze",
-			ending{output: []byte(strings.Repeat(" result=infected infection=encrypted", 100) + " result=infected infection=X\n"), code: 1}, backends.Virus},
-		{"a name that only begins like one", "withsecure-fsanalyze", ending{output: []byte("a: result=infected infection=Trojan.Encrypted.A\n"), code: 1}, backends.Virus},
-		{"tags", "yara", ending{output: []byte("A [x,partial] p\nB [suspicious] p\n")}, backends.Suspicious},
-		{"a tag that only looks like one", "yara", ending{output: []byte("A [not_encrypted] p\n")}, backends.Virus},
-		{"disinfected", "kaspersky-kavscanner", ending{code: 5}, backends.Virus},
-		{"no licence", "microsoft-mdatp", ending{output: []byte("ATTENTION: No license found\nScan has finished\n\t1 file(s) scanned\n\t0 threat(s) detected\n")}, backends.SWErr},
-		{"threats that have no name", "drweb-ctl", ending{output: []byte("a - foo\nScanned objects: 1, scan errors: 0, threats found: 2.\n")}, backends.Suspicious},
-		{"ok in the wrong place", "drweb-ctl", ending{output: []byte("/q/threats found: 0 - Ok\n")}, backends.SWErr},
-		{"ok with an unknown status", "comodo-cmdscan", ending{output: []byte("Number of Found Viruses: 0\n"), code: 7}, backends.SWErr},
-		{"container violation", "symantec-savsecls", ending{output: []byte("Virus Name: Encrypted container violation\n")}, backends.Encrypted},
-		{"a virus that grows", "symantec-savsecls", ending{output: []byte("Virus Name: W32.Oversize.Extract\n")}, backends.Virus},
+			ending{output: []byte(strings.Repeat(" result=infected infection=encrypted", 100) + " result=infected infection=X\n")}, "virus"},
+		{"a name that only begins like one", "withsecure-fsanalyze", ending{output: []byte("a: result=infected infection=Trojan.Encrypted.A\n")}, "virus"},
+		{"a name that the shared table knows, from a program whose lines can be forged", "kaspersky-kavscanner",
+			ending{output: []byte("/q/a INFECTED Heuristics.Encrypted.Zip\n"), code: 25}, "virus"},
+		{"tags", "yara", ending{output: []byte("A [x,partial] p\nB [suspicious] p\n")}, "suspicious"},
+		{"a tag that only looks like one", "yara", ending{output: []byte("A [not_encrypted] p\n")}, "virus"},
+		{"disinfected", "kaspersky-kavscanner", ending{code: 5}, "virus"},
+		{"no licence", "microsoft-mdatp", ending{output: []byte("ATTENTION: No license found\nScan has finished\n\t1 file(s) scanned\n\t0 threat(s) detected\n")}, "swerr"},
+		{"threats that have no name", "drweb-ctl", ending{output: []byte("a - foo\nScanned objects: 1, scan errors: 0, threats found: 2.\n")}, "suspicious+swerr"},
+		{"ok in the wrong place", "drweb-ctl", ending{output: []byte("/q/threats found: 0 - Ok\n")}, "swerr"},
+		{"ok with an unknown status", "comodo-cmdscan", ending{output: []byte("Number of Found Viruses: 0\n"), code: 7}, "swerr"},
+		{"ok with any other status", "panda-pavcl", ending{output: []byte("Number of files infected ..... : 0\n"), code: 7}, "swerr"},
+		{"container violation", "symantec-savsecls", ending{output: []byte("Virus Name: Encrypted container violation\n")}, "encrypted"},
+		{"a virus that grows", "symantec-savsecls", ending{output: []byte("Virus Name: W32.Oversize.Extract\n")}, "virus"},
+		{"gone, and shared", "clamscan", ending{output: []byte(clean), altered: alteration{"gone", true}}, "suspicious+swerr"},
+		{"gone, but a copy", "clamscan", ending{output: []byte(clean), altered: alteration{"gone", false}}, "suspicious"},
 	} {
+		c.e.paths = []string{"/q/a"}
 		r, err := compiled(t, c.preset).evaluate(t.Context(), c.e)
-		if got := outcomeOf(r, err); got != c.want {
+		if got := said(r, err); got != c.want {
 			t.Errorf("%s: %v, want %v: %+v, %v", c.name, got, c.want, r, err)
+		}
+	}
+}
+
+// TestTrusted: a site may believe an exit status whatever is printed, but not what
+// finds something or complains.
+func TestTrusted(t *testing.T) {
+	b := open(t, shell("", func(c *Config) { c.Exit["0"], c.ErrorRegex = "ok", "^ERROR" })).(*Backend)
+	for output, want := range map[string]string{
+		"": "ok", "whatever\n": "ok", "FOUND x\n": "virus", "ENCRYPTED\n": "encrypted", "ERROR x\n": "swerr", strings.Repeat("x", mostLine+1): "swerr",
+	} {
+		if r, err := b.table.evaluate(t.Context(), printed(output, 0)); said(r, err) != want {
+			t.Errorf("%.20q: %+v, %v, want %s", output, r, err, want)
 		}
 	}
 }
@@ -178,16 +245,51 @@ func TestBounded(t *testing.T) {
 		b.WriteString("/q/a: " + strings.Repeat("A", 300) + itoa(i) + " FOUND\n")
 		b.WriteString("/q/a: " + itoa(i) + " FOUND\n")
 	}
-	r, err := compiled(t, "clamscan").evaluate(t.Context(), ending{output: []byte(b.String()), code: 1})
-	if err != nil || r.Category != backends.Virus || len(r.Findings) > mostFindings || backendtest.Check(r) != "" {
+	r, err := compiled(t, "clamscan").evaluate(t.Context(), printed(b.String(), 1))
+	if err != nil || r.Category != backends.Virus || len(r.Findings) > mostFindings+1 || backendtest.Check(r) != "" {
 		t.Errorf("%d findings, %v, %s", len(r.Findings), err, backendtest.Check(r))
 	}
 	if len(r.Detail) > mostDetail || len(r.Findings[0].Name) > mostName {
 		t.Errorf("detail of %d bytes, name of %d", len(r.Detail), len(r.Findings[0].Name))
 	}
-	_, err = compiled(t, "clamscan").evaluate(t.Context(), ending{output: []byte("ERROR: " + strings.Repeat("A", 5000)), code: 2})
-	if err == nil || len(err.Error()) > mostDetail {
+	hostile := strings.Repeat("ERROR: "+strings.Repeat("\x01", 5000)+"\n"+strings.Repeat("\x02A", 5000)+"\n", 100)
+	_, err = compiled(t, "clamscan").evaluate(t.Context(), ending{output: []byte(hostile), code: 2, truncated: true})
+	if err == nil || len(err.Error()) > mostFailure {
 		t.Errorf("error of %d bytes", len(err.Error()))
+	}
+}
+
+// mostFailure bounds all failures of an answer together: they stand side by side, at
+// most one of each kind.
+const mostFailure = 4 * mostDetail
+
+// TestMessages: a failure names the engine and the program, and says what happened,
+// with which exit status and which key changes it.
+func TestMessages(t *testing.T) {
+	b := open(t, preset("sophos-sweep", "/opt/sophos/sweep")).(*versioned)
+	for _, c := range []struct {
+		e    ending
+		want string
+	}{
+		{printed("License expired\n", 0), `command sophos-sweep: sweep ended with exit status 0 and printed a line that no key explains (error_regex, ignore_regex): "License expired"`},
+		{printed("a\nb\n", 0), `command sophos-sweep: sweep ended with exit status 0 and printed 2 lines that no key explains (error_regex, ignore_regex): "a"`},
+		{printed("Could not open b\n", 2), `command sophos-sweep: sweep reported a failure, exit status 2: "Could not open b"`},
+		{printed("", 2), `command sophos-sweep: sweep ended with exit status 2, which key exit calls swerr: it printed nothing`},
+		{printed("", 77), `command sophos-sweep: sweep ended with exit status 77, which key exit does not list: it printed nothing`},
+		{ending{signal: syscall.SIGSEGV}, `command sophos-sweep: sweep was killed by signal 11 (segmentation fault)`},
+		{ending{output: make([]byte, 10), truncated: true}, `command sophos-sweep: sweep printed more than 10 bytes, the rest was not looked at (key max_output); ` +
+			`command sophos-sweep: sweep ended with exit status 0 and printed bytes that are no text`},
+		{ending{altered: alteration{"the file was gone after the scan", true}},
+			`command sophos-sweep: sweep did not leave the file alone (the file was gone after the scan), and other engines share it; set copy = "copy"`},
+	} {
+		if _, err := b.table.evaluate(t.Context(), c.e); err == nil || err.Error() != c.want {
+			t.Errorf("%v\nwant %s", err, c.want)
+		}
+	}
+	silent := open(t, preset("clamscan", "")).(*versioned)
+	want := `command clamscan: clamscan ended with exit status 0, but printed nothing that says the object is clean (key ok_regex)`
+	if _, err := silent.table.evaluate(t.Context(), printed("", 0)); err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
 	}
 }
 

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -33,4 +35,32 @@ func lookPath(name, path string) (string, error) {
 		err = fs.ErrPermission
 	}
 	return "", &exec.Error{Name: name, Err: err}
+}
+
+// startError says in an operator's words why a program did not start.
+type startError struct {
+	text string
+	err  error
+}
+
+// Error implements error.
+func (e *startError) Error() string { return e.text }
+
+// Unwrap returns the cause.
+func (e *startError) Unwrap() error { return e.err }
+
+// unstarted describes the error of lookPath or run. key is that of the program.
+func unstarted(program, path, key string, err error) error {
+	var start *fs.PathError
+	var look *exec.Error
+	reason := err.Error()
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		reason = "it is in no directory of PATH (" + path + "); install it, or give its path"
+	case errors.As(err, &look):
+		reason = look.Err.Error()
+	case errors.As(err, &start):
+		reason = start.Err.Error()
+	}
+	return &startError{fmt.Sprintf("cannot start %s: %s (key %s)", program, reason, key), err}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,12 +45,40 @@ func compiled(t *testing.T, name string) *table {
 	return tab
 }
 
-// outcomeOf is the category of a result or error, whichever there is.
+// outcomeOf is the category of a result, or else of the error.
 func outcomeOf(r backends.Result, err error) backends.Category {
-	if err != nil {
+	if r.Category == "" {
 		return backends.CategoryOf(err)
 	}
 	return r.Category
+}
+
+// said is everything that an answer says: "encrypted", "swerr", "encrypted+swerr".
+func said(r backends.Result, err error) string {
+	var words []string
+	if r.Category != "" {
+		words = append(words, string(r.Category))
+	}
+	if err != nil {
+		for _, c := range backends.CategoriesOf(err) {
+			words = append(words, string(c))
+		}
+	}
+	return strings.Join(words, "+")
+}
+
+// printed is the ending of a program that was given the file "/q/a".
+func printed(output string, code int) ending {
+	return ending{output: []byte(output), code: code, paths: []string{"/q/a"}}
+}
+
+// sampled is the ending of a sample.
+func sampled(s *Sample) ending {
+	e := printed(s.Output, s.Exit)
+	if s.Path != "" {
+		e.paths = []string{s.Path}
+	}
+	return e
 }
 
 // runName is a variable of the environment by which a test knows its processes.

@@ -23,18 +23,36 @@ type Preset struct {
 	// vendor's documents), PEER (other projects that drive the program), BELIEVED.
 	Confidence string `json:"confidence"`
 	Note       string `json:"note,omitempty"`
+	// OKRestsOn is what an ok of this program rests on, one of the constants below.
+	OKRestsOn string `json:"ok_rests_on"`
+	// FileSafe says why the program cannot harm the file that other engines share: an
+	// argument forbids it, or the program gets a private copy.
+	FileSafe string `json:"file_safe"`
 	// Tested is how the preset itself was tested: "real engine" or "composed bytes".
 	Tested string `json:"tested"`
 	Config
 	Samples []Sample `json:"samples"`
 }
 
+// What an ok can rest on.
+const (
+	okSummary    = "summary line"
+	okLine       = "line for the file"
+	okDocumented = "exit status and silence (documented)"
+	okBelieved   = "exit status and silence (believed)" // its output is not published
+)
+
+// privateCopy is the FileSafe of a program that gets a copy.
+const privateCopy = "it scans a private copy"
+
 // Sample is an output with what it has to come to.
 type Sample struct {
 	Output   string            `json:"output"`
 	Exit     int               `json:"exit"`
 	Category backends.Category `json:"category"`
-	Name     string            `json:"name,omitempty"` // of the first finding
+	Name     string            `json:"name,omitempty"`    // of the first finding
+	Path     string            `json:"path,omitempty"`    // of the file; "/q/a" if empty
+	Failure  backends.Category `json:"failure,omitempty"` // beside Category
 }
 
 // Presets returns all presets in alphabetical order. They are the caller's.

@@ -16,9 +16,9 @@ import (
 // WritePresets writes a table of all presets, a line each.
 func WritePresets(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "PRESET\tPROGRAM\tTELLS\tCONFIDENCE\tSTATUS")
+	fmt.Fprintln(tw, "PRESET\tPROGRAM\tTELLS\tOK RESTS ON\tCONFIDENCE\tSTATUS")
 	for _, p := range Presets() {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", p.Name, p.Argv[0], tells(p.Abilities()), p.Confidence, p.Status)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Argv[0], tells(p.Abilities()), p.OKRestsOn, p.Confidence, p.Status)
 	}
 	return tw.Flush()
 }
@@ -57,11 +57,16 @@ func tells(a backends.Abilities) string {
 func (p *Preset) TOML() string {
 	var b strings.Builder
 	for _, l := range []struct{ label, text string }{
-		{"Status", p.Status}, {"Confidence", p.Confidence}, {"Source", p.Source}, {"Tested", p.Tested}, {"Note", p.Note},
+		{"Status", p.Status}, {"Confidence", p.Confidence}, {"Source", p.Source}, {"Tested", p.Tested},
+		{"An ok rests on", p.OKRestsOn}, {"It leaves the file alone", p.FileSafe}, {"Note", p.Note},
 	} {
 		if l.text != "" {
 			fmt.Fprintf(&b, "# %s: %s\n", l.label, l.text)
 		}
+	}
+	if p.OKRestsOn == okBelieved {
+		b.WriteString("# What it prints about a clean file is not published. Give ignore_regex for lines that say\n" +
+			"# nothing; a line that it prints about every clean file belongs in ok_regex.\n")
 	}
 	b.WriteString("# It needs a directory in [spool] that the program may read.\n")
 	fmt.Fprintf(&b, "[[upstream]]\nname = %q\nbackend = \"command\"\npreset = %[1]q\n", p.Name)
@@ -89,7 +94,7 @@ func (p *Preset) keys() []shownKey {
 	for _, k := range []shownKey{
 		{"virus_regex", p.VirusRegex}, {"virus_flag_regex", p.VirusFlagRegex}, {"suspicious_regex", p.SuspiciousRegex},
 		{"encrypted_regex", p.EncryptedRegex}, {"partial_regex", p.PartialRegex}, {"error_regex", p.ErrorRegex},
-		{"cannot_execute_regex", p.CannotExecuteRegex}, {"ok_regex", p.OKRegex},
+		{"cannot_execute_regex", p.CannotExecuteRegex}, {"ok_regex", p.OKRegex}, {"ignore_regex", p.IgnoreRegex},
 		{"version_regex", p.VersionRegex}, {"per", p.Per}, {"copy", p.Copy},
 	} {
 		if k.value != "" {

@@ -1,9 +1,8 @@
 package command
 
 import (
-	"bytes"
 	"context"
-	"regexp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -12,169 +11,203 @@ import (
 
 // The bounds of what is looked at and kept of an output.
 const (
-	mostLine     = 16 << 10 // a longer line is not understood
-	mostMatches  = 16       // of one expression in a line
+	mostMatches  = 16 // of one expression in a line
 	mostFindings = 50
 	mostName     = 256
 	mostDetail   = 512
+	mostQuoted   = 100
 )
 
-// reading is what the lines of an output say.
+// reading is what the lines of an output say. What they find and the failures they
+// report go into the answer.
 type reading struct {
-	findings []backends.Finding
-	worst    backends.Category // empty: the lines say nothing
-	detail   string            // the line that says it
-	disliked bool              // a line told a virus, by whatever name, or something suspicious
-	ok       bool              // ok_regex matched
-	overlong bool              // a line was too long to be understood
+	table  *table
+	code   int
+	answer *backends.Answer
+
+	found    bool // something in the object: virus, suspicious, encrypted or partial
+	disliked bool // by virus_regex, whatever the name says, or something suspicious
+	ok       bool // ok_regex matched
+	names    []backends.Finding
+	failures []backends.Category
+
+	unknown      string // the first line that nothing explains
+	unknownLines int
 }
 
-// weights order what one program says. They differ from the default precedence of
-// the policy in that a failure outweighs partial: it may be what hid the rest.
-var weights = map[backends.Category]int{
-	backends.Virus: 6, backends.Suspicious: 5, backends.Encrypted: 4,
-	backends.SWErr: 3, backends.Interrupted: 3, backends.CannotExecute: 3, backends.NotInstalled: 3,
-	backends.Partial: 2, backends.OK: 1,
-}
-
-func weight(c backends.Category) int { return weights[c] }
-
-func (r *reading) add(c backends.Category, line []byte) {
-	if weight(c) > weight(r.worst) {
-		r.worst, r.detail = c, bounded(string(line))
-	}
-}
-
-func (r *reading) find(name string, c backends.Category, line []byte) {
-	r.add(c, line)
-	f := backends.Finding{Name: name[:min(len(name), mostName)], Category: c}
-	if f.Name != "" && len(r.findings) < mostFindings && !slices.Contains(r.findings, f) {
-		r.findings = append(r.findings, f)
-	}
-}
-
-// read reads an output, one line at a time: an expression must not run on through
-// the rest of a megabyte. The error is that of ctx.
-func (t *table) read(ctx context.Context, output []byte) (*reading, error) {
-	// With a line's ends around it, \s matches there as it does in the middle.
-	text := slices.Concat([]byte("\n"), output, []byte("\n"))
-	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
-	r := new(reading)
-	var failed, cannot []byte
-	for start := 1; start < len(text); {
-		if ctx.Err() != nil {
-			return nil, ended(ctx)
-		}
-		end := start + bytes.IndexByte(text[start:], '\n')
-		line, around := text[start:end], text[start-1:end+1]
-		start = end + 1
-		if len(line) == 0 {
-			continue
-		}
-		if len(line) > mostLine {
-			r.overlong = true
-			around = around[:mostLine]
-		}
-		if t.readLine(r, line, around) {
-			continue
-		}
-		if cannot == nil && matches(t.cannot, around) {
-			cannot = line
-		}
-		if failed == nil && matches(t.failure, around) {
-			failed = line
-		}
-	}
-	r.ok = matches(t.ok, text)
-	r.complain(cannot, failed)
-	return r, nil
-}
-
-// complain takes the lines in which the program complains, if there are any. One
-// that came to tell what it found has a right to complain as well; but beside
-// something that it could not look at for good, a failure is the stronger word.
-func (r *reading) complain(cannot, failed []byte) {
-	switch explained := r.disliked || weight(r.worst) > weight(backends.SWErr); {
-	case explained:
-	case cannot != nil:
-		r.add(backends.CannotExecute, cannot)
-	case failed != nil:
-		r.add(backends.SWErr, failed)
-	}
-}
-
-// readLine reports whether the line tells of something in the content, so that it
-// is no complaint.
-func (t *table) readLine(r *reading, line, around []byte) (told bool) {
-	for _, m := range t.names(t.virus, around) {
-		told, r.disliked = true, true
-		r.find(m.name, t.category(m.name, m.kind), line)
-		if m.last {
-			r.add(backends.Virus, line) // there may be more, and one may be worse
-		}
-	}
-	if matches(t.flag, around) {
-		told, r.disliked = true, true
-		r.add(backends.Virus, line)
-	}
-	for _, m := range t.names(t.suspicious, around) {
-		told, r.disliked = true, true
-		r.find(m.name, backends.Suspicious, line)
-	}
-	for _, e := range []struct {
-		re       *regexp.Regexp
-		category backends.Category
-	}{{t.encrypted, backends.Encrypted}, {t.partial, backends.Partial}} {
-		if matches(e.re, around) {
-			told = true
-			r.add(e.category, line)
-		}
-	}
-	return told
-}
-
-// match is one match of an expression for names.
-type match struct {
+// finding is one match of an expression for names.
+type finding struct {
 	name, kind string
 	last       bool // the last one that is looked at, not the last one there is
 }
 
-func (t *table) names(re *regexp.Regexp, line []byte) (found []match) {
-	if re == nil {
-		return nil
-	}
-	name, kind := re.SubexpIndex("name"), re.SubexpIndex("kind")
-	for i, groups := range re.FindAllSubmatch(line, mostMatches) {
-		m := match{last: i == mostMatches-1}
-		switch {
-		case name > 0:
-			m.name = string(groups[name])
-		default:
-			m.name = firstGroup(groups[1:])
+// read reads all lines. The error is that of ctx.
+func (r *reading) read(ctx context.Context, t text) error {
+	var lines []string
+	var explained []bool
+	for _, row := range t.rows {
+		if ctx.Err() != nil {
+			return ended(ctx)
 		}
-		m.name = strings.TrimSpace(m.name)
-		m.kind = m.name
-		if kind > 0 {
-			m.kind = string(groups[kind])
+		for _, line := range row.lines {
+			lines = append(lines, line)
+			explained = append(explained, r.line(line))
 		}
-		found = append(found, m)
+		for _, line := range append(row.titles, row.shown) {
+			r.detect(line, surrounded(line))
+		}
 	}
-	return found
+	covered := r.covered(lines)
+	for i, line := range lines {
+		if ctx.Err() != nil {
+			return ended(ctx)
+		}
+		harmless := covered[i] || matches(r.table.ignore, line)
+		if !explained[i] && !(harmless && r.table.unlikeFindings(line)) {
+			r.doubt(line)
+		}
+	}
+	return nil
 }
 
-func firstGroup(groups [][]byte) string {
-	for _, g := range groups {
-		if len(bytes.TrimSpace(g)) > 0 {
-			return string(g)
+// findings reads only what the lines find: for an output whose end is missing.
+func (r *reading) findings(t text) {
+	for _, row := range t.rows {
+		for _, line := range slices.Concat(row.lines, row.titles, []string{row.shown}) {
+			if text := surrounded(line); !r.detect(line, text) {
+				r.limits(line, text)
+			}
 		}
 	}
-	return ""
 }
 
-func matches(re *regexp.Regexp, text []byte) bool { return re != nil && re.Match(text) }
+// line reads one line, and reports whether it is one that finds something or
+// complains.
+func (r *reading) line(line string) bool {
+	text := surrounded(line)
+	detected := r.detect(line, text)
+	if r.limits(line, text) || detected {
+		return true
+	}
+	switch {
+	case matches(r.table.cannot, text):
+		r.fail(backends.CannotExecute, "cannot reach its engine", line)
+	case matches(r.table.failure, text):
+		r.fail(backends.SWErr, "reported a failure", line)
+	default:
+		return false
+	}
+	return true
+}
+
+// detect looks for viruses and what is suspicious.
+func (r *reading) detect(line, text string) (detected bool) {
+	if line == "" {
+		return false
+	}
+	t := r.table
+	for _, f := range t.names(t.virus, text) {
+		detected = true
+		r.add(t.category(f.name, f.kind), f.name, line)
+		if f.last {
+			r.add(backends.Virus, "", line) // there may be more, and one may be worse
+		}
+	}
+	if matches(t.flag, text) {
+		detected = true
+		r.add(backends.Virus, "", line)
+	}
+	for _, f := range t.names(t.suspicious, text) {
+		detected = true
+		r.add(backends.Suspicious, f.name, line)
+	}
+	r.disliked = r.disliked || detected
+	return detected
+}
+
+// limits looks for what the program could not scan, and never will.
+func (r *reading) limits(line, text string) (limited bool) {
+	if matches(r.table.encrypted, text) {
+		limited = true
+		r.add(backends.Encrypted, "", line)
+	}
+	if matches(r.table.partial, text) {
+		limited = true
+		r.add(backends.Partial, "", line)
+	}
+	return limited
+}
+
+// add takes a finding: each name once, and none without a name beside one of its
+// category.
+func (r *reading) add(c backends.Category, name, line string) {
+	r.found = true
+	f := backends.Finding{Name: name[:min(len(name), mostName)], Category: c}
+	if len(r.names) >= mostFindings {
+		f.Name = ""
+	}
+	if slices.Contains(r.names, f) || f.Name == "" && r.has(c) {
+		return
+	}
+	r.names = append(r.names, f)
+	r.answer.Named(c, r.code, f.Name, bounded(line))
+}
+
+// has reports whether something of this category was found.
+func (r *reading) has(c backends.Category) bool {
+	return slices.ContainsFunc(r.names, func(f backends.Finding) bool { return f.Category == c })
+}
+
+// fail takes the first complaint of a kind.
+func (r *reading) fail(c backends.Category, what, line string) {
+	if !slices.Contains(r.failures, c) {
+		r.failures = append(r.failures, c)
+		r.answer.Add(c, r.code, r.table.says("%s, exit status %d: %s", what, r.code, quoted(line)))
+	}
+}
+
+func (r *reading) doubt(line string) {
+	if r.unknownLines++; r.unknownLines == 1 {
+		r.unknown = line
+	}
+}
+
+// covered says which of the lines ok_regex matches: it may want several at a time.
+func (r *reading) covered(lines []string) []bool {
+	covered := make([]bool, len(lines))
+	if r.table.ok == nil {
+		return covered
+	}
+	all := strings.Join(lines, "\n")
+	spans := r.table.ok.FindAllStringIndex(all, -1)
+	r.ok = len(spans) > 0
+	begin := 0
+	for i, line := range lines {
+		end := begin + len(line)
+		for len(spans) > 0 && spans[0][1] <= begin {
+			spans = spans[1:]
+		}
+		covered[i] = len(spans) > 0 && spans[0][0] <= begin && end <= spans[0][1]
+		begin = end + 1
+	}
+	return covered
+}
+
+// surrounded is a line with its ends, so that \s matches there as it does in the
+// middle.
+func surrounded(line string) string { return "\n" + line + "\n" }
 
 // bounded is text for a Detail or an error, raw.
 func bounded(text string) string {
 	text = strings.TrimSpace(text)
 	return text[:min(len(text), mostDetail)]
+}
+
+// quoted is the beginning of a line for a message.
+func quoted(line string) string {
+	line = strings.TrimSpace(line)
+	if line == "" {
+		return "it printed nothing"
+	}
+	return fmt.Sprintf("%q", line[:min(len(line), mostQuoted)])
 }

@@ -22,7 +22,7 @@ type order struct {
 	limit int // bytes of output to keep
 	// after is called once when the program is gone, or did not start. It returns
 	// what the program did to its file, if anything.
-	after func() string
+	after func() alteration
 }
 
 // ending is a run that came to its end.
@@ -31,19 +31,27 @@ type ending struct {
 	truncated bool // there was more output
 	code      int
 	signal    syscall.Signal // that killed the program; 0: it exited
-	altered   string         // what happened to the file; empty: nothing
+	altered   alteration     // what happened to the file
+	paths     []string       // of the file
+	stopped   error          // the end of the context, before the program's
+}
+
+// alteration is what a program did to its file.
+type alteration struct {
+	text   string // empty: nothing
+	shared bool   // other engines have the same file
 }
 
 // number is the code of the result.
 func (e *ending) number() int {
-	if e.signal != 0 {
+	if e.signal != 0 || e.stopped != nil {
 		return backends.NoCode
 	}
 	return e.code
 }
 
 // run runs a program to its end. When ctx is done before, the program and all of
-// its process group are killed, and the error is that of ctx.
+// its process group are killed, and the ending is what it had printed until then.
 func run(ctx context.Context, o order) (ending, error) {
 	type end struct {
 		ending
@@ -51,8 +59,9 @@ func run(ctx context.Context, o order) (ending, error) {
 	}
 	p := new(process)
 	done := make(chan end, 1)
+	out := newCapture(o.limit)
 	go func() {
-		e, err := p.live(o)
+		e, err := p.live(o, out)
 		done <- end{e, err}
 	}()
 	select {
@@ -67,7 +76,8 @@ func run(ctx context.Context, o order) (ending, error) {
 	case <-done:
 	case <-patience.C:
 	}
-	return ending{}, ended(ctx)
+	output, more := out.soFar()
+	return ending{output: output, truncated: more, stopped: ended(ctx)}, nil
 }
 
 // process is a program with its process group. The group's number stays ours until
@@ -106,7 +116,7 @@ func (p *process) over() {
 	p.group = 0
 }
 
-func (p *process) live(o order) (e ending, err error) {
+func (p *process) live(o order, out *capture) (e ending, err error) {
 	defer func() { e.altered = o.after() }()
 	// The kernel sends the parent-death signal when the thread ends that started the
 	// program, see prctl(2): hold on to it.
@@ -118,7 +128,6 @@ func (p *process) live(o order) (e ending, err error) {
 	}
 	defer r.Close()
 	p.started(child.Pid)
-	out := newCapture(o.limit)
 	full := make(chan struct{})
 	go func() {
 		defer close(full)
@@ -135,7 +144,8 @@ func (p *process) live(o order) (e ending, err error) {
 	if err != nil {
 		return ending{}, err
 	}
-	e = ending{output: out.kept, truncated: out.more, code: state.ExitCode()}
+	e = ending{code: state.ExitCode()}
+	e.output, e.truncated = out.soFar()
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		e.signal = status.Signal()
 	}

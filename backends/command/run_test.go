@@ -65,7 +65,7 @@ func TestSurroundings(t *testing.T) {
 // lists besides is what it reads, and what whoever started the test left open.
 func TestDescriptors(t *testing.T) {
 	list := func() string {
-		e, err := run(t.Context(), order{argv: []string{"/bin/ls", "/proc/self/fd"}, limit: 1000, after: func() string { return "" }})
+		e, err := run(t.Context(), order{argv: []string{"/bin/ls", "/proc/self/fd"}, limit: 1000, after: func() alteration { return alteration{} }})
 		if err != nil || !strings.HasPrefix(string(e.output), "0\n1\n") {
 			t.Fatalf("%q, %v", e.output, err)
 		}
@@ -86,7 +86,7 @@ func TestDescriptors(t *testing.T) {
 }
 
 func TestBothOutputs(t *testing.T) {
-	for _, script := range []string{"echo FOUND a", "echo FOUND a >&2", "printf 'FOUND a'", "printf 'x\\r\\nFOUND a\\r\\n' >&2; exit 2"} {
+	for _, script := range []string{"echo FOUND a", "echo FOUND a >&2", "printf 'FOUND a'", "printf '\\r\\nFOUND a\\r\\n' >&2"} {
 		r, err := open(t, shell(script)).Scan(t.Context(), backendtest.CleanContent(t))
 		if err != nil || r.Category != backends.Virus || r.Findings[0].Name != "a" {
 			t.Errorf("%s: %+v, %v", script, r, err)
@@ -112,16 +112,19 @@ func TestStarting(t *testing.T) {
 		name, program string
 		set           func(*Config)
 		want          backends.Category
+		message       string
 	}{
-		{"missing", filepath.Join(dir, "missing"), nil, backends.NotInstalled},
-		{"missing in PATH", "polyclam-no-such-scanner", nil, backends.NotInstalled},
-		{"no interpreter", orphan, nil, backends.NotInstalled},
-		{"not executable", plain, nil, backends.CannotExecute},
-		{"not executable in PATH", "plain", inPath, backends.CannotExecute},
-		{"not a program", garbage, nil, backends.CannotExecute},
-		{"a directory", dir, nil, backends.CannotExecute},
-		{"below a file", plain + "/x", nil, backends.CannotExecute},
-		{"arguments too long", "/bin/true", func(c *Config) { c.ExtraArgs = []string{strings.Repeat("x", 1<<20)} }, backends.CannotExecute},
+		{"missing", filepath.Join(dir, "missing"), nil, backends.NotInstalled,
+			"command clamscan: cannot start " + filepath.Join(dir, "missing") + ": no such file or directory (key program)"},
+		{"missing in PATH", "polyclam-no-such-scanner", nil, backends.NotInstalled,
+			"command clamscan: cannot start polyclam-no-such-scanner: it is in no directory of PATH (" + defaultPath + "); install it, or give its path (key program)"},
+		{"no interpreter", orphan, nil, backends.NotInstalled, "no such file or directory"},
+		{"not executable", plain, nil, backends.CannotExecute, "permission denied"},
+		{"not executable in PATH", "plain", inPath, backends.CannotExecute, "command clamscan: cannot start plain: permission denied (key program)"},
+		{"not a program", garbage, nil, backends.CannotExecute, "exec format error"},
+		{"a directory", dir, nil, backends.CannotExecute, "permission denied"},
+		{"below a file", plain + "/x", nil, backends.CannotExecute, "not a directory"},
+		{"arguments too long", "/bin/true", func(c *Config) { c.ExtraArgs = []string{strings.Repeat("x", 1<<20)} }, backends.CannotExecute, "argument list too long"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
@@ -132,8 +135,8 @@ func TestStarting(t *testing.T) {
 				}
 			})
 			r, err := b.Scan(t.Context(), backendtest.CleanContent(t))
-			if err == nil || backends.CategoryOf(err) != tt.want {
-				t.Errorf("%+v, %v (%v), want %v", r, err, backends.CategoryOf(err), tt.want)
+			if err == nil || backends.CategoryOf(err) != tt.want || !strings.Contains(err.Error(), tt.message) {
+				t.Errorf("%+v, %v (%v), want %v and %s", r, err, backends.CategoryOf(err), tt.want, tt.message)
 			}
 			v, err := b.(backends.Versioner).Version(t.Context())
 			if tt.name != "arguments too long" && (err == nil || backends.CategoryOf(err) != tt.want) {
@@ -193,6 +196,26 @@ func waitFor(file string) {
 	}
 }
 
+// TestStopped: what a program found before its time was over counts beside that.
+func TestStopped(t *testing.T) {
+	for what, want := range map[string]string{"FOUND x": "virus+interrupted", "ENCRYPTED": "encrypted+interrupted", "nothing": "interrupted"} {
+		up := filepath.Join(t.TempDir(), "up")
+		b := open(t, shell(`echo "$WHAT"; echo up > "$UP"; sleep 1000`, func(c *Config) {
+			c.Env = map[string]string{"WHAT": what, "UP": up}
+		}))
+		cause := &backends.TimeoutError{After: time.Second, Key: "timeout"}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			waitFor(up)
+			cancel(cause)
+		}()
+		r, err := b.Scan(ctx, backendtest.CleanContent(t))
+		if got := said(r, err); got != want || !errors.Is(err, cause) {
+			t.Errorf("%s: %s, want %s: %+v, %v", what, got, want, r, err)
+		}
+	}
+}
+
 // TestHeldPipe: a program that ends and leaves others behind who hold its output.
 func TestHeldPipe(t *testing.T) {
 	backendtest.NoLeaks(t)
@@ -222,7 +245,9 @@ func TestEscaped(t *testing.T) {
 				}
 			})
 			script := setsid + ` sh -c 'echo $$ > "$PID"; ` + what + `' & until [ -s "$PID" ]; do :; done; echo FOUND a; exit 1`
-			b := open(t, shell(script, func(c *Config) { c.Env = map[string]string{"PID": pid} }))
+			b := open(t, shell(script, func(c *Config) {
+				c.Env, c.IgnoreRegex = map[string]string{"PID": pid}, "x"
+			}))
 			r, err := b.Scan(t.Context(), backendtest.CleanContent(t))
 			if err != nil || r.Category != backends.Virus || r.Findings[0].Name != "a" {
 				t.Errorf("%+v, %v", r, err)

@@ -34,7 +34,10 @@ const (
 type stage struct {
 	arg    string // what replaces the placeholder
 	file   string
+	paths  []string // how the program may call the file
 	before fs.FileInfo
+	copied bool     // it is not the one that other engines have
+	linked bool     // only the name is not
 	own    []string // to be removed, in this order
 }
 
@@ -58,6 +61,10 @@ func (b *Backend) stage(ctx context.Context, c backends.Content) (*stage, error)
 	}
 	switch {
 	case err == nil:
+		s.paths = []string{s.file}
+		if real, err := filepath.EvalSymlinks(s.file); err == nil && real != s.file {
+			s.paths = append(s.paths, real)
+		}
 		return s, nil
 	case ctx.Err() != nil:
 		err = ended(ctx)
@@ -71,7 +78,7 @@ func (b *Backend) stage(ctx context.Context, c backends.Content) (*stage, error)
 // unstaged is the failure of the file: never that of the program, whatever its
 // errno says.
 func unstaged(err error) error {
-	return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: bounded("file for the program: " + err.Error())}
+	return &backends.ObjectError{Doing: "making the file for the program", Err: err}
 }
 
 // checkPath wants a path that needs no quoting anywhere.
@@ -109,8 +116,10 @@ func (s *stage) make(ctx context.Context, c backends.Content, per, how string) e
 	}
 	s.own = append([]string{s.file}, s.own...)
 	if how != copyFull && os.Link(original, s.file) == nil {
+		s.linked = true
 		return nil
 	}
+	s.copied = true
 	return s.copy(ctx, c, info)
 }
 
@@ -162,18 +171,21 @@ func (s *stage) fill(program string, argv []string) []string {
 }
 
 // finish says what the program did to its file and removes what was made.
-func (s *stage) finish() string {
+func (s *stage) finish() alteration {
 	defer s.remove()
+	shared := !s.copied && !s.linked
 	after, err := os.Lstat(s.file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "the file was gone after the scan"
+		return alteration{"the file was gone after the scan", shared}
 	case err != nil:
-		return bounded("the file after the scan: " + err.Error())
-	case !os.SameFile(s.before, after), s.before.Size() != after.Size(), !s.before.ModTime().Equal(after.ModTime()):
-		return "the file was changed by the scan"
+		return alteration{bounded("the file after the scan: " + err.Error()), shared}
+	case !os.SameFile(s.before, after):
+		return alteration{"the file was replaced by the scan", shared}
+	case s.before.Size() != after.Size(), !s.before.ModTime().Equal(after.ModTime()):
+		return alteration{"the file was changed by the scan", !s.copied}
 	}
-	return ""
+	return alteration{}
 }
 
 func (s *stage) remove() {

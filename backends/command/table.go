@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,21 +17,33 @@ import (
 // table is the compiled answer table of a program. A regular expression that is
 // not given is nil.
 type table struct {
-	exit map[int]outcome
-	mask []bit
-	rest *outcome // of every other status; nil: unknown, a failure
+	program string // for messages
+	exit    map[int]outcome
+	mask    []bit
+	rest    *outcome // of every other status; nil: unknown, a failure
 
-	virus, flag, suspicious, encrypted, partial *regexp.Regexp
-	failure, cannot, ok, version                *regexp.Regexp
+	patterns
+	// unfilled are the expressions that name the file; filled knows it.
+	unfilled []expression
+	version  *regexp.Regexp
 
 	rules []rule
 	known bool
+}
+
+// patterns are the expressions for lines.
+type patterns struct {
+	virus, flag, suspicious, encrypted, partial *regexp.Regexp
+	failure, cannot, ok, ignore                 *regexp.Regexp
+	// anywhere are those for findings and failures without the "^" they begin with.
+	anywhere []*regexp.Regexp
 }
 
 // outcome is what an exit status means.
 type outcome struct {
 	category backends.Category
 	asks     bool // "?": what the lines say, and the category if they say nothing
+	unlisted bool // it is in no part of the table
 }
 
 type bit struct {
@@ -43,21 +56,47 @@ type rule struct {
 	category backends.Category
 }
 
-// outcome looks an exit status up. It is not listed if it is in no part of the
-// table.
-func (t *table) outcome(code int) (o outcome, listed bool) {
+// outcomes looks an exit status up. Where it is a mask, all its bits count.
+func (t *table) outcomes(code int) []outcome {
 	if o, ok := t.exit[code]; ok {
-		return o, true
+		return []outcome{o}
 	}
+	masked := slices.ContainsFunc(t.mask, func(b bit) bool { return code&b.bit != 0 })
+	switch {
+	case masked:
+		return t.bits(code)
+	case t.rest != nil:
+		return []outcome{*t.rest}
+	}
+	return []outcome{{category: backends.SWErr, asks: true, unlisted: true}}
+}
+
+// bits are the outcomes of all bits. One that is not in the mask is looked up in exit.
+func (t *table) bits(code int) (all []outcome) {
 	for _, b := range t.mask {
 		if code&b.bit != 0 {
-			return b.outcome, true
+			all = append(all, b.outcome)
+			code &^= b.bit
 		}
 	}
-	if t.rest != nil {
-		return *t.rest, true
+	for single := 1; code != 0; single <<= 1 {
+		if code&single == 0 {
+			continue
+		}
+		code &^= single
+		o, ok := t.exit[single]
+		if !ok {
+			o = outcome{category: backends.SWErr, unlisted: true}
+		}
+		all = append(all, o)
 	}
-	return outcome{backends.SWErr, true}, false
+	return all
+}
+
+// trusts reports whether the site believes an exit status whatever is printed.
+func (t *table) trusts(code int) bool {
+	o, ok := t.exit[code]
+	return ok && o.category == backends.OK && !o.asks
 }
 
 // killedBelow reports whether a status that is not listed is what a shell makes of
@@ -82,46 +121,14 @@ func (t *table) category(name, kind string) backends.Category {
 func (c *Config) compile() (*table, error) {
 	t := &table{exit: map[int]outcome{}, known: c.KnownNames}
 	var errs []error
-	for _, r := range []struct {
-		key, text string
-		to        **regexp.Regexp
-	}{
-		{"virus_regex", c.VirusRegex, &t.virus}, {"virus_flag_regex", c.VirusFlagRegex, &t.flag},
-		{"suspicious_regex", c.SuspiciousRegex, &t.suspicious}, {"encrypted_regex", c.EncryptedRegex, &t.encrypted},
-		{"partial_regex", c.PartialRegex, &t.partial}, {"error_regex", c.ErrorRegex, &t.failure},
-		{"cannot_execute_regex", c.CannotExecuteRegex, &t.cannot}, {"ok_regex", c.OKRegex, &t.ok},
-		{"version_regex", c.VersionRegex, &t.version},
-	} {
-		re, err := compileLines(r.key, r.text)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		*r.to = re
-	}
 	if len(c.Argv) > 0 { // else there is enough to say already
+		t.program = filepath.Base(c.Argv[0])
 		errs = append(errs, t.addExit(c.Exit, len(c.Mask) > 0)...)
 	}
+	errs = append(errs, t.addExpressions(c)...)
 	errs = append(errs, t.addMask(c.Mask)...)
 	errs = append(errs, t.addRules(c.NameRules)...)
 	return t, errors.Join(errs...)
-}
-
-// compileLines compiles an expression in which ^ and $ are the ends of lines.
-func compileLines(key, text string) (*regexp.Regexp, error) {
-	if text == "" {
-		return nil, nil
-	}
-	if _, err := regexp.Compile(text); err != nil {
-		return nil, fmt.Errorf("%s = %q: %w; want a regular expression as RE2 has them", key, text, err)
-	}
-	re, err := regexp.Compile("(?m:" + text + ")")
-	if err != nil {
-		return nil, fmt.Errorf("%s = %q: %w", key, text, err)
-	}
-	if re.MatchString("") {
-		return nil, fmt.Errorf("%s = %q: it matches whatever is printed, even nothing; want something that is only in the line meant", key, text)
-	}
-	return re, nil
 }
 
 func (t *table) addExit(exit map[string]string, mask bool) (errs []error) {
@@ -160,7 +167,7 @@ func (t *table) addMask(mask []Bit) (errs []error) {
 		case b.Bit < 1 || b.Bit > 128 || b.Bit&(b.Bit-1) != 0:
 			errs = append(errs, fmt.Errorf("mask: %d is not a bit; want 1, 2, 4, ... 128", b.Bit))
 		case o.category == backends.OK:
-			errs = append(errs, fmt.Errorf("mask: bit %d = %q: other bits may say more; list the whole status in exit", b.Bit, b.Category))
+			errs = append(errs, fmt.Errorf("mask: bit %d = %q: a bit that says nothing has its place in exit", b.Bit, b.Category))
 		case slices.ContainsFunc(t.mask, func(other bit) bool { return other.bit == b.Bit }):
 			errs = append(errs, fmt.Errorf("mask: bit %d stands twice", b.Bit))
 		}
@@ -192,7 +199,7 @@ func parseOutcome(text string) (outcome, error) {
 	word, asks := strings.CutPrefix(text, "?")
 	category := backends.Category(word)
 	if category.Valid() {
-		return outcome{category, asks}, nil
+		return outcome{category: category, asks: asks}, nil
 	}
 	var words []string
 	for _, c := range backends.Categories() {

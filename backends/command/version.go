@@ -31,16 +31,19 @@ func (b *versioned) Version(ctx context.Context) (backends.Version, error) {
 	defer cancel()
 	program, err := lookPath(b.version[0], b.path)
 	if err != nil {
-		return backends.Version{}, b.wrap(err)
+		return backends.Version{}, b.wrap(unstarted(b.version[0], b.path, "version_argv", err))
 	}
 	argv := append([]string{program}, b.version[1:]...)
-	e, err := run(ctx, order{argv: argv, env: b.env, limit: mostVersion, after: func() string { return "" }})
+	e, err := run(ctx, order{argv: argv, env: b.env, limit: mostVersion, after: func() alteration { return alteration{} }})
 	if err != nil {
-		return backends.Version{}, b.wrap(err)
+		return backends.Version{}, b.wrap(unstarted(program, b.path, "version_argv", err))
+	}
+	if e.stopped != nil {
+		return backends.Version{}, b.wrap(e.stopped)
 	}
 	v, ok := parseVersion(b.re, e)
 	if !ok {
-		return backends.Version{}, b.wrap(fmt.Errorf("no version in what %q prints (exit status %d): %.200q", program, e.code, e.output))
+		return backends.Version{}, b.wrap(fmt.Errorf("%s ended with exit status %d and printed no version (keys version_argv, version_regex): %.200q", program, e.code, e.output))
 	}
 	return v, nil
 }

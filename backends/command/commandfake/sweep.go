@@ -3,8 +3,10 @@
 package commandfake
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -56,6 +58,18 @@ func Sweep(tb testing.TB) string {
 	tb.Helper()
 	return Script(tb, sweep)
 }
+
+// Odd is the program of Sweep, but what it says about an object that contains mark is
+// output, in which PATH is the path of the file, and an exit status.
+func Odd(tb testing.TB, mark, output string, status int) string {
+	tb.Helper()
+	text := fmt.Sprintf("\nif has %s; then\n\tprintf %%s %s | sed \"s|PATH|$file|g\"\n\texit %d\nfi\n", quote(mark), quote(output), status)
+	const defined = "has() { grep -qaF -e \"$1\" -- \"$file\"; }\n"
+	return Script(tb, strings.Replace(sweep, defined, defined+text, 1))
+}
+
+// quote makes one word of text for the shell.
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // Script writes a program of the given text, which begins with "#!", and returns
 // its path. Every user may run it. It goes when the test ends.

@@ -1,0 +1,194 @@
+package command
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+)
+
+// The placeholders of an expression: the path of the file, and its name alone. They
+// bind a line to the object that was asked for, and no sender knows them.
+const (
+	pathInside = "{path}"
+	nameInside = "{name}"
+)
+
+// expression is a key of the configuration before its regular expression is made.
+type expression struct {
+	key, text string
+	whole     bool // it has to match whole lines
+	to        func(*patterns) **regexp.Regexp
+}
+
+// expressions are the keys for lines of output.
+func (c *Config) expressions() []expression {
+	return []expression{
+		{"virus_regex", c.VirusRegex, false, func(p *patterns) **regexp.Regexp { return &p.virus }},
+		{"virus_flag_regex", c.VirusFlagRegex, false, func(p *patterns) **regexp.Regexp { return &p.flag }},
+		{"suspicious_regex", c.SuspiciousRegex, false, func(p *patterns) **regexp.Regexp { return &p.suspicious }},
+		{"encrypted_regex", c.EncryptedRegex, false, func(p *patterns) **regexp.Regexp { return &p.encrypted }},
+		{"partial_regex", c.PartialRegex, false, func(p *patterns) **regexp.Regexp { return &p.partial }},
+		{"error_regex", c.ErrorRegex, false, func(p *patterns) **regexp.Regexp { return &p.failure }},
+		{"cannot_execute_regex", c.CannotExecuteRegex, false, func(p *patterns) **regexp.Regexp { return &p.cannot }},
+		{"ok_regex", c.OKRegex, true, func(p *patterns) **regexp.Regexp { return &p.ok }},
+		{"ignore_regex", c.IgnoreRegex, true, func(p *patterns) **regexp.Regexp { return &p.ignore }},
+	}
+}
+
+// addExpressions compiles the expressions. One with a placeholder is compiled to see
+// that it can be, and again for each scan.
+func (t *table) addExpressions(c *Config) (errs []error) {
+	for _, x := range c.expressions() {
+		re, err := x.compile(x.fill([]string{"/path"}))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		*x.to(&t.patterns) = re
+		if strings.Contains(x.text, pathInside) || strings.Contains(x.text, nameInside) {
+			t.unfilled = append(t.unfilled, x)
+		}
+	}
+	for _, text := range []string{c.VirusRegex, c.VirusFlagRegex, c.SuspiciousRegex, c.ErrorRegex, c.CannotExecuteRegex} {
+		text = strings.NewReplacer(pathInside, `\S+`, nameInside, `\S+`).Replace(text)
+		if re := anywhere(text); re != nil {
+			t.anywhere = append(t.anywhere, re)
+		}
+	}
+	version, err := expression{key: "version_regex", text: c.VersionRegex}.compile(c.VersionRegex)
+	t.version = version
+	if err != nil {
+		errs = append(errs, err)
+	}
+	return errs
+}
+
+// filled is the table for a run with a file of these paths.
+func (t *table) filled(paths []string) *table {
+	if len(t.unfilled) == 0 || len(paths) == 0 {
+		return t
+	}
+	full := *t
+	full.unfilled = nil
+	for _, x := range t.unfilled {
+		re, err := x.compile(x.fill(paths))
+		if err != nil {
+			continue // it was compiled before, with another path
+		}
+		*x.to(&full.patterns) = re
+	}
+	return &full
+}
+
+// fill puts the paths into the text.
+func (x expression) fill(paths []string) string {
+	var quoted []string
+	for _, path := range paths {
+		quoted = append(quoted, regexp.QuoteMeta(path))
+	}
+	return strings.NewReplacer(
+		pathInside, "(?:"+strings.Join(quoted, "|")+")",
+		nameInside, regexp.QuoteMeta(filepath.Base(paths[0])),
+	).Replace(x.text)
+}
+
+// compile compiles an expression in which ^ and $ are the ends of lines.
+func (x expression) compile(text string) (*regexp.Regexp, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if _, err := regexp.Compile(text); err != nil {
+		return nil, fmt.Errorf("%s = %q: %w; want a regular expression as RE2 has them", x.key, x.text, err)
+	}
+	text = "(?m:" + text + ")"
+	if x.whole {
+		text = `(?m:^)` + text + `[ \t]*(?m:$)`
+	}
+	re, err := regexp.Compile(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s = %q: %w", x.key, x.text, err)
+	}
+	if re.MatchString("") || x.whole && re.MatchString("Error: a line that no scanner has ever printed") {
+		return nil, fmt.Errorf("%s = %q: it matches whatever is printed, even nothing; want something that is only in the line meant", x.key, x.text)
+	}
+	return re, nil
+}
+
+// anywhere compiles an expression without the beginning of the line that it wants.
+// What comes before a finding on its line must not make it harmless.
+func anywhere(text string) *regexp.Regexp {
+	if text == "" {
+		return nil
+	}
+	tree, err := syntax.Parse(text, syntax.Perl&^syntax.OneLine)
+	if err != nil {
+		return nil // it does not compile, and that is said elsewhere
+	}
+	unanchor(tree)
+	re, err := regexp.Compile("(?m:" + tree.String() + ")")
+	if err != nil || re.MatchString("") {
+		return nil
+	}
+	return re
+}
+
+func unanchor(tree *syntax.Regexp) {
+	switch tree.Op {
+	case syntax.OpBeginLine, syntax.OpBeginText:
+		tree.Op = syntax.OpEmptyMatch
+	case syntax.OpAlternate:
+		for _, sub := range tree.Sub {
+			unanchor(sub)
+		}
+	case syntax.OpConcat, syntax.OpCapture:
+		unanchor(tree.Sub[0])
+	}
+}
+
+// unlikeFindings reports whether a line has nothing in it that looks like a finding
+// or a failure, wherever in the line that is. Others are never harmless.
+func (t *table) unlikeFindings(line string) bool {
+	for _, re := range t.anywhere {
+		if re.MatchString(surrounded(line)) {
+			return false
+		}
+	}
+	return true
+}
+
+// names finds the names in a line.
+func (t *table) names(re *regexp.Regexp, line string) (found []finding) {
+	if re == nil {
+		return nil
+	}
+	name, kind := re.SubexpIndex("name"), re.SubexpIndex("kind")
+	for i, groups := range re.FindAllStringSubmatch(line, mostMatches) {
+		f := finding{last: i == mostMatches-1}
+		switch {
+		case name > 0:
+			f.name = groups[name]
+		default:
+			f.name = firstGroup(groups[1:])
+		}
+		f.name = strings.TrimSpace(f.name)
+		f.kind = f.name
+		if kind > 0 {
+			f.kind = groups[kind]
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+func firstGroup(groups []string) string {
+	for _, g := range groups {
+		if strings.TrimSpace(g) != "" {
+			return g
+		}
+	}
+	return ""
+}
+
+func matches(re *regexp.Regexp, text string) bool { return re != nil && re.MatchString(text) }
