@@ -86,7 +86,7 @@ func (a *Answer) Fail(err error) {
 // of the object. Such an answer may say virus or suspicious. Anything else in it is
 // dropped, and counts as a failure of the engine.
 func (a *Answer) Early() {
-	if a.refused {
+	if a.refused || a.category == "" && a.Failed() {
 		return
 	}
 	early := &Failure{Category: SWErr, Code: NoCode, Text: "answered before it had received the whole object"}
