@@ -127,6 +127,7 @@ func TestRealTable(t *testing.T) {
 		play(t, "echo_is ok", s.Address, []realCase{
 			// It can say 204: what it sends back it has not scanned, whatever echo_is says.
 			{cicaptest.Echo, methodRespmod, false, "clean", echoWanted},
+			{cicaptest.SrvClamav, methodRespmod, false, "6 MiB ZIP with", echoWanted},
 			{cicaptest.SrvClamav, methodRespmod, false, "36 MiB ZIP with", echoWanted},
 			{cicaptest.SrvClamav, methodReqmod, false, "36 MiB ZIP with", echoWanted},
 			{cicaptest.SrvClamav, methodRespmod, true, "6 MiB ZIP with", "partial/204[]"}, // decided by the preview

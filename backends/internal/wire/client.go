@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -47,7 +48,9 @@ type Request struct {
 // Do sends a request that is not a scan and returns the answer.
 func (c *Client) Do(ctx context.Context, q *Request) (r *Response, err error) {
 	err = c.conns.Do(ctx, func(conn *engineconn.Conn) (err error) {
-		r, err = c.exchange(conn, q)
+		if r, err = c.exchange(conn, q); err == nil {
+			err = r.alone()
+		}
 		return err
 	})
 	return r, err
@@ -59,11 +62,24 @@ func (c *Client) Do(ctx context.Context, q *Request) (r *Response, err error) {
 func (c *Client) Scan(ctx context.Context, q *Request, judge func(r *Response, a *backends.Answer)) (backends.Result, error) {
 	return c.conns.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error {
 		r, err := c.exchange(conn, q)
-		if err == nil {
-			judge(r, a)
+		if err != nil {
+			return err
 		}
-		return err
+		judge(r, a)
+		if found := a.Category(); found == backends.Virus || found == backends.Suspicious {
+			conn.Spoil() // whatever follows, it is not clean
+			return nil
+		}
+		return r.alone()
 	})
+}
+
+// alone is an error if something follows the answer.
+func (r *Response) alone() error {
+	if len(r.more) > 0 {
+		return fmt.Errorf("more than one answer: %q", r.more)
+	}
+	return nil
 }
 
 // Close ends the kept connections. Requests under way finish, and later ones get a

@@ -24,7 +24,8 @@ type Response struct {
 	// complete. Otherwise it ends where the connection was closed.
 	Measured bool
 
-	last bool // the engine closes the connection
+	last bool   // the engine closes the connection
+	more []byte // the beginning of what follows the answer
 }
 
 var errTooLong = errors.New("the answer is too long")
@@ -73,15 +74,14 @@ func body(r *bufio.Reader, res *http.Response, maxBody int64) (*Response, error)
 		return nil, err
 	case int64(len(data)) > maxBody:
 		return nil, fmt.Errorf("%w: more than %d bytes: %.100q", errTooLong, maxBody, data)
-	case r.Buffered() > 0:
-		rest, _ := r.Peek(min(r.Buffered(), 100))
-		return nil, fmt.Errorf("more than one answer: %q", rest)
 	}
+	more, _ := r.Peek(min(r.Buffered(), 100))
 	return &Response{
 		Status:   res.StatusCode,
 		Location: res.Header.Get("Location"),
 		Body:     data,
 		Measured: res.ContentLength >= 0 || len(res.TransferEncoding) > 0,
 		last:     res.Close,
+		more:     more,
 	}, nil
 }
