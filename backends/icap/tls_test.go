@@ -15,7 +15,7 @@ import (
 )
 
 // tlsFake is the fake server over TLS, with the path of its certificate.
-func tlsFake(t *testing.T) (f *fake, ca string) {
+func tlsFake(t testing.TB) (f *fake, ca string) {
 	t.Helper()
 	cert, key, err := cicaptest.Certificate()
 	if err != nil {
