@@ -51,7 +51,7 @@ func (s *service) isTooLarge(r *wire.Response) bool {
 	return ok && text == tooLargeText
 }
 
-// refused takes a 413. It is one for good only if the object may be too large.
+// refused takes a 413, which is permanent only if the object may really be too large.
 func (s *service) refused(r *wire.Response, size int64, a *backends.Answer) {
 	if size < s.tooLarge {
 		a.Add(backends.CannotExecute, r.Status, fmt.Sprintf("says that %d bytes are too large: can it reach its clamd? %.200q", size, r.Body))

@@ -30,8 +30,8 @@ type Config struct {
 	// Field is the name of the form's field.
 	Field string `toml:"field"`
 	// FileName is the name of an object that has none. FileNameHeader is a further
-	// field of the request with the name: Content-Disposition, which has a form of its
-	// own, or any other, which gets the name percent-encoded.
+	// field of the request with the name: Content-Disposition, as in RFC 6266, or any
+	// other, percent-encoded.
 	FileName       string `toml:"file_name"`
 	FileNameHeader string `toml:"file_name_header"`
 	// ContentType is the type of the content.

@@ -100,6 +100,6 @@ func flavour(name, request string) (service, bool) {
 
 func flavourNames() []string { return slices.Sorted(maps.Keys(flavours)) }
 
-// newBoundary makes a boundary that nobody can guess: in an object it would end the
-// part, and what follows is not scanned.
+// newBoundary makes a boundary that cannot be guessed: in an object it would end the
+// part, and what follows would not be scanned.
 func newBoundary() string { return "polyclam-" + rand.Text() }

@@ -1,7 +1,7 @@
 // Package httpscan scans with services that take a content over HTTP and answer with
 // a status, a JSON body or both: the REST front ends of ClamAV and their like.
 //
-// The dialogue, over a connection of its own:
+// The dialogue, on one connection per scan:
 //
 //	-> POST /v2/scan HTTP/1.1, Content-Type: multipart/form-data; boundary=..., Content-Length: 243
 //	-> (one part with the object; or, with request "raw", the object alone)

@@ -10,7 +10,7 @@ import (
 	"polyclam/backends/internal/wire/wiretest"
 )
 
-// misbehaving is a clamav-rest that takes raw objects and does what it is told.
+// misbehaving is a clamav-rest that takes raw objects and misbehaves as m says.
 func misbehaving(t *testing.T, m backendtest.Misbehaviour) *wiretest.Server {
 	say := func(c backends.Category) string {
 		switch c {

@@ -41,12 +41,12 @@ type Config struct {
 	// HTTPHeaders wraps the object in the HTTP message that RFC 3507 wants. Some
 	// versions of ESET want the bare object.
 	HTTPHeaders bool `toml:"http_headers"`
-	// URL is the one in this HTTP message. In it {name} stands for the name of the
-	// file, percent-encoded.
+	// URL is the URL in this HTTP message. The name of the file, percent-encoded,
+	// replaces {name}.
 	URL string `toml:"url"`
 	// FileName is the name of an object that has none. FileNameHeader is a further
-	// field with the name: Content-Disposition, in the HTTP message and in a form of
-	// its own, or any other, in the ICAP header and percent-encoded.
+	// field with the name: Content-Disposition, in the HTTP message and as in RFC 6266,
+	// or any other, in the ICAP header and percent-encoded.
 	FileName       string `toml:"file_name"`
 	FileNameHeader string `toml:"file_name_header"`
 	// ContentType is the type in this HTTP message.
@@ -196,7 +196,7 @@ var pageURL = regexp.MustCompile(`^https?://([A-Za-z0-9._:\[\]-]+)/(?:[A-Za-z0-9
 // urlHost is the host of the key url.
 func (c *Config) urlHost() string { return pageURL.FindStringSubmatch(c.URL)[1] }
 
-// disposition is the field with a form of its own.
+// disposition is the field that belongs to HTTP.
 const disposition = "Content-Disposition"
 
 // namesInHTTP reports whether the name of the file is in a field of the HTTP message.

@@ -1,7 +1,7 @@
 // Package icap scans with whatever speaks ICAP, RFC 3507: c-icap, squidclamav, ESET,
 // Kaspersky, Symantec, Trellix and Skyhigh, Trend, Sophos, F-Secure, OPSWAT, Dr.Web.
 //
-// The dialogue, over a connection of its own:
+// The dialogue, on one connection per scan:
 //
 //	-> OPTIONS icap://host/service ICAP/1.0            at first, and after Options-TTL
 //	<- ICAP/1.0 200 OK, Methods, Preview, ISTag, ...
@@ -22,7 +22,7 @@
 //	200 with another HTTP status                   swerr, unless a field says why
 //	200 with the object itself                     partial (echo_is), ok if a field says clean
 //	200 with another object                        suspicious, "modified-by-icap": a page or
-//	                                               an object that somebody has changed
+//	                                               an object that was changed
 //	200 with the beginning of the object           swerr
 //	408                                            interrupted
 //	401, 407, 503                                  cannot-execute
@@ -35,15 +35,15 @@
 // the tables.
 //
 // HTTP statuses other than 403 and redirects are not documented by any product as the
-// way it blocks: 400, 401, 407 and 5xx say that the request or the server is at fault,
-// and to call every mail a virus for a wrong key would help nobody.
+// way it blocks: 400, 401, 407 and 5xx say that the request or the server is at fault.
+// One wrong API key must not turn every mail into a virus.
 //
 // What is called clean without having been scanned, and what is done about it:
 //
 //   - c-icap 0.5.10 sends objects over virus_scan.MaxObjectSize back as they are: this is
 //     partial. Where the server can say 204, as c-icap can, echo_is = "ok" does not
-//     change that: an echo that began before the object was sent cannot be told from one
-//     that did not, if the rest was already on its way.
+//     change that: an early echo looks like one in time if the rest of the object was
+//     already on its way when it began.
 //   - an answer that begins before the whole object was sent may only say virus or
 //     suspicious; 413 and the object's own echo are partial. What else it says is a
 //     failure.

@@ -14,7 +14,7 @@ import (
 	"polyclam/backends/internal/wire/wiretest"
 )
 
-// misbehaving is a service that does what it is told.
+// misbehaving is a service that misbehaves as m says.
 func misbehaving(m backendtest.Misbehaviour, repeats *wiretest.Repeats) service {
 	return func(nc io.Writer, q *received) bool {
 		if m.Early {

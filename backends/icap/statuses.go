@@ -15,9 +15,9 @@ import (
 const (
 	hintService = "is the key service right?"
 	hintMethod  = "is the key method right?"
-	hintAccess  = "the server does not let us: see its access list, and the key headers"
+	hintAccess  = "the server refuses access: see its access list, and the key headers"
 	hintLicence = "the scanner has no licence"
-	hintRequest = "it does not take the request: does it want a file name? see url and file_name_header"
+	hintRequest = "it refuses the request: does it want a file name? see url and file_name_header"
 	hintPage    = "if this is how it blocks, see http_statuses"
 )
 

@@ -89,7 +89,7 @@ func TestTLS(t *testing.T) {
 		ctx, cancel := contextWithin(t, 50*time.Millisecond)
 		defer cancel()
 		_, err := b.Scan(ctx, backendtest.CleanContent(t))
-		// Not even a connection while the whole scan may last: nobody is there.
+		// Not even connected within the time for a whole scan: the engine is unreachable.
 		if backends.CategoryOf(err) != backends.CannotExecute {
 			t.Errorf("got %v (%v)", err, backends.CategoryOf(err))
 		}

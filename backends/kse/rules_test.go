@@ -21,7 +21,7 @@ func decodeJSON(body []byte) []byte {
 	return object[:n]
 }
 
-// misbehaving is an engine that does what it is told.
+// misbehaving is an engine that misbehaves as m says.
 func misbehaving(t *testing.T, protocol int, m backendtest.Misbehaviour) *wiretest.Server {
 	if protocol == 1 {
 		say := func(c backends.Category) string {

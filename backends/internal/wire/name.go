@@ -110,11 +110,11 @@ func extended(name string) string {
 	return b.String()
 }
 
-// disposition is the field whose value has a form of its own.
+// disposition is the field for which RFC 6266 has a form.
 const disposition = "Content-Disposition"
 
-// NameField is a field of a head that carries a file name: Content-Disposition in its
-// own form, any other percent-encoded.
+// NameField is a field of a head that carries a file name: Content-Disposition as in
+// RFC 6266, any other percent-encoded.
 func NameField(field, name string) Field {
 	if strings.EqualFold(field, disposition) {
 		return Field{field, Disposition(name)}

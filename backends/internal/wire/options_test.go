@@ -74,7 +74,7 @@ func TestHandshakeHangs(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	c = client(t, d.Address(), func(o *Options) { o.TLS.TLS = true })
-	// Not even a connection while the whole scan may last: nobody is there.
+	// Not even connected within the time for a whole scan: the engine is unreachable.
 	if _, err := c.Do(ctx, post(backendtest.Bytes(t, nil))); backends.CategoryOf(err) != backends.CannotExecute {
 		t.Errorf("%v is %v", err, backends.CategoryOf(err))
 	}
