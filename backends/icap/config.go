@@ -119,7 +119,7 @@ const rest = 100 * time.Millisecond
 // tables makes the tables of answers.
 func (b *Backend) tables() error {
 	var errs [3]error
-	b.statuses, errs[0] = withStatuses("statuses", statuses, b.config.Statuses, func(status int) bool { return status < 300 })
+	b.statuses, errs[0] = withStatuses("statuses", statuses, b.config.Statuses, func(status int) bool { return status == 200 || status == 204 || status == 206 })
 	b.pages, errs[1] = withStatuses("http_statuses", pages, b.config.HTTPStatuses, func(status int) bool { return status == 200 })
 	b.errorCodes, errs[2] = withCodes("error_codes", b.config.ErrorCodes)
 	return errors.Join(errs[:]...)

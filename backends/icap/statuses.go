@@ -144,7 +144,7 @@ func withStatuses(key string, table map[int]row, entries map[string]string, hasO
 		if err != nil || status < 200 || status > 599 || len(text) != 3 {
 			errs = append(errs, fmt.Errorf("%s: %q is not a status from 200 to 599", key, text))
 		} else if hasOwn(status) {
-			errs = append(errs, fmt.Errorf("%s: %s has a meaning of its own", key, text))
+			errs = append(errs, fmt.Errorf("%s: %s cannot be mapped: the rest of the answer says what it means", key, text))
 		}
 		c, err := category(key, text, entries[text])
 		errs = append(errs, err)

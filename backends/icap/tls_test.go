@@ -2,6 +2,7 @@ package icap
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -34,6 +35,36 @@ func tlsFake(t testing.TB) (f *fake, ca string) {
 		t.Fatal(err)
 	}
 	return serveFake(t, l, map[string]service{"avscan": marked}), ca
+}
+
+// TestClientCertificate: a server may want one.
+func TestClientCertificate(t *testing.T) {
+	cert, key, err := cicaptest.Certificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certPath, keyPath := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	if err := errors.Join(os.WriteFile(certPath, cert, 0o600), os.WriteFile(keyPath, key, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := serveFake(t, l, map[string]service{"avscan": marked})
+	trust := func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true }
+	with := open(t, f.address(), trust, func(c *Config) { c.Certificate, c.Key = certPath, keyPath })
+	if got := checked(t, with, backendtest.Bytes(t, backendtest.EICAR())); got.category != backends.Virus {
+		t.Errorf("got %v", got)
+	}
+	if got := checked(t, open(t, f.address(), trust), backendtest.CleanContent(t)); !got.category.IsFailure() {
+		t.Errorf("without one: got %v", got)
+	}
 }
 
 func TestTLS(t *testing.T) {
