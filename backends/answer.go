@@ -7,7 +7,7 @@ import (
 
 // Bounds on what an [Answer] keeps of one answer.
 const (
-	maxFindings  = 1000
+	maxFindings  = 1000 - 4 // room for one without a name of each category
 	maxName      = 1 << 10
 	maxNameBytes = 32 << 10 // of all names
 	maxFailures  = 100
@@ -92,7 +92,7 @@ func (a *Answer) Fail(err error) {
 // of the object. Such an answer may say virus or suspicious. Anything else in it is
 // dropped, and counts as a failure of the engine.
 func (a *Answer) Early() {
-	if a.refused {
+	if a.refused || a.category == "" && a.Failed() {
 		return
 	}
 	early := &Failure{Category: SWErr, Code: NoCode, Text: "answered before it had received the whole object"}
@@ -167,11 +167,12 @@ func (a *Answer) verdict(c Category, code int, detail string) {
 func (a *Answer) find(f Finding) {
 	f.Name = f.Name[:min(len(f.Name), maxName)]
 	full := len(a.findings) >= maxFindings || a.names+len(f.Name) > maxNameBytes
-	if f.Name == "" || full {
+	if full {
 		f.Name = ""
-		if slices.Contains(a.findings, f) {
-			return
-		}
+	}
+	same := func(o Finding) bool { return o.Category == f.Category && (o.Name == "" || full) }
+	if f.Name == "" && slices.ContainsFunc(a.findings, same) {
+		return
 	}
 	a.findings = append(a.findings, f)
 	a.names += len(f.Name)

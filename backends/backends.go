@@ -56,6 +56,17 @@ type Content interface {
 	Path() (string, error)
 }
 
+// A Named content knows the name of the file that its bytes come from, such as the
+// last element of a path that a client asked to scan. Some engines choose by its
+// extension how to scan.
+//
+// The name is hostile input: it may be of any length and contain any byte, line ends,
+// quotes and "../" included. A backend that sends it must escape and bound it. It is
+// empty if there is none, as for a stream.
+type Named interface {
+	Name() string
+}
+
 // An AllMatcher is a Backend that can go on after the first match.
 type AllMatcher interface {
 	// ScanAll is Scan with a finding for every match, in the engine's order,

@@ -6,25 +6,31 @@ import "regexp"
 // "encrypted" or "limits" as if it were a virus; this one table serves all
 // backends. The first match wins; a name that is not in it is a Virus. A site's
 // own [[rule]] tables come after it, in the policy.
+//
+// Every row but the first makes less of a finding, so each is the whole of a name that
+// an engine documents. A name that merely contains a word is a Virus: Ransom.FileEncryptor,
+// Trojan PasswordStealer.
 var nameTable = []struct {
 	re       *regexp.Regexp
 	category Category
 }{
 	{regexp.MustCompile(`(?i)^eicar`), Virus},
 	// ClamAV with AlertEncrypted; without the prefix before 0.101.
-	{regexp.MustCompile(`^Heuristics\.Encrypted\.`), Encrypted},
+	{regexp.MustCompile(`^Heuristics\.Encrypted\.[A-Za-z0-9]+$`), Encrypted},
 	{regexp.MustCompile(`^Encrypted\.(?:Zip|RAR|7Zip|PDF)$`), Encrypted},
 	// ClamAV with AlertExceedsMax.
-	{regexp.MustCompile(`^Heuristics\.Limits\.Exceeded(?:\.|$)`), Partial},
+	{regexp.MustCompile(`^Heuristics\.Limits\.Exceeded(?:\.[A-Za-z0-9]+)?$`), Partial},
 	// ClamAV's other heuristics: nothing known, a shape that is disliked.
-	{regexp.MustCompile(`^Heuristics\.(?:Broken|OLE2\.ContainsMacros|Phishing|Structured|PDF\.ObfuscatedNameObject|Zip\.OverlappingFiles)`), Suspicious},
-	// Symantec, Clearswift and OPSWAT over ICAP.
-	{regexp.MustCompile(`(?i)^encrypted (?:container|archive)(?: violation)?$`), Encrypted},
-	{regexp.MustCompile(`(?i)^container (?:.*) violation$`), Partial},
-	// Plain words only: what has the punctuation of a malware name, such as
-	// "Trojan.Password-Protected.A" or "HEUR:...", stays a Virus.
-	{regexp.MustCompile(`(?i)^[^.:/!@_]*\bpassword[- ]?protected\b[^.:/!@_]*$`), Encrypted},
-	{regexp.MustCompile(`(?i)^[^.:/!@_]*\bmalformed container\b[^.:/!@_]*$`), Partial},
+	{regexp.MustCompile(`^Heuristics\.(?:Broken|OLE2\.ContainsMacros|Phishing|Structured|PDF\.ObfuscatedNameObject|Zip\.OverlappingFiles)(?:\.|$)`), Suspicious},
+	// Symantec over ICAP.
+	{regexp.MustCompile(`(?i)^encrypted container(?: violation)?$`), Encrypted},
+	{regexp.MustCompile(`(?i)^container (?:size|depth|count) violation$`), Partial},
+	{regexp.MustCompile(`(?i)^container size violation - scan incomplete\.$`), Partial},
+	{regexp.MustCompile(`(?i)^malformed container(?: violation)?$`), Partial},
+	// Clearswift and OPSWAT over ICAP.
+	{regexp.MustCompile(`(?i)^encrypted archive$`), Encrypted},
+	{regexp.MustCompile(`(?i)^password[- ]protected(?: document)?$`), Encrypted},
+	{regexp.MustCompile(`(?i)^exceeded archive (?:depth|size|file number)$`), Partial},
 }
 
 // NameCategory says what the name of a signature means: Encrypted for

@@ -1,108 +1,101 @@
 package httpscan
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"polyclam/backends"
 	"polyclam/backends/internal/wire"
 )
 
-// Bounds on what is kept of one answer.
+// Bounds on the names taken out of one answer.
 const (
-	maxNames     = 1000
-	maxName      = 1 << 10
-	maxNameBytes = 32 << 10 // of all names
+	maxNames = 1000
+	maxName  = 1 << 10
 )
 
-// amounts maps an answer to a request with a content of size bytes.
-func (s *service) amounts(r *wire.Response, size int64) (backends.Result, error) {
+// judge maps an answer about an object of size bytes.
+func (s *service) judge(r *wire.Response, size int64, a *backends.Answer) {
 	said, ok := s.statuses[r.Status]
-	if !ok {
-		return backends.Result{}, failedStatus(r)
-	}
-	refused := said != fromBody && r.Status >= 400
-	if said == fromBody {
+	if ok && said == fromBody {
 		var err error
-		if said, err = s.read(r); err != nil {
-			return backends.Result{}, err
+		if said, err = s.read(r.Body); err != nil {
+			a.Fail(err)
+			return
 		}
 	}
 	category := backends.Category(said)
-	if category.IsFailure() {
-		f := failedStatus(r)
-		f.Category = category
-		return backends.Result{}, f
+	switch failed := !ok || category.IsFailure(); {
+	case failed && s.isTooLarge(r):
+		a.Refuse(r.Status, string(r.Body))
+	case failed:
+		a.Fail(failedStatus(r, category))
+	case r.Status == http.StatusRequestEntityTooLarge && category == backends.Partial:
+		s.refused(r, size, a)
+	default:
+		s.add(category, r, a)
 	}
-	if r.Status == http.StatusRequestEntityTooLarge && category == backends.Partial && size < s.tooLarge {
-		return backends.Result{}, &backends.Failure{Category: backends.CannotExecute, Code: r.Status,
-			Text: fmt.Sprintf("too large, it says of %d bytes: can it reach its clamd? %.200q", size, r.Body)}
+	if !r.Measured && a.Category() != backends.Virus && a.Category() != backends.Suspicious {
+		a.Fail(fmt.Errorf("an answer without an end, which may be cut off: %.200q", r.Body))
 	}
-	result := s.result(category, r)
-	found := result.Category == backends.Virus || result.Category == backends.Suspicious
-	if r.Early && !found && !(refused && result.Category == backends.Partial) {
-		return backends.Result{}, fmt.Errorf("HTTP status %d before it had the whole content", r.Status)
-	}
-	return result, nil
 }
 
-// read says what a body amounts to. A text that may be cut off says nothing: JSON
-// has an end of its own, a text has one if its length was told or it is a line.
-func (s *service) read(r *wire.Response) (string, error) {
-	if s.answer.re != nil && !r.Measured && !bytes.HasSuffix(r.Body, []byte("\n")) {
-		return "", fmt.Errorf("an answer without an end: %.200q", r.Body)
+// isTooLarge reports whether an answer has the service's exact text for an object that
+// is too large.
+func (s *service) isTooLarge(r *wire.Response) bool {
+	if s.why.none() {
+		return false
 	}
+	text, ok := s.why.word(r.Body)
+	return ok && text == tooLargeText
+}
+
+// refused takes a 413, which is permanent only if the object may really be too large.
+func (s *service) refused(r *wire.Response, size int64, a *backends.Answer) {
+	if size < s.tooLarge {
+		a.Add(backends.CannotExecute, r.Status, fmt.Sprintf("says that %d bytes are too large: can it reach its clamd? %.200q", size, r.Body))
+		return
+	}
+	a.Refuse(r.Status, string(r.Body))
+}
+
+// read says what a body means: a category.
+func (s *service) read(body []byte) (string, error) {
 	for path, want := range s.must {
-		if got, ok := (extractor{path: path}).word(r.Body); !ok || got != want {
-			return "", fmt.Errorf("%s is not %s: %.200q", path, want, r.Body)
+		if got, ok := (extractor{path: path}).word(body); !ok || got != want {
+			return "", fmt.Errorf("%s is not %s: %.200q", path, want, body)
 		}
 	}
-	word, ok := s.answer.word(r.Body)
-	if !ok || !s.answer.alone(r.Body) {
-		return "", fmt.Errorf("no answer in the body: %.200q", r.Body)
+	word, ok := s.answer.word(body)
+	if !ok || !s.answer.alone(body) {
+		return "", fmt.Errorf("no answer in the body: %.200q", body)
 	}
 	said, ok := s.answers[word]
 	if !ok {
-		return "", fmt.Errorf("answer %.100q is not in the table: %.200q", word, r.Body)
+		return "", fmt.Errorf("answer %.100q is not in the table: %.200q", word, body)
 	}
 	return said, nil
 }
 
-// result is for an answer that is no failure. An ok with the name of something is
-// none.
-func (s *service) result(category backends.Category, r *wire.Response) backends.Result {
+// add takes an answer that is no failure, with the names that it has for what it found.
+func (s *service) add(category backends.Category, r *wire.Response, a *backends.Answer) {
 	if category == backends.OK {
-		return backends.Clean(r.Status)
+		a.Add(category, r.Status, "")
+		return
 	}
-	result := backends.Result{Category: category, Code: r.Status, Detail: wire.Clip(string(r.Body), wire.MaxDetail)}
-	if s.name.none() || category == backends.Partial || category == backends.Encrypted {
-		return result
-	}
-	names := s.name.words(r.Body)
-	size := 0
-	names = slices.DeleteFunc(names, func(n string) bool {
-		size += len(n)
-		return n == "" || size > maxNameBytes
-	})
-	if len(names) == 0 {
-		return result
-	}
-	detail := result.Detail
-	result = backends.Found(r.Status, names...)
-	result.Detail = detail
-	if category == backends.Suspicious {
-		// The table says so of everything that the service finds in this way.
-		result.Category = backends.Suspicious
-		for i := range result.Findings {
-			if backends.Stronger(result.Findings[i].Category, backends.Suspicious) {
-				result.Findings[i].Category = backends.Suspicious
+	none := true
+	if category == backends.Virus || category == backends.Suspicious {
+		for _, name := range s.name.words(r.Body) {
+			if name != "" {
+				a.Found(category, r.Status, name, string(r.Body))
+				none = false
 			}
 		}
 	}
-	return result
+	if none {
+		a.Add(category, r.Status, string(r.Body))
+	}
 }
 
 // word takes one word out of a body, false if there is none.
@@ -124,6 +117,9 @@ func (e extractor) word(body []byte) (string, bool) {
 
 // words takes names out of a body: of a list in JSON each element that is text.
 func (e extractor) words(body []byte) []string {
+	if e.none() {
+		return nil
+	}
 	if word, ok := e.word(body); ok {
 		return []string{wire.Clip(word, maxName)}
 	}
@@ -142,8 +138,8 @@ func (e extractor) words(body []byte) []string {
 	return words
 }
 
-// alone reports whether no list on the path has more than one element: they were
-// sent one content, and what is said of another is not about it.
+// alone reports whether no list on the path has more than one element: one object was
+// sent, and what is said of another is not about it.
 func (e extractor) alone(body []byte) bool {
 	if e.re != nil {
 		return true
@@ -162,10 +158,10 @@ func (e extractor) alone(body []byte) bool {
 }
 
 // failedStatus is the failure for an HTTP status.
-func failedStatus(r *wire.Response) *backends.Failure {
+func failedStatus(r *wire.Response, category backends.Category) *backends.Failure {
 	text := fmt.Sprintf("HTTP status %d: %s", r.Status, wire.Clip(string(r.Body), wire.MaxDetail))
 	if r.Location != "" {
 		text += fmt.Sprintf(" (redirects are not followed; this one is to %.200q)", r.Location)
 	}
-	return &backends.Failure{Category: backends.SWErr, Code: r.Status, Text: text}
+	return &backends.Failure{Category: category, Code: r.Status, Text: text}
 }

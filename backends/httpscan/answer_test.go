@@ -50,6 +50,11 @@ var restOutcomes = []outcome{
 	{200, `[{"Status":"OK"`, backends.SWErr, ""},
 	{400, `[{"Status":"ERROR","Description":"x"}]`, backends.SWErr, ""},
 	{412, clean, backends.SWErr, ""},
+	{412, `[{"Status":"PARSE ERROR","Description":"INSTREAM size limit exceeded. ERROR","FileName":"x"}]`, backends.Partial, ""},
+	{412, `[{"Status":"PARSE ERROR","Description":"INSTREAM size limit exceeded. ERROR or so"}]`, backends.SWErr, ""},
+	{412, `[{"Status":"PARSE ERROR","Description":"size limit"}]`, backends.SWErr, ""},
+	{400, `[{"Status":"ERROR","Description":"INSTREAM size limit exceeded. ERROR"}]`, backends.Partial, ""},
+	{200, `[{"Status":"OK","Description":"INSTREAM size limit exceeded. ERROR"}]`, backends.OK, ""},
 	{413, `[{"Status":"PARSE ERROR","Description":"File size limit exceeded"}]`, backends.CannotExecute, ""}, // of one byte
 	{422, clean, backends.SWErr, ""},
 	{500, clean, backends.SWErr, ""},
@@ -74,6 +79,8 @@ var rawOutcomes = []outcome{
 	{200, "{OK", backends.SWErr, ""},
 	{200, clean, backends.SWErr, ""},
 	{400, "{ERROR x  400}", backends.SWErr, ""},
+	{412, "{PARSE ERROR INSTREAM size limit exceeded. ERROR  412}", backends.Partial, ""},
+	{412, "{PARSE ERROR INSTREAM size  412}", backends.SWErr, ""},
 }
 
 var apiOutcomes = []outcome{

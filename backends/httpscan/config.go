@@ -27,9 +27,13 @@ type Config struct {
 	Path   string `toml:"path"`
 	// Request is "multipart", a form with one file, or "raw", the content alone.
 	Request string `toml:"request"`
-	// Field and FileName are the names of the form's field and of the file in it.
-	Field    string `toml:"field"`
-	FileName string `toml:"file_name"`
+	// Field is the name of the form's field.
+	Field string `toml:"field"`
+	// FileName is the name of an object that has none. FileNameHeader is a further
+	// field of the request with the name: Content-Disposition, as in RFC 6266, or any
+	// other, percent-encoded.
+	FileName       string `toml:"file_name"`
+	FileNameHeader string `toml:"file_name_header"`
 	// ContentType is the type of the content.
 	ContentType string `toml:"content_type"`
 	// Statuses maps an HTTP status to a category, or to "body": the body says it.
@@ -82,7 +86,7 @@ func (c *Config) service() (service, error) {
 		to    *string
 	}{
 		{c.Method, &s.method}, {c.Path, &s.path}, {c.Field, &s.field}, {c.FileName, &s.fileName},
-		{c.ContentType, &s.contentType}, {c.VersionPath, &s.version},
+		{c.FileNameHeader, &s.fileNameHeader}, {c.ContentType, &s.contentType}, {c.VersionPath, &s.version},
 	} {
 		if k.value != "" {
 			*k.to = k.value
@@ -116,9 +120,7 @@ func (s *service) check() (errs []error) {
 	if !quoted.MatchString(s.field) {
 		errs = append(errs, fmt.Errorf("field %q: want letters, digits and ._-[]", s.field))
 	}
-	if !quoted.MatchString(s.fileName) {
-		errs = append(errs, fmt.Errorf("file_name %q: want letters, digits and ._-[]", s.fileName))
-	}
+	errs = append(errs, wire.CheckFileName("file_name", s.fileName), wire.CheckNameField("file_name_header", s.fileNameHeader))
 	if !mediaType.MatchString(s.contentType) {
 		errs = append(errs, fmt.Errorf(`content_type %q: want a media type, as in "application/octet-stream"`, s.contentType))
 	}
@@ -136,8 +138,8 @@ func (c *Config) addStatuses(s *service) error {
 		if said != fromBody && !backends.Category(said).Valid() {
 			errs = append(errs, fmt.Errorf("statuses: %s = %q: want %q or one of %v", key, said, fromBody, backends.Categories()))
 		}
-		if status >= 300 && status < 400 && said == string(backends.OK) {
-			errs = append(errs, fmt.Errorf("statuses: %s is a redirect, and can mean nothing that is ok", key))
+		if status >= 300 && said == string(backends.OK) {
+			errs = append(errs, fmt.Errorf("statuses: %s = \"ok\": a redirect, refusal or failure never says that an object is clean; only 200 to 299 can be ok", key))
 		}
 		if s.statuses == nil {
 			s.statuses = map[int]string{}
@@ -166,11 +168,11 @@ func (c *Config) addAnswers(s *service) error {
 // complete reports what is missing.
 func (s *service) complete() error {
 	if len(s.statuses) == 0 {
-		return errors.New(`statuses: what does it answer? as in { "200" = "ok", "406" = "virus" }`)
+		return errors.New(`statuses: missing; say what each status means, for example { "200" = "ok", "406" = "virus" }`)
 	}
 	for _, said := range s.statuses {
 		if said == fromBody && (s.answer.none() || len(s.answers) == 0) {
-			return errors.New(`statuses: for "body" it takes answer_path or answer_regex, and answers`)
+			return errors.New(`statuses: "body" needs answer_path or answer_regex, and answers`)
 		}
 	}
 	return nil

@@ -15,7 +15,6 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/backends/internal/wire"
 )
 
 // names are those that clamd gives to what the fakes find.
@@ -149,8 +148,4 @@ func request() backendtest.Step {
 		}
 		return err
 	}
-}
-
-func newResponse(status int, body string) *wire.Response {
-	return &wire.Response{Status: status, Body: []byte(body), Measured: true}
 }

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+
+	"polyclam/backends/internal/wire"
 )
 
 // The values of the key flavour.
@@ -23,7 +25,11 @@ const (
 // fromBody is the value in a table of statuses for: the body says it.
 const fromBody = "body"
 
-// smallest is the size below which no clamd refuses a content as too large: its
+// tooLargeText is clamd's answer to a stream over its StreamMaxLength, which
+// clamav-rest passes on with a status of failure.
+const tooLargeText = "INSTREAM size limit exceeded. ERROR"
+
+// smallest is the size below which no clamd refuses an object as too large: its
 // StreamMaxLength is 25 MiB or more where nobody has set it.
 const smallest = 1 << 20
 
@@ -33,7 +39,7 @@ var restStatuses = map[int]string{
 	200: fromBody,
 	400: "swerr", // clamd said ERROR
 	406: "virus",
-	412: "swerr", // clamd's reply could not be parsed
+	412: "swerr", // clamd's reply could not be parsed; but see tooLargeText
 	413: "partial",
 	422: "swerr", // no name of a file in the part
 	500: "swerr",
@@ -49,6 +55,7 @@ var flavours = map[string]service{
 		answer:   extractor{path: "0.Status"},
 		answers:  map[string]string{"OK": "ok", "FOUND": "virus"},
 		name:     extractor{path: "0.Description"},
+		why:      extractor{path: "0.Description"},
 		tooLarge: smallest,
 		version:  "/version", versionAt: extractor{path: "Clamav"},
 	},
@@ -66,25 +73,26 @@ var flavours = map[string]service{
 	flavourCustom: {path: "/", request: requestRaw, field: "file"},
 }
 
-// restRaw is what is different when clamav-rest is sent the bare content: it answers
+// restRaw is what is different when clamav-rest is sent the bare object: it answers
 // with a struct as Go prints it, {FOUND Eicar-Test-Signature  406}.
 var restRaw = service{
 	path:    "/scanHandlerBody",
 	answer:  extractor{re: regexp.MustCompile(`^\{(OK|FOUND|ERROR|PARSE ERROR) `)},
 	answers: map[string]string{"OK": "ok", "FOUND": "virus"},
 	name:    extractor{re: regexp.MustCompile(`^\{FOUND (.+?) +406\}$`)},
+	why:     extractor{re: regexp.MustCompile(`^\{PARSE ERROR (.+?) +412\}$`)},
 }
 
 // flavour returns a copy of the tables of a service, false if it is not known.
 func flavour(name, request string) (service, bool) {
 	s, ok := flavours[name]
-	s.method, s.fileName, s.contentType = "POST", "content", "application/octet-stream"
+	s.method, s.fileName, s.contentType = "POST", wire.NeutralName, "application/octet-stream"
 	s.statuses, s.answers = maps.Clone(s.statuses), maps.Clone(s.answers)
 	if request != "" {
 		s.request = request
 	}
 	if name == flavourRest && request == requestRaw {
-		s.path, s.answer, s.name = restRaw.path, restRaw.answer, restRaw.name
+		s.path, s.answer, s.name, s.why = restRaw.path, restRaw.answer, restRaw.name, restRaw.why
 		s.answers = maps.Clone(restRaw.answers)
 	}
 	return s, ok
@@ -92,6 +100,6 @@ func flavour(name, request string) (service, bool) {
 
 func flavourNames() []string { return slices.Sorted(maps.Keys(flavours)) }
 
-// newBoundary makes a boundary that nobody who sends a content can know: it would
-// let them end the part, and what is behind the end is not scanned.
+// newBoundary makes a boundary that cannot be guessed: in an object it would end the
+// part, and what follows would not be scanned.
 func newBoundary() string { return "polyclam-" + rand.Text() }

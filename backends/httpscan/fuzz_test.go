@@ -5,6 +5,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/wire"
 )
 
 // FuzzAnswer: whatever comes, it is a result or a failure, and an ok is one that the
@@ -27,18 +28,23 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		for name, s := range services {
-			r, err := s.amounts(newResponse(status, body), 10)
-			if err != nil {
-				if !backends.CategoryOf(err).IsFailure() {
+			for _, measured := range []bool{true, false} {
+				var a backends.Answer
+				s.judge(&wire.Response{Status: status, Body: []byte(body), Measured: measured}, 10, &a)
+				r, err := a.Result()
+				if err != nil && !backends.CategoryOf(err).IsFailure() {
 					t.Errorf("%s %d %q: %v", name, status, body, err)
 				}
-				continue
-			}
-			if problem := backendtest.Check(r); problem != "" {
-				t.Errorf("%s %d %q: %+v: %s", name, status, body, r, problem)
-			}
-			if r.Category == backends.OK && status != 200 && (name != "custom" || status != 250) {
-				t.Errorf("%s %d %q is ok", name, status, body)
+				if r.Category == "" {
+					continue
+				}
+				if problem := backendtest.Check(r); problem != "" {
+					t.Errorf("%s %d %q: %+v: %s", name, status, body, r, problem)
+				}
+				known := status == 200 || name == "custom" && status == 250
+				if r.Category == backends.OK && (err != nil || !known || !measured) {
+					t.Errorf("%s %d %q is ok, %v", name, status, body, err)
+				}
 			}
 		}
 	})

@@ -1,27 +1,32 @@
 // Package httpscan scans with services that take a content over HTTP and answer with
 // a status, a JSON body or both: the REST front ends of ClamAV and their like.
 //
-// The dialogue, over a connection that is kept for the next scan:
+// The dialogue, on one connection per scan:
 //
 //	-> POST /v2/scan HTTP/1.1, Content-Type: multipart/form-data; boundary=..., Content-Length: 243
-//	-> (one part with the content; or, with request "raw", the content alone)
+//	-> (one part with the object; or, with request "raw", the object alone)
 //	<- HTTP/1.1 406 Not Acceptable, Content-Length: 74
-//	<- [{"Status":"FOUND","Description":"Eicar-Test-Signature","FileName":"content"}]
+//	<- [{"Status":"FOUND","Description":"Eicar-Test-Signature","FileName":"object"}]
 //
-// The answer is mapped in two steps, both by tables: the status says what it amounts
-// to, or that the body does ("body"). What is in neither table is a failure. Names
-// come out of the body by a path of JSON keys or a regular expression; a virus is
-// what its name says, see [backends.NameCategory]. The tables of known services are
+// The answer is mapped in two steps, both by tables: by the status, or, where the
+// table says "body", by a word in the body. What is in neither table is a failure.
+// Names come out of the body by a path of JSON keys or a regular expression; a virus
+// is what its name says, see [backends.NameCategory]. The tables of known services are
 // in flavours.go. The code of a result is the HTTP status.
 //
 // What these services say although they have not scanned, and what is done about it:
 //
 //   - 200 with an empty list or an empty body, when clamd went away (clamav-rest):
 //     an ok needs the word OK in the body.
-//   - 413 whenever clamd cannot be reached (clamav-rest): for a content that is too
+//   - 413 whenever clamd cannot be reached (clamav-rest): for an object that is too
 //     small to be too large for any clamd it is a failure.
-//   - an answer before the whole content was sent, with any status: counts only if
-//     something was found, or if the status itself refuses the content (413).
+//   - an answer before the whole object was sent, with any status: counts only if
+//     something was found, or if the object is refused for its size.
+//   - half an answer: only one whose length was announced is believed that nothing
+//     bad was found.
+//   - an answer to an earlier request: an answer has no id, so there is a connection
+//     for each scan. The key keepalive keeps connections, for sites that measured the
+//     gain and trust the service.
 //   - a redirect: never followed.
 package httpscan
 
@@ -57,17 +62,20 @@ var _ backends.Versioner = (*Backend)(nil)
 
 // service is a flavour with what the configuration says in its place.
 type service struct {
-	method, path    string
-	request         string
-	field, fileName string
-	contentType     string // of the content
+	method, path   string
+	request        string
+	field          string
+	fileName       string // of an object that has none
+	fileNameHeader string // a further field with the name; empty: none
+	contentType    string // of the object
 
 	statuses  map[int]string // category, or "body"
-	answer    extractor      // of the word that says what a body amounts to
+	answer    extractor      // of the word that says what a body means
 	answers   map[string]string
 	must      map[string]string // what has to be in a JSON body that says so
 	name      extractor
-	tooLarge  int64 // a content below is not too large for the service, whatever it says
+	why       extractor // of the reason for a failure, which may be [tooLargeText]
+	tooLarge  int64     // an object below is not too large for the service, whatever it says
 	version   string
 	versionAt extractor
 }
@@ -82,15 +90,9 @@ func (e extractor) none() bool { return e.path == "" && e.re == nil }
 
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	r, err := b.client.Do(ctx, b.service.question(c))
-	if err != nil {
-		return backends.Result{}, b.wrap(err)
-	}
-	result, err := b.service.amounts(r, c.Size())
-	if err != nil {
-		return backends.Result{}, b.wrap(err)
-	}
-	return result, nil
+	return b.client.Scan(ctx, b.service.question(c), func(r *wire.Response, a *backends.Answer) {
+		b.service.judge(r, c.Size(), a)
+	})
 }
 
 // Version implements [backends.Versioner].
@@ -100,10 +102,10 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	}
 	r, err := b.client.Do(ctx, &wire.Request{Method: http.MethodGet, Target: b.service.version})
 	if err != nil {
-		return backends.Version{}, b.wrap(err)
+		return backends.Version{}, err
 	}
 	if r.Status != http.StatusOK {
-		return backends.Version{}, b.wrap(failedStatus(r))
+		return backends.Version{}, b.wrap(failedStatus(r, backends.SWErr))
 	}
 	text := strings.TrimSpace(string(r.Body))
 	if !b.service.versionAt.none() {
@@ -150,19 +152,24 @@ func (b *Backend) Close() error { return b.client.Close() }
 
 func (b *Backend) wrap(err error) error { return fmt.Errorf("httpscan %s: %w", b.address, err) }
 
-// question is the request of a scan.
+// question is the request of a scan. What comes from a client in its head is the name
+// of the file, escaped.
 func (s *service) question(c backends.Content) *wire.Request {
 	q := &wire.Request{Method: s.method, Target: s.path}
 	body := wire.Of(c)
 	q.Body = &body
+	name := wire.FileName(c, s.fileName)
+	if s.fileNameHeader != "" {
+		q.Fields = append(q.Fields, wire.NameField(s.fileNameHeader, name))
+	}
 	if s.request == requestRaw {
-		q.Fields = []wire.Field{{Name: "Content-Type", Value: s.contentType}}
+		q.Fields = append(q.Fields, wire.Field{Name: "Content-Type", Value: s.contentType})
 		return q
 	}
 	boundary := newBoundary()
-	q.Fields = []wire.Field{{Name: "Content-Type", Value: "multipart/form-data; boundary=" + boundary}}
+	q.Fields = append(q.Fields, wire.Field{Name: "Content-Type", Value: "multipart/form-data; boundary=" + boundary})
 	body.Before = "--" + boundary + "\r\n" +
-		`Content-Disposition: form-data; name="` + s.field + `"; filename="` + s.fileName + `"` + "\r\n" +
+		`Content-Disposition: form-data; name="` + s.field + `"; filename="` + wire.FormName(name) + `"` + "\r\n" +
 		"Content-Type: " + s.contentType + "\r\n\r\n"
 	body.After = "\r\n--" + boundary + "--\r\n"
 	return q

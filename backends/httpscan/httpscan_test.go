@@ -59,7 +59,7 @@ func TestConformance(t *testing.T) {
 		{"clamav-rest", "tcp", nil},
 		{"clamav-rest raw", "unix", raw},
 		{"clamav-rest-api", "unix", api},
-		{"without keeping", "tcp", func(c *Config) { c.KeepAlive = false }},
+		{"kept", "tcp", func(c *Config) { c.KeepAlive = true }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := rest(t)
@@ -107,9 +107,10 @@ func TestEarly(t *testing.T) {
 		{406, `[{"Status":"FOUND","Description":"A"}]`, backends.Virus, "A"},
 		{406, `[{"Status":"FOUND","Description":"Heuristics.Encrypted.Zip"}]`, backends.SWErr, ""},
 		{413, ``, backends.Partial, ""},
+		{412, `[{"Description":"INSTREAM size limit exceeded. ERROR"}]`, backends.Partial, ""},
+		{400, ``, backends.SWErr, ""},
 	} {
 		t.Run(fmt.Sprint(tt.status, tt.body), func(t *testing.T) {
-			t.Parallel() // each waits a second for the engine to read on
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(1), say(answer(tt.status, tt.body)), backendtest.Hang()})
 			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeContent(t, 16<<20))
 			tt.check(t, r, err)
@@ -124,11 +125,9 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 		change func(*Config)
 	}{
 		{answer(200, clean), nil},
-		{"HTTP/1.0 200 OK\n\n" + clean, nil},
 		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{O\r\n8\r\nK   200}\r\n0\r\n\r\n", raw},
 		{answer(200, apiClean), api},
 		{answer(250, "result=clean"), custom},
-		{"HTTP/1.0 250 X\r\n\r\nresult=clean\n", custom},
 	} {
 		for n := range len(tt.text) {
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(tt.text[:n]), backendtest.CloseWrite(), backendtest.Drain()})
@@ -144,12 +143,25 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 	}
 }
 
-// TestCutStatusOnly: where the status alone decides, a body without a length may be
-// cut off, and that changes nothing.
-func TestCutStatusOnly(t *testing.T) {
-	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say("HTTP/1.0 200 OK\r\n\r\nCle"), backendtest.CloseWrite(), backendtest.Drain()})
-	if r, err := open(t, d.Address(), custom).Scan(testContext(t), backendtest.Bytes(t, []byte("x"))); err != nil || r.Category != backends.OK {
-		t.Errorf("got %+v, %v", r, err)
+// TestUnmeasured: an answer whose length was not announced may be cut off, and is
+// never ok, encrypted or partial.
+func TestUnmeasured(t *testing.T) {
+	for _, tt := range []struct {
+		answer string
+		change func(*Config)
+		want   backends.Category // empty: none
+	}{
+		{"HTTP/1.0 200 OK\r\n\r\nCle", custom, ""},
+		{"HTTP/1.0 200 OK\n\n" + clean, nil, ""},
+		{"HTTP/1.0 250 X\r\n\r\nresult=clean\n", custom, ""},
+		{"HTTP/1.0 411 X\r\n\r\nx", custom, backends.Encrypted},
+		{"HTTP/1.0 406 X\r\n\r\n" + `[{"Status":"FOUND","Description":"A"}]`, nil, backends.Virus},
+	} {
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(tt.answer), backendtest.CloseWrite(), backendtest.Drain()})
+		r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+		if r.Category != tt.want || (err == nil) != (tt.want == backends.Virus) {
+			t.Errorf("%q: got %+v, %v", tt.answer, r, err)
+		}
 	}
 }
 
@@ -184,7 +196,7 @@ func TestRequests(t *testing.T) {
 		return strings.TrimPrefix(d.Address(), "tcp:"), string(d.Received(0))
 	}
 	host, got := send(custom)
-	if want := "PUT /x?y=z HTTP/1.1\r\nHost: " + host + "\r\nContent-Type: application/octet-stream\r\nContent-Length: 3\r\n\r\nabc"; got != want {
+	if want := "PUT /x?y=z HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\nContent-Type: application/octet-stream\r\nContent-Length: 3\r\n\r\nabc"; got != want {
 		t.Errorf("sent %q, want %q", got, want)
 	}
 	host, got = send(func(c *Config) {
@@ -194,13 +206,40 @@ func TestRequests(t *testing.T) {
 	_, rest, _ := strings.Cut(got, "boundary=")
 	boundary, _, _ := strings.Cut(rest, "\r\n")
 	body := "--" + boundary + "\r\nContent-Disposition: form-data; name=\"upload[]\"; filename=\"mail.eml\"\r\nContent-Type: message/rfc822\r\n\r\nabc\r\n--" + boundary + "--\r\n"
-	want := "POST /v2/scan HTTP/1.1\r\nHost: " + host + "\r\nContent-Type: multipart/form-data; boundary=" + boundary + "\r\nX-Api-Key: k\r\n" +
+	want := "POST /v2/scan HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=" + boundary + "\r\nX-Api-Key: k\r\n" +
 		fmt.Sprintf("Content-Length: %d\r\n\r\n", len(body)) + body
 	if got != want || len(boundary) < 30 {
 		t.Errorf("sent %q, want %q", got, want)
 	}
 	if _, again := send(nil); strings.Contains(again, boundary) {
 		t.Error("the same boundary again")
+	}
+}
+
+// named is an object with the name of a file.
+type named struct {
+	backends.Content
+	name string
+}
+
+func (n named) Name() string { return n.name }
+
+// TestNames: the request carries the name of the file, escaped.
+func TestNames(t *testing.T) {
+	for _, tt := range []struct{ name, form, header string }{
+		{"/srv/in/report.pdf", `filename="report.pdf"`, "X-Filename: report.pdf\r\n"},
+		{`a" b` + "\r\nX: y.exe", `filename="a%22 b__X: y.exe"`, "X-Filename: a%22%20b__X:%20y.exe\r\n"},
+		{"ä.zip", `filename="ä.zip"`, "X-Filename: %C3%A4.zip\r\n"},
+		{"", `filename="object"`, "X-Filename: object\r\n"},
+	} {
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer(200, clean)), backendtest.Drain()})
+		b := open(t, d.Address(), func(c *Config) { c.FileNameHeader = "X-Filename" })
+		if _, err := b.Scan(testContext(t), named{backendtest.CleanContent(t), tt.name}); err != nil {
+			t.Error(err)
+		}
+		if got := string(d.Received(0)); !strings.Contains(got, tt.form+"\r\n") || !strings.Contains(got, tt.header) {
+			t.Errorf("%q: sent %q", tt.name, got)
+		}
 	}
 }
 
@@ -250,9 +289,13 @@ func TestConfig(t *testing.T) {
 		`"2xx" is not`:                         func(c *Config) { c.Statuses = map[string]string{"2xx": "ok"} },
 		`"100" is not`:                         func(c *Config) { c.Statuses = map[string]string{"100": "ok"} },
 		`statuses: 200 = "fine"`:               func(c *Config) { c.Statuses = map[string]string{"200": "fine"} },
-		"302 is a redirect":                    func(c *Config) { c.Statuses = map[string]string{"302": "ok"} },
-		"what does it answer":                  func(c *Config) { c.Flavour = flavourCustom },
-		`for "body" it takes`:                  func(c *Config) { c.Flavour, c.Statuses = flavourCustom, map[string]string{"200": "body"} },
+		`302 = "ok"`:                           func(c *Config) { c.Statuses = map[string]string{"302": "ok"} },
+		`400 = "ok"`:                           func(c *Config) { c.Statuses = map[string]string{"400": "ok"} },
+		`503 = "ok"`:                           func(c *Config) { c.Statuses = map[string]string{"503": "ok"} },
+		`file_name_header "a b"`:               func(c *Config) { c.FileNameHeader = "a b" },
+		`file_name_header "Content-Length"`:    func(c *Config) { c.FileNameHeader = "Content-Length" },
+		"statuses: missing":                    func(c *Config) { c.Flavour = flavourCustom },
+		`"body" needs answer_path`:             func(c *Config) { c.Flavour, c.Statuses = flavourCustom, map[string]string{"200": "body"} },
 		`answers: "A" = "x"`:                   func(c *Config) { c.Answers = map[string]string{"A": "x"} },
 		"answer_regex":                         func(c *Config) { c.AnswerRegex = "(" },
 		"name_path and name_regex":             func(c *Config) { c.NamePath, c.NameRegex = "a", "b" },

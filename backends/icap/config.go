@@ -3,13 +3,13 @@ package icap
 import (
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/wire"
 )
 
 // The values of the key method.
@@ -34,42 +34,55 @@ type Config struct {
 	// Method is "respmod", "reqmod", or "auto": what the server's OPTIONS offers,
 	// RESPMOD first.
 	Method string `toml:"method"`
-	// Preview sends the beginning of a content first, if the server wants that. It
+	// Preview sends the beginning of an object first, if the server wants that. It
 	// saves traffic where the server does not look at all types of files; those are
 	// Partial then.
 	Preview bool `toml:"preview"`
-	// HTTPHeaders wraps the content in the HTTP message that RFC 3507 wants. Some
-	// versions of ESET want the bare content.
+	// HTTPHeaders wraps the object in the HTTP message that RFC 3507 wants. Some
+	// versions of ESET want the bare object.
 	HTTPHeaders bool `toml:"http_headers"`
+	// URL is the URL in this HTTP message. The name of the file, percent-encoded,
+	// replaces {name}.
+	URL string `toml:"url"`
+	// FileName is the name of an object that has none. FileNameHeader is a further
+	// field with the name: Content-Disposition, in the HTTP message and as in RFC 6266,
+	// or any other, in the ICAP header and percent-encoded.
+	FileName       string `toml:"file_name"`
+	FileNameHeader string `toml:"file_name_header"`
 	// ContentType is the type in this HTTP message.
 	ContentType string `toml:"content_type"`
 	// Headers are further fields of every ICAP request, e.g. for authentication.
 	Headers map[string]string `toml:"headers"`
-	// EchoIs is what an answer amounts to that sends the content back unchanged
-	// instead of saying 204: "partial", since this is how servers pass what they did
-	// not scan, or "ok" for a server that never says 204.
+	// EchoIs is the category of an answer that sends the object back unchanged instead
+	// of saying 204: "partial", since this is how servers pass what they did not scan,
+	// or "ok" for a server that never says 204. It has no effect where the server's
+	// OPTIONS say that it can.
 	EchoIs string `toml:"echo_is"`
-	// RedirectIsThreat takes an HTTP redirect to a page for a virus, as squidclamav
-	// means it; else it is an answer that is not understood.
+	// Statuses maps statuses of ICAP, HTTPStatuses those of a page instead of the
+	// object, and ErrorCodes the values of X-Error-Code and the codes in Trend's pages,
+	// to categories.
+	Statuses     map[string]string `toml:"statuses"`
+	HTTPStatuses map[string]string `toml:"http_statuses"`
+	ErrorCodes   map[string]string `toml:"error_codes"`
+	// RedirectIsThreat: an HTTP redirect to a page means a virus, as squidclamav sends
+	// it; otherwise it is a failure.
 	RedirectIsThreat bool `toml:"redirect_is_threat"`
-	// KeepAlive keeps connections open between scans.
+	// KeepAlive keeps connections open between scans. An answer in ICAP has no id: a
+	// connection for each scan is the only certain way to keep a late or repeated
+	// answer to another request from counting.
 	KeepAlive bool `toml:"keepalive"`
-	// ConnectTimeout bounds the making of a connection, TLS included.
+	// ConnectTimeout bounds the time to make a connection, TLS included.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
-	// TLS is for ICAPS: TLS from the first byte. The server's certificate must be
-	// from an authority in the PEM file CA (empty: the system's) and for ServerName
-	// (empty: the host of the address), unless InsecureSkipVerify.
-	TLS                bool   `toml:"tls"`
-	CA                 string `toml:"ca"`
-	ServerName         string `toml:"server_name"`
-	InsecureSkipVerify bool   `toml:"insecure_skip_verify"`
+	// TLS is for ICAPS: TLS from the first byte.
+	engineconn.TLS
 }
 
 // NewConfig returns the defaults.
 func NewConfig() backends.Config {
 	return &Config{
 		Service: "avscan", Method: methodAuto, HTTPHeaders: true, ContentType: "application/octet-stream",
-		EchoIs: echoPartial, RedirectIsThreat: true, KeepAlive: true, ConnectTimeout: 5 * time.Second,
+		URL: "http://localhost/" + namePlace, FileName: wire.NeutralName,
+		EchoIs: echoPartial, RedirectIsThreat: true, ConnectTimeout: 5 * time.Second,
 	}
 }
 
@@ -77,26 +90,39 @@ func NewConfig() backends.Config {
 func (c *Config) Open(address string) (backends.Backend, error) {
 	network, addr, err := c.address(address)
 	errs := append([]error{err}, c.check()...)
-	tlsConfig, err := c.tls(addr, network)
-	if err := errors.Join(append(errs, err)...); err != nil {
+	tlsConfig, err := c.TLS.Config(network, addr)
+	b := &Backend{address: address, host: addr, config: *c, fields: c.fields(), now: time.Now}
+	errs = append(errs, err, b.tables())
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	host := addr
 	if network == "unix" {
-		host = "localhost"
+		b.host = "localhost"
 	}
-	service := strings.TrimPrefix(c.Service, "/")
-	return &Backend{
-		address: address,
-		host:    host,
-		uri:     "icap://" + host + "/" + service,
-		fields:  c.fields(),
-		config:  *c,
-		dialer:  dialer{network: network, address: addr, timeout: c.ConnectTimeout, tls: tlsConfig},
-		pool:    newPool(c.KeepAlive),
-		buffers: sync.Pool{New: func() any { return new([bufferSize]byte) }},
-		now:     time.Now,
-	}, nil
+	b.uri = "icap://" + b.host + "/" + strings.TrimPrefix(c.Service, "/")
+	b.conns = engineconn.Client{
+		Engine: "icap", Address: address,
+		Dialer: engineconn.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout, TLS: tlsConfig},
+		Keep:   c.KeepAlive, Most: mostIdle, Rest: rest,
+	}
+	b.conns.Open()
+	return b, nil
+}
+
+// mostIdle bounds the kept connections: c-icap has a thread for each.
+const mostIdle = 32
+
+// rest is how long a kept connection stays unused: an answer in ICAP has no id, and
+// one that is repeated within this time is noticed.
+const rest = 100 * time.Millisecond
+
+// tables makes the tables of answers.
+func (b *Backend) tables() error {
+	var errs [3]error
+	b.statuses, errs[0] = withStatuses("statuses", statuses, b.config.Statuses, func(status int) bool { return status == 200 || status == 204 || status == 206 })
+	b.pages, errs[1] = withStatuses("http_statuses", pages, b.config.HTTPStatuses, func(status int) bool { return status == 200 })
+	b.errorCodes, errs[2] = withCodes("error_codes", b.config.ErrorCodes)
+	return errors.Join(errs[:]...)
 }
 
 // hostPort is what may stand in a request line: the configuration is trusted, but a
@@ -146,10 +172,35 @@ func (c *Config) check() []error {
 		bad(`content_type %q: want a type, as in "application/octet-stream"`, c.ContentType)
 	}
 	if c.ConnectTimeout <= 0 {
-		bad(`connect_timeout %q: want more than nothing, as in "5s"`, c.ConnectTimeout)
+		bad(`connect_timeout %q: must be positive, for example "5s"`, c.ConnectTimeout)
 	}
+	if !pageURL.MatchString(c.URL) || len(c.URL) > 1024 {
+		bad(`url %q: want one such as "http://localhost/{name}"`, c.URL)
+	}
+	if strings.EqualFold(c.FileNameHeader, disposition) && !c.HTTPHeaders {
+		bad("file_name_header %q: only with http_headers = true", c.FileNameHeader)
+	}
+	if containsFold(ownFields, c.FileNameHeader) {
+		bad("file_name_header: %q is set by polyclam itself", c.FileNameHeader)
+	}
+	errs = append(errs, wire.CheckFileName("file_name", c.FileName), wire.CheckNameField("file_name_header", c.FileNameHeader))
 	return append(errs, c.checkHeaders()...)
 }
+
+// namePlace is where the name of the file goes in the key url.
+const namePlace = "{name}"
+
+// pageURL is an absolute URL with {name} in it.
+var pageURL = regexp.MustCompile(`^https?://([A-Za-z0-9._:\[\]-]+)/(?:[A-Za-z0-9._~!$&'()*+,;=:@%/?-]|\{name\})*$`)
+
+// urlHost is the host of the key url.
+func (c *Config) urlHost() string { return pageURL.FindStringSubmatch(c.URL)[1] }
+
+// disposition is the field that belongs to HTTP.
+const disposition = "Content-Disposition"
+
+// namesInHTTP reports whether the name of the file is in a field of the HTTP message.
+func (c *Config) namesInHTTP() bool { return strings.EqualFold(c.FileNameHeader, disposition) }
 
 func (c *Config) checkHeaders() []error {
 	var errs []error
@@ -183,13 +234,4 @@ func (c *Config) fields() string {
 		b.WriteString(name + ": " + c.Headers[name] + "\r\n")
 	}
 	return b.String()
-}
-
-// serverName is the name that the certificate has to be for.
-func (c *Config) serverName(network, addr string) string {
-	if c.ServerName != "" || network != "tcp" {
-		return c.ServerName
-	}
-	host, _, _ := net.SplitHostPort(addr)
-	return host
 }

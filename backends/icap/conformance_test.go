@@ -19,7 +19,7 @@ func TestConformance(t *testing.T) {
 		"respmod": asked("avscan", methodAuto, false),
 		"reqmod":  asked("avscan", methodReqmod, false),
 		"preview": asked("avscan", methodAuto, true),
-		"close":   func(c *Config) { c.KeepAlive = false },
+		"kept":    keeps,
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := backendtest.Options{Encrypted: true, Network: "tcp", Half: half}

@@ -20,19 +20,19 @@ func TestRequest(t *testing.T) {
 		set  func(c *Config)
 		want string
 	}{
-		{"respmod", func(c *Config) {}, "RESPMOD icap://HOST/avscan ICAP/1.0\r\nHost: HOST\r\nUser-Agent: polyclam\r\nAllow: 204\r\n" +
-			"Encapsulated: req-hdr=0, res-hdr=58, res-body=137\r\n\r\nGET http://localhost/content HTTP/1.1\r\nHost: localhost\r\n\r\n" +
+		{"respmod", func(c *Config) {}, "RESPMOD icap://HOST/avscan ICAP/1.0\r\nHost: HOST\r\nUser-Agent: polyclam\r\nConnection: close\r\nAllow: 204\r\n" +
+			"Encapsulated: req-hdr=0, res-hdr=57, res-body=136\r\n\r\nGET http://localhost/object HTTP/1.1\r\nHost: localhost\r\n\r\n" +
 			"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 39\r\n\r\n"},
-		{"reqmod", func(c *Config) { c.Method = methodReqmod; c.ContentType = "text/plain" }, "REQMOD icap://HOST/avscan ICAP/1.0\r\nHost: HOST\r\nUser-Agent: polyclam\r\nAllow: 204\r\n" +
-			"Encapsulated: req-hdr=0, req-body=105\r\n\r\nPOST http://localhost/content HTTP/1.1\r\nHost: localhost\r\n" +
+		{"reqmod", func(c *Config) { c.Method = methodReqmod; c.ContentType = "text/plain" }, "REQMOD icap://HOST/avscan ICAP/1.0\r\nHost: HOST\r\nUser-Agent: polyclam\r\nConnection: close\r\nAllow: 204\r\n" +
+			"Encapsulated: req-hdr=0, req-body=104\r\n\r\nPOST http://localhost/object HTTP/1.1\r\nHost: localhost\r\n" +
 			"Content-Type: text/plain\r\nContent-Length: 39\r\n\r\n"},
-		{"bare, close, headers", func(c *Config) {
-			c.HTTPHeaders, c.KeepAlive = false, false
+		{"bare, headers", func(c *Config) {
+			c.HTTPHeaders = false
 			c.Headers = map[string]string{"X-Client-IP": "192.0.2.1", "Authorization": "Basic eDp5"}
 		}, "RESPMOD icap://HOST/avscan ICAP/1.0\r\nHost: HOST\r\nUser-Agent: polyclam\r\nConnection: close\r\nAuthorization: Basic eDp5\r\nX-Client-IP: 192.0.2.1\r\nAllow: 204\r\n" +
 			"Encapsulated: res-body=0\r\n\r\n"},
-		{"preview", func(c *Config) { c.Preview = true }, "RESPMOD icap://HOST/avscan ICAP/1.0\r\nHost: HOST\r\nUser-Agent: polyclam\r\nAllow: 204\r\nPreview: 1024\r\n" +
-			"Encapsulated: req-hdr=0, res-hdr=58, res-body=137\r\n\r\nGET http://localhost/content HTTP/1.1\r\nHost: localhost\r\n\r\n" +
+		{"preview, kept", func(c *Config) { c.Preview, c.KeepAlive = true, true }, "RESPMOD icap://HOST/avscan ICAP/1.0\r\nHost: HOST\r\nUser-Agent: polyclam\r\nAllow: 204\r\nPreview: 1024\r\n" +
+			"Encapsulated: req-hdr=0, res-hdr=57, res-body=136\r\n\r\nGET http://localhost/object HTTP/1.1\r\nHost: localhost\r\n\r\n" +
 			"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 39\r\n\r\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,8 +65,8 @@ func TestContents(t *testing.T) {
 		_, err := io.WriteString(nc, recorded204)
 		return err == nil
 	}})
-	b := open(t, f.address())
-	for _, size := range []int{0, 1, 15, 16, 17, bufferSize - 300, bufferSize - 12, bufferSize - 11, bufferSize, bufferSize + 1, 3*bufferSize + 7, 1 << 20} {
+	b := reuses(open(t, f.address(), keeps))
+	for _, size := range []int{0, 1, 15, 16, 17, 64<<10 - 300, 64<<10 - 12, 64 << 10, 64<<10 + 1, 200_007, 1 << 20} {
 		c := backendtest.LargeContent(t, size)
 		if got := checked(t, b, c); got.category != backends.OK {
 			t.Fatalf("%d bytes: %v", size, got)
@@ -101,7 +101,8 @@ func TestKeepAlive(t *testing.T) {
 		{"server closes after 2 requests", closesAfter(2), func(c *Config) {}, 3},
 		{"server says close", says("ICAP/1.0 204 OK\r\nConnection: Close\r\n\r\n"), func(c *Config) {}, 5},
 		{"wrong offsets", says(strings.Replace(recordedFound, "res-body=161", "res-body=160", 1)), func(c *Config) {}, 5},
-		{"page is drained", says(recordedFound), func(c *Config) {}, 1},
+		{"page with a virus is not read", says(recordedFound), func(c *Config) {}, 5},
+		{"page without one is read", says(found("Heuristics.Encrypted.Zip")), func(c *Config) {}, 1},
 		{"echo is read", says(echo("", whole)), func(c *Config) {}, 1},
 		{"timeout on an old connection", func(nc io.Writer, q *received) bool {
 			if q.nth > 2 {
@@ -116,7 +117,7 @@ func TestKeepAlive(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
 			f := startFake(t, map[string]service{"avscan": tt.service})
-			b := open(t, f.address(), tt.set)
+			b := reuses(open(t, f.address(), keeps, tt.set))
 			for range 5 {
 				if got := checked(t, b, backendtest.Bytes(t, []byte(hello))); got.category.IsFailure() {
 					t.Fatal(got)
@@ -134,7 +135,7 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-// TestReplacedOnce: a server that always closes is asked no more than once anew.
+// TestReplacedOnce: a server that always closes is asked again no more than once.
 func TestReplacedOnce(t *testing.T) {
 	var scans atomic.Int32
 	f := startFake(t, map[string]service{"avscan": func(nc io.Writer, q *received) bool {
@@ -142,7 +143,7 @@ func TestReplacedOnce(t *testing.T) {
 		q.readBody()
 		return false
 	}})
-	b := open(t, f.address())
+	b := reuses(open(t, f.address(), keeps))
 	if got := checked(t, b, backendtest.Bytes(t, []byte(hello))); got.category != backends.CannotExecute {
 		t.Errorf("got %v", got)
 	}
@@ -151,18 +152,29 @@ func TestReplacedOnce(t *testing.T) {
 	}
 }
 
+// without204 are the options of a server that never says 204.
+var without204 = strings.Replace(recordedOptions, "Allow: 204\r\n", "", 1)
+
 func TestEchoIsOK(t *testing.T) {
-	f := startFake(t, map[string]service{"avscan": says(echo("", whole)), "redirect": says(page("", "302 Found", ""))})
-	b := open(t, f.address(), func(c *Config) { c.EchoIs = echoOK })
+	services := map[string]service{"options": says(without204), "avscan": says(echo("", whole)), "redirect": says(page("", "302 Found", ""))}
+	f := startFake(t, services)
+	isOK := func(c *Config) { c.EchoIs = echoOK }
+	b := open(t, f.address(), isOK)
 	if got := checked(t, b, backendtest.Bytes(t, []byte(hello))); got.category != backends.OK {
 		t.Errorf("got %v", got)
 	}
 	if got := checked(t, b, backendtest.Bytes(t, []byte(strings.ToUpper(hello)))); got.category != backends.Suspicious {
-		t.Errorf("of another content: got %v", got)
+		t.Errorf("of another object: got %v", got)
 	}
 	b = open(t, f.address(), on("redirect"), func(c *Config) { c.RedirectIsThreat = false })
 	if got := checked(t, b, backendtest.Bytes(t, []byte(hello))); got.category != backends.SWErr {
 		t.Errorf("redirect: got %v", got)
+	}
+	// A server that can say 204 and does not has passed the object unscanned.
+	services["options"] = says(recordedOptions)
+	f = startFake(t, services)
+	if got := checked(t, open(t, f.address(), isOK), backendtest.Bytes(t, []byte(hello))); got.category != backends.Partial {
+		t.Errorf("of a server with 204: got %v", got)
 	}
 }
 

@@ -72,17 +72,20 @@ func says(answer string) service {
 	}
 }
 
-// marked answers as the markers in the content tell, as c-icap would.
+// answers are what c-icap says.
+var answers = map[backends.Category]string{
+	backends.OK: recorded204, backends.Virus: recordedFound, backends.SWErr: recorded500,
+	backends.Suspicious: found("Heuristics.OLE2.ContainsMacros"), backends.Encrypted: found("Heuristics.Encrypted.Zip"),
+	backends.Partial: found("Heuristics.Limits.Exceeded.MaxFiles"),
+}
+
+// marked answers as the markers in the object say, as c-icap would.
 func marked(nc io.Writer, q *received) bool {
 	if ieof := q.readBody(); q.get("preview") != "" && !ieof {
 		io.WriteString(nc, "ICAP/1.0 100 Continue\r\n\r\n") // recorded
 		q.readBody()
 	}
-	answer := map[backends.Category]string{
-		backends.OK: recorded204, backends.Virus: recordedFound, backends.SWErr: recorded500,
-		backends.Suspicious: found("Heuristics.OLE2.ContainsMacros"), backends.Encrypted: found("Heuristics.Encrypted.Zip"),
-		backends.Partial: found("Heuristics.Limits.Exceeded.MaxFiles"),
-	}[backendtest.Marked(q.body)]
+	answer := answers[backendtest.Marked(q.body)]
 	_, err := io.WriteString(nc, answer)
 	return err == nil && answer != recorded500
 }

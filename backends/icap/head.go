@@ -1,10 +1,8 @@
 package icap
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -24,7 +22,7 @@ type field struct{ name, value string }
 type head struct {
 	start  string
 	fields []field
-	bytes  int // as it came
+	bytes  int // with CRLF after each line
 }
 
 // get returns the first value of a name in lower case.
@@ -51,33 +49,37 @@ func (h *head) list(name string) []string {
 	return all
 }
 
-// readHead reads a header section with the empty line behind it. Lines end in CRLF;
-// a line feed alone is taken too.
-func readHead(br *bufio.Reader) (head, error) {
+// liner reads lines, without their ends.
+type liner interface{ Line() (string, error) }
+
+// readHead reads a header section and the empty line after it. Lines end in CRLF; a
+// line feed alone is accepted too.
+func readHead(r liner) (head, error) {
 	var h head
 	for {
-		line, err := readLine(br, maxHead-h.bytes, errHead)
+		line, err := r.Line()
 		if err != nil {
 			return h, err
 		}
-		h.bytes += len(line)
-		text := strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		if h.bytes += len(line) + len("\r\n"); h.bytes > maxHead {
+			return h, errHead
+		}
 		switch {
-		case h.start == "" && text == "":
+		case h.start == "" && line == "":
 			return h, errors.New("an empty line instead of a header")
 		case h.start == "":
-			h.start = text
-		case text == "":
+			h.start = line
+		case line == "":
 			return h, nil
 		default:
-			if err := h.add(text); err != nil {
+			if err := h.add(line); err != nil {
 				return h, err
 			}
 		}
 	}
 }
 
-// add takes one line behind the first.
+// add takes one line after the first.
 func (h *head) add(line string) error {
 	if line[0] == ' ' || line[0] == '\t' {
 		if len(h.fields) == 0 {
@@ -94,27 +96,6 @@ func (h *head) add(line string) error {
 	}
 	h.fields = append(h.fields, field{strings.ToLower(name), strings.Trim(value, " \t")})
 	return nil
-}
-
-// readLine reads up to and including a line feed, at most limit bytes. The end of
-// the connection in a line is io.ErrUnexpectedEOF.
-func readLine(br *bufio.Reader, limit int, tooLong error) (string, error) {
-	var line []byte
-	for {
-		part, err := br.ReadSlice('\n')
-		if len(line)+len(part) > limit {
-			return "", tooLong
-		}
-		line = append(line, part...)
-		switch {
-		case err == nil:
-			return string(line), nil
-		case err == io.EOF:
-			return "", io.ErrUnexpectedEOF
-		case err != bufio.ErrBufferFull:
-			return "", err
-		}
-	}
 }
 
 // parseStatus reads a line such as "ICAP/1.0 204 Unmodified". Both protocols are known

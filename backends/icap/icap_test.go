@@ -46,40 +46,59 @@ type outcome struct {
 	category backends.Category
 	code     int
 	names    []string
+	failure  backends.Category // beside what was found; empty: none
 }
 
-func (o outcome) String() string { return fmt.Sprintf("%s/%d%q", o.category, o.code, o.names) }
+func (o outcome) String() string {
+	s := fmt.Sprintf("%s/%d%q", o.category, o.code, o.names)
+	if o.failure != "" {
+		s += "+" + string(o.failure)
+	}
+	return s
+}
 
-// outcomeOf is what a scan came to, an error by its category.
+// outcomeOf is what a scan came to, an error alone by its category.
 func outcomeOf(r backends.Result, err error) outcome {
-	if err != nil {
-		o := outcome{backends.CategoryOf(err), backends.NoCode, nil}
+	if err != nil && r.Category == "" {
+		o := outcome{category: backends.CategoryOf(err), code: backends.NoCode}
 		var f *backends.Failure
 		if errors.As(err, &f) {
 			o.code = f.Code
 		}
 		return o
 	}
-	o := outcome{r.Category, r.Code, nil}
+	o := outcome{category: r.Category, code: r.Code}
 	for _, f := range r.Findings {
 		o.names = append(o.names, f.Name)
+	}
+	if err != nil {
+		o.failure = backends.CategoriesOf(err)[0]
 	}
 	return o
 }
 
-// checked scans, and sees that a result is one and an error has none.
+// checked scans, and sees that a result is one and an error is a failure.
 func checked(tb testing.TB, b *Backend, c backends.Content) outcome {
 	tb.Helper()
 	r, err := b.Scan(testContext(tb), c)
-	switch {
-	case err == nil:
+	if r.Category != "" || err == nil {
 		if problem := backendtest.Check(r); problem != "" {
 			tb.Errorf("%+v: %s", r, problem)
 		}
-	case !reflect.DeepEqual(r, backends.Result{}):
-		tb.Errorf("both a result and an error: %+v, %v", r, err)
-	case !backends.CategoryOf(err).IsFailure():
-		tb.Errorf("%v is no failure", err)
+	} else if !reflect.DeepEqual(r, backends.Result{}) {
+		tb.Errorf("half a result: %+v, %v", r, err)
+	}
+	if err != nil && (!backends.CategoryOf(err).IsFailure() || r.Category == backends.OK) {
+		tb.Errorf("%v beside %+v", err, r)
 	}
 	return outcomeOf(r, err)
 }
+
+// reuses makes a backend use kept connections without a rest.
+func reuses(b *Backend) *Backend {
+	b.conns.Rest = 0
+	b.conns.Open()
+	return b
+}
+
+func keeps(c *Config) { c.KeepAlive = true }

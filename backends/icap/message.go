@@ -4,29 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httputil"
 	"strconv"
 	"strings"
 
-	"polyclam/backends"
+	"polyclam/backends/internal/engineconn"
 )
 
 // readStatus reads the ICAP header of an answer.
-func (c *conn) readStatus() (head, int, error) {
-	h, err := readHead(c.br)
+func readStatus(r liner) (head, int, error) {
+	h, err := readHead(r)
 	if err != nil {
-		if c.got == 0 {
-			err = fmt.Errorf("%w: %w", backends.ErrNoReply, err)
-		}
-		return h, 0, fmt.Errorf("answer: %w", err)
+		return h, 0, err
 	}
 	status, err := parseStatus("ICAP", h.start)
 	return h, status, err
 }
 
-// persists reports whether the connection stays open behind the answer.
+// persists reports whether the connection stays open after the answer.
 func persists(h *head) bool { return !containsFold(h.list("connection"), "close") }
 
-// hasBody reports whether the answer has more behind its ICAP header.
+// hasBody reports whether the answer goes on after its ICAP header.
 func hasBody(h *head) bool {
 	e := strings.ToLower(strings.Join(strings.Fields(h.get("encapsulated")), ""))
 	return e != "" && e != "null-body=0"
@@ -38,7 +36,7 @@ type message struct {
 	start  string    // status line of the HTTP response, empty if there is none
 	status int       // of the HTTP response, 0 if there is none
 	body   io.Reader // nil: null-body
-	exact  bool      // the offsets are right: nothing stands between the parts
+	exact  bool      // the offsets are right: there is nothing between the parts
 }
 
 // part is an element of Encapsulated.
@@ -47,10 +45,10 @@ type part struct {
 	offset int
 }
 
-// readMessage reads the HTTP headers; the body is left to be read. Of a message
-// that breaks off, it returns what came. The offsets are not used to find the
-// parts, since each of them says where it ends.
-func (c *conn) readMessage(h *head) (message, error) {
+// readMessage reads the HTTP headers; the body is left to be read. Of a message that
+// breaks off it returns what was complete. The offsets are not used to find the parts,
+// since each of them says where it ends.
+func readMessage(c *engineconn.Conn, h *head) (message, error) {
 	parts, err := encapsulated(h)
 	if err != nil {
 		return message{}, err
@@ -62,15 +60,13 @@ func (c *conn) readMessage(h *head) (message, error) {
 		case "null-body":
 			continue
 		case "req-body", "res-body":
-			m.body = &chunked{br: c.br}
+			m.body = &body{c: c, chunks: httputil.NewChunkedReader(c.Reader())}
 			continue
 		}
-		hh, err := readHead(c.br)
-		if hh.start != "" {
-			m.heads = append(m.heads, hh)
-		}
+		hh, err := readHead(c)
+		m.heads = append(m.heads, hh)
 		if err != nil {
-			return m, fmt.Errorf("answer: %s: %w", p.name, err)
+			return m, fmt.Errorf("%s: %w", p.name, err)
 		}
 		at += hh.bytes
 		if p.name == "res-hdr" {
@@ -123,4 +119,41 @@ func orderError(wrong bool) error {
 		return errors.New("header Encapsulated: not an order of RFC 3507 4.4.1")
 	}
 	return nil
+}
+
+// maxTrailer bounds the lines after the last chunk.
+const maxTrailer = 100
+
+// body reads a body in chunks. The trailer is read and ignored.
+type body struct {
+	c      *engineconn.Conn
+	chunks io.Reader
+	ended  bool
+}
+
+// Read implements [io.Reader]. io.EOF says that the whole body was read.
+func (b *body) Read(p []byte) (int, error) {
+	if b.ended {
+		return 0, io.EOF
+	}
+	n, err := b.chunks.Read(p)
+	if err == io.EOF {
+		b.ended, err = true, b.trailer()
+	}
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("body: %w", b.c.Broken(err))
+	}
+	return n, err
+}
+
+// trailer reads the lines after the last chunk, and returns io.EOF.
+func (b *body) trailer() error {
+	for range maxTrailer {
+		if line, err := b.c.Line(); err != nil {
+			return err
+		} else if line == "" {
+			return io.EOF
+		}
+	}
+	return errors.New("a trailer that is too long")
 }

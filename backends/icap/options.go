@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/engineconn"
 )
 
 // options is what a server says of its service.
@@ -17,6 +18,7 @@ type options struct {
 	service        string   // its own name for itself
 	istag          string   // changes with the signatures
 	preview        int64    // bytes it wants to see first; -1: none
+	allow204       bool     // it can say 204
 	maxConnections int      // 0: it does not say
 	ttl            time.Duration
 }
@@ -30,15 +32,16 @@ const (
 	maxText    = 256
 )
 
-// parseOptions reads the fields of an answer to OPTIONS. What is missing or makes no
-// sense is taken as not said.
+// parseOptions reads the fields of an answer to OPTIONS. What makes no sense counts as
+// missing.
 func parseOptions(h *head) options {
 	o := options{
-		methods: h.list("methods"),
-		service: cut(h.get("service"), maxText),
-		istag:   cut(strings.Trim(h.get("istag"), `"`), maxText),
-		preview: -1,
-		ttl:     defaultTTL,
+		methods:  h.list("methods"),
+		service:  cut(h.get("service"), maxText),
+		istag:    cut(strings.Trim(h.get("istag"), `"`), maxText),
+		preview:  -1,
+		allow204: containsFold(h.list("allow"), "204"),
+		ttl:      defaultTTL,
 	}
 	if o.service == "" {
 		o.service = cut(h.get("server"), maxText)
@@ -56,7 +59,7 @@ func parseOptions(h *head) options {
 }
 
 // current returns the options, asking for them if they are not known or too old.
-// While one scan asks anew, the others go on with what is known.
+// While one scan asks again, the others go on with what is known.
 func (b *Backend) current(ctx context.Context) (options, error) {
 	now := b.now()
 	b.mu.Lock()
@@ -78,16 +81,12 @@ func (b *Backend) forget() {
 	b.expires = time.Time{}
 }
 
-// askOptions asks the server for its options and remembers them.
+// askOptions asks the server for its options and stores them.
 func (b *Backend) askOptions(ctx context.Context) (options, error) {
 	var o options
-	err := b.on(ctx, func(c *conn) (bool, error) {
-		h, status, err := b.optionsOn(c)
-		if err != nil {
-			return false, err
-		}
-		o, err = b.offered(h, status)
-		return err == nil && status == http.StatusOK && !hasBody(h) && persists(h), err
+	err := b.conns.Do(ctx, func(c *engineconn.Conn) (err error) {
+		o, err = b.optionsOn(c)
+		return err
 	})
 	if err != nil {
 		b.forget()
@@ -99,15 +98,20 @@ func (b *Backend) askOptions(ctx context.Context) (options, error) {
 	return o, nil
 }
 
-func (b *Backend) optionsOn(c *conn) (*head, int, error) {
-	request := "OPTIONS " + b.uri + " ICAP/1.0\r\nHost: " + b.host + "\r\n" + b.fields + "\r\n"
-	// What a server said before it closed counts, whether it took the request or not.
-	_, sendErr := c.nc.Write([]byte(request))
-	h, status, err := c.readStatus()
-	if err != nil && sendErr != nil {
-		err = fmt.Errorf("%w (%w)", err, sendErr)
+func (b *Backend) optionsOn(c *engineconn.Conn) (options, error) {
+	err := c.Command("OPTIONS " + b.uri + " ICAP/1.0\r\nHost: " + b.host + "\r\n" + b.fields + "\r\n")
+	if err != nil {
+		return options{}, err
 	}
-	return &h, status, err
+	c.Doing("OPTIONS")
+	h, status, err := readStatus(c)
+	if err != nil {
+		return options{}, err
+	}
+	if status != http.StatusOK || hasBody(&h) || !persists(&h) {
+		c.Spoil()
+	}
+	return b.offered(&h, status)
 }
 
 // offered maps the status of an answer to OPTIONS. A server that does not know
@@ -119,11 +123,8 @@ func (b *Backend) offered(h *head, status int) (options, error) {
 	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return options{preview: -1, ttl: minTTL}, nil
 	}
-	category, hint := statusOf(status)
-	if !category.IsFailure() {
-		category = backends.SWErr
-	}
-	return options{}, &backends.Failure{Category: category, Code: status, Text: explain("OPTIONS answered "+h.start, hint)}
+	r := b.statuses[status]
+	return options{}, &backends.Failure{Category: r.category, Code: status, Text: explain("OPTIONS answered "+h.start, r.hint)}
 }
 
 // method is the one to ask with.
@@ -143,7 +144,7 @@ func (b *Backend) method(o options) (string, error) {
 }
 
 // MaxConnections is the number of connections that the server last said it takes
-// from one client, 0 if it has not said. More scans at once may be refused.
+// from one client, 0 if it has not said. More concurrent scans may be refused.
 func (b *Backend) MaxConnections() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

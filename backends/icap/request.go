@@ -2,59 +2,98 @@ package icap
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/wire"
 )
 
-// request is one content as it is sent.
+// request is one object as it is sent.
 type request struct {
 	head    string // of ICAP and HTTP
-	content backends.Content
+	content io.ReaderAt
 	size    int64
 	preview int64 // bytes to send first; -1: no preview
+	is204   bool  // the server can say 204 instead of sending the object back
 }
 
-// place is the name of the content: the same for all, without an extension that a
-// scanner might go by.
-const place = "http://localhost/content"
-
-// newRequest makes the request for a content. Nothing in its head comes from the
-// content or its sender but the number of bytes.
+// newRequest makes the request for an object. What comes from a client in its head is
+// the name of the file, escaped.
 func (b *Backend) newRequest(o options, c backends.Content) (*request, error) {
 	method, err := b.method(o)
 	if err != nil {
 		return nil, err
 	}
-	q := &request{content: c, size: c.Size(), preview: -1}
+	q := &request{content: c, size: c.Size(), preview: -1, is204: o.allow204}
+	name := wire.FileName(c, b.config.FileName)
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s %s ICAP/1.0\r\nHost: %s\r\n%sAllow: 204\r\n", method, b.uri, b.host, b.fields)
+	if b.config.FileNameHeader != "" && !b.config.namesInHTTP() {
+		f := wire.NameField(b.config.FileNameHeader, name)
+		fmt.Fprintf(&s, "%s: %s\r\n", f.Name, f.Value)
+	}
 	if b.config.Preview && o.preview >= 0 {
 		q.preview = min(o.preview, q.size)
 		// RFC 3507 4.5: the size of the preview as announced by OPTIONS, though the
 		// body be shorter.
 		fmt.Fprintf(&s, "Preview: %d\r\n", o.preview)
 	}
-	encapsulated, http := b.encapsulate(method, q.size)
+	encapsulated, http := b.encapsulate(method, name, q.size)
 	q.head = s.String() + "Encapsulated: " + encapsulated + "\r\n\r\n" + http
 	return q, nil
 }
 
-// encapsulate makes the HTTP message around the content, and the offsets of its
-// parts.
-func (b *Backend) encapsulate(method string, size int64) (encapsulated, http string) {
-	about := "Content-Type: " + b.config.ContentType + "\r\nContent-Length: " + strconv.FormatInt(size, 10) + "\r\n\r\n"
+// encapsulate makes the HTTP message around the object, and the offsets of its parts.
+func (b *Backend) encapsulate(method, name string, size int64) (encapsulated, http string) {
+	about := "Content-Type: " + b.config.ContentType + "\r\n"
+	if b.config.namesInHTTP() {
+		about += b.config.FileNameHeader + ": " + wire.Disposition(name) + "\r\n"
+	}
+	about += "Content-Length: " + strconv.FormatInt(size, 10) + "\r\n\r\n"
+	url := strings.ReplaceAll(b.config.URL, namePlace, wire.PathName(name))
+	host := b.config.urlHost()
 	switch {
 	case !b.config.HTTPHeaders && method == "REQMOD":
 		return "req-body=0", ""
 	case !b.config.HTTPHeaders:
 		return "res-body=0", ""
 	case method == "REQMOD":
-		request := "POST " + place + " HTTP/1.1\r\nHost: localhost\r\n" + about
+		request := "POST " + url + " HTTP/1.1\r\nHost: " + host + "\r\n" + about
 		return fmt.Sprintf("req-hdr=0, req-body=%d", len(request)), request
 	}
-	request := "GET " + place + " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	request := "GET " + url + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n"
 	response := "HTTP/1.1 200 OK\r\n" + about
 	return fmt.Sprintf("req-hdr=0, res-hdr=%d, res-body=%d", len(request), len(request)+len(response)), request + response
+}
+
+// The ends of a body.
+const (
+	end      = "0\r\n\r\n"
+	endWhole = "0; ieof\r\n\r\n" // of a preview that is all there is
+)
+
+// write writes the bytes [from, to) of the object in chunks, and the end.
+func (q *request) write(w io.Writer, from, to int64, end string) error {
+	if err := engineconn.Object(chunks{w}, q.content, from, to); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, end)
+	return err
+}
+
+// chunks writes each piece as a chunk.
+type chunks struct{ w io.Writer }
+
+func (c chunks) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(c.w, strconv.FormatInt(int64(len(p)), 16)+"\r\n"); err != nil {
+		return 0, err
+	}
+	n, err := c.w.Write(p)
+	if err == nil {
+		_, err = io.WriteString(c.w, "\r\n")
+	}
+	return n, err
 }

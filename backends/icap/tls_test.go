@@ -2,6 +2,7 @@ package icap
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -14,8 +15,8 @@ import (
 	"polyclam/test/cicaptest"
 )
 
-// tlsFake is the fake server behind TLS, with the path of its certificate.
-func tlsFake(t *testing.T) (f *fake, ca string) {
+// tlsFake is the fake server over TLS, with the path of its certificate.
+func tlsFake(t testing.TB) (f *fake, ca string) {
 	t.Helper()
 	cert, key, err := cicaptest.Certificate()
 	if err != nil {
@@ -36,6 +37,36 @@ func tlsFake(t *testing.T) (f *fake, ca string) {
 	return serveFake(t, l, map[string]service{"avscan": marked}), ca
 }
 
+// TestClientCertificate: a server may want one.
+func TestClientCertificate(t *testing.T) {
+	cert, key, err := cicaptest.Certificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certPath, keyPath := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	if err := errors.Join(os.WriteFile(certPath, cert, 0o600), os.WriteFile(keyPath, key, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := serveFake(t, l, map[string]service{"avscan": marked})
+	trust := func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true }
+	with := open(t, f.address(), trust, func(c *Config) { c.Certificate, c.Key = certPath, keyPath })
+	if got := checked(t, with, backendtest.Bytes(t, backendtest.EICAR())); got.category != backends.Virus {
+		t.Errorf("got %v", got)
+	}
+	if got := checked(t, open(t, f.address(), trust), backendtest.CleanContent(t)); !got.category.IsFailure() {
+		t.Errorf("without one: got %v", got)
+	}
+}
+
 func TestTLS(t *testing.T) {
 	backendtest.NoLeaks(t)
 	secure, ca := tlsFake(t)
@@ -46,13 +77,13 @@ func TestTLS(t *testing.T) {
 		set           func(c *Config)
 		want          backends.Category
 	}{
-		{"trusted", address, func(c *Config) { c.TLS, c.CA, c.ServerName = true, ca, "localhost" }, backends.Virus},
-		{"not verified", address, func(c *Config) { c.TLS, c.InsecureSkipVerify = true, true }, backends.Virus},
-		{"another name", address, func(c *Config) { c.TLS, c.CA = true, ca }, backends.CannotExecute},
-		{"unknown authority", address, func(c *Config) { c.TLS, c.ServerName = true, "localhost" }, backends.CannotExecute},
-		{"server without TLS", "", func(c *Config) { c.TLS, c.InsecureSkipVerify = true, true }, backends.CannotExecute},
+		{"trusted", address, func(c *Config) { c.TLS.TLS, c.CA, c.ServerName = true, ca, "localhost" }, backends.Virus},
+		{"not verified", address, func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true }, backends.Virus},
+		{"another name", address, func(c *Config) { c.TLS.TLS, c.CA = true, ca }, backends.CannotExecute},
+		{"unknown authority", address, func(c *Config) { c.TLS.TLS, c.ServerName = true, "localhost" }, backends.CannotExecute},
+		{"server without TLS", "", func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true }, backends.CannotExecute},
 		{"silent server", silent.Address(), func(c *Config) {
-			c.TLS, c.InsecureSkipVerify, c.ConnectTimeout = true, true, 50*time.Millisecond
+			c.TLS.TLS, c.InsecureSkipVerify, c.ConnectTimeout = true, true, 50*time.Millisecond
 		}, backends.CannotExecute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,16 +116,17 @@ func TestTLS(t *testing.T) {
 		}
 	})
 	t.Run("context ends in the handshake", func(t *testing.T) {
-		b := open(t, silent.Address(), func(c *Config) { c.TLS, c.InsecureSkipVerify = true, true })
+		b := open(t, silent.Address(), func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true })
 		ctx, cancel := contextWithin(t, 50*time.Millisecond)
 		defer cancel()
 		_, err := b.Scan(ctx, backendtest.CleanContent(t))
-		if backends.CategoryOf(err) != backends.Interrupted {
+		// Not even connected within the time for a whole scan: the engine is unreachable.
+		if backends.CategoryOf(err) != backends.CannotExecute {
 			t.Errorf("got %v (%v)", err, backends.CategoryOf(err))
 		}
 	})
 	t.Run("kept", func(t *testing.T) {
-		b, before := open(t, address, func(c *Config) { c.TLS, c.InsecureSkipVerify = true, true }), secure.connections()
+		b, before := reuses(open(t, address, keeps, func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true })), secure.connections()
 		for range 5 {
 			if got := checked(t, b, backendtest.LargeContent(t, 100<<10)); got.category != backends.OK {
 				t.Fatal(got)

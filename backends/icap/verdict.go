@@ -1,6 +1,7 @@
 package icap
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -9,40 +10,34 @@ import (
 
 // Bounds on what is kept of one answer.
 const (
-	maxSayings = 100
-	maxName    = 512
-	maxDetail  = 512
+	maxName   = 512
+	maxDetail = 512
 )
 
-// verdict collects what the parts of an answer say.
+// verdict collects what the header fields of an answer say.
 type verdict struct {
-	sayings []saying
-	clean   bool // a field says that nothing was found
-	blocked bool // a field says that something was
+	answer     *backends.Answer
+	code       int // the status of ICAP
+	errorCodes map[string]backends.Category
+
+	said      bool // a field said something: a finding or a failure
+	clean     bool // a field says that nothing was found
+	blocked   bool // a field says that the object was blocked
+	explained bool // an error code says why there is no verdict
+	described string
+	names     []string            // that fields gave
+	named     []backends.Category // of these names
+	reasons   []reason            // for finish
 }
 
-// saying is one statement: a category, the name of a signature if there is one, and
-// the server's words.
-type saying struct {
-	category   backends.Category
-	name, text string
-}
-
-// precedence within one answer, strongest first; failures that are not here count
-// as SWErr.
-var precedence = []backends.Category{
-	backends.Virus, backends.Suspicious, backends.Encrypted, backends.SWErr, backends.Partial, backends.OK,
-}
-
-func rank(c backends.Category) int {
-	if i := slices.Index(precedence, c); i >= 0 {
-		return i
-	}
-	return slices.Index(precedence, backends.SWErr)
+// reason is why something was blocked, in the server's words.
+type reason struct {
+	category backends.Category
+	text     string
 }
 
 // read takes the header fields that say what was found. X-Infection-Found comes
-// first, because it says what kind of name it is that others repeat.
+// first, because it has the type of a name that others repeat.
 func (v *verdict) read(fields []field) {
 	for _, f := range fields {
 		if f.name == "x-infection-found" {
@@ -56,82 +51,91 @@ func (v *verdict) read(fields []field) {
 	}
 }
 
-// say adds a statement. A name that was said already keeps what was said first: a
-// name that X-Infection-Found gave a type, say. Of too many, the strongest stay.
-func (v *verdict) say(c backends.Category, name, text string) {
-	name = cut(name, maxName)
-	s := saying{c, name, cut(text, maxDetail)}
-	if name != "" && slices.ContainsFunc(v.sayings, func(o saying) bool { return o.name == name }) {
-		return
-	}
-	if len(v.sayings) < maxSayings {
-		v.sayings = append(v.sayings, s)
-		return
-	}
-	if rank(c) < rank(v.strongest().category) {
-		v.sayings[maxSayings-1] = s
-	}
+// add takes a statement without a name.
+func (v *verdict) add(c backends.Category, text string) {
+	v.answer.Add(c, v.code, text)
 }
 
-// strongest is the first of the strongest statements; the zero value if there is
-// none.
-func (v *verdict) strongest() saying {
-	if len(v.sayings) == 0 {
-		return saying{}
+// fail takes a failure.
+func (v *verdict) fail(c backends.Category, text string) {
+	v.said = true
+	v.answer.Add(c, v.code, text)
+}
+
+// found takes what was found. A name that was given already keeps the category that it
+// had first: that of the type in X-Infection-Found, say.
+func (v *verdict) found(c backends.Category, name, text string) {
+	v.said = true
+	name = cut(name, maxName)
+	if slices.Contains(v.names, name) {
+		return
 	}
-	best := v.sayings[0]
-	for _, s := range v.sayings[1:] {
-		if rank(s.category) < rank(best.category) {
-			best = s
+	if len(v.names) < maxNames {
+		v.names = append(v.names, name)
+	}
+	if c == backends.Virus {
+		c = backends.NameCategory(name)
+	}
+	v.named = append(v.named, c)
+	v.answer.Found(c, v.code, name, cut(text, maxDetail))
+}
+
+// maxNames bounds the names that are compared.
+const maxNames = 100
+
+// because takes a reason. It has a say after the names, see finish.
+func (v *verdict) because(c backends.Category, text string) {
+	v.said = true
+	v.reasons = append(v.reasons, reason{c, text})
+}
+
+// finish takes the reasons: as a name where no field gave a name for the same.
+func (v *verdict) finish() {
+	for _, r := range v.reasons {
+		switch {
+		case slices.Contains(v.named, r.category):
+		case r.category == backends.Partial:
+			v.add(r.category, r.text)
+		default:
+			v.found(r.category, r.text, r.text)
 		}
 	}
-	return best
+	v.reasons = nil
 }
 
-// found reports whether anything was said but that nothing was found.
-func (v *verdict) found() bool {
-	return slices.ContainsFunc(v.sayings, func(s saying) bool { return s.category != backends.OK })
-}
-
-// stands reports whether the verdict holds though the rest of the answer is missing:
-// nothing is stronger than what was found.
-func (v *verdict) stands() bool {
-	c := v.strongest().category
+// isDetection reports whether a virus or something suspicious was found.
+func (v *verdict) isDetection() bool {
+	c := v.answer.Category()
 	return c == backends.Virus || c == backends.Suspicious
 }
 
-// result makes a result of it, or an error. code is the status of ICAP.
-func (v *verdict) result(code int) (backends.Result, error) {
-	best := v.strongest()
-	switch {
-	case best.category == "":
-		return backends.Result{}, &backends.Failure{Category: backends.SWErr, Code: code, Text: "an answer without a verdict"}
-	case best.category.IsFailure():
-		return backends.Result{}, &backends.Failure{Category: best.category, Code: code, Text: best.text}
-	case best.category == backends.OK:
-		return backends.Clean(code), nil
+// trendError is the text of Trend's scan errors, which ends in its code: "Too many
+// files in the zip. (-69)".
+var trendError = regexp.MustCompile(`^[A-Za-z0-9 .,]{1,200} \((-[0-9]{1,4})\)$`)
+
+// explain takes the page of a server error, and reports whether it is a text with an
+// error code that says why there is no verdict.
+func (v *verdict) explain(page []byte) bool {
+	m := trendError.FindStringSubmatch(strings.TrimSpace(string(page)))
+	if m == nil {
+		return false
 	}
-	return backends.Result{Category: best.category, Code: code, Findings: v.findings(best), Detail: best.text}, nil
+	c, ok := v.errorCodes[m[1]]
+	if ok {
+		v.byCode(c, m[1], m[0])
+	}
+	return ok
 }
 
-// findings are the names of what was found. What has no name gets the server's words
-// for it, or one of ours.
-func (v *verdict) findings(best saying) []backends.Finding {
-	var all []backends.Finding
-	named := best.category == backends.Partial // needs no name
-	for _, s := range v.sayings {
-		if s.name == "" || s.category.IsFailure() || s.category == backends.OK {
-			continue
-		}
-		all = append(all, backends.Finding{Name: s.name, Category: s.category})
-		named = named || s.category == best.category
+// byCode takes an error code of this category.
+func (v *verdict) byCode(c backends.Category, code, text string) {
+	v.said, v.explained = true, true
+	switch {
+	case c.IsFailure():
+		v.fail(c, text)
+	case c == backends.Virus, c == backends.Suspicious:
+		v.found(c, code, text)
+	default:
+		v.add(c, text)
 	}
-	if named {
-		return all
-	}
-	name := best.text
-	if name == "" || strings.HasPrefix(name, "X-") {
-		name = blockedName
-	}
-	return append([]backends.Finding{{Name: name, Category: best.category}}, all...)
 }

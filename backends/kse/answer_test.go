@@ -18,6 +18,8 @@ type outcome struct {
 	names    string
 }
 
+// check sees that there is nothing but the outcome: no result beside a failure, no
+// failure beside a result.
 func (o outcome) check(t *testing.T, r backends.Result, err error) {
 	t.Helper()
 	if o.category.IsFailure() {
@@ -26,12 +28,29 @@ func (o outcome) check(t *testing.T, r backends.Result, err error) {
 		}
 		return
 	}
+	if err != nil {
+		t.Errorf("failure %v beside %+v", err, r)
+	}
+	o.found(t, r)
+}
+
+// mixed sees that there are both what was found and a failure of this category.
+func (o outcome) mixed(t *testing.T, r backends.Result, err error, failure backends.Category) {
+	t.Helper()
+	if err == nil || backends.CategoriesOf(err)[0] != failure {
+		t.Errorf("failure %v, want %v", err, failure)
+	}
+	o.found(t, r)
+}
+
+func (o outcome) found(t *testing.T, r backends.Result) {
+	t.Helper()
 	var names []string
 	for _, f := range r.Findings {
 		names = append(names, f.Name)
 	}
-	if err != nil || r.Category != o.category || strings.Join(names, "|") != o.names || r.Code != backends.NoCode {
-		t.Errorf("got %+v, %v, want %v, %q", r, err, o.category, o.names)
+	if r.Category != o.category || strings.Join(names, "|") != o.names || r.Code != backends.NoCode {
+		t.Errorf("got %+v, want %v, %q", r, o.category, o.names)
 	}
 	if problem := backendtest.Check(r); problem != "" || len(r.Detail) > 512 {
 		t.Errorf("%+v: %s", r, problem)
@@ -53,15 +72,15 @@ func texts() []outcome {
 		{"DETECTED EICAR-Test-File", backends.Virus, "EICAR-Test-File"},
 		{"DETECT HEUR:Trojan.Win32.Generic,not-a-virus:AdWare.X", backends.Virus, "HEUR:Trojan.Win32.Generic|not-a-virus:AdWare.X"},
 		{"DETECT A, B,,C ", backends.Virus, "A|B|C"},
-		{"DETECT A AND CONTAINS OFFICE MACRO", backends.Virus, "A"},
+		{"DETECT A AND CONTAINS OFFICE MACRO", backends.Virus, "OFFICE MACRO|A"},
 		{"DETECT", backends.Virus, ""},
 		{"DETECT Password protected", backends.Encrypted, "Password protected"}, // the one table of names
-		{"DETECT Password protected AND CONTAINS OFFICE MACRO", backends.Suspicious, "Password protected|OFFICE MACRO"},
+		{"DETECT Password protected AND CONTAINS OFFICE MACRO", backends.Suspicious, "OFFICE MACRO|Password protected"},
 		{"DISINFECTED A", backends.Virus, "A"},
 		{"DELETED A", backends.Virus, "A"},
-		{"DETECT " + list, backends.Virus, strings.TrimSuffix(strings.Repeat("A|", 1000), "|")},
+		{"DETECT " + list, backends.Virus, strings.TrimSuffix(strings.Repeat("A|", 996), "|")},
 		{"NON_SCANNED (PASSWORD PROTECTED)", backends.Encrypted, ""},
-		{"NON_SCANNED (PASSWORD PROTECTED) AND CONTAINS OFFICE MACRO", backends.Suspicious, "OFFICE MACRO"},
+		{"NON_SCANNED (PASSWORD PROTECTED) AND CONTAINS OFFICE MACRO", backends.Suspicious, "OFFICE MACRO|"},
 		{"NON_SCANNED (CORRUPTED)", backends.Partial, ""},
 		{"NON_SCANNED (SKIPPED)", backends.Partial, ""},
 		{"NON_SCANNED (CANCELED)", backends.Interrupted, ""},
@@ -69,7 +88,6 @@ func texts() []outcome {
 		{"NON_SCANNED", backends.SWErr, ""},
 		{"NON_SCANNED (SOMETHING NEW)", backends.SWErr, ""},
 		{"SERVER_ERROR", backends.SWErr, ""},
-		{"SERVER_ERROR AND CONTAINS OFFICE MACRO", backends.SWErr, ""},
 		{"", backends.SWErr, ""},
 		{"clean", backends.SWErr, ""},
 		{" CLEAN", backends.SWErr, ""},
@@ -92,7 +110,10 @@ func TestTexts(t *testing.T) {
 					d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer), backendtest.CloseWrite(), backendtest.Drain()})
 					r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
 					if end == "" && !strings.Contains(answer, "Length") {
-						outcome{category: backends.SWErr}.check(t, r, err) // it may be half an answer
+						// It may be half an answer.
+						if err == nil || r.Category == backends.OK {
+							t.Errorf("got %+v, %v", r, err)
+						}
 						continue
 					}
 					tt.check(t, r, err)
@@ -102,23 +123,26 @@ func TestTexts(t *testing.T) {
 	}
 }
 
-// TestSeveralLines: of two answers none counts but a virus.
+// TestSeveralLines: several lines are a failure, beside what they found.
 func TestSeveralLines(t *testing.T) {
 	for _, tt := range []outcome{
-		{"CLEAN\r\nCLEAN\r\n", backends.SWErr, ""},
-		{"CLEAN\r\n\r\n", backends.SWErr, ""},
-		{"\r\nCLEAN\r\n", backends.SWErr, ""},
-		{"NON_SCANNED (PASSWORD PROTECTED)\nCLEAN\n", backends.SWErr, ""},
+		{"CLEAN\r\nCLEAN\r\n", "", ""},
+		{"CLEAN\r\n\r\n", "", ""},
+		{"\r\nCLEAN\r\n", "", ""},
+		{"NON_SCANNED (PASSWORD PROTECTED)\nCLEAN\n", backends.Encrypted, ""},
 		{"CLEAN\r\nDETECT A\r\n", backends.Virus, "A"},
 		{"what\r\nDETECT A\r\nDETECT B\r\n", backends.Virus, "A|B"},
-		{strings.Repeat("CLEAN\n", 10000), backends.SWErr, ""},
+		{"SERVER_ERROR AND CONTAINS OFFICE MACRO", backends.Suspicious, "OFFICE MACRO"},
+		{strings.Repeat("CLEAN\n", 10000), "", ""},
 	} {
-		v, err := parseText(tt.reply)
-		r := backends.Result{}
-		if err == nil {
-			r, err = v.amounts()
+		var a backends.Answer
+		addText(&a, tt.reply)
+		r, err := a.Result()
+		if tt.category == "" {
+			outcome{category: backends.SWErr}.check(t, r, err)
+			continue
 		}
-		tt.check(t, r, err)
+		tt.mixed(t, r, err, backends.SWErr)
 	}
 }
 
@@ -151,7 +175,7 @@ func objects() []outcome {
 		{`{"object":"memory","scanResult":"CLEAN","containsOfficeMacro":"false","detectionName":null,"name":"x","more":[1]}`, backends.OK, ""},
 		{`{"object":"memory","scanResult":"CLEAN","containsOfficeMacro":"true"}`, backends.Suspicious, "OFFICE MACRO"},
 		{`{"object":"memory","scanResult":"CLEAN","containsOfficeMacro":true}`, backends.Suspicious, "OFFICE MACRO"},
-		{`{"object":"memory","scanResult":"DETECT","detectionName":"A,B","containsOfficeMacro":"true"}`, backends.Virus, "A|B"},
+		{`{"object":"memory","scanResult":"DETECT","detectionName":"A,B","containsOfficeMacro":"true"}`, backends.Virus, "OFFICE MACRO|A|B"},
 		{`{"object":"memory","scanResult":"DETECT"}`, backends.Virus, ""},
 		{`{"object":"memory","scanResult":"NON_SCANNED (PASSWORD PROTECTED)","containsOfficeMacro":"false"}`, backends.Encrypted, ""},
 		{`{"object":"memory","scanResult":"NON_SCANNED","reason":"PASSWORD PROTECTED"}`, backends.Encrypted, ""},
@@ -163,14 +187,12 @@ func objects() []outcome {
 		{`{"object":"memory","scanResult":"CLEAN","error":"x"}`, backends.SWErr, ""},
 		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[]}`, backends.OK, ""},
 		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[{"object":"a//b","scanResult":"NON_SCANNED (PASSWORD PROTECTED)"}]}`, backends.Encrypted, ""},
-		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"NON_SCANNED (CORRUPTED)"},{"scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"DETECT","detectionName":"A"}]}]}`, backends.Virus, "A"},
-		{`{"object":"memory","scanResult":"DETECT","detectionName":"A","subObjectsScanResults":[{"scanResult":"NON_SCANNED (PASSWORD PROTECTED)"},{"scanResult":"DETECT","detectionName":"A"}]}`, backends.Virus, "A|A"},
+		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"NON_SCANNED (CORRUPTED)"},{"scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"DETECT","detectionName":"A"}]}]}`, backends.Virus, "|A"},
+		{`{"object":"memory","scanResult":"DETECT","detectionName":"A","subObjectsScanResults":[{"scanResult":"NON_SCANNED (PASSWORD PROTECTED)"},{"scanResult":"DETECT","detectionName":"A"}]}`, backends.Virus, "A||A"},
 		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"SERVER_ERROR"}]}`, backends.SWErr, ""},
-		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"NON_SCANNED (PASSWORD PROTECTED)"},{"scanResult":"SERVER_ERROR"}]}`, backends.Encrypted, ""},
 		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[{"scanResult":"what"}]}`, backends.SWErr, ""},
 		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":[1]}`, backends.SWErr, ""},
 		{`{"object":"memory","scanResult":"CLEAN","subObjectsScanResults":{}}`, backends.SWErr, ""},
-		{`{"object":"memory","scanResult":"what","subObjectsScanResults":[{"scanResult":"DETECT","detectionName":"A"}]}`, backends.Virus, "A"},
 		{`{"object":"memory","scanResult":"CLEAN","detectionName":"A"}`, backends.SWErr, ""},
 		{`{"object":"memory","scanResult":"CLEAN","containsOfficeMacro":"perhaps"}`, backends.SWErr, ""},
 		{`{"object":"memory","scanResult":"CLEAN","containsOfficeMacro":{}}`, backends.SWErr, ""},
@@ -195,8 +217,54 @@ func TestObjects(t *testing.T) {
 			for _, answer := range []string{plain(tt.reply), until(tt.reply), until(tt.reply + "\r\n")} {
 				d := backendtest.StartDaemon(t, "unix", backendtest.Script{request(), say(answer), backendtest.CloseWrite(), backendtest.Drain()})
 				r, err := open(t, d.Address(), three).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
-				tt.check(t, r, err)
+				switch {
+				case strings.Contains(answer, "Length"):
+					tt.check(t, r, err)
+				case tt.category.IsFailure() || tt.category == backends.OK:
+					if err == nil || r.Category != "" {
+						t.Errorf("%q, which may be cut off: %+v, %v", answer, r, err)
+					}
+				default:
+					tt.mixed(t, r, err, backends.SWErr)
+				}
 			}
 		})
+	}
+}
+
+// TestMasked: what is found in one part does not hide that another was not scanned.
+func TestMasked(t *testing.T) {
+	const locked, canceled, failed, denied, virus = `{"object":"a","scanResult":"NON_SCANNED (PASSWORD PROTECTED)"}`, `{"object":"b","scanResult":"NON_SCANNED (CANCELED)"}`,
+		`{"object":"c","scanResult":"SERVER_ERROR"}`, `{"object":"d","scanResult":"NON_SCANNED (ACCESS DENIED)"}`, `{"object":"e","scanResult":"DETECT","detectionName":"A"}`
+	for _, tt := range []struct {
+		parts   string
+		found   outcome
+		failure backends.Category
+	}{
+		{locked + "," + canceled, outcome{"", backends.Encrypted, ""}, backends.Interrupted},
+		{canceled + "," + locked, outcome{"", backends.Encrypted, ""}, backends.Interrupted},
+		{locked + "," + canceled + "," + failed, outcome{"", backends.Encrypted, ""}, backends.SWErr},
+		{locked + "," + denied, outcome{"", backends.Encrypted, ""}, backends.SWErr},
+		{virus + "," + failed, outcome{"", backends.Virus, "A"}, backends.SWErr},
+		{locked + "," + virus + "," + canceled, outcome{"", backends.Virus, "|A"}, backends.Interrupted},
+		{locked + `,{"scanResult":"what"}`, outcome{"", backends.Encrypted, ""}, backends.SWErr},
+		{locked + `,1`, outcome{"", backends.Encrypted, ""}, backends.SWErr},
+		{locked + `,{"subObjectsScanResults":[` + virus + `]}`, outcome{"", backends.Virus, "|A"}, backends.SWErr},
+	} {
+		for _, whole := range []string{"CLEAN", "DETECT A"} {
+			body := `{"object":"memory","scanResult":"` + whole + `","subObjectsScanResults":[` + tt.parts + `]}`
+			if whole != "CLEAN" {
+				tt.found.category = backends.Virus
+			}
+			d := backendtest.StartDaemon(t, "unix", backendtest.Script{request(), say(plain(body)), backendtest.CloseWrite(), backendtest.Drain()})
+			r, err := open(t, d.Address(), three).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+			if whole != "CLEAN" { // the names begin with that of the whole
+				if r.Category != backends.Virus || r.Findings[0].Name != "A" || backends.CategoriesOf(err)[0] != tt.failure {
+					t.Errorf("%s: %+v, %v", body, r, err)
+				}
+				continue
+			}
+			tt.found.mixed(t, r, err, tt.failure)
+		}
 	}
 }

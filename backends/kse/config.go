@@ -16,7 +16,7 @@ const (
 	transportFile   = "file"
 )
 
-// maxBody bounds an answer. Protocol 3 tells every part of an archive that is not
+// maxBody bounds an answer. Protocol 3 reports every part of an archive that is not
 // clean.
 const maxBody = 1 << 20
 
@@ -58,9 +58,11 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	}
 	// X-KAV-Timeout is an unsigned number of 32 bits.
 	if c.ScanTimeout < 0 || c.ScanTimeout > 24*time.Hour || c.ScanTimeout > 0 && c.ScanTimeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf(`scan_timeout %q: want "1ms" to "24h", or "0s" for what is left`, c.ScanTimeout))
+		errs = append(errs, fmt.Errorf(`scan_timeout %q: want "1ms" to "24h", or "0s" for the time that is left`, c.ScanTimeout))
 	}
-	client, err := c.Options.Client("kse", "tcp:127.0.0.1:9999", address, maxBody)
+	options := c.Options
+	options.KeepAlive = c.KeepAlive && c.Protocol == 3
+	client, err := options.Client("kse", "tcp:127.0.0.1:9999", address, maxBody)
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}

@@ -27,12 +27,18 @@
 //	SERVER_ERROR, any other HTTP status   swerr
 //	anything else                         swerr
 //
-// Protocol 3 tells each part of an archive too; the strongest of them counts.
-// The engine has no numbers: the code is the HTTP status where that is the reason.
+// Protocol 3 reports each part of an archive too. Findings and failures of the parts
+// are collected side by side: a locked member does not hide that another could not be
+// scanned. The engine has no numbers: the code is the HTTP status where that is the
+// reason.
 //
-// A text of protocol 1 counts only if its length was told or a line end stands
-// behind it: "CLEAN" may be the beginning of something else. What the engine says
-// before it was sent the whole content counts only if it found something.
+// An answer counts as complete only if its length was announced, or, in protocol 1, if
+// it ends in a line end: "CLEAN" may be the beginning of something else. An answer
+// that begins before the whole object was sent counts only if it found something.
+//
+// An answer says nothing of the request that it belongs to ("memory" at most), so
+// there is a connection for each scan. With protocol 3 and the key keepalive
+// connections are kept, for sites that measured the gain.
 package kse
 
 import (
@@ -77,22 +83,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	if err != nil {
 		return backends.Result{}, b.wrap(err)
 	}
-	r, err := b.client.Do(ctx, q)
-	if err != nil {
-		return backends.Result{}, b.wrap(err)
-	}
-	v, err := b.verdict(r, object)
-	if err != nil {
-		return backends.Result{}, b.wrap(err)
-	}
-	result, err := v.amounts()
-	if err == nil && r.Early && result.Category != backends.Virus && result.Category != backends.Suspicious {
-		err = fmt.Errorf("answered before it had the whole content: %.200q", r.Body)
-	}
-	if err != nil {
-		return backends.Result{}, b.wrap(err)
-	}
-	return result, nil
+	return b.client.Scan(ctx, q, func(r *wire.Response, a *backends.Answer) { b.judge(r, object, a) })
 }
 
 // Version implements [backends.Versioner]. A database whose date is not told is no
@@ -100,7 +91,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	text, err := b.ask(ctx, "/version")
 	if err != nil {
-		return backends.Version{}, b.wrap(err)
+		return backends.Version{}, err
 	}
 	number := sdkVersion.FindString(text)
 	if number == "" {
@@ -130,7 +121,7 @@ var (
 // finish, and later ones have a connection each.
 func (b *Backend) Close() error { return b.client.Close() }
 
-// ask asks for information.
+// ask requests information. Its errors name the engine.
 func (b *Backend) ask(ctx context.Context, what string) (string, error) {
 	q := &wire.Request{Method: http.MethodGet, Target: b.config.prefix() + what}
 	if b.protocol == 1 {
@@ -142,7 +133,7 @@ func (b *Backend) ask(ctx context.Context, what string) (string, error) {
 		return "", err
 	}
 	if r.Status != http.StatusOK {
-		return "", failedStatus(r)
+		return "", b.wrap(failedStatus(r))
 	}
 	return string(r.Body), nil
 }
@@ -174,29 +165,35 @@ func (b *Backend) question(ctx context.Context, c backends.Content) (*wire.Reque
 	return q, object, nil
 }
 
-// verdict maps the answer.
-func (b *Backend) verdict(r *wire.Response, object string) (verdict, error) {
-	switch {
-	case r.Status != http.StatusOK:
-		return verdict{}, failedStatus(r)
-	case b.protocol == 1 && !r.Measured && !strings.HasSuffix(string(r.Body), "\n"):
-		return verdict{}, fmt.Errorf("an answer without an end: %.200q", r.Body)
-	case b.protocol == 1:
-		return parseText(string(r.Body))
+// judge takes an answer. A text that may be cut off proves nothing: it is complete if
+// its length was announced, and in protocol 1, whose answer is one line, with the end
+// of that line.
+func (b *Backend) judge(r *wire.Response, object string, a *backends.Answer) {
+	if r.Status != http.StatusOK {
+		a.Fail(failedStatus(r))
+		return
 	}
-	return parseJSON(r.Body, object)
+	ended := b.protocol == 1 && strings.HasSuffix(string(r.Body), "\n")
+	if !r.Measured && !ended {
+		a.Fail(fmt.Errorf("an answer without an end: %.200q", r.Body))
+	}
+	if b.protocol == 1 {
+		addText(a, string(r.Body))
+	} else {
+		addJSON(a, r.Body, object)
+	}
 }
 
-// failedStatus is the error for an HTTP status.
-func failedStatus(r *wire.Response) error {
+// failedStatus is the failure for an HTTP status.
+func failedStatus(r *wire.Response) *backends.Failure {
 	f := &backends.Failure{Category: backends.SWErr, Code: r.Status, Text: fmt.Sprintf("HTTP status %d: %s", r.Status, wire.Clip(string(r.Body), wire.MaxDetail))}
 	switch r.Status {
 	case http.StatusRequestTimeout:
 		f.Category = backends.Interrupted
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("%w (%s)", f, hintToken)
+		f.Text += " (" + hintToken + ")"
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return fmt.Errorf("%w (%s)", f, hintProtocol)
+		f.Text += " (" + hintProtocol + ")"
 	}
 	return f
 }

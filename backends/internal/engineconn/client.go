@@ -30,6 +30,10 @@ type Client struct {
 	Keep      bool
 	IdleLimit time.Duration
 	Most      int
+	// Rest is how long a kept connection stays unused before it is used again, for
+	// answers without an id: one that the engine repeats shortly afterwards is then
+	// noticed, and the connection is dropped.
+	Rest time.Duration
 
 	pool idle.Pool[*Conn]
 }
@@ -42,7 +46,7 @@ func (c *Client) Open() {
 	if c.IdleLimit <= 0 {
 		c.IdleLimit = idleLimit
 	}
-	c.pool = idle.Pool[*Conn]{Off: !c.Keep, Limit: c.IdleLimit, Most: c.Most, Alive: (*Conn).isSilent, End: func(conn *Conn) { conn.goodbye(c.Bye) }}
+	c.pool = idle.Pool[*Conn]{Off: !c.Keep, Limit: c.IdleLimit, Most: c.Most, Rest: c.Rest, Alive: (*Conn).isSilent, End: func(conn *Conn) { conn.goodbye(c.Bye) }}
 }
 
 // Idle is how many connections are kept.

@@ -181,6 +181,16 @@ func (c *Conn) Lost(err error) error {
 	return fmt.Errorf("connection closed in the middle of the answer: %w", err)
 }
 
+// Broken is the error of a parser on Reader: that of the connection if it was lost,
+// see Lost, or else err itself, which says what is wrong with the answer.
+func (c *Conn) Broken(err error) error {
+	var netErr net.Error
+	if IsHangup(err) || errors.Is(err, net.ErrClosed) || errors.As(err, &netErr) {
+		return c.Lost(err)
+	}
+	return err
+}
+
 // IsHangup reports whether err says that the peer has closed or reset the connection.
 func IsHangup(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)

@@ -184,6 +184,38 @@ func TestStray(t *testing.T) {
 	}
 }
 
+// TestRest: a kept connection is left alone for a while; another request gets one of
+// its own.
+func TestRest(t *testing.T) {
+	c := client(t, "unix", serve(t, "unix", echo(nil)), func(c *Client) { c.Keep, c.Rest = true, time.Hour })
+	for range 3 {
+		if r, err := scan(t.Context(), c, nil); err != nil || r.Category != backends.OK {
+			t.Fatal(r, err)
+		}
+	}
+	if n := c.Idle(); n != 3 {
+		t.Errorf("%d connections for 3 requests", n)
+	}
+}
+
+// TestBroken: the error of a parser is its own, unless the connection was lost.
+func TestBroken(t *testing.T) {
+	c := NewConn(nil)
+	syntax := errors.New("not a number")
+	if got := c.Broken(syntax); got != syntax {
+		t.Errorf("got %v", got)
+	}
+	if got := c.Broken(io.ErrUnexpectedEOF); !errors.Is(got, backends.ErrNoReply) {
+		t.Errorf("before the answer: %v", got)
+	}
+	c.heard = true
+	for err, want := range map[error]string{io.EOF: "in the middle of the answer", net.ErrClosed: "connection lost"} {
+		if got := c.Broken(fmt.Errorf("chunk: %w", err)); !strings.Contains(got.Error(), want) || errors.Is(got, backends.ErrNoReply) {
+			t.Errorf("%v: got %v", err, got)
+		}
+	}
+}
+
 // TestStrayWhileSending: it comes between the check and the end of the request.
 func TestStrayWhileSending(t *testing.T) {
 	began := make(chan struct{})

@@ -2,6 +2,7 @@
 package idle
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,6 +15,7 @@ type Pool[C any] struct {
 	Off   bool          // keeps nothing
 	Limit time.Duration // how long a connection is kept
 	Most  int           // connections kept; 0: no limit
+	Rest  time.Duration // how long a connection is left alone before it is taken again
 	Alive func(C) bool  // whether it is in order still
 	End   func(C)       // ends one
 
@@ -44,12 +46,14 @@ func (p *Pool[C]) pop() (c C, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.idle)
+	for n > 0 && p.Rest > 0 && time.Since(p.idle[n-1].since) < p.Rest {
+		n--
+	}
 	if n == 0 {
 		return c, false
 	}
 	c = p.idle[n-1].c
-	p.idle[n-1] = kept[C]{}
-	p.idle = p.idle[:n-1]
+	p.idle = slices.Delete(p.idle, n-1, n)
 	return c, true
 }
 

@@ -54,6 +54,29 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestRest: a connection is not taken before it has rested; until then an older one is.
+func TestRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool()
+		p.Rest = 100 * time.Millisecond
+		p.Put(&stub{n: 1})
+		if c, ok := p.Take(); ok {
+			t.Errorf("took %+v without a rest", c)
+		}
+		time.Sleep(60 * time.Millisecond)
+		p.Put(&stub{n: 2})
+		time.Sleep(60 * time.Millisecond)
+		if c, ok := p.Take(); !ok || c.n != 1 || p.Len() != 1 {
+			t.Errorf("took %+v, %v, %d left", c, ok, p.Len())
+		}
+		time.Sleep(60 * time.Millisecond)
+		if c, ok := p.Take(); !ok || c.n != 2 || p.Len() != 0 {
+			t.Errorf("took %+v, %v, %d left", c, ok, p.Len())
+		}
+		p.Close(func(*stub) {})
+	})
+}
+
 // TestAge: each connection ends when it is old, without anybody asking.
 func TestAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,9 +1,8 @@
 package wire
 
 import (
-	"bufio"
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -11,121 +10,98 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/idle"
+	"polyclam/backends/internal/engineconn"
 )
 
-// Client speaks HTTP/1.x with one engine. Its exported fields are set before its
-// first use. It follows no redirects, knows no proxies, asks for no compression. It
-// is safe for concurrent use.
+// Client speaks HTTP/1.x with one engine. [Options.Client] makes it. It is safe for
+// concurrent use.
 type Client struct {
-	Dialer  Dialer
-	Host    string // the field Host
-	Fields  []Field
-	Keep    bool // connections are kept for further requests
-	MaxBody int64
+	Host    string  // the field Host
+	Fields  []Field // of every request
+	MaxBody int64   // of an answer
 
-	pool idle.Pool[*conn]
+	conns engineconn.Client
 }
 
 // The bounds on kept connections. Servers end them when they like, Node's after 5 s.
 const (
-	maxIdle  = 20 * time.Second
-	mostIdle = 64
+	idleLimit = 20 * time.Second
+	mostIdle  = 64
 )
 
-func newPool() idle.Pool[*conn] {
-	return idle.Pool[*conn]{Limit: maxIdle, Most: mostIdle, Alive: (*conn).quiet, End: (*conn).close}
-}
+// rest is how long a kept connection stays unused: an answer in HTTP has no id, and
+// one that is repeated within this time is noticed.
+const rest = 100 * time.Millisecond
 
 // Field is a field of a request's head.
 type Field struct{ Name, Value string }
 
-// Request is one request. Method, Target and the fields are written as they are:
-// nothing of a client of ours may be in them.
+// Request is one request. Method, Target and the fields are written as they are: what
+// comes from a client must be escaped.
 type Request struct {
 	Method, Target string
-	HTTP10         bool // HTTP/1.0, on a connection of its own
+	HTTP10         bool // HTTP/1.0, which has no kept connections
 	Fields         []Field
 	Body           *Body // nil: none
 }
 
-// Response is one complete answer.
-type Response struct {
-	Status   int
-	Location string
-	Body     []byte
-	// Early: the engine answered before it had been sent the whole request.
-	Early bool
-	// Measured: the length of the body was told, so that it is known to be all of
-	// it. Otherwise it ends where the connection was closed.
-	Measured bool
-}
-
-// Do sends a request and reads the answer. A kept connection that turns out to be
-// dead before the first byte of it is replaced by a new one, once.
-func (c *Client) Do(ctx context.Context, q *Request) (*Response, error) {
-	if ctx.Err() != nil {
-		return nil, Ended(ctx, context.Cause(ctx))
-	}
-	if !q.HTTP10 {
-		if conn, ok := c.pool.Take(); ok {
-			r, err := c.on(ctx, conn, q)
-			if !errors.Is(err, backends.ErrNoReply) || ctx.Err() != nil {
-				return r, Ended(ctx, err)
-			}
+// Do sends a request that is not a scan and returns the answer.
+func (c *Client) Do(ctx context.Context, q *Request) (r *Response, err error) {
+	err = c.conns.Do(ctx, func(conn *engineconn.Conn) (err error) {
+		if r, err = c.exchange(conn, q); err == nil {
+			err = r.alone()
 		}
-	}
-	nc, err := c.Dialer.Dial(ctx)
-	if err != nil {
-		return nil, Ended(ctx, err)
-	}
-	r, err := c.on(ctx, newConn(nc), q)
-	return r, Ended(ctx, err)
+		return err
+	})
+	return r, err
 }
 
-// Close ends the kept connections. Requests under way finish, and later ones have a
-// connection each.
-func (c *Client) Close() error {
-	c.pool.Close((*conn).close)
+// Scan sends a request with an object, lets judge read the answer, and returns what
+// was found and what failed. Only an answer that is known to be complete is believed
+// that nothing bad was found.
+func (c *Client) Scan(ctx context.Context, q *Request, judge func(r *Response, a *backends.Answer)) (backends.Result, error) {
+	return c.conns.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error {
+		r, err := c.exchange(conn, q)
+		if err != nil {
+			return err
+		}
+		judge(r, a)
+		if found := a.Category(); found == backends.Virus || found == backends.Suspicious {
+			conn.Spoil() // whatever follows, it is not clean
+			return nil
+		}
+		return r.alone()
+	})
+}
+
+// alone is an error if something follows the answer.
+func (r *Response) alone() error {
+	if len(r.more) > 0 {
+		return fmt.Errorf("more than one answer: %q", r.more)
+	}
 	return nil
 }
 
-// on makes one exchange on conn, which it keeps or closes.
-func (c *Client) on(ctx context.Context, conn *conn, q *Request) (*Response, error) {
-	stop := context.AfterFunc(ctx, conn.close)
-	conn.begin(c.MaxBody)
-	var r *Response
-	early, err := Converse(conn.nc, func(w io.Writer) error { return c.send(w, q) }, func() (err error) {
-		r, err = conn.receive(q.Method, c.MaxBody)
+// Close ends the kept connections. Requests under way finish, and later ones get a
+// connection each.
+func (c *Client) Close() error { return c.conns.Close() }
+
+func (c *Client) exchange(conn *engineconn.Conn, q *Request) (*Response, error) {
+	err := conn.Send(func(w io.Writer) error {
+		if _, err := io.WriteString(w, c.head(q)); err != nil || q.Body == nil {
+			return err
+		}
+		_, err := q.Body.WriteTo(w)
 		return err
 	})
-	stopped := stop()
 	if err != nil {
-		conn.close()
 		return nil, err
 	}
-	r.Early = early
-	keep := c.Keep && !q.HTTP10 && stopped && !early && r.Measured && !conn.ending
-	if !keep || !c.pool.Put(conn) {
-		conn.close()
+	r, err := receive(conn, q.Method, c.MaxBody)
+	if err == nil && (q.HTTP10 || r.last || !r.Measured) {
+		conn.Spoil()
 	}
-	return r, nil
-}
-
-// send writes the request.
-func (c *Client) send(w io.Writer, q *Request) error {
-	head := c.head(q)
-	if q.Body == nil {
-		_, err := io.WriteString(w, head)
-		return err
-	}
-	// A small request is one write.
-	b := bufio.NewWriterSize(w, int(min(int64(len(head))+q.Body.Len(), 64<<10)))
-	b.WriteString(head)
-	if _, err := q.Body.WriteTo(b); err != nil {
-		return err
-	}
-	return b.Flush()
+	return r, err
 }
 
 func (c *Client) head(q *Request) string {
@@ -137,7 +113,7 @@ func (c *Client) head(q *Request) string {
 	}
 	b.WriteString(q.Method + " " + q.Target + version)
 	field("Host", c.Host)
-	if !c.Keep || q.HTTP10 {
+	if !c.conns.Keep || q.HTTP10 {
 		field("Connection", "close")
 	}
 	for _, f := range q.Fields {

@@ -34,6 +34,15 @@ func client(tb testing.TB, address string, change func(*Options)) *Client {
 	return c
 }
 
+// kept is a client that keeps connections and uses them again immediately.
+func kept(tb testing.TB, address string) *Client {
+	tb.Helper()
+	c := client(tb, address, func(o *Options) { o.KeepAlive = true })
+	c.conns.Rest = 0
+	c.conns.Open()
+	return c
+}
+
 func post(c backends.Content) *Request {
 	b := Of(c)
 	return &Request{Method: "POST", Target: "/scan?x=1", Fields: []Field{{"X-A", "b"}}, Body: &b}
@@ -63,11 +72,11 @@ func TestRequest(t *testing.T) {
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{
 		lines(5), want("abc"), say(ok), lines(5), want("abc"), say(ok), backendtest.Drain(),
 	}, backendtest.Script{lines(5), want("abc"), say(ok), backendtest.Drain()})
-	c := client(t, d.Address(), nil)
+	c := kept(t, d.Address())
 	scan := func() {
 		t.Helper()
 		r, err := c.Do(testContext(t), post(backendtest.Bytes(t, []byte("abc"))))
-		if err != nil || r.Status != 200 || string(r.Body) != "OK" || !r.Measured || r.Early {
+		if err != nil || r.Status != 200 || string(r.Body) != "OK" || !r.Measured {
 			t.Fatalf("got %+v, %v", r, err)
 		}
 	}
@@ -83,14 +92,14 @@ func TestRequest(t *testing.T) {
 	c.Close()
 	c.Close()
 	scan() // late, on a connection of its own
-	if n := c.pool.Len(); n != 0 || d.Connections() != 2 {
+	if n := c.conns.Idle(); n != 0 || d.Connections() != 2 {
 		t.Errorf("%d kept of %d connections", n, d.Connections())
 	}
 }
 
 func TestWithoutKeeping(t *testing.T) {
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{lines(4), say(ok), backendtest.Drain()})
-	c := client(t, d.Address(), func(o *Options) { o.KeepAlive = false })
+	c := client(t, d.Address(), nil)
 	for range 2 {
 		if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/c"}); err != nil {
 			t.Fatal(err)
@@ -141,7 +150,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
 			d := backendtest.StartDaemon(t, "unix", backendtest.Script{lines(5), want("abc"), say(tt.answer), backendtest.CloseWrite(), backendtest.Drain()})
-			c := client(t, d.Address(), nil)
+			c := kept(t, d.Address())
 			r, err := c.Do(testContext(t), post(backendtest.Bytes(t, []byte("abc"))))
 			if tt.failure != "" {
 				if err == nil || backends.CategoryOf(err) != tt.failure || len(err.Error()) > 1000 {
@@ -167,7 +176,7 @@ func TestDeadConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
 			d := backendtest.StartDaemon(t, "tcp", append(whole(), end...), append(whole(), backendtest.Drain()))
-			c := client(t, d.Address(), nil)
+			c := kept(t, d.Address())
 			for range 2 {
 				if r, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil || string(r.Body) != "OK" {
 					t.Fatalf("got %+v, %v", r, err)
@@ -180,7 +189,7 @@ func TestDeadConnection(t *testing.T) {
 	}
 	t.Run("not twice", func(t *testing.T) {
 		d := backendtest.StartDaemon(t, "tcp", append(whole(), end()...), backendtest.Script(end()))
-		c := client(t, d.Address(), nil)
+		c := kept(t, d.Address())
 		if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +209,7 @@ func TestStrayAnswer(t *testing.T) {
 		backendtest.Script{lines(3), say(ok),
 			backendtest.Sleep(20 * time.Millisecond), say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nSTRAY"), func(*backendtest.Session) error { close(said); return nil }, backendtest.Drain()},
 		backendtest.Script{backendtest.Discard(1), say(ok), backendtest.Drain()})
-	c := client(t, d.Address(), nil)
+	c := kept(t, d.Address())
 	if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil {
 		t.Fatal(err)
 	}
@@ -211,32 +220,34 @@ func TestStrayAnswer(t *testing.T) {
 	}
 }
 
-// TestEarly: an answer before the end of the content is marked, and nothing hangs.
+// TestEarly: an answer that begins before the object was sent may only say virus or
+// suspicious, and nothing hangs.
 func TestEarly(t *testing.T) {
 	backendtest.NoLeaks(t)
-	for name, script := range map[string]backendtest.Script{
-		"reads no more": {backendtest.Discard(1), say(ok), backendtest.Hang()},
-		"closes":        {backendtest.Discard(1), say(ok), backendtest.CloseWrite(), backendtest.Sleep(50 * time.Millisecond), backendtest.Close()},
+	for name, after := range map[string][]backendtest.Step{
+		"reads no more": {backendtest.Hang()},
+		"closes":        {backendtest.CloseWrite(), backendtest.Sleep(50 * time.Millisecond), backendtest.Close()},
+		"drains":        {backendtest.Drain()},
 	} {
-		t.Run(name, func(t *testing.T) {
-			d := backendtest.StartDaemon(t, "tcp", script)
-			c := client(t, d.Address(), nil)
-			r, err := c.Do(testContext(t), post(backendtest.LargeContent(t, 16<<20)))
-			if err == nil && !r.Early {
-				t.Errorf("got %+v", r)
-			}
-			if c.pool.Len() > 0 {
-				t.Error("the connection is kept")
-			}
-		})
-	}
-	t.Run("drains", func(t *testing.T) {
-		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(1), say(ok), backendtest.Drain()})
-		c := client(t, d.Address(), nil)
-		if r, err := c.Do(testContext(t), post(backendtest.LargeContent(t, 16<<20))); err != nil || string(r.Body) != "OK" {
-			t.Errorf("got %+v, %v", r, err)
+		for _, want := range []backends.Category{backends.OK, backends.Virus, backends.Encrypted} {
+			t.Run(name+" "+string(want), func(t *testing.T) {
+				d := backendtest.StartDaemon(t, "tcp", append(backendtest.Script{backendtest.Discard(1), say(ok)}, after...))
+				c := kept(t, d.Address())
+				r, err := c.Scan(testContext(t), post(backendtest.LargeContent(t, 16<<20)), says(want))
+				if found := r.Category == backends.Virus && err == nil; found != (want == backends.Virus) || !found && backends.CategoryOf(err) != backends.SWErr {
+					t.Errorf("got %+v, %v", r, err)
+				}
+				if c.conns.Idle() > 0 {
+					t.Error("the connection is kept")
+				}
+			})
 		}
-	})
+	}
+}
+
+// says is a judge that takes every answer for this.
+func says(c backends.Category) func(r *Response, a *backends.Answer) {
+	return func(r *Response, a *backends.Answer) { a.Add(c, r.Status, string(r.Body)) }
 }
 
 // short ends before its size.
@@ -250,15 +261,15 @@ func TestShortContent(t *testing.T) {
 	for _, size := range []int{0, 10, 1 << 20} {
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Drain()})
 		_, err := client(t, d.Address(), nil).Do(testContext(t), post(short{backendtest.LargeContent(t, size)}))
-		var failure *backends.Failure
-		if !errors.As(err, &failure) || failure.Category != backends.SWErr || !strings.Contains(err.Error(), "content: it ends after") {
+		var object *backends.ObjectError
+		if !errors.As(err, &object) || !strings.Contains(err.Error(), "reading the object: it ends after") {
 			t.Errorf("%d bytes: %v", size, err)
 		}
 	}
 }
 
 func TestBody(t *testing.T) {
-	for _, size := range []int{0, 1, 2, 3, 4, chunk - 1, chunk, chunk + 1, 3*chunk + 5} {
+	for _, size := range []int{0, 1, 2, 3, 4, 64<<10 - 1, 64 << 10, 64<<10 + 1, 200_001} {
 		c := backendtest.LargeContent(t, size)
 		for _, encode := range []bool{false, true} {
 			b := Body{Before: "<", After: ">", Content: c, Size: c.Size(), Base64: encode}
@@ -276,25 +287,5 @@ func TestBody(t *testing.T) {
 	b := Body{Before: "only"}
 	if n, err := b.WriteTo(io.Discard); n != 4 || err != nil || b.Len() != 4 {
 		t.Errorf("%d, %v", n, err)
-	}
-}
-
-func TestReap(t *testing.T) {
-	backendtest.NoLeaks(t)
-	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(1), say(ok), backendtest.Drain()})
-	c := client(t, d.Address(), nil)
-	if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil {
-		t.Fatal(err)
-	}
-	if n := c.pool.Len(); n != 1 {
-		t.Fatalf("%d kept", n)
-	}
-	c.pool.Reap(time.Now())
-	if n := c.pool.Len(); n != 1 {
-		t.Errorf("%d kept, one is young", n)
-	}
-	c.pool.Reap(time.Now().Add(maxIdle))
-	if n := c.pool.Len(); n != 0 {
-		t.Errorf("%d kept, all are old", n)
 	}
 }

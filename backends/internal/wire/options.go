@@ -1,43 +1,34 @@
 package wire
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/engineconn"
 )
 
 // Options are the keys that engines which speak HTTP have in common.
 type Options struct {
 	// Headers are further fields of every request, e.g. for authentication.
 	Headers map[string]string `toml:"headers"`
-	// KeepAlive keeps connections open between scans.
+	// KeepAlive keeps connections open between scans. An answer in HTTP has no id: a
+	// connection for each scan is the only certain way to keep a late or repeated
+	// answer to another request from counting.
 	KeepAlive bool `toml:"keepalive"`
-	// ConnectTimeout bounds the making of a connection, TLS included.
+	// ConnectTimeout bounds the time to make a connection, TLS included.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
-	// TLS is for HTTPS. The server's certificate must be from an authority in the
-	// PEM file CA (empty: the system's) and for ServerName (empty: the host of the
-	// address), unless InsecureSkipVerify. Certificate and Key are PEM files too,
-	// for a server that wants to know who asks.
-	TLS                bool   `toml:"tls"`
-	CA                 string `toml:"ca"`
-	Certificate        string `toml:"certificate"`
-	Key                string `toml:"key"`
-	ServerName         string `toml:"server_name"`
-	InsecureSkipVerify bool   `toml:"insecure_skip_verify"`
+	// TLS is for HTTPS.
+	engineconn.TLS
 }
 
 // DefaultOptions returns the defaults.
 func DefaultOptions() Options {
-	return Options{KeepAlive: true, ConnectTimeout: 5 * time.Second}
+	return Options{ConnectTimeout: 5 * time.Second}
 }
 
 // Client returns the client of the engine at address ("unix:/path",
@@ -47,9 +38,9 @@ func (o *Options) Client(engine, example, address string, maxBody int64) (*Clien
 	network, addr, err := hostAddress(engine, example, address)
 	errs := []error{err}
 	if o.ConnectTimeout <= 0 {
-		errs = append(errs, fmt.Errorf(`connect_timeout %q: want more than nothing, as in "5s"`, o.ConnectTimeout))
+		errs = append(errs, fmt.Errorf(`connect_timeout %q: must be positive, for example "5s"`, o.ConnectTimeout))
 	}
-	c := &Client{Host: addr, Keep: o.KeepAlive, MaxBody: maxBody, pool: newPool()}
+	c := &Client{Host: addr, MaxBody: maxBody}
 	if network == "unix" {
 		c.Host = "localhost"
 	}
@@ -67,11 +58,16 @@ func (o *Options) Client(engine, example, address string, maxBody int64) (*Clien
 		}
 		c.Fields = append(c.Fields, Field{name, value})
 	}
-	conf, err := o.tls(network, addr)
-	c.Dialer = Dialer{Network: network, Address: addr, Timeout: o.ConnectTimeout, TLS: conf}
+	conf, err := o.TLS.Config(network, addr)
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
+	c.conns = engineconn.Client{
+		Engine: engine, Address: address,
+		Dialer: engineconn.Dialer{Network: network, Address: addr, Timeout: o.ConnectTimeout, TLS: conf},
+		Keep:   o.KeepAlive, IdleLimit: idleLimit, Most: mostIdle, Rest: rest,
+	}
+	c.conns.Open()
 	return c, nil
 }
 
@@ -116,37 +112,4 @@ func checkField(name, value string) error {
 		return fmt.Errorf("headers: %s is not to be set", name)
 	}
 	return nil
-}
-
-func (o *Options) tls(network, addr string) (*tls.Config, error) {
-	if !o.TLS {
-		if o.CA != "" || o.Certificate != "" || o.Key != "" || o.ServerName != "" || o.InsecureSkipVerify {
-			return nil, errors.New("tls: false, but there are keys that are for TLS only: ca, certificate, key, server_name or insecure_skip_verify")
-		}
-		return nil, nil
-	}
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName, InsecureSkipVerify: o.InsecureSkipVerify}
-	if conf.ServerName == "" && network == "tcp" {
-		conf.ServerName, _, _ = net.SplitHostPort(addr)
-	}
-	if conf.ServerName == "" && !conf.InsecureSkipVerify {
-		return nil, errors.New("server_name: TLS on a Unix socket needs one")
-	}
-	if o.CA != "" {
-		pem, err := os.ReadFile(o.CA)
-		if err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
-		}
-		if conf.RootCAs = x509.NewCertPool(); !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca %q: no certificate in PEM in it", o.CA)
-		}
-	}
-	if o.Certificate != "" || o.Key != "" {
-		pair, err := tls.LoadX509KeyPair(o.Certificate, o.Key)
-		if err != nil {
-			return nil, fmt.Errorf("certificate and key: %w", err)
-		}
-		conf.Certificates = []tls.Certificate{pair}
-	}
-	return conf, nil
 }

@@ -1,0 +1,185 @@
+package icap
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"polyclam/backends"
+)
+
+// What an administrator can do about an answer.
+const (
+	hintService = "is the key service right?"
+	hintMethod  = "is the key method right?"
+	hintAccess  = "the server refuses access: see its access list, and the key headers"
+	hintLicence = "the scanner has no licence"
+	hintRequest = "it refuses the request: does it want a file name? see url and file_name_header"
+	hintPage    = "if this is how it blocks, see http_statuses"
+)
+
+// row is what a status means where no header field says more.
+type row struct {
+	category backends.Category
+	hint     string
+}
+
+// statuses are those of ICAP. One that is not here is a failure. 200 and 206 have an
+// answer of HTTP in them, 204 is clean.
+var statuses = map[int]row{
+	400: {backends.SWErr, hintRequest}, // Trend: Bad request
+	401: {backends.CannotExecute, hintAccess},
+	403: {backends.SWErr, hintAccess},
+	404: {backends.SWErr, hintService}, // c-icap 0.5.10: Service not found
+	405: {backends.SWErr, hintMethod},  // ESET: Forbidden
+	407: {backends.CannotExecute, hintAccess},
+	408: {backends.Interrupted, ""},
+	413: {backends.Partial, ""}, // as in HTTP; no retry makes the object smaller
+	418: {backends.SWErr, ""},   // McAfee: Bad composition
+	500: {backends.SWErr, ""},   // c-icap 0.5.10 when its clamd is dead
+	501: {backends.SWErr, hintMethod},
+	502: {backends.SWErr, ""},
+	503: {backends.CannotExecute, ""}, // its limit of connections
+	505: {backends.SWErr, ""},
+	539: {backends.SWErr, hintLicence}, // Symantec: Aborted - No AV scanning license
+}
+
+// pages are the statuses of HTTP in an answer: of a page instead of the object. One
+// that is not here is a failure, since no product documents it as a block. 200 has the
+// object; 3xx is a matter of redirect_is_threat.
+var pages = map[int]row{
+	400: {backends.SWErr, hintRequest}, // Trend: no file name
+	401: {backends.CannotExecute, hintAccess},
+	403: {backends.Virus, ""}, // c-icap, Kaspersky, McAfee, Trend, ...
+	407: {backends.CannotExecute, hintAccess},
+	408: {backends.Interrupted, ""},
+	429: {backends.CannotExecute, ""},
+	500: {backends.SWErr, ""}, // Trend: scan error, but see explain
+	503: {backends.CannotExecute, ""},
+}
+
+// errorCodes are the values of X-Error-Code, and the codes in the pages of Trend, that
+// say why an object has no verdict. One that is not here is a failure.
+var errorCodes = map[string]backends.Category{
+	// Symantec Content Analysis, as in icap_error_code of ProxySG's policy language.
+	"password_protected":          backends.Encrypted,
+	"decode_error":                backends.Partial,
+	"max_archive_layers_exceeded": backends.Partial,
+	"max_file_size_exceeded":      backends.Partial,
+	"max_total_size_exceeded":     backends.Partial,
+	"max_total_files_exceeded":    backends.Partial,
+	"file_type_blocked":           backends.Suspicious,
+	"file_extension_blocked":      backends.Suspicious,
+	"scan_timeout":                backends.Interrupted,
+	"request_timeout":             backends.Interrupted,
+	"server_unavailable":          backends.CannotExecute,
+	// Trend: Too many files in the zip.
+	"-69": backends.Partial,
+}
+
+// judgeStatus takes a status of ICAP that is neither 200 nor 204.
+func (b *Backend) judgeStatus(v *verdict, start string, status int) {
+	v.finish()
+	if status == 500 && v.explained {
+		return
+	}
+	r, ok := b.statuses[status]
+	if !ok {
+		r.category = backends.SWErr
+	}
+	text := explain(start, r.hint)
+	switch {
+	case status == 413 && r.category == backends.Partial:
+		v.answer.Refuse(status, text)
+	case r.category == backends.Virus, r.category == backends.Suspicious:
+		v.found(r.category, blockedName, text)
+	default:
+		v.add(r.category, text)
+	}
+}
+
+// judgePage takes a page with a status other than 200. A field that says why counts
+// instead, but not of a page that says that the server failed.
+func (b *Backend) judgePage(v *verdict, m *message, text string) {
+	r, ok := b.pages[m.status]
+	switch {
+	case !ok && m.status >= 300 && m.status < 400 && b.config.RedirectIsThreat: // squidclamav: 307 to a page
+		r.category = backends.Virus
+	case !ok && m.status >= 400 && m.status < 500 && v.said, m.status >= 500 && v.explained:
+		return
+	case !ok && m.status >= 500:
+		r.category = backends.SWErr
+	case !ok && m.status >= 400 && v.blocked:
+		r.category = backends.Suspicious
+	case !ok:
+		r = row{backends.SWErr, hintPage}
+	}
+	detail := m.start
+	for _, more := range []string{v.described, text} {
+		if more != "" {
+			detail += ": " + cut(more, maxDetail/4)
+		}
+	}
+	detail = explain(detail, r.hint)
+	switch {
+	case r.category.IsFailure():
+		v.fail(r.category, "a page instead of the object: "+detail)
+	case v.said:
+	case r.category == backends.Virus, r.category == backends.Suspicious:
+		v.found(r.category, blockedName, detail)
+	default:
+		v.add(r.category, detail)
+	}
+}
+
+// withStatuses returns a table with the entries of a key in it.
+func withStatuses(key string, table map[int]row, entries map[string]string, hasOwn func(status int) bool) (map[int]row, error) {
+	table = maps.Clone(table)
+	var errs []error
+	for _, text := range sortedKeys(entries) {
+		status, err := strconv.Atoi(text)
+		if err != nil || status < 200 || status > 599 || len(text) != 3 {
+			errs = append(errs, fmt.Errorf("%s: %q is not a status from 200 to 599", key, text))
+		} else if hasOwn(status) {
+			errs = append(errs, fmt.Errorf("%s: %s cannot be mapped: the rest of the answer says what it means", key, text))
+		}
+		c, err := category(key, text, entries[text])
+		errs = append(errs, err)
+		table[status] = row{category: c}
+	}
+	return table, errors.Join(errs...)
+}
+
+var codeForm = regexp.MustCompile(`^(?:[a-z0-9_]{1,100}|-[0-9]{1,4})$`)
+
+// withCodes returns the table of error codes with the entries of a key in it.
+func withCodes(key string, entries map[string]string) (map[string]backends.Category, error) {
+	table := maps.Clone(errorCodes)
+	var errs []error
+	for _, code := range sortedKeys(entries) {
+		if !codeForm.MatchString(code) {
+			errs = append(errs, fmt.Errorf(`%s: %q is not an error code, for example "decode_error" or "-69"`, key, code))
+		}
+		c, err := category(key, code, entries[code])
+		errs = append(errs, err)
+		table[code] = c
+	}
+	return table, errors.Join(errs...)
+}
+
+// category reads a category of the configuration. None of the tables can say ok: each
+// entry is about an answer that is not the verdict clean.
+func category(key, entry, text string) (backends.Category, error) {
+	c := backends.Category(text)
+	switch {
+	case !c.Valid():
+		all := slices.DeleteFunc(backends.Categories(), func(c backends.Category) bool { return c == backends.OK })
+		return c, fmt.Errorf("%s: %s = %q: want one of %v", key, entry, text, all)
+	case c == backends.OK:
+		return c, fmt.Errorf("%s: %s = %q: a refusal or failure never says that an object is clean", key, entry, text)
+	}
+	return c, nil
+}

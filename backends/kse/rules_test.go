@@ -1,0 +1,97 @@
+package kse
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/wire/wiretest"
+)
+
+// decodeJSON takes the object out of a body of protocol 3, or its beginning.
+func decodeJSON(body []byte) []byte {
+	_, text, _ := bytes.Cut(body, []byte(`"object": "`))
+	text, _, _ = bytes.Cut(text, []byte(`"`))
+	object := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, _ := base64.StdEncoding.Decode(object, text[:len(text)/4*4])
+	return object[:n]
+}
+
+// misbehaving is an engine that misbehaves as m says.
+func misbehaving(t *testing.T, protocol int, m backendtest.Misbehaviour) *wiretest.Server {
+	if protocol == 1 {
+		say := func(c backends.Category) string {
+			return plain(fmt.Sprintf("%s %s\r\n", words[c][0], words[c][1]))
+		}
+		return wiretest.Start(t, "unix", func(body []byte) []byte { return body }, func(c backends.Category) string {
+			if words[c][1] == "" {
+				return plain(words[c][0] + "\r\n")
+			}
+			return say(c)
+		}, m)
+	}
+	return wiretest.Start(t, "unix", decodeJSON, func(c backends.Category) string { return kept(object(words[c][0], words[c][1], "")) }, m)
+}
+
+// object is an answer of protocol 3, with parts.
+func object(result, name, parts string) string {
+	return fmt.Sprintf(`{"object":"memory","scanResult":%q,"detectionName":%q,"subObjectsScanResults":[%s]}`, result, name, parts)
+}
+
+// kept is an answer after which the connection stays open.
+func kept(body string) string {
+	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+func TestRules(t *testing.T) {
+	const locked, canceled, failed = `{"object":"a","scanResult":"NON_SCANNED (PASSWORD PROTECTED)"}`, `{"object":"b","scanResult":"NON_SCANNED (CANCELED)"}`, `{"object":"c","scanResult":"SERVER_ERROR"}`
+	for name, rules := range map[string]backendtest.Rules{
+		"1": {
+			Masked: map[string]string{
+				"two lines":          plain("NON_SCANNED (PASSWORD PROTECTED)\r\nSERVER_ERROR\r\n"),
+				"locked and cut off": until("NON_SCANNED (PASSWORD PROTECTED)"),
+			},
+			Failures: map[string]string{
+				"password": plain("SERVER_ERROR (PASSWORD PROTECTED)\r\n"), "corrupt": plain("NON_SCANNED (DATABASES CORRUPTED)\r\n"), "skipped": plain("NON_SCANNED (SKIPPED, LIMIT)\r\n"),
+			},
+			Blocked: map[string]string{"stealer": plain("DETECT Trojan-PSW.PasswordStealer\r\n"), "encryptor": plain("DETECT Trojan-Ransom.Encryptor,Password protected\r\n")},
+		},
+		"3": {
+			Masked: map[string]string{
+				"canceled": kept(object("CLEAN", "", locked+","+canceled)), "failed": kept(object("CLEAN", "", locked+","+failed)),
+				"locked whole": kept(object("NON_SCANNED (PASSWORD PROTECTED)", "", canceled)), "unknown": kept(object("CLEAN", "", locked+`,{"scanResult":"?"}`)),
+			},
+			Failures: map[string]string{"password": kept(object("SERVER_ERROR", "", "") + "password"), "error": kept(`{"error":"limit of passwords"}`)},
+			Blocked:  map[string]string{"stealer": kept(object("DETECT", "Trojan.PasswordStealer", "")), "beside": kept(object("DETECT", "Encryptor", locked+","+failed))},
+		},
+	} {
+		for _, keep := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, keepalive %v", name, keep), func(t *testing.T) {
+				protocol := int(name[0] - '0')
+				rules.Open = func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
+					return open(t, misbehaving(t, protocol, m).Address, func(c *Config) { c.Protocol, c.KeepAlive = protocol, keep })
+				}
+				backendtest.RunRules(t, rules)
+			})
+		}
+	}
+}
+
+// TestStray: answers that are repeated 20 to 60 ms later.
+func TestStray(t *testing.T) {
+	for _, protocol := range []int{1, 3} {
+		for _, keep := range []bool{false, true} {
+			for _, later := range []time.Duration{20, 40, 60} {
+				t.Run(fmt.Sprintf("protocol %d, keepalive %v, %d ms", protocol, keep, later), func(t *testing.T) {
+					s := misbehaving(t, protocol, backendtest.Misbehaviour{Repeat: later * time.Millisecond})
+					b := open(t, s.Address, func(c *Config) { c.Protocol, c.KeepAlive = protocol, keep })
+					wiretest.Stray(t, b, s.Repeats())
+				})
+			}
+		}
+	}
+}
