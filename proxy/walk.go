@@ -159,6 +159,7 @@ func (w *walk) file(f *os.File, path string) {
 		w.fail(path, "Can't read file ERROR", err)
 		return
 	}
+	content.SetPath(path)
 	w.content(content, path)
 }
 

@@ -7,13 +7,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 
 	"polyclam/backends"
 )
 
-var _ backends.Content = (*Content)(nil)
+var (
+	_ backends.Content = (*Content)(nil)
+	_ backends.Named   = (*Content)(nil)
+)
 
 // A kind says where a content comes from.
 type kind int
@@ -32,6 +36,7 @@ type Content struct {
 	spool *Spool
 	set   *settings
 	kind  kind
+	name  string // of the file; empty: none
 	size  int64
 	refs  atomic.Int64
 
@@ -50,6 +55,17 @@ type Content struct {
 
 // Size implements [backends.Content].
 func (c *Content) Size() int64 { return c.size }
+
+// Name implements [backends.Named]: the last element of the path that SetPath got.
+func (c *Content) Name() string { return c.name }
+
+// SetPath says which path a client named for the object. Call it before the object is
+// shared.
+func (c *Content) SetPath(path string) {
+	if name := filepath.Base(path); name != "." && name != "/" {
+		c.name = name
+	}
+}
 
 // Retain adds a reference, to be given back by Release. The caller must hold
 // one already.
