@@ -230,6 +230,26 @@ func TestHeuristicsFirst(t *testing.T) {
 	}
 }
 
+// TestHeuristicsKept: a check that cannot find out keeps what is known.
+func TestHeuristicsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &answering{}
+		e.set(stopsAt(true, false, true))
+		u := New(withCanary(e))
+		run(t, u)
+		synctest.Wait()
+		before := u.Status().Nodes[0]
+		e.set(func(data []byte) (backends.Result, error, bool) {
+			return backends.Result{}, errors.New("busy"), bytes.HasPrefix(data, []byte("PK"))
+		})
+		time.Sleep(6 * time.Minute)
+		after := u.Status().Nodes[0]
+		if after.State != "up" || !before.HeuristicsFirst || !after.HeuristicsFirst || after.Canary.Time == before.Canary.Time {
+			t.Errorf("before %+v, after %+v", before, after)
+		}
+	})
+}
+
 func TestSuspected(t *testing.T) {
 	locked := backends.Finding{Name: "Heuristics.Encrypted.Zip", Category: backends.Encrypted}
 	limits := backends.Finding{Name: "Heuristics.Limits.Exceeded.MaxFiles", Category: backends.Partial}
@@ -300,6 +320,43 @@ func TestLoop(t *testing.T) {
 		mu.Unlock()
 		time.Sleep(31 * time.Second)
 		wantState(t, u, "up", "up")
+	})
+}
+
+// TestLoopInFlight: what a node finds while it turns out to ask polyclam itself is
+// thrown away.
+func TestLoopInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var control []byte
+		begun, gate := make(chan struct{}), make(chan struct{})
+		u := New(withCanary(backends.Func(func(_ context.Context, c backends.Content) (backends.Result, error) {
+			data := read(c)
+			if isControl(data) {
+				control = data
+			}
+			if string(data) == "mail" {
+				close(begun)
+				<-gate
+				return backends.Found(1, "X"), nil
+			}
+			return judged(data), nil
+		})))
+		run(t, u)
+		synctest.Wait()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			r := u.Scan(t.Context(), content("mail"), false)
+			wantCategory(t, r.Result, r.Err, backends.SWErr)
+			if r.Err == nil || !strings.Contains(r.Err.Error(), "asks polyclam itself") {
+				t.Errorf("error %v", r.Err)
+			}
+		})
+		<-begun
+		if !CameBack(content(string(control)), "x") {
+			t.Error("not recognised")
+		}
+		close(gate)
+		wg.Wait()
 	})
 }
 
