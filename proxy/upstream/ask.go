@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -170,127 +169,6 @@ func (u *Upstream) note(ctx context.Context, q *question, err error) {
 	u.mu.Unlock()
 	u.tell(c)
 }
-
-// checked is what r and err really are. What is not a category of an answer is never
-// passed on as one. What was found stays beside an error; an ok beside one is none.
-func checked(r backends.Result, err error) (backends.Result, error) {
-	switch {
-	case err == nil && !r.Category.Valid():
-		err = fmt.Errorf("backend answered with category %q", bounded(string(r.Category)))
-	case err == nil && r.Category.IsFailure():
-		err = &backends.Failure{Category: r.Category, Code: r.Code, Text: r.Detail}
-	case r.Category == backends.OK && len(r.Findings) > 0:
-		r.Category = backends.Strongest(r.Findings) // a name beside "ok": the name wins
-		return checked(r, err)
-	}
-	if err == nil || isFinding(r.Category) {
-		return r, err
-	}
-	var found []backends.Finding
-	for _, f := range r.Findings {
-		if isFinding(f.Category) {
-			found = append(found, f)
-		}
-	}
-	if len(found) == 0 {
-		return backends.Result{}, err
-	}
-	r.Category, r.Findings = backends.Strongest(found), found
-	return r, err
-}
-
-// isFinding says whether c is what an engine found.
-func isFinding(c backends.Category) bool {
-	return c.Valid() && !c.IsFailure() && c != backends.OK
-}
-
-// merged is what two nodes found in the same content. Nothing of it is dropped; an
-// empty result is nothing.
-func merged(a, b backends.Result) backends.Result {
-	if a.Category == "" {
-		return b
-	}
-	if b.Category == "" {
-		return a
-	}
-	r := a
-	if backends.Stronger(b.Category, a.Category) {
-		r = b
-	}
-	r.Findings = accounted(a)
-	for _, f := range accounted(b) {
-		if !slices.Contains(r.Findings, f) {
-			r.Findings = append(r.Findings, f)
-		}
-	}
-	return r
-}
-
-// accounted are the findings of r, with one for its category if none says it.
-func accounted(r backends.Result) []backends.Finding {
-	found := slices.Clone(r.Findings)
-	says := func(f backends.Finding) bool { return f.Category == r.Category }
-	if isFinding(r.Category) && !slices.ContainsFunc(found, says) {
-		found = append(found, backends.Finding{Category: r.Category})
-	}
-	return found
-}
-
-// detected says whether r is the find of something bad.
-func detected(r backends.Result) bool {
-	return r.Category == backends.Virus || r.Category == backends.Suspicious
-}
-
-// ended is the error of a scan that ctx ended: the cause, and what the backend said
-// unless that is only how it noticed. An engine's own word stays what it is.
-func ended(ctx context.Context, err error) error {
-	var failure *backends.Failure
-	cause := context.Cause(ctx)
-	e := &endError{text: cause.Error(), end: ctx.Err(), cause: cause}
-	switch {
-	case errors.As(err, &failure):
-		return err
-	case err != nil && errors.Is(err, cause):
-		e.text = err.Error()
-	case cause == context.Canceled:
-		e.text = "called off"
-	case cause == context.DeadlineExceeded:
-		e.text = "no time left"
-	}
-	if err != nil && backends.CategoryOf(err) != backends.Interrupted && !errors.Is(err, cause) {
-		e.text += ": " + err.Error()
-	}
-	return e
-}
-
-// endError is the end of a context in words other than Go's.
-type endError struct {
-	text  string
-	end   error // context.Canceled or context.DeadlineExceeded
-	cause error
-}
-
-func (e *endError) Error() string { return e.text }
-
-// Unwrap keeps the cause for errors.Is. Its category does not count: whatever the
-// reason, the scan was interrupted.
-func (e *endError) Unwrap() []error {
-	var failure *backends.Failure
-	if errors.As(e.cause, &failure) {
-		return []error{e.end}
-	}
-	return []error{e.end, e.cause}
-}
-
-// CalledOff is the cause of a context that is cancelled for a reason. It is a
-// context.Canceled for errors.Is.
-type CalledOff string
-
-// Error implements error.
-func (c CalledOff) Error() string { return string(c) }
-
-// Is implements the interface of errors.Is.
-func (CalledOff) Is(target error) bool { return target == context.Canceled }
 
 // protect runs f; a panic in it is an error.
 func (u *Upstream) protect(n *node, f func() error) (err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,6 +62,26 @@ func TestBoth(t *testing.T) {
 			wantIdle(t, u)
 		})
 	}
+}
+
+// TestCalledOffConcludesNothing: what a backend says of its connection after it was
+// called off says nothing about the node.
+func TestCalledOffConcludesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{answer: func(ctx context.Context, _ backends.Content) (backends.Result, error) {
+			<-ctx.Done()
+			return backends.Result{}, &backends.ConnError{Text: "no connection"}
+		}}
+		u := New(withCanary(e))
+		run(t, u)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(CalledOff("the verdict was settled already")) })
+		r := u.Scan(ctx, content("x"), false)
+		if r.Err == nil || !strings.HasPrefix(r.Err.Error(), "the verdict was settled already") {
+			t.Errorf("error %v", r.Err)
+		}
+		wantState(t, u, "up")
+	})
 }
 
 // TestConclusions: our own conclusion that a node is gone takes it out, the engine's

@@ -171,30 +171,3 @@ func (n *node) adjusted(r backends.Result, size int64) backends.Result {
 	}
 	return r
 }
-
-// suspected makes what a heuristic found suspicious: the engine stopped there, and
-// the rest may hold a virus. Partial without a name is no heuristic, but a refusal.
-func suspected(r backends.Result) backends.Result {
-	stopped := func(f backends.Finding) bool {
-		return f.Category == backends.Encrypted || f.Category == backends.Partial && f.Name != ""
-	}
-	all := accounted(r)
-	changed := false
-	for i, f := range all {
-		if stopped(f) {
-			all[i].Category, changed = backends.Suspicious, true
-		}
-	}
-	if !changed {
-		return r
-	}
-	r.Findings = all
-	if backends.Stronger(backends.Suspicious, r.Category) {
-		r.Category = backends.Suspicious
-	}
-	if r.Detail != "" {
-		r.Detail += "; "
-	}
-	r.Detail += "the engine " + heuristicsFirstText
-	return r
-}

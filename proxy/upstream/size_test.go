@@ -25,6 +25,7 @@ type sizes struct {
 	over  backends.Result // its answer above limit
 	err   error           // or this
 	flat  bool            // it does not look into archives
+	gate  chan struct{}   // scans above limit wait for it to be closed; nil: none do
 	asked []int64         // sizes of archives
 }
 
@@ -36,6 +37,12 @@ func (s *sizes) set(f func(s *sizes)) {
 
 // Scan implements backends.Backend.
 func (s *sizes) Scan(_ context.Context, c backends.Content) (backends.Result, error) {
+	s.mu.Lock()
+	gate := s.gate
+	s.mu.Unlock()
+	if gate != nil && c.Size() > s.limit {
+		<-gate
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	head := make([]byte, min(c.Size(), 4096))
@@ -173,6 +180,27 @@ func TestUnscanned(t *testing.T) {
 		synctest.Wait()
 		if n := len(s.asked) - before; n != 2 {
 			t.Errorf("asked %d times after a reload", n)
+		}
+	})
+}
+
+// TestSizeCheckOnce: while a node takes its time over a large object, further health
+// checks do not begin with it again.
+func TestSizeCheckOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sizes{limit: 25 * mib, over: backends.Found(1, "X"), gate: make(chan struct{})}
+		cfg := sized(s)
+		cfg.Timeout = time.Hour
+		u := New(cfg)
+		run(t, u)
+		time.Sleep(10*time.Minute + time.Second)
+		close(s.gate)
+		synctest.Wait()
+		if len(s.asked) != 2 {
+			t.Errorf("asked for %d", s.asked)
+		}
+		if n := u.Status().Nodes[0]; n.Scanned != 100*mib || n.State != "up" {
+			t.Errorf("status %+v", n)
 		}
 	})
 }

@@ -77,6 +77,7 @@ func TestBadBackend(t *testing.T) {
 		{"ok with a virus", result(backends.Result{Category: backends.OK, Findings: virus}), backends.Virus},
 		{"ok with a nameless category", result(backends.Result{Category: backends.OK, Findings: make([]backends.Finding, 1)}), backends.SWErr},
 		{"result and error", func() (backends.Result, error) { return backends.Clean(0), errors.New("x") }, backends.SWErr},
+		{"ok with a finding that is ok", result(backends.Result{Category: backends.OK, Findings: []backends.Finding{{Name: "X", Category: backends.OK}}}), backends.OK},
 		{"panic", func() (backends.Result, error) { panic("boom") }, backends.SWErr},
 		{"nil panic", func() (backends.Result, error) { panic(nil) }, backends.SWErr},
 		{"goroutine ended", func() (backends.Result, error) { runtime.Goexit(); return backends.Clean(0), nil }, backends.SWErr},
