@@ -32,7 +32,7 @@ func (b *Backend) prepare(c backends.Content) (question, error) {
 		return question{content: c}, nil
 	}
 	if err != nil {
-		return question{}, file.Ours("no descriptor of the content", err)
+		return question{}, &backends.ObjectError{Doing: "descriptor of the object", Err: err}
 	}
 	return question{file: f, content: c}, nil
 }
@@ -85,5 +85,5 @@ func (r *reader) Read(p []byte) (int, error) {
 	case err == nil || err == io.EOF:
 		err = fmt.Errorf("it ends after %d of %d bytes", r.off, r.size)
 	}
-	return n, file.Ours("content", err)
+	return n, &backends.ObjectError{Doing: "reading the object", Err: err}
 }

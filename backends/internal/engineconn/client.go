@@ -37,6 +37,23 @@ type Client struct {
 // idleLimit is below the 30 s after which impatient daemons end a silent connection.
 const idleLimit = 25 * time.Second
 
+// New returns the client of the node at address ("unix:/path", "tcp:host:port"), not
+// yet open. The error says everything that is wrong with the keys address and
+// connect_timeout; example is an address that would be right.
+func New(engine, example, address string, connectTimeout time.Duration) (*Client, error) {
+	network, addr, err := backends.ParseAddress(address)
+	if address == "" {
+		err = fmt.Errorf("address: %s needs one, for example %q", engine, example)
+	}
+	if connectTimeout <= 0 {
+		err = errors.Join(err, fmt.Errorf("connect_timeout %q: must be positive, for example \"5s\"", connectTimeout))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Client{Engine: engine, Address: address, Dialer: Dialer{Network: network, Address: addr, Timeout: connectTimeout}}, nil
+}
+
 // Open makes the client ready. Call it once, after the fields are set.
 func (c *Client) Open() {
 	if c.IdleLimit <= 0 {
@@ -81,7 +98,7 @@ func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) er
 // dead or had a stray answer waiting.
 func (c *Client) Do(ctx context.Context, talk func(*Conn) error) error {
 	if ctx.Err() != nil {
-		return c.named(context.Cause(ctx))
+		return c.named(endOf(ctx))
 	}
 	if conn, ok := c.pool.Take(); ok {
 		conn.reused = true
@@ -159,12 +176,31 @@ func ended(ctx context.Context, conn *Conn, err error) error {
 	if errors.As(err, &failure) || errors.As(err, &object) {
 		return err
 	}
-	cause, done := context.Cause(ctx), ctx.Err()
-	if !errors.Is(cause, done) && !errors.As(cause, new(*backends.ConnError)) {
-		return fmt.Errorf("%s: %w: %w", conn.doing, done, cause)
-	}
-	return fmt.Errorf("%s: %w", conn.doing, cause)
+	return fmt.Errorf("%s: %w", conn.doing, endOf(ctx))
 }
+
+// endOf is the error of a context that is done.
+func endOf(ctx context.Context) error {
+	cause, done := context.Cause(ctx), ctx.Err()
+	switch {
+	case cause == context.Canceled:
+		return &ending{"cancelled", []error{done}}
+	case cause == context.DeadlineExceeded:
+		return &ending{"no answer in time", []error{done}}
+	case errors.Is(cause, done), errors.As(cause, new(*backends.ConnError)):
+		return cause
+	}
+	return &ending{cause.Error(), []error{done, cause}}
+}
+
+// ending is the end of a connection or a context in words that are not Go's.
+type ending struct {
+	text   string
+	causes []error
+}
+
+func (e *ending) Error() string   { return e.text }
+func (e *ending) Unwrap() []error { return e.causes }
 
 // named says which engine and node an error is about.
 func (c *Client) named(err error) error {

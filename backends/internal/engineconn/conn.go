@@ -36,6 +36,10 @@ type Conn struct {
 	reused  bool
 	early   bool
 	spoiled bool
+	asked   map[string]bool // the subjects of earlier requests, see Ask
+
+	// State is for the engine's own package: what it knows about this connection.
+	State any
 }
 
 func newConn(nc net.Conn, s *socket) *Conn {
@@ -83,6 +87,34 @@ func (c *Conn) IsEarly() bool { return c.early }
 
 // Spoil gives the connection up at the end of this dialogue.
 func (c *Conn) Spoil() { c.spoiled = true }
+
+// maxAsked bounds what Ask remembers: after so many requests the connection is given up.
+const maxAsked = 10_000
+
+// Ask says what a request is about, where answers are recognised by that alone, such
+// as a path. A connection that has asked about it before cannot tell the answer from
+// a late one, so the dialogue runs again on a new connection.
+func (c *Conn) Ask(subject string) error {
+	if c.asked[subject] {
+		return fmt.Errorf("%w: asked about %q before", errStray, subject)
+	}
+	if c.asked == nil {
+		c.asked = map[string]bool{}
+	}
+	c.asked[subject] = true
+	c.spoiled = c.spoiled || len(c.asked) >= maxAsked
+	return nil
+}
+
+// Unrelated marks the error of an answer to something that was not asked. On a
+// connection that was used before it is a stray answer: the dialogue runs again on a
+// new connection.
+func (c *Conn) Unrelated(err error) error {
+	if !c.reused {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errStray, err)
+}
 
 // Heard reports whether a byte has come since the last request.
 func (c *Conn) Heard() bool { return c.heard }
@@ -166,6 +198,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Fill reads all of p, for answers of a known length.
+func (c *Conn) Fill(p []byte) error {
+	if _, err := io.ReadFull(c.r, p); err != nil {
+		return c.Lost(err)
+	}
+	return nil
+}
+
 // Lost is the error for the end of the connection: without a reply, or in the middle
 // of one.
 func (c *Conn) Lost(err error) error {
@@ -176,9 +216,11 @@ func (c *Conn) Lost(err error) error {
 	case !IsHangup(err):
 		return fmt.Errorf("connection lost: %w", err)
 	case !c.heard:
-		return fmt.Errorf("%w: %w", backends.ErrNoReply, err)
+		return &ending{backends.ErrNoReply.Error(), []error{backends.ErrNoReply, err}}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &ending{"connection closed in the middle of the answer", []error{err}}
 	}
-	return fmt.Errorf("connection closed in the middle of the answer: %w", err)
+	return &ending{"connection reset in the middle of the answer", []error{err}}
 }
 
 // IsHangup reports whether err says that the peer has closed or reset the connection.

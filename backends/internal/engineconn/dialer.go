@@ -64,7 +64,7 @@ func (d Dialer) secure(ctx, within context.Context, s *socket) (net.Conn, *socke
 	s.Close()
 	switch {
 	case ctx.Err() != nil:
-		return nil, nil, d.cut(ctx, err)
+		return nil, nil, d.cut(ctx)
 	case within.Err() != nil:
 		err = d.late("no TLS handshake", nil)
 	default:
@@ -84,7 +84,7 @@ func (d Dialer) failed(ctx, within context.Context, err error) error {
 	var netErr net.Error
 	switch {
 	case ctx.Err() != nil:
-		return d.cut(ctx, err)
+		return d.cut(ctx)
 	case within.Err() != nil && errors.Is(err, syscall.EAGAIN):
 		return d.late("no connection, its backlog was full,", nil)
 	case within.Err() != nil, errors.As(err, &netErr) && netErr.Timeout():
@@ -107,9 +107,9 @@ func (d Dialer) late(what string, err error) error {
 
 // cut is the error of a dial that ctx ended. An engine that cannot be connected to
 // while a whole scan may last cannot be reached, whoever set the time.
-func (d Dialer) cut(ctx context.Context, err error) error {
+func (d Dialer) cut(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &backends.ConnError{Text: "no connection", Err: context.Cause(ctx)}
+		return &backends.ConnError{Text: "no connection", Err: endOf(ctx)}
 	}
-	return context.Cause(ctx)
+	return endOf(ctx)
 }

@@ -20,7 +20,7 @@ func Path(c backends.Content) (string, error) {
 		return "", err
 	}
 	if len(path) > maxPath || strings.ContainsFunc(path, isUnsafe) {
-		return "", file.Ours("path of the content", fmt.Errorf("%.100q: want at most %d letters, digits, or characters of %q; see [spool]", path, maxPath, safe))
+		return "", &backends.ObjectError{Doing: "path of the object", Err: fmt.Errorf("%.100q: want at most %d letters, digits, or characters of %q; see [spool]", path, maxPath, safe)}
 	}
 	return path, nil
 }

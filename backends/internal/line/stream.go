@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/file"
 )
 
 // ErrEarly is wrapped by [Conn.Stream] when the engine has answered, or gone,
@@ -43,7 +42,7 @@ func (c *Conn) sendContent(content backends.Content) error {
 			if err == nil || err == io.EOF {
 				err = fmt.Errorf("it ends after %d of %d bytes", off+int64(n), size)
 			}
-			return file.Ours("content", err)
+			return &backends.ObjectError{Doing: "reading the object", Err: err}
 		}
 		if _, err := c.nc.Write(p); err != nil {
 			return fmt.Errorf("%w: %v", ErrEarly, err) // its deadline is ours, above
