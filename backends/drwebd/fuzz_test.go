@@ -1,13 +1,23 @@
 package drwebd
 
 import (
-	"bufio"
+	"io"
+	"net"
 	"strings"
 	"testing"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/engineconn"
 )
+
+// deaf is a connection that says what is in reader and does not listen.
+type deaf struct {
+	net.Conn
+	reader io.Reader
+}
+
+func (d deaf) Read(p []byte) (int, error) { return d.reader.Read(p) }
 
 // FuzzAnswer: whatever comes, it is a result or a failure, and an ok has only bits
 // that are ok, and no names.
@@ -18,21 +28,20 @@ func FuzzAnswer(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		a, err := readAnswer(&reader{r: bufio.NewReader(strings.NewReader(text))})
+		var a backends.Answer
+		conn := engineconn.NewConn(deaf{reader: strings.NewReader(text)})
+		a.Fail(readAnswer(conn, &a, ""))
+		r, err := a.Result()
 		if err != nil {
-			return
-		}
-		r, err := a.amounts()
-		if err != nil {
-			if !backends.CategoryOf(err).IsFailure() {
-				t.Errorf("%q: %v", text, err)
+			if !backends.CategoryOf(err).IsFailure() || r.Category == backends.OK {
+				t.Errorf("%q: %+v, %v", text, r, err)
 			}
 			return
 		}
 		if problem := backendtest.Check(r); problem != "" {
 			t.Errorf("%q: %+v: %s", text, r, problem)
 		}
-		if r.Category == backends.OK && (a.rc&^0x130000 != 0 || a.count > 0) {
+		if r.Category == backends.OK && (r.Code&^0x130000 != 0 || text[4:8] != numbers(0)) {
 			t.Errorf("%q is ok", text)
 		}
 	})

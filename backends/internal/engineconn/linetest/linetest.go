@@ -157,18 +157,29 @@ func Silence(t *testing.T, e Engine, begin string) {
 	closeTwice(t, b)
 }
 
-// Reuses scans three times, and wants n connections for that, 1 or 3.
+// Reuses scans three objects, and wants n connections for that, 1 or 3.
 func Reuses(t *testing.T, e Engine, reply string, n int) {
-	c, path := content(t)
-	reply = strings.ReplaceAll(reply, Path, path)
-	turn := backendtest.Script{e.Request(path), backendtest.Send(backendtest.Composed(reply))}
-	script := append(backendtest.Script{}, e.Hello...)
-	for range 4 - n {
-		script = append(script, turn...)
-	}
-	d := backendtest.StartDaemon(t, "unix", append(script, backendtest.Drain()))
-	b := e.Open(t, d.Address())
+	var objects []backends.Content
+	var turns, scripts []backendtest.Script
 	for range 3 {
+		c, path := content(t)
+		objects = append(objects, c)
+		turns = append(turns, backendtest.Script{e.Request(path), backendtest.Send(backendtest.Composed(strings.ReplaceAll(reply, Path, path)))})
+	}
+	for len(turns) > 0 {
+		script := append(backendtest.Script{}, e.Hello...)
+		for _, turn := range turns[:4-n] {
+			script = append(script, turn...)
+		}
+		turns = turns[4-n:]
+		if n == 3 {
+			script = append(script, backendtest.CloseWrite())
+		}
+		scripts = append(scripts, append(script, backendtest.Drain()))
+	}
+	d := backendtest.StartDaemon(t, "unix", scripts...)
+	b := e.Open(t, d.Address())
+	for _, c := range objects {
 		if r, err := b.Scan(t.Context(), c); err != nil {
 			t.Fatalf("%+v, %v", r, err)
 		}
