@@ -44,7 +44,6 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/internal/ascii"
 	"polyclam/backends/internal/engineconn"
-	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/texts"
 )
 
@@ -70,14 +69,7 @@ func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. The daemon reads the file itself.
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := file.PlainPath(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("avast: %w", err)
-	}
-	return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error {
-		if err := conn.Ask(path); err != nil {
-			return err
-		}
+	return b.client.ScanPath(ctx, c, func(conn *engineconn.Conn, a *backends.Answer, path string) error {
 		return ask(conn, "SCAN", path, func(text string) error { return parse(text, path, b.texts, a) })
 	})
 }

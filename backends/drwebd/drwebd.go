@@ -36,7 +36,6 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/internal/engineconn"
-	"polyclam/backends/internal/file"
 )
 
 // Abilities is what drwebd can report. None was at hand to try it with.
@@ -80,7 +79,7 @@ const maxSize = 1<<31 - 1
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	if b.path {
-		return b.scanPath(ctx, c)
+		return b.client.ScanPath(ctx, c, b.askPath)
 	}
 	size := c.Size()
 	if size > maxSize {
@@ -101,17 +100,11 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	})
 }
 
-func (b *Backend) scanPath(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := file.PlainPath(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("drwebd: %w", err)
+func (b *Backend) askPath(conn *engineconn.Conn, a *backends.Answer, path string) error {
+	if err := conn.Command(numbers(cmdScan, b.flags, uint32(len(path))) + path + numbers(0)); err != nil {
+		return err
 	}
-	return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error {
-		if err := conn.Command(numbers(cmdScan, b.flags, uint32(len(path))) + path + numbers(0)); err != nil {
-			return err
-		}
-		return readAnswer(conn, a, path)
-	})
+	return readAnswer(conn, a, path)
 }
 
 // Version implements [backends.Versioner]. What the daemon says of itself is enough;

@@ -1,23 +1,13 @@
 package drwebd
 
 import (
-	"io"
-	"net"
-	"strings"
 	"testing"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/engineconn/linetest"
 )
-
-// deaf is a connection that says what is in reader and does not listen.
-type deaf struct {
-	net.Conn
-	reader io.Reader
-}
-
-func (d deaf) Read(p []byte) (int, error) { return d.reader.Read(p) }
 
 // FuzzAnswer: whatever comes, it is a result or a failure, and an ok has only bits
 // that are ok, and no names.
@@ -29,7 +19,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var a backends.Answer
-		conn := engineconn.NewConn(deaf{reader: strings.NewReader(text)})
+		conn := engineconn.NewConn(linetest.Deaf(text))
 		a.Fail(readAnswer(conn, &a, ""))
 		r, err := a.Result()
 		if err != nil {

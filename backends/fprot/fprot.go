@@ -58,7 +58,6 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/internal/engineconn"
-	"polyclam/backends/internal/file"
 )
 
 // Abilities are what the engine can report.
@@ -88,14 +87,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	if b.stream {
 		return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.askStream(conn, a, c) })
 	}
-	path, err := file.PlainPath(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("fprot: %w", err)
-	}
-	return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error {
-		if err := conn.Ask(path); err != nil {
-			return err
-		}
+	return b.client.ScanPath(ctx, c, func(conn *engineconn.Conn, a *backends.Answer, path string) error {
 		if err := conn.Command(b.request + " FILE " + path + "\n"); err != nil {
 			return err
 		}

@@ -14,7 +14,6 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/internal/engineconn"
-	"polyclam/backends/internal/file"
 )
 
 // OldBackend is one f-protd of F-PROT 4. Safe for concurrent use.
@@ -34,13 +33,9 @@ func (*OldBackend) ReadsPaths() bool { return true }
 // Scan implements [backends.Backend]. f-protd reads the file itself. If it is on
 // none of the ports, what was met on the first of them is the error.
 func (b *OldBackend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := file.PlainPath(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("fprot: %w", err)
-	}
 	var first error
 	for _, client := range b.clients {
-		r, err := client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.ask(conn, a, path) })
+		r, err := client.ScanPath(ctx, c, b.ask)
 		elsewhere := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errStranger)
 		if !elsewhere || ctx.Err() != nil {
 			return r, err

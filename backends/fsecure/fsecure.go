@@ -45,7 +45,6 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/internal/ascii"
 	"polyclam/backends/internal/engineconn"
-	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/texts"
 )
 
@@ -72,11 +71,7 @@ func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. The daemon reads the file itself.
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := file.PlainPath(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("fsecure: %w", err)
-	}
-	return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.ask(conn, a, path) })
+	return b.client.ScanPath(ctx, c, b.ask)
 }
 
 // Version implements [backends.Versioner]. The daemon reports the version of its
@@ -144,9 +139,6 @@ func readOK(conn *engineconn.Conn, command string) (database string, err error) 
 
 // ask scans a file.
 func (b *Backend) ask(conn *engineconn.Conn, a *backends.Answer, path string) error {
-	if err := conn.Ask(path); err != nil {
-		return err
-	}
 	if err := conn.Command("SCAN\t" + path + "\n"); err != nil {
 		return err
 	}

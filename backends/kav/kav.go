@@ -41,11 +41,9 @@ package kav
 
 import (
 	"context"
-	"fmt"
 
 	"polyclam/backends"
 	"polyclam/backends/internal/engineconn"
-	"polyclam/backends/internal/file"
 )
 
 // Abilities are what the engine can report.
@@ -69,9 +67,5 @@ func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. The daemon reads the file itself.
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := file.PlainPath(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("kav: %w", err)
-	}
-	return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.ask(conn, a, path) })
+	return b.client.ScanPath(ctx, c, b.ask)
 }

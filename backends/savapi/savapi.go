@@ -43,7 +43,6 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/internal/ascii"
 	"polyclam/backends/internal/engineconn"
-	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/texts"
 )
 
@@ -71,11 +70,7 @@ func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. The service reads the file itself.
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := file.PlainPath(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("savapi: %w", err)
-	}
-	return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.ask(conn, a, path) })
+	return b.client.ScanPath(ctx, c, b.ask)
 }
 
 // Version implements [backends.Versioner].

@@ -112,12 +112,3 @@ func says(data []byte) string {
 	}
 	return "-1:Sweep failure"
 }
-
-// deaf is a connection that says what is in reader and does not listen.
-type deaf struct {
-	net.Conn
-	reader io.Reader
-}
-
-func (d deaf) Read(p []byte) (int, error)      { return d.reader.Read(p) }
-func (deaf) SetReadDeadline(_ time.Time) error { return nil }

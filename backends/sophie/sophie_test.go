@@ -351,7 +351,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var a backends.Answer
 		b := &Backend{texts: texts.Keys{Partial: []string{"Vouched for"}}}
-		a.Fail(b.readAnswer(engineconn.NewConn(deaf{reader: strings.NewReader(string(data))}), &a))
+		a.Fail(b.readAnswer(engineconn.NewConn(linetest.Deaf(string(data))), &a))
 		r, err := a.Result()
 		if err != nil {
 			if r.Category == backends.OK || !backends.CategoryOf(err).IsFailure() {

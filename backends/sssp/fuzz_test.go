@@ -1,24 +1,14 @@
 package sssp
 
 import (
-	"bytes"
-	"io"
-	"net"
 	"strings"
 	"testing"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/engineconn/linetest"
 )
-
-// deaf is a connection that says what is in reader and does not listen.
-type deaf struct {
-	net.Conn
-	reader io.Reader
-}
-
-func (d deaf) Read(p []byte) (int, error) { return d.reader.Read(p) }
 
 // FuzzAnswer: whatever comes, there is a result or an error, and OK is said only of
 // an answer that says it and nothing else.
@@ -30,7 +20,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var a backends.Answer
-		conn := engineconn.NewConn(deaf{reader: bytes.NewReader(data)})
+		conn := engineconn.NewConn(linetest.Deaf(string(data)))
 		a.Fail(refused(conn, &a, readAnswer(requestData, conn.Line, &a)))
 		r, err := a.Result()
 		if err != nil {

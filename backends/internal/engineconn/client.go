@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/idle"
 )
 
@@ -78,7 +79,7 @@ func (c *Client) Close() error {
 // object is treated as early, see [backends.Answer.Early].
 func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) error) (backends.Result, error) {
 	var answer backends.Answer
-	err := c.Do(ctx, func(conn *Conn) error {
+	err := c.do(ctx, func(conn *Conn) error {
 		answer = backends.Answer{}
 		err := talk(conn, &answer)
 		if conn.early {
@@ -87,31 +88,48 @@ func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) er
 		return err
 	})
 	answer.Fail(err)
-	r, failure := answer.Result()
-	if failure != nil && err == nil {
-		failure = c.named(failure)
+	r, err := answer.Result()
+	return r, c.named(err)
+}
+
+// ScanPath is Scan for an engine that reads the object's file by itself, see
+// [file.PlainPath]. Where connections are kept, the path must tell an answer from a late
+// one: see [Conn.Ask].
+func (c *Client) ScanPath(ctx context.Context, o backends.Content, talk func(conn *Conn, a *backends.Answer, path string) error) (backends.Result, error) {
+	path, err := file.PlainPath(o)
+	if err != nil {
+		return backends.Result{}, c.named(err)
 	}
-	return r, failure
+	return c.Scan(ctx, func(conn *Conn, a *backends.Answer) error {
+		if err := conn.Ask(path); err != nil {
+			return err
+		}
+		return talk(conn, a, path)
+	})
 }
 
 // Do runs a dialogue. It runs a second time, on a new connection, if a kept one was
 // dead or had a stray answer waiting.
 func (c *Client) Do(ctx context.Context, talk func(*Conn) error) error {
+	return c.named(c.do(ctx, talk))
+}
+
+func (c *Client) do(ctx context.Context, talk func(*Conn) error) error {
 	if ctx.Err() != nil {
-		return c.named(endOf(ctx))
+		return endOf(ctx)
 	}
 	if conn, ok := c.pool.Take(); ok {
 		conn.reused = true
 		err := c.talk(ctx, conn, talk)
 		if !errors.Is(err, backends.ErrNoReply) && !errors.Is(err, errStray) || ctx.Err() != nil {
-			return c.named(err)
+			return err
 		}
 	}
 	conn, err := c.dial(ctx)
 	if err != nil {
-		return c.named(err)
+		return err
 	}
-	return c.named(c.talk(ctx, conn, talk))
+	return c.talk(ctx, conn, talk)
 }
 
 // DoOnce is Do on a new connection that is not kept, with another Hello.

@@ -136,7 +136,8 @@ func (c *Conn) Pending() []byte {
 // SetReadDeadline bounds the wait for input that may never come.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(t) }
 
-// CloseWrite says that nothing more will be sent. The connection is not kept.
+// CloseWrite says that nothing more will be sent. The connection is not kept. It cannot
+// mark the end of an object: Send may wait for the answer to it.
 func (c *Conn) CloseWrite() {
 	c.spoiled = true
 	if tc, ok := c.nc.(secured); ok {
@@ -171,7 +172,10 @@ func (c *Conn) Until(ends string) (string, error) {
 		if i := bytes.IndexAny(part, ends); i >= 0 {
 			line = append(line, part[:i]...)
 			c.r.Discard(i + 1)
-			return string(line), c.tooLong(line)
+			if err := c.tooLong(line); err != nil {
+				return "", err
+			}
+			return string(line), nil
 		}
 		line = append(line, part...)
 		c.r.Discard(len(part))

@@ -328,6 +328,20 @@ func (r *repeating) Write(p []byte) (int, error) {
 	return r.Conn.Write(p)
 }
 
+// Deaf is a connection that says text and then ends, and does not listen. It is for fuzz
+// targets of parsers that read a connection.
+func Deaf(text string) net.Conn { return deaf{strings.NewReader(text)} }
+
+type deaf struct{ *strings.Reader }
+
+func (deaf) Write(p []byte) (int, error)      { return len(p), nil }
+func (deaf) Close() error                     { return nil }
+func (deaf) LocalAddr() net.Addr              { return nil }
+func (deaf) RemoteAddr() net.Addr             { return nil }
+func (deaf) SetDeadline(time.Time) error      { return nil }
+func (deaf) SetReadDeadline(time.Time) error  { return nil }
+func (deaf) SetWriteDeadline(time.Time) error { return nil }
+
 // Marked is what [backendtest.Marked] says of a file; ok is false if it cannot be
 // read.
 func Marked(path string) (category backends.Category, ok bool) {
