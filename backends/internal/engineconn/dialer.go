@@ -63,7 +63,7 @@ func (d Dialer) secure(ctx, within context.Context, s *socket) (net.Conn, *socke
 	}
 	s.Close()
 	switch {
-	case ctx.Err() != nil:
+	case isOver(ctx):
 		return nil, nil, d.cut(ctx)
 	case within.Err() != nil:
 		err = d.late("no TLS handshake", nil)
@@ -83,7 +83,7 @@ func (s secured) Close() error { return s.NetConn().Close() }
 func (d Dialer) failed(ctx, within context.Context, err error) error {
 	var netErr net.Error
 	switch {
-	case ctx.Err() != nil:
+	case isOver(ctx):
 		return d.cut(ctx)
 	case within.Err() != nil && errors.Is(err, syscall.EAGAIN):
 		return d.late("no connection, its backlog was full,", nil)
@@ -99,6 +99,15 @@ func (d Dialer) failed(ctx, within context.Context, err error) error {
 		err = op.Err // without the address, which the client's error has already
 	}
 	return &backends.ConnError{Category: c, Text: "connecting", Err: err}
+}
+
+// isOver reports whether ctx is done. Package net notices the end of a deadline by
+// itself, and that may be a moment before ctx does.
+func isOver(ctx context.Context) bool {
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 func (d Dialer) late(what string, err error) error {

@@ -37,7 +37,7 @@ func backlogged(t *testing.T) (path string, accept func()) {
 			return
 		}
 		defer l.Close()
-		for range 1 {
+		for range 2 {
 			if nc, err := l.Accept(); err == nil {
 				defer nc.Close()
 			}
@@ -93,6 +93,21 @@ func TestBacklog(t *testing.T) {
 	}
 	nc.Close()
 	accepted.Wait()
+}
+
+// TestWhoseTime: a deadline of the scan that ends during a dial is not blamed on
+// connect_timeout.
+func TestWhoseTime(t *testing.T) {
+	path, _ := backlogged(t)
+	fill(t, path)
+	for range 20 {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 3*time.Millisecond, &backends.TimeoutError{After: 3 * time.Millisecond, Key: "timeout"})
+		_, err := Dialer{Network: "unix", Address: path, Timeout: time.Minute}.Dial(ctx)
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), "key timeout") {
+			t.Errorf("got %v", err)
+		}
+	}
 }
 
 // TestUnreachable: all of these are our own conclusions, and none in Go's words.

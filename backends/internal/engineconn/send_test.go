@@ -19,15 +19,18 @@ import (
 // silent in the middle, do not hold a scan up beyond its context.
 func TestNeverReads(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
-		backendtest.NoLeaks(t)
-		address := serve(t, network, func(net.Conn) { <-t.Context().Done() }, func(nc net.Conn) { io.ReadFull(nc, make([]byte, 1<<20)); <-t.Context().Done() })
-		c := client(t, network, address, nil)
-		for range 2 {
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 30*time.Millisecond, &backends.TimeoutError{After: 30 * time.Millisecond, Key: "timeout"})
-			r, err := scan(ctx, c, make([]byte, 32<<20))
-			cancel()
-			if said(r, err) != "+interrupted" {
-				t.Errorf("%s: %+v, %v", network, r, err)
+		for _, taken := range []int{0, 1 << 20} {
+			backendtest.NoLeaks(t)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			limit := &backends.TimeoutError{After: time.Second, Key: "timeout"}
+			address := serve(t, network, func(nc net.Conn) {
+				io.ReadFull(nc, make([]byte, taken))
+				cancel(limit)
+				<-t.Context().Done()
+			})
+			r, err := scan(ctx, client(t, network, address, nil), make([]byte, 32<<20))
+			if got := said(r, err); got != "+interrupted" || !errors.Is(err, limit) {
+				t.Errorf("%s, %d bytes: %+v, %v", network, taken, r, err)
 			}
 			plain(t, err)
 		}
