@@ -28,8 +28,8 @@
 // what the numbers of errors mean is believed only, so they do not count. A site can
 // vouch for more texts, see encrypted_texts and partial_texts.
 //
-// A connection is not asked about the same path twice, so that the path tells an
-// answer from a late one.
+// A connection is not asked about the same path twice, so that the path identifies the
+// answer.
 //
 // The daemon's user must be able to read the file and to enter every directory
 // above it; "Error 13" is what it says if it cannot.

@@ -23,7 +23,7 @@
 // Bit 64 means encrypted, unsupported or corrupt; fpscand does not say which. The bits
 // are documented, the texts do not count. A message is unpacked as mail only if it
 // begins with headers. A connection is not asked about the same path twice, and each
-// stream has a name of its own, so that an answer is never a late one.
+// stream has its own name, so that these identify the answer.
 //
 // The dialogue with f-protd, one connection for each scan; the port moves from 10200
 // on, and several are tried:
@@ -95,8 +95,8 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	})
 }
 
-// askStream sends the object under a name of its own, so that the answer to another
-// request does not pass for the answer to this one.
+// askStream sends the object under a unique name, so that the answer to another request
+// does not pass for the answer to this one.
 func (b *Backend) askStream(conn *engineconn.Conn, a *backends.Answer, c backends.Content) error {
 	name := fmt.Sprintf("stream-%d", b.scans.Add(1))
 	err := conn.Send(func(w io.Writer) error {

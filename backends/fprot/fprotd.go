@@ -151,7 +151,7 @@ func parseResults(body []byte, path string, a *backends.Answer) error {
 
 // collect takes all that the answer says.
 func (r *results) collect(a *backends.Answer) error {
-	code := backends.NoCode // of what was detected, which has none of its own
+	code := backends.NoCode // of what was detected, which has no code
 	for _, s := range r.Summaries {
 		if n, err := strconv.Atoi(s.Code); err == nil && summaries[n] == backends.Virus {
 			code = n

@@ -167,7 +167,7 @@ func (b *Backend) question(ctx context.Context, c backends.Content) (*wire.Reque
 		return q, object, nil
 	}
 	q.Fields = []wire.Field{{Name: "Content-Type", Value: "application/octet-stream"}}
-	// A path of ours needs no escape in JSON, see [file.PlainPath].
+	// A plain path needs no escape in JSON, see [file.PlainPath].
 	body.Before = `{"timeout": "` + timeout + `", "object": "` + body.Before
 	body.After = `"}`
 	body.Base64 = body.Content != nil

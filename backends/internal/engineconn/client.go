@@ -92,9 +92,9 @@ func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) er
 	return r, c.named(err)
 }
 
-// ScanPath is Scan for an engine that reads the object's file by itself, see
-// [file.PlainPath]. Where connections are kept, the path must tell an answer from a late
-// one: see [Conn.Ask].
+// ScanPath is Scan for an engine that reads the object's file itself, see
+// [file.PlainPath]. Where connections are kept, the path identifies the answer, see
+// [Conn.Ask].
 func (c *Client) ScanPath(ctx context.Context, o backends.Content, talk func(conn *Conn, a *backends.Answer, path string) error) (backends.Result, error) {
 	path, err := file.PlainPath(o)
 	if err != nil {

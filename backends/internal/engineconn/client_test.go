@@ -174,7 +174,7 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// TestLate: a scan after Close gets a connection of its own, which is not kept.
+// TestLate: a scan after Close gets its own connection, which is not kept.
 func TestLate(t *testing.T) {
 	backendtest.NoLeaks(t)
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{say("HELLO\n"), want("Q\n"), say("ok\n.\n"), want("BYE\n"), backendtest.Drain()})

@@ -91,9 +91,9 @@ func (c *Conn) Spoil() { c.spoiled = true }
 // maxAsked bounds what Ask remembers: after so many requests the connection is given up.
 const maxAsked = 10_000
 
-// Ask says what a request is about, where answers are recognised by that alone, such
-// as a path. A connection that has asked about it before cannot tell the answer from
-// a late one, so the dialogue runs again on a new connection.
+// Ask sets what a request is about, such as a path, where nothing else identifies the
+// answer. If this connection has asked about it before, an answer could be a late one,
+// and the dialogue runs again on a new connection.
 func (c *Conn) Ask(subject string) error {
 	if c.asked[subject] {
 		return fmt.Errorf("%w: asked about %q before", errStray, subject)

@@ -16,8 +16,8 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// backlogged is a Unix socket with room for one waiting connection, which nobody accepts
-// until the returned function does.
+// backlogged is a Unix socket with room for one waiting connection. None is accepted
+// until the returned function does it.
 func backlogged(t *testing.T) (path string, accept func()) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "s")

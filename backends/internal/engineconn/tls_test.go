@@ -23,7 +23,7 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// certificate makes a certificate of its own authority for the name engine.test, for
+// certificate makes a self-signed certificate for the name engine.test, for
 // server and client alike, in PEM files.
 func certificate(t testing.TB) (cert, key string) {
 	t.Helper()
@@ -191,7 +191,7 @@ func TestTLSStray(t *testing.T) {
 	}
 }
 
-// TestTrust: who is trusted, and how it is said that somebody is not.
+// TestTrust: which certificates are trusted, on both sides.
 func TestTrust(t *testing.T) {
 	cert, key := certificate(t)
 	other, otherKey := certificate(t)

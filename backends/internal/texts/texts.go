@@ -1,7 +1,7 @@
 // Package texts maps an engine's free texts to categories, by the whole text.
 //
 // A text that merely contains a word proves nothing: "virus data is corrupt" is a
-// failure, and the name of a member stands in many texts. So a text counts only if it
+// failure, and many texts contain the name of a member. So a text counts only if it
 // is exactly one that is documented, or one that the site has seen and vouches for.
 package texts
 

@@ -39,7 +39,7 @@ type Engine struct {
 
 // Case is one answer. All of them are composed.
 type Case struct {
-	Reply   string            // PATH stands for the path of the object
+	Reply   string            // PATH is replaced by the path of the object
 	Want    backends.Category // of the result; empty: nothing is found
 	Code    int               // of the result
 	Names   string            // of the result, with commas between
