@@ -7,33 +7,28 @@ import (
 	"strings"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/ascii"
+	"polyclam/backends/internal/texts"
 )
 
-// errorTable says what "[E]" amounts to, by text or number. The first row that fits
-// counts. Everything else is SWErr.
-var errorTable = []struct {
-	text     *regexp.Regexp // nil: any
-	from, to int            // numbers, to included; 0, 0: any
-	category backends.Category
-	hint     string
-}{
-	// Before all others: an expired licence or broken virus definitions stop every
-	// scan, whatever their numbers.
-	{regexp.MustCompile(`(?i)licen[cs]e|expired|activat|subscription`), 0, 0, backends.SWErr, hintLicence},
-	{regexp.MustCompile(`(?i)\bvps\b|virus definition|database|\bengine\b`), 0, 0, backends.SWErr, ""},
-	{regexp.MustCompile(`(?i)password[- ]?protected|encrypted`), 0, 0, backends.Encrypted, ""},
-	{nil, 13, 13, backends.SWErr, hintPath},
-	{regexp.MustCompile(`(?i)decompression bomb|corrupt`), 0, 0, backends.Partial, ""},
-	{nil, 41120, 41120, backends.Partial, ""},
-	{nil, 42000, 42999, backends.Partial, ""}, // of the unpackers, 42110 is a bomb
+// errorTexts are the documented texts of "[E]" that are not failures, whatever their
+// numbers. Only the whole text counts: after a licence has expired every scan is
+// answered by [E], and "Sandbox state is corrupt" is a failure.
+var errorTexts = map[string]backends.Category{
+	"Archive is password protected":    backends.Encrypted,
+	"The file is a decompression bomb": backends.Partial,
 }
 
-// What an administrator can do about it.
+// What an administrator can do about a failure.
 const (
 	hintPath    = "avast cannot read the file: its user needs access to it and to every directory above, see [spool]"
 	hintLicence = "check the licence of avast"
 )
+
+// permissionDenied is the number of [E] for a file that cannot be read.
+const permissionDenied = 13
+
+var licence = regexp.MustCompile(`(?i)licen[cs]e|expired|activat|subscription`)
 
 // statuses say what a number instead of an answer means.
 var statuses = map[int]string{
@@ -42,8 +37,8 @@ var statuses = map[int]string{
 	501: "avast does not take the command",
 }
 
-// parse counts a line of an answer about path.
-func parse(text, path string, t *line.Tally) error {
+// parse takes a line of an answer about path.
+func parse(text, path string, keys texts.Keys, a *backends.Answer) error {
 	fields := strings.SplitN(text, "\t", 3)
 	object, ok := strings.CutPrefix(fields[0], "SCAN ")
 	if object = unescape(object); !ok || len(fields) < 2 || object != path && !strings.HasPrefix(object, path+"|>") {
@@ -62,15 +57,15 @@ func parse(text, path string, t *line.Tally) error {
 		if rest != "" {
 			return unexpected(text)
 		}
-		t.Add(backends.OK, 0, "")
+		a.Add(backends.OK, 0, "")
 	case "[L":
 		name := unescape(rest)
 		if _, after, ok := strings.Cut(name, " "); ok && strings.HasPrefix(name, "0 ") {
 			name = after
 		}
-		t.Found(backends.Virus, 1, name, "")
+		a.Found(backends.Virus, 1, name, "")
 	case "[E":
-		addError(unescape(rest), t)
+		addError(unescape(rest), keys, a)
 	default:
 		return unexpected(text)
 	}
@@ -80,27 +75,29 @@ func parse(text, path string, t *line.Tally) error {
 // depthPattern is how deep the member is nested, and a number that is not known.
 var depthPattern = regexp.MustCompile(`^\d{1,4}\.\d{1,4}$`)
 
-var errorPattern = regexp.MustCompile(`^Error (\d{1,9}) `)
+var errorPattern = regexp.MustCompile(`^Error (\d{1,9}) (.*)$`)
 
-// addError counts what stands behind "[E]".
-func addError(text string, t *line.Tally) {
-	code := backends.NoCode
-	number := 0
-	if m := errorPattern.FindStringSubmatch(text + " "); m != nil {
-		number, _ = strconv.Atoi(m[1]) // nine digits at most
-		code = number
+// addError takes what follows "[E]".
+func addError(text string, keys texts.Keys, a *backends.Answer) {
+	code, words := backends.NoCode, ""
+	if m := errorPattern.FindStringSubmatch(text); m != nil {
+		code, _ = strconv.Atoi(m[1]) // nine digits at most
+		words = m[2]
 	}
-	for _, row := range errorTable {
-		inRange := row.from == 0 || number >= row.from && number <= row.to
-		if inRange && (row.text == nil || row.text.MatchString(text)) {
-			if row.hint != "" {
-				text += " (" + row.hint + ")"
-			}
-			t.Add(row.category, code, text)
-			return
+	category := errorTexts[words]
+	if category == "" {
+		category = keys.Category(words)
+	}
+	if category == "" {
+		category = backends.SWErr
+		switch {
+		case code == permissionDenied:
+			text += " (" + hintPath + ")"
+		case licence.MatchString(text):
+			text += " (" + hintLicence + ")"
 		}
 	}
-	t.Add(backends.SWErr, code, text)
+	a.Add(category, code, text)
 }
 
 // unescape takes the backslash from each escaped character.
@@ -120,15 +117,14 @@ func unescape(s string) string {
 
 // refused is a number where another one was to come.
 func refused(text string) error {
-	code, _ := line.Status(text, " ")
+	code, _ := ascii.Status(text, " ")
 	if code < 300 {
 		return unexpected(text)
 	}
-	failure := &backends.Failure{Category: backends.SWErr, Code: code, Text: fmt.Sprintf("%.300s", text)}
 	if hint := statuses[code]; hint != "" {
-		return fmt.Errorf("%w (%s)", failure, hint)
+		text = fmt.Sprintf("%.300s (%s)", text, hint)
 	}
-	return failure
+	return &backends.Failure{Category: backends.SWErr, Code: code, Text: fmt.Sprintf("%.500s", text)}
 }
 
 func unexpected(text string) error { return fmt.Errorf("unexpected answer %.200q", text) }

@@ -13,18 +13,23 @@
 //	-> QUIT
 //
 // Blanks and backslashes within a field are escaped with a backslash. Each line
-// must be about the path asked for, there must be at least one, and nothing counts
-// before "200 SCAN OK" but a virus. The strongest line is the answer:
+// must be about exactly the path asked for, or a member of it; there must be at least
+// one, and "200 SCAN OK" ends the answer. Every line counts:
 //
-//	[+]                                   ok, code 0
-//	[L] NAME                              by the name, virus if unknown; code 1
-//	[E] number text                       by the table of errors; code is the number
-//	451, 466, 501 and any other number    swerr, with this code
-//	any other line, another path          swerr
+//	[+]                                            ok, code 0
+//	[L] NAME                                       by the name, virus if unknown; code 1
+//	[E] number "Archive is password protected"     encrypted; code is the number
+//	[E] number "The file is a decompression bomb"  partial
+//	[E] anything else                              swerr
+//	451, 466, 501 and any other number             swerr, with this code
+//	any other line, another path                   swerr
 //
-// The texts of errors are certain, most of their numbers are not. When the licence
-// has expired every scan is answered by [E]: what is not in the table is never ok
-// nor partial, and the words of a licence are looked for first.
+// These forms, and the two texts, are documented by the projects that drive avast;
+// what the numbers of errors mean is believed only, so they do not count. A site can
+// vouch for more texts, see encrypted_texts and partial_texts.
+//
+// A connection is not asked about the same path twice, so that the path identifies the
+// answer.
 //
 // The daemon's user must be able to read the file and to enter every directory
 // above it; "Error 13" is what it says if it cannot.
@@ -37,21 +42,24 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/ascii"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/texts"
 )
 
-// Abilities are what the engine can tell.
+// Abilities are what the engine can report.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: false, Encrypted: true, Partial: true,
 	Names: true, Version: true, DatabaseAge: true,
-	Source: "parsers of rspamd, exim and baruwa (PEER); numbers of errors BELIEVED",
+	Source: "parsers of rspamd, exim and baruwa (PEER); two texts of errors (PEER); their numbers BELIEVED and not used",
 	Tested: "composed bytes",
 }
 
 // Backend is one avast daemon. It keeps as many connections as scans were under way
-// at once, until they have been idle for a while. Safe for concurrent use.
+// together, until they have been idle for a while. Safe for concurrent use.
 type Backend struct {
-	client *line.Client
+	client *engineconn.Client
+	texts  texts.Keys
 }
 
 var _ backends.Versioner = (*Backend)(nil)
@@ -61,20 +69,16 @@ func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. The daemon reads the file itself.
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := line.Path(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("avast: %w", err)
-	}
-	return b.client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error {
-		return ask(conn, "SCAN", path, func(text string) error { return parse(text, path, t) })
+	return b.client.ScanPath(ctx, c, func(conn *engineconn.Conn, a *backends.Answer, path string) error {
+		return ask(conn, "SCAN", path, func(text string) error { return parse(text, path, b.texts, a) })
 	})
 }
 
-// Version implements [backends.Versioner]. The daemon tells the version of its
+// Version implements [backends.Versioner]. The daemon reports the version of its
 // virus definitions only, a date with a number behind it: 19051006.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var vps string
-	err := b.client.Do(ctx, func(conn *line.Conn) error {
+	err := b.client.Do(ctx, func(conn *engineconn.Conn) error {
 		vps = ""
 		return ask(conn, "VPS", "", func(text string) error {
 			version, ok := strings.CutPrefix(text, "VPS ")
@@ -101,19 +105,19 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 // Close implements io.Closer: it ends the kept connections. Scans under way finish.
 func (b *Backend) Close() error { return b.client.Close() }
 
-func greeting(conn *line.Conn) error {
+func greeting(conn *engineconn.Conn) error {
 	text, err := conn.Line()
 	if err != nil {
 		return fmt.Errorf("greeting: %w", err)
 	}
-	if code, _ := line.Status(text, " "); code != 220 {
+	if code, _ := ascii.Status(text, " "); code != 220 {
 		return fmt.Errorf("greeting: %w", refused(text))
 	}
 	return nil
 }
 
 // ask sends a command and gives each line between 210 and 200 to each.
-func ask(conn *line.Conn, verb, argument string, each func(text string) error) error {
+func ask(conn *engineconn.Conn, verb, argument string, each func(text string) error) error {
 	if err := conn.Command(strings.TrimSuffix(verb+" "+argument, " ") + "\r\n"); err != nil {
 		return err
 	}
@@ -122,7 +126,7 @@ func ask(conn *line.Conn, verb, argument string, each func(text string) error) e
 		return err
 	}
 	if text != "210 "+verb+" DATA" {
-		return refused(text)
+		return conn.Unrelated(refused(text))
 	}
 	for {
 		text, err := conn.Line()
@@ -132,11 +136,11 @@ func ask(conn *line.Conn, verb, argument string, each func(text string) error) e
 		case text == "200 "+verb+" OK":
 			return nil
 		}
-		if code, _ := line.Status(text, " "); code != 0 {
-			return refused(text)
+		if code, _ := ascii.Status(text, " "); code != 0 {
+			return conn.Unrelated(refused(text))
 		}
 		if err := each(text); err != nil {
-			return err
+			return conn.Unrelated(err)
 		}
 	}
 }

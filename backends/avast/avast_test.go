@@ -1,23 +1,25 @@
 package avast
 
 import (
-	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/backends/internal/line"
-	"polyclam/backends/internal/line/linetest"
+	"polyclam/backends/internal/engineconn/linetest"
+	"polyclam/backends/internal/texts"
 )
 
 const hello = "220 DAEMON\r\n"
 
 func open(t *testing.T, address string) backends.Backend {
 	t.Helper()
-	b, err := NewConfig().Open(address)
+	config := NewConfig().(*Config)
+	config.Partial = []string{"Vouched for"}
+	b, err := config.Open(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,16 +56,26 @@ var cases = []linetest.Case{
 	linetest.Says(begin+virus+end, backends.Virus, 1, "EICAR Test-NOT virus!!!"),
 	linetest.Says(begin+"SCAN PATH\t[L]0.0\t0 Win32:Trojan-gen\r\n"+clean+end, backends.Virus, 1, "Win32:Trojan-gen"),
 	linetest.Says(begin+"SCAN PATH\t[L]0.0\r\n"+end, backends.Virus, 1),
-	linetest.Says(begin+clean+virus+encrypted+denied+virus+end, backends.Virus, 1, "EICAR Test-NOT virus!!!", "EICAR Test-NOT virus!!!"),
+	linetest.Both(begin+clean+virus+encrypted+denied+virus+end, backends.SWErr, backends.Virus, 1, "EICAR Test-NOT virus!!!", "EICAR Test-NOT virus!!!"),
 	linetest.Says(begin+encrypted+end, backends.Encrypted, 42056),
 	linetest.Says(begin+clean+encrypted+bomb+end, backends.Encrypted, 42056),
-	linetest.Says(begin+encrypted+denied+end, backends.Encrypted, 42056),
+	linetest.Both(begin+encrypted+denied+end, backends.SWErr, backends.Encrypted, 42056),
 	linetest.Says(begin+bomb+end, backends.Partial, 41120),
 	linetest.Says(fault("Error 42110 The\\ file\\ is\\ a\\ decompression\\ bomb"), backends.Partial, 42110),
-	linetest.Says(fault("Error 42125 ZIP\\ archive\\ is\\ corrupted"), backends.Partial, 42125),
-	linetest.Says(fault("Error 42999 Something\\ else"), backends.Partial, 42999),
+	linetest.Says(fault("Error 1 Archive\\ is\\ password\\ protected"), backends.Encrypted, 1),
+	linetest.Says(fault("Error 42998 Vouched\\ for"), backends.Partial, 42998),
+	// Words and numbers of other errors prove nothing.
+	linetest.Fails(fault("Error 42056 archive\\ is\\ password\\ protected"), backends.SWErr),
+	linetest.Fails(fault("Error 42056 Archive\\ is\\ password\\ protected."), backends.SWErr),
+	linetest.Fails(fault("Error 42056 x:\\ Archive\\ is\\ password\\ protected"), backends.SWErr),
+	linetest.Fails(fault("Error 42056 Sandbox\\ state\\ is\\ corrupt"), backends.SWErr),
+	linetest.Fails(fault("Error 42125 ZIP\\ archive\\ is\\ corrupted"), backends.SWErr),
+	linetest.Fails(fault("Error 42999 Something\\ else"), backends.SWErr),
+	linetest.Fails(fault("Error 41120 Something"), backends.SWErr),
+	linetest.Fails(fault("Archive\\ is\\ password\\ protected"), backends.SWErr),
+	linetest.Fails(fault("Error  Archive\\ is\\ password\\ protected"), backends.SWErr),
 	linetest.Fails(begin+denied+end, backends.SWErr),
-	linetest.Fails(begin+bomb+denied+end, backends.SWErr),
+	linetest.Both(begin+bomb+denied+end, backends.SWErr, backends.Partial, 41120),
 	linetest.Fails(fault("Error 41999 Something"), backends.SWErr),
 	linetest.Fails(fault("Error 43000 Something"), backends.SWErr),
 	linetest.Fails(fault("Error 7 Something"), backends.SWErr),
@@ -80,8 +92,8 @@ var cases = []linetest.Case{
 	linetest.Fails("451 SCAN Engine error 13 permission denied\r\n", backends.SWErr),
 	linetest.Fails(begin+"451 SCAN Engine error 13 permission denied\r\n", backends.SWErr),
 	linetest.Fails(begin+clean+"451 SCAN Engine error\r\n", backends.SWErr),
-	linetest.Fails(begin+encrypted+"451 SCAN Engine error\r\n", backends.SWErr),
-	linetest.Says(begin+virus+"451 SCAN Engine error\r\n", backends.Virus, 1, "EICAR Test-NOT virus!!!"),
+	linetest.Both(begin+encrypted+"451 SCAN Engine error\r\n", backends.SWErr, backends.Encrypted, 42056),
+	linetest.Both(begin+virus+"451 SCAN Engine error\r\n", backends.SWErr, backends.Virus, 1, "EICAR Test-NOT virus!!!"),
 	// A dialogue that is not the one expected.
 	linetest.Fails(begin+end, backends.SWErr),
 	linetest.Fails(end, backends.SWErr),
@@ -91,7 +103,7 @@ var cases = []linetest.Case{
 	linetest.Fails(begin+begin+clean+end, backends.SWErr),
 	linetest.Trails(begin + clean + end + end),
 	linetest.Trails(begin + clean + end + begin + virus + end),
-	linetest.Says(begin+virus+end+begin+clean+end, backends.Virus, 1, "EICAR Test-NOT virus!!!"),
+	linetest.Both(begin+virus+end+begin+clean+end, backends.SWErr, backends.Virus, 1, "EICAR Test-NOT virus!!!").Together(),
 	linetest.Fails(begin+"SCAN /etc/passwd\t[+]0.0\r\n"+end, backends.SWErr),
 	linetest.Fails(begin+clean+"SCAN PATHx\t[+]0.0\r\n"+end, backends.SWErr),
 	linetest.Fails(begin+clean+"SCAN /etc/passwd\t[L]0.0\t0 X\r\n"+end, backends.SWErr),
@@ -142,10 +154,10 @@ func TestGreeting(t *testing.T) {
 
 func TestHints(t *testing.T) {
 	for text, want := range map[string]string{"Error 13 Permission denied": hintPath, "Error 1 No license": hintLicence} {
-		var tally line.Tally
-		addError(text, &tally)
-		if !strings.Contains(fmt.Sprint(tally), want) {
-			t.Errorf("%q: no hint in %v", text, tally)
+		var a backends.Answer
+		addError(text, texts.Keys{}, &a)
+		if _, err := a.Result(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: no hint in %v", text, err)
 		}
 	}
 	if err := refused("466 no"); !strings.Contains(err.Error(), hintLicence) {
@@ -211,6 +223,58 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// exact reports whether a line has one of the known texts as it is, or a name in it.
+func exact(text string) bool {
+	for known := range errorTexts {
+		if strings.HasSuffix(unescape(text), " "+known) {
+			return true
+		}
+	}
+	return strings.Contains(text, "\t[L]")
+}
+
+// TestRepeated: a daemon that repeats everything up to 60 ms later, about the same two
+// files again and again.
+func TestRepeated(t *testing.T) {
+	d := backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Repeats(linetest.Serve(hello, '\n', fake))})
+	t.Logf("%d of 300 with a verdict, %d connections", linetest.Alternate(t, open(t, d.Address()), 10), d.Connections())
+}
+
+// TestLateAnswer: on a kept connection an answer about another file is asked for again.
+func TestLateAnswer(t *testing.T) {
+	one, two := backendtest.Bytes(t, []byte("x")), backendtest.Bytes(t, []byte("y"))
+	path := func(c *backendtest.Content) string {
+		p, err := c.Path()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err = filepath.EvalSymlinks(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	say := func(s, path string) backendtest.Step {
+		return backendtest.Send(backendtest.Composed(strings.ReplaceAll(s, "PATH", path)))
+	}
+	for _, late := range []string{begin + clean + end, begin + virus + end, end, "220 DAEMON\r\n"} {
+		d := backendtest.StartDaemon(t, "unix",
+			backendtest.Script{engine.Hello[0], engine.Request(path(one)), say(begin+clean+end, path(one)), engine.Request(path(two)), say(late, path(one)), backendtest.Drain()},
+			backendtest.Script{engine.Hello[0], engine.Request(path(two)), say(begin+encrypted+end, path(two)), engine.Request(path(one)), say(begin+virus+end, path(one)), backendtest.Drain()},
+			backendtest.Script{engine.Hello[0], engine.Request(path(two)), say(begin+virus+end, path(two)), backendtest.Drain()})
+		b := open(t, d.Address())
+		for i, want := range []backends.Category{backends.OK, backends.Encrypted, backends.Virus} {
+			if r, err := b.Scan(t.Context(), []backends.Content{one, two, one}[i]); err != nil || r.Category != want {
+				t.Errorf("%q: scan %d: %+v, %v", late, i, r, err)
+			}
+		}
+		// The second connection was asked about this one: a third has to be made.
+		if r, err := b.Scan(t.Context(), two); err != nil || r.Category != backends.Virus || d.Connections() != 3 {
+			t.Errorf("%q: %+v, %v, %d connections", late, r, err, d.Connections())
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, c := range cases {
 		for _, l := range strings.Split(c.Reply, "\r\n") {
@@ -220,14 +284,17 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		var tally line.Tally
-		if err := parse(text, "/p", &tally); err != nil {
-			if tally.Category() != "" {
-				t.Errorf("%q: %s and %v", text, tally.Category(), err)
+		var a backends.Answer
+		if err := parse(text, "/p", texts.Keys{}, &a); err != nil {
+			if a.Category() != "" {
+				t.Errorf("%q: %s and %v", text, a.Category(), err)
 			}
 			return
 		}
-		if tally.Category() == backends.OK && (!strings.Contains(text, "\t[+") || !strings.HasPrefix(text, "SCAN ")) {
+		if c := a.Category(); (c == backends.Encrypted || c == backends.Partial) && !exact(text) {
+			t.Errorf("%q is %s", text, c)
+		}
+		if a.Category() == backends.OK && (!strings.Contains(text, "\t[+") || !strings.HasPrefix(text, "SCAN ")) {
 			t.Errorf("%q is ok", text)
 		}
 	})

@@ -1,10 +1,12 @@
 package avast
 
 import (
+	"errors"
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/texts"
 )
 
 // Config holds the keys of an avast upstream.
@@ -13,6 +15,7 @@ type Config struct {
 	Sessions bool `toml:"sessions"`
 	// ConnectTimeout bounds the making of a connection.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
+	texts.Keys
 }
 
 // NewConfig returns the defaults.
@@ -22,11 +25,11 @@ func NewConfig() backends.Config {
 
 // Open implements [backends.Config]. The backend is a *[Backend].
 func (c *Config) Open(address string) (backends.Backend, error) {
-	client, err := line.New("avast", "unix:/var/run/avast/scan.sock", address, c.ConnectTimeout)
-	if err != nil {
+	client, err := engineconn.New("avast", "unix:/var/run/avast/scan.sock", address, c.ConnectTimeout)
+	if err := errors.Join(err, c.Keys.Check()); err != nil {
 		return nil, err
 	}
-	client.Hello, client.Bye = greeting, "QUIT\r\n"
-	client.Keep(c.Sessions)
-	return &Backend{client: client}, nil
+	client.Hello, client.Bye, client.Keep = greeting, "QUIT\r\n", c.Sessions
+	client.Open()
+	return &Backend{client: client, texts: c.Keys}, nil
 }

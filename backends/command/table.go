@@ -179,14 +179,13 @@ func (t *table) addMask(mask []Bit) (errs []error) {
 // addRules takes the categories that can be found. A rule that says ok would take a
 // finding away.
 func (t *table) addRules(rules []NameRule) (errs []error) {
-	found := []backends.Category{backends.Virus, backends.Suspicious, backends.Encrypted, backends.Partial}
 	for _, r := range rules {
 		re, err := regexp.Compile(r.Name)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("name_rules: name = %q: %w; want a regular expression as RE2 has them", r.Name, err))
 		}
 		category := backends.Category(r.Category)
-		if !slices.Contains(found, category) {
+		if category.IsFailure() || category == backends.OK {
 			errs = append(errs, fmt.Errorf("name_rules: category = %q: want \"virus\", \"suspicious\", \"encrypted\" or \"partial\"", r.Category))
 		}
 		t.rules = append(t.rules, rule{re, category})

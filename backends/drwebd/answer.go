@@ -6,12 +6,11 @@ import (
 	"strings"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/wire"
+	"polyclam/backends/internal/engineconn"
 )
 
-// bits is what each bit of rc amounts to, strongest first: the first that is set
-// counts. They are those of drweb-clients 4.33, of which exim and amavis know the
-// first eighteen. A bit that is not here is a failure, unless there is a virus.
+// bits gives the category of each bit of rc. They are those of drweb-clients 4.33, of which exim and amavis know the
+// first eighteen. A bit that is not here is a failure.
 var bits = []struct {
 	mask     uint32
 	category backends.Category
@@ -52,88 +51,86 @@ const unknown = 0xf8000000
 
 const hintRead = ` (with transport = "path": its user must be able to read the file)`
 
-// Bounds on what is taken of one answer.
+// Bounds on one answer.
 const (
-	maxNames     = 1000
-	maxText      = 4 << 10
-	maxName      = 1 << 10
-	maxNameBytes = 32 << 10 // of all names
-	maxBases     = 10_000
+	maxNames = 1000
+	maxText  = 4 << 10
+	maxBases = 10_000
 )
 
-// answer is one answer to a scan.
-type answer struct {
-	rc    uint32
-	count uint32   // of what was found
-	names []string // as far as they are kept
+// readAnswer reads an answer: rc, and the names of what was found. path is the one
+// asked for, or empty.
+func readAnswer(conn *engineconn.Conn, a *backends.Answer, path string) error {
+	rc, err := readNumber(conn)
+	if err != nil {
+		return err
+	}
+	if err := readNames(conn, a, int(rc), path); err != nil {
+		return err // rc of something that is no answer says nothing
+	}
+	addBits(rc, a)
+	return nil
 }
 
-// readAnswer reads an answer, all of it: half a list of names is none.
-func readAnswer(r *reader) (answer, error) {
-	var a answer
-	var err error
-	if a.rc, err = r.number(); err != nil {
-		return a, err
+// readNames reads the names.
+func readNames(conn *engineconn.Conn, a *backends.Answer, rc int, path string) error {
+	count, err := readNumber(conn)
+	if err != nil {
+		return err
 	}
-	if a.count, err = r.number(); err != nil {
-		return a, err
+	if count > maxNames {
+		return fmt.Errorf("rc %#x with %d names", rc, count)
 	}
-	if a.count > maxNames {
-		return a, fmt.Errorf("rc %#x with %d names", a.rc, a.count)
-	}
-	bytes := 0
-	for range a.count {
-		text, err := r.text(maxText)
+	for range count {
+		text, err := readText(conn, maxText)
 		if err != nil {
-			return a, err
+			return err
 		}
-		name := wire.Clip(nameOf(text), maxName)
-		if bytes += len(name); name != "" && bytes <= maxNameBytes {
-			a.names = append(a.names, name)
+		name, ok := nameOf(text, path)
+		if !ok {
+			return fmt.Errorf("unexpected %.200q, which is not about %q", text, path)
 		}
+		a.Found(backends.Virus, rc, name, "")
 	}
-	return a, nil
+	return nil
+}
+
+// addBits takes rc. Where there are names the bits of a virus say nothing new.
+func addBits(rc uint32, a *backends.Answer) {
+	if rc == 0 {
+		a.Add(backends.OK, 0, "")
+	}
+	for _, b := range bits {
+		text := b.name
+		switch {
+		case rc&b.mask == 0:
+			continue
+		case b.category.IsFailure():
+			text = fmt.Sprintf("rc %#x: %s", rc, b.name)
+		case b.category == backends.OK:
+			text = ""
+		case isNamed(b.category, a):
+			continue
+		}
+		a.Add(b.category, int(rc), text)
+	}
+}
+
+// isNamed reports whether a finding of the category adds nothing to what was named.
+func isNamed(c backends.Category, a *backends.Answer) bool {
+	return (c == backends.Virus || c == backends.Suspicious) && a.Category() != "" && !backends.Stronger(c, a.Category())
 }
 
 // infectedWith is how amavis and exim take the name off an answer.
-var infectedWith = regexp.MustCompile(`infected\swith\s*(.+?)$`)
+var infectedWith = regexp.MustCompile(`^(.*)\sinfected\swith\s*(.+?)$`)
 
-// nameOf takes the name off "/path infected with NAME". A text of another form is
-// the name itself.
-func nameOf(text string) string {
-	if m := infectedWith.FindStringSubmatch(text); m != nil {
-		return strings.TrimSpace(m[1])
+// nameOf takes the name off "/path infected with NAME", which must be about path or a
+// member of it. A text of another form is the name itself.
+func nameOf(text, path string) (name string, ok bool) {
+	m := infectedWith.FindStringSubmatch(text)
+	if m == nil {
+		return strings.TrimSpace(text), true
 	}
-	return strings.TrimSpace(text)
-}
-
-// amounts maps the answer.
-func (a answer) amounts() (backends.Result, error) {
-	category, what := a.strongest()
-	code := int(a.rc)
-	if a.count > 0 {
-		r := backends.Found(code, a.names...)
-		if !category.IsFailure() && backends.Stronger(category, r.Category) {
-			r.Category = category // the names are weaker than the bits
-		}
-		r.Detail = what
-		return r, nil
-	}
-	if category.IsFailure() {
-		return backends.Result{}, &backends.Failure{Category: category, Code: code, Text: fmt.Sprintf("rc %#x: %s", a.rc, what)}
-	}
-	if category == backends.OK {
-		return backends.Clean(code), nil
-	}
-	return backends.Result{Category: category, Code: code, Detail: what}, nil
-}
-
-// strongest is what rc amounts to.
-func (a answer) strongest() (backends.Category, string) {
-	for _, b := range bits {
-		if a.rc&b.mask != 0 {
-			return b.category, b.name
-		}
-	}
-	return backends.OK, ""
+	rest, found := strings.CutPrefix(strings.TrimLeft(m[1], "> "), path)
+	return strings.TrimSpace(m[2]), found && (path == "" || rest == "" || rest[0] == '/')
 }

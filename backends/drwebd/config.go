@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/wire"
+	"polyclam/backends/internal/engineconn"
 )
 
 // The values of the key transport.
@@ -17,12 +17,12 @@ const (
 
 // Config holds the keys of a drwebd upstream.
 type Config struct {
-	// Transport is how drwebd gets the content: "stream" sends the bytes, "path" names
+	// Transport is how drwebd gets the object: "stream" sends the bytes, "path" names
 	// a file that it must be able to read.
 	Transport string `toml:"transport"`
 	// Heuristics lets it look for unknown viruses.
 	Heuristics bool `toml:"heuristics"`
-	// Mail says that every content is a mail, which it then takes apart. Contents that
+	// Mail says that every object is a mail, which it then takes apart. Objects that
 	// are none may be misread.
 	Mail bool `toml:"mail"`
 	// ConnectTimeout bounds the making of a connection.
@@ -36,26 +36,15 @@ func NewConfig() backends.Config {
 
 // Open implements [backends.Config]. The backend is a *[Backend].
 func (c *Config) Open(address string) (backends.Backend, error) {
-	network, addr, err := backends.ParseAddress(address)
-	if address == "" {
-		err = errors.New(`address: drwebd needs one, as in "tcp:127.0.0.1:3000"`)
-	}
-	errs := []error{err}
+	client, err := engineconn.New("drwebd", "tcp:127.0.0.1:3000", address, c.ConnectTimeout)
 	if c.Transport != transportStream && c.Transport != transportPath {
-		errs = append(errs, fmt.Errorf("transport %q: want %q or %q", c.Transport, transportStream, transportPath))
+		err = errors.Join(err, fmt.Errorf("transport %q: want %q or %q", c.Transport, transportStream, transportPath))
 	}
-	if c.ConnectTimeout <= 0 {
-		errs = append(errs, fmt.Errorf(`connect_timeout %q: want more than nothing, as in "5s"`, c.ConnectTimeout))
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	b := &Backend{
-		address: address,
-		dialer:  wire.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout},
-		path:    c.Transport == transportPath,
-		flags:   flagNames,
-	}
+	client.Open()
+	b := &Backend{client: client, path: c.Transport == transportPath, flags: flagNames}
 	if c.Heuristics {
 		b.flags |= flagHeuristics
 	}

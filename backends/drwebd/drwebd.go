@@ -10,8 +10,7 @@
 //	-> 3                  <- <n>, n times: <length> <name of a virus base> <records>
 //	-> 4                  <- <length> <who it is>
 //
-// rc is a mask of bits, see the table in answer.go. Of several bits the strongest
-// counts:
+// rc is a mask of bits, see the table in answer.go. All bits that are set count:
 //
 //	0x20 known virus, 0x80 modification, names     virus
 //	0x40 unknown virus; adware and the like        suspicious
@@ -21,11 +20,10 @@
 //	0, 0x100000 clean, 0x10000 key, 0x20000 spam   ok
 //	any other bit                                  swerr
 //
-// The code of a result is rc. drwebd does not tell that a part is encrypted: such a
-// part is skipped, 0x1000, as are others.
-//
-// A daemon that answers before it was sent the whole content is believed only if it
-// found something.
+// The code of a result is rc. The bits are documented by the clients of drwebd; a text
+// only gives the name of what was found, and with transport "path" must be about the
+// path asked for. drwebd does not report encryption: such a part is skipped, 0x1000, as
+// are others.
 package drwebd
 
 import (
@@ -37,11 +35,10 @@ import (
 	"strings"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
-	"polyclam/backends/internal/wire"
+	"polyclam/backends/internal/engineconn"
 )
 
-// Abilities is what drwebd can tell. None was at hand to try it with.
+// Abilities is what drwebd can report. None was at hand to try it with.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Partial: true,
 	Names: true, Version: true,
@@ -66,10 +63,9 @@ const (
 
 // Backend is one drwebd. It is safe for concurrent use.
 type Backend struct {
-	address string
-	dialer  wire.Dialer
-	path    bool // the daemon reads the file itself
-	flags   uint32
+	client *engineconn.Client
+	path   bool // the daemon reads the file itself
+	flags  uint32
 }
 
 var _ backends.Versioner = (*Backend)(nil)
@@ -77,43 +73,50 @@ var _ backends.Versioner = (*Backend)(nil)
 // ReadsPaths implements [backends.PathReader].
 func (b *Backend) ReadsPaths() bool { return b.path }
 
+// maxSize is what a number of the protocol can say; daemons take it for signed.
+const maxSize = 1<<31 - 1
+
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	if size := c.Size(); size > maxSize && !b.path {
-		return backends.Result{Category: backends.Partial, Code: backends.NoCode,
-			Detail: fmt.Sprintf("the content has %d bytes, the protocol of drwebd has room for %d", size, int64(maxSize))}, nil
+	if b.path {
+		return b.client.ScanPath(ctx, c, b.askPath)
 	}
-	body, err := b.question(c)
-	if err != nil {
-		return backends.Result{}, b.wrap(err)
+	size := c.Size()
+	if size > maxSize {
+		var a backends.Answer
+		a.Refuse(backends.NoCode, fmt.Sprintf("the object has %d bytes, the protocol of drwebd has room for %d", size, int64(maxSize)))
+		return a.Result()
 	}
-	var a answer
-	early, err := b.ask(ctx, body, func(r *reader) (err error) {
-		a, err = readAnswer(r)
-		return err
+	return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error {
+		err := conn.Send(func(w io.Writer) error {
+			if _, err := io.WriteString(w, numbers(cmdScan, b.flags, 0, uint32(size))); err != nil {
+				return err
+			}
+			return engineconn.Object(w, c, 0, size)
+		})
+		if err != nil {
+			return err
+		}
+		return readAnswer(conn, a, "")
 	})
-	if err != nil {
-		return backends.Result{}, b.wrap(err)
+}
+
+func (b *Backend) askPath(conn *engineconn.Conn, a *backends.Answer, path string) error {
+	if err := conn.Command(numbers(cmdScan, b.flags, uint32(len(path))) + path + numbers(0)); err != nil {
+		return err
 	}
-	result, err := a.amounts()
-	if err == nil && early && result.Category != backends.Virus && result.Category != backends.Suspicious {
-		err = fmt.Errorf("rc %#x before it had the whole content", a.rc)
-	}
-	if err != nil {
-		return backends.Result{}, b.wrap(err)
-	}
-	return result, nil
+	return readAnswer(conn, a, path)
 }
 
 // Version implements [backends.Versioner]. What the daemon says of itself is enough;
-// it does not tell when the virus bases were made.
+// it does not say when the virus bases were made. Each request has a connection.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var v backends.Version
 	id, err := b.identity(ctx)
 	if err != nil {
 		number, err2 := b.number(ctx)
 		if err2 != nil {
-			return v, b.wrap(err)
+			return v, err
 		}
 		id = "Dr.Web daemon " + strconv.FormatUint(uint64(number), 10)
 	}
@@ -125,10 +128,20 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
-// identity asks who the daemon is.
+// ask makes a request without an object.
+func (b *Backend) ask(ctx context.Context, command uint32, read func(*engineconn.Conn) error) error {
+	return b.client.Do(ctx, func(conn *engineconn.Conn) error {
+		if err := conn.Command(numbers(command)); err != nil {
+			return err
+		}
+		return read(conn)
+	})
+}
+
+// identity asks for the name of the daemon.
 func (b *Backend) identity(ctx context.Context) (id string, err error) {
-	_, err = b.ask(ctx, command(cmdID), func(r *reader) error {
-		id, err = r.text(maxText)
+	err = b.ask(ctx, cmdID, func(conn *engineconn.Conn) error {
+		id, err = readText(conn, maxText)
 		return err
 	})
 	if id = strings.TrimSpace(id); err == nil && (id == "" || len(id) > 200) {
@@ -139,8 +152,8 @@ func (b *Backend) identity(ctx context.Context) (id string, err error) {
 
 // number asks for the number of the version.
 func (b *Backend) number(ctx context.Context) (number uint32, err error) {
-	_, err = b.ask(ctx, command(cmdVersion), func(r *reader) error {
-		number, err = r.number()
+	err = b.ask(ctx, cmdVersion, func(conn *engineconn.Conn) error {
+		number, err = readNumber(conn)
 		return err
 	})
 	return number, err
@@ -148,8 +161,8 @@ func (b *Backend) number(ctx context.Context) (number uint32, err error) {
 
 // bases asks for the virus bases: "7 bases, 123456 records".
 func (b *Backend) bases(ctx context.Context) (text string, err error) {
-	_, err = b.ask(ctx, command(cmdBases), func(r *reader) error {
-		n, err := r.number()
+	err = b.ask(ctx, cmdBases, func(conn *engineconn.Conn) error {
+		n, err := readNumber(conn)
 		if err != nil {
 			return err
 		}
@@ -158,10 +171,10 @@ func (b *Backend) bases(ctx context.Context) (text string, err error) {
 		}
 		records := uint64(0)
 		for range n {
-			if _, err := r.text(maxText); err != nil {
+			if _, err := readText(conn, maxText); err != nil {
 				return err
 			}
-			count, err := r.number()
+			count, err := readNumber(conn)
 			if err != nil {
 				return err
 			}
@@ -173,72 +186,34 @@ func (b *Backend) bases(ctx context.Context) (text string, err error) {
 	return text, err
 }
 
-// ask makes a request on a connection of its own.
-func (b *Backend) ask(ctx context.Context, body wire.Body, read func(*reader) error) (early bool, err error) {
-	if ctx.Err() != nil {
-		return false, wire.Ended(ctx, context.Cause(ctx))
-	}
-	nc, err := b.dialer.Dial(ctx)
-	if err != nil {
-		return false, wire.Ended(ctx, err)
-	}
-	defer nc.Close()
-	stop := context.AfterFunc(ctx, func() { nc.Close() })
-	defer stop()
-	early, err = wire.Converse(nc, func(w io.Writer) error { return send(w, body) }, func() error {
-		r := newReader(nc)
-		if err := read(r); err != nil {
-			return err
-		}
-		return r.end()
-	})
-	return early, wire.Ended(ctx, err)
-}
-
-// send writes a request; the head of it and a small content in one piece.
-func send(w io.Writer, body wire.Body) error {
-	if body.Len() > maxOnce {
-		_, err := body.WriteTo(w)
-		return err
-	}
-	var b strings.Builder
-	if _, err := body.WriteTo(&b); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// maxOnce is what is sent in one piece.
-const maxOnce = 32 << 10
-
-// question is the request of a scan.
-func (b *Backend) question(c backends.Content) (wire.Body, error) {
-	head := command(cmdScan, b.flags).Before
-	if b.path {
-		path, err := line.Path(c)
-		if err != nil {
-			return wire.Body{}, err
-		}
-		return wire.Body{Before: head + number(uint32(len(path))) + path + number(0)}, nil
-	}
-	body := wire.Of(c)
-	body.Before = head + number(0) + number(uint32(body.Size))
-	return body, nil
-}
-
-// maxSize is what a number of the protocol can say; daemons take it for signed.
-const maxSize = 1<<31 - 1
-
-// command is a request without a content.
-func command(words ...uint32) wire.Body {
-	var text strings.Builder
+// numbers are words of 32 bits on the wire.
+func numbers(words ...uint32) string {
+	var b []byte
 	for _, w := range words {
-		text.WriteString(number(w))
+		b = binary.BigEndian.AppendUint32(b, w)
 	}
-	return wire.Body{Before: text.String()}
+	return string(b)
 }
 
-func number(n uint32) string { return string(binary.BigEndian.AppendUint32(nil, n)) }
+func readNumber(conn *engineconn.Conn) (uint32, error) {
+	var b [4]byte
+	err := conn.Fill(b[:])
+	return binary.BigEndian.Uint32(b[:]), err
+}
 
-func (b *Backend) wrap(err error) error { return fmt.Errorf("drwebd %s: %w", b.address, err) }
+// readText reads a length and so many bytes, at most limit, without the NUL after them.
+func readText(conn *engineconn.Conn, limit uint32) (string, error) {
+	n, err := readNumber(conn)
+	if err != nil {
+		return "", err
+	}
+	if n > limit {
+		return "", fmt.Errorf("a text of %d bytes, %d are possible", n, limit)
+	}
+	b := make([]byte, n) // at most limit
+	if err := conn.Fill(b); err != nil {
+		return "", err
+	}
+	text, _, _ := strings.Cut(string(b), "\x00")
+	return text, nil
+}

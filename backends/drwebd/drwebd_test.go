@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -86,7 +85,7 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 			for _, end := range []backendtest.Step{backendtest.Close(), backendtest.Reset()} {
 				d := backendtest.StartDaemon(t, "tcp", backendtest.Script{want(question), say(answer[:n]), end})
 				r, err := open(t, d.Address(), nil).Scan(testContext(t), x(t))
-				if err == nil || !reflect.DeepEqual(r, backends.Result{}) || n == 0 && !errors.Is(err, backends.ErrNoReply) || d.Connections() != 1 {
+				if err == nil || r.Category != "" && (len(r.Findings) != 1 || r.Findings[0].Name != "A") || n == 0 && !errors.Is(err, backends.ErrNoReply) || d.Connections() != 1 {
 					t.Errorf("%q: got %+v, %v", answer[:n], r, err)
 				}
 			}
@@ -101,13 +100,12 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 // TestEarly: what is said before the whole content is there is never ok.
 func TestEarly(t *testing.T) {
 	for _, tt := range []outcome{
-		{reply(0), backends.SWErr, backends.NoCode, ""},
-		{reply(0x2000), backends.SWErr, backends.NoCode, ""},
-		{reply(0x20, infected+"A"), backends.Virus, 0x20, "A"},
-		{reply(0x40), backends.Suspicious, 0x40, ""},
+		fails(reply(0), backends.SWErr),
+		fails(reply(0x2000), backends.SWErr),
+		{reply(0x20, infected+"A"), backends.Virus, 0x20, "A", ""},
+		{reply(0x40), backends.Suspicious, 0x40, "", ""},
 	} {
 		t.Run(fmt.Sprintf("%q", tt.reply), func(t *testing.T) {
-			t.Parallel() // each waits a second for the engine to read on
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(20), say(tt.reply), backendtest.Hang()})
 			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeContent(t, 16<<20))
 			tt.check(t, r, err)
@@ -126,13 +124,32 @@ func TestRequests(t *testing.T) {
 	if _, err := open(t, d.Address(), byPath).Scan(testContext(t), c); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(d.Received(0)), number(1)+number(9)+number(uint32(len(path)))+path+number(0); got != want {
+	if got, want := string(d.Received(0)), numbers(1)+numbers(9)+numbers(uint32(len(path)))+path+numbers(0); got != want {
 		t.Errorf("sent %q, want %q", got, want)
 	}
-	d = backendtest.StartDaemon(t, "unix", backendtest.Script{want(number(1) + number(0x80001) + number(0) + number(0)), say(reply(0)), backendtest.Drain()})
+	d = backendtest.StartDaemon(t, "unix", backendtest.Script{want(numbers(1) + numbers(0x80001) + numbers(0) + numbers(0)), say(reply(0)), backendtest.Drain()})
 	mail := open(t, d.Address(), func(c *Config) { c.Mail, c.Heuristics = true, false })
 	if r, err := mail.Scan(testContext(t), backendtest.Bytes(t, nil)); err != nil || r.Category != backends.OK {
 		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+// TestOtherPath: a name that is about another file is not taken.
+func TestOtherPath(t *testing.T) {
+	c := x(t)
+	path, err := c.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		path + " infected with A": "A", path + "/member x infected with A": "A", ">" + path + "/m infected with A": "A", "A": "A",
+		path + "x infected with A": "", "/other infected with A": "", "/other" + path + " infected with A": "",
+	} {
+		d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Discard(int64(len(path)) + 16), say(reply(0, name)), backendtest.Drain()})
+		r, err := open(t, d.Address(), byPath).Scan(testContext(t), c)
+		if want == "" && (err == nil || r.Category != "") || want != "" && (err != nil || len(r.Findings) != 1 || r.Findings[0].Name != want) {
+			t.Errorf("%q: %+v, %v", name, r, err)
+		}
 	}
 }
 
@@ -173,18 +190,18 @@ func TestVersion(t *testing.T) {
 	version := func(scripts ...backendtest.Script) (backends.Version, error) {
 		return open(t, backendtest.StartDaemon(t, "unix", scripts...).Address(), nil).Version(testContext(t))
 	}
-	id := backendtest.Script{want(number(4)), say(number(5) + "Dr.W\x00")}
+	id := backendtest.Script{want(numbers(4)), say(numbers(5) + "Dr.W\x00")}
 	for name, scripts := range map[string][]backendtest.Script{
-		"no bases":    {id, {want(number(3))}},
-		"half a base": {id, {want(number(3)), say(number(1) + number(3) + "abc")}},
-		"too many":    {id, {want(number(3)), say(number(1 << 30))}},
+		"no bases":    {id, {want(numbers(3))}},
+		"half a base": {id, {want(numbers(3)), say(numbers(1) + numbers(3) + "abc")}},
+		"too many":    {id, {want(numbers(3)), say(numbers(1 << 30))}},
 	} {
 		if v, err := version(scripts...); err != nil || v.Text != "Dr.W" || v.Database != "" {
 			t.Errorf("%s: got %+v, %v", name, v, err)
 		}
 	}
-	for _, bad := range []string{"", number(0), number(1 << 30), number(300) + strings.Repeat("A", 300), number(2) + "\x00x"} {
-		v, err := version(backendtest.Script{want(number(4)), say(bad)}, backendtest.Script{want(number(2)), say(number(433))}, backendtest.Script{want(number(3))})
+	for _, bad := range []string{"", numbers(0), numbers(1 << 30), numbers(300) + strings.Repeat("A", 300), numbers(2) + "\x00x"} {
+		v, err := version(backendtest.Script{want(numbers(4)), say(bad)}, backendtest.Script{want(numbers(2)), say(numbers(433))}, backendtest.Script{want(numbers(3))})
 		if err != nil || v.Text != "Dr.Web daemon 433" {
 			t.Errorf("%.20q: got %+v, %v", bad, v, err)
 		}

@@ -15,9 +15,9 @@ import (
 
 // reply is an answer to a scan, as the clients of drwebd read it.
 func reply(rc uint32, names ...string) string {
-	text := number(rc) + number(uint32(len(names)))
+	text := numbers(rc) + numbers(uint32(len(names)))
 	for _, n := range names {
-		text += number(uint32(len(n))) + n
+		text += numbers(uint32(len(n))) + n
 	}
 	return text
 }
@@ -92,11 +92,11 @@ func (f *fake) answer(nc net.Conn) {
 	case command == cmdScan:
 		f.scan(nc)
 	case command == cmdVersion:
-		io.WriteString(nc, number(433))
+		io.WriteString(nc, numbers(433))
 	case command == cmdBases:
-		io.WriteString(nc, number(2)+number(5)+"drwdt"+number(100)+number(6)+"drwbs\x00"+number(200_000))
+		io.WriteString(nc, numbers(2)+numbers(5)+"drwdt"+numbers(100)+numbers(6)+"drwbs\x00"+numbers(200_000))
 	case command == cmdID:
-		io.WriteString(nc, number(27)+"Dr.Web (R) daemon for Linux")
+		io.WriteString(nc, numbers(27)+"Dr.Web (R) daemon for Linux")
 	default:
 		f.t.Errorf("command %d", command)
 	}
@@ -125,5 +125,10 @@ func (f *fake) scan(nc net.Conn) {
 			f.t.Errorf("%d bytes beside a path, %v", size, err)
 		}
 	}
-	io.WriteString(nc, replies[backendtest.Marked(data)])
+	category := backendtest.Marked(data)
+	answer := replies[category]
+	if category == backends.Virus && length > 0 {
+		answer = reply(0x20, string(path)+" infected with EICAR Test File (NOT a Virus!)\x00")
+	}
+	io.WriteString(nc, answer)
 }

@@ -1,12 +1,12 @@
 package drwebd
 
 import (
-	"bufio"
-	"strings"
 	"testing"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/engineconn/linetest"
 )
 
 // FuzzAnswer: whatever comes, it is a result or a failure, and an ok has only bits
@@ -18,21 +18,20 @@ func FuzzAnswer(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		a, err := readAnswer(&reader{r: bufio.NewReader(strings.NewReader(text))})
+		var a backends.Answer
+		conn := engineconn.NewConn(linetest.Deaf(text))
+		a.Fail(readAnswer(conn, &a, ""))
+		r, err := a.Result()
 		if err != nil {
-			return
-		}
-		r, err := a.amounts()
-		if err != nil {
-			if !backends.CategoryOf(err).IsFailure() {
-				t.Errorf("%q: %v", text, err)
+			if !backends.CategoryOf(err).IsFailure() || r.Category == backends.OK {
+				t.Errorf("%q: %+v, %v", text, r, err)
 			}
 			return
 		}
 		if problem := backendtest.Check(r); problem != "" {
 			t.Errorf("%q: %+v: %s", text, r, problem)
 		}
-		if r.Category == backends.OK && (a.rc&^0x130000 != 0 || a.count > 0) {
+		if r.Category == backends.OK && (r.Code&^0x130000 != 0 || text[4:8] != numbers(0)) {
 			t.Errorf("%q is ok", text)
 		}
 	})

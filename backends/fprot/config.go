@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/engineconn"
 )
 
 // The values of the keys protocol and transport.
@@ -26,7 +26,7 @@ const (
 type Config struct {
 	// Protocol is "fpscand" for version 6, "f-protd" for the daemon before.
 	Protocol string `toml:"protocol"`
-	// Transport is how fpscand gets the content: "path" names a file that it must
+	// Transport is how fpscand gets the object: "path" names a file that it must
 	// be able to read, "stream" sends the bytes. f-protd takes a path only.
 	Transport string `toml:"transport"`
 	// Options of each scan, of the command line scanner; nil for the usual ones of
@@ -64,8 +64,8 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		return nil, err
 	}
 	if c.Protocol == protocolFpscand {
-		client.Bye = "QUIT\n"
-		client.Keep(c.Sessions)
+		client.Bye, client.Keep = "QUIT\n", c.Sessions
+		client.Open()
 		return &Backend{client: client, request: strings.Join(append([]string{"SCAN"}, options...), " "), stream: c.Transport == transportStream}, nil
 	}
 	b := &OldBackend{query: url.PathEscape(strings.Join(options, " "))}
@@ -74,13 +74,14 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		if err != nil {
 			return nil, err
 		}
+		client.Open()
 		b.clients = append(b.clients, client)
 	}
 	return b, nil
 }
 
-func (c *Config) client(address string) (*line.Client, error) {
-	return line.New("fprot", "tcp:127.0.0.1:10200", address, c.ConnectTimeout)
+func (c *Config) client(address string) (*engineconn.Client, error) {
+	return engineconn.New("fprot", "tcp:127.0.0.1:10200", address, c.ConnectTimeout)
 }
 
 func (c *Config) check() error {

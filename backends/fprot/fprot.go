@@ -8,8 +8,8 @@
 //	<- 1 <contains infected objects: NAME> /path->member
 //	-> QUIT
 //
-// It answers by one line about the object asked for. The number is a sum of bits,
-// looked at in this order:
+// It answers by one line about exactly the object asked for. The number is a sum of
+// bits, all of which count:
 //
 //	1 infected, 128 disinfected    by the name, virus if unknown
 //	2 suspicious                   suspicious
@@ -20,8 +20,10 @@
 //	0, with the word "clean"       ok
 //	any other line or object       swerr
 //
-// Bit 64 means encrypted, unsupported or corrupt, fpscand does not tell which. A
-// message is unpacked as mail only if it begins with headers.
+// Bit 64 means encrypted, unsupported or corrupt; fpscand does not say which. The bits
+// are documented, the texts do not count. A message is unpacked as mail only if it
+// begins with headers. A connection is not asked about the same path twice, and each
+// stream has its own name, so that these identify the answer.
 //
 // The dialogue with f-protd, one connection for each scan; the port moves from 10200
 // on, and several are tried:
@@ -30,7 +32,7 @@
 //	<- HTTP/1.0 200 Ok, "Server: fprotd...", <fprot-results version="1.0">
 //	   <detected><name>NAME</name></detected><summary code="11">infected</summary>
 //
-// Its codes, the worst of all summaries:
+// Its codes are documented in man f-protd. Those of all summaries count:
 //
 //	11 infected, 13 disinfected       virus, with the names detected
 //	4 valid but encrypted             encrypted
@@ -40,23 +42,25 @@
 //	7 innocent, 9 clean               ok
 //	anything else                     swerr
 //
-// Something detected or an error beside an ok is never ok.
+// What is detected counts whatever the codes say, and an <error> is a failure. An answer
+// that names a file must name the one asked for.
 package fprot
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/engineconn"
 )
 
-// Abilities are what the engine can tell.
+// Abilities are what the engine can report.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
 	Names: true, Version: true, DatabaseAge: true,
@@ -64,10 +68,10 @@ var Abilities = backends.Abilities{
 	Tested: "composed bytes",
 }
 
-// Backend is one fpscand. It keeps as many connections as scans were under way at
-// once, until they have been idle for a while. Safe for concurrent use.
+// Backend is one fpscand. It keeps as many connections as scans were under way
+// together, until they have been idle for a while. Safe for concurrent use.
 type Backend struct {
-	client  *line.Client
+	client  *engineconn.Client
 	request string // "SCAN", with its options
 	stream  bool
 	scans   atomic.Uint64
@@ -81,42 +85,30 @@ func (b *Backend) ReadsPaths() bool { return !b.stream }
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
 	if b.stream {
-		return b.client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error { return b.askStream(conn, t, c) })
+		return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.askStream(conn, a, c) })
 	}
-	path, err := line.Path(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("fprot: %w", err)
-	}
-	return b.client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error {
+	return b.client.ScanPath(ctx, c, func(conn *engineconn.Conn, a *backends.Answer, path string) error {
 		if err := conn.Command(b.request + " FILE " + path + "\n"); err != nil {
 			return err
 		}
-		return readAnswer(conn, t, path)
+		return readAnswer(conn, a, path)
 	})
 }
 
-// askStream sends the content under a name of its own, so that the answer to
-// another question does not pass for the answer to this one.
-func (b *Backend) askStream(conn *line.Conn, t *line.Tally, c backends.Content) error {
+// askStream sends the object under a unique name, so that the answer to another request
+// does not pass for the answer to this one.
+func (b *Backend) askStream(conn *engineconn.Conn, a *backends.Answer, c backends.Content) error {
 	name := fmt.Sprintf("stream-%d", b.scans.Add(1))
-	if err := conn.Command(fmt.Sprintf("%s STREAM %s SIZE %d\n", b.request, name, c.Size())); err != nil {
+	err := conn.Send(func(w io.Writer) error {
+		if _, err := fmt.Fprintf(w, "%s STREAM %s SIZE %d\n", b.request, name, c.Size()); err != nil {
+			return err
+		}
+		return engineconn.Object(w, c, 0, c.Size())
+	})
+	if err != nil {
 		return err
 	}
-	sent := conn.Stream(c)
-	if sent != nil && !errors.Is(sent, line.ErrEarly) {
-		return sent
-	}
-	if err := readAnswer(conn, t, name); err != nil {
-		return err
-	}
-	if sent == nil {
-		return nil
-	}
-	conn.Spoil()
-	if t.Category() == backends.OK {
-		return sent
-	}
-	return nil
+	return readAnswer(conn, a, name)
 }
 
 // helpPattern is the answer to HELP, as baruwa's client takes it apart.
@@ -125,7 +117,7 @@ var helpPattern = regexp.MustCompile(`^FPSCAND:(\S{1,32})\s+ENGINE:(\S{1,32})\s+
 // Version implements [backends.Versioner].
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var text string
-	err := b.client.Do(ctx, func(conn *line.Conn) (err error) {
+	err := b.client.Do(ctx, func(conn *engineconn.Conn) (err error) {
 		conn.Spoil() // there is a second line behind it
 		if err = conn.Command("HELP\n"); err != nil {
 			return err
@@ -151,7 +143,7 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 // Close implements io.Closer: it ends the kept connections. Scans under way finish.
 func (b *Backend) Close() error { return b.client.Close() }
 
-// bits are the meanings of fpscand's number, in the order in which they count.
+// bits are the meanings of fpscand's number. All that are set count.
 var bits = []struct {
 	mask     int
 	category backends.Category
@@ -159,25 +151,29 @@ var bits = []struct {
 	{1 | 128, backends.Virus},
 	{2, backends.Suspicious},
 	{4, backends.Interrupted},
-	{16 | 32, backends.SWErr},
+	{16, backends.SWErr},
+	{32, backends.SWErr},
 	{64, backends.Encrypted},
 	{8, backends.Partial},
 }
 
-func readAnswer(conn *line.Conn, t *line.Tally, object string) error {
+func readAnswer(conn *engineconn.Conn, a *backends.Answer, object string) error {
 	text, err := conn.Line()
 	if err != nil {
 		return err
 	}
-	return parse(text, object, t)
+	if err := parse(text, object, a); err != nil {
+		return conn.Unrelated(err)
+	}
+	return nil
 }
 
-// answerPattern has the number, and all that stands behind "<".
+// answerPattern has the number, and all that follows "<".
 var answerPattern = regexp.MustCompile(`^(\d{1,3}) <(.*)$`)
 
-// parse counts the answer about object. What stands behind the object may be the
-// name of a member, which its sender chose.
-func parse(text, object string, t *line.Tally) error {
+// parse takes the answer about object. What follows the object may be the name of a
+// member, which its sender chose.
+func parse(text, object string, a *backends.Answer) error {
 	m := answerPattern.FindStringSubmatch(text)
 	if m == nil {
 		return fmt.Errorf("unexpected answer %.200q", text)
@@ -186,28 +182,24 @@ func parse(text, object string, t *line.Tally) error {
 	if !ok || member != "" && !strings.HasPrefix(member, "->") {
 		return fmt.Errorf("unexpected answer %.200q, which is not about %q", text, object)
 	}
-	code := 0
-	for _, r := range m[1] {
-		code = 10*code + int(r-'0')
-	}
+	code, _ := strconv.Atoi(m[1]) // three digits
 	word, name, _ := strings.Cut(status, ": ")
 	switch {
-	case code > 255:
+	case code > 255, code == 0 && status != "clean":
 		return fmt.Errorf("unexpected answer %.200q", text)
-	case code == 0 && status == "clean":
-		t.Add(backends.OK, code, "")
-		return nil
+	case code == 0:
+		a.Add(backends.OK, code, "")
 	}
+	named := false
 	for _, bit := range bits {
-		if code&bit.mask == 0 {
-			continue
+		switch {
+		case code&bit.mask == 0:
+		case bit.category != backends.Virus && bit.category != backends.Suspicious:
+			a.Add(bit.category, code, text)
+		case !named:
+			named = true
+			a.Found(bit.category, code, strings.TrimSpace(name), word)
 		}
-		if bit.category == backends.Virus || bit.category == backends.Suspicious {
-			t.Found(bit.category, code, strings.TrimSpace(name), word)
-		} else {
-			t.Add(bit.category, code, text)
-		}
-		return nil
 	}
-	return fmt.Errorf("unexpected answer %.200q", text)
+	return nil
 }

@@ -11,8 +11,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/backends/internal/line"
-	"polyclam/backends/internal/line/linetest"
+	"polyclam/backends/internal/engineconn/linetest"
 )
 
 const scan = "SCAN --scanlevel=2 --archive=2 --heurlevel=2 --adware --applications "
@@ -63,15 +62,17 @@ var cases = []linetest.Case{
 	linetest.Says("65 <infected: X> PATH->y\n", backends.Virus, 65, "X"),
 	linetest.Says("66 <suspicious: X> PATH\n", backends.Suspicious, 66, "X"),
 	linetest.Says("3 <infected: X> PATH\n", backends.Virus, 3, "X"),
-	linetest.Says("255 <infected: X> PATH\n", backends.Virus, 255, "X"),
+	linetest.Both("255 <infected: X> PATH\n", backends.SWErr, backends.Virus, 255, "X"),
+	linetest.Both("17 <infected: X> PATH\n", backends.SWErr, backends.Virus, 17, "X"),
+	linetest.Both("6 <suspicious: X> PATH\n", backends.Interrupted, backends.Suspicious, 6, "X"),
 	linetest.Says("72 <not scanned> PATH\n", backends.Encrypted, 72),
 	linetest.Fails("4 <interrupted> PATH\n", backends.Interrupted),
-	linetest.Fails("12 <interrupted> PATH\n", backends.Interrupted),
-	linetest.Fails("20 <interrupted> PATH\n", backends.Interrupted),
+	linetest.Both("12 <interrupted> PATH\n", backends.Interrupted, backends.Partial, 12),
+	linetest.Fails("20 <interrupted> PATH\n", backends.SWErr),
 	linetest.Fails("16 <I/O error> PATH\n", backends.SWErr),
 	linetest.Fails("32 <internal error> PATH\n", backends.SWErr),
-	linetest.Fails("80 <not scanned> PATH\n", backends.SWErr),
-	linetest.Fails("96 <not scanned> PATH\n", backends.SWErr),
+	linetest.Both("80 <not scanned> PATH\n", backends.SWErr, backends.Encrypted, 80),
+	linetest.Both("96 <not scanned> PATH\n", backends.SWErr, backends.Encrypted, 96),
 	// Not in the table.
 	linetest.Fails("0 <ok> PATH\n", backends.SWErr),
 	linetest.Fails("0 <not scanned> PATH\n", backends.SWErr),
@@ -96,8 +97,8 @@ var cases = []linetest.Case{
 	// Two answers; a member whose name has another answer in it.
 	linetest.Trails("0 <clean> PATH\n0 <clean> PATH\n"),
 	linetest.Trails("0 <clean> PATH\n1 <infected: X> PATH\n"),
-	linetest.Trails("64 <not scanned> PATH->a\n0 <clean> PATH\n"),
-	linetest.Says("1 <infected: X> PATH->a\n0 <clean> PATH\n", backends.Virus, 1, "X"),
+	linetest.Both("64 <not scanned> PATH->a\n0 <clean> PATH\n", backends.SWErr, backends.Encrypted, 64).Together(),
+	linetest.Both("1 <infected: X> PATH->a\n0 <clean> PATH\n", backends.SWErr, backends.Virus, 1, "X").Together(),
 	linetest.Says("1 <infected: X> PATH->> PATH->y\n", backends.Virus, 1, "X"),
 }
 
@@ -117,16 +118,17 @@ func TestReuses(t *testing.T) { linetest.Reuses(t, fpscand, "0 <clean> PATH\n", 
 // streamRequest takes the request of transport "stream" apart.
 var streamRequest = regexp.MustCompile(`^` + regexp.QuoteMeta(scan) + `STREAM (stream-\d+) SIZE (\d+)\n$`)
 
-// TestStreamEarly: an OK before all was sent is none; anything else stands.
+// TestStreamEarly: before all was sent only a detection counts.
 func TestStreamEarly(t *testing.T) {
 	large := backendtest.LargeContent(t, 8<<20)
 	for reply, want := range map[string]backends.Category{
 		"0 <clean> stream-1\n":           backends.SWErr,
 		"0 <clean> stream-2\n":           backends.SWErr,
-		"8 <too large> stream-1\n":       backends.Partial,
+		"8 <too large> stream-1\n":       backends.SWErr,
 		"1 <infected: X> stream-1\n":     backends.Virus,
 		"32 <no space left> stream-1\n":  backends.SWErr,
-		"64 <not scanned> stream-1->a\n": backends.Encrypted,
+		"64 <not scanned> stream-1->a\n": backends.SWErr,
+		"2 <suspicious: X> stream-1\n":   backends.Suspicious,
 	} {
 		for name, rest := range map[string]backendtest.Step{"hangs": backendtest.Hang(), "drains": backendtest.Drain()} {
 			backendtest.NoLeaks(t)
@@ -146,17 +148,35 @@ func TestStreamEarly(t *testing.T) {
 	}
 }
 
-// TestStreamNames: the answer to another scan is none to this one.
+// TestStreamNames: the answer to another scan is none to this one. On a kept connection
+// it is asked for again.
 func TestStreamNames(t *testing.T) {
-	d := backendtest.StartDaemon(t, "unix", backendtest.Script{
-		backendtest.WantUntil('\n', 200, streamRequest.MatchString), backendtest.Discard(1), backendtest.Send(backendtest.Composed("0 <clean> stream-1\n")),
-		backendtest.WantUntil('\n', 200, streamRequest.MatchString), backendtest.Discard(1), backendtest.Send(backendtest.Composed("0 <clean> stream-1\n")), backendtest.Drain()})
-	b, c := openAs(t, d.Address(), Config{Transport: transportStream}), backendtest.Bytes(t, []byte("x"))
-	if r, err := b.Scan(t.Context(), c); err != nil || r.Category != backends.OK {
-		t.Errorf("got %+v, %v", r, err)
+	ask := func(reply string) backendtest.Script {
+		return backendtest.Script{backendtest.WantUntil('\n', 200, streamRequest.MatchString), backendtest.Discard(1), backendtest.Send(backendtest.Composed(reply))}
 	}
+	d := backendtest.StartDaemon(t, "unix",
+		append(append(ask("0 <clean> stream-1\n"), ask("0 <clean> stream-1\n")...), backendtest.Drain()),
+		append(ask("1 <infected: X> stream-3\n"), backendtest.Drain()),
+		append(ask("0 <clean> stream-1\n"), backendtest.Drain()))
+	b, c := openAs(t, d.Address(), Config{Transport: transportStream}), backendtest.Bytes(t, []byte("x"))
+	for i, want := range []backends.Category{backends.OK, backends.Virus} {
+		if r, err := b.Scan(t.Context(), c); err != nil || r.Category != want {
+			t.Errorf("scan %d: %+v, %v", i, r, err)
+		}
+	}
+	b.(io.Closer).Close()
 	if r, err := b.Scan(t.Context(), c); err == nil {
-		t.Errorf("got %+v", r)
+		t.Errorf("on a new connection: %+v", r)
+	}
+}
+
+// TestRepeated: a daemon that repeats everything up to 60 ms later, asked about the
+// same two files again and again, or sent them.
+func TestRepeated(t *testing.T) {
+	for _, transport := range []string{transportPath, transportStream} {
+		d := backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Repeats(linetest.Serve("", '\n', fake))})
+		b := openAs(t, d.Address(), Config{Transport: transport})
+		t.Logf("%s: %d of 300 with a verdict, %d connections", transport, linetest.Alternate(t, b, 10), d.Connections())
 	}
 }
 
@@ -258,12 +278,12 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		var tally line.Tally
-		err := parse(text, "/p", &tally)
-		if err != nil && tally.Category() != "" || err == nil && tally.Category() == "" {
-			t.Errorf("%q: %q and %v", text, tally.Category(), err)
+		var a backends.Answer
+		err := parse(text, "/p", &a)
+		if said := a.Category() != "" || a.Failed(); said == (err != nil) {
+			t.Errorf("%q: %q and %v", text, a.Category(), err)
 		}
-		if tally.Category() == backends.OK && !strings.HasSuffix(strings.Split(text, "->")[0], "0 <clean> /p") {
+		if a.Category() == backends.OK && !strings.HasSuffix(strings.Split(text, "->")[0], "0 <clean> /p") {
 			t.Errorf("%q is ok", text)
 		}
 	})

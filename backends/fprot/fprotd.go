@@ -13,13 +13,13 @@ import (
 	"syscall"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/engineconn"
 )
 
 // OldBackend is one f-protd of F-PROT 4. Safe for concurrent use.
 type OldBackend struct {
-	clients []*line.Client // one for each port
-	query   string         // the options, escaped
+	clients []*engineconn.Client // one for each port
+	query   string               // the options, escaped
 }
 
 var _ backends.Backend = (*OldBackend)(nil)
@@ -33,13 +33,9 @@ func (*OldBackend) ReadsPaths() bool { return true }
 // Scan implements [backends.Backend]. f-protd reads the file itself. If it is on
 // none of the ports, what was met on the first of them is the error.
 func (b *OldBackend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := line.Path(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("fprot: %w", err)
-	}
 	var first error
 	for _, client := range b.clients {
-		r, err := client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error { return b.ask(conn, t, path) })
+		r, err := client.ScanPath(ctx, c, b.ask)
 		elsewhere := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errStranger)
 		if !elsewhere || ctx.Err() != nil {
 			return r, err
@@ -51,7 +47,7 @@ func (b *OldBackend) Scan(ctx context.Context, c backends.Content) (backends.Res
 	return backends.Result{}, first
 }
 
-func (b *OldBackend) ask(conn *line.Conn, t *line.Tally, path string) error {
+func (b *OldBackend) ask(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	if err := conn.Command("GET " + path + "?" + b.query + " HTTP/1.0\n\n"); err != nil {
 		return err
 	}
@@ -66,7 +62,7 @@ func (b *OldBackend) ask(conn *line.Conn, t *line.Tally, path string) error {
 		return fmt.Errorf("an answer of more than %d bytes", maxBody)
 	}
 	conn.Spoil()
-	return parseResults(body, t)
+	return parseResults(body, path, a)
 }
 
 // Bounds on an answer of f-protd.
@@ -78,7 +74,7 @@ const (
 var statusPattern = regexp.MustCompile(`^HTTP/1\.[01] 200( .*)?$`)
 
 // readHeader reads up to the empty line.
-func readHeader(conn *line.Conn) error {
+func readHeader(conn *engineconn.Conn) error {
 	text, err := conn.Line()
 	if err != nil {
 		return err
@@ -117,6 +113,7 @@ var summaries = map[int]backends.Category{
 type results struct {
 	XMLName  xml.Name `xml:"fprot-results"`
 	Version  string   `xml:"version,attr"`
+	Files    []string `xml:"filename"`
 	Detected []struct {
 		Names   []string `xml:"name"`
 		Message string   `xml:"message"`
@@ -128,56 +125,61 @@ type results struct {
 	} `xml:"summary"`
 }
 
-// parseResults counts an answer.
-func parseResults(body []byte, t *line.Tally) error {
+// parseResults takes an answer about path.
+func parseResults(body []byte, path string, a *backends.Answer) error {
 	var r results
 	// The names of members may be in any character set; what matters is ASCII.
 	body = bytes.ToValidUTF8(body, []byte("?"))
 	d := xml.NewDecoder(bytes.NewReader(body))
 	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
 	if err := d.Decode(&r); err != nil {
-		return fmt.Errorf("answer: %w", err)
+		return fmt.Errorf("the answer is not complete XML: %.200q", body)
 	}
 	if rest := bytes.TrimSpace(body[min(int(d.InputOffset()), len(body)):]); len(rest) > 0 {
-		return fmt.Errorf("unexpected %.100q behind the answer", rest)
+		return fmt.Errorf("unexpected %.100q after the answer", rest)
 	}
 	if r.Version != "1.0" || len(r.Summaries) == 0 {
 		return fmt.Errorf("unexpected answer: version %.20q, %d summaries", r.Version, len(r.Summaries))
 	}
-	virus := 0
-	for _, s := range r.Summaries {
-		code, err := strconv.Atoi(s.Code)
-		category, ok := summaries[code]
-		if err != nil || !ok {
-			return fmt.Errorf("unexpected summary %.20q, %.200q", s.Code, s.Text)
-		}
-		if category == backends.Virus {
-			virus = code
-		}
-		if category != backends.OK {
-			t.Add(category, code, strings.TrimSpace(s.Text+" "+strings.Join(r.Errors, " ")))
-		} else {
-			t.Add(category, code, "")
+	for _, f := range r.Files {
+		if strings.TrimSpace(f) != path {
+			return fmt.Errorf("unexpected answer about %.200q, not %q", f, path)
 		}
 	}
-	r.addDetected(t, virus)
-	if text := strings.TrimSpace(strings.Join(r.Errors, " ")); text != "" && t.Category() == backends.OK {
-		return fmt.Errorf("an error beside an ok: %.200q", text)
-	}
-	return nil
+	return r.collect(a)
 }
 
-// addDetected counts what was detected, which has no code of its own.
-func (r *results) addDetected(t *line.Tally, code int) {
-	if code == 0 {
-		code = backends.NoCode
+// collect takes all that the answer says.
+func (r *results) collect(a *backends.Answer) error {
+	code := backends.NoCode // of what was detected, which has no code
+	for _, s := range r.Summaries {
+		if n, err := strconv.Atoi(s.Code); err == nil && summaries[n] == backends.Virus {
+			code = n
+		}
 	}
 	for _, d := range r.Detected {
-		for _, name := range d.Names {
-			t.Found(backends.Virus, code, strings.TrimSpace(name), d.Message)
-		}
 		if len(d.Names) == 0 {
-			t.Add(backends.Virus, code, d.Message)
+			a.Add(backends.Virus, code, d.Message)
+		}
+		for _, name := range d.Names {
+			a.Found(backends.Virus, code, strings.TrimSpace(name), d.Message)
 		}
 	}
+	for _, text := range r.Errors {
+		if text = strings.TrimSpace(text); text != "" {
+			a.Add(backends.SWErr, backends.NoCode, text)
+		}
+	}
+	for _, s := range r.Summaries {
+		n, err := strconv.Atoi(s.Code)
+		category, ok := summaries[n]
+		switch {
+		case err != nil || !ok:
+			return fmt.Errorf("unexpected summary %.20q, %.200q", s.Code, s.Text)
+		case category == backends.Virus && len(r.Detected) > 0: // it has the names
+		default:
+			a.Add(category, n, strings.TrimSpace(s.Text))
+		}
+	}
+	return nil
 }

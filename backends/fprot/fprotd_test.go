@@ -9,8 +9,8 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/backends/internal/line"
-	"polyclam/backends/internal/line/linetest"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/engineconn/linetest"
 )
 
 const (
@@ -53,8 +53,16 @@ var oldCases = []linetest.Case{
 	linetest.Fails(summary(14), backends.SWErr),
 	linetest.Fails(summary(-1), backends.SWErr),
 	linetest.Says(header+top+found+`<summary code="11">infected</summary>`+bottom, backends.Virus, 11, "EICAR_Test_File"),
-	linetest.Says(header+top+found+found+`<error>x</error><summary code="11"/>`+bottom, backends.Virus, 11, "EICAR_Test_File", "EICAR_Test_File"),
+	linetest.Both(header+top+found+found+`<error>x</error><summary code="11"/>`+bottom, backends.SWErr, backends.Virus, 11, "EICAR_Test_File", "EICAR_Test_File"),
 	linetest.Says(header+top+`<summary code="9"/><summary code="4">locked</summary><summary code="3"/>`+bottom, backends.Encrypted, 4),
+	linetest.Both(header+top+`<summary code="4">locked</summary><summary code="1">I/O error</summary>`+bottom, backends.SWErr, backends.Encrypted, 4),
+	linetest.Both(header+top+`<error>I/O error</error><summary code="4">locked</summary>`+bottom, backends.SWErr, backends.Encrypted, 4),
+	linetest.Both(header+top+`<summary code="3"/><summary code="5"/><summary code="2"/><summary code="9"/>`+bottom, backends.SWErr, backends.Partial, 3),
+	linetest.Both(header+top+found+`<summary code="11"/><summary code="1"/>`+bottom, backends.SWErr, backends.Virus, 11, "EICAR_Test_File"),
+	linetest.Fails(header+strings.Replace(top, "PATH", "/etc/passwd", 1)+`<summary code="9"/>`+bottom, backends.SWErr),
+	linetest.Fails(header+strings.Replace(top, "PATH", "PATHx", 1)+`<summary code="9"/>`+bottom, backends.SWErr),
+	linetest.Fails(header+top+"<filename>/other</filename>"+`<summary code="9"/>`+bottom, backends.SWErr),
+	linetest.Says(header+strings.Replace(top, "<filename>PATH</filename>", "", 1)+`<summary code="9"/>`+bottom, backends.OK, 9),
 	linetest.Says(header+top+`<error></error><summary code="9"/>`+bottom, backends.OK, 9),
 	linetest.Says(header+top+`<unknown><deep/></unknown><summary code="9"/>`+bottom, backends.OK, 9),
 	linetest.Says(header+top+"<message>\xff\xfe</message>"+found+`<summary code="11"/>`+bottom, backends.Virus, 11, "EICAR_Test_File"),
@@ -105,13 +113,14 @@ func TestOldConformance(t *testing.T) {
 					return "", false
 				}
 				category, ok := linetest.Marked(path)
+				answer := summary(codes[category])
 				switch {
 				case !ok:
-					return summary(1), true
+					answer = summary(1)
 				case category == backends.Virus:
-					return header + top + found + `<summary code="11"/>` + bottom, true
+					answer = header + top + found + `<summary code="11"/>` + bottom
 				}
-				return summary(codes[category]), true
+				return strings.ReplaceAll(answer, "PATH", path), true
 			})(s)
 		}}).Address())
 	}, backendtest.Options{
@@ -124,7 +133,12 @@ func TestOldConformance(t *testing.T) {
 // stranger does.
 func TestPorts(t *testing.T) {
 	c := backendtest.CleanContent(t)
+	path, err := c.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
 	answer := func(s string) backendtest.Script {
+		s = strings.ReplaceAll(s, "PATH", path)
 		return backendtest.Script{backendtest.WantUntil('\n', 1000, nil), backendtest.WantUntil('\n', 10, nil), backendtest.Send(backendtest.Composed(s)), backendtest.CloseWrite(), backendtest.Drain()}
 	}
 	b := &OldBackend{}
@@ -134,10 +148,11 @@ func TestPorts(t *testing.T) {
 		backendtest.StartDaemon(t, "tcp", answer(summary(9))).Address(),
 		backendtest.StartDaemon(t, "tcp", answer(summary(11))).Address(),
 	} {
-		one, err := line.New("fprot", "", address, 1<<40)
+		one, err := engineconn.New("fprot", "", address, 1<<40)
 		if err != nil {
 			t.Fatal(err)
 		}
+		one.Open()
 		b.clients = append(b.clients, one)
 	}
 	if r, err := b.Scan(t.Context(), c); err != nil || r.Category != backends.OK {
@@ -174,12 +189,12 @@ func FuzzResults(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var tally line.Tally
-		err := parseResults(body, &tally)
-		if err == nil && tally.Category() == "" {
+		var a backends.Answer
+		err := parseResults(body, "PATH", &a)
+		if err == nil && a.Category() == "" && !a.Failed() {
 			t.Errorf("%q: nothing", body)
 		}
-		if err == nil && tally.Category() == backends.OK && !strings.Contains(string(body), "fprot-results") {
+		if err == nil && a.Category() == backends.OK && !strings.Contains(string(body), "fprot-results") {
 			t.Errorf("%q is ok", body)
 		}
 	})

@@ -7,84 +7,86 @@ import (
 	"strings"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/texts"
 )
 
 // lineKind says how a line goes on.
 type lineKind int
 
 const (
-	lineNoise lineKind = iota
-	lineNames          // it is about the path asked for
+	lineNoise  lineKind = iota
+	lineNames           // it is about the path asked for
+	lineMember          // it says nothing about what it belongs to
 	lineFinal
 )
 
+// scanned is the only line that ends an answer. Settings are answered by another OK.
+const scanned = "OK\tScan ok."
+
 // words are the first words of the lines.
 var words = map[string]struct {
-	kind     lineKind
-	category backends.Category // empty: see parse
+	category backends.Category // empty: none
 	member   bool              // may name a member only
 }{
-	"CLEAN":             {lineNames, backends.OK, false},
-	"INFECTED":          {lineNames, backends.Virus, false},
-	"ARCHIVE_INFECTED":  {lineNames, backends.Virus, true},
-	"MIME_INFECTED":     {lineNames, backends.Virus, true},
-	"SUSPECTED":         {lineNames, backends.Suspicious, false},
-	"ARCHIVE_SUSPECTED": {lineNames, backends.Suspicious, true},
-	"MIME_SUSPECTED":    {lineNames, backends.Suspicious, true},
-	"RISKWARE":          {lineNames, backends.Suspicious, false},
-	"ARCHIVE_RISKWARE":  {lineNames, backends.Suspicious, true},
-	"MIME_RISKWARE":     {lineNames, backends.Suspicious, true},
-	"SCAN_FAILURE":      {lineNames, "", true},
-	"OPEN_ARCHIVE":      {lineNames, "", true},
-	"CLOSE_ARCHIVE":     {lineNames, "", true},
-	"PING":              {lineNoise, "", true},
-	"OK":                {lineFinal, "", true},
+	"CLEAN":             {backends.OK, false},
+	"INFECTED":          {backends.Virus, false},
+	"ARCHIVE_INFECTED":  {backends.Virus, true},
+	"MIME_INFECTED":     {backends.Virus, true},
+	"SUSPECTED":         {backends.Suspicious, false},
+	"ARCHIVE_SUSPECTED": {backends.Suspicious, true},
+	"MIME_SUSPECTED":    {backends.Suspicious, true},
+	"RISKWARE":          {backends.Suspicious, false},
+	"ARCHIVE_RISKWARE":  {backends.Suspicious, true},
+	"MIME_RISKWARE":     {backends.Suspicious, true},
+	scanFailure:         {backends.SWErr, true},
+	"OPEN_ARCHIVE":      {"", true},
+	"CLOSE_ARCHIVE":     {"", true},
 }
 
-// failures say what the text of SCAN_FAILURE amounts to. Everything else is SWErr.
-var failures = []struct {
-	text     *regexp.Regexp
-	category backends.Category
-}{
-	{regexp.MustCompile(`(?i)licen[cs]e|expired|database|permission|access denied`), backends.SWErr},
-	{regexp.MustCompile(`(?i)encrypt|password`), backends.Encrypted},
-	{regexp.MustCompile(`(?i)corrupt|bomb|nest|limit|unsupported`), backends.Partial},
-	{regexp.MustCompile(`(?i)time`), backends.Interrupted},
-}
+const scanFailure = "SCAN_FAILURE"
 
-// parse counts a line of an answer about path.
-func parse(text, path string, t *line.Tally) (lineKind, error) {
+// parse takes a line of an answer about path.
+func parse(text, path string, keys texts.Keys, a *backends.Answer) (lineKind, error) {
+	switch text {
+	case scanned:
+		return lineFinal, nil
+	case "PING":
+		return lineNoise, nil
+	}
 	fields := strings.Split(text, "\t")
 	word, ok := words[fields[0]]
 	if !ok {
 		return lineNoise, fmt.Errorf("unexpected answer %.200q", text)
 	}
-	named := len(fields) > 1 && (fields[1] == path || strings.HasPrefix(fields[1], path+"/"))
+	kind := lineMember
+	if len(fields) > 1 && (fields[1] == path || strings.HasPrefix(fields[1], path+"/")) {
+		kind = lineNames
+	}
 	switch {
-	case !word.member && !named:
+	case !word.member && kind != lineNames:
 		return lineNoise, fmt.Errorf("unexpected answer %.200q, which is not about %q", text, path)
-	case fields[0] == "SCAN_FAILURE":
-		addFailure(fields, t)
-	case word.category == backends.OK && len(fields) == 2 && fields[1] == path:
-		t.Add(backends.OK, 0, "")
-	case word.category == backends.OK:
+	case fields[0] == scanFailure:
+		addFailure(fields, keys, a)
+	case word.category == backends.OK && (len(fields) != 2 || fields[1] != path):
 		return lineNoise, fmt.Errorf("unexpected answer %.200q", text)
+	case word.category == backends.OK:
+		a.Add(backends.OK, 0, "")
 	case word.category != "":
 		name := ""
 		if len(fields) > 2 {
 			name = strings.TrimSpace(fields[2])
 		}
-		t.Found(word.category, 1, name, "")
+		a.Found(word.category, 1, name, "")
 	}
-	if word.kind == lineNames && !named {
-		return lineNoise, nil
-	}
-	return word.kind, nil
+	return kind, nil
 }
 
-// addFailure counts SCAN_FAILURE, the path, a number such as 0x12, and a text.
-func addFailure(fields []string, t *line.Tally) {
+// engineName is what may follow the text of a failure: " [FSE]".
+var engineName = regexp.MustCompile(` \[[^\[\]]*\]$`)
+
+// addFailure takes SCAN_FAILURE, the path, a number such as 0x12, and a text. No text is
+// known for certain, so it is a failure unless the site vouches for the text.
+func addFailure(fields []string, keys texts.Keys, a *backends.Answer) {
 	code, text := backends.NoCode, ""
 	if len(fields) > 2 {
 		if n, err := strconv.ParseUint(fields[2], 0, 31); err == nil {
@@ -94,11 +96,9 @@ func addFailure(fields []string, t *line.Tally) {
 	if len(fields) > 3 {
 		text = strings.Join(fields[3:], " ")
 	}
-	for _, f := range failures {
-		if f.text.MatchString(text) {
-			t.Add(f.category, code, text)
-			return
-		}
+	if category := keys.Category(engineName.ReplaceAllString(text, "")); category != "" {
+		a.Add(category, code, text)
+		return
 	}
-	t.Add(backends.SWErr, code, "scan failure: "+text)
+	a.Add(backends.SWErr, code, "scan failure: "+text)
 }

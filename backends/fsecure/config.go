@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/ascii"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/texts"
 )
 
 // Config holds the keys of an fsecure upstream.
@@ -21,6 +23,7 @@ type Config struct {
 	Sessions bool `toml:"sessions"`
 	// ConnectTimeout bounds the making of a connection.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
+	texts.Keys
 }
 
 // NewConfig returns the defaults.
@@ -34,9 +37,9 @@ func NewConfig() backends.Config {
 
 // Open implements [backends.Config]. The backend is a *[Backend].
 func (c *Config) Open(address string) (backends.Backend, error) {
-	client, err := line.New("fsecure", "unix:/tmp/.fsav-0", address, c.ConnectTimeout)
-	errs := []error{err}
-	b := &Backend{client: client}
+	client, err := engineconn.New("fsecure", "unix:/tmp/.fsav-0", address, c.ConnectTimeout)
+	errs := []error{err, c.Keys.Check()}
+	b := &Backend{client: client, texts: c.Keys}
 	switch {
 	case c.Protocol < 0 || c.Protocol > 999:
 		errs = append(errs, fmt.Errorf("protocol = %d: want a number as in 9, or 0 for none", c.Protocol))
@@ -45,7 +48,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	}
 	for _, s := range c.Settings {
 		name, value, ok := strings.Cut(s, " ")
-		if !ok || !line.IsWord(name) || !line.IsWord(value) {
+		if !ok || !ascii.IsWord(name) || !ascii.IsWord(value) {
 			errs = append(errs, fmt.Errorf(`settings: %q is not one, as in "MAXARCH 5"`, s))
 		}
 		b.settings = append(b.settings, "CONFIGURE\t"+name+"\t"+value)
@@ -56,10 +59,11 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	client.Hello = func(conn *line.Conn) error {
+	client.Hello = func(conn *engineconn.Conn) error {
 		_, err := b.configure(conn)
 		return err
 	}
-	client.Keep(c.Sessions)
+	client.Keep = c.Sessions
+	client.Open()
 	return b, nil
 }

@@ -13,18 +13,22 @@
 //	<- ARCHIVE_INFECTED /path/member NAME FSE 0 0 0 0
 //	<- OK Scan ok.
 //
-// The strongest line is the answer, once "OK" has come; a virus stands without it:
+// "OK Scan ok." ends the answer, and every line counts:
 //
 //	INFECTED, and with ARCHIVE_, MIME_      by the name, virus if unknown; code 1
 //	SUSPECTED, RISKWARE, and with those     suspicious, code 1
-//	SCAN_FAILURE path code text             by the table of texts; code is the number
-//	CLEAN path, OK alone                    ok, code 0
+//	SCAN_FAILURE path code text             swerr, code is the number; see below
+//	CLEAN path, OK Scan ok. alone           ok, code 0
 //	OPEN_ARCHIVE, CLOSE_ARCHIVE, PING       nothing; PING may come at any time
 //	ERROR, any other word, another path     swerr
 //
-// The lines of members name only the member, in some versions. An answer that does
-// not name the path counts on a new connection only, where it cannot be a late one
-// to an earlier question.
+// The words are documented by the projects that drive fsavd. What the texts of
+// SCAN_FAILURE say is believed only, so they are failures, unless the site vouches for
+// a text, see encrypted_texts and partial_texts.
+//
+// The lines of members name only the member, in some versions. They, and an answer
+// that does not name the path at all, count on a new connection only. A connection is
+// not asked about the same path twice. So an answer is never a late one.
 //
 // The daemon's user must be able to read the file and to enter every directory
 // above it.
@@ -39,22 +43,25 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/ascii"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/texts"
 )
 
-// Abilities are what the engine can tell.
+// Abilities are what the engine can report.
 var Abilities = backends.Abilities{
-	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
+	Virus: true, Suspicious: true,
 	Names: true, Version: true, DatabaseAge: true,
-	Source: "parsers of Samba, baruwa and exim (PEER); texts of SCAN_FAILURE BELIEVED",
+	Source: "parsers of Samba, baruwa and exim (PEER); texts of SCAN_FAILURE BELIEVED and not used",
 	Tested: "composed bytes",
 }
 
-// Backend is one fsavd. It keeps as many connections as scans were under way at
-// once, until they have been idle for a while. Safe for concurrent use.
+// Backend is one fsavd. It keeps as many connections as scans were under way
+// together, until they have been idle for a while. Safe for concurrent use.
 type Backend struct {
-	client   *line.Client
+	client   *engineconn.Client
 	settings []string // commands, sent on each new connection
+	texts    texts.Keys
 }
 
 var _ backends.Versioner = (*Backend)(nil)
@@ -64,21 +71,16 @@ func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. The daemon reads the file itself.
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := line.Path(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("fsecure: %w", err)
-	}
-	return b.client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error { return ask(conn, t, path) })
+	return b.client.ScanPath(ctx, c, b.ask)
 }
 
-// Version implements [backends.Versioner]. The daemon tells the version of its
+// Version implements [backends.Versioner]. The daemon reports the version of its
 // databases only, a date with a number behind it, in its greeting.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var database string
 	// The greeting comes on a new connection only, before the answer to the first
-	// of the settings: this client keeps none.
-	fresh := b.client.Unkept(nil)
-	err := fresh.Do(ctx, func(conn *line.Conn) (err error) {
+	// of the settings.
+	err := b.client.DoOnce(ctx, nil, func(conn *engineconn.Conn) (err error) {
 		database, err = b.configure(conn)
 		return err
 	})
@@ -99,12 +101,12 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 func (b *Backend) Close() error { return b.client.Close() }
 
 // configure makes a new connection ready for scans.
-func (b *Backend) configure(conn *line.Conn) (database string, err error) {
+func (b *Backend) configure(conn *engineconn.Conn) (database string, err error) {
 	for _, command := range b.settings {
-		if err := conn.Command(command + "\n"); err != nil {
-			return "", err
-		}
-		version, err := readOK(conn, strings.ReplaceAll(command, "\t", " "))
+		name := strings.ReplaceAll(command, "\t", " ")
+		conn.Doing(name)
+		conn.Nudge(command + "\n") // the greeting, or a PING, may be there already
+		version, err := readOK(conn, name)
 		if err != nil {
 			return "", err
 		}
@@ -116,7 +118,7 @@ func (b *Backend) configure(conn *line.Conn) (database string, err error) {
 }
 
 // readOK reads the answer to a setting. The greeting may stand before it.
-func readOK(conn *line.Conn, command string) (database string, err error) {
+func readOK(conn *engineconn.Conn, command string) (database string, err error) {
 	for {
 		text, err := conn.Line()
 		if err != nil {
@@ -127,7 +129,7 @@ func readOK(conn *line.Conn, command string) (database string, err error) {
 		case word == "OK":
 			return database, nil
 		case word == "PING" && rest == "":
-		case word == "DBVERSION" && line.IsPrintable(rest):
+		case word == "DBVERSION" && ascii.IsPrintable(rest):
 			database = rest
 		default:
 			return "", fmt.Errorf("%s: unexpected answer %.200q", command, text)
@@ -136,39 +138,39 @@ func readOK(conn *line.Conn, command string) (database string, err error) {
 }
 
 // ask scans a file.
-func ask(conn *line.Conn, t *line.Tally, path string) error {
+func (b *Backend) ask(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	if err := conn.Command("SCAN\t" + path + "\n"); err != nil {
 		return err
 	}
-	named := false
-	for {
+	for named := false; ; {
 		text, err := conn.Line()
 		if err != nil {
 			return err
 		}
-		kind, err := parse(text, path, t)
+		kind, err := parse(text, path, b.texts, a)
 		switch {
 		case err != nil:
-			return err
-		case kind == lineFinal:
-			return finish(conn, t, named)
+			return conn.Unrelated(err)
 		case kind == lineNames:
 			named = true
+		case kind == lineMember && !named && conn.Reused():
+			return conn.Unrelated(fmt.Errorf("answer %.200q does not name the file", text))
+		case kind == lineFinal:
+			return finish(conn, a, named)
 		}
 	}
 }
 
-// finish sees to what is behind the final OK.
-func finish(conn *line.Conn, t *line.Tally, named bool) error {
+// finish sees to what follows the final OK.
+func finish(conn *engineconn.Conn, a *backends.Answer, named bool) error {
 	if !named && conn.Reused() {
-		// Ask again on a new one.
-		return fmt.Errorf("%w, but an OK that may be a late one", backends.ErrNoReply)
+		return conn.Unrelated(errors.New("an answer that does not name the file"))
 	}
 	if !named || isPing(conn.Pending()) {
 		conn.Spoil()
 	}
-	if t.Category() == "" {
-		t.Add(backends.OK, 0, "")
+	if a.Category() == "" {
+		a.Add(backends.OK, 0, "")
 	}
 	return nil
 }

@@ -2,14 +2,15 @@ package fsecure
 
 import (
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/backends/internal/line"
-	"polyclam/backends/internal/line/linetest"
+	"polyclam/backends/internal/engineconn/linetest"
+	"polyclam/backends/internal/texts"
 )
 
 const greeting = "DBVERSION\t2017-07-08_08\n"
@@ -22,7 +23,9 @@ var settings = []string{
 
 func open(t *testing.T, address string) backends.Backend {
 	t.Helper()
-	b, err := NewConfig().Open(address)
+	config := NewConfig().(*Config)
+	config.Encrypted, config.Partial = []string{"File is encrypted"}, []string{"Corrupted archive"}
+	b, err := config.Open(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +65,9 @@ func fault(text string) string { return "SCAN_FAILURE\tPATH\t0x12\t" + text + " 
 var cases = []linetest.Case{
 	linetest.Says(clean+end, backends.OK, 0),
 	linetest.Says(end, backends.OK, 0),
-	linetest.Says("OK\n", backends.OK, 0),
+	linetest.Fails("OK\n", backends.SWErr), // of a setting, for all we know
+	linetest.Fails("OK\tdone\n", backends.SWErr),
+	linetest.Fails(clean+"OK\tdone\n", backends.SWErr),
 	linetest.Says(into+out+end, backends.OK, 0),
 	linetest.Says("PING\nPING\n"+clean+"PING\n"+end, backends.OK, 0),
 	linetest.Says(clean+end+"PING\n", backends.OK, 0),
@@ -79,17 +84,23 @@ var cases = []linetest.Case{
 	linetest.Says("RISKWARE\tPATH\tX\tFSE\n"+end, backends.Suspicious, 1, "X"),
 	linetest.Says("ARCHIVE_RISKWARE\tx\tX\tFSE\n"+end, backends.Suspicious, 1, "X"),
 	linetest.Says("MIME_RISKWARE\tx\tX\tFSE\n"+end, backends.Suspicious, 1, "X"),
-	linetest.Says("RISKWARE\tPATH\tY\tFSE\n"+virus+fault("Encrypted"), backends.Virus, 1, "Y", "EICAR_Test_File"),
+	linetest.Both("RISKWARE\tPATH\tY\tFSE\n"+virus+fault("Encrypted"), backends.SWErr, backends.Virus, 1, "Y", "EICAR_Test_File"),
 	linetest.Says(fault("File is encrypted"), backends.Encrypted, 0x12),
-	linetest.Says(fault("Password protected"), backends.Encrypted, 0x12),
-	linetest.Says(clean+fault("Password protected"), backends.Encrypted, 0x12),
+	linetest.Says(clean+fault("File is encrypted"), backends.Encrypted, 0x12),
 	linetest.Says(fault("Corrupted archive"), backends.Partial, 0x12),
-	linetest.Says(fault("Archive bomb"), backends.Partial, 0x12),
-	linetest.Says(fault("Too many nested archives"), backends.Partial, 0x12),
-	linetest.Says(fault("Limit exceeded"), backends.Partial, 0x12),
-	linetest.Says(fault("Unsupported format"), backends.Partial, 0x12),
-	linetest.Says("SCAN_FAILURE\tPATH\tx\tencrypted\n"+end, backends.Encrypted, backends.NoCode),
-	linetest.Fails(fault("Scan timed out"), backends.Interrupted),
+	linetest.Says("SCAN_FAILURE\tPATH\tx\tFile is encrypted\n"+end, backends.Encrypted, backends.NoCode),
+	linetest.Both("SCAN_FAILURE\tPATH/a\t0x12\tFile is encrypted [FSE]\n"+fault("Scan timed out"), backends.SWErr, backends.Encrypted, 0x12),
+	linetest.Both("SCAN_FAILURE\tPATH/a\t0x12\tCorrupted archive [FSE]\n"+fault("Internal error"), backends.SWErr, backends.Partial, 0x12),
+	// Words prove nothing.
+	linetest.Fails(fault("out of memory limit"), backends.SWErr),
+	linetest.Fails(fault("file is encrypted"), backends.SWErr),
+	linetest.Fails(fault("File is encrypted!"), backends.SWErr),
+	linetest.Fails(fault("x: File is encrypted"), backends.SWErr),
+	linetest.Fails(fault("Password protected"), backends.SWErr),
+	linetest.Fails(fault("Archive bomb"), backends.SWErr),
+	linetest.Fails(fault("Limit exceeded"), backends.SWErr),
+	linetest.Fails(fault("Unsupported format"), backends.SWErr),
+	linetest.Fails(fault("Scan timed out"), backends.SWErr),
 	linetest.Fails(fault("Cannot open file"), backends.SWErr),
 	linetest.Fails(fault("Permission denied: limit"), backends.SWErr),
 	linetest.Fails(fault("License expired, password"), backends.SWErr),
@@ -117,10 +128,10 @@ var cases = []linetest.Case{
 	linetest.Trails(clean + end + end),
 	linetest.Trails(clean + end + "PONG\n"),
 	linetest.Trails(clean + end + "PING\n" + virus),
-	linetest.Says(virus+end+clean+end, backends.Virus, 1, "EICAR_Test_File"),
-	linetest.Says(virus+"ERROR\tbroken\n", backends.Virus, 1, "EICAR_Test_File"),
+	linetest.Both(virus+end+clean+end, backends.SWErr, backends.Virus, 1, "EICAR_Test_File").Together(),
+	linetest.Both(virus+"ERROR\tbroken\n", backends.SWErr, backends.Virus, 1, "EICAR_Test_File"),
 	// The name of a member has the end of a line in it.
-	linetest.Says("ARCHIVE_INFECTED\tPATH/a\nOK\tScan ok.\n\tX\tFSE\n", backends.Virus, 1),
+	linetest.Both("ARCHIVE_INFECTED\tPATH/a\nOK\tScan ok.\n\tX\tFSE\n", backends.SWErr, backends.Virus, 1).Together(),
 }
 
 func TestAnswers(t *testing.T) { linetest.Answers(t, engine, cases) }
@@ -139,25 +150,43 @@ func TestReuses(t *testing.T) {
 	linetest.Reuses(t, engine, end, 3) // names nothing: not on a kept connection
 }
 
-// TestLateOK: on a kept connection an OK that names nothing is asked for again.
-func TestLateOK(t *testing.T) {
-	c := backendtest.Bytes(t, []byte("x"))
+// TestLate: on a kept connection an answer that does not name the file, or names another,
+// is asked for again.
+func TestLate(t *testing.T) {
+	for _, late := range []string{end, "ARCHIVE_INFECTED\t[1] x\tX\tFSE\n" + end, clean + end, into + virus + out + end, "OK\tdone\n"} {
+		objects := []backends.Content{backendtest.Bytes(t, []byte("x")), backendtest.Bytes(t, []byte("y"))}
+		ask := func(i int) backendtest.Step { return engine.Request(pathOf(t, objects[i])) }
+		say := func(s string, i int) backendtest.Step {
+			return backendtest.Send(backendtest.Composed(strings.ReplaceAll(s, "PATH", pathOf(t, objects[i]))))
+		}
+		first := append(append(backendtest.Script{}, engine.Hello...), ask(0), say(clean+end, 0), ask(1), say(late, 0), backendtest.Drain())
+		second := append(append(backendtest.Script{}, engine.Hello...), ask(1), say(virus+end, 1), backendtest.Drain())
+		d := backendtest.StartDaemon(t, "unix", first, second)
+		b := open(t, d.Address())
+		for i, want := range []backends.Category{backends.OK, backends.Virus} {
+			if r, err := b.Scan(t.Context(), objects[i]); err != nil || r.Category != want || len(r.Findings) > 1 {
+				t.Errorf("%q: got %+v, %v", late, r, err)
+			}
+		}
+	}
+}
+
+func pathOf(t *testing.T, c backends.Content) string {
+	t.Helper()
 	path, err := c.Path()
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask, say := engine.Request(path), func(s string) backendtest.Step {
-		return backendtest.Send(backendtest.Composed(strings.ReplaceAll(s, "PATH", path)))
-	}
-	first := append(append(backendtest.Script{}, engine.Hello...), ask, say(clean+end), ask, say(end), backendtest.Drain())
-	second := append(append(backendtest.Script{}, engine.Hello...), ask, say(virus+end), backendtest.Drain())
-	d := backendtest.StartDaemon(t, "unix", first, second)
-	b := open(t, d.Address())
-	for _, want := range []backends.Category{backends.OK, backends.Virus} {
-		if r, err := b.Scan(t.Context(), c); err != nil || r.Category != want {
-			t.Errorf("got %+v, %v", r, err)
-		}
-	}
+	return path
+}
+
+// TestRepeated: a daemon that repeats everything up to 60 ms later, settings included.
+func TestRepeated(t *testing.T) {
+	d := backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Repeats(linetest.Serve(greeting, '\n', fake))})
+	t.Logf("%d of 300 with a verdict, %d connections", linetest.Alternate(t, open(t, d.Address()), 10), d.Connections())
 }
 
 // TestHello: with and without a greeting, and noise; what is no OK is a failure.
@@ -265,13 +294,13 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		var tally line.Tally
-		kind, err := parse(text, "/p", &tally)
-		if err != nil && (tally.Category() != "" || kind != lineNoise) {
-			t.Errorf("%q: %q, %v, %v", text, tally.Category(), kind, err)
+		var a backends.Answer
+		kind, err := parse(text, "/p", texts.Keys{}, &a)
+		if err != nil && (a.Category() != "" || kind != lineNoise) {
+			t.Errorf("%q: %q, %v, %v", text, a.Category(), kind, err)
 		}
-		if tally.Category() == backends.OK && text != "CLEAN\t/p" {
-			t.Errorf("%q is ok", text)
+		if c := a.Category(); c == backends.OK && text != "CLEAN\t/p" || (c == backends.Encrypted || c == backends.Partial) && !strings.Contains(text, "INFECTED") {
+			t.Errorf("%q is %s", text, c)
 		}
 	})
 }

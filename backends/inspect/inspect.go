@@ -105,7 +105,9 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	}
 	if name != "" {
 		// Whatever a list calls it: the site has put it there to be stopped.
-		return result(codeVirus, backends.Finding{Name: name, Category: backends.Virus}, ""), nil
+		var a backends.Answer
+		a.Named(backends.Virus, codeVirus, name, "")
+		return a.Result()
 	}
 	if !b.config.Encrypted {
 		return backends.Clean(codeClean), nil
@@ -159,20 +161,22 @@ func (b *Backend) Look(ctx context.Context, c backends.Content) (backends.Result
 	w := walk.New(b.config.limits(), detectors, b.slots, b.takeScratch())
 	seen := w.Look(limited, w.Section(limited, c, c.Size()))
 	b.scratch.Put(w.Release())
-	switch {
-	case seen != nil:
-		return result(codeEncrypted, backends.Finding{Name: seen.Name, Category: backends.Encrypted}, seen.Detail), nil
-	case ctx.Err() != nil:
+	var a backends.Answer
+	if seen != nil {
+		a.Named(backends.Encrypted, codeEncrypted, seen.Name, seen.Detail)
+	} else if ctx.Err() != nil {
 		return backends.Result{}, context.Cause(ctx)
 	}
 	missed, err := w.Result()
-	if err != nil {
-		return backends.Result{}, err
+	switch {
+	case missed != nil: // before something encrypted was seen, too
+		a.Named(backends.Partial, codePartial, missed.Name, missed.Detail)
+	case err != nil:
+		a.Fail(err)
+	case seen == nil:
+		a.Add(backends.OK, codeClean, "")
 	}
-	if missed != nil {
-		return result(codePartial, backends.Finding{Name: missed.Name, Category: backends.Partial}, missed.Detail), nil
-	}
-	return backends.Clean(codeClean), nil
+	return a.Result()
 }
 
 func (b *Backend) takeScratch() *walk.Scratch {
@@ -180,10 +184,6 @@ func (b *Backend) takeScratch() *walk.Scratch {
 		return s
 	}
 	return new(walk.Scratch)
-}
-
-func result(code int, f backends.Finding, detail string) backends.Result {
-	return backends.Result{Category: f.Category, Code: code, Findings: []backends.Finding{f}, Detail: detail}
 }
 
 // The test file is 68 bytes at the very start; up to 128 bytes in total it may

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,14 +63,17 @@ func scan(tb testing.TB, b *Backend, data []byte) backends.Result {
 }
 
 // wantFinding wants one finding, or none if name is empty.
-func wantFinding(t *testing.T, r backends.Result, category backends.Category, name string) {
+func wantFinding(t *testing.T, r backends.Result, category backends.Category, names ...string) {
 	t.Helper()
-	got := ""
-	if len(r.Findings) == 1 {
-		got = r.Findings[0].Name
+	var got []string
+	for _, f := range r.Findings {
+		got = append(got, f.Name)
 	}
-	if r.Category != category || got != name || len(r.Findings) > 1 {
-		t.Errorf("%+v, want %v %q", r, category, name)
+	if len(names) == 1 && names[0] == "" {
+		names = nil
+	}
+	if r.Category != category || !slices.Equal(got, names) {
+		t.Errorf("%+v, want %v %q", r, category, names)
 	}
 }
 

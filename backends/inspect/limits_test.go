@@ -24,7 +24,7 @@ func TestMaxDepth(t *testing.T) {
 		wantFinding(t, scan(t, b, build.Nest(t, one, 3, stored)), backends.Partial, exceeded+"MaxDepth")
 		wantFinding(t, scan(t, b, build.Nest(t, one, 7, stored)), backends.Partial, exceeded+"MaxDepth")
 		both := build.Zip(t, build.Inner("deep.zip", build.Nest(t, one, 3, stored), stored), build.Inner("flat.zip", one, stored))
-		wantFinding(t, scan(t, b, both), backends.Encrypted, encryptedZip)
+		wantFinding(t, scan(t, b, both), backends.Encrypted, encryptedZip, exceeded+"MaxDepth")
 	}
 	wantFinding(t, scan(t, open(t, nil), build.Nest(t, one, 7, false)), backends.Encrypted, encryptedZip)
 	wantFinding(t, scan(t, open(t, nil), build.Nest(t, one, 8, false)), backends.Partial, exceeded+"MaxDepth")
@@ -69,7 +69,7 @@ func TestMaxBytes(t *testing.T) {
 	}
 	// An honest size does not use the budget up.
 	r := scan(t, b, build.Zip(t, bomb(t, 8<<20, 8<<20), build.Inner("x.zip", one, false)))
-	wantFinding(t, r, backends.Encrypted, encryptedZip)
+	wantFinding(t, r, backends.Encrypted, encryptedZip, exceeded+"MaxBytes")
 	// What is not a container is not unpacked.
 	text := build.File{Name: "text", Data: make([]byte, 16<<20)}
 	wantFinding(t, scan(t, b, build.Zip(t, text)), backends.OK, "")

@@ -135,7 +135,8 @@ func TestZipUnscanned(t *testing.T) {
 		})
 	}
 	locked := build.File{Name: "n.zip", Data: build.Zip(t, build.Locked("x")), Stored: true}
-	wantFinding(t, scan(t, open(t, nil), build.Zip(t, build.File{Name: "u", Data: make([]byte, 99), Raw: true, Method: 77}, locked)), backends.Encrypted, encryptedZip)
+	r := scan(t, open(t, nil), build.Zip(t, build.File{Name: "u", Data: make([]byte, 99), Raw: true, Method: 77}, locked))
+	wantFinding(t, r, backends.Encrypted, encryptedZip, walk.UnscannedMethod)
 }
 
 // TestZipFlags has flags in only one of the two places.

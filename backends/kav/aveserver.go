@@ -5,23 +5,33 @@ import (
 	"strings"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/ascii"
+	"polyclam/backends/internal/engineconn"
 )
 
-// greetAve reads the greeting of aveserver.
-func greetAve(conn *line.Conn) error {
-	text, err := conn.Line()
-	if err != nil {
-		return fmt.Errorf("greeting: %w", err)
+const separators = " -"
+
+// greetAve reads the greeting of aveserver, "220 text". Lines "220-text" may precede it.
+func greetAve(conn *engineconn.Conn) error {
+	for {
+		text, err := conn.Line()
+		if err != nil {
+			return fmt.Errorf("greeting: %w", err)
+		}
+		if code, _ := ascii.Status(text, separators); code/100 != 2 {
+			return fmt.Errorf("greeting: unexpected answer %.200q", text)
+		}
+		if !goesOn(text) {
+			return nil
+		}
 	}
-	if code, _ := line.Status(text, " -"); code/100 != 2 {
-		return fmt.Errorf("greeting: unexpected answer %.200q", text)
-	}
-	return nil
 }
 
-// askAve asks aveserver.
-func askAve(conn *line.Conn, t *line.Tally, path string) error {
+// goesOn reports whether another line belongs to this one.
+func goesOn(text string) bool { return len(text) > 3 && text[3] == '-' }
+
+// askAve asks aveserver, and says goodbye.
+func askAve(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	if err := conn.Command("SCAN bPQRSTUW " + path + "\r\n"); err != nil {
 		return err
 	}
@@ -30,33 +40,64 @@ func askAve(conn *line.Conn, t *line.Tally, path string) error {
 		if err != nil {
 			return err
 		}
-		final, err := parseAve(text, path, t)
-		if final || err != nil {
+		final, err := parseAve(text, path, a)
+		if err != nil {
 			return err
 		}
+		if final {
+			return quit(conn, a)
+		}
 	}
+}
+
+// quit proves that a clean answer was the last one. "2xx done" does not say what it
+// belongs to: if it was a late line of the greeting, the true answer is still to come,
+// before the 2xx that answers "quit".
+func quit(conn *engineconn.Conn, a *backends.Answer) error {
+	conn.Spoil()
+	if a.Category() != backends.OK {
+		return nil
+	}
+	conn.Doing("quit")
+	conn.Nudge("quit\r\n")
+	text, err := conn.Line()
+	if err != nil && text == "" && engineconn.IsHangup(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if code, _ := ascii.Status(text, separators); code/100 != 2 {
+		return fmt.Errorf("unexpected %.200q after the answer", text)
+	}
+	if rest := conn.Pending(); len(rest) > 0 {
+		return fmt.Errorf("unexpected %.200q after the answer", rest)
+	}
+	return nil
 }
 
 // codeHit is the one of a line with a name.
 const codeHit = 322
 
-// parseAve counts a line of an answer about path and reports whether it was the
-// final one. A name has no blanks.
-func parseAve(text, path string, t *line.Tally) (final bool, err error) {
-	code, rest := line.Status(text, " -")
+// parseAve takes a line of an answer about path and reports whether it was the final
+// one. A name has no blanks.
+func parseAve(text, path string, a *backends.Answer) (final bool, err error) {
+	code, rest := ascii.Status(text, separators)
 	switch {
 	case code == codeHit:
 		name, about, _ := strings.Cut(rest, " ")
-		if !strings.HasPrefix(about, path) && about != "" {
+		if about != "" && about != path && !strings.HasPrefix(about, path+"/") {
 			return false, fmt.Errorf("unexpected answer %.200q, which is not about %q", text, path)
 		}
-		t.Found(backends.Virus, code, name, "")
+		a.Found(backends.Virus, code, name, "")
 		return false, nil
+	case code/100 == 2 && goesOn(text):
+		return false, fmt.Errorf("unexpected answer of several lines: %.200q", text)
 	case code/100 == 2:
-		t.Add(backends.OK, code, "")
+		a.Add(backends.OK, code, "")
 		return true, nil
 	case code/100 == 5:
-		t.Add(backends.SWErr, code, rest)
+		a.Add(backends.SWErr, code, text)
 		return true, nil
 	}
 	return false, fmt.Errorf("unexpected answer %.200q", text)

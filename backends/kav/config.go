@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/engineconn"
 )
 
 // The values of the key protocol.
@@ -34,7 +34,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if c.Protocol == protocolKavdaemon {
 		example = "unix:/var/run/AvpCtl"
 	}
-	client, err := line.New("kav", example, address, c.ConnectTimeout)
+	client, err := engineconn.New("kav", example, address, c.ConnectTimeout)
 	if c.Protocol != protocolKavdaemon && c.Protocol != protocolAveserver {
 		err = errors.Join(err, fmt.Errorf("protocol %q: want %q or %q", c.Protocol, protocolAveserver, protocolKavdaemon))
 	}
@@ -42,8 +42,10 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		return nil, err
 	}
 	if c.Protocol == protocolKavdaemon {
+		client.Open()
 		return &Backend{client: client, ask: askDaemon}, nil
 	}
-	client.Hello, client.Bye = greetAve, "quit\r\n"
+	client.Hello = greetAve
+	client.Open()
 	return &Backend{client: client, ask: askAve}, nil
 }

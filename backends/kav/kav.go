@@ -19,18 +19,21 @@
 //	8 corrupt objects                   partial
 //	9 and above                         swerr
 //
-// What the report names counts, whatever the code says.
+// What the report names counts too. The codes are documented by exim.
 //
 // The dialogue with aveserver, one connection for each scan:
 //
-//	<- 2xx greeting
+//	<- 2xx greeting                     lines "2xx-..." may precede it
 //	-> SCAN bPQRSTUW /path
 //	<- 322-NAME /path                   for each hit, or "322 NAME /path"
 //	<- 2xx done
 //	-> quit
+//	<- 2xx
 //
 // 322 is by the name, virus if unknown; 2xx alone is ok; 5xx is swerr, and so is
-// everything else.
+// everything else. "2xx done" names no file, so that a clean answer counts only if
+// nothing but the answer to "quit" follows it. These forms are documented by exim and
+// e2guardian.
 //
 // Of both, the daemon's user must be able to read the file and to enter every
 // directory above it. (rspamd's Kaspersky and the Scan Engine have other protocols.)
@@ -38,13 +41,12 @@ package kav
 
 import (
 	"context"
-	"fmt"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/engineconn"
 )
 
-// Abilities are what the engine can tell.
+// Abilities are what the engine can report.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: false, Partial: true,
 	Names: true, Version: false, DatabaseAge: false,
@@ -54,8 +56,8 @@ var Abilities = backends.Abilities{
 
 // Backend is one of the daemons. Safe for concurrent use.
 type Backend struct {
-	client *line.Client
-	ask    func(conn *line.Conn, t *line.Tally, path string) error
+	client *engineconn.Client
+	ask    func(conn *engineconn.Conn, a *backends.Answer, path string) error
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -65,12 +67,5 @@ func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. The daemon reads the file itself.
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := line.Path(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("kav: %w", err)
-	}
-	return b.client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error { return b.ask(conn, t, path) })
+	return b.client.ScanPath(ctx, c, b.ask)
 }
-
-// Close implements io.Closer. Nothing is kept between scans.
-func (b *Backend) Close() error { return b.client.Close() }

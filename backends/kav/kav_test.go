@@ -6,11 +6,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/backends/internal/line"
-	"polyclam/backends/internal/line/linetest"
+	"polyclam/backends/internal/engineconn/linetest"
 )
 
 func openAs(t *testing.T, address, protocol string) backends.Backend {
@@ -21,7 +21,6 @@ func openAs(t *testing.T, address, protocol string) backends.Backend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.(io.Closer).Close() })
 	return b
 }
 
@@ -50,13 +49,19 @@ const (
 var aveCases = []linetest.Case{
 	linetest.Says(done, backends.OK, 230),
 	linetest.Says("200\r\n", backends.OK, 200),
+	linetest.Says(done+"221 bye\r\n", backends.OK, 230),
+	linetest.Fails(done+"221 bye\r\n221 bye\r\n", backends.SWErr).Together(),
+	linetest.Fails(done+"550 error\r\n", backends.SWErr),
+	linetest.Fails(done+"22", backends.SWErr),
+	linetest.Fails("230-done\r\n230 done\r\n", backends.SWErr),
+	linetest.Fails("322 X PATHx\r\n"+done, backends.SWErr),
 	linetest.Says(hit+done, backends.Virus, 322, "EICAR-Test-File"),
 	linetest.Says("322 VNAME PATH\r\n"+done, backends.Virus, 322, "VNAME"),
-	linetest.Says("322-A PATH/x y\r\n322 B PATH/z\r\n"+done, backends.Virus, 322, "A", "B"),
+	linetest.Says("322-A PATH/x y\r\n322 B PATH\r\n"+done, backends.Virus, 322, "A", "B"),
 	linetest.Says("322 X\r\n"+done, backends.Virus, 322, "X"),
 	linetest.Says("322\r\n"+done, backends.Virus, 322),
-	linetest.Says(hit+"550 error\r\n", backends.Virus, 322, "EICAR-Test-File"),
-	linetest.Says(hit, backends.Virus, 322, "EICAR-Test-File"),
+	linetest.Both(hit+"550 error\r\n", backends.SWErr, backends.Virus, 322, "EICAR-Test-File"),
+	linetest.Both(hit, backends.SWErr, backends.Virus, 322, "EICAR-Test-File"),
 	linetest.Fails("550 no such file\r\n", backends.SWErr),
 	linetest.Fails("501\r\n", backends.SWErr),
 	linetest.Fails("322 X /etc/passwd\r\n"+done, backends.SWErr),
@@ -69,8 +74,7 @@ var aveCases = []linetest.Case{
 	linetest.Fails("\x16\x03\x01\x02\x00", backends.SWErr),
 	linetest.Fails("230 "+strings.Repeat("A", 70<<10)+"\r\n", backends.SWErr),
 	linetest.Fails("", backends.CannotExecute),
-	linetest.Trails(done + done),
-	linetest.Trails(done + hit + done),
+	linetest.Fails(done+hit+done, backends.SWErr), // done was not its own
 }
 
 func TestAveAnswers(t *testing.T) { linetest.Answers(t, aveserver, aveCases) }
@@ -78,6 +82,7 @@ func TestAveAnswers(t *testing.T) { linetest.Answers(t, aveserver, aveCases) }
 func TestAveBreaks(t *testing.T) { linetest.Breaks(t, aveserver, done, hit+done) }
 
 func TestAveSilence(t *testing.T) {
+	linetest.Silence(t, aveserver, done) // no answer to quit
 	linetest.Silence(t, aveserver, "")
 	linetest.Silence(t, aveserver, "230")
 }
@@ -85,7 +90,7 @@ func TestAveSilence(t *testing.T) {
 func TestAveReuses(t *testing.T) { linetest.Reuses(t, aveserver, done, 3) }
 
 func TestAveGreeting(t *testing.T) {
-	for _, text := range []string{"500 no licence\r\n", "HELLO\r\n", "220", "\r\n"} {
+	for _, text := range []string{"220-KAV\r\n", "220-KAV\r\n500 no licence\r\n", "220-KAV\r\nready\r\n", "500 no licence\r\n", "HELLO\r\n", "220", "\r\n"} {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Send(backendtest.Composed(text)), backendtest.CloseWrite(), backendtest.Drain()})
 		if r, err := openAve(t, d.Address()).Scan(t.Context(), backendtest.CleanContent(t)); err == nil {
 			t.Errorf("%q: %+v", text, r)
@@ -93,21 +98,59 @@ func TestAveGreeting(t *testing.T) {
 	}
 }
 
+// TestAveLines: a greeting of several lines, however late they come, is not the answer.
+func TestAveLines(t *testing.T) {
+	c := backendtest.Bytes(t, backendtest.EICAR())
+	path, err := c.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := strings.ReplaceAll(hit, "PATH", path) + done
+	say := func(s string) backendtest.Step { return backendtest.Send(backendtest.Composed(s)) }
+	scan := backendtest.WantUntil('\n', 1000, nil)
+	for name, tt := range map[string]struct {
+		script backendtest.Script
+		want   backends.Category // empty: a failure
+	}{
+		"in one write":            {backendtest.Script{say("220-KAV\r\n220 ready\r\n"), scan, say(found)}, backends.Virus},
+		"one after another":       {backendtest.Script{say("220-KAV\r\n"), backendtest.Sleep(5 * time.Millisecond), say("220-of\r\n220 ready\r\n"), scan, say(found)}, backends.Virus},
+		"not marked":              {backendtest.Script{say("220 KAV\r\n220 ready\r\n"), scan, say(found)}, ""},
+		"not marked, and late":    {backendtest.Script{say("220 KAV\r\n"), scan, say("220 ready\r\n" + found)}, ""},
+		"not marked, and later":   {backendtest.Script{say("220 KAV\r\n"), scan, say("220 ready\r\n"), scan, say(found)}, ""},
+		"a failure after the end": {backendtest.Script{say("220 KAV\r\n"), scan, say("220 ready\r\n"), scan, say("550 cannot scan\r\n")}, ""},
+	} {
+		d := backendtest.StartDaemon(t, "unix", append(tt.script, backendtest.CloseWrite(), backendtest.Drain()))
+		r, err := openAve(t, d.Address()).Scan(t.Context(), c)
+		if r.Category != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+}
+
+// TestAveRepeated: a server that repeats everything up to 60 ms later.
+func TestAveRepeated(t *testing.T) {
+	d := backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Repeats(linetest.Serve(greeting, '\n', ave))})
+	t.Logf("%d of 300 with a verdict", linetest.Alternate(t, openAve(t, d.Address()), 10))
+}
+
+// ave is an aveserver that answers by what is in the files.
+func ave(command string, _ io.Reader) (reply string, quit bool) {
+	path := strings.TrimPrefix(command, "SCAN bPQRSTUW ")
+	category, ok := linetest.Marked(path)
+	switch {
+	case command == "quit":
+		return "221 bye\r\n", true
+	case !ok || category == backends.SWErr:
+		return "550 cannot scan\r\n", false
+	case category == backends.Virus:
+		return strings.ReplaceAll(hit, "PATH", path) + done, false
+	}
+	return done, false
+}
+
 func TestAveConformance(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backends.Backend {
-		return openAve(t, backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Serve(greeting, '\n', func(command string, _ io.Reader) (string, bool) {
-			path := strings.TrimPrefix(command, "SCAN bPQRSTUW ")
-			category, ok := linetest.Marked(path)
-			switch {
-			case command == "quit":
-				return "221 bye\r\n", true
-			case !ok || category == backends.SWErr:
-				return "550 cannot scan\r\n", false
-			case category == backends.Virus:
-				return strings.ReplaceAll(hit, "PATH", path) + done, false
-			}
-			return done, false
-		})}).Address())
+		return openAve(t, backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Serve(greeting, '\n', ave)}).Address())
 	}, backendtest.Options{Dial: openAve, Greeting: greeting, Half: []backendtest.Words{backendtest.Composed("230 done")}})
 }
 
@@ -153,6 +196,9 @@ var daemonCases = []linetest.Case{
 	linetest.Says("\x08\x00", backends.Partial, 8),
 	linetest.Says(report(0, found), backends.Virus, 0, "EICAR-Test-File"), // the names count
 	linetest.Says(report(8, found), backends.Virus, 8, "EICAR-Test-File"),
+	linetest.Both(report(1, found), backends.Interrupted, backends.Virus, 1, "EICAR-Test-File"),
+	linetest.Both(report(7, "x suspicion: S\n"), backends.SWErr, backends.Suspicious, 7, "S"),
+	linetest.Fails(report(1, "well\n"), backends.Interrupted),
 	linetest.Fails("\x01\x00", backends.Interrupted),
 	linetest.Fails("\x07\x00", backends.SWErr),
 	linetest.Fails("\x09\x00", backends.SWErr),
@@ -164,10 +210,10 @@ var daemonCases = []linetest.Case{
 	linetest.Fails(claims(0, 1, ""), backends.SWErr),
 	linetest.Fails(claims(0, 1<<32-1, found), backends.SWErr),
 	linetest.Fails(claims(0, maxReport+1, found), backends.SWErr),
-	linetest.Fails(claims(3, 100, "x"), backends.SWErr),
+	linetest.Both(claims(3, 100, "x"), backends.SWErr, backends.Suspicious, 3),
 	linetest.Fails(report(0, strings.Repeat("A", 70<<10)), backends.SWErr),
-	linetest.Says(claims(4, 1<<32-1, found), backends.Virus, 4), // it stands
-	linetest.Says(claims(4, 1000, found), backends.Virus, 4, "EICAR-Test-File"),
+	linetest.Both(claims(4, 1<<32-1, found), backends.SWErr, backends.Virus, 4), // it stands
+	linetest.Both(claims(4, 1000, found), backends.SWErr, backends.Virus, 4, "EICAR-Test-File"),
 	linetest.Fails("", backends.CannotExecute),
 	linetest.Trails("\x00\x00x"),
 	linetest.Trails("\x00\x00\x00\x00"),
@@ -230,12 +276,12 @@ func FuzzParseAve(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		var tally line.Tally
-		final, err := parseAve(text, "/p", &tally)
-		if err != nil && (final || tally.Category() != "") {
-			t.Errorf("%q: %q and %v", text, tally.Category(), err)
+		var a backends.Answer
+		final, err := parseAve(text, "/p", &a)
+		if err != nil && (final || a.Category() != "") {
+			t.Errorf("%q: %q and %v", text, a.Category(), err)
 		}
-		if tally.Category() == backends.OK && (!final || text[0] != '2') {
+		if a.Category() == backends.OK && (!final || text[0] != '2') {
 			t.Errorf("%q is ok", text)
 		}
 	})

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/engineconn"
 )
 
-// codes are those of kavdaemon.
+// codes are those of kavdaemon, as exim has them.
 var codes = map[byte]backends.Category{
 	0: backends.OK,
 	1: backends.Interrupted,
@@ -36,13 +36,13 @@ var codeTexts = map[byte]string{
 }
 
 // askDaemon asks kavdaemon.
-func askDaemon(conn *line.Conn, t *line.Tally, path string) error {
+func askDaemon(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	// The syslog-like beginning is what its own client sends, and exim.
 	if err := conn.Command("<0>" + time.Now().Format("02 Jan 15:04:05") + ":" + path + "\x00"); err != nil {
 		return err
 	}
 	head := make([]byte, 2)
-	if err := readFull(conn, head); err != nil {
+	if err := conn.Fill(head); err != nil {
 		return err
 	}
 	code := head[0] & 0x0f
@@ -50,11 +50,15 @@ func askDaemon(conn *line.Conn, t *line.Tally, path string) error {
 	if !ok || head[1] > 1 {
 		return fmt.Errorf("unexpected answer % x", head)
 	}
-	t.Add(category, int(code), codeTexts[code])
+	var err error
 	if head[1] == 1 {
-		return readReport(conn, t, int(code))
+		err = readReport(conn, a, int(code))
 	}
-	return nil
+	// The names of the report say more than the code, which has none.
+	if a.Category() == "" || category.IsFailure() || backends.Stronger(category, a.Category()) {
+		a.Add(category, int(code), codeTexts[code])
+	}
+	return err
 }
 
 // maxReport bounds what is read of a report.
@@ -62,10 +66,10 @@ const maxReport = 1 << 20
 
 var namePattern = regexp.MustCompile(`(infected|suspicion):\s*(\S.*?)\s*$`)
 
-// readReport counts the lines of a report.
-func readReport(conn *line.Conn, t *line.Tally, code int) error {
+// readReport takes the lines of a report.
+func readReport(conn *engineconn.Conn, a *backends.Answer, code int) error {
 	size := make([]byte, 4)
-	if err := readFull(conn, size); err != nil {
+	if err := conn.Fill(size); err != nil {
 		return err
 	}
 	n := binary.NativeEndian.Uint32(size)
@@ -79,9 +83,9 @@ func readReport(conn *line.Conn, t *line.Tally, code int) error {
 		switch {
 		case m == nil:
 		case m[1] == "infected":
-			t.Found(backends.Virus, code, m[2], "")
+			a.Found(backends.Virus, code, m[2], "")
 		default:
-			t.Found(backends.Suspicious, code, m[2], "")
+			a.Found(backends.Suspicious, code, m[2], "")
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -91,11 +95,4 @@ func readReport(conn *line.Conn, t *line.Tally, code int) error {
 		return errors.New("the report breaks off")
 	}
 	return nil
-}
-
-// readFull reads all of p. The end before is the end of an answer that has begun,
-// or none at all.
-func readFull(conn *line.Conn, p []byte) error {
-	_, err := io.ReadFull(conn, p)
-	return err
 }

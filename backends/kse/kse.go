@@ -52,7 +52,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/wire"
 )
 
@@ -143,7 +143,7 @@ func (b *Backend) question(ctx context.Context, c backends.Content) (*wire.Reque
 	q := &wire.Request{Method: http.MethodPost, Target: b.config.prefix() + "/scanmemory"}
 	body, object := wire.Of(c), "memory"
 	if b.config.Transport == transportFile {
-		path, err := line.Path(c)
+		path, err := file.PlainPath(c)
 		if err != nil {
 			return nil, "", err
 		}
@@ -158,7 +158,7 @@ func (b *Backend) question(ctx context.Context, c backends.Content) (*wire.Reque
 		return q, object, nil
 	}
 	q.Fields = []wire.Field{{Name: "Content-Type", Value: "application/octet-stream"}}
-	// A path of ours needs no escape in JSON, see [line.Path].
+	// A plain path needs no escape in JSON, see [file.PlainPath].
 	body.Before = `{"timeout": "` + timeout + `", "object": "` + body.Before
 	body.After = `"}`
 	body.Base64 = body.Content != nil

@@ -1,116 +1,115 @@
 package savapi
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/texts"
 )
 
 const (
-	codeInfo  = 100 // answer to SET and GET
-	codeAlert = 310
-
+	codeInfo     = 100 // answer to SET and GET
+	codeAlert    = 310
 	codeFinished = 319 // after alerts
+	codeText     = 499 // information in words
 )
 
-// codes say what the codes of an answer amount to. What is not here is final, and
-// SWErr.
+// codes say what the codes of an answer mean. What is not here is final, and SWErr.
 var codes = map[int]struct {
 	final    bool
-	category backends.Category // empty: nothing
-	name     bool              // has the name of what was found
-	text     bool              // the table of texts comes before the category
+	category backends.Category // empty: none
 }{
-	200:          {true, backends.OK, false, false}, // not an archive
-	210:          {true, backends.OK, false, false}, // an archive
-	220:          {true, backends.Interrupted, false, false},
-	codeAlert:    {false, backends.Virus, true, false},
-	codeFinished: {true, backends.Virus, false, false},
-	401:          {false, "", false, false},
-	420:          {false, backends.Virus, true, false}, // repairable; the alert itself follows
-	421:          {false, "", false, false},            // an office document
-	422:          {false, backends.Suspicious, false, false},
-	423:          {false, "", false, false},
-	430:          {false, "", false, false}, // where to read about it
-	450:          {false, "", false, false}, // of a plug-in
-	499:          {false, "", false, true},
-	350:          {true, backends.SWErr, false, true},
-	351:          {true, backends.SWErr, false, true},
-	352:          {true, backends.SWErr, false, true},
-	353:          {true, backends.SWErr, false, true},
-	354:          {true, backends.SWErr, false, true},
-	355:          {true, backends.SWErr, false, true},
-	356:          {true, backends.SWErr, false, true},
-	357:          {true, backends.SWErr, false, true},
-	358:          {true, backends.SWErr, false, true},
-	359:          {true, backends.SWErr, false, true},
+	200:          {true, backends.OK}, // not an archive
+	210:          {true, backends.OK}, // an archive
+	220:          {true, backends.Interrupted},
+	codeAlert:    {false, backends.Virus},
+	codeFinished: {true, backends.Virus},
+	401:          {false, ""},
+	420:          {false, backends.Virus}, // repairable; the alert itself follows
+	421:          {false, ""},             // an office document
+	422:          {false, backends.Suspicious},
+	423:          {false, ""},
+	430:          {false, ""}, // where to read about it
+	450:          {false, ""}, // of a plug-in
+	codeText:     {false, ""},
 }
 
-// texts say what is meant where there is no code for it.
-var texts = []struct {
-	text     *regexp.Regexp
-	category backends.Category
-}{
-	{regexp.MustCompile(`(?i)licen[cs]e|expired|\bvdf\b|permission|access denied`), backends.SWErr},
-	{regexp.MustCompile(`(?i)encrypt|password`), backends.Encrypted},
-	{regexp.MustCompile(`(?i)damaged|unsupported|limit|bomb`), backends.Partial},
-}
+// errorCodes are those of errors: the texts say which.
+const errorFirst, errorLast = 350, 359
+
+// worrying are words in a 499 that make it more than information: a failure.
+var worrying = regexp.MustCompile(`(?i)encrypt|password|damage|corrupt|unsupported|limit|bomb|error|fail|cannot|skip|not scanned|licen[cs]e|expired`)
 
 // suspiciousType is what stands in the place of "virus" for what is none for sure.
 var suspiciousType = regexp.MustCompile(`(?i)^(heur|pua|pup|adware|adspy|riskware|spr|appl|joke|game|dialer|suspicious)`)
 
-// answer is what the lines amount to so far.
-type answer struct {
-	t       *line.Tally
+// reading is one answer as it is read.
+type reading struct {
+	*backends.Answer
+	texts   texts.Keys
+	path    string
 	alerted bool // there was a line with a name
 }
 
-// parse counts a line of an answer and reports whether it was the final one.
-func (a *answer) parse(code int, rest string) (final bool) {
-	t := a.t
+// take takes a line of the answer and reports whether it was the final one.
+func (r *reading) take(code int, rest string) (final bool, err error) {
+	if code >= errorFirst && code <= errorLast {
+		r.addText(code, rest, backends.SWErr)
+		return true, nil
+	}
 	row, ok := codes[code]
 	switch {
 	case !ok:
-		t.Add(backends.SWErr, code, rest)
-		return true
-	case row.name:
-		a.alerted = true
-		addAlert(code, rest, t)
-		return false
-	case code == codeFinished && a.alerted:
-		return true // it repeats what was said
-	case row.text:
-		for _, x := range texts {
-			if x.text.MatchString(rest) {
-				t.Add(x.category, code, rest)
-				return row.final
-			}
-		}
+		r.Add(backends.SWErr, code, fmt.Sprintf("%d %s", code, rest))
+		return true, nil
+	case row.category == backends.Virus && !row.final:
+		r.alerted = true
+		return false, r.addAlert(code, rest)
+	case code == codeFinished && r.alerted:
+		return true, nil // it repeats what was said
+	case code == codeText && worrying.MatchString(rest):
+		r.addText(code, rest, backends.SWErr)
+	case code == codeText:
+		r.addText(code, rest, "")
+	case row.category == backends.OK:
+		r.Add(backends.OK, code, "")
+	case row.category != "":
+		r.Add(row.category, code, rest)
 	}
-	switch row.category {
-	case "":
-	case backends.OK:
-		t.Add(backends.OK, code, "")
-	default:
-		t.Add(row.category, code, rest)
-	}
-	return row.final
+	return row.final, nil
 }
 
-// addAlert counts "[outer [--> inner] <<< ]NAME ; type ; text". The names of members
-// are their sender's, and stand in front.
-func addAlert(code int, rest string, t *line.Tally) {
-	name, text := rest, ""
+// addText takes a free text. No text is documented, so only one that the site vouches
+// for has another category.
+func (r *reading) addText(code int, text string, otherwise backends.Category) {
+	category := r.texts.Category(text)
+	if category == "" {
+		category = otherwise
+	}
+	if category != "" {
+		r.Add(category, code, fmt.Sprintf("%d %s", code, text))
+	}
+}
+
+// addAlert takes "[outer [--> inner] <<< ]NAME ; type ; text". The names of members are
+// their sender's, and stand in front.
+func (r *reading) addAlert(code int, rest string) error {
+	name := rest
 	if i := strings.LastIndex(name, " <<< "); i >= 0 {
+		outer, _, _ := strings.Cut(name[:i], " --> ")
+		if strings.HasPrefix(outer, "/") && outer != r.path {
+			return fmt.Errorf("unexpected alert %.200q, which is not about %q", rest, r.path)
+		}
 		name = name[i+len(" <<< "):]
 	}
-	name, text, _ = strings.Cut(name, ";")
+	name, text, _ := strings.Cut(name, ";")
 	kind, _, _ := strings.Cut(text, ";")
 	category := backends.Virus
 	if suspiciousType.MatchString(strings.TrimSpace(kind)) {
 		category = backends.Suspicious
 	}
-	t.Found(category, code, strings.TrimSpace(name), strings.TrimSpace(text))
+	r.Found(category, code, strings.TrimSpace(name), strings.TrimSpace(text))
+	return nil
 }

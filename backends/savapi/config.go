@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/ascii"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/texts"
 )
 
 // Config holds the keys of a savapi upstream.
@@ -18,6 +20,7 @@ type Config struct {
 	Settings []string `toml:"settings"`
 	// ConnectTimeout bounds the making of a connection.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
+	texts.Keys
 }
 
 // NewConfig returns the defaults.
@@ -27,15 +30,15 @@ func NewConfig() backends.Config {
 
 // Open implements [backends.Config]. The backend is a *[Backend].
 func (c *Config) Open(address string) (backends.Backend, error) {
-	client, err := line.New("savapi", "tcp:127.0.0.1:4444", address, c.ConnectTimeout)
-	errs := []error{err}
-	if !line.IsWord(c.Product) {
+	client, err := engineconn.New("savapi", "tcp:127.0.0.1:4444", address, c.ConnectTimeout)
+	errs := []error{err, c.Keys.Check()}
+	if !ascii.IsWord(c.Product) {
 		errs = append(errs, fmt.Errorf(`product = %q: want the number that comes with the licence, as in "10776"`, c.Product))
 	}
-	b := &Backend{client: client, settings: []setting{{"PRODUCT", c.Product}}}
+	b := &Backend{client: client, texts: c.Keys, settings: []setting{{"PRODUCT", c.Product}}}
 	for _, s := range c.Settings {
 		key, value, ok := strings.Cut(s, " ")
-		if !ok || !line.IsWord(key) || !line.IsWord(value) {
+		if !ok || !ascii.IsWord(key) || !ascii.IsWord(value) {
 			errs = append(errs, fmt.Errorf(`settings: %q is not one, as in "ARCHIVE_SCAN 1"`, s))
 		}
 		b.settings = append(b.settings, setting{key, value})
@@ -44,5 +47,6 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		return nil, err
 	}
 	client.Hello, client.Bye = b.hello, "QUIT\n"
+	client.Open()
 	return b, nil
 }

@@ -14,18 +14,22 @@
 //	<- 319 ...
 //	-> QUIT
 //
-// The strongest line is the answer, once a final one has come; a virus stands
-// without it:
+// Every line counts, once a final one has come; findings stand without it:
 //
 //	310, 420 NAME ; type ; text    by type: suspicious for a heuristic, PUA and such; else by the name
 //	422                            suspicious: an office document with macros
 //	401, 421, 423, 430, 450        nothing; information
-//	499                            by the table of texts, if one fits; else nothing
+//	499                            information; swerr with a word such as "encrypted" or "error"
 //	319                            final: virus, if no 310 has said more
 //	200, 210                       final: ok
 //	220                            final: interrupted
-//	350 to 359                     final: by the table of texts, else swerr
+//	350 to 359                     final: swerr
 //	any other code                 final: swerr
+//
+// The codes are documented by Avira's clients; 310, 319, 200 and 210 by rspamd too. The
+// texts of 350 to 359 and 499 are not: they are failures unless the site vouches for
+// one, see encrypted_texts and partial_texts. Types are believed only, and make a virus
+// suspicious at most. An alert that names a file must name the one asked for.
 //
 // A product id that is not licensed is refused at SET PRODUCT. The service's user
 // must be able to read the file and to enter every directory above it.
@@ -37,21 +41,24 @@ import (
 	"strings"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/line"
+	"polyclam/backends/internal/ascii"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/texts"
 )
 
-// Abilities are what the engine can tell.
+// Abilities are what the engine can report.
 var Abilities = backends.Abilities{
-	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
+	Virus: true, Suspicious: true,
 	Names: true, Version: true, DatabaseAge: false,
-	Source: "clients of rspamd and others (PEER); types, texts of 350, GET VDF BELIEVED",
+	Source: "clients of rspamd and others (PEER); types and GET VDF BELIEVED; texts of 350 not used",
 	Tested: "composed bytes",
 }
 
 // Backend is one SAVAPI service. Safe for concurrent use.
 type Backend struct {
-	client   *line.Client
+	client   *engineconn.Client
 	settings []setting // made on each connection
+	texts    texts.Keys
 }
 
 type setting struct{ key, value string }
@@ -63,17 +70,13 @@ func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. The service reads the file itself.
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := line.Path(c)
-	if err != nil {
-		return backends.Result{}, fmt.Errorf("savapi: %w", err)
-	}
-	return b.client.Scan(ctx, func(conn *line.Conn, t *line.Tally) error { return ask(conn, t, path) })
+	return b.client.ScanPath(ctx, c, b.ask)
 }
 
 // Version implements [backends.Versioner].
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var engine, vdf string
-	err := b.client.Do(ctx, func(conn *line.Conn) (err error) {
+	err := b.client.Do(ctx, func(conn *engineconn.Conn) (err error) {
 		if engine, err = command(conn, "GET", "SAVAPI", ""); err != nil {
 			return err
 		}
@@ -88,16 +91,13 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
-// Close implements io.Closer. Nothing is kept between scans.
-func (b *Backend) Close() error { return b.client.Close() }
-
 // hello makes a new connection ready for a scan.
-func (b *Backend) hello(conn *line.Conn) error {
+func (b *Backend) hello(conn *engineconn.Conn) error {
 	text, err := conn.Line()
 	if err != nil {
 		return fmt.Errorf("greeting: %w", err)
 	}
-	if code, rest := line.Status(text, " "); code != codeInfo || !strings.HasPrefix(rest, "SAVAPI:") {
+	if code, rest := ascii.Status(text, " "); code != codeInfo || !strings.HasPrefix(rest, "SAVAPI:") {
 		return fmt.Errorf("greeting: %w", refused(text))
 	}
 	for _, s := range b.settings {
@@ -113,7 +113,7 @@ func (b *Backend) hello(conn *line.Conn) error {
 }
 
 // command sends SET or GET and returns the value in the answer, "100 KEY:VALUE".
-func command(conn *line.Conn, verb, key, value string) (string, error) {
+func command(conn *engineconn.Conn, verb, key, value string) (string, error) {
 	name := strings.TrimSpace(verb + " " + key + " " + value)
 	if err := conn.Command(name + "\n"); err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
@@ -122,31 +122,32 @@ func command(conn *line.Conn, verb, key, value string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	code, rest := line.Status(text, " ")
+	code, rest := ascii.Status(text, " ")
 	got, ok := strings.CutPrefix(rest, key+":")
-	if code != codeInfo || !ok || !line.IsPrintable(got) {
+	if code != codeInfo || !ok || !ascii.IsPrintable(got) {
 		return "", fmt.Errorf("%s: %w", name, refused(text))
 	}
 	return got, nil
 }
 
 // ask scans a file.
-func ask(conn *line.Conn, t *line.Tally, path string) error {
+func (b *Backend) ask(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	if err := conn.Command("SCAN " + path + "\n"); err != nil {
 		return err
 	}
-	a := answer{t: t}
+	r := reading{Answer: a, texts: b.texts, path: path}
 	for {
 		text, err := conn.Line()
 		if err != nil {
 			return err
 		}
-		code, rest := line.Status(text, " ")
+		code, rest := ascii.Status(text, " ")
 		if code == 0 {
 			return fmt.Errorf("unexpected answer %.200q", text)
 		}
-		if final := a.parse(code, rest); final {
-			return nil
+		final, err := r.take(code, rest)
+		if final || err != nil {
+			return err
 		}
 		if code == codeAlert {
 			conn.Nudge("\n")
@@ -156,10 +157,9 @@ func ask(conn *line.Conn, t *line.Tally, path string) error {
 
 // refused is an answer that is not the one to a setting.
 func refused(text string) error {
-	code, _ := line.Status(text, " ")
+	code, _ := ascii.Status(text, " ")
 	if code == 0 || code < 200 {
 		return fmt.Errorf("unexpected answer %.200q", text)
 	}
-	failure := &backends.Failure{Category: backends.SWErr, Code: code, Text: fmt.Sprintf("%.300s", text)}
-	return fmt.Errorf("%w (is the product id licensed? see key product)", failure)
+	return &backends.Failure{Category: backends.SWErr, Code: code, Text: fmt.Sprintf("%.300s (is the product id licensed? see key product)", text)}
 }

@@ -7,8 +7,8 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/backends/internal/line"
-	"polyclam/backends/internal/line/linetest"
+	"polyclam/backends/internal/ascii"
+	"polyclam/backends/internal/engineconn/linetest"
 )
 
 const greeting = "100 SAVAPI:4.0\n"
@@ -17,11 +17,11 @@ func open(t *testing.T, address string) backends.Backend {
 	t.Helper()
 	config := NewConfig().(*Config)
 	config.Product = "10776"
+	config.Encrypted, config.Partial = []string{"file is encrypted"}, []string{"archive is damaged"}
 	b, err := config.Open(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { b.(io.Closer).Close() })
 	return b
 }
 
@@ -56,7 +56,7 @@ var cases = []linetest.Case{
 	linetest.Says("310\n"+final, backends.Virus, 310),
 	linetest.Says("310 X\n"+final, backends.Virus, 310, "X"),
 	linetest.Says(alert+"200 OK\n", backends.Virus, 310, "Eicar-Test-Signature"),
-	linetest.Says(alert+"350 error\n", backends.Virus, 310, "Eicar-Test-Signature"),
+	linetest.Both(alert+"350 error\n", backends.SWErr, backends.Virus, 310, "Eicar-Test-Signature"),
 	linetest.Says("310 X ; heuristic ; text\n"+"200 OK\n", backends.Suspicious, 310, "X"),
 	linetest.Says("310 X ; pua ; text\n"+"210 OK\n", backends.Suspicious, 310, "X"),
 	linetest.Says("310 X ; ADWARE ; text\n"+"210 OK\n", backends.Suspicious, 310, "X"),
@@ -69,12 +69,29 @@ var cases = []linetest.Case{
 	linetest.Says("422 macros\n200 OK\n", backends.Suspicious, 422),
 	linetest.Says("401 x\n423 x\n430 http://x\n450 x\n499 x\n210 OK\n", backends.OK, 210),
 	linetest.Says("499 file is encrypted\n210 OK\n", backends.Encrypted, 499),
-	linetest.Says("499 archive limit reached\n210 OK\n", backends.Partial, 499),
-	linetest.Says("350 File is encrypted\n", backends.Encrypted, 350),
-	linetest.Says("352 password protected\n", backends.Encrypted, 352),
-	linetest.Says("350 damaged archive\n", backends.Partial, 350),
-	linetest.Says("350 unsupported\n", backends.Partial, 350),
+	linetest.Says("499 archive is damaged\n210 OK\n", backends.Partial, 499),
+	linetest.Says("350 file is encrypted\n", backends.Encrypted, 350),
+	linetest.Says("352 archive is damaged\n", backends.Partial, 352),
+	linetest.Says("499 nothing to see\n210 OK\n", backends.OK, 210),
+	linetest.Both("499 file is encrypted\n220 timeout\n", backends.Interrupted, backends.Encrypted, 499),
+	linetest.Both("499 file is encrypted\n351 internal error\n", backends.SWErr, backends.Encrypted, 499),
+	linetest.Both("499 file is encrypted\n499 archive is damaged\n500 error\n", backends.SWErr, backends.Encrypted, 499),
+	linetest.Both("310 X ; pua ; text\n350 read error\n", backends.SWErr, backends.Suspicious, 310, "X"),
+	linetest.Fails("499 archive limit reached\n210 OK\n", backends.SWErr),
+	linetest.Fails("499 File is encrypted\n210 OK\n", backends.SWErr),
+	linetest.Fails("499 x: file is encrypted\n210 OK\n", backends.SWErr),
+	// Words in a text prove nothing, and the names of members are in it.
+	linetest.Fails("350 password list.txt: read error\n", backends.SWErr),
+	linetest.Fails("351 internal error, thread limit reached\n", backends.SWErr),
+	linetest.Fails("350 File is encrypted\n", backends.SWErr),
+	linetest.Fails("352 password protected\n", backends.SWErr),
+	linetest.Fails("350 damaged archive\n", backends.SWErr),
+	linetest.Fails("350 unsupported\n", backends.SWErr),
 	linetest.Fails("350 license limit\n", backends.SWErr),
+	// Another file.
+	linetest.Fails("310 /etc/passwd <<< X ; virus ; text\n"+final, backends.SWErr),
+	linetest.Fails("310 PATHx --> a <<< X ; virus ; text\n"+final, backends.SWErr),
+	linetest.Says("310 PATH --> a <<< X ; virus ; text\n"+final, backends.Virus, 310, "X"),
 	linetest.Fails("350 cannot open file\n", backends.SWErr),
 	linetest.Fails("359\n", backends.SWErr),
 	linetest.Fails("220 timeout\n", backends.Interrupted),
@@ -95,7 +112,7 @@ var cases = []linetest.Case{
 	linetest.Fails("430 "+strings.Repeat("A", 70<<10)+"\n200 OK\n", backends.SWErr),
 	linetest.Fails("430 x\n", backends.SWErr),
 	linetest.Fails("", backends.CannotExecute),
-	linetest.Says(alert, backends.Virus, 310, "Eicar-Test-Signature"), // it stands
+	linetest.Both(alert, backends.SWErr, backends.Virus, 310, "Eicar-Test-Signature"), // it stands
 	linetest.Trails("200 OK\n200 OK\n"),
 	linetest.Trails("200 OK\n" + alert + final),
 }
@@ -189,6 +206,12 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// TestRepeated: a service that repeats everything up to 60 ms later, settings included.
+func TestRepeated(t *testing.T) {
+	d := backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Repeats(linetest.Serve(greeting, '\n', fake))})
+	t.Logf("%d of 300 with a verdict", linetest.Alternate(t, open(t, d.Address()), 10))
+}
+
 func TestConfig(t *testing.T) {
 	for want, c := range map[string]Config{
 		"product":         {ConnectTimeout: 1},
@@ -215,17 +238,21 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		code, rest := line.Status(text, " ")
+		code, rest := ascii.Status(text, " ")
 		if code == 0 {
 			return
 		}
-		var tally line.Tally
-		final := (&answer{t: &tally}).parse(code, rest)
-		if final && tally.Category() == "" {
-			t.Errorf("%q is final and nothing", text)
+		var a backends.Answer
+		r := reading{Answer: &a, path: "/p"}
+		final, err := r.take(code, rest)
+		if final && a.Category() == "" && !a.Failed() || err != nil && a.Category() != "" {
+			t.Errorf("%q: final %v, %q, %v", text, final, a.Category(), err)
 		}
-		if tally.Category() == backends.OK && code != 200 && code != 210 {
+		switch c := a.Category(); {
+		case c == backends.OK && code != 200 && code != 210:
 			t.Errorf("%q is ok", text)
+		case (c == backends.Encrypted || c == backends.Partial) && code != 310 && code != 420:
+			t.Errorf("%q is %s", text, c)
 		}
 	})
 }

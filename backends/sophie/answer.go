@@ -8,53 +8,45 @@ import (
 	"polyclam/backends"
 )
 
-// texts says what the texts behind -1 amount to. They are the engine's own messages,
-// "File was encrypted". A text that is not here is SWErr. Partial: nothing went wrong
-// and no retry helps.
-var texts = []struct {
-	re       *regexp.Regexp
-	category backends.Category
-	hint     string
-}{
-	{regexp.MustCompile(`(?i)encrypted|password`), backends.Encrypted, ""},
-	{regexp.MustCompile(`(?i)corrupt|not supported|compressed`), backends.Partial, ""},
-	{regexp.MustCompile(`(?i)could not open|permission denied|no such file`), backends.SWErr, "the daemon cannot read the file: its user needs access to it and to every directory above"},
-}
+// encrypted is SAVI's text for its code 0212, as savdid prints it.
+const encrypted = "File was encrypted"
 
-// maxText bounds names and details.
-const maxText = 512
+// unreadable are words of a daemon that cannot read the file. They only add a hint.
+var unreadable = regexp.MustCompile(`(?i)could not open|permission denied|no such file`)
+
+const hintRead = " (the daemon cannot read the file: its user needs access to it and to every directory above)"
 
 // parse is the answer table, for a line without its end. What is not in it is an
 // error, not a pass.
-func parse(line string) (backends.Result, error) {
+func (b *Backend) parse(line string, a *backends.Answer) error {
 	code, text, _ := strings.Cut(line, ":")
-	text = text[:min(len(text), maxText)]
 	switch {
 	case code == "0" && text == "":
-		return backends.Clean(0), nil
-	case code == "1" && text == "":
-		return backends.Found(1), nil
+		a.Add(backends.OK, 0, "")
 	case code == "1":
-		return backends.Found(1, text), nil
+		a.Found(backends.Virus, 1, text, "")
 	case code == "-1":
-		return unscanned(text)
+		b.unscanned(text, a)
+	default:
+		return fmt.Errorf("unexpected answer %.200q", line)
 	}
-	return backends.Result{}, fmt.Errorf("unexpected answer %.200q", line)
+	return nil
 }
 
-// unscanned maps the text of an answer -1.
-func unscanned(text string) (backends.Result, error) {
-	if text == "" {
-		return backends.Result{}, &backends.Failure{Category: backends.SWErr, Code: -1, Text: "-1, without a reason (see error_strings in its configuration)"}
-	}
-	for _, row := range texts {
-		switch {
-		case !row.re.MatchString(text):
-		case row.category.IsFailure():
-			return backends.Result{}, &backends.Failure{Category: row.category, Code: -1, Text: text + " (" + row.hint + ")"}
-		default:
-			return backends.Result{Category: row.category, Code: -1, Detail: text}, nil
+// unscanned takes the text of an answer -1.
+func (b *Backend) unscanned(text string, a *backends.Answer) {
+	category := b.texts.Category(text)
+	switch {
+	case text == encrypted:
+		category = backends.Encrypted
+	case category != "":
+	case text == "":
+		category, text = backends.SWErr, "-1 without a reason (see error_strings in its configuration)"
+	default:
+		category = backends.SWErr
+		if unreadable.MatchString(text) {
+			text += hintRead
 		}
 	}
-	return backends.Result{}, &backends.Failure{Category: backends.SWErr, Code: -1, Text: text}
+	a.Add(category, -1, text)
 }

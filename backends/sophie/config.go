@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/wire"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/texts"
 )
 
 // The values of the key transport.
@@ -18,13 +19,14 @@ const (
 
 // Config holds the keys of an [[upstream]] table with backend = "sophie".
 type Config struct {
-	// Transport is how the daemon gets the content: "path" names a file that its
+	// Transport is how the daemon gets the object: "path" names a file that its
 	// user must be able to read, with every directory above; "stream" sends the
 	// bytes, which only savdid takes. "auto" is path on a Unix socket and stream on
 	// TCP.
 	Transport string `toml:"transport"`
 	// ConnectTimeout bounds the making of a connection.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
+	texts.Keys
 }
 
 // NewConfig returns the defaults.
@@ -34,27 +36,19 @@ func NewConfig() backends.Config {
 
 // Open implements [backends.Config]. The backend is a *[Backend].
 func (c *Config) Open(address string) (backends.Backend, error) {
-	var errs []error
-	network, addr, err := "", "", error(nil)
-	if address == "" {
-		errs = append(errs, errors.New(`address: sophie needs one, as in "unix:/var/run/sophie"`))
-	} else if network, addr, err = backends.ParseAddress(address); err != nil {
-		errs = append(errs, err)
-	}
+	client, err := engineconn.New("sophie", "unix:/var/run/sophie", address, c.ConnectTimeout)
 	switch c.Transport {
 	case transportAuto, transportPath, transportStream:
 	default:
-		errs = append(errs, fmt.Errorf("transport %q: want %q, %q or %q", c.Transport, transportAuto, transportPath, transportStream))
+		err = errors.Join(err, fmt.Errorf("transport %q: want %q, %q or %q", c.Transport, transportAuto, transportPath, transportStream))
 	}
-	if c.ConnectTimeout <= 0 {
-		errs = append(errs, fmt.Errorf(`connect_timeout %q: want more than nothing, as in "5s"`, c.ConnectTimeout))
-	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(err, c.Keys.Check()); err != nil {
 		return nil, err
 	}
+	client.Open()
 	return &Backend{
-		address: address,
-		dialer:  wire.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout},
-		stream:  c.Transport == transportStream || c.Transport == transportAuto && network == "tcp",
+		client: client,
+		stream: c.Transport == transportStream || c.Transport == transportAuto && client.Dialer.Network == "tcp",
+		texts:  c.Keys,
 	}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
@@ -23,6 +24,8 @@ import (
 type fake struct {
 	end  string // of a line: "\n", "\r\n", "\x00" or nothing
 	keep bool   // the connection stays until the client goes
+	// repeat has the daemon send every answer again, up to 60 ms later.
+	repeat bool
 }
 
 // start starts it and returns its address.
@@ -85,6 +88,10 @@ func (f fake) serve(nc net.Conn) {
 		return
 	}
 	io.WriteString(nc, says(data)+f.end)
+	if f.repeat {
+		time.Sleep(time.Duration(rand.IntN(61)) * time.Millisecond)
+		io.WriteString(nc, says(data)+f.end)
+	}
 	if f.keep {
 		io.Copy(io.Discard, r)
 	}
@@ -105,12 +112,3 @@ func says(data []byte) string {
 	}
 	return "-1:Sweep failure"
 }
-
-// deaf is a connection that says what is in reader and does not listen.
-type deaf struct {
-	net.Conn
-	reader io.Reader
-}
-
-func (d deaf) Read(p []byte) (int, error)      { return d.reader.Read(p) }
-func (deaf) SetReadDeadline(_ time.Time) error { return nil }

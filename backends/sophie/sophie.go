@@ -2,7 +2,8 @@
 // same around Trend Micro's, or with a channel of Sophos' savdid that speaks their
 // protocol ("scanprotocol { type: SOPHIE }").
 //
-// The dialogue, on a connection for each scan:
+// The dialogue, on a connection for each scan: an answer says nothing about what it
+// belongs to.
 //
 //	-> /path/of/file            transport "path"
 //	-> stream/68<CRLF>          transport "stream": savdid over TCP
@@ -12,42 +13,49 @@
 //
 // The answers; a line may end in LF, CRLF, NUL, or with the connection:
 //
-//	0, 0:                                       ok, code 0
-//	1, 1:NAME                                   by the name, virus if unknown; code 1
-//	-1:text with "encrypted" or "password"      encrypted, code -1
-//	-1:text with "corrupt", "not supported"
-//	or "compressed"                             partial, code -1
-//	-1, -1:any other text                       swerr
-//	anything else                               swerr
-//	(closed without a reply)                    cannot-execute
+//	0, 0:                        ok, code 0
+//	1, 1:NAME                    by the name, virus if unknown; code 1
+//	-1:File was encrypted        encrypted, code -1
+//	-1, -1:any other text        swerr
+//	anything else                swerr
+//	(closed without a reply)     cannot-execute
 //
-// A locked archive can be told from a failure only where the daemon gives a text:
-// see error_strings in its configuration. Without one it is swerr.
+// The codes 0, 1 and -1 are documented by the projects that drive Sophie. Of the texts
+// after -1 only SAVI's "File was encrypted" is known to the letter; a site can vouch
+// for more, see encrypted_texts and partial_texts. Only the whole text counts. A
+// daemon gives a text only with error_strings in its configuration.
 package sophie
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/wire"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/file"
+	"polyclam/backends/internal/texts"
 )
 
-// Abilities is what Sophie can tell. No Sophie was at hand to try it with.
+// Abilities is what Sophie can report. No Sophie was at hand to try it with.
 var Abilities = backends.Abilities{
-	Virus: true, Encrypted: true, Partial: true,
+	Virus: true, Encrypted: true,
 	Names:  true,
-	Source: "other projects that drive Sophie (MIMEDefang, exim, amavis, MailScanner, baruwa); that texts tell encrypted and partial is believed only",
+	Source: "other projects that drive Sophie (MIMEDefang, exim, amavis, MailScanner, baruwa); the text for encrypted is SAVI's",
 	Tested: "composed bytes",
 }
 
 // Backend is one Sophie. Safe for concurrent use.
 type Backend struct {
-	address string // as configured
-	dialer  wire.Dialer
-	stream  bool // sends the content, else names a file
+	client *engineconn.Client
+	stream bool // sends the object, else names a file
+	texts  texts.Keys
 }
 
 // ReadsPaths implements [backends.PathReader].
@@ -55,53 +63,99 @@ func (b *Backend) ReadsPaths() bool { return !b.stream }
 
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	r, err := b.scan(ctx, c)
-	if err != nil {
-		return backends.Result{}, b.wrap(ctx, err)
-	}
-	return r, nil
-}
-
-func (b *Backend) scan(ctx context.Context, c backends.Content) (backends.Result, error) {
-	if ctx.Err() != nil {
-		return backends.Result{}, context.Cause(ctx)
-	}
-	path := ""
-	if !b.stream {
-		var err error
-		if path, err = scanPath(c); err != nil {
-			return backends.Result{}, err
-		}
-		if ctx.Err() != nil { // the file took its time, not the engine
-			return backends.Result{}, context.Cause(ctx)
-		}
-	}
-	nc, err := b.dialer.Dial(ctx)
-	if err != nil {
-		return backends.Result{}, err
-	}
-	conn := newConn(nc)
-	defer conn.close()
-	defer context.AfterFunc(ctx, conn.close)()
 	if b.stream {
-		return conn.scanStream(c)
+		return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.scanStream(conn, a, c) })
 	}
-	return conn.scanFile(path)
+	path, err := scanPath(c)
+	if err != nil {
+		return backends.Result{}, fmt.Errorf("sophie: %w", err)
+	}
+	return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error {
+		if err := conn.Command(path + "\n"); err != nil {
+			return err
+		}
+		return b.readAnswer(conn, a)
+	})
 }
 
-// wrap names the engine. Where the context is done, its error is the reason for
-// what happened to the connection.
-func (b *Backend) wrap(ctx context.Context, err error) error {
-	var failure *backends.Failure
-	var dial *net.OpError
-	done := ctx.Err()
-	switch {
-	case done == nil, errors.As(err, &failure):
-	case errors.As(err, &dial) && dial.Op == "dial" && errors.Is(done, context.DeadlineExceeded):
-	case errors.Is(context.Cause(ctx), done):
-		err = fmt.Errorf("%w: %v", done, err)
-	default:
-		err = fmt.Errorf("%w: %w: %v", done, context.Cause(ctx), err)
+// scanPath is the path of the object. The protocol has no quoting.
+func scanPath(c backends.Content) (string, error) {
+	path, err := file.Path(c)
+	if err == nil && strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		err = &backends.ObjectError{Doing: "path of the object", Err: fmt.Errorf("%q: want ASCII characters without blanks", path)}
 	}
-	return fmt.Errorf("sophie %s: %w", b.address, err)
+	return path, err
+}
+
+// scanStream sends the object and reads the answer.
+func (b *Backend) scanStream(conn *engineconn.Conn, a *backends.Answer, c backends.Content) error {
+	size := c.Size()
+	if err := conn.Command(fmt.Sprintf("stream/%d\r\n", size)); err != nil {
+		return err
+	}
+	line, err := conn.Line()
+	if err != nil {
+		return err
+	}
+	if line != "OK" {
+		return refused(line)
+	}
+	if size > 0 { // else the answer may be there already
+		err = conn.SendAccepted(func(w io.Writer) error { return engineconn.Object(w, c, 0, size) })
+	}
+	if err != nil {
+		return err
+	}
+	return b.readAnswer(conn, a)
+}
+
+// refused is the error for a line in place of the OK to a stream. It cannot be a
+// verdict: nothing was sent yet.
+func refused(line string) error {
+	if text, ok := strings.CutPrefix(line, "-1"); ok {
+		return &backends.Failure{Category: backends.SWErr, Code: -1, Text: fmt.Sprintf("stream refused: %.200s", strings.TrimPrefix(text, ":"))}
+	}
+	return fmt.Errorf("unexpected answer to stream: %.200q", line)
+}
+
+// readAnswer reads the one line that answers a scan. A daemon that keeps the connection
+// need not end the line: the end of our side, sent once the answer has begun, makes it
+// close. After a clean line nothing more may come: a 0 followed by something else is
+// not a clean verdict.
+func (b *Backend) readAnswer(conn *engineconn.Conn, a *backends.Answer) error {
+	if _, err := conn.Reader().Peek(1); err != nil {
+		return conn.Lost(err)
+	}
+	conn.CloseWrite()
+	line, err := conn.Until("\n\x00")
+	if err != nil && (line == "" || !errors.Is(err, io.ErrUnexpectedEOF)) {
+		return err
+	}
+	if err := b.parse(strings.TrimSuffix(line, "\r"), a); err != nil || a.Category() != backends.OK {
+		return err
+	}
+	return end(conn)
+}
+
+// lastWords is how long a daemon may keep a connection open after a clean answer.
+const lastWords = 100 * time.Millisecond
+
+// end wants the end of the connection, or silence for a moment.
+func end(conn *engineconn.Conn) error {
+	conn.SetReadDeadline(time.Now().Add(lastWords))
+	for range 1000 {
+		_, err := conn.Reader().Peek(1)
+		switch {
+		case err == io.EOF, errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ECONNRESET):
+			return nil
+		case err != nil:
+			return conn.Lost(err)
+		}
+		more := conn.Pending()
+		if rest := bytes.Trim(more, "\r\n\x00"); len(rest) > 0 {
+			return fmt.Errorf("unexpected %.100q after a clean answer", rest)
+		}
+		conn.Reader().Discard(len(more))
+	}
+	return errors.New("unexpected lines without an end after a clean answer")
 }

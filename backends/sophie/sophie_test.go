@@ -12,12 +12,16 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/engineconn/linetest"
+	"polyclam/backends/internal/texts"
 )
 
 func open(tb testing.TB, address, transport string) *Backend {
 	tb.Helper()
 	config := NewConfig().(*Config)
 	config.Transport = transport
+	config.Partial = []string{"Vouched for"}
 	b, err := config.Open(address)
 	if err != nil {
 		tb.Fatal(err)
@@ -86,12 +90,21 @@ func transcripts() []transcript {
 		{"1:", backends.Found(1), ""},
 		{"1:Heuristics.Encrypted.Zip", backends.Found(1, "Heuristics.Encrypted.Zip"), ""},
 		{"1:\x1b[2J\xff", backends.Found(1, "\x1b[2J\xff"), ""},
-		{"1:" + strings.Repeat("a", 60_000), backends.Found(1, strings.Repeat("a", 512)), ""},
+		{"1:" + strings.Repeat("a", 60_000), backends.Found(1, strings.Repeat("a", 1024)), ""},
 		{"-1:File was encrypted", no(backends.Encrypted, "File was encrypted"), ""},
-		{"-1:PASSWORD protected file", no(backends.Encrypted, "PASSWORD protected file"), ""},
-		{"-1:File is corrupt", no(backends.Partial, "File is corrupt"), ""},
-		{"-1:Not supported", no(backends.Partial, "Not supported"), ""},
-		{"-1:File was compressed", no(backends.Partial, "File was compressed"), ""},
+		{"-1:Vouched for", no(backends.Partial, "Vouched for"), ""},
+		// Words in other texts prove nothing.
+		{"-1:virus data is corrupt", none, backends.SWErr},
+		{"-1:virus data is encrypted", none, backends.SWErr},
+		{"-1:file was encrypted", none, backends.SWErr},
+		{"-1:File was encrypted.", none, backends.SWErr},
+		{"-1: File was encrypted", none, backends.SWErr},
+		{"-1:x: File was encrypted", none, backends.SWErr},
+		{"-1:PASSWORD protected file", none, backends.SWErr},
+		{"-1:File is corrupt", none, backends.SWErr},
+		{"-1:Not supported", none, backends.SWErr},
+		{"-1:File was compressed", none, backends.SWErr},
+		{"-1:vouched for", none, backends.SWErr},
 		{"-1:Could not open item", none, backends.SWErr},
 		{"-1:Sweep failure", none, backends.SWErr},
 		{"-1:", none, backends.SWErr},
@@ -176,6 +189,9 @@ func TestMoreThanAnAnswer(t *testing.T) {
 	for _, reply := range []string{"0\n1:EICAR-AV-Test\n", "0\x001", "0\n0\n", "0\n x", "0\n-1:x\n"} {
 		transcript{category: backends.SWErr}.check(t, say(reply), backendtest.Drain())
 	}
+	for range 20 { // a second answer a moment later: one byte that ends nothing yet
+		transcript{category: backends.SWErr}.check(t, say("0\n"), backendtest.Sleep(time.Millisecond), say("1:A\n"), backendtest.Drain())
+	}
 	transcript{result: backends.Found(1, "A")}.check(t, say("1:A\n0\n"), backendtest.Drain())
 	// A daemon that says nothing more and does not go either.
 	transcript{result: backends.Clean(0)}.check(t, say("0\n"), backendtest.Hang())
@@ -196,7 +212,7 @@ func TestStream(t *testing.T) {
 		{"split", x(t), backendtest.Script{want("stream/1\r\n"), backendtest.SendSplit(backendtest.Composed("OK\r\n"), 1), want("x"), backendtest.SendSplit(backendtest.Composed("1:A\r\n"), 1)}, virus, ""},
 		{"empty", backendtest.Bytes(t, nil), backendtest.Script{want("stream/0\r\n"), say("OK\r\n"), say("0\n")}, clean, ""},
 		{"refused", x(t), backendtest.Script{want("stream/1\r\n"), say("-1:x\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
-		{"not supported", x(t), backendtest.Script{want("stream/1\r\n"), say("-1:not supported\n"), backendtest.Drain()}, backends.Result{Category: backends.Partial, Code: -1, Detail: "not supported"}, ""},
+		{"encrypted, unseen", x(t), backendtest.Script{want("stream/1\r\n"), say("-1:File was encrypted\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
 		{"clean at once", x(t), backendtest.Script{want("stream/1\r\n"), say("0\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
 		{"virus at once", x(t), backendtest.Script{want("stream/1\r\n"), say("1\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
 		{"not OK", x(t), backendtest.Script{want("stream/1\r\n"), say("OKAY\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
@@ -205,6 +221,9 @@ func TestStream(t *testing.T) {
 		{"gone after OK", x(t), backendtest.Script{want("stream/1\r\n"), say("OK\r\n"), want("x"), backendtest.Close()}, backends.Result{}, backends.SWErr},
 		{"early clean", large, backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Discard(9), say("0\n"), backendtest.Hang()}, backends.Result{}, backends.SWErr},
 		{"early clean, gone", large, backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Discard(9), say("0\n"), backendtest.Close()}, backends.Result{}, ""},
+		{"early clean, reads on", large, backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Discard(9), say("0\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
+		{"early encrypted", large, backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Discard(9), say("-1:File was encrypted\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
+		{"early partial", large, backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Discard(9), say("-1:Vouched for\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
 		{"early virus", large, backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Discard(9), say("1:A\n"), backendtest.Hang()}, virus, ""},
 		{"shorter than it says", shrunk{large}, backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
 	} {
@@ -284,6 +303,14 @@ func TestContextEnds(t *testing.T) {
 	}
 }
 
+// TestRepeated: a daemon that repeats every answer up to 60 ms later.
+func TestRepeated(t *testing.T) {
+	for _, transport := range []string{transportPath, transportStream} {
+		b := open(t, fake{end: "\n", keep: true, repeat: true}.start(t, "unix"), transport)
+		linetest.Alternate(t, b, 30)
+	}
+}
+
 func TestConfig(t *testing.T) {
 	for _, c := range []struct {
 		name, address string
@@ -293,8 +320,9 @@ func TestConfig(t *testing.T) {
 	}{
 		{"unix", "unix:/var/run/sophie", *NewConfig().(*Config), false, nil},
 		{"tcp", "tcp:127.0.0.1:4020", *NewConfig().(*Config), true, nil},
-		{"path on tcp", "tcp:h:1", Config{"path", 1}, false, nil},
-		{"stream on unix", "unix:/s", Config{"stream", 1}, true, nil},
+		{"path on tcp", "tcp:h:1", Config{Transport: "path", ConnectTimeout: 1}, false, nil},
+		{"stream on unix", "unix:/s", Config{Transport: "stream", ConnectTimeout: 1}, true, nil},
+		{"texts", "unix:/s", Config{Transport: "path", ConnectTimeout: 1, Keys: texts.Keys{Encrypted: []string{""}}}, false, []string{"encrypted_texts"}},
 		{"no address", "", *NewConfig().(*Config), false, []string{"address: sophie needs one"}},
 		{"all wrong", "sophie", Config{}, false, []string{`address "sophie"`, `transport ""`, `connect_timeout "0s"`}},
 	} {
@@ -321,15 +349,17 @@ func FuzzAnswer(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c := newConn(deaf{reader: strings.NewReader(string(data))})
-		r, err := c.answer()
+		var a backends.Answer
+		b := &Backend{texts: texts.Keys{Partial: []string{"Vouched for"}}}
+		a.Fail(b.readAnswer(engineconn.NewConn(linetest.Deaf(string(data))), &a))
+		r, err := a.Result()
 		if err != nil {
-			if r.Category != "" || !backends.CategoryOf(err).IsFailure() {
+			if r.Category == backends.OK || !backends.CategoryOf(err).IsFailure() {
 				t.Fatalf("%+v and %v", r, err)
 			}
 			return
 		}
-		if problem := backendtest.Check(r); problem != "" || len(r.Detail) > maxText {
+		if problem := backendtest.Check(r); problem != "" {
 			t.Fatalf("%+v: %s", r, problem)
 		}
 		if clean := strings.TrimRight(string(data), "\r\n\x00"); r.Category == backends.OK && clean != "0" && clean != "0:" {

@@ -7,7 +7,7 @@ import (
 	"polyclam/backends"
 )
 
-// codes says what SAVI's results amount to: the low 16 bits of the numbers in
+// codes gives the categories of SAVI's results: the low 16 bits of the numbers in
 // Sophos' savierr.h, as OK, FAIL and DONE lines print them. A code that is not here
 // is SWErr. Partial: nothing went wrong and no retry helps.
 var codes = []struct {
@@ -77,17 +77,13 @@ const (
 	codeOldData   = 0x021E
 )
 
-// rejections says what a REJ amounts to. A code that is not here is SWErr.
-var rejections = []struct {
-	code     int
-	category backends.Category
-	text     string
-}{
-	{1, backends.SWErr, "the request was not recognised"},
-	{2, backends.SWErr, "the SSSP version was incorrect"},
-	{3, backends.SWErr, "there was an error in the OPTIONS list"},
-	{codeTooMuch, backends.Partial, "SCANDATA was trying to send too much data"},
-	{5, backends.SWErr, "the request is not permitted"},
+// rejections says what the codes of REJ mean.
+var rejections = map[int]string{
+	1:           "the request was not recognised",
+	2:           "the SSSP version was incorrect",
+	3:           "there was an error in the OPTIONS list",
+	codeTooMuch: "SCANDATA was trying to send too much data, see maxscandata in savdid.conf",
+	5:           "the request is not permitted",
 }
 
 const codeTooMuch = 4
@@ -95,7 +91,7 @@ const codeTooMuch = 4
 // What an administrator can do about it.
 const (
 	hintOpen    = "savdid cannot read the file: its user needs access to it and to every directory above, or with SCANDATA to its own temporary directory"
-	hintFull    = ": all of savdid's threads may be busy; max_scans must not be above threadcount in savdid.conf"
+	hintFull    = "all of savdid's threads may be busy; max_scans must not be above threadcount in savdid.conf"
 	hintOptions = `this savdid does not take the key options as it is: change it, or switch archives on in savdid.conf ("savigrp: GrpArchiveUnpack 1") and set options = []`
 )
 
@@ -105,8 +101,8 @@ var permission = map[string]string{
 	requestFile: `savdid does not permit SCANFILE: set "allowscanfile: FILE" in savdid.conf and allow the spool's directory, or use transport = "data"`,
 }
 
-// lookup says what a status, "OK" or "FAIL", with a code in four hexadecimal digits
-// amounts to. A FAIL is never OK.
+// lookup gives the category of a status, "OK" or "FAIL", with a code in four hexadecimal
+// digits. A FAIL is never OK.
 func lookup(status, digits string) (category backends.Category, code int, hint string) {
 	n, err := strconv.ParseUint(digits, 16, 16)
 	if err != nil || len(digits) != 4 {
@@ -143,11 +139,9 @@ func (r *rejection) Error() string {
 	case r.code != 5:
 		hint = ""
 	}
-	text := r.request + ": " + bounded(r.line)
-	for i := range rejections {
-		if rejections[i].code == r.code {
-			text += ", " + rejections[i].text
-		}
+	text := r.request + ": " + trimmed(r.line)
+	if meaning := rejections[r.code]; meaning != "" {
+		text += ", " + meaning
 	}
 	if hint != "" {
 		text += " (" + hint + ")"
@@ -167,18 +161,4 @@ func parseRejection(request, line string) (*rejection, bool) {
 		return nil, false
 	}
 	return &rejection{request, line, int(n)}, true
-}
-
-// amounts gives the result or the failure that a rejection amounts to.
-func (r *rejection) amounts() (backends.Result, error) {
-	category := backends.SWErr
-	for i := range rejections {
-		if rejections[i].code == r.code {
-			category = rejections[i].category
-		}
-	}
-	if category == backends.Partial && r.request == requestData {
-		return backends.Result{Category: category, Code: r.code, Detail: bounded(r.line)}, nil
-	}
-	return backends.Result{}, &backends.Failure{Category: backends.SWErr, Code: r.code, Text: r.Error()}
 }

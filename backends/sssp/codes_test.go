@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/engineconn"
 )
 
 func failureCode(err error) int {
@@ -93,7 +94,9 @@ func TestRejections(t *testing.T) {
 			t.Errorf("%s: %+v", c.line, r)
 			continue
 		}
-		result, err := r.amounts()
+		var a backends.Answer
+		a.Fail(refused(engineconn.NewConn(nil), &a, r))
+		result, err := a.Result()
 		switch {
 		case result.Category != c.category, (err == nil) == (c.category == ""):
 			t.Errorf("%s: %+v, %v", c.line, result, err)
@@ -115,6 +118,34 @@ func TestEscapePath(t *testing.T) {
 	} {
 		if got := escapePath(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestNumbers: the session stays the same, and the number counts up by one.
+func TestNumbers(t *testing.T) {
+	for _, tt := range []struct {
+		tokens []string
+		want   bool // of the last
+	}{
+		{[]string{"5B992B5C/1"}, true},
+		{[]string{"5B992B5C/1", "5B992B5C/2", "5B992B5C/3"}, true},
+		{[]string{"5B992B5C/9", "5B992B5C/10"}, true},
+		{[]string{"5B992B5C/1", "5B992B5C/1"}, false},
+		{[]string{"5B992B5C/1", "5B992B5C/3"}, false},
+		{[]string{"5B992B5C/2", "5B992B5C/1"}, false},
+		{[]string{"5B992B5C/1", "5B992B5D/2"}, false},
+		{[]string{"5B992B5C/1", "5b992b5c/2"}, false},
+		{[]string{""}, false}, {[]string{"/1"}, false}, {[]string{"1"}, false}, {[]string{"1/"}, false}, {[]string{"1/01"}, false}, {[]string{"1/+1"}, false},
+		{[]string{"1/-1"}, false}, {[]string{"x/1"}, false}, {[]string{"1/1/1"}, false}, {[]string{"1/1 "}, false}, {[]string{"1/99999999999999999999"}, false},
+	} {
+		s := &session{}
+		got := false
+		for _, token := range tt.tokens {
+			got = s.next(token)
+		}
+		if got != tt.want {
+			t.Errorf("%q: %v", tt.tokens, got)
 		}
 	}
 }

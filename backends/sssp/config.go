@@ -7,8 +7,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/internal/idle"
-	"polyclam/backends/internal/wire"
+	"polyclam/backends/internal/engineconn"
 )
 
 // The values of the key transport.
@@ -19,7 +18,7 @@ const (
 
 // Config holds the keys of an [[upstream]] table with backend = "sssp".
 type Config struct {
-	// Transport is how savdid gets the content: "data" sends the bytes (SCANDATA,
+	// Transport is how savdid gets the object: "data" sends the bytes (SCANDATA,
 	// "allowscandata: YES" in savdid.conf), "file" names a file that savdid's user
 	// must be able to read (SCANFILE, "allowscanfile: FILE").
 	Transport string `toml:"transport"`
@@ -51,31 +50,22 @@ func NewConfig() backends.Config {
 
 // Open implements [backends.Config]. The backend is a *[Backend].
 func (c *Config) Open(address string) (backends.Backend, error) {
-	network, addr, err := c.check(address)
-	if err != nil {
+	client, err := engineconn.New("sssp", "unix:/var/run/savdi/sssp.sock", address, c.ConnectTimeout)
+	if err := errors.Join(err, c.check()); err != nil {
 		return nil, err
 	}
-	b := &Backend{
-		address: address,
-		dialer:  wire.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout},
-		file:    c.Transport == transportFile,
-		options: append([]string(nil), c.Options...),
-		pool:    idle.Pool[*conn]{Off: !c.Sessions, Limit: c.IdleLimit, Alive: (*conn).quiet, End: (*conn).bye},
+	b := &Backend{client: client, file: c.Transport == transportFile, options: append([]string(nil), c.Options...), fence: requestBye}
+	if c.Sessions {
+		b.fence = requestServer
 	}
-	b.buffers.New = func() any {
-		buffer := make([]byte, 64<<10)
-		return &buffer
-	}
+	client.Hello, client.Bye = b.hello, requestBye+"\r\n"
+	client.Keep, client.IdleLimit = c.Sessions, c.IdleLimit
+	client.Open()
 	return b, nil
 }
 
-func (c *Config) check(address string) (network, addr string, err error) {
+func (c *Config) check() error {
 	var errs []error
-	if address == "" {
-		errs = append(errs, errors.New(`address: sssp needs one, as in "unix:/var/run/savdi/sssp.sock" or "tcp:127.0.0.1:4010"`))
-	} else if network, addr, err = backends.ParseAddress(address); err != nil {
-		errs = append(errs, err)
-	}
 	if c.Transport != transportData && c.Transport != transportFile {
 		errs = append(errs, fmt.Errorf("transport %q: want %q or %q", c.Transport, transportData, transportFile))
 	}
@@ -85,12 +75,9 @@ func (c *Config) check(address string) (network, addr string, err error) {
 		}
 	}
 	if c.IdleLimit <= 0 {
-		errs = append(errs, fmt.Errorf(`idle_limit %q: want more than nothing, as in "25s"; sessions = false keeps no connection`, c.IdleLimit))
+		errs = append(errs, fmt.Errorf(`idle_limit %q: must be positive, for example "25s"; sessions = false keeps no connection`, c.IdleLimit))
 	}
-	if c.ConnectTimeout <= 0 {
-		errs = append(errs, fmt.Errorf(`connect_timeout %q: want more than nothing, as in "5s"`, c.ConnectTimeout))
-	}
-	return network, addr, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // checkOption wants one line that cannot be taken for anything else. XML answers

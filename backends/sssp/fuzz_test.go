@@ -1,13 +1,13 @@
 package sssp
 
 import (
-	"bufio"
-	"bytes"
 	"strings"
 	"testing"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/engineconn/linetest"
 )
 
 // FuzzAnswer: whatever comes, there is a result or an error, and OK is said only of
@@ -19,16 +19,17 @@ func FuzzAnswer(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c := &conn{r: bufio.NewReader(bytes.NewReader(data))}
-		a, err := readAnswer(requestData, c.line)
-		r, err := c.conclude(a, err, false)
+		var a backends.Answer
+		conn := engineconn.NewConn(linetest.Deaf(string(data)))
+		a.Fail(refused(conn, &a, readAnswer(requestData, conn.Line, &a)))
+		r, err := a.Result()
 		if err != nil {
-			if r.Category != "" || !backends.CategoryOf(err).IsFailure() {
+			if r.Category == backends.OK || !backends.CategoryOf(err).IsFailure() {
 				t.Fatalf("%+v and %v", r, err)
 			}
 			return
 		}
-		if problem := backendtest.Check(r); problem != "" || len(r.Detail) > maxDetail {
+		if problem := backendtest.Check(r); problem != "" {
 			t.Fatalf("%+v: %s", r, problem)
 		}
 		text := "\n" + strings.ReplaceAll(string(data), "\r\n", "\n")

@@ -3,110 +3,102 @@ package sssp
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/engineconn"
 )
 
-// scanData sends the content and reads the answer. Nothing is sent of a content that
-// is larger than the server takes.
-func (c *conn) scanData(content backends.Content, buffers *sync.Pool) (backends.Result, error) {
-	size := content.Size()
-	if err := c.permits(requestData); err != nil {
-		return backends.Result{}, err
+// scanData sends the object and reads the answer. savdid refuses an object that is too
+// large for it before any of it was sent.
+func (b *Backend) scanData(conn *engineconn.Conn, a *backends.Answer, c backends.Content) error {
+	size := c.Size()
+	if err := request(conn, requestData, strconv.FormatInt(size, 10)); err != nil {
+		return refused(conn, a, err)
 	}
-	if c.maxData > 0 && size > c.maxData {
-		return backends.Result{Category: backends.Partial, Code: backends.NoCode,
-			Detail: fmt.Sprintf("the content has %d bytes, maxscandata of savdid is %d", size, c.maxData)}, nil
+	if size > 0 { // else the answer may be there already
+		err := conn.SendAccepted(func(w io.Writer) error { return engineconn.Object(w, c, 0, size) })
+		if err != nil {
+			return fmt.Errorf("%s: %w", requestData, err)
+		}
 	}
-	if err := c.request(requestData, strconv.FormatInt(size, 10)); err != nil {
-		return rejected(err)
-	}
-	sent := make(chan error, 1)
-	go func() { sent <- c.sendContent(content, size, buffers) }()
-	a, err := readAnswer(requestData, c.line)
-	early, contentErr := c.settle(sent, err != nil)
-	if contentErr != nil {
-		return backends.Result{}, contentErr
-	}
-	return c.conclude(a, err, early)
+	return b.readBound(conn, a, requestData)
 }
 
 // scanFile has savdid read the file.
-func (c *conn) scanFile(path string) (backends.Result, error) {
-	if err := c.permits(requestFile); err != nil {
-		return backends.Result{}, err
+func (b *Backend) scanFile(conn *engineconn.Conn, a *backends.Answer, path string) error {
+	if err := request(conn, requestFile, escapePath(path)); err != nil {
+		return refused(conn, a, err)
 	}
-	if err := c.request(requestFile, escapePath(path)); err != nil {
-		return rejected(err)
-	}
-	a, err := readAnswer(requestFile, c.line)
-	return c.conclude(a, err, false)
+	return b.readBound(conn, a, requestFile)
 }
 
 // request sends a request and waits until it is accepted.
-func (c *conn) request(name, argument string) error {
-	if err := c.send(name + " " + argument + "\r\n"); err != nil {
+func request(conn *engineconn.Conn, name, argument string) error {
+	if err := conn.Command(name + " " + argument + "\r\n"); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return c.accepted(name)
+	return accepted(conn, name)
 }
 
-// settle waits until the content is sent, and reports whether the answer came
-// before that. That is seen for sure only of content that does not fit into the
-// buffers between here and there.
-func (c *conn) settle(sent <-chan error, failed bool) (early bool, contentErr error) {
-	if failed {
-		c.close()
+// readBound reads the answer to a scan, and proves that it is the one. The lines of an
+// answer carry no number, only the ACC before it does. So another request follows the
+// object, without waiting: savdid answers in order, and what it says to that request
+// must come right after the answer to the scan. If an answer to something earlier was
+// taken for it, the true one still stands between the two.
+func (b *Backend) readBound(conn *engineconn.Conn, a *backends.Answer, request string) error {
+	early := conn.IsEarly()
+	if !early {
+		conn.Nudge(b.fence + "\r\n")
 	}
-	// The last bytes may have been answered before the goroutine that sent them
-	// runs again.
-	timer := time.NewTimer(time.Second)
-	defer timer.Stop()
-	var err error
-	select {
-	case err = <-sent:
-	case <-timer.C:
-		early = true
-		c.close()
-		err = <-sent
+	if err := readAnswer(request, conn.Line, a); err != nil {
+		return refused(conn, a, err)
 	}
-	var failure *backends.Failure
-	if errors.As(err, &failure) {
-		return early, err
+	if a.Failed() || b.fence == requestBye {
+		conn.Spoil()
 	}
-	return early || err != nil, nil
+	switch {
+	case early, a.Failed() && a.Category() == "":
+		return nil // nothing to prove
+	case b.fence == requestBye:
+		return readBye(conn)
+	}
+	err := accepted(conn, b.fence)
+	if errors.As(err, new(*rejection)) {
+		return nil // this savdid does not know it, and has answered it all the same
+	}
+	if err != nil {
+		return err
+	}
+	return readSettings(conn, b.fence, func(string, string) {})
 }
 
-// conclude gives what the answer amounts to. What was found stands, whatever came
-// behind it; but an answer to a part of the content is no answer.
-func (c *conn) conclude(a answer, err error, early bool) (backends.Result, error) {
+// readBye wants the end of the session after an answer.
+func readBye(conn *engineconn.Conn) error {
+	line, err := conn.Line()
+	switch {
+	case err == nil && line == requestBye, err != nil && line == "" && engineconn.IsHangup(err):
+		return nil
+	case err == nil:
+		return unexpected(requestBye, line)
+	}
+	return fmt.Errorf("%s: %w", requestBye, err)
+}
+
+// refused takes a rejection in place of an answer.
+func refused(conn *engineconn.Conn, a *backends.Answer, err error) error {
 	var r *rejection
-	if errors.As(err, &r) {
-		c.spoiled = true
-		return r.amounts()
+	if !errors.As(err, &r) {
+		return err
 	}
-	if err != nil && !(errors.Is(err, errTooLong) && a.virus != "") {
-		return backends.Result{}, err
+	conn.Spoil()
+	if r.code == codeTooMuch && r.request == requestData {
+		a.Refuse(r.code, r.Error())
+		return nil
 	}
-	result, err := a.amounts()
-	c.spoiled = c.spoiled || early || err != nil || a.odd
-	if early && err == nil && strength(result.Category) < strength(backends.Suspicious) {
-		return backends.Result{}, fmt.Errorf("%s: answered before it had the whole content: %.200q", requestData, result.Detail)
-	}
-	return result, err
-}
-
-// rejected maps an error before the content was sent.
-func rejected(err error) (backends.Result, error) {
-	var r *rejection
-	if errors.As(err, &r) {
-		return r.amounts()
-	}
-	return backends.Result{}, err
+	return failure(err)
 }
 
 // escapePath percent-encodes everything but RFC 3986's unreserved characters, the

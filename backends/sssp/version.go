@@ -1,23 +1,42 @@
 package sssp
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/engineconn"
 )
 
+// Version implements [backends.Versioner]. SSSP does not say when the virus data was
+// made.
+func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
+	var v backends.Version
+	err := b.client.Do(ctx, func(conn *engineconn.Conn) (err error) {
+		v, err = version(conn)
+		return err
+	})
+	return v, err
+}
+
 // version asks for the versions of the engine and its virus data.
-func (c *conn) version() (backends.Version, error) {
+func version(conn *engineconn.Conn) (backends.Version, error) {
+	if err := conn.Command(requestEngine + "\r\n"); err != nil {
+		return backends.Version{}, fmt.Errorf("%s: %w", requestEngine, err)
+	}
+	if err := accepted(conn, requestEngine); err != nil {
+		return backends.Version{}, failure(err)
+	}
 	known := map[string]string{}
-	err := c.query(requestEngine, func(key, value string) error {
+	err := readSettings(conn, requestEngine, func(key, value string) {
 		if (key == "engineversion" || key == "savversion") && printable(value) {
 			known[key] = value
 		}
-		return nil
 	})
 	if err != nil {
-		return backends.Version{}, failure(err)
+		return backends.Version{}, err
 	}
 	engine, database := known["engineversion"], known["savversion"]
 	if engine == "" && database == "" {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/idle"
 )
 
@@ -41,6 +42,23 @@ type Client struct {
 // idleLimit is below the 30 s after which impatient daemons end a silent connection.
 const idleLimit = 25 * time.Second
 
+// New returns the client of the node at address ("unix:/path", "tcp:host:port"), not
+// yet open. The error says everything that is wrong with the keys address and
+// connect_timeout; example is an address that would be right.
+func New(engine, example, address string, connectTimeout time.Duration) (*Client, error) {
+	network, addr, err := backends.ParseAddress(address)
+	if address == "" {
+		err = fmt.Errorf("address: %s needs one, for example %q", engine, example)
+	}
+	if connectTimeout <= 0 {
+		err = errors.Join(err, fmt.Errorf("connect_timeout %q: must be positive, for example \"5s\"", connectTimeout))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Client{Engine: engine, Address: address, Dialer: Dialer{Network: network, Address: addr, Timeout: connectTimeout}}, nil
+}
+
 // Open makes the client ready. Call it once, after the fields are set.
 func (c *Client) Open() {
 	if c.IdleLimit <= 0 {
@@ -65,7 +83,7 @@ func (c *Client) Close() error {
 // object is treated as early, see [backends.Answer.Early].
 func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) error) (backends.Result, error) {
 	var answer backends.Answer
-	err := c.Do(ctx, func(conn *Conn) error {
+	err := c.do(ctx, func(conn *Conn) error {
 		answer = backends.Answer{}
 		err := talk(conn, &answer)
 		if conn.early {
@@ -74,31 +92,48 @@ func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) er
 		return err
 	})
 	answer.Fail(err)
-	r, failure := answer.Result()
-	if failure != nil && err == nil {
-		failure = c.named(failure)
+	r, err := answer.Result()
+	return r, c.named(err)
+}
+
+// ScanPath is Scan for an engine that reads the object's file itself, see
+// [file.PlainPath]. Where connections are kept, the path identifies the answer, see
+// [Conn.Ask].
+func (c *Client) ScanPath(ctx context.Context, o backends.Content, talk func(conn *Conn, a *backends.Answer, path string) error) (backends.Result, error) {
+	path, err := file.PlainPath(o)
+	if err != nil {
+		return backends.Result{}, c.named(err)
 	}
-	return r, failure
+	return c.Scan(ctx, func(conn *Conn, a *backends.Answer) error {
+		if err := conn.Ask(path); err != nil {
+			return err
+		}
+		return talk(conn, a, path)
+	})
 }
 
 // Do runs a dialogue. It runs a second time, on a new connection, if a kept one was
 // dead or had a stray answer waiting.
 func (c *Client) Do(ctx context.Context, talk func(*Conn) error) error {
+	return c.named(c.do(ctx, talk))
+}
+
+func (c *Client) do(ctx context.Context, talk func(*Conn) error) error {
 	if ctx.Err() != nil {
-		return c.named(context.Cause(ctx))
+		return endOf(ctx)
 	}
 	if conn, ok := c.pool.Take(); ok {
 		conn.reused = true
 		err := c.talk(ctx, conn, talk)
 		if !errors.Is(err, backends.ErrNoReply) && !errors.Is(err, errStray) || ctx.Err() != nil {
-			return c.named(err)
+			return err
 		}
 	}
 	conn, err := c.dial(ctx)
 	if err != nil {
-		return c.named(err)
+		return err
 	}
-	return c.named(c.talk(ctx, conn, talk))
+	return c.talk(ctx, conn, talk)
 }
 
 // DoOnce is Do on a new connection that is not kept, with another Hello.
@@ -163,12 +198,31 @@ func ended(ctx context.Context, conn *Conn, err error) error {
 	if errors.As(err, &failure) || errors.As(err, &object) {
 		return err
 	}
-	cause, done := context.Cause(ctx), ctx.Err()
-	if !errors.Is(cause, done) && !errors.As(cause, new(*backends.ConnError)) {
-		return fmt.Errorf("%s: %w: %w", conn.doing, done, cause)
-	}
-	return fmt.Errorf("%s: %w", conn.doing, cause)
+	return fmt.Errorf("%s: %w", conn.doing, endOf(ctx))
 }
+
+// endOf is the error of a context that is done.
+func endOf(ctx context.Context) error {
+	cause, done := context.Cause(ctx), ctx.Err()
+	switch {
+	case cause == context.Canceled:
+		return &ending{"cancelled", []error{done}}
+	case cause == context.DeadlineExceeded:
+		return &ending{"no answer in time", []error{done}}
+	case errors.Is(cause, done), errors.As(cause, new(*backends.ConnError)):
+		return cause
+	}
+	return &ending{cause.Error(), []error{done, cause}}
+}
+
+// ending is the end of a connection or a context in words that are not Go's.
+type ending struct {
+	text   string
+	causes []error
+}
+
+func (e *ending) Error() string   { return e.text }
+func (e *ending) Unwrap() []error { return e.causes }
 
 // named says which engine and node an error is about.
 func (c *Client) named(err error) error {

@@ -36,6 +36,10 @@ type Conn struct {
 	reused  bool
 	early   bool
 	spoiled bool
+	asked   map[string]bool // the subjects of earlier requests, see Ask
+
+	// State is for the engine's own package: what it knows about this connection.
+	State any
 }
 
 func newConn(nc net.Conn, s *socket) *Conn {
@@ -84,6 +88,34 @@ func (c *Conn) IsEarly() bool { return c.early }
 // Spoil gives the connection up at the end of this dialogue.
 func (c *Conn) Spoil() { c.spoiled = true }
 
+// maxAsked bounds what Ask remembers: after so many requests the connection is given up.
+const maxAsked = 10_000
+
+// Ask sets what a request is about, such as a path, where nothing else identifies the
+// answer. If this connection has asked about it before, an answer could be a late one,
+// and the dialogue runs again on a new connection.
+func (c *Conn) Ask(subject string) error {
+	if c.asked[subject] {
+		return fmt.Errorf("%w: asked about %q before", errStray, subject)
+	}
+	if c.asked == nil {
+		c.asked = map[string]bool{}
+	}
+	c.asked[subject] = true
+	c.spoiled = c.spoiled || len(c.asked) >= maxAsked
+	return nil
+}
+
+// Unrelated marks the error of an answer to something that was not asked. On a
+// connection that was used before it is a stray answer: the dialogue runs again on a
+// new connection.
+func (c *Conn) Unrelated(err error) error {
+	if !c.reused {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errStray, err)
+}
+
 // Heard reports whether a byte has come since the last request.
 func (c *Conn) Heard() bool { return c.heard }
 
@@ -104,7 +136,8 @@ func (c *Conn) Pending() []byte {
 // SetReadDeadline bounds the wait for input that may never come.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(t) }
 
-// CloseWrite says that nothing more will be sent. The connection is not kept.
+// CloseWrite says that nothing more will be sent. The connection is not kept. It cannot
+// mark the end of an object: Send may wait for the answer to it.
 func (c *Conn) CloseWrite() {
 	c.spoiled = true
 	if tc, ok := c.nc.(secured); ok {
@@ -139,7 +172,10 @@ func (c *Conn) Until(ends string) (string, error) {
 		if i := bytes.IndexAny(part, ends); i >= 0 {
 			line = append(line, part[:i]...)
 			c.r.Discard(i + 1)
-			return string(line), c.tooLong(line)
+			if err := c.tooLong(line); err != nil {
+				return "", err
+			}
+			return string(line), nil
 		}
 		line = append(line, part...)
 		c.r.Discard(len(part))
@@ -166,6 +202,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Fill reads all of p, for answers of a known length.
+func (c *Conn) Fill(p []byte) error {
+	if _, err := io.ReadFull(c.r, p); err != nil {
+		return c.Lost(err)
+	}
+	return nil
+}
+
 // Lost is the error for the end of the connection: without a reply, or in the middle
 // of one.
 func (c *Conn) Lost(err error) error {
@@ -176,9 +220,11 @@ func (c *Conn) Lost(err error) error {
 	case !IsHangup(err):
 		return fmt.Errorf("connection lost: %w", err)
 	case !c.heard:
-		return fmt.Errorf("%w: %w", backends.ErrNoReply, err)
+		return &ending{backends.ErrNoReply.Error(), []error{backends.ErrNoReply, err}}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &ending{"connection closed in the middle of the answer", []error{err}}
 	}
-	return fmt.Errorf("connection closed in the middle of the answer: %w", err)
+	return &ending{"connection reset in the middle of the answer", []error{err}}
 }
 
 // Broken is the error of a parser on Reader: that of the connection if it was lost,

@@ -63,8 +63,8 @@ func (d Dialer) secure(ctx, within context.Context, s *socket) (net.Conn, *socke
 	}
 	s.Close()
 	switch {
-	case ctx.Err() != nil:
-		return nil, nil, d.cut(ctx, err)
+	case isOver(ctx):
+		return nil, nil, d.cut(ctx)
 	case within.Err() != nil:
 		err = d.late("no TLS handshake", nil)
 	default:
@@ -83,8 +83,8 @@ func (s secured) Close() error { return s.NetConn().Close() }
 func (d Dialer) failed(ctx, within context.Context, err error) error {
 	var netErr net.Error
 	switch {
-	case ctx.Err() != nil:
-		return d.cut(ctx, err)
+	case isOver(ctx):
+		return d.cut(ctx)
 	case within.Err() != nil && errors.Is(err, syscall.EAGAIN):
 		return d.late("no connection, its backlog was full,", nil)
 	case within.Err() != nil, errors.As(err, &netErr) && netErr.Timeout():
@@ -101,15 +101,24 @@ func (d Dialer) failed(ctx, within context.Context, err error) error {
 	return &backends.ConnError{Category: c, Text: "connecting", Err: err}
 }
 
+// isOver reports whether ctx is done. Package net notices the end of a deadline by
+// itself, and that may be a moment before ctx does.
+func isOver(ctx context.Context) bool {
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
+}
+
 func (d Dialer) late(what string, err error) error {
 	return &backends.ConnError{Text: what + " within " + d.Timeout.String() + " (key connect_timeout)", Err: err}
 }
 
 // cut is the error of a dial that ctx ended. An engine that cannot be connected to
 // while a whole scan may last cannot be reached, whoever set the time.
-func (d Dialer) cut(ctx context.Context, err error) error {
+func (d Dialer) cut(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &backends.ConnError{Text: "no connection", Err: context.Cause(ctx)}
+		return &backends.ConnError{Text: "no connection", Err: endOf(ctx)}
 	}
-	return context.Cause(ctx)
+	return endOf(ctx)
 }

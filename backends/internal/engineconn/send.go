@@ -67,6 +67,17 @@ func (c *Conn) begin(doing string) {
 // Where write returns a [backends.ObjectError] the connection is closed.
 func (c *Conn) Send(write func(w io.Writer) error) error {
 	c.begin("sending the object")
+	return c.send(write)
+}
+
+// SendAccepted is Send for the second part of a request that the engine has agreed to
+// receive. If the connection then ends, the answer has begun already.
+func (c *Conn) SendAccepted(write func(w io.Writer) error) error {
+	c.lines, c.doing = 0, "sending the object"
+	return c.send(write)
+}
+
+func (c *Conn) send(write func(w io.Writer) error) error {
 	if err := c.silence(); err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-// Package file names the files of contents for engines that read them by themselves.
+// Package file names the files of objects for engines that read them by themselves.
 package file
 
 import (
@@ -10,19 +10,19 @@ import (
 	"polyclam/backends"
 )
 
-// Path returns the name under which an engine is to find the content: the real one of
-// a regular file that has the content's size. Engines answer for links, and for what
+// Path returns the name under which an engine is to find the object: the real one of
+// a regular file that has the object's size. Engines answer for links, and for what
 // is on /proc, without a scan (clamd 1.4.6 says OK; up to 1.4.4 it answers with the
 // real path), and /proc/self is another file for another process.
 //
-// An error is a failure of our own side, see [Ours].
+// An error is a [backends.ObjectError].
 func Path(c backends.Content) (string, error) {
 	path, err := c.Path()
 	if err != nil {
-		return "", Ours("no path of the content", err)
+		return "", failed(fmt.Errorf("it has no file: %w", err))
 	}
 	if path, err = filepath.EvalSymlinks(path); err != nil {
-		return "", Ours("path of the content", err)
+		return "", failed(err)
 	}
 	fi, err := os.Lstat(path)
 	switch {
@@ -32,16 +32,37 @@ func Path(c backends.Content) (string, error) {
 	case strings.HasPrefix(path, "/proc/"):
 		err = fmt.Errorf("%q is on /proc, and another file for another process", path)
 	case fi.Size() != c.Size():
-		err = fmt.Errorf("%q has %d bytes, the content has %d", path, fi.Size(), c.Size())
+		err = fmt.Errorf("%q has %d bytes, the object has %d", path, fi.Size(), c.Size())
 	}
 	if err != nil {
-		return "", Ours("path of the content", err)
+		return "", failed(err)
 	}
 	return path, nil
 }
 
-// Ours is an error of our own side. It hides the cause from [backends.CategoryOf]:
-// that a file of ours does not exist does not mean that the engine does not.
-func Ours(what string, err error) error {
-	return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: what + ": " + err.Error()}
+// maxPath is the longest name that old daemons have room for.
+const maxPath = 512
+
+// plain are the characters of a plain path beside letters and digits.
+const plain = "/._-+@,=~"
+
+// PlainPath is [Path] without any character that one of the line protocols could take
+// for something else. Not all of their servers understand quoting.
+func PlainPath(c backends.Content) (string, error) {
+	path, err := Path(c)
+	if err != nil {
+		return "", err
+	}
+	if len(path) > maxPath || strings.ContainsFunc(path, isOdd) {
+		return "", failed(fmt.Errorf("%.100q: want at most %d letters, digits, or characters of %q; see [spool]", path, maxPath, plain))
+	}
+	return path, nil
+}
+
+func isOdd(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(plain, r)
+}
+
+func failed(err error) error {
+	return &backends.ObjectError{Doing: "path of the object", Err: err}
 }

@@ -45,12 +45,12 @@ func TestPath(t *testing.T) {
 	}
 	t.Chdir(dir)
 	for path, want := range map[string]string{
-		short: "has 3 bytes, the content has 4", broken: "no such file", dir: "not a regular file",
+		short: "has 3 bytes, the object has 4", broken: "no such file", dir: "not a regular file",
 		"whole": "not a regular file", "/proc/self/status": "on /proc", filepath.Join(dir, "none"): "no such file",
 	} {
 		wantOurs(t, named{content, path, nil}, want)
 	}
-	wantOurs(t, named{content, "", os.ErrNotExist}, "no path of the content")
+	wantOurs(t, named{content, "", os.ErrNotExist}, "it has no file")
 }
 
 // wantOurs: what is wrong with a file of ours says nothing about the engine.
@@ -60,7 +60,38 @@ func wantOurs(t *testing.T, c backends.Content, want string) {
 	if path != "" || err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%q, %v, want %q", path, err, want)
 	}
-	if got := backends.CategoryOf(err); got != backends.SWErr {
+	var object *backends.ObjectError
+	if got := backends.CategoryOf(err); got != backends.SWErr || !errors.As(err, &object) {
 		t.Errorf("%v is %s, want %s", err, got, backends.SWErr)
 	}
+}
+
+// TestPlainPath: a name that a line protocol cannot carry is refused.
+func TestPlainPath(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := backendtest.Bytes(t, []byte("x"))
+	for name, ok := range map[string]bool{
+		"good-1_2.3,@+=~": true, "a b": false, "a\tb": false, "a\nb": false, `a\b`: false, "a|>b": false, "a>b": false,
+		"a;b": false, "a?b": false, "a%20b": false, "a\xff": false, "ä": false, strings.Repeat("a", 250): true,
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := PlainPath(named{object, path, nil})
+		if (err == nil) != ok || ok && got != path || err != nil && !errors.As(err, new(*backends.ObjectError)) {
+			t.Errorf("%q: %q, %v", name, got, err)
+		}
+	}
+	deep := dir + strings.Repeat("/"+strings.Repeat("d", 200), 3)
+	if err := errors.Join(os.MkdirAll(deep, 0o700), os.WriteFile(deep+"/x", []byte("x"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := PlainPath(named{object, deep + "/x", nil}); err == nil {
+		t.Errorf("%d bytes: %q", len(deep), got)
+	}
+	wantOurs(t, named{object, dir + "/missing", nil}, "no such file")
 }

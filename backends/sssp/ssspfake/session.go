@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -87,11 +88,7 @@ func (c *session) server() {
 	if c.options.ScanFile {
 		c.say("method: SCANFILE", "method: SCANDIR", "method: SCANDIRR")
 	}
-	limit := c.options.MaxScanData
-	if c.options.SilentLimit {
-		limit = 0
-	}
-	c.say(fmt.Sprintf("maxscandata: %d", limit), "maxmemorysize: 250000", "maxclassificationsize: 4096", "")
+	c.say(fmt.Sprintf("maxscandata: %d", c.options.MaxScanData), "maxmemorysize: 250000", "maxclassificationsize: 4096", "")
 }
 
 // setOptions reads the block of options.
@@ -107,7 +104,7 @@ func (c *session) setOptions() bool {
 			return true
 		case line == "":
 			c.accept()
-			c.say("DONE OK 0000 The function call succeeded", "")
+			c.answerBlock("DONE OK 0000 The function call succeeded")
 			return true
 		case line == "savigrp: GrpArchiveUnpack 1", line == "savigrp: GrpSuper 1":
 			c.archives = true
@@ -178,6 +175,9 @@ func (c *session) scanFile(argument string) bool {
 // scan sends what is found in data.
 func (c *session) scan(path string, data []byte) bool {
 	c.add(&c.scans)
+	if c.options.Slow {
+		time.Sleep(randomly())
+	}
 	if ms, ok := number(data, MarkSlow, 10); ok {
 		select {
 		case <-c.done:
@@ -192,7 +192,7 @@ func (c *session) scan(path string, data []byte) bool {
 		c.say("\x00\xffgarbage", "DONE OK 0000 The function call succeeded", "")
 		return true
 	}
-	c.say(verdict(path, data, c.archives, c.events)...)
+	c.answerBlock(verdict(path, data, c.archives, c.events)...)
 	return true
 }
 
@@ -213,10 +213,26 @@ func (c *session) say(lines ...string) {
 	}
 }
 
+// answerBlock says a block of lines, and with Repeat says it again up to 60 ms later.
+func (c *session) answerBlock(lines ...string) {
+	c.say(append(lines, "")...)
+	if !c.options.Repeat {
+		return
+	}
+	again := strings.Join(lines, "\r\n") + "\r\n\r\n"
+	c.wg.Go(func() {
+		time.Sleep(randomly())
+		io.WriteString(c.nc, again)
+	})
+}
+
 func (c *session) flush() bool {
 	_, err := c.out.WriteTo(c.nc)
 	return err == nil
 }
+
+// randomly is up to 60 ms.
+func randomly() time.Duration { return time.Duration(rand.IntN(61)) * time.Millisecond }
 
 // line reads a request, which may end in CRLF or LF.
 func (c *session) line() (string, bool) {

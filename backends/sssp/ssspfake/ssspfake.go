@@ -24,7 +24,6 @@ type Options struct {
 	Network string // "unix" (if empty) or "tcp"
 
 	MaxScanData int64 // maxscandata of savdid.conf; 0: no limit
-	SilentLimit bool  // QUERY SERVER says 0 in spite of MaxScanData
 	ScanFile    bool  // permits SCANFILE
 	NoScanData  bool  // does not permit SCANDATA
 	Threads     int   // sessions at once; further ones wait for a greeting; 0: any number
@@ -36,6 +35,8 @@ type Options struct {
 	RejectOptions bool // OPTIONS are wrong: REJ 3
 	RejectScans   int  // every scan is refused with this REJ, if not 0
 	LF            bool // lines end in LF alone
+	Repeat        bool // answers to scans and OPTIONS come again up to 60 ms later
+	Slow          bool // a scan takes up to 60 ms
 }
 
 // Server is a running savdid.

@@ -39,7 +39,7 @@ type object struct {
 	lock bool // an encrypted member
 }
 
-// verdict is the block that answers a scan.
+// verdict is the block that answers a scan, without the empty line at its end.
 func verdict(path string, data []byte, archives, events bool) []string {
 	var lines []string
 	worst := 0
@@ -69,7 +69,7 @@ func verdict(path string, data []byte, archives, events bool) []string {
 	if !ok {
 		text = "Composed text"
 	}
-	return append(lines, fmt.Sprintf("DONE %s %04X %s", status, worst, text), "")
+	return append(lines, fmt.Sprintf("DONE %s %04X %s", status, worst, text))
 }
 
 // scan gives SAVI's code, and the name of a virus.

@@ -1,4 +1,5 @@
-package line
+// Package ascii takes apart and checks the short texts of line protocols.
+package ascii
 
 import (
 	"strconv"

@@ -1,18 +1,23 @@
-// Package linetest tests backends whose engines speak in lines: it plays every
-// answer of their tables whole, in pieces, and broken off at every byte.
+// Package linetest tests the dialogues of backends whose engines speak in lines: it
+// plays every answer of their tables whole, in pieces, and broken off at every byte.
 //
 // It is meant for tests and imports the standard library only.
 package linetest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,23 +39,39 @@ type Engine struct {
 
 // Case is one answer. All of them are composed.
 type Case struct {
-	Reply string // PATH stands for the path of the content
-	Want  backends.Category
-	Code  int    // of a result
-	Names string // of a result, with commas between
-	whole bool   // what is behind the answer has to come at once to be seen
+	Reply   string            // PATH is replaced by the path of the object
+	Want    backends.Category // of the result; empty: nothing is found
+	Code    int               // of the result
+	Names   string            // of the result, with commas between
+	Failure backends.Category // of the error; empty: none
+	whole   bool              // what follows the answer has to come with it to be seen
 }
 
-// Says is an answer that comes to a result.
+// Says is an answer with a result.
 func Says(reply string, want backends.Category, code int, names ...string) Case {
 	return Case{Reply: reply, Want: want, Code: code, Names: strings.Join(names, ",")}
 }
 
-// Fails is one that does not.
-func Fails(reply string, want backends.Category) Case { return Case{Reply: reply, Want: want} }
+// Fails is an answer that is a failure.
+func Fails(reply string, failure backends.Category) Case {
+	return Case{Reply: reply, Failure: failure}
+}
 
-// Trails is a whole answer with something behind it, in the same write.
-func Trails(reply string) Case { return Case{Reply: reply, Want: backends.SWErr, whole: true} }
+// Both is an answer with a finding and a failure beside it.
+func Both(reply string, failure, want backends.Category, code int, names ...string) Case {
+	c := Says(reply, want, code, names...)
+	c.Failure = failure
+	return c
+}
+
+// Trails is a whole answer with something after it, in the same write.
+func Trails(reply string) Case { return Case{Reply: reply, Failure: backends.SWErr, whole: true} }
+
+// Together makes what follows the answer come in the same write.
+func (tt Case) Together() Case {
+	tt.whole = true
+	return tt
+}
 
 // Path is what stands for the path in a [Case].
 const Path = "PATH"
@@ -97,8 +118,8 @@ func Answers(t *testing.T, e Engine, cases []Case) {
 	}
 }
 
-// Breaks plays replies that end after every number of bytes: they are failures,
-// or the virus that stands.
+// Breaks plays replies that end after every number of bytes: they are failures, beside
+// the findings that stand.
 func Breaks(t *testing.T, e Engine, replies ...string) {
 	c, path := content(t)
 	for _, reply := range replies {
@@ -109,8 +130,8 @@ func Breaks(t *testing.T, e Engine, replies ...string) {
 			}
 			for _, end := range []backendtest.Step{backendtest.Close(), backendtest.Reset()} {
 				r, err := e.ask(t, c, path, backendtest.Send(backendtest.Composed(reply[:n])), end)
-				if err == nil && r.Category != backends.Virus {
-					t.Errorf("%q: %+v", reply[:n], r)
+				if err == nil || r.Category == backends.OK {
+					t.Errorf("%q: %+v, %v", reply[:n], r, err)
 				}
 				if err != nil && !backends.CategoryOf(err).IsFailure() {
 					t.Errorf("%q: %v is no failure", reply[:n], err)
@@ -130,24 +151,35 @@ func Silence(t *testing.T, e Engine, begin string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	r, err := b.Scan(ctx, c)
-	if err == nil || backends.CategoryOf(err) != backends.Interrupted {
+	if err == nil || backends.CategoryOf(err) != backends.Interrupted || r.Category == backends.OK {
 		t.Errorf("%q and silence: %+v, %v", begin, r, err)
 	}
 	closeTwice(t, b)
 }
 
-// Reuses scans three times, and wants n connections for that, 1 or 3.
+// Reuses scans three objects, and wants n connections for that, 1 or 3.
 func Reuses(t *testing.T, e Engine, reply string, n int) {
-	c, path := content(t)
-	reply = strings.ReplaceAll(reply, Path, path)
-	turn := backendtest.Script{e.Request(path), backendtest.Send(backendtest.Composed(reply))}
-	script := append(backendtest.Script{}, e.Hello...)
-	for range 4 - n {
-		script = append(script, turn...)
-	}
-	d := backendtest.StartDaemon(t, "unix", append(script, backendtest.Drain()))
-	b := e.Open(t, d.Address())
+	var objects []backends.Content
+	var turns, scripts []backendtest.Script
 	for range 3 {
+		c, path := content(t)
+		objects = append(objects, c)
+		turns = append(turns, backendtest.Script{e.Request(path), backendtest.Send(backendtest.Composed(strings.ReplaceAll(reply, Path, path)))})
+	}
+	for len(turns) > 0 {
+		script := append(backendtest.Script{}, e.Hello...)
+		for _, turn := range turns[:4-n] {
+			script = append(script, turn...)
+		}
+		turns = turns[4-n:]
+		if n == 3 {
+			script = append(script, backendtest.CloseWrite())
+		}
+		scripts = append(scripts, append(script, backendtest.Drain()))
+	}
+	d := backendtest.StartDaemon(t, "unix", scripts...)
+	b := e.Open(t, d.Address())
+	for _, c := range objects {
 		if r, err := b.Scan(t.Context(), c); err != nil {
 			t.Fatalf("%+v, %v", r, err)
 		}
@@ -185,22 +217,23 @@ func (e Engine) ask(t *testing.T, c backends.Content, path string, steps ...back
 
 // problem says how an outcome differs from the one wanted.
 func (tt Case) problem(r backends.Result, err error) string {
+	var got backends.Category
 	if err != nil {
-		switch got := backends.CategoryOf(err); {
-		case got != tt.Want:
-			return "got " + string(got) + ", " + err.Error() + "; want " + string(tt.Want)
-		case r.Category != "":
-			return "a result and an error"
-		}
-		return ""
+		got = backends.CategoryOf(err)
 	}
 	var names []string
 	for _, f := range r.Findings {
-		names = append(names, f.Name)
+		if f.Name != "" {
+			names = append(names, f.Name)
+		}
 	}
 	switch joined := strings.Join(names, ","); {
+	case got != tt.Failure:
+		return fmt.Sprintf("failed with %q, %v; want %q", got, err, tt.Failure)
 	case r.Category != tt.Want:
-		return "got " + string(r.Category) + ", want " + string(tt.Want)
+		return fmt.Sprintf("got %q, want %q", r.Category, tt.Want)
+	case r.Category == "":
+		return ""
 	case r.Code != tt.Code:
 		return fmt.Sprintf("got the code %d, want %d", r.Code, tt.Code)
 	case joined != tt.Names:
@@ -234,6 +267,80 @@ func Serve(greeting string, end byte, answer func(command string, body io.Reader
 		}
 	}
 }
+
+// Alternate scans 300 objects, clean and infected in turn, some workers at a time, with
+// an engine that misbehaves. Failures are fine; a clean object that is found to be
+// infected, or an infected one that is OK, is not. It reports how many had a verdict.
+func Alternate(t *testing.T, b backends.Backend, workers int) (verdicts int) {
+	t.Helper()
+	objects := map[backends.Category]backends.Content{
+		backends.OK: backendtest.CleanContent(t), backends.Virus: backendtest.Bytes(t, backendtest.EICAR()),
+	}
+	var wg sync.WaitGroup
+	var right atomic.Int64
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < 300; i += workers {
+				want := backends.OK
+				if i/workers%2 == 1 {
+					want = backends.Virus
+				}
+				r, err := b.Scan(t.Context(), objects[want])
+				switch {
+				case r.Category != want && r.Category != "":
+					t.Errorf("object %d is %s: %+v, %v", i, want, r, err)
+				case r.Category == want:
+					right.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return int(right.Load())
+}
+
+// Repeats makes a connection that sends everything that is written to it again, up to
+// 60 ms later.
+func Repeats(step backendtest.Step) backendtest.Step {
+	return func(s *backendtest.Session) error {
+		r := &repeating{Conn: s.Conn}
+		defer r.wg.Wait()
+		return step(&backendtest.Session{Conn: r, Done: s.Done})
+	}
+}
+
+type repeating struct {
+	net.Conn
+	mu sync.Mutex
+	wg sync.WaitGroup
+}
+
+func (r *repeating) Write(p []byte) (int, error) {
+	again := bytes.Clone(p)
+	r.wg.Go(func() {
+		time.Sleep(time.Duration(rand.IntN(61)) * time.Millisecond)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.Conn.Write(again)
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Conn.Write(p)
+}
+
+// Deaf is a connection that says text and then ends, and does not listen. It is for fuzz
+// targets of parsers that read a connection.
+func Deaf(text string) net.Conn { return deaf{strings.NewReader(text)} }
+
+type deaf struct{ *strings.Reader }
+
+func (deaf) Write(p []byte) (int, error)      { return len(p), nil }
+func (deaf) Close() error                     { return nil }
+func (deaf) LocalAddr() net.Addr              { return nil }
+func (deaf) RemoteAddr() net.Addr             { return nil }
+func (deaf) SetDeadline(time.Time) error      { return nil }
+func (deaf) SetReadDeadline(time.Time) error  { return nil }
+func (deaf) SetWriteDeadline(time.Time) error { return nil }
 
 // Marked is what [backendtest.Marked] says of a file; ok is false if it cannot be
 // read.
