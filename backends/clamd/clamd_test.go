@@ -493,7 +493,7 @@ func TestScanAll(t *testing.T) {
 		{"broken off", p + "OK", "", "swerr"},
 		{"memory", p + "Can't allocate memory ERROR\x00", "", "swerr"},
 		{"nothing", "", "", "cannot-execute"},
-		{"too many", strings.Repeat(p+"A FOUND\x00", 1005), strings.Repeat("A ", 1000), "virus"},
+		{"too many", strings.Repeat(p+"A FOUND\x00", 1005), strings.TrimSpace(strings.Repeat("A ", 996)), "virus"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -328,7 +328,7 @@ func TestEarlyAnswer(t *testing.T) {
 	}{
 		{done, backends.SWErr},
 		{"FAIL 0212 \r\n" + done, backends.SWErr},
-		{"DONE FAIL 060F Scan terminated due to timeout\r\n\r\n", backends.SWErr},
+		{"DONE FAIL 060F Scan terminated due to timeout\r\n\r\n", backends.Interrupted}, // its own failure, early or not
 		{"VIRUS A \r\n" + doneVirus, backends.Virus},
 		{"FAIL 0212 \r\nDONE FAIL 0212 File was encrypted\r\n\r\n", backends.SWErr},
 		{"REJ 1\r\n", backends.SWErr},

@@ -35,12 +35,18 @@ func (d Dialer) Dial(ctx context.Context) (net.Conn, error) {
 func (d Dialer) dial(ctx context.Context) (net.Conn, *socket, error) {
 	within, cancel := context.WithTimeout(ctx, d.Timeout)
 	defer cancel()
+	var busy error
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		nc, err := new(net.Dialer).DialContext(within, d.Network, d.Address)
 		if err == nil {
 			return d.secure(ctx, within, newSocket(nc))
 		}
-		if !errors.Is(err, syscall.EAGAIN) {
+		switch {
+		case errors.Is(err, syscall.EAGAIN):
+			busy = err
+		case busy != nil && within.Err() != nil: // at the last try
+			return nil, nil, d.failed(ctx, within, busy)
+		default:
 			return nil, nil, d.failed(ctx, within, err)
 		}
 		select {
@@ -85,7 +91,7 @@ func (d Dialer) failed(ctx, within context.Context, err error) error {
 	switch {
 	case isOver(ctx):
 		return d.cut(ctx)
-	case within.Err() != nil && errors.Is(err, syscall.EAGAIN):
+	case errors.Is(err, syscall.EAGAIN):
 		return d.late("no connection, its backlog was full,", nil)
 	case within.Err() != nil, errors.As(err, &netErr) && netErr.Timeout():
 		return d.late("no connection", nil)
