@@ -45,6 +45,10 @@ type Config struct {
 	// nothing is ok without it. {path} in it is the path of the file and {name} its
 	// name, in every other expression too.
 	OKRegex string `toml:"ok_regex" json:"ok_regex,omitempty"`
+	// OKSilent lets an ok rest on printing nothing at all, too: for programs whose
+	// exit status is documented and that can be told to be quiet. An output that is
+	// not empty needs OKRegex all the same.
+	OKSilent bool `toml:"ok_silent" json:"ok_silent,omitempty"`
 	// IgnoreRegex is for whole lines that say nothing: banners and progress. Any
 	// other line that no key explains is a failure.
 	IgnoreRegex string `toml:"ignore_regex" json:"ignore_regex,omitempty"`
@@ -178,7 +182,7 @@ func (c *Config) over(p Config) Config {
 	if len(c.NameRules) > 0 {
 		p.NameRules = c.NameRules
 	}
-	p.KnownNames = p.KnownNames || c.KnownNames
+	p.KnownNames, p.OKSilent = p.KnownNames || c.KnownNames, p.OKSilent || c.OKSilent
 	p.Exit, p.Env = laid(c.Exit, p.Exit), laid(c.Env, p.Env)
 	for _, s := range []struct{ to, from *string }{
 		{&p.VirusRegex, &c.VirusRegex}, {&p.VirusFlagRegex, &c.VirusFlagRegex},

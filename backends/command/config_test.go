@@ -178,7 +178,7 @@ func TestPresets(t *testing.T) {
 func wantGrounds(t *testing.T, p *Preset) {
 	t.Helper()
 	switch p.OKRestsOn {
-	case okSummary, okLine:
+	case okSummary, okEither, okLine:
 		if p.OKRegex == "" {
 			t.Errorf("%s: an ok rests on %q, but there is no ok_regex", p.Name, p.OKRestsOn)
 		}

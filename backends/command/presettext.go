@@ -101,6 +101,9 @@ func (p *Preset) keys() []shownKey {
 			keys = append(keys, shownKey{k.name, quote(k.value)})
 		}
 	}
+	if p.OKSilent {
+		keys = append(keys, shownKey{"ok_silent", "true"})
+	}
 	if len(p.NameRules) > 0 {
 		keys = append(keys, shownKey{"name_rules", quoteTables(p.NameRules, func(r NameRule) string {
 			return fmt.Sprintf("name = %s, category = %s", quote(r.Name), quote(r.Category))

@@ -28,6 +28,7 @@ type reading struct {
 	found    bool // something in the object: virus, suspicious, encrypted or partial
 	disliked bool // by virus_regex, whatever the name says, or something suspicious
 	ok       bool // ok_regex matched
+	silent   bool // nothing was printed, which is enough for an exit status that is ok
 	names    []backends.Finding
 	failures []backends.Category
 
@@ -181,6 +182,7 @@ func (r *reading) covered(lines []string) []bool {
 	all := strings.Join(lines, "\n")
 	spans := r.table.ok.FindAllStringIndex(all, -1)
 	r.ok = len(spans) > 0
+	r.silent = r.table.okSilent && len(lines) == 0
 	begin := 0
 	for i, line := range lines {
 		end := begin + len(line)

@@ -27,8 +27,9 @@ type table struct {
 	unfilled []expression
 	version  *regexp.Regexp
 
-	rules []rule
-	known bool
+	rules    []rule
+	known    bool
+	okSilent bool
 }
 
 // patterns are the expressions for lines.
@@ -119,7 +120,7 @@ func (t *table) category(name, kind string) backends.Category {
 
 // compile checks the keys of the answer table and makes the table.
 func (c *Config) compile() (*table, error) {
-	t := &table{exit: map[int]outcome{}, known: c.KnownNames}
+	t := &table{exit: map[int]outcome{}, known: c.KnownNames, okSilent: c.OKSilent}
 	var errs []error
 	if len(c.Argv) > 0 { // else there is enough to say already
 		t.program = filepath.Base(c.Argv[0])
