@@ -1,0 +1,152 @@
+package backendtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+)
+
+// MarkOdd marks an object to which a misbehaving engine gives the raw answer that the
+// case is about. It judges every other object honestly, see [Marked].
+const MarkOdd = "X-FAKE-ODD"
+
+// Misbehaviour is what a fake engine does wrong. The zero value is an honest engine.
+type Misbehaviour struct {
+	// Odd is the raw answer to an object with [MarkOdd], in the engine's own protocol.
+	Odd string
+	// Early makes the engine answer as soon as it has read the first KiB of an object
+	// that is larger, by what is in that KiB, and read on afterwards.
+	Early bool
+	// Repeat makes the engine send every answer about an object a second time, so
+	// much later.
+	Repeat time.Duration
+}
+
+// Rules are the rules for an engine's answer that every backend must keep, for a
+// backend whose fake can misbehave.
+type Rules struct {
+	// Open starts a fake engine that misbehaves so, and opens the backend for it.
+	Open func(t *testing.T, m Misbehaviour) backends.Backend
+	// Masked are raw answers that say that a part is encrypted (or something else
+	// that is no virus) and that the engine failed. Both must be reported.
+	Masked map[string]string
+	// Failures are raw answers that say that the engine failed, with words such as
+	// "password", "limit" or "corrupt" in a name or a free text.
+	Failures map[string]string
+	// Blocked are raw answers that block the object, with such words in them.
+	Blocked map[string]string
+	// NoStream is for an engine that reads files by itself: it has no early answers.
+	NoStream bool
+}
+
+// RunRules checks the rules.
+func RunRules(t *testing.T, rules Rules) {
+	for name, raw := range rules.Masked {
+		t.Run("masked "+name, func(t *testing.T) {
+			r, err := rules.odd(t, raw)
+			if err == nil {
+				t.Errorf("the failure is hidden: %+v", r)
+			}
+			if r.Category == "" || r.Category == backends.OK {
+				t.Errorf("the finding is lost: %+v, %v", r, err)
+			}
+		})
+	}
+	for name, raw := range rules.Failures {
+		t.Run("failure "+name, func(t *testing.T) {
+			if r, err := rules.odd(t, raw); err == nil || r.Category != "" {
+				t.Errorf("got %+v, %v; want a failure alone", r, err)
+			}
+		})
+	}
+	for name, raw := range rules.Blocked {
+		t.Run("blocked "+name, func(t *testing.T) {
+			r, err := rules.odd(t, raw)
+			if r.Category != backends.Virus && r.Category != backends.Suspicious {
+				t.Errorf("got %+v, %v; want virus or suspicious", r, err)
+			}
+		})
+	}
+	if !rules.NoStream {
+		t.Run("early", rules.early)
+	}
+	t.Run("stray", rules.stray)
+}
+
+func (rules *Rules) open(t *testing.T, m Misbehaviour) backends.Backend {
+	t.Helper()
+	NoLeaks(t)
+	b := rules.Open(t, m)
+	closeAfter(t, b)
+	return b
+}
+
+func (rules *Rules) odd(t *testing.T, raw string) (backends.Result, error) {
+	t.Helper()
+	r, err, ok := scanWithin(t.Context(), rules.open(t, Misbehaviour{Odd: raw}), Bytes(t, []byte(MarkOdd)))
+	if !ok {
+		t.Fatal("the scan does not end")
+	}
+	return r, err
+}
+
+// earlySize is more than all buffers between a backend and its engine take.
+const earlySize = 24 << 20
+
+// early: what an engine says before it has the whole object is believed only if it is
+// bad news.
+func (rules *Rules) early(t *testing.T) {
+	b := rules.open(t, Misbehaviour{Early: true})
+	filler := bytes.Repeat([]byte("a"), earlySize)
+	for _, tt := range []struct {
+		head string
+		want backends.Category // empty: a failure alone
+	}{{"", ""}, {MarkEncrypted, ""}, {MarkPartial, ""}, {MarkError, ""}, {string(EICAR()), backends.Virus}} {
+		r, err, ok := scanWithin(t.Context(), b, Bytes(t, append([]byte(tt.head), filler...)))
+		switch {
+		case !ok:
+			t.Fatal("the scan does not end")
+		case r.Category != tt.want || tt.want == "" && err == nil:
+			t.Errorf("an early answer about %.30q: got %+v, %v; want %q", tt.head, r, err, tt.want)
+		}
+	}
+}
+
+// stray: answers that an engine repeats reach no other object.
+func (rules *Rules) stray(t *testing.T) {
+	const objects = 300
+	pauses := []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond}
+	wrong, failed := 0, 0
+	for _, repeat := range pauses[1:] {
+		b := rules.open(t, Misbehaviour{Repeat: repeat})
+		for i := range objects / (len(pauses) - 1) {
+			time.Sleep(pauses[rand.IntN(len(pauses))]) // the repeated answer comes at any moment
+			data, want := fmt.Appendf(nil, "object %d", i), backends.OK
+			if i%2 == 1 {
+				data, want = append(data, EICAR()...), backends.Virus
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			r, err := b.Scan(ctx, Bytes(t, data))
+			cancel()
+			switch {
+			case r.Category == want && (err == nil || want == backends.Virus):
+			case r.Category == "":
+				failed++
+			default:
+				wrong++
+			}
+		}
+	}
+	t.Logf("table: %d objects, %d with the answer of another, %d failures", objects, wrong, failed)
+	if wrong > 0 {
+		t.Errorf("%d of %d objects have got the answer of another", wrong, objects)
+	}
+	if failed > objects/2 {
+		t.Errorf("%d of %d objects failed: the repeated answers are not told apart", failed, objects)
+	}
+}

@@ -1,0 +1,109 @@
+package backendtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+)
+
+// toy is a backend of an engine that exists only as a function. Its answers are
+// words: "locked", "failed", "virus", "clean". The fields break one rule each.
+type toy struct {
+	m                                  Misbehaviour
+	masks, words, believesEarly, mixes bool
+	last                               backends.Category
+}
+
+func (b *toy) Scan(_ context.Context, c backends.Content) (backends.Result, error) {
+	data := make([]byte, c.Size())
+	if _, err := c.ReadAt(data, 0); err != nil {
+		return backends.Result{}, err
+	}
+	var a backends.Answer
+	if b.m.Odd != "" && bytes.Contains(data, []byte(MarkOdd)) {
+		b.read(&a)
+		return a.Result()
+	}
+	category := Marked(data[:min(len(data), 1024)])
+	if b.mixes && b.m.Repeat > 0 && b.last != "" {
+		category, b.last = b.last, category
+	} else {
+		b.last = category
+	}
+	a.Add(category, 0, "")
+	if b.m.Early && len(data) > 1024 && !b.believesEarly {
+		a.Early()
+	}
+	return a.Result()
+}
+
+func (b *toy) read(a *backends.Answer) {
+	for word := range strings.FieldsSeq(b.m.Odd) {
+		switch {
+		case word == "failed" && b.masks && a.Category() != "":
+		case word == "locked", b.words && strings.Contains(word, "password"):
+			a.Add(backends.Encrypted, 0, word)
+		case word == "virus":
+			a.Add(backends.Virus, 0, word)
+		default:
+			a.Fail(errors.New(word))
+		}
+	}
+}
+
+var toys = map[string]struct {
+	part string // of the rules, that sees what is wrong
+	toy  toy
+}{
+	"hides failures":         {"masked locked", toy{masks: true}},
+	"believes words":         {"failure named", toy{words: true}},
+	"believes early answers": {"early", toy{believesEarly: true}},
+	"mixes answers up":       {"stray", toy{mixes: true}},
+}
+
+func runToy(t *testing.T, b toy) {
+	RunRules(t, Rules{
+		Open: func(_ *testing.T, m Misbehaviour) backends.Backend {
+			b := b
+			b.m = m
+			return &b
+		},
+		Masked:   map[string]string{"locked": "locked failed"},
+		Failures: map[string]string{"named": "password-list:read-error"},
+		Blocked:  map[string]string{"named": "virus password-stealer"},
+	})
+}
+
+func TestRules(t *testing.T) { runToy(t, toy{}) }
+
+const toyName = "POLYCLAM_TEST_TOY"
+
+// TestBadRules is what TestRulesCatch runs in a process of its own.
+func TestBadRules(t *testing.T) {
+	if bad, ok := toys[os.Getenv(toyName)]; ok {
+		runToy(t, bad.toy)
+	}
+}
+
+func TestRulesCatch(t *testing.T) {
+	for name, bad := range toys {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestBadRules$/^"+strings.ReplaceAll(bad.part, " ", "_")+"$")
+			cmd.Env = append(os.Environ(), toyName+"="+name)
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBadRules/") {
+				t.Errorf("the rules pass a backend that %s: %v\n%s", name, err, out)
+			}
+		})
+	}
+}
