@@ -52,7 +52,7 @@ import (
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true,
 	Names: true, Version: true, DatabaseAge: true,
-	Source: "parsers of Samba, baruwa and exim (PEER); texts of SCAN_FAILURE BELIEVED and not used",
+	Source: "parsers of Samba, baruwa and exim (PEER); texts of SCAN_FAILURE not used (keys encrypted_texts, partial_texts)",
 	Tested: "composed bytes",
 }
 
