@@ -75,7 +75,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 }
 
 // Version implements [backends.Versioner]. The daemon reports the version of its
-// virus definitions only, a date with a number behind it: 19051006.
+// virus definitions only, a date and a number: 19051006.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var vps string
 	err := b.client.Do(ctx, func(conn *engineconn.Conn) error {

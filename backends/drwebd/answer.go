@@ -46,7 +46,7 @@ var bits = []struct {
 	{0x20000, backends.OK, "spam"},
 }
 
-// unknown are the bits that nobody has told of.
+// unknown are the bits without a known meaning.
 const unknown = 0xf8000000
 
 const hintRead = ` (with transport = "path": its user must be able to read the file)`

@@ -3,7 +3,7 @@
 //
 // The dialogue, a connection for each request; every number has 32 bits, big-endian:
 //
-//	-> 1 <flags> 0 <size> <content>           transport "stream"
+//	-> 1 <flags> 0 <size> <object>            transport "stream"
 //	-> 1 <flags> <length> <path> 0            transport "path"
 //	<- <rc> <n>, n times: <length> "/path infected with NAME\0"
 //	-> 2                  <- <version>

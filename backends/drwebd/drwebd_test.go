@@ -113,6 +113,25 @@ func TestEarly(t *testing.T) {
 	}
 }
 
+func TestRules(t *testing.T) {
+	for name, change := range map[string]func(*Config){"stream": nil, "path": byPath} {
+		t.Run(name, func(t *testing.T) {
+			backendtest.RunRules(t, backendtest.Rules{
+				Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
+					return open(t, startWith(t, "unix", m), change)
+				},
+				NoStream: name == "path",
+				Masked: map[string]string{
+					"skipped": reply(0x1000 | 0x4), "timeout": reply(0x1000 | 0x200), "too big": reply(0x2000 | 0x1), "virus": reply(0x20 | 0x10),
+					"licence": reply(0x1000 | 0x200000), "unknown": reply(0x1000 | 0x8000000),
+				},
+				Failures: map[string]string{"memory": reply(0x4), "clean and failed": reply(0x100000 | 0x2), "cut": reply(0x1000)[:6], "more": reply(0) + "password"},
+				Blocked:  map[string]string{"stealer": reply(0x20, "Trojan.PasswordStealer"), "limit": reply(0x40 | 0x4)},
+			})
+		})
+	}
+}
+
 // TestRequests are the requests of scans by path and with other flags.
 func TestRequests(t *testing.T) {
 	c := x(t)

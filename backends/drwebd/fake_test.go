@@ -1,6 +1,7 @@
 package drwebd
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
@@ -35,12 +37,18 @@ var replies = map[backends.Category]string{
 // fake is a drwebd that answers by what [backendtest.Marked] says, one request to a
 // connection.
 type fake struct {
+	backendtest.Misbehaviour
 	t        *testing.T
 	listener net.Listener
 	wg       sync.WaitGroup
 }
 
 func start(t *testing.T, network string) string {
+	t.Helper()
+	return startWith(t, network, backendtest.Misbehaviour{})
+}
+
+func startWith(t *testing.T, network string, m backendtest.Misbehaviour) string {
 	t.Helper()
 	address := "127.0.0.1:0"
 	if network == "unix" {
@@ -55,7 +63,7 @@ func start(t *testing.T, network string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{t: t, listener: l}
+	f := &fake{Misbehaviour: m, t: t, listener: l}
 	t.Cleanup(func() {
 		l.Close()
 		f.wg.Wait()
@@ -116,6 +124,14 @@ func (f *fake) scan(nc net.Conn) {
 	if err != nil || !ok {
 		return
 	}
+	if f.Early && size > 1<<10 {
+		head := make([]byte, 1<<10)
+		if _, err := io.ReadFull(nc, head); err == nil {
+			io.WriteString(nc, replies[backendtest.Marked(head)])
+			io.Copy(io.Discard, nc)
+		}
+		return
+	}
 	data, err := io.ReadAll(io.LimitReader(nc, int64(size)))
 	if err != nil || len(data) != int(size) {
 		return // the scan was given up
@@ -130,5 +146,12 @@ func (f *fake) scan(nc net.Conn) {
 	if category == backends.Virus && length > 0 {
 		answer = reply(0x20, string(path)+" infected with EICAR Test File (NOT a Virus!)\x00")
 	}
+	if f.Odd != "" && bytes.Contains(data, []byte(backendtest.MarkOdd)) {
+		answer = f.Odd
+	}
 	io.WriteString(nc, answer)
+	if f.Repeat > 0 {
+		time.Sleep(f.Repeat)
+		io.WriteString(nc, answer)
+	}
 }

@@ -4,7 +4,7 @@
 // The dialogue with fpscand, over a connection that is kept for the next scan:
 //
 //	-> SCAN --archive=2 ... FILE /path                transport "path"
-//	-> SCAN --archive=2 ... STREAM name SIZE n        transport "stream", with n bytes behind it
+//	-> SCAN --archive=2 ... STREAM name SIZE n        transport "stream", followed by n bytes
 //	<- 1 <contains infected objects: NAME> /path->member
 //	-> QUIT
 //
@@ -118,7 +118,7 @@ var helpPattern = regexp.MustCompile(`^FPSCAND:(\S{1,32})\s+ENGINE:(\S{1,32})\s+
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var text string
 	err := b.client.Do(ctx, func(conn *engineconn.Conn) (err error) {
-		conn.Spoil() // there is a second line behind it
+		conn.Spoil() // a second line follows
 		if err = conn.Command("HELP\n"); err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ import (
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true,
 	Names: true, Version: true, DatabaseAge: true,
-	Source: "parsers of Samba, baruwa and exim (PEER); texts of SCAN_FAILURE BELIEVED and not used",
+	Source: "parsers of Samba, baruwa and exim (PEER); texts of SCAN_FAILURE not used (keys encrypted_texts, partial_texts)",
 	Tested: "composed bytes",
 }
 
@@ -75,7 +75,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 }
 
 // Version implements [backends.Versioner]. The daemon reports the version of its
-// databases only, a date with a number behind it, in its greeting.
+// databases only, a date and a number, in its greeting.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var database string
 	// The greeting comes on a new connection only, before the answer to the first

@@ -231,23 +231,25 @@ func TestDaemonSilence(t *testing.T) {
 	linetest.Silence(t, kavdaemon, claims(0, 100, "x"))
 }
 
-func TestDaemonConformance(t *testing.T) {
-	codes := map[backends.Category]string{
+// daemon is a kavdaemon that answers by what is in the files.
+func daemon(command string, _ io.Reader) (reply string, quit bool) {
+	m := daemonRequest.FindStringSubmatch(command + "\x00")
+	if m == nil {
+		return "\x07\x00", true
+	}
+	category, ok := linetest.Marked(m[1])
+	if !ok {
+		return "\x01\x00", true
+	}
+	return map[backends.Category]string{
 		backends.OK: "\x00\x00", backends.Virus: report(4, found), backends.Suspicious: "\x03\x00",
 		backends.Encrypted: "\x00\x00", backends.Partial: "\x08\x00", backends.SWErr: "\x01\x00",
-	}
+	}[category], true
+}
+
+func TestDaemonConformance(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backends.Backend {
-		return openDaemon(t, backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Serve("", 0, func(command string, _ io.Reader) (string, bool) {
-			m := daemonRequest.FindStringSubmatch(command + "\x00")
-			if m == nil {
-				return "\x07\x00", true
-			}
-			category, ok := linetest.Marked(m[1])
-			if !ok {
-				return "\x01\x00", true
-			}
-			return codes[category], true
-		})}).Address())
+		return openDaemon(t, backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Serve("", 0, daemon)}).Address())
 	}, backendtest.Options{Dial: openDaemon, Half: []backendtest.Words{backendtest.Composed("\x00")}})
 }
 

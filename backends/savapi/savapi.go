@@ -50,7 +50,7 @@ import (
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true,
 	Names: true, Version: true, DatabaseAge: false,
-	Source: "clients of rspamd and others (PEER); types and GET VDF BELIEVED; texts of 350 not used",
+	Source: "clients of rspamd and others (PEER); types and GET VDF BELIEVED; texts of 350 not used (keys encrypted_texts, partial_texts)",
 	Tested: "composed bytes",
 }
 

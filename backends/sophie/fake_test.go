@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
@@ -24,8 +23,7 @@ import (
 type fake struct {
 	end  string // of a line: "\n", "\r\n", "\x00" or nothing
 	keep bool   // the connection stays until the client goes
-	// repeat has the daemon send every answer again, up to 60 ms later.
-	repeat bool
+	backendtest.Misbehaviour
 }
 
 // start starts it and returns its address.
@@ -79,6 +77,12 @@ func (f fake) serve(nc net.Conn) {
 		}
 		io.WriteString(nc, "OK\r\n")
 		var b bytes.Buffer
+		if f.Early && size > 1<<10 {
+			io.CopyN(&b, r, 1<<10)
+			io.WriteString(nc, says(b.Bytes())+f.end)
+			io.Copy(io.Discard, r)
+			return
+		}
 		if _, err := io.CopyN(&b, r, size); err != nil {
 			return
 		}
@@ -87,10 +91,14 @@ func (f fake) serve(nc net.Conn) {
 		fmt.Fprintf(nc, "-1:Could not open item%s", f.end)
 		return
 	}
-	io.WriteString(nc, says(data)+f.end)
-	if f.repeat {
-		time.Sleep(time.Duration(rand.IntN(61)) * time.Millisecond)
-		io.WriteString(nc, says(data)+f.end)
+	answer := says(data) + f.end
+	if f.Odd != "" && bytes.Contains(data, []byte(backendtest.MarkOdd)) {
+		answer = f.Odd
+	}
+	io.WriteString(nc, answer)
+	if f.Repeat > 0 {
+		time.Sleep(f.Repeat)
+		io.WriteString(nc, answer)
 	}
 	if f.keep {
 		io.Copy(io.Discard, r)

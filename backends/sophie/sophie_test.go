@@ -303,10 +303,28 @@ func TestContextEnds(t *testing.T) {
 	}
 }
 
-// TestRepeated: a daemon that repeats every answer up to 60 ms later.
+func TestRules(t *testing.T) {
+	for _, transport := range []string{transportPath, transportStream} {
+		t.Run(transport, func(t *testing.T) {
+			backendtest.RunRules(t, backendtest.Rules{
+				Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
+					return open(t, fake{end: "\n", Misbehaviour: m}.start(t, "unix"), transport)
+				},
+				NoStream: transport == transportPath,
+				Failures: map[string]string{
+					"corrupt data": "-1:virus data is corrupt\n", "password": "-1:password list.txt: read error\n", "limit": "-1:thread limit\n",
+					"more": "-1:File was encrypted, Sweep failure\n", "two": "0\n-1:File was encrypted\n",
+				},
+				Blocked: map[string]string{"stealer": "1:Troj/PasswordStealer\n", "encrypted": "1:File was encrypted\n"},
+			})
+		})
+	}
+}
+
+// TestRepeated: a daemon that repeats every answer, and keeps the connection.
 func TestRepeated(t *testing.T) {
 	for _, transport := range []string{transportPath, transportStream} {
-		b := open(t, fake{end: "\n", keep: true, repeat: true}.start(t, "unix"), transport)
+		b := open(t, fake{end: "\n", keep: true, Misbehaviour: backendtest.Misbehaviour{Repeat: 20 * time.Millisecond}}.start(t, "unix"), transport)
 		linetest.Alternate(t, b, 30)
 	}
 }

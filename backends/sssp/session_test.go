@@ -175,13 +175,16 @@ func TestLateAnswer(t *testing.T) {
 	}
 }
 
-// TestRepeated: savdid repeats its answers to scans and settings up to 60 ms later.
+// TestRepeated: savdid repeats its answers to scans and settings a while later, in the
+// middle of later scans too.
 func TestRepeated(t *testing.T) {
 	for name, change := range map[string]func(*Config){"kept": nil, "once": once} {
 		for _, slow := range []bool{false, true} {
-			s := ssspfake.Start(t, ssspfake.Options{Repeat: true, Slow: slow})
-			verdicts := linetest.Alternate(t, open(t, s.Address(), change), 10)
-			t.Logf("%s, slow %v: %d of 300 with a verdict, %d connections", name, slow, verdicts, s.Connections())
+			for _, repeat := range []time.Duration{5, 30, 60} {
+				s := ssspfake.Start(t, ssspfake.Options{Slow: slow, Misbehaviour: backendtest.Misbehaviour{Repeat: repeat * time.Millisecond}})
+				verdicts := linetest.Alternate(t, open(t, s.Address(), change), 10)
+				t.Logf("%s, slow %v, after %d ms: %d of 300 with a verdict, %d connections", name, slow, repeat, verdicts, s.Connections())
+			}
 		}
 	}
 }
@@ -344,7 +347,7 @@ func TestEarlyAnswer(t *testing.T) {
 				if err != nil {
 					got = backends.CategoryOf(err)
 				}
-				if got != c.want {
+				if got != c.want && !(c.want.IsFailure() && got.IsFailure() && r.Category == "") {
 					t.Errorf("got %+v, %v", r, err)
 				}
 			})

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"polyclam/backends/backendtest"
 )
 
 // session is one connection.
@@ -114,6 +116,9 @@ func (c *session) setOptions() bool {
 	}
 }
 
+// earlyHead is how much of an object is enough for an early answer.
+const earlyHead = 1 << 10
+
 func (c *session) scanData(argument string) bool {
 	n, err := strconv.ParseInt(argument, 10, 64)
 	limit := c.options.MaxScanData
@@ -141,8 +146,17 @@ func (c *session) scanData(argument string) bool {
 		}
 	}
 	var data bytes.Buffer
-	if _, err := io.CopyN(&data, c.r, n); err != nil {
+	early := c.options.Early && n > earlyHead
+	if early {
+		if _, err := io.CopyN(&data, c.r, earlyHead); err != nil || !c.scan("", data.Bytes()) || !c.flush() {
+			return false
+		}
+	}
+	if _, err := io.CopyN(&data, c.r, n-int64(data.Len())); err != nil {
 		return false
+	}
+	if early {
+		return true
 	}
 	if c.options.ACCAfterData {
 		c.accept()
@@ -176,7 +190,7 @@ func (c *session) scanFile(argument string) bool {
 func (c *session) scan(path string, data []byte) bool {
 	c.add(&c.scans)
 	if c.options.Slow {
-		time.Sleep(randomly())
+		time.Sleep(time.Duration(rand.IntN(61)) * time.Millisecond)
 	}
 	if ms, ok := number(data, MarkSlow, 10); ok {
 		select {
@@ -184,6 +198,10 @@ func (c *session) scan(path string, data []byte) bool {
 			return false
 		case <-time.After(time.Duration(ms) * time.Millisecond):
 		}
+	}
+	if c.options.Odd != "" && bytes.Contains(data, []byte(backendtest.MarkOdd)) {
+		c.out.WriteString(c.options.Odd)
+		return true
 	}
 	if bytes.Contains(data, []byte(MarkClose)) {
 		return false
@@ -213,15 +231,15 @@ func (c *session) say(lines ...string) {
 	}
 }
 
-// answerBlock says a block of lines, and with Repeat says it again up to 60 ms later.
+// answerBlock says a block of lines, and with Repeat says it again.
 func (c *session) answerBlock(lines ...string) {
 	c.say(append(lines, "")...)
-	if !c.options.Repeat {
+	if c.options.Repeat == 0 {
 		return
 	}
 	again := strings.Join(lines, "\r\n") + "\r\n\r\n"
 	c.wg.Go(func() {
-		time.Sleep(randomly())
+		time.Sleep(c.options.Repeat)
 		io.WriteString(c.nc, again)
 	})
 }
@@ -230,9 +248,6 @@ func (c *session) flush() bool {
 	_, err := c.out.WriteTo(c.nc)
 	return err == nil
 }
-
-// randomly is up to 60 ms.
-func randomly() time.Duration { return time.Duration(rand.IntN(61)) * time.Millisecond }
 
 // line reads a request, which may end in CRLF or LF.
 func (c *session) line() (string, bool) {

@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"polyclam/backends/backendtest"
 )
 
 // Options say how the server is configured. The zero value is a savdid on a Unix
@@ -35,8 +37,9 @@ type Options struct {
 	RejectOptions bool // OPTIONS are wrong: REJ 3
 	RejectScans   int  // every scan is refused with this REJ, if not 0
 	LF            bool // lines end in LF alone
-	Repeat        bool // answers to scans and OPTIONS come again up to 60 ms later
 	Slow          bool // a scan takes up to 60 ms
+
+	backendtest.Misbehaviour // repeats answers to OPTIONS, too
 }
 
 // Server is a running savdid.

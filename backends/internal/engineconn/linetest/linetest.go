@@ -15,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -247,7 +248,15 @@ func (tt Case) problem(r backends.Result, err error) string {
 // Serve plays an engine that answers by what is in the files: it reads commands up
 // to the byte end and writes what answer says, until the peer goes or quit is true.
 func Serve(greeting string, end byte, answer func(command string, body io.Reader) (reply string, quit bool)) backendtest.Step {
+	return Misbehave(backendtest.Misbehaviour{}, greeting, end, answer)
+}
+
+// Misbehave is Serve with an engine that misbehaves, for files: [Path] in the odd answer
+// is replaced by the path, and answers about files are repeated.
+func Misbehave(m backendtest.Misbehaviour, greeting string, end byte, answer func(command string, body io.Reader) (reply string, quit bool)) backendtest.Step {
 	return func(s *backendtest.Session) error {
+		var wg sync.WaitGroup
+		defer wg.Wait()
 		if _, err := io.WriteString(s, greeting); err != nil {
 			return err
 		}
@@ -257,9 +266,20 @@ func Serve(greeting string, end byte, answer func(command string, body io.Reader
 			if err != nil {
 				return err
 			}
-			reply, quit := answer(strings.TrimRight(command, "\r\n\x00"), r)
+			command = strings.TrimRight(command, "\r\n\x00")
+			reply, quit := answer(command, r)
+			path := fileIn.FindString(command)
+			if data, err := os.ReadFile(path); err == nil && m.Odd != "" && bytes.Contains(data, []byte(backendtest.MarkOdd)) {
+				reply = strings.ReplaceAll(m.Odd, Path, path)
+			}
 			if _, err := io.WriteString(s, reply); err != nil {
 				return err
+			}
+			if path != "" && m.Repeat > 0 {
+				wg.Go(func() {
+					time.Sleep(m.Repeat)
+					io.WriteString(s, reply)
+				})
 			}
 			if quit {
 				return errors.New("it is all said")
@@ -267,6 +287,9 @@ func Serve(greeting string, end byte, answer func(command string, body io.Reader
 		}
 	}
 }
+
+// fileIn is the path in a command.
+var fileIn = regexp.MustCompile(`/[^\s?]+`)
 
 // Alternate scans 300 objects, clean and infected in turn, some workers at a time, with
 // an engine that misbehaves. Failures are fine; a clean object that is found to be
