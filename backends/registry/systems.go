@@ -18,7 +18,7 @@ type System struct {
 // protocols are the systems that are asked over a protocol of their own.
 var protocols = []System{
 	{Name: "ClamAV clamd", Backend: "clamd"},
-	{Name: "built in: EICAR, hash lists, encrypted content of every container", Backend: "inspect"},
+	{Name: "built in: EICAR, hash lists, what is encrypted in ZIP, RAR, 7z, EGG, ALZ, ARJ, ACE, PDF, Office, OpenDocument, iWork, EPUB, Access, OpenPGP, S/MIME, disk images and password databases, also within tar, gzip, bzip2, xz, Zstandard, LZ4, compress, cab, ISO, cpio, ar and LHA archives, mails and documents", Backend: "inspect"},
 	{Name: "another polyclam, with all its engines", Backend: "polyclam"},
 	{Name: "Sophos SAVDI (SSSP)", Backend: "sssp"},
 	{Name: "Sophie, Trophie, savdid's SOPHIE channel", Backend: "sophie"},

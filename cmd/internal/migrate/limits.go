@@ -18,6 +18,13 @@ var alerts = []struct {
 // writePolicy keeps clients told FOUND for what clamd told them FOUND.
 func (m *Machine) writePolicy(w *writer) {
 	w.line("")
+	if m.clamd != nil {
+		w.line("[policy]")
+		w.comment("Clients hear the same name each time, clamd's. \"answer\" saves time where a virus is found:"+
+			" then the name is that of the faster engine.")
+		w.key("first_virus", `"wait"`)
+		w.line("")
+	}
 	w.line("[policy.actions]")
 	for _, a := range alerts {
 		m.writeAction(w, a.category, a.what, a.keys)
