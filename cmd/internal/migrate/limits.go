@@ -20,7 +20,7 @@ func (m *Machine) writePolicy(w *writer) {
 	w.line("")
 	if m.clamd != nil {
 		w.line("[policy]")
-		w.comment("Clients hear the same name each time, clamd's. \"answer\" saves time where a virus is found:"+
+		w.comment("Clients hear the same name each time, clamd's. \"answer\" saves time where a virus is found:" +
 			" then the name is that of the faster engine.")
 		w.key("first_virus", `"wait"`)
 		w.line("")
