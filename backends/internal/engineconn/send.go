@@ -210,9 +210,10 @@ func (s *sender) end(err error) error {
 		return nil
 	case object != nil:
 		return err
-	case errors.Is(err, errAnswered) && c.reused:
-		return errStray
 	case errors.Is(err, errAnswered), IsHangup(err) && c.peeks():
+		if c.reused {
+			return errStray
+		}
 		// It may have said why before it stopped reading.
 		c.early, c.spoiled = true, true
 		return nil

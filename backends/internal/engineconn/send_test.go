@@ -1,6 +1,7 @@
 package engineconn
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -162,5 +163,24 @@ func TestBrokenObject(t *testing.T) {
 		if !errors.As(err, new(*backends.ObjectError)) || c.Idle() != 0 {
 			t.Errorf("%d bytes: %v, %d kept", readable, err, c.Idle())
 		}
+	}
+}
+
+// TestStrayThenGone: an engine that repeats an answer and closes, while the next
+// request on the connection is being sent, has not answered that request.
+func TestStrayThenGone(t *testing.T) {
+	first := func(nc net.Conn) {
+		r := bufio.NewReader(nc)
+		r.ReadString('\n')
+		io.WriteString(nc, "CLEAN\n")
+		r.ReadString('\n') // the next request has begun
+		io.WriteString(nc, "VIRUS\n")
+	}
+	c := client(t, "unix", serve(t, "unix", first, echo(nil)), keep)
+	if r, err := scan(t.Context(), c, nil); err != nil || r.Category != backends.OK {
+		t.Fatal(r, err)
+	}
+	if r, err := scan(t.Context(), c, make([]byte, 8<<20)); err != nil || r.Category != backends.OK {
+		t.Errorf("a clean object gets %+v, %v", r, err)
 	}
 }
