@@ -99,6 +99,7 @@ address = "tcp:127.0.0.1:${PORT}"
 name = "clamav"
 backend = "clamd"
 address = "unix:%s"
+size_check = false
 
 [[upstream]]
 name = "inspect"
