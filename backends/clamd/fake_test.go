@@ -78,7 +78,7 @@ func TestEarly(t *testing.T) {
 }
 
 // TestRepeatedAnswers: a clamd that repeats each answer 45 or 60 ms later makes no
-// infected object ok and no clean one found. [TestRules] has shorter times.
+// infected object ok and no clean one found. TestRules has shorter times.
 func TestRepeatedAnswers(t *testing.T) {
 	for _, repeat := range []time.Duration{45, 60} {
 		for _, sessions := range []bool{true, false} {

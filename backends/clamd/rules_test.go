@@ -9,8 +9,7 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// failures are answers that are no findings and are not in the table, in which one
-// that is.
+// failures are answers that are not in the table, though words in them look like it.
 var failures = map[string]string{
 	"password":      "OBJECT: Password protected file ERROR",
 	"encrypted":     "OBJECT: Encrypted archive ERROR",
@@ -27,7 +26,7 @@ var failures = map[string]string{
 	"two lines":     "OBJECT: OK\nOBJECT: Can't allocate memory ERROR",
 }
 
-// blocked are names that contain such words.
+// blocked are names of viruses that contain such words.
 var blocked = map[string]string{
 	"stealer":      "OBJECT: Trojan.PasswordStealer FOUND",
 	"encryptor":    "OBJECT: Win.Ransomware.Encryptor-1-0 FOUND",
@@ -41,7 +40,7 @@ var blocked = map[string]string{
 	"broken":       "OBJECT: Heuristics.Broken.Executable FOUND",
 }
 
-// several are answers of several lines with a finding that is no virus and a failure.
+// several are answers of several lines: a finding that is not a virus, and a failure.
 var several = map[string]string{
 	"locked, failed":  "OBJECT: Heuristics.Encrypted.Zip FOUND\nOBJECT: Can't allocate memory ERROR",
 	"failed, locked":  "OBJECT: Can't allocate memory ERROR\nOBJECT: Heuristics.Encrypted.Zip FOUND",
@@ -53,10 +52,9 @@ var several = map[string]string{
 	"locked, another": "OBJECT: Heuristics.Encrypted.Zip FOUND\n/x: A FOUND",
 }
 
-// TestRules: the answer to INSTREAM, and to everything in a session, is one line, so
-// that a finding never stands beside a failure there: Masked is for SCAN outside of a
-// session, and for ALLMATCHSCAN. What a second line does elsewhere is in
-// [TestSecondLine].
+// TestRules: clamd answers INSTREAM, and every scan in a session, with one line, which
+// cannot hold both a finding and a failure. So Masked is for SCAN without a session
+// and for ALLMATCHSCAN only. TestSecondLine is about a second line elsewhere.
 func TestRules(t *testing.T) {
 	for _, sessions := range []bool{true, false} {
 		for _, network := range []string{"unix", "tcp"} {
@@ -99,8 +97,7 @@ func (b allMatches) Scan(ctx context.Context, c backends.Content) (backends.Resu
 	return b.ScanAll(ctx, c)
 }
 
-// TestSecondLine: where one line is the whole answer, a second one is a failure, and
-// nothing is believed.
+// TestSecondLine: where the answer is one line, a second line makes it a failure.
 func TestSecondLine(t *testing.T) {
 	for name, answer := range several {
 		for _, tt := range []struct {

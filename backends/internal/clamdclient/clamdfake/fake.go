@@ -1,5 +1,5 @@
-// Package clamdfake is a server for tests that speaks clamd's protocol and misbehaves:
-// it answers with raw text, early, or twice.
+// Package clamdfake is a misbehaving server for tests. It speaks clamd's protocol, and
+// answers with raw text, early, or twice.
 //
 // It is meant for tests and imports the standard library only.
 package clamdfake
@@ -22,12 +22,12 @@ import (
 	"polyclam/backends/internal/wire/wiretest"
 )
 
-// Object stands for the object in an answer: "stream", or the path.
+// Object is replaced in an answer by the name of the object: stream, or its path.
 const Object = "OBJECT"
 
-// Server says how the server behaves. In its answers, Odd included, a line feed ends a
-// line; each line is sent with the number of the request in front, in a session, and
-// with NUL at its end.
+// Server says how the server behaves. In its answers, Odd included, line feeds separate
+// lines. Each line is sent with NUL at its end and, in a session, after the number of
+// the request.
 type Server struct {
 	backendtest.Misbehaviour
 	// Network is "unix" (if empty) or "tcp".
@@ -115,7 +115,7 @@ func (c *connection) scanStream() error {
 	return c.answer("stream", data.Bytes())
 }
 
-// answer says what is in data, and with Repeat says it again.
+// answer sends the answer about data, and with Repeat sends it again.
 func (c *connection) answer(object string, data []byte) error {
 	text := c.Say(backendtest.Marked(data))
 	if c.Odd != "" && bytes.Contains(data, []byte(backendtest.MarkOdd)) {
@@ -145,7 +145,7 @@ func (c *connection) reply(text string) string {
 	return b.String()
 }
 
-// chunks reads an object that comes in chunks.
+// chunks reads an object that was sent in chunks.
 type chunks struct {
 	r    io.Reader
 	left uint32 // of the chunk
