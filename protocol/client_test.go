@@ -396,27 +396,36 @@ func TestScan(t *testing.T) {
 		{"clean", "/p: OK\x00", "/p: OK", nil},
 		{"found", "/p: X FOUND\x00", "/p: X FOUND", nil},
 		{"found below", "/p/q: X FOUND\x00", "/p/q: X FOUND", nil},
-		{"error and found", early + "/p/c: X FOUND\x00", "/p/c: X FOUND", nil},
 		{"excluded", "/p: Excluded\x00", "/p: Excluded", ErrExcluded},
 		{"nothing", "", "", ErrNoReply},
 		{"another", "/q: OK\x00", "", ErrReplySyntax},
 		{"OK below", "/p/q: OK\x00", "", ErrReplySyntax},
 		{"two OK", "/p: OK\x00/p: OK\x00", "", ErrUnexpectedReply},
+		{"OK and found", "/p: OK\x00/p: X FOUND\x00", "/p: X FOUND", ErrUnexpectedReply},
+		{"found and OK", "/p: X FOUND\x00/p: OK\x00", "/p: X FOUND", ErrUnexpectedReply},
+		{"found twice", "/p: X FOUND\x00/p: Y FOUND\x00", "/p: X FOUND", ErrUnexpectedReply},
+		{"found, then broken off", "/p: X FOUND\x00/p", "/p: X FOUND", ErrBrokenReply},
 		{"unknown", "UNKNOWN COMMAND\x00", "UNKNOWN COMMAND", ErrUnknownCommand},
 		{"half", "/p: OK\x00/p", "", ErrBrokenReply},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r, err := says(t, tt.reply).Scan(testContext(t), "/p")
-			if !errors.Is(err, tt.err) || err == nil && r.String() != tt.want {
+			if !errors.Is(err, tt.err) || (err == nil || r.Found()) && r.String() != tt.want {
 				t.Errorf("got %v, %v", r, err)
 			}
 		})
 	}
-	var answer *ReplyError
-	r, err := says(t, early+"/p: OK\x00").Scan(testContext(t), "/p")
-	if !errors.As(err, &answer) || r.Text != "Access denied." {
-		t.Errorf("an OK behind an error: got %v, %v", r, err)
+	for reply, want := range map[string]string{
+		early + "/p: OK\x00":        "Access denied.", // of the error
+		early + "/p/c: X FOUND\x00": "X",
+		"/p/c: X FOUND\x00" + early: "X",
+	} {
+		var answer *ReplyError
+		r, err := says(t, reply).Scan(testContext(t), "/p")
+		if !errors.As(err, &answer) || answer.Reply.Text != "Access denied." || r.Text != want {
+			t.Errorf("%q: got %v, %v", reply, r, err)
+		}
 	}
 }
 

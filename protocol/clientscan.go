@@ -9,7 +9,8 @@ import (
 )
 
 // Scan makes the server scan a file that it can read under this path. For a
-// directory it is the first finding below it, Object says where.
+// directory it is the first finding below it, Object says where. A finding may come
+// with an error: something was not scanned, or a second line contradicts it.
 //
 // Beware of what clamd calls OK: a symbolic link (not followed by default), a file
 // on /proc, a directory of which it could not read a part. Two lines about one
@@ -18,21 +19,24 @@ func (c *Client) Scan(ctx context.Context, path string) (Reply, error) {
 	q := request{verb: VerbScan, path: path, object: path}
 	var found, ok, failed Reply
 	err := c.lines(ctx, &q, func(r Reply) error {
+		second := ok.OK() || found.Found()
 		switch {
-		case r.Found() && !found.Found():
-			found = r
-		case r.OK() && ok.OK():
-			return fmt.Errorf("%w: a second OK", ErrUnexpectedReply)
+		case r.Err() != nil:
+			failed = r
+			return nil
 		case r.OK():
 			ok = r
-		default:
-			failed = r
+		case !found.Found():
+			found = r
+		}
+		if second {
+			return fmt.Errorf("%w: a second line, %s", ErrUnexpectedReply, excerpt(r.String()))
 		}
 		return nil
 	})
 	switch {
 	case found.Found():
-		return found, nil
+		return found, err
 	case err != nil:
 		return failed, err
 	case !ok.isAbout(path):

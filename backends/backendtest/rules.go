@@ -44,8 +44,9 @@ type Rules struct {
 	NoStream bool
 }
 
-// RunRules checks the rules.
+// RunRules checks the rules. test/run adds up the cases that it logs.
 func RunRules(t *testing.T, rules Rules) {
+	cases := len(rules.Masked) + len(rules.Failures) + len(rules.Blocked) + 1
 	for name, raw := range rules.Masked {
 		t.Run("masked "+name, func(t *testing.T) {
 			r, err := rules.odd(t, raw)
@@ -73,9 +74,11 @@ func RunRules(t *testing.T, rules Rules) {
 		})
 	}
 	if !rules.NoStream {
+		cases++
 		t.Run("early", rules.early)
 	}
 	t.Run("stray", rules.stray)
+	t.Logf("rules: %d cases", cases)
 }
 
 func (rules *Rules) open(t *testing.T, m Misbehaviour) backends.Backend {

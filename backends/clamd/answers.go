@@ -90,13 +90,23 @@ func lookup(text string) (category backends.Category, hint string) {
 	return backends.SWErr, ""
 }
 
+// maxScanned is the size of the largest object that clamd scans, whatever its
+// configuration says (1.4.6). It answers OK for larger ones, unless AlertExceedsMax is
+// set.
+const (
+	maxScanned     = 1<<31 - 3
+	maxScannedText = "clamd scans nothing of more than 2147483645 bytes"
+)
+
 // add adds a status line to the answer. path is what was asked about, in transport
-// "path".
-func add(a *backends.Answer, r protocol.Reply, path string) {
+// "path"; size is that of the object.
+func add(a *backends.Answer, r protocol.Reply, path string, size int64) {
 	about := path == "" || r.Object == path
 	switch {
 	case r.Err() != nil:
 		addText(a, r.Text)
+	case r.OK() && r.Text == "" && about && size > maxScanned:
+		a.Add(backends.Partial, backends.NoCode, maxScannedText)
 	case r.OK() && r.Text == "" && about:
 		a.Add(backends.OK, 0, "")
 	case r.Found() && about:

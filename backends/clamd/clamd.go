@@ -40,6 +40,7 @@
 //     last bytes are sent, only a virus, something suspicious and the size limit
 //     count.
 //   - an earlier object: a session with unexpected input is dropped.
+//   - an object of more than 2147483645 bytes, whatever its limits are: partial.
 //   - a full or unwritable TemporaryDirectory (FILDES and SCAN, 1.4.6), files over
 //     MaxFileSize or MaxScanSize without AlertExceedsMax: cannot be told from a
 //     clean file by any client. This is what the scan of a test file at start and
@@ -99,15 +100,17 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 		reply, err = b.ask(ctx, question{object: c})
 	}
 	var a backends.Answer
+	if err == nil || reply.Found() {
+		add(&a, reply, q.path, c.Size())
+	}
 	if err != nil {
 		return b.unanswered(ctx, &a, err)
 	}
-	add(&a, reply, q.path)
 	return b.result(&a, reply.Early)
 }
 
-// unanswered is the result of a request without OK or FOUND: the server's own words,
-// or what happened to the connection.
+// unanswered is the result of a request without OK or FOUND, or with something else
+// beside it: the server's own words, or what happened to the connection.
 func (b *Backend) unanswered(ctx context.Context, a *backends.Answer, err error) (backends.Result, error) {
 	var words *protocol.ReplyError
 	if errors.As(err, &words) {
@@ -145,7 +148,7 @@ func (b *Backend) ScanAll(ctx context.Context, c backends.Content) (backends.Res
 			return fmt.Errorf("%w: line %d, %.200q", protocol.ErrUnexpectedReply, lines, r.String())
 		}
 		found, early = found || r.Found(), early || r.Early
-		add(&a, r, path)
+		add(&a, r, path, c.Size())
 		return nil
 	})
 	if !found && cannotAllMatch(err) && ctx.Err() == nil {

@@ -152,3 +152,15 @@ func TestRealSizeLimits(t *testing.T) {
 		}
 	}
 }
+
+// TestRealLargest: clamd scans no object of 2 GiB - 2 bytes, whatever its limits are.
+func TestRealLargest(t *testing.T) {
+	for _, conf := range [][]string{nil, {"MaxFileSize 0", "MaxScanSize 0"}, {"MaxFileSize 0", "MaxScanSize 0", "AlertExceedsMax yes"}} {
+		d := clamdtest.Start(t, clamdtest.Options{Conf: conf})
+		r, err := open(t, "unix:"+d.Socket, transportFildes).Scan(testContext(t), newSparse(t, maxScanned+1))
+		if err != nil || r.Category != backends.Partial {
+			t.Errorf("%q: got %+v, %v", conf, r, err)
+		}
+		t.Logf("%q: %+v", conf, r)
+	}
+}

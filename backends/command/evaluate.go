@@ -53,9 +53,10 @@ func (r *reading) status(e ending) {
 
 // explains reports whether the lines say what a "?" asks for. A status that says
 // virus is explained by the name of one only: an encrypted member beside it, real
-// or forged, does not make it harmless.
+// or forged, does not make it harmless. Nor does it explain a status that is not
+// listed, which may mean that the program failed.
 func (r *reading) explains(o outcome) bool {
-	if o.category == backends.Virus || o.category == backends.Suspicious {
+	if o.unlisted || o.category == backends.Virus || o.category == backends.Suspicious {
 		return r.disliked
 	}
 	return r.spoke()

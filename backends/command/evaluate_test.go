@@ -193,7 +193,7 @@ func TestEvaluate(t *testing.T) {
 		{"partial and a failure", "sophos-sweep", ending{output: []byte(corrupt + unopened), code: 2}, "partial+swerr"},
 		{"encrypted and a failure", "sophos-sweep", ending{output: []byte(protected + unopened), code: 2}, "encrypted+swerr"},
 		{"encrypted and an unknown failure", "sophos-sweep", ending{output: []byte(protected + "scan of a was interrupted\n"), code: 2}, "encrypted+swerr"},
-		{"encrypted, and a status that is not listed", "sophos-sweep", ending{output: []byte(protected), code: 9}, "encrypted"},
+		{"encrypted, and a status that is not listed", "sophos-sweep", ending{output: []byte(protected), code: 9}, "encrypted+swerr"},
 		{"all three", "sophos-sweep", ending{output: []byte(unopened + corrupt + protected + sweepVirus), code: 2}, "virus+swerr"},
 		{"encrypted, and virus by the status", "sophos-sweep", ending{output: []byte(protected), code: 3}, "virus"},
 		{"encrypted by the status, and a failure", "sophos-spl-avscanner", ending{output: []byte("Failed to scan /q/a/b due to a sweep failure\n"), code: 16}, "encrypted+swerr"},

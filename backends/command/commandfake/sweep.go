@@ -24,7 +24,7 @@ if [ "$1" = -v ]; then
 	exit 0
 fi
 for file; do :; done
-has() { grep -qaF -e "$1" -- "$file"; }
+has() { grep -qraF -e "$1" -- "$file"; }
 if ! [ -r "$file" ]; then
 	echo "Could not open $file"
 	exit 2
@@ -64,7 +64,7 @@ func Sweep(tb testing.TB) string {
 func Odd(tb testing.TB, mark, output string, status int) string {
 	tb.Helper()
 	text := fmt.Sprintf("\nif has %s; then\n\tprintf %%s %s | sed \"s|PATH|$file|g\"\n\texit %d\nfi\n", quote(mark), quote(output), status)
-	const defined = "has() { grep -qaF -e \"$1\" -- \"$file\"; }\n"
+	const defined = "has() { grep -qraF -e \"$1\" -- \"$file\"; }\n"
 	return Script(tb, strings.Replace(sweep, defined, defined+text, 1))
 }
 

@@ -1,0 +1,90 @@
+package clamd
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/protocol"
+)
+
+// sparse is an object of a size, in a file that takes no space.
+type sparse struct {
+	backends.Content
+	f    *os.File
+	size int64
+}
+
+func newSparse(t *testing.T, size int64) sparse {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, "sparse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	return sparse{f: f, size: size}
+}
+
+func (s sparse) Size() int64             { return s.size }
+func (s sparse) File() (*os.File, error) { return s.f, nil }
+func (s sparse) Path() (string, error)   { return s.f.Name(), nil }
+
+// TestLargest: clamd answers OK for every object of 2 GiB - 2 bytes and more, and has
+// not scanned it.
+func TestLargest(t *testing.T) {
+	const largest = 2147483645
+	for _, tt := range []struct {
+		size         int64
+		answer, want string
+		detail       string
+	}{
+		{largest, "OK", "ok", ""},
+		{largest + 1, "OK", "partial", "clamd scans nothing of more than 2147483645 bytes"},
+		{3 << 30, "OK", "partial", "clamd scans nothing of more than 2147483645 bytes"},
+		{largest + 1, "Heuristics.Limits.Exceeded.MaxFileSize FOUND", "partial", ""},
+		{largest + 1, "X FOUND", "virus", ""},
+		{largest + 1, "Can't allocate memory ERROR", "swerr", ""},
+	} {
+		c := newSparse(t, tt.size)
+		path := c.f.Name()
+		for _, way := range []struct {
+			transport, asks, object string
+			sessions                bool
+			scan                    func(*Backend) (backends.Result, error)
+		}{
+			{transportFildes, session + "zFILDES\x00\x00", "1: fd[3]", true, nil},
+			{transportFildes, "zFILDES\x00\x00", "fd[3]", false, nil},
+			{transportPath, session + "zSCAN " + path + "\x00", "1: " + path, true, nil},
+			{transportPath, "zSCAN " + path + "\x00", path, false, nil},
+			{transportPath, "zALLMATCHSCAN " + path + "\x00", path, true, func(b *Backend) (backends.Result, error) { return b.ScanAll(testContext(t), c) }},
+		} {
+			if way.scan == nil {
+				way.scan = func(b *Backend) (backends.Result, error) { return b.Scan(testContext(t), c) }
+			}
+			d := backendtest.StartDaemon(t, "unix", backendtest.Script{want(way.asks), say(way.object + ": " + tt.answer + "\x00"), backendtest.CloseWrite(), backendtest.Drain()})
+			r, err := way.scan(openFor(t, d.Address(), way.transport, way.sessions))
+			if categories(r, err) != tt.want || r.Detail != tt.detail {
+				t.Errorf("%d bytes, %q, %q: got %+v, %v, want %s %q", tt.size, way.asks, tt.answer, r, err, tt.want, tt.detail)
+			}
+		}
+		// A stream of that size takes too long.
+		reply, err := protocol.ParseReply("stream: "+tt.answer, protocol.ObjectStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a backends.Answer
+		add(&a, reply, "", c.Size())
+		if r, err := a.Result(); categories(r, err) != tt.want || r.Detail != tt.detail {
+			t.Errorf("%d bytes, stream, %q: got %+v, %v, want %s %q", tt.size, tt.answer, r, err, tt.want, tt.detail)
+		}
+	}
+}
