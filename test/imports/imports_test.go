@@ -32,9 +32,9 @@ var rules = map[string][]string{
 	"backends/inspect/ace":                {"backends/inspect/internal/walk"},
 	"backends/inspect/alzip":              {"backends/inspect/internal/walk"},
 	"backends/inspect/arj":                {"backends/inspect/internal/walk"},
-	"backends/inspect/bzip2":              {"backends/inspect/internal/walk"},
+	"backends/inspect/bzip2":              {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
 	"backends/inspect/documents":          {"backends/inspect/internal/walk"},
-	"backends/inspect/gzip":               {"backends/inspect/internal/walk"},
+	"backends/inspect/gzip":               {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
 	"backends/inspect/internal/build":     {"github.com/klauspost/compress/zstd", "github.com/ulikunitz/xz", "github.com/ulikunitz/xz/lzma"},
 	"backends/inspect/internal/filter":    {},
 	"backends/inspect/internal/inflate64": {},
@@ -86,7 +86,7 @@ var rules = map[string][]string{
 	"backends/inspect/lha":                          {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
 	"backends/inspect/lz4":                          {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
 	"backends/inspect/lzw":                          {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
-	"backends/inspect/xz":                           {"backends/inspect/internal/archive", "backends/inspect/internal/walk", "backends/inspect/internal/filter", "github.com/ulikunitz/xz/lzma"},
+	"backends/inspect/xz":                           {"backends/inspect/internal/archive", "backends/inspect/internal/walk", "backends/inspect/internal/filter", "backends/inspect/internal/lzma"},
 	"backends/inspect/zstd":                         {"backends/inspect/internal/archive", "backends/inspect/internal/walk", "github.com/klauspost/compress/zstd"},
 }
 

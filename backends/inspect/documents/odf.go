@@ -21,8 +21,11 @@ const (
 // Manifest finds the first encrypted entry. It is no XML parser: what
 // hides from it hides from OpenDocument readers as well, and it needs no memory.
 func Manifest(data []byte) *walk.Sighting {
-	// Some programs write no namespace at all.
-	if bytes.Contains(data, []byte("xmlns")) && !bytes.Contains(data, []byte(namespace)) && !bytes.Contains(data, []byte(namespaceOO)) {
+	// XML may be in UTF-16.
+	data = bytes.ReplaceAll(data, []byte{0}, nil)
+	// Some programs write no namespace at all. One with a reference to a character,
+	// or to an entity, may be any.
+	if bytes.Contains(data, []byte("xmlns")) && !bytes.Contains(data, []byte("&")) && !bytes.Contains(data, []byte(namespace)) && !bytes.Contains(data, []byte(namespaceOO)) {
 		return nil
 	}
 	for rest, at := data, 0; ; {

@@ -18,6 +18,9 @@ import (
 const pad = "\x28\xbf\x4e\x5e\x4e\x75\x8a\x41\x64\x00\x4e\x56\xff\xfa\x01\x08" +
 	"\x2e\x2e\x00\xb6\xd0\x68\x3e\x80\x2f\x0c\xa9\xfe\x64\x53\x69\x7a"
 
+// newest is the last revision of the standard security handler in ISO 32000-2.
+const newest = 6
+
 // security is the standard security handler's dictionary.
 type security struct {
 	version, revision int
@@ -51,7 +54,11 @@ func (f *pdfFile) locked(d, trailer pdfDict) (string, bool) {
 	if s.length < 5 || s.length > 32 {
 		s.length = 5
 	}
-	if s.revision < 2 || s.revision > 6 || len(s.u) < 32 || len(s.o) < 32 {
+	if s.revision > newest {
+		return fmt.Sprintf("%s, revision %d", method, s.revision), true // such as that with AES-GCM (ISO/TS 32003)
+	}
+	if s.revision < 2 || len(s.u) < 32 || len(s.o) < 32 {
+		f.walk.Miss(walk.UnscannedBroken, "pdf: the encryption dictionary is broken")
 		return "", false
 	}
 	if s.opens() {

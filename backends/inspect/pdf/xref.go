@@ -3,6 +3,8 @@ package pdf
 import (
 	"bytes"
 	"io"
+
+	"polyclam/backends/inspect/internal/walk"
 )
 
 // object reads an object by the cross-reference table, and if that does not
@@ -194,6 +196,9 @@ func (f *pdfFile) stream(at int64, d pdfDict) io.Reader {
 	filter, ok := f.filter(f.resolve(d["Filter"]))
 	parameters := f.parameters(d)
 	start := f.streamStart(at)
+	if !ok {
+		f.walk.Miss(walk.UnscannedMethod, "pdf: the filter of an object stream is not supported")
+	}
 	if !ok || start < 0 {
 		return nil
 	}

@@ -21,6 +21,9 @@ const (
 	signature5 = signature + "\x01\x00"
 )
 
+// Signature implements [walk.Signed].
+func (Detector) Signature() string { return signature }
+
 // Match implements [walk.Detector].
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return walk.MatchSignature(s, signature)

@@ -28,6 +28,9 @@ const (
 	maxSevenLevels = 4
 )
 
+// Signature implements [walk.Signed].
+func (Detector) Signature() string { return signature }
+
 // Match implements [walk.Detector].
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return walk.MatchSignature(s, signature)

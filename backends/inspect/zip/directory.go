@@ -41,16 +41,26 @@ func (d directory) elsewhere(e *zipEntry) bool { return e.disk < d.disk && d.dis
 
 var errZipFormat = errors.New("not a zip")
 
-// directories finds the central directory of an archive: one, or two if there
-// are two ways to read the last end record that has any.
+// directories finds the central directories of an archive: one as a rule. There are
+// more if the last end record that has any can be read in two ways, or if it is in
+// the comment of another one: some programs take the last, others that whose comment
+// ends with the file.
 func directories(w *walk.Walk, s *walk.Section) ([]directory, error) {
 	ends, err := zipEnds(w, s)
+	var dirs []directory
 	for _, end := range ends {
-		if dirs := directoriesAt(s, end); len(dirs) > 0 {
-			return dirs, nil
+		if len(dirs) == 0 || hasComment(s, end) {
+			dirs = append(dirs, directoriesAt(s, end)...)
 		}
 	}
-	return nil, err
+	return dirs, err
+}
+
+// hasComment reports whether the comment of the end record at end is all that
+// follows.
+func hasComment(s *walk.Section, end int64) bool {
+	var b [2]byte
+	return walk.ReadFull(s, b[:], end+endSize-2) == nil && end+endSize+int64(binary.LittleEndian.Uint16(b[:])) == s.Size
 }
 
 // zipEnds finds what may be the record at the end of an archive, the last first.

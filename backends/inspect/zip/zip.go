@@ -67,22 +67,22 @@ func zipEncryption(flags, method uint16) string {
 	return ""
 }
 
-// Match implements [walk.Detector]. Anything may stand before an archive, a program
-// that unpacks it as a rule; only the content itself and stored programs are
-// looked at from behind.
+// Match implements [walk.Detector]. Anything may precede an archive. That costs
+// reading its end, so that compressed members are not looked at from there.
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	for _, h := range heads {
 		if bytes.HasPrefix(s.Head, []byte(h)) {
 			return true
 		}
 	}
-	if s.Depth > 0 && !s.IsProgram() {
-		return false
-	}
 	if s.ReaderAt == nil {
-		return s.Depth > 0
+		return s.Prefixed()
 	}
-	end, err := w.End(s, maxZipEnd)
+	size := int64(maxZipEnd)
+	if !s.Prefixed() {
+		size = walk.HeadSize // all members of all archives are asked for
+	}
+	end, err := w.End(s, size)
 	return err == nil && bytes.Contains(end, []byte(zipEnd))
 }
 
@@ -114,6 +114,27 @@ func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 			}
 		}
 		if seen := z.members(ctx, w, s, d); seen != nil || w.Stopped() != nil {
+			return seen, w.Stopped()
+		}
+	}
+	return z.before(ctx, w, s, dirs)
+}
+
+// before looks into another archive that precedes this one: some programs open the
+// first, others the last.
+func (Detector) before(ctx context.Context, w *walk.Walk, s *walk.Section, dirs []directory) (*walk.Sighting, error) {
+	if !bytes.HasPrefix(s.Head, []byte(local)) {
+		return nil, nil
+	}
+	for _, d := range dirs {
+		if d.base <= 0 || d.base >= s.Size {
+			continue
+		}
+		inner, err := w.Stored(s, 0, d.base)
+		if err != nil {
+			return nil, err
+		}
+		if seen := w.Look(ctx, inner); seen != nil || w.Stopped() != nil {
 			return seen, w.Stopped()
 		}
 	}
@@ -187,6 +208,7 @@ type member struct {
 	at, size   int64
 	cut        bool // the archive ends before them
 	method     uint16
+	other      uint16 // the method in the local header
 	flags      uint16
 	declared   int64  // size when unpacked, as the container says
 	encryption string // by the local header alone
@@ -213,12 +235,13 @@ func (e *zipEntry) locate(w *walk.Walk, s *walk.Section, base int64) (member, bo
 	if h.data >= s.Size {
 		return member{}, false
 	}
-	m := member{at: h.data, size: s.Size - h.data, method: e.method, flags: e.flags, declared: int64(min(e.unpacked, 1<<62))}
+	m := member{at: h.data, size: s.Size - h.data, method: e.method, other: e.method, flags: e.flags, declared: int64(min(e.unpacked, 1<<62))}
 	if m.cut = e.packed > uint64(m.size); !m.cut {
 		m.size = int64(e.packed)
 	}
 	if sound && string(h.name) == string(e.name) {
 		m.encryption = zipEncryption(h.flags, h.method)
+		m.other = h.method
 	}
 	return m, true
 }

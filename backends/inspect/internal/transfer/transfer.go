@@ -79,13 +79,40 @@ func (d *Base64) Decode(dst, line []byte) []byte {
 	return dst
 }
 
-// QuotedPrintable decodes one line. What is no escape stays as it is.
-func QuotedPrintable(dst, line []byte) []byte {
+// QuotedPrintable decodes quoted-printable. What is no escape stays as it is.
+type QuotedPrintable struct {
+	rest []byte // of a line: what may be a part of an escape, or the blanks at its end
+}
+
+// maxRest is how many blanks are kept back for the end of their line.
+const maxRest = 64 << 10
+
+// Decode decodes a line, or a part of a long one.
+func (d *QuotedPrintable) Decode(dst, line []byte) []byte {
+	if len(d.rest) > 0 {
+		line = append(d.rest, line...)
+		d.rest = nil
+	}
+	if !bytes.HasSuffix(line, []byte("\n")) {
+		text := bytes.TrimRight(line, " \t\r")
+		if i := bytes.LastIndexByte(text[max(0, len(text)-2):], '='); i >= 0 {
+			text = text[:max(0, len(text)-2)+i]
+		}
+		if len(line)-len(text) < maxRest {
+			d.rest = bytes.Clone(line[len(text):])
+			line = text
+		}
+		return unescape(dst, line)
+	}
 	text := bytes.TrimRight(line, " \t\r\n")
 	end := bytes.TrimLeft(line[len(text):], " \t")
 	if len(text) > 0 && text[len(text)-1] == '=' {
 		text, end = text[:len(text)-1], nil
 	}
+	return append(unescape(dst, text), end...)
+}
+
+func unescape(dst, text []byte) []byte {
 	for i := 0; i < len(text); i++ {
 		if text[i] == '=' && i+2 < len(text) {
 			high, low := unhex(text[i+1]), unhex(text[i+2])
@@ -97,7 +124,7 @@ func QuotedPrintable(dst, line []byte) []byte {
 		}
 		dst = append(dst, text[i])
 	}
-	return append(dst, end...)
+	return dst
 }
 
 func unhex(c byte) byte {
@@ -131,6 +158,16 @@ func UU(dst, line []byte) []byte {
 		line = line[min(4, len(line)):]
 	}
 	return dst
+}
+
+// Base64Name returns the name in a line that begins an attachment in base64:
+// "begin-base64 644 NAME".
+func Base64Name(line []byte) string {
+	rest, ok := bytes.CutPrefix(line, []byte("begin-base64 "))
+	if !ok {
+		return ""
+	}
+	return UUName(append([]byte("begin "), rest[:min(len(rest), 2*maxName)]...))
 }
 
 // UUName returns the name in a line that begins an attachment: "begin 644 NAME".

@@ -46,6 +46,7 @@ func (w *Walk) Unpacked(parent *Section, u *Unpacker, declared int64) (*Section,
 		return nil, err
 	}
 	s.Head = head[:n]
+	s.Attached = u.Attached != nil && u.Attached(s.Head)
 	if !w.matches(s) {
 		if err := u.deeper(s, w.deep(s)); err != nil {
 			return nil, err
@@ -115,6 +116,8 @@ type Unpacker struct {
 	// cheap says that all that comes out has been paid for.
 	cheap  bool
 	failed error
+	// Attached says what Attached of the section is, by its head. It may be nil.
+	Attached func(head []byte) bool
 }
 
 // Inflater unpacks what packed has deflated. Only one can be in use at a time.

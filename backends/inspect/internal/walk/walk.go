@@ -44,6 +44,7 @@
 package walk
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,12 @@ type Section struct {
 	Size        int64
 	Depth       int
 	Head        []byte
-	cheap       bool // reading it costs no more than has been paid
+	// Attached says that it is attached to a mail: a file of its own for whoever
+	// gets it.
+	Attached bool
+	cheap    bool    // reading it costs no more than has been paid
+	searched bool    // for the signatures at places,
+	places   []place // in this order
 }
 
 // Gap is why something could not be looked into: it makes the result partial.
@@ -171,38 +177,78 @@ func (w *Walk) Look(ctx context.Context, s *Section) *Sighting {
 			return nil
 		}
 	}
+	known := false
 	for _, d := range w.detectors {
 		if w.stop != nil {
 			return nil
 		}
-		if seen := w.ask(ctx, d, s); seen != nil {
+		if follows(d, s) {
+			continue
+		}
+		seen, matched := w.ask(ctx, d, s)
+		if seen != nil {
+			return seen
+		}
+		known = known || matched
+	}
+	return w.lookBehind(ctx, s, known)
+}
+
+// lookBehind asks for what follows something else in s. Of a container that is
+// known that may be a member, which has been looked into: then it matters only if
+// it is encrypted.
+func (w *Walk) lookBehind(ctx context.Context, s *Section, known bool) *Sighting {
+	if !s.Prefixed() {
+		return nil
+	}
+	defer func(noted error) {
+		if known {
+			w.noted = noted
+		}
+	}(w.noted)
+	for _, d := range w.detectors {
+		if w.stop != nil {
+			return nil
+		}
+		if !follows(d, s) {
+			continue
+		}
+		if seen, _ := w.ask(ctx, d, s); seen != nil {
 			return seen
 		}
 	}
 	return nil
 }
 
-// ask asks one detector. It parses hostile bytes: if it panics, it has no
-// opinion.
-func (w *Walk) ask(ctx context.Context, d Detector, s *Section) (seen *Sighting) {
+// follows reports whether what d knows is not at the beginning of s, but may be
+// after it.
+func follows(d Detector, s *Section) bool {
+	signed, ok := d.(Signed)
+	return ok && !bytes.HasPrefix(s.Head, []byte(signed.Signature()))
+}
+
+// ask asks one detector. It parses hostile bytes: if it panics, they have not been
+// looked into.
+func (w *Walk) ask(ctx context.Context, d Detector, s *Section) (seen *Sighting, matched bool) {
 	defer func() {
 		if recover() != nil {
 			seen = nil
 			w.scratch = new(Scratch)
+			w.Miss(UnscannedBroken, "the detector failed")
 		}
 	}()
 	if !d.Match(w, s) {
-		return nil
+		return nil, false
 	}
 	if s.Depth >= w.Limits.MaxDepth {
 		w.Note("MaxDepth", w.Limits.MaxDepth)
-		return nil
+		return nil, true
 	}
 	seen, err := d.Look(ctx, w, s)
 	if err != nil {
-		return nil
+		return nil, true
 	}
-	return seen
+	return seen, true
 }
 
 // matches reports whether a detector would look into a member with this head.
