@@ -98,8 +98,9 @@ type rarArchive struct {
 func (a *rarArchive) flags(w *walk.Walk, s *walk.Section) *walk.Sighting {
 	for at := a.first; ; {
 		b, ok := a.next(w, s, at)
-		if !ok && a.version == 1 && a.main > 0 {
-			w.Miss(walk.UnscannedCutOff, "rar: the archive has no end")
+		// Archives of RAR 4 and before may have no record for their end.
+		if !ok && a.main > 0 && (a.version == 1 || at < s.Size) {
+			w.Miss(walk.UnscannedCutOff, "rar: the archive has no end, or a damaged header")
 		}
 		if !ok || b.seen != nil || b.end {
 			return b.seen

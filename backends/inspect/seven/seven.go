@@ -61,7 +61,7 @@ func (d Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	header, ok := f.header(start)
 	for range maxSevenLevels {
 		if !ok || len(header) == 0 {
-			return nil, w.Stopped()
+			break
 		}
 		r := sevenReader{b: header[1:]}
 		switch header[0] {
@@ -74,10 +74,13 @@ func (d Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 			}
 			header, ok = f.unpackHeader(r, streams)
 		default:
-			return nil, nil
+			ok = false
 		}
 	}
-	return nil, nil
+	if start.size > 0 {
+		w.Miss(walk.UnscannedBroken, "7z: the header cannot be read")
+	}
+	return nil, w.Stopped()
 }
 
 // sevenStart is the start header.
@@ -141,6 +144,7 @@ func (f *sevenFile) main(r *sevenReader) (*walk.Sighting, error) {
 	if r.many {
 		f.walk.Note("MaxMembers", maxSevenFolders)
 	}
+	f.walk.Miss(walk.UnscannedBroken, "7z: the header cannot be read")
 	return nil, nil
 }
 

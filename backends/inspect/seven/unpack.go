@@ -94,6 +94,7 @@ func (u *unpacker) folder(f *sevenFolder, packed []io.Reader, sizes sevenReader)
 			size = sizes.number()
 		}
 		if sizes.bad || size > left || w.Stopped() != nil {
+			w.Miss(walk.UnscannedBroken, "7z: the sizes of the members are wrong")
 			return 0, nil
 		}
 		left -= size

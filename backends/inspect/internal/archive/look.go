@@ -57,6 +57,28 @@ func lookInto(ctx context.Context, w *walk.Walk, s *walk.Section, container stri
 	return w.Look(ctx, inner)
 }
 
+// LookStored looks into a member that is one piece of the archive in s, and says that
+// it cannot if the member is packed.
+func LookStored(ctx context.Context, w *walk.Walk, s *walk.Section, container string, m Member, stored bool) (*walk.Sighting, error) {
+	if m.Size < walk.SmallestContainer {
+		return nil, w.Stopped()
+	}
+	if m.Size > s.Size-m.Offset {
+		miss(w, container, m.Name, ErrCutOff)
+	}
+	if !stored {
+		miss(w, container, m.Name, MethodError("packed, which is not supported"))
+		return nil, w.Stopped()
+	}
+	seen := lookInto(ctx, w, s, container, m)
+	return seen.Within(container, m.Name), w.Stopped()
+}
+
+// Damaged says that no more of an archive can be read.
+func Damaged(w *walk.Walk, container string) { miss(w, container, "", errHeader) }
+
+var errHeader = errors.New("damaged header")
+
 // Opener returns the unpacked bytes of a file. The reader may have a method Name
 // that returns the name which the file says that it had.
 type Opener func(r io.ReaderAt, size int64, charge Charge) io.Reader
