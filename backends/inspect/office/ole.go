@@ -39,9 +39,15 @@ var checks = map[string]func(f *oleFile, e oleEntry) string{
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	f, err := openOLE(w, s)
 	if err != nil {
+		finding := walk.UnscannedBroken
+		if s.Size < headerSize {
+			finding = walk.UnscannedCutOff
+		}
+		w.Miss(finding, "ole2: the header is broken")
 		return nil, err
 	}
-	seen, err := f.entries(func(e oleEntry) *walk.Sighting {
+	defer f.missed(w)
+	seen, _ := f.entries(func(e oleEntry) *walk.Sighting {
 		check := checks[strings.ToUpper(e.name)]
 		if check == nil {
 			return nil
@@ -51,11 +57,11 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		}
 		return nil
 	})
-	if seen != nil || err != nil {
-		return seen, err
+	if seen != nil || w.Stopped() != nil {
+		return seen, w.Stopped()
 	}
-	return f.entries(func(e oleEntry) *walk.Sighting {
-		if e.size < walk.SmallestContainer || w.Stopped() != nil {
+	seen, _ = f.entries(func(e oleEntry) *walk.Sighting {
+		if e.kind != stream || e.size < walk.SmallestContainer || w.Stopped() != nil {
 			return nil
 		}
 		if strings.EqualFold(e.name, "PowerPoint Document") {
@@ -73,6 +79,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		}
 		return w.Look(ctx, inner).Within("ole2", e.name)
 	})
+	return seen, w.Stopped()
 }
 
 // begin reads the first n bytes of a stream, fewer if it has no more.

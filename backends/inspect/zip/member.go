@@ -63,8 +63,10 @@ func (m member) unpack(ctx context.Context, w *walk.Walk, s *walk.Section) *walk
 	if u == nil {
 		return nil
 	}
-	inner, err := w.Unpacked(s, u, m.declared)
-	done()
+	inner, err := func() (*walk.Section, error) {
+		defer done() // even if a library panics: the slot must not be lost
+		return w.Unpacked(s, u, m.declared)
+	}()
 	failed := u.Failed()
 	if w.Stopped() == nil && failed != nil && (inner != nil || err != nil) && m.declared >= walk.SmallestContainer {
 		broken(w, failed)
