@@ -15,18 +15,18 @@ import (
 // Detector knows ARJ archives, as ARJ's technical notes describe them.
 type Detector struct{}
 
-const arjSignature = "\x60\xea"
+const signature = "\x60\xea"
 
 // Match implements [walk.Detector]: the main header must fit.
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
-	_, ok := arjHeader(s.Head)
+	_, ok := cutHeader(s.Head)
 	return ok
 }
 
-// arjHeader cuts a header out of b, and checks its sum.
-func arjHeader(b []byte) ([]byte, bool) {
+// cutHeader cuts a header out of b, and checks its sum.
+func cutHeader(b []byte) ([]byte, bool) {
 	const largest, smallest = 2600, 30
-	if len(b) < 4 || string(b[:2]) != arjSignature {
+	if len(b) < 4 || string(b[:2]) != signature {
 		return nil, false
 	}
 	size := int(binary.LittleEndian.Uint16(b[2:]))
@@ -45,9 +45,9 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		if err := walk.ReadFull(s, b, at); err != nil {
 			return nil, err
 		}
-		h, ok := arjHeader(b)
+		h, ok := cutHeader(b)
 		if !ok {
-			if !bytes.HasPrefix(b, []byte(arjSignature+"\x00\x00")) {
+			if !bytes.HasPrefix(b, []byte(signature+"\x00\x00")) {
 				archive.Damaged(w, "arj")
 			}
 			return nil, nil

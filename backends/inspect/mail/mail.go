@@ -43,7 +43,7 @@ func isMail(w *walk.Walk, s *walk.Section) bool {
 
 // Look implements [walk.Detector].
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	m := newMail(ctx, w, s, io.NewSectionReader(s, 0, s.Size))
+	m := newMessage(ctx, w, s, io.NewSectionReader(s, 0, s.Size))
 	m.mailbox = bytes.HasPrefix(s.Head, []byte("From "))
 	for {
 		seen := m.entity(s.Depth)
@@ -58,13 +58,13 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 	}
 }
 
-// newMail begins to read a mail in s.
-func newMail(ctx context.Context, w *walk.Walk, s *walk.Section, from io.Reader) *mail {
-	return &mail{ctx: ctx, walk: w, section: s, ended: noBoundary, lines: bufio.NewReaderSize(from, 8<<10)}
+// newMessage begins to read a mail in s.
+func newMessage(ctx context.Context, w *walk.Walk, s *walk.Section, from io.Reader) *message {
+	return &message{ctx: ctx, walk: w, section: s, ended: noBoundary, lines: bufio.NewReaderSize(from, 8<<10)}
 }
 
 // mail is one being read.
-type mail struct {
+type message struct {
 	ctx        context.Context // see meter
 	walk       *walk.Walk
 	section    *walk.Section
@@ -86,7 +86,7 @@ const (
 
 // line returns the next line, or a part of a long one. The line is gone with the
 // next call.
-func (m *mail) line() ([]byte, error) {
+func (m *message) line() ([]byte, error) {
 	line, err := m.lines.ReadSlice('\n')
 	m.read += int64(len(line))
 	if errors.Is(err, bufio.ErrBufferFull) {
@@ -99,7 +99,7 @@ func (m *mail) line() ([]byte, error) {
 }
 
 // body returns the next line of a body, and io.EOF at a boundary.
-func (m *mail) body() ([]byte, error) {
+func (m *message) body() ([]byte, error) {
 	if m.ended != noBoundary {
 		return nil, io.EOF
 	}
@@ -136,7 +136,7 @@ func isFromLine(line []byte) bool {
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // boundary reports whether a line is one of the boundaries, the innermost first.
-func (m *mail) boundary(line []byte) bool {
+func (m *message) boundary(line []byte) bool {
 	line = bytes.TrimRight(line, " \t\r\n")
 	for i := len(m.boundaries) - 1; i >= 0; i-- {
 		for _, b := range m.boundaries[i] {
@@ -151,7 +151,7 @@ func (m *mail) boundary(line []byte) bool {
 }
 
 // skip reads the rest of a body, and reports whether there was anything in it.
-func (m *mail) skip() (text bool) {
+func (m *message) skip() (text bool) {
 	for {
 		line, err := m.body()
 		if err != nil {
@@ -162,7 +162,7 @@ func (m *mail) skip() (text bool) {
 }
 
 // entity reads a header and what it is for, at a depth of containers.
-func (m *mail) entity(depth int) *walk.Sighting {
+func (m *message) entity(depth int) *walk.Sighting {
 	h := m.header()
 	if seen := h.encrypted(); seen != nil {
 		return seen
@@ -184,13 +184,13 @@ func (m *mail) entity(depth int) *walk.Sighting {
 			return m.entity(depth+1).Within("mail", h.name)
 		}
 		u := m.walk.Decoder(m.ctx, &transfer.Lines{Next: m.body, Decode: h.decoder()})
-		return newMail(m.ctx, m.walk, m.section, u).entity(depth+1).Within("mail", h.name)
+		return newMessage(m.ctx, m.walk, m.section, u).entity(depth+1).Within("mail", h.name)
 	}
 	return m.leaf(h, depth)
 }
 
 // multipart reads the parts of a body.
-func (m *mail) multipart(h header, depth int) *walk.Sighting {
+func (m *message) multipart(h header, depth int) *walk.Sighting {
 	level := len(m.boundaries)
 	if m.walk.Enter() != nil {
 		return nil
@@ -229,7 +229,7 @@ func (m *mail) multipart(h header, depth int) *walk.Sighting {
 }
 
 // leaf looks into a part that has none itself.
-func (m *mail) leaf(h header, depth int) *walk.Sighting {
+func (m *message) leaf(h header, depth int) *walk.Sighting {
 	u := m.walk.Decoder(m.ctx, &transfer.Lines{Next: m.body, Decode: h.decoder()})
 	// Texts are not kept in memory: most mails are nothing else.
 	u.Attached = func(head []byte) bool { return !h.isText() || !looksLikeText(head) }
@@ -252,8 +252,8 @@ func (m *mail) leaf(h header, depth int) *walk.Sighting {
 	return newText(m.ctx, m.walk, parent, head).scan(io.MultiReader(bytes.NewReader(head), u)).Within("mail", h.name)
 }
 
-// mailFields are those that mails have and other texts seldom.
-var mailFields = []string{
+// knownFields are those that mails have and other texts seldom.
+var knownFields = []string{
 	"from", "to", "cc", "bcc", "subject", "date", "received", "return-path", "message-id", "mime-version",
 	"content-type", "content-transfer-encoding", "content-disposition", "content-id", "delivered-to", "reply-to",
 	"sender", "dkim-signature", "authentication-results", "received-spf", "references", "in-reply-to", "x-mailer",
@@ -292,7 +292,7 @@ func looksLikeMail(head []byte, depth int) (mail, more bool) {
 			more = false
 			break
 		}
-		for _, f := range mailFields {
+		for _, f := range knownFields {
 			if strings.EqualFold(f, name) {
 				known++
 				break

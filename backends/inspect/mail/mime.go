@@ -49,7 +49,7 @@ func (f *fields) begin(name []byte) *[]byte {
 }
 
 // header reads a header, to the empty line or a boundary.
-func (m *mail) header() header {
+func (m *message) header() header {
 	var f fields
 	var field *[]byte
 	start := m.read

@@ -9,11 +9,11 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// oleFile reads a compound file: its directory as a list, and its streams from
+// file reads a compound file: its directory as a list, and its streams from
 // their beginning. It is small because nothing else is needed, and our own
 // because the library for it, mscfb, keeps the whole path of each entry: a
 // directory of 20 000 entries one below the other takes gigabytes.
-type oleFile struct {
+type file struct {
 	section *walk.Section
 	shift   uint     // of a sector's size
 	fat     []uint32 // the sectors that the table lies in
@@ -30,8 +30,8 @@ type oleFile struct {
 	broken bool // a chain leads nowhere
 }
 
-// oleEntry is an entry of the directory.
-type oleEntry struct {
+// entry is an entry of the directory.
+type entry struct {
 	name  string
 	kind  byte
 	start uint32
@@ -47,18 +47,18 @@ const (
 	root       = 5
 )
 
-var errOLE = errors.New("broken compound file")
+var errBroken = errors.New("broken compound file")
 
-// openOLE reads what leads to the streams.
-func openOLE(w *walk.Walk, s *walk.Section) (*oleFile, error) {
+// openFile reads what leads to the streams.
+func openFile(w *walk.Walk, s *walk.Section) (*file, error) {
 	var h [headerSize]byte
 	if err := walk.ReadFull(s, h[:min(headerSize, s.Size)], 0); err != nil || s.Size < headerSize {
-		return nil, errOLE
+		return nil, errBroken
 	}
 	u32 := func(i int) uint32 { return binary.LittleEndian.Uint32(h[i:]) }
-	f := &oleFile{section: s, shift: uint(h[30]), first: u32(48), cutoff: int64(u32(56)), cached: -1}
+	f := &file{section: s, shift: uint(h[30]), first: u32(48), cutoff: int64(u32(56)), cached: -1}
 	if f.shift != 9 && f.shift != 12 || h[31] != 0 {
-		return nil, errOLE
+		return nil, errBroken
 	}
 	// All lists take 4 bytes for a sector, and no sector is in them twice.
 	for i := range 109 {
@@ -68,7 +68,7 @@ func openOLE(w *walk.Walk, s *walk.Section) (*oleFile, error) {
 	f.readMore(u32(68))
 	f.cache = make([]byte, 1<<f.shift)
 	f.minis = f.list(u32(60))
-	f.entries(func(e oleEntry) *walk.Sighting {
+	f.entries(func(e entry) *walk.Sighting {
 		if e.kind == root && f.mini == nil {
 			f.mini = f.list(e.start)
 		}
@@ -78,13 +78,13 @@ func openOLE(w *walk.Walk, s *walk.Section) (*oleFile, error) {
 }
 
 // fail remembers that a part of the file could not be found.
-func (f *oleFile) fail() error {
+func (f *file) fail() error {
 	f.broken = true
-	return errOLE
+	return errBroken
 }
 
 // missed says so.
-func (f *oleFile) missed(w *walk.Walk) {
+func (f *file) missed(w *walk.Walk) {
 	switch {
 	case f.cut, f.short && f.broken:
 		w.Miss(walk.UnscannedCutOff, "ole2: the file ends before its streams")
@@ -94,12 +94,12 @@ func (f *oleFile) missed(w *walk.Walk) {
 }
 
 // sectors is how many the file has at most.
-func (f *oleFile) sectors() int64 { return f.section.Size >> f.shift }
+func (f *file) sectors() int64 { return f.section.Size >> f.shift }
 
-func (f *oleFile) offset(sector uint32) int64 { return (int64(sector) + 1) << f.shift }
+func (f *file) offset(sector uint32) int64 { return (int64(sector) + 1) << f.shift }
 
 // readMore reads where the table lies beyond the first 109 sectors of it.
-func (f *oleFile) readMore(sector uint32) {
+func (f *file) readMore(sector uint32) {
 	size := 1 << f.shift
 	b := make([]byte, size)
 	for n := int64(0); sector < maxSector; n++ {
@@ -118,7 +118,7 @@ func (f *oleFile) readMore(sector uint32) {
 }
 
 // next returns the sector after one in its chain.
-func (f *oleFile) next(sector uint32) (uint32, error) {
+func (f *file) next(sector uint32) (uint32, error) {
 	bits := f.shift - 2
 	part := int(sector >> bits)
 	if part >= len(f.fat) || f.fat[part] >= maxSector {
@@ -135,10 +135,10 @@ func (f *oleFile) next(sector uint32) (uint32, error) {
 }
 
 // read reads b, which may lie over the end of a file that was cut off.
-func (f *oleFile) read(b []byte, at int64) error {
+func (f *file) read(b []byte, at int64) error {
 	if at >= f.section.Size {
 		f.cut = true
-		return errOLE
+		return errBroken
 	}
 	n := min(int64(len(b)), f.section.Size-at)
 	clear(b[n:])
@@ -147,7 +147,7 @@ func (f *oleFile) read(b []byte, at int64) error {
 }
 
 // list follows a chain to its end, or as far as it goes.
-func (f *oleFile) list(sector uint32) (l []uint32) {
+func (f *file) list(sector uint32) (l []uint32) {
 	for sector < maxSector {
 		if int64(len(l)) > f.sectors() {
 			f.fail() // a circle
@@ -164,7 +164,7 @@ func (f *oleFile) list(sector uint32) (l []uint32) {
 
 // entries calls visit for each entry of the directory, until it returns
 // something.
-func (f *oleFile) entries(visit func(e oleEntry) *walk.Sighting) (*walk.Sighting, error) {
+func (f *file) entries(visit func(e entry) *walk.Sighting) (*walk.Sighting, error) {
 	const size = 128
 	sector := f.first
 	for n := int64(0); sector < maxSector; n++ {
@@ -192,11 +192,11 @@ func (f *oleFile) entries(visit func(e oleEntry) *walk.Sighting) (*walk.Sighting
 	return nil, nil
 }
 
-func (f *oleFile) entry(b []byte) (oleEntry, bool) {
+func (f *file) entry(b []byte) (entry, bool) {
 	length := int(binary.LittleEndian.Uint16(b[64:]))
-	e := oleEntry{kind: b[66], start: binary.LittleEndian.Uint32(b[116:])}
+	e := entry{kind: b[66], start: binary.LittleEndian.Uint32(b[116:])}
 	if e.kind != stream && e.kind != root || length < 2 || length > 64 {
-		return oleEntry{}, false
+		return entry{}, false
 	}
 	e.name = walk.UTF16Name(b[:length-2])
 	e.size = int64(binary.LittleEndian.Uint32(b[120:]))
@@ -208,9 +208,9 @@ func (f *oleFile) entry(b []byte) (oleEntry, bool) {
 }
 
 // find returns the stream of that name.
-func (f *oleFile) find(name string) (oleEntry, error) {
-	var found oleEntry
-	seen, err := f.entries(func(e oleEntry) *walk.Sighting {
+func (f *file) find(name string) (entry, error) {
+	var found entry
+	seen, err := f.entries(func(e entry) *walk.Sighting {
 		if e.kind != stream || !strings.EqualFold(e.name, name) {
 			return nil
 		}
@@ -218,19 +218,19 @@ func (f *oleFile) find(name string) (oleEntry, error) {
 		return &walk.Sighting{}
 	})
 	if seen == nil && err == nil {
-		err = errOLE
+		err = errBroken
 	}
 	return found, err
 }
 
 // open returns a reader of a stream.
-func (f *oleFile) open(e oleEntry) io.Reader {
+func (f *file) open(e entry) io.Reader {
 	return &reader{file: f, mini: e.size < f.cutoff, sector: e.start, left: min(e.size, f.section.Size)}
 }
 
 // reader reads a stream.
 type reader struct {
-	file   *oleFile
+	file   *file
 	mini   bool
 	sector uint32
 	within int64 // the sector

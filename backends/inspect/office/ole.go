@@ -25,19 +25,19 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 
 // checks are the streams that tell, by name in upper case: names are compared
 // without regard to case ([MS-CFB] 2.6.4).
-var checks = map[string]func(f *oleFile, e oleEntry) string{
-	"ENCRYPTEDPACKAGE":   (*oleFile).checkPackage,
-	"\tDRMCONTENT":       (*oleFile).checkRights,
-	"\tDRMVIEWERCONTENT": (*oleFile).checkRights,
-	"WORDDOCUMENT":       (*oleFile).checkWord,
-	"WORKBOOK":           (*oleFile).checkExcel,
-	"BOOK":               (*oleFile).checkExcel,
-	"CURRENT USER":       (*oleFile).checkPowerPoint,
+var checks = map[string]func(f *file, e entry) string{
+	"ENCRYPTEDPACKAGE":   (*file).checkPackage,
+	"\tDRMCONTENT":       (*file).checkRights,
+	"\tDRMVIEWERCONTENT": (*file).checkRights,
+	"WORDDOCUMENT":       (*file).checkWord,
+	"WORKBOOK":           (*file).checkExcel,
+	"BOOK":               (*file).checkExcel,
+	"CURRENT USER":       (*file).checkPowerPoint,
 }
 
 // Look implements [walk.Detector].
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	f, err := openOLE(w, s)
+	f, err := openFile(w, s)
 	if err != nil {
 		finding := walk.UnscannedBroken
 		if s.Size < headerSize {
@@ -47,7 +47,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		return nil, err
 	}
 	defer f.missed(w)
-	seen, _ := f.entries(func(e oleEntry) *walk.Sighting {
+	seen, _ := f.entries(func(e entry) *walk.Sighting {
 		check := checks[strings.ToUpper(e.name)]
 		if check == nil {
 			return nil
@@ -60,7 +60,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 	if seen != nil || w.Stopped() != nil {
 		return seen, w.Stopped()
 	}
-	seen, _ = f.entries(func(e oleEntry) *walk.Sighting {
+	seen, _ = f.entries(func(e entry) *walk.Sighting {
 		if e.kind != stream || e.size < walk.SmallestContainer || w.Stopped() != nil {
 			return nil
 		}
@@ -83,7 +83,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 }
 
 // begin reads the first n bytes of a stream, fewer if it has no more.
-func (f *oleFile) begin(e oleEntry, n int) []byte {
+func (f *file) begin(e entry, n int) []byte {
 	b := make([]byte, n)
 	read, _ := io.ReadFull(f.open(e), b)
 	return b[:read]

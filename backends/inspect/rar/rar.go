@@ -33,14 +33,14 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 type block struct {
 	next  int64          // where the next one is
 	seen  *walk.Sighting // something encrypted
-	entry *rarEntry      // of a member, else nil
+	entry *entry         // of a member, else nil
 	end   bool
 	main  bool // the header of the whole archive,
 	solid bool // which is solid
 }
 
-// rarEntry is a member.
-type rarEntry struct {
+// entry is a member.
+type entry struct {
 	name       string
 	at, packed int64 // its bytes
 	unpacked   int64 // its size when unpacked, negative if not known
@@ -72,7 +72,7 @@ func (r Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	if version == 1 {
 		next, first = next5, at+int64(len(signature5))
 	}
-	a := rarArchive{at: at, first: first, version: version, next: next}
+	a := file{at: at, first: first, version: version, next: next}
 	if seen := a.flags(w, s); seen != nil || w.Stopped() != nil {
 		return seen, w.Stopped()
 	}
@@ -82,20 +82,20 @@ func (r Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	return a.packed(ctx, w, s)
 }
 
-type rarNext func(w *walk.Walk, s *walk.Section, at int64) (block, bool)
+type nextFunc func(w *walk.Walk, s *walk.Section, at int64) (block, bool)
 
-// rarArchive is where an archive lies, and what its headers say.
-type rarArchive struct {
+// file is where an archive lies, and what its headers say.
+type file struct {
 	at, first int64 // the signature, and the first header
 	version   byte  // 1 for RAR 5
-	next      rarNext
+	next      nextFunc
 	main      int64 // the end of its main header
 	solid     bool
 	any       bool // members have to be unpacked
 }
 
 // flags goes through the headers for something encrypted.
-func (a *rarArchive) flags(w *walk.Walk, s *walk.Section) *walk.Sighting {
+func (a *file) flags(w *walk.Walk, s *walk.Section) *walk.Sighting {
 	for at := a.first; ; {
 		b, ok := a.next(w, s, at)
 		// Archives of RAR 4 and before may have no record for their end.
@@ -122,7 +122,7 @@ func (a *rarArchive) flags(w *walk.Walk, s *walk.Section) *walk.Sighting {
 }
 
 // stored looks into the members that are not compressed.
-func (Detector) stored(ctx context.Context, w *walk.Walk, s *walk.Section, at int64, next rarNext) *walk.Sighting {
+func (Detector) stored(ctx context.Context, w *walk.Walk, s *walk.Section, at int64, next nextFunc) *walk.Sighting {
 	for {
 		b, ok := next(w, s, at)
 		if !ok || b.end || w.Stopped() != nil {
@@ -159,23 +159,23 @@ func next4(w *walk.Walk, s *walk.Section, at int64) (block, bool) {
 	if size < fixed {
 		return block{}, false
 	}
-	b := block{next: at + size, end: kind == rar4End}
+	b := block{next: at + size, end: kind == v4End}
 	switch {
-	case kind == rar4Main:
-		b.main, b.solid = true, flags&rar4MainSolid != 0
-		if flags&rar4MainEncrypted != 0 {
+	case kind == v4Main:
+		b.main, b.solid = true, flags&v4MainSolid != 0
+		if flags&v4MainEncrypted != 0 {
 			b.seen = walk.NewSighting(walk.FindingRAR, "rar", "", "headers encrypted, AES-128")
 		}
-	case kind == rar4File || kind == rar4Service:
-		e, seen := readRAR4File(w, s, at, size)
+	case kind == v4File || kind == v4Service:
+		e, seen := readFile4(w, s, at, size)
 		if e == nil {
 			return block{}, false
 		}
 		b.next = e.at + e.packed
-		if kind == rar4File {
+		if kind == v4File {
 			b.entry, b.seen = e, seen
 		}
-	case flags&rar4HasData != 0 && n >= 11:
+	case flags&v4HasData != 0 && n >= 11:
 		b.next += int64(binary.LittleEndian.Uint32(h[7:]))
 	}
 	return b, b.next > at

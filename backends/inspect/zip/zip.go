@@ -21,13 +21,13 @@ type Detector struct{}
 const (
 	local       = "PK\x03\x04"
 	central     = "PK\x01\x02"
-	zipEnd      = "PK\x05\x06"
+	endRecord   = "PK\x05\x06"
 	end64       = "PK\x06\x06"
 	end64Locate = "PK\x06\x07"
 )
 
 // heads are how an archive begins: empty, whole, or the first of many parts.
-var heads = []string{local, zipEnd, "PK\x07\x08" + local, "PK00" + local}
+var heads = []string{local, endRecord, "PK\x07\x08" + local, "PK00" + local}
 
 // The general purpose flags that mean encryption (4.4.4), and the method that
 // does (4.4.5).
@@ -50,8 +50,8 @@ func sighting(name, how string) *walk.Sighting {
 	return walk.NewSighting(walk.FindingZip, "zip", name, how)
 }
 
-// zipEncryption says how a member with these is encrypted, or nothing.
-func zipEncryption(flags, method uint16) string {
+// encryptionOf says how a member with these is encrypted, or nothing.
+func encryptionOf(flags, method uint16) string {
 	switch {
 	case method == methodIWork || method == methodIWorkMore:
 		return iWorkPassword
@@ -78,12 +78,12 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	if s.ReaderAt == nil {
 		return s.Prefixed()
 	}
-	size := int64(maxZipEnd)
+	size := int64(maxEnd)
 	if !s.Prefixed() {
 		size = walk.HeadSize // all members of all archives are asked for
 	}
 	end, err := w.End(s, size)
-	return err == nil && bytes.Contains(end, []byte(zipEnd))
+	return err == nil && bytes.Contains(end, []byte(endRecord))
 }
 
 // Look implements [walk.Detector]. All members' flags come first: they cost little, and
@@ -105,6 +105,9 @@ func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	if !whole {
 		if seen := z.lookLocal(w, s, dirs); seen != nil || w.Stopped() != nil {
 			return seen, w.Stopped()
+		}
+		if len(dirs) > 0 {
+			w.Miss(walk.UnscannedBroken, "zip: the directory is broken")
 		}
 	}
 	for _, d := range dirs {
@@ -141,8 +144,8 @@ func (Detector) before(ctx context.Context, w *walk.Walk, s *walk.Section, dirs 
 	return nil, nil
 }
 
-// zipFlags is what a directory says by itself.
-type zipFlags struct {
+// summary is what a directory says by itself.
+type summary struct {
 	seen     *walk.Sighting // the first member that is encrypted
 	complete bool           // the directory could be read to its end
 	document bool           // it may be a document with encryption of its own
@@ -151,12 +154,12 @@ type zipFlags struct {
 // flags looks for a member that is encrypted, and is there: garbage may look
 // like a directory, but not like what it speaks of too. Of an archive in many
 // parts most members are elsewhere.
-func (Detector) flags(w *walk.Walk, s *walk.Section, d directory) zipFlags {
-	var f zipFlags
+func (Detector) flags(w *walk.Walk, s *walk.Section, d directory) summary {
+	var f summary
 	for r := d.reader(s); ; {
 		e, err := r.next()
 		if e != nil && (e.packed > 0 || !e.isDirectory()) {
-			how := zipEncryption(e.flags, e.method)
+			how := encryptionOf(e.flags, e.method)
 			if how != "" && (d.elsewhere(e) || e.isThere(w, s, d.base)) {
 				f.seen = sighting(string(e.name), how)
 				return f
@@ -215,7 +218,7 @@ type member struct {
 }
 
 // isThere reports whether a member has a local header.
-func (e *zipEntry) isThere(w *walk.Walk, s *walk.Section, base int64) bool {
+func (e *entry) isThere(w *walk.Walk, s *walk.Section, base int64) bool {
 	offset := base + int64(e.offset) // may wrap around; then it is negative or lies outside
 	if offset < 0 || offset > s.Size-localSize {
 		return false
@@ -226,12 +229,12 @@ func (e *zipEntry) isThere(w *walk.Walk, s *walk.Section, base int64) bool {
 
 // locate finds the bytes of a member by its local header. It reports false for
 // a member that is not there.
-func (e *zipEntry) locate(w *walk.Walk, s *walk.Section, base int64) (member, bool) {
+func (e *entry) locate(w *walk.Walk, s *walk.Section, base int64) (member, bool) {
 	if !e.isThere(w, s, base) {
 		return member{}, false
 	}
 	offset := base + int64(e.offset)
-	h, sound := readZipLocal(w, s, offset)
+	h, sound := readLocal(w, s, offset)
 	if h.data >= s.Size {
 		return member{}, false
 	}
@@ -240,7 +243,7 @@ func (e *zipEntry) locate(w *walk.Walk, s *walk.Section, base int64) (member, bo
 		m.size = int64(e.packed)
 	}
 	if sound && string(h.name) == string(e.name) {
-		m.encryption = zipEncryption(h.flags, h.method)
+		m.encryption = encryptionOf(h.flags, h.method)
 		m.other = h.method
 	}
 	return m, true
