@@ -82,6 +82,8 @@ func TestTwoZips(t *testing.T) {
 func TestStreams(t *testing.T) {
 	archive := build.Zip(t, build.Locked("x"))
 	long := strings.Repeat("n", 3000)
+	badTar := build.Tar(t, build.Text("a"), build.File{Name: "x.zip", Data: archive})
+	badTar[148] ^= 1
 	gzip := func(name string, data []byte) []byte {
 		b := build.Gzip(t, "", data)
 		b[3] |= 0x08
@@ -91,16 +93,17 @@ func TestStreams(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"gzip, long name":       {gzip(long, archive), walk.FindingZip},
-		"gzip, then long name":  {slices.Concat(gzip("a", nil), gzip(long, archive)), walk.FindingZip},
-		"gzip, zeros, gzip":     {slices.Concat(gzip("a", archive[:50]), make([]byte, 512), gzip("b", archive[50:])), walk.FindingZip},
-		"gzip, junk":            {append(gzip("a", archive), "junk"...), walk.FindingZip},
-		"gzip, broken":          {append(gzip("a", archive)[:12], bytes.Repeat([]byte{0xff}, 99)...), walk.UnscannedBroken},
-		"gzip, cut off":         {gzip("a", archive)[:9], walk.UnscannedCutOff},
-		"gzip, name cut off":    {gzip(long, archive)[:2000], walk.UnscannedCutOff},
-		"bzip2, empty":          {slices.Concat([]byte("BZh9\x17\x72\x45\x38\x50\x90\x00\x00\x00\x00"), sampleBzip2), walk.UnscannedCutOff},
-		"gzip of a plain text":  {gzip("a", []byte(build.Paragraphs(3000))), ""},
-		"gzip with junk, plain": {append(gzip("a", []byte("text, and no more than that")), "junk"...), ""},
+		"gzip, long name":                {gzip(long, archive), walk.FindingZip},
+		"gzip, then long name":           {slices.Concat(gzip("a", nil), gzip(long, archive)), walk.FindingZip},
+		"gzip, zeros, gzip":              {slices.Concat(gzip("a", archive[:50]), make([]byte, 512), gzip("b", archive[50:])), walk.FindingZip},
+		"gzip, junk":                     {append(gzip("a", archive), "junk"...), walk.FindingZip},
+		"gzip of a tar with a wrong sum": {gzip("a", badTar), walk.FindingZip},
+		"gzip, broken":                   {append(gzip("a", archive)[:12], bytes.Repeat([]byte{0xff}, 99)...), walk.UnscannedBroken},
+		"gzip, cut off":                  {gzip("a", archive)[:9], walk.UnscannedCutOff},
+		"gzip, name cut off":             {gzip(long, archive)[:2000], walk.UnscannedCutOff},
+		"bzip2, empty":                   {slices.Concat([]byte("BZh9\x17\x72\x45\x38\x50\x90\x00\x00\x00\x00"), sampleBzip2), walk.UnscannedCutOff},
+		"gzip of a plain text":           {gzip("a", []byte(build.Paragraphs(3000))), ""},
+		"gzip with junk, plain":          {append(gzip("a", []byte("text, and no more than that")), "junk"...), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			category := backends.Encrypted

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,6 +131,7 @@ func TestPDF(t *testing.T) {
 			return fmt.Appendf(first, "xref\n0 1\n0000000000 65535 f \ntrailer\n<< /Size 20 /Root 1 0 R /Prev %d /Encrypt 5 0 R >>\nstartxref\n%d\n%%%%EOF", prev, at)
 		}(), rc4},
 		{"long way to the end", append(table("", "/Encrypt 5 0 R", lockedPDF), make([]byte, 30_000)...), rc4},
+		{"startxref far from the end", slices.Concat(table("", ""), bytes.ReplaceAll(table("", "/Encrypt 5 0 R", lockedPDF), []byte("startxref"), []byte("startxxxx")), make([]byte, 3000)), rc4},
 		{"comments", table("", "% /Encrypt 6 0 R\n /Encrypt%x\n5%y\r0 R", lockedPDF), rc4},
 		{"plain", table("", ""), ""},
 		{"word in a text", table("", "", "(trailer << /Encrypt 5 0 R >>)", lockedPDF), ""},

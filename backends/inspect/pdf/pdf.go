@@ -35,6 +35,9 @@ type file struct {
 	base     int64 // what offsets count from
 	sections []section
 	depth    int // of references followed
+	// late says that the last startxref is not where readers look for it, so that
+	// they mend the document.
+	late bool
 	// scrambled says that streams are encrypted, with an empty password.
 	scrambled bool
 }
@@ -54,10 +57,13 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		return nil, w.Stopped()
 	}
 	trailer := f.trailer()
-	if trailer == nil {
-		if trailer = f.mend(); trailer == nil {
-			return nil, w.Stopped()
+	if trailer == nil || f.late && trailer["Encrypt"] == nil {
+		if mended := f.mend(); mended != nil {
+			trailer = mended
 		}
+	}
+	if trailer == nil {
+		return nil, w.Stopped()
 	}
 	encrypt, ok := f.resolve(trailer["Encrypt"]).(dict)
 	if w.Stopped() != nil {
@@ -96,6 +102,8 @@ func (f *file) readSections() {
 	if i < 0 {
 		return
 	}
+	const usual = 1 << 10
+	f.late = len(tail)-i > usual
 	l := lexer{b: tail[i+len("startxref"):]}
 	at, ok := l.object(0).(float64)
 	if !ok {
