@@ -30,7 +30,7 @@ import (
 )
 
 // detectors are asked in this order. A ZIP may have anything before it: what knows
-// its beginning comes first, and tells better where it is.
+// its beginning comes first, and describes better where it is.
 var detectors = []walk.Detector{
 	rar.Detector{},
 	rar.Old{},

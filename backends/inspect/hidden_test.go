@@ -13,11 +13,11 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// picture is a file of a kind that nobody looks into.
+// picture is a file that no detector looks into.
 var picture = slices.Concat([]byte("\xff\xd8\xff\xe0\x00\x10JFIF\x00"), bytes.Repeat([]byte{0xe1, 2, 0xf7}, 2000), []byte("\xff\xd9"))
 
 // TestAppended has archives after something else, where unzip, unrar and 7z find
-// them: in a file by itself, and attached to a mail.
+// them: in a file alone, and attached to a mail.
 func TestAppended(t *testing.T) {
 	archives := map[string]struct {
 		data []byte

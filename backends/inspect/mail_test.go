@@ -174,7 +174,7 @@ func TestMailLimits(t *testing.T) {
 	}
 }
 
-// FuzzMail puts any bytes behind a header.
+// FuzzMail puts any bytes after a header.
 func FuzzMail(f *testing.F) {
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Transfer-Encoding: base64\n\nUEsDBA==\n--b--\n"))
 	f.Add([]byte("Content-Type: message/rfc822\n\nFrom: x\n\nbegin 644 x\n#86%B\nend\n"))

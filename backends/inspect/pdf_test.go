@@ -170,7 +170,7 @@ func TestPDFTruncated(t *testing.T) {
 	for _, name := range []string{"pdf/plain.pdf", "pdf/plain-objects.pdf", "pdf/owner-r3.pdf", "pdf/owner-r4.pdf"} {
 		data := files[name]
 		for n := range data {
-			// Without an ID the key cannot be made: cut behind the trailer only.
+			// Without an ID the key cannot be made: cut only after the trailer.
 			if strings.Contains(name, "owner") && n > bytes.LastIndex(data, []byte("trailer")) && n < len(data)-40 {
 				continue
 			}

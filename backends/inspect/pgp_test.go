@@ -53,7 +53,7 @@ func TestPGPPackets(t *testing.T) {
 	}
 }
 
-// FuzzParsers gives any bytes to the small parsers behind the right beginnings.
+// FuzzParsers gives any bytes to the small parsers after the right beginnings.
 func FuzzParsers(f *testing.F) {
 	for _, c := range composed(f) {
 		f.Add(c.data)

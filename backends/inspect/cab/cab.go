@@ -1,8 +1,8 @@
 // Package cab goes through Microsoft cabinets ([MS-CAB]) whose folders are stored
 // or packed with MSZIP. Of others it says only with what they are packed.
 //
-// It is our own because the libraries there are either know no MSZIP, or allocate
-// as many blocks as a cabinet says it has. MSZIP is unpacked by compress/flate.
+// It is our own because the existing libraries either lack MSZIP or allocate as many
+// blocks as a cabinet says it has. MSZIP is unpacked by compress/flate.
 package cab
 
 import (

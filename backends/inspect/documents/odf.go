@@ -1,5 +1,7 @@
 // Package documents knows documents that are ZIP archives and whose members are
-// encrypted without any of ZIP's flags.
+// encrypted without any of ZIP's flags: OpenDocument, EPUB, iWork. It searches their
+// manifests for what matters and uses no XML parser, which would refuse some that office
+// programs accept, and need memory for all of them.
 package documents
 
 import (
@@ -47,7 +49,7 @@ func Manifest(data []byte) *walk.Sighting {
 	}
 }
 
-// isElement reports whether an element's name begins at i: behind < and perhaps
+// isElement reports whether an element's name begins at i: after < and perhaps
 // a prefix.
 func isElement(data []byte, i int) bool {
 	open := bytes.LastIndexByte(data[max(0, i-64):i], '<')

@@ -1,8 +1,8 @@
 // Package gzip unpacks what gzip has compressed (RFC 1952).
 //
 // It reads the headers itself because compress/gzip refuses names of more than 512
-// bytes and headers whose sum is wrong, and tells them from what may follow the last
-// member by nothing. The data are unpacked by compress/flate.
+// bytes and headers whose sum is wrong, and reports them with the same
+// error as junk after the last member. The data are unpacked by compress/flate.
 package gzip
 
 import (

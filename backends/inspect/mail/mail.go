@@ -1,5 +1,8 @@
 // Package mail knows mails (RFC 5322) with their MIME parts, and texts with
 // attachments of older kinds: armor, PEM, uuencode.
+//
+// net/mail and mime/multipart are not used, because they refuse mails that mail programs
+// read: with two types, broken parameters, or lines without an end.
 package mail
 
 import (
@@ -25,8 +28,8 @@ const maxMultiparts = 32
 // Match implements [walk.Detector].
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool { return isMail(w, s) }
 
-// isMail reports whether s is read as a mail. A header may begin with fields that
-// nobody knows: then it is read on.
+// isMail reports whether s is read as a mail. A header may begin with
+// unknown fields: then more of it is read.
 func isMail(w *walk.Walk, s *walk.Section) bool {
 	mail, more := looksLikeMail(s.Head, s.Depth)
 	if mail || !more || s.ReaderAt == nil || s.Size <= int64(len(s.Head)) {
@@ -220,7 +223,7 @@ func (m *message) multipart(h header, depth int) *walk.Sighting {
 		m.skip()
 	}
 	if m.ended == level {
-		// What follows is for nobody, until a boundary further out.
+		// What follows belongs to no part, until an outer boundary.
 		m.boundaries = m.boundaries[:level]
 		m.ended = noBoundary
 		m.skip()

@@ -249,7 +249,7 @@ func (h *header) isMessage() bool {
 // isText reports whether the body may be read as a text. Mails without MIME are.
 func (h *header) isText() bool { return h.kind == "" || strings.HasPrefix(h.kind, "text/") }
 
-// encrypted says what the header alone tells.
+// encrypted reports encryption that the header alone shows.
 func (h *header) encrypted() *walk.Sighting {
 	switch h.kind {
 	case "multipart/encrypted":

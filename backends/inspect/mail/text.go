@@ -242,7 +242,7 @@ func (t *textReader) pem([]byte) *walk.Sighting {
 	return t.walk.Look(t.ctx, inner).Within("pem", "")
 }
 
-// base64 decodes the lines of base64 that follow, behind up to so many of
+// base64 decodes the lines of base64 that follow, after up to so many of
 // another header.
 func (t *textReader) base64() []byte {
 	const maxHeaders = 64

@@ -45,7 +45,7 @@ func oleStreams(t *testing.T, data []byte) (ours, theirs map[string][]byte) {
 			return ours, theirs
 		}
 		b := make([]byte, e.Size)
-		// Its time grows with the square of what it reads at once.
+		// Its time grows with the square of what it reads in one call.
 		for rest := b; len(rest) > 0; {
 			n, err := e.Read(rest[:min(len(rest), 8<<10)])
 			if rest = rest[n:]; err != nil && len(rest) > 0 {

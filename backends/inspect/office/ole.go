@@ -1,5 +1,7 @@
 // Package office knows Microsoft's compound files: Office documents of 97 to 2003,
-// newer ones with a password, and messages of Outlook.
+// newer ones with a password, and messages of Outlook; and RTF and Access. It reads
+// compound files itself, because the library for them, mscfb, takes gigabytes for deep
+// directories.
 package office
 
 import (
@@ -23,7 +25,7 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return bytes.HasPrefix(s.Head, []byte(signature))
 }
 
-// checks are the streams that tell, by name in upper case: names are compared
+// checks are the streams that show encryption, by name in upper case: names are compared
 // without regard to case ([MS-CFB] 2.6.4).
 var checks = map[string]func(f *file, e entry) string{
 	"ENCRYPTEDPACKAGE":   (*file).checkPackage,

@@ -2,7 +2,7 @@ package pdf
 
 import "bytes"
 
-// search returns where an object's header stands last in the document, or -1.
+// search returns where an object's header is last in the document, or -1.
 func (f *file) search(header string) int64 {
 	found := int64(-1)
 	f.scan(func(at int64, before byte) {
@@ -14,7 +14,7 @@ func (f *file) search(header string) int64 {
 }
 
 // scan reads the document and calls visit for every place where one of texts
-// stands, with the byte before it.
+// is, with the byte before it.
 func (f *file) scan(visit func(at int64, before byte), texts ...string) {
 	const step, overlap = 60 << 10, 1 << 10
 	s := f.section
@@ -58,7 +58,7 @@ func (f *file) mend() dict {
 	return nil
 }
 
-// trailerNear reads the dictionary behind the word trailer, or around the type
+// trailerNear reads the dictionary after the word trailer, or around the type
 // of a cross-reference stream.
 func (f *file) trailerNear(at int64) dict {
 	const around = 4 << 10

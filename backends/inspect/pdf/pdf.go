@@ -1,4 +1,6 @@
-// Package pdf knows PDF documents (ISO 32000-2).
+// Package pdf knows PDF documents (ISO 32000-2): whether they open without a password,
+// and what is attached to them. It is our own because the PDF libraries read whole
+// documents, and give up where readers mend what is broken.
 package pdf
 
 import (
@@ -131,7 +133,7 @@ func (f *file) readSections() {
 	}
 }
 
-// readSection reads the trailer of the section at at: behind a table, or of a
+// readSection reads the trailer of the section at at: after a table, or of a
 // stream.
 func (f *file) readSection(at int64) (section, bool) {
 	b := f.window(at, 256)
@@ -152,7 +154,7 @@ func (f *file) readSection(at int64) (section, bool) {
 	return section{at: at, trailer: d}, ok
 }
 
-// tableEnd returns where the word trailer stands behind a table.
+// tableEnd returns where the word trailer is after a table.
 func (f *file) tableEnd(at int64) int64 {
 	end := int64(-1)
 	f.subsections(at, func(first, count, entries int64) bool { return true }, &end)

@@ -1,4 +1,5 @@
-// Package pgp knows OpenPGP messages (RFC 9580, and RFC 4880).
+// Package pgp knows OpenPGP messages (RFC 9580, and RFC 4880). A library is not needed:
+// the headers of the first packets say all that matters.
 package pgp
 
 import (
@@ -42,14 +43,14 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 }
 
 // isWhole reports whether a section is nothing but encrypted data of the oldest
-// kind, whose key is made of a password without a packet of its own (RFC 4880,
-// 5.7). Only the size tells, so that it must be known.
+// kind, whose key is made from a password and has no packet (RFC 4880,
+// 5.7). Only the size gives it away, so it must be known.
 func isWhole(p packet, s *walk.Section) bool {
 	const smallest = 8 + 2 + 8 // a block and its repetition, and something
 	return p.Tag == encrypted && !p.partial && s.ReaderAt != nil && p.Size >= smallest && int64(p.Header)+p.Size == s.Size
 }
 
-// Look implements [walk.Detector]. It wants a session key and encrypted data behind it.
+// Look implements [walk.Detector]. It wants a session key, followed by encrypted data.
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	if p, ok := ReadPacket(s.Head); ok && isWhole(p, s) {
 		return walk.NewSighting(walk.FindingPGP, "pgp", "", "encrypted with a password, without a session key"), nil

@@ -1,4 +1,6 @@
-// Package rar knows RAR archives and looks into their members.
+// Package rar knows RAR archives of all ages and looks into their members. It reads the
+// headers itself and unpacks with github.com/nwaples/rardecode, after it has made sure
+// that a member does not take more memory or time than its size suggests.
 package rar
 
 import (

@@ -10,7 +10,7 @@ import (
 )
 
 // Old knows archives of RAR 1.4 and before (unrar's headers14). What they have
-// compressed nobody unpacks any more but unrar.
+// compressed only unrar still unpacks.
 type Old struct{}
 
 const oldSignature = "RE\x7e\x5e"

@@ -100,7 +100,7 @@ func encryption4(version byte) string {
 	return "AES-128"
 }
 
-// name4 is a name without the Unicode that follows it, packed, behind a NUL.
+// name4 is a name without the Unicode that follows it, packed, after a NUL.
 func name4(name []byte) string {
 	for i, c := range name {
 		if c == 0 {

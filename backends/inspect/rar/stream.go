@@ -10,7 +10,7 @@ import (
 //
 //   - PPMd (RAR 3) takes up to 256 MiB, and any block of a stream may ask for it.
 //   - Filters run over the same bytes again and again, thousands of times. RAR 3
-//     brings programs of its own for a virtual machine, and counts of channels
+//     brings its own programs for a virtual machine, and counts of channels
 //     that keep a loop busy for minutes.
 //   - A member of a solid archive may be much larger than its header says, and is
 //     unpacked to its end before the next.
@@ -163,7 +163,7 @@ func (s *stream) match29(slot, least int) error {
 	return s.put(s.lastLength)
 }
 
-// far29 reads a match with a distance of its own.
+// far29 reads a match with its own distance.
 func (s *stream) far29(slot int) error {
 	b := s.bits
 	base, bits := slot, 0

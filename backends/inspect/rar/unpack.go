@@ -16,7 +16,7 @@ import (
 const smallestDictionary = 256 << 10
 
 // packed looks into the members that are compressed. Those of a solid archive
-// need those before them. Of others each gets a reader of its own: rardecode
+// need those before them. In others each gets its own reader: rardecode
 // goes on with what is left of the last one's bits where that has not been read
 // to its end.
 func (a *file) packed(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {

@@ -152,7 +152,7 @@ func (r *reader) coder() coder {
 	if flags&0x20 != 0 {
 		c.properties = r.bytes(r.number())
 	}
-	if flags&0xc0 != 0 { // reserved, and alternatives, which nobody writes
+	if flags&0xc0 != 0 { // reserved, and alternatives, which no program writes
 		r.bad = true
 	}
 	return c

@@ -33,15 +33,15 @@ const maxFolders = 50_000
 // streamsInfo is a StreamsInfo.
 type streamsInfo struct {
 	place     uint64 // of the first packed stream, after the start header
-	packed    []byte // the sizes of the packed streams, as they stand in the header
+	packed    []byte // the sizes of the packed streams, as they are in the header
 	sizes     []byte // of the members in the folders, likewise
 	folders   []folder
 	encrypted int // the first folder with an encrypted stream, or -1
 	total     uint64
 }
 
-// folder is what is packed together. It keeps what the header says as it
-// stands there: there may be many folders.
+// folder is what is packed together. It keeps the header's own bytes: there may
+// be many folders.
 type folder struct {
 	graph    []byte
 	outs     []byte // the sizes of the outputs

@@ -1,4 +1,6 @@
-// Package seven knows 7z archives and looks into their members.
+// Package seven knows 7z archives and looks into their members. It reads the headers and
+// joins the coders itself, because bodgit/sevenzip allocates by the numbers in an archive;
+// libraries are used for the single methods.
 package seven
 
 import (

@@ -90,8 +90,8 @@ func findEnds(w *walk.Walk, s *walk.Section) ([]int64, error) {
 
 // directoriesAt reads the end record at offset end and finds the directory it
 // speaks of. There are two ways to find it, by its place from the start and by
-// its size from the end, and they differ where something stands before the
-// archive or where somebody wants to hide it.
+// its size from the end, and they differ where something precedes the
+// archive, or is meant to hide it.
 func directoriesAt(s *walk.Section, end int64) []directory {
 	var h [endSize]byte
 	if walk.ReadFull(s, h[:], end) != nil {
@@ -133,7 +133,7 @@ func readEnd64(s *walk.Section, end int64) (end64Record, bool) {
 	if end < end64LocateSize || walk.ReadFull(s, l[:], end-end64LocateSize) != nil || string(l[:4]) != end64Locate {
 		return end64Record{}, false
 	}
-	// Where it says, or straight before the locator if something stands before
+	// Where it says, or directly before the locator if something precedes
 	// the archive.
 	for _, at := range []uint64{binary.LittleEndian.Uint64(l[8:]), uint64(end - end64LocateSize - end64Size)} {
 		var h [end64Size]byte
@@ -155,7 +155,7 @@ func isCentral(s *walk.Section, at int64) bool {
 type entryReader struct {
 	r     *bufio.Reader
 	entry entry
-	// Memory for reads, which would be allocated anew for each record.
+	// Memory for reads, which would be allocated again for each record.
 	fixed  [centralSize]byte
 	field  [4]byte
 	values [24]byte

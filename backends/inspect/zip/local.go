@@ -8,7 +8,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// localHeader is what stands before each member.
+// localHeader is what precedes each member.
 type localHeader struct {
 	flags, method uint16
 	packed        uint64
@@ -17,7 +17,7 @@ type localHeader struct {
 	large         bool   // the size is elsewhere
 }
 
-// The flag for sizes that follow the member, and the bits that nobody uses
+// The flag for sizes that follow the member, and the bits that are not used
 // (4.4.4).
 const (
 	flagStreamed = 1 << 3

@@ -54,7 +54,7 @@ func (m member) unpack(ctx context.Context, w *walk.Walk, s *walk.Section) *walk
 		return w.Look(ctx, inner)
 	}
 	if m.method == methodXZ || m.method == methodZstandard {
-		// The member is a file of that kind, which may have a detector of its own.
+		// The member is a file of that kind, which may have its own detector.
 		if inner, err := w.Stored(s, m.at, m.size); err != nil || inner != nil {
 			return w.Look(ctx, inner)
 		}
@@ -124,7 +124,7 @@ func (m member) borrowing(ctx context.Context, w *walk.Walk, memory int64, open 
 	return w.Unpacker(ctx, r), release
 }
 
-// lzma unpacks a member behind the header that LZMA has in a ZIP (5.8.8). The
+// lzma unpacks a member after the header that LZMA has in a ZIP (5.8.8). The
 // library unpacks a whole dictionary at a time, and runs in a guard.
 func (m member) lzma(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Unpacker, func()) {
 	const header, properties, hasEnd = 4, 5, 1 << 1

@@ -1,5 +1,6 @@
 // Package zip knows ZIP archives, as PKWARE's APPNOTE.TXT 6.3.10 describes them,
-// and looks into their members.
+// and looks into their members. archive/zip is not used: it reads the whole directory into
+// memory, refuses archives that other programs open, and knows fewer methods.
 package zip
 
 import (
@@ -144,11 +145,11 @@ func (Detector) before(ctx context.Context, w *walk.Walk, s *walk.Section, dirs 
 	return nil, nil
 }
 
-// summary is what a directory says by itself.
+// summary is what a directory alone says.
 type summary struct {
 	seen     *walk.Sighting // the first member that is encrypted
 	complete bool           // the directory could be read to its end
-	document bool           // it may be a document with encryption of its own
+	document bool           // it may be a document that is encrypted in another way
 }
 
 // flags looks for a member that is encrypted, and is there: garbage may look

@@ -1,13 +1,11 @@
 // Package transfer undoes the encodings that carry bytes in texts: base64,
-// quoted-printable and uuencode.
+// quoted-printable and uuencode. The decoders are as lenient as mail programs are, where
+// those of the standard library stop.
 package transfer
 
 import (
 	"bytes"
 )
-
-// The decoders are as lenient as mail programs are: the strict ones of the
-// standard library end where anything is wrong.
 
 // Lines reads what lines decode to.
 type Lines struct {

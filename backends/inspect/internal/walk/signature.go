@@ -92,8 +92,8 @@ func (s *Section) find(b []byte, from, step int64, signature string) {
 }
 
 // Prefixed reports whether an archive may follow something else in s: in the object
-// itself and in what is attached to a mail, because those are files to whoever gets
-// them, and in programs. Other members are not searched where that would cost
+// itself and in what is attached to a mail, because their readers get those as
+// files, and in programs. Other members are not searched where that would cost
 // unpacking all of them.
 func (s *Section) Prefixed() bool {
 	return s.Attached || s.ReaderAt != nil && s.Depth == 0 || s.IsProgram()

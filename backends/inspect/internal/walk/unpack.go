@@ -92,7 +92,7 @@ func (u *Unpacker) deeper(s *Section, n int) error {
 	return err
 }
 
-// keep returns s with a head of its own if a detector wants it, else nil.
+// keep returns s with its own head if a detector wants it, else nil.
 func (w *Walk) keep(s *Section) *Section {
 	if !w.matches(s) {
 		return nil
@@ -171,7 +171,7 @@ func (u *Unpacker) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// all unpacks the rest of the member behind s.head and makes it what s reads. A
+// all unpacks the rest of the member after s.head and makes it what s reads. A
 // member that breaks off is kept as far as it goes.
 func (u *Unpacker) all(s *Section) error {
 	var data pieces
