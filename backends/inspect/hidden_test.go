@@ -40,6 +40,7 @@ func TestAppended(t *testing.T) {
 			for how, data := range map[string][]byte{
 				"alone":   data,
 				"in mail": build.Attach("x.bin", data),
+				"in msg":  build.OLE(9, build.Stream{Name: "__substg1.0_37010102", Data: data}),
 			} {
 				if r := scan(t, b, data); r.Category != backends.Encrypted || r.Findings[0].Name != a.want {
 					t.Errorf("%s after %s, %s: %+v, want %s", name, before, how, r, a.want)

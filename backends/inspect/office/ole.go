@@ -37,6 +37,10 @@ var checks = map[string]func(f *file, e entry) string{
 	"CURRENT USER":       (*file).checkPowerPoint,
 }
 
+// attachmentStream has the bytes of an attachment, in Outlook's messages ([MS-OXMSG]
+// 2.2.2).
+const attachmentStream = "__substg1.0_37010102"
+
 // Look implements [walk.Detector].
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	f, err := openFile(w, s)
@@ -75,7 +79,11 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		if strings.EqualFold(e.name, "\x01Ole10Native") {
 			from, size = nativeData(from), -1
 		}
-		inner, err := w.Unpacked(s, w.Decoder(ctx, from), size)
+		u := w.Decoder(ctx, from)
+		if strings.EqualFold(e.name, attachmentStream) {
+			u.Attached = func([]byte) bool { return true }
+		}
+		inner, err := w.Unpacked(s, u, size)
 		if err != nil {
 			return nil
 		}

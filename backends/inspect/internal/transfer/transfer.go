@@ -52,8 +52,16 @@ var Base64Values = func() (v [256]byte) {
 	return v
 }()
 
+// Decode decodes a line, or a part of one.
 func (d *Base64) Decode(dst, line []byte) []byte {
-	for _, c := range line {
+	for len(line) > 0 {
+		if d.count == 0 {
+			if dst, line = wholeGroups(dst, line); len(line) == 0 {
+				break
+			}
+		}
+		c := line[0]
+		line = line[1:]
 		v := Base64Values[c]
 		if c == '=' {
 			// Two or three characters before it are one or two bytes.
@@ -156,6 +164,20 @@ func UU(dst, line []byte) []byte {
 		line = line[min(4, len(line)):]
 	}
 	return dst
+}
+
+// wholeGroups decodes groups of four characters, and returns the rest of the line: this
+// is the fast path.
+func wholeGroups(dst, line []byte) (decoded, rest []byte) {
+	for len(line) >= 4 {
+		v0, v1, v2, v3 := Base64Values[line[0]], Base64Values[line[1]], Base64Values[line[2]], Base64Values[line[3]]
+		if v0|v1|v2|v3 > 63 {
+			break
+		}
+		dst = append(dst, v0<<2|v1>>4, v1<<4|v2>>2, v2<<6|v3)
+		line = line[4:]
+	}
+	return dst, line
 }
 
 // Base64Name returns the name in a line that begins an attachment in base64:
