@@ -1,19 +1,14 @@
-// Package bzip2 looks into what bzip2 has compressed. compress/bzip2 unpacks it, with
+// Package bzip2 unpacks what bzip2 has compressed. It uses compress/bzip2, which reads
 // all the streams that a file may have.
 package bzip2
 
 import (
 	"compress/bzip2"
-	"context"
 	"errors"
 	"io"
 
 	"polyclam/backends/inspect/internal/archive"
-	"polyclam/backends/inspect/internal/walk"
 )
-
-// Detector knows bzip2.
-type Detector struct{}
 
 // How the first block begins, or the end of a stream that has none.
 const (
@@ -21,21 +16,17 @@ const (
 	end   = "\x17\x72\x45\x38\x50\x90"
 )
 
-// Match implements [walk.Detector].
-func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
-	if len(s.Head) <= 10 || string(s.Head[:3]) != "BZh" {
+// Matches reports whether head is the beginning of a file.
+func Matches(head []byte) bool {
+	if len(head) <= 10 || string(head[:3]) != "BZh" {
 		return false
 	}
-	begin := string(s.Head[4:10])
+	begin := string(head[4:10])
 	return begin == block || begin == end
 }
 
-// Look implements [walk.Detector].
-func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	return archive.Stream(ctx, w, s, "bzip2", archive.Certain, newReader)
-}
-
-func newReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
+// NewReader returns the unpacked bytes of a file.
+func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &reader{packed: io.NewSectionReader(r, 0, size), charge: charge}
 }
 

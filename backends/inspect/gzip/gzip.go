@@ -7,6 +7,7 @@ package gzip
 
 import (
 	"bufio"
+	"bytes"
 	"compress/flate"
 	"encoding/binary"
 	"errors"
@@ -32,6 +33,11 @@ const (
 )
 
 var errDamaged = errors.New("damaged")
+
+// Matches reports whether head is the beginning of a file.
+func Matches(head []byte) bool {
+	return bytes.HasPrefix(head, []byte(signature)) && len(head) > 3 && head[3]&reserved == 0
+}
 
 // NewReader returns the unpacked bytes of a file with all its members. The sums are
 // not checked: what gzip would refuse is looked at too. What follows the last member

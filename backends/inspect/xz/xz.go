@@ -7,6 +7,7 @@ package xz
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -31,6 +32,9 @@ var (
 	errData     = errors.New("damaged data")
 	errTrailing = errors.New("unknown data after the end")
 )
+
+// Matches reports whether head is the beginning of an .xz file.
+func Matches(head []byte) bool { return bytes.HasPrefix(head, []byte(Signature)) }
 
 // NewReader returns the unpacked bytes of an .xz file with all its streams and
 // blocks. The sums are not checked: what an unpacker would refuse is looked at too.
