@@ -50,6 +50,15 @@ func TestAppended(t *testing.T) {
 	}
 }
 
+// TestAppendedMember wants a stored member not to be looked into again as something
+// that follows: that would use up the budget.
+func TestAppendedMember(t *testing.T) {
+	member := build.Seven(build.SevenStored("a.tar", append(build.Tar(t, build.Text("a")), make([]byte, 3<<20)...)))
+	data := build.Tar(t, build.Text("a"), build.File{Name: "x.7z", Data: member})
+	b := open(t, func(c *Config) { c.MaxBytes = 12 << 20 })
+	wantFinding(t, scan(t, b, data), backends.OK, "")
+}
+
 // TestTwoZips has archives that one program reads in one way and another in another.
 func TestTwoZips(t *testing.T) {
 	locked, plain := build.Zip(t, build.Locked("x")), build.Zip(t, build.Text("a"))
@@ -152,6 +161,7 @@ func TestAmbiguousMail(t *testing.T) {
 		"unknown fields first":     unknown + mail(kind, encoding),
 		"message in base64":        message(base64.StdEncoding.EncodeToString([]byte(unknown+mail(kind, encoding))), "base64"),
 		"message in q-p":           message(strings.ReplaceAll(unknown+mail(kind, encoding), "=", "=3D"), "quoted-printable"),
+		"zip called a message":     message(b64, "base64"),
 		"begin-base64":             fields + "\nbegin-base64 644 x.zip\n" + b64 + "\n====\n",
 		"multipart in base64":      fields + kind + "\n" + encoding + "\n\n" + base64.StdEncoding.EncodeToString([]byte(mail(kind, encoding))),
 		"only a longer boundary":   strings.ReplaceAll(mail(kind, encoding), "\n--b\n", "\n--bc\n"),

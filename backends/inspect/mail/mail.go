@@ -158,7 +158,7 @@ func (m *message) entity(depth int) *walk.Sighting {
 		return m.multipart(h, depth)
 	case h.kind == "message/partial":
 		m.walk.Miss(walk.UnscannedSplit, "mail: other parts of it are in other mails")
-	case h.isMessage():
+	case h.isMessage() && h.encoding == "":
 		if depth+1 >= m.walk.Limits.MaxDepth {
 			m.walk.Note("MaxDepth", m.walk.Limits.MaxDepth)
 			return nil
@@ -166,11 +166,7 @@ func (m *message) entity(depth int) *walk.Sighting {
 		if m.walk.Enter() != nil {
 			return nil
 		}
-		if h.encoding == "" {
-			return m.entity(depth+1).Within("mail", h.name)
-		}
-		u := m.walk.Decoder(m.ctx, &transfer.Lines{Next: m.body, Decode: h.decoder()})
-		return newMessage(m.ctx, m.walk, m.section, u).entity(depth+1).Within("mail", h.name)
+		return m.entity(depth+1).Within("mail", h.name)
 	}
 	return m.leaf(h, depth)
 }
@@ -226,6 +222,9 @@ func (m *message) leaf(h header, depth int) *walk.Sighting {
 	}
 	if err == nil && inner != nil {
 		seen := m.walk.Look(m.ctx, inner)
+		if seen == nil && inner.ReaderAt != nil && h.isMessage() && !isMail(m.walk, inner) {
+			seen = newMessage(m.ctx, m.walk, inner, io.NewSectionReader(inner, 0, inner.Size)).entity(inner.Depth)
+		}
 		if seen == nil && inner.ReaderAt != nil && (h.isText() || looksLikeText(inner.Head)) {
 			seen = newText(m.ctx, m.walk, inner, inner.Head).scan(io.NewSectionReader(inner, 0, inner.Size))
 		}

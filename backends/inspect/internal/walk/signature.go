@@ -31,7 +31,7 @@ func MatchSignature(s *Section, signature string) bool {
 
 // FindSignature returns where an archive begins that has a signature: at the start
 // or, if s is [Section.Prefixed], after something else. accept may refuse what only
-// looks like one.
+// looks like one. A stored member that has been looked into does not count.
 func FindSignature(w *Walk, s *Section, signature string, accept func(at int64) bool) (int64, bool) {
 	if bytes.HasPrefix(s.Head, []byte(signature)) && accept(0) {
 		return 0, true
@@ -41,7 +41,7 @@ func FindSignature(w *Walk, s *Section, signature string, accept func(at int64) 
 	}
 	s.search(w)
 	for _, p := range s.places {
-		if p.at > 0 && p.signature == signature && accept(p.at) {
+		if p.at > 0 && p.signature == signature && !s.members[p.at] && accept(p.at) {
 			return p.at, true
 		}
 	}

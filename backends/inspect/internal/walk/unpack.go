@@ -26,7 +26,14 @@ func (w *Walk) Stored(parent *Section, at, size int64) (*Section, error) {
 	if err := ReadFull(s, s.Head, 0); err != nil {
 		return nil, err
 	}
-	return w.keep(s), nil
+	kept := w.keep(s)
+	if kept != nil {
+		if parent.members == nil {
+			parent.members = make(map[int64]bool)
+		}
+		parent.members[at] = true
+	}
+	return kept, nil
 }
 
 // Unpacked makes a section of what u unpacks, if it is a container: nil if not.

@@ -86,9 +86,10 @@ type Section struct {
 	Head        []byte
 	// Attached says that it is attached to a mail, whose reader gets it as a file.
 	Attached bool
-	cheap    bool    // reading it costs no more than has been paid
-	searched bool    // for the signatures at places,
-	places   []place // in this order
+	cheap    bool           // reading it costs no more than has been paid
+	searched bool           // for the signatures at places,
+	places   []place        // in this order
+	members  map[int64]bool // where stored members begin that have been looked into
 }
 
 // Gap is why something could not be looked into: it makes the result partial.
