@@ -87,6 +87,18 @@ func TestTwoZips(t *testing.T) {
 	}
 }
 
+// TestBrokenDirectory has a directory that breaks off after its first member, in an
+// archive whose beginning does not show its members; and one that speaks of none.
+func TestBrokenDirectory(t *testing.T) {
+	data := slices.Concat(picture, build.Zip(t, build.Text("a"), build.Text("b")))
+	data[bytes.LastIndex(data, []byte("PK\x01\x02"))] = 'x'
+	b := open(t, nil)
+	wantFinding(t, scan(t, b, data), backends.Partial, walk.UnscannedBroken)
+	first := bytes.Index(data, []byte("PK\x03\x04"))
+	data[first] = 'x'
+	wantFinding(t, scan(t, b, data), backends.OK, "")
+}
+
 // TestStreams has streams whose first part is empty, or has a header that not all
 // libraries read.
 func TestStreams(t *testing.T) {

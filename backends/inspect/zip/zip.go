@@ -94,20 +94,21 @@ func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	if err != nil {
 		return nil, err
 	}
-	whole, document := false, false
+	whole, found, document := false, false, false
 	for _, d := range dirs {
 		f := z.flags(w, s, d)
 		if f.seen != nil || w.Stopped() != nil {
 			return f.seen, w.Stopped()
 		}
 		whole = whole || f.complete
+		found = found || f.found
 		document = document || f.document
 	}
 	if !whole {
 		if seen := z.lookLocal(w, s, dirs); seen != nil || w.Stopped() != nil {
 			return seen, w.Stopped()
 		}
-		if len(dirs) > 0 {
+		if found {
 			w.Miss(walk.UnscannedBroken, "zip: the directory is broken")
 		}
 	}
@@ -149,6 +150,7 @@ func (Detector) before(ctx context.Context, w *walk.Walk, s *walk.Section, dirs 
 type summary struct {
 	seen     *walk.Sighting // the first member that is encrypted
 	complete bool           // the directory could be read to its end
+	found    bool           // its first member is there
 	document bool           // it may be a document that is encrypted in another way
 }
 
@@ -157,8 +159,11 @@ type summary struct {
 // parts most members are elsewhere.
 func (Detector) flags(w *walk.Walk, s *walk.Section, d directory) summary {
 	var f summary
+	first := true
 	for r := d.reader(s); ; {
 		e, err := r.next()
+		f.found = f.found || first && e != nil && e.isThere(w, s, d.base)
+		first = false
 		if e != nil && (e.packed > 0 || !e.isDirectory()) {
 			how := encryptionOf(e.flags, e.method)
 			if how != "" && (d.elsewhere(e) || e.isThere(w, s, d.base)) {
