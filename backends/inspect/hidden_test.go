@@ -91,7 +91,13 @@ func TestTwoZips(t *testing.T) {
 // archive whose beginning does not show its members; and one that speaks of none.
 func TestBrokenDirectory(t *testing.T) {
 	data := slices.Concat(picture, build.Zip(t, build.Text("a"), build.Text("b")))
-	data[bytes.LastIndex(data, []byte("PK\x01\x02"))] = 'x'
+	// As zip -A writes it: places count from the beginning of the file.
+	le32, n := binary.LittleEndian, uint32(len(picture))
+	one, two, end := bytes.Index(data, []byte("PK\x01\x02")), bytes.LastIndex(data, []byte("PK\x01\x02")), bytes.LastIndex(data, []byte("PK\x05\x06"))
+	for _, at := range []int{one + 42, two + 42, end + 16} {
+		le32.PutUint32(data[at:], le32.Uint32(data[at:])+n)
+	}
+	data[two] = 'x'
 	b := open(t, nil)
 	wantFinding(t, scan(t, b, data), backends.Partial, walk.UnscannedBroken)
 	first := bytes.Index(data, []byte("PK\x03\x04"))
