@@ -2,7 +2,7 @@ package inspect
 
 import "polyclam/backends"
 
-// Abilities says what inspect can tell: of viruses only the EICAR test file and
+// Abilities says what inspect can find: of viruses only the EICAR test file and
 // what is in the hash lists.
 var Abilities = backends.Abilities{
 	Virus: true, Encrypted: true, Partial: true, Names: true,

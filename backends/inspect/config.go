@@ -21,7 +21,7 @@ type Config struct {
 	// Encrypted turns the search for encrypted parts on.
 	Encrypted bool `toml:"encrypted"`
 
-	// The budgets of that search, for one content with all that is in it. What
+	// The budgets of that search, for one object with all that is in it. What
 	// lies beyond is Partial.
 	MaxBytes   Size          `toml:"max_bytes"`   // read or unpacked; bounds the memory of a scan too
 	MaxDepth   int           `toml:"max_depth"`   // containers within containers

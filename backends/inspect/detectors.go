@@ -9,6 +9,7 @@ import (
 	"polyclam/backends/inspect/cab"
 	"polyclam/backends/inspect/cpio"
 	"polyclam/backends/inspect/gzip"
+	"polyclam/backends/inspect/internal/archive"
 	"polyclam/backends/inspect/internal/walk"
 	"polyclam/backends/inspect/iso"
 	"polyclam/backends/inspect/lha"
@@ -30,7 +31,7 @@ import (
 )
 
 // detectors are asked in this order. A ZIP may have anything before it: what knows
-// its beginning comes first, and tells better where it is.
+// its beginning comes first, and describes better where it is.
 var detectors = []walk.Detector{
 	rar.Detector{},
 	rar.Old{},
@@ -43,18 +44,18 @@ var detectors = []walk.Detector{
 	mail.Text{},
 	pgp.Detector{},
 	smime.Detector{},
-	gzip.Detector{},
-	bzip2.Detector{},
-	xz.Detector{},
-	zstd.Detector{},
-	lz4.Detector{},
-	lzw.Detector{},
-	tar.Detector{},
-	ar.Detector{},
-	cpio.Detector{},
+	archive.Packed{Container: "gzip", Trust: archive.Certain, Matches: gzip.Matches, Open: gzip.NewReader},
+	archive.Packed{Container: "bzip2", Trust: archive.Certain, Matches: bzip2.Matches, Open: bzip2.NewReader},
+	archive.Packed{Container: "xz", Trust: archive.Certain, Matches: xz.Matches, Open: xz.NewReader},
+	archive.Packed{Container: "zstd", Trust: archive.Certain, Matches: zstd.Matches, Open: zstd.NewReader},
+	archive.Packed{Container: "lz4", Trust: archive.Certain, Matches: lz4.Matches, Open: lz4.NewReader},
+	archive.Packed{Container: "compress", Trust: archive.Guess, Matches: lzw.Matches, Open: lzw.NewReader},
+	archive.List{Container: "tar", Matches: tar.Matches, Members: tar.Members},
+	archive.List{Container: "ar", Matches: ar.Matches, Members: ar.Members},
+	archive.List{Container: "cpio", Matches: cpio.Matches, Members: cpio.Members},
 	iso.Detector{},
 	cab.Detector{},
-	lha.Detector{},
+	archive.List{Container: "lha", Matches: lha.Matches, Members: lha.Members},
 	tnef.Detector{},
 	alzip.EGG{},
 	alzip.ALZ{},

@@ -35,7 +35,7 @@ func kindOf(digits int) int {
 const chunk = 128 << 10
 
 // find returns the name that the lists have for c, or nothing. It computes only
-// the digests that a list needs for a content of this size.
+// the digests that a list needs for an object of this size.
 func (l *hashLists) find(ctx context.Context, c backends.Content) (string, error) {
 	var sums [len(algorithms)]hash.Hash
 	needed := false
@@ -64,7 +64,7 @@ func (l *hashLists) find(ctx context.Context, c backends.Content) (string, error
 	return "", nil
 }
 
-// digest feeds the whole content to the sums that are not nil.
+// digest feeds the whole object to the sums that are not nil.
 func digest(ctx context.Context, c backends.Content, sums []hash.Hash) error {
 	buffer := make([]byte, min(chunk, c.Size()))
 	for off := int64(0); off < c.Size(); off += int64(len(buffer)) {

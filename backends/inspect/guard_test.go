@@ -31,7 +31,7 @@ func TestGuardNested(t *testing.T) {
 }
 
 // TestSlotsTaken scans archives whose unpackers are all busy: they wait as long
-// as they may, and then that is told.
+// as they may, and then the result is partial.
 func TestSlotsTaken(t *testing.T) {
 	b := open(t, func(c *Config) { c.MaxTime = 50 * time.Millisecond })
 	release := takeSlots(t, b)
@@ -42,7 +42,7 @@ func TestSlotsTaken(t *testing.T) {
 }
 
 // TestLongFilters has a chain of filters over one block, which rardecode runs
-// without a read: half a second of them here, minutes if somebody means it.
+// without a read: half a second of them here, minutes in an attack.
 func TestLongFilters(t *testing.T) {
 	archive := build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<18-1), Packed: true, Filters: 500, DictBits: 3})
 	b := open(t, nil)
@@ -140,7 +140,7 @@ func TestContextEndsWhileUnpacking(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			c := &stop{Content: backendtest.Bytes(t, data), n: n, cancel: cancel}
 			r, err := b.Scan(ctx, c)
-			// What was seen before the end may be told.
+			// What was seen before the end may be reported.
 			if !errors.Is(err, errEnough) && r.Category != backends.Encrypted {
 				t.Errorf("%s, read %d of %d: %+v, %v", name, n, whole.reads, r, err)
 			}

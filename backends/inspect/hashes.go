@@ -17,7 +17,7 @@ const (
 	maxListEntries = 1_000_000 // of all files
 	maxListLine    = 1024
 	maxListName    = 256
-	maxListErrors  = 10 // told of one file
+	maxListErrors  = 10 // reported of one file
 )
 
 // anySize is the size of an entry that holds for every size.
@@ -140,7 +140,7 @@ func (h *hashList) add(digest string, e entry) {
 	h.sizes[e.size] = struct{}{}
 }
 
-// wants reports whether a content of this size can be in the list.
+// wants reports whether an object of this size can be in the list.
 func (h *hashList) wants(size int64) bool {
 	_, all := h.sizes[anySize]
 	_, one := h.sizes[size]

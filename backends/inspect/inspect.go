@@ -1,5 +1,5 @@
 // Package inspect is polyclam's own small engine. It needs no daemon, knows the
-// EICAR test file and lists of hashes, and tells what is encrypted in containers
+// EICAR test file and lists of hashes, and reports what is encrypted in containers
 // that other engines pass in silence.
 //
 // The hash lists are text, one entry a line; blank lines and lines that begin
@@ -11,7 +11,7 @@
 //	SHA256  NAME              as sha256sum prints it
 //	SHA256                    alone
 //
-// Hashes and EICAR are looked for in the content as a whole, not within
+// Hashes and EICAR are looked for in the object as a whole, not within
 // containers: unpacking is the work of the real engines.
 //
 // The answers:
@@ -31,24 +31,29 @@
 // PasswordSafe, Age, AESCrypt, OpenSSL. What is only signed is not encrypted.
 //
 // Inspect only ever adds to what other engines find. It looks into ZIP, RAR, 7z,
-// tar, gzip, bzip2, mails and mailboxes with their attachments (base64,
+// tar, cpio, ar, ISO and UDF, cab, LHA, gzip, bzip2, xz, LZMA, zstd, LZ4, .Z, mails and mailboxes with their attachments (base64,
 // quoted-printable, uuencode, winmail.dat), signed S/MIME, compound files such as
 // Outlook's messages, files that are inserted into Office documents and RTF or
-// attached to a PDF, and into what is in these, however deep. A program in a
-// container is looked into as a self-extracting archive only if it is stored or in
-// a mail, not compressed, and a text there only for what begins in its first
-// 1,024 bytes.
+// attached to a PDF, and into what is in these, however deep. ARJ, ACE, ALZ and EGG
+// archives are looked into only where their members are stored.
+//
+// Programs open an archive after something else in a file: after a program, a picture,
+// another archive. That is looked for in the first megabyte of the object itself and of
+// what is attached to a mail, but not of a text there, and for ZIP at the end as well. In
+// other containers it is looked for only in programs that are not compressed, and for ZIP
+// in the last KiB of a stored member. A compressed text is searched only for what begins
+// in its first 1,024 bytes.
 //
 // # What may be argued about
 //
 //   - A PDF that opens with the empty user password is not encrypted: its owner only
 //     forbids printing and the like. If only the owner's password is empty, it is:
 //     poppler and qpdf open it, pdf.js and most engines do not. Detail says so.
-//   - A workbook that Excel opens with a password of its own (VelvetSweatshop) is
+//   - A workbook that Excel opens with its built-in password (VelvetSweatshop) is
 //     encrypted, because most engines do not look into it. Detail says so, but
 //     not of newer workbooks (.xlsx), whose keys take too long to make.
-//   - An EPUB with rights management (LCP and others) is encrypted: nobody without a
-//     licence can look into it. One that only hides its fonts is not.
+//   - An EPUB with rights management (LCP and others) is encrypted: without a
+//     licence it cannot be looked into. One that only hides its fonts is not.
 //   - Data of the oldest OpenPGP kind, without a session key, is known only by its
 //     size, and so only where it is not compressed.
 //   - PPMd in RAR 3 is partial: it takes up to 256 MiB, and any part of a stream may
@@ -58,8 +63,8 @@
 // # Memory and time
 //
 // The memory of one scan is bounded by max_bytes and a few MiB; only members of a
-// container that are containers themselves, and the dictionaries to unpack them,
-// take any of max_bytes. Dictionaries are given back with the member. No number in
+// container that are containers themselves, what is attached to a mail and no text, and
+// the dictionaries to unpack them, take any of max_bytes. Dictionaries are given back with the member. No number in
 // a file makes inspect, or a library, allocate more than has been paid for, or
 // run on without an end. What unpacks RAR, 7z and LZMA may go on for a moment when
 // the time is over: it is left alone then, see walk.Guard.
@@ -140,7 +145,7 @@ func (b *Backend) load() error {
 	return nil
 }
 
-// known returns the name of the content if it is known malware.
+// known returns the name of the object if it is known malware.
 func (b *Backend) known(ctx context.Context, c backends.Content) (string, error) {
 	if size := c.Size(); size >= eicarMin && size <= eicarMax {
 		data := make([]byte, size)

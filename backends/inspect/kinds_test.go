@@ -125,7 +125,7 @@ func kinds(tb testing.TB) []sample {
 		{"Password Safe", safe, walk.FindingPrefix + "PasswordSafe", "password database"},
 		{"RAR 1.4", build.OldRAR("s.txt", make([]byte, 50), true, 0), walk.FindingRAR, `member "s.txt" in rar: RAR 1.4 encryption`},
 		{"RAR 1.4, stored", build.OldRAR("z.zip", archive, false, 0), walk.FindingZip, zip},
-		{"RAR 1.4, packed", build.OldRAR("s.txt", make([]byte, 50), false, 3), walk.UnscannedMethod, "RAR 1.4"},
+		{"RAR 1.4, packed", build.OldRAR("s.txt", make([]byte, 50), false, 3), walk.UnscannedMethod, "s.txt"},
 		{"EPUB with rights", epub("http://www.w3.org/2001/04/xmlenc#aes256-cbc"), walk.FindingPrefix + "EPUB", "aes256-cbc"},
 		{"EPUB with fonts", epub("http://www.idpf.org/2008/embedding"), "", ""},
 		{"ODF without a namespace", build.Zip(tb, build.File{Name: "META-INF/manifest.xml", Data: []byte(`<manifest:manifest><manifest:file-entry manifest:full-path="a"><manifest:encryption-data/>`)}), walk.FindingODF, "encrypted"},

@@ -94,7 +94,7 @@ func TestMaxTime(t *testing.T) {
 	b := open(t, nil)
 	b.config.MaxTime = 0
 	wantFinding(t, scan(t, b, build.Zip(t, build.Locked("x"))), backends.Partial, exceeded+"MaxTime")
-	// A context that is over is no limit of ours.
+	// A context that is over is not one of the limits.
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errEnough)
 	if _, err := b.Scan(ctx, nil); !errors.Is(err, errEnough) {

@@ -1,4 +1,5 @@
-// Package alzip knows the archives of ALZip: EGG and the older ALZ.
+// Package alzip knows the archives of ALZip, EGG and the older ALZ, and looks into the
+// members that are stored. There is no library for them in Go; their headers are lists.
 package alzip
 
 import (
@@ -6,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 
+	"polyclam/backends/inspect/internal/archive"
 	"polyclam/backends/inspect/internal/walk"
 )
 
@@ -40,7 +42,8 @@ func (EGG) Match(w *walk.Walk, s *walk.Section) bool {
 
 // Look implements [walk.Detector].
 func (EGG) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	name, data := "", int64(0)
+	const stored = 0
+	name, method, data := "", byte(0), int64(0)
 	for at := int64(eggStart); at+4 <= s.Size; {
 		b := w.Header(min(32, s.Size-at))
 		if err := walk.ReadFull(s, b, at); err != nil {
@@ -48,6 +51,10 @@ func (EGG) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sight
 		}
 		switch magic := binary.LittleEndian.Uint32(b); magic {
 		case eggEnd:
+			m := archive.Member{Name: name, Offset: at + 4, Size: data}
+			if seen, err := archive.LookStored(ctx, w, s, "egg", m, method == stored); seen != nil || err != nil {
+				return seen, err
+			}
 			at += 4 + data
 			data = 0
 		case eggFile:
@@ -57,7 +64,7 @@ func (EGG) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sight
 			if len(b) < 18 {
 				return nil, nil
 			}
-			data = int64(binary.LittleEndian.Uint32(b[10:]))
+			method, data = b[4], int64(binary.LittleEndian.Uint32(b[10:]))
 			at += 18
 		case eggEncrypted, eggName, eggComment, eggWindows, eggPosix, eggDummy, eggSplit, eggSolid:
 			body, size, ok := eggField(b)
@@ -75,7 +82,10 @@ func (EGG) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sight
 				name = walk.ReadName(s, at+int64(body), size)
 			}
 			at += int64(body) + size
+		case 0: // padding
+			return nil, nil
 		default:
+			archive.Damaged(w, "egg")
 			return nil, nil
 		}
 	}

@@ -4,6 +4,7 @@
 package ar
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strings"
@@ -17,6 +18,9 @@ const Signature = "!<arch>\n"
 const headerSize = 60
 
 var errDamaged = errors.New("damaged header")
+
+// Matches reports whether head is the beginning of an archive.
+func Matches(head []byte) bool { return bytes.HasPrefix(head, []byte(Signature)) }
 
 // Members goes through an archive of size bytes.
 func Members(r io.ReaderAt, size int64) archive.Members {

@@ -1,4 +1,5 @@
-// Package arj knows ARJ archives.
+// Package arj knows ARJ archives, and looks into the members that are stored. There is
+// no library for it in Go; its headers are a list.
 package arj
 
 import (
@@ -7,24 +8,25 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 
+	"polyclam/backends/inspect/internal/archive"
 	"polyclam/backends/inspect/internal/walk"
 )
 
 // Detector knows ARJ archives, as ARJ's technical notes describe them.
 type Detector struct{}
 
-const arjSignature = "\x60\xea"
+const signature = "\x60\xea"
 
 // Match implements [walk.Detector]: the main header must fit.
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
-	_, ok := arjHeader(s.Head)
+	_, ok := cutHeader(s.Head)
 	return ok
 }
 
-// arjHeader cuts a header out of b, and checks its sum.
-func arjHeader(b []byte) ([]byte, bool) {
+// cutHeader cuts a header out of b, and checks its sum.
+func cutHeader(b []byte) ([]byte, bool) {
 	const largest, smallest = 2600, 30
-	if len(b) < 4 || string(b[:2]) != arjSignature {
+	if len(b) < 4 || string(b[:2]) != signature {
 		return nil, false
 	}
 	size := int(binary.LittleEndian.Uint16(b[2:]))
@@ -37,19 +39,23 @@ func arjHeader(b []byte) ([]byte, bool) {
 
 // Look implements [walk.Detector].
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	const largest, garbled, mainHeader = 4 + 2600 + 4 + 2, 1, 2
+	const largest, garbled, mainHeader, stored = 4 + 2600 + 4 + 2, 1, 2, 0
 	for at := int64(0); at < s.Size; {
 		b := w.Buffer(min(largest, s.Size-at))
 		if err := walk.ReadFull(s, b, at); err != nil {
 			return nil, err
 		}
-		h, ok := arjHeader(b)
+		h, ok := cutHeader(b)
 		if !ok {
+			if !bytes.HasPrefix(b, []byte(signature+"\x00\x00")) {
+				archive.Damaged(w, "arj")
+			}
 			return nil, nil
 		}
-		name, _, _ := bytes.Cut(h[h[0]:], []byte{0})
-		if h[4]&garbled != 0 && h[6] != mainHeader {
-			return walk.NewSighting(walk.FindingARJ, "arj", string(name[:min(len(name), walk.MaxName)]), "garbled"), nil
+		m := archive.Member{Name: archive.Name(h[h[0]:]), Size: int64(binary.LittleEndian.Uint32(h[12:]))}
+		kind, method := h[6], h[5]
+		if h[4]&garbled != 0 && kind != mainHeader {
+			return walk.NewSighting(walk.FindingARJ, "arj", m.Name, "garbled"), nil
 		}
 		at += 4 + int64(len(h)) + 4
 		// Extended headers, each with a sum; the last is empty.
@@ -65,9 +71,14 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 			}
 			at += size + 4
 		}
-		if h[6] != mainHeader {
-			at += int64(binary.LittleEndian.Uint32(h[12:]))
+		if kind == mainHeader {
+			continue
 		}
+		m.Offset = at
+		if seen, err := archive.LookStored(ctx, w, s, "arj", m, method == stored); seen != nil || err != nil {
+			return seen, err
+		}
+		at += m.Size
 	}
 	return nil, nil
 }

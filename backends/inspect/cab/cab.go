@@ -1,8 +1,8 @@
 // Package cab goes through Microsoft cabinets ([MS-CAB]) whose folders are stored
 // or packed with MSZIP. Of others it says only with what they are packed.
 //
-// It is our own because the libraries there are either know no MSZIP, or allocate
-// as many blocks as a cabinet says it has. MSZIP is unpacked by compress/flate.
+// It is our own because the existing libraries either lack MSZIP or allocate as many
+// blocks as a cabinet says it has. MSZIP is unpacked by compress/flate.
 package cab
 
 import (
@@ -177,7 +177,7 @@ func (c *cabinet) seek(f *folder, number uint16, offset int64) (*folder, error) 
 			return nil, err
 		}
 		if n == 0 && err != nil {
-			return f, unexpected(err)
+			return f, archive.CutOff(err)
 		}
 	}
 	return f, nil
@@ -233,15 +233,7 @@ func (m *member) Read(p []byte) (int, error) {
 	n, err := m.from.Read(p[:min(int64(len(p)), m.left)])
 	m.left -= int64(n)
 	if m.left > 0 {
-		err = unexpected(err)
+		err = archive.CutOff(err)
 	}
 	return n, err
-}
-
-// unexpected makes the end of a folder an error.
-func unexpected(err error) error {
-	if errors.Is(err, io.EOF) {
-		return archive.ErrCutOff
-	}
-	return err
 }

@@ -11,9 +11,12 @@ import (
 // Detector knows cabinets, also in programs that unpack them.
 type Detector struct{}
 
+// Signature implements [walk.Signed].
+func (Detector) Signature() string { return Signature }
+
 // Match implements [walk.Detector].
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
-	return Matches(s.Head) || s.IsProgram()
+	return Matches(s.Head) || s.Prefixed()
 }
 
 // Look implements [walk.Detector].

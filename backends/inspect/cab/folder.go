@@ -105,7 +105,7 @@ func newMSZIP() *mszip {
 func (z *mszip) unpack(data io.Reader, n int) ([]byte, error) {
 	var magic [2]byte
 	if _, err := io.ReadFull(data, magic[:]); err != nil {
-		return nil, unexpected(err)
+		return nil, archive.CutOff(err)
 	}
 	if string(magic[:]) != "CK" || n > historySize {
 		return nil, errDamaged

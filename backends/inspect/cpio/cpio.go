@@ -1,7 +1,6 @@
 // Package cpio goes through cpio archives: the new ASCII format with and without
 // sums, the old one (odc), and the old binary one in both byte orders. It is our
-// own because the libraries there are know only the new format, and cannot say
-// where a member's data lies.
+// own because the existing libraries know only the new format, and do not say where a member's data lies.
 //
 // An initial RAM disk is a sequence of archives, the last of them compressed: what
 // follows the end of an archive is handed out as a member without a name.

@@ -40,7 +40,7 @@ var fonts = []string{"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/
 // publication is for EPUB (OCF 3.3, 3.5.2): rights management such as LCP. The
 // text cannot be looked into without a licence, as with any other encryption.
 func publication(data []byte) *walk.Sighting {
-	for rest := data; ; {
+	for rest := bytes.ReplaceAll(data, []byte{0}, nil); ; {
 		i := bytes.Index(rest, []byte("EncryptionMethod"))
 		if i < 0 {
 			return nil

@@ -1,5 +1,7 @@
 // Package documents knows documents that are ZIP archives and whose members are
-// encrypted without any of ZIP's flags.
+// encrypted without any of ZIP's flags: OpenDocument, EPUB, iWork. It searches their
+// manifests for what matters and uses no XML parser, which would refuse some that office
+// programs accept, and need memory for all of them.
 package documents
 
 import (
@@ -21,8 +23,11 @@ const (
 // Manifest finds the first encrypted entry. It is no XML parser: what
 // hides from it hides from OpenDocument readers as well, and it needs no memory.
 func Manifest(data []byte) *walk.Sighting {
-	// Some programs write no namespace at all.
-	if bytes.Contains(data, []byte("xmlns")) && !bytes.Contains(data, []byte(namespace)) && !bytes.Contains(data, []byte(namespaceOO)) {
+	// XML may be in UTF-16.
+	data = bytes.ReplaceAll(data, []byte{0}, nil)
+	// Some programs write no namespace at all. One with a reference to a character,
+	// or to an entity, may be any.
+	if bytes.Contains(data, []byte("xmlns")) && !bytes.Contains(data, []byte("&")) && !bytes.Contains(data, []byte(namespace)) && !bytes.Contains(data, []byte(namespaceOO)) {
 		return nil
 	}
 	for rest, at := data, 0; ; {
@@ -44,7 +49,7 @@ func Manifest(data []byte) *walk.Sighting {
 	}
 }
 
-// isElement reports whether an element's name begins at i: behind < and perhaps
+// isElement reports whether an element's name begins at i: after < and perhaps
 // a prefix.
 func isElement(data []byte, i int) bool {
 	open := bytes.LastIndexByte(data[max(0, i-64):i], '<')

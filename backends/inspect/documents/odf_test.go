@@ -1,6 +1,7 @@
 package documents
 
 import (
+	"strings"
 	"testing"
 
 	"polyclam/backends/inspect/internal/build"
@@ -18,6 +19,8 @@ func TestManifest(t *testing.T) {
 		"in a folder":     {build.ODFManifestText("x/encryption-data.xml", ""), ""},
 		"as a value":      {build.ODFManifestText("a", `<manifest:x y="encryption-data"/>`), ""},
 		"closing only":    {build.ODFManifestText("a", `</manifest:encryption-data>`), ""},
+		"UTF-16":          {wide(build.ODFManifestText("content.xml", build.ODFEncryption)), `member "content.xml" in odf: AES256-CBC`},
+		"reference":       {`<m:x xmlns:m="&#117;` + namespace[1:] + `"><m:encryption-data/>`, "odf: encrypted"},
 		"other namespace": {`<m:x xmlns:m="urn:x"><m:encryption-data/>`, ""},
 		"empty":           {"", ""},
 	} {
@@ -30,6 +33,9 @@ func TestManifest(t *testing.T) {
 		}
 	}
 }
+
+// wide is a text in UTF-16.
+func wide(s string) string { return "\xff\xfe" + strings.Join(strings.Split(s, ""), "\x00") + "\x00" }
 
 func FuzzManifest(f *testing.F) {
 	f.Add([]byte(build.ODFManifestText("content.xml", build.ODFEncryption)))

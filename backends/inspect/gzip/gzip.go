@@ -1,46 +1,167 @@
-// Package gzip looks into what gzip has compressed (RFC 1952).
+// Package gzip unpacks what gzip has compressed (RFC 1952).
+//
+// It reads the headers itself because compress/gzip refuses names of more than 512
+// bytes and headers whose sum is wrong, and reports them with the same
+// error as junk after the last member. The data are unpacked by compress/flate.
 package gzip
 
 import (
+	"bufio"
 	"bytes"
-	"compress/gzip"
-	"context"
+	"compress/flate"
+	"encoding/binary"
+	"errors"
 	"io"
 
-	"polyclam/backends/inspect/internal/walk"
+	"polyclam/backends/inspect/internal/archive"
 )
 
-// Detector knows gzip.
-type Detector struct{}
+const (
+	signature = "\x1f\x8b\x08"
+	fixed     = 10 // of a header
+	trailer   = 8
+	memory    = 64 << 10 // a window, and tables
+)
 
-// Match implements [walk.Detector].
-func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
-	return bytes.HasPrefix(s.Head, []byte("\x1f\x8b\x08"))
+// The flags of a header.
+const (
+	hasSum     = 0x02
+	hasExtra   = 0x04
+	hasName    = 0x08
+	hasComment = 0x10
+	reserved   = 0xe0
+)
+
+var errDamaged = errors.New("damaged")
+
+// Matches reports whether head is the beginning of a file.
+func Matches(head []byte) bool {
+	return bytes.HasPrefix(head, []byte(signature)) && len(head) > 3 && head[3]&reserved == 0
 }
 
-// Look implements [walk.Detector].
-func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	const windowAndTables = 64 << 10
-	name := ""
-	seen, err := w.Stream(ctx, s, "gzip", windowAndTables, func(packed io.Reader) (io.Reader, error) {
-		r, err := gzip.NewReader(packed)
-		if err != nil {
-			return nil, err
-		}
-		name = r.Name
-		return lenient{r}, nil
-	})
-	return seen.Within("gzip", name), err
+// NewReader returns the unpacked bytes of a file with all its members. The sums are
+// not checked: what gzip would refuse is looked at too. What follows the last member
+// and is none does not count, as for gzip.
+func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
+	return &reader{from: bufio.NewReader(io.NewSectionReader(r, 0, size)), charge: charge}
 }
 
-// lenient takes something else after the last member for the end, as gzip does.
-type lenient struct{ from io.Reader }
+// reader reads a sequence of members.
+type reader struct {
+	from    *bufio.Reader
+	charge  archive.Charge
+	inflate io.Reader
+	member  bool // one is being read
+	members int
+	name    string // of the first
+	err     error
+}
+
+// Name returns the name that the file had.
+func (g *reader) Name() string { return g.name }
 
 // Read implements [io.Reader].
-func (l lenient) Read(p []byte) (int, error) {
-	n, err := l.from.Read(p)
-	if err == gzip.ErrHeader {
-		err = io.EOF
+func (g *reader) Read(p []byte) (int, error) {
+	for g.err == nil && len(p) > 0 {
+		if !g.member {
+			g.err = g.next()
+			continue
+		}
+		n, err := g.inflate.Read(p)
+		var corrupt flate.CorruptInputError
+		switch {
+		case errors.Is(err, io.EOF):
+			g.member = false
+			_, err = g.from.Discard(trailer)
+			g.err = archive.CutOff(err)
+		case errors.As(err, &corrupt):
+			g.err = errDamaged
+		case err != nil:
+			g.err = archive.CutOff(err)
+		}
+		if n > 0 {
+			return n, nil
+		}
 	}
-	return n, err
+	return 0, g.err
+}
+
+// next opens the next member. At the end of the file it returns [io.EOF].
+func (g *reader) next() error {
+	for g.members > 0 { // padding
+		if b, err := g.from.Peek(1); err != nil || b[0] != 0 {
+			break
+		}
+		g.from.Discard(1)
+	}
+	b, err := g.from.Peek(len(signature))
+	if g.members > 0 && string(b) != signature {
+		if errors.Is(err, io.EOF) || err == nil {
+			return io.EOF
+		}
+		return err
+	}
+	if err := g.header(); err != nil {
+		return archive.CutOff(err)
+	}
+	g.member = true
+	g.members++
+	if g.inflate == nil {
+		if err := g.charge(memory); err != nil {
+			return err
+		}
+		g.inflate = flate.NewReader(g.from)
+		return nil
+	}
+	// All readers of package flate are Resetters.
+	return g.inflate.(flate.Resetter).Reset(g.from, nil)
+}
+
+// header reads the header of a member.
+func (g *reader) header() error {
+	var h [fixed]byte
+	if _, err := io.ReadFull(g.from, h[:]); err != nil {
+		return err
+	}
+	flags := h[3]
+	if flags&hasExtra != 0 {
+		var n [2]byte
+		if _, err := io.ReadFull(g.from, n[:]); err != nil {
+			return err
+		}
+		if _, err := g.from.Discard(int(binary.LittleEndian.Uint16(n[:]))); err != nil {
+			return err
+		}
+	}
+	for _, flag := range []byte{hasName, hasComment} {
+		if flags&flag == 0 {
+			continue
+		}
+		text, err := g.text()
+		if err != nil {
+			return err
+		}
+		if flag == hasName && g.members == 0 {
+			g.name = text
+		}
+	}
+	if flags&hasSum != 0 {
+		_, err := g.from.Discard(2)
+		return err
+	}
+	return nil
+}
+
+// text reads a text that ends in NUL, and returns its beginning.
+func (g *reader) text() (string, error) {
+	var text []byte
+	for {
+		c, err := g.from.ReadByte()
+		if err != nil || c == 0 {
+			return string(text), err
+		}
+		if len(text) < archive.MaxName {
+			text = append(text, c)
+		}
+	}
 }

@@ -1,8 +1,8 @@
 // Package iso goes through disc images: ISO 9660 with its extensions Joliet and
 // Rock Ridge, and UDF on a plain partition. Images of raw sectors are read too.
 //
-// It is our own because the libraries there are read whole directories into
-// memory, follow directories that contain themselves, or want to write images too.
+// It is our own because the existing libraries read whole directories into memory,
+// follow directories that contain themselves, or are made for writing images.
 package iso
 
 import (

@@ -2,7 +2,6 @@ package iso
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
 
 	"polyclam/backends/inspect/internal/archive"
@@ -126,14 +125,7 @@ func (e *exactly) Read(p []byte) (int, error) {
 	}
 	n, err := e.from.Read(p[:min(int64(len(p)), e.left)])
 	if e.left -= int64(n); e.left > 0 {
-		err = unexpected(err)
+		err = archive.CutOff(err)
 	}
 	return n, err
-}
-
-func unexpected(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return archive.ErrCutOff
-	}
-	return err
 }

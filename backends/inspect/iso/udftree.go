@@ -48,7 +48,7 @@ func (u *udf) directory(path string, f *udfFile) (found []udfDirectory, more boo
 	for at := int64(0); at < f.size; {
 		var b [fixed]byte
 		if _, err := io.ReadFull(r, b[:]); err != nil {
-			return found, true, unexpected(err)
+			return found, true, archive.CutOff(err)
 		}
 		if binary.LittleEndian.Uint16(b[:]) != tagFile {
 			return found, true, errUDF
@@ -56,14 +56,14 @@ func (u *udf) directory(path string, f *udfFile) (found []udfDirectory, more boo
 		name := make([]byte, b[19])
 		private := int64(binary.LittleEndian.Uint16(b[36:]))
 		if _, err := io.CopyN(io.Discard, r, private); err != nil {
-			return found, true, unexpected(err)
+			return found, true, archive.CutOff(err)
 		}
 		if _, err := io.ReadFull(r, name); err != nil {
-			return found, true, unexpected(err)
+			return found, true, archive.CutOff(err)
 		}
 		size := fixed + private + int64(len(name))
 		if _, err := io.CopyN(io.Discard, r, -size&3); err != nil {
-			return found, true, unexpected(err)
+			return found, true, archive.CutOff(err)
 		}
 		at += (size + 3) &^ 3
 		if b[18]&(deleted|parent) != 0 {

@@ -81,7 +81,7 @@ func (l *reader) Read(p []byte) (n int, err error) {
 			l.keep(p[n : n+got])
 			l.literals -= int64(got)
 			n += got
-			l.err = cutOff(l.err)
+			l.err = archive.CutOff(l.err)
 		case l.match > 0:
 			n += l.copy(p[n:])
 		case l.inBlock:
@@ -96,13 +96,6 @@ func (l *reader) Read(p []byte) (n int, err error) {
 		return n, nil
 	}
 	return 0, l.err
-}
-
-func cutOff(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return archive.ErrCutOff
-	}
-	return err
 }
 
 // keep puts p into the window.
@@ -137,11 +130,11 @@ func (l *reader) frame() error {
 	case errors.Is(err, io.EOF):
 		return io.EOF
 	case err != nil:
-		return cutOff(err)
+		return archive.CutOff(err)
 	case m&^15 == skippable:
 		n, err := l.number()
 		if err != nil {
-			return cutOff(err)
+			return archive.CutOff(err)
 		}
 		return l.skip(int64(n))
 	case m != magic && m != magicLegacy && l.frames == 0:
@@ -168,7 +161,7 @@ func (l *reader) descriptor() error {
 	const version, blockSum, hasSize, sum, dictionary = 0xc0, 0x10, 0x08, 0x04, 0x01
 	flags, err := l.from.ReadByte()
 	if err != nil {
-		return cutOff(err)
+		return archive.CutOff(err)
 	}
 	rest := int64(2) // the block size, and a sum at the end
 	if flags&hasSize != 0 {
@@ -203,7 +196,7 @@ func (l *reader) block() error {
 	n, err := l.number()
 	switch {
 	case err != nil:
-		return cutOff(err)
+		return archive.CutOff(err)
 	case n == 0 && !l.legacy:
 		l.inFrame = false
 		if l.sum {
@@ -277,7 +270,7 @@ func (l *reader) byte() (byte, error) {
 		return 0, errDamaged
 	}
 	b, err := l.from.ReadByte()
-	return b, cutOff(err)
+	return b, archive.CutOff(err)
 }
 
 func (l *reader) number() (uint32, error) {
@@ -290,5 +283,5 @@ func (l *reader) number() (uint32, error) {
 
 func (l *reader) skip(n int64) error {
 	_, err := io.CopyN(io.Discard, l.from, n)
-	return cutOff(err)
+	return archive.CutOff(err)
 }

@@ -1,5 +1,5 @@
 // Package magic knows what is encrypted as a whole, by its first bytes: volumes,
-// password databases, encrypted files.
+// password databases, encrypted files. No library is needed for that.
 package magic
 
 import (

@@ -1,5 +1,8 @@
 // Package mail knows mails (RFC 5322) with their MIME parts, and texts with
 // attachments of older kinds: armor, PEM, uuencode.
+//
+// net/mail and mime/multipart are not used, because they refuse mails that mail programs
+// read: with two types, broken parameters, or lines without an end.
 package mail
 
 import (
@@ -8,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 
 	"polyclam/backends/inspect/internal/transfer"
 	"polyclam/backends/inspect/internal/walk"
@@ -16,19 +18,18 @@ import (
 
 // Detector knows mails (RFC 5322) and MIME (RFC 2045, 2046). It goes through
 // a mail once, line by line, and keeps three fields of each header: libraries
-// keep them all, at a hundred bytes for each of three.
+// keep them all, at a hundred bytes for each of three bytes.
 type Detector struct{}
 
 // maxMultiparts is how deep parts of one mail may lie within each other.
 const maxMultiparts = 32
 
 // Match implements [walk.Detector].
-func (Detector) Match(w *walk.Walk, s *walk.Section) bool { return looksLikeMail(s.Head, s.Depth) }
+func (Detector) Match(w *walk.Walk, s *walk.Section) bool { return isMail(w, s) }
 
 // Look implements [walk.Detector].
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	m := &mail{ctx: ctx, walk: w, section: s, ended: noBoundary}
-	m.lines = bufio.NewReaderSize(io.NewSectionReader(s, 0, s.Size), 8<<10)
+	m := newMessage(ctx, w, s, io.NewSectionReader(s, 0, s.Size))
 	m.mailbox = bytes.HasPrefix(s.Head, []byte("From "))
 	for {
 		seen := m.entity(s.Depth)
@@ -43,19 +44,24 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 	}
 }
 
+// newMessage begins to read a mail in s.
+func newMessage(ctx context.Context, w *walk.Walk, s *walk.Section, from io.Reader) *message {
+	return &message{ctx: ctx, walk: w, section: s, ended: noBoundary, lines: bufio.NewReaderSize(from, 8<<10)}
+}
+
 // mail is one being read.
-type mail struct {
+type message struct {
 	ctx        context.Context // see meter
 	walk       *walk.Walk
 	section    *walk.Section
 	lines      *bufio.Reader
-	read       int64    // bytes of lines
-	middle     bool     // the next line is the rest of a long one
-	boundaries []string // with the dashes, the outermost first
-	ended      int      // the boundary that ended a body, or one of these
-	final      bool     // it was the last of its kind
-	mailbox    bool     // there may be more than one mail
-	blank      bool     // the last line was empty
+	read       int64      // bytes of lines
+	middle     bool       // the next line is the rest of a long one
+	boundaries [][]string // with the dashes, the outermost multipart's first
+	ended      int        // the boundary that ended a body, or one of these
+	final      bool       // it was the last of its kind
+	mailbox    bool       // there may be more than one mail
+	blank      bool       // the last line was empty
 }
 
 const (
@@ -66,7 +72,7 @@ const (
 
 // line returns the next line, or a part of a long one. The line is gone with the
 // next call.
-func (m *mail) line() ([]byte, error) {
+func (m *message) line() ([]byte, error) {
 	line, err := m.lines.ReadSlice('\n')
 	m.read += int64(len(line))
 	if errors.Is(err, bufio.ErrBufferFull) {
@@ -79,7 +85,7 @@ func (m *mail) line() ([]byte, error) {
 }
 
 // body returns the next line of a body, and io.EOF at a boundary.
-func (m *mail) body() ([]byte, error) {
+func (m *message) body() ([]byte, error) {
 	if m.ended != noBoundary {
 		return nil, io.EOF
 	}
@@ -116,36 +122,42 @@ func isFromLine(line []byte) bool {
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // boundary reports whether a line is one of the boundaries, the innermost first.
-func (m *mail) boundary(line []byte) bool {
+func (m *message) boundary(line []byte) bool {
 	line = bytes.TrimRight(line, " \t\r\n")
 	for i := len(m.boundaries) - 1; i >= 0; i-- {
-		rest, ok := bytes.CutPrefix(line, []byte(m.boundaries[i]))
-		if ok && (len(rest) == 0 || string(rest) == "--") {
-			m.ended, m.final = i, len(rest) > 0
-			return true
+		for _, b := range m.boundaries[i] {
+			rest, ok := bytes.CutPrefix(line, []byte(b))
+			if ok && (len(rest) == 0 || string(rest) == "--") {
+				m.ended, m.final = i, len(rest) > 0
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// skip reads the rest of a body.
-func (m *mail) skip() {
+// skip reads the rest of a body, and reports whether there was anything in it.
+func (m *message) skip() (text bool) {
 	for {
-		if _, err := m.body(); err != nil {
-			return
+		line, err := m.body()
+		if err != nil {
+			return text
 		}
+		text = text || len(bytes.TrimSpace(line)) > 0
 	}
 }
 
 // entity reads a header and what it is for, at a depth of containers.
-func (m *mail) entity(depth int) *walk.Sighting {
+func (m *message) entity(depth int) *walk.Sighting {
 	h := m.header()
 	if seen := h.encrypted(); seen != nil {
 		return seen
 	}
 	switch {
-	case h.boundary() != "":
+	case len(h.boundaries) > 0:
 		return m.multipart(h, depth)
+	case h.kind == "message/partial":
+		m.walk.Miss(walk.UnscannedSplit, "mail: other parts of it are in other mails")
 	case h.isMessage() && h.encoding == "":
 		if depth+1 >= m.walk.Limits.MaxDepth {
 			m.walk.Note("MaxDepth", m.walk.Limits.MaxDepth)
@@ -160,7 +172,7 @@ func (m *mail) entity(depth int) *walk.Sighting {
 }
 
 // multipart reads the parts of a body.
-func (m *mail) multipart(h mailHeader, depth int) *walk.Sighting {
+func (m *message) multipart(h header, depth int) *walk.Sighting {
 	level := len(m.boundaries)
 	if m.walk.Enter() != nil {
 		return nil
@@ -169,9 +181,19 @@ func (m *mail) multipart(h mailHeader, depth int) *walk.Sighting {
 		m.walk.Note("MaxDepth", maxMultiparts)
 		return nil
 	}
-	m.boundaries = append(m.boundaries, "--"+h.boundary())
+	var boundaries []string
+	for _, b := range h.boundaries {
+		boundaries = append(boundaries, "--"+b)
+	}
+	m.boundaries = append(m.boundaries, boundaries)
 	defer func() { m.boundaries = m.boundaries[:level] }()
-	m.skip()
+	if text := m.skip(); text && (m.ended != level || m.final) {
+		finding := walk.UnscannedBroken
+		if m.ended == endOfMail {
+			finding = walk.UnscannedCutOff
+		}
+		m.walk.Miss(finding, "mail: a multipart has none of its boundaries")
+	}
 	for m.ended == level && !m.final {
 		m.ended = noBoundary
 		if seen := m.entity(depth); seen != nil || m.walk.Stopped() != nil {
@@ -180,7 +202,7 @@ func (m *mail) multipart(h mailHeader, depth int) *walk.Sighting {
 		m.skip()
 	}
 	if m.ended == level {
-		// What follows is for nobody, until a boundary further out.
+		// What follows belongs to no part, until an outer boundary.
 		m.boundaries = m.boundaries[:level]
 		m.ended = noBoundary
 		m.skip()
@@ -189,70 +211,28 @@ func (m *mail) multipart(h mailHeader, depth int) *walk.Sighting {
 }
 
 // leaf looks into a part that has none itself.
-func (m *mail) leaf(h mailHeader, depth int) *walk.Sighting {
+func (m *message) leaf(h header, depth int) *walk.Sighting {
 	u := m.walk.Decoder(m.ctx, &transfer.Lines{Next: m.body, Decode: h.decoder()})
+	// Texts are not kept in memory: most mails are nothing else.
+	u.Attached = func(head []byte) bool { return !h.isText() || !looksLikeText(head) }
 	parent := &walk.Section{Depth: depth, ReaderAt: m.section, Size: m.section.Size}
 	inner, err := m.walk.Unpacked(parent, u, -1)
 	if m.walk.Stopped() != nil {
 		return nil
 	}
 	if err == nil && inner != nil {
-		return m.walk.Look(m.ctx, inner).Within("mail", h.name)
+		seen := m.walk.Look(m.ctx, inner)
+		if seen == nil && inner.ReaderAt != nil && h.isMessage() && !isMail(m.walk, inner) {
+			seen = newMessage(m.ctx, m.walk, inner, io.NewSectionReader(inner, 0, inner.Size)).entity(inner.Depth)
+		}
+		if seen == nil && inner.ReaderAt != nil && (h.isText() || looksLikeText(inner.Head)) {
+			seen = newText(m.ctx, m.walk, inner, inner.Head).scan(io.NewSectionReader(inner, 0, inner.Size))
+		}
+		return seen.Within("mail", h.name)
 	}
 	head := m.walk.Begun(u)
 	if !h.isText() && !looksLikeText(head) {
 		return nil
 	}
-	t := &textReader{ctx: m.ctx, walk: m.walk, section: parent}
-	return t.scan(io.MultiReader(bytes.NewReader(head), u)).Within("mail", h.name)
-}
-
-// mailFields are those that mails have and other texts seldom.
-var mailFields = []string{
-	"from", "to", "cc", "bcc", "subject", "date", "received", "return-path", "message-id", "mime-version",
-	"content-type", "content-transfer-encoding", "content-disposition", "content-id", "delivered-to", "reply-to",
-	"sender", "dkim-signature", "authentication-results", "received-spf", "references", "in-reply-to", "x-mailer",
-	"user-agent", "list-id", "resent-from", "x-originating-ip", "thread-index", "x-spam-status",
-}
-
-// looksLikeMail wants a header that begins at once, with fields of mails: one,
-// or two where a mistake costs unpacking.
-func looksLikeMail(head []byte, depth int) bool {
-	known, lines := 0, 0
-	for rest := head; len(rest) > 0; lines++ {
-		line, after, whole := bytes.Cut(rest, []byte("\n"))
-		rest = after
-		line = bytes.TrimSuffix(line, []byte("\r"))
-		if len(line) == 0 || !whole {
-			break
-		}
-		if line[0] == ' ' || line[0] == '\t' {
-			if lines == 0 {
-				return false
-			}
-			continue
-		}
-		if lines == 0 && (bytes.HasPrefix(line, []byte("From ")) || bytes.HasPrefix(line, []byte(">From "))) {
-			continue // of a mailbox
-		}
-		name, _, ok := bytes.Cut(line, []byte(":"))
-		name = bytes.TrimRight(name, " \t")
-		if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t\x00<>()[]{}\"") {
-			break
-		}
-		for _, f := range mailFields {
-			if strings.EqualFold(f, string(name)) {
-				known++
-				break
-			}
-		}
-	}
-	return known >= 2 || known == 1 && (depth == 0 || isEntity(head))
-}
-
-// isEntity reports whether a text begins with a field of MIME, as what is in a
-// signature does: it often has no other field.
-func isEntity(head []byte) bool {
-	const field = "content-type:"
-	return len(head) > len(field) && strings.EqualFold(string(head[:len(field)]), field)
+	return newText(m.ctx, m.walk, parent, head).scan(io.MultiReader(bytes.NewReader(head), u)).Within("mail", h.name)
 }

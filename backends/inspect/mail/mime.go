@@ -3,6 +3,7 @@ package mail
 import (
 	"bytes"
 	"mime"
+	"slices"
 	"strings"
 
 	"polyclam/backends/inspect/internal/transfer"
@@ -11,24 +12,52 @@ import (
 
 // Bounds of one header.
 const (
-	maxMailField  = 4 << 10 // kept of a field
-	maxMailHeader = 4 << 20 // bytes read
+	maxField  = 64 << 10 // kept of a field
+	maxHeader = 4 << 20  // bytes read
+	maxTwice  = 8        // fields of one name
 )
 
-// mailHeader is what a header says about its body.
-type mailHeader struct {
+// header is what a header says about its body.
+type header struct {
 	kind       string // such as text/plain, in lower case
 	parameters map[string]string
-	encoding   string // lower case; empty for those that change nothing
-	name       string // of an attachment
+	boundaries []string // of a multipart: more than one where programs may disagree
+	encoding   string   // lower case; empty for those that change nothing
+	name       string   // of an attachment
+	ambiguous  bool     // programs may disagree about the type or the encoding
+}
+
+// fields are those of a header that matter, with all their values.
+type fields struct{ kinds, encodings, dispositions [][]byte }
+
+// begin returns where the value of a field goes, or nil if it does not matter.
+func (f *fields) begin(name []byte) *[]byte {
+	var all *[][]byte
+	switch strings.ToLower(string(bytes.TrimSpace(name[:min(len(name), 64)]))) {
+	case "content-type":
+		all = &f.kinds
+	case "content-transfer-encoding":
+		all = &f.encodings
+	case "content-disposition":
+		all = &f.dispositions
+	}
+	if all == nil || len(*all) == maxTwice {
+		return nil
+	}
+	*all = append(*all, nil)
+	return &(*all)[len(*all)-1]
 }
 
 // header reads a header, to the empty line or a boundary.
-func (m *mail) header() mailHeader {
-	var kind, encoding, disposition []byte
+func (m *message) header() header {
+	var f fields
 	var field *[]byte
 	start := m.read
-	for m.read-start < maxMailHeader {
+	for {
+		if m.read-start >= maxHeader {
+			m.walk.Miss(walk.UnscannedBroken, "mail: a header is too long")
+			break
+		}
 		begins := !m.middle
 		line, err := m.body()
 		if err != nil {
@@ -40,45 +69,104 @@ func (m *mail) header() mailHeader {
 		}
 		if begins && text[0] != ' ' && text[0] != '\t' {
 			name, value, _ := bytes.Cut(text, []byte(":"))
-			field = nil
-			switch strings.ToLower(string(bytes.TrimSpace(name[:min(len(name), 64)]))) {
-			case "content-type":
-				field = &kind
-			case "content-transfer-encoding":
-				field = &encoding
-			case "content-disposition":
-				field = &disposition
-			}
-			if field != nil && *field != nil {
-				field = nil // only the first of a kind counts
-			}
+			field = f.begin(name)
 			text = value
 		}
-		if field != nil && len(*field) < maxMailField {
-			*field = append(append(*field, ' '), text[:min(len(text), maxMailField)]...)
+		if field == nil {
+			continue
 		}
+		if len(*field)+len(text) > maxField {
+			m.walk.Miss(walk.UnscannedBroken, "mail: a field is too long")
+			field = nil
+			continue
+		}
+		*field = append(append(*field, ' '), text...)
 	}
-	return newMailHeader(string(kind), string(encoding), string(disposition))
+	h := f.header()
+	if h.ambiguous {
+		m.walk.Miss(walk.UnscannedBroken, "mail: a header has two types or encodings")
+	}
+	return h
 }
 
-func newMailHeader(kind, encoding, disposition string) mailHeader {
-	var h mailHeader
-	h.kind, h.parameters = mediaType(stripComments(kind))
-	_, d := mediaType(stripComments(disposition))
-	h.name = d["filename"]
+// header makes one of its fields. Where a field is there twice programs take the
+// first or the last: here that counts by which more can be seen.
+func (f *fields) header() (h header) {
+	for i, value := range f.kinds {
+		value := stripComments(string(value))
+		kind, parameters := mediaType(value)
+		if i == 0 || rank(kind) > rank(h.kind) {
+			h.kind, h.parameters = kind, parameters
+		}
+		h.ambiguous = h.ambiguous || kind != h.kind
+		h.addBoundaries(kind, parameters, value)
+	}
+	h.ambiguous = h.ambiguous && rank(h.kind) > 0
+	for i, value := range f.encodings {
+		encoding := encodingOf(string(value))
+		h.ambiguous = h.ambiguous || i > 0 && encoding != h.encoding
+		if h.encoding == "" {
+			h.encoding = encoding
+		}
+	}
+	for _, value := range f.dispositions {
+		if _, d := mediaType(stripComments(string(value))); h.name == "" {
+			h.name = d["filename"]
+		}
+	}
 	if h.name == "" {
 		h.name = h.parameters["name"]
 	}
 	if decoded, err := new(mime.WordDecoder).DecodeHeader(h.name); err == nil {
 		h.name = decoded
 	}
-	h.encoding, _, _ = strings.Cut(strings.ToLower(stripComments(encoding)), ";")
-	h.encoding = strings.Trim(h.encoding, "\" \t")
-	switch h.encoding {
-	case "7bit", "8bit", "binary":
-		h.encoding = ""
-	}
 	return h
+}
+
+// rank is how much can be seen by a type.
+func rank(kind string) int {
+	switch {
+	case strings.HasPrefix(kind, "multipart/"):
+		return 2
+	case strings.HasPrefix(kind, "message/"):
+		return 1
+	}
+	return 0
+}
+
+// addBoundaries adds the boundaries of a type, all of them where it has more than
+// one.
+func (h *header) addBoundaries(kind string, parameters map[string]string, value string) {
+	if !strings.HasPrefix(kind, "multipart/") {
+		return
+	}
+	all := []string{parameters["boundary"]}
+	for _, p := range splitQuoted(value) {
+		if key, v, ok := strings.Cut(p, "="); ok && strings.EqualFold(strings.TrimSpace(key), "boundary") {
+			all = append(all, strings.Trim(strings.TrimSpace(v), `"`))
+		}
+	}
+	for _, b := range all {
+		b = strings.TrimRight(b, " \t")
+		if b != "" && len(h.boundaries) < maxTwice && !slices.Contains(h.boundaries, b) {
+			h.boundaries = append(h.boundaries, b)
+		}
+	}
+}
+
+// encodings are those that change something. Programs compare no more than the
+// beginning.
+var encodings = []string{"base64", "quoted-printable", "x-uu", "uu"}
+
+// encodingOf returns the encoding in a field, or nothing.
+func encodingOf(value string) string {
+	value = strings.ToLower(strings.Trim(stripComments(value), "\" \t"))
+	for _, e := range encodings {
+		if strings.HasPrefix(value, e) {
+			return e
+		}
+	}
+	return ""
 }
 
 // mediaType reads a type with parameters. What the standard library cannot read
@@ -154,23 +242,15 @@ func stripComments(value string) string {
 	return string(out)
 }
 
-// boundary returns that of a multipart, or nothing.
-func (h *mailHeader) boundary() string {
-	if !strings.HasPrefix(h.kind, "multipart/") {
-		return ""
-	}
-	return walk.Cut(strings.TrimRight(h.parameters["boundary"], " \t"), 256)
-}
-
-func (h *mailHeader) isMessage() bool {
+func (h *header) isMessage() bool {
 	return h.kind == "message/rfc822" || h.kind == "message/global" || h.kind == "message/news"
 }
 
 // isText reports whether the body may be read as a text. Mails without MIME are.
-func (h *mailHeader) isText() bool { return h.kind == "" || strings.HasPrefix(h.kind, "text/") }
+func (h *header) isText() bool { return h.kind == "" || strings.HasPrefix(h.kind, "text/") }
 
-// encrypted says what the header alone tells.
-func (h *mailHeader) encrypted() *walk.Sighting {
+// encrypted reports encryption that the header alone shows.
+func (h *header) encrypted() *walk.Sighting {
 	switch h.kind {
 	case "multipart/encrypted":
 		protocol := strings.ToLower(h.parameters["protocol"])
@@ -188,13 +268,13 @@ func (h *mailHeader) encrypted() *walk.Sighting {
 }
 
 // decoder returns what undoes the transfer encoding.
-func (h *mailHeader) decoder() func(dst, line []byte) []byte {
+func (h *header) decoder() func(dst, line []byte) []byte {
 	switch h.encoding {
 	case "base64":
 		return new(transfer.Base64).Decode
 	case "quoted-printable":
-		return transfer.QuotedPrintable
-	case "x-uuencode", "x-uue", "uuencode", "uue":
+		return new(transfer.QuotedPrintable).Decode
+	case "x-uu", "uu":
 		d := uuBodyDecoder{}
 		return d.decode
 	}

@@ -27,14 +27,18 @@ var (
 // Match implements [walk.Detector]. A text that is not to be unpacked first is
 // read on where nothing begins in its head.
 func (Text) Match(w *walk.Walk, s *walk.Section) bool {
-	if looksLikeMail(s.Head, s.Depth) {
-		return false // it is read as a mail
+	if isMail(w, s) {
+		return false
 	}
+	// What is attached to a mail is read by the mail's detector.
 	return beginsInHead(s.Head) ||
-		s.ReaderAt != nil && s.Depth < w.Limits.MaxDepth && len(s.Head) == walk.HeadSize && looksLikeText(s.Head)
+		s.ReaderAt != nil && !s.Attached && s.Depth < w.Limits.MaxDepth && len(s.Head) == walk.HeadSize && looksLikeText(s.Head)
 }
 
 func beginsInHead(head []byte) bool {
+	if isWide(head) {
+		head = narrowed(bytes.Clone(head))
+	}
 	for rest := head; len(rest) > 0; {
 		if _, ok := textBegin(rest); ok {
 			return true
@@ -50,6 +54,9 @@ func beginsInHead(head []byte) bool {
 
 // looksLikeText reports whether there is nothing in head that texts have not.
 func looksLikeText(head []byte) bool {
+	if isWide(head) {
+		return true
+	}
 	for _, c := range head {
 		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' && c != 0x1b {
 			return false
@@ -70,8 +77,7 @@ func (Text) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sigh
 		}
 		size = max(0, min(size, w.Left()-w.Limits.MaxBytes/2))
 	}
-	r := &textReader{ctx: ctx, walk: w, section: s}
-	return r.scan(io.NewSectionReader(s, 0, size)), w.Stopped()
+	return newText(ctx, w, s, s.Head).scan(io.NewSectionReader(s, 0, size)), w.Stopped()
 }
 
 // textReader looks through a text.
@@ -81,6 +87,12 @@ type textReader struct {
 	section *walk.Section // the text, or what it is in
 	lines   *bufio.Reader
 	decoder transfer.Base64 // of the armor that is read
+	wide    bool            // it is in UTF-16
+}
+
+// newText reads a text that begins with head, and is s or in it.
+func newText(ctx context.Context, w *walk.Walk, s *walk.Section, head []byte) *textReader {
+	return &textReader{ctx: ctx, walk: w, section: s, wide: isWide(head)}
 }
 
 // textKind is what a line begins.
@@ -107,6 +119,8 @@ func textBegin(line []byte) (textKind, bool) {
 		}, true
 	case transfer.UUName(line) != "":
 		return (*textReader).uuencoded, true
+	case transfer.Base64Name(line) != "":
+		return (*textReader).uuencoded, true
 	}
 	for _, p := range pemBegins {
 		if bytes.HasPrefix(line, p) {
@@ -118,6 +132,9 @@ func textBegin(line []byte) (textKind, bool) {
 
 // scan looks through r line by line.
 func (t *textReader) scan(r io.Reader) *walk.Sighting {
+	if t.wide {
+		r = narrow{r}
+	}
 	t.lines = bufio.NewReaderSize(r, 1024)
 	begins := true
 	for {
@@ -183,7 +200,7 @@ func (t *textReader) pem([]byte) *walk.Sighting {
 	return t.walk.Look(t.ctx, inner).Within("pem", "")
 }
 
-// base64 decodes the lines of base64 that follow, behind up to so many of
+// base64 decodes the lines of base64 that follow, after up to so many of
 // another header.
 func (t *textReader) base64() []byte {
 	const maxHeaders = 64
@@ -220,14 +237,17 @@ func isBase64(line []byte) bool {
 
 // uuencoded looks into an attachment.
 func (t *textReader) uuencoded(line []byte) *walk.Sighting {
-	name := transfer.UUName(line)
+	name, decode, end := transfer.UUName(line), transfer.UU, []byte("end")
+	if name == "" {
+		name, decode, end = transfer.Base64Name(line), new(transfer.Base64).Decode, []byte("====")
+	}
 	done := false
-	r := &transfer.Lines{Decode: transfer.UU, Next: func() ([]byte, error) {
+	r := &transfer.Lines{Decode: decode, Next: func() ([]byte, error) {
 		if done {
 			return nil, io.EOF
 		}
 		line, err := t.lines.ReadSlice('\n')
-		done = err != nil && !errors.Is(err, bufio.ErrBufferFull) || bytes.HasPrefix(line, []byte("end"))
+		done = err != nil && !errors.Is(err, bufio.ErrBufferFull) || bytes.HasPrefix(line, end)
 		if done {
 			line = nil
 		}

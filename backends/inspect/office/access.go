@@ -46,7 +46,7 @@ func (Access) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Si
 	return nil, nil
 }
 
-// encryptionKind says which kind of EncryptionInfo a version stands for.
+// encryptionKind returns the kind of EncryptionInfo that a version means.
 func encryptionKind(major, minor uint16) string {
 	switch {
 	case major == 4 && minor == 4:

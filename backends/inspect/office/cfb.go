@@ -9,11 +9,11 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// oleFile reads a compound file: its directory as a list, and its streams from
+// file reads a compound file: its directory as a list, and its streams from
 // their beginning. It is small because nothing else is needed, and our own
 // because the library for it, mscfb, keeps the whole path of each entry: a
 // directory of 20 000 entries one below the other takes gigabytes.
-type oleFile struct {
+type file struct {
 	section *walk.Section
 	shift   uint     // of a sector's size
 	fat     []uint32 // the sectors that the table lies in
@@ -24,10 +24,14 @@ type oleFile struct {
 
 	cached int // part of the table, or -1
 	cache  []byte
+
+	cut    bool // something is beyond the end,
+	short  bool // or the last sector is
+	broken bool // a chain leads nowhere
 }
 
-// oleEntry is an entry of the directory.
-type oleEntry struct {
+// entry is an entry of the directory.
+type entry struct {
 	name  string
 	kind  byte
 	start uint32
@@ -35,77 +39,90 @@ type oleEntry struct {
 }
 
 const (
-	maxSector = 0xfffffffa
-	endChain  = 0xfffffffe
-	miniShift = 6
-	stream    = 2
-	root      = 5
+	headerSize = 512
+	maxSector  = 0xfffffffa
+	endChain   = 0xfffffffe
+	miniShift  = 6
+	stream     = 2
+	root       = 5
 )
 
-var errOLE = errors.New("broken compound file")
+var errBroken = errors.New("broken compound file")
 
-// openOLE reads what leads to the streams.
-func openOLE(w *walk.Walk, s *walk.Section) (*oleFile, error) {
-	var h [512]byte
-	if err := walk.ReadFull(s, h[:min(512, s.Size)], 0); err != nil || s.Size < 512 {
-		return nil, errOLE
+// openFile reads what leads to the streams.
+func openFile(w *walk.Walk, s *walk.Section) (*file, error) {
+	var h [headerSize]byte
+	if err := walk.ReadFull(s, h[:min(headerSize, s.Size)], 0); err != nil || s.Size < headerSize {
+		return nil, errBroken
 	}
 	u32 := func(i int) uint32 { return binary.LittleEndian.Uint32(h[i:]) }
-	f := &oleFile{section: s, shift: uint(h[30]), first: u32(48), cutoff: int64(u32(56)), cached: -1}
+	f := &file{section: s, shift: uint(h[30]), first: u32(48), cutoff: int64(u32(56)), cached: -1}
 	if f.shift != 9 && f.shift != 12 || h[31] != 0 {
-		return nil, errOLE
+		return nil, errBroken
 	}
 	// All lists take 4 bytes for a sector, and no sector is in them twice.
 	for i := range 109 {
 		f.fat = append(f.fat, u32(76+4*i))
 	}
-	if err := f.readMore(u32(68)); err != nil {
-		return nil, err
-	}
+	// What is broken does not hide the rest: Office does not need all of it either.
+	f.readMore(u32(68))
 	f.cache = make([]byte, 1<<f.shift)
-	var err error
-	if f.minis, err = f.list(u32(60)); err != nil {
-		return nil, err
-	}
-	_, err = f.entries(func(e oleEntry) *walk.Sighting {
+	f.minis = f.list(u32(60))
+	f.entries(func(e entry) *walk.Sighting {
 		if e.kind == root && f.mini == nil {
-			f.mini, err = f.list(e.start)
+			f.mini = f.list(e.start)
 		}
 		return nil
 	})
-	return f, err
+	return f, nil
+}
+
+// fail remembers that a part of the file could not be found.
+func (f *file) fail() error {
+	f.broken = true
+	return errBroken
+}
+
+// missed says so.
+func (f *file) missed(w *walk.Walk) {
+	switch {
+	case f.cut, f.short && f.broken:
+		w.Miss(walk.UnscannedCutOff, "ole2: the file ends before its streams")
+	case f.broken:
+		w.Miss(walk.UnscannedBroken, "ole2: a chain of sectors is broken")
+	}
 }
 
 // sectors is how many the file has at most.
-func (f *oleFile) sectors() int64 { return f.section.Size >> f.shift }
+func (f *file) sectors() int64 { return f.section.Size >> f.shift }
 
-func (f *oleFile) offset(sector uint32) int64 { return (int64(sector) + 1) << f.shift }
+func (f *file) offset(sector uint32) int64 { return (int64(sector) + 1) << f.shift }
 
 // readMore reads where the table lies beyond the first 109 sectors of it.
-func (f *oleFile) readMore(sector uint32) error {
+func (f *file) readMore(sector uint32) {
 	size := 1 << f.shift
 	b := make([]byte, size)
 	for n := int64(0); sector < maxSector; n++ {
 		if n > f.sectors()*4/int64(size)+1 {
-			return errOLE
+			f.fail()
+			return
 		}
-		if err := walk.ReadFull(f.section, b, f.offset(sector)); err != nil {
-			return err
+		if f.read(b, f.offset(sector)) != nil {
+			return
 		}
 		for i := 0; i < size-4; i += 4 {
 			f.fat = append(f.fat, binary.LittleEndian.Uint32(b[i:]))
 		}
 		sector = binary.LittleEndian.Uint32(b[size-4:])
 	}
-	return nil
 }
 
 // next returns the sector after one in its chain.
-func (f *oleFile) next(sector uint32) (uint32, error) {
+func (f *file) next(sector uint32) (uint32, error) {
 	bits := f.shift - 2
 	part := int(sector >> bits)
 	if part >= len(f.fat) || f.fat[part] >= maxSector {
-		return 0, errOLE
+		return 0, f.fail()
 	}
 	if f.cached != part {
 		f.cached = -1
@@ -118,39 +135,41 @@ func (f *oleFile) next(sector uint32) (uint32, error) {
 }
 
 // read reads b, which may lie over the end of a file that was cut off.
-func (f *oleFile) read(b []byte, at int64) error {
+func (f *file) read(b []byte, at int64) error {
 	if at >= f.section.Size {
-		return errOLE
+		f.cut = true
+		return errBroken
 	}
 	n := min(int64(len(b)), f.section.Size-at)
 	clear(b[n:])
+	f.short = f.short || n < int64(len(b))
 	return walk.ReadFull(f.section, b[:n], at)
 }
 
-// list follows a chain to its end.
-func (f *oleFile) list(sector uint32) ([]uint32, error) {
-	var l []uint32
+// list follows a chain to its end, or as far as it goes.
+func (f *file) list(sector uint32) (l []uint32) {
 	for sector < maxSector {
 		if int64(len(l)) > f.sectors() {
-			return nil, errOLE // a circle
+			f.fail() // a circle
+			return l
 		}
 		l = append(l, sector)
 		var err error
 		if sector, err = f.next(sector); err != nil {
-			return nil, err
+			return l
 		}
 	}
-	return l, nil
+	return l
 }
 
 // entries calls visit for each entry of the directory, until it returns
 // something.
-func (f *oleFile) entries(visit func(e oleEntry) *walk.Sighting) (*walk.Sighting, error) {
+func (f *file) entries(visit func(e entry) *walk.Sighting) (*walk.Sighting, error) {
 	const size = 128
 	sector := f.first
 	for n := int64(0); sector < maxSector; n++ {
 		if n > f.sectors() {
-			return nil, errOLE
+			return nil, f.fail()
 		}
 		for at := f.offset(sector); at < f.offset(sector+1); at += size {
 			var b [size]byte
@@ -173,11 +192,11 @@ func (f *oleFile) entries(visit func(e oleEntry) *walk.Sighting) (*walk.Sighting
 	return nil, nil
 }
 
-func (f *oleFile) entry(b []byte) (oleEntry, bool) {
+func (f *file) entry(b []byte) (entry, bool) {
 	length := int(binary.LittleEndian.Uint16(b[64:]))
-	e := oleEntry{kind: b[66], start: binary.LittleEndian.Uint32(b[116:])}
+	e := entry{kind: b[66], start: binary.LittleEndian.Uint32(b[116:])}
 	if e.kind != stream && e.kind != root || length < 2 || length > 64 {
-		return oleEntry{}, false
+		return entry{}, false
 	}
 	e.name = walk.UTF16Name(b[:length-2])
 	e.size = int64(binary.LittleEndian.Uint32(b[120:]))
@@ -189,9 +208,9 @@ func (f *oleFile) entry(b []byte) (oleEntry, bool) {
 }
 
 // find returns the stream of that name.
-func (f *oleFile) find(name string) (oleEntry, error) {
-	var found oleEntry
-	seen, err := f.entries(func(e oleEntry) *walk.Sighting {
+func (f *file) find(name string) (entry, error) {
+	var found entry
+	seen, err := f.entries(func(e entry) *walk.Sighting {
 		if e.kind != stream || !strings.EqualFold(e.name, name) {
 			return nil
 		}
@@ -199,19 +218,19 @@ func (f *oleFile) find(name string) (oleEntry, error) {
 		return &walk.Sighting{}
 	})
 	if seen == nil && err == nil {
-		err = errOLE
+		err = errBroken
 	}
 	return found, err
 }
 
 // open returns a reader of a stream.
-func (f *oleFile) open(e oleEntry) io.Reader {
+func (f *file) open(e entry) io.Reader {
 	return &reader{file: f, mini: e.size < f.cutoff, sector: e.start, left: min(e.size, f.section.Size)}
 }
 
 // reader reads a stream.
 type reader struct {
-	file   *oleFile
+	file   *file
 	mini   bool
 	sector uint32
 	within int64 // the sector
@@ -243,7 +262,7 @@ func (r *reader) Read(p []byte) (int, error) {
 func (r *reader) place() (at, size int64, err error) {
 	f := r.file
 	if r.sector >= maxSector {
-		return 0, 0, errOLE
+		return 0, 0, f.fail()
 	}
 	if !r.mini {
 		return f.offset(r.sector), 1 << f.shift, nil
@@ -251,7 +270,7 @@ func (r *reader) place() (at, size int64, err error) {
 	bits := f.shift - miniShift
 	i := int(r.sector >> bits)
 	if i >= len(f.mini) {
-		return 0, 0, errOLE
+		return 0, 0, f.fail()
 	}
 	within := int64(r.sector&(1<<bits-1)) << miniShift
 	return f.offset(f.mini[i]) + within, 1 << miniShift, nil
@@ -267,7 +286,7 @@ func (r *reader) step() (err error) {
 	bits := f.shift - 2
 	i := int(r.sector >> bits)
 	if i >= len(f.minis) {
-		return errOLE
+		return f.fail()
 	}
 	var b [4]byte
 	err = f.read(b[:], f.offset(f.minis[i])+4*int64(r.sector&(1<<bits-1)))

@@ -17,12 +17,12 @@ func oleStreams(t *testing.T, data []byte) (ours, theirs map[string][]byte) {
 	t.Helper()
 	w := walk.New(walk.Limits{MaxBytes: 64 << 20, MaxDepth: 8, MaxMembers: 10_000}, nil, nil, new(walk.Scratch))
 	s := w.Section(t.Context(), bytes.NewReader(data), int64(len(data)))
-	f, err := openOLE(w, s)
+	f, err := openFile(w, s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ours = make(map[string][]byte)
-	if _, err := f.entries(func(e oleEntry) *walk.Sighting {
+	if _, err := f.entries(func(e entry) *walk.Sighting {
 		if e.kind == stream {
 			b, err := io.ReadAll(f.open(e))
 			if err != nil {
@@ -45,7 +45,7 @@ func oleStreams(t *testing.T, data []byte) (ours, theirs map[string][]byte) {
 			return ours, theirs
 		}
 		b := make([]byte, e.Size)
-		// Its time grows with the square of what it reads at once.
+		// Its time grows with the square of what it reads in one call.
 		for rest := b; len(rest) > 0; {
 			n, err := e.Read(rest[:min(len(rest), 8<<10)])
 			if rest = rest[n:]; err != nil && len(rest) > 0 {
@@ -57,8 +57,8 @@ func oleStreams(t *testing.T, data []byte) (ours, theirs map[string][]byte) {
 	}
 }
 
-// TestOLEReader compares the streams with those that mscfb reads.
-func TestOLEReader(t *testing.T) {
+// TestReader compares the streams with those that mscfb reads.
+func TestReader(t *testing.T) {
 	var streams []build.Stream
 	for i, size := range []int{0, 1, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097, 8192, 100_000, 9_000_000} {
 		data := make([]byte, size)

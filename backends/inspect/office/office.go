@@ -8,7 +8,7 @@ import (
 
 // checkPackage says how the package of a newer document is encrypted
 // ([MS-OFFCRYPTO] 2.3.4).
-func (f *oleFile) checkPackage(e oleEntry) string {
+func (f *file) checkPackage(e entry) string {
 	info, err := f.find("EncryptionInfo")
 	if err != nil {
 		return "rights management"
@@ -24,10 +24,10 @@ func (f *oleFile) checkPackage(e oleEntry) string {
 }
 
 // checkRights is for documents of Office 2003 with rights management.
-func (f *oleFile) checkRights(e oleEntry) string { return "rights management" }
+func (f *file) checkRights(e entry) string { return "rights management" }
 
 // checkWord reads the beginning of a FIB ([MS-DOC] 2.5.2).
-func (f *oleFile) checkWord(e oleEntry) string {
+func (f *file) checkWord(e entry) string {
 	const word97, word6, encrypted, obfuscated = 0xa5ec, 0xa5dc, 0x0100, 0x8000
 	b := f.begin(e, 12)
 	if len(b) < 12 {
@@ -44,7 +44,7 @@ func (f *oleFile) checkWord(e oleEntry) string {
 }
 
 // checkPowerPoint reads a CurrentUserAtom ([MS-PPT] 2.3.2).
-func (f *oleFile) checkPowerPoint(e oleEntry) string {
+func (f *file) checkPowerPoint(e entry) string {
 	const encrypted = 0xf3d1c4df
 	b := f.begin(e, 16)
 	if len(b) < 16 || binary.LittleEndian.Uint16(b[2:]) != 0x0ff6 || binary.LittleEndian.Uint32(b[12:]) != encrypted {
@@ -54,7 +54,7 @@ func (f *oleFile) checkPowerPoint(e oleEntry) string {
 }
 
 // checkExcel looks for FilePass among the first records ([MS-XLS] 2.4.117).
-func (f *oleFile) checkExcel(e oleEntry) string {
+func (f *file) checkExcel(e entry) string {
 	const bof, eof, filePass, sheet, most = 0x0009, 0x000a, 0x002f, 0x0085, 1024
 	r := bufio.NewReaderSize(f.open(e), 1024)
 	for i := range most {

@@ -37,7 +37,7 @@ func opensRC4(b []byte) bool {
 	return ok && bytes.Equal(sum[:], plain[verifier:])
 }
 
-// opensCryptoAPI is for a verifier behind the header of [MS-OFFCRYPTO] 2.3.5.1.
+// opensCryptoAPI is for a verifier after the header of [MS-OFFCRYPTO] 2.3.5.1.
 func opensCryptoAPI(b []byte) bool {
 	const keySize, salt, verifier, hash = 16, 16, 16, 20
 	if len(b) < 8 {

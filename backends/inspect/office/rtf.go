@@ -38,7 +38,7 @@ func (RTF) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sight
 	}
 }
 
-// seekWord reads on until behind a control word.
+// seekWord reads on until after a control word.
 func seekWord(r *bufio.Reader, word string) error {
 	for {
 		if _, err := r.ReadSlice('\\'); err != nil {
@@ -58,7 +58,7 @@ func seekWord(r *bufio.Reader, word string) error {
 	}
 }
 
-// objectData returns the data of an embedded object ([MS-OLEDS] 2.2.5): behind
+// objectData returns the data of an embedded object ([MS-OLEDS] 2.2.5): after
 // the version, the format, and three names.
 func objectData(from io.Reader) io.Reader {
 	const embedded, mostName = 2, 1 << 10

@@ -11,26 +11,26 @@ import (
 const (
 	maxAttached  = 1000     // files
 	maxNameNodes = 4096     // of the tree that lists them
-	maxPDFScan   = 16 << 20 // bytes searched for files that are not in the tree
+	maxScan      = 16 << 20 // bytes searched for files that are not in the tree
 )
 
 // attachments looks into attached files (ISO 32000-2, 7.11): those that the
 // document lists, and those that only an annotation refers to.
 type attachments struct {
-	*pdfFile
+	*file
 	looked map[int64]bool // by the place of the stream
 	nodes  int
 }
 
 // attached looks into all attached files.
-func (f *pdfFile) attached(trailer pdfDict) *walk.Sighting {
-	a := &attachments{pdfFile: f, looked: make(map[int64]bool)}
-	root, _ := f.resolve(trailer["Root"]).(pdfDict)
-	names, _ := f.resolve(root["Names"]).(pdfDict)
+func (f *file) attached(trailer dict) *walk.Sighting {
+	a := &attachments{file: f, looked: make(map[int64]bool)}
+	root, _ := f.resolve(trailer["Root"]).(dict)
+	names, _ := f.resolve(root["Names"]).(dict)
 	if seen := a.tree(names["EmbeddedFiles"], 0); seen != nil {
 		return seen
 	}
-	associated, _ := f.resolve(root["AF"]).(pdfArray)
+	associated, _ := f.resolve(root["AF"]).(array)
 	for _, o := range associated[:min(len(associated), maxAttached)] {
 		if seen := a.specification(o); seen != nil {
 			return seen
@@ -41,17 +41,17 @@ func (f *pdfFile) attached(trailer pdfDict) *walk.Sighting {
 
 // tree goes through a name tree (7.9.6).
 func (a *attachments) tree(o any, depth int) *walk.Sighting {
-	if a.nodes++; a.nodes > maxNameNodes || depth > maxPDFNesting || a.walk.Stopped() != nil {
+	if a.nodes++; a.nodes > maxNameNodes || depth > maxNesting || a.walk.Stopped() != nil {
 		return nil
 	}
-	node, _ := a.resolve(o).(pdfDict)
-	names, _ := a.resolve(node["Names"]).(pdfArray)
+	node, _ := a.resolve(o).(dict)
+	names, _ := a.resolve(node["Names"]).(array)
 	for i := 1; i < len(names); i += 2 {
 		if seen := a.specification(names[i]); seen != nil {
 			return seen
 		}
 	}
-	kids, _ := a.resolve(node["Kids"]).(pdfArray)
+	kids, _ := a.resolve(node["Kids"]).(array)
 	for _, kid := range kids {
 		if seen := a.tree(kid, depth+1); seen != nil {
 			return seen
@@ -66,17 +66,17 @@ func (a *attachments) specification(o any) *walk.Sighting {
 	if len(a.looked) > maxAttached || a.walk.Stopped() != nil {
 		return nil
 	}
-	d, _ := a.resolve(o).(pdfDict)
+	d, _ := a.resolve(o).(dict)
 	name := a.string(d["F"])
-	if payload, ok := a.resolve(d["EP"]).(pdfDict); ok && a.resolve(d["AFRelationship"]) == pdfName("EncryptedPayload") {
-		subtype, _ := a.resolve(payload["Subtype"]).(pdfName)
+	if payload, ok := a.resolve(d["EP"]).(dict); ok && a.resolve(d["AFRelationship"]) == nameObject("EncryptedPayload") {
+		subtype, _ := a.resolve(payload["Subtype"]).(nameObject)
 		return walk.NewSighting(walk.FindingPDF, "pdf", name, "encrypted payload, "+walk.Cut(string(subtype), walk.MaxName))
 	}
-	files, _ := a.resolve(d["EF"]).(pdfDict)
-	for _, key := range []pdfName{"UF", "F", "Unix", "DOS", "Mac"} {
+	files, _ := a.resolve(d["EF"]).(dict)
+	for _, key := range []nameObject{"UF", "F", "Unix", "DOS", "Mac"} {
 		if r, ok := files[key].(ref); ok {
 			at, stream := a.streamAt(r)
-			if seen := a.file(at, stream, name); seen != nil {
+			if seen := a.embedded(at, stream, name); seen != nil {
 				return seen
 			}
 		}
@@ -85,23 +85,23 @@ func (a *attachments) specification(o any) *walk.Sighting {
 }
 
 // streamAt finds a stream.
-func (a *attachments) streamAt(r ref) (int64, pdfDict) {
+func (a *attachments) streamAt(r ref) (int64, dict) {
 	for _, s := range a.sections {
 		at, within, ok := a.locate(s, r.number)
 		if !ok || within >= 0 {
 			continue
 		}
-		if d, ok := a.objectAt(a.base+at, r.number).(pdfDict); ok {
+		if d, ok := a.objectAt(a.base+at, r.number).(dict); ok {
 			return a.base + at, d
 		}
 	}
-	at := a.pdfFile.search(objectHeader(r))
-	d, _ := a.objectAt(at, r.number).(pdfDict)
+	at := a.file.search(objectHeader(r))
+	d, _ := a.objectAt(at, r.number).(dict)
 	return at, d
 }
 
-// file looks into an attached file.
-func (a *attachments) file(at int64, d pdfDict, name string) *walk.Sighting {
+// embedded looks into an attached file.
+func (a *attachments) embedded(at int64, d dict, name string) *walk.Sighting {
 	if d == nil || at < 0 || a.looked[at] || a.walk.Stopped() != nil {
 		return nil
 	}
@@ -142,7 +142,7 @@ func (a *attachments) file(at int64, d pdfDict, name string) *walk.Sighting {
 // too large.
 func (a *attachments) search() *walk.Sighting {
 	size := a.section.Size
-	if size > maxPDFScan || size > a.walk.Left()/4 {
+	if size > maxScan || size > a.walk.Left()/4 {
 		return nil
 	}
 	const text = "/EmbeddedFile"
@@ -154,13 +154,13 @@ func (a *attachments) search() *walk.Sighting {
 	}, text)
 	for _, at := range found {
 		b := a.window(at+int64(len(text)), 1)
-		if len(b) == 1 && !isPDFSpace(b[0]) && !isPDFDelimiter(b[0]) {
+		if len(b) == 1 && !isSpace(b[0]) && !isDelimiter(b[0]) {
 			continue // EmbeddedFiles
 		}
 		if start := a.objectBefore(at); start >= 0 {
-			d, _ := a.objectAt(start, -1).(pdfDict)
-			if d["Type"] == pdfName("EmbeddedFile") {
-				if seen := a.file(start, d, ""); seen != nil {
+			d, _ := a.objectAt(start, -1).(dict)
+			if d["Type"] == nameObject("EmbeddedFile") {
+				if seen := a.embedded(start, d, ""); seen != nil {
 					return seen
 				}
 			}
@@ -181,7 +181,7 @@ func (a *attachments) objectBefore(at int64) int64 {
 	// The number and the generation before it.
 	isDigit := func(c byte) bool { return c >= '0' && c <= '9' }
 	for range 2 {
-		for i > 0 && isPDFSpace(b[i-1]) {
+		for i > 0 && isSpace(b[i-1]) {
 			i--
 		}
 		for i > 0 && isDigit(b[i-1]) {

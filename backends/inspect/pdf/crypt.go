@@ -18,6 +18,9 @@ import (
 const pad = "\x28\xbf\x4e\x5e\x4e\x75\x8a\x41\x64\x00\x4e\x56\xff\xfa\x01\x08" +
 	"\x2e\x2e\x00\xb6\xd0\x68\x3e\x80\x2f\x0c\xa9\xfe\x64\x53\x69\x7a"
 
+// newest is the last revision of the standard security handler in ISO 32000-2.
+const newest = 6
+
 // security is the standard security handler's dictionary.
 type security struct {
 	version, revision int
@@ -30,8 +33,8 @@ type security struct {
 
 // locked reports whether a document needs a password, and says how it is
 // encrypted.
-func (f *pdfFile) locked(d, trailer pdfDict) (string, bool) {
-	filter, ok := f.resolve(d["Filter"]).(pdfName)
+func (f *file) locked(d, trailer dict) (string, bool) {
+	filter, ok := f.resolve(d["Filter"]).(nameObject)
 	if !ok {
 		return "", false
 	}
@@ -44,14 +47,18 @@ func (f *pdfFile) locked(d, trailer pdfDict) (string, bool) {
 		permissions: int32(uint32(f.int(d["P"]))),
 		metadata:    f.resolve(d["EncryptMetadata"]) != false,
 	}
-	if id, ok := f.resolve(trailer["ID"]).(pdfArray); ok && len(id) > 0 {
+	if id, ok := f.resolve(trailer["ID"]).(array); ok && len(id) > 0 {
 		s.id = f.string(id[0])
 	}
 	method := f.method(d, &s)
 	if s.length < 5 || s.length > 32 {
 		s.length = 5
 	}
-	if s.revision < 2 || s.revision > 6 || len(s.u) < 32 || len(s.o) < 32 {
+	if s.revision > newest {
+		return fmt.Sprintf("%s, revision %d", method, s.revision), true // such as that with AES-GCM (ISO/TS 32003)
+	}
+	if s.revision < 2 || len(s.u) < 32 || len(s.o) < 32 {
+		f.walk.Miss(walk.UnscannedBroken, "pdf: the encryption dictionary is broken")
 		return "", false
 	}
 	if s.opens() {
@@ -68,7 +75,7 @@ func (f *pdfFile) locked(d, trailer pdfDict) (string, bool) {
 
 // method says how strings and streams are encrypted, and takes the key's length
 // from there.
-func (f *pdfFile) method(d pdfDict, s *security) string {
+func (f *file) method(d dict, s *security) string {
 	if s.version < 4 {
 		if s.version == 1 || s.length == 0 {
 			s.length = 5
@@ -76,11 +83,11 @@ func (f *pdfFile) method(d pdfDict, s *security) string {
 		return fmt.Sprintf("RC4 %d bit", 8*s.length)
 	}
 	s.length = 16
-	filters, _ := f.resolve(d["CF"]).(pdfDict)
-	for _, key := range []pdfName{"StmF", "StrF", "EFF"} {
-		name, _ := f.resolve(d[key]).(pdfName)
-		filter, _ := f.resolve(filters[name]).(pdfDict)
-		switch method, _ := f.resolve(filter["CFM"]).(pdfName); method {
+	filters, _ := f.resolve(d["CF"]).(dict)
+	for _, key := range []nameObject{"StmF", "StrF", "EFF"} {
+		name, _ := f.resolve(d[key]).(nameObject)
+		filter, _ := f.resolve(filters[name]).(dict)
+		switch method, _ := f.resolve(filter["CFM"]).(nameObject); method {
 		case "V2":
 			return "RC4 128 bit"
 		case "AESV2":
@@ -92,13 +99,13 @@ func (f *pdfFile) method(d pdfDict, s *security) string {
 	return "unknown method"
 }
 
-func (f *pdfFile) int(o any) int {
+func (f *file) int(o any) int {
 	n, _ := f.resolve(o).(float64)
 	return int(n)
 }
 
-func (f *pdfFile) string(o any) string {
-	s, _ := f.resolve(o).(pdfString)
+func (f *file) string(o any) string {
+	s, _ := f.resolve(o).(stringObject)
 	return string(s)
 }
 
@@ -125,7 +132,7 @@ func (s *security) opensForOwner() bool {
 func (s *security) hash(salt, user string) string {
 	sum := sha256.Sum256([]byte(salt + user)) // revision 5, of Acrobat 9 only
 	if s.revision == 6 {
-		return string(pdfHash(sum[:], []byte(user)))
+		return string(hash2B(sum[:], []byte(user)))
 	}
 	return string(sum[:])
 }
@@ -177,10 +184,10 @@ func rC4(key, data []byte) []byte {
 	return out
 }
 
-// pdfHash is algorithm 2.B of ISO 32000-2 for the empty password: k begins as the
+// hash2B is algorithm 2.B of ISO 32000-2 for the empty password: k begins as the
 // SHA-256 of the salt, and of user for the owner's. It ends after some 70 rounds; each has one chance in
 // eight, so 512 are never needed.
-func pdfHash(k, user []byte) []byte {
+func hash2B(k, user []byte) []byte {
 	for round := 0; round < 512; round++ {
 		k1 := bytes.Repeat(append(k[:len(k):len(k)], user...), 64)
 		block, err := aes.NewCipher(k[:16])

@@ -7,23 +7,23 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// The objects of a PDF are: nil, bool, float64, pdfName, pdfString, pdfArray,
-// pdfDict, ref, and pdfWord for what is none of these.
+// The objects of a PDF are: nil, bool, float64, nameObject, stringObject, array,
+// dict, ref, and wordObject for what is none of these.
 type (
-	pdfName   string
-	pdfString string
-	pdfWord   string
-	pdfArray  []any
-	pdfDict   map[pdfName]any
-	ref       struct{ number, generation int }
+	nameObject   string
+	stringObject string
+	wordObject   string
+	array        []any
+	dict         map[nameObject]any
+	ref          struct{ number, generation int }
 )
 
-// maxPDFNesting is how deep arrays and dictionaries may lie within each other.
-const maxPDFNesting = 16
+// maxNesting is how deep arrays and dictionaries may lie within each other.
+const maxNesting = 16
 
-// maxPDFItems is how many items they may have, all in all: an encryption
+// maxItems is how many items they may have, all in all: an encryption
 // dictionary and a trailer have few.
-const maxPDFItems = 4096
+const maxItems = 4096
 
 // lexer reads objects. It keeps nothing of b.
 type lexer struct {
@@ -31,17 +31,17 @@ type lexer struct {
 	items int
 }
 
-func isPDFSpace(c byte) bool {
+func isSpace(c byte) bool {
 	return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == '\f' || c == 0
 }
 
-func isPDFDelimiter(c byte) bool { return bytes.IndexByte([]byte("()<>[]{}/%"), c) >= 0 }
+func isDelimiter(c byte) bool { return bytes.IndexByte([]byte("()<>[]{}/%"), c) >= 0 }
 
 // space skips white space and comments.
 func (l *lexer) space() {
 	for len(l.b) > 0 {
 		switch {
-		case isPDFSpace(l.b[0]):
+		case isSpace(l.b[0]):
 			l.b = l.b[1:]
 		case l.b[0] == '%':
 			end := bytes.IndexAny(l.b, "\r\n")
@@ -59,7 +59,7 @@ func (l *lexer) space() {
 func (l *lexer) word() string {
 	l.space()
 	n := 0
-	for n < len(l.b) && !isPDFSpace(l.b[n]) && !isPDFDelimiter(l.b[n]) {
+	for n < len(l.b) && !isSpace(l.b[n]) && !isDelimiter(l.b[n]) {
 		n++
 	}
 	word := string(l.b[:min(n, 64)])
@@ -75,7 +75,7 @@ func (l *lexer) integer() (int64, bool) {
 // object reads an object.
 func (l *lexer) object(depth int) any {
 	l.space()
-	if l.items++; len(l.b) == 0 || depth > maxPDFNesting || l.items > maxPDFItems {
+	if l.items++; len(l.b) == 0 || depth > maxNesting || l.items > maxItems {
 		l.b = nil
 		return nil
 	}
@@ -90,9 +90,9 @@ func (l *lexer) object(depth int) any {
 		return l.hex()
 	case c == '[':
 		return l.array(depth)
-	case isPDFDelimiter(c):
+	case isDelimiter(c):
 		l.b = l.b[1:]
-		return pdfWord(c)
+		return wordObject(c)
 	}
 	return l.plain()
 }
@@ -110,7 +110,7 @@ func (l *lexer) plain() any {
 	}
 	n, err := strconv.ParseFloat(word, 64)
 	if err != nil || n != n || n > 1<<53 || n < -1<<53 {
-		return pdfWord(word)
+		return wordObject(word)
 	}
 	if n < 0 || n != float64(int32(n)) {
 		return n
@@ -124,10 +124,10 @@ func (l *lexer) plain() any {
 	return n
 }
 
-func (l *lexer) name() pdfName {
+func (l *lexer) name() nameObject {
 	l.b = l.b[1:]
 	n := 0
-	for n < len(l.b) && !isPDFSpace(l.b[n]) && !isPDFDelimiter(l.b[n]) {
+	for n < len(l.b) && !isSpace(l.b[n]) && !isDelimiter(l.b[n]) {
 		n++
 	}
 	raw := l.b[:n]
@@ -142,12 +142,12 @@ func (l *lexer) name() pdfName {
 		}
 		name, raw = append(name, c), raw[1:]
 	}
-	return pdfName(name)
+	return nameObject(name)
 }
 
-func (l *lexer) array(depth int) pdfArray {
+func (l *lexer) array(depth int) array {
 	l.b = l.b[1:]
-	var a pdfArray
+	var a array
 	for {
 		l.space()
 		if len(l.b) == 0 {
@@ -161,9 +161,9 @@ func (l *lexer) array(depth int) pdfArray {
 	}
 }
 
-func (l *lexer) dict(depth int) pdfDict {
+func (l *lexer) dict(depth int) dict {
 	l.b = l.b[2:]
-	d := make(pdfDict)
+	d := make(dict)
 	for {
 		l.space()
 		if len(l.b) == 0 {
@@ -173,7 +173,7 @@ func (l *lexer) dict(depth int) pdfDict {
 			l.b = l.b[min(2, len(l.b)):]
 			return d
 		}
-		key, ok := l.object(depth + 1).(pdfName)
+		key, ok := l.object(depth + 1).(nameObject)
 		if !ok {
 			continue
 		}
@@ -185,7 +185,7 @@ func (l *lexer) dict(depth int) pdfDict {
 	}
 }
 
-func (l *lexer) hex() pdfString {
+func (l *lexer) hex() stringObject {
 	l.b = l.b[1:]
 	var s []byte
 	high, odd := byte(0), false
@@ -207,11 +207,11 @@ func (l *lexer) hex() pdfString {
 	if odd {
 		s = append(s, high)
 	}
-	return pdfString(s)
+	return stringObject(s)
 }
 
 // literal reads a string in parentheses (7.3.4.2).
-func (l *lexer) literal() pdfString {
+func (l *lexer) literal() stringObject {
 	l.b = l.b[1:]
 	var s []byte
 	for depth := 1; len(l.b) > 0; {
@@ -222,7 +222,7 @@ func (l *lexer) literal() pdfString {
 			depth++
 		case ')':
 			if depth--; depth == 0 {
-				return pdfString(s)
+				return stringObject(s)
 			}
 		case '\r':
 			if len(l.b) > 0 && l.b[0] == '\n' {
@@ -235,7 +235,7 @@ func (l *lexer) literal() pdfString {
 		}
 		s = append(s, c)
 	}
-	return pdfString(s)
+	return stringObject(s)
 }
 
 // escape reads what follows a backslash.

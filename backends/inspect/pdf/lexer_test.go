@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestPDFLexer(t *testing.T) {
+func TestLexer(t *testing.T) {
 	for text, want := range map[string]string{
 		"1 ":                           "1",
 		"-1.5":                         "-1.5",
@@ -33,7 +33,7 @@ func TestPDFLexer(t *testing.T) {
 	}
 }
 
-func FuzzPDFLexer(f *testing.F) {
+func FuzzLexer(f *testing.F) {
 	f.Add([]byte("<< /A [1 0 R (b) <63>] /D null >>"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l := lexer{b: data}

@@ -2,11 +2,11 @@ package pdf
 
 import "bytes"
 
-// search returns where an object's header stands last in the document, or -1.
-func (f *pdfFile) search(header string) int64 {
+// search returns where an object's header is last in the document, or -1.
+func (f *file) search(header string) int64 {
 	found := int64(-1)
 	f.scan(func(at int64, before byte) {
-		if isPDFSpace(before) {
+		if isSpace(before) {
 			found = at
 		}
 	}, header)
@@ -14,8 +14,8 @@ func (f *pdfFile) search(header string) int64 {
 }
 
 // scan reads the document and calls visit for every place where one of texts
-// stands, with the byte before it.
-func (f *pdfFile) scan(visit func(at int64, before byte), texts ...string) {
+// is, with the byte before it.
+func (f *file) scan(visit func(at int64, before byte), texts ...string) {
 	const step, overlap = 60 << 10, 1 << 10
 	s := f.section
 	if s.Size+s.Size/8 > f.walk.Left() {
@@ -43,10 +43,10 @@ func (f *pdfFile) scan(visit func(at int64, before byte), texts ...string) {
 
 // mend finds a trailer in a document whose cross-reference table is broken: the
 // last one that has /Encrypt, or that of a cross-reference stream.
-func (f *pdfFile) mend() pdfDict {
+func (f *file) mend() dict {
 	var found []int64
 	f.scan(func(at int64, _ byte) {
-		if found = append(found, at); len(found) > maxPDFSections {
+		if found = append(found, at); len(found) > maxSections {
 			found = found[1:]
 		}
 	}, "trailer", "/XRef")
@@ -58,24 +58,24 @@ func (f *pdfFile) mend() pdfDict {
 	return nil
 }
 
-// trailerNear reads the dictionary behind the word trailer, or around the type
+// trailerNear reads the dictionary after the word trailer, or around the type
 // of a cross-reference stream.
-func (f *pdfFile) trailerNear(at int64) pdfDict {
+func (f *file) trailerNear(at int64) dict {
 	const around = 4 << 10
-	l := lexer{b: f.window(at, maxPDFObject)}
+	l := lexer{b: f.window(at, maxObject)}
 	if l.word() == "trailer" {
-		d, _ := l.object(0).(pdfDict)
+		d, _ := l.object(0).(dict)
 		return d
 	}
 	start := max(0, at-around)
-	b := f.window(start, around+maxPDFObject/2)
+	b := f.window(start, around+maxObject/2)
 	i := bytes.LastIndex(b[:min(int64(len(b)), at-start)], []byte(" obj"))
 	if i < 0 {
 		return nil
 	}
 	l = lexer{b: b[i+len(" obj"):]}
-	d, _ := l.object(0).(pdfDict)
-	if d["Type"] != pdfName("XRef") {
+	d, _ := l.object(0).(dict)
+	if d["Type"] != nameObject("XRef") {
 		return nil
 	}
 	return d

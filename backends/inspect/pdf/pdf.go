@@ -1,4 +1,6 @@
-// Package pdf knows PDF documents (ISO 32000-2).
+// Package pdf knows PDF documents (ISO 32000-2): whether they open without a password,
+// and what is attached to them. It is our own because the PDF libraries read whole
+// documents, and give up where readers mend what is broken.
 package pdf
 
 import (
@@ -17,9 +19,9 @@ type Detector struct{}
 
 // Bounds of what is looked at.
 const (
-	maxPDFTail     = 64 << 10 // for the last startxref; readers want it in the last 1 KiB
-	maxPDFObject   = 64 << 10 // a trailer, or an encryption dictionary
-	maxPDFSections = 64       // of the cross-reference table
+	maxTail     = 64 << 10 // for the last startxref; readers want it in the last 1 KiB
+	maxObject   = 64 << 10 // a trailer, or an encryption dictionary
+	maxSections = 64       // of the cross-reference table
 )
 
 // Match implements [walk.Detector].
@@ -27,39 +29,45 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return bytes.Contains(s.Head, []byte("%PDF-"))
 }
 
-// pdfFile is a document.
-type pdfFile struct {
+// file is a document.
+type file struct {
 	ctx      context.Context // see meter
 	walk     *walk.Walk
 	section  *walk.Section
 	base     int64 // what offsets count from
-	sections []pdfSection
+	sections []section
 	depth    int // of references followed
+	// late says that the last startxref is not where readers look for it, so that
+	// they mend the document.
+	late bool
 	// scrambled says that streams are encrypted, with an empty password.
 	scrambled bool
 }
 
-// pdfSection is a part of the cross-reference table, a later one first.
-type pdfSection struct {
+// section is a part of the cross-reference table, a later one first.
+type section struct {
 	at      int64
-	trailer pdfDict
+	trailer dict
 	stream  bool
 }
 
 // Look implements [walk.Detector].
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	f := &pdfFile{ctx: ctx, walk: w, section: s, base: int64(bytes.Index(s.Head, []byte("%PDF-")))}
+	f := &file{ctx: ctx, walk: w, section: s, base: int64(bytes.Index(s.Head, []byte("%PDF-")))}
 	f.readSections()
 	if w.Stopped() != nil {
 		return nil, w.Stopped()
 	}
 	trailer := f.trailer()
-	if trailer == nil {
-		if trailer = f.mend(); trailer == nil {
-			return nil, w.Stopped()
+	if trailer == nil || f.late && trailer["Encrypt"] == nil {
+		if mended := f.mend(); mended != nil {
+			trailer = mended
 		}
 	}
-	encrypt, ok := f.resolve(trailer["Encrypt"]).(pdfDict)
+	if trailer == nil {
+		return nil, w.Stopped()
+	}
+	encrypt, ok := f.resolve(trailer["Encrypt"]).(dict)
 	if w.Stopped() != nil {
 		return nil, w.Stopped()
 	}
@@ -74,7 +82,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 }
 
 // trailer returns the trailer that counts: that of the newest section.
-func (f *pdfFile) trailer() pdfDict {
+func (f *file) trailer() dict {
 	for _, s := range f.sections {
 		if s.trailer["Encrypt"] != nil {
 			return s.trailer
@@ -87,8 +95,8 @@ func (f *pdfFile) trailer() pdfDict {
 }
 
 // readSections follows the chain of sections from the end of the document.
-func (f *pdfFile) readSections() {
-	tail, err := f.walk.End(f.section, maxPDFTail)
+func (f *file) readSections() {
+	tail, err := f.walk.End(f.section, maxTail)
 	if err != nil {
 		return
 	}
@@ -96,6 +104,8 @@ func (f *pdfFile) readSections() {
 	if i < 0 {
 		return
 	}
+	const usual = 1 << 10
+	f.late = len(tail)-i > usual
 	l := lexer{b: tail[i+len("startxref"):]}
 	at, ok := l.object(0).(float64)
 	if !ok {
@@ -103,7 +113,7 @@ func (f *pdfFile) readSections() {
 	}
 	seen := make(map[int64]bool)
 	pending := []int64{int64(at)}
-	for len(pending) > 0 && len(f.sections) < maxPDFSections && f.walk.Stopped() == nil {
+	for len(pending) > 0 && len(f.sections) < maxSections && f.walk.Stopped() == nil {
 		at := pending[0]
 		pending = pending[1:]
 		if seen[at] || at < 0 {
@@ -115,7 +125,7 @@ func (f *pdfFile) readSections() {
 			continue
 		}
 		f.sections = append(f.sections, s)
-		for _, key := range []pdfName{"XRefStm", "Prev"} {
+		for _, key := range []nameObject{"XRefStm", "Prev"} {
 			if n, ok := s.trailer[key].(float64); ok {
 				pending = append(pending, int64(n))
 			}
@@ -123,29 +133,29 @@ func (f *pdfFile) readSections() {
 	}
 }
 
-// readSection reads the trailer of the section at at: behind a table, or of a
+// readSection reads the trailer of the section at at: after a table, or of a
 // stream.
-func (f *pdfFile) readSection(at int64) (pdfSection, bool) {
+func (f *file) readSection(at int64) (section, bool) {
 	b := f.window(at, 256)
 	l := lexer{b: b}
 	l.space()
 	if !bytes.HasPrefix(l.b, []byte("xref")) {
-		o, ok := f.objectAt(at, -1).(pdfDict)
-		return pdfSection{at: at, trailer: o, stream: true}, ok && o["Type"] == pdfName("XRef")
+		o, ok := f.objectAt(at, -1).(dict)
+		return section{at: at, trailer: o, stream: true}, ok && o["Type"] == nameObject("XRef")
 	}
 	at += int64(len(b)-len(l.b)) + 4
 	end := f.tableEnd(at)
 	if end < 0 {
-		return pdfSection{}, false
+		return section{}, false
 	}
-	l = lexer{b: f.window(end, maxPDFObject)}
+	l = lexer{b: f.window(end, maxObject)}
 	l.word()
-	d, ok := l.object(0).(pdfDict)
-	return pdfSection{at: at, trailer: d}, ok
+	d, ok := l.object(0).(dict)
+	return section{at: at, trailer: d}, ok
 }
 
-// tableEnd returns where the word trailer stands behind a table.
-func (f *pdfFile) tableEnd(at int64) int64 {
+// tableEnd returns where the word trailer is after a table.
+func (f *file) tableEnd(at int64) int64 {
 	end := int64(-1)
 	f.subsections(at, func(first, count, entries int64) bool { return true }, &end)
 	return end
@@ -153,7 +163,7 @@ func (f *pdfFile) tableEnd(at int64) int64 {
 
 // subsections calls visit for each subsection of a table, until it returns false,
 // and sets end to where the trailer is.
-func (f *pdfFile) subsections(at int64, visit func(first, count, entries int64) bool, end *int64) {
+func (f *file) subsections(at int64, visit func(first, count, entries int64) bool, end *int64) {
 	const entry = 20
 	for f.walk.Stopped() == nil {
 		b := f.window(at, 128)
@@ -175,7 +185,7 @@ func (f *pdfFile) subsections(at int64, visit func(first, count, entries int64) 
 }
 
 // window returns up to n bytes from at on. They are gone with the next call.
-func (f *pdfFile) window(at, n int64) []byte {
+func (f *file) window(at, n int64) []byte {
 	if at < 0 || at >= f.section.Size || f.walk.Stopped() != nil {
 		return nil
 	}
@@ -188,15 +198,15 @@ func (f *pdfFile) window(at, n int64) []byte {
 
 // objectAt reads the object number n at at, whatever its number if n is
 // negative. Of a stream it returns the dictionary.
-func (f *pdfFile) objectAt(at int64, n int) any {
+func (f *file) objectAt(at int64, n int) any {
 	o, _ := f.objectEnd(at, n)
 	return o
 }
 
 // objectEnd also returns where the object ends.
-func (f *pdfFile) objectEnd(at int64, n int) (any, int64) {
+func (f *file) objectEnd(at int64, n int) (any, int64) {
 	// Most are small.
-	for _, size := range []int64{2 << 10, maxPDFObject} {
+	for _, size := range []int64{2 << 10, maxObject} {
 		b := f.window(at, size)
 		l := lexer{b: b}
 		number, ok := l.integer()
@@ -213,7 +223,7 @@ func (f *pdfFile) objectEnd(at int64, n int) (any, int64) {
 }
 
 // resolve follows references.
-func (f *pdfFile) resolve(o any) any {
+func (f *file) resolve(o any) any {
 	for range 8 {
 		r, ok := o.(ref)
 		if !ok {

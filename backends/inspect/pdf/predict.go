@@ -2,13 +2,13 @@ package pdf
 
 import "io"
 
-// maxPDFRow bounds a row of a predictor; those of cross-reference streams have
+// maxRow bounds a row of a predictor; those of cross-reference streams have
 // up to 24 bytes.
-const maxPDFRow = 4096
+const maxRow = 4096
 
 // unpredict undoes PNG's predictors (ISO 32000-2, 7.4.4.4), nil for what it
 // does not know.
-func unpredict(r io.Reader, parameters pdfDict) io.Reader {
+func unpredict(r io.Reader, parameters dict) io.Reader {
 	predictor, ok := parameters["Predictor"].(float64)
 	if !ok || predictor == 1 {
 		return r
@@ -17,7 +17,7 @@ func unpredict(r io.Reader, parameters pdfDict) io.Reader {
 	if !ok {
 		columns = 1
 	}
-	if predictor < 10 || columns < 1 || columns > maxPDFRow {
+	if predictor < 10 || columns < 1 || columns > maxRow {
 		return nil
 	}
 	return &unpredictor{from: r, row: make([]byte, int(columns)), before: make([]byte, int(columns))}

@@ -3,11 +3,13 @@ package pdf
 import (
 	"bytes"
 	"io"
+
+	"polyclam/backends/inspect/internal/walk"
 )
 
 // object reads an object by the cross-reference table, and if that does not
 // lead to it, by searching the document.
-func (f *pdfFile) object(r ref) any {
+func (f *file) object(r ref) any {
 	if f.depth > 8 {
 		return nil
 	}
@@ -40,7 +42,7 @@ func (f *pdfFile) object(r ref) any {
 
 // locate finds where a section says that an object is: its offset, or the number
 // of the object stream that it is in and its place there.
-func (f *pdfFile) locate(s pdfSection, number int) (at int64, within int, ok bool) {
+func (f *file) locate(s section, number int) (at int64, within int, ok bool) {
 	if s.stream {
 		return f.locateInStream(s, int64(number))
 	}
@@ -62,11 +64,11 @@ func (f *pdfFile) locate(s pdfSection, number int) (at int64, within int, ok boo
 	return found, -1, found >= 0
 }
 
-// pdfWidths are the widths of the three fields of an entry in a stream.
-type pdfWidths [3]int
+// widths are the widths of the three fields of an entry in a stream.
+type widths [3]int
 
-func (f *pdfFile) widths(d pdfDict) (w pdfWidths, ok bool) {
-	a, ok := f.resolve(d["W"]).(pdfArray)
+func (f *file) widths(d dict) (w widths, ok bool) {
+	a, ok := f.resolve(d["W"]).(array)
 	if !ok || len(a) < 3 {
 		return w, false
 	}
@@ -82,7 +84,7 @@ func (f *pdfFile) widths(d pdfDict) (w pdfWidths, ok bool) {
 
 // locateInStream reads the rows of a cross-reference stream up to that of the
 // object.
-func (f *pdfFile) locateInStream(s pdfSection, number int64) (at int64, within int, ok bool) {
+func (f *file) locateInStream(s section, number int64) (at int64, within int, ok bool) {
 	w, ok := f.widths(s.trailer)
 	if !ok {
 		return 0, 0, false
@@ -107,7 +109,7 @@ func (f *pdfFile) locateInStream(s pdfSection, number int64) (at int64, within i
 }
 
 // read reads a row: where the object is, and within which object stream.
-func (w pdfWidths) read(b []byte) (at int64, within int, ok bool) {
+func (w widths) read(b []byte) (at int64, within int, ok bool) {
 	field := func(n int) int64 {
 		v := int64(0)
 		for _, c := range b[:n] {
@@ -131,8 +133,8 @@ func (w pdfWidths) read(b []byte) (at int64, within int, ok bool) {
 }
 
 // row finds the number of an object's row.
-func (f *pdfFile) row(d pdfDict, number int64) (int64, bool) {
-	index, ok := f.resolve(d["Index"]).(pdfArray)
+func (f *file) row(d dict, number int64) (int64, bool) {
+	index, ok := f.resolve(d["Index"]).(array)
 	if !ok {
 		return number, true
 	}
@@ -152,7 +154,7 @@ func (f *pdfFile) row(d pdfDict, number int64) (int64, bool) {
 }
 
 // packedObject reads an object in an object stream (7.5.7).
-func (f *pdfFile) packedObject(container ref, number int) any {
+func (f *file) packedObject(container ref, number int) any {
 	at, within := int64(-1), 0
 	for _, s := range f.sections {
 		var ok bool
@@ -164,8 +166,8 @@ func (f *pdfFile) packedObject(container ref, number int) any {
 	if at < 0 || within >= 0 {
 		return nil
 	}
-	d, ok := f.objectAt(f.base+at, container.number).(pdfDict)
-	if !ok || d["Type"] != pdfName("ObjStm") {
+	d, ok := f.objectAt(f.base+at, container.number).(dict)
+	if !ok || d["Type"] != nameObject("ObjStm") {
 		return nil
 	}
 	first, ok := f.resolve(d["First"]).(float64)
@@ -189,11 +191,14 @@ func (f *pdfFile) packedObject(container ref, number int) any {
 
 // stream unpacks the stream of the object at at. It is not decrypted: those that
 // are needed here never are encrypted.
-func (f *pdfFile) stream(at int64, d pdfDict) io.Reader {
+func (f *file) stream(at int64, d dict) io.Reader {
 	// Resolve first: it uses the same memory as the window.
 	filter, ok := f.filter(f.resolve(d["Filter"]))
 	parameters := f.parameters(d)
 	start := f.streamStart(at)
+	if !ok {
+		f.walk.Miss(walk.UnscannedMethod, "pdf: the filter of an object stream is not supported")
+	}
 	if !ok || start < 0 {
 		return nil
 	}
@@ -209,7 +214,7 @@ func (f *pdfFile) stream(at int64, d pdfDict) io.Reader {
 
 // streamStart returns where the bytes of the stream of the object at at begin, or
 // -1.
-func (f *pdfFile) streamStart(at int64) int64 {
+func (f *file) streamStart(at int64) int64 {
 	_, end := f.objectEnd(at, -1)
 	b := f.window(end, 64)
 	l := lexer{b: b}
@@ -226,8 +231,8 @@ func (f *pdfFile) streamStart(at int64) int64 {
 }
 
 // filter returns the name of the only filter, which may be empty.
-func (f *pdfFile) filter(o any) (string, bool) {
-	if a, ok := o.(pdfArray); ok {
+func (f *file) filter(o any) (string, bool) {
+	if a, ok := o.(array); ok {
 		if len(a) > 1 {
 			return "", false
 		}
@@ -236,18 +241,18 @@ func (f *pdfFile) filter(o any) (string, bool) {
 			o = f.resolve(a[0])
 		}
 	}
-	name, ok := o.(pdfName)
+	name, ok := o.(nameObject)
 	if o == nil {
 		return "", true
 	}
 	return string(name), ok && name == "FlateDecode"
 }
 
-func (f *pdfFile) parameters(d pdfDict) pdfDict {
+func (f *file) parameters(d dict) dict {
 	o := f.resolve(d["DecodeParms"])
-	if a, ok := o.(pdfArray); ok && len(a) > 0 {
+	if a, ok := o.(array); ok && len(a) > 0 {
 		o = f.resolve(a[0])
 	}
-	p, _ := o.(pdfDict)
+	p, _ := o.(dict)
 	return p
 }

@@ -1,4 +1,5 @@
-// Package pgp knows OpenPGP messages (RFC 9580, and RFC 4880).
+// Package pgp knows OpenPGP messages (RFC 9580, and RFC 4880). A library is not needed:
+// the headers of the first packets say all that matters.
 package pgp
 
 import (
@@ -38,18 +39,18 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	if p.Tag == Marker {
 		return p.Size == 3 && bytes.HasPrefix(s.Head[p.Header:], []byte("PGP"))
 	}
-	return soundPGPKey(p, s.Head[p.Header:])
+	return soundKey(p, s.Head[p.Header:])
 }
 
 // isWhole reports whether a section is nothing but encrypted data of the oldest
-// kind, whose key is made of a password without a packet of its own (RFC 4880,
-// 5.7). Only the size tells, so that it must be known.
+// kind, whose key is made from a password and has no packet (RFC 4880,
+// 5.7). Only the size gives it away, so it must be known.
 func isWhole(p packet, s *walk.Section) bool {
 	const smallest = 8 + 2 + 8 // a block and its repetition, and something
 	return p.Tag == encrypted && !p.partial && s.ReaderAt != nil && p.Size >= smallest && int64(p.Header)+p.Size == s.Size
 }
 
-// Look implements [walk.Detector]. It wants a session key and encrypted data behind it.
+// Look implements [walk.Detector]. It wants a session key, followed by encrypted data.
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	if p, ok := ReadPacket(s.Head); ok && isWhole(p, s) {
 		return walk.NewSighting(walk.FindingPGP, "pgp", "", "encrypted with a password, without a session key"), nil
@@ -112,7 +113,7 @@ func ReadPacket(b []byte) (p packet, ok bool) {
 		return p, false
 	}
 	if b[0]&0x40 == 0 {
-		return readOldPGPPacket(b)
+		return readOldPacket(b)
 	}
 	p.Tag = b[0] & 0x3f
 	switch first := b[1]; {
@@ -134,8 +135,8 @@ func ReadPacket(b []byte) (p packet, ok bool) {
 	return p, true
 }
 
-// readOldPGPPacket reads a header in the old format, whose length has a type.
-func readOldPGPPacket(b []byte) (p packet, ok bool) {
+// readOldPacket reads a header in the old format, whose length has a type.
+func readOldPacket(b []byte) (p packet, ok bool) {
 	p.Tag = b[0] >> 2 & 0x0f
 	kind := b[0] & 3
 	if kind == 3 {
@@ -157,15 +158,15 @@ func readOldPGPPacket(b []byte) (p packet, ok bool) {
 func (p packet) IsEncrypted(b []byte) bool {
 	switch p.Tag {
 	case key, password:
-		return soundPGPKey(p, b)
+		return soundKey(p, b)
 	case encrypted, protected, authentic:
-		return soundPGPData(p, b)
+		return soundData(p, b)
 	}
 	return false
 }
 
-// soundPGPKey reports whether b begins like the session key that p speaks of.
-func soundPGPKey(p packet, b []byte) bool {
+// soundKey reports whether b begins like the session key that p speaks of.
+func soundKey(p packet, b []byte) bool {
 	const largest = 8 << 10
 	if p.Size < 4 || p.Size > largest || len(b) < 2 {
 		return false
@@ -191,8 +192,8 @@ func soundPGPKey(p packet, b []byte) bool {
 // algorithms are those that encrypt for a key.
 var algorithms = map[byte]bool{1: true, 2: true, 16: true, 18: true, 20: true, 25: true, 26: true, 29: true, 30: true, 31: true, 32: true, 33: true, 34: true, 35: true, 36: true}
 
-// soundPGPData reports whether b begins like encrypted data.
-func soundPGPData(p packet, b []byte) bool {
+// soundData reports whether b begins like encrypted data.
+func soundData(p packet, b []byte) bool {
 	switch p.Tag {
 	case protected:
 		return len(b) > 0 && (b[0] == 1 || b[0] == 2)

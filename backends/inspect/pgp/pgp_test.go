@@ -2,7 +2,7 @@ package pgp
 
 import "testing"
 
-func TestPGPPacketLengths(t *testing.T) {
+func TestPacketLengths(t *testing.T) {
 	for _, c := range []struct {
 		b    []byte
 		want packet

@@ -7,20 +7,20 @@ import (
 )
 
 // The streams of RAR are gone through once without being unpacked, before
-// rardecode gets them: see rarStream.
+// rardecode gets them: see stream.
 
 var (
-	errRARStream = errors.New("rar: broken stream")
-	errRARFilter = errors.New("rar: unusual filters")
-	errRARPPMd   = errors.New("rar: PPMd is not supported")
-	errRARSize   = errors.New("rar: more than the header says")
-	errRAREnough = errors.New("rar: enough")
+	errStream = errors.New("rar: broken stream")
+	errFilter = errors.New("rar: unusual filters")
+	errPPMd   = errors.New("rar: PPMd is not supported")
+	errSize   = errors.New("rar: more than the header says")
+	errEnough = errors.New("rar: enough")
 )
 
-// rarBits reads bits, the highest first. After an error it gives zeros: io.EOF at
+// bitReader reads bits, the highest first. After an error it gives zeros: io.EOF at
 // the end of a block, io.ErrUnexpectedEOF at that of the stream. It never reads
 // beyond the last byte of a block.
-type rarBits struct {
+type bitReader struct {
 	from  *bufio.Reader
 	cache uint64
 	count int
@@ -28,12 +28,12 @@ type rarBits struct {
 	err   error
 }
 
-func newRARBits(from io.Reader) *rarBits {
-	return &rarBits{from: bufio.NewReader(from), left: -1}
+func newBitReader(from io.Reader) *bitReader {
+	return &bitReader{from: bufio.NewReader(from), left: -1}
 }
 
 // fill makes sure that there are n bits.
-func (b *rarBits) fill(n int) bool {
+func (b *bitReader) fill(n int) bool {
 	for b.count < n && b.err == nil {
 		c, err := b.from.ReadByte()
 		if err == io.EOF {
@@ -49,7 +49,7 @@ func (b *rarBits) fill(n int) bool {
 }
 
 // bits returns the next n bits, 32 at most.
-func (b *rarBits) bits(n int) uint32 {
+func (b *bitReader) bits(n int) uint32 {
 	if b.left >= 0 && int64(n) > b.left {
 		b.err = io.EOF
 		return 0
@@ -65,10 +65,10 @@ func (b *rarBits) bits(n int) uint32 {
 }
 
 // align skips the rest of a byte.
-func (b *rarBits) align() { b.count -= b.count % 8 }
+func (b *bitReader) align() { b.count -= b.count % 8 }
 
 // number reads a number of RAR 3's filters.
-func (b *rarBits) number() uint32 {
+func (b *bitReader) number() uint32 {
 	switch b.bits(2) {
 	case 0:
 		return b.bits(4)
@@ -84,32 +84,32 @@ func (b *rarBits) number() uint32 {
 	return b.bits(32)
 }
 
-const maxRARCode = 15
+const maxCode = 15
 
-// rarCode is a canonical Huffman code.
-type rarCode struct {
-	counts  [maxRARCode + 1]int
+// code is a canonical Huffman code.
+type code struct {
+	counts  [maxCode + 1]int
 	symbols []uint16
-	quick   [1 << rarQuick]uint16 // symbol and length of short codes
+	quick   [1 << quickBits]uint16 // symbol and length of short codes
 }
 
-const rarQuick = 9
+const quickBits = 9
 
 // set makes the code of symbols with these lengths. A code with too many symbols
 // is refused: it could be read in more than one way.
-func (c *rarCode) set(lengths []byte) error {
-	c.counts = [maxRARCode + 1]int{}
+func (c *code) set(lengths []byte) error {
+	c.counts = [maxCode + 1]int{}
 	for _, n := range lengths {
 		c.counts[n]++
 	}
 	c.counts[0] = 0
-	var next, first [maxRARCode + 2]int
+	var next, first [maxCode + 2]int
 	code, total := 0, 0
-	for n := 1; n <= maxRARCode; n++ {
+	for n := 1; n <= maxCode; n++ {
 		first[n], next[n] = code, total
 		total += c.counts[n]
 		if code += c.counts[n]; code > 1<<n {
-			return errRARStream
+			return errStream
 		}
 		code <<= 1
 	}
@@ -122,9 +122,9 @@ func (c *rarCode) set(lengths []byte) error {
 		if n == 0 {
 			continue
 		}
-		if n <= rarQuick {
-			at := first[n] << (rarQuick - n)
-			for i := range 1 << (rarQuick - n) {
+		if n <= quickBits {
+			at := first[n] << (quickBits - n)
+			for i := range 1 << (quickBits - n) {
 				c.quick[at+i] = uint16(s)<<4 | uint16(n)
 			}
 			first[n]++
@@ -136,12 +136,12 @@ func (c *rarCode) set(lengths []byte) error {
 }
 
 // symbol reads one symbol.
-func (b *rarBits) symbol(c *rarCode) int {
-	if b.left >= 0 && b.left < rarQuick {
+func (b *bitReader) symbol(c *code) int {
+	if b.left >= 0 && b.left < quickBits {
 		return b.slowSymbol(c)
 	}
-	if b.fill(rarQuick) {
-		if q := c.quick[b.cache>>(b.count-rarQuick)&(1<<rarQuick-1)]; q != 0 {
+	if b.fill(quickBits) {
+		if q := c.quick[b.cache>>(b.count-quickBits)&(1<<quickBits-1)]; q != 0 {
 			n := int(q & 15)
 			b.count -= n
 			if b.left >= 0 {
@@ -156,9 +156,9 @@ func (b *rarBits) symbol(c *rarCode) int {
 }
 
 // slowSymbol reads one symbol bit by bit.
-func (b *rarBits) slowSymbol(c *rarCode) int {
+func (b *bitReader) slowSymbol(c *code) int {
 	value, first, index := 0, 0, 0
-	for n := 1; n <= maxRARCode; n++ {
+	for n := 1; n <= maxCode; n++ {
 		value |= int(b.bits(1))
 		if b.err != nil {
 			return 0
@@ -171,12 +171,12 @@ func (b *rarBits) slowSymbol(c *rarCode) int {
 		first = (first + count) << 1
 		value <<= 1
 	}
-	b.err = errRARStream
+	b.err = errStream
 	return 0
 }
 
 // tables reads the lengths of all codes. With add they are added to the old ones.
-func (b *rarBits) tables(lengths []byte, add bool) {
+func (b *bitReader) tables(lengths []byte, add bool) {
 	var own [20]byte
 	for i := 0; i < len(own); i++ {
 		n := b.bits(4)
@@ -188,7 +188,7 @@ func (b *rarBits) tables(lengths []byte, add bool) {
 		}
 		own[i] = byte(n)
 	}
-	var c rarCode
+	var c code
 	if b.err == nil {
 		b.err = c.set(own[:])
 	}
@@ -211,7 +211,7 @@ func (b *rarBits) tables(lengths []byte, add bool) {
 		value := byte(0)
 		if s < 18 {
 			if i == 0 {
-				b.err = errRARStream
+				b.err = errStream
 				return
 			}
 			value = lengths[i-1]

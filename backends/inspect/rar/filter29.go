@@ -5,15 +5,15 @@ import (
 	"hash/crc32"
 )
 
-// rarFilter is a filter that a stream has defined.
-type rarFilter struct {
+// filter is a filter that a stream has defined.
+type filter struct {
 	channels bool   // its first register counts channels
 	length   uint32 // of the last block
 }
 
-// rarFilters are the filters of RAR 3's own, by checksum and length of their
+// filters are the filters of RAR 3's own, by checksum and length of their
 // programs. No other program has been seen, and unrar does not run any.
-var rarFilters = map[[2]uint32]rarFilter{
+var filters = map[[2]uint32]filter{
 	{0xad576887, 53}:  {},               // x86 CALL
 	{0x3cd7e57e, 57}:  {},               // x86 CALL and JMP
 	{0x3769893f, 120}: {},               // Itanium
@@ -23,7 +23,7 @@ var rarFilters = map[[2]uint32]rarFilter{
 }
 
 // filter29 reads a filter.
-func (s *rarStream) filter29() error {
+func (s *stream) filter29() error {
 	b := s.bits
 	flags := b.bits(8)
 	size := int(flags&7) + 1
@@ -40,10 +40,10 @@ func (s *rarStream) filter29() error {
 	if b.err != nil {
 		return b.err
 	}
-	return s.parseFilter29(flags, newRARBits(bytes.NewReader(data)))
+	return s.parseFilter29(flags, newBitReader(bytes.NewReader(data)))
 }
 
-func (s *rarStream) parseFilter29(flags uint32, b *rarBits) error {
+func (s *stream) parseFilter29(flags uint32, b *bitReader) error {
 	const (
 		hasNumber, far, hasLength, hasRegisters, hasData = 0x80, 0x40, 0x20, 0x10, 0x08
 		mostChannels, mostFilters                        = 1024, 1024
@@ -56,7 +56,7 @@ func (s *rarStream) parseFilter29(flags uint32, b *rarBits) error {
 			n--
 		}
 		if n > uint32(len(s.filters)) || n > mostFilters {
-			return errRARFilter
+			return errFilter
 		}
 		s.filter = int(n)
 	}
@@ -77,12 +77,12 @@ func (s *rarStream) parseFilter29(flags uint32, b *rarBits) error {
 		}
 	}
 	if s.filter == len(s.filters) {
-		f, err := readRARFilter(b)
+		f, err := readFilter(b)
 		if err != nil {
 			return err
 		}
 		if !hasOwn {
-			return errRARFilter
+			return errFilter
 		}
 		s.filters = append(s.filters, f)
 	}
@@ -91,25 +91,25 @@ func (s *rarStream) parseFilter29(flags uint32, b *rarBits) error {
 		f.length = length
 	}
 	if b.err != nil || f.channels && channels > mostChannels {
-		return errRARFilter
+		return errFilter
 	}
 	return s.filterOver(int64(f.length))
 }
 
-// readRARFilter reads the program of a filter.
-func readRARFilter(b *rarBits) (rarFilter, error) {
+// readFilter reads the program of a filter.
+func readFilter(b *bitReader) (filter, error) {
 	const most = 216
 	size := b.number()
 	if size == 0 || size > most {
-		return rarFilter{}, errRARFilter
+		return filter{}, errFilter
 	}
 	program := make([]byte, size)
 	for i := range program {
 		program[i] = byte(b.bits(8))
 	}
-	f, ok := rarFilters[[2]uint32{crc32.ChecksumIEEE(program), size}]
+	f, ok := filters[[2]uint32{crc32.ChecksumIEEE(program), size}]
 	if !ok {
-		return rarFilter{}, errRARFilter
+		return filter{}, errFilter
 	}
 	return f, nil
 }

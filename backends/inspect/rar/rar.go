@@ -1,4 +1,6 @@
-// Package rar knows RAR archives and looks into their members.
+// Package rar knows RAR archives of all ages and looks into their members. It reads the
+// headers itself and unpacks with github.com/nwaples/rardecode, after it has made sure
+// that a member does not take more memory or time than its size suggests.
 package rar
 
 import (
@@ -21,6 +23,9 @@ const (
 	signature5 = signature + "\x01\x00"
 )
 
+// Signature implements [walk.Signed].
+func (Detector) Signature() string { return signature }
+
 // Match implements [walk.Detector].
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return walk.MatchSignature(s, signature)
@@ -30,14 +35,14 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 type block struct {
 	next  int64          // where the next one is
 	seen  *walk.Sighting // something encrypted
-	entry *rarEntry      // of a member, else nil
+	entry *entry         // of a member, else nil
 	end   bool
 	main  bool // the header of the whole archive,
 	solid bool // which is solid
 }
 
-// rarEntry is a member.
-type rarEntry struct {
+// entry is a member.
+type entry struct {
 	name       string
 	at, packed int64 // its bytes
 	unpacked   int64 // its size when unpacked, negative if not known
@@ -69,7 +74,7 @@ func (r Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	if version == 1 {
 		next, first = next5, at+int64(len(signature5))
 	}
-	a := rarArchive{at: at, first: first, version: version, next: next}
+	a := file{at: at, first: first, version: version, next: next}
 	if seen := a.flags(w, s); seen != nil || w.Stopped() != nil {
 		return seen, w.Stopped()
 	}
@@ -79,24 +84,25 @@ func (r Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	return a.packed(ctx, w, s)
 }
 
-type rarNext func(w *walk.Walk, s *walk.Section, at int64) (block, bool)
+type nextFunc func(w *walk.Walk, s *walk.Section, at int64) (block, bool)
 
-// rarArchive is where an archive lies, and what its headers say.
-type rarArchive struct {
+// file is where an archive lies, and what its headers say.
+type file struct {
 	at, first int64 // the signature, and the first header
 	version   byte  // 1 for RAR 5
-	next      rarNext
+	next      nextFunc
 	main      int64 // the end of its main header
 	solid     bool
 	any       bool // members have to be unpacked
 }
 
 // flags goes through the headers for something encrypted.
-func (a *rarArchive) flags(w *walk.Walk, s *walk.Section) *walk.Sighting {
+func (a *file) flags(w *walk.Walk, s *walk.Section) *walk.Sighting {
 	for at := a.first; ; {
 		b, ok := a.next(w, s, at)
-		if !ok && a.version == 1 && a.main > 0 {
-			w.Miss(walk.UnscannedCutOff, "rar: the archive has no end")
+		// Archives of RAR 4 and before may have no record for their end.
+		if !ok && a.main > 0 && (a.version == 1 || at < s.Size) {
+			w.Miss(walk.UnscannedCutOff, "rar: the archive has no end, or a damaged header")
 		}
 		if !ok || b.seen != nil || b.end {
 			return b.seen
@@ -118,7 +124,7 @@ func (a *rarArchive) flags(w *walk.Walk, s *walk.Section) *walk.Sighting {
 }
 
 // stored looks into the members that are not compressed.
-func (Detector) stored(ctx context.Context, w *walk.Walk, s *walk.Section, at int64, next rarNext) *walk.Sighting {
+func (Detector) stored(ctx context.Context, w *walk.Walk, s *walk.Section, at int64, next nextFunc) *walk.Sighting {
 	for {
 		b, ok := next(w, s, at)
 		if !ok || b.end || w.Stopped() != nil {
@@ -155,23 +161,23 @@ func next4(w *walk.Walk, s *walk.Section, at int64) (block, bool) {
 	if size < fixed {
 		return block{}, false
 	}
-	b := block{next: at + size, end: kind == rar4End}
+	b := block{next: at + size, end: kind == v4End}
 	switch {
-	case kind == rar4Main:
-		b.main, b.solid = true, flags&rar4MainSolid != 0
-		if flags&rar4MainEncrypted != 0 {
+	case kind == v4Main:
+		b.main, b.solid = true, flags&v4MainSolid != 0
+		if flags&v4MainEncrypted != 0 {
 			b.seen = walk.NewSighting(walk.FindingRAR, "rar", "", "headers encrypted, AES-128")
 		}
-	case kind == rar4File || kind == rar4Service:
-		e, seen := readRAR4File(w, s, at, size)
+	case kind == v4File || kind == v4Service:
+		e, seen := readFile4(w, s, at, size)
 		if e == nil {
 			return block{}, false
 		}
 		b.next = e.at + e.packed
-		if kind == rar4File {
+		if kind == v4File {
 			b.entry, b.seen = e, seen
 		}
-	case flags&rar4HasData != 0 && n >= 11:
+	case flags&v4HasData != 0 && n >= 11:
 		b.next += int64(binary.LittleEndian.Uint32(h[7:]))
 	}
 	return b, b.next > at

@@ -5,11 +5,12 @@ import (
 	"context"
 	"encoding/binary"
 
+	"polyclam/backends/inspect/internal/archive"
 	"polyclam/backends/inspect/internal/walk"
 )
 
 // Old knows archives of RAR 1.4 and before (unrar's headers14). What they have
-// compressed nobody unpacks any more but unrar.
+// compressed only unrar still unpacks.
 type Old struct{}
 
 const oldSignature = "RE\x7e\x5e"
@@ -32,28 +33,18 @@ func (Old) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sight
 		packed, size := int64(binary.LittleEndian.Uint32(h[:])), int64(binary.LittleEndian.Uint16(h[10:]))
 		nameSize, method := int64(h[19]), h[20]
 		if size < fixed+nameSize || h[18] == 0 || h[18] > newest || method > 5 || at+size > s.Size {
+			archive.Damaged(w, "rar")
 			return nil, nil
 		}
 		name := walk.ReadName(s, at+fixed, nameSize)
 		if h[17]&encrypted != 0 {
 			return walk.NewSighting(walk.FindingRAR, "rar", name, "RAR 1.4 encryption"), nil
 		}
-		at += size
-		switch {
-		case packed > s.Size-at:
-			w.Miss(walk.UnscannedCutOff, "rar: the archive ends within a member")
-		case method == stored:
-			inner, err := w.Stored(s, at, packed)
-			if err != nil {
-				return nil, err
-			}
-			if seen := w.Look(ctx, inner); seen != nil || w.Stopped() != nil {
-				return seen.Within("rar", name), w.Stopped()
-			}
-		case packed >= walk.SmallestContainer:
-			w.Miss(walk.UnscannedMethod, "rar: the methods of RAR 1.4 are not supported")
+		m := archive.Member{Name: name, Offset: at + size, Size: packed}
+		if seen, err := archive.LookStored(ctx, w, s, "rar", m, method == stored); seen != nil || err != nil {
+			return seen, err
 		}
-		at += packed
+		at = m.Offset + m.Size
 	}
 	return nil, nil
 }

@@ -9,29 +9,29 @@ import (
 
 // The blocks of RAR 5 and their flags.
 const (
-	rar5Main    = 1
-	rar5File    = 2
-	rar5Encrypt = 4
-	rar5End     = 5
+	v5Main    = 1
+	v5File    = 2
+	v5Encrypt = 4
+	v5End     = 5
 
-	rar5MainSolid = 0x04
+	v5MainSolid = 0x04
 
-	rar5HasExtra = 0x01
-	rar5HasData  = 0x02
-	rar5Before   = 0x08 // continued from another volume
-	rar5After    = 0x10
+	v5HasExtra = 0x01
+	v5HasData  = 0x02
+	v5Before   = 0x08 // continued from another volume
+	v5After    = 0x10
 
-	rar5Directory   = 0x01
-	rar5HasTime     = 0x02
-	rar5HasSum      = 0x04
-	rar5UnknownSize = 0x08
+	v5Directory   = 0x01
+	v5HasTime     = 0x02
+	v5HasSum      = 0x04
+	v5UnknownSize = 0x08
 
-	rar5ExtraEncrypted = 1
+	v5ExtraEncrypted = 1
 )
 
-// maxRAR5Header is the largest header that is looked at. There may be such of
+// maxHeader5 is the largest header that is looked at. There may be such of
 // 2 MiB, but not with anything but padding in them.
-const maxRAR5Header = 64 << 10
+const maxHeader5 = 64 << 10
 
 // vints reads the numbers of RAR 5: seven bits a byte, the lowest first.
 type vints struct {
@@ -72,7 +72,7 @@ func next5(w *walk.Walk, s *walk.Section, at int64) (block, bool) {
 	if length.bad || size == 0 || size > uint64(s.Size-start) || size > 2<<20 {
 		return block{}, false
 	}
-	if size > maxRAR5Header {
+	if size > maxHeader5 {
 		return block{}, false
 	}
 	n := start + int64(size) - (at + 4)
@@ -80,58 +80,58 @@ func next5(w *walk.Walk, s *walk.Section, at int64) (block, bool) {
 	if walk.ReadFull(s, h, at+4) != nil || crc32.ChecksumIEEE(h) != binary.LittleEndian.Uint32(f[:]) {
 		return block{}, false
 	}
-	return readRAR5(h[n-int64(size):], start+int64(size), s.Size)
+	return read5(h[n-int64(size):], start+int64(size), s.Size)
 }
 
-// readRAR5 reads a header, whose data begins at at in size bytes.
-func readRAR5(h []byte, at, size int64) (block, bool) {
+// read5 reads a header, whose data begins at at in size bytes.
+func read5(h []byte, at, size int64) (block, bool) {
 	v := vints{b: h}
 	kind, flags := v.next(), v.next()
 	var extra, data uint64
-	if flags&rar5HasExtra != 0 {
+	if flags&v5HasExtra != 0 {
 		extra = v.next()
 	}
-	if flags&rar5HasData != 0 {
+	if flags&v5HasData != 0 {
 		data = v.next()
 	}
 	if v.bad || extra > uint64(len(v.b)) || data > 1<<62 {
 		return block{}, false
 	}
-	b := block{next: at + int64(data), end: kind == rar5End}
+	b := block{next: at + int64(data), end: kind == v5End}
 	switch kind {
-	case rar5Main:
-		b.main, b.solid = true, v.next()&rar5MainSolid != 0
-	case rar5Encrypt:
+	case v5Main:
+		b.main, b.solid = true, v.next()&v5MainSolid != 0
+	case v5Encrypt:
 		b.seen = walk.NewSighting(walk.FindingRAR, "rar", "", "headers encrypted, AES-256")
-	case rar5File:
+	case v5File:
 		records := v.b[uint64(len(v.b))-extra:]
 		v.b = v.b[:uint64(len(v.b))-extra]
-		e := readRAR5File(&v)
+		e := readFile5(&v)
 		if v.bad {
 			return block{}, false
 		}
 		e.at, e.packed = at, int64(data)
 		e.cut = e.packed > size-at
-		e.split = flags&(rar5Before|rar5After) != 0
+		e.split = flags&(v5Before|v5After) != 0
 		b.entry = e
-		if hasRAR5Record(records, rar5ExtraEncrypted) {
+		if hasRecord(records, v5ExtraEncrypted) {
 			b.seen = walk.NewSighting(walk.FindingRAR, "rar", e.name, "AES-256")
 		}
 	}
 	return b, true
 }
 
-func readRAR5File(v *vints) *rarEntry {
+func readFile5(v *vints) *entry {
 	flags := v.next()
-	e := &rarEntry{directory: flags&rar5Directory != 0, unpacked: int64(v.next())}
-	if flags&rar5UnknownSize != 0 {
+	e := &entry{directory: flags&v5Directory != 0, unpacked: int64(v.next())}
+	if flags&v5UnknownSize != 0 {
 		e.unpacked = -1
 	}
 	v.next() // attributes
-	if flags&rar5HasTime != 0 {
+	if flags&v5HasTime != 0 {
 		v.bytes(4)
 	}
-	if flags&rar5HasSum != 0 {
+	if flags&v5HasSum != 0 {
 		v.bytes(4)
 	}
 	how := v.next()
@@ -148,8 +148,8 @@ func readRAR5File(v *vints) *rarEntry {
 	return e
 }
 
-// hasRAR5Record searches the records at the end of a header.
-func hasRAR5Record(records []byte, kind uint64) bool {
+// hasRecord searches the records at the end of a header.
+func hasRecord(records []byte, kind uint64) bool {
 	for v := (vints{b: records}); len(v.b) > 0; {
 		r := vints{b: v.bytes(v.next())}
 		if v.bad {

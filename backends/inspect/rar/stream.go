@@ -4,27 +4,27 @@ import (
 	"io"
 )
 
-// rarStream goes through the compressed streams of members, symbol by symbol,
+// stream goes through the compressed streams of members, symbol by symbol,
 // without unpacking them. It refuses what rardecode must not get: streams that
 // take more memory or time than their size suggests.
 //
 //   - PPMd (RAR 3) takes up to 256 MiB, and any block of a stream may ask for it.
 //   - Filters run over the same bytes again and again, thousands of times. RAR 3
-//     brings programs of its own for a virtual machine, and counts of channels
+//     brings its own programs for a virtual machine, and counts of channels
 //     that keep a loop busy for minutes.
 //   - A member of a solid archive may be much larger than its header says, and is
 //     unpacked to its end before the next.
 //
 // It reads a stream exactly as rardecode does; what could be read in two ways is
 // refused.
-type rarStream struct {
-	lengths                     [maxRARLengths]byte
-	main, distance, low, length rarCode
+type stream struct {
+	lengths                     [maxLengths]byte
+	main, distance, low, length code
 	begun                       bool // RAR 3: tables have been read, and still hold
-	filters                     []rarFilter
+	filters                     []filter
 	filter                      int // the number of the present one
 
-	bits       *rarBits
+	bits       *bitReader
 	out        int64 // bytes that come out
 	most       int64 // and may
 	enough     int64
@@ -36,48 +36,48 @@ type rarStream struct {
 	longestFilter int64 // of this member and those before it
 }
 
-const maxRARLengths = 306 + 80 + 16 + 44
+const maxLengths = 306 + 80 + 16 + 44
 
 // begin starts with the next member. Unless it is solid nothing of the last is
 // kept. most is the size of what comes out, of which no more than enough has to
 // be looked at.
-func (s *rarStream) begin(from io.Reader, solid bool, most, enough int64) {
+func (s *stream) begin(from io.Reader, solid bool, most, enough int64) {
 	if !solid {
-		*s = rarStream{longestFilter: s.longestFilter}
+		*s = stream{longestFilter: s.longestFilter}
 	}
-	s.bits = newRARBits(from)
+	s.bits = newBitReader(from)
 	s.out, s.most, s.enough, s.filtered = 0, most, enough, 0
 }
 
 // put counts n bytes.
-func (s *rarStream) put(n int) error {
+func (s *stream) put(n int) error {
 	if s.out += int64(n); s.out > s.most {
-		return errRARSize
+		return errSize
 	}
 	if s.out > s.enough {
-		return errRAREnough
+		return errEnough
 	}
 	return nil
 }
 
 // filterOver counts a filter over n bytes. Each byte is filtered once or twice in
 // archives of real programs.
-func (s *rarStream) filterOver(n int64) error {
+func (s *stream) filterOver(n int64) error {
 	const usual, longest = 4, 1 << 22
 	if n > longest {
-		return errRARFilter
+		return errFilter
 	}
 	s.longestFilter = max(s.longestFilter, n)
 	if s.filtered += n; s.filtered > usual*s.most {
-		return errRARFilter
+		return errFilter
 	}
 	return nil
 }
 
-func (s *rarStream) setCodes(main, distance, low, length int) error {
+func (s *stream) setCodes(main, distance, low, length int) error {
 	l := s.lengths[:]
 	for _, c := range []struct {
-		code *rarCode
+		code *code
 		size int
 	}{{&s.main, main}, {&s.distance, distance}, {&s.low, low}, {&s.length, length}} {
 		if err := c.code.set(l[:c.size]); err != nil {
@@ -88,8 +88,8 @@ func (s *rarStream) setCodes(main, distance, low, length int) error {
 	return nil
 }
 
-// rar29 is a stream of RAR 2.9 to 4.
-func (s *rarStream) rar29() error {
+// method29 is a stream of RAR 2.9 to 4.
+func (s *stream) method29() error {
 	b := s.bits
 	for {
 		if !s.begun {
@@ -136,12 +136,12 @@ func (s *rarStream) rar29() error {
 }
 
 // begin29 reads the header of a block.
-func (s *rarStream) begin29() error {
+func (s *stream) begin29() error {
 	const main, distance, low, length = 299, 60, 17, 28
 	b := s.bits
 	b.align()
 	if b.bits(1) == 1 && b.err == nil {
-		return errRARPPMd
+		return errPPMd
 	}
 	s.lowRepeats, s.lastLow = 0, 0
 	b.tables(s.lengths[:main+distance+low+length], b.bits(1) == 1)
@@ -153,7 +153,7 @@ func (s *rarStream) begin29() error {
 }
 
 // match29 reads the rest of a length, and counts it.
-func (s *rarStream) match29(slot, least int) error {
+func (s *stream) match29(slot, least int) error {
 	base, bits := slot, 0
 	if slot >= 8 {
 		bits = slot/4 - 1
@@ -163,8 +163,8 @@ func (s *rarStream) match29(slot, least int) error {
 	return s.put(s.lastLength)
 }
 
-// far29 reads a match with a distance of its own.
-func (s *rarStream) far29(slot int) error {
+// far29 reads a match with its own distance.
+func (s *stream) far29(slot int) error {
 	b := s.bits
 	base, bits := slot, 0
 	if slot >= 8 {

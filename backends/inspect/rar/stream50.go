@@ -2,8 +2,8 @@ package rar
 
 import "io"
 
-// rar50 is a stream of RAR 5, or of RAR 7 with its longer distances.
-func (s *rarStream) rar50(version byte) error {
+// method50 is a stream of RAR 5, or of RAR 7 with its longer distances.
+func (s *stream) method50(version byte) error {
 	const filters, low, length, main = 256, 16, 44, 306
 	distance := 64
 	if version > 0 {
@@ -39,14 +39,14 @@ func (s *rarStream) rar50(version byte) error {
 			err = s.put(s.lastLength)
 		}
 		if err == nil && b.err != nil {
-			err = errRARStream
+			err = errStream
 		}
 	}
 	return err
 }
 
 // block50 reads the header of a block, and its tables if it has any.
-func (s *rarStream) block50(main, distance, low, length int) (last bool, err error) {
+func (s *stream) block50(main, distance, low, length int) (last bool, err error) {
 	b := s.bits
 	b.count, b.left, b.err = 0, -1, nil
 	flags, sum := b.bits(8), b.bits(8)
@@ -62,20 +62,20 @@ func (s *rarStream) block50(main, distance, low, length int) (last bool, err err
 		return false, b.err
 	}
 	if bytes == 4 || check&0xff != sum || size == 0 {
-		return false, errRARStream
+		return false, errStream
 	}
 	b.left = int64(size-1)*8 + int64(flags&7) + 1
 	if flags&0x80 != 0 {
 		b.tables(s.lengths[:main+distance+low+length], false)
 		if b.err != nil {
-			return false, errRARStream
+			return false, errStream
 		}
 		err = s.setCodes(main, distance, low, length)
 	}
 	return flags&0x40 != 0, err
 }
 
-func (s *rarStream) length50(slot int) int {
+func (s *stream) length50(slot int) int {
 	if slot < 8 {
 		return slot + 2
 	}
@@ -84,7 +84,7 @@ func (s *rarStream) length50(slot int) int {
 }
 
 // distance50 reads a distance, and returns what it adds to the length.
-func (s *rarStream) distance50() (more int) {
+func (s *stream) distance50() (more int) {
 	b := s.bits
 	slot := b.symbol(&s.distance)
 	distance := uint64(slot)
@@ -112,7 +112,7 @@ func (s *rarStream) distance50() (more int) {
 }
 
 // filter50 reads a filter.
-func (s *rarStream) filter50() error {
+func (s *stream) filter50() error {
 	b := s.bits
 	number := func() (n uint32) {
 		for i := range b.bits(2) + 1 {
@@ -126,7 +126,7 @@ func (s *rarStream) filter50() error {
 		b.bits(5) // channels, 32 at most
 	}
 	if b.err != nil {
-		return errRARStream
+		return errStream
 	}
 	return s.filterOver(int64(length))
 }

@@ -10,9 +10,9 @@ import (
 	"polyclam/backends/inspect/internal/build"
 )
 
-// FuzzRARStream wants what goes through a stream to see no less come out than
+// FuzzStream wants what goes through a stream to see no less come out than
 // rardecode unpacks.
-func FuzzRARStream(f *testing.F) {
+func FuzzStream(f *testing.F) {
 	for _, data := range [][]byte{build.PackLiterals29([]byte("some text")), build.PackPPMd29(), build.PackLaterPPMd29([]byte("some text"))} {
 		f.Add(data, false)
 	}
@@ -20,15 +20,15 @@ func FuzzRARStream(f *testing.F) {
 	f.Add(build.PackFilters50(3, []byte("some text")), true)
 	f.Fuzz(func(t *testing.T, data []byte, five bool) {
 		const most = 100_000
-		var s rarStream
+		var s stream
 		s.begin(bytes.NewReader(data), false, most, most)
 		archive := build.RAR4(0, build.RARFile{Name: "x", Raw: data, Unpacked: most})
 		var err error
 		if five {
 			archive = build.RAR5(build.RARFile{Name: "x", Raw: data, Unpacked: most})
-			err = s.rar50(0)
+			err = s.method50(0)
 		} else {
-			err = s.rar29()
+			err = s.method29()
 		}
 		if err != nil {
 			return

@@ -11,15 +11,15 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// smallestRARDictionary is what rardecode takes at least, and refuses to be
+// smallestDictionary is what rardecode takes at least, and refuses to be
 // limited to less.
-const smallestRARDictionary = 256 << 10
+const smallestDictionary = 256 << 10
 
 // packed looks into the members that are compressed. Those of a solid archive
-// need those before them. Of others each gets a reader of its own: rardecode
+// need those before them. In others each gets its own reader: rardecode
 // goes on with what is left of the last one's bits where that has not been read
 // to its end.
-func (a *rarArchive) packed(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
+func (a *file) packed(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	if !a.any || a.main == 0 {
 		return nil, nil
 	}
@@ -52,13 +52,13 @@ type unpacker struct {
 	walk    *walk.Walk
 	section *walk.Section
 	guard   *walk.Guard
-	archive *rarArchive
-	stream  rarStream
+	archive *file
+	stream  stream
 	reader  *rardecode.Reader
 }
 
 // single looks into a member whose header is at at.
-func (u *unpacker) single(e *rarEntry, at int64) *walk.Sighting {
+func (u *unpacker) single(e *entry, at int64) *walk.Sighting {
 	w := u.walk
 	if e.solid {
 		// Its archive is not: where rardecode would begin cannot be known.
@@ -88,7 +88,7 @@ func (u *unpacker) single(e *rarEntry, at int64) *walk.Sighting {
 	return u.member(h, func() error {
 		if g := u.unsound(e, 1<<62); g != nil {
 			w.Missed(g)
-			return errRARStream
+			return errStream
 		}
 		return nil
 	})
@@ -145,7 +145,7 @@ func (u *unpacker) soundMembers() (end, dictionary int64) {
 }
 
 // window is the dictionary that rardecode makes for a member.
-func (e *rarEntry) window() int64 {
+func (e *entry) window() int64 {
 	if !e.solid && e.unpacked >= 0 {
 		return min(e.dictionary, e.unpacked)
 	}
@@ -155,7 +155,7 @@ func (e *rarEntry) window() int64 {
 // unsound goes through the stream of a member, until enough would have come out,
 // and says why it cannot be unpacked. It costs nothing, because rardecode is
 // going to read the same.
-func (u *unpacker) unsound(e *rarEntry, enough int64) *walk.Gap {
+func (u *unpacker) unsound(e *entry, enough int64) *walk.Gap {
 	most := e.unpacked
 	if most < 0 {
 		most = u.walk.Left()
@@ -164,18 +164,18 @@ func (u *unpacker) unsound(e *rarEntry, enough int64) *walk.Gap {
 	var err error
 	switch {
 	case u.archive.version == 1 && e.version <= 1:
-		u.walk.Free(func() { err = u.stream.rar50(e.version) })
+		u.walk.Free(func() { err = u.stream.method50(e.version) })
 	case u.archive.version == 0 && e.version == 29:
-		u.walk.Free(func() { err = u.stream.rar29() })
+		u.walk.Free(func() { err = u.stream.method29() })
 	case u.archive.version == 0 && (e.version == 20 || e.version == 26):
 		// No filters, and no PPMd.
 	default:
 		return &walk.Gap{Name: walk.UnscannedMethod, Detail: fmt.Sprintf("rar: version %d of its methods is not supported", e.version)}
 	}
 	switch {
-	case err == nil, errors.Is(err, errRAREnough), errors.Is(err, io.ErrUnexpectedEOF):
+	case err == nil, errors.Is(err, errEnough), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil
-	case errors.Is(err, errRARPPMd), errors.Is(err, errRARFilter):
+	case errors.Is(err, errPPMd), errors.Is(err, errFilter):
 		return &walk.Gap{Name: walk.UnscannedMethod, Detail: err.Error()}
 	}
 	return &walk.Gap{Name: walk.UnscannedBroken, Detail: err.Error()}
@@ -185,7 +185,7 @@ func (u *unpacker) unsound(e *rarEntry, enough int64) *walk.Gap {
 // and gives its memory back else.
 func (u *unpacker) open(dictionary int64, archive io.Reader) (release func()) {
 	w := u.walk
-	dictionary = max(dictionary, smallestRARDictionary)
+	dictionary = max(dictionary, smallestDictionary)
 	// A filter needs its bytes, and two times as many for what it makes of them.
 	memory := dictionary + 3*u.stream.longestFilter
 	if memory > w.Left() {

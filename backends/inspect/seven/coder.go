@@ -15,15 +15,15 @@ import (
 	"polyclam/backends/inspect/internal/lzma"
 )
 
-// sevenCoder is a method with its parameters.
-type sevenCoder struct {
+// coder is a method with its parameters.
+type coder struct {
 	id         string
 	properties []byte
 	ins, outs  uint64
 }
 
-// sevenMethod is how a coder's output is made.
-type sevenMethod struct {
+// method is how a coder's output is made.
+type method struct {
 	name string
 	// memory is what the coder takes to put out size bytes.
 	memory func(properties []byte, size uint64) uint64
@@ -33,18 +33,18 @@ type sevenMethod struct {
 
 // methods are those that members are unpacked for. No method allocates by
 // a number in the archive that memory has not counted.
-var methods = map[string]sevenMethod{
+var methods = map[string]method{
 	"\x00":             {"Copy", flat(0), openCopy, 1},
 	"\x03":             {"Delta", flat(buffers), openDelta, 1},
 	"\x0a":             {"ARM64", flat(buffers), openARM64, 1},
 	"\x21":             {"LZMA2", lzma.Memory2, openLZMA2, 1},
 	"\x03\x01\x01":     {"LZMA", lzma.Memory, openLZMA, 1},
-	"\x03\x03\x01\x03": {"BCJ", flat(buffers), sevenFilter(filter.X86), 1},
+	"\x03\x03\x01\x03": {"BCJ", flat(buffers), plainFilter(filter.X86), 1},
 	"\x03\x03\x01\x1b": {"BCJ2", flat(buffers), openBCJ2, 4},
-	"\x03\x03\x02\x05": {"PPC", flat(buffers), sevenFilter(filter.PPC), 1},
-	"\x03\x03\x05\x01": {"ARM", flat(buffers), sevenFilter(filter.ARM), 1},
-	"\x03\x03\x07\x01": {"ARMT", flat(buffers), sevenFilter(filter.ARMT), 1},
-	"\x03\x03\x08\x05": {"SPARC", flat(buffers), sevenFilter(filter.SPARC), 1},
+	"\x03\x03\x02\x05": {"PPC", flat(buffers), plainFilter(filter.PPC), 1},
+	"\x03\x03\x05\x01": {"ARM", flat(buffers), plainFilter(filter.ARM), 1},
+	"\x03\x03\x07\x01": {"ARMT", flat(buffers), plainFilter(filter.ARMT), 1},
+	"\x03\x03\x08\x05": {"SPARC", flat(buffers), plainFilter(filter.SPARC), 1},
 	"\x03\x04\x01":     {"PPMd", ppmdMemory, openPPMd, 1},
 	"\x04\x01\x08":     {"Deflate", flat(64 << 10), openDeflate, 1},
 	"\x04\x01\x09":     {"Deflate64", flat(inflate64.Memory + 4096), openDeflate64, 1},
@@ -65,7 +65,7 @@ var others = map[string]string{
 	"\x04\xf7\x11\x05": "LZ5", "\x04\xf7\x11\x06": "Lizard", "\x02\x03\x02": "Swap2", "\x02\x03\x04": "Swap4",
 }
 
-var errSevenProperties = errors.New("broken properties of a 7z coder")
+var errProperties = errors.New("broken properties of a 7z coder")
 
 // buffers is what a filter takes.
 const buffers = 32 << 10
@@ -85,7 +85,7 @@ func openCopy(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) { return i
 
 func openDelta(properties []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
 	if len(properties) != 1 {
-		return nil, errSevenProperties
+		return nil, errProperties
 	}
 	return filter.Delta(ins[0], int(properties[0])+1), nil
 }
@@ -98,7 +98,7 @@ func openARM64(properties []byte, _ uint64, ins []io.Reader) (io.Reader, error) 
 	return filter.ARM64(ins[0], start), nil
 }
 
-func sevenFilter(open func(io.Reader) io.Reader) func([]byte, uint64, []io.Reader) (io.Reader, error) {
+func plainFilter(open func(io.Reader) io.Reader) func([]byte, uint64, []io.Reader) (io.Reader, error) {
 	return func(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) { return open(ins[0]), nil }
 }
 
@@ -117,11 +117,11 @@ func openLZMA2(properties []byte, size uint64, ins []io.Reader) (io.Reader, erro
 func openPPMd(properties []byte, size uint64, ins []io.Reader) (io.Reader, error) {
 	const lowest, highest, smallest = 2, 64, 1 << 11
 	if len(properties) != 5 || properties[0] < lowest || properties[0] > highest {
-		return nil, errSevenProperties
+		return nil, errProperties
 	}
 	memory := binary.LittleEndian.Uint32(properties[1:])
 	if memory < smallest {
-		return nil, errSevenProperties
+		return nil, errProperties
 	}
 	r, err := ppmd.NewH7zReader(bufio.NewReader(ins[0]), int(properties[0]), int(memory), int(size))
 	return &r, err
@@ -139,20 +139,20 @@ func openBZip2(_ []byte, _ uint64, ins []io.Reader) (io.Reader, error) {
 	return bzip2.NewReader(bufio.NewReader(ins[0])), nil
 }
 
-func (r *sevenReader) coder() sevenCoder {
+func (r *reader) coder() coder {
 	flags := r.byte()
-	c := sevenCoder{id: string(r.bytes(uint64(flags & 0x0f))), ins: 1, outs: 1}
+	c := coder{id: string(r.bytes(uint64(flags & 0x0f))), ins: 1, outs: 1}
 	if flags&0x10 != 0 {
 		c.ins, c.outs = r.number(), r.number()
-		if c.ins > maxSevenFlows || c.outs > maxSevenFlows {
+		if c.ins > maxFlows || c.outs > maxFlows {
 			r.bad = true
-			return sevenCoder{}
+			return coder{}
 		}
 	}
 	if flags&0x20 != 0 {
 		c.properties = r.bytes(r.number())
 	}
-	if flags&0xc0 != 0 { // reserved, and alternatives, which nobody writes
+	if flags&0xc0 != 0 { // reserved, and alternatives, which no program writes
 		r.bad = true
 	}
 	return c

@@ -5,9 +5,9 @@ import (
 	"io"
 )
 
-// sevenGraph is a folder: coders, and how the streams flow between them.
-type sevenGraph struct {
-	coders []sevenCoder
+// graph is a folder: coders, and how the streams flow between them.
+type graph struct {
+	coders []coder
 	binds  []bind
 	packed []uint64 // the inputs that packed streams are for
 	main   uint64   // the output that is bound to no input
@@ -18,9 +18,9 @@ type sevenGraph struct {
 type bind struct{ in, out uint64 }
 
 // graph reads a folder.
-func (r *sevenReader) graph() (g sevenGraph) {
+func (r *reader) graph() (g graph) {
 	coders := r.number()
-	if coders == 0 || coders > maxSevenCoders {
+	if coders == 0 || coders > maxCoders {
 		r.bad = true
 		return g
 	}
@@ -30,7 +30,7 @@ func (r *sevenReader) graph() (g sevenGraph) {
 		ins, outs = ins+c.ins, outs+c.outs
 		g.coders = append(g.coders, c)
 	}
-	if ins > maxSevenFlows || outs > maxSevenFlows || outs == 0 || ins < outs-1 {
+	if ins > maxFlows || outs > maxFlows || outs == 0 || ins < outs-1 {
 		r.bad = true
 		return g
 	}
@@ -51,7 +51,7 @@ func (r *sevenReader) graph() (g sevenGraph) {
 	return g
 }
 
-func (g *sevenGraph) bound(out uint64) bool {
+func (g *graph) bound(out uint64) bool {
 	for _, b := range g.binds {
 		if b.out == out {
 			return true
@@ -61,7 +61,7 @@ func (g *sevenGraph) bound(out uint64) bool {
 }
 
 // freeInput returns the input that is bound to no output.
-func (g *sevenGraph) freeInput(ins uint64) uint64 {
+func (g *graph) freeInput(ins uint64) uint64 {
 	for in := range ins {
 		free := true
 		for _, b := range g.binds {
@@ -74,7 +74,7 @@ func (g *sevenGraph) freeInput(ins uint64) uint64 {
 	return 0
 }
 
-func (g *sevenGraph) encrypted() bool {
+func (g *graph) encrypted() bool {
 	for _, c := range g.coders {
 		if encryptions[c.id] {
 			return true
@@ -84,7 +84,7 @@ func (g *sevenGraph) encrypted() bool {
 }
 
 // unknown names a method that cannot be unpacked, or nothing.
-func (g *sevenGraph) unknown() string {
+func (g *graph) unknown() string {
 	for _, c := range g.coders {
 		if m, ok := methods[c.id]; ok && uint64(m.ins) == c.ins && c.outs == 1 {
 			continue
@@ -99,7 +99,7 @@ func (g *sevenGraph) unknown() string {
 
 // memory is what it takes to unpack the folder, if sizes are those of the
 // outputs.
-func (g *sevenGraph) memory(sizes []uint64) uint64 {
+func (g *graph) memory(sizes []uint64) uint64 {
 	const most = 1 << 48
 	n := uint64(0)
 	for i, c := range g.coders {
@@ -112,9 +112,9 @@ func (g *sevenGraph) memory(sizes []uint64) uint64 {
 // open makes a reader of an output, of coders each of which has one. streams
 // are the packed streams. It follows each coder once: another way to it would
 // be a circle.
-func (g *sevenGraph) open(out uint64, sizes []uint64, streams []io.Reader, used []bool) (io.Reader, error) {
+func (g *graph) open(out uint64, sizes []uint64, streams []io.Reader, used []bool) (io.Reader, error) {
 	if out >= uint64(len(g.coders)) || used[out] {
-		return nil, errSeven
+		return nil, errBroken
 	}
 	used[out] = true
 	c := g.coders[out]
@@ -136,7 +136,7 @@ func (g *sevenGraph) open(out uint64, sizes []uint64, streams []io.Reader, used 
 	return io.LimitReader(r, int64(min(sizes[out], 1<<62))), nil
 }
 
-func (g *sevenGraph) input(in uint64, sizes []uint64, streams []io.Reader, used []bool) (io.Reader, error) {
+func (g *graph) input(in uint64, sizes []uint64, streams []io.Reader, used []bool) (io.Reader, error) {
 	for _, b := range g.binds {
 		if b.in == in {
 			return g.open(b.out, sizes, streams, used)
@@ -149,5 +149,5 @@ func (g *sevenGraph) input(in uint64, sizes []uint64, streams []io.Reader, used 
 			return r, nil
 		}
 	}
-	return nil, errSeven
+	return nil, errBroken
 }

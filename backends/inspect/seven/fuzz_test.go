@@ -14,8 +14,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// FuzzSeven has right sums around any streams and header.
-func FuzzSeven(f *testing.F) {
+// FuzzArchive has right sums around any streams and header.
+func FuzzArchive(f *testing.F) {
 	add := func(data []byte) {
 		start := int(binary.LittleEndian.Uint64(data[12:])) + startSize
 		f.Add(data[startSize:start], data[start:])
@@ -40,7 +40,7 @@ func FuzzSeven(f *testing.F) {
 		if len(header) == 0 || header[0] != encodedHeader {
 			return
 		}
-		h := sevenReader{b: header[1:]}
+		h := reader{b: header[1:]}
 		if s := h.streams(); !h.bad && s.encrypted >= 0 && seen == nil && w.Stopped() == nil {
 			t.Error("the header is encrypted, but nothing is seen")
 		}

@@ -2,47 +2,47 @@ package seven
 
 // The numbers of the parts of a header.
 const (
-	sevenEnd          = 0x00
-	sevenHeader       = 0x01
+	idEnd             = 0x00
+	idHeader          = 0x01
 	archiveProperties = 0x02
 	additionalStreams = 0x03
 	mainStreams       = 0x04
 	filesInfo         = 0x05
-	sevenPackInfo     = 0x06
-	sevenUnpackInfo   = 0x07
-	sevenSubStreams   = 0x08
-	sevenSize         = 0x09
-	sevenSum          = 0x0a
+	idPackInfo        = 0x06
+	idUnpackInfo      = 0x07
+	idSubStreams      = 0x08
+	idSize            = 0x09
+	idSum             = 0x0a
 	folderID          = 0x0b
 	unpackSize        = 0x0c
 	unpackStreams     = 0x0d
 	emptyStream       = 0x0e
-	sevenNames        = 0x11
+	idNames           = 0x11
 	encodedHeader     = 0x17
 )
 
 // Bounds for one folder. 7-Zip 26 has 64 coders and 64 streams at most.
 const (
-	maxSevenCoders = 32
-	maxSevenFlows  = 64
+	maxCoders = 32
+	maxFlows  = 64
 )
 
-// maxSevenFolders bounds what a header makes us remember.
-const maxSevenFolders = 50_000
+// maxFolders bounds what a header makes us remember.
+const maxFolders = 50_000
 
-// sevenStreams is a StreamsInfo.
-type sevenStreams struct {
+// streamsInfo is a StreamsInfo.
+type streamsInfo struct {
 	place     uint64 // of the first packed stream, after the start header
-	packed    []byte // the sizes of the packed streams, as they stand in the header
+	packed    []byte // the sizes of the packed streams, as they are in the header
 	sizes     []byte // of the members in the folders, likewise
-	folders   []sevenFolder
+	folders   []folder
 	encrypted int // the first folder with an encrypted stream, or -1
 	total     uint64
 }
 
-// sevenFolder is what is packed together. It keeps what the header says as it
-// stands there: there may be many folders.
-type sevenFolder struct {
+// folder is what is packed together. It keeps the header's own bytes: there may
+// be many folders.
+type folder struct {
 	graph    []byte
 	outs     []byte // the sizes of the outputs
 	unpacked uint64
@@ -54,7 +54,7 @@ type sevenFolder struct {
 }
 
 // first returns the number of the first stream of a folder.
-func (s *sevenStreams) first(folder int) uint64 {
+func (s *streamsInfo) first(folder int) uint64 {
 	n := uint64(0)
 	for _, f := range s.folders[:folder] {
 		n += f.streams
@@ -63,7 +63,7 @@ func (s *sevenStreams) first(folder int) uint64 {
 }
 
 // sums skips the checksums of n things and returns which of them have one.
-func (r *sevenReader) sums(n uint64, has func(i uint64)) {
+func (r *reader) sums(n uint64, has func(i uint64)) {
 	defined := n
 	if r.byte() == 0 {
 		defined = 0
@@ -80,42 +80,42 @@ func (r *sevenReader) sums(n uint64, has func(i uint64)) {
 }
 
 // properties skips archive properties.
-func (r *sevenReader) properties() {
-	for r.byte() != sevenEnd && !r.bad {
+func (r *reader) properties() {
+	for r.byte() != idEnd && !r.bad {
 		r.bytes(r.number())
 	}
 }
 
 // streams reads a StreamsInfo. It is good only if the reader is not bad then.
-func (r *sevenReader) streams() *sevenStreams {
-	s := &sevenStreams{encrypted: -1}
+func (r *reader) streams() *streamsInfo {
+	s := &streamsInfo{encrypted: -1}
 	id := r.byte()
-	if id == sevenPackInfo {
+	if id == idPackInfo {
 		r.packInfo(s)
 		id = r.byte()
 	}
-	if id == sevenUnpackInfo {
+	if id == idUnpackInfo {
 		r.unpackInfo(s)
 		id = r.byte()
 	}
-	if id == sevenSubStreams {
+	if id == idSubStreams {
 		r.subStreams(s)
 		id = r.byte()
 	}
 	for _, f := range s.folders {
 		s.total += f.streams
 	}
-	if id != sevenEnd {
+	if id != idEnd {
 		r.bad, r.b = true, nil
 	}
 	return s
 }
 
-func (r *sevenReader) packInfo(s *sevenStreams) {
+func (r *reader) packInfo(s *streamsInfo) {
 	s.place = r.number()
 	n := r.count()
 	id := r.byte()
-	if id == sevenSize {
+	if id == idSize {
 		s.packed = r.b
 		for range n {
 			r.number()
@@ -123,24 +123,24 @@ func (r *sevenReader) packInfo(s *sevenStreams) {
 		s.packed = s.packed[:len(s.packed)-len(r.b)]
 		id = r.byte()
 	}
-	if id == sevenSum {
+	if id == idSum {
 		r.sums(n, func(uint64) {})
 		id = r.byte()
 	}
-	if id != sevenEnd {
+	if id != idEnd {
 		r.bad = true
 	}
 }
 
-func (r *sevenReader) unpackInfo(s *sevenStreams) {
+func (r *reader) unpackInfo(s *streamsInfo) {
 	r.want(folderID)
 	n := r.count()
 	r.want(0) // not external
-	if n > maxSevenFolders {
+	if n > maxFolders {
 		r.many, r.bad = true, true
 	}
 	for i := uint64(0); i < n && !r.bad; i++ {
-		f := sevenFolder{graph: r.b, streams: 1}
+		f := folder{graph: r.b, streams: 1}
 		g := r.graph()
 		f.graph = f.graph[:len(f.graph)-len(r.b)]
 		f.main, f.packed = uint8(g.main), uint8(len(g.packed))
@@ -162,16 +162,16 @@ func (r *sevenReader) unpackInfo(s *sevenStreams) {
 		f.outs = f.outs[:len(f.outs)-len(r.b)]
 	}
 	id := r.byte()
-	if id == sevenSum {
+	if id == idSum {
 		r.sums(n, func(i uint64) { s.folders[i].sum = true })
 		id = r.byte()
 	}
-	if id != sevenEnd {
+	if id != idEnd {
 		r.bad = true
 	}
 }
 
-func (r *sevenReader) subStreams(s *sevenStreams) {
+func (r *reader) subStreams(s *streamsInfo) {
 	id := r.byte()
 	if id == unpackStreams {
 		left := uint64(len(r.b))
@@ -186,7 +186,7 @@ func (r *sevenReader) subStreams(s *sevenStreams) {
 		}
 		id = r.byte()
 	}
-	if id == sevenSize {
+	if id == idSize {
 		s.sizes = r.b
 		for _, f := range s.folders {
 			for i := uint64(1); i < f.streams && !r.bad; i++ {
@@ -196,7 +196,7 @@ func (r *sevenReader) subStreams(s *sevenStreams) {
 		s.sizes = s.sizes[:len(s.sizes)-len(r.b)]
 		id = r.byte()
 	}
-	if id == sevenSum {
+	if id == idSum {
 		n := uint64(0)
 		for _, f := range s.folders {
 			if f.streams != 1 || !f.sum {
@@ -206,7 +206,7 @@ func (r *sevenReader) subStreams(s *sevenStreams) {
 		r.sums(n, func(uint64) {})
 		id = r.byte()
 	}
-	if id != sevenEnd {
+	if id != idEnd {
 		r.bad = true
 	}
 }

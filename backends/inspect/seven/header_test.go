@@ -2,8 +2,8 @@ package seven
 
 import "testing"
 
-// TestSevenNumbers compares numbers of all lengths.
-func TestSevenNumbers(t *testing.T) {
+// TestNumbers compares numbers of all lengths.
+func TestNumbers(t *testing.T) {
 	for _, c := range []struct {
 		b    []byte
 		want uint64
@@ -12,11 +12,11 @@ func TestSevenNumbers(t *testing.T) {
 		{[]byte{0xc0, 1, 2}, 0x0201}, {[]byte{0xdf, 1, 2}, 0x1f0201}, {[]byte{0xfe, 1, 2, 3, 4, 5, 6, 7}, 0x07060504030201},
 		{[]byte{0xff, 1, 2, 3, 4, 5, 6, 7, 8}, 0x0807060504030201},
 	} {
-		r := sevenReader{b: c.b}
+		r := reader{b: c.b}
 		if got := r.number(); got != c.want || r.bad || len(r.b) != 0 {
 			t.Errorf("% x is %#x, want %#x", c.b, got, c.want)
 		}
-		r = sevenReader{b: c.b[:len(c.b)-1]}
+		r = reader{b: c.b[:len(c.b)-1]}
 		if r.number(); !r.bad {
 			t.Errorf("% x cut is good", c.b)
 		}

@@ -11,8 +11,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// TestSevenMethods unpacks what 7-Zip packs, by every method and filter.
-func TestSevenMethods(t *testing.T) {
+// TestMethods unpacks what 7-Zip packs, by every method and filter.
+func TestMethods(t *testing.T) {
 	program, err := exec.LookPath("7z")
 	if err != nil {
 		t.Skip(err)
@@ -46,31 +46,31 @@ func TestSevenMethods(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := unpackSeven(t, packed); !bytes.Equal(got, data) {
+		if got := unpackAll(t, packed); !bytes.Equal(got, data) {
 			t.Errorf("%v: %d bytes differ from %d", argv, len(got), len(data))
 		}
 	}
 }
 
-// unpackSeven unpacks the first folder of an archive.
-func unpackSeven(t *testing.T, archive []byte) []byte {
+// unpackAll unpacks the first folder of an archive.
+func unpackAll(t *testing.T, archive []byte) []byte {
 	t.Helper()
 	w := walk.New(walk.Limits{MaxBytes: 64 << 20, MaxDepth: 8, MaxMembers: 10_000}, nil, nil, new(walk.Scratch))
 	s := w.Section(t.Context(), bytes.NewReader(archive), int64(len(archive)))
-	f := &sevenFile{ctx: t.Context(), walk: w, section: s}
-	start, ok := readSevenStart(s, 0)
+	f := &file{ctx: t.Context(), walk: w, section: s}
+	start, ok := readStart(s, 0)
 	if !ok {
 		t.Fatal("not a 7z archive")
 	}
 	header, ok := f.header(start)
 	for ok && header[0] == encodedHeader {
-		r := sevenReader{b: header[1:]}
+		r := reader{b: header[1:]}
 		header, ok = f.unpackHeader(r, r.streams())
 	}
 	if !ok || string(header[:2]) != "\x01\x04" {
 		t.Fatalf("header %q", header)
 	}
-	r := sevenReader{b: header[2:]}
+	r := reader{b: header[2:]}
 	streams := r.streams()
 	u, err := f.open(streams)
 	if err != nil {

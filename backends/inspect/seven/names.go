@@ -2,21 +2,21 @@ package seven
 
 import "polyclam/backends/inspect/internal/walk"
 
-// sevenName finds the name of the file with stream number i in a FilesInfo.
-func sevenName(files []byte, i uint64) string {
-	r := sevenReader{b: files}
+// nameOf finds the name of the file with stream number i in a FilesInfo.
+func nameOf(files []byte, i uint64) string {
+	r := reader{b: files}
 	n := r.count()
 	var empty []byte
 	for !r.bad {
 		id := r.byte()
-		if id == sevenEnd {
+		if id == idEnd {
 			return ""
 		}
 		body := r.bytes(r.number())
 		switch {
 		case id == emptyStream:
 			empty = body
-		case id == sevenNames && len(body) > 0 && body[0] == 0:
+		case id == idNames && len(body) > 0 && body[0] == 0:
 			return nameAt(body[1:], fileOf(empty, n, i))
 		}
 	}

@@ -1,20 +1,20 @@
 package seven
 
-// sevenReader reads a header. Once it is bad it gives zeros.
-type sevenReader struct {
+// reader reads a header. Once it is bad it gives zeros.
+type reader struct {
 	b    []byte
 	bad  bool
 	many bool // bad only because of too many folders
 }
 
-func (r *sevenReader) byte() byte {
+func (r *reader) byte() byte {
 	if b := r.bytes(1); b != nil {
 		return b[0]
 	}
 	return 0
 }
 
-func (r *sevenReader) bytes(n uint64) []byte {
+func (r *reader) bytes(n uint64) []byte {
 	if r.bad || n > uint64(len(r.b)) {
 		r.bad, r.b = true, nil
 		return nil
@@ -26,7 +26,7 @@ func (r *sevenReader) bytes(n uint64) []byte {
 
 // number reads a number: as many high bits are set in its first byte as bytes
 // follow.
-func (r *sevenReader) number() uint64 {
+func (r *reader) number() uint64 {
 	first := r.byte()
 	n := uint64(0)
 	for i := range 8 {
@@ -40,7 +40,7 @@ func (r *sevenReader) number() uint64 {
 }
 
 // count reads the number of things of which each takes a byte at least.
-func (r *sevenReader) count() uint64 {
+func (r *reader) count() uint64 {
 	n := r.number()
 	if n > uint64(len(r.b)) {
 		r.bad, r.b = true, nil
@@ -50,14 +50,14 @@ func (r *sevenReader) count() uint64 {
 }
 
 // want reads a byte that must be id.
-func (r *sevenReader) want(id byte) {
+func (r *reader) want(id byte) {
 	if r.byte() != id {
 		r.bad, r.b = true, nil
 	}
 }
 
 // bits reads n bits, the highest first. set may be nil.
-func (r *sevenReader) bits(n uint64, set func(i uint64)) {
+func (r *reader) bits(n uint64, set func(i uint64)) {
 	b := r.bytes((n + 7) / 8)
 	for i := uint64(0); i < n && !r.bad && set != nil; i++ {
 		if b[i/8]&(0x80>>(i%8)) != 0 {

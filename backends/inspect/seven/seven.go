@@ -1,4 +1,6 @@
-// Package seven knows 7z archives and looks into their members.
+// Package seven knows 7z archives and looks into their members. It reads the headers and
+// joins the coders itself, because bodgit/sevenzip allocates by the numbers in an archive;
+// libraries are used for the single methods.
 package seven
 
 import (
@@ -22,19 +24,22 @@ type Detector struct{}
 const (
 	signature = "7z\xbc\xaf\x27\x1c"
 	startSize = 32
-	// maxSevenHeader is the largest header read, packed or not.
-	maxSevenHeader = 8 << 20
-	// maxSevenLevels is how often a header may be packed.
-	maxSevenLevels = 4
+	// maxHeader is the largest header read, packed or not.
+	maxHeader = 8 << 20
+	// maxLevels is how often a header may be packed.
+	maxLevels = 4
 )
+
+// Signature implements [walk.Signed].
+func (Detector) Signature() string { return signature }
 
 // Match implements [walk.Detector].
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return walk.MatchSignature(s, signature)
 }
 
-// sevenFile is an archive.
-type sevenFile struct {
+// file is an archive.
+type file struct {
 	ctx     context.Context // see meter
 	walk    *walk.Walk
 	section *walk.Section // from the signature on
@@ -42,27 +47,27 @@ type sevenFile struct {
 
 // Look implements [walk.Detector].
 func (d Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	var start sevenStart
+	var start startHeader
 	at, ok := walk.FindSignature(w, s, signature, func(at int64) bool {
 		var ok bool
-		start, ok = readSevenStart(s, at)
+		start, ok = readStart(s, at)
 		return ok
 	})
 	if !ok {
 		return nil, nil
 	}
-	f := &sevenFile{ctx: ctx, walk: w, section: s}
+	f := &file{ctx: ctx, walk: w, section: s}
 	if at > 0 {
 		f.section = &walk.Section{ReaderAt: io.NewSectionReader(s, at, s.Size-at), Size: s.Size - at, Depth: s.Depth}
 	}
 	header, ok := f.header(start)
-	for range maxSevenLevels {
+	for range maxLevels {
 		if !ok || len(header) == 0 {
-			return nil, w.Stopped()
+			break
 		}
-		r := sevenReader{b: header[1:]}
+		r := reader{b: header[1:]}
 		switch header[0] {
-		case sevenHeader:
+		case idHeader:
 			return f.main(&r)
 		case encodedHeader:
 			streams := r.streams()
@@ -71,24 +76,27 @@ func (d Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 			}
 			header, ok = f.unpackHeader(r, streams)
 		default:
-			return nil, nil
+			ok = false
 		}
 	}
-	return nil, nil
+	if start.size > 0 {
+		w.Miss(walk.UnscannedBroken, "7z: the header cannot be read")
+	}
+	return nil, w.Stopped()
 }
 
-// sevenStart is the start header.
-type sevenStart struct {
+// startHeader is the start header.
+type startHeader struct {
 	offset, size uint64
 	sum          uint32
 }
 
-func readSevenStart(s *walk.Section, at int64) (sevenStart, bool) {
+func readStart(s *walk.Section, at int64) (startHeader, bool) {
 	var h [startSize]byte
 	if at+startSize > s.Size || walk.ReadFull(s, h[:], at) != nil {
-		return sevenStart{}, false
+		return startHeader{}, false
 	}
-	start := sevenStart{
+	start := startHeader{
 		offset: binary.LittleEndian.Uint64(h[12:]),
 		size:   binary.LittleEndian.Uint64(h[20:]),
 		sum:    binary.LittleEndian.Uint32(h[28:]),
@@ -97,14 +105,14 @@ func readSevenStart(s *walk.Section, at int64) (sevenStart, bool) {
 }
 
 // header reads the header at the archive's end.
-func (f *sevenFile) header(start sevenStart) ([]byte, bool) {
+func (f *file) header(start startHeader) ([]byte, bool) {
 	room := uint64(f.section.Size - startSize)
 	if start.offset > room || start.size > room-start.offset {
 		f.walk.Miss(walk.UnscannedCutOff, "7z: the archive ends before its header")
 		return nil, false
 	}
-	if start.size > maxSevenHeader || int64(start.size) > f.walk.Left() {
-		f.walk.Note("MaxBytes", int64(min(maxSevenHeader, f.walk.Limits.MaxBytes)))
+	if start.size > maxHeader || int64(start.size) > f.walk.Left() {
+		f.walk.Note("MaxBytes", int64(min(maxHeader, f.walk.Limits.MaxBytes)))
 		return nil, false
 	}
 	b := make([]byte, start.size)
@@ -119,8 +127,8 @@ func (f *sevenFile) header(start sevenStart) ([]byte, bool) {
 }
 
 // main reads the header itself, and looks into the members.
-func (f *sevenFile) main(r *sevenReader) (*walk.Sighting, error) {
-	var streams *sevenStreams
+func (f *file) main(r *reader) (*walk.Sighting, error) {
+	var streams *streamsInfo
 	for !r.bad {
 		switch r.byte() {
 		case archiveProperties:
@@ -136,19 +144,20 @@ func (f *sevenFile) main(r *sevenReader) (*walk.Sighting, error) {
 		}
 	}
 	if r.many {
-		f.walk.Note("MaxMembers", maxSevenFolders)
+		f.walk.Note("MaxMembers", maxFolders)
 	}
+	f.walk.Miss(walk.UnscannedBroken, "7z: the header cannot be read")
 	return nil, nil
 }
 
 // members looks at what the header says, and then into what it speaks of. files
 // is the part of the header with the names.
-func (f *sevenFile) members(streams *sevenStreams, files []byte) (*walk.Sighting, error) {
+func (f *file) members(streams *streamsInfo, files []byte) (*walk.Sighting, error) {
 	if streams == nil || len(streams.folders) == 0 {
 		return nil, nil
 	}
 	if i := streams.encrypted; i >= 0 {
-		name := sevenName(files, streams.first(i))
+		name := nameOf(files, streams.first(i))
 		return walk.NewSighting(walk.FindingSeven, "7z", name, "AES-256"), nil
 	}
 	u, err := f.open(streams)
@@ -160,5 +169,5 @@ func (f *sevenFile) members(streams *sevenStreams, files []byte) (*walk.Sighting
 	if seen == nil {
 		return nil, f.walk.Stopped()
 	}
-	return seen.Within("7z", sevenName(files, i)), nil
+	return seen.Within("7z", nameOf(files, i)), nil
 }

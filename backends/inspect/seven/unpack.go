@@ -9,21 +9,21 @@ import (
 
 // unpacker unpacks folders, one after the other.
 type unpacker struct {
-	file    *sevenFile
-	streams *sevenStreams
+	file    *file
+	streams *streamsInfo
 	guard   *walk.Guard
 
-	place  uint64      // of the next folder's first packed stream
-	packed sevenReader // the sizes of the packed streams from there on
-	sizes  sevenReader // the sizes of the members from the next folder on
+	place  uint64 // of the next folder's first packed stream
+	packed reader // the sizes of the packed streams from there on
+	sizes  reader // the sizes of the members from the next folder on
 }
 
-var errSeven = errors.New("broken 7z archive")
+var errBroken = errors.New("broken 7z archive")
 
 // open prepares to unpack. The caller closes the guard.
-func (f *sevenFile) open(streams *sevenStreams) (*unpacker, error) {
+func (f *file) open(streams *streamsInfo) (*unpacker, error) {
 	if streams.sizes == nil && streams.total > uint64(len(streams.folders)) {
-		return nil, errSeven
+		return nil, errBroken
 	}
 	g, err := f.walk.Guard(f.ctx)
 	if err != nil {
@@ -31,7 +31,7 @@ func (f *sevenFile) open(streams *sevenStreams) (*unpacker, error) {
 	}
 	return &unpacker{
 		file: f, streams: streams, guard: g,
-		place: streams.place, packed: sevenReader{b: streams.packed}, sizes: sevenReader{b: streams.sizes},
+		place: streams.place, packed: reader{b: streams.packed}, sizes: reader{b: streams.sizes},
 	}, nil
 }
 
@@ -62,7 +62,7 @@ func (u *unpacker) members() (uint64, *walk.Sighting) {
 }
 
 // packedStreams finds the packed streams of the next folder.
-func (u *unpacker) packedStreams(f *sevenFolder) ([]io.Reader, bool) {
+func (u *unpacker) packedStreams(f *folder) ([]io.Reader, bool) {
 	room := uint64(u.file.section.Size - startSize)
 	streams := make([]io.Reader, f.packed)
 	for i := range streams {
@@ -79,7 +79,7 @@ func (u *unpacker) packedStreams(f *sevenFolder) ([]io.Reader, bool) {
 
 // folder looks into the members of one folder, each of which has to be read to
 // its end for the next. sizes are those of its members but the last.
-func (u *unpacker) folder(f *sevenFolder, packed []io.Reader, sizes sevenReader) (uint64, *walk.Sighting) {
+func (u *unpacker) folder(f *folder, packed []io.Reader, sizes reader) (uint64, *walk.Sighting) {
 	w := u.file.walk
 	from, release := u.reader(f, packed)
 	if from == nil {
@@ -94,6 +94,7 @@ func (u *unpacker) folder(f *sevenFolder, packed []io.Reader, sizes sevenReader)
 			size = sizes.number()
 		}
 		if sizes.bad || size > left || w.Stopped() != nil {
+			w.Miss(walk.UnscannedBroken, "7z: the sizes of the members are wrong")
 			return 0, nil
 		}
 		left -= size
@@ -110,16 +111,16 @@ func (u *unpacker) folder(f *sevenFolder, packed []io.Reader, sizes sevenReader)
 
 // reader makes a reader of a folder. It is nil if the folder cannot be unpacked;
 // what is too large is skipped before it costs anything.
-func (u *unpacker) reader(f *sevenFolder, packed []io.Reader) (from io.Reader, release func()) {
+func (u *unpacker) reader(f *folder, packed []io.Reader) (from io.Reader, release func()) {
 	w := u.file.walk
-	h := sevenReader{b: f.graph}
+	h := reader{b: f.graph}
 	g := h.graph()
 	if method := g.unknown(); method != "" {
 		w.Miss(walk.UnscannedMethod, "7z: method "+method+" is not supported")
 		return nil, nil
 	}
 	sizes := make([]uint64, f.count)
-	for i, outs := 0, (sevenReader{b: f.outs}); i < len(sizes); i++ {
+	for i, outs := 0, (reader{b: f.outs}); i < len(sizes); i++ {
 		sizes[i] = outs.number()
 	}
 	memory := g.memory(sizes)
@@ -169,13 +170,13 @@ func (u *unpacker) member(r *walk.Unpacker, size uint64) (seen *walk.Sighting, b
 }
 
 // unpackHeader unpacks a header that is packed.
-func (f *sevenFile) unpackHeader(r sevenReader, streams *sevenStreams) ([]byte, bool) {
+func (f *file) unpackHeader(r reader, streams *streamsInfo) ([]byte, bool) {
 	if r.bad || len(streams.folders) != 1 || streams.total != 1 {
 		return nil, false
 	}
 	folder := &streams.folders[0]
-	if folder.unpacked > maxSevenHeader {
-		f.walk.Note("MaxBytes", int64(min(maxSevenHeader, f.walk.Limits.MaxBytes)))
+	if folder.unpacked > maxHeader {
+		f.walk.Note("MaxBytes", int64(min(maxHeader, f.walk.Limits.MaxBytes)))
 		return nil, false
 	}
 	u, err := f.open(streams)
@@ -192,6 +193,6 @@ func (f *sevenFile) unpackHeader(r sevenReader, streams *sevenStreams) ([]byte, 
 		return nil, false
 	}
 	defer release()
-	header, err := io.ReadAll(io.LimitReader(f.walk.Unpacker(f.ctx, u.guard.Reader(from)), maxSevenHeader))
+	header, err := io.ReadAll(io.LimitReader(f.walk.Unpacker(f.ctx, u.guard.Reader(from)), maxHeader))
 	return header, err == nil
 }

@@ -8,7 +8,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// What is signed is in a message of its own: the content of an opaque S/MIME
+// What is signed is itself a message: the content of an opaque S/MIME
 // signature, which may be encrypted, or have attachments that are. It is in an
 // OCTET STRING, in BER often in pieces.
 
@@ -53,7 +53,7 @@ func (r *berReader) element(at int64) (element, error) {
 	}
 	e := element{tag: b[0], body: at + 2, size: int64(b[1])}
 	if e.tag&0x1f == 0x1f {
-		return e, errBER // a long tag, which none of ours is
+		return e, errBER // a long tag, which is none of those above
 	}
 	if b[1] < 0x80 {
 		return e, nil

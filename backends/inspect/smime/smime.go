@@ -1,5 +1,5 @@
 // Package smime knows CMS messages (RFC 5652, RFC 5083), which S/MIME puts into
-// mails.
+// mails. encoding/asn1 is not used: it reads no BER, and only whole messages.
 package smime
 
 import (

@@ -19,6 +19,9 @@ const (
 	// maxGap is how far what is not a header is searched for the next one. GNU
 	// tar pads to 10 KiB.
 	maxGap = 1 << 20
+
+	magic = 257 // where ustar has it
+	ustar = "ustar"
 )
 
 var (
@@ -26,10 +29,11 @@ var (
 	errVolume  = archive.SplitError("continued from another volume")
 )
 
-// Matches reports whether head is the beginning of a tar archive. The magic of a
-// ustar archive is not enough: the sum must be right.
+// Matches reports whether head is the beginning of a tar archive: a header whose sum is
+// right, or one of ustar, after which GNU tar and bsdtar look for the next header if
+// its sum is wrong.
 func Matches(head []byte) bool {
-	return len(head) >= blockSize && isHeader(head[:blockSize])
+	return len(head) >= blockSize && (isHeader(head[:blockSize]) || string(head[magic:magic+len(ustar)]) == ustar)
 }
 
 // isHeader reports whether the sum of a header is right. Old programs added
@@ -80,10 +84,14 @@ type reader struct {
 func Members(r io.ReaderAt, size int64) archive.Members {
 	return func(yield func(archive.Member, error) bool) {
 		t := &reader{r: r, size: size}
-		for damaged := false; ; {
+		damaged, found := false, false
+		for {
 			bad, err := t.header()
 			damaged = damaged || bad
 			switch {
+			case errors.Is(err, io.EOF) && !found:
+				yield(archive.Member{}, archive.ErrOther) // it has nothing but the magic
+				return
 			case errors.Is(err, io.EOF) && damaged:
 				yield(archive.Member{}, errDamaged)
 				return
@@ -93,6 +101,7 @@ func Members(r io.ReaderAt, size int64) archive.Members {
 				yield(archive.Member{}, err)
 				return
 			}
+			found = true
 			if !t.member(yield) {
 				return
 			}

@@ -1,4 +1,5 @@
-// Package tnef looks into Outlook's winmail.dat ([MS-OXTNEF]).
+// Package tnef looks into Outlook's winmail.dat ([MS-OXTNEF]). The existing libraries
+// read it as a whole into memory; it is a list of attributes.
 package tnef
 
 import (

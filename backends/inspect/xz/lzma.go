@@ -1,15 +1,12 @@
 package xz
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
 
-	"github.com/ulikunitz/xz/lzma"
-
 	"polyclam/backends/inspect/internal/archive"
+	"polyclam/backends/inspect/internal/lzma"
 )
 
 // maxLZMASize is the largest size that a header is believed to mean, as xz has it.
@@ -18,7 +15,7 @@ const maxLZMASize = 1 << 38
 // MatchesLZMA reports whether head may be the beginning of an .lzma file. That has
 // no magic: only that its numbers are such as programs write.
 func MatchesLZMA(head []byte) bool {
-	if len(head) <= lzma.HeaderLen || head[0] >= 9*5*5 || head[lzma.HeaderLen] != 0 {
+	if len(head) <= lzma.HeaderSize || head[0] >= 9*5*5 || head[lzma.HeaderSize] != 0 {
 		return false
 	}
 	dictionary, size := lzmaNumbers(head)
@@ -32,10 +29,10 @@ func lzmaNumbers(h []byte) (dictionary, size int64) {
 
 // wholeDictionary reports whether n is 2^i or 2^i + 2^(i-1).
 func wholeDictionary(n int64) bool {
-	if n == lzma.MaxDictCap {
+	if n == lzma.MaxDictionary {
 		return true
 	}
-	for i := int64(lzma.MinDictCap); i < lzma.MaxDictCap; i <<= 1 {
+	for i := int64(lzma.MinDictionary); i < lzma.MaxDictionary; i <<= 1 {
 		if n == i || n == i+i>>1 {
 			return true
 		}
@@ -97,28 +94,20 @@ func (l *lzmaReader) rest(p []byte) (int, error) {
 
 // open gives the decoder a header with a dictionary no larger than needed.
 func (l *lzmaReader) open() error {
-	var h [lzma.HeaderLen]byte
+	var h [lzma.HeaderSize]byte
 	if _, err := io.ReadFull(l.packed, h[:]); err != nil {
-		return unexpected(err)
+		return archive.CutOff(err)
 	}
-	dictionary, unpacked := lzmaNumbers(h[:])
-	largest := min(l.largest, mostUnpacked(l.packed.Size()))
+	_, unpacked := lzmaNumbers(h[:])
+	size, largest := uint64(lzma.Unknown), uint64(min(l.largest, mostUnpacked(l.packed.Size())))
 	if unpacked >= 0 {
-		largest = min(largest, unpacked)
+		size = uint64(unpacked)
 	}
-	dictionary = max(min(dictionary, largest), lzma.MinDictCap)
-	if err := l.charge(dictionary + literals(h[0])); err != nil {
+	properties := h[:5]
+	if err := l.charge(int64(lzma.Memory(properties, min(size, largest)))); err != nil {
 		return err
 	}
-	binary.LittleEndian.PutUint32(h[1:], uint32(dictionary))
-	from, err := lzma.NewReader(io.MultiReader(bytes.NewReader(h[:]), bufio.NewReader(l.packed)))
+	from, err := lzma.NewReader(properties, size, largest, l.packed)
 	l.from = from
-	return unexpected(err)
-}
-
-// literals is how much memory the literals take with the properties of a header:
-// 0x300 numbers of 16 bits, 2^(lc+lp) times.
-func literals(properties byte) int64 {
-	lc, lp := properties%9, properties/9%5
-	return 0x600 << (lc + lp)
+	return archive.CutOff(err)
 }

@@ -3,6 +3,8 @@ package xz
 import (
 	"errors"
 	"io"
+
+	"polyclam/backends/inspect/internal/archive"
 )
 
 const (
@@ -42,7 +44,7 @@ func (r *probe) Read(p []byte) (int, error) {
 		r.whole = true
 		r.from = r.open(maxDictionary)
 		if n, err := io.CopyN(io.Discard, r.from, r.read); n < r.read {
-			return 0, unexpected(err)
+			return 0, archive.CutOff(err)
 		}
 	}
 	return r.from.Read(p)

@@ -1,22 +1,21 @@
 // Package xz unpacks .xz and .lzma files.
 //
-// The LZMA decoder is github.com/ulikunitz/xz's. It allocates as large a
-// dictionary as the file asks for, up to 4 GiB and again for each block of an .xz
-// file. So the container is parsed here, and the decoder gets a dictionary no
-// larger than what it can fill, which the caller has agreed to.
+// The container is parsed here because github.com/ulikunitz/xz makes a dictionary as
+// large as the file asks for, and again for each block. Only its decoder is used, by
+// package lzma, with a dictionary that the caller has agreed to.
 package xz
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"io"
 	"slices"
 
-	"github.com/ulikunitz/xz/lzma"
-
 	"polyclam/backends/inspect/internal/archive"
+	"polyclam/backends/inspect/internal/lzma"
 )
 
 // Signature is how an .xz file begins.
@@ -33,6 +32,9 @@ var (
 	errData     = errors.New("damaged data")
 	errTrailing = errors.New("unknown data after the end")
 )
+
+// Matches reports whether head is the beginning of an .xz file.
+func Matches(head []byte) bool { return bytes.HasPrefix(head, []byte(Signature)) }
 
 // NewReader returns the unpacked bytes of an .xz file with all its streams and
 // blocks. The sums are not checked: what an unpacker would refuse is looked at too.
@@ -104,7 +106,7 @@ func (x *reader) next() error {
 	header := b[:(int(n)+1)*4]
 	header[0] = n
 	if _, err := io.ReadFull(x.from, header[1:]); err != nil {
-		return unexpected(err)
+		return archive.CutOff(err)
 	}
 	end := len(header) - 4
 	if crc32.ChecksumIEEE(header[:end]) != binary.LittleEndian.Uint32(header[end:]) {
@@ -122,7 +124,7 @@ func (x *reader) header() error {
 			if errors.Is(err, io.EOF) && x.from.n > 0 {
 				return io.EOF
 			}
-			return unexpected(err)
+			return archive.CutOff(err)
 		}
 		if x.from.n == 4 || string(h[:4]) != "\x00\x00\x00\x00" {
 			break
@@ -132,21 +134,13 @@ func (x *reader) header() error {
 		return errTrailing
 	}
 	if _, err := io.ReadFull(x.from, h[4:]); err != nil {
-		return unexpected(err)
+		return archive.CutOff(err)
 	}
 	if string(h[:6]) != Signature || crc32.ChecksumIEEE(h[6:8]) != binary.LittleEndian.Uint32(h[8:]) {
 		return errDamaged
 	}
 	x.check = checkSize(h[7])
 	return nil
-}
-
-// unexpected is cutOff where the end of the file is too early too.
-func unexpected(err error) error {
-	if errors.Is(err, io.EOF) {
-		return archive.ErrCutOff
-	}
-	return cutOff(err)
 }
 
 // checkSize returns the size of the sum of a kind: of three each.
@@ -191,12 +185,11 @@ func (x *reader) open(h []byte) (io.Reader, error) {
 
 // lzma2 opens LZMA2 data with a dictionary of the size that is coded in bits.
 func (x *reader) lzma2(bits byte, unpacked int64) (io.Reader, error) {
-	dictionary := int64(2|bits&1) << (bits/2 + 11)
-	dictionary = max(min(dictionary, unpacked), lzma.MinDictCap)
-	if err := x.charge(dictionary); err != nil {
+	properties, size := []byte{bits}, uint64(unpacked)
+	if err := x.charge(int64(lzma.Memory2(properties, size))); err != nil {
 		return nil, err
 	}
-	r, err := lzma.Reader2Config{DictCap: int(dictionary)}.NewReader2(x.from)
+	r, err := lzma.NewReader2(properties, size, x.from)
 	return decoder{r}, err
 }
 
@@ -226,7 +219,7 @@ func (x *reader) endBlock() error {
 
 func (x *reader) skip(n int64) error {
 	if _, err := io.CopyN(io.Discard, x.from, n); err != nil {
-		return unexpected(err)
+		return archive.CutOff(err)
 	}
 	return nil
 }
@@ -240,7 +233,7 @@ func (x *reader) index() error {
 		}
 	}
 	if err != nil {
-		return unexpected(err)
+		return archive.CutOff(err)
 	}
 	return x.skip(-(x.from.n-x.start)&3 + 4 + headerSize)
 }

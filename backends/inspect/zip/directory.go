@@ -18,15 +18,15 @@ const (
 	endSize         = 22
 	end64Size       = 56
 	end64LocateSize = 20
-	maxZipEnd       = endSize + math.MaxUint16 // with the longest comment
+	maxEnd          = endSize + math.MaxUint16 // with the longest comment
 )
 
-// maxZipName is how much of a member's name is kept.
-const maxZipName = walk.MaxName
+// maxName is how much of a member's name is kept.
+const maxName = walk.MaxName
 
-// maxZipEnds is how many possible ends of an archive are tried, from the last
+// maxEnds is how many possible ends of an archive are tried, from the last
 // on, until one has a directory: a comment may hold the bytes of another end.
-const maxZipEnds = 4
+const maxEnds = 4
 
 // directory is where a central directory lies.
 type directory struct {
@@ -37,32 +37,42 @@ type directory struct {
 }
 
 // elsewhere reports whether a member is in another part of the archive.
-func (d directory) elsewhere(e *zipEntry) bool { return e.disk < d.disk && d.disk != math.MaxUint16 }
+func (d directory) elsewhere(e *entry) bool { return e.disk < d.disk && d.disk != math.MaxUint16 }
 
-var errZipFormat = errors.New("not a zip")
+var errFormat = errors.New("not a zip")
 
-// directories finds the central directory of an archive: one, or two if there
-// are two ways to read the last end record that has any.
+// directories finds the central directories of an archive: one as a rule. There are
+// more if the last end record that has any can be read in two ways, or if it is in
+// the comment of another one: some programs take the last, others that whose comment
+// ends with the file.
 func directories(w *walk.Walk, s *walk.Section) ([]directory, error) {
-	ends, err := zipEnds(w, s)
+	ends, err := findEnds(w, s)
+	var dirs []directory
 	for _, end := range ends {
-		if dirs := directoriesAt(s, end); len(dirs) > 0 {
-			return dirs, nil
+		if len(dirs) == 0 || hasComment(s, end) {
+			dirs = append(dirs, directoriesAt(s, end)...)
 		}
 	}
-	return nil, err
+	return dirs, err
 }
 
-// zipEnds finds what may be the record at the end of an archive, the last first.
-func zipEnds(w *walk.Walk, s *walk.Section) ([]int64, error) {
+// hasComment reports whether the comment of the end record at end is all that
+// follows.
+func hasComment(s *walk.Section, end int64) bool {
+	var b [2]byte
+	return walk.ReadFull(s, b[:], end+endSize-2) == nil && end+endSize+int64(binary.LittleEndian.Uint16(b[:])) == s.Size
+}
+
+// findEnds finds what may be the record at the end of an archive, the last first.
+func findEnds(w *walk.Walk, s *walk.Section) ([]int64, error) {
 	var ends []int64
-	for _, n := range []int64{walk.HeadSize, maxZipEnd} {
+	for _, n := range []int64{walk.HeadSize, maxEnd} {
 		tail, err := w.End(s, n)
 		if err != nil {
 			return nil, err
 		}
-		for rest := tail; len(ends) < maxZipEnds; {
-			i := bytes.LastIndex(rest, []byte(zipEnd))
+		for rest := tail; len(ends) < maxEnds; {
+			i := bytes.LastIndex(rest, []byte(endRecord))
 			if i < 0 {
 				break
 			}
@@ -80,8 +90,8 @@ func zipEnds(w *walk.Walk, s *walk.Section) ([]int64, error) {
 
 // directoriesAt reads the end record at offset end and finds the directory it
 // speaks of. There are two ways to find it, by its place from the start and by
-// its size from the end, and they differ where something stands before the
-// archive or where somebody wants to hide it.
+// its size from the end, and they differ where something precedes the
+// archive, or is meant to hide it.
 func directoriesAt(s *walk.Section, end int64) []directory {
 	var h [endSize]byte
 	if walk.ReadFull(s, h[:], end) != nil {
@@ -91,7 +101,7 @@ func directoriesAt(s *walk.Section, end int64) []directory {
 	offset := uint64(binary.LittleEndian.Uint32(h[16:]))
 	limit := end
 	if size == math.MaxUint32 || offset == math.MaxUint32 || binary.LittleEndian.Uint16(h[10:]) == math.MaxUint16 {
-		if e, ok := readZipEnd64(s, end); ok {
+		if e, ok := readEnd64(s, end); ok {
 			size, offset, limit = e.size, e.offset, e.at
 		}
 	}
@@ -99,92 +109,92 @@ func directoriesAt(s *walk.Section, end int64) []directory {
 	var dirs []directory
 	if size <= uint64(limit) {
 		start := limit - int64(size)
-		if isZipCentral(s, start) {
+		if isCentral(s, start) {
 			dirs = append(dirs, directory{start, limit, start - int64(offset), disk})
 		}
 	}
 	if offset < uint64(limit) && (len(dirs) == 0 || dirs[0].start != int64(offset)) {
-		if isZipCentral(s, int64(offset)) {
+		if isCentral(s, int64(offset)) {
 			dirs = append(dirs, directory{int64(offset), limit, 0, disk})
 		}
 	}
 	return dirs
 }
 
-type zip64End struct {
+type end64Record struct {
 	size, offset uint64
 	at           int64
 }
 
-// readZipEnd64 reads the large end record, which the locator before the plain
+// readEnd64 reads the large end record, which the locator before the plain
 // one points to.
-func readZipEnd64(s *walk.Section, end int64) (zip64End, bool) {
+func readEnd64(s *walk.Section, end int64) (end64Record, bool) {
 	var l [end64LocateSize]byte
 	if end < end64LocateSize || walk.ReadFull(s, l[:], end-end64LocateSize) != nil || string(l[:4]) != end64Locate {
-		return zip64End{}, false
+		return end64Record{}, false
 	}
-	// Where it says, or straight before the locator if something stands before
+	// Where it says, or directly before the locator if something precedes
 	// the archive.
 	for _, at := range []uint64{binary.LittleEndian.Uint64(l[8:]), uint64(end - end64LocateSize - end64Size)} {
 		var h [end64Size]byte
 		if at > uint64(end) || walk.ReadFull(s, h[:], int64(at)) != nil || string(h[:4]) != end64 {
 			continue
 		}
-		return zip64End{binary.LittleEndian.Uint64(h[40:]), binary.LittleEndian.Uint64(h[48:]), int64(at)}, true
+		return end64Record{binary.LittleEndian.Uint64(h[40:]), binary.LittleEndian.Uint64(h[48:]), int64(at)}, true
 	}
-	return zip64End{}, false
+	return end64Record{}, false
 }
 
-func isZipCentral(s *walk.Section, at int64) bool {
+func isCentral(s *walk.Section, at int64) bool {
 	var h [4]byte
 	return at >= 0 && at <= s.Size-centralSize && walk.ReadFull(s, h[:], at) == nil && string(h[:]) == central
 }
 
-// zipReader reads the records of a central directory, one at a time, into the
+// entryReader reads the records of a central directory, one at a time, into the
 // same entry.
-type zipReader struct {
+type entryReader struct {
 	r     *bufio.Reader
-	entry zipEntry
-	// Memory for reads, which would be allocated anew for each record.
+	entry entry
+	// Memory for reads, which would be allocated again for each record.
 	fixed  [centralSize]byte
 	field  [4]byte
 	values [24]byte
-	names  [maxZipName]byte
+	names  [maxName]byte
 }
 
-// zipEntry is one record of a central directory.
-type zipEntry struct {
+// entry is one record of a central directory.
+type entry struct {
 	flags, method, disk      uint16
 	packed, unpacked, offset uint64
 	name                     []byte // raw and cut; gone with the next record
 	slash                    bool   // the whole name ends in a slash
 }
 
-func (e *zipEntry) isDirectory() bool { return e.slash }
+func (e *entry) isDirectory() bool { return e.slash }
 
-func (d directory) reader(s *walk.Section) *zipReader {
-	return &zipReader{r: bufio.NewReader(io.NewSectionReader(s, d.start, d.limit-d.start))}
+func (d directory) reader(s *walk.Section) *entryReader {
+	return &entryReader{r: bufio.NewReader(io.NewSectionReader(s, d.start, d.limit-d.start))}
 }
 
 // next returns the next record, io.EOF at the end of the directory, and another
 // error if it is broken: with the record if only what follows its flags is. It
 // does not count records: the number in the end record
 // is only 16 bits wide, and may be a lie.
-func (z *zipReader) next() (*zipEntry, error) {
+func (z *entryReader) next() (*entry, error) {
 	h := z.fixed[:]
 	if n, err := io.ReadFull(z.r, h); err != nil && n < 4 {
 		return nil, err
 	}
 	switch string(h[:4]) {
 	case central:
-	case "PK\x05\x05", "PK\x06\x08", zipEnd, end64, end64Locate:
+	case "PK\x05\x05", "PK\x06\x08", endRecord, end64, end64Locate:
 		return nil, io.EOF // a digital signature or the like follows
 	default:
-		return nil, errZipFormat
+		return nil, errFormat
 	}
 	u16 := func(i int) int { return int(binary.LittleEndian.Uint16(h[i:])) }
 	u32 := func(i int) uint64 { return uint64(binary.LittleEndian.Uint32(h[i:])) }
-	z.entry = zipEntry{flags: uint16(u16(8)), method: uint16(u16(10)), disk: uint16(u16(34)), packed: u32(20), unpacked: u32(24), offset: u32(42)}
+	z.entry = entry{flags: uint16(u16(8)), method: uint16(u16(10)), disk: uint16(u16(34)), packed: u32(20), unpacked: u32(24), offset: u32(42)}
 	if err := z.name(u16(28)); err != nil {
 		return &z.entry, err
 	}
@@ -195,8 +205,8 @@ func (z *zipReader) next() (*zipEntry, error) {
 	return &z.entry, noEOF(err)
 }
 
-func (z *zipReader) name(length int) error {
-	kept := z.names[:min(length, maxZipName)]
+func (z *entryReader) name(length int) error {
+	kept := z.names[:min(length, maxName)]
 	n, err := io.ReadFull(z.r, kept)
 	z.entry.name = kept[:n]
 	if err != nil {
@@ -220,7 +230,7 @@ func (z *zipReader) name(length int) error {
 }
 
 // extra reads the large sizes, if there are any (4.5.3).
-func (z *zipReader) extra(length int) error {
+func (z *entryReader) extra(length int) error {
 	for length >= 4 {
 		if _, err := io.ReadFull(z.r, z.field[:]); err != nil {
 			return noEOF(err)
@@ -248,7 +258,7 @@ func (z *zipReader) extra(length int) error {
 }
 
 // enlarge puts the large values where the record has none.
-func (e *zipEntry) enlarge(field []byte) {
+func (e *entry) enlarge(field []byte) {
 	for _, v := range []*uint64{&e.unpacked, &e.packed, &e.offset} {
 		if *v == math.MaxUint32 && len(field) >= 8 {
 			*v = binary.LittleEndian.Uint64(field)

@@ -20,8 +20,12 @@ func (Detector) document(ctx context.Context, w *walk.Walk, s *walk.Section, d d
 			continue
 		}
 		if m, ok := e.locate(w, s, d.base); ok {
-			if seen := documents.Check(name, m.read(ctx, w, s, documents.MaxManifest)); seen != nil {
+			data := m.read(ctx, w, s, documents.MaxManifest+1)
+			if seen := documents.Check(name, data); seen != nil {
 				return seen
+			}
+			if len(data) > documents.MaxManifest {
+				w.Miss(walk.UnscannedBroken, "zip: the manifest of a document is too large")
 			}
 		}
 	}

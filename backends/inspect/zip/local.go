@@ -8,7 +8,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// localHeader is what stands before each member.
+// localHeader is what precedes each member.
 type localHeader struct {
 	flags, method uint16
 	packed        uint64
@@ -17,7 +17,7 @@ type localHeader struct {
 	large         bool   // the size is elsewhere
 }
 
-// The flag for sizes that follow the member, and the bits that nobody uses
+// The flag for sizes that follow the member, and the bits that are not used
 // (4.4.4).
 const (
 	flagStreamed = 1 << 3
@@ -52,23 +52,23 @@ func (Detector) lookLocal(w *walk.Walk, s *walk.Section, dirs []directory) *walk
 
 // lookLocalFrom also reports whether there was any member.
 func lookLocalFrom(w *walk.Walk, s *walk.Section, at int64) (seen *walk.Sighting, any bool) {
-	h, ok := readZipLocal(w, s, at)
+	h, ok := readLocal(w, s, at)
 	any = ok
 	for ok {
-		if how := zipEncryption(h.flags, h.method); how != "" {
+		if how := encryptionOf(h.flags, h.method); how != "" {
 			return walk.NewSighting(walk.FindingZip, "zip", string(h.name), how), true
 		}
 		at, ok = h.next(w, s)
 		if ok {
-			h, ok = readZipLocal(w, s, at)
+			h, ok = readLocal(w, s, at)
 		}
 	}
 	return nil, any
 }
 
-// readZipLocal reports false for what is not a sound local header.
-func readZipLocal(w *walk.Walk, s *walk.Section, at int64) (localHeader, bool) {
-	b := w.Header(localSize + maxZipName)
+// readLocal reports false for what is not a sound local header.
+func readLocal(w *walk.Walk, s *walk.Section, at int64) (localHeader, bool) {
+	b := w.Header(localSize + maxName)
 	n := min(int64(len(b)), s.Size-at)
 	if at < 0 || n < localSize || walk.ReadFull(s, b[:n], at) != nil || string(b[:4]) != local {
 		return localHeader{}, false
@@ -93,17 +93,17 @@ func readZipLocal(w *walk.Walk, s *walk.Section, at int64) (localHeader, bool) {
 func (h *localHeader) next(w *walk.Walk, s *walk.Section) (int64, bool) {
 	const descriptor = 24 // the longest there is (4.3.9)
 	if h.large || h.flags&flagStreamed != 0 && h.packed == 0 {
-		return findZipLocal(w, s, h.data, s.Size)
+		return findLocal(w, s, h.data, s.Size)
 	}
 	if h.packed > uint64(max(0, s.Size-h.data)) {
 		return 0, false
 	}
 	from := h.data + int64(h.packed)
-	return findZipLocal(w, s, from, min(s.Size, from+descriptor+localSize))
+	return findLocal(w, s, from, min(s.Size, from+descriptor+localSize))
 }
 
-// findZipLocal searches for a sound header between from and to.
-func findZipLocal(w *walk.Walk, s *walk.Section, from, to int64) (int64, bool) {
+// findLocal searches for a sound header between from and to.
+func findLocal(w *walk.Walk, s *walk.Section, from, to int64) (int64, bool) {
 	const step = 16 << 10
 	for from < to {
 		n := min(step, to-from)
@@ -116,7 +116,7 @@ func findZipLocal(w *walk.Walk, s *walk.Section, from, to int64) (int64, bool) {
 			if i < 0 {
 				break
 			}
-			if _, sound := readZipLocal(w, s, at+int64(i)); sound {
+			if _, sound := readLocal(w, s, at+int64(i)); sound {
 				return at + int64(i), true
 			}
 			rest, at = rest[i+1:], at+int64(i)+1

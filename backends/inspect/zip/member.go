@@ -4,6 +4,7 @@ import (
 	"compress/bzip2"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -29,8 +30,19 @@ var methods = map[uint16]string{
 	93: "Zstandard", 94: "MP3", 95: "xz", 96: "JPEG", 97: "WavPack", 98: "PPMd",
 }
 
-// look looks into a member.
+// look looks into a member. If its local header has another method than the
+// directory, both are tried: programs believe one or the other.
 func (m member) look(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.Sighting {
+	seen := m.unpack(ctx, w, s)
+	if seen == nil && m.other != m.method && w.Stopped() == nil {
+		m.method = m.other
+		seen = m.unpack(ctx, w, s)
+	}
+	return seen
+}
+
+// unpack looks into a member by one method.
+func (m member) unpack(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.Sighting {
 	if m.method == methodStored {
 		inner, err := w.Stored(s, m.at, m.size)
 		if err != nil {
@@ -42,7 +54,7 @@ func (m member) look(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.S
 		return w.Look(ctx, inner)
 	}
 	if m.method == methodXZ || m.method == methodZstandard {
-		// The member is a file of that kind, which may have a detector of its own.
+		// The member is a file of that kind, which may have its own detector.
 		if inner, err := w.Stored(s, m.at, m.size); err != nil || inner != nil {
 			return w.Look(ctx, inner)
 		}
@@ -51,13 +63,24 @@ func (m member) look(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.S
 	if u == nil {
 		return nil
 	}
-	inner, err := w.Unpacked(s, u, m.declared)
-	done()
+	inner, err := func() (*walk.Section, error) {
+		defer done() // even if a library panics: the slot must not be lost
+		return w.Unpacked(s, u, m.declared)
+	}()
 	failed := u.Failed()
 	if w.Stopped() == nil && failed != nil && (inner != nil || err != nil) && m.declared >= walk.SmallestContainer {
-		w.Broken("zip", failed)
+		broken(w, failed)
 	}
 	return w.Look(ctx, inner)
+}
+
+// broken remembers that a member could not be unpacked to its end.
+func broken(w *walk.Walk, err error) {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		w.Miss(walk.UnscannedCutOff, "zip: a member is cut off")
+		return
+	}
+	w.Miss(walk.UnscannedBroken, "zip: a member cannot be unpacked to its end")
 }
 
 // unpacker returns what unpacks a member, or nil if that cannot be done. The
@@ -95,13 +118,13 @@ func (m member) borrowing(ctx context.Context, w *walk.Walk, memory int64, open 
 	r, err := open()
 	if err != nil {
 		release()
-		w.Broken("zip", err)
+		broken(w, err)
 		return nil, nil
 	}
 	return w.Unpacker(ctx, r), release
 }
 
-// lzma unpacks a member behind the header that LZMA has in a ZIP (5.8.8). The
+// lzma unpacks a member after the header that LZMA has in a ZIP (5.8.8). The
 // library unpacks a whole dictionary at a time, and runs in a guard.
 func (m member) lzma(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Unpacker, func()) {
 	const header, properties, hasEnd = 4, 5, 1 << 1

@@ -1,5 +1,6 @@
 // Package zip knows ZIP archives, as PKWARE's APPNOTE.TXT 6.3.10 describes them,
-// and looks into their members.
+// and looks into their members. archive/zip is not used: it reads the whole directory into
+// memory, refuses archives that other programs open, and knows fewer methods.
 package zip
 
 import (
@@ -21,13 +22,13 @@ type Detector struct{}
 const (
 	local       = "PK\x03\x04"
 	central     = "PK\x01\x02"
-	zipEnd      = "PK\x05\x06"
+	endRecord   = "PK\x05\x06"
 	end64       = "PK\x06\x06"
 	end64Locate = "PK\x06\x07"
 )
 
 // heads are how an archive begins: empty, whole, or the first of many parts.
-var heads = []string{local, zipEnd, "PK\x07\x08" + local, "PK00" + local}
+var heads = []string{local, endRecord, "PK\x07\x08" + local, "PK00" + local}
 
 // The general purpose flags that mean encryption (4.4.4), and the method that
 // does (4.4.5).
@@ -50,8 +51,8 @@ func sighting(name, how string) *walk.Sighting {
 	return walk.NewSighting(walk.FindingZip, "zip", name, how)
 }
 
-// zipEncryption says how a member with these is encrypted, or nothing.
-func zipEncryption(flags, method uint16) string {
+// encryptionOf says how a member with these is encrypted, or nothing.
+func encryptionOf(flags, method uint16) string {
 	switch {
 	case method == methodIWork || method == methodIWorkMore:
 		return iWorkPassword
@@ -67,23 +68,23 @@ func zipEncryption(flags, method uint16) string {
 	return ""
 }
 
-// Match implements [walk.Detector]. Anything may stand before an archive, a program
-// that unpacks it as a rule; only the content itself and stored programs are
-// looked at from behind.
+// Match implements [walk.Detector]. Anything may precede an archive. That costs
+// reading its end, so that compressed members are not looked at from there.
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	for _, h := range heads {
 		if bytes.HasPrefix(s.Head, []byte(h)) {
 			return true
 		}
 	}
-	if s.Depth > 0 && !s.IsProgram() {
-		return false
-	}
 	if s.ReaderAt == nil {
-		return s.Depth > 0
+		return s.Prefixed()
 	}
-	end, err := w.End(s, maxZipEnd)
-	return err == nil && bytes.Contains(end, []byte(zipEnd))
+	size := int64(maxEnd)
+	if !s.Prefixed() {
+		size = walk.HeadSize // all members of all archives are asked for
+	}
+	end, err := w.End(s, size)
+	return err == nil && bytes.Contains(end, []byte(endRecord))
 }
 
 // Look implements [walk.Detector]. All members' flags come first: they cost little, and
@@ -93,18 +94,22 @@ func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	if err != nil {
 		return nil, err
 	}
-	whole, document := false, false
+	whole, found, document := false, false, false
 	for _, d := range dirs {
 		f := z.flags(w, s, d)
 		if f.seen != nil || w.Stopped() != nil {
 			return f.seen, w.Stopped()
 		}
 		whole = whole || f.complete
+		found = found || f.found
 		document = document || f.document
 	}
 	if !whole {
 		if seen := z.lookLocal(w, s, dirs); seen != nil || w.Stopped() != nil {
 			return seen, w.Stopped()
+		}
+		if found {
+			w.Miss(walk.UnscannedBroken, "zip: the directory is broken")
 		}
 	}
 	for _, d := range dirs {
@@ -117,25 +122,50 @@ func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 			return seen, w.Stopped()
 		}
 	}
+	return z.before(ctx, w, s, dirs)
+}
+
+// before looks into another archive that precedes this one: some programs open the
+// first, others the last.
+func (Detector) before(ctx context.Context, w *walk.Walk, s *walk.Section, dirs []directory) (*walk.Sighting, error) {
+	if !bytes.HasPrefix(s.Head, []byte(local)) {
+		return nil, nil
+	}
+	for _, d := range dirs {
+		if d.base <= 0 || d.base >= s.Size {
+			continue
+		}
+		inner, err := w.Stored(s, 0, d.base)
+		if err != nil {
+			return nil, err
+		}
+		if seen := w.Look(ctx, inner); seen != nil || w.Stopped() != nil {
+			return seen, w.Stopped()
+		}
+	}
 	return nil, nil
 }
 
-// zipFlags is what a directory says by itself.
-type zipFlags struct {
+// summary is what a directory alone says.
+type summary struct {
 	seen     *walk.Sighting // the first member that is encrypted
 	complete bool           // the directory could be read to its end
-	document bool           // it may be a document with encryption of its own
+	found    bool           // its first member is there
+	document bool           // it may be a document that is encrypted in another way
 }
 
 // flags looks for a member that is encrypted, and is there: garbage may look
 // like a directory, but not like what it speaks of too. Of an archive in many
 // parts most members are elsewhere.
-func (Detector) flags(w *walk.Walk, s *walk.Section, d directory) zipFlags {
-	var f zipFlags
+func (Detector) flags(w *walk.Walk, s *walk.Section, d directory) summary {
+	var f summary
+	first := true
 	for r := d.reader(s); ; {
 		e, err := r.next()
+		f.found = f.found || first && e != nil && e.isThere(w, s, d.base)
+		first = false
 		if e != nil && (e.packed > 0 || !e.isDirectory()) {
-			how := zipEncryption(e.flags, e.method)
+			how := encryptionOf(e.flags, e.method)
 			if how != "" && (d.elsewhere(e) || e.isThere(w, s, d.base)) {
 				f.seen = sighting(string(e.name), how)
 				return f
@@ -187,13 +217,14 @@ type member struct {
 	at, size   int64
 	cut        bool // the archive ends before them
 	method     uint16
+	other      uint16 // the method in the local header
 	flags      uint16
 	declared   int64  // size when unpacked, as the container says
 	encryption string // by the local header alone
 }
 
 // isThere reports whether a member has a local header.
-func (e *zipEntry) isThere(w *walk.Walk, s *walk.Section, base int64) bool {
+func (e *entry) isThere(w *walk.Walk, s *walk.Section, base int64) bool {
 	offset := base + int64(e.offset) // may wrap around; then it is negative or lies outside
 	if offset < 0 || offset > s.Size-localSize {
 		return false
@@ -204,21 +235,22 @@ func (e *zipEntry) isThere(w *walk.Walk, s *walk.Section, base int64) bool {
 
 // locate finds the bytes of a member by its local header. It reports false for
 // a member that is not there.
-func (e *zipEntry) locate(w *walk.Walk, s *walk.Section, base int64) (member, bool) {
+func (e *entry) locate(w *walk.Walk, s *walk.Section, base int64) (member, bool) {
 	if !e.isThere(w, s, base) {
 		return member{}, false
 	}
 	offset := base + int64(e.offset)
-	h, sound := readZipLocal(w, s, offset)
+	h, sound := readLocal(w, s, offset)
 	if h.data >= s.Size {
 		return member{}, false
 	}
-	m := member{at: h.data, size: s.Size - h.data, method: e.method, flags: e.flags, declared: int64(min(e.unpacked, 1<<62))}
+	m := member{at: h.data, size: s.Size - h.data, method: e.method, other: e.method, flags: e.flags, declared: int64(min(e.unpacked, 1<<62))}
 	if m.cut = e.packed > uint64(m.size); !m.cut {
 		m.size = int64(e.packed)
 	}
 	if sound && string(h.name) == string(e.name) {
-		m.encryption = zipEncryption(h.flags, h.method)
+		m.encryption = encryptionOf(h.flags, h.method)
+		m.other = h.method
 	}
 	return m, true
 }

@@ -106,3 +106,11 @@ func digit(c byte) int64 {
 	}
 	return 1 << 8
 }
+
+// CutOff returns ErrCutOff for an end that comes too early, and err for others.
+func CutOff(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ErrCutOff
+	}
+	return err
+}

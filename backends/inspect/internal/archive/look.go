@@ -57,7 +57,30 @@ func lookInto(ctx context.Context, w *walk.Walk, s *walk.Section, container stri
 	return w.Look(ctx, inner)
 }
 
-// Opener returns the unpacked bytes of a file.
+// LookStored looks into a member that is one piece of the archive in s, and says that
+// it cannot if the member is packed.
+func LookStored(ctx context.Context, w *walk.Walk, s *walk.Section, container string, m Member, stored bool) (*walk.Sighting, error) {
+	if m.Size < walk.SmallestContainer {
+		return nil, w.Stopped()
+	}
+	if m.Size > s.Size-m.Offset {
+		miss(w, container, m.Name, ErrCutOff)
+	}
+	if !stored {
+		miss(w, container, m.Name, MethodError("packed, which is not supported"))
+		return nil, w.Stopped()
+	}
+	seen := lookInto(ctx, w, s, container, m)
+	return seen.Within(container, m.Name), w.Stopped()
+}
+
+// Damaged says that no more of an archive can be read.
+func Damaged(w *walk.Walk, container string) { miss(w, container, "", errHeader) }
+
+var errHeader = errors.New("damaged header")
+
+// Opener returns the unpacked bytes of a file. The reader may have a method Name
+// that returns the name which the file says that it had.
 type Opener func(r io.ReaderAt, size int64, charge Charge) io.Reader
 
 // Trust says how sure a detector is that a file is what it looks like. The walk's
@@ -73,7 +96,8 @@ const (
 // Stream looks into the file in s, which is packed as a whole.
 func Stream(ctx context.Context, w *walk.Walk, s *walk.Section, container string, trust Trust, open Opener) (*walk.Sighting, error) {
 	m := &memory{ctx: ctx, walk: w}
-	u := w.Unpacker(ctx, open(s, s.Size, m.charge))
+	from := open(s, s.Size, m.charge)
+	u := w.Unpacker(ctx, from)
 	inner, _ := w.Unpacked(s, u, -1) // an error has stopped the walk, or is u's
 	m.release()
 	if w.Stopped() != nil {
@@ -84,8 +108,12 @@ func Stream(ctx context.Context, w *walk.Walk, s *walk.Section, container string
 			miss(w, container, "", failed)
 		}
 	}
+	name := ""
+	if from, ok := from.(interface{ Name() string }); ok {
+		name = from.Name()
+	}
 	// What has come out is looked into even where the file is broken.
-	return w.Look(ctx, inner).Within(container, ""), w.Stopped()
+	return w.Look(ctx, inner).Within(container, name), w.Stopped()
 }
 
 // errMemory ends what would need more memory than is left.
@@ -125,8 +153,8 @@ func miss(w *walk.Walk, container, member string, err error) {
 	switch {
 	case errors.Is(err, ErrOther), errors.Is(err, errMemory):
 		return
-	case errors.Is(err, ErrCutOff):
-		finding = walk.UnscannedCutOff
+	case errors.Is(err, ErrCutOff), errors.Is(err, io.ErrUnexpectedEOF):
+		finding, err = walk.UnscannedCutOff, ErrCutOff
 	case errors.As(err, &method):
 		finding = walk.UnscannedMethod
 	case errors.As(err, &split):

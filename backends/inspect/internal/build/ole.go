@@ -12,7 +12,7 @@ type Stream struct {
 }
 
 // oleBuilder makes compound files: small streams in the mini stream, all others
-// in sectors, the directory, the tables behind everything.
+// in sectors, the directory, the tables after everything.
 type oleBuilder struct {
 	shift   uint
 	sectors []byte
@@ -59,7 +59,7 @@ func OLE(shift uint, streams ...Stream) []byte {
 	return b.finish(directory, b.chain(minifat), len(minifat))
 }
 
-// chain appends data in sectors of its own and returns the first.
+// chain appends data in new sectors and returns the first.
 func (b *oleBuilder) chain(data []byte) uint32 {
 	if len(data) == 0 {
 		return OLEEndChain

@@ -244,7 +244,7 @@ func PackLiterals50(data []byte) []byte {
 	return w.block50()
 }
 
-// PackFilters50 is data behind that many filters for all of it but one byte.
+// PackFilters50 is data after that many filters for all of it but one byte.
 func PackFilters50(filters int, data []byte) []byte {
 	var w bitWriter
 	w.literals(306+64+16+44, 257, nil)

@@ -6,13 +6,13 @@ import (
 	"unicode/utf16"
 )
 
-// SevenMember is a member of a 7z archive to make, in a folder of its own.
+// SevenMember is a member of a 7z archive to make, in its own folder.
 type SevenMember struct {
 	Name   string
 	Packed []byte
 	Size   int    // unpacked
-	Coder  []byte // as it stands in the header
-	// chain is a whole folder instead, as it stands in the header, whose coders
+	Coder  []byte // as it is in the header
+	// chain is a whole folder instead, as it is in the header, whose coders
 	// all put out size bytes.
 	Chain  []byte
 	Coders int
@@ -39,7 +39,7 @@ func SevenArchiveOf(streams, header []byte) []byte {
 	return append(append(b, streams...), header...)
 }
 
-// Seven makes an archive, each member in a folder of its own.
+// Seven makes an archive, each member in its own folder.
 func Seven(members ...SevenMember) []byte {
 	var streams, sizes, folders, unpacked, names []byte
 	for _, m := range members {

@@ -18,6 +18,7 @@ type converter interface {
 const (
 	blockSize = 16 << 10
 	lookAhead = 8 // more than any converter needs
+	maxTries  = 100
 )
 
 // reader applies a converter.
@@ -55,11 +56,18 @@ func (r *reader) Read(p []byte) (int, error) {
 func (r *reader) fill() {
 	r.end = copy(r.block, r.block[r.done:r.end])
 	r.start, r.done = 0, 0
-	var n int
-	n, r.err = io.ReadFull(r.from, r.block[r.end:])
-	r.end += n
-	if r.err == io.ErrUnexpectedEOF {
-		r.err = io.EOF
+	// Not io.ReadFull: it has the same error for the end of r.from and for one that
+	// r.from reports as too early.
+	for tries := 0; r.end < len(r.block) && r.err == nil; tries++ {
+		var n int
+		n, r.err = r.from.Read(r.block[r.end:])
+		r.end += n
+		if n > 0 {
+			tries = 0
+		}
+		if tries > maxTries {
+			r.err = io.ErrNoProgress
+		}
 	}
 	r.done = r.by.convert(r.block[:r.end])
 	if r.err != nil {

@@ -65,9 +65,11 @@ func TestDelta(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	for name, open := range filters {
-		r := open(io.MultiReader(bytes.NewReader(program(100, 1)), iotest.ErrReader(io.ErrNoProgress)))
-		if _, err := io.ReadAll(r); err != io.ErrNoProgress {
-			t.Errorf("%s: %v", name, err)
+		for _, want := range []error{io.ErrNoProgress, io.ErrUnexpectedEOF} {
+			r := open(io.MultiReader(bytes.NewReader(program(100, 1)), iotest.ErrReader(want)))
+			if _, err := io.ReadAll(r); err != want {
+				t.Errorf("%s: %v, want %v", name, err, want)
+			}
 		}
 	}
 }

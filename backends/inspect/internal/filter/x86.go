@@ -44,7 +44,7 @@ func (x *x86) convert(b []byte) int {
 	return i
 }
 
-// lastOpcode is, for each mask, how far behind the last byte of the address the
+// lastOpcode is, for each mask, how far after the last byte of the address the
 // byte lies in which the nearest opcode before would have ended.
 var lastOpcode = [8]uint{0, 1, 2, 2, 3, 3, 3, 3}
 

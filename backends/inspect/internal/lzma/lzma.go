@@ -1,6 +1,8 @@
 // Package lzma unpacks LZMA and LZMA2 as they are in archives, without a header
-// of their own, and says beforehand how much memory that takes. A dictionary is
-// never made larger than what comes out.
+// of their own, and says beforehand how much memory that takes.
+//
+// The decoder is github.com/ulikunitz/xz's, which allocates as large a dictionary as
+// it is asked for, up to 4 GiB. Here none is larger than what comes out.
 package lzma
 
 import (
@@ -14,11 +16,18 @@ import (
 
 var errProperties = errors.New("broken properties of LZMA")
 
-// tables are the probabilities of LZMA, but for those that lc and lp are for.
-const tables = 64 << 10
+const (
+	// Unknown is the size of what has an end marker instead.
+	Unknown = 1<<64 - 1
+	// HeaderSize is that of an .lzma file: the properties, and the size.
+	HeaderSize = lzma.HeaderLen
 
-// Unknown is the size of what has an end marker instead.
-const Unknown = 1<<64 - 1
+	MinDictionary = lzma.MinDictCap
+	MaxDictionary = lzma.MaxDictCap
+
+	// tables are the probabilities of LZMA, but for those that lc and lp are for.
+	tables = 64 << 10
+)
 
 // Memory is what a reader takes for these properties and size bytes.
 func Memory(properties []byte, size uint64) uint64 {
@@ -30,11 +39,10 @@ func Memory(properties []byte, size uint64) uint64 {
 }
 
 func dictionary(properties []byte, size uint64) uint64 {
-	return min(uint64(binary.LittleEndian.Uint32(properties[1:])), max(size, lzma.MinDictCap))
+	return max(min(uint64(binary.LittleEndian.Uint32(properties[1:])), size), MinDictionary)
 }
 
-// NewReader returns a reader of size bytes. most bounds the dictionary where size
-// is Unknown.
+// NewReader returns a reader of size bytes. most bounds the dictionary as well.
 func NewReader(properties []byte, size, most uint64, from io.Reader) (io.Reader, error) {
 	if len(properties) != 5 {
 		return nil, errProperties
@@ -51,7 +59,7 @@ func Memory2(properties []byte, size uint64) uint64 {
 	if len(properties) != 1 {
 		return 0
 	}
-	return min(dictionary2(properties[0]), size) + 2*tables
+	return max(min(dictionary2(properties[0]), size), MinDictionary) + 2*tables
 }
 
 func dictionary2(p byte) uint64 {
@@ -61,13 +69,17 @@ func dictionary2(p byte) uint64 {
 	return (2 | uint64(p&1)) << (p/2 + 11)
 }
 
-// NewReader2 returns a reader of LZMA2.
+// NewReader2 returns a reader of LZMA2, whose dictionary has no more than size bytes.
+// It reads no more of from than there is of the data, if from is an [io.ByteReader].
 func NewReader2(properties []byte, size uint64, from io.Reader) (io.Reader, error) {
 	if len(properties) != 1 || properties[0] > 40 {
 		return nil, errProperties
 	}
-	d := max(min(dictionary2(properties[0]), size), lzma.MinDictCap)
-	return lzma.Reader2Config{DictCap: int(d)}.NewReader2(bufio.NewReader(from))
+	if _, ok := from.(io.ByteReader); !ok {
+		from = bufio.NewReader(from)
+	}
+	d := max(min(dictionary2(properties[0]), size), MinDictionary)
+	return lzma.Reader2Config{DictCap: int(d)}.NewReader2(from)
 }
 
 // headed reads a header, then from. It is an io.ByteReader, so that the library

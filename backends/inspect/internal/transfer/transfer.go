@@ -1,13 +1,11 @@
 // Package transfer undoes the encodings that carry bytes in texts: base64,
-// quoted-printable and uuencode.
+// quoted-printable and uuencode. The decoders are as lenient as mail programs are, where
+// those of the standard library stop.
 package transfer
 
 import (
 	"bytes"
 )
-
-// The decoders are as lenient as mail programs are: the strict ones of the
-// standard library end where anything is wrong.
 
 // Lines reads what lines decode to.
 type Lines struct {
@@ -54,8 +52,16 @@ var Base64Values = func() (v [256]byte) {
 	return v
 }()
 
+// Decode decodes a line, or a part of one.
 func (d *Base64) Decode(dst, line []byte) []byte {
-	for _, c := range line {
+	for len(line) > 0 {
+		if d.count == 0 {
+			if dst, line = wholeGroups(dst, line); len(line) == 0 {
+				break
+			}
+		}
+		c := line[0]
+		line = line[1:]
 		v := Base64Values[c]
 		if c == '=' {
 			// Two or three characters before it are one or two bytes.
@@ -79,13 +85,40 @@ func (d *Base64) Decode(dst, line []byte) []byte {
 	return dst
 }
 
-// QuotedPrintable decodes one line. What is no escape stays as it is.
-func QuotedPrintable(dst, line []byte) []byte {
+// QuotedPrintable decodes quoted-printable. What is no escape stays as it is.
+type QuotedPrintable struct {
+	rest []byte // of a line: what may be a part of an escape, or the blanks at its end
+}
+
+// maxRest is how many blanks are kept back for the end of their line.
+const maxRest = 64 << 10
+
+// Decode decodes a line, or a part of a long one.
+func (d *QuotedPrintable) Decode(dst, line []byte) []byte {
+	if len(d.rest) > 0 {
+		line = append(d.rest, line...)
+		d.rest = nil
+	}
+	if !bytes.HasSuffix(line, []byte("\n")) {
+		text := bytes.TrimRight(line, " \t\r")
+		if i := bytes.LastIndexByte(text[max(0, len(text)-2):], '='); i >= 0 {
+			text = text[:max(0, len(text)-2)+i]
+		}
+		if len(line)-len(text) < maxRest {
+			d.rest = bytes.Clone(line[len(text):])
+			line = text
+		}
+		return unescape(dst, line)
+	}
 	text := bytes.TrimRight(line, " \t\r\n")
 	end := bytes.TrimLeft(line[len(text):], " \t")
 	if len(text) > 0 && text[len(text)-1] == '=' {
 		text, end = text[:len(text)-1], nil
 	}
+	return append(unescape(dst, text), end...)
+}
+
+func unescape(dst, text []byte) []byte {
 	for i := 0; i < len(text); i++ {
 		if text[i] == '=' && i+2 < len(text) {
 			high, low := unhex(text[i+1]), unhex(text[i+2])
@@ -97,7 +130,7 @@ func QuotedPrintable(dst, line []byte) []byte {
 		}
 		dst = append(dst, text[i])
 	}
-	return append(dst, end...)
+	return dst
 }
 
 func unhex(c byte) byte {
@@ -131,6 +164,30 @@ func UU(dst, line []byte) []byte {
 		line = line[min(4, len(line)):]
 	}
 	return dst
+}
+
+// wholeGroups decodes groups of four characters, and returns the rest of the line: this
+// is the fast path.
+func wholeGroups(dst, line []byte) (decoded, rest []byte) {
+	for len(line) >= 4 {
+		v0, v1, v2, v3 := Base64Values[line[0]], Base64Values[line[1]], Base64Values[line[2]], Base64Values[line[3]]
+		if v0|v1|v2|v3 > 63 {
+			break
+		}
+		dst = append(dst, v0<<2|v1>>4, v1<<4|v2>>2, v2<<6|v3)
+		line = line[4:]
+	}
+	return dst, line
+}
+
+// Base64Name returns the name in a line that begins an attachment in base64:
+// "begin-base64 644 NAME".
+func Base64Name(line []byte) string {
+	rest, ok := bytes.CutPrefix(line, []byte("begin-base64 "))
+	if !ok {
+		return ""
+	}
+	return UUName(append([]byte("begin "), rest[:min(len(rest), 2*maxName)]...))
 }
 
 // UUName returns the name in a line that begins an attachment: "begin 644 NAME".

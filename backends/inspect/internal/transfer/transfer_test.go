@@ -16,7 +16,7 @@ func FuzzDecoders(f *testing.F) {
 		if got := d.Decode(nil, []byte(base64.StdEncoding.EncodeToString(data))); !bytes.Equal(got, data) {
 			t.Errorf("base64: %q is %q", data, got)
 		}
-		for _, decode := range []func(dst, line []byte) []byte{new(Base64).Decode, QuotedPrintable, UU} {
+		for _, decode := range []func(dst, line []byte) []byte{new(Base64).Decode, new(QuotedPrintable).Decode, UU} {
 			// A broken group of uuencode is filled up.
 			if got := decode(nil, data); len(got) > len(data)+2 {
 				t.Errorf("%d bytes become %d", len(data), len(got))

@@ -73,5 +73,5 @@ func (w *Walk) Borrow(ctx context.Context, n int64) (release func(), err error) 
 	return func() { w.bytes += n - n/borrowCost }, nil
 }
 
-// borrowCost is the part of borrowed memory that is paid for good.
+// borrowCost is the part of borrowed memory that is not given back.
 const borrowCost = 32

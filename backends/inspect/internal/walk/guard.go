@@ -10,9 +10,9 @@ import (
 )
 
 // Guard runs the calls of an unpacking library that cannot be interrupted. A
-// RAR 3 archive brings programs of its own which may run for minutes without a
+// RAR 3 archive brings its own programs, which may run for minutes without a
 // read (rardecode allows 25 million instructions for each of 8192 filters), and
-// LZMA fills a whole dictionary at once. When the context ends the walk goes on
+// LZMA fills a whole dictionary in one call. When the context ends the walk goes on
 // and the call is left alone: it gets no byte more, and keeps its slot, so that
 // only so many of them can ever burn the processor.
 //
@@ -42,7 +42,7 @@ type Slots struct {
 }
 
 // patience is how long a slot is waited for that calls have which were left
-// alone: most come back at once, but some may never.
+// alone: most come back immediately, but some may never.
 const patience = 200 * time.Millisecond
 
 // InUse returns how many are taken.
@@ -91,7 +91,7 @@ func (g *Guard) Close() {
 	}
 }
 
-// Call runs f in a goroutine of its own. f must not touch the walk, nor memory
+// Call runs f in its own goroutine. f must not touch the walk, nor memory
 // that is used again.
 func (g *Guard) Call(f func() error) error {
 	if g.Left {

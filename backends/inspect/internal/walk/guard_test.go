@@ -49,7 +49,7 @@ func TestGuardLeaves(t *testing.T) {
 	if len(w.slots.taken) != 1 {
 		t.Error("the slot is free while the library runs")
 	}
-	// Nobody waits for what may never come.
+	// No walk waits for a slot that may never be free.
 	other := New(w.Limits, nil, w.slots, new(Scratch))
 	if _, err := other.Guard(t.Context()); !errors.Is(err, ErrLeft) || other.stop != nil || other.noted == nil {
 		t.Errorf("%v, stopped by %v, noted %v", err, other.stop, other.noted)
@@ -65,7 +65,7 @@ func TestGuardLeaves(t *testing.T) {
 	}
 }
 
-// TestGuardWaits lets nobody wait for a slot longer than its context.
+// TestGuardWaits wants no walk to wait for a slot longer than its context.
 func TestGuardWaits(t *testing.T) {
 	w, g := guarded(t, t.Context(), 1)
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -36,7 +36,7 @@ func (s *Scratch) reader(r io.Reader) io.Reader {
 	return s.inflate
 }
 
-// buffer returns n bytes, which are the caller's until the next call. n is one of our own numbers, never one of the content's.
+// buffer returns n bytes, which are the caller's until the next call. n is never a number from the object.
 func (s *Scratch) buffer(n int64) []byte {
 	if int64(len(s.tail)) < n {
 		s.tail = make([]byte, n)
@@ -44,7 +44,7 @@ func (s *Scratch) buffer(n int64) []byte {
 	return s.tail[:n]
 }
 
-// release lets go of the content.
+// release lets go of the object.
 func (s *Scratch) release() {
 	if s.input != nil {
 		s.input.Reset(bytes.NewReader(nil))

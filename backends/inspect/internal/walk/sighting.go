@@ -41,7 +41,7 @@ type Sighting struct {
 	Detail string // which member, how encrypted; its names are quoted and cut
 }
 
-// Bounds of what a sighting tells.
+// Bounds of what a sighting says.
 const (
 	MaxDetail = 512
 	MaxName   = 128 // of one member

@@ -2,57 +2,105 @@ package walk
 
 import "bytes"
 
-// maxStub is how far into a program the archive that it unpacks may begin.
-const maxStub = 1 << 20
+// Signed is a detector of archives that may follow something else in a file, as
+// in a program that unpacks itself.
+type Signed interface {
+	Detector
+	// Signature is how such an archive begins.
+	Signature() string
+}
 
-// FindSignature returns where a signature first stands: at the start, or in a
-// program's first megabyte behind it. accept may refuse what only looks like it.
+const (
+	// maxStub is how far into a file such an archive may begin: unrar searches as
+	// much.
+	maxStub = 1 << 20
+	// maxPlaces bounds how many signatures are remembered.
+	maxPlaces = 4096
+)
+
+// place is where a signature is.
+type place struct {
+	signature string
+	at        int64
+}
+
+// MatchSignature reports whether an archive may be in s.
+func MatchSignature(s *Section, signature string) bool {
+	return bytes.HasPrefix(s.Head, []byte(signature)) || s.Prefixed()
+}
+
+// FindSignature returns where an archive begins that has a signature: at the start
+// or, if s is [Section.Prefixed], after something else. accept may refuse what only
+// looks like one. A stored member that has been looked into does not count.
 func FindSignature(w *Walk, s *Section, signature string, accept func(at int64) bool) (int64, bool) {
-	if bytes.HasPrefix(s.Head, []byte(signature)) {
-		return 0, accept(0)
+	if bytes.HasPrefix(s.Head, []byte(signature)) && accept(0) {
+		return 0, true
 	}
-	if !IsProgram(s.Head) {
+	if !s.Prefixed() {
 		return 0, false
 	}
-	const step = 16 << 10
-	end := min(s.Size, maxStub)
-	for from := int64(0); from < end; from += step {
-		b := w.Buffer(min(step+int64(len(signature))-1, s.Size-from))
-		if ReadFull(s, b, from) != nil {
-			return 0, false
-		}
-		// accept may use the same memory: find all first.
-		var found [8]int64
-		n := 0
-		for rest, at := b, from; n < len(found); n++ {
-			i := bytes.Index(rest, []byte(signature))
-			if i < 0 {
-				break
-			}
-			found[n] = at + int64(i)
-			rest, at = rest[i+1:], at+int64(i)+1
-		}
-		for _, at := range found[:n] {
-			if accept(at) {
-				return at, true
-			}
+	s.search(w)
+	for _, p := range s.places {
+		if p.at > 0 && p.signature == signature && !s.members[p.at] && accept(p.at) {
+			return p.at, true
 		}
 	}
 	return 0, false
 }
 
-// MatchSignature reports whether an archive may be there.
-func MatchSignature(s *Section, signature string) bool {
-	return bytes.HasPrefix(s.Head, []byte(signature)) || s.IsProgram()
+// search finds the signatures of all detectors, in one pass.
+func (s *Section) search(w *Walk) {
+	if s.searched {
+		return
+	}
+	s.searched = true
+	var signatures []string
+	longest := 0
+	for _, d := range w.detectors {
+		if d, ok := d.(Signed); ok {
+			signatures = append(signatures, d.Signature())
+			longest = max(longest, len(d.Signature()))
+		}
+	}
+	const step = 16 << 10
+	end := min(s.Size, maxStub)
+	for from := int64(0); from < end; from += step {
+		b := w.Buffer(min(step+int64(longest)-1, s.Size-from))
+		if ReadFull(s, b, from) != nil {
+			return
+		}
+		for _, signature := range signatures {
+			s.find(b, from, step, signature)
+		}
+		if len(s.places) >= maxPlaces {
+			w.Note("MaxMembers", maxPlaces)
+			return
+		}
+	}
 }
 
-// IsProgram reports whether s is a program that may unpack itself, and is
-// searched for what it unpacks: not where that would cost unpacking all programs.
+// find adds the places of a signature that begin in the first step bytes of b,
+// which is at from.
+func (s *Section) find(b []byte, from, step int64, signature string) {
+	for i := 0; len(s.places) < maxPlaces; i++ {
+		n := bytes.Index(b[i:], []byte(signature))
+		if i += n; n < 0 || int64(i) >= step {
+			return
+		}
+		s.places = append(s.places, place{signature, from + int64(i)})
+	}
+}
+
+// Prefixed reports whether an archive may follow something else in s: in the object
+// itself and in what is attached to a mail, because their readers get those as
+// files, and in programs. Other members are not searched where that would cost
+// unpacking all of them.
+func (s *Section) Prefixed() bool {
+	return s.Attached || s.ReaderAt != nil && s.Depth == 0 || s.IsProgram()
+}
+
+// IsProgram reports whether s is a program that may unpack itself, and reading it
+// costs nothing more.
 func (s *Section) IsProgram() bool {
-	return (s.ReaderAt != nil || s.cheap) && IsProgram(s.Head)
-}
-
-// IsProgram reports whether a program begins with head.
-func IsProgram(head []byte) bool {
-	return bytes.HasPrefix(head, []byte("MZ")) || bytes.HasPrefix(head, []byte("\x7fELF"))
+	return (s.ReaderAt != nil || s.cheap) && (bytes.HasPrefix(s.Head, []byte("MZ")) || bytes.HasPrefix(s.Head, []byte("\x7fELF")))
 }

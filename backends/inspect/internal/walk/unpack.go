@@ -26,7 +26,14 @@ func (w *Walk) Stored(parent *Section, at, size int64) (*Section, error) {
 	if err := ReadFull(s, s.Head, 0); err != nil {
 		return nil, err
 	}
-	return w.keep(s), nil
+	kept := w.keep(s)
+	if kept != nil {
+		if parent.members == nil {
+			parent.members = make(map[int64]bool)
+		}
+		parent.members[at] = true
+	}
+	return kept, nil
 }
 
 // Unpacked makes a section of what u unpacks, if it is a container: nil if not.
@@ -46,6 +53,7 @@ func (w *Walk) Unpacked(parent *Section, u *Unpacker, declared int64) (*Section,
 		return nil, err
 	}
 	s.Head = head[:n]
+	s.Attached = u.Attached != nil && u.Attached(s.Head)
 	if !w.matches(s) {
 		if err := u.deeper(s, w.deep(s)); err != nil {
 			return nil, err
@@ -91,7 +99,7 @@ func (u *Unpacker) deeper(s *Section, n int) error {
 	return err
 }
 
-// keep returns s with a head of its own if a detector wants it, else nil.
+// keep returns s with its own head if a detector wants it, else nil.
 func (w *Walk) keep(s *Section) *Section {
 	if !w.matches(s) {
 		return nil
@@ -115,6 +123,8 @@ type Unpacker struct {
 	// cheap says that all that comes out has been paid for.
 	cheap  bool
 	failed error
+	// Attached says what Attached of the section is, by its head. It may be nil.
+	Attached func(head []byte) bool
 }
 
 // Inflater unpacks what packed has deflated. Only one can be in use at a time.
@@ -168,7 +178,7 @@ func (u *Unpacker) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// all unpacks the rest of the member behind s.head and makes it what s reads. A
+// all unpacks the rest of the member after s.head and makes it what s reads. A
 // member that breaks off is kept as far as it goes.
 func (u *Unpacker) all(s *Section) error {
 	var data pieces

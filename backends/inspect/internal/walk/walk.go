@@ -1,6 +1,6 @@
 // Package walk goes through a container and all that is in it. It owns what the
 // detectors share: the budgets, the sections that they read, the memory, and the
-// guard around libraries. Every kind of container has a package of its own with a
+// guard around libraries. Every kind of container has its own package with a
 // [Detector]; package inspect puts them in order.
 //
 // # A detector
@@ -14,7 +14,7 @@
 //     of a member's by [Sighting.Within];
 //   - nil if there is none, or if the bytes only looked like the container;
 //   - an error for the same: it is no opinion. What stops the walk (the context,
-//     a budget, a content that cannot be read) is in [Walk.Stopped], and a loop ends
+//     a budget, an object that cannot be read) is in [Walk.Stopped], and a loop ends
 //     when that is not nil.
 //
 // What it knows and cannot look into it reports by [Walk.Miss], with one of the
@@ -32,12 +32,13 @@
 //		seen = w.Look(ctx, inner).Within("gzip", name)
 //	}
 //
-// A file that is one compressed stream and nothing else: [Walk.Stream].
+// Archives that are lists of members, and files that are one compressed stream: see
+// package archive. What may follow something else in a file: see [Signed].
 //
 // # Numbers in the file
 //
 // Nothing is allocated by a number in the file before it has been paid for:
-// [Walk.Spend] for good, [Walk.Borrow] for memory that is given back. Every loop
+// [Walk.Spend] permanently, [Walk.Borrow] for memory that is given back. Every loop
 // reads from the section, or writes what is paid for, and so ends with the
 // context. A library that may go on without either runs in a [Guard], which
 // leaves it alone when the time is over, but only if it is sure to end some time.
@@ -77,13 +78,18 @@ const MaxDeep = 48 << 10
 // of a PDF may be anywhere in the first 1024 bytes.
 const HeadSize = 1024
 
-// Section is a content, or a member of a container.
+// Section is an object, or a member of a container.
 type Section struct {
 	io.ReaderAt // metered: every byte read is paid for
 	Size        int64
 	Depth       int
 	Head        []byte
-	cheap       bool // reading it costs no more than has been paid
+	// Attached says that it is attached to a mail, whose reader gets it as a file.
+	Attached bool
+	cheap    bool           // reading it costs no more than has been paid
+	searched bool           // for the signatures at places,
+	places   []place        // in this order
+	members  map[int64]bool // where stored members begin that have been looked into
 }
 
 // Gap is why something could not be looked into: it makes the result partial.
@@ -100,7 +106,7 @@ func limitReached(what string, value any) *Gap {
 // ErrMaxTime is the cause of a context whose time is over.
 var ErrMaxTime = limitReached("MaxTime", "of the configuration")
 
-// Walk goes through one content and all that is in it, and keeps its budgets.
+// Walk goes through one object and all that is in it, and keeps its budgets.
 // It belongs to one goroutine.
 type Walk struct {
 	Limits    Limits
@@ -119,7 +125,7 @@ func New(l Limits, detectors []Detector, slots *Slots, s *Scratch) *Walk {
 	return &Walk{Limits: l, detectors: detectors, slots: slots, bytes: l.MaxBytes, members: l.MaxMembers, scratch: s}
 }
 
-// Result says what became of the walk: an error if the content could not be read
+// Result says what became of the walk: an error if the object could not be read
 // or the context has ended, else why something could not be looked into, if
 // anything.
 func (w *Walk) Result() (*Gap, error) {
@@ -138,7 +144,7 @@ func (w *Walk) Stopped() error { return w.stop }
 func (w *Walk) Header(n int64) []byte { return w.scratch.local[:n] }
 
 // Buffer returns n bytes, which are the caller's until the next call of buffer or
-// end. n is one of our own numbers, never one of the content's.
+// end. n is never a number from the object.
 func (w *Walk) Buffer(n int64) []byte { return w.scratch.buffer(n) }
 
 // End returns the last n bytes of a section, at most all of it. They are the
@@ -148,7 +154,7 @@ func (w *Walk) End(s *Section, n int64) ([]byte, error) {
 	return b, ReadFull(s, b, s.Size-int64(len(b)))
 }
 
-// Release lets go of the content, and returns the memory for the next walk.
+// Release lets go of the object, and returns the memory for the next walk.
 func (w *Walk) Release() *Scratch {
 	w.scratch.release()
 	return w.scratch
@@ -157,73 +163,6 @@ func (w *Walk) Release() *Scratch {
 // Section makes a section at the top of r.
 func (w *Walk) Section(ctx context.Context, r io.ReaderAt, size int64) *Section {
 	return &Section{ReaderAt: &meter{ctx: ctx, walk: w, from: r, size: size}, Size: size}
-}
-
-// Look asks all detectors that s matches. The walk's stop says whether no
-// sighting means that there is nothing.
-func (w *Walk) Look(ctx context.Context, s *Section) *Sighting {
-	if s == nil {
-		return nil
-	}
-	if s.Head == nil {
-		s.Head = make([]byte, min(HeadSize, s.Size))
-		if err := ReadFull(s, s.Head, 0); err != nil {
-			return nil
-		}
-	}
-	for _, d := range w.detectors {
-		if w.stop != nil {
-			return nil
-		}
-		if seen := w.ask(ctx, d, s); seen != nil {
-			return seen
-		}
-	}
-	return nil
-}
-
-// ask asks one detector. It parses hostile bytes: if it panics, it has no
-// opinion.
-func (w *Walk) ask(ctx context.Context, d Detector, s *Section) (seen *Sighting) {
-	defer func() {
-		if recover() != nil {
-			seen = nil
-			w.scratch = new(Scratch)
-		}
-	}()
-	if !d.Match(w, s) {
-		return nil
-	}
-	if s.Depth >= w.Limits.MaxDepth {
-		w.Note("MaxDepth", w.Limits.MaxDepth)
-		return nil
-	}
-	seen, err := d.Look(ctx, w, s)
-	if err != nil {
-		return nil
-	}
-	return seen
-}
-
-// matches reports whether a detector would look into a member with this head.
-func (w *Walk) matches(s *Section) bool {
-	for _, d := range w.detectors {
-		if d.Match(w, s) {
-			return true
-		}
-	}
-	return false
-}
-
-// deep returns how many bytes of a member a detector needs to match it, or 0.
-func (w *Walk) deep(s *Section) int {
-	most := 0
-	for _, d := range w.detectors {
-		if d, ok := d.(Deep); ok && len(s.Head) == HeadSize {
-			most = max(most, min(d.Needs(s.Head), MaxDeep))
-		}
-	}
-	return most
 }
 
 // meter makes every read count. It keeps a context because [io.ReaderAt] has
@@ -235,7 +174,7 @@ type meter struct {
 	size int64
 }
 
-// ReadAt implements [io.ReaderAt]. A content that cannot be read stops the walk:
+// ReadAt implements [io.ReaderAt]. An object that cannot be read stops the walk:
 // that is a failure, not a broken container.
 func (m *meter) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || off > m.size {
@@ -260,7 +199,7 @@ func (m *meter) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // ReadFull reads len(p) bytes at off; anything less is an error, because the
-// content promised its size.
+// object promised its size.
 func ReadFull(r io.ReaderAt, p []byte, off int64) error {
 	n, err := r.ReadAt(p, off)
 	if n == len(p) {

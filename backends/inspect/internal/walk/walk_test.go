@@ -23,13 +23,16 @@ func (mad) Look(context.Context, *Walk, *Section) (*Sighting, error) {
 	return nil, nil
 }
 
+// TestDetectorPanics wants what made a detector panic to be partial, not ok.
 func TestDetectorPanics(t *testing.T) {
 	for _, d := range []mad{{true}, {false}} {
 		w := New(Limits{MaxBytes: 1 << 20, MaxDepth: 8, MaxMembers: 100}, nil, nil, new(Scratch))
 		s := w.Section(t.Context(), backendtest.CleanContent(t), 10)
 		s.Head = []byte("head")
-		if seen := w.ask(t.Context(), d, s); seen != nil {
-			t.Errorf("%+v: %+v", d, seen)
+		seen, _ := w.ask(t.Context(), d, s)
+		missed, err := w.Result()
+		if seen != nil || missed == nil || missed.Name != UnscannedBroken || err != nil {
+			t.Errorf("%+v: %+v, missed %+v, %v", d, seen, missed, err)
 		}
 	}
 }
