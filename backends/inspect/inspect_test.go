@@ -77,6 +77,17 @@ func wantFinding(t *testing.T, r backends.Result, category backends.Category, na
 	}
 }
 
+// wantFirst wants a finding, and nothing beside it but a part that could not be
+// looked into.
+func wantFirst(t *testing.T, r backends.Result, category backends.Category, name string) {
+	t.Helper()
+	only := r
+	if len(r.Findings) > 1 && r.Findings[1].Category == backends.Partial {
+		only.Findings = r.Findings[:1]
+	}
+	wantFinding(t, only, category, name)
+}
+
 // isCutOff reports whether a result says that the end of a container is missing.
 func isCutOff(r backends.Result) bool {
 	return r.Category == backends.Partial && len(r.Findings) == 1 && r.Findings[0].Name == walk.UnscannedCutOff

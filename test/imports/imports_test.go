@@ -56,6 +56,7 @@ var rules = map[string][]string{
 	"backends/inspect/tnef":                         {"backends/inspect/internal/walk"},
 	"backends/inspect/zip":                          {"backends/inspect/documents", "backends/inspect/internal/inflate64", "backends/inspect/internal/lzma", "backends/inspect/internal/walk"},
 	"backends/internal/clamdclient":                 {"backends", "backends/internal/engineconn", "protocol"},
+	"backends/internal/clamdclient/clamdfake":       {"backends", "backends/backendtest", "backends/internal/wire/wiretest"},
 	"backends/internal/engineconn":                  {"backends", "backends/internal/file", "backends/internal/idle"},
 	"backends/internal/file":                        {"backends"},
 	"backends/internal/idle":                        {},
