@@ -44,8 +44,8 @@ func (r *reading) status(e ending) {
 		if o.asks && r.explains(o) || r.has(o.category) {
 			continue
 		}
-		if o.asks && o.category.IsFailure() && listed && r.ok {
-			o.category = backends.OK // as ok_regex says
+		if o.asks && o.category.IsFailure() && listed && r.ok && e.code == 0 {
+			o.category = backends.OK // as ok_regex says; another status says that not all went well
 		}
 		r.answer.Add(o.category, r.code, r.describe(o, e))
 	}

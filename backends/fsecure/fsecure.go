@@ -166,7 +166,11 @@ func finish(conn *engineconn.Conn, a *backends.Answer, named bool) error {
 	if !named && conn.Reused() {
 		return conn.Unrelated(errors.New("an answer that does not name the file"))
 	}
-	if !named || isPing(conn.Pending()) {
+	if noise := conn.Pending(); isPing(noise) {
+		conn.Reader().Discard(len(noise))
+		conn.Spoil()
+	}
+	if !named {
 		conn.Spoil()
 	}
 	if a.Category() == "" {

@@ -126,6 +126,7 @@ var cases = []linetest.Case{
 	linetest.Fails(strings.Repeat("PING\n", 100_001)+end, backends.SWErr),
 	linetest.Fails("", backends.CannotExecute),
 	linetest.Trails(clean + end + end),
+	linetest.Trails(end + virus + end), // it names no file: the connection is given up, and yet
 	linetest.Trails(clean + end + "PONG\n"),
 	linetest.Trails(clean + end + "PING\n" + virus),
 	linetest.Both(virus+end+clean+end, backends.SWErr, backends.Virus, 1, "EICAR_Test_File").Together(),

@@ -94,3 +94,14 @@ func TestStray(t *testing.T) {
 		}
 	}
 }
+
+// TestTrails: a 204 is not clean if something follows it, whether or not the server
+// closes the connection.
+func TestTrails(t *testing.T) {
+	for _, clean := range []string{"ICAP/1.0 204 Unmodified\r\n\r\n", "ICAP/1.0 204 Unmodified\r\nConnection: close\r\n\r\n"} {
+		f := startFake(t, map[string]service{"avscan": says(clean + recordedFound)})
+		if r, err := open(t, f.address()).Scan(t.Context(), backendtest.Bytes(t, []byte(hello))); err == nil {
+			t.Errorf("%q and a virus: %+v", clean, r)
+		}
+	}
+}
