@@ -44,6 +44,8 @@ type Config struct {
 	// several whole lines, its summary or the line for the file. If it is given,
 	// nothing is ok without it. {path} in it is the path of the file and {name} its
 	// name, in every other expression too.
+	// All its named groups have to match the same text, as in
+	// "Files: (?P<all>\d+), clean: (?P<clean>\d+)".
 	OKRegex string `toml:"ok_regex" json:"ok_regex,omitempty"`
 	// OKSilent lets an ok rest on printing nothing at all, too: for programs whose
 	// exit status is documented and that can be told to be quiet. An output that is

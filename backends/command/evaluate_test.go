@@ -34,8 +34,8 @@ func TestSamples(t *testing.T) {
 			t.Errorf("%s has no samples", p.Name)
 		}
 	}
-	if samples != 208 {
-		t.Errorf("%d samples, want 208", samples)
+	if samples != 218 {
+		t.Errorf("%d samples, want 218", samples)
 	}
 }
 

@@ -3,7 +3,9 @@ package command
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"polyclam/backends"
@@ -32,6 +34,9 @@ type reading struct {
 	names    []backends.Finding
 	failures []backends.Category
 
+	complaints int      // lines that say why something was not scanned
+	counts     []string // lines that only say how many complaints there are
+
 	unknown      string // the first line that nothing explains
 	unknownLines int
 }
@@ -58,6 +63,7 @@ func (r *reading) read(ctx context.Context, t text) error {
 			r.detect(line, surrounded(line))
 		}
 	}
+	r.checkCounts()
 	covered := r.covered(lines)
 	for i, line := range lines {
 		if ctx.Err() != nil {
@@ -87,18 +93,47 @@ func (r *reading) findings(t text) {
 func (r *reading) line(line string) bool {
 	text := surrounded(line)
 	detected := r.detect(line, text)
-	if r.limits(line, text) || detected {
+	limited := r.limits(line, text)
+	if limited {
+		r.complaints++
+	}
+	if limited || detected {
 		return true
 	}
 	switch {
 	case matches(r.table.cannot, text):
 		r.fail(backends.CannotExecute, "cannot reach its engine", line)
+	case count(r.table.failure, text) != "":
+		r.counts = append(r.counts, line)
 	case matches(r.table.failure, text):
+		r.complaints++
 		r.fail(backends.SWErr, "reported a failure", line)
 	default:
 		return false
 	}
 	return true
+}
+
+// count is what the group "count" of an expression matches.
+func count(re *regexp.Regexp, text string) string {
+	if re == nil || re.SubexpIndex("count") < 0 {
+		return ""
+	}
+	groups := re.FindStringSubmatch(text)
+	if groups == nil {
+		return ""
+	}
+	return groups[re.SubexpIndex("count")]
+}
+
+// checkCounts takes a number of complaints as a failure if not all of them have a line.
+func (r *reading) checkCounts() {
+	for _, line := range r.counts {
+		n, err := strconv.Atoi(count(r.table.failure, surrounded(line)))
+		if err != nil || n > r.complaints {
+			r.fail(backends.SWErr, "reported more failures than it named", line)
+		}
+	}
 }
 
 // detect looks for viruses and what is suspicious.
@@ -180,7 +215,8 @@ func (r *reading) covered(lines []string) []bool {
 		return covered
 	}
 	all := strings.Join(lines, "\n")
-	spans := r.table.ok.FindAllStringIndex(all, -1)
+	spans := r.table.ok.FindAllStringSubmatchIndex(all, -1)
+	spans = slices.DeleteFunc(spans, func(span []int) bool { return !agree(r.table.ok, all, span) })
 	r.ok = len(spans) > 0
 	r.silent = r.table.okSilent && len(lines) == 0
 	begin := 0
@@ -193,6 +229,23 @@ func (r *reading) covered(lines []string) []bool {
 		begin = end + 1
 	}
 	return covered
+}
+
+// agree reports whether all named groups of a match are the same text: the number of
+// objects and that of clean ones.
+func agree(re *regexp.Regexp, text string, span []int) bool {
+	first := ""
+	for i, name := range re.SubexpNames() {
+		if name == "" || span[2*i] < 0 {
+			continue
+		}
+		group := text[span[2*i]:span[2*i+1]]
+		if first != "" && group != first {
+			return false
+		}
+		first = group
+	}
+	return true
 }
 
 // surrounded is a line with its ends, so that \s matches there as it does in the

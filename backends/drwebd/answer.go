@@ -10,7 +10,8 @@ import (
 )
 
 // bits gives the category of each bit of rc. They are those of drweb-clients 4.33, of which exim and amavis know the
-// first eighteen. A bit that is not here is a failure.
+// first eighteen. A bit that is not here is a failure, and
+// one without a category says nothing about viruses.
 var bits = []struct {
 	mask     uint32
 	category backends.Category
@@ -42,12 +43,15 @@ var bits = []struct {
 	{0x4000, backends.Partial, "too compressed"},
 	{0x40000, backends.Partial, "archives nested too deeply"},
 	{0x100000, backends.OK, "clean"},
-	{0x10000, backends.OK, "evaluation key"},
-	{0x20000, backends.OK, "spam"},
+	{evaluationKey, "", "evaluation key"},
+	{0x20000, "", "spam"},
 }
 
-// unknown are the bits without a known meaning.
-const unknown = 0xf8000000
+const (
+	// unknown are the bits without a known meaning.
+	unknown       = 0xf8000000
+	evaluationKey = 0x10000
+)
 
 const hintRead = ` (with transport = "path": its user must be able to read the file)`
 
@@ -95,15 +99,16 @@ func readNames(conn *engineconn.Conn, a *backends.Answer, rc int, path string) e
 	return nil
 }
 
-// addBits takes rc. Where there are names the bits of a virus say nothing new.
+// addBits takes rc. Where there are names the bits of a virus say nothing new. Old
+// versions have no bit for a clean object: rc is 0 then, or the evaluation key alone.
 func addBits(rc uint32, a *backends.Answer) {
-	if rc == 0 {
-		a.Add(backends.OK, 0, "")
+	if rc&^evaluationKey == 0 {
+		a.Add(backends.OK, int(rc), "")
 	}
 	for _, b := range bits {
 		text := b.name
 		switch {
-		case rc&b.mask == 0:
+		case rc&b.mask == 0, b.category == "":
 			continue
 		case b.category.IsFailure():
 			text = fmt.Sprintf("rc %#x: %s", rc, b.name)
@@ -113,6 +118,9 @@ func addBits(rc uint32, a *backends.Answer) {
 			continue
 		}
 		a.Add(b.category, int(rc), text)
+	}
+	if a.Category() == "" && !a.Failed() {
+		a.Add(backends.SWErr, int(rc), fmt.Sprintf("rc %#x: it does not say that the object is clean", rc))
 	}
 }
 

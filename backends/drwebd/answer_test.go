@@ -52,7 +52,10 @@ func outcomes() []outcome {
 	list := []outcome{
 		{reply(0), backends.OK, 0, "", ""},
 		{reply(0x10000), backends.OK, 0x10000, "", ""},
-		{reply(0x20000), backends.OK, 0x20000, "", ""},
+		fails(reply(0x20000), backends.SWErr), // says nothing about viruses
+		fails(reply(0x30000), backends.SWErr),
+		{reply(0x120000), backends.OK, 0x120000, "", ""},
+		{reply(0x21000), backends.Partial, 0x21000, "", ""},
 		{reply(0x100000), backends.OK, 0x100000, "", ""},
 		{reply(0x130000), backends.OK, 0x130000, "", ""},
 		{reply(0x101000), backends.Partial, 0x101000, "", ""},

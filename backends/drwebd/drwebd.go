@@ -17,7 +17,8 @@
 //	0x01 0x02 0x04 0x08 0x10 0x8000 0x200000       swerr
 //	0x200 timeout                                  interrupted
 //	0x400 0x800 0x1000 0x2000 0x4000 0x40000       partial
-//	0, 0x100000 clean, 0x10000 key, 0x20000 spam   ok
+//	0, 0x100000 clean, 0x10000 evaluation key      ok
+//	0x20000 spam                                   nothing; swerr alone, as it is not asked for
 //	any other bit                                  swerr
 //
 // The code of a result is rc. The bits are documented by the clients of drwebd; a text

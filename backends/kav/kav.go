@@ -4,7 +4,7 @@
 // The dialogue with kavdaemon, one connection for each scan:
 //
 //	-> <0>23 Nov 13:40:09:/path<NUL>
-//	<- two bytes: the code in the low bits of the first, and whether a report follows
+//	<- two bytes: the code in the low four bits of the first, and whether a report follows
 //	<- four bytes: the length of the report, in the byte order of the machine; and its
 //	   lines: "... infected: NAME", "... suspicion: NAME"
 //
@@ -17,9 +17,10 @@
 //	5 disinfected, 6 deleted            virus; it should not do that
 //	7 the daemon is damaged             swerr
 //	8 corrupt objects                   partial
-//	9 and above                         swerr
+//	9 to 15, or any higher bit          swerr
 //
-// What the report names counts too. The codes are documented by exim.
+// What the report names counts too. Beside code 0 a line of it that is neither such a
+// name nor "ok" is swerr. The codes are documented by exim.
 //
 // The dialogue with aveserver, one connection for each scan:
 //

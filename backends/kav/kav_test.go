@@ -181,9 +181,19 @@ const found = "/q/x.zip/eicar.com infected: EICAR-Test-File \n"
 
 var daemonCases = []linetest.Case{
 	linetest.Says("\x00\x00", backends.OK, 0),
-	linetest.Says("\x30\x00", backends.OK, 0), // the high bits are not the code
+	linetest.Fails("\x30\x00", backends.SWErr), // nobody documents the high bits
+	linetest.Fails("\x10\x00", backends.SWErr),
+	linetest.Both("\x84\x00", backends.SWErr, backends.Virus, 4),
+	linetest.Both("\x18\x00", backends.SWErr, backends.Partial, 8),
 	linetest.Says(report(0, ""), backends.OK, 0),
-	linetest.Says(report(0, "all is well\n"), backends.OK, 0),
+	linetest.Says(report(0, "ok\n\n"), backends.OK, 0),
+	linetest.Fails(report(0, "all is well\n"), backends.SWErr),
+	linetest.Fails(report(0, "/p/x.zip/a: I/O error\n"), backends.SWErr),
+	linetest.Fails(report(0, "ok\n/p/x: password protected\n"), backends.SWErr),
+	linetest.Fails(report(0, "virus bases are corrupt\n"), backends.SWErr),
+	linetest.Fails(report(0, "infected:\n"), backends.SWErr),
+	linetest.Fails(report(0, "/another/file ok\n"), backends.SWErr),
+	linetest.Both(report(0, found+"I/O error\n"), backends.SWErr, backends.Virus, 0, "EICAR-Test-File"),
 	linetest.Says("\x04\x00", backends.Virus, 4),
 	linetest.Says(report(4, found), backends.Virus, 4, "EICAR-Test-File"),
 	linetest.Says(report(4, found+"\n/q/y infected: B\r\n/q/z suspicion: C"), backends.Virus, 4, "EICAR-Test-File", "B", "C"),
@@ -220,10 +230,22 @@ var daemonCases = []linetest.Case{
 	linetest.Trails(report(0, "") + "x"),
 }
 
+func TestHarmless(t *testing.T) {
+	for line, want := range map[string]bool{
+		"": true, "ok": true, "/p ok": true, "/p\tok.": true, "/p/a b ok": true, " /p  ok \r": true,
+		"/p": false, "/px ok": false, "/p: cannot read ok": false, "/p/a: cannot read, ok": false, "/p not ok": false,
+		"/p ok: skipped": false, "/pok": false, "virus bases ok": false, "OK": false, "/p/aok": false,
+	} {
+		if got := isHarmless(line, "/p"); got != want {
+			t.Errorf("%q: %v", line, got)
+		}
+	}
+}
+
 func TestDaemonAnswers(t *testing.T) { linetest.Answers(t, kavdaemon, daemonCases) }
 
 func TestDaemonBreaks(t *testing.T) {
-	linetest.Breaks(t, kavdaemon, "\x00\x00", report(0, "well\n"), report(3, "x suspicion: X\n"), report(4, found))
+	linetest.Breaks(t, kavdaemon, "\x00\x00", report(0, "ok\n"), report(3, "x suspicion: X\n"), report(4, found))
 }
 
 func TestDaemonSilence(t *testing.T) {

@@ -45,14 +45,17 @@ func askDaemon(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	if err := conn.Fill(head); err != nil {
 		return err
 	}
-	code := head[0] & 0x0f
+	code, problems := head[0]&0x0f, head[0]&0xf0
 	category, ok := codes[code]
 	if !ok || head[1] > 1 {
 		return fmt.Errorf("unexpected answer % x", head)
 	}
 	var err error
 	if head[1] == 1 {
-		err = readReport(conn, a, int(code))
+		err = readReport(conn, a, int(code), path)
+	}
+	if problems != 0 {
+		a.Add(backends.SWErr, int(head[0]), fmt.Sprintf("code %#x: the high bits are not documented", head[0]))
 	}
 	// The names of the report say more than the code, which has none.
 	if a.Category() == "" || category.IsFailure() || backends.Stronger(category, a.Category()) {
@@ -66,8 +69,19 @@ const maxReport = 1 << 20
 
 var namePattern = regexp.MustCompile(`(infected|suspicion):\s*(\S.*?)\s*$`)
 
-// readReport takes the lines of a report.
-func readReport(conn *engineconn.Conn, a *backends.Answer, code int) error {
+// isHarmless reports whether a line of a report says nothing bad: it is empty, or says
+// "ok" of the file or a member of it.
+func isHarmless(line, path string) bool {
+	line = strings.TrimSpace(line)
+	rest, about := strings.CutPrefix(line, path)
+	return line == "" || line == "ok" || about && harmlessPattern.MatchString(rest)
+}
+
+var harmlessPattern = regexp.MustCompile(`^(/[^:]*)?\s+ok\.?$`)
+
+// readReport takes the lines of a report. Where the code says that nothing was found,
+// a line that is not understood is a failure.
+func readReport(conn *engineconn.Conn, a *backends.Answer, code int, path string) error {
 	size := make([]byte, 4)
 	if err := conn.Fill(size); err != nil {
 		return err
@@ -78,9 +92,13 @@ func readReport(conn *engineconn.Conn, a *backends.Answer, code int) error {
 	}
 	left := &io.LimitedReader{R: conn, N: int64(n)}
 	lines := bufio.NewScanner(left)
+	var unknown []string
 	for lines.Scan() {
-		m := namePattern.FindStringSubmatch(strings.TrimRight(lines.Text(), "\x00\r"))
+		line := strings.TrimRight(lines.Text(), "\x00\r")
+		m := namePattern.FindStringSubmatch(line)
 		switch {
+		case m == nil && codes[byte(code)] == backends.OK && !isHarmless(line, path):
+			unknown = append(unknown, line)
 		case m == nil:
 		case m[1] == "infected":
 			a.Found(backends.Virus, code, m[2], "")
@@ -93,6 +111,9 @@ func readReport(conn *engineconn.Conn, a *backends.Answer, code int) error {
 	}
 	if left.N > 0 {
 		return errors.New("the report breaks off")
+	}
+	if len(unknown) > 0 {
+		a.Add(backends.SWErr, code, fmt.Sprintf("code %d, but its report says %.200q", code, unknown[0]))
 	}
 	return nil
 }

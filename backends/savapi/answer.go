@@ -3,6 +3,7 @@ package savapi
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"polyclam/backends"
@@ -13,6 +14,7 @@ const (
 	codeInfo     = 100 // answer to SET and GET
 	codeAlert    = 310
 	codeFinished = 319 // after alerts
+	codeURL      = 430 // where to read about an alert
 	codeText     = 499 // information in words
 )
 
@@ -31,7 +33,7 @@ var codes = map[int]struct {
 	421:          {false, ""},             // an office document
 	422:          {false, backends.Suspicious},
 	423:          {false, ""},
-	430:          {false, ""}, // where to read about it
+	codeURL:      {false, ""},
 	450:          {false, ""}, // of a plug-in
 	codeText:     {false, ""},
 }
@@ -39,8 +41,8 @@ var codes = map[int]struct {
 // errorCodes are those of errors: the texts say which.
 const errorFirst, errorLast = 350, 359
 
-// worrying are words in a 499 that make it more than information: a failure.
-var worrying = regexp.MustCompile(`(?i)encrypt|password|damage|corrupt|unsupported|limit|bomb|error|fail|cannot|skip|not scanned|licen[cs]e|expired`)
+// webAddress is the only text of a line of information that is harmless by itself.
+var webAddress = regexp.MustCompile(`^https?://[^\s?#]+([?#]\S*)?$`)
 
 // suspiciousType is what stands in the place of "virus" for what is none for sure.
 var suspiciousType = regexp.MustCompile(`(?i)^(heur|pua|pup|adware|adspy|riskware|spr|appl|joke|game|dialer|suspicious)`)
@@ -48,9 +50,10 @@ var suspiciousType = regexp.MustCompile(`(?i)^(heur|pua|pup|adware|adspy|riskwar
 // reading is one answer as it is read.
 type reading struct {
 	*backends.Answer
-	texts   texts.Keys
-	path    string
-	alerted bool // there was a line with a name
+	texts    texts.Keys
+	harmless []string // texts of information that the site vouches for
+	path     string
+	alerted  bool // there was a line with a name
 }
 
 // take takes a line of the answer and reports whether it was the final one.
@@ -69,13 +72,12 @@ func (r *reading) take(code int, rest string) (final bool, err error) {
 		return false, r.addAlert(code, rest)
 	case code == codeFinished && r.alerted:
 		return true, nil // it repeats what was said
-	case code == codeText && worrying.MatchString(rest):
+	case row.category == "" && r.isHarmless(code, rest):
+	case row.category == "":
 		r.addText(code, rest, backends.SWErr)
-	case code == codeText:
-		r.addText(code, rest, "")
 	case row.category == backends.OK:
 		r.Add(backends.OK, code, "")
-	case row.category != "":
+	default:
 		r.Add(row.category, code, rest)
 	}
 	return row.final, nil
@@ -85,12 +87,20 @@ func (r *reading) take(code int, rest string) (final bool, err error) {
 // for has another category.
 func (r *reading) addText(code int, text string, otherwise backends.Category) {
 	category := r.texts.Category(text)
-	if category == "" {
-		category = otherwise
-	}
 	if category != "" {
 		r.Add(category, code, fmt.Sprintf("%d %s", code, text))
+		return
 	}
+	hint := ""
+	if code > errorLast {
+		hint = " (not documented; if it is harmless, add it to harmless_texts)"
+	}
+	r.Add(otherwise, code, fmt.Sprintf("%d %.300s%s", code, text, hint))
+}
+
+// isHarmless reports whether a line of information says nothing about the scan.
+func (r *reading) isHarmless(code int, text string) bool {
+	return code == codeURL && webAddress.MatchString(text) || slices.Contains(r.harmless, text)
 }
 
 // addAlert takes "[outer [--> inner] <<< ]NAME ; type ; text". The names of members are

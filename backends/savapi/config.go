@@ -3,8 +3,10 @@ package savapi
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"polyclam/backends"
 	"polyclam/backends/internal/ascii"
@@ -21,6 +23,8 @@ type Config struct {
 	// ConnectTimeout bounds the making of a connection.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 	texts.Keys
+	// Harmless are texts of information that say nothing about the scan.
+	Harmless []string `toml:"harmless_texts"`
 }
 
 // NewConfig returns the defaults.
@@ -31,11 +35,11 @@ func NewConfig() backends.Config {
 // Open implements [backends.Config]. The backend is a *[Backend].
 func (c *Config) Open(address string) (backends.Backend, error) {
 	client, err := engineconn.New("savapi", "tcp:127.0.0.1:4444", address, c.ConnectTimeout)
-	errs := []error{err, c.Keys.Check()}
+	errs := []error{err, c.Keys.Check(), c.checkHarmless()}
 	if !ascii.IsWord(c.Product) {
 		errs = append(errs, fmt.Errorf(`product = %q: want the number that comes with the licence, as in "10776"`, c.Product))
 	}
-	b := &Backend{client: client, texts: c.Keys, settings: []setting{{"PRODUCT", c.Product}}}
+	b := &Backend{client: client, texts: c.Keys, harmless: slices.Clone(c.Harmless), settings: []setting{{"PRODUCT", c.Product}}}
 	for _, s := range c.Settings {
 		key, value, ok := strings.Cut(s, " ")
 		if !ok || !ascii.IsWord(key) || !ascii.IsWord(value) {
@@ -49,4 +53,16 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	client.Hello, client.Bye = b.hello, "QUIT\n"
 	client.Open()
 	return b, nil
+}
+
+func (c *Config) checkHarmless() error {
+	for _, text := range c.Harmless {
+		switch {
+		case strings.TrimSpace(text) == "" || strings.ContainsFunc(text, unicode.IsControl):
+			return fmt.Errorf("harmless_texts: %.100q: want a whole text as the engine sends it, in one line", text)
+		case c.Keys.Category(text) != "":
+			return fmt.Errorf("harmless_texts: %.100q is in encrypted_texts or partial_texts too", text)
+		}
+	}
+	return nil
 }

@@ -22,10 +22,12 @@ func TestRules(t *testing.T) {
 			"virus":   alert + "350 read error\n",
 		},
 		Failures: map[string]string{
-			"password": "350 password list.txt: read error\n",
-			"limit":    "351 internal error, thread limit reached\n",
-			"499":      "499 archive limit reached\n200 OK\n",
-			"name":     "350 file is encrypted: read error\n",
+			"password":  "350 password list.txt: read error\n",
+			"limit":     "351 internal error, thread limit reached\n",
+			"499":       "499 archive limit reached\n200 OK\n",
+			"499 words": "499 engine not initialised\n200 OK\n",
+			"450":       "450 plugin failed to load\n200 OK\n",
+			"name":      "350 file is encrypted: read error\n",
 		},
 		Blocked: map[string]string{
 			"stealer": "310 TR/PasswordStealer ; virus ; encrypted\n" + final,

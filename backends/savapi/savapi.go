@@ -18,8 +18,8 @@
 //
 //	310, 420 NAME ; type ; text    by type: suspicious for a heuristic, PUA and such; else by the name
 //	422                            suspicious: an office document with macros
-//	401, 421, 423, 430, 450        nothing; information
-//	499                            information; swerr with a word such as "encrypted" or "error"
+//	401, 421, 423, 450, 499        swerr unless the site vouches for the text
+//	430                            nothing with a web address, else as 499
 //	319                            final: virus, if no 310 has said more
 //	200, 210                       final: ok
 //	220                            final: interrupted
@@ -28,7 +28,8 @@
 //
 // The codes are documented by Avira's clients; 310, 319, 200 and 210 by rspamd too. The
 // texts of 350 to 359 and 499 are not: they are failures unless the site vouches for
-// one, see encrypted_texts and partial_texts. Types are believed only, and make a virus
+// one, see encrypted_texts and partial_texts; for information there is harmless_texts.
+// SAVAPI sends none unless a setting such as NOTIFY_OFFICE asks for it. Types are believed only, and make a virus
 // suspicious at most. An alert that names a file must name the one asked for.
 //
 // A product id that is not licensed is refused at SET PRODUCT. The service's user
@@ -59,6 +60,7 @@ type Backend struct {
 	client   *engineconn.Client
 	settings []setting // made on each connection
 	texts    texts.Keys
+	harmless []string
 }
 
 type setting struct{ key, value string }
@@ -135,7 +137,7 @@ func (b *Backend) ask(conn *engineconn.Conn, a *backends.Answer, path string) er
 	if err := conn.Command("SCAN " + path + "\n"); err != nil {
 		return err
 	}
-	r := reading{Answer: a, texts: b.texts, path: path}
+	r := reading{Answer: a, texts: b.texts, harmless: b.harmless, path: path}
 	for {
 		text, err := conn.Line()
 		if err != nil {

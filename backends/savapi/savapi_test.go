@@ -9,6 +9,7 @@ import (
 	"polyclam/backends/backendtest"
 	"polyclam/backends/internal/ascii"
 	"polyclam/backends/internal/engineconn/linetest"
+	"polyclam/backends/internal/texts"
 )
 
 const greeting = "100 SAVAPI:4.0\n"
@@ -18,6 +19,7 @@ func open(t *testing.T, address string) backends.Backend {
 	config := NewConfig().(*Config)
 	config.Product = "10776"
 	config.Encrypted, config.Partial = []string{"file is encrypted"}, []string{"archive is damaged"}
+	config.Harmless = []string{"x", "office", "nothing to see"}
 	b, err := config.Open(address)
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +79,22 @@ var cases = []linetest.Case{
 	linetest.Both("499 file is encrypted\n351 internal error\n", backends.SWErr, backends.Encrypted, 499),
 	linetest.Both("499 file is encrypted\n499 archive is damaged\n500 error\n", backends.SWErr, backends.Encrypted, 499),
 	linetest.Both("310 X ; pua ; text\n350 read error\n", backends.SWErr, backends.Suspicious, 310, "X"),
+	// Only whole texts that the site vouches for are harmless.
+	linetest.Says("499 x\n430 https://www.avira.com/a?b=c\n210 OK\n", backends.OK, 210),
+	linetest.Fails("499 scan aborted: timeout\n210 OK\n", backends.SWErr),
+	linetest.Fails("499 maximum recursion depth exceeded\n210 OK\n", backends.SWErr),
+	linetest.Fails("499 unable to open member a.exe\n210 OK\n", backends.SWErr),
+	linetest.Fails("499 nothing to see here\n210 OK\n", backends.SWErr),
+	linetest.Fails("499\n210 OK\n", backends.SWErr),
+	linetest.Fails("401 archive encrypted\n210 OK\n", backends.SWErr),
+	linetest.Says("401 file is encrypted\n210 OK\n", backends.Encrypted, 401),
+	linetest.Fails("421 not scanned\n210 OK\n", backends.SWErr),
+	linetest.Fails("423 y\n210 OK\n", backends.SWErr),
+	linetest.Fails("430 http://a b\n210 OK\n", backends.SWErr),
+	linetest.Fails("450 http://a\n210 OK\n", backends.SWErr),
+	linetest.Fails("450 plugin failed to load\n210 OK\n", backends.SWErr),
+	linetest.Fails("350 x\n", backends.SWErr),
+	linetest.Both("499 y\n"+alert+final, backends.SWErr, backends.Virus, 310, "Eicar-Test-Signature"),
 	linetest.Fails("499 archive limit reached\n210 OK\n", backends.SWErr),
 	linetest.Fails("499 File is encrypted\n210 OK\n", backends.SWErr),
 	linetest.Fails("499 x: file is encrypted\n210 OK\n", backends.SWErr),
@@ -214,11 +232,14 @@ func TestRepeated(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	for want, c := range map[string]Config{
-		"product":         {ConnectTimeout: 1},
-		`"1\n2"`:          {ConnectTimeout: 1, Product: "1\n2"},
-		`"X"`:             {ConnectTimeout: 1, Product: "1", Settings: []string{"X"}},
-		`"X 1 2"`:         {ConnectTimeout: 1, Product: "1", Settings: []string{"X 1 2"}},
-		"connect_timeout": {Product: "1"},
+		"product":               {ConnectTimeout: 1},
+		`"1\n2"`:                {ConnectTimeout: 1, Product: "1\n2"},
+		`"X"`:                   {ConnectTimeout: 1, Product: "1", Settings: []string{"X"}},
+		`"X 1 2"`:               {ConnectTimeout: 1, Product: "1", Settings: []string{"X 1 2"}},
+		"connect_timeout":       {Product: "1"},
+		`harmless_texts: " "`:   {ConnectTimeout: 1, Product: "1", Harmless: []string{" "}},
+		`harmless_texts: "a\n"`: {ConnectTimeout: 1, Product: "1", Harmless: []string{"a\n"}},
+		`harmless_texts: "e" is in encrypted_texts`: {ConnectTimeout: 1, Product: "1", Harmless: []string{"e"}, Keys: texts.Keys{Encrypted: []string{"e"}}},
 	} {
 		if _, err := c.Open("unix:/s"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", want, err)

@@ -79,14 +79,17 @@ const (
 
 // rejections says what the codes of REJ mean.
 var rejections = map[int]string{
-	1:           "the request was not recognised",
+	codeUnknown: "the request was not recognised",
 	2:           "the SSSP version was incorrect",
 	3:           "there was an error in the OPTIONS list",
 	codeTooMuch: "SCANDATA was trying to send too much data, see maxscandata in savdid.conf",
 	5:           "the request is not permitted",
 }
 
-const codeTooMuch = 4
+const (
+	codeUnknown = 1
+	codeTooMuch = 4
+)
 
 // What an administrator can do about it.
 const (

@@ -66,10 +66,14 @@ func (b *Backend) readBound(conn *engineconn.Conn, a *backends.Answer, request s
 		return readBye(conn)
 	}
 	err := accepted(conn, b.fence)
-	if errors.As(err, new(*rejection)) {
-		return nil // this savdid does not know it, and has answered it all the same
-	}
-	if err != nil {
+	var r *rejection
+	switch {
+	case errors.As(err, &r) && r.code == codeUnknown:
+		// This savdid does not know the request. REJ carries no number, so the end of the
+		// session has to prove that nothing else was to come.
+		conn.Nudge(requestBye + "\r\n")
+		return readBye(conn)
+	case err != nil:
 		return err
 	}
 	return readSettings(conn, b.fence, func(string, string) {})

@@ -248,6 +248,12 @@ func TestFence(t *testing.T) {
 		{"the same number", nil, fenced(done, 3), "", true},
 		{"half an end", once, done + "BY", "", true},
 		{"no QUERY SERVER", nil, done + "REJ 1\r\n", backends.OK, false},
+		{"no QUERY SERVER, and BYE", nil, done + "REJ 1\r\nBYE\r\n", backends.OK, false},
+		{"no QUERY SERVER, then a virus", nil, done + "REJ 1\r\nVIRUS A \r\n" + doneVirus, "", true},
+		{"too much, after the answer", nil, done + "REJ 4\r\n", "", true},
+		{"too much, then a virus", nil, done + "REJ 4\r\nVIRUS A \r\n" + doneVirus, "", true},
+		{"not permitted, after the answer", nil, done + "REJ 5\r\n", "", true},
+		{"too much, after the answer, once", once, done + "REJ 4\r\n", "", true},
 		{"half an answer to QUERY SERVER", nil, done + "ACC 1/4\r\nversion: x\r\n", "", true},
 		{"a virus, then a stray answer", once, "VIRUS A \r\n" + doneVirus + done, backends.Virus, true},
 	} {
