@@ -85,6 +85,7 @@ var rawOutcomes = []outcome{
 	{200, "", backends.SWErr, ""},
 	{200, "{OK", backends.SWErr, ""},
 	{200, "{OK   200}\n", backends.OK, ""},
+	{200, "{OK  200}", backends.OK, ""}, // before it had FileName
 	{200, "{OK   200} and more", backends.SWErr, ""},
 	{200, "{OK   200}{OK   200}", backends.SWErr, ""},
 	{200, "x{OK   200}", backends.SWErr, ""},

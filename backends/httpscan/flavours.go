@@ -78,7 +78,7 @@ var flavours = map[string]service{
 // with a struct as Go prints it, {FOUND Eicar-Test-Signature  406}.
 var restRaw = service{
 	path:    "/scanHandlerBody",
-	answer:  mustExpression(`\{(OK)   200\}|\{(FOUND|ERROR|PARSE ERROR)\b`),
+	answer:  mustExpression(`\{(OK) +200\}|\{(FOUND|ERROR|PARSE ERROR)\b`),
 	answers: map[string]string{"OK": "ok", "FOUND": "virus"},
 	name:    mustExpression(`\{FOUND (.+?) +406\}`),
 	why:     mustExpression(`^\{PARSE ERROR (.+?) +412\}$`),
