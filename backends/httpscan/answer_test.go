@@ -8,6 +8,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/wire"
 )
 
 // outcome is what an answer has to amount to.
@@ -30,9 +31,15 @@ var restOutcomes = []outcome{
 	{406, `[{"Status":"FOUND","Description":"Heuristics.Encrypted.Zip"}]`, backends.Encrypted, "Heuristics.Encrypted.Zip"},
 	{406, `[{"Status":"FOUND","Description":"Heuristics.Limits.Exceeded.MaxFiles"}]`, backends.Partial, "Heuristics.Limits.Exceeded.MaxFiles"},
 	{406, `[{"Status":"FOUND","Description":""}]`, backends.Virus, ""},
-	{406, `[]`, backends.Virus, ""},
-	{406, `<html>`, backends.Virus, ""},
-	{406, clean, backends.Virus, ""},
+	{406, `[]`, backends.SWErr, ""},
+	{406, `<html>`, backends.SWErr, ""},
+	{406, ``, backends.SWErr, ""},
+	{406, clean, backends.SWErr, ""},
+	{200, `[{"Status":"OK","Description":"Eicar FOUND"}]`, backends.SWErr, ""},
+	{200, `[{"Status":"OK","Description":null}]`, backends.OK, ""},
+	{200, `[{"Status":"OK","Description":7}]`, backends.SWErr, ""},
+	{200, `[{"Status":"OK","Description":{"Status":"FOUND"}}]`, backends.SWErr, ""},
+	{200, `[{"Status":"OK","status":"FOUND"}]`, backends.SWErr, ""},
 	{200, `[{"Status":"FOUND","Description":"Eicar"}]`, backends.Virus, "Eicar"},
 	{200, `[{"Status":"ERROR","Description":"x"}]`, backends.SWErr, ""},
 	{200, `[]`, backends.SWErr, ""},
@@ -54,7 +61,7 @@ var restOutcomes = []outcome{
 	{412, `[{"Status":"PARSE ERROR","Description":"INSTREAM size limit exceeded. ERROR or so"}]`, backends.SWErr, ""},
 	{412, `[{"Status":"PARSE ERROR","Description":"size limit"}]`, backends.SWErr, ""},
 	{400, `[{"Status":"ERROR","Description":"INSTREAM size limit exceeded. ERROR"}]`, backends.Partial, ""},
-	{200, `[{"Status":"OK","Description":"INSTREAM size limit exceeded. ERROR"}]`, backends.OK, ""},
+	{200, `[{"Status":"OK","Description":"INSTREAM size limit exceeded. ERROR"}]`, backends.SWErr, ""},
 	{413, `[{"Status":"PARSE ERROR","Description":"File size limit exceeded"}]`, backends.CannotExecute, ""}, // of one byte
 	{422, clean, backends.SWErr, ""},
 	{500, clean, backends.SWErr, ""},
@@ -77,6 +84,16 @@ var rawOutcomes = []outcome{
 	{200, "{ERROR x  400}", backends.SWErr, ""},
 	{200, "", backends.SWErr, ""},
 	{200, "{OK", backends.SWErr, ""},
+	{200, "{OK   200}\n", backends.OK, ""},
+	{200, "{OK  200}", backends.OK, ""}, // before it had FileName
+	{200, "{OK   200} and more", backends.SWErr, ""},
+	{200, "{OK   200}{OK   200}", backends.SWErr, ""},
+	{200, "x{OK   200}", backends.SWErr, ""},
+	{200, "{OK Eicar  200}", backends.SWErr, ""},
+	{200, "{OK   406}", backends.SWErr, ""},
+	{406, "{OK   200}", backends.SWErr, ""},
+	{406, "<html>", backends.SWErr, ""},
+	{406, "{FOUND {HEX}EICAR.TEST.3.UNOFFICIAL  406}", backends.Virus, "{HEX}EICAR.TEST.3.UNOFFICIAL"},
 	{200, clean, backends.SWErr, ""},
 	{400, "{ERROR x  400}", backends.SWErr, ""},
 	{412, "{PARSE ERROR INSTREAM size limit exceeded. ERROR  412}", backends.Partial, ""},
@@ -92,7 +109,12 @@ var apiOutcomes = []outcome{
 	{200, `{"success":true,"data":{"result":[{"is_infected":null,"viruses":[]}]}}`, backends.SWErr, ""},
 	{200, `{"success":true,"data":{"result":[{"viruses":[]}]}}`, backends.SWErr, ""},
 	{200, `{"success":true,"data":{"result":[]}}`, backends.SWErr, ""},
-	{200, `{"success":true,"data":{"result":[{"is_infected":false},{"is_infected":true}]}}`, backends.SWErr, ""},
+	{200, `{"success":true,"data":{"result":[{"is_infected":false},{"is_infected":false}]}}`, backends.SWErr, ""},
+	{200, `{"success":true,"data":{"result":[{"is_infected":false}]}}`, backends.OK, ""},
+	{200, `{"success":true,"data":{"result":[{"is_infected":false,"viruses":null}]}}`, backends.OK, ""},
+	{200, `{"success":true,"data":{"result":[{"is_infected":false,"viruses":"Eicar"}]}}`, backends.SWErr, ""},
+	{200, `{"success":true,"data":{"result":[{"is_infected":false,"viruses":{"Eicar":1}}]}}`, backends.SWErr, ""},
+	{200, `{"success":true,"data":{"result":[{"is_infected":false}],"Result":[{"is_infected":true}]}}`, backends.SWErr, ""},
 	{200, `{"success":false,"data":{"result":[{"is_infected":false}]}}`, backends.SWErr, ""},
 	{200, `{"data":{"result":[{"is_infected":false}]}}`, backends.SWErr, ""},
 	{200, `{"success":false,"data":{"error":"x"}}`, backends.SWErr, ""},
@@ -103,7 +125,7 @@ var apiOutcomes = []outcome{
 }
 
 var customOutcomes = []outcome{
-	{200, "", backends.OK, ""}, {250, "result=clean", backends.OK, ""}, {250, "result=bad;name=X Y;", backends.Virus, "X Y"},
+	{200, "", backends.OK, ""}, {250, "result=clean", backends.OK, ""}, {250, "result=clean\r\n", backends.OK, ""}, {250, "result=clean;name=X", backends.SWErr, ""}, {250, "result=bad;name=X Y;", backends.Virus, "X Y"},
 	{250, "result=locked;name=X", backends.Encrypted, ""}, {250, "result=broken", backends.SWErr, ""}, {250, "result=new", backends.SWErr, ""}, {250, "", backends.SWErr, ""},
 	{403, "name=X", backends.Virus, "X"}, {403, "", backends.Virus, ""}, {410, "name=X", backends.Suspicious, "X"}, {410, "", backends.Suspicious, ""},
 	{411, "", backends.Encrypted, ""}, {412, "", backends.Partial, ""}, {500, "", backends.SWErr, ""}, {503, "", backends.CannotExecute, ""}, {504, "", backends.Interrupted, ""},
@@ -142,6 +164,47 @@ func (o outcome) check(t *testing.T, r backends.Result, err error) {
 	}
 	if problem := backendtest.Check(r); problem != "" || len(r.Detail) > 512 {
 		t.Errorf("%+v: %s", r, problem)
+	}
+}
+
+// TestContradictions: what was found counts beside the failure.
+func TestContradictions(t *testing.T) {
+	for _, tt := range []struct {
+		change func(*Config)
+		outcome
+	}{
+		{nil, outcome{406, `[{"Status":"OK"},{"Status":"FOUND","Description":"Eicar"}]`, backends.Virus, "Eicar"}},
+		{nil, outcome{200, `[{"Status":"OK"},{"Status":"FOUND","Description":"Eicar"}]`, backends.Virus, "Eicar"}},
+		{nil, outcome{406, `[{"Status":"FOUND","Description":"A"},{"Status":"FOUND","Description":"B"}]`, backends.Virus, "A|B"}},
+		{nil, outcome{406, `[{"Status":"FOUND","Description":"A"},{"Status":"ERROR","Description":"B"}]`, backends.Virus, "A"}},
+		{raw, outcome{200, "{OK   200}{FOUND Eicar  406}", backends.Virus, "Eicar"}},
+		{raw, outcome{406, "{FOUND Eicar  406}{ERROR x  400}", backends.Virus, "Eicar"}},
+		{api, outcome{200, `{"success":true,"data":{"result":[{"is_infected":false,"viruses":["Eicar"]}]}}`, backends.Virus, "Eicar"}},
+		{api, outcome{200, `{"success":true,"data":{"result":[{"is_infected":false,"viruses":["Heuristics.Encrypted.Zip"]}]}}`, backends.Encrypted, "Heuristics.Encrypted.Zip"}},
+		{api, outcome{200, `{"success":true,"data":{"result":[{"is_infected":false,"viruses":[null]}]}}`, backends.Virus, ""}},
+		{api, outcome{200, `{"success":true,"data":{"result":[{"is_infected":false},{"is_infected":true,"viruses":["A"]}]}}`, backends.Virus, "A"}},
+		{api, outcome{200, `{"success":false,"data":{"result":[{"is_infected":true,"viruses":["A"]}]}}`, backends.Virus, "A"}},
+		{custom, outcome{250, "result=bad;name=X;\nresult=broken", backends.Virus, "X"}},
+	} {
+		if tt.change == nil {
+			tt.change = func(*Config) {}
+		}
+		c := NewConfig().(*Config)
+		tt.change(c)
+		if c.Flavour == flavourCustom {
+			c.AnswerRegex = `(?m)` + c.AnswerRegex
+		}
+		s, err := c.service()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a backends.Answer
+		s.judge(&wire.Response{Status: tt.status, Body: []byte(tt.body), Measured: true}, 1, &a)
+		r, err := a.Result()
+		if err == nil {
+			t.Errorf("%d %q: no failure beside %+v", tt.status, tt.body, r)
+		}
+		tt.check(t, r, nil)
 	}
 }
 

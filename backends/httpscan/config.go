@@ -39,8 +39,9 @@ type Config struct {
 	// Statuses maps an HTTP status to a category, or to "body": the body says it.
 	Statuses map[string]string `toml:"statuses"`
 	// AnswerPath (keys and indices of JSON, "data.result.0.is_infected") or
-	// AnswerRegex (RE2, its first group) finds the word in a body that Answers maps to
-	// a category.
+	// AnswerRegex (RE2, its last group) finds the word in a body that Answers maps to
+	// a category. An index in AnswerPath means every element of its list. AnswerRegex
+	// must match the whole body for an ok.
 	AnswerPath  string            `toml:"answer_path"`
 	AnswerRegex string            `toml:"answer_regex"`
 	Answers     map[string]string `toml:"answers"`
@@ -100,7 +101,10 @@ func (c *Config) service() (service, error) {
 	s.answer, err = extraction("answer", c.AnswerPath, c.AnswerRegex, s.answer)
 	errs = append(errs, err)
 	if c.AnswerPath != "" || c.AnswerRegex != "" {
-		s.must = nil
+		s.must, s.strict = nil, false
+	}
+	if c.NamePath != "" || c.NameRegex != "" {
+		s.strict = false
 	}
 	s.name, err = extraction("name", c.NamePath, c.NameRegex, s.name)
 	return s, errors.Join(append(errs, err, s.complete())...)
@@ -188,9 +192,9 @@ func extraction(what, path, re string, own extractor) (extractor, error) {
 	case re == "":
 		return own, nil
 	}
-	compiled, err := regexp.Compile(re)
+	e, err := expression(re)
 	if err != nil {
 		return own, fmt.Errorf("%s_regex: %w", what, err)
 	}
-	return extractor{re: compiled}, nil
+	return e, nil
 }

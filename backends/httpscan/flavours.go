@@ -3,7 +3,6 @@ package httpscan
 import (
 	"crypto/rand"
 	"maps"
-	"regexp"
 	"slices"
 
 	"polyclam/backends/internal/wire"
@@ -37,9 +36,9 @@ const smallest = 1 << 20
 // clamrest.go.
 var restStatuses = map[int]string{
 	200: fromBody,
-	400: "swerr", // clamd said ERROR
-	406: "virus",
-	412: "swerr", // clamd's reply could not be parsed; but see tooLargeText
+	400: "swerr",  // clamd said ERROR
+	406: fromBody, // FOUND; a proxy may send a 406 too
+	412: "swerr",  // clamd's reply could not be parsed; but see tooLargeText
 	413: "partial",
 	422: "swerr", // no name of a file in the part
 	500: "swerr",
@@ -55,6 +54,7 @@ var flavours = map[string]service{
 		answer:   extractor{path: "0.Status"},
 		answers:  map[string]string{"OK": "ok", "FOUND": "virus"},
 		name:     extractor{path: "0.Description"},
+		strict:   true,
 		why:      extractor{path: "0.Description"},
 		tooLarge: smallest,
 		version:  "/version", versionAt: extractor{path: "Clamav"},
@@ -67,6 +67,7 @@ var flavours = map[string]service{
 		answers:  map[string]string{"false": "ok", "true": "virus"},
 		must:     map[string]string{"success": "true"},
 		name:     extractor{path: "data.result.0.viruses"},
+		strict:   true,
 		version:  "/api/v1/version", versionAt: extractor{path: "data.version"},
 	},
 	// A service that is not known: everything is configuration.
@@ -77,10 +78,10 @@ var flavours = map[string]service{
 // with a struct as Go prints it, {FOUND Eicar-Test-Signature  406}.
 var restRaw = service{
 	path:    "/scanHandlerBody",
-	answer:  extractor{re: regexp.MustCompile(`^\{(OK|FOUND|ERROR|PARSE ERROR) `)},
+	answer:  mustExpression(`\{(OK) +200\}|\{(FOUND|ERROR|PARSE ERROR)\b`),
 	answers: map[string]string{"OK": "ok", "FOUND": "virus"},
-	name:    extractor{re: regexp.MustCompile(`^\{FOUND (.+?) +406\}$`)},
-	why:     extractor{re: regexp.MustCompile(`^\{PARSE ERROR (.+?) +412\}$`)},
+	name:    mustExpression(`\{FOUND (.+?) +406\}`),
+	why:     mustExpression(`^\{PARSE ERROR (.+?) +412\}$`),
 }
 
 // flavour returns a copy of the tables of a service, false if it is not known.

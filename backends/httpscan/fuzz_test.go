@@ -1,6 +1,7 @@
 package httpscan
 
 import (
+	"strings"
 	"testing"
 
 	"polyclam/backends"
@@ -44,6 +45,9 @@ func FuzzAnswer(f *testing.F) {
 				known := status == 200 || name == "custom" && status == 250
 				if r.Category == backends.OK && (err != nil || !known || !measured) {
 					t.Errorf("%s %d %q is ok, %v", name, status, body, err)
+				}
+				if r.Category == backends.OK && name == "raw" && strings.Join(strings.Fields(body), " ") != "{OK 200}" {
+					t.Errorf("%q is ok", body)
 				}
 			}
 		}

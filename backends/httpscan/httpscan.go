@@ -27,6 +27,9 @@
 //   - an answer to an earlier request: an answer has no id, so there is a connection
 //     for each scan. The key keepalive keeps connections, for sites that measured the
 //     gain and trust the service.
+//   - an answer that contradicts itself, such as OK beside the name of a virus, several
+//     answers, or a 406 without the word FOUND (any proxy can send one): never ok. What
+//     was found counts beside the failure.
 //   - a redirect: never followed.
 package httpscan
 
@@ -35,7 +38,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 
@@ -74,19 +76,12 @@ type service struct {
 	answers   map[string]string
 	must      map[string]string // what has to be in a JSON body that says so
 	name      extractor
+	strict    bool      // a clean answer has nothing at name
 	why       extractor // of the reason for a failure, which may be [tooLargeText]
 	tooLarge  int64     // an object below is not too large for the service, whatever it says
 	version   string
 	versionAt extractor
 }
-
-// extractor takes words out of a body.
-type extractor struct {
-	path string         // of JSON keys
-	re   *regexp.Regexp // its first group, or all
-}
-
-func (e extractor) none() bool { return e.path == "" && e.re == nil }
 
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {

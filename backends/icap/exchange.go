@@ -88,6 +88,7 @@ func (x *exchange) judge(h *head, status int) error {
 // unmodified is a 204: clean, if the server wanted the whole object.
 func (x *exchange) unmodified(h *head) {
 	x.v.finish()
+	x.v.settle()
 	switch {
 	case hasBody(h):
 		x.c.Spoil()
@@ -161,11 +162,20 @@ func (x *exchange) skip(m *message) error {
 	n, err := io.CopyN(io.Discard, m.body, maxPage)
 	switch {
 	case err == io.EOF:
+		x.trailer(m)
 		return nil
 	case err == nil:
 		err = fmt.Errorf("a page of more than %d bytes", n)
 	}
 	return err
+}
+
+// trailer takes the fields after a body, which count as those of the header do.
+func (x *exchange) trailer(m *message) {
+	if m.body != nil {
+		x.v.read(m.body.trailer.fields)
+		x.v.finish()
+	}
 }
 
 // echo is an answer that seems to have the object in it.
@@ -174,12 +184,18 @@ func (x *exchange) echo(m *message) error {
 		return x.earlyEcho(m)
 	}
 	same, n, err := x.compare(m.body)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	x.trailer(m)
+	x.v.settle()
+	switch {
 	case !same:
 		x.c.Spoil()
 		x.v.found(backends.Suspicious, modifiedName, "the answer has another object, without a reason")
+	case x.v.said:
+	case x.v.blocked:
+		x.v.found(backends.Suspicious, blockedName, blockedInfo)
 	case n < x.q.size:
 		x.v.fail(backends.SWErr, fmt.Sprintf("the answer has %d of the %d bytes and no verdict", n, x.q.size))
 	case x.v.clean, x.isEchoOK(), x.q.size == 0: // there is nothing in nothing
@@ -230,7 +246,7 @@ func (x *exchange) earlyEcho(m *message) error {
 
 // compare reads a body while it is the same as the object, and returns how much of it
 // is.
-func (x *exchange) compare(body io.Reader) (same bool, n int64, err error) {
+func (x *exchange) compare(body *body) (same bool, n int64, err error) {
 	if body == nil {
 		return true, 0, nil
 	}

@@ -1,6 +1,7 @@
 package icap
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -180,9 +181,9 @@ func blocked(v *verdict, value string) {
 }
 
 // described reads a text that says why something was blocked. One that is not known
-// adds nothing to what else is said.
+// adds nothing to what else is said, except that an error text is never clean.
 func described(v *verdict, value string) {
-	if text := trim(value); !v.documented(text) {
+	if text := trim(value); !v.documented(text) && !isErrorText(v.described) {
 		v.described = text
 	}
 }
@@ -204,11 +205,30 @@ func (v *verdict) documented(text string) bool {
 // blockedInfo is said where nothing else is.
 const blockedInfo = "X-Response-Info: Blocked"
 
-// responseInfo supports what else is said: nothing is clean that was blocked.
+// responseInfo reads the action that the server took. OPSWAT and Kaspersky document it as
+// that, so a word that is not known is never clean.
 func responseInfo(v *verdict, value string) {
-	if strings.EqualFold(trim(value), "blocked") {
+	switch text := trim(value); strings.ToLower(text) {
+	case "blocked":
 		v.blocked = true
+	case "", "passed", "allowed": // Kaspersky, OPSWAT
+	case "error", "failed":
+		v.fail(backends.SWErr, "X-Response-Info: "+text)
+	default:
+		v.info = text
 	}
+}
+
+// errorWords are those of a description that says why an object was not scanned. They
+// only ever turn a clean answer into a failure. The texts of clean answers are not
+// documented: Trend's Deep Discovery Analyzer describes every object.
+var (
+	errorWords = regexp.MustCompile(`(?i)\b(?:errors?|fail(?:ed|s|ure)?|abort(?:ed|s)?|timed?[- ]?out|not (?:been )?(?:fully |completely )?scanned|unscann(?:ed|able)|skipped|bypassed|unable|cannot|could not|incomplete|unavailable|expired)\b`)
+	noError    = regexp.MustCompile(`(?i)\b(?:no|0|without(?: any)?) (?:errors?|failures?)\b`)
+)
+
+func isErrorText(text string) bool {
+	return errorWords.MatchString(noError.ReplaceAllString(text, ""))
 }
 
 // errorCode reads why there is no verdict. A code that is not in the table is a

@@ -15,7 +15,10 @@
 //	204                                            ok
 //	204 to a preview that is not the whole object  partial
 //	X-Infection-Found and other header fields,
-//	of ICAP or HTTP                                by name and type: virus if unknown
+//	of ICAP, HTTP or a trailer                     by name and type: virus if unknown
+//	X-Response-Info with 204 or the object itself  passed, allowed: nothing; blocked:
+//	                                               suspicious; swerr if unknown
+//	X-Response-Desc with 204 or the object itself  an error text is swerr
 //	X-Error-Code, also with 204 and 500            encrypted, partial, suspicious: swerr if unknown
 //	200 with HTTP 403, or 3xx                      virus, "blocked-by-icap"
 //	200 with HTTP 400, 401, 407, 5xx               a failure, with a hint; Trend's 500 by its code

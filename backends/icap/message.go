@@ -33,10 +33,10 @@ func hasBody(h *head) bool {
 // message is what an answer encapsulates.
 type message struct {
 	heads  []head
-	start  string    // status line of the HTTP response, empty if there is none
-	status int       // of the HTTP response, 0 if there is none
-	body   io.Reader // nil: null-body
-	exact  bool      // the offsets are right: there is nothing between the parts
+	start  string // status line of the HTTP response, empty if there is none
+	status int    // of the HTTP response, 0 if there is none
+	body   *body  // nil: null-body
+	exact  bool   // the offsets are right: there is nothing between the parts
 }
 
 // part is an element of Encapsulated.
@@ -124,11 +124,12 @@ func orderError(wrong bool) error {
 // maxTrailer bounds the lines after the last chunk.
 const maxTrailer = 100
 
-// body reads a body in chunks. The trailer is read and ignored.
+// body reads a body in chunks, and the fields of its trailer.
 type body struct {
-	c      *engineconn.Conn
-	chunks io.Reader
-	ended  bool
+	c       *engineconn.Conn
+	chunks  io.Reader
+	ended   bool
+	trailer head
 }
 
 // Read implements [io.Reader]. io.EOF says that the whole body was read.
@@ -138,7 +139,7 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.chunks.Read(p)
 	if err == io.EOF {
-		b.ended, err = true, b.trailer()
+		b.ended, err = true, b.readTrailer()
 	}
 	if err != nil && err != io.EOF {
 		err = fmt.Errorf("body: %w", b.c.Broken(err))
@@ -146,13 +147,21 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// trailer reads the lines after the last chunk, and returns io.EOF.
-func (b *body) trailer() error {
+// readTrailer reads the lines after the last chunk, and returns io.EOF.
+func (b *body) readTrailer() error {
 	for range maxTrailer {
-		if line, err := b.c.Line(); err != nil {
+		line, err := b.c.Line()
+		if err != nil {
 			return err
-		} else if line == "" {
+		}
+		if line == "" {
 			return io.EOF
+		}
+		if b.trailer.bytes += len(line) + len("\r\n"); b.trailer.bytes > maxHead {
+			break
+		}
+		if err := b.trailer.add(line); err != nil {
+			return fmt.Errorf("trailer: %w", err)
 		}
 	}
 	return errors.New("a trailer that is too long")

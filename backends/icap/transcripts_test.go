@@ -36,6 +36,11 @@ type transcript struct {
 
 var whole = "27\r\n" + hello + "\r\n0\r\n\r\n"
 
+const noThreats = "X-Virus-ID: no threats\r\n"
+
+// trailed is the body of an echo with fields after its last chunk.
+func trailed(fields string) string { return strings.TrimSuffix(whole, "\r\n") + fields + "\r\n" }
+
 // transcripts is the list of answers seen of c-icap and told of others, and of what no server should say.
 func transcripts() []transcript {
 	found200 := func(c backends.Category, names ...string) outcome { return outcome{c, 200, names, ""} }
@@ -186,6 +191,38 @@ func transcripts() []transcript {
 		{"worst of two parts", composed(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\n", "403 F", "X-Virus-ID: Win.Worm\r\n")), found200(backends.Virus, "Heuristics.Encrypted.Zip", "Win.Worm")},
 		{"hostile name", composed(page("X-Infection-Found: Type=0; Resolution=2; Threat=\x00\xff%s\x1b[2J: OK\x00\r;\r\n", "403 F", "")), found200(backends.Virus, "\x00\xff%s\x1b[2J: OK\x00\r")},
 		{"long name", composed(page("X-Virus-ID: "+strings.Repeat("A", 60000)+"\r\n", "403 F", "")), found200(backends.Virus, strings.Repeat("A", maxName))},
+
+		{"204 and an error", composed("ICAP/1.0 204 OK\r\nX-Response-Info: Error\r\n\r\n"), fails(backends.SWErr, 204)},
+		{"204 and failed", composed("ICAP/1.0 204 OK\r\nX-Response-Info: FAILED\r\n\r\n"), fails(backends.SWErr, 204)},
+		{"204 and an unknown action", composed("ICAP/1.0 204 OK\r\nX-Response-Info: Bypassed\r\n\r\n"), fails(backends.SWErr, 204)},
+		{"204 and allowed", composed("ICAP/1.0 204 OK\r\nX-Response-Info: Allowed\r\n\r\n"), outcome{backends.OK, 204, nil, ""}},
+		{"clean echo and an error", composed(echo("X-Virus-ID: no threats\r\nX-Response-Info: Error\r\n", whole)), fails(backends.SWErr, 200)},
+		{"clean echo and an unknown action", composed(echo("X-Virus-ID: no threats\r\nX-Response-Info: Skipped\r\n", whole)), fails(backends.SWErr, 200)},
+		{"encrypted and an error", composed(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\nX-Response-Info: Error\r\n", "403 F", "")), beside(found200(backends.Encrypted, "Heuristics.Encrypted.Zip"), backends.SWErr)},
+		{"virus and an unknown action", composed(page("X-Virus-ID: A.B\r\nX-Response-Info: Quarantined\r\n", "403 F", "")), found200(backends.Virus, "A.B")},
+		{"204, described as an error", composed("ICAP/1.0 204 OK\r\nX-Response-Desc: Scan engine error\r\n\r\n"), fails(backends.SWErr, 204)},
+		{"204, described as an error and more", composed("ICAP/1.0 204 OK\r\nX-Response-Desc: Scan engine error\r\nX-Response-Desc: fine\r\n\r\n"), fails(backends.SWErr, 204)},
+		{"204, described as failed", composed("ICAP/1.0 204 OK\r\nX-Response-Desc: FILE: the analysis failed\r\n\r\n"), fails(backends.SWErr, 204)},
+		{"204, described as unscanned", composed("ICAP/1.0 204 OK\r\nX-Response-Desc: Object was not scanned\r\n\r\n"), fails(backends.SWErr, 204)},
+		{"204, described as without errors", composed("ICAP/1.0 204 OK\r\nX-Response-Desc: scanned, no errors\r\n\r\n"), outcome{backends.OK, 204, nil, ""}},
+		{"204, described by Trend", composed("ICAP/1.0 204 OK\r\nX-Response-Desc: URL: No risk rating from WRS\r\n\r\n"), outcome{backends.OK, 204, nil, ""}},
+		{"clean echo, described as an error", composed(echo("X-Virus-ID: no threats\r\nX-Response-Desc: Scan timed out\r\n", whole)), fails(backends.SWErr, 200)},
+
+		// Trailers.
+		{"trailer, virus", composed(echo(noThreats, trailed("X-Infection-Found: Type=0; Resolution=2; Threat=Eicar;\r\n"))), found200(backends.Virus, "Eicar")},
+		{"trailer, encrypted", composed(echo(noThreats, trailed("x-virus-id: Heuristics.Encrypted.Zip\r\n"))), found200(backends.Encrypted, "Heuristics.Encrypted.Zip")},
+		{"trailer, reason", composed(echo(noThreats, trailed("X-Blocked-Reason: Encrypted Archive\r\n"))), found200(backends.Encrypted, "Encrypted Archive")},
+		{"trailer, violations", composed(echo(noThreats, trailed("X-Violations-Found: 1\r\n\t-\r\n\tA.B\r\n\t0\r\n\t0\r\n"))), found200(backends.Virus, "A.B")},
+		{"trailer, blocked", composed(echo(noThreats, trailed("X-Response-Info: Blocked\r\n"))), found200(backends.Suspicious, blockedName)},
+		{"trailer, error", composed(echo(noThreats, trailed("X-Response-Info: Error\r\n"))), fails(backends.SWErr, 200)},
+		{"trailer, described as an error", composed(echo(noThreats, trailed("X-Response-Desc: Scan engine error\r\n"))), fails(backends.SWErr, 200)},
+		{"trailer, error code", composed(echo(noThreats, trailed("X-Error-Code: antivirus_engine_error\r\n"))), fails(backends.SWErr, 200)},
+		{"trailer, clean", composed(echo("", trailed(noThreats))), outcome{backends.OK, 200, nil, ""}},
+		{"trailer, something else", composed(echo(noThreats, trailed("X-Checksum: 1\r\n"))), outcome{backends.OK, 200, nil, ""}},
+		{"trailer, no field", composed(echo(noThreats, trailed("nonsense\r\n"))), fails(backends.SWErr, none)},
+		{"trailer too long", composed(echo(noThreats, trailed("X: "+strings.Repeat("A", maxHead)+"\r\n"))), fails(backends.SWErr, none)},
+		{"trailer of a page, virus", composed(strings.TrimSuffix(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\n", "403 F", ""), "\r\n") + "X-Virus-ID: A.B\r\n\r\n"), found200(backends.Virus, "Heuristics.Encrypted.Zip", "A.B")},
+		{"trailer of a page, error", composed(strings.TrimSuffix(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\n", "403 F", ""), "\r\n") + "X-Error-Code: antivirus_engine_error\r\n\r\n"), beside(found200(backends.Encrypted, "Heuristics.Encrypted.Zip"), backends.SWErr)},
 
 		// Echoes and what is none.
 		{"echo in small chunks", composed(echo("", "10;a=b\r\n"+hello[:16]+"\r\n0017; x=\"y\"\r\n"+hello[16:]+"\r\n0; ieof\r\nX-T: 1\r\n\r\n")), found200(backends.Partial)},

@@ -25,6 +25,7 @@ type verdict struct {
 	blocked   bool // a field says that the object was blocked
 	explained bool // an error code says why there is no verdict
 	described string
+	info      string              // an action that no product documents
 	names     []string            // that fields gave
 	named     []backends.Category // of these names
 	reasons   []reason            // for finish
@@ -101,6 +102,18 @@ func (v *verdict) finish() {
 		}
 	}
 	v.reasons = nil
+}
+
+// settle takes what speaks against a clean answer without being a finding: an unknown
+// action, and a description of an error.
+func (v *verdict) settle() {
+	if v.info != "" {
+		v.fail(backends.SWErr, "X-Response-Info: "+cut(v.info, maxDetail)+": not a word that means clean")
+	}
+	if isErrorText(v.described) {
+		v.fail(backends.SWErr, "X-Response-Desc: "+cut(v.described, maxDetail))
+	}
+	v.info = ""
 }
 
 // isDetection reports whether a virus or something suspicious was found.
