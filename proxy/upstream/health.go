@@ -63,7 +63,9 @@ func (u *Upstream) check(n *node) {
 	if p.state != up {
 		return
 	}
-	u.version(u.life, n)
+	if v, ok := u.version(u.life, n); ok {
+		u.compareVersion(n, v.Text)
+	}
 	u.checkSize(n)
 }
 
@@ -236,6 +238,9 @@ func (u *Upstream) conclude(n *node, p proof) {
 		n.distrust = p.reason
 	}
 	warning := u.setHeuristics(n, p)
+	if p.state == up && n.state != up {
+		u.doubtSize(n)
+	}
 	n.state = p.state
 	if p.state != up {
 		u.disappoint(n, p.reason)
