@@ -51,6 +51,7 @@ type proof struct {
 	canary Canary
 
 	learned         bool // heuristicsFirst is known
+	refused         bool // it is not, since the engine says itself that it failed
 	heuristicsFirst bool // the node stops at the first heuristic finding
 }
 
@@ -63,7 +64,9 @@ func (u *Upstream) check(n *node) {
 	if p.state != up {
 		return
 	}
-	u.version(u.life, n)
+	if v, ok := u.version(u.life, n); ok {
+		u.compareVersion(n, v.Text)
+	}
 	u.checkSize(n)
 }
 
@@ -235,17 +238,25 @@ func (u *Upstream) conclude(n *node, p proof) {
 	if p.state == blind && n.loop == nil && p.canary.Error == "" {
 		n.distrust = p.reason
 	}
-	warning := u.setHeuristics(n, p)
+	before := n.heuristics
+	if p.state == up {
+		n.heuristics.learned(p, n.state != up)
+		if n.state != up {
+			u.doubtSize(n)
+		}
+	}
+	now := n.heuristics
 	n.state = p.state
 	if p.state != up {
 		u.disappoint(n, p.reason)
 	}
 	c := u.set(n, p.state, p.reason)
+	if p.state == up {
+		u.askSooner(n)
+	}
 	u.mu.Unlock()
 	u.tell(c)
-	if warning != "" {
-		u.log.Warn().Str("node", bounded(n.address)).Str("reason", warning).Msg("heuristics first")
-	}
+	u.logHeuristics(n, before, now)
 }
 
 // disappoint takes n from the hopes of all who have no usable node.

@@ -113,7 +113,7 @@ func TestSuspected(t *testing.T) {
 	}
 	for _, tt := range tests {
 		findings := append([]backends.Finding(nil), tt.in.Findings...)
-		if got := suspected(tt.in); got.Category != tt.want {
+		if got := suspected(tt.in, heuristicsFirstText); got.Category != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got.Category, tt.want)
 		}
 		for i, f := range tt.in.Findings {

@@ -51,9 +51,15 @@ type node struct {
 	timer    *time.Timer // ends being down where there is no canary
 	canary   Canary
 
-	heuristicsFirst bool // it stops at the first heuristic finding
-	size            sizeProof
-	sizing          bool // checkSize is under way
+	heuristics heuristics
+	size       sizeProof
+	sizing     bool        // checkSize is under way
+	sizeAge    int         // counts what made size worth proving again
+	unproven   bool        // an ok for a large object is partial, see doubtSize
+	caught     bool        // the largest object is not scanned, and the limit not found yet
+	sizeTimer  *time.Timer // ends unproven
+
+	versionText string // what it said it was, at the last health check
 }
 
 // doubt counts how often an answer of before was found out to be worth nothing.

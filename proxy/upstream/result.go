@@ -76,3 +76,35 @@ func accounted(r backends.Result) []backends.Finding {
 func detected(r backends.Result) bool {
 	return r.Category == backends.Virus || r.Category == backends.Suspicious
 }
+
+// adjusted is the result of a scan, seen with what is known of the node: one that
+// stops at the first heuristic has not seen the rest, and one that does not scan
+// large objects has not seen them. The caller has mu.
+func (n *node) adjusted(r backends.Result, size int64) backends.Result {
+	switch {
+	case n.heuristics.first:
+		r = suspected(r, heuristicsFirstText)
+	case n.heuristics.unknown:
+		r = suspected(r, heuristicsUnknownText)
+	}
+	if r.Category != backends.OK {
+		return r
+	}
+	limit := n.size.limit
+	switch {
+	case limit != 0 && size > limit:
+		return backends.Result{
+			Category: backends.Partial,
+			Code:     r.Code,
+			Findings: []backends.Finding{{Name: "Heuristics.Limits.Exceeded.MaxSize", Category: backends.Partial}},
+			Detail:   fmt.Sprintf("%d bytes: above %d bytes %s", size, limit, unscannedText),
+		}
+	case n.unproven && size > unprovenMin:
+		return backends.Result{
+			Category: backends.Partial,
+			Code:     r.Code,
+			Detail:   fmt.Sprintf("%d bytes: not proven yet that the engine scans objects of this size (size_check)", size),
+		}
+	}
+	return r
+}

@@ -51,7 +51,8 @@ func (u *Upstream) startDue() time.Duration {
 
 // Reload tells the engines of all nodes to load their signatures anew, those
 // that can be told, and returns what went wrong; it does not wait longer than
-// ctx. What was known of the versions is dropped, and canaries follow.
+// ctx. What was known of the versions is dropped, and canaries follow; limits on
+// sizes hold until they are proven again.
 func (u *Upstream) Reload(ctx context.Context) error {
 	outcome := make(chan error, len(u.nodes))
 	asked := 0
@@ -83,7 +84,7 @@ func (u *Upstream) Reload(ctx context.Context) error {
 	u.mu.Lock()
 	for _, n := range u.nodes {
 		n.versions.drop()
-		n.size = sizeProof{} // limits may have changed too
+		n.renewSize()
 		u.hurry(n)
 	}
 	u.mu.Unlock()

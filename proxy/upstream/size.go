@@ -3,6 +3,7 @@ package upstream
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"polyclam/backends"
 	"polyclam/proxy/testfile"
@@ -14,6 +15,15 @@ const largestProbe = 1<<31 - 3
 
 // sizeTries is how often a node without an answer is asked again.
 const sizeTries = 3
+
+// sizeWait is how long an ok for a large object counts as partial because it is not
+// proven that it was scanned: a node that is too busy to be asked must not turn
+// honest mail into errors for long.
+const sizeWait = time.Minute
+
+// unprovenMin is the size up to which objects never count as unproven. No engine in
+// use has a smaller limit.
+const unprovenMin = 1 << 20
 
 // sizeProof is what is known of the sizes that a node scans.
 type sizeProof struct {
@@ -29,40 +39,114 @@ type sizeProof struct {
 // and engines.
 var sizeSlot = make(chan struct{}, 1)
 
+// checksSize says whether nodes are asked what sizes they scan.
+func (u *Upstream) checksSize() bool {
+	return u.cfg.SizeCheck && u.cfg.Canary && u.largest() >= testfile.LargeMin
+}
+
+// renewSize has n asked again with its next health check: its limits may have
+// changed. What is known holds until then. The caller has mu.
+func (n *node) renewSize() {
+	n.size.done, n.size.tries = false, 0
+	n.sizeAge++
+}
+
+// doubtSize is renewSize for a node that was not up: it may be another engine now.
+// Until it is proven what n scans, but no longer than sizeWait, an ok for a large
+// object is partial. The caller has mu.
+func (u *Upstream) doubtSize(n *node) {
+	if !u.checksSize() || u.closing {
+		return
+	}
+	n.renewSize()
+	n.unproven = true
+	n.stopSizeTimer()
+	n.sizeTimer = time.AfterFunc(sizeWait, func() { u.stopDoubt(n) })
+}
+
+// stopDoubt gives up waiting for a proof, unless n is proven not to scan all.
+func (u *Upstream) stopDoubt(n *node) {
+	u.mu.Lock()
+	stops := n.unproven && !n.caught
+	if stops {
+		n.unproven = false
+	}
+	u.mu.Unlock()
+	if stops {
+		u.log.Warn().Str("node", bounded(n.address)).Int64("max_size", u.largest()).
+			Str("reason", "no answer to the test archives: its ok for large objects counts, although it is not proven that it scans them").
+			Msg("size check")
+	}
+}
+
+func (n *node) stopSizeTimer() {
+	if n.sizeTimer != nil {
+		n.sizeTimer.Stop()
+		n.sizeTimer = nil
+	}
+}
+
 // checkSize finds out whether n scans objects as large as it is sent. Many engines
 // call what is over a limit of their own ok without a look: clamd over MaxFileSize,
-// unless AlertExceedsMax is on. It is asked once, in the background, with an archive
-// that has EICAR in it; a node that was caught is asked again with each health
-// check, so that mending it shows.
+// unless AlertExceedsMax is on. It is asked in the background, with an archive that
+// has EICAR in it: once, and again when something happened that may have changed its
+// limits. A node that was caught is asked again with each health check, so that
+// mending it shows.
 func (u *Upstream) checkSize(n *node) {
-	size := u.largest()
-	if !u.cfg.SizeCheck || size < testfile.LargeMin {
+	if !u.checksSize() {
 		return
 	}
 	u.mu.Lock()
-	known := n.size
-	if n.sizing || known.done && known.limit == 0 {
+	if n.sizing || n.size.done && n.size.limit == 0 {
 		u.mu.Unlock()
 		return
 	}
 	n.sizing = true
 	u.mu.Unlock()
-	next := known
-	defer func() {
-		u.mu.Lock()
-		n.sizing, n.size = false, next
-		u.mu.Unlock()
-	}()
+	for u.proveOnce(n) {
+	}
+	u.mu.Lock()
+	n.sizing = false
+	u.mu.Unlock()
+}
+
+// proveOnce asks n and notes the answer. It reports whether to ask again, because
+// what happened meanwhile made the answer worthless.
+func (u *Upstream) proveOnce(n *node) (again bool) {
 	select {
 	case sizeSlot <- struct{}{}:
 	case <-u.life.Done():
-		return
+		return false
 	}
-	next = u.proveSize(n, size, known)
+	u.mu.Lock()
+	known, age := n.size, n.sizeAge
+	u.mu.Unlock()
+	next := u.proveSize(n, u.largest(), known)
 	<-sizeSlot
+	u.mu.Lock()
+	n.caught = false
+	if n.sizeAge != age {
+		again = n.state == up && u.life.Err() == nil // else it is asked when it is up again
+		u.mu.Unlock()
+		return again
+	}
+	n.size = next
+	if next.done && next.tries < sizeTries {
+		n.unproven = false
+		n.stopSizeTimer()
+	}
+	u.mu.Unlock()
+	if next.tries >= sizeTries {
+		u.stopDoubt(n)
+	}
+	u.logSize(n, known, next)
+	return false
+}
+
+func (u *Upstream) logSize(n *node, known, next sizeProof) {
 	switch {
 	case next.limit != 0 && next.limit != known.limit:
-		u.log.Warn().Str("node", bounded(n.address)).Int64("max_size", size).Int64("unscanned_above", next.limit).
+		u.log.Warn().Str("node", bounded(n.address)).Int64("max_size", u.largest()).Int64("unscanned_above", next.limit).
 			Str("reason", unscannedText).Msg("size check")
 	case next.limit == 0 && known.limit != 0:
 		u.log.Info().Str("node", bounded(n.address)).Int64("scanned", next.scanned).Msg("size check")
@@ -84,33 +168,62 @@ func (u *Upstream) largest() int64 {
 	return size
 }
 
-// proveSize asks n for its smallest and its largest object, and if the largest is
-// called ok, for the limit between them.
+// proveSize asks n for its largest object, and if that is called ok, for the limit
+// below it. A node that was never seen to look into archives is asked for the
+// smallest one first: if it passes that, nothing can be proven.
 func (u *Upstream) proveSize(n *node, size int64, known sizeProof) sizeProof {
-	answer := scanned
-	if known.limit == 0 {
-		answer = u.scansSize(n, testfile.LargeMin)
-		if answer == passed || answer == refused {
-			return sizeProof{done: true} // it does not look into archives: nothing can be proven
-		}
+	small := scanned
+	if known.scanned == 0 {
+		small = u.scansSize(n, testfile.LargeMin)
 	}
-	if answer == scanned {
+	answer := small
+	if small == scanned {
 		answer = u.scansSize(n, size)
 	}
-	switch answer {
-	case scanned:
+	switch {
+	case answer == unanswered:
+		return known.unanswered()
+	case small != scanned:
+		return sizeProof{done: true, limit: known.limit}
+	case answer == scanned:
 		return sizeProof{done: true, scanned: size}
-	case refused:
+	case answer == refused:
 		return sizeProof{done: true}
-	case unanswered:
-		known.tries++
-		known.done = known.tries >= sizeTries || known.limit != 0
-		return known
+	case known.done && known.limit != 0:
+		return known // caught before, and nothing happened since
 	}
-	if known.limit != 0 {
-		return known
+	u.catch(n)
+	low := int64(testfile.LargeMin)
+	if known.scanned != 0 {
+		switch u.scansSize(n, low) {
+		case passed, refused: // it does not look into archives any more
+			return sizeProof{done: true, limit: known.limit}
+		}
 	}
-	low, high := int64(testfile.LargeMin), size
+	if known.scanned > low && known.scanned < size && u.scansSize(n, known.scanned) == scanned {
+		low = known.scanned
+	}
+	low = u.searchSize(n, low, size)
+	return sizeProof{done: true, scanned: low, limit: low}
+}
+
+// unanswered is p after a node that did not answer.
+func (p sizeProof) unanswered() sizeProof {
+	p.tries++
+	p.done = p.done || p.tries >= sizeTries
+	return p
+}
+
+// catch notes that n calls its largest object ok without a look: until its limit is
+// found, what it says of large objects is not believed, however long that takes.
+func (u *Upstream) catch(n *node) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n.caught, n.unproven = true, true
+}
+
+// searchSize finds the limit of n: low is scanned, high is not.
+func (u *Upstream) searchSize(n *node, low, high int64) int64 {
 	for high-low > low/16 {
 		middle := int64(math.Sqrt(float64(low) * float64(high)))
 		switch u.scansSize(n, middle) {
@@ -122,7 +235,7 @@ func (u *Upstream) proveSize(n *node, size int64, known sizeProof) sizeProof {
 			high = middle
 		}
 	}
-	return sizeProof{done: true, scanned: low, limit: low}
+	return low
 }
 
 // The answers to an object of some size that has EICAR in it.
@@ -152,22 +265,4 @@ func (u *Upstream) scansSize(n *node, size int64) sizeAnswer {
 		return passed
 	}
 	return refused
-}
-
-// adjusted is the result of a scan, seen with what is known of the node: one that
-// stops at the first heuristic has not seen the rest, and one that does not scan
-// large objects has not seen them. The caller has mu.
-func (n *node) adjusted(r backends.Result, size int64) backends.Result {
-	if n.heuristicsFirst {
-		r = suspected(r)
-	}
-	if limit := n.size.limit; limit != 0 && size > limit && r.Category == backends.OK {
-		return backends.Result{
-			Category: backends.Partial,
-			Code:     r.Code,
-			Findings: []backends.Finding{{Name: "Heuristics.Limits.Exceeded.MaxSize", Category: backends.Partial}},
-			Detail:   fmt.Sprintf("%d bytes: above %d bytes %s", size, limit, unscannedText),
-		}
-	}
-	return r
 }

@@ -74,7 +74,7 @@ func (n *node) status() NodeStatus {
 		Canary:   n.canary,
 		Counters: Counters{Scans: n.scans.Load(), Failures: n.failures.Load(), Replays: n.replays.Load()},
 	}
-	s.HeuristicsFirst, s.Scanned, s.UnscannedAbove = n.heuristicsFirst, n.size.scanned, n.size.limit
+	s.HeuristicsFirst, s.Scanned, s.UnscannedAbove = n.heuristics.first, n.size.scanned, n.size.limit
 	if n.reason != nil {
 		s.Reason = bounded(n.reason.Error())
 	}

@@ -30,8 +30,9 @@
 //
 // A check also shows whether the engine reports encryption, and whether it stops at
 // the first heuristic finding: what it then calls encrypted or partial is suspicious,
-// since the rest of the object was not scanned. Once, it shows how large the objects
-// are that the engine scans.
+// since the rest of the object was not scanned. The first one, and the first after
+// something may have changed that, shows how large the objects are that the engine
+// scans.
 //
 // Without a canary every node that is not down is used, and one that is down if
 // there is no other.
@@ -82,8 +83,8 @@ type Config struct {
 	Nodes          []Node
 	Log            zerolog.Logger
 
-	// SizeCheck says that nodes are asked once whether they scan objects as large
-	// as are sent to them, see checkSize.
+	// SizeCheck says that nodes are asked whether they scan objects as large as are
+	// sent to them, see checkSize.
 	SizeCheck bool
 	// MaxStream is the largest stream that listeners take; 0: no limit. The size
 	// check uses it where MaxSize is 0.
@@ -246,6 +247,7 @@ func (u *Upstream) Close() {
 	idle := u.inFlight == 0
 	for _, n := range u.nodes {
 		n.stopTimer()
+		n.stopSizeTimer()
 	}
 	u.mu.Unlock()
 	u.end(CalledOff("the upstream is closed"))

@@ -138,3 +138,14 @@ func (c *versionCache) drop() {
 	c.value, c.known, c.at = backends.Version{}, false, time.Time{}
 	c.dropped++
 }
+
+// compareVersion notes what n says it is. Another engine, or the same with other
+// signatures, may have been started with other limits.
+func (u *Upstream) compareVersion(n *node, text string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if n.versionText != "" && n.versionText != text {
+		n.renewSize()
+	}
+	n.versionText = text
+}
