@@ -163,5 +163,5 @@ func config(listener, world string) string {
 		listener = strings.ReplaceAll(listener, start, start+"status = \"extended\"\n")
 	}
 	listener = strings.NewReplacer("unix:/run/polyclam/clamd.sock", "unix:${DIR}/p.sock", "3310", "${PORT}").Replace(listener)
-	return listener + fmt.Sprintf("\n[limits]\nstream = %d\n[policy]\nfirst_virus = \"wait\"\n", streamLimit)
+	return listener + fmt.Sprintf("\n[policy]\nfirst_virus = \"wait\"\n[limits]\nstream = %d\n", streamLimit)
 }

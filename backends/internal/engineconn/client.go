@@ -86,7 +86,7 @@ func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) er
 	err := c.do(ctx, func(conn *Conn) error {
 		answer = backends.Answer{}
 		err := talk(conn, &answer)
-		if err == nil && !conn.early && answer.Category() == backends.OK && conn.r.Buffered() > 0 {
+		if err == nil && !conn.early && answer.Category() == backends.OK && conn.hasMore() {
 			// Also on a connection that is given up: what follows may be a finding.
 			err = fmt.Errorf("more than one answer: %.100q", conn.Pending())
 		}

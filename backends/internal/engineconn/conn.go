@@ -248,6 +248,19 @@ func (c *Conn) isSilent() bool {
 	return c.r.Buffered() == 0 && !c.hasPlain() && c.sock.silent(c.sock.mark())
 }
 
+// hasMore reports whether more bytes have come than were read. Over TLS only those
+// that are read ahead count: what else has arrived may be a farewell of TLS itself.
+func (c *Conn) hasMore() bool {
+	if c.r.Buffered() > 0 {
+		return true
+	}
+	if _, isTLS := c.nc.(secured); isTLS || !c.sock.hasInput() {
+		return false
+	}
+	_, err := c.r.Peek(1)
+	return err == nil
+}
+
 // hasPlain reports whether TLS holds plain text that was received already.
 func (c *Conn) hasPlain() bool {
 	tc, ok := c.nc.(secured)

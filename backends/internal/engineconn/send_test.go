@@ -184,3 +184,26 @@ func TestStrayThenGone(t *testing.T) {
 		t.Errorf("a clean object gets %+v, %v", r, err)
 	}
 }
+
+// TestMoreInTheKernel: a second answer is noticed although the first filled the buffer
+// exactly, also on a connection that is given up.
+func TestMoreInTheKernel(t *testing.T) {
+	first := strings.Repeat("x", 4095) + "\n"
+	address := serve(t, "unix", func(nc net.Conn) {
+		io.ReadFull(nc, make([]byte, 5))
+		io.WriteString(nc, first+"VIRUS\n")
+		<-t.Context().Done()
+	})
+	_, err := client(t, "unix", address, nil).Scan(t.Context(), func(conn *Conn, a *backends.Answer) error {
+		if err := conn.Command("SCAN\n"); err != nil {
+			return err
+		}
+		_, err := conn.Line()
+		a.Add(backends.OK, 0, "")
+		conn.Spoil()
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "more than one answer") {
+		t.Errorf("got %v", err)
+	}
+}

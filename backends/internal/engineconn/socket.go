@@ -104,6 +104,23 @@ func (s *socket) isEmpty() bool {
 	return err == nil && empty
 }
 
+// hasInput reports whether bytes have arrived that were not read. The end of the
+// connection is none.
+func (s *socket) hasInput() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.raw == nil {
+		return false
+	}
+	input := false
+	s.raw.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		input = err == nil && n > 0
+	})
+	return input
+}
+
 func (s *socket) mark() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
