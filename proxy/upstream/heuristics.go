@@ -16,8 +16,8 @@ const (
 	heuristicsUnknownText = "did not answer the archives that show whether it stops at the first heuristic finding: until it does, encrypted and partial count as suspicious"
 )
 
-// learnTries is how often a node that answers the archives with a failure of its own
-// is asked again. Mail like them fails there too, so nothing is missed after that.
+// learnTries is how often a node whose engine says that it fails on the archives is
+// asked again. Mail like them fails there too, so nothing is missed after that.
 const learnTries = 5
 
 // heuristics is what is known of a node's way with heuristic findings.
@@ -29,7 +29,7 @@ const learnTries = 5
 type heuristics struct {
 	first   bool          // it stops at the first
 	unknown bool          // it was asked, and did not answer
-	tries   int           // answered with a failure of its own, while unknown
+	tries   int           // how often the engine said that it failed, while unknown
 	pause   time.Duration // before it is asked again
 }
 

@@ -55,6 +55,7 @@ type node struct {
 	size       sizeProof
 	sizing     bool        // checkSize is under way
 	sizeAge    int         // counts what made size worth proving again
+	sizeAsked  time.Time   // when size was last proven from the start
 	unproven   bool        // an ok for a large object is partial, see doubtSize
 	caught     bool        // the largest object is not scanned, and the limit not found yet
 	sizeTimer  *time.Timer // ends unproven

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"sync"
 
 	"polyclam/backends"
@@ -52,14 +53,7 @@ func (s *nonces) find(nonce testfile.Nonce) (origin, bool) {
 // itself, perhaps through others, and is taken out. The client is to be answered
 // with an error. For any content of another size it costs one comparison.
 func CameBack(c backends.Content, listener string) bool {
-	if c.Size() != int64(testfile.CleanSize) {
-		return false
-	}
-	var object [testfile.CleanSize]byte
-	if n, _ := c.ReadAt(object[:], 0); n != len(object) {
-		return false
-	}
-	nonce, isControl := testfile.NonceOf(object[:])
+	nonce, isControl := controlNonce(c)
 	if !isControl {
 		return false
 	}
@@ -68,6 +62,29 @@ func CameBack(c backends.Content, listener string) bool {
 		o.upstream.takeOut(o.node, listener)
 	}
 	return own
+}
+
+// controlNonce returns the nonce of c if c is a clean control, of whatever polyclam.
+func controlNonce(c backends.Content) (nonce testfile.Nonce, isControl bool) {
+	if c.Size() != int64(testfile.CleanSize) {
+		return nonce, false
+	}
+	var object [testfile.CleanSize]byte
+	if n, _ := c.ReadAt(object[:], 0); n != len(object) {
+		return nonce, false
+	}
+	return testfile.NonceOf(object[:])
+}
+
+// errMutual answers the clean control of another polyclam that comes while there is no
+// usable node, but a health check under way. That check may be what the other one
+// waits for: two that ask each other would both wait until their time is up.
+var errMutual = distrust("the health check of another polyclam came during one of its own: if they ask each other, neither has an engine")
+
+// mutual says whether t is to be answered with errMutual. The caller has mu.
+func (u *Upstream) mutual(t *ticket) bool {
+	return t.control && !u.anyUsable(t) &&
+		slices.ContainsFunc(u.nodes, func(n *node) bool { return n.checking })
 }
 
 // takeOut makes n unusable until a later check does not come back.

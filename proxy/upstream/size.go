@@ -16,6 +16,10 @@ const largestProbe = 1<<31 - 3
 // sizeTries is how often a node without an answer is asked again.
 const sizeTries = 3
 
+// sizeEvery is after how many canary intervals a node is asked again although nothing
+// is known to have happened: a restart between two health checks leaves no trace.
+const sizeEvery = 12
+
 // sizeWait is how long an ok for a large object counts as partial because it is not
 // proven that it was scanned: a node that is too busy to be asked must not turn
 // honest mail into errors for long.
@@ -89,14 +93,17 @@ func (n *node) stopSizeTimer() {
 // checkSize finds out whether n scans objects as large as it is sent. Many engines
 // call what is over a limit of their own ok without a look: clamd over MaxFileSize,
 // unless AlertExceedsMax is on. It is asked in the background, with an archive that
-// has EICAR in it: once, and again when something happened that may have changed its
-// limits. A node that was caught is asked again with each health check, so that
+// has EICAR in it: once, when something happened that may have changed its limits, and
+// rarely without that. A node that was caught is asked again with each health check, so that
 // mending it shows.
 func (u *Upstream) checkSize(n *node) {
 	if !u.checksSize() {
 		return
 	}
 	u.mu.Lock()
+	if n.size.done && time.Since(n.sizeAsked) >= sizeEvery*u.cfg.CanaryInterval {
+		n.renewSize()
+	}
 	if n.sizing || n.size.done && n.size.limit == 0 {
 		u.mu.Unlock()
 		return
@@ -131,6 +138,9 @@ func (u *Upstream) proveOnce(n *node) (again bool) {
 		return again
 	}
 	n.size = next
+	if !known.done {
+		n.sizeAsked = time.Now()
+	}
 	if next.done && next.tries < sizeTries {
 		n.unproven = false
 		n.stopSizeTimer()

@@ -72,6 +72,7 @@ func TestSizeAgain(t *testing.T) {
 			e.set(func(*sizes) { e.version = "two" })
 			time.Sleep(2 * time.Minute) // it is asked with the health check
 		}},
+		{"nothing that is seen", func(*testing.T, *Upstream, *restarting) { time.Sleep(sizeEvery * time.Minute) }},
 	}
 	for _, tt := range tests {
 		for _, limits := range []struct{ before, after int64 }{{1 << 40, 25 * mib}, {50 * mib, 25 * mib}, {25 * mib, 50 * mib}, {25 * mib, 1 << 40}} {
@@ -204,5 +205,19 @@ func TestCaught(t *testing.T) {
 		close(slow)
 		synctest.Wait()
 		wantLarge(t, u, "found", 20*mib, backends.OK, "")
+	})
+}
+
+// TestSizeRarely: where nothing happens, few health checks include the large object.
+func TestSizeRarely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &restarting{sizes: sizes{limit: 1 << 40}}
+		u := New(sized(&e.sizes))
+		run(t, u)
+		time.Sleep(3*sizeEvery*time.Minute + time.Second)
+		synctest.Wait()
+		if n := len(e.asked); n < 4 || n > 5 { // two at first
+			t.Errorf("asked for %d", e.asked)
+		}
 	})
 }

@@ -17,6 +17,7 @@ type ticket struct {
 	only *node // a test object's: this node in whatever state, and before all scans
 	// patient is for a test object that can wait: it goes to the end of the queue.
 	patient bool
+	control bool    // for the clean control of another polyclam
 	tried   []*node // not to be used again
 	last    *node   // of tried, the one whose canary failed last while the scan waited for it
 	err     error   // and how
@@ -43,6 +44,10 @@ func (u *Upstream) acquire(ctx context.Context, t *ticket) (*node, error) {
 	}
 	begin := time.Now()
 	u.mu.Lock()
+	if u.mutual(t) {
+		u.mu.Unlock()
+		return nil, errMutual
+	}
 	if n, err := u.seek(t); n != nil || err != nil {
 		u.mu.Unlock()
 		return n, err

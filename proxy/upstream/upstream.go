@@ -190,6 +190,7 @@ func (u *Upstream) Scan(ctx context.Context, c backends.Content, all bool) (repo
 // scan asks one node after the other until one has answered.
 func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (backends.Result, string, error) {
 	t := newTicket()
+	_, t.control = controlNonce(c)
 	n, err := u.firstSlot(ctx, t)
 	if err != nil {
 		return backends.Result{}, address(t.last), err
