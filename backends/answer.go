@@ -26,7 +26,7 @@ type Answer struct {
 	findings []Finding
 	names    int // bytes of all names
 	failures Failures
-	others   []error // failures of ours
+	others   []error // what the engine did not say itself
 	refused  bool
 }
 
@@ -46,7 +46,7 @@ func (a *Answer) Add(c Category, code int, detail string) {
 }
 
 // Found takes the name of what was found. For a Virus the name has a say, see
-// [NameCategory]; any other category stands as it is. An empty name is none.
+// [NameCategory]; any other category stays as it is. The name may be empty.
 func (a *Answer) Found(c Category, code int, name, detail string) {
 	if c == Virus && name != "" {
 		c = NameCategory(name)
@@ -65,9 +65,9 @@ func (a *Answer) Named(c Category, code int, name, detail string) {
 	a.verdict(c, code, detail)
 }
 
-// Refuse takes an engine's documented word that it does not take an object of this
-// size: Partial, for good. Unlike every other answer without a virus it may come
-// before the whole object was sent.
+// Refuse records the engine's documented refusal of an object of this size: Partial,
+// since no retry helps. It is the only answer without a detection that may come before
+// the whole object was sent.
 func (a *Answer) Refuse(code int, detail string) {
 	a.Add(Partial, code, detail)
 	a.refused = true

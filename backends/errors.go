@@ -187,7 +187,7 @@ func CategoriesOf(err error) []Category {
 
 // Unreachable reports whether err is our own conclusion that the node does not serve
 // us: no connection in time, a refused or reset one, one closed without a reply. The
-// engine's own words never are, whatever their category: somebody is there.
+// engine's own words never are, whatever their category: the node did answer.
 func Unreachable(err error) bool {
 	var failure *Failure
 	var object *ObjectError

@@ -40,7 +40,7 @@ type Rules struct {
 	Failures map[string]string
 	// Blocked are raw answers that block the object, with such words in them.
 	Blocked map[string]string
-	// NoStream is for an engine that reads files by itself: it has no early answers.
+	// NoStream is for an engine that reads files itself: it cannot answer early.
 	NoStream bool
 }
 

@@ -85,7 +85,7 @@ func TestRules(t *testing.T) { runToy(t, toy{}) }
 
 const toyName = "POLYCLAM_TEST_TOY"
 
-// TestBadRules is what TestRulesCatch runs in a process of its own.
+// TestBadRules runs one toy, in a child process of TestRulesCatch.
 func TestBadRules(t *testing.T) {
 	if bad, ok := toys[os.Getenv(toyName)]; ok {
 		runToy(t, bad.toy)

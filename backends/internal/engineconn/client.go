@@ -26,8 +26,8 @@ type Client struct {
 
 	// Keep keeps connections open for further requests, IdleLimit long at most (0:
 	// 25 s) and no more than Most of them (0: as many as were in use together).
-	// Connections are for one request by default: an answer without an id cannot be
-	// told from a late answer to an earlier request.
+	// Connections serve one request by default: an answer without an id looks like a
+	// late answer to an earlier request.
 	Keep      bool
 	IdleLimit time.Duration
 	Most      int

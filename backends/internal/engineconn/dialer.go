@@ -121,7 +121,7 @@ func (d Dialer) late(what string, err error) error {
 }
 
 // cut is the error of a dial that ctx ended. An engine that cannot be connected to
-// while a whole scan may last cannot be reached, whoever set the time.
+// within the time of a whole scan is unreachable, whichever key set that time.
 func (d Dialer) cut(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &backends.ConnError{Text: "no connection", Err: endOf(ctx)}

@@ -16,8 +16,7 @@ import (
 // served an earlier dialogue: it answers something else.
 var errStray = errors.New("unexpected input before the request was complete: an answer to an earlier one")
 
-// Command sends a request without an object. Input that nobody asked for is an
-// error.
+// Command sends a request without an object. Unsolicited input is an error.
 func (c *Conn) Command(text string) error {
 	c.begin("waiting for the answer")
 	if err := c.silence(); err != nil {
@@ -104,7 +103,7 @@ type sender struct {
 	mark     int64 // of the socket, before the request
 	buf      *[bufferSize]byte
 	n        int           // bytes held back
-	answered chan struct{} // closed when input, or the end of it, is there; nil: nobody reads
+	answered chan struct{} // closed at the first input or its end; nil: no goroutine reads
 }
 
 // errAnswered ends the writing: an answer is there.
