@@ -23,6 +23,7 @@ func Recorded(source, text string) Words { return Words{text, source} }
 // Composed is text that we made up.
 func Composed(text string) Words { return Words{Text: text} }
 
+// String returns the words quoted, with their source.
 func (w Words) String() string {
 	if w.Source == "" {
 		return fmt.Sprintf("%q (composed)", w.Text)

@@ -20,7 +20,7 @@ type member struct {
 	name   string
 	data   []byte
 	zeros  int64 // after data
-	locked bool  // data is cipher text that nobody can read
+	locked bool  // data is encrypted
 }
 
 // archive writes a ZIP file to w.

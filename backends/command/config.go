@@ -47,9 +47,9 @@ type Config struct {
 	// All its named groups have to match the same text, as in
 	// "Files: (?P<all>\d+), clean: (?P<clean>\d+)".
 	OKRegex string `toml:"ok_regex" json:"ok_regex,omitempty"`
-	// OKSilent lets an ok rest on printing nothing at all, too: for programs whose
-	// exit status is documented and that can be told to be quiet. An output that is
-	// not empty needs OKRegex all the same.
+	// OKSilent accepts an ok without any output, too: for programs with a documented
+	// exit status and an option for quiet mode. Output that is not empty must still
+	// match OKRegex.
 	OKSilent bool `toml:"ok_silent" json:"ok_silent,omitempty"`
 	// IgnoreRegex is for whole lines that say nothing: banners and progress. Any
 	// other line that no key explains is a failure.

@@ -29,7 +29,7 @@ func misbehaving(t *testing.T, odd string) backends.Backend {
 	return open(t, preset(name, commandfake.Odd(t, backendtest.MarkOdd, output, status)))
 }
 
-// TestRules: each object has a process of its own, which reads the file. So no answer is
+// TestRules: each object has its own process, which reads the file. So no answer is
 // early, and a process cannot repeat one for another object: Misbehaviour.Repeat has no
 // effect.
 func TestRules(t *testing.T) {

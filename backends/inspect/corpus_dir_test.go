@@ -21,7 +21,7 @@ const slowest = 10
 func TestCorpus(t *testing.T) {
 	dir := os.Getenv("POLYCLAM_CORPUS")
 	if dir == "" {
-		return // nothing by itself: POLYCLAM_CORPUS names no directory
+		return // only for a directory named by POLYCLAM_CORPUS
 	}
 	b := open(t, nil)
 	type timed struct {

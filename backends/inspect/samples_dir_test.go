@@ -15,7 +15,7 @@ import (
 func TestSamplesOfDirectory(t *testing.T) {
 	dir := os.Getenv("POLYCLAM_SAMPLES")
 	if dir == "" {
-		return // nothing by itself: POLYCLAM_SAMPLES names no directory
+		return // only for a directory named by POLYCLAM_SAMPLES
 	}
 	manifest, err := os.ReadFile(filepath.Join(dir, "manifest.tsv"))
 	if err != nil {

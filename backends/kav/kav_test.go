@@ -181,7 +181,7 @@ const found = "/q/x.zip/eicar.com infected: EICAR-Test-File \n"
 
 var daemonCases = []linetest.Case{
 	linetest.Says("\x00\x00", backends.OK, 0),
-	linetest.Fails("\x30\x00", backends.SWErr), // nobody documents the high bits
+	linetest.Fails("\x30\x00", backends.SWErr), // the high bits are undocumented
 	linetest.Fails("\x10\x00", backends.SWErr),
 	linetest.Both("\x84\x00", backends.SWErr, backends.Virus, 4),
 	linetest.Both("\x18\x00", backends.SWErr, backends.Partial, 8),
@@ -222,7 +222,7 @@ var daemonCases = []linetest.Case{
 	linetest.Fails(claims(0, maxReport+1, found), backends.SWErr),
 	linetest.Both(claims(3, 100, "x"), backends.SWErr, backends.Suspicious, 3),
 	linetest.Fails(report(0, strings.Repeat("A", 70<<10)), backends.SWErr),
-	linetest.Both(claims(4, 1<<32-1, found), backends.SWErr, backends.Virus, 4), // it stands
+	linetest.Both(claims(4, 1<<32-1, found), backends.SWErr, backends.Virus, 4), // the virus still counts
 	linetest.Both(claims(4, 1000, found), backends.SWErr, backends.Virus, 4, "EICAR-Test-File"),
 	linetest.Fails("", backends.CannotExecute),
 	linetest.Trails("\x00\x00x"),

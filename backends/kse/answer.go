@@ -152,7 +152,7 @@ func addObject(a *backends.Answer, o map[string]any) {
 
 // addResult takes what is said of an object itself.
 func addResult(a *backends.Answer, o map[string]any, words string) {
-	// Version 3.1 may have the reason in a field of its own.
+	// Version 3.1 may send the reason in a separate field.
 	if reason, ok := o["reason"].(string); ok && words == "NON_SCANNED" {
 		words += " (" + strings.ToUpper(reason) + ")"
 	}

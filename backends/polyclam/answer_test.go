@@ -77,7 +77,7 @@ var transcripts = []transcript{
 	{summary("engines=1", "engines=0"), "swerr", ""},
 	{summary("stream:", "fd[7]:"), "swerr", ""},
 	{record("category=ok", "category=swerr"), "swerr", ""},
-	{record("category=ok", "category=interrupted counts=no"), "swerr", ""}, // nobody else looked
+	{record("category=ok", "category=interrupted counts=no"), "swerr", ""}, // no other engine answered
 	{record("category=ok", "category=virus"), "virus swerr", ""},
 	{record("category=ok", "category=encrypted"), "encrypted swerr", ""},
 	{record("category=ok", "category=virus counts=no"), "swerr", ""},

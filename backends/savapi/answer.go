@@ -41,7 +41,7 @@ var codes = map[int]struct {
 // errorCodes are those of errors: the texts say which.
 const errorFirst, errorLast = 350, 359
 
-// webAddress is the only text of a line of information that is harmless by itself.
+// webAddress matches the only information line that is harmless without a key.
 var webAddress = regexp.MustCompile(`^https?://[^\s?#]+([?#]\S*)?$`)
 
 // suspiciousType is what stands in the place of "virus" for what is none for sure.

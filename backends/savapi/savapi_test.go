@@ -130,7 +130,7 @@ var cases = []linetest.Case{
 	linetest.Fails("430 "+strings.Repeat("A", 70<<10)+"\n200 OK\n", backends.SWErr),
 	linetest.Fails("430 x\n", backends.SWErr),
 	linetest.Fails("", backends.CannotExecute),
-	linetest.Both(alert, backends.SWErr, backends.Virus, 310, "Eicar-Test-Signature"), // it stands
+	linetest.Both(alert, backends.SWErr, backends.Virus, 310, "Eicar-Test-Signature"), // the virus still counts
 	linetest.Trails("200 OK\n200 OK\n"),
 	linetest.Trails("200 OK\n" + alert + final),
 }

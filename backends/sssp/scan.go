@@ -47,7 +47,7 @@ func request(conn *engineconn.Conn, name, argument string) error {
 // answer carry no number, only the ACC before it does. So another request follows the
 // object, without waiting: savdid answers in order, and what it says to that request
 // must come right after the answer to the scan. If an answer to something earlier was
-// taken for it, the true one still stands between the two.
+// taken for it, the true one still comes between the two.
 func (b *Backend) readBound(conn *engineconn.Conn, a *backends.Answer, request string) error {
 	early := conn.IsEarly()
 	if !early {

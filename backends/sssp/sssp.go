@@ -16,7 +16,7 @@
 // With transport "file" the request is SCANFILE and a percent-encoded path.
 //
 // The lines of an answer carry no number. QUERY SERVER follows the object immediately, so
-// that each answer stands between two ACC lines with the right numbers: an answer to
+// that each answer comes between two ACC lines with the right numbers: an answer to
 // something earlier, OPTIONS included, is never taken for it. Without sessions BYE does
 // the same.
 //

@@ -15,6 +15,7 @@ type Reply struct {
 	Text string // what follows the code; several lines are joined by "\n"
 }
 
+// String returns the reply as SMTP writes it.
 func (r Reply) String() string { return fmt.Sprintf("%d %s", r.Code, r.Text) }
 
 // Send sends a mail by SMTP to address, "host:port", from [Sender] to

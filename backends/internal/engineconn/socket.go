@@ -11,7 +11,7 @@ import (
 // socket is a connection that knows what has arrived and is not read yet.
 type socket struct {
 	net.Conn
-	raw syscall.RawConn // nil if the connection has no descriptor of its own
+	raw syscall.RawConn // nil if the connection has no descriptor
 
 	mu    sync.Mutex
 	taken int64 // bytes read

@@ -1,5 +1,5 @@
-// Package wiretest is an HTTP server for tests that misbehaves as told: it answers
-// raw bytes, early, or twice.
+// Package wiretest is a misbehaving HTTP server for tests: it can answer raw bytes,
+// early, or twice.
 package wiretest
 
 import (
