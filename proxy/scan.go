@@ -16,7 +16,7 @@ import (
 // answer_within counts as interrupted.
 func (r *request) deadline() (context.Context, context.CancelFunc) {
 	within := r.lst.Profile.AnswerWithin
-	return context.WithTimeoutCause(r.s.srv.ctx, within, &backends.TimeoutError{After: within, Key: "answer_within"})
+	return context.WithTimeoutCause(r.s.ctx, within, &backends.TimeoutError{After: within, Key: "answer_within"})
 }
 
 // scan scans one content, replies and logs.

@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/protocol"
+	"polyclam/proxy/client"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/upstream"
 )
@@ -143,7 +144,10 @@ func (s *Server) Serve(ln net.Listener, address string) error {
 // start serves nc on a goroutine of its own.
 // A listener that the configuration does not know serves nobody.
 func (s *Server) start(nc net.Conn, address string) {
-	c := &session{srv: s, nc: nc, conn: protocol.NewConn(nc), address: address, lst: s.cfg.Load().listener(address)}
+	c := &session{
+		srv: s, nc: nc, conn: protocol.NewConn(nc), ctx: client.NewContext(s.ctx, client.Of(nc)),
+		address: address, lst: s.cfg.Load().listener(address),
+	}
 	s.mu.Lock()
 	if s.closing || c.lst == nil {
 		s.mu.Unlock()

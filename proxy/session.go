@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -29,8 +30,9 @@ type session struct {
 	srv     *Server
 	nc      net.Conn
 	conn    *protocol.Conn
-	address string    // of the listener
-	lst     *Listener // as last seen in the configuration
+	ctx     context.Context // of everything done for the client: who it is, see client.FromContext
+	address string          // of the listener
+	lst     *Listener       // as last seen in the configuration
 }
 
 // serve answers one command, or the commands of an IDSESSION. Most of a client's

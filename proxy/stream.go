@@ -27,7 +27,7 @@ func (r *request) receive() *spool.Content {
 // keep reads a stream into the spool. It returns nil when the client has been told
 // already why there is nothing to scan, or is gone.
 func (r *request) keep(stream *protocol.Stream) *spool.Content {
-	w := r.s.srv.spool.Create(r.s.srv.ctx)
+	w := r.s.srv.spool.Create(r.s.ctx)
 	defer w.Abort()
 	_, err := stream.WriteTo(w)
 	if err == nil {

@@ -17,7 +17,7 @@ import (
 // XCONTSCAN: files and directories are opened here, and the engines get contents.
 func (r *request) scanPath() {
 	okPath, path := trimPath(r.cmd.Arg)
-	w := &walk{r: r, ctx: r.s.srv.ctx}
+	w := &walk{r: r, ctx: r.s.ctx}
 	switch r.cmd.Verb {
 	case protocol.VerbScan, protocol.VerbXScan:
 		// One answer for the whole directory, so one deadline for it all.

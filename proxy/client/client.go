@@ -1,0 +1,105 @@
+// Package client says whom a request belongs to, so that limits and queues can be
+// shared out between clients: the user at the other end of a Unix socket, the host
+// at the other end of a TCP connection.
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// ipv6Prefix is the part of an IPv6 address that belongs to one customer: RFC 6177
+// has a /64 as the least that a site gets, and any host in it may use all of it.
+const ipv6Prefix = 64
+
+// A Key identifies a client for fairness. Two connections have equal keys if and only
+// if they count as one client. It is comparable; the zero Key is the daemon itself,
+// which no share bounds.
+type Key struct {
+	prefix netip.Prefix // of a TCP connection
+	user   uint32       // of a Unix socket
+	unix   bool
+}
+
+// User is the key of a user on Unix sockets.
+func User(uid uint32) Key { return Key{user: uid, unix: true} }
+
+// Host is the key of an address on TCP: an IPv4 address, or the /64 of an IPv6 one.
+func Host(a netip.Addr) Key {
+	a = a.Unmap().WithZone("")
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = ipv6Prefix
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return Key{}
+	}
+	return Key{prefix: p}
+}
+
+// Of returns the key of the client at the other end of nc. A connection that is
+// neither TCP nor Unix, such as a net.Pipe, has the zero Key.
+func Of(nc net.Conn) Key {
+	switch nc := nc.(type) {
+	case *net.UnixConn:
+		if uid, ok := peerUser(nc); ok {
+			return User(uid)
+		}
+	case *net.TCPConn:
+		if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+			return Host(a.AddrPort().Addr())
+		}
+	}
+	return Key{}
+}
+
+func peerUser(nc *net.UnixConn) (uint32, bool) {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	var cred *unix.Ucred
+	err = raw.Control(func(fd uintptr) {
+		cred, _ = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err != nil || cred == nil {
+		return 0, false
+	}
+	return cred.Uid, true
+}
+
+// IsZero reports whether k is the daemon itself.
+func (k Key) IsZero() bool { return k == Key{} }
+
+// String names the client for logs and messages: "uid 33", "192.0.2.1",
+// "2001:db8::/64".
+func (k Key) String() string {
+	switch {
+	case k.unix:
+		return fmt.Sprintf("uid %d", k.user)
+	case k.prefix.IsValid() && k.prefix.IsSingleIP():
+		return k.prefix.Addr().String()
+	case k.prefix.IsValid():
+		return k.prefix.String()
+	}
+	return "polyclamd"
+}
+
+type contextKey struct{}
+
+// NewContext returns a context for the work of client k.
+func NewContext(ctx context.Context, k Key) context.Context {
+	return context.WithValue(ctx, contextKey{}, k)
+}
+
+// FromContext returns the client whose work ctx is for; the zero Key if that was not
+// said.
+func FromContext(ctx context.Context) Key {
+	k, _ := ctx.Value(contextKey{}).(Key)
+	return k
+}
