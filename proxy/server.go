@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,7 +68,6 @@ type Server struct {
 	sessions  map[*session]bool // true: waiting for a command
 	accepted  int               // sessions and accepts under way
 	listeners map[net.Listener]struct{}
-	retire    context.CancelFunc // ends the health checks of the current configuration
 	wg        sync.WaitGroup
 }
 
@@ -86,23 +86,28 @@ func NewServer(o ServerOptions) *Server {
 }
 
 // Apply makes cfg the configuration of every command that begins from now on. A
-// scan that has begun keeps the one it began with. The upstreams of the old
-// configuration are closed once their scans are done.
+// scan that has begun keeps the one it began with. What is known of engines that are
+// in both configurations lives on; the others of the old one are closed once their
+// scans are done.
 func (s *Server) Apply(cfg *Config) {
-	ctx, retire := context.WithCancel(s.ctx)
+	old := s.cfg.Load()
+	if old == nil {
+		old = &Config{}
+	}
+	gone := slices.Clone(old.Upstreams)
 	for _, u := range cfg.Upstreams {
-		go u.Run(ctx)
+		i := slices.IndexFunc(gone, u.Succeed)
+		if i < 0 {
+			go u.Run(s.ctx)
+			continue
+		}
+		gone = slices.Delete(gone, i, i+1)
 	}
 	s.mu.Lock()
-	old, oldRetire := s.cfg.Swap(cfg), s.retire
-	s.retire = retire
+	s.cfg.Store(cfg)
 	s.room.Broadcast()
 	s.mu.Unlock()
-	if old == nil {
-		return
-	}
-	oldRetire()
-	for _, u := range old.Upstreams {
+	for _, u := range gone {
 		u.Close()
 	}
 }

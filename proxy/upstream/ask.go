@@ -38,7 +38,7 @@ type question struct {
 // ask puts q to its node and frees the slot when the backend has returned. The
 // backend runs in a goroutine of its own, since nothing else can end the wait
 // for one that hangs, be it in the read of a file on a dead server.
-func (u *Upstream) ask(ctx context.Context, q *question) (backends.Result, error) {
+func (u *pool) ask(ctx context.Context, q *question) (backends.Result, error) {
 	q.done = make(chan struct{})
 	if !q.canary {
 		q.node.scans.Add(1)
@@ -60,7 +60,7 @@ func (u *Upstream) ask(ctx context.Context, q *question) (backends.Result, error
 }
 
 // abandon leaves a hung backend behind, with its slot and its content.
-func (u *Upstream) abandon(ctx context.Context, q *question) (backends.Result, error) {
+func (u *pool) abandon(ctx context.Context, q *question) (backends.Result, error) {
 	kept, keeps := q.content.(retainer)
 	if keeps {
 		kept.Retain()
@@ -79,7 +79,7 @@ func (u *Upstream) abandon(ctx context.Context, q *question) (backends.Result, e
 
 // work runs the backend. What comes after it is deferred, so that it happens
 // even if the backend ends its goroutine.
-func (u *Upstream) work(ctx context.Context, q *question) {
+func (u *pool) work(ctx context.Context, q *question) {
 	q.err = errors.New("backend ended without an answer")
 	reserveForScan(0)
 	defer func() {
@@ -123,7 +123,7 @@ func scanWith(ctx context.Context, q *question) (backends.Result, error) {
 
 // settle frees the slot, after what the answer says about the node is noted, so
 // that nobody is sent to a node just found dead.
-func (u *Upstream) settle(ctx context.Context, q *question) {
+func (u *pool) settle(ctx context.Context, q *question) {
 	u.note(ctx, q, q.err)
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -147,8 +147,8 @@ func (q *question) reconsider() {
 }
 
 // note counts an error and draws the conclusions about the node.
-func (u *Upstream) note(ctx context.Context, q *question, err error) {
-	if err == nil && u.cfg.Canary || q.canary {
+func (u *pool) note(ctx context.Context, q *question, err error) {
+	if err == nil && u.config().Canary || q.canary {
 		return
 	}
 	if err != nil && ctx.Err() != context.Canceled {
@@ -171,7 +171,7 @@ func (u *Upstream) note(ctx context.Context, q *question, err error) {
 }
 
 // protect runs f; a panic in it is an error.
-func (u *Upstream) protect(n *node, f func() error) (err error) {
+func (u *pool) protect(n *node, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = u.panicked(n.address, p)
@@ -182,7 +182,7 @@ func (u *Upstream) protect(n *node, f func() error) (err error) {
 
 // panicked logs a panic with the place where it happened, which the error
 // cannot carry to a client.
-func (u *Upstream) panicked(node string, p any) error {
+func (u *pool) panicked(node string, p any) error {
 	stack := debug.Stack()
 	u.log.Error().Str("node", bounded(node)).Str("panic", bounded(fmt.Sprint(p))).
 		Bytes("stack", stack[:min(len(stack), 4096)]).Msg("backend panicked")

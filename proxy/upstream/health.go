@@ -34,7 +34,7 @@ type Canary struct {
 const infoTime = 5 * time.Second
 
 // startCheck begins a health check of n unless one is under way. The caller has mu.
-func (u *Upstream) startCheck(n *node) {
+func (u *pool) startCheck(n *node) {
 	if n.checking {
 		return
 	}
@@ -56,8 +56,8 @@ type proof struct {
 }
 
 // check runs one health check of n and draws the conclusions.
-func (u *Upstream) check(n *node) {
-	ctx, cancel := u.limited(u.life)
+func (u *pool) check(n *node) {
+	ctx, cancel := limited(u.life, u.config().Timeout)
 	defer cancel()
 	p := u.prove(ctx, n)
 	u.conclude(n, p)
@@ -71,13 +71,13 @@ func (u *Upstream) check(n *node) {
 }
 
 // limited bounds one scan by Config.Timeout.
-func (u *Upstream) limited(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, u.cfg.Timeout, &backends.TimeoutError{After: u.cfg.Timeout, Key: "timeout"})
+func limited(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, timeout, &backends.TimeoutError{After: timeout, Key: "timeout"})
 }
 
 // prove asks n for the test objects, one after the other and the clean control
 // first: a node that asks polyclam itself never gets to EICAR.
-func (u *Upstream) prove(ctx context.Context, n *node) proof {
+func (u *pool) prove(ctx context.Context, n *node) proof {
 	nonce := testfile.NewNonce()
 	ownNonces.add(nonce, u, n)
 	r, err := u.try(ctx, n, "clean text", testfile.Clean(nonce))
@@ -108,7 +108,7 @@ func (u *Upstream) prove(ctx context.Context, n *node) proof {
 }
 
 // looped reports whether the clean control came back, whatever n made of that.
-func (u *Upstream) looped(n *node) bool {
+func (u *pool) looped(n *node) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return n.loop != nil
@@ -168,13 +168,13 @@ type inconclusive struct{ error }
 func (e inconclusive) Unwrap() error { return e.error }
 
 // try scans data on n, in a slot of n's own like any other content.
-func (u *Upstream) try(ctx context.Context, n *node, name string, data []byte) (backends.Result, error) {
+func (u *pool) try(ctx context.Context, n *node, name string, data []byte) (backends.Result, error) {
 	return u.tryContent(ctx, n, name, io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), false)
 }
 
 // tryContent is try for an object of any size; patient means that it queues after the
 // scans that wait already.
-func (u *Upstream) tryContent(ctx context.Context, n *node, name string, data *io.SectionReader, patient bool) (backends.Result, error) {
+func (u *pool) tryContent(ctx context.Context, n *node, name string, data *io.SectionReader, patient bool) (backends.Result, error) {
 	c, release, err := u.spool(n, data)
 	if err != nil {
 		return backends.Result{}, inconclusive{fmt.Errorf("test file (%s): %w", name, err)}
@@ -203,9 +203,9 @@ func (u *Upstream) tryContent(ctx context.Context, n *node, name string, data *i
 }
 
 // spool makes a test object; a panic of Config.Spool is an error too.
-func (u *Upstream) spool(n *node, data *io.SectionReader) (c backends.Content, release func(), err error) {
+func (u *pool) spool(n *node, data *io.SectionReader) (c backends.Content, release func(), err error) {
 	err = u.protect(n, func() (err error) {
-		c, release, err = u.cfg.Spool(data)
+		c, release, err = u.config().Spool(data)
 		return err
 	})
 	return c, release, err
@@ -213,7 +213,7 @@ func (u *Upstream) spool(n *node, data *io.SectionReader) (c backends.Content, r
 
 // conclude makes the state of n what its health check found. A scan that waited for
 // this check, because it has no usable node, need not wait any more.
-func (u *Upstream) conclude(n *node, p proof) {
+func (u *pool) conclude(n *node, p proof) {
 	u.mu.Lock()
 	n.checking = false
 	if _, nothing := p.reason.(inconclusive); nothing && n.loop == nil {
@@ -260,7 +260,7 @@ func (u *Upstream) conclude(n *node, p proof) {
 }
 
 // disappoint takes n from the hopes of all who have no usable node.
-func (u *Upstream) disappoint(n *node, reason error) {
+func (u *pool) disappoint(n *node, reason error) {
 	for e := u.queue.Front(); e != nil; e = e.Next() {
 		t := e.Value.(*ticket)
 		if t.only == nil && !u.anyUsable(t) && !slices.Contains(t.tried, n) {

@@ -52,7 +52,7 @@ func (h *heuristics) learned(p proof, returns bool) {
 }
 
 // logHeuristics logs what is new about n since it was as before.
-func (u *Upstream) logHeuristics(n *node, before, now heuristics) {
+func (u *pool) logHeuristics(n *node, before, now heuristics) {
 	reason, message := "", ""
 	switch {
 	case now.first && !before.first:
@@ -67,12 +67,12 @@ func (u *Upstream) logHeuristics(n *node, before, now heuristics) {
 
 // askSooner has n's heuristics asked for again before the regular check, while they
 // are unknown. The caller has mu.
-func (u *Upstream) askSooner(n *node) {
+func (u *pool) askSooner(n *node) {
 	h := &n.heuristics
 	if !h.unknown {
 		return
 	}
-	h.pause = min(max(2*h.pause, firstPause), u.cfg.CanaryInterval)
+	h.pause = min(max(2*h.pause, firstPause), u.config().CanaryInterval)
 	if due := time.Now().Add(h.pause); due.Before(n.due) {
 		n.due = due
 		u.rouse()
@@ -80,7 +80,7 @@ func (u *Upstream) askSooner(n *node) {
 }
 
 // learn asks n what changes nothing about its being up.
-func (u *Upstream) learn(ctx context.Context, n *node, p *proof) {
+func (u *pool) learn(ctx context.Context, n *node, p *proof) {
 	ctx, cancel := context.WithTimeout(ctx, infoTime)
 	defer cancel()
 	r, err := u.try(ctx, n, "encrypted archive", testfile.Encrypted())
@@ -108,7 +108,7 @@ func (u *Upstream) learn(ctx context.Context, n *node, p *proof) {
 
 // missesEICAR reports whether n answers an archive that has EICAR as its second
 // member with what its first member alone would give.
-func (u *Upstream) missesEICAR(ctx context.Context, n *node, archive []byte, first func(backends.Result) bool) (bool, error) {
+func (u *pool) missesEICAR(ctx context.Context, n *node, archive []byte, first func(backends.Result) bool) (bool, error) {
 	r, err := u.try(ctx, n, "archive with EICAR", archive)
 	if detected(r) {
 		return false, nil

@@ -29,6 +29,7 @@ const (
 // node is one address with what is known of it.
 type node struct {
 	address  string
+	identity string // see Node.Identity
 	backend  backends.Backend
 	versions versionCache
 
@@ -38,6 +39,7 @@ type node struct {
 
 	// The rest is guarded by Upstream.mu.
 	inFlight int
+	retired  bool // a reload has taken it out
 	state    state
 	told     state // the state that was last logged
 	reason   error // why it is down or blind
@@ -69,7 +71,9 @@ type doubt struct {
 	alarms int // the clean control was bad, or came back: nor is a find
 }
 
-func newNode(n Node) *node { return &node{address: n.Address, backend: n.Backend} }
+func newNode(n Node) *node {
+	return &node{address: n.Address, identity: n.Identity, backend: n.Backend}
+}
 
 func address(n *node) string {
 	if n == nil {
@@ -79,18 +83,18 @@ func address(n *node) string {
 }
 
 // usable says whether scans are given to n.
-func (u *Upstream) usable(n *node) bool {
-	return n.state == up || n.state == unknown && !u.cfg.Canary
+func (u *pool) usable(n *node) bool {
+	return n.state == up || n.state == unknown && !u.config().Canary
 }
 
 // set changes the state of n and returns the line to log, if any, for the time
 // after mu is released. Everybody who waits is looked at anew.
-func (u *Upstream) set(n *node, s state, reason error) *change {
+func (u *pool) set(n *node, s state, reason error) *change {
 	n.state, n.reason = s, reason
 	switch s {
 	case up:
 		n.pause = 0
-		n.due = time.Now().Add(u.cfg.CanaryInterval)
+		n.due = time.Now().Add(u.config().CanaryInterval)
 	case down, blind:
 		n.pause = min(max(2*n.pause, firstPause), lastPause)
 		n.due = time.Now().Add(n.pause)
@@ -110,12 +114,12 @@ func (u *Upstream) set(n *node, s state, reason error) *change {
 
 // markDown notes that a scan could not reach n. Its canary, or where there is
 // none its next scan, follows after a pause.
-func (u *Upstream) markDown(n *node, reason error) *change {
+func (u *pool) markDown(n *node, reason error) *change {
 	if n.state == blind || n.state == down {
 		return nil // blind ends only with a health check
 	}
 	c := u.set(n, down, reason)
-	if !u.cfg.Canary && !u.closing {
+	if !u.config().Canary && !u.closing {
 		n.stopTimer()
 		n.timer = time.AfterFunc(n.pause, func() { u.forgive(n) })
 	}
@@ -123,7 +127,7 @@ func (u *Upstream) markDown(n *node, reason error) *change {
 }
 
 // forgive lets scans use n again after the pause; for upstreams without canary.
-func (u *Upstream) forgive(n *node) {
+func (u *pool) forgive(n *node) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if n.state == down && !u.closing {
@@ -140,7 +144,7 @@ func (n *node) stopTimer() {
 
 // hurry asks for a canary before the regular one, but not before the first pause
 // is over since the last.
-func (u *Upstream) hurry(n *node) {
+func (u *pool) hurry(n *node) {
 	if n.checking {
 		n.rush = true // what is under way may be of before
 		return
@@ -156,7 +160,7 @@ func (u *Upstream) hurry(n *node) {
 }
 
 // rouse makes Run look at its nodes again.
-func (u *Upstream) rouse() {
+func (u *pool) rouse() {
 	select {
 	case u.wake <- struct{}{}:
 	default:
@@ -171,7 +175,7 @@ type change struct {
 }
 
 // tell logs a change: one warn each way, and the first success as info.
-func (u *Upstream) tell(c *change) {
+func (u *pool) tell(c *change) {
 	if c == nil {
 		return
 	}

@@ -25,11 +25,11 @@ type nonces struct {
 }
 
 type origin struct {
-	upstream *Upstream
-	node     *node
+	pool *pool
+	node *node
 }
 
-func (s *nonces) add(nonce testfile.Nonce, u *Upstream, n *node) {
+func (s *nonces) add(nonce testfile.Nonce, u *pool, n *node) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.origin == nil {
@@ -59,7 +59,7 @@ func CameBack(c backends.Content, listener string) bool {
 	}
 	o, own := ownNonces.find(nonce)
 	if own {
-		o.upstream.takeOut(o.node, listener)
+		o.pool.takeOut(o.node, listener)
 	}
 	return own
 }
@@ -82,13 +82,13 @@ func controlNonce(c backends.Content) (nonce testfile.Nonce, isControl bool) {
 var errMutual = distrust("the health check of another polyclam came during one of its own: if they ask each other, neither has an engine")
 
 // mutual says whether t is to be answered with errMutual. The caller has mu.
-func (u *Upstream) mutual(t *ticket) bool {
+func (u *pool) mutual(t *ticket) bool {
 	return t.control && !u.anyUsable(t) &&
 		slices.ContainsFunc(u.nodes, func(n *node) bool { return n.checking })
 }
 
 // takeOut makes n unusable until a later check does not come back.
-func (u *Upstream) takeOut(n *node, listener string) {
+func (u *pool) takeOut(n *node, listener string) {
 	u.mu.Lock()
 	n.loop = distrust("asks polyclam itself, through the listener " + listener)
 	n.distrust = n.loop

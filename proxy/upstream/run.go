@@ -12,7 +12,7 @@ import (
 // Run asks the nodes for their canaries, at once and then periodically, and
 // after 1 s to 30 s those that are not up. It returns when ctx ends or the
 // upstream is closed; call it in a goroutine.
-func (u *Upstream) Run(ctx context.Context) {
+func (u *pool) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -24,7 +24,7 @@ func (u *Upstream) Run(ctx context.Context) {
 		case <-timer.C:
 		case <-u.wake:
 		}
-		if u.cfg.Canary {
+		if u.config().Canary {
 			timer.Reset(u.startDue())
 		}
 	}
@@ -32,10 +32,10 @@ func (u *Upstream) Run(ctx context.Context) {
 
 // startDue starts the canaries that are due and returns the time until the next
 // one is. One that is under way rouses Run when it is over.
-func (u *Upstream) startDue() time.Duration {
+func (u *pool) startDue() time.Duration {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	wait := u.cfg.CanaryInterval
+	wait := u.config().CanaryInterval
 	for _, n := range u.nodes {
 		if n.checking {
 			continue
@@ -53,7 +53,7 @@ func (u *Upstream) startDue() time.Duration {
 // that can be told, and returns what went wrong; it does not wait longer than
 // ctx. What was known of the versions is dropped, and canaries follow; limits on
 // sizes hold until they are proven again.
-func (u *Upstream) Reload(ctx context.Context) error {
+func (u *pool) Reload(ctx context.Context) error {
 	outcome := make(chan error, len(u.nodes))
 	asked := 0
 	for _, n := range u.nodes {
@@ -66,7 +66,7 @@ func (u *Upstream) Reload(ctx context.Context) error {
 			err := errors.New("backend ended without an answer")
 			defer func() { outcome <- err }()
 			if err = u.protect(n, func() error { return r.Reload(ctx) }); err != nil {
-				err = fmt.Errorf("reload %s %s: %w", u.cfg.Name, n.address, err)
+				err = fmt.Errorf("reload %s %s: %w", u.config().Name, n.address, err)
 			}
 		}()
 	}
@@ -77,7 +77,7 @@ func (u *Upstream) Reload(ctx context.Context) error {
 			errs = append(errs, err)
 			continue
 		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("reload %s: %w", u.cfg.Name, ended(ctx, nil)))
+			errs = append(errs, fmt.Errorf("reload %s: %w", u.config().Name, ended(ctx, nil)))
 		}
 		break
 	}

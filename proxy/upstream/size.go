@@ -44,8 +44,8 @@ type sizeProof struct {
 var sizeSlot = make(chan struct{}, 1)
 
 // checksSize says whether nodes are asked what sizes they scan.
-func (u *Upstream) checksSize() bool {
-	return u.cfg.SizeCheck && u.cfg.Canary && u.largest() >= testfile.LargeMin
+func (u *pool) checksSize() bool {
+	return u.config().SizeCheck && u.config().Canary && u.largest() >= testfile.LargeMin
 }
 
 // renewSize has n asked again with its next health check: its limits may have
@@ -58,7 +58,7 @@ func (n *node) renewSize() {
 // doubtSize is renewSize for a node that was not up: it may be another engine now.
 // Until it is proven what n scans, but no longer than sizeWait, an ok for a large
 // object is partial. The caller has mu.
-func (u *Upstream) doubtSize(n *node) {
+func (u *pool) doubtSize(n *node) {
 	if !u.checksSize() || u.closing {
 		return
 	}
@@ -69,7 +69,7 @@ func (u *Upstream) doubtSize(n *node) {
 }
 
 // stopDoubt gives up waiting for a proof, unless n is proven not to scan all.
-func (u *Upstream) stopDoubt(n *node) {
+func (u *pool) stopDoubt(n *node) {
 	u.mu.Lock()
 	stops := n.unproven && !n.caught
 	if stops {
@@ -96,12 +96,12 @@ func (n *node) stopSizeTimer() {
 // has EICAR in it: once, when something happened that may have changed its limits, and
 // rarely without that. A node that was caught is asked again with each health check, so that
 // mending it shows.
-func (u *Upstream) checkSize(n *node) {
+func (u *pool) checkSize(n *node) {
 	if !u.checksSize() {
 		return
 	}
 	u.mu.Lock()
-	if n.size.done && time.Since(n.sizeAsked) >= sizeEvery*u.cfg.CanaryInterval {
+	if n.size.done && time.Since(n.sizeAsked) >= sizeEvery*u.config().CanaryInterval {
 		n.renewSize()
 	}
 	if n.sizing || n.size.done && n.size.limit == 0 {
@@ -119,7 +119,7 @@ func (u *Upstream) checkSize(n *node) {
 
 // proveOnce asks n and notes the answer. It reports whether to ask again, because
 // what happened meanwhile made the answer worthless.
-func (u *Upstream) proveOnce(n *node) (again bool) {
+func (u *pool) proveOnce(n *node) (again bool) {
 	select {
 	case sizeSlot <- struct{}{}:
 	case <-u.life.Done():
@@ -153,7 +153,7 @@ func (u *Upstream) proveOnce(n *node) (again bool) {
 	return false
 }
 
-func (u *Upstream) logSize(n *node, known, next sizeProof) {
+func (u *pool) logSize(n *node, known, next sizeProof) {
 	switch {
 	case next.limit != 0 && next.limit != known.limit:
 		u.log.Warn().Str("node", bounded(n.address)).Int64("max_size", u.largest()).Int64("unscanned_above", next.limit).
@@ -167,13 +167,13 @@ const unscannedText = "the engine calls larger objects ok without a look, they c
 	"raise its own limits (clamd.conf: MaxFileSize, MaxScanSize, MaxScanTime, or AlertExceedsMax yes) or lower max_size here"
 
 // largest is the size of the largest object that is sent, as far as it can be tried.
-func (u *Upstream) largest() int64 {
+func (u *pool) largest() int64 {
 	size := int64(largestProbe)
 	switch {
-	case u.cfg.MaxSize > 0:
-		size = min(size, u.cfg.MaxSize)
-	case u.cfg.MaxStream > 0:
-		size = min(size, u.cfg.MaxStream)
+	case u.config().MaxSize > 0:
+		size = min(size, u.config().MaxSize)
+	case u.config().MaxStream > 0:
+		size = min(size, u.config().MaxStream)
 	}
 	return size
 }
@@ -181,7 +181,7 @@ func (u *Upstream) largest() int64 {
 // proveSize asks n for its largest object, and if that is called ok, for the limit
 // below it. A node that was never seen to look into archives is asked for the
 // smallest one first: if it passes that, nothing can be proven.
-func (u *Upstream) proveSize(n *node, size int64, known sizeProof) sizeProof {
+func (u *pool) proveSize(n *node, size int64, known sizeProof) sizeProof {
 	small := scanned
 	if known.scanned == 0 {
 		small = u.scansSize(n, testfile.LargeMin)
@@ -226,14 +226,14 @@ func (p sizeProof) unanswered() sizeProof {
 
 // catch notes that n calls its largest object ok without a look: until its limit is
 // found, what it says of large objects is not believed, however long that takes.
-func (u *Upstream) catch(n *node) {
+func (u *pool) catch(n *node) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	n.caught, n.unproven = true, true
 }
 
 // searchSize finds the limit of n: low is scanned, high is not.
-func (u *Upstream) searchSize(n *node, low, high int64) int64 {
+func (u *pool) searchSize(n *node, low, high int64) int64 {
 	for high-low > low/16 {
 		middle := int64(math.Sqrt(float64(low) * float64(high)))
 		switch u.scansSize(n, middle) {
@@ -258,12 +258,12 @@ const (
 	passed                       // ok, without a look
 )
 
-func (u *Upstream) scansSize(n *node, size int64) sizeAnswer {
+func (u *pool) scansSize(n *node, size int64) sizeAnswer {
 	data, err := testfile.Large(size)
 	if err != nil {
 		return unanswered
 	}
-	ctx, cancel := u.limited(u.life)
+	ctx, cancel := limited(u.life, u.config().Timeout)
 	defer cancel()
 	r, err := u.tryContent(ctx, n, fmt.Sprintf("archive of %d bytes", size), data, true)
 	switch {

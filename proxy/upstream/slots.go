@@ -38,7 +38,7 @@ func newTicket() *ticket { return &ticket{ready: make(chan slot, 1)} }
 
 // acquire takes a slot on the best node that t may use, waiting for one if need
 // be. ask gives it back.
-func (u *Upstream) acquire(ctx context.Context, t *ticket) (*node, error) {
+func (u *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
 	if ctx.Err() != nil {
 		return nil, ended(ctx, nil)
 	}
@@ -68,7 +68,7 @@ func (u *Upstream) acquire(ctx context.Context, t *ticket) (*node, error) {
 
 // leave takes t out of the queue, or gives back what it has been given in the
 // meantime, and says why there was no slot.
-func (u *Upstream) leave(ctx context.Context, t *ticket, begin time.Time) error {
+func (u *pool) leave(ctx context.Context, t *ticket, begin time.Time) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if t.place != nil {
@@ -95,7 +95,7 @@ func (u *Upstream) leave(ctx context.Context, t *ticket, begin time.Time) error 
 //
 // No ticket in the queue could take a slot that is free: what becomes free, or
 // usable, is given to the queue first. So who comes new overtakes nobody.
-func (u *Upstream) seek(t *ticket) (*node, error) {
+func (u *pool) seek(t *ticket) (*node, error) {
 	var best *node
 	eligible := false
 	bestAt := 0
@@ -106,7 +106,7 @@ func (u *Upstream) seek(t *ticket) (*node, error) {
 			continue
 		}
 		eligible = true
-		if n.inFlight < u.cfg.MaxScans && (best == nil || n.inFlight < best.inFlight) {
+		if n.inFlight < u.config().MaxScans && (best == nil || n.inFlight < best.inFlight) {
 			best, bestAt = n, at
 		}
 	}
@@ -122,7 +122,10 @@ func (u *Upstream) seek(t *ticket) (*node, error) {
 }
 
 // eligible says whether t may use n as soon as it has a free slot.
-func (u *Upstream) eligible(t *ticket, n *node) bool {
+func (u *pool) eligible(t *ticket, n *node) bool {
+	if n.retired {
+		return false
+	}
 	if t.only != nil {
 		return n == t.only
 	}
@@ -130,10 +133,10 @@ func (u *Upstream) eligible(t *ticket, n *node) bool {
 		return false
 	}
 	// Without canary the scan itself is the probe, when there is nothing better.
-	return u.usable(n) || !u.cfg.Canary && !u.anyUsable(t)
+	return u.usable(n) || !u.config().Canary && !u.anyUsable(t)
 }
 
-func (u *Upstream) anyUsable(t *ticket) bool {
+func (u *pool) anyUsable(t *ticket) bool {
 	return slices.ContainsFunc(u.nodes, func(n *node) bool {
 		return u.usable(n) && !slices.Contains(t.tried, n)
 	})
@@ -142,8 +145,8 @@ func (u *Upstream) anyUsable(t *ticket) bool {
 // awaitsCanary says whether a node that t has not tried may become usable by a
 // canary now, and sees to it that the canary is under way. All scans wait for
 // the same one: an engine that does not answer is dialled once at a time.
-func (u *Upstream) awaitsCanary(t *ticket) bool {
-	if !u.cfg.Canary {
+func (u *pool) awaitsCanary(t *ticket) bool {
+	if !u.config().Canary {
 		return false
 	}
 	awaits := false
@@ -158,7 +161,7 @@ func (u *Upstream) awaitsCanary(t *ticket) bool {
 }
 
 // hopeless says why there is no node for t.
-func (u *Upstream) hopeless(t *ticket) error {
+func (u *pool) hopeless(t *ticket) error {
 	if t.err != nil {
 		return t.err
 	}
@@ -171,7 +174,7 @@ func (u *Upstream) hopeless(t *ticket) error {
 	return errors.New("no node left")
 }
 
-func (u *Upstream) take(t *ticket, n *node) {
+func (u *pool) take(t *ticket, n *node) {
 	t.doubt = n.doubt
 	n.inFlight++
 	u.inFlight++
@@ -179,9 +182,12 @@ func (u *Upstream) take(t *ticket, n *node) {
 
 // giveBack frees a slot of n and hands it to the first in the queue who may
 // have it.
-func (u *Upstream) giveBack(n *node) {
+func (u *pool) giveBack(n *node) {
 	n.inFlight--
 	u.inFlight--
+	if n.retired && n.inFlight == 0 {
+		go closeBackend(u, n)
+	}
 	for e := u.queue.Front(); e != nil; e = e.Next() {
 		if t := e.Value.(*ticket); u.eligible(t, n) {
 			u.take(t, n)
@@ -195,7 +201,7 @@ func (u *Upstream) giveBack(n *node) {
 }
 
 // dispatchAll looks at every ticket after nodes changed their state.
-func (u *Upstream) dispatchAll() {
+func (u *pool) dispatchAll() {
 	var next *list.Element
 	for e := u.queue.Front(); e != nil; e = next {
 		next = e.Next()
@@ -206,7 +212,7 @@ func (u *Upstream) dispatchAll() {
 	}
 }
 
-func (u *Upstream) give(t *ticket, s slot) {
+func (u *pool) give(t *ticket, s slot) {
 	u.queue.Remove(t.place)
 	t.place = nil
 	t.ready <- s

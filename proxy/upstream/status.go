@@ -46,11 +46,11 @@ type NodeStatus struct {
 }
 
 // Status tells what is known; it asks no engine and does not wait.
-func (u *Upstream) Status() Status {
+func (u *pool) Status() Status {
 	s := Status{
-		Name:     u.cfg.Name,
-		Kind:     u.cfg.Kind,
-		Required: u.cfg.Required,
+		Name:     u.config().Name,
+		Kind:     u.config().Kind,
+		Required: u.config().Required,
 		Counters: Counters{Scans: u.scans.Load(), Failures: u.failed.Load(), Replays: u.replay.Load()},
 	}
 	u.mu.Lock()
@@ -96,4 +96,4 @@ func (s state) String() string {
 }
 
 // Slots is how many scans the upstream takes at once, all nodes together.
-func (u *Upstream) Slots() int { return u.cfg.MaxScans * len(u.nodes) }
+func (u *pool) Slots() int { return u.config().MaxScans * len(u.nodes) }

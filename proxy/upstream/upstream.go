@@ -64,6 +64,9 @@ const (
 type Node struct {
 	Address string // as in the configuration; empty for an engine without one
 	Backend backends.Backend
+	// Identity stands for everything that the backend was made of. A reload keeps a
+	// node of the same address and identity; an empty one is never kept.
+	Identity string
 }
 
 // Config is one [[upstream]] of the configuration. It is not changed once in
@@ -98,24 +101,36 @@ type Config struct {
 }
 
 // Upstream is one configured engine. It is made by [New] and safe for
-// concurrent use.
+// concurrent use. A scan that has begun keeps the Upstream it began with, and so its
+// configuration; the nodes behind it may live on over reloads, see [Upstream.Succeed].
 type Upstream struct {
-	cfg    Config
-	log    zerolog.Logger
-	nodes  []*node
-	wake   chan struct{}   // tells Run that a canary became due
-	life   context.Context // ends with Close
-	end    context.CancelCauseFunc
-	scans  atomic.Uint64
-	failed atomic.Uint64
-	replay atomic.Uint64
+	cfg *Config
+	*pool
+}
+
+// pool is the nodes of an engine and the queue for their slots, with what is known of
+// them. It outlives the [Upstream] that a reload replaces.
+type pool struct {
+	current atomic.Pointer[Config] // of the newest Upstream
+	log     zerolog.Logger
+	wake    chan struct{}   // tells Run that a canary became due
+	life    context.Context // ends with Close
+	end     context.CancelCauseFunc
+	scans   atomic.Uint64
+	failed  atomic.Uint64
+	replay  atomic.Uint64
 
 	mu       sync.Mutex
+	nodes    []*node
 	queue    list.List // of *ticket, those waiting for a slot or a canary
 	rotation int       // index of the node to begin looking at
 	inFlight int       // slots taken on all nodes
 	closing  bool
 }
+
+// config is the configuration that is in force for everything but scans that began
+// before a reload.
+func (u *pool) config() *Config { return u.current.Load() }
 
 // New returns the upstream for cfg. It asks nothing and starts nothing: call
 // Run in a goroutine for the canaries, and Close when done.
@@ -132,16 +147,16 @@ func New(cfg Config) *Upstream {
 	if cfg.Spool == nil {
 		cfg.Spool = inMemory
 	}
-	u := &Upstream{
-		cfg:  cfg,
+	p := &pool{
 		log:  cfg.Log.With().Str("upstream", bounded(cfg.Name)).Logger(),
 		wake: make(chan struct{}, 1),
 	}
-	u.life, u.end = context.WithCancelCause(context.Background())
+	p.current.Store(&cfg)
+	p.life, p.end = context.WithCancelCause(context.Background())
 	for _, n := range cfg.Nodes {
-		u.nodes = append(u.nodes, newNode(n))
+		p.nodes = append(p.nodes, newNode(n))
 	}
-	return u
+	return &Upstream{cfg: &cfg, pool: p}
 }
 
 // Name is the upstream's name in the configuration.
@@ -195,7 +210,7 @@ func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (back
 	if err != nil {
 		return backends.Result{}, address(t.last), err
 	}
-	ctx, cancel := u.limited(ctx)
+	ctx, cancel := limited(ctx, u.cfg.Timeout)
 	defer cancel()
 	var found backends.Result // by all nodes
 	for {
@@ -220,7 +235,7 @@ func (u *Upstream) firstSlot(ctx context.Context, t *ticket) (*node, error) {
 	if _, ok := ctx.Deadline(); ok {
 		return u.acquire(ctx, t)
 	}
-	ctx, cancel := u.limited(ctx)
+	ctx, cancel := limited(ctx, u.cfg.Timeout)
 	defer cancel()
 	return u.acquire(ctx, t)
 }
@@ -268,14 +283,11 @@ func (u *Upstream) Close() {
 	}
 }
 
-func (u *Upstream) closeBackends() {
-	for _, n := range u.nodes {
-		closer, ok := n.backend.(io.Closer)
-		if !ok {
-			continue
-		}
-		if err := u.protect(n, closer.Close); err != nil {
-			u.log.Debug().Str("node", bounded(n.address)).Str("reason", bounded(err.Error())).Msg("backend close")
-		}
+func (u *pool) closeBackends() {
+	u.mu.Lock()
+	nodes := u.nodes
+	u.mu.Unlock()
+	for _, n := range nodes {
+		closeBackend(u, n)
 	}
 }

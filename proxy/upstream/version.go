@@ -29,7 +29,7 @@ type versionCache struct {
 // Version is the version of the first node that can tell, preferring those that
 // are up. It may be 5 s old, and older when the engine does not answer within
 // a second; it is false if no node ever told.
-func (u *Upstream) Version(ctx context.Context) (backends.Version, bool) {
+func (u *pool) Version(ctx context.Context) (backends.Version, bool) {
 	ctx, cancel := context.WithTimeout(ctx, versionWait)
 	defer cancel()
 	nodes := u.preferred()
@@ -47,7 +47,7 @@ func (u *Upstream) Version(ctx context.Context) (backends.Version, bool) {
 }
 
 // preferred returns the nodes, those that are used for scans first.
-func (u *Upstream) preferred() []*node {
+func (u *pool) preferred() []*node {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	var first, rest []*node
@@ -62,7 +62,7 @@ func (u *Upstream) preferred() []*node {
 }
 
 // version is the version of n, from the cache if that is recent.
-func (u *Upstream) version(ctx context.Context, n *node) (backends.Version, bool) {
+func (u *pool) version(ctx context.Context, n *node) (backends.Version, bool) {
 	v, ok := n.backend.(backends.Versioner)
 	if !ok {
 		return backends.Version{}, false
@@ -82,7 +82,7 @@ func (u *Upstream) version(ctx context.Context, n *node) (backends.Version, bool
 // askVersion sees to it that n is being asked, if its version is old, and
 // returns what is closed when it has answered. Nil: do not wait, it is recent,
 // or others wait in vain already.
-func (u *Upstream) askVersion(n *node, v backends.Versioner) <-chan struct{} {
+func (u *pool) askVersion(n *node, v backends.Versioner) <-chan struct{} {
 	c := &n.versions
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,7 +101,7 @@ func (u *Upstream) askVersion(n *node, v backends.Versioner) <-chan struct{} {
 	return c.asking
 }
 
-func (u *Upstream) fetchVersion(n *node, v backends.Versioner, dropped int) {
+func (u *pool) fetchVersion(n *node, v backends.Versioner, dropped int) {
 	ctx, cancel := context.WithTimeout(u.life, versionTime)
 	defer cancel()
 	var version backends.Version
@@ -141,7 +141,7 @@ func (c *versionCache) drop() {
 
 // compareVersion notes what n says it is. Another engine, or the same with other
 // signatures, may have been started with other limits.
-func (u *Upstream) compareVersion(n *node, text string) {
+func (u *pool) compareVersion(n *node, text string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if n.versionText != "" && n.versionText != text {
