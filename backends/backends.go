@@ -108,3 +108,10 @@ type Config interface {
 	// says what would be right.
 	Open(address string) (Backend, error)
 }
+
+// SideEffects is a Backend whose scan does more than look: it runs a program, which
+// may move, repair or report what it is given. Such an object is never given to two
+// nodes at the same time.
+type SideEffects interface {
+	HasSideEffects()
+}

@@ -60,6 +60,8 @@ func nodeFields(u upstream.Status, n upstream.NodeStatus) fields {
 	f.add("scans", strconv.FormatUint(n.Counters.Scans, 10))
 	f.add("failures", strconv.FormatUint(n.Counters.Failures, 10))
 	f.add("replays", strconv.FormatUint(n.Counters.Replays, 10))
+	f.add("hedges", strconv.FormatUint(u.Counters.Hedges, 10))
+	f.add("hedges_won", strconv.FormatUint(u.Counters.HedgesWon, 10))
 	f.add("version", n.Version)
 	f.add("database_time", stamp(n.DatabaseTime))
 	f.add("canary_time", stamp(n.Canary.Time))

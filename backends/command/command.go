@@ -114,3 +114,6 @@ func nameOf(preset string, argv []string) string {
 	}
 	return filepath.Base(argv[0])
 }
+
+// HasSideEffects implements [backends.SideEffects].
+func (b *Backend) HasSideEffects() {}

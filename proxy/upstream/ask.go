@@ -21,71 +21,89 @@ type retainer interface {
 	Release()
 }
 
-// question is one content put to one node whose slot is taken.
+// question is one object put to one node whose slot is taken.
 type question struct {
 	node    *node
 	content backends.Content
 	all     bool
 	canary  bool
+	hedge   bool  // the node is the second one
 	doubt   doubt // of the node, when the slot was taken
 
-	result backends.Result
-	err    error
-	done   chan struct{}
-	over   atomic.Bool // set by whoever is first: the backend's end, or leaving it behind
+	ctx     context.Context
+	cancel  context.CancelCauseFunc // nil for a test object
+	began   time.Time
+	lost    <-chan struct{} // closed when the node is taken out
+	result  backends.Result
+	err     error
+	answers chan<- *question // takes the question when the backend has answered
+	left    atomic.Bool      // set by the first of two: the backend's end, or leaving it behind
 }
 
-// ask puts q to its node and frees the slot when the backend has returned. The
-// backend runs in a goroutine of its own, since nothing else can end the wait
-// for one that hangs, be it in the read of a file on a dead server.
-func (u *pool) ask(ctx context.Context, q *question) (backends.Result, error) {
-	q.done = make(chan struct{})
+// begin has q's backend asked, in a goroutine of its own, since nothing else can end
+// the wait for one that hangs, be it in the read of a file on a dead server. The slot
+// is free when the backend has returned.
+func (u *pool) begin(q *question) {
+	q.began = time.Now()
+	u.mu.Lock()
+	q.lost = q.node.lost
+	u.mu.Unlock()
 	if !q.canary {
 		q.node.scans.Add(1)
 	}
-	go u.work(ctx, q)
+	go u.work(q)
+}
+
+// ask puts a test object to its node and waits for the answer.
+func (u *pool) ask(ctx context.Context, q *question) (backends.Result, error) {
+	answers := make(chan *question, 1)
+	q.ctx, q.answers = ctx, answers
+	u.begin(q)
 	select {
-	case <-q.done:
+	case <-answers:
 		return q.result, q.err
 	case <-ctx.Done():
 	}
 	patience := time.NewTimer(grace)
 	defer patience.Stop()
 	select {
-	case <-q.done:
+	case <-answers:
 		return q.result, q.err
 	case <-patience.C:
 	}
-	return u.abandon(ctx, q)
+	if u.abandon(q) {
+		return backends.Result{}, ended(ctx, errors.New("backend does not return"))
+	}
+	<-answers
+	return q.result, q.err
 }
 
-// abandon leaves a hung backend behind, with its slot and its content.
-func (u *pool) abandon(ctx context.Context, q *question) (backends.Result, error) {
+// abandon leaves a backend behind, with its slot and its object. It reports false if
+// the backend has just answered.
+func (u *pool) abandon(q *question) bool {
 	kept, keeps := q.content.(retainer)
 	if keeps {
 		kept.Retain()
 	}
-	if q.over.CompareAndSwap(false, true) {
-		err := ended(ctx, errors.New("backend does not return"))
-		u.note(ctx, q, err)
-		return backends.Result{}, err
+	if q.left.CompareAndSwap(false, true) {
+		u.note(q, ended(q.ctx, nil))
+		return true
 	}
 	if keeps {
 		kept.Release()
 	}
-	<-q.done
-	return q.result, q.err
+	return false
 }
 
 // work runs the backend. What comes after it is deferred, so that it happens
 // even if the backend ends its goroutine.
-func (u *pool) work(ctx context.Context, q *question) {
+func (u *pool) work(q *question) {
 	q.err = errors.New("backend ended without an answer")
 	reserveForScan(0)
 	defer func() {
-		if q.over.CompareAndSwap(false, true) {
-			u.settle(ctx, q)
-			close(q.done)
+		if q.left.CompareAndSwap(false, true) {
+			u.settle(q)
+			q.answers <- q
 			return
 		}
 		u.mu.Lock()
@@ -96,12 +114,12 @@ func (u *pool) work(ctx context.Context, q *question) {
 		}
 	}()
 	q.err = u.protect(q.node, func() (err error) {
-		q.result, err = scanWith(ctx, q)
+		q.result, err = scanWith(q.ctx, q)
 		return err
 	})
 	q.result, q.err = checked(q.result, q.err)
-	if q.err != nil && ctx.Err() != nil {
-		q.err = ended(ctx, q.err)
+	if q.err != nil && q.ctx.Err() != nil {
+		q.err = ended(q.ctx, q.err)
 	}
 }
 
@@ -123,8 +141,8 @@ func scanWith(ctx context.Context, q *question) (backends.Result, error) {
 
 // settle frees the slot, after what the answer says about the node is noted, so
 // that nobody is sent to a node just found dead.
-func (u *pool) settle(ctx context.Context, q *question) {
-	u.note(ctx, q, q.err)
+func (u *pool) settle(q *question) {
+	u.note(q, q.err)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !q.canary {
@@ -146,28 +164,76 @@ func (q *question) reconsider() {
 	}
 }
 
-// note counts an error and draws the conclusions about the node.
-func (u *pool) note(ctx context.Context, q *question, err error) {
-	if err == nil && u.config().Canary || q.canary {
+// note counts what came of q and draws the conclusions about the node.
+func (u *pool) note(q *question, err error) {
+	if q.canary {
 		return
 	}
-	if err != nil && ctx.Err() != context.Canceled {
+	end := q.ctx.Err()
+	if err != nil && end != context.Canceled {
 		q.node.failures.Add(1)
 	}
 	u.mu.Lock()
-	var c *change
-	switch {
-	case err == nil:
-		if q.node.state != up {
-			c = u.set(q.node, up, nil)
-		}
-	case ctx.Err() == context.DeadlineExceeded:
-		u.hurry(q.node) // the engine, or only a long scan: the canary tells
-	case ctx.Err() == nil && backends.Unreachable(err):
-		c = u.markDown(q.node, err)
-	}
+	c := u.conclusion(q, err, end, time.Since(q.began))
 	u.mu.Unlock()
 	u.tell(c)
+}
+
+// conclusion is what the outcome of q says about its node; end is how its context has
+// ended, if it has. The caller has mu.
+func (u *pool) conclusion(q *question, err, end error, took time.Duration) *change {
+	n := q.node
+	times := &n.times[sizeClass(q.content.Size())]
+	switch {
+	case err == nil:
+		times.add(took)
+		n.timeouts, n.heard, n.trial = 0, time.Now(), false
+		if !u.config().Canary && n.state != up && !n.retired {
+			return u.set(n, up, nil)
+		}
+	case end == context.Canceled:
+		if context.Cause(q.ctx) == errOvertaken && took > times.mean {
+			times.add(took) // it would have been more
+		}
+	case end == context.DeadlineExceeded:
+		return u.timedOut(n, took)
+	case backends.Unreachable(err):
+		return u.markDown(n, err)
+	default:
+		n.timeouts, n.heard, n.trial = 0, time.Now(), false
+	}
+	return nil
+}
+
+// timedOut notes that a scan on n found no end. One may be the object's fault; two in
+// a row take n out until a health check succeeds. A scan that had little time when it
+// came to n says nothing. The caller has mu.
+func (u *pool) timedOut(n *node, took time.Duration) *change {
+	if took < u.config().Timeout/2 {
+		return nil
+	}
+	n.timeouts++
+	if n.timeouts < maxTimeouts {
+		u.hurry(n)
+		return nil
+	}
+	n.timeouts = 0
+	return u.markDown(n, &backends.Failure{
+		Category: backends.Interrupted, Code: backends.NoCode,
+		Text: fmt.Sprintf("%d scans in a row had no answer, the last within %v (key timeout)", maxTimeouts, took.Round(time.Millisecond)),
+	})
+}
+
+// maxTimeouts in a row take a node out.
+const maxTimeouts = 2
+
+// suspect has the node of q checked, unless it has answered anything since q began.
+func (u *pool) suspect(q *question) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.config().Canary && !q.node.heard.After(q.began) {
+		u.hurry(q.node)
+	}
 }
 
 // protect runs f; a panic in it is an error.

@@ -74,14 +74,15 @@ func TestCanarySooner(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		e.set(func(e *engine) { e.err = errRefused })
 		u.Scan(t.Context(), content("x"), false)
+		synctest.Wait() // checked immediately, and again after a second
 		e.set(func(e *engine) { e.err = nil })
-		time.Sleep(10 * time.Second) // proved at 21
+		time.Sleep(10 * time.Second)
 		e.set(func(e *engine) { e.gate = make(chan struct{}) })
-		u.Scan(t.Context(), content("x"), false) // until 40
+		u.Scan(t.Context(), content("x"), false) // slow from 32 on, until 40
 		synctest.Wait()
-		wantSeconds(t, e, begin, 0, 21, 40)
+		wantSeconds(t, e, begin, 0, 20, 21, 32, 40)
 		time.Sleep(5*time.Minute + time.Second)
-		wantSeconds(t, e, begin, 0, 21, 40, 340)
+		wantSeconds(t, e, begin, 0, 20, 21, 32, 40, 340)
 	})
 }
 
@@ -161,6 +162,7 @@ func TestCanaryNoSpool(t *testing.T) {
 		mu.Lock()
 		broken = nil
 		mu.Unlock()
+		time.Sleep(firstPause)
 		r := u.Scan(t.Context(), content("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.OK)
 		synctest.Wait() // the scan does not wait for the archive
@@ -195,6 +197,7 @@ func TestCanaryRetained(t *testing.T) {
 		defer u.Close()
 		r := u.Scan(within(t, 5*time.Second), content("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.Interrupted)
+		time.Sleep(cfg.Timeout) // the check itself goes on until its time is up
 		if n := made.users.Load(); n != 1 {
 			t.Errorf("%d users, want the hung backend", n)
 		}

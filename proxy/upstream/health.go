@@ -38,7 +38,7 @@ func (u *pool) startCheck(n *node) {
 	if n.checking {
 		return
 	}
-	n.checking, n.rush = true, false
+	n.checking, n.rush, n.since = true, false, time.Now()
 	n.loop = nil
 	go u.check(n)
 }
@@ -192,6 +192,8 @@ func (u *pool) tryContent(ctx context.Context, n *node, name string, data *io.Se
 	if _, err := u.acquire(ctx, t); err != nil {
 		return backends.Result{}, inconclusive{fmt.Errorf("test file (%s): %w", name, err)}
 	}
+	hung := time.AfterFunc(u.checkTime(n), func() { u.presumeHung(n, name) })
+	defer hung.Stop()
 	r, err := u.ask(ctx, &question{node: n, content: c, canary: true})
 	if err != nil {
 		err = fmt.Errorf("test file (%s): %w", name, err)
@@ -216,8 +218,15 @@ func (u *pool) spool(n *node, data *io.SectionReader) (c backends.Content, relea
 func (u *pool) conclude(n *node, p proof) {
 	u.mu.Lock()
 	n.checking = false
+	if n.retired {
+		u.mu.Unlock()
+		return
+	}
 	if _, nothing := p.reason.(inconclusive); nothing && n.loop == nil {
 		n.due = time.Now().Add(firstPause)
+		if n.state == unknown {
+			n.reason = p.reason
+		}
 		u.disappoint(n, p.reason)
 		u.rouse()
 		u.dispatchAll()
@@ -246,8 +255,8 @@ func (u *pool) conclude(n *node, p proof) {
 		}
 	}
 	now := n.heuristics
-	n.state = p.state
 	if p.state != up {
+		u.backOff(n)
 		u.disappoint(n, p.reason)
 	}
 	c := u.set(n, p.state, p.reason)

@@ -50,6 +50,12 @@ type node struct {
 	rush     bool  // another one is to follow it at once
 	due      time.Time
 	pause    time.Duration
+	lost     chan struct{} // closed when the node is taken out; a new one when it is back
+	timeouts int           // scans in a row that found no end
+	heard    time.Time     // of the last answer to a scan
+	trial    bool          // without canary: one scan at a time, until one is answered
+	since    time.Time     // of the health check under way
+	times    [sizeClasses]times
 	timer    *time.Timer // ends being down where there is no canary
 	canary   Canary
 
@@ -72,7 +78,7 @@ type doubt struct {
 }
 
 func newNode(n Node) *node {
-	return &node{address: n.Address, identity: n.Identity, backend: n.Backend}
+	return &node{address: n.Address, identity: n.Identity, backend: n.Backend, lost: make(chan struct{})}
 }
 
 func address(n *node) string {
@@ -84,23 +90,26 @@ func address(n *node) string {
 
 // usable says whether scans are given to n.
 func (u *pool) usable(n *node) bool {
-	return n.state == up || n.state == unknown && !u.config().Canary
+	if n.retired {
+		return false
+	}
+	return n.state == up || n.state == unknown && !u.config().Canary && !(n.trial && n.inFlight > 0)
 }
 
 // set changes the state of n and returns the line to log, if any, for the time
-// after mu is released. Everybody who waits is looked at anew.
+// after mu is released. Everybody who waits is looked at again.
 func (u *pool) set(n *node, s state, reason error) *change {
-	n.state, n.reason = s, reason
-	switch s {
-	case up:
-		n.pause = 0
-		n.due = time.Now().Add(u.config().CanaryInterval)
-	case down, blind:
-		n.pause = min(max(2*n.pause, firstPause), lastPause)
-		n.due = time.Now().Add(n.pause)
+	if s != up && n.state != s {
+		close(n.lost)
+		n.lost = make(chan struct{})
 	}
-	if n.rush && s == up {
-		n.due = time.Now()
+	n.state, n.reason = s, reason
+	if s == up {
+		n.pause, n.timeouts = 0, 0
+		n.due = time.Now().Add(u.config().CanaryInterval)
+		if n.rush {
+			n.due = time.Now()
+		}
 	}
 	u.rouse()
 	u.dispatchAll()
@@ -112,25 +121,35 @@ func (u *pool) set(n *node, s state, reason error) *change {
 	return c
 }
 
-// markDown notes that a scan could not reach n. Its canary, or where there is
-// none its next scan, follows after a pause.
+// backOff makes the pause before the next try longer. It is called once a try, however
+// many scans asked for the node meanwhile.
+func (u *pool) backOff(n *node) {
+	n.pause = min(max(2*n.pause, firstPause), lastPause, u.config().CanaryInterval)
+	n.due = time.Now().Add(n.pause)
+}
+
+// markDown takes n out after what a scan met there. A health check follows
+// immediately; where there is none, a scan after a pause.
 func (u *pool) markDown(n *node, reason error) *change {
 	if n.state == blind || n.state == down {
 		return nil // blind ends only with a health check
 	}
-	c := u.set(n, down, reason)
-	if !u.config().Canary && !u.closing {
+	n.due = time.Now()
+	n.rush = n.checking // what is under way may be of before
+	if !u.config().Canary && !u.closing && !n.retired {
+		u.backOff(n)
 		n.stopTimer()
 		n.timer = time.AfterFunc(n.pause, func() { u.forgive(n) })
 	}
-	return c
+	return u.set(n, down, reason)
 }
 
-// forgive lets scans use n again after the pause; for upstreams without canary.
+// forgive lets one scan try n after the pause; for upstreams without canary.
 func (u *pool) forgive(n *node) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if n.state == down && !u.closing {
+	if n.state == down && !u.closing && !n.retired {
+		n.trial = true
 		u.set(n, unknown, n.reason)
 	}
 }

@@ -93,6 +93,7 @@ func (u *pool) takeOut(n *node, listener string) {
 	n.loop = distrust("asks polyclam itself, through the listener " + listener)
 	n.distrust = n.loop
 	n.doubt.alarms++
+	u.backOff(n)
 	u.disappoint(n, n.loop)
 	c := u.set(n, blind, n.loop)
 	u.mu.Unlock()

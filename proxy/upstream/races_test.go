@@ -49,12 +49,14 @@ func TestAbandonAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := content("a virus")
-	q := &question{node: n, content: c, done: make(chan struct{})}
-	ctx, cancel := context.WithCancel(t.Context())
-	u.work(ctx, q)
-	cancel()
-	r, err := u.abandon(ctx, q)
-	wantCategory(t, r, err, backends.Virus)
+	answers := make(chan *question, 1)
+	q := &question{node: n, content: c, ctx: t.Context(), answers: answers}
+	u.work(q)
+	if u.abandon(q) {
+		t.Error("left behind with its answer")
+	}
+	<-answers
+	wantCategory(t, q.result, q.err, backends.Virus)
 	if users := c.users.Load(); users != 0 {
 		t.Errorf("content has %d users", users)
 	}

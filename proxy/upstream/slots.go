@@ -24,6 +24,8 @@ type ticket struct {
 
 	doubt doubt // of the node, when it was given: see question
 
+	patience time.Duration // for the health check that it waits for; 0: it waits for a slot
+
 	place *list.Element // nil: not queued
 	ready chan slot     // takes the one slot, or reason, given to a queued ticket
 }
@@ -57,12 +59,32 @@ func (u *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
 	} else {
 		t.place = u.queue.PushBack(t)
 	}
+	patience := t.patience
 	u.mu.Unlock()
-	select {
-	case s := <-t.ready:
-		return s.node, s.err
-	case <-ctx.Done():
-		return nil, u.leave(ctx, t, begin)
+	var check <-chan time.Time
+	if patience > 0 {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		check = timer.C
+	}
+	for {
+		select {
+		case s := <-t.ready:
+			return s.node, s.err
+		case <-ctx.Done():
+			return nil, u.leave(ctx, t, begin)
+		case <-check:
+			u.giveUp(t)
+		}
+	}
+}
+
+// giveUp ends the wait of t for a health check that takes too long.
+func (u *pool) giveUp(t *ticket) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if t.place != nil && !slices.ContainsFunc(u.nodes, func(n *node) bool { return u.eligible(t, n) }) {
+		u.give(t, slot{err: u.hopeless(t)})
 	}
 }
 
@@ -96,8 +118,23 @@ func (u *pool) leave(ctx context.Context, t *ticket, begin time.Time) error {
 // No ticket in the queue could take a slot that is free: what becomes free, or
 // usable, is given to the queue first. So who comes new overtakes nobody.
 func (u *pool) seek(t *ticket) (*node, error) {
-	var best *node
-	eligible := false
+	n, eligible := u.takeBest(t)
+	if n != nil {
+		return n, nil
+	}
+	if eligible {
+		t.patience = 0
+		return nil, nil
+	}
+	if t.patience = u.awaitsCanary(t); t.patience > 0 {
+		return nil, nil
+	}
+	return nil, u.hopeless(t)
+}
+
+// takeBest takes a slot for t on the best node that has one free; eligible says
+// whether there is a node that t could use if it had.
+func (u *pool) takeBest(t *ticket) (best *node, eligible bool) {
 	bestAt := 0
 	for i := range u.nodes {
 		at := (u.rotation + i) % len(u.nodes)
@@ -113,12 +150,16 @@ func (u *pool) seek(t *ticket) (*node, error) {
 	if best != nil {
 		u.rotation = bestAt + 1
 		u.take(t, best)
-		return best, nil
 	}
-	if eligible || u.awaitsCanary(t) {
-		return nil, nil
-	}
-	return nil, u.hopeless(t)
+	return best, eligible
+}
+
+// idle takes a slot for t on a node that has one free now; nil: none has.
+func (u *pool) idle(t *ticket) *node {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n, _ := u.takeBest(t)
+	return n
 }
 
 // eligible says whether t may use n as soon as it has a free slot.
@@ -132,46 +173,13 @@ func (u *pool) eligible(t *ticket, n *node) bool {
 	if slices.Contains(t.tried, n) {
 		return false
 	}
-	// Without canary the scan itself is the probe, when there is nothing better.
-	return u.usable(n) || !u.config().Canary && !u.anyUsable(t)
+	return u.usable(n)
 }
 
 func (u *pool) anyUsable(t *ticket) bool {
 	return slices.ContainsFunc(u.nodes, func(n *node) bool {
 		return u.usable(n) && !slices.Contains(t.tried, n)
 	})
-}
-
-// awaitsCanary says whether a node that t has not tried may become usable by a
-// canary now, and sees to it that the canary is under way. All scans wait for
-// the same one: an engine that does not answer is dialled once at a time.
-func (u *pool) awaitsCanary(t *ticket) bool {
-	if !u.config().Canary {
-		return false
-	}
-	awaits := false
-	for _, n := range u.nodes {
-		if n.state == blind || slices.Contains(t.tried, n) {
-			continue
-		}
-		u.startCheck(n)
-		awaits = true
-	}
-	return awaits
-}
-
-// hopeless says why there is no node for t.
-func (u *pool) hopeless(t *ticket) error {
-	if t.err != nil {
-		return t.err
-	}
-	for _, n := range u.nodes {
-		if n.reason != nil {
-			t.last = n
-			return n.reason
-		}
-	}
-	return errors.New("no node left")
 }
 
 func (u *pool) take(t *ticket, n *node) {

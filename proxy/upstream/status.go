@@ -23,6 +23,10 @@ type Counters struct {
 	// Replays are the scans that went on after another node had failed; a node's
 	// are those it took over.
 	Replays uint64 `json:"replays"`
+	// Hedges are the scans that were put to a second node because the first one was
+	// slow, HedgesWon those that the second node answered first. Of an upstream only.
+	Hedges    uint64 `json:"hedges"`
+	HedgesWon uint64 `json:"hedges_won"`
 }
 
 // NodeStatus is one node of a [Status].
@@ -51,7 +55,10 @@ func (u *pool) Status() Status {
 		Name:     u.config().Name,
 		Kind:     u.config().Kind,
 		Required: u.config().Required,
-		Counters: Counters{Scans: u.scans.Load(), Failures: u.failed.Load(), Replays: u.replay.Load()},
+		Counters: Counters{
+			Scans: u.scans.Load(), Failures: u.failed.Load(), Replays: u.replay.Load(),
+			Hedges: u.hedged.Load(), HedgesWon: u.hedgesWon.Load(),
+		},
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -86,6 +86,10 @@ type Config struct {
 	Nodes          []Node
 	Log            zerolog.Logger
 
+	// NoHedge says that a slow node is waited for: no object is put to two nodes at a
+	// time. Backends with [backends.SideEffects] never are hedged.
+	NoHedge bool
+
 	// SizeCheck says that nodes are asked whether they scan objects as large as are
 	// sent to them, see checkSize.
 	SizeCheck bool
@@ -119,6 +123,10 @@ type pool struct {
 	scans   atomic.Uint64
 	failed  atomic.Uint64
 	replay  atomic.Uint64
+
+	budget    budget        // of hedges
+	hedged    atomic.Uint64 // scans put to a second node
+	hedgesWon atomic.Uint64 // that the second node answered first
 
 	mu       sync.Mutex
 	nodes    []*node
@@ -200,34 +208,6 @@ func (u *Upstream) Scan(ctx context.Context, c backends.Content, all bool) (repo
 	}
 	report.Result, report.Node, report.Err = u.scan(ctx, c, all)
 	return report
-}
-
-// scan asks one node after the other until one has answered.
-func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (backends.Result, string, error) {
-	t := newTicket()
-	_, t.control = controlNonce(c)
-	n, err := u.firstSlot(ctx, t)
-	if err != nil {
-		return backends.Result{}, address(t.last), err
-	}
-	ctx, cancel := limited(ctx, u.cfg.Timeout)
-	defer cancel()
-	var found backends.Result // by all nodes
-	for {
-		r, err := u.ask(ctx, &question{node: n, content: c, all: all, doubt: t.doubt})
-		found = merged(found, r)
-		if err == nil || detected(r) {
-			return found, n.address, err // a find is final, whatever failed beside it
-		}
-		t.tried = append(t.tried, n)
-		next, noSlot := u.acquire(ctx, t) // nor when time is up
-		if noSlot != nil {
-			return found, n.address, err
-		}
-		u.replay.Add(1)
-		next.replays.Add(1)
-		n = next
-	}
 }
 
 // firstSlot is acquire with a bound for a caller that has none.

@@ -28,6 +28,7 @@ type Upstream struct {
 	Canary         bool
 	CanaryInterval time.Duration
 	SizeCheck      bool
+	Hedge          bool
 
 	config     backends.Config // the backend's own keys
 	readsPaths bool            // its engine reads files in the spool's directory
@@ -38,7 +39,7 @@ func newUpstream(name, backend string) Upstream {
 	u := Upstream{
 		Name: name, Backend: backend,
 		Required: true, Timeout: 60 * time.Second, MaxScans: 10, MaxSize: 100 << 20,
-		Canary: true, CanaryInterval: 5 * time.Minute, SizeCheck: true,
+		Canary: true, CanaryInterval: 5 * time.Minute, SizeCheck: true, Hedge: true,
 	}
 	if open, ok := registry.Backends[backend]; ok {
 		u.config = open()
@@ -59,6 +60,7 @@ func (u *Upstream) keys(address *string) []key {
 		{"canary", flag(&u.Canary)},
 		{"canary_interval", atLeast(&u.CanaryInterval, time.Second)},
 		{"size_check", flag(&u.SizeCheck)},
+		{"hedge", flag(&u.Hedge)},
 	}
 }
 

@@ -1,0 +1,295 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"polyclam/backends"
+)
+
+// errOvertaken is why a node is called off when another one has answered first.
+const errOvertaken = CalledOff("another node answered first")
+
+// A race is one scan on its way over the nodes: on one after the other while they
+// fail, and on a second one beside the first where the first is slow or has been
+// taken out. The first answer wins. It belongs to the goroutine of the scan.
+type race struct {
+	u       *Upstream
+	ctx     context.Context
+	content backends.Content
+	all     bool
+	ticket  *ticket
+
+	running []*question    // one or two
+	answers chan *question // takes those that are over
+	moving  chan slot      // takes the slot that is waited for; nil: none is
+	stop    func()         // ends that wait
+
+	found backends.Result // by all nodes that are over
+	node  *node           // the last of them
+	err   error           // its error
+}
+
+// scan asks one node after the other until one has answered.
+func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (backends.Result, string, error) {
+	t := newTicket()
+	_, t.control = controlNonce(c)
+	n, err := u.firstSlot(ctx, t)
+	if err != nil {
+		return backends.Result{}, address(t.last), err
+	}
+	ctx, cancel := limited(ctx, u.cfg.Timeout)
+	defer cancel()
+	r := &race{u: u, ctx: ctx, content: c, all: all, ticket: t, answers: make(chan *question, 2)}
+	r.start(n)
+	u.budget.earn()
+	r.run()
+	return r.found, address(r.node), r.err
+}
+
+// start puts the object to n, whose slot is taken.
+func (r *race) start(n *node) {
+	q := &question{node: n, content: r.content, all: r.all, doubt: r.ticket.doubt, answers: r.answers}
+	q.ctx, q.cancel = context.WithCancelCause(r.ctx)
+	r.ticket.tried = append(r.ticket.tried, n)
+	r.running = append(r.running, q)
+	r.u.begin(q)
+}
+
+// run returns when the race has an outcome.
+func (r *race) run() {
+	patience := time.NewTimer(r.slowAfter())
+	defer patience.Stop()
+	late := false // half of the time is over
+	for {
+		select {
+		case q := <-r.answers:
+			if r.over(q) {
+				return
+			}
+		case <-r.lost():
+			r.move()
+		case <-patience.C:
+			if late {
+				r.move()
+				continue
+			}
+			r.slow()
+			late = true
+			patience.Reset(r.halfTime())
+		case s := <-r.moving:
+			r.endMove()
+			switch {
+			case s.node != nil:
+				r.follow(s.node)
+			case len(r.running) == 0:
+				return
+			}
+		case <-r.ctx.Done():
+			r.timeUp()
+			return
+		}
+	}
+}
+
+// over takes in what q came to, and reports whether that ends the race: with an
+// answer, or without another node.
+func (r *race) over(q *question) bool {
+	q.cancel(nil)
+	r.remove(q)
+	r.found, r.node, r.err = merged(r.found, q.result), q.node, q.err
+	if q.err == nil || detected(q.result) { // a find is final, whatever failed beside it
+		if q.hedge {
+			r.u.hedgesWon.Add(1)
+		}
+		r.leaveAll(errOvertaken)
+		return true
+	}
+	if len(r.running) > 0 || r.moving != nil {
+		return false
+	}
+	next, noSlot := r.u.acquire(r.ctx, r.ticket)
+	if noSlot != nil { // nor when time is up
+		return true
+	}
+	r.follow(next)
+	return false
+}
+
+// follow puts the object to one more node.
+func (r *race) follow(n *node) {
+	r.u.replay.Add(1)
+	n.replays.Add(1)
+	r.start(n)
+}
+
+// slow is called when the first node has taken longer than usual. Whether it still
+// answers at all shows a health check; meanwhile another node is asked too, within the
+// budget of hedges.
+func (r *race) slow() {
+	if len(r.running) != 1 {
+		return
+	}
+	first := r.running[0]
+	r.u.suspect(first)
+	if r.moving != nil || !r.hedges() || !r.u.budget.spend() {
+		return
+	}
+	n := r.u.idle(r.ticket)
+	if n == nil {
+		r.u.budget.giveBack()
+		return
+	}
+	r.u.hedged.Add(1)
+	r.start(n)
+	r.running[1].hedge = true
+}
+
+// move puts the object to another node as soon as one has a slot: the first one has
+// been taken out, or has used up half of the time.
+func (r *race) move() {
+	if len(r.running) != 1 || r.moving != nil || !r.hedges() {
+		return
+	}
+	r.running[0].lost = nil // once
+	r.u.mu.Lock()
+	other := r.u.anyUsable(r.ticket)
+	r.u.mu.Unlock()
+	if !other {
+		return
+	}
+	ctx, stop := context.WithCancel(r.ctx)
+	moving := make(chan slot, 1)
+	r.moving, r.stop = moving, stop
+	go func() {
+		n, err := r.u.acquire(ctx, r.ticket)
+		moving <- slot{n, err}
+	}()
+}
+
+// endMove ends the wait for a slot.
+func (r *race) endMove() {
+	r.stop()
+	r.moving, r.stop = nil, nil
+}
+
+// hedges says whether two nodes may have the object at the same time.
+func (r *race) hedges() bool {
+	_, acts := r.running[0].node.backend.(backends.SideEffects)
+	return !r.u.cfg.NoHedge && !acts
+}
+
+// lost is closed when the one node that is asked is taken out.
+func (r *race) lost() <-chan struct{} {
+	if len(r.running) != 1 {
+		return nil
+	}
+	return r.running[0].lost
+}
+
+func (r *race) remove(q *question) {
+	for i, other := range r.running {
+		if other == q {
+			r.running = append(r.running[:i], r.running[i+1:]...)
+			return
+		}
+	}
+}
+
+// timeUp waits a moment for backends to notice, and leaves behind those that do not.
+func (r *race) timeUp() {
+	patience := time.NewTimer(grace)
+	defer patience.Stop()
+	for len(r.running) > 0 {
+		select {
+		case q := <-r.answers:
+			q.cancel(nil)
+			r.remove(q)
+			r.found, r.node, r.err = merged(r.found, q.result), q.node, q.err
+			if q.err == nil || detected(q.result) {
+				r.leaveAll(errOvertaken)
+				return
+			}
+			continue
+		case <-patience.C:
+		}
+		break
+	}
+	if len(r.running) > 0 {
+		r.node, r.err = r.running[0].node, ended(r.ctx, errors.New("the backend does not return"))
+	}
+	r.leaveAll(context.Cause(r.ctx))
+}
+
+// leaveAll calls off what still runs, and does not wait for it. What has been found
+// meanwhile counts.
+func (r *race) leaveAll(why error) {
+	for _, q := range r.running {
+		q.cancel(why)
+		if r.u.abandon(q) {
+			continue
+		}
+		if late := <-r.answers; detected(late.result) {
+			r.found = merged(r.found, late.result)
+		}
+	}
+	r.running = nil
+	if r.moving == nil {
+		return
+	}
+	moving := r.moving
+	r.endMove()
+	go func() {
+		if s := <-moving; s.node != nil {
+			r.u.mu.Lock()
+			r.u.giveBack(s.node)
+			r.u.mu.Unlock()
+		}
+	}()
+}
+
+// slowAfter is how long the first node may take before it counts as slow.
+func (r *race) slowAfter() time.Duration {
+	return r.u.usual(r.content.Size())
+}
+
+// halfTime is the time until half of the scan's time is over.
+func (r *race) halfTime() time.Duration {
+	end, _ := r.ctx.Deadline()
+	return time.Until(end.Add(-r.u.cfg.Timeout / 2))
+}
+
+// hedgeShare is the share of all scans that may be hedged: one in hedgeShare. A burst
+// may use what the last hedgeBurst*hedgeShare scans have earned.
+const (
+	hedgeShare = 20
+	hedgeBurst = 10
+)
+
+// budget bounds hedges to a share of all scans. Its zero value is empty.
+type budget struct{ parts atomic.Int64 }
+
+// earn is called for each scan.
+func (b *budget) earn() {
+	if b.parts.Add(1) > hedgeShare*hedgeBurst {
+		b.parts.Add(-1)
+	}
+}
+
+// spend takes what one hedge costs, if it is there.
+func (b *budget) spend() bool {
+	for {
+		have := b.parts.Load()
+		if have < hedgeShare {
+			return false
+		}
+		if b.parts.CompareAndSwap(have, have-hedgeShare) {
+			return true
+		}
+	}
+}
+
+// giveBack returns what spend took for a hedge that was not made.
+func (b *budget) giveBack() { b.parts.Add(hedgeShare) }
