@@ -27,7 +27,8 @@ type question struct {
 	content backends.Content
 	all     bool
 	canary  bool
-	doubt   doubt // of the node, when the slot was taken
+	grant   // what came with the slot
+	began   time.Time
 
 	result backends.Result
 	err    error
@@ -39,7 +40,7 @@ type question struct {
 // backend runs in a goroutine of its own, since nothing else can end the wait
 // for one that hangs, be it in the read of a file on a dead server.
 func (u *pool) ask(ctx context.Context, q *question) (backends.Result, error) {
-	q.done = make(chan struct{})
+	q.done, q.began = make(chan struct{}), time.Now()
 	if !q.canary {
 		q.node.scans.Add(1)
 	}
@@ -68,6 +69,9 @@ func (u *pool) abandon(ctx context.Context, q *question) (backends.Result, error
 	if q.over.CompareAndSwap(false, true) {
 		err := ended(ctx, errors.New("backend does not return"))
 		u.note(ctx, q, err)
+		u.mu.Lock()
+		u.adapt(ctx, q, backends.Result{}, err)
+		u.mu.Unlock()
 		return backends.Result{}, err
 	}
 	if keeps {
@@ -89,7 +93,7 @@ func (u *pool) work(ctx context.Context, q *question) {
 			return
 		}
 		u.mu.Lock()
-		u.giveBack(q.node)
+		u.giveBack(q.node, q.grant)
 		u.mu.Unlock()
 		if kept, keeps := q.content.(retainer); keeps {
 			kept.Release()
@@ -127,10 +131,11 @@ func (u *pool) settle(ctx context.Context, q *question) {
 	u.note(ctx, q, q.err)
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.adapt(ctx, q, q.result, q.err)
 	if !q.canary {
 		q.reconsider()
 	}
-	u.giveBack(q.node)
+	u.giveBack(q.node, q.grant)
 }
 
 // reconsider sees the answer in the light of what health checks found out about the
