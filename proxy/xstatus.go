@@ -56,6 +56,9 @@ func nodeFields(u upstream.Status, n upstream.NodeStatus) fields {
 	f.add("state", n.State)
 	f.add("reason", n.Reason)
 	f.add("in_flight", strconv.Itoa(n.InFlight))
+	if n.Limit > 0 {
+		f.add("limit", strconv.Itoa(n.Limit))
+	}
 	f.add("waiting", strconv.Itoa(u.Waiting))
 	f.add("scans", strconv.FormatUint(n.Counters.Scans, 10))
 	f.add("failures", strconv.FormatUint(n.Counters.Failures, 10))

@@ -27,8 +27,8 @@ type question struct {
 	content backends.Content
 	all     bool
 	canary  bool
-	hedge   bool  // the node is the second one
-	doubt   doubt // of the node, when the slot was taken
+	hedge   bool // the node is the second one
+	grant        // what came with the slot
 
 	ctx     context.Context
 	cancel  context.CancelCauseFunc // nil for a test object
@@ -86,7 +86,11 @@ func (u *pool) abandon(q *question) bool {
 		kept.Retain()
 	}
 	if q.left.CompareAndSwap(false, true) {
-		u.note(q, ended(q.ctx, nil))
+		err := ended(q.ctx, nil)
+		u.note(q, err)
+		u.mu.Lock()
+		u.adapt(q, backends.Result{}, err)
+		u.mu.Unlock()
 		return true
 	}
 	if keeps {
@@ -107,7 +111,7 @@ func (u *pool) work(q *question) {
 			return
 		}
 		u.mu.Lock()
-		u.giveBack(q.node)
+		u.giveBack(q.node, q.grant)
 		u.mu.Unlock()
 		if kept, keeps := q.content.(retainer); keeps {
 			kept.Release()
@@ -145,10 +149,11 @@ func (u *pool) settle(q *question) {
 	u.note(q, q.err)
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.adapt(q, q.result, q.err)
 	if !q.canary {
 		q.reconsider()
 	}
-	u.giveBack(q.node)
+	u.giveBack(q.node, q.grant)
 }
 
 // reconsider sees the answer in the light of what health checks found out about the

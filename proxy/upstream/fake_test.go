@@ -197,8 +197,13 @@ func wantIdle(t *testing.T, u *Upstream) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.inFlight != 0 || u.queue.Len() != 0 {
-		t.Errorf("%d slots taken, %d queued", u.inFlight, u.queue.Len())
+	if queued := len(u.queue.heads()); u.inFlight != 0 || queued != 0 || u.queue.scans != 0 || len(u.queue.lines) != 0 {
+		t.Errorf("%d slots taken, %d queued", u.inFlight, queued+u.queue.scans)
+	}
+	for _, n := range u.nodes {
+		if len(n.held) != 0 {
+			t.Errorf("node %s: slots held: %v", n.address, n.held)
+		}
 	}
 }
 

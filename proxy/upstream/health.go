@@ -194,7 +194,7 @@ func (u *pool) tryContent(ctx context.Context, n *node, name string, data *io.Se
 	}
 	hung := time.AfterFunc(u.checkTime(n), func() { u.presumeHung(n, name) })
 	defer hung.Stop()
-	r, err := u.ask(ctx, &question{node: n, content: c, canary: true})
+	r, err := u.ask(ctx, &question{node: n, content: c, canary: true, grant: t.grant})
 	if err != nil {
 		err = fmt.Errorf("test file (%s): %w", name, err)
 		if u.life.Err() != nil {
@@ -270,10 +270,12 @@ func (u *pool) conclude(n *node, p proof) {
 
 // disappoint takes n from the hopes of all who have no usable node.
 func (u *pool) disappoint(n *node, reason error) {
-	for e := u.queue.Front(); e != nil; e = e.Next() {
-		t := e.Value.(*ticket)
-		if t.only == nil && !u.anyUsable(t) && !slices.Contains(t.tried, n) {
-			t.tried = append(t.tried, n)
+	for _, first := range u.queue.heads() {
+		if first.only != nil || u.anyUsable(first) || slices.Contains(first.tried, n) {
+			continue
+		}
+		for _, t := range u.queue.alike(first) {
+			u.queue.exclude(t, n)
 			t.last, t.err = n, reason
 		}
 	}

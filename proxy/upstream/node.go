@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"polyclam/backends"
+	"polyclam/proxy/client"
 )
 
 // state is what is known of a node, see the package's documentation.
@@ -39,6 +40,8 @@ type node struct {
 
 	// The rest is guarded by Upstream.mu.
 	inFlight int
+	held     map[client.Key]int // the same, by client
+	limit    limit
 	retired  bool // a reload has taken it out
 	state    state
 	told     state // the state that was last logged

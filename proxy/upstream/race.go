@@ -51,7 +51,7 @@ func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (back
 
 // start puts the object to n, whose slot is taken.
 func (r *race) start(n *node) {
-	q := &question{node: n, content: r.content, all: r.all, doubt: r.ticket.doubt, answers: r.answers}
+	q := &question{node: n, content: r.content, all: r.all, grant: r.ticket.grant, answers: r.answers}
 	q.ctx, q.cancel = context.WithCancelCause(r.ctx)
 	r.ticket.tried = append(r.ticket.tried, n)
 	r.running = append(r.running, q)
@@ -239,12 +239,12 @@ func (r *race) leaveAll(why error) {
 	if r.moving == nil {
 		return
 	}
-	moving := r.moving
+	moving, t := r.moving, r.ticket
 	r.endMove()
 	go func() {
 		if s := <-moving; s.node != nil {
 			r.u.mu.Lock()
-			r.u.giveBack(s.node)
+			r.u.giveBack(s.node, t.grant)
 			r.u.mu.Unlock()
 		}
 	}()

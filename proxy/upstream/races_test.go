@@ -17,15 +17,16 @@ func TestLeaveGranted(t *testing.T) {
 	cfg.MaxScans = 1
 	u := New(cfg)
 	defer u.Close()
-	n, err := u.acquire(t.Context(), newTicket())
+	first := newTicket()
+	n, err := u.acquire(t.Context(), first)
 	if err != nil {
 		t.Fatal(err)
 	}
 	late, next := newTicket(), newTicket()
 	u.mu.Lock()
-	late.place = u.queue.PushBack(late)
-	next.place = u.queue.PushBack(next)
-	u.giveBack(n) // to late
+	u.queue.push(late)
+	u.queue.push(next)
+	u.giveBack(n, first.grant) // to late
 	u.mu.Unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -34,7 +35,7 @@ func TestLeaveGranted(t *testing.T) {
 		t.Errorf("slot %+v", s)
 	}
 	u.mu.Lock()
-	u.giveBack(n)
+	u.giveBack(n, next.grant)
 	u.mu.Unlock()
 	wantIdle(t, u)
 }
@@ -44,13 +45,14 @@ func TestLeaveGranted(t *testing.T) {
 func TestAbandonAnswered(t *testing.T) {
 	u := New(config(&engine{}))
 	defer u.Close()
-	n, err := u.acquire(t.Context(), newTicket())
+	ticket := newTicket()
+	n, err := u.acquire(t.Context(), ticket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := content("a virus")
 	answers := make(chan *question, 1)
-	q := &question{node: n, content: c, ctx: t.Context(), answers: answers}
+	q := &question{node: n, content: c, grant: ticket.grant, ctx: t.Context(), answers: answers}
 	u.work(q)
 	if u.abandon(q) {
 		t.Error("left behind with its answer")

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/proxy/client"
 )
 
 // ticket is what a scan asks slots with. While it is queued it belongs to
 // Upstream.mu, else to the scan.
 type ticket struct {
-	only *node // a test object's: this node in whatever state, and before all scans
+	client client.Key // zero for a test object
+	only   *node      // a test object's: this node in whatever state, and before all scans
 	// patient is for a test object that can wait: it goes to the end of the queue.
 	patient bool
 	control bool    // for the clean control of another polyclam
@@ -22,12 +24,22 @@ type ticket struct {
 	last    *node   // of tried, the one whose canary failed last while the scan waited for it
 	err     error   // and how
 
-	doubt doubt // of the node, when it was given: see question
+	grant grant // what came with the last slot
 
 	patience time.Duration // for the health check that it waits for; 0: it waits for a slot
 
-	place *list.Element // nil: not queued
-	ready chan slot     // takes the one slot, or reason, given to a queued ticket
+	number uint64        // see queue.number
+	list   *list.List    // of the queue; nil: not queued
+	place  *list.Element // in list
+	group  *group        // nil for a test object
+	ready  chan slot     // takes the one slot, or reason, given to a queued ticket
+}
+
+// grant is what was true of a node when a slot of it was given.
+type grant struct {
+	client client.Key // who holds the slot
+	doubt  doubt      // of the node
+	round  int        // of its limit
 }
 
 // slot is a slot taken on node, or the reason why there is none.
@@ -50,16 +62,18 @@ func (u *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
 		u.mu.Unlock()
 		return nil, errMutual
 	}
+	if t.only == nil {
+		t.client = client.FromContext(ctx)
+		u.recent.add(t.client, begin)
+		u.updateShared(begin)
+	}
+	u.queue.number(t)
 	if n, err := u.seek(t); n != nil || err != nil {
 		u.mu.Unlock()
 		return n, err
 	}
-	if t.only != nil && !t.patient {
-		t.place = u.queue.PushFront(t)
-	} else {
-		t.place = u.queue.PushBack(t)
-	}
 	patience := t.patience
+	u.queue.push(t)
 	u.mu.Unlock()
 	var check <-chan time.Time
 	if patience > 0 {
@@ -94,10 +108,9 @@ func (u *pool) leave(ctx context.Context, t *ticket, begin time.Time) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if t.place != nil {
-		u.queue.Remove(t.place)
-		t.place = nil
+		u.queue.remove(t)
 	} else if s := <-t.ready; s.node != nil {
-		u.giveBack(s.node)
+		u.giveBack(s.node, t.grant)
 	}
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ended(ctx, nil)
@@ -116,7 +129,8 @@ func (u *pool) leave(ctx context.Context, t *ticket, begin time.Time) error {
 // seek takes a slot for t; neither a node nor an error means to wait.
 //
 // No ticket in the queue could take a slot that is free: what becomes free, or
-// usable, is given to the queue first. So who comes new overtakes nobody.
+// usable, is given to the queue first. So a new ticket never overtakes another that
+// could use the same slot, nor an older one of the same client.
 func (u *pool) seek(t *ticket) (*node, error) {
 	n, eligible := u.takeBest(t)
 	if n != nil {
@@ -143,7 +157,7 @@ func (u *pool) takeBest(t *ticket) (best *node, eligible bool) {
 			continue
 		}
 		eligible = true
-		if n.inFlight < u.config().MaxScans && (best == nil || n.inFlight < best.inFlight) {
+		if u.room(t, n) && (best == nil || n.inFlight < best.inFlight) {
 			best, bestAt = n, at
 		}
 	}
@@ -182,46 +196,68 @@ func (u *pool) anyUsable(t *ticket) bool {
 	})
 }
 
+// take gives a slot of n to t. The caller has mu.
 func (u *pool) take(t *ticket, n *node) {
-	t.doubt = n.doubt
+	t.grant = grant{client: t.client, doubt: n.doubt, round: n.limit.round}
 	n.inFlight++
 	u.inFlight++
+	if n.held == nil {
+		n.held = map[client.Key]int{}
+	}
+	n.held[t.client]++
 }
 
-// giveBack frees a slot of n and hands it to the first in the queue who may
-// have it.
-func (u *pool) giveBack(n *node) {
+// giveBack frees the slot of n that came with g, for the next in the queue that may
+// have it. The caller has mu.
+func (u *pool) giveBack(n *node, g grant) {
 	n.inFlight--
 	u.inFlight--
+	if n.held[g.client]--; n.held[g.client] == 0 {
+		delete(n.held, g.client)
+	}
 	if n.retired && n.inFlight == 0 {
 		go closeBackend(u, n)
 	}
-	for e := u.queue.Front(); e != nil; e = e.Next() {
-		if t := e.Value.(*ticket); u.eligible(t, n) {
-			u.take(t, n)
-			u.give(t, slot{node: n})
-			return
-		}
-	}
+	u.updateShared(time.Now())
+	u.handOut(n)
 	if u.closing && u.inFlight == 0 {
 		go u.closeBackends()
 	}
 }
 
-// dispatchAll looks at every ticket after nodes changed their state.
+// handOut gives the free slots of n to those in the queue who may have them.
+func (u *pool) handOut(n *node) {
+	for {
+		t := u.queue.next(func(t *ticket) bool { return u.eligible(t, n) && u.room(t, n) })
+		if t == nil {
+			return
+		}
+		u.take(t, n)
+		t.ready <- slot{node: n}
+	}
+}
+
+// dispatchAll looks at the whole queue after nodes changed their state: for tickets
+// that can have a slot now, and for those that need not wait any more.
 func (u *pool) dispatchAll() {
-	var next *list.Element
-	for e := u.queue.Front(); e != nil; e = next {
-		next = e.Next()
-		t := e.Value.(*ticket)
-		if n, err := u.seek(t); n != nil || err != nil {
-			u.give(t, slot{n, err})
+	for _, n := range u.nodes {
+		u.handOut(n)
+	}
+	for _, t := range u.queue.heads() {
+		n, err := u.seek(t)
+		switch {
+		case n != nil:
+			u.give(t, slot{node: n})
+		case err != nil:
+			for _, t := range u.queue.alike(t) {
+				u.give(t, slot{err: u.hopeless(t)})
+			}
 		}
 	}
 }
 
+// give ends the wait of t.
 func (u *pool) give(t *ticket, s slot) {
-	u.queue.Remove(t.place)
-	t.place = nil
+	u.queue.remove(t)
 	t.ready <- s
 }

@@ -35,7 +35,10 @@ type NodeStatus struct {
 	State    string `json:"state"`            // up, down or unknown
 	Reason   string `json:"reason,omitempty"` // why it is down
 	InFlight int    `json:"in_flight"`        // slots taken, test objects and hung backends included
-	Canary   Canary `json:"canary"`
+	// Limit is how many of max_scans are used at present because more were too many for
+	// the engine; 0: all.
+	Limit  int    `json:"limit,omitempty"`
+	Canary Canary `json:"canary"`
 	// Version is the engine's own words, as far as it was asked; empty: unknown.
 	Version      string    `json:"version,omitempty"`
 	DatabaseTime time.Time `json:"database_time,omitzero"`
@@ -62,13 +65,13 @@ func (u *pool) Status() Status {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for e := u.queue.Front(); e != nil; e = e.Next() {
-		if e.Value.(*ticket).only == nil {
-			s.Waiting++
-		}
-	}
+	s.Waiting = u.queue.scans
 	for _, n := range u.nodes {
-		s.Nodes = append(s.Nodes, n.status())
+		ns := n.status()
+		if slots := n.limit.slots(u.config().MaxScans); slots < u.config().MaxScans {
+			ns.Limit = slots
+		}
+		s.Nodes = append(s.Nodes, ns)
 	}
 	return s
 }

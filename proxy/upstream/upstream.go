@@ -3,10 +3,15 @@
 //
 // # Slots
 //
-// Every node has Config.MaxScans slots. A scan that finds all of them taken
-// waits for the first one that becomes free on any node it may use; scans wait
-// in the order in which they came. A slot stays taken until the backend has
-// really returned, so a hung engine never holds more than MaxScans scans.
+// Every node has Config.MaxScans slots. A scan that finds all of them taken waits for
+// the first one that becomes free on any node it may use. Clients take turns; the scans
+// of one client are served in the order in which they came. While more than one client
+// asks, an eighth of a node's slots, one at least, is kept back from each of them for
+// the others, unless the node has fewer than four.
+//
+// A slot stays taken until the backend has really returned, so a hung engine never
+// holds more than MaxScans scans. An engine that does not answer in time has fewer of
+// its slots used for a while, see limit: it may have several daemons to serve.
 //
 // # Health
 //
@@ -39,7 +44,6 @@
 package upstream
 
 import (
-	"container/list"
 	"context"
 	"fmt"
 	"io"
@@ -130,9 +134,11 @@ type pool struct {
 
 	mu       sync.Mutex
 	nodes    []*node
-	queue    list.List // of *ticket, those waiting for a slot or a canary
-	rotation int       // index of the node to begin looking at
-	inFlight int       // slots taken on all nodes
+	queue    queue
+	recent   recent // clients
+	shared   bool   // between them: some slots are kept back
+	rotation int    // index of the node to begin looking at
+	inFlight int    // slots taken on all nodes
 	closing  bool
 }
 
