@@ -39,6 +39,7 @@ func (u *pool) startCheck(n *node) {
 		return
 	}
 	n.checking, n.rush = true, false
+	n.checkBegan = time.Now()
 	n.loop = nil
 	go u.check(n)
 }
@@ -57,11 +58,11 @@ type proof struct {
 
 // check runs one health check of n and draws the conclusions.
 func (u *pool) check(n *node) {
-	ctx, cancel := limited(u.life, u.config().Timeout)
+	ctx, cancel := u.checkContext(n)
 	defer cancel()
 	p := u.prove(ctx, n)
 	u.conclude(n, p)
-	if p.state != up {
+	if p.state != up || u.isRetired(n) {
 		return
 	}
 	if v, ok := u.version(u.life, n); ok {
@@ -216,6 +217,10 @@ func (u *pool) spool(n *node, data *io.SectionReader) (c backends.Content, relea
 func (u *pool) conclude(n *node, p proof) {
 	u.mu.Lock()
 	n.checking = false
+	if !u.config().Canary { // since a reload of the configuration
+		u.mu.Unlock()
+		return
+	}
 	if _, nothing := p.reason.(inconclusive); nothing && n.loop == nil {
 		n.due = time.Now().Add(firstPause)
 		u.disappoint(n, p.reason)
@@ -240,6 +245,7 @@ func (u *pool) conclude(n *node, p proof) {
 	}
 	before := n.heuristics
 	if p.state == up {
+		n.proven = n.checkBegan
 		n.heuristics.learned(p, n.state != up)
 		if n.state != up {
 			u.doubtSize(n)
@@ -256,11 +262,16 @@ func (u *pool) conclude(n *node, p proof) {
 	}
 	u.mu.Unlock()
 	u.tell(c)
-	u.logHeuristics(n, before, now)
+	if !u.isRetired(n) {
+		u.logHeuristics(n, before, now)
+	}
 }
 
 // disappoint takes n from the hopes of all who have no usable node.
 func (u *pool) disappoint(n *node, reason error) {
+	if n.retired {
+		return
+	}
 	for e := u.queue.Front(); e != nil; e = e.Next() {
 		t := e.Value.(*ticket)
 		if t.only == nil && !u.anyUsable(t) && !slices.Contains(t.tried, n) {

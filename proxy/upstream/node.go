@@ -39,7 +39,7 @@ type node struct {
 
 	// The rest is guarded by Upstream.mu.
 	inFlight int
-	retired  bool // a reload has taken it out
+	retired  bool // a reload of the configuration has taken it out
 	state    state
 	told     state // the state that was last logged
 	reason   error // why it is down or blind
@@ -59,10 +59,15 @@ type node struct {
 	sizeAge    int         // counts what made size worth proving again
 	sizeAsked  time.Time   // when size was last proven from the start
 	unproven   bool        // an ok for a large object is partial, see doubtSize
+	trusted    int64       // up to this size it is ok all the same
 	caught     bool        // the largest object is not scanned, and the limit not found yet
 	sizeTimer  *time.Timer // ends unproven
 
 	versionText string // what it said it was, at the last health check
+
+	reloading  bool      // its engine is loading signatures, see Reload
+	checkBegan time.Time // the last health check
+	proven     time.Time // when the last health check began that found it up
 }
 
 // doubt counts how often an answer of before was found out to be worth nothing.
@@ -91,6 +96,9 @@ func (u *pool) usable(n *node) bool {
 // after mu is released. Everybody who waits is looked at anew.
 func (u *pool) set(n *node, s state, reason error) *change {
 	n.state, n.reason = s, reason
+	if n.retired {
+		return nil
+	}
 	switch s {
 	case up:
 		n.pause = 0
@@ -115,7 +123,7 @@ func (u *pool) set(n *node, s state, reason error) *change {
 // markDown notes that a scan could not reach n. Its canary, or where there is
 // none its next scan, follows after a pause.
 func (u *pool) markDown(n *node, reason error) *change {
-	if n.state == blind || n.state == down {
+	if n.state == blind || n.state == down || n.retired {
 		return nil // blind ends only with a health check
 	}
 	c := u.set(n, down, reason)

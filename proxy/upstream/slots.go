@@ -96,6 +96,9 @@ func (u *pool) leave(ctx context.Context, t *ticket, begin time.Time) error {
 // No ticket in the queue could take a slot that is free: what becomes free, or
 // usable, is given to the queue first. So who comes new overtakes nobody.
 func (u *pool) seek(t *ticket) (*node, error) {
+	if t.only != nil && t.only.retired {
+		return nil, errRetired
+	}
 	var best *node
 	eligible := false
 	bestAt := 0
@@ -129,7 +132,7 @@ func (u *pool) eligible(t *ticket, n *node) bool {
 	if t.only != nil {
 		return n == t.only
 	}
-	if slices.Contains(t.tried, n) {
+	if slices.Contains(t.tried, n) || u.spared(t, n) {
 		return false
 	}
 	// Without canary the scan itself is the probe, when there is nothing better.
@@ -188,7 +191,8 @@ func (u *pool) giveBack(n *node) {
 	if n.retired && n.inFlight == 0 {
 		go closeBackend(u, n)
 	}
-	for e := u.queue.Front(); e != nil; e = e.Next() {
+	// After a reload that lowers max_scans, n may have more scans than it may get.
+	for e := u.queue.Front(); e != nil && n.inFlight < u.config().MaxScans; e = e.Next() {
 		if t := e.Value.(*ticket); u.eligible(t, n) {
 			u.take(t, n)
 			u.give(t, slot{node: n})

@@ -28,7 +28,7 @@ type Counters struct {
 // NodeStatus is one node of a [Status].
 type NodeStatus struct {
 	Address  string `json:"address"`
-	State    string `json:"state"`            // up, down or unknown
+	State    string `json:"state"`            // up, down, unknown, or reloading
 	Reason   string `json:"reason,omitempty"` // why it is down
 	InFlight int    `json:"in_flight"`        // slots taken, test objects and hung backends included
 	Canary   Canary `json:"canary"`
@@ -61,7 +61,11 @@ func (u *pool) Status() Status {
 		}
 	}
 	for _, n := range u.nodes {
-		s.Nodes = append(s.Nodes, n.status())
+		one := n.status()
+		if u.spared(&ticket{}, n) {
+			one.State = "reloading"
+		}
+		s.Nodes = append(s.Nodes, one)
 	}
 	return s
 }
@@ -96,4 +100,8 @@ func (s state) String() string {
 }
 
 // Slots is how many scans the upstream takes at once, all nodes together.
-func (u *pool) Slots() int { return u.config().MaxScans * len(u.nodes) }
+func (u *pool) Slots() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.config().MaxScans * len(u.nodes)
+}
