@@ -14,7 +14,7 @@ func (s *session) serveIDs(term byte, err error) {
 	ids := &idSession{s: s, term: term, slots: make(chan struct{}, s.srv.cfg.Load().Limits.SessionScans)}
 	defer ids.scans.Wait() // pending replies come before the end
 	if err != nil {
-		s.request(protocol.Command{Term: term}, 1).refuse(err)
+		s.refuse(protocol.Command{Term: term}, 1, err)
 		return
 	}
 	for ids.next() {
@@ -37,21 +37,24 @@ func (ids *idSession) next() bool {
 		return true // the client waits for us, not we for it
 	}
 	if err != nil && !errors.Is(err, protocol.ErrStrayDescriptor) {
-		s.request(protocol.Command{Term: ids.term}, ids.id+1).refuse(err)
+		s.refuse(protocol.Command{Term: ids.term}, ids.id+1, err)
 		return false
 	}
 	ids.id++
 	if !cmd.Prefixed {
 		cmd.Term = ids.term
 		r := s.request(cmd, ids.id)
+		defer r.end()
 		r.sendError(`Only nCMDS\n and zCMDS\0 are accepted inside IDSESSION. ERROR`)
 		r.sendError("Error processing command. ERROR")
 		return false
 	}
 	ids.term = cmd.Term
-	more := ids.answer(s.request(cmd, ids.id))
+	r := s.request(cmd, ids.id)
+	defer r.end()
+	more := ids.answer(r)
 	if err != nil {
-		s.request(cmd, ids.id+1).refuse(err)
+		s.refuse(cmd, ids.id+1, err)
 		return false
 	}
 	return more
@@ -70,12 +73,12 @@ func (ids *idSession) answer(r *request) bool {
 			r.unavailable()
 			return false
 		}
-		ids.run(r.scanPath)
+		ids.run(r, r.scanPath)
 		return true
 	case protocol.VerbInstream, protocol.VerbXInstream:
 		content := r.receive()
 		if content != nil {
-			ids.run(func() { r.scanStream(content) })
+			ids.run(r, func() { r.scanStream(content) })
 		}
 		return content != nil
 	case protocol.VerbFildes, protocol.VerbXFildes:
@@ -84,7 +87,7 @@ func (ids *idSession) answer(r *request) bool {
 			r.refuse(err)
 			return false
 		}
-		ids.run(func() { r.scanDescriptor(file) })
+		ids.run(r, func() { r.scanDescriptor(file) })
 		return true
 	case protocol.VerbEnd:
 		return false
@@ -95,11 +98,13 @@ func (ids *idSession) answer(r *request) bool {
 
 // run scans on a goroutine, once there is a slot. While there is none the session
 // reads no further command: the client's own pipelining is what is slowed down.
-func (ids *idSession) run(scan func()) {
+func (ids *idSession) run(r *request, scan func()) {
 	ids.slots <- struct{}{}
 	ids.scans.Add(1)
+	ids.s.srv.retain(r.generation)
 	go func() {
 		defer ids.scans.Done()
+		defer r.end()
 		defer func() { <-ids.slots }()
 		// A panic must not look like a scan that is still under way.
 		defer func() {

@@ -17,6 +17,8 @@ type request struct {
 	number uint64 // of the request since the start, for the log
 	cfg    *Config
 	lst    *Listener
+
+	generation *generation // of cfg
 }
 
 // answer answers a command outside of a session, and the quick ones in it.
@@ -64,7 +66,7 @@ func (r *request) reload() {
 		return
 	}
 	r.send("RELOADING")
-	r.s.srv.reloadEngines(r.cfg)
+	r.s.srv.reloadEngines()
 }
 
 func (r *request) shutdown() {

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,7 +47,7 @@ type ServerOptions struct {
 
 // Server answers clients. It is safe for concurrent use.
 type Server struct {
-	cfg     atomic.Pointer[Config]
+	cfg     atomic.Pointer[Config] // of the newest generation
 	spool   *spool.Spool
 	log     zerolog.Logger
 	version string
@@ -60,15 +59,17 @@ type Server struct {
 
 	requests  atomic.Uint64 // the last request's number
 	running   scans
-	reloading atomic.Bool
+	reloading atomic.Int32 // engines that are loading signatures
 
-	mu        sync.Mutex
-	room      *sync.Cond // signalled when a connection ends
-	closing   bool
-	sessions  map[*session]bool // true: waiting for a command
-	accepted  int               // sessions and accepts under way
-	listeners map[net.Listener]struct{}
-	wg        sync.WaitGroup
+	mu          sync.Mutex
+	generations []*generation // in use, the oldest first
+	room        *sync.Cond    // signalled when a connection ends
+	closing     bool
+	sessions    map[*session]bool // true: waiting for a command
+	accepted    int               // sessions and accepts under way
+	listeners   map[net.Listener]struct{}
+	former      map[string]*Listener // by address: removed by a reload
+	wg          sync.WaitGroup
 }
 
 // NewServer returns a server that runs the health checks of its upstreams from now
@@ -78,38 +79,12 @@ func NewServer(o ServerOptions) *Server {
 		spool: o.Spool, log: o.Log, version: o.Version, stop: o.Stop, started: time.Now(),
 		sessions:  map[*session]bool{},
 		listeners: map[net.Listener]struct{}{},
+		former:    map[string]*Listener{},
 	}
 	s.room = sync.NewCond(&s.mu)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.Apply(o.Config)
 	return s
-}
-
-// Apply makes cfg the configuration of every command that begins from now on. A
-// scan that has begun keeps the one it began with. What is known of engines that are
-// in both configurations lives on; the others of the old one are closed once their
-// scans are done.
-func (s *Server) Apply(cfg *Config) {
-	old := s.cfg.Load()
-	if old == nil {
-		old = &Config{}
-	}
-	gone := slices.Clone(old.Upstreams)
-	for _, u := range cfg.Upstreams {
-		i := slices.IndexFunc(gone, u.Succeed)
-		if i < 0 {
-			go u.Run(s.ctx)
-			continue
-		}
-		gone = slices.Delete(gone, i, i+1)
-	}
-	s.mu.Lock()
-	s.cfg.Store(cfg)
-	s.room.Broadcast()
-	s.mu.Unlock()
-	for _, u := range gone {
-		u.Close()
-	}
 }
 
 // Serve answers the clients of ln, which is the configuration's listener of that
@@ -147,11 +122,11 @@ func (s *Server) Serve(ln net.Listener, address string) error {
 }
 
 // start serves nc on a goroutine of its own.
-// A listener that the configuration does not know serves nobody.
+// A listener that no configuration knew serves nobody.
 func (s *Server) start(nc net.Conn, address string) {
 	c := &session{
 		srv: s, nc: nc, conn: protocol.NewConn(nc), ctx: client.NewContext(s.ctx, client.Of(nc)),
-		address: address, lst: s.cfg.Load().listener(address),
+		address: address, lst: s.listener(address),
 	}
 	s.mu.Lock()
 	if s.closing || c.lst == nil {

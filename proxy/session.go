@@ -58,6 +58,7 @@ func (s *session) serveFirst() {
 		return
 	}
 	r := s.request(cmd, 0)
+	defer r.end()
 	// A descriptor beside a command that has no use for it is closed already.
 	if err != nil && !errors.Is(err, protocol.ErrStrayDescriptor) {
 		r.refuse(err)
@@ -106,13 +107,24 @@ func (s *session) client() string {
 	return s.nc.RemoteAddr().String()
 }
 
-// request makes the request of a command, with the configuration of this moment.
+// request makes the request of a command, with the configuration of this moment. The
+// command is over with end.
 func (s *session) request(cmd protocol.Command, id int) *request {
-	cfg := s.srv.cfg.Load()
-	if lst := cfg.listener(s.address); lst != nil {
+	g := s.srv.hold()
+	if lst := g.cfg.listener(s.address); lst != nil {
 		s.lst = lst // else a reload has removed it: its last clients keep what they had
 	}
-	return &request{s: s, cmd: cmd, id: id, cfg: cfg, lst: s.lst, number: s.srv.requests.Add(1)}
+	return &request{s: s, cmd: cmd, id: id, generation: g, cfg: g.cfg, lst: s.lst, number: s.srv.requests.Add(1)}
+}
+
+// end is the last thing a command does.
+func (r *request) end() { r.s.srv.release(r.generation) }
+
+// refuse answers what is no command.
+func (s *session) refuse(cmd protocol.Command, id int, err error) {
+	r := s.request(cmd, id)
+	defer r.end()
+	r.refuse(err)
 }
 
 // refuse says what is to be said when no command could be read.

@@ -99,18 +99,16 @@ func (r *request) stats() string {
 	return b.String()
 }
 
-// reloadEngines tells every engine to load its signatures anew, in the background.
-// While one reload is under way another RELOAD has the same answer and no effect.
-func (s *Server) reloadEngines(cfg *Config) {
-	if !s.reloading.CompareAndSwap(false, true) {
-		return
-	}
-	go func() {
-		defer s.reloading.Store(false)
-		for _, u := range cfg.Upstreams {
-			if err := u.Reload(s.ctx); err != nil {
+// reloadEngines has every engine load its signatures again, in the background. Each
+// does so once more if it is doing so already, so that it misses nothing.
+func (s *Server) reloadEngines() {
+	for _, u := range s.cfg.Load().Upstreams {
+		s.reloading.Add(1)
+		go func() {
+			defer s.reloading.Add(-1)
+			if err := u.Reload(s.ctx); err != nil && s.ctx.Err() == nil {
 				s.log.Warn().Err(err).Str("upstream", u.Name()).Msg("engine reload")
 			}
-		}
-	}()
+		}()
+	}
 }

@@ -236,7 +236,7 @@ const maxTimeouts = 2
 func (u *pool) suspect(q *question) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.config().Canary && !q.node.heard.After(q.began) {
+	if u.config().Canary && !q.node.reloading && !q.node.heard.After(q.began) {
 		u.hurry(q.node)
 	}
 }

@@ -42,7 +42,7 @@ func (u *pool) awaitsCanary(t *ticket) time.Duration {
 		if n.state == unknown {
 			limit = firstWait
 		}
-		wait = max(wait, limit-time.Since(n.since))
+		wait = max(wait, limit-time.Since(n.checkBegan))
 	}
 	return wait
 }
@@ -66,7 +66,7 @@ func (u *pool) hopeless(t *ticket) error {
 			t.last = n
 			return &backends.Failure{
 				Category: backends.Interrupted, Code: backends.NoCode,
-				Text: fmt.Sprintf("no answer to the test files within %v", time.Since(n.since).Round(time.Millisecond)),
+				Text: fmt.Sprintf("no answer to the test files within %v", time.Since(n.checkBegan).Round(time.Millisecond)),
 			}
 		}
 	}
@@ -100,10 +100,10 @@ func (u *pool) checkTime(n *node) time.Duration {
 func (u *pool) presumeHung(n *node, name string) {
 	u.mu.Lock()
 	var c *change
-	if n.checking && !n.retired && (n.state == up || n.state == unknown) {
+	if n.checking && !n.retired && !n.reloading && (n.state == up || n.state == unknown) {
 		reason := &backends.Failure{
 			Category: backends.Interrupted, Code: backends.NoCode,
-			Text: fmt.Sprintf("hangs: no answer to a test file (%s) within %v", name, time.Since(n.since).Round(time.Millisecond)),
+			Text: fmt.Sprintf("hangs: no answer to a test file (%s) within %v", name, time.Since(n.checkBegan).Round(time.Millisecond)),
 		}
 		u.disappoint(n, reason)
 		c = u.set(n, down, reason)

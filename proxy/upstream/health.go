@@ -38,7 +38,7 @@ func (u *pool) startCheck(n *node) {
 	if n.checking {
 		return
 	}
-	n.checking, n.rush, n.since = true, false, time.Now()
+	n.checking, n.rush, n.checkBegan = true, false, time.Now()
 	n.loop = nil
 	go u.check(n)
 }
@@ -57,11 +57,11 @@ type proof struct {
 
 // check runs one health check of n and draws the conclusions.
 func (u *pool) check(n *node) {
-	ctx, cancel := limited(u.life, u.config().Timeout)
+	ctx, cancel := u.checkContext(n)
 	defer cancel()
 	p := u.prove(ctx, n)
 	u.conclude(n, p)
-	if p.state != up {
+	if p.state != up || u.isRetired(n) {
 		return
 	}
 	if v, ok := u.version(u.life, n); ok {
@@ -218,7 +218,7 @@ func (u *pool) spool(n *node, data *io.SectionReader) (c backends.Content, relea
 func (u *pool) conclude(n *node, p proof) {
 	u.mu.Lock()
 	n.checking = false
-	if n.retired {
+	if !u.config().Canary { // since a reload of the configuration
 		u.mu.Unlock()
 		return
 	}
@@ -249,6 +249,7 @@ func (u *pool) conclude(n *node, p proof) {
 	}
 	before := n.heuristics
 	if p.state == up {
+		n.proven = n.checkBegan
 		n.heuristics.learned(p, n.state != up)
 		if n.state != up {
 			u.doubtSize(n)
@@ -265,11 +266,16 @@ func (u *pool) conclude(n *node, p proof) {
 	}
 	u.mu.Unlock()
 	u.tell(c)
-	u.logHeuristics(n, before, now)
+	if !u.isRetired(n) {
+		u.logHeuristics(n, before, now)
+	}
 }
 
 // disappoint takes n from the hopes of all who have no usable node.
 func (u *pool) disappoint(n *node, reason error) {
+	if n.retired {
+		return
+	}
 	for _, first := range u.queue.heads() {
 		if first.only != nil || u.anyUsable(first) || slices.Contains(first.tried, n) {
 			continue

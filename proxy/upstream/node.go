@@ -42,7 +42,7 @@ type node struct {
 	inFlight int
 	held     map[client.Key]int // the same, by client
 	limit    limit
-	retired  bool // a reload has taken it out
+	retired  bool // a reload of the configuration has taken it out
 	state    state
 	told     state // the state that was last logged
 	reason   error // why it is down or blind
@@ -57,7 +57,6 @@ type node struct {
 	timeouts int           // scans in a row that found no end
 	heard    time.Time     // of the last answer to a scan
 	trial    bool          // without canary: one scan at a time, until one is answered
-	since    time.Time     // of the health check under way
 	times    [sizeClasses]times
 	timer    *time.Timer // ends being down where there is no canary
 	canary   Canary
@@ -68,10 +67,15 @@ type node struct {
 	sizeAge    int         // counts what made size worth proving again
 	sizeAsked  time.Time   // when size was last proven from the start
 	unproven   bool        // an ok for a large object is partial, see doubtSize
+	trusted    int64       // up to this size it is ok all the same
 	caught     bool        // the largest object is not scanned, and the limit not found yet
 	sizeTimer  *time.Timer // ends unproven
 
 	versionText string // what it said it was, at the last health check
+
+	reloading  bool      // its engine is loading signatures, see Reload
+	checkBegan time.Time // the last health check
+	proven     time.Time // when the last health check began that found it up
 }
 
 // doubt counts how often an answer of before was found out to be worth nothing.
@@ -102,6 +106,10 @@ func (u *pool) usable(n *node) bool {
 // set changes the state of n and returns the line to log, if any, for the time
 // after mu is released. Everybody who waits is looked at again.
 func (u *pool) set(n *node, s state, reason error) *change {
+	if n.retired {
+		n.state, n.reason = s, reason
+		return nil
+	}
 	if s != up && n.state != s {
 		close(n.lost)
 		n.lost = make(chan struct{})
@@ -134,7 +142,7 @@ func (u *pool) backOff(n *node) {
 // markDown takes n out after what a scan met there. A health check follows
 // immediately; where there is none, a scan after a pause.
 func (u *pool) markDown(n *node, reason error) *change {
-	if n.state == blind || n.state == down {
+	if n.state == blind || n.state == down || n.retired {
 		return nil // blind ends only with a health check
 	}
 	n.due = time.Now()

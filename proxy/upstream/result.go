@@ -99,7 +99,7 @@ func (n *node) adjusted(r backends.Result, size int64) backends.Result {
 			Findings: []backends.Finding{{Name: "Heuristics.Limits.Exceeded.MaxSize", Category: backends.Partial}},
 			Detail:   fmt.Sprintf("%d bytes: above %d bytes %s", size, limit, unscannedText),
 		}
-	case n.unproven && size > unprovenMin:
+	case n.unproven && size > max(unprovenMin, n.trusted):
 		return backends.Result{
 			Category: backends.Partial,
 			Code:     r.Code,

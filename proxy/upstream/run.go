@@ -2,11 +2,7 @@ package upstream
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
-
-	"polyclam/backends"
 )
 
 // Run asks the nodes for their canaries, at once and then periodically, and
@@ -47,46 +43,4 @@ func (u *pool) startDue() time.Duration {
 		u.startCheck(n)
 	}
 	return wait
-}
-
-// Reload tells the engines of all nodes to load their signatures anew, those
-// that can be told, and returns what went wrong; it does not wait longer than
-// ctx. What was known of the versions is dropped, and canaries follow; limits on
-// sizes hold until they are proven again.
-func (u *pool) Reload(ctx context.Context) error {
-	outcome := make(chan error, len(u.nodes))
-	asked := 0
-	for _, n := range u.nodes {
-		r, ok := n.backend.(backends.Reloader)
-		if !ok {
-			continue
-		}
-		asked++
-		go func() {
-			err := errors.New("backend ended without an answer")
-			defer func() { outcome <- err }()
-			if err = u.protect(n, func() error { return r.Reload(ctx) }); err != nil {
-				err = fmt.Errorf("reload %s %s: %w", u.config().Name, n.address, err)
-			}
-		}()
-	}
-	var errs []error
-	for range asked {
-		select {
-		case err := <-outcome:
-			errs = append(errs, err)
-			continue
-		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("reload %s: %w", u.config().Name, ended(ctx, nil)))
-		}
-		break
-	}
-	u.mu.Lock()
-	for _, n := range u.nodes {
-		n.versions.drop()
-		n.renewSize()
-		u.hurry(n)
-	}
-	u.mu.Unlock()
-	return errors.Join(errs...)
 }

@@ -59,19 +59,38 @@ func (n *node) renewSize() {
 // Until it is proven what n scans, but no longer than sizeWait, an ok for a large
 // object is partial. The caller has mu.
 func (u *pool) doubtSize(n *node) {
-	if !u.checksSize() || u.closing {
+	if !u.checksSize() || u.closing || n.retired {
 		return
 	}
 	n.renewSize()
-	n.unproven = true
+	n.unproven, n.trusted = true, 0
 	n.stopSizeTimer()
 	n.sizeTimer = time.AfterFunc(sizeWait, func() { u.stopDoubt(n) })
+}
+
+// resizeDoubt is doubtSize for a node that was up all the time, after a reload changed
+// the size of the largest object. The caller has mu.
+func (u *pool) resizeDoubt(n *node, grown bool) {
+	if !grown {
+		n.renewSize()
+		return
+	}
+	trusted := n.size.scanned
+	u.doubtSize(n)
+	n.trusted = trusted
+}
+
+// forgetSize is for a configuration without checks of the size. The caller has mu.
+func (n *node) forgetSize() {
+	n.renewSize()
+	n.size, n.unproven, n.caught = sizeProof{}, false, false
+	n.stopSizeTimer()
 }
 
 // stopDoubt gives up waiting for a proof, unless n is proven not to scan all.
 func (u *pool) stopDoubt(n *node) {
 	u.mu.Lock()
-	stops := n.unproven && !n.caught
+	stops := n.unproven && !n.caught && !n.retired
 	if stops {
 		n.unproven = false
 	}
@@ -133,7 +152,7 @@ func (u *pool) proveOnce(n *node) (again bool) {
 	u.mu.Lock()
 	n.caught = false
 	if n.sizeAge != age {
-		again = n.state == up && u.life.Err() == nil // else it is asked when it is up again
+		again = n.state == up && !n.retired && u.checksSize() && u.life.Err() == nil // else it is asked when it is up again
 		u.mu.Unlock()
 		return again
 	}

@@ -132,6 +132,9 @@ func (u *pool) leave(ctx context.Context, t *ticket, begin time.Time) error {
 // usable, is given to the queue first. So a new ticket never overtakes another that
 // could use the same slot, nor an older one of the same client.
 func (u *pool) seek(t *ticket) (*node, error) {
+	if t.only != nil && t.only.retired {
+		return nil, errRetired
+	}
 	n, eligible := u.takeBest(t)
 	if n != nil {
 		return n, nil
@@ -184,7 +187,7 @@ func (u *pool) eligible(t *ticket, n *node) bool {
 	if t.only != nil {
 		return n == t.only
 	}
-	if slices.Contains(t.tried, n) {
+	if slices.Contains(t.tried, n) || u.spared(t, n) {
 		return false
 	}
 	return u.usable(n)

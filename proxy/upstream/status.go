@@ -32,7 +32,7 @@ type Counters struct {
 // NodeStatus is one node of a [Status].
 type NodeStatus struct {
 	Address  string `json:"address"`
-	State    string `json:"state"`            // up, down or unknown
+	State    string `json:"state"`            // up, down, unknown, or reloading
 	Reason   string `json:"reason,omitempty"` // why it is down
 	InFlight int    `json:"in_flight"`        // slots taken, test objects and hung backends included
 	// Limit is how many of max_scans are used at present because more were too many for
@@ -71,6 +71,9 @@ func (u *pool) Status() Status {
 		if slots := n.limit.slots(u.config().MaxScans); slots < u.config().MaxScans {
 			ns.Limit = slots
 		}
+		if u.spared(&ticket{}, n) {
+			ns.State = "reloading"
+		}
 		s.Nodes = append(s.Nodes, ns)
 	}
 	return s
@@ -106,4 +109,8 @@ func (s state) String() string {
 }
 
 // Slots is how many scans the upstream takes at once, all nodes together.
-func (u *pool) Slots() int { return u.config().MaxScans * len(u.nodes) }
+func (u *pool) Slots() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.config().MaxScans * len(u.nodes)
+}

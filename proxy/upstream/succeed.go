@@ -6,13 +6,17 @@ import (
 	"time"
 )
 
-// Succeed makes u go on where previous, the upstream that a reload replaces, stands:
-// scans that wait keep waiting, counters go on, and a node that stays keeps its
-// backend with its open connections, its slots, and all that is known of it. It is
-// for u's first moment, before anything else is called, and reports false, changing
-// nothing, if the two are not the same engine. Then u has to be run, and previous to
-// be closed. After true neither is to be done: the nodes are previous's, Run goes on,
-// and nodes that are gone are closed after their last scan.
+// errRetired ends the health checks of a node that the configuration no longer has.
+const errRetired = CalledOff("a reload has removed or changed the node")
+
+// Succeed hands the nodes and the queue of previous over to u, which replaces it in a new
+// configuration: waiting scans keep waiting, counters go on, and a node that has not
+// changed keeps its backend with its open connections, its slots and everything known
+// about it. Nodes that are gone are closed after their last scan.
+//
+// Call it before anything else of u. It reports false and changes nothing if the two are
+// not the same engine: then run u, and close previous. After true do neither: the nodes'
+// Run goes on.
 //
 // Scans that began with previous keep its Timeout, MaxSize and Required.
 func (u *Upstream) Succeed(previous *Upstream) bool {
@@ -25,28 +29,27 @@ func (u *Upstream) Succeed(previous *Upstream) bool {
 		p.mu.Unlock()
 		return false
 	}
-	before := p.largest()
-	wasCanary := p.config().Canary
+	before := p.checks()
 	p.current.Store(u.cfg)
 	var unused []*node
 	p.nodes, unused = p.succeed(fresh.nodes)
 	for _, n := range p.nodes {
-		p.adjust(n, wasCanary, before)
+		p.adjust(n, before)
 	}
 	p.rouse()
 	p.dispatchAll()
 	p.mu.Unlock()
 	u.pool = p
-	for _, n := range unused { // nobody ever used their backends
+	for _, n := range unused { // no scan has used their backends
 		closeBackend(p, n)
 	}
-	fresh.end(CalledOff("the upstream was reloaded"))
+	fresh.end(errRetired)
 	return true
 }
 
-// succeed returns the nodes to use from now on: for each that is wanted, the one that
-// is there already, if there is one. Those that are gone are retired. The others of
-// want are returned too, as unused. The caller has mu.
+// succeed returns the nodes to use from now on: for each node of want the one that is
+// there already, if there is one. It retires those that are gone, and returns the nodes
+// of want that are not used. The caller has mu.
 func (u *pool) succeed(want []*node) (nodes, unused []*node) {
 	for _, w := range want {
 		i := slices.IndexFunc(u.nodes, func(n *node) bool { return n.same(w) })
@@ -69,9 +72,11 @@ func (n *node) same(w *node) bool {
 	return n.address == w.address && n.identity != "" && n.identity == w.identity
 }
 
-// retire takes n out for good. The caller has mu.
+// retire takes n out for good. Its health check ends, since nothing gives it a slot any
+// more, and does not count. The caller has mu.
 func (u *pool) retire(n *node) {
 	n.retired = true
+	n.sizeAge++
 	n.stopTimer()
 	n.stopSizeTimer()
 	if n.inFlight == 0 {
@@ -79,17 +84,33 @@ func (u *pool) retire(n *node) {
 	}
 }
 
-// adjust makes n what the new configuration asks for. The caller has mu.
-func (u *pool) adjust(n *node, wasCanary bool, largestBefore int64) {
-	c := u.config()
-	if wasCanary && !c.Canary && n.state != up {
-		n.state, n.reason, n.pause = unknown, nil, 0
+// checks is what a configuration wants to know about nodes.
+type checks struct {
+	canary, size bool
+	largest      int64
+}
+
+func (u *pool) checks() checks {
+	return checks{canary: u.config().Canary, size: u.checksSize(), largest: u.largest()}
+}
+
+// adjust brings what is known about n in line with the new configuration. The caller
+// has mu.
+func (u *pool) adjust(n *node, before checks) {
+	now := u.checks()
+	if now.canary != before.canary {
+		// What was found out in the other way proves nothing.
+		n.stopTimer()
+		n.state, n.reason, n.pause, n.due = unknown, nil, 0, time.Now()
 	}
-	if u.largest() != largestBefore {
-		n.renewSize()
+	switch {
+	case !now.size:
+		n.forgetSize()
+	case !before.size || now.largest != before.largest:
+		u.resizeDoubt(n, !before.size || now.largest > before.largest)
 		u.hurry(n)
 	}
-	if latest := time.Now().Add(c.CanaryInterval); n.state == up && latest.Before(n.due) {
+	if latest := time.Now().Add(u.config().CanaryInterval); n.state == up && latest.Before(n.due) {
 		n.due = latest
 	}
 }

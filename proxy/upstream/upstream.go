@@ -140,6 +140,9 @@ type pool struct {
 	rotation int    // index of the node to begin looking at
 	inFlight int    // slots taken on all nodes
 	closing  bool
+
+	reloading  bool // a Reload is under way
+	reloadNext bool // another one has to follow it
 }
 
 // config is the configuration that is in force for everything but scans that began

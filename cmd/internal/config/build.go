@@ -62,6 +62,7 @@ func (l *Listener) build(p *Policy) proxy.Listener {
 func (u *Upstream) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*upstream.Upstream, error) {
 	var nodes []upstream.Node
 	for _, address := range u.nodes() {
+		identity := u.identity(address) // before Open reads the files
 		b, err := u.config.Open(address)
 		if err != nil {
 			for _, n := range nodes {
@@ -71,7 +72,7 @@ func (u *Upstream) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*
 			}
 			return nil, fmt.Errorf("upstream %q: %w", u.Name, err)
 		}
-		nodes = append(nodes, upstream.Node{Address: address, Backend: b})
+		nodes = append(nodes, upstream.Node{Address: address, Backend: b, Identity: identity})
 	}
 	return upstream.New(upstream.Config{
 		Name: u.Name, Kind: u.Backend, Required: u.Required,

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"maps"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// identityKey keeps secrets among the keys from being guessed by their hash.
+var identityKey = []byte(rand.Text())
+
+// fileRest is how long a file must have been left alone for its state to count. On a
+// file system with a coarse clock a later change may look the same.
+const fileRest = 2 * time.Second
+
+// identity stands for what the backend of a node is made of: its keys, and every file
+// that they name. As long as it is the same, a reload keeps the node.
+//
+// Backends that read files read those that their keys name: hash lists, certificates.
+// So a key's value is taken for a path if there is a file of that name.
+func (u *Upstream) identity(address string) string {
+	keys, err := toml.Marshal(u.config)
+	if err != nil {
+		return "" // never the same
+	}
+	var table map[string]any
+	if err := toml.Unmarshal(keys, &table); err != nil {
+		return ""
+	}
+	h := hmac.New(sha256.New, identityKey)
+	fmt.Fprintf(h, "%q %q %q", u.Backend, address, keys)
+	addFiles(h, table)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// addFiles adds the state of all files named in v.
+func addFiles(h hash.Hash, v any) {
+	switch v := v.(type) {
+	case string:
+		addFile(h, v)
+	case []any:
+		for _, one := range v {
+			addFiles(h, one)
+		}
+	case []map[string]any:
+		for _, one := range v {
+			addFiles(h, one)
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			addFiles(h, v[name])
+		}
+	}
+}
+
+func addFile(h hash.Hash, name string) {
+	info, err := os.Stat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return
+	}
+	changed := time.Unix(st.Ctim.Unix())
+	fmt.Fprintf(h, " %q %d %d %d %d %d", name, st.Dev, st.Ino, st.Size, info.ModTime().UnixNano(), changed.UnixNano())
+	if time.Since(changed) < fileRest {
+		h.Write([]byte(rand.Text()))
+	}
+}
