@@ -48,6 +48,7 @@ type Server struct {
 	ctx    context.Context // ends when the grace of Shutdown is over
 	cancel context.CancelCauseFunc
 
+	objects   objects
 	requests  atomic.Uint64 // the last request's number
 	running   scans
 	reloading atomic.Bool
@@ -56,7 +57,7 @@ type Server struct {
 	room      *sync.Cond // signalled when a connection ends
 	closing   bool
 	sessions  map[*session]bool // true: waiting for a command
-	accepted  int               // sessions and accepts under way
+	places    places
 	listeners map[net.Listener]struct{}
 	retire    context.CancelFunc // ends the health checks of the current configuration
 	wg        sync.WaitGroup
@@ -71,6 +72,7 @@ func NewServer(o ServerOptions) *Server {
 		listeners: map[net.Listener]struct{}{},
 	}
 	s.room = sync.NewCond(&s.mu)
+	s.objects.limits = func() Limits { return s.cfg.Load().Limits }
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.Apply(o.Config)
 	return s
@@ -87,6 +89,9 @@ func (s *Server) Apply(cfg *Config) {
 	s.mu.Lock()
 	old, oldRetire := s.cfg.Swap(cfg), s.retire
 	s.retire = retire
+	if !s.closing {
+		s.fillRoom()
+	}
 	s.room.Broadcast()
 	s.mu.Unlock()
 	if old == nil {
@@ -132,32 +137,36 @@ func (s *Server) Serve(ln net.Listener, address string) error {
 	}
 }
 
-// start serves nc on a goroutine of its own.
-// A listener that the configuration does not know serves nobody.
+// start serves nc on a goroutine of its own, or lets it wait until its client may have
+// one more. A listener that the configuration does not know serves nobody.
 func (s *Server) start(nc net.Conn, address string) {
+	key := client.Of(nc)
 	c := &session{
-		srv: s, nc: nc, conn: protocol.NewConn(nc), ctx: client.NewContext(s.ctx, client.Of(nc)),
+		srv: s, nc: nc, conn: protocol.NewConn(nc), key: key, ctx: client.NewContext(s.ctx, key),
 		address: address, lst: s.cfg.Load().listener(address),
 	}
-	s.mu.Lock()
-	if s.closing || c.lst == nil {
-		s.mu.Unlock()
+	if c.lst == nil {
 		nc.Close()
 		s.leave()
 		return
 	}
-	s.sessions[c] = false
-	s.wg.Add(1)
-	s.mu.Unlock()
-	go c.serve()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		nc.Close()
+		s.places.accepts--
+		return
+	}
+	if !s.admit(c) {
+		nc.Close()
+	}
 }
 
 // end is the last thing a session does.
 func (s *Server) end(c *session) {
 	s.mu.Lock()
-	delete(s.sessions, c)
+	s.depart(c)
 	s.mu.Unlock()
-	s.leave()
 	s.wg.Done()
 }
 
@@ -179,41 +188,6 @@ func (s *Server) busy(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sessions[c] = false
-}
-
-// waitForRoom waits until one more connection may be accepted, and reserves it.
-// Beyond the limit clients wait in the listener's backlog, as they do with clamd.
-func (s *Server) waitForRoom() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for !s.closing && s.accepted >= s.cfg.Load().Limits.Connections {
-		s.room.Wait()
-	}
-	if s.closing {
-		return false
-	}
-	s.accepted++
-	return true
-}
-
-// moreRoom reserves the room of one more connection for a session that needs it, and
-// reports false when there is none: those who wait would hold what they wait for.
-func (s *Server) moreRoom() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing || s.accepted >= s.cfg.Load().Limits.Connections {
-		return false
-	}
-	s.accepted++
-	return true
-}
-
-// leave gives back what waitForRoom or moreRoom reserved.
-func (s *Server) leave() {
-	s.mu.Lock()
-	s.accepted--
-	s.room.Signal()
-	s.mu.Unlock()
 }
 
 func (s *Server) isClosing() bool {
