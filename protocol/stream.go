@@ -3,13 +3,29 @@ package protocol
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"time"
 )
 
 // ErrStreamLimit: a chunk's header announces more than the stream may still have,
 // or more came over a data connection.
 var ErrStreamLimit = errors.New("protocol: stream size limit exceeded")
+
+// Errors of a stream that does not keep its [Pace]. They wrap os.ErrDeadlineExceeded.
+var (
+	ErrStreamSlow = fmt.Errorf("protocol: stream slower than its lowest rate: %w", os.ErrDeadlineExceeded)
+	ErrStreamLong = fmt.Errorf("protocol: stream longer than its longest time: %w", os.ErrDeadlineExceeded)
+)
+
+// A Pace bounds how slowly a stream may come. The zero Pace bounds nothing.
+type Pace struct {
+	// MinRate is the lowest rate in bytes a second, over each timeout of the stream
+	// spent waiting for the client: what the writer takes does not count.
+	MinRate int64
+	MaxTime time.Duration // for the whole stream, the writer's time included
+}
 
 // WriteError is returned by Stream.WriteTo when the writer failed, to tell that
 // from the connection's errors.
@@ -34,8 +50,9 @@ type Stream struct {
 	headLen int
 	left    int64 // bytes of the current chunk still to come
 	brisk   bool  // the last receive brought much
-	done    bool  // the end marker has been read
-	over    bool  // the current chunk goes over the limit
+	pace    pace
+	done    bool // the end marker has been read
+	over    bool // the current chunk goes over the limit
 }
 
 // Stream returns the reader of the stream that follows. A limit of 0 is none. The
@@ -168,20 +185,39 @@ func (s *Stream) fill() error {
 		return nil
 	}
 	c.closeDescriptors()
-	deadline := time.Now().Add(s.timeout)
+	now := time.Now()
+	deadline := now.Add(s.timeout)
 	if !s.end.IsZero() && deadline.After(s.end) {
 		deadline = s.end
 	}
-	// A net.Pipe whose other end is closed takes no deadline; its Read says io.EOF.
-	if err := c.nc.SetReadDeadline(deadline); err != nil && err != io.ErrClosedPipe {
-		return err
-	}
-	err := c.fill(s.brisk || s.left > smallSegment/2)
+	err := s.receive(now, deadline)
 	s.brisk = c.w-c.r >= smallSegment
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// receive waits for a byte until deadline, and no longer than the pace allows.
+func (s *Stream) receive(now, deadline time.Time) error {
+	for {
+		// A net.Pipe whose other end is closed takes no deadline; its Read says io.EOF.
+		if err := s.c.nc.SetReadDeadline(s.pace.deadline(now, deadline)); err != nil && err != io.ErrClosedPipe {
+			return err
+		}
+		err := s.c.fill(s.brisk || s.left > smallSegment/2)
+		if s.pace == (pace{}) || err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		before := now
+		now = time.Now()
+		if slow := s.pace.kept(now.Sub(before), s.c.w-s.c.r, now); slow != nil {
+			return slow
+		}
+		if err == nil || !now.Before(deadline) {
+			return err
+		}
+	}
 }
 
 // Drain reads and drops the rest of a stream that is over the limit or could not
@@ -192,7 +228,7 @@ func (s *Stream) fill() error {
 func (s *Stream) Drain(quiet, total time.Duration, max int64) bool {
 	s.c.reading.Lock()
 	defer s.c.endRead()
-	s.limit, s.timeout, s.end = -1, quiet, time.Now().Add(total)
+	s.limit, s.timeout, s.end, s.pace = -1, quiet, time.Now().Add(total), pace{}
 	_, err := s.copy(&quota{max})
 	return err == nil
 }

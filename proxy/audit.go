@@ -23,6 +23,10 @@ const (
 // said and what the client was told. It runs after the reply, so that hashing the
 // content delays nobody.
 func (r *request) scanned(object string, c *spool.Content, v policy.Verdict, elapsed time.Duration) {
+	if calledOff(v) {
+		r.notScanned(object, "client gone", nil)
+		return
+	}
 	e := r.s.srv.log.Info()
 	if !e.Enabled() {
 		return

@@ -39,8 +39,12 @@ type Limits struct {
 	Stream             int64         // bytes of one stream, clamd's StreamMaxLength; 0: no limit
 	CommandReadTimeout time.Duration // from accept to the first complete command
 	ReadTimeout        time.Duration // between commands of a session and pieces of a stream
-	WriteTimeout       time.Duration // for one reply
-	Connections        int           // open at once; more wait in the backlog
+	WriteTimeout       time.Duration // for one reply, the whole of it
+	StreamMinRate      int64         // bytes a second over each ReadTimeout spent on a stream; 0: no limit
+	StreamMaxTime      time.Duration // for one stream, all pauses included; 0: no limit
+	Connections        int           // served at once; more wait in the backlog
+	Waiting            int           // beyond their client's share, and open
+	ClientShare        int           // per cent for one client, see [client.Within]; 0: no share
 	SessionScans       int           // scans in flight in one IDSESSION
 	DirectoryDepth     int           // clamd's MaxDirectoryRecursion
 }

@@ -22,12 +22,12 @@ func (r *request) stream() {
 		r.sendError("UNKNOWN COMMAND") // as clamd 1.4.6 says
 		return
 	}
-	if !r.s.srv.moreRoom() {
+	if !r.s.srv.moreRoom(r.s.key) {
 		r.notScanned("stream", "connections", nil)
 		r.fail(r.lst.Profile.Error("stream", "Too many connections"))
 		return
 	}
-	defer r.s.srv.leave()
+	defer r.s.srv.lessRoom(r.s.key)
 	port, err := r.s.conn.OpenDataPort(r.lst.StreamPorts, r.refused())
 	if err != nil {
 		r.lost(err)
@@ -39,7 +39,8 @@ func (r *request) stream() {
 		r.lost(err)
 		return
 	}
-	if content := r.keep(stream); content != nil {
+	w := r.s.srv.spool.Create(r.s.ctx)
+	if content := r.keep(stream, w, w); content != nil { // the port watches the client
 		r.scanData(port, content)
 	}
 }

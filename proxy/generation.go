@@ -44,6 +44,9 @@ func (s *Server) Apply(cfg *Config) {
 	s.generations = append(s.generations, &generation{cfg: cfg})
 	s.cfg.Store(cfg)
 	unused := s.unused()
+	if !s.closing {
+		s.fillRoom()
+	}
 	s.room.Broadcast()
 	s.mu.Unlock()
 	closeAll(unused)

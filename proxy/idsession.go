@@ -12,7 +12,8 @@ import (
 // whatever order they are done. err is what came with the IDSESSION command.
 func (s *session) serveIDs(term byte, err error) {
 	ids := &idSession{s: s, term: term, slots: make(chan struct{}, s.srv.cfg.Load().Limits.SessionScans)}
-	defer ids.scans.Wait() // pending replies come before the end
+	ids.objects = newAllowance(&s.srv.objects, s.key)
+	defer ids.end() // pending replies come before the end
 	if err != nil {
 		s.refuse(protocol.Command{Term: term}, 1, err)
 		return
@@ -27,11 +28,17 @@ type idSession struct {
 	id    int            // of the last command
 	scans sync.WaitGroup // scans under way
 	slots chan struct{}  // bounds them
+
+	objects *allowance
+	release func() // gives back the place of the next object; nil: there is none
 }
 
 // next reads and answers one command, and reports whether another may follow.
 func (ids *idSession) next() bool {
 	s := ids.s
+	if !ids.ready() {
+		return false
+	}
 	cmd, err := s.read(s.srv.cfg.Load().Limits.ReadTimeout)
 	if errors.Is(err, os.ErrDeadlineExceeded) && len(ids.slots) > 0 && !s.srv.isClosing() && s.conn.Buffered() == 0 {
 		return true // the client waits for us, not we for it
@@ -99,12 +106,15 @@ func (ids *idSession) answer(r *request) bool {
 // run scans on a goroutine, once there is a slot. While there is none the session
 // reads no further command: the client's own pipelining is what is slowed down.
 func (ids *idSession) run(r *request, scan func()) {
-	ids.slots <- struct{}{}
+	ids.away(func() { ids.slots <- struct{}{} })
+	release := ids.release
+	ids.release = nil
 	ids.scans.Add(1)
 	ids.s.srv.retain(r.generation)
 	go func() {
 		defer ids.scans.Done()
 		defer r.end()
+		defer release()
 		defer func() { <-ids.slots }()
 		// A panic must not look like a scan that is still under way.
 		defer func() {

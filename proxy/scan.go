@@ -34,6 +34,7 @@ func (r *request) scan(ctx context.Context, object string, content *spool.Conten
 // judge has every upstream scan content and merges what they found.
 func (r *request) judge(ctx context.Context, object string, content *spool.Content) (policy.Verdict, time.Duration) {
 	defer r.s.srv.running.begin(string(r.cmd.Verb), object)()
+	defer r.watched()()
 	start := time.Now()
 	if upstream.CameBack(content, r.s.address) {
 		return ownCheck(), time.Since(start)

@@ -20,19 +20,10 @@ import (
 	"polyclam/protocol"
 	"polyclam/proxy/client"
 	"polyclam/proxy/spool"
-	"polyclam/proxy/upstream"
 )
-
-// lastReplies is how long sessions have to answer once Shutdown has cut them off. A
-// walk through a directory must say what it did not come to: to some clients an end
-// without a word is clean.
-const lastReplies = 500 * time.Millisecond
 
 // ErrServerClosed is returned by Serve after Shutdown.
 var ErrServerClosed = errors.New("proxy: server closed")
-
-// errStopping is why scans are called off when the grace of Shutdown is over.
-const errStopping = upstream.CalledOff("polyclamd is stopping")
 
 // ServerOptions is what a Server is made of.
 type ServerOptions struct {
@@ -57,6 +48,7 @@ type Server struct {
 	ctx    context.Context // ends when the grace of Shutdown is over
 	cancel context.CancelCauseFunc
 
+	objects   objects
 	requests  atomic.Uint64 // the last request's number
 	running   scans
 	reloading atomic.Int32 // engines that are loading signatures
@@ -66,7 +58,7 @@ type Server struct {
 	room        *sync.Cond    // signalled when a connection ends
 	closing     bool
 	sessions    map[*session]bool // true: waiting for a command
-	accepted    int               // sessions and accepts under way
+	places      places
 	listeners   map[net.Listener]struct{}
 	former      map[string]*Listener // by address: removed by a reload
 	wg          sync.WaitGroup
@@ -82,6 +74,7 @@ func NewServer(o ServerOptions) *Server {
 		former:    map[string]*Listener{},
 	}
 	s.room = sync.NewCond(&s.mu)
+	s.objects.limits = func() Limits { return s.cfg.Load().Limits }
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.Apply(o.Config)
 	return s
@@ -121,32 +114,36 @@ func (s *Server) Serve(ln net.Listener, address string) error {
 	}
 }
 
-// start serves nc on a goroutine of its own.
-// A listener that no configuration knew serves nobody.
+// start serves nc on a goroutine of its own, or lets it wait until its client may have
+// one more. A listener that no configuration knew serves nobody.
 func (s *Server) start(nc net.Conn, address string) {
+	key := client.Of(nc)
 	c := &session{
-		srv: s, nc: nc, conn: protocol.NewConn(nc), ctx: client.NewContext(s.ctx, client.Of(nc)),
+		srv: s, nc: nc, conn: protocol.NewConn(nc), key: key, ctx: client.NewContext(s.ctx, key),
 		address: address, lst: s.listener(address),
 	}
-	s.mu.Lock()
-	if s.closing || c.lst == nil {
-		s.mu.Unlock()
+	if c.lst == nil {
 		nc.Close()
 		s.leave()
 		return
 	}
-	s.sessions[c] = false
-	s.wg.Add(1)
-	s.mu.Unlock()
-	go c.serve()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		nc.Close()
+		s.places.accepts--
+		return
+	}
+	if !s.admit(c) {
+		nc.Close()
+	}
 }
 
 // end is the last thing a session does.
 func (s *Server) end(c *session) {
 	s.mu.Lock()
-	delete(s.sessions, c)
+	s.depart(c)
 	s.mu.Unlock()
-	s.leave()
 	s.wg.Done()
 }
 
@@ -168,41 +165,6 @@ func (s *Server) busy(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sessions[c] = false
-}
-
-// waitForRoom waits until one more connection may be accepted, and reserves it.
-// Beyond the limit clients wait in the listener's backlog, as they do with clamd.
-func (s *Server) waitForRoom() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for !s.closing && s.accepted >= s.cfg.Load().Limits.Connections {
-		s.room.Wait()
-	}
-	if s.closing {
-		return false
-	}
-	s.accepted++
-	return true
-}
-
-// moreRoom reserves the room of one more connection for a session that needs it, and
-// reports false when there is none: those who wait would hold what they wait for.
-func (s *Server) moreRoom() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing || s.accepted >= s.cfg.Load().Limits.Connections {
-		return false
-	}
-	s.accepted++
-	return true
-}
-
-// leave gives back what waitForRoom or moreRoom reserved.
-func (s *Server) leave() {
-	s.mu.Lock()
-	s.accepted--
-	s.room.Signal()
-	s.mu.Unlock()
 }
 
 func (s *Server) isClosing() bool {
@@ -234,50 +196,4 @@ func (s *Server) sleep(d time.Duration) {
 	case <-time.After(d):
 	case <-s.ctx.Done():
 	}
-}
-
-// Shutdown closes the listeners and the idle connections, lets streams and scans
-// that have begun finish and be answered, and returns when all is done. When ctx
-// ends first, what is left is cut off and answered with an error where that is
-// possible soon, and the error is that of ctx.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.closing = true
-	for ln := range s.listeners {
-		ln.Close()
-	}
-	for c, idle := range s.sessions {
-		if idle {
-			c.conn.SetReadDeadline(time.Unix(1, 0))
-		}
-	}
-	s.room.Broadcast()
-	s.mu.Unlock()
-
-	done := make(chan struct{})
-	go func() {
-		s.wg.Wait()
-		close(done)
-	}()
-	var err error
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	}
-	s.cancel(errStopping)
-	select { // scans that were cut off still say so
-	case <-done:
-	case <-time.After(lastReplies):
-	}
-	s.mu.Lock()
-	for c := range s.sessions {
-		c.nc.Close()
-	}
-	s.mu.Unlock()
-	<-done
-	for _, u := range s.cfg.Load().Upstreams {
-		u.Close()
-	}
-	return err
 }

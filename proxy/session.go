@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"polyclam/protocol"
+	"polyclam/proxy/client"
 )
 
 // How long the rest of a client's input is read and dropped after the reply, so
@@ -30,9 +31,12 @@ type session struct {
 	srv     *Server
 	nc      net.Conn
 	conn    *protocol.Conn
-	ctx     context.Context // of everything done for the client: who it is, see client.FromContext
-	address string          // of the listener
-	lst     *Listener       // as last seen in the configuration
+	key     client.Key              // whom its share is counted for
+	ctx     context.Context         // of everything done for the client: who it is, see client.FromContext
+	address string                  // of the listener
+	lst     *Listener               // as last seen in the configuration
+	cancel  context.CancelCauseFunc // ends ctx once a command has come
+	watch   watch
 }
 
 // serve answers one command, or the commands of an IDSESSION. Most of a client's
@@ -45,6 +49,8 @@ func (s *session) serve() {
 		return
 	}
 	s.conn.Await()
+	s.ctx, s.cancel = context.WithCancelCause(s.ctx)
+	defer s.cancel(nil)
 	reserveForCommand(0)
 	s.serveFirst()
 	s.linger()

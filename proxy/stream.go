@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -21,15 +22,16 @@ const (
 
 // receive reads the stream of an INSTREAM into the spool, as keep does.
 func (r *request) receive() *spool.Content {
-	return r.keep(r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout))
+	w := r.s.srv.spool.Create(r.s.ctx)
+	return r.keep(r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout), w, watchedWriter{w, r.s})
 }
 
-// keep reads a stream into the spool. It returns nil when the client has been told
-// already why there is nothing to scan, or is gone.
-func (r *request) keep(stream *protocol.Stream) *spool.Content {
-	w := r.s.srv.spool.Create(r.s.ctx)
+// keep reads a stream into the spool by w, to which to passes it on. It returns nil
+// when the client has been told already why there is nothing to scan, or is gone.
+func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *spool.Content {
 	defer w.Abort()
-	_, err := stream.WriteTo(w)
+	stream.SetPace(protocol.Pace{MinRate: r.cfg.Limits.StreamMinRate, MaxTime: r.cfg.Limits.StreamMaxTime})
+	_, err := stream.WriteTo(to)
 	if err == nil {
 		content, err := w.Finish()
 		if err == nil {
@@ -47,15 +49,30 @@ func (r *request) keep(stream *protocol.Stream) *spool.Content {
 		r.fail(r.lst.Profile.SizeLimit())
 	case errors.As(err, &writeErr):
 		w.Abort()
+		if errors.Is(err, errGone) {
+			r.notScanned("stream", "client gone", nil)
+			return nil
+		}
 		stream.Drain(drainQuiet, drainTotal, drainBytes)
 		r.notKept(writeErr.Err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		r.notScanned("stream", "read timeout", nil)
+		r.notScanned("stream", r.tooSlow(err), nil)
 		r.timedOut()
 	default:
 		r.lost(err)
 	}
 	return nil
+}
+
+// tooSlow says which limit ended a stream, for the log.
+func (r *request) tooSlow(err error) string {
+	switch {
+	case errors.Is(err, protocol.ErrStreamSlow):
+		return fmt.Sprintf("less than %d bytes a second over %v (key stream_min_rate)", r.cfg.Limits.StreamMinRate, r.cfg.Limits.ReadTimeout)
+	case errors.Is(err, protocol.ErrStreamLong):
+		return fmt.Sprintf("not complete after %v (key stream_max_time)", r.cfg.Limits.StreamMaxTime)
+	}
+	return "read timeout"
 }
 
 // notKept says that the stream could not be kept: the disk is full, or the quota

@@ -33,7 +33,9 @@ func (r *request) scanPath() {
 			w.log.finish()
 		}
 	}()
+	endWatch := r.watched()
 	w.top(path)
+	endWatch()
 	if w.missed != "" {
 		w.cutOff(path)
 	}

@@ -40,6 +40,12 @@ type Config struct {
 	// group of the process: -1 by convention, and 0 so that a Config without it
 	// is right.
 	PathGroup int
+	// Share is how much of Total one client may take, per cent of what the others
+	// leave, see [client.Within]. 0: no share.
+	Share int
+	// Largest is how large an upload may become, see the package comment. 0: not
+	// known.
+	Largest int64
 	// Wait is how long a write waits for quota before it fails with ErrQuota.
 	// 0: not at all.
 	Wait time.Duration
@@ -112,6 +118,12 @@ func check(cfg Config) error {
 	}
 	if cfg.Total < 0 || cfg.Total > 0 && cfg.Total < page {
 		bad("total of %d bytes: want at least %d, or 0 for no quota", cfg.Total, page)
+	}
+	if cfg.Share < 0 || cfg.Share > 100 {
+		bad("share of %d per cent: want 1 to 100, or 0 for none", cfg.Share)
+	}
+	if cfg.Largest < 0 {
+		bad("largest upload of %d bytes: want 0 or more", cfg.Largest)
 	}
 	if cfg.Wait < 0 {
 		bad("wait of %v: want 0 or more", cfg.Wait)

@@ -42,15 +42,14 @@ type Content struct {
 
 	// Exactly one of segs and own holds the bytes. Neither changes once the
 	// content is complete.
-	segs    [][]byte
-	few     [classes][]byte // backs segs, to save an allocation
-	own     *os.File
-	charged int64 // to the quota, for segs or own
+	segs   [][]byte
+	few    [classes][]byte // backs segs, to save an allocation
+	own    *os.File
+	charge charge // to the quota, for all of it
 
-	file  lazy[*os.File] // of what is in memory
-	path  lazy[string]   // name within the directory
-	sum   lazy[string]
-	extra atomic.Int64 // charged to the quota for file and path
+	file lazy[*os.File] // of what is in memory
+	path lazy[string]   // name within the directory
+	sum  lazy[string]
 }
 
 // Size implements [backends.Content].
@@ -234,8 +233,7 @@ func (c *Content) free() {
 		c.spool.files.Add(-1)
 	}
 	c.refs.Store(0)
-	c.spool.quota.done(c)
-	c.spool.quota.give(c.charged + c.extra.Load())
+	c.spool.quota.close(c)
 	c.set.release()
 }
 

@@ -11,12 +11,24 @@
 // # Quota
 //
 // Config.Total bounds what uploads may take, counted as the system counts it:
-// whole segments and pages. A writer that finds no room waits, first come,
-// first served. The last quarter is for one writer at a time, so that many large
-// uploads cannot use up the quota together and then all wait for each other;
-// this holds as long as no content is larger than that quarter. Not refused, but
-// counted, are files made for engines of contents already let in: of each of
-// them once more its size at most for File (only if it is in memory) and for
+// whole segments and pages. A writer that finds no room waits. Clients get their turn
+// one after the other, the uploads of one client in the order in which they came.
+//
+// No client takes what others need: it holds Config.Share per cent at most of what the
+// other clients leave. One part in 16 is for uploads of up to 1 MiB, so that a mail
+// never waits for large uploads; one that grows longer leaves it. Only an object that
+// does not fit in beside that part may use it.
+//
+// Many large uploads cannot use up the quota together and then all wait for each other.
+// A quarter, or as much as one object of Config.Largest needs up to three quarters, is
+// for uploads that have their turn: as many together as it has room for the largest,
+// shared out between clients, or one if Config.Largest is not known. They are sure to
+// come to their end as long as no object is larger than that part. All other unfinished
+// uploads get by with the rest; complete objects may lie anywhere, since they go when
+// they have been scanned.
+//
+// Not refused, but counted, are files made for engines of objects already let in: of
+// each of them once more its size at most for File (only if it is in memory) and for
 // Path (unless it is a Tmpfile, which is linked). So the bound for everything is
 // 3 x Total, and Total itself where engines are sent the bytes. The copy of an
 // opened file for Path is refused if there is no room for it. Beside that up to

@@ -41,8 +41,7 @@ func (c *Content) makeFile() (*os.File, error) {
 		return nil, storageError("file", err)
 	}
 	if c.kind == kindSpooled {
-		c.spool.quota.force(pages(c.size))
-		c.extra.Add(pages(c.size))
+		c.spool.quota.force(c, pages(c.size))
 	}
 	return f, nil
 }
@@ -80,10 +79,9 @@ func (c *Content) makePath() (string, error) {
 	}
 	name, err := c.set.dir.put(func(f *os.File) error { return c.writeTo(f) })
 	if err != nil {
-		c.spool.quota.give(charge)
+		c.spool.quota.give(c, charge)
 		return "", storageError("path", err)
 	}
-	c.extra.Add(charge)
 	c.spool.files.Add(1)
 	return name, nil
 }
@@ -96,9 +94,9 @@ func (c *Content) chargeCopy() (int64, error) {
 	case kindConstant:
 		return 0, nil
 	case kindOpened:
-		return n, c.spool.quota.try(n)
+		return n, c.spool.quota.try(c, n)
 	}
-	c.spool.quota.force(n)
+	c.spool.quota.force(c, n)
 	return n, nil
 }
 

@@ -6,32 +6,93 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"polyclam/proxy/client"
 )
 
-// reserveShare is the part of the quota that only one writer at a time may take
-// from, 1/reserveShare of it. Without it many large uploads could each get a
-// part, use up the quota together, and all wait for each other until all fail.
-// With it one of them can always go on to its end, as long as no content is
-// larger than the reserve.
-const reserveShare = 4
+const (
+	// turnsPart is the part of the quota, 1/turnsPart, that is kept for uploads
+	// whose turn it is, see the package comment.
+	turnsPart = 4
+	// smallPart is the part that is kept for small uploads.
+	smallPart = 16
+	// smallUpload is how long an upload may be to count as small.
+	smallUpload = 1 << 20
+)
 
-// quota counts the bytes of all contents and lets writers wait for their turn.
-// The zero quota has no limit.
+// quota counts the bytes of all objects, shares them out between clients and lets
+// writers wait. The zero quota has no limit.
+//
+// Bytes are counted in up to three places. All of them but those of the small part
+// are held. Those of an upload that is neither complete nor has its turn are
+// unfinished as well: what they can take is bounded, since only an upload that has its
+// turn is sure to come to its end.
 type quota struct {
-	mu      sync.Mutex
-	total   int64 // 0: no limit
-	used    int64
-	holder  *Content  // the one that may take from the reserve; nil: the next that needs to
-	waiting list.List // of *waiter, first come, first served
+	mu    sync.Mutex
+	total int64 // 0: no limit
+	share int   // per cent for one client
+	turn  int64 // bytes that one turn may need; 0: unknown, and one turn at a time
+
+	all      usage
+	accounts map[client.Key]*account
+	urgent   list.List // of *waiter: they have their turn, and wait for scans to end
+	ring     list.List // of *account with waiters, the next to be served first
+	blocked  bool      // the first in line waits for room: nobody may be faster
+	waiting  int
 }
 
-// A waiter is a writer that waits for its turn.
+// usage is what uploads take.
+type usage struct {
+	held       int64 // all bytes but those of the small part
+	unfinished int64 // of held
+	small      int64 // in the small part
+	turns      int64 // number of uploads that have their turn
+}
+
+// An account is what one client has.
+type account struct {
+	key   client.Key
+	users int // objects and uploads that count here
+	usage
+	small, large list.List     // of *waiter, in the order they came
+	place        *list.Element // in the ring
+}
+
+// charge is how the bytes of one object are counted. It belongs to the quota, except
+// that the writer may read size.
+type charge struct {
+	account  *account
+	size     int64 // all bytes
+	small    int64 // of size, in the small part; the rest is held
+	turn     bool
+	complete bool
+}
+
+// A waiter is a writer that waits for room.
 type waiter struct {
 	c       *Content
 	n       int64
 	granted bool
 	ready   chan struct{} // closed when granted
-	place   *list.Element // in the queue
+	queue   *list.List
+	place   *list.Element // in queue
+}
+
+// open makes k the client of c.
+func (q *quota) open(c *Content, k client.Key) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	a := q.accounts[k]
+	if a == nil {
+		a = &account{key: k}
+		if q.accounts == nil {
+			q.accounts = map[client.Key]*account{}
+		}
+		q.accounts[k] = a
+	}
+	a.users++
+	c.charge.account = a
+	c.charge.complete = c.kind != kindSpooled
 }
 
 // take counts n more bytes for c, which is being written. If there is no room
@@ -55,26 +116,37 @@ func (q *quota) take(ctx context.Context, c *Content, n int64, deadline time.Tim
 	return q.leave(w, err)
 }
 
-// enqueue takes the bytes at once, or refuses for good, and returns no waiter;
-// else it returns one that is in the queue.
+// enqueue takes the bytes immediately, or refuses for good, and returns no waiter;
+// else it returns one that is in a queue.
 func (q *quota) enqueue(c *Content, n int64, deadline time.Time) (*waiter, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.total > 0 && c.charged+n > q.total {
-		return nil, fmt.Errorf("%w: %d bytes are not enough for this one content", ErrQuota, q.total)
+	if q.total > 0 && c.charge.size+n > q.total {
+		return nil, fmt.Errorf("%w: %d bytes are not enough for this one object", ErrQuota, q.total)
 	}
-	first := q.waiting.Len() == 0 || q.holder == c
-	if first && q.admit(c, n) {
+	a := c.charge.account
+	queue := &a.large
+	switch {
+	case c.charge.turn:
+		queue = &q.urgent
+	case c.charge.size+n <= smallUpload:
+		queue = &a.small
+	}
+	if queue.Len() == 0 && q.admit(c, n) {
 		return nil, nil
 	}
 	if !deadline.After(time.Now()) {
 		return nil, ErrQuota
 	}
-	w := &waiter{c: c, n: n, ready: make(chan struct{})}
-	if q.holder == c {
-		w.place = q.waiting.PushFront(w)
-	} else {
-		w.place = q.waiting.PushBack(w)
+	w := &waiter{c: c, n: n, ready: make(chan struct{}), queue: queue}
+	w.place = queue.PushBack(w)
+	q.waiting++
+	if queue != &q.urgent && a.place == nil {
+		a.place = q.ring.PushBack(a)
+	}
+	q.dispatch() // it may be the one that the others have to wait for
+	if w.granted {
+		return nil, nil
 	}
 	return w, nil
 }
@@ -87,88 +159,252 @@ func (q *quota) leave(w *waiter, err error) error {
 	if w.granted {
 		return nil
 	}
-	q.waiting.Remove(w.place)
-	q.dispatch() // those behind may need less
+	q.remove(w)
+	q.dispatch() // those after it may need less
 	return err
 }
 
-// admit takes n bytes for c if that is allowed now. The caller holds q.mu.
+func (q *quota) remove(w *waiter) {
+	w.queue.Remove(w.place)
+	q.waiting--
+	if a := w.c.charge.account; a.place != nil && a.small.Len()+a.large.Len() == 0 {
+		q.ring.Remove(a.place)
+		a.place = nil
+	}
+}
+
+// admit counts n bytes for c if that is allowed now. The caller holds q.mu.
 func (q *quota) admit(c *Content, n int64) bool {
+	ch := &c.charge
 	switch {
-	case q.total == 0, q.used+n <= q.total-q.total/reserveShare:
-	case q.used+n > q.total:
-		return false
-	case q.holder == nil:
-		q.holder = c
-	case q.holder != c:
+	case q.total == 0:
+	case ch.turn:
+		if !q.fits(ch, n) {
+			return false
+		}
+	case !q.blocked && q.fits(ch, n) && q.within(ch, n):
+	case q.fitsSmall(ch, n):
+		ch.size += n
+		ch.small += n
+		q.add(ch.account, usage{small: n})
+		return true
+	case !q.blocked && q.fits(ch, n) && q.mayHaveTurn(ch):
+		q.add(ch.account, usage{turns: 1, unfinished: ch.small - ch.size})
+		ch.turn = true
+	default:
 		return false
 	}
-	q.used += n
+	u := usage{held: ch.moves(n), small: n - ch.moves(n)}
+	if !ch.turn {
+		u.unfinished = u.held
+	}
+	ch.size += n
+	ch.small += u.small
+	q.add(ch.account, u)
 	return true
+}
+
+// moves is what becomes held when the object gets n more bytes: if it is not small any
+// more, that of the small part too.
+func (ch *charge) moves(n int64) int64 {
+	if ch.size+n > smallUpload {
+		return n + ch.small
+	}
+	return n
+}
+
+// fits says whether there is room for n more bytes to be held. The small part is left
+// alone, except by an object that does not fit in beside it.
+func (q *quota) fits(ch *charge, n int64) bool {
+	if ch.size+n > q.total-q.smallRoom() {
+		return q.all.held+q.all.small+n <= q.total
+	}
+	return q.all.held+ch.moves(n) <= q.total-q.smallRoom()
+}
+
+// within says whether the object may hold n more bytes without having its turn: within
+// its client's share of the quota, and of what unfinished uploads may take.
+func (q *quota) within(ch *charge, n int64) bool {
+	a, room := ch.account, q.total-q.smallRoom()
+	n = ch.moves(n)
+	return q.shared(a, a.held, q.all.held, n, room) &&
+		q.shared(a, a.unfinished, q.all.unfinished, n, room-q.turnsRoom())
+}
+
+func (q *quota) fitsSmall(ch *charge, n int64) bool {
+	a := ch.account
+	return ch.size+n <= smallUpload && q.all.held+q.all.small+n <= q.total &&
+		q.shared(a, a.usage.small, q.all.small, n, q.smallRoom())
+}
+
+func (q *quota) mayHaveTurn(ch *charge) bool {
+	a := ch.account
+	return q.shared(a, a.turns, q.all.turns, 1, q.turns())
+}
+
+func (q *quota) shared(a *account, held, all, n, total int64) bool {
+	share := q.share
+	if a.key.IsZero() {
+		share = 0
+	}
+	return client.Within(held, all-held, n, total, share)
+}
+
+func (q *quota) smallRoom() int64 { return q.total / smallPart }
+
+// turnsRoom is what is kept for uploads that have their turn: enough for one of the
+// largest, as far as that leaves something for the others.
+func (q *quota) turnsRoom() int64 {
+	return max(q.total/turnsPart, min(q.turn, q.total*3/4))
+}
+
+// turns is how many uploads may have their turn together.
+func (q *quota) turns() int64 {
+	if q.turn <= 0 {
+		return 1
+	}
+	return max(1, q.turnsRoom()/q.turn)
+}
+
+func (q *quota) add(a *account, u usage) {
+	for _, to := range []*usage{&q.all, &a.usage} {
+		to.held += u.held
+		to.unfinished += u.unfinished
+		to.small += u.small
+		to.turns += u.turns
+	}
 }
 
 // dispatch wakes those whose turn it is, and nobody else. The caller holds
 // q.mu.
 func (q *quota) dispatch() {
-	for e := q.waiting.Front(); e != nil; e = q.waiting.Front() {
-		w := e.Value.(*waiter)
-		if !q.admit(w.c, w.n) {
-			return
+	q.blocked = false
+	for q.serve(&q.urgent) {
+	}
+	for e := q.ring.Front(); e != nil; {
+		a := e.Value.(*account)
+		if !q.serve(&a.small) && !q.serve(&a.large) {
+			e = e.Next()
+			continue
 		}
-		q.waiting.Remove(e)
-		w.granted = true
-		close(w.ready)
+		if a.place != nil {
+			q.ring.MoveToBack(a.place)
+		}
+		e = q.ring.Front()
 	}
 }
 
-// try counts n bytes if there is room, without waiting and without regard to
-// those who wait: it is for contents that are being scanned already.
-func (q *quota) try(n int64) error {
+// serve gives the first in the queue what it waits for. If only the room is missing,
+// not the share, nobody may take what becomes free before it is enough.
+func (q *quota) serve(queue *list.List) bool {
+	e := queue.Front()
+	if e == nil {
+		return false
+	}
+	w := e.Value.(*waiter)
+	if !q.admit(w.c, w.n) {
+		ch := &w.c.charge
+		q.blocked = q.blocked || !q.fits(ch, w.n) && (ch.turn || q.within(ch, w.n) || q.mayHaveTurn(ch))
+		return false
+	}
+	q.remove(w)
+	w.granted = true
+	close(w.ready)
+	return true
+}
+
+// try counts n bytes for c if there is room, without waiting and without regard to
+// those who wait: it is for objects that are being scanned already.
+func (q *quota) try(c *Content, n int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.total > 0 && q.used+n > q.total {
+	if q.total > 0 && q.all.held+q.all.small+n > q.total {
 		return ErrQuota
 	}
-	q.used += n
+	q.extra(&c.charge, n)
 	return nil
 }
 
-// force counts n bytes whether there is room or not.
-func (q *quota) force(n int64) {
+// force counts n bytes for c whether there is room or not.
+func (q *quota) force(c *Content, n int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.used += n
+	q.extra(&c.charge, n)
 }
 
-// give takes n bytes back.
-func (q *quota) give(n int64) {
+// extra counts n bytes of an object that is complete.
+func (q *quota) extra(ch *charge, n int64) {
+	ch.size += n
+	q.add(ch.account, usage{held: n})
+}
+
+// give takes n bytes back of what c holds.
+func (q *quota) give(c *Content, n int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.used -= n
+	q.giveBack(c, n)
 	q.dispatch()
+}
+
+// giveBack takes n bytes back; the caller holds q.mu.
+func (q *quota) giveBack(c *Content, n int64) {
+	ch := &c.charge
+	small := min(ch.small, n)
+	u := usage{small: -small, held: small - n}
+	if !ch.turn && !ch.complete {
+		u.unfinished = u.held
+	}
+	ch.small -= small
+	ch.size -= n
+	q.add(ch.account, u)
 }
 
 // done says that c takes no more.
 func (q *quota) done(c *Content) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.holder == c {
-		q.holder = nil
-		q.dispatch()
-	}
+	q.finish(&c.charge)
+	q.dispatch()
 }
 
-// setTotal changes the quota. Lowering it below what is used takes nothing
-// away; it lets nobody in until enough is given back.
-func (q *quota) setTotal(total int64) {
+func (q *quota) finish(ch *charge) {
+	switch {
+	case ch.complete:
+	case ch.turn:
+		q.add(ch.account, usage{turns: -1})
+	default:
+		q.add(ch.account, usage{unfinished: ch.small - ch.size})
+	}
+	ch.turn, ch.complete = false, true
+}
+
+// close takes back everything that is counted for c.
+func (q *quota) close(c *Content) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.total = total
+	q.finish(&c.charge)
+	q.giveBack(c, c.charge.size)
+	a := c.charge.account
+	if a.users--; a.users == 0 {
+		delete(q.accounts, a.key)
+	}
+	q.dispatch()
+}
+
+// configure changes the quota. Lowering it below what is used takes nothing
+// away; it lets nobody in until enough is given back.
+func (q *quota) configure(cfg Config) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.total, q.share, q.turn = cfg.Total, cfg.Share, 0
+	if cfg.Largest > 0 {
+		q.turn = max(pages(cfg.Largest), 2*cfg.Memory)
+	}
 	q.dispatch()
 }
 
 func (q *quota) stats() (used, total int64, waiting int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.used, q.total, q.waiting.Len()
+	return q.all.held + q.all.small, q.total, q.waiting
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"polyclam/proxy/client"
 )
 
 func TestQuotaWithoutWait(t *testing.T) {
@@ -114,88 +116,140 @@ func TestQuotaWaitEnds(t *testing.T) {
 	})
 }
 
-// TestQuotaOrder proves that writers get their turn in the order in which they
-// came, and only as many as there is room for.
+// upload returns a new upload of a client to the quota.
+func upload(q *quota, k client.Key) *Content {
+	c := &Content{}
+	q.open(c, k)
+	return c
+}
+
+// takeLater takes n bytes in the background.
+func takeLater(t *testing.T, q *quota, c *Content, n int64) <-chan error {
+	errs := make(chan error, 1)
+	go func() { errs <- q.take(t.Context(), c, n, time.Now().Add(hang)) }()
+	return errs
+}
+
+func queued(t *testing.T, q *quota, n int) {
+	t.Helper()
+	eventually(t, "uploads wait", func() bool { _, _, waiting := q.stats(); return waiting == n })
+}
+
+// TestQuotaOrder proves that the uploads of one client get their turn in the order in
+// which they came, and only as many as there is room for.
 func TestQuotaOrder(t *testing.T) {
+	const unit = 2 << 20 // none of them is small
 	var q quota
-	q.setTotal(8)
-	var contents []*Content
-	holder := &Content{}
-	if err := q.take(t.Context(), holder, 8, time.Time{}); err != nil {
+	q.configure(Config{Total: 8 * unit})
+	full := upload(&q, client.Key{})
+	if err := q.take(t.Context(), full, 7*unit+unit/2, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
 	var order []int
 	for i := range 6 {
-		c := &Content{}
-		contents = append(contents, c)
+		c := upload(&q, client.Key{})
 		go func() {
-			if err := q.take(t.Context(), c, 1, time.Now().Add(hang)); err != nil {
+			defer q.close(c)
+			if err := q.take(t.Context(), c, unit, time.Now().Add(hang)); err != nil {
 				t.Error(err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
 			order = append(order, i)
 		}()
-		eventually(t, "waits", func() bool { _, _, n := q.stats(); return n == i+1 })
+		queued(t, &q, i+1)
 	}
-	q.done(holder) // the next may take from the reserve, but there is nothing
+	q.done(full) // the next may have its turn, but there is no room
 	if _, _, n := q.stats(); n != 6 {
 		t.Errorf("%d wait without room, want 6", n)
 	}
-	q.give(2) // 6 used: the first one takes from the reserve, the others must not
-	for i := range 6 {
-		eventually(t, "its turn", func() bool {
-			mu.Lock()
-			defer mu.Unlock()
-			return len(order) == i+1
-		})
-		if used, _, n := q.stats(); used != 7 || n != 5-i {
-			t.Errorf("used %d, %d wait; want 7, %d", used, n, 5-i)
-		}
-		q.done(contents[i])
-		q.give(1)
-	}
+	q.give(full, unit)
+	eventually(t, "their turn", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(order) == 6
+	})
+	q.close(full)
 	if !slices.IsSorted(order) {
 		t.Errorf("order %v", order)
 	}
+	if used, _, _ := q.stats(); used != 0 || len(q.accounts) != 0 {
+		t.Errorf("%d bytes and %d accounts are left", used, len(q.accounts))
+	}
 }
 
-// TestQuotaReserve proves that the last quarter is for one upload at a time, so
-// that not all of them are stuck together.
-func TestQuotaReserve(t *testing.T) {
-	const k = 1 << 10
-	s := newSpool(t, Config{Total: 64 * k, Wait: hang})
+// TestQuotaRoundRobin proves that clients get their turn one after the other, however
+// many uploads of the first one wait.
+func TestQuotaRoundRobin(t *testing.T) {
+	const unit = 2 << 20
+	var q quota
+	q.configure(Config{Total: 8 * unit, Share: 75})
+	full := upload(&q, client.Key{})
+	if err := q.take(t.Context(), full, 7*unit+unit/2, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var order []client.Key
+	for i, k := range []client.Key{client.User(1), client.User(1), client.User(1), client.User(2), client.User(3), client.User(2)} {
+		c := upload(&q, k)
+		go func() {
+			defer q.close(c)
+			if err := q.take(t.Context(), c, unit, time.Now().Add(hang)); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			order = append(order, k)
+		}()
+		queued(t, &q, i+1)
+	}
+	q.done(full)
+	q.give(full, unit)
+	eventually(t, "their turn", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(order) == 6
+	})
+	q.close(full)
+	want := []client.Key{client.User(1), client.User(2), client.User(3), client.User(1), client.User(2), client.User(1)}
+	if !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v", order, want)
+	}
+}
+
+// TestQuotaTurns proves that unfinished uploads cannot use up the quota together: one
+// of them can always go on to its end.
+func TestQuotaTurns(t *testing.T) {
+	const m = 1 << 20
+	s := newSpool(t, Config{Total: 64 * m, Wait: hang})
 	var writers [4]*Writer
-	for i := range writers {
+	for i := range writers { // 44 MiB are for those that do not have their turn
 		writers[i] = s.Create(t.Context())
-		if err := <-write(writers[i], 12*k); err != nil {
+		if err := <-write(writers[i], 11*m); err != nil {
 			t.Fatal(err)
 		}
 	}
 	first := writers[0]
-	if err := <-write(first, 4*k); err != nil {
+	if err := <-write(first, m); err != nil {
 		t.Fatal(err)
 	}
 	var errs [4]<-chan error
 	for i := 1; i < 4; i++ {
-		errs[i] = write(writers[i], 4*k)
+		errs[i] = write(writers[i], 7*m) // together more than the first one leaves
 	}
 	eventually(t, "the others write or wait", func() bool {
 		return len(errs[1])+len(errs[2])+len(errs[3])+s.Stats().Waiting == 3
 	})
-	if n := s.Stats().Waiting; n != 3 {
-		t.Errorf("%d wait, want 3: the rest is the first one's", n)
+	if n := s.Stats().Waiting; n != 2 && n != 3 {
+		t.Errorf("%d wait: the rest is the first one's", n)
 	}
-	if err := <-write(first, 12*k); err != nil {
+	if err := <-write(first, 4*m); err != nil {
 		t.Error(err)
 	}
 	c, err := first.Finish()
 	if err != nil {
 		t.Fatal(err)
-	}
-	if n := s.Stats().Waiting; n != 3 {
-		t.Errorf("%d wait, want 3: nothing is left", n)
 	}
 	c.Release()
 	for i := 1; i < 4; i++ {
@@ -206,35 +260,94 @@ func TestQuotaReserve(t *testing.T) {
 	}
 }
 
+// TestQuotaOfOthers proves that unfinished large uploads of one client keep nobody
+// else waiting, be it for a small upload or a large one.
+func TestQuotaOfOthers(t *testing.T) {
+	const m = 1 << 20
+	for _, uploads := range []struct {
+		name        string
+		size, write int
+	}{{"large", 3 * m, 60 * m}, {"small", m, 300}} {
+		t.Run(uploads.name, func(t *testing.T) {
+			s := newSpool(t, Config{Total: 64 * m, Share: 75, Largest: 4 * m})
+			hog := client.NewContext(t.Context(), client.User(1))
+			var held []*Writer
+			for {
+				w := s.Create(hog)
+				defer w.Abort()
+				if <-write(w, uploads.size) != nil {
+					break
+				}
+				held = append(held, w)
+			}
+			if len(held) == 0 || s.Stats().Used < 32*m {
+				t.Errorf("the first client has %d uploads and %d bytes, want most of the quota", len(held), s.Stats().Used)
+			}
+			other := client.NewContext(t.Context(), client.User(2))
+			for _, size := range []int{1, 10 << 10, m, 4 * m} {
+				w := s.Create(other)
+				if err := <-write(w, size); err != nil {
+					t.Errorf("%d bytes of another client: %v", size, err)
+				}
+				w.Abort()
+			}
+		})
+	}
+}
+
+// TestQuotaSmall proves that a small upload does not wait for large ones, not even for
+// those of its own client.
+func TestQuotaSmall(t *testing.T) {
+	const m = 1 << 20
+	s := newSpool(t, Config{Total: 64 * m, Share: 75})
+	ctx := client.NewContext(t.Context(), client.User(1))
+	for _, size := range []int{5 * m, m + 1} {
+		for {
+			w := s.Create(ctx)
+			defer w.Abort()
+			if <-write(w, size) != nil {
+				break
+			}
+		}
+	}
+	for _, size := range []int{1, 10 << 10, m} {
+		w := s.Create(ctx)
+		if err := <-write(w, size); err != nil {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		w.Abort()
+	}
+	w := s.Create(ctx) // which began as a small one
+	defer w.Abort()
+	if err := <-write(w, m); err != nil {
+		t.Fatal(err)
+	}
+	checkIs(t, <-write(w, m), ErrQuota)
+}
+
 // TestQuotaFirstGivesUp proves that one who needs little gets it when the one
 // before him, who needs much, has gone.
 func TestQuotaFirstGivesUp(t *testing.T) {
+	const m = 1 << 20
 	var q quota
-	q.setTotal(64)
-	if err := q.take(t.Context(), &Content{}, 40, time.Time{}); err != nil {
+	q.configure(Config{Total: 64 * m})
+	if err := q.take(t.Context(), upload(&q, client.Key{}), 55*m, time.Time{}); err != nil {
 		t.Fatal(err)
-	}
-	take := func(ctx context.Context, n int64) <-chan error {
-		errs := make(chan error, 1)
-		go func() { errs <- q.take(ctx, &Content{}, n, time.Now().Add(hang)) }()
-		return errs
-	}
-	queued := func(n int) func() bool {
-		return func() bool { _, _, waiting := q.stats(); return waiting == n }
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	much := take(ctx, 28)
-	eventually(t, "the first waits", queued(1))
-	little := take(t.Context(), 4)
-	eventually(t, "the second waits", queued(2))
+	much := make(chan error, 1)
+	go func() { much <- q.take(ctx, upload(&q, client.Key{}), 28*m, time.Now().Add(hang)) }()
+	queued(t, &q, 1)
+	little := takeLater(t, &q, upload(&q, client.Key{}), 2*m)
+	queued(t, &q, 2)
 	cancel()
 	checkIs(t, <-much, context.Canceled)
 	if err := <-little; err != nil {
 		t.Error("not woken:", err)
 	}
-	if used, _, _ := q.stats(); used != 44 {
-		t.Errorf("used %d, want 44", used)
+	if used, _, _ := q.stats(); used != 57*m {
+		t.Errorf("used %d, want 57 MiB", used)
 	}
 }
 

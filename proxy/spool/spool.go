@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+
+	"polyclam/proxy/client"
 )
 
 // Errors that a caller branches on.
@@ -82,7 +84,7 @@ func (s *Spool) Configure(cfg Config) error {
 		return fmt.Errorf("spool: %w", err)
 	}
 	s.replace(set)
-	s.quota.setTotal(cfg.Total)
+	s.quota.configure(cfg)
 	return nil
 }
 
@@ -133,18 +135,18 @@ func (s *Spool) Stats() Stats {
 	}
 }
 
-// Create begins a new content. The writer must be ended by Finish or Abort. The
-// context bounds the waiting for quota; once it is done nothing more is
-// accepted.
+// Create begins a new object, of the client that ctx names. The writer must be ended
+// by Finish or Abort. The context bounds the waiting for quota; once it is done
+// nothing more is accepted.
 func (s *Spool) Create(ctx context.Context) *Writer {
 	s.writers.Add(1)
-	return &Writer{ctx: ctx, c: s.content(kindSpooled)}
+	return &Writer{ctx: ctx, c: s.content(kindSpooled, client.FromContext(ctx))}
 }
 
 // Bytes makes a content of b, which must not be changed afterwards. It does not
 // count against the quota.
 func (s *Spool) Bytes(b []byte) *Content {
-	c := s.content(kindConstant)
+	c := s.content(kindConstant, client.Key{})
 	c.segs = append(c.segs, b)
 	c.size = int64(len(b))
 	s.contents.Add(1)
@@ -186,16 +188,17 @@ func (s *Spool) Open(f *os.File) (*Content, error) {
 		f.Close()
 		return nil, fmt.Errorf("open: %w", err)
 	}
-	c := s.content(kindOpened)
+	c := s.content(kindOpened, client.Key{})
 	c.own = readOnly(f)
 	c.size = size
 	s.contents.Add(1)
 	return c, nil
 }
 
-// content returns an empty content with one reference.
-func (s *Spool) content(k kind) *Content {
+// content returns an empty object of a client, with one reference.
+func (s *Spool) content(k kind, of client.Key) *Content {
 	c := &Content{spool: s, set: s.settings(), kind: k}
+	s.quota.open(c, of)
 	c.segs = c.few[:0]
 	c.refs.Store(reference)
 	return c

@@ -79,8 +79,8 @@ func (w *Writer) store(p []byte, deadline time.Time) (int, error) {
 	c := w.c
 	p = p[:min(len(p), piece)]
 	charge := pages(w.size + int64(len(p)))
-	if charge > c.charged {
-		if err := w.take(charge-c.charged, deadline); err != nil {
+	if charge > c.charge.size {
+		if err := w.take(charge-c.charge.size, deadline); err != nil {
 			return 0, err
 		}
 	}
@@ -93,9 +93,8 @@ func (w *Writer) store(p []byte, deadline time.Time) (int, error) {
 	if err != nil {
 		return n, storageError("write", err)
 	}
-	if c.charged > charge { // the segments may have been larger
-		c.spool.quota.give(c.charged - charge)
-		c.charged = charge
+	if c.charge.size > charge { // the segments may have been larger
+		c.spool.quota.give(c, c.charge.size-charge)
 	}
 	return n, nil
 }
@@ -118,12 +117,7 @@ func (w *Writer) spill() error {
 }
 
 func (w *Writer) take(n int64, deadline time.Time) error {
-	c := w.c
-	if err := c.spool.quota.take(w.ctx, c, n, deadline); err != nil {
-		return err
-	}
-	c.charged += n
-	return nil
+	return w.c.spool.quota.take(w.ctx, w.c, n, deadline)
 }
 
 // Finish ends the writer and returns the content with one reference, which the

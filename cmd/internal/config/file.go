@@ -34,7 +34,11 @@ type File struct {
 }
 
 // Spool returns the configuration of the content store.
-func (f *File) Spool() spool.Config { return f.spool }
+func (f *File) Spool() spool.Config {
+	c := f.spool
+	c.Share, c.Largest = f.Limits.ClientShare, f.Limits.Stream
+	return c
+}
 
 // Log is the [log] table.
 type Log struct {
@@ -109,7 +113,11 @@ func newFile(name string) *File {
 			CommandReadTimeout: 30 * time.Second,
 			ReadTimeout:        120 * time.Second,
 			WriteTimeout:       30 * time.Second,
+			StreamMinRate:      100,
+			StreamMaxTime:      time.Hour,
 			Connections:        20000,
+			Waiting:            4096, // as many as the kernel's backlog, somaxconn
+			ClientShare:        75,
 			SessionScans:       16,
 			DirectoryDepth:     15, // clamd's MaxDirectoryRecursion
 		},
@@ -169,9 +177,13 @@ func (f *File) limitKeys() []key {
 		{"command_read_timeout", duration(&l.CommandReadTimeout)},
 		{"read_timeout", duration(&l.ReadTimeout)},
 		{"write_timeout", duration(&l.WriteTimeout)},
+		{"stream_min_rate", size(&l.StreamMinRate)},
+		{"stream_max_time", duration(&l.StreamMaxTime)},
 		{"spool_memory", size(&f.spool.Memory)},
 		{"spool_total", size(&f.spool.Total)},
 		{"connections", count(&l.Connections, 1, 1_000_000)},
+		{"waiting", count(&l.Waiting, 0, 1_000_000)},
+		{"client_share", count(&l.ClientShare, 1, 100)},
 		{"session_scans", count(&l.SessionScans, 1, 10_000)},
 		{"directory_depth", count(&l.DirectoryDepth, 1, 1000)},
 	}

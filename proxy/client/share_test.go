@@ -1,0 +1,81 @@
+package client
+
+import (
+	"math"
+	"testing"
+)
+
+func TestWithin(t *testing.T) {
+	for _, test := range []struct {
+		held, others, n, total int64
+		percent                int
+		want                   bool
+	}{
+		{0, 0, 1, 1, 75, true},      // the first thing, however small the share
+		{0, 1, 1, 1, 75, false},     // no room
+		{74, 0, 1, 100, 75, true},   // one alone
+		{75, 0, 1, 100, 75, false},  //
+		{42, 42, 1, 100, 75, true},  // two alike: 43 of what the other leaves, 58
+		{43, 43, 1, 100, 75, false}, //
+		{18, 75, 1, 100, 75, false}, // what one leaves that took all it could
+		{17, 75, 1, 100, 75, true},
+		{99, 0, 1, 100, 100, true}, // no share
+		{99, 0, 1, 100, 0, true},
+		{100, 0, 1, 100, 0, false},
+		{0, 90, 20, 100, 75, false},
+		{1, 0, 1 << 40, math.MaxInt64, 75, true},
+	} {
+		if got := Within(test.held, test.others, test.n, test.total, test.percent); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}
+
+// However many greedy clients there are, something is left for the next.
+func TestSharesLeaveSomething(t *testing.T) {
+	const total = 1000
+	var s Shares
+	for i := range uint32(100) {
+		k := User(i)
+		if !s.Take(k, 1, total, 75) {
+			t.Fatalf("client %d gets nothing beside %d of %d", i, s.Sum(), total)
+		}
+		for s.Take(k, 1, total, 75) {
+		}
+		if i == 0 && s.Held(k) != 750 {
+			t.Errorf("alone one client holds %d, want 750", s.Held(k))
+		}
+		if i == 1 && s.Held(k) != 187 {
+			t.Errorf("the second holds %d, want 187", s.Held(k))
+		}
+		if s.Sum() >= total {
+			return // by then each client has one
+		}
+	}
+}
+
+func TestSharesGiveBack(t *testing.T) {
+	var s Shares
+	a, b := User(1), User(2)
+	for s.Take(a, 1, 8, 75) {
+	}
+	if s.Held(a) != 6 || s.Sum() != 6 {
+		t.Errorf("held %d of %d, want 6 of 6", s.Held(a), s.Sum())
+	}
+	if !s.Take(b, 1, 8, 75) || s.Take(b, 1, 8, 75) {
+		t.Error("want one of the last two for another client")
+	}
+	s.Give(a, 6)
+	s.Give(b, 1)
+	if s.Sum() != 0 || len(s.held) != 0 {
+		t.Errorf("left over: %+v", s)
+	}
+	for range 8 {
+		if !s.Take(Key{}, 1, 8, 75) {
+			t.Error("a share bounds the daemon itself")
+		}
+	}
+	if s.Take(Key{}, 1, 8, 75) {
+		t.Error("more than there is")
+	}
+}
