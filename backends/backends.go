@@ -2,7 +2,7 @@
 //
 // A [Backend] is the adapter to one kind of anti-virus engine. It is one
 // method, Scan, plus optional powers found by type assertion: [AllMatcher],
-// [Versioner], [Reloader] and io.Closer. Every engine protocol has a folder of
+// [Versioner], [Reloader], [SelfChecker] and io.Closer. Every engine protocol has a folder of
 // its own below this one; the registry folder names them all.
 //
 // The rule that everything else rests on: a [Result] says what an engine found, an
@@ -90,6 +90,15 @@ type Version struct {
 // A Reloader is a Backend whose engine can be told to load its signatures anew.
 type Reloader interface {
 	Reload(ctx context.Context) error
+}
+
+// A SelfChecker is a Backend whose engine can say whether the signatures it has loaded
+// are the newest it has.
+type SelfChecker interface {
+	// SelfCheck reports that they are, or that the engine is loading newer ones, which
+	// the question itself may have made it do. An engine that is too old for the
+	// question is an error that wraps [errors.ErrUnsupported].
+	SelfCheck(ctx context.Context) (upToDate bool, err error)
 }
 
 // A PathReader is a Backend that may have its engine read a content's [Content.Path]:

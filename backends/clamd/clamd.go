@@ -75,9 +75,10 @@ type Backend struct {
 }
 
 var (
-	_ backends.AllMatcher = (*Backend)(nil)
-	_ backends.Versioner  = (*Backend)(nil)
-	_ backends.Reloader   = (*Backend)(nil)
+	_ backends.AllMatcher  = (*Backend)(nil)
+	_ backends.Versioner   = (*Backend)(nil)
+	_ backends.Reloader    = (*Backend)(nil)
+	_ backends.SelfChecker = (*Backend)(nil)
 )
 
 // ReadsPaths implements [backends.PathReader].
@@ -170,6 +171,15 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 // scanning; kept sessions use the new signatures from then on (1.4.6).
 func (b *Backend) Reload(ctx context.Context) error {
 	return b.refused(ctx, b.node.Reload(ctx))
+}
+
+// SelfCheck implements [backends.SelfChecker].
+func (b *Backend) SelfCheck(ctx context.Context) (bool, error) {
+	upToDate, err := b.node.SelfCheck(ctx)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return false, b.node.Named(err)
+	}
+	return upToDate, b.refused(ctx, err)
 }
 
 // refused is the error of a request that is not a scan.
