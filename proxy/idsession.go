@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"os"
 	"sync"
@@ -11,7 +12,10 @@ import (
 // serveIDs answers the commands of an IDSESSION: numbered, scans side by side, in
 // whatever order they are done. err is what came with the IDSESSION command.
 func (s *session) serveIDs(term byte, err error) {
-	ids := &idSession{s: s, term: term, slots: make(chan struct{}, s.srv.cfg.Load().Limits.SessionScans)}
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	defer cancel(nil)
+	ids := &idSession{s: s, term: term, abort: cancel, slots: make(chan struct{}, s.srv.cfg.Load().Limits.SessionScans)}
+	s.ctx, s.ids = ctx, ids
 	defer ids.scans.Wait() // pending replies come before the end
 	if err != nil {
 		s.request(protocol.Command{Term: term}, 1).refuse(err)
@@ -23,15 +27,20 @@ func (s *session) serveIDs(term byte, err error) {
 
 type idSession struct {
 	s     *session
-	term  byte           // of the last command
-	id    int            // of the last command
-	scans sync.WaitGroup // scans under way
-	slots chan struct{}  // bounds them
+	term  byte                    // of the last command
+	id    int                     // of the last command
+	scans sync.WaitGroup          // scans under way
+	slots chan struct{}           // bounds them
+	abort context.CancelCauseFunc // ends their context
+	ended sync.Once               // the first reason to cut off the client is logged
 }
 
 // next reads and answers one command, and reports whether another may follow.
 func (ids *idSession) next() bool {
 	s := ids.s
+	if s.ctx.Err() != nil {
+		return false // cut off: what is left of the client's input is not for scanning
+	}
 	cmd, err := s.read(s.srv.cfg.Load().Limits.ReadTimeout)
 	if errors.Is(err, os.ErrDeadlineExceeded) && len(ids.slots) > 0 && !s.srv.isClosing() && s.conn.Buffered() == 0 {
 		return true // the client waits for us, not we for it
@@ -41,6 +50,10 @@ func (ids *idSession) next() bool {
 		return false
 	}
 	ids.id++
+	if !cmd.Prefixed && err != nil {
+		s.request(protocol.Command{Term: ids.term}, ids.id).refuse(err)
+		return false
+	}
 	if !cmd.Prefixed {
 		cmd.Term = ids.term
 		r := s.request(cmd, ids.id)
@@ -104,7 +117,7 @@ func (ids *idSession) run(scan func()) {
 		// A panic must not look like a scan that is still under way.
 		defer func() {
 			if p := recover(); p != nil {
-				ids.s.nc.Close()
+				ids.s.cutOff(errPanicked)
 				ids.s.srv.log.Error().Interface("panic", p).Msg("panic")
 			}
 		}()

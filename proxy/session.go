@@ -33,6 +33,8 @@ type session struct {
 	ctx     context.Context // of everything done for the client: who it is, see client.FromContext
 	address string          // of the listener
 	lst     *Listener       // as last seen in the configuration
+
+	ids *idSession // nil outside of an IDSESSION
 }
 
 // serve answers one command, or the commands of an IDSESSION. Most of a client's
@@ -142,8 +144,4 @@ func (r *request) timedOut() {
 	if !reply.Close {
 		r.s.write([]byte(reply.Text+"\n"), r.cfg)
 	}
-}
-
-func (s *session) write(b []byte, cfg *Config) error {
-	return s.conn.WriteReply(b, cfg.Limits.WriteTimeout)
 }
