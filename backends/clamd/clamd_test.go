@@ -567,6 +567,29 @@ func TestVersionAndReload(t *testing.T) {
 	}
 }
 
+func TestSelfCheck(t *testing.T) {
+	tests := []struct {
+		reply       string
+		want        bool
+		failed      bool
+		unsupported bool
+	}{
+		{reply: "DBUPTODATE", want: true},
+		{reply: "RELOADING"},
+		{reply: "UNKNOWN COMMAND", failed: true, unsupported: true},
+		{reply: "COMMAND UNAVAILABLE", failed: true, unsupported: true},
+		{reply: "PONG", failed: true},
+		{reply: "DBUPTODATE ERROR", failed: true},
+	}
+	for _, tt := range tests {
+		d := backendtest.StartDaemon(t, "unix", backendtest.Script{want("zSELFCHECK\x00"), say(tt.reply + "\x00")})
+		got, err := open(t, d.Address(), transportAuto).SelfCheck(testContext(t))
+		if got != tt.want || (err != nil) != tt.failed || errors.Is(err, errors.ErrUnsupported) != tt.unsupported {
+			t.Errorf("%s: got %v, %v", tt.reply, got, err)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	tests := []struct {
 		address, transport string
