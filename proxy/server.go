@@ -52,9 +52,12 @@ type Server struct {
 	running   scans
 	reloading atomic.Bool
 
+	serving sync.WaitGroup // calls of Serve
+
 	mu        sync.Mutex
-	room      *sync.Cond // signalled when a connection ends
-	closing   bool
+	room      *sync.Cond        // signalled when a connection ends
+	stopping  bool              // Shutdown has begun; what is in the backlogs is still accepted
+	closing   bool              // nothing is accepted any more
 	sessions  map[*session]bool // true: waiting for a command
 	accepted  int               // sessions and accepts under way
 	listeners map[net.Listener]struct{}
@@ -107,27 +110,19 @@ func (s *Server) Serve(ln net.Listener, address string) error {
 		return ErrServerClosed
 	}
 	defer s.untrack(ln)
-	var pause time.Duration
+	a := acceptor{srv: s, ln: ln, address: address}
 	for {
 		if !s.waitForRoom() {
 			return ErrServerClosed
 		}
-		nc, err := ln.Accept()
+		nc, err := a.next()
 		if err != nil {
 			s.leave()
-			if s.isClosing() {
-				return ErrServerClosed
-			}
-			if errors.Is(err, net.ErrClosed) {
+			if err := a.failed(err); err != nil {
 				return err
 			}
-			// Out of descriptors or a client that is gone already: it passes.
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.log.Warn().Err(err).Str("listener", address).Dur("pause", pause).Msg("accept")
-			s.sleep(pause)
 			continue
 		}
-		pause = 0
 		s.start(nc, address)
 	}
 }
@@ -166,8 +161,11 @@ func (s *Server) end(c *session) {
 func (s *Server) idle(c *session, timeout time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
+	if s.stopping && c.begun {
 		return false
+	}
+	if s.stopping {
+		timeout = min(timeout, firstCommand)
 	}
 	s.sessions[c] = true
 	c.conn.SetReadDeadline(time.Now().Add(timeout)) // under mu, or it undoes Shutdown's
@@ -179,6 +177,7 @@ func (s *Server) busy(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sessions[c] = false
+	c.begun = true
 }
 
 // waitForRoom waits until one more connection may be accepted, and reserves it.
@@ -219,15 +218,16 @@ func (s *Server) leave() {
 func (s *Server) isClosing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.closing
+	return s.stopping
 }
 
 func (s *Server) track(ln net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
+	if s.stopping {
 		return false
 	}
+	s.serving.Add(1)
 	s.listeners[ln] = struct{}{}
 	return true
 }
@@ -237,6 +237,7 @@ func (s *Server) untrack(ln net.Listener) {
 	delete(s.listeners, ln)
 	s.mu.Unlock()
 	ln.Close()
+	s.serving.Done()
 }
 
 // sleep waits for d or until the server ends.

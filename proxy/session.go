@@ -34,7 +34,8 @@ type session struct {
 	address string          // of the listener
 	lst     *Listener       // as last seen in the configuration
 
-	ids *idSession // nil outside of an IDSESSION
+	begun bool       // a command has come; guarded by Server.mu
+	ids   *idSession // nil outside of an IDSESSION
 }
 
 // serve answers one command, or the commands of an IDSESSION. Most of a client's
