@@ -67,6 +67,24 @@ type Named interface {
 	Name() string
 }
 
+// A Placed object has a file of its own, which is not polyclam's: a client named it by
+// its path.
+type Placed interface {
+	// Place says where the file is at this moment.
+	//
+	// Nothing that another process reads there may decide about the object: the path
+	// can lead to another file by then, also if Place says the same before and after.
+	Place() (Place, error)
+}
+
+// Place is a file at a path, as it was at one moment.
+type Place struct {
+	Path              string // absolute, without symbolic links
+	Device, Inode     uint64
+	Size              int64
+	Modified, Changed int64 // the times of the file, in nanoseconds
+}
+
 // An AllMatcher is a Backend that can go on after the first match.
 type AllMatcher interface {
 	// ScanAll is Scan with a finding for every match, in the engine's order,

@@ -50,13 +50,11 @@ package clamd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/internal/clamdclient"
-	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/idle"
 	"polyclam/protocol"
 )
@@ -129,36 +127,6 @@ func (b *Backend) result(a *backends.Answer, early bool) (backends.Result, error
 	}
 	r, err := a.Result()
 	return r, b.node.Named(err)
-}
-
-// maxLines bounds the answer to ALLMATCHSCAN.
-const maxLines = 100_000
-
-// ScanAll implements [backends.AllMatcher]. It needs a file that clamd can read
-// by path, on a connection of its own: ALLMATCHSCAN is not possible in a session.
-// Where there is none, or the command is switched off, it is Scan.
-func (b *Backend) ScanAll(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := file.Path(c)
-	if err != nil {
-		return b.Scan(ctx, c)
-	}
-	var a backends.Answer
-	lines, found, early := 0, false, false
-	err = b.node.AllMatchScan(ctx, path, func(r protocol.Reply) error {
-		if lines++; lines > maxLines || lines > 1 && r.OK() {
-			return fmt.Errorf("%w: line %d, %.200q", protocol.ErrUnexpectedReply, lines, r.String())
-		}
-		found, early = found || r.Found(), early || r.Early
-		add(&a, r, path, c.Size())
-		return nil
-	})
-	if !found && cannotAllMatch(err) && ctx.Err() == nil {
-		return b.Scan(ctx, c)
-	}
-	if err != nil && !errors.As(err, new(*protocol.ReplyError)) { // else it is one of the lines
-		a.Fail(clamdclient.Failure(ctx, err))
-	}
-	return b.result(&a, early)
 }
 
 // Version implements [backends.Versioner].
