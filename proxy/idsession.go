@@ -14,7 +14,7 @@ import (
 func (s *session) serveIDs(term byte, err error) {
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	defer cancel(nil)
-	ids := &idSession{s: s, term: term, abort: cancel, slots: make(chan struct{}, s.srv.cfg.Load().Limits.SessionScans)}
+	ids := &idSession{s: s, term: term, more: s.conn.Buffered() > 0, abort: cancel, slots: make(chan struct{}, s.srv.cfg.Load().Limits.SessionScans)}
 	s.ctx, s.ids = ctx, ids
 	defer ids.scans.Wait() // pending replies come before the end
 	if err != nil {
@@ -29,6 +29,7 @@ type idSession struct {
 	s     *session
 	term  byte                    // of the last command
 	id    int                     // of the last command
+	more  bool                    // bytes came with the IDSESSION
 	scans sync.WaitGroup          // scans under way
 	slots chan struct{}           // bounds them
 	abort context.CancelCauseFunc // ends their context
@@ -50,15 +51,9 @@ func (ids *idSession) next() bool {
 		return false
 	}
 	ids.id++
-	if !cmd.Prefixed && err != nil {
-		s.request(protocol.Command{Term: ids.term}, ids.id).refuse(err)
-		return false
-	}
 	if !cmd.Prefixed {
 		cmd.Term = ids.term
-		r := s.request(cmd, ids.id)
-		r.sendError(`Only nCMDS\n and zCMDS\0 are accepted inside IDSESSION. ERROR`)
-		r.sendError("Error processing command. ERROR")
+		ids.refuseBare(s.request(cmd, ids.id), err)
 		return false
 	}
 	ids.term = cmd.Term
@@ -68,6 +63,19 @@ func (ids *idSession) next() bool {
 		return false
 	}
 	return more
+}
+
+// refuseBare refuses bytes without a prefix. What clamd 1.4.6 says of a descriptor beside
+// them (stray is not nil then) depends on whether they came with the IDSESSION.
+func (ids *idSession) refuseBare(r *request, stray error) {
+	if stray == nil || ids.id > 1 || !ids.more {
+		r.sendError(`Only nCMDS\n and zCMDS\0 are accepted inside IDSESSION. ERROR`)
+	}
+	if stray == nil {
+		r.sendError("Error processing command. ERROR")
+		return
+	}
+	r.refuse(stray)
 }
 
 // answer answers one command: quick ones and whatever must be read at once here,

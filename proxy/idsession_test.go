@@ -150,7 +150,7 @@ func TestSessionDoesNotTimeOutWhileScanning(t *testing.T) {
 }
 
 // A descriptor that nothing can claim is answered as clamd does, whatever it came with:
-// the first two are in clamd's own tests.
+// the first is in clamd's own tests.
 func TestSessionStrayDescriptor(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	f, err := os.Open(os.DevNull)
@@ -159,12 +159,13 @@ func TestSessionStrayDescriptor(t *testing.T) {
 	}
 	defer f.Close()
 	const refused = "PROTOCOL ERROR: ancillary data sent without FILDES. ERROR"
+	const bare = `Only nCMDS\n and zCMDS\0 are accepted inside IDSESSION. ERROR`
 	tests := []struct{ name, before, with, want string }{
 		{"beside IDSESSION and NUL", "", "zIDSESSION\x00\x00", "1: " + refused + "\x00"},
 		{"beside IDSESSION", "", "zIDSESSION\x00", "1: " + refused + "\x00"},
 		{"beside nIDSESSION and NUL", "", "nIDSESSION\n\x00", "1: " + refused + "\n"},
-		{"beside a NUL", "zIDSESSION\x00", "\x00", "1: " + refused + "\x00"},
-		{"beside bytes without a prefix", "zIDSESSION\x00nPING\n", "PING\n", "1: PONG\n2: " + refused + "\n"},
+		{"beside a NUL after a command", "zIDSESSION\x00nPING\n", "\x00", "1: PONG\n2: " + bare + "\n2: " + refused + "\n"},
+		{"beside bytes without a prefix", "zIDSESSION\x00nPING\n", "PING\n", "1: PONG\n2: " + bare + "\n2: " + refused + "\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
