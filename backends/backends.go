@@ -2,7 +2,7 @@
 //
 // A [Backend] is the adapter to one kind of anti-virus engine. It is one
 // method, Scan, plus optional powers found by type assertion: [AllMatcher],
-// [Versioner], [Reloader] and io.Closer. Every engine protocol has a folder of
+// [Versioner], [Reloader], [SelfChecker] and io.Closer. Every engine protocol has a folder of
 // its own below this one; the registry folder names them all.
 //
 // The rule that everything else rests on: a [Result] says what an engine found, an
@@ -67,6 +67,24 @@ type Named interface {
 	Name() string
 }
 
+// A Placed object has a file of its own, which is not polyclam's: a client named it by
+// its path.
+type Placed interface {
+	// Place says where the file is at this moment.
+	//
+	// Nothing that another process reads there may decide about the object: the path
+	// can lead to another file by then, also if Place says the same before and after.
+	Place() (Place, error)
+}
+
+// Place is a file at a path, as it was at one moment.
+type Place struct {
+	Path              string // absolute, without symbolic links
+	Device, Inode     uint64
+	Size              int64
+	Modified, Changed int64 // the times of the file, in nanoseconds
+}
+
 // An AllMatcher is a Backend that can go on after the first match.
 type AllMatcher interface {
 	// ScanAll is Scan with a finding for every match, in the engine's order,
@@ -90,6 +108,15 @@ type Version struct {
 // A Reloader is a Backend whose engine can be told to load its signatures anew.
 type Reloader interface {
 	Reload(ctx context.Context) error
+}
+
+// A SelfChecker is a Backend whose engine can say whether the signatures it has loaded
+// are the newest it has.
+type SelfChecker interface {
+	// SelfCheck reports that they are, or that the engine is loading newer ones, which
+	// the question itself may have made it do. An engine that is too old for the
+	// question is an error that wraps [errors.ErrUnsupported].
+	SelfCheck(ctx context.Context) (upToDate bool, err error)
 }
 
 // A PathReader is a Backend that may have its engine read a content's [Content.Path]:

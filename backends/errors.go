@@ -193,6 +193,8 @@ func Unreachable(err error) bool {
 	var object *ObjectError
 	var conn *ConnError
 	switch {
+	case isExhausted(err):
+		return false
 	case errors.As(err, &failure), errors.As(err, &object):
 		return false
 	case errors.As(err, &conn), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
@@ -200,6 +202,13 @@ func Unreachable(err error) bool {
 	}
 	c := CategoryOf(err)
 	return c == CannotExecute || c == NotInstalled
+}
+
+// isExhausted reports whether we lack descriptors or memory for a conversation with an
+// engine: that says nothing about the engine.
+func isExhausted(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
+		errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOBUFS)
 }
 
 // isDial reports whether err came from making a connection, DNS included.

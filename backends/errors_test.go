@@ -233,3 +233,23 @@ func TestCategoryOfPrograms(t *testing.T) {
 		})
 	}
 }
+
+// What we lack ourselves takes no node out of use.
+func TestUnreachableWithoutDescriptors(t *testing.T) {
+	for errno, want := range map[syscall.Errno]bool{
+		syscall.EMFILE: false, syscall.ENFILE: false, syscall.ENOMEM: false, syscall.ENOBUFS: false,
+		syscall.ECONNREFUSED: true, syscall.ENETUNREACH: true,
+	} {
+		dial := &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("socket", errno)}
+		start := &os.PathError{Op: "fork/exec", Path: "/bin/scan", Err: errno}
+		if got := backends.Unreachable(dial); got != want {
+			t.Errorf("dial: %v: %v", errno, got)
+		}
+		if got := backends.Unreachable(&backends.ConnError{Category: backends.CannotExecute, Err: dial}); got != want {
+			t.Errorf("ConnError: %v: %v", errno, got)
+		}
+		if got := backends.Unreachable(start); got && !want {
+			t.Errorf("start: %v: %v", errno, got)
+		}
+	}
+}

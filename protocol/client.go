@@ -92,6 +92,26 @@ func (c *Client) Reload(ctx context.Context) error {
 	return c.wrap(VerbReload, isExactly(line, "RELOADING"))
 }
 
+// The replies to SELFCHECK.
+const (
+	SelfCheckUpToDate  = "DBUPTODATE"
+	SelfCheckReloading = "RELOADING"
+)
+
+// SelfCheck asks a clamd of version 1.6 or later whether the signatures it has loaded
+// are those on its disk. If they are not, clamd starts to load them, and SelfCheck
+// reports false. An older clamd does not know the command: the error is a *ReplyError.
+func (c *Client) SelfCheck(ctx context.Context) (upToDate bool, err error) {
+	line, err := c.ask(ctx, &request{verb: VerbSelfCheck}, maxReply)
+	if err != nil {
+		return false, err
+	}
+	if line == SelfCheckReloading {
+		return false, nil
+	}
+	return line == SelfCheckUpToDate, c.wrap(VerbSelfCheck, isExactly(line, SelfCheckUpToDate))
+}
+
 // Instream scans what r has up to io.EOF; any other error of r ends the request
 // without a verdict. It cannot return while a Read of r does not.
 func (c *Client) Instream(ctx context.Context, r io.Reader) (Reply, error) {

@@ -131,6 +131,20 @@ func TestClientInformation(t *testing.T) {
 	}
 }
 
+func TestClientSelfCheck(t *testing.T) {
+	ctx := testContext(t)
+	for reply, want := range map[string]bool{"DBUPTODATE": true, "RELOADING": false} {
+		if got, err := says(t, reply+"\x00").SelfCheck(ctx); got != want || err != nil {
+			t.Errorf("%s: %v, %v", reply, got, err)
+		}
+	}
+	for _, reply := range []string{"UNKNOWN COMMAND\x00", "COMMAND UNAVAILABLE\x00", "DBUPTODATE ERROR\x00", "PONG\x00", "\x00", ""} {
+		if got, err := says(t, reply).SelfCheck(ctx); got || err == nil {
+			t.Errorf("%q: %v, %v", reply, got, err)
+		}
+	}
+}
+
 func TestClientInformationRefused(t *testing.T) {
 	ctx := testContext(t)
 	for _, reply := range []string{"COMMAND UNAVAILABLE\x00", "\x00", "x ERROR\x00", "stream: OK\x00"} {

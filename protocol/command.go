@@ -8,12 +8,13 @@ import (
 // Verb is the name of a command.
 type Verb string
 
-// The verbs of clamd 1.4, polyclam's own, which begin with X, and STREAM, which
+// The verbs of clamd 1.6, polyclam's own, which begin with X, and STREAM, which
 // clamd dropped.
 const (
 	VerbScan            Verb = "SCAN"
 	VerbQuit            Verb = "QUIT" // an alias of SHUTDOWN, not a way to close the connection
 	VerbReload          Verb = "RELOAD"
+	VerbSelfCheck       Verb = "SELFCHECK" // clamd 1.6
 	VerbPing            Verb = "PING"
 	VerbContScan        Verb = "CONTSCAN"
 	VerbVersionCommands Verb = "VERSIONCOMMANDS"
@@ -53,6 +54,7 @@ var grammar = []struct {
 	{VerbScan, true, true},
 	{VerbQuit, false, true},
 	{VerbReload, false, true},
+	{VerbSelfCheck, false, false},
 	{VerbPing, false, true},
 	{VerbContScan, true, true},
 	{VerbVersionCommands, false, false},

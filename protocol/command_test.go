@@ -232,7 +232,7 @@ func TestReadCommandPackets(t *testing.T) {
 func TestVerbs(t *testing.T) {
 	needPrefix := map[Verb]bool{VerbVersionCommands: true, VerbEnd: true, VerbStats: true, VerbIDSession: true,
 		VerbInstream: true, VerbAllMatchScan: true, VerbXInstream: true, VerbXScan: true, VerbXContScan: true,
-		VerbXFildes: true, VerbXStatus: true}
+		VerbXFildes: true, VerbXStatus: true, VerbSelfCheck: true}
 	takePath := map[Verb]bool{VerbScan: true, VerbContScan: true, VerbMultiScan: true, VerbAllMatchScan: true,
 		VerbXScan: true, VerbXContScan: true}
 	for _, verb := range Verbs() {
@@ -258,7 +258,7 @@ func TestVerbs(t *testing.T) {
 
 func TestVersionCommands(t *testing.T) {
 	got := VersionCommands("ClamAV 1.4.6")
-	want := "ClamAV 1.4.6| COMMANDS: SCAN QUIT RELOAD PING CONTSCAN VERSIONCOMMANDS VERSION END SHUTDOWN MULTISCAN" +
+	want := "ClamAV 1.4.6| COMMANDS: SCAN QUIT RELOAD SELFCHECK PING CONTSCAN VERSIONCOMMANDS VERSION END SHUTDOWN MULTISCAN" +
 		" FILDES STATS IDSESSION INSTREAM DETSTATSCLEAR DETSTATS ALLMATCHSCAN" +
 		" XINSTREAM XSCAN XCONTSCAN XFILDES XSTATUS"
 	if got != want {

@@ -11,8 +11,9 @@ import (
 // serveIDs answers the commands of an IDSESSION: numbered, scans side by side, in
 // whatever order they are done. err is what came with the IDSESSION command.
 func (s *session) serveIDs(term byte, err error) {
-	ids := &idSession{s: s, term: term, slots: make(chan struct{}, s.srv.cfg.Load().Limits.SessionScans)}
+	ids := &idSession{s: s, term: term, more: s.conn.Buffered() > 0, slots: make(chan struct{}, s.srv.cfg.Load().Limits.SessionScans)}
 	ids.objects = newAllowance(&s.srv.objects, s.key)
+	s.ids = ids
 	defer ids.end() // pending replies come before the end
 	if err != nil {
 		s.refuse(protocol.Command{Term: term}, 1, err)
@@ -26,8 +27,10 @@ type idSession struct {
 	s     *session
 	term  byte           // of the last command
 	id    int            // of the last command
+	more  bool           // bytes came with the IDSESSION
 	scans sync.WaitGroup // scans under way
 	slots chan struct{}  // bounds them
+	ended sync.Once      // the first reason to cut off the client is logged
 
 	objects *allowance
 	release func() // gives back the place of the next object; nil: there is none
@@ -36,6 +39,9 @@ type idSession struct {
 // next reads and answers one command, and reports whether another may follow.
 func (ids *idSession) next() bool {
 	s := ids.s
+	if s.ctx.Err() != nil {
+		return false // cut off: what is left of the client's input is not for scanning
+	}
 	if !ids.ready() {
 		return false
 	}
@@ -52,8 +58,7 @@ func (ids *idSession) next() bool {
 		cmd.Term = ids.term
 		r := s.request(cmd, ids.id)
 		defer r.end()
-		r.sendError(`Only nCMDS\n and zCMDS\0 are accepted inside IDSESSION. ERROR`)
-		r.sendError("Error processing command. ERROR")
+		ids.refuseBare(r, err)
 		return false
 	}
 	ids.term = cmd.Term
@@ -65,6 +70,19 @@ func (ids *idSession) next() bool {
 		return false
 	}
 	return more
+}
+
+// refuseBare refuses bytes without a prefix. What clamd 1.4.6 says of a descriptor beside
+// them (stray is not nil then) depends on whether they came with the IDSESSION.
+func (ids *idSession) refuseBare(r *request, stray error) {
+	if stray == nil || ids.id > 1 || !ids.more {
+		r.sendError(`Only nCMDS\n and zCMDS\0 are accepted inside IDSESSION. ERROR`)
+	}
+	if stray == nil {
+		r.sendError("Error processing command. ERROR")
+		return
+	}
+	r.refuse(stray)
 }
 
 // answer answers one command: quick ones and whatever must be read at once here,
@@ -119,7 +137,7 @@ func (ids *idSession) run(r *request, scan func()) {
 		// A panic must not look like a scan that is still under way.
 		defer func() {
 			if p := recover(); p != nil {
-				ids.s.nc.Close()
+				ids.s.cutOff(errPanicked)
 				ids.s.srv.log.Error().Interface("panic", p).Msg("panic")
 			}
 		}()

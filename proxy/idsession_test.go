@@ -32,6 +32,7 @@ func TestSessionDialogues(t *testing.T) {
 			"2: Error processing command. ERROR\x00"}},
 		{"over the limit", "nINSTREAM\n" + stream("a", 1) + "nINSTREAM\n\xff\xff\xff\xff",
 			[]string{"1: stream: OK\n", "2: INSTREAM size limit exceeded. ERROR\n"}},
+		{"reload", "zSELFCHECK\x00", []string{"1: Command invalid inside IDSESSION. ERROR\x00"}},
 		{"nothing", "", nil},
 		{"end", "zEND\x00", nil},
 	}
@@ -145,5 +146,38 @@ func TestSessionDoesNotTimeOutWhileScanning(t *testing.T) {
 	time.AfterFunc(100*time.Millisecond, func() { close(release) })
 	if got := readAll(t, nc); got != "1: stream: OK\nCOMMAND READ TIMED OUT\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A descriptor that nothing can claim is answered as clamd does, whatever it came with:
+// the first is in clamd's own tests.
+func TestSessionStrayDescriptor(t *testing.T) {
+	ts := newServer(t, nil, eicarOnly())
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const refused = "PROTOCOL ERROR: ancillary data sent without FILDES. ERROR"
+	const bare = `Only nCMDS\n and zCMDS\0 are accepted inside IDSESSION. ERROR`
+	tests := []struct{ name, before, with, want string }{
+		{"beside IDSESSION and NUL", "", "zIDSESSION\x00\x00", "1: " + refused + "\x00"},
+		{"beside IDSESSION", "", "zIDSESSION\x00", "1: " + refused + "\x00"},
+		{"beside nIDSESSION and NUL", "", "nIDSESSION\n\x00", "1: " + refused + "\n"},
+		{"beside a NUL after a command", "zIDSESSION\x00nPING\n", "\x00", "1: PONG\n2: " + bare + "\n2: " + refused + "\n"},
+		{"beside bytes without a prefix", "zIDSESSION\x00nPING\n", "PING\n", "1: PONG\n2: " + bare + "\n2: " + refused + "\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			nc := ts.dial()
+			io.WriteString(nc, tt.before)
+			if _, _, err := nc.WriteMsgUnix([]byte(tt.with), syscall.UnixRights(int(f.Fd())), nil); err != nil {
+				t.Fatal(err)
+			}
+			nc.CloseWrite()
+			if got := readAll(t, nc); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
 	}
 }

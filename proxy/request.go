@@ -36,6 +36,8 @@ func (r *request) answer() {
 		r.send(r.status()...)
 	case protocol.VerbReload:
 		r.reload()
+	case protocol.VerbSelfCheck:
+		r.selfCheck()
 	case protocol.VerbShutdown, protocol.VerbQuit:
 		r.shutdown()
 	case protocol.VerbInstream, protocol.VerbXInstream:
@@ -67,6 +69,25 @@ func (r *request) reload() {
 	}
 	r.send("RELOADING")
 	r.s.srv.reloadEngines()
+}
+
+// selfCheck answers SELFCHECK, which makes a clamd of version 1.6 reload if it has to.
+// Where not all engines can be asked the answer is neither of clamd's two.
+func (r *request) selfCheck() {
+	if !r.lst.ReloadCommand {
+		r.unavailable()
+		return
+	}
+	upToDate, err := r.s.srv.selfCheck(r.s.ctx, r.cfg)
+	switch {
+	case !upToDate:
+		r.send(protocol.SelfCheckReloading)
+	case err != nil:
+		r.s.srv.log.Warn().Str("error", escape(err.Error(), 2*maxLoggedName)).Msg("self check")
+		r.sendError("Not all engines answered the self check. ERROR")
+	default:
+		r.send(protocol.SelfCheckUpToDate)
+	}
 }
 
 func (r *request) shutdown() {
@@ -138,6 +159,6 @@ func (r *request) done() {
 // reader is cut off too: which of several answers is missing could not be told.
 func (r *request) close() {
 	if r.id > 0 {
-		r.s.nc.Close()
+		r.s.cutOff(errNotAnswered)
 	}
 }

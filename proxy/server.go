@@ -53,10 +53,13 @@ type Server struct {
 	running   scans
 	reloading atomic.Int32 // engines that are loading signatures
 
+	serving sync.WaitGroup // calls of Serve
+
 	mu          sync.Mutex
-	generations []*generation // in use, the oldest first
-	room        *sync.Cond    // signalled when a connection ends
-	closing     bool
+	generations []*generation     // in use, the oldest first
+	room        *sync.Cond        // signalled when a connection ends
+	stopping    bool              // Shutdown has begun; what is in the backlogs is still accepted
+	closing     bool              // nothing is accepted any more
 	sessions    map[*session]bool // true: waiting for a command
 	places      places
 	listeners   map[net.Listener]struct{}
@@ -89,27 +92,19 @@ func (s *Server) Serve(ln net.Listener, address string) error {
 		return ErrServerClosed
 	}
 	defer s.untrack(ln)
-	var pause time.Duration
+	a := acceptor{srv: s, ln: ln, address: address}
 	for {
 		if !s.waitForRoom() {
 			return ErrServerClosed
 		}
-		nc, err := ln.Accept()
+		nc, err := a.next()
 		if err != nil {
 			s.leave()
-			if s.isClosing() {
-				return ErrServerClosed
-			}
-			if errors.Is(err, net.ErrClosed) {
+			if err := a.failed(err); err != nil {
 				return err
 			}
-			// Out of descriptors or a client that is gone already: it passes.
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.log.Warn().Err(err).Str("listener", address).Dur("pause", pause).Msg("accept")
-			s.sleep(pause)
 			continue
 		}
-		pause = 0
 		s.start(nc, address)
 	}
 }
@@ -152,8 +147,11 @@ func (s *Server) end(c *session) {
 func (s *Server) idle(c *session, timeout time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
+	if s.stopping && c.begun {
 		return false
+	}
+	if s.stopping {
+		timeout = min(timeout, firstCommand)
 	}
 	s.sessions[c] = true
 	c.conn.SetReadDeadline(time.Now().Add(timeout)) // under mu, or it undoes Shutdown's
@@ -165,20 +163,22 @@ func (s *Server) busy(c *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sessions[c] = false
+	c.begun = true
 }
 
 func (s *Server) isClosing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.closing
+	return s.stopping
 }
 
 func (s *Server) track(ln net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing {
+	if s.stopping {
 		return false
 	}
+	s.serving.Add(1)
 	s.listeners[ln] = struct{}{}
 	return true
 }
@@ -188,6 +188,7 @@ func (s *Server) untrack(ln net.Listener) {
 	delete(s.listeners, ln)
 	s.mu.Unlock()
 	ln.Close()
+	s.serving.Done()
 }
 
 // sleep waits for d or until the server ends.

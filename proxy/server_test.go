@@ -31,6 +31,8 @@ func TestCommands(t *testing.T) {
 		{"shutdown off", "nSHUTDOWN\n", "COMMAND UNAVAILABLE\n"},
 		{"quit off", "zQUIT\x00", "COMMAND UNAVAILABLE\x00"},
 		{"reload", "zRELOAD\x00", "RELOADING\x00"},
+		{"self check, no clamd", "nSELFCHECK\n", "DBUPTODATE\n"},
+		{"self check needs a prefix", "SELFCHECK\n", "UNKNOWN COMMAND\n"},
 		{"too long", "z" + strings.Repeat("A", 5000), ""},
 		{"clean", "zINSTREAM\x00" + stream("hello", 2), "stream: OK\x00"},
 		{"empty", "nINSTREAM\n" + stream("", 1), "stream: OK\n"},

@@ -37,6 +37,9 @@ type session struct {
 	lst     *Listener               // as last seen in the configuration
 	cancel  context.CancelCauseFunc // ends ctx once a command has come
 	watch   watch
+
+	begun bool       // a command has come; guarded by Server.mu
+	ids   *idSession // nil outside of an IDSESSION
 }
 
 // serve answers one command, or the commands of an IDSESSION. Most of a client's
@@ -160,8 +163,4 @@ func (r *request) timedOut() {
 	if !reply.Close {
 		r.s.write([]byte(reply.Text+"\n"), r.cfg)
 	}
-}
-
-func (s *session) write(b []byte, cfg *Config) error {
-	return s.conn.WriteReply(b, cfg.Limits.WriteTimeout)
 }

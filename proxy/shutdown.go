@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"polyclam/proxy/upstream"
@@ -12,23 +13,29 @@ import (
 // without a word is clean.
 const lastReplies = 500 * time.Millisecond
 
+// firstCommand is how long a connection may take to its first command once Shutdown has
+// begun: its client has been accepted, or the kernel has done that for us, and cannot
+// know that it came too late.
+const firstCommand = time.Second
+
+// drainTime is how long a TCP handshake that is under way has to end, and how long
+// Shutdown accepts from a [Shared] socket, whose clients keep coming.
+const drainTime = 100 * time.Millisecond
+
 // errStopping is why scans are called off when the grace of Shutdown is over.
 const errStopping = upstream.CalledOff("polyclamd is stopping")
 
-// Shutdown closes the listeners and the idle connections, lets streams and scans
-// that have begun finish and be answered, and returns when all is done. When ctx
-// ends first, what is left is cut off and answered with an error where that is
-// possible soon, and the error is that of ctx.
+// Shutdown refuses new connections, serves those that the kernel has accepted already,
+// closes the idle ones, lets streams and scans that have begun finish and be answered,
+// and returns when all is done. When ctx ends first, what is left is cut off and
+// answered with an error where that is possible soon, and the error is that of ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.beginShutdown()
+	s.drain(ctx)
 	s.mu.Lock()
 	s.closing = true
 	for ln := range s.listeners {
 		ln.Close()
-	}
-	for c, idle := range s.sessions {
-		if idle {
-			c.conn.SetReadDeadline(time.Unix(1, 0))
-		}
 	}
 	s.room.Broadcast()
 	s.mu.Unlock()
@@ -59,4 +66,55 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		u.Close()
 	}
 	return err
+}
+
+// beginShutdown refuses new connections and wakes the clients that are waited for: those
+// that have had a command close now, the others have until firstCommand.
+func (s *Server) beginShutdown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping = true
+	now := time.Now()
+	for ln := range s.listeners {
+		s.endListening(ln, now)
+	}
+	for c, idle := range s.sessions {
+		switch {
+		case !idle:
+		case c.begun:
+			c.conn.SetReadDeadline(time.Unix(1, 0))
+		default:
+			c.conn.SetReadDeadline(now.Add(firstCommand))
+		}
+	}
+}
+
+// endListening makes ln refuse new connections, if it can, and its Accept return.
+func (s *Server) endListening(ln net.Listener, now time.Time) {
+	end := now
+	if !isShared(ln) {
+		if err := refuse(ln); err != nil {
+			s.log.Debug().Err(err).Stringer("listener", ln.Addr()).Msg("new connections are not refused")
+		}
+		if ln.Addr().Network() == "tcp" {
+			end = now.Add(drainTime)
+		}
+	}
+	d, ok := ln.(interface{ SetDeadline(time.Time) error })
+	if !ok || d.SetDeadline(end) != nil {
+		ln.Close()
+	}
+}
+
+// drain waits until all that was in the backlogs is accepted, or ctx ends.
+func (s *Server) drain(ctx context.Context) {
+	drained := make(chan struct{})
+	go func() {
+		s.serving.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-ctx.Done():
+	}
 }

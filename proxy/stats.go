@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,4 +112,20 @@ func (s *Server) reloadEngines() {
 			}
 		}()
 	}
+}
+
+// selfCheck asks all engines whether their signatures are up to date; false: one of them
+// is loading newer ones. The error is about those that did not answer.
+func (s *Server) selfCheck(ctx context.Context, cfg *Config) (upToDate bool, err error) {
+	if s.reloading.Load() > 0 {
+		return false, nil
+	}
+	answers := make([]bool, len(cfg.Upstreams))
+	errs := make([]error, len(cfg.Upstreams))
+	var asking sync.WaitGroup
+	for i, u := range cfg.Upstreams {
+		asking.Go(func() { answers[i], errs[i] = u.SelfCheck(ctx) })
+	}
+	asking.Wait()
+	return !slices.Contains(answers, false), errors.Join(errs...)
 }

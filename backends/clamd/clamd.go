@@ -50,13 +50,11 @@ package clamd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/internal/clamdclient"
-	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/idle"
 	"polyclam/protocol"
 )
@@ -75,9 +73,10 @@ type Backend struct {
 }
 
 var (
-	_ backends.AllMatcher = (*Backend)(nil)
-	_ backends.Versioner  = (*Backend)(nil)
-	_ backends.Reloader   = (*Backend)(nil)
+	_ backends.AllMatcher  = (*Backend)(nil)
+	_ backends.Versioner   = (*Backend)(nil)
+	_ backends.Reloader    = (*Backend)(nil)
+	_ backends.SelfChecker = (*Backend)(nil)
 )
 
 // ReadsPaths implements [backends.PathReader].
@@ -130,36 +129,6 @@ func (b *Backend) result(a *backends.Answer, early bool) (backends.Result, error
 	return r, b.node.Named(err)
 }
 
-// maxLines bounds the answer to ALLMATCHSCAN.
-const maxLines = 100_000
-
-// ScanAll implements [backends.AllMatcher]. It needs a file that clamd can read
-// by path, on a connection of its own: ALLMATCHSCAN is not possible in a session.
-// Where there is none, or the command is switched off, it is Scan.
-func (b *Backend) ScanAll(ctx context.Context, c backends.Content) (backends.Result, error) {
-	path, err := file.Path(c)
-	if err != nil {
-		return b.Scan(ctx, c)
-	}
-	var a backends.Answer
-	lines, found, early := 0, false, false
-	err = b.node.AllMatchScan(ctx, path, func(r protocol.Reply) error {
-		if lines++; lines > maxLines || lines > 1 && r.OK() {
-			return fmt.Errorf("%w: line %d, %.200q", protocol.ErrUnexpectedReply, lines, r.String())
-		}
-		found, early = found || r.Found(), early || r.Early
-		add(&a, r, path, c.Size())
-		return nil
-	})
-	if !found && cannotAllMatch(err) && ctx.Err() == nil {
-		return b.Scan(ctx, c)
-	}
-	if err != nil && !errors.As(err, new(*protocol.ReplyError)) { // else it is one of the lines
-		a.Fail(clamdclient.Failure(ctx, err))
-	}
-	return b.result(&a, early)
-}
-
 // Version implements [backends.Versioner].
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	v, err := b.node.DatabaseVersion(ctx)
@@ -170,6 +139,15 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 // scanning; kept sessions use the new signatures from then on (1.4.6).
 func (b *Backend) Reload(ctx context.Context) error {
 	return b.refused(ctx, b.node.Reload(ctx))
+}
+
+// SelfCheck implements [backends.SelfChecker].
+func (b *Backend) SelfCheck(ctx context.Context) (bool, error) {
+	upToDate, err := b.node.SelfCheck(ctx)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return false, b.node.Named(err)
+	}
+	return upToDate, b.refused(ctx, err)
 }
 
 // refused is the error of a request that is not a scan.

@@ -538,6 +538,78 @@ func TestScanAllFallsBack(t *testing.T) {
 	}
 }
 
+// placed is an object without a copy for clamd, but with a file of its own.
+type placed struct {
+	withoutFile
+	places []func() (backends.Place, error) // the answers, one after the other
+}
+
+func (p *placed) Place() (backends.Place, error) {
+	next := p.places[0]
+	p.places = p.places[1:]
+	return next()
+}
+
+// TestScanAllPlaced: what the file at the path of an object gives is a list of names, and
+// only if nothing speaks against it; whether there is a find is what Scan says.
+func TestScanAllPlaced(t *testing.T) {
+	here := func() (backends.Place, error) { return backends.Place{Path: "/the/file", Inode: 1}, nil }
+	other := func() (backends.Place, error) { return backends.Place{Path: "/the/file", Inode: 2}, nil }
+	gone := func() (backends.Place, error) { return backends.Place{}, os.ErrNotExist }
+	const both = "/the/file: A FOUND\x00/the/file: B FOUND\x00"
+	tests := []struct {
+		name   string
+		scan   string // the answer to INSTREAM, behind "1: stream: "
+		list   string // the answer to ALLMATCHSCAN; empty: it must not be asked
+		places []func() (backends.Place, error)
+		want   string // the names
+	}{
+		{"all", "A FOUND", both, []func() (backends.Place, error){here, here}, "A B"},
+		{"clean is clean, whatever the path would give", "OK", "", nil, ""},
+		{"no path", "A FOUND", "", []func() (backends.Place, error){gone}, "A"},
+		{"another file afterwards", "A FOUND", both, []func() (backends.Place, error){here, other}, "A"},
+		{"gone afterwards", "A FOUND", both, []func() (backends.Place, error){here, gone}, "A"},
+		{"clean at the path", "A FOUND", "/the/file: OK\x00", []func() (backends.Place, error){here, here}, "A"},
+		{"something else at the path", "A FOUND", "/the/file: B FOUND\x00/the/file: C FOUND\x00", []func() (backends.Place, error){here, here}, "A"},
+		{"not readable", "A FOUND", "/the/file: Access denied. ERROR\x00", []func() (backends.Place, error){here, here}, "A"},
+		{"an error beside", "A FOUND", both + "/the/file: Can't allocate memory ERROR\x00", []func() (backends.Place, error){here, here}, "A"},
+		{"switched off", "A FOUND", "/the/file: " + textAllMatchDisabled + " ERROR\x00", []func() (backends.Place, error){here, here}, "A"},
+		{"no answer", "A FOUND", " ", []func() (backends.Place, error){here, here}, "A"},
+		{"a virus beside what is encrypted", "Heuristics.Encrypted.Zip FOUND", "/the/file: Heuristics.Encrypted.Zip FOUND\x00/the/file: B FOUND\x00",
+			[]func() (backends.Place, error){here, here}, "Heuristics.Encrypted.Zip B"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			scripts := []backendtest.Script{{want(session + instream), say("1: stream: " + tt.scan + "\x00"), backendtest.Drain()}}
+			if tt.list != "" {
+				scripts = append(scripts, backendtest.Script{want("zALLMATCHSCAN /the/file\x00"), say(strings.TrimSpace(tt.list)), backendtest.CloseWrite(), backendtest.Drain()})
+			}
+			d := backendtest.StartDaemon(t, "unix", scripts...)
+			c := &placed{withoutFile: withoutFile{x(t)}, places: tt.places}
+			r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), c)
+			var names []string
+			for _, f := range r.Findings {
+				names = append(names, f.Name)
+			}
+			if got := strings.Join(names, " "); err != nil || got != tt.want || (r.Category == backends.OK) != (tt.want == "") {
+				t.Errorf("got %+v, %v, want %q", r, err, tt.want)
+			}
+			if len(c.places) > 0 {
+				t.Errorf("the place was not looked at %d times", len(c.places))
+			}
+		})
+	}
+}
+
+// TestScanAllPlacedOverTCP: the path means nothing on another host.
+func TestScanAllPlacedOverTCP(t *testing.T) {
+	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{want(session + instream), say("1: stream: A FOUND\x00"), backendtest.Drain()})
+	r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), &placed{withoutFile: withoutFile{x(t)}})
+	if err != nil || len(r.Findings) != 1 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
 func TestVersionAndReload(t *testing.T) {
 	tests := []struct {
 		reply string
@@ -563,6 +635,29 @@ func TestVersionAndReload(t *testing.T) {
 		}
 		if err := b.Reload(ctx); err == nil || backends.CategoryOf(err) != backends.SWErr {
 			t.Errorf("switched off: got %v", err)
+		}
+	}
+}
+
+func TestSelfCheck(t *testing.T) {
+	tests := []struct {
+		reply       string
+		want        bool
+		failed      bool
+		unsupported bool
+	}{
+		{reply: "DBUPTODATE", want: true},
+		{reply: "RELOADING"},
+		{reply: "UNKNOWN COMMAND", failed: true, unsupported: true},
+		{reply: "COMMAND UNAVAILABLE", failed: true, unsupported: true},
+		{reply: "PONG", failed: true},
+		{reply: "DBUPTODATE ERROR", failed: true},
+	}
+	for _, tt := range tests {
+		d := backendtest.StartDaemon(t, "unix", backendtest.Script{want("zSELFCHECK\x00"), say(tt.reply + "\x00")})
+		got, err := open(t, d.Address(), transportAuto).SelfCheck(testContext(t))
+		if got != tt.want || (err != nil) != tt.failed || errors.Is(err, errors.ErrUnsupported) != tt.unsupported {
+			t.Errorf("%s: got %v, %v", tt.reply, got, err)
 		}
 	}
 }

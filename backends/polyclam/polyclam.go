@@ -75,8 +75,9 @@ type Backend struct {
 }
 
 var (
-	_ backends.Versioner = (*Backend)(nil)
-	_ backends.Reloader  = (*Backend)(nil)
+	_ backends.Versioner   = (*Backend)(nil)
+	_ backends.Reloader    = (*Backend)(nil)
+	_ backends.SelfChecker = (*Backend)(nil)
 )
 
 // Scan implements [backends.Backend].
@@ -149,6 +150,15 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 // Reload implements [backends.Reloader]: the other side tells its engines.
 func (b *Backend) Reload(ctx context.Context) error {
 	return b.refused(ctx, b.node.Reload(ctx))
+}
+
+// SelfCheck implements [backends.SelfChecker]: the other side asks its engines.
+func (b *Backend) SelfCheck(ctx context.Context) (bool, error) {
+	upToDate, err := b.node.SelfCheck(ctx)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return false, b.node.Named(err)
+	}
+	return upToDate, b.refused(ctx, err)
 }
 
 // refused is the error of a request that is not a scan.

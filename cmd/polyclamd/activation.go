@@ -8,12 +8,30 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 
 	"polyclam/backends"
 	"polyclam/cmd/internal/config"
+	"polyclam/proxy"
 )
+
+var _ proxy.Shared = handedSocket{}
+
+// handedSocket is a listening socket that belongs to systemd, see [proxy.Shared].
+type handedSocket struct{ socket }
+
+// Shared implements [proxy.Shared].
+func (handedSocket) Shared() {}
+
+// socket is what listeners on Unix and TCP sockets have in common.
+type socket interface {
+	net.Listener
+	syscall.Conn
+	SetDeadline(time.Time) error
+}
 
 // activated returns the sockets that systemd handed to us (LISTEN_FDS), by
 // their address: "unix:/path" or "tcp:host:port".
@@ -27,6 +45,9 @@ func activated() (sockets, error) {
 		if ln == nil {
 			handed.close()
 			return nil, fmt.Errorf("descriptor %d of systemd is not a listening stream socket; want ListenStream= in the unit", 3+i)
+		}
+		if s, ok := ln.(socket); ok {
+			ln = handedSocket{s}
 		}
 		handed[ln.Addr().Network()+":"+ln.Addr().String()] = ln
 	}

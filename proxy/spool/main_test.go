@@ -24,6 +24,9 @@ var children = map[string]func(dir string) error{
 	"hold":  childHold,
 	"limit": childLimit,
 	"full":  childFull,
+
+	"readonly":    childReadOnly,
+	"descriptors": childDescriptors,
 }
 
 func TestMain(m *testing.M) {

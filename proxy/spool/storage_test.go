@@ -52,8 +52,12 @@ func childLimit(dir string) error {
 
 // TestDiskFull fills a real file system. It is mounted in a mount namespace of
 // a child, which needs root or user namespaces, and goes with the child.
-func TestDiskFull(t *testing.T) {
-	cmd := child(t, "full", t.TempDir())
+func TestDiskFull(t *testing.T) { inNamespace(t, "full") }
+
+// inNamespace runs a child in a mount namespace of its own.
+func inNamespace(t *testing.T, name string) {
+	t.Helper()
+	cmd := child(t, name, t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
@@ -62,21 +66,111 @@ func TestDiskFull(t *testing.T) {
 	}
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, os.ErrPermission) || bytes.Contains(out, []byte("mount: ")) {
-		t.Skipf("NOT TESTED: a full disk; neither root nor user namespaces: %v %s", err, out)
+		t.Skipf("NOT TESTED: neither root nor user namespaces: %v %s", err, out)
 	}
 	if err != nil || !bytes.HasSuffix(out, []byte("as expected\n")) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
 
+// TestReadOnly makes a file system read-only while the spool is in it, as the kernel
+// does after an error of the disk.
+func TestReadOnly(t *testing.T) { inNamespace(t, "readonly") }
+
+func childReadOnly(dir string) error {
+	s, err := mounted(dir)
+	if err != nil {
+		return err
+	}
+	const flags = syscall.MS_REMOUNT | syscall.MS_RDONLY
+	if err := syscall.Mount("none", dir, "", flags, "size=128k,mode=0755"); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	if err := expectFailure(s, syscall.EROFS); err != nil {
+		return err
+	}
+	if err := syscall.Mount("none", dir, "", syscall.MS_REMOUNT, "size=128k,mode=0755"); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	if err := expectRoom(s); err != nil {
+		return err
+	}
+	fmt.Println("as expected")
+	return nil
+}
+
+// TestNoDescriptors leaves the spool without a descriptor for a while.
+func TestNoDescriptors(t *testing.T) {
+	out, err := child(t, "descriptors", t.TempDir()).CombinedOutput()
+	if err != nil || !bytes.HasSuffix(out, []byte("as expected\n")) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func childDescriptors(dir string) error {
+	for _, store := range stores {
+		s, err := New(Config{Dir: dir, Memory: 4 << 10, Store: store})
+		if err != nil {
+			return err
+		}
+		var old syscall.Rlimit
+		if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+			return err
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: old.Max}); err != nil {
+			return err
+		}
+		failed := expectFailure(s, syscall.EMFILE)
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old); err != nil {
+			return err
+		}
+		if failed != nil {
+			return fmt.Errorf("%s: %w", store, failed)
+		}
+		if err := expectRoom(s); err != nil {
+			return fmt.Errorf("%s: %w", store, err)
+		}
+	}
+	fmt.Println("as expected")
+	return nil
+}
+
+// expectFailure proves that nothing can be stored because of cause, that the error says
+// what helps, and that what fits into memory is not affected.
+func expectFailure(s *Spool, cause syscall.Errno) error {
+	w := s.Create(context.Background())
+	_, err := w.Write(random(40 << 10))
+	if err == nil {
+		_, err = w.Finish()
+	}
+	for _, want := range []string{cause.Error(), advice(cause)} {
+		if want == "" || !errors.Is(err, ErrStorage) || !strings.Contains(err.Error(), want) {
+			return fmt.Errorf("write: %v, want %q", err, want)
+		}
+	}
+	if got := backends.CategoryOf(err); got != backends.SWErr {
+		return fmt.Errorf("category %q", got)
+	}
+	w = s.Create(context.Background())
+	if _, err := w.Write(random(100)); err != nil {
+		return fmt.Errorf("small: %w", err)
+	}
+	c, err := w.Finish()
+	if err != nil {
+		return fmt.Errorf("small: %w", err)
+	}
+	if path, err := c.Path(); path != "" || !errors.Is(err, ErrStorage) {
+		return fmt.Errorf("path: %q, %v", path, err)
+	}
+	c.Release()
+	if got := s.Stats(); got.Used != 0 || got.Contents != 0 || got.Writers != 0 || got.Files != 0 {
+		return fmt.Errorf("left: %+v", got)
+	}
+	return nil
+}
+
 func childFull(dir string) error {
-	if err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("mount: %w", err)
-	}
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=128k,mode=0755"); err != nil {
-		return fmt.Errorf("mount: %w", err)
-	}
-	s, err := New(Config{Dir: dir, Memory: 4 << 10, Store: Tmpfile, Total: 1 << 20})
+	s, err := mounted(dir)
 	if err != nil {
 		return err
 	}
@@ -155,4 +249,15 @@ func expectEmpty(s *Spool) error {
 		return fmt.Errorf("left: %+v, %q", got, names)
 	}
 	return nil
+}
+
+// mounted returns a spool in a small file system of its own at dir.
+func mounted(dir string) (*Spool, error) {
+	if err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return nil, fmt.Errorf("mount: %w", err)
+	}
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=128k,mode=0755"); err != nil {
+		return nil, fmt.Errorf("mount: %w", err)
+	}
+	return New(Config{Dir: dir, Memory: 4 << 10, Store: Tmpfile, Total: 1 << 20})
 }

@@ -165,7 +165,7 @@ func (w *Writer) fail(err error) error {
 // storageError makes an error of the store of err. The cause is not wrapped: a
 // missing directory of ours must not look like an engine that is not installed.
 func storageError(doing string, err error) error {
-	return fmt.Errorf("%w: %s: %v", ErrStorage, doing, err)
+	return fmt.Errorf("%w: %s: %v%s", ErrStorage, doing, err, advice(err))
 }
 
 // pages rounds n up to whole pages, which is what the kernel takes for a file.

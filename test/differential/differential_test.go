@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { os.Exit(clamdtest.Main(m)) }
 func dialogues(f *fixture) []dialogue {
 	return slices.Concat(
 		commandDialogues(f), framingDialogues(f), crlfDialogues(f), pipelineDialogues(f), streamDialogues(f), limitDialogues(f),
-		sessionDialogues(f), refusedDialogues(f), timeoutDialogues(f), descriptorDialogues(f), pathDialogues(f), garbageDialogues(f), customDialogues(f), policyDialogues(f), verbDialogues(f),
+		sessionDialogues(f), refusedDialogues(f), timeoutDialogues(f), descriptorDialogues(f), pathDialogues(f), garbageDialogues(f), customDialogues(f), policyDialogues(f), verbDialogues(f), unitDialogues(f),
 	)
 }
 

@@ -204,7 +204,6 @@ func pathDialogues(f *fixture) []dialogue {
 		},
 		dialogue{
 			name: "path/every match without a spool directory", world: "nopaths", steps: []step{send("zALLMATCHSCAN " + f.path("two") + "\x00")},
-			deviation: "D17", want: []outcome{closed("${F}/two: " + oneName + " FOUND\x00")},
 		},
 		dialogue{
 			name: "path/tab with n", steps: []step{send("nSCAN " + f.path("tab\there") + "\n")},

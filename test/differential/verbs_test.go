@@ -68,5 +68,7 @@ func verbDialogues(f *fixture) []dialogue {
 	status.norm = keysOnly
 	reload := add("D21", "RELOAD over TCP", []string{"COMMAND UNAVAILABLE"}, send("zRELOAD\x00"))
 	reload.tcp = true
+	check := add("D21", "SELFCHECK over TCP", []string{"COMMAND UNAVAILABLE"}, send("zSELFCHECK\x00"))
+	check.tcp = true
 	return ds
 }

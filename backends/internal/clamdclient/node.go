@@ -93,6 +93,17 @@ func (n *Node) DatabaseVersion(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
+// SelfCheck asks whether the signatures that the server has loaded are up to date. A
+// server without the command, clamd before 1.6, or with the command switched off, is an
+// error that wraps [errors.ErrUnsupported].
+func (n *Node) SelfCheck(ctx context.Context) (upToDate bool, err error) {
+	upToDate, err = n.Client.SelfCheck(ctx)
+	if errors.Is(err, protocol.ErrUnknownCommand) || errors.Is(err, protocol.ErrCommandUnavailable) {
+		err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return upToDate, err
+}
+
 // Reader reads an object from start to end. An object with fewer bytes than its size is
 // a [backends.ObjectError], never the end of a stream that the server would then call
 // OK.

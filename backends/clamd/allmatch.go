@@ -1,0 +1,81 @@
+package clamd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"polyclam/backends"
+	"polyclam/backends/internal/clamdclient"
+	"polyclam/backends/internal/file"
+	"polyclam/protocol"
+)
+
+// maxLines bounds the answer to ALLMATCHSCAN.
+const maxLines = 100_000
+
+// ScanAll implements [backends.AllMatcher]. clamd knows ALLMATCHSCAN for paths only, and
+// on a connection of its own. If there is a copy of the object that clamd can read, the
+// answer about that is the answer; else see scanPlaced.
+func (b *Backend) ScanAll(ctx context.Context, c backends.Content) (backends.Result, error) {
+	path, err := file.Path(c)
+	if err != nil {
+		return b.scanPlaced(ctx, c)
+	}
+	r, found, err := b.allMatches(ctx, path, c.Size())
+	if !found && cannotAllMatch(err) && ctx.Err() == nil {
+		return b.scanPlaced(ctx, c)
+	}
+	return r, err
+}
+
+// scanPlaced is Scan, and then, if that found something, ALLMATCHSCAN of the object's
+// own file for further names. The path may lead clamd to another file than the one that
+// was opened, whatever is checked: so Scan alone decides whether anything was found, and
+// the list counts only if the file is where it was, before and after, and Scan's findings
+// are in it.
+func (b *Backend) scanPlaced(ctx context.Context, c backends.Content) (backends.Result, error) {
+	first, err := b.Scan(ctx, c)
+	placed, ok := c.(backends.Placed)
+	if err != nil || len(first.Findings) == 0 || !ok || b.node.Network != "unix" {
+		return first, err
+	}
+	before, err := placed.Place()
+	if err != nil {
+		return first, nil
+	}
+	all, found, err := b.allMatches(ctx, before.Path, c.Size())
+	after, placeErr := placed.Place()
+	if !found || err != nil || placeErr != nil || before != after || !includes(all.Findings, first.Findings) {
+		return first, nil
+	}
+	return all, nil
+}
+
+// includes reports whether all of part are in whole.
+func includes(whole, part []backends.Finding) bool {
+	return !slices.ContainsFunc(part, func(f backends.Finding) bool { return !slices.Contains(whole, f) })
+}
+
+// allMatches is ALLMATCHSCAN of a file. It reports whether there was a match.
+func (b *Backend) allMatches(ctx context.Context, path string, size int64) (r backends.Result, found bool, err error) {
+	var a backends.Answer
+	lines, early := 0, false
+	err = b.node.AllMatchScan(ctx, path, func(r protocol.Reply) error {
+		if lines++; lines > maxLines || lines > 1 && r.OK() {
+			return fmt.Errorf("%w: line %d, %.200q", protocol.ErrUnexpectedReply, lines, r.String())
+		}
+		found, early = found || r.Found(), early || r.Early
+		add(&a, r, path, size)
+		return nil
+	})
+	if !found && cannotAllMatch(err) {
+		return backends.Result{}, false, err
+	}
+	if err != nil && !errors.As(err, new(*protocol.ReplyError)) { // else it is one of the lines
+		a.Fail(clamdclient.Failure(ctx, err))
+	}
+	r, err = b.result(&a, early)
+	return r, found, err
+}

@@ -1,0 +1,63 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"polyclam/backends"
+)
+
+// selfChecker is an engine that answers self checks.
+type selfChecker struct {
+	backends.Backend
+	upToDate bool
+	err      error
+}
+
+func (s selfChecker) SelfCheck(context.Context) (bool, error) { return s.upToDate, s.err }
+
+func TestSelfCheck(t *testing.T) {
+	down := errors.New("clamd unix:/x: connection refused")
+	is := func(upToDate bool, err error) engine {
+		return engine{backend: selfChecker{Backend: eicarEngine(), upToDate: upToDate, err: err}}
+	}
+	tests := []struct {
+		name    string
+		engines []engine
+		change  func(*Config)
+		want    string
+		log     string
+	}{
+		{name: "up to date", engines: []engine{is(true, nil), eicarOnly(), is(true, nil)}, want: "DBUPTODATE"},
+		{name: "one is loading", engines: []engine{is(true, nil), is(false, nil)}, want: "RELOADING"},
+		{name: "one is loading, one does not answer", engines: []engine{is(false, down), is(false, nil)}, want: "RELOADING"},
+		{name: "one does not answer", engines: []engine{is(true, nil), is(false, down)},
+			want: "Not all engines answered the self check. ERROR", log: "connection refused"},
+		{name: "off", engines: []engine{is(true, nil)}, change: func(c *Config) { c.Listeners[0].ReloadCommand = false }, want: "COMMAND UNAVAILABLE"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ts := newServer(t, tt.change, tt.engines...)
+			for _, form := range []struct{ prefix, term string }{{"z", "\x00"}, {"n", "\n"}} {
+				if got := ts.ask(form.prefix + "SELFCHECK" + form.term); got != tt.want+form.term {
+					t.Errorf("%s: got %q, want %q", form.prefix, got, tt.want)
+				}
+			}
+			if !strings.Contains(ts.log.String(), tt.log) {
+				t.Errorf("log: %s", ts.log.String())
+			}
+		})
+	}
+}
+
+// While a RELOAD is under way the answer is known.
+func TestSelfCheckWhileReloading(t *testing.T) {
+	ts := newServer(t, nil, engine{backend: selfChecker{Backend: eicarEngine(), upToDate: true}})
+	ts.reloading.Add(1)
+	defer ts.reloading.Add(-1)
+	if got := ts.ask("zSELFCHECK\x00"); got != "RELOADING\x00" {
+		t.Errorf("got %q", got)
+	}
+}
