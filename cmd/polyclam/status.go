@@ -55,7 +55,7 @@ type nodeStatus struct {
 	Backend         string            `json:"backend"`
 	Required        bool              `json:"required"`
 	Address         string            `json:"address,omitempty"`
-	State           string            `json:"state"` // up, down or unknown
+	State           string            `json:"state"` // up, down, unknown, or reloading
 	Reason          string            `json:"reason,omitempty"`
 	InFlight        int64             `json:"in_flight"`
 	Waiting         int64             `json:"waiting"` // for a slot, at all nodes of the engine
@@ -167,10 +167,10 @@ func stamp(r protocol.Record, key string) time.Time {
 }
 
 // healthy reports whether nothing speaks against the node. One that was not tried
-// yet is not ill.
+// yet is not ill, nor is one that is kept idle while it loads signatures.
 func (n *nodeStatus) healthy() bool {
 	found := n.CanaryEICAR == backends.Virus || n.CanaryEICAR == backends.Suspicious
-	return (n.State == "up" || n.State == "unknown") && (found || n.CanaryEICAR == "")
+	return (n.State == "up" || n.State == "unknown" || n.State == "reloading") && (found || n.CanaryEICAR == "")
 }
 
 // why says in polyclamd's words what is wrong with the node; empty: nothing.

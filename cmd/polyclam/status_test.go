@@ -71,6 +71,7 @@ func TestStatusExit(t *testing.T) {
 	}{
 		{"up", serverRecord + node("state=up canary_eicar=virus") + "END\x00", 0},
 		{"suspicious", serverRecord + node("state=up canary_eicar=suspicious") + "END\x00", 0},
+		{"reloading", serverRecord + node("state=reloading canary_eicar=virus") + "END\x00", 0},
 		{"not yet tried", serverRecord + node("state=unknown") + "END\x00", 0},
 		{"down", serverRecord + node("state=up canary_eicar=virus") + node("state=down") + "END\x00", 1},
 		{"blind", serverRecord + node("state=up canary_eicar=ok") + "END\x00", 1},

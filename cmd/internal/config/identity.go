@@ -21,7 +21,7 @@ var identityKey = []byte(rand.Text())
 
 // fileRest is how long a file must have been left alone for its state to count. On a
 // file system with a coarse clock a later change may look the same.
-const fileRest = 2 * time.Second
+var fileRest = 2 * time.Second
 
 // identity stands for what the backend of a node is made of: its keys, and every file
 // that they name. As long as it is the same, a reload keeps the node.

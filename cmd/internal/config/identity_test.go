@@ -1,0 +1,154 @@
+package config
+
+import (
+	"context"
+	"encoding/pem"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/backends/registry"
+	"polyclam/proxy/upstream"
+)
+
+// identityOf is the identity of the only node of a document with one upstream.
+func identityOf(t *testing.T, doc string) string {
+	t.Helper()
+	f := mustParse(t, oneListener+"[spool]\ndirectory = \"/tmp\"\n"+doc)
+	return f.Upstreams[0].identity(f.Upstreams[0].nodes()[0])
+}
+
+// TestIdentityKeys changes keys that are the backend's business and keys that are not.
+func TestIdentityKeys(t *testing.T) {
+	const headers = "[upstream.headers]\nAuthorization = \"Bearer hunter2\"\n"
+	icap := "[[upstream]]\nname = \"a\"\nbackend = \"httpscan\"\naddress = \"tcp:127.0.0.1:9000\"\n"
+	id := identityOf(t, icap+headers)
+	if id == "" || strings.Contains(id, "hunter2") {
+		t.Errorf("identity %q", id)
+	}
+	for _, c := range []struct {
+		name, doc string
+		same      bool
+	}{
+		{"the same", icap + headers, true},
+		{"others' keys", icap + "required = false\ntimeout = \"7s\"\nmax_scans = 3\ncanary = false\n" + headers, true},
+		{"a default written down", icap + "keepalive = false\n" + headers, true},
+		{"an own key", icap + "keepalive = true\n" + headers, false},
+		{"a secret", icap + strings.Replace(headers, "hunter2", "hunter3", 1), false},
+		{"the address", strings.Replace(icap, "9000", "9001", 1) + headers, false},
+		{"the backend", strings.Replace(icap, "httpscan", "kse", 1) + headers, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := identityOf(t, c.doc); (got == id) != c.same {
+				t.Errorf("same: %t, want %t", got == id, c.same)
+			}
+		})
+	}
+}
+
+// TestIdentityFiles changes the files that keys name, in every way that a backend could
+// notice.
+func TestIdentityFiles(t *testing.T) {
+	dir := t.TempDir()
+	ca, hashes := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "local.hdb")
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	tests := []struct{ name, doc, file, text string }{
+		{"ca", fmt.Sprintf("[[upstream]]\nname = \"a\"\nbackend = \"icap\"\naddress = \"tcp:127.0.0.1:11344\"\ntls = true\nca = %q\n", ca), ca, certificate},
+		{"hashes", fmt.Sprintf("[[upstream]]\nname = \"a\"\nbackend = \"inspect\"\nhashes = [%q]\n", hashes), hashes, "# none\n"},
+		{"program", fmt.Sprintf("[[upstream]]\nname = \"a\"\nbackend = \"command\"\nargv = [%q, \"{path}\"]\nexit = { 0 = \"ok\" }\nok_silent = true\n", hashes), hashes, "#!/bin/sh\n"},
+	}
+	changes := []struct {
+		name   string
+		change func(file, text string) error
+	}{
+		{"written again", func(file, text string) error { return os.WriteFile(file, []byte(text), 0o644) }},
+		{"replaced", func(file, text string) error {
+			if err := os.WriteFile(file+".new", []byte(text), 0o644); err != nil {
+				return err
+			}
+			return os.Rename(file+".new", file)
+		}},
+		{"set back in time", func(file, text string) error { return os.Chtimes(file, time.Unix(1, 0), time.Unix(1, 0)) }},
+	}
+	for _, tt := range tests {
+		for _, c := range changes {
+			t.Run(tt.name+" "+c.name, func(t *testing.T) {
+				if err := os.WriteFile(tt.file, []byte(tt.text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				// The clock cannot be set, but what it is compared with.
+				defer func(d time.Duration) { fileRest = d }(fileRest)
+				fileRest = -time.Hour
+				before := identityOf(t, tt.doc)
+				if again := identityOf(t, tt.doc); again != before {
+					t.Error("it is another one without a change")
+				}
+				time.Sleep(5 * time.Millisecond) // the granularity of the kernel's clock
+				if err := c.change(tt.file, tt.text); err != nil {
+					t.Fatal(err)
+				}
+				after := identityOf(t, tt.doc)
+				if after == before {
+					t.Error("the change was not noticed")
+				}
+				fileRest = time.Hour
+				if identityOf(t, tt.doc) == identityOf(t, tt.doc) {
+					t.Error("a file that has just changed is taken for the same")
+				}
+			})
+		}
+	}
+}
+
+// TestIdentityEvery wants an identity for each kind of backend.
+func TestIdentityEvery(t *testing.T) {
+	for _, name := range registry.Names() {
+		u := newUpstream("x", name)
+		if id := u.identity("unix:/run/x"); id == "" || id != u.identity("unix:/run/x") {
+			t.Errorf("%s: %q, then %q", name, id, u.identity("unix:/run/x"))
+		}
+	}
+}
+
+// TestBuildIdentity has one build succeed another: the second knows what the first one's
+// health check found out, unless a key of the backend has changed.
+func TestBuildIdentity(t *testing.T) {
+	build := func(more string) *upstream.Upstream {
+		c, err := mustParse(t, oneListener+oneUpstream+more).Build(zerolog.Nop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Upstreams[0]
+	}
+	checked := func(u *upstream.Upstream) bool { return !u.Status().Nodes[0].Canary.Time.IsZero() }
+	u := build("")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go u.Run(ctx)
+	for !checked(u) { // there is no clamd: it is over soon
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	for _, c := range []struct {
+		more string
+		kept bool
+	}{{"", true}, {"timeout = \"7s\"\n", true}, {"connect_timeout = \"7s\"\n", false}} {
+		next := build(c.more)
+		if !next.Succeed(u) {
+			t.Fatalf("with %q it is another engine", c.more)
+		}
+		if checked(next) != c.kept {
+			t.Errorf("with %q the node is kept: %t, want %t", c.more, !c.kept, c.kept)
+		}
+		u = next
+	}
+	u.Close()
+}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"polyclam/backends/backendtest"
+)
+
+// marker is in every object of a test, and in no test object of polyclamd.
+const marker = "object of this test"
+
+// scanner is a clamd that takes its time.
+type scanner struct {
+	address string
+	latency time.Duration
+
+	accepted atomic.Int64
+	objects  atomic.Int64 // of the test
+	tests    atomic.Int64 // test objects of polyclamd
+	reloads  atomic.Int64
+}
+
+func startScanner(t *testing.T, path string, latency time.Duration) *scanner {
+	t.Helper()
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scanner{address: "unix:" + path, latency: latency}
+	var serving sync.WaitGroup
+	var mu sync.Mutex
+	var open []net.Conn
+	serving.Go(func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			s.accepted.Add(1)
+			mu.Lock()
+			open = append(open, nc)
+			mu.Unlock()
+			serving.Go(func() {
+				defer nc.Close()
+				s.serve(nc)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		mu.Lock()
+		for _, nc := range open {
+			nc.Close()
+		}
+		mu.Unlock()
+		serving.Wait()
+	})
+	return s
+}
+
+func (s *scanner) serve(nc net.Conn) {
+	r := bufio.NewReader(nc)
+	for id := 0; ; {
+		command, err := r.ReadString(0)
+		if err != nil {
+			return
+		}
+		reply := "UNKNOWN COMMAND"
+		switch command {
+		case "zIDSESSION\x00":
+			id = 1
+			continue
+		case "zRELOAD\x00":
+			s.reloads.Add(1)
+			reply = "RELOADING"
+		case "zVERSION\x00":
+			reply = "ClamAV 1.4.6"
+		case "zINSTREAM\x00":
+			data, err := readChunks(r)
+			if err != nil {
+				return
+			}
+			reply = "stream: " + s.scan(data)
+		}
+		if id > 0 {
+			reply = fmt.Sprintf("%d: %s", id, reply)
+			id++
+		}
+		if _, err := io.WriteString(nc, reply+"\x00"); err != nil || id == 0 {
+			return
+		}
+	}
+}
+
+func (s *scanner) scan(data []byte) string {
+	if !bytes.Contains(data, []byte(marker)) {
+		s.tests.Add(1)
+	} else {
+		s.objects.Add(1)
+	}
+	time.Sleep(s.latency) // what an engine does, not what a test waits for
+	if bytes.Contains(data, backendtest.EICAR()) {
+		return "Eicar-Test-Signature FOUND"
+	}
+	return "OK"
+}
+
+func readChunks(r io.Reader) ([]byte, error) {
+	var data bytes.Buffer
+	for {
+		var size uint32
+		if err := binary.Read(r, binary.BigEndian, &size); err != nil || size == 0 {
+			return data.Bytes(), err
+		}
+		if _, err := io.CopyN(&data, r, int64(size)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// scanOf is the request for an object, and the reply to it.
+func scanOf(i int) (request, reply string) {
+	object, reply := fmt.Sprintf("%s, number %d. ", marker, i), "stream: OK\x00"
+	if i%2 == 1 {
+		object, reply = object+string(backendtest.EICAR()), "stream: Eicar-Test-Signature FOUND\x00"
+	}
+	size := binary.BigEndian.AppendUint32(nil, uint32(len(object)))
+	return "zINSTREAM\x00" + string(size) + object + "\x00\x00\x00\x00", reply
+}
+
+// clamdUpstream is an [[upstream]] of these nodes.
+func clamdUpstream(name, more string, nodes ...*scanner) string {
+	var addresses []string
+	for _, s := range nodes {
+		addresses = append(addresses, fmt.Sprintf("%q", s.address))
+	}
+	return fmt.Sprintf("[[upstream]]\nname = %q\nbackend = \"clamd\"\naddresses = [%s]\ntransport = \"stream\"\nsize_check = false\n%s\n",
+		name, strings.Join(addresses, ", "), more)
+}
+
+// TestReloadUnnoticed reloads a configuration that has not changed: the engine notices
+// nothing, and polyclamd forgets nothing.
+func TestReloadUnnoticed(t *testing.T) {
+	dir := socketDir(t)
+	socket := filepath.Join(dir, "s")
+	engine := startScanner(t, filepath.Join(dir, "e"), 0)
+	config := unixListener(socket) + clamdUpstream("clamav", "", engine)
+	d := startDaemon(t, writeConfig(t, dir, config), nil)
+	number := 0
+	scan := func() {
+		t.Helper()
+		request, reply := scanOf(number)
+		wantReply(t, "unix", socket, request, reply)
+		number++
+	}
+	scan()
+	status := func() string {
+		t.Helper()
+		reply, err := say("unix", socket, "zXSTATUS\x00")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reply
+	}
+	eventually(t, "the end of the first health check", func() bool {
+		return strings.Contains(status(), "canary_encrypted=") && !strings.Contains(status(), "in_flight=1")
+	})
+	scan()
+	accepted, tests := engine.accepted.Load(), engine.tests.Load()
+	for range 5 {
+		d.reload(reloaded)
+		scan()
+		writeConfig(t, dir, config+"timeout = \"never\"\n")
+		d.reload(refused)
+		scan()
+		writeConfig(t, dir, config+"timeout = \"50s\"\nmax_scans = 3\nrequired = false\n")
+		d.reload(reloaded)
+		scan()
+		writeConfig(t, dir, config)
+	}
+	if a, c := engine.accepted.Load(), engine.tests.Load(); a != accepted || c != tests {
+		t.Errorf("%d connections and %d test objects during the reloads", a-accepted, c-tests)
+	}
+	if got, want := status(), fmt.Sprintf(" scans=%d failures=0 ", number); !strings.Contains(got, want) {
+		t.Errorf("the status is %q, want %q in it", got, want)
+	}
+	d.stop()
+}
+
+// TestReloadLosesNothing has scans of 300 ms under way during reloads of every kind.
+func TestReloadLosesNothing(t *testing.T) {
+	dir := socketDir(t)
+	socket := filepath.Join(dir, "s")
+	var e []*scanner
+	for _, name := range []string{"a", "b", "c"} {
+		e = append(e, startScanner(t, filepath.Join(dir, name), 300*time.Millisecond))
+	}
+	listener, hashes := unixListener(socket), filepath.Join(dir, "local.hdb")
+	inspect := fmt.Sprintf("[[upstream]]\nname = \"lists\"\nbackend = \"inspect\"\nhashes = [%q]\n", hashes)
+	list := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(hashes, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list("# none\n")
+	first := listener + clamdUpstream("clamav", "", e[0], e[1]) + inspect
+	d := startDaemon(t, writeConfig(t, dir, first), nil)
+
+	const scans, clients = 300, 20
+	var next, lost atomic.Int64
+	var scanning sync.WaitGroup
+	for range clients {
+		scanning.Go(func() {
+			for i := next.Add(1); i <= scans; i = next.Add(1) {
+				request, reply := scanOf(int(i))
+				if got, err := say("unix", socket, request); err != nil || got != reply {
+					lost.Add(1)
+					t.Errorf("scan %d: %q, %v", i, got, err)
+				}
+			}
+		})
+	}
+	steps := []struct{ outcome, config string }{
+		{reloaded, first},
+		{refused, first + "[limits]\nstream = \"lots\"\n"},
+		{reloaded, listener + unixListener(filepath.Join(dir, "t")) + clamdUpstream("clamav", "", e[0], e[1]) + inspect},
+		{reloaded, listener + clamdUpstream("clamav", "timeout = \"50s\"\nmax_scans = 3", e[0], e[1]) + inspect},
+		{reloaded, listener + clamdUpstream("clamav", "required = false", e[0], e[1]) + inspect},
+		{reloaded, listener + clamdUpstream("clamav", "canary = false", e[0], e[1]) + inspect},
+		{reloaded, listener + clamdUpstream("clamav", "", e[0], e[1], e[2]) + inspect},
+		{reloaded, listener + clamdUpstream("clamav", "connect_timeout = \"7s\"", e[0], e[1], e[2]) + inspect},
+		{reloaded, listener + clamdUpstream("clamav", "connect_timeout = \"7s\"", e[2]) + inspect},
+		{reloaded, listener + clamdUpstream("other", "", e[0], e[2])},
+		{reloaded, listener + clamdUpstream("another", "", e[0], e[1]) + inspect},
+	}
+	for i, step := range steps {
+		list(fmt.Sprintf("# changed %d times\n", i))
+		writeConfig(t, dir, step.config)
+		before := next.Load()
+		d.reload(step.outcome)
+		eventually(t, "more scans", func() bool { return next.Load() >= min(before+scans/int64(len(steps)), scans) })
+	}
+	scanning.Wait()
+	t.Logf("count: %d scans during %d reloads, %d lost", scans, len(steps), lost.Load())
+	d.stop()
+}
