@@ -29,6 +29,7 @@ type question struct {
 	canary  bool
 	grant   // what came with the slot
 	began   time.Time
+	digest  *digest // of content; nil: not known
 
 	result backends.Result
 	err    error
@@ -70,8 +71,9 @@ func (u *pool) abandon(ctx context.Context, q *question) (backends.Result, error
 		err := ended(ctx, errors.New("backend does not return"))
 		u.note(ctx, q, err)
 		u.mu.Lock()
-		u.adapt(ctx, q, backends.Result{}, err)
+		guilty := u.weigh(ctx, q, backends.Result{}, err)
 		u.mu.Unlock()
+		u.judge(ctx, q, backends.Result{}, err, guilty)
 		return backends.Result{}, err
 	}
 	if keeps {
@@ -128,14 +130,16 @@ func scanWith(ctx context.Context, q *question) (backends.Result, error) {
 // settle frees the slot, after what the answer says about the node is noted, so
 // that nobody is sent to a node just found dead.
 func (u *pool) settle(ctx context.Context, q *question) {
-	u.note(ctx, q, q.err)
+	r, err := q.result, q.err
+	u.note(ctx, q, err)
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.adapt(ctx, q, q.result, q.err)
+	guilty := u.weigh(ctx, q, r, err)
 	if !q.canary {
 		q.reconsider()
 	}
 	u.giveBack(q.node, q.grant)
+	u.mu.Unlock()
+	u.judge(ctx, q, r, err, guilty)
 }
 
 // reconsider sees the answer in the light of what health checks found out about the

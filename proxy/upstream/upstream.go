@@ -87,8 +87,14 @@ type Config struct {
 	// Canary says that nodes must pass health checks to be used.
 	Canary         bool
 	CanaryInterval time.Duration // 0: DefaultCanaryInterval
-	Nodes          []Node
-	Log            zerolog.Logger
+	// MaxDelay is how long an answer waits for this upstream, if it is not required, after
+	// the others have answered; 0: a tenth of Timeout.
+	MaxDelay time.Duration
+	// PoisonTime is how long an object is not given to the engine after it has died or
+	// hung on it maxStrikes times; 0: it always is.
+	PoisonTime time.Duration
+	Nodes      []Node
+	Log        zerolog.Logger
 
 	// SizeCheck says that nodes are asked whether they scan objects as large as are
 	// sent to them, see checkSize.
@@ -124,11 +130,14 @@ type pool struct {
 	failed  atomic.Uint64
 	replay  atomic.Uint64
 
+	suspects suspects
+
 	mu       sync.Mutex
 	nodes    []*node
 	queue    queue
 	recent   recent // clients
 	shared   bool   // between them: some slots are kept back
+	hashing  int    // objects that are hashed in the background
 	rotation int    // index of the node to begin looking at
 	inFlight int    // slots taken on all nodes
 	closing  bool
@@ -143,6 +152,9 @@ func (u *pool) config() *Config { return u.current.Load() }
 func New(cfg Config) *Upstream {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.MaxDelay <= 0 {
+		cfg.MaxDelay = cfg.Timeout / 10
 	}
 	if cfg.MaxScans <= 0 {
 		cfg.MaxScans = DefaultMaxScans
@@ -173,6 +185,10 @@ func (u *Upstream) Kind() string { return u.cfg.Kind }
 
 // Required says whether the upstream's failure counts in any case.
 func (u *Upstream) Required() bool { return u.cfg.Required }
+
+// MaxDelay is how long an answer waits for the upstream after the others, if it is not
+// required.
+func (u *Upstream) MaxDelay() time.Duration { return u.cfg.MaxDelay }
 
 // Scan asks the engine about c; with all set for every match, if it can. It
 // always comes back with a report: a panic of the backend, a category that does
@@ -210,6 +226,10 @@ func (u *Upstream) Scan(ctx context.Context, c backends.Content, all bool) (repo
 
 // scan asks one node after the other until one has answered.
 func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (backends.Result, string, error) {
+	sum, err := u.withheld(ctx, c, nil)
+	if err != nil {
+		return backends.Result{}, "", err
+	}
 	t := newTicket()
 	_, t.control = controlNonce(c)
 	n, err := u.firstSlot(ctx, t)
@@ -220,12 +240,16 @@ func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (back
 	defer cancel()
 	var found backends.Result // by all nodes
 	for {
-		r, err := u.ask(ctx, &question{node: n, content: c, all: all, grant: t.grant})
+		r, err := u.ask(ctx, &question{node: n, content: c, all: all, grant: t.grant, digest: sum})
 		found = merged(found, r)
 		if err == nil || detected(r) {
 			return found, n.address, err // a find is final, whatever failed beside it
 		}
 		t.tried = append(t.tried, n)
+		var withheld error
+		if sum, withheld = u.withheld(ctx, c, sum); withheld != nil {
+			return found, n.address, err
+		}
 		next, noSlot := u.acquire(ctx, t) // nor when time is up
 		if noSlot != nil {
 			return found, n.address, err
