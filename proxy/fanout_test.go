@@ -11,6 +11,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/protocol"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/upstream"
@@ -195,4 +197,34 @@ func TestFanGivesUp(t *testing.T) {
 			t.Error("a report counts that was given up")
 		}
 	})
+}
+
+// TestLateEngineReported checks what the client and the log hear of an engine that came
+// too late.
+func TestLateEngineReported(t *testing.T) {
+	ts := newServer(t, nil, engine{name: "a", backend: says(backends.OK)},
+		engine{name: "b", backend: &backendtest.Fake{Hang: true}, optional: true, maxDelay: 20 * time.Millisecond})
+	got := strings.Split(ts.ask("nXINSTREAM\n"+stream("content", 7)), "\n")
+	const why = `no answer within 20ms after the other engines (key max_delay)`
+	if len(got) != 6 || got[0] != "stream: OK" || !strings.HasPrefix(got[2], "stream: engine=b category=interrupted action=tempfail ") ||
+		!strings.Contains(got[2], why) || !strings.HasSuffix(got[2], " required=no counts=no ENGINE") {
+		t.Errorf("got %q", got)
+	}
+	eventually(t, "log line", func() bool {
+		return strings.Contains(ts.log.String(), why) && strings.Contains(ts.log.String(), `"counts":false`)
+	})
+}
+
+// TestNodeFields checks that the status says what is out of the ordinary, and only then.
+func TestNodeFields(t *testing.T) {
+	get := func(u upstream.Status, n upstream.NodeStatus) string {
+		return protocol.Record{Object: "status", Fields: nodeFields(u, n), Word: "NODE"}.String()
+	}
+	if got := get(upstream.Status{}, upstream.NodeStatus{}); strings.Contains(got, "limit=") || strings.Contains(got, "withheld=") {
+		t.Errorf("got %q", got)
+	}
+	got := get(upstream.Status{Withheld: 2}, upstream.NodeStatus{Limit: 5})
+	if !strings.Contains(got, " limit=5 ") || !strings.Contains(got, " withheld=2 ") {
+		t.Errorf("got %q", got)
+	}
 }
