@@ -139,7 +139,7 @@ func (a *Answer) err() error {
 	all := slices.Clone(a.failures)
 	for _, err := range a.others {
 		for _, c := range CategoriesOf(err) {
-			all = append(all, &Failure{Category: c, Code: NoCode, Text: err.Error()})
+			all = append(all, &Failure{Category: c, Code: NoCode, Text: err.Error(), Died: Died(err)})
 		}
 	}
 	return all

@@ -3,6 +3,7 @@ package backends
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -23,6 +24,7 @@ type Failure struct {
 	Category Category // one for which IsFailure is true; anything else counts as SWErr
 	Code     int      // the engine's own code, or NoCode
 	Text     string   // the engine's own words, raw: escape before showing
+	Died     bool     // the program that scanned was killed, see [Died]
 }
 
 // Error implements error.
@@ -209,6 +211,26 @@ func Unreachable(err error) bool {
 func isExhausted(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
 		errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOBUFS)
+}
+
+// Died reports whether err says that the engine ended while it had the object: the
+// connection broke before the answer was complete, or the program was killed by a
+// signal. That an engine cannot be connected to says nothing about the object.
+func Died(err error) bool {
+	var failures Failures
+	var failure *Failure
+	var object *ObjectError
+	var conn *ConnError
+	switch {
+	case errors.As(err, &failures):
+		return slices.ContainsFunc(failures, func(f *Failure) bool { return f.Died })
+	case errors.As(err, &failure):
+		return failure.Died
+	case errors.As(err, &object), errors.As(err, &conn), isDial(err), isStart(err):
+		return false
+	}
+	return errors.Is(err, ErrNoReply) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || isKilled(err)
 }
 
 // isDial reports whether err came from making a connection, DNS included.

@@ -33,6 +33,7 @@ type engine struct {
 	optional bool
 	backend  backends.Backend
 	maxSize  int64
+	maxDelay time.Duration
 }
 
 // testServer is a server on a Unix socket in front of fake engines.
@@ -109,7 +110,7 @@ func testConfig(address string, engines []engine) *Config {
 	}
 	for _, e := range engines {
 		cfg.Upstreams = append(cfg.Upstreams, upstream.New(upstream.Config{
-			Name: e.name, Kind: "fake", Required: !e.optional, Timeout: patience, MaxScans: 10, MaxSize: e.maxSize,
+			Name: e.name, Kind: "fake", Required: !e.optional, Timeout: patience, MaxScans: 10, MaxSize: e.maxSize, MaxDelay: e.maxDelay,
 			Nodes: []upstream.Node{{Backend: e.backend}}, Log: zerolog.Nop(),
 		}))
 	}

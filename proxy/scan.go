@@ -78,53 +78,6 @@ func container(c backends.Content) string {
 	return ""
 }
 
-// errSettled is why an upstream is called off when the others have said enough.
-const errSettled = upstream.CalledOff("the verdict was settled already")
-
-// answered is what a goroutine of fanOut sends.
-type answered struct {
-	i      int
-	report policy.Report
-}
-
-// fanOut asks all upstreams together. Once category and action cannot change, the
-// rest are called off and not waited for.
-func fanOut(ctx context.Context, ups []*upstream.Upstream, p *policy.Policy, c *spool.Content, all bool) []policy.Report {
-	switch len(ups) {
-	case 0:
-		return nil
-	case 1:
-		return []policy.Report{ups[0].Scan(ctx, c, all)}
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(errSettled)
-	answers := make(chan answered, len(ups))
-	reports := make([]policy.Report, len(ups))
-	pending := make([]bool, len(ups))
-	for i, u := range ups {
-		reports[i] = policy.Report{Upstream: u.Name(), Required: u.Required()}
-		pending[i] = true
-		c.Retain() // the goroutine may outlive the scan
-		go func() {
-			defer c.Release()
-			answers <- answered{i, u.Scan(ctx, c, all)}
-		}()
-	}
-	for range ups {
-		a := <-answers
-		reports[a.i], pending[a.i] = a.report, false
-		if p.Settled(reports, pending) {
-			break
-		}
-	}
-	for i := range reports {
-		if pending[i] {
-			reports[i].Cancelled, reports[i].Err = true, errSettled
-		}
-	}
-	return reports
-}
-
 // incomplete is the verdict of an object of which a part was not scanned for a
 // permanent reason; what names it as clamd would.
 func incomplete(p *policy.Policy, what string) policy.Verdict {

@@ -60,6 +60,9 @@ func nodeFields(u upstream.Status, n upstream.NodeStatus) fields {
 		f.add("limit", strconv.Itoa(n.Limit))
 	}
 	f.add("waiting", strconv.Itoa(u.Waiting))
+	if u.Withheld > 0 {
+		f.add("withheld", strconv.Itoa(u.Withheld))
+	}
 	f.add("scans", strconv.FormatUint(n.Counters.Scans, 10))
 	f.add("failures", strconv.FormatUint(n.Counters.Failures, 10))
 	f.add("replays", strconv.FormatUint(n.Counters.Replays, 10))

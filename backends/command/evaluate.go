@@ -36,7 +36,7 @@ func (t *table) evaluate(ctx context.Context, e ending) (backends.Result, error)
 func (r *reading) status(e ending) {
 	outcomes := r.table.outcomes(e.code)
 	if e.signal != 0 || outcomes[0].unlisted && len(outcomes) == 1 && killedBelow(e.code) {
-		r.answer.Add(backends.Interrupted, r.code, r.table.says("%s", killed(e)))
+		r.answer.Fail(&backends.Failure{Category: backends.Interrupted, Code: r.code, Text: r.table.says("%s", killed(e)), Died: true})
 		return
 	}
 	_, listed := r.table.exit[e.code]

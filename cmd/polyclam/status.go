@@ -58,7 +58,9 @@ type nodeStatus struct {
 	State           string            `json:"state"` // up, down, unknown, or reloading
 	Reason          string            `json:"reason,omitempty"`
 	InFlight        int64             `json:"in_flight"`
-	Waiting         int64             `json:"waiting"` // for a slot, at all nodes of the engine
+	Limit           int64             `json:"limit,omitempty"`    // slots in use, if fewer than max_scans
+	Waiting         int64             `json:"waiting"`            // for a slot, at all nodes of the engine
+	Withheld        int64             `json:"withheld,omitempty"` // objects not given to the engine, since it died or hung on them
 	Scans           int64             `json:"scans"`
 	Failures        int64             `json:"failures"`
 	Replays         int64             `json:"replays"`
@@ -130,7 +132,9 @@ func readNode(r protocol.Record) nodeStatus {
 		State:           r.Get("state"),
 		Reason:          r.Get("reason"),
 		InFlight:        number(r, "in_flight"),
+		Limit:           number(r, "limit"),
 		Waiting:         number(r, "waiting"),
+		Withheld:        number(r, "withheld"),
 		Scans:           number(r, "scans"),
 		Failures:        number(r, "failures"),
 		Replays:         number(r, "replays"),
@@ -183,6 +187,12 @@ func (n *nodeStatus) remarks() (out []string) {
 	}
 	if n.UnscannedAbove > 0 {
 		out = append(out, fmt.Sprintf("it says OK without a scan to objects larger than %s; polyclam check says what to change", size(n.UnscannedAbove)))
+	}
+	if n.Limit > 0 {
+		out = append(out, fmt.Sprintf("it does not keep up, and gets %s at the same time until it does", plural(n.Limit, "scan")))
+	}
+	if n.Withheld > 0 {
+		out = append(out, fmt.Sprintf("the engine died or hung three times on %s, which it is not given for a while (key poison_time)", plural(n.Withheld, "object")))
 	}
 	return out
 }

@@ -29,7 +29,7 @@ func ago(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.R
 func TestStatusText(t *testing.T) {
 	const day = 24 * time.Hour
 	address := statusServer(t, serverRecord+
-		fmt.Sprintf("status: upstream=clamav backend=clamd required=true address=\"unix:/run/clamav/clamd.ctl\" state=up in_flight=1 waiting=0 scans=4000 failures=2 replays=1 version=\"ClamAV 1.4.6/27500\" database_time=%q canary_time=%q canary_clean=ok canary_eicar=virus canary_name=Eicar canary_encrypted=ok heuristics_first=true scanned=104857600 unscanned_above=26214400 NODE\x00", ago(3*day+time.Hour), ago(2*time.Minute+30*time.Second))+
+		fmt.Sprintf("status: upstream=clamav backend=clamd required=true address=\"unix:/run/clamav/clamd.ctl\" state=up in_flight=1 limit=5 waiting=0 withheld=1 scans=4000 failures=2 replays=1 version=\"ClamAV 1.4.6/27500\" database_time=%q canary_time=%q canary_clean=ok canary_eicar=virus canary_name=Eicar canary_encrypted=ok heuristics_first=true scanned=104857600 unscanned_above=26214400 NODE\x00", ago(3*day+time.Hour), ago(2*time.Minute+30*time.Second))+
 		fmt.Sprintf("status: upstream=clamav backend=clamd required=true address=\"tcp:10.0.0.2:3310\" state=down reason=\"connection \\x1b[31mrefused\" scans=0 failures=7 canary_time=%q canary_eicar=cannot-execute canary_error=\"connection refused\" NODE\x00", ago(time.Hour+time.Minute))+
 		"status: upstream=inspect backend=inspect required=false state=unknown scans=1 failures=0 NODE\x00END\x00")
 	r := polyclam(t, "", "--address", address, "status")
@@ -43,6 +43,8 @@ clamav   clamd    tcp:10.0.0.2:3310           down               0      7       
 inspect  inspect  -                           unknown, optional  1      0       -           -          -               -          -
 clamav unix:/run/clamav/clamd.ctl: it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious
 clamav unix:/run/clamav/clamd.ctl: it says OK without a scan to objects larger than 25.0 MiB; polyclam check says what to change
+clamav unix:/run/clamav/clamd.ctl: it does not keep up, and gets 5 scans at the same time until it does
+clamav unix:/run/clamav/clamd.ctl: the engine died or hung three times on 1 object, which it is not given for a while (key poison_time)
 clamav tcp:10.0.0.2:3310 is down: connection \x1b[31mrefused
 `; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -51,12 +53,12 @@ clamav tcp:10.0.0.2:3310 is down: connection \x1b[31mrefused
 
 func TestStatusJSON(t *testing.T) {
 	address := statusServer(t, serverRecord+
-		"status: upstream=clamav backend=clamd required=true address=\"unix:/x\" state=up in_flight=1 waiting=2 scans=3 failures=4 replays=5 version=v database_time=\"2026-11-20T08:00:00Z\" canary_time=\"2026-11-23T08:00:00Z\" canary_eicar=virus canary_name=Eicar canary_encrypted=ok NODE\x00"+
+		"status: upstream=clamav backend=clamd required=true address=\"unix:/x\" state=up in_flight=1 limit=6 waiting=2 withheld=7 scans=3 failures=4 replays=5 version=v database_time=\"2026-11-20T08:00:00Z\" canary_time=\"2026-11-23T08:00:00Z\" canary_eicar=virus canary_name=Eicar canary_encrypted=ok NODE\x00"+
 		"status: upstream=x required=false scans=many database_time=yesterday state=up NODE\x00END\x00")
 	r := polyclam(t, "", "--address", address, "status", "--json")
 	r.wantStatus(t, exitOK)
 	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `{"address":"SERVER","version":"1.2.3","uptime":90061,"connections":12,"scans":1,"requests":4711,"spool_used":1310720,"spool_total":2147483648,"nodes":[`+
-		`{"engine":"clamav","backend":"clamd","required":true,"address":"unix:/x","state":"up","in_flight":1,"waiting":2,"scans":3,"failures":4,"replays":5,"version":"v","database_time":"2026-11-20T08:00:00Z","canary_time":"2026-11-23T08:00:00Z","canary_eicar":"virus","canary_name":"Eicar","canary_encrypted":"ok"},`+
+		`{"engine":"clamav","backend":"clamd","required":true,"address":"unix:/x","state":"up","in_flight":1,"limit":6,"waiting":2,"withheld":7,"scans":3,"failures":4,"replays":5,"version":"v","database_time":"2026-11-20T08:00:00Z","canary_time":"2026-11-23T08:00:00Z","canary_eicar":"virus","canary_name":"Eicar","canary_encrypted":"ok"},`+
 		`{"engine":"x","backend":"","required":false,"state":"up","in_flight":0,"waiting":0,"scans":0,"failures":0,"replays":0}]}
 `; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -27,8 +27,9 @@ type question struct {
 	content backends.Content
 	all     bool
 	canary  bool
-	hedge   bool // the node is the second one
-	grant        // what came with the slot
+	hedge   bool    // the node is the second one
+	grant           // what came with the slot
+	digest  *digest // of content; nil: not known
 
 	ctx     context.Context
 	cancel  context.CancelCauseFunc // nil for a test object
@@ -89,8 +90,9 @@ func (u *pool) abandon(q *question) bool {
 		err := ended(q.ctx, nil)
 		u.note(q, err)
 		u.mu.Lock()
-		u.adapt(q, backends.Result{}, err)
+		guilty := u.weigh(q, backends.Result{}, err)
 		u.mu.Unlock()
+		u.judge(q, backends.Result{}, err, guilty)
 		return true
 	}
 	if keeps {
@@ -146,14 +148,16 @@ func scanWith(ctx context.Context, q *question) (backends.Result, error) {
 // settle frees the slot, after what the answer says about the node is noted, so
 // that nobody is sent to a node just found dead.
 func (u *pool) settle(q *question) {
-	u.note(q, q.err)
+	r, err := q.result, q.err
+	u.note(q, err)
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.adapt(q, q.result, q.err)
+	guilty := u.weigh(q, r, err)
 	if !q.canary {
 		q.reconsider()
 	}
 	u.giveBack(q.node, q.grant)
+	u.mu.Unlock()
+	u.judge(q, r, err, guilty)
 }
 
 // reconsider sees the answer in the light of what health checks found out about the

@@ -29,6 +29,9 @@ func ended(ctx context.Context, err error) error {
 	return e
 }
 
+// Ended is the error of a scan that the end of ctx has interrupted, in plain words.
+func Ended(ctx context.Context) error { return ended(ctx, nil) }
+
 // endError is the end of a context in words other than Go's.
 type endError struct {
 	text  string

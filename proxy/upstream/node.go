@@ -42,7 +42,9 @@ type node struct {
 	inFlight int
 	held     map[client.Key]int // the same, by client
 	limit    limit
-	retired  bool // a reload of the configuration has taken it out
+	answered time.Time // when the newest question was asked that had an answer in time
+	hangs    []*hang   // that are undecided
+	retired  bool      // a reload of the configuration has taken it out
 	state    state
 	told     state // the state that was last logged
 	reason   error // why it is down or blind

@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"polyclam/backends"
@@ -21,6 +20,7 @@ type race struct {
 	content backends.Content
 	all     bool
 	ticket  *ticket
+	digest  *digest // of content; nil: not known
 
 	running []*question    // one or two
 	answers chan *question // takes those that are over
@@ -34,6 +34,10 @@ type race struct {
 
 // scan asks one node after the other until one has answered.
 func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (backends.Result, string, error) {
+	sum, err := u.withheld(ctx, c, nil)
+	if err != nil {
+		return backends.Result{}, "", err
+	}
 	t := newTicket()
 	_, t.control = controlNonce(c)
 	n, err := u.firstSlot(ctx, t)
@@ -42,7 +46,7 @@ func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (back
 	}
 	ctx, cancel := limited(ctx, u.cfg.Timeout)
 	defer cancel()
-	r := &race{u: u, ctx: ctx, content: c, all: all, ticket: t, answers: make(chan *question, 2)}
+	r := &race{u: u, ctx: ctx, content: c, all: all, ticket: t, digest: sum, answers: make(chan *question, 2)}
 	r.start(n)
 	u.budget.earn()
 	r.run()
@@ -51,7 +55,7 @@ func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (back
 
 // start puts the object to n, whose slot is taken.
 func (r *race) start(n *node) {
-	q := &question{node: n, content: r.content, all: r.all, grant: r.ticket.grant, answers: r.answers}
+	q := &question{node: n, content: r.content, all: r.all, grant: r.ticket.grant, digest: r.digest, answers: r.answers}
 	q.ctx, q.cancel = context.WithCancelCause(r.ctx)
 	r.ticket.tried = append(r.ticket.tried, n)
 	r.running = append(r.running, q)
@@ -82,9 +86,13 @@ func (r *race) run() {
 		case s := <-r.moving:
 			r.endMove()
 			switch {
-			case s.node != nil:
+			case s.node != nil && !r.withheld():
 				r.follow(s.node)
-			case len(r.running) == 0:
+				continue
+			case s.node != nil:
+				r.u.handBack(s.node, r.ticket.grant)
+			}
+			if len(r.running) == 0 {
 				return
 			}
 		case <-r.ctx.Done():
@@ -110,12 +118,23 @@ func (r *race) over(q *question) bool {
 	if len(r.running) > 0 || r.moving != nil {
 		return false
 	}
+	if r.withheld() {
+		return true
+	}
 	next, noSlot := r.u.acquire(r.ctx, r.ticket)
 	if noSlot != nil { // nor when time is up
 		return true
 	}
 	r.follow(next)
 	return false
+}
+
+// withheld says whether the object is not given to another node, since it was the end of
+// too many.
+func (r *race) withheld() bool {
+	var err error
+	r.digest, err = r.u.withheld(r.ctx, r.content, r.digest)
+	return err != nil
 }
 
 // follow puts the object to one more node.
@@ -243,9 +262,7 @@ func (r *race) leaveAll(why error) {
 	r.endMove()
 	go func() {
 		if s := <-moving; s.node != nil {
-			r.u.mu.Lock()
-			r.u.giveBack(s.node, t.grant)
-			r.u.mu.Unlock()
+			r.u.handBack(s.node, t.grant)
 		}
 	}()
 }
@@ -260,36 +277,3 @@ func (r *race) halfTime() time.Duration {
 	end, _ := r.ctx.Deadline()
 	return time.Until(end.Add(-r.u.cfg.Timeout / 2))
 }
-
-// hedgeShare is the share of all scans that may be hedged: one in hedgeShare. A burst
-// may use what the last hedgeBurst*hedgeShare scans have earned.
-const (
-	hedgeShare = 20
-	hedgeBurst = 10
-)
-
-// budget bounds hedges to a share of all scans. Its zero value is empty.
-type budget struct{ parts atomic.Int64 }
-
-// earn is called for each scan.
-func (b *budget) earn() {
-	if b.parts.Add(1) > hedgeShare*hedgeBurst {
-		b.parts.Add(-1)
-	}
-}
-
-// spend takes what one hedge costs, if it is there.
-func (b *budget) spend() bool {
-	for {
-		have := b.parts.Load()
-		if have < hedgeShare {
-			return false
-		}
-		if b.parts.CompareAndSwap(have, have-hedgeShare) {
-			return true
-		}
-	}
-}
-
-// giveBack returns what spend took for a hedge that was not made.
-func (b *budget) giveBack() { b.parts.Add(hedgeShare) }

@@ -210,6 +210,13 @@ func (u *pool) take(t *ticket, n *node) {
 	n.held[t.client]++
 }
 
+// handBack is giveBack for a slot that is not used.
+func (u *pool) handBack(n *node, g grant) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.giveBack(n, g)
+}
+
 // giveBack frees the slot of n that came with g, for the next in the queue that may
 // have it. The caller has mu.
 func (u *pool) giveBack(n *node, g grant) {

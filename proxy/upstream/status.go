@@ -4,11 +4,14 @@ import "time"
 
 // Status is an upstream as `polyclam status` shows it: a copy, the caller's own.
 type Status struct {
-	Name     string       `json:"name"`
-	Kind     string       `json:"kind"`
-	Required bool         `json:"required"`
-	Waiting  int          `json:"waiting"` // scans without a slot yet
-	Counters Counters     `json:"counters"`
+	Name     string   `json:"name"`
+	Kind     string   `json:"kind"`
+	Required bool     `json:"required"`
+	Waiting  int      `json:"waiting"` // scans without a slot yet
+	Counters Counters `json:"counters"`
+	// Withheld is the number of objects that are not given to the engine at present,
+	// since it died or hung on them.
+	Withheld int          `json:"withheld,omitempty"`
 	Nodes    []NodeStatus `json:"nodes"`
 }
 
@@ -62,6 +65,9 @@ func (u *pool) Status() Status {
 			Scans: u.scans.Load(), Failures: u.failed.Load(), Replays: u.replay.Load(),
 			Hedges: u.hedged.Load(), HedgesWon: u.hedgesWon.Load(),
 		},
+	}
+	if period := u.config().PoisonTime; period > 0 {
+		s.Withheld = u.suspects.count(period)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

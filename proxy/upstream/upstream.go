@@ -87,8 +87,14 @@ type Config struct {
 	// Canary says that nodes must pass health checks to be used.
 	Canary         bool
 	CanaryInterval time.Duration // 0: DefaultCanaryInterval
-	Nodes          []Node
-	Log            zerolog.Logger
+	// MaxDelay is how long an answer waits for this upstream, if it is not required, after
+	// the others have answered; 0: a tenth of Timeout.
+	MaxDelay time.Duration
+	// PoisonTime is how long an object is not given to the engine after it has died or
+	// hung on it maxStrikes times; 0: it always is.
+	PoisonTime time.Duration
+	Nodes      []Node
+	Log        zerolog.Logger
 
 	// NoHedge says that a slow node is waited for: no object is put to two nodes at a
 	// time. Backends with [backends.SideEffects] never are hedged.
@@ -131,12 +137,14 @@ type pool struct {
 	budget    budget        // of hedges
 	hedged    atomic.Uint64 // scans put to a second node
 	hedgesWon atomic.Uint64 // that the second node answered first
+	suspects  suspects
 
 	mu       sync.Mutex
 	nodes    []*node
 	queue    queue
 	recent   recent // clients
 	shared   bool   // between them: some slots are kept back
+	hashing  int    // objects that are hashed in the background
 	rotation int    // index of the node to begin looking at
 	inFlight int    // slots taken on all nodes
 	closing  bool
@@ -154,6 +162,9 @@ func (u *pool) config() *Config { return u.current.Load() }
 func New(cfg Config) *Upstream {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.MaxDelay <= 0 {
+		cfg.MaxDelay = cfg.Timeout / 10
 	}
 	if cfg.MaxScans <= 0 {
 		cfg.MaxScans = DefaultMaxScans
@@ -184,6 +195,10 @@ func (u *Upstream) Kind() string { return u.cfg.Kind }
 
 // Required says whether the upstream's failure counts in any case.
 func (u *Upstream) Required() bool { return u.cfg.Required }
+
+// MaxDelay is how long an answer waits for the upstream after the others, if it is not
+// required.
+func (u *Upstream) MaxDelay() time.Duration { return u.cfg.MaxDelay }
 
 // Scan asks the engine about c; with all set for every match, if it can. It
 // always comes back with a report: a panic of the backend, a category that does

@@ -52,19 +52,22 @@ func Failure(ctx context.Context, err error) error {
 	if errors.Is(err, protocol.ErrNoReply) {
 		return fmt.Errorf("waiting for the reply: %w", backends.ErrNoReply)
 	}
+	if errors.Is(err, protocol.ErrBrokenReply) {
+		return &alsoError{io.ErrUnexpectedEOF, err}
+	}
 	done := ctx.Err()
 	if done != nil && errors.Is(err, context.Cause(ctx)) && !errors.Is(err, done) && !errors.As(err, new(*backends.ConnError)) {
-		return &endedError{done, err}
+		return &alsoError{done, err}
 	}
 	return err
 }
 
-// endedError is the error of a context that ended with a custom cause. Its text is that
-// of the cause.
-type endedError struct{ done, err error }
+// alsoError is err, with its text, that is also another error for errors.Is: the end of
+// a context whose cause err is, or of a connection.
+type alsoError struct{ also, err error }
 
-func (e *endedError) Error() string   { return e.err.Error() }
-func (e *endedError) Unwrap() []error { return []error{e.done, e.err} }
+func (e *alsoError) Error() string   { return e.err.Error() }
+func (e *alsoError) Unwrap() []error { return []error{e.also, e.err} }
 
 // Delivered reports whether err is anything but a descriptor that did not reach the
 // server.

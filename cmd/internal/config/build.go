@@ -76,9 +76,10 @@ func (u *Upstream) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*
 	}
 	return upstream.New(upstream.Config{
 		Name: u.Name, Kind: u.Backend, Required: u.Required,
-		Timeout: u.Timeout, MaxScans: u.MaxScans, MaxSize: u.MaxSize,
+		Timeout: u.Timeout, MaxDelay: u.MaxDelay, MaxScans: u.MaxScans, MaxSize: u.MaxSize,
 		Canary: u.Canary, CanaryInterval: u.CanaryInterval, SizeCheck: u.SizeCheck, NoHedge: !u.Hedge, MaxStream: maxStream,
-		Nodes: nodes, Log: log, Spool: canarySpool(s),
+		PoisonTime: u.PoisonTime,
+		Nodes:      nodes, Log: log, Spool: canarySpool(s),
 	}), nil
 }
 

@@ -23,12 +23,14 @@ type Upstream struct {
 	Addresses      []string // of its nodes; none for an engine without an address
 	Required       bool
 	Timeout        time.Duration
+	MaxDelay       time.Duration
 	MaxScans       int
 	MaxSize        int64 // bytes; 0: no limit
 	Canary         bool
 	CanaryInterval time.Duration
 	SizeCheck      bool
 	Hedge          bool
+	PoisonTime     time.Duration // 0: off
 
 	config     backends.Config // the backend's own keys
 	readsPaths bool            // its engine reads files in the spool's directory
@@ -39,7 +41,7 @@ func newUpstream(name, backend string) Upstream {
 	u := Upstream{
 		Name: name, Backend: backend,
 		Required: true, Timeout: 60 * time.Second, MaxScans: 10, MaxSize: 100 << 20,
-		Canary: true, CanaryInterval: 5 * time.Minute, SizeCheck: true, Hedge: true,
+		Canary: true, CanaryInterval: 5 * time.Minute, SizeCheck: true, Hedge: true, PoisonTime: 15 * time.Minute,
 	}
 	if open, ok := registry.Backends[backend]; ok {
 		u.config = open()
@@ -55,12 +57,14 @@ func (u *Upstream) keys(address *string) []key {
 		{"addresses", list(&u.Addresses, backendAddress)},
 		{"required", flag(&u.Required)},
 		{"timeout", duration(&u.Timeout)},
+		{"max_delay", duration(&u.MaxDelay)},
 		{"max_scans", count(&u.MaxScans, 1, 10_000)},
 		{"max_size", size(&u.MaxSize)},
 		{"canary", flag(&u.Canary)},
 		{"canary_interval", atLeast(&u.CanaryInterval, time.Second)},
 		{"size_check", flag(&u.SizeCheck)},
 		{"hedge", flag(&u.Hedge)},
+		{"poison_time", atLeast(&u.PoisonTime, 0)},
 	}
 }
 
@@ -98,6 +102,9 @@ func (f *File) readUpstream(r *reader, path string, table map[string]any) {
 		}
 		return readOwn(r, child(path, name), name, v, u.config, known)
 	})
+	if u.MaxDelay == 0 {
+		u.MaxDelay = u.Timeout / 10
+	}
 	u.checkNames(r, table)
 	u.checkAddresses(r, table, address)
 	if u.config != nil && len(r.problems) == before {

@@ -1,0 +1,230 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/protocol"
+	"polyclam/proxy/policy"
+	"polyclam/proxy/spool"
+	"polyclam/proxy/upstream"
+)
+
+// member is an engine of a fan.
+type member struct {
+	optional bool
+	takes    time.Duration
+	says     backends.Category
+	fails    bool
+	deaf     bool // does not notice the end of its context
+	delay    time.Duration
+}
+
+func (m member) upstream(name string) *upstream.Upstream {
+	scan := backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+		var end <-chan struct{}
+		if !m.deaf {
+			end = ctx.Done()
+		}
+		select {
+		case <-time.After(m.takes):
+		case <-end:
+			return backends.Result{}, ctx.Err()
+		}
+		if m.fails {
+			return backends.Result{}, errors.New("broken")
+		}
+		return backends.Result{Category: m.says, Code: 2}, nil
+	})
+	return upstream.New(upstream.Config{
+		Name: name, Kind: "fake", Required: !m.optional, Timeout: time.Minute, MaxDelay: m.delay,
+		Nodes: []upstream.Node{{Address: name, Backend: scan}}, Log: zerolog.Nop(),
+	})
+}
+
+// TestMaxDelay checks how long an answer waits for which engine, and what an engine
+// counts for that is late. Each of them has a minute.
+func TestMaxDelay(t *testing.T) {
+	const never = time.Hour
+	tests := []struct {
+		name    string
+		members []member
+		wait    bool // first_virus = "wait"
+		within  time.Duration
+		want    backends.Category
+		after   time.Duration
+		late    []int // fail with a word about max_delay
+		cancel  []int // were called off since the verdict was settled
+	}{
+		{name: "all in time", members: []member{{takes: 2 * time.Second, says: backends.OK}, {optional: true, takes: 3 * time.Second, says: backends.OK}},
+			want: backends.OK, after: 3 * time.Second},
+		{name: "late", members: []member{{takes: 2 * time.Second, says: backends.OK}, {optional: true, takes: never}},
+			want: backends.OK, after: 8 * time.Second, late: []int{1}},
+		{name: "first_virus = wait", wait: true, members: []member{{takes: 2 * time.Second, says: backends.Virus}, {optional: true, takes: never}},
+			want: backends.Virus, after: 8 * time.Second, late: []int{1}},
+		{name: "first_virus = answer", members: []member{{takes: 2 * time.Second, says: backends.Virus}, {optional: true, takes: never}},
+			want: backends.Virus, after: 2 * time.Second, cancel: []int{1}},
+		{name: "a find just in time", members: []member{{takes: 2 * time.Second, says: backends.OK}, {optional: true, takes: 7 * time.Second, says: backends.Virus}},
+			want: backends.Virus, after: 7 * time.Second},
+		{name: "its own key", members: []member{{says: backends.OK}, {optional: true, takes: never, delay: time.Second}, {optional: true, takes: never, delay: 3 * time.Second}},
+			want: backends.OK, after: 3 * time.Second, late: []int{1, 2}},
+		{name: "required ones have their time", members: []member{{takes: 20 * time.Second, says: backends.OK}, {optional: true, takes: 19 * time.Second, says: backends.Suspicious}},
+			want: backends.Suspicious, after: 20 * time.Second},
+		{name: "required times out", members: []member{{takes: never}, {optional: true, takes: never}},
+			want: backends.Interrupted, after: time.Minute},
+		{name: "required fails", members: []member{{fails: true}, {optional: true, takes: 4 * time.Second, says: backends.OK}},
+			want: backends.SWErr, after: 4 * time.Second},
+		{name: "required fails, the other is late", members: []member{{fails: true}, {optional: true, takes: never}},
+			want: backends.SWErr, after: 6 * time.Second, late: []int{1}},
+		{name: "none required", members: []member{{optional: true, takes: time.Second, says: backends.OK}, {optional: true, takes: never}},
+			want: backends.OK, after: 7 * time.Second, late: []int{1}},
+		{name: "none required, a failure is no answer", members: []member{{optional: true, fails: true}, {optional: true, takes: 30 * time.Second, says: backends.OK}},
+			want: backends.OK, after: 30 * time.Second},
+		{name: "none required, none answers", members: []member{{optional: true, fails: true}, {optional: true, takes: never}},
+			want: backends.SWErr, after: time.Minute},
+		{name: "late and deaf", members: []member{{says: backends.OK}, {optional: true, takes: 2 * time.Minute, deaf: true}},
+			want: backends.OK, after: 6*time.Second + 50*time.Millisecond, late: []int{1}},
+		{name: "the client's time ends first", within: 5 * time.Second, members: []member{{takes: 2 * time.Second, says: backends.OK}, {optional: true, takes: never}},
+			want: backends.OK, after: 5 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var ups []*upstream.Upstream
+				for i, m := range tt.members {
+					u := m.upstream(string(rune('a' + i)))
+					defer u.Close()
+					ups = append(ups, u)
+				}
+				p := policy.Default()
+				p.AnswerFirst = !tt.wait
+				ctx, cancel := context.WithCancel(t.Context())
+				if tt.within > 0 {
+					ctx, cancel = context.WithTimeout(t.Context(), tt.within)
+				}
+				defer cancel()
+				c := testObject(t)
+				begin := time.Now()
+				reports := fanOut(ctx, ups, p, c, false)
+				if took := time.Since(begin); took != tt.after {
+					t.Errorf("took %v, want %v", took, tt.after)
+				}
+				c.Release()
+				if v := p.Merge(reports); v.Category != tt.want {
+					t.Errorf("category %s, want %s: %+v", v.Category, tt.want, reports)
+				}
+				wantLate(t, reports, tt.late, tt.cancel)
+				time.Sleep(2 * time.Minute) // for deaf backends
+			})
+		})
+	}
+}
+
+func testObject(t *testing.T) *spool.Content {
+	t.Helper()
+	s, err := spool.New(spool.Config{Memory: 1 << 10, Total: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if st := s.Stats(); st.Contents != 0 {
+			t.Errorf("%d objects are left", st.Contents)
+		}
+		s.Close()
+	})
+	return s.Bytes([]byte("object"))
+}
+
+// wantLate checks which reports fail since they came too late, and which were called
+// off.
+func wantLate(t *testing.T, reports []policy.Report, late, cancelled []int) {
+	t.Helper()
+	want := make([]string, len(reports))
+	for _, i := range late {
+		want[i] = "late"
+	}
+	for _, i := range cancelled {
+		want[i] = "cancelled"
+	}
+	for i, r := range reports {
+		got := ""
+		switch {
+		case r.Cancelled:
+			got = "cancelled"
+		case r.Err != nil && strings.Contains(r.Err.Error(), "after the other engines (key max_delay)"):
+			got = "late"
+			if c := backends.CategoryOf(r.Err); c != backends.Interrupted {
+				t.Errorf("engine %d: category %s", i, c)
+			}
+		}
+		if got != want[i] {
+			t.Errorf("engine %d is %q, want %q: %+v", i, got, want[i], r)
+		}
+	}
+}
+
+// TestFanGivesUp checks that a scan that does not return is not waited for, and that its
+// report does not count when it comes after all.
+func TestFanGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := member{}.upstream("a"), member{optional: true}.upstream("b")
+		f := &fan{
+			ups: []*upstream.Upstream{a, b}, begun: time.Now(), reports: make([]policy.Report, 2),
+			pending: []bool{true, true}, answers: make(chan answered, 6),
+		}
+		why := upstream.CalledOff("the client is gone")
+		f.giveUp(0, why)
+		f.giveUp(1, why)
+		f.collect(policy.Default())
+		for i, r := range f.reports {
+			if r.Err != why || r.Upstream != f.ups[i].Name() || r.Required != f.ups[i].Required() || r.Elapsed != promise || f.pending[i] {
+				t.Errorf("report %+v", r)
+			}
+		}
+		f.pending[1] = true
+		f.answers <- answered{0, policy.Report{Result: backends.Clean(0)}}
+		f.answers <- answered{1, policy.Report{Err: why}}
+		f.collect(policy.Default())
+		if f.reports[0].Err != why {
+			t.Error("a report counts that was given up")
+		}
+	})
+}
+
+// TestLateEngineReported checks what the client and the log hear of an engine that came
+// too late.
+func TestLateEngineReported(t *testing.T) {
+	ts := newServer(t, nil, engine{name: "a", backend: says(backends.OK)},
+		engine{name: "b", backend: &backendtest.Fake{Hang: true}, optional: true, maxDelay: 20 * time.Millisecond})
+	got := strings.Split(ts.ask("nXINSTREAM\n"+stream("content", 7)), "\n")
+	const why = `no answer within 20ms after the other engines (key max_delay)`
+	if len(got) != 6 || got[0] != "stream: OK" || !strings.HasPrefix(got[2], "stream: engine=b category=interrupted action=tempfail ") ||
+		!strings.Contains(got[2], why) || !strings.HasSuffix(got[2], " required=no counts=no ENGINE") {
+		t.Errorf("got %q", got)
+	}
+	eventually(t, "log line", func() bool {
+		return strings.Contains(ts.log.String(), why) && strings.Contains(ts.log.String(), `"counts":false`)
+	})
+}
+
+// TestNodeFields checks that the status says what is out of the ordinary, and only then.
+func TestNodeFields(t *testing.T) {
+	get := func(u upstream.Status, n upstream.NodeStatus) string {
+		return protocol.Record{Object: "status", Fields: nodeFields(u, n), Word: "NODE"}.String()
+	}
+	if got := get(upstream.Status{}, upstream.NodeStatus{}); strings.Contains(got, "limit=") || strings.Contains(got, "withheld=") {
+		t.Errorf("got %q", got)
+	}
+	got := get(upstream.Status{Withheld: 2}, upstream.NodeStatus{Limit: 5})
+	if !strings.Contains(got, " limit=5 ") || !strings.Contains(got, " withheld=2 ") {
+		t.Errorf("got %q", got)
+	}
+}
