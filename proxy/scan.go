@@ -34,7 +34,10 @@ func (r *request) scan(ctx context.Context, object string, content *spool.Conten
 // judge has every upstream scan content and merges what they found.
 func (r *request) judge(ctx context.Context, object string, content *spool.Content) (policy.Verdict, time.Duration) {
 	defer r.s.srv.running.begin(string(r.cmd.Verb), object)()
-	defer r.watched()()
+	if r.id == 0 { // in a session its reader notices, see [idSession.away]
+		r.s.beginWatch()
+		defer r.s.endWatch()
+	}
 	start := time.Now()
 	if upstream.CameBack(content, r.s.address) {
 		return ownCheck(), time.Since(start)

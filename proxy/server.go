@@ -49,6 +49,7 @@ type Server struct {
 	cancel context.CancelCauseFunc
 
 	objects   objects
+	unwatched watchList
 	requests  atomic.Uint64 // the last request's number
 	running   scans
 	reloading atomic.Int32 // engines that are loading signatures

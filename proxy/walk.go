@@ -33,9 +33,13 @@ func (r *request) scanPath() {
 			w.log.finish()
 		}
 	}()
-	endWatch := r.watched()
+	if r.id == 0 {
+		r.s.beginWatch()
+	}
 	w.top(path)
-	endWatch()
+	if r.id == 0 {
+		r.s.endWatch()
+	}
 	if w.missed != "" {
 		w.cutOff(path)
 	}

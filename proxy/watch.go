@@ -25,9 +25,13 @@ const watchAfter = 20 * time.Millisecond
 // its host resets the connection, or does not answer keepalives any more.
 type watch struct {
 	mu      sync.Mutex
-	users   int         // that wait, and want it watched
-	timer   *time.Timer // starts it
-	looking chan struct{}
+	users   int           // that wait, and want it watched
+	looking chan struct{} // closed when look has ended; nil: it does not run
+
+	// In the list of the server, see watchList.
+	listed     bool
+	since      time.Time
+	prev, next *session
 }
 
 // beginWatch is called by one who is about to wait; until endWatch nobody may read from
@@ -36,13 +40,8 @@ func (s *session) beginWatch() {
 	w := &s.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.users++; w.users > 1 || !s.conn.Watchable() {
-		return
-	}
-	if w.timer == nil {
-		w.timer = time.AfterFunc(watchAfter, s.look)
-	} else {
-		w.timer.Reset(watchAfter)
+	if w.users++; w.users == 1 && s.conn.Watchable() {
+		s.srv.unwatched.add(s)
 	}
 }
 
@@ -51,21 +50,21 @@ func (s *session) beginWatch() {
 func (s *session) endWatch() {
 	w := &s.watch
 	w.mu.Lock()
-	if w.users--; w.users > 0 || w.timer == nil {
+	if w.users--; w.users > 0 {
 		w.mu.Unlock()
 		return
 	}
-	w.timer.Stop()
+	s.srv.unwatched.remove(s)
 	looking := w.looking
 	w.looking = nil
-	if looking != nil {
-		s.conn.SetReadDeadline(time.Unix(1, 0))
+	if looking == nil {
+		w.mu.Unlock()
+		return
 	}
+	s.conn.SetReadDeadline(time.Unix(1, 0))
 	w.mu.Unlock()
-	if looking != nil {
-		<-looking
-		s.conn.SetReadDeadline(time.Time{})
-	}
+	<-looking
+	s.conn.SetReadDeadline(time.Time{})
 }
 
 // look waits until the client hangs up or nobody waits any more.
@@ -73,7 +72,7 @@ func (s *session) look() {
 	w := &s.watch
 	w.mu.Lock()
 	if w.users == 0 || w.looking != nil {
-		w.mu.Unlock() // the timer was too fast for endWatch
+		w.mu.Unlock() // endWatch was faster
 		return
 	}
 	looking := make(chan struct{})
@@ -86,14 +85,80 @@ func (s *session) look() {
 	}
 }
 
-// watched has the client of a one-shot command watched until the function it returns
-// is called. In a session its reader does that, see [idSession.away].
-func (r *request) watched() func() {
-	if r.id > 0 {
-		return func() {}
+// A watchList is the sessions whose clients are to be watched if they wait for
+// watchAfter, the oldest first. One timer serves them all: one for each scan would
+// wake the runtime's poller for each.
+type watchList struct {
+	mu          sync.Mutex
+	first, last *session
+	timer       *time.Timer
+	running     bool // the timer
+}
+
+func (l *watchList) add(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := &s.watch
+	w.listed, w.since, w.prev, w.next = true, time.Now(), l.last, nil
+	if l.last != nil {
+		l.last.watch.next = s
+	} else {
+		l.first = s
 	}
-	r.s.beginWatch()
-	return r.s.endWatch
+	l.last = s
+	if !l.running {
+		l.start(watchAfter)
+	}
+}
+
+func (l *watchList) start(after time.Duration) {
+	l.running = true
+	if l.timer == nil {
+		l.timer = time.AfterFunc(after, l.lookAfter)
+		return
+	}
+	l.timer.Reset(after)
+}
+
+// remove takes s off the list, if it is there.
+func (l *watchList) remove(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.watch.listed {
+		l.unlink(s)
+	}
+}
+
+func (l *watchList) unlink(s *session) {
+	w := &s.watch
+	if w.prev != nil {
+		w.prev.watch.next = w.next
+	} else {
+		l.first = w.next
+	}
+	if w.next != nil {
+		w.next.watch.prev = w.prev
+	} else {
+		l.last = w.prev
+	}
+	w.listed, w.prev, w.next = false, nil, nil
+}
+
+// lookAfter has those looked after that have waited long enough.
+func (l *watchList) lookAfter() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	for l.first != nil {
+		s := l.first
+		if left := watchAfter - now.Sub(s.watch.since); left > 0 {
+			l.start(left)
+			return
+		}
+		l.unlink(s)
+		go s.look()
+	}
+	l.running = false
 }
 
 // calledOff reports whether v is what is left of a scan whose client has gone.

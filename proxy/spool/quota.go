@@ -18,6 +18,10 @@ const (
 	smallPart = 16
 	// smallUpload is how long an upload may be to count as small.
 	smallUpload = 1 << 20
+
+	// idleAccounts is how many accounts are kept that count nothing: most clients
+	// come back.
+	idleAccounts = 16
 )
 
 // quota counts the bytes of all objects, shares them out between clients and lets
@@ -385,7 +389,7 @@ func (q *quota) close(c *Content) {
 	q.finish(&c.charge)
 	q.giveBack(c, c.charge.size)
 	a := c.charge.account
-	if a.users--; a.users == 0 {
+	if a.users--; a.users == 0 && len(q.accounts) > idleAccounts {
 		delete(q.accounts, a.key)
 	}
 	q.dispatch()

@@ -77,8 +77,8 @@ func TestQuotaNobodyStarves(t *testing.T) {
 		}
 		wg.Wait()
 		checkEmpty(t, s)
-		if u := s.quota.all; u != (usage{}) || len(s.quota.accounts) != 0 || s.quota.ring.Len() != 0 {
-			t.Errorf("seed %d: left over: %+v, %d accounts", seed, u, len(s.quota.accounts))
+		if u := s.quota.all; u != (usage{}) || users(&s.quota) != 0 || s.quota.ring.Len() != 0 {
+			t.Errorf("seed %d: left over: %+v of %d objects", seed, u, users(&s.quota))
 		}
 		if t.Failed() {
 			t.Fatalf("seed %d: %+v", seed, cfg)

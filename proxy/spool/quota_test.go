@@ -174,8 +174,30 @@ func TestQuotaOrder(t *testing.T) {
 	if !slices.IsSorted(order) {
 		t.Errorf("order %v", order)
 	}
-	if used, _, _ := q.stats(); used != 0 || len(q.accounts) != 0 {
-		t.Errorf("%d bytes and %d accounts are left", used, len(q.accounts))
+	if q.all != (usage{}) || users(&q) != 0 {
+		t.Errorf("%+v and %d objects are left", q.all, users(&q))
+	}
+}
+
+// users is how many objects are counted.
+func users(q *quota) int {
+	n := 0
+	for _, a := range q.accounts {
+		n += a.users
+	}
+	return n
+}
+
+// TestQuotaAccounts proves that clients leave nothing behind, however many come.
+func TestQuotaAccounts(t *testing.T) {
+	var q quota
+	for i := range uint32(1000) {
+		a, b := upload(&q, client.User(i)), upload(&q, client.User(i+1))
+		q.close(a)
+		q.close(b)
+	}
+	if n := len(q.accounts); n > idleAccounts {
+		t.Errorf("%d accounts are left", n)
 	}
 }
 

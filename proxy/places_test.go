@@ -1,0 +1,207 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"polyclam/proxy/client"
+)
+
+// listenTCP lets the clients of a test server come over TCP too, where each address of
+// the loopback network is a client of its own.
+func (ts *testServer) listenTCP() string {
+	ts.t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		ts.t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- ts.Serve(ln, "tcp:test") }()
+	ts.t.Cleanup(func() {
+		ln.Close()
+		<-served
+	})
+	return ln.Addr().String()
+}
+
+// overTCP adds the listener of listenTCP to a configuration.
+func overTCP(change func(*Config)) func(*Config) {
+	return func(c *Config) {
+		l := c.Listeners[0]
+		l.Address = "tcp:test"
+		c.Listeners = append(c.Listeners, l)
+		if change != nil {
+			change(c)
+		}
+	}
+}
+
+// dialFrom connects a client that has this address.
+func dialFrom(t *testing.T, from, to string) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	nc, err := d.Dial("tcp", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.SetDeadline(time.Now().Add(patience))
+	t.Cleanup(func() { nc.Close() })
+	return nc
+}
+
+func pong(t *testing.T, nc net.Conn) {
+	t.Helper()
+	io.WriteString(nc, "zPING\x00")
+	if got := readRecord(t, nc, 0); got != "PONG" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// ended says whether the server has closed the connection without a word.
+func ended(nc net.Conn) bool {
+	_, err := nc.Read(make([]byte, 1))
+	return err == io.EOF || errors.Is(err, syscall.ECONNRESET)
+}
+
+// Idle connections of one client keep nobody else out: some are served, some wait, and
+// the rest is closed.
+func TestConnectionsOfOthers(t *testing.T) {
+	ts := newServer(t, overTCP(func(c *Config) {
+		c.Limits.Connections, c.Limits.Waiting, c.Limits.ClientShare = 18, 4, 75
+	}), eicarOnly())
+	to := ts.listenTCP()
+	// Two of 18 are for the accepts of two listeners: 12 of 16 for one client, and
+	// three of the four that may wait.
+	const served, waiting = 12, 3
+	var hog []net.Conn
+	for range served + waiting {
+		hog = append(hog, dialFrom(t, "127.0.0.2", to))
+	}
+	eventually(t, "places", func() bool {
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		k := client.Host(netip.MustParseAddr("127.0.0.2"))
+		return ts.places.served.Held(k) == served && ts.places.waiting.Held(k) == waiting
+	})
+	for range 20 {
+		if nc := dialFrom(t, "127.0.0.2", to); !ended(nc) {
+			t.Error("a connection is neither served nor closed")
+		}
+	}
+	for range 5 {
+		nc := dialFrom(t, "127.0.0.3", to)
+		pong(t, nc)
+		nc.Close()
+		if got := ts.ask("zPING\x00"); got != "PONG\x00" {
+			t.Errorf("on the Unix socket: %q", got)
+		}
+	}
+	// Those that wait are served as others end, in the order in which they came.
+	for i, nc := range hog[served:] {
+		hog[i].Close()
+		pong(t, nc)
+	}
+	if n := countLines(ts.log.String(), "connections refused"); n != 1 {
+		t.Errorf("%d lines about refused connections, want 1: %s", n, ts.log)
+	}
+}
+
+// A client alone that stays within its share never waits.
+func TestConnectionsOfOneClient(t *testing.T) {
+	ts := newServer(t, func(c *Config) {
+		c.Limits.Connections, c.Limits.Waiting, c.Limits.ClientShare = 101, 100, 75
+	}, eicarOnly())
+	for range 75 {
+		nc := ts.dial()
+		io.WriteString(nc, "zPI")
+	}
+	eventually(t, "all are served", idleSessionsOf(ts, 75))
+	ts.dial()
+	eventually(t, "the next waits", func() bool {
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		return ts.places.waiting.Sum() == 1
+	})
+}
+
+func idleSessionsOf(ts *testServer, n int64) func() bool {
+	return func() bool {
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		return ts.places.served.Sum() == n && ts.places.waiting.Sum() == 0
+	}
+}
+
+// What waits when the server stops is closed.
+func TestConnectionsThatWaitAtShutdown(t *testing.T) {
+	ts := newServer(t, func(c *Config) {
+		c.Limits.Connections, c.Limits.Waiting, c.Limits.ClientShare = 3, 10, 50
+	}, eicarOnly())
+	first := ts.dial()
+	eventually(t, "first", func() bool { return idleSessions(1)(ts) })
+	second := ts.dial()
+	eventually(t, "second", func() bool {
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		return ts.places.waiting.Sum() == 1
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := ts.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if !ended(first) || !ended(second) {
+		t.Error("a connection is left open")
+	}
+}
+
+// A reload that raises the limit serves those that wait.
+func TestConnectionsAfterReload(t *testing.T) {
+	set := func(n int) func(*Config) {
+		return func(c *Config) { c.Limits.Connections, c.Limits.Waiting, c.Limits.ClientShare = n, 10, 50 }
+	}
+	ts := newServer(t, set(3), eicarOnly())
+	ts.dial()
+	eventually(t, "first", func() bool { return idleSessions(1)(ts) })
+	second := ts.dial()
+	eventually(t, "second", func() bool {
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		return ts.places.waiting.Sum() == 1
+	})
+	next := testConfig(ts.cfg.Listeners[0].Address, []engine{eicarOnly()})
+	set(10)(next)
+	ts.Apply(next)
+	pong(t, second)
+}
+
+// Dead peers on TCP are found by keepalives, which are on without our doing.
+func TestKeepalive(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	dialFrom(t, "127.0.0.2", ln.Addr().String())
+	nc, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	raw, err := nc.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) {
+		on, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
+		if err != nil || on != 1 {
+			t.Errorf("SO_KEEPALIVE is %d, %v", on, err)
+		}
+	})
+}

@@ -1,0 +1,191 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/backendtest"
+	"polyclam/proxy/spool"
+)
+
+// stuck is an engine that scans until it is called off. It says why on the channel.
+func stuck() (engine, chan error) {
+	ends := make(chan error, 100)
+	return engine{name: "stuck", backend: backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+		<-ctx.Done()
+		ends <- context.Cause(ctx)
+		return backends.Result{}, context.Cause(ctx)
+	})}, ends
+}
+
+func countLines(log, message string) int { return strings.Count(log, `"message":"`+message+`"`) }
+
+// A scan whose client hangs up is called off, leaves no verdict and has a log line.
+func TestClientGoneDuringScan(t *testing.T) {
+	dir := tree(t, "a", "x", "b", "y")
+	for _, test := range []struct {
+		name, send string
+		half       bool // the client has half-closed before
+	}{
+		{"stream", "zINSTREAM\x00" + stream("x", 1), false},
+		{"stream, half-closed", "zINSTREAM\x00" + stream("x", 1), true},
+		{"extended", "zXINSTREAM\x00" + stream("x", 1), false},
+		{"path", "zSCAN " + dir + "\x00", false},
+		{"parallel paths", "zMULTISCAN " + dir + "\x00", true},
+		{"session", "zIDSESSION\x00zINSTREAM\x00" + stream("x", 1), false},
+		{"session, half-closed", "zIDSESSION\x00zINSTREAM\x00" + stream("x", 1), true},
+		{"session over its scans", "zIDSESSION\x00" + strings.Repeat("zINSTREAM\x00"+stream("x", 1), 7), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e, ends := stuck()
+			ts := newServer(t, nil, e)
+			nc := ts.dial()
+			io.WriteString(nc, test.send)
+			eventually(t, "scan", func() bool { return len(ts.running.list()) > 0 })
+			if test.half {
+				nc.CloseWrite()
+			}
+			nc.Close()
+			select {
+			case err := <-ends:
+				if err != errGone {
+					t.Errorf("called off because %v", err)
+				}
+			case <-time.After(patience):
+				t.Fatal("not called off")
+			}
+			eventually(t, "a log line", func() bool { return countLines(ts.log.String(), "not scanned") > 0 })
+			eventually(t, "the end of the session", func() bool { return idleSessions(0)(ts) && scansRunning(0)(ts) })
+			if log := ts.log.String(); countLines(log, "scanned") > 0 || !strings.Contains(log, `"reason":"client gone"`) {
+				t.Errorf("the log: %s", log)
+			}
+		})
+	}
+}
+
+// A client that only half-closes waits for its answer, on any socket. On TCP that is
+// what a close looks like.
+func TestHalfCloseIsNoHangup(t *testing.T) {
+	release := make(chan struct{})
+	ts := newServer(t, overTCP(nil), engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+	clients := []net.Conn{ts.dial(), dialFrom(t, "127.0.0.2", ts.listenTCP())}
+	for _, nc := range clients {
+		io.WriteString(nc, "zINSTREAM\x00"+stream("x", 1))
+		nc.(interface{ CloseWrite() error }).CloseWrite()
+	}
+	eventually(t, "they are watched", func() bool {
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		n := 0
+		for s := range ts.sessions {
+			s.watch.mu.Lock()
+			if s.watch.looking != nil {
+				n++
+			}
+			s.watch.mu.Unlock()
+		}
+		return n == len(clients)
+	})
+	close(release)
+	for _, nc := range clients {
+		if got := readAll(t, nc); got != "stream: OK\x00" {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
+// A TCP client whose host resets the connection has gone.
+func TestClientResetDuringScan(t *testing.T) {
+	e, ends := stuck()
+	ts := newServer(t, overTCP(nil), e)
+	nc := dialFrom(t, "127.0.0.2", ts.listenTCP())
+	io.WriteString(nc, "zINSTREAM\x00"+stream("x", 1))
+	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	nc.(*net.TCPConn).SetLinger(0)
+	nc.Close()
+	if err := <-ends; err != errGone {
+		t.Errorf("called off because %v", err)
+	}
+}
+
+// A client that hangs up while its scan waits for a slot does not keep its place.
+func TestClientGoneWhileItWaitsForASlot(t *testing.T) {
+	e, ends := stuck()
+	ts := newServer(t, nil, e)
+	begin := func(n int) (clients []*net.UnixConn) {
+		running := len(ts.running.list())
+		for range n {
+			nc := ts.dial()
+			io.WriteString(nc, "zINSTREAM\x00"+stream("x", 1))
+			clients = append(clients, nc)
+		}
+		eventually(t, "scans", scansRunningOf(ts, running+n))
+		return clients
+	}
+	busy := begin(10) // all slots
+	for _, nc := range begin(30) {
+		nc.Close()
+	}
+	eventually(t, "those are called off", scansRunningOf(ts, 10))
+	if len(ends) > 0 {
+		t.Errorf("%d came to the engine", len(ends))
+	}
+	eventually(t, "log lines", func() bool { return countLines(ts.log.String(), "not scanned") == 30 })
+	for _, nc := range busy {
+		nc.Close()
+	}
+}
+
+func scansRunningOf(ts *testServer, n int) func() bool {
+	return func() bool { return scansRunning(n)(ts) }
+}
+
+// Nor does a stream that waits for room in the spool.
+func TestClientGoneWhileItWaitsForTheSpool(t *testing.T) {
+	ts := newServer(t, nil, eicarOnly())
+	if err := ts.spool.Configure(spool.Config{Total: 64 << 10, Wait: 10 * patience}); err != nil {
+		t.Fatal(err)
+	}
+	full := ts.dial()
+	io.WriteString(full, "zINSTREAM\x00"+strings.TrimSuffix(stream(strings.Repeat("x", 60<<10), 4<<10), "\x00\x00\x00\x00"))
+	eventually(t, "full", func() bool { return ts.spool.Stats().Used >= 60<<10 })
+	nc := ts.dial()
+	io.WriteString(nc, "zINSTREAM\x00"+stream(strings.Repeat("x", 16<<10), 16<<10))
+	eventually(t, "it waits", func() bool { return ts.spool.Stats().Waiting == 1 })
+	nc.Close()
+	eventually(t, "it waits no longer", func() bool { return ts.spool.Stats().Waiting == 0 })
+	eventually(t, "a log line", func() bool { return strings.Contains(ts.log.String(), `"reason":"client gone"`) })
+	full.Close()
+}
+
+// A connection that was watched is read on.
+func TestSessionGoesOnAfterWatch(t *testing.T) {
+	release := make(chan struct{})
+	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = 1 },
+		engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+	nc := ts.dial()
+	io.WriteString(nc, "nIDSESSION\nnINSTREAM\n"+stream("x", 1)+"nINSTREAM\n"+stream("y", 1))
+	eventually(t, "the reader is watched", func() bool {
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		for s := range ts.sessions {
+			s.watch.mu.Lock()
+			defer s.watch.mu.Unlock()
+			return s.watch.looking != nil
+		}
+		return false
+	})
+	close(release)
+	io.WriteString(nc, "nPING\n")
+	got := []string{readRecord(t, nc, '\n'), readRecord(t, nc, '\n'), readRecord(t, nc, '\n')}
+	for _, want := range []string{"1: stream: OK", "2: stream: OK", "3: PONG"} {
+		if !strings.Contains(strings.Join(got, "\n"), want) {
+			t.Errorf("got %q, which lacks %q", got, want)
+		}
+	}
+}
