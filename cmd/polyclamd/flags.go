@@ -67,12 +67,17 @@ func (o options) load() (*config.File, error) {
 	return file, err
 }
 
-// report says that the configuration is good, and what is doubtful about it.
-func report(file *config.File, stdout, stderr io.Writer) error {
+// check says that the configuration is good, and what is doubtful about it. The
+// error is what is wrong with it.
+func check(o options, stdout, stderr io.Writer) error {
+	file, err := o.load()
+	if err != nil {
+		return err
+	}
 	for _, w := range file.Warnings {
 		fmt.Fprintln(stderr, "warning:", w)
 	}
-	_, err := fmt.Fprintf(stdout, "%s: ok\n", file.Name)
+	_, err = fmt.Fprintf(stdout, "%s: ok\n", file.Name)
 	return err
 }
 
