@@ -2,7 +2,6 @@ package main
 
 import (
 	"net"
-	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -81,13 +80,16 @@ func (d *process) exchange(kept, opened sockets) {
 		}
 	}
 	for _, l := range d.file.Listeners {
-		path, isUnix := strings.CutPrefix(l.Address, "unix:")
-		ln, isKept := kept[l.Address]
-		if !isUnix || !isKept || d.isHanded(ln) {
+		s, ok := kept[l.Address].(*unixSocket)
+		if !ok {
 			continue
 		}
-		if err := permit(path, l.Mode, l.Group); err != nil {
+		if err := s.permit(l.Mode, l.Group); err != nil {
 			d.log.Warn().Err(err).Str("address", l.Address).Msg("mode not changed")
+		}
+		if !s.inPlace() {
+			d.log.Warn().Str("address", l.Address).Str("hint", "restart polyclamd to make it again").
+				Msg("another program removed or replaced the socket's file")
 		}
 	}
 	d.sockets = kept
