@@ -5,8 +5,9 @@
 //
 // SIGHUP reads the configuration anew; a bad file changes nothing. SIGTERM and
 // SIGINT let the scans under way finish and be answered, a second one ends the
-// daemon at once. Under systemd it takes the sockets handed to it and says when
-// it is ready.
+// daemon immediately. Under systemd it takes the sockets handed to it and says when
+// it is ready. As the first process of a container it runs the daemon as a child,
+// passes signals on to it and reaps orphans.
 //
 // The exit status is 0 after a stop, 1 after a failure or a bad configuration,
 // and 2 for a wrong command line.
@@ -36,7 +37,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, err = fmt.Fprintln(stdout, "polyclamd", version())
 	case o.check:
 		err = check(o, stdout, stderr)
+	case os.Getpid() == firstProcess:
+		return serveBelow(args)
 	default:
+		inheritFromFirst()
 		return serve(o, stderr)
 	}
 	return exitStatus(err, stderr)

@@ -15,6 +15,11 @@ import (
 	"polyclam/proxy/spool"
 )
 
+// lastObjects is how long the end waits for engines that were called off to let go of
+// their objects: a program that was killed needs a moment, a hung engine needs longer
+// than anybody would wait.
+const lastObjects = time.Second
+
 // process is the running daemon. Its fields belong to the goroutine that calls start and
 // wait; the goroutines of the listeners speak to it through failed only.
 type process struct {
@@ -155,6 +160,7 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 		break
 	}
 	d.sockets.close() // the server has closed those it knew; a reload's may be on their way to it
+	d.spool.Drain(lastObjects)
 	if err := d.spool.Close(); err != nil {
 		d.log.Warn().Err(err).Msg("spool")
 	}
