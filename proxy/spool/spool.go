@@ -31,8 +31,10 @@ var (
 // A Spool keeps contents until all engines have seen them. It is safe for
 // concurrent use.
 type Spool struct {
-	quota quota
-	pool  pool
+	quota    quota
+	pool     pool
+	inMemory atomic.Int64  // bytes of segments that contents hold
+	stores   chan struct{} // one for each operation of the store under way
 
 	writers  atomic.Int64
 	contents atomic.Int64
@@ -60,7 +62,7 @@ type Stats struct {
 // work, and removes what a crashed predecessor left in the directory. An error
 // names the setting and says what would be right.
 func New(cfg Config) (*Spool, error) {
-	s := &Spool{}
+	s := &Spool{stores: make(chan struct{}, StoreThreads)}
 	if err := s.Configure(cfg); err != nil {
 		return nil, err
 	}
