@@ -74,6 +74,7 @@ func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
 
 // startServer makes the spool, the upstreams and the server.
 func (d *process) startServer() error {
+	fit(d.file, d.descriptors, 0).take(d.log)
 	var err error
 	if d.spool, err = spool.New(d.file.Spool()); err != nil {
 		return err
@@ -83,7 +84,6 @@ func (d *process) startServer() error {
 		d.spool.Close()
 		return err
 	}
-	fitConnections(c, d.file, d.descriptors, d.log)
 	d.server = proxy.NewServer(proxy.ServerOptions{
 		Config: c, Spool: d.spool, Log: d.log, Version: version(), Stop: d.stop,
 	})

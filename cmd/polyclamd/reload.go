@@ -48,6 +48,7 @@ func (d *process) refuse(err error) {
 
 // apply makes file the server's configuration, or changes nothing.
 func (d *process) apply(file *config.File) error {
+	fitted := fit(file, d.descriptors, d.spool.Stats().Used)
 	c, err := file.BuildWith(d.spool, d.log)
 	if err != nil {
 		return err
@@ -58,8 +59,8 @@ func (d *process) apply(file *config.File) error {
 		}
 		return err
 	}
-	fitConnections(c, file, d.descriptors, d.log)
 	d.server.Apply(c)
+	fitted.take(d.log)
 	if file.Log.Format != d.file.Log.Format {
 		d.log.Warn().Str("key", "log.format").Msg("change needs a restart")
 	}
