@@ -195,7 +195,7 @@ func (r *reloader) Reload(context.Context) error {
 // TestReloadEngines has a slow engine and one that fails: neither keeps the other from
 // loading.
 func TestReloadEngines(t *testing.T) {
-	slow := &stuck{reloader: reloader{Backend: eicarEngine()}, release: make(chan struct{})}
+	slow := &neverBack{reloader: reloader{Backend: eicarEngine()}, release: make(chan struct{})}
 	bad := &reloader{Backend: eicarEngine(), err: io.ErrUnexpectedEOF}
 	ts := newServer(t, nil, engine{name: "slow", backend: slow}, engine{name: "bad", backend: bad})
 	for i := range int64(3) {
@@ -214,13 +214,13 @@ func TestReloadEngines(t *testing.T) {
 	}
 }
 
-// stuck is an engine that does not come back from RELOAD until it may.
-type stuck struct {
+// neverBack is an engine that does not come back from RELOAD until it may.
+type neverBack struct {
 	reloader
 	release chan struct{}
 }
 
-func (s *stuck) Reload(ctx context.Context) error {
+func (s *neverBack) Reload(ctx context.Context) error {
 	<-s.release
 	return s.reloader.Reload(ctx)
 }

@@ -79,7 +79,7 @@ func TestShutdownServesBacklog(t *testing.T) {
 				engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 			dial := func() net.Conn { return ts.dial() }
 			if network == "tcp" {
-				dial = ts.listenTCP()
+				dial = ts.dialerTCP()
 			}
 			first := dial()
 			io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
@@ -271,8 +271,8 @@ func scansRunning(n int) func(*testServer) bool {
 	return func(ts *testServer) bool { return len(ts.running.list()) == n }
 }
 
-// listenTCP serves a TCP socket too, and returns what connects to it.
-func (ts *testServer) listenTCP() func() net.Conn {
+// dialerTCP serves a TCP socket too, and returns what connects to it.
+func (ts *testServer) dialerTCP() func() net.Conn {
 	ts.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -97,6 +97,10 @@ const defaultMaxOutput = 1 << 20
 // NewConfig returns the defaults.
 func NewConfig() backends.Config { return &Config{MaxOutput: defaultMaxOutput} }
 
+// ScanMemory is how much memory a scan takes at most: what the program prints, which
+// is copied as it grows, and lines of it.
+func (c *Config) ScanMemory() int64 { return 4 * int64(c.MaxOutput) }
+
 // Open implements [backends.Config]. The backend is a [backends.Versioner] if
 // there is a version_argv. That the program exists is not asked: it may be
 // installed later.

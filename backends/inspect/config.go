@@ -103,6 +103,9 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is not a size, as in \"64MiB\", \"512KiB\" or 65536", text)
 }
 
+// ScanMemory is how much memory a scan takes at most.
+func (c *Config) ScanMemory() int64 { return int64(c.MaxBytes) + 4<<20 }
+
 // limits are the budgets of a walk.
 func (c *Config) limits() walk.Limits {
 	return walk.Limits{MaxBytes: int64(c.MaxBytes), MaxDepth: c.MaxDepth, MaxMembers: c.MaxMembers}

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/machine"
+	"polyclam/cmd/internal/needs"
 )
 
 const defaultConfig = "/etc/polyclam/config.toml"
@@ -67,13 +69,21 @@ func (o options) load() (*config.File, error) {
 	return file, err
 }
 
-// report says that the configuration is good, and what is doubtful about it.
-func report(file *config.File, stdout, stderr io.Writer) error {
+// check says that the configuration is good, what is doubtful about it, and what it
+// needs. The error is what is wrong with it.
+func check(o options, stdout, stderr io.Writer) error {
+	file, err := o.load()
+	if err != nil {
+		return err
+	}
+	memory := machine.Memory(0)
+	source := file.FitSpool(memory)
 	for _, w := range file.Warnings {
 		fmt.Fprintln(stderr, "warning:", w)
 	}
-	_, err := fmt.Fprintf(stdout, "%s: ok\n", file.Name)
-	return err
+	need := needs.Of(file)
+	fmt.Fprintf(stdout, "%s: ok\nspool_total is %s (%s)\n", file.Name, total(file), source)
+	return need.Print(stdout)
 }
 
 // version is what the toolchain recorded about this build.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"time"
@@ -9,19 +10,58 @@ import (
 	"golang.org/x/sys/unix"
 
 	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/logbuf"
 )
 
-// newLog returns the daemon's logger. Its level is zerolog's global one, the
-// only one that a reload can change in loggers that others keep by value.
-func newLog(c config.Log, level string, w io.Writer) (zerolog.Logger, error) {
+const (
+	// logRoom bounds the lines that wait for the reader of stderr.
+	logRoom = 1 << 20
+	// lastLines is how long the daemon waits for that reader at its end.
+	lastLines = time.Second
+)
+
+// newLog returns the daemon's logger, and the buffer that it writes to w through:
+// nothing but its Close ever waits for the reader. The level is zerolog's global
+// one, the only one that a reload can change in loggers that others keep by value.
+func newLog(c config.Log, level string, w io.Writer) (zerolog.Logger, *logbuf.Buffer, error) {
 	zerolog.TimeFieldFormat = time.RFC3339Nano
-	if console(c.Format, w) {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.DateTime, NoColor: !isTerminal(w)}
-	}
 	if err := setLevel(c, level); err != nil {
-		return zerolog.Nop(), err
+		return zerolog.Nop(), nil, err
 	}
-	return zerolog.New(w).With().Timestamp().Logger(), nil
+	format := func(out io.Writer) io.Writer { return out }
+	if console(c.Format, w) {
+		colours := isTerminal(w)
+		format = func(out io.Writer) io.Writer {
+			return zerolog.ConsoleWriter{Out: out, TimeFormat: time.DateTime, NoColor: !colours}
+		}
+	}
+	buffer := logbuf.New(w, logRoom, func(lost int) []byte { return lossLine(format, lost) })
+	lines := levels{format(buffer), format(buffer.Important())}
+	return zerolog.New(lines).With().Timestamp().Logger(), buffer, nil
+}
+
+// levels sends warnings and errors another way than the rest.
+type levels struct {
+	io.Writer
+	important io.Writer
+}
+
+// WriteLevel implements [zerolog.LevelWriter].
+func (l levels) WriteLevel(level zerolog.Level, p []byte) (int, error) {
+	if level >= zerolog.WarnLevel {
+		return l.important.Write(p)
+	}
+	return l.Write(p)
+}
+
+// lossLine is the line in the place of those that were lost. Whatever the level of
+// the log, it is not left out.
+func lossLine(format func(io.Writer) io.Writer, lost int) []byte {
+	var line bytes.Buffer
+	log := zerolog.New(format(&line)).With().Timestamp().Logger()
+	log.Log().Str(zerolog.LevelFieldName, zerolog.LevelWarnValue).Int("lines", lost).
+		Str("hint", "the log is read too slowly, or its disk is full").Msg("log lines lost")
+	return line.Bytes()
 }
 
 // setLevel makes level, or else the configuration's, that of all loggers.

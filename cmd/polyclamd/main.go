@@ -5,8 +5,9 @@
 //
 // SIGHUP reads the configuration anew; a bad file changes nothing. SIGTERM and
 // SIGINT let the scans under way finish and be answered, a second one ends the
-// daemon at once. Under systemd it takes the sockets handed to it and says when
-// it is ready.
+// daemon immediately. Under systemd it takes the sockets handed to it and says when
+// it is ready. As the first process of a container it runs the daemon as a child,
+// passes signals on to it and reaps orphans.
 //
 // The exit status is 0 after a stop, 1 after a failure or a bad configuration,
 // and 2 for a wrong command line.
@@ -24,36 +25,46 @@ import (
 )
 
 func main() {
-	os.Exit(exitStatus(run(os.Args[1:], os.Stdout, os.Stderr), os.Stderr))
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the daemon from its command line to its end.
-func run(args []string, stdout, stderr io.Writer) error {
+// run does what the command line says and returns the exit status.
+func run(args []string, stdout, stderr io.Writer) int {
 	o, err := parseFlags(args, stdout)
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+	case o.version:
+		_, err = fmt.Fprintln(stdout, "polyclamd", version())
+	case o.check:
+		err = check(o, stdout, stderr)
+	case os.Getpid() == firstProcess:
+		return serveBelow(args)
+	default:
+		inheritFromFirst()
+		return serve(o, stderr)
 	}
-	if o.version {
-		_, err := fmt.Fprintln(stdout, "polyclamd", version())
-		return err
-	}
+	return exitStatus(err, stderr)
+}
+
+// serve is the daemon from its configuration to its end. Once it has a log, stderr
+// is written to through the log's buffer alone, so that the order is kept and a
+// reader that does not read holds up nothing.
+func serve(o options, stderr io.Writer) int {
 	file, err := o.load()
 	if err != nil {
-		return err
-	}
-	if o.check {
-		return report(file, stdout, stderr)
+		return exitStatus(err, stderr)
 	}
 	signals := notifySignals()
-	log, err := newLog(file.Log, o.logLevel, stderr)
+	log, buffer, err := newLog(file.Log, o.logLevel, stderr)
 	if err != nil {
-		return err
+		return exitStatus(err, stderr)
 	}
+	defer buffer.Close(lastLines)
 	d, err := start(o, file, log)
-	if err != nil {
-		return err
+	if err == nil {
+		err = d.wait(signals)
 	}
-	return d.wait(signals)
+	return exitStatus(err, buffer.Important())
 }
 
 // exitStatus says on stderr what went wrong and returns the exit status.

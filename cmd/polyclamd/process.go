@@ -15,6 +15,11 @@ import (
 	"polyclam/proxy/spool"
 )
 
+// lastObjects is how long the end waits for engines that were called off to let go of
+// their objects: a program that was killed needs a moment, a hung engine needs longer
+// than anybody would wait.
+const lastObjects = time.Second
+
 // process is the running daemon. Its fields belong to the goroutine that calls start and
 // wait; the goroutines of the listeners speak to it through failed only.
 type process struct {
@@ -69,6 +74,7 @@ func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
 
 // startServer makes the spool, the upstreams and the server.
 func (d *process) startServer() error {
+	fit(d.file, d.descriptors, 0).take(d.log)
 	var err error
 	if d.spool, err = spool.New(d.file.Spool()); err != nil {
 		return err
@@ -78,7 +84,6 @@ func (d *process) startServer() error {
 		d.spool.Close()
 		return err
 	}
-	fitConnections(c, d.file, d.descriptors, d.log)
 	d.server = proxy.NewServer(proxy.ServerOptions{
 		Config: c, Spool: d.spool, Log: d.log, Version: version(), Stop: d.stop,
 	})
@@ -155,6 +160,7 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 		break
 	}
 	d.sockets.close() // the server has closed those it knew; a reload's may be on their way to it
+	d.spool.Drain(lastObjects)
 	if err := d.spool.Close(); err != nil {
 		d.log.Warn().Err(err).Msg("spool")
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"net"
-	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -49,6 +48,7 @@ func (d *process) refuse(err error) {
 
 // apply makes file the server's configuration, or changes nothing.
 func (d *process) apply(file *config.File) error {
+	fitted := fit(file, d.descriptors, d.spool.Stats().Used)
 	c, err := file.BuildWith(d.spool, d.log)
 	if err != nil {
 		return err
@@ -59,8 +59,8 @@ func (d *process) apply(file *config.File) error {
 		}
 		return err
 	}
-	fitConnections(c, file, d.descriptors, d.log)
 	d.server.Apply(c)
+	fitted.take(d.log)
 	if file.Log.Format != d.file.Log.Format {
 		d.log.Warn().Str("key", "log.format").Msg("change needs a restart")
 	}
@@ -81,13 +81,16 @@ func (d *process) exchange(kept, opened sockets) {
 		}
 	}
 	for _, l := range d.file.Listeners {
-		path, isUnix := strings.CutPrefix(l.Address, "unix:")
-		ln, isKept := kept[l.Address]
-		if !isUnix || !isKept || d.isHanded(ln) {
+		s, ok := kept[l.Address].(*unixSocket)
+		if !ok {
 			continue
 		}
-		if err := permit(path, l.Mode, l.Group); err != nil {
+		if err := s.permit(l.Mode, l.Group); err != nil {
 			d.log.Warn().Err(err).Str("address", l.Address).Msg("mode not changed")
+		}
+		if !s.inPlace() {
+			d.log.Warn().Str("address", l.Address).Str("hint", "restart polyclamd to make it again").
+				Msg("another program removed or replaced the socket's file")
 		}
 	}
 	d.sockets = kept

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,9 +29,19 @@ func open(l *config.Listener) (net.Listener, error) {
 	return net.Listen(network, address)
 }
 
+// unixSocket is a listener on a Unix socket together with its file. The file is
+// known by its inode, not by its path: whatever another program puts at the path
+// afterwards is neither changed nor removed.
+type unixSocket struct {
+	*net.UnixListener
+	path string
+	file *os.File // opened with O_PATH: the inode's number stays ours
+	once sync.Once
+}
+
 // openUnix makes a Unix socket. Nobody can connect before its group and mode
 // are right.
-func openUnix(path string, mode fs.FileMode, group int) (net.Listener, error) {
+func openUnix(path string, mode fs.FileMode, group int) (*unixSocket, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
@@ -38,16 +49,83 @@ func openUnix(path string, mode fs.FileMode, group int) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := permit(path, mode, group); err != nil {
-		ln.Close() // and removes the file
+	ln.SetUnlinkOnClose(false)
+	file, err := openOwn(path)
+	if err != nil {
+		ln.Close()
 		return nil, err
 	}
-	return ln, nil
+	s := &unixSocket{UnixListener: ln, path: path, file: file}
+	if err := s.permit(mode, group); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// openOwn opens the file of a socket that was bound to path just now. It must be
+// what listenClosed makes: a socket, of our user, with no rights for anybody.
+func openOwn(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the socket made just now: %w", path, err)
+	}
+	file := os.NewFile(uintptr(fd), path)
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && (st.Mode != unix.S_IFSOCK || int(st.Uid) != os.Geteuid()) {
+		err = errors.New("another program replaced it; choose a directory where only this daemon may write")
+	}
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: the socket made just now: %w", path, err)
+	}
+	return file, nil
+}
+
+// permit gives the socket its group and mode, in this order.
+func (s *unixSocket) permit(mode fs.FileMode, group int) error {
+	fd := int(s.file.Fd())
+	if group != config.NoGroup {
+		if err := unix.Fchownat(fd, "", -1, group, unix.AT_EMPTY_PATH); err != nil {
+			return fmt.Errorf("group of %s: %w", s.path, err)
+		}
+	}
+	// fchmod(2) refuses a descriptor of O_PATH, and Linux before 6.6 has no other call.
+	err := os.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), mode)
+	if err != nil && unix.Fchmodat(fd, "", uint32(mode.Perm()), unix.AT_EMPTY_PATH) == nil {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("mode of %s: %w", s.path, errors.Unwrap(err))
+	}
+	return nil
+}
+
+// inPlace reports whether the file is still at its path.
+func (s *unixSocket) inPlace() bool {
+	now, err := os.Lstat(s.path)
+	if err != nil {
+		return false
+	}
+	own, err := s.file.Stat()
+	return err == nil && os.SameFile(now, own)
+}
+
+// Close implements [net.Listener]. It removes the file, if it is still in place.
+func (s *unixSocket) Close() error {
+	s.once.Do(func() {
+		if s.inPlace() {
+			os.Remove(s.path)
+		}
+		s.file.Close()
+	})
+	return s.UnixListener.Close()
 }
 
 // listenClosed makes a socket of mode 0, as clamd's comes into being: Linux
 // gives the file the mode that the descriptor has at the time of bind(2).
-func listenClosed(path string) (net.Listener, error) {
+func listenClosed(path string) (*net.UnixListener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		if ctlErr := c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0) }); ctlErr != nil {
@@ -55,17 +133,11 @@ func listenClosed(path string) (net.Listener, error) {
 		}
 		return err
 	}}
-	return config.Listen(context.Background(), "unix", path)
-}
-
-// permit gives the socket at path its group and mode, in this order.
-func permit(path string, mode fs.FileMode, group int) error {
-	if group != config.NoGroup {
-		if err := os.Lchown(path, -1, group); err != nil {
-			return err
-		}
+	ln, err := config.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, err
 	}
-	return os.Chmod(path, mode)
+	return ln.(*net.UnixListener), nil
 }
 
 // removeStale removes the socket at path if nobody answers on it: it was left

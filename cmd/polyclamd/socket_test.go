@@ -157,6 +157,88 @@ func TestGroupOfSocket(t *testing.T) {
 	}
 }
 
+// TestSymbolicLinkAtTheSocket puts a link where the socket was: a reload and the end
+// leave it alone, and what it leads to.
+func TestSymbolicLinkAtTheSocket(t *testing.T) {
+	dir := socketDir(t)
+	socket, away, secret := filepath.Join(dir, "s"), filepath.Join(dir, "away"), filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
+	if err := os.Rename(socket, away); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(secret, socket); err != nil {
+		t.Fatal(err)
+	}
+	writeConfig(t, dir, unixListener(socket, `mode = "0620"`))
+	d.reload(reloaded)
+	d.waitFor("another program removed or replaced the socket's file")
+	if info, err := os.Lstat(away); err != nil || info.Mode().Perm() != 0o620 {
+		t.Errorf("the socket: %v, %v, want mode 0620", info, err)
+	}
+	d.stop()
+	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("what the link leads to: %v, %v, want it to be there with mode 0600", info, err)
+	}
+}
+
+// TestCloseRemovesItsOwnFileOnly has another daemon's socket at the path.
+func TestCloseRemovesItsOwnFileOnly(t *testing.T) {
+	path := filepath.Join(socketDir(t), "s")
+	s, err := openUnix(path, 0o666, config.NoGroup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	other, err := openUnix(path, 0o666, config.NoGroup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if _, err := os.Lstat(path); err != nil {
+		t.Error("the socket of the other daemon is gone")
+	}
+	other.Close()
+	wantGone(t, path)
+	other.Close() // may be closed again
+}
+
+// TestOpenOwn takes nothing but a closed socket of our user.
+func TestOpenOwn(t *testing.T) {
+	dir := socketDir(t)
+	file, link, socket := filepath.Join(dir, "f"), filepath.Join(dir, "l"), filepath.Join(dir, "s")
+	if err := os.WriteFile(file, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := listenClosed(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if err := os.Symlink(socket, link); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{file: false, link: false, socket: true, filepath.Join(dir, "none"): false} {
+		f, err := openOwn(path)
+		if (err == nil) != want {
+			t.Errorf("%s: %v", path, err)
+		}
+		if f != nil {
+			f.Close()
+		}
+	}
+	if err := os.Chmod(socket, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openOwn(socket); err == nil {
+		t.Error("a socket with rights for everybody was taken")
+	}
+}
+
 // TestDefaultDirectory wants a directory below the one for temporary files to
 // be our own.
 func TestDefaultDirectory(t *testing.T) {

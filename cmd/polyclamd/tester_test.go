@@ -24,7 +24,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asDaemon) == "" {
 		os.Exit(m.Run())
 	}
-	os.Unsetenv(asDaemon)
+	if os.Getpid() != firstProcess { // which runs this program again
+		os.Unsetenv(asDaemon)
+	}
 	if os.Getenv("LISTEN_PID") == "self" { // systemd knows it, a test cannot
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 	}

@@ -24,6 +24,10 @@ type Config struct {
 	// Memory is how many bytes of a stream stay in memory; what is longer goes
 	// to the store as a whole.
 	Memory int64
+	// InMemory is how many bytes of all streams together stay in memory; beyond it
+	// even short ones go to the store. 0: no bound. It bounds the copies that File
+	// makes, too, which are of those in memory only.
+	InMemory int64
 	// Total is the quota in bytes over all contents, memory and files alike, as
 	// the system counts them: whole pages and segments. 0: none. Less than one
 	// page, 4 KiB, is refused.
@@ -115,6 +119,9 @@ func check(cfg Config) error {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if cfg.Memory < 0 {
 		bad("memory of %d bytes: want 0 or more", cfg.Memory)
+	}
+	if cfg.InMemory < 0 {
+		bad("%d bytes in memory: want 0 or more", cfg.InMemory)
 	}
 	if cfg.Total < 0 || cfg.Total > 0 && cfg.Total < page {
 		bad("total of %d bytes: want at least %d, or 0 for no quota", cfg.Total, page)

@@ -241,6 +241,7 @@ func (c *Content) free() {
 func (c *Content) freeSegments() {
 	for i, seg := range c.segs {
 		c.segs[i] = nil
+		c.spool.inMemory.Add(-int64(cap(seg)))
 		c.spool.pool.put(seg)
 	}
 	c.segs = nil

@@ -35,6 +35,7 @@ type directory struct {
 	mu        sync.RWMutex // held for writing while sub is replaced
 	sub       *os.File     // the subdirectory, locked
 	anonymity bool         // the file system has O_TMPFILE
+	discarded bool         // the subdirectory is gone for good
 }
 
 // openDirectory makes cfg.Dir if needed, checks it, removes leftovers and makes
@@ -196,6 +197,17 @@ func (d *directory) release() {
 	d.sub.Close()
 }
 
+// discard removes the subdirectory with everything of ours in it, whoever still uses
+// that. What is opened already stays readable.
+func (d *directory) discard() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.discarded = true
+	if d.refs.Load() > 0 && inPlace(d.sub) {
+		removeFiles(d.sub)
+	}
+}
+
 // renew makes a new subdirectory if somebody has removed the old one. It
 // reports whether there is one now, so that another try is worthwhile.
 func (d *directory) renew() bool {
@@ -204,7 +216,7 @@ func (d *directory) renew() bool {
 	if inPlace(d.sub) {
 		return true // perhaps since another goroutine renewed it
 	}
-	if d.checkParent() != nil {
+	if d.discarded || d.checkParent() != nil {
 		return false
 	}
 	sub, err := d.makeSub()

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestConfigErrors(t *testing.T) {
@@ -133,18 +134,56 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
+// TestClose has contents left, one with a file, one of earlier settings: nothing of
+// them stays in the directories, and what is open can be read to the end.
 func TestClose(t *testing.T) {
-	s := newSpool(t, Config{Memory: 4 << 10, Store: Tmpfile})
-	c := spooled(t, s, random(100<<10))
-	s.Close()
-	if _, err := c.Path(); err != nil {
-		t.Error(err)
+	first, second := t.TempDir(), t.TempDir()
+	s := newSpool(t, Config{Memory: 4 << 10, Store: Tmpfile, Dir: first})
+	old := spooled(t, s, random(100<<10))
+	if _, err := old.Path(); err != nil {
+		t.Fatal(err)
 	}
-	c.Release()
+	if err := s.Configure(Config{Memory: 4 << 10, Store: Tmpfile, Dir: second}); err != nil {
+		t.Fatal(err)
+	}
+	c := spooled(t, s, random(100<<10))
+	path, err := c.Path()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(path+"-of-a-backend", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	for _, dir := range []string{first, second} {
+		if left := tree(t, dir); len(left) > 0 {
+			t.Errorf("left in the directory: %q", left)
+		}
+	}
+	unnamed := spooled(t, s, random(1000))
+	_, err = unnamed.Path()
+	checkIs(t, err, ErrStorage)
+	unnamed.Release()
+	for _, c := range []*Content{old, c} {
+		checkBytes(t, c, random(100<<10))
+		c.Release()
+	}
 	w := s.Create(t.Context())
-	_, err := w.Write(random(100 << 10))
+	_, err = w.Write(random(100 << 10))
 	checkIs(t, err, ErrStorage)
 	s.Close()
+}
+
+func TestDrain(t *testing.T) {
+	s := newSpool(t, Config{Memory: 4 << 10})
+	s.Drain(time.Hour) // there is nothing
+	c := spooled(t, s, random(1000))
+	s.Drain(time.Millisecond)
+	go c.Release()
+	s.Drain(time.Hour)
+	if n := s.Stats().Contents; n != 0 {
+		t.Errorf("%d contents left", n)
+	}
 }
 
 // TestDirectoryRemoved plays one that cleans up where he should not.

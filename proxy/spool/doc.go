@@ -28,12 +28,12 @@
 // they have been scanned.
 //
 // Not refused, but counted, are files made for engines of objects already let in: of
-// each of them once more its size at most for File (only if it is in memory) and for
-// Path (unless it is a Tmpfile, which is linked). So the bound for everything is
-// 3 x Total, and Total itself where engines are sent the bytes. The copy of an
-// opened file for Path is refused if there is no room for it. Beside that up to
-// 8 MiB of free segments are kept, and a writer that goes from memory to the
-// store holds both for a moment.
+// each of them once more its size at most for File (only if it is in memory, so no more
+// than Config.InMemory together) and for Path (unless it is a Tmpfile, which is linked).
+// So the bound for everything is 2 x Total + InMemory, and Total itself where engines
+// are sent the bytes. The copy of an opened file for Path is refused if there is no room
+// for it. Beside that up to 8 MiB of free segments are kept, and a writer that goes from
+// memory to the store holds both for a moment.
 //
 // # What engines cannot do
 //

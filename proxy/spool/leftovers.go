@@ -35,14 +35,20 @@ func removeLeftover(path string) {
 	if unix.Fstat(int(sub.Fd()), &st) != nil || int(st.Uid) != os.Geteuid() {
 		return
 	}
+	removeFiles(sub)
+}
+
+// removeFiles removes what is ours in sub, and sub itself unless something else is
+// left in it.
+func removeFiles(sub *os.File) {
 	names, err := sub.Readdirnames(-1)
 	if err != nil {
 		return
 	}
 	for _, name := range names {
 		if strings.HasPrefix(name, filePrefix) {
-			os.RemoveAll(filepath.Join(path, name)) // backends make directories of that name, too
+			os.RemoveAll(filepath.Join(sub.Name(), name)) // backends make directories of that name, too
 		}
 	}
-	os.Remove(path) // fails if something is left that is not ours
+	os.Remove(sub.Name())
 }

@@ -82,3 +82,12 @@ func nextClass(n int, want, room int64) int {
 	}
 	return class
 }
+
+// remember counts n more bytes in memory, unless there would be more than limit.
+func (s *Spool) remember(n, limit int64) bool {
+	if s.inMemory.Add(n) > limit && limit > 0 {
+		s.inMemory.Add(-n)
+		return false
+	}
+	return true
+}

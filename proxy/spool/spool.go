@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"polyclam/proxy/client"
 )
@@ -31,14 +33,17 @@ var (
 // A Spool keeps contents until all engines have seen them. It is safe for
 // concurrent use.
 type Spool struct {
-	quota quota
-	pool  pool
+	quota    quota
+	pool     pool
+	inMemory atomic.Int64  // bytes of segments that contents hold
+	stores   chan struct{} // one for each operation of the store under way
 
 	writers  atomic.Int64
 	contents atomic.Int64
 	files    atomic.Int64
 
-	configuring sync.Mutex // one Configure or Close at a time
+	configuring sync.Mutex   // one Configure or Close at a time; guards former
+	former      []*directory // of earlier settings, which contents still use
 
 	mu  sync.Mutex // guards set and the retaining of its directory
 	set *settings
@@ -59,7 +64,7 @@ type Stats struct {
 // work, and removes what a crashed predecessor left in the directory. An error
 // names the setting and says what would be right.
 func New(cfg Config) (*Spool, error) {
-	s := &Spool{}
+	s := &Spool{stores: make(chan struct{}, StoreThreads)}
 	if err := s.Configure(cfg); err != nil {
 		return nil, err
 	}
@@ -88,9 +93,18 @@ func (s *Spool) Configure(cfg Config) error {
 	return nil
 }
 
-// Close gives up the spool's own directory. Contents that exist stay valid
-// until their last Release; no new ones can be stored in files. Close is
-// optional: a directory left behind is removed by the next New.
+// Drain waits until no content is left, for no longer than patience.
+func (s *Spool) Drain(patience time.Duration) {
+	const poll = 2 * time.Millisecond
+	for deadline := time.Now().Add(patience); s.contents.Load()+s.writers.Load() > 0 && time.Now().Before(deadline); {
+		time.Sleep(poll)
+	}
+}
+
+// Close removes the spool's own directory with every file in it, also those that an
+// engine is still reading: the process is about to end, and what it leaves behind
+// nobody would remove before the next New. Contents stay readable until their last
+// Release; no new ones can be stored in files.
 func (s *Spool) Close() error {
 	s.configuring.Lock()
 	defer s.configuring.Unlock()
@@ -99,6 +113,10 @@ func (s *Spool) Close() error {
 	s.mu.Unlock()
 	set.dir = nil
 	s.replace(&set)
+	for _, d := range s.former {
+		d.discard()
+	}
+	s.former = nil
 	return nil
 }
 
@@ -108,9 +126,14 @@ func (s *Spool) replace(set *settings) {
 	old := s.set
 	s.set = set
 	s.mu.Unlock()
-	if old != nil {
-		old.release()
+	if old == nil {
+		return
 	}
+	if old.dir != nil && old.dir != set.dir {
+		s.former = append(s.former, old.dir)
+	}
+	old.release()
+	s.former = slices.DeleteFunc(s.former, func(d *directory) bool { return d.refs.Load() <= 0 })
 }
 
 // settings returns the current settings, retained for one content.

@@ -1,15 +1,49 @@
 package spool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // seals is what makes a memfd unchangeable, for its owner too.
 const seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
+
+// StoreThreads is how many writes to the store may be under way. Each may hold a thread
+// for as long as the disk takes; a disk that hangs holds no more than these.
+const StoreThreads = 32
+
+// operate waits for its turn to use the store, until deadline or until ctx is done.
+func (s *Spool) operate(ctx context.Context, deadline time.Time) error {
+	select {
+	case s.stores <- struct{}{}:
+		return nil
+	default:
+	}
+	if deadline.IsZero() {
+		deadline = time.Now().Add(shortestWait)
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case s.stores <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("spool: %w", context.Cause(ctx))
+	case <-timer.C:
+		return storageError("write", fmt.Errorf("%d writes are under way and none has ended", StoreThreads))
+	}
+}
+
+// shortestWait is how long a write waits for others even where Config.Wait is 0.
+const shortestWait = time.Second
+
+// operated ends what operate began.
+func (s *Spool) operated() { <-s.stores }
 
 // memfdFlags finds out the flags that the kernel takes for memfd_create.
 func memfdFlags() (int, error) {

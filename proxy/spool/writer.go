@@ -35,10 +35,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if w.ctx.Err() != nil {
 		return 0, w.fail(fmt.Errorf("spool: %w", context.Cause(w.ctx)))
 	}
-	var deadline time.Time
-	if wait := w.c.set.Wait; wait > 0 {
-		deadline = time.Now().Add(wait)
-	}
+	deadline := w.deadline()
 	written := 0
 	for written < len(p) {
 		rest := p[written:]
@@ -66,7 +63,11 @@ func (w *Writer) remember(p []byte, deadline time.Time) (int, error) {
 		return n, nil
 	}
 	class := nextClass(len(c.segs), int64(len(p)), c.set.Memory-w.size)
+	if !c.spool.remember(classSize(class), c.set.InMemory) {
+		return w.store(p, deadline)
+	}
 	if err := w.take(classSize(class), deadline); err != nil {
+		c.spool.inMemory.Add(-classSize(class))
 		return 0, err
 	}
 	c.segs = append(c.segs, c.spool.pool.get(class))
@@ -84,6 +85,10 @@ func (w *Writer) store(p []byte, deadline time.Time) (int, error) {
 			return 0, err
 		}
 	}
+	if err := c.spool.operate(w.ctx, deadline); err != nil {
+		return 0, err
+	}
+	defer c.spool.operated()
 	if c.own == nil {
 		if err := w.spill(); err != nil {
 			return 0, storageError("spill", err)
@@ -129,10 +134,8 @@ func (w *Writer) Finish() (*Content, error) {
 	}
 	c := w.c
 	if c.own != nil {
-		f, err := c.set.seal(c.own)
-		c.own = f // nil on an error: seal has closed it
-		if err != nil {
-			return nil, w.fail(storageError("seal", err))
+		if err := w.seal(); err != nil {
+			return nil, w.fail(err)
 		}
 	}
 	c.size = w.size
@@ -142,6 +145,30 @@ func (w *Writer) Finish() (*Content, error) {
 	w.c = nil
 	w.err = errEnded
 	return c, nil
+}
+
+// seal makes the file of the content unchangeable.
+func (w *Writer) seal() error {
+	c := w.c
+	if err := c.spool.operate(w.ctx, w.deadline()); err != nil {
+		return err
+	}
+	defer c.spool.operated()
+	f, err := c.set.seal(c.own)
+	c.own = f // nil on an error: seal has closed it
+	if err != nil {
+		return storageError("seal", err)
+	}
+	return nil
+}
+
+// deadline is until when a call that begins now may wait; zero: not at all.
+func (w *Writer) deadline() time.Time {
+	wait := w.c.set.Wait
+	if wait <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(wait)
 }
 
 // Abort ends the writer and gives everything back. After Finish, a failed Write

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 )
 
 // TestContents sends contents of all sizes around the borders in pieces of all
@@ -185,4 +186,65 @@ func TestWriterContextDone(t *testing.T) {
 	if c != nil {
 		t.Error("Finish returned a content")
 	}
+}
+
+// TestInMemory has a bound on what all contents together have in memory: the first
+// stay there, the next go to the store however short they are.
+func TestInMemory(t *testing.T) {
+	for _, store := range stores {
+		s := newSpool(t, Config{Memory: 8 << 10, InMemory: 20 << 10, Store: store})
+		var all []*Content
+		for range 10 {
+			all = append(all, spooled(t, s, random(4<<10)))
+		}
+		inMemory := 0
+		for _, c := range all {
+			if c.own == nil {
+				inMemory++
+			}
+			checkBytes(t, c, random(4<<10))
+		}
+		if used := s.inMemory.Load(); used > 20<<10 || inMemory == 0 || inMemory == len(all) {
+			t.Errorf("%s: %d of %d contents in memory, with %d bytes", store, inMemory, len(all), used)
+		}
+		for _, c := range all {
+			c.Release()
+		}
+		if used := s.inMemory.Load(); used != 0 {
+			t.Errorf("%s: %d bytes in memory without a content", store, used)
+		}
+		c := spooled(t, s, random(4<<10))
+		if c.own != nil {
+			t.Errorf("%s: memory that was given back is not used again", store)
+		}
+		c.Release()
+	}
+}
+
+// TestHungStore has as many writes under way as there may be. One more fails after a
+// while, and so does the end of a content; when the store goes on, all goes on.
+func TestHungStore(t *testing.T) {
+	s := newSpool(t, Config{Memory: 0, Store: Tmpfile, Wait: time.Millisecond})
+	late := s.Create(t.Context())
+	if _, err := late.Write(random(10)); err != nil {
+		t.Fatal(err)
+	}
+	for range StoreThreads {
+		s.stores <- struct{}{}
+	}
+	w := s.Create(t.Context())
+	_, err := w.Write(random(10))
+	checkIs(t, err, ErrStorage)
+	_, err = late.Finish()
+	checkIs(t, err, ErrStorage)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.operate(ctx, time.Now().Add(time.Hour)); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want the end of the context", err)
+	}
+	for range StoreThreads {
+		s.operated()
+	}
+	spooled(t, s, random(10)).Release()
 }

@@ -106,6 +106,9 @@ func (f *File) checkLimits(r *reader) {
 		r.fail("limits.connections", "%d is not enough for %d listeners; want more connections than listeners", f.Limits.Connections, len(f.Listeners))
 	}
 	stream, total := f.Limits.Stream, f.spool.Total
+	if _, given := r.lines["limits.spool_total"]; given {
+		f.spoolTotalLine = r.lines.line("limits.spool_total")
+	}
 	switch {
 	case total == 0:
 		r.warn("limits.spool_total", "no limit: clients can fill the memory of the host")

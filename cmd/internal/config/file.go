@@ -30,7 +30,8 @@ type File struct {
 	// Warnings are what is doubtful in the file, but can be run.
 	Warnings Problems
 
-	spool spool.Config
+	spool          spool.Config
+	spoolTotalLine int // 0: the file does not have the key
 }
 
 // Spool returns the configuration of the content store.
@@ -124,7 +125,7 @@ func newFile(name string) *File {
 		Log:           Log{Level: "info", Format: "auto", SHA256: true},
 		ShutdownGrace: 30 * time.Second,
 		spool: spool.Config{
-			Memory: 256 << 10, Total: 2 << 30, Store: spool.Memfd,
+			Memory: 256 << 10, Total: mostSpool, Store: spool.Memfd,
 			PathMode: 0o600, PathGroup: NoGroup, Wait: 30 * time.Second,
 		},
 	}

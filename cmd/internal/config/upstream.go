@@ -165,6 +165,18 @@ func (u *Upstream) nodes() []string {
 	return u.Addresses
 }
 
+// ScanMemory is how much memory of ours one scan takes beside its object, if that is
+// more than the buffers of a conversation.
+func (u *Upstream) ScanMemory() int64 {
+	if c, ok := u.config.(interface{ ScanMemory() int64 }); ok {
+		return c.ScanMemory()
+	}
+	return 0
+}
+
+// RunsPrograms reports whether each scan is a process of its own.
+func (u *Upstream) RunsPrograms() bool { return u.Backend == "command" }
+
 // tryOpen has the backend check its keys. Nothing is dialled.
 func (u *Upstream) tryOpen(r *reader) {
 	for _, address := range u.nodes() {

@@ -1,0 +1,52 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"polyclam/cmd/internal/machine"
+)
+
+func TestFitSpool(t *testing.T) {
+	const m = 1 << 20
+	const disk = "[spool]\nstore = \"tmpfile\"\ndirectory = \"/proc/polyclam\"\n" // no tmpfs
+	for _, test := range []struct {
+		name, text      string
+		memory          machine.Limit
+		total, inMemory int64
+		source, warning string
+	}{
+		{"a large machine", "", machine.Limit{N: 64 << 30, From: "x"}, 2 << 30, 256 * m, "the default", ""},
+		{"nothing is known", "", machine.None, 2 << 30, 256 * m, "the default", ""},
+		{"a small group", "", machine.Limit{N: 256 * m, From: "memory.max of /a", Hard: true}, 128 * m, 16 * m, "half of 256 MiB, which is memory.max of /a", ""},
+		{"less than a stream", "", machine.Limit{N: 100 * m, From: "x"}, 50 * m, 50 * m / 8, "half of 100 MiB, which is x",
+			`limits.stream: "100MiB" is more than the spool has on this machine, 50 MiB`},
+		{"the file says less", "[limits]\nspool_total = \"100MiB\"\n", machine.Limit{N: 256 * m, From: "x"}, 100 * m, 100 * m / 8, "limits.spool_total", ""},
+		{"the file says more", "[limits]\nspool_total = \"200MiB\"\n", machine.Limit{N: 256 * m, From: "memory.max of /a"}, 200 * m, 16 * m, "limits.spool_total",
+			`test:5: limits.spool_total: "200MiB" is more than half of the memory, 256 MiB (memory.max of /a)`},
+		{"the file says no limit", "[limits]\nspool_total = 0\n", machine.Limit{N: 256 * m, From: "x"}, 0, 16 * m, "limits.spool_total",
+			"limits.spool_total: no limit is more than half of the memory"},
+		{"a disk", disk, machine.Limit{N: 256 * m, From: "x"}, 2 << 30, 16 * m, "the default; /proc/polyclam is on a disk, so memory does not bound it", ""},
+		{"a disk, and more than memory", disk + "[limits]\nspool_total = \"20GiB\"\n", machine.Limit{N: 256 * m, From: "x"}, 20 << 30, 16 * m, "limits.spool_total", ""},
+		{"tmpfile in memory", strings.ReplaceAll(disk, "/proc", "/dev/shm"), machine.Limit{N: 256 * m, From: "x"}, 128 * m, 16 * m, "half of 256 MiB, which is x", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f, err := Parse("test", []byte("[[upstream]]\nname = \"x\"\nbackend = \"inspect\"\n"+test.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := len(f.Warnings)
+			source := f.FitSpool(test.memory)
+			if f.spool.Total != test.total || f.spool.InMemory != test.inMemory || source != test.source {
+				t.Errorf("%d bytes, %d of them in memory, %q; want %d, %d, %q", f.spool.Total, f.spool.InMemory, source, test.total, test.inMemory, test.source)
+			}
+			text := ""
+			if len(f.Warnings) > before {
+				text = f.Warnings[before].String()
+			}
+			if (text != "") != (test.warning != "") || !strings.Contains(text, test.warning) {
+				t.Errorf("warning %q, want %q", text, test.warning)
+			}
+		})
+	}
+}

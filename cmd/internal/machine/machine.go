@@ -1,0 +1,99 @@
+// Package machine says how much memory and how many tasks this process may use, by
+// the limits of its control group and what the machine has free.
+package machine
+
+import (
+	"bytes"
+	"io/fs"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// A Limit bounds something, and says where it comes from.
+type Limit struct {
+	N    int64
+	From string // "memory.max of /system.slice/polyclamd.service"
+	Hard bool   // beyond it the kernel kills or refuses; not just what is free now
+}
+
+// None is no limit.
+var None = Limit{N: math.MaxInt64}
+
+// unlimited is what no machine has: cgroup v1 writes a number near the largest one
+// for no limit.
+const unlimited = 1 << 60
+
+// Memory returns the smallest of the limits of the memory: of the process's control
+// group and all above it, and of what is free on the machine. What this process holds
+// already, and held bytes of its own that are not in its resident memory, such as
+// memfds, count as free.
+func Memory(held int64) Limit { return memory(os.DirFS("/"), held) }
+
+func memory(root fs.FS, held int64) Limit {
+	least := None
+	for _, g := range groups(root, "memory") {
+		for _, name := range []string{"memory.max", "memory.high", "memory.limit_in_bytes"} {
+			if n, ok := number(root, g.dir+"/"+name); ok {
+				least = smaller(least, Limit{n, name + " of " + g.name, true})
+			}
+		}
+		// Of groups above that a container does not see.
+		if n, ok := field(root, g.dir+"/memory.stat", "hierarchical_memory_limit"); ok {
+			least = smaller(least, Limit{n, "hierarchical_memory_limit of " + g.name, true})
+		}
+	}
+	if free, ok := field(root, "proc/meminfo", "MemAvailable:"); ok {
+		resident, _ := field(root, "proc/self/status", "VmRSS:")
+		least = smaller(least, Limit{(free+resident)<<10 + held, "MemAvailable", false})
+	}
+	return least
+}
+
+// Tasks returns the smallest limit of threads and processes of the control groups.
+func Tasks() Limit { return tasks(os.DirFS("/")) }
+
+func tasks(root fs.FS) Limit {
+	least := None
+	for _, g := range groups(root, "pids") {
+		if n, ok := number(root, g.dir+"/pids.max"); ok {
+			least = smaller(least, Limit{n, "pids.max of " + g.name, true})
+		}
+	}
+	return least
+}
+
+func smaller(a, b Limit) Limit {
+	if b.N < a.N && b.N < unlimited {
+		return b
+	}
+	return a
+}
+
+// number reads a file with one number. "max" is none.
+func number(root fs.FS, name string) (int64, bool) {
+	text, err := fs.ReadFile(root, name)
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64)
+	return int64(min(n, math.MaxInt64)), err == nil
+}
+
+// field reads the number after a key in a file with a key on each line.
+func field(root fs.FS, name, key string) (int64, bool) {
+	text, err := fs.ReadFile(root, name)
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if len(words) < 2 || words[0] != key {
+			continue
+		}
+		n, err := strconv.ParseUint(words[1], 10, 64)
+		return int64(min(n, math.MaxInt64)), err == nil
+	}
+	return 0, false
+}

@@ -1,0 +1,89 @@
+package needs
+
+import (
+	"fmt"
+
+	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/machine"
+)
+
+// A Change is a limit of the configuration that was lowered.
+type Change struct {
+	Key         string
+	Before, Now int
+	Hint        string
+}
+
+// FitDescriptors lowers limits.connections to what the descriptors are enough for, as
+// clamd lowers MaxQueue: the clients beyond it then wait in the backlog, instead of
+// being accepted and failing.
+func FitDescriptors(f *config.File, limit uint64) []Change {
+	need := uint64(descriptors(f).Sum())
+	if need <= limit {
+		return nil
+	}
+	own := need - placeDescriptors*uint64(f.Limits.Connections)
+	var fit uint64
+	if limit > own {
+		fit = (limit - own) / placeDescriptors
+	}
+	return lowerConnections(f, int64(fit), fmt.Sprintf("%d descriptors are needed and %d allowed: raise the hard limit (LimitNOFILE= of systemd) or lower limits.connections", need, limit))
+}
+
+// leastConnections are enough to work with.
+func leastConnections(f *config.File) int64 { return int64(len(f.Listeners)) + 1 }
+
+func lowerConnections(f *config.File, fit int64, hint string) []Change {
+	before := f.Limits.Connections
+	fit = max(fit, leastConnections(f))
+	if fit >= int64(before) {
+		return nil
+	}
+	f.Limits.Connections = int(fit)
+	return []Change{{"limits.connections", before, int(fit), hint}}
+}
+
+// FitMemory lowers what takes memory until the needs fit into the limit: first scans of
+// engines that take much of it, down to one at a time, then connections. It reports
+// whether that was enough. A limit that is not hard changes nothing.
+func FitMemory(f *config.File, limit machine.Limit) (changes []Change, fits bool) {
+	if !limit.Hard {
+		return nil, memory(f).Sum() <= limit.N
+	}
+	hint := fmt.Sprintf("%s would be needed and %s is %s", MiB(memory(f).Sum()), limit.From, MiB(limit.N))
+	for i := range f.Upstreams {
+		changes = append(changes, lowerScans(f, &f.Upstreams[i], limit.N-memoryForClients(f, limit.N), hint)...)
+	}
+	if over := memory(f).Sum() - limit.N; over > 0 {
+		each := int64(connectionMemory + 16<<10)
+		least := max(leastConnections(f), fewConnections)
+		changes = append(changes, lowerConnections(f, max(least, int64(f.Limits.Connections)-(over+each-1)/each), hint)...)
+	}
+	return changes, memory(f).Sum() <= limit.N
+}
+
+// fewConnections is below what lack of memory never lowers limits.connections.
+const fewConnections = 256
+
+// memoryForClients is what scans leave for connections: what these would take, but no
+// more than an eighth of the memory.
+func memoryForClients(f *config.File, limit int64) int64 {
+	return min(limit/8, (connectionMemory+16<<10)*int64(f.Limits.Connections))
+}
+
+// lowerScans lowers max_scans of an engine that needs memory for each scan, so that
+// everything but the connections fits into room.
+func lowerScans(f *config.File, u *config.Upstream, room int64, hint string) []Change {
+	if u.ScanMemory() == 0 {
+		return nil
+	}
+	clients := int64(f.Limits.Connections)
+	others := memory(f).Sum() - perScan(u)*slots(u) - connectionMemory*clients - receiveMemory(clients)
+	fit := max(1, (room-others)/(perScan(u)*nodes(u)))
+	if fit >= int64(u.MaxScans) {
+		return nil
+	}
+	before := u.MaxScans
+	u.MaxScans = int(fit)
+	return []Change{{"max_scans of " + u.Name, before, int(fit), hint}}
+}

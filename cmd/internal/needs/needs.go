@@ -1,0 +1,169 @@
+// Package needs computes from a configuration what the daemon needs at most:
+// descriptors, threads and memory. docs/limits.md explains the formula, --check prints
+// it, the daemon compares it with the limits that it runs under, and tests compare it
+// with daemons under load.
+package needs
+
+import (
+	"fmt"
+	"runtime"
+
+	"polyclam/cmd/internal/config"
+	"polyclam/protocol"
+	"polyclam/proxy/spool"
+)
+
+// What the daemon takes whatever is configured.
+const (
+	// ownDescriptors: log, epoll, spool directory, notifications, a reload that opens
+	// new listeners, and room to move.
+	ownDescriptors = 64
+	// ownThreads: the runtime's own, the log, signals, and the first process of a
+	// container.
+	ownThreads = 24
+	ownMemory  = 24 << 20 // program, runtime, free segments of the spool, log
+)
+
+// What one of each takes.
+const (
+	listenerDescriptors = 2 // the socket, and the file of a Unix socket
+	placeDescriptors    = 2 // the connection and its object
+	scanDescriptors     = 2 // the connection to the engine, and a copy of the object
+	programDescriptors  = 6 // while it is being started; then its output and its handle
+
+	connectionMemory = 8 << 10   // goroutine, buffers, state
+	scanMemory       = 256 << 10 // buffers of a conversation with an engine
+)
+
+// A Term is a part of a need.
+type Term struct {
+	N    int64
+	What string // for people: "2 x limits.connections"
+}
+
+// Need is how much of something is needed at most.
+type Need []Term
+
+// Sum is the need as a whole.
+func (n Need) Sum() int64 {
+	var sum int64
+	for _, t := range n {
+		sum += t.N
+	}
+	return sum
+}
+
+// Needs are all of them.
+type Needs struct {
+	Descriptors Need
+	Threads     Need // of the daemon
+	Programs    Need // processes that engines are, without what they start in turn
+	Memory      Need // in use, without what Go has not collected yet
+	Garbage     int64
+}
+
+// MemoryAtMost is the memory with as much garbage as Go lets grow where nothing limits it.
+func (n *Needs) MemoryAtMost() int64 { return n.Memory.Sum() + n.Garbage }
+
+// Of returns the needs of a configuration.
+func Of(f *config.File) Needs {
+	return Needs{
+		Descriptors: descriptors(f), Threads: threads(f), Programs: programs(f),
+		Memory: memory(f), Garbage: Heap(f),
+	}
+}
+
+func descriptors(f *config.File) Need {
+	need := Need{
+		{ownDescriptors, "the daemon itself"},
+		{listenerDescriptors * int64(len(f.Listeners)), "2 for each listener"},
+		{placeDescriptors * int64(f.Limits.Connections), "2 x limits.connections"},
+		// limits.file_threads and objects of sessions have their terms here.
+	}
+	for i := range f.Upstreams {
+		u := &f.Upstreams[i]
+		each := int64(scanDescriptors)
+		if u.RunsPrograms() {
+			each = programDescriptors
+		}
+		need = append(need, Term{each * slots(u), fmt.Sprintf("%d x max_scans x nodes of %s", each, u.Name)})
+	}
+	return need
+}
+
+func threads(f *config.File) Need {
+	need := Need{
+		{ownThreads, "the daemon itself"},
+		{int64(runtime.GOMAXPROCS(0)), "one for each processor"},
+		{spool.StoreThreads, "writes to the spool"},
+		// limits.file_threads has its term here.
+	}
+	for i := range f.Upstreams {
+		u := &f.Upstreams[i]
+		need = append(need, Term{slots(u), "max_scans x nodes of " + u.Name})
+	}
+	return need
+}
+
+func programs(f *config.File) Need {
+	var need Need
+	for i := range f.Upstreams {
+		if u := &f.Upstreams[i]; u.RunsPrograms() {
+			need = append(need, Term{slots(u) + nodes(u), "max_scans x nodes of " + u.Name + ", and its version"})
+		}
+	}
+	return need
+}
+
+// receiveMemory is that of the receive buffers of n connections.
+func receiveMemory(n int64) int64 { return protocol.ReceiveBuffers(n) }
+
+func memory(f *config.File) Need {
+	s := f.Spool()
+	need := Need{
+		{ownMemory, "the daemon itself"},
+		{connectionMemory * int64(f.Limits.Connections), "8 KiB x limits.connections"},
+		{receiveMemory(int64(f.Limits.Connections)), "receive buffers: 16 KiB x limits.connections, 128 KiB for the first 64"},
+	}
+	if f.SpoolInMemory() {
+		need = append(need, Term{s.Total, "limits.spool_total"}, Term{s.InMemory, "copies of short streams for engines"})
+	} else {
+		need = append(need, Term{s.InMemory, "short streams (the spool is on a disk)"})
+	}
+	if f.CopiesInMemory() {
+		need = append(need, Term{s.Total, "files with names: spool.directory is in memory"})
+	}
+	for i := range f.Upstreams {
+		u := &f.Upstreams[i]
+		need = append(need, Term{perScan(u) * slots(u), fmt.Sprintf("%s x max_scans x nodes of %s", MiB(perScan(u)), u.Name)})
+	}
+	return need
+}
+
+// Heap is the part of the memory that is Go's, without garbage.
+func Heap(f *config.File) int64 {
+	sum := memory(f).Sum()
+	if f.SpoolInMemory() {
+		sum -= f.Spool().Total // with the part in the heap, which is added again
+	}
+	if f.CopiesInMemory() {
+		sum -= f.Spool().Total
+	}
+	return sum
+}
+
+// perScan is the memory of one scan.
+func perScan(u *config.Upstream) int64 { return scanMemory + u.ScanMemory() }
+
+func nodes(u *config.Upstream) int64 { return int64(max(1, len(u.Addresses))) }
+
+// slots is how many scans an engine does at the same time.
+func slots(u *config.Upstream) int64 { return int64(u.MaxScans) * nodes(u) }
+
+// MiB is a number of bytes for people.
+func MiB(n int64) string {
+	if n < 10<<20 {
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20)
+}

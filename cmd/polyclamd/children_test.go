@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// processes returns the state of every process by its parent and id, as in
+// /proc/PID/stat.
+func processes(t *testing.T) map[int]map[int]string {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[int]map[int]string{}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, _ := strings.Cut(string(text), ") ")
+		fields := strings.Fields(rest)
+		if len(fields) < 2 {
+			continue
+		}
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		parent, _ := strconv.Atoi(fields[1])
+		if all[parent] == nil {
+			all[parent] = map[int]string{}
+		}
+		all[parent][pid] = fields[0]
+	}
+	return all
+}
+
+// writeProgram writes a shell script that engines can be.
+func writeProgram(t *testing.T, dir, script string) string {
+	t.Helper()
+	path := filepath.Join(dir, "program")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// programEngine is an [[upstream]] with a program, and a spool for it.
+func programEngine(dir, program string, more ...string) string {
+	return fmt.Sprintf("[spool]\ndirectory = %q\n[[upstream]]\nname = \"program\"\nbackend = \"command\"\nargv = [%q, \"{path}\"]\nexit = { \"0\" = \"ok\", \"1\" = \"virus\" }\n%s\n",
+		filepath.Join(dir, "spool"), program, strings.Join(more, "\n"))
+}
+
+// asFirstProcess makes a command the first process of a namespace.
+func asFirstProcess(t *testing.T) func(*exec.Cmd) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: the first process of a container; it takes root")
+	}
+	return func(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID} }
+}
+
+// TestFirstProcess is the first of a process namespace. Each scan leaves an orphan:
+// all are reaped, and none of the scanner's exit statuses is lost to that.
+func TestFirstProcess(t *testing.T) {
+	dir := socketDir(t)
+	socket := filepath.Join(dir, "s")
+	program := writeProgram(t, dir, "(setsid sleep 0.01 >/dev/null 2>&1 &)\ngrep -q EICAR \"$1\" && exit 1\nexit 0\n")
+	conf := writeConfig(t, dir, unixListener(socket)+programEngine(dir, program))
+	d := launch(t, asFirstProcess(t), "--config", conf)
+	d.waitFor("engine")
+	for range 20 {
+		wantReply(t, "unix", socket, instream("harmless"), "stream: OK\x00")
+		if reply, err := say("unix", socket, instream(eicar())); err != nil || !strings.HasSuffix(reply, " FOUND\x00") {
+			t.Errorf("EICAR: %q, %v", reply, err)
+		}
+	}
+	eventually(t, "the end of all orphans", func() bool { return len(processes(t)[d.cmd.Process.Pid]) == 1 })
+	d.reload(reloaded) // passed on
+	d.stop()
+	wantGone(t, socket)
+}
+
+// TestFirstProcessEndsWithTheDaemon kills the daemon below the first process.
+func TestFirstProcessEndsWithTheDaemon(t *testing.T) {
+	dir := socketDir(t)
+	d := launch(t, asFirstProcess(t), "--config", writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))))
+	d.waitFor("engine")
+	for pid := range processes(t)[d.cmd.Process.Pid] {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	if status := d.wait(); status != 128+9 {
+		t.Errorf("exit status %d, want 137", status)
+	}
+}
+
+func TestInheritFromFirst(t *testing.T) {
+	t.Setenv("LISTEN_PID", "1")
+	inheritFromFirst()
+	if os.Getppid() != firstProcess && os.Getenv("LISTEN_PID") != "1" {
+		t.Error("what is not ours was taken")
+	}
+}
+
+// TestStopDuringHealthCheck stops the daemon while a program and what it started are
+// at work on a test file: neither process is left, nor the file.
+func TestStopDuringHealthCheck(t *testing.T) {
+	dir := socketDir(t)
+	pids := filepath.Join(dir, "pids")
+	program := writeProgram(t, dir, "sleep 3600 &\necho $$ $! >"+pids+".new\nmv "+pids+".new "+pids+"\nwait\n")
+	d := startDaemon(t, writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))+programEngine(dir, program, `copy = "copy"`)), nil)
+	eventually(t, "the health check", func() bool { _, err := os.Stat(pids); return err == nil })
+	d.stop()
+	left, err := os.ReadDir(filepath.Join(dir, "spool"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in the spool: %v, %v", left, err)
+	}
+	text, err := os.ReadFile(pids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range strings.Fields(string(text)) {
+		pid, _ := strconv.Atoi(field)
+		eventually(t, "the end of process "+field, func() bool { return hasEnded(t, pid) })
+	}
+}
+
+// hasEnded reports whether a process is gone, or a zombie of whoever adopted it.
+func hasEnded(t *testing.T, pid int) bool {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		return true
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return strings.HasPrefix(rest, "Z")
+}

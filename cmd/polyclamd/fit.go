@@ -1,0 +1,93 @@
+package main
+
+import (
+	"math"
+	"os"
+	"runtime/debug"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/machine"
+	"polyclam/cmd/internal/needs"
+)
+
+// A fitting is a configuration made to fit the limits that this process runs under.
+type fitting struct {
+	file    *config.File
+	memory  machine.Limit
+	source  string // of spool_total
+	changes []needs.Change
+	fits    bool // into the memory
+}
+
+// fit makes a configuration fit. The spool holds so many bytes already.
+func fit(file *config.File, descriptors uint64, held int64) *fitting {
+	f := &fitting{file: file, memory: machine.Memory(held)}
+	f.source = file.FitSpool(f.memory)
+	f.changes, f.fits = needs.FitMemory(file, f.memory)
+	f.changes = append(f.changes, needs.FitDescriptors(file, descriptors)...)
+	return f
+}
+
+// take makes the fitting's memory limit that of Go, and says what was changed and what
+// cannot be helped.
+func (f *fitting) take(log zerolog.Logger) {
+	for _, c := range f.changes {
+		logChange(log, c)
+	}
+	need := needs.Of(f.file)
+	log.Info().Str("spool_total", total(f.file)).Str("source", f.source).Str("go_limit", limitGo(f.file, f.memory)).
+		Int64("descriptors", need.Descriptors.Sum()).Int64("threads", need.Threads.Sum()).
+		Str("memory", needs.MiB(need.Memory.Sum())).Msg("needs at most")
+	if !f.fits {
+		log.Warn().Str("needed", needs.MiB(need.Memory.Sum())).Str("allowed", needs.MiB(f.memory.N)).Str("limit", f.memory.From).
+			Str("hint", "polyclamd --check shows what needs it; lower that, or raise the limit (MemoryMax= of systemd)").Msg("too little memory")
+	}
+	tasks, wanted := machine.Tasks(), need.Threads.Sum()+need.Programs.Sum()
+	if tasks.N < wanted {
+		log.Warn().Int64("needed", wanted).Int64("allowed", tasks.N).Str("limit", tasks.From).
+			Str("hint", "polyclamd --check shows what needs them; lower that, or raise the limit (TasksMax= of systemd)").Msg("too few threads and processes")
+	}
+}
+
+func logChange(log zerolog.Logger, c needs.Change) {
+	message, field := "scans lowered", "max_scans"
+	if c.Key == "limits.connections" {
+		message, field = "connections lowered", "connections"
+	}
+	log.Warn().Str("key", c.Key).Int("configured", c.Before).Int(field, c.Now).Str("hint", c.Hint).Msg(message)
+}
+
+func total(file *config.File) string {
+	if n := file.Spool().Total; n > 0 {
+		return needs.MiB(n)
+	}
+	return "no limit"
+}
+
+// leastForGo is the lowest limit that Go gets: below, it would do nothing but collect.
+const leastForGo = 48 << 20
+
+// limitGo sets the limit at which Go collects garbage ever more often, and returns it
+// for the log. What the spool has in files of memory counts for the control group, but
+// not for Go. GOMEMLIMIT is left as the operator set it.
+func limitGo(file *config.File, memory machine.Limit) string {
+	if text := os.Getenv("GOMEMLIMIT"); text != "" {
+		return text + " (GOMEMLIMIT)"
+	}
+	if memory == machine.None {
+		debug.SetMemoryLimit(math.MaxInt64)
+		return "none"
+	}
+	limit := memory.N - memory.N/16 // stacks of threads, tables of the kernel
+	if file.SpoolInMemory() {
+		limit -= file.Spool().Total
+	}
+	if file.CopiesInMemory() {
+		limit -= file.Spool().Total
+	}
+	limit = max(limit, leastForGo)
+	debug.SetMemoryLimit(limit)
+	return needs.MiB(limit)
+}

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/machine"
+	"polyclam/cmd/internal/needs"
+)
+
+// TestNeedsOfReality has as many clients as are let in, the spool as full as it gets
+// and every slot of an engine taken by a program that hangs. What the daemon then has
+// is within the formula, and not so far below that the formula says nothing.
+func TestNeedsOfReality(t *testing.T) {
+	dir := socketDir(t)
+	socket := filepath.Join(dir, "s")
+	program := writeProgram(t, dir, "exec sleep 3600\n")
+	conf := filepath.Join(dir, "config.toml")
+	text := unixListener(socket) + "[limits]\nconnections = 200\nspool_total = \"64MiB\"\nstream = \"1MiB\"\n[log]\nformat = \"json\"\n" +
+		programEngine(dir, program, "canary = false", "max_scans = 20", `max_output = "64KiB"`)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := startDaemon(t, conf, nil)
+	for range 190 {
+		nc, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		go io.WriteString(nc, instream(strings.Repeat("x", 300<<10)))
+	}
+	eventually(t, "a full spool and twenty programs", func() bool {
+		return statusField(t, socket, "spool_used") >= 40<<20 && len(processes(t)[d.cmd.Process.Pid]) >= 20
+	})
+
+	file, err := config.Load(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.FitSpool(machine.Memory(0))
+	need := needs.Of(file)
+	descriptors, inFiles := opened(t, d.cmd.Process.Pid)
+	for _, test := range []struct {
+		name      string
+		have, max int64
+	}{
+		{"descriptors", descriptors, need.Descriptors.Sum()},
+		{"threads", processField(t, d.cmd.Process.Pid, "Threads:"), need.Threads.Sum()},
+		{"programs", int64(len(processes(t)[d.cmd.Process.Pid])), need.Programs.Sum()},
+		{"bytes of memory", processField(t, d.cmd.Process.Pid, "VmHWM:")<<10 + inFiles, need.MemoryAtMost()},
+	} {
+		t.Logf("%s: %d, formula %d", test.name, test.have, test.max)
+		if test.have > test.max || test.have < test.max/6 {
+			t.Errorf("%d %s, want %d at most and a sixth of that at least", test.have, test.name, test.max)
+		}
+	}
+	d.signal(syscall.SIGKILL) // or it would wait for the programs
+}
+
+// statusField returns a number of the SERVER record of XSTATUS.
+func statusField(t *testing.T, socket, key string) int64 {
+	t.Helper()
+	reply, err := say("unix", socket, "zXSTATUS\x00")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(key + `=(\d+)`).FindStringSubmatch(reply)
+	if m == nil {
+		t.Fatalf("no %s in %q", key, reply)
+	}
+	n, _ := strconv.ParseInt(m[1], 10, 64)
+	return n
+}
+
+// opened returns how many descriptors a process has, and how many bytes of files
+// without a name are behind them.
+func opened(t *testing.T, pid int) (n, bytes int64) {
+	t.Helper()
+	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		var st syscall.Stat_t
+		if err := syscall.Stat(path, &st); errors.Is(err, syscall.ENOENT) {
+			continue // closed meanwhile
+		}
+		n++
+		if st.Mode&syscall.S_IFMT == syscall.S_IFREG && st.Nlink == 0 {
+			bytes += st.Blocks * 512
+		}
+	}
+	return n, bytes
+}
+
+// processField returns a number of /proc/PID/status.
+func processField(t *testing.T, pid int, key string) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) > 1 && words[0] == key {
+			n, err := strconv.ParseInt(words[1], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("no %s of process %d", key, pid)
+	return 0
+}
+
+// TestSmallControlGroup runs the daemon with little memory, and asks for more than
+// that: everybody is answered, and the kernel kills nothing.
+func TestSmallControlGroup(t *testing.T) {
+	group := memoryGroup(t, 192<<20)
+	dir := socketDir(t)
+	socket := filepath.Join(dir, "s")
+	d := launch(t, nil, "--config", writeConfig(t, dir, unixListener(socket)+"[spool]\nwait = \"1s\"\n"))
+	d.waitFor("engine")
+	if err := os.WriteFile(filepath.Join(group, "cgroup.procs"), fmt.Append(nil, d.cmd.Process.Pid), 0); err != nil {
+		t.Fatal(err)
+	}
+	d.reload(reloaded) // now with the limit
+	entries := d.entries("needs at most")
+	if source := fmt.Sprint(entries[len(entries)-1]["source"]); !strings.Contains(source, "half of 192 MiB") {
+		t.Errorf("spool_total comes from %q", source)
+	}
+	answers := make(chan string)
+	for range 8 {
+		go func() {
+			nc, err := net.Dial("unix", socket)
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			defer nc.Close()
+			nc.SetDeadline(time.Now().Add(hang))
+			go io.WriteString(nc, instream(strings.Repeat("x", 60<<20))) // may be answered before its end
+			reply, _ := io.ReadAll(nc)
+			answers <- string(reply)
+		}()
+	}
+	for range 8 {
+		if answer := <-answers; !strings.HasSuffix(answer, " OK\x00") && !strings.HasSuffix(answer, " ERROR\x00") {
+			t.Errorf("answer %q", answer)
+		}
+	}
+	wantPong(t, "unix", socket)
+	d.stop()
+}
+
+// memoryGroup makes a control group with a limit. It is removed with the test.
+func memoryGroup(t *testing.T, limit int) string {
+	t.Helper()
+	for root, name := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
+		group := filepath.Join(root, fmt.Sprintf("polyclamd-test-%d", os.Getpid()))
+		if os.Mkdir(group, 0o755) != nil {
+			continue
+		}
+		file, err := os.OpenFile(filepath.Join(group, name), os.O_WRONLY, 0) // not made: the kernel has it, or not
+		if err != nil {
+			os.Remove(group)
+			continue
+		}
+		defer file.Close()
+		t.Cleanup(func() {
+			eventually(t, "the end of the control group", func() bool { return os.Remove(group) == nil })
+		})
+		if _, err := fmt.Fprint(file, limit); err == nil {
+			return group
+		}
+	}
+	t.Skip("NOT TESTED: a control group for memory; it takes root and the controller")
+	return ""
+}
+
+// TestSayOfLimits wants the log to say which limit is too low for the formula.
+func TestSayOfLimits(t *testing.T) {
+	dir := socketDir(t)
+	conf := writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))+"[limits]\nconnections = 1000000\nspool_total = \"1TiB\"\n")
+	d := startDaemon(t, conf, nil)
+	entry := d.waitFor("connections lowered")
+	if entry["configured"] != 1e6 || entry["connections"].(float64) >= 1e6 || !strings.Contains(fmt.Sprint(entry["hint"]), "LimitNOFILE=") {
+		t.Errorf("%v", entry)
+	}
+	if entry := d.waitFor("too little memory"); !strings.Contains(fmt.Sprint(entry["hint"]), "--check") || entry["limit"] == nil {
+		t.Errorf("%v", entry)
+	}
+	d.stop()
+}
