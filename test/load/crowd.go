@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,9 +31,9 @@ type crowd struct {
 
 // counts is what a crowd has achieved.
 type counts struct {
-	Open     int64 // connections now
+	Open     int64 // connections now, those that polyclamd has not accepted included
 	Answered int64 // replies
-	Cut      int64 // connections that polyclamd closed without a reply
+	Cut      int64 // connections that ended without a reply
 	Refused  int64 // connections that could not be made, tries
 }
 
@@ -40,8 +41,8 @@ func (c counts) String() string {
 	return fmt.Sprintf("%d connections, %d replies, %d cut, %d refused", c.Open, c.Answered, c.Cut, c.Refused)
 }
 
-// A throng says which clients a crowd has.
-type throng struct {
+// A crowdSpec says which clients a crowd has.
+type crowdSpec struct {
 	kind  string // a key of kinds
 	count int
 	size  int           // of what they send, in bytes, where they send much
@@ -51,13 +52,17 @@ type throng struct {
 }
 
 // crowd starts a crowd in front of a daemon. It ends with the trial.
-func (t *trial) crowd(d *daemon, th throng) (*crowd, error) {
+func (t *trial) crowd(d *daemon, spec crowdSpec) (*crowd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, crowdCommand, "--kind", th.kind, "--count", strconv.Itoa(th.count), "--every", th.every.String(),
-		"--size", strconv.Itoa(th.size), "--path", th.path, "--once="+strconv.FormatBool(th.once), "--socket", d.socket)
+	dir := t.path("files-" + spec.kind)
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777)); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, crowdCommand, "--dir", dir, "--kind", spec.kind, "--count", strconv.Itoa(spec.count), "--every", spec.every.String(),
+		"--size", strconv.Itoa(spec.size), "--path", spec.path, "--once="+strconv.FormatBool(spec.once), "--socket", d.socket)
 	c := &crowd{}
 	c.counts.Store(&counts{})
 	// The crowd ends with its standard input: a change of user clears the signal that
@@ -70,7 +75,7 @@ func (t *trial) crowd(d *daemon, th throng) (*crowd, error) {
 		return nil, err
 	}
 	cmd.Stdout = in
-	c.process, err = t.start("crowd-"+th.kind, cmd, nil)
+	c.process, err = t.start("crowd-"+spec.kind, cmd, nil)
 	in.Close()
 	if err != nil {
 		out.Close()
@@ -127,21 +132,22 @@ func (c *crowd) leave() {
 
 // runCrowd is the process of a crowd. It ends with its input.
 func runCrowd(args []string, in io.Reader, out io.Writer) error {
-	var th throng
+	var spec crowdSpec
 	flags := pflag.NewFlagSet(crowdCommand, pflag.ContinueOnError)
-	flags.StringVar(&th.kind, "kind", "", "`kind` of clients")
-	flags.IntVar(&th.count, "count", 0, "`number` of clients")
-	flags.IntVar(&th.size, "size", 0, "`bytes` of what they send")
-	flags.DurationVar(&th.every, "every", 5*time.Second, "`time` between two pieces")
-	flags.StringVar(&th.path, "path", "", "`path` they ask for")
-	flags.BoolVar(&th.once, "once", false, "clients that are cut do not come back")
+	flags.StringVar(&spec.kind, "kind", "", "`kind` of clients")
+	flags.IntVar(&spec.count, "count", 0, "`number` of clients")
+	flags.IntVar(&spec.size, "size", 0, "`bytes` of what they send")
+	flags.DurationVar(&spec.every, "every", 5*time.Second, "`time` between two pieces")
+	flags.StringVar(&spec.path, "path", "", "`path` they ask for")
+	flags.BoolVar(&spec.once, "once", false, "clients that are cut do not come back")
+	dir := flags.String("dir", "", "`directory` for the files that they hand over")
 	socket := flags.String("socket", "", "`path` of the daemon's socket")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	kind, known := kinds[th.kind]
+	kind, known := kinds[spec.kind]
 	if !known {
-		return fmt.Errorf("no kind of clients is named %q", th.kind)
+		return fmt.Errorf("no kind of clients is named %q", spec.kind)
 	}
 	if err := becomeHostile(); err != nil {
 		return err
@@ -149,16 +155,11 @@ func runCrowd(args []string, in io.Reader, out io.Writer) error {
 	if err := raiseDescriptors(); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "crowd")
-	if err != nil {
-		return err
+	p := &crowdProcess{crowdSpec: spec, to: way{network: "unix", address: *socket}, dir: *dir}
+	for i := range spec.count {
+		go p.client(kind, i)
 	}
-	defer os.RemoveAll(dir)
-	m := &mob{throng: th, to: way{network: "unix", address: *socket}, dir: dir}
-	for i := range th.count {
-		go m.client(kind, i)
-	}
-	go m.report(out)
+	go p.report(out)
 	io.Copy(io.Discard, in)
 	return nil
 }

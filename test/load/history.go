@@ -82,7 +82,7 @@ func (all outcomes) times(f func(o outcome) bool) []time.Duration {
 	return times
 }
 
-func every(outcome) bool { return true }
+func anyResult(outcome) bool { return true }
 
 func answered(o outcome) bool { return o.result == ok }
 

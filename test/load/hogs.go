@@ -45,7 +45,7 @@ func hogTrickle(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	c, err := t.crowd(d, throng{kind: "data", count: 300, every: time.Second})
+	c, err := t.crowd(d, crowdSpec{kind: "data", count: 300, every: time.Second})
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func hogTrickle(ctx context.Context, t *trial) error {
 	}
 	all := d.some(ctx, 10, defaultSize, t.length(15*time.Second, 4*time.Second))
 	t.row("trickling", "%v", *c.counts.Load())
-	t.row("scans of another user", "%s; %s", all.breakdown(), quantiles(all.times(every)))
+	t.row("scans of another user", "%s; %s", all.breakdown(), quantiles(all.times(anyResult)))
 	return nil
 }
 
@@ -63,7 +63,7 @@ func hogSpool(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	c, err := t.crowd(d, throng{kind: "large", count: 6, size: 60_000_000, every: time.Second})
+	c, err := t.crowd(d, crowdSpec{kind: "large", count: 6, size: 60_000_000, every: time.Second})
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func hogVanished(ctx context.Context, t *trial) error {
 	}
 	n := t.number(3000, 500)
 	before := e.scans.Load()
-	c, err := t.crowd(d, throng{kind: "gone", count: n, size: 200, every: time.Second, once: true})
+	c, err := t.crowd(d, crowdSpec{kind: "gone", count: n, size: 200, every: time.Second, once: true})
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func hogDirectory(ctx context.Context, t *trial) error {
 	t.row("names; SCANs", "%d; 20", names)
 	t.row("polyclamd before", "%v", d.usage())
 	peaks := d.watch(ctx)
-	c, err := t.crowd(d, throng{kind: "scan", count: 20, every: time.Second, path: dir, once: true})
+	c, err := t.crowd(d, crowdSpec{kind: "scan", count: 20, every: time.Second, path: dir, once: true})
 	if err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func hogSparse(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	c, err := t.crowd(d, throng{kind: "sparse", count: 40, every: time.Second, once: true})
+	c, err := t.crowd(d, crowdSpec{kind: "sparse", count: 40, every: time.Second, once: true})
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func hogLeases(ctx context.Context, t *trial) error {
 	}
 	peaks := d.watch(ctx)
 	n := t.number(3000, 300)
-	c, err := t.crowd(d, throng{kind: "leased", count: n, every: time.Second, once: true})
+	c, err := t.crowd(d, crowdSpec{kind: "leased", count: n, every: time.Second, once: true})
 	if err != nil {
 		return err
 	}

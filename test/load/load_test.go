@@ -61,7 +61,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestNames: every part has a name of its own, and every kind of slow clients exists.
+// TestNames: part names are unique, and every kind of slow clients exists.
 func TestNames(t *testing.T) {
 	var names []string
 	for _, p := range parts {
@@ -137,7 +137,7 @@ func TestHistory(t *testing.T) {
 		h.add(o)
 	}
 	all := h.outcomes()
-	if got, want := quantiles(all.times(every)), "p50 500ms, p99 990ms, p99.9 999ms, max 1s"; got != want {
+	if got, want := quantiles(all.times(anyResult)), "p50 500ms, p99 990ms, p99.9 999ms, max 1s"; got != want {
 		t.Errorf("quantiles %q, want %q", got, want)
 	}
 	if got, want := all.breakdown(), "999 OK, 1 ERROR (stream: busy ERROR)"; got != want {

@@ -44,7 +44,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.probes, "probes", 60, "slow: `number` of scans of the honest client")
 	flags.DurationVar(&o.duration, "duration", 2*time.Minute, "overload: `time` of each run")
 	flags.DurationVar(&o.patience, "patience", 20*time.Second, "overload: `time` after which a client hangs up")
-	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "stopped: `time` that polyclamd gives an engine for one scan")
+	flags.DurationVar(&o.timeout, "timeout", 6*time.Second, "stopped: `time` that polyclamd gives an engine for one scan")
 	flags.DurationVar(&o.down, "down", 10*time.Second, "stopped: `time` an engine stays stopped under load")
 	flags.DurationVar(&o.loadTime, "load-time", 20*time.Second, "reload: `time` an engine takes to load its signatures")
 	if err := flags.Parse(args); err != nil {

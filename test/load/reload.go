@@ -68,7 +68,7 @@ func (t *trial) reload(ctx context.Context, nodes int, concurrent bool) error {
 	t.row("nodes that load at the same time", "at most %d", most)
 	t.row("scans failed", "%d of %d: %s", all.lost(), len(all), all.breakdown())
 	t.row("longest wait", "%v", round(all.slowest()))
-	t.row("answers while nodes load", "%s", quantiles(during.times(every)))
+	t.row("answers while nodes load", "%s", quantiles(during.times(anyResult)))
 	return nil
 }
 

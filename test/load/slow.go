@@ -39,11 +39,11 @@ func (t *trial) slowly(ctx context.Context, kind string) error {
 	t.row("polyclamd alone", "%v", d.usage())
 
 	peaks := d.watch(ctx)
-	idle, err := t.crowd(d, throng{kind: "idle", count: t.idle, every: slowly})
+	idle, err := t.crowd(d, crowdSpec{kind: "idle", count: t.idle, every: dripPause})
 	if err != nil {
 		return err
 	}
-	slow, err := t.crowd(d, throng{kind: kind, count: t.slow, every: slowly})
+	slow, err := t.crowd(d, crowdSpec{kind: kind, count: t.slow, every: dripPause})
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func (t *trial) slowly(ctx context.Context, kind string) error {
 	return nil
 }
 
-// slowly is the time between two bytes of slow clients.
-const slowly = 5 * time.Second
+// dripPause is the time between two bytes of slow clients.
+const dripPause = 5 * time.Second
 
 // probe makes scans at a fixed rate.
 func (t *trial) probe(ctx context.Context, d *daemon) outcomes {

@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A mob is the clients of a crowd, in their own process.
-type mob struct {
-	throng
+// A crowdProcess is a crowd in its own process: the clients themselves.
+type crowdProcess struct {
+	crowdSpec
 	to                              way
 	dir                             string // for the files that clients hand over
 	open, answered, cut, unanswered atomic.Int64
@@ -26,40 +26,44 @@ type mob struct {
 
 // kinds are the kinds of clients. Each function uses a new connection until it is of no
 // further use; errAnswered says that it brought a reply.
-var kinds = map[string]func(m *mob, nc *net.UnixConn, i int) error{
-	"idle":    func(m *mob, nc *net.UnixConn, _ int) error { return awaitReply(nc) },
-	"command": func(m *mob, nc *net.UnixConn, _ int) error { return m.drip(nc, "zSCAN /", "a") },
-	"length":  func(m *mob, nc *net.UnixConn, _ int) error { return m.drip(nc, "zINSTREAM\x00", "\x00\x00\x00\x01x") },
-	"data":    func(m *mob, nc *net.UnixConn, _ int) error { return m.drip(nc, "zINSTREAM\x00\x00\x10\x00\x00", "x") },
-	"session": (*mob).session,
-	"unread":  (*mob).unread,
-	"fildes":  (*mob).fildes,
-	"leased":  (*mob).leased,
-	"sparse":  (*mob).sparse,
-	"large":   (*mob).large,
-	"gone":    (*mob).gone,
-	"scan":    (*mob).scanPath,
+var kinds = map[string]func(p *crowdProcess, nc *net.UnixConn, i int) error{
+	"idle":    func(p *crowdProcess, nc *net.UnixConn, _ int) error { return awaitReply(nc) },
+	"command": func(p *crowdProcess, nc *net.UnixConn, _ int) error { return p.drip(nc, "zSCAN /", "a") },
+	"length": func(p *crowdProcess, nc *net.UnixConn, _ int) error {
+		return p.drip(nc, "zINSTREAM\x00", "\x00\x00\x00\x01x")
+	},
+	"data": func(p *crowdProcess, nc *net.UnixConn, _ int) error {
+		return p.drip(nc, "zINSTREAM\x00\x00\x10\x00\x00", "x")
+	},
+	"session": (*crowdProcess).session,
+	"unread":  (*crowdProcess).unread,
+	"fildes":  (*crowdProcess).fildes,
+	"leased":  (*crowdProcess).leased,
+	"sparse":  (*crowdProcess).sparse,
+	"large":   (*crowdProcess).large,
+	"gone":    (*crowdProcess).gone,
+	"scan":    (*crowdProcess).scanPath,
 }
 
 var errAnswered = errors.New("answered")
 
-// client is one client of a mob. It comes back after a second.
-func (m *mob) client(use func(m *mob, nc *net.UnixConn, i int) error, i int) {
+// client is one client of the crowd. It comes back after a second.
+func (p *crowdProcess) client(use func(p *crowdProcess, nc *net.UnixConn, i int) error, i int) {
 	for {
-		nc, err := dial(context.Background(), m.to, time.Now().Add(time.Minute))
+		nc, err := dial(context.Background(), p.to, time.Now().Add(time.Minute))
 		if err != nil {
-			m.unanswered.Add(1)
+			p.unanswered.Add(1)
 		} else {
-			m.open.Add(1)
-			err = use(m, nc.(*net.UnixConn), i)
+			p.open.Add(1)
+			err = use(p, nc.(*net.UnixConn), i)
 			nc.Close()
-			m.open.Add(-1)
+			p.open.Add(-1)
 			if errors.Is(err, errAnswered) {
-				m.answered.Add(1)
+				p.answered.Add(1)
 			} else {
-				m.cut.Add(1)
+				p.cut.Add(1)
 			}
-			if m.once {
+			if p.once {
 				return
 			}
 		}
@@ -68,9 +72,9 @@ func (m *mob) client(use func(m *mob, nc *net.UnixConn, i int) error, i int) {
 }
 
 // report writes the counts, for follow to read.
-func (m *mob) report(out io.Writer) {
+func (p *crowdProcess) report(out io.Writer) {
 	for {
-		fmt.Fprintln(out, m.open.Load(), m.answered.Load(), m.cut.Load(), m.unanswered.Load())
+		fmt.Fprintln(out, p.open.Load(), p.answered.Load(), p.cut.Load(), p.unanswered.Load())
 		time.Sleep(100 * time.Millisecond)
 	}
 }
@@ -85,13 +89,13 @@ func awaitReply(nc net.Conn) error {
 
 // drip sends begin, and then the bytes of again, one by one and without end. Clients
 // do not all send in the same moment.
-func (m *mob) drip(nc *net.UnixConn, begin, again string) error {
+func (p *crowdProcess) drip(nc *net.UnixConn, begin, again string) error {
 	if _, err := io.WriteString(nc, begin); err != nil {
 		return err
 	}
 	closed := make(chan error, 1)
 	go func() { closed <- awaitReply(nc) }()
-	wait := rand.N(m.every)
+	wait := rand.N(p.every)
 	for i := 0; ; i++ {
 		select {
 		case err := <-closed:
@@ -101,33 +105,33 @@ func (m *mob) drip(nc *net.UnixConn, begin, again string) error {
 		if _, err := nc.Write([]byte{again[i%len(again)]}); err != nil {
 			return err
 		}
-		wait = m.every
+		wait = p.every
 	}
 }
 
 // session opens a session and sends a command from time to time.
-func (m *mob) session(nc *net.UnixConn, _ int) error {
+func (p *crowdProcess) session(nc *net.UnixConn, _ int) error {
 	if _, err := io.WriteString(nc, "zIDSESSION\x00"); err != nil {
 		return err
 	}
 	go io.Copy(io.Discard, nc)
-	time.Sleep(rand.N(m.every))
+	time.Sleep(rand.N(p.every))
 	for {
 		if _, err := io.WriteString(nc, "zPING\x00"); err != nil {
 			return err
 		}
-		time.Sleep(m.every)
+		time.Sleep(p.every)
 	}
 }
 
 // unread asks for more replies than fit into the buffers, and reads none.
-func (m *mob) unread(nc *net.UnixConn, _ int) error {
+func (p *crowdProcess) unread(nc *net.UnixConn, _ int) error {
 	b := []byte("zIDSESSION\x00")
 	for range 1000 {
 		b = append(b, "zPING\x00"...)
 	}
 	for {
-		nc.SetWriteDeadline(time.Now().Add(m.every))
+		nc.SetWriteDeadline(time.Now().Add(p.every))
 		n, err := nc.Write(b)
 		b = b[n:]
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -135,13 +139,13 @@ func (m *mob) unread(nc *net.UnixConn, _ int) error {
 		}
 		if len(b) == 0 {
 			b = []byte("zPING\x00") // one at a time shows when the other side closes
-			time.Sleep(m.every)
+			time.Sleep(p.every)
 		}
 	}
 }
 
 // fildes announces a descriptor and sends none.
-func (m *mob) fildes(nc *net.UnixConn, _ int) error {
+func (p *crowdProcess) fildes(nc *net.UnixConn, _ int) error {
 	if _, err := io.WriteString(nc, "zFILDES\x00"); err != nil {
 		return err
 	}
@@ -150,8 +154,8 @@ func (m *mob) fildes(nc *net.UnixConn, _ int) error {
 
 // leased hands over a file with a write lease: to open it again takes as long as
 // the kernel waits for the lease to be given back, 45 s.
-func (m *mob) leased(nc *net.UnixConn, i int) error {
-	f, err := os.OpenFile(filepath.Join(m.dir, fmt.Sprint("lease", i)), os.O_CREATE|os.O_RDWR, 0o644)
+func (p *crowdProcess) leased(nc *net.UnixConn, i int) error {
+	f, err := os.OpenFile(filepath.Join(p.dir, fmt.Sprint("lease", i)), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return err
 	}
@@ -163,8 +167,8 @@ func (m *mob) leased(nc *net.UnixConn, i int) error {
 }
 
 // sparse hands over a file that is large and holds nothing.
-func (m *mob) sparse(nc *net.UnixConn, i int) error {
-	path := filepath.Join(m.dir, fmt.Sprint("sparse", i))
+func (p *crowdProcess) sparse(nc *net.UnixConn, i int) error {
+	path := filepath.Join(p.dir, fmt.Sprint("sparse", i))
 	if err := os.WriteFile(path, nil, 0o644); err != nil {
 		return err
 	}
@@ -190,13 +194,13 @@ func handOver(nc *net.UnixConn, f *os.File) error {
 }
 
 // large sends size bytes of a stream that has no end.
-func (m *mob) large(nc *net.UnixConn, _ int) error {
-	b := binary.BigEndian.AppendUint32([]byte("zINSTREAM\x00"), uint32(m.size))
+func (p *crowdProcess) large(nc *net.UnixConn, _ int) error {
+	b := binary.BigEndian.AppendUint32([]byte("zINSTREAM\x00"), uint32(p.size))
 	if _, err := nc.Write(b); err != nil {
 		return err
 	}
 	piece := make([]byte, 128<<10)
-	for left := m.size; left > 0; left -= len(piece) {
+	for left := p.size; left > 0; left -= len(piece) {
 		if _, err := nc.Write(piece[:min(left, len(piece))]); err != nil {
 			break // perhaps there is a reply
 		}
@@ -205,14 +209,14 @@ func (m *mob) large(nc *net.UnixConn, _ int) error {
 }
 
 // gone asks for a scan and does not wait for the answer.
-func (m *mob) gone(nc *net.UnixConn, _ int) error {
-	_, err := nc.Write(newRequest(m.size))
+func (p *crowdProcess) gone(nc *net.UnixConn, _ int) error {
+	_, err := nc.Write(newRequest(p.size))
 	return err
 }
 
 // scanPath asks for a path and reads the reply.
-func (m *mob) scanPath(nc *net.UnixConn, _ int) error {
-	if _, err := fmt.Fprintf(nc, "zSCAN %s\x00", m.path); err != nil {
+func (p *crowdProcess) scanPath(nc *net.UnixConn, _ int) error {
+	if _, err := fmt.Fprintf(nc, "zSCAN %s\x00", p.path); err != nil {
 		return err
 	}
 	return awaitReply(nc)
