@@ -155,7 +155,7 @@ func runCrowd(args []string, in io.Reader, out io.Writer) error {
 	if err := raiseDescriptors(); err != nil {
 		return err
 	}
-	p := &crowdProcess{crowdSpec: spec, to: way{network: "unix", address: *socket}, dir: *dir}
+	p := &crowdProcess{crowdSpec: spec, to: way{network: "unix", address: *socket, patient: true}, dir: *dir}
 	for i := range spec.count {
 		go p.client(kind, i)
 	}

@@ -35,6 +35,7 @@ func (r result) String() string {
 type way struct {
 	network, address string
 	from             net.Addr // nil: any
+	patient          bool     // try rarely while the backlog is full, as one of a crowd
 }
 
 // An outcome is what a client knows about one scan.
@@ -127,6 +128,10 @@ func exchange(ctx context.Context, to way, request []byte, limit time.Duration, 
 // would wait.
 func dial(ctx context.Context, to way, end time.Time) (net.Conn, error) {
 	d := net.Dialer{Deadline: end, LocalAddr: to.from}
+	again := 20 * time.Millisecond
+	if to.patient {
+		again = 2 * time.Second
+	}
 	for {
 		nc, err := d.DialContext(ctx, to.network, to.address)
 		if err == nil || !isFull(err) {
@@ -135,7 +140,7 @@ func dial(ctx context.Context, to way, end time.Time) (net.Conn, error) {
 		if time.Now().After(end) {
 			return nil, os.ErrDeadlineExceeded
 		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := pause(ctx, again); err != nil {
 			return nil, err
 		}
 	}
