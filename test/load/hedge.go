@@ -61,7 +61,7 @@ func (t *trial) hedged(ctx context.Context, d *daemon, name string, nodes []*eng
 		return err
 	}
 	before := scansOf(nodes)
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	within(ctx, t.length(40*time.Second, 5*time.Second), func(ctx context.Context) { l.rate(ctx, rate) })
 	all := l.wait()
 	after := scansOf(nodes)

@@ -111,6 +111,7 @@ func (all outcomes) slowest() time.Duration {
 
 // A load is clients that have objects scanned.
 type load struct {
+	life     context.Context // whose end cuts scans off
 	to       way
 	size     int           // of an object
 	patience time.Duration // after which a client hangs up
@@ -120,7 +121,10 @@ type load struct {
 
 const defaultSize = 1 << 10
 
-func newLoad(to way) *load { return &load{to: to, size: defaultSize, patience: 2 * hang} }
+// newLoad returns clients of a trial whose context is ctx.
+func newLoad(ctx context.Context, to way) *load {
+	return &load{life: ctx, to: to, size: defaultSize, patience: 2 * hang}
+}
 
 // clients starts n clients, each of which begins a scan when it has the answer to
 // the one before, until ctx is done. A scan that has begun is waited for.
@@ -128,7 +132,7 @@ func (l *load) clients(ctx context.Context, n int) {
 	for range n {
 		l.wg.Go(func() {
 			for ctx.Err() == nil {
-				o := l.one(ctx)
+				o := l.one()
 				if o.result != ok {
 					pause(ctx, 10*time.Millisecond) // an error may come without any wait
 				}
@@ -147,14 +151,14 @@ func (l *load) rate(ctx context.Context, perSecond float64) {
 			if pause(ctx, time.Until(next)) != nil {
 				return
 			}
-			l.wg.Go(func() { l.one(ctx) })
+			l.wg.Go(func() { l.one() })
 		}
 	})
 }
 
-// one makes one scan, which ctx does not cut short.
-func (l *load) one(ctx context.Context) outcome {
-	o := scan(context.WithoutCancel(ctx), l.to, newRequest(l.size), l.patience)
+// one makes one scan.
+func (l *load) one() outcome {
+	o := scan(l.life, l.to, newRequest(l.size), l.patience)
 	l.history.add(o)
 	return o
 }

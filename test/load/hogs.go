@@ -32,10 +32,10 @@ func (t *trial) hogged(ctx context.Context, e *engine, keys string, s settings) 
 
 // some makes n scans together and returns them.
 func (d *daemon) some(ctx context.Context, n, size int, patience time.Duration) outcomes {
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	l.size, l.patience = size, patience
 	for range n {
-		l.wg.Go(func() { l.one(ctx) })
+		l.wg.Go(func() { l.one() })
 	}
 	return l.wait()
 }
@@ -253,7 +253,7 @@ func hogLog(ctx context.Context, t *trial) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	l.patience = t.length(10*time.Second, 3*time.Second)
 	within(ctx, l.patience, func(ctx context.Context) { l.rate(ctx, 100) })
 	all := l.wait()

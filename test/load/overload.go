@@ -42,17 +42,16 @@ func (t *trial) overload(ctx context.Context, greed float64) error {
 	t.row("peak", "%.1f scans/s by %d clients that wait for their answers", peak, 2*overloadSlots)
 
 	demand := 2 * peak / (overloadClients - 1 + greed) // of each but the first
-	loads := make([]*load, overloadClients)
+	loads := d.loads(ctx, overloadClients)
 	began := time.Now()
 	within(ctx, t.duration, func(ctx context.Context) {
-		for i := range loads {
-			loads[i] = newLoad(d.from(fmt.Sprintf("127.0.0.%d", i+2)))
-			loads[i].patience = t.patience
+		for i, l := range loads {
+			l.patience = t.patience
 			rate := demand
 			if i == 0 {
 				rate *= greed
 			}
-			loads[i].rate(ctx, rate)
+			l.rate(ctx, rate)
 		}
 	})
 	end := time.Now()
@@ -108,11 +107,10 @@ func (t *trial) fairness(loads []*load, began, end time.Time, peak float64) {
 // slots busy.
 func (t *trial) peak(ctx context.Context, d *daemon) float64 {
 	length := t.length(10*time.Second, 2*time.Second)
-	loads := make([]*load, 2*overloadSlots)
+	loads := d.loads(ctx, 2*overloadSlots)
 	within(ctx, length, func(ctx context.Context) {
-		for i := range loads {
-			loads[i] = newLoad(d.from(fmt.Sprintf("127.0.0.%d", i+2)))
-			loads[i].clients(ctx, 1)
+		for _, l := range loads {
+			l.clients(ctx, 1)
 		}
 	})
 	n := 0
@@ -120,4 +118,12 @@ func (t *trial) peak(ctx context.Context, d *daemon) float64 {
 		n += l.wait().count(ok)
 	}
 	return float64(n) / length.Seconds()
+}
+
+// loads returns the loads of n clients with different addresses.
+func (d *daemon) loads(ctx context.Context, n int) (all []*load) {
+	for i := range n {
+		all = append(all, newLoad(ctx, d.from(fmt.Sprintf("127.0.0.%d", i+2))))
+	}
+	return all
 }

@@ -30,7 +30,7 @@ func (t *trial) reload(ctx context.Context, nodes int, concurrent bool) error {
 	if err != nil {
 		return err
 	}
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	loading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.clients(loading, t.clients)

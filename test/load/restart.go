@@ -30,7 +30,7 @@ func (t *trial) restart(ctx context.Context, activated bool) error {
 	if err := d.start(ctx); err != nil {
 		return err
 	}
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	loading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.clients(loading, t.clients)

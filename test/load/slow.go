@@ -77,11 +77,9 @@ const dripPause = 5 * time.Second
 
 // probe makes scans at a fixed rate.
 func (t *trial) probe(ctx context.Context, d *daemon) outcomes {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(t.probes)*t.every)
-	defer cancel()
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	l.patience = 15 * time.Second
-	l.rate(ctx, 1/t.every.Seconds())
+	within(ctx, time.Duration(t.probes)*t.every, func(ctx context.Context) { l.rate(ctx, 1/t.every.Seconds()) })
 	return l.wait()
 }
 

@@ -29,7 +29,7 @@ func (t *trial) twoNodes(ctx context.Context) (*daemon, []*engineProcess, error)
 		return nil, nil, err
 	}
 	// Both are checked once, and have their connections.
-	warm := newLoad(d.unix())
+	warm := newLoad(ctx, d.unix())
 	within(ctx, time.Second, func(ctx context.Context) { warm.clients(ctx, t.clients) })
 	if all := warm.wait(); all.lost() > 0 {
 		return nil, nil, fmt.Errorf("before anything happens: %s", all.breakdown())
@@ -64,7 +64,7 @@ func (t *trial) underLoad(ctx context.Context, breakIt func(*engineProcess), rep
 	}
 	before := t.length(4*time.Second, time.Second)
 	var broken, repaired time.Time
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	within(ctx, before+t.down+t.timeout+before, func(ctx context.Context) {
 		l.clients(ctx, t.clients)
 		if pause(ctx, before) != nil {
@@ -131,11 +131,11 @@ func stoppedOnly(ctx context.Context, t *trial) error {
 		return err
 	}
 	node.signal(syscall.SIGSTOP)
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	var took []time.Duration
 	end := time.Now().Add(5 * t.timeout)
 	for i := 0; (i < 3 || time.Now().Before(end)) && i < 1000 && ctx.Err() == nil; i++ {
-		took = append(took, l.one(ctx).took)
+		took = append(took, l.one().took)
 		if i > 20 {
 			pause(ctx, 50*time.Millisecond)
 		}
@@ -157,7 +157,7 @@ func stoppedArriving(ctx context.Context, t *trial) error {
 	}
 	node.signal(syscall.SIGSTOP)
 	const scans = 10
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	between := t.timeout / 4
 	within(ctx, scans*between, func(ctx context.Context) { l.rate(ctx, 1/between.Seconds()) })
 	var took []time.Duration
@@ -177,7 +177,7 @@ func stoppedArriving(ctx context.Context, t *trial) error {
 // scans a second. It looks until a second of scans was OK, but not for ever.
 func (t *trial) recovery(ctx context.Context, d *daemon, perSecond float64, limit time.Duration) {
 	from := time.Now()
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	l.rate(ctx, perSecond)
 	for pause(ctx, 100*time.Millisecond) == nil {

@@ -12,7 +12,7 @@ func stoppedNone(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	loading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.clients(loading, t.clients)
@@ -71,7 +71,7 @@ func stoppedChecks(ctx context.Context, t *trial) error {
 	down.gone.Store(true)
 	length := t.length(60*time.Second, 12*time.Second)
 	checked := up.checks.Load()
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	var gaps []time.Duration
 	within(ctx, length, func(ctx context.Context) {
 		l.rate(ctx, 1)
@@ -99,7 +99,7 @@ func stoppedHUP(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	loading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.clients(loading, t.clients)
@@ -138,10 +138,10 @@ func stoppedOptional(ctx context.Context, t *trial) error {
 	}
 	pause(ctx, time.Second) // the second is checked
 	second.mute.Store(true)
-	l := newLoad(d.unix())
+	l := newLoad(ctx, d.unix())
 	var took []time.Duration
 	for range 6 {
-		took = append(took, l.one(ctx).took)
+		took = append(took, l.one().took)
 	}
 	t.row("timeout of the engines", "%v", t.timeout)
 	t.row("scans, one after the other", "%s", l.wait().breakdown())
