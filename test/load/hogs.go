@@ -121,7 +121,7 @@ func hogDirectory(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, t.length(8*time.Second, 3*time.Second)); err != nil {
+	if err := pause(ctx, t.length(20*time.Second, 3*time.Second)); err != nil {
 		return err
 	}
 	all := d.some(ctx, 1, defaultSize, 20*time.Second)
