@@ -12,7 +12,7 @@ var stoppedParts = []part{
 	{"stopped/only", "The only node of a required engine is stopped; one client scans again and again.", stoppedOnly},
 	{"stopped/arriving", "The only node of a required engine is stopped; scans come one after the other, whatever happens to those before.", stoppedArriving},
 	{"stopped/killed", "One node of two is killed (SIGKILL) under load and started again later.", stoppedKilled},
-	{"stopped/none", "Both nodes are killed under load and started again after half a second.", stoppedNone},
+	{"stopped/none", "Both nodes are killed under load and started again after half a second, several times.", stoppedNone},
 	{"stopped/checks", "How often a node that is down is checked, and one that is up, with canary_interval = \"3s\".", stoppedChecks},
 	{"stopped/hup", "SIGHUP, again and again, 0.1 to 1.1 s apart, under load with an engine that takes 300 ms.", stoppedHUP},
 	{"stopped/optional", "An engine that is not required hangs.", stoppedOptional},

@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+// stoppedNone leaves polyclamd without a node several times: how long that lasts has
+// much to do with chance.
 func stoppedNone(ctx context.Context, t *trial) error {
 	d, nodes, err := t.twoNodes(ctx)
 	if err != nil {
@@ -16,31 +18,44 @@ func stoppedNone(ctx context.Context, t *trial) error {
 	loading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.clients(loading, t.clients)
-	pause(ctx, time.Second)
-	killed := time.Now()
-	for _, n := range nodes {
-		n.kill()
+	var away, lost, up []time.Duration
+	never := 0
+	for range t.number(4, 2) {
+		pause(ctx, time.Second)
+		killed := time.Now()
+		for _, n := range nodes {
+			n.kill()
+		}
+		pause(ctx, 500*time.Millisecond)
+		for _, n := range nodes {
+			if err := n.start(ctx); err != nil {
+				return err
+			}
+		}
+		back := time.Now()
+		if !t.allUp(ctx, d, len(nodes)) {
+			never++
+		}
+		away, up = append(away, back.Sub(killed)), append(up, time.Since(back))
+		lost = append(lost, max(0, l.history.outcomes().lastLost().Sub(back)))
 	}
-	pause(ctx, 500*time.Millisecond)
-	for _, n := range nodes {
-		if err := n.start(ctx); err != nil {
-			return err
+	cancel()
+	t.row("nodes away for", "%s", join(away))
+	t.row("scans", "%s", l.wait().breakdown())
+	t.row("last scan lost begun after the nodes came back", "%s", join(lost))
+	t.row("both nodes up again after", "%s; not at all %d times", join(up), never)
+	return nil
+}
+
+// allUp waits until polyclamd says that n nodes are up, but not for ever.
+func (t *trial) allUp(ctx context.Context, d *daemon, n int) bool {
+	limit := time.Now().Add(t.length(45*time.Second, 12*time.Second))
+	for d.nodesUp(ctx) < n {
+		if time.Now().After(limit) || pause(ctx, 20*time.Millisecond) != nil {
+			return false
 		}
 	}
-	back := time.Now()
-	limit := t.length(45*time.Second, 12*time.Second)
-	for d.nodesUp(ctx) < len(nodes) && time.Since(back) < limit {
-		pause(ctx, 20*time.Millisecond)
-	}
-	up, both := d.nodesUp(ctx), time.Since(back)
-	pause(ctx, time.Second)
-	cancel()
-	all := l.wait()
-	t.row("nodes away for", "%v", round(back.Sub(killed)))
-	t.row("scans", "%s", all.breakdown())
-	t.row("last scan lost begun after the nodes came back", "%v", round(max(0, all.lastLost().Sub(back))))
-	t.row("nodes up again", "%d of %d after %v", up, len(nodes), round(both))
-	return nil
+	return true
 }
 
 // nodesUp is how many nodes polyclamd says are up.
