@@ -1,7 +1,7 @@
 # Two commands: `make run` starts the daemon, `make test` installs what the tests
 # need and runs them all.
 
-.PHONY: run build test fuzz bench lint clean
+.PHONY: run build test fuzz bench load lint clean
 
 FUZZTIME ?= 5s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -28,6 +28,11 @@ fuzz:
 bench:
 	./test/install haproxy
 	go run ./test/bench $(BENCHFLAGS)
+
+# Measures slow clients, overload, and engines that hang, crash or reload. CASE is some
+# of the parts that LOADFLAGS=--list prints, BIN another build of polyclamd.
+load:
+	go run ./test/load $(if $(BIN),--polyclamd $(BIN)) $(LOADFLAGS) $(CASE)
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }

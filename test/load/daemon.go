@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// settings are a configuration of polyclamd.
+type settings struct {
+	name      string // of its files; "" is "polyclamd"
+	global    string // lines before the first table
+	tcp       string // "host:port" of a second listener
+	listener  string // further lines of the listeners
+	upstreams []upstream
+	limits    string // lines of [limits]
+	spool     string // lines of [spool]
+}
+
+// An upstream is one engine of a configuration.
+type upstream struct {
+	name  string
+	nodes []string // paths of their sockets
+	keys  string   // further lines
+}
+
+func (s settings) text(socket string) string {
+	var b strings.Builder
+	b.WriteString(s.global)
+	fmt.Fprintf(&b, "[[listener]]\naddress = %q\n%s", "unix:"+socket, s.listener)
+	if s.tcp != "" {
+		fmt.Fprintf(&b, "[[listener]]\naddress = %q\n%s", "tcp:"+s.tcp, s.listener)
+	}
+	for _, u := range s.upstreams {
+		var nodes []string
+		for _, n := range u.nodes {
+			nodes = append(nodes, fmt.Sprintf("%q", "unix:"+n))
+		}
+		// The fakes do not unpack archives, so that there is nothing to find out.
+		fmt.Fprintf(&b, "[[upstream]]\nname = %q\nbackend = \"clamd\"\naddresses = [%s]\nsize_check = false\n%s", u.name, strings.Join(nodes, ", "), u.keys)
+	}
+	fmt.Fprintf(&b, "[limits]\n%s[spool]\n%s[log]\nlevel = \"info\"\nformat = \"json\"\n", s.limits, s.spool)
+	return b.String()
+}
+
+// A daemon is a polyclamd.
+type daemon struct {
+	*process
+	trial  *trial
+	conf   string
+	socket string
+	tcp    string
+	handed *os.File // the socket, if it is activated as systemd does it
+	stderr *os.File // nil: a file
+}
+
+// polyclamdWith starts a polyclamd that is ready to scan.
+func (t *trial) polyclamdWith(ctx context.Context, s settings) (*daemon, error) {
+	d, err := t.prepare(s)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.start(ctx)
+}
+
+// prepare writes the configuration of a polyclamd and does not start it.
+func (t *trial) prepare(s settings) (*daemon, error) {
+	if s.name == "" {
+		s.name = "polyclamd"
+	}
+	d := &daemon{trial: t, conf: t.path(s.name + ".toml"), socket: t.path(s.name + ".sock"), tcp: s.tcp}
+	return d, os.WriteFile(d.conf, []byte(s.text(d.socket)), 0o600)
+}
+
+// start starts the daemon, also a second time, and waits until it scans.
+func (d *daemon) start(ctx context.Context) error {
+	if err := d.launch(); err != nil {
+		return err
+	}
+	return d.ready(ctx)
+}
+
+// launch starts the daemon and waits for nothing.
+func (d *daemon) launch() (err error) {
+	cmd := exec.Command(d.trial.polyclamd, "--config", d.conf)
+	if d.handed != nil {
+		// LISTEN_PID has to be the daemon's own, which only a shell in its place knows.
+		cmd = exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, d.trial.polyclamd, "--config", d.conf)
+		cmd.Env = append(os.Environ(), "LISTEN_FDS=1")
+		cmd.ExtraFiles = []*os.File{d.handed}
+	}
+	d.process, err = d.trial.start("polyclamd", cmd, d.stderr)
+	return err
+}
+
+// activate makes the socket of the daemon, which is handed to it at every start.
+func (d *daemon) activate() error {
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: d.socket, Net: "unix"})
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	ln.SetUnlinkOnClose(false)
+	d.handed, err = ln.File()
+	if err != nil {
+		return err
+	}
+	d.trial.atEnd(func() { d.handed.Close() })
+	return os.Chmod(d.socket, 0o666)
+}
+
+// ready waits until a scan is answered with OK.
+func (d *daemon) ready(ctx context.Context) error {
+	limit := time.Now().Add(hang)
+	for {
+		o := scan(ctx, d.unix(), newRequest(100), 10*time.Second)
+		if o.result == ok {
+			return nil
+		}
+		if d.ended() {
+			return fmt.Errorf("polyclamd %s\n%s", d.state(), d.tail(2000))
+		}
+		if time.Now().After(limit) {
+			return fmt.Errorf("polyclamd does not scan: %v %s\n%s", o.result, o.text, d.tail(2000))
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// unix is the way to the daemon's Unix socket.
+func (d *daemon) unix() way { return way{network: "unix", address: d.socket} }
+
+// from is the way to the daemon's port from another of the machine's addresses.
+func (d *daemon) from(ip string) way {
+	return way{network: "tcp", address: d.tcp, from: &net.TCPAddr{IP: net.ParseIP(ip)}}
+}
+
+// ask sends a command and returns what comes until the connection is closed.
+func (d *daemon) ask(ctx context.Context, command string, limit time.Duration) (string, time.Duration, error) {
+	began := time.Now()
+	reply, err := exchange(ctx, d.unix(), []byte("z"+command+"\x00"), limit, true)
+	return reply, time.Since(began), err
+}
+
+// check is what polyclamd --check prints about the configuration, such as what it
+// may use at most, without the line that says that all is well.
+func (d *daemon) check() string {
+	out, _ := exec.Command(d.trial.polyclamd, "--check", "--config", d.conf).CombinedOutput()
+	var lines []string
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimRight(line, "\n"); line != "" && !strings.HasSuffix(line, ": ok") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// logged returns the lines of the log that have the text.
+func (d *daemon) logged(text string) (lines []string) {
+	for line := range strings.Lines(d.tail(1 << 30)) {
+		if strings.Contains(line, text) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
+// accepts reports whether polyclamd knows all keys of the configuration.
+func (d *daemon) accepts() bool {
+	return exec.Command(d.trial.polyclamd, "--check", "--config", d.conf).Run() == nil
+}
+
+// freePort returns an address of 127.0.0.1 that was free a moment ago.
+func freePort() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer ln.Close()
+	return ln.Addr().String(), nil
+}

@@ -1,0 +1,147 @@
+// Load measures how polyclamd bears load, slow clients, and engines that hang,
+// crash or reload.
+//
+//	go run ./test/load [--polyclamd PROGRAM] [--short] [PART...]
+//
+// Each part starts a polyclamd with a configuration made for it, and fake engines,
+// and prints a table in Markdown. A part is named CASE/WHAT; CASE alone selects all
+// its parts, and without a name all parts are run. --list shows them.
+//
+// The same command with another --polyclamd gives the figures of another build. Nothing
+// is judged: the exit status is 1 only if a part could not be run. Figures are worse on
+// a busy machine, so each table shows the load average.
+//
+// All traffic stays on 127.0.0.0/8 and Unix sockets. If the program runs as root, the
+// hostile clients run under another user ID than the honest ones. All children are
+// ended, also after an interrupt.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	runtime.LockOSThread() // children end with the thread that started them
+	if done, err := child(os.Args[1:]); done {
+		exit(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop) // a second signal ends the program as usual
+	exit(run(ctx, os.Args[1:], os.Stdout))
+}
+
+// child runs what this program is when it has started itself. It reports whether
+// that was the case.
+func child(args []string) (bool, error) {
+	if len(args) == 0 {
+		return false, nil
+	}
+	switch args[0] {
+	case engineCommand:
+		return true, runEngine(args[1:])
+	case crowdCommand:
+		return true, runCrowd(args[1:], os.Stdin, os.Stdout)
+	}
+	return false, nil
+}
+
+func exit(err error) {
+	if err == nil || errors.Is(err, pflag.ErrHelp) {
+		os.Exit(0)
+	}
+	fmt.Fprintln(os.Stderr, "load:", err)
+	os.Exit(1)
+}
+
+// run runs the parts that args name.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	o, err := parseOptions(args)
+	if err != nil {
+		return err
+	}
+	if o.list {
+		for _, p := range parts {
+			fmt.Fprintf(out, "%-22s %s\n", p.name, p.about)
+		}
+		return nil
+	}
+	if err := raiseDescriptors(); err != nil {
+		return err
+	}
+	if o.polyclamd == "" {
+		remove, err := o.build()
+		if err != nil {
+			return err
+		}
+		defer remove()
+	}
+	fmt.Fprintf(out, "polyclamd %s; %d processors, load average %s\n", versionOf(o.polyclamd), runtime.NumCPU(), loadAverage())
+	var failed error
+	for _, p := range o.parts {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := o.try(ctx, p, out); err != nil {
+			fmt.Fprintf(out, "\nnot measured: %v\n", err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", p.name, err))
+		}
+	}
+	return failed
+}
+
+// build builds polyclamd from the tree. The caller removes it.
+func (o *options) build() (remove func(), err error) {
+	dir, err := os.MkdirTemp("", "load")
+	if err != nil {
+		return nil, err
+	}
+	remove = func() { os.RemoveAll(dir) }
+	o.polyclamd = dir + "/polyclamd"
+	out, err := exec.Command("go", "build", "-o", o.polyclamd, "polyclam/cmd/polyclamd").CombinedOutput()
+	if err != nil {
+		remove()
+		return nil, fmt.Errorf("go build polyclamd: %w\n%s", err, out)
+	}
+	return remove, nil
+}
+
+func versionOf(program string) string {
+	out, err := exec.Command(program, "--version").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimPrefix(strings.TrimSpace(string(out)), "polyclamd ")
+}
+
+// loadAverage is the machine's, of the last minute.
+func loadAverage() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(b), " ")
+	return first
+}
+
+// raiseDescriptors raises the limit of descriptors to what is allowed, for this
+// program and its children.
+func raiseDescriptors() error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = limit.Max
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+}
