@@ -1,0 +1,154 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"polyclam/test/chaos/checker"
+	"polyclam/test/chaos/history"
+)
+
+// rules are what the run is judged by. slack is for the machine.
+func (o options) rules(slack time.Duration) checker.Rules {
+	r := checker.Rules{
+		AnswerWithin: answerWithin, SpoolWait: spoolWait, Timeout: engineTimeout, Slack: slack,
+		// A check that was just over, the next one, and that it has to wait for a slot.
+		BlindGrace:     canaryInterval + engineTimeout + slack,
+		EncryptedFound: isEncryptedFound,
+		MaxRSS:         512 << 20, MaxThreads: 150, MaxDescriptors: 2*maxConns + 200,
+	}
+	if o.sizeless {
+		r.MaxRSS = 0
+	}
+	for _, k := range engineKinds {
+		if k.required {
+			r.Required = append(r.Required, k.engine)
+		}
+		r.KeptConns += k.nodes * maxScans
+	}
+	return r
+}
+
+// load reads the history of a run.
+func (w *world) load() (run checker.Run, err error) {
+	load := func(f func() error) { err = errors.Join(err, f()) }
+	load(func() (err error) { run.Requests, err = history.Load[history.Request](w.file("requests")); return err })
+	load(func() (err error) { run.Faults, err = history.Load[history.Fault](w.file("faults")); return err })
+	load(func() (err error) { run.Events, err = history.Load[history.Event](w.file("events")); return err })
+	load(func() (err error) { run.Samples, err = history.Load[history.Sample](w.file("samples")); return err })
+	for _, n := range w.nodes {
+		load(func() error {
+			steps, err := history.Load[history.Scan](n.file(".log"))
+			run.Steps = append(run.Steps, steps...)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // it was never asked
+			}
+			return err
+		})
+	}
+	log, logErr := os.ReadFile(w.file("daemon"))
+	run.Log = strings.Split(string(log), "\n")
+	return run, errors.Join(err, logErr)
+}
+
+// maxShown are the violations that are printed in full.
+const maxShown = 15
+
+// print prints what came of a run.
+func print(out io.Writer, o options, r *checker.Report) {
+	total := 0
+	for _, n := range r.Counts {
+		total += n
+	}
+	asked := total - r.Counts[checker.Unanswered]
+	share := func(class string) string {
+		return fmt.Sprintf("%s %d (%.2f %%)", class, r.Counts[class], 100*float64(r.Counts[class])/float64(max(asked, 1)))
+	}
+	fmt.Fprintf(out, "seed %d: %d requests and %d faults in %v, %d objects read by engines\n", o.seed, total, len(r.Recoveries), o.plan.duration, r.Reads)
+	fmt.Fprintf(out, "  answers: %s, %s, %s, %s, %s; %d of misbehaving clients\n", share(checker.Right), share(checker.Tempfail),
+		share(checker.Dropped), share(checker.Refused), share(checker.Misjudged), r.Counts[checker.Unanswered])
+	fmt.Fprintf(out, "  verbs: %s\n", counts(r.Verbs))
+	fmt.Fprintf(out, "  slowest answer: %v of answer_within %v\n", (r.Excess + answerWithin).Round(time.Millisecond), answerWithin)
+	fmt.Fprintf(out, "  polyclamd: peak %d MiB, %d threads, %d descriptors; idle %d MiB and %d descriptors before, %d MiB and %d after\n",
+		r.Peak.RSS>>20, r.Peak.Threads, r.Peak.Descriptors, r.Before.RSS>>20, r.Before.Descriptors, r.After.RSS>>20, r.After.Descriptors)
+	if len(r.Tolerated) > 0 {
+		fmt.Fprintf(out, "  tolerated: %s\n", counts(r.Tolerated))
+	}
+	recoveries(out, r)
+	fmt.Fprintf(out, "  violations: %d\n", len(r.Violations))
+	byRule := map[string]int{}
+	for i, v := range r.Violations {
+		if byRule[v.Rule]++; i < maxShown {
+			show(out, r, v)
+		}
+	}
+	if len(r.Violations) > 0 {
+		fmt.Fprintf(out, "  by rule: %s\n  again: make chaos SEED=%d DURATION=%v\n", counts(byRule), o.seed, o.plan.duration)
+	}
+}
+
+func counts(m map[string]int) string {
+	var words []string
+	for key, n := range m {
+		words = append(words, fmt.Sprintf("%s %d", key, n))
+	}
+	slices.Sort(words)
+	return strings.Join(words, ", ")
+}
+
+// recoveries prints how long the faults of each kind were felt.
+func recoveries(out io.Writer, r *checker.Report) {
+	byKind := map[string][]checker.Recovery{}
+	for _, one := range r.Recoveries {
+		byKind[one.Fault.Kind] = append(byKind[one.Fault.Kind], one)
+	}
+	var kinds []string
+	for kind := range byKind {
+		kinds = append(kinds, kind)
+	}
+	slices.Sort(kinds)
+	fmt.Fprintf(out, "  after the end of a fault, median and maximum:\n    %-20s %6s  %-19s  %s\n", "fault", "times", "first right answer", "last other answer")
+	for _, kind := range kinds {
+		all := byKind[kind]
+		first := middle(all, func(r checker.Recovery) time.Duration { return r.First })
+		last := middle(all, func(r checker.Recovery) time.Duration { return r.Last })
+		fmt.Fprintf(out, "    %-20s %6d  %-19s  %s\n", kind, len(all), first, last)
+	}
+}
+
+func middle(all []checker.Recovery, of func(checker.Recovery) time.Duration) string {
+	var ds []time.Duration
+	for _, r := range all {
+		ds = append(ds, of(r))
+	}
+	slices.SortFunc(ds, cmp.Compare)
+	if ds[0] < 0 {
+		return "never"
+	}
+	return fmt.Sprintf("%v %v", ds[len(ds)/2].Round(time.Millisecond), ds[len(ds)-1].Round(time.Millisecond))
+}
+
+// show prints a violation with what is needed to understand it.
+func show(out io.Writer, r *checker.Report, v checker.Violation) {
+	fmt.Fprintf(out, "  VIOLATION at %v: %s\n    %s\n", v.At.Sub(r.Began).Round(time.Millisecond), v.Rule, v.Text)
+	if q := v.Request; q != nil {
+		fmt.Fprintf(out, "    request %d: %s on %s, client %q, session %d/%d, %s; sent after %v, ended after %v: %.300q %s\n", q.ID, q.Verb, q.Listener, q.Client,
+			q.Session, q.Number, q.Outcome, max(0, q.Sent.Sub(q.Begin)).Round(time.Millisecond), q.End.Sub(q.Begin).Round(time.Millisecond), q.Lines, q.Error)
+		for _, p := range q.Parts {
+			fmt.Fprintf(out, "      object %s, %d bytes, truth %+v\n", p.Nonce, p.Size, p.Truth)
+		}
+	}
+	for _, f := range r.Recoveries {
+		if f.Fault.Begin <= v.At && f.Fault.End.Add(3*time.Second) >= v.At {
+			fmt.Fprintf(out, "      fault %s of %s from %v to %v %v\n", f.Fault.Kind, f.Fault.Target,
+				f.Fault.Begin.Sub(r.Began).Round(time.Millisecond), f.Fault.End.Sub(r.Began).Round(time.Millisecond), f.Fault.Detail)
+		}
+	}
+}
