@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"polyclam/test/chaos/history"
@@ -130,15 +131,13 @@ func (c *client) path(verb, path string, parts ...history.Part) {
 	c.finish(q, nc, framing, err)
 }
 
-// sendSlowly sends in pieces, for as long as total.
+// sendSlowly sends in pieces, which takes as long as total.
 func sendSlowly(nc net.Conn, data []byte, total time.Duration) error {
 	const pieces = 20
-	for len(data) > 0 {
-		n := max(1, min(len(data), cap(data)/pieces))
-		if _, err := nc.Write(data[:n]); err != nil {
+	for piece := range slices.Chunk(data, len(data)/pieces+1) {
+		if _, err := nc.Write(piece); err != nil {
 			return err
 		}
-		data = data[n:]
 		time.Sleep(total / pieces)
 	}
 	return nil

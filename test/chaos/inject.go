@@ -135,8 +135,8 @@ func (w *world) sendReload() error {
 }
 
 func (w *world) badReload(f planned) error {
-	good := w.config(w.daemon.current())
-	bad := badFiles[f.m.N%len(badFiles)](good)
+	// Its policy is another one, too: what is taken from it shows.
+	bad := badFiles[f.m.N%len(badFiles)](w.config(w.daemon.current() ^ policyPass))
 	if err := w.daemon.reload(bad, -1); err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ var modes = []struct {
 	{"twice", "csip", [2]int{0, 300}},
 	{"garbage", "csip", [2]int{}},
 	{"drip", "csip", [2]int{1, 30}},
-	{"late", "csip", [2]int{2100, 3500}},
+	{"late", "csip", [2]int{2100, 4000}},
 	{"latency", "csip", [2]int{50, 700}},
 	{"error", "csip", [2]int{}},
 	{"wrongid", "csi", [2]int{}},
@@ -62,10 +62,13 @@ var others = []string{
 const quiet = 5 * time.Second
 
 // newPlan draws the faults of a run. The same seed and duration give the same plan. only
-// are the kinds to draw from; nil: all.
+// are the kinds to draw from, or kinds with a first target, "early sophos/0"; nil: all.
 func newPlan(seed uint64, duration time.Duration, only []string) plan {
 	r := rand.New(rand.NewPCG(seed, 1))
 	p := plan{duration: duration}
+	if only != nil && len(only) == 0 {
+		return p
+	}
 	busy := map[string]time.Duration{} // until when a target has its fault
 	for at := 1500 * time.Millisecond; ; {
 		f := draw(r, only)
@@ -98,7 +101,7 @@ func (f planned) names() []string {
 func draw(r *rand.Rand, only []string) planned {
 	for {
 		f := drawAny(r)
-		if len(only) == 0 || slices.Contains(only, f.kind) {
+		if only == nil || slices.Contains(only, f.kind) || len(f.targets) > 0 && slices.Contains(only, f.kind+" "+f.targets[0]) {
 			return f
 		}
 	}
@@ -123,7 +126,7 @@ func drawAny(r *rand.Rand) planned {
 		if m.fault == "blind" || m.fault == "paranoid" {
 			// One that spares the health checks is a lie that nobody could see through.
 			f.m.Share, f.m.Spare = 100, false
-			f.length += 4 * time.Second
+			f.length += 5 * time.Second
 		}
 		if !all {
 			f.targets = f.targets[one : one+1]

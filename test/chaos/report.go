@@ -67,13 +67,13 @@ func print(out io.Writer, o options, r *checker.Report) {
 	for _, n := range r.Counts {
 		total += n
 	}
-	asked := total - r.Counts[checker.Unanswered]
+	asked := total - r.Counts[checker.Unanswered] - r.Counts[checker.Refused]
 	share := func(class string) string {
 		return fmt.Sprintf("%s %d (%.2f %%)", class, r.Counts[class], 100*float64(r.Counts[class])/float64(max(asked, 1)))
 	}
 	fmt.Fprintf(out, "seed %d: %d requests and %d faults in %v, %d objects read by engines\n", o.seed, total, len(r.Recoveries), o.plan.duration, r.Reads)
-	fmt.Fprintf(out, "  answers: %s, %s, %s, %s, %s; %d of misbehaving clients\n", share(checker.Right), share(checker.Tempfail),
-		share(checker.Dropped), share(checker.Refused), share(checker.Misjudged), r.Counts[checker.Unanswered])
+	fmt.Fprintf(out, "  answers: %s, %s, %s, %s; %d of misbehaving clients; %d had no connection while polyclamd was down for %v\n",
+		share(checker.Right), share(checker.Tempfail), share(checker.Dropped), share(checker.Misjudged), r.Counts[checker.Unanswered], r.Counts[checker.Refused], downtime(r))
 	fmt.Fprintf(out, "  verbs: %s\n", counts(r.Verbs))
 	fmt.Fprintf(out, "  slowest answer: %v of answer_within %v\n", (r.Excess + answerWithin).Round(time.Millisecond), answerWithin)
 	fmt.Fprintf(out, "  polyclamd: peak %d MiB, %d threads, %d descriptors; idle %d MiB and %d descriptors before, %d MiB and %d after\n",
@@ -92,6 +92,17 @@ func print(out io.Writer, o options, r *checker.Report) {
 	if len(r.Violations) > 0 {
 		fmt.Fprintf(out, "  by rule: %s\n  again: make chaos SEED=%d DURATION=%v\n", counts(byRule), o.seed, o.plan.duration)
 	}
+}
+
+// downtime is how long polyclamd was ended and started.
+func downtime(r *checker.Report) time.Duration {
+	var total time.Duration
+	for _, one := range r.Recoveries {
+		if one.Fault.Kind == "polyclamd killed" || one.Fault.Kind == "polyclamd restarted" {
+			total += one.Fault.End.Sub(one.Fault.Begin)
+		}
+	}
+	return total.Round(time.Millisecond)
 }
 
 func counts(m map[string]int) string {

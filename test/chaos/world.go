@@ -168,12 +168,12 @@ type options struct {
 
 // play runs the clients and the faults to their end.
 func (w *world) play(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, w.o.plan.duration)
-	defer cancel()
 	sampling, stop := context.WithCancel(context.Background())
 	var wg, sampler sync.WaitGroup
 	sampler.Go(func() { w.sample(sampling) })
 	w.idle("before")
+	ctx, cancel := context.WithTimeout(ctx, w.o.plan.duration)
+	defer cancel()
 	w.phase.Store("load")
 	for i := range w.o.clients {
 		wg.Go(func() { newClient(w, i).run(ctx) })

@@ -69,6 +69,7 @@ func (c *conversation) clamdCommand(r *bufio.Reader, in *descriptorReader, comma
 			return err
 		}
 		defer f.Close()
+		s.inHand()
 		name = fmt.Sprintf("fd[%d]", f.Fd())
 		err = s.receive(io.NewSectionReader(f, 0, 1<<62), -1, answer)
 	case "zSCAN":
@@ -78,6 +79,7 @@ func (c *conversation) clamdCommand(r *bufio.Reader, in *descriptorReader, comma
 			return openErr
 		}
 		defer f.Close()
+		s.inHand()
 		err = s.receive(f, -1, answer)
 	default:
 		return c.clamdTalk(verb, prefix)

@@ -96,6 +96,10 @@ func (s *scans) history(nonce string) string {
 	return strings.Join(lines, "\n")
 }
 
+// timerSlack is how late a timer of polyclamd may be. Its timeout began before the engine
+// had the request.
+const timerSlack = 500 * time.Millisecond
+
 // connections wants a connection to an engine to be left alone once a scan on it was
 // not answered in time.
 func (c *checker) connections() {
@@ -113,7 +117,7 @@ func (c *checker) connections() {
 			switch {
 			case last.answered == 0 || last.answered > next.begun:
 				c.violate(Reused, next.begun, nil, "the scan before was not answered:\n    %s\n    %s", last, next)
-			case last.answered.Sub(last.begun) > c.rules.Timeout+c.rules.Slack:
+			case last.answered.Sub(last.begun) > c.rules.Timeout+timerSlack:
 				c.violate(Reused, next.begun, nil, "the scan before was over its timeout:\n    %s\n    %s", last, next)
 			}
 		}

@@ -139,7 +139,7 @@ func (c *checker) found(q *history.Request, p *history.Part, name string) string
 	case strings.HasPrefix(name, encryptedNames):
 		return c.foundEncrypted(q, p, name)
 	case name == suspiciousName && p.Truth.Encrypted:
-		c.report.Tolerated["encrypted is suspicious while a node is not known well"]++
+		c.report.Tolerated[suspicious]++
 		return Misjudged
 	case c.reported(p, name):
 		if strings.HasPrefix(name, object.ParanoidName) && !c.mayBeVirus(p, q.End) {
@@ -154,13 +154,26 @@ func (c *checker) found(q *history.Request, p *history.Part, name string) string
 	return Misjudged
 }
 
+const suspicious = "encrypted is suspicious while a node is not known well"
+
+// settled reports whether polyclam has had time to know its nodes well.
+func (c *checker) settled(q *history.Request) bool {
+	const enough = 15 * time.Second
+	return !slices.ContainsFunc(c.Faults, func(f history.Fault) bool {
+		return f.Kind != "hangup bad" && f.Begin <= q.End && f.End.Add(enough) >= q.Begin
+	})
+}
+
 func (c *checker) foundEncrypted(q *history.Request, p *history.Part, name string) string {
 	switch {
 	case !p.Truth.Encrypted:
 		c.violate(Invented, q.End, q, "%s\n%s", name, c.scans.history(p.Nonce))
 		return Misjudged
-	case q.Verb != "ALLMATCHSCAN" && !c.mayBe(q, true) && !p.Truth.Virus:
+	case q.Verb != "ALLMATCHSCAN" && !c.mayBe(q, true) && !p.Truth.Virus && c.settled(q):
 		c.violate(Reload, q.End, q, "%s: by the policy it is OK", name)
+		return Misjudged
+	case !c.mayBe(q, true) && !p.Truth.Virus:
+		c.report.Tolerated[suspicious]++
 		return Misjudged
 	}
 	return Right
