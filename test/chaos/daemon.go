@@ -113,14 +113,11 @@ func (d *daemon) read(r *os.File) {
 	defer f.Close()
 	lines := bufio.NewReader(r)
 	for {
-		d.reading.Lock()
-		d.reading.Unlock()
 		line, err := lines.ReadString('\n')
-		if line != "" {
-			if _, err := f.WriteString(line); err != nil {
-				d.w.must(err)
-			}
-		}
+		d.reading.Lock() // this waits while nobody is to read
+		_, writeErr := f.WriteString(line)
+		d.reading.Unlock()
+		d.w.must(writeErr)
 		if err != nil {
 			return
 		}

@@ -40,8 +40,17 @@ func run() error {
 	clients := flag.Int("clients", 8, "clients at the same time")
 	binary := flag.String("polyclamd", "", "the program; built if empty")
 	keep := flag.String("keep", "", "a directory for the histories, which are removed otherwise")
+	check := flag.String("check", "", "judge the history in this directory again, and do nothing else")
 	slack := flag.Duration("slack", 2*time.Second, "what a deadline may be missed by on a busy machine")
 	flag.Parse()
+	if *check != "" {
+		o := options{dir: *check, seed: *seed}
+		report, err := judge(o, *slack)
+		if err == nil {
+			print(os.Stdout, o, report)
+		}
+		return err
+	}
 	if *seed == 0 {
 		*seed = uint64(rand.Uint32())
 	}
@@ -101,7 +110,12 @@ func chaos(ctx context.Context, o options, slack time.Duration) (*checker.Report
 	if err := w.failed(); err != nil {
 		return nil, err
 	}
-	past, err := w.load()
+	return judge(o, slack)
+}
+
+// judge judges the history of a run.
+func judge(o options, slack time.Duration) (*checker.Report, error) {
+	past, err := load(o.dir)
 	if err != nil {
 		return nil, err
 	}

@@ -76,11 +76,6 @@ func freePort() (string, error) {
 	return "", fmt.Errorf("no free port between 20000 and 30000")
 }
 
-func (n *node) engine() string {
-	engine, _, _ := strings.Cut(n.name, "/")
-	return engine
-}
-
 func (n *node) file(suffix string) string {
 	return filepath.Join(n.dir, strings.ReplaceAll(n.name, "/", "-")+suffix)
 }

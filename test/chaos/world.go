@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -94,7 +93,10 @@ func (w *world) start() error {
 	return w.daemon.start()
 }
 
-func (w *world) file(name string) string { return filepath.Join(w.dir, name+".jsonl") }
+func (w *world) file(name string) string { return inDir(w.dir, name) }
+
+// inDir is a file of the history in the directory of its run.
+func inDir(dir, name string) string { return filepath.Join(dir, name+".jsonl") }
 
 // node returns the node of a name, which exists.
 func (w *world) node(name string) *node {
@@ -129,12 +131,6 @@ func (w *world) failed() error {
 	return w.fatal
 }
 
-func (w *world) printf(format string, args ...any) {
-	if w.o.out != nil {
-		fmt.Fprintf(w.o.out, format+"\n", args...)
-	}
-}
-
 // close ends everything that is left and unmounts.
 func (w *world) close() {
 	if w.daemon != nil {
@@ -162,8 +158,7 @@ type options struct {
 	seed     uint64
 	plan     plan
 	clients  int
-	out      io.Writer // for progress; nil: none
-	sizeless bool      // the program has the race detector: its memory says nothing
+	sizeless bool // the program has the race detector: its memory says nothing
 }
 
 // play runs the clients and the faults to their end.

@@ -21,12 +21,12 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "chaosengine:", err)
-		os.Exit(9)
-	}
+	fmt.Fprintln(os.Stderr, "chaosengine:", run(os.Args[1:]))
+	os.Exit(9)
 }
 
+// run serves until the process is killed, or exits with the scanner's status. It returns
+// only if something is wrong.
 func run(args []string) error {
 	switch {
 	case len(args) == 5 && args[0] == "scanner":

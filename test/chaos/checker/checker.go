@@ -22,6 +22,10 @@ type Rules struct {
 	Slack time.Duration
 	// BlindGrace is how long a health check may take to see that a node is blind.
 	BlindGrace time.Duration
+	// Unseen is how many bytes of an object the kernel takes for an engine that does not
+	// read: polyclam has handed over everything then, and cannot see that an answer is
+	// early.
+	Unseen map[string]int64
 	// EncryptedFound reports whether a listener calls what is encrypted FOUND, by the
 	// policy.
 	EncryptedFound func(policy int, listener string) bool

@@ -14,6 +14,7 @@ const ms = history.Time(time.Millisecond)
 var rules = Rules{
 	Required: []string{"clam", "sophos"}, AnswerWithin: 6 * time.Second, Timeout: 2 * time.Second, Slack: time.Second, BlindGrace: 3 * time.Second,
 	EncryptedFound: func(policy int, listener string) bool { return policy == 0 && listener == "tcp" },
+	Unseen:         map[string]int64{"clam": 1 << 20, "sophos": 1 << 20},
 	MaxThreads:     10, MaxDescriptors: 100, KeptConns: 5,
 }
 

@@ -77,7 +77,7 @@ func (c *checker) proof(q *history.Request, p *history.Part, engine string) {
 		c.violate(Blind, q.End, q, "%s, object %s\n%s", blind.Node, p.Nonce, c.scans.history(p.Nonce))
 	case blind != nil:
 		c.report.Tolerated["a node blind since less than a health check takes"]++
-	case early != nil && int64(p.Size)-early.Size <= unseen:
+	case early != nil && int64(p.Size)-early.Size <= c.rules.Unseen[engine]:
 		c.report.Tolerated["an early answer to what the kernel had taken"]++
 	case early != nil:
 		c.violate(EarlyOK, q.End, q, "%s, object %s\n%s", early.Node, p.Nonce, c.scans.history(p.Nonce))
@@ -85,12 +85,6 @@ func (c *checker) proof(q *history.Request, p *history.Part, engine string) {
 		c.violate(Unproven, q.End, q, "engine %s, object %s\n%s", engine, p.Nonce, c.scans.history(p.Nonce))
 	}
 }
-
-// unseen is how much the kernel takes for a server that does not read it: the client
-// has sent everything then, and cannot see that an answer is early. It is that of a
-// Unix socket, with room to spare; over TCP it may be more, but the engines have small
-// windows.
-const unseen = 768 << 10
 
 // seen reports whether a health check could have seen that the node was blind before
 // the scan began.
