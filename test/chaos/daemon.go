@@ -45,7 +45,7 @@ func (d *daemon) start() error {
 	if err != nil {
 		return err
 	}
-	p, err := launch(pw, []string{"TMPDIR=" + d.w.dir, "GORACE=halt_on_error=0"}, d.w.o.binary, "--config="+filepath.Join(d.w.dir, "config.toml"))
+	p, err := launch(pw, pw, []string{"TMPDIR=" + d.w.dir, "GORACE=halt_on_error=0"}, d.w.o.binary, "--config="+filepath.Join(d.w.dir, "config.toml"))
 	pw.Close()
 	if err != nil {
 		r.Close()

@@ -29,6 +29,7 @@ type node struct {
 	name, kind string
 	address    string // as the configuration has it; empty for a scanner
 	dir        string
+	died       func(error) // is called when the process ends by itself
 
 	mu   sync.Mutex
 	m    mode
@@ -114,15 +115,21 @@ func (n *node) start(binary string) error {
 	if n.kind == "scanner" {
 		return nil
 	}
+	complaints, err := os.OpenFile(n.file(".err"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	defer complaints.Close()
 	for deadline := time.Now().Add(patience); ; {
 		r, w := io.Pipe()
-		p, err := launch(w, nil, binary, n.kind, n.name, n.address, n.file(".mode"), n.file(".log"))
+		p, err := launch(w, complaints, nil, binary, n.kind, n.name, n.address, n.file(".mode"), n.file(".log"))
 		if err != nil {
 			return err
 		}
 		go func() {
 			<-p.done
 			w.Close()
+			n.ended(p)
 		}()
 		if err = awaitLine(r); err == nil && !p.ended() {
 			n.mu.Lock()
@@ -148,12 +155,24 @@ func (n *node) signal(s syscall.Signal) error {
 	return n.proc.cmd.Process.Signal(s)
 }
 
+// ended says that a process has ended, unless that was wanted.
+func (n *node) ended(p *process) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.proc == p {
+		complaints, _ := os.ReadFile(n.file(".err"))
+		n.died(fmt.Errorf("engine %s ended by itself: %v\n%.4000s", n.name, p.cmd.ProcessState, complaints))
+		n.proc = nil
+	}
+}
+
 // kill ends the process as a crash does.
 func (n *node) kill() {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.proc != nil {
-		n.proc.kill()
-		n.proc = nil
+	p := n.proc
+	n.proc = nil
+	n.mu.Unlock()
+	if p != nil {
+		p.kill()
 	}
 }

@@ -31,10 +31,10 @@ type process struct {
 	done chan struct{} // closed when it has ended and been waited for
 }
 
-// launch starts a program. Its standard output and error go to out.
-func launch(out io.Writer, env []string, program string, args ...string) (*process, error) {
+// launch starts a program with its standard output and error.
+func launch(out, errors io.Writer, env []string, program string, args ...string) (*process, error) {
 	cmd := exec.Command(program, args...)
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdout, cmd.Stderr = out, errors
 	cmd.WaitDelay = 5 * time.Second // grandchildren may hold the output
 	cmd.Env = append(cmd.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -83,6 +83,7 @@ func (w *world) start() error {
 			if err != nil {
 				return err
 			}
+			n.died = w.must
 			w.nodes = append(w.nodes, n)
 			if err := n.start(w.engine); err != nil {
 				return err

@@ -152,7 +152,7 @@ func (d *descriptorReader) Read(p []byte) (int, error) {
 	control := make([]byte, unix.CmsgSpace(4*4))
 	n, controlN, _, _, err := uc.ReadMsgUnix(p, control)
 	if err != nil {
-		return n, err
+		return 0, err // n is -1
 	}
 	messages, parseErr := unix.ParseSocketControlMessage(control[:controlN])
 	for _, m := range messages {
