@@ -27,6 +27,7 @@ func (o options) rules(slack time.Duration) checker.Rules {
 		BlindGrace:     canaryInterval + engineTimeout + slack,
 		EncryptedFound: isEncryptedFound,
 		Unseen:         map[string]int64{},
+		Nodes:          map[string]int{},
 		MaxRSS:         512 << 20, MaxThreads: 150, MaxDescriptors: 2*maxConns + 200,
 	}
 	if o.sizeless {
@@ -37,6 +38,7 @@ func (o options) rules(slack time.Duration) checker.Rules {
 			r.Required = append(r.Required, k.engine)
 		}
 		r.KeptConns += k.nodes * maxScans
+		r.Nodes[k.engine] = k.nodes
 		r.Unseen[k.engine] = unseen[k.network]
 	}
 	return r
@@ -76,6 +78,8 @@ func print(out io.Writer, o options, r *checker.Report) {
 	fmt.Fprintf(out, "seed %d: %d requests and %d faults in %v, %d objects read by engines\n", o.seed, total, len(r.Recoveries), o.plan.duration, r.Reads)
 	fmt.Fprintf(out, "  answers: %s, %s, %s, %s; %d of misbehaving clients; %d had no connection while polyclamd was down for %v\n",
 		share(checker.Right), share(checker.Tempfail), share(checker.Dropped), share(checker.Misjudged), r.Counts[checker.Unanswered], r.Counts[checker.Refused], downtime(r))
+	fmt.Fprintf(out, "  without an answer although every required engine had a healthy node: %d (%.2f %%) %s\n", r.Avoidable,
+		100*float64(r.Avoidable)/float64(max(asked, 1)), counts(r.Reasons))
 	fmt.Fprintf(out, "  verbs: %s\n", counts(r.Verbs))
 	fmt.Fprintf(out, "  slowest answer: %v of answer_within %v\n", (r.Excess + answerWithin).Round(time.Millisecond), answerWithin)
 	fmt.Fprintf(out, "  polyclamd: peak %d MiB, %d threads, %d descriptors; idle %d MiB and %d descriptors before, %d MiB and %d after\n",

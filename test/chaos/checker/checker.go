@@ -14,7 +14,8 @@ import (
 
 // Rules are what a run is judged by.
 type Rules struct {
-	Required     []string // engines whose clean answer every OK needs
+	Required     []string       // engines whose clean answer every OK needs
+	Nodes        map[string]int // how many each engine has
 	AnswerWithin time.Duration
 	SpoolWait    time.Duration
 	Timeout      time.Duration // of an engine
@@ -83,6 +84,8 @@ type Report struct {
 	Reads      int // objects that engines read
 	Excess     time.Duration
 	Recoveries []Recovery
+	Avoidable  int            // requests without an answer that healthy nodes could have given
+	Reasons    map[string]int // what was said instead
 	Tolerated  map[string]int // what looks wrong and is not, by reason
 	Peak       history.Sample
 	Before     history.Sample
@@ -120,6 +123,7 @@ type judged struct {
 func Check(run Run, rules Rules) Report {
 	c := &checker{Run: run, rules: rules}
 	c.report.Counts, c.report.Verbs, c.report.Tolerated = map[string]int{}, map[string]int{}, map[string]int{}
+	c.report.Reasons = map[string]int{}
 	c.scans = newScans(run.Steps)
 	c.report.Reads = c.scans.reads
 	c.readEvents()

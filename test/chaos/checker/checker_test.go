@@ -14,6 +14,7 @@ const ms = history.Time(time.Millisecond)
 var rules = Rules{
 	Required: []string{"clam", "sophos"}, AnswerWithin: 6 * time.Second, Timeout: 2 * time.Second, Slack: time.Second, BlindGrace: 3 * time.Second,
 	EncryptedFound: func(policy int, listener string) bool { return policy == 0 && listener == "tcp" },
+	Nodes:          map[string]int{"clam": 2, "sophos": 2},
 	Unseen:         map[string]int64{"clam": 1 << 20, "sophos": 1 << 20},
 	MaxThreads:     10, MaxDescriptors: 100, KeptConns: 5,
 }
@@ -295,5 +296,30 @@ func TestRecovery(t *testing.T) {
 	got := Check(r.Run, rules).Recoveries
 	if len(got) != 1 || got[0].First != time.Second || got[0].Last != 1100*time.Millisecond {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAvoidable(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		faults [][2]string // kind and target
+		want   int
+	}{
+		{"no fault", nil, 1},
+		{"one node", [][2]string{{"mute", "[clam/0]"}}, 1},
+		{"a node of each", [][2]string{{"mute", "[clam/0]"}, {"stop", "[sophos/1]"}}, 1},
+		{"all nodes", [][2]string{{"mute", "[clam/0 clam/1]"}}, 0},
+		{"one after the other", [][2]string{{"mute", "[clam/0]"}, {"stop", "[clam/1]"}}, 0},
+		{"an optional engine", [][2]string{{"mute", "[remote/0 remote/1]"}}, 1},
+		{"polyclamd", [][2]string{{"polyclamd killed", "polyclamd"}}, 0},
+	} {
+		r := good()
+		r.q.Lines, r.Steps = []string{"stream: clam scan interrupted ERROR"}, nil
+		for _, f := range c.faults {
+			r.fault(f[0], f[1], 20200, 20300)
+		}
+		if got := Check(r.Run, rules); got.Avoidable != c.want || c.want > 0 && got.Reasons["clam scan interrupted ERROR"] != 1 {
+			t.Errorf("%s: %d, want %d; %v", c.name, got.Avoidable, c.want, got.Reasons)
+		}
 	}
 }

@@ -34,6 +34,7 @@ func (c *checker) request(q *history.Request) {
 	c.deadline(q)
 	class := c.classify(q)
 	c.report.Counts[class]++
+	c.avoid(q, class)
 	if class != Refused {
 		c.judged = append(c.judged, judged{q, class})
 	}
