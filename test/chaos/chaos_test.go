@@ -18,8 +18,9 @@ const (
 	ciSlack  = 5 * time.Second
 )
 
-// fixedSeed is the seed of the run that is the same each time.
-const fixedSeed = 7
+// fixedSeed is the seed of the run that is the same each time: many kinds of faults in
+// little time.
+const fixedSeed = 7015
 
 // TestChaos is a short run of what make chaos does for long.
 func TestChaos(t *testing.T) {

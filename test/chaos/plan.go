@@ -84,7 +84,7 @@ func newPlan(seed uint64, duration time.Duration, only []string) plan {
 		}
 		p.faults = append(p.faults, f)
 		at = f.at + time.Duration(200+r.IntN(800))*time.Millisecond
-		if r.IntN(3) > 0 { // else they overlap
+		if r.IntN(2) == 0 { // else they overlap
 			at += f.length + time.Duration(r.IntN(1000))*time.Millisecond
 		}
 	}

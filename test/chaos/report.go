@@ -81,7 +81,12 @@ func print(out io.Writer, o options, r *checker.Report) {
 	fmt.Fprintf(out, "  without an answer although every required engine had a healthy node: %d (%.2f %%) %s\n", r.Avoidable,
 		100*float64(r.Avoidable)/float64(max(asked, 1)), counts(r.Reasons))
 	fmt.Fprintf(out, "  verbs: %s\n", counts(r.Verbs))
-	fmt.Fprintf(out, "  slowest answer: %v of answer_within %v\n", (r.Excess + answerWithin).Round(time.Millisecond), answerWithin)
+	wait := func(share float64) time.Duration {
+		return r.Waits[int(share*float64(len(r.Waits)-1))].Round(time.Millisecond)
+	}
+	if len(r.Waits) > 0 {
+		fmt.Fprintf(out, "  waits: median %v, p99 %v, longest %v; timeout %v, answer_within %v\n", wait(0.5), wait(0.99), wait(1), engineTimeout, answerWithin)
+	}
 	fmt.Fprintf(out, "  polyclamd: peak %d MiB, %d threads, %d descriptors; idle %d MiB and %d descriptors before, %d MiB and %d after\n",
 		r.Peak.RSS>>20, r.Peak.Threads, r.Peak.Descriptors, r.Before.RSS>>20, r.Before.Descriptors, r.After.RSS>>20, r.After.Descriptors)
 	if len(r.Tolerated) > 0 {

@@ -82,7 +82,7 @@ type Report struct {
 	Counts     map[string]int // of requests: Right, Tempfail, ...
 	Verbs      map[string]int
 	Reads      int // objects that engines read
-	Excess     time.Duration
+	Waits      []time.Duration // for a reply, sorted
 	Recoveries []Recovery
 	Avoidable  int            // requests without an answer that healthy nodes could have given
 	Reasons    map[string]int // what was said instead
@@ -137,6 +137,7 @@ func Check(run Run, rules Rules) Report {
 	c.connections()
 	c.daemon()
 	c.recover()
+	slices.Sort(c.report.Waits)
 	slices.SortStableFunc(c.report.Violations, func(a, b Violation) int { return cmp.Compare(a.At, b.At) })
 	return c.report
 }

@@ -75,7 +75,7 @@ func (c *checker) deadline(q *history.Request) {
 	}
 	took := q.End.Sub(from)
 	if q.Client == "" {
-		c.report.Excess = max(c.report.Excess, took-within)
+		c.report.Waits = append(c.report.Waits, took)
 	}
 	limit := within + time.Second + c.rules.Slack
 	if q.Verb == "INSTREAM" || q.Verb == "XINSTREAM" || q.Client != "" {
