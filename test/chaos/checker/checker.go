@@ -81,7 +81,7 @@ type Report struct {
 	Violations []Violation
 	Counts     map[string]int // of requests: Right, Tempfail, ...
 	Verbs      map[string]int
-	Reads      int // objects that engines read
+	Reads      int             // objects that engines read
 	Waits      []time.Duration // for a reply, sorted
 	Recoveries []Recovery
 	Avoidable  int            // requests without an answer that healthy nodes could have given
