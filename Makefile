@@ -1,9 +1,11 @@
 # Two commands: `make run` starts the daemon, `make test` installs what the tests
 # need and runs them all.
 
-.PHONY: run build test fuzz bench load lint clean
+.PHONY: run build test fuzz bench load chaos chaos-mutants lint clean
 
 FUZZTIME ?= 5s
+DURATION ?= 5m
+SEED ?= 0
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # Builds the daemon and starts it on its embedded default. It says what it listens
@@ -33,6 +35,15 @@ bench:
 # of the parts that LOADFLAGS=--list prints, BIN another build of polyclamd.
 load:
 	go run ./test/load $(if $(BIN),--polyclamd $(BIN)) $(LOADFLAGS) $(CASE)
+
+# Breaks polyclamd's engines and clients for DURATION and proves that no verdict was
+# wrong. SEED repeats a schedule; 0 draws one.
+chaos:
+	go run ./test/chaos -duration $(DURATION) -seed $(SEED) $(CHAOSFLAGS)
+
+# Proves that chaos notices what it is for, with broken builds of polyclamd.
+chaos-mutants:
+	CHAOS_MUTANTS=all go test -count=1 -timeout 30m -v -run '^TestMutants$$' ./test/chaos
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }

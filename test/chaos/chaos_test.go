@@ -1,0 +1,91 @@
+package main
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/test/chaos/checker"
+)
+
+// What a run of the tests takes: twice this long, with a fixed seed and a random one.
+// The machine may have other things to do.
+const (
+	ciLength = 24 * time.Second
+	ciSlack  = 5 * time.Second
+)
+
+// fixedSeed is the seed of the run that is the same each time: many kinds of faults in
+// little time.
+const fixedSeed = 7015
+
+// TestChaos is a short run of what make chaos does for long.
+func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	binary := filepath.Join(t.TempDir(), "polyclamd")
+	var flags []string
+	race := os.Getenv("POLYCLAM_RACE") == "1"
+	if race {
+		flags = append(flags, "-race")
+	}
+	if err := build(binary, "polyclam/cmd/polyclamd", flags...); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		seed uint64
+	}{{"fixed", fixedSeed}, {"random", uint64(rand.Uint32())}} {
+		t.Run(c.name, func(t *testing.T) {
+			o := options{dir: filepath.Join(t.TempDir(), "run"), binary: binary, seed: c.seed, clients: 6, sizeless: race, plan: newPlan(c.seed, ciLength, nil)}
+			t.Logf("seed %d, %d faults", c.seed, len(o.plan.faults))
+			report, err := chaos(t.Context(), o, ciSlack)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var text strings.Builder
+			print(&text, o, report)
+			t.Log(text.String())
+			if n := len(report.Violations); n > 0 {
+				keep(t, o)
+				t.Errorf("%d violations", n)
+			}
+			t.Logf("count: chaos, seed %d: %d faults, %s; %d violations", c.seed, len(o.plan.faults), counts(report.Counts), len(report.Violations))
+			if right := report.Counts[checker.Right]; right < 50 {
+				t.Errorf("only %d requests were answered right: nothing is proven", right)
+			}
+		})
+	}
+}
+
+// keep keeps the history of a run where CHAOS_KEEP says.
+func keep(t *testing.T, o options) {
+	if dir := os.Getenv("CHAOS_KEEP"); dir != "" {
+		os.RemoveAll(filepath.Join(o.dir, "spool"))
+		if err := os.CopyFS(filepath.Join(dir, t.Name()), os.DirFS(o.dir)); err != nil {
+			t.Log(err)
+		}
+	}
+}
+
+// TestPlanIsFixed wants the schedule of the faults to follow from the seed.
+func TestPlanIsFixed(t *testing.T) {
+	a, b, other := newPlan(3, time.Minute, nil), newPlan(3, time.Minute, nil), newPlan(4, time.Minute, nil)
+	if len(a.faults) < 10 || len(a.faults) != len(b.faults) {
+		t.Fatalf("%d and %d faults", len(a.faults), len(b.faults))
+	}
+	same := len(a.faults) == len(other.faults)
+	for i := range a.faults {
+		if a.faults[i].kind != b.faults[i].kind || a.faults[i].at != b.faults[i].at || a.faults[i].m != b.faults[i].m {
+			t.Errorf("fault %d: %+v and %+v", i, a.faults[i], b.faults[i])
+		}
+		same = same && a.faults[i].kind == other.faults[i].kind
+	}
+	if same {
+		t.Error("another seed gives the same faults")
+	}
+}

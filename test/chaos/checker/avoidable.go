@@ -1,0 +1,58 @@
+package checker
+
+import (
+	"strings"
+	"time"
+
+	"polyclam/test/chaos/history"
+)
+
+// before is how long before a request a fault counts: what it left may take that long.
+const before = 500 * time.Millisecond
+
+// avoidable reports whether a request could have been answered: every required engine
+// had a node without a fault all the time, and polyclamd was left alone.
+func (c *checker) avoidable(q *history.Request) bool {
+	broken := map[string]bool{}
+	for _, f := range c.Faults {
+		if f.Begin > q.End || f.End < q.Begin.Add(-before) {
+			continue
+		}
+		switch f.Kind {
+		case "polyclamd killed", "polyclamd restarted", "disk full":
+			return false
+		}
+		for node := range strings.FieldsSeq(strings.Trim(f.Target, "[]")) {
+			broken[node] = true
+		}
+	}
+	left := map[string]int{}
+	for engine, n := range c.rules.Nodes {
+		left[engine] = n
+	}
+	for node := range broken {
+		engine, _, _ := strings.Cut(node, "/")
+		left[engine]--
+	}
+	for _, engine := range c.rules.Required {
+		if left[engine] < 1 {
+			return false
+		}
+	}
+	return true
+}
+
+// avoid counts the requests that were not answered and could have been.
+func (c *checker) avoid(q *history.Request, class string) {
+	if class != Tempfail && class != Dropped || !c.avoidable(q) {
+		return
+	}
+	c.report.Avoidable++
+	text := "(closed)"
+	for _, line := range q.Lines {
+		if _, after, ok := strings.Cut(line, ": "); ok && strings.HasSuffix(line, " ERROR") {
+			text = after
+		}
+	}
+	c.report.Reasons[text]++
+}

@@ -1,0 +1,215 @@
+// Package checker judges the history of a run by polyclam's invariants. It knows what
+// was asked, what every engine read and answered, and what was done to them; nothing of
+// how polyclam works.
+package checker
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"polyclam/test/chaos/history"
+)
+
+// Rules are what a run is judged by.
+type Rules struct {
+	Required     []string       // engines whose clean answer every OK needs
+	Nodes        map[string]int // how many each engine has
+	AnswerWithin time.Duration
+	SpoolWait    time.Duration
+	Timeout      time.Duration // of an engine
+	// Slack is what a deadline may be missed by on a busy machine.
+	Slack time.Duration
+	// BlindGrace is how long a health check may take to see that a node is blind.
+	BlindGrace time.Duration
+	// Unseen is how many bytes of an object the kernel takes for an engine that does not
+	// read: polyclam has handed over everything then, and cannot see that an answer is
+	// early.
+	Unseen map[string]int64
+	// EncryptedFound reports whether a listener calls what is encrypted FOUND, by the
+	// policy.
+	EncryptedFound func(policy int, listener string) bool
+
+	MaxRSS         int64
+	MaxThreads     int
+	MaxDescriptors int
+	KeptConns      int // connections to engines that may be open without a scan
+}
+
+// Run is the whole history of a run.
+type Run struct {
+	Requests []history.Request
+	Steps    []history.Scan
+	Faults   []history.Fault
+	Events   []history.Event
+	Samples  []history.Sample
+	Log      []string // polyclamd's, line by line
+}
+
+// A Violation is something that must not be.
+type Violation struct {
+	Rule    string
+	At      history.Time
+	Text    string
+	Request *history.Request // nil if it is about none
+}
+
+// The rules, by the numbers of the invariants.
+const (
+	Unproven  = "1 an OK without a clean answer for all of the object"
+	EarlyOK   = "1 an OK by an early answer"
+	VirusOK   = "2 an OK for what an engine called a virus"
+	Foreign   = "3 an answer that belongs to another request"
+	Stray     = "3 a reply that nobody asked for"
+	Twice     = "3 more than one reply"
+	Reused    = "3 a connection to an engine used again without its answer"
+	Late      = "4 no reply within the deadline"
+	Broken    = "4 half a reply"
+	Vanished  = "5 a verdict about what was not complete"
+	Stale     = "6 an old verdict"
+	Unbounded = "7 more than the bound"
+	Left      = "8 something is left"
+	Reload    = "9 a reload"
+	Invented  = "10 a finding that no engine reported"
+	Blind     = "11 a blind node is believed"
+	Crashed   = "polyclamd ended or complained"
+)
+
+// Report is what came of a run.
+type Report struct {
+	Violations []Violation
+	Counts     map[string]int // of requests: Right, Tempfail, ...
+	Verbs      map[string]int
+	Reads      int             // objects that engines read
+	Waits      []time.Duration // for a reply, sorted
+	Recoveries []Recovery
+	Avoidable  int            // requests without an answer that healthy nodes could have given
+	Reasons    map[string]int // what was said instead
+	Tolerated  map[string]int // what looks wrong and is not, by reason
+	Peak       history.Sample
+	Before     history.Sample
+	After      history.Sample
+	Began      history.Time
+}
+
+// What becomes of a request.
+const (
+	Right      = "right"      // as the truth says
+	Tempfail   = "tempfail"   // an ERROR
+	Dropped    = "dropped"    // the connection was closed without a reply
+	Refused    = "refused"    // there was no connection
+	Misjudged  = "misjudged"  // not what the truth says; not always a violation
+	Unanswered = "unanswered" // on purpose of the client
+)
+
+type checker struct {
+	Run
+	rules  Rules
+	report Report
+	scans  scans
+	starts []policyAt
+	learnt []history.Event
+	judged []judged
+}
+
+// judged is what became of a request that was to be answered.
+type judged struct {
+	q     *history.Request
+	class string
+}
+
+// Check judges a run.
+func Check(run Run, rules Rules) Report {
+	c := &checker{Run: run, rules: rules}
+	c.report.Counts, c.report.Verbs, c.report.Tolerated = map[string]int{}, map[string]int{}, map[string]int{}
+	c.report.Reasons = map[string]int{}
+	c.scans = newScans(run.Steps)
+	c.report.Reads = c.scans.reads
+	c.readEvents()
+	for i := range c.Requests {
+		q := &c.Requests[i]
+		if i == 0 || q.Begin < c.report.Began {
+			c.report.Began = q.Begin
+		}
+		c.request(q)
+	}
+	c.connections()
+	c.daemon()
+	c.recover()
+	slices.Sort(c.report.Waits)
+	slices.SortStableFunc(c.report.Violations, func(a, b Violation) int { return cmp.Compare(a.At, b.At) })
+	return c.report
+}
+
+// violate notes a violation.
+func (c *checker) violate(rule string, at history.Time, q *history.Request, format string, args ...any) {
+	c.report.Violations = append(c.report.Violations, Violation{rule, at, fmt.Sprintf(format, args...), q})
+}
+
+// policyAt says which policy may be in force from a moment on.
+type policyAt struct {
+	from     history.Time
+	policies []int
+}
+
+// readEvents finds out when which policy was in force, and when there were signatures.
+func (c *checker) readEvents() {
+	slices.SortStableFunc(c.Events, func(a, b history.Event) int { return cmp.Compare(a.At, b.At) })
+	now := 0
+	for _, e := range c.Events {
+		switch e.Kind {
+		case history.Start:
+			now = int(e.N)
+			c.starts = append(c.starts, policyAt{e.At, []int{now}})
+		case history.Reloading:
+			possible := []int{now}
+			if e.N >= 0 {
+				possible = append(possible, int(e.N))
+			}
+			c.starts = append(c.starts, policyAt{e.At, possible})
+		case history.Reloaded:
+			now = int(e.N)
+			c.starts = append(c.starts, policyAt{e.At, []int{now}})
+		case history.Learnt:
+			c.learnt = append(c.learnt, e)
+		}
+	}
+}
+
+// policies are those that may have been in force during a request.
+func (c *checker) policies(q *history.Request) []int {
+	var all []int
+	for i, p := range c.starts {
+		if p.from > q.End {
+			break
+		}
+		if i+1 == len(c.starts) || c.starts[i+1].from > q.Begin {
+			all = append(all, p.policies...)
+		}
+	}
+	return all
+}
+
+// mayBe reports whether what is encrypted may be FOUND, or OK, for this request.
+func (c *checker) mayBe(q *history.Request, found bool) bool {
+	return slices.ContainsFunc(c.policies(q), func(p int) bool { return c.rules.EncryptedFound(p, q.Listener) == found })
+}
+
+// restarted reports whether polyclamd was ended or started during a request.
+func (c *checker) restarted(q *history.Request) bool {
+	return slices.ContainsFunc(c.Faults, func(f history.Fault) bool {
+		return (f.Kind == "polyclamd killed" || f.Kind == "polyclamd restarted") && f.Begin <= q.End && f.End >= q.Begin
+	})
+}
+
+// generation is the one of the signatures that all nodes had at a moment.
+func (c *checker) generation(at history.Time) int {
+	n := 0
+	for _, e := range c.learnt {
+		if e.At <= at {
+			n = int(e.N)
+		}
+	}
+	return n
+}

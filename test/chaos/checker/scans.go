@@ -1,0 +1,125 @@
+package checker
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"polyclam/test/chaos/history"
+)
+
+// scan is all steps of one scan by an engine.
+type scan struct {
+	history.Scan // what was noted last
+	begun        history.Time
+	read         history.Time // 0: not
+	answer       history.Time // about to be written; 0: not
+	answered     history.Time // written; 0: not
+}
+
+func (s *scan) engine() string {
+	engine, _, _ := strings.Cut(s.Node, "/")
+	return engine
+}
+
+// isEarly reports whether it was answered before all of the object was read.
+func (s *scan) isEarly() bool { return s.answer > 0 && !s.Whole }
+
+func (s *scan) String() string {
+	at := func(t history.Time) string {
+		if t == 0 {
+			return "-"
+		}
+		return fmt.Sprint(t.Sub(s.begun).Round(time.Millisecond / 10))
+	}
+	return fmt.Sprintf("%s pid %d conn %d scan %d: read %d bytes (whole %t) after %s, answer %q %s after %s, written after %s, fault %q",
+		s.Node, s.Process, s.Conn, s.Seq, s.Size, s.Whole, at(s.read), s.Verdict, s.Name, at(s.answer), at(s.answered), s.Fault)
+}
+
+type scanKey struct {
+	node               string
+	process, conn, seq int
+}
+
+// scans are all scans of a run.
+type scans struct {
+	all     []*scan
+	byNonce map[string][]*scan
+	reads   int
+}
+
+func newScans(steps []history.Scan) scans {
+	s := scans{byNonce: map[string][]*scan{}}
+	byKey := map[scanKey]*scan{}
+	for _, step := range steps {
+		key := scanKey{step.Node, step.Process, step.Conn, step.Seq}
+		one := byKey[key]
+		if one == nil {
+			one = &scan{begun: step.At}
+			byKey[key] = one
+			s.all = append(s.all, one)
+		}
+		one.Scan = step
+		switch step.Step {
+		case history.Read:
+			one.read = step.At
+		case history.Answer:
+			one.answer = step.At
+		case history.Answered:
+			one.answered = step.At
+		}
+	}
+	for _, one := range s.all {
+		if one.read > 0 {
+			s.reads++
+		}
+		if one.Nonce != "" {
+			s.byNonce[one.Nonce] = append(s.byNonce[one.Nonce], one)
+		}
+	}
+	return s
+}
+
+// history is what the engines did with an object, for people.
+func (s *scans) history(nonce string) string {
+	var lines []string
+	all := slices.Clone(s.byNonce[nonce])
+	slices.SortFunc(all, func(a, b *scan) int { return cmp.Compare(a.begun, b.begun) })
+	for _, one := range all {
+		lines = append(lines, fmt.Sprintf("    at %d %s", one.begun, one))
+	}
+	if lines == nil {
+		return "    no engine has seen it"
+	}
+	return strings.Join(lines, "\n")
+}
+
+// timerSlack is how late a timer of polyclamd may be. Its timeout began before the engine
+// had the request.
+const timerSlack = 500 * time.Millisecond
+
+// connections wants a connection to an engine to be left alone once a scan on it was
+// not answered in time.
+func (c *checker) connections() {
+	byConn := map[scanKey][]*scan{}
+	for _, s := range c.scans.all {
+		if s.Conn > 0 {
+			key := scanKey{s.Node, s.Process, s.Conn, 0}
+			byConn[key] = append(byConn[key], s)
+		}
+	}
+	for _, all := range byConn {
+		slices.SortFunc(all, func(a, b *scan) int { return cmp.Compare(a.Seq, b.Seq) })
+		for i := 1; i < len(all); i++ {
+			last, next := all[i-1], all[i]
+			switch {
+			case last.answered == 0 || last.answered > next.begun:
+				c.violate(Reused, next.begun, nil, "the scan before was not answered:\n    %s\n    %s", last, next)
+			case last.answered.Sub(last.begun) > c.rules.Timeout+timerSlack:
+				c.violate(Reused, next.begun, nil, "the scan before was over its timeout:\n    %s\n    %s", last, next)
+			}
+		}
+	}
+}

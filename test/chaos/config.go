@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// What polyclamd is configured with, and what the checker goes by.
+const (
+	answerWithin   = 6 * time.Second
+	engineTimeout  = 2 * time.Second
+	canaryInterval = time.Second
+	readTimeout    = 8 * time.Second
+	spoolWait      = 3 * time.Second
+	maxStream      = 4 << 20
+	maxScans       = 4
+	maxConns       = 300
+)
+
+// The bits of a policy: what a reload changes.
+const (
+	policyPass   = 1 << iota // encrypted is ok on every listener, else not on TCP
+	policyNarrow             // clam has one node only
+	policies
+)
+
+// isEncryptedFound reports whether a listener calls what is encrypted FOUND.
+func isEncryptedFound(policy int, listener string) bool {
+	return listener == "tcp" && policy&policyPass == 0
+}
+
+// config is the text of a configuration.
+func (w *world) config(policy int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "[[listener]]\naddress = \"unix:%s\"\nmode = \"0600\"\nanswer_within = \"%v\"\nreload_command = true\n\n", w.socket, answerWithin)
+	fmt.Fprintf(&b, "[[listener]]\naddress = \"tcp:%s\"\nanswer_within = \"%v\"\n", w.tcp, answerWithin)
+	if isEncryptedFound(policy, "tcp") {
+		b.WriteString("[listener.actions]\nencrypted = \"quarantine\"\n")
+	}
+	for _, k := range engineKinds {
+		fmt.Fprintf(&b, "\n[[upstream]]\nname = %q\nrequired = %t\ntimeout = \"%v\"\nmax_scans = %d\ncanary_interval = \"%v\"\nsize_check = false\n",
+			k.engine, k.required, engineTimeout, maxScans, canaryInterval)
+		switch k.kind {
+		case "scanner":
+			n := w.node(k.engine + "/0")
+			fmt.Fprintf(&b, "backend = \"command\"\nargv = [%q, \"scanner\", %q, %q, %q, \"{path}\"]\n", w.engine, n.name, n.file(".mode"), n.file(".log"))
+			b.WriteString(scannerTable)
+			continue
+		default:
+			fmt.Fprintf(&b, "backend = %q\nconnect_timeout = \"1s\"\n", k.kind)
+		}
+		var addresses []string
+		for i := range k.nodes {
+			if n := w.node(fmt.Sprintf("%s/%d", k.engine, i)); policy&policyNarrow == 0 || n.name != "clam/1" {
+				addresses = append(addresses, fmt.Sprintf("%q", n.address))
+			}
+		}
+		fmt.Fprintf(&b, "addresses = [%s]\n", strings.Join(addresses, ", "))
+	}
+	fmt.Fprintf(&b, "\n[limits]\nstream = %d\nread_timeout = \"%v\"\ncommand_read_timeout = \"%v\"\nwrite_timeout = \"3s\"\nspool_memory = \"64KiB\"\nspool_total = \"64MiB\"\nconnections = %d\n",
+		maxStream, readTimeout, readTimeout, maxConns)
+	fmt.Fprintf(&b, "\n[spool]\ndirectory = %q\nwait = \"%v\"\n\n[log]\nformat = \"json\"\n", w.spool, spoolWait)
+	return b.String()
+}
+
+const scannerTable = `exit = { "0" = "?ok", "1" = "virus", "2" = "?swerr" }
+virus_regex = '^{path}: infected: (.*)$'
+encrypted_regex = '^{path}: password protected$'
+ignore_regex = 'Infected files: [0-9]+'
+ok_regex = '{path}: clean\nInfected files: 0'
+`
+
+// badFiles are changes that make a configuration unusable.
+var badFiles = []func(string) string{
+	func(text string) string { return text + "\n[[[\n" },
+	func(text string) string { return strings.Replace(text, "answer_within", "answer_withim", 1) },
+	func(text string) string {
+		return strings.Replace(text, "backend = \"command\"", "backend = \"comand\"", 1)
+	},
+	func(text string) string {
+		return text + "\n[[listener]]\naddress = \"unix:/nonexistent/directory/p.sock\"\n"
+	},
+	func(text string) string { return text[:len(text)*2/3] + "\"" },
+}
+
+// writeConfig replaces the file.
+func (w *world) writeConfig(text string) error {
+	name := filepath.Join(w.dir, "config.toml")
+	if err := os.WriteFile(name+".new", []byte(text), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/test/chaos/checker"
+)
+
+// edit replaces a text that a file of the module has exactly once.
+type edit struct{ file, old, new string }
+
+// mutants are polyclamds with a mistake that the checker has to notice. The source in
+// the tree is not touched: the changed files are given to the compiler as an overlay.
+var mutants = []struct {
+	name   string
+	edits  []edit
+	faults []string // kinds that bring the mistake to light; nil: none is needed
+	rules  []string // one of them has to be broken
+	inCI   bool
+}{
+	{
+		name: "an interrupted scan is taken for ok",
+		edits: []edit{{"backends/clamd/clamd.go", "\ta.Fail(clamdclient.Failure(ctx, err))\n\treturn b.result(a, false)\n",
+			"\ta.Add(backends.OK, 0, \"\")\n\treturn b.result(a, false)\n"}},
+		faults: []string{"mute", "closeread", "stall", "reset", "kill"},
+		rules:  []string{checker.Unproven},
+		inCI:   true,
+	},
+	{
+		name: "a connection is used again after a timeout",
+		edits: []edit{
+			{"backends/internal/engineconn/client.go", "stop := context.AfterFunc(ctx, func() { conn.Close() })",
+				"stop := context.AfterFunc(ctx, func() { conn.nc.SetDeadline(time.Unix(1, 0)) })"},
+			{"backends/internal/engineconn/client.go", "\tcase stopped || err != nil || conn.spoiled:\n",
+				"\tcase stopped:\n\t\tconn.nc.SetDeadline(time.Time{})\n\t\tc.pool.Put(conn)\n\tcase err != nil || conn.spoiled:\n"},
+		},
+		faults: []string{"late"},
+		rules:  []string{checker.Reused, checker.Unproven},
+	},
+	{
+		name: "the replies of a session are exchanged",
+		edits: []edit{{"proxy/request.go", "strconv.AppendInt(b, int64(r.id), 10)",
+			"strconv.AppendInt(b, int64((r.id-1)^1+1), 10)"}},
+		rules: []string{checker.Unproven, checker.Foreign, checker.Stray},
+		inCI:  true,
+	},
+	{
+		name: "the verdict of another object of the same size",
+		edits: []edit{{"backends/clamd/clamd.go", "func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {\n",
+			`var remembered = struct {
+	sync.Mutex
+	m map[int64]backends.Result
+}{m: map[int64]backends.Result{}}
+
+func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+	remembered.Lock()
+	r, ok := remembered.m[c.Size()]
+	remembered.Unlock()
+	if ok && c.Size() > 1000 {
+		return r, nil
+	}
+	r, err := b.scanTruly(ctx, c)
+	if err == nil {
+		remembered.Lock()
+		remembered.m[c.Size()] = r
+		remembered.Unlock()
+	}
+	return r, err
+}
+
+func (b *Backend) scanTruly(ctx context.Context, c backends.Content) (backends.Result, error) {
+`}, {"backends/clamd/clamd.go", "\t\"fmt\"\n", "\t\"fmt\"\n\t\"sync\"\n"}},
+		rules: []string{checker.Unproven, checker.Foreign},
+	},
+	{
+		name:   "an early ok is accepted",
+		edits:  []edit{{"backends/answer.go", "func (a *Answer) Early() {\n", "func (a *Answer) Early() {\n\tif a != nil {\n\t\treturn\n\t}\n"}},
+		faults: []string{"early sophos/0", "early sophos/1"},
+		rules:  []string{checker.EarlyOK},
+	},
+	{
+		name:  "files of the spool are left",
+		edits: []edit{{"proxy/spool/named.go", "unix.Unlinkat(int(d.sub.Fd()), name, 0)", "_ = name"}},
+		rules: []string{checker.Left},
+	},
+	{
+		name: "a node is used although it does not find EICAR",
+		edits: []edit{{"proxy/upstream/health.go", `return p.blind("does not find the EICAR test file")`,
+			"p.state = up\n\t\treturn p"}},
+		faults: []string{"blind clam/0", "blind sophos/0", "blind sweep/0"},
+		rules:  []string{checker.Blind},
+	},
+	{
+		name: "a stream that breaks off is scanned",
+		edits: []edit{{"proxy/stream.go", "\tdefault:\n\t\tr.lost(err)\n",
+			"\tdefault:\n\t\tif content, err := w.Finish(); err == nil {\n\t\t\treturn content\n\t\t}\n\t\tr.lost(err)\n"}},
+		rules: []string{checker.Vanished},
+	},
+}
+
+// TestMutants proves that the checker sees what it is for. In a run of the tests two
+// mutants are enough, make chaos-mutants tries all.
+func TestMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds polyclamd again and again")
+	}
+	all := os.Getenv("CHAOS_MUTANTS") == "all"
+	for _, m := range mutants {
+		if !all && !m.inCI {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			dir := t.TempDir()
+			binary := filepath.Join(dir, "polyclamd")
+			if err := build(binary, "polyclam/cmd/polyclamd", "-overlay="+overlay(t, dir, m.edits)); err != nil {
+				t.Fatal(err)
+			}
+			o := options{dir: filepath.Join(dir, "run"), binary: binary, seed: 1, clients: 6, plan: newPlan(1, 6*time.Second, []string{})}
+			if m.faults != nil {
+				o.plan = newPlan(1, 18*time.Second, m.faults)
+			}
+			report, err := chaos(t.Context(), o, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := map[string]int{}
+			for _, v := range report.Violations {
+				seen[v.Rule]++
+			}
+			if !slices.ContainsFunc(m.rules, func(rule string) bool { return seen[rule] > 0 }) {
+				t.Errorf("not noticed: broken are %v, want one of %q", seen, m.rules)
+			}
+			t.Logf("count: mutant, %s: %v, %d faults", m.name, seen, len(report.Recoveries))
+		})
+	}
+}
+
+// overlay writes the changed files and what tells the compiler of them.
+func overlay(t *testing.T, dir string, edits []edit) string {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	root := filepath.Join(filepath.Dir(here), "..", "..")
+	texts := map[string]string{}
+	for _, e := range edits {
+		name := filepath.Join(root, e.file)
+		if _, ok := texts[name]; !ok {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[name] = string(b)
+		}
+		if n := strings.Count(texts[name], e.old); n != 1 {
+			t.Fatalf("%s has %d times %q: the mutant has to follow the code", e.file, n, e.old)
+		}
+		texts[name] = strings.Replace(texts[name], e.old, e.new, 1)
+	}
+	replace := map[string]string{}
+	for name, text := range texts {
+		copied := filepath.Join(dir, strings.ReplaceAll(strings.TrimPrefix(name, "/"), "/", "_"))
+		if err := os.WriteFile(copied, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		replace[name] = copied
+	}
+	b, err := json.Marshal(map[string]any{"Replace": replace})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "overlay.json"), b, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "overlay.json")
+}

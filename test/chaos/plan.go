@@ -1,0 +1,154 @@
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// plan is what a run consists of.
+type plan struct {
+	duration time.Duration
+	faults   []planned
+}
+
+// planned is one fault that is to happen.
+type planned struct {
+	at, length time.Duration
+	kind       string
+	targets    []string // names of nodes; none: polyclamd
+	m          mode
+}
+
+// The faults of nodes that are modes of theirs, and the kinds that know them.
+var modes = []struct {
+	fault string
+	kinds string // clamd, sssp, icap, scanner
+	delay [2]int // milliseconds
+}{
+	{"mute", "csip", [2]int{}},
+	{"deaf", "csi", [2]int{}},
+	{"refuse", "csi", [2]int{}},
+	{"closeread", "csip", [2]int{}},
+	{"cut", "csip", [2]int{}},
+	{"stall", "csip", [2]int{}},
+	{"early", "csi", [2]int{}},
+	{"twice", "csip", [2]int{0, 300}},
+	{"garbage", "csip", [2]int{}},
+	{"drip", "csip", [2]int{1, 30}},
+	{"late", "csip", [2]int{2100, 4000}},
+	{"latency", "csip", [2]int{50, 700}},
+	{"error", "csip", [2]int{}},
+	{"wrongid", "csi", [2]int{}},
+	{"slowread", "csip", [2]int{1, 40}},
+	{"reset", "csi", [2]int{}},
+	{"crash", "p", [2]int{}},
+	{"orphan", "p", [2]int{}},
+	{"blind", "csip", [2]int{}},
+	{"paranoid", "csip", [2]int{}},
+}
+
+// The letters of the kinds.
+var letters = map[string]byte{"clamd": 'c', "sssp": 's', "icap": 'i', "scanner": 'p'}
+
+// others are the faults of processes, files and polyclamd itself. A kind that is more
+// frequent is there more than once.
+var others = []string{
+	"kill", "kill", "stop", "stop", "stop all", "kill all", "learn", "learn", "reload", "hangup same", "hangup changed", "hangup changed",
+	"hangup bad", "disk full", "log unread", "polyclamd killed", "polyclamd killed", "polyclamd restarted",
+}
+
+// quiet is how long before the end of a run the last fault is over.
+const quiet = 5 * time.Second
+
+// newPlan draws the faults of a run. The same seed and duration give the same plan. only
+// are the kinds to draw from, or kinds with a first target, "early sophos/0"; nil: all.
+func newPlan(seed uint64, duration time.Duration, only []string) plan {
+	r := rand.New(rand.NewPCG(seed, 1))
+	p := plan{duration: duration}
+	if only != nil && len(only) == 0 {
+		return p
+	}
+	busy := map[string]time.Duration{} // until when a target has its fault
+	for at := 1500 * time.Millisecond; ; {
+		f := draw(r, only)
+		f.at = at
+		for _, t := range f.names() {
+			f.at = max(f.at, busy[t])
+		}
+		if f.at+f.length > duration-quiet {
+			return p
+		}
+		for _, t := range f.names() {
+			busy[t] = f.at + f.length + 300*time.Millisecond
+		}
+		p.faults = append(p.faults, f)
+		at = f.at + time.Duration(200+r.IntN(800))*time.Millisecond
+		if r.IntN(2) == 0 { // else they overlap
+			at += f.length + time.Duration(r.IntN(1000))*time.Millisecond
+		}
+	}
+}
+
+// names are what only one fault at a time is for.
+func (f planned) names() []string {
+	if len(f.targets) == 0 {
+		return []string{"polyclamd"}
+	}
+	return f.targets
+}
+
+func draw(r *rand.Rand, only []string) planned {
+	for {
+		f := drawAny(r)
+		if only == nil || slices.Contains(only, f.kind) || len(f.targets) > 0 && slices.Contains(only, f.kind+" "+f.targets[0]) {
+			return f
+		}
+	}
+}
+
+func drawAny(r *rand.Rand) planned {
+	f := planned{length: time.Duration(300+r.IntN(3500)) * time.Millisecond}
+	k := engineKinds[r.IntN(len(engineKinds))]
+	f.targets = nodesOf(k.engine, k.nodes)
+	one := r.IntN(len(f.targets))
+	all := r.IntN(3) == 0
+	if r.IntN(5) > 1 {
+		m := modes[r.IntN(len(modes))]
+		for !slices.Contains([]byte(m.kinds), letters[k.kind]) {
+			m = modes[r.IntN(len(modes))]
+		}
+		f.kind = m.fault
+		f.m = mode{Fault: m.fault, Share: 100, Spare: r.IntN(2) == 0, N: r.IntN(3000), Delay: m.delay[0] + r.IntN(m.delay[1]-m.delay[0]+1)}
+		if r.IntN(3) == 0 {
+			f.m.Share = 20 + r.IntN(60)
+		}
+		if m.fault == "blind" || m.fault == "paranoid" {
+			// One that spares the health checks is a lie that nobody could see through.
+			f.m.Share, f.m.Spare = 100, false
+			f.length += 5 * time.Second
+		}
+		if !all {
+			f.targets = f.targets[one : one+1]
+		}
+		return f
+	}
+	f.kind = others[r.IntN(len(others))]
+	switch f.kind {
+	case "kill", "stop":
+		f.targets = f.targets[one : one+1]
+	case "kill all", "stop all":
+	default:
+		f.targets = nil
+	}
+	f.m.N = r.IntN(1 << 16) // which bad file, which policy
+	return f
+}
+
+func nodesOf(engine string, n int) []string {
+	var names []string
+	for i := range n {
+		names = append(names, engine+"/"+string(rune('0'+i)))
+	}
+	return names
+}
