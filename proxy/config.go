@@ -43,6 +43,7 @@ type Limits struct {
 	Connections        int           // open at once; more wait in the backlog
 	SessionScans       int           // scans in flight in one IDSESSION
 	DirectoryDepth     int           // clamd's MaxDirectoryRecursion
+	FileThreads        int           // for operations on clients' files; 0: files.DefaultThreads
 }
 
 // listener returns the configuration of an address, or nil.

@@ -19,6 +19,7 @@ import (
 
 	"polyclam/protocol"
 	"polyclam/proxy/client"
+	"polyclam/proxy/files"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/upstream"
 )
@@ -57,6 +58,10 @@ type Server struct {
 	ctx    context.Context // ends when the grace of Shutdown is over
 	cancel context.CancelCauseFunc
 
+	files  *files.Pool   // of operations on what clients hand over
+	walks  *files.Memory // of walks through directories
+	hashes *hashing      // of what is hashed after its reply
+
 	requests  atomic.Uint64 // the last request's number
 	running   scans
 	reloading atomic.Bool
@@ -78,6 +83,9 @@ func NewServer(o ServerOptions) *Server {
 		spool: o.Spool, log: o.Log, version: o.Version, stop: o.Stop, started: time.Now(),
 		sessions:  map[*session]bool{},
 		listeners: map[net.Listener]struct{}{},
+		files:     files.NewPool(0),
+		walks:     files.NewMemory(),
+		hashes:    newHashing(),
 	}
 	s.room = sync.NewCond(&s.mu)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -93,6 +101,7 @@ func (s *Server) Apply(cfg *Config) {
 	for _, u := range cfg.Upstreams {
 		go u.Run(ctx)
 	}
+	s.files.SetLimit(cfg.Limits.FileThreads)
 	s.mu.Lock()
 	old, oldRetire := s.cfg.Swap(cfg), s.retire
 	s.retire = retire

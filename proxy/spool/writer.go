@@ -97,6 +97,9 @@ func (w *Writer) store(p []byte, deadline time.Time) (int, error) {
 		c.spool.quota.give(c.charged - charge)
 		c.charged = charge
 	}
+	if c.set.Hash {
+		c.digest.follow(c.spool, c.own, w.size+int64(n))
+	}
 	return n, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"polyclam/proxy"
+	"polyclam/proxy/files"
 	"polyclam/proxy/spool"
 )
 
@@ -34,7 +35,11 @@ type File struct {
 }
 
 // Spool returns the configuration of the content store.
-func (f *File) Spool() spool.Config { return f.spool }
+func (f *File) Spool() spool.Config {
+	c := f.spool
+	c.Hash = f.Log.SHA256
+	return c
+}
 
 // Log is the [log] table.
 type Log struct {
@@ -112,6 +117,7 @@ func newFile(name string) *File {
 			Connections:        20000,
 			SessionScans:       16,
 			DirectoryDepth:     15, // clamd's MaxDirectoryRecursion
+			FileThreads:        files.DefaultThreads,
 		},
 		Log:           Log{Level: "info", Format: "auto", SHA256: true},
 		ShutdownGrace: 30 * time.Second,
@@ -174,6 +180,7 @@ func (f *File) limitKeys() []key {
 		{"connections", count(&l.Connections, 1, 1_000_000)},
 		{"session_scans", count(&l.SessionScans, 1, 10_000)},
 		{"directory_depth", count(&l.DirectoryDepth, 1, 1000)},
+		{"file_threads", count(&l.FileThreads, 4, 4096)},
 	}
 }
 
