@@ -40,9 +40,11 @@ type Conn struct {
 	off  int64  // bytes consumed so far: the place of seg.b[r] in all that is received
 	held []byte // an unfinished command, kept while the client is waited for; seg is nil then
 
-	fds   []descriptor // received and not yet claimed, oldest first
-	stray bool         // descriptors came that nothing could claim
-	recv  recv
+	fds []descriptor // received and not yet claimed, oldest first
+
+	discard func(fd int) // see CloseWith; nil: close(2)
+	stray   bool         // descriptors came that nothing could claim
+	recv    recv
 
 	mu       sync.Mutex // writes
 	writeErr error      // of the first write that failed

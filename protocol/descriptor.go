@@ -24,23 +24,46 @@ const unknownEnd = math.MaxInt64
 // close. ErrNoDescriptor says that the byte came without one, or with several;
 // ErrStrayDescriptor that one came with the command and the byte is missing.
 func (c *Conn) Descriptor() (*os.File, error) {
+	fd, err := c.RawDescriptor()
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "descriptor"), nil
+}
+
+// RawDescriptor is Descriptor for a server that does not trust the file: to make an
+// *os.File of a non-blocking descriptor asks its file system whether it can be polled,
+// and one made by a client (FUSE) may never answer.
+func (c *Conn) RawDescriptor() (int, error) {
 	c.reading.Lock()
 	defer c.endRead()
 	if err := c.takeStray(); err != nil {
-		return nil, err
+		return -1, err
 	}
 	if c.w == c.r {
 		if err := c.fill(false); err != nil {
-			return nil, err
+			return -1, err
 		}
 	}
 	c.consume(1)
 	if len(c.fds) == 0 {
-		return nil, ErrNoDescriptor
+		return -1, ErrNoDescriptor
 	}
 	fd := c.fds[0].fd
 	c.fds = append(c.fds[:0], c.fds[1:]...)
-	return os.NewFile(uintptr(fd), "descriptor"), nil
+	return fd, nil
+}
+
+// CloseWith makes discard close the descriptors that nothing claims, instead of
+// close(2), which may wait for the file system. Call it before the first receive.
+func (c *Conn) CloseWith(discard func(fd int)) { c.discard = discard }
+
+func (c *Conn) closeDescriptor(fd int) {
+	if c.discard != nil {
+		c.discard(fd)
+		return
+	}
+	syscall.Close(fd)
 }
 
 // strayAfter reports ErrStrayDescriptor when descriptors came that no byte still
@@ -79,7 +102,7 @@ func (c *Conn) expire(off int64) bool {
 	kept := c.fds[:0]
 	for _, d := range c.fds {
 		if d.end <= off {
-			syscall.Close(d.fd)
+			c.closeDescriptor(d.fd)
 			continue
 		}
 		kept = append(kept, d)
@@ -104,7 +127,7 @@ func (c *Conn) takeDescriptors(oob []byte, flags, n int, full bool) {
 	fds := parseRights(oob)
 	if len(fds) != 1 || flags&syscall.MSG_CTRUNC != 0 {
 		for _, fd := range fds {
-			syscall.Close(fd)
+			c.closeDescriptor(fd)
 		}
 		return
 	}
@@ -132,7 +155,7 @@ func parseRights(oob []byte) []int {
 
 func (c *Conn) closeDescriptors() {
 	for _, d := range c.fds {
-		syscall.Close(d.fd)
+		c.closeDescriptor(d.fd)
 	}
 	c.fds = nil
 }

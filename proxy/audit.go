@@ -20,22 +20,31 @@ const (
 )
 
 // scanned writes the one line of a scan: who asked, what it was, what every engine
-// said and what the client was told. It runs after the reply, so that hashing the
-// content delays nobody.
+// said and what the client was told. It runs after the reply, and does not wait for
+// the hash of a large content: then the line is written later.
 func (r *request) scanned(object string, c *spool.Content, v policy.Verdict, elapsed time.Duration) {
 	if calledOff(v) {
 		r.notScanned(object, "client gone", nil)
 		return
 	}
-	e := r.s.srv.log.Info()
-	if !e.Enabled() {
+	if !r.s.srv.log.Info().Enabled() {
 		return
 	}
-	e = r.about(e, object).Int64("size", c.Size())
-	if r.cfg.HashContent {
-		if sum, err := c.SHA256(); err == nil {
-			e = e.Str("sha256", sum)
-		}
+	if !r.cfg.HashContent {
+		r.scanLine(r.s.client(), object, c.Size(), "", "", v, elapsed)
+		return
+	}
+	who := r.s.client() // the connection may be closed when the line is written
+	r.hashed(c, func(sum, leftOut string) { r.scanLine(who, object, c.Size(), sum, leftOut, v, elapsed) })
+}
+
+func (r *request) scanLine(who, object string, size int64, sum, leftOut string, v policy.Verdict, elapsed time.Duration) {
+	e := r.aboutOf(r.s.srv.log.Info(), who, object).Int64("size", size)
+	if sum != "" {
+		e = e.Str("sha256", sum)
+	}
+	if leftOut != "" {
+		e = e.Str("sha256_left_out", leftOut)
 	}
 	e = e.Str("category", string(v.Category)).Str("action", string(v.Action)).Int("code", v.Code)
 	if v.Upstream != "" {
@@ -108,7 +117,11 @@ func (r *request) notScanned(object, reason string, err error) {
 
 // about adds what every line of a request says.
 func (r *request) about(e *zerolog.Event, object string) *zerolog.Event {
-	return e.Uint64("id", r.number).Str("client", r.s.client()).Str("listener", r.s.address).
+	return r.aboutOf(e, r.s.client(), object)
+}
+
+func (r *request) aboutOf(e *zerolog.Event, who, object string) *zerolog.Event {
+	return e.Uint64("id", r.number).Str("client", who).Str("listener", r.s.address).
 		Str("command", string(r.cmd.Verb)).Str("object", escape(object, maxLoggedPath))
 }
 

@@ -47,6 +47,7 @@ type Limits struct {
 	ClientShare        int           // per cent for one client, see [client.Within]; 0: no share
 	SessionScans       int           // scans in flight in one IDSESSION
 	DirectoryDepth     int           // clamd's MaxDirectoryRecursion
+	FileThreads        int           // for operations on clients' files; 0: files.DefaultThreads
 }
 
 // listener returns the configuration of an address, or nil.

@@ -32,6 +32,7 @@ func (s *Server) Apply(cfg *Config) {
 		}
 		gone = slices.Delete(gone, i, i+1)
 	}
+	s.files.SetLimit(cfg.Limits.FileThreads)
 	s.mu.Lock()
 	if n := len(s.generations); n > 0 {
 		old := s.generations[n-1]

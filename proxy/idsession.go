@@ -107,12 +107,12 @@ func (ids *idSession) answer(r *request) bool {
 		}
 		return content != nil
 	case protocol.VerbFildes, protocol.VerbXFildes:
-		file, err := r.s.conn.Descriptor()
+		fd, err := r.s.conn.RawDescriptor()
 		if err != nil {
 			r.refuse(err)
 			return false
 		}
-		ids.run(r, func() { r.scanDescriptor(file) })
+		ids.run(r, func() { r.scanDescriptor(fd) })
 		return true
 	case protocol.VerbEnd:
 		return false

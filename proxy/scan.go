@@ -22,13 +22,18 @@ func (r *request) deadline() (context.Context, context.CancelFunc) {
 // scan scans one content, replies and logs.
 func (r *request) scan(ctx context.Context, object string, content *spool.Content) {
 	v, elapsed := r.judge(ctx, object, content)
-	if r.extended() {
-		r.replyRecords(object, v)
-	} else {
-		r.reply(r.line(object, v))
-	}
+	r.answerVerdict(object, v)
 	r.done()
 	r.scanned(object, content, v, elapsed)
+}
+
+// answerVerdict sends the whole reply about one object.
+func (r *request) answerVerdict(object string, v policy.Verdict) {
+	if r.extended() {
+		r.replyRecords(object, v)
+		return
+	}
+	r.reply(r.line(object, v))
 }
 
 // judge has every upstream scan content and merges what they found.

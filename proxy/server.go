@@ -19,6 +19,7 @@ import (
 
 	"polyclam/protocol"
 	"polyclam/proxy/client"
+	"polyclam/proxy/files"
 	"polyclam/proxy/spool"
 )
 
@@ -50,6 +51,10 @@ type Server struct {
 
 	objects   objects
 	unwatched watchList
+	files     *files.Pool   // of operations on what clients hand over
+	walks     *files.Memory // of walks through directories
+	hashes    *hashing      // of what is hashed after its reply
+
 	requests  atomic.Uint64 // the last request's number
 	running   scans
 	reloading atomic.Int32 // engines that are loading signatures
@@ -76,6 +81,9 @@ func NewServer(o ServerOptions) *Server {
 		sessions:  map[*session]bool{},
 		listeners: map[net.Listener]struct{}{},
 		former:    map[string]*Listener{},
+		files:     files.NewPool(0),
+		walks:     files.NewMemory(),
+		hashes:    newHashing(),
 	}
 	s.room = sync.NewCond(&s.mu)
 	s.objects.limits = func() Limits { return s.cfg.Load().Limits }

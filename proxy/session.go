@@ -60,6 +60,11 @@ func (s *session) serve() {
 }
 
 func (s *session) serveFirst() {
+	of := client.FromContext(s.ctx)
+	s.conn.CloseWith(func(fd int) { s.srv.files.Discard(of, fd) })
+	if s.crowded() {
+		return
+	}
 	cmd, err := s.conn.ReadCommand()
 	s.srv.busy(s)
 	if cmd.Verb == protocol.VerbIDSession {
@@ -78,12 +83,27 @@ func (s *session) serveFirst() {
 
 // read waits for the next command of an IDSESSION.
 func (s *session) read(timeout time.Duration) (protocol.Command, error) {
+	if s.crowded() {
+		return protocol.Command{}, io.EOF
+	}
 	if !s.srv.idle(s, timeout) {
 		return protocol.Command{}, ErrServerClosed
 	}
 	cmd, err := s.conn.ReadCommand()
 	s.srv.busy(s)
 	return cmd, err
+}
+
+// crowded reports whether the client has handed over so many files whose file systems
+// do not even let them be closed that it may send no more.
+func (s *session) crowded() bool {
+	of := client.FromContext(s.ctx)
+	if !s.srv.files.Crowded(of) {
+		return false
+	}
+	s.srv.log.Warn().Str("client", s.client()).
+		Str("reason", "too many of its files cannot be closed, their file systems do not answer").Msg("connection refused")
+	return true
 }
 
 // linger lets the client read the end behind the reply and drops what it still

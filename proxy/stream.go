@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"polyclam/protocol"
+	"polyclam/proxy/files"
+	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
 
@@ -93,31 +96,61 @@ func (r *request) scanStream(content *spool.Content) {
 
 // fildes scans the descriptor of a one-shot FILDES.
 func (r *request) fildes() {
-	file, err := r.s.conn.Descriptor()
+	fd, err := r.s.conn.RawDescriptor()
 	if err != nil {
 		r.refuse(err)
 		return
 	}
-	r.scanDescriptor(file)
+	r.scanDescriptor(fd)
 }
 
 // scanDescriptor scans the file a client handed over, from its beginning whatever
 // its offset, and closes it.
-func (r *request) scanDescriptor(file *os.File) {
-	object := fmt.Sprintf("fd[%d]", file.Fd())
-	content, err := r.s.srv.spool.Open(file)
+func (r *request) scanDescriptor(fd int) {
+	object := fmt.Sprintf("fd[%d]", fd)
+	ctx, cancel := r.deadline()
+	defer cancel()
+	content, err := r.adopt(ctx, fd)
 	switch {
 	case err == nil:
 		defer content.Release()
-		ctx, cancel := r.deadline()
-		defer cancel()
 		r.scan(ctx, object, content)
-	case errors.Is(err, spool.ErrNotRegular):
-		r.notScanned(object, "not a regular file", nil)
+	case errors.Is(err, spool.ErrTooLarge):
+		r.notScanned(object, "too large to be copied", err)
+		r.answerVerdict(object, tooLarge(r.lst.Policy))
+	case errors.Is(err, files.ErrNotRegular):
+		r.notScanned(object, "not a regular file", err)
 		r.fail(r.lst.Profile.ClamdError(object, "Not a regular file ERROR"))
 	default:
 		// clamd 1.4.6 answers OK for a descriptor that it cannot read.
 		r.notScanned(object, "not readable", err)
-		r.fail(r.lst.Profile.ClamdError(object, "Can't read file ERROR"))
+		r.fail(r.lst.Profile.ClamdError(object, descriptorWords(err)))
 	}
+}
+
+// adopt makes a content of the descriptor fd, which it owns.
+func (r *request) adopt(ctx context.Context, fd int) (*spool.Content, error) {
+	f, err := r.s.srv.files.Adopt(ctx, fd)
+	if err != nil {
+		return nil, err
+	}
+	return r.s.srv.spool.Open(ctx, f, r.cfg.Limits.Stream)
+}
+
+// descriptorWords words why a descriptor could not be scanned.
+func descriptorWords(err error) string {
+	var stuck *files.StuckError
+	switch {
+	case errors.As(err, &stuck):
+		return stuckWords(err)
+	case errors.Is(err, spool.ErrQuota), errors.Is(err, spool.ErrStorage):
+		return "Error writing to temporary file ERROR"
+	}
+	return "Can't read file ERROR"
+}
+
+// tooLarge is the verdict of a file that would have to be copied, and is larger than
+// limits.stream: nothing of it was scanned, and no retry helps.
+func tooLarge(p *policy.Policy) policy.Verdict {
+	return incomplete(p, "Heuristics.Limits.Exceeded.MaxFileSize")
 }

@@ -2,13 +2,11 @@ package proxy
 
 import (
 	"context"
-	"os"
-	"strings"
+	"errors"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"polyclam/protocol"
+	"polyclam/proxy/files"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
@@ -28,11 +26,6 @@ func (r *request) scanPath() {
 	case protocol.VerbAllMatchScan:
 		w.stopAtFound = true
 	}
-	defer func() {
-		if w.log != nil {
-			w.log.finish()
-		}
-	}()
 	if r.id == 0 {
 		r.s.beginWatch()
 	}
@@ -44,9 +37,7 @@ func (r *request) scanPath() {
 		w.cutOff(path)
 	}
 	w.finish(okPath)
-	if w.single || w.log != nil {
-		r.done()
-	}
+	r.done()
 	if w.after != nil {
 		w.after()
 	}
@@ -60,12 +51,12 @@ type walk struct {
 	stopAtFound bool // SCAN and ALLMATCHSCAN of a directory end at the first match
 	collect     bool // send the lines together at the end
 
+	memory   *files.Memory // of the entries of directories
 	parallel chan struct{} // bounds the files scanned at once by MULTISCAN; nil: one by one
 	files    sync.WaitGroup
 
-	single bool     // the client named a file
-	after  func()   // logs it; nil if it was not scanned
-	log    *walkLog // of a directory
+	single bool   // the client named a file
+	after  func() // logs it; nil if it was not scanned
 
 	mu      sync.Mutex
 	verdict policy.Verdict // of the last file
@@ -78,105 +69,78 @@ type walk struct {
 	missed  string // the first object that was not reached in time; empty: none
 }
 
+// within is the context of one file: of opening, copying and scanning it.
+func (w *walk) within() (context.Context, context.CancelFunc) {
+	if w.bounded {
+		return w.ctx, func() {}
+	}
+	return w.r.deadline()
+}
+
 // top scans what the client named.
 func (w *walk) top(path string) {
-	f, info, err := openPath(w.r.cfg.ScanPaths, path)
+	ctx, cancel := w.within()
+	defer cancel()
+	o, err := w.r.s.srv.files.Open(ctx, w.r.cfg.ScanPaths, absolute(path))
 	switch {
 	case err != nil:
-		w.fail(path, pathError(err, info), err)
-	case f == nil:
-		w.fail(path, "Not supported file type ERROR", nil)
-	case info.IsDir():
+		w.fail(path, openError(err), err)
+	case o.Dir != nil:
 		if w.r.cmd.Verb == protocol.VerbMultiScan {
 			w.parallel = make(chan struct{}, max(1, w.r.cfg.Limits.SessionScans))
 		}
-		w.log = newWalkLog(w.ctx, w.r.s.rescue)
-		w.directory(f, path, 0)
+		w.memory = w.r.s.srv.walks.Walk()
+		w.directory(o.Dir, path, 0)
 	default:
 		w.single = true
-		w.file(f, path)
+		w.file(ctx, o.File, path)
 	}
 	w.files.Wait()
 }
 
-// directory scans what is in dir, files first and each kind in the order of inodes,
-// as clamd does, and closes dir. Links and special files in it are left out.
-func (w *walk) directory(dir *os.File, path string, depth int) {
-	defer dir.Close()
-	if depth > w.r.cfg.Limits.DirectoryDepth {
-		w.line(path, incomplete(w.r.lst.Policy, "Heuristics.Limits.Exceeded.MaxDirectoryRecursion"))
-		return
-	}
-	entries, err := readDirectory(dir)
-	if err != nil {
-		w.fail(path, pathError(err, nil), err)
-	}
-	for _, e := range entries {
-		below := strings.TrimSuffix(path, "/") + "/" + e.name
-		if w.over(below) {
-			return
-		}
-		w.entry(dir, e, below, depth)
-	}
-}
-
-func (w *walk) entry(dir *os.File, e entry, path string, depth int) {
-	if e.err != nil {
-		w.fail(path, pathError(e.err, nil), e.err)
-		return
-	}
-	f, info, err := openEntry(dir, e.name)
+func (w *walk) entry(dir *files.Dir, name, path string, depth int) {
+	ctx, cancel := w.within()
+	o, err := dir.Open(ctx, name)
 	switch {
-	case err == unix.ELOOP, err == unix.ENXIO, err == unix.ENOENT:
-		// Swapped for a link or a FIFO, or gone since it was listed.
-	case err != nil && e.dir:
-		w.fail(path, pathError(err, nil), err)
-	case err == unix.EACCES || err == unix.EPERM:
-		w.fail(path, "Access denied. ERROR", err)
+	case errors.Is(err, files.ErrGone): // or a link or a FIFO since it was listed
 	case err != nil:
-		w.fail(path, "Can't open file or directory ERROR", err)
-	case info.IsDir():
-		w.directory(f, path, depth+1)
-	case !info.Mode().IsRegular():
-		f.Close()
+		w.fail(path, openError(err), err)
+	case o.Dir != nil:
+		w.directory(o.Dir, path, depth+1)
 	case w.parallel == nil:
-		w.file(f, path)
+		w.file(ctx, o.File, path)
 	default:
 		w.parallel <- struct{}{}
 		w.files.Go(func() {
+			defer cancel()
 			defer func() { <-w.parallel }()
-			w.file(f, path)
+			w.file(ctx, o.File, path)
 		})
+		return
 	}
+	cancel()
 }
 
 // file scans one open file and closes it.
-func (w *walk) file(f *os.File, path string) {
+func (w *walk) file(ctx context.Context, f *files.File, path string) {
 	w.mu.Lock()
 	w.scanned++
 	w.mu.Unlock()
-	if isGenerated(f) {
-		f.Close()
-		w.fail(path, "Not supported file type ERROR", nil)
-		return
+	content, err := w.r.s.srv.spool.Open(ctx, f, w.r.cfg.Limits.Stream)
+	switch {
+	case errors.Is(err, spool.ErrTooLarge):
+		w.r.notScanned(path, "too large to be copied", err)
+		w.line(path, tooLarge(w.r.lst.Policy))
+	case err != nil:
+		w.fail(path, openError(err), err)
+	default:
+		content.SetPath(path)
+		w.content(ctx, content, path)
 	}
-	content, err := w.r.s.srv.spool.Open(f)
-	if err != nil {
-		w.fail(path, "Can't read file ERROR", err)
-		return
-	}
-	content.SetPath(path)
-	w.content(content, path)
 }
 
 // content scans and releases content.
-func (w *walk) content(content *spool.Content, path string) {
-	ctx := w.ctx
-	if !w.bounded {
-		bounded, cancel := w.r.deadline()
-		defer cancel()
-		ctx = bounded
-	}
+func (w *walk) content(ctx context.Context, content *spool.Content, path string) {
 	v, elapsed := w.r.judge(ctx, path, content)
 	w.line(path, v)
 	log := func() {
@@ -187,7 +151,7 @@ func (w *walk) content(content *spool.Content, path string) {
 		w.after = log // the one reply comes first
 		return
 	}
-	w.log.add(log)
+	log()
 }
 
 // over reports whether nothing more is to be scanned. next is what would be: if only

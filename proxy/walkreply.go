@@ -53,10 +53,13 @@ func (w *walk) fail(path, text string, err error) {
 // Nobody looked at the rest, so this is an error whatever the policy says of scans
 // that are interrupted.
 func (w *walk) cutOff(path string) {
-	words, reason := "Scan interrupted ERROR", "the daemon stopped before this and what follows it; shutdown_grace is how long it waits"
-	if errors.Is(w.ctx.Err(), context.DeadlineExceeded) {
+	words, reason := "Scan interrupted ERROR", "the client was gone before this and what follows it"
+	switch {
+	case errors.Is(w.ctx.Err(), context.DeadlineExceeded):
 		words = "Exceeded time limit ERROR"
 		reason = fmt.Sprintf("answer_within, %v for the whole directory, was over before this and what follows it", w.r.lst.Profile.AnswerWithin)
+	case w.r.s.srv.ctx.Err() != nil:
+		reason = "the daemon stopped before this and what follows it; shutdown_grace is how long it waits"
 	}
 	w.r.notScanned(w.missed, reason, nil)
 	v := w.r.unasked(reason)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,9 +15,9 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/protocol"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
+	"polyclam/test/fusetest"
 )
 
 // askInBubble sends one packet to a server of its own in the bubble of a synctest,
@@ -140,24 +138,8 @@ func TestShutdownInDirectory(t *testing.T) {
 	}
 }
 
-// The reply does not wait for the lines of the log, and no line is lost.
+// There is a line for each file of a walk.
 func TestWalkLog(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	l := newWalkLog(ctx, func() { recover() })
-	blocked, written := make(chan struct{}), make(chan int, 100)
-	l.add(func() { <-blocked; written <- 0; panic("in a line") })
-	for i := range maxWalkLog {
-		l.add(func() { written <- 1 + i })
-	}
-	cancel() // from now on nothing waits
-	for i := range 50 {
-		l.add(func() { written <- 1 + maxWalkLog + i })
-	}
-	close(blocked)
-	l.finish()
-	if len(written) != 51+maxWalkLog {
-		t.Errorf("%d lines, want %d", len(written), 51+maxWalkLog)
-	}
 	ts := newServer(t, nil, eicarOnly())
 	dir := tree(t, "a", "x", "b", "x", "c/d", "x")
 	ts.ask("nCONTSCAN " + dir + "\n")
@@ -166,56 +148,13 @@ func TestWalkLog(t *testing.T) {
 
 // A directory that can be opened but not read to its end is never OK.
 func TestDirectoryUnreadable(t *testing.T) {
-	dir := tree(t, "a", "x")
+	fs := fusetest.Mount(t, fusetest.File{Name: "a", Data: []byte("x")})
+	fs.Fail(fusetest.Readdir, unix.EIO)
 	ts := newServer(t, nil, eicarOnly())
-	unreadable, err := os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, server := net.Pipe()
-	ts.waitForRoom()
-	defer ts.leave()
-	s := &session{srv: ts.Server, nc: server, address: ts.cfg.Listeners[0].Address, conn: protocol.NewConn(server)}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer server.Close()
-		w := &walk{r: s.request(protocol.Command{Verb: protocol.VerbScan, Arg: dir, Term: '\n'}, 0), ctx: t.Context(), collect: true}
-		w.directory(unreadable, dir, 0)
-		w.finish(dir)
-	}()
-	got, want := readAll(t, client), dir+": File path check failure: Bad file descriptor. ERROR\n"
-	<-done
-	if got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-// halfRead is a directory whose disk fails after the first names.
-type halfRead struct {
-	*os.File
-	read bool
-}
-
-func (d *halfRead) Readdirnames(int) ([]string, error) {
-	if d.read {
-		return nil, &os.PathError{Op: "readdirent", Path: d.Name(), Err: unix.EIO}
-	}
-	d.read = true
-	return d.File.Readdirnames(1)
-}
-
-func TestReadDirectoryHalf(t *testing.T) {
-	f, err := os.Open(tree(t, "a", "x", "b", "x"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	entries, err := readDirectory(&halfRead{File: f})
-	if len(entries) != 1 || err == nil || pathError(err, nil) != "File path check failure: Input/output error. ERROR" {
-		t.Errorf("got %d entries and %v, want one and an I/O error", len(entries), err)
-	}
-	if name := filepath.Base(entries[0].name); name != "a" && name != "b" {
-		t.Errorf("got the entry %q", name)
+	for _, verb := range []string{"SCAN", "CONTSCAN", "MULTISCAN"} {
+		got, want := ts.ask("n"+verb+" "+fs.Dir+"\n"), fs.Dir+": File path check failure: Input/output error. ERROR\n"
+		if got != want {
+			t.Errorf("%s: got %q, want %q", verb, got, want)
+		}
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"polyclam/backends"
 	"polyclam/cmd/internal/config"
 	"polyclam/proxy/spool"
@@ -111,14 +109,5 @@ func large(store *spool.Spool, size int64) (*spool.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.MemfdCreate("polyclam-check", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("memfd_create", err)
-	}
-	f := os.NewFile(uintptr(fd), "polyclam-check")
-	if err := testfile.WriteSparse(f, archive); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return store.Open(f)
+	return store.Make(func(f *os.File) error { return testfile.WriteSparse(f, archive) })
 }

@@ -1,8 +1,7 @@
 package spool
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"polyclam/backends"
+	"polyclam/proxy/files"
 )
 
 var (
@@ -24,7 +24,7 @@ type kind int
 
 const (
 	kindSpooled  kind = iota // by a Writer: in memory, or in a file of ours
-	kindOpened               // somebody else's file
+	kindOpened               // a client's file
 	kindConstant             // bytes of the program
 )
 
@@ -40,16 +40,18 @@ type Content struct {
 	size  int64
 	refs  atomic.Int64
 
-	// Exactly one of segs and own holds the bytes. Neither changes once the
-	// content is complete.
+	// Exactly one of segs, own and opened holds the bytes. None of them changes
+	// once the content is complete.
 	segs   [][]byte
 	few    [classes][]byte // backs segs, to save an allocation
 	own    *os.File
-	charge charge // to the quota, for all of it
+	opened *files.File
+	ctx    context.Context // of reading opened
+	charge charge          // to the quota, for all of it
 
-	file lazy[*os.File] // of what is in memory
-	path lazy[string]   // name within the directory
-	sum  lazy[string]
+	file   lazy[*os.File] // of what is in memory
+	path   lazy[string]   // name within the directory
+	digest digest
 }
 
 // Size implements [backends.Content].
@@ -129,11 +131,11 @@ func (c *Content) ReadAt(p []byte, off int64) (int, error) {
 		return 0, ErrReleased
 	}
 	defer c.unpin()
-	return c.readAt(p, off)
+	return c.readAt(c.ctx, p, off)
 }
 
-// readAt is ReadAt for those who hold a reference.
-func (c *Content) readAt(p []byte, off int64) (int, error) {
+// readAt is ReadAt for those who hold a reference. A client's file is read under ctx.
+func (c *Content) readAt(ctx context.Context, p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read at a negative offset")
 	}
@@ -145,13 +147,22 @@ func (c *Content) readAt(p []byte, off int64) (int, error) {
 		p = p[:rest]
 		atEnd = io.EOF
 	}
-	if c.own == nil {
-		return c.recall(p, off), atEnd
-	}
-	n, err := c.own.ReadAt(p, off)
+	n, err := c.readFull(ctx, p, off)
 	if n == len(p) {
 		return n, atEnd
 	}
+	return n, err
+}
+
+// readFull reads all of p, or fails.
+func (c *Content) readFull(ctx context.Context, p []byte, off int64) (int, error) {
+	switch {
+	case c.opened != nil:
+		return c.opened.ReadAt(ctx, p, off)
+	case c.own == nil:
+		return c.recall(p, off), nil
+	}
+	n, err := c.own.ReadAt(p, off)
 	if err == io.EOF {
 		err = fmt.Errorf("file shrank below %d bytes: %w", c.size, io.ErrUnexpectedEOF)
 	}
@@ -177,7 +188,7 @@ func (c *Content) recall(p []byte, off int64) int {
 
 // writeTo writes the whole content to w, for those who hold a reference.
 func (c *Content) writeTo(w io.Writer) error {
-	if c.own == nil {
+	if c.own == nil && c.opened == nil {
 		for _, seg := range c.segs {
 			if _, err := w.Write(seg); err != nil {
 				return err
@@ -189,7 +200,7 @@ func (c *Content) writeTo(w io.Writer) error {
 	defer c.spool.pool.put(buf)
 	buf = buf[:cap(buf)]
 	for off := int64(0); off < c.size; {
-		n, err := c.readAt(buf, off)
+		n, err := c.readAt(c.ctx, buf, off)
 		if err != nil && err != io.EOF {
 			return fmt.Errorf("read: %w", err)
 		}
@@ -201,22 +212,6 @@ func (c *Content) writeTo(w io.Writer) error {
 	return nil
 }
 
-// SHA256 returns the SHA-256 of the content in lower case hexadecimal. It is
-// computed at the first call.
-func (c *Content) SHA256() (string, error) {
-	if !c.pin() {
-		return "", ErrReleased
-	}
-	defer c.unpin()
-	return c.sum.get(func() (string, error) {
-		h := sha256.New()
-		if err := c.writeTo(h); err != nil {
-			return "", fmt.Errorf("sha256: %w", err)
-		}
-		return hex.EncodeToString(h.Sum(nil)), nil
-	})
-}
-
 // free gives everything back. Nobody holds a reference any more.
 func (c *Content) free() {
 	if c.kind == kindSpooled {
@@ -224,6 +219,9 @@ func (c *Content) free() {
 	}
 	if c.own != nil {
 		c.own.Close()
+	}
+	if c.opened != nil {
+		c.opened.Close()
 	}
 	if f, ok := c.file.value(); ok {
 		f.Close()

@@ -96,7 +96,7 @@ func TestReleased(t *testing.T) {
 			checkIs(t, err, ErrReleased)
 			_, err = c.Path()
 			checkIs(t, err, ErrReleased)
-			_, err = c.SHA256()
+			_, err = c.SHA256(t.Context())
 			checkIs(t, err, ErrReleased)
 		})
 	}
@@ -141,7 +141,7 @@ func releaseRace(t *testing.T, s *Spool, want []byte) {
 				case 1:
 					_, err = c.Path()
 				case 2:
-					_, err = c.SHA256()
+					_, err = c.SHA256(t.Context())
 				}
 				if err != nil && !errors.Is(err, ErrReleased) {
 					t.Error(err)

@@ -3,24 +3,23 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
-
-	"golang.org/x/sys/unix"
 )
 
 // File implements [backends.Content]. The descriptor cannot be used to change
-// the content: a memfd is sealed, a file is open for reading only. Of an opened
-// file it is the descriptor given to Open, or a reading one of the same file
-// where that could write. An error wraps ErrStorage.
+// the content: a memfd is sealed, a file is open for reading only. Of a client's
+// file see [files.File.File]. An error wraps ErrStorage.
 func (c *Content) File() (*os.File, error) {
 	if !c.pin() {
 		return nil, ErrReleased
 	}
 	defer c.unpin()
-	if c.own != nil {
+	switch {
+	case c.own != nil:
 		return c.own, nil
+	case c.opened != nil:
+		return c.opened.File(), nil
 	}
 	return c.file.get(c.makeFile)
 }
@@ -98,47 +97,6 @@ func (c *Content) chargeCopy() (int64, error) {
 	}
 	c.spool.quota.force(c, n)
 	return n, nil
-}
-
-// examine returns the size of f if it is a regular file that can be read. Only
-// reading proves that: clamd 1.4.6 answers OK for a descriptor that is open for
-// writing only, or with O_PATH.
-func examine(f *os.File) (int64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, fmt.Errorf("%w: %v", ErrNotReadable, err)
-	}
-	if !info.Mode().IsRegular() {
-		return 0, fmt.Errorf("%w: %s", ErrNotRegular, info.Mode().Type())
-	}
-	n, err := f.ReadAt(make([]byte, 1), 0)
-	if err != nil && err != io.EOF {
-		return 0, fmt.Errorf("%w: %v", ErrNotReadable, err)
-	}
-	if n == 0 || info.Size() > 0 {
-		return info.Size(), nil
-	}
-	// The file was filled just now, or it is one of /proc and its like, which
-	// give no size. To scan nothing of those would be a false OK.
-	if info, err = f.Stat(); err != nil || info.Size() == 0 {
-		return 0, fmt.Errorf("%w: it has content but no size", ErrNotRegular)
-	}
-	return info.Size(), nil
-}
-
-// readOnly returns f, or instead of a descriptor that can write a new one that
-// cannot. Where the system refuses that f must do.
-func readOnly(f *os.File) *os.File {
-	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
-	if err != nil || flags&unix.O_ACCMODE == unix.O_RDONLY {
-		return f
-	}
-	reopened, err := reopen(f)
-	if err != nil {
-		return f
-	}
-	f.Close()
-	return reopened
 }
 
 // reopen opens the file of f once more, for reading.

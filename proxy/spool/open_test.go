@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/proxy/files"
+	"polyclam/test/fusetest"
 )
 
 type unixStat = syscall.Stat_t
@@ -16,69 +19,30 @@ type unixStat = syscall.Stat_t
 // opened returns the content of the file of that name.
 func opened(t *testing.T, s *Spool, name string) *Content {
 	t.Helper()
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := s.Open(f)
+	return openedAs(t, s, name, unix.O_RDONLY)
+}
+
+func openedAs(t *testing.T, s *Spool, name string, flags int) *Content {
+	t.Helper()
+	c, err := s.Open(t.Context(), adopted(t, name, flags), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// TestOpenRefuses opens what a client may send in the place of a file.
-func TestOpenRefuses(t *testing.T) {
-	dir := t.TempDir()
-	file, fifo, link := filepath.Join(dir, "file"), filepath.Join(dir, "fifo"), filepath.Join(dir, "link")
-	if err := errors.Join(os.WriteFile(file, []byte("x"), 0o600), unix.Mkfifo(fifo, 0o600), os.Symlink(file, link)); err != nil {
-		t.Fatal(err)
-	}
-	s := newSpool(t, Config{})
-	for _, tt := range []struct {
-		name  string
-		path  string
-		flags int
-		want  error
-	}{
-		{"directory", dir, unix.O_RDONLY, ErrNotRegular},
-		{"FIFO", fifo, unix.O_RDWR, ErrNotRegular},
-		{"device", "/dev/null", unix.O_RDONLY, ErrNotRegular},
-		{"endless device", "/dev/zero", unix.O_RDONLY, ErrNotRegular},
-		{"symbolic link", link, unix.O_PATH | unix.O_NOFOLLOW, ErrNotRegular},
-		{"directory with O_PATH", dir, unix.O_PATH, ErrNotRegular},
-		{"for writing only", file, unix.O_WRONLY, ErrNotReadable},
-		{"for appending only", file, unix.O_WRONLY | unix.O_APPEND, ErrNotReadable},
-		{"with O_PATH", file, unix.O_PATH, ErrNotReadable},
-		{"without a size", "/proc/self/status", unix.O_RDONLY, ErrNotRegular},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			fd, err := unix.Open(tt.path, tt.flags|unix.O_CLOEXEC, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f := os.NewFile(uintptr(fd), tt.path)
-			c, err := s.Open(f)
-			if c != nil {
-				t.Error("opened")
-			}
-			checkIs(t, err, tt.want)
-			if err := f.Close(); !errors.Is(err, os.ErrClosed) {
-				t.Errorf("Open left the file open: %v", err)
-			}
-		})
-	}
-	if c, err := s.Open(nil); c != nil || !errors.Is(err, ErrNotReadable) {
-		t.Errorf("no file: %v, %v", c, err)
-	}
-	var pair [2]int
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+// adopted is the file of that name as a client hands it over.
+func adopted(t *testing.T, name string, flags int) *files.File {
+	t.Helper()
+	fd, err := unix.Open(name, flags|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(pair[1])
-	_, err = s.Open(os.NewFile(uintptr(pair[0]), "socket"))
-	checkIs(t, err, ErrNotRegular)
+	f, err := files.NewPool(0).Adopt(t.Context(), fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 func TestOpen(t *testing.T) {
@@ -89,17 +53,7 @@ func TestOpen(t *testing.T) {
 		if err := os.WriteFile(name, want, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		f, err := os.OpenFile(name, os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := f.Seek(0, io.SeekEnd); err != nil { // the offset does not matter
-			t.Fatal(err)
-		}
-		c, err := s.Open(f)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := openedAs(t, s, name, unix.O_RDWR)
 		if err := os.Remove(name); err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +105,7 @@ func TestOpenedFileChanges(t *testing.T) {
 	checkIs(t, err, io.ErrUnexpectedEOF)
 	_, err = io.Copy(io.Discard, io.NewSectionReader(c, 0, c.Size()))
 	checkIs(t, err, io.ErrUnexpectedEOF)
-	_, err = c.SHA256()
+	_, err = c.SHA256(t.Context())
 	checkIs(t, err, io.ErrUnexpectedEOF)
 	_, err = c.Path()
 	checkIs(t, err, ErrStorage)
@@ -204,5 +158,47 @@ func TestMake(t *testing.T) {
 		if _, err := s.Make(func(*os.File) error { return errors.New("no") }); !errors.Is(err, ErrStorage) {
 			t.Errorf("error %v", err)
 		}
+	}
+}
+
+// TestOpenForeign copies a file whose file system may hang, and counts the copy.
+func TestOpenForeign(t *testing.T) {
+	want := random(300 << 10)
+	fs := fusetest.Mount(t, fusetest.File{Name: "f", Data: want}, fusetest.File{Name: "half", Data: want[:1000], Size: 300 << 10, Direct: true})
+	s := newSpool(t, Config{Memory: 16 << 10, Total: 1 << 20})
+	c := openedAs(t, s, fs.Path("f"), unix.O_RDWR)
+	fs.Hang(fusetest.Read) // nothing reads it any more
+	checkBytes(t, c, want)
+	if s.Stats().Used != pages(int64(len(want))) {
+		t.Errorf("used %d", s.Stats().Used)
+	}
+	if f, err := c.File(); err != nil {
+		t.Error(err)
+	} else if _, err := f.WriteAt([]byte("x"), 0); err == nil {
+		t.Error("an engine could write to the copy")
+	}
+	c.Release()
+	checkEmpty(t, s)
+}
+
+// TestOpenForeignRefuses checks that what cannot be copied leaves nothing.
+func TestOpenForeignRefuses(t *testing.T) {
+	fs := fusetest.Mount(t,
+		fusetest.File{Name: "large", Data: make([]byte, 300<<10)},
+		fusetest.File{Name: "half", Data: make([]byte, 100<<10), Size: 300 << 10, Direct: true})
+	s := newSpool(t, Config{Memory: 16 << 10, Total: 200 << 10})
+	for _, tt := range []struct {
+		name  string
+		limit int64
+		want  error
+	}{
+		{"large", 300<<10 - 1, ErrTooLarge},
+		{"large", 300 << 10, ErrQuota},
+		{"large", 0, ErrQuota},
+		{"half", 0, io.ErrUnexpectedEOF},
+	} {
+		_, err := s.Open(t.Context(), adopted(t, fs.Path(tt.name), unix.O_RDONLY), tt.limit)
+		checkIs(t, err, tt.want)
+		checkEmpty(t, s)
 	}
 }

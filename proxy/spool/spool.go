@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"polyclam/proxy/client"
+	"polyclam/proxy/files"
 )
 
 // Errors that a caller branches on.
@@ -21,11 +22,8 @@ var (
 	// full, write error, no descriptors left. The cause is in the text only: it
 	// must not be taken for the absence of an engine or of a scanned file.
 	ErrStorage = errors.New("spool storage")
-	// ErrNotRegular says that an opened file is not a regular file.
-	ErrNotRegular = errors.New("not a regular file")
-	// ErrNotReadable says that an opened file cannot be read, such as a
-	// descriptor opened for writing or with O_PATH.
-	ErrNotReadable = errors.New("not readable")
+	// ErrTooLarge says that a file that must be copied is larger than allowed.
+	ErrTooLarge = errors.New("too large to be copied")
 	// ErrReleased says that a content was used after its last Release.
 	ErrReleased = errors.New("content already released")
 )
@@ -192,30 +190,44 @@ func (s *Spool) Make(fill func(f *os.File) error) (*Content, error) {
 	if f, err = set.seal(f); err != nil {
 		return nil, storageError("make", err)
 	}
-	return s.Open(f)
-}
-
-// Open makes a content of an existing regular file, such as a descriptor that
-// a client sent or a path that was opened for it. Open takes ownership of f,
-// also on an error. The size is fixed here: what is appended later is not part
-// of the content, and what is cut off makes reading fail. It does not count
-// against the quota.
-//
-// An error wraps ErrNotRegular or ErrNotReadable.
-func (s *Spool) Open(f *os.File) (*Content, error) {
-	if f == nil {
-		return nil, fmt.Errorf("open: %w: no file", ErrNotReadable)
-	}
-	size, err := examine(f)
+	info, err := f.Stat()
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("open: %w", err)
+		return nil, storageError("make", err)
 	}
-	c := s.content(kindOpened, client.Key{})
-	c.own = readOnly(f)
-	c.size = size
+	c := s.content(kindConstant, client.Key{})
+	c.own, c.size = f, info.Size()
 	s.contents.Add(1)
 	return c, nil
+}
+
+// Open makes a content of a client's file, which it owns, also on an error. It does not
+// count against the quota, and is read under ctx.
+//
+// A foreign file is copied first, under ctx, so that no engine waits for its file
+// system. The copy counts as a stream does. One of more than limit bytes is
+// ErrTooLarge; 0 is no limit but the quota.
+func (s *Spool) Open(ctx context.Context, f *files.File, limit int64) (*Content, error) {
+	if f.Foreign() {
+		defer f.Close()
+		return s.copy(ctx, f, limit)
+	}
+	c := s.content(kindOpened, client.FromContext(ctx))
+	c.opened, c.ctx, c.size = f, ctx, f.Size()
+	s.contents.Add(1)
+	return c, nil
+}
+
+func (s *Spool) copy(ctx context.Context, f *files.File, limit int64) (*Content, error) {
+	if limit > 0 && f.Size() > limit {
+		return nil, fmt.Errorf("%w: it has %d bytes, and limits.stream is %d", ErrTooLarge, f.Size(), limit)
+	}
+	w := s.Create(ctx)
+	defer w.Abort()
+	if err := f.Copy(ctx, w); err != nil {
+		return nil, err
+	}
+	return w.Finish()
 }
 
 // content returns an empty object of a client, with one reference.

@@ -101,6 +101,9 @@ func (w *Writer) store(p []byte, deadline time.Time) (int, error) {
 	if c.charge.size > charge { // the segments may have been larger
 		c.spool.quota.give(c, c.charge.size-charge)
 	}
+	if c.set.Hash {
+		c.digest.follow(c.spool, c.own, w.size+int64(n))
+	}
 	return n, nil
 }
 

@@ -58,7 +58,7 @@ func testContent(t *testing.T, s *Spool, size, step int) {
 	}
 	checkBytes(t, c, want)
 	sum := sha256.Sum256(want)
-	if got, err := c.SHA256(); got != hex.EncodeToString(sum[:]) || err != nil {
+	if got, err := c.SHA256(t.Context()); got != hex.EncodeToString(sum[:]) || err != nil {
 		t.Errorf("SHA256 %q, %v", got, err)
 	}
 	f, err := c.File()

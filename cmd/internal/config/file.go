@@ -10,6 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"polyclam/proxy"
+	"polyclam/proxy/files"
 	"polyclam/proxy/spool"
 )
 
@@ -38,6 +39,7 @@ type File struct {
 func (f *File) Spool() spool.Config {
 	c := f.spool
 	c.Share, c.Largest = f.Limits.ClientShare, f.Limits.Stream
+	c.Hash = f.Log.SHA256
 	return c
 }
 
@@ -121,6 +123,7 @@ func newFile(name string) *File {
 			ClientShare:        75,
 			SessionScans:       16,
 			DirectoryDepth:     15, // clamd's MaxDirectoryRecursion
+			FileThreads:        files.DefaultThreads,
 		},
 		Log:           Log{Level: "info", Format: "auto", SHA256: true},
 		ShutdownGrace: 30 * time.Second,
@@ -187,6 +190,7 @@ func (f *File) limitKeys() []key {
 		{"client_share", count(&l.ClientShare, 1, 100)},
 		{"session_scans", count(&l.SessionScans, 1, 10_000)},
 		{"directory_depth", count(&l.DirectoryDepth, 1, 1000)},
+		{"file_threads", count(&l.FileThreads, 4, 4096)},
 	}
 }
 

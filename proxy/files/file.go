@@ -1,0 +1,166 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"polyclam/proxy/client"
+)
+
+// Errors that a caller branches on.
+var (
+	// ErrNotRegular says that a file is not a regular file, or that its size is not
+	// what it holds, as on /proc.
+	ErrNotRegular = errors.New("not a regular file")
+	// ErrNotReadable says that a file cannot be read, such as a descriptor opened
+	// for writing or with O_PATH.
+	ErrNotReadable = errors.New("not readable")
+)
+
+// A File is a regular file of a client, open for reading. It is safe for concurrent
+// use. Its size is fixed when it is opened: what is appended later is not part of it,
+// and what is cut off makes reading fail.
+type File struct {
+	pool  *Pool
+	place place
+	size  int64
+	file  *os.File    // nil if foreign
+	far   *descriptor // nil unless foreign
+}
+
+// Size is the number of bytes.
+func (f *File) Size() int64 { return f.size }
+
+// Foreign reports whether reading may take as long as somebody else likes: only Copy
+// reads such a file.
+func (f *File) Foreign() bool { return f.place == foreign }
+
+// File is the open file, for engines that are handed a descriptor; nil if f is
+// foreign. It belongs to f.
+func (f *File) File() *os.File { return f.file }
+
+// Close closes the file. Operations that still use it do so until they return.
+func (f *File) Close() {
+	if f.far != nil {
+		f.far.done()
+		return
+	}
+	f.file.Close()
+}
+
+// Adopt takes the descriptor fd, which the client of ctx sent, and examines it. It
+// owns fd, also on an error. The error wraps ErrNotRegular, ErrNotReadable or a
+// [StuckError].
+func (p *Pool) Adopt(ctx context.Context, fd int) (*File, error) {
+	of := client.FromContext(ctx)
+	if inMemory(fd) {
+		return p.examine(of, fd, memory)
+	}
+	f, err := Do(ctx, p, "examining the descriptor", func() (*File, error) {
+		return p.examine(of, fd, placeOf(fd))
+	}, (*File).Close)
+	var stuck *StuckError
+	if errors.As(err, &stuck) && !stuck.begun {
+		p.Discard(of, fd)
+	}
+	return f, err
+}
+
+// examine makes a File of fd, which it owns. Only reading proves that a descriptor can
+// be read: clamd 1.4.6 answers OK for one that is open for writing only, or with
+// O_PATH.
+func (p *Pool) examine(of client.Key, fd int, where place) (*File, error) {
+	size, err := readable(fd, where)
+	if err != nil {
+		unix.Close(fd) // on a thread of the pool, unless it is in memory
+		return nil, err
+	}
+	f := &File{pool: p, place: where, size: size}
+	if where == foreign {
+		f.far = p.descriptor(fd, of)
+	} else {
+		f.file = os.NewFile(uintptr(readOnly(fd)), "file")
+	}
+	return f, nil
+}
+
+// readable returns the size of fd if it is a regular file that can be read.
+func readable(fd int, where place) (int64, error) {
+	var st unix.Stat_t
+	if err := again(func() error { return unix.Fstat(fd, &st) }); err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNotReadable, err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return 0, ErrNotRegular
+	}
+	if where == generated {
+		return 0, fmt.Errorf("%w: it is made up by the kernel when it is read", ErrNotRegular)
+	}
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	switch {
+	case err != nil || flags&unix.O_ACCMODE == unix.O_WRONLY:
+		return 0, fmt.Errorf("%w: open for writing only", ErrNotReadable)
+	case flags&unix.O_DIRECT != 0:
+		return st.Size, nil // it takes aligned reads only
+	}
+	n, err := pread(fd, make([]byte, 1), 0)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNotReadable, err)
+	}
+	if n == 0 || st.Size > 0 {
+		return st.Size, nil
+	}
+	// The file was filled just now, or it has no size, as on /proc. To scan nothing
+	// of it would be a false OK.
+	if err := again(func() error { return unix.Fstat(fd, &st) }); err != nil || st.Size == 0 {
+		return 0, fmt.Errorf("%w: it has content but no size", ErrNotRegular)
+	}
+	return st.Size, nil
+}
+
+// readOnly returns fd, or instead of a descriptor that can write, or whose reads must
+// be aligned, a new one of the same file. Where the system refuses that, as for a file
+// with a lease on it, fd must do.
+func readOnly(fd int) int {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_ACCMODE == unix.O_RDONLY && flags&unix.O_DIRECT == 0 {
+		return fd
+	}
+	reopened, err := unix.Open(proc(fd), openFlags, 0)
+	if err != nil {
+		return fd
+	}
+	unix.Close(fd)
+	return reopened
+}
+
+// openFlags are the flags of everything that is opened here. O_NONBLOCK keeps a FIFO
+// or a lease from blocking the thread.
+const openFlags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+
+// pread reads all of b, or up to the end of the file.
+func pread(fd int, b []byte, off int64) (int, error) {
+	n := 0
+	for n < len(b) {
+		m, err := unix.Pread(fd, b[n:], off+int64(n))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return n, err
+		case m == 0:
+			return n, nil
+		default:
+			n += m
+		}
+	}
+	return n, nil
+}
+
+func (f *File) shrank() error {
+	return fmt.Errorf("file shrank below %d bytes: %w", f.size, io.ErrUnexpectedEOF)
+}

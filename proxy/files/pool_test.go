@@ -1,0 +1,195 @@
+package files
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"polyclam/proxy/client"
+)
+
+// eventually waits for what another goroutine is about to do.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func as(uid uint32) context.Context {
+	return client.NewContext(context.Background(), client.User(uid))
+}
+
+// hung begins an operation that does not return before release is closed, and gives up
+// waiting for it.
+func hung(t *testing.T, p *Pool, uid uint32, release chan struct{}, drop func(int)) {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(as(uid))
+	begun := make(chan struct{})
+	go func() { <-begun; cancel(errors.New("no patience")) }()
+	_, err := Do(ctx, p, "hanging", func() (int, error) { close(begun); <-release; return 7, nil }, drop)
+	var stuck *StuckError
+	if !errors.As(err, &stuck) || !strings.Contains(err.Error(), "hanging: the file system did not answer: no patience") {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// Written-off threads count until they return, against their client's share too, and
+// what they bring is dropped.
+func TestWrittenOff(t *testing.T) {
+	p := NewPool(8)
+	release := make(chan struct{})
+	var dropped atomic.Int32
+	for range 6 {
+		hung(t, p, 1, release, func(n int) { dropped.Add(int32(n)) })
+	}
+	if st := p.Stats(); st.Busy != 6 || st.WrittenOff != 6 || st.Limit != 8 {
+		t.Errorf("%+v", st)
+	}
+	// The client has its share in use: an error that names it and the key.
+	ctx, cancel := context.WithTimeout(as(1), 10*time.Millisecond)
+	defer cancel()
+	_, err := Do(ctx, p, "opening the file", func() (int, error) { t.Error("ran"); return 0, nil }, nil)
+	if err == nil || !strings.Contains(err.Error(), "uid 1 has its share of limits.file_threads, 6 of 8, in use, 6 of them") {
+		t.Errorf("got %v", err)
+	}
+	// Another client has not.
+	if n, err := Do(as(2), p, "", func() (int, error) { return 1, nil }, nil); n != 1 || err != nil {
+		t.Errorf("another client: %d, %v", n, err)
+	}
+	close(release)
+	eventually(t, "all threads come back", func() bool { return p.Stats() == Stats{Limit: 8} })
+	if dropped.Load() != 42 {
+		t.Errorf("dropped %d, want 42", dropped.Load())
+	}
+	if len(p.members) > 0 {
+		t.Errorf("%d clients are remembered", len(p.members))
+	}
+}
+
+// Clients that wait get threads in turn, whatever the order they came in.
+func TestTurns(t *testing.T) {
+	p := NewPool(1)
+	release := make(chan struct{})
+	hung(t, p, 9, release, nil)
+	var mu sync.Mutex
+	var order []uint32
+	var wg sync.WaitGroup
+	for i, uid := range []uint32{1, 1, 1, 2, 3} {
+		wg.Go(func() {
+			Do(as(uid), p, "", func() (int, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				order = append(order, uid)
+				return 0, nil
+			}, nil)
+		})
+		eventually(t, "the operation waits", func() bool { return p.Stats().Waiting == i+1 })
+	}
+	close(release)
+	wg.Wait()
+	if got := order[:3]; got[0] == got[1] || got[1] == got[2] || got[0] == got[2] {
+		t.Errorf("order %v: not in turn", order)
+	}
+}
+
+// The daemon's own operations have no share, and a full pool says which key helps.
+func TestFull(t *testing.T) {
+	p := NewPool(4)
+	release := make(chan struct{})
+	defer close(release)
+	hung(t, p, 1, release, nil)
+	hung(t, p, 2, release, nil)
+	hung(t, p, 3, release, nil)
+	begun := make(chan struct{})
+	go Do(context.Background(), p, "", func() (int, error) { close(begun); <-release; return 0, nil }, nil)
+	<-begun
+	ctx, cancel := context.WithTimeout(as(4), time.Millisecond)
+	defer cancel()
+	_, err := Do(ctx, p, "opening the file", func() (int, error) { return 0, nil }, nil)
+	if err == nil || !strings.Contains(err.Error(), "all 4 of limits.file_threads are in use, 3 of them for file systems that do not answer") {
+		t.Errorf("got %v", err)
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v hides the cause", err)
+	}
+}
+
+func TestPanicInOperation(t *testing.T) {
+	p := NewPool(1)
+	defer func() {
+		if recover() == nil {
+			t.Error("the panic is lost")
+		}
+		if st := p.Stats(); st.Busy != 0 {
+			t.Errorf("%+v", st)
+		}
+	}()
+	Do(context.Background(), p, "", func() (int, error) { panic("oops") }, nil)
+}
+
+// Closes that wait have a bound of their own, per client.
+func TestCrowded(t *testing.T) {
+	p := NewPool(4)
+	release := make(chan struct{})
+	for range 3 {
+		p.later(client.User(1), func() { <-release })
+	}
+	var closed atomic.Int32
+	for range maxClosing {
+		p.later(client.User(1), func() { closed.Add(1) })
+	}
+	if !p.Crowded(client.User(1)) || p.Crowded(client.User(2)) {
+		t.Error("the wrong client is crowded")
+	}
+	if st := p.Stats(); st.Busy != 3 || st.Closing != maxClosing {
+		t.Errorf("%+v", st)
+	}
+	close(release)
+	eventually(t, "everything is closed", func() bool { return p.Stats() == Stats{Limit: 4} && closed.Load() == maxClosing })
+}
+
+// Many clients with operations that return early, late and never: no thread too many,
+// and none lost.
+func TestChaos(t *testing.T) {
+	const limit = 8
+	p := NewPool(limit)
+	var running, most atomic.Int32
+	never := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			for j := range 20 {
+				ctx, cancel := context.WithTimeout(as(uint32(i%5)), time.Duration((i+j)%3)*time.Millisecond)
+				Do(ctx, p, "", func() (int, error) {
+					n := running.Add(1)
+					defer running.Add(-1)
+					for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+					}
+					if (i+j)%97 == 0 {
+						<-never
+					}
+					return 0, nil
+				}, func(int) {})
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	close(never)
+	eventually(t, "the pool is empty", func() bool { return p.Stats() == Stats{Limit: limit} })
+	if most.Load() > limit {
+		t.Errorf("%d operations at a time, want %d", most.Load(), limit)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.members) > 0 || p.turns.Len() > 0 {
+		t.Errorf("%d clients, %d turns are left", len(p.members), p.turns.Len())
+	}
+}

@@ -1,0 +1,120 @@
+package spool
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// overlapFrom is the size from which a stream is hashed while it arrives, on another
+// core, and the bytes that are worth a goroutine. What is shorter is hashed from
+// memory in microseconds.
+const overlapFrom = 256 << 10
+
+// A digest is the SHA-256 of a content. It is computed piece by piece: while the
+// content arrives, or when it is asked for.
+type digest struct {
+	mu   sync.Mutex // held while a piece is hashed
+	h    hash.Hash
+	done int64 // bytes hashed
+	sum  string
+
+	arrived atomic.Int64 // bytes that may be hashed
+	busy    atomic.Bool  // a goroutine hashes what has arrived
+}
+
+// hashers bounds the goroutines that hash what arrives. Where they are busy, the rest
+// is hashed when the sum is asked for.
+var hashers = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+// follow hashes what has been written to f, size bytes, on another goroutine, if there
+// is enough of it. f may be closed meanwhile.
+func (d *digest) follow(s *Spool, f *os.File, size int64) {
+	d.arrived.Store(size)
+	if size < overlapFrom || !d.busy.CompareAndSwap(false, true) {
+		return
+	}
+	select {
+	case hashers <- struct{}{}:
+	default:
+		d.busy.Store(false)
+		return
+	}
+	go func() {
+		defer func() { <-hashers }()
+		defer d.busy.Store(false)
+		buf := s.pool.get(classes - 1)
+		defer s.pool.put(buf)
+		for d.piece(f.ReadAt, buf[:cap(buf)], d.arrived.Load()) == nil {
+		}
+	}()
+}
+
+// piece hashes the next piece, which ends at end at the latest. It returns io.EOF when
+// there is none.
+func (d *digest) piece(readAt func([]byte, int64) (int, error), buf []byte, end int64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := min(int64(len(buf)), end-d.done)
+	if n <= 0 {
+		return io.EOF
+	}
+	m, err := readAt(buf[:n], d.done)
+	if int64(m) < n {
+		return err
+	}
+	if d.h == nil {
+		d.h = sha256.New()
+	}
+	d.h.Write(buf[:n])
+	d.done += n
+	return nil
+}
+
+// InMemory reports whether the bytes are in the memory of the daemon.
+func (c *Content) InMemory() bool { return c.own == nil && c.opened == nil }
+
+// SHA256 returns the SHA-256 of the content in lower case hexadecimal. It is computed
+// at the first call, under ctx.
+func (c *Content) SHA256(ctx context.Context) (string, error) {
+	if !c.pin() {
+		return "", ErrReleased
+	}
+	defer c.unpin()
+	d := &c.digest
+	buf := c.spool.pool.get(classes - 1)
+	defer c.spool.pool.put(buf)
+	for {
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		err := d.piece(func(p []byte, off int64) (int, error) { return c.readAt(ctx, p, off) }, buf[:cap(buf)], c.size)
+		if err == io.EOF {
+			return d.finish(), nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("sha256: %w", err)
+		}
+	}
+}
+
+// finish returns the sum of what was hashed.
+func (d *digest) finish() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sum == "" {
+		if d.h == nil {
+			d.h = sha256.New()
+		}
+		d.sum = hex.EncodeToString(d.h.Sum(nil))
+		d.h = nil
+	}
+	return d.sum
+}

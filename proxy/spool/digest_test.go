@@ -1,0 +1,75 @@
+package spool
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"testing"
+)
+
+// TestDigest hashes contents that arrive in pieces, while they arrive and after.
+func TestDigest(t *testing.T) {
+	for _, store := range stores {
+		for _, hash := range []bool{true, false} {
+			s := newSpool(t, Config{Memory: 64 << 10, Store: store, Hash: hash})
+			for _, size := range []int{0, 1, 64 << 10, 64<<10 + 1, 3<<20 + 17} {
+				want := random(size)
+				w := s.Create(t.Context())
+				for rest := want; len(rest) > 0; {
+					n := min(len(rest), 100_000)
+					if _, err := w.Write(rest[:n]); err != nil {
+						t.Fatal(err)
+					}
+					rest = rest[n:]
+				}
+				c, err := w.Finish()
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum := sha256.Sum256(want)
+				for range 2 {
+					if got, err := c.SHA256(t.Context()); got != hex.EncodeToString(sum[:]) || err != nil {
+						t.Errorf("%s, hash %v, %d bytes: %s, %v", store, hash, size, got, err)
+					}
+				}
+				c.Release()
+			}
+		}
+	}
+}
+
+// TestDigestAborted gives up streams that are being hashed.
+func TestDigestAborted(t *testing.T) {
+	for _, store := range stores {
+		s := newSpool(t, Config{Memory: 64 << 10, Store: store, Hash: true})
+		for range 20 {
+			w := s.Create(t.Context())
+			if _, err := w.Write(random(1 << 20)); err != nil {
+				t.Fatal(err)
+			}
+			w.Abort()
+		}
+		for range 20 {
+			c := spooled(t, s, random(1<<20))
+			c.Release()
+		}
+	}
+	eventually(t, "nothing is hashed any more", func() bool { return len(hashers) == 0 })
+}
+
+// TestDigestEnds stops hashing when the context ends, and goes on with another.
+func TestDigestEnds(t *testing.T) {
+	s := newSpool(t, Config{})
+	c := spooled(t, s, random(1<<20))
+	defer c.Release()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("stopping")
+	cancel(why)
+	if _, err := c.SHA256(ctx); err != why {
+		t.Errorf("got %v", err)
+	}
+	if sum, err := c.SHA256(t.Context()); len(sum) != 64 || err != nil {
+		t.Errorf("got %q, %v", sum, err)
+	}
+}
