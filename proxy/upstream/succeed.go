@@ -115,8 +115,9 @@ func (u *pool) adjust(n *node, before checks) {
 	}
 }
 
-// closeBackend closes the backend of n, if it can be closed.
+// closeBackend closes the backend of n, if it can be closed, and forgets n.
 func closeBackend(u *pool, n *node) {
+	ownNonces.release(n)
 	closer, ok := n.backend.(io.Closer)
 	if !ok {
 		return

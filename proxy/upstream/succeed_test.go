@@ -276,6 +276,37 @@ func TestSucceedCanary(t *testing.T) {
 	})
 }
 
+// TestSucceedForgets has the clean control of a node that is gone come back: it is still
+// known, but the node is not kept for that.
+func TestSucceedForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var control []byte
+		old := &engine{}
+		u := New(withCanary(backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+			if data := read(c); control == nil {
+				control = data
+			}
+			return old.Scan(ctx, c)
+		})))
+		run(t, u)
+		synctest.Wait()
+		gone := u.nodes[0]
+		next := succeed(t, u, withCanary(&engine{}))
+		synctest.Wait()
+		if !CameBack(content(string(control)), "unix:/x") {
+			t.Error("the clean control is not known any more")
+		}
+		wantState(t, next, "up")
+		ownNonces.mu.Lock()
+		defer ownNonces.mu.Unlock()
+		for _, o := range ownNonces.origin {
+			if o.node == gone {
+				t.Error("the node is still kept")
+			}
+		}
+	})
+}
+
 // TestSucceedNodes adds, removes and reorders nodes.
 func TestSucceedNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
