@@ -359,6 +359,27 @@ func TestReloadLastNode(t *testing.T) {
 	})
 }
 
+// TestReloadWaiting has a scan wait during the turn of a node, and get that when the turn
+// is over.
+func TestReloadWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engines := fleet()
+		u := upstreamOf(t, nil, func(c *Config) { c.MaxScans, c.Timeout = 1, time.Hour }, engines[:2]...)
+		engines[1].set(func(e *engine) { e.gate = make(chan struct{}) })
+		go u.Reload(t.Context())
+		time.Sleep(5 * time.Second)
+		var all sync.WaitGroup
+		all.Go(func() { u.Scan(t.Context(), content("x"), false) })
+		synctest.Wait()
+		r := u.Scan(t.Context(), content("x"), false)
+		if r.Err != nil || r.Node != "a" || r.Elapsed > 20*time.Second {
+			t.Errorf("node %q after %v, %v", r.Node, r.Elapsed, r.Err)
+		}
+		close(engines[1].gate)
+		all.Wait()
+	})
+}
+
 // TestReloadCoalesces has RELOAD come three times while one is under way.
 func TestReloadCoalesces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
