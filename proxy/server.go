@@ -122,7 +122,7 @@ func (s *Server) Serve(ln net.Listener, address string) error {
 }
 
 // start serves nc on a goroutine of its own.
-// A listener that no configuration knew serves nobody.
+// A listener that was never in the configuration serves no client.
 func (s *Server) start(nc net.Conn, address string) {
 	c := &session{
 		srv: s, nc: nc, conn: protocol.NewConn(nc), ctx: client.NewContext(s.ctx, client.Of(nc)),

@@ -72,8 +72,8 @@ func (n *node) same(w *node) bool {
 	return n.address == w.address && n.identity != "" && n.identity == w.identity
 }
 
-// retire takes n out for good. Its health check ends, since nothing gives it a slot any
-// more, and does not count. The caller has mu.
+// retire removes n for good. A health check under way gets no further slot and does not
+// count. The caller has mu.
 func (u *pool) retire(n *node) {
 	n.retired = true
 	n.sizeAge++

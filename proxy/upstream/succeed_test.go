@@ -388,18 +388,18 @@ func TestSucceedDuringReload(t *testing.T) {
 		}
 		synctest.Wait()
 		for i, want := range []int{1, 0, 1} {
-			if reloads, _ := engines[i].told(); reloads != want {
+			if reloads, _ := engines[i].counts(); reloads != want {
 				t.Errorf("engine %d: %d reloads, want %d", i, reloads, want)
 			}
 		}
-		if reloads, _ := later[1].told(); reloads != 1 {
+		if reloads, _ := later[1].counts(); reloads != 1 {
 			t.Errorf("the new second node: %d reloads", reloads)
 		}
 		wantState(t, next, "up", "up", "up")
 	})
 }
 
-// TestSucceedWhileDraining replaces the node whose turn it is before it is told.
+// TestSucceedWhileDraining replaces the node whose turn it is before it has to load.
 func TestSucceedWhileDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		engines, later := fleet(), fleet()
@@ -418,8 +418,8 @@ func TestSucceedWhileDraining(t *testing.T) {
 			t.Error(err)
 		}
 		for i := range 2 {
-			before, _ := engines[i].told()
-			after, _ := later[i].told()
+			before, _ := engines[i].counts()
+			after, _ := later[i].counts()
 			if before != 0 || after != 1 {
 				t.Errorf("node %d: %d reloads before and %d after it was replaced", i, before, after)
 			}
