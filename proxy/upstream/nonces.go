@@ -48,6 +48,18 @@ func (s *nonces) find(nonce testfile.Nonce) (origin, bool) {
 	return o, ok
 }
 
+// release forgets n, which nothing uses any more, lest its backend and what that has
+// read stay in memory. The nonces are still known for the process's own.
+func (s *nonces) release(n *node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for nonce, o := range s.origin {
+		if o.node == n {
+			s.origin[nonce] = origin{}
+		}
+	}
+}
+
 // CameBack reports whether c, which a listener received, is the clean control of one
 // of this process's own health checks. The node that was sent it then asks polyclam
 // itself, perhaps through others, and is taken out. The client is to be answered
@@ -58,7 +70,7 @@ func CameBack(c backends.Content, listener string) bool {
 		return false
 	}
 	o, own := ownNonces.find(nonce)
-	if own {
+	if own && o.node != nil {
 		o.pool.takeOut(o.node, listener)
 	}
 	return own

@@ -86,8 +86,8 @@ func (u *pool) reloadNodes(ctx context.Context) error {
 		if n == nil {
 			return errors.Join(errs...)
 		}
-		told, back, err := u.reloadNode(ctx, n, r)
-		done[n.address] = told
+		sent, back, err := u.reloadNode(ctx, n, r)
+		done[n.address] = sent
 		if left, _ := u.nextReload(done); !back && left != nil {
 			err = fmt.Errorf("%w; the nodes after it keep their old signatures", err)
 		}
@@ -132,9 +132,9 @@ func (u *pool) nextReload(done map[string]bool) (*node, backends.Reloader) {
 	return nil, nil
 }
 
-// reloadNode is the turn of n. It reports whether n was told, and whether it works as
-// well as before.
-func (u *pool) reloadNode(ctx context.Context, n *node, r backends.Reloader) (told, back bool, err error) {
+// reloadNode reloads n. It reports whether RELOAD was sent, and whether n works as well
+// as before.
+func (u *pool) reloadNode(ctx context.Context, n *node, r backends.Reloader) (sent, back bool, err error) {
 	worked := u.beginTurn(n)
 	defer u.endTurn(n)
 	if u.drain(ctx, n); u.isRetired(n) {

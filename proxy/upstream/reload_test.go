@@ -73,8 +73,8 @@ func (l *loading) Scan(ctx context.Context, c backends.Content) (backends.Result
 	return l.engine.Scan(ctx, c)
 }
 
-// told is how often l was told to load, and how many objects it got while it did.
-func (l *loading) told() (reloads, early int) {
+// counts are how often l was asked to load, and how many objects it got while it did.
+func (l *loading) counts() (reloads, early int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.reloads, l.early
@@ -162,7 +162,7 @@ func TestReloadRolls(t *testing.T) {
 			t.Errorf("longest scan %v, %d engines loading together", longest, most)
 		}
 		for i, e := range engines {
-			if reloads, early := e.told(); reloads != 1 || early != 0 {
+			if reloads, early := e.counts(); reloads != 1 || early != 0 {
 				t.Errorf("engine %d: %d reloads, %d objects while it was loading", i, reloads, early)
 			}
 		}
@@ -188,14 +188,14 @@ func TestReloadDrains(t *testing.T) {
 		synctest.Wait()
 		go u.Reload(t.Context())
 		time.Sleep(5 * time.Second)
-		if reloads, _ := engines[0].told(); reloads != 0 {
-			t.Error("the node was told while it scanned")
+		if reloads, _ := engines[0].counts(); reloads != 0 {
+			t.Error("the node had to load while it scanned")
 		}
 		wantStates(t, u, "reloading", "up")
 		close(gate)
 		long.Wait()
 		time.Sleep(time.Second)
-		if reloads, _ := engines[0].told(); reloads != 1 {
+		if reloads, _ := engines[0].counts(); reloads != 1 {
 			t.Errorf("%d reloads", reloads)
 		}
 		time.Sleep(time.Minute)
@@ -246,7 +246,7 @@ func TestReloadStops(t *testing.T) {
 					}
 				}
 				for i, want := range []int{1, 1, 0} {
-					if reloads, _ := engines[i].told(); reloads != want {
+					if reloads, _ := engines[i].counts(); reloads != want {
 						t.Errorf("engine %d: %d reloads, want %d", i, reloads, want)
 					}
 				}
@@ -272,7 +272,7 @@ func TestReloadRefused(t *testing.T) {
 		if err == nil || err.Error() != "reload fake a: COMMAND UNAVAILABLE" {
 			t.Errorf("error %v", err)
 		}
-		if reloads, _ := engines[2].told(); reloads != 1 {
+		if reloads, _ := engines[2].counts(); reloads != 1 {
 			t.Errorf("%d reloads of the last", reloads)
 		}
 		wantState(t, u, "up", "up", "up")
@@ -290,7 +290,7 @@ func TestReloadDownBefore(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		for i, e := range engines {
-			if reloads, _ := e.told(); reloads != 1 {
+			if reloads, _ := e.counts(); reloads != 1 {
 				t.Errorf("engine %d: %d reloads", i, reloads)
 			}
 		}
@@ -353,9 +353,30 @@ func TestReloadLastNode(t *testing.T) {
 		m.send(t, u, 100*time.Millisecond, 10*time.Second)
 		wantStates(t, u, "up", "down")
 		m.under.Wait()
-		if _, early := engines[0].told(); early == 0 {
+		if _, early := engines[0].counts(); early == 0 {
 			t.Error("the node that was loading got nothing")
 		}
+	})
+}
+
+// TestReloadWaiting has a scan wait during the turn of a node, and get that when the turn
+// is over.
+func TestReloadWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engines := fleet()
+		u := upstreamOf(t, nil, func(c *Config) { c.MaxScans, c.Timeout = 1, time.Hour }, engines[:2]...)
+		engines[1].set(func(e *engine) { e.gate = make(chan struct{}) })
+		go u.Reload(t.Context())
+		time.Sleep(5 * time.Second)
+		var all sync.WaitGroup
+		all.Go(func() { u.Scan(t.Context(), content("x"), false) })
+		synctest.Wait()
+		r := u.Scan(t.Context(), content("x"), false)
+		if r.Err != nil || r.Node != "a" || r.Elapsed > 20*time.Second {
+			t.Errorf("node %q after %v, %v", r.Node, r.Elapsed, r.Err)
+		}
+		close(engines[1].gate)
+		all.Wait()
 	})
 }
 
@@ -377,14 +398,14 @@ func TestReloadCoalesces(t *testing.T) {
 			t.Error(err)
 		}
 		for i, e := range engines {
-			if reloads, _ := e.told(); reloads != 2 {
+			if reloads, _ := e.counts(); reloads != 2 {
 				t.Errorf("engine %d: %d reloads", i, reloads)
 			}
 		}
 		if err := u.Reload(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if reloads, _ := engines[2].told(); reloads != 3 {
+		if reloads, _ := engines[2].counts(); reloads != 3 {
 			t.Errorf("%d reloads after the next", reloads)
 		}
 	})
@@ -403,7 +424,7 @@ func TestReloadWithoutCanary(t *testing.T) {
 		time.Sleep(time.Minute)
 		wantStates(t, u, "reloading", "unknown")
 		if b.reloads != 0 {
-			t.Error("the second node was told before the first was back")
+			t.Error("the second node had to load before the first was back")
 		}
 		close(a.vgate)
 		if err := <-done; err != nil || b.reloads != 1 {
@@ -426,7 +447,7 @@ func TestReloadClosed(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		time.Sleep(time.Minute)
-		if reloads, _ := engines[1].told(); reloads != 0 {
+		if reloads, _ := engines[1].counts(); reloads != 0 {
 			t.Error("it went on")
 		}
 	})

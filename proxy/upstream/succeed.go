@@ -72,8 +72,8 @@ func (n *node) same(w *node) bool {
 	return n.address == w.address && n.identity != "" && n.identity == w.identity
 }
 
-// retire takes n out for good. Its health check ends, since nothing gives it a slot any
-// more, and does not count. The caller has mu.
+// retire removes n for good. A health check under way gets no further slot and does not
+// count. The caller has mu.
 func (u *pool) retire(n *node) {
 	n.retired = true
 	n.sizeAge++
@@ -115,8 +115,9 @@ func (u *pool) adjust(n *node, before checks) {
 	}
 }
 
-// closeBackend closes the backend of n, if it can be closed.
+// closeBackend closes the backend of n, if it can be closed, and forgets n.
 func closeBackend(u *pool, n *node) {
+	ownNonces.release(n)
 	closer, ok := n.backend.(io.Closer)
 	if !ok {
 		return

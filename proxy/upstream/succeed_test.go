@@ -143,8 +143,10 @@ func TestSucceedScanUnderWay(t *testing.T) {
 		want backends.Category
 	}{{"answers", nil, backends.Virus}, {"fails", errRefused, backends.Virus}} {
 		synctest.Test(t, func(t *testing.T) {
-			old, fresh := &closing{}, &closing{}
-			u := New(identified(withCanary(old)))
+			old, fresh, log := &closing{}, &closing{}, new(lines)
+			cfg := withCanary(old)
+			cfg.Log = zerolog.New(log)
+			u := New(cfg)
 			run(t, u)
 			synctest.Wait()
 			old.set(func(e *engine) { e.gate = make(chan struct{}) })
@@ -169,6 +171,9 @@ func TestSucceedScanUnderWay(t *testing.T) {
 			}
 			wantState(t, next, "up")
 			wantIdle(t, next)
+			if n := log.count("upstream down"); n != 0 {
+				t.Errorf("%d lines say that the node is down", n)
+			}
 		})
 	}
 }
@@ -177,8 +182,10 @@ func TestSucceedScanUnderWay(t *testing.T) {
 // is blind: what it still answers is not believed.
 func TestSucceedBlind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		old := &engine{}
-		u := New(withCanary(old))
+		old, log := &engine{}, new(lines)
+		cfg := withCanary(old)
+		cfg.Log = zerolog.New(log)
+		u := New(cfg)
 		run(t, u)
 		synctest.Wait()
 		old.set(func(e *engine) { e.gate, e.hold, e.blind = make(chan struct{}), make(chan struct{}, 1), true })
@@ -203,6 +210,9 @@ func TestSucceedBlind(t *testing.T) {
 		synctest.Wait()
 		close(old.gate)
 		<-done
+		if n := log.count("upstream down"); n != 0 {
+			t.Errorf("%d lines say that a node is down", n)
+		}
 	})
 }
 
@@ -266,12 +276,44 @@ func TestSucceedCanary(t *testing.T) {
 		u = succeed(t, u, identified(config(e)))
 		close(e.hold)
 		synctest.Wait()
+		wantState(t, u, "unknown") // its outcome does not count any more
 		r = u.Scan(t.Context(), content("a virus"), false)
 		wantCategory(t, r.Result, r.Err, backends.OK)
 		checks := len(e.proved())
 		time.Sleep(time.Hour)
 		if n := len(e.proved()); n != checks {
 			t.Errorf("%d health checks after they were switched off", n-checks)
+		}
+	})
+}
+
+// TestSucceedForgets has the clean control of a node that is gone come back: it is still
+// known, but the node is not kept for that.
+func TestSucceedForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var control []byte
+		old := &engine{}
+		u := New(withCanary(backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+			if data := read(c); control == nil {
+				control = data
+			}
+			return old.Scan(ctx, c)
+		})))
+		run(t, u)
+		synctest.Wait()
+		gone := u.nodes[0]
+		next := succeed(t, u, withCanary(&engine{}))
+		synctest.Wait()
+		if !CameBack(content(string(control)), "unix:/x") {
+			t.Error("the clean control is not known any more")
+		}
+		wantState(t, next, "up")
+		ownNonces.mu.Lock()
+		defer ownNonces.mu.Unlock()
+		for _, o := range ownNonces.origin {
+			if o.node == gone {
+				t.Error("the node is still kept")
+			}
 		}
 	})
 }
@@ -346,14 +388,79 @@ func TestSucceedDuringReload(t *testing.T) {
 		}
 		synctest.Wait()
 		for i, want := range []int{1, 0, 1} {
-			if reloads, _ := engines[i].told(); reloads != want {
+			if reloads, _ := engines[i].counts(); reloads != want {
 				t.Errorf("engine %d: %d reloads, want %d", i, reloads, want)
 			}
 		}
-		if reloads, _ := later[1].told(); reloads != 1 {
+		if reloads, _ := later[1].counts(); reloads != 1 {
 			t.Errorf("the new second node: %d reloads", reloads)
 		}
 		wantState(t, next, "up", "up", "up")
+	})
+}
+
+// TestSucceedWhileDraining replaces the node whose turn it is before it has to load.
+func TestSucceedWhileDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engines, later := fleet(), fleet()
+		u := upstreamOf(t, nil, nil, engines[:2]...)
+		gate := make(chan struct{})
+		for _, e := range engines[:2] {
+			e.set(func(e *engine) { e.gate = gate })
+			go u.Scan(t.Context(), content("x"), false)
+		}
+		synctest.Wait()
+		done := make(chan error, 1)
+		go func() { done <- u.Reload(t.Context()) }()
+		time.Sleep(5 * time.Second)
+		succeed(t, u, withCanary(later[0], later[1]))
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		for i := range 2 {
+			before, _ := engines[i].counts()
+			after, _ := later[i].counts()
+			if before != 0 || after != 1 {
+				t.Errorf("node %d: %d reloads before and %d after it was replaced", i, before, after)
+			}
+		}
+		close(gate)
+		synctest.Wait()
+	})
+}
+
+// TestSucceedMaxSize changes the size of the largest object: what is larger than what
+// has been proven is partial until more is.
+func TestSucceedMaxSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &sizes{limit: 1 << 40, over: backends.Clean(0)}
+		with := func(size int64, check bool) Config {
+			cfg := identified(sized(e))
+			cfg.MaxSize, cfg.SizeCheck = size, check
+			return cfg
+		}
+		u := New(with(30*mib, true))
+		run(t, u)
+		time.Sleep(10 * time.Second)
+		wantLarge(t, u, "at first", 30*mib, backends.OK, "")
+		e.set(func(e *sizes) { e.limit, e.gate = 40*mib, make(chan struct{}) })
+		u = succeed(t, u, with(100*mib, true))
+		time.Sleep(10 * time.Second)
+		wantLarge(t, u, "what is proven", 30*mib, backends.OK, "")
+		wantLarge(t, u, "what is not", 35*mib, backends.Partial, unprovenText)
+		close(e.gate)
+		time.Sleep(10 * time.Second)
+		wantLarge(t, u, "larger than the engine's limit", 50*mib, backends.Partial, "larger objects ok without a look")
+		u = succeed(t, u, with(20*mib, true))
+		time.Sleep(10 * time.Second)
+		wantLarge(t, u, "lowered", 20*mib, backends.OK, "")
+		u = succeed(t, u, with(100*mib, false))
+		wantLarge(t, u, "without the check", 100*mib, backends.OK, "")
+		asked := len(e.asked)
+		time.Sleep(time.Hour)
+		if len(e.asked) != asked {
+			t.Errorf("asked %d times without the check", len(e.asked)-asked)
+		}
 	})
 }
 

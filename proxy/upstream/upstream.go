@@ -68,8 +68,8 @@ const (
 type Node struct {
 	Address string // as in the configuration; empty for an engine without one
 	Backend backends.Backend
-	// Identity stands for everything that the backend was made of. A reload keeps a
-	// node of the same address and identity; an empty one is never kept.
+	// Identity identifies everything that the backend was made from. A reload keeps a
+	// node whose address and identity stay the same; an empty identity is never the same.
 	Identity string
 }
 

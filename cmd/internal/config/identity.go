@@ -23,7 +23,7 @@ var identityKey = []byte(rand.Text())
 // file system with a coarse clock a later change may look the same.
 var fileRest = 2 * time.Second
 
-// identity stands for what the backend of a node is made of: its keys, and every file
+// identity identifies what the backend of a node was made from: its keys, and every file
 // that they name. As long as it is the same, a reload keeps the node.
 //
 // Backends that read files read those that their keys name: hash lists, certificates.

@@ -100,7 +100,7 @@ func TestIdentityFiles(t *testing.T) {
 					t.Error("the change was not noticed")
 				}
 				fileRest = time.Hour
-				if identityOf(t, tt.doc) == identityOf(t, tt.doc) {
+				if first, second := identityOf(t, tt.doc), identityOf(t, tt.doc); first == second {
 					t.Error("a file that has just changed is taken for the same")
 				}
 			})
