@@ -11,6 +11,22 @@ import (
 	"testing"
 )
 
+// TestBusy checks that the word of one failure among several is kept.
+func TestBusy(t *testing.T) {
+	busy := &Failure{Category: CannotExecute, Code: 503, Busy: true}
+	own := &Failure{Category: SWErr, Text: "x"}
+	for _, err := range []error{busy, fmt.Errorf("icap: %w", busy), Failures{own, busy}} {
+		if !Busy(err) {
+			t.Errorf("%v is not busy", err)
+		}
+	}
+	for _, err := range []error{nil, own, Failures{own}, ErrNoReply} {
+		if Busy(err) {
+			t.Errorf("%v is busy", err)
+		}
+	}
+}
+
 // TestDied checks which errors say that the engine ended while it had the object.
 func TestDied(t *testing.T) {
 	died := &Failure{Category: Interrupted, Text: "killed by signal 11", Died: true}

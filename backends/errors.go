@@ -25,6 +25,7 @@ type Failure struct {
 	Code     int      // the engine's own code, or NoCode
 	Text     string   // the engine's own words, raw: escape before showing
 	Died     bool     // the program that scanned was killed, see [Died]
+	Busy     bool     // the engine says that it has too much to do, see [Busy]
 }
 
 // Error implements error.
@@ -231,6 +232,17 @@ func Died(err error) bool {
 	}
 	return errors.Is(err, ErrNoReply) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || isKilled(err)
+}
+
+// Busy reports whether err is an engine's documented answer that it has too much to do:
+// fewer scans at the same time may help.
+func Busy(err error) bool {
+	var failures Failures
+	if errors.As(err, &failures) {
+		return slices.ContainsFunc(failures, func(f *Failure) bool { return f.Busy })
+	}
+	var failure *Failure
+	return errors.As(err, &failure) && failure.Busy
 }
 
 // isDial reports whether err came from making a connection, DNS included.

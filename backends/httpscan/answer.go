@@ -81,5 +81,5 @@ func failedStatus(r *wire.Response, category backends.Category) *backends.Failur
 	if r.Location != "" {
 		text += fmt.Sprintf(" (redirects are not followed; this one is to %.200q)", r.Location)
 	}
-	return &backends.Failure{Category: category, Code: r.Status, Text: text}
+	return &backends.Failure{Category: category, Code: r.Status, Text: text, Busy: wire.IsBusy(r.Status)}
 }

@@ -96,6 +96,8 @@ func (b *Backend) judgeStatus(v *verdict, start string, status int) {
 		v.answer.Refuse(status, text)
 	case r.category == backends.Virus, r.category == backends.Suspicious:
 		v.found(r.category, blockedName, text)
+	case r.category.IsFailure():
+		v.failed(status, r.category, text)
 	default:
 		v.add(r.category, text)
 	}
@@ -126,7 +128,8 @@ func (b *Backend) judgePage(v *verdict, m *message, text string) {
 	detail = explain(detail, r.hint)
 	switch {
 	case r.category.IsFailure():
-		v.fail(r.category, "a page instead of the object: "+detail)
+		v.said = true
+		v.failed(m.status, r.category, "a page instead of the object: "+detail)
 	case v.said:
 	case r.category == backends.Virus, r.category == backends.Suspicious:
 		v.found(r.category, blockedName, detail)

@@ -328,3 +328,24 @@ func TestCutOff(t *testing.T) {
 		})
 	}
 }
+
+// TestBusy checks that an overloaded engine's answer says so.
+func TestBusy(t *testing.T) {
+	for answer, want := range map[string]bool{
+		"ICAP/1.0 503 Service overloaded\r\n\r\n": true,
+		page("", "429 Too Many Requests", ""):     true,
+		page("", "503 Busy", ""):                  true,
+		"ICAP/1.0 500 Server error\r\n\r\n":       false,
+		page("", "500 Internal Error", ""):        false,
+	} {
+		f := startFake(t, map[string]service{"avscan": func(nc io.Writer, q *received) bool {
+			q.readBody()
+			io.WriteString(nc, answer)
+			return false
+		}})
+		_, err := open(t, f.address()).Scan(t.Context(), backendtest.Bytes(t, []byte(hello)))
+		if err == nil || backends.Busy(err) != want {
+			t.Errorf("%.40q: busy = %v (%v)", answer, !want, err)
+		}
+	}
+}

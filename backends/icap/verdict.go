@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/wire"
 )
 
 // Bounds on what is kept of one answer.
@@ -61,6 +62,11 @@ func (v *verdict) add(c backends.Category, text string) {
 func (v *verdict) fail(c backends.Category, text string) {
 	v.said = true
 	v.answer.Add(c, v.code, text)
+}
+
+// failed takes a status of ICAP or HTTP that is a failure.
+func (v *verdict) failed(status int, c backends.Category, text string) {
+	v.answer.Fail(&backends.Failure{Category: c, Code: v.code, Text: text[:min(len(text), maxDetail)], Busy: wire.IsBusy(status)})
 }
 
 // found takes what was found. A name that was given already keeps the category that it

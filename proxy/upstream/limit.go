@@ -59,9 +59,10 @@ func (u *pool) adapt(q *question, r backends.Result, err error) {
 		if time.Since(q.began) < u.config().Timeout/2 {
 			n.limit.raise(most)
 		}
-	case u.overdue(q), q.ctx.Err() == nil && errors.Is(err, backends.ErrNoReply):
-		// Engines that have too much to do are silent, or close the connection: a
-		// savdid whose threads are all busy, a clamd without room for its files.
+	case u.overdue(q), q.ctx.Err() == nil && (errors.Is(err, backends.ErrNoReply) || backends.Busy(err)):
+		// Few engines say that they have too much to do. Others are silent, or close
+		// the connection: a savdid whose threads are all busy, a clamd without room for
+		// its files.
 		n.limit.lower(most, q.round)
 	}
 }

@@ -65,6 +65,7 @@ func TestLimitOfNode(t *testing.T) {
 		{name: "the client's deadline", hang: true, deadline: 3 * time.Second, want: 4},
 		{name: "little time", hang: true, deadline: 2 * time.Second, want: 8},
 		{name: "no reply", err: backends.ErrNoReply, want: 4},
+		{name: "the engine is busy", err: &backends.Failure{Category: backends.CannotExecute, Code: 503, Busy: true}, want: 4},
 		{name: "refused", err: errRefused, want: 8},
 		{name: "engine's own error", err: &backends.Failure{Category: backends.SWErr, Text: "x"}, want: 8},
 	}

@@ -55,6 +55,20 @@ func (m *queueModel) served(t *testing.T, got *ticket, may func(*ticket) bool) {
 			t.Fatal("a ticket overtakes an older one of its client")
 		}
 	}
+	if got.only == nil {
+		oldest := func(scan bool) uint64 {
+			number := ^uint64(0)
+			for _, other := range could {
+				if (other.only == nil) == scan {
+					number = min(number, other.number)
+				}
+			}
+			return number
+		}
+		if oldest(false) < oldest(true) {
+			t.Fatal("a patient test object waits for newer scans")
+		}
+	}
 	m.turn(t, got, could)
 	m.remove(got)
 }

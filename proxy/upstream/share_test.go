@@ -114,6 +114,41 @@ func TestReserve(t *testing.T) {
 	})
 }
 
+// TestReserveEnds checks that the oldest ticket takes the slot that was kept, when a new
+// one shows that it no longer is.
+func TestReserveEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{gate: make(chan struct{}), begun: make(chan string, 100)}
+		cfg := config(e)
+		cfg.Timeout = time.Hour
+		u := New(cfg)
+		defer u.Close()
+		var wg sync.WaitGroup
+		scan := func(user uint32, name string) {
+			wg.Go(func() { u.Scan(as(t.Context(), user), content(name), false) })
+			synctest.Wait()
+		}
+		scan(2, "other")
+		for range 9 {
+			scan(1, "x")
+		}
+		scan(1, "old")
+		e.gate <- struct{}{} // the other's
+		synctest.Wait()
+		time.Sleep(lately + time.Second)
+		for range 10 {
+			<-e.begun
+		}
+		scan(1, "new")
+		if got := <-e.begun; got != "old" {
+			t.Errorf("%q has the slot", got)
+		}
+		close(e.gate)
+		wg.Wait()
+		wantIdle(t, u)
+	})
+}
+
 // TestReserveSize checks the share of slots that is kept.
 func TestReserveSize(t *testing.T) {
 	for slots, want := range map[int]int{1: 0, 2: 0, 3: 0, 4: 1, 10: 1, 16: 2, 100: 12} {

@@ -15,6 +15,12 @@ const (
 	maxInterim = 5 // answers like 100 Continue before the real one
 )
 
+// IsBusy reports whether a status, of HTTP or of ICAP, says that the engine has too much
+// to do (RFC 6585, RFC 9110, RFC 3507).
+func IsBusy(status int) bool {
+	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
+}
+
 // Response is one answer.
 type Response struct {
 	Status   int
