@@ -124,6 +124,7 @@ func (r *request) refuse(err error) {
 	case errors.Is(err, protocol.ErrStrayDescriptor):
 		r.sendError("PROTOCOL ERROR: ancillary data sent without FILDES. ERROR")
 	case errors.Is(err, protocol.ErrNoDescriptor):
+		r.notScanned("descriptor", "the client sent none or several, or polyclamd has none free (LimitNOFILE= in the unit)", nil)
 		r.sendError("No file descriptor received. ERROR")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		r.timedOut()

@@ -73,7 +73,7 @@ func TestShutdownServesBacklog(t *testing.T) {
 			release := make(chan struct{})
 			connections := 1
 			if network == "tcp" {
-				connections = 2 // the other listener holds one, for whoever comes next
+				connections = 2 // the other listener reserves one for its next client
 			}
 			ts := newServer(t, func(c *Config) { c.Limits.Connections = connections },
 				engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
@@ -111,7 +111,7 @@ func TestShutdownServesBacklog(t *testing.T) {
 	}
 }
 
-// Once a shutdown has begun, nobody gets a connection that is not served.
+// Once a shutdown has begun, new connections are refused, not accepted and then dropped.
 func TestShutdownRefusesWhatComesLater(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.Connections = 1 },

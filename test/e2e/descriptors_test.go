@@ -14,9 +14,9 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestOutOfDescriptors takes the file descriptors away from a running daemon. Whoever is
-// connected gets an answer, an error if need be; others wait, and are answered once there
-// are descriptors again.
+// TestOutOfDescriptors takes the file descriptors away from a running daemon. Clients
+// that are connected get an answer, an error if need be. New ones wait, and are answered
+// once there are descriptors again.
 func TestOutOfDescriptors(t *testing.T) {
 	p := clamdtest.StartPolyclam(t, restartConfig, clamdtest.Options{User: "root"}) // prlimit(2) is for processes of the same user
 	dial := func(network, address string) net.Conn {
