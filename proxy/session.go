@@ -71,12 +71,14 @@ func (s *session) serveFirst() {
 
 // read waits for the next command of an IDSESSION.
 func (s *session) read(timeout time.Duration) (protocol.Command, error) {
-	if !s.srv.idle(s, timeout) {
-		return protocol.Command{}, ErrServerClosed
+	if s.srv.idle(s, timeout) {
+		cmd, err := s.conn.ReadCommand()
+		s.srv.busy(s)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !s.srv.isClosing() {
+			return cmd, err
+		}
 	}
-	cmd, err := s.conn.ReadCommand()
-	s.srv.busy(s)
-	return cmd, err
+	return s.ids.readLast()
 }
 
 // linger lets the client read the end behind the reply and drops what it still
