@@ -67,8 +67,7 @@ type Named interface {
 	Name() string
 }
 
-// A Placed object has a file of its own, which is not polyclam's: a client named it by
-// its path.
+// A Placed object is a file that a client named by its path.
 type Placed interface {
 	// Place says where the file is at this moment.
 	//

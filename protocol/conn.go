@@ -159,6 +159,10 @@ func (c *Conn) ReadCommand() (Command, error) {
 // the goroutine that reads.
 func (c *Conn) Buffered() int { return c.w - c.r + len(c.held) }
 
+// Consumed reports how many of the client's bytes have been consumed in all. It is for
+// the goroutine that reads.
+func (c *Conn) Consumed() int64 { return c.off }
+
 // SetReadDeadline sets the deadline of ReadCommand and Descriptor. Discard and a
 // Stream set their own, which stays behind.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(t) }

@@ -170,6 +170,6 @@ func acceptQueued(ln net.Listener) (net.Conn, error) {
 		return nil, os.NewSyscallError("accept", acceptErr)
 	}
 	f := os.NewFile(uintptr(fd), "connection")
-	defer f.Close() // FileConn has a descriptor of its own
+	defer f.Close() // FileConn has duplicated it
 	return net.FileConn(f)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"time"
 
 	"polyclam/protocol"
 )
@@ -28,6 +29,7 @@ type idSession struct {
 	term  byte           // of the last command
 	id    int            // of the last command
 	more  bool           // bytes came with the IDSESSION
+	until int64          // the end of the input that is still answered during a shutdown; 0: not known yet
 	scans sync.WaitGroup // scans under way
 	slots chan struct{}  // bounds them
 	ended sync.Once      // the first reason to cut off the client is logged
@@ -70,6 +72,20 @@ func (ids *idSession) next() bool {
 		return false
 	}
 	return more
+}
+
+// readLast returns the next of the commands that the client had sent when the session
+// noticed the shutdown. Later ones are not read: a busy client would never end.
+func (ids *idSession) readLast() (protocol.Command, error) {
+	conn := ids.s.conn
+	if ids.until == 0 {
+		ids.until = conn.Consumed() + int64(conn.Buffered()+ids.s.unread())
+	}
+	if conn.Consumed() >= ids.until {
+		return protocol.Command{}, ErrServerClosed
+	}
+	conn.SetReadDeadline(time.Now().Add(firstCommand)) // one that is not complete
+	return conn.ReadCommand()
 }
 
 // refuseBare refuses bytes without a prefix. What clamd 1.4.6 says of a descriptor beside

@@ -86,12 +86,14 @@ func (s *session) read(timeout time.Duration) (protocol.Command, error) {
 	if s.crowded() {
 		return protocol.Command{}, io.EOF
 	}
-	if !s.srv.idle(s, timeout) {
-		return protocol.Command{}, ErrServerClosed
+	if s.srv.idle(s, timeout) {
+		cmd, err := s.conn.ReadCommand()
+		s.srv.busy(s)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !s.srv.isClosing() {
+			return cmd, err
+		}
 	}
-	cmd, err := s.conn.ReadCommand()
-	s.srv.busy(s)
-	return cmd, err
+	return s.ids.readLast()
 }
 
 // crowded reports whether the client has handed over so many files whose file systems
@@ -162,6 +164,7 @@ func (r *request) refuse(err error) {
 	case errors.Is(err, protocol.ErrStrayDescriptor):
 		r.sendError("PROTOCOL ERROR: ancillary data sent without FILDES. ERROR")
 	case errors.Is(err, protocol.ErrNoDescriptor):
+		r.notScanned("descriptor", "the client sent none or several, or polyclamd has none free (LimitNOFILE= in the unit)", nil)
 		r.sendError("No file descriptor received. ERROR")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		r.timedOut()

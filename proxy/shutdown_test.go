@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func TestShutdown(t *testing.T) {
 		{"new connection, scan during the shutdown", "", idleSessions(1),
 			func(nc net.Conn) { io.WriteString(nc, "zINSTREAM\x00"+stream("ab", 2)) }, "stream: OK\x00"},
 		{"new connection, session during the shutdown", "", idleSessions(1),
-			func(nc net.Conn) { io.WriteString(nc, "zIDSESSION\x00zPING\x00") }, ""},
+			func(nc net.Conn) { io.WriteString(nc, "zIDSESSION\x00zPING\x00") }, "1: PONG\x00"},
 		{"half a command", "zPI", idleSessions(1), nil, ""},
 		{"idle session", "zIDSESSION\x00", idleSessions(1), nil, ""},
 		{"upload under way", "zINSTREAM\x00\x00\x00\x00\x04ab", writers(1),
@@ -65,137 +66,32 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// Clients that the kernel has accepted are served, also when no more than one at a time
-// is let in.
-func TestShutdownServesBacklog(t *testing.T) {
-	for _, network := range []string{"unix", "tcp"} {
-		t.Run(network, func(t *testing.T) {
-			release := make(chan struct{})
-			connections := 1
-			if network == "tcp" {
-				connections = 2 // the other listener holds one, for whoever comes next
-			}
-			ts := newServer(t, func(c *Config) { c.Limits.Connections = connections },
-				engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
-			dial := func() net.Conn { return ts.dial() }
-			if network == "tcp" {
-				dial = ts.dialerTCP()
-			}
-			first := dial()
-			io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
-			eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
-			var waiting []net.Conn
-			for range 20 {
-				nc := dial()
-				io.WriteString(nc, "nINSTREAM\n"+stream("ab", 2))
-				waiting = append(waiting, nc)
-			}
-			done := make(chan error, 1)
-			go func() { done <- ts.Shutdown(t.Context()) }()
-			eventually(t, "stopping", ts.isClosing)
-			close(release)
-			if got := readAll(t, first); got != "stream: OK\x00" {
-				t.Errorf("first: %q", got)
-			}
-			first.Close()
-			for i, nc := range waiting {
-				if got := readAll(t, nc); got != "stream: OK\n" {
-					t.Errorf("%d: %q", i, got)
-				}
-				nc.Close() // makes room
-			}
-			if err := <-done; err != nil {
-				t.Errorf("Shutdown: %v", err)
-			}
-		})
-	}
-}
-
-// Once a shutdown has begun, nobody gets a connection that is not served.
-func TestShutdownRefusesWhatComesLater(t *testing.T) {
+// What a client of a session has sent before the shutdown is answered, also what waits
+// behind a scan.
+func TestShutdownAnswersPipelinedCommands(t *testing.T) {
 	release := make(chan struct{})
-	ts := newServer(t, func(c *Config) { c.Limits.Connections = 1 },
+	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = 1 },
 		engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
-	first := ts.dial()
-	io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
+	nc := ts.dial()
+	const n = 2000 // more than is received together
+	io.WriteString(nc, "nIDSESSION\n")
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		io.WriteString(nc, strings.Repeat("nINSTREAM\n"+stream("ab", 2), 3)+strings.Repeat("nPING\n", n))
+	}()
 	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
-	queued := ts.dial()
+	<-sent
 	done := make(chan error, 1)
 	go func() { done <- ts.Shutdown(t.Context()) }()
 	eventually(t, "stopping", ts.isClosing)
-	if nc, err := net.Dial("unix", ts.addr); err == nil {
-		nc.Close()
-		t.Error("connected")
-	}
 	close(release)
-	first.Close()
-	io.WriteString(queued, "zPING\x00")
-	if got := readAll(t, queued); got != "PONG\x00" {
-		t.Errorf("got %q", got)
+	got := readAll(t, nc)
+	if scans, pings := strings.Count(got, ": stream: OK\n"), strings.Count(got, ": PONG\n"); scans != 3 || pings != n {
+		t.Errorf("%d scans and %d PINGs answered, want 3 and %d", scans, pings, n)
 	}
-	queued.Close()
 	if err := <-done; err != nil {
 		t.Errorf("Shutdown: %v", err)
-	}
-}
-
-// sharedListener is a socket of which systemd holds a copy.
-type sharedListener struct{ *net.UnixListener }
-
-func (sharedListener) Shared() {}
-
-// What is in the backlog of a shared socket is served by this process or the next.
-func TestShutdownOfSharedSocket(t *testing.T) {
-	ts := newServer(t, nil, eicarOnly())
-	path := t.TempDir() + "/shared"
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.SetUnlinkOnClose(false)
-	file, err := ln.File() // systemd's copy
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	next, err := net.FileListener(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- ts.Serve(sharedListener{ln}, ts.cfg.Listeners[0].Address) }()
-	const n = 200
-	answers := make(chan string, n)
-	ask := func() {
-		nc, err := net.Dial("unix", path)
-		if err != nil {
-			answers <- err.Error()
-			return
-		}
-		defer nc.Close()
-		nc.SetDeadline(time.Now().Add(patience))
-		io.WriteString(nc, "zPING\x00")
-		b, _ := io.ReadAll(nc)
-		answers <- string(b)
-	}
-	for range n / 2 {
-		go ask()
-	}
-	if err := ts.Shutdown(t.Context()); err != nil {
-		t.Errorf("Shutdown: %v", err)
-	}
-	if err := <-served; !errors.Is(err, ErrServerClosed) {
-		t.Errorf("Serve: %v", err)
-	}
-	for range n / 2 {
-		go ask()
-	}
-	second := newServer(t, nil, eicarOnly())
-	go second.Serve(sharedListener{next.(*net.UnixListener)}, second.cfg.Listeners[0].Address)
-	for range n {
-		if got := <-answers; got != "PONG\x00" {
-			t.Errorf("got %q", got)
-		}
 	}
 }
 
@@ -269,23 +165,4 @@ func writers(n int) func(*testServer) bool {
 
 func scansRunning(n int) func(*testServer) bool {
 	return func(ts *testServer) bool { return len(ts.running.list()) == n }
-}
-
-// dialerTCP serves a TCP socket too, and returns what connects to it.
-func (ts *testServer) dialerTCP() func() net.Conn {
-	ts.t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		ts.t.Fatal(err)
-	}
-	go ts.Serve(ln, ts.cfg.Listeners[0].Address)
-	return func() net.Conn {
-		nc, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			ts.t.Fatal(err)
-		}
-		nc.SetDeadline(time.Now().Add(patience))
-		ts.t.Cleanup(func() { nc.Close() })
-		return nc
-	}
 }

@@ -11,12 +11,12 @@ import (
 	"polyclam/proxy/upstream"
 )
 
-// A client of an IDSESSION that sends commands and takes no replies ends up in a
-// deadlock: its replies fill the socket, so no scan ends, so no command is read, so the
-// client waits for its own commands to be taken. clamd 1.4.6 gives up after 500 ms
-// (SendBufTimeout) whatever the client does. Here a client that is only slow to read has
-// all of write_timeout, and deadlockTime applies to one that is stuck in that circle:
-// bytes of it are waiting for us, and it has not taken a single byte of ours.
+// A client of an IDSESSION that sends commands and reads no replies ends in a deadlock:
+// its replies fill the socket, so no scan ends, so no command is read, so the client
+// blocks in sending. clamd 1.4.6 gives up after 500 ms (SendBufTimeout), whatever the
+// client does. Here a client that only reads slowly has all of write_timeout.
+// deadlockTime is for one in the deadlock: its commands wait in our socket, and it has
+// not read a single byte.
 const (
 	deadlockTime  = 2 * time.Second
 	deadlockCheck = 250 * time.Millisecond
@@ -88,14 +88,14 @@ func (s *session) watchDeadlock(sent <-chan struct{}) {
 	}
 }
 
-// unsent is how much of the replies the client has not taken from the socket, in
-// whatever unit the kernel counts it.
+// unsent is how much of the replies the client has not read yet. The unit is the
+// kernel's.
 func (s *session) unsent() int { return s.queued(unix.SIOCOUTQ) }
 
 // unread is how many bytes of the client have not been received.
 func (s *session) unread() int { return s.queued(unix.SIOCINQ) }
 
-// queued asks the kernel about a queue of the socket; 0 if there is no telling.
+// queued asks the kernel how full a queue of the socket is; 0 if it does not say.
 func (s *session) queued(which uint) (n int) {
 	socket, ok := s.nc.(syscall.Conn)
 	if !ok {

@@ -15,9 +15,9 @@ import (
 // maxLines bounds the answer to ALLMATCHSCAN.
 const maxLines = 100_000
 
-// ScanAll implements [backends.AllMatcher]. clamd knows ALLMATCHSCAN for paths only, and
-// on a connection of its own. If there is a copy of the object that clamd can read, the
-// answer about that is the answer; else see scanPlaced.
+// ScanAll implements [backends.AllMatcher]. clamd knows ALLMATCHSCAN only for paths and
+// not in a session. If clamd can read a copy of the object, it is asked about that;
+// otherwise see scanPlaced.
 func (b *Backend) ScanAll(ctx context.Context, c backends.Content) (backends.Result, error) {
 	path, err := file.Path(c)
 	if err != nil {
@@ -30,11 +30,10 @@ func (b *Backend) ScanAll(ctx context.Context, c backends.Content) (backends.Res
 	return r, err
 }
 
-// scanPlaced is Scan, and then, if that found something, ALLMATCHSCAN of the object's
-// own file for further names. The path may lead clamd to another file than the one that
-// was opened, whatever is checked: so Scan alone decides whether anything was found, and
-// the list counts only if the file is where it was, before and after, and Scan's findings
-// are in it.
+// scanPlaced is Scan, followed by ALLMATCHSCAN of the client's file if Scan found
+// something. No check can keep the path from leading clamd to another file than the one
+// that was opened. So Scan alone decides whether there is a finding, and the list counts
+// only if the same file was at the path before and after and Scan's findings are in it.
 func (b *Backend) scanPlaced(ctx context.Context, c backends.Content) (backends.Result, error) {
 	first, err := b.Scan(ctx, c)
 	placed, ok := c.(backends.Placed)

@@ -538,7 +538,7 @@ func TestScanAllFallsBack(t *testing.T) {
 	}
 }
 
-// placed is an object without a copy for clamd, but with a file of its own.
+// placed is a client's file of which there is no copy for clamd.
 type placed struct {
 	withoutFile
 	places []func() (backends.Place, error) // the answers, one after the other
@@ -559,7 +559,7 @@ func TestScanAllPlaced(t *testing.T) {
 	const both = "/the/file: A FOUND\x00/the/file: B FOUND\x00"
 	tests := []struct {
 		name   string
-		scan   string // the answer to INSTREAM, behind "1: stream: "
+		scan   string // the answer to INSTREAM, after "1: stream: "
 		list   string // the answer to ALLMATCHSCAN; empty: it must not be asked
 		places []func() (backends.Place, error)
 		want   string // the names

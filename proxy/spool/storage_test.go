@@ -54,7 +54,7 @@ func childLimit(dir string) error {
 // a child, which needs root or user namespaces, and goes with the child.
 func TestDiskFull(t *testing.T) { inNamespace(t, "full") }
 
-// inNamespace runs a child in a mount namespace of its own.
+// inNamespace runs a child in a new mount namespace.
 func inNamespace(t *testing.T, name string) {
 	t.Helper()
 	cmd := child(t, name, t.TempDir())
@@ -251,7 +251,7 @@ func expectEmpty(s *Spool) error {
 	return nil
 }
 
-// mounted returns a spool in a small file system of its own at dir.
+// mounted mounts a small file system at dir and returns a spool in it.
 func mounted(dir string) (*Spool, error) {
 	if err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return nil, fmt.Errorf("mount: %w", err)

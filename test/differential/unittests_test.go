@@ -18,7 +18,7 @@ import (
 // unitCommand is a command that the tests ask outside of a session.
 type unitCommand struct {
 	command string
-	extra   string // sent behind it
+	extra   string // sent after it
 	bare    bool   // known without a prefix
 }
 

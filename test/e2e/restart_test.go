@@ -35,8 +35,8 @@ name = "inspect"
 backend = "inspect"
 `
 
-// TestRestartUnderLoad ends polyclamd and starts it again while clients scan. Between
-// the two nobody answers, but whoever was connected gets a reply.
+// TestRestartUnderLoad stops polyclamd and starts it again while clients scan. In between
+// connections are refused, but every client that got one gets a reply.
 func TestRestartUnderLoad(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
 		t.Run(network, func(t *testing.T) {
