@@ -50,7 +50,7 @@ type usage struct {
 	held       int64 // all bytes but those of the small part
 	unfinished int64 // of held
 	small      int64 // in the small part
-	turns      int64 // number of uploads that have their turn
+	turns      int64 // number of objects that have their turn, or had it
 }
 
 // An account is what one client has.
@@ -68,7 +68,7 @@ type charge struct {
 	account  *account
 	size     int64 // all bytes
 	small    int64 // of size, in the small part; the rest is held
-	turn     bool
+	turn     bool  // until the object is released
 	complete bool
 }
 
@@ -241,9 +241,12 @@ func (q *quota) fitsSmall(ch *charge, n int64) bool {
 		q.shared(a, a.usage.small, q.all.small, n, q.smallRoom())
 }
 
+// mayHaveTurn says whether the upload may have its turn. The first one of a client may
+// go beyond its share of the quota: those before it may have used that up.
 func (q *quota) mayHaveTurn(ch *charge) bool {
 	a := ch.account
-	return q.shared(a, a.turns, q.all.turns, 1, q.turns())
+	return q.shared(a, a.turns, q.all.turns, 1, q.turns()) &&
+		(a.turns == 0 || q.shared(a, a.held, q.all.held, q.turn, q.total-q.smallRoom()))
 }
 
 func (q *quota) shared(a *account, held, all, n, total int64) bool {
@@ -372,14 +375,10 @@ func (q *quota) done(c *Content) {
 }
 
 func (q *quota) finish(ch *charge) {
-	switch {
-	case ch.complete:
-	case ch.turn:
-		q.add(ch.account, usage{turns: -1})
-	default:
+	if !ch.complete && !ch.turn {
 		q.add(ch.account, usage{unfinished: ch.small - ch.size})
 	}
-	ch.turn, ch.complete = false, true
+	ch.complete = true
 }
 
 // close takes back everything that is counted for c.
@@ -389,6 +388,9 @@ func (q *quota) close(c *Content) {
 	q.finish(&c.charge)
 	q.giveBack(c, c.charge.size)
 	a := c.charge.account
+	if c.charge.turn {
+		q.add(a, usage{turns: -1})
+	}
 	if a.users--; a.users == 0 && len(q.accounts) > idleAccounts {
 		delete(q.accounts, a.key)
 	}

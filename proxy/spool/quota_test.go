@@ -282,14 +282,15 @@ func TestQuotaTurns(t *testing.T) {
 	}
 }
 
-// TestQuotaOfOthers proves that unfinished large uploads of one client keep nobody
-// else waiting, be it for a small upload or a large one.
+// TestQuotaOfOthers proves that the uploads of one client, unfinished or waiting to be
+// scanned, keep nobody else waiting, be it for a small upload or a large one.
 func TestQuotaOfOthers(t *testing.T) {
 	const m = 1 << 20
 	for _, uploads := range []struct {
-		name        string
-		size, write int
-	}{{"large", 3 * m, 60 * m}, {"small", m, 300}} {
+		name     string
+		size     int
+		complete bool
+	}{{"large", 3 * m, false}, {"small", m, false}, {"complete", 3 * m, true}, {"complete and small", m, true}} {
 		t.Run(uploads.name, func(t *testing.T) {
 			s := newSpool(t, Config{Total: 64 * m, Share: 75, Largest: 4 * m})
 			hog := client.NewContext(t.Context(), client.User(1))
@@ -301,6 +302,14 @@ func TestQuotaOfOthers(t *testing.T) {
 					break
 				}
 				held = append(held, w)
+				if !uploads.complete {
+					continue
+				}
+				c, err := w.Finish()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Release()
 			}
 			if len(held) == 0 || s.Stats().Used < 32*m {
 				t.Errorf("the first client has %d uploads and %d bytes, want most of the quota", len(held), s.Stats().Used)
