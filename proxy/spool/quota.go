@@ -41,7 +41,7 @@ type quota struct {
 	accounts map[client.Key]*account
 	urgent   list.List // of *waiter: they have their turn, and wait for scans to end
 	ring     list.List // of *account with waiters, the next to be served first
-	blocked  bool      // the first in line waits for room: nobody may be faster
+	blocked  bool      // the first in line waits for room: no other may be faster
 	waiting  int
 }
 
@@ -302,7 +302,7 @@ func (q *quota) dispatch() {
 }
 
 // serve gives the first in the queue what it waits for. If only the room is missing,
-// not the share, nobody may take what becomes free before it is enough.
+// not the share, no other upload may take what becomes free before it is enough.
 func (q *quota) serve(queue *list.List) bool {
 	e := queue.Front()
 	if e == nil {

@@ -188,7 +188,7 @@ func users(q *quota) int {
 	return n
 }
 
-// TestQuotaAccounts proves that clients leave nothing behind, however many come.
+// TestQuotaAccounts proves that clients leave no accounts, however many come.
 func TestQuotaAccounts(t *testing.T) {
 	var q quota
 	for i := range uint32(1000) {

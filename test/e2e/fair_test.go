@@ -33,8 +33,8 @@ spool_total = "64MiB"
 directory = "${DIR}/tmp"
 `
 
-// greedy opens n connections from an address of its own, each of which sends the
-// beginning of a stream and no end.
+// greedy is another client, with n connections. Each sends the beginning of a stream
+// and no end.
 func greedy(t *testing.T, to string, n int, stream string) {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: hang}
