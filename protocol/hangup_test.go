@@ -89,7 +89,7 @@ func TestAwaitHangup(t *testing.T) {
 	}
 }
 
-// Whoever waits for a hang-up can be woken, and the connection read on.
+// A wait for a hang-up can be ended, and the connection read on.
 func TestAwaitHangupLeavesTheConnection(t *testing.T) {
 	client, server := socketPair(t, "unix")
 	io.WriteString(client, "zPI")

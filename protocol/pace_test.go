@@ -31,7 +31,7 @@ func TestPace(t *testing.T) {
 		{"none", Pace{}, trickler{100, 1, 9 * time.Second}, nil, 900 * time.Second},
 		{"trickle", rate, trickler{100, 1, time.Second}, ErrStreamSlow, timeout},
 		{"trickle of pauses", rate, trickler{100, 1, 9 * time.Second}, ErrStreamSlow, timeout},
-		{"a little too slow", rate, trickler{100, 99, time.Second}, ErrStreamSlow, timeout},
+		{"a little too slow", rate, trickler{100, 80, time.Second}, ErrStreamSlow, timeout},
 		{"just enough", rate, trickler{100, 120, time.Second}, nil, 100 * time.Second},
 		{"pauses as long as allowed", rate, trickler{20, 2000, 9 * time.Second}, nil, 180 * time.Second},
 		{"silent", rate, trickler{1, 1, time.Hour}, os.ErrDeadlineExceeded, timeout},

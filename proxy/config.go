@@ -42,7 +42,7 @@ type Limits struct {
 	WriteTimeout       time.Duration // for one reply, the whole of it
 	StreamMinRate      int64         // bytes a second over each ReadTimeout spent on a stream; 0: no limit
 	StreamMaxTime      time.Duration // for one stream, all pauses included; 0: no limit
-	Connections        int           // served at once; more wait in the backlog
+	Connections        int           // served at the same time; more wait in the backlog
 	Waiting            int           // beyond their client's share, and open
 	ClientShare        int           // per cent for one client, see [client.Within]; 0: no share
 	SessionScans       int           // scans in flight in one IDSESSION

@@ -10,12 +10,12 @@ import (
 // refusalPause is how long no further line is logged about refused connections.
 const refusalPause = time.Minute
 
-// places are the connections, shared out between clients. Who connects is known only
-// after accept, and clients whose connections nobody accepts keep others out. So what
-// is beyond the share of its client is accepted as well, and waits here, unread, until
-// that client may have one more. That room is shared out too; what does not fit in
-// there is closed. Only while nobody may have one more is nothing accepted. Server.mu
-// guards it all.
+// places are the connections, shared out between clients. The client of a connection is
+// known only after accept, and a connection that is not accepted keeps those after it
+// out. So one beyond the share of its client is accepted as well, and waits here,
+// unread, until that client may have one more. Its client's share bounds what waits,
+// too; what does not fit in is closed. Accept stops only while no client may have one
+// more. Server.mu guards it all.
 type places struct {
 	accepts int           // under way: each has a place
 	served  client.Shares // connections served, and what STREAM takes beside them
@@ -49,7 +49,7 @@ func (s *Server) waitForRoom() bool {
 	return true
 }
 
-// leave gives back what waitForRoom reserved, where nobody was accepted.
+// leave gives back what waitForRoom reserved, if no connection was accepted.
 func (s *Server) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +104,7 @@ func (s *Server) admit(c *session) bool {
 	return known
 }
 
-// serve runs c, which has its place, on a goroutine of its own.
+// serve starts the goroutine of c, which has its place.
 func (s *Server) serve(c *session) {
 	s.sessions[c] = false
 	s.wg.Add(1)

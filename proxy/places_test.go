@@ -14,7 +14,7 @@ import (
 )
 
 // listenTCP lets the clients of a test server come over TCP too, where each address of
-// the loopback network is a client of its own.
+// the loopback network is another client.
 func (ts *testServer) listenTCP() string {
 	ts.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -69,7 +69,7 @@ func ended(nc net.Conn) bool {
 	return err == io.EOF || errors.Is(err, syscall.ECONNRESET)
 }
 
-// Idle connections of one client keep nobody else out: some are served, some wait, and
+// Idle connections of one client keep no other client out: some are served, some wait, and
 // the rest is closed.
 func TestConnectionsOfOthers(t *testing.T) {
 	ts := newServer(t, overTCP(func(c *Config) {

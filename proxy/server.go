@@ -118,8 +118,8 @@ func (s *Server) Serve(ln net.Listener, address string) error {
 	}
 }
 
-// start serves nc on a goroutine of its own, or lets it wait until its client may have
-// one more. A listener that was never in the configuration serves no client.
+// start serves nc, or lets it wait until its client may have one more. A listener that was
+// never in the configuration serves no client.
 func (s *Server) start(nc net.Conn, address string) {
 	key := client.Of(nc)
 	c := &session{

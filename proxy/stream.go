@@ -30,7 +30,7 @@ func (r *request) receive() *spool.Content {
 }
 
 // keep reads a stream into the spool by w, to which to passes it on. It returns nil
-// when the client has been told already why there is nothing to scan, or is gone.
+// if there is nothing to scan: then the client has its answer, or has gone.
 func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *spool.Content {
 	defer w.Abort()
 	stream.SetPace(protocol.Pace{MinRate: r.cfg.Limits.StreamMinRate, MaxTime: r.cfg.Limits.StreamMaxTime})

@@ -17,8 +17,8 @@ const errGone = upstream.CalledOff("the client has gone")
 // over by then and cost no watch.
 const watchAfter = 20 * time.Millisecond
 
-// A watch notices that the client of a session hangs up while nobody reads from its
-// connection, and then calls off what is being done for it.
+// A watch notices that the client of a session hangs up while its connection is not
+// being read, and then calls off what is being done for it.
 //
 // On a Unix socket that is its close, or end. A client that only half-closes waits for
 // its answer, as many do. On TCP the two look the same; there the client has gone when
@@ -34,8 +34,8 @@ type watch struct {
 	prev, next *session
 }
 
-// beginWatch is called by one who is about to wait; until endWatch nobody may read from
-// the connection.
+// beginWatch is called before a wait; until endWatch the connection must not be read
+// from.
 func (s *session) beginWatch() {
 	w := &s.watch
 	w.mu.Lock()
@@ -45,8 +45,8 @@ func (s *session) beginWatch() {
 	}
 }
 
-// endWatch is called once after beginWatch. When the last one calls it the connection
-// may be read from.
+// endWatch is called once for each beginWatch. After the last one the connection may
+// be read from again.
 func (s *session) endWatch() {
 	w := &s.watch
 	w.mu.Lock()
@@ -67,7 +67,7 @@ func (s *session) endWatch() {
 	s.conn.SetReadDeadline(time.Time{})
 }
 
-// look waits until the client hangs up or nobody waits any more.
+// look waits until the client hangs up or the watch ends.
 func (s *session) look() {
 	w := &s.watch
 	w.mu.Lock()

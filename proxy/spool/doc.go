@@ -20,12 +20,12 @@
 // does not fit in beside that part may use it.
 //
 // Many large uploads cannot use up the quota together and then all wait for each other.
-// A quarter, or as much as one object of Config.Largest needs up to three quarters, is
-// for uploads that have their turn: as many together as it has room for the largest,
-// shared out between clients, or one if Config.Largest is not known. They are sure to
-// come to their end as long as no object is larger than that part. All other unfinished
-// uploads get by with the rest; complete objects may lie anywhere, since they go when
-// they have been scanned.
+// A quarter of it, or as much as one object of Config.Largest needs up to three
+// quarters, is for uploads that have their turn: as many together as there is room for,
+// or one if Config.Largest is not known. They are sure to come to their end as long as
+// no object is larger than that part. The first of a client may go beyond its share,
+// which those before it may have used up. All other unfinished uploads get by with the
+// rest; complete objects may lie anywhere, since they go when they have been scanned.
 //
 // Not refused, but counted, are files made for engines of objects already let in: of
 // each of them once more its size at most for File (only if it is in memory, so no more
