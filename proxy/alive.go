@@ -1,8 +1,8 @@
 package proxy
 
 // Alive takes every lock that commands need, one after the other, and gives it back. It
-// returns when it has had them all: never, if one is held for good. It waits for no
-// client, engine or file: that these are slow or many does not make the server dead.
+// returns once it has had them all, and never if one of them is stuck. It does not wait
+// for clients, engines or files: a server that they keep busy is alive.
 func (s *Server) Alive() {
 	s.isClosing()
 	s.spool.Stats()

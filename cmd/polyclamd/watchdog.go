@@ -8,13 +8,13 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// stateAlive tells systemd that the daemon is alive, see WatchdogSec= of systemd.
+// stateAlive is the report that WatchdogSec= asks for, see sd_notify(3).
 const stateAlive = daemon.SdNotifyWatchdog
 
 // A watchdog reports that the daemon is alive, while it is: the main loop starts a test
 // that takes every lock of the server, and reports when that has come back. A test that
-// hangs is not repeated, and so nothing is reported any more. Being full, or waiting for
-// a hung engine or disk, is not being dead: a restart would help nobody then.
+// hangs is not repeated, and so nothing is reported any more. A daemon that is full,
+// or waits for a hung engine or disk, is alive: a restart would only lose scans.
 type watchdog struct {
 	due    <-chan time.Time // nil: systemd does not ask
 	passed chan struct{}
