@@ -131,7 +131,7 @@ func TestStopDuringHealthCheck(t *testing.T) {
 	}
 }
 
-// hasEnded reports whether a process is gone, or a zombie of whoever adopted it.
+// hasEnded reports whether a process is gone, or a zombie.
 func hasEnded(t *testing.T, pid int) bool {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -34,8 +34,8 @@ func serveBelow(args []string) int {
 	return reapUntil(daemon)
 }
 
-// startBelow starts the daemon in a process group of its own: of the signal that a
-// terminal sends to the whole group it is to see only what is passed on.
+// startBelow starts the daemon in a new process group: a signal that a terminal sends
+// to the whole group must reach it only once, passed on.
 func startBelow(args []string) (int, error) {
 	program, err := os.Executable()
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"polyclam/cmd/internal/config"
 )
 
-// stuckDaemon starts a daemon whose log goes to a small pipe that nobody reads yet.
+// stuckDaemon starts a daemon whose log goes to a small pipe that is not read yet.
 func stuckDaemon(t *testing.T, top string) (d *tester, socket string, log *os.File) {
 	t.Helper()
 	dir := socketDir(t)

@@ -84,8 +84,8 @@ func statusField(t *testing.T, socket, key string) int64 {
 	return n
 }
 
-// opened returns how many descriptors a process has, and how many bytes of files
-// without a name are behind them.
+// opened returns how many descriptors a process has, and how many bytes its files
+// without a name have.
 func opened(t *testing.T, pid int) (n, bytes int64) {
 	t.Helper()
 	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))

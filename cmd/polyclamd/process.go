@@ -34,12 +34,13 @@ type process struct {
 	sockets  sockets // all that are served, by their address in file
 	failed   chan error
 	stopping chan struct{} // the SHUTDOWN command
+	watchdog *watchdog
 }
 
 // start brings the daemon up: everything that can fail does so before the first
 // client is served.
 func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
-	d := &process{options: o, log: log, file: file, failed: make(chan error, 1), stopping: make(chan struct{}, 1)}
+	d := &process{options: o, log: log, file: file, failed: make(chan error, 1), stopping: make(chan struct{}, 1), watchdog: newWatchdog()}
 	d.announceFile()
 	var err error
 	if d.descriptors, err = raiseDescriptors(); err != nil {
@@ -117,6 +118,10 @@ func (d *process) serve(address string, ln net.Listener) {
 func (d *process) wait(signals <-chan os.Signal) error {
 	for {
 		select {
+		case <-d.watchdog.due:
+			d.watch()
+		case <-d.watchdog.passed:
+			d.alive()
 		case s := <-signals:
 			if isReload(s) {
 				d.reload()

@@ -177,3 +177,15 @@ func TestSamePlace(t *testing.T) {
 		}
 	}
 }
+
+// TestUnit wants the unit to be valid and as closed as it was.
+func TestUnit(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("NOT TESTED: the unit; there is no systemd-analyze")
+	}
+	out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=17", "--no-pager", "../../contrib/systemd/polyclamd.service").CombinedOutput()
+	if err != nil {
+		t.Errorf("more exposed than 1.7: %v\n%s", err, out)
+	}
+}

@@ -35,7 +35,7 @@ type directory struct {
 	mu        sync.RWMutex // held for writing while sub is replaced
 	sub       *os.File     // the subdirectory, locked
 	anonymity bool         // the file system has O_TMPFILE
-	discarded bool         // the subdirectory is gone for good
+	discarded bool         // the subdirectory was removed by discard
 }
 
 // openDirectory makes cfg.Dir if needed, checks it, removes leftovers and makes
@@ -197,8 +197,8 @@ func (d *directory) release() {
 	d.sub.Close()
 }
 
-// discard removes the subdirectory with everything of ours in it, whoever still uses
-// that. What is opened already stays readable.
+// discard removes the subdirectory and our files in it, even those still in use. What
+// is open already stays readable.
 func (d *directory) discard() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -134,8 +134,8 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
-// TestClose has contents left, one with a file, one of earlier settings: nothing of
-// them stays in the directories, and what is open can be read to the end.
+// TestClose has contents left, one of them from earlier settings: none of their files
+// stays in the directories, and what is open can be read to the end.
 func TestClose(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	s := newSpool(t, Config{Memory: 4 << 10, Store: Tmpfile, Dir: first})

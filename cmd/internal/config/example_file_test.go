@@ -84,6 +84,19 @@ func TestExampleHasEveryKey(t *testing.T) {
 	}
 }
 
+// TestDocumentHasEveryLimit wants each limit in the table of docs/limits.md.
+func TestDocumentHasEveryLimit(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/limits.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range newFile("").limitKeys() {
+		if !strings.Contains(string(text), "| `limits."+k.name+"` |") {
+			t.Errorf("docs/limits.md has no row for limits.%s", k.name)
+		}
+	}
+}
+
 // keysOf returns the keys of a table, or of all tables in an array.
 func keysOf(v any) map[string]bool {
 	have := map[string]bool{}

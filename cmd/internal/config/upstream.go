@@ -165,8 +165,8 @@ func (u *Upstream) nodes() []string {
 	return u.Addresses
 }
 
-// ScanMemory is how much memory of ours one scan takes beside its object, if that is
-// more than the buffers of a conversation.
+// ScanMemory is how much memory the daemon needs for one scan beside its object, if
+// that is more than the buffers of a conversation.
 func (u *Upstream) ScanMemory() int64 {
 	if c, ok := u.config.(interface{ ScanMemory() int64 }); ok {
 		return c.ScanMemory()
@@ -174,7 +174,7 @@ func (u *Upstream) ScanMemory() int64 {
 	return 0
 }
 
-// RunsPrograms reports whether each scan is a process of its own.
+// RunsPrograms reports whether each scan starts a process.
 func (u *Upstream) RunsPrograms() bool { return u.Backend == "command" }
 
 // tryOpen has the backend check its keys. Nothing is dialled.

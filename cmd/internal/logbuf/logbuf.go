@@ -1,7 +1,7 @@
-// Package logbuf keeps a log that nobody reads from stopping the program.
+// Package logbuf keeps an unread log from stopping the program.
 //
-// A [Buffer] takes lines without waiting and writes them in order from a
-// goroutine of its own. While the reader is slow, the disk is full or the
+// A [Buffer] takes lines without waiting and writes them in order from
+// another goroutine. While the reader is slow, the disk is full or the
 // terminal is stopped, lines are kept up to a bound in bytes; those beyond it are
 // dropped and counted, and a line in their place says how many were lost.
 //

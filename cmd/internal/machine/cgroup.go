@@ -66,14 +66,15 @@ func findMount(root fs.FS, controller string, v2 bool) (mount, bool) {
 
 // above returns the group of that name and all above it that are mounted. In a
 // container the name may be one that the mount does not have: then what is mounted is
-// the container's own.
+// the container's own. Both names are relative to the process's namespace, and begin
+// with "/.." where they are outside it.
 func (m mount) above(name string) []group {
-	below, ok := strings.CutPrefix(path.Clean("/"+name), strings.TrimSuffix(m.group, "/"))
-	if !ok || below != "" && below[0] != '/' {
+	below, ok := strings.CutPrefix(name, strings.TrimSuffix(m.group, "/"))
+	if !ok || below != "" && below[0] != '/' || slices.Contains(strings.Split(below, "/"), "..") {
 		below = ""
 	}
 	var found []group
-	for below = strings.Trim(below, "/"); ; below = strings.TrimPrefix(path.Dir("/"+below), "/") {
+	for below = strings.Trim(path.Clean("/"+below), "/"); ; below = strings.TrimPrefix(path.Dir("/"+below), "/") {
 		found = append(found, group{
 			name: path.Join("/", m.group, below),
 			dir:  strings.TrimPrefix(path.Join(m.dir, below), "/"),

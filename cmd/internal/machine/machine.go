@@ -26,9 +26,9 @@ var None = Limit{N: math.MaxInt64}
 const unlimited = 1 << 60
 
 // Memory returns the smallest of the limits of the memory: of the process's control
-// group and all above it, and of what is free on the machine. What this process holds
-// already, and held bytes of its own that are not in its resident memory, such as
-// memfds, count as free.
+// group and all above it, and of what is free on the machine. What this process uses
+// already counts as free: its resident memory, and held bytes elsewhere, such as in
+// memfds.
 func Memory(held int64) Limit { return memory(os.DirFS("/"), held) }
 
 func memory(root fs.FS, held int64) Limit {

@@ -53,6 +53,10 @@ func TestMemory(t *testing.T) {
 			"proc/self/cgroup": "0::/../../x\n", "proc/self/mountinfo": mountV2,
 			"sys/fs/cgroup/memory.max": "700\n",
 		}, 0, Limit{700, "memory.max of /", true}},
+		{"a group and a mount outside the namespace", map[string]string{
+			"proc/self/cgroup": "4:memory:/../../system.slice/p.service\n", "proc/self/mountinfo": "35 31 0:32 /../.. /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n",
+			"sys/fs/cgroup/memory/system.slice/p.service/memory.limit_in_bytes": "700\n",
+		}, 0, Limit{700, "memory.limit_in_bytes of /system.slice/p.service", true}},
 		{"version 1", map[string]string{
 			"proc/self/cgroup": "9:name=systemd:/\n4:memory:/a/b\n1:cpu:/\n0::/\n", "proc/self/mountinfo": mountV1 + mountV2,
 			"sys/fs/cgroup/memory/a/b/memory.limit_in_bytes": "9223372036854771712\n",
