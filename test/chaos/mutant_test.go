@@ -76,7 +76,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 }
 
 func (b *Backend) scanTruly(ctx context.Context, c backends.Content) (backends.Result, error) {
-`}, {"backends/clamd/clamd.go", "\t\"fmt\"\n", "\t\"fmt\"\n\t\"sync\"\n"}},
+`}, {"backends/clamd/clamd.go", "\t\"context\"\n", "\t\"context\"\n\t\"sync\"\n"}},
 		rules: []string{checker.Unproven, checker.Foreign},
 	},
 	{
