@@ -39,6 +39,7 @@ func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (back
 		return backends.Result{}, "", err
 	}
 	t := newTicket()
+	t.class = sizeClass(c.Size())
 	_, t.control = controlNonce(c)
 	n, err := u.firstSlot(ctx, t)
 	if err != nil {

@@ -55,25 +55,41 @@ func TestHedge(t *testing.T) {
 	})
 }
 
-// TestHedgesAreBounded has a node that is always slow.
-func TestHedgesAreBounded(t *testing.T) {
+// TestSlowNode has a node that is fifty times slower than the other one: it gets few
+// scans, the budget bounds the hedges, and it gets its part again when it is fast.
+func TestSlowNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := &engine{answer: func(ctx context.Context, _ backends.Content) (backends.Result, error) {
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
+		pause := func(d time.Duration) func(context.Context, backends.Content) (backends.Result, error) {
+			return func(ctx context.Context, _ backends.Content) (backends.Result, error) {
+				select {
+				case <-time.After(d):
+				case <-ctx.Done():
+				}
+				return backends.Clean(0), ctx.Err()
 			}
-			return backends.Clean(0), ctx.Err()
-		}}
-		u := New(config(slow, &engine{}))
-		defer u.Close()
-		const scans = 2000
-		for range scans {
-			r := u.Scan(t.Context(), content("x"), false)
-			wantCategory(t, r.Result, r.Err, backends.OK)
 		}
-		if n := u.Status().Counters.Hedges; n == 0 || n > scans/hedgeShare {
-			t.Errorf("%d of %d scans hedged", n, scans)
+		slow, fast := &engine{answer: pause(time.Second)}, &engine{answer: pause(20 * time.Millisecond)}
+		u := New(config(slow, fast))
+		defer u.Close()
+		scan := func(scans int) {
+			for range scans {
+				r := u.Scan(t.Context(), content("x"), false)
+				wantCategory(t, r.Result, r.Err, backends.OK)
+			}
+		}
+		scan(2000)
+		if n := u.Status().Counters.Hedges; n > 2000/hedgeShare {
+			t.Errorf("%d scans hedged", n)
+		}
+		if n := slow.asked(); n < enough || n > 100 {
+			t.Errorf("the slow node got %d of 2000 scans", n)
+		}
+		slow.set(func(e *engine) { e.answer = pause(20 * time.Millisecond) })
+		time.Sleep(10 * forgetTime)
+		before := slow.asked()
+		scan(200)
+		if n := slow.asked() - before; n < 60 {
+			t.Errorf("got %d of 200 scans after it had become fast", n)
 		}
 	})
 }

@@ -19,6 +19,7 @@ type ticket struct {
 	only   *node      // a test object's: this node in whatever state, and before all scans
 	// patient is for a test object that can wait: it goes to the end of the queue.
 	patient bool
+	class   int     // of the object's size
 	control bool    // for the clean control of another polyclam
 	tried   []*node // not to be used again
 	last    *node   // of tried, the one whose canary failed last while the scan waited for it
@@ -152,7 +153,8 @@ func (u *pool) seek(t *ticket) (*node, error) {
 // takeBest takes a slot for t on the best node that has one free; eligible says
 // whether there is a node that t could use if it had.
 func (u *pool) takeBest(t *ticket) (best *node, eligible bool) {
-	bestAt := 0
+	now, fastest := time.Now(), u.fastest(t.class)
+	bestAt, least := 0, 0.0
 	for i := range u.nodes {
 		at := (u.rotation + i) % len(u.nodes)
 		n := u.nodes[at]
@@ -160,8 +162,11 @@ func (u *pool) takeBest(t *ticket) (best *node, eligible bool) {
 			continue
 		}
 		eligible = true
-		if u.room(t, n) && (best == nil || n.inFlight < best.inFlight) {
-			best, bestAt = n, at
+		if !u.room(t, n) {
+			continue
+		}
+		if load := float64(n.inFlight+1) * n.times[t.class].slowness(fastest, now); best == nil || load < least {
+			best, bestAt, least = n, at, load
 		}
 	}
 	if best != nil {

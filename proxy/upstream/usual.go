@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -28,10 +29,13 @@ func sizeClass(size int64) int {
 type times struct {
 	n               int
 	mean, deviation time.Duration
+	at              time.Time // of the last answer
 }
 
 func (t *times) add(d time.Duration) {
-	if t.n++; t.n == 1 {
+	stale := time.Since(t.at) > forgetTime // what was known may be of before a change
+	t.at = time.Now()
+	if t.n++; t.n == 1 || stale {
 		t.mean, t.deviation = d, d/2
 		return
 	}
@@ -43,6 +47,37 @@ func (t *times) add(d time.Duration) {
 // usual is what an answer rarely takes longer than, if that is known.
 func (t *times) usual() (d time.Duration, known bool) {
 	return t.mean + 4*t.deviation, t.n >= enough
+}
+
+// The bounds of how a slow node is spared.
+const (
+	// slowTimes as slow as the fastest node is not slow yet: then nodes take turns.
+	slowTimes = 2
+	// forgetTime is how long it takes until a node that gets no scans counts as half as
+	// slow, so that it is tried again.
+	forgetTime = 30 * time.Second
+)
+
+// slowness is how many times as long a node takes as the fastest one; 1 where that is
+// not known, or not much.
+func (t *times) slowness(fastest time.Duration, now time.Time) float64 {
+	if t.n < enough || t.mean <= max(slowTimes*fastest, hedgeFloor/10) {
+		return 1
+	}
+	times := float64(t.mean) / float64(max(fastest, time.Millisecond))
+	return max(1, times/math.Exp2(float64(now.Sub(t.at))/float64(forgetTime)))
+}
+
+// fastest is the mean time of the fastest node in use for objects of a class; 0: not
+// known. The caller has mu.
+func (u *pool) fastest(class int) time.Duration {
+	var fastest time.Duration
+	for _, n := range u.nodes {
+		if t := &n.times[class]; t.n >= enough && u.usable(n) && (fastest == 0 || t.mean < fastest) {
+			fastest = t.mean
+		}
+	}
+	return fastest
 }
 
 // usual is how long a scan of that size may take before its node counts as slow: the
