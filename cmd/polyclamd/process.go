@@ -20,6 +20,10 @@ import (
 // than anybody would wait.
 const lastObjects = time.Second
 
+// lastOrphans is how long the end waits for what scanners have started and what was
+// killed with them.
+const lastOrphans = 200 * time.Millisecond
+
 // process is the running daemon. Its fields belong to the goroutine that calls start and
 // wait; the goroutines of the listeners speak to it through failed only.
 type process struct {
@@ -146,6 +150,9 @@ func (d *process) wait(signals <-chan os.Signal) error {
 func (d *process) shutdown(signals <-chan os.Signal) {
 	d.notify(stateStopping)
 	began := time.Now()
+	if err := adoptOrphans(); err != nil {
+		d.log.Debug().Err(err).Msg("orphans")
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.file.ShutdownGrace)
 	defer cancel()
 	done := make(chan error, 1)
@@ -166,6 +173,7 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 	}
 	d.sockets.close() // the server has closed those it knew; a reload's may be on their way to it
 	d.spool.Drain(lastObjects)
+	reapOrphans(lastOrphans)
 	if err := d.spool.Close(); err != nil {
 		d.log.Warn().Err(err).Msg("spool")
 	}
