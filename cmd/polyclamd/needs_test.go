@@ -27,7 +27,7 @@ func TestNeedsOfReality(t *testing.T) {
 	socket := filepath.Join(dir, "s")
 	program := writeProgram(t, dir, "exec sleep 3600\n")
 	conf := filepath.Join(dir, "config.toml")
-	text := unixListener(socket) + "[limits]\nconnections = 200\nclient_share = 100\nspool_total = \"64MiB\"\nstream = \"1MiB\"\n[log]\nformat = \"json\"\n" +
+	text := unixListener(socket) + "[limits]\nconnections = 200\nclient_share = 100\nwaiting = 20\nspool_total = \"64MiB\"\nstream = \"1MiB\"\n[log]\nformat = \"json\"\n" +
 		programEngine(dir, program, "canary = false", "max_scans = 20", `max_output = "64KiB"`)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

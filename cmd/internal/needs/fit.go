@@ -22,12 +22,11 @@ func FitDescriptors(f *config.File, limit uint64) []Change {
 	if need <= limit {
 		return nil
 	}
-	own := need - placeDescriptors*uint64(f.Limits.Connections)
-	var fit uint64
-	if limit > own {
-		fit = (limit - own) / placeDescriptors
-	}
-	return lowerConnections(f, int64(fit), fmt.Sprintf("%d descriptors are needed and %d allowed: raise the hard limit (LimitNOFILE= of systemd) or lower limits.connections", need, limit))
+	own := need - uint64(f.Limits.Descriptors())
+	fit := f.Limits.Fit(int(max(limit, own) - own))
+	hint := fmt.Sprintf("%d descriptors are needed and %d allowed: raise the hard limit (LimitNOFILE= of systemd) or lower limits.connections", need, limit)
+	f.Limits.Waiting = fit.Waiting
+	return lowerConnections(f, int64(fit.Connections), hint)
 }
 
 // leastConnections are enough to work with.
@@ -53,6 +52,9 @@ func FitMemory(f *config.File, limit machine.Limit) (changes []Change, fits bool
 	hint := fmt.Sprintf("%s would be needed and %s is %s", MiB(memory(f).Sum()), limit.From, MiB(limit.N))
 	for i := range f.Upstreams {
 		changes = append(changes, lowerScans(f, &f.Upstreams[i], limit.N-memoryForClients(f, limit.N), hint)...)
+	}
+	if memory(f).Sum() > limit.N {
+		f.Limits.Waiting = min(f.Limits.Waiting, fewConnections)
 	}
 	if over := memory(f).Sum() - limit.N; over > 0 {
 		each := int64(connectionMemory + 16<<10)

@@ -10,6 +10,7 @@ import (
 
 	"polyclam/cmd/internal/config"
 	"polyclam/protocol"
+	"polyclam/proxy"
 	"polyclam/proxy/spool"
 )
 
@@ -27,11 +28,11 @@ const (
 // What one of each takes.
 const (
 	listenerDescriptors = 2 // the socket, and the file of a Unix socket
-	placeDescriptors    = 2 // the connection and its object
 	scanDescriptors     = 2 // the connection to the engine, and a copy of the object
 	programDescriptors  = 6 // while it is being started; then its output and its handle
 
 	connectionMemory = 8 << 10   // goroutine, buffers, state
+	waitingMemory    = 2 << 10   // the connection alone
 	scanMemory       = 256 << 10 // buffers of a conversation with an engine
 )
 
@@ -77,8 +78,10 @@ func descriptors(f *config.File) Need {
 	need := Need{
 		{ownDescriptors, "the daemon itself"},
 		{listenerDescriptors * int64(len(f.Listeners)), "2 for each listener"},
-		{placeDescriptors * int64(f.Limits.Connections), "2 x limits.connections"},
-		// limits.file_threads and objects of sessions have their terms here.
+		{proxy.DescriptorsPerConnection * int64(f.Limits.Connections), "2 x limits.connections"},
+		{int64(f.Limits.SessionObjects()), "objects of sessions: limits.connections / 16, session_scans at least"},
+		{int64(f.Limits.Waiting), "limits.waiting"},
+		{int64(f.Limits.FileThreads), "limits.file_threads"},
 	}
 	for i := range f.Upstreams {
 		u := &f.Upstreams[i]
@@ -96,7 +99,7 @@ func threads(f *config.File) Need {
 		{ownThreads, "the daemon itself"},
 		{int64(runtime.GOMAXPROCS(0)), "one for each processor"},
 		{spool.StoreThreads, "writes to the spool"},
-		// limits.file_threads has its term here.
+		{int64(f.Limits.FileThreads), "limits.file_threads"},
 	}
 	for i := range f.Upstreams {
 		u := &f.Upstreams[i]
@@ -123,6 +126,7 @@ func memory(f *config.File) Need {
 	need := Need{
 		{ownMemory, "the daemon itself"},
 		{connectionMemory * int64(f.Limits.Connections), "8 KiB x limits.connections"},
+		{waitingMemory * int64(f.Limits.Waiting), "2 KiB x limits.waiting"},
 		{receiveMemory(int64(f.Limits.Connections)), "receive buffers: 16 KiB x limits.connections, 128 KiB for the first 64"},
 	}
 	if f.SpoolInMemory() {

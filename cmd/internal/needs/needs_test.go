@@ -30,7 +30,7 @@ func TestNeeds(t *testing.T) {
 	f := parse(t, clamd+sweep+limits)
 	f.FitSpool(machine.None)
 	n := Of(f)
-	if got, want := n.Descriptors.Sum(), int64(ownDescriptors+2+2*1000+2*3+2*10+6*7); got != want {
+	if got, want := n.Descriptors.Sum(), int64(ownDescriptors+2+2*1000+1000/16+4096+64+2*3+2*10+6*7); got != want {
 		t.Errorf("%d descriptors, want %d", got, want)
 	}
 	threads := n.Threads.Sum()
@@ -43,7 +43,7 @@ func TestNeeds(t *testing.T) {
 		t.Errorf("%d programs, want 8", got)
 	}
 	const k, m = 1 << 10, 1 << 20
-	heap := int64(ownMemory + 1000*8*k + 64*128*k + 936*16*k + 32*m + 3*(16*m+256*k) + 10*256*k + 7*(256*k+256*k))
+	heap := int64(ownMemory + 1000*8*k + 4096*2*k + 64*128*k + 936*16*k + 32*m + 3*(16*m+256*k) + 10*256*k + 7*(256*k+256*k))
 	if got, want := n.Memory.Sum(), heap+2*256*m; got != want {
 		t.Errorf("%d bytes, want %d", got, want)
 	}
@@ -74,7 +74,7 @@ func TestPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"needs at most 2134 descriptors, ", "\n  descriptors  64 ", "2 x limits.connections\n", "max_scans x nodes of clamav\n",
+		"needs at most 6356 descriptors, ", "\n  descriptors  64 ", "2 x limits.connections\n", "max_scans x nodes of clamav\n",
 		"\n  programs ", "limits.spool_total\n", "garbage, less where memory is short\n",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -84,23 +84,23 @@ func TestPrint(t *testing.T) {
 }
 
 func TestFitDescriptors(t *testing.T) {
-	const own = ownDescriptors + 2 + 2*3
+	const own = ownDescriptors + 2 + 2*3 + 64
 	for _, test := range []struct {
 		name        string
 		limit       uint64
 		connections int
 		want        int
 	}{
-		{"enough", own + 2000, 1000, 1000},
-		{"one too few", own + 1999, 1000, 999},
-		{"half", own + 1000, 1000, 500},
+		{"enough", own + 2000 + 62, 1000, 1000},
+		{"one too few", own + 2000 + 61, 1000, 999},
+		{"half", own + 1000 + 31, 1000, 500},
 		{"hardly any", own, 1000, 2},
 		{"less than our own", 20, 1000, 2},
 		{"unlimited", 1<<64 - 1, 1_000_000, 1_000_000},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := parse(t, "")
-			f.Limits.Connections = test.connections
+			f.Limits.Connections, f.Limits.Waiting = test.connections, 0
 			changes := FitDescriptors(f, test.limit)
 			if f.Limits.Connections != test.want {
 				t.Errorf("%d connections, want %d", f.Limits.Connections, test.want)
@@ -122,8 +122,8 @@ func TestFitMemory(t *testing.T) {
 	}{
 		{"enough", machine.Limit{N: 8 << 30, From: "x", Hard: true}, 10, 20000, true},
 		{"not hard", machine.Limit{N: 128 * m, From: "x"}, 10, 20000, false},
-		{"1 GiB", machine.Limit{N: 1 << 30, From: "x", Hard: true}, 4, 6144, true},
-		{"256 MiB", machine.Limit{N: 256 * m, From: "x", Hard: true}, 1, 544, true},
+		{"1 GiB", machine.Limit{N: 1 << 30, From: "x", Hard: true}, 4, 6122, true},
+		{"256 MiB", machine.Limit{N: 256 * m, From: "x", Hard: true}, 1, 522, true},
 		{"64 MiB", machine.Limit{N: 64 * m, From: "x", Hard: true}, 1, fewConnections, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
