@@ -27,9 +27,11 @@ type question struct {
 	content backends.Content
 	all     bool
 	canary  bool
-	hedge   bool    // the node is the second one
-	grant           // what came with the slot
-	digest  *digest // of content; nil: not known
+	hedge   bool // the node is the second one
+	// suspected says that the node is checked because it takes long.
+	suspected bool
+	grant             // what came with the slot
+	digest    *digest // of content; nil: not known
 
 	ctx     context.Context
 	cancel  context.CancelCauseFunc // nil for a test object
@@ -236,13 +238,19 @@ func (u *pool) timedOut(n *node, took time.Duration) *change {
 // maxTimeouts in a row take a node out.
 const maxTimeouts = 2
 
-// suspect has the node of q checked, unless it has answered anything since q began.
-func (u *pool) suspect(q *question) {
+// suspect has n checked, unless it has answered anything lately. It reports whether
+// there is nothing more to do for it.
+func (u *pool) suspect(n *node, lately time.Duration) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.config().Canary && !q.node.reloading && !q.node.heard.After(q.began) {
-		u.hurry(q.node)
+	if !u.config().Canary || n.reloading || n.checking {
+		return true
 	}
+	if time.Since(n.heard) < lately {
+		return false
+	}
+	u.hurry(n)
+	return true
 }
 
 // protect runs f; a panic in it is an error.

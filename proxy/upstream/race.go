@@ -65,9 +65,9 @@ func (r *race) start(n *node) {
 
 // run returns when the race has an outcome.
 func (r *race) run() {
-	patience := time.NewTimer(r.slowAfter())
+	slowAfter := r.u.usual(r.content.Size())
+	patience := time.NewTimer(slowAfter)
 	defer patience.Stop()
-	late := false // half of the time is over
 	for {
 		select {
 		case q := <-r.answers:
@@ -77,13 +77,13 @@ func (r *race) run() {
 		case <-r.lost():
 			r.move()
 		case <-patience.C:
-			if late {
+			left := r.halfTime()
+			if left <= 0 {
 				r.move()
 				continue
 			}
-			r.slow()
-			late = true
-			patience.Reset(r.halfTime())
+			r.slow(slowAfter)
+			patience.Reset(min(slowAfter, left))
 		case s := <-r.moving:
 			r.endMove()
 			switch {
@@ -145,15 +145,17 @@ func (r *race) follow(n *node) {
 	r.start(n)
 }
 
-// slow is called when the first node has taken longer than usual. Whether it still
-// answers at all shows a health check; meanwhile another node is asked too, within the
-// budget of hedges.
-func (r *race) slow() {
+// slow is called again and again once the first node has taken longer than usual.
+// Whether it still answers at all shows a health check; meanwhile another node is asked
+// too, within the budget of hedges.
+func (r *race) slow(after time.Duration) {
 	if len(r.running) != 1 {
 		return
 	}
 	first := r.running[0]
-	r.u.suspect(first)
+	if !first.suspected {
+		first.suspected = r.u.suspect(first.node, after)
+	}
 	if r.moving != nil || !r.hedges() || !r.u.budget.spend() {
 		return
 	}
@@ -266,11 +268,6 @@ func (r *race) leaveAll(why error) {
 			r.u.handBack(s.node, t.grant)
 		}
 	}()
-}
-
-// slowAfter is how long the first node may take before it counts as slow.
-func (r *race) slowAfter() time.Duration {
-	return r.u.usual(r.content.Size())
 }
 
 // halfTime is the time until half of the scan's time is over.
