@@ -146,6 +146,9 @@ func (d *process) wait(signals <-chan os.Signal) error {
 func (d *process) shutdown(signals <-chan os.Signal) {
 	d.notify(stateStopping)
 	began := time.Now()
+	if err := adoptOrphans(); err != nil {
+		d.log.Warn().Err(err).Msg("what scanners started may be left")
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.file.ShutdownGrace)
 	defer cancel()
 	done := make(chan error, 1)
@@ -166,6 +169,7 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 	}
 	d.sockets.close() // the server has closed those it knew; a reload's may be on their way to it
 	d.spool.Drain(lastObjects)
+	endChildren()
 	if err := d.spool.Close(); err != nil {
 		d.log.Warn().Err(err).Msg("spool")
 	}
