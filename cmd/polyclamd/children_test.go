@@ -145,10 +145,7 @@ func TestStopEndsWhatProgramsStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	if !hasEnded(t, pid) {
-		syscall.Kill(pid, syscall.SIGKILL)
-		t.Errorf("process %d is left", pid)
-	}
+	eventually(t, "the end of process "+strconv.Itoa(pid), func() bool { return hasEnded(t, pid) })
 }
 
 // hasEnded reports whether a process is gone, or a zombie.
