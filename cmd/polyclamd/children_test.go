@@ -131,6 +131,23 @@ func TestStopDuringHealthCheck(t *testing.T) {
 	}
 }
 
+// TestStopEndsWhatProgramsStarted has a program start another one in a session of its
+// own, out of reach of its process group.
+func TestStopEndsWhatProgramsStarted(t *testing.T) {
+	dir := socketDir(t)
+	pids := filepath.Join(dir, "pids")
+	program := writeProgram(t, dir, "setsid sleep 3600 >/dev/null 2>&1 &\necho $! >"+pids+".new\nmv "+pids+".new "+pids+"\nexec sleep 3600\n")
+	d := startDaemon(t, writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))+programEngine(dir, program)), nil)
+	eventually(t, "the health check", func() bool { _, err := os.Stat(pids); return err == nil })
+	d.stop()
+	text, err := os.ReadFile(pids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	eventually(t, "the end of process "+strconv.Itoa(pid), func() bool { return hasEnded(t, pid) })
+}
+
 // hasEnded reports whether a process is gone, or a zombie.
 func hasEnded(t *testing.T, pid int) bool {
 	t.Helper()

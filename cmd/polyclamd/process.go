@@ -20,9 +20,6 @@ import (
 // than anybody would wait.
 const lastObjects = time.Second
 
-// lastOrphans is how long the end waits for what scanners have started and what was
-// killed with them.
-const lastOrphans = 200 * time.Millisecond
 
 // process is the running daemon. Its fields belong to the goroutine that calls start and
 // wait; the goroutines of the listeners speak to it through failed only.
@@ -151,7 +148,7 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 	d.notify(stateStopping)
 	began := time.Now()
 	if err := adoptOrphans(); err != nil {
-		d.log.Debug().Err(err).Msg("orphans")
+		d.log.Warn().Err(err).Msg("what scanners started may be left")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.file.ShutdownGrace)
 	defer cancel()
@@ -173,7 +170,7 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 	}
 	d.sockets.close() // the server has closed those it knew; a reload's may be on their way to it
 	d.spool.Drain(lastObjects)
-	reapOrphans(lastOrphans)
+	endChildren()
 	if err := d.spool.Close(); err != nil {
 		d.log.Warn().Err(err).Msg("spool")
 	}
