@@ -20,7 +20,6 @@ import (
 // than anybody would wait.
 const lastObjects = time.Second
 
-
 // process is the running daemon. Its fields belong to the goroutine that calls start and
 // wait; the goroutines of the listeners speak to it through failed only.
 type process struct {
