@@ -7,8 +7,9 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// before is how long before a request a fault counts: what it left may take that long.
-const before = 500 * time.Millisecond
+// before is how long before a request a fault counts: the next health check has to find
+// its end.
+const before = 1500 * time.Millisecond
 
 // avoidable reports whether a request could have been answered: every required engine
 // had a node without a fault all the time, and polyclamd was left alone.

@@ -124,6 +124,10 @@ func TestRules(t *testing.T) {
 		}, "", Right},
 		{"an optional engine found a virus", func(r *run) { r.scan("remote/0", 20100, history.Virus, virus, nil) }, VirusOK, Misjudged},
 		{"an optional engine found a virus too late", func(r *run) { r.scan("remote/0", 20890, history.Virus, virus, nil) }, "", Right},
+		{"an optional engine calls everything a virus", func(r *run) {
+			r.scan("remote/0", 20100, history.Virus, object.ParanoidName+nonce, nil)
+			r.Steps[len(r.Steps)-1].Fault = "paranoid"
+		}, "", Right},
 		{"the virus of another object", func(r *run) {
 			r.q.Lines = []string{"stream: " + object.VirusName + "nffffffffffffffff FOUND"}
 		}, Foreign, Misjudged},
