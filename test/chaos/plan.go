@@ -3,6 +3,7 @@ package main
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -121,6 +122,9 @@ func draw(r *rand.Rand) planned {
 		return f
 	}
 	f.kind = others[r.IntN(len(others))]
+	if k.kind == "scanner" && (strings.HasPrefix(f.kind, "kill") || strings.HasPrefix(f.kind, "stop")) {
+		return draw(r) // polyclamd runs it anew for each scan
+	}
 	switch f.kind {
 	case "kill", "stop":
 		f.targets = f.targets[one : one+1]
