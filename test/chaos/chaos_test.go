@@ -41,7 +41,7 @@ func TestChaos(t *testing.T) {
 		seed uint64
 	}{{"fixed", fixedSeed}, {"random", uint64(rand.Uint32())}} {
 		t.Run(c.name, func(t *testing.T) {
-			o := options{dir: filepath.Join(t.TempDir(), "run"), binary: binary, seed: c.seed, clients: 6, sizeless: race, plan: newPlan(c.seed, ciLength, nil)}
+			o := options{dir: filepath.Join(t.TempDir(), "run"), binary: binary, seed: c.seed, clients: 6, sizeless: race, plan: newPlan(c.seed, ciLength)}
 			t.Logf("seed %d, %d faults", c.seed, len(o.plan.faults))
 			report, err := chaos(t.Context(), o, ciSlack)
 			if err != nil {
@@ -74,7 +74,7 @@ func keep(t *testing.T, o options) {
 
 // TestPlanIsFixed wants the schedule of the faults to follow from the seed.
 func TestPlanIsFixed(t *testing.T) {
-	a, b, other := newPlan(3, time.Minute, nil), newPlan(3, time.Minute, nil), newPlan(4, time.Minute, nil)
+	a, b, other := newPlan(3, time.Minute), newPlan(3, time.Minute), newPlan(4, time.Minute)
 	if len(a.faults) < 10 || len(a.faults) != len(b.faults) {
 		t.Fatalf("%d and %d faults", len(a.faults), len(b.faults))
 	}

@@ -32,6 +32,9 @@ func isEncryptedFound(policy int, listener string) bool {
 	return listener == "tcp" && policy&policyPass == 0
 }
 
+// isUnused reports whether a node is not in the configuration.
+func isUnused(policy int, node string) bool { return node == "clam/1" && policy&policyNarrow != 0 }
+
 // config is the text of a configuration.
 func (w *world) config(policy int) string {
 	var b strings.Builder
@@ -54,7 +57,7 @@ func (w *world) config(policy int) string {
 		}
 		var addresses []string
 		for i := range k.nodes {
-			if n := w.node(fmt.Sprintf("%s/%d", k.engine, i)); policy&policyNarrow == 0 || n.name != "clam/1" {
+			if n := w.node(fmt.Sprintf("%s/%d", k.engine, i)); !isUnused(policy, n.name) {
 				addresses = append(addresses, fmt.Sprintf("%q", n.address))
 			}
 		}

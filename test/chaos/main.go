@@ -77,7 +77,7 @@ func run() error {
 	for left := *duration; left > 0 && ctx.Err() == nil; left -= *each {
 		o := options{
 			dir: filepath.Join(dir, fmt.Sprint(*seed)), binary: *binary, seed: *seed, clients: *clients,
-			plan: newPlan(*seed, min(left, *each), nil),
+			plan: newPlan(*seed, min(left, *each)),
 		}
 		report, err := chaos(ctx, o, *slack)
 		if err != nil {

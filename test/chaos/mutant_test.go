@@ -19,19 +19,19 @@ type edit struct{ file, old, new string }
 // mutants are polyclamds with a mistake that the checker has to notice. The source in
 // the tree is not touched: the changed files are given to the compiler as an overlay.
 var mutants = []struct {
-	name   string
-	edits  []edit
-	faults []string // kinds that bring the mistake to light; nil: none is needed
-	rules  []string // one of them has to be broken
-	inCI   bool
+	name  string
+	edits []edit
+	fault planned  // brings the mistake to light; without targets none is needed
+	rules []string // one of them has to be broken
+	inCI  bool
 }{
 	{
 		name: "an interrupted scan is taken for ok",
 		edits: []edit{{"backends/clamd/clamd.go", "\ta.Fail(clamdclient.Failure(ctx, err))\n\treturn b.result(a, false)\n",
 			"\ta.Add(backends.OK, 0, \"\")\n\treturn b.result(a, false)\n"}},
-		faults: []string{"mute", "closeread", "stall", "reset", "kill"},
-		rules:  []string{checker.Unproven},
-		inCI:   true,
+		fault: planned{targets: []string{"clam/0", "clam/1"}, m: mode{Fault: "mute", Share: 50, Spare: true}},
+		rules: []string{checker.Unproven},
+		inCI:  true,
 	},
 	{
 		name: "a connection is used again after a timeout",
@@ -41,8 +41,8 @@ var mutants = []struct {
 			{"backends/internal/engineconn/client.go", "\tcase stopped || err != nil || conn.spoiled:\n",
 				"\tcase stopped:\n\t\tconn.nc.SetDeadline(time.Time{})\n\t\tc.pool.Put(conn)\n\tcase err != nil || conn.spoiled:\n"},
 		},
-		faults: []string{"late"},
-		rules:  []string{checker.Reused, checker.Unproven},
+		fault: planned{targets: []string{"sophos/0", "sophos/1"}, m: mode{Fault: "late", Share: 30, Spare: true, Delay: 5000}},
+		rules: []string{checker.Reused, checker.Unproven},
 	},
 	{
 		name: "the replies of a session are exchanged",
@@ -80,10 +80,10 @@ func (b *Backend) scanTruly(ctx context.Context, c backends.Content) (backends.R
 		rules: []string{checker.Unproven, checker.Foreign},
 	},
 	{
-		name:   "an early ok is accepted",
-		edits:  []edit{{"backends/answer.go", "func (a *Answer) Early() {\n", "func (a *Answer) Early() {\n\tif a != nil {\n\t\treturn\n\t}\n"}},
-		faults: []string{"early sophos/0", "early sophos/1"},
-		rules:  []string{checker.EarlyOK},
+		name:  "an early ok is accepted",
+		edits: []edit{{"backends/answer.go", "func (a *Answer) Early() {\n", "func (a *Answer) Early() {\n\tif a != nil {\n\t\treturn\n\t}\n"}},
+		fault: planned{targets: []string{"sophos/0", "sophos/1"}, m: mode{Fault: "early", Share: 100, Spare: true}},
+		rules: []string{checker.EarlyOK},
 	},
 	{
 		name:  "files of the spool are left",
@@ -94,8 +94,8 @@ func (b *Backend) scanTruly(ctx context.Context, c backends.Content) (backends.R
 		name: "a node is used although it does not find EICAR",
 		edits: []edit{{"proxy/upstream/health.go", `return p.blind("does not find the EICAR test file")`,
 			"p.state = up\n\t\treturn p"}},
-		faults: []string{"blind clam/0", "blind sophos/0", "blind sweep/0"},
-		rules:  []string{checker.Blind},
+		fault: planned{targets: []string{"sophos/0"}, m: mode{Fault: "blind", Share: 100}},
+		rules: []string{checker.Blind},
 	},
 	{
 		name: "a stream that breaks off is scanned",
@@ -122,9 +122,10 @@ func TestMutants(t *testing.T) {
 			if err := build(binary, "polyclam/cmd/polyclamd", "-overlay="+overlay(t, dir, m.edits)); err != nil {
 				t.Fatal(err)
 			}
-			o := options{dir: filepath.Join(dir, "run"), binary: binary, seed: 1, clients: 6, plan: newPlan(1, 6*time.Second, []string{})}
-			if m.faults != nil {
-				o.plan = newPlan(1, 18*time.Second, m.faults)
+			o := options{dir: filepath.Join(dir, "run"), binary: binary, seed: 1, clients: 6, plan: plan{duration: 6 * time.Second}}
+			if f := m.fault; f.targets != nil {
+				f.kind, f.at, f.length = f.m.Fault, time.Second, 12*time.Second
+				o.plan = plan{duration: 17 * time.Second, faults: []planned{f}}
 			}
 			report, err := chaos(t.Context(), o, time.Second)
 			if err != nil {

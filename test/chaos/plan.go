@@ -3,6 +3,7 @@ package main
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -61,17 +62,13 @@ var others = []string{
 // quiet is how long before the end of a run the last fault is over.
 const quiet = 5 * time.Second
 
-// newPlan draws the faults of a run. The same seed and duration give the same plan. only
-// are the kinds to draw from, or kinds with a first target, "early sophos/0"; nil: all.
-func newPlan(seed uint64, duration time.Duration, only []string) plan {
+// newPlan draws the faults of a run. The same seed and duration give the same plan.
+func newPlan(seed uint64, duration time.Duration) plan {
 	r := rand.New(rand.NewPCG(seed, 1))
 	p := plan{duration: duration}
-	if only != nil && len(only) == 0 {
-		return p
-	}
 	busy := map[string]time.Duration{} // until when a target has its fault
 	for at := 1500 * time.Millisecond; ; {
-		f := draw(r, only)
+		f := draw(r)
 		f.at = at
 		for _, t := range f.names() {
 			f.at = max(f.at, busy[t])
@@ -98,16 +95,7 @@ func (f planned) names() []string {
 	return f.targets
 }
 
-func draw(r *rand.Rand, only []string) planned {
-	for {
-		f := drawAny(r)
-		if only == nil || slices.Contains(only, f.kind) || len(f.targets) > 0 && slices.Contains(only, f.kind+" "+f.targets[0]) {
-			return f
-		}
-	}
-}
-
-func drawAny(r *rand.Rand) planned {
+func draw(r *rand.Rand) planned {
 	f := planned{length: time.Duration(300+r.IntN(3500)) * time.Millisecond}
 	k := engineKinds[r.IntN(len(engineKinds))]
 	f.targets = nodesOf(k.engine, k.nodes)
@@ -134,6 +122,9 @@ func drawAny(r *rand.Rand) planned {
 		return f
 	}
 	f.kind = others[r.IntN(len(others))]
+	if k.kind == "scanner" && (strings.HasPrefix(f.kind, "kill") || strings.HasPrefix(f.kind, "stop")) {
+		return draw(r) // polyclamd runs it anew for each scan
+	}
 	switch f.kind {
 	case "kill", "stop":
 		f.targets = f.targets[one : one+1]

@@ -26,6 +26,7 @@ func (o options) rules(slack time.Duration) checker.Rules {
 		// A check that was just over, the next one, and that it has to wait for a slot.
 		BlindGrace:     canaryInterval + engineTimeout + slack,
 		EncryptedFound: isEncryptedFound,
+		Unused:         isUnused,
 		Unseen:         map[string]int64{},
 		Nodes:          map[string]int{},
 		MaxRSS:         512 << 20, MaxThreads: 150, MaxDescriptors: 2*maxConns + 200,

@@ -33,6 +33,7 @@ func (c *client) session() {
 	}
 	nc.Write(command(s.framing, "END"))
 	<-done
+	s.end("", nil) // for what was asked after the end
 	for _, path := range s.paths {
 		os.Remove(path)
 	}
@@ -139,7 +140,7 @@ func (s *idSession) end(rest string, err error) {
 	defer s.mu.Unlock()
 	now := history.Now()
 	for _, q := range s.requests {
-		if q.Outcome == history.Replied {
+		if q.End > 0 {
 			continue
 		}
 		q.End, q.Outcome = now, outcome(err)

@@ -1,14 +1,17 @@
 package checker
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"polyclam/test/chaos/history"
 )
 
-// before is how long before a request a fault counts: what it left may take that long.
-const before = 500 * time.Millisecond
+// before is how long before a request a fault counts: the next health check has to find
+// its end.
+const before = 1500 * time.Millisecond
 
 // avoidable reports whether a request could have been answered: every required engine
 // had a node without a fault all the time, and polyclamd was left alone.
@@ -26,16 +29,17 @@ func (c *checker) avoidable(q *history.Request) bool {
 			broken[node] = true
 		}
 	}
-	left := map[string]int{}
-	for engine, n := range c.rules.Nodes {
-		left[engine] = n
-	}
-	for node := range broken {
-		engine, _, _ := strings.Cut(node, "/")
-		left[engine]--
-	}
+	policies := c.policies(q)
 	for _, engine := range c.rules.Required {
-		if left[engine] < 1 {
+		left := 0
+		for i := range c.rules.Nodes[engine] {
+			node := fmt.Sprintf("%s/%d", engine, i)
+			unused := slices.ContainsFunc(policies, func(p int) bool { return c.rules.Unused(p, node) })
+			if !broken[node] && !unused {
+				left++
+			}
+		}
+		if left == 0 {
 			return false
 		}
 	}

@@ -19,6 +19,8 @@ type Rules struct {
 	AnswerWithin time.Duration
 	SpoolWait    time.Duration
 	Timeout      time.Duration // of an engine
+	// Unused reports whether a node is not configured, by the policy.
+	Unused func(policy int, node string) bool
 	// Slack is what a deadline may be missed by on a busy machine.
 	Slack time.Duration
 	// BlindGrace is how long a health check may take to see that a node is blind.

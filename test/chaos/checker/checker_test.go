@@ -14,6 +14,7 @@ const ms = history.Time(time.Millisecond)
 var rules = Rules{
 	Required: []string{"clam", "sophos"}, AnswerWithin: 6 * time.Second, Timeout: 2 * time.Second, Slack: time.Second, BlindGrace: 3 * time.Second,
 	EncryptedFound: func(policy int, listener string) bool { return policy == 0 && listener == "tcp" },
+	Unused:         func(policy int, node string) bool { return policy == 1 && node == "clam/1" },
 	Nodes:          map[string]int{"clam": 2, "sophos": 2},
 	Unseen:         map[string]int64{"clam": 1 << 20, "sophos": 1 << 20},
 	MaxThreads:     10, MaxDescriptors: 100, KeptConns: 5,
@@ -124,6 +125,10 @@ func TestRules(t *testing.T) {
 		}, "", Right},
 		{"an optional engine found a virus", func(r *run) { r.scan("remote/0", 20100, history.Virus, virus, nil) }, VirusOK, Misjudged},
 		{"an optional engine found a virus too late", func(r *run) { r.scan("remote/0", 20890, history.Virus, virus, nil) }, "", Right},
+		{"an optional engine calls everything a virus", func(r *run) {
+			r.scan("remote/0", 20100, history.Virus, object.ParanoidName+nonce, nil)
+			r.Steps[len(r.Steps)-1].Fault = "paranoid"
+		}, "", Right},
 		{"the virus of another object", func(r *run) {
 			r.q.Lines = []string{"stream: " + object.VirusName + "nffffffffffffffff FOUND"}
 		}, Foreign, Misjudged},
@@ -312,8 +317,12 @@ func TestAvoidable(t *testing.T) {
 		{"one after the other", [][2]string{{"mute", "[clam/0]"}, {"stop", "[clam/1]"}}, 0},
 		{"an optional engine", [][2]string{{"mute", "[remote/0 remote/1]"}}, 1},
 		{"polyclamd", [][2]string{{"polyclamd killed", "polyclamd"}}, 0},
+		{"the other node is not configured", [][2]string{{"narrow", ""}, {"mute", "[clam/0]"}}, 0},
 	} {
 		r := good()
+		if c.faults != nil && c.faults[0][0] == "narrow" {
+			r.event(19000, history.Reloaded, 1)
+		}
 		r.q.Lines, r.Steps = []string{"stream: clam scan interrupted ERROR"}, nil
 		for _, f := range c.faults {
 			r.fault(f[0], f[1], 20200, 20300)
