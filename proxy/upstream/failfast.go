@@ -95,10 +95,30 @@ func (u *pool) checkTime(n *node) time.Duration {
 	return half
 }
 
-// presumeHung takes n out because it has not answered a test object in time. The check
-// goes on: if the answer comes after all, n is back immediately.
-func (u *pool) presumeHung(n *node, name string) {
+// watchCheck takes n out if it does not answer a test object in time, until the function
+// that it returns is called.
+func (u *pool) watchCheck(n *node, name string) (stop func()) {
+	asked, limit := time.Now(), u.checkTime(n)
+	var timer *time.Timer
+	timer = time.AfterFunc(limit, func() {
+		if u.presumeHung(n, name, asked) {
+			return
+		}
+		asked = time.Now()
+		timer.Reset(limit)
+	})
+	return func() { timer.Stop() }
+}
+
+// presumeHung takes n out because it has not answered a test object that it has had
+// since asked. The check goes on: if the answer comes after all, n is back immediately.
+// It reports false if n has answered a scan meanwhile: then it may only be slow.
+func (u *pool) presumeHung(n *node, name string, asked time.Time) bool {
 	u.mu.Lock()
+	if n.heard.After(asked) {
+		u.mu.Unlock()
+		return false
+	}
 	var c *change
 	if n.checking && !n.retired && !n.reloading && (n.state == up || n.state == unknown) {
 		reason := &backends.Failure{
@@ -110,4 +130,5 @@ func (u *pool) presumeHung(n *node, name string) {
 	}
 	u.mu.Unlock()
 	u.tell(c)
+	return true
 }

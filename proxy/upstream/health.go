@@ -192,8 +192,7 @@ func (u *pool) tryContent(ctx context.Context, n *node, name string, data *io.Se
 	if _, err := u.acquire(ctx, t); err != nil {
 		return backends.Result{}, inconclusive{fmt.Errorf("test file (%s): %w", name, err)}
 	}
-	hung := time.AfterFunc(u.checkTime(n), func() { u.presumeHung(n, name) })
-	defer hung.Stop()
+	defer u.watchCheck(n, name)()
 	r, err := u.ask(ctx, &question{node: n, content: c, canary: true, grant: t.grant})
 	if err != nil {
 		err = fmt.Errorf("test file (%s): %w", name, err)
