@@ -40,8 +40,7 @@ type Config struct {
 	// group of the process: -1 by convention, and 0 so that a Config without it
 	// is right.
 	PathGroup int
-	// Hash says that the SHA-256 of contents will be wanted: that of a large one is
-	// computed while it arrives.
+	// Hash makes the SHA-256 of a large stream be computed while it arrives.
 	Hash bool
 	// Wait is how long a write waits for quota before it fails with ErrQuota.
 	// 0: not at all.
