@@ -20,8 +20,8 @@ const (
 )
 
 // scanned writes the one line of a scan: who asked, what it was, what every engine
-// said and what the client was told. It runs after the reply, and does not wait for
-// the hash of a large content: then the line is written later.
+// said and how the client was answered. It runs after the reply, and does not wait for
+// the hash of a large object: then the line is written later.
 func (r *request) scanned(object string, c *spool.Content, v policy.Verdict, elapsed time.Duration) {
 	if calledOff(v) {
 		r.notScanned(object, "client gone", nil)

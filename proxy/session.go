@@ -96,8 +96,8 @@ func (s *session) read(timeout time.Duration) (protocol.Command, error) {
 	return s.ids.readLast()
 }
 
-// crowded reports whether the client has handed over so many files whose file systems
-// do not even let them be closed that it may send no more.
+// crowded reports whether the client has handed over too many files that cannot even be
+// closed, because their file systems do not answer. Such a client is refused.
 func (s *session) crowded() bool {
 	of := client.FromContext(s.ctx)
 	if !s.srv.files.Crowded(of) {

@@ -128,7 +128,7 @@ func (r *request) scanDescriptor(fd int) {
 	}
 }
 
-// adopt makes a content of the descriptor fd, which it owns.
+// adopt makes an object of the descriptor fd, which it owns.
 func (r *request) adopt(ctx context.Context, fd int) (*spool.Content, error) {
 	f, err := r.s.srv.files.Adopt(ctx, fd)
 	if err != nil {

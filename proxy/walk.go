@@ -66,6 +66,7 @@ type walk struct {
 	told    bool // a line other than OK has been made
 	found   bool
 	gone    bool   // the client is gone or must be answered by closing
+	stuck   bool   // a file system did not answer: the rest would only wait as well
 	missed  string // the first object that was not reached in time; empty: none
 }
 
@@ -155,14 +156,14 @@ func (w *walk) content(ctx context.Context, content *spool.Content, path string)
 }
 
 // over reports whether nothing more is to be scanned. next is what would be: if only
-// the time is up, the reply must not pass over it.
+// the time is up, or a file system does not answer, the reply must not pass over it.
 func (w *walk) over(next string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case w.gone, w.stopAtFound && w.found:
 		return true
-	case w.ctx.Err() == nil:
+	case w.ctx.Err() == nil && !w.stuck:
 		return false
 	case w.missed == "":
 		w.missed = next

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"polyclam/backends"
+	"polyclam/proxy/files"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/status"
 )
@@ -45,6 +46,8 @@ func (w *walk) fail(path, text string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.told = true
+	var stuck *files.StuckError
+	w.stuck = w.stuck || errors.As(err, &stuck)
 	w.add(w.r.profile().ClamdError(path, text))
 	w.flush(false)
 }
@@ -58,6 +61,9 @@ func (w *walk) cutOff(path string) {
 	case errors.Is(w.ctx.Err(), context.DeadlineExceeded):
 		words = "Exceeded time limit ERROR"
 		reason = fmt.Sprintf("answer_within, %v for the whole directory, was over before this and what follows it", w.r.lst.Profile.AnswerWithin)
+	case w.ctx.Err() == nil: // stuck
+		words = "Exceeded time limit ERROR"
+		reason = "the file system of what came before this and what follows it did not answer"
 	case w.r.s.srv.ctx.Err() != nil:
 		reason = "the daemon stopped before this and what follows it; shutdown_grace is how long it waits"
 	}

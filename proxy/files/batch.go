@@ -82,7 +82,7 @@ func (b *Batch) trim() {
 var scratches = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
 // Read returns the next batch of entries, as many as memory has room for. With an
-// error it returns what it could read. Whoever gets a batch frees it.
+// error it returns what it could read. The caller frees the batch.
 func (d *Dir) Read(ctx context.Context, want Want, memory *Memory) (*Batch, error) {
 	held := memory.take()
 	type result struct {

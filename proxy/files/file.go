@@ -36,8 +36,8 @@ type File struct {
 // Size is the number of bytes.
 func (f *File) Size() int64 { return f.size }
 
-// Foreign reports whether reading may take as long as somebody else likes: only Copy
-// reads such a file.
+// Foreign reports whether the file system may keep a reader waiting without end: only
+// Copy reads such a file.
 func (f *File) Foreign() bool { return f.place == foreign }
 
 // File is the open file, for engines that are handed a descriptor; nil if f is

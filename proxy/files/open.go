@@ -81,20 +81,21 @@ func (p *Pool) Open(ctx context.Context, roots []string, path string) (Object, e
 // open runs op on a thread of the pool. Where another process has a lease on a file,
 // it is opened once that one has given it up; no thread waits for that.
 func (p *Pool) open(ctx context.Context, op func() (Object, error)) (Object, error) {
-	for end := time.Now().Add(leaseWait); ; {
-		o, err := Do(ctx, p, "opening the file", op, Object.close)
-		if !errors.Is(err, unix.EAGAIN) {
-			return o, err
-		}
+	const doing = "opening the file"
+	o, err := Do(ctx, p, doing, op, Object.close)
+	for end := time.Now().Add(leaseWait); errors.Is(err, unix.EAGAIN); {
 		if time.Now().After(end) {
 			return o, fmt.Errorf("another process has a lease on the file and did not give it up within %v: %w", leaseWait, err)
 		}
 		select {
 		case <-time.After(leasePause):
 		case <-ctx.Done():
-			return o, &StuckError{Doing: "opening the file", Err: fmt.Errorf("another process has a lease on it: %w", context.Cause(ctx))}
+		}
+		if o, err = Do(ctx, p, doing, op, Object.close); err != nil && ctx.Err() != nil {
+			return o, &StuckError{Doing: doing, Err: fmt.Errorf("another process has a lease on it: %w", context.Cause(ctx))}
 		}
 	}
+	return o, err
 }
 
 // A lookup opens one path with flags.

@@ -100,8 +100,8 @@ func (p *Pool) share(k client.Key) int {
 // maxClosing is the number of descriptors of one client that may wait to be closed.
 const maxClosing = 256
 
-// Crowded reports whether so many descriptors of a client wait to be closed that
-// no more should be taken from it: the file systems behind them do not answer.
+// Crowded reports whether so many descriptors of a client wait to be closed that no
+// more should be taken from it: their file systems do not answer.
 func (p *Pool) Crowded(k client.Key) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -50,8 +50,7 @@ type Config struct {
 	// Largest is how large an upload may become, see the package comment. 0: not
 	// known.
 	Largest int64
-	// Hash says that the SHA-256 of contents will be wanted: that of a large one is
-	// computed while it arrives.
+	// Hash makes the SHA-256 of a large stream be computed while it arrives.
 	Hash bool
 	// Wait is how long a write waits for quota before it fails with ErrQuota.
 	// 0: not at all.

@@ -18,8 +18,8 @@ import (
 // memory in microseconds.
 const overlapFrom = 256 << 10
 
-// A digest is the SHA-256 of a content. It is computed piece by piece: while the
-// content arrives, or when it is asked for.
+// A digest is the SHA-256 of an object. It is computed piece by piece: while the
+// object arrives, or when SHA256 is called.
 type digest struct {
 	mu   sync.Mutex // held while a piece is hashed
 	h    hash.Hash
@@ -81,7 +81,7 @@ func (d *digest) piece(readAt func([]byte, int64) (int, error), buf []byte, end 
 // InMemory reports whether the bytes are in the memory of the daemon.
 func (c *Content) InMemory() bool { return c.own == nil && c.opened == nil }
 
-// SHA256 returns the SHA-256 of the content in lower case hexadecimal. It is computed
+// SHA256 returns the SHA-256 of the object in lower case hexadecimal. It is computed
 // at the first call, under ctx.
 func (c *Content) SHA256(ctx context.Context) (string, error) {
 	if !c.pin() {

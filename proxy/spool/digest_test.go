@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestDigest hashes contents that arrive in pieces, while they arrive and after.
+// TestDigest hashes objects that arrive in pieces, while they arrive and after.
 func TestDigest(t *testing.T) {
 	for _, store := range stores {
 		for _, hash := range []bool{true, false} {

@@ -38,7 +38,11 @@ func adopted(t *testing.T, name string, flags int) *files.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := files.NewPool(0).Adopt(t.Context(), fd)
+	p := files.NewPool(0)
+	t.Cleanup(func() { // closing may take a thread
+		eventually(t, "no file is open", func() bool { return p.Stats() == files.Stats{Limit: files.DefaultThreads} })
+	})
+	f, err := p.Adopt(t.Context(), fd)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -201,8 +201,8 @@ func (s *Spool) Make(fill func(f *os.File) error) (*Content, error) {
 	return c, nil
 }
 
-// Open makes a content of a client's file, which it owns, also on an error. It does not
-// count against the quota, and is read under ctx.
+// Open makes an object of a client's file, which it owns, also on an error. The object
+// does not count against the quota, and is read under ctx.
 //
 // A foreign file is copied first, under ctx, so that no engine waits for its file
 // system. The copy counts as a stream does. One of more than limit bytes is

@@ -8,6 +8,7 @@ package fusetest
 import (
 	"encoding/binary"
 	"errors"
+	"os/exec"
 	"strconv"
 	"sync"
 	"syscall"
@@ -65,6 +66,7 @@ func Mount(t testing.TB, files ...File) *FS {
 		unix.Close(dev)
 		t.Skipf("FUSE cannot be mounted: %v", err)
 	}
+	stop := watch(t, fs.Dir)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -73,8 +75,24 @@ func Mount(t testing.TB, files ...File) *FS {
 	t.Cleanup(func() {
 		fs.Abort()
 		<-served
+		stop()
 	})
 	return fs
+}
+
+// watch aborts the file system when a test that hangs in it has been killed: the
+// kernel does not end a process that waits for its own answer.
+func watch(t testing.TB, dir string) (stop func()) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", `sleep 120; umount -f "$0"; umount -l "$0"`, dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		cmd.Wait()
+	}
 }
 
 // Path is the path of a file.
