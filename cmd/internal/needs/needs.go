@@ -27,9 +27,10 @@ const (
 
 // What one of each takes.
 const (
-	listenerDescriptors = 2 // the socket, and the file of a Unix socket
-	scanDescriptors     = 2 // the connection to the engine, and a copy of the object
-	programDescriptors  = 6 // while it is being started; then its output and its handle
+	lateDescriptors     = 64 + 256 // of one client; each further one may have as many to close
+	listenerDescriptors = 2        // the socket, and the file of a Unix socket
+	scanDescriptors     = 2        // the connection to the engine, and a copy of the object
+	programDescriptors  = 6        // while it is being started; then its output and its handle
 
 	connectionMemory = 8 << 10   // goroutine, buffers, state
 	waitingMemory    = 2 << 10   // the connection alone
@@ -82,6 +83,7 @@ func descriptors(f *config.File) Need {
 		{int64(f.Limits.SessionObjects()), "objects of sessions: limits.connections / 16, session_scans at least"},
 		{int64(f.Limits.Waiting), "limits.waiting"},
 		{int64(f.Limits.FileThreads), "limits.file_threads"},
+		{lateDescriptors, "objects that are hashed after the reply, and files that a file system does not close"},
 	}
 	for i := range f.Upstreams {
 		u := &f.Upstreams[i]
