@@ -8,8 +8,11 @@ import (
 	"polyclam/backends"
 )
 
-// errOvertaken is why a node is called off when another one has answered first.
-const errOvertaken = CalledOff("another node answered first")
+// Why a node is called off.
+const (
+	errOvertaken = CalledOff("another node answered first")
+	errTakenOut  = CalledOff("the node was taken out while it scanned")
+)
 
 // A race is one scan on its way over the nodes: on one after the other while they
 // fail, and on a second one beside the first where the first is slow or has been
@@ -66,7 +69,9 @@ func (r *race) start(n *node) {
 // run returns when the race has an outcome.
 func (r *race) run() {
 	slowAfter := r.u.usual(r.content.Size())
-	patience := time.NewTimer(slowAfter)
+	end, _ := r.ctx.Deadline()
+	half := time.Now().Add(time.Until(end) / 2)
+	patience := time.NewTimer(min(slowAfter, time.Until(half)))
 	defer patience.Stop()
 	for {
 		select {
@@ -75,9 +80,13 @@ func (r *race) run() {
 				return
 			}
 		case <-r.lost():
-			r.move()
+			if r.hedges() {
+				r.move()
+			} else if r.quit() {
+				return
+			}
 		case <-patience.C:
-			left := r.halfTime()
+			left := time.Until(half)
 			if left <= 0 {
 				r.move()
 				continue
@@ -119,6 +128,11 @@ func (r *race) over(q *question) bool {
 	if len(r.running) > 0 || r.moving != nil {
 		return false
 	}
+	return r.next()
+}
+
+// next puts the object to the next node, and reports whether there is none.
+func (r *race) next() (none bool) {
 	if r.withheld() {
 		return true
 	}
@@ -176,10 +190,7 @@ func (r *race) move() {
 		return
 	}
 	r.running[0].lost = nil // once
-	r.u.mu.Lock()
-	other := r.u.anyUsable(r.ticket)
-	r.u.mu.Unlock()
-	if !other {
+	if !r.hasOther() {
 		return
 	}
 	ctx, stop := context.WithCancel(r.ctx)
@@ -189,6 +200,30 @@ func (r *race) move() {
 		n, err := r.u.acquire(ctx, r.ticket)
 		moving <- slot{n, err}
 	}()
+}
+
+// hasOther reports whether there is another node to put the object to.
+func (r *race) hasOther() bool {
+	r.u.mu.Lock()
+	defer r.u.mu.Unlock()
+	return r.u.anyUsable(r.ticket)
+}
+
+// quit is move for objects that one node at a time may have: the first one, which has
+// been taken out, is called off. It reports whether that ends the race.
+func (r *race) quit() bool {
+	q := r.running[0]
+	q.lost = nil
+	if !r.hasOther() {
+		return false
+	}
+	q.cancel(errTakenOut)
+	if !r.u.abandon(q) {
+		return r.over(<-r.answers)
+	}
+	r.remove(q)
+	r.node, r.err = q.node, errTakenOut
+	return r.next()
 }
 
 // endMove ends the wait for a slot.
@@ -268,10 +303,4 @@ func (r *race) leaveAll(why error) {
 			r.u.handBack(s.node, t.grant)
 		}
 	}()
-}
-
-// halfTime is the time until half of the scan's time is over.
-func (r *race) halfTime() time.Duration {
-	end, _ := r.ctx.Deadline()
-	return time.Until(end.Add(-r.u.cfg.Timeout / 2))
 }

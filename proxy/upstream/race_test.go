@@ -144,6 +144,20 @@ func TestHalfTime(t *testing.T) {
 	})
 }
 
+// TestHalfOfLittleTime has a client with less time than the engine's timeout: half of
+// that counts.
+func TestHalfOfLittleTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := New(config(&engine{gate: make(chan struct{})}, &engine{}))
+		defer u.Close()
+		r := u.Scan(within(t, 3*time.Second), content("x"), false)
+		wantCategory(t, r.Result, r.Err, backends.OK)
+		if r.Elapsed != 1500*time.Millisecond {
+			t.Errorf("moved after %v", r.Elapsed)
+		}
+	})
+}
+
 // TestSlowFindCounts has both nodes answer at the same time, the slow one with a virus.
 func TestSlowFindCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -184,6 +198,34 @@ func TestHungNode(t *testing.T) {
 		resume()
 		synctest.Wait()
 		wantState(t, u, "up", "up")
+		wantIdle(t, u)
+	})
+}
+
+// TestHungNodeNotHedged is TestHungNode for engines that get each object from one node at
+// a time: the hung one is called off before the other one is asked.
+func TestHungNodeNotHedged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &engine{}, &engine{}
+		cfg := withCanary(acting{a}, acting{b})
+		u := New(cfg)
+		run(t, u)
+		synctest.Wait()
+		warmUp(t, u)
+		resume := stop(a)
+		for range 6 {
+			r := u.Scan(t.Context(), content("x"), false)
+			wantCategory(t, r.Result, r.Err, backends.OK)
+			if r.Elapsed > 3*checkMin {
+				t.Errorf("took %v", r.Elapsed)
+			}
+		}
+		wantState(t, u, "down", "up")
+		if s := u.Status().Counters; s.Hedges != 0 {
+			t.Errorf("%d hedges", s.Hedges)
+		}
+		resume()
+		synctest.Wait()
 		wantIdle(t, u)
 	})
 }
