@@ -134,7 +134,7 @@ func (f *fan) hurry() {
 			continue
 		}
 		delay := u.MaxDelay()
-		late := upstream.CalledOff(fmt.Sprintf("no answer within %v after the other engines (key max_delay)", delay))
+		late := upstream.Overdue(fmt.Sprintf("no answer within %v after the other engines (key max_delay)", delay))
 		f.timers = append(f.timers, time.AfterFunc(delay, func() {
 			f.cancels[i](late)
 			f.giveUp(i, late)

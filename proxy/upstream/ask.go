@@ -202,6 +202,8 @@ func (u *pool) conclusion(q *question, err, end error, took time.Duration) *chan
 		if !u.config().Canary && n.state != up && !n.retired {
 			return u.set(n, up, nil)
 		}
+	case errors.As(context.Cause(q.ctx), new(Overdue)):
+		return u.noEnd(n, took)
 	case end == context.Canceled:
 		if context.Cause(q.ctx) == errOvertaken && took > times.mean {
 			times.add(took) // it would have been more
@@ -223,6 +225,12 @@ func (u *pool) timedOut(n *node, took time.Duration) *change {
 	if took < u.config().Timeout/2 {
 		return nil
 	}
+	return u.noEnd(n, took)
+}
+
+// noEnd counts a scan on n that found no end in a time that should have been enough. The
+// caller has mu.
+func (u *pool) noEnd(n *node, took time.Duration) *change {
 	n.timeouts++
 	if n.timeouts < maxTimeouts {
 		u.hurry(n)
@@ -231,7 +239,7 @@ func (u *pool) timedOut(n *node, took time.Duration) *change {
 	n.timeouts = 0
 	return u.markDown(n, &backends.Failure{
 		Category: backends.Interrupted, Code: backends.NoCode,
-		Text: fmt.Sprintf("%d scans in a row had no answer, the last within %v (key timeout)", maxTimeouts, took.Round(time.Millisecond)),
+		Text: fmt.Sprintf("%d scans in a row had no answer, the last within %v (keys timeout, max_delay)", maxTimeouts, took.Round(time.Millisecond)),
 	})
 }
 
@@ -243,7 +251,7 @@ const maxTimeouts = 2
 func (u *pool) suspect(n *node, lately time.Duration) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !u.config().Canary || n.reloading || n.checking {
+	if !u.config().Canary || n.reloading || n.checking() {
 		return true
 	}
 	if time.Since(n.heard) < lately {

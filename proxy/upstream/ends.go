@@ -51,6 +51,16 @@ func (e *endError) Unwrap() []error {
 	return []error{e.end, e.cause}
 }
 
+// Overdue is the cause of a context that is cancelled because the engine takes longer
+// than anybody waits for it. Unlike [CalledOff] it counts as a timeout of the node.
+type Overdue string
+
+// Error implements error.
+func (o Overdue) Error() string { return string(o) }
+
+// Is implements the interface of errors.Is.
+func (Overdue) Is(target error) bool { return target == context.Canceled }
+
 // CalledOff is the cause of a context that is cancelled for a reason. It is a
 // context.Canceled for errors.Is.
 type CalledOff string

@@ -33,16 +33,6 @@ type Canary struct {
 // there is used all the same.
 const infoTime = 5 * time.Second
 
-// startCheck begins a health check of n unless one is under way. The caller has mu.
-func (u *pool) startCheck(n *node) {
-	if n.checking {
-		return
-	}
-	n.checking, n.rush, n.checkBegan = true, false, time.Now()
-	n.loop = nil
-	go u.check(n)
-}
-
 // A proof is what a health check found out.
 type proof struct {
 	state  state // up, down or blind
@@ -56,12 +46,9 @@ type proof struct {
 }
 
 // check runs one health check of n and draws the conclusions.
-func (u *pool) check(n *node) {
-	ctx, cancel := u.checkContext(n)
-	defer cancel()
-	p := u.prove(ctx, n)
-	u.conclude(n, p)
-	if p.state != up || u.isRetired(n) {
+func (u *pool) check(ctx context.Context, n *node, c *healthCheck) {
+	p := u.prove(ctx, n, c)
+	if !u.conclude(n, c, p) || p.state != up || u.isRetired(n) {
 		return
 	}
 	if v, ok := u.version(u.life, n); ok {
@@ -77,10 +64,10 @@ func limited(ctx context.Context, timeout time.Duration) (context.Context, conte
 
 // prove asks n for the test objects, one after the other and the clean control
 // first: a node that asks polyclam itself never gets to EICAR.
-func (u *pool) prove(ctx context.Context, n *node) proof {
+func (u *pool) prove(ctx context.Context, n *node, c *healthCheck) proof {
 	nonce := testfile.NewNonce()
 	ownNonces.add(nonce, u, n)
-	r, err := u.try(ctx, n, "clean text", testfile.Clean(nonce))
+	r, err := u.try(ctx, n, "clean text", testfile.Clean(nonce), c)
 	p := proof{canary: Canary{Time: time.Now(), Clean: categoryOf(r, err)}}
 	switch {
 	case u.looped(n):
@@ -93,7 +80,7 @@ func (u *pool) prove(ctx context.Context, n *node) proof {
 	case r.Category != backends.OK:
 		return p.blind("does not scan a harmless text, and says " + string(r.Category) + colonName(r))
 	}
-	r, err = u.try(ctx, n, "EICAR", testfile.EICAR())
+	r, err = u.try(ctx, n, "EICAR", testfile.EICAR(), c)
 	p.canary.Time, p.canary.EICAR, p.canary.Name = time.Now(), categoryOf(r, err), firstName(r)
 	switch {
 	case detected(r): // a failure beside it changes nothing: it can detect
@@ -167,14 +154,15 @@ type inconclusive struct{ error }
 
 func (e inconclusive) Unwrap() error { return e.error }
 
-// try scans data on n, in a slot of n's own like any other content.
-func (u *pool) try(ctx context.Context, n *node, name string, data []byte) (backends.Result, error) {
-	return u.tryContent(ctx, n, name, io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), false)
+// try scans data on n, in a slot of n's own like any other content. If it takes too
+// long, watched is late; nil: it may take its time.
+func (u *pool) try(ctx context.Context, n *node, name string, data []byte, watched *healthCheck) (backends.Result, error) {
+	return u.tryContent(ctx, n, name, io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), false, watched)
 }
 
 // tryContent is try for an object of any size; patient means that it queues after the
 // scans that wait already.
-func (u *pool) tryContent(ctx context.Context, n *node, name string, data *io.SectionReader, patient bool) (backends.Result, error) {
+func (u *pool) tryContent(ctx context.Context, n *node, name string, data *io.SectionReader, patient bool, watched *healthCheck) (backends.Result, error) {
 	c, release, err := u.spool(n, data)
 	if err != nil {
 		return backends.Result{}, inconclusive{fmt.Errorf("test file (%s): %w", name, err)}
@@ -192,7 +180,9 @@ func (u *pool) tryContent(ctx context.Context, n *node, name string, data *io.Se
 	if _, err := u.acquire(ctx, t); err != nil {
 		return backends.Result{}, inconclusive{fmt.Errorf("test file (%s): %w", name, err)}
 	}
-	defer u.watchCheck(n, name)()
+	if watched != nil {
+		defer u.watchCheck(n, watched, name)()
+	}
 	r, err := u.ask(ctx, &question{node: n, content: c, canary: true, grant: t.grant})
 	if err != nil {
 		err = fmt.Errorf("test file (%s): %w", name, err)
@@ -213,13 +203,18 @@ func (u *pool) spool(n *node, data *io.SectionReader) (c backends.Content, relea
 }
 
 // conclude makes the state of n what its health check found. A scan that waited for
-// this check, because it has no usable node, need not wait any more.
-func (u *pool) conclude(n *node, p proof) {
+// this check, because it has no usable node, need not wait any more. It reports false if
+// the check does not count: another one has begun, or none is wanted any more.
+func (u *pool) conclude(n *node, check *healthCheck, p proof) bool {
 	u.mu.Lock()
-	n.checking = false
+	if n.check != check {
+		u.mu.Unlock()
+		return false
+	}
+	n.check = nil
 	if !u.config().Canary { // since a reload of the configuration
 		u.mu.Unlock()
-		return
+		return false
 	}
 	if _, nothing := p.reason.(inconclusive); nothing && n.loop == nil {
 		n.due = time.Now().Add(firstPause)
@@ -230,7 +225,7 @@ func (u *pool) conclude(n *node, p proof) {
 		u.rouse()
 		u.dispatchAll()
 		u.mu.Unlock()
-		return
+		return true
 	}
 	n.canary = p.canary
 	switch {
@@ -248,7 +243,7 @@ func (u *pool) conclude(n *node, p proof) {
 	}
 	before := n.heuristics
 	if p.state == up {
-		n.proven = n.checkBegan
+		n.proven = check.began
 		n.heuristics.learned(p, n.state != up)
 		if n.state != up {
 			u.doubtSize(n)
@@ -268,6 +263,7 @@ func (u *pool) conclude(n *node, p proof) {
 	if !u.isRetired(n) {
 		u.logHeuristics(n, before, now)
 	}
+	return true
 }
 
 // disappoint takes n from the hopes of all who have no usable node.

@@ -83,7 +83,7 @@ func (u *pool) askSooner(n *node) {
 func (u *pool) learn(ctx context.Context, n *node, p *proof) {
 	ctx, cancel := context.WithTimeout(ctx, infoTime)
 	defer cancel()
-	r, err := u.try(ctx, n, "encrypted archive", testfile.Encrypted())
+	r, err := u.try(ctx, n, "encrypted archive", testfile.Encrypted(), nil)
 	p.canary.Encrypted = categoryOf(r, err)
 	stops := false
 	if detected(r) {
@@ -97,7 +97,7 @@ func (u *pool) learn(ctx context.Context, n *node, p *proof) {
 	}
 	if err == nil && stops {
 		// Or does it not look into archives at all?
-		r, err = u.try(ctx, n, "zipped EICAR", testfile.ZippedEICAR())
+		r, err = u.try(ctx, n, "zipped EICAR", testfile.ZippedEICAR(), nil)
 		p.heuristicsFirst = detected(r)
 	}
 	var failure *backends.Failure
@@ -109,7 +109,7 @@ func (u *pool) learn(ctx context.Context, n *node, p *proof) {
 // missesEICAR reports whether n answers an archive that has EICAR as its second
 // member with what its first member alone would give.
 func (u *pool) missesEICAR(ctx context.Context, n *node, archive []byte, first func(backends.Result) bool) (bool, error) {
-	r, err := u.try(ctx, n, "archive with EICAR", archive)
+	r, err := u.try(ctx, n, "archive with EICAR", archive, nil)
 	if detected(r) {
 		return false, nil
 	}

@@ -49,10 +49,10 @@ type node struct {
 	told     state // the state that was last logged
 	reason   error // why it is down or blind
 	doubt    doubt
-	distrust error // why answers of before the last doubt are thrown away
-	loop     error // set when the nonce of a check came back
-	checking bool  // a health check is under way
-	rush     bool  // another one is to follow it at once
+	distrust error        // why answers of before the last doubt are thrown away
+	loop     error        // set when the nonce of a check came back
+	check    *healthCheck // under way; nil: none is
+	rush     bool         // another one is to follow it at once
 	due      time.Time
 	pause    time.Duration
 	lost     chan struct{} // closed when the node is taken out; a new one when it is back
@@ -75,9 +75,8 @@ type node struct {
 
 	versionText string // what it said it was, at the last health check
 
-	reloading  bool      // its engine is loading signatures, see Reload
-	checkBegan time.Time // the last health check
-	proven     time.Time // when the last health check began that found it up
+	reloading bool      // its engine is loading signatures, see Reload
+	proven    time.Time // when the last health check began that found it up
 }
 
 // doubt counts how often an answer of before was found out to be worth nothing.
@@ -148,7 +147,7 @@ func (u *pool) markDown(n *node, reason error) *change {
 		return nil // blind ends only with a health check
 	}
 	n.due = time.Now()
-	n.rush = n.checking // what is under way may be of before
+	n.rush = n.checking() // what is under way may be of before
 	if !u.config().Canary && !u.closing && !n.retired {
 		u.backOff(n)
 		n.stopTimer()
@@ -177,7 +176,7 @@ func (n *node) stopTimer() {
 // hurry asks for a canary before the regular one, but not before the first pause
 // is over since the last.
 func (u *pool) hurry(n *node) {
-	if n.checking {
+	if n.checking() {
 		n.rush = true // what is under way may be of before
 		return
 	}

@@ -96,7 +96,7 @@ var errMutual = distrust("the health check of another polyclam came during one o
 // mutual says whether t is to be answered with errMutual. The caller has mu.
 func (u *pool) mutual(t *ticket) bool {
 	return t.control && !u.anyUsable(t) &&
-		slices.ContainsFunc(u.nodes, func(n *node) bool { return n.checking })
+		slices.ContainsFunc(u.nodes, func(n *node) bool { return n.checking() })
 }
 
 // takeOut makes n unusable until a later check does not come back.

@@ -159,7 +159,7 @@ func TestCheckReason(t *testing.T) {
 		u := New(cfg)
 		run(t, u)
 		time.Sleep(4 * time.Second)
-		const want = "test file (clean text): no answer within 3s (key timeout)"
+		const want = "test file (clean text): no answer within 1.5s, the engine hangs (key timeout)"
 		if s := u.Status().Nodes[0]; s.State != "down" || s.Reason != want {
 			t.Errorf("%s: %q", s.State, s.Reason)
 		}

@@ -73,6 +73,7 @@ func (r *race) run() {
 	half := time.Now().Add(time.Until(end) / 2)
 	patience := time.NewTimer(min(slowAfter, time.Until(half)))
 	defer patience.Stop()
+	leave := false // the first node, as soon as there is another one
 	for {
 		select {
 		case q := <-r.answers:
@@ -80,19 +81,23 @@ func (r *race) run() {
 				return
 			}
 		case <-r.lost():
-			if r.hedges() {
-				r.move()
-			} else if r.quit() {
+			r.running[0].lost, leave = nil, true
+			if r.leave() {
 				return
 			}
 		case <-patience.C:
-			left := time.Until(half)
-			if left <= 0 {
+			patience.Reset(slowAfter)
+			switch {
+			case leave:
+				if r.leave() {
+					return
+				}
+			case time.Until(half) <= 0:
 				r.move()
-				continue
+			default:
+				r.slow(slowAfter)
+				patience.Reset(min(slowAfter, time.Until(half)))
 			}
-			r.slow(slowAfter)
-			patience.Reset(min(slowAfter, left))
 		case s := <-r.moving:
 			r.endMove()
 			switch {
@@ -189,7 +194,6 @@ func (r *race) move() {
 	if len(r.running) != 1 || r.moving != nil || !r.hedges() {
 		return
 	}
-	r.running[0].lost = nil // once
 	if !r.hasOther() {
 		return
 	}
@@ -202,6 +206,19 @@ func (r *race) move() {
 	}()
 }
 
+// leave puts the object to another node, if there is one, since the first one has been
+// taken out. It reports whether that ends the race.
+func (r *race) leave() bool {
+	if len(r.running) != 1 {
+		return false
+	}
+	if !r.hedges() {
+		return r.quit()
+	}
+	r.move()
+	return false
+}
+
 // hasOther reports whether there is another node to put the object to.
 func (r *race) hasOther() bool {
 	r.u.mu.Lock()
@@ -212,11 +229,10 @@ func (r *race) hasOther() bool {
 // quit is move for objects that one node at a time may have: the first one, which has
 // been taken out, is called off. It reports whether that ends the race.
 func (r *race) quit() bool {
-	q := r.running[0]
-	q.lost = nil
-	if !r.hasOther() {
+	if len(r.running) != 1 || !r.hasOther() {
 		return false
 	}
+	q := r.running[0]
 	q.cancel(errTakenOut)
 	if !r.u.abandon(q) {
 		return r.over(<-r.answers)

@@ -203,7 +203,7 @@ func (u *pool) drain(ctx context.Context, n *node) {
 	defer cancel()
 	all := newTicket()
 	_ = u.until(ctx, func() bool {
-		return n.retired || !n.checking && (n.inFlight == 0 || !u.spared(all, n))
+		return n.retired || !n.checking() && (n.inFlight == 0 || !u.spared(all, n))
 	})
 }
 
@@ -224,7 +224,7 @@ func (u *pool) awaitReturn(ctx context.Context, n *node) error {
 		if n.retired || !u.config().Canary || !n.proven.Before(earliest) {
 			return true
 		}
-		if !asked && !n.checking && !time.Now().Before(earliest) {
+		if !asked && !n.checking() && !time.Now().Before(earliest) {
 			u.startCheck(n) // those that follow come as after any other failure
 			asked = true
 		}
@@ -245,12 +245,10 @@ func (u *pool) lose(n *node) error {
 	return fmt.Errorf("it did not come back: %w", reason)
 }
 
-// checkContext bounds a health check of n: a node that is loading may take its time.
+// checkContext bounds a health check of n: a node that is loading may take its time. The
+// caller has mu.
 func (u *pool) checkContext(n *node) (context.Context, context.CancelFunc) {
-	u.mu.Lock()
-	reloading := n.reloading
-	u.mu.Unlock()
-	if reloading {
+	if n.reloading {
 		return context.WithTimeoutCause(u.life, reloadTime, errNotBack)
 	}
 	return limited(u.life, u.config().Timeout)

@@ -33,7 +33,7 @@ func (u *pool) startDue() time.Duration {
 	defer u.mu.Unlock()
 	wait := u.config().CanaryInterval
 	for _, n := range u.nodes {
-		if n.checking {
+		if n.checking() {
 			continue
 		}
 		if left := time.Until(n.due); left > 0 {

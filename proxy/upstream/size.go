@@ -284,7 +284,7 @@ func (u *pool) scansSize(n *node, size int64) sizeAnswer {
 	}
 	ctx, cancel := limited(u.life, u.config().Timeout)
 	defer cancel()
-	r, err := u.tryContent(ctx, n, fmt.Sprintf("archive of %d bytes", size), data, true)
+	r, err := u.tryContent(ctx, n, fmt.Sprintf("archive of %d bytes", size), data, true, nil)
 	switch {
 	case detected(r):
 		return scanned
