@@ -114,8 +114,10 @@ func TestEarly(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for name, change := range map[string]func(*Config){"stream": nil, "path": byPath} {
-		t.Run(name, func(t *testing.T) {
+		g.Run(name, func(t *testing.T) {
 			backendtest.RunRules(t, backendtest.Rules{
 				Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 					return open(t, startWith(t, "unix", m), change)

@@ -304,8 +304,10 @@ func TestContextEnds(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, transport := range []string{transportPath, transportStream} {
-		t.Run(transport, func(t *testing.T) {
+		g.Run(transport, func(t *testing.T) {
 			backendtest.RunRules(t, backendtest.Rules{
 				Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 					return open(t, fake{end: "\n", Misbehaviour: m}.start(t, "unix"), transport)
