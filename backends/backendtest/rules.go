@@ -144,7 +144,7 @@ func (rules *Rules) stray(t *testing.T) {
 		wg.Go(func() {
 			for i := range objects / workers / (len(strayPauses) - 1) {
 				time.Sleep(strayPauses[rand.IntN(len(strayPauses))]) // the repeated answer comes at any moment
-				switch strayOutcome(t, b, i) {
+				switch strayOutcome(t, b, w+i) {
 				case "failed":
 					failed.Add(1)
 				case "wrong":

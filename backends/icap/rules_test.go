@@ -32,10 +32,11 @@ func misbehaving(m backendtest.Misbehaviour, repeats *wiretest.Repeats) service 
 		if m.Repeat > 0 {
 			time.Sleep(2 * time.Millisecond) // a scan takes its time
 		}
+		said := time.Now()
 		if _, err := io.WriteString(nc, answer); err != nil {
 			return false
 		}
-		return m.Repeat == 0 || repeats.Repeat(nc.(net.Conn), q.br, m.Repeat, answer)
+		return m.Repeat == 0 || repeats.Repeat(nc.(net.Conn), q.br, said, m.Repeat, answer)
 	}
 }
 

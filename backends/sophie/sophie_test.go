@@ -43,6 +43,8 @@ var (
 )
 
 func TestConformance(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, c := range []struct {
 		name, network, transport string
 		fake                     fake
@@ -55,7 +57,7 @@ func TestConformance(t *testing.T) {
 		{"stream", "tcp", transportAuto, fake{end: "\r\n", keep: true}},
 		{"stream on Unix", "unix", transportStream, fake{end: "\n"}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		g.Run(c.name, func(t *testing.T) {
 			options := backendtest.Options{
 				Encrypted: true, Large: 4 << 20, Network: c.network,
 				Dial: func(t *testing.T, address string) backends.Backend { return open(t, address, c.transport) },
