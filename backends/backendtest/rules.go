@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,6 +48,14 @@ type Rules struct {
 
 // RunRules checks the rules. test/run adds up the cases that it logs.
 func RunRules(t *testing.T, rules Rules) {
+	g := Together(t)
+	defer g.Wait()
+	g.Run("stray", rules.stray) // it mostly waits
+	rules.run(t)
+}
+
+// run runs all but the stray answers.
+func (rules *Rules) run(t *testing.T) {
 	cases := len(rules.Masked) + len(rules.Failures) + len(rules.Blocked) + 1
 	for name, raw := range rules.Masked {
 		t.Run("masked "+name, func(t *testing.T) {
@@ -77,13 +87,11 @@ func RunRules(t *testing.T, rules Rules) {
 		cases++
 		t.Run("early", rules.early)
 	}
-	t.Run("stray", rules.stray)
 	t.Logf("rules: %d cases", cases)
 }
 
 func (rules *Rules) open(t *testing.T, m Misbehaviour) backends.Backend {
 	t.Helper()
-	NoLeaks(t)
 	b := rules.Open(t, m)
 	closeAfter(t, b)
 	return b
@@ -104,6 +112,8 @@ const earlySize = 24 << 20
 // early: what an engine says before it has the whole object is believed only if it is
 // bad news.
 func (rules *Rules) early(t *testing.T) {
+	largeOne.Lock()
+	defer largeOne.Unlock()
 	b := rules.open(t, Misbehaviour{Early: true})
 	filler := bytes.Repeat([]byte("a"), earlySize)
 	for _, tt := range []struct {
@@ -120,36 +130,53 @@ func (rules *Rules) early(t *testing.T) {
 	}
 }
 
+// strayPauses are the pauses between objects; all but the first are also how much later
+// an answer is repeated.
+var strayPauses = []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond}
+
 // stray: answers that an engine repeats reach no other object.
 func (rules *Rules) stray(t *testing.T) {
-	const objects = 300
-	pauses := []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond}
-	wrong, failed := 0, 0
-	for _, repeat := range pauses[1:] {
-		b := rules.open(t, Misbehaviour{Repeat: repeat})
-		for i := range objects / (len(pauses) - 1) {
-			time.Sleep(pauses[rand.IntN(len(pauses))]) // the repeated answer comes at any moment
-			data, want := fmt.Appendf(nil, "object %d", i), backends.OK
-			if i%2 == 1 {
-				data, want = append(data, EICAR()...), backends.Virus
+	const objects, workers = 300, 4
+	var wrong, failed atomic.Int64
+	var wg sync.WaitGroup
+	for w := range workers * (len(strayPauses) - 1) {
+		b := rules.open(t, Misbehaviour{Repeat: strayPauses[1+w/workers]})
+		wg.Go(func() {
+			for i := range objects / workers / (len(strayPauses) - 1) {
+				time.Sleep(strayPauses[rand.IntN(len(strayPauses))]) // the repeated answer comes at any moment
+				switch strayOutcome(t, b, w+i) {
+				case "failed":
+					failed.Add(1)
+				case "wrong":
+					wrong.Add(1)
+				}
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			r, err := b.Scan(ctx, Bytes(t, data))
-			cancel()
-			switch {
-			case r.Category == want && (err == nil || want == backends.Virus):
-			case r.Category == "":
-				failed++
-			default:
-				wrong++
-			}
-		}
+		})
 	}
-	t.Logf("table: %d objects, %d with the answer of another, %d failures", objects, wrong, failed)
-	if wrong > 0 {
-		t.Errorf("%d of %d objects have got the answer of another", wrong, objects)
+	wg.Wait()
+	t.Logf("table: %d objects, %d with the answer of another, %d failures", objects, wrong.Load(), failed.Load())
+	if wrong.Load() > 0 {
+		t.Errorf("%d of %d objects have got the answer of another", wrong.Load(), objects)
 	}
-	if failed > objects/2 {
-		t.Errorf("%d of %d objects failed: the repeated answers are not told apart", failed, objects)
+	if failed.Load() > objects/2 {
+		t.Errorf("%d of %d objects failed: the repeated answers are not told apart", failed.Load(), objects)
 	}
+}
+
+// strayOutcome scans object i, clean and infected in turn.
+func strayOutcome(t *testing.T, b backends.Backend, i int) string {
+	data, want := fmt.Appendf(nil, "object %d", i), backends.OK
+	if i%2 == 1 {
+		data, want = append(data, EICAR()...), backends.Virus
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r, err := b.Scan(ctx, Bytes(t, data))
+	switch {
+	case r.Category == want && (err == nil || want == backends.Virus):
+		return "right"
+	case r.Category == "":
+		return "failed"
+	}
+	return "wrong"
 }

@@ -184,7 +184,12 @@ func (s *suite) empty(t *testing.T) {
 	wantCategory(t, scan(t, s.start(t), Bytes(t, nil)), backends.OK)
 }
 
+// largeOne keeps several tests from having large objects in memory at the same time.
+var largeOne sync.Mutex
+
 func (s *suite) large(t *testing.T) {
+	largeOne.Lock()
+	defer largeOne.Unlock()
 	size := s.opts.Large
 	if size == 0 {
 		size = 20 << 20

@@ -80,26 +80,30 @@ func TestEarly(t *testing.T) {
 // TestRepeatedAnswers: a clamd that repeats each answer 45 or 60 ms later makes no
 // infected object ok and no clean one found. TestRules has shorter times.
 func TestRepeatedAnswers(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, repeat := range []time.Duration{45, 60} {
 		for _, sessions := range []bool{true, false} {
 			b := openFor(t, startFake(t, "unix", backendtest.Misbehaviour{Repeat: repeat * time.Millisecond}), transportStream, sessions)
-			failed := 0
-			for i := range 300 {
-				c, want := backendtest.Bytes(t, fmt.Appendf(nil, "clean %d", i)), backends.OK
-				if i%2 == 1 {
-					c, want = backendtest.Bytes(t, backendtest.EICAR()), backends.Virus
+			g.Go(func() {
+				failed := 0
+				for i := range 300 {
+					c, want := backendtest.Bytes(t, fmt.Appendf(nil, "clean %d", i)), backends.OK
+					if i%2 == 1 {
+						c, want = backendtest.Bytes(t, backendtest.EICAR()), backends.Virus
+					}
+					r, err := b.Scan(testContext(t), c)
+					switch {
+					case err != nil:
+						failed++
+					case r.Category != want:
+						t.Errorf("%d ms, sessions %v, object %d: got %+v, want %s", repeat, sessions, i, r, want)
+					}
 				}
-				r, err := b.Scan(testContext(t), c)
-				switch {
-				case err != nil:
-					failed++
-				case r.Category != want:
-					t.Errorf("%d ms, sessions %v, object %d: got %+v, want %s", repeat, sessions, i, r, want)
+				if failed > 100 {
+					t.Errorf("%d ms, sessions %v: %d failures", repeat, sessions, failed)
 				}
-			}
-			if failed > 100 {
-				t.Errorf("%d ms, sessions %v: %d failures", repeat, sessions, failed)
-			}
+			})
 		}
 	}
 }

@@ -56,9 +56,11 @@ var several = map[string]string{
 // cannot hold both a finding and a failure. So Masked is for SCAN without a session
 // and for ALLMATCHSCAN only. TestSecondLine is about a second line elsewhere.
 func TestRules(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, sessions := range []bool{true, false} {
 		for _, network := range []string{"unix", "tcp"} {
-			t.Run(fmt.Sprintf("stream, %s, sessions %v", network, sessions), func(t *testing.T) {
+			g.Run(fmt.Sprintf("stream, %s, sessions %v", network, sessions), func(t *testing.T) {
 				backendtest.RunRules(t, backendtest.Rules{
 					Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 						return openFor(t, startFake(t, network, m), transportStream, sessions)
@@ -67,7 +69,7 @@ func TestRules(t *testing.T) {
 				})
 			})
 		}
-		t.Run(fmt.Sprintf("path, sessions %v", sessions), func(t *testing.T) {
+		g.Run(fmt.Sprintf("path, sessions %v", sessions), func(t *testing.T) {
 			rules := backendtest.Rules{
 				Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 					return openFor(t, startFake(t, "unix", m), transportPath, sessions)
@@ -80,7 +82,7 @@ func TestRules(t *testing.T) {
 			backendtest.RunRules(t, rules)
 		})
 	}
-	t.Run("all matches", func(t *testing.T) {
+	g.Run("all matches", func(t *testing.T) {
 		backendtest.RunRules(t, backendtest.Rules{
 			Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 				return allMatches{openFor(t, startFake(t, "unix", m), transportPath, true)}

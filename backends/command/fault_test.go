@@ -22,14 +22,15 @@ type fault struct {
 	want func(tab *table, s *Sample) string
 }
 
-// faults are composed; a gigabyte is less with -short; $SAY and $EXIT are the output
-// and exit status of a sample of the preset, and say prints it with the path in it.
+// faults are composed; $SAY and $EXIT are the output and exit status of a sample of the
+// preset, and say prints it with the path in it; $MUCH is a lot more than is kept of an
+// output.
 var faults = []fault{
 	{"hangs", `say; sleep 1000`, 100 * time.Millisecond,
 		func(*table, *Sample) string { return "interrupted" }},
 	{"leaves a grandchild with the pipe", `sleep 1000 & say; exit $EXIT`, time.Minute,
 		func(_ *table, s *Sample) string { return string(s.Category) }},
-	{"prints a gigabyte", `head -c $MUCH /dev/zero; exit $EXIT`, time.Minute,
+	{"prints far too much", `head -c $MUCH /dev/zero; exit $EXIT`, time.Minute,
 		func(tab *table, s *Sample) string {
 			if c := tab.outcomes(s.Exit)[0].category; !c.IsFailure() && c != backends.OK {
 				return string(c) + "+swerr" // by the exit status alone
@@ -58,15 +59,19 @@ say() { printf %s "$SAY" | sed "s|@PATH@|$f|g; s|@NAME@|${f##*/}|g"; }
 // TestFaults runs each fault under the table of each preset, and logs what came of
 // it and how long that took.
 func TestFaults(t *testing.T) {
-	backendtest.NoLeaks(t)
 	var mu sync.Mutex
 	lines := map[string]string{}
 	t.Run("presets", func(t *testing.T) {
-		for _, p := range Presets() {
-			t.Run(p.Name, func(t *testing.T) {
-				t.Parallel()
+		g := backendtest.Together(t)
+		defer g.Wait()
+		for i, p := range Presets() {
+			much := 16 << 20
+			if i == 0 && !testing.Short() { // how much it is does not depend on the preset
+				much = 1 << 30
+			}
+			g.Run(p.Name, func(t *testing.T) {
 				for _, f := range faults {
-					line := f.play(t, &p)
+					line := f.play(t, &p, much)
 					mu.Lock()
 					lines[p.Name] += line
 					mu.Unlock()
@@ -84,8 +89,8 @@ func TestFaults(t *testing.T) {
 }
 
 // play lets the program of p go wrong after it said what p's best sample says: an ok
-// if there is one.
-func (f *fault) play(t *testing.T, p *Preset) string {
+// if there is one. much is how many bytes it prints where it prints too much.
+func (f *fault) play(t *testing.T, p *Preset, much int) string {
 	t.Helper()
 	sample := p.Samples[0]
 	if i := slices.IndexFunc(p.Samples, func(s Sample) bool { return s.Category == backends.OK }); i >= 0 {
@@ -98,10 +103,7 @@ func (f *fault) play(t *testing.T, p *Preset) string {
 		c.Preset = p.Name
 		c.Argv = []string{"/bin/sh", "-c", say + f.script, "fake", placeholder}
 		mark = marked(c)
-		c.Env["SAY"], c.Env["EXIT"], c.Env["MUCH"] = output, itoa(sample.Exit), itoa(1<<30)
-		if testing.Short() {
-			c.Env["MUCH"] = itoa(64 << 20)
-		}
+		c.Env["SAY"], c.Env["EXIT"], c.Env["MUCH"] = output, itoa(sample.Exit), itoa(much)
 	})
 	want := f.want(compiled(t, p.Name), &sample)
 	ctx, cancel := context.WithTimeout(t.Context(), f.timeout)

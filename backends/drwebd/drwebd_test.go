@@ -43,8 +43,10 @@ const question = "\x00\x00\x00\x01\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x
 func x(tb testing.TB) backends.Content { return backendtest.Bytes(tb, []byte("x")) }
 
 func TestConformance(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, network := range []string{"tcp", "unix"} {
-		t.Run(network, func(t *testing.T) {
+		g.Run(network, func(t *testing.T) {
 			address := start(t, network)
 			backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, address, nil) }, backendtest.Options{
 				Network: network,
@@ -53,7 +55,7 @@ func TestConformance(t *testing.T) {
 			})
 		})
 	}
-	t.Run("path", func(t *testing.T) {
+	g.Run("path", func(t *testing.T) {
 		address := start(t, "unix")
 		backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, address, byPath) }, backendtest.Options{Large: 1 << 20})
 	})
@@ -114,8 +116,10 @@ func TestEarly(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for name, change := range map[string]func(*Config){"stream": nil, "path": byPath} {
-		t.Run(name, func(t *testing.T) {
+		g.Run(name, func(t *testing.T) {
 			backendtest.RunRules(t, backendtest.Rules{
 				Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 					return open(t, startWith(t, "unix", m), change)

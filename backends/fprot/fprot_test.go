@@ -227,8 +227,10 @@ func fake(command string, body io.Reader) (string, bool) {
 }
 
 func TestConformance(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, transport := range []string{transportPath, transportStream} {
-		t.Run(transport, func(t *testing.T) {
+		g.Run(transport, func(t *testing.T) {
 			dial := func(t *testing.T, address string) backends.Backend {
 				return openAs(t, address, Config{Transport: transport})
 			}

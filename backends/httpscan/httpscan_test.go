@@ -52,6 +52,8 @@ func answer(status int, body string) string {
 }
 
 func TestConformance(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, tt := range []struct {
 		name, network string
 		change        func(*Config)
@@ -61,7 +63,7 @@ func TestConformance(t *testing.T) {
 		{"clamav-rest-api", "unix", api},
 		{"kept", "tcp", func(c *Config) { c.KeepAlive = true }},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		g.Run(tt.name, func(t *testing.T) {
 			h := rest(t)
 			if tt.name == "clamav-rest-api" {
 				h = restAPI(t)

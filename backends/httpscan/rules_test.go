@@ -25,8 +25,10 @@ func misbehaving(t *testing.T, m backendtest.Misbehaviour) *wiretest.Server {
 }
 
 func TestRules(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, keep := range []bool{false, true} {
-		t.Run(fmt.Sprint("keepalive ", keep), func(t *testing.T) {
+		g.Run(fmt.Sprint("keepalive ", keep), func(t *testing.T) {
 			backendtest.RunRules(t, backendtest.Rules{
 				Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 					return open(t, misbehaving(t, m).Address, func(c *Config) { raw(c); c.KeepAlive = keep })
@@ -50,9 +52,11 @@ func TestRules(t *testing.T) {
 
 // TestStray: answers that are repeated 20 to 60 ms later.
 func TestStray(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, keep := range []bool{false, true} {
 		for _, later := range []time.Duration{20, 40, 60} {
-			t.Run(fmt.Sprintf("keepalive %v, %d ms", keep, later), func(t *testing.T) {
+			g.Run(fmt.Sprintf("keepalive %v, %d ms", keep, later), func(t *testing.T) {
 				s := misbehaving(t, backendtest.Misbehaviour{Repeat: later * time.Millisecond})
 				b := open(t, s.Address, func(c *Config) { raw(c); c.KeepAlive = keep })
 				wiretest.Stray(t, b, s.Repeats())

@@ -15,13 +15,15 @@ func TestConformance(t *testing.T) {
 		// To OPTIONS first; what follows on the same connection is not the scan's.
 		composed(recordedOptions + recorded204), composed(recorded204 + recorded204), composed(recordedOptions + recorded204[:len(recorded204)-1]),
 	}
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for name, set := range map[string]func(c *Config){
 		"respmod": asked("avscan", methodAuto, false),
 		"reqmod":  asked("avscan", methodReqmod, false),
 		"preview": asked("avscan", methodAuto, true),
 		"kept":    keeps,
 	} {
-		t.Run(name, func(t *testing.T) {
+		g.Run(name, func(t *testing.T) {
 			o := backendtest.Options{Encrypted: true, Network: "tcp", Half: half}
 			if name == "respmod" || name == "preview" {
 				o.Dial = func(t *testing.T, address string) backends.Backend { return open(t, address, set) }

@@ -32,17 +32,20 @@ func misbehaving(m backendtest.Misbehaviour, repeats *wiretest.Repeats) service 
 		if m.Repeat > 0 {
 			time.Sleep(2 * time.Millisecond) // a scan takes its time
 		}
+		said := time.Now()
 		if _, err := io.WriteString(nc, answer); err != nil {
 			return false
 		}
-		return m.Repeat == 0 || repeats.Repeat(nc.(net.Conn), q.br, m.Repeat, answer)
+		return m.Repeat == 0 || repeats.Repeat(nc.(net.Conn), q.br, said, m.Repeat, answer)
 	}
 }
 
 func TestRules(t *testing.T) {
 	const locked = "X-Infection-Found: Type=2; Resolution=2; Threat=Encrypted container violation;\r\n"
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, keep := range []bool{false, true} {
-		t.Run(fmt.Sprint("keepalive ", keep), func(t *testing.T) {
+		g.Run(fmt.Sprint("keepalive ", keep), func(t *testing.T) {
 			backendtest.RunRules(t, backendtest.Rules{
 				Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 					f := startFake(t, map[string]service{"avscan": misbehaving(m, new(wiretest.Repeats))})
@@ -84,9 +87,11 @@ func TestRules(t *testing.T) {
 
 // TestStray: answers that are repeated 20 to 60 ms later.
 func TestStray(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, keep := range []bool{false, true} {
 		for _, later := range []time.Duration{20, 40, 60} {
-			t.Run(fmt.Sprintf("keepalive %v, %d ms", keep, later), func(t *testing.T) {
+			g.Run(fmt.Sprintf("keepalive %v, %d ms", keep, later), func(t *testing.T) {
 				repeats := new(wiretest.Repeats)
 				f := startFake(t, map[string]service{"avscan": misbehaving(backendtest.Misbehaviour{Repeat: later * time.Millisecond}, repeats)})
 				wiretest.Stray(t, open(t, f.address(), func(c *Config) { c.KeepAlive = keep }), repeats)

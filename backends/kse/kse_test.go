@@ -45,6 +45,8 @@ func plain(body string) string {
 func until(body string) string { return "HTTP/1.0 200 OK\r\nServer: KAVHTTPD\r\n\r\n" + body }
 
 func TestConformance(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, tt := range []struct {
 		name, network string
 		change        func(*Config)
@@ -56,7 +58,7 @@ func TestConformance(t *testing.T) {
 		{"1 file", "tcp", func(c *Config) { c.Transport = transportFile }},
 		{"3 file", "unix", func(c *Config) { c.Protocol, c.Transport = 3, transportFile }},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		g.Run(tt.name, func(t *testing.T) {
 			address := start(t, tt.network)
 			o := backendtest.Options{
 				Encrypted: true, Parallel: 20, Network: tt.network,

@@ -49,6 +49,8 @@ func kept(body string) string {
 
 func TestRules(t *testing.T) {
 	const locked, canceled, failed = `{"object":"a","scanResult":"NON_SCANNED (PASSWORD PROTECTED)"}`, `{"object":"b","scanResult":"NON_SCANNED (CANCELED)"}`, `{"object":"c","scanResult":"SERVER_ERROR"}`
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for name, rules := range map[string]backendtest.Rules{
 		"1": {
 			Masked: map[string]string{
@@ -70,8 +72,9 @@ func TestRules(t *testing.T) {
 		},
 	} {
 		for _, keep := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, keepalive %v", name, keep), func(t *testing.T) {
+			g.Run(fmt.Sprintf("%s, keepalive %v", name, keep), func(t *testing.T) {
 				protocol := int(name[0] - '0')
+				rules := rules
 				rules.Open = func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 					return open(t, misbehaving(t, protocol, m).Address, func(c *Config) { c.Protocol, c.KeepAlive = protocol, keep })
 				}
@@ -83,10 +86,12 @@ func TestRules(t *testing.T) {
 
 // TestStray: answers that are repeated 20 to 60 ms later.
 func TestStray(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, protocol := range []int{1, 3} {
 		for _, keep := range []bool{false, true} {
 			for _, later := range []time.Duration{20, 40, 60} {
-				t.Run(fmt.Sprintf("protocol %d, keepalive %v, %d ms", protocol, keep, later), func(t *testing.T) {
+				g.Run(fmt.Sprintf("protocol %d, keepalive %v, %d ms", protocol, keep, later), func(t *testing.T) {
 					s := misbehaving(t, protocol, backendtest.Misbehaviour{Repeat: later * time.Millisecond})
 					b := open(t, s.Address, func(c *Config) { c.Protocol, c.KeepAlive = protocol, keep })
 					wiretest.Stray(t, b, s.Repeats())

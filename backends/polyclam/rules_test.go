@@ -44,8 +44,10 @@ const (
 )
 
 func TestRules(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, network := range []string{"unix", "tcp"} {
-		t.Run(network, func(t *testing.T) {
+		g.Run(network, func(t *testing.T) {
 			backendtest.RunRules(t, backendtest.Rules{
 				Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 					say := func(c backends.Category) string { return words[c] }

@@ -43,6 +43,8 @@ var (
 )
 
 func TestConformance(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, c := range []struct {
 		name, network, transport string
 		fake                     fake
@@ -55,7 +57,7 @@ func TestConformance(t *testing.T) {
 		{"stream", "tcp", transportAuto, fake{end: "\r\n", keep: true}},
 		{"stream on Unix", "unix", transportStream, fake{end: "\n"}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		g.Run(c.name, func(t *testing.T) {
 			options := backendtest.Options{
 				Encrypted: true, Large: 4 << 20, Network: c.network,
 				Dial: func(t *testing.T, address string) backends.Backend { return open(t, address, c.transport) },
@@ -304,8 +306,10 @@ func TestContextEnds(t *testing.T) {
 }
 
 func TestRules(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, transport := range []string{transportPath, transportStream} {
-		t.Run(transport, func(t *testing.T) {
+		g.Run(transport, func(t *testing.T) {
 			backendtest.RunRules(t, backendtest.Rules{
 				Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 					return open(t, fake{end: "\n", Misbehaviour: m}.start(t, "unix"), transport)

@@ -38,6 +38,8 @@ var half = []backendtest.Words{
 }
 
 func TestConformance(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, c := range []struct {
 		name   string
 		fake   ssspfake.Options
@@ -48,7 +50,7 @@ func TestConformance(t *testing.T) {
 		{"one connection each", ssspfake.Options{}, func(c *Config) { c.Sessions = false }},
 		{"file", ssspfake.Options{ScanFile: true, NoScanData: true}, byFile},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		g.Run(c.name, func(t *testing.T) {
 			backendtest.Run(t, func(t *testing.T) backends.Backend {
 				return open(t, ssspfake.Start(t, c.fake).Address(), c.change)
 			}, backendtest.Options{

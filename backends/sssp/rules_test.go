@@ -9,8 +9,10 @@ import (
 )
 
 func TestRules(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for name, change := range map[string]func(*Config){"kept": nil, "once": once} {
-		t.Run(name, func(t *testing.T) {
+		g.Run(name, func(t *testing.T) {
 			backendtest.RunRules(t, backendtest.Rules{
 				Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
 					return open(t, ssspfake.Start(t, ssspfake.Options{Misbehaviour: m}).Address(), change)

@@ -178,12 +178,17 @@ func TestLateAnswer(t *testing.T) {
 // TestRepeated: savdid repeats its answers to scans and settings a while later, in the
 // middle of later scans too.
 func TestRepeated(t *testing.T) {
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for name, change := range map[string]func(*Config){"kept": nil, "once": once} {
 		for _, slow := range []bool{false, true} {
 			for _, repeat := range []time.Duration{5, 30, 60} {
 				s := ssspfake.Start(t, ssspfake.Options{Slow: slow, Misbehaviour: backendtest.Misbehaviour{Repeat: repeat * time.Millisecond}})
-				verdicts := linetest.Alternate(t, open(t, s.Address(), change), 10)
-				t.Logf("%s, slow %v, after %d ms: %d of 300 with a verdict, %d connections", name, slow, repeat, verdicts, s.Connections())
+				b := open(t, s.Address(), change)
+				g.Go(func() {
+					verdicts := linetest.Alternate(t, b, 10)
+					t.Logf("%s, slow %v, after %d ms: %d of 300 with a verdict, %d connections", name, slow, repeat, verdicts, s.Connections())
+				})
 			}
 		}
 	}

@@ -66,10 +66,10 @@ func fill(t *testing.T, path string) {
 func TestBacklog(t *testing.T) {
 	path, accept := backlogged(t)
 	fill(t, path)
-	d := Dialer{Network: "unix", Address: path, Timeout: 30 * time.Millisecond}
+	d := Dialer{Network: "unix", Address: path, Timeout: 300 * time.Millisecond}
 	_, err := d.Dial(t.Context())
 	if !errors.As(err, new(*backends.ConnError)) || backends.CategoryOf(err) != backends.CannotExecute ||
-		!strings.Contains(err.Error(), "backlog was full") || !strings.Contains(err.Error(), "within 30ms (key connect_timeout)") {
+		!strings.Contains(err.Error(), "backlog was full") || !strings.Contains(err.Error(), "within 300ms (key connect_timeout)") {
 		t.Errorf("got %v", err)
 	}
 	why := errors.New("the client has gone")

@@ -157,6 +157,9 @@ func answered(err error) error {
 // finish sends what was held back, if the engine is silent until now.
 func (s *sender) finish() error {
 	if !s.silent() {
+		if err := s.c.sock.closed(); err != nil {
+			return err // by the end of the context; the engine has said nothing
+		}
 		return errAnswered
 	}
 	s.c.doing = "waiting for the answer"

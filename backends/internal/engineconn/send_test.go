@@ -38,6 +38,35 @@ func TestNeverReads(t *testing.T) {
 	}
 }
 
+// TestEndsBeforeLastByte: a scan whose time is over just before the last byte is sent is
+// interrupted. The engine has not answered early.
+func TestEndsBeforeLastByte(t *testing.T) {
+	limit := &backends.TimeoutError{After: time.Second, Key: "timeout"}
+	for _, network := range []string{"unix", "tcp"} {
+		for _, size := range []int{10, 1 << 20} {
+			address := serve(t, network, func(nc net.Conn) { io.Copy(io.Discard, nc) })
+			ctx, cancel := context.WithCancelCause(t.Context())
+			r, err := client(t, network, address, nil).Scan(ctx, func(conn *Conn, a *backends.Answer) error {
+				err := conn.Send(func(w io.Writer) error {
+					_, err := w.Write(make([]byte, size))
+					cancel(limit)
+					conn.Close() // as the end of the context does
+					return err
+				})
+				if err != nil {
+					return err
+				}
+				_, err = conn.Line()
+				return err
+			})
+			if got := said(r, err); got != "+interrupted" || !errors.Is(err, limit) {
+				t.Errorf("%s, %d bytes: %+v, %v", network, size, r, err)
+			}
+			plain(t, err)
+		}
+	}
+}
+
 // TestRefusal: an engine that refuses an object in the middle and closes.
 func TestRefusal(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {

@@ -104,6 +104,14 @@ func (s *socket) isEmpty() bool {
 	return err == nil && empty
 }
 
+// closed is an error if this side has closed the connection.
+func (s *socket) closed() error {
+	if s.raw == nil {
+		return nil
+	}
+	return s.raw.Control(func(uintptr) {})
+}
+
 // hasInput reports whether bytes have arrived that were not read. The end of the
 // connection is none.
 func (s *socket) hasInput() bool {

@@ -95,6 +95,8 @@ func content(t *testing.T) (backends.Content, string) {
 // ones), and with the other end of lines. Run it from a test with a plain name.
 func Answers(t *testing.T, e Engine, cases []Case) {
 	c, path := content(t)
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, tt := range cases {
 		reply := strings.ReplaceAll(tt.Reply, Path, path)
 		variants := map[string]backendtest.Step{
@@ -112,9 +114,12 @@ func Answers(t *testing.T, e Engine, cases []Case) {
 			variants["other end of lines"] = backendtest.Send(backendtest.Composed(other))
 		}
 		for name, send := range variants {
-			if problem := tt.problem(e.ask(t, c, path, send, backendtest.CloseWrite(), backendtest.Drain())); problem != "" {
-				t.Errorf("%.300q, %s: %s", tt.Reply, name, problem)
-			}
+			ask := e.asks(t, path, send, backendtest.CloseWrite(), backendtest.Drain())
+			g.Go(func() {
+				if problem := tt.problem(ask(c)); problem != "" {
+					t.Errorf("%.300q, %s: %s", tt.Reply, name, problem)
+				}
+			})
 		}
 	}
 }
@@ -123,6 +128,8 @@ func Answers(t *testing.T, e Engine, cases []Case) {
 // the findings that stand.
 func Breaks(t *testing.T, e Engine, replies ...string) {
 	c, path := content(t)
+	g := backendtest.Together(t)
+	defer g.Wait()
 	for _, reply := range replies {
 		reply = strings.ReplaceAll(reply, Path, path)
 		for n := range len(reply) {
@@ -130,13 +137,16 @@ func Breaks(t *testing.T, e Engine, replies ...string) {
 				continue // in the midst of the path it is always the same
 			}
 			for _, end := range []backendtest.Step{backendtest.Close(), backendtest.Reset()} {
-				r, err := e.ask(t, c, path, backendtest.Send(backendtest.Composed(reply[:n])), end)
-				if err == nil || r.Category == backends.OK {
-					t.Errorf("%q: %+v, %v", reply[:n], r, err)
-				}
-				if err != nil && !backends.CategoryOf(err).IsFailure() {
-					t.Errorf("%q: %v is no failure", reply[:n], err)
-				}
+				ask := e.asks(t, path, backendtest.Send(backendtest.Composed(reply[:n])), end)
+				g.Go(func() {
+					r, err := ask(c)
+					if err == nil || r.Category == backends.OK {
+						t.Errorf("%q: %+v, %v", reply[:n], r, err)
+					}
+					if err != nil && !backends.CategoryOf(err).IsFailure() {
+						t.Errorf("%q: %v is no failure", reply[:n], err)
+					}
+				})
 			}
 		}
 	}
@@ -204,16 +214,19 @@ func closeTwice(t *testing.T, b backends.Backend) {
 	}
 }
 
-// ask scans with an engine that does the steps when it is asked.
-func (e Engine) ask(t *testing.T, c backends.Content, path string, steps ...backendtest.Step) (backends.Result, error) {
+// asks starts an engine that does the steps when it is asked, and returns the scan that
+// asks it.
+func (e Engine) asks(t *testing.T, path string, steps ...backendtest.Step) func(backends.Content) (backends.Result, error) {
 	t.Helper()
 	script := append(append(append(backendtest.Script{}, e.Hello...), e.Request(path)), steps...)
 	d := backendtest.StartDaemon(t, "unix", script)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	b := e.Open(t, d.Address())
-	defer closeTwice(t, b)
-	return b.Scan(ctx, c)
+	return func(c backends.Content) (backends.Result, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		defer closeTwice(t, b)
+		return b.Scan(ctx, c)
+	}
 }
 
 // problem says how an outcome differs from the one wanted.

@@ -1,0 +1,79 @@
+package backendtest
+
+import (
+	"strings"
+	"sync"
+	"testing"
+)
+
+// mostTogether bounds how many tests of a group run at the same time.
+const mostTogether = 16
+
+// Group is a group of tests that run at the same time, see [Together].
+type Group struct {
+	t     *testing.T
+	slots chan struct{}
+	wg    sync.WaitGroup
+	leave func()
+}
+
+// Together begins a group of tests, for those that mostly wait: t.Parallel runs no more
+// of them than there are cores. Call [Group.Wait] before the test t ends. What the group
+// leaks is looked for when t has ended: [NoLeaks] in one of its tests has no effect.
+func Together(t *testing.T) *Group {
+	t.Helper()
+	NoLeaks(t)
+	return &Group{t: t, slots: make(chan struct{}, mostTogether), leave: enterGroup(t.Name())}
+}
+
+// Wait waits for the tests of the group.
+func (g *Group) Wait() {
+	g.wg.Wait()
+	g.leave()
+}
+
+// Run adds a subtest.
+func (g *Group) Run(name string, f func(t *testing.T)) {
+	g.Go(func() { g.t.Run(name, f) })
+}
+
+// Go adds a function that is no test of its own. It must not end the test, as t.Fatal
+// does.
+func (g *Group) Go(f func()) {
+	g.wg.Go(func() {
+		g.slots <- struct{}{}
+		defer func() { <-g.slots }()
+		f()
+	})
+}
+
+// groups counts the groups that run, by the name of their test.
+var groups = struct {
+	sync.Mutex
+	running map[string]int
+}{running: map[string]int{}}
+
+func enterGroup(name string) (leave func()) {
+	groups.Lock()
+	defer groups.Unlock()
+	groups.running[name]++
+	return func() {
+		groups.Lock()
+		defer groups.Unlock()
+		if groups.running[name]--; groups.running[name] == 0 {
+			delete(groups.running, name)
+		}
+	}
+}
+
+// inGroup reports whether the test runs together with others.
+func inGroup(name string) bool {
+	groups.Lock()
+	defer groups.Unlock()
+	for group := range groups.running {
+		if name == group || strings.HasPrefix(name, group+"/") {
+			return true
+		}
+	}
+	return false
+}
