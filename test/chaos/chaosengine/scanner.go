@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strings"
@@ -30,7 +31,7 @@ func scan(name, modeFile, log, path string) error {
 	if err != nil {
 		return err
 	}
-	s := n.begin(0, 1)
+	s := n.begin(rand.Int(), 1) // a run has more scans than there are process ids
 	if err := s.receive(f, -1, func() error { return s.print(path) }); err != nil {
 		return err
 	}
