@@ -42,9 +42,11 @@ type member struct {
 	key     client.Key
 	busy    int
 	lost    int
-	waiting list.List     // of *ticket
-	closes  []func()      // closes of descriptors that nothing waits for
-	turn    *list.Element // in Pool.turns; nil: it wants nothing
+	waiting list.List // of *ticket
+	closes  []func()  // closes of descriptors that nothing waits for
+	// closeNext says that the last thread was for a close.
+	closeNext bool
+	turn      *list.Element // in Pool.turns; nil: it wants nothing
 }
 
 // A ticket is an operation that waits for a thread.
@@ -218,10 +220,13 @@ func (p *Pool) dispatch() {
 	}
 }
 
-// run gives a thread to the next operation of m.
+// run gives a thread to the next operation of m. Closes take turns with the others: a
+// busy client must not fall behind with them.
 func (p *Pool) run(m *member) {
 	p.take(m)
-	if first := m.waiting.Front(); first != nil {
+	first := m.waiting.Front()
+	m.closeNext = !m.closeNext && len(m.closes) > 0
+	if first != nil && !m.closeNext {
 		t := m.waiting.Remove(first).(*ticket)
 		p.queued--
 		t.granted = true

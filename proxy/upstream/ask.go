@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +33,9 @@ type question struct {
 	suspected bool
 	grant             // what came with the slot
 	digest    *digest // of content; nil: not known
+	death     *death  // that this scan met; nil: none, or it is decided
 
+	full    time.Duration // what the scan has if it gets a slot immediately; 0: Config.Timeout
 	ctx     context.Context
 	cancel  context.CancelCauseFunc // nil for a test object
 	began   time.Time
@@ -209,7 +212,7 @@ func (u *pool) conclusion(q *question, err, end error, took time.Duration) *chan
 			times.add(took) // it would have been more
 		}
 	case end == context.DeadlineExceeded:
-		return u.timedOut(n, took)
+		return u.timedOut(q, took)
 	case backends.Unreachable(err):
 		return u.markDown(n, err)
 	default:
@@ -221,11 +224,20 @@ func (u *pool) conclusion(q *question, err, end error, took time.Duration) *chan
 // timedOut notes that a scan on n found no end. One may be the object's fault; two in
 // a row take n out until a health check succeeds. A scan that had little time when it
 // came to n says nothing. The caller has mu.
-func (u *pool) timedOut(n *node, took time.Duration) *change {
-	if took < u.config().Timeout/2 {
+func (u *pool) timedOut(q *question, took time.Duration) *change {
+	if took < u.full(q)/2 {
 		return nil
 	}
-	return u.noEnd(n, took)
+	return u.noEnd(q.node, took)
+}
+
+// full is how long q may take if it gets a slot immediately: timeout, or what the caller
+// gave it, if that is less.
+func (u *pool) full(q *question) time.Duration {
+	if q.full > 0 {
+		return q.full
+	}
+	return u.config().Timeout
 }
 
 // noEnd counts a scan on n that found no end in a time that should have been enough. The
@@ -257,6 +269,7 @@ func (u *pool) suspect(n *node, lately time.Duration) bool {
 	if time.Since(n.heard) < lately {
 		return false
 	}
+	n.suspected = slices.ContainsFunc(u.nodes, func(other *node) bool { return other != n && u.usable(other) })
 	u.hurry(n)
 	return true
 }

@@ -201,17 +201,30 @@ func TestTwoTimeouts(t *testing.T) {
 	})
 }
 
-// TestShortTimeSaysNothing has a client with little time.
-func TestShortTimeSaysNothing(t *testing.T) {
+// TestLittleTime has clients with less time than the timeout. If they have all of it on
+// the node, that counts as a timeout; if most of it has gone by before, it does not.
+func TestLittleTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &engine{gate: make(chan struct{})}
-		u := New(config(e))
+		cfg := config(e)
+		cfg.MaxScans = 1
+		u := New(cfg)
 		defer u.Close()
-		for range 5 {
+		for range maxTimeouts {
+			hog, free := context.WithTimeout(t.Context(), time.Hour)
+			first := make(chan struct{})
+			go func() { u.Scan(hog, content("x"), false); close(first) }()
+			synctest.Wait()
+			time.AfterFunc(900*time.Millisecond, free) // called off: that says nothing
 			r := u.Scan(within(t, time.Second), content("x"), false)
 			wantCategory(t, r.Result, r.Err, backends.Interrupted)
+			<-first
 		}
 		wantState(t, u, "unknown")
+		for range maxTimeouts {
+			u.Scan(within(t, time.Second), content("x"), false)
+		}
+		wantState(t, u, "down")
 	})
 }
 
@@ -254,4 +267,37 @@ func TestSizeClass(t *testing.T) {
 			t.Errorf("class of %d bytes: %d, want %d", size, got, want)
 		}
 	}
+}
+
+// TestHungNodeWithoutSlots has every slot of a node taken by scans that hang: that it
+// hangs is found out all the same.
+func TestHungNodeWithoutSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &engine{}, &engine{}
+		cfg := withCanary(a, b)
+		cfg.MaxScans, cfg.Timeout = 2, time.Minute
+		u := New(cfg)
+		run(t, u)
+		synctest.Wait()
+		warmUp(t, u)
+		u.budget.parts.Store(0)
+		resume := stop(a)
+		outcome := make(chan time.Duration, 8)
+		for range cap(outcome) {
+			go func() {
+				r := u.Scan(t.Context(), content("x"), false)
+				wantCategory(t, r.Result, r.Err, backends.OK)
+				outcome <- r.Elapsed
+			}()
+		}
+		for range cap(outcome) {
+			if took := <-outcome; took > 5*time.Second {
+				t.Errorf("took %v", took)
+			}
+		}
+		wantState(t, u, "down", "up")
+		resume()
+		synctest.Wait()
+		wantIdle(t, u)
+	})
 }

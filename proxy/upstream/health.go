@@ -211,7 +211,7 @@ func (u *pool) conclude(n *node, check *healthCheck, p proof) bool {
 		u.mu.Unlock()
 		return false
 	}
-	n.check = nil
+	n.check, n.suspected = nil, false
 	if !u.config().Canary { // since a reload of the configuration
 		u.mu.Unlock()
 		return false

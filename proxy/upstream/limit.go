@@ -70,5 +70,5 @@ func (u *pool) adapt(q *question, r backends.Result, err error) {
 // overdue reports whether the node of q has not answered in a time that should have
 // been enough. A scan that came to it with little time left says nothing about it.
 func (u *pool) overdue(q *question) bool {
-	return q.ctx.Err() == context.DeadlineExceeded && time.Since(q.began) >= u.config().Timeout/4
+	return q.ctx.Err() == context.DeadlineExceeded && time.Since(q.began) >= u.full(q)/4
 }

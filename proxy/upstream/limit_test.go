@@ -63,7 +63,7 @@ func TestLimitOfNode(t *testing.T) {
 	}{
 		{name: "timeout", hang: true, want: 4},
 		{name: "the client's deadline", hang: true, deadline: 3 * time.Second, want: 4},
-		{name: "little time", hang: true, deadline: 2 * time.Second, want: 8},
+		{name: "a short deadline of the client's", hang: true, deadline: 2 * time.Second, want: 4},
 		{name: "no reply", err: backends.ErrNoReply, want: 4},
 		{name: "the engine is busy", err: &backends.Failure{Category: backends.CannotExecute, Code: 503, Busy: true}, want: 4},
 		{name: "refused", err: errRefused, want: 8},

@@ -39,29 +39,31 @@ type node struct {
 	replays  atomic.Uint64
 
 	// The rest is guarded by Upstream.mu.
-	inFlight int
-	held     map[client.Key]int // the same, by client
-	limit    limit
-	answered time.Time // when the newest question was asked that had an answer in time
-	hangs    []*hang   // that are undecided
-	retired  bool      // a reload of the configuration has taken it out
-	state    state
-	told     state // the state that was last logged
-	reason   error // why it is down or blind
-	doubt    doubt
-	distrust error        // why answers of before the last doubt are thrown away
-	loop     error        // set when the nonce of a check came back
-	check    *healthCheck // under way; nil: none is
-	rush     bool         // another one is to follow it at once
-	due      time.Time
-	pause    time.Duration
-	lost     chan struct{} // closed when the node is taken out; a new one when it is back
-	timeouts int           // scans in a row that found no end
-	heard    time.Time     // of the last answer to a scan
-	trial    bool          // without canary: one scan at a time, until one is answered
-	times    [sizeClasses]times
-	timer    *time.Timer // ends being down where there is no canary
-	canary   Canary
+	inFlight  int
+	held      map[client.Key]int // the same, by client
+	limit     limit
+	answered  time.Time // when the newest question was asked that had an answer in time
+	deaths    []*death  // that are undecided
+	hangs     []*hang   // that are undecided
+	retired   bool      // a reload of the configuration has taken it out
+	state     state
+	told      state // the state that was last logged
+	reason    error // why it is down or blind
+	doubt     doubt
+	distrust  error        // why answers of before the last doubt are thrown away
+	loop      error        // set when the nonce of a check came back
+	check     *healthCheck // under way; nil: none is
+	rush      bool         // another one is to follow it at once
+	due       time.Time
+	pause     time.Duration
+	lost      chan struct{} // closed when the node is taken out; a new one when it is back
+	timeouts  int           // scans in a row that found no end
+	suspected bool          // it is silent, and another node could take its scans
+	heard     time.Time     // of the last answer to a scan
+	trial     bool          // without canary: one scan at a time, until one is answered
+	times     [sizeClasses]times
+	timer     *time.Timer // ends being down where there is no canary
+	canary    Canary
 
 	heuristics heuristics
 	size       sizeProof

@@ -15,9 +15,11 @@ import (
 // Poison is an object on which the engine dies or hangs each time. After maxStrikes it
 // is not given to the engine for Config.PoisonTime, on whatever node, by whatever scan.
 //
-// A strike needs more than a failed scan. What dies at the same moment as others counts
-// in full, since nothing shows which of them it was: the guilty one is caught at the
-// third death, and the others are cleared by the first scan that goes well. A timeout
+// A strike needs more than a failed scan. A connection that breaks off counts only if no
+// other scan that the node had at that time is answered: an engine with too much to do
+// closes some connections and goes on. What dies at the same moment as others counts in
+// full, since nothing shows which of them it was: the guilty one is caught at the third
+// death, and the others are cleared by the first scan that goes well. A timeout
 // counts only if the engine is alive beside it: if the first thing that the node was
 // asked after half of that time, another scan or a health check, is answered. A node
 // that is stopped or overloaded does not answer that either, and no object is to blame.
@@ -58,14 +60,19 @@ func (u *pool) weigh(q *question, r backends.Result, err error) []digest {
 		return nil
 	}
 	took := time.Since(q.began)
-	answered := err == nil || q.ctx.Err() == nil && errors.As(err, new(*backends.Failure))
+	died := q.ctx.Err() == nil && backends.Died(err)
+	answered := err == nil || q.ctx.Err() == nil && errors.As(err, new(*backends.Failure)) && !died
+	guilty := q.node.outlived(q.began, answered)
+	if died && !q.canary {
+		q.death = q.node.diedBeside()
+	}
 	switch {
 	case answered && took < u.config().Timeout/10:
-		return q.node.resolve(q.began, true)
-	case u.overdue(q), q.ctx.Err() == nil && (backends.Died(err) || backends.Unreachable(err)):
-		return q.node.resolve(q.began, false)
+		return append(guilty, q.node.resolve(q.began, true)...)
+	case u.hangs(q), q.ctx.Err() == nil && (backends.Died(err) || backends.Unreachable(err)):
+		return append(guilty, q.node.resolve(q.began, false)...)
 	}
-	return nil // an answer that took long shows nothing: the node may have been stopped
+	return guilty // an answer that took long shows nothing: the node may have been stopped
 }
 
 // judge counts against objects that they are to blame: those that weigh returned, and
@@ -78,17 +85,74 @@ func (u *pool) judge(q *question, r backends.Result, err error, guilty []digest)
 		if q.digest != nil {
 			u.suspects.clear(*q.digest)
 		}
-	case u.overdue(q):
+	case u.hangs(q):
 		u.strike(u.hung(q)...)
 	case q.ctx.Err() == nil && backends.Died(err):
 		d := q.digest
 		if d == nil {
 			d, _ = digestOf(q.ctx, q.content)
 		}
-		if d != nil {
+		if d != nil && u.convicts(q.death, d) {
 			u.strike(*d)
 		}
 	}
+}
+
+// A death is a connection that broke off while the node had other scans. pool.mu guards
+// it.
+type death struct {
+	at     time.Time
+	others int // that have not ended yet
+	over   bool
+	guilty bool    // none of them was answered
+	digest *digest // nil: not known yet
+}
+
+// diedBeside notes a scan that died, if n has others that will show whether it is alive.
+// It returns nil if it has none, or a program for each scan. The caller has mu.
+func (n *node) diedBeside() *death {
+	_, program := n.backend.(backends.SideEffects)
+	if others := n.inFlight - 1; others > 0 && !program && len(n.deaths) < maxHangs {
+		d := &death{at: time.Now(), others: others}
+		n.deaths = append(n.deaths, d)
+		return d
+	}
+	return nil
+}
+
+// outlived decides the deaths during which a scan was under way that began at the given
+// time and has ended now. It returns the objects that are to blame. The caller has mu.
+func (n *node) outlived(began time.Time, answered bool) []digest {
+	var guilty []digest
+	undecided := n.deaths[:0]
+	for _, d := range n.deaths {
+		if began.Before(d.at) {
+			d.others--
+			d.over = answered || d.others <= 0
+			d.guilty = d.over && !answered
+		}
+		switch {
+		case !d.over:
+			undecided = append(undecided, d)
+		case d.guilty && d.digest != nil:
+			guilty = append(guilty, *d.digest)
+		}
+	}
+	clear(n.deaths[len(undecided):])
+	n.deaths = undecided
+	return guilty
+}
+
+// convicts reports whether an object is to blame for a death. If that is not known yet,
+// outlived will say it.
+func (u *pool) convicts(d *death, object *digest) bool {
+	if d == nil {
+		return true
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	d.digest = object
+	return d.over && d.guilty
 }
 
 // strike counts against objects, and logs those that are withheld from now on.
@@ -100,6 +164,12 @@ func (u *pool) strike(objects ...digest) {
 				Int("failures", maxStrikes).Stringer("poison_time", period).Msg("object withheld")
 		}
 	}
+}
+
+// hangs reports whether q timed out although it had a good part of the engine's timeout.
+// What is too slow for a client with less time need not be too slow for others.
+func (u *pool) hangs(q *question) bool {
+	return q.ctx.Err() == context.DeadlineExceeded && time.Since(q.began) >= u.config().Timeout/4
 }
 
 // A hang is a scan that timed out, of which it is not known yet whether the object or

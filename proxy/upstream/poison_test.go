@@ -356,3 +356,61 @@ func TestPoisonReads(t *testing.T) {
 		wantIdle(t, u)
 	})
 }
+
+// TestPoisonOfABusyEngine has an engine that closes connections when it has too much to
+// do, and answers the others: nothing is withheld.
+func TestPoisonOfABusyEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running atomic.Int32
+		busy := &engine{answer: func(context.Context, backends.Content) (backends.Result, error) {
+			defer running.Add(-1)
+			if running.Add(1) > 4 {
+				return backends.Result{}, backends.ErrNoReply
+			}
+			time.Sleep(100 * time.Millisecond)
+			return backends.Clean(0), nil
+		}}
+		u := New(withPoison(busy))
+		run(t, u)
+		synctest.Wait()
+		for range 5 {
+			var scans sync.WaitGroup
+			for i := range 10 {
+				scans.Go(func() { u.Scan(t.Context(), content(fmt.Sprint("mail ", i)), false) })
+			}
+			scans.Wait()
+		}
+		if n := u.suspects.n.Load(); n != 0 {
+			t.Errorf("%d suspects", n)
+		}
+	})
+}
+
+// TestPoisonAmongOthers has an object that kills an engine with everything that it scans.
+func TestPoisonAmongOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var killed chan struct{}
+		e := &engine{answer: func(_ context.Context, c backends.Content) (backends.Result, error) {
+			if string(read(c)) == "bomb" {
+				time.Sleep(10 * time.Millisecond)
+				close(killed)
+			}
+			<-killed
+			return backends.Result{}, backends.ErrNoReply
+		}}
+		u := New(withPoison(e))
+		run(t, u)
+		synctest.Wait()
+		for strike := range maxStrikes {
+			killed = make(chan struct{})
+			var scans sync.WaitGroup
+			for i := range 3 {
+				scans.Go(func() { u.Scan(t.Context(), content(fmt.Sprint("mail ", strike, i)), false) })
+			}
+			scans.Go(func() { u.Scan(t.Context(), content("bomb"), false) })
+			scans.Wait()
+			synctest.Wait()
+		}
+		wantWithheld(t, u, "bomb", true)
+	})
+}

@@ -24,6 +24,7 @@ type race struct {
 	all     bool
 	ticket  *ticket
 	digest  *digest // of content; nil: not known
+	full    time.Duration
 
 	running []*question    // one or two
 	answers chan *question // takes those that are over
@@ -37,6 +38,10 @@ type race struct {
 
 // scan asks one node after the other until one has answered.
 func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (backends.Result, string, error) {
+	full := u.cfg.Timeout
+	if deadline, ok := ctx.Deadline(); ok {
+		full = min(full, time.Until(deadline))
+	}
 	sum, err := u.withheld(ctx, c, nil)
 	if err != nil {
 		return backends.Result{}, "", err
@@ -50,7 +55,7 @@ func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (back
 	}
 	ctx, cancel := limited(ctx, u.cfg.Timeout)
 	defer cancel()
-	r := &race{u: u, ctx: ctx, content: c, all: all, ticket: t, digest: sum, answers: make(chan *question, 2)}
+	r := &race{u: u, ctx: ctx, content: c, all: all, ticket: t, digest: sum, full: full, answers: make(chan *question, 2)}
 	r.start(n)
 	u.budget.earn()
 	r.run()
@@ -59,7 +64,7 @@ func (u *Upstream) scan(ctx context.Context, c backends.Content, all bool) (back
 
 // start puts the object to n, whose slot is taken.
 func (r *race) start(n *node) {
-	q := &question{node: n, content: r.content, all: r.all, grant: r.ticket.grant, digest: r.digest, answers: r.answers}
+	q := &question{node: n, content: r.content, all: r.all, grant: r.ticket.grant, digest: r.digest, full: r.full, answers: r.answers}
 	q.ctx, q.cancel = context.WithCancelCause(r.ctx)
 	r.ticket.tried = append(r.ticket.tried, n)
 	r.running = append(r.running, q)

@@ -52,7 +52,9 @@ func (r *recent) several(now time.Time) bool { return now.Sub(r.other.at) < late
 func (u *pool) room(t *ticket, n *node) bool {
 	most := u.config().MaxScans
 	if t.only != nil && !t.patient {
-		return n.inFlight < most
+		// Where all slots are taken by scans that hang, none would ever be free.
+		silent := n.suspected && n.inFlight == most && time.Since(n.heard) >= checkMin
+		return n.inFlight < most || silent
 	}
 	slots := n.limit.slots(most)
 	if n.inFlight >= slots {
