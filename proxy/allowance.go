@@ -30,7 +30,7 @@ func (a *allowance) take(ctx context.Context) (release func()) {
 		return giveOwn
 	default:
 	}
-	w := a.objects.ask(a.key)
+	w := a.objects.ask(a.key, 1)
 	select {
 	case <-w.ready:
 		return func() { a.objects.drop(w) }

@@ -7,99 +7,100 @@ import (
 	"polyclam/proxy/client"
 )
 
-// DescriptorsPerConnection is how many descriptors a connection takes: its own, and
-// that of the object that it sends, hands over or names.
-const DescriptorsPerConnection = 2
-
-// objectsPart is how many connections there are for each object that sessions may have
-// beyond the one that belongs to their connection.
-const objectsPart = 16
-
-// SessionObjects is how many objects all sessions together may have under way beyond
-// one for each connection: enough for one session to use its session_scans, and a
-// sixteenth of the connections. Sessions that want more read on when one of their
-// objects is done.
-func (l Limits) SessionObjects() int { return max(l.SessionScans, l.Connections/objectsPart) }
-
-// Descriptors is how many descriptors clients may take under l.
-func (l Limits) Descriptors() int {
-	return DescriptorsPerConnection*l.Connections + l.SessionObjects() + l.Waiting
-}
-
-// Fit returns l with fewer connections, served and waiting, so that clients take n
-// descriptors at most, as far as that leaves each of these one connection.
-func (l Limits) Fit(n int) Limits {
-	if l.Descriptors() <= n {
-		return l
-	}
-	waiting := l.Waiting
-	low, high := 1, l.Connections
-	for low < high { // more connections never take fewer descriptors
-		l.Connections = (low + high + 1) / 2
-		l.Waiting = min(waiting, l.SessionObjects())
-		if l.Descriptors() <= n {
-			low = l.Connections
-		} else {
-			high = l.Connections - 1
-		}
-	}
-	l.Connections = low
-	l.Waiting = min(waiting, l.SessionObjects())
-	return l
-}
-
-// objects shares the descriptors for objects of sessions out between clients. A client
-// may hand over a descriptor with any command, so that a session must have a place for
-// one before it reads. The zero objects is ready for use.
+// objects shares descriptors out between clients: those for objects of sessions, where
+// a client may hand over a descriptor with any command, so that a session must have a
+// place for one before it reads; and those of walks through directories.
+//
+// A walk asks for all that it needs in one go, and has none of it while it waits: so no
+// two walks wait for each other.
 type objects struct {
-	mu      sync.Mutex
-	limits  func() Limits
-	held    client.Shares
-	waiting list.List // of *objectWaiter, the one to be served first in front
+	mu     sync.Mutex
+	limits func() Limits
+	total  func(Limits) int
+	held   client.Shares
+	queues map[client.Key]*list.Element // in ring
+	ring   list.List                    // of *objectQueue: clients that wait, the next to be served in front
+}
+
+// An objectQueue is what one client waits for, the oldest first.
+type objectQueue struct {
+	key     client.Key
+	waiting list.List // of *objectWaiter
 }
 
 type objectWaiter struct {
 	key   client.Key
-	ready chan struct{} // closed when it has its place
-	place *list.Element // nil then
+	n     int64
+	ready chan struct{} // closed when it has its places
+	place *list.Element // in its objectQueue; nil then
 }
 
-// ask takes a place for one object of k, or waits in line for one: see
-// [objectWaiter.ready]. One who does not want to wait any longer calls drop.
-func (o *objects) ask(k client.Key) *objectWaiter {
+// ask takes places for n objects of k, all together, or waits in line for them: see
+// [objectWaiter.ready]. One that does not want to wait any longer calls drop.
+func (o *objects) ask(k client.Key, n int) *objectWaiter {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	w := &objectWaiter{key: k, ready: make(chan struct{})}
-	if o.take(k) {
-		close(w.ready)
-		return w
-	}
-	w.place = o.waiting.PushBack(w)
+	w := &objectWaiter{key: k, n: int64(n), ready: make(chan struct{})}
+	o.enqueue(w)
+	o.serve()
 	return w
 }
 
-func (o *objects) take(k client.Key) bool {
-	l := o.limits()
-	return o.held.Take(k, 1, int64(l.SessionObjects()), l.ClientShare)
-}
-
-// drop gives the place of w back, or leaves the line.
+// drop gives the places of w back, or leaves the line.
 func (o *objects) drop(w *objectWaiter) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if w.place != nil {
-		o.waiting.Remove(w.place)
-		w.place = nil
-		return
+	if w.place == nil {
+		o.held.Give(w.key, w.n)
+	} else {
+		o.dequeue(w)
 	}
-	o.held.Give(w.key, 1)
-	for e := o.waiting.Front(); e != nil; {
-		next := e.Next()
-		if first := e.Value.(*objectWaiter); o.take(first.key) {
-			o.waiting.Remove(e)
-			first.place = nil
-			close(first.ready)
+	o.serve()
+}
+
+// serve gives those that wait what they may have now, one of each client in turn.
+// A client that holds nothing is not overtaken: it needs no share but only room, and
+// those that want less would keep that from it. The caller has mu.
+func (o *objects) serve() {
+	limits := o.limits()
+	for e := o.ring.Front(); e != nil; {
+		w := e.Value.(*objectQueue).waiting.Front().Value.(*objectWaiter)
+		// After a reload there may be less than a walk wants that began before it. It is
+		// served once nothing else is taken.
+		total := max(int64(o.total(limits)), w.n)
+		switch {
+		case o.held.Take(w.key, w.n, total, limits.ClientShare):
+			o.ring.MoveToBack(e)
+			o.dequeue(w)
+			close(w.ready)
+			e = o.ring.Front()
+		case o.held.Held(w.key) == 0:
+			return
+		default:
+			e = e.Next()
 		}
-		e = next
+	}
+}
+
+func (o *objects) enqueue(w *objectWaiter) {
+	e := o.queues[w.key]
+	if e == nil {
+		if o.queues == nil {
+			o.queues = map[client.Key]*list.Element{}
+		}
+		e = o.ring.PushBack(&objectQueue{key: w.key})
+		o.queues[w.key] = e
+	}
+	w.place = e.Value.(*objectQueue).waiting.PushBack(w)
+}
+
+func (o *objects) dequeue(w *objectWaiter) {
+	e := o.queues[w.key]
+	q := e.Value.(*objectQueue)
+	q.waiting.Remove(w.place)
+	w.place = nil
+	if q.waiting.Len() == 0 {
+		o.ring.Remove(e)
+		delete(o.queues, w.key)
 	}
 }

@@ -49,10 +49,11 @@ type Server struct {
 	ctx    context.Context // ends when the grace of Shutdown is over
 	cancel context.CancelCauseFunc
 
-	objects   objects
+	objects   objects // of sessions, beyond one for each connection
+	walking   objects // descriptors of walks through directories
 	unwatched watchList
 	files     *files.Pool   // of operations on what clients hand over
-	walks     *files.Memory // of walks through directories
+	walks     *files.Memory // of these walks
 	hashes    *hashing      // of what is hashed after its reply
 
 	requests  atomic.Uint64 // the last request's number
@@ -86,7 +87,9 @@ func NewServer(o ServerOptions) *Server {
 		hashes:    newHashing(),
 	}
 	s.room = sync.NewCond(&s.mu)
-	s.objects.limits = func() Limits { return s.cfg.Load().Limits }
+	limits := func() Limits { return s.cfg.Load().Limits }
+	s.objects.limits, s.objects.total = limits, Limits.SessionObjects
+	s.walking.limits, s.walking.total = limits, Limits.WalkDescriptors
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.Apply(o.Config)
 	return s

@@ -67,6 +67,7 @@ type walk struct {
 	found   bool
 	gone    bool   // the client is gone or must be answered by closing
 	stuck   bool   // a file system did not answer: the rest would only wait as well
+	crowded error  // why it did not wait any longer for its descriptors; nil: it has them
 	missed  string // the first object that was not reached in time; empty: none
 }
 
@@ -87,39 +88,39 @@ func (w *walk) top(path string) {
 	case err != nil:
 		w.fail(path, openError(err), err)
 	case o.Dir != nil:
-		if w.r.cmd.Verb == protocol.VerbMultiScan {
-			w.parallel = make(chan struct{}, max(1, w.r.cfg.Limits.SessionScans))
-		}
-		w.memory = w.r.s.srv.walks.Walk()
-		w.directory(o.Dir, path, 0)
+		w.tree(ctx, o.Dir, path)
 	default:
 		w.single = true
 		w.file(ctx, o.File, path)
 	}
-	w.files.Wait()
 }
 
+// entry scans what is at name in dir. It has a slot of parallel, see begin.
 func (w *walk) entry(dir *files.Dir, name, path string, depth int) {
 	ctx, cancel := w.within()
 	o, err := dir.Open(ctx, name)
+	if err == nil && o.File != nil {
+		scan := func() {
+			defer cancel()
+			defer w.leave()
+			w.file(ctx, o.File, path)
+		}
+		if w.parallel == nil {
+			scan()
+		} else {
+			w.files.Go(scan)
+		}
+		return
+	}
+	cancel()
+	w.leave() // each file in a directory takes its own slot
 	switch {
 	case errors.Is(err, files.ErrGone): // or a link or a FIFO since it was listed
 	case err != nil:
 		w.fail(path, openError(err), err)
-	case o.Dir != nil:
-		w.directory(o.Dir, path, depth+1)
-	case w.parallel == nil:
-		w.file(ctx, o.File, path)
 	default:
-		w.parallel <- struct{}{}
-		w.files.Go(func() {
-			defer cancel()
-			defer func() { <-w.parallel }()
-			w.file(ctx, o.File, path)
-		})
-		return
+		w.directory(o.Dir, path, depth+1)
 	}
-	cancel()
 }
 
 // file scans one open file and closes it.

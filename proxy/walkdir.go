@@ -1,10 +1,66 @@
 package proxy
 
 import (
+	"context"
 	"strings"
 
+	"polyclam/protocol"
 	"polyclam/proxy/files"
 )
+
+// tree scans what is below dir, which the client named, and closes dir.
+func (w *walk) tree(ctx context.Context, dir *files.Dir, path string) {
+	limits := w.r.cfg.Limits
+	if w.r.cmd.Verb == protocol.VerbMultiScan {
+		w.parallel = make(chan struct{}, limits.filesAtOnce())
+	}
+	release := w.reserve(ctx, limits.walkNeeds(w.parallel != nil))
+	if release == nil {
+		dir.Close()
+		w.missed = path
+		return
+	}
+	defer release()
+	defer w.files.Wait()
+	w.memory = w.r.s.srv.walks.Walk()
+	w.directory(dir, path, 0)
+}
+
+// reserve waits until the walk may have n descriptors, and returns what gives them back.
+// It returns nil when ctx ends first. Until then dir, which the client named, is the
+// object of its connection.
+func (w *walk) reserve(ctx context.Context, n int) (release func()) {
+	o := &w.r.s.srv.walking
+	waiter := o.ask(w.r.s.key, n)
+	select {
+	case <-waiter.ready:
+		return func() { o.drop(waiter) }
+	case <-ctx.Done():
+		o.drop(waiter)
+		w.crowded = ctx.Err()
+		return nil
+	}
+}
+
+// begin waits for a slot for what comes next, and reports false if nothing more is to be
+// scanned.
+func (w *walk) begin(next string) bool {
+	if w.parallel != nil {
+		w.parallel <- struct{}{} // files in flight end in time
+	}
+	if w.over(next) {
+		w.leave()
+		return false
+	}
+	return true
+}
+
+// leave gives the slot of begin back.
+func (w *walk) leave() {
+	if w.parallel != nil {
+		<-w.parallel
+	}
+}
 
 // directory scans what is in dir and closes dir: files first, and each kind in the
 // order of inodes, as clamd does. Links and special files in it are left out.
@@ -111,7 +167,7 @@ func (d *level) scanBatch(b *files.Batch, dirs bool) bool {
 		}
 		name := b.Name(i)
 		below := d.path + "/" + name
-		if d.w.over(below) {
+		if !d.w.begin(below) {
 			return false
 		}
 		d.w.entry(d.dir, name, below, d.depth)

@@ -56,17 +56,7 @@ func (w *walk) fail(path, text string, err error) {
 // Nobody looked at the rest, so this is an error whatever the policy says of scans
 // that are interrupted.
 func (w *walk) cutOff(path string) {
-	words, reason := "Scan interrupted ERROR", "the client was gone before this and what follows it"
-	switch {
-	case errors.Is(w.ctx.Err(), context.DeadlineExceeded):
-		words = "Exceeded time limit ERROR"
-		reason = fmt.Sprintf("answer_within, %v for the whole directory, was over before this and what follows it", w.r.lst.Profile.AnswerWithin)
-	case w.ctx.Err() == nil: // stuck
-		words = "Exceeded time limit ERROR"
-		reason = "the file system of what came before this and what follows it did not answer"
-	case w.r.s.srv.ctx.Err() != nil:
-		reason = "the daemon stopped before this and what follows it; shutdown_grace is how long it waits"
-	}
+	words, reason := w.whyCutOff()
 	w.r.notScanned(w.missed, reason, nil)
 	v := w.r.unasked(reason)
 	reply := w.r.profile().ClamdError(path, words)
@@ -81,6 +71,24 @@ func (w *walk) cutOff(path string) {
 		w.records(path, v)
 	}
 	w.flush(false)
+}
+
+// whyCutOff returns what the client hears of a walk that ended early, and the reason.
+func (w *walk) whyCutOff() (words, reason string) {
+	const late, interrupted = "Exceeded time limit ERROR", "Scan interrupted ERROR"
+	within := w.r.lst.Profile.AnswerWithin
+	switch {
+	case errors.Is(w.crowded, context.DeadlineExceeded):
+		return late, fmt.Sprintf("answer_within, %v, was over while this waited for other walks through directories to end; "+
+			"to let more walks run at the same time, raise limits.connections, or limits.client_share for those of one client", within)
+	case errors.Is(w.ctx.Err(), context.DeadlineExceeded):
+		return late, fmt.Sprintf("answer_within, %v for the whole directory, was over before this and what follows it", within)
+	case w.ctx.Err() == nil: // stuck
+		return late, "the file system of what came before this and what follows it did not answer"
+	case w.r.s.srv.ctx.Err() != nil:
+		return interrupted, "the daemon stopped before this and what follows it; shutdown_grace is how long it waits"
+	}
+	return interrupted, "the client was gone before this and what follows it"
 }
 
 // unasked is the verdict of objects that no engine was asked about.

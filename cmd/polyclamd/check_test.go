@@ -30,7 +30,7 @@ func TestCommandLine(t *testing.T) {
 		status         int
 		stdout, stderr []string
 	}{
-		{"good", []string{"--check", "--config", good}, 0, []string{good + ": ok\nspool_total is ", "\nneeds at most 45836 descriptors, ", "2 x max_scans x nodes of x\n"}, nil},
+		{"good", []string{"--check", "--config", good}, 0, []string{good + ": ok\nspool_total is ", "\nneeds at most 47086 descriptors, ", "2 x max_scans x nodes of x\n"}, nil},
 		{"doubtful", []string{"--check", "--config=" + doubtful}, 0, []string{doubtful + ": ok\n"}, []string{"warning: " + doubtful + ":1: listener: "}},
 		{"passes failures", []string{"--check", "--config=" + failOpen}, 0, []string{failOpen + ": ok\n"}, []string{"warning: " + failOpen + ":6: policy.actions.swerr: clients hear OK "}},
 		{"bad", []string{"--check", "--config", bad}, 1, nil, []string{

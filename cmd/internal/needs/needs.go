@@ -81,6 +81,7 @@ func descriptors(f *config.File) Need {
 		{listenerDescriptors * int64(len(f.Listeners)), "2 for each listener"},
 		{proxy.DescriptorsPerConnection * int64(f.Limits.Connections), "2 x limits.connections"},
 		{int64(f.Limits.SessionObjects()), "objects of sessions: limits.connections / 16, session_scans at least"},
+		{int64(f.Limits.WalkDescriptors()), "walks through directories: limits.connections / 16, enough for 4 MULTISCANs at least"},
 		{int64(f.Limits.Waiting), "limits.waiting"},
 		{int64(f.Limits.FileThreads), "limits.file_threads"},
 		{lateDescriptors, "objects that are hashed after the reply, and files that a file system does not close"},
