@@ -13,7 +13,7 @@ type Change struct {
 }
 
 // Configure changes the settings as New does. On an error the old settings stay
-// as they were. Contents and writers that exist already keep the settings that
+// as they were. Objects and writers that exist already keep the settings that
 // they began with, except for the quota, which is one for all.
 func (s *Spool) Configure(cfg Config) error {
 	c, err := s.Prepare(cfg)
