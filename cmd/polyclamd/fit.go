@@ -19,14 +19,21 @@ type fitting struct {
 	source  string // of spool_total
 	changes []needs.Change
 	fits    bool // into the memory
+	need    needs.Needs
+	tasks   machine.Limit
+	goLimit int64
+	goText  string // of goLimit, for the log
 }
 
-// fit makes a configuration fit. The spool holds so many bytes already.
+// fit makes a configuration fit. The spool holds so many bytes already. It asks file
+// systems, which may not answer; the methods of what it returns do not.
 func fit(file *config.File, descriptors uint64, held int64) *fitting {
 	f := &fitting{file: file, memory: machine.Memory(held)}
 	f.source = file.FitSpool(f.memory)
 	f.changes, f.fits = needs.FitMemory(file, f.memory)
 	f.changes = append(f.changes, needs.FitDescriptors(file, descriptors)...)
+	f.need, f.tasks = needs.Of(file), machine.Tasks()
+	f.goLimit, f.goText = limitGo(file, f.memory)
 	return f
 }
 
@@ -36,17 +43,17 @@ func (f *fitting) take(log zerolog.Logger) {
 	for _, c := range f.changes {
 		logChange(log, c)
 	}
-	need := needs.Of(f.file)
-	log.Info().Str("spool_total", total(f.file)).Str("source", f.source).Str("go_limit", limitGo(f.file, f.memory)).
+	debug.SetMemoryLimit(f.goLimit)
+	need := f.need
+	log.Info().Str("spool_total", total(f.file)).Str("source", f.source).Str("go_limit", f.goText).
 		Int64("descriptors", need.Descriptors.Sum()).Int64("threads", need.Threads.Sum()).
 		Str("memory", needs.MiB(need.Memory.Sum())).Msg("needs at most")
 	if !f.fits {
 		log.Warn().Str("needed", needs.MiB(need.Memory.Sum())).Str("allowed", needs.MiB(f.memory.N)).Str("limit", f.memory.From).
 			Str("hint", "polyclamd --check shows what needs it; lower that, or raise the limit (MemoryMax= of systemd)").Msg("too little memory")
 	}
-	tasks, wanted := machine.Tasks(), need.Threads.Sum()+need.Programs.Sum()
-	if tasks.N < wanted {
-		log.Warn().Int64("needed", wanted).Int64("allowed", tasks.N).Str("limit", tasks.From).
+	if wanted := need.Threads.Sum() + need.Programs.Sum(); f.tasks.N < wanted {
+		log.Warn().Int64("needed", wanted).Int64("allowed", f.tasks.N).Str("limit", f.tasks.From).
 			Str("hint", "polyclamd --check shows what needs them; lower that, or raise the limit (TasksMax= of systemd)").Msg("too few threads and processes")
 	}
 }
@@ -69,18 +76,17 @@ func total(file *config.File) string {
 // leastForGo is the lowest limit that Go gets: below, it would do nothing but collect.
 const leastForGo = 48 << 20
 
-// limitGo sets the limit at which Go collects garbage ever more often, and returns it
-// for the log. What the spool has in files of memory counts for the control group, but
-// not for Go. GOMEMLIMIT is left as the operator set it.
-func limitGo(file *config.File, memory machine.Limit) string {
+// limitGo returns the limit at which Go is to collect garbage ever more often, also as
+// text for the log. What the spool has in files of memory counts for the control group,
+// but not for Go. A negative limit changes nothing: GOMEMLIMIT stays as the operator set it.
+func limitGo(file *config.File, memory machine.Limit) (limit int64, text string) {
 	if text := os.Getenv("GOMEMLIMIT"); text != "" {
-		return text + " (GOMEMLIMIT)"
+		return -1, text + " (GOMEMLIMIT)"
 	}
 	if memory == machine.None {
-		debug.SetMemoryLimit(math.MaxInt64)
-		return "none"
+		return math.MaxInt64, "none"
 	}
-	limit := memory.N - memory.N/16 // stacks of threads, tables of the kernel
+	limit = memory.N - memory.N/16 // stacks of threads, tables of the kernel
 	if file.SpoolInMemory() {
 		limit -= file.Spool().Total
 	}
@@ -88,6 +94,5 @@ func limitGo(file *config.File, memory machine.Limit) string {
 		limit -= file.Spool().Total
 	}
 	limit = max(limit, leastForGo)
-	debug.SetMemoryLimit(limit)
-	return needs.MiB(limit)
+	return limit, needs.MiB(limit)
 }

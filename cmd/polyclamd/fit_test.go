@@ -36,7 +36,9 @@ func TestLimitGo(t *testing.T) {
 				t.Fatal(err)
 			}
 			file.FitSpool(test.memory)
-			if said := limitGo(file, test.memory); !strings.Contains(said, test.said) {
+			limit, said := limitGo(file, test.memory)
+			debug.SetMemoryLimit(limit)
+			if !strings.Contains(said, test.said) {
 				t.Errorf("the log says %q, want %q", said, test.said)
 			}
 			if got := debug.SetMemoryLimit(-1); got != test.want {

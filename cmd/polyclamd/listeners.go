@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 
 	"polyclam/cmd/internal/config"
@@ -16,10 +17,13 @@ import (
 // sockets are open listeners by their address in the configuration.
 type sockets map[string]net.Listener
 
+// close closes them all together: each may take its time.
 func (s sockets) close() {
+	var closing sync.WaitGroup
 	for _, ln := range s {
-		ln.Close()
+		closing.Go(func() { ln.Close() })
 	}
+	closing.Wait()
 }
 
 // openAll opens all listeners of file that are not in have. On an error none of

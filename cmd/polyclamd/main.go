@@ -60,8 +60,8 @@ func serve(o options, stderr io.Writer) int {
 		return exitStatus(err, stderr)
 	}
 	defer buffer.Close(lastLines)
-	d, err := start(o, file, log)
-	if err == nil {
+	d, err := startUnlessStopped(o, file, log, signals)
+	if err == nil && d != nil {
 		err = d.wait(signals)
 	}
 	return exitStatus(err, buffer.Important())

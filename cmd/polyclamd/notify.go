@@ -28,13 +28,6 @@ func notifySignals() <-chan os.Signal {
 
 func isReload(s os.Signal) bool { return s == unix.SIGHUP }
 
-// notify tells systemd our state, if it wants to know.
-func (d *process) notify(state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		d.log.Warn().Err(err).Msg("notify")
-	}
-}
-
 // notifyReloading tells systemd that a reload begins, with the time that
 // Type=notify-reload wants beside it.
 func (d *process) notifyReloading() {
@@ -43,5 +36,5 @@ func (d *process) notifyReloading() {
 		d.log.Warn().Err(err).Msg("notify")
 		return
 	}
-	d.notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000))
+	d.notifier.notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, now.Nano()/1000))
 }

@@ -20,8 +20,9 @@ import (
 // than anybody would wait.
 const lastObjects = time.Second
 
-// process is the running daemon. Its fields belong to the goroutine that calls start and
-// wait; the goroutines of the listeners speak to it through failed only.
+// process is the running daemon. Its fields belong to the goroutine that calls wait, the
+// main loop, which must not do anything that may hang: it receives the signals and serves
+// systemd's watchdog. Other goroutines speak to it through channels only.
 type process struct {
 	options     options
 	log         zerolog.Logger
@@ -30,17 +31,26 @@ type process struct {
 	file     *config.File
 	spool    *spool.Spool
 	server   *proxy.Server
-	handed   sockets // by systemd, by their bound address; never closed by a reload
+	handed   sockets // by systemd, by their bound address; never changed, nor closed by a reload
 	sockets  sockets // all that are served, by their address in file
 	failed   chan error
 	stopping chan struct{} // the SHUTDOWN command
 	watchdog *watchdog
+	notifier *notifier
+
+	reload      *reload // under way; nil: none
+	reloadAgain bool    // after that
+	reloads     chan *reload
+	slow        <-chan time.Time // the reload takes long
 }
 
 // start brings the daemon up: everything that can fail does so before the first
 // client is served.
 func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
-	d := &process{options: o, log: log, file: file, failed: make(chan error, 1), stopping: make(chan struct{}, 1), watchdog: newWatchdog()}
+	d := &process{
+		options: o, log: log, file: file, watchdog: newWatchdog(), notifier: newNotifier(log),
+		failed: make(chan error, 1), stopping: make(chan struct{}, 1), reloads: make(chan *reload),
+	}
 	d.announceFile()
 	var err error
 	if d.descriptors, err = raiseDescriptors(); err != nil {
@@ -69,7 +79,7 @@ func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
 		d.serve(address, ln)
 	}
 	d.announce()
-	d.notify(stateReady)
+	d.notifier.notify(stateReady)
 	return d, nil
 }
 
@@ -118,13 +128,17 @@ func (d *process) serve(address string, ln net.Listener) {
 func (d *process) wait(signals <-chan os.Signal) error {
 	for {
 		select {
+		case r := <-d.reloads:
+			d.advance(r)
+		case <-d.slow:
+			d.warnOfReload()
 		case <-d.watchdog.due:
 			d.watch()
 		case <-d.watchdog.passed:
 			d.alive()
 		case s := <-signals:
 			if isReload(s) {
-				d.reload()
+				d.beginReload()
 				continue
 			}
 			d.log.Info().Str("signal", s.String()).Stringer("grace", d.file.ShutdownGrace).Msg("stopping")
@@ -144,8 +158,11 @@ func (d *process) wait(signals <-chan os.Signal) error {
 // shutdown drains the server, for no longer than the grace; a signal to stop
 // ends the grace. The files of our Unix sockets are gone afterwards.
 func (d *process) shutdown(signals <-chan os.Signal) {
-	d.notify(stateStopping)
+	d.notifier.notify(stateStopping)
 	began := time.Now()
+	if d.reload != nil {
+		close(d.reload.overtaken)
+	}
 	if err := adoptOrphans(); err != nil {
 		d.log.Warn().Err(err).Msg("what scanners started may be left")
 	}
@@ -168,10 +185,42 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 		break
 	}
 	d.sockets.close() // the server has closed those it knew; a reload's may be on their way to it
+	if d.reload != nil && !within(lastObjects, d.reload.work.Wait) {
+		d.log.Warn().Any("step", d.reload.step.Load()).Str("hint", "a file system or a name server does not answer").Msg("a reload hangs")
+	}
 	d.spool.Drain(lastObjects)
 	endChildren()
-	if err := d.spool.Close(); err != nil {
-		d.log.Warn().Err(err).Msg("spool")
-	}
+	d.closeSpool()
+	d.notifier.flush(lastStates)
 	d.log.Info().Int64("ms", time.Since(began).Milliseconds()).Msg("stopped")
+}
+
+// closeSpool removes what is in the spool's directory, if its disk answers.
+func (d *process) closeSpool() {
+	closed := within(lastObjects, func() {
+		if err := d.spool.Close(); err != nil {
+			d.log.Warn().Err(err).Msg("spool")
+		}
+	})
+	if !closed {
+		d.log.Warn().Str("hint", "its disk does not answer; the next start removes what is left in it").Msg("spool directory not removed")
+	}
+}
+
+// within runs f and waits until it returns, for no longer than patience. It reports
+// whether f has returned.
+func within(patience time.Duration, f func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
 }

@@ -100,20 +100,8 @@ func TestSecondSignal(t *testing.T) {
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "s")
 	d := startDaemon(t, writeConfig(t, dir, "shutdown_grace = \"24h\"\n"+unixListener(socket)), nil)
-	nc, err := net.Dial("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
+	nc := uploading(t, socket)
 	defer nc.Close()
-	if _, err := nc.Write([]byte("zINSTREAM\x00")); err != nil {
-		t.Fatal(err)
-	}
-	more := append([]byte{0, 1, 0, 0}, make([]byte, 64<<10)...)
-	for range 64 { // more than the socket holds: the command has been read
-		if _, err := nc.Write(more); err != nil {
-			t.Fatal(err)
-		}
-	}
 	d.signal(syscall.SIGTERM)
 	d.waitFor("stopping")
 	d.signal(syscall.SIGHUP) // means nothing now

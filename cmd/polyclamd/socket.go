@@ -35,8 +35,10 @@ func open(l *config.Listener) (net.Listener, error) {
 type unixSocket struct {
 	*net.UnixListener
 	path string
-	file *os.File // opened with O_PATH: the inode's number stays ours
 	once sync.Once
+
+	mu   sync.Mutex // held while the file system is asked, which may not answer
+	file *os.File   // opened with O_PATH: the inode's number stays ours; nil: closed
 }
 
 // openUnix makes a Unix socket. Nobody can connect before its group and mode
@@ -85,6 +87,11 @@ func openOwn(path string) (*os.File, error) {
 
 // permit gives the socket its group and mode, in this order.
 func (s *unixSocket) permit(mode fs.FileMode, group int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file == nil {
+		return net.ErrClosed
+	}
 	fd := int(s.file.Fd())
 	if group != config.NoGroup {
 		if err := unix.Fchownat(fd, "", -1, group, unix.AT_EMPTY_PATH); err != nil {
@@ -104,6 +111,16 @@ func (s *unixSocket) permit(mode fs.FileMode, group int) error {
 
 // inPlace reports whether the file is still at its path.
 func (s *unixSocket) inPlace() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isInPlace()
+}
+
+// isInPlace is inPlace for a caller that has mu.
+func (s *unixSocket) isInPlace() bool {
+	if s.file == nil {
+		return false
+	}
 	now, err := os.Lstat(s.path)
 	if err != nil {
 		return false
@@ -112,15 +129,24 @@ func (s *unixSocket) inPlace() bool {
 	return err == nil && os.SameFile(now, own)
 }
 
-// Close implements [net.Listener]. It removes the file, if it is still in place.
+// lastFile is how long closing a socket waits for the removal of its file.
+const lastFile = time.Second
+
+// Close implements [net.Listener]. It removes the file, if it is still in place. A file
+// system that does not answer holds it up for lastFile only.
 func (s *unixSocket) Close() error {
-	s.once.Do(func() {
-		if s.inPlace() {
-			os.Remove(s.path)
-		}
-		s.file.Close()
-	})
+	s.once.Do(func() { within(lastFile, s.remove) })
 	return s.UnixListener.Close()
+}
+
+func (s *unixSocket) remove() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isInPlace() {
+		os.Remove(s.path)
+	}
+	s.file.Close()
+	s.file = nil
 }
 
 // listenClosed makes a socket of mode 0, as clamd's comes into being: Linux

@@ -286,3 +286,24 @@ func TestOpenAllClosesOnError(t *testing.T) {
 	}
 	wantGone(t, a)
 }
+
+// TestCloseOfHungSocket checks that Close returns and ends the listening, though the
+// file system of the socket does not answer.
+func TestCloseOfHungSocket(t *testing.T) {
+	path := filepath.Join(socketDir(t), "s")
+	s, err := openUnix(path, 0o600, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock() // as permit has it in a call that hangs
+	s.Close()
+	if nc, err := net.Dial("unix", path); err == nil {
+		nc.Close()
+		t.Error("the socket still listens")
+	}
+	s.mu.Unlock()
+	eventually(t, "the removal", func() bool { _, err := os.Lstat(path); return err != nil })
+	if err := s.permit(0o600, -1); err == nil {
+		t.Error("permit of a closed socket")
+	}
+}

@@ -60,5 +60,5 @@ func (d *process) watch() {
 // alive reports a test that has passed.
 func (d *process) alive() {
 	d.watchdog.began = time.Time{}
-	d.notify(stateAlive)
+	d.notifier.notify(stateAlive)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,11 +39,9 @@ type Spool struct {
 	contents atomic.Int64
 	files    atomic.Int64
 
-	configuring sync.Mutex   // one Configure or Close at a time; guards former
-	former      []*directory // of earlier settings, which contents still use
-
-	mu  sync.Mutex // guards set and the retaining of its directory
-	set *settings
+	mu     sync.Mutex // guards set, the retaining of its directory, and former
+	set    *settings
+	former []*directory // of earlier settings, which contents still use
 }
 
 // Stats says what a spool holds at the moment.
@@ -62,33 +59,11 @@ type Stats struct {
 // work, and removes what a crashed predecessor left in the directory. An error
 // names the setting and says what would be right.
 func New(cfg Config) (*Spool, error) {
-	s := &Spool{stores: make(chan struct{}, StoreThreads)}
+	s := &Spool{stores: make(chan struct{}, StoreThreads), set: &settings{}}
 	if err := s.Configure(cfg); err != nil {
 		return nil, err
 	}
 	return s, nil
-}
-
-// Configure changes the settings as New does. On an error the old settings stay
-// as they were. Contents and writers that exist already keep the settings that
-// they began with, except for the quota, which is one for all.
-func (s *Spool) Configure(cfg Config) error {
-	s.configuring.Lock()
-	defer s.configuring.Unlock()
-	s.mu.Lock()
-	old := s.set
-	s.mu.Unlock()
-	set, err := open(cfg, old)
-	if err != nil {
-		return fmt.Errorf("spool: %w", err)
-	}
-	if err := s.probe(set); err != nil {
-		set.release()
-		return fmt.Errorf("spool: %w", err)
-	}
-	s.replace(set)
-	s.quota.configure(cfg)
-	return nil
 }
 
 // Drain waits until no content is left, for no longer than patience.
@@ -104,34 +79,21 @@ func (s *Spool) Drain(patience time.Duration) {
 // nobody would remove before the next New. Contents stay readable until their last
 // Release; no new ones can be stored in files.
 func (s *Spool) Close() error {
-	s.configuring.Lock()
-	defer s.configuring.Unlock()
 	s.mu.Lock()
 	set := *s.set
-	s.mu.Unlock()
 	set.dir = nil
-	s.replace(&set)
-	for _, d := range s.former {
+	c := Change{spool: s, set: &set}
+	c.exchange()
+	s.mu.Unlock()
+	c.Release()
+	s.mu.Lock()
+	former := s.former
+	s.former = nil
+	s.mu.Unlock()
+	for _, d := range former {
 		d.discard()
 	}
-	s.former = nil
 	return nil
-}
-
-// replace makes set the current settings and gives the old ones back.
-func (s *Spool) replace(set *settings) {
-	s.mu.Lock()
-	old := s.set
-	s.set = set
-	s.mu.Unlock()
-	if old == nil {
-		return
-	}
-	if old.dir != nil && old.dir != set.dir {
-		s.former = append(s.former, old.dir)
-	}
-	old.release()
-	s.former = slices.DeleteFunc(s.former, func(d *directory) bool { return d.refs.Load() <= 0 })
 }
 
 // settings returns the current settings, retained for one content.

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/proxy/spool"
+)
+
+// hungReload sends SIGHUP until a reload hangs in the step.
+func (d *tester) hungReload(step string) {
+	d.t.Helper()
+	eventually(d.t, "a reload that hangs", func() bool {
+		d.signal(syscall.SIGHUP)
+		found := d.entries(noticed)
+		return len(found) > 0 && found[len(found)-1]["step"] == step
+	})
+}
+
+// systemd is the socket that receives the daemon's states.
+type systemd struct {
+	t *testing.T
+	*net.UnixConn
+	path string
+}
+
+func listenNotify(t *testing.T, dir string) *systemd {
+	t.Helper()
+	path := filepath.Join(dir, "notify")
+	nc, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	nc.SetReadDeadline(time.Now().Add(hang))
+	return &systemd{t, nc, path}
+}
+
+// next returns the first line of the next state.
+func (s *systemd) next() string {
+	s.t.Helper()
+	buf := make([]byte, 1024)
+	n, err := s.Read(buf)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	state, _, _ := strings.Cut(string(buf[:n]), "\n")
+	return state
+}
+
+func (s *systemd) want(states ...string) {
+	s.t.Helper()
+	for _, want := range states {
+		if got := s.next(); got != want {
+			s.t.Fatalf("systemd gets %q, want %q", got, want)
+		}
+	}
+}
+
+const (
+	reloading = "RELOADING=1"
+	stepLoad  = "read the configuration and the files that it names"
+	noticed   = "a reload is under way, another will follow"
+)
+
+// TestStopDuringHungReload wants the daemon to scan, and to end as always.
+func TestStopDuringHungReload(t *testing.T) {
+	for _, test := range []struct {
+		name, step string
+		hang       func(t *testing.T, dir, conf, listener string)
+	}{
+		{"configuration", stepLoad, func(t *testing.T, dir, conf, listener string) { fifo(t, conf) }},
+		{"certificate", stepLoad, func(t *testing.T, dir, conf, listener string) {
+			fifo(t, filepath.Join(dir, "ca"))
+			writeConfig(t, dir, listener+unixListener(filepath.Join(dir, "new"))+icapWith(filepath.Join(dir, "ca")))
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := socketDir(t)
+			socket := filepath.Join(dir, "s")
+			conf := writeConfig(t, dir, unixListener(socket))
+			manager := listenNotify(t, dir)
+			d := startDaemon(t, conf, func(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+manager.path) })
+			manager.want(stateReady)
+			test.hang(t, dir, conf, unixListener(socket))
+			d.hungReload(test.step)
+			wantReply(t, "unix", socket, instream("harmless"), "stream: OK\x00")
+			d.stop()
+			manager.want(reloading, stateStopping)
+			wantGone(t, socket)
+			wantGone(t, filepath.Join(dir, "new"))
+			if len(d.entries("a reload hangs")) != 1 {
+				t.Error("the log does not say that a reload hangs")
+			}
+		})
+	}
+}
+
+// TestReloadOfListThatHangs has a hash list that is no file: it is refused.
+func TestReloadOfListThatHangs(t *testing.T) {
+	dir := socketDir(t)
+	socket, list := filepath.Join(dir, "s"), filepath.Join(dir, "list")
+	d := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
+	fifo(t, list)
+	writeConfig(t, dir, unixListener(socket)+"[[upstream]]\nname = \"lists\"\nbackend = \"inspect\"\nhashes = ["+strconv.Quote(list)+"]\n")
+	d.reload(refused)
+	wantPong(t, "unix", socket)
+	d.stop()
+}
+
+// TestReloadsDuringHungReload sends many SIGHUPs during a reload: one more follows it.
+func TestReloadsDuringHungReload(t *testing.T) {
+	dir := socketDir(t)
+	socket, first, second := filepath.Join(dir, "s"), filepath.Join(dir, "1"), filepath.Join(dir, "2")
+	conf := writeConfig(t, dir, unixListener(socket)+unixListener(first))
+	good, err := os.ReadFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeConfig(t, dir, unixListener(socket))
+	manager := listenNotify(t, dir)
+	d := startDaemon(t, conf, func(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+manager.path) })
+	manager.want(stateReady)
+	fifo(t, conf)
+	d.hungReload(stepLoad)
+	w := writeEnd(t, conf)
+	if err := os.Remove(conf); err != nil {
+		t.Fatal(err)
+	}
+	writeConfig(t, dir, unixListener(socket)+unixListener(second))
+	for range 3 {
+		d.reloadAgain()
+	}
+	if _, err := w.Write(good); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	manager.want(reloading, stateReady, reloading, stateReady)
+	wantPong(t, "unix", socket)
+	wantPong(t, "unix", second)
+	wantGone(t, first)
+	d.stop()
+	manager.want(stateStopping)
+	if n := len(d.entries(reloaded)); n != 2 {
+		t.Errorf("%d reloads, want 2", n)
+	}
+}
+
+// reloadAgain sends SIGHUP during a reload and waits until it is noticed.
+func (d *tester) reloadAgain() {
+	d.t.Helper()
+	n := len(d.entries(noticed))
+	d.signal(syscall.SIGHUP)
+	d.waitForMore(noticed, n)
+}
+
+// TestOvertakenReload has a reload that could go on during the shutdown: it changes
+// nothing. The watchdog is served meanwhile, and a second signal ends the grace.
+func TestOvertakenReload(t *testing.T) {
+	dir := socketDir(t)
+	socket, fresh := filepath.Join(dir, "s"), filepath.Join(dir, "n")
+	conf := writeConfig(t, dir, "shutdown_grace = \"24h\"\n"+unixListener(socket)+unixListener(fresh))
+	good, err := os.ReadFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeConfig(t, dir, "shutdown_grace = \"24h\"\n"+unixListener(socket))
+	manager := listenNotify(t, dir)
+	d := startDaemon(t, conf, func(c *exec.Cmd) {
+		c.Env = append(c.Env, "NOTIFY_SOCKET="+manager.path, "WATCHDOG_USEC=300000")
+	})
+	fifo(t, conf)
+	d.signal(syscall.SIGHUP)
+	w := writeEnd(t, conf)
+	for manager.next() != reloading {
+	}
+	manager.want(stateAlive, stateAlive, stateAlive)
+	nc := uploading(t, socket)
+	defer nc.Close()
+	d.signal(syscall.SIGTERM)
+	d.waitFor("stopping")
+	if _, err := w.Write(good); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	d.signal(syscall.SIGTERM)
+	if status := d.wait(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	if len(d.entries(reloaded)) > 0 {
+		t.Error("reloaded during the shutdown")
+	}
+	wantGone(t, socket)
+	wantGone(t, fresh)
+}
+
+// uploading returns a connection whose stream the daemon is reading.
+func uploading(t *testing.T, socket string) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nc.Write([]byte("zINSTREAM\x00")); err != nil {
+		t.Fatal(err)
+	}
+	more := append([]byte{0, 1, 0, 0}, make([]byte, 64<<10)...)
+	for range 64 { // more than the socket holds: the command has been read
+		if _, err := nc.Write(more); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return nc
+}
+
+// TestPreparedReloadIsOvertaken wants what was opened to be given back.
+func TestPreparedReloadIsOvertaken(t *testing.T) {
+	dir := socketDir(t)
+	socket, store := filepath.Join(dir, "s"), filepath.Join(dir, "spool")
+	conf := writeConfig(t, dir, unixListener(socket)+"[spool]\ndirectory = "+strconv.Quote(store)+"\n")
+	s, err := spool.New(spool.Config{Store: spool.Memfd})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r := &reload{
+		options: options{config: conf, configGiven: true}, descriptors: 1 << 20, log: zerolog.Nop(), spool: s,
+		reloads: make(chan *reload), overtaken: make(chan struct{}),
+	}
+	r.work.Go(r.prepare)
+	eventually(t, "the socket", func() bool { _, err := os.Lstat(socket); return err == nil })
+	close(r.overtaken)
+	r.work.Wait()
+	wantGone(t, socket)
+	if left, err := os.ReadDir(store); err != nil || len(left) > 0 {
+		t.Errorf("left in the spool's directory: %v, %v", left, err)
+	}
+}
+
+func TestSlowReload(t *testing.T) {
+	var log bytes.Buffer
+	d := &process{log: zerolog.New(&log), reload: &reload{}, slow: make(chan time.Time)}
+	d.reload.step.Store("sleep")
+	d.warnOfReload()
+	if text := log.String(); !strings.Contains(text, `"level":"warn"`) || !strings.Contains(text, `"step":"sleep"`) {
+		t.Errorf("the log says %q", text)
+	}
+	if d.slow != nil {
+		t.Error("it would be said twice")
+	}
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// fifo makes a FIFO at path, in place of what is there. Reading it hangs.
+func fifo(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writeEnd opens the FIFO at path for writing, once the daemon reads it.
+func writeEnd(t *testing.T, path string) *os.File {
+	t.Helper()
+	var f *os.File
+	eventually(t, "a reader of the FIFO", func() (ok bool) {
+		var err error
+		f, err = os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+		return err == nil
+	})
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// icapWith is an engine whose certificate authorities are in a file.
+func icapWith(ca string) string {
+	return "[[upstream]]\nname = \"icap\"\nbackend = \"icap\"\naddress = \"tcp:127.0.0.1:1\"\nrequired = false\ntls = true\nca = " + strconv.Quote(ca) + "\n"
+}
+
+// TestStopDuringStart has a start that hangs before the log exists.
+func TestStopDuringStart(t *testing.T) {
+	dir := socketDir(t)
+	conf := filepath.Join(dir, "config.toml")
+	fifo(t, conf)
+	d := launch(t, nil, "--config", conf)
+	writeEnd(t, conf)
+	d.signal(syscall.SIGTERM)
+	d.wait()
+	if status := d.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGTERM {
+		t.Errorf("ended with %v, want SIGTERM", status)
+	}
+}
+
+// TestStopDuringHungStart has a start that hangs when it opens the engines.
+func TestStopDuringHungStart(t *testing.T) {
+	d, _, _, _ := launchHanging(t)
+	d.signal(syscall.SIGTERM)
+	d.waitFor("stopping during the start")
+	d.signal(syscall.SIGHUP) // means nothing now
+	d.signal(syscall.SIGTERM)
+	if status := d.wait(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+}
+
+// TestStopDuringSlowStart has a start that goes on after the signal: nothing is left.
+func TestStopDuringSlowStart(t *testing.T) {
+	d, socket, ca, text := launchHanging(t)
+	w := writeEnd(t, ca)
+	d.signal(syscall.SIGTERM)
+	d.waitFor("stopping during the start")
+	if _, err := w.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if status := d.wait(); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	if len(d.entries("stopped")) != 1 {
+		t.Error("the daemon was not shut down")
+	}
+	wantGone(t, socket)
+}
+
+// launchHanging runs a daemon that has read its configuration and waits for the FIFO ca,
+// in which it expects the text.
+func launchHanging(t *testing.T) (d *tester, socket, ca string, text []byte) {
+	t.Helper()
+	dir := socketDir(t)
+	socket, ca = filepath.Join(dir, "s"), filepath.Join(dir, "ca")
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	text = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	fifo(t, ca)
+	d = launch(t, nil, "--config", writeConfig(t, dir, unixListener(socket)+icapWith(ca)))
+	w := writeEnd(t, ca) // the check of the configuration reads it first
+	if _, err := w.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	d.waitFor("configuration")
+	return d, socket, ca, text
+}

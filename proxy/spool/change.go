@@ -1,0 +1,70 @@
+package spool
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Change holds settings that have been checked and are ready for use. Every Change
+// must be released.
+type Change struct {
+	spool *Spool
+	set   *settings // the ones not in use: the new ones before Apply, the old ones after it
+}
+
+// Configure changes the settings as New does. On an error the old settings stay
+// as they were. Objects and writers that exist already keep the settings that
+// they began with, except for the quota, which is one for all.
+func (s *Spool) Configure(cfg Config) error {
+	c, err := s.Prepare(cfg)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	c.Apply()
+	return nil
+}
+
+// Prepare does everything in Configure that can fail or hang with a file system, and
+// changes nothing yet.
+func (s *Spool) Prepare(cfg Config) (*Change, error) {
+	old := s.settings()
+	defer old.release()
+	set, err := open(cfg, old)
+	if err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	if err := s.probe(set); err != nil {
+		set.release()
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	return &Change{spool: s, set: set}, nil
+}
+
+// Apply puts the settings into use. It neither fails nor waits for a file system. Call
+// it once, and not after the spool was closed.
+func (c *Change) Apply() {
+	s := c.spool
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quota.configure(c.set.Config)
+	c.exchange()
+}
+
+// exchange swaps the settings in use with those of c. The caller has the spool's mu.
+func (c *Change) exchange() {
+	s := c.spool
+	c.set, s.set = s.set, c.set
+	if dir := c.set.dir; dir != nil && dir != s.set.dir {
+		s.former = append(s.former, dir)
+	}
+}
+
+// Release gives back the settings that are not in use.
+func (c *Change) Release() {
+	c.set.release()
+	s := c.spool
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.former = slices.DeleteFunc(s.former, func(d *directory) bool { return d.refs.Load() <= 0 })
+}
