@@ -184,8 +184,9 @@ func (s *suite) empty(t *testing.T) {
 	wantCategory(t, scan(t, s.start(t), Bytes(t, nil)), backends.OK)
 }
 
-// largeOne keeps several tests from having large objects in memory at the same time.
-var largeOne sync.Mutex
+// largeOne keeps several tests from having large objects in memory at the same time, and
+// from taking the processor from those in which moments count: they hold it for reading.
+var largeOne sync.RWMutex
 
 func (s *suite) large(t *testing.T) {
 	largeOne.Lock()
