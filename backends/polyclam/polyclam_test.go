@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,7 +106,11 @@ func TestChain(t *testing.T) {
 }
 
 // lazily is a backend that is there only later.
-type lazily struct{ *Backend }
+type lazily struct{ atomic.Pointer[Backend] }
+
+func (l *lazily) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+	return l.Load().Scan(ctx, c)
+}
 
 // TestLoop: a polyclam that asks itself answers all the same, as soon as the first
 // timeout is over.
@@ -113,7 +118,7 @@ func TestLoop(t *testing.T) {
 	backendtest.NoLeaks(t)
 	loop := new(lazily)
 	address := serve(t, nil, behind{name: "engine", backend: clean()}, behind{name: "itself", backend: loop, timeout: 300 * time.Millisecond})
-	loop.Backend = open(t, address, transportAuto)
+	loop.Store(open(t, address, transportAuto))
 	r, err := open(t, address, transportAuto).Scan(testContext(t), backendtest.CleanContent(t))
 	if err == nil || backends.CategoryOf(err) != backends.Interrupted {
 		t.Errorf("got %+v, %v", r, err)

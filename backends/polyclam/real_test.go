@@ -119,8 +119,8 @@ canary = `+canary+"\n", clamdtest.Options{})
 			if r, err := b.Scan(ctx, backendtest.CleanContent(t)); err == nil || ctx.Err() != nil {
 				t.Errorf("got %+v, %v (%v)", r, err, ctx.Err())
 			}
-			// What the other engine finds is told all the same.
-			if r, err := b.Scan(ctx, backendtest.Bytes(t, backendtest.EICAR())); err != nil || r.Category != backends.Virus {
+			// What the other engine finds is reported all the same, perhaps beside the failure.
+			if r, err := b.Scan(ctx, backendtest.Bytes(t, backendtest.EICAR())); r.Category != backends.Virus {
 				t.Errorf("got %+v, %v", r, err)
 			}
 		})

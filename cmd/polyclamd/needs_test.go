@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -32,7 +33,7 @@ func TestNeedsOfReality(t *testing.T) {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := startDaemon(t, conf, nil)
+	d := startDaemon(t, conf, withoutRaceDetector(t, dir))
 	for range 190 {
 		nc, err := net.Dial("unix", socket)
 		if err != nil {
@@ -67,6 +68,17 @@ func TestNeedsOfReality(t *testing.T) {
 		}
 	}
 	d.signal(syscall.SIGKILL) // or it would wait for the programs
+}
+
+// withoutRaceDetector makes a command the daemon as it is installed: the race detector
+// multiplies the memory.
+func withoutRaceDetector(t *testing.T, dir string) func(*exec.Cmd) {
+	t.Helper()
+	binary := filepath.Join(dir, "polyclamd")
+	if out, err := exec.Command("go", "build", "-o", binary, "polyclam/cmd/polyclamd").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return func(c *exec.Cmd) { c.Path = binary }
 }
 
 // statusField returns a number of the SERVER record of XSTATUS.
