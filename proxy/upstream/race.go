@@ -97,11 +97,13 @@ func (r *race) run() {
 				if r.leave() {
 					return
 				}
-			case time.Until(half) <= 0:
+			case time.Until(half) > 0:
+				r.slow(slowAfter)
+				patience.Reset(min(slowAfter, time.Until(half)))
+			case r.silent(slowAfter):
 				r.move()
 			default:
 				r.slow(slowAfter)
-				patience.Reset(min(slowAfter, time.Until(half)))
 			}
 		case s := <-r.moving:
 			r.endMove()
@@ -162,6 +164,14 @@ func (r *race) withheld() bool {
 	return err != nil
 }
 
+// silent reports whether the one node that is asked has not answered anything lately. One
+// that answers others has only much to do, as the next node may have too.
+func (r *race) silent(lately time.Duration) bool {
+	r.u.mu.Lock()
+	defer r.u.mu.Unlock()
+	return len(r.running) == 1 && time.Since(r.running[0].node.heard) >= lately
+}
+
 // follow puts the object to one more node.
 func (r *race) follow(n *node) {
 	r.u.replay.Add(1)
@@ -194,7 +204,7 @@ func (r *race) slow(after time.Duration) {
 }
 
 // move puts the object to another node as soon as one has a slot: the first one has
-// been taken out, or has used up half of the time.
+// been taken out, or is silent when half of the time is over.
 func (r *race) move() {
 	if len(r.running) != 1 || r.moving != nil || !r.hedges() {
 		return

@@ -20,13 +20,14 @@
 // first the clean control, a short text with a random nonce, then EICAR.
 //
 //	unknown   no check has come back yet. A scan that finds no node known to be
-//	          up starts a check, waits for it within its own deadline and is then
+//	          up starts a check, waits for it for ten seconds at most, and is then
 //	          scanned or refused; so nothing is ever scanned by an engine of
 //	          which nothing is known.
 //	up        the clean control was ok and EICAR was found.
-//	down      the node could not be reached or its engine failed. It is asked
-//	          again after 1 s, 2 s ... 30 s, and immediately by a scan that has no
-//	          other node.
+//	down      the node could not be reached, its engine failed or hangs, or two
+//	          scans in a row had no answer. It is checked immediately, and again
+//	          after 1 s, 2 s ... 30 s, and not more rarely than CanaryInterval. Scans
+//	          that have no other node fail immediately, with the reason.
 //	blind     the engine does not find EICAR (full temporary directory, empty
 //	          database, expired licence), calls the clean control a virus, or asks
 //	          polyclam itself: see [CameBack]. It is not used, whatever else is
@@ -39,8 +40,14 @@
 // something may have changed that, shows how large the objects are that the engine
 // scans.
 //
-// Without a canary every node that is not down is used, and one that is down if
-// there is no other.
+// Without a canary every node that is not down is used. One that is down is left alone
+// for such a pause; then one scan at a time tries it.
+//
+// # Two nodes
+//
+// A scan that a node fails is given to another, and so is one whose node is taken out or
+// silent when half of the time is over. One that takes longer than usual is hedged: put
+// to a second node too, within a budget. The first answer wins. See race.
 package upstream
 
 import (
