@@ -37,7 +37,7 @@ var worlds = map[string]world{
 	"unlimited": {clamd: []string{"StreamMaxLength 0"}, limits: `stream = "0"`},
 	"timeouts": {
 		clamd:  []string{"CommandReadTimeout 2", "ReadTimeout 2"},
-		limits: "command_read_timeout = \"2s\"\nread_timeout = \"2s\"",
+		limits: "command_read_timeout = \"2s\"\nread_timeout = \"2s\"\nstream_min_rate = 0",
 	},
 	"nopaths": {noPaths: true},
 	"links":   {clamd: []string{"FollowFileSymlinks yes", "FollowDirectorySymlinks yes"}},
