@@ -127,7 +127,7 @@ func (u *pool) checkTime(n *node) time.Duration {
 	half := u.config().Timeout / 2
 	usual, _ := n.times[0].usual()
 	if n.state == down || n.state == blind {
-		return min(half, max(checkOut, checkTimes*usual))
+		return min(half, max(checkMin, min(checkOut, u.config().CanaryInterval), checkTimes*usual))
 	}
 	for _, other := range u.nodes {
 		if other != n && u.usable(other) {

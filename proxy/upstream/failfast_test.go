@@ -281,6 +281,9 @@ func TestHungNodeWithoutSlots(t *testing.T) {
 		synctest.Wait()
 		warmUp(t, u)
 		u.budget.parts.Store(0)
+		time.Sleep(2 * firstPause) // the first check is not too recent
+		r := u.Scan(t.Context(), content("x"), false)
+		wantCategory(t, r.Result, r.Err, backends.OK) // nor the last answer long ago
 		resume := stop(a)
 		outcome := make(chan time.Duration, 8)
 		for range cap(outcome) {

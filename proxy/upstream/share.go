@@ -53,8 +53,7 @@ func (u *pool) room(t *ticket, n *node) bool {
 	most := u.config().MaxScans
 	if t.only != nil && !t.patient {
 		// Where all slots are taken by scans that hang, none would ever be free.
-		silent := n.suspected && n.inFlight == most && time.Since(n.heard) >= checkMin
-		return n.inFlight < most || silent
+		return n.inFlight < most || n.suspected && n.inFlight == most
 	}
 	slots := n.limit.slots(most)
 	if n.inFlight >= slots {
