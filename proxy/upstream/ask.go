@@ -53,6 +53,9 @@ func (u *pool) begin(q *question) {
 	q.began = time.Now()
 	u.mu.Lock()
 	q.lost = q.node.lost
+	if !q.canary {
+		q.node.mails++
+	}
 	u.mu.Unlock()
 	if !q.canary {
 		q.node.scans.Add(1)

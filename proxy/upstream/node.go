@@ -43,6 +43,7 @@ type node struct {
 	held      map[client.Key]int // the same, by client
 	limit     limit
 	answered  time.Time // when the newest question was asked that had an answer in time
+	mails     int       // scans under way that nobody has left behind, no health checks
 	deaths    []*death  // that are undecided
 	hangs     []*hang   // that are undecided
 	retired   bool      // a reload of the configuration has taken it out

@@ -56,13 +56,19 @@ func (u *pool) withheld(ctx context.Context, c backends.Content, known *digest) 
 // the objects that are to blame for an earlier timeout, for judge. The caller has mu.
 func (u *pool) weigh(q *question, r backends.Result, err error) []digest {
 	u.adapt(q, r, err)
+	if !q.canary {
+		q.node.mails--
+	}
 	if u.config().PoisonTime <= 0 {
 		return nil
 	}
 	took := time.Since(q.began)
 	died := q.ctx.Err() == nil && backends.Died(err)
 	answered := err == nil || q.ctx.Err() == nil && errors.As(err, new(*backends.Failure)) && !died
-	guilty := q.node.outlived(q.began, answered)
+	var guilty []digest
+	if !q.canary {
+		guilty = q.node.outlived(q.began, answered)
+	}
 	if died && !q.canary {
 		q.death = q.node.diedBeside()
 	}
@@ -112,7 +118,7 @@ type death struct {
 // It returns nil if it has none, or a program for each scan. The caller has mu.
 func (n *node) diedBeside() *death {
 	_, program := n.backend.(backends.SideEffects)
-	if others := n.inFlight - 1; others > 0 && !program && len(n.deaths) < maxHangs {
+	if others := n.mails; others > 0 && !program && len(n.deaths) < maxHangs {
 		d := &death{at: time.Now(), others: others}
 		n.deaths = append(n.deaths, d)
 		return d

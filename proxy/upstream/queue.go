@@ -3,13 +3,15 @@ package upstream
 import (
 	"container/list"
 	"slices"
+	"time"
 
 	"polyclam/proxy/client"
 )
 
 // queue holds the tickets that wait for a slot or a health check. Clients take turns,
 // and each client's tickets are served in the order in which they came. Test objects
-// that cannot wait come before all scans. Its zero value is empty; pool.mu guards it.
+// that cannot wait come before all scans. A client that has waited for long has its newest
+// served first, see line.next. Its zero value is empty; pool.mu guards it.
 type queue struct {
 	newest  uint64
 	checks  list.List // of *ticket: test objects, each for one node
@@ -46,6 +48,9 @@ func (q *queue) number(t *ticket) {
 // push adds t.
 func (q *queue) push(t *ticket) {
 	q.number(t)
+	if t.queued.IsZero() {
+		t.queued = time.Now()
+	}
 	switch {
 	case t.only != nil && t.patient:
 		t.list = &q.patient
@@ -147,10 +152,10 @@ func (q *queue) pick(may func(*ticket) bool) *ticket {
 	if t := oldest(&q.checks, may); t != nil {
 		return t
 	}
-	patient := oldest(&q.patient, may)
+	patient, now := oldest(&q.patient, may), time.Now()
 	var turn *ticket
 	for e := q.turns.Front(); e != nil; e = e.Next() {
-		t := e.Value.(*line).oldest(may)
+		t := e.Value.(*line).next(may, now)
 		if t == nil {
 			continue
 		}
@@ -177,14 +182,30 @@ func oldest(tickets *list.List, may func(*ticket) bool) *ticket {
 	return nil
 }
 
-// oldest returns the line's first ticket that may be served.
-func (l *line) oldest(may func(*ticket) bool) *ticket {
-	var first *ticket
+// crowdedAfter is how long a client's oldest ticket has waited when its newest is served
+// first. In order of arrival, a client that asks for more than the engine can do waits
+// until its patience is over for each of its scans, and all that is scanned is of no use
+// to anybody. The oldest are served when there is less to do.
+const crowdedAfter = 5 * time.Second
+
+// next returns the line's next ticket that may be served: the oldest, or the newest where
+// that has waited for long.
+func (l *line) next(may func(*ticket) bool, now time.Time) *ticket {
+	var first, last *ticket
 	for _, g := range l.groups {
-		t := g.tickets.Front().Value.(*ticket)
-		if (first == nil || t.number < first.number) && may(t) {
+		t, u := g.tickets.Front().Value.(*ticket), g.tickets.Back().Value.(*ticket)
+		if first != nil && t.number > first.number && u.number < last.number || !may(t) {
+			continue
+		}
+		if first == nil || t.number < first.number {
 			first = t
 		}
+		if last == nil || u.number > last.number {
+			last = u
+		}
+	}
+	if first != nil && now.Sub(first.queued) > crowdedAfter {
+		return last
 	}
 	return first
 }

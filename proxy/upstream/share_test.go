@@ -311,3 +311,36 @@ func TestQueueStress(t *testing.T) {
 		})
 	}
 }
+
+// TestGoodput has a client that asks for twice of what the engine can do, and gives up
+// after ten seconds: most of what the engine does is of use to it.
+func TestGoodput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &engine{answer: func(context.Context, backends.Content) (backends.Result, error) {
+			time.Sleep(time.Second) // whoever waits for it
+			return backends.Clean(0), nil
+		}}
+		cfg := config(e)
+		cfg.MaxScans = 2
+		u := New(cfg)
+		defer u.Close()
+		const seconds = 120
+		var good atomic.Int64
+		var scans sync.WaitGroup
+		for range 4 * seconds {
+			time.Sleep(time.Second / 4)
+			scans.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+				defer cancel()
+				if r := u.Scan(client.NewContext(ctx, client.User(1)), content("x"), false); r.Err == nil {
+					good.Add(1)
+				}
+			})
+		}
+		scans.Wait()
+		time.Sleep(time.Second)
+		if n, most := good.Load(), int64(2*seconds); n < most*8/10 {
+			t.Errorf("%d of %d scans were of use", n, most)
+		}
+	})
+}

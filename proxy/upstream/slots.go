@@ -30,6 +30,7 @@ type ticket struct {
 	patience time.Duration // for the health check that it waits for; 0: it waits for a slot
 
 	number uint64        // see queue.number
+	queued time.Time     // since when it waits
 	list   *list.List    // of the queue; nil: not queued
 	place  *list.Element // in list
 	group  *group        // nil for a test object
