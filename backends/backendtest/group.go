@@ -37,8 +37,7 @@ func (g *Group) Run(name string, f func(t *testing.T)) {
 	g.Go(func() { g.t.Run(name, f) })
 }
 
-// Go adds a function that is no test of its own. It must not end the test, as t.Fatal
-// does.
+// Go adds a function that is not a subtest. It must not call t.Fatal.
 func (g *Group) Go(f func()) {
 	g.wg.Go(func() {
 		g.slots <- struct{}{}
