@@ -30,7 +30,7 @@ var faults = []fault{
 		func(*table, *Sample) string { return "interrupted" }},
 	{"leaves a grandchild with the pipe", `sleep 1000 & say; exit $EXIT`, time.Minute,
 		func(_ *table, s *Sample) string { return string(s.Category) }},
-	{"prints far too much", `head -c $MUCH /dev/zero; exit $EXIT`, time.Minute,
+	{"prints far too much", `head -c $MUCH /dev/zero; exit $EXIT`, 5 * time.Minute,
 		func(tab *table, s *Sample) string {
 			if c := tab.outcomes(s.Exit)[0].category; !c.IsFailure() && c != backends.OK {
 				return string(c) + "+swerr" // by the exit status alone
