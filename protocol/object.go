@@ -14,9 +14,9 @@ const longObject = 128
 // every reply to polyclam's own verbs. Such a name can neither end a record early
 // nor forge one. [UnescapeObject] returns the name itself, whatever its bytes.
 //
-// These bytes become \xNN: control characters, and what some libraries take for a
-// line break beside them (U+0085, U+2028, U+2029, and 0x85 where it is not part of
-// a character). In a name that is written with more than 128 bytes the first letter
+// These bytes become \xNN: control characters, U+0080 to U+009F among them, and what
+// some libraries take for a line break beside them (U+2028, U+2029, and 0x85 where it
+// is not part of a character). In a name that is written with more than 128 bytes the first letter
 // of OK, FOUND and ERROR after a blank does too: a client with a short buffer must
 // not read the end of a status line there.
 //
@@ -69,7 +69,10 @@ func lineBreak(s string) int {
 	if s[0] < 0x20 || s[0] == 0x7f || s[0] == 0x85 {
 		return 1
 	}
-	for _, separator := range []string{"\u0085", "\u2028", "\u2029"} {
+	if len(s) > 1 && s[0] == 0xc2 && 0x80 <= s[1] && s[1] < 0xa0 { // U+0080 to U+009F, U+0085 among them
+		return 2
+	}
+	for _, separator := range []string{"\u2028", "\u2029"} {
 		if strings.HasPrefix(s, separator) {
 			return len(separator)
 		}

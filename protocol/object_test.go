@@ -40,6 +40,7 @@ func TestEscapeObject(t *testing.T) {
 // of a long one does not read as a whole status line.
 func FuzzEscapeObject(f *testing.F) {
 	f.Add("/a: OK\nb")
+	f.Add("\u00820")
 	f.Add(`/\x0a\\ ` + "\u2028\x85" + strings.Repeat(" OK", 50))
 	f.Fuzz(func(t *testing.T, name string) {
 		escaped := EscapeObject(name)
