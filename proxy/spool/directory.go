@@ -191,6 +191,8 @@ func (d *directory) release() {
 	if d.refs.Add(-1) > 0 {
 		return
 	}
+	d.mu.Lock() // against discard
+	defer d.mu.Unlock()
 	// While it is locked, so that nobody makes it theirs. It is empty unless
 	// somebody else put something there.
 	os.Remove(d.sub.Name())

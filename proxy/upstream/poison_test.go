@@ -398,7 +398,9 @@ func TestPoisonAmongOthers(t *testing.T) {
 			<-killed
 			return backends.Result{}, backends.ErrNoReply
 		}}
-		u := New(withPoison(e))
+		cfg := withPoison(e)
+		cfg.MaxScans = 64 // enough for all of them, however often it is halved
+		u := New(cfg)
 		run(t, u)
 		synctest.Wait()
 		for strike := range maxStrikes {
