@@ -13,7 +13,7 @@ import (
 // lastChildren is how long the end waits for processes that it has killed.
 const lastChildren = 500 * time.Millisecond
 
-// adoptOrphans makes the kernel give us what our programs have started and leave behind
+// adoptOrphans makes us the parent of the processes that our programs start and abandon
 // from now on. It is for the end only: before, orphans go to the first process, which
 // reaps them without a risk to the exit statuses that the backends wait for.
 func adoptOrphans() error {

@@ -89,6 +89,7 @@ type StuckError struct {
 	begun bool // a thread is still at it
 }
 
+// Error implements error.
 func (e *StuckError) Error() string { return e.Doing + ": " + e.Err.Error() }
 
 // Unwrap returns the reason, which wraps the cause of the context.

@@ -31,7 +31,10 @@ type (
 	}
 )
 
+// Error implements error.
 func (e *LookupError) Error() string { return e.Err.Error() }
+
+// Error implements error.
 func (e *OpenError) Error() string   { return e.Err.Error() }
 
 // Unwrap returns the reason.
