@@ -35,7 +35,7 @@ type (
 func (e *LookupError) Error() string { return e.Err.Error() }
 
 // Error implements error.
-func (e *OpenError) Error() string   { return e.Err.Error() }
+func (e *OpenError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the reason.
 func (e *LookupError) Unwrap() error { return e.Err }
