@@ -28,18 +28,18 @@ type Backend interface {
 	// With an error, a Result without a category says that nothing was found. Scan
 	// is safe for concurrent use and returns soon after ctx is done. The content is
 	// the caller's: Scan neither closes it nor keeps it.
-	Scan(ctx context.Context, c Content) (Result, error)
+	Scan(ctx context.Context, c Object) (Result, error)
 }
 
 // Func makes a Backend of a function, for tests and small adapters.
-type Func func(ctx context.Context, c Content) (Result, error)
+type Func func(ctx context.Context, c Object) (Result, error)
 
 // Scan implements [Backend].
-func (f Func) Scan(ctx context.Context, c Content) (Result, error) { return f(ctx, c) }
+func (f Func) Scan(ctx context.Context, c Object) (Result, error) { return f(ctx, c) }
 
-// Content is one object to scan, complete and unchanging. Its methods are safe
+// Object is one object to scan, complete and unchanging. Its methods are safe
 // for concurrent use, so that every engine reads at its own pace.
-type Content interface {
+type Object interface {
 	io.ReaderAt
 
 	// Size is the number of bytes.
@@ -88,7 +88,7 @@ type Place struct {
 type AllMatcher interface {
 	// ScanAll is Scan with a finding for every match, in the engine's order,
 	// repetitions included.
-	ScanAll(ctx context.Context, c Content) (Result, error)
+	ScanAll(ctx context.Context, c Object) (Result, error)
 }
 
 // A Versioner is a Backend whose engine can tell its version.
@@ -118,14 +118,14 @@ type SelfChecker interface {
 	SelfCheck(ctx context.Context) (upToDate bool, err error)
 }
 
-// A PathReader is a Backend that may have its engine read a content's [Content.Path]:
+// A PathReader is a Backend that may have its engine read a content's [Object.Path]:
 // there has to be a place for such files.
 type PathReader interface {
 	// ReadsPaths reports whether it does, as it is configured.
 	ReadsPaths() bool
 }
 
-// Config holds the keys of one backend in an [[upstream]] table of the
+// Config holds the keys of one backend in an [[engine]] table of the
 // configuration: a pointer to a struct with toml tags, filled with defaults.
 type Config interface {
 	// Open checks the keys and returns the backend for the node at address

@@ -240,9 +240,9 @@ type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// TestSessionContentFails: a content that breaks off ends the session without an
+// TestSessionObjectFails: a content that breaks off ends the session without an
 // end marker.
-func TestSessionContentFails(t *testing.T) {
+func TestSessionObjectFails(t *testing.T) {
 	whole := make(chan bool, 1)
 	c := playServer(t, "unix", func(nc net.Conn) {
 		readZ(nc)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestXStatus(t *testing.T) {
-	const server, node = "status: version=1.0 SERVER\x00", "status: upstream=clamav state=up reason=\"a \\x1b\" NODE\x00"
+	const server, node = "status: version=1.0 SERVER\x00", "status: engine=clamav state=up reason=\"a \\x1b\" NODE\x00"
 	for _, c := range []struct {
 		name, answer string
 		want         []string // the records' words

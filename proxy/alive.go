@@ -7,7 +7,7 @@ func (s *Server) Alive() {
 	s.isClosing()
 	s.spool.Stats()
 	s.running.list()
-	for _, u := range s.cfg.Load().Upstreams {
+	for _, u := range s.cfg.Load().Engines {
 		u.Status()
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // TestAlive holds one lock of the server: only without it is the server alive.
 func TestAlive(t *testing.T) {
-	ts := newServer(t, nil, engine{name: "a", backend: backends.Func(func(context.Context, backends.Content) (backends.Result, error) {
+	ts := newServer(t, nil, testEngine{name: "a", backend: backends.Func(func(context.Context, backends.Object) (backends.Result, error) {
 		return backends.Result{Category: backends.OK}, nil
 	})})
 	ts.Alive()

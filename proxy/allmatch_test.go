@@ -12,10 +12,10 @@ type action = policy.Action
 // allMatcher is an engine that goes on after the first match.
 type allMatcher struct{}
 
-func (allMatcher) Scan(context.Context, backends.Content) (backends.Result, error) {
+func (allMatcher) Scan(context.Context, backends.Object) (backends.Result, error) {
 	return backends.Found(1, "A"), nil
 }
 
-func (allMatcher) ScanAll(context.Context, backends.Content) (backends.Result, error) {
+func (allMatcher) ScanAll(context.Context, backends.Object) (backends.Result, error) {
 	return backends.Found(1, "A", "B", "A"), nil
 }

@@ -22,7 +22,7 @@ const (
 // scanned writes the one line of a scan: who asked, what it was, what every engine
 // said and how the client was answered. It runs after the reply, and does not wait for
 // the hash of a large object: then the line is written later.
-func (r *request) scanned(object string, c *spool.Content, v policy.Verdict, elapsed time.Duration) {
+func (r *request) scanned(object string, c *spool.Object, v policy.Verdict, elapsed time.Duration) {
 	if calledOff(v) {
 		r.notScanned(object, "client gone", nil)
 		return
@@ -30,7 +30,7 @@ func (r *request) scanned(object string, c *spool.Content, v policy.Verdict, ela
 	if !r.s.srv.log.Info().Enabled() {
 		return
 	}
-	if !r.cfg.HashContent {
+	if !r.cfg.HashObjects {
 		r.scanLine(r.s.client(), object, c.Size(), "", "", v, elapsed)
 		return
 	}
@@ -47,10 +47,10 @@ func (r *request) scanLine(who, object string, size int64, sum, leftOut string, 
 		e = e.Str("sha256_left_out", leftOut)
 	}
 	e = e.Str("category", string(v.Category)).Str("action", string(v.Action)).Int("code", v.Code)
-	if v.Upstream != "" {
-		e = e.Str("upstream", v.Upstream)
+	if v.Engine != "" {
+		e = e.Str("engine", v.Engine)
 	}
-	if v.ActionBy != v.Upstream {
+	if v.ActionBy != v.Engine {
 		e = e.Str("action_by", v.ActionBy)
 	}
 	if len(v.Names) > 0 {
@@ -58,7 +58,7 @@ func (r *request) scanLine(who, object string, size int64, sum, leftOut string, 
 	}
 	engines := zerolog.Dict()
 	for _, report := range v.Reports {
-		engines = engines.Dict(escape(report.Upstream, maxLoggedName), engineFields(report))
+		engines = engines.Dict(escape(report.Engine, maxLoggedName), engineFields(report))
 	}
 	e.Float64("ms", milliseconds(elapsed)).Dict("engines", engines).Msg("scanned")
 }

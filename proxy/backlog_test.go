@@ -22,7 +22,7 @@ func TestShutdownServesBacklog(t *testing.T) {
 				connections = 2 // the other listener reserves one for its next client
 			}
 			ts := newServer(t, func(c *Config) { c.Limits.Connections = connections },
-				engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+				testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 			dial := func() net.Conn { return ts.dial() }
 			if network == "tcp" {
 				dial = ts.dialerTCP()
@@ -61,7 +61,7 @@ func TestShutdownServesBacklog(t *testing.T) {
 func TestShutdownRefusesWhatComesLater(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.Connections = 1 },
-		engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	first := ts.dial()
 	io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
 	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })

@@ -4,22 +4,22 @@ import (
 	"time"
 
 	"polyclam/protocol"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/status"
-	"polyclam/proxy/upstream"
 )
 
 // Config is everything the server needs to know, complete and validated. It is
 // not changed once in use: a reload makes a new one.
 type Config struct {
 	Listeners []Listener
-	Upstreams []*upstream.Upstream // in the order of the configuration
+	Engines   []*engine.Engine // in the order of the configuration
 	Limits    Limits
 	// ScanPaths are the roots below which path commands may read; empty: no
 	// restriction.
 	ScanPaths []string
-	// HashContent puts the SHA-256 of the content into the scan's log line.
-	HashContent bool
+	// HashObjects puts the SHA-256 of the content into the scan's log line.
+	HashObjects bool
 }
 
 // Listener is what is particular to one listening address.

@@ -72,7 +72,7 @@ func (r *request) awaitData(port *protocol.DataPort) (*protocol.Stream, error) {
 
 // scanData scans what came in at a data port, and releases it. The port stays open
 // meanwhile: the longer, the surer a client finds out that another took its place.
-func (r *request) scanData(port *protocol.DataPort, content *spool.Content) {
+func (r *request) scanData(port *protocol.DataPort, content *spool.Object) {
 	defer content.Release()
 	reserveForScan(0)
 	ctx, cancel := r.deadline()

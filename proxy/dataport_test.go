@@ -153,7 +153,7 @@ func (ts *testServer) serveTCP(listen string) net.Addr {
 	lst := cfg.Listeners[0]
 	lst.Address = "tcp:test"
 	cfg.Listeners = append([]Listener{lst}, cfg.Listeners...)
-	cfg.Upstreams = testConfig("", []engine{eicarOnly()}).Upstreams
+	cfg.Engines = testConfig("", []testEngine{eicarOnly()}).Engines
 	ts.Apply(&cfg)
 	served := make(chan struct{})
 	go func() {
@@ -212,7 +212,7 @@ func TestStreamCommandLogLine(t *testing.T) {
 
 func TestStreamCommandInStats(t *testing.T) {
 	release := make(chan struct{})
-	ts := newServer(t, withStream(), engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+	ts := newServer(t, withStream(), testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	nc, port := ts.stream("STREAM\n")
 	dialData(t, port, "127.0.0.1").Close()
 	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
@@ -318,7 +318,7 @@ func TestStreamCommandHostile(t *testing.T) {
 // A stranger with clean content is first, and done before the client has connected.
 func TestStreamCommandStrangerFirst(t *testing.T) {
 	release := make(chan struct{})
-	ts := newServer(t, withStream(), engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+	ts := newServer(t, withStream(), testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	nc, port := ts.stream("STREAM\n")
 	stranger := dialData(t, port, "127.0.0.1")
 	io.WriteString(stranger, "clean")
@@ -443,7 +443,7 @@ func TestStreamCommandOutlastsTheWait(t *testing.T) {
 }
 
 func TestStreamCommandEngineDown(t *testing.T) {
-	ts := newServer(t, withStream(), engine{name: "broken", backend: backendtest.Fails(io.ErrUnexpectedEOF)})
+	ts := newServer(t, withStream(), testEngine{name: "broken", backend: backendtest.Fails(io.ErrUnexpectedEOF)})
 	nc, port := ts.stream("STREAM\n")
 	dialData(t, port, "127.0.0.1").Close()
 	if got := readAll(t, nc); !strings.HasSuffix(got, " ERROR\n") {

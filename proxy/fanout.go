@@ -6,39 +6,39 @@ import (
 	"slices"
 	"time"
 
+	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
-	"polyclam/proxy/upstream"
 )
 
-// errSettled is why an upstream is called off when the others have said enough.
-const errSettled = upstream.CalledOff("the verdict was settled already")
+// errSettled is why an engine is called off when the others have said enough.
+const errSettled = engine.CalledOff("the verdict was settled already")
 
 // promise is how long after the end of its context a scan may take to return. One that
 // takes longer is left to itself.
 const promise = 100 * time.Millisecond
 
-// A fan is one object that several upstreams scan at the same time.
+// A fan is one object that several engines scan at the same time.
 type fan struct {
-	ups     []*upstream.Upstream
+	ups     []*engine.Engine
 	begun   time.Time
 	reports []policy.Report
 	pending []bool
-	cancels []context.CancelCauseFunc // of the upstreams that are not required
+	cancels []context.CancelCauseFunc // of the engines that are not required
 	answers chan answered
 	timers  []*time.Timer
 }
 
-// answered is the report of one upstream.
+// answered is the report of one engine.
 type answered struct {
 	i      int
 	report policy.Report
 }
 
-// fanOut asks all upstreams together. Once category and action cannot change, the
-// rest are called off and not waited for. An upstream that is not required has
-// [upstream.Upstream.MaxDelay] after the others.
-func fanOut(ctx context.Context, ups []*upstream.Upstream, p *policy.Policy, c *spool.Content, all bool) []policy.Report {
+// fanOut asks all engines together. Once category and action cannot change, the
+// rest are called off and not waited for. An engine that is not required has
+// [engine.Engine.MaxDelay] after the others.
+func fanOut(ctx context.Context, ups []*engine.Engine, p *policy.Policy, c *spool.Object, all bool) []policy.Report {
 	switch len(ups) {
 	case 0:
 		return nil
@@ -58,7 +58,7 @@ func fanOut(ctx context.Context, ups []*upstream.Upstream, p *policy.Policy, c *
 	}
 	defer context.AfterFunc(ctx, func() {
 		for i := range ups {
-			f.giveUp(i, upstream.Ended(ctx))
+			f.giveUp(i, engine.Ended(ctx))
 		}
 	})()
 	f.collect(p)
@@ -70,8 +70,8 @@ func fanOut(ctx context.Context, ups []*upstream.Upstream, p *policy.Policy, c *
 	return f.reports
 }
 
-// start asks one upstream. The goroutine may outlive the scan.
-func (f *fan) start(ctx context.Context, i int, c *spool.Content, all bool) {
+// start asks one engine. The goroutine may outlive the scan.
+func (f *fan) start(ctx context.Context, i int, c *spool.Object, all bool) {
 	u := f.ups[i]
 	f.reports[i], f.pending[i] = f.blank(i), true
 	if !u.Required() {
@@ -86,7 +86,7 @@ func (f *fan) start(ctx context.Context, i int, c *spool.Content, all bool) {
 
 // blank is a report of which nothing is known yet.
 func (f *fan) blank(i int) policy.Report {
-	return policy.Report{Upstream: f.ups[i].Name(), Required: f.ups[i].Required()}
+	return policy.Report{Engine: f.ups[i].Name(), Required: f.ups[i].Required()}
 }
 
 // collect takes the reports in until they are all there, or settle the verdict.
@@ -126,7 +126,7 @@ func (f *fan) enough() bool {
 	return required || answer
 }
 
-// hurry sees to it that the upstreams still pending report soon: they fail if they have
+// hurry sees to it that the engines still pending report soon: they fail if they have
 // not answered by then.
 func (f *fan) hurry() {
 	for i, u := range f.ups {
@@ -134,7 +134,7 @@ func (f *fan) hurry() {
 			continue
 		}
 		delay := u.MaxDelay()
-		late := upstream.Overdue(fmt.Sprintf("no answer within %v after the other engines (key max_delay)", delay))
+		late := engine.Overdue(fmt.Sprintf("no answer within %v after the other engines (key max_delay)", delay))
 		f.timers = append(f.timers, time.AfterFunc(delay, func() {
 			f.cancels[i](late)
 			f.giveUp(i, late)

@@ -13,9 +13,9 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/protocol"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
-	"polyclam/proxy/upstream"
 )
 
 // member is an engine of a fan.
@@ -28,8 +28,8 @@ type member struct {
 	delay    time.Duration
 }
 
-func (m member) upstream(name string) *upstream.Upstream {
-	scan := backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (m member) engine(name string) *engine.Engine {
+	scan := backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
 		var end <-chan struct{}
 		if !m.deaf {
 			end = ctx.Done()
@@ -44,9 +44,9 @@ func (m member) upstream(name string) *upstream.Upstream {
 		}
 		return backends.Result{Category: m.says, Code: 2}, nil
 	})
-	return upstream.New(upstream.Config{
+	return engine.New(engine.Config{
 		Name: name, Kind: "fake", Required: !m.optional, Timeout: time.Minute, MaxDelay: m.delay,
-		Nodes: []upstream.Node{{Address: name, Backend: scan}}, Log: zerolog.Nop(),
+		Nodes: []engine.Node{{Address: name, Backend: scan}}, Log: zerolog.Nop(),
 	})
 }
 
@@ -102,9 +102,9 @@ func TestMaxDelay(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var ups []*upstream.Upstream
+				var ups []*engine.Engine
 				for i, m := range tt.members {
-					u := m.upstream(string(rune('a' + i)))
+					u := m.engine(string(rune('a' + i)))
 					defer u.Close()
 					ups = append(ups, u)
 				}
@@ -132,7 +132,7 @@ func TestMaxDelay(t *testing.T) {
 	}
 }
 
-func testObject(t *testing.T) *spool.Content {
+func testObject(t *testing.T) *spool.Object {
 	t.Helper()
 	s, err := spool.New(spool.Config{Memory: 1 << 10, Total: 1 << 20})
 	if err != nil {
@@ -179,17 +179,17 @@ func wantLate(t *testing.T, reports []policy.Report, late, cancelled []int) {
 // report does not count when it comes after all.
 func TestFanGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := member{}.upstream("a"), member{optional: true}.upstream("b")
+		a, b := member{}.engine("a"), member{optional: true}.engine("b")
 		f := &fan{
-			ups: []*upstream.Upstream{a, b}, begun: time.Now(), reports: make([]policy.Report, 2),
+			ups: []*engine.Engine{a, b}, begun: time.Now(), reports: make([]policy.Report, 2),
 			pending: []bool{true, true}, answers: make(chan answered, 6),
 		}
-		why := upstream.CalledOff("the client is gone")
+		why := engine.CalledOff("the client is gone")
 		f.giveUp(0, why)
 		f.giveUp(1, why)
 		f.collect(policy.Default())
 		for i, r := range f.reports {
-			if r.Err != why || r.Upstream != f.ups[i].Name() || r.Required != f.ups[i].Required() || r.Elapsed != promise || f.pending[i] {
+			if r.Err != why || r.Engine != f.ups[i].Name() || r.Required != f.ups[i].Required() || r.Elapsed != promise || f.pending[i] {
 				t.Errorf("report %+v", r)
 			}
 		}
@@ -206,8 +206,8 @@ func TestFanGivesUp(t *testing.T) {
 // TestLateEngineReported checks what the client and the log hear of an engine that came
 // too late.
 func TestLateEngineReported(t *testing.T) {
-	ts := newServer(t, nil, engine{name: "a", backend: says(backends.OK)},
-		engine{name: "b", backend: &backendtest.Fake{Hang: true}, optional: true, maxDelay: 20 * time.Millisecond})
+	ts := newServer(t, nil, testEngine{name: "a", backend: says(backends.OK)},
+		testEngine{name: "b", backend: &backendtest.Fake{Hang: true}, optional: true, maxDelay: 20 * time.Millisecond})
 	got := strings.Split(ts.ask("nXINSTREAM\n"+stream("content", 7)), "\n")
 	const why = `no answer within 20ms after the other engines (key max_delay)`
 	if len(got) != 6 || got[0] != "stream: OK" || !strings.HasPrefix(got[2], "stream: engine=b category=interrupted action=tempfail ") ||
@@ -221,13 +221,13 @@ func TestLateEngineReported(t *testing.T) {
 
 // TestNodeFields checks that the status says what is out of the ordinary, and only then.
 func TestNodeFields(t *testing.T) {
-	get := func(u upstream.Status, n upstream.NodeStatus) string {
+	get := func(u engine.Status, n engine.NodeStatus) string {
 		return protocol.Record{Object: "status", Fields: nodeFields(u, n), Word: "NODE"}.String()
 	}
-	if got := get(upstream.Status{}, upstream.NodeStatus{}); strings.Contains(got, "limit=") || strings.Contains(got, "withheld=") {
+	if got := get(engine.Status{}, engine.NodeStatus{}); strings.Contains(got, "limit=") || strings.Contains(got, "withheld=") {
 		t.Errorf("got %q", got)
 	}
-	got := get(upstream.Status{Withheld: 2}, upstream.NodeStatus{Limit: 5})
+	got := get(engine.Status{Withheld: 2}, engine.NodeStatus{Limit: 5})
 	if !strings.Contains(got, " limit=5 ") || !strings.Contains(got, " withheld=2 ") {
 		t.Errorf("got %q", got)
 	}

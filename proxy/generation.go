@@ -3,7 +3,7 @@ package proxy
 import (
 	"slices"
 
-	"polyclam/proxy/upstream"
+	"polyclam/proxy/engine"
 )
 
 // A generation is one load of the configuration. Its users are the commands that began
@@ -12,7 +12,7 @@ import (
 type generation struct {
 	cfg   *Config
 	users int
-	gone  []*upstream.Upstream // the next generation does not have them
+	gone  []*engine.Engine // the next generation does not have them
 }
 
 // Apply makes cfg the configuration of every command that begins from now on. A command
@@ -20,11 +20,11 @@ type generation struct {
 // keep what is known about them; the others of the old one are closed after the last
 // command that may use them.
 func (s *Server) Apply(cfg *Config) {
-	var gone []*upstream.Upstream
+	var gone []*engine.Engine
 	if old := s.cfg.Load(); old != nil {
-		gone = slices.Clone(old.Upstreams)
+		gone = slices.Clone(old.Engines)
 	}
-	for _, u := range cfg.Upstreams {
+	for _, u := range cfg.Engines {
 		i := slices.IndexFunc(gone, u.Succeed)
 		if i < 0 {
 			go u.Run(s.ctx)
@@ -92,7 +92,7 @@ func (s *Server) release(g *generation) {
 // unused drops the oldest generations that have no users, and returns the engines that
 // go with them. One that is still used protects those that follow, since engines may
 // pass from each to the next. The caller has mu.
-func (s *Server) unused() (gone []*upstream.Upstream) {
+func (s *Server) unused() (gone []*engine.Engine) {
 	for len(s.generations) > 1 && s.generations[0].users == 0 {
 		gone = append(gone, s.generations[0].gone...)
 		s.generations = slices.Delete(s.generations, 0, 1)
@@ -100,7 +100,7 @@ func (s *Server) unused() (gone []*upstream.Upstream) {
 	return gone
 }
 
-func closeAll(ups []*upstream.Upstream) {
+func closeAll(ups []*engine.Engine) {
 	for _, u := range ups {
 		u.Close()
 	}

@@ -20,7 +20,7 @@ type closing struct {
 	closed atomic.Bool
 }
 
-func (c *closing) Scan(context.Context, backends.Content) (backends.Result, error) {
+func (c *closing) Scan(context.Context, backends.Object) (backends.Result, error) {
 	c.begun.Add(1)
 	if c.gate != nil {
 		<-c.gate
@@ -39,9 +39,9 @@ func (c *closing) Close() error {
 // apply gives the server a configuration with these engines only.
 func (ts *testServer) apply(engines ...*closing) {
 	ts.t.Helper()
-	var all []engine
+	var all []testEngine
 	for _, c := range engines {
-		all = append(all, engine{name: c.name, backend: c})
+		all = append(all, testEngine{name: c.name, backend: c})
 	}
 	ts.Apply(testConfig("unix:"+ts.addr, all))
 }
@@ -50,7 +50,7 @@ func (ts *testServer) apply(engines ...*closing) {
 // one it began with, and that is closed afterwards.
 func TestApplyDuringUpload(t *testing.T) {
 	a, b, c := &closing{name: "a"}, &closing{name: "b"}, &closing{name: "c"}
-	ts := newServer(t, nil, engine{name: "a", backend: a})
+	ts := newServer(t, nil, testEngine{name: "a", backend: a})
 	first := ts.dial()
 	send := func(nc net.Conn, text string) {
 		t.Helper()
@@ -97,7 +97,7 @@ func (s *Server) users() (n int) {
 // third: a command of the first one still uses it.
 func TestApplyPassedOn(t *testing.T) {
 	a := &closing{name: "a"}
-	ts := newServer(t, nil, engine{name: "a", backend: a})
+	ts := newServer(t, nil, testEngine{name: "a", backend: a})
 	nc := ts.dial()
 	all := stream("some object", 4)
 	if _, err := io.WriteString(nc, "zINSTREAM\x00"+all[:4]); err != nil {
@@ -122,7 +122,7 @@ func TestApplyPassedOn(t *testing.T) {
 // TestApplyInSession removes an engine during a scan in a session, which goes on.
 func TestApplyInSession(t *testing.T) {
 	a, b := &closing{name: "a", gate: make(chan struct{})}, &closing{name: "b"}
-	ts := newServer(t, nil, engine{name: "a", backend: a})
+	ts := newServer(t, nil, testEngine{name: "a", backend: a})
 	nc := ts.dial()
 	object := "zINSTREAM\x00" + stream("some object", 4)
 	if _, err := io.WriteString(nc, "zIDSESSION\x00"+object); err != nil {
@@ -154,7 +154,7 @@ func TestApplyInSession(t *testing.T) {
 func TestApplyWithoutListener(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	path := filepath.Join(filepath.Dir(ts.addr), "other")
-	cfg := testConfig("unix:"+ts.addr, []engine{eicarOnly()})
+	cfg := testConfig("unix:"+ts.addr, []testEngine{eicarOnly()})
 	other := cfg.Listeners[0]
 	other.Address = "unix:" + path
 	cfg.Listeners = append(cfg.Listeners, other)
@@ -166,7 +166,7 @@ func TestApplyWithoutListener(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- ts.Serve(ln, "unix:"+path) }()
 	t.Cleanup(func() { ln.Close(); <-served })
-	ts.Apply(testConfig("unix:"+ts.addr, []engine{eicarOnly()}))
+	ts.Apply(testConfig("unix:"+ts.addr, []testEngine{eicarOnly()}))
 	nc, err := net.Dial("unix", path)
 	if err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func (r *reloader) Reload(context.Context) error {
 func TestReloadEngines(t *testing.T) {
 	slow := &neverBack{reloader: reloader{Backend: eicarEngine()}, release: make(chan struct{})}
 	bad := &reloader{Backend: eicarEngine(), err: io.ErrUnexpectedEOF}
-	ts := newServer(t, nil, engine{name: "slow", backend: slow}, engine{name: "bad", backend: bad})
+	ts := newServer(t, nil, testEngine{name: "slow", backend: slow}, testEngine{name: "bad", backend: bad})
 	for i := range int64(3) {
 		if got := ts.ask("zRELOAD\x00"); got != "RELOADING\x00" {
 			t.Errorf("reply %q", got)

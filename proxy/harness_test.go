@@ -18,17 +18,17 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
-	"polyclam/proxy/upstream"
 )
 
 // patience ends a test that hangs; nothing is measured by it.
 const patience = 20 * time.Second
 
-// engine is a named backend of a test server.
-type engine struct {
+// testEngine is a named backend of a test server.
+type testEngine struct {
 	name     string
 	optional bool
 	backend  backends.Backend
@@ -47,7 +47,7 @@ type testServer struct {
 }
 
 // newServer starts a server. change, if not nil, alters its configuration before.
-func newServer(t *testing.T, change func(*Config), engines ...engine) *testServer {
+func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testServer {
 	t.Helper()
 	backendtest.NoLeaks(t)
 	// Socket paths are short: sun_path has 108 bytes.
@@ -94,7 +94,7 @@ func newServer(t *testing.T, change func(*Config), engines ...engine) *testServe
 	return ts
 }
 
-func testConfig(address string, engines []engine) *Config {
+func testConfig(address string, engines []testEngine) *Config {
 	profile, _ := status.Lookup("generic")
 	profile.Form = status.Plain
 	cfg := &Config{
@@ -106,12 +106,12 @@ func testConfig(address string, engines []engine) *Config {
 			Stream: 1 << 20, CommandReadTimeout: patience, ReadTimeout: patience, WriteTimeout: patience,
 			Connections: 100, SessionScans: 4, DirectoryDepth: 15,
 		},
-		HashContent: true,
+		HashObjects: true,
 	}
 	for _, e := range engines {
-		cfg.Upstreams = append(cfg.Upstreams, upstream.New(upstream.Config{
+		cfg.Engines = append(cfg.Engines, engine.New(engine.Config{
 			Name: e.name, Kind: "fake", Required: !e.optional, Timeout: patience, MaxScans: 10, MaxSize: e.maxSize, MaxDelay: e.maxDelay,
-			Nodes: []upstream.Node{{Backend: e.backend}}, Log: zerolog.Nop(),
+			Nodes: []engine.Node{{Backend: e.backend}}, Log: zerolog.Nop(),
 		}))
 	}
 	return cfg
@@ -119,7 +119,7 @@ func testConfig(address string, engines []engine) *Config {
 
 // eicarEngine finds the EICAR test string and nothing else.
 func eicarEngine() backends.Backend {
-	return backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+	return backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
 		b := make([]byte, min(c.Size(), 1<<20))
 		if _, err := c.ReadAt(b, 0); err != nil && err != io.EOF {
 			return backends.Result{}, err
@@ -131,7 +131,7 @@ func eicarEngine() backends.Backend {
 	})
 }
 
-func eicarOnly() engine { return engine{name: "fake", backend: eicarEngine()} }
+func eicarOnly() testEngine { return testEngine{name: "fake", backend: eicarEngine()} }
 
 // dial connects a client that does not wait for ever.
 func (ts *testServer) dial() *net.UnixConn {

@@ -64,7 +64,7 @@ func (h *hashing) end(of client.Key) {
 // hashed calls line with the SHA-256 of c, or with the reason why there is none. It
 // does not wait for what may take long: the client has its reply, and its connection
 // is needed by others.
-func (r *request) hashed(c *spool.Content, line func(sum, leftOut string)) {
+func (r *request) hashed(c *spool.Object, line func(sum, leftOut string)) {
 	s := r.s.srv
 	limit := r.cfg.Limits.Stream
 	if limit <= 0 {
@@ -89,7 +89,7 @@ func (r *request) hashed(c *spool.Content, line func(sum, leftOut string)) {
 }
 
 // sum hashes c when it is the turn of the client of ctx.
-func (h *hashing) sum(ctx context.Context, c *spool.Content) (sum, leftOut string) {
+func (h *hashing) sum(ctx context.Context, c *spool.Object) (sum, leftOut string) {
 	ctx, cancel := context.WithTimeout(ctx, hashWithin)
 	defer cancel()
 	type result struct{ sum, leftOut string }
@@ -103,7 +103,7 @@ func (h *hashing) sum(ctx context.Context, c *spool.Content) (sum, leftOut strin
 	return r.sum, r.leftOut
 }
 
-func sumOf(ctx context.Context, c *spool.Content) (sum, leftOut string) {
+func sumOf(ctx context.Context, c *spool.Object) (sum, leftOut string) {
 	sum, err := c.SHA256(ctx)
 	switch {
 	case err == nil:

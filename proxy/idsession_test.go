@@ -59,7 +59,7 @@ func TestSessionDialogues(t *testing.T) {
 // own number.
 func TestSessionIsAsynchronous(t *testing.T) {
 	release := make(chan struct{})
-	slow := backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+	slow := backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
 		b := make([]byte, 1)
 		c.ReadAt(b, 0)
 		if b[0] == 's' {
@@ -68,7 +68,7 @@ func TestSessionIsAsynchronous(t *testing.T) {
 		}
 		return backends.Clean(0), nil
 	})
-	ts := newServer(t, nil, engine{name: "slow", backend: slow})
+	ts := newServer(t, nil, testEngine{name: "slow", backend: slow})
 	nc := ts.dial()
 	io.WriteString(nc, "nIDSESSION\nnINSTREAM\n"+stream("slow", 4)+"nINSTREAM\n"+stream("quick", 5)+"nPING\n")
 	got := []string{readRecord(t, nc, '\n'), readRecord(t, nc, '\n')}
@@ -139,7 +139,7 @@ func TestSessionDescriptors(t *testing.T) {
 func TestSessionDoesNotTimeOutWhileScanning(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.ReadTimeout = 10 * time.Millisecond },
-		engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	nc := ts.dial()
 	io.WriteString(nc, "nIDSESSION\nnINSTREAM\n"+stream("x", 1))
 	eventually(t, "scan", func() bool { return len(ts.running.list()) == 1 })

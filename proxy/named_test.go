@@ -13,13 +13,13 @@ import (
 // where it is, and nothing for a stream.
 func TestNameOfObject(t *testing.T) {
 	names := make(chan string, 10)
-	look := func(_ context.Context, c backends.Content) (backends.Result, error) {
+	look := func(_ context.Context, c backends.Object) (backends.Result, error) {
 		if named, ok := c.(backends.Named); ok {
 			names <- named.Name()
 		}
 		return backends.Clean(0), nil
 	}
-	ts := newServer(t, nil, engine{name: "fake", backend: backends.Func(look)})
+	ts := newServer(t, nil, testEngine{name: "fake", backend: backends.Func(look)})
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a b.exe")
 	if err := os.WriteFile(path, []byte("x"), 0o644); err != nil {

@@ -175,7 +175,7 @@ func TestConnectionsAfterReload(t *testing.T) {
 		defer ts.mu.Unlock()
 		return ts.places.waiting.Sum() == 1
 	})
-	next := testConfig(ts.cfg.Listeners[0].Address, []engine{eicarOnly()})
+	next := testConfig(ts.cfg.Listeners[0].Address, []testEngine{eicarOnly()})
 	set(10)(next)
 	ts.Apply(next)
 	pong(t, second)

@@ -7,9 +7,9 @@ import (
 
 	"polyclam/backends"
 	"polyclam/protocol"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
-	"polyclam/proxy/upstream"
 )
 
 // deadline is the context of one scan: what has not answered within the listener's
@@ -20,7 +20,7 @@ func (r *request) deadline() (context.Context, context.CancelFunc) {
 }
 
 // scan scans one content, replies and logs.
-func (r *request) scan(ctx context.Context, object string, content *spool.Content) {
+func (r *request) scan(ctx context.Context, object string, content *spool.Object) {
 	v, elapsed := r.judge(ctx, object, content)
 	r.answerVerdict(object, v)
 	r.done()
@@ -36,19 +36,19 @@ func (r *request) answerVerdict(object string, v policy.Verdict) {
 	r.reply(r.line(object, v))
 }
 
-// judge has every upstream scan content and merges what they found.
-func (r *request) judge(ctx context.Context, object string, content *spool.Content) (policy.Verdict, time.Duration) {
+// judge has every engine scan content and merges what they found.
+func (r *request) judge(ctx context.Context, object string, content *spool.Object) (policy.Verdict, time.Duration) {
 	defer r.s.srv.running.begin(string(r.cmd.Verb), object)()
 	if r.id == 0 { // in a session its reader notices, see [idSession.away]
 		r.s.beginWatch()
 		defer r.s.endWatch()
 	}
 	start := time.Now()
-	if upstream.CameBack(content, r.s.address) {
+	if engine.CameBack(content, r.s.address) {
 		return ownCheck(), time.Since(start)
 	}
 	all := r.cmd.Verb == protocol.VerbAllMatchScan
-	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Upstreams, r.lst.Policy, content, all))
+	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Engines, r.lst.Policy, content, all))
 	if v.Category == backends.Encrypted {
 		v.Container = container(content)
 	}
@@ -75,7 +75,7 @@ var magics = []struct{ bytes, container string }{
 }
 
 // container names what the content is by its first bytes, if that is known.
-func container(c backends.Content) string {
+func container(c backends.Object) string {
 	var head [8]byte
 	n, _ := c.ReadAt(head[:], 0)
 	for _, m := range magics {

@@ -27,23 +27,23 @@ func TestFanOut(t *testing.T) {
 	tests := []struct {
 		name    string
 		change  func(*Config)
-		engines []engine
+		engines []testEngine
 		want    string
 	}{
 		{"none at all", nil, nil, "ERROR"},
-		{"both clean", nil, []engine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: says(backends.OK)}}, "OK"},
-		{"second finds", nil, []engine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: virus}}, "FOUND"},
-		{"first finds, second hangs", nil, []engine{{name: "a", backend: virus}, {name: "b", backend: hang}}, "FOUND"},
-		{"second finds, first hangs", within(50 * time.Millisecond), []engine{{name: "a", backend: hang}, {name: "b", backend: virus}}, "FOUND"},
-		{"one hangs", within(50 * time.Millisecond), []engine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: hang}}, "ERROR"},
-		{"one fails", nil, []engine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: fails}}, "ERROR"},
-		{"an optional one fails", nil, []engine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: fails, optional: true}}, "OK"},
-		{"only an optional one, fails", nil, []engine{{name: "b", backend: fails, optional: true}}, "ERROR"},
-		{"panic", nil, []engine{{name: "a", backend: &backendtest.Fake{Panic: "x"}}, {name: "b", backend: says(backends.OK)}}, "ERROR"},
-		{"no category", nil, []engine{{name: "a", backend: backendtest.Says(backends.Result{})}}, "ERROR"},
-		{"encrypted", nil, []engine{{name: "a", backend: says(backends.Encrypted)}, {name: "b", backend: says(backends.OK)}}, "OK"},
-		{"encrypted and down", nil, []engine{{name: "a", backend: says(backends.Encrypted)}, {name: "b", backend: fails}}, "ERROR"},
-		{"too large for one", nil, []engine{{name: "a", backend: fails, maxSize: 1}, {name: "b", backend: says(backends.OK)}}, "OK"},
+		{"both clean", nil, []testEngine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: says(backends.OK)}}, "OK"},
+		{"second finds", nil, []testEngine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: virus}}, "FOUND"},
+		{"first finds, second hangs", nil, []testEngine{{name: "a", backend: virus}, {name: "b", backend: hang}}, "FOUND"},
+		{"second finds, first hangs", within(50 * time.Millisecond), []testEngine{{name: "a", backend: hang}, {name: "b", backend: virus}}, "FOUND"},
+		{"one hangs", within(50 * time.Millisecond), []testEngine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: hang}}, "ERROR"},
+		{"one fails", nil, []testEngine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: fails}}, "ERROR"},
+		{"an optional one fails", nil, []testEngine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: fails, optional: true}}, "OK"},
+		{"only an optional one, fails", nil, []testEngine{{name: "b", backend: fails, optional: true}}, "ERROR"},
+		{"panic", nil, []testEngine{{name: "a", backend: &backendtest.Fake{Panic: "x"}}, {name: "b", backend: says(backends.OK)}}, "ERROR"},
+		{"no category", nil, []testEngine{{name: "a", backend: backendtest.Says(backends.Result{})}}, "ERROR"},
+		{"encrypted", nil, []testEngine{{name: "a", backend: says(backends.Encrypted)}, {name: "b", backend: says(backends.OK)}}, "OK"},
+		{"encrypted and down", nil, []testEngine{{name: "a", backend: says(backends.Encrypted)}, {name: "b", backend: fails}}, "ERROR"},
+		{"too large for one", nil, []testEngine{{name: "a", backend: fails, maxSize: 1}, {name: "b", backend: says(backends.OK)}}, "OK"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -60,18 +60,18 @@ func TestFanOut(t *testing.T) {
 // The engine that is not waited for is called off.
 func TestFirstVirusCancelsTheRest(t *testing.T) {
 	started, ended := make(chan struct{}), make(chan error, 1)
-	finds := backends.Func(func(context.Context, backends.Content) (backends.Result, error) {
+	finds := backends.Func(func(context.Context, backends.Object) (backends.Result, error) {
 		<-started
 		return backends.Found(1, "V"), nil
 	})
-	waits := backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+	waits := backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
 		close(started)
 		<-ctx.Done()
 		_, err := c.ReadAt(make([]byte, 1), 0) // the content is still there
 		ended <- err
 		return backends.Result{}, ctx.Err()
 	})
-	ts := newServer(t, nil, engine{name: "a", backend: finds}, engine{name: "b", backend: waits})
+	ts := newServer(t, nil, testEngine{name: "a", backend: finds}, testEngine{name: "b", backend: waits})
 	if got := ts.ask("nINSTREAM\n" + stream("content", 7)); got != "stream: V FOUND\n" {
 		t.Errorf("got %q", got)
 	}
@@ -86,7 +86,7 @@ func TestFirstVirusWait(t *testing.T) {
 	wait.AnswerFirst = false
 	slow := &backendtest.Fake{Result: backends.Clean(0), Delay: 50 * time.Millisecond}
 	ts := newServer(t, func(c *Config) { c.Listeners[0].Policy = &wait },
-		engine{name: "a", backend: backendtest.Says(backends.Found(1, "V"))}, engine{name: "b", backend: slow})
+		testEngine{name: "a", backend: backendtest.Says(backends.Found(1, "V"))}, testEngine{name: "b", backend: slow})
 	if got := ts.ask("nINSTREAM\n" + stream("content", 7)); got != "stream: V FOUND\n" {
 		t.Errorf("got %q", got)
 	}
@@ -99,9 +99,9 @@ func TestFirstVirusWait(t *testing.T) {
 // The request of 2003: Sophos Sweep exits 2 for a password-protected ZIP, and
 // nothing failed.
 func TestRequestOf2003(t *testing.T) {
-	sweep := engine{name: "sophos", backend: backendtest.Says(backends.Result{
+	sweep := testEngine{name: "sophos", backend: backendtest.Says(backends.Result{
 		Category: backends.Encrypted, Code: 2, Detail: "Password protected file foo.zip/foo.txt"})}
-	clamd := engine{name: "clamav", backend: backendtest.Says(backends.Clean(0))}
+	clamd := testEngine{name: "clamav", backend: backendtest.Says(backends.Clean(0))}
 	ts := newServer(t, nil, clamd, sweep)
 	if got := ts.ask("zINSTREAM\x00" + stream("zip", 3)); got != "stream: OK\x00" {
 		t.Errorf("got %q", got)

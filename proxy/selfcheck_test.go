@@ -20,22 +20,22 @@ func (s selfChecker) SelfCheck(context.Context) (bool, error) { return s.upToDat
 
 func TestSelfCheck(t *testing.T) {
 	down := errors.New("clamd unix:/x: connection refused")
-	is := func(upToDate bool, err error) engine {
-		return engine{backend: selfChecker{Backend: eicarEngine(), upToDate: upToDate, err: err}}
+	is := func(upToDate bool, err error) testEngine {
+		return testEngine{backend: selfChecker{Backend: eicarEngine(), upToDate: upToDate, err: err}}
 	}
 	tests := []struct {
 		name    string
-		engines []engine
+		engines []testEngine
 		change  func(*Config)
 		want    string
 		log     string
 	}{
-		{name: "up to date", engines: []engine{is(true, nil), eicarOnly(), is(true, nil)}, want: "DBUPTODATE"},
-		{name: "one is loading", engines: []engine{is(true, nil), is(false, nil)}, want: "RELOADING"},
-		{name: "one is loading, one does not answer", engines: []engine{is(false, down), is(false, nil)}, want: "RELOADING"},
-		{name: "one does not answer", engines: []engine{is(true, nil), is(false, down)},
+		{name: "up to date", engines: []testEngine{is(true, nil), eicarOnly(), is(true, nil)}, want: "DBUPTODATE"},
+		{name: "one is loading", engines: []testEngine{is(true, nil), is(false, nil)}, want: "RELOADING"},
+		{name: "one is loading, one does not answer", engines: []testEngine{is(false, down), is(false, nil)}, want: "RELOADING"},
+		{name: "one does not answer", engines: []testEngine{is(true, nil), is(false, down)},
 			want: "Not all engines answered the self check. ERROR", log: "connection refused"},
-		{name: "off", engines: []engine{is(true, nil)}, change: func(c *Config) { c.Listeners[0].ReloadCommand = false }, want: "COMMAND UNAVAILABLE"},
+		{name: "off", engines: []testEngine{is(true, nil)}, change: func(c *Config) { c.Listeners[0].ReloadCommand = false }, want: "COMMAND UNAVAILABLE"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestSelfCheck(t *testing.T) {
 
 // While a RELOAD is under way the answer is known.
 func TestSelfCheckWhileReloading(t *testing.T) {
-	ts := newServer(t, nil, engine{backend: selfChecker{Backend: eicarEngine(), upToDate: true}})
+	ts := newServer(t, nil, testEngine{backend: selfChecker{Backend: eicarEngine(), upToDate: true}})
 	ts.reloading.Add(1)
 	defer ts.reloading.Add(-1)
 	if got := ts.ask("zSELFCHECK\x00"); got != "RELOADING\x00" {

@@ -1,5 +1,5 @@
 // Package proxy is the daemon's core: it takes clamd's commands from clients, has
-// every upstream scan the content, merges what they found and says it in clamd's
+// every engine scan the content, merges what they found and says it in clamd's
 // words.
 //
 // A [Server] serves any number of listeners. Each client's connection is a session,
@@ -74,7 +74,7 @@ type Server struct {
 	wg          sync.WaitGroup
 }
 
-// NewServer returns a server that runs the health checks of its upstreams from now
+// NewServer returns a server that runs the health checks of its engines from now
 // on. Shutdown ends them.
 func NewServer(o ServerOptions) *Server {
 	s := &Server{

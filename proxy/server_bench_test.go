@@ -16,10 +16,10 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/clamd"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
-	"polyclam/proxy/upstream"
 	"polyclam/test/bench/nullclamd"
 )
 
@@ -114,13 +114,13 @@ func benchServer(b *testing.B) string {
 	return benchServe(b, path, sp, log, engine)
 }
 
-func benchServe(b *testing.B, path string, sp *spool.Spool, log io.Writer, engine backends.Backend) string {
+func benchServe(b *testing.B, path string, sp *spool.Spool, log io.Writer, scanner backends.Backend) string {
 	profile, _ := status.Lookup("generic")
 	cfg := &Config{
 		Listeners: []Listener{{Address: "unix:" + path, Profile: profile, Policy: policy.Default()}},
-		Upstreams: []*upstream.Upstream{upstream.New(upstream.Config{
+		Engines: []*engine.Engine{engine.New(engine.Config{
 			Name: "clamav", Kind: "clamd", Required: true, Canary: true, MaxSize: 100 << 20,
-			Nodes: []upstream.Node{{Address: "unix:clamd", Backend: engine}}, Log: zerolog.Nop(),
+			Nodes: []engine.Node{{Address: "unix:clamd", Backend: scanner}}, Log: zerolog.Nop(),
 		})},
 		Limits: Limits{
 			Stream: 100 << 20, CommandReadTimeout: patience, ReadTimeout: patience, WriteTimeout: patience,

@@ -202,7 +202,7 @@ func TestExtendedVerb(t *testing.T) {
 func TestErrorsAreClosedWhereTheProfileWantsIt(t *testing.T) {
 	profile, _ := status.Lookup("rspamd")
 	ts := newServer(t, func(c *Config) { c.Listeners[0].Profile = profile; c.Limits.Stream = 10 },
-		engine{name: "broken", backend: backendtest.Fails(io.ErrUnexpectedEOF)})
+		testEngine{name: "broken", backend: backendtest.Fails(io.ErrUnexpectedEOF)})
 	for _, send := range []string{
 		"zINSTREAM\x00" + stream("x", 1),
 		"zINSTREAM\x00" + stream(strings.Repeat("x", 100), 100),

@@ -5,7 +5,7 @@ import (
 	"net"
 	"time"
 
-	"polyclam/proxy/upstream"
+	"polyclam/proxy/engine"
 )
 
 // lastReplies is how long sessions have to answer once Shutdown has cut them off. A
@@ -23,7 +23,7 @@ const firstCommand = time.Second
 const drainTime = 100 * time.Millisecond
 
 // errStopping is why scans are called off when the grace of Shutdown is over.
-const errStopping = upstream.CalledOff("polyclamd is stopping")
+const errStopping = engine.CalledOff("polyclamd is stopping")
 
 // Shutdown refuses new connections, serves those that the kernel has accepted already,
 // closes the idle ones, lets streams and scans that have begun finish and be answered,
@@ -62,7 +62,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	<-done
-	for _, u := range s.cfg.Load().Upstreams {
+	for _, u := range s.cfg.Load().Engines {
 		u.Close()
 	}
 	return err

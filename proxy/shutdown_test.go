@@ -41,7 +41,7 @@ func TestShutdown(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			release = make(chan struct{})
 			slow.Until = release
-			ts := newServer(t, nil, engine{name: "slow", backend: slow})
+			ts := newServer(t, nil, testEngine{name: "slow", backend: slow})
 			nc := ts.dial()
 			io.WriteString(nc, tt.send)
 			eventually(t, "start", func() bool { return tt.started(ts) })
@@ -71,7 +71,7 @@ func TestShutdown(t *testing.T) {
 func TestShutdownAnswersPipelinedCommands(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = 1 },
-		engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	nc := ts.dial()
 	const n = 2000 // more than is received together
 	io.WriteString(nc, "nIDSESSION\n")
@@ -96,7 +96,7 @@ func TestShutdownAnswersPipelinedCommands(t *testing.T) {
 }
 
 func TestShutdownOutOfGrace(t *testing.T) {
-	ts := newServer(t, nil, engine{name: "slow", backend: &backendtest.Fake{Hang: true}})
+	ts := newServer(t, nil, testEngine{name: "slow", backend: &backendtest.Fake{Hang: true}})
 	nc := ts.dial()
 	io.WriteString(nc, "zINSTREAM\x00"+stream("ab", 2))
 	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
@@ -130,11 +130,11 @@ func TestConnectionLimit(t *testing.T) {
 // A reload changes the policy of the next command, not of a scan that has begun.
 func TestApply(t *testing.T) {
 	release := make(chan struct{})
-	ts := newServer(t, nil, engine{name: "a", backend: &backendtest.Fake{Result: backends.Result{Category: backends.Encrypted}, Until: release}})
+	ts := newServer(t, nil, testEngine{name: "a", backend: &backendtest.Fake{Result: backends.Result{Category: backends.Encrypted}, Until: release}})
 	nc := ts.dial()
 	io.WriteString(nc, "nINSTREAM\n"+stream("x", 1))
 	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
-	next := testConfig(ts.cfg.Listeners[0].Address, []engine{{name: "b", backend: backendtest.Says(backends.Found(1, "V"))}})
+	next := testConfig(ts.cfg.Listeners[0].Address, []testEngine{{name: "b", backend: backendtest.Says(backends.Found(1, "V"))}})
 	ts.Apply(next)
 	if got := ts.ask("nINSTREAM\n" + stream("x", 1)); got != "stream: V FOUND\n" {
 		t.Errorf("new: %q", got)

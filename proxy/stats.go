@@ -19,11 +19,11 @@ const fallbackVersion = "ClamAV 1.4.6"
 // versionWait bounds how long VERSION waits for an engine.
 const versionWait = 2 * time.Second
 
-// clamVersion is the version of the first upstream that is a ClamAV, in its words.
+// clamVersion is the version of the first engine that is a ClamAV, in its words.
 func (r *request) clamVersion() string {
 	ctx, cancel := context.WithTimeout(r.s.srv.ctx, versionWait)
 	defer cancel()
-	for _, u := range r.cfg.Upstreams {
+	for _, u := range r.cfg.Engines {
 		if v, ok := u.Version(ctx); ok && strings.HasPrefix(v.Text, "ClamAV ") {
 			return escape(v.Text, maxLoggedName)
 		}
@@ -82,7 +82,7 @@ const (
 func (r *request) stats() string {
 	running := r.s.srv.running.list()
 	slots := 0
-	for _, u := range r.cfg.Upstreams {
+	for _, u := range r.cfg.Engines {
 		slots = max(slots, u.Slots())
 	}
 	now := time.Now()
@@ -103,12 +103,12 @@ func (r *request) stats() string {
 // reloadEngines has every engine load its signatures again, in the background. Each
 // does so once more if it is doing so already, so that it misses nothing.
 func (s *Server) reloadEngines() {
-	for _, u := range s.cfg.Load().Upstreams {
+	for _, u := range s.cfg.Load().Engines {
 		s.reloading.Add(1)
 		go func() {
 			defer s.reloading.Add(-1)
 			if err := u.Reload(s.ctx); err != nil && s.ctx.Err() == nil {
-				s.log.Warn().Err(err).Str("upstream", u.Name()).Msg("engine reload")
+				s.log.Warn().Err(err).Str("engine", u.Name()).Msg("engine reload")
 			}
 		}()
 	}
@@ -120,10 +120,10 @@ func (s *Server) selfCheck(ctx context.Context, cfg *Config) (upToDate bool, err
 	if s.reloading.Load() > 0 {
 		return false, nil
 	}
-	answers := make([]bool, len(cfg.Upstreams))
-	errs := make([]error, len(cfg.Upstreams))
+	answers := make([]bool, len(cfg.Engines))
+	errs := make([]error, len(cfg.Engines))
 	var asking sync.WaitGroup
-	for i, u := range cfg.Upstreams {
+	for i, u := range cfg.Engines {
 		asking.Go(func() { answers[i], errs[i] = u.SelfCheck(ctx) })
 	}
 	asking.Wait()

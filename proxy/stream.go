@@ -24,14 +24,14 @@ const (
 )
 
 // receive reads the stream of an INSTREAM into the spool, as keep does.
-func (r *request) receive() *spool.Content {
+func (r *request) receive() *spool.Object {
 	w := r.s.srv.spool.Create(r.s.ctx)
 	return r.keep(r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout), w, watchedWriter{w, r.s})
 }
 
 // keep reads a stream into the spool by w, to which to passes it on. It returns nil
 // if there is nothing to scan: then the client has its answer, or has gone.
-func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *spool.Content {
+func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *spool.Object {
 	defer w.Abort()
 	stream.SetPace(protocol.Pace{MinRate: r.cfg.Limits.StreamMinRate, MaxTime: r.cfg.Limits.StreamMaxTime})
 	_, err := stream.WriteTo(to)
@@ -86,7 +86,7 @@ func (r *request) notKept(err error) {
 }
 
 // scanStream scans a stream that has been received, and releases it.
-func (r *request) scanStream(content *spool.Content) {
+func (r *request) scanStream(content *spool.Object) {
 	defer content.Release()
 	reserveForScan(0)
 	ctx, cancel := r.deadline()
@@ -129,7 +129,7 @@ func (r *request) scanDescriptor(fd int) {
 }
 
 // adopt makes an object of the descriptor fd, which it owns.
-func (r *request) adopt(ctx context.Context, fd int) (*spool.Content, error) {
+func (r *request) adopt(ctx context.Context, fd int) (*spool.Object, error) {
 	f, err := r.s.srv.files.Adopt(ctx, fd)
 	if err != nil {
 		return nil, err

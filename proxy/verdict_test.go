@@ -15,9 +15,9 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/testfile"
-	"polyclam/proxy/upstream"
 )
 
 // TestFirstVirusOfAny: with first_virus = "answer" a slow engine does not delay FOUND,
@@ -25,7 +25,7 @@ import (
 func TestFirstVirusOfAny(t *testing.T) {
 	virus := backendtest.Says(backends.Found(1, "V"))
 	hang := &backendtest.Fake{Hang: true}
-	for _, engines := range [][]engine{
+	for _, engines := range [][]testEngine{
 		{{name: "slow", backend: hang}, {name: "finder", backend: virus}},
 		{{name: "slow", backend: hang}, {name: "finder", backend: virus}, {name: "slower", backend: hang}},
 		{{name: "finder", backend: virus}, {name: "slow", backend: hang, optional: true}},
@@ -41,13 +41,13 @@ func TestFirstVirusOfAny(t *testing.T) {
 // TestCauses: the cause of a scan that is ended says why, in words and with the key.
 func TestCauses(t *testing.T) {
 	causes, begun := make(chan error, 2), make(chan struct{}, 2)
-	waits := backends.Func(func(ctx context.Context, _ backends.Content) (backends.Result, error) {
+	waits := backends.Func(func(ctx context.Context, _ backends.Object) (backends.Result, error) {
 		begun <- struct{}{}
 		<-ctx.Done()
 		causes <- context.Cause(ctx)
 		return backends.Result{}, errors.New("read: use of closed network connection")
 	})
-	ts := newServer(t, func(c *Config) { c.Listeners[0].Profile.AnswerWithin = 20 * time.Millisecond }, engine{name: "a", backend: waits})
+	ts := newServer(t, func(c *Config) { c.Listeners[0].Profile.AnswerWithin = 20 * time.Millisecond }, testEngine{name: "a", backend: waits})
 	got := ts.ask("nXINSTREAM\n" + stream("content", 7))
 	if cause := <-causes; cause.Error() != "no answer within 20ms (key answer_within)" || !errors.Is(cause, context.DeadlineExceeded) {
 		t.Errorf("cause %q", cause)
@@ -56,11 +56,11 @@ func TestCauses(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	<-begun
-	finds := backends.Func(func(context.Context, backends.Content) (backends.Result, error) {
+	finds := backends.Func(func(context.Context, backends.Object) (backends.Result, error) {
 		<-begun
 		return backends.Found(1, "V"), nil
 	})
-	ts = newServer(t, nil, engine{name: "a", backend: waits}, engine{name: "b", backend: finds})
+	ts = newServer(t, nil, testEngine{name: "a", backend: waits}, testEngine{name: "b", backend: finds})
 	ts.ask("nINSTREAM\n" + stream("content", 7))
 	if cause := <-causes; cause.Error() != "the verdict was settled already" || backends.CategoryOf(cause) != backends.Interrupted {
 		t.Errorf("cause %q", cause)
@@ -70,7 +70,7 @@ func TestCauses(t *testing.T) {
 // TestStoppingCause: a scan that outlives the grace of Shutdown hears why it ends.
 func TestStoppingCause(t *testing.T) {
 	begun, cause := make(chan struct{}), make(chan error, 1)
-	ts := newServer(t, nil, engine{name: "a", backend: backends.Func(func(ctx context.Context, _ backends.Content) (backends.Result, error) {
+	ts := newServer(t, nil, testEngine{name: "a", backend: backends.Func(func(ctx context.Context, _ backends.Object) (backends.Result, error) {
 		close(begun)
 		<-ctx.Done()
 		cause <- context.Cause(ctx)
@@ -92,10 +92,10 @@ func TestStoppingCause(t *testing.T) {
 // TestBothAreShown: a finding and a failure in one report, in status line, records and
 // log; and who demanded the action.
 func TestBothAreShown(t *testing.T) {
-	both := backends.Func(func(context.Context, backends.Content) (backends.Result, error) {
+	both := backends.Func(func(context.Context, backends.Object) (backends.Result, error) {
 		return backends.Result{Category: backends.Encrypted, Code: 2, Detail: "a.txt is locked"}, &backends.Failure{Category: backends.SWErr, Text: "virus data missing"}
 	})
-	ts := newServer(t, nil, engine{name: "a", backend: says(backends.Encrypted)}, engine{name: "b", backend: both})
+	ts := newServer(t, nil, testEngine{name: "a", backend: says(backends.Encrypted)}, testEngine{name: "b", backend: both})
 	got := strings.Split(ts.ask("nXINSTREAM\n"+stream("content", 7)), "\n")
 	if got[0] != "stream: Encrypted content, b scan failed ERROR" ||
 		!strings.Contains(got[2], `failure=swerr msg="a.txt is locked; virus data missing"`) ||
@@ -104,7 +104,7 @@ func TestBothAreShown(t *testing.T) {
 	}
 	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
 	for _, want := range []string{
-		`"upstream":"a","action_by":"b"`,
+		`"engine":"a","action_by":"b"`,
 		`"b":{"category":"encrypted"`, `"failure":"swerr","detail":"a.txt is locked","error":"virus data missing"`,
 	} {
 		if !strings.Contains(ts.log.String(), want) {
@@ -117,7 +117,7 @@ func TestBothAreShown(t *testing.T) {
 func TestPassedByRule(t *testing.T) {
 	p := policy.Default()
 	p.Rules = []policy.Rule{{Name: regexp.MustCompile(`^PUA\.`), Category: backends.OK}}
-	ts := newServer(t, func(c *Config) { c.Listeners[0].Policy = p }, engine{name: "a", backend: backendtest.Says(backends.Found(1, "PUA.X"))})
+	ts := newServer(t, func(c *Config) { c.Listeners[0].Policy = p }, testEngine{name: "a", backend: backendtest.Says(backends.Found(1, "PUA.X"))})
 	got := ts.ask("nXINSTREAM\n" + stream("content", 7))
 	if !strings.HasPrefix(got, "stream: OK\n") || !strings.Contains(got, `passed=PUA.X rule="^PUA\\."`) {
 		t.Errorf("got %q", got)
@@ -148,20 +148,20 @@ func TestOwnControlComesBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var ts *testServer
 			ready, replies := make(chan struct{}), make(chan string, 10)
-			loops := backends.Func(func(_ context.Context, c backends.Content) (backends.Result, error) {
+			loops := backends.Func(func(_ context.Context, c backends.Object) (backends.Result, error) {
 				<-ready
 				object := make([]byte, c.Size())
 				c.ReadAt(object, 0)
 				replies <- command(ts, object)
 				return backends.Clean(0), nil
 			})
-			looping := upstream.New(upstream.Config{
-				Name: "loop", Kind: "fake", Canary: true, Timeout: patience, Nodes: []upstream.Node{{Backend: loops}}, Log: zerolog.Nop(),
+			looping := engine.New(engine.Config{
+				Name: "loop", Kind: "fake", Canary: true, Timeout: patience, Nodes: []engine.Node{{Backend: loops}}, Log: zerolog.Nop(),
 			})
 			ts = newServer(t, func(c *Config) {
 				c.Listeners[0].Policy = lax
-				c.Upstreams = append(c.Upstreams, looping)
-			}, engine{name: "a", backend: backendtest.Says(backends.Clean(0))})
+				c.Engines = append(c.Engines, looping)
+			}, testEngine{name: "a", backend: backendtest.Says(backends.Clean(0))})
 			close(ready)
 			if got := <-replies; !strings.HasSuffix(got, " ERROR\n") {
 				t.Errorf("the loop was told %q", got)
@@ -170,7 +170,7 @@ func TestOwnControlComesBack(t *testing.T) {
 				return looping.Status().Nodes[0].Reason == "asks polyclam itself, through the listener unix:"+ts.addr
 			})
 			status := ts.ask("nXSTATUS\n")
-			if !strings.Contains(status, `upstream=loop backend=fake required=false state=down reason="asks polyclam itself`) {
+			if !strings.Contains(status, `engine=loop backend=fake required=false state=down reason="asks polyclam itself`) {
 				t.Errorf("status %q", status)
 			}
 			if got := command(ts, testfile.Clean(testfile.NewNonce())); !strings.HasSuffix(got, ": OK\n") {

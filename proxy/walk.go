@@ -142,7 +142,7 @@ func (w *walk) file(ctx context.Context, f *files.File, path string) {
 }
 
 // content scans and releases content.
-func (w *walk) content(ctx context.Context, content *spool.Content, path string) {
+func (w *walk) content(ctx context.Context, content *spool.Object, path string) {
 	v, elapsed := w.r.judge(ctx, path, content)
 	w.line(path, v)
 	log := func() {

@@ -165,7 +165,7 @@ func TestDirectoryDepth(t *testing.T) {
 // an OK beside it.
 func TestFailureInDirectory(t *testing.T) {
 	dir := tree(t, "a", "x", "b", "x")
-	ts := newServer(t, nil, engine{name: "broken", backend: backendtest.Fails(errors.New("no"))})
+	ts := newServer(t, nil, testEngine{name: "broken", backend: backendtest.Fails(errors.New("no"))})
 	got := ts.ask("nSCAN " + dir + "\n")
 	if strings.Contains(got, "OK\n") || strings.Count(got, " ERROR\n") != 2 {
 		t.Errorf("got %q", got)
@@ -237,7 +237,7 @@ func TestPathCommandsOff(t *testing.T) {
 
 func TestAllMatchNames(t *testing.T) {
 	dir := tree(t, "f", "x")
-	ts := newServer(t, nil, engine{name: "many", backend: allMatcher{}})
+	ts := newServer(t, nil, testEngine{name: "many", backend: allMatcher{}})
 	want := dir + "/f: A FOUND\n" + dir + "/f: B FOUND\n" + dir + "/f: A FOUND\n"
 	if got := ts.ask("nALLMATCHSCAN " + dir + "/f\n"); got != want {
 		t.Errorf("got %q, want %q", got, want)

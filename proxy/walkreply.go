@@ -94,9 +94,9 @@ func (w *walk) whyCutOff() (words, reason string) {
 // unasked is the verdict of objects that no engine was asked about.
 func (r *request) unasked(reason string) policy.Verdict {
 	err := &backends.Failure{Category: backends.Interrupted, Code: backends.NoCode, Text: "not asked: " + reason}
-	reports := make([]policy.Report, len(r.cfg.Upstreams))
-	for i, u := range r.cfg.Upstreams {
-		reports[i] = policy.Report{Upstream: u.Name(), Required: u.Required(), Err: err}
+	reports := make([]policy.Report, len(r.cfg.Engines))
+	for i, u := range r.cfg.Engines {
+		reports[i] = policy.Report{Engine: u.Name(), Required: u.Required(), Err: err}
 	}
 	v := r.lst.Policy.Merge(reports)
 	if v.Action == policy.OK {

@@ -69,7 +69,7 @@ func TestDeadlineInDirectory(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := tree(t, "a", eicar, "b", eicar, "c", eicar, "d", eicar)
 			synctest.Test(t, func(t *testing.T) {
-				cfg := testConfig("unix:/s", []engine{{name: "fake", backend: &backendtest.Fake{Result: backends.Clean(0), Delay: 6 * time.Second}}})
+				cfg := testConfig("unix:/s", []testEngine{{name: "fake", backend: &backendtest.Fake{Result: backends.Clean(0), Delay: 6 * time.Second}}})
 				l := &cfg.Listeners[0]
 				l.Profile, _ = status.Lookup(test.client)
 				l.Profile.AnswerWithin = 10 * time.Second
@@ -94,7 +94,7 @@ func TestDeadlineInDirectory(t *testing.T) {
 func TestDeadlineAfterDirectory(t *testing.T) {
 	dir := tree(t, "a", "x", "b/", "")
 	synctest.Test(t, func(t *testing.T) {
-		cfg := testConfig("unix:/s", []engine{{name: "fake", backend: backends.Func(func(ctx context.Context, _ backends.Content) (backends.Result, error) {
+		cfg := testConfig("unix:/s", []testEngine{{name: "fake", backend: backends.Func(func(ctx context.Context, _ backends.Object) (backends.Result, error) {
 			<-ctx.Done()
 			return backends.Clean(0), nil
 		})}})
@@ -123,7 +123,7 @@ func TestShutdownInDirectory(t *testing.T) {
 			ts := newServer(t, func(c *Config) {
 				l := &c.Listeners[0]
 				l.Policy = l.Policy.WithActions(map[backends.Category]action{backends.Interrupted: test.interrupted})
-			}, engine{name: "fake", backend: &backendtest.Fake{Hang: true}})
+			}, testEngine{name: "fake", backend: &backendtest.Fake{Hang: true}})
 			nc := ts.dial()
 			fmt.Fprintf(nc, test.send, dir)
 			eventually(t, "scan", func() bool { return len(ts.running.list()) > 0 })

@@ -162,7 +162,7 @@ func TestWalkDescriptors(t *testing.T) {
 	dir := tree(t, entries...)
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.DirectoryDepth = 3 },
-		engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	const walks = 10
 	answers := make(chan string, walks)
 	for range walks {

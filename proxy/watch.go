@@ -5,13 +5,13 @@ import (
 	"sync"
 	"time"
 
+	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
-	"polyclam/proxy/upstream"
 )
 
 // errGone is why the work for a client is called off that has hung up.
-const errGone = upstream.CalledOff("the client has gone")
+const errGone = engine.CalledOff("the client has gone")
 
 // watchAfter is how long a client waits for us before it is watched: most scans are
 // over by then and cost no watch.

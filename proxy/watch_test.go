@@ -14,9 +14,9 @@ import (
 )
 
 // stuck is an engine that scans until it is called off. It says why on the channel.
-func stuck() (engine, chan error) {
+func stuck() (testEngine, chan error) {
 	ends := make(chan error, 100)
-	return engine{name: "stuck", backend: backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+	return testEngine{name: "stuck", backend: backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
 		<-ctx.Done()
 		ends <- context.Cause(ctx)
 		return backends.Result{}, context.Cause(ctx)
@@ -72,7 +72,7 @@ func TestClientGoneDuringScan(t *testing.T) {
 // what a close looks like.
 func TestHalfCloseIsNoHangup(t *testing.T) {
 	release := make(chan struct{})
-	ts := newServer(t, overTCP(nil), engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+	ts := newServer(t, overTCP(nil), testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	clients := []net.Conn{ts.dial(), dialFrom(t, "127.0.0.2", ts.listenTCP())}
 	for _, nc := range clients {
 		io.WriteString(nc, "zINSTREAM\x00"+stream("x", 1))
@@ -167,7 +167,7 @@ func TestClientGoneWhileItWaitsForTheSpool(t *testing.T) {
 func TestSessionGoesOnAfterWatch(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = 1 },
-		engine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
+		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	nc := ts.dial()
 	io.WriteString(nc, "nIDSESSION\nnINSTREAM\n"+stream("x", 1)+"nINSTREAM\n"+stream("y", 1))
 	eventually(t, "the reader is watched", func() bool {

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"polyclam/proxy/upstream"
+	"polyclam/proxy/engine"
 )
 
 // A client of an IDSESSION that sends commands and reads no replies ends in a deadlock:
@@ -24,9 +24,9 @@ const (
 
 // Why the scans of an IDSESSION are called off.
 const (
-	errNotRead     = upstream.CalledOff("the client does not read its replies")
-	errNotAnswered = upstream.CalledOff("the session ended with a scan that is answered by closing")
-	errPanicked    = upstream.CalledOff("the session ended with a panic")
+	errNotRead     = engine.CalledOff("the client does not read its replies")
+	errNotAnswered = engine.CalledOff("the session ended with a scan that is answered by closing")
+	errPanicked    = engine.CalledOff("the session ended with a panic")
 )
 
 // write sends a reply. An IDSESSION ends with the first one that cannot be sent: the
@@ -50,7 +50,7 @@ func (s *session) write(b []byte, cfg *Config) error {
 }
 
 // cutOff closes the connection of an IDSESSION and calls off its scans.
-func (s *session) cutOff(why upstream.CalledOff) {
+func (s *session) cutOff(why engine.CalledOff) {
 	s.cancel(why)
 	s.conn.Close()
 }

@@ -73,14 +73,14 @@ func TestSessionThatIsNotRead(t *testing.T) {
 // is not scanned any more.
 func TestSessionCutOffEndsScans(t *testing.T) {
 	var begun, ended atomic.Int32
-	hang := backends.Func(func(ctx context.Context, c backends.Content) (backends.Result, error) {
+	hang := backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
 		begun.Add(1)
 		defer ended.Add(1)
 		<-ctx.Done()
 		return backends.Result{}, context.Cause(ctx)
 	})
 	ts := newServer(t, func(c *Config) { c.Limits.WriteTimeout = 50 * time.Millisecond; c.Limits.SessionScans = 2 },
-		engine{name: "slow", backend: hang})
+		testEngine{name: "slow", backend: hang})
 	nc := ts.dial()
 	io.WriteString(nc, "zIDSESSION\x00zINSTREAM\x00"+stream("a", 1)+"zINSTREAM\x00"+stream("b", 1))
 	eventually(t, "scans", func() bool { return begun.Load() == 2 })
@@ -97,7 +97,7 @@ func TestSessionCutOffEndsScans(t *testing.T) {
 // the others waiting: nothing of it is unread here.
 func TestSessionReadSlowly(t *testing.T) {
 	const n = 1000
-	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = n }, engine{name: "a", backend: backendtest.Says(backends.Clean(0))})
+	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = n }, testEngine{name: "a", backend: backendtest.Says(backends.Clean(0))})
 	nc := ts.dial()
 	io.WriteString(nc, "zIDSESSION\x00")
 	for range n {

@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"polyclam/protocol"
-	"polyclam/proxy/upstream"
+	"polyclam/proxy/engine"
 )
 
 // status is the reply to XSTATUS: a SERVER record, a NODE record for every node of
-// every upstream, END. It is what `polyclam status` shows.
+// every engine, END. It is what `polyclam status` shows.
 func (r *request) status() []string {
 	s := r.s.srv
 	st := s.spool.Stats()
@@ -28,7 +28,7 @@ func (r *request) status() []string {
 	lines := []string{protocol.Record{Object: "status", Fields: server, Word: "SERVER"}.String()}
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()
-	for _, u := range r.cfg.Upstreams {
+	for _, u := range r.cfg.Engines {
 		u.Version(ctx) // so that the status tells a fresh one
 		us := u.Status()
 		for _, n := range us.Nodes {
@@ -47,9 +47,9 @@ func (f *fields) add(key, value string) {
 	}
 }
 
-func nodeFields(u upstream.Status, n upstream.NodeStatus) fields {
+func nodeFields(u engine.Status, n engine.NodeStatus) fields {
 	var f fields
-	f.add("upstream", u.Name)
+	f.add("engine", u.Name)
 	f.add("backend", u.Kind)
 	f.add("required", strconv.FormatBool(u.Required))
 	f.add("address", n.Address)

@@ -142,7 +142,7 @@ func TestGreeting(t *testing.T) {
 		"421 Service not available\r\n": 421, "466 License expired\r\n": 466, "HTTP/1.0 200 OK\r\n": 0, "210 SCAN DATA\r\n": 0, "\r\n": 0,
 	} {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Send(backendtest.Composed(greeting)), backendtest.CloseWrite(), backendtest.Drain()})
-		_, err := open(t, d.Address()).Scan(t.Context(), backendtest.CleanContent(t))
+		_, err := open(t, d.Address()).Scan(t.Context(), backendtest.CleanObject(t))
 		if err == nil || backends.CategoryOf(err) != backends.SWErr {
 			t.Errorf("%q: %v", greeting, err)
 		}
@@ -243,7 +243,7 @@ func TestRepeated(t *testing.T) {
 // TestLateAnswer: on a kept connection an answer about another file is asked for again.
 func TestLateAnswer(t *testing.T) {
 	one, two := backendtest.Bytes(t, []byte("x")), backendtest.Bytes(t, []byte("y"))
-	path := func(c *backendtest.Content) string {
+	path := func(c *backendtest.Object) string {
 		p, err := c.Path()
 		if err != nil {
 			t.Fatal(err)
@@ -264,7 +264,7 @@ func TestLateAnswer(t *testing.T) {
 			backendtest.Script{engine.Hello[0], engine.Request(path(two)), say(begin+virus+end, path(two)), backendtest.Drain()})
 		b := open(t, d.Address())
 		for i, want := range []backends.Category{backends.OK, backends.Encrypted, backends.Virus} {
-			if r, err := b.Scan(t.Context(), []backends.Content{one, two, one}[i]); err != nil || r.Category != want {
+			if r, err := b.Scan(t.Context(), []backends.Object{one, two, one}[i]); err != nil || r.Category != want {
 				t.Errorf("%q: scan %d: %+v, %v", late, i, r, err)
 			}
 		}

@@ -9,7 +9,7 @@ import (
 	"polyclam/backends/internal/texts"
 )
 
-// Config holds the keys of an avast upstream.
+// Config holds the keys of an avast engine.
 type Config struct {
 	// Sessions keeps connections open between scans.
 	Sessions bool `toml:"sessions"`

@@ -15,16 +15,16 @@ func (s *suite) endedBefore(t *testing.T) {
 	b := s.start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	wantInterrupted(ctx, t, b, CleanContent(t))
+	wantInterrupted(ctx, t, b, CleanObject(t))
 	ctx, cancel = context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	// CategoryOf takes a dial that has no time for CannotExecute: a backend looks
 	// at its context before.
-	wantInterrupted(ctx, t, b, CleanContent(t))
+	wantInterrupted(ctx, t, b, CleanObject(t))
 }
 
 // wantInterrupted scans and wants Interrupted in reasonable time.
-func wantInterrupted(ctx context.Context, t *testing.T, b backends.Backend, c backends.Content) {
+func wantInterrupted(ctx context.Context, t *testing.T, b backends.Backend, c backends.Object) {
 	t.Helper()
 	r, err, ok := scanWithin(ctx, b, c)
 	switch {
@@ -44,7 +44,7 @@ func (s *suite) endsInTheMiddle(t *testing.T) {
 	b := s.start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	c := &cancelling{Content: LargeContent(t, 4<<20), cancel: cancel}
+	c := &cancelling{Object: LargeObject(t, 4<<20), cancel: cancel}
 	r, err, ok := scanWithin(ctx, b, c)
 	switch {
 	case !ok:
@@ -58,30 +58,30 @@ func (s *suite) endsInTheMiddle(t *testing.T) {
 
 // cancelling ends a context when it is read.
 type cancelling struct {
-	*Content
+	*Object
 	cancel context.CancelFunc
 }
 
 func (c *cancelling) ReadAt(p []byte, off int64) (int, error) {
 	c.cancel()
-	return c.Content.ReadAt(p, off)
+	return c.Object.ReadAt(p, off)
 }
 
 func (c *cancelling) File() (*os.File, error) {
 	c.cancel()
-	return c.Content.File()
+	return c.Object.File()
 }
 
 func (c *cancelling) Path() (string, error) {
 	c.cancel()
-	return c.Content.Path()
+	return c.Object.Path()
 }
 
 // breaksOff scans contents that cannot be read: an OK would be a lie.
 func (s *suite) breaksOff(t *testing.T) {
 	b := s.start(t)
 	for _, readable := range []int{0, 100 << 10} {
-		c := &broken{Content: LargeContent(t, 1<<20), readable: int64(readable)}
+		c := &broken{Object: LargeObject(t, 1<<20), readable: int64(readable)}
 		r, err, ok := scanWithin(t.Context(), b, c)
 		switch {
 		case !ok:
@@ -96,7 +96,7 @@ func (s *suite) breaksOff(t *testing.T) {
 
 // broken fails behind its first bytes, and has no file.
 type broken struct {
-	*Content
+	*Object
 	readable int64
 }
 
@@ -107,12 +107,12 @@ func (c *broken) ReadAt(p []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	if off+int64(len(p)) <= c.readable {
-		return c.Content.ReadAt(p, off)
+		return c.Object.ReadAt(p, off)
 	}
 	if off >= c.readable {
 		return 0, errBroken
 	}
-	n, _ := c.Content.ReadAt(p[:c.readable-off], off)
+	n, _ := c.Object.ReadAt(p[:c.readable-off], off)
 	return n, errBroken
 }
 

@@ -76,7 +76,7 @@ func (s *suite) wantFailure(t *testing.T, address string, timeout time.Duration,
 	t.Helper()
 	b := s.opts.Dial(t, address)
 	closeAfter(t, b)
-	c := LargeContent(t, 1<<20)
+	c := LargeObject(t, 1<<20)
 	for range 2 {
 		err := failure(t, b, c, timeout)
 		// The time was over before there was a connection: that says nothing yet.
@@ -91,7 +91,7 @@ func (s *suite) wantFailure(t *testing.T, address string, timeout time.Duration,
 }
 
 // failure scans and wants an error.
-func failure(t *testing.T, b backends.Backend, c backends.Content, timeout time.Duration) error {
+func failure(t *testing.T, b backends.Backend, c backends.Object, timeout time.Duration) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()

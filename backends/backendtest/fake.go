@@ -41,7 +41,7 @@ func Says(r backends.Result) *Fake { return &Fake{Result: r} }
 func Fails(err error) *Fake { return &Fake{Err: err} }
 
 // Scan implements [backends.Backend].
-func (f *Fake) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (f *Fake) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	f.enter()
 	defer f.leave()
 	if f.Panic != nil {

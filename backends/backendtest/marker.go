@@ -41,7 +41,7 @@ func Marked(data []byte) backends.Category {
 // give them.
 func Engine() backends.Backend { return backends.Func(scanMarked) }
 
-func scanMarked(ctx context.Context, c backends.Content) (backends.Result, error) {
+func scanMarked(ctx context.Context, c backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
 		return backends.Result{}, context.Cause(ctx)
 	}

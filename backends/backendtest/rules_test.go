@@ -22,7 +22,7 @@ type toy struct {
 	last backends.Category
 }
 
-func (b *toy) Scan(_ context.Context, c backends.Content) (backends.Result, error) {
+func (b *toy) Scan(_ context.Context, c backends.Object) (backends.Result, error) {
 	if b.leaks {
 		go func() { select {} }()
 	}

@@ -50,8 +50,8 @@ func TestEncryptedZipOpens(t *testing.T) {
 	}
 }
 
-func TestContent(t *testing.T) {
-	c := LargeContent(t, 100_000)
+func TestObject(t *testing.T) {
+	c := LargeObject(t, 100_000)
 	all, err := io.ReadAll(io.NewSectionReader(c, 0, c.Size()))
 	if err != nil || !bytes.Equal(all, c.Data()) || len(all) != 100_000 {
 		t.Fatalf("%d bytes, %v", len(all), err)

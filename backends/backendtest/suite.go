@@ -82,7 +82,7 @@ func closeAfter(t *testing.T, b backends.Backend) {
 }
 
 // scan scans c without an end in sight and wants a result.
-func scan(t *testing.T, b backends.Backend, c backends.Content) backends.Result {
+func scan(t *testing.T, b backends.Backend, c backends.Object) backends.Result {
 	t.Helper()
 	r, err, ok := scanWithin(t.Context(), b, c)
 	if !ok {
@@ -104,7 +104,7 @@ type outcome struct {
 }
 
 // scanWithin reports ok = false if the scan does not end in time: it hangs.
-func scanWithin(ctx context.Context, b backends.Backend, c backends.Content) (r backends.Result, err error, ok bool) {
+func scanWithin(ctx context.Context, b backends.Backend, c backends.Object) (r backends.Result, err error, ok bool) {
 	done := make(chan outcome, 1)
 	go func() {
 		r, err := b.Scan(ctx, c)
@@ -150,7 +150,7 @@ func Check(r backends.Result) string {
 }
 
 func (s *suite) clean(t *testing.T) {
-	r := scan(t, s.start(t), CleanContent(t))
+	r := scan(t, s.start(t), CleanObject(t))
 	wantCategory(t, r, backends.OK)
 }
 
@@ -195,7 +195,7 @@ func (s *suite) large(t *testing.T) {
 	if size == 0 {
 		size = 20 << 20
 	}
-	wantCategory(t, scan(t, s.start(t), LargeContent(t, size)), backends.OK)
+	wantCategory(t, scan(t, s.start(t), LargeObject(t, size)), backends.OK)
 }
 
 // atOnce mixes contents, so that an answer that reaches another scan shows.
@@ -205,7 +205,7 @@ func (s *suite) atOnce(t *testing.T) {
 		n = 50
 	}
 	b := s.start(t)
-	clean, virus := CleanContent(t), Bytes(t, EICAR())
+	clean, virus := CleanObject(t), Bytes(t, EICAR())
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {

@@ -44,7 +44,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestFake(t *testing.T) {
-	c := CleanContent(t)
+	c := CleanObject(t)
 	broken := errors.New("broken")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(broken)

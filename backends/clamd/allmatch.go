@@ -18,7 +18,7 @@ const maxLines = 100_000
 // ScanAll implements [backends.AllMatcher]. clamd knows ALLMATCHSCAN only for paths and
 // not in a session. If clamd can read a copy of the object, it is asked about that;
 // otherwise see scanPlaced.
-func (b *Backend) ScanAll(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) ScanAll(ctx context.Context, c backends.Object) (backends.Result, error) {
 	path, err := file.Path(c)
 	if err != nil {
 		return b.scanPlaced(ctx, c)
@@ -34,7 +34,7 @@ func (b *Backend) ScanAll(ctx context.Context, c backends.Content) (backends.Res
 // something. No check can keep the path from leading clamd to another file than the one
 // that was opened. So Scan alone decides whether there is a finding, and the list counts
 // only if the same file was at the path before and after and Scan's findings are in it.
-func (b *Backend) scanPlaced(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) scanPlaced(ctx context.Context, c backends.Object) (backends.Result, error) {
 	first, err := b.Scan(ctx, c)
 	placed, ok := c.(backends.Placed)
 	if err != nil || len(first.Findings) == 0 || !ok || b.node.Network != "unix" {

@@ -84,7 +84,7 @@ func BenchmarkScan(b *testing.B) {
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			e := open(b, okServer(b, bb.object), bb.transport)
-			c := backendtest.LargeContent(b, bb.size)
+			c := backendtest.LargeObject(b, bb.size)
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
 			b.ReportAllocs()
@@ -131,7 +131,7 @@ func BenchmarkRealClamd(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer e.(io.Closer).Close()
-				c := backendtest.LargeContent(b, 1<<10)
+				c := backendtest.LargeObject(b, 1<<10)
 				b.ReportAllocs()
 				client, server := cpu(b, d.Pid)
 				for b.Loop() {

@@ -48,7 +48,7 @@ var (
 )
 
 // x is a content of one byte.
-func x(tb testing.TB) *backendtest.Content { return backendtest.Bytes(tb, []byte("x")) }
+func x(tb testing.TB) *backendtest.Object { return backendtest.Bytes(tb, []byte("x")) }
 
 // TestAnswers is the whole answer table, as it comes over the wire.
 func TestAnswers(t *testing.T) {
@@ -167,7 +167,7 @@ func TestSizeLimitWhileWriting(t *testing.T) {
 		want(session + "zINSTREAM\x00"), backendtest.Discard(4), said("1: INSTREAM size limit exceeded. ERROR\x00"), backendtest.CloseWrite(), backendtest.Close(),
 	})
 	b := open(t, d.Address(), transportStream)
-	r, err := b.Scan(testContext(t), backendtest.LargeContent(t, 16<<20))
+	r, err := b.Scan(testContext(t), backendtest.LargeObject(t, 16<<20))
 	if err == nil && r.Category != backends.Partial || err != nil && !errors.Is(err, protocol.ErrNoReply) {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -180,7 +180,7 @@ func TestEarlyOK(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{
 		want(session + "zINSTREAM\x00"), say("1: stream: OK\x00"), backendtest.CloseWrite(), backendtest.Close(),
 	})
-	if r, err := open(t, d.Address(), transportStream).Scan(testContext(t), backendtest.LargeContent(t, 16<<20)); err == nil {
+	if r, err := open(t, d.Address(), transportStream).Scan(testContext(t), backendtest.LargeObject(t, 16<<20)); err == nil {
 		t.Errorf("an OK for half a stream: %+v", r)
 	}
 }
@@ -331,18 +331,18 @@ func TestSessionsOff(t *testing.T) {
 }
 
 // withoutFile has no descriptor, withoutPath no path, short fewer bytes than it says.
-type withoutFile struct{ *backendtest.Content }
+type withoutFile struct{ *backendtest.Object }
 
 func (withoutFile) File() (*os.File, error) { return nil, os.ErrNotExist }
 func (withoutFile) Path() (string, error)   { return "", os.ErrNotExist }
 
-type short struct{ *backendtest.Content }
+type short struct{ *backendtest.Object }
 
-func (s short) Size() int64             { return s.Content.Size() + 1 }
+func (s short) Size() int64             { return s.Object.Size() + 1 }
 func (s short) File() (*os.File, error) { return nil, os.ErrNotExist }
 
 type linked struct {
-	*backendtest.Content
+	*backendtest.Object
 	path string
 }
 
@@ -372,7 +372,7 @@ func TestDescriptorDoesNotArrive(t *testing.T) {
 	}
 }
 
-func TestShortContent(t *testing.T) {
+func TestShortObject(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Drain()})
 	for _, transport := range []string{transportStream, transportAuto, transportPath} {
 		r, err := open(t, d.Address(), transport).Scan(testContext(t), short{x(t)})

@@ -20,7 +20,7 @@ const (
 	transportPath   = "path"
 )
 
-// Config holds the keys of a clamd upstream.
+// Config holds the keys of a clamd engine.
 type Config struct {
 	// Transport is how clamd gets the object: "fildes" hands over a descriptor
 	// (Unix sockets only, the cheapest), "stream" sends the bytes, "path" names a

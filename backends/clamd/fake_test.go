@@ -63,7 +63,7 @@ func TestEarly(t *testing.T) {
 			for _, size := range []int{5 << 20, 20 << 20} {
 				b := openFor(t, startFake(t, "unix", backendtest.Misbehaviour{Odd: tt.answer, Early: true}), transportStream, sessions)
 				big := backendtest.Bytes(t, append([]byte(odd), make([]byte, size)...))
-				for i, c := range []*backendtest.Content{big, backendtest.CleanContent(t), big} {
+				for i, c := range []*backendtest.Object{big, backendtest.CleanObject(t), big} {
 					want := tt.want
 					if i == 1 {
 						want = "ok"

@@ -12,7 +12,7 @@ import (
 
 // sparse is an object of a size, in a file that takes no space.
 type sparse struct {
-	backends.Content
+	backends.Object
 	f    *os.File
 	size int64
 }

@@ -14,11 +14,11 @@ import (
 type question struct {
 	path   string
 	file   *os.File
-	object backends.Content // without path and file: by stream
+	object backends.Object // without path and file: by stream
 }
 
 // prepare chooses the way.
-func (b *Backend) prepare(c backends.Content) (question, error) {
+func (b *Backend) prepare(c backends.Object) (question, error) {
 	if b.transport == transportPath {
 		path, err := file.Path(c)
 		if err != nil {

@@ -43,7 +43,7 @@ func TestRealClamd(t *testing.T) {
 }
 
 // inDir is a content with a file that every user can read.
-func inDir(t *testing.T, name string, data []byte) backends.Content {
+func inDir(t *testing.T, name string, data []byte) backends.Object {
 	t.Helper()
 	path := filepath.Join(clamdtest.Dir(t, ""), name)
 	if err := os.WriteFile(path, data, 0o644); err != nil {
@@ -69,7 +69,7 @@ func TestRealPath(t *testing.T) {
 	if err := os.Symlink(target.path, link); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := b.Scan(ctx, linked{target.Content, link}); err != nil || r.Category != backends.Virus {
+	if r, err := b.Scan(ctx, linked{target.Object, link}); err != nil || r.Category != backends.Virus {
 		t.Errorf("a link, which clamd itself calls OK: got %+v, %v", r, err)
 	}
 	if !clamdtest.Unprivileged() {
@@ -114,7 +114,7 @@ func TestRealLimitsAndRestart(t *testing.T) {
 			if size == 100000 {
 				want = backends.OK
 			}
-			if r, err := b.Scan(ctx, backendtest.LargeContent(t, size)); err != nil || r.Category != want {
+			if r, err := b.Scan(ctx, backendtest.LargeObject(t, size)); err != nil || r.Category != want {
 				t.Errorf("%s, %d bytes: got %+v, %v", address, size, r, err)
 			}
 		}
@@ -147,14 +147,14 @@ func TestRealConcurrency(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{})
 	for _, transport := range []string{transportFildes, transportStream} {
 		b := open(t, "unix:"+d.Socket, transport)
-		bad, good := backendtest.Bytes(t, []byte(clamdtest.One)), backendtest.CleanContent(t)
+		bad, good := backendtest.Bytes(t, []byte(clamdtest.One)), backendtest.CleanObject(t)
 		var wg sync.WaitGroup
 		const scanners = 8
 		for i := range scanners {
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				c, want := backends.Content(good), backends.OK
+				c, want := backends.Object(good), backends.OK
 				if i%2 == 0 {
 					c, want = bad, backends.Virus
 				}

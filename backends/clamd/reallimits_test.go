@@ -56,7 +56,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // sized is an archive of exactly size bytes: EICAR first, then zeros. It shows whether
 // clamd scans objects of this size at all.
-func sized(t *testing.T, size int64) backends.Content {
+func sized(t *testing.T, size int64) backends.Object {
 	t.Helper()
 	eicar := member{name: "eicar.com", data: []byte(clamdtest.EICAR())}
 	var frame bytes.Buffer

@@ -95,7 +95,7 @@ func TestRules(t *testing.T) {
 // allMatches scans with ScanAll.
 type allMatches struct{ *Backend }
 
-func (b allMatches) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b allMatches) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	return b.ScanAll(ctx, c)
 }
 

@@ -66,7 +66,7 @@ type Backend struct {
 func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
 		return backends.Result{}, b.wrap(ended(ctx))
 	}

@@ -9,7 +9,7 @@ import (
 	"polyclam/backends"
 )
 
-// Config holds the keys of an [[upstream]] table with backend = "command". With a
+// Config holds the keys of an [[engine]] table with backend = "command". With a
 // preset, what is left out is as the preset has it.
 type Config struct {
 	// Preset names a known program, see [Presets].

@@ -201,7 +201,7 @@ func wantGrounds(t *testing.T, p *Preset) {
 func checkTOML(t *testing.T, p *Preset) {
 	t.Helper()
 	type file struct {
-		Upstream []struct {
+		Engine []struct {
 			Name, Backend string
 			Config
 		}
@@ -217,10 +217,10 @@ func checkTOML(t *testing.T, p *Preset) {
 	for _, doc := range []string{text, strings.Join(lines, "")} {
 		var f file
 		md, err := toml.Decode(doc, &f)
-		if err != nil || len(md.Undecoded()) > 0 || len(f.Upstream) != 1 {
+		if err != nil || len(md.Undecoded()) > 0 || len(f.Engine) != 1 {
 			t.Fatalf("%s: %v, %v\n%s", p.Name, err, md.Undecoded(), doc)
 		}
-		u := f.Upstream[0]
+		u := f.Engine[0]
 		if u.Name != p.Name || u.Backend != "command" || u.Preset != p.Name {
 			t.Errorf("%s: %+v", p.Name, u)
 		}

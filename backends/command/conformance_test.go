@@ -66,7 +66,7 @@ func TestOddAnswers(t *testing.T) {
 		if got := said(r, err); got != c.want {
 			t.Errorf("%s: %s, want %s: %+v, %v", c.name, got, c.want, r, err)
 		}
-		if r, err := b.Scan(t.Context(), backendtest.CleanContent(t)); said(r, err) != "ok" {
+		if r, err := b.Scan(t.Context(), backendtest.CleanObject(t)); said(r, err) != "ok" {
 			t.Errorf("%s: a clean object: %+v, %v", c.name, r, err)
 		}
 	}

@@ -109,7 +109,7 @@ func (f *fault) play(t *testing.T, p *Preset, much int) string {
 	ctx, cancel := context.WithTimeout(t.Context(), f.timeout)
 	defer cancel()
 	began := time.Now()
-	r, err := b.Scan(ctx, backendtest.CleanContent(t))
+	r, err := b.Scan(ctx, backendtest.CleanObject(t))
 	took := time.Since(began)
 	got := said(r, err)
 	// What was printed in time counts beside the timeout.

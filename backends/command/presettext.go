@@ -51,7 +51,7 @@ func tells(a backends.Abilities) string {
 	return strings.Join(words, ",")
 }
 
-// TOML is an [[upstream]] table to paste into the configuration, with what the
+// TOML is an [[engine]] table to paste into the configuration, with what the
 // preset says in comments: every line that begins with "#" and a key can be made
 // the site's own.
 func (p *Preset) TOML() string {
@@ -69,7 +69,7 @@ func (p *Preset) TOML() string {
 			"# nothing; a line that it prints about every clean file belongs in ok_regex.\n")
 	}
 	b.WriteString("# It needs a directory in [spool] that the program may read.\n")
-	fmt.Fprintf(&b, "[[upstream]]\nname = %q\nbackend = \"command\"\npreset = %[1]q\n", p.Name)
+	fmt.Fprintf(&b, "[[engine]]\nname = %q\nbackend = \"command\"\npreset = %[1]q\n", p.Name)
 	fmt.Fprintf(&b, "#program = %s\n", quote(p.Argv[0]))
 	b.WriteString("# The preset, key by key:\n")
 	for _, k := range p.keys() {

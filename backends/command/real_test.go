@@ -48,7 +48,7 @@ func wantReal(t *testing.T, engine string, b backends.Backend, cases []realCase)
 }
 
 // readable is a content whose file every user can read.
-func readable(t *testing.T, data []byte) backends.Content {
+func readable(t *testing.T, data []byte) backends.Object {
 	t.Helper()
 	path := filepath.Join(clamdtest.Dir(t, ""), "polyclam-X")
 	if err := os.WriteFile(path, data, 0o644); err != nil {

@@ -34,7 +34,7 @@ func TestNoShell(t *testing.T) {
 		c.Exit = map[string]string{"0": "?swerr"}
 		c.VirusRegex = `^(\$\(touch /nonexistent\) .id. a;b\|c>d \* x/.*y)$`
 	})
-	c := backendtest.CleanContent(t)
+	c := backendtest.CleanObject(t)
 	r, err := b.Scan(t.Context(), c)
 	path, _ := c.Path()
 	if err != nil || len(r.Findings) != 1 || !strings.HasSuffix(r.Findings[0].Name, " x"+path+"y") {
@@ -56,7 +56,7 @@ func TestSurroundings(t *testing.T) {
 [ "$(cut -d' ' -f3 /proc/self/stat)" = R ] || echo "FOUND state"
 `
 	b := open(t, shell(script, func(c *Config) { c.Env = map[string]string{"EXTRA": " a b"} }))
-	if r, err := b.Scan(t.Context(), backendtest.CleanContent(t)); err != nil || r.Category != backends.OK {
+	if r, err := b.Scan(t.Context(), backendtest.CleanObject(t)); err != nil || r.Category != backends.OK {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -87,7 +87,7 @@ func TestDescriptors(t *testing.T) {
 
 func TestBothOutputs(t *testing.T) {
 	for _, script := range []string{"echo FOUND a", "echo FOUND a >&2", "printf 'FOUND a'", "printf '\\r\\nFOUND a\\r\\n' >&2"} {
-		r, err := open(t, shell(script)).Scan(t.Context(), backendtest.CleanContent(t))
+		r, err := open(t, shell(script)).Scan(t.Context(), backendtest.CleanObject(t))
 		if err != nil || r.Category != backends.Virus || r.Findings[0].Name != "a" {
 			t.Errorf("%s: %+v, %v", script, r, err)
 		}
@@ -134,7 +134,7 @@ func TestStarting(t *testing.T) {
 					tt.set(c)
 				}
 			})
-			r, err := b.Scan(t.Context(), backendtest.CleanContent(t))
+			r, err := b.Scan(t.Context(), backendtest.CleanObject(t))
 			if err == nil || backends.CategoryOf(err) != tt.want || !strings.Contains(err.Error(), tt.message) {
 				t.Errorf("%+v, %v (%v), want %v and %s", r, err, backends.CategoryOf(err), tt.want, tt.message)
 			}
@@ -173,7 +173,7 @@ func TestKilledTree(t *testing.T) {
 				began = time.Now()
 				cancel(cause)
 			}()
-			r, err := b.Scan(ctx, backendtest.CleanContent(t))
+			r, err := b.Scan(ctx, backendtest.CleanObject(t))
 			took := time.Since(began)
 			if err == nil || backends.CategoryOf(err) != backends.Interrupted || !errors.Is(err, cause) {
 				t.Errorf("%+v, %v", r, err)
@@ -209,7 +209,7 @@ func TestStopped(t *testing.T) {
 			waitFor(up)
 			cancel(cause)
 		}()
-		r, err := b.Scan(ctx, backendtest.CleanContent(t))
+		r, err := b.Scan(ctx, backendtest.CleanObject(t))
 		if got := said(r, err); got != want || !errors.Is(err, cause) {
 			t.Errorf("%s: %s, want %s: %+v, %v", what, got, want, r, err)
 		}
@@ -221,7 +221,7 @@ func TestHeldPipe(t *testing.T) {
 	backendtest.NoLeaks(t)
 	var mark string
 	b := open(t, shell(`sleep 1000 & (sleep 1000; echo FOUND late) & echo FOUND early; exit 1`, func(c *Config) { mark = marked(c) }))
-	r, err := b.Scan(t.Context(), backendtest.CleanContent(t))
+	r, err := b.Scan(t.Context(), backendtest.CleanObject(t))
 	if err != nil || r.Category != backends.Virus || len(r.Findings) != 1 || r.Findings[0].Name != "early" {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -248,7 +248,7 @@ func TestEscaped(t *testing.T) {
 			b := open(t, shell(script, func(c *Config) {
 				c.Env, c.IgnoreRegex = map[string]string{"PID": pid}, "x"
 			}))
-			r, err := b.Scan(t.Context(), backendtest.CleanContent(t))
+			r, err := b.Scan(t.Context(), backendtest.CleanObject(t))
 			if err != nil || r.Category != backends.Virus || r.Findings[0].Name != "a" {
 				t.Errorf("%+v, %v", r, err)
 			}
@@ -261,7 +261,7 @@ func TestEscaped(t *testing.T) {
 func TestLastWords(t *testing.T) {
 	b := open(t, shell(`head -c 60000 /dev/zero | tr '\0' '\n'; echo FOUND last`))
 	for range 20 {
-		r, err := b.Scan(t.Context(), backendtest.CleanContent(t))
+		r, err := b.Scan(t.Context(), backendtest.CleanObject(t))
 		if err != nil || r.Category != backends.Virus {
 			t.Fatalf("%+v, %v", r, err)
 		}
@@ -270,7 +270,7 @@ func TestLastWords(t *testing.T) {
 
 func TestSignals(t *testing.T) {
 	for _, signal := range []string{"SEGV", "KILL", "TERM", "ABRT", "PIPE"} {
-		r, err := open(t, shell(`echo ENCRYPTED; kill -`+signal+` $$`)).Scan(t.Context(), backendtest.CleanContent(t))
+		r, err := open(t, shell(`echo ENCRYPTED; kill -`+signal+` $$`)).Scan(t.Context(), backendtest.CleanObject(t))
 		var f *backends.Failure
 		if !errors.As(err, &f) || f.Category != backends.Interrupted || f.Code != backends.NoCode {
 			t.Errorf("%s: %+v, %v", signal, r, err)
@@ -287,7 +287,7 @@ func TestDaemon(t *testing.T) {
 		return // it is the child of TestOwnDeath, nothing by itself
 	}
 	b := open(t, shell(`echo up > "$UP"; exec sleep 1000`, func(c *Config) { c.Env = map[string]string{runName: mark, "UP": up} }))
-	b.Scan(t.Context(), backendtest.CleanContent(t))
+	b.Scan(t.Context(), backendtest.CleanObject(t))
 }
 
 // TestOwnDeath: a program does not outlive the daemon, however that dies.
@@ -316,7 +316,7 @@ func TestOwnDeath(t *testing.T) {
 func TestSweep2003(t *testing.T) {
 	const script = "#!/bin/sh\necho 'Password protected file foo.zip/foo.txt'\nexit 2\n"
 	b := open(t, preset("sophos-sweep", commandfake.Script(t, script)))
-	r, err := b.Scan(t.Context(), backendtest.CleanContent(t))
+	r, err := b.Scan(t.Context(), backendtest.CleanObject(t))
 	if err != nil || r.Code != 2 || r.Category != backends.Encrypted || r.Detail != "Password protected file foo.zip/foo.txt" {
 		t.Errorf("(%d, %s): %+v, %v", r.Code, r.Category, r, err)
 	}

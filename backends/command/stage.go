@@ -44,7 +44,7 @@ type stage struct {
 // stage makes the file ready for a run. What it makes lies beside the content's own
 // file and has a name that begins like it, so that after a crash it goes with the
 // other leftovers.
-func (b *Backend) stage(ctx context.Context, c backends.Content) (*stage, error) {
+func (b *Backend) stage(ctx context.Context, c backends.Object) (*stage, error) {
 	path, err := c.Path()
 	if err == nil {
 		err = checkPath(path)
@@ -96,7 +96,7 @@ func checkPath(path string) error {
 
 // make makes a link or a copy of the content's file, in a directory of its own if
 // the program is to get one.
-func (s *stage) make(ctx context.Context, c backends.Content, per, how string) error {
+func (s *stage) make(ctx context.Context, c backends.Object, per, how string) error {
 	original := s.file
 	info, err := os.Lstat(original)
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *stage) make(ctx context.Context, c backends.Content, per, how string) e
 	return s.copy(ctx, c, info)
 }
 
-func (s *stage) copy(ctx context.Context, c backends.Content, like fs.FileInfo) error {
+func (s *stage) copy(ctx context.Context, c backends.Object, like fs.FileInfo) error {
 	f, err := os.OpenFile(s.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 
 // at is a content whose file has a given path.
 type at struct {
-	backends.Content
+	backends.Object
 	path string
 	err  error
 }
@@ -146,7 +146,7 @@ func TestBadPaths(t *testing.T) {
 		{path: ""}, {path: "relative"}, {path: "-rf"}, {path: "/a b"}, {path: "/a\nb"}, {path: "/\xc3\xa4"}, {path: "/a\x00"}, {path: "/a\x7f"},
 		{path: "/nonexistent/file"}, {err: os.ErrNotExist}, {err: os.ErrPermission}, {err: errors.New("no directory is configured")},
 	} {
-		c.Content = backendtest.CleanContent(t)
+		c.Object = backendtest.CleanObject(t)
 		r, err := b.Scan(t.Context(), c)
 		if err == nil || backends.CategoryOf(err) != backends.SWErr {
 			t.Errorf("%q, %v: %+v, %v", c.path, c.err, r, err)
@@ -178,8 +178,8 @@ func (c cancelling) Path() (string, error) {
 	return c.at.Path()
 }
 
-// TestShortContent: a content that is shorter than its size is not scanned.
-func TestShortContent(t *testing.T) {
+// TestShortObject: a content that is shorter than its size is not scanned.
+func TestShortObject(t *testing.T) {
 	c := inDir(t, 0o600)
 	b := open(t, shell("exit 0", func(c *Config) { c.Copy = copyFull }))
 	r, err := b.Scan(t.Context(), longer{c})

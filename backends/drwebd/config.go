@@ -15,7 +15,7 @@ const (
 	transportPath   = "path"
 )
 
-// Config holds the keys of a drwebd upstream.
+// Config holds the keys of a drwebd engine.
 type Config struct {
 	// Transport is how drwebd gets the object: "stream" sends the bytes, "path" names
 	// a file that it must be able to read.

@@ -78,7 +78,7 @@ func (b *Backend) ReadsPaths() bool { return b.path }
 const maxSize = 1<<31 - 1
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	if b.path {
 		return b.client.ScanPath(ctx, c, b.askPath)
 	}

@@ -40,7 +40,7 @@ func want(s string) backendtest.Step { return backendtest.Want(backendtest.Compo
 // question is the request for a content of one byte.
 const question = "\x00\x00\x00\x01\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x01x"
 
-func x(tb testing.TB) backends.Content { return backendtest.Bytes(tb, []byte("x")) }
+func x(tb testing.TB) backends.Object { return backendtest.Bytes(tb, []byte("x")) }
 
 func TestConformance(t *testing.T) {
 	g := backendtest.Together(t)
@@ -109,7 +109,7 @@ func TestEarly(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%q", tt.reply), func(t *testing.T) {
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(20), say(tt.reply), backendtest.Hang()})
-			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeContent(t, 16<<20))
+			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeObject(t, 16<<20))
 			tt.check(t, r, err)
 		})
 	}
@@ -178,7 +178,7 @@ func TestOtherPath(t *testing.T) {
 
 // odd has another size or path than its content.
 type odd struct {
-	backends.Content
+	backends.Object
 	size int64
 	path string
 }
@@ -187,7 +187,7 @@ func (o odd) Size() int64 { return o.size }
 
 func (o odd) Path() (string, error) { return o.path, nil }
 
-func TestOddContents(t *testing.T) {
+func TestOddObjects(t *testing.T) {
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Drain()})
 	b := open(t, d.Address(), nil)
 	if r, err := b.Scan(testContext(t), odd{x(t), 1 << 31, ""}); err != nil || r.Category != backends.Partial {

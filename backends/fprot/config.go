@@ -22,7 +22,7 @@ const (
 	transportStream = "stream"
 )
 
-// Config holds the keys of an fprot upstream.
+// Config holds the keys of an fprot engine.
 type Config struct {
 	// Protocol is "fpscand" for version 6, "f-protd" for the daemon before.
 	Protocol string `toml:"protocol"`

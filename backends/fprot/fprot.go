@@ -83,7 +83,7 @@ var _ backends.Versioner = (*Backend)(nil)
 func (b *Backend) ReadsPaths() bool { return !b.stream }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	if b.stream {
 		return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.askStream(conn, a, c) })
 	}
@@ -97,7 +97,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 
 // askStream sends the object under a unique name, so that the answer to another request
 // does not pass for the answer to this one.
-func (b *Backend) askStream(conn *engineconn.Conn, a *backends.Answer, c backends.Content) error {
+func (b *Backend) askStream(conn *engineconn.Conn, a *backends.Answer, c backends.Object) error {
 	name := fmt.Sprintf("stream-%d", b.scans.Add(1))
 	err := conn.Send(func(w io.Writer) error {
 		if _, err := fmt.Fprintf(w, "%s STREAM %s SIZE %d\n", b.request, name, c.Size()); err != nil {

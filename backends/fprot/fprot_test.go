@@ -120,7 +120,7 @@ var streamRequest = regexp.MustCompile(`^` + regexp.QuoteMeta(scan) + `STREAM (s
 
 // TestStreamEarly: before all was sent only a detection counts.
 func TestStreamEarly(t *testing.T) {
-	large := backendtest.LargeContent(t, 8<<20)
+	large := backendtest.LargeObject(t, 8<<20)
 	for reply, want := range map[string]backends.Category{
 		"0 <clean> stream-1\n":           backends.SWErr,
 		"0 <clean> stream-2\n":           backends.SWErr,

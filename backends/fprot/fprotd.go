@@ -32,7 +32,7 @@ func (*OldBackend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. f-protd reads the file itself. If it is on
 // none of the ports, what was met on the first of them is the error.
-func (b *OldBackend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *OldBackend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	var first error
 	for _, client := range b.clients {
 		r, err := client.ScanPath(ctx, c, b.ask)

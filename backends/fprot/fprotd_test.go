@@ -132,7 +132,7 @@ func TestOldConformance(t *testing.T) {
 // TestPorts: f-protd is found on a port behind, past one where nobody listens or a
 // stranger does.
 func TestPorts(t *testing.T) {
-	c := backendtest.CleanContent(t)
+	c := backendtest.CleanObject(t)
 	path, err := c.Path()
 	if err != nil {
 		t.Fatal(err)

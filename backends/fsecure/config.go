@@ -13,7 +13,7 @@ import (
 	"polyclam/backends/internal/texts"
 )
 
-// Config holds the keys of an fsecure upstream.
+// Config holds the keys of an fsecure engine.
 type Config struct {
 	// Protocol is the number to agree on; 0 for old daemons, which are not asked.
 	Protocol int `toml:"protocol"`

@@ -155,7 +155,7 @@ func TestReuses(t *testing.T) {
 // is asked for again.
 func TestLate(t *testing.T) {
 	for _, late := range []string{end, "ARCHIVE_INFECTED\t[1] x\tX\tFSE\n" + end, clean + end, into + virus + out + end, "OK\tdone\n"} {
-		objects := []backends.Content{backendtest.Bytes(t, []byte("x")), backendtest.Bytes(t, []byte("y"))}
+		objects := []backends.Object{backendtest.Bytes(t, []byte("x")), backendtest.Bytes(t, []byte("y"))}
 		ask := func(i int) backendtest.Step { return engine.Request(pathOf(t, objects[i])) }
 		say := func(s string, i int) backendtest.Step {
 			return backendtest.Send(backendtest.Composed(strings.ReplaceAll(s, "PATH", pathOf(t, objects[i]))))
@@ -172,7 +172,7 @@ func TestLate(t *testing.T) {
 	}
 }
 
-func pathOf(t *testing.T, c backends.Content) string {
+func pathOf(t *testing.T, c backends.Object) string {
 	t.Helper()
 	path, err := c.Path()
 	if err == nil {

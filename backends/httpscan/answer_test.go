@@ -222,7 +222,7 @@ func TestTooLarge(t *testing.T) {
 		{smallest, func(c *Config) { c.Statuses = map[string]string{"413": "swerr"} }, backends.SWErr},
 	} {
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(refuse), backendtest.Drain()})
-		r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.LargeContent(t, tt.size))
+		r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.LargeObject(t, tt.size))
 		outcome{status: 413, category: tt.want}.check(t, r, err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // maxBody bounds an answer.
 const maxBody = 256 << 10
 
-// Config holds the keys of an httpscan upstream.
+// Config holds the keys of an httpscan engine.
 type Config struct {
 	wire.Options
 	// Flavour is the service: "clamav-rest" (ajilach), "clamav-rest-api" (benzino77),

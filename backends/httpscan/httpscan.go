@@ -84,7 +84,7 @@ type service struct {
 }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	return b.client.Scan(ctx, b.service.question(c), func(r *wire.Response, a *backends.Answer) {
 		b.service.judge(r, c.Size(), a)
 	})
@@ -149,7 +149,7 @@ func (b *Backend) wrap(err error) error { return fmt.Errorf("httpscan %s: %w", b
 
 // question is the request of a scan. What comes from a client in its head is the name
 // of the file, escaped.
-func (s *service) question(c backends.Content) *wire.Request {
+func (s *service) question(c backends.Object) *wire.Request {
 	q := &wire.Request{Method: s.method, Target: s.path}
 	body := wire.Of(c)
 	q.Body = &body

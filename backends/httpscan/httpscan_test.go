@@ -114,7 +114,7 @@ func TestEarly(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.status, tt.body), func(t *testing.T) {
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(1), say(answer(tt.status, tt.body)), backendtest.Hang()})
-			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeContent(t, 16<<20))
+			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeObject(t, 16<<20))
 			tt.check(t, r, err)
 		})
 	}
@@ -183,7 +183,7 @@ func TestProxyEnvironment(t *testing.T) {
 	for _, name := range []string{"http_proxy", "HTTP_PROXY", "ALL_PROXY"} {
 		t.Setenv(name, "http://127.0.0.1:1")
 	}
-	if r, err := open(t, start(t, "tcp", rest(t)), nil).Scan(testContext(t), backendtest.CleanContent(t)); err != nil || r.Category != backends.OK {
+	if r, err := open(t, start(t, "tcp", rest(t)), nil).Scan(testContext(t), backendtest.CleanObject(t)); err != nil || r.Category != backends.OK {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
@@ -220,7 +220,7 @@ func TestRequests(t *testing.T) {
 
 // named is an object with the name of a file.
 type named struct {
-	backends.Content
+	backends.Object
 	name string
 }
 
@@ -236,7 +236,7 @@ func TestNames(t *testing.T) {
 	} {
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer(200, clean)), backendtest.Drain()})
 		b := open(t, d.Address(), func(c *Config) { c.FileNameHeader = "X-Filename" })
-		if _, err := b.Scan(testContext(t), named{backendtest.CleanContent(t), tt.name}); err != nil {
+		if _, err := b.Scan(testContext(t), named{backendtest.CleanObject(t), tt.name}); err != nil {
 			t.Error(err)
 		}
 		if got := string(d.Received(0)); !strings.Contains(got, tt.form+"\r\n") || !strings.Contains(got, tt.header) {

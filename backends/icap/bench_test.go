@@ -20,7 +20,7 @@ func BenchmarkScan(b *testing.B) {
 				backend := reuses(open(b, f.address(), func(c *Config) {
 					c.KeepAlive, c.TLS.TLS, c.InsecureSkipVerify = keep, secure, secure
 				}))
-				object := backendtest.LargeContent(b, 10<<10)
+				object := backendtest.LargeObject(b, 10<<10)
 				for b.Loop() {
 					if _, err := backend.Scan(b.Context(), object); err != nil {
 						b.Fatal(err)

@@ -25,7 +25,7 @@ const (
 	echoOK      = "ok"
 )
 
-// Config holds the keys of an ICAP upstream.
+// Config holds the keys of an ICAP engine.
 type Config struct {
 	// Service is the path of the scanning service on the server, with its query if
 	// it has one: "avscan" (c-icap, Symantec, Trend), "squidclamav", "scan" (ESET),

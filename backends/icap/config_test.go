@@ -120,7 +120,7 @@ func TestNothingInjected(t *testing.T) {
 
 // named is an object with the name of a file.
 type named struct {
-	backends.Content
+	backends.Object
 	name string
 }
 

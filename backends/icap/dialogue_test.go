@@ -56,8 +56,8 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestContents sends contents around the sizes of chunks; the fake compares.
-func TestContents(t *testing.T) {
+// TestObject sends contents around the sizes of chunks; the fake compares.
+func TestObject(t *testing.T) {
 	var body atomic.Pointer[[]byte]
 	f := startFake(t, map[string]service{"avscan": func(nc io.Writer, q *received) bool {
 		q.readBody()
@@ -67,7 +67,7 @@ func TestContents(t *testing.T) {
 	}})
 	b := reuses(open(t, f.address(), keeps))
 	for _, size := range []int{0, 1, 15, 16, 17, 64<<10 - 300, 64<<10 - 12, 64 << 10, 64<<10 + 1, 200_007, 1 << 20} {
-		c := backendtest.LargeContent(t, size)
+		c := backendtest.LargeObject(t, size)
 		if got := checked(t, b, c); got.category != backends.OK {
 			t.Fatalf("%d bytes: %v", size, got)
 		}

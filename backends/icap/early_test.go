@@ -27,7 +27,7 @@ func early(answer string, goOn bool) service {
 // TestEarlyAnswer: what is said before the whole object was sent may be virus or
 // suspicious, or that the object is too large, and nothing else.
 func TestEarlyAnswer(t *testing.T) {
-	c := backendtest.LargeContent(t, 16<<20)
+	c := backendtest.LargeObject(t, 16<<20)
 	passed := fmt.Sprintf("1000\r\n%s\r\n", c.Data()[:4096])
 	for _, tt := range []struct {
 		name   string
@@ -110,7 +110,7 @@ func TestEarlyEcho(t *testing.T) {
 	} {
 		f := startFake(t, map[string]service{"options": says(tt.options), "avscan": stream(tt.fields)})
 		b := open(t, f.address(), func(c *Config) { c.EchoIs = tt.echoIs })
-		if got := checked(t, b, backendtest.LargeContent(t, 8<<20)); got.category != tt.want {
+		if got := checked(t, b, backendtest.LargeObject(t, 8<<20)); got.category != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.echoIs, got, tt.want)
 		}
 	}
@@ -121,7 +121,7 @@ func TestEarlyEcho(t *testing.T) {
 func TestEchoCannotBeCompared(t *testing.T) {
 	f := startFake(t, map[string]service{"avscan": says(echo("", whole))})
 	b := open(t, f.address())
-	c := &onceOnly{Content: backendtest.Bytes(t, []byte(hello))}
+	c := &onceOnly{Object: backendtest.Bytes(t, []byte(hello))}
 	if got := checked(t, b, c); got.category != backends.SWErr {
 		t.Errorf("got %v", got)
 	}
@@ -129,7 +129,7 @@ func TestEchoCannotBeCompared(t *testing.T) {
 
 // onceOnly is gone when it has been read.
 type onceOnly struct {
-	*backendtest.Content
+	*backendtest.Object
 	read atomic.Bool
 }
 
@@ -137,5 +137,5 @@ func (c *onceOnly) ReadAt(p []byte, off int64) (int, error) {
 	if c.read.Swap(true) {
 		return 0, fs.ErrNotExist
 	}
-	return c.Content.ReadAt(p, off)
+	return c.Object.ReadAt(p, off)
 }

@@ -96,7 +96,7 @@ type Backend struct {
 var _ backends.Versioner = (*Backend)(nil)
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	o, err := b.current(ctx)
 	if err != nil {
 		return backends.Result{}, err

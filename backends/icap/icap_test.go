@@ -78,7 +78,7 @@ func outcomeOf(r backends.Result, err error) outcome {
 }
 
 // checked scans, and sees that a result is one and an error is a failure.
-func checked(tb testing.TB, b *Backend, c backends.Content) outcome {
+func checked(tb testing.TB, b *Backend, c backends.Object) outcome {
 	tb.Helper()
 	r, err := b.Scan(testContext(tb), c)
 	if r.Category != "" || err == nil {

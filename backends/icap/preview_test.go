@@ -36,7 +36,7 @@ func TestPreview(t *testing.T) {
 	backendtest.NoLeaks(t)
 	zero := strings.Replace(recordedOptions, "Preview: 1024", "Preview: 0", 1)
 	eicar := backendtest.EICAR()
-	hidden := append(backendtest.LargeContent(t, 100<<10).Data(), eicar...)
+	hidden := append(backendtest.LargeObject(t, 100<<10).Data(), eicar...)
 	for _, tt := range []struct {
 		name    string
 		options string

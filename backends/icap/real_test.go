@@ -42,14 +42,14 @@ func asked(service, method string, preview bool) func(c *Config) {
 type realCase struct {
 	service, method string
 	preview         bool
-	content         string // a key of realContents
+	content         string // a key of realObjects
 	want            string // outcome
 }
 
-func realContents(t *testing.T) map[string]backends.Content {
+func realObjects(t *testing.T) map[string]backends.Object {
 	eicar := backendtest.EICAR()
-	large := backendtest.LargeContent(t, 6<<20).Data()
-	return map[string]backends.Content{
+	large := backendtest.LargeObject(t, 6<<20).Data()
+	return map[string]backends.Object{
 		"clean":          backendtest.Bytes(t, []byte(hello)),
 		"empty":          backendtest.Bytes(t, nil),
 		"EICAR":          backendtest.Bytes(t, eicar),
@@ -72,7 +72,7 @@ const (
 
 func play(t *testing.T, title, address string, cases []realCase, set ...func(c *Config)) {
 	t.Helper()
-	contents := realContents(t)
+	contents := realObjects(t)
 	for _, tt := range cases {
 		b := open(t, address, append(set, asked(tt.service, tt.method, tt.preview))...)
 		r, err := b.Scan(testContext(t), contents[tt.content])
@@ -178,7 +178,7 @@ func TestRealKeepAlive(t *testing.T) {
 	clamd := clamdtest.Start(t, clamdtest.Options{})
 	s := cicaptest.Start(t, clamd.Socket, cicaptest.Options{Conf: []string{"MaxKeepAliveRequests 10"}})
 	b := reuses(open(t, s.Address, keeps))
-	clean, virus := backendtest.CleanContent(t), backendtest.Bytes(t, backendtest.EICAR())
+	clean, virus := backendtest.CleanObject(t), backendtest.Bytes(t, backendtest.EICAR())
 	for i := range 60 {
 		c, want := clean, backends.OK
 		if i%3 == 0 {

@@ -22,7 +22,7 @@ type request struct {
 
 // newRequest makes the request for an object. What comes from a client in its head is
 // the name of the file, escaped.
-func (b *Backend) newRequest(o options, c backends.Content) (*request, error) {
+func (b *Backend) newRequest(o options, c backends.Object) (*request, error) {
 	method, err := b.method(o)
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func TestClientCertificate(t *testing.T) {
 	if got := checked(t, with, backendtest.Bytes(t, backendtest.EICAR())); got.category != backends.Virus {
 		t.Errorf("got %v", got)
 	}
-	if got := checked(t, open(t, f.address(), trust), backendtest.CleanContent(t)); !got.category.IsFailure() {
+	if got := checked(t, open(t, f.address(), trust), backendtest.CleanObject(t)); !got.category.IsFailure() {
 		t.Errorf("without one: got %v", got)
 	}
 }
@@ -111,7 +111,7 @@ func TestTLS(t *testing.T) {
 	t.Run("TLS without tls", func(t *testing.T) {
 		ctx, cancel := contextWithin(t, 5*time.Second)
 		defer cancel()
-		if r, err := open(t, address).Scan(ctx, backendtest.CleanContent(t)); err == nil {
+		if r, err := open(t, address).Scan(ctx, backendtest.CleanObject(t)); err == nil {
 			t.Errorf("got %+v", r)
 		}
 	})
@@ -119,7 +119,7 @@ func TestTLS(t *testing.T) {
 		b := open(t, silent.Address(), func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true })
 		ctx, cancel := contextWithin(t, 50*time.Millisecond)
 		defer cancel()
-		_, err := b.Scan(ctx, backendtest.CleanContent(t))
+		_, err := b.Scan(ctx, backendtest.CleanObject(t))
 		// Not even connected within the time for a whole scan: the engine is unreachable.
 		if backends.CategoryOf(err) != backends.CannotExecute {
 			t.Errorf("got %v (%v)", err, backends.CategoryOf(err))
@@ -128,7 +128,7 @@ func TestTLS(t *testing.T) {
 	t.Run("kept", func(t *testing.T) {
 		b, before := reuses(open(t, address, keeps, func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true })), secure.connections()
 		for range 5 {
-			if got := checked(t, b, backendtest.LargeContent(t, 100<<10)); got.category != backends.OK {
+			if got := checked(t, b, backendtest.LargeObject(t, 100<<10)); got.category != backends.OK {
 				t.Fatal(got)
 			}
 		}

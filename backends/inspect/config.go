@@ -13,7 +13,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Config holds the keys of an [[upstream]] table with backend = "inspect".
+// Config holds the keys of an [[engine]] table with backend = "inspect".
 type Config struct {
 	// Hashes are files with lists of known malware, see the package's
 	// documentation. They are read by Open and again by Reload.

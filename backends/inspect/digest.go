@@ -36,7 +36,7 @@ const chunk = 128 << 10
 
 // find returns the name that the lists have for c, or nothing. It computes only
 // the digests that a list needs for an object of this size.
-func (l *hashLists) find(ctx context.Context, c backends.Content) (string, error) {
+func (l *hashLists) find(ctx context.Context, c backends.Object) (string, error) {
 	var sums [len(algorithms)]hash.Hash
 	needed := false
 	for i := range l.kinds {
@@ -65,7 +65,7 @@ func (l *hashLists) find(ctx context.Context, c backends.Content) (string, error
 }
 
 // digest feeds the whole object to the sums that are not nil.
-func digest(ctx context.Context, c backends.Content, sums []hash.Hash) error {
+func digest(ctx context.Context, c backends.Object, sums []hash.Hash) error {
 	buffer := make([]byte, min(chunk, c.Size()))
 	for off := int64(0); off < c.Size(); off += int64(len(buffer)) {
 		if ctx.Err() != nil {

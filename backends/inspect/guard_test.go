@@ -132,13 +132,13 @@ func TestContextEndsWhileUnpacking(t *testing.T) {
 		"7z":  sampleFiles(t)["7z/nested-LZMA2.7z"],
 	} {
 		b := open(t, nil)
-		whole := &stop{Content: backendtest.Bytes(t, data), n: -1}
+		whole := &stop{Object: backendtest.Bytes(t, data), n: -1}
 		if _, err := b.Scan(t.Context(), whole); err != nil {
 			t.Fatal(err)
 		}
 		for n := 1; n <= whole.reads; n++ {
 			ctx, cancel := context.WithCancelCause(t.Context())
-			c := &stop{Content: backendtest.Bytes(t, data), n: n, cancel: cancel}
+			c := &stop{Object: backendtest.Bytes(t, data), n: n, cancel: cancel}
 			r, err := b.Scan(ctx, c)
 			// What was seen before the end may be reported.
 			if !errors.Is(err, errEnough) && r.Category != backends.Encrypted {

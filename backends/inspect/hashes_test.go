@@ -140,7 +140,7 @@ func TestOnlyNeededDigests(t *testing.T) {
 	list := writeFile(t, "list", strings.Repeat("0", 32)+":300000:X\n")
 	b := open(t, func(c *Config) { c.Hashes = []string{list}; c.Encrypted = false })
 	for size, reads := range map[int]int{299999: 0, 300000: 3} {
-		c := &stop{Content: backendtest.LargeContent(t, size), n: -1}
+		c := &stop{Object: backendtest.LargeObject(t, size), n: -1}
 		if _, err := b.Scan(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}

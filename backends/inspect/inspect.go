@@ -100,7 +100,7 @@ type Backend struct {
 }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
 		return backends.Result{}, fmt.Errorf("inspect: %w", context.Cause(ctx))
 	}
@@ -146,7 +146,7 @@ func (b *Backend) load() error {
 }
 
 // known returns the name of the object if it is known malware.
-func (b *Backend) known(ctx context.Context, c backends.Content) (string, error) {
+func (b *Backend) known(ctx context.Context, c backends.Object) (string, error) {
 	if size := c.Size(); size >= eicarMin && size <= eicarMax {
 		data := make([]byte, size)
 		if err := walk.ReadFull(c, data, 0); err != nil {
@@ -160,7 +160,7 @@ func (b *Backend) known(ctx context.Context, c backends.Content) (string, error)
 }
 
 // Look searches for what is encrypted.
-func (b *Backend) Look(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) Look(ctx context.Context, c backends.Object) (backends.Result, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, b.config.MaxTime, walk.ErrMaxTime)
 	defer cancel()
 	w := walk.New(b.config.limits(), detectors, b.slots, b.takeScratch())

@@ -138,7 +138,7 @@ func TestEncryptedOff(t *testing.T) {
 
 // stop ends the context at its n-th read.
 type stop struct {
-	*backendtest.Content
+	*backendtest.Object
 	n      int
 	cancel context.CancelCauseFunc
 	reads  int
@@ -150,7 +150,7 @@ func (s *stop) ReadAt(p []byte, off int64) (int, error) {
 	if s.reads++; s.reads == s.n {
 		s.cancel(errEnough)
 	}
-	return s.Content.ReadAt(p, off)
+	return s.Object.ReadAt(p, off)
 }
 
 // TestContextEndsWhileHashing counts reads: after the end there is one more at
@@ -159,7 +159,7 @@ func TestContextEndsWhileHashing(t *testing.T) {
 	list := writeFile(t, "x.hsb", strings.Repeat("0", 64)+":*:X")
 	b := open(t, func(c *Config) { c.Hashes = []string{list} })
 	ctx, cancel := context.WithCancelCause(t.Context())
-	c := &stop{Content: backendtest.LargeContent(t, 4<<20), n: 3, cancel: cancel}
+	c := &stop{Object: backendtest.LargeObject(t, 4<<20), n: 3, cancel: cancel}
 	_, err := b.Scan(ctx, c)
 	if !errors.Is(err, errEnough) {
 		t.Fatalf("%v, want the cause", err)
@@ -173,7 +173,7 @@ func TestContextEndsInZip(t *testing.T) {
 	data := build.Zip(t, build.ManyMembers(1000)...)
 	for _, n := range []int{1, 2, 3, 10, 100} {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		c := &stop{Content: backendtest.Bytes(t, data), n: n, cancel: cancel}
+		c := &stop{Object: backendtest.Bytes(t, data), n: n, cancel: cancel}
 		_, err := open(t, nil).Scan(ctx, c)
 		if !errors.Is(err, errEnough) {
 			t.Errorf("read %d: %v, want the cause", n, err)
@@ -186,7 +186,7 @@ func TestContextEndsInZip(t *testing.T) {
 
 // failing fails from its n-th read on.
 type failing struct {
-	*backendtest.Content
+	*backendtest.Object
 	n   int
 	err error
 }
@@ -195,7 +195,7 @@ func (f *failing) ReadAt(p []byte, off int64) (int, error) {
 	if f.n--; f.n < 0 {
 		return 0, f.err
 	}
-	return f.Content.ReadAt(p, off)
+	return f.Object.ReadAt(p, off)
 }
 
 // TestUnreadable wants a failure wherever the content fails: what cannot be read
@@ -203,7 +203,7 @@ func (f *failing) ReadAt(p []byte, off int64) (int, error) {
 func TestUnreadable(t *testing.T) {
 	b := open(t, nil)
 	data := build.Zip(t, build.ManyMembers(5)...)
-	whole := &stop{Content: backendtest.Bytes(t, data), n: -1}
+	whole := &stop{Object: backendtest.Bytes(t, data), n: -1}
 	if _, err := b.Scan(t.Context(), whole); err != nil {
 		t.Fatal(err)
 	}

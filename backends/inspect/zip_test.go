@@ -226,7 +226,7 @@ func TestZipTruncatedEncrypted(t *testing.T) {
 		"second after stored":    build.Zip(t, build.File{Name: "a", Data: []byte("some bytes"), Stored: true}, build.Locked("x")),
 		"second after streamed":  build.Zip(t, build.Text("a"), build.Locked("x")),
 		"third after two kinds":  build.Zip(t, build.Text("a"), build.File{Name: "b", Stored: true}, build.Locked("x")),
-		"after a large streamed": build.Zip(t, build.File{Name: "a", Data: backendtest.LargeContent(t, 200_000).Data()}, build.Locked("x")),
+		"after a large streamed": build.Zip(t, build.File{Name: "a", Data: backendtest.LargeObject(t, 200_000).Data()}, build.Locked("x")),
 		"after an odd signature": build.Zip(t, build.File{Name: "a", Stored: true, Flags: 8, Data: []byte(build.ZipLocal + build.ZipLocal + "\xff\xff\xff")}, build.Locked("x")),
 	} {
 		t.Run(name, func(t *testing.T) {

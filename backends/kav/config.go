@@ -15,7 +15,7 @@ const (
 	protocolAveserver = "aveserver"
 )
 
-// Config holds the keys of a kav upstream.
+// Config holds the keys of a kav engine.
 type Config struct {
 	// Protocol is the daemon: "kavdaemon" or "aveserver".
 	Protocol string `toml:"protocol"`

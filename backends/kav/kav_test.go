@@ -92,7 +92,7 @@ func TestAveReuses(t *testing.T) { linetest.Reuses(t, aveserver, done, 3) }
 func TestAveGreeting(t *testing.T) {
 	for _, text := range []string{"220-KAV\r\n", "220-KAV\r\n500 no licence\r\n", "220-KAV\r\nready\r\n", "500 no licence\r\n", "HELLO\r\n", "220", "\r\n"} {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Send(backendtest.Composed(text)), backendtest.CloseWrite(), backendtest.Drain()})
-		if r, err := openAve(t, d.Address()).Scan(t.Context(), backendtest.CleanContent(t)); err == nil {
+		if r, err := openAve(t, d.Address()).Scan(t.Context(), backendtest.CleanObject(t)); err == nil {
 			t.Errorf("%q: %+v", text, r)
 		}
 	}

@@ -23,7 +23,7 @@ const maxBody = 1 << 20
 // withoutDeadline is the time that a scan without a deadline gives the engine.
 const withoutDeadline = time.Minute
 
-// Config holds the keys of a kse upstream.
+// Config holds the keys of a kse engine.
 type Config struct {
 	wire.Options
 	// Protocol is the KAV protocol, 1 or 3. Protocol 3 sends a third more bytes, and
@@ -35,7 +35,7 @@ type Config struct {
 	// names a file that it must be able to read.
 	Transport string `toml:"transport"`
 	// ScanTimeout is the time that the engine is told it has for a scan; zero: what
-	// is left of the upstream's timeout.
+	// is left of the engine's timeout.
 	ScanTimeout time.Duration `toml:"scan_timeout"`
 }
 

@@ -78,7 +78,7 @@ var _ backends.Versioner = (*Backend)(nil)
 func (b *Backend) ReadsPaths() bool { return b.config.Transport == transportFile }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	q, object, err := b.question(ctx, c)
 	if err != nil {
 		return backends.Result{}, b.wrap(err)
@@ -139,7 +139,7 @@ func (b *Backend) ask(ctx context.Context, what string) (string, error) {
 }
 
 // question is the request of a scan, and what the answer has to be about.
-func (b *Backend) question(ctx context.Context, c backends.Content) (*wire.Request, string, error) {
+func (b *Backend) question(ctx context.Context, c backends.Object) (*wire.Request, string, error) {
 	q := &wire.Request{Method: http.MethodPost, Target: b.config.prefix() + "/scanmemory"}
 	body, object := wire.Of(c), "memory"
 	if b.config.Transport == transportFile {
@@ -161,7 +161,7 @@ func (b *Backend) question(ctx context.Context, c backends.Content) (*wire.Reque
 	// A plain path needs no escape in JSON, see [file.PlainPath].
 	body.Before = `{"timeout": "` + timeout + `", "object": "` + body.Before
 	body.After = `"}`
-	body.Base64 = body.Content != nil
+	body.Base64 = body.Object != nil
 	return q, object, nil
 }
 

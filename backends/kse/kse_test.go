@@ -134,7 +134,7 @@ func TestEarly(t *testing.T) {
 	} {
 		t.Run(body, func(t *testing.T) {
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(1), say(plain(body)), backendtest.Hang()})
-			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeContent(t, 16<<20))
+			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeObject(t, 16<<20))
 			if err != nil && r.Category == "" {
 				r.Category = backends.CategoryOf(err)
 			}
@@ -164,7 +164,7 @@ func TestRequest(t *testing.T) {
 
 // hostile has a path that cannot be written as it is.
 type hostile struct {
-	backends.Content
+	backends.Object
 	path string
 }
 
@@ -175,7 +175,7 @@ func TestHostilePath(t *testing.T) {
 	for _, protocol := range []int{1, 3} {
 		b := open(t, d.Address(), func(c *Config) { c.Transport, c.Protocol = transportFile, protocol })
 		for _, path := range []string{"/a b", "/a\"b", "/a\r\nb", "relative", "", "/missing"} {
-			if r, err := b.Scan(testContext(t), hostile{backendtest.CleanContent(t), path}); backends.CategoryOf(err) != backends.SWErr {
+			if r, err := b.Scan(testContext(t), hostile{backendtest.CleanObject(t), path}); backends.CategoryOf(err) != backends.SWErr {
 				t.Errorf("%q: got %+v, %v", path, r, err)
 			}
 		}

@@ -21,8 +21,8 @@ const maxCode = 1<<31 - 1
 
 var errRecords = errors.New("records that do not go together")
 
-// engine is an ENGINE record.
-type engine struct {
+// engineRecord is an ENGINE record.
+type engineRecord struct {
 	name     string
 	category backends.Category
 	code     int
@@ -36,7 +36,7 @@ type engine struct {
 // the object of the status line. There must be one SUMMARY, with the number of ENGINE
 // records. Records and fields of later versions are ignored.
 func collect(a *backends.Answer, reply protocol.Reply, records []protocol.Record) {
-	var engines []engine
+	var engines []engineRecord
 	var summaries []protocol.Record
 	for _, r := range records {
 		switch {
@@ -55,8 +55,8 @@ func collect(a *backends.Answer, reply protocol.Reply, records []protocol.Record
 		summaries = append(summaries, protocol.Record{})[:1]
 	}
 	winner := summaries[0].Get("engine")
-	engines = slices.DeleteFunc(engines, func(e engine) bool { return e.category == "" })
-	slices.SortStableFunc(engines, func(a, b engine) int { return before(a, b, winner) })
+	engines = slices.DeleteFunc(engines, func(e engineRecord) bool { return e.category == "" })
+	slices.SortStableFunc(engines, func(a, b engineRecord) int { return before(a, b, winner) })
 	for _, e := range engines {
 		if e.counts {
 			e.add(a)
@@ -73,7 +73,7 @@ func misfit(a *backends.Answer, format string, args ...any) {
 }
 
 // before sorts engines: the strongest first, and the winner before its equals.
-func before(a, b engine, winner string) int {
+func before(a, b engineRecord, winner string) int {
 	switch {
 	case backends.Stronger(a.category, b.category):
 		return -1
@@ -87,8 +87,8 @@ func before(a, b engine, winner string) int {
 	return 0
 }
 
-func parseEngine(r protocol.Record) (engine, error) {
-	e := engine{name: r.Get("engine"), message: r.Get("msg"), counts: r.Get("counts") != "no" && r.Get("cancelled") != "yes"}
+func parseEngine(r protocol.Record) (engineRecord, error) {
+	e := engineRecord{name: r.Get("engine"), message: r.Get("msg"), counts: r.Get("counts") != "no" && r.Get("cancelled") != "yes"}
 	for _, f := range r.Fields {
 		if (f.Key == "name" || f.Key == "also") && f.Value != "" {
 			e.names = append(e.names, f.Value)
@@ -114,7 +114,7 @@ func verdict(r protocol.Record) (backends.Category, int, error) {
 
 // add adds the findings and the failure of an engine. The category of the record is
 // that of its first name; no other name gets a stronger one.
-func (e engine) add(a *backends.Answer) {
+func (e engineRecord) add(a *backends.Answer) {
 	if e.failure != "" {
 		e.fail(a, e.failure)
 	}
@@ -137,7 +137,7 @@ func (e engine) add(a *backends.Answer) {
 }
 
 // fail adds a failure of the engine, in the words of the other side.
-func (e engine) fail(a *backends.Answer, category backends.Category) {
+func (e engineRecord) fail(a *backends.Answer, category backends.Category) {
 	text := e.message
 	if text == "" {
 		text = "no answer"
@@ -151,11 +151,11 @@ func (e engine) fail(a *backends.Answer, category backends.Category) {
 // summarise checks the SUMMARY, which follows the other site's policy, against the
 // engines that count: its category must be that of one of them, and OK only if all are
 // OK.
-func summarise(a *backends.Answer, reply protocol.Reply, summary protocol.Record, engines []engine) {
+func summarise(a *backends.Answer, reply protocol.Reply, summary protocol.Record, engines []engineRecord) {
 	if v := summary.Get("version"); v != version && summary.Word != "" {
 		misfit(a, "version %.20q, want %q", v, version)
 	}
-	s := engine{name: summary.Get("engine")}
+	s := engineRecord{name: summary.Get("engine")}
 	var err error
 	if s.category, s.code, err = verdict(summary); err != nil {
 		a.Fail(err)
@@ -166,8 +166,8 @@ func summarise(a *backends.Answer, reply protocol.Reply, summary protocol.Record
 			s.message = e.message
 		}
 	}
-	others := func(e engine) bool { return e.counts && e.category != s.category }
-	said := slices.ContainsFunc(engines, func(e engine) bool { return e.counts && e.category == s.category })
+	others := func(e engineRecord) bool { return e.counts && e.category != s.category }
+	said := slices.ContainsFunc(engines, func(e engineRecord) bool { return e.counts && e.category == s.category })
 	switch {
 	case s.category == backends.OK:
 		if !said || slices.ContainsFunc(engines, others) || !reply.OK() || summary.Get("action") != "ok" {

@@ -17,7 +17,7 @@ const (
 	transportStream = "stream"
 )
 
-// Config holds the keys of a polyclam upstream.
+// Config holds the keys of a polyclam engine.
 type Config struct {
 	// Transport is how the object gets there: "fildes" hands over a descriptor (Unix
 	// sockets only, the cheapest), "stream" sends the bytes. "auto" is fildes on a Unix

@@ -83,7 +83,7 @@ func TestMerged(t *testing.T) {
 			for i := range tt.engines {
 				tt.engines[i].name = fmt.Sprintf("e%d", i)
 			}
-			r, err := open(t, serve(t, tt.change, tt.engines...), transportAuto).Scan(testContext(t), backendtest.CleanContent(t))
+			r, err := open(t, serve(t, tt.change, tt.engines...), transportAuto).Scan(testContext(t), backendtest.CleanObject(t))
 			var names []string
 			for _, f := range r.Findings {
 				names = append(names, f.Name)

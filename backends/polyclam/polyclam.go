@@ -36,10 +36,10 @@
 //
 // # Loops
 //
-// polyclamd refuses a configuration in which an upstream is one of its own listeners.
+// polyclamd refuses a configuration in which an engine is one of its own listeners.
 // A loop by way of others, or of a relay, is not recognised. Every round takes a slot
-// of the upstream, so that there are never more of them than max_scans; the last one
-// waits for a slot, and the whole ends with the first timeout: the upstream's own, the
+// of the engine, so that there are never more of them than max_scans; the last one
+// waits for a slot, and the whole ends with the first timeout: the engine's own, the
 // deadline of the context that Scan is given, or answer_within of a listener,
 // whichever is shorter. Scan itself has no other bound. That is Interrupted, and it is
 // what every client hears of a clean content: a loop is never ok.
@@ -81,7 +81,7 @@ var (
 )
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
 		return backends.Result{}, b.node.Named(clamdclient.Failure(ctx, context.Cause(ctx)))
 	}
@@ -103,7 +103,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 }
 
 // file is the descriptor to hand over, nil for a stream.
-func (b *Backend) file(c backends.Content) (*os.File, error) {
+func (b *Backend) file(c backends.Object) (*os.File, error) {
 	if b.transport == transportStream || b.streams.Load() {
 		return nil, nil
 	}

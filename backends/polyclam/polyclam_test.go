@@ -61,7 +61,7 @@ func TestEveryCategory(t *testing.T) {
 			}
 			address := serve(t, nil, behind{name: "first", backend: clean()}, behind{name: "second", backend: b})
 			for _, transport := range []string{transportFildes, transportStream, transportAuto} {
-				r, err := open(t, address, transport).Scan(testContext(t), backendtest.CleanContent(t))
+				r, err := open(t, address, transport).Scan(testContext(t), backendtest.CleanObject(t))
 				if c.IsFailure() {
 					var f *backends.Failure
 					if !errors.As(err, &f) || f.Category != c || f.Code != 42 || f.Text != "second: words of "+string(c) {
@@ -93,7 +93,7 @@ func TestChain(t *testing.T) {
 		}
 		first := serve(t, nil, behind{name: "engine", backend: b})
 		second := serve(t, nil, behind{name: "first", backend: open(t, first, transportAuto)})
-		r, err := open(t, second, transportStream).Scan(testContext(t), backendtest.LargeContent(t, 100<<10))
+		r, err := open(t, second, transportStream).Scan(testContext(t), backendtest.LargeObject(t, 100<<10))
 		got, code := r.Category, r.Code
 		var f *backends.Failure
 		if errors.As(err, &f) {
@@ -108,7 +108,7 @@ func TestChain(t *testing.T) {
 // lazily is a backend that is there only later.
 type lazily struct{ atomic.Pointer[Backend] }
 
-func (l *lazily) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (l *lazily) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	return l.Load().Scan(ctx, c)
 }
 
@@ -119,14 +119,14 @@ func TestLoop(t *testing.T) {
 	loop := new(lazily)
 	address := serve(t, nil, behind{name: "engine", backend: clean()}, behind{name: "itself", backend: loop, timeout: 300 * time.Millisecond})
 	loop.Store(open(t, address, transportAuto))
-	r, err := open(t, address, transportAuto).Scan(testContext(t), backendtest.CleanContent(t))
+	r, err := open(t, address, transportAuto).Scan(testContext(t), backendtest.CleanObject(t))
 	if err == nil || backends.CategoryOf(err) != backends.Interrupted {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	// The caller's own deadline ends it as well.
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if r, err := open(t, address, transportStream).Scan(ctx, backendtest.CleanContent(t)); backends.CategoryOf(err) != backends.Interrupted {
+	if r, err := open(t, address, transportStream).Scan(ctx, backendtest.CleanObject(t)); backends.CategoryOf(err) != backends.Interrupted {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
@@ -145,7 +145,7 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 
 func TestEarly(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Discard(11), say(okLine + okE + okS + end), backendtest.CloseWrite(), backendtest.Close()})
-	if r, err := open(t, d.Address(), transportStream).Scan(testContext(t), backendtest.LargeContent(t, 16<<20)); err == nil {
+	if r, err := open(t, d.Address(), transportStream).Scan(testContext(t), backendtest.LargeObject(t, 16<<20)); err == nil {
 		t.Errorf("an ok for half a stream: %+v", r)
 	}
 }
@@ -164,13 +164,13 @@ func TestDescriptorLost(t *testing.T) {
 	if n := d.Connections(); n != 3 {
 		t.Errorf("%d connections", n)
 	}
-	if _, err := open(t, d.Address(), transportFildes).Scan(testContext(t), noFile{backendtest.CleanContent(t)}); backends.CategoryOf(err) != backends.SWErr {
+	if _, err := open(t, d.Address(), transportFildes).Scan(testContext(t), noFile{backendtest.CleanObject(t)}); backends.CategoryOf(err) != backends.SWErr {
 		t.Errorf("%v is %v", err, backends.CategoryOf(err))
 	}
 }
 
 // noFile has no descriptor.
-type noFile struct{ backends.Content }
+type noFile struct{ backends.Object }
 
 func (noFile) File() (*os.File, error) { return nil, os.ErrNotExist }
 
@@ -183,7 +183,7 @@ func TestWithoutDescriptor(t *testing.T) {
 
 func TestSizeLimit(t *testing.T) {
 	address := serve(t, func(c *proxy.Config) { c.Limits.Stream = 1000 }, behind{name: "a", backend: clean()})
-	r, err := open(t, address, transportStream).Scan(testContext(t), backendtest.LargeContent(t, 1<<20))
+	r, err := open(t, address, transportStream).Scan(testContext(t), backendtest.LargeObject(t, 1<<20))
 	if err != nil || r.Category != backends.Partial {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -245,7 +245,7 @@ func TestEarlyAnswer(t *testing.T) {
 		{"INSTREAM size limit exceeded. ERROR\x00", "partial"},
 	} {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Discard(100), say(tt.answer), backendtest.Drain()})
-		if r, err := open(t, d.Address(), transportStream).Scan(testContext(t), backendtest.LargeContent(t, 16<<20)); categories(r, err) != tt.want {
+		if r, err := open(t, d.Address(), transportStream).Scan(testContext(t), backendtest.LargeObject(t, 16<<20)); categories(r, err) != tt.want {
 			t.Errorf("%q: got %+v, %v", tt.answer, r, err)
 		}
 	}

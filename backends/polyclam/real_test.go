@@ -18,7 +18,7 @@ address = "unix:${DIR}/p.sock"
 [[listener]]
 address = "tcp:127.0.0.1:${PORT}"
 
-[[upstream]]
+[[engine]]
 name = "inspect"
 backend = "inspect"
 `
@@ -48,7 +48,7 @@ func TestRealPolyclam(t *testing.T) {
 func TestRealClamd(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{TCP: true})
 	for _, address := range []string{"unix:" + d.Socket, "tcp:" + d.TCP} {
-		for _, c := range []backends.Content{backendtest.CleanContent(t), backendtest.Bytes(t, backendtest.EICAR()), backendtest.LargeContent(t, 4<<20)} {
+		for _, c := range []backends.Object{backendtest.CleanObject(t), backendtest.Bytes(t, backendtest.EICAR()), backendtest.LargeObject(t, 4<<20)} {
 			r, err := open(t, address, transportAuto).Scan(testContext(t), c)
 			// clamd closes at the unknown verb: with a content still on its way the
 			// kernel may reset the connection before its words are read.
@@ -66,7 +66,7 @@ func TestRealChain(t *testing.T) {
 [[listener]]
 address = "unix:${DIR}/p.sock"
 
-[[upstream]]
+[[engine]]
 name = "first"
 backend = "polyclam"
 address = "unix:`+first.Socket+`"
@@ -87,7 +87,7 @@ address = "unix:`+first.Socket+`"
 		}
 	}
 	first.Kill()
-	if r, err := b.Scan(testContext(t), backendtest.CleanContent(t)); err == nil || !backends.CategoryOf(err).IsFailure() {
+	if r, err := b.Scan(testContext(t), backendtest.CleanObject(t)); err == nil || !backends.CategoryOf(err).IsFailure() {
 		t.Errorf("the first is gone: got %+v, %v", r, err)
 	}
 }
@@ -103,7 +103,7 @@ func TestRealLoop(t *testing.T) {
 [[listener]]
 address = "unix:`+dir+"/"+own+`"
 
-[[upstream]]
+[[engine]]
 name = "other"
 backend = "polyclam"
 address = "unix:`+dir+"/"+other+`"
@@ -116,7 +116,7 @@ canary = `+canary+"\n", clamdtest.Options{})
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			b := open(t, "unix:"+first.Socket, transportAuto)
-			if r, err := b.Scan(ctx, backendtest.CleanContent(t)); err == nil || ctx.Err() != nil {
+			if r, err := b.Scan(ctx, backendtest.CleanObject(t)); err == nil || ctx.Err() != nil {
 				t.Errorf("got %+v, %v (%v)", r, err, ctx.Err())
 			}
 			// What the other engine finds is reported all the same, perhaps beside the failure.

@@ -14,10 +14,10 @@ import (
 
 	"polyclam/backends"
 	"polyclam/proxy"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
-	"polyclam/proxy/upstream"
 	"polyclam/test/clamdtest"
 )
 
@@ -85,9 +85,9 @@ func configuration(address string, engines []behind) *proxy.Config {
 		},
 	}
 	for _, e := range engines {
-		cfg.Upstreams = append(cfg.Upstreams, upstream.New(upstream.Config{
+		cfg.Engines = append(cfg.Engines, engine.New(engine.Config{
 			Name: e.name, Kind: "fake", Required: !e.optional, Timeout: max(e.timeout, time.Duration(0)), MaxScans: 5,
-			Nodes: []upstream.Node{{Address: "node-of-" + e.name, Backend: e.backend}}, Log: zerolog.Nop(),
+			Nodes: []engine.Node{{Address: "node-of-" + e.name, Backend: e.backend}}, Log: zerolog.Nop(),
 		}))
 	}
 	return cfg

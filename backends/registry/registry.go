@@ -24,7 +24,7 @@ import (
 	"polyclam/backends/sssp"
 )
 
-// Backends maps the backend key of an [[upstream]] table to the constructor of
+// Backends maps the backend key of an [[engine]] table to the constructor of
 // its configuration, filled with defaults. It is not to be changed.
 var Backends = map[string]func() backends.Config{
 	"avast":    avast.NewConfig,

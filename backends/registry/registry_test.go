@@ -17,7 +17,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestConfigs wants a fresh configuration from each call, so that two upstreams
+// TestConfigs wants a fresh configuration from each call, so that two engines
 // share nothing.
 func TestConfigs(t *testing.T) {
 	for name, newConfig := range Backends {

@@ -14,7 +14,7 @@ import (
 	"polyclam/backends/internal/texts"
 )
 
-// Config holds the keys of a savapi upstream.
+// Config holds the keys of a savapi engine.
 type Config struct {
 	// Product is the id that the licence is for.
 	Product string `toml:"product"`

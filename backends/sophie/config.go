@@ -17,7 +17,7 @@ const (
 	transportStream = "stream"
 )
 
-// Config holds the keys of an [[upstream]] table with backend = "sophie".
+// Config holds the keys of an [[engine]] table with backend = "sophie".
 type Config struct {
 	// Transport is how the daemon gets the object: "path" names a file that its
 	// user must be able to read, with every directory above; "stream" sends the

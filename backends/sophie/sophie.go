@@ -62,7 +62,7 @@ type Backend struct {
 func (b *Backend) ReadsPaths() bool { return !b.stream }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	if b.stream {
 		return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.scanStream(conn, a, c) })
 	}
@@ -79,7 +79,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 }
 
 // scanPath is the path of the object. The protocol has no quoting.
-func scanPath(c backends.Content) (string, error) {
+func scanPath(c backends.Object) (string, error) {
 	path, err := file.Path(c)
 	if err == nil && strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		err = &backends.ObjectError{Doing: "path of the object", Err: fmt.Errorf("%q: want ASCII characters without blanks", path)}
@@ -88,7 +88,7 @@ func scanPath(c backends.Content) (string, error) {
 }
 
 // scanStream sends the object and reads the answer.
-func (b *Backend) scanStream(conn *engineconn.Conn, a *backends.Answer, c backends.Content) error {
+func (b *Backend) scanStream(conn *engineconn.Conn, a *backends.Answer, c backends.Object) error {
 	size := c.Size()
 	if err := conn.Command(fmt.Sprintf("stream/%d\r\n", size)); err != nil {
 		return err

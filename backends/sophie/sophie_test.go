@@ -39,7 +39,7 @@ var (
 	say  = func(s string) backendtest.Step { return backendtest.Send(backendtest.Composed(s)) }
 	want = func(s string) backendtest.Step { return backendtest.Want(backendtest.Composed(s)) }
 	path = backendtest.WantUntil('\n', 1000, func(line string) bool { return line[0] == '/' })
-	x    = func(tb testing.TB) *backendtest.Content { return backendtest.Bytes(tb, []byte("x")) }
+	x    = func(tb testing.TB) *backendtest.Object { return backendtest.Bytes(tb, []byte("x")) }
 )
 
 func TestConformance(t *testing.T) {
@@ -200,11 +200,11 @@ func TestMoreThanAnAnswer(t *testing.T) {
 }
 
 func TestStream(t *testing.T) {
-	large := backendtest.LargeContent(t, 8<<20)
+	large := backendtest.LargeObject(t, 8<<20)
 	clean, virus := backends.Clean(0), backends.Found(1, "A")
 	for _, c := range []struct {
 		name    string
-		content backends.Content
+		content backends.Object
 		script  backendtest.Script
 		result  backends.Result
 		want    backends.Category
@@ -241,13 +241,13 @@ func TestStream(t *testing.T) {
 }
 
 // shrunk is a content that has become shorter than it says.
-type shrunk struct{ *backendtest.Content }
+type shrunk struct{ *backendtest.Object }
 
-func (s shrunk) Size() int64 { return s.Content.Size() + 1 }
+func (s shrunk) Size() int64 { return s.Object.Size() + 1 }
 
 // named is a content with a path of its own.
 type named struct {
-	*backendtest.Content
+	*backendtest.Object
 	path string
 }
 

@@ -16,7 +16,7 @@ const (
 	transportFile = "file"
 )
 
-// Config holds the keys of an [[upstream]] table with backend = "sssp".
+// Config holds the keys of an [[engine]] table with backend = "sssp".
 type Config struct {
 	// Transport is how savdid gets the object: "data" sends the bytes (SCANDATA,
 	// "allowscandata: YES" in savdid.conf), "file" names a file that savdid's user

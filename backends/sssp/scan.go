@@ -13,7 +13,7 @@ import (
 
 // scanData sends the object and reads the answer. savdid refuses an object that is too
 // large for it before any of it was sent.
-func (b *Backend) scanData(conn *engineconn.Conn, a *backends.Answer, c backends.Content) error {
+func (b *Backend) scanData(conn *engineconn.Conn, a *backends.Answer, c backends.Object) error {
 	size := c.Size()
 	if err := request(conn, requestData, strconv.FormatInt(size, 10)); err != nil {
 		return refused(conn, a, err)

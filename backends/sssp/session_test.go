@@ -34,7 +34,7 @@ func scanOK(t *testing.T, b *Backend) {
 	}
 }
 
-func wantFailure(t *testing.T, b *Backend, c backends.Content, want backends.Category, text string) {
+func wantFailure(t *testing.T, b *Backend, c backends.Object, want backends.Category, text string) {
 	t.Helper()
 	r, err := b.Scan(testContext(t), c)
 	if err == nil || backends.CategoryOf(err) != want || !strings.Contains(err.Error(), text) || r.Category != "" {
@@ -329,7 +329,7 @@ func TestACCAfterData(t *testing.T) {
 
 // TestEarlyAnswer: an answer to a part of the content is none, but for a virus.
 func TestEarlyAnswer(t *testing.T) {
-	large := backendtest.LargeContent(t, 8<<20)
+	large := backendtest.LargeObject(t, 8<<20)
 	for _, c := range []struct {
 		reply string
 		want  backends.Category
@@ -367,7 +367,7 @@ func TestExactBytes(t *testing.T) {
 		want("SCANDATA 360000\r\n"), say("ACC 1/3\r\n"), want(string(content)), say(done), want("QUERY SERVER\r\n"), say(fenced("", 4)),
 		want("SCANDATA 0\r\n"), say("ACC 1/5\r\n"), want("QUERY SERVER\r\n"), say(fenced(done, 6)), want("BYE\r\n"), backendtest.Drain()))
 	b := open(t, d.Address(), nil)
-	for _, c := range []backends.Content{backendtest.Bytes(t, content), backendtest.Bytes(t, nil)} {
+	for _, c := range []backends.Object{backendtest.Bytes(t, content), backendtest.Bytes(t, nil)} {
 		if r, err := b.Scan(testContext(t), c); err != nil || r.Category != backends.OK {
 			t.Fatalf("got %+v, %v", r, err)
 		}
@@ -377,20 +377,20 @@ func TestExactBytes(t *testing.T) {
 }
 
 // shrunk is a content that has become shorter than it says.
-type shrunk struct{ *backendtest.Content }
+type shrunk struct{ *backendtest.Object }
 
 func (shrunk) Size() int64 { return 100_000 }
 
-func TestContentIsShorter(t *testing.T) {
+func TestObjectIsShorter(t *testing.T) {
 	s := ssspfake.Start(t, ssspfake.Options{})
-	wantFailure(t, open(t, s.Address(), nil), shrunk{backendtest.LargeContent(t, 70_000)}, backends.SWErr, "ends after 70000 of 100000 bytes")
+	wantFailure(t, open(t, s.Address(), nil), shrunk{backendtest.LargeObject(t, 70_000)}, backends.SWErr, "ends after 70000 of 100000 bytes")
 	s = ssspfake.Start(t, ssspfake.Options{ScanFile: true})
-	wantFailure(t, open(t, s.Address(), byFile), shrunk{backendtest.LargeContent(t, 70_000)}, backends.SWErr, "the object has 100000")
+	wantFailure(t, open(t, s.Address(), byFile), shrunk{backendtest.LargeObject(t, 70_000)}, backends.SWErr, "the object has 100000")
 }
 
 // named is a content with a path of its own.
 type named struct {
-	*backendtest.Content
+	*backendtest.Object
 	path string
 }
 

@@ -19,7 +19,7 @@ func testContext(tb testing.TB) context.Context {
 }
 
 // x is an object of one byte.
-func x(tb testing.TB) *backendtest.Content { return backendtest.Bytes(tb, []byte("x")) }
+func x(tb testing.TB) *backendtest.Object { return backendtest.Bytes(tb, []byte("x")) }
 
 var (
 	say  = func(s string) backendtest.Step { return backendtest.Send(backendtest.Composed(s)) }

@@ -25,7 +25,7 @@ func TestCheckRealClamd(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clamd := clamdtest.Start(t, clamdtest.Options{Conf: c.conf, HideLog: true})
-			r := polyclam(t, files(t, "c.toml", anyListener+upstreamTable("clamav", "unix:"+clamd.Socket, "max_size = \"20MiB\"")), "check", "c.toml")
+			r := polyclam(t, files(t, "c.toml", anyListener+engineTable("clamav", "unix:"+clamd.Socket, "max_size = \"20MiB\"")), "check", "c.toml")
 			r.wantStatus(t, c.status)
 			wantParts(t, r.stdout, c.want...)
 			if strings.Contains(r.stdout, c.not) {

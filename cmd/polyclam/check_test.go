@@ -28,11 +28,11 @@ func clamdSaying(t *testing.T, encrypted, all string) string {
 	return unix
 }
 
-func upstreamTable(name, address, more string) string {
-	return "[[upstream]]\nname = \"" + name + "\"\nbackend = \"clamd\"\nsessions = false\naddress = \"" + address + "\"\n" + more + "\n"
+func engineTable(name, address, more string) string {
+	return "[[engine]]\nname = \"" + name + "\"\nbackend = \"clamd\"\nsessions = false\naddress = \"" + address + "\"\n" + more + "\n"
 }
 
-const inspectTable = "[[upstream]]\nname = \"inspect\"\nbackend = \"inspect\"\n"
+const inspectTable = "[[engine]]\nname = \"inspect\"\nbackend = \"inspect\"\n"
 
 const anyListener = "[[listener]]\naddress = \"tcp:127.0.0.1:3310\"\n"
 
@@ -42,7 +42,7 @@ func TestCheckBadConfiguration(t *testing.T) {
 		r := polyclam(t, dir, args...)
 		r.wantStatus(t, exitFailed)
 		wantParts(t, r.stdout)
-		for _, want := range []string{"bad.toml:1: listener: ", "\nbad.toml:2: listener.adress: unknown key \"adress\"; did you mean \"address\"?\n", "\nbad.toml:4: limits.stream: ", "upstream: there is no [[upstream]]"} {
+		for _, want := range []string{"bad.toml:1: listener: ", "\nbad.toml:2: listener.adress: unknown key \"adress\"; did you mean \"address\"?\n", "\nbad.toml:4: limits.stream: ", "engine: there is no [[engine]]"} {
 			wantParts(t, r.stderr, want)
 		}
 	}
@@ -55,7 +55,7 @@ func TestCheckText(t *testing.T) {
 	good := clamdSaying(t, "Heuristics.Encrypted.Zip FOUND", "")
 	missing := backendtest.Missing(t)
 	dir := files(t, "c.toml", anyListener+inspectTable+
-		strings.Replace(upstreamTable("clamav", good, ""), "address = \""+good+"\"", "addresses = [\""+good+"\", \""+missing+"\"]", 1))
+		strings.Replace(engineTable("clamav", good, ""), "address = \""+good+"\"", "addresses = [\""+good+"\", \""+missing+"\"]", 1))
 	r := polyclam(t, dir, "check", "--size-check=false", "c.toml")
 	r.wantStatus(t, exitFound)
 	wantParts(t, r.stderr)
@@ -86,27 +86,27 @@ func TestCheckHints(t *testing.T) {
 		status       int
 		want         []string
 	}{
-		{"usable", upstreamTable("a", clamdSaying(t, "Heuristics.Encrypted.Zip FOUND", ""), ""), 0, []string{"virus, encrypted"}},
-		{"does not tell", upstreamTable("a", clamdSaying(t, "", ""), ""), 0,
-			[]string{"an encrypted archive is ok, the engine does not report it; AlertEncrypted yes in clamd.conf makes it do so\n", "no engine reports encrypted archives; an [[upstream]] with backend = \"inspect\" does\n"}},
-		{"another tells", inspectTable + upstreamTable("a", clamdSaying(t, "", ""), ""), 0,
+		{"usable", engineTable("a", clamdSaying(t, "Heuristics.Encrypted.Zip FOUND", ""), ""), 0, []string{"virus, encrypted"}},
+		{"does not tell", engineTable("a", clamdSaying(t, "", ""), ""), 0,
+			[]string{"an encrypted archive is ok, the engine does not report it; AlertEncrypted yes in clamd.conf makes it do so\n", "no engine reports encrypted archives; an [[engine]] with backend = \"inspect\" does\n"}},
+		{"another tells", inspectTable + engineTable("a", clamdSaying(t, "", ""), ""), 0,
 			[]string{"makes it do so (inspect does, so the verdict is right)\n"}},
-		{"blind", upstreamTable("a", clamdSaying(t, "", "OK"), ""), 1,
+		{"blind", engineTable("a", clamdSaying(t, "", "OK"), ""), 1,
 			[]string{"no virus", "the EICAR test file is ok; are the signatures loaded"}},
-		{"finds everything", upstreamTable("a", clamdSaying(t, "", "Worm FOUND"), ""), 1,
+		{"finds everything", engineTable("a", clamdSaying(t, "", "Worm FOUND"), ""), 1,
 			[]string{"nothing reliable", "a clean text is virus (Worm); the engine, or a [[rule]], takes everything for it"}},
-		{"fails on everything", upstreamTable("a", clamdSaying(t, "", "Can't allocate memory ERROR"), ""), 1,
+		{"fails on everything", engineTable("a", clamdSaying(t, "", "Can't allocate memory ERROR"), ""), 1,
 			[]string{"nothing", "a clean text is not scanned: ", "Can't allocate memory"}},
-		{"fails on encrypted", upstreamTable("a", clamdSaying(t, "Password protected ERROR", ""), ""), 0,
+		{"fails on encrypted", engineTable("a", clamdSaying(t, "Password protected ERROR", ""), ""), 0,
 			[]string{"an encrypted archive is swerr (", "Password protected", "mail with one is deferred again and again; map the engine's answer to encrypted"}},
-		{"encrypted is a virus", upstreamTable("a", clamdSaying(t, "Locked FOUND", ""), ""), 0,
+		{"encrypted is a virus", engineTable("a", clamdSaying(t, "Locked FOUND", ""), ""), 0,
 			[]string{"an encrypted archive is virus (Locked); a [[rule]] with category = \"encrypted\""}},
-		{"encrypted by a rule", upstreamTable("a", clamdSaying(t, "Locked FOUND", ""), "[[rule]]\nname = \"^Locked$\"\ncategory = \"encrypted\""), 0,
+		{"encrypted by a rule", engineTable("a", clamdSaying(t, "Locked FOUND", ""), "[[rule]]\nname = \"^Locked$\"\ncategory = \"encrypted\""), 0,
 			[]string{"virus, encrypted"}},
-		{"refused", upstreamTable("a", backendtest.Refusing(t, "tcp"), ""), 1, []string{"cannot-execute", "connection refused; nobody listens there: is the engine running?"}},
-		{"optional too", upstreamTable("a", backendtest.Missing(t), "required = false"), 1, []string{"not-installed"}},
-		{"hangs up", upstreamTable("a", silent(t, true), ""), 1, []string{"cannot-execute", "a clean text is not scanned"}},
-		{"silent", upstreamTable("a", silent(t, false), ""), 1, []string{"interrupted", "is the engine busy, or stuck?"}},
+		{"refused", engineTable("a", backendtest.Refusing(t, "tcp"), ""), 1, []string{"cannot-execute", "connection refused; nobody listens there: is the engine running?"}},
+		{"optional too", engineTable("a", backendtest.Missing(t), "required = false"), 1, []string{"not-installed"}},
+		{"hangs up", engineTable("a", silent(t, true), ""), 1, []string{"cannot-execute", "a clean text is not scanned"}},
+		{"silent", engineTable("a", silent(t, false), ""), 1, []string{"interrupted", "is the engine busy, or stuck?"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := polyclam(t, files(t, "c.toml", anyListener+c.tables), "check", "--size-check=false", "--timeout", checkTimeout(c.name), "c.toml")
@@ -135,7 +135,7 @@ func TestCheckUnscanned(t *testing.T) {
 		name   string
 		odd    func([]byte) bool // gets the answer
 		answer string
-		more   string // keys of the upstream
+		more   string // keys of the engine
 		status int
 		want   []string
 	}{
@@ -162,7 +162,7 @@ func TestCheckUnscanned(t *testing.T) {
 			if strings.HasPrefix(c.name, "no test") {
 				args = append(args, "--size-check=false")
 			}
-			r := polyclam(t, files(t, "c.toml", anyListener+upstreamTable("a", unix, c.more)), args...)
+			r := polyclam(t, files(t, "c.toml", anyListener+engineTable("a", unix, c.more)), args...)
 			r.wantStatus(t, c.status)
 			wantParts(t, strings.ReplaceAll(r.stdout, " "+unix+":", ":"), c.want...)
 			if len(zipped) > 600 {
@@ -179,10 +179,10 @@ func TestCheckAsksDaemon(t *testing.T) {
 		if verb != protocol.VerbXStatus {
 			return []byte("UNKNOWN COMMAND\x00")
 		}
-		return []byte("polyclamd: version=1 uptime=5 SERVER\x00polyclamd: upstream=a backend=clamd address=\"" + engine + "\" state=down reason=\"asks polyclam itself through unix:/run/s\" NODE\x00" +
-			"polyclamd: upstream=other backend=clamd address=\"unix:/x\" state=down reason=\"not of this file\" NODE\x00END\x00")
+		return []byte("polyclamd: version=1 uptime=5 SERVER\x00polyclamd: engine=a backend=clamd address=\"" + engine + "\" state=down reason=\"asks polyclam itself through unix:/run/s\" NODE\x00" +
+			"polyclamd: engine=other backend=clamd address=\"unix:/x\" state=down reason=\"not of this file\" NODE\x00END\x00")
 	})
-	dir := files(t, "c.toml", "[[listener]]\naddress = \""+daemon+"\"\n"+upstreamTable("a", engine, ""))
+	dir := files(t, "c.toml", "[[listener]]\naddress = \""+daemon+"\"\n"+engineTable("a", engine, ""))
 	r := polyclam(t, dir, "check", "--size-check=false", "c.toml")
 	r.wantStatus(t, exitFound)
 	wantParts(t, r.stdout, "a "+engine+": the polyclamd at "+daemon+" does not use it: it is down: asks polyclam itself through unix:/run/s\n")
@@ -217,7 +217,7 @@ func TestCheckPermission(t *testing.T) {
 	if err := os.Chmod(strings.TrimPrefix(address, "unix:"), mode); err != nil {
 		t.Fatal(err)
 	}
-	dir := files(t, "c.toml", anyListener+upstreamTable("a", address, ""))
+	dir := files(t, "c.toml", anyListener+engineTable("a", address, ""))
 	r := finish(t, unprivileged(t, toolCommand(t, dir, "check", "c.toml")))
 	r.wantStatus(t, exitFound)
 	wantParts(t, r.stdout, "cannot-execute", "permission denied; we are user ", ": who may connect is decided by the mode and group of the socket")

@@ -71,7 +71,7 @@ func TestAddresses(t *testing.T) {
 	s := serve(t, nil, marked())
 	dead, missing := backendtest.Refusing(t, "tcp"), backendtest.Missing(t)
 	conf := func(tables string) string {
-		return files(t, "c.toml", tables+"[[upstream]]\nname = \"x\"\nbackend = \"inspect\"\n")
+		return files(t, "c.toml", tables+"[[engine]]\nname = \"x\"\nbackend = \"inspect\"\n")
 	}
 	listener := func(address, more string) string { return "[[listener]]\naddress = \"" + address + "\"\n" + more }
 	for _, c := range []struct {

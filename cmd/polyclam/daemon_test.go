@@ -13,14 +13,14 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/proxy"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
-	"polyclam/proxy/upstream"
 )
 
-// engine is a backend of a server under test.
-type engine struct {
+// testEngine is a backend of a server under test.
+type testEngine struct {
 	name     string
 	backend  backends.Backend
 	optional bool
@@ -30,14 +30,14 @@ type engine struct {
 }
 
 // marked is an engine that finds what backendtest.Marked says.
-func marked() engine { return engine{name: "marked", backend: backendtest.Engine()} }
+func marked() testEngine { return testEngine{name: "marked", backend: backendtest.Engine()} }
 
-func says(name string, r backends.Result) engine {
-	return engine{name: name, backend: backendtest.Says(r)}
+func says(name string, r backends.Result) testEngine {
+	return testEngine{name: name, backend: backendtest.Says(r)}
 }
 
-func fails(name string, category backends.Category, text string) engine {
-	return engine{name: name, backend: backendtest.Fails(&backends.Failure{Category: category, Code: backends.NoCode, Text: text})}
+func fails(name string, category backends.Category, text string) testEngine {
+	return testEngine{name: name, backend: backendtest.Fails(&backends.Failure{Category: category, Code: backends.NoCode, Text: text})}
 }
 
 // testServer is polyclam's server in front of fake engines, on a Unix socket and
@@ -48,7 +48,7 @@ type testServer struct {
 }
 
 // serve starts a server; change, if not nil, alters its configuration before.
-func serve(t *testing.T, change func(*proxy.Config), engines ...engine) *testServer {
+func serve(t *testing.T, change func(*proxy.Config), engines ...testEngine) *testServer {
 	t.Helper()
 	ts := &testServer{unix: "unix:" + filepath.Join(shortDir(t), "s"), tcp: "tcp:127.0.0.1:0"}
 	profile, _ := status.Lookup("generic")
@@ -62,9 +62,9 @@ func serve(t *testing.T, change func(*proxy.Config), engines ...engine) *testSer
 		cfg.Listeners = append(cfg.Listeners, proxy.Listener{Address: address, Profile: profile, Policy: merge})
 	}
 	for _, e := range engines {
-		cfg.Upstreams = append(cfg.Upstreams, upstream.New(upstream.Config{
+		cfg.Engines = append(cfg.Engines, engine.New(engine.Config{
 			Name: e.name, Kind: "fake", Required: !e.optional, Timeout: hang, MaxScans: 10, MaxSize: e.maxSize, Canary: e.canary,
-			Nodes: []upstream.Node{{Address: e.address, Backend: e.backend}}, Log: zerolog.Nop(),
+			Nodes: []engine.Node{{Address: e.address, Backend: e.backend}}, Log: zerolog.Nop(),
 		}))
 	}
 	if change != nil {

@@ -26,7 +26,7 @@ func hints(trials []trial) (out []string) {
 		}
 	}
 	if encrypted == "" {
-		out = append(out, "no engine reports encrypted archives; an [[upstream]] with backend = \"inspect\" does")
+		out = append(out, "no engine reports encrypted archives; an [[engine]] with backend = \"inspect\" does")
 	}
 	return out
 }

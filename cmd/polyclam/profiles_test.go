@@ -24,7 +24,7 @@ func TestProfiles(t *testing.T) {
 		wantParts(t, strings.ReplaceAll(one.stdout, "\n# ", " "), status.About(name), status.OnFound(name))
 		want, _ := status.Lookup(name)
 		for _, text := range []string{one.stdout, uncommented(one.stdout)} {
-			f, err := config.Parse("pasted", []byte(text+"[[upstream]]\nname = \"inspect\"\nbackend = \"inspect\"\n"))
+			f, err := config.Parse("pasted", []byte(text+"[[engine]]\nname = \"inspect\"\nbackend = \"inspect\"\n"))
 			if err != nil {
 				t.Fatalf("%s: what is printed is no configuration: %v\n%s", name, err, text)
 			}

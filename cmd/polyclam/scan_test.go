@@ -14,7 +14,7 @@ import (
 )
 
 // sophos is an engine that takes everything for encrypted, in the words of 2003.
-func sophos() engine {
+func sophos() testEngine {
 	return says("sophos", backends.Result{
 		Category: backends.Encrypted, Code: 2, Detail: "Password protected file foo.zip/foo.txt",
 		Findings: []backends.Finding{{Name: "Encrypted", Category: backends.Encrypted}},
@@ -72,7 +72,7 @@ func TestScanJSON(t *testing.T) {
 
 // TestExitStatus has a fake engine say each category.
 func TestExitStatus(t *testing.T) {
-	found := func(name string) engine { return says("x", backends.Found(1, name)) }
+	found := func(name string) testEngine { return says("x", backends.Found(1, name)) }
 	action := func(c backends.Category, a policy.Action) func(*proxy.Config) {
 		return func(cfg *proxy.Config) {
 			for i := range cfg.Listeners {
@@ -82,7 +82,7 @@ func TestExitStatus(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		engine engine
+		engine testEngine
 		change func(*proxy.Config)
 		status int
 		text   string
@@ -97,7 +97,7 @@ func TestExitStatus(t *testing.T) {
 		{"cannot-execute", fails("x", backends.CannotExecute, "refused"), nil, 2, "f: cannot-execute (tempfail)\n"},
 		{"not-installed", fails("x", backends.NotInstalled, "missing"), nil, 2, "f: not-installed (tempfail)\n"},
 		{"unknown category", says("x", backends.Result{Category: "fine"}), nil, 2, "f: swerr (tempfail)\n"},
-		{"panic", engine{name: "x", backend: &backendtest.Fake{Panic: "oh"}}, nil, 2, "f: swerr (tempfail)\n"},
+		{"panic", testEngine{name: "x", backend: &backendtest.Fake{Panic: "oh"}}, nil, 2, "f: swerr (tempfail)\n"},
 		{"virus let through", found("Win.Worm"), action(backends.Virus, policy.OK), 1, "f: virus (ok): Win.Worm\n"},
 		{"encrypted quarantined", found("Heuristics.Encrypted.Zip"), action(backends.Encrypted, policy.Quarantine), 1, "f: encrypted (quarantine): "},
 		{"encrypted put off", found("Heuristics.Encrypted.Zip"), action(backends.Encrypted, policy.Tempfail), 2, "f: encrypted (tempfail): "},

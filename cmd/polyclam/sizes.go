@@ -56,7 +56,7 @@ func (s *sizeTrial) column() string {
 // sizeToTry is the largest object that the one engine of file would be given, as far
 // as it is tried; beyond as in sizeTrial.
 func sizeToTry(file *config.File) (largest int64, beyond bool) {
-	u := file.Upstreams[0]
+	u := file.Engines[0]
 	largest, most := u.MaxSize, int64(otherMost)
 	if largest == 0 {
 		largest = file.Limits.Stream
@@ -104,7 +104,7 @@ func (n *node) trySize(size int64, timeout time.Duration) trialAnswer {
 }
 
 // large makes the test object. Its zeros take no memory until something maps them.
-func large(store *spool.Spool, size int64) (*spool.Content, error) {
+func large(store *spool.Spool, size int64) (*spool.Object, error) {
 	archive, err := testfile.Large(size)
 	if err != nil {
 		return nil, err

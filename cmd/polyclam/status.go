@@ -125,7 +125,7 @@ func readStatus(records []protocol.Record) *serverStatus {
 
 func readNode(r protocol.Record) nodeStatus {
 	return nodeStatus{
-		Engine:          r.Get("upstream"),
+		Engine:          r.Get("engine"),
 		Backend:         r.Get("backend"),
 		Required:        r.Get("required") != "false",
 		Address:         r.Get("address"),

@@ -29,9 +29,9 @@ func ago(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.R
 func TestStatusText(t *testing.T) {
 	const day = 24 * time.Hour
 	address := statusServer(t, serverRecord+
-		fmt.Sprintf("status: upstream=clamav backend=clamd required=true address=\"unix:/run/clamav/clamd.ctl\" state=up in_flight=1 limit=5 waiting=0 withheld=1 scans=4000 failures=2 replays=1 version=\"ClamAV 1.4.6/27500\" database_time=%q canary_time=%q canary_clean=ok canary_eicar=virus canary_name=Eicar canary_encrypted=ok heuristics_first=true scanned=104857600 unscanned_above=26214400 NODE\x00", ago(3*day+time.Hour), ago(2*time.Minute+30*time.Second))+
-		fmt.Sprintf("status: upstream=clamav backend=clamd required=true address=\"tcp:10.0.0.2:3310\" state=down reason=\"connection \\x1b[31mrefused\" scans=0 failures=7 canary_time=%q canary_eicar=cannot-execute canary_error=\"connection refused\" NODE\x00", ago(time.Hour+time.Minute))+
-		"status: upstream=inspect backend=inspect required=false state=unknown scans=1 failures=0 NODE\x00END\x00")
+		fmt.Sprintf("status: engine=clamav backend=clamd required=true address=\"unix:/run/clamav/clamd.ctl\" state=up in_flight=1 limit=5 waiting=0 withheld=1 scans=4000 failures=2 replays=1 version=\"ClamAV 1.4.6/27500\" database_time=%q canary_time=%q canary_clean=ok canary_eicar=virus canary_name=Eicar canary_encrypted=ok heuristics_first=true scanned=104857600 unscanned_above=26214400 NODE\x00", ago(3*day+time.Hour), ago(2*time.Minute+30*time.Second))+
+		fmt.Sprintf("status: engine=clamav backend=clamd required=true address=\"tcp:10.0.0.2:3310\" state=down reason=\"connection \\x1b[31mrefused\" scans=0 failures=7 canary_time=%q canary_eicar=cannot-execute canary_error=\"connection refused\" NODE\x00", ago(time.Hour+time.Minute))+
+		"status: engine=inspect backend=inspect required=false state=unknown scans=1 failures=0 NODE\x00END\x00")
 	r := polyclam(t, "", "--address", address, "status")
 	r.wantStatus(t, exitFound)
 	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `polyclamd 1.2.3 at SERVER, up 1 day
@@ -53,8 +53,8 @@ clamav tcp:10.0.0.2:3310 is down: connection \x1b[31mrefused
 
 func TestStatusJSON(t *testing.T) {
 	address := statusServer(t, serverRecord+
-		"status: upstream=clamav backend=clamd required=true address=\"unix:/x\" state=up in_flight=1 limit=6 waiting=2 withheld=7 scans=3 failures=4 replays=5 version=v database_time=\"2026-11-20T08:00:00Z\" canary_time=\"2026-11-23T08:00:00Z\" canary_eicar=virus canary_name=Eicar canary_encrypted=ok NODE\x00"+
-		"status: upstream=x required=false scans=many database_time=yesterday state=up NODE\x00END\x00")
+		"status: engine=clamav backend=clamd required=true address=\"unix:/x\" state=up in_flight=1 limit=6 waiting=2 withheld=7 scans=3 failures=4 replays=5 version=v database_time=\"2026-11-20T08:00:00Z\" canary_time=\"2026-11-23T08:00:00Z\" canary_eicar=virus canary_name=Eicar canary_encrypted=ok NODE\x00"+
+		"status: engine=x required=false scans=many database_time=yesterday state=up NODE\x00END\x00")
 	r := polyclam(t, "", "--address", address, "status", "--json")
 	r.wantStatus(t, exitOK)
 	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `{"address":"SERVER","version":"1.2.3","uptime":90061,"connections":12,"scans":1,"requests":4711,"spool_used":1310720,"spool_total":2147483648,"nodes":[`+
@@ -66,7 +66,7 @@ func TestStatusJSON(t *testing.T) {
 }
 
 func TestStatusExit(t *testing.T) {
-	node := func(fields string) string { return "status: upstream=x " + fields + " NODE\x00" }
+	node := func(fields string) string { return "status: engine=x " + fields + " NODE\x00" }
 	for _, c := range []struct {
 		name, reply string
 		want        int

@@ -163,15 +163,15 @@ func tryAll(file *config.File, o trialOptions, warn func(string)) ([]trial, erro
 }
 
 func closeAll(c *proxy.Config) {
-	for _, u := range c.Upstreams {
+	for _, u := range c.Engines {
 		u.Close()
 	}
 }
 
-// splitNodes returns a configuration with one upstream and one node for each
+// splitNodes returns a configuration with one engine and one node for each
 // node of file. The canary is off, lest it decide who is asked.
 func splitNodes(file *config.File) (out []*config.File) {
-	for _, u := range file.Upstreams {
+	for _, u := range file.Engines {
 		addresses := u.Addresses
 		if len(addresses) == 0 {
 			addresses = []string{""}
@@ -182,7 +182,7 @@ func splitNodes(file *config.File) (out []*config.File) {
 			if a != "" {
 				node.Addresses = []string{a}
 			}
-			one.Upstreams = []config.Upstream{node}
+			one.Engines = []config.Engine{node}
 			out = append(out, &one)
 		}
 	}
@@ -191,7 +191,7 @@ func splitNodes(file *config.File) (out []*config.File) {
 
 // tryNode tries the one node of file.
 func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, o trialOptions) (trial, error) {
-	u := file.Upstreams[0]
+	u := file.Engines[0]
 	tr := trial{engine: u.Name, backend: u.Backend, required: u.Required}
 	if len(u.Addresses) > 0 {
 		tr.node = u.Addresses[0]
@@ -215,7 +215,7 @@ func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, o tria
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
 	defer cancel()
-	if v, ok := c.Upstreams[0].Version(ctx); ok {
+	if v, ok := c.Engines[0].Version(ctx); ok {
 		tr.version = v.Text
 	}
 	return tr, nil
@@ -229,11 +229,11 @@ type node struct {
 }
 
 // try scans content and releases it.
-func (n *node) try(content *spool.Content, timeout time.Duration) trialAnswer {
+func (n *node) try(content *spool.Object, timeout time.Duration) trialAnswer {
 	defer content.Release()
 	ctx, cancel := context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("no answer within %v: %w", timeout, context.DeadlineExceeded))
 	defer cancel()
-	report := n.config.Upstreams[0].Scan(ctx, content, false)
+	report := n.config.Engines[0].Scan(ctx, content, false)
 	judged := n.merge.Merge([]policy.Report{report}).Reports[0]
 	a := trialAnswer{category: judged.Category, detail: report.Result.Detail, err: report.Err, elapsed: report.Elapsed}
 	if len(judged.Names) > 0 {

@@ -27,9 +27,9 @@ func (d *process) announce() {
 			Bool("path_commands", l.PathCommands).Bool("reload_command", l.ReloadCommand).
 			Bool("shutdown_command", l.ShutdownCommand).Stringer("answer_within", l.Profile.AnswerWithin).Msg("listening")
 	}
-	for i := range d.file.Upstreams {
-		u := &d.file.Upstreams[i]
-		d.log.Info().Str("upstream", u.Name).Str("backend", u.Backend).Strs("nodes", u.Addresses).
+	for i := range d.file.Engines {
+		u := &d.file.Engines[i]
+		d.log.Info().Str("engine", u.Name).Str("backend", u.Backend).Strs("nodes", u.Addresses).
 			Bool("required", u.Required).Stringer("timeout", u.Timeout).Int("max_scans", u.MaxScans).Msg("engine")
 	}
 }

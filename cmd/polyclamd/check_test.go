@@ -9,7 +9,7 @@ import (
 
 func TestCommandLine(t *testing.T) {
 	dir := t.TempDir()
-	engine := "[[upstream]]\nname = \"x\"\nbackend = \"clamd\"\naddress = \"unix:/run/x\"\n"
+	engine := "[[engine]]\nname = \"x\"\nbackend = \"clamd\"\naddress = \"unix:/run/x\"\n"
 	good := writeConfig(t, dir, unixListener("/run/polyclam/clamd.sock")+engine)
 	bad := filepath.Join(dir, "bad.toml")
 	text := "[[listener]]\nadress = \"unix:/run/x\"\n[limits]\nstream = \"lots\"\n"
@@ -35,7 +35,7 @@ func TestCommandLine(t *testing.T) {
 		{"passes failures", []string{"--check", "--config=" + failOpen}, 0, []string{failOpen + ": ok\n"}, []string{"warning: " + failOpen + ":6: policy.actions.swerr: clients hear OK "}},
 		{"bad", []string{"--check", "--config", bad}, 1, nil, []string{
 			bad + ":1: listener: ", "\n" + bad + ":2: listener.adress: unknown key \"adress\"; did you mean \"address\"?\n",
-			"\n" + bad + ":4: limits.stream: ", bad + ":1: upstream: there is no [[upstream]]"}},
+			"\n" + bad + ":4: limits.stream: ", bad + ":1: engine: there is no [[engine]]"}},
 		{"bad without check", []string{"--config", bad}, 1, nil, []string{bad + ":4: limits.stream: "}},
 		{"missing", []string{"--check", "--config", filepath.Join(dir, "none")}, 1, nil, []string{"polyclamd: open ", "no such file"}},
 		{"version", []string{"--version"}, 0, []string{"polyclamd ", "go1."}, nil},

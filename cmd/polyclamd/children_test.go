@@ -51,9 +51,9 @@ func writeProgram(t *testing.T, dir, script string) string {
 	return path
 }
 
-// programEngine is an [[upstream]] with a program, and a spool for it.
+// programEngine is an [[engine]] with a program, and a spool for it.
 func programEngine(dir, program string, more ...string) string {
-	return fmt.Sprintf("[spool]\ndirectory = %q\n[[upstream]]\nname = \"program\"\nbackend = \"command\"\nargv = [%q, \"{path}\"]\nexit = { \"0\" = \"ok\", \"1\" = \"virus\" }\n%s\n",
+	return fmt.Sprintf("[spool]\ndirectory = %q\n[[engine]]\nname = \"program\"\nbackend = \"command\"\nargv = [%q, \"{path}\"]\nexit = { \"0\" = \"ok\", \"1\" = \"virus\" }\n%s\n",
 		filepath.Join(dir, "spool"), program, strings.Join(more, "\n"))
 }
 

@@ -31,7 +31,7 @@ func TestLimitGo(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			debug.SetMemoryLimit(before)
 			t.Setenv("GOMEMLIMIT", test.env)
-			file, err := config.Parse("test", []byte("[[upstream]]\nname = \"x\"\nbackend = \"inspect\"\n"+test.text))
+			file, err := config.Parse("test", []byte("[[engine]]\nname = \"x\"\nbackend = \"inspect\"\n"+test.text))
 			if err != nil {
 				t.Fatal(err)
 			}

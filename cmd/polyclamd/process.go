@@ -83,7 +83,7 @@ func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
 	return d, nil
 }
 
-// startServer makes the spool, the upstreams and the server.
+// startServer makes the spool, the engines and the server.
 func (d *process) startServer() error {
 	fit(d.file, d.descriptors, 0).take(d.log)
 	var err error

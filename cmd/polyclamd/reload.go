@@ -146,7 +146,7 @@ func (r *reload) listen() (err error) {
 func (r *reload) close() {
 	r.opened.close()
 	if r.config != nil {
-		for _, u := range r.config.Upstreams {
+		for _, u := range r.config.Engines {
 			u.Close()
 		}
 	}

@@ -112,7 +112,7 @@ func TestReloadOfListThatHangs(t *testing.T) {
 	socket, list := filepath.Join(dir, "s"), filepath.Join(dir, "list")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
 	fifo(t, list)
-	writeConfig(t, dir, unixListener(socket)+"[[upstream]]\nname = \"lists\"\nbackend = \"inspect\"\nhashes = ["+strconv.Quote(list)+"]\n")
+	writeConfig(t, dir, unixListener(socket)+"[[engine]]\nname = \"lists\"\nbackend = \"inspect\"\nhashes = ["+strconv.Quote(list)+"]\n")
 	d.reload(refused)
 	wantPong(t, "unix", socket)
 	d.stop()

@@ -140,13 +140,13 @@ func scanOf(i int) (request, reply string) {
 	return "zINSTREAM\x00" + string(size) + object + "\x00\x00\x00\x00", reply
 }
 
-// clamdUpstream is an [[upstream]] of these nodes.
-func clamdUpstream(name, more string, nodes ...*scanner) string {
+// clamdEngine is an [[engine]] of these nodes.
+func clamdEngine(name, more string, nodes ...*scanner) string {
 	var addresses []string
 	for _, s := range nodes {
 		addresses = append(addresses, fmt.Sprintf("%q", s.address))
 	}
-	return fmt.Sprintf("[[upstream]]\nname = %q\nbackend = \"clamd\"\naddresses = [%s]\ntransport = \"stream\"\nsize_check = false\n%s\n",
+	return fmt.Sprintf("[[engine]]\nname = %q\nbackend = \"clamd\"\naddresses = [%s]\ntransport = \"stream\"\nsize_check = false\n%s\n",
 		name, strings.Join(addresses, ", "), more)
 }
 
@@ -156,7 +156,7 @@ func TestReloadUnnoticed(t *testing.T) {
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "s")
 	engine := startScanner(t, filepath.Join(dir, "e"), 0)
-	config := unixListener(socket) + clamdUpstream("clamav", "", engine)
+	config := unixListener(socket) + clamdEngine("clamav", "", engine)
 	d := startDaemon(t, writeConfig(t, dir, config), nil)
 	number := 0
 	scan := func() {
@@ -208,7 +208,7 @@ func TestReloadLosesNothing(t *testing.T) {
 		e = append(e, startScanner(t, filepath.Join(dir, name), 300*time.Millisecond))
 	}
 	listener, hashes := unixListener(socket), filepath.Join(dir, "local.hdb")
-	inspect := fmt.Sprintf("[[upstream]]\nname = \"lists\"\nbackend = \"inspect\"\nhashes = [%q]\n", hashes)
+	inspect := fmt.Sprintf("[[engine]]\nname = \"lists\"\nbackend = \"inspect\"\nhashes = [%q]\n", hashes)
 	list := func(text string) {
 		t.Helper()
 		if err := os.WriteFile(hashes, []byte(text), 0o600); err != nil {
@@ -216,7 +216,7 @@ func TestReloadLosesNothing(t *testing.T) {
 		}
 	}
 	list("# none\n")
-	first := listener + clamdUpstream("clamav", "", e[0], e[1]) + inspect
+	first := listener + clamdEngine("clamav", "", e[0], e[1]) + inspect
 	d := startDaemon(t, writeConfig(t, dir, first), nil)
 
 	const scans, clients = 300, 20
@@ -236,15 +236,15 @@ func TestReloadLosesNothing(t *testing.T) {
 	steps := []struct{ outcome, config string }{
 		{reloaded, first},
 		{refused, first + "[limits]\nstream = \"lots\"\n"},
-		{reloaded, listener + unixListener(filepath.Join(dir, "t")) + clamdUpstream("clamav", "", e[0], e[1]) + inspect},
-		{reloaded, listener + clamdUpstream("clamav", "timeout = \"50s\"\nmax_scans = 3", e[0], e[1]) + inspect},
-		{reloaded, listener + clamdUpstream("clamav", "required = false", e[0], e[1]) + inspect},
-		{reloaded, listener + clamdUpstream("clamav", "canary = false", e[0], e[1]) + inspect},
-		{reloaded, listener + clamdUpstream("clamav", "", e[0], e[1], e[2]) + inspect},
-		{reloaded, listener + clamdUpstream("clamav", "connect_timeout = \"7s\"", e[0], e[1], e[2]) + inspect},
-		{reloaded, listener + clamdUpstream("clamav", "connect_timeout = \"7s\"", e[2]) + inspect},
-		{reloaded, listener + clamdUpstream("other", "", e[0], e[2])},
-		{reloaded, listener + clamdUpstream("another", "", e[0], e[1]) + inspect},
+		{reloaded, listener + unixListener(filepath.Join(dir, "t")) + clamdEngine("clamav", "", e[0], e[1]) + inspect},
+		{reloaded, listener + clamdEngine("clamav", "timeout = \"50s\"\nmax_scans = 3", e[0], e[1]) + inspect},
+		{reloaded, listener + clamdEngine("clamav", "required = false", e[0], e[1]) + inspect},
+		{reloaded, listener + clamdEngine("clamav", "canary = false", e[0], e[1]) + inspect},
+		{reloaded, listener + clamdEngine("clamav", "", e[0], e[1], e[2]) + inspect},
+		{reloaded, listener + clamdEngine("clamav", "connect_timeout = \"7s\"", e[0], e[1], e[2]) + inspect},
+		{reloaded, listener + clamdEngine("clamav", "connect_timeout = \"7s\"", e[2]) + inspect},
+		{reloaded, listener + clamdEngine("other", "", e[0], e[2])},
+		{reloaded, listener + clamdEngine("another", "", e[0], e[1]) + inspect},
 	}
 	for i, step := range steps {
 		list(fmt.Sprintf("# changed %d times\n", i))

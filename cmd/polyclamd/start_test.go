@@ -38,7 +38,7 @@ func writeEnd(t *testing.T, path string) *os.File {
 
 // icapWith is an engine whose certificate authorities are in a file.
 func icapWith(ca string) string {
-	return "[[upstream]]\nname = \"icap\"\nbackend = \"icap\"\naddress = \"tcp:127.0.0.1:1\"\nrequired = false\ntls = true\nca = " + strconv.Quote(ca) + "\n"
+	return "[[engine]]\nname = \"icap\"\nbackend = \"icap\"\naddress = \"tcp:127.0.0.1:1\"\nrequired = false\ntls = true\nca = " + strconv.Quote(ca) + "\n"
 }
 
 // TestStopDuringStart has a start that hangs before the log exists.

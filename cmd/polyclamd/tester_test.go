@@ -245,7 +245,7 @@ func socketDir(t *testing.T) string {
 func writeConfig(t *testing.T, dir, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, "config.toml")
-	text += "\n[[upstream]]\nname = \"inspect\"\nbackend = \"inspect\"\n[log]\nformat = \"json\"\n"
+	text += "\n[[engine]]\nname = \"inspect\"\nbackend = \"inspect\"\n[log]\nformat = \"json\"\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -75,10 +75,10 @@ func (s state) String() string {
 	return text
 }
 
-// report makes a report of s, with a code and a name that tell the upstreams
+// report makes a report of s, with a code and a name that tell the engines
 // apart.
 func (s state) report(i int) Report {
-	r := Report{Upstream: fmt.Sprintf("e%d", i), Required: !s.optional}
+	r := Report{Engine: fmt.Sprintf("e%d", i), Required: !s.optional}
 	if s.category.IsFailure() {
 		r.Err = &backends.Failure{Category: s.category, Code: i, Text: fmt.Sprintf("text %d", i)}
 		return r
@@ -140,14 +140,14 @@ func permutations(ss []state, f func([]state)) {
 
 // TestMergeGolden writes down the verdict of every combination of what up to
 // three engines can come to, in both modes. A question mark is an optional
-// upstream, a plus sign a failure beside a finding; the winner is the number of the
-// upstream in the line.
+// engine, a plus sign a failure beside a finding; the winner is the number of the
+// engine in the line.
 func TestMergeGolden(t *testing.T) {
 	strict, plain := Default(), Default()
 	plain.Mode = ByCategory
 	var b bytes.Buffer
 	tell := func(v Verdict) string {
-		return fmt.Sprintf("(%d, %s, %s) by %s", v.Code, v.Category, v.Action, v.Upstream)
+		return fmt.Sprintf("(%d, %s, %s) by %s", v.Code, v.Category, v.Action, v.Engine)
 	}
 	fmt.Fprintf(&b, "no engine: strictest (%d, %s, %s), category (%d, %s, %s)\n",
 		strict.Merge(nil).Code, strict.Merge(nil).Category, strict.Merge(nil).Action,
@@ -166,7 +166,7 @@ func TestMergeGolden(t *testing.T) {
 	golden(t, "merge.golden", b.Bytes())
 }
 
-// TestMergeOrder: another order of the upstreams changes the winner among equals
+// TestMergeOrder: another order of the engines changes the winner among equals
 // and nothing else.
 func TestMergeOrder(t *testing.T) {
 	for _, p := range somePolicies() {
@@ -181,8 +181,8 @@ func TestMergeOrder(t *testing.T) {
 					// The winner is the first that counts with the category.
 					for i, j := range got.Reports {
 						if j.Counts && j.Category == got.Category {
-							if got.Code != i || got.Upstream != j.Upstream {
-								t.Fatalf("%v: winner %q, code %d, want number %d", ss, got.Upstream, got.Code, i)
+							if got.Code != i || got.Engine != j.Engine {
+								t.Fatalf("%v: winner %q, code %d, want number %d", ss, got.Engine, got.Code, i)
 							}
 							break
 						}

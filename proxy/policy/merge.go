@@ -12,11 +12,11 @@ import (
 // configuration. It is pure and total.
 //
 // A report may hold findings and a failure, and then both count. The category is
-// the strongest among the reports that count, and the earliest of these upstreams
+// the strongest among the reports that count, and the earliest of these engines
 // is the winner: code, names and detail are its own. The action is the strictest
 // for all categories of all reports that count, or in mode ByCategory that of the
-// winning category. An optional upstream that failed and found nothing does not
-// count while another upstream gave a finding or an ok.
+// winning category. An optional engine that failed and found nothing does not
+// count while another engine gave a finding or an ok.
 //
 // If nobody looked, because no report counts or there is none, the verdict is
 // SWErr without a winner, and its action is never OK, not even where the site
@@ -49,7 +49,7 @@ func (p *Policy) Merge(reports []Report) Verdict {
 		return v
 	}
 	w := js[o.winner]
-	v.Code, v.Upstream, v.Names, v.Detail = w.Code, w.Upstream, w.Names, w.Detail()
+	v.Code, v.Engine, v.Names, v.Detail = w.Code, w.Engine, w.Names, w.Detail()
 	v.ActionBy, v.Cause = p.cause(js, answered, o)
 	return v
 }
@@ -59,7 +59,7 @@ func (p *Policy) Merge(reports []Report) Verdict {
 func (p *Policy) cause(js []judgement, answered bool, o outcome) (string, backends.Category) {
 	winner := js[o.winner]
 	if p.action(o.category) == o.action {
-		return winner.Upstream, o.category
+		return winner.Engine, o.category
 	}
 	for _, j := range js {
 		if !j.counts(answered) {
@@ -67,11 +67,11 @@ func (p *Policy) cause(js []judgement, answered bool, o outcome) (string, backen
 		}
 		for _, c := range j.categories {
 			if p.action(c) == o.action {
-				return j.Upstream, c
+				return j.Engine, c
 			}
 		}
 	}
-	return winner.Upstream, o.category
+	return winner.Engine, o.category
 }
 
 // judgement is a report with everything that the merge needs to know of it.
@@ -85,11 +85,11 @@ type judgement struct {
 	failed bool
 }
 
-// answered reports whether the upstream gave a finding or an ok.
+// answered reports whether the engine gave a finding or an ok.
 func (j judgement) answered() bool { return !j.Cancelled && !j.failed }
 
 // counts reports whether the report has a say, where answered tells whether any
-// upstream gave a finding or an ok.
+// engine gave a finding or an ok.
 func (j judgement) counts(answered bool) bool {
 	return !j.Cancelled && (j.Required || !j.failed || !answered)
 }
@@ -202,7 +202,7 @@ func (p *Policy) addFound(j *judgement) {
 			accounted = true
 		}
 		f.Category = own
-		if r := p.rule(j.Upstream, f.Name); r != nil {
+		if r := p.rule(j.Engine, f.Name); r != nil {
 			f.Category = known(r.Category)
 			j.Ruled = append(j.Ruled, Ruled{Name: f.Name, Category: f.Category, Rule: r.Name.String()})
 		}
@@ -222,12 +222,12 @@ func (p *Policy) addFound(j *judgement) {
 
 // rule returns the first rule that matches the name, or nil. What has no name has
 // no rule.
-func (p *Policy) rule(upstream, name string) *Rule {
+func (p *Policy) rule(engine, name string) *Rule {
 	if name == "" {
 		return nil
 	}
 	for i, r := range p.Rules {
-		if (r.Upstream == "" || r.Upstream == upstream) && r.Name != nil && r.Name.MatchString(name) {
+		if (r.Engine == "" || r.Engine == engine) && r.Name != nil && r.Name.MatchString(name) {
 			return &p.Rules[i]
 		}
 	}

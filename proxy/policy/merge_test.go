@@ -11,28 +11,28 @@ import (
 	"polyclam/backends"
 )
 
-func found(upstream string, names ...string) Report {
-	return Report{Upstream: upstream, Required: true, Result: backends.Found(1, names...)}
+func found(engine string, names ...string) Report {
+	return Report{Engine: engine, Required: true, Result: backends.Found(1, names...)}
 }
 
-func clean(upstream string) Report {
-	return Report{Upstream: upstream, Required: true, Result: backends.Clean(0)}
+func clean(engine string) Report {
+	return Report{Engine: engine, Required: true, Result: backends.Clean(0)}
 }
 
-func result(upstream string, r backends.Result) Report {
-	return Report{Upstream: upstream, Required: true, Result: r}
+func result(engine string, r backends.Result) Report {
+	return Report{Engine: engine, Required: true, Result: r}
 }
 
-func both(upstream string, r backends.Result, err error) Report {
-	return Report{Upstream: upstream, Required: true, Result: r, Err: err}
+func both(engine string, r backends.Result, err error) Report {
+	return Report{Engine: engine, Required: true, Result: r, Err: err}
 }
 
-func failing(upstream string, required bool, err error) Report {
-	return Report{Upstream: upstream, Required: required, Err: err}
+func failing(engine string, required bool, err error) Report {
+	return Report{Engine: engine, Required: required, Err: err}
 }
 
-func rule(upstream, name string, c backends.Category) Rule {
-	return Rule{Upstream: upstream, Name: regexp.MustCompile(name), Category: c}
+func rule(engine, name string, c backends.Category) Rule {
+	return Rule{Engine: engine, Name: regexp.MustCompile(name), Category: c}
 }
 
 type mergeCase struct {
@@ -50,7 +50,7 @@ func (c mergeCase) run(t *testing.T) {
 	got := p.Merge(c.reports)
 	w := c.want
 	if got.Code != w.Code || got.Category != w.Category || got.Action != w.Action ||
-		got.Upstream != w.Upstream || !slices.Equal(got.Names, w.Names) || got.Detail != w.Detail {
+		got.Engine != w.Engine || !slices.Equal(got.Names, w.Names) || got.Detail != w.Detail {
 		got.Reports = nil
 		t.Errorf("got  %+v\nwant %+v", got, w)
 	}
@@ -71,38 +71,38 @@ func TestMerge(t *testing.T) {
 		}, {
 			name:    "the case of 2003",
 			reports: []Report{result("sophos", encryptedZip), clean("clamav")},
-			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: OK, Upstream: "sophos", Detail: encryptedZip.Detail},
+			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: OK, Engine: "sophos", Detail: encryptedZip.Detail},
 		}, {
 			name:    "encrypted does not wave through what another engine did not see",
 			reports: []Report{result("sophos", encryptedZip), failing("clamav", true, context.DeadlineExceeded)},
-			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Upstream: "sophos", Detail: encryptedZip.Detail},
+			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Engine: "sophos", Detail: encryptedZip.Detail},
 		}, {
 			name:    "nor what the same engine did not get to",
 			reports: []Report{both("sophos", encryptedZip, &backends.Failure{Category: backends.SWErr, Code: 9, Text: "virus data missing"}), clean("clamav")},
-			want: Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Upstream: "sophos",
+			want: Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Engine: "sophos",
 				Detail: encryptedZip.Detail + "; virus data missing"},
 		}, {
 			name:    "one of several failures beside a finding is as good as another",
 			change:  func(p *Policy) { p.Actions[backends.SWErr] = OK },
 			reports: []Report{both("sophos", encryptedZip, backends.Failures{{Text: "a"}, {Category: backends.Interrupted, Text: "b"}})},
-			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Upstream: "sophos", Detail: encryptedZip.Detail + "; a; b"},
+			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Engine: "sophos", Detail: encryptedZip.Detail + "; a; b"},
 		}, {
 			name:    "an ok beside a failure is none",
 			reports: []Report{both("sophos", backends.Clean(0), &backends.Failure{Category: backends.Interrupted, Code: 7, Text: "killed"})},
-			want:    Verdict{Code: 7, Category: backends.Interrupted, Action: Tempfail, Upstream: "sophos", Detail: "killed"},
+			want:    Verdict{Code: 7, Category: backends.Interrupted, Action: Tempfail, Engine: "sophos", Detail: "killed"},
 		}, {
 			name:    "an optional engine that found something counts, and so does its failure",
-			reports: []Report{clean("a"), {Upstream: "b", Result: encryptedZip, Err: errors.New("no idea")}},
-			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Upstream: "b", Detail: encryptedZip.Detail + "; no idea"},
+			reports: []Report{clean("a"), {Engine: "b", Result: encryptedZip, Err: errors.New("no idea")}},
+			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Engine: "b", Detail: encryptedZip.Detail + "; no idea"},
 		}, {
 			name:    "a virus stays one",
 			reports: []Report{both("a", backends.Found(1, "A"), context.DeadlineExceeded)},
-			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Upstream: "a", Names: []string{"A"},
+			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "a", Names: []string{"A"},
 				Detail: context.DeadlineExceeded.Error()},
 		}, {
 			name:    "a finding without a name counts",
 			reports: []Report{result("a", backends.Result{Category: backends.Encrypted, Findings: []backends.Finding{{Name: "X", Category: backends.Encrypted}, {Category: backends.Suspicious}}})},
-			want:    Verdict{Category: backends.Suspicious, Action: Quarantine, Upstream: "a", Names: []string{"X"}},
+			want:    Verdict{Category: backends.Suspicious, Action: Quarantine, Engine: "a", Names: []string{"X"}},
 		}, {
 			name: "a virus that loses by category is never ok",
 			change: func(p *Policy) {
@@ -110,53 +110,53 @@ func TestMerge(t *testing.T) {
 				p.Mode = ByCategory
 			},
 			reports: []Report{result("sophos", encryptedZip), found("b", "B")},
-			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Quarantine, Upstream: "sophos", Detail: encryptedZip.Detail},
+			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Quarantine, Engine: "sophos", Detail: encryptedZip.Detail},
 		}, {
 			name:    "encrypted waves a failure through where the site wants it so",
 			change:  func(p *Policy) { p.Mode = ByCategory },
 			reports: []Report{result("sophos", encryptedZip), failing("clamav", true, context.DeadlineExceeded)},
-			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: OK, Upstream: "sophos", Detail: encryptedZip.Detail},
+			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: OK, Engine: "sophos", Detail: encryptedZip.Detail},
 		}, {
-			name:    "equals: the earlier upstream wins",
+			name:    "equals: the earlier engine wins",
 			reports: []Report{clean("a"), found("b", "B"), found("c", "C")},
-			want:    Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Upstream: "b", Names: []string{"B"}},
+			want:    Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "b", Names: []string{"B"}},
 		}, {
 			name:    "names strongest first, else in the engine's order, repetitions kept",
 			reports: []Report{found("a", "Heuristics.Encrypted.Zip", "A", "Heuristics.Broken.X", "B", "A")},
-			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Upstream: "a",
+			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "a",
 				Names: []string{"A", "B", "A", "Heuristics.Broken.X", "Heuristics.Encrypted.Zip"}},
 		}, {
 			name:    "an error's text is the detail",
 			reports: []Report{clean("a"), failing("b", true, errors.New("no idea"))},
-			want:    Verdict{Code: 999, Category: backends.SWErr, Action: Tempfail, Upstream: "b", Detail: "no idea"},
+			want:    Verdict{Code: 999, Category: backends.SWErr, Action: Tempfail, Engine: "b", Detail: "no idea"},
 		}, {
 			name:    "a failure has a code",
 			reports: []Report{failing("b", true, &backends.Failure{Category: backends.Interrupted, Code: 137, Text: "killed"})},
-			want:    Verdict{Code: 137, Category: backends.Interrupted, Action: Tempfail, Upstream: "b", Detail: "killed"},
+			want:    Verdict{Code: 137, Category: backends.Interrupted, Action: Tempfail, Engine: "b", Detail: "killed"},
 		}, {
-			name:    "an optional upstream's failure is made up for",
+			name:    "an optional engine's failure is made up for",
 			reports: []Report{failing("a", false, fs.ErrNotExist), clean("b")},
-			want:    Verdict{Code: 0, Category: backends.OK, Action: OK, Upstream: "b"},
+			want:    Verdict{Code: 0, Category: backends.OK, Action: OK, Engine: "b"},
 		}, {
-			name:    "by an optional upstream too",
-			reports: []Report{failing("a", false, fs.ErrNotExist), {Upstream: "b", Result: backends.Clean(0)}},
-			want:    Verdict{Code: 0, Category: backends.OK, Action: OK, Upstream: "b"},
+			name:    "by an optional engine too",
+			reports: []Report{failing("a", false, fs.ErrNotExist), {Engine: "b", Result: backends.Clean(0)}},
+			want:    Verdict{Code: 0, Category: backends.OK, Action: OK, Engine: "b"},
 		}, {
 			name:    "but not by another failure",
 			reports: []Report{failing("a", false, context.DeadlineExceeded), failing("b", true, fs.ErrNotExist)},
-			want:    Verdict{Code: 999, Category: backends.Interrupted, Action: Tempfail, Upstream: "a", Detail: context.DeadlineExceeded.Error()},
+			want:    Verdict{Code: 999, Category: backends.Interrupted, Action: Tempfail, Engine: "a", Detail: context.DeadlineExceeded.Error()},
 		}, {
-			name:    "an optional upstream's finding counts",
-			reports: []Report{clean("a"), {Upstream: "b", Result: backends.Found(1, "B")}},
-			want:    Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Upstream: "b", Names: []string{"B"}},
+			name:    "an optional engine's finding counts",
+			reports: []Report{clean("a"), {Engine: "b", Result: backends.Found(1, "B")}},
+			want:    Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "b", Names: []string{"B"}},
 		}, {
 			name:    "everything called off",
-			reports: []Report{{Upstream: "a", Required: true, Cancelled: true, Err: context.Canceled}, {Upstream: "b", Cancelled: true}},
+			reports: []Report{{Engine: "a", Required: true, Cancelled: true, Err: context.Canceled}, {Engine: "b", Cancelled: true}},
 			want:    Verdict{Code: 999, Category: backends.SWErr, Action: Tempfail, Detail: nobody},
 		}, {
 			name:    "what was called off makes up for nothing",
-			reports: []Report{failing("a", false, fs.ErrNotExist), {Upstream: "b", Required: true, Cancelled: true, Result: backends.Clean(0)}},
-			want:    Verdict{Code: 999, Category: backends.NotInstalled, Action: Tempfail, Upstream: "a", Detail: fs.ErrNotExist.Error()},
+			reports: []Report{failing("a", false, fs.ErrNotExist), {Engine: "b", Required: true, Cancelled: true, Result: backends.Clean(0)}},
+			want:    Verdict{Code: 999, Category: backends.NotInstalled, Action: Tempfail, Engine: "a", Detail: fs.ErrNotExist.Error()},
 		}, {
 			name: "nobody looked is never ok",
 			change: func(p *Policy) {
@@ -172,7 +172,7 @@ func TestMerge(t *testing.T) {
 			name:    "virus and a locked part in one answer, locked parts first in the precedence",
 			change:  func(p *Policy) { slices.Reverse(p.Precedence[:3]) },
 			reports: []Report{found("a", "A", "Heuristics.Encrypted.Zip")},
-			want: Verdict{Code: 1, Category: backends.Encrypted, Action: Quarantine, Upstream: "a",
+			want: Verdict{Code: 1, Category: backends.Encrypted, Action: Quarantine, Engine: "a",
 				Names: []string{"Heuristics.Encrypted.Zip", "A"}},
 		},
 	}
@@ -182,10 +182,10 @@ func TestMerge(t *testing.T) {
 }
 
 func TestMergeUnknown(t *testing.T) {
-	swerr := Verdict{Category: backends.SWErr, Action: Tempfail, Upstream: "a"}
+	swerr := Verdict{Category: backends.SWErr, Action: Tempfail, Engine: "a"}
 	withNames := swerr
 	withNames.Names = []string{"A"}
-	virus := Verdict{Category: backends.Virus, Action: Quarantine, Upstream: "a", Names: []string{"A"}}
+	virus := Verdict{Category: backends.Virus, Action: Quarantine, Engine: "a", Names: []string{"A"}}
 	finding := func(c backends.Category) []backends.Finding { return []backends.Finding{{Name: "A", Category: c}} }
 	toOK := func(p *Policy) { p.Rules = []Rule{rule("", "A", backends.OK)} }
 	cases := []mergeCase{
@@ -198,16 +198,16 @@ func TestMergeUnknown(t *testing.T) {
 		{name: "a rule does not mend a result without a category", change: toOK, reports: []Report{result("a", backends.Result{Findings: finding(backends.Virus)})}, want: swerr},
 		{name: "a result that is a failure", reports: []Report{result("a", backends.Result{Category: backends.SWErr}), clean("b")}, want: swerr},
 		{
-			name:    "an optional upstream that found something and failed counts",
+			name:    "an optional engine that found something and failed counts",
 			change:  func(p *Policy) { p.Precedence[0], p.Precedence[4] = backends.SWErr, backends.Virus },
-			reports: []Report{{Upstream: "a", Result: backends.Result{Category: backends.SWErr, Findings: finding(backends.Virus)}}, clean("b")},
-			want:    Verdict{Category: backends.SWErr, Action: Quarantine, Upstream: "a", Names: []string{"A"}},
+			reports: []Report{{Engine: "a", Result: backends.Result{Category: backends.SWErr, Findings: finding(backends.Virus)}}, clean("b")},
+			want:    Verdict{Category: backends.SWErr, Action: Quarantine, Engine: "a", Names: []string{"A"}},
 		},
 		{
 			name:    "a policy with nothing in it is safe",
 			change:  func(p *Policy) { *p = Policy{} },
 			reports: []Report{clean("b"), found("a", "A")},
-			want:    Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Upstream: "a", Names: []string{"A"}},
+			want:    Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "a", Names: []string{"A"}},
 		},
 		{
 			name: "a policy that puts ok first and stops it is safe",
@@ -217,7 +217,7 @@ func TestMergeUnknown(t *testing.T) {
 				p.Actions[backends.NotInstalled] = "pass"
 			},
 			reports: []Report{clean("b"), failing("a", true, fs.ErrNotExist)},
-			want:    Verdict{Code: 999, Category: backends.NotInstalled, Action: Tempfail, Upstream: "a", Detail: fs.ErrNotExist.Error()},
+			want:    Verdict{Code: 999, Category: backends.NotInstalled, Action: Tempfail, Engine: "a", Detail: fs.ErrNotExist.Error()},
 		},
 	}
 	for _, c := range cases {
@@ -227,27 +227,27 @@ func TestMergeUnknown(t *testing.T) {
 
 func TestMergeRules(t *testing.T) {
 	rules := func(rs ...Rule) func(*Policy) { return func(p *Policy) { p.Rules = rs } }
-	suspicious := Verdict{Code: 1, Category: backends.Suspicious, Action: Quarantine, Upstream: "a", Names: []string{"PUA.X"}}
+	suspicious := Verdict{Code: 1, Category: backends.Suspicious, Action: Quarantine, Engine: "a", Names: []string{"PUA.X"}}
 	virus := suspicious
 	virus.Category = backends.Virus
 	cases := []mergeCase{
 		{name: "the only finding becomes suspicious", change: rules(rule("", `^PUA\.`, backends.Suspicious)), reports: []Report{found("a", "PUA.X")}, want: suspicious},
 		{name: "the only finding becomes ok", change: rules(rule("", `^PUA\.`, backends.OK)), reports: []Report{found("a", "PUA.X")},
-			want: Verdict{Code: 1, Category: backends.OK, Action: OK, Upstream: "a"}},
-		{name: "of another upstream", change: rules(rule("b", `^PUA\.`, backends.OK)), reports: []Report{found("a", "PUA.X")}, want: virus},
-		{name: "of this upstream", change: rules(rule("a", `^PUA\.`, backends.Suspicious)), reports: []Report{found("a", "PUA.X")}, want: suspicious},
+			want: Verdict{Code: 1, Category: backends.OK, Action: OK, Engine: "a"}},
+		{name: "of another engine", change: rules(rule("b", `^PUA\.`, backends.OK)), reports: []Report{found("a", "PUA.X")}, want: virus},
+		{name: "of this engine", change: rules(rule("a", `^PUA\.`, backends.Suspicious)), reports: []Report{found("a", "PUA.X")}, want: suspicious},
 		{name: "the first that matches", change: rules(rule("b", `X`, backends.OK), rule("", `Y`, backends.OK), rule("", `X`, backends.Suspicious), rule("", `X`, backends.OK)),
 			reports: []Report{found("a", "PUA.X")}, want: suspicious},
 		{name: "another finding stays", change: rules(rule("", `^PUA\.`, backends.OK)), reports: []Report{found("a", "PUA.X", "Eicar", "Heuristics.Encrypted.Zip")},
-			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Upstream: "a", Names: []string{"Eicar", "Heuristics.Encrypted.Zip"}}},
+			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "a", Names: []string{"Eicar", "Heuristics.Encrypted.Zip"}}},
 		{name: "the result says more than its findings", change: rules(rule("", `^PUA\.`, backends.OK)),
 			reports: []Report{result("a", backends.Result{Category: backends.Encrypted, Findings: []backends.Finding{{Name: "PUA.X", Category: backends.Suspicious}}})},
-			want:    Verdict{Category: backends.Encrypted, Action: OK, Upstream: "a"}},
+			want:    Verdict{Category: backends.Encrypted, Action: OK, Engine: "a"}},
 		{name: "a rule without a name is none", change: rules(Rule{Category: backends.OK}), reports: []Report{found("a", "PUA.X")}, want: virus},
 		{name: "a rule to nowhere is a failure", change: rules(rule("", `X`, "clean")), reports: []Report{found("a", "PUA.X")},
-			want: Verdict{Code: 1, Category: backends.SWErr, Action: Tempfail, Upstream: "a", Names: []string{"PUA.X"}}},
+			want: Verdict{Code: 1, Category: backends.SWErr, Action: Tempfail, Engine: "a", Names: []string{"PUA.X"}}},
 		{name: "a virus without a name has no rule", change: rules(rule("", `.*`, backends.OK)), reports: []Report{found("a")},
-			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Upstream: "a"}},
+			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "a"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, c.run)
@@ -258,7 +258,7 @@ func TestMergeJudged(t *testing.T) {
 	v := Default().Merge([]Report{
 		failing("a", false, fs.ErrPermission),
 		found("b", "B"),
-		{Upstream: "c", Required: true, Cancelled: true, Err: errors.New("read: use of closed network connection")},
+		{Engine: "c", Required: true, Cancelled: true, Err: errors.New("read: use of closed network connection")},
 		failing("d", true, errors.New("x")),
 	})
 	want := []struct {

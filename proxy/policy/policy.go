@@ -54,7 +54,7 @@ const (
 
 // Rule maps the names of signatures to a category, a [[rule]] table.
 type Rule struct {
-	Upstream string // the upstream it is for; empty: all
+	Engine   string // the engine it is for; empty: all
 	Name     *regexp.Regexp
 	Category backends.Category
 }
@@ -147,9 +147,9 @@ func known(c backends.Category) backends.Category {
 	return backends.SWErr
 }
 
-// Report is the outcome of one upstream in one scan: a result, an error, or both.
+// Report is the outcome of one engine in one scan: a result, an error, or both.
 type Report struct {
-	Upstream string
+	Engine   string
 	Required bool
 	Result   backends.Result // what was found; with Err it may be empty
 	Err      error           // why the engine did not come to the end
@@ -186,7 +186,7 @@ type Judged struct {
 	Names []string
 	// Ruled are the findings that a rule decided on.
 	Ruled []Ruled
-	// Counts is false for an optional upstream's failure that another's answer
+	// Counts is false for an optional engine's failure that another's answer
 	// makes up for, and for a report that was cancelled.
 	Counts bool
 }
@@ -207,10 +207,10 @@ type Verdict struct {
 	Code     int
 	Category backends.Category
 	Action   Action
-	Upstream string   // the winner; empty if nobody looked
+	Engine   string   // the winner; empty if nobody looked
 	Names    []string // the winner's names, raw
 	Detail   string   // the winner's, see [Report.Detail]
-	ActionBy string   // the upstream that demanded the action: the winner if it did
+	ActionBy string   // the engine that demanded the action: the winner if it did
 	// Cause is the category that demanded the action. It differs from Category
 	// where, for example, an engine failed beside an encrypted finding.
 	Cause   backends.Category

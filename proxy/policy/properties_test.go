@@ -17,7 +17,7 @@ func randomReport(r *rand.Rand) Report {
 		cs := append(backends.Categories(), "", "maybe-ok")
 		return cs[r.IntN(len(cs))]
 	}
-	rep := Report{Upstream: string(rune('a' + r.IntN(3))), Required: r.IntN(2) == 0, Cancelled: r.IntN(8) == 0}
+	rep := Report{Engine: string(rune('a' + r.IntN(3))), Required: r.IntN(2) == 0, Cancelled: r.IntN(8) == 0}
 	kind := r.IntN(5) // one in five has a result and an error
 	switch kind {
 	case 0, 4:
@@ -54,7 +54,7 @@ func TestMergeProperties(t *testing.T) {
 			at := r.IntN(len(rs) + 1)
 			checkVirusAdded(t, p, v, p.Merge(slices.Insert(slices.Clone(rs), at, found("v", "V"))))
 			failed := p.Merge(slices.Insert(slices.Clone(rs), at, failing("f", true, &backends.Failure{Category: backends.Interrupted})))
-			if failed.Category == backends.OK || p.Mode == Strictest && v.Action.Stricter(failed.Action) && len(v.Upstream) > 0 {
+			if failed.Category == backends.OK || p.Mode == Strictest && v.Action.Stricter(failed.Action) && len(v.Engine) > 0 {
 				t.Fatalf("a required failure made (%s, %s) of (%s, %s)", failed.Category, failed.Action, v.Category, v.Action)
 			}
 			checkFailureAdded(t, p, v, rs, r.IntN(len(rs)+1), r)
@@ -92,7 +92,7 @@ func checkVerdict(t *testing.T, p *Policy, v Verdict) {
 		}
 		for _, f := range j.Result.Findings {
 			own := known(f.Category)
-			if r := p.rule(j.Upstream, f.Name); r != nil {
+			if r := p.rule(j.Engine, f.Name); r != nil {
 				own = known(r.Category)
 			}
 			if p.Mode == Strictest && own == backends.Virus && p.action(backends.Virus).Stricter(v.Action) {
@@ -100,8 +100,8 @@ func checkVerdict(t *testing.T, p *Policy, v Verdict) {
 			}
 		}
 	}
-	if counting == 0 && (v.Category != backends.SWErr || v.Action == OK || v.Upstream != "") {
-		t.Errorf("nobody looked: (%s, %s) by %q", v.Category, v.Action, v.Upstream)
+	if counting == 0 && (v.Category != backends.SWErr || v.Action == OK || v.Engine != "") {
+		t.Errorf("nobody looked: (%s, %s) by %q", v.Category, v.Action, v.Engine)
 	}
 	if v.Category == backends.OK && v.Action != OK {
 		t.Errorf("ok with %s", v.Action)

@@ -7,11 +7,11 @@ import (
 )
 
 // Settled reports whether the scan can be answered now: no answer of the
-// upstreams still pending can change the verdict's category or action. pending[i]
+// engines still pending can change the verdict's category or action. pending[i]
 // says that reports[i] is not in yet; of such a report nothing is read. The pending
 // ones may then be called off and reported as Cancelled: Merge gives the category
 // and the action that waiting would have given. Winner, code and names are those of
-// the upstreams that were faster, so they may differ from one scan to the next.
+// the engines that were faster, so they may differ from one scan to the next.
 //
 // It is false if the site waits for every engine (AnswerFirst is not set): then the
 // whole verdict depends on the engines' answers alone. It is true if nothing is
@@ -40,7 +40,7 @@ func (p *Policy) Settled(reports []Report, pending []bool) bool {
 	case p.Mode == ByCategory && now.action == OK && p.action(backends.Virus) != OK:
 		return false // a virus would change the action, though not the category
 	}
-	// With the first answer the failures of optional upstreams stop counting.
+	// With the first answer the failures of optional engines stop counting.
 	then := p.decide(js, true)
 	return then.winner >= 0 && then.category == now.category && then.action == now.action
 }

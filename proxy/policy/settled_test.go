@@ -7,7 +7,7 @@ import (
 	"polyclam/backends"
 )
 
-// completions are all that a pending upstream can still come to: every category
+// completions are all that a pending engine can still come to: every category
 // on its own, several in one answer, and being called off.
 func completions(i int, optional bool) []Report {
 	var all []Report
@@ -91,7 +91,7 @@ func TestSettled(t *testing.T) {
 					}
 					return same(v, *want)
 				})
-				if want.Upstream == "" {
+				if want.Engine == "" {
 					constant = false // nobody looked: wait for somebody
 				}
 				if got := p.Settled(reports, pending); got != constant {

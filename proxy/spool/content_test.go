@@ -57,7 +57,7 @@ func TestReleased(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		c    *Content
+		c    *Object
 	}{
 		{"memory", spooled(t, s, random(1000))},
 		{"file", spooled(t, s, random(100<<10))},

@@ -79,11 +79,11 @@ func (d *digest) piece(readAt func([]byte, int64) (int, error), buf []byte, end 
 }
 
 // InMemory reports whether the bytes are in the memory of the daemon.
-func (c *Content) InMemory() bool { return c.own == nil && c.opened == nil }
+func (c *Object) InMemory() bool { return c.own == nil && c.opened == nil }
 
 // SHA256 returns the SHA-256 of the object in lower case hexadecimal. It is computed
 // at the first call, under ctx.
-func (c *Content) SHA256(ctx context.Context) (string, error) {
+func (c *Object) SHA256(ctx context.Context) (string, error) {
 	if !c.pin() {
 		return "", ErrReleased
 	}

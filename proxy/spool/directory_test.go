@@ -164,7 +164,7 @@ func TestClose(t *testing.T) {
 	_, err = unnamed.Path()
 	checkIs(t, err, ErrStorage)
 	unnamed.Release()
-	for _, c := range []*Content{old, c} {
+	for _, c := range []*Object{old, c} {
 		checkBytes(t, c, random(100<<10))
 		c.Release()
 	}

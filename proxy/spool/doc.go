@@ -5,7 +5,7 @@
 // byte costs 4 KiB. Longer than Config.Memory it goes to the store as a whole:
 // an anonymous piece of memory or a file without a name, both of which the
 // kernel removes with their last descriptor, however the process ends. A
-// [Content] is complete and does not change; every engine reads it at its own
+// [Object] is complete and does not change; every engine reads it at its own
 // pace, is handed its descriptor, or is told the path of a file with a name.
 //
 // # Quota

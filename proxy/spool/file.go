@@ -7,10 +7,10 @@ import (
 	"strconv"
 )
 
-// File implements [backends.Content]. The descriptor cannot be used to change
+// File implements [backends.Object]. The descriptor cannot be used to change
 // the content: a memfd is sealed, a file is open for reading only. Of a client's
 // file see [files.File.File]. An error wraps ErrStorage.
-func (c *Content) File() (*os.File, error) {
+func (c *Object) File() (*os.File, error) {
 	if !c.pin() {
 		return nil, ErrReleased
 	}
@@ -27,7 +27,7 @@ func (c *Content) File() (*os.File, error) {
 // makeFile makes a file of what is in memory. Its bytes are counted, but it is
 // not refused for the quota: the content was let in, and to fail its scan would
 // only bring it back.
-func (c *Content) makeFile() (*os.File, error) {
+func (c *Object) makeFile() (*os.File, error) {
 	f, err := c.set.anonymous()
 	if err != nil {
 		return nil, storageError("file", err)
@@ -45,12 +45,12 @@ func (c *Content) makeFile() (*os.File, error) {
 	return f, nil
 }
 
-// Path implements [backends.Content]. The file has an unguessable ASCII name in
+// Path implements [backends.Object]. The file has an unguessable ASCII name in
 // the spool's directory, is complete from the moment it is seen, and lives until
 // the last Release. Of an opened file it is a copy, so that no name of a
 // client's choice reaches an engine. An error wraps ErrStorage, or ErrQuota if
 // there is no room for the copy of an opened file.
-func (c *Content) Path() (string, error) {
+func (c *Object) Path() (string, error) {
 	if !c.pin() {
 		return "", ErrReleased
 	}
@@ -65,7 +65,7 @@ func (c *Content) Path() (string, error) {
 	return c.set.dir.path(name), nil
 }
 
-func (c *Content) makePath() (string, error) {
+func (c *Object) makePath() (string, error) {
 	if c.own != nil && c.kind == kindSpooled && c.set.Store == Tmpfile {
 		if name, err := c.set.dir.link(c.own); err == nil {
 			c.spool.files.Add(1)
@@ -87,7 +87,7 @@ func (c *Content) makePath() (string, error) {
 
 // chargeCopy counts the bytes of a copy with a name. Only opened files can be
 // refused: nobody has asked the quota about them before.
-func (c *Content) chargeCopy() (int64, error) {
+func (c *Object) chargeCopy() (int64, error) {
 	n := pages(c.size)
 	switch c.kind {
 	case kindConstant:

@@ -130,7 +130,7 @@ func random(n int) []byte {
 }
 
 // spooled returns a content of b.
-func spooled(t *testing.T, s *Spool, b []byte) *Content {
+func spooled(t *testing.T, s *Spool, b []byte) *Object {
 	t.Helper()
 	w := s.Create(t.Context())
 	if n, err := w.Write(b); n != len(b) || err != nil {

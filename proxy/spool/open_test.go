@@ -17,12 +17,12 @@ import (
 type unixStat = syscall.Stat_t
 
 // opened returns the content of the file of that name.
-func opened(t *testing.T, s *Spool, name string) *Content {
+func opened(t *testing.T, s *Spool, name string) *Object {
 	t.Helper()
 	return openedAs(t, s, name, unix.O_RDONLY)
 }
 
-func openedAs(t *testing.T, s *Spool, name string, flags int) *Content {
+func openedAs(t *testing.T, s *Spool, name string, flags int) *Object {
 	t.Helper()
 	c, err := s.Open(t.Context(), adopted(t, name, flags), 0)
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 	"polyclam/backends"
 )
 
-var _ backends.Placed = (*Content)(nil)
+var _ backends.Placed = (*Object)(nil)
 
 // Place implements [backends.Placed] for an opened file. It fails if the path that the
 // kernel knows for the file leads to another one, or to none.
-func (c *Content) Place() (backends.Place, error) {
+func (c *Object) Place() (backends.Place, error) {
 	if !c.pin() {
 		return backends.Place{}, ErrReleased
 	}

@@ -63,7 +63,7 @@ func TestPlace(t *testing.T) {
 // Only a client's file has a place: polyclam's own are not for clamd to find.
 func TestPlaceOfOthers(t *testing.T) {
 	s := newSpool(t, Config{Memory: 4 << 10, Store: Tmpfile})
-	for name, c := range map[string]*Content{"in memory": keep(t, s, 100), "in a file": keep(t, s, 40<<10), "constant": s.Bytes([]byte("x"))} {
+	for name, c := range map[string]*Object{"in memory": keep(t, s, 100), "in a file": keep(t, s, 40<<10), "constant": s.Bytes([]byte("x"))} {
 		if p, err := c.Place(); err == nil {
 			t.Errorf("%s: %+v", name, p)
 		}
@@ -74,7 +74,7 @@ func TestPlaceOfOthers(t *testing.T) {
 	}
 }
 
-func keep(t *testing.T, s *Spool, n int) *Content {
+func keep(t *testing.T, s *Spool, n int) *Object {
 	t.Helper()
 	w := s.Create(t.Context())
 	if _, err := w.Write(random(n)); err != nil {

@@ -33,7 +33,7 @@ type quota struct {
 
 // A waiter is a writer that waits for room.
 type waiter struct {
-	c       *Content
+	c       *Object
 	n       int64
 	granted bool
 	ready   chan struct{} // closed when granted
@@ -42,7 +42,7 @@ type waiter struct {
 }
 
 // open makes k the client of c.
-func (q *quota) open(c *Content, k client.Key) {
+func (q *quota) open(c *Object, k client.Key) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	a := q.accounts[k]
@@ -61,7 +61,7 @@ func (q *quota) open(c *Content, k client.Key) {
 // take counts n more bytes for c, which is being written. If there is no room
 // it waits until deadline, or until ctx is done. An error wraps ErrQuota, and
 // the context's cause if that was the reason.
-func (q *quota) take(ctx context.Context, c *Content, n int64, deadline time.Time) error {
+func (q *quota) take(ctx context.Context, c *Object, n int64, deadline time.Time) error {
 	w, err := q.enqueue(c, n, deadline)
 	if w == nil {
 		return err
@@ -81,7 +81,7 @@ func (q *quota) take(ctx context.Context, c *Content, n int64, deadline time.Tim
 
 // enqueue takes the bytes immediately, or refuses for good, and returns no waiter;
 // else it returns one that is in a queue.
-func (q *quota) enqueue(c *Content, n int64, deadline time.Time) (*waiter, error) {
+func (q *quota) enqueue(c *Object, n int64, deadline time.Time) (*waiter, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.total > 0 && c.charge.size+n > q.total {
@@ -176,7 +176,7 @@ func (q *quota) serve(queue *list.List) bool {
 
 // try counts n bytes for c if there is room, without waiting and without regard to
 // those who wait: it is for objects that are being scanned already.
-func (q *quota) try(c *Content, n int64) error {
+func (q *quota) try(c *Object, n int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.total > 0 && q.all.held+q.all.small+n > q.total {
@@ -187,7 +187,7 @@ func (q *quota) try(c *Content, n int64) error {
 }
 
 // force counts n bytes for c whether there is room or not.
-func (q *quota) force(c *Content, n int64) {
+func (q *quota) force(c *Object, n int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.extra(&c.charge, n)
@@ -200,7 +200,7 @@ func (q *quota) extra(ch *charge, n int64) {
 }
 
 // give takes n bytes back of what c holds.
-func (q *quota) give(c *Content, n int64) {
+func (q *quota) give(c *Object, n int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.giveBack(c, n)
@@ -208,7 +208,7 @@ func (q *quota) give(c *Content, n int64) {
 }
 
 // giveBack takes n bytes back; the caller holds q.mu.
-func (q *quota) giveBack(c *Content, n int64) {
+func (q *quota) giveBack(c *Object, n int64) {
 	ch := &c.charge
 	small := min(ch.small, n)
 	u := usage{small: -small, held: small - n}
@@ -221,7 +221,7 @@ func (q *quota) giveBack(c *Content, n int64) {
 }
 
 // done says that c takes no more.
-func (q *quota) done(c *Content) {
+func (q *quota) done(c *Object) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.finish(&c.charge)
@@ -236,7 +236,7 @@ func (q *quota) finish(ch *charge) {
 }
 
 // close takes back everything that is counted for c.
-func (q *quota) close(c *Content) {
+func (q *quota) close(c *Object) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.finish(&c.charge)

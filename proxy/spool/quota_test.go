@@ -48,7 +48,7 @@ func TestQuotaTooLarge(t *testing.T) {
 }
 
 // full returns a spool of 64 KiB, all used up by the returned content.
-func full(t *testing.T, wait time.Duration) (*Spool, *Content) {
+func full(t *testing.T, wait time.Duration) (*Spool, *Object) {
 	t.Helper()
 	s := newSpool(t, Config{Total: 64 << 10, Wait: wait})
 	return s, spooled(t, s, random(64<<10))
@@ -117,14 +117,14 @@ func TestQuotaWaitEnds(t *testing.T) {
 }
 
 // upload returns a new upload of a client to the quota.
-func upload(q *quota, k client.Key) *Content {
-	c := &Content{}
+func upload(q *quota, k client.Key) *Object {
+	c := &Object{}
 	q.open(c, k)
 	return c
 }
 
 // takeLater takes n bytes in the background.
-func takeLater(t *testing.T, q *quota, c *Content, n int64) <-chan error {
+func takeLater(t *testing.T, q *quota, c *Object, n int64) <-chan error {
 	errs := make(chan error, 1)
 	go func() { errs <- q.take(t.Context(), c, n, time.Now().Add(hang)) }()
 	return errs

@@ -48,7 +48,7 @@ type charge struct {
 }
 
 // admit counts n bytes for c if that is allowed now. The caller holds q.mu.
-func (q *quota) admit(c *Content, n int64) bool {
+func (q *quota) admit(c *Object, n int64) bool {
 	ch := &c.charge
 	switch {
 	case q.total == 0:

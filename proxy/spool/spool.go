@@ -128,7 +128,7 @@ func (s *Spool) Create(ctx context.Context) *Writer {
 
 // Bytes makes a content of b, which must not be changed afterwards. It does not
 // count against the quota.
-func (s *Spool) Bytes(b []byte) *Content {
+func (s *Spool) Bytes(b []byte) *Object {
 	c := s.content(kindConstant, client.Key{})
 	c.segs = append(c.segs, b)
 	c.size = int64(len(b))
@@ -138,7 +138,7 @@ func (s *Spool) Bytes(b []byte) *Content {
 
 // Make returns an object that fill writes to an empty file, which may have holes. As
 // with Bytes it does not count against the quota.
-func (s *Spool) Make(fill func(f *os.File) error) (*Content, error) {
+func (s *Spool) Make(fill func(f *os.File) error) (*Object, error) {
 	set := s.settings()
 	defer set.release()
 	f, err := set.anonymous()
@@ -169,7 +169,7 @@ func (s *Spool) Make(fill func(f *os.File) error) (*Content, error) {
 // A foreign file is copied first, under ctx, so that no engine waits for its file
 // system. The copy counts as a stream does. One of more than limit bytes is
 // ErrTooLarge; 0 is no limit but the quota.
-func (s *Spool) Open(ctx context.Context, f *files.File, limit int64) (*Content, error) {
+func (s *Spool) Open(ctx context.Context, f *files.File, limit int64) (*Object, error) {
 	if f.Foreign() {
 		defer f.Close()
 		return s.copy(ctx, f, limit)
@@ -180,7 +180,7 @@ func (s *Spool) Open(ctx context.Context, f *files.File, limit int64) (*Content,
 	return c, nil
 }
 
-func (s *Spool) copy(ctx context.Context, f *files.File, limit int64) (*Content, error) {
+func (s *Spool) copy(ctx context.Context, f *files.File, limit int64) (*Object, error) {
 	if limit > 0 && f.Size() > limit {
 		return nil, fmt.Errorf("%w: it has %d bytes, and limits.stream is %d", ErrTooLarge, f.Size(), limit)
 	}
@@ -193,8 +193,8 @@ func (s *Spool) copy(ctx context.Context, f *files.File, limit int64) (*Content,
 }
 
 // content returns an empty object of a client, with one reference.
-func (s *Spool) content(k kind, of client.Key) *Content {
-	c := &Content{spool: s, set: s.settings(), kind: k}
+func (s *Spool) content(k kind, of client.Key) *Object {
+	c := &Object{spool: s, set: s.settings(), kind: k}
 	s.quota.open(c, of)
 	c.segs = c.few[:0]
 	c.refs.Store(reference)

@@ -44,14 +44,14 @@ func BenchmarkSpool(b *testing.B) {
 				b.ReportAllocs()
 				buf := make([]byte, 128<<10)
 				for b.Loop() {
-					benchContent(b, s, data[:size], buf, way.file)
+					benchObject(b, s, data[:size], buf, way.file)
 				}
 			})
 		}
 	}
 }
 
-func benchContent(b *testing.B, s *Spool, data, buf []byte, file bool) {
+func benchObject(b *testing.B, s *Spool, data, buf []byte, file bool) {
 	w := s.Create(b.Context())
 	defer w.Abort()
 	for len(data) > 0 {

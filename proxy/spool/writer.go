@@ -16,7 +16,7 @@ const piece = 1 << 20
 // A Writer receives one content. It is for one goroutine.
 type Writer struct {
 	ctx  context.Context // bounds the waiting for quota, see [Spool.Create]
-	c    *Content        // nil once ended
+	c    *Object         // nil once ended
 	size int64
 	err  error // why nothing more is accepted
 }
@@ -131,7 +131,7 @@ func (w *Writer) take(n int64, deadline time.Time) error {
 // Finish ends the writer and returns the content with one reference, which the
 // caller must Release. After an error of Write it returns that error; an error
 // of its own wraps ErrStorage.
-func (w *Writer) Finish() (*Content, error) {
+func (w *Writer) Finish() (*Object, error) {
 	if w.err != nil {
 		return nil, w.err
 	}

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// TestContents sends contents of all sizes around the borders in pieces of all
+// TestObject sends contents of all sizes around the borders in pieces of all
 // sizes, and reads them back in every way there is.
-func TestContents(t *testing.T) {
+func TestObject(t *testing.T) {
 	const k = 1 << 10
 	sizes := []int{0, 1, 4*k - 1, 4 * k, 4*k + 1, 10 * k, 64 * k, 100*k - 1, 100 * k, 100*k + 1, 700 * k, 2*k*k + 1}
 	for _, store := range stores {
@@ -23,16 +23,16 @@ func TestContents(t *testing.T) {
 		for _, size := range sizes {
 			for _, step := range []int{1000, 4096, 50*k + 1, 4 * k * k} {
 				t.Run(fmt.Sprint(store, size, step), func(t *testing.T) {
-					testContent(t, s, size, step)
-					testContent(t, all, size, step)
-					testContent(t, none, size, step)
+					testObject(t, s, size, step)
+					testObject(t, all, size, step)
+					testObject(t, none, size, step)
 				})
 			}
 		}
 	}
 }
 
-func testContent(t *testing.T, s *Spool, size, step int) {
+func testObject(t *testing.T, s *Spool, size, step int) {
 	want := random(size)
 	w := s.Create(t.Context())
 	buf := make([]byte, step)
@@ -119,7 +119,7 @@ func TestMemoryIsSmall(t *testing.T) {
 // TestBurstIsGivenBack proves that the free list is bounded.
 func TestBurstIsGivenBack(t *testing.T) {
 	s := newSpool(t, Config{Memory: 256 << 10})
-	var contents []*Content
+	var contents []*Object
 	for range 40 {
 		contents = append(contents, spooled(t, s, random(256<<10)))
 	}
@@ -193,7 +193,7 @@ func TestWriterContextDone(t *testing.T) {
 func TestInMemory(t *testing.T) {
 	for _, store := range stores {
 		s := newSpool(t, Config{Memory: 8 << 10, InMemory: 20 << 10, Store: store})
-		var all []*Content
+		var all []*Object
 		for range 10 {
 			all = append(all, spooled(t, s, random(4<<10)))
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 func TestErrorStyles(t *testing.T) {
-	tempfail := policy.Verdict{Code: 1, Category: backends.SWErr, Action: policy.Tempfail, Upstream: "sophos"}
+	tempfail := policy.Verdict{Code: 1, Category: backends.SWErr, Action: policy.Tempfail, Engine: "sophos"}
 	cases := []struct {
 		style                                ErrorStyle
 		line, own, clamd, protocol, overflow string

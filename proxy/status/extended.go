@@ -40,8 +40,8 @@ func Records(object string, v policy.Verdict) []protocol.Record {
 	f.add("category", string(v.Category))
 	f.add("action", string(v.Action))
 	f.add("code", strconv.Itoa(v.Code))
-	f.add("engine", v.Upstream)
-	if v.ActionBy != v.Upstream {
+	f.add("engine", v.Engine)
+	if v.ActionBy != v.Engine {
 		f.add("action_by", v.ActionBy)
 	}
 	f.add("engines", strconv.Itoa(len(v.Reports)))
@@ -52,7 +52,7 @@ func Records(object string, v policy.Verdict) []protocol.Record {
 
 func engineFields(j policy.Judged) fields {
 	var f fields
-	f.add("engine", j.Upstream)
+	f.add("engine", j.Engine)
 	f.add("category", string(j.Category))
 	f.add("action", string(j.Action))
 	f.add("code", strconv.Itoa(j.Code))

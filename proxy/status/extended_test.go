@@ -23,12 +23,12 @@ func lines(records []protocol.Record) []string {
 
 func TestRecords(t *testing.T) {
 	v := policy.Default().Merge([]policy.Report{
-		{Upstream: "sophos", Required: true, Node: "tcp:10.0.0.1:4010", Elapsed: 113 * time.Millisecond, Result: backends.Result{
+		{Engine: "sophos", Required: true, Node: "tcp:10.0.0.1:4010", Elapsed: 113 * time.Millisecond, Result: backends.Result{
 			Category: backends.Encrypted, Code: 2, Detail: "Password protected file foo.zip/foo.txt",
 			Findings: []backends.Finding{{Name: "Heuristics.Encrypted.Zip", Category: backends.Encrypted}}}},
-		{Upstream: "clamav", Required: true, Elapsed: 21 * time.Millisecond, Result: backends.Clean(0)},
-		{Upstream: "old", Err: errors.New("dial \"x\": gone\nstream: OK")},
-		{Upstream: "slow", Required: true, Cancelled: true, Elapsed: -1},
+		{Engine: "clamav", Required: true, Elapsed: 21 * time.Millisecond, Result: backends.Clean(0)},
+		{Engine: "old", Err: errors.New("dial \"x\": gone\nstream: OK")},
+		{Engine: "slow", Required: true, Cancelled: true, Elapsed: -1},
 	})
 	want := []string{
 		`stream: engine=sophos category=encrypted action=ok code=2 elapsed=0.113 name=Heuristics.Encrypted.Zip node="tcp:10.0.0.1:4010" msg="Password protected file foo.zip/foo.txt" ENGINE`,
@@ -49,7 +49,7 @@ func TestRecordsRuled(t *testing.T) {
 		{Name: regexp.MustCompile(`^PUA\.`), Category: backends.OK},
 		{Name: regexp.MustCompile(`^Heur`), Category: backends.Encrypted},
 	}
-	v := p.Merge([]policy.Report{{Upstream: "a", Required: true, Result: backends.Found(1, "PUA.X", "Heur.Y")}})
+	v := p.Merge([]policy.Report{{Engine: "a", Required: true, Result: backends.Found(1, "PUA.X", "Heur.Y")}})
 	want := `stream: engine=a category=encrypted action=ok code=1 elapsed=0.000 name=Heur.Y passed=PUA.X rule="^PUA\\." ENGINE`
 	if got := lines(Records("stream", v))[0]; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -71,7 +71,7 @@ func TestRecordsBounded(t *testing.T) {
 	for range 10000 {
 		names = append(names, "N FOUND")
 	}
-	v := policy.Default().Merge([]policy.Report{{Upstream: huge, Required: true, Node: huge, Result: backends.Found(1, names...)}})
+	v := policy.Default().Merge([]policy.Report{{Engine: huge, Required: true, Node: huge, Result: backends.Found(1, names...)}})
 	v.Reports[0].Result.Detail = huge
 	for _, r := range Records("stream", v) {
 		line := r.String()

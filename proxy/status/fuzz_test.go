@@ -57,7 +57,7 @@ func FuzzLine(f *testing.F) {
 				t.Fatalf("%q is written as %q", object, written)
 			}
 		}
-		v := policy.Verdict{Code: code, Upstream: engine, Detail: detail, Names: []string{name, second}[:pick(3)]}
+		v := policy.Verdict{Code: code, Engine: engine, Detail: detail, Names: []string{name, second}[:pick(3)]}
 		v.Category = allCategories[pick(len(allCategories))]
 		for _, v.Action = range allActions {
 			checkReply(t, p, written, v, p.Line(object, v))

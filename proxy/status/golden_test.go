@@ -42,16 +42,16 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 // reportOf is what an engine reports that came to c.
-func reportOf(upstream string, code int, c backends.Category) policy.Report {
-	r := policy.Report{Upstream: upstream, Required: true, Elapsed: 1500 * time.Microsecond}
+func reportOf(engine string, code int, c backends.Category) policy.Report {
+	r := policy.Report{Engine: engine, Required: true, Elapsed: 1500 * time.Microsecond}
 	if c.IsFailure() {
-		r.Err = &backends.Failure{Category: c, Code: code, Text: upstream + ": it broke"}
+		r.Err = &backends.Failure{Category: c, Code: code, Text: engine + ": it broke"}
 		return r
 	}
 	r.Result = backends.Result{Category: c, Code: code}
 	name := map[backends.Category]string{
-		backends.Virus:      "Eicar-" + upstream,
-		backends.Suspicious: "PUA." + upstream,
+		backends.Virus:      "Eicar-" + engine,
+		backends.Suspicious: "PUA." + engine,
 		backends.Partial:    "Heuristics.Limits.Exceeded.MaxFiles",
 	}[c]
 	switch {

@@ -17,7 +17,7 @@ const (
 	wordError = "ERROR"
 
 	// maxText is the most that may stand before ERROR; maxEngine the most of an
-	// upstream's name in a line.
+	// engine's name in a line.
 	maxText   = 90
 	maxEngine = 32
 	// maxMatches bounds the lines of one object's ALLMATCHSCAN.
@@ -254,23 +254,23 @@ func (p Profile) detail(v policy.Verdict) string {
 	return "(" + facts(v) + ")"
 }
 
-// facts is the triple and the engine. An upstream's name is the site's choice
+// facts is the triple and the engine. An engine's name is the site's choice
 // and can hold the words of replies.
 func facts(v policy.Verdict) string {
 	s := fmt.Sprintf("code=%d/category=%s/action=%s", v.Code, v.Category, v.Action)
-	if e := engine(v.Upstream); e != "" {
+	if e := engine(v.Engine); e != "" {
 		s += "/engine=" + e
 	}
 	return s
 }
 
-func engine(upstream string) string { return head(breakWords(token(upstream)), maxEngine) }
+func engine(name string) string { return head(breakWords(token(name)), maxEngine) }
 
 // tempfailText is the text before ERROR. A failure beside a finding names both: the
 // client is put off because of the failure.
 func tempfailText(v policy.Verdict) string {
 	if v.Cause.Valid() && v.Cause.IsFailure() && !v.Category.IsFailure() {
-		return contentOf(v.Category) + ", " + failedEngine(v.ActionBy)
+		return objectOf(v.Category) + ", " + failedEngine(v.ActionBy)
 	}
 	switch v.Category {
 	case backends.Virus:
@@ -282,14 +282,14 @@ func tempfailText(v policy.Verdict) string {
 	case backends.Partial:
 		return "Content could not be scanned completely"
 	}
-	if engine(v.Upstream) == "" {
+	if engine(v.Engine) == "" {
 		return "Scan failed"
 	}
-	return failedEngine(v.Upstream)
+	return failedEngine(v.Engine)
 }
 
-// contentOf is what the object is, by the category of a finding.
-func contentOf(c backends.Category) string {
+// objectOf is what the object is, by the category of a finding.
+func objectOf(c backends.Category) string {
 	switch c {
 	case backends.Virus:
 		return "Virus content"
@@ -301,6 +301,6 @@ func contentOf(c backends.Category) string {
 	return "Content not scanned completely"
 }
 
-func failedEngine(upstream string) string {
-	return orElse(engine(upstream), "an engine's") + " scan failed"
+func failedEngine(name string) string {
+	return orElse(engine(name), "an engine's") + " scan failed"
 }

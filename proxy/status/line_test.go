@@ -36,9 +36,9 @@ func expect(t *testing.T, got Reply, want string) {
 // TestPasswordProtected is the request of 2003: Sophos Sweep exits 2 on a ZIP
 // with a password, which is no failure.
 func TestPasswordProtected(t *testing.T) {
-	sophos := policy.Report{Upstream: "sophos", Required: true, Result: backends.Result{
+	sophos := policy.Report{Engine: "sophos", Required: true, Result: backends.Result{
 		Category: backends.Encrypted, Code: 2, Detail: "Password protected file foo.zip/foo.txt"}}
-	clamav := policy.Report{Upstream: "clamav", Required: true, Result: backends.Clean(0)}
+	clamav := policy.Report{Engine: "clamav", Required: true, Result: backends.Clean(0)}
 	reports := []policy.Report{sophos, clamav}
 	p := lookup(t, "mimedefang")
 
@@ -61,11 +61,11 @@ func TestPasswordProtected(t *testing.T) {
 }
 
 func virus(names ...string) policy.Verdict {
-	return policy.Verdict{Code: 3, Category: backends.Virus, Action: policy.Quarantine, Upstream: "sophos", Names: names}
+	return policy.Verdict{Code: 3, Category: backends.Virus, Action: policy.Quarantine, Engine: "sophos", Names: names}
 }
 
 func quarantined(c backends.Category, detail string, names ...string) policy.Verdict {
-	return policy.Verdict{Code: 2, Category: c, Action: policy.Quarantine, Upstream: "sophos", Names: names, Detail: detail}
+	return policy.Verdict{Code: 2, Category: c, Action: policy.Quarantine, Engine: "sophos", Names: names, Detail: detail}
 }
 
 func TestNames(t *testing.T) {
@@ -113,13 +113,13 @@ func TestNames(t *testing.T) {
 }
 
 func TestLineForms(t *testing.T) {
-	encrypted := policy.Verdict{Code: 2, Category: backends.Encrypted, Action: policy.OK, Upstream: "sophos"}
-	timeout := policy.Verdict{Code: 999, Category: backends.Interrupted, Action: policy.Tempfail, Upstream: "sophos"}
-	clean := policy.Verdict{Category: backends.OK, Action: policy.OK, Upstream: "clamav"}
+	encrypted := policy.Verdict{Code: 2, Category: backends.Encrypted, Action: policy.OK, Engine: "sophos"}
+	timeout := policy.Verdict{Code: 999, Category: backends.Interrupted, Action: policy.Tempfail, Engine: "sophos"}
+	clean := policy.Verdict{Category: backends.OK, Action: policy.OK, Engine: "clamav"}
 	nobody := policy.Default().Merge(nil)
 	long := virus(strings.Repeat("n", 59))
 	broken := func(code, engine int) policy.Verdict {
-		return policy.Verdict{Code: code, Category: backends.SWErr, Action: policy.Tempfail, Upstream: strings.Repeat("e", engine)}
+		return policy.Verdict{Code: code, Category: backends.SWErr, Action: policy.Tempfail, Engine: strings.Repeat("e", engine)}
 	}
 	cases := []struct {
 		form Form
@@ -145,7 +145,7 @@ func TestLineForms(t *testing.T) {
 		{Plain, policy.Verdict{Action: policy.OK}, "Scan failed ERROR"},
 		{Plain, policy.Verdict{Action: policy.OK, Category: "clean"}, "Scan failed ERROR"},
 		{Plain, policy.Verdict{Action: "OK", Category: backends.OK}, "Scan failed ERROR"},
-		{Plain, policy.Verdict{Action: policy.Tempfail, Category: backends.SWErr, Upstream: "TOKEN: FOUND"}, "TOkEN._Found scan failed ERROR"},
+		{Plain, policy.Verdict{Action: policy.Tempfail, Category: backends.SWErr, Engine: "TOKEN: FOUND"}, "TOkEN._Found scan failed ERROR"},
 	}
 	for i, c := range cases {
 		p := lookup(t, "generic")

@@ -58,7 +58,7 @@ func TestRequest(t *testing.T) {
 			for seed := range uint64(3) {
 				r := newRequest(body, size, seed)
 				for range 3 {
-					content := contentOf(t, r.renew())
+					content := objectOf(t, r.renew())
 					if int64(len(content)) != size {
 						t.Fatalf("%s: %d bytes, want %d", body, len(content), size)
 					}
@@ -78,8 +78,8 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// contentOf takes the chunks apart.
-func contentOf(t *testing.T, request []byte) []byte {
+// objectOf takes the chunks apart.
+func objectOf(t *testing.T, request []byte) []byte {
 	t.Helper()
 	rest, ok := bytes.CutPrefix(request, []byte("zINSTREAM\x00"))
 	if !ok {

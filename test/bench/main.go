@@ -12,7 +12,7 @@
 // of the same round: its median over the rounds, and the interval in which the
 // true median is with a probability of 95 %.
 //
-// What is measured is the default configuration of polyclamd with one upstream:
+// What is measured is the default configuration of polyclamd with one engine:
 // the canary, FILDES on kept sessions, and a line of JSON for every scan, which goes
 // to a file. HAProxy writes no log. clamd has its defaults; its temporary files are
 // where the system's are. GOMAXPROCS in the environment reaches polyclamd.

@@ -183,7 +183,7 @@ func haproxyConf(socket, engine string) string {
 
 // polyclamConf is the default of everything: the canary, one line of log a scan.
 func polyclamConf(socket, engine string) string {
-	return "[[listener]]\naddress = \"unix:" + socket + "\"\n[[upstream]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:" + engine +
+	return "[[listener]]\naddress = \"unix:" + socket + "\"\n[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:" + engine +
 		"\"\n[log]\nlevel = \"info\"\nformat = \"json\"\n"
 }
 

@@ -44,7 +44,7 @@ func (w *world) config(policy int) string {
 		b.WriteString("[listener.actions]\nencrypted = \"quarantine\"\n")
 	}
 	for _, k := range engineKinds {
-		fmt.Fprintf(&b, "\n[[upstream]]\nname = %q\nrequired = %t\ntimeout = \"%v\"\nmax_scans = %d\ncanary_interval = \"%v\"\nsize_check = false\n",
+		fmt.Fprintf(&b, "\n[[engine]]\nname = %q\nrequired = %t\ntimeout = \"%v\"\nmax_scans = %d\ncanary_interval = \"%v\"\nsize_check = false\n",
 			k.engine, k.required, engineTimeout, maxScans, canaryInterval)
 		switch k.kind {
 		case "scanner":

@@ -53,13 +53,13 @@ var mutants = []struct {
 	},
 	{
 		name: "the verdict of another object of the same size",
-		edits: []edit{{"backends/clamd/clamd.go", "func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {\n",
+		edits: []edit{{"backends/clamd/clamd.go", "func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {\n",
 			`var remembered = struct {
 	sync.Mutex
 	m map[int64]backends.Result
 }{m: map[int64]backends.Result{}}
 
-func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
 	remembered.Lock()
 	r, ok := remembered.m[c.Size()]
 	remembered.Unlock()
@@ -75,7 +75,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Content) (backends.Result
 	return r, err
 }
 
-func (b *Backend) scanTruly(ctx context.Context, c backends.Content) (backends.Result, error) {
+func (b *Backend) scanTruly(ctx context.Context, c backends.Object) (backends.Result, error) {
 `}, {"backends/clamd/clamd.go", "\t\"context\"\n", "\t\"context\"\n\t\"sync\"\n"}},
 		rules: []string{checker.Unproven, checker.Foreign},
 	},
@@ -92,7 +92,7 @@ func (b *Backend) scanTruly(ctx context.Context, c backends.Content) (backends.R
 	},
 	{
 		name: "a node is used although it does not find EICAR",
-		edits: []edit{{"proxy/upstream/health.go", `return p.blind("does not find the EICAR test file")`,
+		edits: []edit{{"proxy/engine/health.go", `return p.blind("does not find the EICAR test file")`,
 			"p.state = up\n\t\treturn p"}},
 		fault: planned{targets: []string{"sophos/0"}, m: mode{Fault: "blind", Share: 100}},
 		rules: []string{checker.Blind},

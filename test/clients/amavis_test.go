@@ -105,7 +105,7 @@ func holdsEncrypted(t *testing.T, c client, actions string) {
 // actions of its own.
 func (at target) startWith(t *testing.T, c client, e *engines, world, actions string) {
 	t.Helper()
-	p := clamdtest.StartPolyclam(t, config(snippet(t, c.recipe, c.listener)+actions, world)+e.upstreams(world), clamdtest.Options{
+	p := clamdtest.StartPolyclam(t, config(snippet(t, c.recipe, c.listener)+actions, world)+e.engines(world), clamdtest.Options{
 		Port: at.port, User: at.user,
 	})
 	if at.network == "unix" {

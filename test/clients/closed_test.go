@@ -44,7 +44,7 @@ func closed(t *testing.T, c client) finding {
 	const start = "[[listener]]\n"
 	listener := strings.ReplaceAll(snippet(t, c.recipe, c.listener), start, start+"error_style = \"close\"\n")
 	e := &engines{failing: startFake(t, "stream: Can't allocate memory ERROR")}
-	p := clamdtest.StartPolyclam(t, config(listener, worldFailing)+e.upstreams(worldFailing), clamdtest.Options{Port: at.port, User: at.user})
+	p := clamdtest.StartPolyclam(t, config(listener, worldFailing)+e.engines(worldFailing), clamdtest.Options{Port: at.port, User: at.user})
 	if at.network == "unix" {
 		at.place(t, p.Socket)
 	}

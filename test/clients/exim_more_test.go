@@ -17,7 +17,7 @@ func TestEximRights(t *testing.T) {
 	at := newTarget(t, client{network: "unix"})
 	x := startExim(t, at, snippet(t, "exim.md", "unix"), snippet(t, "exim.md", "acl"))
 	e := &engines{clamd: clamdtest.Start(t, clamdtest.Options{}).Socket}
-	startBehind(t, at, snippet(t, "exim.md", "listener"), e.upstreams(worldUp))
+	startBehind(t, at, snippet(t, "exim.md", "listener"), e.engines(worldUp))
 	for _, name := range []string{sampleClean, sampleEICAR} {
 		if got := x.scan(t, samples()[name]); got.outcome != refused {
 			t.Errorf("%s: %s (%s), want %s", name, got.outcome, got.text, refused)

@@ -31,7 +31,7 @@ func TestGroups(t *testing.T) {
 			ask := c.start(t, at)
 			e := &engines{clamd: clamdtest.Start(t, clamdtest.Options{}).Socket}
 			for _, groups := range [][]string{nil, {tt.group}} {
-				p := clamdtest.StartPolyclam(t, config(snippet(t, c.recipe, c.listener), worldUp)+e.upstreams(worldUp), clamdtest.Options{Groups: groups})
+				p := clamdtest.StartPolyclam(t, config(snippet(t, c.recipe, c.listener), worldUp)+e.engines(worldUp), clamdtest.Options{Groups: groups})
 				at.place(t, p.Socket)
 				wantClean, wantEICAR := refused, refused
 				if groups != nil {

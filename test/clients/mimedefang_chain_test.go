@@ -20,11 +20,11 @@ func changed(t *testing.T, filter string) string {
 	return strings.Replace(filter, own, snippet(t, "mimedefang.md", "one-line"), 1)
 }
 
-// sophosUpstreams are the engines of the request of 2003: a clamd that says OK to a
+// sophosEngines are the engines of the request of 2003: a clamd that says OK to a
 // ZIP with a password, and Sophos Sweep, which says that it is one by exit status 2.
-func (e *engines) sophosUpstreams(t *testing.T) string {
-	return e.upstreams(worldUp)[:strings.Index(e.upstreams(worldUp), "[[upstream]]\nname = \"inspect\"")] +
-		fmt.Sprintf("[[upstream]]\nname = \"sophos\"\nbackend = \"command\"\npreset = \"sophos-sweep\"\nprogram = %q\n[spool]\ndirectory = \"${DIR}/tmp\"\n", commandfake.Sweep(t))
+func (e *engines) sophosEngines(t *testing.T) string {
+	return e.engines(worldUp)[:strings.Index(e.engines(worldUp), "[[engine]]\nname = \"inspect\"")] +
+		fmt.Sprintf("[[engine]]\nname = \"sophos\"\nbackend = \"command\"\npreset = \"sophos-sweep\"\nprogram = %q\n[spool]\ndirectory = \"${DIR}/tmp\"\n", commandfake.Sweep(t))
 }
 
 // cannotLook is what MIMEDefang logs, as the recipe says, when polyclamd may not look
@@ -78,7 +78,7 @@ func chainClient(user string) client {
 // changed it is quarantined.
 func testChain2003(t *testing.T, e *engines) {
 	at := newTarget(t, chainClient(""))
-	p := clamdtest.StartPolyclam(t, config(snippet(t, "mimedefang.md", "listener"), worldUp)+e.sophosUpstreams(t), clamdtest.Options{Port: at.port})
+	p := clamdtest.StartPolyclam(t, config(snippet(t, "mimedefang.md", "listener"), worldUp)+e.sophosEngines(t), clamdtest.Options{Port: at.port})
 	at.place(t, p.Socket)
 	filter := exampleFilter(t, at)
 	startChain(t, filter).play(t, "example filter, polyclamd (clamd, Sophos)",
@@ -125,7 +125,7 @@ func testChainDropIn(t *testing.T, e *engines) {
 	daemon.stop()
 
 	actions := "[listener.actions]\nencrypted = \"quarantine\"\npartial = \"quarantine\"\n"
-	strict := clamdtest.StartPolyclam(t, config(snippet(t, "mimedefang.md", "listener")+actions, worldUp)+e.upstreams(worldUp), clamdtest.Options{User: defang})
+	strict := clamdtest.StartPolyclam(t, config(snippet(t, "mimedefang.md", "listener")+actions, worldUp)+e.engines(worldUp), clamdtest.Options{User: defang})
 	at.place(t, strict.Socket)
 	chain.play(t, "Debian's filter, polyclamd that quarantines",
 		chainRow{sampleEncrypted, "(1, virus, quarantine) Heuristics.Encrypted.Zip", 250, false, false},

@@ -172,7 +172,7 @@ func TestPolyclamModuleRemembers(t *testing.T) {
 	}
 }
 
-func TestPolyclamModuleSendsContent(t *testing.T) {
+func TestPolyclamModuleSendsObject(t *testing.T) {
 	perl := startCaller(t, "")
 	f := startModuleFake(t)
 	for _, size := range []int{0, 1, 65535, 65536, 65537, 5 << 20} {

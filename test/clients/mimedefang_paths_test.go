@@ -86,8 +86,8 @@ func TestPolyclamModuleReal(t *testing.T) {
 	e := startEngines(t)
 	clamd := clamdtest.Start(t, clamdtest.Options{TCP: true, Conf: []string{"AlertEncrypted yes"}})
 	listener := snippet(t, "mimedefang.md", "listener") + snippet(t, "mimedefang.md", "listener-tcp")
-	polyclam := clamdtest.StartPolyclam(t, config(listener, worldUp)+e.upstreams(worldUp), clamdtest.Options{})
-	generic := clamdtest.StartPolyclam(t, "[[listener]]\naddress = \"unix:${DIR}/p.sock\"\nstatus = \"annotated\"\n"+e.upstreams(worldUp), clamdtest.Options{})
+	polyclam := clamdtest.StartPolyclam(t, config(listener, worldUp)+e.engines(worldUp), clamdtest.Options{})
+	generic := clamdtest.StartPolyclam(t, "[[listener]]\naddress = \"unix:${DIR}/p.sock\"\nstatus = \"annotated\"\n"+e.engines(worldUp), clamdtest.Options{})
 	perl := startCaller(t, "")
 
 	everything := func(names ...string) string {

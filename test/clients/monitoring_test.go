@@ -85,9 +85,9 @@ func TestMonitoringCheck(t *testing.T) {
 		name, toml string
 		want       int
 	}{
-		{"usable", listener + e.upstreams(worldUp), 0},
-		{"engines down", listener + e.upstreams(worldDown), 1},
-		{"wrong", listener + "[[upstream]]\nname = \"clamav\"\n", 2},
+		{"usable", listener + e.engines(worldUp), 0},
+		{"engines down", listener + e.engines(worldDown), 1},
+		{"wrong", listener + "[[engine]]\nname = \"clamav\"\n", 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -14,9 +14,9 @@ import (
 )
 
 // startBehind puts a polyclamd at the target, with a listener as it stands.
-func startBehind(t *testing.T, at target, listener, upstreams string) *clamdtest.Polyclam {
+func startBehind(t *testing.T, at target, listener, engines string) *clamdtest.Polyclam {
 	t.Helper()
-	p := clamdtest.StartPolyclam(t, config(listener, worldUp)+upstreams, clamdtest.Options{})
+	p := clamdtest.StartPolyclam(t, config(listener, worldUp)+engines, clamdtest.Options{})
 	at.place(t, p.Socket)
 	return p
 }
@@ -52,7 +52,7 @@ func TestRspamdSymbols(t *testing.T) {
 	listener := snippet(t, "rspamd.md", "listener")
 	clamd := clamdtest.Start(t, clamdtest.Options{}).Socket
 	e := &engines{clamd: clamd, failing: startFake(t, "stream: Can't allocate memory ERROR")}
-	small := fmt.Sprintf("[[upstream]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:%s\"\nmax_size = 100\n", clamd)
+	small := fmt.Sprintf("[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:%s\"\nmax_size = 100\n", clamd)
 	at := newTarget(t, client{network: "unix"})
 	files := recipeRspamd(t)
 	files["force_actions.conf"] = strings.TrimSuffix(files["force_actions.conf"], "}\n") + snippet(t, "rspamd.md", "encrypted") + "}\n"
@@ -64,7 +64,7 @@ func TestRspamdSymbols(t *testing.T) {
 	}
 	expect("nobody there from the start", r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL") // nobody was ever there
 
-	p := startBehind(t, at, listener, e.upstreams(worldUp))
+	p := startBehind(t, at, listener, e.engines(worldUp))
 	expect("clean", r.checkOne(t, sampleClean), "no action")
 	expect("EICAR", r.checkOne(t, sampleEICAR), "reject", "CLAM_VIRUS")
 	expect("encrypted ZIP", r.checkOne(t, sampleEncrypted), "add header", "CLAM_VIRUS_ENCRYPTED")
@@ -77,10 +77,10 @@ func TestRspamdSymbols(t *testing.T) {
 	startBehind(t, at, listener, small)
 	expect("an engine takes less", r.checkOne(t, sampleClean), "no action", "CLAM_VIRUS_PARTIAL")
 	for _, world := range []string{worldFailing, worldDown} {
-		startBehind(t, at, listener, e.upstreams(world))
+		startBehind(t, at, listener, e.engines(world))
 		expect("engine "+world, r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL")
 	}
-	startBehind(t, at, strings.ReplaceAll(listener, "[[listener]]\n", "[[listener]]\nerror_style = \"close\"\n"), e.upstreams(worldFailing))
+	startBehind(t, at, strings.ReplaceAll(listener, "[[listener]]\n", "[[listener]]\nerror_style = \"close\"\n"), e.engines(worldFailing))
 	expect("engine failing, error_style = close", r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL")
 }
 
@@ -92,7 +92,7 @@ func TestRspamdGeneric(t *testing.T) {
 	at := newTarget(t, client{network: "unix"})
 	r := startRspamd(t, at, recipeRspamd(t))
 	for _, world := range []string{worldFailing, worldDown} {
-		startBehind(t, at, generic, e.upstreams(world))
+		startBehind(t, at, generic, e.engines(world))
 		expectSymbols(t, r.checkOne(t, sampleClean), "no action")
 	}
 	if want := "bad argument #1 to 'find'"; !strings.Contains(r.log(), want) {
@@ -124,7 +124,7 @@ func TestRspamdTimeouts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			at := newTarget(t, client{network: "unix"})
-			startBehind(t, at, tt.listener, e.upstreams(worldHanging))
+			startBehind(t, at, tt.listener, e.engines(worldHanging))
 			files := untouchedRspamd(t)
 			for name, text := range tt.files {
 				files[name] = text
@@ -148,7 +148,7 @@ func TestRspamdHearsNoError(t *testing.T) {
 			t.Parallel()
 			at := newTarget(t, client{network: "unix"})
 			listener := fmt.Sprintf("[[listener]]\naddress = \"unix:/run/polyclam/clamd.sock\"\nclient = \"rspamd\"\nerror_style = %q\n", tt.style)
-			p := startBehind(t, at, listener, "read_timeout = \"1s\"\ncommand_read_timeout = \"1s\"\n"+(&engines{}).upstreams(worldDown))
+			p := startBehind(t, at, listener, "read_timeout = \"1s\"\ncommand_read_timeout = \"1s\"\n"+(&engines{}).engines(worldDown))
 			for name, sent := range map[string]string{
 				"a scan":            chunk(1, 1) + "\x00\x00\x00\x00",
 				"a stream too long": chunk(largeSize, largeSize) + "\x00\x00\x00\x00",

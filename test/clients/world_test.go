@@ -64,22 +64,22 @@ func serveFake(nc net.Conn, reply string) {
 	c.Discard(hang, hang, 1<<20) // until polyclamd has enough of it
 }
 
-// upstreams are the engines of a world, as configuration.
-func (e *engines) upstreams(world string) string {
+// engines are the engines of a world, as configuration.
+func (e *engines) engines(world string) string {
 	fake := func(address string) string {
-		return fmt.Sprintf("[[upstream]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"tcp:%s\"\nsessions = false\ncanary = false\n", address)
+		return fmt.Sprintf("[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"tcp:%s\"\nsessions = false\ncanary = false\n", address)
 	}
-	const inspect = "[[upstream]]\nname = \"inspect\"\nbackend = \"inspect\"\n"
+	const inspect = "[[engine]]\nname = \"inspect\"\nbackend = \"inspect\"\n"
 	switch world {
 	case worldFailing, worldExtendedFailing:
 		return fake(e.failing) + inspect
 	case worldHanging:
 		return fake(e.hanging) + inspect
 	case worldDown:
-		return "[[upstream]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:${DIR}/nobody.sock\"\n" +
-			"[[upstream]]\nname = \"sophos\"\nbackend = \"sssp\"\naddress = \"unix:${DIR}/nobody-either.sock\"\n"
+		return "[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:${DIR}/nobody.sock\"\n" +
+			"[[engine]]\nname = \"sophos\"\nbackend = \"sssp\"\naddress = \"unix:${DIR}/nobody-either.sock\"\n"
 	default:
-		return fmt.Sprintf("[[upstream]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:%s\"\nmax_size = %d\n", e.clamd, streamLimit) + inspect
+		return fmt.Sprintf("[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:%s\"\nmax_size = %d\n", e.clamd, streamLimit) + inspect
 	}
 }
 
@@ -139,7 +139,7 @@ func (at target) startClamd(t *testing.T) daemon {
 // recipe and the engines of a world.
 func (at target) startPolyclam(t *testing.T, c client, e *engines, world string) daemon {
 	t.Helper()
-	p := clamdtest.StartPolyclam(t, config(snippet(t, c.recipe, c.listener), world)+e.upstreams(world), clamdtest.Options{
+	p := clamdtest.StartPolyclam(t, config(snippet(t, c.recipe, c.listener), world)+e.engines(world), clamdtest.Options{
 		Port: at.port, User: at.user,
 	})
 	if at.network == "unix" {

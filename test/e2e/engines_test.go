@@ -20,13 +20,13 @@ import (
 
 // sweepTable is Sophos Sweep, or what behaves like it, by its preset.
 func sweepTable(t *testing.T) string {
-	return fmt.Sprintf("[[upstream]]\nname = \"sophos\"\nbackend = \"command\"\npreset = \"sophos-sweep\"\nprogram = %q\n", commandfake.Sweep(t))
+	return fmt.Sprintf("[[engine]]\nname = \"sophos\"\nbackend = \"command\"\npreset = \"sophos-sweep\"\nprogram = %q\n", commandfake.Sweep(t))
 }
 
 // ssspTable is Sophos' savdid, or what behaves like it.
 func ssspTable(t *testing.T) string {
 	fake := ssspfake.Start(t, ssspfake.Options{Network: "tcp"})
-	return fmt.Sprintf("[[upstream]]\nname = \"sophos\"\nbackend = \"sssp\"\naddress = %q\n", fake.Address())
+	return fmt.Sprintf("[[engine]]\nname = \"sophos\"\nbackend = \"sssp\"\naddress = %q\n", fake.Address())
 }
 
 // sophosConfig is a clamd and a Sophos engine.
@@ -34,7 +34,7 @@ func sophosConfig(clamd, sophos, policy string) string {
 	return fmt.Sprintf(`
 [[listener]]
 address = "unix:${DIR}/p.sock"
-[[upstream]]
+[[engine]]
 name = "clamav"
 backend = "clamd"
 address = "unix:%s"
@@ -145,12 +145,12 @@ func TestFourEngines(t *testing.T) {
 	icap := cicaptest.Start(t, clamd.Socket, cicaptest.Options{})
 	slow := commandfake.Script(t, "#!/bin/sh\nsleep 0.3\nexit 0\n")
 	p := clamdtest.StartPolyclam(t, sophosConfig(clamd.Socket, ssspTable(t), fmt.Sprintf(`
-[[upstream]]
+[[engine]]
 name = "icap"
 backend = "icap"
 address = %q
 service = %q
-[[upstream]]
+[[engine]]
 name = "command"
 backend = "command"
 canary = false

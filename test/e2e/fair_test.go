@@ -19,7 +19,7 @@ mode = "0666"
 [[listener]]
 address = "tcp:127.0.0.1:${PORT}"
 
-[[upstream]]
+[[engine]]
 name = "inspect"
 backend = "inspect"
 

@@ -145,7 +145,7 @@ address = "unix:${DIR}/p.sock"
 mode = "0666"
 [[listener]]
 address = "tcp:127.0.0.1:${PORT}"
-[[upstream]]
+[[engine]]
 name = "me"
 backend = %q
 address = "tcp:localhost:${PORT}"
@@ -175,7 +175,7 @@ func TestLoopThroughOthers(t *testing.T) {
 address = "unix:${DIR}/p.sock"
 mode = "0666"
 path_commands = true
-[[upstream]]
+[[engine]]
 name = "inspect"
 backend = "inspect"
 [spool]
@@ -206,7 +206,7 @@ path_mode = "0640"
 	for name, engine := range engines {
 		t.Run(name, func(t *testing.T) {
 			p := clamdtest.StartPolyclam(t, plain, clamdtest.Options{})
-			looping := strings.ReplaceAll(plain, "${DIR}", p.Dir) + "[[upstream]]\nname = \"loop\"\ntimeout = \"10s\"\n" + engine(t, p)
+			looping := strings.ReplaceAll(plain, "${DIR}", p.Dir) + "[[engine]]\nname = \"loop\"\ntimeout = \"10s\"\n" + engine(t, p)
 			write(t, p.Conf, looping, 0o644)
 			begin := time.Now()
 			if err := p.Signal(syscall.SIGHUP); err != nil {
@@ -218,7 +218,7 @@ path_mode = "0640"
 					t.Fatal(err)
 				}
 				for line := range strings.Lines(reply) {
-					if r, err := protocol.ParseRecord(strings.TrimSuffix(line, "\n")); err == nil && r.Get("upstream") == "loop" {
+					if r, err := protocol.ParseRecord(strings.TrimSuffix(line, "\n")); err == nil && r.Get("engine") == "loop" {
 						return r
 					}
 				}

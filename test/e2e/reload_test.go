@@ -28,7 +28,7 @@ func TestRollingReload(t *testing.T) {
 [[listener]]
 address = "unix:${DIR}/p.sock"
 
-[[upstream]]
+[[engine]]
 name = "clamav"
 backend = "clamd"
 addresses = [%s]
@@ -86,7 +86,7 @@ format = "json"
 			t.Errorf("clamd %d has not loaded", i)
 		}
 	}
-	if strings.Contains(polyclam.Log(), "upstream down") {
+	if strings.Contains(polyclam.Log(), "engine down") {
 		t.Error("a node went down")
 	}
 	t.Logf("count: %d scans during a rolling reload, %d failed, the longest took %v", scans.Load(), failed.Load(), time.Duration(longest.Load()))

@@ -78,7 +78,7 @@ func TestEverythingAVirus(t *testing.T) {
 address = "unix:${DIR}/p.sock"
 [spool]
 directory = "${DIR}/tmp"
-[[upstream]]
+[[engine]]
 name = "mad"
 backend = "command"
 preset = "sophos-sweep"

@@ -31,13 +31,13 @@ mode = "0666"
 [[listener]]
 address = "tcp:127.0.0.1:${PORT}"
 
-[[upstream]]
+[[engine]]
 name = "clamav"
 backend = "clamd"
 address = "unix:%s"
 %s
 
-[[upstream]]
+[[engine]]
 name = "inspect"
 backend = "inspect"
 

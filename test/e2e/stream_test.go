@@ -46,7 +46,7 @@ func scanStream(t *testing.T, server []string, content string) string {
 
 // streamConfig is the configuration with STREAM on both listeners.
 func streamConfig(engine, more string) string {
-	text := strings.ReplaceAll(config(engine, ""), "[[upstream]]\nname = \"clamav\"", more+"\n[[upstream]]\nname = \"clamav\"")
+	text := strings.ReplaceAll(config(engine, ""), "[[engine]]\nname = \"clamav\"", more+"\n[[engine]]\nname = \"clamav\"")
 	return strings.ReplaceAll(text, "[[listener]]\n", "[[listener]]\nstream_command = true\n")
 }
 

@@ -78,7 +78,7 @@ var rules = map[string][]string{
 	"proxy/spool":                                   {"backends", "golang.org/x/sys/unix", "proxy/client", "proxy/files"},
 	"proxy/status":                                  {"backends", "protocol", "proxy/policy"},
 	"proxy/testfile":                                {},
-	"proxy/upstream":                                {"backends", "github.com/rs/zerolog", "golang.org/x/sys/unix", "proxy/client", "proxy/policy", "proxy/testfile"},
+	"proxy/engine":                                  {"backends", "github.com/rs/zerolog", "golang.org/x/sys/unix", "proxy/client", "proxy/policy", "proxy/testfile"},
 	"test":                                          {"*"},
 	"backends/inspect/internal/archive":             {"backends/inspect/internal/walk"},
 	"backends/inspect/internal/archive/archivetest": {"backends/inspect/internal/archive"},

@@ -12,17 +12,17 @@ import (
 
 // settings are a configuration of polyclamd.
 type settings struct {
-	name      string // of its files; "" is "polyclamd"
-	global    string // lines before the first table
-	tcp       string // "host:port" of a second listener
-	listener  string // further lines of the listeners
-	upstreams []upstream
-	limits    string // lines of [limits]
-	spool     string // lines of [spool]
+	name     string // of its files; "" is "polyclamd"
+	global   string // lines before the first table
+	tcp      string // "host:port" of a second listener
+	listener string // further lines of the listeners
+	engines  []engineConfig
+	limits   string // lines of [limits]
+	spool    string // lines of [spool]
 }
 
-// An upstream is one engine of a configuration.
-type upstream struct {
+// An engineConfig is one [[engine]] of a configuration.
+type engineConfig struct {
 	name  string
 	nodes []string // paths of their sockets
 	keys  string   // further lines
@@ -35,13 +35,13 @@ func (s settings) text(socket string) string {
 	if s.tcp != "" {
 		fmt.Fprintf(&b, "[[listener]]\naddress = %q\n%s", "tcp:"+s.tcp, s.listener)
 	}
-	for _, u := range s.upstreams {
+	for _, u := range s.engines {
 		var nodes []string
 		for _, n := range u.nodes {
 			nodes = append(nodes, fmt.Sprintf("%q", "unix:"+n))
 		}
 		// The fakes do not unpack archives, so that there is nothing to find out.
-		fmt.Fprintf(&b, "[[upstream]]\nname = %q\nbackend = \"clamd\"\naddresses = [%s]\nsize_check = false\n%s", u.name, strings.Join(nodes, ", "), u.keys)
+		fmt.Fprintf(&b, "[[engine]]\nname = %q\nbackend = \"clamd\"\naddresses = [%s]\nsize_check = false\n%s", u.name, strings.Join(nodes, ", "), u.keys)
 	}
 	fmt.Fprintf(&b, "[limits]\n%s[spool]\n%s[log]\nlevel = \"info\"\nformat = \"json\"\n", s.limits, s.spool)
 	return b.String()

@@ -32,7 +32,7 @@ func (t *trial) hedge(ctx context.Context, nodes ...*engine) error {
 	}
 	known := false
 	for _, hedge := range []string{"true", "false"} {
-		d, err := t.prepare(settings{name: "hedge-" + hedge, upstreams: []upstream{{"clamav", sockets, "hedge = " + hedge + "\n"}}})
+		d, err := t.prepare(settings{name: "hedge-" + hedge, engines: []engineConfig{{"clamav", sockets, "hedge = " + hedge + "\n"}}})
 		if err != nil {
 			return err
 		}
@@ -47,7 +47,7 @@ func (t *trial) hedge(ctx context.Context, nodes ...*engine) error {
 	if known {
 		return nil
 	}
-	d, err := t.prepare(settings{upstreams: []upstream{{"clamav", sockets, ""}}})
+	d, err := t.prepare(settings{engines: []engineConfig{{"clamav", sockets, ""}}})
 	if err != nil {
 		return err
 	}

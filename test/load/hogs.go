@@ -26,7 +26,7 @@ func (t *trial) hogged(ctx context.Context, e *engine, keys string, s settings) 
 	if err != nil {
 		return nil, err
 	}
-	s.upstreams = []upstream{{"clamav", []string{socket}, keys}}
+	s.engines = []engineConfig{{"clamav", []string{socket}, keys}}
 	return t.polyclamdWith(ctx, s)
 }
 
@@ -245,7 +245,7 @@ func hogLog(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	d, err := t.prepare(settings{upstreams: []upstream{{"clamav", []string{socket}, ""}}, limits: "connections = 100\n"})
+	d, err := t.prepare(settings{engines: []engineConfig{{"clamav", []string{socket}, ""}}, limits: "connections = 100\n"})
 	if err != nil {
 		return err
 	}

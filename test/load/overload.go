@@ -34,7 +34,7 @@ func (t *trial) overload(ctx context.Context, greed float64) error {
 		return err
 	}
 	d, err := t.polyclamdWith(ctx, settings{tcp: port,
-		upstreams: []upstream{{"clamav", []string{socket}, fmt.Sprintf("max_scans = %d\n", overloadSlots)}}})
+		engines: []engineConfig{{"clamav", []string{socket}, fmt.Sprintf("max_scans = %d\n", overloadSlots)}}})
 	if err != nil {
 		return err
 	}

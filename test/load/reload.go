@@ -26,7 +26,7 @@ func (t *trial) reload(ctx context.Context, nodes int, concurrent bool) error {
 		}
 		sockets = append(sockets, s)
 	}
-	d, err := t.polyclamdWith(ctx, settings{upstreams: []upstream{{"clamav", sockets, ""}}})
+	d, err := t.polyclamdWith(ctx, settings{engines: []engineConfig{{"clamav", sockets, ""}}})
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (t *trial) restart(ctx context.Context, activated bool) error {
 	if err != nil {
 		return err
 	}
-	d, err := t.prepare(settings{upstreams: []upstream{{"clamav", []string{socket}, ""}}})
+	d, err := t.prepare(settings{engines: []engineConfig{{"clamav", []string{socket}, ""}}})
 	if err != nil {
 		return err
 	}

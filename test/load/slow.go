@@ -27,7 +27,7 @@ func (t *trial) slowly(ctx context.Context, kind string) error {
 	if err != nil {
 		return err
 	}
-	d, err := t.polyclamdWith(ctx, settings{upstreams: []upstream{{name: "clamav", nodes: []string{socket}}}})
+	d, err := t.polyclamdWith(ctx, settings{engines: []engineConfig{{name: "clamav", nodes: []string{socket}}}})
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (t *trial) twoNodes(ctx context.Context) (*daemon, []*engineProcess, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := t.polyclamdWith(ctx, settings{upstreams: []upstream{{"clamav", sockets, fmt.Sprintf("timeout = %q\n", t.timeout)}}})
+	d, err := t.polyclamdWith(ctx, settings{engines: []engineConfig{{"clamav", sockets, fmt.Sprintf("timeout = %q\n", t.timeout)}}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -121,7 +121,7 @@ func (t *trial) oneNode(ctx context.Context) (*daemon, *engineProcess, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := t.polyclamdWith(ctx, settings{upstreams: []upstream{{"clamav", []string{node.socket}, fmt.Sprintf("timeout = %q\n", t.timeout)}}})
+	d, err := t.polyclamdWith(ctx, settings{engines: []engineConfig{{"clamav", []string{node.socket}, fmt.Sprintf("timeout = %q\n", t.timeout)}}})
 	return d, node, err
 }
 

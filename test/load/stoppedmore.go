@@ -78,7 +78,7 @@ func stoppedChecks(ctx context.Context, t *trial) error {
 		}
 		sockets = append(sockets, s)
 	}
-	d, err := t.polyclamdWith(ctx, settings{upstreams: []upstream{{"clamav", sockets, "canary_interval = \"3s\"\n"}}})
+	d, err := t.polyclamdWith(ctx, settings{engines: []engineConfig{{"clamav", sockets, "canary_interval = \"3s\"\n"}}})
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func stoppedHUP(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	d, err := t.polyclamdWith(ctx, settings{upstreams: []upstream{{"clamav", []string{socket}, ""}}})
+	d, err := t.polyclamdWith(ctx, settings{engines: []engineConfig{{"clamav", []string{socket}, ""}}})
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func stoppedOptional(ctx context.Context, t *trial) error {
 		return err
 	}
 	timeout := fmt.Sprintf("timeout = %q\n", t.timeout)
-	d, err := t.polyclamdWith(ctx, settings{upstreams: []upstream{
+	d, err := t.polyclamdWith(ctx, settings{engines: []engineConfig{
 		{"clamav", []string{first}, timeout}, {"second", []string{optional}, timeout + "required = false\n"}}})
 	if err != nil {
 		return err

@@ -103,7 +103,7 @@ func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) er
 // ScanPath is Scan for an engine that reads the object's file itself, see
 // [file.PlainPath]. Where connections are kept, the path identifies the answer, see
 // [Conn.Ask].
-func (c *Client) ScanPath(ctx context.Context, o backends.Content, talk func(conn *Conn, a *backends.Answer, path string) error) (backends.Result, error) {
+func (c *Client) ScanPath(ctx context.Context, o backends.Object, talk func(conn *Conn, a *backends.Answer, path string) error) (backends.Result, error) {
 	path, err := file.PlainPath(o)
 	if err != nil {
 		return backends.Result{}, c.named(err)

@@ -301,7 +301,7 @@ func TestAsk(t *testing.T) {
 
 // odd is an object with a path that is not plain.
 type odd struct {
-	*backendtest.Content
+	*backendtest.Object
 	path string
 }
 

@@ -16,7 +16,7 @@ import (
 // real path), and /proc/self is another file for another process.
 //
 // An error is a [backends.ObjectError].
-func Path(c backends.Content) (string, error) {
+func Path(c backends.Object) (string, error) {
 	path, err := c.Path()
 	if err != nil {
 		return "", failed(fmt.Errorf("it has no file: %w", err))
@@ -48,7 +48,7 @@ const plain = "/._-+@,=~"
 
 // PlainPath is [Path] without any character that one of the line protocols could take
 // for something else. Not all of their servers understand quoting.
-func PlainPath(c backends.Content) (string, error) {
+func PlainPath(c backends.Object) (string, error) {
 	path, err := Path(c)
 	if err != nil {
 		return "", err

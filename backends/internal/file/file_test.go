@@ -13,7 +13,7 @@ import (
 
 // named is a content that says it is in a certain file.
 type named struct {
-	backends.Content
+	backends.Object
 	path string
 	err  error
 }
@@ -54,7 +54,7 @@ func TestPath(t *testing.T) {
 }
 
 // wantOurs: what is wrong with a file of ours says nothing about the engine.
-func wantOurs(t *testing.T, c backends.Content, want string) {
+func wantOurs(t *testing.T, c backends.Object, want string) {
 	t.Helper()
 	path, err := Path(c)
 	if path != "" || err == nil || !strings.Contains(err.Error(), want) {

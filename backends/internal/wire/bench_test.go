@@ -32,7 +32,7 @@ func BenchmarkScan(b *testing.B) {
 				})
 				c.conns.Rest = 0
 				c.conns.Open()
-				object := backendtest.LargeContent(b, 10<<10)
+				object := backendtest.LargeObject(b, 10<<10)
 				for b.Loop() {
 					if _, err := c.Scan(b.Context(), post(object), says(backends.OK)); err != nil {
 						b.Fatal(err)

@@ -11,13 +11,13 @@ import (
 // Body is what follows the head of a request: Before, the object, After.
 type Body struct {
 	Before, After string
-	Content       io.ReaderAt // the object; nil: none
+	Object        io.ReaderAt // the object; nil: none
 	Size          int64       // of the object
 	Base64        bool        // how the object is written
 }
 
 // Of is the body that is nothing but the object.
-func Of(c backends.Content) Body { return Body{Content: c, Size: c.Size()} }
+func Of(c backends.Object) Body { return Body{Object: c, Size: c.Size()} }
 
 // Len is the exact number of bytes that WriteTo writes.
 func (b *Body) Len() int64 {
@@ -44,10 +44,10 @@ func (b *Body) WriteTo(w io.Writer) (int64, error) {
 
 func (b *Body) object(w io.Writer) error {
 	if !b.Base64 {
-		return engineconn.Object(w, b.Content, 0, b.Size)
+		return engineconn.Object(w, b.Object, 0, b.Size)
 	}
 	encoder := base64.NewEncoder(base64.StdEncoding, w)
-	if err := engineconn.Object(encoder, b.Content, 0, b.Size); err != nil {
+	if err := engineconn.Object(encoder, b.Object, 0, b.Size); err != nil {
 		return err
 	}
 	return encoder.Close()

@@ -43,7 +43,7 @@ func kept(tb testing.TB, address string) *Client {
 	return c
 }
 
-func post(c backends.Content) *Request {
+func post(c backends.Object) *Request {
 	b := Of(c)
 	return &Request{Method: "POST", Target: "/scan?x=1", Fields: []Field{{"X-A", "b"}}, Body: &b}
 }
@@ -233,7 +233,7 @@ func TestEarly(t *testing.T) {
 			t.Run(name+" "+string(want), func(t *testing.T) {
 				d := backendtest.StartDaemon(t, "tcp", append(backendtest.Script{backendtest.Discard(1), say(ok)}, after...))
 				c := kept(t, d.Address())
-				r, err := c.Scan(testContext(t), post(backendtest.LargeContent(t, 16<<20)), says(want))
+				r, err := c.Scan(testContext(t), post(backendtest.LargeObject(t, 16<<20)), says(want))
 				if found := r.Category == backends.Virus && err == nil; found != (want == backends.Virus) || !found && backends.CategoryOf(err) != backends.SWErr {
 					t.Errorf("got %+v, %v", r, err)
 				}
@@ -251,16 +251,16 @@ func says(c backends.Category) func(r *Response, a *backends.Answer) {
 }
 
 // short ends before its size.
-type short struct{ backends.Content }
+type short struct{ backends.Object }
 
-func (s short) Size() int64 { return s.Content.Size() + 1 }
+func (s short) Size() int64 { return s.Object.Size() + 1 }
 
-// TestShortContent: the connection ends rather than with a part of the content.
-func TestShortContent(t *testing.T) {
+// TestShortObject: the connection ends rather than with a part of the content.
+func TestShortObject(t *testing.T) {
 	backendtest.NoLeaks(t)
 	for _, size := range []int{0, 10, 1 << 20} {
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Drain()})
-		_, err := client(t, d.Address(), nil).Do(testContext(t), post(short{backendtest.LargeContent(t, size)}))
+		_, err := client(t, d.Address(), nil).Do(testContext(t), post(short{backendtest.LargeObject(t, size)}))
 		var object *backends.ObjectError
 		if !errors.As(err, &object) || !strings.Contains(err.Error(), "reading the object: it ends after") {
 			t.Errorf("%d bytes: %v", size, err)
@@ -270,9 +270,9 @@ func TestShortContent(t *testing.T) {
 
 func TestBody(t *testing.T) {
 	for _, size := range []int{0, 1, 2, 3, 4, 64<<10 - 1, 64 << 10, 64<<10 + 1, 200_001} {
-		c := backendtest.LargeContent(t, size)
+		c := backendtest.LargeObject(t, size)
 		for _, encode := range []bool{false, true} {
-			b := Body{Before: "<", After: ">", Content: c, Size: c.Size(), Base64: encode}
+			b := Body{Before: "<", After: ">", Object: c, Size: c.Size(), Base64: encode}
 			want := "<" + string(c.Data()) + ">"
 			if encode {
 				want = "<" + base64.StdEncoding.EncodeToString(c.Data()) + ">"

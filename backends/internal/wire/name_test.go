@@ -14,7 +14,7 @@ import (
 
 // named is an object with a name.
 type named struct {
-	backends.Content
+	backends.Object
 	name string
 }
 
@@ -40,7 +40,7 @@ func TestFileName(t *testing.T) {
 			t.Errorf("%.60q: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	var nameless backends.Content
+	var nameless backends.Object
 	if got := FileName(nameless, "neutral"); got != "neutral" {
 		t.Errorf("got %q", got)
 	}

@@ -38,7 +38,7 @@ func TestTLS(t *testing.T) {
 	c.conns.Rest = 0
 	c.conns.Open()
 	for range 3 {
-		r, err := c.Do(testContext(t), post(backendtest.LargeContent(t, 1<<20)))
+		r, err := c.Do(testContext(t), post(backendtest.LargeObject(t, 1<<20)))
 		if err != nil || string(r.Body) != "1048576 <nil>" {
 			t.Fatalf("got %+v, %v", r, err)
 		}

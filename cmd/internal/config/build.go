@@ -10,35 +10,35 @@ import (
 
 	"polyclam/backends"
 	"polyclam/proxy"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/testfile"
-	"polyclam/proxy/upstream"
 )
 
 // Build opens the backends and returns the server's configuration. It may be
 // called more than once; each call opens the backends anew. Whoever does not
-// hand the result to a server closes its upstreams.
+// hand the result to a server closes its engines.
 func (f *File) Build(log zerolog.Logger) (*proxy.Config, error) { return f.BuildWith(nil, log) }
 
 // BuildWith is Build for a daemon with the spool s: the canaries of the
-// upstreams are kept in it as real content is, so that they prove its
+// engines are kept in it as real content is, so that they prove its
 // permissions too.
 func (f *File) BuildWith(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
-	c := &proxy.Config{Limits: f.Limits, ScanPaths: f.ScanPaths, HashContent: f.Log.SHA256}
+	c := &proxy.Config{Limits: f.Limits, ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
 	for i := range f.Listeners {
 		c.Listeners = append(c.Listeners, f.Listeners[i].build(&f.Policy))
 	}
 	var errs []error
-	for i := range f.Upstreams {
-		u, err := f.Upstreams[i].build(f.Limits.Stream, s, log)
+	for i := range f.Engines {
+		u, err := f.Engines[i].build(f.Limits.Stream, s, log)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		c.Upstreams = append(c.Upstreams, u)
+		c.Engines = append(c.Engines, u)
 	}
 	if len(errs) > 0 {
-		for _, u := range c.Upstreams {
+		for _, u := range c.Engines {
 			u.Close()
 		}
 		return nil, errors.Join(errs...)
@@ -59,8 +59,8 @@ func (l *Listener) build(p *Policy) proxy.Listener {
 	}
 }
 
-func (u *Upstream) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*upstream.Upstream, error) {
-	var nodes []upstream.Node
+func (u *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*engine.Engine, error) {
+	var nodes []engine.Node
 	for _, address := range u.nodes() {
 		identity := u.identity(address) // before Open reads the files
 		b, err := u.config.Open(address)
@@ -70,11 +70,11 @@ func (u *Upstream) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*
 					c.Close()
 				}
 			}
-			return nil, fmt.Errorf("upstream %q: %w", u.Name, err)
+			return nil, fmt.Errorf("engine %q: %w", u.Name, err)
 		}
-		nodes = append(nodes, upstream.Node{Address: address, Backend: b, Identity: identity})
+		nodes = append(nodes, engine.Node{Address: address, Backend: b, Identity: identity})
 	}
-	return upstream.New(upstream.Config{
+	return engine.New(engine.Config{
 		Name: u.Name, Kind: u.Backend, Required: u.Required,
 		Timeout: u.Timeout, MaxDelay: u.MaxDelay, MaxScans: u.MaxScans, MaxSize: u.MaxSize,
 		Canary: u.Canary, CanaryInterval: u.CanaryInterval, SizeCheck: u.SizeCheck, NoHedge: !u.Hedge, MaxStream: maxStream,
@@ -83,13 +83,13 @@ func (u *Upstream) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*
 	}), nil
 }
 
-// canarySpool keeps the content of a test object in s; nil leaves it to the upstream.
-func canarySpool(s *spool.Spool) func(*io.SectionReader) (backends.Content, func(), error) {
+// canarySpool keeps the content of a test object in s; nil leaves it to the engine.
+func canarySpool(s *spool.Spool) func(*io.SectionReader) (backends.Object, func(), error) {
 	if s == nil {
 		return nil
 	}
-	return func(data *io.SectionReader) (backends.Content, func(), error) {
-		c, err := testContent(s, data)
+	return func(data *io.SectionReader) (backends.Object, func(), error) {
+		c, err := testObject(s, data)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -100,7 +100,7 @@ func canarySpool(s *spool.Spool) func(*io.SectionReader) (backends.Content, func
 // smallTest is the most that a test object may take of memory.
 const smallTest = 64 << 10
 
-func testContent(s *spool.Spool, data *io.SectionReader) (*spool.Content, error) {
+func testObject(s *spool.Spool, data *io.SectionReader) (*spool.Object, error) {
 	if data.Size() > smallTest {
 		return s.Make(func(f *os.File) error { return testfile.WriteSparse(f, data) })
 	}

@@ -35,7 +35,7 @@ func (c *fakeConfig) Open(address string) (backends.Backend, error) {
 
 type fakeBackend struct{ config *fakeConfig }
 
-func (b *fakeBackend) Scan(context.Context, backends.Content) (backends.Result, error) {
+func (b *fakeBackend) Scan(context.Context, backends.Object) (backends.Result, error) {
 	return backends.Clean(0), nil
 }
 
@@ -47,7 +47,7 @@ func (b *fakeBackend) Close() error {
 var _ io.Closer = (*fakeBackend)(nil)
 
 func TestBuild(t *testing.T) {
-	f := mustParse(t, "scan_paths = [\"/srv\"]\n"+oneListener+"answer_within = \"7s\"\npath_commands = false\n"+oneUpstream+
+	f := mustParse(t, "scan_paths = [\"/srv\"]\n"+oneListener+"answer_within = \"7s\"\npath_commands = false\n"+oneEngine+
 		"required = false\n[limits]\nconnections = 77\n[log]\nsha256 = true\n[spool]\nwait = \"3s\"\npath_mode = \"0640\"\n")
 	s, err := spool.New(f.Spool())
 	if err != nil {
@@ -58,15 +58,15 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Upstreams[0].Close()
+	defer c.Engines[0].Close()
 	l := c.Listeners[0]
 	if l.Address != "unix:/run/polyclam/clamd.sock" || l.PathCommands || !l.ReloadCommand || l.Profile.AnswerWithin.Seconds() != 7 || l.Policy.Validate() != nil || l.Profile.Client != "generic" {
 		t.Errorf("listener %+v", l)
 	}
-	if u := c.Upstreams[0]; u.Name() != "clamav" || u.Kind() != "clamd" || u.Required() {
-		t.Errorf("upstream %q, %q, required %v", u.Name(), u.Kind(), u.Required())
+	if u := c.Engines[0]; u.Name() != "clamav" || u.Kind() != "clamd" || u.Required() {
+		t.Errorf("engine %q, %q, required %v", u.Name(), u.Kind(), u.Required())
 	}
-	if c.Limits.Connections != 77 || !c.HashContent || len(c.ScanPaths) != 1 {
+	if c.Limits.Connections != 77 || !c.HashObjects || len(c.ScanPaths) != 1 {
 		t.Errorf("configuration %+v", c)
 	}
 	if cfg := f.Spool(); cfg.Wait.Seconds() != 3 || cfg.PathMode != 0o640 || cfg.Memory != 256<<10 || cfg.Total != 2<<30 {
@@ -75,16 +75,16 @@ func TestBuild(t *testing.T) {
 }
 
 // TestBuildClosesOnError has a node that opens before one that does not, in the
-// same upstream and in another.
+// same engine and in another.
 func TestBuildClosesOnError(t *testing.T) {
 	good, bad := &fakeConfig{}, &fakeConfig{}
 	f := newFile("")
-	f.Upstreams = []Upstream{
+	f.Engines = []Engine{
 		{Name: "a", config: good, Addresses: []string{"unix:/1", "unix:/2"}},
 		{Name: "b", config: bad, Addresses: []string{"unix:/1", "unix:/bad"}},
 	}
 	c, err := f.Build(zerolog.Nop())
-	if err == nil || c != nil || !strings.Contains(err.Error(), `upstream "b": words`) {
+	if err == nil || c != nil || !strings.Contains(err.Error(), `engine "b": words`) {
 		t.Fatalf("Build = %v, %v", c, err)
 	}
 	if good.open != 0 || bad.open != 0 {
@@ -94,13 +94,13 @@ func TestBuildClosesOnError(t *testing.T) {
 
 func TestTryOpenCloses(t *testing.T) {
 	c := &fakeConfig{}
-	u := Upstream{config: c, Addresses: []string{"unix:/1", "unix:/2", "unix:/bad", "unix:/3"}, path: "upstream[0]"}
-	r := &reader{file: "f", lines: scanLines("[[upstream]]\nx = 1\nwords = [\"a\"]\n")}
+	u := Engine{config: c, Addresses: []string{"unix:/1", "unix:/2", "unix:/bad", "unix:/3"}, path: "engine[0]"}
+	r := &reader{file: "f", lines: scanLines("[[engine]]\nx = 1\nwords = [\"a\"]\n")}
 	u.tryOpen(r)
 	if c.open != 0 {
 		t.Errorf("%d backends are still open", c.open)
 	}
-	if got := r.problems.Error(); got != "f:3: upstream.words: words: want another" {
+	if got := r.problems.Error(); got != "f:3: engine.words: words: want another" {
 		t.Errorf("problems %q", got)
 	}
 }
@@ -222,11 +222,11 @@ func TestDefault(t *testing.T) {
 	if f.Name != DefaultName || len(f.Listeners) != 2 || f.Listeners[0].Address != "tcp:127.0.0.1:3310" || f.Listeners[1].Address != "unix:/run/x/clamd.sock" {
 		t.Errorf("listeners %+v", f.Listeners)
 	}
-	last := f.Upstreams[len(f.Upstreams)-1]
+	last := f.Engines[len(f.Engines)-1]
 	if last.Backend != "inspect" || last.config == nil {
-		t.Errorf("upstreams %+v", f.Upstreams)
+		t.Errorf("engines %+v", f.Engines)
 	}
-	for _, u := range f.Upstreams {
+	for _, u := range f.Engines {
 		if !u.Required {
 			t.Errorf("%s is not required", u.Name)
 		}
@@ -235,7 +235,7 @@ func TestDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, u := range c.Upstreams {
+	for _, u := range c.Engines {
 		u.Close()
 	}
 }

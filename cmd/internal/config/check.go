@@ -12,7 +12,7 @@ import (
 // values that do not go together.
 func (f *File) check(r *reader) {
 	f.checkListeners(r)
-	f.checkUpstreams(r)
+	f.checkEngines(r)
 	f.checkRules(r)
 	f.checkLimits(r)
 	f.checkPolicy(r)
@@ -52,33 +52,33 @@ func (f *File) checkListeners(r *reader) {
 	}
 }
 
-func (f *File) checkUpstreams(r *reader) {
-	if len(f.Upstreams) == 0 {
-		r.fail("upstream", "there is no [[upstream]], nobody would look at anything; want at least one, as in name = \"clamav\", backend = \"clamd\", address = \"unix:/run/clamav/clamd.ctl\"")
+func (f *File) checkEngines(r *reader) {
+	if len(f.Engines) == 0 {
+		r.fail("engine", "there is no [[engine]], nobody would look at anything; want at least one, as in name = \"clamav\", backend = \"clamd\", address = \"unix:/run/clamav/clamd.ctl\"")
 		return
 	}
 	first, required, engines := map[string]string{}, false, false
-	for _, u := range f.Upstreams {
+	for _, u := range f.Engines {
 		required = required || u.Required
 		engines = engines || u.Backend != inspectBackend
 		f.checkLoop(r, u)
 		at := child(u.path, "name")
 		if other, ok := first[u.Name]; ok && u.Name != "" {
-			r.fail(at, "%q is the name of the upstream in line %d already; want a name of its own", u.Name, r.lines.line(other))
+			r.fail(at, "%q is the name of the engine in line %d already; want a name of its own", u.Name, r.lines.line(other))
 			continue
 		}
 		first[u.Name] = at
 	}
 	if !required {
-		r.warn(child(f.Upstreams[0].path, "required"), "no upstream is required; one answer is enough, whoever else is down")
+		r.warn(child(f.Engines[0].path, "required"), "no engine is required; one answer is enough, whoever else is down")
 	}
 	if !engines {
-		r.warn(f.Upstreams[0].path, "no anti-virus engine is configured; %q knows test files and encryption, not viruses", inspectBackend)
+		r.warn(f.Engines[0].path, "no anti-virus engine is configured; %q knows test files and encryption, not viruses", inspectBackend)
 	}
 }
 
-// checkLoop wants an upstream not to be one of our own listeners.
-func (f *File) checkLoop(r *reader, u Upstream) {
+// checkLoop wants an engine not to be one of our own listeners.
+func (f *File) checkLoop(r *reader, u Engine) {
 	for _, a := range u.Addresses {
 		for _, l := range f.Listeners {
 			if place(a) == place(l.Address) {
@@ -90,14 +90,14 @@ func (f *File) checkLoop(r *reader, u Upstream) {
 
 func (f *File) checkRules(r *reader) {
 	var known []string
-	for _, u := range f.Upstreams {
+	for _, u := range f.Engines {
 		known = append(known, u.Name)
 	}
 	for i, rule := range f.Policy.Rules {
-		if rule.Upstream == "" || slices.Contains(known, rule.Upstream) {
+		if rule.Engine == "" || slices.Contains(known, rule.Engine) {
 			continue
 		}
-		r.fail(child(element("rule", i), "upstream"), "%v", unknown("upstream", rule.Upstream, known))
+		r.fail(child(element("rule", i), "engine"), "%v", unknown("engine", rule.Engine, known))
 	}
 }
 
@@ -122,7 +122,7 @@ func (f *File) checkLimits(r *reader) {
 	if f.spool.Store == spool.Tmpfile && f.spool.Dir == "" {
 		r.fail("spool.store", "%q needs a directory; want directory = \"/var/spool/polyclam\" beside it", spool.Tmpfile)
 	}
-	for _, u := range f.Upstreams {
+	for _, u := range f.Engines {
 		if u.readsPaths && f.spool.Dir == "" {
 			r.fail(child(u.path, "backend"), "this engine reads files by their path, and there is no place for them; want directory = \"/var/spool/polyclam\" in [spool]")
 		}
@@ -152,7 +152,7 @@ func (f *File) checkPolicy(r *reader) {
 // checkTimes warns of a timeout that can never be reached. The default, which is
 // longer than some clients wait, is nobody's intention.
 func (f *File) checkTimes(r *reader) {
-	for _, u := range f.Upstreams {
+	for _, u := range f.Engines {
 		if _, written := r.lines[child(u.path, "timeout")]; !written {
 			continue
 		}

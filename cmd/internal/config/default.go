@@ -46,11 +46,11 @@ func Default() *File {
 	socket := filepath.Join(runtimeDirectory(os.Getenv), "clamd.sock")
 	f.Listeners = []Listener{NewListener("tcp:127.0.0.1:3310"), NewListener("unix:" + socket)}
 	if clamd := findClamd(ClamdSockets, socket); clamd != "" {
-		u := newUpstream("clamav", "clamd")
+		u := newEngine("clamav", "clamd")
 		u.Addresses = []string{"unix:" + clamd}
-		f.Upstreams = append(f.Upstreams, u)
+		f.Engines = append(f.Engines, u)
 	}
-	f.Upstreams = append(f.Upstreams, newUpstream("inspect", inspectBackend))
+	f.Engines = append(f.Engines, newEngine("inspect", inspectBackend))
 	r := &reader{file: f.Name}
 	f.check(r)
 	f.Warnings = r.warnings

@@ -11,5 +11,5 @@
 //
 // Every table of the file is a list of keys, see [File], each with a function
 // that takes its value; there are no struct tags. A backend's own keys, which
-// stand beside the common ones in [[upstream]], are the backend's struct.
+// stand beside the common ones in [[engine]], are the backend's struct.
 package config

@@ -72,13 +72,13 @@ func TestExampleHasEveryKey(t *testing.T) {
 	want("[log]", f.Log.keys(), keysOf(root["log"]))
 	want("[[listener]]", new(Listener).keys(), keysOf(root["listener"]))
 	var address string
-	want("[[upstream]]", new(Upstream).keys(&address), keysOf(root["upstream"]))
-	want("[[rule]]", []key{{name: "upstream"}, {name: "name"}, {name: "category"}}, keysOf(root["rule"]))
+	want("[[engine]]", new(Engine).keys(&address), keysOf(root["engine"]))
+	want("[[rule]]", []key{{name: "engine"}, {name: "name"}, {name: "category"}}, keysOf(root["rule"]))
 	for name, open := range registry.Backends {
-		have := keysOf(ofBackend(root["upstream"], name))
+		have := keysOf(ofBackend(root["engine"], name))
 		for _, k := range tags(reflect.TypeOf(open()).Elem()) {
 			if !have[k] {
-				t.Errorf("no [[upstream]] with backend = %q has the key %q", name, k)
+				t.Errorf("no [[engine]] with backend = %q has the key %q", name, k)
 			}
 		}
 	}
@@ -149,9 +149,9 @@ func effectOf(t *testing.T, doc string) effect {
 		e.Policies = append(e.Policies, actions)
 		f.Listeners[i].Actions = nil
 	}
-	for i := range f.Upstreams {
-		e.Backends = append(e.Backends, fmt.Sprintf("%+v", f.Upstreams[i].config))
-		f.Upstreams[i].config = nil
+	for i := range f.Engines {
+		e.Backends = append(e.Backends, fmt.Sprintf("%+v", f.Engines[i].config))
+		f.Engines[i].config = nil
 	}
 	e.File.Policy.Actions = nil
 	e.File.Warnings = nil
@@ -176,23 +176,23 @@ var required = map[string]string{
 // documents returns a document without key, and one where it is value, for a
 // key of table.
 func documents(table, address, backend, key, value string) (without, with string) {
-	if table != "[[upstream]]" {
+	if table != "[[engine]]" {
 		backend = inspectBackend
 	}
-	tables := []string{"", "[[listener]]", "[[upstream]]", "[policy]", "[policy.actions]", "[limits]", "[spool]", "[log]"}
+	tables := []string{"", "[[listener]]", "[[engine]]", "[policy]", "[policy.actions]", "[limits]", "[spool]", "[log]"}
 	for _, name := range tables {
 		block := name + "\n"
 		switch name {
 		case "[[listener]]":
 			block += "address = \"" + address + "\"\n"
-		case "[[upstream]]":
+		case "[[engine]]":
 			block += "name = \"x\"\nbackend = \"" + backend + "\"\n"
 			block += required[backend]
 			if _, ok := required[backend]; !ok {
 				block += "address = \"unix:/run/engine.sock\"\n"
 			}
 		case "[spool]":
-			if table == "[[upstream]]" { // some engines need it
+			if table == "[[engine]]" { // some engines need it
 				block += "directory = \"/var/spool/polyclam\"\n"
 			}
 		}

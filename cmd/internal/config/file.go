@@ -19,7 +19,7 @@ import (
 type File struct {
 	Name      string // of the file; "the embedded default"
 	Listeners []Listener
-	Upstreams []Upstream
+	Engines   []Engine
 	Policy    Policy
 	Limits    proxy.Limits
 	Log       Log
@@ -106,7 +106,7 @@ func syntaxProblem(name string, err error) Problem {
 	return Problem{File: name, Line: max(1, syntax.Position.Line), Key: syntax.LastKey, Text: syntax.Message}
 }
 
-// newFile returns a File of defaults, without listeners and upstreams.
+// newFile returns a File of defaults, without listeners and engines.
 func newFile(name string) *File {
 	return &File{
 		Name:   name,
@@ -140,7 +140,7 @@ func (f *File) keys() []key {
 		{"scan_paths", list(&f.ScanPaths, parseAbs)},
 		{"shutdown_grace", duration(&f.ShutdownGrace)},
 		{"listener", tables(f.readListener)},
-		{"upstream", tables(f.readUpstream)},
+		{"engine", tables(f.readEngine)},
 		{"policy", section(f.Policy.keys())},
 		{"rule", tables(f.readRule)},
 		{"limits", section(f.limitKeys())},
@@ -157,7 +157,7 @@ func (f *File) homes() map[string]string {
 		name string
 		keys []key
 	}{
-		{"[[upstream]]", new(Upstream).keys(&address)},
+		{"[[engine]]", new(Engine).keys(&address)},
 		{"[[listener]]", new(Listener).keys()},
 		{"[policy]", f.Policy.keys()},
 		{"[log]", f.Log.keys()},

@@ -28,7 +28,7 @@ var fileRest = 2 * time.Second
 //
 // Backends that read files read those that their keys name: hash lists, certificates.
 // So a key's value is taken for a path if there is a file of that name.
-func (u *Upstream) identity(address string) string {
+func (u *Engine) identity(address string) string {
 	keys, err := toml.Marshal(u.config)
 	if err != nil {
 		return "" // never the same

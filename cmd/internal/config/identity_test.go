@@ -14,20 +14,20 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends/registry"
-	"polyclam/proxy/upstream"
+	"polyclam/proxy/engine"
 )
 
-// identityOf is the identity of the only node of a document with one upstream.
+// identityOf is the identity of the only node of a document with one engine.
 func identityOf(t *testing.T, doc string) string {
 	t.Helper()
 	f := mustParse(t, oneListener+"[spool]\ndirectory = \"/tmp\"\n"+doc)
-	return f.Upstreams[0].identity(f.Upstreams[0].nodes()[0])
+	return f.Engines[0].identity(f.Engines[0].nodes()[0])
 }
 
 // TestIdentityKeys changes keys that are the backend's business and keys that are not.
 func TestIdentityKeys(t *testing.T) {
-	const headers = "[upstream.headers]\nAuthorization = \"Bearer hunter2\"\n"
-	icap := "[[upstream]]\nname = \"a\"\nbackend = \"httpscan\"\naddress = \"tcp:127.0.0.1:9000\"\n"
+	const headers = "[engine.headers]\nAuthorization = \"Bearer hunter2\"\n"
+	icap := "[[engine]]\nname = \"a\"\nbackend = \"httpscan\"\naddress = \"tcp:127.0.0.1:9000\"\n"
 	id := identityOf(t, icap+headers)
 	if id == "" || strings.Contains(id, "hunter2") {
 		t.Errorf("identity %q", id)
@@ -61,9 +61,9 @@ func TestIdentityFiles(t *testing.T) {
 	defer server.Close()
 	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	tests := []struct{ name, doc, file, text string }{
-		{"ca", fmt.Sprintf("[[upstream]]\nname = \"a\"\nbackend = \"icap\"\naddress = \"tcp:127.0.0.1:11344\"\ntls = true\nca = %q\n", ca), ca, certificate},
-		{"hashes", fmt.Sprintf("[[upstream]]\nname = \"a\"\nbackend = \"inspect\"\nhashes = [%q]\n", hashes), hashes, "# none\n"},
-		{"program", fmt.Sprintf("[[upstream]]\nname = \"a\"\nbackend = \"command\"\nargv = [%q, \"{path}\"]\nexit = { 0 = \"ok\" }\nok_silent = true\n", hashes), hashes, "#!/bin/sh\n"},
+		{"ca", fmt.Sprintf("[[engine]]\nname = \"a\"\nbackend = \"icap\"\naddress = \"tcp:127.0.0.1:11344\"\ntls = true\nca = %q\n", ca), ca, certificate},
+		{"hashes", fmt.Sprintf("[[engine]]\nname = \"a\"\nbackend = \"inspect\"\nhashes = [%q]\n", hashes), hashes, "# none\n"},
+		{"program", fmt.Sprintf("[[engine]]\nname = \"a\"\nbackend = \"command\"\nargv = [%q, \"{path}\"]\nexit = { 0 = \"ok\" }\nok_silent = true\n", hashes), hashes, "#!/bin/sh\n"},
 	}
 	changes := []struct {
 		name   string
@@ -111,7 +111,7 @@ func TestIdentityFiles(t *testing.T) {
 // TestIdentityEvery wants an identity for each kind of backend.
 func TestIdentityEvery(t *testing.T) {
 	for _, name := range registry.Names() {
-		u := newUpstream("x", name)
+		u := newEngine("x", name)
 		if id := u.identity("unix:/run/x"); id == "" || id != u.identity("unix:/run/x") {
 			t.Errorf("%s: %q, then %q", name, id, u.identity("unix:/run/x"))
 		}
@@ -121,14 +121,14 @@ func TestIdentityEvery(t *testing.T) {
 // TestBuildIdentity has one build succeed another: the second knows what the first one's
 // health check found out, unless a key of the backend has changed.
 func TestBuildIdentity(t *testing.T) {
-	build := func(more string) *upstream.Upstream {
-		c, err := mustParse(t, oneListener+oneUpstream+more).Build(zerolog.Nop())
+	build := func(more string) *engine.Engine {
+		c, err := mustParse(t, oneListener+oneEngine+more).Build(zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.Upstreams[0]
+		return c.Engines[0]
 	}
-	checked := func(u *upstream.Upstream) bool { return !u.Status().Nodes[0].Canary.Time.IsZero() }
+	checked := func(u *engine.Engine) bool { return !u.Status().Nodes[0].Canary.Time.IsZero() }
 	u := build("")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

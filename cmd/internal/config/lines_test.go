@@ -42,7 +42,7 @@ virus = "ok"
 [policy]
 [ policy . actions ]
 virus = 1
-upstream = [{ name = "a" },
+engine = [{ name = "a" },
   { name = "b" }]
 odd = 2026-11-23T00:00:00Z
 `
@@ -56,7 +56,7 @@ odd = 2026-11-23T00:00:00Z
 		"listener[1].actions.ok": 26, "listener[1].actions.list": 26,
 		"listener[1].actions.list[0]": 27, "listener[1].actions.list[1].deep": 27,
 		"listener[1].actions2.virus": 29, "policy": 30, "policy.actions": 31, "policy.actions.virus": 32,
-		"policy.actions.upstream[0].name": 33, "policy.actions.upstream[1].name": 34, "policy.actions.odd": 35,
+		"policy.actions.engine[0].name": 33, "policy.actions.engine[1].name": 34, "policy.actions.odd": 35,
 	}
 	for path, line := range want {
 		if got[path] != line {
@@ -115,12 +115,12 @@ func TestDepth(t *testing.T) {
 }
 
 func FuzzConfig(f *testing.F) {
-	for _, name := range []string{"[[listener]]\naddress = \"unix:/run/x\"\n[[upstream]]\nname = \"a\"\nbackend = \"inspect\"\n"} {
+	for _, name := range []string{"[[listener]]\naddress = \"unix:/run/x\"\n[[engine]]\nname = \"a\"\nbackend = \"inspect\"\n"} {
 		f.Add([]byte(name))
 	}
-	f.Add([]byte("[[upstream]]\nbackend = \"clamd\"\naddresses = [\"tcp:h:1\", 2]\nsessions = {}\n[listener]\n"))
+	f.Add([]byte("[[engine]]\nbackend = \"clamd\"\naddresses = [\"tcp:h:1\", 2]\nsessions = {}\n[listener]\n"))
 	f.Add([]byte("a = '''x\n[policy.actions]\nok = 1\n[[rule]]\nname='('"))
-	f.Add([]byte("upstream = [{name = 1, backend = \"inspect\", max_bytes = [{}]}, 2]\nlimits.stream = 2e3"))
+	f.Add([]byte("engine = [{name = 1, backend = \"inspect\", max_bytes = [{}]}, 2]\nlimits.stream = 2e3"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := Parse("fuzz", data)
 		if (file == nil) == (err == nil) {

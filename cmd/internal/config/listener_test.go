@@ -12,12 +12,12 @@ func TestStreamPorts(t *testing.T) {
 	for value, want := range map[string]protocol.PortRange{
 		"": {}, "1024-2048": {First: 1024, Last: 2048}, "1-65535": {First: 1, Last: 65535}, "3311-3311": {First: 3311, Last: 3311},
 	} {
-		f := mustParse(t, oneListener+"stream_command = true\nstream_ports = \""+value+"\"\n"+oneUpstream)
+		f := mustParse(t, oneListener+"stream_command = true\nstream_ports = \""+value+"\"\n"+oneEngine)
 		c, err := f.Build(zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Upstreams[0].Close()
+		c.Engines[0].Close()
 		if l := c.Listeners[0]; !l.StreamCommand || l.StreamPorts != want {
 			t.Errorf("%q: %v, %v, want %v", value, l.StreamCommand, l.StreamPorts, want)
 		}

@@ -68,7 +68,7 @@ func (f *File) SpoolInMemory() bool {
 // CopiesInMemory reports whether engines read files with names that are copies of what
 // the spool has, and take memory too.
 func (f *File) CopiesInMemory() bool {
-	readsPaths := slices.ContainsFunc(f.Upstreams, func(u Upstream) bool { return u.readsPaths })
+	readsPaths := slices.ContainsFunc(f.Engines, func(u Engine) bool { return u.readsPaths })
 	return readsPaths && f.spool.Store != spool.Tmpfile && machine.InMemory(f.spool.Dir)
 }
 

@@ -31,7 +31,7 @@ func TestFitSpool(t *testing.T) {
 		{"tmpfile in memory", strings.ReplaceAll(disk, "/proc", "/dev/shm"), machine.Limit{N: 256 * m, From: "x"}, 128 * m, 16 * m, "half of 256 MiB, which is x", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f, err := Parse("test", []byte("[[upstream]]\nname = \"x\"\nbackend = \"inspect\"\n"+test.text))
+			f, err := Parse("test", []byte("[[engine]]\nname = \"x\"\nbackend = \"inspect\"\n"+test.text))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -107,13 +107,13 @@ func actions(p *map[backends.Category]policy.Action) setter {
 func (f *File) readRule(r *reader, path string, table map[string]any) {
 	var rule policy.Rule
 	r.table(path, table, []key{
-		{"upstream", text(&rule.Upstream)},
+		{"engine", text(&rule.Engine)},
 		{"name", parsed(&rule.Name, parseRegexp)},
 		{"category", parsed(&rule.Category, parseCategory)},
 	}, nil)
 	for _, name := range []string{"name", "category"} {
 		if _, ok := table[name]; !ok {
-			r.fail(path, "the rule has no %s; want upstream (or none: all), name and category", name)
+			r.fail(path, "the rule has no %s; want engine (or none: all), name and category", name)
 		}
 	}
 	f.Policy.Rules = append(f.Policy.Rules, rule)

@@ -12,7 +12,7 @@ import (
 type Problem struct {
 	File string
 	Line int    // from 1
-	Key  string // e.g. "upstream.timeout"; empty for an error of syntax
+	Key  string // e.g. "engine.timeout"; empty for an error of syntax
 	Text string // what is wrong; what would be right
 }
 

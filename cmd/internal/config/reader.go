@@ -67,7 +67,7 @@ var clamdNames = map[string]string{
 	"ReadTimeout":           "read_timeout in [limits]",
 	"SendBufTimeout":        "write_timeout in [limits]",
 	"MaxDirectoryRecursion": "directory_depth in [limits]",
-	"MaxThreads":            "max_scans in [[upstream]]",
+	"MaxThreads":            "max_scans in [[engine]]",
 	"LocalSocket":           "address in [[listener]]",
 	"TCPSocket":             "address in [[listener]]",
 	"TCPAddr":               "address in [[listener]]",

@@ -37,7 +37,7 @@ func (f *File) warnPolicy(r *reader) {
 			r.warn(child(element("rule", i), "category"), "clients hear OK for everything that %s finds under a name that matches '%s', also for a virus", engineOf(rule), rule.Name)
 		}
 	}
-	for _, u := range f.Upstreams {
+	for _, u := range f.Engines {
 		if !u.Canary {
 			r.warn(child(u.path, "canary"), "nothing checks that %q finds the EICAR test file: an engine without signatures says OK to everything", u.Name)
 		}
@@ -91,8 +91,8 @@ func (f *File) warnFound(r *reader, at string, c backends.Category, listeners []
 }
 
 func engineOf(rule policy.Rule) string {
-	if rule.Upstream == "" {
+	if rule.Engine == "" {
 		return "any engine"
 	}
-	return "\"" + rule.Upstream + "\""
+	return "\"" + rule.Engine + "\""
 }

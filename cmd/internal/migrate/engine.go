@@ -12,7 +12,7 @@ import (
 // engine is an engine beside clamd that was found.
 type engine struct {
 	label   string   // as --with calls it
-	name    string   // of the upstream
+	name    string   // of the engine
 	backend string   //
 	address string   // empty: none, or not known
 	keys    []string // further lines of the table

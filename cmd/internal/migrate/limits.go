@@ -135,7 +135,7 @@ var untaken = []struct{ key, reason string }{
 	{"SendBufTimeout", "[limits] write_timeout is for a whole reply and has its default"},
 	{"StreamMinPort", "the STREAM command is gone from clamd since 0.104"},
 	{"StreamMaxPort", "the STREAM command is gone from clamd since 0.104"},
-	{"MaxScanTime", "it stays with clamd; polyclam gives up after the timeout of the [[upstream]]"},
+	{"MaxScanTime", "it stays with clamd; polyclam gives up after the timeout of the [[engine]]"},
 	{"ExcludePath", "polyclam reads files itself, so clamd does not know their paths; see scan_paths"},
 	{"VirusEvent", "clamd runs it still, but polyclam hands it content, not paths"},
 }

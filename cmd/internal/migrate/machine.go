@@ -107,7 +107,7 @@ func (m *Machine) lookExisting() {
 		m.row("polyclam", m.opts.Config, "a configuration that cannot be used", "no: "+first)
 	default:
 		m.existing = f
-		m.row("polyclam", m.opts.Config, fmt.Sprintf("its configuration, %d listeners, %d engines", len(f.Listeners), len(f.Upstreams)), "no: is written anew only if asked")
+		m.row("polyclam", m.opts.Config, fmt.Sprintf("its configuration, %d listeners, %d engines", len(f.Listeners), len(f.Engines)), "no: is written anew only if asked")
 	}
 }
 
@@ -118,7 +118,7 @@ func (m *Machine) Migrated() string {
 	}
 	ours, theirs := m.clamd.listeners[0].address, m.clamd.engine
 	listens := slices.ContainsFunc(m.existing.Listeners, func(l config.Listener) bool { return m.same(l.Address, ours) })
-	asks := slices.ContainsFunc(m.existing.Upstreams, func(u config.Upstream) bool {
+	asks := slices.ContainsFunc(m.existing.Engines, func(u config.Engine) bool {
 		return slices.ContainsFunc(u.Addresses, func(a string) bool { return m.same(a, theirs) })
 	})
 	if !listens || !asks {

@@ -111,7 +111,7 @@ func (m *Machine) writeClamd(w *writer) {
 			w.comment("A clamd, when there is one.")
 			address = "unix:/run/clamav/clamd.ctl"
 		}
-		w.line("[[upstream]]")
+		w.line("[[engine]]")
 		w.key("name", quote("clamav"))
 		w.key("backend", quote("clamd"))
 		if m.clamd != nil {
@@ -212,7 +212,7 @@ func (m *Machine) writeEngines(w *writer) {
 			w.comment("It reads files by their path, see [spool]: path_mode and path_group must let it.")
 		}
 		w.idle(e.idle == "", func(w *writer) {
-			w.line("[[upstream]]")
+			w.line("[[engine]]")
 			w.key("name", quote(e.name))
 			w.key("backend", quote(e.backend))
 			w.key("address", quote(e.address))
@@ -243,7 +243,7 @@ func (m *Machine) writePrograms(w *writer) {
 			continue
 		}
 		w.idle(g.active, func(w *writer) {
-			w.line("[[upstream]]")
+			w.line("[[engine]]")
 			w.key("name", quote(g.preset.Name))
 			w.key("backend", quote("command"))
 			w.key("preset", quote(g.preset.Name))
@@ -258,7 +258,7 @@ func (m *Machine) writePrograms(w *writer) {
 func (m *Machine) writeInspect(w *writer) {
 	w.line("")
 	w.comment("Built in: tells what is encrypted, and why nobody could look inside.")
-	w.line("[[upstream]]")
+	w.line("[[engine]]")
 	w.key("name", quote("inspect"))
 	w.key("backend", quote("inspect"))
 	m.writeMaxSize(w)

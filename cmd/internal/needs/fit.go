@@ -50,8 +50,8 @@ func FitMemory(f *config.File, limit machine.Limit) (changes []Change, fits bool
 		return nil, memory(f).Sum() <= limit.N
 	}
 	hint := fmt.Sprintf("%s would be needed and %s is %s", MiB(memory(f).Sum()), limit.From, MiB(limit.N))
-	for i := range f.Upstreams {
-		changes = append(changes, lowerScans(f, &f.Upstreams[i], limit.N-memoryForClients(f, limit.N), hint)...)
+	for i := range f.Engines {
+		changes = append(changes, lowerScans(f, &f.Engines[i], limit.N-memoryForClients(f, limit.N), hint)...)
 	}
 	if memory(f).Sum() > limit.N {
 		f.Limits.Waiting = min(f.Limits.Waiting, fewConnections)
@@ -75,7 +75,7 @@ func memoryForClients(f *config.File, limit int64) int64 {
 
 // lowerScans lowers max_scans of an engine that needs memory for each scan, so that
 // everything but the connections fits into room.
-func lowerScans(f *config.File, u *config.Upstream, room int64, hint string) []Change {
+func lowerScans(f *config.File, u *config.Engine, room int64, hint string) []Change {
 	if u.ScanMemory() == 0 {
 		return nil
 	}

@@ -86,8 +86,8 @@ func descriptors(f *config.File) Need {
 		{int64(f.Limits.FileThreads), "limits.file_threads"},
 		{lateDescriptors, "objects that are hashed after the reply, and files that a file system does not close"},
 	}
-	for i := range f.Upstreams {
-		u := &f.Upstreams[i]
+	for i := range f.Engines {
+		u := &f.Engines[i]
 		each := int64(scanDescriptors)
 		if u.RunsPrograms() {
 			each = programDescriptors
@@ -104,8 +104,8 @@ func threads(f *config.File) Need {
 		{spool.StoreThreads, "writes to the spool"},
 		{int64(f.Limits.FileThreads), "limits.file_threads"},
 	}
-	for i := range f.Upstreams {
-		u := &f.Upstreams[i]
+	for i := range f.Engines {
+		u := &f.Engines[i]
 		need = append(need, Term{slots(u), "max_scans x nodes of " + u.Name})
 	}
 	return need
@@ -113,8 +113,8 @@ func threads(f *config.File) Need {
 
 func programs(f *config.File) Need {
 	var need Need
-	for i := range f.Upstreams {
-		if u := &f.Upstreams[i]; u.RunsPrograms() {
+	for i := range f.Engines {
+		if u := &f.Engines[i]; u.RunsPrograms() {
 			need = append(need, Term{slots(u) + nodes(u), "max_scans x nodes of " + u.Name + ", and its version"})
 		}
 	}
@@ -140,8 +140,8 @@ func memory(f *config.File) Need {
 	if f.CopiesInMemory() {
 		need = append(need, Term{s.Total, "files with names: spool.directory is in memory"})
 	}
-	for i := range f.Upstreams {
-		u := &f.Upstreams[i]
+	for i := range f.Engines {
+		u := &f.Engines[i]
 		need = append(need, Term{perScan(u) * slots(u), fmt.Sprintf("%s x max_scans x nodes of %s", MiB(perScan(u)), u.Name)})
 	}
 	return need
@@ -160,12 +160,12 @@ func Heap(f *config.File) int64 {
 }
 
 // perScan is the memory of one scan.
-func perScan(u *config.Upstream) int64 { return scanMemory + u.ScanMemory() }
+func perScan(u *config.Engine) int64 { return scanMemory + u.ScanMemory() }
 
-func nodes(u *config.Upstream) int64 { return int64(max(1, len(u.Addresses))) }
+func nodes(u *config.Engine) int64 { return int64(max(1, len(u.Addresses))) }
 
 // slots is how many scans an engine does at the same time.
-func slots(u *config.Upstream) int64 { return int64(u.MaxScans) * nodes(u) }
+func slots(u *config.Engine) int64 { return int64(u.MaxScans) * nodes(u) }
 
 // MiB is a number of bytes for people.
 func MiB(n int64) string {

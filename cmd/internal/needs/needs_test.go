@@ -12,7 +12,7 @@ import (
 func parse(t *testing.T, text string) *config.File {
 	t.Helper()
 	f, err := config.Parse("test", []byte("[[listener]]\naddress = \"unix:/run/s\"\n"+
-		"[[upstream]]\nname = \"inspect\"\nbackend = \"inspect\"\nmax_scans = 3\nmax_bytes = \"12MiB\"\n"+text))
+		"[[engine]]\nname = \"inspect\"\nbackend = \"inspect\"\nmax_scans = 3\nmax_bytes = \"12MiB\"\n"+text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,8 +20,8 @@ func parse(t *testing.T, text string) *config.File {
 }
 
 const (
-	clamd = "[[upstream]]\nname = \"clamav\"\nbackend = \"clamd\"\naddresses = [\"unix:/a\", \"unix:/b\"]\nmax_scans = 5\n"
-	sweep = "[[upstream]]\nname = \"sweep\"\nbackend = \"command\"\nargv = [\"/x\", \"{path}\"]\nexit = { \"0\" = \"ok\" }\nmax_scans = 7\nmax_output = \"64KiB\"\n" +
+	clamd = "[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddresses = [\"unix:/a\", \"unix:/b\"]\nmax_scans = 5\n"
+	sweep = "[[engine]]\nname = \"sweep\"\nbackend = \"command\"\nargv = [\"/x\", \"{path}\"]\nexit = { \"0\" = \"ok\" }\nmax_scans = 7\nmax_output = \"64KiB\"\n" +
 		"[spool]\ndirectory = \"/dev/shm/polyclam\"\n"
 	walks  = 4 * (15 + 1 + 16 + 1) // where connections are few
 	limits = "[limits]\nconnections = 1000\nspool_total = \"256MiB\"\n"
@@ -35,11 +35,11 @@ func TestNeeds(t *testing.T) {
 		t.Errorf("%d descriptors, want %d", got, want)
 	}
 	threads := n.Threads.Sum()
-	f.Upstreams[1].MaxScans++ // of two nodes
+	f.Engines[1].MaxScans++ // of two nodes
 	if got := Of(f).Threads.Sum(); got != threads+2 {
 		t.Errorf("%d threads with one scan more on two nodes, want %d", got, threads+2)
 	}
-	f.Upstreams[1].MaxScans--
+	f.Engines[1].MaxScans--
 	if got := n.Programs.Sum(); got != 7+1 {
 		t.Errorf("%d programs, want 8", got)
 	}
@@ -128,14 +128,14 @@ func TestFitMemory(t *testing.T) {
 		{"64 MiB", machine.Limit{N: 64 * m, From: "x", Hard: true}, 1, fewConnections, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f, err := config.Parse("test", []byte("[[listener]]\naddress = \"unix:/run/s\"\n[[upstream]]\nname = \"inspect\"\nbackend = \"inspect\"\n"))
+			f, err := config.Parse("test", []byte("[[listener]]\naddress = \"unix:/run/s\"\n[[engine]]\nname = \"inspect\"\nbackend = \"inspect\"\n"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			f.FitSpool(test.limit)
 			changes, fits := FitMemory(f, test.limit)
-			if fits != test.fits || f.Upstreams[0].MaxScans != test.scans || f.Limits.Connections != test.connections {
-				t.Errorf("%d scans, %d connections, fits %v; want %d, %d, %v", f.Upstreams[0].MaxScans, f.Limits.Connections, fits, test.scans, test.connections, test.fits)
+			if fits != test.fits || f.Engines[0].MaxScans != test.scans || f.Limits.Connections != test.connections {
+				t.Errorf("%d scans, %d connections, fits %v; want %d, %d, %v", f.Engines[0].MaxScans, f.Limits.Connections, fits, test.scans, test.connections, test.fits)
 			}
 			if fits != (memory(f).Sum() <= test.limit.N) {
 				t.Errorf("%d bytes are needed of %d", memory(f).Sum(), test.limit.N)

@@ -27,7 +27,7 @@ func (mad) Look(context.Context, *Walk, *Section) (*Sighting, error) {
 func TestDetectorPanics(t *testing.T) {
 	for _, d := range []mad{{true}, {false}} {
 		w := New(Limits{MaxBytes: 1 << 20, MaxDepth: 8, MaxMembers: 100}, nil, nil, new(Scratch))
-		s := w.Section(t.Context(), backendtest.CleanContent(t), 10)
+		s := w.Section(t.Context(), backendtest.CleanObject(t), 10)
 		s.Head = []byte("head")
 		seen, _ := w.ask(t.Context(), d, s)
 		missed, err := w.Result()

@@ -78,7 +78,7 @@ func (tt Case) Together() Case {
 const Path = "PATH"
 
 // content has one byte and a file with a harmless name.
-func content(t *testing.T) (backends.Content, string) {
+func content(t *testing.T) (backends.Object, string) {
 	t.Helper()
 	c := backendtest.Bytes(t, []byte("x"))
 	path, err := c.Path()
@@ -170,7 +170,7 @@ func Silence(t *testing.T, e Engine, begin string) {
 
 // Reuses scans three objects, and wants n connections for that, 1 or 3.
 func Reuses(t *testing.T, e Engine, reply string, n int) {
-	var objects []backends.Content
+	var objects []backends.Object
 	var turns, scripts []backendtest.Script
 	for range 3 {
 		c, path := content(t)
@@ -216,12 +216,12 @@ func closeTwice(t *testing.T, b backends.Backend) {
 
 // asks starts an engine that does the steps when it is asked, and returns the scan that
 // asks it.
-func (e Engine) asks(t *testing.T, path string, steps ...backendtest.Step) func(backends.Content) (backends.Result, error) {
+func (e Engine) asks(t *testing.T, path string, steps ...backendtest.Step) func(backends.Object) (backends.Result, error) {
 	t.Helper()
 	script := append(append(append(backendtest.Script{}, e.Hello...), e.Request(path)), steps...)
 	d := backendtest.StartDaemon(t, "unix", script)
 	b := e.Open(t, d.Address())
-	return func(c backends.Content) (backends.Result, error) {
+	return func(c backends.Object) (backends.Result, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		defer closeTwice(t, b)
@@ -309,8 +309,8 @@ var fileIn = regexp.MustCompile(`/[^\s?]+`)
 // infected, or an infected one that is OK, is not. It reports how many had a verdict.
 func Alternate(t *testing.T, b backends.Backend, workers int) (verdicts int) {
 	t.Helper()
-	objects := map[backends.Category]backends.Content{
-		backends.OK: backendtest.CleanContent(t), backends.Virus: backendtest.Bytes(t, backendtest.EICAR()),
+	objects := map[backends.Category]backends.Object{
+		backends.OK: backendtest.CleanObject(t), backends.Virus: backendtest.Bytes(t, backendtest.EICAR()),
 	}
 	var wg sync.WaitGroup
 	var right atomic.Int64

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"polyclam/backends"
+)
+
+// ended is the error of a scan that ctx ended: the cause, and what the backend said
+// unless that is only how it noticed. An engine's own word stays what it is.
+func ended(ctx context.Context, err error) error {
+	var failure *backends.Failure
+	cause := context.Cause(ctx)
+	e := &endError{text: cause.Error(), end: ctx.Err(), cause: cause}
+	switch {
+	case errors.As(err, &failure):
+		return err
+	case err != nil && errors.Is(err, cause):
+		e.text = err.Error()
+	case cause == context.Canceled:
+		e.text = "called off"
+	case cause == context.DeadlineExceeded:
+		e.text = "no time left"
+	}
+	if err != nil && backends.CategoryOf(err) != backends.Interrupted && !errors.Is(err, cause) {
+		e.text += ": " + err.Error()
+	}
+	return e
+}
+
+// Ended is the error of a scan that the end of ctx has interrupted, in plain words.
+func Ended(ctx context.Context) error { return ended(ctx, nil) }
+
+// endError is the end of a context in words other than Go's.
+type endError struct {
+	text  string
+	end   error // context.Canceled or context.DeadlineExceeded
+	cause error
+}
+
+func (e *endError) Error() string { return e.text }
+
+// Unwrap keeps the cause for errors.Is. Its category does not count: whatever the
+// reason, the scan was interrupted.
+func (e *endError) Unwrap() []error {
+	var failure *backends.Failure
+	if errors.As(e.cause, &failure) {
+		return []error{e.end}
+	}
+	return []error{e.end, e.cause}
+}
+
+// Overdue is the cause of a context that is cancelled because the engine takes longer
+// than anybody waits for it. Unlike [CalledOff] it counts as a timeout of the node.
+type Overdue string
+
+// Error implements error.
+func (o Overdue) Error() string { return string(o) }
+
+// Is implements the interface of errors.Is.
+func (Overdue) Is(target error) bool { return target == context.Canceled }
+
+// CalledOff is the cause of a context that is cancelled for a reason. It is a
+// context.Canceled for errors.Is.
+type CalledOff string
+
+// Error implements error.
+func (c CalledOff) Error() string { return string(c) }
+
+// Is implements the interface of errors.Is.
+func (CalledOff) Is(target error) bool { return target == context.Canceled }

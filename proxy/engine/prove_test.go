@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/proxy/testfile"
+)
+
+// answering is an engine that gives the answer of its function, and what an honest
+// one would give where that has none.
+type answering struct {
+	mu     sync.Mutex
+	answer func(data []byte) (r backends.Result, err error, known bool)
+}
+
+func (a *answering) set(f func(data []byte) (backends.Result, error, bool)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.answer = f
+}
+
+// Scan implements backends.Backend.
+func (a *answering) Scan(_ context.Context, c backends.Object) (backends.Result, error) {
+	data := read(c)
+	a.mu.Lock()
+	f := a.answer
+	a.mu.Unlock()
+	if f != nil {
+		if r, err, known := f(data); known {
+			return r, err
+		}
+	}
+	return judged(data), nil
+}
+
+func isControl(data []byte) bool {
+	_, ok := testfile.NonceOf(data)
+	return ok
+}
+
+// TestControl has engines that do not know good from bad: none is used, and the
+// reason says what is wrong.
+func TestControl(t *testing.T) {
+	virus := backends.Found(1, "Foo.Bar")
+	tests := []struct {
+		name   string
+		result backends.Result
+		err    error
+		reason string
+	}{
+		{"virus", virus, nil, "calls a harmless text a virus: Foo.Bar"},
+		{"nameless", backends.Result{Category: backends.Virus}, nil, "calls a harmless text a virus"},
+		{"suspicious", backends.Found(1, "Heuristics.Broken.X"), nil, "calls a harmless text a virus: Heuristics.Broken.X"},
+		{"partial", backends.Found(1, "Heuristics.Limits.Exceeded.MaxFiles"), nil, "does not scan a harmless text, and says partial: Heuristics.Limits.Exceeded.MaxFiles"},
+		{"encrypted", backends.Result{Category: backends.Encrypted}, nil, "does not scan a harmless text, and says encrypted"},
+		{"failure", backends.Result{}, errors.New("out of memory"), "test file (clean text): out of memory"},
+		{"failure beside a virus", virus, errors.New("out of memory"), "test file (clean text): out of memory"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := &answering{}
+				e.set(func(data []byte) (backends.Result, error, bool) {
+					return tt.result, tt.err, isControl(data) || bytes.Equal(data, []byte("mail"))
+				})
+				u := New(withCanary(e))
+				run(t, u)
+				synctest.Wait()
+				wantState(t, u, "down")
+				n := u.Status().Nodes[0]
+				if n.Reason != tt.reason || n.Canary.EICAR != "" || n.Canary.Clean == backends.OK {
+					t.Errorf("reason %q, canary %+v", n.Reason, n.Canary)
+				}
+				r := u.Scan(within(t, time.Minute), content("mail"), false)
+				if r.Err == nil || r.Result.Category != "" {
+					t.Errorf("scanned: %+v, error %v", r.Result, r.Err)
+				}
+				e.set(nil)
+				time.Sleep(31 * time.Second)
+				r = u.Scan(within(t, time.Minute), content("mail"), false)
+				wantCategory(t, r.Result, r.Err, backends.OK)
+				wantState(t, u, "up")
+			})
+		})
+	}
+}
+
+// TestControlGoesBad: what a node finds while it turns out to call everything a virus
+// is thrown away, since clean mail must not be FOUND.
+func TestControlGoesBad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &answering{}
+		begun, gate := make(chan struct{}), make(chan struct{})
+		cfg := withCanary(backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
+			if string(read(c)) != "mail" {
+				return e.Scan(ctx, c)
+			}
+			close(begun)
+			<-gate
+			return backends.Found(1, "Foo.Bar"), nil
+		}))
+		cfg.Timeout, cfg.CanaryInterval = time.Hour, time.Minute
+		u := New(cfg)
+		run(t, u)
+		synctest.Wait()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			r := u.Scan(t.Context(), content("mail"), false)
+			wantCategory(t, r.Result, r.Err, backends.SWErr)
+			if r.Err == nil || r.Result.Category != "" {
+				t.Errorf("%+v, error %v", r.Result, r.Err)
+			}
+		})
+		<-begun
+		e.set(func(data []byte) (backends.Result, error, bool) { return backends.Found(1, "Foo.Bar"), nil, true })
+		time.Sleep(61 * time.Second)
+		wantState(t, u, "down")
+		close(gate)
+		wg.Wait()
+	})
+}
+
+// TestEICARBlocked: where only EICAR does not get through, the reason says what the
+// cause may be. An engine's own error is left as it is.
+func TestEICARBlocked(t *testing.T) {
+	const hint = "; the clean text was scanned, so something on the way may block EICAR (canary = false switches the check off)"
+	for text, err := range map[string]error{
+		"test file (EICAR): gone" + hint: &backends.ConnError{Text: "gone"},
+		"test file (EICAR): no memory":   &backends.Failure{Text: "no memory"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			e := &answering{}
+			e.set(func(data []byte) (backends.Result, error, bool) {
+				return backends.Result{}, err, bytes.Equal(data, testfile.EICAR())
+			})
+			u := New(withCanary(e))
+			run(t, u)
+			synctest.Wait()
+			if s := u.Status().Nodes[0]; s.State != "down" || s.Reason != text {
+				t.Errorf("%s: %q, want %q", s.State, s.Reason, text)
+			}
+		})
+	}
+}
+
+// TestCheckReason: the reason of a check without an answer names the object, the time
+// and the key.
+func TestCheckReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := withCanary(&engine{hold: make(chan struct{})})
+		cfg.Timeout = 3 * time.Second
+		u := New(cfg)
+		run(t, u)
+		time.Sleep(4 * time.Second)
+		const want = "test file (clean text): no answer within 1.5s, the engine hangs (key timeout)"
+		if s := u.Status().Nodes[0]; s.State != "down" || s.Reason != want {
+			t.Errorf("%s: %q", s.State, s.Reason)
+		}
+	})
+}

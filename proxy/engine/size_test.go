@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/backends"
+	"polyclam/proxy/testfile"
+)
+
+// sizes is an engine with a limit on the size of objects. It reads only their
+// beginning.
+type sizes struct {
+	mu    sync.Mutex
+	limit int64
+	over  backends.Result // its answer above limit
+	err   error           // or this
+	flat  bool            // it does not look into archives
+	gate  chan struct{}   // scans above limit wait for it to be closed; nil: none do
+	asked []int64         // sizes of archives
+}
+
+func (s *sizes) set(f func(s *sizes)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s)
+}
+
+// Scan implements backends.Backend.
+func (s *sizes) Scan(_ context.Context, c backends.Object) (backends.Result, error) {
+	s.mu.Lock()
+	gate := s.gate
+	s.mu.Unlock()
+	if gate != nil && c.Size() > s.limit {
+		<-gate
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	head := make([]byte, min(c.Size(), 4096))
+	if _, err := c.ReadAt(head, 0); err != nil && err != io.EOF {
+		return backends.Result{}, err
+	}
+	if bytes.Contains(head, []byte("zeros.bin")) {
+		s.asked = append(s.asked, c.Size())
+	}
+	switch {
+	case c.Size() > s.limit && s.err != nil:
+		return backends.Result{}, s.err
+	case c.Size() > s.limit:
+		return s.over, nil
+	case bytes.HasPrefix(head, []byte("PK")) && s.flat:
+		return backends.Clean(0), nil
+	}
+	return judged(head), nil
+}
+
+const mib = 1 << 20
+
+// zeros is an object of any size.
+type zeros struct {
+	*text
+	size int64
+}
+
+func (z zeros) Size() int64 { return z.size }
+func (z zeros) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+func sized(s *sizes) Config {
+	cfg := withCanary(s)
+	cfg.SizeCheck, cfg.MaxSize, cfg.CanaryInterval = true, 100*mib, time.Minute
+	return cfg
+}
+
+func TestSizeCheck(t *testing.T) {
+	partial := backends.Found(1, "Heuristics.Limits.Exceeded.MaxFileSize")
+	tests := []struct {
+		name    string
+		engine  *sizes
+		change  func(*Config)
+		probes  int // 0: more than two
+		scanned int64
+		limited bool
+	}{
+		{"honest", &sizes{limit: 1 << 40}, nil, 2, 100 * mib, false},
+		{"refuses what is larger", &sizes{limit: 25 * mib, over: partial}, nil, 2, 0, false},
+		{"passes what is larger", &sizes{limit: 25 * mib, over: backends.Clean(0)}, nil, 0, 0, true},
+		{"just below max_size", &sizes{limit: 100*mib - 1, over: backends.Clean(0)}, nil, 0, 0, true},
+		{"fails with what is larger", &sizes{limit: 25 * mib, err: errors.New("too large")}, nil, 6, 0, false},
+		{"does not look into archives", &sizes{limit: 25 * mib, over: backends.Clean(0), flat: true}, nil, 1, 0, false},
+		{"is not asked", &sizes{limit: 25 * mib, over: backends.Clean(0)}, func(c *Config) { c.SizeCheck = false }, -1, 0, false},
+		{"no max_size: limits.stream", &sizes{limit: 1 << 40}, func(c *Config) { c.MaxSize, c.MaxStream = 0, 30*mib }, 2, 30 * mib, false},
+		{"max_size before limits.stream", &sizes{limit: 1 << 40}, func(c *Config) { c.MaxStream = 30 * mib }, 2, 100 * mib, false},
+		{"tiny max_size", &sizes{limit: 1 << 40}, func(c *Config) { c.MaxSize = 400 }, -1, 0, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg, log := sized(tt.engine), &lines{}
+				cfg.Log = zerolog.New(log)
+				if tt.change != nil {
+					tt.change(&cfg)
+				}
+				u := New(cfg)
+				run(t, u)
+				synctest.Wait()
+				limitSeen := u.Status().Nodes[0].UnscannedAbove
+				time.Sleep(10 * time.Minute)
+				synctest.Wait()
+				s := u.Status().Nodes[0]
+				if s.State != "up" || (s.UnscannedAbove != 0) != tt.limited || s.UnscannedAbove != limitSeen {
+					t.Errorf("status %+v, limit %d before", s, limitSeen)
+				}
+				if !tt.limited && s.Scanned != tt.scanned {
+					t.Errorf("scanned %d, want %d", s.Scanned, tt.scanned)
+				}
+				if limit := tt.engine.limit; tt.limited && (s.UnscannedAbove > limit || s.UnscannedAbove < limit-limit/10) {
+					t.Errorf("above %d, want a bit less than %d", s.UnscannedAbove, limit)
+				}
+				if n := len(tt.engine.asked); tt.probes != 0 && n != max(tt.probes, 0) || n > 40 {
+					t.Errorf("asked for %d: %d", n, tt.engine.asked)
+				}
+				if n := log.count("size check", "AlertExceedsMax", "unscanned_above"); tt.limited != (n == 1) {
+					t.Errorf("%d warnings", n)
+				}
+				wantIdle(t, u)
+			})
+		})
+	}
+}
+
+// TestUnscanned: an ok for an object above the limit counts as partial, anything else
+// stays; and a limit that was mended is forgotten.
+func TestUnscanned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sizes{limit: 25 * mib, over: backends.Clean(0)}
+		u := New(sized(s))
+		run(t, u)
+		synctest.Wait()
+		scan := func(size int64) policyReport {
+			r := u.Scan(t.Context(), zeros{content("x"), size}, false)
+			return policyReport{r.Result, r.Err}
+		}
+		if r := scan(20 * mib); r.Category != backends.OK || r.err != nil {
+			t.Errorf("below: %+v", r)
+		}
+		r := scan(26 * mib)
+		if r.Category != backends.Partial || r.err != nil || len(r.Findings) != 1 || !strings.Contains(r.Detail, "MaxFileSize") {
+			t.Errorf("above: %+v", r)
+		}
+		s.set(func(s *sizes) { s.over = backends.Found(1, "X") })
+		if r := scan(26 * mib); r.Category != backends.Virus {
+			t.Errorf("a virus above: %+v", r)
+		}
+		s.set(func(s *sizes) { s.limit = 200 * mib })
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if r := scan(26 * mib); r.Category != backends.OK {
+			t.Errorf("after it was mended: %+v", r)
+		}
+		if got := u.Status().Nodes[0]; got.UnscannedAbove != 0 || got.Scanned != 100*mib {
+			t.Errorf("status %+v", got)
+		}
+		before := len(s.asked)
+		if err := u.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := len(s.asked) - before; n != 1 { // the largest: that it looks into archives is known
+			t.Errorf("asked %d times after a reload", n)
+		}
+	})
+}
+
+// TestSizeCheckOnce: while a node takes its time over a large object, further health
+// checks do not begin with it again.
+func TestSizeCheckOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sizes{limit: 25 * mib, over: backends.Found(1, "X"), gate: make(chan struct{})}
+		cfg := sized(s)
+		cfg.Timeout = time.Hour
+		u := New(cfg)
+		run(t, u)
+		time.Sleep(10*time.Minute + time.Second)
+		close(s.gate)
+		synctest.Wait()
+		if len(s.asked) != 2 {
+			t.Errorf("asked for %d", s.asked)
+		}
+		if n := u.Status().Nodes[0]; n.Scanned != 100*mib || n.State != "up" {
+			t.Errorf("status %+v", n)
+		}
+	})
+}
+
+type policyReport struct {
+	backends.Result
+	err error
+}
+
+func TestLargestProbe(t *testing.T) {
+	if largestProbe > testfile.LargeMax {
+		t.Fatal("cannot be made")
+	}
+	for _, tt := range []struct{ maxSize, maxStream, want int64 }{
+		{0, 0, largestProbe}, {1 << 40, 5, largestProbe}, {7, 5, 7}, {0, 5, 5}, {0, 1 << 40, largestProbe},
+	} {
+		u := New(Config{MaxSize: tt.maxSize, MaxStream: tt.maxStream})
+		if got := u.largest(); got != tt.want {
+			t.Errorf("max_size %d, stream %d: %d, want %d", tt.maxSize, tt.maxStream, got, tt.want)
+		}
+		u.Close()
+	}
+}

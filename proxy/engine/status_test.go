@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/backends"
+)
+
+func TestStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := New(withCanary(&versioned{text: "Engine 1"}, &engine{err: errRefused}, &engine{blind: true}))
+		wantState(t, u, "unknown", "unknown", "unknown")
+		run(t, u)
+		synctest.Wait()
+		u.Scan(t.Context(), content("x"), false)
+		s := u.Status()
+		if s.Name != "fake" || s.Kind != "scripted" || !s.Required || u.Name() != "fake" || u.Kind() != "scripted" || !u.Required() {
+			t.Errorf("status %+v", s)
+		}
+		up, down, blind := s.Nodes[0], s.Nodes[1], s.Nodes[2]
+		want := Canary{Time: time.Now(), Clean: backends.OK, EICAR: backends.Virus, Name: "Eicar-Test-Signature", Encrypted: backends.Encrypted}
+		if up.Canary != want || up.Version != "Engine 1" || up.Counters != (Counters{Scans: 1}) {
+			t.Errorf("up: %+v", up)
+		}
+		if down.Canary.Clean != backends.CannotExecute || down.Canary.EICAR != "" || down.Canary.Error == "" || down.Reason != down.Canary.Error {
+			t.Errorf("down: %+v", down)
+		}
+		if blind.Canary.EICAR != backends.OK || blind.Canary.Error != "" || blind.Reason != missesEICAR {
+			t.Errorf("blind: %+v", blind)
+		}
+		b, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Status
+		if err := json.Unmarshal(b, &back); err != nil || back.Nodes[0].Canary.Name != want.Name {
+			t.Errorf("%s: %v", b, err)
+		}
+	})
+}
+
+// TestLog checks one line for a change, however many scans see it, and that an
+// engine's words neither break the line nor fill the disk.
+func TestLog(t *testing.T) {
+	for _, canary := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			log := &lines{}
+			e := &engine{}
+			cfg := config(e)
+			cfg.Canary, cfg.Log = canary, zerolog.New(log)
+			u := New(cfg)
+			run(t, u)
+			scan := func() {
+				for range 30 {
+					u.Scan(t.Context(), content("x"), false)
+					time.Sleep(2 * time.Second)
+				}
+			}
+			scan()
+			hostile := "x\x00\xff\n{\"level\":\"fatal\"}" + strings.Repeat("é", 10_000)
+			e.set(func(e *engine) { e.err = errors.Join(errRefused, errors.New(hostile)) })
+			scan()
+			e.set(func(e *engine) { e.err = nil })
+			time.Sleep(30 * time.Second)
+			scan()
+			if n := log.count(`"info"`, `"engine up"`, `"engine":"fake"`, `"node":"a"`); n != 1 {
+				t.Errorf("canary %v: %d first lines", canary, n)
+			}
+			if n := log.count(`"warn"`, `"engine down"`, `"reason":`); n != 1 {
+				t.Errorf("canary %v: %d lines down", canary, n)
+			}
+			if n := log.count(`"warn"`, `"engine up"`); n != 1 {
+				t.Errorf("canary %v: %d lines up", canary, n)
+			}
+			if n := log.count(""); n != 3 || log.buf.Len() > 2000 {
+				t.Errorf("canary %v: %d lines, %d bytes:\n%s", canary, n, log.buf.Len(), log.buf.String())
+			}
+		})
+	}
+}
+
+func TestLogPanic(t *testing.T) {
+	log := &lines{}
+	cfg := config(nil)
+	cfg.Log = zerolog.New(log)
+	u := New(cfg)
+	defer u.Close()
+	u.Scan(t.Context(), content("x"), false)
+	if n := log.count(`"error"`, `"backend panicked"`, `"stack":"goroutine`, `"node":"a"`); n != 1 {
+		t.Errorf("log:\n%s", log.buf.String())
+	}
+}
+
+func TestBounded(t *testing.T) {
+	for _, s := range []string{"", "short", strings.Repeat("a", 200), strings.Repeat("é", 150), "a" + strings.Repeat("é", 150), strings.Repeat("\xbf", 500)} {
+		got := bounded(s)
+		if !utf8.ValidString(got) || len(got) > 300 {
+			t.Errorf("bounded(%q) = %q", s, got)
+		}
+		if len(s) <= 200 && got != s {
+			t.Errorf("bounded(%q) = %q", s, got)
+		}
+		if len(s) > 200 && utf8.ValidString(s) && !strings.HasPrefix(s, strings.TrimSuffix(got, "...")) {
+			t.Errorf("bounded(%q) = %q", s, got)
+		}
+	}
+}

@@ -1,0 +1,275 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"polyclam/backends"
+	"polyclam/proxy/files"
+)
+
+var (
+	_ backends.Object = (*Object)(nil)
+	_ backends.Named  = (*Object)(nil)
+)
+
+// A kind says where a content comes from.
+type kind int
+
+const (
+	kindSpooled  kind = iota // by a Writer: in memory, or in a file of ours
+	kindOpened               // a client's file
+	kindConstant             // bytes of the program
+)
+
+// Object is one object to scan, complete and unchanging. It implements
+// [backends.Object] and is safe for concurrent use. It begins with one
+// reference; after the last Release everything it held is given back and its
+// methods fail with ErrReleased.
+type Object struct {
+	spool *Spool
+	set   *settings
+	kind  kind
+	name  string // of the file; empty: none
+	size  int64
+	refs  atomic.Int64
+
+	// Exactly one of segs, own and opened holds the bytes. None of them changes
+	// once the content is complete.
+	segs   [][]byte
+	few    [classes][]byte // backs segs, to save an allocation
+	own    *os.File
+	opened *files.File
+	ctx    context.Context // of reading opened
+	charge charge          // to the quota, for all of it
+
+	file   lazy[*os.File] // of what is in memory
+	path   lazy[string]   // name within the directory
+	digest digest
+}
+
+// Size implements [backends.Object].
+func (c *Object) Size() int64 { return c.size }
+
+// Name implements [backends.Named]: the last element of the path that SetPath got.
+func (c *Object) Name() string { return c.name }
+
+// SetPath says which path a client named for the object. Call it before the object is
+// shared.
+func (c *Object) SetPath(path string) {
+	if name := filepath.Base(path); name != "." && name != "/" {
+		c.name = name
+	}
+}
+
+// Retain adds a reference, to be given back by Release. The caller must hold
+// one already.
+func (c *Object) Retain() { c.count(reference) }
+
+// Release gives a reference back. The last one frees memory, descriptor and
+// named file, or the methods do that are running at that moment. Further calls
+// do nothing.
+func (c *Object) Release() { c.discount(reference) }
+
+// What Object.refs counts: references in the upper half, running methods in
+// the lower. Memory is used again for other contents, so that it must not be
+// freed while a method reads it; but a method that begins after the last
+// Release must fail even if others are still running.
+const (
+	running   = 1
+	reference = 1 << 32
+)
+
+// count adds one, unless there is no reference any more.
+func (c *Object) count(one int64) bool {
+	for {
+		n := c.refs.Load()
+		if n < reference {
+			return false
+		}
+		if c.refs.CompareAndSwap(n, n+one) {
+			return true
+		}
+	}
+}
+
+// discount takes one away, if there is one, and frees the content when nothing
+// is left.
+func (c *Object) discount(one int64) {
+	for {
+		n := c.refs.Load()
+		if n < one {
+			return
+		}
+		if !c.refs.CompareAndSwap(n, n-one) {
+			continue
+		}
+		if n == one {
+			c.spool.contents.Add(-1)
+			c.free()
+		}
+		return
+	}
+}
+
+// pin begins a method and reports false if the content is released.
+func (c *Object) pin() bool { return c.count(running) }
+
+// unpin ends a method.
+func (c *Object) unpin() { c.discount(running) }
+
+// ReadAt implements [io.ReaderAt]. A file that has become shorter than it was
+// gives io.ErrUnexpectedEOF, never a silent end.
+func (c *Object) ReadAt(p []byte, off int64) (int, error) {
+	if !c.pin() {
+		return 0, ErrReleased
+	}
+	defer c.unpin()
+	return c.readAt(c.ctx, p, off)
+}
+
+// readAt is ReadAt for those who hold a reference. A client's file is read under ctx.
+func (c *Object) readAt(ctx context.Context, p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("read at a negative offset")
+	}
+	if off >= c.size {
+		return 0, io.EOF
+	}
+	var atEnd error
+	if rest := c.size - off; int64(len(p)) > rest {
+		p = p[:rest]
+		atEnd = io.EOF
+	}
+	n, err := c.readFull(ctx, p, off)
+	if n == len(p) {
+		return n, atEnd
+	}
+	return n, err
+}
+
+// readFull reads all of p, or fails.
+func (c *Object) readFull(ctx context.Context, p []byte, off int64) (int, error) {
+	switch {
+	case c.opened != nil:
+		return c.opened.ReadAt(ctx, p, off)
+	case c.own == nil:
+		return c.recall(p, off), nil
+	}
+	n, err := c.own.ReadAt(p, off)
+	if err == io.EOF {
+		err = fmt.Errorf("file shrank below %d bytes: %w", c.size, io.ErrUnexpectedEOF)
+	}
+	return n, err
+}
+
+// recall copies from memory.
+func (c *Object) recall(p []byte, off int64) int {
+	n := 0
+	for _, seg := range c.segs {
+		if off >= int64(len(seg)) {
+			off -= int64(len(seg))
+			continue
+		}
+		n += copy(p[n:], seg[off:])
+		off = 0
+		if n == len(p) {
+			break
+		}
+	}
+	return n
+}
+
+// writeTo writes the whole content to w, for those who hold a reference.
+func (c *Object) writeTo(w io.Writer) error {
+	if c.own == nil && c.opened == nil {
+		for _, seg := range c.segs {
+			if _, err := w.Write(seg); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	buf := c.spool.pool.get(classes - 1)
+	defer c.spool.pool.put(buf)
+	buf = buf[:cap(buf)]
+	for off := int64(0); off < c.size; {
+		n, err := c.readAt(c.ctx, buf, off)
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("read: %w", err)
+		}
+		if _, err := w.Write(buf[:n]); err != nil {
+			return err
+		}
+		off += int64(n)
+	}
+	return nil
+}
+
+// free gives everything back. Nobody holds a reference any more.
+func (c *Object) free() {
+	if c.kind == kindSpooled {
+		c.freeSegments()
+	}
+	if c.own != nil {
+		c.own.Close()
+	}
+	if c.opened != nil {
+		c.opened.Close()
+	}
+	if f, ok := c.file.value(); ok {
+		f.Close()
+	}
+	if name, ok := c.path.value(); ok {
+		c.set.dir.remove(name)
+		c.spool.files.Add(-1)
+	}
+	c.refs.Store(0)
+	c.spool.quota.close(c)
+	c.set.release()
+}
+
+// freeSegments gives the memory of the content back to the pool.
+func (c *Object) freeSegments() {
+	for i, seg := range c.segs {
+		c.segs[i] = nil
+		c.spool.inMemory.Add(-int64(cap(seg)))
+		c.spool.pool.put(seg)
+	}
+	c.segs = nil
+}
+
+// lazy is a value that is made at its first use. What fails is tried again at
+// the next.
+type lazy[T any] struct {
+	mu   sync.Mutex
+	made bool
+	v    T
+}
+
+func (l *lazy[T]) get(produce func() (T, error)) (T, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.made {
+		return l.v, nil
+	}
+	v, err := produce()
+	if err != nil {
+		return v, err
+	}
+	l.v, l.made = v, true
+	return v, nil
+}
+
+// value returns the value if there is one.
+func (l *lazy[T]) value() (T, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.v, l.made
+}
