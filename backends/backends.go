@@ -28,14 +28,14 @@ type Backend interface {
 	// With an error, a Result without a category says that nothing was found. Scan
 	// is safe for concurrent use and returns soon after ctx is done. The content is
 	// the caller's: Scan neither closes it nor keeps it.
-	Scan(ctx context.Context, c Object) (Result, error)
+	Scan(ctx context.Context, o Object) (Result, error)
 }
 
 // Func makes a Backend of a function, for tests and small adapters.
-type Func func(ctx context.Context, c Object) (Result, error)
+type Func func(ctx context.Context, o Object) (Result, error)
 
 // Scan implements [Backend].
-func (f Func) Scan(ctx context.Context, c Object) (Result, error) { return f(ctx, c) }
+func (f Func) Scan(ctx context.Context, o Object) (Result, error) { return f(ctx, o) }
 
 // Object is one object to scan, complete and unchanging. Its methods are safe
 // for concurrent use, so that every engine reads at its own pace.
@@ -88,7 +88,7 @@ type Place struct {
 type AllMatcher interface {
 	// ScanAll is Scan with a finding for every match, in the engine's order,
 	// repetitions included.
-	ScanAll(ctx context.Context, c Object) (Result, error)
+	ScanAll(ctx context.Context, o Object) (Result, error)
 }
 
 // A Versioner is a Backend whose engine can tell its version.

@@ -22,7 +22,7 @@ const (
 // scanned writes the one line of a scan: who asked, what it was, what every engine
 // said and how the client was answered. It runs after the reply, and does not wait for
 // the hash of a large object: then the line is written later.
-func (r *request) scanned(object string, c *spool.Object, v policy.Verdict, elapsed time.Duration) {
+func (r *request) scanned(object string, o *spool.Object, v policy.Verdict, elapsed time.Duration) {
 	if calledOff(v) {
 		r.notScanned(object, "client gone", nil)
 		return
@@ -31,11 +31,11 @@ func (r *request) scanned(object string, c *spool.Object, v policy.Verdict, elap
 		return
 	}
 	if !r.cfg.HashObjects {
-		r.scanLine(r.s.client(), object, c.Size(), "", "", v, elapsed)
+		r.scanLine(r.s.client(), object, o.Size(), "", "", v, elapsed)
 		return
 	}
 	who := r.s.client() // the connection may be closed when the line is written
-	r.hashed(c, func(sum, leftOut string) { r.scanLine(who, object, c.Size(), sum, leftOut, v, elapsed) })
+	r.hashed(o, func(sum, leftOut string) { r.scanLine(who, object, o.Size(), sum, leftOut, v, elapsed) })
 }
 
 func (r *request) scanLine(who, object string, size int64, sum, leftOut string, v policy.Verdict, elapsed time.Duration) {

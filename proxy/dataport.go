@@ -40,8 +40,8 @@ func (r *request) stream() {
 		return
 	}
 	w := r.s.srv.spool.Create(r.s.ctx)
-	if content := r.keep(stream, w, w); content != nil { // the port watches the client
-		r.scanData(port, content)
+	if object := r.keep(stream, w, w); object != nil { // the port watches the client
+		r.scanData(port, object)
 	}
 }
 
@@ -72,19 +72,19 @@ func (r *request) awaitData(port *protocol.DataPort) (*protocol.Stream, error) {
 
 // scanData scans what came in at a data port, and releases it. The port stays open
 // meanwhile: the longer, the surer a client finds out that another took its place.
-func (r *request) scanData(port *protocol.DataPort, content *spool.Object) {
-	defer content.Release()
+func (r *request) scanData(port *protocol.DataPort, object *spool.Object) {
+	defer object.Release()
 	reserveForScan(0)
 	ctx, cancel := r.deadline()
 	defer cancel()
-	v, elapsed := r.judge(ctx, "stream", content)
+	v, elapsed := r.judge(ctx, "stream", object)
 	if err := port.Close(); err != nil {
 		r.lost(err)
 		return
 	}
 	r.reply(r.line("stream", v))
 	r.done()
-	r.scanned("stream", content, v, elapsed)
+	r.scanned("stream", object, v, elapsed)
 }
 
 // lost says that there is no content, or none to be trusted. In clamd's words where

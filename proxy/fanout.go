@@ -38,12 +38,12 @@ type answered struct {
 // fanOut asks all engines together. Once category and action cannot change, the
 // rest are called off and not waited for. An engine that is not required has
 // [engine.Engine.MaxDelay] after the others.
-func fanOut(ctx context.Context, ups []*engine.Engine, p *policy.Policy, c *spool.Object, all bool) []policy.Report {
+func fanOut(ctx context.Context, ups []*engine.Engine, p *policy.Policy, o *spool.Object, all bool) []policy.Report {
 	switch len(ups) {
 	case 0:
 		return nil
 	case 1:
-		return []policy.Report{ups[0].Scan(ctx, c, all)}
+		return []policy.Report{ups[0].Scan(ctx, o, all)}
 	}
 	f := &fan{
 		ups: ups, begun: time.Now(), reports: make([]policy.Report, len(ups)),
@@ -54,7 +54,7 @@ func fanOut(ctx context.Context, ups []*engine.Engine, p *policy.Policy, c *spoo
 	defer cancel(errSettled)
 	defer f.stop()
 	for i := range ups {
-		f.start(scans, i, c, all)
+		f.start(scans, i, o, all)
 	}
 	defer context.AfterFunc(ctx, func() {
 		for i := range ups {
@@ -71,16 +71,16 @@ func fanOut(ctx context.Context, ups []*engine.Engine, p *policy.Policy, c *spoo
 }
 
 // start asks one engine. The goroutine may outlive the scan.
-func (f *fan) start(ctx context.Context, i int, c *spool.Object, all bool) {
+func (f *fan) start(ctx context.Context, i int, o *spool.Object, all bool) {
 	u := f.ups[i]
 	f.reports[i], f.pending[i] = f.blank(i), true
 	if !u.Required() {
 		ctx, f.cancels[i] = context.WithCancelCause(ctx)
 	}
-	c.Retain()
+	o.Retain()
 	go func() {
-		defer c.Release()
-		f.answers <- answered{i, u.Scan(ctx, c, all)}
+		defer o.Release()
+		f.answers <- answered{i, u.Scan(ctx, o, all)}
 	}()
 }
 

@@ -29,7 +29,7 @@ type member struct {
 }
 
 func (m member) engine(name string) *engine.Engine {
-	scan := backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
+	scan := backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		var end <-chan struct{}
 		if !m.deaf {
 			end = ctx.Done()
@@ -115,13 +115,13 @@ func TestMaxDelay(t *testing.T) {
 					ctx, cancel = context.WithTimeout(t.Context(), tt.within)
 				}
 				defer cancel()
-				c := testObject(t)
+				o := testObject(t)
 				begin := time.Now()
-				reports := fanOut(ctx, ups, p, c, false)
+				reports := fanOut(ctx, ups, p, o, false)
 				if took := time.Since(begin); took != tt.after {
 					t.Errorf("took %v, want %v", took, tt.after)
 				}
-				c.Release()
+				o.Release()
 				if v := p.Merge(reports); v.Category != tt.want {
 					t.Errorf("category %s, want %s: %+v", v.Category, tt.want, reports)
 				}

@@ -119,9 +119,9 @@ func testConfig(address string, engines []testEngine) *Config {
 
 // eicarEngine finds the EICAR test string and nothing else.
 func eicarEngine() backends.Backend {
-	return backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
-		b := make([]byte, min(c.Size(), 1<<20))
-		if _, err := c.ReadAt(b, 0); err != nil && err != io.EOF {
+	return backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
+		b := make([]byte, min(o.Size(), 1<<20))
+		if _, err := o.ReadAt(b, 0); err != nil && err != io.EOF {
 			return backends.Result{}, err
 		}
 		if bytes.Contains(b, backendtest.EICAR()) {

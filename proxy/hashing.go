@@ -64,37 +64,37 @@ func (h *hashing) end(of client.Key) {
 // hashed calls line with the SHA-256 of c, or with the reason why there is none. It
 // does not wait for what may take long: the client has its reply, and its connection
 // is needed by others.
-func (r *request) hashed(c *spool.Object, line func(sum, leftOut string)) {
+func (r *request) hashed(o *spool.Object, line func(sum, leftOut string)) {
 	s := r.s.srv
 	limit := r.cfg.Limits.Stream
 	if limit <= 0 {
 		limit = maxHashed
 	}
 	switch of := client.FromContext(r.s.ctx); {
-	case c.InMemory() && c.Size() <= hashedAnyway:
-		line(sumOf(s.ctx, c))
-	case c.Size() > limit:
+	case o.InMemory() && o.Size() <= hashedAnyway:
+		line(sumOf(s.ctx, o))
+	case o.Size() > limit:
 		line("", leftOutLarge)
 	case !s.hashes.begin(of):
 		line("", leftOutBusy)
 	default:
-		c.Retain()
+		o.Retain()
 		s.wg.Go(func() {
 			defer r.s.rescue()
 			defer s.hashes.end(of)
-			defer c.Release()
-			line(s.hashes.sum(client.NewContext(s.ctx, of), c))
+			defer o.Release()
+			line(s.hashes.sum(client.NewContext(s.ctx, of), o))
 		})
 	}
 }
 
 // sum hashes c when it is the turn of the client of ctx.
-func (h *hashing) sum(ctx context.Context, c *spool.Object) (sum, leftOut string) {
+func (h *hashing) sum(ctx context.Context, o *spool.Object) (sum, leftOut string) {
 	ctx, cancel := context.WithTimeout(ctx, hashWithin)
 	defer cancel()
 	type result struct{ sum, leftOut string }
 	r, err := files.Do(ctx, h.threads, "hashing", func() (result, error) {
-		sum, leftOut := sumOf(ctx, c)
+		sum, leftOut := sumOf(ctx, o)
 		return result{sum, leftOut}, nil
 	}, nil)
 	if err != nil {
@@ -103,8 +103,8 @@ func (h *hashing) sum(ctx context.Context, c *spool.Object) (sum, leftOut string
 	return r.sum, r.leftOut
 }
 
-func sumOf(ctx context.Context, c *spool.Object) (sum, leftOut string) {
-	sum, err := c.SHA256(ctx)
+func sumOf(ctx context.Context, o *spool.Object) (sum, leftOut string) {
+	sum, err := o.SHA256(ctx)
 	switch {
 	case err == nil:
 		return sum, ""

@@ -117,11 +117,11 @@ func (ids *idSession) answer(r *request) bool {
 		ids.run(r, r.scanPath)
 		return true
 	case protocol.VerbInstream, protocol.VerbXInstream:
-		content := r.receive()
-		if content != nil {
-			ids.run(r, func() { r.scanStream(content) })
+		object := r.receive()
+		if object != nil {
+			ids.run(r, func() { r.scanStream(object) })
 		}
-		return content != nil
+		return object != nil
 	case protocol.VerbFildes, protocol.VerbXFildes:
 		fd, err := r.s.conn.RawDescriptor()
 		if err != nil {

@@ -59,9 +59,9 @@ func TestSessionDialogues(t *testing.T) {
 // own number.
 func TestSessionIsAsynchronous(t *testing.T) {
 	release := make(chan struct{})
-	slow := backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
+	slow := backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		b := make([]byte, 1)
-		c.ReadAt(b, 0)
+		o.ReadAt(b, 0)
 		if b[0] == 's' {
 			<-release
 			return backends.Found(1, "Slow"), nil

@@ -13,8 +13,8 @@ import (
 // where it is, and nothing for a stream.
 func TestNameOfObject(t *testing.T) {
 	names := make(chan string, 10)
-	look := func(_ context.Context, c backends.Object) (backends.Result, error) {
-		if named, ok := c.(backends.Named); ok {
+	look := func(_ context.Context, o backends.Object) (backends.Result, error) {
+		if named, ok := o.(backends.Named); ok {
 			names <- named.Name()
 		}
 		return backends.Clean(0), nil

@@ -41,8 +41,8 @@ func (r *request) answer() {
 	case protocol.VerbShutdown, protocol.VerbQuit:
 		r.shutdown()
 	case protocol.VerbInstream, protocol.VerbXInstream:
-		if content := r.receive(); content != nil {
-			r.scanStream(content)
+		if object := r.receive(); object != nil {
+			r.scanStream(object)
 		}
 	case protocol.VerbStream:
 		r.stream()

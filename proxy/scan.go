@@ -20,11 +20,11 @@ func (r *request) deadline() (context.Context, context.CancelFunc) {
 }
 
 // scan scans one content, replies and logs.
-func (r *request) scan(ctx context.Context, object string, content *spool.Object) {
-	v, elapsed := r.judge(ctx, object, content)
+func (r *request) scan(ctx context.Context, object string, obj *spool.Object) {
+	v, elapsed := r.judge(ctx, object, obj)
 	r.answerVerdict(object, v)
 	r.done()
-	r.scanned(object, content, v, elapsed)
+	r.scanned(object, obj, v, elapsed)
 }
 
 // answerVerdict sends the whole reply about one object.
@@ -37,20 +37,20 @@ func (r *request) answerVerdict(object string, v policy.Verdict) {
 }
 
 // judge has every engine scan content and merges what they found.
-func (r *request) judge(ctx context.Context, object string, content *spool.Object) (policy.Verdict, time.Duration) {
+func (r *request) judge(ctx context.Context, object string, obj *spool.Object) (policy.Verdict, time.Duration) {
 	defer r.s.srv.running.begin(string(r.cmd.Verb), object)()
 	if r.id == 0 { // in a session its reader notices, see [idSession.away]
 		r.s.beginWatch()
 		defer r.s.endWatch()
 	}
 	start := time.Now()
-	if engine.CameBack(content, r.s.address) {
+	if engine.CameBack(obj, r.s.address) {
 		return ownCheck(), time.Since(start)
 	}
 	all := r.cmd.Verb == protocol.VerbAllMatchScan
-	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Engines, r.lst.Policy, content, all))
+	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Engines, r.lst.Policy, obj, all))
 	if v.Category == backends.Encrypted {
-		v.Container = container(content)
+		v.Container = container(obj)
 	}
 	return v, time.Since(start)
 }
@@ -75,9 +75,9 @@ var magics = []struct{ bytes, container string }{
 }
 
 // container names what the content is by its first bytes, if that is known.
-func container(c backends.Object) string {
+func container(o backends.Object) string {
 	var head [8]byte
-	n, _ := c.ReadAt(head[:], 0)
+	n, _ := o.ReadAt(head[:], 0)
 	for _, m := range magics {
 		if strings.HasPrefix(string(head[:n]), m.bytes) {
 			return m.container

@@ -64,10 +64,10 @@ func TestFirstVirusCancelsTheRest(t *testing.T) {
 		<-started
 		return backends.Found(1, "V"), nil
 	})
-	waits := backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
+	waits := backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		close(started)
 		<-ctx.Done()
-		_, err := c.ReadAt(make([]byte, 1), 0) // the content is still there
+		_, err := o.ReadAt(make([]byte, 1), 0) // the content is still there
 		ended <- err
 		return backends.Result{}, ctx.Err()
 	})

@@ -36,9 +36,9 @@ func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *
 	stream.SetPace(protocol.Pace{MinRate: r.cfg.Limits.StreamMinRate, MaxTime: r.cfg.Limits.StreamMaxTime})
 	_, err := stream.WriteTo(to)
 	if err == nil {
-		content, err := w.Finish()
+		object, err := w.Finish()
 		if err == nil {
-			return content
+			return object
 		}
 		r.notKept(err)
 		return nil
@@ -86,12 +86,12 @@ func (r *request) notKept(err error) {
 }
 
 // scanStream scans a stream that has been received, and releases it.
-func (r *request) scanStream(content *spool.Object) {
-	defer content.Release()
+func (r *request) scanStream(object *spool.Object) {
+	defer object.Release()
 	reserveForScan(0)
 	ctx, cancel := r.deadline()
 	defer cancel()
-	r.scan(ctx, "stream", content)
+	r.scan(ctx, "stream", object)
 }
 
 // fildes scans the descriptor of a one-shot FILDES.
@@ -110,11 +110,11 @@ func (r *request) scanDescriptor(fd int) {
 	object := fmt.Sprintf("fd[%d]", fd)
 	ctx, cancel := r.deadline()
 	defer cancel()
-	content, err := r.adopt(ctx, fd)
+	obj, err := r.adopt(ctx, fd)
 	switch {
 	case err == nil:
-		defer content.Release()
-		r.scan(ctx, object, content)
+		defer obj.Release()
+		r.scan(ctx, object, obj)
 	case errors.Is(err, spool.ErrTooLarge):
 		r.notScanned(object, "too large to be copied", err)
 		r.answerVerdict(object, tooLarge(r.lst.Policy))

@@ -148,10 +148,10 @@ func TestOwnControlComesBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var ts *testServer
 			ready, replies := make(chan struct{}), make(chan string, 10)
-			loops := backends.Func(func(_ context.Context, c backends.Object) (backends.Result, error) {
+			loops := backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
 				<-ready
-				object := make([]byte, c.Size())
-				c.ReadAt(object, 0)
+				object := make([]byte, o.Size())
+				o.ReadAt(object, 0)
 				replies <- command(ts, object)
 				return backends.Clean(0), nil
 			})

@@ -128,7 +128,7 @@ func (w *walk) file(ctx context.Context, f *files.File, path string) {
 	w.mu.Lock()
 	w.scanned++
 	w.mu.Unlock()
-	content, err := w.r.s.srv.spool.Open(ctx, f, w.r.cfg.Limits.Stream)
+	object, err := w.r.s.srv.spool.Open(ctx, f, w.r.cfg.Limits.Stream)
 	switch {
 	case errors.Is(err, spool.ErrTooLarge):
 		w.r.notScanned(path, "too large to be copied", err)
@@ -136,18 +136,18 @@ func (w *walk) file(ctx context.Context, f *files.File, path string) {
 	case err != nil:
 		w.fail(path, openError(err), err)
 	default:
-		content.SetPath(path)
-		w.content(ctx, content, path)
+		object.SetPath(path)
+		w.content(ctx, object, path)
 	}
 }
 
 // content scans and releases content.
-func (w *walk) content(ctx context.Context, content *spool.Object, path string) {
-	v, elapsed := w.r.judge(ctx, path, content)
+func (w *walk) content(ctx context.Context, object *spool.Object, path string) {
+	v, elapsed := w.r.judge(ctx, path, object)
 	w.line(path, v)
 	log := func() {
-		defer content.Release()
-		w.r.scanned(path, content, v, elapsed)
+		defer object.Release()
+		w.r.scanned(path, object, v, elapsed)
 	}
 	if w.single {
 		w.after = log // the one reply comes first

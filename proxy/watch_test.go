@@ -16,7 +16,7 @@ import (
 // stuck is an engine that scans until it is called off. It says why on the channel.
 func stuck() (testEngine, chan error) {
 	ends := make(chan error, 100)
-	return testEngine{name: "stuck", backend: backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
+	return testEngine{name: "stuck", backend: backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		<-ctx.Done()
 		ends <- context.Cause(ctx)
 		return backends.Result{}, context.Cause(ctx)

@@ -73,7 +73,7 @@ func TestSessionThatIsNotRead(t *testing.T) {
 // is not scanned any more.
 func TestSessionCutOffEndsScans(t *testing.T) {
 	var begun, ended atomic.Int32
-	hang := backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
+	hang := backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		begun.Add(1)
 		defer ended.Add(1)
 		<-ctx.Done()

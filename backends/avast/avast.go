@@ -68,8 +68,8 @@ var _ backends.Versioner = (*Backend)(nil)
 func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. The daemon reads the file itself.
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
-	return b.client.ScanPath(ctx, c, func(conn *engineconn.Conn, a *backends.Answer, path string) error {
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	return b.client.ScanPath(ctx, o, func(conn *engineconn.Conn, a *backends.Answer, path string) error {
 		return ask(conn, "SCAN", path, func(text string) error { return parse(text, path, b.texts, a) })
 	})
 }

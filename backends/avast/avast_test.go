@@ -243,8 +243,8 @@ func TestRepeated(t *testing.T) {
 // TestLateAnswer: on a kept connection an answer about another file is asked for again.
 func TestLateAnswer(t *testing.T) {
 	one, two := backendtest.Bytes(t, []byte("x")), backendtest.Bytes(t, []byte("y"))
-	path := func(c *backendtest.Object) string {
-		p, err := c.Path()
+	path := func(o *backendtest.Object) string {
+		p, err := o.Path()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,7 +20,7 @@ import (
 // lineClient is a small honest backend: one byte as the question, a line as the
 // answer.
 func lineClient(address string) backends.Backend {
-	return backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
+	return backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		line, err := askLine(ctx, address)
 		if ctx.Err() != nil {
 			return backends.Result{}, context.Cause(ctx)
@@ -77,34 +77,34 @@ var badBackends = map[string]struct {
 	"always clean": {"EICAR", func(context.Context, backends.Object) (backends.Result, error) {
 		return backends.Clean(0), nil
 	}},
-	"no category": {"clean", func(ctx context.Context, c backends.Object) (backends.Result, error) {
-		r, err := scanMarked(ctx, c)
+	"no category": {"clean", func(ctx context.Context, o backends.Object) (backends.Result, error) {
+		r, err := scanMarked(ctx, o)
 		r.Category = ""
 		return r, err
 	}},
-	"ignores its context": {"context ended before", func(_ context.Context, c backends.Object) (backends.Result, error) {
-		return scanMarked(context.Background(), c)
+	"ignores its context": {"context ended before", func(_ context.Context, o backends.Object) (backends.Result, error) {
+		return scanMarked(context.Background(), o)
 	}},
-	"ignores broken contents": {"content breaks off", func(ctx context.Context, c backends.Object) (backends.Result, error) {
-		r, err := scanMarked(ctx, c)
+	"ignores broken contents": {"content breaks off", func(ctx context.Context, o backends.Object) (backends.Result, error) {
+		r, err := scanMarked(ctx, o)
 		if errors.Is(err, errBroken) {
 			return backends.Clean(0), nil
 		}
 		return r, err
 	}},
-	"mixes answers up": {"at once", func(ctx context.Context, c backends.Object) (backends.Result, error) {
+	"mixes answers up": {"at once", func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		return backends.Found(1, "Eicar"), nil
 	}},
-	"leaks goroutines": {"clean", func(ctx context.Context, c backends.Object) (backends.Result, error) {
+	"leaks goroutines": {"clean", func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		go func() { select {} }()
-		return scanMarked(ctx, c)
+		return scanMarked(ctx, o)
 	}},
-	"leaks descriptors": {"clean", func(ctx context.Context, c backends.Object) (backends.Result, error) {
+	"leaks descriptors": {"clean", func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		// Not by package os, whose files close themselves when forgotten.
 		if _, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0); err != nil {
 			return backends.Result{}, err
 		}
-		return scanMarked(ctx, c)
+		return scanMarked(ctx, o)
 	}},
 }
 

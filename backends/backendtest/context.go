@@ -24,9 +24,9 @@ func (s *suite) endedBefore(t *testing.T) {
 }
 
 // wantInterrupted scans and wants Interrupted in reasonable time.
-func wantInterrupted(ctx context.Context, t *testing.T, b backends.Backend, c backends.Object) {
+func wantInterrupted(ctx context.Context, t *testing.T, b backends.Backend, o backends.Object) {
 	t.Helper()
-	r, err, ok := scanWithin(ctx, b, c)
+	r, err, ok := scanWithin(ctx, b, o)
 	switch {
 	case !ok:
 		t.Fatal("the scan does not end with its context")

@@ -76,13 +76,13 @@ func (s *suite) wantFailure(t *testing.T, address string, timeout time.Duration,
 	t.Helper()
 	b := s.opts.Dial(t, address)
 	closeAfter(t, b)
-	c := LargeObject(t, 1<<20)
+	o := LargeObject(t, 1<<20)
 	for range 2 {
-		err := failure(t, b, c, timeout)
+		err := failure(t, b, o, timeout)
 		// The time was over before there was a connection: that says nothing yet.
 		for want == backends.Interrupted && backends.CategoryOf(err) == backends.CannotExecute && timeout < longest {
 			timeout *= 2
-			err = failure(t, b, c, timeout)
+			err = failure(t, b, o, timeout)
 		}
 		if got := backends.CategoryOf(err); !got.IsFailure() || want != "" && got != want {
 			t.Fatalf("%v is %v, want %v", err, got, want)
@@ -91,11 +91,11 @@ func (s *suite) wantFailure(t *testing.T, address string, timeout time.Duration,
 }
 
 // failure scans and wants an error.
-func failure(t *testing.T, b backends.Backend, c backends.Object, timeout time.Duration) error {
+func failure(t *testing.T, b backends.Backend, o backends.Object, timeout time.Duration) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
-	r, err, ok := scanWithin(ctx, b, c)
+	r, err, ok := scanWithin(ctx, b, o)
 	if !ok {
 		t.Fatal("the scan does not end")
 	}

@@ -41,7 +41,7 @@ func Says(r backends.Result) *Fake { return &Fake{Result: r} }
 func Fails(err error) *Fake { return &Fake{Err: err} }
 
 // Scan implements [backends.Backend].
-func (f *Fake) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (f *Fake) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	f.enter()
 	defer f.leave()
 	if f.Panic != nil {
@@ -54,11 +54,11 @@ func (f *Fake) Scan(ctx context.Context, c backends.Object) (backends.Result, er
 		return backends.Result{}, err
 	}
 	if f.Read {
-		n, err := io.Copy(io.Discard, io.NewSectionReader(c, 0, c.Size()))
+		n, err := io.Copy(io.Discard, io.NewSectionReader(o, 0, o.Size()))
 		if err != nil {
 			return backends.Result{}, err
 		}
-		if n != c.Size() {
+		if n != o.Size() {
 			return backends.Result{}, errors.New("the content is shorter than its size")
 		}
 	}

@@ -41,12 +41,12 @@ func Marked(data []byte) backends.Category {
 // give them.
 func Engine() backends.Backend { return backends.Func(scanMarked) }
 
-func scanMarked(ctx context.Context, c backends.Object) (backends.Result, error) {
+func scanMarked(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
 		return backends.Result{}, context.Cause(ctx)
 	}
-	data := make([]byte, c.Size())
-	if n, err := c.ReadAt(data, 0); n != len(data) {
+	data := make([]byte, o.Size())
+	if n, err := o.ReadAt(data, 0); n != len(data) {
 		return backends.Result{}, fmt.Errorf("read %d of %d bytes: %w", n, len(data), err)
 	}
 	switch Marked(data) {

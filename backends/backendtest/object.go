@@ -52,14 +52,14 @@ func LargeObject(tb testing.TB, size int) *Object {
 }
 
 // ReadAt implements [io.ReaderAt].
-func (c *Object) ReadAt(p []byte, off int64) (int, error) {
+func (o *Object) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("offset %d is negative", off)
 	}
-	if off >= int64(len(c.data)) {
+	if off >= int64(len(o.data)) {
 		return 0, io.EOF
 	}
-	n := copy(p, c.data[off:])
+	n := copy(p, o.data[off:])
 	if n < len(p) {
 		return n, io.EOF
 	}
@@ -67,34 +67,34 @@ func (c *Object) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // Size implements [backends.Object].
-func (c *Object) Size() int64 { return int64(len(c.data)) }
+func (o *Object) Size() int64 { return int64(len(o.data)) }
 
 // Data returns the bytes of the content, not to be changed.
-func (c *Object) Data() []byte { return c.data }
+func (o *Object) Data() []byte { return o.data }
 
 // File implements [backends.Object].
-func (c *Object) File() (*os.File, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.file != nil {
-		return c.file, nil
+func (o *Object) File() (*os.File, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.file != nil {
+		return o.file, nil
 	}
-	f, err := os.Create(filepath.Join(c.tb.TempDir(), "content"))
+	f, err := os.Create(filepath.Join(o.tb.TempDir(), "content"))
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.Copy(f, bytes.NewReader(c.data)); err != nil {
+	if _, err := io.Copy(f, bytes.NewReader(o.data)); err != nil {
 		f.Close()
 		return nil, err
 	}
-	c.tb.Cleanup(func() { f.Close() })
-	c.file = f
+	o.tb.Cleanup(func() { f.Close() })
+	o.file = f
 	return f, nil
 }
 
 // Path implements [backends.Object].
-func (c *Object) Path() (string, error) {
-	f, err := c.File()
+func (o *Object) Path() (string, error) {
+	f, err := o.File()
 	if err != nil {
 		return "", err
 	}

@@ -22,12 +22,12 @@ type toy struct {
 	last backends.Category
 }
 
-func (b *toy) Scan(_ context.Context, c backends.Object) (backends.Result, error) {
+func (b *toy) Scan(_ context.Context, o backends.Object) (backends.Result, error) {
 	if b.leaks {
 		go func() { select {} }()
 	}
-	data := make([]byte, c.Size())
-	if _, err := c.ReadAt(data, 0); err != nil {
+	data := make([]byte, o.Size())
+	if _, err := o.ReadAt(data, 0); err != nil {
 		return backends.Result{}, err
 	}
 	var a backends.Answer

@@ -51,9 +51,9 @@ func TestEncryptedZipOpens(t *testing.T) {
 }
 
 func TestObject(t *testing.T) {
-	c := LargeObject(t, 100_000)
-	all, err := io.ReadAll(io.NewSectionReader(c, 0, c.Size()))
-	if err != nil || !bytes.Equal(all, c.Data()) || len(all) != 100_000 {
+	o := LargeObject(t, 100_000)
+	all, err := io.ReadAll(io.NewSectionReader(o, 0, o.Size()))
+	if err != nil || !bytes.Equal(all, o.Data()) || len(all) != 100_000 {
 		t.Fatalf("%d bytes, %v", len(all), err)
 	}
 	p := make([]byte, 10)
@@ -62,11 +62,11 @@ func TestObject(t *testing.T) {
 		n    int
 		fine bool
 	}{{0, 10, true}, {99_990, 10, true}, {99_995, 5, false}, {100_000, 0, false}, {1 << 40, 0, false}, {-1, 0, false}} {
-		if n, err := c.ReadAt(p, r.off); n != r.n || (err == nil) != r.fine {
+		if n, err := o.ReadAt(p, r.off); n != r.n || (err == nil) != r.fine {
 			t.Errorf("ReadAt %d: %d, %v", r.off, n, err)
 		}
 	}
-	path, err := c.Path()
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestObject(t *testing.T) {
 	if err != nil || !bytes.Equal(file, all) {
 		t.Errorf("the file has %d bytes, %v", len(file), err)
 	}
-	again, err := c.Path()
+	again, err := o.Path()
 	if again != path || err != nil {
 		t.Errorf("%q, %v; was %q", again, err, path)
 	}

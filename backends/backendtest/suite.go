@@ -82,9 +82,9 @@ func closeAfter(t *testing.T, b backends.Backend) {
 }
 
 // scan scans c without an end in sight and wants a result.
-func scan(t *testing.T, b backends.Backend, c backends.Object) backends.Result {
+func scan(t *testing.T, b backends.Backend, o backends.Object) backends.Result {
 	t.Helper()
-	r, err, ok := scanWithin(t.Context(), b, c)
+	r, err, ok := scanWithin(t.Context(), b, o)
 	if !ok {
 		t.Fatal("the scan does not end")
 	}
@@ -104,10 +104,10 @@ type outcome struct {
 }
 
 // scanWithin reports ok = false if the scan does not end in time: it hangs.
-func scanWithin(ctx context.Context, b backends.Backend, c backends.Object) (r backends.Result, err error, ok bool) {
+func scanWithin(ctx context.Context, b backends.Backend, obj backends.Object) (r backends.Result, err error, ok bool) {
 	done := make(chan outcome, 1)
 	go func() {
-		r, err := b.Scan(ctx, c)
+		r, err := b.Scan(ctx, obj)
 		done <- outcome{r, err}
 	}()
 	timer := time.NewTimer(12 * patience)
@@ -209,11 +209,11 @@ func (s *suite) atOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			c, want := clean, backends.OK
+			o, want := clean, backends.OK
 			if i%2 == 1 && !s.opts.NoEICAR {
-				c, want = virus, backends.Virus
+				o, want = virus, backends.Virus
 			}
-			r, err, ok := scanWithin(t.Context(), b, c)
+			r, err, ok := scanWithin(t.Context(), b, o)
 			switch {
 			case !ok:
 				t.Errorf("scan %d does not end", i)

@@ -44,30 +44,30 @@ func TestCheck(t *testing.T) {
 }
 
 func TestFake(t *testing.T) {
-	c := CleanObject(t)
+	o := CleanObject(t)
 	broken := errors.New("broken")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(broken)
 	until := make(chan struct{})
 	close(until)
 
-	if r, err := Says(backends.Clean(3)).Scan(ctx, c); r.Code != 3 || err != nil {
+	if r, err := Says(backends.Clean(3)).Scan(ctx, o); r.Code != 3 || err != nil {
 		t.Errorf("%v, %v", r, err)
 	}
-	if _, err := Fails(broken).Scan(t.Context(), c); err != broken {
+	if _, err := Fails(broken).Scan(t.Context(), o); err != broken {
 		t.Error(err)
 	}
 	for name, f := range map[string]*Fake{
 		"hang":  {Hang: true, Result: backends.Clean(0)},
 		"delay": {Delay: 1 << 60, Result: backends.Clean(0)},
 	} {
-		if _, err := f.Scan(ctx, c); err != broken {
+		if _, err := f.Scan(ctx, o); err != broken {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	f := &Fake{Until: until, Delay: 1, Read: true, Result: backends.Clean(0)}
 	for range 2 {
-		if _, err := f.Scan(t.Context(), c); err != nil {
+		if _, err := f.Scan(t.Context(), o); err != nil {
 			t.Error(err)
 		}
 	}
@@ -79,5 +79,5 @@ func TestFake(t *testing.T) {
 			t.Error("no panic")
 		}
 	}()
-	(&Fake{Panic: "mad"}).Scan(t.Context(), c)
+	(&Fake{Panic: "mad"}).Scan(t.Context(), o)
 }

@@ -18,14 +18,14 @@ const maxLines = 100_000
 // ScanAll implements [backends.AllMatcher]. clamd knows ALLMATCHSCAN only for paths and
 // not in a session. If clamd can read a copy of the object, it is asked about that;
 // otherwise see scanPlaced.
-func (b *Backend) ScanAll(ctx context.Context, c backends.Object) (backends.Result, error) {
-	path, err := file.Path(c)
+func (b *Backend) ScanAll(ctx context.Context, o backends.Object) (backends.Result, error) {
+	path, err := file.Path(o)
 	if err != nil {
-		return b.scanPlaced(ctx, c)
+		return b.scanPlaced(ctx, o)
 	}
-	r, found, err := b.allMatches(ctx, path, c.Size())
+	r, found, err := b.allMatches(ctx, path, o.Size())
 	if !found && cannotAllMatch(err) && ctx.Err() == nil {
-		return b.scanPlaced(ctx, c)
+		return b.scanPlaced(ctx, o)
 	}
 	return r, err
 }
@@ -34,9 +34,9 @@ func (b *Backend) ScanAll(ctx context.Context, c backends.Object) (backends.Resu
 // something. No check can keep the path from leading clamd to another file than the one
 // that was opened. So Scan alone decides whether there is a finding, and the list counts
 // only if the same file was at the path before and after and Scan's findings are in it.
-func (b *Backend) scanPlaced(ctx context.Context, c backends.Object) (backends.Result, error) {
-	first, err := b.Scan(ctx, c)
-	placed, ok := c.(backends.Placed)
+func (b *Backend) scanPlaced(ctx context.Context, o backends.Object) (backends.Result, error) {
+	first, err := b.Scan(ctx, o)
+	placed, ok := o.(backends.Placed)
 	if err != nil || len(first.Findings) == 0 || !ok || b.node.Network != "unix" {
 		return first, err
 	}
@@ -44,7 +44,7 @@ func (b *Backend) scanPlaced(ctx context.Context, c backends.Object) (backends.R
 	if err != nil {
 		return first, nil
 	}
-	all, found, err := b.allMatches(ctx, before.Path, c.Size())
+	all, found, err := b.allMatches(ctx, before.Path, o.Size())
 	after, placeErr := placed.Place()
 	if !found || err != nil || placeErr != nil || before != after || !includes(all.Findings, first.Findings) {
 		return first, nil

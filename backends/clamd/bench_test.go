@@ -60,9 +60,9 @@ func TestAllocations(t *testing.T) {
 		b := open(t, okServer(t, object), transport)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		c := x(t)
+		o := x(t)
 		n := testing.AllocsPerRun(200, func() {
-			if _, err := b.Scan(ctx, c); err != nil {
+			if _, err := b.Scan(ctx, o); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -84,12 +84,12 @@ func BenchmarkScan(b *testing.B) {
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			e := open(b, okServer(b, bb.object), bb.transport)
-			c := backendtest.LargeObject(b, bb.size)
+			o := backendtest.LargeObject(b, bb.size)
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := e.Scan(ctx, c); err != nil {
+				if _, err := e.Scan(ctx, o); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -131,11 +131,11 @@ func BenchmarkRealClamd(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer e.(io.Closer).Close()
-				c := backendtest.LargeObject(b, 1<<10)
+				o := backendtest.LargeObject(b, 1<<10)
 				b.ReportAllocs()
 				client, server := cpu(b, d.Pid)
 				for b.Loop() {
-					if _, err := e.Scan(b.Context(), c); err != nil {
+					if _, err := e.Scan(b.Context(), o); err != nil {
 						b.Fatal(err)
 					}
 				}

@@ -83,11 +83,11 @@ var (
 func (b *Backend) ReadsPaths() bool { return b.transport == transportPath }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
 		return backends.Result{}, b.node.Named(clamdclient.Failure(ctx, context.Cause(ctx)))
 	}
-	q, err := b.prepare(c)
+	q, err := b.prepare(o)
 	if err != nil {
 		return backends.Result{}, b.node.Named(err)
 	}
@@ -96,11 +96,11 @@ func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result,
 		if !errors.Is(err, protocol.ErrDescriptor) {
 			b.streams.Store(true)
 		}
-		reply, err = b.ask(ctx, question{object: c})
+		reply, err = b.ask(ctx, question{object: o})
 	}
 	var a backends.Answer
 	if err == nil || reply.Found() {
-		add(&a, reply, q.path, c.Size())
+		add(&a, reply, q.path, o.Size())
 	}
 	if err != nil {
 		return b.unanswered(ctx, &a, err)

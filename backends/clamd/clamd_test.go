@@ -389,8 +389,8 @@ func TestShortObject(t *testing.T) {
 
 // TestPath: the real path is asked, and only an answer about it counts.
 func TestPath(t *testing.T) {
-	c := x(t)
-	real, err := c.Path()
+	o := x(t)
+	real, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -420,7 +420,7 @@ func TestPath(t *testing.T) {
 	}
 	for _, tt := range tests {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{want(session + "zSCAN " + real + "\x00"), say(tt.reply), backendtest.Drain()})
-		r, err := open(t, d.Address(), transportPath).Scan(testContext(t), linked{c, link})
+		r, err := open(t, d.Address(), transportPath).Scan(testContext(t), linked{o, link})
 		got := r.Category
 		if err != nil {
 			got = backends.CategoryOf(err)
@@ -466,8 +466,8 @@ func categories(r backends.Result, err error) string {
 }
 
 func TestScanAll(t *testing.T) {
-	c := x(t)
-	path, err := c.Path()
+	o := x(t)
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -499,7 +499,7 @@ func TestScanAll(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
 			d := backendtest.StartDaemon(t, "unix", backendtest.Script{want("zALLMATCHSCAN " + path + "\x00"), say(tt.reply), backendtest.CloseWrite(), backendtest.Drain()})
-			r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), c)
+			r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), o)
 			var names []string
 			for _, f := range r.Findings {
 				names = append(names, f.Name)
@@ -513,8 +513,8 @@ func TestScanAll(t *testing.T) {
 
 // TestScanAllFallsBack: where clamd cannot look by path, Scan's finding it is.
 func TestScanAllFallsBack(t *testing.T) {
-	c := x(t)
-	path, err := c.Path()
+	o := x(t)
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -527,13 +527,13 @@ func TestScanAllFallsBack(t *testing.T) {
 		path + ": Access denied. ERROR\x00", path + ": " + textAllMatchDisabled + " ERROR\x00", "UNKNOWN COMMAND\x00",
 	} {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{want("zALLMATCHSCAN " + path + "\x00"), say(reply), backendtest.CloseWrite(), backendtest.Drain()}, scan)
-		r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), c)
+		r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), o)
 		if err != nil || r.Category != backends.Virus || len(r.Findings) != 1 {
 			t.Errorf("%q: got %+v, %v", reply, r, err)
 		}
 	}
 	d := backendtest.StartDaemon(t, "unix", scan)
-	if r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), withoutFile{c}); err != nil || r.Category != backends.Virus {
+	if r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), withoutFile{o}); err != nil || r.Category != backends.Virus {
 		t.Errorf("without a path: got %+v, %v", r, err)
 	}
 }

@@ -63,12 +63,12 @@ func TestEarly(t *testing.T) {
 			for _, size := range []int{5 << 20, 20 << 20} {
 				b := openFor(t, startFake(t, "unix", backendtest.Misbehaviour{Odd: tt.answer, Early: true}), transportStream, sessions)
 				big := backendtest.Bytes(t, append([]byte(odd), make([]byte, size)...))
-				for i, c := range []*backendtest.Object{big, backendtest.CleanObject(t), big} {
+				for i, o := range []*backendtest.Object{big, backendtest.CleanObject(t), big} {
 					want := tt.want
 					if i == 1 {
 						want = "ok"
 					}
-					if r, err := b.Scan(testContext(t), c); categories(r, err) != want {
+					if r, err := b.Scan(testContext(t), o); categories(r, err) != want {
 						t.Errorf("%q, sessions %v, %d bytes: got %+v, %v, want %s", tt.answer, sessions, size, r, err, want)
 					}
 				}
@@ -88,11 +88,11 @@ func TestRepeatedAnswers(t *testing.T) {
 			g.Go(func() {
 				failed := 0
 				for i := range 300 {
-					c, want := backendtest.Bytes(t, fmt.Appendf(nil, "clean %d", i)), backends.OK
+					o, want := backendtest.Bytes(t, fmt.Appendf(nil, "clean %d", i)), backends.OK
 					if i%2 == 1 {
-						c, want = backendtest.Bytes(t, backendtest.EICAR()), backends.Virus
+						o, want = backendtest.Bytes(t, backendtest.EICAR()), backends.Virus
 					}
-					r, err := b.Scan(testContext(t), c)
+					r, err := b.Scan(testContext(t), o)
 					switch {
 					case err != nil:
 						failed++

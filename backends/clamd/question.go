@@ -18,25 +18,25 @@ type question struct {
 }
 
 // prepare chooses the way.
-func (b *Backend) prepare(c backends.Object) (question, error) {
+func (b *Backend) prepare(o backends.Object) (question, error) {
 	if b.transport == transportPath {
-		path, err := file.Path(c)
+		path, err := file.Path(o)
 		if err != nil {
 			return question{}, &backends.ObjectError{Doing: "naming the object", Err: err}
 		}
-		return question{path: path, object: c}, nil
+		return question{path: path, object: o}, nil
 	}
 	if b.transport == transportStream || b.streams.Load() {
-		return question{object: c}, nil
+		return question{object: o}, nil
 	}
-	f, err := c.File()
+	f, err := o.File()
 	if err != nil && b.auto {
-		return question{object: c}, nil
+		return question{object: o}, nil
 	}
 	if err != nil {
 		return question{}, &backends.ObjectError{Doing: "no descriptor of the object", Err: err}
 	}
-	return question{file: f, object: c}, nil
+	return question{file: f, object: o}, nil
 }
 
 // inSession asks on a session.

@@ -154,12 +154,12 @@ func TestRealConcurrency(t *testing.T) {
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				c, want := backends.Object(good), backends.OK
+				o, want := backends.Object(good), backends.OK
 				if i%2 == 0 {
-					c, want = bad, backends.Virus
+					o, want = bad, backends.Virus
 				}
 				for range 20 {
-					if r, err := b.Scan(testContext(t), c); err != nil || r.Category != want {
+					if r, err := b.Scan(testContext(t), o); err != nil || r.Category != want {
 						t.Errorf("got %+v, %v, want %s", r, err, want)
 						return
 					}

@@ -95,8 +95,8 @@ func TestRules(t *testing.T) {
 // allMatches scans with ScanAll.
 type allMatches struct{ *Backend }
 
-func (b allMatches) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
-	return b.ScanAll(ctx, c)
+func (b allMatches) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	return b.ScanAll(ctx, o)
 }
 
 // TestSecondLine: where the answer is one line, a second line makes it a failure.

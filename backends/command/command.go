@@ -66,7 +66,7 @@ type Backend struct {
 func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
 		return backends.Result{}, b.wrap(ended(ctx))
 	}
@@ -74,7 +74,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result,
 	if err != nil {
 		return backends.Result{}, b.wrap(unstarted(b.argv[0], b.path, "program", err))
 	}
-	s, err := b.stage(ctx, c)
+	s, err := b.stage(ctx, o)
 	if err != nil {
 		return backends.Result{}, b.wrap(err)
 	}

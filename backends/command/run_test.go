@@ -34,9 +34,9 @@ func TestNoShell(t *testing.T) {
 		c.Exit = map[string]string{"0": "?swerr"}
 		c.VirusRegex = `^(\$\(touch /nonexistent\) .id. a;b\|c>d \* x/.*y)$`
 	})
-	c := backendtest.CleanObject(t)
-	r, err := b.Scan(t.Context(), c)
-	path, _ := c.Path()
+	o := backendtest.CleanObject(t)
+	r, err := b.Scan(t.Context(), o)
+	path, _ := o.Path()
 	if err != nil || len(r.Findings) != 1 || !strings.HasSuffix(r.Findings[0].Name, " x"+path+"y") {
 		t.Errorf("%+v, %v", r, err)
 	}

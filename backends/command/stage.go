@@ -44,8 +44,8 @@ type stage struct {
 // stage makes the file ready for a run. What it makes lies beside the content's own
 // file and has a name that begins like it, so that after a crash it goes with the
 // other leftovers.
-func (b *Backend) stage(ctx context.Context, c backends.Object) (*stage, error) {
-	path, err := c.Path()
+func (b *Backend) stage(ctx context.Context, o backends.Object) (*stage, error) {
+	path, err := o.Path()
 	if err == nil {
 		err = checkPath(path)
 	}
@@ -54,7 +54,7 @@ func (b *Backend) stage(ctx context.Context, c backends.Object) (*stage, error) 
 	}
 	s := &stage{arg: path, file: path}
 	if b.copy != copyNone || b.per == perDirectory {
-		err = s.make(ctx, c, b.per, b.copy)
+		err = s.make(ctx, o, b.per, b.copy)
 	}
 	if err == nil {
 		s.before, err = os.Lstat(s.file)
@@ -96,7 +96,7 @@ func checkPath(path string) error {
 
 // make makes a link or a copy of the content's file, in a directory of its own if
 // the program is to get one.
-func (s *stage) make(ctx context.Context, c backends.Object, per, how string) error {
+func (s *stage) make(ctx context.Context, o backends.Object, per, how string) error {
 	original := s.file
 	info, err := os.Lstat(original)
 	if err != nil {
@@ -120,17 +120,17 @@ func (s *stage) make(ctx context.Context, c backends.Object, per, how string) er
 		return nil
 	}
 	s.copied = true
-	return s.copy(ctx, c, info)
+	return s.copy(ctx, o, info)
 }
 
-func (s *stage) copy(ctx context.Context, c backends.Object, like fs.FileInfo) error {
+func (s *stage) copy(ctx context.Context, o backends.Object, like fs.FileInfo) error {
 	f, err := os.OpenFile(s.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	n, err := io.Copy(f, &untilDone{ctx, io.NewSectionReader(c, 0, c.Size())})
-	if err == nil && n != c.Size() {
+	n, err := io.Copy(f, &untilDone{ctx, io.NewSectionReader(o, 0, o.Size())})
+	if err == nil && n != o.Size() {
 		err = io.ErrUnexpectedEOF
 	}
 	if err == nil {

@@ -78,11 +78,11 @@ func (b *Backend) ReadsPaths() bool { return b.path }
 const maxSize = 1<<31 - 1
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if b.path {
-		return b.client.ScanPath(ctx, c, b.askPath)
+		return b.client.ScanPath(ctx, o, b.askPath)
 	}
-	size := c.Size()
+	size := o.Size()
 	if size > maxSize {
 		var a backends.Answer
 		a.Refuse(backends.NoCode, fmt.Sprintf("the object has %d bytes, the protocol of drwebd has room for %d", size, int64(maxSize)))
@@ -93,7 +93,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result,
 			if _, err := io.WriteString(w, numbers(cmdScan, b.flags, 0, uint32(size))); err != nil {
 				return err
 			}
-			return engineconn.Object(w, c, 0, size)
+			return engineconn.Object(w, o, 0, size)
 		})
 		if err != nil {
 			return err

@@ -138,13 +138,13 @@ func TestRules(t *testing.T) {
 
 // TestRequests are the requests of scans by path and with other flags.
 func TestRequests(t *testing.T) {
-	c := x(t)
-	path, err := c.Path()
+	o := x(t)
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Discard(int64(len(path)) + 16), say(reply(0)), backendtest.Drain()})
-	if _, err := open(t, d.Address(), byPath).Scan(testContext(t), c); err != nil {
+	if _, err := open(t, d.Address(), byPath).Scan(testContext(t), o); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := string(d.Received(0)), numbers(1)+numbers(9)+numbers(uint32(len(path)))+path+numbers(0); got != want {
@@ -159,8 +159,8 @@ func TestRequests(t *testing.T) {
 
 // TestOtherPath: a name that is about another file is not taken.
 func TestOtherPath(t *testing.T) {
-	c := x(t)
-	path, err := c.Path()
+	o := x(t)
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestOtherPath(t *testing.T) {
 		path + "x infected with A": "", "/other infected with A": "", "/other" + path + " infected with A": "",
 	} {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Discard(int64(len(path)) + 16), say(reply(0, name)), backendtest.Drain()})
-		r, err := open(t, d.Address(), byPath).Scan(testContext(t), c)
+		r, err := open(t, d.Address(), byPath).Scan(testContext(t), o)
 		if want == "" && (err == nil || r.Category != "") || want != "" && (err != nil || len(r.Findings) != 1 || r.Findings[0].Name != want) {
 			t.Errorf("%q: %+v, %v", name, r, err)
 		}

@@ -83,11 +83,11 @@ var _ backends.Versioner = (*Backend)(nil)
 func (b *Backend) ReadsPaths() bool { return !b.stream }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if b.stream {
-		return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.askStream(conn, a, c) })
+		return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.askStream(conn, a, o) })
 	}
-	return b.client.ScanPath(ctx, c, func(conn *engineconn.Conn, a *backends.Answer, path string) error {
+	return b.client.ScanPath(ctx, o, func(conn *engineconn.Conn, a *backends.Answer, path string) error {
 		if err := conn.Command(b.request + " FILE " + path + "\n"); err != nil {
 			return err
 		}
@@ -97,13 +97,13 @@ func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result,
 
 // askStream sends the object under a unique name, so that the answer to another request
 // does not pass for the answer to this one.
-func (b *Backend) askStream(conn *engineconn.Conn, a *backends.Answer, c backends.Object) error {
+func (b *Backend) askStream(conn *engineconn.Conn, a *backends.Answer, o backends.Object) error {
 	name := fmt.Sprintf("stream-%d", b.scans.Add(1))
 	err := conn.Send(func(w io.Writer) error {
-		if _, err := fmt.Fprintf(w, "%s STREAM %s SIZE %d\n", b.request, name, c.Size()); err != nil {
+		if _, err := fmt.Fprintf(w, "%s STREAM %s SIZE %d\n", b.request, name, o.Size()); err != nil {
 			return err
 		}
-		return engineconn.Object(w, c, 0, c.Size())
+		return engineconn.Object(w, o, 0, o.Size())
 	})
 	if err != nil {
 		return err

@@ -158,14 +158,14 @@ func TestStreamNames(t *testing.T) {
 		append(append(ask("0 <clean> stream-1\n"), ask("0 <clean> stream-1\n")...), backendtest.Drain()),
 		append(ask("1 <infected: X> stream-3\n"), backendtest.Drain()),
 		append(ask("0 <clean> stream-1\n"), backendtest.Drain()))
-	b, c := openAs(t, d.Address(), Config{Transport: transportStream}), backendtest.Bytes(t, []byte("x"))
+	b, o := openAs(t, d.Address(), Config{Transport: transportStream}), backendtest.Bytes(t, []byte("x"))
 	for i, want := range []backends.Category{backends.OK, backends.Virus} {
-		if r, err := b.Scan(t.Context(), c); err != nil || r.Category != want {
+		if r, err := b.Scan(t.Context(), o); err != nil || r.Category != want {
 			t.Errorf("scan %d: %+v, %v", i, r, err)
 		}
 	}
 	b.(io.Closer).Close()
-	if r, err := b.Scan(t.Context(), c); err == nil {
+	if r, err := b.Scan(t.Context(), o); err == nil {
 		t.Errorf("on a new connection: %+v", r)
 	}
 }

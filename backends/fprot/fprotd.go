@@ -32,10 +32,10 @@ func (*OldBackend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. f-protd reads the file itself. If it is on
 // none of the ports, what was met on the first of them is the error.
-func (b *OldBackend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *OldBackend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	var first error
 	for _, client := range b.clients {
-		r, err := client.ScanPath(ctx, c, b.ask)
+		r, err := client.ScanPath(ctx, o, b.ask)
 		elsewhere := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, errStranger)
 		if !elsewhere || ctx.Err() != nil {
 			return r, err

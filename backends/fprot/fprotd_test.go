@@ -132,8 +132,8 @@ func TestOldConformance(t *testing.T) {
 // TestPorts: f-protd is found on a port behind, past one where nobody listens or a
 // stranger does.
 func TestPorts(t *testing.T) {
-	c := backendtest.CleanObject(t)
-	path, err := c.Path()
+	o := backendtest.CleanObject(t)
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,11 +155,11 @@ func TestPorts(t *testing.T) {
 		one.Open()
 		b.clients = append(b.clients, one)
 	}
-	if r, err := b.Scan(t.Context(), c); err != nil || r.Category != backends.OK {
+	if r, err := b.Scan(t.Context(), o); err != nil || r.Category != backends.OK {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	b.clients = b.clients[:2]
-	if r, err := b.Scan(t.Context(), c); err == nil || backends.CategoryOf(err) != backends.CannotExecute {
+	if r, err := b.Scan(t.Context(), o); err == nil || backends.CategoryOf(err) != backends.CannotExecute {
 		t.Errorf("nobody: %+v, %v", r, err)
 	}
 }

@@ -172,9 +172,9 @@ func TestLate(t *testing.T) {
 	}
 }
 
-func pathOf(t *testing.T, c backends.Object) string {
+func pathOf(t *testing.T, o backends.Object) string {
 	t.Helper()
-	path, err := c.Path()
+	path, err := o.Path()
 	if err == nil {
 		path, err = filepath.EvalSymlinks(path)
 	}

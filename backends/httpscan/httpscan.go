@@ -84,9 +84,9 @@ type service struct {
 }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
-	return b.client.Scan(ctx, b.service.question(c), func(r *wire.Response, a *backends.Answer) {
-		b.service.judge(r, c.Size(), a)
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	return b.client.Scan(ctx, b.service.question(o), func(r *wire.Response, a *backends.Answer) {
+		b.service.judge(r, o.Size(), a)
 	})
 }
 
@@ -149,11 +149,11 @@ func (b *Backend) wrap(err error) error { return fmt.Errorf("httpscan %s: %w", b
 
 // question is the request of a scan. What comes from a client in its head is the name
 // of the file, escaped.
-func (s *service) question(c backends.Object) *wire.Request {
+func (s *service) question(o backends.Object) *wire.Request {
 	q := &wire.Request{Method: s.method, Target: s.path}
-	body := wire.Of(c)
+	body := wire.Of(o)
 	q.Body = &body
-	name := wire.FileName(c, s.fileName)
+	name := wire.FileName(o, s.fileName)
 	if s.fileNameHeader != "" {
 		q.Fields = append(q.Fields, wire.NameField(s.fileNameHeader, name))
 	}

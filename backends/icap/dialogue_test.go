@@ -67,11 +67,11 @@ func TestObject(t *testing.T) {
 	}})
 	b := reuses(open(t, f.address(), keeps))
 	for _, size := range []int{0, 1, 15, 16, 17, 64<<10 - 300, 64<<10 - 12, 64 << 10, 64<<10 + 1, 200_007, 1 << 20} {
-		c := backendtest.LargeObject(t, size)
-		if got := checked(t, b, c); got.category != backends.OK {
+		o := backendtest.LargeObject(t, size)
+		if got := checked(t, b, o); got.category != backends.OK {
 			t.Fatalf("%d bytes: %v", size, got)
 		}
-		if got := *body.Load(); string(got) != string(c.Data()) {
+		if got := *body.Load(); string(got) != string(o.Data()) {
 			t.Fatalf("%d bytes: others came (%d)", size, len(got))
 		}
 	}

@@ -27,8 +27,8 @@ func early(answer string, goOn bool) service {
 // TestEarlyAnswer: what is said before the whole object was sent may be virus or
 // suspicious, or that the object is too large, and nothing else.
 func TestEarlyAnswer(t *testing.T) {
-	c := backendtest.LargeObject(t, 16<<20)
-	passed := fmt.Sprintf("1000\r\n%s\r\n", c.Data()[:4096])
+	o := backendtest.LargeObject(t, 16<<20)
+	passed := fmt.Sprintf("1000\r\n%s\r\n", o.Data()[:4096])
 	for _, tt := range []struct {
 		name   string
 		answer string
@@ -62,7 +62,7 @@ func TestEarlyAnswer(t *testing.T) {
 				}
 				ctx, cancel := contextWithin(t, within)
 				defer cancel()
-				r, err := open(t, f.address(), keeps).Scan(ctx, c)
+				r, err := open(t, f.address(), keeps).Scan(ctx, o)
 				got := outcomeOf(r, err)
 				// A server that closes with bytes unread resets: the answer may be lost.
 				lost := !goOn && got.category.IsFailure()

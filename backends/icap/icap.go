@@ -96,12 +96,12 @@ type Backend struct {
 var _ backends.Versioner = (*Backend)(nil)
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, obj backends.Object) (backends.Result, error) {
 	o, err := b.current(ctx)
 	if err != nil {
 		return backends.Result{}, err
 	}
-	q, err := b.newRequest(o, c)
+	q, err := b.newRequest(o, obj)
 	if err != nil {
 		return backends.Result{}, fmt.Errorf("icap %s: %w", b.address, err)
 	}

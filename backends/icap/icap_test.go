@@ -78,9 +78,9 @@ func outcomeOf(r backends.Result, err error) outcome {
 }
 
 // checked scans, and sees that a result is one and an error is a failure.
-func checked(tb testing.TB, b *Backend, c backends.Object) outcome {
+func checked(tb testing.TB, b *Backend, o backends.Object) outcome {
 	tb.Helper()
-	r, err := b.Scan(testContext(tb), c)
+	r, err := b.Scan(testContext(tb), o)
 	if r.Category != "" || err == nil {
 		if problem := backendtest.Check(r); problem != "" {
 			tb.Errorf("%+v: %s", r, problem)

@@ -180,11 +180,11 @@ func TestRealKeepAlive(t *testing.T) {
 	b := reuses(open(t, s.Address, keeps))
 	clean, virus := backendtest.CleanObject(t), backendtest.Bytes(t, backendtest.EICAR())
 	for i := range 60 {
-		c, want := clean, backends.OK
+		o, want := clean, backends.OK
 		if i%3 == 0 {
-			c, want = virus, backends.Virus
+			o, want = virus, backends.Virus
 		}
-		if got := checked(t, b, c); got.category != want {
+		if got := checked(t, b, o); got.category != want {
 			t.Fatalf("scan %d: %v, want %v", i, got, want)
 		}
 	}

@@ -22,13 +22,13 @@ type request struct {
 
 // newRequest makes the request for an object. What comes from a client in its head is
 // the name of the file, escaped.
-func (b *Backend) newRequest(o options, c backends.Object) (*request, error) {
+func (b *Backend) newRequest(o options, obj backends.Object) (*request, error) {
 	method, err := b.method(o)
 	if err != nil {
 		return nil, err
 	}
-	q := &request{content: c, size: c.Size(), preview: -1, is204: o.allow204}
-	name := wire.FileName(c, b.config.FileName)
+	q := &request{content: obj, size: obj.Size(), preview: -1, is204: o.allow204}
+	name := wire.FileName(obj, b.config.FileName)
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s %s ICAP/1.0\r\nHost: %s\r\n%sAllow: 204\r\n", method, b.uri, b.host, b.fields)
 	if b.config.FileNameHeader != "" && !b.config.namesInHTTP() {

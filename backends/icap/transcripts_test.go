@@ -287,14 +287,14 @@ func TestTranscripts(t *testing.T) {
 				}
 				return false
 			}})
-			c := backendtest.Bytes(t, []byte(hello))
-			if got := checked(t, open(t, f.address()), c); !reflect.DeepEqual(got, tt.want) {
+			o := backendtest.Bytes(t, []byte(hello))
+			if got := checked(t, open(t, f.address()), o); !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("%v: got %v, want %v", tt.answer, got, tt.want)
 			}
 			if len(tt.answer.Text) > 8<<10 || tt.name == "two answers" || tt.name == "a byte behind" || tt.name == "clean, then a virus" {
 				return // what comes later is not seen
 			}
-			if got := checked(t, open(t, f.address(), on("split")), c); !reflect.DeepEqual(got, tt.want) {
+			if got := checked(t, open(t, f.address(), on("split")), o); !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("%v, byte by byte: got %v, want %v", tt.answer, got, tt.want)
 			}
 		})

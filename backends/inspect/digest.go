@@ -36,11 +36,11 @@ const chunk = 128 << 10
 
 // find returns the name that the lists have for c, or nothing. It computes only
 // the digests that a list needs for an object of this size.
-func (l *hashLists) find(ctx context.Context, c backends.Object) (string, error) {
+func (l *hashLists) find(ctx context.Context, o backends.Object) (string, error) {
 	var sums [len(algorithms)]hash.Hash
 	needed := false
 	for i := range l.kinds {
-		if l.kinds[i].wants(c.Size()) {
+		if l.kinds[i].wants(o.Size()) {
 			sums[i] = algorithms[i].make()
 			needed = true
 		}
@@ -48,7 +48,7 @@ func (l *hashLists) find(ctx context.Context, c backends.Object) (string, error)
 	if !needed {
 		return "", nil
 	}
-	if err := digest(ctx, c, sums[:]); err != nil {
+	if err := digest(ctx, o, sums[:]); err != nil {
 		return "", err
 	}
 	for i, h := range sums {
@@ -56,7 +56,7 @@ func (l *hashLists) find(ctx context.Context, c backends.Object) (string, error)
 			continue
 		}
 		for _, e := range l.kinds[i].digests[string(h.Sum(nil))] {
-			if e.size == anySize || e.size == c.Size() {
+			if e.size == anySize || e.size == o.Size() {
 				return e.name, nil
 			}
 		}
@@ -65,14 +65,14 @@ func (l *hashLists) find(ctx context.Context, c backends.Object) (string, error)
 }
 
 // digest feeds the whole object to the sums that are not nil.
-func digest(ctx context.Context, c backends.Object, sums []hash.Hash) error {
-	buffer := make([]byte, min(chunk, c.Size()))
-	for off := int64(0); off < c.Size(); off += int64(len(buffer)) {
+func digest(ctx context.Context, o backends.Object, sums []hash.Hash) error {
+	buffer := make([]byte, min(chunk, o.Size()))
+	for off := int64(0); off < o.Size(); off += int64(len(buffer)) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		buffer = buffer[:min(int64(len(buffer)), c.Size()-off)]
-		if err := walk.ReadFull(c, buffer, off); err != nil {
+		buffer = buffer[:min(int64(len(buffer)), o.Size()-off)]
+		if err := walk.ReadFull(o, buffer, off); err != nil {
 			return err
 		}
 		for _, h := range sums {

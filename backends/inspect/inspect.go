@@ -100,11 +100,11 @@ type Backend struct {
 }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
 		return backends.Result{}, fmt.Errorf("inspect: %w", context.Cause(ctx))
 	}
-	name, err := b.known(ctx, c)
+	name, err := b.known(ctx, o)
 	if err != nil {
 		return backends.Result{}, fmt.Errorf("inspect: %w", err)
 	}
@@ -117,7 +117,7 @@ func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result,
 	if !b.config.Encrypted {
 		return backends.Clean(codeClean), nil
 	}
-	r, err := b.Look(ctx, c)
+	r, err := b.Look(ctx, o)
 	if err != nil {
 		return backends.Result{}, fmt.Errorf("inspect: %w", err)
 	}
@@ -146,25 +146,25 @@ func (b *Backend) load() error {
 }
 
 // known returns the name of the object if it is known malware.
-func (b *Backend) known(ctx context.Context, c backends.Object) (string, error) {
-	if size := c.Size(); size >= eicarMin && size <= eicarMax {
+func (b *Backend) known(ctx context.Context, o backends.Object) (string, error) {
+	if size := o.Size(); size >= eicarMin && size <= eicarMax {
 		data := make([]byte, size)
-		if err := walk.ReadFull(c, data, 0); err != nil {
+		if err := walk.ReadFull(o, data, 0); err != nil {
 			return "", err
 		}
 		if isEICAR(data) {
 			return "Eicar-Test-Signature", nil
 		}
 	}
-	return b.lists.Load().find(ctx, c)
+	return b.lists.Load().find(ctx, o)
 }
 
 // Look searches for what is encrypted.
-func (b *Backend) Look(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) Look(ctx context.Context, o backends.Object) (backends.Result, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, b.config.MaxTime, walk.ErrMaxTime)
 	defer cancel()
 	w := walk.New(b.config.limits(), detectors, b.slots, b.takeScratch())
-	seen := w.Look(limited, w.Section(limited, c, c.Size()))
+	seen := w.Look(limited, w.Section(limited, o, o.Size()))
 	b.scratch.Put(w.Release())
 	var a backends.Answer
 	if seen != nil {

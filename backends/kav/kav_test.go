@@ -100,8 +100,8 @@ func TestAveGreeting(t *testing.T) {
 
 // TestAveLines: a greeting of several lines, however late they come, is not the answer.
 func TestAveLines(t *testing.T) {
-	c := backendtest.Bytes(t, backendtest.EICAR())
-	path, err := c.Path()
+	o := backendtest.Bytes(t, backendtest.EICAR())
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestAveLines(t *testing.T) {
 		"a failure after the end": {backendtest.Script{say("220 KAV\r\n"), scan, say("220 ready\r\n"), scan, say("550 cannot scan\r\n")}, ""},
 	} {
 		d := backendtest.StartDaemon(t, "unix", append(tt.script, backendtest.CloseWrite(), backendtest.Drain()))
-		r, err := openAve(t, d.Address()).Scan(t.Context(), c)
+		r, err := openAve(t, d.Address()).Scan(t.Context(), o)
 		if r.Category != tt.want || (err == nil) != (tt.want != "") {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}

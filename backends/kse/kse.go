@@ -78,8 +78,8 @@ var _ backends.Versioner = (*Backend)(nil)
 func (b *Backend) ReadsPaths() bool { return b.config.Transport == transportFile }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
-	q, object, err := b.question(ctx, c)
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	q, object, err := b.question(ctx, o)
 	if err != nil {
 		return backends.Result{}, b.wrap(err)
 	}
@@ -139,11 +139,11 @@ func (b *Backend) ask(ctx context.Context, what string) (string, error) {
 }
 
 // question is the request of a scan, and what the answer has to be about.
-func (b *Backend) question(ctx context.Context, c backends.Object) (*wire.Request, string, error) {
+func (b *Backend) question(ctx context.Context, o backends.Object) (*wire.Request, string, error) {
 	q := &wire.Request{Method: http.MethodPost, Target: b.config.prefix() + "/scanmemory"}
-	body, object := wire.Of(c), "memory"
+	body, object := wire.Of(o), "memory"
 	if b.config.Transport == transportFile {
-		path, err := file.PlainPath(c)
+		path, err := file.PlainPath(o)
 		if err != nil {
 			return nil, "", err
 		}

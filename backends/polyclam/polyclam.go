@@ -81,11 +81,11 @@ var (
 )
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
 		return backends.Result{}, b.node.Named(clamdclient.Failure(ctx, context.Cause(ctx)))
 	}
-	file, err := b.file(c)
+	file, err := b.file(o)
 	if err != nil {
 		return backends.Result{}, b.node.Named(err)
 	}
@@ -98,16 +98,16 @@ func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result,
 			b.streams.Store(true)
 		}
 	}
-	reply, records, err := b.node.XInstream(ctx, clamdclient.Reader(c, c.Size()))
+	reply, records, err := b.node.XInstream(ctx, clamdclient.Reader(o, o.Size()))
 	return b.result(ctx, reply, records, err)
 }
 
 // file is the descriptor to hand over, nil for a stream.
-func (b *Backend) file(c backends.Object) (*os.File, error) {
+func (b *Backend) file(o backends.Object) (*os.File, error) {
 	if b.transport == transportStream || b.streams.Load() {
 		return nil, nil
 	}
-	f, err := c.File()
+	f, err := o.File()
 	if err != nil && b.auto {
 		return nil, nil
 	}

@@ -108,8 +108,8 @@ func TestChain(t *testing.T) {
 // lazily is a backend that is there only later.
 type lazily struct{ atomic.Pointer[Backend] }
 
-func (l *lazily) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
-	return l.Load().Scan(ctx, c)
+func (l *lazily) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	return l.Load().Scan(ctx, o)
 }
 
 // TestLoop: a polyclam that asks itself answers all the same, as soon as the first

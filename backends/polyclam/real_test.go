@@ -48,12 +48,12 @@ func TestRealPolyclam(t *testing.T) {
 func TestRealClamd(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{TCP: true})
 	for _, address := range []string{"unix:" + d.Socket, "tcp:" + d.TCP} {
-		for _, c := range []backends.Object{backendtest.CleanObject(t), backendtest.Bytes(t, backendtest.EICAR()), backendtest.LargeObject(t, 4<<20)} {
-			r, err := open(t, address, transportAuto).Scan(testContext(t), c)
+		for _, o := range []backends.Object{backendtest.CleanObject(t), backendtest.Bytes(t, backendtest.EICAR()), backendtest.LargeObject(t, 4<<20)} {
+			r, err := open(t, address, transportAuto).Scan(testContext(t), o)
 			// clamd closes at the unknown verb: with a content still on its way the
 			// kernel may reset the connection before its words are read.
-			if err == nil || c.Size() < 1000 && !strings.Contains(err.Error(), `backend = "clamd"`) {
-				t.Errorf("%s, %d bytes: got %+v, %v", address, c.Size(), r, err)
+			if err == nil || o.Size() < 1000 && !strings.Contains(err.Error(), `backend = "clamd"`) {
+				t.Errorf("%s, %d bytes: got %+v, %v", address, o.Size(), r, err)
 			}
 		}
 	}

@@ -71,8 +71,8 @@ var _ backends.Versioner = (*Backend)(nil)
 func (*Backend) ReadsPaths() bool { return true }
 
 // Scan implements [backends.Backend]. The service reads the file itself.
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
-	return b.client.ScanPath(ctx, c, b.ask)
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	return b.client.ScanPath(ctx, o, b.ask)
 }
 
 // Version implements [backends.Versioner].

@@ -62,11 +62,11 @@ type Backend struct {
 func (b *Backend) ReadsPaths() bool { return !b.stream }
 
 // Scan implements [backends.Backend].
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if b.stream {
-		return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.scanStream(conn, a, c) })
+		return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.scanStream(conn, a, o) })
 	}
-	path, err := scanPath(c)
+	path, err := scanPath(o)
 	if err != nil {
 		return backends.Result{}, fmt.Errorf("sophie: %w", err)
 	}
@@ -79,8 +79,8 @@ func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result,
 }
 
 // scanPath is the path of the object. The protocol has no quoting.
-func scanPath(c backends.Object) (string, error) {
-	path, err := file.Path(c)
+func scanPath(o backends.Object) (string, error) {
+	path, err := file.Path(o)
 	if err == nil && strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		err = &backends.ObjectError{Doing: "path of the object", Err: fmt.Errorf("%q: want ASCII characters without blanks", path)}
 	}
@@ -88,8 +88,8 @@ func scanPath(c backends.Object) (string, error) {
 }
 
 // scanStream sends the object and reads the answer.
-func (b *Backend) scanStream(conn *engineconn.Conn, a *backends.Answer, c backends.Object) error {
-	size := c.Size()
+func (b *Backend) scanStream(conn *engineconn.Conn, a *backends.Answer, o backends.Object) error {
+	size := o.Size()
 	if err := conn.Command(fmt.Sprintf("stream/%d\r\n", size)); err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (b *Backend) scanStream(conn *engineconn.Conn, a *backends.Answer, c backen
 		return refused(line)
 	}
 	if size > 0 { // else the answer may be there already
-		err = conn.SendAccepted(func(w io.Writer) error { return engineconn.Object(w, c, 0, size) })
+		err = conn.SendAccepted(func(w io.Writer) error { return engineconn.Object(w, o, 0, size) })
 	}
 	if err != nil {
 		return err

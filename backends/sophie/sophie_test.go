@@ -203,11 +203,11 @@ func TestStream(t *testing.T) {
 	large := backendtest.LargeObject(t, 8<<20)
 	clean, virus := backends.Clean(0), backends.Found(1, "A")
 	for _, c := range []struct {
-		name    string
-		content backends.Object
-		script  backendtest.Script
-		result  backends.Result
-		want    backends.Category
+		name   string
+		object backends.Object
+		script backendtest.Script
+		result backends.Result
+		want   backends.Category
 	}{
 		{"clean", x(t), backendtest.Script{want("stream/1\r\n"), say("OK\r\n"), want("x"), say("0\n")}, clean, ""},
 		{"virus", x(t), backendtest.Script{want("stream/1\r\n"), say("OK\n"), want("x"), say("1:A")}, virus, ""},
@@ -232,7 +232,7 @@ func TestStream(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
 			d := backendtest.StartDaemon(t, "tcp", c.script)
-			r, err := open(t, d.Address(), transportAuto).Scan(testContext(t), c.content)
+			r, err := open(t, d.Address(), transportAuto).Scan(testContext(t), c.object)
 			if !reflect.DeepEqual(r, c.result) || (err == nil) != (c.result.Category != "") || c.want != "" && backends.CategoryOf(err) != c.want {
 				t.Errorf("got %+v, %v", r, err)
 			}

@@ -13,13 +13,13 @@ import (
 
 // scanData sends the object and reads the answer. savdid refuses an object that is too
 // large for it before any of it was sent.
-func (b *Backend) scanData(conn *engineconn.Conn, a *backends.Answer, c backends.Object) error {
-	size := c.Size()
+func (b *Backend) scanData(conn *engineconn.Conn, a *backends.Answer, o backends.Object) error {
+	size := o.Size()
 	if err := request(conn, requestData, strconv.FormatInt(size, 10)); err != nil {
 		return refused(conn, a, err)
 	}
 	if size > 0 { // else the answer may be there already
-		err := conn.SendAccepted(func(w io.Writer) error { return engineconn.Object(w, c, 0, size) })
+		err := conn.SendAccepted(func(w io.Writer) error { return engineconn.Object(w, o, 0, size) })
 		if err != nil {
 			return fmt.Errorf("%s: %w", requestData, err)
 		}

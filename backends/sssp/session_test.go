@@ -34,9 +34,9 @@ func scanOK(t *testing.T, b *Backend) {
 	}
 }
 
-func wantFailure(t *testing.T, b *Backend, c backends.Object, want backends.Category, text string) {
+func wantFailure(t *testing.T, b *Backend, o backends.Object, want backends.Category, text string) {
 	t.Helper()
-	r, err := b.Scan(testContext(t), c)
+	r, err := b.Scan(testContext(t), o)
 	if err == nil || backends.CategoryOf(err) != want || !strings.Contains(err.Error(), text) || r.Category != "" {
 		t.Fatalf("got %+v, %v (%v), want %v with %q", r, err, backends.CategoryOf(err), want, text)
 	}
@@ -367,8 +367,8 @@ func TestExactBytes(t *testing.T) {
 		want("SCANDATA 360000\r\n"), say("ACC 1/3\r\n"), want(string(content)), say(done), want("QUERY SERVER\r\n"), say(fenced("", 4)),
 		want("SCANDATA 0\r\n"), say("ACC 1/5\r\n"), want("QUERY SERVER\r\n"), say(fenced(done, 6)), want("BYE\r\n"), backendtest.Drain()))
 	b := open(t, d.Address(), nil)
-	for _, c := range []backends.Object{backendtest.Bytes(t, content), backendtest.Bytes(t, nil)} {
-		if r, err := b.Scan(testContext(t), c); err != nil || r.Category != backends.OK {
+	for _, o := range []backends.Object{backendtest.Bytes(t, content), backendtest.Bytes(t, nil)} {
+		if r, err := b.Scan(testContext(t), o); err != nil || r.Category != backends.OK {
 			t.Fatalf("got %+v, %v", r, err)
 		}
 	}
@@ -404,13 +404,13 @@ func TestHostilePath(t *testing.T) {
 	}
 	s := ssspfake.Start(t, ssspfake.Options{ScanFile: true})
 	b := open(t, s.Address(), byFile)
-	c := backendtest.Bytes(t, backendtest.EICAR())
-	r, err := b.Scan(testContext(t), named{c, path})
+	o := backendtest.Bytes(t, backendtest.EICAR())
+	r, err := b.Scan(testContext(t), named{o, path})
 	if err != nil || r.Category != backends.Virus || len(r.Findings) != 1 || r.Findings[0].Name != "EICAR-AV-Test" {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	for _, bad := range []string{dir, dir + "/missing", "/dev/null", ""} {
-		wantFailure(t, b, named{c, bad}, backends.SWErr, "path of the object")
+		wantFailure(t, b, named{o, bad}, backends.SWErr, "path of the object")
 	}
 }
 

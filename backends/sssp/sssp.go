@@ -72,11 +72,11 @@ var _ backends.Versioner = (*Backend)(nil)
 func (b *Backend) ReadsPaths() bool { return b.file }
 
 // Scan implements [backends.Backend]. Every VIRUS line is a finding.
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if !b.file {
-		return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.scanData(conn, a, c) })
+		return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.scanData(conn, a, o) })
 	}
-	path, err := file.Path(c)
+	path, err := file.Path(o)
 	if err != nil {
 		return backends.Result{}, fmt.Errorf("sssp: %w", err)
 	}

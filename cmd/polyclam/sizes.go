@@ -96,11 +96,11 @@ const slowest = 20 << 20
 
 func (n *node) trySize(size int64, timeout time.Duration) trialAnswer {
 	timeout = min(timeout, 10*time.Second) + time.Duration(size/slowest)*time.Second
-	content, err := large(n.store, size)
+	obj, err := large(n.store, size)
 	if err != nil {
 		return trialAnswer{category: backends.SWErr, err: fmt.Errorf("the test object could not be made: %w", err)}
 	}
-	return n.try(content, timeout)
+	return n.try(obj, timeout)
 }
 
 // large makes the test object. Its zeros take no memory until something maps them.

@@ -229,11 +229,11 @@ type node struct {
 }
 
 // try scans content and releases it.
-func (n *node) try(content *spool.Object, timeout time.Duration) trialAnswer {
-	defer content.Release()
+func (n *node) try(obj *spool.Object, timeout time.Duration) trialAnswer {
+	defer obj.Release()
 	ctx, cancel := context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("no answer within %v: %w", timeout, context.DeadlineExceeded))
 	defer cancel()
-	report := n.config.Engines[0].Scan(ctx, content, false)
+	report := n.config.Engines[0].Scan(ctx, obj, false)
 	judged := n.merge.Merge([]policy.Report{report}).Reports[0]
 	a := trialAnswer{category: judged.Category, detail: report.Result.Detail, err: report.Err, elapsed: report.Elapsed}
 	if len(judged.Names) > 0 {

@@ -24,11 +24,11 @@ type retainer interface {
 
 // question is one object put to one node whose slot is taken.
 type question struct {
-	node    *node
-	content backends.Object
-	all     bool
-	canary  bool
-	hedge   bool // the node is the second one
+	node   *node
+	object backends.Object
+	all    bool
+	canary bool
+	hedge  bool // the node is the second one
 	// suspected says that the node is checked because it takes long.
 	suspected bool
 	grant             // what came with the slot
@@ -90,7 +90,7 @@ func (u *pool) ask(ctx context.Context, q *question) (backends.Result, error) {
 // abandon leaves a backend behind, with its slot and its object. It reports false if
 // the backend has just answered.
 func (u *pool) abandon(q *question) bool {
-	kept, keeps := q.content.(retainer)
+	kept, keeps := q.object.(retainer)
 	if keeps {
 		kept.Retain()
 	}
@@ -123,7 +123,7 @@ func (u *pool) work(q *question) {
 		u.mu.Lock()
 		u.giveBack(q.node, q.grant)
 		u.mu.Unlock()
-		if kept, keeps := q.content.(retainer); keeps {
+		if kept, keeps := q.object.(retainer); keeps {
 			kept.Release()
 		}
 	}()
@@ -148,9 +148,9 @@ func reserveForScan(i int) byte {
 
 func scanWith(ctx context.Context, q *question) (backends.Result, error) {
 	if a, ok := q.node.backend.(backends.AllMatcher); ok && q.all {
-		return a.ScanAll(ctx, q.content)
+		return a.ScanAll(ctx, q.object)
 	}
-	return q.node.backend.Scan(ctx, q.content)
+	return q.node.backend.Scan(ctx, q.object)
 }
 
 // settle frees the slot, after what the answer says about the node is noted, so
@@ -177,7 +177,7 @@ func (q *question) reconsider() {
 		q.result, q.err = backends.Result{}, n.distrust
 		n.failures.Add(1)
 	default:
-		q.result = n.adjusted(q.result, q.content.Size())
+		q.result = n.adjusted(q.result, q.object.Size())
 	}
 }
 
@@ -200,7 +200,7 @@ func (u *pool) note(q *question, err error) {
 // ended, if it has. The caller has mu.
 func (u *pool) conclusion(q *question, err, end error, took time.Duration) *change {
 	n := q.node
-	times := &n.times[sizeClass(q.content.Size())]
+	times := &n.times[sizeClass(q.object.Size())]
 	switch {
 	case err == nil:
 		times.add(took)

@@ -184,9 +184,9 @@ func TestCanaryRetained(t *testing.T) {
 		thaw := make(chan struct{})
 		made := content("x")
 		made.users.Store(1)
-		cfg := withCanary(backends.Func(func(_ context.Context, c backends.Object) (backends.Result, error) {
-			if c != made {
-				t.Errorf("content %T", c)
+		cfg := withCanary(backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
+			if o != made {
+				t.Errorf("content %T", o)
 			}
 			<-thaw
 			return backends.Clean(0), nil
@@ -216,9 +216,9 @@ func TestCanaryHangs(t *testing.T) {
 		thaw := make(chan struct{})
 		var mu sync.Mutex
 		alive, most := 0, 0
-		cfg := withCanary(backends.Func(func(_ context.Context, c backends.Object) (backends.Result, error) {
+		cfg := withCanary(backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
 			<-thaw
-			return backends.Clean(len(read(c))), nil
+			return backends.Clean(len(read(o))), nil
 		}))
 		cfg.MaxScans = 3
 		cfg.Spool = func(data *io.SectionReader) (backends.Object, func(), error) {
@@ -251,15 +251,15 @@ func TestCanaryHangs(t *testing.T) {
 
 // TestMemory reads a canary in the three ways of a content.
 func TestMemory(t *testing.T) {
-	c, release, err := inMemory(io.NewSectionReader(bytes.NewReader(testfile.EICAR()), 0, 68))
+	o, release, err := inMemory(io.NewSectionReader(bytes.NewReader(testfile.EICAR()), 0, 68))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := c.File()
+	f, err := o.File()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := c.Path()
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,11 +267,11 @@ func TestMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	byFile, err := io.ReadAll(io.NewSectionReader(f, 0, c.Size()))
+	byFile, err := io.ReadAll(io.NewSectionReader(f, 0, o.Size()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, got := range [][]byte{read(c), byFile, byPath} {
+	for _, got := range [][]byte{read(o), byFile, byPath} {
 		if !bytes.Equal(got, testfile.EICAR()) {
 			t.Errorf("read %q", got)
 		}

@@ -118,7 +118,7 @@ type Config struct {
 	// that the health check proves the spool's permissions too; release is called
 	// once, when nothing reads the content any more. Nil: anonymous memory, whose
 	// Path only processes of the same user can open.
-	Spool func(data *io.SectionReader) (c backends.Object, release func(), err error)
+	Spool func(data *io.SectionReader) (o backends.Object, release func(), err error)
 }
 
 // Engine is one configured engine. It is made by [New] and safe for
@@ -220,7 +220,7 @@ func (u *Engine) MaxDelay() time.Duration { return u.cfg.MaxDelay }
 // c stays the caller's. When a hung backend has to be left behind with it, and c
 // has the methods Retain() and Release(), Retain is called before Scan returns
 // and Release when the backend is through.
-func (u *Engine) Scan(ctx context.Context, c backends.Object, all bool) (report policy.Report) {
+func (u *Engine) Scan(ctx context.Context, o backends.Object, all bool) (report policy.Report) {
 	begin := time.Now()
 	u.scans.Add(1)
 	defer func() {
@@ -233,11 +233,11 @@ func (u *Engine) Scan(ctx context.Context, c backends.Object, all bool) (report 
 			u.failed.Add(1)
 		}
 	}()
-	if size := c.Size(); u.cfg.MaxSize > 0 && size > u.cfg.MaxSize {
+	if size := o.Size(); u.cfg.MaxSize > 0 && size > u.cfg.MaxSize {
 		report.Result = tooLarge(size, u.cfg.MaxSize)
 		return report
 	}
-	report.Result, report.Node, report.Err = u.scan(ctx, c, all)
+	report.Result, report.Node, report.Err = u.scan(ctx, o, all)
 	return report
 }
 

@@ -43,7 +43,7 @@ type engine struct {
 	canary error         // to canaries only
 	gate   chan struct{} // real scans wait for a piece of it, or the end of their context
 	hold   chan struct{} // canaries wait for a piece of it, or the end of their context
-	answer func(ctx context.Context, c backends.Object) (backends.Result, error)
+	answer func(ctx context.Context, o backends.Object) (backends.Result, error)
 
 	begun    chan string // gets the content of each real scan, if not nil
 	scans    int         // real ones
@@ -74,8 +74,8 @@ func (e *engine) proved() []time.Time {
 	return append([]time.Time(nil), e.canaries...)
 }
 
-func read(c backends.Object) []byte {
-	b, err := io.ReadAll(io.NewSectionReader(c, 0, c.Size()))
+func read(o backends.Object) []byte {
+	b, err := io.ReadAll(io.NewSectionReader(o, 0, o.Size()))
 	if err != nil {
 		panic(err)
 	}
@@ -83,8 +83,8 @@ func read(c backends.Object) []byte {
 }
 
 // Scan implements backends.Backend.
-func (e *engine) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
-	data := read(c)
+func (e *engine) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	data := read(o)
 	_, isControl := testfile.NonceOf(data)
 	isCanary := isTestObject(data)
 	e.mu.Lock()
@@ -120,7 +120,7 @@ func (e *engine) Scan(ctx context.Context, c backends.Object) (backends.Result, 
 	case err != nil:
 		return backends.Result{}, err
 	case answer != nil:
-		return answer(ctx, c)
+		return answer(ctx, o)
 	case blind:
 		return backends.Clean(0), nil
 	case isCanary:

@@ -163,17 +163,17 @@ func (u *pool) try(ctx context.Context, n *node, name string, data []byte, watch
 // tryObject is try for an object of any size; patient means that it queues after the
 // scans that wait already.
 func (u *pool) tryObject(ctx context.Context, n *node, name string, data *io.SectionReader, patient bool, watched *healthCheck) (backends.Result, error) {
-	c, release, err := u.spool(n, data)
+	o, release, err := u.spool(n, data)
 	if err != nil {
 		return backends.Result{}, inconclusive{fmt.Errorf("test file (%s): %w", name, err)}
 	}
-	if _, keeps := c.(retainer); keeps {
+	if _, keeps := o.(retainer); keeps {
 		defer release() // as it is, so that the backend sees what it sees of a mail
 	} else {
-		kept := &shared{Object: c, release: release}
+		kept := &shared{Object: o, release: release}
 		kept.Retain()
 		defer kept.Release()
-		c = kept
+		o = kept
 	}
 	t := newTicket()
 	t.only, t.patient = n, patient
@@ -183,7 +183,7 @@ func (u *pool) tryObject(ctx context.Context, n *node, name string, data *io.Sec
 	if watched != nil {
 		defer u.watchCheck(n, watched, name)()
 	}
-	r, err := u.ask(ctx, &question{node: n, content: c, canary: true, grant: t.grant})
+	r, err := u.ask(ctx, &question{node: n, object: o, canary: true, grant: t.grant})
 	if err != nil {
 		err = fmt.Errorf("test file (%s): %w", name, err)
 		if u.life.Err() != nil {
@@ -194,12 +194,12 @@ func (u *pool) tryObject(ctx context.Context, n *node, name string, data *io.Sec
 }
 
 // spool makes a test object; a panic of Config.Spool is an error too.
-func (u *pool) spool(n *node, data *io.SectionReader) (c backends.Object, release func(), err error) {
+func (u *pool) spool(n *node, data *io.SectionReader) (o backends.Object, release func(), err error) {
 	err = u.protect(n, func() (err error) {
-		c, release, err = u.config().Spool(data)
+		o, release, err = u.config().Spool(data)
 		return err
 	})
-	return c, release, err
+	return o, release, err
 }
 
 // conclude makes the state of n what its health check found. A scan that waited for

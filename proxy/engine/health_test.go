@@ -127,17 +127,17 @@ func TestBlind(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var mu sync.Mutex
 				blind, scans := true, 0
-				b := backends.Func(func(_ context.Context, c backends.Object) (backends.Result, error) {
+				b := backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
 					mu.Lock()
 					defer mu.Unlock()
-					if string(read(c)) == "mail" {
+					if string(read(o)) == "mail" {
 						scans++
 						return backends.Clean(0), nil
 					}
-					if blind && bytes.Equal(read(c), testfile.EICAR()) {
+					if blind && bytes.Equal(read(o), testfile.EICAR()) {
 						return backends.Result{Category: category}, nil
 					}
-					return judged(read(c)), nil
+					return judged(read(o)), nil
 				})
 				u := New(withCanary(b))
 				run(t, u)

@@ -25,8 +25,8 @@ type hanging struct {
 }
 
 // Scan implements backends.Backend.
-func (h *hanging) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
-	data := read(c)
+func (h *hanging) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	data := read(o)
 	switch {
 	case isControl(data):
 		h.asked.Add(1)
@@ -37,7 +37,7 @@ func (h *hanging) Scan(ctx context.Context, c backends.Object) (backends.Result,
 		<-ctx.Done()
 		return backends.Result{}, ctx.Err()
 	}
-	return h.answering.Scan(ctx, c)
+	return h.answering.Scan(ctx, o)
 }
 
 func wantLocked(t *testing.T, u *Engine, when string, want backends.Category, detail string) {

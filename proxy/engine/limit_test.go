@@ -241,8 +241,8 @@ func TestSettle(t *testing.T) {
 // the others.
 func TestSlowObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{answer: func(ctx context.Context, c backends.Object) (backends.Result, error) {
-			if string(read(c)) == "slow" {
+		e := &engine{answer: func(ctx context.Context, o backends.Object) (backends.Result, error) {
+			if string(read(o)) == "slow" {
 				<-ctx.Done()
 				return backends.Result{}, ctx.Err()
 			}

@@ -14,8 +14,8 @@ import (
 type asking struct{ other *Engine }
 
 // Scan implements backends.Backend.
-func (a *asking) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
-	r := a.other.Scan(ctx, c, false)
+func (a *asking) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	r := a.other.Scan(ctx, o, false)
 	return r.Result, r.Err
 }
 

@@ -64,8 +64,8 @@ func (s *nonces) release(n *node) {
 // of this process's own health checks. The node that was sent it then asks polyclam
 // itself, perhaps through others, and is taken out. The client is to be answered
 // with an error. For any content of another size it costs one comparison.
-func CameBack(c backends.Object, listener string) bool {
-	nonce, isControl := controlNonce(c)
+func CameBack(obj backends.Object, listener string) bool {
+	nonce, isControl := controlNonce(obj)
 	if !isControl {
 		return false
 	}
@@ -77,12 +77,12 @@ func CameBack(c backends.Object, listener string) bool {
 }
 
 // controlNonce returns the nonce of c if c is a clean control, of whatever polyclam.
-func controlNonce(c backends.Object) (nonce testfile.Nonce, isControl bool) {
-	if c.Size() != int64(testfile.CleanSize) {
+func controlNonce(o backends.Object) (nonce testfile.Nonce, isControl bool) {
+	if o.Size() != int64(testfile.CleanSize) {
 		return nonce, false
 	}
 	var object [testfile.CleanSize]byte
-	if n, _ := c.ReadAt(object[:], 0); n != len(object) {
+	if n, _ := o.ReadAt(object[:], 0); n != len(object) {
 		return nonce, false
 	}
 	return testfile.NonceOf(object[:])

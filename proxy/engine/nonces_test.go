@@ -21,16 +21,16 @@ func TestLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		looping, scans := true, 0
-		b := backends.Func(func(_ context.Context, c backends.Object) (backends.Result, error) {
+		b := backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
 			mu.Lock()
 			defer mu.Unlock()
-			if !isTestObject(read(c)) {
+			if !isTestObject(read(o)) {
 				scans++
 			}
-			if looping && CameBack(c, "tcp:127.0.0.1:3310") {
+			if looping && CameBack(o, "tcp:127.0.0.1:3310") {
 				return backends.Result{}, &backends.Failure{Text: "scan failed"} // what the listener says
 			}
-			return judged(read(c)), nil
+			return judged(read(o)), nil
 		})
 		log := &lines{}
 		cfg := withCanary(b, &engine{})
@@ -65,8 +65,8 @@ func TestLoopInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var control []byte
 		begun, gate := make(chan struct{}), make(chan struct{})
-		u := New(withCanary(backends.Func(func(_ context.Context, c backends.Object) (backends.Result, error) {
-			data := read(c)
+		u := New(withCanary(backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
+			data := read(o)
 			if isControl(data) {
 				control = data
 			}

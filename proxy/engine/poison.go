@@ -26,15 +26,15 @@ import (
 
 // withheld is the error of a scan of c that is not put to the engine. It returns the
 // digest of c if it had to be computed, or known if that is not nil.
-func (u *pool) withheld(ctx context.Context, c backends.Object, known *digest) (*digest, error) {
+func (u *pool) withheld(ctx context.Context, o backends.Object, known *digest) (*digest, error) {
 	period := u.config().PoisonTime
-	if period <= 0 || !u.suspects.anyOf(c.Size(), period) {
+	if period <= 0 || !u.suspects.anyOf(o.Size(), period) {
 		return known, nil
 	}
 	if known == nil {
 		ctx, cancel := limited(ctx, u.config().Timeout)
 		defer cancel()
-		d, err := digestOf(ctx, c)
+		d, err := digestOf(ctx, o)
 		if err != nil {
 			return nil, nil // nor will the engine be able to read it in time
 		}
@@ -96,7 +96,7 @@ func (u *pool) judge(q *question, r backends.Result, err error, guilty []digest)
 	case q.ctx.Err() == nil && backends.Died(err):
 		d := q.digest
 		if d == nil {
-			d, _ = digestOf(q.ctx, q.content)
+			d, _ = digestOf(q.ctx, q.object)
 		}
 		if d != nil && u.convicts(q.death, d) {
 			u.strike(*d)
@@ -213,15 +213,15 @@ func (u *pool) hung(q *question) []digest {
 		n.hangs = append(n.hangs, h)
 	}
 	if h.digest == nil {
-		u.hashLater(q.content, h)
+		u.hashLater(q.object, h)
 	}
 	return nil
 }
 
 // hashLater computes the digest of a hang, in the background since the scan's own time
 // is over. The caller has mu, and c is held by its scan or its backend.
-func (u *pool) hashLater(c backends.Object, h *hang) {
-	kept, keeps := c.(retainer)
+func (u *pool) hashLater(o backends.Object, h *hang) {
+	kept, keeps := o.(retainer)
 	if !keeps || u.hashing >= maxHashing {
 		return
 	}
@@ -230,7 +230,7 @@ func (u *pool) hashLater(c backends.Object, h *hang) {
 	ctx, cancel := limited(u.life, u.config().Timeout)
 	go func() {
 		defer cancel()
-		d, _ := digestOf(ctx, c)
+		d, _ := digestOf(ctx, o)
 		kept.Release()
 		u.mu.Lock()
 		u.hashing--
@@ -267,8 +267,8 @@ func (n *node) resolve(began time.Time, alive bool) []digest {
 }
 
 // digestOf reads c. It returns soon after the end of ctx, even if a read does not.
-func digestOf(ctx context.Context, c backends.Object) (*digest, error) {
-	kept, keeps := c.(retainer)
+func digestOf(ctx context.Context, o backends.Object) (*digest, error) {
+	kept, keeps := o.(retainer)
 	if !keeps {
 		return nil, errors.New("the object cannot be kept")
 	}
@@ -277,9 +277,9 @@ func digestOf(ctx context.Context, c backends.Object) (*digest, error) {
 	go func() {
 		defer kept.Release()
 		defer close(done)
-		d := digest{size: c.Size()}
+		d := digest{size: o.Size()}
 		h := sha256.New()
-		n, err := io.Copy(h, &contextReader{ctx, io.NewSectionReader(c, 0, d.size)})
+		n, err := io.Copy(h, &contextReader{ctx, io.NewSectionReader(o, 0, d.size)})
 		if err == nil && n == d.size {
 			h.Sum(d.sum[:0])
 			done <- &d

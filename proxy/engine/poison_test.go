@@ -20,8 +20,8 @@ import (
 // bomb makes an engine die on some objects: on all that begin with "bomb". Objects that
 // begin with "tar" hang.
 func bomb(e *engine) {
-	e.answer = func(ctx context.Context, c backends.Object) (backends.Result, error) {
-		switch data := string(read(c)); {
+	e.answer = func(ctx context.Context, o backends.Object) (backends.Result, error) {
+		switch data := string(read(o)); {
 		case strings.HasPrefix(data, "bomb"):
 			return backends.Result{}, fmt.Errorf("fake: %w", backends.ErrNoReply)
 		case strings.HasPrefix(data, "tar"):
@@ -134,11 +134,11 @@ func TestPoisonTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		life, kill := context.WithCancel(t.Context())
-		e := &engine{answer: func(ctx context.Context, c backends.Object) (backends.Result, error) {
+		e := &engine{answer: func(ctx context.Context, o backends.Object) (backends.Result, error) {
 			mu.Lock()
 			mine := life
 			mu.Unlock()
-			if strings.HasPrefix(string(read(c)), "bomb") {
+			if strings.HasPrefix(string(read(o)), "bomb") {
 				time.Sleep(10 * time.Millisecond)
 				mu.Lock()
 				defer mu.Unlock()
@@ -260,7 +260,7 @@ func TestNoPoison(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := &engine{answer: func(ctx context.Context, c backends.Object) (backends.Result, error) {
+				e := &engine{answer: func(ctx context.Context, o backends.Object) (backends.Result, error) {
 					return backends.Result{}, tt.answer(ctx)
 				}}
 				cfg := withPoison(e)
@@ -390,8 +390,8 @@ func TestPoisonOfABusyEngine(t *testing.T) {
 func TestPoisonAmongOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var killed chan struct{}
-		e := &engine{answer: func(_ context.Context, c backends.Object) (backends.Result, error) {
-			if string(read(c)) == "bomb" {
+		e := &engine{answer: func(_ context.Context, o backends.Object) (backends.Result, error) {
+			if string(read(o)) == "bomb" {
 				time.Sleep(10 * time.Millisecond)
 				close(killed)
 			}

@@ -27,8 +27,8 @@ func (a *answering) set(f func(data []byte) (backends.Result, error, bool)) {
 }
 
 // Scan implements backends.Backend.
-func (a *answering) Scan(_ context.Context, c backends.Object) (backends.Result, error) {
-	data := read(c)
+func (a *answering) Scan(_ context.Context, o backends.Object) (backends.Result, error) {
+	data := read(o)
 	a.mu.Lock()
 	f := a.answer
 	a.mu.Unlock()
@@ -98,9 +98,9 @@ func TestControlGoesBad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &answering{}
 		begun, gate := make(chan struct{}), make(chan struct{})
-		cfg := withCanary(backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
-			if string(read(c)) != "mail" {
-				return e.Scan(ctx, c)
+		cfg := withCanary(backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
+			if string(read(o)) != "mail" {
+				return e.Scan(ctx, o)
 			}
 			close(begun)
 			<-gate

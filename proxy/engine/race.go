@@ -18,13 +18,13 @@ const (
 // fail, and on a second one beside the first where the first is slow or has been
 // taken out. The first answer wins. It belongs to the goroutine of the scan.
 type race struct {
-	u       *Engine
-	ctx     context.Context
-	content backends.Object
-	all     bool
-	ticket  *ticket
-	digest  *digest // of content; nil: not known
-	full    time.Duration
+	u      *Engine
+	ctx    context.Context
+	object backends.Object
+	all    bool
+	ticket *ticket
+	digest *digest // of content; nil: not known
+	full   time.Duration
 
 	running []*question    // one or two
 	answers chan *question // takes those that are over
@@ -37,25 +37,25 @@ type race struct {
 }
 
 // scan asks one node after the other until one has answered.
-func (u *Engine) scan(ctx context.Context, c backends.Object, all bool) (backends.Result, string, error) {
+func (u *Engine) scan(ctx context.Context, o backends.Object, all bool) (backends.Result, string, error) {
 	full := u.cfg.Timeout
 	if deadline, ok := ctx.Deadline(); ok {
 		full = min(full, time.Until(deadline))
 	}
-	sum, err := u.withheld(ctx, c, nil)
+	sum, err := u.withheld(ctx, o, nil)
 	if err != nil {
 		return backends.Result{}, "", err
 	}
 	t := newTicket()
-	t.class = sizeClass(c.Size())
-	_, t.control = controlNonce(c)
+	t.class = sizeClass(o.Size())
+	_, t.control = controlNonce(o)
 	n, err := u.firstSlot(ctx, t)
 	if err != nil {
 		return backends.Result{}, address(t.last), err
 	}
 	ctx, cancel := limited(ctx, u.cfg.Timeout)
 	defer cancel()
-	r := &race{u: u, ctx: ctx, content: c, all: all, ticket: t, digest: sum, full: full, answers: make(chan *question, 2)}
+	r := &race{u: u, ctx: ctx, object: o, all: all, ticket: t, digest: sum, full: full, answers: make(chan *question, 2)}
 	r.start(n)
 	u.budget.earn()
 	r.run()
@@ -64,7 +64,7 @@ func (u *Engine) scan(ctx context.Context, c backends.Object, all bool) (backend
 
 // start puts the object to n, whose slot is taken.
 func (r *race) start(n *node) {
-	q := &question{node: n, content: r.content, all: r.all, grant: r.ticket.grant, digest: r.digest, full: r.full, answers: r.answers}
+	q := &question{node: n, object: r.object, all: r.all, grant: r.ticket.grant, digest: r.digest, full: r.full, answers: r.answers}
 	q.ctx, q.cancel = context.WithCancelCause(r.ctx)
 	r.ticket.tried = append(r.ticket.tried, n)
 	r.running = append(r.running, q)
@@ -73,7 +73,7 @@ func (r *race) start(n *node) {
 
 // run returns when the race has an outcome.
 func (r *race) run() {
-	slowAfter := r.u.usual(r.content.Size())
+	slowAfter := r.u.usual(r.object.Size())
 	end, _ := r.ctx.Deadline()
 	half := time.Now().Add(time.Until(end) / 2)
 	patience := time.NewTimer(min(slowAfter, time.Until(half)))
@@ -160,7 +160,7 @@ func (r *race) next() (none bool) {
 // too many.
 func (r *race) withheld() bool {
 	var err error
-	r.digest, err = r.u.withheld(r.ctx, r.content, r.digest)
+	r.digest, err = r.u.withheld(r.ctx, r.object, r.digest)
 	return err != nil
 }
 

@@ -52,7 +52,7 @@ func TestAbandonAnswered(t *testing.T) {
 	}
 	c := content("a virus")
 	answers := make(chan *question, 1)
-	q := &question{node: n, content: c, grant: ticket.grant, ctx: t.Context(), answers: answers}
+	q := &question{node: n, object: c, grant: ticket.grant, ctx: t.Context(), answers: answers}
 	u.work(q)
 	if u.abandon(q) {
 		t.Error("left behind with its answer")

@@ -52,8 +52,8 @@ func (l *loading) Reload(context.Context) error {
 }
 
 // Scan implements backends.Backend.
-func (l *loading) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
-	isMail := !isTestObject(read(c))
+func (l *loading) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	isMail := !isTestObject(read(o))
 	l.mu.Lock()
 	loaded := l.loaded
 	if isMail && loaded != nil {
@@ -70,7 +70,7 @@ func (l *loading) Scan(ctx context.Context, c backends.Object) (backends.Result,
 	if isMail {
 		time.Sleep(l.latency)
 	}
-	return l.engine.Scan(ctx, c)
+	return l.engine.Scan(ctx, o)
 }
 
 // counts are how often l was asked to load, and how many objects it got while it did.

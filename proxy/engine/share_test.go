@@ -23,7 +23,7 @@ func as(ctx context.Context, user uint32) context.Context {
 // slots: they all get the same number of answers.
 func TestFairness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sleepy := backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
+		sleepy := backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
 			time.Sleep(time.Duration(50+rand.IntN(100)) * time.Millisecond)
 			return backends.Clean(0), nil
 		})
@@ -246,7 +246,7 @@ func TestQueueStress(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			engines := []*engine{{}, {}, {}}
 			for _, e := range engines {
-				e.answer = func(ctx context.Context, c backends.Object) (backends.Result, error) {
+				e.answer = func(ctx context.Context, o backends.Object) (backends.Result, error) {
 					time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
 					switch rand.IntN(10) {
 					case 0:

@@ -36,26 +36,26 @@ func (s *sizes) set(f func(s *sizes)) {
 }
 
 // Scan implements backends.Backend.
-func (s *sizes) Scan(_ context.Context, c backends.Object) (backends.Result, error) {
+func (s *sizes) Scan(_ context.Context, o backends.Object) (backends.Result, error) {
 	s.mu.Lock()
 	gate := s.gate
 	s.mu.Unlock()
-	if gate != nil && c.Size() > s.limit {
+	if gate != nil && o.Size() > s.limit {
 		<-gate
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	head := make([]byte, min(c.Size(), 4096))
-	if _, err := c.ReadAt(head, 0); err != nil && err != io.EOF {
+	head := make([]byte, min(o.Size(), 4096))
+	if _, err := o.ReadAt(head, 0); err != nil && err != io.EOF {
 		return backends.Result{}, err
 	}
 	if bytes.Contains(head, []byte("zeros.bin")) {
-		s.asked = append(s.asked, c.Size())
+		s.asked = append(s.asked, o.Size())
 	}
 	switch {
-	case c.Size() > s.limit && s.err != nil:
+	case o.Size() > s.limit && s.err != nil:
 		return backends.Result{}, s.err
-	case c.Size() > s.limit:
+	case o.Size() > s.limit:
 		return s.over, nil
 	case bytes.HasPrefix(head, []byte("PK")) && s.flat:
 		return backends.Clean(0), nil

@@ -21,14 +21,14 @@ type restarting struct {
 }
 
 // Scan implements backends.Backend.
-func (r *restarting) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (r *restarting) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	r.mu.Lock()
 	down := r.down
 	r.mu.Unlock()
 	if down != nil {
 		return backends.Result{}, down
 	}
-	return r.sizes.Scan(ctx, c)
+	return r.sizes.Scan(ctx, o)
 }
 
 // Version implements backends.Versioner.
@@ -192,11 +192,11 @@ func TestCaught(t *testing.T) {
 		cfg := sized(&e.sizes)
 		slow := make(chan struct{})
 		cfg.Timeout = time.Hour
-		cfg.Nodes[0].Backend = backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
-			if _, mail := c.(zeros); !mail && c.Size() > mib && c.Size() < 100*mib {
+		cfg.Nodes[0].Backend = backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
+			if _, mail := o.(zeros); !mail && o.Size() > mib && o.Size() < 100*mib {
 				<-slow
 			}
-			return e.Scan(ctx, c)
+			return e.Scan(ctx, o)
 		})
 		u := New(cfg)
 		run(t, u)

@@ -21,8 +21,8 @@ type erratic struct {
 	most    atomic.Int64
 }
 
-func (e *erratic) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
-	if data := read(c); len(data) != 1 {
+func (e *erratic) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	if data := read(o); len(data) != 1 {
 		return judged(data), nil
 	}
 	e.asked.Add(1)
@@ -117,7 +117,7 @@ type flapping struct {
 	phase atomic.Int64
 }
 
-func (f *flapping) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (f *flapping) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
 	switch f.phase.Load() % 3 {
 	case 1:
@@ -125,7 +125,7 @@ func (f *flapping) Scan(ctx context.Context, c backends.Object) (backends.Result
 	case 2:
 		return backends.Clean(0), nil
 	}
-	if data := read(c); isTestObject(data) {
+	if data := read(o); isTestObject(data) {
 		return judged(data), nil
 	}
 	return backends.Found(1, "EICAR"), nil

@@ -293,11 +293,11 @@ func TestSucceedForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var control []byte
 		old := &engine{}
-		u := New(withCanary(backends.Func(func(ctx context.Context, c backends.Object) (backends.Result, error) {
-			if data := read(c); control == nil {
+		u := New(withCanary(backends.Func(func(ctx context.Context, obj backends.Object) (backends.Result, error) {
+			if data := read(obj); control == nil {
 				control = data
 			}
-			return old.Scan(ctx, c)
+			return old.Scan(ctx, obj)
 		})))
 		run(t, u)
 		synctest.Wait()
@@ -468,9 +468,9 @@ func TestSucceedMaxSize(t *testing.T) {
 func TestSucceedUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func() backends.Backend {
-			return &engine{answer: func(_ context.Context, c backends.Object) (backends.Result, error) {
+			return &engine{answer: func(_ context.Context, o backends.Object) (backends.Result, error) {
 				time.Sleep(300 * time.Millisecond)
-				if !strings.Contains(string(read(c)), "virus") {
+				if !strings.Contains(string(read(o)), "virus") {
 					return backends.Result{}, errors.New("another object")
 				}
 				return backends.Found(1, "Some.Virus"), nil

@@ -18,7 +18,7 @@ func TestReadAt(t *testing.T) {
 	s := newSpool(t, Config{Memory: 64 << 10})
 	small, large := []byte("0123456789"), random(100<<10)
 	for _, want := range [][]byte{small, large} {
-		c := spooled(t, s, want)
+		o := spooled(t, s, want)
 		end := int64(len(want))
 		for _, tt := range []struct {
 			name string
@@ -36,15 +36,15 @@ func TestReadAt(t *testing.T) {
 			{"nothing", 3, 0, 0, nil},
 		} {
 			p := make([]byte, tt.len)
-			n, err := c.ReadAt(p, tt.off)
+			n, err := o.ReadAt(p, tt.off)
 			if n != tt.n || err != tt.err || n > 0 && !bytes.Equal(p[:n], want[tt.off:][:n]) {
 				t.Errorf("%s: %d %q %v, want %d, %v", tt.name, n, p[:n], err, tt.n, tt.err)
 			}
 		}
-		if n, err := c.ReadAt(make([]byte, 1), -1); n != 0 || err == nil || err == io.EOF {
+		if n, err := o.ReadAt(make([]byte, 1), -1); n != 0 || err == nil || err == io.EOF {
 			t.Errorf("negative offset: %d, %v", n, err)
 		}
-		c.Release()
+		o.Release()
 	}
 }
 
@@ -57,7 +57,7 @@ func TestReleased(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name string
-		c    *Object
+		o    *Object
 	}{
 		{"memory", spooled(t, s, random(1000))},
 		{"file", spooled(t, s, random(100<<10))},
@@ -65,38 +65,38 @@ func TestReleased(t *testing.T) {
 		{"opened", opened(t, s, name)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := tt.c
-			c.Retain()
-			f, err := c.File()
+			o := tt.o
+			o.Retain()
+			f, err := o.File()
 			if err != nil {
 				t.Fatal(err)
 			}
-			path, err := c.Path()
+			path, err := o.Path()
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.Release()
+			o.Release()
 			if _, err := os.Stat(path); err != nil {
 				t.Error("gone before the last Release:", err)
 			}
-			checkBytes(t, c, random(int(c.Size())))
-			c.Release()
+			checkBytes(t, o, random(int(o.Size())))
+			o.Release()
 			if _, err := os.Stat(path); !os.IsNotExist(err) {
 				t.Errorf("named file after Release: %v", err)
 			}
 			if _, err := f.ReadAt(make([]byte, 1), 0); !errors.Is(err, os.ErrClosed) {
 				t.Errorf("descriptor after Release: %v", err)
 			}
-			c.Retain() // must not bring it back
-			c.Release()
-			c.Release()
-			_, err = c.ReadAt(make([]byte, 1), 0)
+			o.Retain() // must not bring it back
+			o.Release()
+			o.Release()
+			_, err = o.ReadAt(make([]byte, 1), 0)
 			checkIs(t, err, ErrReleased)
-			_, err = c.File()
+			_, err = o.File()
 			checkIs(t, err, ErrReleased)
-			_, err = c.Path()
+			_, err = o.Path()
 			checkIs(t, err, ErrReleased)
-			_, err = c.SHA256(t.Context())
+			_, err = o.SHA256(t.Context())
 			checkIs(t, err, ErrReleased)
 		})
 	}
@@ -120,14 +120,14 @@ func TestReleaseRace(t *testing.T) {
 }
 
 func releaseRace(t *testing.T, s *Spool, want []byte) {
-	c := spooled(t, s, want)
+	o := spooled(t, s, want)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for j := range 4 {
 		wg.Go(func() {
 			buf := make([]byte, len(want))
 			for {
-				n, err := c.ReadAt(buf, 0)
+				n, err := o.ReadAt(buf, 0)
 				if errors.Is(err, ErrReleased) {
 					return
 				}
@@ -137,11 +137,11 @@ func releaseRace(t *testing.T, s *Spool, want []byte) {
 				}
 				switch j {
 				case 0:
-					_, err = c.File()
+					_, err = o.File()
 				case 1:
-					_, err = c.Path()
+					_, err = o.Path()
 				case 2:
-					_, err = c.SHA256(t.Context())
+					_, err = o.SHA256(t.Context())
 				}
 				if err != nil && !errors.Is(err, ErrReleased) {
 					t.Error(err)
@@ -151,9 +151,9 @@ func releaseRace(t *testing.T, s *Spool, want []byte) {
 		})
 	}
 	wg.Go(func() { spooled(t, s, bytes.Repeat([]byte{0xff}, len(want))).Release() })
-	c.Retain()
-	wg.Go(c.Release)
-	wg.Go(c.Release)
+	o.Retain()
+	wg.Go(o.Release)
+	wg.Go(o.Release)
 }
 
 // TestFileCannotBeChanged plays an engine that writes to what it is handed.
@@ -162,8 +162,8 @@ func TestFileCannotBeChanged(t *testing.T) {
 		s := newSpool(t, Config{Memory: 16 << 10, Store: store})
 		for _, size := range []int{0, 1000, 100 << 10} {
 			want := random(size)
-			c := spooled(t, s, want)
-			f, err := c.File()
+			o := spooled(t, s, want)
+			f, err := o.File()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,11 +185,11 @@ func TestFileCannotBeChanged(t *testing.T) {
 					again.Close()
 				}
 			}
-			if again, err := c.File(); again != f || err != nil {
+			if again, err := o.File(); again != f || err != nil {
 				t.Errorf("second File: %v, %v", again, err)
 			}
 			checkBytes(t, f, want)
-			c.Release()
+			o.Release()
 		}
 	}
 }
@@ -200,8 +200,8 @@ func TestBytesAreNotPooled(t *testing.T) {
 	s := newSpool(t, Config{Memory: 64 << 10})
 	b := random(4 << 10)
 	s.Bytes(b).Release()
-	c := spooled(t, s, bytes.Repeat([]byte("x"), 4<<10))
-	defer c.Release()
+	o := spooled(t, s, bytes.Repeat([]byte("x"), 4<<10))
+	defer o.Release()
 	if !bytes.Equal(b, random(4<<10)) || strings.HasPrefix(string(b), "xxx") {
 		t.Error("the bytes were changed")
 	}

@@ -79,23 +79,23 @@ func (d *digest) piece(readAt func([]byte, int64) (int, error), buf []byte, end 
 }
 
 // InMemory reports whether the bytes are in the memory of the daemon.
-func (c *Object) InMemory() bool { return c.own == nil && c.opened == nil }
+func (o *Object) InMemory() bool { return o.own == nil && o.opened == nil }
 
 // SHA256 returns the SHA-256 of the object in lower case hexadecimal. It is computed
 // at the first call, under ctx.
-func (c *Object) SHA256(ctx context.Context) (string, error) {
-	if !c.pin() {
+func (o *Object) SHA256(ctx context.Context) (string, error) {
+	if !o.pin() {
 		return "", ErrReleased
 	}
-	defer c.unpin()
-	d := &c.digest
-	buf := c.spool.pool.get(classes - 1)
-	defer c.spool.pool.put(buf)
+	defer o.unpin()
+	d := &o.digest
+	buf := o.spool.pool.get(classes - 1)
+	defer o.spool.pool.put(buf)
 	for {
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		err := d.piece(func(p []byte, off int64) (int, error) { return c.readAt(ctx, p, off) }, buf[:cap(buf)], c.size)
+		err := d.piece(func(p []byte, off int64) (int, error) { return o.readAt(ctx, p, off) }, buf[:cap(buf)], o.size)
 		if err == io.EOF {
 			return d.finish(), nil
 		}

@@ -23,17 +23,17 @@ func TestDigest(t *testing.T) {
 					}
 					rest = rest[n:]
 				}
-				c, err := w.Finish()
+				o, err := w.Finish()
 				if err != nil {
 					t.Fatal(err)
 				}
 				sum := sha256.Sum256(want)
 				for range 2 {
-					if got, err := c.SHA256(t.Context()); got != hex.EncodeToString(sum[:]) || err != nil {
+					if got, err := o.SHA256(t.Context()); got != hex.EncodeToString(sum[:]) || err != nil {
 						t.Errorf("%s, hash %v, %d bytes: %s, %v", store, hash, size, got, err)
 					}
 				}
-				c.Release()
+				o.Release()
 			}
 		}
 	}
@@ -51,8 +51,8 @@ func TestDigestAborted(t *testing.T) {
 			w.Abort()
 		}
 		for range 20 {
-			c := spooled(t, s, random(1<<20))
-			c.Release()
+			o := spooled(t, s, random(1<<20))
+			o.Release()
 		}
 	}
 	eventually(t, "nothing is hashed any more", func() bool { return len(hashers) == 0 })
@@ -61,15 +61,15 @@ func TestDigestAborted(t *testing.T) {
 // TestDigestEnds stops hashing when the context ends, and goes on with another.
 func TestDigestEnds(t *testing.T) {
 	s := newSpool(t, Config{})
-	c := spooled(t, s, random(1<<20))
-	defer c.Release()
+	o := spooled(t, s, random(1<<20))
+	defer o.Release()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("stopping")
 	cancel(why)
-	if _, err := c.SHA256(ctx); err != why {
+	if _, err := o.SHA256(ctx); err != why {
 		t.Errorf("got %v", err)
 	}
-	if sum, err := c.SHA256(t.Context()); len(sum) != 64 || err != nil {
+	if sum, err := o.SHA256(t.Context()); len(sum) != 64 || err != nil {
 		t.Errorf("got %q, %v", sum, err)
 	}
 }

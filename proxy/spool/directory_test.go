@@ -105,18 +105,18 @@ func TestConfigure(t *testing.T) {
 	if _, err := begun.Write(random(5 << 10)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := begun.Finish()
+	o, err := begun.Finish()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if path, err := c.Path(); err != nil || !strings.HasPrefix(path, first) {
+	if path, err := o.Path(); err != nil || !strings.HasPrefix(path, first) {
 		t.Errorf("begun before the reload: path %q, %v", path, err)
 	}
 	fresh := spooled(t, s, random(9<<10))
 	if path, err := fresh.Path(); err != nil || !strings.HasPrefix(path, second) {
 		t.Errorf("after the reload: path %q, %v", path, err)
 	}
-	c.Release()
+	o.Release()
 	old.Release()
 	if left := tree(t, first); len(left) > 0 {
 		t.Errorf("left in the old directory: %q", left)
@@ -146,8 +146,8 @@ func TestClose(t *testing.T) {
 	if err := s.Configure(Config{Memory: 4 << 10, Store: Tmpfile, Dir: second}); err != nil {
 		t.Fatal(err)
 	}
-	c := spooled(t, s, random(100<<10))
-	path, err := c.Path()
+	o := spooled(t, s, random(100<<10))
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,9 +164,9 @@ func TestClose(t *testing.T) {
 	_, err = unnamed.Path()
 	checkIs(t, err, ErrStorage)
 	unnamed.Release()
-	for _, c := range []*Object{old, c} {
-		checkBytes(t, c, random(100<<10))
-		c.Release()
+	for _, o := range []*Object{old, o} {
+		checkBytes(t, o, random(100<<10))
+		o.Release()
 	}
 	w := s.Create(t.Context())
 	_, err = w.Write(random(100 << 10))
@@ -177,9 +177,9 @@ func TestClose(t *testing.T) {
 func TestDrain(t *testing.T) {
 	s := newSpool(t, Config{Memory: 4 << 10})
 	s.Drain(time.Hour) // there is nothing
-	c := spooled(t, s, random(1000))
+	o := spooled(t, s, random(1000))
 	s.Drain(time.Millisecond)
-	go c.Release()
+	go o.Release()
 	s.Drain(time.Hour)
 	if n := s.Stats().Contents; n != 0 {
 		t.Errorf("%d contents left", n)
@@ -199,15 +199,15 @@ func TestDirectoryRemoved(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, size := range []int{1000, 100 << 10} {
-				c := spooled(t, s, random(size))
-				path, err := c.Path()
+				o := spooled(t, s, random(size))
+				path, err := o.Path()
 				if err != nil {
 					t.Fatal(err)
 				}
 				if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, random(size)) {
 					t.Errorf("%d bytes, %v", len(got), err)
 				}
-				c.Release()
+				o.Release()
 			}
 		}
 		checkBytes(t, old, random(100<<10))

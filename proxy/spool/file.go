@@ -10,37 +10,37 @@ import (
 // File implements [backends.Object]. The descriptor cannot be used to change
 // the content: a memfd is sealed, a file is open for reading only. Of a client's
 // file see [files.File.File]. An error wraps ErrStorage.
-func (c *Object) File() (*os.File, error) {
-	if !c.pin() {
+func (o *Object) File() (*os.File, error) {
+	if !o.pin() {
 		return nil, ErrReleased
 	}
-	defer c.unpin()
+	defer o.unpin()
 	switch {
-	case c.own != nil:
-		return c.own, nil
-	case c.opened != nil:
-		return c.opened.File(), nil
+	case o.own != nil:
+		return o.own, nil
+	case o.opened != nil:
+		return o.opened.File(), nil
 	}
-	return c.file.get(c.makeFile)
+	return o.file.get(o.makeFile)
 }
 
 // makeFile makes a file of what is in memory. Its bytes are counted, but it is
 // not refused for the quota: the content was let in, and to fail its scan would
 // only bring it back.
-func (c *Object) makeFile() (*os.File, error) {
-	f, err := c.set.anonymous()
+func (o *Object) makeFile() (*os.File, error) {
+	f, err := o.set.anonymous()
 	if err != nil {
 		return nil, storageError("file", err)
 	}
-	if err := c.writeTo(f); err != nil {
+	if err := o.writeTo(f); err != nil {
 		f.Close()
 		return nil, storageError("file", err)
 	}
-	if f, err = c.set.seal(f); err != nil {
+	if f, err = o.set.seal(f); err != nil {
 		return nil, storageError("file", err)
 	}
-	if c.kind == kindSpooled {
-		c.spool.quota.force(c, pages(c.size))
+	if o.kind == kindSpooled {
+		o.spool.quota.force(o, pages(o.size))
 	}
 	return f, nil
 }
@@ -50,52 +50,52 @@ func (c *Object) makeFile() (*os.File, error) {
 // the last Release. Of an opened file it is a copy, so that no name of a
 // client's choice reaches an engine. An error wraps ErrStorage, or ErrQuota if
 // there is no room for the copy of an opened file.
-func (c *Object) Path() (string, error) {
-	if !c.pin() {
+func (o *Object) Path() (string, error) {
+	if !o.pin() {
 		return "", ErrReleased
 	}
-	defer c.unpin()
-	if c.set.dir == nil {
+	defer o.unpin()
+	if o.set.dir == nil {
 		return "", storageError("path", errors.New("no directory is configured"))
 	}
-	name, err := c.path.get(c.makePath)
+	name, err := o.path.get(o.makePath)
 	if err != nil {
 		return "", err
 	}
-	return c.set.dir.path(name), nil
+	return o.set.dir.path(name), nil
 }
 
-func (c *Object) makePath() (string, error) {
-	if c.own != nil && c.kind == kindSpooled && c.set.Store == Tmpfile {
-		if name, err := c.set.dir.link(c.own); err == nil {
-			c.spool.files.Add(1)
+func (o *Object) makePath() (string, error) {
+	if o.own != nil && o.kind == kindSpooled && o.set.Store == Tmpfile {
+		if name, err := o.set.dir.link(o.own); err == nil {
+			o.spool.files.Add(1)
 			return name, nil
 		} // else a copy may still do
 	}
-	charge, err := c.chargeCopy()
+	charge, err := o.chargeCopy()
 	if err != nil {
 		return "", fmt.Errorf("path: %w", err)
 	}
-	name, err := c.set.dir.put(func(f *os.File) error { return c.writeTo(f) })
+	name, err := o.set.dir.put(func(f *os.File) error { return o.writeTo(f) })
 	if err != nil {
-		c.spool.quota.give(c, charge)
+		o.spool.quota.give(o, charge)
 		return "", storageError("path", err)
 	}
-	c.spool.files.Add(1)
+	o.spool.files.Add(1)
 	return name, nil
 }
 
 // chargeCopy counts the bytes of a copy with a name. Only opened files can be
 // refused: nobody has asked the quota about them before.
-func (c *Object) chargeCopy() (int64, error) {
-	n := pages(c.size)
-	switch c.kind {
+func (o *Object) chargeCopy() (int64, error) {
+	n := pages(o.size)
+	switch o.kind {
 	case kindConstant:
 		return 0, nil
 	case kindOpened:
-		return n, c.spool.quota.try(c, n)
+		return n, o.spool.quota.try(o, n)
 	}
-	c.spool.quota.force(c, n)
+	o.spool.quota.force(o, n)
 	return n, nil
 }
 

@@ -18,11 +18,11 @@ func childHold(dir string) error {
 		return err
 	}
 	for _, size := range []int{1000, 100 << 10} {
-		c := s.Bytes(random(size))
-		if _, err := c.File(); err != nil {
+		o := s.Bytes(random(size))
+		if _, err := o.File(); err != nil {
 			return err
 		}
-		path, err := c.Path()
+		path, err := o.Path()
 		if err != nil {
 			return err
 		}
@@ -148,15 +148,15 @@ func startAndUse(dir string) error {
 		if err != nil {
 			return err
 		}
-		c := s.Bytes([]byte("x"))
-		path, err := c.Path()
+		o := s.Bytes([]byte("x"))
+		path, err := o.Path()
 		if err != nil {
 			return err
 		}
 		if _, err := os.Stat(path); err != nil {
 			return err
 		}
-		c.Release()
+		o.Release()
 		s.Close()
 	}
 	return nil

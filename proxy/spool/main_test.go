@@ -136,11 +136,11 @@ func spooled(t *testing.T, s *Spool, b []byte) *Object {
 	if n, err := w.Write(b); n != len(b) || err != nil {
 		t.Fatalf("Write: %d, %v", n, err)
 	}
-	c, err := w.Finish()
+	o, err := w.Finish()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return o
 }
 
 // checkBytes proves that r has the bytes of want and then ends.

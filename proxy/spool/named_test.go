@@ -21,13 +21,13 @@ func TestPath(t *testing.T) {
 func testPath(t *testing.T, store Store, size int, mode os.FileMode) {
 	group := os.Getegid()
 	s := newSpool(t, Config{Memory: 16 << 10, Store: store, PathMode: mode, PathGroup: group})
-	c := spooled(t, s, random(size))
-	defer c.Release()
-	path, err := c.Path()
+	o := spooled(t, s, random(size))
+	defer o.Release()
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := c.Path(); again != path || err != nil {
+	if again, err := o.Path(); again != path || err != nil {
 		t.Errorf("second Path: %q, %v", again, err)
 	}
 	if !regexp.MustCompile(`^/.*/polyclam-spool-[A-Z2-7]{26}/polyclam-[A-Z2-7]{26}$`).MatchString(path) {
@@ -51,7 +51,7 @@ func testPath(t *testing.T, store Store, size int, mode os.FileMode) {
 	if sub.Mode().Perm() != search {
 		t.Errorf("mode %v of the subdirectory, want %v", sub.Mode(), search)
 	}
-	f, err := c.File()
+	f, err := o.File()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,8 +70,8 @@ func TestPathWithoutTmpfile(t *testing.T) {
 	s := newSpool(t, Config{Memory: 16 << 10, PathMode: 0o640})
 	s.set.dir.anonymity = false
 	for _, size := range []int{0, 1000, 100 << 10} {
-		c := spooled(t, s, random(size))
-		path, err := c.Path()
+		o := spooled(t, s, random(size))
+		path, err := o.Path()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,19 +82,19 @@ func TestPathWithoutTmpfile(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || info.Mode() != 0o640 {
 			t.Errorf("mode %v, %v", info.Mode(), err)
 		}
-		c.Release()
+		o.Release()
 	}
 	// A copy that fails half-way leaves no file.
 	name := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(name, random(100<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := opened(t, s, name)
-	defer c.Release()
+	o := opened(t, s, name)
+	defer o.Release()
 	if err := os.Truncate(name, 1000); err != nil {
 		t.Fatal(err)
 	}
-	_, err := c.Path()
+	_, err := o.Path()
 	checkIs(t, err, ErrStorage)
 	if left := tree(t, s.set.Dir); len(left) != 1 {
 		t.Errorf("left %q", left)
@@ -107,11 +107,11 @@ func TestPathWithoutDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer checkEmpty(t, s)
-	c := spooled(t, s, random(100<<10))
-	defer c.Release()
-	_, err = c.Path()
+	o := spooled(t, s, random(100<<10))
+	defer o.Release()
+	_, err = o.Path()
 	checkIs(t, err, ErrStorage)
-	if _, err := c.File(); err != nil {
+	if _, err := o.File(); err != nil {
 		t.Error(err)
 	}
 }
@@ -119,14 +119,14 @@ func TestPathWithoutDirectory(t *testing.T) {
 // TestEngineRemovesFile plays an engine that deletes what it finds infected.
 func TestEngineRemovesFile(t *testing.T) {
 	s := newSpool(t, Config{})
-	c := spooled(t, s, random(1000))
-	path, err := c.Path()
+	o := spooled(t, s, random(1000))
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	checkBytes(t, c, random(1000))
-	c.Release()
+	checkBytes(t, o, random(1000))
+	o.Release()
 }

@@ -55,27 +55,27 @@ type Object struct {
 }
 
 // Size implements [backends.Object].
-func (c *Object) Size() int64 { return c.size }
+func (o *Object) Size() int64 { return o.size }
 
 // Name implements [backends.Named]: the last element of the path that SetPath got.
-func (c *Object) Name() string { return c.name }
+func (o *Object) Name() string { return o.name }
 
 // SetPath says which path a client named for the object. Call it before the object is
 // shared.
-func (c *Object) SetPath(path string) {
+func (o *Object) SetPath(path string) {
 	if name := filepath.Base(path); name != "." && name != "/" {
-		c.name = name
+		o.name = name
 	}
 }
 
 // Retain adds a reference, to be given back by Release. The caller must hold
 // one already.
-func (c *Object) Retain() { c.count(reference) }
+func (o *Object) Retain() { o.count(reference) }
 
 // Release gives a reference back. The last one frees memory, descriptor and
 // named file, or the methods do that are running at that moment. Further calls
 // do nothing.
-func (c *Object) Release() { c.discount(reference) }
+func (o *Object) Release() { o.discount(reference) }
 
 // What Object.refs counts: references in the upper half, running methods in
 // the lower. Memory is used again for other contents, so that it must not be
@@ -87,13 +87,13 @@ const (
 )
 
 // count adds one, unless there is no reference any more.
-func (c *Object) count(one int64) bool {
+func (o *Object) count(one int64) bool {
 	for {
-		n := c.refs.Load()
+		n := o.refs.Load()
 		if n < reference {
 			return false
 		}
-		if c.refs.CompareAndSwap(n, n+one) {
+		if o.refs.CompareAndSwap(n, n+one) {
 			return true
 		}
 	}
@@ -101,53 +101,53 @@ func (c *Object) count(one int64) bool {
 
 // discount takes one away, if there is one, and frees the content when nothing
 // is left.
-func (c *Object) discount(one int64) {
+func (o *Object) discount(one int64) {
 	for {
-		n := c.refs.Load()
+		n := o.refs.Load()
 		if n < one {
 			return
 		}
-		if !c.refs.CompareAndSwap(n, n-one) {
+		if !o.refs.CompareAndSwap(n, n-one) {
 			continue
 		}
 		if n == one {
-			c.spool.contents.Add(-1)
-			c.free()
+			o.spool.contents.Add(-1)
+			o.free()
 		}
 		return
 	}
 }
 
 // pin begins a method and reports false if the content is released.
-func (c *Object) pin() bool { return c.count(running) }
+func (o *Object) pin() bool { return o.count(running) }
 
 // unpin ends a method.
-func (c *Object) unpin() { c.discount(running) }
+func (o *Object) unpin() { o.discount(running) }
 
 // ReadAt implements [io.ReaderAt]. A file that has become shorter than it was
 // gives io.ErrUnexpectedEOF, never a silent end.
-func (c *Object) ReadAt(p []byte, off int64) (int, error) {
-	if !c.pin() {
+func (o *Object) ReadAt(p []byte, off int64) (int, error) {
+	if !o.pin() {
 		return 0, ErrReleased
 	}
-	defer c.unpin()
-	return c.readAt(c.ctx, p, off)
+	defer o.unpin()
+	return o.readAt(o.ctx, p, off)
 }
 
 // readAt is ReadAt for those who hold a reference. A client's file is read under ctx.
-func (c *Object) readAt(ctx context.Context, p []byte, off int64) (int, error) {
+func (o *Object) readAt(ctx context.Context, p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read at a negative offset")
 	}
-	if off >= c.size {
+	if off >= o.size {
 		return 0, io.EOF
 	}
 	var atEnd error
-	if rest := c.size - off; int64(len(p)) > rest {
+	if rest := o.size - off; int64(len(p)) > rest {
 		p = p[:rest]
 		atEnd = io.EOF
 	}
-	n, err := c.readFull(ctx, p, off)
+	n, err := o.readFull(ctx, p, off)
 	if n == len(p) {
 		return n, atEnd
 	}
@@ -155,24 +155,24 @@ func (c *Object) readAt(ctx context.Context, p []byte, off int64) (int, error) {
 }
 
 // readFull reads all of p, or fails.
-func (c *Object) readFull(ctx context.Context, p []byte, off int64) (int, error) {
+func (o *Object) readFull(ctx context.Context, p []byte, off int64) (int, error) {
 	switch {
-	case c.opened != nil:
-		return c.opened.ReadAt(ctx, p, off)
-	case c.own == nil:
-		return c.recall(p, off), nil
+	case o.opened != nil:
+		return o.opened.ReadAt(ctx, p, off)
+	case o.own == nil:
+		return o.recall(p, off), nil
 	}
-	n, err := c.own.ReadAt(p, off)
+	n, err := o.own.ReadAt(p, off)
 	if err == io.EOF {
-		err = fmt.Errorf("file shrank below %d bytes: %w", c.size, io.ErrUnexpectedEOF)
+		err = fmt.Errorf("file shrank below %d bytes: %w", o.size, io.ErrUnexpectedEOF)
 	}
 	return n, err
 }
 
 // recall copies from memory.
-func (c *Object) recall(p []byte, off int64) int {
+func (o *Object) recall(p []byte, off int64) int {
 	n := 0
-	for _, seg := range c.segs {
+	for _, seg := range o.segs {
 		if off >= int64(len(seg)) {
 			off -= int64(len(seg))
 			continue
@@ -187,20 +187,20 @@ func (c *Object) recall(p []byte, off int64) int {
 }
 
 // writeTo writes the whole content to w, for those who hold a reference.
-func (c *Object) writeTo(w io.Writer) error {
-	if c.own == nil && c.opened == nil {
-		for _, seg := range c.segs {
+func (o *Object) writeTo(w io.Writer) error {
+	if o.own == nil && o.opened == nil {
+		for _, seg := range o.segs {
 			if _, err := w.Write(seg); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	buf := c.spool.pool.get(classes - 1)
-	defer c.spool.pool.put(buf)
+	buf := o.spool.pool.get(classes - 1)
+	defer o.spool.pool.put(buf)
 	buf = buf[:cap(buf)]
-	for off := int64(0); off < c.size; {
-		n, err := c.readAt(c.ctx, buf, off)
+	for off := int64(0); off < o.size; {
+		n, err := o.readAt(o.ctx, buf, off)
 		if err != nil && err != io.EOF {
 			return fmt.Errorf("read: %w", err)
 		}
@@ -213,36 +213,36 @@ func (c *Object) writeTo(w io.Writer) error {
 }
 
 // free gives everything back. Nobody holds a reference any more.
-func (c *Object) free() {
-	if c.kind == kindSpooled {
-		c.freeSegments()
+func (o *Object) free() {
+	if o.kind == kindSpooled {
+		o.freeSegments()
 	}
-	if c.own != nil {
-		c.own.Close()
+	if o.own != nil {
+		o.own.Close()
 	}
-	if c.opened != nil {
-		c.opened.Close()
+	if o.opened != nil {
+		o.opened.Close()
 	}
-	if f, ok := c.file.value(); ok {
+	if f, ok := o.file.value(); ok {
 		f.Close()
 	}
-	if name, ok := c.path.value(); ok {
-		c.set.dir.remove(name)
-		c.spool.files.Add(-1)
+	if name, ok := o.path.value(); ok {
+		o.set.dir.remove(name)
+		o.spool.files.Add(-1)
 	}
-	c.refs.Store(0)
-	c.spool.quota.close(c)
-	c.set.release()
+	o.refs.Store(0)
+	o.spool.quota.close(o)
+	o.set.release()
 }
 
 // freeSegments gives the memory of the content back to the pool.
-func (c *Object) freeSegments() {
-	for i, seg := range c.segs {
-		c.segs[i] = nil
-		c.spool.inMemory.Add(-int64(cap(seg)))
-		c.spool.pool.put(seg)
+func (o *Object) freeSegments() {
+	for i, seg := range o.segs {
+		o.segs[i] = nil
+		o.spool.inMemory.Add(-int64(cap(seg)))
+		o.spool.pool.put(seg)
 	}
-	c.segs = nil
+	o.segs = nil
 }
 
 // lazy is a value that is made at its first use. What fails is tried again at

@@ -24,11 +24,11 @@ func opened(t *testing.T, s *Spool, name string) *Object {
 
 func openedAs(t *testing.T, s *Spool, name string, flags int) *Object {
 	t.Helper()
-	c, err := s.Open(t.Context(), adopted(t, name, flags), 0)
+	o, err := s.Open(t.Context(), adopted(t, name, flags), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return o
 }
 
 // adopted is the file of that name as a client hands it over.
@@ -57,20 +57,20 @@ func TestOpen(t *testing.T) {
 		if err := os.WriteFile(name, want, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c := openedAs(t, s, name, unix.O_RDWR)
+		o := openedAs(t, s, name, unix.O_RDWR)
 		if err := os.Remove(name); err != nil {
 			t.Fatal(err)
 		}
-		if c.Size() != int64(size) || s.Stats().Used != 0 {
-			t.Errorf("size %d, used %d; want %d, 0", c.Size(), s.Stats().Used, size)
+		if o.Size() != int64(size) || s.Stats().Used != 0 {
+			t.Errorf("size %d, used %d; want %d, 0", o.Size(), s.Stats().Used, size)
 		}
-		checkBytes(t, c, want)
-		if f, err := c.File(); err != nil {
+		checkBytes(t, o, want)
+		if f, err := o.File(); err != nil {
 			t.Error(err)
 		} else if _, err := f.WriteAt([]byte("x"), 0); err == nil {
 			t.Error("an engine could write to the client's file")
 		}
-		path, err := c.Path()
+		path, err := o.Path()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestOpen(t *testing.T) {
 		if got, err := os.ReadFile(path); err != nil || string(got) != string(want) {
 			t.Errorf("copy: %d bytes, %v", len(got), err)
 		}
-		c.Release()
+		o.Release()
 		checkEmpty(t, s)
 	}
 }
@@ -93,25 +93,25 @@ func TestOpenedFileChanges(t *testing.T) {
 	if err := os.WriteFile(name, want, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := opened(t, s, name)
-	defer c.Release()
+	o := opened(t, s, name)
+	defer o.Release()
 	if err := os.WriteFile(name, append(want, "more"...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	checkBytes(t, c, want)
+	checkBytes(t, o, want)
 	if err := os.Truncate(name, 1000); err != nil {
 		t.Fatal(err)
 	}
-	n, err := c.ReadAt(make([]byte, 2000), 0)
+	n, err := o.ReadAt(make([]byte, 2000), 0)
 	if n != 1000 {
 		t.Errorf("read %d bytes", n)
 	}
 	checkIs(t, err, io.ErrUnexpectedEOF)
-	_, err = io.Copy(io.Discard, io.NewSectionReader(c, 0, c.Size()))
+	_, err = io.Copy(io.Discard, io.NewSectionReader(o, 0, o.Size()))
 	checkIs(t, err, io.ErrUnexpectedEOF)
-	_, err = c.SHA256(t.Context())
+	_, err = o.SHA256(t.Context())
 	checkIs(t, err, io.ErrUnexpectedEOF)
-	_, err = c.Path()
+	_, err = o.Path()
 	checkIs(t, err, ErrStorage)
 	if s.Stats().Used != 0 || s.Stats().Files != 0 {
 		t.Errorf("after a failed copy: %+v", s.Stats())
@@ -125,9 +125,9 @@ func TestOpenQuota(t *testing.T) {
 	if err := os.WriteFile(name, random(65<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := opened(t, s, name)
-	defer c.Release()
-	_, err := c.Path()
+	o := opened(t, s, name)
+	defer o.Release()
+	_, err := o.Path()
 	checkIs(t, err, ErrQuota)
 }
 
@@ -137,7 +137,7 @@ func TestMake(t *testing.T) {
 	const size = 8 << 20
 	for _, store := range []Store{Memfd, Tmpfile} {
 		s := newSpool(t, Config{Store: store, Dir: t.TempDir(), Total: 1 << 20})
-		c, err := s.Make(func(f *os.File) error {
+		o, err := s.Make(func(f *os.File) error {
 			_, err := f.WriteAt([]byte("end"), size-3)
 			return err
 		})
@@ -145,10 +145,10 @@ func TestMake(t *testing.T) {
 			t.Fatal(err)
 		}
 		tail := make([]byte, 3)
-		if _, err := c.ReadAt(tail, size-3); c.Size() != size || string(tail) != "end" || err != nil && err != io.EOF {
-			t.Errorf("%d bytes, %q, error %v", c.Size(), tail, err)
+		if _, err := o.ReadAt(tail, size-3); o.Size() != size || string(tail) != "end" || err != nil && err != io.EOF {
+			t.Errorf("%d bytes, %q, error %v", o.Size(), tail, err)
 		}
-		f, err := c.File()
+		f, err := o.File()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func TestMake(t *testing.T) {
 		if used := s.Stats().Used; used != 0 {
 			t.Errorf("%d bytes used", used)
 		}
-		c.Release()
+		o.Release()
 		if _, err := s.Make(func(*os.File) error { return errors.New("no") }); !errors.Is(err, ErrStorage) {
 			t.Errorf("error %v", err)
 		}
@@ -170,18 +170,18 @@ func TestOpenForeign(t *testing.T) {
 	want := random(300 << 10)
 	fs := fusetest.Mount(t, fusetest.File{Name: "f", Data: want}, fusetest.File{Name: "half", Data: want[:1000], Size: 300 << 10, Direct: true})
 	s := newSpool(t, Config{Memory: 16 << 10, Total: 1 << 20})
-	c := openedAs(t, s, fs.Path("f"), unix.O_RDWR)
+	o := openedAs(t, s, fs.Path("f"), unix.O_RDWR)
 	fs.Hang(fusetest.Read) // nothing reads it any more
-	checkBytes(t, c, want)
+	checkBytes(t, o, want)
 	if s.Stats().Used != pages(int64(len(want))) {
 		t.Errorf("used %d", s.Stats().Used)
 	}
-	if f, err := c.File(); err != nil {
+	if f, err := o.File(); err != nil {
 		t.Error(err)
 	} else if _, err := f.WriteAt([]byte("x"), 0); err == nil {
 		t.Error("an engine could write to the copy")
 	}
-	c.Release()
+	o.Release()
 	checkEmpty(t, s)
 }
 

@@ -16,15 +16,15 @@ var _ backends.Placed = (*Object)(nil)
 
 // Place implements [backends.Placed] for an opened file. It fails if the path that the
 // kernel knows for the file leads to another one, or to none.
-func (c *Object) Place() (backends.Place, error) {
-	if !c.pin() {
+func (o *Object) Place() (backends.Place, error) {
+	if !o.pin() {
 		return backends.Place{}, ErrReleased
 	}
-	defer c.unpin()
-	if c.kind != kindOpened {
+	defer o.unpin()
+	if o.kind != kindOpened {
 		return backends.Place{}, errors.New("the object has no file but polyclam's")
 	}
-	f, err := c.File()
+	f, err := o.File()
 	if err != nil {
 		return backends.Place{}, err
 	}

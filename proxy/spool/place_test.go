@@ -63,12 +63,12 @@ func TestPlace(t *testing.T) {
 // Only a client's file has a place: polyclam's own are not for clamd to find.
 func TestPlaceOfOthers(t *testing.T) {
 	s := newSpool(t, Config{Memory: 4 << 10, Store: Tmpfile})
-	for name, c := range map[string]*Object{"in memory": keep(t, s, 100), "in a file": keep(t, s, 40<<10), "constant": s.Bytes([]byte("x"))} {
-		if p, err := c.Place(); err == nil {
+	for name, o := range map[string]*Object{"in memory": keep(t, s, 100), "in a file": keep(t, s, 40<<10), "constant": s.Bytes([]byte("x"))} {
+		if p, err := o.Place(); err == nil {
 			t.Errorf("%s: %+v", name, p)
 		}
-		c.Release()
-		if p, err := c.Place(); p != (backends.Place{}) || err == nil {
+		o.Release()
+		if p, err := o.Place(); p != (backends.Place{}) || err == nil {
 			t.Errorf("%s, released: %+v, %v", name, p, err)
 		}
 	}
@@ -80,9 +80,9 @@ func keep(t *testing.T, s *Spool, n int) *Object {
 	if _, err := w.Write(random(n)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := w.Finish()
+	o, err := w.Finish()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return o
 }

@@ -33,7 +33,7 @@ type quota struct {
 
 // A waiter is a writer that waits for room.
 type waiter struct {
-	c       *Object
+	o       *Object
 	n       int64
 	granted bool
 	ready   chan struct{} // closed when granted
@@ -42,7 +42,7 @@ type waiter struct {
 }
 
 // open makes k the client of c.
-func (q *quota) open(c *Object, k client.Key) {
+func (q *quota) open(o *Object, k client.Key) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	a := q.accounts[k]
@@ -54,15 +54,15 @@ func (q *quota) open(c *Object, k client.Key) {
 		q.accounts[k] = a
 	}
 	a.users++
-	c.charge.account = a
-	c.charge.complete = c.kind != kindSpooled
+	o.charge.account = a
+	o.charge.complete = o.kind != kindSpooled
 }
 
 // take counts n more bytes for c, which is being written. If there is no room
 // it waits until deadline, or until ctx is done. An error wraps ErrQuota, and
 // the context's cause if that was the reason.
-func (q *quota) take(ctx context.Context, c *Object, n int64, deadline time.Time) error {
-	w, err := q.enqueue(c, n, deadline)
+func (q *quota) take(ctx context.Context, o *Object, n int64, deadline time.Time) error {
+	w, err := q.enqueue(o, n, deadline)
 	if w == nil {
 		return err
 	}
@@ -81,27 +81,27 @@ func (q *quota) take(ctx context.Context, c *Object, n int64, deadline time.Time
 
 // enqueue takes the bytes immediately, or refuses for good, and returns no waiter;
 // else it returns one that is in a queue.
-func (q *quota) enqueue(c *Object, n int64, deadline time.Time) (*waiter, error) {
+func (q *quota) enqueue(o *Object, n int64, deadline time.Time) (*waiter, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.total > 0 && c.charge.size+n > q.total {
+	if q.total > 0 && o.charge.size+n > q.total {
 		return nil, fmt.Errorf("%w: %d bytes are not enough for this one object", ErrQuota, q.total)
 	}
-	a := c.charge.account
+	a := o.charge.account
 	queue := &a.large
 	switch {
-	case c.charge.turn:
+	case o.charge.turn:
 		queue = &q.urgent
-	case c.charge.size+n <= smallUpload:
+	case o.charge.size+n <= smallUpload:
 		queue = &a.small
 	}
-	if queue.Len() == 0 && q.admit(c, n) {
+	if queue.Len() == 0 && q.admit(o, n) {
 		return nil, nil
 	}
 	if !deadline.After(time.Now()) {
 		return nil, ErrQuota
 	}
-	w := &waiter{c: c, n: n, ready: make(chan struct{}), queue: queue}
+	w := &waiter{o: o, n: n, ready: make(chan struct{}), queue: queue}
 	w.place = queue.PushBack(w)
 	q.waiting++
 	if queue != &q.urgent && a.place == nil {
@@ -130,7 +130,7 @@ func (q *quota) leave(w *waiter, err error) error {
 func (q *quota) remove(w *waiter) {
 	w.queue.Remove(w.place)
 	q.waiting--
-	if a := w.c.charge.account; a.place != nil && a.small.Len()+a.large.Len() == 0 {
+	if a := w.o.charge.account; a.place != nil && a.small.Len()+a.large.Len() == 0 {
 		q.ring.Remove(a.place)
 		a.place = nil
 	}
@@ -163,8 +163,8 @@ func (q *quota) serve(queue *list.List) bool {
 		return false
 	}
 	w := e.Value.(*waiter)
-	if !q.admit(w.c, w.n) {
-		ch := &w.c.charge
+	if !q.admit(w.o, w.n) {
+		ch := &w.o.charge
 		q.blocked = q.blocked || !q.fits(ch, w.n) && (ch.turn || q.within(ch, w.n) || q.mayHaveTurn(ch))
 		return false
 	}
@@ -176,21 +176,21 @@ func (q *quota) serve(queue *list.List) bool {
 
 // try counts n bytes for c if there is room, without waiting and without regard to
 // those who wait: it is for objects that are being scanned already.
-func (q *quota) try(c *Object, n int64) error {
+func (q *quota) try(o *Object, n int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.total > 0 && q.all.held+q.all.small+n > q.total {
 		return ErrQuota
 	}
-	q.extra(&c.charge, n)
+	q.extra(&o.charge, n)
 	return nil
 }
 
 // force counts n bytes for c whether there is room or not.
-func (q *quota) force(c *Object, n int64) {
+func (q *quota) force(o *Object, n int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.extra(&c.charge, n)
+	q.extra(&o.charge, n)
 }
 
 // extra counts n bytes of an object that is complete.
@@ -200,16 +200,16 @@ func (q *quota) extra(ch *charge, n int64) {
 }
 
 // give takes n bytes back of what c holds.
-func (q *quota) give(c *Object, n int64) {
+func (q *quota) give(o *Object, n int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.giveBack(c, n)
+	q.giveBack(o, n)
 	q.dispatch()
 }
 
 // giveBack takes n bytes back; the caller holds q.mu.
-func (q *quota) giveBack(c *Object, n int64) {
-	ch := &c.charge
+func (q *quota) giveBack(o *Object, n int64) {
+	ch := &o.charge
 	small := min(ch.small, n)
 	u := usage{small: -small, held: small - n}
 	if !ch.turn && !ch.complete {
@@ -221,10 +221,10 @@ func (q *quota) giveBack(c *Object, n int64) {
 }
 
 // done says that c takes no more.
-func (q *quota) done(c *Object) {
+func (q *quota) done(o *Object) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.finish(&c.charge)
+	q.finish(&o.charge)
 	q.dispatch()
 }
 
@@ -236,13 +236,13 @@ func (q *quota) finish(ch *charge) {
 }
 
 // close takes back everything that is counted for c.
-func (q *quota) close(c *Object) {
+func (q *quota) close(o *Object) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.finish(&c.charge)
-	q.giveBack(c, c.charge.size)
-	a := c.charge.account
-	if c.charge.turn {
+	q.finish(&o.charge)
+	q.giveBack(o, o.charge.size)
+	a := o.charge.account
+	if o.charge.turn {
 		q.add(a, usage{turns: -1})
 	}
 	if a.users--; a.users == 0 && len(q.accounts) > idleAccounts {

@@ -38,13 +38,13 @@ func TestQuotaNoDeadlock(t *testing.T) {
 				}
 				runtime.Gosched() // let the others take their part
 			}
-			c, err := w.Finish()
+			o, err := w.Finish()
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			defer c.Release()
-			checkBytes(t, c, append([]byte("x"), want...))
+			defer o.Release()
+			checkBytes(t, o, append([]byte("x"), want...))
 		})
 	}
 	wg.Wait()
@@ -97,24 +97,24 @@ type simulated struct {
 }
 
 func (u *simulated) run(t *testing.T) {
-	c := upload(u.q, u.key)
-	defer u.q.close(c)
-	for c.charge.size < u.size {
+	o := upload(u.q, u.key)
+	defer u.q.close(o)
+	for o.charge.size < u.size {
 		u.pause(100 * time.Millisecond)
-		if u.givesUp && c.charge.size > u.size/2 {
+		if u.givesUp && o.charge.size > u.size/2 {
 			time.Sleep(10 * time.Minute) // a client that stops; the clock is not real
 			return
 		}
-		n := min(1+u.r.Int64N(piece), u.size-c.charge.size)
-		if err := u.q.take(t.Context(), c, n, time.Now().Add(24*time.Hour)); err != nil {
-			t.Errorf("%v, after %d of %d bytes: %v", u.key, c.charge.size, u.size, err)
+		n := min(1+u.r.Int64N(piece), u.size-o.charge.size)
+		if err := u.q.take(t.Context(), o, n, time.Now().Add(24*time.Hour)); err != nil {
+			t.Errorf("%v, after %d of %d bytes: %v", u.key, o.charge.size, u.size, err)
 			return
 		}
 		if used, total, _ := u.q.stats(); used > total {
 			t.Errorf("used %d of %d", used, total)
 		}
 	}
-	u.q.done(c)
+	u.q.done(o)
 	u.pause(2 * time.Second) // the scan
 }
 
@@ -162,13 +162,13 @@ func stress(t *testing.T, s *Spool, r *rand.Rand) {
 	if r.IntN(4) == 0 {
 		return // the client vanished before the end
 	}
-	c, err := w.Finish()
+	o, err := w.Finish()
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	defer c.Release()
-	checkBytes(t, c, want)
+	defer o.Release()
+	checkBytes(t, o, want)
 }
 
 func total(s *Spool) int64 { return s.Stats().Total }

@@ -28,8 +28,8 @@ func TestQuotaWithoutWait(t *testing.T) {
 		if n, again := w.Write(nil); n != 0 || !errors.Is(again, ErrQuota) {
 			t.Errorf("Write after the error: %d, %v", n, again)
 		}
-		if c, again := w.Finish(); c != nil || !errors.Is(again, ErrQuota) {
-			t.Errorf("Finish after the error: %v, %v", c, again)
+		if o, again := w.Finish(); o != nil || !errors.Is(again, ErrQuota) {
+			t.Errorf("Finish after the error: %v, %v", o, again)
 		}
 		w.Abort()
 		held.Release()
@@ -118,15 +118,15 @@ func TestQuotaWaitEnds(t *testing.T) {
 
 // upload returns a new upload of a client to the quota.
 func upload(q *quota, k client.Key) *Object {
-	c := &Object{}
-	q.open(c, k)
-	return c
+	o := &Object{}
+	q.open(o, k)
+	return o
 }
 
 // takeLater takes n bytes in the background.
-func takeLater(t *testing.T, q *quota, c *Object, n int64) <-chan error {
+func takeLater(t *testing.T, q *quota, o *Object, n int64) <-chan error {
 	errs := make(chan error, 1)
-	go func() { errs <- q.take(t.Context(), c, n, time.Now().Add(hang)) }()
+	go func() { errs <- q.take(t.Context(), o, n, time.Now().Add(hang)) }()
 	return errs
 }
 
@@ -148,10 +148,10 @@ func TestQuotaOrder(t *testing.T) {
 	var mu sync.Mutex
 	var order []int
 	for i := range 6 {
-		c := upload(&q, client.Key{})
+		o := upload(&q, client.Key{})
 		go func() {
-			defer q.close(c)
-			if err := q.take(t.Context(), c, unit, time.Now().Add(hang)); err != nil {
+			defer q.close(o)
+			if err := q.take(t.Context(), o, unit, time.Now().Add(hang)); err != nil {
 				t.Error(err)
 			}
 			mu.Lock()
@@ -214,10 +214,10 @@ func TestQuotaRoundRobin(t *testing.T) {
 	var mu sync.Mutex
 	var order []client.Key
 	for i, k := range []client.Key{client.User(1), client.User(1), client.User(1), client.User(2), client.User(3), client.User(2)} {
-		c := upload(&q, k)
+		o := upload(&q, k)
 		go func() {
-			defer q.close(c)
-			if err := q.take(t.Context(), c, unit, time.Now().Add(hang)); err != nil {
+			defer q.close(o)
+			if err := q.take(t.Context(), o, unit, time.Now().Add(hang)); err != nil {
 				t.Error(err)
 			}
 			mu.Lock()
@@ -270,17 +270,17 @@ func TestQuotaFirstGivesUp(t *testing.T) {
 func TestQuotaCountsFiles(t *testing.T) {
 	const k = 1 << 10
 	s := newSpool(t, Config{Memory: 16 * k, Total: 64 * k})
-	c := spooled(t, s, random(10*k))
+	o := spooled(t, s, random(10*k))
 	steps := []struct {
 		name string
 		do   func() error
 		used int64
 	}{
 		{"in memory", func() error { return nil }, 16 * k},
-		{"descriptor", func() error { _, err := c.File(); return err }, (16 + 12) * k},
-		{"descriptor again", func() error { _, err := c.File(); return err }, (16 + 12) * k},
-		{"path", func() error { _, err := c.Path(); return err }, (16 + 12 + 12) * k},
-		{"path again", func() error { _, err := c.Path(); return err }, (16 + 12 + 12) * k},
+		{"descriptor", func() error { _, err := o.File(); return err }, (16 + 12) * k},
+		{"descriptor again", func() error { _, err := o.File(); return err }, (16 + 12) * k},
+		{"path", func() error { _, err := o.Path(); return err }, (16 + 12 + 12) * k},
+		{"path again", func() error { _, err := o.Path(); return err }, (16 + 12 + 12) * k},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {
@@ -301,5 +301,5 @@ func TestQuotaCountsFiles(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	big.Release()
-	c.Release()
+	o.Release()
 }

@@ -48,8 +48,8 @@ type charge struct {
 }
 
 // admit counts n bytes for c if that is allowed now. The caller holds q.mu.
-func (q *quota) admit(c *Object, n int64) bool {
-	ch := &c.charge
+func (q *quota) admit(o *Object, n int64) bool {
+	ch := &o.charge
 	switch {
 	case q.total == 0:
 	case ch.turn:

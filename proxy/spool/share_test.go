@@ -35,11 +35,11 @@ func TestQuotaTurns(t *testing.T) {
 	if err := <-write(first, 4*m); err != nil {
 		t.Error(err)
 	}
-	c, err := first.Finish()
+	o, err := first.Finish()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Release()
+	o.Release()
 	for i := 1; i < 4; i++ {
 		if err := <-errs[i]; err != nil {
 			t.Error(err)
@@ -71,11 +71,11 @@ func TestQuotaOfOthers(t *testing.T) {
 				if !uploads.complete {
 					continue
 				}
-				c, err := w.Finish()
+				o, err := w.Finish()
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer c.Release()
+				defer o.Release()
 			}
 			if len(held) == 0 || s.Stats().Used < 32*m {
 				t.Errorf("the first client has %d uploads and %d bytes, want most of the quota", len(held), s.Stats().Used)

@@ -123,17 +123,17 @@ func (s *Spool) Stats() Stats {
 // nothing more is accepted.
 func (s *Spool) Create(ctx context.Context) *Writer {
 	s.writers.Add(1)
-	return &Writer{ctx: ctx, c: s.content(kindSpooled, client.FromContext(ctx))}
+	return &Writer{ctx: ctx, o: s.content(kindSpooled, client.FromContext(ctx))}
 }
 
 // Bytes makes a content of b, which must not be changed afterwards. It does not
 // count against the quota.
 func (s *Spool) Bytes(b []byte) *Object {
-	c := s.content(kindConstant, client.Key{})
-	c.segs = append(c.segs, b)
-	c.size = int64(len(b))
+	o := s.content(kindConstant, client.Key{})
+	o.segs = append(o.segs, b)
+	o.size = int64(len(b))
 	s.contents.Add(1)
-	return c
+	return o
 }
 
 // Make returns an object that fill writes to an empty file, which may have holes. As
@@ -157,10 +157,10 @@ func (s *Spool) Make(fill func(f *os.File) error) (*Object, error) {
 		f.Close()
 		return nil, storageError("make", err)
 	}
-	c := s.content(kindConstant, client.Key{})
-	c.own, c.size = f, info.Size()
+	o := s.content(kindConstant, client.Key{})
+	o.own, o.size = f, info.Size()
 	s.contents.Add(1)
-	return c, nil
+	return o, nil
 }
 
 // Open makes an object of a client's file, which it owns, also on an error. The object
@@ -174,10 +174,10 @@ func (s *Spool) Open(ctx context.Context, f *files.File, limit int64) (*Object, 
 		defer f.Close()
 		return s.copy(ctx, f, limit)
 	}
-	c := s.content(kindOpened, client.FromContext(ctx))
-	c.opened, c.ctx, c.size = f, ctx, f.Size()
+	o := s.content(kindOpened, client.FromContext(ctx))
+	o.opened, o.ctx, o.size = f, ctx, f.Size()
 	s.contents.Add(1)
-	return c, nil
+	return o, nil
 }
 
 func (s *Spool) copy(ctx context.Context, f *files.File, limit int64) (*Object, error) {
@@ -194,9 +194,9 @@ func (s *Spool) copy(ctx context.Context, f *files.File, limit int64) (*Object, 
 
 // content returns an empty object of a client, with one reference.
 func (s *Spool) content(k kind, of client.Key) *Object {
-	c := &Object{spool: s, set: s.settings(), kind: k}
-	s.quota.open(c, of)
-	c.segs = c.few[:0]
-	c.refs.Store(reference)
-	return c
+	o := &Object{spool: s, set: s.settings(), kind: k}
+	s.quota.open(o, of)
+	o.segs = o.few[:0]
+	o.refs.Store(reference)
+	return o
 }

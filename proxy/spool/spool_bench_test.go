@@ -61,19 +61,19 @@ func benchObject(b *testing.B, s *Spool, data, buf []byte, file bool) {
 		}
 		data = data[n:]
 	}
-	c, err := w.Finish()
+	o, err := w.Finish()
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer c.Release()
+	defer o.Release()
 	if file {
-		if _, err := c.File(); err != nil {
+		if _, err := o.File(); err != nil {
 			b.Fatal(err)
 		}
 		return
 	}
-	for off := int64(0); off < c.Size(); {
-		n, err := c.ReadAt(buf, off)
+	for off := int64(0); off < o.Size(); {
+		n, err := o.ReadAt(buf, off)
 		if n == 0 {
 			b.Fatal(err)
 		}

@@ -155,14 +155,14 @@ func expectFailure(s *Spool, cause syscall.Errno) error {
 	if _, err := w.Write(random(100)); err != nil {
 		return fmt.Errorf("small: %w", err)
 	}
-	c, err := w.Finish()
+	o, err := w.Finish()
 	if err != nil {
 		return fmt.Errorf("small: %w", err)
 	}
-	if path, err := c.Path(); path != "" || !errors.Is(err, ErrStorage) {
+	if path, err := o.Path(); path != "" || !errors.Is(err, ErrStorage) {
 		return fmt.Errorf("path: %q, %v", path, err)
 	}
-	c.Release()
+	o.Release()
 	if got := s.Stats(); got.Used != 0 || got.Contents != 0 || got.Writers != 0 || got.Files != 0 {
 		return fmt.Errorf("left: %+v", got)
 	}
@@ -195,8 +195,8 @@ func expectFull(s *Spool, cause syscall.Errno, room int) error {
 	if got := backends.CategoryOf(err); got != backends.SWErr {
 		return fmt.Errorf("category %q", got)
 	}
-	if c, err := w.Finish(); c != nil || !errors.Is(err, ErrStorage) {
-		return fmt.Errorf("finish: %v, %v", c, err)
+	if o, err := w.Finish(); o != nil || !errors.Is(err, ErrStorage) {
+		return fmt.Errorf("finish: %v, %v", o, err)
 	}
 	// One byte more than there is room for, piece by piece.
 	w = s.Create(context.Background())
@@ -208,14 +208,14 @@ func expectFull(s *Spool, cause syscall.Errno, room int) error {
 	}
 	w.Abort()
 	// A constant content is not in the store, but its files are.
-	c := s.Bytes(random(2 * room))
-	if f, err := c.File(); f != nil || !errors.Is(err, ErrStorage) {
+	o := s.Bytes(random(2 * room))
+	if f, err := o.File(); f != nil || !errors.Is(err, ErrStorage) {
 		return fmt.Errorf("file: %v, %v", f, err)
 	}
-	if path, err := c.Path(); path != "" || !errors.Is(err, ErrStorage) {
+	if path, err := o.Path(); path != "" || !errors.Is(err, ErrStorage) {
 		return fmt.Errorf("path: %q, %v", path, err)
 	}
-	c.Release()
+	o.Release()
 	return expectEmpty(s)
 }
 
@@ -226,18 +226,18 @@ func expectRoom(s *Spool) error {
 	if _, err := w.Write(want); err != nil {
 		return err
 	}
-	c, err := w.Finish()
+	o, err := w.Finish()
 	if err != nil {
 		return err
 	}
-	path, err := c.Path()
+	path, err := o.Path()
 	if err != nil {
 		return err
 	}
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
 		return fmt.Errorf("%d bytes, %v", len(got), err)
 	}
-	c.Release()
+	o.Release()
 	return expectEmpty(s)
 }
 

@@ -16,7 +16,7 @@ const piece = 1 << 20
 // A Writer receives one content. It is for one goroutine.
 type Writer struct {
 	ctx  context.Context // bounds the waiting for quota, see [Spool.Create]
-	c    *Object         // nil once ended
+	o    *Object         // nil once ended
 	size int64
 	err  error // why nothing more is accepted
 }
@@ -40,7 +40,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	for written < len(p) {
 		rest := p[written:]
 		store := w.store
-		if w.c.own == nil && w.size+int64(len(rest)) <= w.c.set.Memory {
+		if w.o.own == nil && w.size+int64(len(rest)) <= w.o.set.Memory {
 			store = w.remember
 		}
 		n, err := store(rest, deadline)
@@ -55,77 +55,77 @@ func (w *Writer) Write(p []byte) (int, error) {
 
 // remember adds the beginning of p to the memory of the content.
 func (w *Writer) remember(p []byte, deadline time.Time) (int, error) {
-	c := w.c
-	if last := len(c.segs) - 1; last >= 0 && len(c.segs[last]) < cap(c.segs[last]) {
-		seg := c.segs[last]
+	o := w.o
+	if last := len(o.segs) - 1; last >= 0 && len(o.segs[last]) < cap(o.segs[last]) {
+		seg := o.segs[last]
 		n := copy(seg[len(seg):cap(seg)], p)
-		c.segs[last] = seg[:len(seg)+n]
+		o.segs[last] = seg[:len(seg)+n]
 		return n, nil
 	}
-	class := nextClass(len(c.segs), int64(len(p)), c.set.Memory-w.size)
-	if !c.spool.remember(classSize(class), c.set.InMemory) {
+	class := nextClass(len(o.segs), int64(len(p)), o.set.Memory-w.size)
+	if !o.spool.remember(classSize(class), o.set.InMemory) {
 		return w.store(p, deadline)
 	}
 	if err := w.take(classSize(class), deadline); err != nil {
-		c.spool.inMemory.Add(-classSize(class))
+		o.spool.inMemory.Add(-classSize(class))
 		return 0, err
 	}
-	c.segs = append(c.segs, c.spool.pool.get(class))
+	o.segs = append(o.segs, o.spool.pool.get(class))
 	return 0, nil
 }
 
 // store adds the beginning of p to the file of the content, which it makes if
 // there is none yet.
 func (w *Writer) store(p []byte, deadline time.Time) (int, error) {
-	c := w.c
+	o := w.o
 	p = p[:min(len(p), piece)]
 	charge := pages(w.size + int64(len(p)))
-	if charge > c.charge.size {
-		if err := w.take(charge-c.charge.size, deadline); err != nil {
+	if charge > o.charge.size {
+		if err := w.take(charge-o.charge.size, deadline); err != nil {
 			return 0, err
 		}
 	}
-	if err := c.spool.operate(w.ctx, deadline); err != nil {
+	if err := o.spool.operate(w.ctx, deadline); err != nil {
 		return 0, err
 	}
-	defer c.spool.operated()
-	if c.own == nil {
+	defer o.spool.operated()
+	if o.own == nil {
 		if err := w.spill(); err != nil {
 			return 0, storageError("spill", err)
 		}
 	}
-	n, err := c.own.Write(p)
+	n, err := o.own.Write(p)
 	if err != nil {
 		return n, storageError("write", err)
 	}
-	if c.charge.size > charge { // the segments may have been larger
-		c.spool.quota.give(c, c.charge.size-charge)
+	if o.charge.size > charge { // the segments may have been larger
+		o.spool.quota.give(o, o.charge.size-charge)
 	}
-	if c.set.Hash {
-		c.digest.follow(c.spool, c.own, w.size+int64(n))
+	if o.set.Hash {
+		o.digest.follow(o.spool, o.own, w.size+int64(n))
 	}
 	return n, nil
 }
 
 // spill moves the content from memory to a file.
 func (w *Writer) spill() error {
-	c := w.c
-	f, err := c.set.anonymous()
+	o := w.o
+	f, err := o.set.anonymous()
 	if err != nil {
 		return err
 	}
-	c.own = f
-	for _, seg := range c.segs {
+	o.own = f
+	for _, seg := range o.segs {
 		if _, err := f.Write(seg); err != nil {
 			return err
 		}
 	}
-	c.freeSegments()
+	o.freeSegments()
 	return nil
 }
 
 func (w *Writer) take(n int64, deadline time.Time) error {
-	return w.c.spool.quota.take(w.ctx, w.c, n, deadline)
+	return w.o.spool.quota.take(w.ctx, w.o, n, deadline)
 }
 
 // Finish ends the writer and returns the content with one reference, which the
@@ -135,30 +135,30 @@ func (w *Writer) Finish() (*Object, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	c := w.c
-	if c.own != nil {
+	o := w.o
+	if o.own != nil {
 		if err := w.seal(); err != nil {
 			return nil, w.fail(err)
 		}
 	}
-	c.size = w.size
-	c.spool.quota.done(c)
-	c.spool.contents.Add(1)
-	c.spool.writers.Add(-1)
-	w.c = nil
+	o.size = w.size
+	o.spool.quota.done(o)
+	o.spool.contents.Add(1)
+	o.spool.writers.Add(-1)
+	w.o = nil
 	w.err = errEnded
-	return c, nil
+	return o, nil
 }
 
 // seal makes the file of the content unchangeable.
 func (w *Writer) seal() error {
-	c := w.c
-	if err := c.spool.operate(w.ctx, w.deadline()); err != nil {
+	o := w.o
+	if err := o.spool.operate(w.ctx, w.deadline()); err != nil {
 		return err
 	}
-	defer c.spool.operated()
-	f, err := c.set.seal(c.own)
-	c.own = f // nil on an error: seal has closed it
+	defer o.spool.operated()
+	f, err := o.set.seal(o.own)
+	o.own = f // nil on an error: seal has closed it
 	if err != nil {
 		return storageError("seal", err)
 	}
@@ -167,7 +167,7 @@ func (w *Writer) seal() error {
 
 // deadline is until when a call that begins now may wait; zero: not at all.
 func (w *Writer) deadline() time.Time {
-	wait := w.c.set.Wait
+	wait := w.o.set.Wait
 	if wait <= 0 {
 		return time.Time{}
 	}
@@ -185,10 +185,10 @@ func (w *Writer) Abort() {
 // fail gives everything back and lets nothing more be accepted. It returns err.
 func (w *Writer) fail(err error) error {
 	w.err = err
-	c := w.c
-	w.c = nil
-	c.spool.writers.Add(-1)
-	c.free()
+	o := w.o
+	w.o = nil
+	o.spool.writers.Add(-1)
+	o.free()
 	return err
 }
 

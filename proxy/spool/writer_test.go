@@ -47,26 +47,26 @@ func testObject(t *testing.T, s *Spool, size, step int) {
 			t.Fatalf("Size is %d after %d bytes", w.Size(), sent)
 		}
 	}
-	c, err := w.Finish()
+	o, err := w.Finish()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer checkEmpty(t, s)
-	defer c.Release()
-	if c.Size() != int64(size) {
-		t.Errorf("size %d, want %d", c.Size(), size)
+	defer o.Release()
+	if o.Size() != int64(size) {
+		t.Errorf("size %d, want %d", o.Size(), size)
 	}
-	checkBytes(t, c, want)
+	checkBytes(t, o, want)
 	sum := sha256.Sum256(want)
-	if got, err := c.SHA256(t.Context()); got != hex.EncodeToString(sum[:]) || err != nil {
+	if got, err := o.SHA256(t.Context()); got != hex.EncodeToString(sum[:]) || err != nil {
 		t.Errorf("SHA256 %q, %v", got, err)
 	}
-	f, err := c.File()
+	f, err := o.File()
 	if err != nil {
 		t.Fatal(err)
 	}
 	checkBytes(t, f, want)
-	path, err := c.Path()
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func testObject(t *testing.T, s *Spool, size, step int) {
 	}
 	defer named.Close()
 	checkBytes(t, named, want)
-	checkBytes(t, c, want)
+	checkBytes(t, o, want)
 }
 
 // TestMemoryIsSmall proves that what a client has sent, not what it might send,
@@ -123,8 +123,8 @@ func TestBurstIsGivenBack(t *testing.T) {
 	for range 40 {
 		contents = append(contents, spooled(t, s, random(256<<10)))
 	}
-	for _, c := range contents {
-		c.Release()
+	for _, o := range contents {
+		o.Release()
 	}
 	if got, want := s.Stats().Pooled, int64(16*256<<10); got != want {
 		t.Errorf("%d bytes kept, want %d", got, want)
@@ -143,13 +143,13 @@ func TestWriterEnds(t *testing.T) {
 		if n, err := w.Write([]byte("x")); n != 0 || err == nil {
 			t.Errorf("Write after Abort: %d, %v", n, err)
 		}
-		if c, err := w.Finish(); c != nil || err == nil {
-			t.Errorf("Finish after Abort: %v, %v", c, err)
+		if o, err := w.Finish(); o != nil || err == nil {
+			t.Errorf("Finish after Abort: %v, %v", o, err)
 		}
 
 		w = s.Create(t.Context())
 		w.Write(random(size))
-		c, err := w.Finish()
+		o, err := w.Finish()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,11 +157,11 @@ func TestWriterEnds(t *testing.T) {
 		if n, err := w.Write([]byte("x")); n != 0 || err == nil {
 			t.Errorf("Write after Finish: %d, %v", n, err)
 		}
-		if c, err := w.Finish(); c != nil || err == nil {
-			t.Errorf("Finish after Finish: %v, %v", c, err)
+		if o, err := w.Finish(); o != nil || err == nil {
+			t.Errorf("Finish after Finish: %v, %v", o, err)
 		}
-		checkBytes(t, c, random(size))
-		c.Release()
+		checkBytes(t, o, random(size))
+		o.Release()
 		checkEmpty(t, s)
 	}
 }
@@ -181,9 +181,9 @@ func TestWriterContextDone(t *testing.T) {
 		t.Errorf("%v says that the quota was the reason", err)
 	}
 	checkEmpty(t, s)
-	c, err := w.Finish()
+	o, err := w.Finish()
 	checkIs(t, err, gone)
-	if c != nil {
+	if o != nil {
 		t.Error("Finish returned a content")
 	}
 }
@@ -198,26 +198,26 @@ func TestInMemory(t *testing.T) {
 			all = append(all, spooled(t, s, random(4<<10)))
 		}
 		inMemory := 0
-		for _, c := range all {
-			if c.own == nil {
+		for _, o := range all {
+			if o.own == nil {
 				inMemory++
 			}
-			checkBytes(t, c, random(4<<10))
+			checkBytes(t, o, random(4<<10))
 		}
 		if used := s.inMemory.Load(); used > 20<<10 || inMemory == 0 || inMemory == len(all) {
 			t.Errorf("%s: %d of %d contents in memory, with %d bytes", store, inMemory, len(all), used)
 		}
-		for _, c := range all {
-			c.Release()
+		for _, o := range all {
+			o.Release()
 		}
 		if used := s.inMemory.Load(); used != 0 {
 			t.Errorf("%s: %d bytes in memory without a content", store, used)
 		}
-		c := spooled(t, s, random(4<<10))
-		if c.own != nil {
+		o := spooled(t, s, random(4<<10))
+		if o.own != nil {
 			t.Errorf("%s: memory that was given back is not used again", store)
 		}
-		c.Release()
+		o.Release()
 	}
 }
 

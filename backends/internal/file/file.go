@@ -16,8 +16,8 @@ import (
 // real path), and /proc/self is another file for another process.
 //
 // An error is a [backends.ObjectError].
-func Path(c backends.Object) (string, error) {
-	path, err := c.Path()
+func Path(o backends.Object) (string, error) {
+	path, err := o.Path()
 	if err != nil {
 		return "", failed(fmt.Errorf("it has no file: %w", err))
 	}
@@ -31,8 +31,8 @@ func Path(c backends.Object) (string, error) {
 		err = fmt.Errorf("%q is not a regular file: %s", path, fi.Mode().Type())
 	case strings.HasPrefix(path, "/proc/"):
 		err = fmt.Errorf("%q is on /proc, and another file for another process", path)
-	case fi.Size() != c.Size():
-		err = fmt.Errorf("%q has %d bytes, the object has %d", path, fi.Size(), c.Size())
+	case fi.Size() != o.Size():
+		err = fmt.Errorf("%q has %d bytes, the object has %d", path, fi.Size(), o.Size())
 	}
 	if err != nil {
 		return "", failed(err)
@@ -48,8 +48,8 @@ const plain = "/._-+@,=~"
 
 // PlainPath is [Path] without any character that one of the line protocols could take
 // for something else. Not all of their servers understand quoting.
-func PlainPath(c backends.Object) (string, error) {
-	path, err := Path(c)
+func PlainPath(o backends.Object) (string, error) {
+	path, err := Path(o)
 	if err != nil {
 		return "", err
 	}

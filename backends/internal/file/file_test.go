@@ -37,9 +37,9 @@ func TestPath(t *testing.T) {
 	if err := errors.Join(os.Symlink(whole, link), os.Symlink("nowhere", broken)); err != nil {
 		t.Fatal(err)
 	}
-	content := backendtest.Bytes(t, []byte("four"))
+	object := backendtest.Bytes(t, []byte("four"))
 	for _, path := range []string{whole, link} {
-		if got, err := Path(named{content, path, nil}); got != whole || err != nil {
+		if got, err := Path(named{object, path, nil}); got != whole || err != nil {
 			t.Errorf("%s: %q, %v", path, got, err)
 		}
 	}
@@ -48,15 +48,15 @@ func TestPath(t *testing.T) {
 		short: "has 3 bytes, the object has 4", broken: "no such file", dir: "not a regular file",
 		"whole": "not a regular file", "/proc/self/status": "on /proc", filepath.Join(dir, "none"): "no such file",
 	} {
-		wantOurs(t, named{content, path, nil}, want)
+		wantOurs(t, named{object, path, nil}, want)
 	}
-	wantOurs(t, named{content, "", os.ErrNotExist}, "it has no file")
+	wantOurs(t, named{object, "", os.ErrNotExist}, "it has no file")
 }
 
 // wantOurs: what is wrong with a file of ours says nothing about the engine.
-func wantOurs(t *testing.T, c backends.Object, want string) {
+func wantOurs(t *testing.T, o backends.Object, want string) {
 	t.Helper()
-	path, err := Path(c)
+	path, err := Path(o)
 	if path != "" || err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%q, %v, want %q", path, err, want)
 	}

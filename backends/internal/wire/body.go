@@ -17,7 +17,7 @@ type Body struct {
 }
 
 // Of is the body that is nothing but the object.
-func Of(c backends.Object) Body { return Body{Object: c, Size: c.Size()} }
+func Of(o backends.Object) Body { return Body{Object: o, Size: o.Size()} }
 
 // Len is the exact number of bytes that WriteTo writes.
 func (b *Body) Len() int64 {

@@ -43,8 +43,8 @@ func kept(tb testing.TB, address string) *Client {
 	return c
 }
 
-func post(c backends.Object) *Request {
-	b := Of(c)
+func post(o backends.Object) *Request {
+	b := Of(o)
 	return &Request{Method: "POST", Target: "/scan?x=1", Fields: []Field{{"X-A", "b"}}, Body: &b}
 }
 
@@ -270,12 +270,12 @@ func TestShortObject(t *testing.T) {
 
 func TestBody(t *testing.T) {
 	for _, size := range []int{0, 1, 2, 3, 4, 64<<10 - 1, 64 << 10, 64<<10 + 1, 200_001} {
-		c := backendtest.LargeObject(t, size)
+		o := backendtest.LargeObject(t, size)
 		for _, encode := range []bool{false, true} {
-			b := Body{Before: "<", After: ">", Object: c, Size: c.Size(), Base64: encode}
-			want := "<" + string(c.Data()) + ">"
+			b := Body{Before: "<", After: ">", Object: o, Size: o.Size(), Base64: encode}
+			want := "<" + string(o.Data()) + ">"
 			if encode {
-				want = "<" + base64.StdEncoding.EncodeToString(c.Data()) + ">"
+				want = "<" + base64.StdEncoding.EncodeToString(o.Data()) + ">"
 			}
 			var got bytes.Buffer
 			n, err := b.WriteTo(&got)

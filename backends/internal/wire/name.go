@@ -36,8 +36,8 @@ func CheckFileName(key, name string) error {
 // neutral if there is none: the last element of a path, without control characters, in
 // valid UTF-8, at most 255 bytes of it with the extension kept. It still has to be
 // escaped.
-func FileName(c backends.Object, neutral string) string {
-	named, ok := c.(backends.Named)
+func FileName(o backends.Object, neutral string) string {
+	named, ok := o.(backends.Named)
 	if !ok {
 		return neutral
 	}

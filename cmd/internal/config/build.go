@@ -89,11 +89,11 @@ func canarySpool(s *spool.Spool) func(*io.SectionReader) (backends.Object, func(
 		return nil
 	}
 	return func(data *io.SectionReader) (backends.Object, func(), error) {
-		c, err := testObject(s, data)
+		o, err := testObject(s, data)
 		if err != nil {
 			return nil, nil, err
 		}
-		return c, c.Release, nil
+		return o, o.Release, nil
 	}
 }
 

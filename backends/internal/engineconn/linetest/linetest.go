@@ -80,21 +80,21 @@ const Path = "PATH"
 // content has one byte and a file with a harmless name.
 func content(t *testing.T) (backends.Object, string) {
 	t.Helper()
-	c := backendtest.Bytes(t, []byte("x"))
-	path, err := c.Path()
+	o := backendtest.Bytes(t, []byte("x"))
+	path, err := o.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		t.Fatal(err)
 	}
-	return c, path
+	return o, path
 }
 
 // Answers plays each case: in one write, byte by byte (a few at a time for long
 // ones), and with the other end of lines. Run it from a test with a plain name.
 func Answers(t *testing.T, e Engine, cases []Case) {
-	c, path := content(t)
+	o, path := content(t)
 	g := backendtest.Together(t)
 	defer g.Wait()
 	for _, tt := range cases {
@@ -116,7 +116,7 @@ func Answers(t *testing.T, e Engine, cases []Case) {
 		for name, send := range variants {
 			ask := e.asks(t, path, send, backendtest.CloseWrite(), backendtest.Drain())
 			g.Go(func() {
-				if problem := tt.problem(ask(c)); problem != "" {
+				if problem := tt.problem(ask(o)); problem != "" {
 					t.Errorf("%.300q, %s: %s", tt.Reply, name, problem)
 				}
 			})
@@ -127,7 +127,7 @@ func Answers(t *testing.T, e Engine, cases []Case) {
 // Breaks plays replies that end after every number of bytes: they are failures, beside
 // the findings that stand.
 func Breaks(t *testing.T, e Engine, replies ...string) {
-	c, path := content(t)
+	o, path := content(t)
 	g := backendtest.Together(t)
 	defer g.Wait()
 	for _, reply := range replies {
@@ -139,7 +139,7 @@ func Breaks(t *testing.T, e Engine, replies ...string) {
 			for _, end := range []backendtest.Step{backendtest.Close(), backendtest.Reset()} {
 				ask := e.asks(t, path, backendtest.Send(backendtest.Composed(reply[:n])), end)
 				g.Go(func() {
-					r, err := ask(c)
+					r, err := ask(o)
 					if err == nil || r.Category == backends.OK {
 						t.Errorf("%q: %+v, %v", reply[:n], r, err)
 					}
@@ -154,14 +154,14 @@ func Breaks(t *testing.T, e Engine, replies ...string) {
 
 // Silence plays an engine that says the beginning of an answer and no more.
 func Silence(t *testing.T, e Engine, begin string) {
-	c, path := content(t)
+	o, path := content(t)
 	begin = strings.ReplaceAll(begin, Path, path)
 	script := append(append(backendtest.Script{}, e.Hello...), e.Request(path), backendtest.Send(backendtest.Composed(begin)), backendtest.Hang())
 	d := backendtest.StartDaemon(t, "unix", script)
 	b := e.Open(t, d.Address())
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	r, err := b.Scan(ctx, c)
+	r, err := b.Scan(ctx, o)
 	if err == nil || backends.CategoryOf(err) != backends.Interrupted || r.Category == backends.OK {
 		t.Errorf("%q and silence: %+v, %v", begin, r, err)
 	}
@@ -173,8 +173,8 @@ func Reuses(t *testing.T, e Engine, reply string, n int) {
 	var objects []backends.Object
 	var turns, scripts []backendtest.Script
 	for range 3 {
-		c, path := content(t)
-		objects = append(objects, c)
+		o, path := content(t)
+		objects = append(objects, o)
 		turns = append(turns, backendtest.Script{e.Request(path), backendtest.Send(backendtest.Composed(strings.ReplaceAll(reply, Path, path)))})
 	}
 	for len(turns) > 0 {
@@ -190,8 +190,8 @@ func Reuses(t *testing.T, e Engine, reply string, n int) {
 	}
 	d := backendtest.StartDaemon(t, "unix", scripts...)
 	b := e.Open(t, d.Address())
-	for _, c := range objects {
-		if r, err := b.Scan(t.Context(), c); err != nil {
+	for _, o := range objects {
+		if r, err := b.Scan(t.Context(), o); err != nil {
 			t.Fatalf("%+v, %v", r, err)
 		}
 	}
@@ -221,11 +221,11 @@ func (e Engine) asks(t *testing.T, path string, steps ...backendtest.Step) func(
 	script := append(append(append(backendtest.Script{}, e.Hello...), e.Request(path)), steps...)
 	d := backendtest.StartDaemon(t, "unix", script)
 	b := e.Open(t, d.Address())
-	return func(c backends.Object) (backends.Result, error) {
+	return func(o backends.Object) (backends.Result, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		defer closeTwice(t, b)
-		return b.Scan(ctx, c)
+		return b.Scan(ctx, o)
 	}
 }
 
