@@ -144,9 +144,7 @@ func TestApplyInSession(t *testing.T) {
 		t.Errorf("first: %q", got)
 	}
 	eventually(t, "a closed", a.closed.Load)
-	if got := ts.users(); got != 0 {
-		t.Errorf("%d users between commands", got)
-	}
+	eventually(t, "no users between commands", func() bool { return ts.users() == 0 })
 }
 
 // TestApplyWithoutListener removes a listener: its clients are served until its socket is
