@@ -91,6 +91,20 @@ func (e *ConnError) Error() string {
 // Unwrap returns the cause.
 func (e *ConnError) Unwrap() error { return e.Err }
 
+// A KeyError is an error of one key of the configuration. [Config].Open returns it for
+// each key that is wrong, several of them joined with errors.Join, so that the caller
+// can point at the line of the key.
+type KeyError struct {
+	Key string // e.g. "connect_timeout", as written in the [[engine]] table
+	Err error  // what is wrong with its value, and what would be right; does not repeat the key
+}
+
+// Error implements error.
+func (e *KeyError) Error() string { return e.Key + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *KeyError) Unwrap() error { return e.Err }
+
 // An ObjectError says that we could not read or name the object ourselves. It says
 // nothing about the engine, and hides its cause from [CategoryOf]: a missing file of
 // ours is not a missing engine.
