@@ -3,8 +3,8 @@
 // broken: above all, that for each OK every engine that counts answered clean, about
 // all bytes of the object.
 //
-//  make chaos DURATION=30m SEED=7
-//  go run ./test/chaos -duration 30m -seed 7 -keep /tmp/chaos
+//	make chaos DURATION=30m SEED=7
+//	go run ./test/chaos -duration 30m -seed 7 -keep /tmp/chaos
 //
 // Seed and duration determine the schedule of faults, but not their timing on the
 // machine: a seed makes a violation likely, not certain. The history shows what

@@ -1,7 +1,7 @@
 // Load measures polyclamd under load, with slow clients, and with engines that hang,
 // crash or reload.
 //
-//  go run ./test/load [--polyclamd PROGRAM] [--short] [PART...]
+//	go run ./test/load [--polyclamd PROGRAM] [--short] [PART...]
 //
 // Each part starts a polyclamd with its own configuration and fake engines, and prints
 // a Markdown table. A part is named CASE/WHAT; CASE alone selects all its parts.
