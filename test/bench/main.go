@@ -36,12 +36,12 @@ import (
 )
 
 func main() {
-	runtime.LockOSThread() // what is started here ends with this thread, see start
+	runtime.LockOSThread() // children end with this thread, see start
 	if len(os.Args) == 3 && os.Args[1] == nullCommand {
 		exit(serveNull(os.Args[2]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, stop) // a second one ends us as usual, and so what we started
+	context.AfterFunc(ctx, stop) // a second signal ends us as usual, and our children with us
 	exit(run(ctx, os.Args[1:], os.Stdout))
 }
 
@@ -53,14 +53,14 @@ func exit(err error) {
 	os.Exit(1)
 }
 
-// run is the whole of a measurement.
+// run is the whole measurement.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parseOptions(args)
 	if err != nil {
 		return err
 	}
-	// The clients block in system calls, each with a processor of its own to come
-	// back to, and collect no garbage: they make none.
+	// The clients block in system calls, each with a processor to come back to. There
+	// is no garbage to collect: they make none.
 	runtime.GOMAXPROCS(maxClients + 4)
 	debug.SetGCPercent(-1)
 	if err := raiseDescriptors(); err != nil {
@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return w.alive()
 }
 
-// parts are what is measured, in this order.
+// parts are the measurements in order.
 var parts = []struct {
 	name string
 	run  func(ctx context.Context, w *world, out io.Writer) error
