@@ -17,7 +17,7 @@ const (
 // memory prints the cost of waiting clients. The engine is the null clamd, which
 // accepts any number of connections from HAProxy.
 func memory(ctx context.Context, w *world, out io.Writer) error {
-	fmt.Fprintf(out, "\nMemory (RSS) of what is in front, with clients that wait; each time anew, after %d scans of 10 KB:\n\n%-10s %10s %10s | %7s %10s %12s\n",
+	fmt.Fprintf(out, "\nMemory (RSS) of the proxy with waiting clients, each time in a fresh process, after %d scans of 10 KB:\n\n%-10s %10s %10s | %7s %10s %12s\n",
 		warmScans, "", "clients", "", "before", "with them", "bytes each")
 	for _, name := range w.fronts() {
 		for _, c := range []struct {

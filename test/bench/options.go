@@ -93,7 +93,7 @@ func (o *options) check() error {
 		}
 	}
 	if o.rounds < 1 || o.slice <= 0 {
-		errs = append(errs, errors.New("--rounds and --slice: want more than nothing"))
+		errs = append(errs, errors.New("--rounds and --slice: must be positive"))
 	}
 	if o.body != bodyMail && o.body != bodyRandom {
 		errs = append(errs, fmt.Errorf("--body %s: want %s or %s", o.body, bodyMail, bodyRandom))

@@ -72,7 +72,7 @@ func (r *row) lines() string {
 // legend explains the columns.
 func legend(engine string) string {
 	return "cl.: clients at the same time; n: rounds. HAP: HAProxy / direct. CPU: of the process in front, for one scan.\n" +
-		"+p50: microseconds that polyclam adds to the median of direct. " + engine + "'s CPU: behind polyclam / asked directly.\n"
+		"+p50: microseconds that polyclam adds to the median of direct. " + engine + "'s CPU: through polyclam / directly.\n"
 }
 
 // where explains where the numbers come from.

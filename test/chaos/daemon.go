@@ -73,7 +73,7 @@ func (d *daemon) watch(p *process) {
 	defer d.mu.Unlock()
 	if d.proc == p && d.wanted {
 		d.w.event(history.Died, p.cmd.ProcessState.String(), 0)
-		d.w.must(errors.New("polyclamd ended by itself"))
+		d.w.must(errors.New("polyclamd ended unexpectedly"))
 	}
 }
 

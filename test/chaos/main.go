@@ -35,7 +35,7 @@ func main() {
 
 func run() error {
 	duration := flag.Duration("duration", time.Minute, "how long all runs together take")
-	each := flag.Duration("each", 3*time.Minute, "how long one run takes at most; each has a seed of its own")
+	each := flag.Duration("each", 3*time.Minute, "the longest time of one run; each has its own seed")
 	seed := flag.Uint64("seed", 0, "the first seed; 0: a random one")
 	clients := flag.Int("clients", 8, "clients at the same time")
 	binary := flag.String("polyclamd", "", "the program; built if empty")

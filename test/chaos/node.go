@@ -163,7 +163,7 @@ func (n *node) ended(p *process) {
 	defer n.mu.Unlock()
 	if n.proc == p {
 		complaints, _ := os.ReadFile(n.file(".err"))
-		n.died(fmt.Errorf("engine %s ended by itself: %v\n%.4000s", n.name, p.cmd.ProcessState, complaints))
+		n.died(fmt.Errorf("engine %s ended unexpectedly: %v\n%.4000s", n.name, p.cmd.ProcessState, complaints))
 		n.proc = nil
 	}
 }

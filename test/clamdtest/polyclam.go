@@ -193,7 +193,7 @@ func (p *Polyclam) checkAfterExit() {
 		}
 	}
 	if err := syscall.Kill(-p.Pid, 0); !errors.Is(err, syscall.ESRCH) {
-		p.t.Errorf("polyclamd left a child behind (group %d: %v)", p.Pid, err)
+		p.t.Errorf("polyclamd left a child (group %d: %v)", p.Pid, err)
 		syscall.Kill(-p.Pid, syscall.SIGKILL)
 	}
 	if p.o.AfterExit != nil {

@@ -17,7 +17,7 @@ var hogParts = []part{
 	{"hogs/sparse", "40 FILDES of a sparse file of 4 TiB (limits.connections = 40), then PING, SIGTERM, SIGTERM.", hogSparse},
 	{"hogs/leases", "Descriptors of files that take 45 s to open.", hogLeases},
 	{"hogs/folder", "SCAN of a folder of three files with an engine that hangs.", hogFolder},
-	{"hogs/log", "Nobody reads what polyclamd prints, which is a pipe.", hogLog},
+	{"hogs/log", "polyclamd's output is a pipe that is not read.", hogLog},
 }
 
 // hogged starts a polyclamd with one engine.

@@ -62,7 +62,7 @@ const (
 	EarlyOK   = "1 an OK by an early answer"
 	VirusOK   = "2 an OK for what an engine called a virus"
 	Foreign   = "3 an answer that belongs to another request"
-	Stray     = "3 a reply that nobody asked for"
+	Stray     = "3 a reply to no request"
 	Twice     = "3 more than one reply"
 	Reused    = "3 a connection to an engine used again without its answer"
 	Late      = "4 no reply within the deadline"

@@ -136,7 +136,7 @@ func TestRules(t *testing.T) {
 		{"encryption that nobody found", func(r *run) { r.q.Lines = []string{"stream: Heuristics.Encrypted.Zip FOUND"} }, Invented, Misjudged},
 		{"two replies", func(r *run) { r.q.Lines = []string{"stream: OK", "stream: OK"} }, Twice, Right},
 		{"a reply about a path", func(r *run) { r.q.Lines = []string{"/etc/passwd: OK"} }, Foreign, Dropped},
-		{"a reply that nobody asked for", func(r *run) { r.q.Stray = []string{"9: stream: OK"} }, Stray, Right},
+		{"a reply to no request", func(r *run) { r.q.Stray = []string{"9: stream: OK"} }, Stray, Right},
 		{"half a reply", func(r *run) { r.q.Outcome, r.q.Lines, r.q.Error = history.Closed, nil, `half a reply: "stre"` }, Broken, Dropped},
 		{"half a reply of a killed polyclamd", func(r *run) {
 			r.q.Outcome, r.q.Lines, r.q.Error = history.Closed, nil, `half a reply: "stre"`
