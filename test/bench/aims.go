@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// An aim is a ratio that polyclam in front of a clamd is to keep. It is said, not
-// enforced: a busy machine fails no one.
+// An aim is a ratio that polyclam in front of a clamd should keep. It is reported, not
+// enforced: a busy machine fails no build.
 type aim struct {
 	what  string
 	limit float64
-	least bool // the ratio shall be at least the limit, not at most
+	least bool // the ratio should be at least the limit, not at most
 	of    func(r *row) bool
 	value func(p *measured) []float64
 }
@@ -22,15 +22,15 @@ var aims = []aim{
 	{"scans/s better than HAProxy", 1.05, true, many, func(p *measured) []float64 { return p.rateBy[haproxy] }},
 }
 
-// noWorse: where a kept session and a descriptor save clamd more than the way
-// through polyclam costs.
+// noWorse selects the rows in which a kept session and a descriptor save clamd more
+// than polyclam costs.
 func noWorse(r *row) bool { return r.size >= 100<<10 || r.size <= 1<<10 && r.clients >= 16 }
 
 func small(r *row) bool { return r.size == 10<<10 && r.clients == 1 }
 
 func many(r *row) bool { return r.size <= 10<<10 && r.clients >= 16 }
 
-// judge says how far the aims are reached.
+// judge says which aims are reached.
 func judge(rows []*row) string {
 	var b strings.Builder
 	b.WriteString("\nAims:\n")
@@ -50,8 +50,8 @@ func judge(rows []*row) string {
 	return b.String()
 }
 
-// verdict says whether an interval reaches the aim: all of it, its median only, or
-// not even that.
+// verdict says whether an interval reaches the aim: all of it, only its median, or not
+// even that.
 func (a *aim) verdict(i interval) string {
 	reached := func(v float64) bool { return v <= a.limit && !a.least || v >= a.limit && a.least }
 	switch {

@@ -24,7 +24,7 @@ func TestOutside(t *testing.T) {
 	}
 }
 
-// TestInterval draws values of which the median is known.
+// TestInterval draws values with a known median.
 func TestInterval(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	inside := 0
@@ -50,7 +50,7 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// TestRequest: the stream has the size asked for, and no two are the same.
+// TestRequest checks that streams have the right size, and that no two are equal.
 func TestRequest(t *testing.T) {
 	for _, body := range []string{bodyMail, bodyRandom} {
 		for _, size := range []int64{minBody, 10 << 10, 1 << 20, chunk, chunk + 1} {
@@ -78,7 +78,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// objectOf takes the chunks apart.
+// objectOf joins the chunks.
 func objectOf(t *testing.T, request []byte) []byte {
 	t.Helper()
 	rest, ok := bytes.CutPrefix(request, []byte("zINSTREAM\x00"))
@@ -118,7 +118,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestSlice has the clients scan, and break on anything but an OK.
+// TestSlice checks that the clients scan, and stop at anything but an OK.
 func TestSlice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	null, err := nullclamd.Listen(path)
@@ -143,7 +143,7 @@ func TestSlice(t *testing.T) {
 	}
 }
 
-// daemonOfOurs is this process, to be measured.
+// daemonOfOurs measures this process.
 func daemonOfOurs(t *testing.T) *daemon {
 	t.Helper()
 	p, err := os.FindProcess(os.Getpid())
@@ -161,7 +161,7 @@ func daemonOfOurs(t *testing.T) *daemon {
 	return d
 }
 
-// TestVerdicts: what is said of an aim.
+// TestVerdicts checks the verdicts on an aim.
 func TestVerdicts(t *testing.T) {
 	for _, tt := range []struct {
 		least bool

@@ -8,27 +8,27 @@ import (
 	"math/rand/v2"
 )
 
-// The kinds of content.
+// The kinds of objects.
 const (
-	bodyMail   = "mail"   // a text and a base64 attachment, what clamd takes longest for
-	bodyRandom = "random" // bytes that are nothing, what it takes shortest for
+	bodyMail   = "mail"   // a text and a base64 attachment, which takes clamd longest
+	bodyRandom = "random" // random bytes, which take it least
 )
 
-// minBody is room for a mail's head and an attachment.
+// minBody has room for a mail's header and an attachment.
 const minBody = 1 << 10
 
-// chunk is how clients cut a stream.
+// chunk is the chunk size of clients.
 const chunk = 128 << 10
 
-// A request is a whole INSTREAM. Every call of renew makes it different: clamd
-// remembers the hashes of what is clean.
+// A request is a complete INSTREAM. Every call of renew makes it different, because
+// clamd remembers the hashes of clean objects.
 type request struct {
 	bytes []byte
-	marks []int // where the counter stands, 16 hexadecimal digits
+	marks []int // positions of the counter, 16 hexadecimal digits
 	count uint64
 }
 
-// newRequest makes a request with size bytes of content. Requests of different
+// newRequest makes a request with an object of size bytes. Requests with different
 // seeds never become equal.
 func newRequest(kind string, size int64, seed uint64) *request {
 	random := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 1})
@@ -69,8 +69,8 @@ func (r *request) renew() []byte {
 	return r.bytes
 }
 
-// mail appends a message of size bytes to b: a marked line of text, and marked
-// base64, since clamd looks at the attachment by itself.
+// mail appends a message of size bytes to b: a marked line of text, and marked base64,
+// since clamd also scans the decoded attachment.
 func mail(b []byte, size int, random *rand.ChaCha8) ([]byte, []int) {
 	b = append(b, "From: a@example.org\r\nTo: b@example.org\r\nSubject: bench\r\nMIME-Version: 1.0\r\n"+
 		"Content-Type: multipart/mixed; boundary=xx\r\n\r\n--xx\r\nContent-Type: text/plain\r\n\r\n"...)

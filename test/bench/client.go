@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A client makes a connection for every scan, as most do. It blocks in plain
-// system calls: the measuring shall cost little beside what is measured.
+// A client makes a connection for every scan, as most clients do. It blocks in plain
+// system calls, so that measuring costs little.
 type client struct {
 	to      *unix.SockaddrUnix
 	timeout unix.Timeval
@@ -31,8 +31,8 @@ func newClient(socket string, timeout time.Duration) *client {
 	}
 }
 
-// connect makes the connection; connecting and every read and write on it end
-// after the timeout.
+// connect connects. Connecting, and every read and write on the connection, end after
+// the timeout.
 func (c *client) connect() error {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -62,8 +62,8 @@ func (c *client) close() {
 	}
 }
 
-// scan has a request scanned and returns how long the answer took. Anything but
-// an OK is an error.
+// scan sends a request and returns how long the answer took. Anything but an OK is an
+// error.
 func (c *client) scan(request []byte) (time.Duration, error) {
 	begin := time.Now()
 	defer c.close()
@@ -95,7 +95,7 @@ func (c *client) send(p []byte) error {
 	return nil
 }
 
-// receive reads up to the end of one record.
+// receive reads one record.
 func (c *client) receive() ([]byte, error) {
 	n := 0
 	for n < len(c.reply) {

@@ -17,16 +17,16 @@ import (
 // hang is how long a daemon may take for anything before it counts as broken.
 const hang = 60 * time.Second
 
-// A daemon is a process that was started to be measured.
+// A daemon is a process under measurement.
 type daemon struct {
 	name string
-	log  string // file with what it prints
+	log  string // file with its output
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 }
 
-// start runs a program in dir, in a process group of its own. It ends at the
-// latest with the thread of the caller. What it prints goes to a file.
+// start runs a program in dir, in its own process group. It ends with the caller's
+// thread at the latest. Its output goes to a file.
 func start(dir, name, program string, args ...string) (*daemon, error) {
 	d := &daemon{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
 	log, err := os.Create(d.log)
@@ -48,7 +48,7 @@ func start(dir, name, program string, args ...string) (*daemon, error) {
 	return d, nil
 }
 
-// ready waits until an answer comes through the socket.
+// ready waits until the socket answers.
 func (d *daemon) ready(socket string) error {
 	c := newClient(socket, 5*time.Second)
 	defer c.close()
@@ -89,10 +89,10 @@ func (d *daemon) stop() {
 	}
 }
 
-// cpu is the processor time that the daemon has used, by its clock, which is what
-// /proc/PID/stat rounds to 10 ms.
+// cpu is the processor time of the daemon from its CPU clock, which /proc/PID/stat
+// rounds to 10 ms.
 func (d *daemon) cpu() time.Duration {
-	const scheduled = 2 // CPUCLOCK_SCHED of the kernel's posix-timers.h
+	const scheduled = 2 // CPUCLOCK_SCHED in the kernel's posix-timers.h
 	clock := int32(^d.cmd.Process.Pid<<3 | scheduled)
 	var ts unix.Timespec
 	if unix.ClockGettime(clock, &ts) != nil {
@@ -101,7 +101,7 @@ func (d *daemon) cpu() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// descriptors is how many the daemon has open.
+// descriptors is the number of open descriptors of the daemon.
 func (d *daemon) descriptors() int {
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", d.cmd.Process.Pid))
 	if err != nil {
@@ -126,7 +126,7 @@ func (d *daemon) resident() (int64, error) {
 	return 0, fmt.Errorf("%s: no VmRSS", d.name)
 }
 
-// tail is the end of what the daemon printed.
+// tail is the end of the daemon's output.
 func (d *daemon) tail() string {
 	b, err := os.ReadFile(d.log)
 	if err != nil {

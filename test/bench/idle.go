@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	waiting = 1000            // clients beside the probe
+	waiting = 1000            // clients besides the probe
 	limit   = 3 * time.Second // for a probe before it counts as stalled
 	probes  = 200
 )
 
-// idle shows what clients that do nothing do to others' scans, in front of the
-// real clamd: it stops at 101 connections, of whatever kind.
+// idle shows what idle clients do to the scans of others with the real clamd, which
+// stops at 101 connections of any kind.
 func idle(ctx context.Context, w *world, out io.Writer) error {
 	fmt.Fprintf(out, "\nA scan of 10 KB beside %d clients that do nothing, in front of %s; p50 of %d scans, or whether it\nhas no answer within %v:\n\n%-10s %12s %24s %24s\n",
 		waiting, w.clamd.about, probes, limit, "", "alone", "beside idle clients", "beside stalled clients")
@@ -57,7 +57,7 @@ func (w *world) idleOf(y way, out io.Writer) error {
 	return nil
 }
 
-// beside probes while a crowd that has sent p waits.
+// beside sends probes while a crowd that has sent p waits.
 func beside(y way, r *request, p []byte, alone float64) (string, error) {
 	crowd, err := gather(y.socket, waiting, p)
 	defer crowd.leave()
@@ -74,7 +74,7 @@ func beside(y way, r *request, p []byte, alone float64) (string, error) {
 	return fmt.Sprintf("%s (%.2f)", duration(took), took/alone), nil
 }
 
-// probe is the median time of scans, one after the other.
+// probe is the median time of scans made one after the other.
 func probe(socket string, r *request) (float64, error) {
 	c := newClient(socket, limit)
 	var all []time.Duration
@@ -89,12 +89,12 @@ func probe(socket string, r *request) (float64, error) {
 	return quantile(all, 0.5), nil
 }
 
-// isRefused reports whether a call on a socket gave up waiting.
+// isRefused reports whether a call on a socket timed out.
 func isRefused(err error) bool {
 	return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.ETIMEDOUT)
 }
 
-// isNoAnswer reports whether nobody took the request, or it was given up on.
+// isNoAnswer reports whether the request was not accepted, or timed out.
 func isNoAnswer(err error) bool {
 	return isRefused(err) || errors.Is(err, errClosed) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
 }

@@ -5,12 +5,11 @@ import (
 	"slices"
 )
 
-// An interval is a median and where the true one is with a probability of 95 %,
-// as far as the number of values can tell. It presumes nothing of how the values
-// are distributed.
+// An interval is a median with its 95 % confidence interval, as far as the number of
+// values allows. It assumes nothing about their distribution.
 type interval struct{ median, low, high float64 }
 
-// intervalOf is the interval of values, which it sorts; of none it is NaN.
+// intervalOf is the interval of values, which it sorts. Without values it is NaN.
 func intervalOf(values []float64) interval {
 	n := len(values)
 	if n == 0 {
@@ -27,10 +26,9 @@ func median(values []float64) float64 {
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 
-// outside is how many of n sorted values may be left out at each end such that the
-// median of what they were drawn from is between the rest in 95 % of all cases:
-// each value is above it or below it by the toss of a coin. Below six values even
-// all of them are not that sure.
+// outside is how many of n sorted values can be left out at each end while the rest
+// still enclose the true median in 95 % of all cases: each value is above or below it
+// by the toss of a coin. Fewer than six values cannot reach 95 %.
 func outside(n int) int {
 	out := 0
 	tail, term := 0.0, math.Pow(0.5, float64(n)) // the chance of k heads in n tosses

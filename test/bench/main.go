@@ -2,23 +2,22 @@
 //
 //	go run ./test/bench [--quick] [--only clamd,null,memory,idle] [--slice 1s] [--rounds 9]
 //
-// It starts a real clamd with a tiny database, which is the worst case for
-// anything in front of it, and a null clamd that only reads what it is given. In
-// front of each stand an HAProxy (mode tcp) and a polyclamd. Clients make a
-// connection for every scan and send an INSTREAM over a Unix socket.
+// It starts a real clamd with a tiny database, the worst case for any program in
+// front of it, and a null clamd that only reads its input. In front of each it puts
+// an HAProxy (mode tcp) and a polyclamd. Clients make a connection for every scan
+// and send an INSTREAM over a Unix socket.
 //
-// Absolute times depend on the machine and on what else it does. So short slices
-// of the ways to an engine take turns, and what counts is the ratio of two slices
-// of the same round: its median over the rounds, and the interval in which the
-// true median is with a probability of 95 %.
+// Absolute times depend on the machine and its other work. Therefore the ways to an
+// engine take turns in short slices, and what counts is the ratio of two slices of
+// the same round: its median over the rounds, with a 95 % confidence interval.
 //
-// What is measured is the default configuration of polyclamd with one engine:
-// the canary, FILDES on kept sessions, and a line of JSON for every scan, which goes
-// to a file. HAProxy writes no log. clamd has its defaults; its temporary files are
-// where the system's are. GOMAXPROCS in the environment reaches polyclamd.
+// It measures the default configuration of polyclamd with one engine: the canary,
+// FILDES on kept sessions, and a line of JSON in a file for every scan. HAProxy
+// writes no log. clamd has its defaults and the system's directory for temporary
+// files. GOMAXPROCS in the environment reaches polyclamd.
 //
-// Nothing is judged by time: the exit status is 1 only when something broke, such
-// as a scan without an OK. All that was started is ended, also by an interrupt.
+// It does not judge times: the exit status is 1 only if something broke, such as a
+// scan without an OK. All children end with it, even after an interrupt.
 package main
 
 import (
@@ -36,12 +35,12 @@ import (
 )
 
 func main() {
-	runtime.LockOSThread() // what is started here ends with this thread, see start
+	runtime.LockOSThread() // children end with this thread, see start
 	if len(os.Args) == 3 && os.Args[1] == nullCommand {
 		exit(serveNull(os.Args[2]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, stop) // a second one ends us as usual, and so what we started
+	context.AfterFunc(ctx, stop) // a second signal ends us as usual, and our children with us
 	exit(run(ctx, os.Args[1:], os.Stdout))
 }
 
@@ -53,14 +52,14 @@ func exit(err error) {
 	os.Exit(1)
 }
 
-// run is the whole of a measurement.
+// run is the whole measurement.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parseOptions(args)
 	if err != nil {
 		return err
 	}
-	// The clients block in system calls, each with a processor of its own to come
-	// back to, and collect no garbage: they make none.
+	// The clients block in system calls, each with a processor to come back to. There
+	// is no garbage to collect: they make none.
 	runtime.GOMAXPROCS(maxClients + 4)
 	debug.SetGCPercent(-1)
 	if err := raiseDescriptors(); err != nil {
@@ -86,7 +85,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return w.alive()
 }
 
-// parts are what is measured, in this order.
+// parts are the measurements in order.
 var parts = []struct {
 	name string
 	run  func(ctx context.Context, w *world, out io.Writer) error

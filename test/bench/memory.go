@@ -14,10 +14,10 @@ const (
 	warmScans      = 500
 )
 
-// memory prints what waiting clients cost. The engine behind is the null clamd,
-// which bears any number of connections from HAProxy.
+// memory prints the cost of waiting clients. The engine is the null clamd, which
+// accepts any number of connections from HAProxy.
 func memory(ctx context.Context, w *world, out io.Writer) error {
-	fmt.Fprintf(out, "\nMemory (RSS) of what is in front, with clients that wait; each time anew, after %d scans of 10 KB:\n\n%-10s %10s %10s | %7s %10s %12s\n",
+	fmt.Fprintf(out, "\nMemory (RSS) of the proxy with waiting clients, each time in a fresh process, after %d scans of 10 KB:\n\n%-10s %10s %10s | %7s %10s %12s\n",
 		warmScans, "", "clients", "", "before", "with them", "bytes each")
 	for _, name := range w.fronts() {
 		for _, c := range []struct {
@@ -40,8 +40,8 @@ func memory(ctx context.Context, w *world, out io.Writer) error {
 	return nil
 }
 
-// memoryOf measures a process of its own: what others have left behind would be
-// used first.
+// memoryOf measures a fresh process, because another would reuse memory that earlier
+// work has left.
 func (w *world) memoryOf(name string, n int, send []byte) (before, after int64, err error) {
 	y, err := w.inFront(w.null, name, fmt.Sprintf("-%d", n))
 	if err != nil {
@@ -61,8 +61,8 @@ func (w *world) memoryOf(name string, n int, send []byte) (before, after int64, 
 	return before, after, err
 }
 
-// stalledRequest is the beginning of an INSTREAM: a chunk that is announced, and
-// its first byte.
+// stalledRequest is the beginning of an INSTREAM: the length of a chunk, and its first
+// byte.
 func stalledRequest() []byte {
 	b := binary.BigEndian.AppendUint32([]byte("zINSTREAM\x00"), 64<<10)
 	return append(b, 'x')
@@ -84,8 +84,8 @@ func with(y way, n int, p []byte) (int64, error) {
 	return y.daemon.resident()
 }
 
-// settle waits until the daemon has accepted n clients and read what they sent:
-// its descriptors, of which sessions with the engine are a few, become no more.
+// settle waits until the daemon has accepted n clients and read what they sent: its
+// descriptors, a few of which are sessions with the engine, no longer increase.
 func settle(d *daemon, n int) error {
 	end := time.Now().Add(hang)
 	for last := -1; ; {
@@ -107,8 +107,8 @@ func settle(d *daemon, n int) error {
 // A crowd is connections that do nothing.
 type crowd []*client
 
-// gather connects n clients that send p and then nothing more. It ends early where
-// a connection cannot be made, as when the backlog of an engine is full.
+// gather connects n clients that send p and then nothing more. It stops early when it
+// cannot connect, for example because the backlog of an engine is full.
 func gather(socket string, n int, p []byte) (crowd, error) {
 	var all crowd
 	for range n {

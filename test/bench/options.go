@@ -20,7 +20,7 @@ type options struct {
 	only     []string
 	slice    time.Duration
 	rounds   int
-	budget   time.Duration // of a row of the table
+	budget   time.Duration // for a row of the table
 	sizes    []int64
 	clients  []int
 	body     string
@@ -63,7 +63,7 @@ func parseOptions(args []string) (options, error) {
 	return o, o.check()
 }
 
-// quicken gives what was not set on the command line the values of --quick.
+// quicken sets the values of --quick for flags that are not on the command line.
 func quicken(o *options, flags *pflag.FlagSet, sizes []string) []string {
 	if !flags.Changed("slice") {
 		o.slice = 150 * time.Millisecond
@@ -93,7 +93,7 @@ func (o *options) check() error {
 		}
 	}
 	if o.rounds < 1 || o.slice <= 0 {
-		errs = append(errs, errors.New("--rounds and --slice: want more than nothing"))
+		errs = append(errs, errors.New("--rounds and --slice: must be positive"))
 	}
 	if o.body != bodyMail && o.body != bodyRandom {
 		errs = append(errs, fmt.Errorf("--body %s: want %s or %s", o.body, bodyMail, bodyRandom))
@@ -108,7 +108,7 @@ func partNames() (names []string) {
 	return names
 }
 
-// wants reports whether the part is to be measured.
+// wants reports whether to measure the part.
 func (o *options) wants(part string) bool { return len(o.only) == 0 || slices.Contains(o.only, part) }
 
 // parseSize reads "10K".
@@ -128,7 +128,7 @@ func parseSize(s string) (int64, error) {
 	return n << shift, nil
 }
 
-// sizeName writes a size as parseSize reads it.
+// sizeName formats a size for parseSize.
 func sizeName(n int64) string {
 	switch {
 	case n >= 1<<20 && n%(1<<20) == 0:

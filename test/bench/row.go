@@ -19,18 +19,18 @@ type row struct {
 	ways    []measured
 }
 
-// measured is what one way did in a row. The ratios have a value for each round.
+// measured is what one way did in a row. The ratios have one value per round.
 type measured struct {
-	p50, rate     []float64 // seconds, scans a second
+	p50, rate     []float64 // seconds, scans per second
 	p99           []float64
-	proxy, engine time.Duration // processor time over all rounds
-	engineRatio   []float64     // engine's time a scan, by the direct way's
+	proxy, engine time.Duration // processor time of all rounds
+	engineRatio   []float64     // engine time per scan, relative to the direct way
 	scans         int
-	p50By, rateBy [2][]float64 // by the direct way's, by HAProxy's
-	p50Added      []float64    // seconds more than the direct way's
+	p50By, rateBy [2][]float64 // relative to the direct way, and to HAProxy
+	p50Added      []float64    // seconds more than the direct way
 }
 
-// A slice is one way for a short time.
+// A slice is a short measurement of one way.
 type slice struct {
 	p50, p99      float64
 	rate          float64
@@ -38,13 +38,13 @@ type slice struct {
 	proxy, engine time.Duration
 }
 
-// measure makes a row: rounds in which every way has its slice, in changing order.
+// measure measures a row: rounds in which every way has its slice, in changing order.
 func (w *world) measure(ctx context.Context, e *engine, size int64, clients int) (*row, error) {
 	r := &row{size: size, clients: clients, ways: make([]measured, len(e.ways))}
 	team := newTeam(w.options.body, size, clients)
 	defer runtime.GC()
 	end := time.Now().Add(w.options.budget)
-	for i := range e.ways { // connections, pools and caches get warm
+	for i := range e.ways { // warm up connections, pools and caches
 		if _, err := team.run(ctx, e, i, w.options.slice/4); err != nil {
 			return nil, err
 		}
@@ -66,7 +66,7 @@ func (w *world) measure(ctx context.Context, e *engine, size int64, clients int)
 	return r, nil
 }
 
-// add takes the slices of one round.
+// add adds the slices of one round.
 func (r *row) add(round []slice) {
 	r.rounds++
 	for i, s := range round {
@@ -84,13 +84,13 @@ func (r *row) add(round []slice) {
 	}
 }
 
-// engineTime is the engine's processor time for one scan.
+// engineTime is the engine's processor time per scan.
 func (s *slice) engineTime() float64 { return s.engine.Seconds() / float64(s.scans) }
 
-// proxyTime is the processor time of what is in front, for one scan.
+// proxyTime is the processor time per scan of the program in front.
 func (m *measured) proxyTime() float64 { return m.proxy.Seconds() / float64(m.scans) }
 
-// A team is the clients of a row, with requests that they use again and again.
+// A team is the clients of a row, with requests that they reuse.
 type team struct {
 	members []*member
 }
@@ -112,7 +112,7 @@ func newTeam(body string, size int64, clients int) *team {
 	return t
 }
 
-// run is one slice: all scan until the time is over, each once at least.
+// run is one slice: all clients scan until the time is over, at least once.
 func (t *team) run(ctx context.Context, e *engine, at int, length time.Duration) (slice, error) {
 	if ctx.Err() != nil {
 		return slice{}, context.Cause(ctx)
@@ -168,7 +168,7 @@ func (y way) cpu() time.Duration {
 	return y.daemon.cpu()
 }
 
-// quantile is the value below which the share q of sorted values is, in seconds.
+// quantile is the value that the share q of sorted values does not exceed, in seconds.
 func quantile(values []time.Duration, q float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// speed measures and prints the table of one engine.
+// speed measures one engine and prints its table.
 func speed(ctx context.Context, w *world, e *engine, out io.Writer) error {
 	o := w.options
 	fmt.Fprintf(out, "\nIn front of %s: a connection and an INSTREAM of %s for every scan, over a Unix socket,\n"+
@@ -49,7 +49,7 @@ func header(engine string) string {
 	return first + second + strings.Repeat("-", len(second)-1) + "\n"
 }
 
-// lines is the row as text: one line, and one more for a baseline.
+// lines is the row as text: one line, and another for a baseline.
 func (r *row) lines() string {
 	d, h := &r.ways[direct], &r.ways[haproxy]
 	var b strings.Builder
@@ -69,13 +69,13 @@ func (r *row) lines() string {
 	return b.String()
 }
 
-// legend says what the columns are.
+// legend explains the columns.
 func legend(engine string) string {
 	return "cl.: clients at the same time; n: rounds. HAP: HAProxy / direct. CPU: of the process in front, for one scan.\n" +
-		"+p50: microseconds that polyclam adds to the median of direct. " + engine + "'s CPU: behind polyclam / asked directly.\n"
+		"+p50: microseconds that polyclam adds to the median of direct. " + engine + "'s CPU: through polyclam / directly.\n"
 }
 
-// where says what the numbers are made of.
+// where explains where the numbers come from.
 var where = map[string]string{
 	"clamd": `
 polyclam receives the whole content, writes it into a memory file, hands that
@@ -95,7 +95,7 @@ func ratio(values []float64) string { return fmt.Sprintf("%.2f", intervalOf(valu
 
 func spread(values []float64) string { return intervalOf(values).String() }
 
-// String is the interval as "1.02 [0.98-1.07]".
+// String formats the interval as "1.02 [0.98-1.07]".
 func (i interval) String() string { return fmt.Sprintf("%.2f [%.2f-%.2f]", i.median, i.low, i.high) }
 
 func duration(seconds float64) string {

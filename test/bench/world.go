@@ -16,7 +16,7 @@ import (
 	"polyclam/test/bench/nullclamd"
 )
 
-// nullCommand makes this program the null clamd.
+// nullCommand runs this program as the null clamd.
 const nullCommand = "null-clamd"
 
 func serveNull(socket string) error {
@@ -27,15 +27,15 @@ func serveNull(socket string) error {
 	return s.Serve()
 }
 
-// A way leads to an engine: directly, or through something in front of it.
+// A way leads to an engine: directly, or through a program in front of it.
 type way struct {
 	name   string
 	socket string
-	daemon *daemon // what is in front; nil: nothing
+	daemon *daemon // the program in front; nil: none
 }
 
-// An engine is a daemon that scans, with the ways to it. The first is the direct
-// one, the second through HAProxy, the third through polyclamd.
+// An engine is a scanning daemon with the ways to it. The first way is direct, the
+// second through HAProxy, the third through polyclamd.
 type engine struct {
 	name   string
 	about  string
@@ -47,10 +47,10 @@ const (
 	direct = iota
 	haproxy
 	polyclam
-	baseline // another build of polyclamd, if there is one
+	baseline // another build of polyclamd, if any
 )
 
-// world is all that was started.
+// world is everything that was started.
 type world struct {
 	options options
 	dir     string
@@ -101,7 +101,7 @@ func (w *world) startClamd() (*engine, error) {
 			return nil, err
 		}
 	}
-	// EICAR, by its hexadecimal digits, anywhere in anything.
+	// EICAR in hexadecimal digits, anywhere in any file.
 	const signature = "Eicar-Test-Signature:0:*:58354f2150254041505b345c505a58353428505e2937434329377d24" +
 		"45494341522d5354414e444152442d414e544956495255532d544553542d46494c452124482b482a\n"
 	if err := os.WriteFile(filepath.Join(w.dir, "db", "test.ndb"), []byte(signature), 0o600); err != nil {
@@ -145,7 +145,7 @@ func (w *world) surround(name, about string, d *daemon) (*engine, error) {
 	return e, nil
 }
 
-// fronts are the ways that are not direct.
+// fronts are the names of the indirect ways.
 func (w *world) fronts() []string {
 	if w.options.baseline == "" {
 		return []string{"haproxy", "polyclam"}
@@ -153,7 +153,8 @@ func (w *world) fronts() []string {
 	return []string{"haproxy", "polyclam", "baseline"}
 }
 
-// inFront starts one of the fronts. Suffix tells apart those of one engine.
+// inFront starts a program in front of an engine. suffix distinguishes several for one
+// engine.
 func (w *world) inFront(e *engine, name, suffix string) (way, error) {
 	id := name + "-" + e.name + suffix
 	y := way{name: name, socket: filepath.Join(w.dir, id+".sock")}
@@ -181,7 +182,7 @@ func haproxyConf(socket, engine string) string {
 		"frontend f\n\tbind unix@" + socket + "\n\tdefault_backend b\nbackend b\n\tserver s unix@" + engine + "\n"
 }
 
-// polyclamConf is the default of everything: the canary, one line of log a scan.
+// polyclamConf is the default configuration: the canary, one log line per scan.
 func polyclamConf(socket, engine string) string {
 	return "[[listener]]\naddress = \"unix:" + socket + "\"\n[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:" + engine +
 		"\"\n[log]\nlevel = \"info\"\nformat = \"json\"\n"
@@ -201,14 +202,14 @@ func (w *world) stop(d *daemon) {
 	w.daemons = slices.DeleteFunc(w.daemons, func(other *daemon) bool { return other == d })
 }
 
-// write makes a file and returns its path. A failure shows when it is used.
+// write writes a file and returns its path. A failure shows when the file is used.
 func (w *world) write(name, text string) string {
 	path := filepath.Join(w.dir, name)
 	os.WriteFile(path, []byte(text), 0o600)
 	return path
 }
 
-// close ends everything, the last started first.
+// close ends everything, last started first.
 func (w *world) close() {
 	for i := len(w.daemons) - 1; i >= 0; i-- {
 		w.daemons[i].stop()
@@ -220,7 +221,7 @@ func (w *world) close() {
 	os.RemoveAll(w.dir)
 }
 
-// alive returns an error if something has ended before its time.
+// alive returns an error if a daemon has ended too early.
 func (w *world) alive() error {
 	var errs []error
 	for _, d := range w.daemons {
@@ -243,8 +244,8 @@ func machine() string {
 	return fmt.Sprintf("%d processors, Linux %s", runtime.NumCPU(), unix.ByteSliceToString(u.Release[:]))
 }
 
-// find returns the path of a program. Debian keeps daemons where an ordinary
-// user's PATH does not lead.
+// find returns the path of a program. Debian keeps daemons outside an ordinary user's
+// PATH.
 func find(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -256,8 +257,8 @@ func find(name string) (string, error) {
 	return path, nil
 }
 
-// raiseDescriptors raises the limit of descriptors to what is allowed, for us and
-// what we start.
+// raiseDescriptors raises the soft limit on descriptors to the hard one, for this
+// program and its children.
 func raiseDescriptors() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

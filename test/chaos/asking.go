@@ -11,7 +11,7 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// stream asks by INSTREAM on a connection of its own.
+// stream scans an object by INSTREAM on its own connection.
 func (c *client) stream(verb, listener string) {
 	o := c.object()
 	repeat := c.r.IntN(12) == 0
@@ -31,8 +31,8 @@ func (c *client) stream(verb, listener string) {
 	c.finish(q, nc, f, err)
 }
 
-// finish reads the reply to a request on a connection of its own, and notes it. err is
-// why it could not be sent.
+// finish reads the reply to a request on its own connection and records it. err is the
+// reason why the request could not be sent.
 func (c *client) finish(q *history.Request, nc net.Conn, framing byte, err error) {
 	rest, readErr := replies(nc, terminator(framing), func(line string, at history.Time) {
 		q.Lines = append(q.Lines, line)
@@ -42,7 +42,7 @@ func (c *client) finish(q *history.Request, nc net.Conn, framing byte, err error
 		err = readErr
 	}
 	if q.Verb == "CONTSCAN" || q.Verb == "MULTISCAN" || len(q.Lines) > 1 {
-		q.End = history.Now() // a list is over when the connection is
+		q.End = history.Now() // a list ends with the connection
 	}
 	switch {
 	case rest != "":
@@ -61,7 +61,7 @@ func (c *client) finish(q *history.Request, nc net.Conn, framing byte, err error
 	c.note(q)
 }
 
-// fildes asks by a descriptor.
+// fildes scans an object by its descriptor.
 func (c *client) fildes(verb string) {
 	o := c.object()
 	q := c.request(verb, "unix", part("fd", o))
@@ -85,7 +85,7 @@ func (c *client) fildes(verb string) {
 	c.finish(q, nc, framing, err)
 }
 
-// file asks about a file by its path.
+// file scans a file by its path.
 func (c *client) file(verb string) {
 	o := c.object()
 	path := filepath.Join(c.w.dir, "objects", o.Nonce)
@@ -97,7 +97,7 @@ func (c *client) file(verb string) {
 	c.path(verb, path, part(path, o))
 }
 
-// directory asks about some files.
+// directory scans a directory with a few files.
 func (c *client) directory(verb string) {
 	dir := filepath.Join(c.w.dir, "objects", fmt.Sprintf("d%d", c.w.ids.Add(1)))
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -131,7 +131,7 @@ func (c *client) path(verb, path string, parts ...history.Part) {
 	c.finish(q, nc, framing, err)
 }
 
-// sendSlowly sends in pieces, which takes as long as total.
+// sendSlowly sends data in pieces over the time total.
 func sendSlowly(nc net.Conn, data []byte, total time.Duration) error {
 	const pieces = 20
 	for piece := range slices.Chunk(data, len(data)/pieces+1) {

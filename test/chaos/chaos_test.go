@@ -11,8 +11,8 @@ import (
 	"polyclam/test/chaos/checker"
 )
 
-// What a run of the tests takes: twice this long, with a fixed seed and a random one.
-// The machine may have other things to do.
+// The duration of the tests: one run with a fixed seed, one with a random seed. The
+// machine may be busy with other work.
 const (
 	ciLength = 24 * time.Second
 	ciSlack  = 5 * time.Second
@@ -22,7 +22,7 @@ const (
 // little time.
 const fixedSeed = 7015
 
-// TestChaos is a short run of what make chaos does for long.
+// TestChaos is a short version of make chaos.
 func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -62,7 +62,7 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// keep keeps the history of a run where CHAOS_KEEP says.
+// keep copies the history of a run to the directory in CHAOS_KEEP.
 func keep(t *testing.T, o options) {
 	if dir := os.Getenv("CHAOS_KEEP"); dir != "" {
 		os.RemoveAll(filepath.Join(o.dir, "spool"))
@@ -72,7 +72,7 @@ func keep(t *testing.T, o options) {
 	}
 }
 
-// TestPlanIsFixed wants the schedule of the faults to follow from the seed.
+// TestPlanIsFixed checks that the seed determines the schedule of faults.
 func TestPlanIsFixed(t *testing.T) {
 	a, b, other := newPlan(3, time.Minute), newPlan(3, time.Minute), newPlan(4, time.Minute)
 	if len(a.faults) < 10 || len(a.faults) != len(b.faults) {

@@ -10,7 +10,7 @@ import (
 	"polyclam/test/chaos/object"
 )
 
-// client sends requests, one after the other.
+// client sends requests one after the other.
 type client struct {
 	w      *world
 	r      *rand.Rand
@@ -21,7 +21,7 @@ func newClient(w *world, i int) *client {
 	return &client{w: w, r: rand.New(rand.NewPCG(w.o.seed, uint64(100+i))), number: i}
 }
 
-// ways are the ways of asking, with their weight.
+// ways are the kinds of requests with their weights.
 var ways = []struct {
 	weight int
 	ask    func(*client)
@@ -40,7 +40,7 @@ var ways = []struct {
 	{2, (*client).vanishAfter},
 }
 
-// run asks until ctx ends.
+// run sends requests until ctx ends.
 func (c *client) run(ctx context.Context) {
 	total := 0
 	for _, way := range ways {
@@ -65,12 +65,12 @@ func (c *client) oneOf(words ...string) string { return words[c.r.IntN(len(words
 
 func (c *client) listener() string { return c.oneOf("unix", "tcp") }
 
-// sizes are those of objects: few, so that different objects have the same.
+// sizes are the sizes of objects: few, so that different objects share a size.
 var sizes = []struct{ weight, size int }{
 	{30, object.MinSize}, {30, 1500}, {20, 12345}, {8, 64 << 10}, {5, 64<<10 + 1}, {4, 300000}, {3, 1500000},
 }
 
-// object makes an object of some truth.
+// object makes an object with a known truth.
 func (c *client) object() object.Object {
 	n, size := c.r.IntN(100), 0
 	for _, s := range sizes {
@@ -96,30 +96,30 @@ func (c *client) object() object.Object {
 	return object.New(c.r, size, t)
 }
 
-// repeated are the few objects that are asked about again and again: each is a virus
-// from other signatures on.
+// repeated picks one of a few objects that clients scan again and again. Each becomes a
+// virus with some later version of the signatures.
 func (c *client) repeated() object.Object {
 	later := 1 + c.r.IntN(6)
 	return object.New(rand.New(rand.NewPCG(c.w.o.seed, uint64(later))), 5000, object.Truth{Later: later})
 }
 
-// part is what a request is about.
+// part is one object of a request.
 func part(path string, o object.Object) history.Part {
 	return history.Part{Path: path, Nonce: o.Nonce, SHA: o.SHA, Size: len(o.Data), Truth: o.Truth}
 }
 
-// request begins a request.
+// request starts a request.
 func (c *client) request(verb, listener string, parts ...history.Part) *history.Request {
 	return &history.Request{ID: int(c.w.ids.Add(1)), Verb: verb, Listener: listener, Begin: history.Now(), Parts: parts}
 }
 
-// connect makes the connection of a request, or notes that there is none.
+// connect opens the connection of a request, or records that this failed.
 func (c *client) connect(q *history.Request) net.Conn {
 	nc, err := c.w.dial(q.Listener, 10*time.Second)
 	if err != nil {
 		q.Outcome, q.Error, q.End = history.Refused, err.Error(), history.Now()
 		c.note(q)
-		// Nobody hammers a server that is not there.
+		// Clients do not hammer a server that is down.
 		time.Sleep(tick)
 		return nil
 	}
@@ -132,7 +132,7 @@ func (c *client) note(q *history.Request) { c.w.must(c.w.requests.Write(q)) }
 // framing is a framing for a command.
 func (c *client) framing() byte { return "zn"[c.r.IntN(2)] }
 
-// chunk is a size of chunks for an object.
+// chunk is a chunk size for an object.
 func (c *client) chunk(size int) int {
 	choices := []int{size, 1 << 10, 4 << 10, 64 << 10, 100_000}
 	if size <= 1500 {

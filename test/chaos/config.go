@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What polyclamd is configured with, and what the checker goes by.
+// The configuration of polyclamd, which the checker also relies on.
 const (
 	answerWithin   = 6 * time.Second
 	engineTimeout  = 2 * time.Second
@@ -23,16 +23,16 @@ const (
 // The bits of a policy: what a reload changes.
 const (
 	policyPass   = 1 << iota // encrypted is ok on every listener, else not on TCP
-	policyNarrow             // clam has one node only
+	policyNarrow             // clam has only one node
 	policies
 )
 
-// isEncryptedFound reports whether a listener calls what is encrypted FOUND.
+// isEncryptedFound reports whether a listener answers FOUND for encrypted objects.
 func isEncryptedFound(policy int, listener string) bool {
 	return listener == "tcp" && policy&policyPass == 0
 }
 
-// isUnused reports whether a node is not in the configuration.
+// isUnused reports whether a node is missing from the configuration.
 func isUnused(policy int, node string) bool { return node == "clam/1" && policy&policyNarrow != 0 }
 
 // config is the text of a configuration.
@@ -76,7 +76,7 @@ ignore_regex = 'Infected files: [0-9]+'
 ok_regex = '{path}: clean\nInfected files: 0'
 `
 
-// badFiles are changes that make a configuration unusable.
+// badFiles are changes that make a configuration invalid.
 var badFiles = []func(string) string{
 	func(text string) string { return text + "\n[[[\n" },
 	func(text string) string { return strings.Replace(text, "answer_within", "answer_withim", 1) },

@@ -16,11 +16,11 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// daemon is polyclamd, which may be killed and started again.
+// daemon is polyclamd, which may be killed and restarted.
 type daemon struct {
 	w *world
 
-	life sync.Mutex // held by whoever starts, ends or reloads it
+	life sync.Mutex // held during a start, an end and a reload
 	boot int
 
 	mu     sync.Mutex
@@ -28,15 +28,15 @@ type daemon struct {
 	policy int
 	wanted bool // it should be running
 
-	reading sync.Mutex // held while nobody reads the log
+	reading sync.Mutex // held while the log is not read
 
 	logMu   sync.Mutex
-	reloads chan string // what the log says of a reload; nil: nobody waits
+	reloads chan string // results of reloads in the log; nil: not awaited
 }
 
 func newDaemon(w *world) *daemon { return &daemon{w: w} }
 
-// start starts polyclamd with the present policy and waits until it answers.
+// start starts polyclamd with the current policy and waits until it answers.
 func (d *daemon) start() error {
 	if err := d.w.writeConfig(d.w.config(d.current())); err != nil {
 		return err
@@ -66,14 +66,14 @@ func (d *daemon) start() error {
 	return nil
 }
 
-// watch notes an end that nobody wanted.
+// watch records an unexpected end.
 func (d *daemon) watch(p *process) {
 	<-p.done
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.proc == p && d.wanted {
 		d.w.event(history.Died, p.cmd.ProcessState.String(), 0)
-		d.w.must(errors.New("polyclamd ended by itself"))
+		d.w.must(errors.New("polyclamd ended unexpectedly"))
 	}
 }
 
@@ -114,7 +114,7 @@ func (d *daemon) read(r *os.File) {
 	lines := bufio.NewReader(r)
 	for {
 		line, err := lines.ReadString('\n')
-		d.reading.Lock() // this waits while nobody is to read
+		d.reading.Lock() // blocks while the log must not be read
 		_, writeErr := f.WriteString(line)
 		d.reading.Unlock()
 		d.w.must(writeErr)
@@ -138,8 +138,8 @@ func (d *daemon) tell(line string) {
 	}
 }
 
-// reload sends SIGHUP with the text as configuration, which has this policy, -1 for a
-// file that polyclamd has to refuse.
+// reload sends SIGHUP with text as the configuration. policy is its policy, or -1 for a
+// file that polyclamd must refuse.
 func (d *daemon) reload(text string, policy int) error {
 	d.life.Lock()
 	defer d.life.Unlock()
@@ -190,7 +190,7 @@ func (d *daemon) restart() error {
 	return d.start()
 }
 
-// stop ends polyclamd by SIGTERM for good.
+// stop ends polyclamd by SIGTERM without a restart.
 func (d *daemon) stop() {
 	d.life.Lock()
 	defer d.life.Unlock()
@@ -199,7 +199,7 @@ func (d *daemon) stop() {
 	d.noChildren("after the end")
 }
 
-// unwanted says that the end is wanted, and returns the process.
+// unwanted marks the end as expected and returns the process.
 func (d *daemon) unwanted() *process {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -207,7 +207,7 @@ func (d *daemon) unwanted() *process {
 	return d.proc
 }
 
-// terminate ends polyclamd by SIGTERM, which takes no longer than shutdown_grace.
+// terminate ends polyclamd by SIGTERM, which may take as long as shutdown_grace.
 func (d *daemon) terminate() {
 	p := d.unwanted()
 	p.cmd.Process.Signal(syscall.SIGTERM)
@@ -220,7 +220,7 @@ func (d *daemon) terminate() {
 	}
 }
 
-// end ends polyclamd at any rate.
+// end ends polyclamd in any case.
 func (d *daemon) end() {
 	d.unwanted()
 	if p := d.running(); p != nil {

@@ -13,7 +13,7 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// inject lets the planned faults happen, and returns when all are over.
+// inject carries out the planned faults and returns when all are over.
 func (w *world) inject(ctx context.Context) {
 	start := time.Now()
 	var wg sync.WaitGroup
@@ -42,7 +42,7 @@ func (w *world) inject(ctx context.Context) {
 	}
 }
 
-// do lets one fault happen and end.
+// do carries out one fault, from beginning to end.
 func (w *world) do(f planned) error {
 	switch f.kind {
 	case "kill", "kill all":
@@ -108,7 +108,8 @@ func (w *world) signalNodes(f planned, s syscall.Signal) {
 	}
 }
 
-// learn gives the nodes new signatures, one after the other, and says so to polyclamd.
+// learn gives the nodes new signatures one after the other and sends RELOAD to
+// polyclamd.
 func (w *world) learn() error {
 	generation := w.generation.Load() + 1
 	w.event(history.Learning, "", generation)
@@ -124,7 +125,7 @@ func (w *world) learn() error {
 	return err
 }
 
-// sendReload sends RELOAD. Nobody is hurt if polyclamd does not answer now.
+// sendReload sends RELOAD. It is fine if polyclamd does not answer at the moment.
 func (w *world) sendReload() error {
 	nc, err := w.dial("unix", 2*time.Second)
 	if err != nil {
@@ -138,7 +139,7 @@ func (w *world) sendReload() error {
 }
 
 func (w *world) badReload(f planned) error {
-	// Its policy is another one, too: what is taken from it shows.
+	// The file also has another policy, so that any part of it in use would show.
 	bad := badFiles[f.m.N%len(badFiles)](w.config(w.daemon.current() ^ policyPass))
 	if err := w.daemon.reload(bad, -1); err != nil {
 		return err
@@ -157,7 +158,7 @@ func (w *world) fillDisk(d time.Duration) error {
 	name := filepath.Join(w.spool, ballastName)
 	f, err := os.Create(name)
 	if err != nil {
-		return nil // it is full already
+		return nil // it is already full
 	}
 	defer os.Remove(name)
 	defer f.Close()
@@ -166,7 +167,7 @@ func (w *world) fillDisk(d time.Duration) error {
 		for err == nil {
 			_, err = f.Write(block)
 		}
-		err = nil // others may have left room meanwhile
+		err = nil // other writers may have made room
 	}
 	return nil
 }

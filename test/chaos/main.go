@@ -1,14 +1,14 @@
-// Chaos runs polyclamd in front of engines that break in every way they know, under
-// clients that ask in every way there is, and then proves from the recorded history
-// that no invariant was broken: above all that each OK had a clean answer of every
-// engine that counts, about all of the object's bytes.
+// Chaos runs polyclamd with engines that break in every known way and clients that use
+// every kind of request. It then proves from the recorded history that no invariant was
+// broken: above all, that for each OK every engine that counts answered clean, about
+// all bytes of the object.
 //
 //	make chaos DURATION=30m SEED=7
 //	go run ./test/chaos -duration 30m -seed 7 -keep /tmp/chaos
 //
-// The schedule of the faults follows from the seed and the duration; their timing on
-// the machine does not, so that a seed makes a violation likely and not certain. The
-// history says what happened.
+// Seed and duration determine the schedule of faults, but not their timing on the
+// machine: a seed makes a violation likely, not certain. The history shows what
+// happened.
 package main
 
 import (
@@ -35,7 +35,7 @@ func main() {
 
 func run() error {
 	duration := flag.Duration("duration", time.Minute, "how long all runs together take")
-	each := flag.Duration("each", 3*time.Minute, "how long one run takes at most; each has a seed of its own")
+	each := flag.Duration("each", 3*time.Minute, "the longest time of one run; each has its own seed")
 	seed := flag.Uint64("seed", 0, "the first seed; 0: a random one")
 	clients := flag.Int("clients", 8, "clients at the same time")
 	binary := flag.String("polyclamd", "", "the program; built if empty")
@@ -96,7 +96,7 @@ func run() error {
 	return ctx.Err()
 }
 
-// chaos is one run in a directory of its own, and its judgement.
+// chaos is one run in its own directory, with its judgement.
 func chaos(ctx context.Context, o options, slack time.Duration) (*checker.Report, error) {
 	if err := os.Mkdir(o.dir, 0o700); err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ func (c *client) unfinished(how string) (*history.Request, net.Conn) {
 	if nc == nil {
 		return nil, nil
 	}
-	// Whole chunks of the object, but not its end: at worst only the end is missing.
+	// Whole chunks of the object without its end: at worst, only the end is missing.
 	size := c.chunk(len(o.Data))
 	whole := len(o.Data) / size
 	n := c.r.IntN(whole+1) * size
@@ -28,7 +28,7 @@ func (c *client) unfinished(how string) (*history.Request, net.Conn) {
 	}
 	sent := chunked(o.Data[:n], size)
 	sent = sent[:len(sent)-4]
-	if n < len(o.Data) && c.r.IntN(2) == 0 { // cut within a chunk
+	if n < len(o.Data) && c.r.IntN(2) == 0 { // cut inside a chunk
 		sent = append(sent, chunked(o.Data[n:], size)[:c.r.IntN(4)]...)
 	}
 	q.Partial = object.Sum(o.Data[:n])
@@ -39,7 +39,7 @@ func (c *client) unfinished(how string) (*history.Request, net.Conn) {
 	return q, nc
 }
 
-// vanish leaves in the middle of a stream.
+// vanish hangs up in the middle of a stream.
 func (c *client) vanish() {
 	q, nc := c.unfinished("vanish")
 	if nc == nil {
@@ -53,7 +53,7 @@ func (c *client) vanish() {
 	c.note(q)
 }
 
-// halfClose ends its side in the middle of a stream and waits.
+// halfClose closes its side in the middle of a stream and waits.
 func (c *client) halfClose() {
 	q, nc := c.unfinished("half-close")
 	if nc == nil {
@@ -79,7 +79,7 @@ func (c *client) vanishAfter() {
 	c.note(q)
 }
 
-// neverRead asks much in a session and reads nothing.
+// neverRead sends many requests in a session and reads nothing.
 func (c *client) neverRead() {
 	q := c.request("IDSESSION", "unix")
 	q.Client = "never reads"
@@ -97,7 +97,7 @@ func (c *client) neverRead() {
 	c.note(q)
 }
 
-// slow sends a whole stream, but takes its time. It is to be answered as any other.
+// slow sends a whole stream slowly. polyclamd must answer it like any other.
 func (c *client) slow() {
 	o := c.object()
 	q := c.request("INSTREAM", c.listener(), part("stream", o))
@@ -112,7 +112,7 @@ func (c *client) slow() {
 	c.finish(q, nc, 'z', err)
 }
 
-// garbage sends what is no command.
+// garbage sends bytes that are no command.
 func (c *client) garbage() {
 	q := c.request("garbage", c.listener())
 	q.Client = "garbage"
@@ -132,7 +132,7 @@ func (c *client) garbage() {
 	c.finish(q, nc, 0, err)
 }
 
-// oversize sends a stream that is over limits.stream.
+// oversize sends a stream over limits.stream.
 func (c *client) oversize() {
 	o := object.New(c.r, maxStream+1+c.r.IntN(1<<20), object.Truth{Virus: c.r.IntN(2) == 0})
 	q := c.request("INSTREAM", c.listener(), part("stream", o))

@@ -13,16 +13,16 @@ import (
 	"polyclam/test/chaos/checker"
 )
 
-// edit replaces a text that a file of the module has exactly once.
+// edit replaces a text that occurs exactly once in a file of the module.
 type edit struct{ file, old, new string }
 
-// mutants are polyclamds with a mistake that the checker has to notice. The source in
-// the tree is not touched: the changed files are given to the compiler as an overlay.
+// mutants are polyclamds with a bug that the checker must notice. The source tree stays
+// untouched: the compiler gets the changed files as an overlay.
 var mutants = []struct {
 	name  string
 	edits []edit
-	fault planned  // brings the mistake to light; without targets none is needed
-	rules []string // one of them has to be broken
+	fault planned  // exposes the bug; without targets none is needed
+	rules []string // one of them must be broken
 	inCI  bool
 }{
 	{
@@ -105,8 +105,8 @@ func (b *Backend) scanTruly(ctx context.Context, c backends.Object) (backends.Re
 	},
 }
 
-// TestMutants proves that the checker sees what it is for. In a run of the tests two
-// mutants are enough, make chaos-mutants tries all.
+// TestMutants proves that the checker notices what it is for. A normal run tries two
+// mutants, make chaos-mutants all of them.
 func TestMutants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds polyclamd again and again")
@@ -143,7 +143,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// overlay writes the changed files and what tells the compiler of them.
+// overlay writes the changed files, and the overlay file for the compiler.
 func overlay(t *testing.T, dir string, edits []edit) string {
 	t.Helper()
 	_, here, _, _ := runtime.Caller(0)

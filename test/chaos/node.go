@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// mode is what a node is to do, see package chaosengine.
+// mode is the behaviour of a node, see package chaosengine.
 type mode struct {
 	Fault      string `json:"fault"`
 	Share      int    `json:"share"`
@@ -24,19 +24,21 @@ type mode struct {
 	Generation int    `json:"generation"`
 }
 
-// node is one engine's node. A scanner's is a file only: polyclamd runs the program.
+// node is a node of an engine. A scanner's node is only a file: polyclamd runs the
+// program.
 type node struct {
 	name, kind string
-	address    string // as the configuration has it; empty for a scanner
+	address    string // as in the configuration; empty for a scanner
 	dir        string
-	died       func(error) // is called when the process ends by itself
+	died       func(error) // called when the process ends unexpectedly
 
 	mu   sync.Mutex
 	m    mode
 	proc *process
 }
 
-// engineKinds are the engines of a run, their kind and where their nodes listen.
+// engineKinds are the engines of a run, with their kinds and the networks of their
+// nodes.
 var engineKinds = []struct {
 	engine, kind, network string
 	nodes                 int
@@ -64,8 +66,8 @@ func newNode(dir, engine, kind, network string, i int) (*node, error) {
 	return n, n.write()
 }
 
-// freePort finds a port below those that the kernel gives to outgoing connections, so
-// that it is still free for the next process that listens on it.
+// freePort finds a port below the kernel's range for outgoing connections, so that it
+// stays free for the next process that listens on it.
 func freePort() (string, error) {
 	for range 200 {
 		port := fmt.Sprint(20000 + rand.IntN(10000))
@@ -81,8 +83,8 @@ func (n *node) file(suffix string) string {
 	return filepath.Join(n.dir, strings.ReplaceAll(n.name, "/", "-")+suffix)
 }
 
-// write gives the node its mode, all of it or nothing. The caller holds mu, or has the
-// node alone.
+// write writes the node's mode atomically. The caller holds mu or is the only user of
+// the node.
 func (n *node) write() error {
 	b, err := json.Marshal(n.m)
 	if err != nil {
@@ -94,7 +96,7 @@ func (n *node) write() error {
 	return os.Rename(n.file(".new"), n.file(".mode"))
 }
 
-// set gives the node a fault, none if m is empty. Its signatures stay.
+// set gives the node a fault, or none if m is empty. It keeps its signatures.
 func (n *node) set(m mode) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -155,13 +157,13 @@ func (n *node) signal(s syscall.Signal) error {
 	return n.proc.cmd.Process.Signal(s)
 }
 
-// ended says that a process has ended, unless that was wanted.
+// ended records that a process has ended unexpectedly.
 func (n *node) ended(p *process) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.proc == p {
 		complaints, _ := os.ReadFile(n.file(".err"))
-		n.died(fmt.Errorf("engine %s ended by itself: %v\n%.4000s", n.name, p.cmd.ProcessState, complaints))
+		n.died(fmt.Errorf("engine %s ended unexpectedly: %v\n%.4000s", n.name, p.cmd.ProcessState, complaints))
 		n.proc = nil
 	}
 }

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// plan is what a run consists of.
+// plan is the schedule of a run.
 type plan struct {
 	duration time.Duration
 	faults   []planned
 }
 
-// planned is one fault that is to happen.
+// planned is one planned fault.
 type planned struct {
 	at, length time.Duration
 	kind       string
@@ -21,7 +21,7 @@ type planned struct {
 	m          mode
 }
 
-// The faults of nodes that are modes of theirs, and the kinds that know them.
+// The node faults that are modes, and the kinds of nodes that support them.
 var modes = []struct {
 	fault string
 	kinds string // clamd, sssp, icap, scanner
@@ -52,21 +52,21 @@ var modes = []struct {
 // The letters of the kinds.
 var letters = map[string]byte{"clamd": 'c', "sssp": 's', "icap": 'i', "scanner": 'p'}
 
-// others are the faults of processes, files and polyclamd itself. A kind that is more
-// frequent is there more than once.
+// others are the faults of processes, files and polyclamd itself. A kind appears once
+// for each unit of its weight.
 var others = []string{
 	"kill", "kill", "stop", "stop", "stop all", "kill all", "learn", "learn", "reload", "hangup same", "hangup changed", "hangup changed",
 	"hangup bad", "disk full", "log unread", "polyclamd killed", "polyclamd killed", "polyclamd restarted",
 }
 
-// quiet is how long before the end of a run the last fault is over.
+// quiet is the time without faults at the end of a run.
 const quiet = 5 * time.Second
 
 // newPlan draws the faults of a run. The same seed and duration give the same plan.
 func newPlan(seed uint64, duration time.Duration) plan {
 	r := rand.New(rand.NewPCG(seed, 1))
 	p := plan{duration: duration}
-	busy := map[string]time.Duration{} // until when a target has its fault
+	busy := map[string]time.Duration{} // end of the current fault, by target
 	for at := 1500 * time.Millisecond; ; {
 		f := draw(r)
 		f.at = at
@@ -87,7 +87,7 @@ func newPlan(seed uint64, duration time.Duration) plan {
 	}
 }
 
-// names are what only one fault at a time is for.
+// names are the resources that only one fault at a time may use.
 func (f planned) names() []string {
 	if len(f.targets) == 0 {
 		return []string{"polyclamd"}
@@ -112,7 +112,8 @@ func draw(r *rand.Rand) planned {
 			f.m.Share = 20 + r.IntN(60)
 		}
 		if m.fault == "blind" || m.fault == "paranoid" {
-			// One that spares the health checks is a lie that nobody could see through.
+			// A node that answers health checks correctly and lies otherwise cannot be
+			// found out.
 			f.m.Share, f.m.Spare = 100, false
 			f.length += 5 * time.Second
 		}
@@ -123,7 +124,7 @@ func draw(r *rand.Rand) planned {
 	}
 	f.kind = others[r.IntN(len(others))]
 	if k.kind == "scanner" && (strings.HasPrefix(f.kind, "kill") || strings.HasPrefix(f.kind, "stop")) {
-		return draw(r) // polyclamd runs it anew for each scan
+		return draw(r) // polyclamd starts it for each scan
 	}
 	switch f.kind {
 	case "kill", "stop":

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// launcher starts every process from one thread that never ends: the kernel kills the
+// launcher starts every process from one thread that never ends. The kernel kills the
 // processes when that thread is gone, however the harness ends.
 var launcher = sync.OnceValue(func() chan<- func() {
 	work := make(chan func())
@@ -25,13 +25,13 @@ var launcher = sync.OnceValue(func() chan<- func() {
 	return work
 })
 
-// process is a child in a process group of its own.
+// process is a child in its own process group.
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended and been waited for
 }
 
-// launch starts a program with its standard output and error.
+// launch starts a program with these writers as its output and error.
 func launch(out, errors io.Writer, env []string, program string, args ...string) (*process, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = out, errors
@@ -62,7 +62,7 @@ func (p *process) ended() bool {
 	}
 }
 
-// kill ends the process alone, as a crash does, and waits for it.
+// kill kills only the process, as a crash does, and waits for it.
 func (p *process) kill() {
 	if !p.ended() {
 		p.cmd.Process.Kill()
@@ -70,7 +70,7 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// wait waits for the end and reports whether it came.
+// wait waits for the end and reports whether it came in time.
 func (p *process) wait(d time.Duration) bool {
 	select {
 	case <-p.done:
@@ -80,11 +80,11 @@ func (p *process) wait(d time.Duration) bool {
 	}
 }
 
-// patience is how long anything may take before the harness gives up. It is no
-// measurement.
+// patience is how long anything may take before the harness gives up. It measures
+// nothing.
 const patience = 60 * time.Second
 
-// awaitLine waits for a first line of output.
+// awaitLine waits for the first line of output.
 func awaitLine(r io.Reader) error {
 	line := make(chan error, 1)
 	go func() {

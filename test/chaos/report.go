@@ -15,15 +15,16 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// unseen is how much the kernel takes for a server that does not read, by network: the
-// buffers of both sides, with room to spare. Over TCP that is more than any object here.
+// unseen is how much the kernel buffers for a server that does not read, by network:
+// the buffers of both sides, with a margin. Over TCP that is more than any object here.
 var unseen = map[string]int64{"unix": 768 << 10, "tcp": 8 << 20}
 
-// rules are what the run is judged by. slack is for the machine.
+// rules are what the run is judged by. slack allows for a slow machine.
 func (o options) rules(slack time.Duration) checker.Rules {
 	r := checker.Rules{
 		AnswerWithin: answerWithin, SpoolWait: spoolWait, Timeout: engineTimeout, Slack: slack,
-		// A check that was just over, the next one, and that it has to wait for a slot.
+		// The previous check may have just ended. Add the next one, and its wait for a
+		// slot.
 		BlindGrace:     canaryInterval + engineTimeout + slack,
 		EncryptedFound: isEncryptedFound,
 		Unused:         isUnused,
@@ -63,10 +64,10 @@ func load(dir string) (past checker.Run, err error) {
 	return past, errors.Join(err, errors.Join(errs[:]...))
 }
 
-// maxShown are the violations that are printed in full.
+// maxShown is how many violations are printed in full.
 const maxShown = 15
 
-// print prints what came of a run.
+// print prints the result of a run.
 func print(out io.Writer, o options, r *checker.Report) {
 	total := 0
 	for _, n := range r.Counts {
@@ -106,7 +107,7 @@ func print(out io.Writer, o options, r *checker.Report) {
 	}
 }
 
-// downtime is how long polyclamd was ended and started.
+// downtime is how long polyclamd was down for restarts.
 func downtime(r *checker.Report) time.Duration {
 	var total time.Duration
 	for _, one := range r.Recoveries {
@@ -126,7 +127,7 @@ func counts(m map[string]int) string {
 	return strings.Join(words, ", ")
 }
 
-// recoveries prints how long the faults of each kind were felt.
+// recoveries prints how long faults of each kind had an effect.
 func recoveries(out io.Writer, r *checker.Report) {
 	byKind := map[string][]checker.Recovery{}
 	for _, one := range r.Recoveries {

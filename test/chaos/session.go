@@ -12,7 +12,7 @@ import (
 	"polyclam/test/chaos/object"
 )
 
-// session asks by several commands of one IDSESSION, without waiting in between.
+// session sends several commands of one IDSESSION without waiting in between.
 func (c *client) session() {
 	listener := c.listener()
 	s := &idSession{c: c, number: int(c.w.sessions.Add(1)), listener: listener, framing: c.framing()}
@@ -33,7 +33,7 @@ func (c *client) session() {
 	}
 	nc.Write(command(s.framing, "END"))
 	<-done
-	s.end("", nil) // for what was asked after the end
+	s.end("", nil) // for requests after the end
 	for _, path := range s.paths {
 		os.Remove(path)
 	}
@@ -118,7 +118,7 @@ func (s *idSession) ask(nc net.Conn, q *history.Request, o object.Object) error 
 	return err
 }
 
-// reply gives a line to the request whose number it has.
+// reply assigns a line to the request with its number.
 func (s *idSession) reply(line string, at history.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +134,7 @@ func (s *idSession) reply(line string, at history.Time) {
 	q.Lines, q.End, q.Outcome = append(q.Lines, text), at, history.Replied
 }
 
-// end notes how the session ended for those that have no reply.
+// end records how the session ended for requests without a reply.
 func (s *idSession) end(rest string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 
 const tick = 20 * time.Millisecond
 
-// eventually waits for what is to come within d.
+// eventually waits until ok returns true, for at most d.
 func eventually(d time.Duration, ok func() bool) bool {
 	for deadline := time.Now().Add(d); ; time.Sleep(tick) {
 		if ok() {
@@ -42,19 +42,19 @@ func (d *daemon) children() []int {
 	return pids
 }
 
-// noChildren notes the scanners that are left.
+// noChildren records scanners that are left.
 func (d *daemon) noChildren(when string) {
 	if !eventually(3*time.Second, func() bool { return len(d.children()) == 0 }) {
 		d.w.event(history.Leftover, fmt.Sprintf("processes %s: %v", when, d.children()), 0)
 	}
 }
 
-// files are the files in the spool's directory, but the ballast of a full disk, and how
-// many directories there are.
+// files are the files in the spool's directory, without the ballast of a full disk, and
+// the number of directories.
 func (d *daemon) files() (files []string, dirs int) {
 	filepath.WalkDir(d.w.spool, func(path string, e fs.DirEntry, err error) error {
 		switch {
-		case err != nil, path == d.w.spool: // gone meanwhile
+		case err != nil, path == d.w.spool: // removed in the meantime
 		case e.IsDir():
 			dirs++
 		case e.Name() != ballastName:
@@ -65,8 +65,8 @@ func (d *daemon) files() (files []string, dirs int) {
 	return files, dirs
 }
 
-// noFiles notes what is left in the spool while nothing is scanned: files, and
-// directories beyond those of daemons that run.
+// noFiles records what is left in the spool while nothing is scanned: files, and
+// directories beyond those of running daemons.
 func (d *daemon) noFiles(when string, daemons int) {
 	tidy := func() bool {
 		files, dirs := d.files()
@@ -78,15 +78,15 @@ func (d *daemon) noFiles(when string, daemons int) {
 	}
 }
 
-// idle waits until polyclamd has nothing to do, and looks for what it keeps.
+// idle waits until polyclamd has nothing to do and records what it keeps.
 func (w *world) idle(when string) {
 	w.phase.Store("idle " + when)
 	eventually(answerWithin+readTimeout, func() bool { return len(w.daemon.children()) == 0 })
 	w.daemon.noFiles("idle "+when, 1)
-	time.Sleep(2 * time.Second) // for some samples
+	time.Sleep(2 * time.Second) // for a few samples
 }
 
-// sample notes twice a second what polyclamd uses.
+// sample records polyclamd's resource usage twice a second.
 func (w *world) sample(ctx context.Context) {
 	timer := time.NewTicker(500 * time.Millisecond)
 	defer timer.Stop()
@@ -100,7 +100,7 @@ func (w *world) sample(ctx context.Context) {
 		dir := fmt.Sprintf("/proc/%d", w.daemon.running().pid())
 		status, err := os.ReadFile(dir + "/status")
 		if err != nil {
-			continue // it is being started again
+			continue // it is restarting
 		}
 		for line := range strings.Lines(string(status)) {
 			var n int64

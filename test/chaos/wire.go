@@ -15,8 +15,8 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// clientPatience is how long a client waits before it gives up: far longer than any
-// deadline, so that what is late can be measured.
+// clientPatience is how long a client waits before it gives up: much longer than any
+// deadline, so that late answers can be measured.
 const clientPatience = answerWithin + 30*time.Second
 
 func (w *world) dial(listener string, d time.Duration) (net.Conn, error) {
@@ -26,7 +26,7 @@ func (w *world) dial(listener string, d time.Duration) (net.Conn, error) {
 	return net.DialTimeout("tcp", w.tcp, d)
 }
 
-// terminator ends commands and replies of a framing.
+// terminator is the byte that ends commands and replies in a framing.
 func terminator(framing byte) byte {
 	if framing == 'n' {
 		return '\n'
@@ -39,7 +39,7 @@ func command(framing byte, text string) []byte {
 	return append([]byte(string(framing)+text), terminator(framing))
 }
 
-// chunked is an object in chunks of size bytes, with its end.
+// chunked is an object in chunks of size bytes, with the terminating zero length.
 func chunked(data []byte, size int) []byte {
 	out := make([]byte, 0, len(data)+4*(len(data)/size+2))
 	for len(data) > 0 {
@@ -51,7 +51,7 @@ func chunked(data []byte, size int) []byte {
 	return binary.BigEndian.AppendUint32(out, 0)
 }
 
-// sendFile sends a byte with a descriptor beside it.
+// sendFile sends one byte with a descriptor attached.
 func sendFile(nc net.Conn, f *os.File) error {
 	uc, ok := nc.(*net.UnixConn)
 	if !ok {
@@ -75,8 +75,8 @@ func anonymous(data []byte) (*os.File, error) {
 	return f, nil
 }
 
-// replies reads what a server says up to the end of the connection, line by line; each
-// is called for a whole line. It returns what was said after the last whole line.
+// replies reads everything until the end of the connection and calls each for each
+// complete line. It returns what follows the last complete line.
 func replies(nc net.Conn, end byte, each func(line string, at history.Time)) (rest string, err error) {
 	r := bufio.NewReader(nc)
 	for {

@@ -12,7 +12,7 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// world is everything of one run.
+// world is everything that belongs to one run.
 type world struct {
 	o      options
 	dir    string
@@ -20,7 +20,7 @@ type world struct {
 	socket string // of polyclamd
 	tcp    string
 	spool  string
-	tmpfs  bool // the spool's directory is a file system of its own
+	tmpfs  bool // the spool's directory is its own file system
 
 	nodes  []*node
 	daemon *daemon
@@ -36,7 +36,7 @@ type world struct {
 	fatal error
 }
 
-// spoolSize is how large the spool's file system is.
+// spoolSize is the size of the spool's file system.
 const spoolSize = 64 << 20
 
 // newWorld makes the directory, the engines and polyclamd, all running.
@@ -96,10 +96,10 @@ func (w *world) start() error {
 
 func (w *world) file(name string) string { return inDir(w.dir, name) }
 
-// inDir is a file of the history in the directory of its run.
+// inDir is the path of a history file in the directory of its run.
 func inDir(dir, name string) string { return filepath.Join(dir, name+".jsonl") }
 
-// node returns the node of a name, which exists.
+// node returns the node with this name, which must exist.
 func (w *world) node(name string) *node {
 	for _, n := range w.nodes {
 		if n.name == name {
@@ -109,12 +109,12 @@ func (w *world) node(name string) *node {
 	panic("no node " + name)
 }
 
-// event writes an event. What cannot be written ends the run.
+// event writes an event. A failure to write ends the run.
 func (w *world) event(kind, text string, n int64) {
 	w.must(w.events.Write(history.Event{At: history.Now(), Kind: kind, Text: text, N: n}))
 }
 
-// must notes what keeps the harness itself from working.
+// must records an error of the harness itself.
 func (w *world) must(err error) {
 	if err == nil {
 		return
@@ -152,14 +152,14 @@ func (w *world) close() {
 	}
 }
 
-// options say what a run is like.
+// options describe a run.
 type options struct {
 	dir      string
 	binary   string // polyclamd
 	seed     uint64
 	plan     plan
 	clients  int
-	sizeless bool // the program has the race detector: its memory says nothing
+	sizeless bool // the program has the race detector: its memory usage means nothing
 }
 
 // play runs the clients and the faults to their end.

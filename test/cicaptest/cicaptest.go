@@ -1,9 +1,9 @@
-// Package cicaptest runs a real c-icap with its virus_scan service in front of a
-// clamd, for tests.
+// Package cicaptest runs a real c-icap for tests, with its virus_scan service in front
+// of a clamd.
 //
-// c-icap runs in the foreground as an unprivileged user, in a directory of its own.
-// It is polled with OPTIONS until it answers, ended at the test's cleanup, and its
-// log is shown when the test failed.
+// c-icap runs in the foreground as an unprivileged user, in its own directory. The
+// package polls it with OPTIONS until it answers, ends it at the test's cleanup, and
+// shows its log if the test failed.
 package cicaptest
 
 import (
@@ -25,28 +25,28 @@ import (
 
 // The services of a [Server].
 const (
-	// AVScan scans everything whatever its size, and answers 204 where it may.
+	// AVScan scans every object, whatever its size, and answers 204 where it may.
 	AVScan = "avscan"
-	// SrvClamav sends what is over MaxObjectSize back unscanned, with no word of it.
+	// SrvClamav sends objects over MaxObjectSize back unscanned without saying so.
 	SrvClamav = "srv_clamav"
 	// Echo scans nothing: everything is clean.
 	Echo = "echo"
 )
 
-// hang is how long c-icap may take for anything before the test gives up. It is not
-// a measurement: it only catches a hang.
+// hang is how long c-icap may take for anything before the test gives up. It measures
+// nothing: it only catches a hang.
 const hang = 60 * time.Second
 
-// Options say how c-icap is started.
+// Options say how to start c-icap.
 type Options struct {
-	// Conf are lines of c-icap.conf, e.g. "virus_scan.MaxObjectSize 1M". They come
+	// Conf has lines for c-icap.conf, e.g. "virus_scan.MaxObjectSize 1M". They come
 	// last, and c-icap takes the last value of an option.
 	Conf []string
-	// TLS makes it listen for ICAPS too, with a certificate for "localhost".
+	// TLS makes it also listen for ICAPS, with a certificate for "localhost".
 	TLS bool
-	// User is the account to run as if the test is run by root; empty: nobody.
+	// User is the account to use if root runs the test; empty: nobody.
 	User string
-	// HideLog keeps the log out of a failed test's messages.
+	// HideLog keeps the log out of the output of a failed test.
 	HideLog bool
 }
 
@@ -64,9 +64,8 @@ type Server struct {
 	done chan struct{} // closed when it has ended
 }
 
-// Require skips the test, loudly, where c-icap or its virus_scan module is not
-// installed, and fails it if [clamdtest.RequireReal] demands the real thing. It
-// returns the directory of the modules.
+// Require skips the test if c-icap or its virus_scan module is not installed, or fails
+// it if [clamdtest.RequireReal] is set. It returns the directory of the modules.
 func Require(t testing.TB) string {
 	t.Helper()
 	clamdtest.RequireProgram(t, "c-icap")
@@ -92,7 +91,7 @@ func Start(t testing.TB, clamdSocket string, o Options) *Server {
 		}
 	})
 	var err error
-	// A port may be taken between its choice and c-icap's bind, hence the attempts.
+	// Another program may take the port before c-icap binds it, hence the attempts.
 	for range 5 {
 		if err = s.configure(modules, clamdSocket, o); err != nil {
 			t.Fatal(err)
@@ -200,8 +199,8 @@ func ask(ctx context.Context, address string) error {
 	return nil
 }
 
-// Stop ends c-icap and returns when it is gone. It is told to end first, so that it
-// leaves no shared memory behind. Stopping it twice is no error.
+// Stop ends c-icap and returns when it is gone. It asks c-icap to end first, so that it
+// leaves no shared memory. Stopping it twice is no error.
 func (s *Server) Stop() {
 	if s.done == nil {
 		return
@@ -211,7 +210,7 @@ func (s *Server) Stop() {
 	case <-s.done:
 	case <-time.After(hang / 6):
 	}
-	syscall.Kill(-s.Pid, syscall.SIGKILL) // its children, and itself if it hangs
+	syscall.Kill(-s.Pid, syscall.SIGKILL) // its children, and c-icap itself if it hangs
 	<-s.done
 	s.done = nil
 }
@@ -226,7 +225,7 @@ func (s *Server) Log() string {
 	return b.String()
 }
 
-// freePort returns a port of 127.0.0.1 that nobody listened on a moment ago.
+// freePort returns a port of 127.0.0.1 that was free a moment ago.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

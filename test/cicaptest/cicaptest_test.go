@@ -8,7 +8,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestStart: it answers, and is gone after Stop.
+// TestStart checks that c-icap answers, and is gone after Stop.
 func TestStart(t *testing.T) {
 	Require(t)
 	clamd := clamdtest.Start(t, clamdtest.Options{})

@@ -18,7 +18,7 @@ func (s *Server) tls() (string, error) {
 		return "", err
 	}
 	s.CA = s.path("cert.pem")
-	// c-icap reads them as the user it runs as; the key is worth nothing.
+	// c-icap reads them as the user it runs as. The key protects nothing.
 	for path, text := range map[string][]byte{s.CA: cert, s.path("key.pem"): key} {
 		if err := os.WriteFile(path, text, 0o644); err != nil {
 			return "", err
@@ -32,8 +32,8 @@ func (s *Server) tls() (string, error) {
 	return "TlsPort 127.0.0.1:" + port + " cert=" + s.CA + " key=" + s.path("key.pem"), nil
 }
 
-// Certificate makes a certificate for "localhost", valid for a day and signed by
-// itself, and its key, both in PEM.
+// Certificate makes a self-signed certificate for "localhost" that is valid for a day,
+// and its key, both in PEM.
 func Certificate() (cert, key []byte, err error) {
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 // account is the user that a daemon runs as.
 type account struct {
 	uid, gid int
-	groups   []uint32 // further ones
-	change   bool     // we are root and become this user
+	groups   []uint32 // supplementary ones
+	change   bool     // we are root and change to this user
 }
 
-// in adds the account to groups, if it is one that we become.
+// in adds the account to groups, if we change to it.
 func (a account) in(t testing.TB, groups []string) account {
 	t.Helper()
 	for _, name := range groups {
@@ -32,7 +32,7 @@ func (a account) in(t testing.TB, groups []string) account {
 	return a
 }
 
-// lookup finds the account: name, or nobody, if we are root, else ourselves.
+// lookup finds the account: name, or nobody, if we are root, else our own.
 func lookup(t testing.TB, name string) account {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -71,9 +71,9 @@ func (a account) give(t testing.TB, path string) {
 	}
 }
 
-// Dir makes a directory that every user can traverse and that belongs to the
-// user the daemons run as; name is that user, or empty for the default. Its
-// path is short, so that a Unix socket fits below it. It is removed at cleanup.
+// Dir makes a directory that every user can traverse. It belongs to the user of the
+// daemons, name or the default if that is empty. Its path is short enough for a Unix
+// socket below it. Cleanup removes it.
 func Dir(t testing.TB, name string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pct")
@@ -92,12 +92,12 @@ func Dir(t testing.TB, name string) string {
 	return dir
 }
 
-// Unprivileged reports whether the daemons run as another user than the test,
-// so that a file of mode 0600 that the test made is unreadable for them.
+// Unprivileged reports whether the daemons run as another user than the test, so that
+// they cannot read a file of mode 0600 that the test made.
 func Unprivileged() bool { return os.Geteuid() == 0 }
 
-// Credential is the user the daemons run as, for programs that a test starts
-// itself; nil if that is the test's own user.
+// Credential is the user the daemons run as, for programs that a test starts itself. It
+// is nil for the test's own user.
 func Credential(t testing.TB, name string) *syscall.Credential {
 	t.Helper()
 	return lookup(t, name).credential()

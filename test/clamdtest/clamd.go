@@ -10,21 +10,21 @@ import (
 	"testing"
 )
 
-// RequireReal is the environment variable that turns the skip of [Require]
-// into a failure.
+// RequireReal is the environment variable that turns the skip of [Require] into a
+// failure.
 const RequireReal = "POLYCLAM_REQUIRE_REAL"
 
-// Require skips the test when no clamd is installed. With POLYCLAM_REQUIRE_REAL=1
-// in the environment the test fails instead: a pipeline that means to test
-// against the real thing must not pass because it is missing.
+// Require skips the test if no clamd is installed. With POLYCLAM_REQUIRE_REAL=1 in the
+// environment the test fails instead, so that a CI that intends to use the real
+// programs does not pass without them.
 func Require(t testing.TB) { t.Helper(); RequireProgram(t, "clamd") }
 
-// RequireProgram is [Require] for any program; it returns the program's path.
+// RequireProgram is [Require] for any program. It returns the program's path.
 func RequireProgram(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		// Debian keeps daemons where an ordinary user's PATH does not lead.
+		// Debian keeps daemons outside an ordinary user's PATH.
 		path, err = exec.LookPath(filepath.Join("/usr/sbin", name))
 	}
 	if err == nil {
@@ -34,7 +34,7 @@ func RequireProgram(t testing.TB, name string) string {
 	return ""
 }
 
-// RequireRoot is [Require] for root's rights, which what is named needs.
+// RequireRoot is [Require] for root's rights, which what needs.
 func RequireRoot(t testing.TB, what string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -42,7 +42,7 @@ func RequireRoot(t testing.TB, what string) {
 	}
 }
 
-// NotTested skips the test and says why, or fails it, see [Require].
+// NotTested skips the test with a reason, or fails it, see [Require].
 func NotTested(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv(RequireReal) == "1" {
@@ -51,35 +51,35 @@ func NotTested(t testing.TB, why string) {
 	t.Skipf("NOT TESTED: %s (set %s=1 to make this a failure)", why, RequireReal)
 }
 
-// Options say how a daemon is started.
+// Options say how to start a daemon.
 type Options struct {
-	// Conf are lines of clamd.conf, e.g. "StreamMaxLength 1000". They come first,
-	// and clamd takes the first value of an option.
+	// Conf has lines for clamd.conf, e.g. "StreamMaxLength 1000". They come first, and
+	// clamd takes the first value of an option.
 	Conf []string
-	// TCP makes clamd listen on a port of 127.0.0.1 too.
+	// TCP makes clamd also listen on a port of 127.0.0.1.
 	TCP bool
-	// Port is the TCP port, clamd's and that of ${PORT}, for daemons that take
-	// each other's place, see [Port]; empty: any that is free.
+	// Port is the TCP port of clamd and of ${PORT}, for daemons that replace each
+	// other, see [Port]. Empty: any free port.
 	Port string
 	// Daily gives clamd a database with a version to report, see DailyVersion.
 	Daily bool
-	// User is the account to run as if the test is run by root; empty: nobody.
+	// User is the account to use if root runs the test; empty: nobody.
 	User string
-	// Groups are further groups of that account, if the test is run by root.
+	// Groups are supplementary groups of that account, if root runs the test.
 	Groups []string
-	// WorkDir is the daemon's working directory; empty: its Dir. It must be
-	// accessible to User.
+	// WorkDir is the daemon's working directory; empty: its Dir. User needs access to
+	// it.
 	WorkDir string
 	// Binary is the polyclamd to run; empty: the one built from this module.
 	Binary string
-	// Args are further arguments for polyclamd.
+	// Args are more arguments for polyclamd.
 	Args []string
-	// Env are further variables of polyclamd's environment, "NAME=value".
+	// Env has more variables for polyclamd's environment, "NAME=value".
 	Env []string
-	// HideLog keeps the daemon's log out of a failed test's messages.
+	// HideLog keeps the daemon's log out of the output of a failed test.
 	HideLog bool
-	// AfterExit is called by Polyclam.Stop when polyclamd has ended, to look for
-	// what it left behind.
+	// AfterExit is called by Polyclam.Stop after polyclamd has ended, to check what it
+	// left.
 	AfterExit func(t testing.TB, p *Polyclam)
 }
 
@@ -87,7 +87,7 @@ type Options struct {
 type Clamd struct {
 	Socket string // path of the Unix socket
 	TCP    string // "127.0.0.1:port", empty without Options.TCP
-	Dir    string // holds configuration, database, socket, temporary files
+	Dir    string // contains configuration, database, socket, temporary files
 	Conf   string // path of clamd.conf
 	Pid    int
 
@@ -98,8 +98,8 @@ type Clamd struct {
 	proc    *process
 }
 
-// Start runs a real clamd with a tiny database and waits until it answers. It
-// calls [Require] first.
+// Start runs a real clamd with a tiny database and waits until it answers. It calls
+// [Require] first.
 func Start(t testing.TB, o Options) *Clamd {
 	t.Helper()
 	Require(t)
@@ -139,8 +139,8 @@ func (d *Clamd) addDaily() {
 	}
 }
 
-// database is what the constants of this package describe, as body signatures
-// for any target at any offset.
+// database has the signatures of this package's constants, as body signatures for any
+// target at any offset.
 func database() string {
 	var b strings.Builder
 	for _, sig := range [][2]string{
@@ -152,8 +152,8 @@ func database() string {
 	return b.String()
 }
 
-// start writes the configuration and runs clamd. A port may be taken between
-// its choice and clamd's bind, hence the attempts.
+// start writes the configuration and runs clamd. Another program may take the port
+// before clamd binds it, hence the attempts.
 func (d *Clamd) start(o Options) {
 	d.t.Helper()
 	var err error
@@ -203,16 +203,16 @@ func (d *Clamd) run() error {
 	return nil
 }
 
-// Kill ends clamd as a crash would, SIGKILL, and returns when it is gone. It
-// leaves the socket's file behind. Killing it twice is no error.
+// Kill kills clamd with SIGKILL, as a crash would, and returns when it is gone. It
+// leaves the socket file. Killing it twice is no error.
 func (d *Clamd) Kill() {
 	if d.proc != nil {
 		d.proc.kill()
 	}
 }
 
-// Restart kills clamd if it still runs and starts it again with the same
-// configuration, socket and port.
+// Restart kills clamd if it still runs and starts it again with the same configuration,
+// socket and port.
 func (d *Clamd) Restart() {
 	d.t.Helper()
 	d.Kill()

@@ -53,7 +53,7 @@ func TestStart(t *testing.T) {
 			t.Errorf("%s %q = %q, want %q", c.network, c.command, got, c.want)
 		}
 	}
-	// clamd repeats matches that it finds in the text again.
+	// clamd repeats matches that it finds again in the normalised text.
 	got := ask(t, "unix", d.Socket, "nALLMATCHSCAN "+both+"\n")
 	for _, want := range []string{both + ": " + OneName + " FOUND\n", both + ": " + TwoName + " FOUND\n"} {
 		if !strings.Contains(got, want) {

@@ -10,17 +10,16 @@ import (
 	"time"
 )
 
-// The version and the time of the database that Options.Daily adds. clamd
-// reports them in VERSION as "ClamAV 1.4.6/27123/Mon Nov 23 14:20:49 2026", in
-// local time.
+// The version and time of the database that Options.Daily adds. clamd reports them in
+// VERSION as "ClamAV 1.4.6/27123/Mon Nov 23 14:20:49 2026", in local time.
 const (
 	DailyVersion = 27123
 	DailyTime    = 1795443649
 )
 
-// daily makes a daily.cud, an unsigned container as sigtool --unsigned makes
-// it: a head of 512 bytes and a tar.gz with a table of contents. Without a
-// container named daily clamd has no database version to report.
+// daily makes a daily.cud, an unsigned container like that of sigtool --unsigned: a
+// header of 512 bytes and a tar.gz with a table of contents. Without a container named
+// daily clamd has no database version to report.
 func daily() ([]byte, error) {
 	const signature = "Polyclam.Test.Daily:0:*:d1a5d1a5d1a5d1a5d1a5d1a5\n"
 	made := time.Unix(DailyTime, 0).UTC().Format("02 Jan 2006 15-04 -0700")

@@ -1,30 +1,29 @@
-// Package clamdtest runs real daemons for tests: clamd, and polyclamd in front
-// of it.
+// Package clamdtest runs real daemons for tests: clamd, and polyclamd in front of it.
 //
-// Both run in the foreground as an unprivileged user, in a short directory of
-// their own that this user can traverse, so that a test run by root can have
-// files the daemon may not read. Both are polled with PING until they answer,
-// ended at the test's cleanup, and their logs are shown when the test failed.
+// Both run in the foreground as an unprivileged user, in their own short directory that
+// this user can traverse, so that a test run by root can have files the daemon may not
+// read. The package polls both with PING until they answer, ends them at the test's
+// cleanup, and shows their logs if the test failed.
 //
-// A package whose tests call [StartPolyclam] has a TestMain that runs [Main],
-// which removes the built program.
+// A package whose tests call [StartPolyclam] has a TestMain that runs [Main], which
+// removes the built program.
 package clamdtest
 
-// Names that the database of [Start] gives to what it finds, as clamd 1.4.6
-// words them: signatures that are not from an official CVD get the suffix.
+// Names that the database of [Start] gives to what it finds, in clamd 1.4.6's form:
+// signatures that are not from an official CVD get the suffix.
 const (
 	EICARName = "Eicar-Test-Signature.UNOFFICIAL"
 	OneName   = "Polyclam.Test.One.UNOFFICIAL"
 	TwoName   = "Polyclam.Test.Two.UNOFFICIAL"
-	// OddName has bytes that clients stumble over, LongName too many of them.
+	// OddName has bytes that confuse clients, LongName too many of them.
 	OddName  = `Odd;a,b|c(d)[e]<f>&"g'$h%i` + suffix
 	LongName = "Polyclam.Test.Long.abcdefghijklmnopqrstuvwxyz.abcdefghijklmnopqrstuvwxyz.abcdefghijklmnopqrstuvwxyz.abcdefghijklmnopqrstuvwxyz" + suffix
 )
 
 const suffix = ".UNOFFICIAL"
 
-// Contents that the database of [Start] finds. One and Two may stand anywhere
-// in a file, EICAR at its beginning or anywhere.
+// Texts that the database of [Start] finds. One and Two match anywhere in a file; EICAR
+// does, too.
 const (
 	One = "polyclam-test-marker-one"
 	Two = "polyclam-test-marker-two"
@@ -33,8 +32,8 @@ const (
 	Long = "polyclam-test-marker-long"
 )
 
-// EICAR is the test file of the anti-virus industry. It is put together at run
-// time, so that no scanner takes the test binary for it.
+// EICAR is the test file of the anti-virus industry. It is assembled at run time, so
+// that no scanner detects the test binary.
 func EICAR() string {
 	return `X5O!P%@AP[4\PZX54(P^)7CC)7}$` + "EICAR-STANDARD-" + `ANTIVIRUS-TEST-FILE!$H+H*`
 }

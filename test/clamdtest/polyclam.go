@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// build makes polyclamd once for the test process.
+// build builds polyclamd once for the test process.
 var build = sync.OnceValues(buildPolyclamd)
 
 // buildDir is where build put it, for [Main] to remove.
@@ -21,8 +21,8 @@ var buildDir struct {
 	path string
 }
 
-// Main runs the tests of a package and then removes the polyclamd that they
-// built: func TestMain(m *testing.M) { os.Exit(clamdtest.Main(m)) }.
+// Main runs the tests of a package and then removes the polyclamd that they built: func
+// TestMain(m *testing.M) { os.Exit(clamdtest.Main(m)) }.
 func Main(m *testing.M) int {
 	defer func() {
 		buildDir.mu.Lock()
@@ -34,8 +34,8 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// buildPolyclamd builds cmd/polyclamd, with the race detector if
-// POLYCLAM_RACE=1 is in the environment.
+// buildPolyclamd builds cmd/polyclamd, with the race detector if POLYCLAM_RACE=1 is in
+// the environment.
 func buildPolyclamd() (string, error) {
 	dir, err := os.MkdirTemp("", "pcb")
 	if err != nil {
@@ -76,15 +76,13 @@ type Polyclam struct {
 	stopped bool
 }
 
-// StartPolyclam builds polyclamd, runs it with the configuration and waits
-// until it answers. In the configuration ${DIR} stands for a directory of the
-// daemon's own and ${PORT} for a free port of 127.0.0.1. One of its listeners
-// is "unix:${DIR}/p.sock" or "tcp:127.0.0.1:${PORT}". It does not follow the
-// host's TMPDIR: its temporary files are in ${DIR}/tmp, where a test can count
-// them.
+// StartPolyclam builds polyclamd, runs it with the configuration and waits until it
+// answers. In the configuration ${DIR} stands for the daemon's own directory and
+// ${PORT} for a free port of 127.0.0.1. One of its listeners must be
+// "unix:${DIR}/p.sock" or "tcp:127.0.0.1:${PORT}". It ignores the host's TMPDIR: its
+// temporary files are in ${DIR}/tmp, where a test can count them.
 //
-// At cleanup it is told to end by SIGTERM and must exit with status 0, see
-// [Polyclam.Stop].
+// Cleanup sends SIGTERM, and the daemon must exit with status 0, see [Polyclam.Stop].
 func StartPolyclam(t testing.TB, toml string, o Options) *Polyclam {
 	t.Helper()
 	p := &Polyclam{t: t, o: o, toml: toml, account: lookup(t, o.User).in(t, o.Groups), Dir: Dir(t, o.User), log: new(output)}
@@ -117,7 +115,7 @@ func StartPolyclam(t testing.TB, toml string, o Options) *Polyclam {
 	return p
 }
 
-// start chooses a port and runs polyclamd; the port may be taken meanwhile,
+// start chooses a port and runs polyclamd. Another program may take the port first,
 // hence the attempts.
 func (p *Polyclam) start() error {
 	var err error
@@ -166,9 +164,9 @@ func (p *Polyclam) address() (network, address string) {
 	return "tcp", p.TCP
 }
 
-// Stop ends polyclamd by SIGTERM. The test fails if it does not exit with
-// status 0, if the race detector spoke, if it panicked, or if a process of its
-// group is left.
+// Stop ends polyclamd by SIGTERM. The test fails if it does not exit with status 0, if
+// the race detector reported a race, if it panicked, or if a process of its group is
+// left.
 func (p *Polyclam) Stop() {
 	p.t.Helper()
 	p.stopped = true
@@ -195,7 +193,7 @@ func (p *Polyclam) checkAfterExit() {
 		}
 	}
 	if err := syscall.Kill(-p.Pid, 0); !errors.Is(err, syscall.ESRCH) {
-		p.t.Errorf("polyclamd left a child behind (group %d: %v)", p.Pid, err)
+		p.t.Errorf("polyclamd left a child (group %d: %v)", p.Pid, err)
 		syscall.Kill(-p.Pid, syscall.SIGKILL)
 	}
 	if p.o.AfterExit != nil {
@@ -203,14 +201,14 @@ func (p *Polyclam) checkAfterExit() {
 	}
 }
 
-// Kill ends polyclamd as a crash would, SIGKILL, and returns when it is gone.
+// Kill kills polyclamd with SIGKILL, as a crash would, and returns when it is gone.
 func (p *Polyclam) Kill() {
 	p.stopped = true
 	p.proc.kill()
 }
 
-// Restart runs polyclamd again with the same configuration, socket and port
-// after Kill or Stop. The error says that it did not come up.
+// Restart runs polyclamd again with the same configuration, socket and port after Kill
+// or Stop. An error means that it did not come up.
 func (p *Polyclam) Restart() error {
 	p.stopped = false
 	return p.run()
@@ -219,8 +217,8 @@ func (p *Polyclam) Restart() error {
 // Signal sends a signal to polyclamd.
 func (p *Polyclam) Signal(s syscall.Signal) error { return p.proc.cmd.Process.Signal(s) }
 
-// Wait waits until polyclamd has ended of its own accord and returns its exit
-// status. Stop is then not called at cleanup.
+// Wait waits until polyclamd ends without being asked to, and returns its exit status.
+// Cleanup then does not call Stop.
 func (p *Polyclam) Wait() (int, error) {
 	p.stopped = true
 	return p.proc.wait(hang)

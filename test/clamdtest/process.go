@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// hang is how long a daemon may take for anything before the test gives up. It
-// is not a measurement: it only catches a hang.
+// hang is how long a daemon may take for anything before the test gives up. It measures
+// nothing: it only catches a hang.
 const hang = 60 * time.Second
 
 // output collects what a daemon prints. It is safe for concurrent use.
@@ -39,14 +39,14 @@ func (o *output) String() string {
 	return o.buf.String()
 }
 
-// process is a daemon in the foreground and in a process group of its own.
+// process is a daemon in the foreground, in its own process group.
 type process struct {
 	cmd  *exec.Cmd
 	log  *output
 	done chan struct{} // closed when it has ended and been waited for
 }
 
-// launch starts the program as the user of account, in dir.
+// launch starts the program in dir as the user of account.
 func launch(a account, dir string, log *output, program string, args ...string) (*process, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Dir = dir
@@ -76,7 +76,7 @@ func (p *process) ended() bool {
 	}
 }
 
-// kill ends the whole group at once and waits for it.
+// kill kills the whole group and waits for it.
 func (p *process) kill() {
 	if !p.ended() {
 		syscall.Kill(-p.pid(), syscall.SIGKILL)
@@ -134,7 +134,7 @@ func ping(ctx context.Context, network, address string) error {
 	return nil
 }
 
-// freePort returns a port of 127.0.0.1 that nobody listened on a moment ago.
+// freePort returns a port of 127.0.0.1 that was free a moment ago.
 func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -145,7 +145,7 @@ func freePort() (string, error) {
 	return port, err
 }
 
-// port is the port of the options, or one that is free.
+// port is the port of the options, or a free one.
 func (o Options) port() (string, error) {
 	if o.Port != "" {
 		return o.Port, nil
@@ -153,9 +153,9 @@ func (o Options) port() (string, error) {
 	return freePort()
 }
 
-// Port returns a port of 127.0.0.1 for daemons that one after another listen on
-// it: below those that the kernel gives to outgoing connections, so that it is
-// still free for the next of them.
+// Port returns a port of 127.0.0.1 for daemons that listen on it one after another. It
+// is below the kernel's range for outgoing connections, so that it stays free for the
+// next daemon.
 func Port(t testing.TB) string {
 	t.Helper()
 	for range 100 {

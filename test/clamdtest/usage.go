@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Descriptors returns how many descriptors the process has open.
+// Descriptors returns the number of open descriptors of the process.
 func Descriptors(pid int) (int, error) {
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	return len(entries), err
 }
 
-// Resident returns the resident memory of the process in bytes. Pages of a
-// memfd that nobody maps are not in it.
+// Resident returns the resident memory of the process in bytes. It excludes unmapped
+// pages of a memfd.
 func Resident(pid int) (int64, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// The entries of @av_scanners that the recipe has, by their blocks.
+// The @av_scanners entries in the recipe, named by their blocks.
 const (
 	amavisContscan  = "contscan"
 	amavisStream    = "stream"
@@ -24,18 +24,18 @@ var amavisClients = []client{
 	amavis("amavis (CONTSCAN), not fatal", amavisContscan, false),
 }
 
-// amavis is an amavisd with mail through it, which asks with an entry of
-// @av_scanners. That it has failed is fatal for the mail, or it is not.
+// amavis is an amavisd that receives mail and scans it with an @av_scanners entry.
+// fatal says whether a failed scan makes amavis refuse the mail.
 func amavis(name, entry string, fatal bool) client {
 	c := client{recipe: "amavis.md", listener: "listener", network: "unix"}
 	if entry == amavisStreamTCP || entry == amavisClamdscan {
 		c = client{recipe: "amavis.md", listener: "listener-tcp", network: "tcp"}
 	}
 	c.name = name
-	// amavis' own decoders see that they cannot open the archive.
+	// amavis's own decoders notice that they cannot open the archive.
 	c.but = map[string]outcome{caseEncrypted: flagged}
 	if entry == amavisContscan {
-		c.user = "amavis" // who alone may read amavis' directories, with its group
+		c.user = "amavis" // only this user and its group may read amavis's directories
 		c.but[caseOversize] = clean
 		c.open = map[string]string{caseOversize: unlimited}
 	}
@@ -50,7 +50,7 @@ func amavis(name, entry string, fatal bool) client {
 	return c
 }
 
-// amavisConf is what the recipe adds to amavis' configuration.
+// amavisConf is what the recipe adds to amavis's configuration.
 func amavisConf(t *testing.T, at target, entry string, fatal bool) string {
 	t.Helper()
 	text := snippet(t, "amavis.md", "checks")
@@ -72,7 +72,8 @@ func amavisConf(t *testing.T, at target, entry string, fatal bool) string {
 	return at.fill(text)
 }
 
-// TestAmavisEncrypted: with one more line polyclam has encrypted mail held.
+// TestAmavisEncrypted checks that one more line in polyclam's configuration makes
+// amavis hold encrypted mail.
 func TestAmavisEncrypted(t *testing.T) {
 	for _, c := range amavisClients[:4] {
 		t.Run(c.name, func(t *testing.T) {
@@ -82,8 +83,8 @@ func TestAmavisEncrypted(t *testing.T) {
 	}
 }
 
-// holdsEncrypted wants the client to hold what is encrypted, and not what is clean,
-// before a polyclamd whose listener has the actions.
+// holdsEncrypted checks that the client holds encrypted mail and passes clean mail when
+// polyclamd's listener has these actions.
 func holdsEncrypted(t *testing.T, c client, actions string) {
 	t.Helper()
 	at := newTarget(t, c)
@@ -101,8 +102,7 @@ func holdsEncrypted(t *testing.T, c client, actions string) {
 	t.Logf("table: %s, encrypted = \"quarantine\": encrypted ZIP %s (%s), clean %s", c.name, held.outcome, held.text, passed.outcome)
 }
 
-// startWith puts a polyclamd at the target as startPolyclam does, whose listener has
-// actions of its own.
+// startWith is startPolyclam for a listener with its own actions.
 func (at target) startWith(t *testing.T, c client, e *engines, world, actions string) {
 	t.Helper()
 	p := clamdtest.StartPolyclam(t, config(snippet(t, c.recipe, c.listener)+actions, world)+e.engines(world), clamdtest.Options{

@@ -14,14 +14,14 @@ import (
 	"polyclam/test/mailtest"
 )
 
-// TestAmavisManyParts shows what becomes of a mail of many parts when the engine
-// fails in the middle of it. amavis 2.13 asks a clamd: entry for as many files at a
-// time as have 4,000 bytes of names, and forgets that it failed if it was clean
-// before (AV.pm, run_av).
+// TestAmavisManyParts shows what happens to a mail with many parts when the engine
+// starts to fail half-way. amavis 2.13 sends a clamd: entry as many files as fit into
+// 4,000 bytes of names, and forgets a failure if an earlier batch was clean (AV.pm,
+// run_av).
 func TestAmavisManyParts(t *testing.T) {
 	for _, tt := range []struct {
 		name, entry string
-		names       string // what stands for the files, in place of *
+		names       string // stands for the files, instead of *
 		parts, good int
 		want        outcome
 	}{
@@ -51,7 +51,8 @@ func TestAmavisManyParts(t *testing.T) {
 	}
 }
 
-// startFailing runs a clamd that says OK to so many scans, and ERROR to all others.
+// startFailing runs a clamd that answers OK to the first good scans and ERROR to all
+// others.
 func startFailing(t *testing.T, good int) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -76,9 +77,9 @@ func startFailing(t *testing.T, good int) string {
 	return l.Addr().String()
 }
 
-// TestAmavisManyFiles shows that amavis does not ask anybody about a mail with an
-// archive of more files than $MAXFILES, 1,500 in Debian: it is delivered, with a
-// header that has to be looked for.
+// TestAmavisManyFiles shows that amavis skips the virus scan of a mail whose archive
+// has more than $MAXFILES files (1,500 in Debian). It delivers the mail with a header
+// that a filter must look for.
 func TestAmavisManyFiles(t *testing.T) {
 	var archive bytes.Buffer
 	zw := zip.NewWriter(&archive)

@@ -15,18 +15,18 @@ import (
 	"polyclam/test/mailtest"
 )
 
-// amavisDebian are the files of Debian's configuration, in the order in which it
-// reads them. Those that ask for the names of the machine are left out.
+// amavisDebian lists Debian's configuration files in the order amavis reads them,
+// without those that look up the machine's names.
 var amavisDebian = []string{
 	"/usr/share/amavis/conf.d/10-debian_scripts", "/usr/share/amavis/conf.d/20-package",
 	"/etc/amavis/conf.d/01-debian", "/etc/amavis/conf.d/15-av_scanners",
 	"/etc/amavis/conf.d/15-content_filter_mode", "/etc/amavis/conf.d/20-debian_defaults",
 }
 
-// amavisBase is what a throw-away amavisd needs beside Debian's configuration and
-// the recipe: directories and addresses of its own, no log but its output, and
-// nothing that acts on a mail but its virus check: no banned names, no spam. The
-// recipients are its own, for it marks mail (***UNCHECKED***) for those only.
+// amavisBase is what a throw-away amavisd needs besides Debian's configuration and the
+// recipe: its own directories and addresses, a log on its output, and no check but the
+// virus check: no banned names, no spam. The recipients are local because amavis marks
+// mail (***UNCHECKED***) only for local recipients.
 const amavisBase = `use strict;
 $MYHOME = '%[1]s';
 $TEMPBASE = $ENV{TMPDIR} = "$MYHOME/tmp";
@@ -43,16 +43,16 @@ $virus_admin = undef; $child_timeout = 60;
 1;
 `
 
-// An amavisd is one that runs, between who sends mail to it and a sink.
+// An amavisd is a running amavisd with a sink that receives what it delivers.
 type amavisd struct {
-	smtp       string // where it takes mail
+	smtp       string // address that takes mail
 	sink       *mailtest.Sink
-	quarantine string // directory of what it holds
+	quarantine string // directory of held mail
 	sent       int
 }
 
-// startAmavisd runs an amavisd with Debian's configuration, what a recipe adds to it,
-// and amavisBase. It begins as root and becomes the user amavis.
+// startAmavisd runs an amavisd with Debian's configuration, the lines of a recipe, and
+// amavisBase. It starts as root and becomes the user amavis.
 func startAmavisd(t *testing.T, recipe string) *amavisd {
 	t.Helper()
 	program := clamdtest.RequireProgram(t, "amavisd")
@@ -64,7 +64,7 @@ func startAmavisd(t *testing.T, recipe string) *amavisd {
 	a := &amavisd{smtp: "127.0.0.1:" + clamdtest.Port(t), sink: mailtest.StartSink(t), quarantine: filepath.Join(dir, "quarantine")}
 	_, port, _ := strings.Cut(a.smtp, ":")
 	sinkHost, sinkPort, _ := strings.Cut(a.sink.Address, ":")
-	conf := clamdtest.Dir(t, "root") // amavisd does not start if it could write there
+	conf := clamdtest.Dir(t, "root") // amavisd refuses to start if it can write there
 	var args []string
 	for _, path := range append(slices.Clone(amavisDebian),
 		writeFile(t, filepath.Join(conf, "50-user"), "use strict;\n"+recipe+"1;\n"),
@@ -77,7 +77,7 @@ func startAmavisd(t *testing.T, recipe string) *amavisd {
 	return a
 }
 
-// makeDir makes a directory that belongs to a user and its group alone.
+// makeDir makes a directory that only a user and its group may read.
 func makeDir(t *testing.T, path, user string) {
 	t.Helper()
 	owner := clamdtest.Credential(t, user)
@@ -89,7 +89,7 @@ func makeDir(t *testing.T, path, user string) {
 	}
 }
 
-// writeFile writes a file that everybody may read and returns its path.
+// writeFile writes a world-readable file and returns its path.
 func writeFile(t *testing.T, path, text string) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -98,14 +98,14 @@ func writeFile(t *testing.T, path, text string) string {
 	return path
 }
 
-// scan sends a mail with the sample in it, and says what became of the mail.
+// scan sends a mail with the sample attached and reports what happened to the mail.
 func (a *amavisd) scan(t *testing.T, s sample) finding {
 	t.Helper()
 	return a.send(t, mailtest.Attachment{Name: s.name, Data: s.content})
 }
 
-// unchecked is what amavis puts before the subject of mail that it delivers without
-// having looked into all of it.
+// unchecked is the prefix amavis puts on the subject of a mail that it delivers without
+// having scanned all of it.
 const unchecked = "***UNCHECKED*** "
 
 func (a *amavisd) send(t *testing.T, attachments ...mailtest.Attachment) finding {
@@ -118,7 +118,7 @@ func (a *amavisd) send(t *testing.T, attachments ...mailtest.Attachment) finding
 	if err != nil {
 		t.Fatal(err)
 	}
-	// amavisd answers 250 when the sink has answered it so.
+	// amavisd answers 250 once the sink has.
 	switch delivered := a.sink.Has(id); {
 	case reply.Code == 250 && delivered && strings.HasPrefix(a.sink.Wait(t, id).Header.Get("Subject"), unchecked):
 		return finding{flagged, reply.String()}
@@ -134,7 +134,7 @@ func (a *amavisd) send(t *testing.T, attachments ...mailtest.Attachment) finding
 	return finding{}
 }
 
-// holds reports whether a mail is in amavis' quarantine.
+// holds reports whether a mail is in amavis's quarantine.
 func (a *amavisd) holds(t *testing.T, id string) bool {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(a.quarantine, "virus-*"))

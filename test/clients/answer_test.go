@@ -10,12 +10,11 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// silence is the reply of a daemon that says nothing, for as long as it is asked.
+// silence is the reply of a daemon that never answers.
 const silence = "silence"
 
-// answerOnly runs a clamd that reads any command, and the stream of INSTREAM, and
-// sends these bytes, whatever they are, before it closes the connection. It returns
-// the path of its socket.
+// answerOnly runs a clamd that reads any command, and the stream of INSTREAM, sends
+// reply, and closes the connection. It returns the path of its socket.
 func answerOnly(t *testing.T, reply string) string {
 	socket := filepath.Join(clamdtest.Dir(t, ""), "clamd.sock")
 	listen(t, "unix", socket, func(nc net.Conn) { serveAnswer(nc, reply) })
@@ -38,7 +37,7 @@ func serveAnswer(nc net.Conn, reply string) {
 	case cmd.Verb == protocol.VerbPing:
 		c.WriteReply([]byte("PONG"+string(cmd.Term)), hang)
 	case reply == silence:
-		c.Discard(hang, hang, 1<<20) // until the client has enough of it
+		c.Discard(hang, hang, 1<<20) // until the client gives up
 	case reply != "":
 		c.WriteReply([]byte(reply), hang)
 	}

@@ -14,7 +14,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// The cases, columns of the table.
+// The cases, one per column of the table.
 const (
 	caseClean       = "clean"
 	caseEICAR       = "EICAR"
@@ -28,8 +28,7 @@ const (
 	caseLongFailing = "failing, extended"
 )
 
-// cases are the columns in the order in which they are run: those of one world
-// stand together.
+// cases are the columns in the order they run. Cases that share a world are adjacent.
 var cases = []struct {
 	name   string
 	world  string // the state of the engines
@@ -48,8 +47,8 @@ var cases = []struct {
 	{caseLongFailing, worldExtendedFailing, sampleClean, false},
 }
 
-// usual is what a client concludes if it understands clamd and its profile says
-// nothing else.
+// usual is the outcome for a client that understands clamd, unless its profile changes
+// it.
 var usual = map[string]outcome{
 	caseClean:       clean,
 	caseEICAR:       infected,
@@ -63,8 +62,7 @@ var usual = map[string]outcome{
 	caseLongFailing: refused,
 }
 
-// scanned are the cases in which the content was looked at wholly, so that clean is
-// no more than true.
+// scanned has the cases in which the whole object was scanned, so "clean" is true.
 var scanned = map[string]bool{caseClean: true, caseEICAR: true, caseEICARZip: true, caseLongEICAR: true}
 
 // The samples.
@@ -76,24 +74,23 @@ const (
 	sampleLarge     = "large.txt"
 )
 
-// streamLimit is the most that the daemons of the suite take, a sample of
-// largeSize is more.
+// streamLimit is the suite's StreamMaxLength. The sample largeSize exceeds it.
 const (
 	streamLimit = 256 << 10
 	largeSize   = 400 << 10
 )
 
-// A sample is a content to scan.
+// A sample is an object to scan.
 type sample struct {
 	name    string
 	content []byte
-	path    string // of a file with it that every user can read
+	path    string // of a world-readable file with the sample
 }
 
-// samples returns the samples by their names; their files are made once.
+// samples returns the samples by name. Their files are created once.
 var samples = sync.OnceValue(makeSamples)
 
-// samplesDir is where makeSamples put them, for TestMain to remove.
+// samplesDir is where makeSamples puts them. TestMain removes it.
 var samplesDir string
 
 func makeSamples() map[string]sample {
@@ -138,7 +135,7 @@ func zipped(name string, content []byte) []byte {
 	return b.Bytes()
 }
 
-// encryptedZip has zip make an archive with a password.
+// encryptedZip makes a password-protected archive with zip.
 func encryptedZip(dir string) []byte {
 	path := filepath.Join(dir, "made.zip")
 	cmd := exec.Command("zip", "-q", "-P", "secret", path, "-")

@@ -12,8 +12,8 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// unlimited says why a file over [limits] stream is not refused when it is named by
-// its path or handed over: that limit is for streams, as clamd's StreamMaxLength is.
+// unlimited says why polyclam scans a file over [limits] stream when the client passes
+// its path or descriptor: like clamd's StreamMaxLength, the limit applies to streams.
 const unlimited = "a file that is named or handed over is larger than an engine's max_size: partial, whose default action is ok (as clamd's AlertExceedsMax no)"
 
 var clamavClients = []client{
@@ -27,7 +27,7 @@ var clamavClients = []client{
 	clamdscan("clamdscan --multiscan --fdpass", "unix", "--multiscan", "--fdpass"),
 }
 
-// clamdscan is ClamAV's own client with the flags of one of its modes.
+// clamdscan is ClamAV's own client, with the flags of one of its modes.
 func clamdscan(name, network string, flags ...string) client {
 	c := client{name: name, recipe: "clamdscan.md", listener: "listener", network: network}
 	if !strings.Contains(name, "--stream") {
@@ -53,7 +53,7 @@ func clamdscan(name, network string, flags ...string) client {
 	return c
 }
 
-// clamdscanSaid is what clamdscan's exit status means: clean, infected, error.
+// clamdscanSaid translates clamdscan's exit status: clean, infected, error.
 func clamdscanSaid(t *testing.T, out string, status int) finding {
 	t.Helper()
 	switch status {
@@ -68,8 +68,8 @@ func clamdscanSaid(t *testing.T, out string, status int) finding {
 	return finding{}
 }
 
-// run runs a program to its end, with input, and returns what it printed and its
-// exit status. A program that does not end fails the test.
+// run runs a program to its end with this input and returns its output and exit status.
+// The test fails if the program does not end.
 func run(t *testing.T, input []byte, program string, args ...string) (string, int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), hang)

@@ -21,8 +21,8 @@ var clamsmtpClients = []client{{
 	open:  map[string]string{caseOversize: unlimited},
 }}
 
-// clamsmtpBase is what a throw-away clamsmtpd needs beside the recipe: the addresses
-// of its own and of the sink, and its spool. The user is Debian's.
+// clamsmtpBase is what a throw-away clamsmtpd needs besides the recipe: its address,
+// the sink's, and its spool. The user is Debian's.
 const clamsmtpBase = `
 Listen: %s
 OutAddress: %s
@@ -41,8 +41,8 @@ func startClamsmtp(t *testing.T, at target) scan {
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	// With -d it stays in the foreground and prints what else goes to syslog; level
-	// 3 has the clamd dialogue left out.
+	// -d keeps it in the foreground and prints what would go to syslog. Level 3 leaves
+	// out the clamd dialogue.
 	smtpd := serve(t, address, exec.Command(program, "-d", "3", "-f", conf))
 	sent := 0
 	return func(t *testing.T, s sample) finding {

@@ -7,9 +7,10 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestClosed gives clients that are safe with ERROR lines a listener that closes the
-// connection instead, error_style = "close". It shows for which of them that is
-// dangerous, as their recipes say. With no daemon there at all none lets through.
+// TestClosed runs clients that handle ERROR lines safely against a listener that closes
+// the connection instead (error_style = "close"). It shows which of them this
+// endangers, as their recipes say. No client passes mail when there is no daemon at
+// all.
 func TestClosed(t *testing.T) {
 	clamdtest.RequireProgram(t, "zip") // for the samples
 	for name, want := range map[string]outcome{
@@ -31,8 +32,8 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// closed has a client scan a clean content where the engine fails and the connection
-// is closed for it.
+// closed scans a clean object with a failing engine behind a listener that then closes
+// the connection.
 func closed(t *testing.T, c client) finding {
 	at := newTarget(t, c)
 	clamd := at.startClamd(t)

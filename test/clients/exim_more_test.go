@@ -11,8 +11,8 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestEximRights has a polyclamd that is not in Exim's group: it cannot read the
-// file that Exim names, and the mail waits.
+// TestEximRights runs polyclamd outside Exim's group: it cannot read the file that Exim
+// names, and Exim defers the mail.
 func TestEximRights(t *testing.T) {
 	at := newTarget(t, client{network: "unix"})
 	x := startExim(t, at, snippet(t, "exim.md", "unix"), snippet(t, "exim.md", "acl"))
@@ -29,8 +29,8 @@ func TestEximRights(t *testing.T) {
 	}
 }
 
-// TestEximDeferOK shows what the recipe warns of: with defer_ok mail passes that
-// nobody scanned.
+// TestEximDeferOK shows what the recipe warns of: defer_ok passes mail that no engine
+// scanned.
 func TestEximDeferOK(t *testing.T) {
 	at := newTarget(t, client{network: "tcp"})
 	acl := strings.Replace(snippet(t, "exim.md", "acl"), "malware = *", "malware = */defer_ok", 1)
@@ -40,7 +40,7 @@ func TestEximDeferOK(t *testing.T) {
 	}
 }
 
-// TestEximGone is a polyclamd that is not there, or goes in the middle.
+// TestEximGone covers a polyclamd that is not there, or that goes away during a scan.
 func TestEximGone(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
 		at := newTarget(t, client{network: network, user: eximUser})
@@ -55,9 +55,9 @@ func TestEximGone(t *testing.T) {
 	}
 }
 
-// TestEximTimeout has Exim give up before the listener's answer_within: the mail
-// waits all the same. Meanwhile it looks at the file that Exim names: its group may
-// read it, as the recipe has it.
+// TestEximTimeout makes Exim give up before the listener's answer_within. Exim defers
+// the mail all the same. In the meantime the test checks that the group may read the
+// file Exim names, as the recipe says.
 func TestEximTimeout(t *testing.T) {
 	at := newTarget(t, client{network: "unix", user: eximUser})
 	e := &engines{hanging: startFake(t, "")}
@@ -85,8 +85,8 @@ func TestEximTimeout(t *testing.T) {
 	}
 }
 
-// scanned waits for a mail that Exim has scanned, and returns the modes of
-// spool/scan, the mail's folder and its file.
+// scanned waits for a mail that Exim has scanned and returns the modes of spool/scan,
+// the mail's folder and its file.
 func (x *eximDaemon) scanned() (modes []fs.FileMode) {
 	for deadline := time.Now().Add(hang); time.Now().Before(deadline) && len(modes) < 3; time.Sleep(5 * time.Millisecond) {
 		modes = nil
@@ -101,7 +101,7 @@ func (x *eximDaemon) scanned() (modes []fs.FileMode) {
 	return modes
 }
 
-// TestEximEncrypted has the recipe's way to mark encrypted mail.
+// TestEximEncrypted runs the recipe's way to mark encrypted mail.
 func TestEximEncrypted(t *testing.T) {
 	const header = "X-Virus-Scan"
 	at := newTarget(t, client{network: "unix", user: eximUser})

@@ -13,7 +13,7 @@ import (
 	"polyclam/test/mailtest"
 )
 
-// eximUser is Debian's user for Exim, and owns the mails that Exim has scanned.
+// eximUser is Debian's user for Exim. It owns the mail that Exim scans.
 const eximUser = "Debian-exim"
 
 var eximClients = []client{
@@ -34,12 +34,12 @@ var eximClients = []client{
 }
 
 // eximProgram is where test/install-exim unpacks Debian's Exim, which cannot be
-// installed beside Postfix.
+// installed together with Postfix.
 const eximProgram = "/usr/local/lib/polyclam-test/exim/usr/sbin/exim4"
 
-// eximBase is what a throw-away Exim needs around the lines of the recipe: its own
-// directories, no name server, no TLS, and a sink that takes all mail. It delivers
-// without root's rights, which it could not get back for that.
+// eximBase is what a throw-away Exim needs besides the lines of the recipe: its own
+// directories, no name server, no TLS, and a sink for all mail. It delivers without
+// root's rights, which it could not regain.
 const eximBase = `
 exim_path = ` + eximProgram + `
 spool_directory = ${DIR}/spool
@@ -78,7 +78,7 @@ begin retry
 * * F,1h,1m
 `
 
-// An eximDaemon is a running Exim, and the sink behind it.
+// An eximDaemon is a running Exim with a sink that receives what it delivers.
 type eximDaemon struct {
 	address string
 	dir     string // with spool and logs
@@ -86,8 +86,8 @@ type eximDaemon struct {
 	sent    int
 }
 
-// startExim runs an Exim with the av_scanner line and the statements of
-// acl_check_data, which asks the daemon at the target.
+// startExim runs an Exim with an av_scanner line and the statements of acl_check_data,
+// which scan with the daemon at the target.
 func startExim(t *testing.T, at target, scanner, acl string) *eximDaemon {
 	t.Helper()
 	clamdtest.RequireProgram(t, eximProgram)
@@ -113,7 +113,7 @@ func startExim(t *testing.T, at target, scanner, acl string) *eximDaemon {
 	return x
 }
 
-// scan sends a mail with the sample, and looks whether it arrives.
+// scan sends a mail with the sample attached and reports whether it arrives.
 func (x *eximDaemon) scan(t *testing.T, s sample) finding {
 	t.Helper()
 	x.sent++

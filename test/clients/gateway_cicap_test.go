@@ -20,8 +20,8 @@ var cicapClients = []client{
 	cicap(client{name: "c-icap clamd_mod (TCP)", recipe: "c-icap.md", listener: "listener-tcp", network: "tcp"}),
 }
 
-// cicap is c-icap's virus_scan service with clamd_mod: it hands the file over on a
-// Unix socket, and names its path on TCP.
+// cicap is c-icap's virus_scan service with clamd_mod. It passes a descriptor over a
+// Unix socket and a path over TCP.
 func cicap(c client) client {
 	c.but = map[string]outcome{caseOversize: clean}
 	c.open = map[string]string{caseOversize: unlimited}
@@ -36,16 +36,16 @@ func cicap(c client) client {
 	return c
 }
 
-// startCICAP runs a c-icap that knows of no clamd but that of the lines.
+// startCICAP runs a c-icap that knows only the clamd in lines.
 func startCICAP(t *testing.T, lines, user string) *cicaptest.Server {
 	return cicaptest.Start(t, "/nonexistent/clamd.sock", cicaptest.Options{
 		Conf: strings.Split(strings.TrimSpace(lines), "\n"), User: user,
 	})
 }
 
-// icapSaid has a content scanned as a proxy would, the answer to a download, and
-// says what the proxy concludes: 204 lets it through, another content goes to the
-// user in its place, and an error is the proxy's own error page.
+// icapSaid scans an object as a proxy would scan a download and translates the answer:
+// 204 passes it, a replaced body is what the user sees instead, and an ICAP error makes
+// the proxy show its own error page.
 func icapSaid(t *testing.T, address string, s sample) finding {
 	t.Helper()
 	nc, err := net.Dial("tcp", strings.TrimPrefix(address, "tcp:"))
@@ -82,8 +82,8 @@ func icapSaid(t *testing.T, address string, s sample) finding {
 	return finding{}
 }
 
-// respmod is the request for a content that a web server sent. It says that the
-// answer may be 204, and that the connection is not used again.
+// respmod is the request for an object from a web server. It allows 204 and closes the
+// connection afterwards.
 func respmod(host string, s sample) []byte {
 	request := "GET http://example.org/" + s.name + " HTTP/1.1\r\nHost: example.org\r\n\r\n"
 	response := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", len(s.content))
@@ -94,9 +94,9 @@ func respmod(host string, s sample) []byte {
 	return b.Bytes()
 }
 
-// TestCICAPStartedFirst: a c-icap that found no daemon when it started scans nothing
-// for as long as it runs, and says so to nobody but its log. The recipe warns of it;
-// when this test fails, c-icap has learned better, and the recipe may too.
+// TestCICAPStartedFirst shows that a c-icap that finds no daemon at its start never
+// scans anything, and says so only in its log. The recipe warns of this. When this test
+// fails, c-icap has changed, and the recipe can too.
 func TestCICAPStartedFirst(t *testing.T) {
 	cicaptest.Require(t)
 	eicar := sample{name: sampleEICAR, content: []byte(clamdtest.EICAR())}

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// ftpPassword is that of the account "tester".
+// ftpPassword is the password of the account "tester".
 const ftpPassword = "secret"
 
-// sendByFTP logs in, sends a content by a command like STOR in passive mode, and returns all
-// that the server says after it, or instead of taking it.
+// sendByFTP logs in, uploads data with a command like STOR in passive mode, and returns
+// every reply of the server after the upload, or the replies that refuse it.
 func sendByFTP(address, command string, content []byte) ([]string, error) {
 	nc, err := net.DialTimeout("tcp", address, hang)
 	if err != nil {
@@ -59,8 +59,8 @@ func sendByFTP(address, command string, content []byte) ([]string, error) {
 	return append([]string{fmt.Sprintf("%d %s", code, text)}, more...), err
 }
 
-// farewell says QUIT and returns the replies that come before its own, 221:
-// mod_clamav sends one of its own for a virus, and proftpd another one after it.
+// farewell sends QUIT and returns the replies before the 221: mod_clamav sends its own
+// for a virus, and proftpd adds another.
 func farewell(c *textproto.Conn) (replies []string, err error) {
 	if _, err := c.Cmd("QUIT"); err != nil {
 		return nil, err
@@ -77,8 +77,7 @@ func farewell(c *textproto.Conn) (replies []string, err error) {
 	}
 }
 
-// passiveAddress is the end of the answer to PASV: four bytes of an address, two of a
-// port.
+// passiveAddress is the end of the reply to PASV: four bytes of address, two of port.
 var passiveAddress = regexp.MustCompile(`\((\d+),(\d+),(\d+),(\d+),(\d+),(\d+)\)`)
 
 func dialPassive(reply string) (net.Conn, error) {

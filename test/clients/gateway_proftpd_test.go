@@ -19,8 +19,8 @@ var proftpdClients = []client{{
 	},
 }}
 
-// proftpdBase is what a throw-away proftpd needs beside the recipe: one account, shut
-// into its home as accounts of FTP are, and nothing of the machine's.
+// proftpdBase is what a throw-away proftpd needs besides the recipe: one account,
+// confined to its home as FTP accounts are, and nothing of the machine's own.
 const proftpdBase = `
 ServerName test
 ServerType standalone
@@ -46,13 +46,13 @@ ModulePath %[3]s
 </IfModule>
 `
 
-// startProftpd runs a proftpd with the lines of the recipe, and an upload is the scan.
+// startProftpd runs a proftpd with the lines of the recipe. An upload is the scan.
 func startProftpd(t *testing.T, lines string) scan {
 	address, uploads := runProftpd(t, lines)
 	return func(t *testing.T, s sample) finding { return upload(t, address, uploads, s) }
 }
 
-// runProftpd returns where it listens and the folder of its uploads.
+// runProftpd returns the address of the daemon and the folder of its uploads.
 func runProftpd(t *testing.T, lines string) (address, uploads string) {
 	program := clamdtest.RequireProgram(t, "proftpd")
 	const module = "/usr/lib/proftpd/mod_clamav.so"
@@ -78,7 +78,7 @@ func runProftpd(t *testing.T, lines string) (address, uploads string) {
 	return address, uploads
 }
 
-// passwordHash is the account's password as crypt(3) has it.
+// passwordHash is the account's password in crypt(3) form.
 func passwordHash(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command(clamdtest.RequireProgram(t, "openssl"), "passwd", "-6", ftpPassword).Output()
@@ -88,9 +88,9 @@ func passwordHash(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// upload sends a file by FTP and says what its sender and the next reader of the
-// folder see: it is there and the transfer was complete, or it was refused and
-// nothing of it is there.
+// upload uploads a file by FTP and reports what the sender and the next reader of the
+// folder see: either the file is there and the transfer succeeded, or the server
+// refused it and nothing is left.
 func upload(t *testing.T, address, folder string, s sample) finding {
 	t.Helper()
 	replies, err := sendByFTP(address, "STOR "+s.name, s.content)
@@ -118,15 +118,16 @@ func upload(t *testing.T, address, folder string, s sample) finding {
 	return finding{}
 }
 
-// TestProftpdFailedUploads shows why the recipe's lines are as they are. mod_clamav
-// 0.14rc2 answers 550 to what could not be scanned, and leaves it where everybody gets
-// it: ClamFailsafe only removes what no daemon could be asked about, HiddenStores only
-// what STOR sent. When one of the cases with a change fails, the recipe may ask for less.
+// TestProftpdFailedUploads shows why the recipe has its lines. mod_clamav 0.14rc2
+// answers 550 to a file it could not scan and leaves the file where everyone can fetch
+// it: ClamFailsafe removes only files for which no daemon was reachable, and
+// HiddenStores covers only STOR. When one of the cases with a change fails, the recipe
+// may need less.
 func TestProftpdFailedUploads(t *testing.T) {
 	failing := portOf(t, startFake(t, "stream: Can't allocate memory ERROR"))
 	finding := portOf(t, startFake(t, "stream: Heuristics.Scan.Failed FOUND"))
 	for _, c := range []struct {
-		name, from, to string // a change of the recipe's lines
+		name, from, to string // a change to the recipe's lines
 		clamd, command string
 		left           bool // the file stays
 	}{

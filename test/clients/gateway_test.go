@@ -2,5 +2,5 @@ package clients
 
 import "slices"
 
-// gatewayClients scan what passes through a server that is not for mail.
+// gatewayClients scan what passes through servers other than mail servers.
 var gatewayClients = slices.Concat(cicapClients, proftpdClients)

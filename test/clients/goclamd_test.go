@@ -23,8 +23,8 @@ var goClients = []client{
 	},
 }
 
-// goClamdMain is an application around the code of the recipe: it prints the outcome
-// and the names or the error. A content that is called "broken" breaks off.
+// goClamdMain is an application around the code of the recipe. It prints the outcome
+// and the names or the error. An object called "broken" ends in a read error.
 const goClamdMain = `package main
 
 import (
@@ -64,7 +64,7 @@ func scan(how, path string) ([]string, error) {
 }
 `
 
-// goClamd returns the start of the application, for one of its ways.
+// goClamd returns a function that starts the application in one of its modes.
 func goClamd(how string) func(t *testing.T, at target) scan {
 	return func(t *testing.T, at target) scan {
 		application := buildGoClamd(t, at, "120 * time.Second")
@@ -72,8 +72,8 @@ func goClamd(how string) func(t *testing.T, at target) scan {
 	}
 }
 
-// buildGoClamd builds the application. It is compiled in this module, whose go.mod
-// has the library, but no file of it is written there.
+// buildGoClamd builds the application. It is compiled in this module, whose go.mod has
+// the library, but writes no file there.
 func buildGoClamd(t *testing.T, at target, patience string) string {
 	t.Helper()
 	address := snippet(t, "go-clamd.md", "unix")
@@ -119,7 +119,7 @@ func goClamdSays(t *testing.T, application, how, path string) finding {
 	return finding{}
 }
 
-// TestGoClamdFailsClosed has the recipe's code hear what is no verdict.
+// TestGoClamdFailsClosed gives the recipe's code replies that are no verdict.
 func TestGoClamdFailsClosed(t *testing.T) {
 	content := filepath.Join(t.TempDir(), "content")
 	if err := os.WriteFile(content, []byte("nothing to be found here\n"), 0o644); err != nil {
@@ -158,7 +158,7 @@ func TestGoClamdFailsClosed(t *testing.T) {
 	}
 }
 
-// TestGoClamdLibrary asks polyclamd for everything else the library can ask for.
+// TestGoClamdLibrary uses every other command of the library with polyclamd.
 func TestGoClamdLibrary(t *testing.T) {
 	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
 	c := goClients[0]
@@ -193,14 +193,14 @@ func TestGoClamdLibrary(t *testing.T) {
 		results, err := ask(daemon, eicar)
 		got := raw(t, results, err)
 		results, err = ask(bare, eicar)
-		// clamd 1.4.6 does not know RAWSCAN any more.
+		// clamd 1.4.6 no longer knows RAWSCAN.
 		if want := raw(t, results, err); len(want) != 1 || !slices.Equal(got, want) {
 			t.Errorf("%s: %q, with clamd %q", name, got, want)
 		}
 	}
 }
 
-// raw are the lines of the results to their end.
+// raw returns the lines of all results.
 func raw(t *testing.T, results <-chan *clamd.ScanResult, err error) (lines []string) {
 	t.Helper()
 	if err != nil {

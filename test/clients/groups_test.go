@@ -6,12 +6,12 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestGroups shows what the recipes say about rights: a polyclamd that runs as its own
-// user scans the files that a client names if it is in the client's group, and without
-// that nothing is let through.
+// TestGroups shows what the recipes say about permissions: a polyclamd with its own
+// user scans the files a client names if it is in the client's group. Without that
+// nothing passes.
 func TestGroups(t *testing.T) {
 	clamdtest.RequireRoot(t, "a polyclamd in the groups of others")
-	// MD_ALLOW_GROUP_ACCESS=yes gives both of MIMEDefang's daemons -G.
+	// MD_ALLOW_GROUP_ACCESS=yes gives both MIMEDefang daemons -G.
 	open := func(t *testing.T, at target) scan {
 		return mails(startChain(t, at.fill(snippet(t, "mimedefang.md", "drop-in"))+debianFilter(t), "-G"))
 	}

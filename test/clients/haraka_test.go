@@ -19,7 +19,7 @@ var haraka = client{
 	differs: map[string]string{caseOversize: harakaLimit},
 }
 
-// harakaMarking is Haraka with the second pair of blocks of the recipe.
+// harakaMarking is Haraka with the second pair of blocks in the recipe.
 var harakaMarking = client{
 	name: "Haraka (TCP), encrypted marked", recipe: "haraka.md", listener: "listener-marking", network: "tcp",
 	start: func(t *testing.T, at target) scan {
@@ -49,7 +49,7 @@ func startHaraka(t *testing.T, at target, clamdINI string) scan {
 	for name, text := range map[string]string{
 		"clamd.ini": at.fill(clamdINI),
 		"plugins":   "rcpt_to.in_host_list\n" + snippet(t, "haraka.md", "plugins") + "queue/smtp_forward\n",
-		// Without nodes there is one process, not a master with its children.
+		// Without nodes there is one process, not a master with children.
 		"smtp.ini":         fmt.Sprintf("listen=%s\nnodes=0\n", address),
 		"smtp_forward.ini": fmt.Sprintf("host=127.0.0.1\nport=%s\n", sinkPort),
 		"host_list":        domain + "\n",
@@ -74,13 +74,13 @@ func startHaraka(t *testing.T, at target, clamdINI string) scan {
 	}
 }
 
-// sendOften sends a mail a little over the limit until one is let through. clamd
-// closes the connection in the middle of it, and the plugin then sees clamd's words or
-// the reset of the connection, whichever comes first: about one mail in five is
-// refused. The larger the mail, the more are.
+// sendOften sends a mail slightly over the limit until one passes. clamd closes the
+// connection in the middle of the mail, and the plugin sees either clamd's reply or the
+// reset, whichever comes first: it refuses about one mail in five. The larger the mail,
+// the more it refuses.
 func sendOften(t *testing.T, send scan, s sample) (f finding) {
 	t.Helper()
-	s.content = s.content[:streamLimit*3/4] // in base64 with its line ends
+	s.content = s.content[:streamLimit*3/4] // in base64 with its line breaks
 	for range 20 {
 		if f = send(t, s); f.outcome != refused {
 			break
@@ -89,8 +89,8 @@ func sendOften(t *testing.T, send scan, s sample) (f finding) {
 	return f
 }
 
-// harakaSaid sends a mail and says what became of it: queue/smtp_forward has given it
-// to the sink when Haraka says 250.
+// harakaSaid sends a mail and reports what happened to it. When Haraka answers 250,
+// queue/smtp_forward has passed it to the sink.
 func harakaSaid(t *testing.T, address string, sink *mailtest.Sink, id string, mail []byte) finding {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), hang)

@@ -11,10 +11,10 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// libraryClients are programs of a few lines, as the recipe has them, around a library.
+// libraryClients are programs of a few lines around a library, as in the recipe.
 var libraryClients = slices.Concat(perlClients, pythonClients)
 
-// byPath is the outcome over the limit for libraries that name the file.
+// byPath is the outcome over the limit for libraries that pass a path.
 var (
 	byPath     = map[string]outcome{caseOversize: clean}
 	byPathOpen = map[string]string{caseOversize: unlimited}
@@ -26,12 +26,12 @@ var perlClients = []client{
 	perl(client{name: "ClamAV::Client (STREAM, TCP)", recipe: "libraries.md", listener: "listener-stream", network: "tcp"}),
 }
 
-// dropped says why STREAM only works with polyclam: whatever the content is, clamd's
-// answer makes the library raise.
+// dropped says why STREAM works only with polyclam: clamd's answer makes the library
+// raise whatever the object is.
 const dropped = "clamd 1.4.6 answers STREAM with UNKNOWN COMMAND"
 
-// perl is ClamAV::Client in one of its ways: the recipe's blocks for the connection,
-// for the scan and for the result make the program.
+// perl is ClamAV::Client in one of its modes. The program consists of the recipe's
+// blocks for the connection, the scan and the result.
 func perl(c client) client {
 	stream := c.listener == "listener-stream"
 	if stream {
@@ -61,7 +61,7 @@ var pythonClients = []client{
 	pyclamd("pyclamd contscan_file", "unix", func(t *testing.T) string { return snippet(t, "libraries.md", "pyclamd-contscan-file") }),
 }
 
-// pyclamd is the Python library, made into a program likewise.
+// pyclamd is the Python library, made into a program in the same way.
 func pyclamd(name, network string, way func(t *testing.T) string) client {
 	c := client{name: name, recipe: "libraries.md", listener: "listener", network: network}
 	if strings.Contains(name, "_file") {
@@ -78,9 +78,9 @@ func pyclamd(name, network string, way func(t *testing.T) string) client {
 	return c
 }
 
-// script makes a program of the text, for an interpreter that succeeds with the
-// arguments of probe if it has the library. It is Debian's own, by its path: another
-// one in PATH does not have Debian's libraries.
+// script makes a program of the text for an interpreter that can run probe, which shows
+// that it has the library. The interpreter is Debian's, named by its path: another one
+// in PATH does not have Debian's libraries.
 func script(t *testing.T, interpreter string, probe []string, text string) scan {
 	t.Helper()
 	clamdtest.RequireProgram(t, interpreter)
@@ -97,7 +97,7 @@ func script(t *testing.T, interpreter string, probe []string, text string) scan 
 	}
 }
 
-// scriptSaid is what the recipe's programs print and how they end.
+// scriptSaid translates the output and exit status of the recipe's programs.
 func scriptSaid(t *testing.T, out string, status int) finding {
 	t.Helper()
 	switch {
@@ -105,7 +105,7 @@ func scriptSaid(t *testing.T, out string, status int) finding {
 		return finding{clean, out}
 	case status == 1 && strings.HasPrefix(out, "infected: ") && !strings.Contains(out, "\n"):
 		return finding{infected, out}
-	case status == 2 && strings.Contains(out, "not scanned: "): // perl may warn before it
+	case status == 2 && strings.Contains(out, "not scanned: "): // perl may warn first
 		return finding{refused, out}
 	}
 	t.Fatalf("exit status %d: %s", status, out)

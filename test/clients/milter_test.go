@@ -18,8 +18,8 @@ var milterClients = []client{
 	milter("clamav-milter (TCP)", "tcp"),
 }
 
-// milterBase is what a throw-away clamav-milter needs beside the recipe. It changes
-// to the user of Debian's package.
+// milterBase is what a throw-away clamav-milter needs besides the recipe. It changes to
+// the user of Debian's package.
 const milterBase = `
 User clamav
 Foreground yes
@@ -30,10 +30,11 @@ LogVerbose yes
 LogInfected Full
 `
 
-// milterPort is the port between Postfix and clamav-milter that the recipe has.
+// milterPort is the port between Postfix and clamav-milter in the recipe.
 const milterPort = "7357"
 
-// TestMilterEncrypted: with one more line polyclam has encrypted mail held.
+// TestMilterEncrypted checks that one more line in polyclam's configuration makes the
+// milter hold encrypted mail.
 func TestMilterEncrypted(t *testing.T) {
 	for _, c := range milterClients {
 		t.Run(c.name, func(t *testing.T) {
@@ -43,8 +44,8 @@ func TestMilterEncrypted(t *testing.T) {
 	}
 }
 
-// TestMilterMaxFileSize: clamav-milter has the beginning of a longer mail scanned, and
-// calls the mail clean after that.
+// TestMilterMaxFileSize shows that clamav-milter scans only the beginning of a longer
+// mail and then calls the mail clean.
 func TestMilterMaxFileSize(t *testing.T) {
 	c := milterClients[0]
 	const option = "MaxFileSize 100M\n"
@@ -68,15 +69,14 @@ func TestMilterMaxFileSize(t *testing.T) {
 	}
 }
 
-// milter is the chain of Postfix, clamav-milter and clamd, with a mail sent through
-// it.
+// milter sends mail through a chain of Postfix, clamav-milter and clamd.
 func milter(name, network string) client {
 	c := map[string]client{
 		"unix": {recipe: "clamav-milter.md", listener: "listener"},
 		"tcp":  {recipe: "clamav-milter.md", listener: "listener-tcp"},
 	}[network]
 	c.name, c.network = name, network
-	if network == "unix" { // hands over a descriptor
+	if network == "unix" { // passes a descriptor
 		c.but = map[string]outcome{caseOversize: clean}
 		c.open = map[string]string{caseOversize: unlimited}
 	}
@@ -96,8 +96,7 @@ func milterConf(t *testing.T, at target) string {
 	return at.fill(text) + snippet(t, "clamav-milter.md", "milter")
 }
 
-// A milterChain takes mail, and lets through to the sink what clamav-milter does not
-// object to.
+// A milterChain takes mail and passes to the sink what clamav-milter accepts.
 type milterChain struct {
 	postfix *mailtest.Postfix
 	sink    *mailtest.Sink
@@ -105,8 +104,8 @@ type milterChain struct {
 	sent    int
 }
 
-// startMilterChain runs a clamav-milter with conf, and a Postfix before it with what
-// the recipe says.
+// startMilterChain runs a clamav-milter with conf, and a Postfix with the lines of the
+// recipe in front of it.
 func startMilterChain(t *testing.T, conf string) *milterChain {
 	t.Helper()
 	program := clamdtest.RequireProgram(t, "clamav-milter")
@@ -121,7 +120,7 @@ func startMilterChain(t *testing.T, conf string) *milterChain {
 	return &milterChain{postfix: postfix, sink: sink, logFile: logFile}
 }
 
-// parameters reads the lines of a main.cf, "name = value".
+// parameters parses "name = value" lines of a main.cf.
 func parameters(t *testing.T, mainCF string) map[string]string {
 	t.Helper()
 	values := map[string]string{}
@@ -135,7 +134,7 @@ func parameters(t *testing.T, mainCF string) map[string]string {
 	return values
 }
 
-// startMilter runs clamav-milter until the test's end, waits until it listens, and
+// startMilter runs clamav-milter until the end of the test, waits until it listens, and
 // returns the path of its log.
 func startMilter(t *testing.T, program, conf, address string) string {
 	t.Helper()
@@ -155,7 +154,7 @@ func startMilter(t *testing.T, program, conf, address string) string {
 	return logFile
 }
 
-// scan sends a mail with the sample in it, and says what became of the mail.
+// scan sends a mail with the sample attached and reports what happened to the mail.
 func (c *milterChain) scan(t *testing.T, s sample) finding {
 	t.Helper()
 	return c.send(t, mailtest.Attachment{Name: s.name, Data: s.content})
@@ -179,8 +178,8 @@ func (c *milterChain) send(t *testing.T, attachments ...mailtest.Attachment) fin
 		return finding{clean, reply.String()}
 	case reply.Code == 550 && !delivered && strings.Contains(reply.Text, "infected by"):
 		return finding{infected, reply.String()}
-	// Postfix says the same when it does not reach clamav-milter, and that when it
-	// does not reach clamd: what counts is that it had no answer it understands.
+	// Postfix says the same whether it cannot reach clamav-milter or clamav-milter
+	// cannot reach clamd. What counts is that Postfix got no usable answer.
 	case reply.Code == 451 && !delivered && (strings.Contains(said, "Unknown reply from clamd") || strings.Contains(said, "Streaming failed")):
 		return finding{refused, reply.String() + "; " + said}
 	default:

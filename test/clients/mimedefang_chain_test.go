@@ -10,7 +10,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// changed is the example filter with the one line of the recipe in place of its own.
+// changed is the example filter with the recipe's one-line change.
 func changed(t *testing.T, filter string) string {
 	t.Helper()
 	const own = "    encrypted => 'deliver',\n"
@@ -20,18 +20,18 @@ func changed(t *testing.T, filter string) string {
 	return strings.Replace(filter, own, snippet(t, "mimedefang.md", "one-line"), 1)
 }
 
-// sophosEngines are the engines of the request of 2003: a clamd that says OK to a
-// ZIP with a password, and Sophos Sweep, which says that it is one by exit status 2.
+// sophosEngines are the engines from the request of 2003: a clamd that calls a
+// password-protected ZIP OK, and Sophos Sweep, which reports it with exit status 2.
 func (e *engines) sophosEngines(t *testing.T) string {
 	return e.engines(worldUp)[:strings.Index(e.engines(worldUp), "[[engine]]\nname = \"inspect\"")] +
 		fmt.Sprintf("[[engine]]\nname = \"sophos\"\nbackend = \"command\"\npreset = \"sophos-sweep\"\nprogram = %q\n[spool]\ndirectory = \"${DIR}/tmp\"\n", commandfake.Sweep(t))
 }
 
-// cannotLook is what MIMEDefang logs, as the recipe says, when polyclamd may not look
-// into its spool.
+// cannotLook is what MIMEDefang logs, according to the recipe, when polyclamd may not
+// read its spool.
 const cannotLook = "Clamd returned error: File path check failure: Permission denied."
 
-// A chainRow is one mail through one chain and what must become of it.
+// A chainRow is one mail through one chain, with the expected fate.
 type chainRow struct {
 	sample      string
 	triple      string // prefix of what the filter logged
@@ -40,7 +40,7 @@ type chainRow struct {
 	quarantined bool
 }
 
-// play sends the mails and prints what became of them.
+// play sends the mails and prints their fates.
 func (c *chain) play(t *testing.T, name string, rows ...chainRow) {
 	t.Helper()
 	for _, want := range rows {
@@ -54,9 +54,9 @@ func (c *chain) play(t *testing.T, name string, rows ...chainRow) {
 	}
 }
 
-// TestMIMEDefangChain has real mails go through Postfix, MIMEDefang and polyclamd,
-// and through the same chain with a bare clamd: what the filter is told, and what
-// becomes of the mail.
+// TestMIMEDefangChain sends real mail through Postfix, MIMEDefang and polyclamd, and
+// through the same chain with clamd alone. It checks what the filter sees and what
+// happens to the mail.
 func TestMIMEDefangChain(t *testing.T) {
 	clamdtest.RequireProgram(t, "mimedefang")
 	e := startEngines(t)
@@ -68,14 +68,14 @@ func TestMIMEDefangChain(t *testing.T) {
 	}
 }
 
-// chainClient is where the daemons of a chain are put.
+// chainClient is the client that the daemons of a chain run for.
 func chainClient(user string) client {
 	return client{recipe: "mimedefang.md", listener: "listener", network: "unix", user: user}
 }
 
-// testChain2003: a mail with a password-protected ZIP, which Sophos calls that and
-// clamd calls clean, is (2, encrypted, ok) and arrives; with one line of the filter
-// changed it is quarantined.
+// testChain2003 sends a password-protected ZIP that Sophos calls encrypted and clamd
+// calls clean. The filter sees (2, encrypted, ok) and the mail arrives; with one line
+// of the filter changed, it is quarantined.
 func testChain2003(t *testing.T, e *engines) {
 	at := newTarget(t, chainClient(""))
 	p := clamdtest.StartPolyclam(t, config(snippet(t, "mimedefang.md", "listener"), worldUp)+e.sophosEngines(t), clamdtest.Options{Port: at.port})
@@ -92,8 +92,8 @@ func testChain2003(t *testing.T, e *engines) {
 	)
 }
 
-// testChainDropIn: what MIMEDefang's own routines make of it all, with a bare clamd
-// and with polyclamd.
+// testChainDropIn checks what MIMEDefang's own routines conclude with clamd alone and
+// with polyclamd.
 func testChainDropIn(t *testing.T, e *engines) {
 	filterOf := func(at target) string { return at.fill(snippet(t, "mimedefang.md", "drop-in")) + debianFilter(t) }
 	c := chainClient(defang)
@@ -132,7 +132,7 @@ func testChainDropIn(t *testing.T, e *engines) {
 		chainRow{sampleLarge, "(1, virus, quarantine) Heuristics.Limits.Exceeded", 250, false, false},
 	)
 
-	// As nobody polyclamd cannot look into the spool.
+	// As nobody, polyclamd cannot read the spool.
 	at.user = ""
 	daemon = at.startPolyclam(t, chainClient(""), e, worldUp)
 	chain.play(t, "Debian's filter, polyclamd of another user",
@@ -143,7 +143,7 @@ func testChainDropIn(t *testing.T, e *engines) {
 	}
 }
 
-// testChainModule: what the category adds, with all states of the engines.
+// testChainModule checks what the category adds, for all states of the engines.
 func testChainModule(t *testing.T, e *engines) {
 	c := chainClient("")
 	at := newTarget(t, c)
@@ -170,7 +170,7 @@ func testChainModule(t *testing.T, e *engines) {
 		chainRow{sampleEncrypted, "(2, encrypted, ok) Heuristics.Encrypted.Zip", 250, true, false},
 		chainRow{sampleLarge, "(999, partial, tempfail)", 451, false, false},
 	)
-	// What cannot be put into the quarantine is not thrown away.
+	// Mail that cannot be quarantined is not discarded.
 	quarantine := chain.mimedefang.path("quarantine")
 	if err := os.Rename(quarantine, quarantine+".away"); err != nil {
 		t.Fatal(err)
@@ -187,7 +187,7 @@ func testChainModule(t *testing.T, e *engines) {
 		daemon = at.startPolyclam(t, c, e, down.world)
 		chain.play(t, "example filter, engine "+down.world, chainRow{sampleClean, down.triple, 451, false, false})
 		if down.world == worldFailing {
-			// What inspect sees does not wave the mail through while clamd is failing.
+			// A finding of inspect does not pass the mail while clamd fails.
 			chain.play(t, "example filter, engine "+down.world, chainRow{sampleEncrypted, "(2, encrypted, tempfail)", 451, false, false})
 		}
 		daemon.stop()
@@ -195,7 +195,7 @@ func testChainModule(t *testing.T, e *engines) {
 }
 
 // testChainRecipe runs the filters of the recipe: the short one, and MIMEDefang's
-// message_contains_virus with the module in it.
+// message_contains_virus with the module added.
 func testChainRecipe(t *testing.T, e *engines) {
 	c := chainClient("")
 	at := newTarget(t, c)

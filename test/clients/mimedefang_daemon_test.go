@@ -18,9 +18,9 @@ import (
 // defang is the user that Debian runs MIMEDefang as.
 const defang = "defang"
 
-// filterPrelude stands before a filter under test: where the instance keeps things,
-// and a log in a file, which a machine without a system log has too. Each mail's
-// triple is logged whatever the filter does.
+// filterPrelude precedes a filter under test. It sets the instance's directories and
+// logs to a file, since a machine may have no system log. It logs each mail's triple,
+// whatever the filter does.
 const filterPrelude = `
 use lib '${MODULES}';
 BEGIN {
@@ -44,16 +44,15 @@ $Features{'Path:QUARANTINEDIR'} = '${DIR}/quarantine';
 $AddApparentlyToForSpamAssassin = 0;
 `
 
-// A mimedefang is a throw-away MIMEDefang of a Debian machine: multiplexor, milter
-// and workers run as defang, with a spool that nobody else can look into.
+// A mimedefang is a throw-away MIMEDefang as on a Debian machine: multiplexor, milter
+// and workers run as defang, with a spool that no other user can read.
 type mimedefang struct {
 	dir    string
-	milter string // as Postfix' smtpd_milters has it
+	milter string // in the form of Postfix's smtpd_milters
 }
 
-// startMIMEDefang runs a MIMEDefang with a filter, and further flags of both of its
-// daemons, until the test ends. ${DIR} in the
-// filter stands for its folder.
+// startMIMEDefang runs a MIMEDefang with a filter, and extra flags for both daemons,
+// until the test ends. ${DIR} in the filter stands for its folder.
 func startMIMEDefang(t *testing.T, filter string, flags ...string) *mimedefang {
 	t.Helper()
 	program, multiplexor := clamdtest.RequireProgram(t, "mimedefang"), clamdtest.RequireProgram(t, "mimedefang-multiplexor")
@@ -85,8 +84,8 @@ func startMIMEDefang(t *testing.T, filter string, flags ...string) *mimedefang {
 
 func (m *mimedefang) path(name string) string { return filepath.Join(m.dir, name) }
 
-// install has the recipe install the module, below the instance's folder: the
-// checked-out tree may be closed to other users.
+// install installs the module as the recipe says, below the instance's folder, because
+// other users may not be able to read the checked-out tree.
 func (m *mimedefang) install(t *testing.T) {
 	t.Helper()
 	commands := strings.ReplaceAll(snippet(t, "mimedefang.md", "install"), "/usr/local/lib/site_perl", m.path("lib"))
@@ -103,7 +102,7 @@ func (m *mimedefang) write(t *testing.T, filter string) {
 	}
 }
 
-// run runs one of MIMEDefang's daemons until it takes connections at its address.
+// run starts one of MIMEDefang's daemons and waits until it accepts connections.
 func (m *mimedefang) run(t *testing.T, program, network, address string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(program, args...)
@@ -111,13 +110,13 @@ func (m *mimedefang) run(t *testing.T, program, network, address string, args ..
 	launch(t, cmd).until(t, func() error { return accepts(network, address) })
 }
 
-// log is what the filter has logged so far.
+// log returns what the filter has logged so far.
 func (m *mimedefang) log() string {
 	text, _ := os.ReadFile(m.path("filter.log"))
 	return string(text)
 }
 
-// quarantined returns the mails that the filter has put into the quarantine.
+// quarantined returns the mails that the filter has quarantined.
 func (m *mimedefang) quarantined(t *testing.T) (mails []string) {
 	t.Helper()
 	paths, err := filepath.Glob(m.path("quarantine/*/qdir-*/ENTIRE_MESSAGE"))
@@ -134,7 +133,7 @@ func (m *mimedefang) quarantined(t *testing.T) (mails []string) {
 	return mails
 }
 
-// A chain is mail server, MIMEDefang and a sink: what happens to a real mail.
+// A chain is a mail server, MIMEDefang and a sink.
 type chain struct {
 	postfix    *mailtest.Postfix
 	sink       *mailtest.Sink
@@ -149,7 +148,7 @@ func startChain(t *testing.T, filter string, flags ...string) *chain {
 	return c
 }
 
-// A fate is what became of a mail.
+// A fate is what happened to a mail.
 type fate struct {
 	reply       mailtest.Reply
 	triple      string // "(2, encrypted, ok) NAME", as the filter logged it

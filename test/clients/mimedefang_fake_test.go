@@ -14,20 +14,20 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// An answer is what a scripted daemon says to a command. conn is the connection, if
-// it wants to do worse than to say something: what it returns is sent then.
+// An answer computes what a scripted daemon replies to a command. A daemon that
+// misbehaves beyond its reply uses conn.
 type answer func(command string, content []byte, conn net.Conn) string
 
-// says is the answer of a daemon that always says the same.
+// says always answers the same text.
 func says(text string) answer { return func(string, []byte, net.Conn) string { return text } }
 
-// A fake is a daemon on a Unix socket that does as a test tells it.
+// A fake is a scripted daemon on a Unix socket.
 type fake struct {
 	socket string
 
 	mu       sync.Mutex
 	answer   answer
-	early    bool // answer before the content is read
+	early    bool // answer before reading the object
 	commands []string
 	contents [][]byte
 }
@@ -40,14 +40,14 @@ func startModuleFake(t *testing.T) *fake {
 	return f
 }
 
-// do sets what the fake does from now on and forgets what came.
+// do sets the fake's behaviour from now on and forgets earlier requests.
 func (f *fake) do(a answer, early bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.answer, f.early, f.commands, f.contents = a, early, nil, nil
 }
 
-// came returns the commands since do, and the contents that came with them.
+// came returns the commands since do, and the objects that came with them.
 func (f *fake) came() ([]string, [][]byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// A reply that ends before its end is no verdict, wherever it ends.
+// A truncated reply is never a verdict, wherever it ends.
 func TestPolyclamModuleCut(t *testing.T) {
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("text")})
 	f := startModuleFake(t)
@@ -28,7 +28,7 @@ func TestPolyclamModuleCut(t *testing.T) {
 	}
 }
 
-// A reply is the same in however many packets it comes.
+// A reply means the same in any number of packets.
 func TestPolyclamModuleSplit(t *testing.T) {
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("text")})
 	f := startModuleFake(t)
@@ -38,7 +38,7 @@ func TestPolyclamModuleSplit(t *testing.T) {
 			for _, n := range cut {
 				fmt.Fprint(conn, rest[:n-at])
 				rest, at = rest[n-at:], n
-				time.Sleep(time.Millisecond) // let the reader come before the next piece
+				time.Sleep(time.Millisecond) // let the reader run before the next piece
 			}
 			return rest
 		}
@@ -59,7 +59,7 @@ func TestPolyclamModuleSplit(t *testing.T) {
 	}
 }
 
-// No single wrong byte makes a held mail a delivered one.
+// No single wrong byte turns a held mail into a delivered one.
 func TestPolyclamModuleMutated(t *testing.T) {
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("text")})
 	f := startModuleFake(t)
@@ -81,14 +81,14 @@ func TestPolyclamModuleMutated(t *testing.T) {
 	t.Logf("count: %d replies with one wrong byte to Mail::MIMEDefang::Polyclam, none of them a verdict that delivers", count)
 }
 
-// A daemon that does not come to an end costs no more than $PolyclamTimeout.
+// A daemon that never finishes costs at most $PolyclamTimeout.
 func TestPolyclamModuleDeadline(t *testing.T) {
 	perl := startCaller(t, "")
 	folder := mailFolder(t, map[string][]byte{"a": bytes.Repeat([]byte("text"), 1<<20), "b": []byte("more")})
 	stop := make(chan struct{})
 	wait := func(string, []byte, net.Conn) string { <-stop; return "" }
 	f := startModuleFake(t)
-	// Before the fake's own cleanup, which waits for its connections.
+	// This runs before the fake's cleanup, which waits for its connections.
 	t.Cleanup(func() { close(stop) })
 	endless := func(text string) answer {
 		return func(_ string, _ []byte, conn net.Conn) string {
@@ -153,7 +153,7 @@ func TestPolyclamModuleDeadline(t *testing.T) {
 	})
 }
 
-// fullBacklog is a Unix socket that nobody accepts at and that takes no more.
+// fullBacklog is a Unix socket without accept(2) and with a full backlog.
 func fullBacklog(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(clamdtest.Dir(t, ""), "full.sock")
@@ -182,7 +182,7 @@ func fullBacklog(t *testing.T) string {
 	return ""
 }
 
-// What a daemon says of content that it does not have yet lets nothing pass.
+// A reply that comes before the object was sent passes nothing.
 func TestPolyclamModuleEarly(t *testing.T) {
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": make([]byte, 8<<20)})
 	for _, tt := range []struct{ name, reply, triple string }{

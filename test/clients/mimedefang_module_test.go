@@ -43,7 +43,7 @@ func TestPolyclamModuleIsClean(t *testing.T) {
 	}
 }
 
-// TestPolyclamModule is the answer table of the module.
+// TestPolyclamModule is the module's answer table.
 func TestPolyclamModule(t *testing.T) {
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"msg-1-1.txt": []byte("text")})
 	edit := func(reply string, oldnew ...string) string { return strings.NewReplacer(oldnew...).Replace(reply) }
@@ -149,8 +149,8 @@ func TestPolyclamModule(t *testing.T) {
 	}
 }
 
-// A daemon that is a clamd is asked as one, and for the same mail no longer otherwise;
-// when a polyclamd takes its place, the next mail has the category.
+// The module remembers that a daemon is a clamd for the rest of the mail. If a
+// polyclamd takes its place, the next mail gets the category.
 func TestPolyclamModuleRemembers(t *testing.T) {
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("1"), "b": []byte("2")})
 	f := startModuleFake(t)
@@ -215,8 +215,8 @@ func TestPolyclamModuleCannotConnect(t *testing.T) {
 	}
 }
 
-// TestPolyclamModuleAddress: the argument, $PolyclamSock, $ClamdSock if the filter
-// changed it, the default.
+// TestPolyclamModuleAddress checks the order: the argument, $PolyclamSock, $ClamdSock
+// if the filter changed it, the default.
 func TestPolyclamModuleAddress(t *testing.T) {
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("text")})
 	for settings, want := range map[string]string{

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// byContent answers as the content says.
+// byContent answers according to what the object contains.
 func byContent(_ string, content []byte, _ net.Conn) string {
 	switch {
 	case strings.Contains(string(content), "virus"):
@@ -24,7 +24,8 @@ func byContent(_ string, content []byte, _ net.Conn) string {
 	return moduleOK
 }
 
-// TestPolyclamModuleParts: the strongest category of all parts, the strictest action.
+// TestPolyclamModuleParts wants the strongest category of all parts, and the strictest
+// action.
 func TestPolyclamModuleParts(t *testing.T) {
 	perl, f := startCaller(t, ""), startModuleFake(t)
 	for _, tt := range []struct{ parts, triple, virus string }{
@@ -50,7 +51,8 @@ func TestPolyclamModuleParts(t *testing.T) {
 	}
 }
 
-// TestPolyclamModuleWork: what is in Work and is no ordinary part, or is not there.
+// TestPolyclamModuleWork covers entries of Work that are not regular files or are
+// missing.
 func TestPolyclamModuleWork(t *testing.T) {
 	perl, f := startCaller(t, ""), startModuleFake(t)
 	f.do(byContent, false)

@@ -12,12 +12,12 @@ import (
 
 const usePaths = "$PolyclamPaths = 1;"
 
-// fileReply is what polyclamd says of a file to XSCAN, by a reply about a stream.
+// fileReply turns a reply about a stream into polyclamd's reply to XSCAN for a file.
 func fileReply(file, reply string) string {
 	return strings.ReplaceAll(strings.TrimSuffix(reply, "END\n"), "stream:", file+":")
 }
 
-// TestPolyclamModulePathReplies: replies about the files of a folder.
+// TestPolyclamModulePathReplies covers replies about the files of a folder.
 func TestPolyclamModulePathReplies(t *testing.T) {
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("a"), "b": []byte("b")})
 	work := folder + "/Work"
@@ -51,7 +51,7 @@ func TestPolyclamModulePathReplies(t *testing.T) {
 	}
 }
 
-// TestPolyclamModulePlainPaths: what a clamd says to SCAN.
+// TestPolyclamModulePlainPaths covers clamd's replies to SCAN.
 func TestPolyclamModulePlainPaths(t *testing.T) {
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("a"), "b": []byte("b")})
 	work := folder + "/Work"
@@ -80,8 +80,8 @@ func TestPolyclamModulePlainPaths(t *testing.T) {
 	}
 }
 
-// TestPolyclamModuleReal asks real daemons in every way: streams, paths, TCP, the
-// listener of MIMEDefang's own routines and an ordinary one, a clamd.
+// TestPolyclamModuleReal uses real daemons in every mode: streams, paths, TCP, the
+// listener for MIMEDefang's own routines, an ordinary listener, and a clamd.
 func TestPolyclamModuleReal(t *testing.T) {
 	e := startEngines(t)
 	clamd := clamdtest.Start(t, clamdtest.Options{TCP: true, Conf: []string{"AlertEncrypted yes"}})
@@ -128,7 +128,7 @@ func TestPolyclamModuleReal(t *testing.T) {
 			}
 			got := perl.call(t, messageScan, folders[mail], tt.settings, tt.address)
 			if strings.HasPrefix(tt.name, "clamd, path") && mail == "virus and encrypted" && got.triple == "1 encrypted quarantine" {
-				continue // clamd ends SCAN of a folder at the first file that it finds something in
+				continue // clamd ends SCAN of a folder at the first infected file
 			}
 			if got.triple != want {
 				t.Errorf("%s, %s: %s, want %s; %s", tt.name, mail, got.triple, want, got.messages)

@@ -17,13 +17,14 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// modules is where Mail::MIMEDefang::Polyclam is.
+// modules is the directory of Mail::MIMEDefang::Polyclam.
 const modules = "../../contrib/mimedefang/lib"
 
-// callerText is a Perl program that stands for mimedefang.pl: it calls scanning
-// routines in a folder as that does for a mail. A line of its input is
-// "FUNCTION<TAB>FOLDER<TAB>SETTINGS<TAB>ARGUMENTS...", settings are Perl; the answer
-// is a line of Perl's values: list, scalar, $VirusName, $VirusScannerMessages, log.
+// callerText is a Perl program that takes the place of mimedefang.pl: it calls scanning
+// routines in a folder as mimedefang.pl does for a mail. A line of its input is
+// "FUNCTION<TAB>FOLDER<TAB>SETTINGS<TAB>ARGUMENTS...", where the settings are Perl. It
+// answers with a line of Perl values: list, scalar, $VirusName, $VirusScannerMessages,
+// log.
 const callerText = `
 use strict;
 use warnings FATAL => 'all';
@@ -65,21 +66,21 @@ while (my $line = <STDIN>) {
 // A said is what one of MIMEDefang's routines returned and set.
 type said struct {
 	triple   string // "2 encrypted ok"
-	scalar   string // in scalar context, where the settings say twice
+	scalar   string // in scalar context, if the settings ask for it
 	name     string // $VirusName
 	messages string // $VirusScannerMessages, line breaks as \x0a
 	log      string
 }
 
-// A caller is a Perl process that calls MIMEDefang's scanning routines. Its methods
-// are safe for concurrent use, one call at a time.
+// A caller is a Perl process that calls MIMEDefang's scanning routines. Its methods are
+// safe for concurrent use; it serves one call at a time.
 type caller struct {
 	mu  sync.Mutex
 	in  io.WriteCloser
 	out *bufio.Reader
 }
 
-// startCaller starts a caller as the user, or as the test's own if it is empty.
+// startCaller starts a caller as the user, or as the test's own user if it is empty.
 func startCaller(t *testing.T, user string) *caller {
 	t.Helper()
 	clamdtest.RequireProgram(t, "mimedefang")
@@ -110,7 +111,7 @@ func startCaller(t *testing.T, user string) *caller {
 	return &caller{in: in, out: bufio.NewReader(out)}
 }
 
-// call calls a function for a mail's folder, with settings in Perl before.
+// call calls a function for a mail's folder, after evaluating the Perl settings.
 func (c *caller) call(t *testing.T, function, folder, settings string, arguments ...string) said {
 	t.Helper()
 	c.mu.Lock()
@@ -130,8 +131,8 @@ func (c *caller) call(t *testing.T, function, folder, settings string, arguments
 	return said{f[0], f[1], f[2], f[3], f[4]}
 }
 
-// mailFolder makes a folder as MIMEDefang makes for a mail, with the parts in Work.
-// Everybody may read it.
+// mailFolder makes a world-readable folder like MIMEDefang's for a mail, with the parts
+// in Work.
 func mailFolder(t *testing.T, parts map[string][]byte) string {
 	t.Helper()
 	folder := clamdtest.Dir(t, "")
@@ -147,7 +148,7 @@ func mailFolder(t *testing.T, parts map[string][]byte) string {
 	return folder
 }
 
-// perlCheck runs perl -wc on a file, which must be silent but for its OK.
+// perlCheck runs perl -wc on a file, which must print nothing but its OK.
 func perlCheck(t *testing.T, path string) {
 	t.Helper()
 	out, status := run(t, nil, "perl", "-I"+modules, "-Mstrict", "-Mwarnings", "-wc", path)

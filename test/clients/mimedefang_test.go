@@ -10,13 +10,13 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// filterExample is the filter that polyclam ships, filterDebian Debian's.
+// filterExample is the filter that polyclam ships; filterDebian is Debian's.
 const (
 	filterExample = "../../contrib/mimedefang/mimedefang-filter.example"
 	filterDebian  = "/etc/mail/mimedefang-filter"
 )
 
-// tellsApart says why Polyclam.pm has another outcome than with clamd.
+// tellsApart says why the outcome with Polyclam.pm differs from the one with clamd.
 const tellsApart = "polyclam's verbs tell encrypted from clean; clamd (AlertEncrypted no) says OK"
 
 var mimedefangClients = []client{
@@ -66,10 +66,10 @@ var mimedefangClients = []client{
 	},
 }
 
-// aPart makes the entity of the one part of a mail.
+// aPart makes the entity of a mail's only part.
 const aPart = "$entity = MIME::Entity->build(Type => 'text/plain', Data => 'x'); $entity->bodyhandle(MIME::Body::File->new('./Work/part'));"
 
-// mails has a sample sent as a mail.
+// mails sends a sample as a mail.
 func mails(c *chain) scan {
 	return func(t *testing.T, s sample) finding {
 		f := c.mail(t, s)
@@ -89,8 +89,8 @@ func mails(c *chain) scan {
 	}
 }
 
-// routine has one of MIMEDefang's routines look at a mail with the sample as its
-// part. What its triple would do to the mail is the outcome.
+// routine calls one of MIMEDefang's routines for a mail with the sample as its part.
+// The outcome is what its triple would do to the mail.
 func routine(t *testing.T, function, settings string) scan {
 	perl := startCaller(t, "")
 	settings = strings.Join(strings.Fields(settings), " ") // one line
@@ -114,7 +114,7 @@ func routine(t *testing.T, function, settings string) scan {
 	}
 }
 
-// debianFilter is the filter of Debian's package, as it is.
+// debianFilter is the filter of Debian's package, unchanged.
 func debianFilter(t *testing.T) string {
 	t.Helper()
 	clamdtest.RequireProgram(t, "mimedefang")

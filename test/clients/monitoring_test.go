@@ -15,10 +15,11 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// plugins is where Debian's monitoring-plugins-basic has its programs.
+// plugins is where Debian's monitoring-plugins-basic installs its programs.
 const plugins = "/usr/lib/nagios/plugins"
 
-// watched is what is monitored: a row of no table, since nothing is scanned.
+// watched is the monitored polyclamd. It is not a row of the table, since nothing is
+// scanned.
 var watched = client{name: "monitoring", recipe: "monitoring.md", listener: "listener", network: "unix"}
 
 // The exit status of a plugin.
@@ -28,8 +29,8 @@ const (
 	pluginCritical = 2
 )
 
-// TestMonitoring asks a polyclamd with its engines, one whose engines are all down,
-// and none at all, in every way of the recipe.
+// TestMonitoring runs every check of the recipe against a polyclamd with working
+// engines, one whose engines are all down, and no polyclamd at all.
 func TestMonitoring(t *testing.T) {
 	checkClamd := clamdtest.RequireProgram(t, filepath.Join(plugins, "check_clamd"))
 	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
@@ -52,7 +53,7 @@ func TestMonitoring(t *testing.T) {
 			}
 		}
 	}
-	// settled waits for the engines' first test file.
+	// settled waits for the engines' first health check.
 	settled := func(want int) {
 		t.Helper()
 		status, out := -1, ""
@@ -75,7 +76,7 @@ func TestMonitoring(t *testing.T) {
 	ask("no polyclamd", func(i int) int { return ways[i].gone })
 }
 
-// TestMonitoringCheck runs polyclam check of the recipe on good and bad files.
+// TestMonitoringCheck runs the recipe's polyclam check on good and bad files.
 func TestMonitoringCheck(t *testing.T) {
 	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
 	path := buildPolyclam(t) + ":" + os.Getenv("PATH")
@@ -103,11 +104,11 @@ func TestMonitoringCheck(t *testing.T) {
 	}
 }
 
-// haproxyBase is what a throw-away HAProxy needs beside the recipe: to be asked for
-// the state of its servers.
+// haproxyBase is what a throw-away HAProxy needs besides the recipe: a socket that
+// reports the state of its servers.
 const haproxyBase = "global\n    stats socket %s level operator\n"
 
-// TestMonitoringHAProxy puts HAProxy in front of polyclamd, which comes and goes.
+// TestMonitoringHAProxy puts HAProxy in front of a polyclamd that comes and goes.
 func TestMonitoringHAProxy(t *testing.T) {
 	program := clamdtest.RequireProgram(t, "haproxy")
 	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
@@ -141,7 +142,7 @@ func TestMonitoringHAProxy(t *testing.T) {
 	if reply, err := instream(front, "nothing to be found here\n"); reply != "" {
 		t.Errorf("without polyclamd: %q, %v", reply, err)
 	}
-	// All engines are down: PONG is still PONG, and the client is told.
+	// All engines are down: PING is still answered with PONG, and a scan with an error.
 	at.startPolyclam(t, watched, nil, worldDown)
 	server(t, stats, "UP")
 	if reply, err := instream(front, "nothing to be found here\n"); err != nil || !strings.HasSuffix(reply, " ERROR\n") {
@@ -149,7 +150,7 @@ func TestMonitoringHAProxy(t *testing.T) {
 	}
 }
 
-// instream has content scanned at a port of 127.0.0.1 and returns all of the reply.
+// instream scans data at a port of 127.0.0.1 and returns the whole reply.
 func instream(port, content string) (string, error) {
 	nc, err := net.DialTimeout("tcp", "127.0.0.1:"+port, hang)
 	if err != nil {
@@ -176,7 +177,7 @@ func server(t *testing.T, stats, want string) {
 	t.Fatalf("the server is %q (%v), want %s", state, err, want)
 }
 
-// serverState is the column status of the server's line of "show stat".
+// serverState is the status column of the server's line in "show stat".
 func serverState(stats string) (string, error) {
 	nc, err := net.Dial("unix", stats)
 	if err != nil {
@@ -195,7 +196,7 @@ func serverState(stats string) (string, error) {
 	return "", fmt.Errorf("no server %q", "one")
 }
 
-// buildPolyclam builds the tool into a directory, which it returns.
+// buildPolyclam builds the tool and returns its directory.
 func buildPolyclam(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -27,8 +27,8 @@ var nodeClients = []client{
 // nodeModules is where test/install-node puts the packages.
 const nodeModules = "testdata/node/node_modules"
 
-// requireNode returns the path of node, and the full one of nodeModules. The test is
-// skipped, or fails, as in clamdtest.RequireProgram, if one of them is missing.
+// requireNode returns the path of node and the absolute path of nodeModules. If one of
+// them is missing, the test is skipped or fails, as in clamdtest.RequireProgram.
 func requireNode(t *testing.T) (node, modules string) {
 	t.Helper()
 	node = clamdtest.RequireProgram(t, "node")
@@ -36,14 +36,14 @@ func requireNode(t *testing.T) (node, modules string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// test/install-node puts this file there when it has come to its end.
+	// test/install-node creates this file at its end.
 	if _, err := os.Stat(filepath.Join(modules, ".installed")); err != nil {
 		clamdtest.NotTested(t, "the packages from npm are not installed by test/install-node")
 	}
 	return node, modules
 }
 
-// clamscanNPM is the package of that name, in an application that calls how.
+// clamscanNPM is the package of that name, in an application that calls it with how.
 func clamscanNPM(name, network, how string) client {
 	c := client{name: name, recipe: "npm-clamscan.md", listener: "listener", network: network}
 	if network == "unix" && how == "scanFile" {
@@ -85,8 +85,8 @@ func startClamscanNPM(t *testing.T, at target, timeout string) *nodeApplication 
 	return startNode(t, cmd)
 }
 
-// startNode runs an application. It is ended by the end of its input, at cleanup, and
-// must then exit with status 0; what it printed as errors is shown if the test failed.
+// startNode runs an application. Cleanup closes its input, and the application must
+// then exit with status 0. Its stderr is shown if the test failed.
 func startNode(t *testing.T, cmd *exec.Cmd) *nodeApplication {
 	t.Helper()
 	var stderr strings.Builder
@@ -128,7 +128,7 @@ func startNode(t *testing.T, cmd *exec.Cmd) *nodeApplication {
 	return a
 }
 
-// ask has a file scanned in one of the ways of ask.js.
+// ask scans a file in one of the modes of ask.js.
 func (a *nodeApplication) ask(t *testing.T, how, path string) finding {
 	t.Helper()
 	line, err := a.line(how + " " + path + "\n")
@@ -169,7 +169,7 @@ func (a *nodeApplication) line(question string) (string, error) {
 	}
 }
 
-// TestClamscanNPMFailsClosed has the recipe's code hear what is no verdict.
+// TestClamscanNPMFailsClosed gives the recipe's code replies that are no verdict.
 func TestClamscanNPMFailsClosed(t *testing.T) {
 	dir := clamdtest.Dir(t, "")
 	content, empty := filepath.Join(dir, "content"), filepath.Join(dir, "empty")
@@ -205,7 +205,7 @@ func TestClamscanNPMFailsClosed(t *testing.T) {
 			}
 		})
 	}
-	// An empty stream is one zero length without a command before it.
+	// An empty stream is a single zero length with no command before it.
 	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
 	at := newTarget(t, nodeClients[0])
 	at.startPolyclam(t, nodeClients[0], &engines{clamd: engine.Socket}, worldUp)

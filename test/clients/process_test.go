@@ -14,23 +14,23 @@ import (
 	"time"
 )
 
-// poll is the time between two looks at something that is waited for.
+// poll is the interval at which tests poll for a condition.
 const poll = 20 * time.Millisecond
 
-// A served is a client of clamd that is a daemon itself, in the foreground and in a
-// process group of its own.
+// A served is a client of clamd that is a daemon itself. It runs in the foreground, in
+// its own process group.
 type served struct {
 	cmd  *exec.Cmd
-	out  string        // path of the file with what it prints
+	out  string        // path of the file with its output
 	done chan struct{} // closed when it has ended and been waited for
 }
 
-// launch runs a daemon. At cleanup its whole group is killed and waited for; what it
-// printed is shown if the test failed.
+// launch runs a daemon. Cleanup kills the whole group and waits for it; the output is
+// shown if the test failed.
 func launch(t *testing.T, cmd *exec.Cmd) *served {
 	t.Helper()
 	s := &served{cmd: cmd, out: filepath.Join(t.TempDir(), "output.log"), done: make(chan struct{})}
-	// A file, not a pipe: Wait would wait for everybody who holds its end.
+	// A file, not a pipe: Wait would wait for every process that holds its end.
 	out, err := os.Create(s.out)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func (s *served) kill(t *testing.T) {
 	}
 }
 
-// until polls until ready has no error. The test fails if the daemon ends before.
+// until polls until ready returns no error. The test fails if the daemon ends first.
 func (s *served) until(t *testing.T, ready func() error) {
 	t.Helper()
 	var err error
@@ -84,8 +84,8 @@ func (s *served) until(t *testing.T, ready func() error) {
 	t.Fatalf("%s: %v", s.cmd.Path, err)
 }
 
-// serve runs a daemon and waits until it greets whoever connects to address,
-// "127.0.0.1:port", as SMTP and FTP do.
+// serve runs a daemon and waits until it greets a connection to address,
+// "127.0.0.1:port", as SMTP and FTP servers do.
 func serve(t *testing.T, address string, cmd *exec.Cmd) *served {
 	t.Helper()
 	s := launch(t, cmd)
@@ -93,8 +93,8 @@ func serve(t *testing.T, address string, cmd *exec.Cmd) *served {
 	return s
 }
 
-// greets has a whole dialogue, however short: an amavisd's child would end with one
-// that is broken off.
+// greets runs a complete, short dialogue: a child of amavisd would end with a broken
+// one.
 func greets(address string) error {
 	nc, err := net.DialTimeout("tcp", address, hang)
 	if err != nil {
@@ -112,7 +112,7 @@ func greets(address string) error {
 	return replies(lines, "221")
 }
 
-// replies reads a reply, of one line or more, that is to have a code.
+// replies reads a reply of one or more lines, which must have this code.
 func replies(lines *bufio.Reader, code string) error {
 	for {
 		line, err := lines.ReadString('\n')
@@ -125,7 +125,7 @@ func replies(lines *bufio.Reader, code string) error {
 	}
 }
 
-// accepts reports whether somebody takes connections at an address.
+// accepts reports whether a daemon accepts connections at an address.
 func accepts(network, address string) error {
 	nc, err := net.DialTimeout(network, address, hang)
 	if err != nil {
@@ -140,8 +140,8 @@ func (s *served) log() string {
 	return string(text)
 }
 
-// logged waits for a line of the log after the first skip bytes that has mark in it,
-// and returns what follows the mark. The test fails if there is none.
+// logged waits for a line with mark in the log after the first skip bytes and returns
+// what follows the mark. The test fails if there is none.
 func (s *served) logged(t *testing.T, skip int, mark string) string {
 	t.Helper()
 	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(poll) {
@@ -155,8 +155,8 @@ func (s *served) logged(t *testing.T, skip int, mark string) string {
 	return ""
 }
 
-// listen has serve answer who connects to address, until the test ends; the test then
-// waits for all of them. It returns the address that was bound.
+// listen calls serve for each connection to address until the test ends, and then waits
+// for all of them. It returns the bound address.
 func listen(t *testing.T, network, address string, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen(network, address)

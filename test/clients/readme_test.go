@@ -11,8 +11,8 @@ import (
 
 var update = flag.Bool("update", false, "write the table into docs/clients/README.md")
 
-// TestReadme compares the table in docs/clients/README.md with what TestClients
-// wants of the clients, which it has seen them conclude when it passes.
+// TestReadme compares the table in docs/clients/README.md with the outcomes that
+// TestClients wants, and has seen when it passes.
 func TestReadme(t *testing.T) {
 	const head, tail = "<!-- table: go test ./test/clients -run Readme -update -->\n", "<!-- end of the table -->\n"
 	path := filepath.Join(recipes, "README.md")
@@ -37,7 +37,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// markdown is the table of what is wanted, with the reasons of its marks.
+// markdown is the table of expected outcomes, with the reasons for its marks.
 func markdown() string {
 	var b strings.Builder
 	b.WriteString("| client |")

@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// recipes is the folder with the recipes.
+// recipes is the folder of the recipes.
 const recipes = "../../docs/clients"
 
-// A block is a piece of configuration or code in a recipe: what stands between
-// fences with a language and a name, "```toml listener". A block of the language
-// "text" shows what a program says, and has no name.
+// A block is a piece of configuration or code in a recipe, between fences with a
+// language and a name: "```toml listener". A block of the language "text" shows a
+// program's output and has no name.
 type block struct {
 	language, name, text string
 	line                 int
@@ -83,11 +83,11 @@ func TestParseRecipe(t *testing.T) {
 	}
 }
 
-// use finds the calls and the fields by which a test takes a block, in the source.
+// use finds, in the source, the calls and fields by which a test takes a block.
 var use = regexp.MustCompile(`(?:snippet\(\w+, |recipe: *)"([a-z-]+\.md)",[^\n]*?"([a-z0-9-]+)"`)
 
-// TestRecipes proves that the blocks of the recipes are those that the tests run:
-// there is none that no test takes, and each recipe has its [[listener]] in use.
+// TestRecipes checks that the tests run exactly the blocks in the recipes: no block is
+// unused, and each recipe's [[listener]] is in use.
 func TestRecipes(t *testing.T) {
 	used := map[string]bool{}
 	sources, err := filepath.Glob("*_test.go")

@@ -15,11 +15,10 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// rspamdBase is what a throw-away rspamd needs beside the recipe: one worker that
-// scans, and of the modules the two that the recipe is about. Debian's own files
-// include those of local.d, as they do in an installed rspamd; the values of options
-// are those of its options.inc. The list of top-level domains is a short one, since
-// the whole takes seconds to compile.
+// rspamdBase is what a throw-away rspamd needs besides the recipe: one scanning worker
+// and the two modules the recipe is about. Debian's own files include those of local.d,
+// as in an installed rspamd; the options have the values of its options.inc. The list
+// of top-level domains is a short one, since compiling the whole takes seconds.
 const rspamdBase = `
 options {
   filters = "";
@@ -47,7 +46,7 @@ type rspamdDaemon struct {
 	url string
 }
 
-// startRspamd runs an rspamd with files in its local.d, which ask the daemon at the
+// startRspamd runs an rspamd with files in its local.d that name the daemon at the
 // target, as the user that Debian made for it.
 func startRspamd(t *testing.T, at target, files rspamdFiles) *rspamdDaemon {
 	t.Helper()
@@ -82,7 +81,7 @@ func mapValues(files rspamdFiles, change func(string) string) rspamdFiles {
 	return changed
 }
 
-// start runs rspamd and waits until it says pong.
+// start runs rspamd and waits until it answers a ping.
 func (r *rspamdDaemon) start(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	r.served = launch(t, cmd)
@@ -98,7 +97,7 @@ func (r *rspamdDaemon) start(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// check has rspamd look at a mail, as a mail program does.
+// check scans a mail with rspamd, as a mail server does.
 func (r *rspamdDaemon) check(t *testing.T, mail []byte) rspamdReply {
 	t.Helper()
 	reply, err := r.request(http.MethodPost, "/checkv2", mail)
@@ -113,7 +112,7 @@ func (r *rspamdDaemon) check(t *testing.T, mail []byte) rspamdReply {
 	return said
 }
 
-// request asks rspamd on a connection of its own. The caller closes the body.
+// request sends rspamd a request on its own connection. The caller closes the body.
 func (r *rspamdDaemon) request(method, path string, body []byte) (*http.Response, error) {
 	request, err := http.NewRequest(method, r.url+path, bytes.NewReader(body))
 	if err != nil {

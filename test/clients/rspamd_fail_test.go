@@ -13,7 +13,7 @@ import (
 	"polyclam/test/mailtest"
 )
 
-// startBehind puts a polyclamd at the target, with a listener as it stands.
+// startBehind starts a polyclamd at the target with exactly this listener.
 func startBehind(t *testing.T, at target, listener, engines string) *clamdtest.Polyclam {
 	t.Helper()
 	p := clamdtest.StartPolyclam(t, config(listener, worldUp)+engines, clamdtest.Options{})
@@ -21,13 +21,13 @@ func startBehind(t *testing.T, at target, listener, engines string) *clamdtest.P
 	return p
 }
 
-// checkOne has rspamd look at a mail with one of the samples.
+// checkOne scans a mail that contains one of the samples with rspamd.
 func (r *rspamdDaemon) checkOne(t *testing.T, name string) rspamdReply {
 	t.Helper()
 	return r.check(t, mailtest.Message("one", mailtest.Attachment{Name: name, Data: samples()[name].content}))
 }
 
-// expectSymbols compares the symbols of a reply, but for those of the rules.
+// expectSymbols compares the symbols of a reply, except those of the rules.
 func expectSymbols(t *testing.T, r rspamdReply, action string, want ...string) {
 	t.Helper()
 	got := 0
@@ -46,8 +46,8 @@ func expectSymbols(t *testing.T, r rspamdReply, action string, want ...string) {
 	}
 }
 
-// TestRspamdSymbols goes through the symbols of the recipe, with the two that are no
-// case of the table: partial, and a polyclamd that is not there.
+// TestRspamdSymbols covers the symbols in the recipe, including two that are not in the
+// table: partial, and a missing polyclamd.
 func TestRspamdSymbols(t *testing.T) {
 	listener := snippet(t, "rspamd.md", "listener")
 	clamd := clamdtest.Start(t, clamdtest.Options{}).Socket
@@ -62,7 +62,7 @@ func TestRspamdSymbols(t *testing.T) {
 		expectSymbols(t, reply, action, want...)
 		t.Logf("table: rspamd, %s: %s", state, reply)
 	}
-	expect("nobody there from the start", r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL") // nobody was ever there
+	expect("nobody there from the start", r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL") // there was never a daemon
 
 	p := startBehind(t, at, listener, e.engines(worldUp))
 	expect("clean", r.checkOne(t, sampleClean), "no action")
@@ -71,7 +71,7 @@ func TestRspamdSymbols(t *testing.T) {
 	expect("over [limits] stream", r.checkOne(t, sampleLarge), "soft reject", "CLAM_VIRUS_FAIL")
 	p.Stop()
 	expect("polyclamd stopped", r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL")
-	for range 10 { // rspamd has a server rest that failed often, unless it is the only one
+	for range 10 { // rspamd rests a server that failed often, unless it is the only one
 		r.checkOne(t, sampleClean)
 	}
 	startBehind(t, at, listener, small)
@@ -84,8 +84,8 @@ func TestRspamdSymbols(t *testing.T) {
 	expect("engine failing, error_style = close", r.checkOne(t, sampleClean), "soft reject", "CLAM_VIRUS_FAIL")
 }
 
-// TestRspamdGeneric shows why rspamd has a profile: with that of everybody else the
-// mail passes without a symbol when no engine is there.
+// TestRspamdGeneric shows why rspamd has a profile: with the generic one, mail passes
+// without a symbol when no engine is up.
 func TestRspamdGeneric(t *testing.T) {
 	const generic = "[[listener]]\naddress = \"unix:/run/polyclam/clamd.sock\"\n"
 	e := &engines{failing: startFake(t, "stream: Can't allocate memory ERROR")}
@@ -100,8 +100,8 @@ func TestRspamdGeneric(t *testing.T) {
 	}
 }
 
-// TestRspamdTimeouts has an engine hang behind an rspamd whose timeouts are its own:
-// 5 s for a scan, three times, and 8 s for a mail.
+// TestRspamdTimeouts hangs an engine while rspamd has its own timeouts: 5 s for a scan,
+// three attempts, 8 s for a mail.
 func TestRspamdTimeouts(t *testing.T) {
 	t.Parallel()
 	e := &engines{hanging: startFake(t, "")}
@@ -116,8 +116,8 @@ func TestRspamdTimeouts(t *testing.T) {
 		symbols  []string
 	}{
 		{"as in the recipe", untouched, nil, "soft reject", []string{"CLAM_VIRUS_FAIL"}},
-		// Closed after 3 s, the scan is tried three times. After two of them the engine is
-		// known to hang, and the third fails before the 8 s are over.
+		// Closed after 3 s, the scan is tried three times. After two attempts the
+		// engine is known to hang, and the third fails within the 8 s.
 		{"tried three times", closing, nil, "soft reject", []string{"CLAM_VIRUS_FAIL"}},
 		{"tried three times, with rspamd's own options", closing, patient, "soft reject", []string{"CLAM_VIRUS_FAIL"}},
 	} {
@@ -134,8 +134,8 @@ func TestRspamdTimeouts(t *testing.T) {
 	}
 }
 
-// TestRspamdHearsNoError sends what is wrong, late or too much to a listener of
-// rspamd's: it is never answered by a line that rspamd takes for no verdict.
+// TestRspamdHearsNoError sends rspamd's listener wrong, late and excessive input: it
+// never answers with a line that rspamd takes for no verdict.
 func TestRspamdHearsNoError(t *testing.T) {
 	t.Parallel()
 	chunk := func(size, sent int) string {
@@ -173,7 +173,7 @@ func TestRspamdHearsNoError(t *testing.T) {
 	}
 }
 
-// dialogue sends something and returns all that comes until the daemon closes.
+// dialogue sends bytes and returns everything until the daemon closes.
 func dialogue(t *testing.T, socket, sent string) string {
 	t.Helper()
 	nc, err := net.Dial("unix", socket)

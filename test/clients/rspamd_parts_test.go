@@ -8,9 +8,9 @@ import (
 	"polyclam/test/mailtest"
 )
 
-// TestRspamdParts compares what rspamd finds in whole mails, as the recipe has it,
-// and in parts, as is its default. In parts it leaves out what is no attachment: those
-// mails pass unscanned, and the recipe says so.
+// TestRspamdParts compares what rspamd finds in whole mails, as the recipe configures,
+// and in parts, its default. In parts it skips what is not an attachment: such mail
+// passes unscanned, as the recipe says.
 func TestRspamdParts(t *testing.T) {
 	whole, parts := recipeRspamd(t), recipeRspamd(t)
 	parts["antivirus.conf"] = strings.Replace(whole["antivirus.conf"], "scan_mime_parts = false", "scan_mime_parts = true", 1)
@@ -32,7 +32,7 @@ func TestRspamdParts(t *testing.T) {
 	}
 }
 
-// A rspamdMail is a mail, and what rspamd makes of it.
+// A rspamdMail is a mail with rspamd's result for it.
 type rspamdMail struct {
 	name         string
 	mail         []byte

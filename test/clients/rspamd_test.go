@@ -21,14 +21,14 @@ var rspamdClients = []client{
 	rspamd("rspamd (its own timeouts)", "unix", client{recipe: "rspamd.md", listener: "listener-untouched"}, untouchedRspamd),
 }
 
-// rspamd is the antivirus module of rspamd, with a configuration.
+// rspamd is rspamd's antivirus module with a configuration.
 func rspamd(name, network string, c client, configure func(testing.TB) rspamdFiles) client {
 	c.name, c.network = name, network
 	c.but = map[string]outcome{caseEncrypted: encrypted}
 	c.differs = map[string]string{caseEncrypted: toldByRspamd}
 	if network == "tcp" {
-		// On a Unix socket clamd breaks the connection off before rspamd has sent the
-		// mail, and the line is never read.
+		// Over a Unix socket clamd closes the connection before rspamd has sent the
+		// mail, so rspamd never reads the line.
 		c.differs[caseOversize] = errorForRspamd
 	}
 	c.start = func(t *testing.T, at target) scan {
@@ -43,7 +43,7 @@ func rspamd(name, network string, c client, configure func(testing.TB) rspamdFil
 	return c
 }
 
-// rspamdFiles are files of /etc/rspamd/local.d by their names.
+// rspamdFiles are files in /etc/rspamd/local.d by name.
 type rspamdFiles map[string]string
 
 // recipeRspamd is the configuration that the recipe recommends.
@@ -55,7 +55,7 @@ func recipeRspamd(t testing.TB) rspamdFiles {
 	}
 }
 
-// recipeRspamdTCP is the same with a port for the socket.
+// recipeRspamdTCP is the same with a TCP port instead of the socket.
 func recipeRspamdTCP(t testing.TB) rspamdFiles {
 	files := recipeRspamd(t)
 	unix := files["antivirus.conf"]
@@ -67,7 +67,7 @@ func recipeRspamdTCP(t testing.TB) rspamdFiles {
 	return files
 }
 
-// untouchedRspamd has rspamd's own timeouts: 5 s, three times, 8 s for a mail.
+// untouchedRspamd keeps rspamd's own timeouts: 5 s, three attempts, 8 s for a mail.
 func untouchedRspamd(t testing.TB) rspamdFiles {
 	return rspamdFiles{
 		"antivirus.conf":     snippet(t, "rspamd.md", "antivirus-untouched"),
@@ -76,7 +76,7 @@ func untouchedRspamd(t testing.TB) rspamdFiles {
 	}
 }
 
-// rspamdReply is the part of the reply of /checkv2 that the suite looks at.
+// rspamdReply is the part of the /checkv2 reply that the suite reads.
 type rspamdReply struct {
 	Action  string `json:"action"`
 	Symbols map[string]struct {
@@ -98,7 +98,7 @@ func (r rspamdReply) has(symbol string) bool {
 	return ok
 }
 
-// finding is what the mail program does with the mail, and how it is marked.
+// finding is what the mail server does with the mail, and how it is marked.
 func (r rspamdReply) finding(t *testing.T) finding {
 	t.Helper()
 	passes := r.Action == "no action"

@@ -18,46 +18,46 @@ func TestMain(m *testing.M) {
 // hang is how long anything may take before the test gives up.
 const hang = 90 * time.Second
 
-// An outcome is what a client makes of a scan, seen by its user.
+// An outcome is the result of a scan as the client's user sees it.
 type outcome string
 
 const (
-	clean     outcome = "clean"     // let through
+	clean     outcome = "clean"     // passed
 	infected  outcome = "infected"  // held as a virus
-	encrypted outcome = "encrypted" // told apart as encrypted
-	flagged   outcome = "flagged"   // let through, marked as not scanned
-	refused   outcome = "refused"   // not let through: an error, a tempfail, a deferral
+	encrypted outcome = "encrypted" // recognised as encrypted
+	flagged   outcome = "flagged"   // passed, marked as not scanned
+	refused   outcome = "refused"   // not passed: an error, a tempfail, a deferral
 )
 
-// A finding is an outcome and what the client said about it: the name of the
-// virus, its error, the symbols.
+// A finding is an outcome with the client's details: the name of the virus, its error,
+// the symbols.
 type finding struct {
 	outcome outcome
 	text    string
 }
 
-// A scan has the client look at a content, and says what it concluded. It fails
-// the test if the client said something that is none of the outcomes.
+// A scan makes the client scan an object and reports its conclusion. It fails the test
+// if the client's answer is none of the outcomes.
 type scan func(t *testing.T, s sample) finding
 
-// A client is one way in which one program asks clamd.
+// A client is one mode of one program that uses clamd.
 type client struct {
 	name     string
 	recipe   string // file in docs/clients
 	listener string // block of the recipe with polyclam's [[listener]]
 	network  string // of the daemon's address: "unix" or "tcp"
-	// user is who the daemons run as, empty for the default: clients that name
-	// paths need one that may read them.
+	// user is the user of the daemons, empty for the default: clients that pass paths
+	// need daemons that may read them.
 	user string
-	// start starts what the client needs, or nothing, and returns how to have
-	// something scanned. It runs with a clamd at the address; later polyclamds take
-	// its place there, without the client's knowing. What it starts ends with t.
+	// start starts what the client needs, if anything, and returns its scan. At that
+	// time a clamd runs at the address; later polyclamds replace it without the
+	// client's knowledge. What start starts ends with t.
 	start func(t *testing.T, at target) scan
-	// but are the cells that are not the usual ones, see usual.
+	// but has the outcomes that differ from usual.
 	but map[string]outcome
-	// open says for each cell that lets through what was not scanned why it does.
+	// open gives the reason for each cell that passes an object that was not scanned.
 	open map[string]string
-	// differs says for each cell that a bare clamd has otherwise why it does.
+	// differs gives the reason for each cell that has another outcome with clamd alone.
 	differs map[string]string
 }
 
@@ -67,7 +67,7 @@ func all() []client {
 		eximClients, clamsmtpClients, libraryClients, goClients, nodeClients, gatewayClients)
 }
 
-// named returns a client by its name.
+// named returns a client by name.
 func named(t *testing.T, name string) client {
 	t.Helper()
 	i := slices.IndexFunc(all(), func(c client) bool { return c.name == name })

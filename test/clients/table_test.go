@@ -12,7 +12,7 @@ import (
 // A cell is what a client concluded in one case.
 type cell struct {
 	polyclam finding
-	bare     finding // asking clamd; empty where clamd cannot produce the case
+	bare     finding // with clamd alone; empty where clamd cannot produce the case
 }
 
 // A row is what one client concluded in all cases.
@@ -21,8 +21,8 @@ type row struct {
 	cells  map[string]cell
 }
 
-// check compares the row with what is expected, with clamd, and fails for a cell that
-// lets through what nobody scanned and is not marked as such.
+// check compares the row with the expected outcomes and with clamd. It fails for a cell
+// that passes an unscanned object without being marked.
 func (r row) check(t *testing.T) {
 	t.Helper()
 	c := r.client
@@ -52,7 +52,7 @@ func (r row) check(t *testing.T) {
 	}
 }
 
-// want is what the client is to conclude.
+// want is the outcome the client must reach.
 func (c client) want(name string) outcome {
 	if o, ok := c.but[name]; ok {
 		return o
@@ -60,11 +60,11 @@ func (c client) want(name string) outcome {
 	return usual[name]
 }
 
-// known reports whether the row gives the case an outcome of its own: held as
-// infected, say, because the profile says FOUND for failures.
+// known reports whether the row sets its own outcome for the case: held as infected,
+// for example, because the profile answers failures with FOUND.
 func (c client) known(name string) bool { return c.but[name] == infected }
 
-// why says why the client may let through in a case what was not scanned.
+// why is the reason why the client may pass an unscanned object in a case.
 func (c client) why(name string) string {
 	if why, ok := c.open[name]; ok {
 		return why
@@ -87,7 +87,7 @@ func (tb *table) add(r row) {
 	tb.rows = append(tb.rows, r)
 }
 
-// print prints the table in the order of all, the marks, and counts.
+// print prints the table in the order of all, then the marks and counts.
 func (tb *table) print(t *testing.T) {
 	order := map[string]int{}
 	for i, c := range all() {
@@ -130,7 +130,8 @@ func (tb *table) print(t *testing.T) {
 		len(tb.rows), len(tb.rows)*len(cases), strings.Join(parts, ", "), open)
 }
 
-// printDifferences says why cells have what a bare clamd gives in brackets.
+// printDifferences gives the reasons for outcomes that clamd alone has differently, in
+// brackets.
 func (tb *table) printDifferences(t *testing.T) {
 	for _, r := range tb.rows {
 		for _, k := range cases {
@@ -142,7 +143,7 @@ func (tb *table) printDifferences(t *testing.T) {
 	}
 }
 
-// unique returns the strings without repetitions, each where it came first.
+// unique removes repetitions and keeps the first of each.
 func unique(list []string) []string {
 	var once []string
 	for _, s := range list {

@@ -14,18 +14,18 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// The states of the engines behind polyclamd.
+// The states of polyclam's engines.
 const (
 	worldUp      = "up"      // a real clamd, and inspect
-	worldFailing = "failing" // clamd says ERROR to every scan
-	worldHanging = "hanging" // clamd takes the content and says nothing
-	worldDown    = "down"    // two engines, neither of them there
+	worldFailing = "failing" // clamd answers ERROR to every scan
+	worldHanging = "hanging" // clamd reads the object and never answers
+	worldDown    = "down"    // two engines, both unreachable
 	// The same with status = "extended".
 	worldExtended        = "extended"
 	worldExtendedFailing = "extended, failing"
 )
 
-// engines are what stands behind the polyclamds of the suite.
+// engines are the engines of the suite's polyclamds.
 type engines struct {
 	clamd            string // Unix socket of a real one
 	failing, hanging string // host:port of fakes
@@ -41,7 +41,7 @@ func startEngines(t *testing.T) *engines {
 }
 
 // startFake runs a clamd that reads the stream of INSTREAM and answers reply, or
-// nothing, for ever. The reply is one of clamd 1.4.6 (cl_strerror of CL_EMEM).
+// nothing if it is empty. The reply is one of clamd 1.4.6 (cl_strerror of CL_EMEM).
 func startFake(t *testing.T, reply string) string {
 	t.Helper()
 	return listen(t, "tcp", "127.0.0.1:0", func(nc net.Conn) { serveFake(nc, reply) })
@@ -61,10 +61,10 @@ func serveFake(nc net.Conn, reply string) {
 		c.WriteReply([]byte(reply+string(cmd.Term)), hang)
 		return
 	}
-	c.Discard(hang, hang, 1<<20) // until polyclamd has enough of it
+	c.Discard(hang, hang, 1<<20) // until polyclamd gives up
 }
 
-// engines are the engines of a world, as configuration.
+// engines returns the engines of a world as configuration.
 func (e *engines) engines(world string) string {
 	fake := func(address string) string {
 		return fmt.Sprintf("[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"tcp:%s\"\nsessions = false\ncanary = false\n", address)
@@ -83,9 +83,8 @@ func (e *engines) engines(world string) string {
 	}
 }
 
-// A target is the address at which the client finds a daemon: a socket below a
-// directory that every user can read, or a port. One daemon after the other is put
-// there.
+// A target is the address where the client finds a daemon: a socket in a world-readable
+// directory, or a port. Daemons replace each other there.
 type target struct {
 	network string
 	socket  string // path of the Unix socket
@@ -100,13 +99,12 @@ func newTarget(t *testing.T, c client) target {
 	return target{c.network, filepath.Join(dir, "clamd.sock"), "127.0.0.1", clamdtest.Port(t), dir, c.user}
 }
 
-// fill puts the target into a block of a recipe, in place of the addresses that all
-// recipes have.
+// fill replaces the addresses that all recipes use with the target's.
 func (at target) fill(text string) string {
 	return strings.NewReplacer("/run/polyclam/clamd.sock", at.socket, "3310", at.port).Replace(text)
 }
 
-// place puts the socket of a daemon where the client looks for it.
+// place moves the socket of a daemon to where the client looks for it.
 func (at target) place(t *testing.T, socket string) {
 	t.Helper()
 	next := at.socket + ".next"
@@ -118,13 +116,13 @@ func (at target) place(t *testing.T, socket string) {
 	}
 }
 
-// A daemon is what stands at a target.
+// A daemon is a running daemon at a target.
 type daemon struct {
 	stop func()
 	log  func() string
 }
 
-// startClamd puts a clamd at the target.
+// startClamd starts a clamd at the target.
 func (at target) startClamd(t *testing.T) daemon {
 	t.Helper()
 	d := clamdtest.Start(t, clamdtest.Options{
@@ -135,7 +133,7 @@ func (at target) startClamd(t *testing.T) daemon {
 	return daemon{d.Kill, d.Log}
 }
 
-// startPolyclam puts a polyclamd at the target, with the listener of the client's
+// startPolyclam starts a polyclamd at the target, with the listener of the client's
 // recipe and the engines of a world.
 func (at target) startPolyclam(t *testing.T, c client, e *engines, world string) daemon {
 	t.Helper()
@@ -150,9 +148,9 @@ func (at target) startPolyclam(t *testing.T, c client, e *engines, world string)
 
 var answerWithin = regexp.MustCompile(`(?m)^answer_within.*\n`)
 
-// config is polyclam's for a listener as a recipe has it. Where the engine hangs the
-// test does not wait as long as a user would. The names that clients hear are compared
-// with clamd's: they must not depend on which engine is faster.
+// config is a configuration with a recipe's listener. Where the engine hangs, the test
+// does not wait as long as a user would. The names that clients receive are compared
+// with clamd's, so they must not depend on which engine is faster.
 func config(listener, world string) string {
 	const start = "[[listener]]\n"
 	switch world {

@@ -34,7 +34,7 @@ func garbageDialogues(*fixture) []dialogue {
 	return ds
 }
 
-// customDialogues are the customs of known clients, oddities included.
+// customDialogues are the habits of known clients, including odd ones.
 func customDialogues(f *fixture) []dialogue {
 	var ds []dialogue
 	add := func(name string, steps ...step) *dialogue {

@@ -32,7 +32,7 @@ type outcome struct {
 
 func (o outcome) String() string { return fmt.Sprintf("%s %s", quote(o.text), o.end) }
 
-// quote shortens what nobody can read.
+// quote escapes and shortens s.
 func quote(s string) string {
 	q := fmt.Sprintf("%q", s)
 	if len(q) > 1500 {
@@ -47,14 +47,14 @@ func open(text string) outcome   { return outcome{text, "open"} }
 // client plays one dialogue over one connection.
 type client struct {
 	conn  net.Conn
-	files []*os.File // what was opened to be sent
+	files []*os.File // open files to send
 
 	mu       sync.Mutex
 	received []byte
 	ended    error // io.EOF, ECONNRESET, ...
 	change   chan struct{}
-	seen     int    // up to where awaited replies were consumed
-	trouble  string // an await that was in vain
+	seen     int    // end of the awaited replies
+	trouble  string // an await that timed out
 }
 
 func dial(network, address string) (*client, error) {
@@ -88,8 +88,7 @@ func (c *client) receive() {
 	}
 }
 
-// wait blocks until ok reports true or the time is over. ok is called with mu
-// held.
+// wait blocks until ok reports true or the limit is over. It calls ok with mu held.
 func (c *client) wait(limit time.Duration, ok func() bool) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -108,8 +107,8 @@ func (c *client) wait(limit time.Duration, ok func() bool) bool {
 	}
 }
 
-// finish waits for the server to close, or watches for a moment that it does
-// not, and closes.
+// finish waits for the server to close, or checks for a moment that it does not, and
+// closes.
 func (c *client) finish(staysOpen bool) (outcome, bool) {
 	limit := hang
 	if staysOpen {
@@ -137,8 +136,8 @@ func (c *client) finish(staysOpen bool) (outcome, bool) {
 // A step is one thing a client does.
 type step func(c *client)
 
-// send writes the bytes in one write. That the server has closed meanwhile is
-// its good right.
+// send writes the bytes in one write. The server is free to have closed the connection
+// by then.
 func send(s string) step {
 	return func(c *client) {
 		c.conn.SetWriteDeadline(time.Now().Add(hang))
@@ -146,8 +145,8 @@ func send(s string) step {
 	}
 }
 
-// pieces sends each piece when the server has read the one before, so that
-// every piece is a packet for it.
+// pieces sends each piece after the server has read the previous one, so that each
+// arrives as its own packet.
 func pieces(ss ...string) step {
 	return func(c *client) {
 		for i, s := range ss {
@@ -162,8 +161,8 @@ func pieces(ss ...string) step {
 // opener opens a descriptor to send.
 type opener func() (*os.File, error)
 
-// sendFiles writes the bytes with the descriptors attached, in one sendmsg. As
-// with send, the server may have closed.
+// sendFiles writes the bytes with the descriptors attached, in one sendmsg. As with
+// send, the server may have closed the connection.
 func sendFiles(s string, openers ...opener) step {
 	return func(c *client) {
 		var fds []int
@@ -192,7 +191,7 @@ func half(c *client) {
 	}
 }
 
-// await waits until s has come, behind what the last await found.
+// await waits until s has arrived after what the last await found.
 func await(s string) step {
 	return func(c *client) {
 		found := c.wait(hang, func() bool {
@@ -208,9 +207,9 @@ func await(s string) step {
 	}
 }
 
-// consumed waits until the server has taken everything off a Unix socket. A
-// server that does not read is left alone after a moment, and on TCP, where
-// nobody can tell, it is a short pause.
+// consumed waits until the server has read everything from a Unix socket. It gives up
+// after a moment if the server does not read. On TCP, where the client cannot know, it
+// is a short pause.
 func consumed(c *client) {
 	u, ok := c.conn.(*net.UnixConn)
 	if !ok {
@@ -243,8 +242,7 @@ func chunk(s string) string {
 // end is the end marker of a stream.
 const end = "\x00\x00\x00\x00"
 
-// stream is one chunk and the end marker; an empty stream is the end marker
-// alone.
+// stream is one chunk and the end marker. An empty stream is only the end marker.
 func stream(s string) string {
 	if s == "" {
 		return end

@@ -17,7 +17,7 @@ func (f *fixture) openedWith(name string, flags int) opener {
 	return func() (*os.File, error) { return os.OpenFile(f.path(name), flags, 0) }
 }
 
-// offset opens a file and moves its position.
+// offset opens a file and moves its offset.
 func (f *fixture) offset(name string, n int64) opener {
 	return func() (*os.File, error) {
 		file, err := os.Open(f.path(name))
@@ -28,7 +28,7 @@ func (f *fixture) offset(name string, n int64) opener {
 	}
 }
 
-// memfd is an anonymous file with the content.
+// memfd is an anonymous file with this content.
 func memfd(content string) opener {
 	return func() (*os.File, error) {
 		fd, err := unix.MemfdCreate("test", unix.MFD_CLOEXEC)
@@ -41,7 +41,7 @@ func memfd(content string) opener {
 	}
 }
 
-// deleted is a file that has no name any more.
+// deleted is a file without a name.
 func (f *fixture) deleted(content string) opener {
 	return func() (*os.File, error) {
 		file, err := os.CreateTemp(f.dir, "deleted")
@@ -75,11 +75,11 @@ func socketEnd() (*os.File, error) {
 
 func device() (*os.File, error) { return os.Open("/dev/null") }
 
-// protocolError is clamd's text for a descriptor with anything but FILDES.
+// protocolError is clamd's text for a descriptor with any command but FILDES.
 const protocolError = "PROTOCOL ERROR: ancillary data sent without FILDES. ERROR"
 
-// descriptorDialogues are FILDES with descriptors of every kind, in every way
-// they can arrive.
+// descriptorDialogues are FILDES with every kind of descriptor, arriving in every
+// possible way.
 func descriptorDialogues(f *fixture) []dialogue {
 	var ds []dialogue
 	add := func(name string, steps ...step) *dialogue {

@@ -6,28 +6,28 @@ import (
 	"strings"
 )
 
-// A dialogue is what a client does to a server, and how the answers of two
-// servers compare.
+// A dialogue is what a client does to a server, and how to compare the answers of two
+// servers.
 type dialogue struct {
 	name  string
-	world string // the configuration of both, a key of worlds; empty: the default
+	world string // configuration of both, a key of worlds; empty: the default
 	tcp   bool   // over TCP; else the Unix socket
 	steps []step
 
-	norm  normalizer // what is not compared; nil: everything is
-	open  bool       // the connection is expected to stay open
-	tries int        // clamd is not deterministic here: how often to ask it; 0: once
+	norm  normalizer // removes what is not compared; nil: everything is
+	open  bool       // the connection should stay open
+	tries int        // clamd is not deterministic here: how often to play it to clamd; 0: once
 
-	// deviation is the entry of docs/deviations.md if polyclam differs here, and
-	// want are the answers expected of it, normalised.
+	// deviation is the entry of docs/deviations.md if polyclam differs here. want has
+	// the answers expected of polyclam, normalised.
 	deviation string
 	want      []outcome
 }
 
-// A normalizer takes out of an answer what cannot be equal.
+// A normalizer removes from an answer what cannot be equal.
 type normalizer func(string) string
 
-// all applies one normalizer after the other.
+// all applies normalizers in order.
 func all(ns ...normalizer) normalizer {
 	return func(s string) string {
 		for _, n := range ns {
@@ -45,15 +45,15 @@ func fdNumber(s string) string { return fdRE.ReplaceAllString(s, "fd[N]") }
 // record is one reply with its terminator.
 var record = regexp.MustCompile(`(?s)[^\x00\n]*(?:[\x00\n]|$)`)
 
-// sorted puts the records of an answer into an order of its own: clamd leaves
-// theirs open, in a session and in a directory.
+// sorted sorts the records of an answer: clamd leaves their order open in a session and
+// in a directory.
 func sorted(s string) string {
 	rs := record.FindAllString(s, -1)
 	slices.Sort(rs)
 	return strings.Join(rs, "")
 }
 
-// sortedNUL is sorted for z commands whose paths hold newlines.
+// sortedNUL is sorted for z commands whose paths contain newlines.
 func sortedNUL(s string) string {
 	rs := strings.SplitAfter(s, "\x00")
 	slices.Sort(rs)
@@ -67,8 +67,8 @@ var (
 	statsMemory = regexp.MustCompile(`\b(heap|mmap|used|free|releasable) (?:#M|N/A)`)
 )
 
-// statsShape keeps the shape of a STATS reply: every number is a #, and the
-// lines of the threads, of which there may be any number, are left out.
+// statsShape keeps the shape of a STATS reply: every number becomes #, and the lines of
+// the threads, whose number varies, are left out.
 func statsShape(s string) string {
 	s = statsThread.ReplaceAllString(s, "")
 	s = statsWait.ReplaceAllString(s, "")
@@ -76,8 +76,8 @@ func statsShape(s string) string {
 	return statsMemory.ReplaceAllString(s, "$1 _")
 }
 
-// play has one server answer the dialogue. reset reports that the connection
-// was not closed in an orderly way.
+// play plays the dialogue to one server. reset reports that the connection was not
+// closed cleanly.
 func (d *dialogue) play(s *server, fixture string) (o outcome, reset bool, err error) {
 	network, address := "unix", s.socket
 	if d.tcp {

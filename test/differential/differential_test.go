@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(clamdtest.Main(m)) }
 
-// dialogues are all of them.
+// dialogues are all dialogues.
 func dialogues(f *fixture) []dialogue {
 	return slices.Concat(
 		commandDialogues(f), framingDialogues(f), crlfDialogues(f), pipelineDialogues(f), streamDialogues(f), limitDialogues(f),
@@ -21,11 +21,11 @@ func dialogues(f *fixture) []dialogue {
 	)
 }
 
-// answers are what both servers said in one dialogue.
+// answers are the answers of both servers in one dialogue.
 type answers struct {
-	clamd    []outcome // as often as it was asked
+	clamd    []outcome // one for each try
 	polyclam outcome
-	reset    bool // polyclam did not close in an orderly way
+	reset    bool // polyclam did not close cleanly
 	err      error
 }
 
@@ -52,7 +52,7 @@ func TestDifferential(t *testing.T) {
 	}
 }
 
-// openWorlds starts the servers of every world that a dialogue is set in.
+// openWorlds starts the servers of every world that a dialogue needs.
 func openWorlds(t *testing.T, ds []dialogue) map[string]*sides {
 	t.Helper()
 	opened := map[string]*sides{}
@@ -69,7 +69,7 @@ func openWorlds(t *testing.T, ds []dialogue) map[string]*sides {
 	return opened
 }
 
-// playAll plays all dialogues, many at once: most of them wait.
+// playAll plays all dialogues, many concurrently: most of them wait.
 func playAll(ds []dialogue, opened map[string]*sides, fixture string) []answers {
 	got := make([]answers, len(ds))
 	slots := make(chan struct{}, 24)
@@ -90,10 +90,10 @@ func playAll(ds []dialogue, opened map[string]*sides, fixture string) []answers 
 	return got
 }
 
-// ask plays the dialogue to both sides. A clamd that is not deterministic is
-// asked again, until it answers otherwise than polyclam if a deviation is to be
-// shown, and until it answers like it if not. Every clamd is asked up to three
-// times: now and then a connection receives the reply to another one.
+// ask plays the dialogue to both sides. If clamd is not deterministic, it plays it to
+// clamd again until the answer differs from polyclam's where a deviation should show,
+// and until it equals polyclam's otherwise. It plays every dialogue to clamd up to
+// three times, because now and then clamd sends a reply on the wrong connection.
 func (d *dialogue) ask(s *sides, fixture string) (a answers) {
 	for i := range max(d.tries, 3) {
 		if i == 0 || selfTest {
@@ -114,7 +114,7 @@ func (d *dialogue) ask(s *sides, fixture string) (a answers) {
 	return a
 }
 
-// judge says whether the answers are as they should be.
+// judge checks the answers.
 func judge(t *testing.T, d *dialogue, a answers) {
 	t.Helper()
 	if a.err != nil {
@@ -148,14 +148,14 @@ func judge(t *testing.T, d *dialogue, a answers) {
 	}
 }
 
-// entry is the head of a deviation in the paper.
+// entry is the heading of a deviation in docs/deviations.md.
 var entry = regexp.MustCompile(`(?m)^## (D\d+)\b.*$`)
 
 // elsewhere marks an entry that another test shows.
 var elsewhere = regexp.MustCompile("(?m)^Shown by `[^`]+`")
 
 // TestDeviationsDocumented checks that docs/deviations.md has an entry for each
-// deviation of a dialogue, and for each entry that something shows it.
+// deviation of a dialogue, and that a test shows each entry.
 func TestDeviationsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/deviations.md")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// Contents of the files.
+// The content of the files.
 const clean = "nothing to see here\n"
 
 var (
@@ -23,15 +23,15 @@ var (
 	two   = "first " + clamdtest.One + " then " + clamdtest.Two + "\n"
 )
 
-// fixture is the tree of files that paths in dialogues lead to. Both servers
-// see the same tree.
+// fixture is the tree of files that the paths in dialogues lead to. Both servers see
+// the same tree.
 type fixture struct {
 	t   *testing.T
 	dir string
 }
 
-// newFixture makes the tree. Its files belong to the test's user; the daemons
-// may read all but what is named unreadable.
+// newFixture makes the tree. Its files belong to the test's user. The daemons may read
+// all but those named unreadable.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{t: t, dir: clamdtest.Dir(t, "")}
@@ -159,7 +159,7 @@ func (f *fixture) listen(name string) {
 	f.t.Cleanup(func() { l.Close() })
 }
 
-// unlock makes everything removable again for a user that is not root.
+// unlock makes everything removable again for an unprivileged user.
 func (f *fixture) unlock() {
 	filepath.WalkDir(f.dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {

@@ -8,8 +8,7 @@ import (
 // framings are the three ways to end a command.
 var framings = []struct{ name, prefix, end string }{{"z", "z", "\x00"}, {"n", "n", "\n"}, {"bare", "", "\n"}}
 
-// commandDialogues are all commands in all framings, each with what belongs to
-// it.
+// commandDialogues are all commands in all framings, each with what belongs to it.
 func commandDialogues(f *fixture) []dialogue {
 	var ds []dialogue
 	for _, fr := range framings {
@@ -33,7 +32,7 @@ func commandDialogues(f *fixture) []dialogue {
 		reload.world = "reload"
 		daily := one("VERSION")
 		daily.name, daily.world = daily.name+"/database", "daily"
-		// Without a prefix it is no command, and the stream is not looked at.
+		// Without a prefix it is not a command, and the stream is not scanned.
 		instream := one("INSTREAM", send(stream(eicar)))
 		fildes := one("FILDES", consumed, sendFiles("\x00", f.opened("eicar")))
 		fildes.norm = fdNumber
@@ -61,8 +60,8 @@ func unknownDialogues(name, prefix, end string) []dialogue {
 	return ds
 }
 
-// framingDialogues are the ends of commands: carriage returns, NULs, packets,
-// and none at all.
+// framingDialogues are the ends of commands: carriage returns, NULs, packets, and no
+// end.
 func framingDialogues(f *fixture) []dialogue {
 	var ds []dialogue
 	add := func(name string, steps ...step) *dialogue {
@@ -93,8 +92,7 @@ func framingDialogues(f *fixture) []dialogue {
 	return ds
 }
 
-// crlfDialogues are newline commands whose LF clamd counts as a byte behind the
-// command.
+// crlfDialogues are newline commands whose LF clamd counts as a byte after the command.
 func crlfDialogues(f *fixture) []dialogue {
 	found := closed("${F}/eicar: " + eicarName + " FOUND\n")
 	ds := []dialogue{
@@ -146,6 +144,6 @@ func pipelineDialogues(f *fixture) []dialogue {
 	return ds
 }
 
-// statsReply is the shape of an answer to STATS without its terminator.
+// statsReply is the shape of a STATS reply without its terminator.
 const statsReply = "POOLS: #\n\nSTATE: VALID PRIMARY\nTHREADS: live #  idle # max # idle-timeout #\nQUEUE: # items\n\n" +
 	"MEMSTATS: heap _ mmap _ used _ free _ releasable _ pools # pools_used #M pools_total #M\nEND"

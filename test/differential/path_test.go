@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// A target is what path commands are given.
+// A target is the argument of path commands.
 type target struct {
 	name, path string
 
-	// deviation is set where polyclam differs, for all verbs or for the ones that
-	// are named, and want is its answer without the terminator.
+	// deviation is set if polyclam differs, for all verbs or for the named ones. want
+	// is polyclam's answer without the terminator.
 	deviation, want string
 	verbs           []string
 }
 
-// targets are the files and directories of every kind.
+// targets are files and directories of every kind.
 func targets(f *fixture) []target {
 	return slices.Concat(fileTargets(f), directoryTargets(f), linkTargets(f), specialTargets(f), spellingTargets(f))
 }
@@ -166,7 +166,7 @@ var verbs = []string{"SCAN", "CONTSCAN", "MULTISCAN", "ALLMATCHSCAN"}
 
 var allButMultiscan = []string{"SCAN", "CONTSCAN", "ALLMATCHSCAN"}
 
-// pathDialogues are all targets with all verbs.
+// pathDialogues combine all targets with all verbs.
 func pathDialogues(f *fixture) []dialogue {
 	var ds []dialogue
 	for _, target := range targets(f) {

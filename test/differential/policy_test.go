@@ -9,8 +9,8 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// policyDialogues are contents about which polyclam's categories and actions
-// have a say.
+// policyDialogues are objects whose answer depends on polyclam's categories and
+// actions.
 func policyDialogues(f *fixture) []dialogue {
 	var ds []dialogue
 	in := func(s string) []step { return []step{send("zINSTREAM\x00" + stream(s))} }
@@ -41,8 +41,8 @@ func policyDialogues(f *fixture) []dialogue {
 	return ds
 }
 
-// encryptedZip is an archive with an encrypted member, then the given ones.
-// Only the flag says so: the bytes are noise, as encrypted ones are.
+// encryptedZip is an archive with an encrypted member and then the given ones. Only the
+// flag says so: the bytes are random, as encrypted ones are.
 func encryptedZip(t *testing.T, members ...string) string {
 	t.Helper()
 	var b bytes.Buffer

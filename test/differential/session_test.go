@@ -7,7 +7,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// sessionDialogues are IDSESSIONs that keep to the rules.
+// sessionDialogues are valid IDSESSIONs.
 func sessionDialogues(f *fixture) []dialogue {
 	var ds []dialogue
 	add := func(name string, steps ...step) *dialogue {
@@ -51,9 +51,9 @@ func sessionDialogues(f *fixture) []dialogue {
 	return ds
 }
 
-// refusedDialogues are sessions with commands that have no place there. They
-// are played alone: clamd closes the socket of a refused session while a scan
-// may still answer to its number.
+// refusedDialogues are sessions with commands that are not allowed there. They are
+// played alone: clamd closes the socket of a refused session while a scan may still
+// write its reply to that descriptor.
 func refusedDialogues(f *fixture) []dialogue {
 	var ds []dialogue
 	add := func(name string, steps ...step) *dialogue {
@@ -88,8 +88,8 @@ func refusedDialogues(f *fixture) []dialogue {
 	return ds
 }
 
-// timeoutDialogues wait for clamd's patience to end, two seconds here. clamd's
-// clock ticks once a second.
+// timeoutDialogues wait until clamd times out, after two seconds here. clamd's clock
+// ticks once a second.
 func timeoutDialogues(f *fixture) []dialogue {
 	var ds []dialogue
 	add := func(name string, steps ...step) *dialogue {

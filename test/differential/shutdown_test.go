@@ -9,8 +9,8 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestShutdown is D13 and D1: SHUTDOWN ends clamd, and polyclamd only if the
-// listener allows it. Behind another command polyclamd never carries it out.
+// TestShutdown shows D13 and D1: SHUTDOWN ends clamd, but polyclamd only if the
+// listener allows it. After another command polyclamd never executes it.
 func TestShutdown(t *testing.T) {
 	for _, c := range []struct {
 		command     string

@@ -9,8 +9,8 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// splitBases are dialogues of one write that mean the same in two packets,
-// wherever they are cut.
+// splitBases are dialogues of one write that mean the same in two packets, wherever
+// they are split.
 func splitBases(f *fixture) []string {
 	eicarShort := f.path("eicar")
 	return []string{
@@ -20,8 +20,7 @@ func splitBases(f *fixture) []string {
 	}
 }
 
-// TestSplits cuts each of some dialogues at every byte. These are no dialogues
-// of a meaning of their own and are counted apart.
+// TestSplits splits some dialogues at every byte. They do not count as dialogues.
 func TestSplits(t *testing.T) {
 	clamdtest.Require(t)
 	f := newFixture(t)

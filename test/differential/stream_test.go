@@ -12,7 +12,7 @@ const (
 	oneName   = clamdtest.OneName
 )
 
-// streamDialogues are INSTREAM with contents and cuts of every kind.
+// streamDialogues are INSTREAM with every kind of object and chunking.
 func streamDialogues(f *fixture) []dialogue {
 	var ds []dialogue
 	add := func(name string, steps ...step) *dialogue {

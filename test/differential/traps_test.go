@@ -13,10 +13,10 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// These tests show the deviations that one dialogue cannot: what is left
-// behind, who else receives something, and which daemon still lives.
+// These tests show the deviations that a dialogue cannot: what is left afterwards,
+// whether another client receives a reply, and which daemon survives.
 
-// started starts both sides for one test and returns polyclamd too.
+// started starts both sides for one test and also returns polyclamd.
 func started(t *testing.T, w world) (*clamdtest.Clamd, *clamdtest.Polyclam) {
 	t.Helper()
 	if selfTest {
@@ -28,8 +28,8 @@ func started(t *testing.T, w world) (*clamdtest.Clamd, *clamdtest.Polyclam) {
 	return reference, clamdtest.StartPolyclam(t, w.config(engine.Socket), clamdtest.Options{WorkDir: "/"})
 }
 
-// playBoth plays one dialogue to both daemons, normalised as it says. reset
-// reports that polyclamd did not close in an orderly way.
+// playBoth plays one dialogue to both daemons and normalises the answers. reset reports
+// that polyclamd did not close cleanly.
 func playBoth(t *testing.T, d *dialogue, clamd *clamdtest.Clamd, polyclam *clamdtest.Polyclam, fixture string) (c, p outcome, reset bool) {
 	t.Helper()
 	c, _, err := d.play(&server{socket: clamd.Socket}, fixture)
@@ -43,8 +43,8 @@ func playBoth(t *testing.T, d *dialogue, clamd *clamdtest.Clamd, polyclam *clamd
 	return c, p, reset
 }
 
-// TestDescriptorsLeft is D3: clamd keeps descriptors that come two in a message
-// or with INSTREAM, polyclamd closes all.
+// TestDescriptorsLeft shows D3: clamd leaks descriptors that arrive two in a message or
+// with INSTREAM, polyclamd closes them all.
 func TestDescriptorsLeft(t *testing.T) {
 	f := newFixture(t)
 	clamd, polyclam := started(t, world{})
@@ -67,8 +67,8 @@ func TestDescriptorsLeft(t *testing.T) {
 		after := descriptors(t, clamd.Pid, polyclam.Pid)
 		return after[0] - before[0], after[1] - before[1]
 	}
-	// Connections end a moment after their last byte; kept sessions to the engine
-	// may come and go.
+	// Connections end a moment after their last byte, and kept sessions to the engine
+	// come and go.
 	const few = 15
 	c, p := grown()
 	for deadline := time.Now().Add(hang); p > few && time.Now().Before(deadline); c, p = grown() {
@@ -95,15 +95,14 @@ func descriptors(t *testing.T, pids ...int) []int {
 	return ns
 }
 
-// slowFile makes a file that a clamd is busy with for a while, with a find at
-// its end.
+// slowFile makes a file that keeps clamd busy for a while, with a virus at its end.
 func (f *fixture) slowFile() string {
 	f.write("slow", strings.Repeat("Every word of this has to be looked at. ", 1<<20)+clamdtest.One)
 	return f.path("slow")
 }
 
-// TestHalfCloseWithoutEnd is D10: clamd calls an infected file OK when the
-// client of a session half-closes while the scan runs.
+// TestHalfCloseWithoutEnd shows D10: clamd calls an infected file OK if the client of a
+// session half-closes during the scan.
 func TestHalfCloseWithoutEnd(t *testing.T) {
 	f := newFixture(t)
 	clamd, polyclam := started(t, world{})
@@ -116,8 +115,8 @@ func TestHalfCloseWithoutEnd(t *testing.T) {
 	}
 }
 
-// TestReplyToWrongClient is D23: a refused command ends clamd's session while a
-// scan still has its socket, and the reply goes to whoever comes next.
+// TestReplyToWrongClient shows D23: a refused command ends clamd's session while a scan
+// still uses its socket, and the next client gets the reply.
 func TestReplyToWrongClient(t *testing.T) {
 	f := newFixture(t)
 	clamd, polyclam := started(t, world{})
@@ -147,11 +146,11 @@ func TestReplyToWrongClient(t *testing.T) {
 	}
 }
 
-// sessionReply is one whole reply of the session below.
+// sessionReply is one complete reply of the session below.
 var sessionReply = regexp.MustCompile(`^(\d+): (?:stream: OK|stream: \S+ FOUND|PONG|ClamAV 1\.4\.6(?:\| COMMANDS: [A-Z ]+)?)$`)
 
-// TestSessionRepliesAreWhole is D11: clamd writes some replies of a session in
-// several pieces, and another may come between them.
+// TestSessionRepliesAreWhole shows D11: clamd writes some replies of a session in
+// several pieces, and another reply may come between them.
 func TestSessionRepliesAreWhole(t *testing.T) {
 	clamd, polyclam := started(t, world{})
 	for range 10 {
@@ -167,7 +166,7 @@ func TestSessionRepliesAreWhole(t *testing.T) {
 	t.Error("D11 is stale: clamd's replies were whole, too")
 }
 
-// wholeReplies plays a session of 100 commands and says what is wrong with the
+// wholeReplies plays a session of 100 commands and reports what is wrong with the
 // replies.
 func wholeReplies(s *server) error {
 	d := dialogue{steps: []step{
@@ -193,9 +192,9 @@ func wholeReplies(s *server) error {
 	return nil
 }
 
-// TestSizeLimitDrains is D12: the reply about a stream that is too large is
-// readable for a client that goes on writing, over TCP too, and what a session
-// was owed before comes first.
+// TestSizeLimitDrains shows D12: a client that keeps writing can read the reply about a
+// stream that is too large, even over TCP, and gets the earlier replies of its session
+// first.
 func TestSizeLimitDrains(t *testing.T) {
 	w := worlds["limits"]
 	clamd, polyclam := started(t, w)
@@ -221,8 +220,8 @@ func TestSizeLimitDrains(t *testing.T) {
 	}
 }
 
-// writeAll writes a stream that is too large with the patience of a client that
-// reads only when it has written all. The error says what it met.
+// writeAll writes a stream that is too large, like a client that reads only after it
+// has written everything. The error is what it met.
 func writeAll(t *testing.T, network, address, content string) error {
 	t.Helper()
 	c, err := net.Dial(network, address)

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// What clamd's own tests of the socket ask, in other words: the tables, the framings and
-// the loads are theirs. Their 24 tests of FILDES close the descriptor before or after the
-// reply, which no server sees; they are 12 dialogues here.
+// What clamd's own tests of the socket check, rewritten: the tables, framings and loads
+// are theirs. Their 24 tests of FILDES close the descriptor before or after the reply,
+// which no server sees. They are 12 dialogues here.
 
-// unitCommand is a command that the tests ask outside of a session.
+// unitCommand is a command that the tests send outside a session.
 type unitCommand struct {
 	command string
 	extra   string // sent after it
@@ -77,7 +77,7 @@ func unitDialogues(f *fixture) []dialogue {
 }
 
 // unitSessions are all commands that a session allows, in one packet, in packets of one
-// byte, and with streams between them; and a descriptor that nothing asked for.
+// byte, and with streams between them; and an unexpected descriptor.
 func unitSessions(f *fixture) []dialogue {
 	const begin = "zIDSESSION\x00"
 	scans := "zSCAN " + f.path("eicar") + "\x00zSCAN " + f.path("clean") + "\x00"
@@ -105,7 +105,7 @@ func unitSessions(f *fixture) []dialogue {
 	return ds
 }
 
-// TestUnitLoads are the tests under load: after each of them PING is answered.
+// TestUnitLoads are the load tests: after each of them PING is answered.
 func TestUnitLoads(t *testing.T) {
 	f := newFixture(t)
 	clamd, polyclam := started(t, world{})

@@ -20,8 +20,8 @@ func recordShape(s string) string {
 // keysOnly hides all values of polyclam's records.
 func keysOnly(s string) string { return valueRE.ReplaceAllString(s, "=#") }
 
-// records are polyclam's answer about one object of which both engines say the
-// same: the plain status line, then a record for each engine and the summary.
+// records are polyclam's answer about one object on which both engines agree: the plain
+// status line, then a record for each engine and the summary.
 func records(object, line, category, action, code, clamavName, inspectName string) []string {
 	verdict := fmt.Sprintf("category=%s action=%s code=%s", category, action, code)
 	return []string{

@@ -9,17 +9,17 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// selfTest reports whether a second clamd takes polyclam's place.
+// selfTest reports whether a second clamd replaces polyclam.
 var selfTest = os.Getenv("POLYCLAM_DIFFERENTIAL_SELF") == "1"
 
 // A world is one configuration of both sides.
 type world struct {
 	clamd  []string // lines of clamd.conf
 	limits string   // lines below [limits] of polyclam's configuration
-	// listener are lines of polyclam's Unix listener.
+	// listener has more lines for polyclam's Unix listener.
 	listener string
-	// alone says that its dialogues are played one after the other: they leave
-	// traces in clamd.
+	// alone says that its dialogues are played one by one, because they leave traces in
+	// clamd.
 	alone bool
 	daily bool // the database has a version
 	// noPaths leaves polyclam without a directory for named copies, its default.
@@ -28,8 +28,8 @@ type world struct {
 
 var worlds = map[string]world{
 	"": {},
-	// Replies of this one may go to the wrong client: clamd closes a socket that
-	// a scan still answers to.
+	// Replies of this one may reach the wrong client: clamd closes a socket that a scan
+	// still uses.
 	"wild":      {alone: true},
 	"reload":    {alone: true},
 	"daily":     {daily: true},
@@ -57,11 +57,10 @@ type sides struct {
 	mu              sync.Mutex // held by a dialogue of a world that is alone
 }
 
-// open starts both sides of the world. Behind polyclam is a clamd of its own
-// with the same configuration: the one that the dialogues are played to sends
-// replies to wrong clients (knowledge of clamd 1.4.6: a refused command in a
-// session with scans pending). Both clamds work in "/", as a daemon does, where
-// relative paths begin.
+// open starts both sides of the world. polyclam has its own clamd with the same
+// configuration, because the clamd that the dialogues are played to sends replies to
+// wrong clients (clamd 1.4.6: after a refused command in a session with pending scans).
+// Both clamds work in "/", as a daemon does, where relative paths begin.
 func (w world) open(t *testing.T) *sides {
 	t.Helper()
 	options := clamdtest.Options{Conf: w.clamd, TCP: true, WorkDir: "/", HideLog: true, Daily: w.daily}
@@ -77,10 +76,10 @@ func (w world) open(t *testing.T) *sides {
 	return s
 }
 
-// config is polyclam's configuration. With first_virus = "wait" the name that
-// is reported is always clamd's, the first engine of the configuration.
+// config is polyclam's configuration. With first_virus = "wait" the reported name is
+// always clamd's, the first engine of the configuration.
 //
-// With a spool directory clamd can be asked ALLMATCHSCAN, which takes paths only.
+// With a spool directory polyclam can send clamd ALLMATCHSCAN, which takes only paths.
 func (w world) config(engine string) string {
 	spool := "[spool]\ndirectory = \"${DIR}/tmp\""
 	if w.noPaths {

@@ -15,7 +15,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// clamdscanModes are the ways clamdscan can hand over what it scans.
+// clamdscanModes are the ways clamdscan can pass an object.
 var clamdscanModes = []struct {
 	name string
 	args []string
@@ -30,8 +30,8 @@ var clamdscanModes = []struct {
 	{"allmatch stream", []string{"--allmatch", "--stream"}},
 }
 
-// clamdscanCases are what it scans; status is its exit status whatever the mode,
-// or -1 where that depends on the mode.
+// clamdscanCases are the objects. status is clamdscan's exit status, or -1 if it
+// depends on the mode.
 var clamdscanCases = []struct {
 	name, path string
 	status     int
@@ -64,8 +64,8 @@ func scanTree(t *testing.T) string {
 	return dir
 }
 
-// TestClamdscan runs clamdscan against clamd and against polyclamd in front of
-// it: what it prints and its exit status must be the same.
+// TestClamdscan runs clamdscan against clamd and against a polyclamd in front of it:
+// output and exit status must be the same.
 func TestClamdscan(t *testing.T) {
 	clamdscan := clamdtest.RequireProgram(t, "clamdscan")
 	clamd := clamdtest.Start(t, clamdtest.Options{})
@@ -99,13 +99,13 @@ func TestClamdscan(t *testing.T) {
 	}
 }
 
-// printed is what a run of clamdscan came to.
+// printed is the output and exit status of a clamdscan run.
 type printed struct {
 	out    string
 	status int
 }
 
-// clamdscanTimes are the lines that no two runs share.
+// clamdscanTimes are the lines that differ in every run.
 var clamdscanTimes = regexp.MustCompile(`(?m)^(?:Time|Start Date|End Date):.*\n`)
 
 func runClamdscan(t *testing.T, program, conf string, credential *syscall.Credential, args []string) printed {
@@ -120,13 +120,13 @@ func runClamdscan(t *testing.T, program, conf string, credential *syscall.Creden
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	// A directory is scanned by several threads with --multiscan.
+	// With --multiscan several threads scan a directory.
 	lines := strings.SplitAfter(clamdscanTimes.ReplaceAllString(out.String(), ""), "\n")
 	slices.Sort(lines)
 	return printed{strings.Join(lines, ""), cmd.ProcessState.ExitCode()}
 }
 
-// TestClamdscanVersionAndPing runs what clamdscan can ask beside scans.
+// TestClamdscanVersionAndPing runs clamdscan's commands other than scans.
 func TestClamdscanVersionAndPing(t *testing.T) {
 	clamdscan := clamdtest.RequireProgram(t, "clamdscan")
 	clamd := clamdtest.Start(t, clamdtest.Options{Daily: true})

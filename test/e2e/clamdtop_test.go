@@ -14,10 +14,10 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// escapes are what a terminal is told beside text.
+// escapes are terminal escape sequences.
 var escapes = regexp.MustCompile(`\x1b(?:\[[0-9;?]*[a-zA-Z]|[()][A-Z0-9]|[=>])`)
 
-// screen collects what a program shows. It is safe for concurrent use.
+// screen collects what a program displays. It is safe for concurrent use.
 type screen struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -29,16 +29,16 @@ func (s *screen) Write(p []byte) (int, error) {
 	return s.buf.Write(p)
 }
 
-// text is everything shown, without the escapes and in one line.
+// text is everything displayed, without the escapes and in one line.
 func (s *screen) text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return escapes.ReplaceAllString(s.buf.String(), "")
 }
 
-// TestClamdtop runs clamdtop on a terminal until it shows version, threads and
-// queue of polyclamd twice over, and ends it with its own key: it aborts on a
-// STATS that is not as it likes it.
+// TestClamdtop runs clamdtop on a terminal until it has shown polyclamd's version,
+// threads and queue twice, and quits it with its own key. clamdtop aborts on a STATS
+// reply it does not understand.
 func TestClamdtop(t *testing.T) {
 	clamdtop := clamdtest.RequireProgram(t, "clamdtop")
 	script := clamdtest.RequireProgram(t, "script")

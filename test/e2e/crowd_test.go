@@ -17,9 +17,9 @@ const (
 	slowClients = 500
 )
 
-// TestCrowd holds 2,000 idle connections and 500 clients that send one byte a
-// second inside INSTREAM. PING and scans of others are still answered. Times and
-// memory are printed, not judged.
+// TestCrowd holds 2,000 idle connections and 500 clients that send one byte a second
+// inside INSTREAM. PING and the scans of other clients still work. Times and memory are
+// printed, not judged.
 func TestCrowd(t *testing.T) {
 	clamd := clamdtest.Start(t, clamdtest.Options{})
 	polyclam := clamdtest.StartPolyclam(t, config(clamd.Socket, ""), clamdtest.Options{})
@@ -49,8 +49,8 @@ func TestCrowd(t *testing.T) {
 	})
 }
 
-// crowd opens the connections, the idle ones first. The others have sent the
-// command and the length of a large chunk.
+// crowd opens the connections, the idle ones first. The others have sent the command
+// and the length of a large chunk.
 func crowd(t *testing.T, socket string) []net.Conn {
 	t.Helper()
 	var conns []net.Conn
@@ -92,8 +92,8 @@ func trickle(conns []net.Conn, stop <-chan struct{}) {
 	}
 }
 
-// measure asks for each kind of answer several hundred times, four at once, and
-// returns the 99th percentile of the times. Every answer must come and be right.
+// measure sends several hundred requests for each kind of answer, four at a time, and
+// returns the 99th percentiles. Every answer must come and be right.
 func measure(t *testing.T, p *clamdtest.Polyclam) map[string]time.Duration {
 	t.Helper()
 	p99 := map[string]time.Duration{}

@@ -14,11 +14,11 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestOutOfDescriptors takes the file descriptors away from a running daemon. Clients
-// that are connected get an answer, an error if need be. New ones wait, and are answered
-// once there are descriptors again.
+// TestOutOfDescriptors takes the file descriptors away from a running daemon. Connected
+// clients get an answer, an error if necessary. New ones wait until there are
+// descriptors again.
 func TestOutOfDescriptors(t *testing.T) {
-	p := clamdtest.StartPolyclam(t, restartConfig, clamdtest.Options{User: "root"}) // prlimit(2) is for processes of the same user
+	p := clamdtest.StartPolyclam(t, restartConfig, clamdtest.Options{User: "root"}) // prlimit(2) requires the same user
 	dial := func(network, address string) net.Conn {
 		t.Helper()
 		nc, err := net.DialTimeout(network, address, hang)
@@ -50,11 +50,11 @@ func TestOutOfDescriptors(t *testing.T) {
 	if err := unix.Prlimit(p.Pid, unix.RLIMIT_NOFILE, nil, &old); err != nil {
 		t.Fatal(err)
 	}
-	// Those that are open stay open.
+	// Open descriptors stay open.
 	if err := unix.Prlimit(p.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Max: old.Max}, nil); err != nil {
 		t.Fatal(err)
 	}
-	// On each listener one waits.
+	// One client waits on each listener.
 	waiting := []net.Conn{dial("unix", p.Socket), dial("tcp", p.TCP)}
 	for _, nc := range waiting {
 		io.WriteString(nc, "zPING\x00")
@@ -63,7 +63,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		return strings.Count(p.Log(), "connections cannot be accepted") == 2
 	})
 
-	// More than the spool keeps in memory, so that it wants a file.
+	// Larger than what the spool keeps in memory, so it needs a file.
 	io.WriteString(large, "zINSTREAM\x00"+strings.Repeat(chunk(strings.Repeat("x", 1<<20)), 2)+"\x00\x00\x00\x00zEND\x00")
 	if got := readReply(t, large); got != "2: stream: Error writing to temporary file ERROR\x00" {
 		t.Errorf("large stream: %q", got)

@@ -1,4 +1,4 @@
-// Package e2e runs polyclamd with the programs that are around it in the field,
-// clamdscan, clamdtop and clamd itself, and breaks what can break: engines that
-// die, polyclamd that dies, clients that never come to an end.
+// Package e2e runs polyclamd together with the programs it meets in the field
+// (clamdscan, clamdtop and clamd itself) and breaks what can break: engines that die, a
+// polyclamd that dies, clients that never finish.
 package e2e

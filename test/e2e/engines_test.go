@@ -18,18 +18,18 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// sweepTable is Sophos Sweep, or what behaves like it, by its preset.
+// sweepTable is Sophos Sweep, or a fake that behaves like it, with its preset.
 func sweepTable(t *testing.T) string {
 	return fmt.Sprintf("[[engine]]\nname = \"sophos\"\nbackend = \"command\"\npreset = \"sophos-sweep\"\nprogram = %q\n", commandfake.Sweep(t))
 }
 
-// ssspTable is Sophos' savdid, or what behaves like it.
+// ssspTable is Sophos's savdid, or a fake that behaves like it.
 func ssspTable(t *testing.T) string {
 	fake := ssspfake.Start(t, ssspfake.Options{Network: "tcp"})
 	return fmt.Sprintf("[[engine]]\nname = \"sophos\"\nbackend = \"sssp\"\naddress = %q\n", fake.Address())
 }
 
-// sophosConfig is a clamd and a Sophos engine.
+// sophosConfig has a clamd and a Sophos engine.
 func sophosConfig(clamd, sophos, policy string) string {
 	return fmt.Sprintf(`
 [[listener]]
@@ -54,7 +54,7 @@ func buildTool(t *testing.T) string {
 	return tool
 }
 
-// encryptedZip makes foo.zip by the real program.
+// encryptedZip makes foo.zip with the real program.
 func encryptedZip(t *testing.T) string {
 	t.Helper()
 	zip := clamdtest.RequireProgram(t, "zip")
@@ -70,9 +70,9 @@ func encryptedZip(t *testing.T) string {
 	return filepath.Join(dir, "foo.zip")
 }
 
-// TestRequestOf2003: Sophos says of a password-protected ZIP that it is one, by exit
-// status 2 or by FAIL 0212, beside a clamd that says OK. Nothing failed, and no retry
-// helps: code 2, category encrypted, action ok; quarantine for those who want it.
+// TestRequestOf2003 scans a password-protected ZIP. Sophos recognises it, by exit
+// status 2 or by FAIL 0212, and a clamd says OK. Nothing failed, and no retry helps:
+// code 2, category encrypted, action ok, or quarantine for sites that want it.
 func TestRequestOf2003(t *testing.T) {
 	clamd := clamdtest.Start(t, clamdtest.Options{})
 	clamdscan := clamdtest.RequireProgram(t, "clamdscan")
@@ -138,8 +138,8 @@ func containsAll(have, want []string) bool {
 	return true
 }
 
-// TestFourEngines asks four engines of four kinds about one stream: the time is that
-// of the slowest, and little more.
+// TestFourEngines scans one stream with four engines of four kinds: it takes about as
+// long as the slowest.
 func TestFourEngines(t *testing.T) {
 	clamd := clamdtest.Start(t, clamdtest.Options{})
 	icap := cicaptest.Start(t, clamd.Socket, cicaptest.Options{})
@@ -162,7 +162,7 @@ exit = { "0" = "?ok" }
 	defer cancel()
 	content := filler(100 << 10)
 	if _, _, err := c.XInstream(ctx, strings.NewReader(content)); err != nil {
-		t.Fatal(err) // and every engine has been asked once
+		t.Fatal(err) // every engine has scanned it exactly once
 	}
 	start := time.Now()
 	reply, records, err := c.XInstream(ctx, strings.NewReader(content+"again"))

@@ -10,7 +10,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// fairConfig is polyclam's with inspect alone and limits that a client soon reaches.
+// fairConfig has only inspect, and limits that one client soon reaches.
 const fairConfig = `
 [[listener]]
 address = "unix:${DIR}/p.sock"
@@ -33,8 +33,8 @@ spool_total = "64MiB"
 directory = "${DIR}/tmp"
 `
 
-// greedy is another client, with n connections. Each sends the beginning of a stream
-// and no end.
+// greedy is another client with n connections. Each sends the beginning of a stream and
+// never its end.
 func greedy(t *testing.T, to string, n int, stream string) {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: hang}
@@ -49,8 +49,8 @@ func greedy(t *testing.T, to string, n int, stream string) {
 	}
 }
 
-// TestOthersAreServed has one client take all it can get of connections, and of the
-// spool. Others are answered all the same.
+// TestOthersAreServed lets one client take all the connections and spool it can get.
+// Other clients are still served.
 func TestOthersAreServed(t *testing.T) {
 	for _, test := range []struct {
 		name, stream string
@@ -62,7 +62,7 @@ func TestOthersAreServed(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			polyclam := clamdtest.StartPolyclam(t, fairConfig, clamdtest.Options{})
 			greedy(t, polyclam.TCP, test.n, test.stream)
-			for range 20 { // while it goes on taking
+			for range 20 { // while it keeps taking
 				for network, address := range map[string]string{"unix": polyclam.Socket, "tcp": polyclam.TCP} {
 					ask := func(request string) (string, error) { return ask(network, address, request) }
 					if reply, err := ask("zPING\x00"); err != nil || reply != "PONG\x00" {

@@ -15,8 +15,8 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestEngineKilled kills clamd during 200 scans. No client may be told OK about
-// a content that clamd has not called OK, and scans work again when it is back.
+// TestEngineKilled kills clamd during 200 scans. No client may get OK for an object
+// that clamd has not called OK, and scans work again once clamd is back.
 func TestEngineKilled(t *testing.T) {
 	clamd := clamdtest.Start(t, clamdtest.Options{Conf: []string{"MaxThreads 4"}})
 	r := newRelay(t, clamd.Socket)
@@ -77,9 +77,8 @@ func lastWord(reply string) string {
 	return reply[strings.LastIndexByte(reply, ' ')+1:]
 }
 
-// TestKilled kills polyclamd during 200 uploads and while engines read named
-// copies: no file is left by any name, no child, and the next start takes the
-// same socket.
+// TestKilled kills polyclamd during 200 uploads and while engines read named copies: no
+// file and no child is left, and the next start takes over the socket.
 func TestKilled(t *testing.T) {
 	for _, store := range []string{"memfd", "tmpfile"} {
 		t.Run(store, func(t *testing.T) { killDuringUploads(t, store) })
@@ -136,7 +135,7 @@ func killDuringUploads(t *testing.T, store string) {
 }
 
 // names are all files below the directories. A daemon's directory in the spool
-// directory has a new name at every start and is not a file.
+// directory has a new name at every start and does not count.
 func names(t *testing.T, dirs ...string) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -145,7 +144,7 @@ func names(t *testing.T, dirs ...string) map[string]bool {
 			if err == nil && !d.IsDir() {
 				found[path] = true
 			}
-			return nil // what is gone meanwhile is gone
+			return nil // removed in the meantime
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -154,9 +153,8 @@ func names(t *testing.T, dirs ...string) map[string]bool {
 	return found
 }
 
-// checkOpenFiles looks at what polyclamd has open in the middle of the uploads:
-// nothing that has a name where a crash could leave it, and at least one file
-// without.
+// checkOpenFiles checks polyclamd's open files in the middle of the uploads: none has a
+// name that a crash could leave, and at least one has no name.
 func checkOpenFiles(t *testing.T, pid int, dir string) {
 	t.Helper()
 	nameless := 0
@@ -182,8 +180,8 @@ func checkOpenFiles(t *testing.T, pid int, dir string) {
 	}
 }
 
-// TestKilledWithCopies kills polyclamd while clamd reads a named copy of a
-// content, as ALLMATCHSCAN needs one: the next start removes it.
+// TestKilledWithCopies kills polyclamd while clamd reads a named copy of an object,
+// which ALLMATCHSCAN needs: the next start removes it.
 func TestKilledWithCopies(t *testing.T) {
 	clamd := clamdtest.Start(t, clamdtest.Options{})
 	polyclam := clamdtest.StartPolyclam(t, config(clamd.Socket, ""), clamdtest.Options{})

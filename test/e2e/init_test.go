@@ -19,13 +19,13 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// insideEnv holds the directory with the programs when the test binary runs in
-// a mount namespace of its own.
+// insideEnv is the directory of the programs when the test binary runs in its own mount
+// namespace.
 const insideEnv = "POLYCLAM_TEST_INIT_INSIDE"
 
-// TestInit migrates this machine, with Debian's own clamd.conf and the default
-// places of clamd's socket and of polyclam's configuration. It does so in a mount
-// namespace, where /etc, /run and the rest are copies: the machine stays as it is.
+// TestInit migrates this machine, with Debian's own clamd.conf and the default paths of
+// clamd's socket and polyclam's configuration. It runs in a mount namespace in which
+// /etc, /run and others are copies: the machine does not change.
 func TestInit(t *testing.T) {
 	if dir := os.Getenv(insideEnv); dir != "" {
 		migrateInside(t, dir)
@@ -47,8 +47,8 @@ func TestInit(t *testing.T) {
 	}
 	cmd := exec.Command(self, "-test.run=^TestInit$", "-test.v", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), insideEnv+"="+dir, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
-	// The package syscall makes all mounts private for a child with Unshareflags.
-	// When the child's PID namespace ends, so does every process in it.
+	// Package syscall makes all mounts private for a child with Unshareflags. When the
+	// child's PID namespace ends, every process in it ends too.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Cloneflags: syscall.CLONE_NEWPID}
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) { // the latter in a chroot
@@ -75,7 +75,7 @@ const (
 	polyclamConf = "/etc/polyclam/config.toml"
 )
 
-// fingerprint is what the test must not change on the machine.
+// fingerprint is the part of the machine that the test must not change.
 func fingerprint(t *testing.T) string {
 	t.Helper()
 	conf, err := os.ReadFile(debianConf)
@@ -90,14 +90,14 @@ func fingerprint(t *testing.T) string {
 			continue
 		}
 		text += fmt.Sprintf("; %s %v", path, info.Mode())
-		if !strings.HasPrefix(path, "/run") { // others use it
+		if !strings.HasPrefix(path, "/run") { // other programs use it
 			text += info.ModTime().Format(" 15:04:05.000")
 		}
 	}
 	return text
 }
 
-// build makes polyclam and polyclamd in dir.
+// build builds polyclam and polyclamd in dir.
 func build(t *testing.T, dir string) {
 	t.Helper()
 	out, err := exec.Command("go", "build", "-o", dir+"/", "polyclam/cmd/polyclam", "polyclam/cmd/polyclamd").CombinedOutput()
@@ -106,7 +106,7 @@ func build(t *testing.T, dir string) {
 	}
 }
 
-// site is the machine inside of the namespace.
+// site is the machine inside the namespace.
 type site struct {
 	t        *testing.T
 	programs string
@@ -114,7 +114,7 @@ type site struct {
 	samples  string
 }
 
-// migrateInside is the migration, in the order of an administrator.
+// migrateInside is the migration, step by step as an administrator does it.
 func migrateInside(t *testing.T, programs string) {
 	if os.Getpid() != 1 {
 		t.Fatal("this is for a process of a namespace of its own")
@@ -147,15 +147,15 @@ func migrateInside(t *testing.T, programs string) {
 	s.reload()
 }
 
-// furnish puts copies over what the migration changes, as the distribution
-// leaves them, with a small database.
+// furnish mounts copies over everything the migration changes, as the distribution
+// ships it, with a small database.
 func (s *site) furnish() {
 	s.t.Helper()
 	var err error
 	if s.clamav, err = user.Lookup("clamav"); err != nil {
 		s.t.Fatal(err)
 	}
-	// The files of the test, below /tmp, stay visible.
+	// The test's files below /tmp stay visible.
 	copies := filepath.Join(s.programs, "copies")
 	write(s.t, filepath.Join(copies, "lib", "test.ndb"), signature(), 0o644)
 	s.must("cp", "-a", "/etc", copies+"/etc")
@@ -213,7 +213,7 @@ type daemon struct {
 	log  string // path
 }
 
-// start runs a daemon, whose output goes to a file.
+// start runs a daemon whose output goes to a file.
 func (s *site) start(name string, as *syscall.Credential, program string, args ...string) *daemon {
 	s.t.Helper()
 	out, err := os.CreateTemp(s.programs, name+"-*.log")
@@ -248,7 +248,7 @@ func (s *site) stop(d *daemon) {
 	}
 }
 
-// startPolyclamd runs it as clamd's user, who may make sockets in clamd's
+// startPolyclamd runs polyclamd as clamd's user, who may create sockets in clamd's
 // directory, and returns the path of its log.
 func (s *site) startPolyclamd() string {
 	s.t.Helper()
@@ -266,7 +266,7 @@ func (s *site) answers(socket string) {
 	})
 }
 
-// run runs polyclam and returns what it printed. It must succeed.
+// run runs polyclam and returns its output. It must succeed.
 func (s *site) run(args ...string) string {
 	s.t.Helper()
 	out, err := exec.Command(filepath.Join(s.programs, "polyclam"), args...).CombinedOutput()
@@ -290,7 +290,7 @@ func (s *site) show(found string) {
 		strings.Count(text, "\n"), active, strings.Count(s.read(debianConf), "\n"))
 	for line := range strings.Lines(found) {
 		if line = strings.TrimRight(line, "\n"); line == "" {
-			break // the end of what was found
+			break // the end of what it found
 		}
 		s.t.Log("table: " + line)
 	}
@@ -301,7 +301,7 @@ func (s *site) show(found string) {
 	}
 }
 
-// initScans are the command lines of clamdscan, without --config-file: it reads
+// initScans are clamdscan command lines without --config-file: it reads
 // /etc/clamav/clamd.conf.
 var initScans = [][]string{
 	{"--stream", "clean.txt"}, {"--fdpass", "clean.txt"}, {"clean.txt"},
@@ -336,8 +336,8 @@ func (s *site) scanAll() []printed {
 
 var scannedLine = regexp.MustCompile(`"message":"scanned"`)
 
-// compare wants clamdscan to say the same through polyclam, and to have gone
-// through it.
+// compare checks that clamdscan prints the same through polyclam, and that it used
+// polyclam.
 func (s *site) compare(alone, through []printed, daemonLog string) {
 	s.t.Helper()
 	same := 0
@@ -364,7 +364,8 @@ func (s *site) compare(alone, through []printed, daemonLog string) {
 		same, len(initScans), statuses[0], statuses[1], statuses[2], scans)
 }
 
-// encrypted wants polyclam's own client to tell what clamd's protocol cannot.
+// encrypted checks that polyclam's own client reports what clamd's protocol cannot
+// express.
 func (s *site) encrypted() {
 	s.t.Helper()
 	path := filepath.Join(s.samples, "encrypted.zip")
@@ -398,8 +399,7 @@ func (s *site) again() {
 	s.t.Log("table: a second polyclam init: polyclam is in clamd's place already, nothing is written")
 }
 
-// reload has clamdscan tell clamd to read its database anew, through polyclam,
-// as freshclam does.
+// reload makes clamd reload its database through polyclam, as freshclam does.
 func (s *site) reload() {
 	s.t.Helper()
 	write(s.t, "/var/lib/clamav/more.ndb", fmt.Sprintf("Polyclam.Test.One:0:*:%x\n", clamdtest.One), 0o644)

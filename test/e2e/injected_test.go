@@ -22,8 +22,8 @@ store = "tmpfile"
 directory = "${DIR}/spool"
 `
 
-// inject makes system calls of a process fail, until the function that it returns is
-// called. The arguments are those of strace(1).
+// inject makes system calls of a process fail until the returned function is called.
+// The arguments are those of strace(1).
 func inject(t *testing.T, pid int, args ...string) (stop func()) {
 	t.Helper()
 	program := clamdtest.RequireProgram(t, "strace")
@@ -34,7 +34,7 @@ func inject(t *testing.T, pid int, args ...string) (stop func()) {
 		t.Fatal(err)
 	}
 	end := sync.OnceFunc(func() {
-		c.Process.Signal(syscall.SIGINT) // it lets go of the process
+		c.Process.Signal(syscall.SIGINT) // it detaches from the process
 		c.Wait()
 	})
 	t.Cleanup(end)
@@ -61,8 +61,9 @@ func (w *watchFor) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestInjectedStorageErrors has the kernel refuse to keep streams: each is answered with
-// an error, the log names the reason, small ones go on, and so do large ones afterwards.
+// TestInjectedStorageErrors makes the kernel refuse to store streams: each gets an
+// error, the log has the reason, small objects are still scanned, and large ones are
+// scanned again afterwards.
 func TestInjectedStorageErrors(t *testing.T) {
 	large := instream(strings.Repeat("x", 2<<20))
 	for _, test := range []struct {
@@ -101,15 +102,15 @@ func TestInjectedStorageErrors(t *testing.T) {
 	}
 }
 
-// TestInjectedAcceptErrors has the kernel refuse connections to both listeners: the
-// daemon does not spin, and serves those that waited as soon as it may.
+// TestInjectedAcceptErrors makes the kernel refuse connections on both listeners: the
+// daemon does not spin, and serves the waiting clients as soon as it can.
 func TestInjectedAcceptErrors(t *testing.T) {
 	p := clamdtest.StartPolyclam(t, restartConfig, clamdtest.Options{User: "root"})
 	for i, errno := range []string{"EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EPERM", "EIO"} {
 		stop := inject(t, p.Pid, "-e", "trace=accept4", "-e", "inject=accept4:error="+errno)
 		var waiting []net.Conn
 		for network, address := range map[string]string{"unix": p.Socket, "tcp": p.TCP} {
-			for range 2 { // the first may be accepted by a call from before
+			for range 2 { // an earlier call may accept the first
 				nc, err := net.DialTimeout(network, address, hang)
 				if err != nil {
 					t.Fatal(err)
@@ -120,7 +121,7 @@ func TestInjectedAcceptErrors(t *testing.T) {
 				waiting = append(waiting, nc)
 			}
 		}
-		if i == 0 { // later ones are too soon for another line
+		if i == 0 { // later ones come too soon for another line
 			poll(t, "a line about each listener", func() bool {
 				return strings.Count(p.Log(), "connections cannot be accepted") == 2
 			})

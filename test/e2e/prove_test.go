@@ -16,7 +16,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// node is the NODE record of the one engine.
+// node is the NODE record of the only engine.
 func node(t *testing.T, p *clamdtest.Polyclam) protocol.Record {
 	t.Helper()
 	reply, err := ask("unix", p.Socket, "nXSTATUS\n")
@@ -32,9 +32,9 @@ func node(t *testing.T, p *clamdtest.Polyclam) protocol.Record {
 	return protocol.Record{}
 }
 
-// TestHeuristicScanPrecedence: clamd with this option stops at an encrypted member
-// and never sees the virus beside it. The client gets FOUND, as it does from clamd,
-// and OK for an honest clamd's locked archive, as the policy says.
+// TestHeuristicScanPrecedence: a clamd with this option stops at an encrypted member
+// and never sees the virus next to it. The client gets FOUND, as it does from clamd,
+// and OK for a locked archive from an honest clamd, as the policy says.
 func TestHeuristicScanPrecedence(t *testing.T) {
 	tests := []struct {
 		name          string
@@ -75,8 +75,8 @@ func TestHeuristicScanPrecedence(t *testing.T) {
 	}
 }
 
-// TestMaxFileSize: clamd says OK without a look to what is over MaxFileSize, unless
-// AlertExceedsMax is on. The daemon finds that out, warns, and calls it partial.
+// TestMaxFileSize: clamd says OK without scanning objects over MaxFileSize, unless
+// AlertExceedsMax is on. The daemon finds that out, warns, and calls them partial.
 func TestMaxFileSize(t *testing.T) {
 	const mib = 1 << 20
 	tests := []struct {
@@ -98,7 +98,7 @@ func TestMaxFileSize(t *testing.T) {
 				poll(t, "the size check", func() bool {
 					n := node(t, p)
 					if n.Get("state") == "up" && !tt.limited && tt.scanned == "" {
-						return true // nothing shows that it is over
+						return true // nothing shows that the object is over the limit
 					}
 					return n.Get("scanned") != ""
 				})
@@ -134,8 +134,8 @@ func TestMaxFileSize(t *testing.T) {
 	}
 }
 
-// TestLoop: a daemon whose engine is itself, under another name, notices, and no scan
-// goes round.
+// TestLoop: a daemon whose engine is itself under another name notices, and no scan
+// loops.
 func TestLoop(t *testing.T) {
 	for _, backend := range []string{"clamd", "polyclam"} {
 		t.Run(backend, func(t *testing.T) {
@@ -165,9 +165,9 @@ timeout = "5s"
 	}
 }
 
-// TestLoopThroughOthers: the loop leads through real programs: c-icap with clamd_mod,
-// and clamdscan with a descriptor, a path and a stream. The daemon has a second engine,
-// as most have.
+// TestLoopThroughOthers builds loops through real programs: c-icap with clamd_mod, and
+// clamdscan with a descriptor, a path and a stream. The daemon has a second engine, as
+// most have.
 func TestLoopThroughOthers(t *testing.T) {
 	clamdscan := clamdtest.RequireProgram(t, "clamdscan")
 	const plain = `

@@ -12,19 +12,18 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// marked is what the contents of these tests carry, so that a relay knows whose
-// scan an answer belongs to.
+// marked is a mark in the objects of these tests that lets a relay assign an answer to
+// its scan.
 var marked = regexp.MustCompile(`content-\d+-of-this-test`)
 
-// relay stands between polyclamd and clamd and keeps account of what clamd has
-// answered. polyclamd has one scan in flight on each connection, so an answer is
-// about the last content that went over it.
+// relay sits between polyclamd and clamd and records clamd's answers. polyclamd has one
+// scan in flight on each connection, so an answer is about the last object sent on it.
 type relay struct {
 	socket string
 	engine string
 
 	mu       sync.Mutex
-	answered map[string]string // content -> answer, noted before it is passed on
+	answered map[string]string // object -> answer, recorded before it is passed on
 }
 
 func newRelay(t *testing.T, engine string) *relay {
@@ -78,7 +77,7 @@ func (r *relay) serve(client net.Conn) {
 	})
 }
 
-// pump copies from src to dst and shows every piece first.
+// pump copies from src to dst and passes every piece to show first.
 func pump(dst io.Writer, src io.Reader, show func([]byte)) {
 	buf := make([]byte, 64<<10)
 	for {
@@ -101,14 +100,14 @@ func (r *relay) note(content, answer string) {
 	r.answered[content] += answer
 }
 
-// answer is everything clamd said about the content.
+// answer is everything clamd said about the object.
 func (r *relay) answer(content string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.answered[content]
 }
 
-// count is how many contents clamd has answered.
+// count is the number of objects clamd has answered.
 func (r *relay) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

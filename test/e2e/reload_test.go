@@ -13,9 +13,9 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestRollingReload has three clamds load more signatures while clients scan. Each of them
-// answers nothing meanwhile: before it loads, clamd 1.4.6 even waits until its idle
-// threads have ended (IdleTimeout, by default 30 s).
+// TestRollingReload makes three clamds load more signatures while clients scan. While
+// it loads, a clamd answers nothing: clamd 1.4.6 even waits first until its idle
+// threads have ended (IdleTimeout, 30 s by default).
 func TestRollingReload(t *testing.T) {
 	var nodes []*clamdtest.Clamd
 	var addresses []string
@@ -92,7 +92,7 @@ format = "json"
 	t.Logf("count: %d scans during a rolling reload, %d failed, the longest took %v", scans.Load(), failed.Load(), time.Duration(longest.Load()))
 }
 
-// signatures are n of ClamAV's body signatures, which match nothing.
+// signatures are n of ClamAV's body signatures that match nothing.
 func signatures(n int) string {
 	var b strings.Builder
 	for i := range n {

@@ -21,7 +21,7 @@ const (
 	restartClients = 8
 )
 
-// restartConfig has an engine that is there as soon as polyclamd is.
+// restartConfig has an engine that is up as soon as polyclamd is.
 const restartConfig = `
 [[listener]]
 address = "unix:${DIR}/p.sock"
@@ -35,8 +35,8 @@ name = "inspect"
 backend = "inspect"
 `
 
-// TestRestartUnderLoad stops polyclamd and starts it again while clients scan. In between
-// connections are refused, but every client that got one gets a reply.
+// TestRestartUnderLoad stops polyclamd and starts it again while clients scan. In
+// between, connections are refused, but every client with a connection gets a reply.
 func TestRestartUnderLoad(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
 		t.Run(network, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestRestartUnderLoad(t *testing.T) {
 	}
 }
 
-// load is clients that scan one object after the other.
+// load is a number of clients that scan one object after the other.
 type load struct {
 	network, address string
 	ctx              context.Context
@@ -88,7 +88,8 @@ func startLoad(network, address string) *load {
 	return l
 }
 
-// scan is one attempt. To be refused is no loss: the client knows that nothing was done.
+// scan is one attempt. A refused connection is no loss: the client knows that nothing
+// happened.
 func (l *load) scan() {
 	nc, err := net.DialTimeout(l.network, l.address, hang)
 	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
@@ -122,7 +123,7 @@ func (l *load) lose(err error) {
 	l.lost = append(l.lost, err.Error())
 }
 
-// more waits for n further scans.
+// more waits for n more scans.
 func (l *load) more(t *testing.T, n int64) {
 	t.Helper()
 	want := l.scans.Load() + n

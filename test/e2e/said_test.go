@@ -33,7 +33,7 @@ func linesWith(text, word string) string {
 	return b.String()
 }
 
-// TestSaidOfClamd: where a clamd's own configuration makes its OK worth less, check
+// TestSaidOfClamd: if clamd's own configuration makes its OK worth less, polyclam check
 // and the daemon's log name the line of clamd.conf.
 func TestSaidOfClamd(t *testing.T) {
 	tool := buildTool(t)
@@ -68,8 +68,8 @@ func TestSaidOfClamd(t *testing.T) {
 	}
 }
 
-// TestEverythingAVirus: an engine that calls a harmless text a virus says nothing about
-// mails, and is not used.
+// TestEverythingAVirus: an engine that calls a harmless text a virus is not used,
+// because its verdicts on mail mean nothing.
 func TestEverythingAVirus(t *testing.T) {
 	script := commandfake.Script(t, "#!/bin/sh\nfor f; do :; done\necho \">>> Virus 'Foo' found in file $f\"\nexit 3\n")
 	begin := time.Now()

@@ -20,8 +20,7 @@ func TestMain(m *testing.M) { os.Exit(clamdtest.Main(m)) }
 // hang is how long anything may take before the test gives up.
 const hang = 60 * time.Second
 
-// config is polyclam's with clamd and inspect behind it. The name that is
-// reported is always clamd's.
+// config has clamd and inspect as engines. The reported name is always clamd's.
 func config(engine, more string) string {
 	return fmt.Sprintf(`
 [[listener]]
@@ -49,8 +48,7 @@ directory = "${DIR}/tmp"
 `, engine, more)
 }
 
-// ask sends the bytes, half-closes if they are a stream's, and returns the
-// reply.
+// ask sends the bytes, half-closes after a stream, and returns the reply.
 func ask(network, address, request string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
@@ -68,7 +66,7 @@ func ask(network, address, request string) (string, error) {
 	return string(reply), err
 }
 
-// instream is a whole INSTREAM of one chunk.
+// instream is a complete INSTREAM of one chunk.
 func instream(content string) string {
 	return "zINSTREAM\x00" + chunk(content) + "\x00\x00\x00\x00"
 }

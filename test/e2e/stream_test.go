@@ -12,9 +12,8 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// clamavClient is ClamAV::Client 0.11, which knows no other command for a stream
-// than STREAM. Its arguments are those of its constructor, and it scans its
-// standard input.
+// clamavClient is ClamAV::Client 0.11, whose only command for streams is STREAM. Its
+// arguments are those of its constructor, and it scans its standard input.
 const clamavClient = `
 use strict;
 use ClamAV::Client;
@@ -22,7 +21,7 @@ my $name = eval { ClamAV::Client->new(@ARGV)->scan_stream(\*STDIN) };
 print $@ ? "exception: $@" : defined $name ? "found: $name" : "clean";
 `
 
-// requireClamavClient is [clamdtest.RequireProgram] for a module of Perl.
+// requireClamavClient is [clamdtest.RequireProgram] for a Perl module.
 func requireClamavClient(t *testing.T) {
 	t.Helper()
 	perl := clamdtest.RequireProgram(t, "perl")
@@ -31,7 +30,7 @@ func requireClamavClient(t *testing.T) {
 	}
 }
 
-// scanStream is what ClamAV::Client makes of a content.
+// scanStream is the output of ClamAV::Client for an object.
 func scanStream(t *testing.T, server []string, content string) string {
 	t.Helper()
 	cmd := exec.Command("perl", append([]string{"-e", clamavClient, "--"}, server...)...)
@@ -44,13 +43,13 @@ func scanStream(t *testing.T, server []string, content string) string {
 	return out.String()
 }
 
-// streamConfig is the configuration with STREAM on both listeners.
+// streamConfig enables STREAM on both listeners.
 func streamConfig(engine, more string) string {
 	text := strings.ReplaceAll(config(engine, ""), "[[engine]]\nname = \"clamav\"", more+"\n[[engine]]\nname = \"clamav\"")
 	return strings.ReplaceAll(text, "[[listener]]\n", "[[listener]]\nstream_command = true\n")
 }
 
-// servers are the two ways to polyclamd, as arguments of the constructor.
+// servers are the two ways to reach polyclamd, as arguments of the constructor.
 func servers(p *clamdtest.Polyclam) map[string][]string {
 	host, port, _ := net.SplitHostPort(p.TCP)
 	return map[string][]string{
@@ -59,7 +58,8 @@ func servers(p *clamdtest.Polyclam) map[string][]string {
 	}
 }
 
-// TestClamAVClient has ClamAV::Client scan streams over polyclamd by a real clamd.
+// TestClamAVClient scans streams with ClamAV::Client through polyclamd and a real
+// clamd.
 func TestClamAVClient(t *testing.T) {
 	requireClamavClient(t)
 	clamd := clamdtest.Start(t, clamdtest.Options{})
@@ -91,12 +91,13 @@ func TestClamAVClient(t *testing.T) {
 	})
 }
 
-// saying reports whether the client said so. Perl adds the place to an exception.
+// saying reports whether got is the message want. Perl appends the place to an
+// exception.
 func saying(got, want string) bool {
 	return got == want || strings.HasPrefix(want, "exception: ") && strings.HasPrefix(got, want)
 }
 
-// TestClamAVClientsAtOnce has many of them, each with content of its own.
+// TestClamAVClientsAtOnce runs many clients concurrently, each with its own object.
 func TestClamAVClientsAtOnce(t *testing.T) {
 	requireClamavClient(t)
 	clamd := clamdtest.Start(t, clamdtest.Options{})
@@ -118,7 +119,8 @@ func TestClamAVClientsAtOnce(t *testing.T) {
 	clients.Wait()
 }
 
-// TestClamAVClientFails has everything fail: each is an exception, none is clean.
+// TestClamAVClientFails makes everything fail: each failure is an exception, and none
+// is clean.
 func TestClamAVClientFails(t *testing.T) {
 	requireClamavClient(t)
 	clamd := clamdtest.Start(t, clamdtest.Options{})

@@ -1,8 +1,8 @@
-// Package fusetest mounts a file system whose server does what a test wants, above
-// all nothing: a request that hangs is never answered.
+// Package fusetest mounts a file system whose server a test controls: above all, it can
+// leave requests hanging without an answer.
 //
-// It speaks as much of the kernel's protocol, <linux/fuse.h> 7.31, as one directory of
-// regular files takes, and no more.
+// It speaks only as much of the kernel's protocol, <linux/fuse.h> 7.31, as one
+// directory of regular files needs.
 package fusetest
 
 import (
@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The requests that a test may let hang.
+// The requests that a test can leave hanging.
 const (
 	Lookup     = 1
 	Getattr    = 3
@@ -35,8 +35,8 @@ const (
 type File struct {
 	Name string
 	Data []byte
-	Size int64 // as stat(2) says; 0: that of Data, below 0: none
-	// Direct makes reads come to the server as they are, beyond the size too.
+	Size int64 // as reported by stat(2); 0: that of Data, below 0: none
+	// Direct passes every read to the server unchanged, even beyond the size.
 	Direct bool
 }
 
@@ -53,7 +53,8 @@ type FS struct {
 	unmounted bool
 }
 
-// Mount mounts files for the time of a test, and skips it where that is not possible.
+// Mount mounts files for the duration of a test. It skips the test where that is not
+// possible.
 func Mount(t testing.TB, files ...File) *FS {
 	t.Helper()
 	dev, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -80,8 +81,8 @@ func Mount(t testing.TB, files ...File) *FS {
 	return fs
 }
 
-// watch aborts the file system when a test that hangs in it has been killed: the
-// kernel does not end a process that waits for its own answer.
+// watch aborts the file system if a test that hangs in it is killed: the kernel does
+// not end a process that waits for its own answer.
 func watch(t testing.TB, dir string) (stop func()) {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", `sleep 120; umount -f "$0"; umount -l "$0"`, dir)
@@ -98,7 +99,7 @@ func watch(t testing.TB, dir string) (stop func()) {
 // Path is the path of a file.
 func (fs *FS) Path(name string) string { return fs.Dir + "/" + name }
 
-// Hang lets requests hang from now on.
+// Hang leaves these requests without an answer from now on.
 func (fs *FS) Hang(requests ...uint32) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -107,21 +108,21 @@ func (fs *FS) Hang(requests ...uint32) {
 	}
 }
 
-// Fail answers requests with an error from now on.
+// Fail answers these requests with an error from now on.
 func (fs *FS) Fail(request uint32, errno syscall.Errno) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.fail[request] = errno
 }
 
-// Asked is how often a request came.
+// Asked is the number of these requests so far.
 func (fs *FS) Asked(request uint32) int {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	return fs.asked[request]
 }
 
-// Abort ends the file system: all that hangs returns with an error.
+// Abort ends the file system: all hanging requests return with an error.
 func (fs *FS) Abort() {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
@@ -129,7 +130,7 @@ func (fs *FS) Abort() {
 		return
 	}
 	fs.unmounted = true
-	unix.Unmount(fs.Dir, unix.MNT_FORCE) // aborts what hangs
+	unix.Unmount(fs.Dir, unix.MNT_FORCE) // aborts hanging requests
 	unix.Unmount(fs.Dir, unix.MNT_DETACH)
 }
 
@@ -235,7 +236,7 @@ func (fs *FS) attr(node uint64) []byte {
 	return out
 }
 
-// entries are the entries from the index off, as many as fit.
+// entries are the directory entries from index off, as many as fit.
 func (fs *FS) entries(off uint64, size int) []byte {
 	var out []byte
 	for i := int(off); i < len(fs.files); i++ {
@@ -255,7 +256,7 @@ func (fs *FS) entries(off uint64, size int) []byte {
 	return out
 }
 
-// part is what a READ or READDIR asks for.
+// part is the range that a READ or READDIR requests.
 func part(data, in []byte) []byte {
 	off, size := order.Uint64(in[8:]), uint64(order.Uint32(in[16:]))
 	if off >= uint64(len(data)) {

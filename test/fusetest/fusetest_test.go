@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The file system is one that the kernel reads as it should.
+// TestMount reads a file and the directory through the kernel.
 func TestMount(t *testing.T) {
 	fs := Mount(t, File{Name: "a", Data: []byte("hello")}, File{Name: "b", Data: make([]byte, 300<<10)})
 	b, err := os.ReadFile(fs.Path("a"))

@@ -1,4 +1,4 @@
-// Package imports proves which room of polyclam imports which. Imports run one way:
+// Package imports checks which room of polyclam imports which. Imports run one way:
 //
 //	cmd -> proxy -> backends, protocol
 package imports
@@ -13,9 +13,9 @@ import (
 	"testing"
 )
 
-// rules say for the packages below a folder what else of polyclam, and which
-// libraries, they may import; the longest matching folder counts. What is not
-// polyclam's and has no dot in its first element is the standard library.
+// rules say which other packages of polyclam, and which libraries, the packages below a
+// folder may import. The longest matching folder counts. Every other path without a dot
+// in its first element is the standard library.
 var rules = map[string][]string{
 	"backends":                                      {},
 	"backends/avast":                                {"backends", "backends/internal/ascii", "backends/internal/engineconn", "backends/internal/texts"},

@@ -16,10 +16,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// crowdCommand makes this program a crowd.
+// crowdCommand runs this program as a crowd.
 const crowdCommand = "run-crowd"
 
-// hostile is the user ID of crowds if we are root. Debian calls that user "nobody".
+// hostile is the user ID of crowds if we are root: Debian's user "nobody".
 const hostile = 65534
 
 // A crowd is many clients of one kind in a separate process, under another user ID.
@@ -29,29 +29,29 @@ type crowd struct {
 	counts atomic.Pointer[counts]
 }
 
-// counts is what a crowd has achieved.
+// counts is what a crowd has done.
 type counts struct {
-	Open     int64 // connections now, those that polyclamd has not accepted included
+	Open     int64 // current connections, including those polyclamd has not accepted
 	Answered int64 // replies
 	Cut      int64 // connections that ended without a reply
-	Refused  int64 // connections that could not be made, tries
+	Refused  int64 // failed attempts to connect
 }
 
 func (c counts) String() string {
 	return fmt.Sprintf("%d connections, %d replies, %d cut, %d refused", c.Open, c.Answered, c.Cut, c.Refused)
 }
 
-// A crowdSpec says which clients a crowd has.
+// A crowdSpec describes the clients of a crowd.
 type crowdSpec struct {
 	kind  string // a key of kinds
 	count int
-	size  int           // of what they send, in bytes, where they send much
-	every time.Duration // between the pieces of what they send slowly
-	path  string        // that they ask for
-	once  bool          // a client that is cut does not come back
+	size  int           // bytes sent by clients that send much
+	every time.Duration // pause between the pieces of clients that send slowly
+	path  string        // path that clients scan
+	once  bool          // a client that is cut off does not come back
 }
 
-// crowd starts a crowd in front of a daemon. It ends with the trial.
+// crowd starts a crowd against a daemon. It ends with the trial.
 func (t *trial) crowd(d *daemon, spec crowdSpec) (*crowd, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -65,7 +65,7 @@ func (t *trial) crowd(d *daemon, spec crowdSpec) (*crowd, error) {
 		"--size", strconv.Itoa(spec.size), "--path", spec.path, "--once="+strconv.FormatBool(spec.once), "--socket", d.socket)
 	c := &crowd{}
 	c.counts.Store(&counts{})
-	// The crowd ends with its standard input: a change of user clears the signal that
+	// The crowd ends with its standard input: changing the user clears the signal that
 	// the kernel would send when we die.
 	if c.input, err = cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (t *trial) crowd(d *daemon, spec crowdSpec) (*crowd, error) {
 	return c, nil
 }
 
-// follow reads what the crowd says about itself.
+// follow reads the counts that the crowd prints.
 func (c *crowd) follow(out io.ReadCloser) {
 	defer out.Close()
 	for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -96,7 +96,7 @@ func (c *crowd) follow(out io.ReadCloser) {
 	}
 }
 
-// gather waits until the crowd has n connections, or as many as it gets.
+// gather waits until the crowd has n connections, or as many as it can get.
 func (c *crowd) gather(ctx context.Context, n int) error {
 	last, same := int64(-1), 0
 	for range 300 {
@@ -120,7 +120,7 @@ func (c *crowd) gather(ctx context.Context, n int) error {
 	return nil
 }
 
-// leave has all clients hang up together.
+// leave makes all clients hang up together.
 func (c *crowd) leave() {
 	c.input.Close()
 	select {
@@ -130,7 +130,7 @@ func (c *crowd) leave() {
 	}
 }
 
-// runCrowd is the process of a crowd. It ends with its input.
+// runCrowd is the main function of a crowd process. It ends with its input.
 func runCrowd(args []string, in io.Reader, out io.Writer) error {
 	var spec crowdSpec
 	flags := pflag.NewFlagSet(crowdCommand, pflag.ContinueOnError)
@@ -164,7 +164,8 @@ func runCrowd(args []string, in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// becomeHostile becomes another user than the honest clients, if we may.
+// becomeHostile changes to a user ID other than that of the honest clients, if
+// permitted.
 func becomeHostile() error {
 	if os.Geteuid() != 0 {
 		return nil

@@ -16,16 +16,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A crowdProcess is a crowd in its own process: the clients themselves.
+// A crowdProcess is a crowd inside its own process: the clients themselves.
 type crowdProcess struct {
 	crowdSpec
 	to                              way
-	dir                             string // for the files that clients hand over
+	dir                             string // for the files that clients pass
 	open, answered, cut, unanswered atomic.Int64
 }
 
 // kinds are the kinds of clients. Each function uses a new connection until it is of no
-// further use; errAnswered says that it brought a reply.
+// further use. errAnswered means that it brought a reply.
 var kinds = map[string]func(p *crowdProcess, nc *net.UnixConn, i int) error{
 	"idle":    func(p *crowdProcess, nc *net.UnixConn, _ int) error { return awaitReply(nc) },
 	"command": func(p *crowdProcess, nc *net.UnixConn, _ int) error { return p.drip(nc, "zSCAN /", "a") },
@@ -47,7 +47,7 @@ var kinds = map[string]func(p *crowdProcess, nc *net.UnixConn, i int) error{
 
 var errAnswered = errors.New("answered")
 
-// client is one client of the crowd. It comes back after a second.
+// client is one client of the crowd. It reconnects after a second.
 func (p *crowdProcess) client(use func(p *crowdProcess, nc *net.UnixConn, i int) error, i int) {
 	for {
 		nc, err := dial(context.Background(), p.to, time.Now().Add(time.Minute))
@@ -71,7 +71,7 @@ func (p *crowdProcess) client(use func(p *crowdProcess, nc *net.UnixConn, i int)
 	}
 }
 
-// report writes the counts, for follow to read.
+// report writes the counts for follow to read.
 func (p *crowdProcess) report(out io.Writer) {
 	for {
 		fmt.Fprintln(out, p.open.Load(), p.answered.Load(), p.cut.Load(), p.unanswered.Load())
@@ -87,8 +87,8 @@ func awaitReply(nc net.Conn) error {
 	return io.EOF
 }
 
-// drip sends begin, and then the bytes of again, one by one and without end. Clients
-// do not all send in the same moment.
+// drip sends begin, and then the bytes of again one by one, endlessly. Clients do not
+// all send at the same moment.
 func (p *crowdProcess) drip(nc *net.UnixConn, begin, again string) error {
 	if _, err := io.WriteString(nc, begin); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (p *crowdProcess) session(nc *net.UnixConn, _ int) error {
 	}
 }
 
-// unread asks for more replies than fit into the buffers, and reads none.
+// unread requests more replies than the buffers hold, and reads none.
 func (p *crowdProcess) unread(nc *net.UnixConn, _ int) error {
 	b := []byte("zIDSESSION\x00")
 	for range 1000 {
@@ -152,8 +152,8 @@ func (p *crowdProcess) fildes(nc *net.UnixConn, _ int) error {
 	return awaitReply(nc)
 }
 
-// leased hands over a file with a write lease: to open it again takes as long as
-// the kernel waits for the lease to be given back, 45 s.
+// leased passes a file with a write lease: opening it again blocks until the kernel
+// breaks the lease, after 45 s.
 func (p *crowdProcess) leased(nc *net.UnixConn, i int) error {
 	f, err := os.OpenFile(filepath.Join(p.dir, fmt.Sprint("lease", i)), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -166,7 +166,7 @@ func (p *crowdProcess) leased(nc *net.UnixConn, i int) error {
 	return handOver(nc, f)
 }
 
-// sparse hands over a file that is large and holds nothing.
+// sparse passes a large file without data.
 func (p *crowdProcess) sparse(nc *net.UnixConn, i int) error {
 	path := filepath.Join(p.dir, fmt.Sprint("sparse", i))
 	if err := os.WriteFile(path, nil, 0o644); err != nil {
@@ -193,7 +193,7 @@ func handOver(nc *net.UnixConn, f *os.File) error {
 	return awaitReply(nc)
 }
 
-// large sends size bytes of a stream that has no end.
+// large sends size bytes of a stream that never ends.
 func (p *crowdProcess) large(nc *net.UnixConn, _ int) error {
 	b := binary.BigEndian.AppendUint32([]byte("zINSTREAM\x00"), uint32(p.size))
 	if _, err := nc.Write(b); err != nil {
@@ -202,19 +202,19 @@ func (p *crowdProcess) large(nc *net.UnixConn, _ int) error {
 	piece := make([]byte, 128<<10)
 	for left := p.size; left > 0; left -= len(piece) {
 		if _, err := nc.Write(piece[:min(left, len(piece))]); err != nil {
-			break // perhaps there is a reply
+			break // there may be a reply
 		}
 	}
 	return awaitReply(nc)
 }
 
-// gone asks for a scan and does not wait for the answer.
+// gone requests a scan and does not wait for the answer.
 func (p *crowdProcess) gone(nc *net.UnixConn, _ int) error {
 	_, err := nc.Write(newRequest(p.size))
 	return err
 }
 
-// scanPath asks for a path and reads the reply.
+// scanPath scans a path and reads the reply.
 func (p *crowdProcess) scanPath(nc *net.UnixConn, _ int) error {
 	if _, err := fmt.Fprintf(nc, "zSCAN %s\x00", p.path); err != nil {
 		return err

@@ -12,10 +12,10 @@ import (
 
 // settings are a configuration of polyclamd.
 type settings struct {
-	name     string // of its files; "" is "polyclamd"
+	name     string // name of its files; "" is "polyclamd"
 	global   string // lines before the first table
 	tcp      string // "host:port" of a second listener
-	listener string // further lines of the listeners
+	listener string // more lines for the listeners
 	engines  []engineConfig
 	limits   string // lines of [limits]
 	spool    string // lines of [spool]
@@ -25,7 +25,7 @@ type settings struct {
 type engineConfig struct {
 	name  string
 	nodes []string // paths of their sockets
-	keys  string   // further lines
+	keys  string   // more lines
 }
 
 func (s settings) text(socket string) string {
@@ -40,7 +40,7 @@ func (s settings) text(socket string) string {
 		for _, n := range u.nodes {
 			nodes = append(nodes, fmt.Sprintf("%q", "unix:"+n))
 		}
-		// The fakes do not unpack archives, so that there is nothing to find out.
+		// The fakes do not unpack archives, so size_check would find nothing.
 		fmt.Fprintf(&b, "[[engine]]\nname = %q\nbackend = \"clamd\"\naddresses = [%s]\nsize_check = false\n%s", u.name, strings.Join(nodes, ", "), u.keys)
 	}
 	fmt.Fprintf(&b, "[limits]\n%s[spool]\n%s[log]\nlevel = \"info\"\nformat = \"json\"\n", s.limits, s.spool)
@@ -54,7 +54,7 @@ type daemon struct {
 	conf   string
 	socket string
 	tcp    string
-	handed *os.File // the socket, if it is activated as systemd does it
+	handed *os.File // the listening socket, if it is passed as systemd does
 	stderr *os.File // nil: a file
 }
 
@@ -67,7 +67,7 @@ func (t *trial) polyclamdWith(ctx context.Context, s settings) (*daemon, error) 
 	return d, d.start(ctx)
 }
 
-// prepare writes the configuration of a polyclamd and does not start it.
+// prepare writes the configuration of a polyclamd without starting it.
 func (t *trial) prepare(s settings) (*daemon, error) {
 	if s.name == "" {
 		s.name = "polyclamd"
@@ -76,7 +76,7 @@ func (t *trial) prepare(s settings) (*daemon, error) {
 	return d, os.WriteFile(d.conf, []byte(s.text(d.socket)), 0o600)
 }
 
-// start starts the daemon, also a second time, and waits until it scans.
+// start starts the daemon, possibly again, and waits until it scans.
 func (d *daemon) start(ctx context.Context) error {
 	if err := d.launch(); err != nil {
 		return err
@@ -84,11 +84,12 @@ func (d *daemon) start(ctx context.Context) error {
 	return d.ready(ctx)
 }
 
-// launch starts the daemon and waits for nothing.
+// launch starts the daemon without waiting.
 func (d *daemon) launch() (err error) {
 	cmd := exec.Command(d.trial.polyclamd, "--config", d.conf)
 	if d.handed != nil {
-		// LISTEN_PID has to be the daemon's own, which only a shell in its place knows.
+		// LISTEN_PID must be the daemon's own PID, which only a shell that execs it
+		// knows.
 		cmd = exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, d.trial.polyclamd, "--config", d.conf)
 		cmd.Env = append(os.Environ(), "LISTEN_FDS=1")
 		cmd.ExtraFiles = []*os.File{d.handed}
@@ -97,7 +98,7 @@ func (d *daemon) launch() (err error) {
 	return err
 }
 
-// activate makes the socket of the daemon, which is handed to it at every start.
+// activate makes the daemon's socket, which every start passes to it.
 func (d *daemon) activate() error {
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: d.socket, Net: "unix"})
 	if err != nil {
@@ -136,20 +137,20 @@ func (d *daemon) ready(ctx context.Context) error {
 // unix is the way to the daemon's Unix socket.
 func (d *daemon) unix() way { return way{network: "unix", address: d.socket} }
 
-// from is the way to the daemon's port from another of the machine's addresses.
+// from is the way to the daemon's port from another address of the machine.
 func (d *daemon) from(ip string) way {
 	return way{network: "tcp", address: d.tcp, from: &net.TCPAddr{IP: net.ParseIP(ip)}}
 }
 
-// ask sends a command and returns what comes until the connection is closed.
+// ask sends a command and returns everything until the connection is closed.
 func (d *daemon) ask(ctx context.Context, command string, limit time.Duration) (string, time.Duration, error) {
 	began := time.Now()
 	reply, err := exchange(ctx, d.unix(), []byte("z"+command+"\x00"), limit, true)
 	return reply, time.Since(began), err
 }
 
-// check is what polyclamd --check prints about the configuration, such as what it
-// may use at most, without the line that says that all is well.
+// check is what polyclamd --check prints about the configuration, such as the resources
+// it may use, without the line that says the configuration is good.
 func (d *daemon) check() string {
 	out, _ := exec.Command(d.trial.polyclamd, "--check", "--config", d.conf).CombinedOutput()
 	var lines []string
@@ -161,7 +162,7 @@ func (d *daemon) check() string {
 	return strings.Join(lines, "\n")
 }
 
-// logged returns the lines of the log that have the text.
+// logged returns the lines of the log that contain the text.
 func (d *daemon) logged(text string) (lines []string) {
 	for line := range strings.Lines(d.tail(1 << 30)) {
 		if strings.Contains(line, text) {

@@ -13,27 +13,27 @@ import (
 	"polyclam/protocol"
 )
 
-// An engine is a clamd that scans nothing: it takes a fixed time, finds the EICAR
-// test file, and is otherwise content. It is configured before it serves.
+// An engine is a fake clamd: it takes a fixed time, finds the EICAR test file, and
+// calls everything else clean. It is configured before it serves.
 type engine struct {
 	latency    time.Duration
-	threads    chan struct{} // scans at the same time; nil: any number
-	stall      time.Duration // what every stallEvery-th scan takes
+	threads    chan struct{} // concurrent scans; nil: any number
+	stall      time.Duration // duration of every stallEvery-th scan
 	stallEvery uint64
-	loadTime   time.Duration // of a RELOAD
-	concurrent bool          // it goes on scanning while it loads
-	mute       atomic.Bool   // it takes requests and never answers
+	loadTime   time.Duration // duration of a RELOAD
+	concurrent bool          // it keeps scanning during a reload
+	mute       atomic.Bool   // it reads requests and never answers
 	gone       atomic.Bool   // it closes every connection
 
 	scans   atomic.Uint64
 	checks  atomic.Uint64 // scans of EICAR
 	refused atomic.Uint64 // connections while gone
-	reloads atomic.Int64  // finished
+	reloads atomic.Int64  // completed
 	loading atomic.Bool
 	gate    sync.RWMutex // held by a reload that is not concurrent
 }
 
-// serve answers on ln until it is closed.
+// serve accepts connections until ln is closed.
 func (e *engine) serve(ln net.Listener) {
 	for {
 		nc, err := ln.Accept()
@@ -51,7 +51,7 @@ func (e *engine) serve(ln net.Listener) {
 
 const engineTimeout = 10 * time.Minute
 
-// answer serves one connection. Commands of a session are answered one by one.
+// answer serves one connection. It answers the commands of a session in order.
 func (e *engine) answer(c *protocol.Conn) {
 	defer c.Close()
 	id, session := 0, false
@@ -79,8 +79,8 @@ func (e *engine) answer(c *protocol.Conn) {
 	}
 }
 
-// reply is the answer to a command. While signatures are loaded in the main thread,
-// clamd reads no command, and so answers none.
+// reply is the answer to a command. While clamd loads signatures in its main thread, it
+// reads no command and so answers none.
 func (e *engine) reply(c *protocol.Conn, cmd protocol.Command) (string, error) {
 	e.gate.RLock()
 	defer e.gate.RUnlock()
@@ -127,7 +127,7 @@ func (e *engine) reply(c *protocol.Conn, cmd protocol.Command) (string, error) {
 	return "UNKNOWN COMMAND", nil
 }
 
-// scan takes its time over an object, of which it needs the beginning only.
+// scan takes the engine's time for an object. It only needs the beginning of it.
 func (e *engine) scan(object []byte) string {
 	if e.threads != nil {
 		e.threads <- struct{}{}
@@ -145,7 +145,7 @@ func (e *engine) scan(object []byte) string {
 	return "OK"
 }
 
-// reload loads signatures: as clamd with ConcurrentDatabaseReload, or without.
+// reload loads signatures like a clamd with or without ConcurrentDatabaseReload.
 func (e *engine) reload() {
 	if !e.concurrent {
 		e.gate.Lock()

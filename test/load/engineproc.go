@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// engineCommand makes this program an engine.
+// engineCommand runs this program as an engine.
 const engineCommand = "run-engine"
 
 // runEngine serves until the process is killed.
@@ -29,7 +29,7 @@ func runEngine(args []string) error {
 	if *threads > 0 {
 		e.threads = make(chan struct{}, *threads)
 	}
-	os.Remove(*socket) // of the one that was killed
+	os.Remove(*socket) // left by a killed process
 	ln, err := net.Listen("unix", *socket)
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func runEngine(args []string) error {
 	return nil
 }
 
-// An engineProcess is an engine that can be stopped, killed, and started again.
+// An engineProcess is an engine that can be stopped, killed, and restarted.
 type engineProcess struct {
 	*process
 	trial  *trial
@@ -75,7 +75,7 @@ func (p *engineProcess) start(ctx context.Context) error {
 	}
 }
 
-// engines starts n engines like e as processes.
+// engines starts n processes with engines like e.
 func (t *trial) engines(ctx context.Context, n int, e *engine) (all []*engineProcess, sockets []string, err error) {
 	for i := range n {
 		p, err := t.engineChild(ctx, "engine"+strconv.Itoa(i+1), e)

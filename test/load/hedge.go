@@ -20,7 +20,7 @@ func stalling() *engine {
 	return &engine{latency: 20 * time.Millisecond, stall: 2 * time.Second, stallEvery: 200}
 }
 
-// hedge measures scans over two nodes, with hedging and without.
+// hedge measures scans on two nodes, with and without hedging.
 func (t *trial) hedge(ctx context.Context, nodes ...*engine) error {
 	var sockets []string
 	for i, e := range nodes {

@@ -27,7 +27,7 @@ func (h *history) add(o outcome) {
 	h.all = append(h.all, o)
 }
 
-// outcomes returns those so far, in the order of their beginnings.
+// outcomes returns the outcomes so far, ordered by start.
 func (h *history) outcomes() outcomes {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -36,7 +36,7 @@ func (h *history) outcomes() outcomes {
 	return all
 }
 
-// outcomes are scans in the order of their beginnings.
+// outcomes are scans ordered by start.
 type outcomes []outcome
 
 func (all outcomes) count(r result) (n int) {
@@ -48,11 +48,11 @@ func (all outcomes) count(r result) (n int) {
 	return n
 }
 
-// lost is how many scans did not end in OK.
+// lost is the number of scans that did not end in OK.
 func (all outcomes) lost() int { return len(all) - all.count(ok) }
 
-// breakdown says how many ended in what, such as "290 OK, 8 ERROR", with a text of
-// each kind of loss.
+// breakdown counts the results, for example "290 OK, 8 ERROR", with one text for each
+// kind of loss.
 func (all outcomes) breakdown() string {
 	var words []string
 	for r := range results {
@@ -70,7 +70,7 @@ func (all outcomes) breakdown() string {
 	return strings.Join(words, ", ")
 }
 
-// times returns how long the scans took that f accepts, the shortest first.
+// times returns the durations of the scans that f accepts, shortest first.
 func (all outcomes) times(f func(o outcome) bool) []time.Duration {
 	var times []time.Duration
 	for _, o := range all {
@@ -86,7 +86,7 @@ func anyResult(outcome) bool { return true }
 
 func answered(o outcome) bool { return o.result == ok }
 
-// quantiles writes p50, p99, p99.9 and the greatest of times.
+// quantiles writes p50, p99, p99.9 and the maximum of times.
 func quantiles(times []time.Duration) string {
 	if len(times) == 0 {
 		return "none"
@@ -95,12 +95,13 @@ func quantiles(times []time.Duration) string {
 		round(quantile(times, 0.999)), round(times[len(times)-1]))
 }
 
-// quantile is the least of the sorted times that the share q of them does not exceed.
+// quantile is the smallest of the sorted times that at least the share q does not
+// exceed.
 func quantile(times []time.Duration, q float64) time.Duration {
 	return times[max(0, int(math.Ceil(q*float64(len(times))))-1)]
 }
 
-// slowest is the longest that a scan took, however it ended.
+// slowest is the longest duration of a scan, however it ended.
 func (all outcomes) slowest() time.Duration {
 	var longest time.Duration
 	for _, o := range all {
@@ -109,12 +110,12 @@ func (all outcomes) slowest() time.Duration {
 	return longest
 }
 
-// A load is clients that have objects scanned.
+// A load is a number of clients that scan objects.
 type load struct {
-	life     context.Context // whose end cuts scans off
+	life     context.Context // its end cuts scans off
 	to       way
 	size     int           // of an object
-	patience time.Duration // after which a client hangs up
+	patience time.Duration // after this a client hangs up
 	history  history
 	wg       sync.WaitGroup
 }
@@ -126,22 +127,22 @@ func newLoad(ctx context.Context, to way) *load {
 	return &load{life: ctx, to: to, size: defaultSize, patience: 2 * hang}
 }
 
-// clients starts n clients, each of which begins a scan when it has the answer to
-// the one before, until ctx is done. A scan that has begun is waited for.
+// clients starts n clients until ctx is done. Each starts a scan when it has the answer
+// to the previous one, and finishes the scan it has started.
 func (l *load) clients(ctx context.Context, n int) {
 	for range n {
 		l.wg.Go(func() {
 			for ctx.Err() == nil {
 				o := l.one()
 				if o.result != ok {
-					pause(ctx, 10*time.Millisecond) // an error may come without any wait
+					pause(ctx, 10*time.Millisecond) // an error may come immediately
 				}
 			}
 		})
 	}
 }
 
-// rate starts scans at a fixed rate, whatever happens to those before, until ctx is
+// rate starts scans at a fixed rate, whatever happens to earlier ones, until ctx is
 // done.
 func (l *load) rate(ctx context.Context, perSecond float64) {
 	l.wg.Go(func() {
@@ -163,7 +164,7 @@ func (l *load) one() outcome {
 	return o
 }
 
-// wait waits for all that was begun and returns it.
+// wait waits for all scans and returns them.
 func (l *load) wait() outcomes {
 	l.wg.Wait()
 	return l.history.outcomes()

@@ -17,10 +17,10 @@ var hogParts = []part{
 	{"hogs/sparse", "40 FILDES of a sparse file of 4 TiB (limits.connections = 40), then PING, SIGTERM, SIGTERM.", hogSparse},
 	{"hogs/leases", "Descriptors of files that take 45 s to open.", hogLeases},
 	{"hogs/folder", "SCAN of a folder of three files with an engine that hangs.", hogFolder},
-	{"hogs/log", "Nobody reads what polyclamd prints, which is a pipe.", hogLog},
+	{"hogs/log", "polyclamd's output is a pipe that is not read.", hogLog},
 }
 
-// hogged starts a polyclamd in front of one engine.
+// hogged starts a polyclamd with one engine.
 func (t *trial) hogged(ctx context.Context, e *engine, keys string, s settings) (*daemon, error) {
 	socket, err := t.engineHere("engine", e)
 	if err != nil {
@@ -30,7 +30,7 @@ func (t *trial) hogged(ctx context.Context, e *engine, keys string, s settings) 
 	return t.polyclamdWith(ctx, s)
 }
 
-// some makes n scans together and returns them.
+// some makes n concurrent scans and returns them.
 func (d *daemon) some(ctx context.Context, n, size int, patience time.Duration) outcomes {
 	l := newLoad(ctx, d.unix())
 	l.size, l.patience = size, patience
@@ -135,7 +135,7 @@ func hogDirectory(ctx context.Context, t *trial) error {
 	return nil
 }
 
-// folder makes a directory of n files, links to a few, which everybody can read.
+// folder makes a world-readable directory of n names, which are links to a few files.
 func (t *trial) folder(name string, n int) (string, error) {
 	dir := t.path(name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -178,7 +178,7 @@ func hogSparse(ctx context.Context, t *trial) error {
 	return nil
 }
 
-// terminate sends SIGTERM, and again if that does not end the daemon.
+// terminate sends SIGTERM, and again if the daemon does not end.
 func (t *trial) terminate(d *daemon) {
 	began := time.Now()
 	for i := range 2 {

@@ -15,7 +15,7 @@ import (
 	"polyclam/protocol"
 )
 
-// TestMain makes the test binary an engine or a crowd where a part starts itself.
+// TestMain runs the test binary as an engine or a crowd where a part starts itself.
 func TestMain(m *testing.M) {
 	if done, err := child(os.Args[1:]); done {
 		exit(err)
@@ -61,7 +61,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestNames: part names are unique, and every kind of slow clients exists.
+// TestNames checks that part names are unique and that every kind of slow client
+// exists.
 func TestNames(t *testing.T) {
 	var names []string
 	for _, p := range parts {
@@ -77,7 +78,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestResults: what a client makes of each kind of answer.
+// TestResults checks the result of a scan for each kind of answer.
 func TestResults(t *testing.T) {
 	for _, tt := range []struct {
 		reply string
@@ -105,7 +106,7 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// serveOnce serves one client and returns the way there.
+// serveOnce serves one client and returns the way to it.
 func serveOnce(t *testing.T, serve func(nc net.Conn)) way {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
@@ -154,7 +155,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestEngine asks an engine in every way that polyclamd does.
+// TestEngine sends an engine every command that polyclamd sends.
 func TestEngine(t *testing.T) {
 	e := &engine{loadTime: time.Millisecond}
 	path := filepath.Join(t.TempDir(), "s")

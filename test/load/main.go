@@ -1,19 +1,19 @@
-// Load measures how polyclamd bears load, slow clients, and engines that hang,
+// Load measures polyclamd under load, with slow clients, and with engines that hang,
 // crash or reload.
 //
 //	go run ./test/load [--polyclamd PROGRAM] [--short] [PART...]
 //
-// Each part starts a polyclamd with a configuration made for it, and fake engines,
-// and prints a table in Markdown. A part is named CASE/WHAT; CASE alone selects all
-// its parts, and without a name all parts are run. --list shows them.
+// Each part starts a polyclamd with its own configuration and fake engines, and prints
+// a Markdown table. A part is named CASE/WHAT; CASE alone selects all its parts.
+// Without a name all parts run. --list prints the names.
 //
-// The same command with another --polyclamd gives the figures of another build. Nothing
-// is judged: the exit status is 1 only if a part could not be run. Figures are worse on
-// a busy machine, so each table shows the load average.
+// Run it with another --polyclamd for the figures of another build. It does not judge
+// them: the exit status is 1 only if a part could not run. A busy machine makes the
+// figures worse, so each table shows the load average.
 //
-// All traffic stays on 127.0.0.0/8 and Unix sockets. If the program runs as root, the
-// hostile clients run under another user ID than the honest ones. All children are
-// ended, also after an interrupt.
+// All traffic stays on 127.0.0.0/8 and Unix sockets. If the program runs as root,
+// hostile clients run under another user ID than honest ones. All children end with it,
+// even after an interrupt.
 package main
 
 import (
@@ -42,8 +42,8 @@ func main() {
 	exit(run(ctx, os.Args[1:], os.Stdout))
 }
 
-// child runs what this program is when it has started itself. It reports whether
-// that was the case.
+// child runs the part of this program that it started itself for. It reports whether
+// there was one.
 func child(args []string) (bool, error) {
 	if len(args) == 0 {
 		return false, nil
@@ -65,7 +65,7 @@ func exit(err error) {
 	os.Exit(1)
 }
 
-// run runs the parts that args name.
+// run runs the parts named in args.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parseOptions(args)
 	if err != nil {
@@ -101,7 +101,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return failed
 }
 
-// build builds polyclamd from the tree. The caller removes it.
+// build builds polyclamd from the tree. The caller calls remove.
 func (o *options) build() (remove func(), err error) {
 	dir, err := os.MkdirTemp("", "load")
 	if err != nil {
@@ -125,7 +125,7 @@ func versionOf(program string) string {
 	return strings.TrimPrefix(strings.TrimSpace(string(out)), "polyclamd ")
 }
 
-// loadAverage is the machine's, of the last minute.
+// loadAverage is the machine's load average of the last minute.
 func loadAverage() string {
 	b, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -135,7 +135,7 @@ func loadAverage() string {
 	return first
 }
 
-// raiseDescriptors raises the limit of descriptors to what is allowed, for this
+// raiseDescriptors raises the soft limit on descriptors to the hard one, for this
 // program and its children.
 func raiseDescriptors() error {
 	var limit unix.Rlimit

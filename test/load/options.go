@@ -22,11 +22,11 @@ type options struct {
 	slow      int
 	every     time.Duration // between two probes
 	probes    int
-	duration  time.Duration // of each run of overload
-	patience  time.Duration // of the clients of overload
+	duration  time.Duration // of each overload run
+	patience  time.Duration // of the overload clients
 	timeout   time.Duration // of engines
-	down      time.Duration // how long an engine is stopped
-	loadTime  time.Duration // of an engine that reloads
+	down      time.Duration // how long an engine stays stopped
+	loadTime  time.Duration // of a reloading engine
 	parts     []part
 }
 
@@ -56,7 +56,7 @@ func parseOptions(args []string) (options, error) {
 	return o, errors.Join(o.absolute(), o.choose(flags.Args()), o.check())
 }
 
-// shorten gives what was not set on the command line the values of --short.
+// shorten sets the values of --short for flags that are not on the command line.
 func (o *options) shorten(flags *pflag.FlagSet) {
 	for name, value := range map[string]string{
 		"idle": "500", "slow": "250", "probes": "15", "every": "100ms", "duration": "10s", "patience": "3s",
@@ -68,7 +68,7 @@ func (o *options) shorten(flags *pflag.FlagSet) {
 	}
 }
 
-// absolute makes the path of the program absolute, since it is started in another
+// absolute makes the path of the program absolute, because it runs in another
 // directory.
 func (o *options) absolute() (err error) {
 	if o.polyclamd != "" {
@@ -77,7 +77,7 @@ func (o *options) absolute() (err error) {
 	return err
 }
 
-// choose takes the parts with these names, or whose case has one of them.
+// choose selects the parts with these names or cases.
 func (o *options) choose(names []string) error {
 	var errs []error
 	for _, name := range names {
@@ -93,7 +93,7 @@ func (o *options) choose(names []string) error {
 	return errors.Join(errs...)
 }
 
-// is reports whether name is the part's, or that of its case.
+// is reports whether name names the part or its case.
 func (p part) is(name string) bool {
 	return p.name == name || strings.HasPrefix(p.name, strings.TrimSuffix(name, "/")+"/")
 }
@@ -110,7 +110,7 @@ func (o *options) check() error {
 	return nil
 }
 
-// length is how long something lasts: normal, or less with --short.
+// length is a duration: normal, or short with --short.
 func (o *options) length(normal, short time.Duration) time.Duration {
 	if o.short {
 		return short
@@ -118,7 +118,7 @@ func (o *options) length(normal, short time.Duration) time.Duration {
 	return normal
 }
 
-// number is how many there are of something: normal, or fewer with --short.
+// number is a count: normal, or short with --short.
 func (o *options) number(normal, short int) int {
 	if o.short {
 		return short

@@ -14,16 +14,16 @@ var overloadParts = []part{
 		func(ctx context.Context, t *trial) error { return t.overload(ctx, 10) }},
 }
 
-// The engine of overload scans overloadSlots objects at the same time, each in
-// overloadTime: 80 a second.
+// The overload engine scans overloadSlots objects concurrently, each in overloadTime:
+// 80 per second.
 const (
 	overloadSlots   = 4
 	overloadTime    = 50 * time.Millisecond
 	overloadClients = 10
 )
 
-// overload measures ten clients, the first of which asks greed times as often as
-// each other.
+// overload measures ten clients. The first sends greed times as many requests as each
+// of the others.
 func (t *trial) overload(ctx context.Context, greed float64) error {
 	socket, err := t.engineHere("engine", &engine{latency: overloadTime, threads: make(chan struct{}, overloadSlots)})
 	if err != nil {
@@ -41,7 +41,7 @@ func (t *trial) overload(ctx context.Context, greed float64) error {
 	peak := t.peak(ctx, d)
 	t.row("peak", "%.1f scans/s by %d clients that wait for their answers", peak, 2*overloadSlots)
 
-	demand := 2 * peak / (overloadClients - 1 + greed) // of each but the first
+	demand := 2 * peak / (overloadClients - 1 + greed) // of every other client
 	loads := d.loads(ctx, overloadClients)
 	began := time.Now()
 	within(ctx, t.duration, func(ctx context.Context) {
@@ -61,7 +61,7 @@ func (t *trial) overload(ctx context.Context, greed float64) error {
 	return nil
 }
 
-// fairness waits for the clients and prints what each had.
+// fairness waits for the clients and prints what each got.
 func (t *trial) fairness(loads []*load, began, end time.Time, peak float64) {
 	var all outcomes
 	var good []float64
@@ -103,8 +103,7 @@ func (t *trial) fairness(loads []*load, began, end time.Time, peak float64) {
 	t.row("errors", "%s", quantiles(all.times(func(o outcome) bool { return o.result == refused })))
 }
 
-// peak is how many scans a second are answered when as many clients ask as keep all
-// slots busy.
+// peak is the rate of scans with just enough clients to keep all slots busy.
 func (t *trial) peak(ctx context.Context, d *daemon) float64 {
 	length := t.length(10*time.Second, 2*time.Second)
 	loads := d.loads(ctx, 2*overloadSlots)
@@ -120,7 +119,7 @@ func (t *trial) peak(ctx context.Context, d *daemon) float64 {
 	return float64(n) / length.Seconds()
 }
 
-// loads returns the loads of n clients with different addresses.
+// loads returns n loads with different client addresses.
 func (d *daemon) loads(ctx context.Context, n int) (all []*load) {
 	for i := range n {
 		all = append(all, newLoad(ctx, d.from(fmt.Sprintf("127.0.0.%d", i+2))))

@@ -15,17 +15,17 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// hang is how long something may take before a part gives up.
+// hang is how long anything may take before a part gives up.
 const hang = 60 * time.Second
 
-// A process is a program that was started for a trial.
+// A process is a program that a trial started.
 type process struct {
 	cmd  *exec.Cmd
-	log  string        // file with what it prints
+	log  string        // file with its output
 	done chan struct{} // closed when it has ended
 }
 
-// start starts cmd. If stderr is nil, what it prints goes to a file.
+// start starts cmd. If stderr is nil, its output goes to a file.
 func (t *trial) start(name string, cmd *exec.Cmd, stderr *os.File) (*process, error) {
 	p := &process{cmd: cmd, log: t.path(name + ".log"), done: make(chan struct{})}
 	if stderr == nil {
@@ -55,7 +55,7 @@ func (t *trial) start(name string, cmd *exec.Cmd, stderr *os.File) (*process, er
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// ended reports whether the process is gone.
+// ended reports whether the process has ended.
 func (p *process) ended() bool {
 	select {
 	case <-p.done:
@@ -67,7 +67,7 @@ func (p *process) ended() bool {
 
 func (p *process) signal(s syscall.Signal) { p.cmd.Process.Signal(s) }
 
-// kill ends the process and waits for that.
+// kill kills the process and waits for its end.
 func (p *process) kill() {
 	if !p.ended() {
 		syscall.Kill(-p.pid(), syscall.SIGKILL)
@@ -75,8 +75,8 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// stop asks the process to end and returns how long that took. It is killed if it
-// takes too long, and the second value is false.
+// stop sends SIGTERM and returns how long the process took to end. If that exceeds
+// limit, it is killed, and the second value is false.
 func (p *process) stop(limit time.Duration) (time.Duration, bool) {
 	began := time.Now()
 	p.signal(syscall.SIGTERM)
@@ -89,7 +89,7 @@ func (p *process) stop(limit time.Duration) (time.Duration, bool) {
 	}
 }
 
-// state says whether the process runs, and how it has ended.
+// state says whether the process runs, or how it ended.
 func (p *process) state() string {
 	if !p.ended() {
 		return "runs"
@@ -97,7 +97,7 @@ func (p *process) state() string {
 	return "has ended: " + p.cmd.ProcessState.String() + firstLine(p.tail(4000), "fatal error:", "runtime:", "panic:")
 }
 
-// tail is the end of what the process printed.
+// tail is the end of the process's output.
 func (p *process) tail(n int64) string {
 	f, err := os.Open(p.log)
 	if err != nil {
@@ -123,7 +123,7 @@ func firstLine(text string, words ...string) string {
 	return ""
 }
 
-// usage is what a process uses.
+// usage is the resource usage of a process.
 type usage struct {
 	resident             int64
 	threads, descriptors int
@@ -139,7 +139,7 @@ func (p *process) usage() usage {
 	return u
 }
 
-// max is the greater of each value.
+// max is the larger of each value.
 func (u usage) max(v usage) usage {
 	return usage{max(u.resident, v.resident), max(u.threads, v.threads), max(u.descriptors, v.descriptors)}
 }
@@ -148,8 +148,8 @@ func (u usage) String() string {
 	return fmt.Sprintf("RSS %.1f MiB, %d threads, %d descriptors", float64(u.resident)/(1<<20), u.threads, u.descriptors)
 }
 
-// watch looks at what the process uses until the function it returns is called,
-// which returns the peaks.
+// watch samples the usage of the process. The function it returns stops it and returns
+// the peaks.
 func (p *process) watch(ctx context.Context) (peaks func() usage) {
 	ctx, cancel := context.WithCancel(ctx)
 	result := make(chan usage, 1)
@@ -168,7 +168,7 @@ func (p *process) watch(ctx context.Context) (peaks func() usage) {
 
 // cpu is the processor time that the process has used.
 func (p *process) cpu() time.Duration {
-	const scheduled = 2 // CPUCLOCK_SCHED of the kernel's posix-timers.h
+	const scheduled = 2 // CPUCLOCK_SCHED in the kernel's posix-timers.h
 	var ts unix.Timespec
 	if unix.ClockGettime(int32(^p.pid()<<3|scheduled), &ts) != nil {
 		return 0

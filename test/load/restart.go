@@ -12,7 +12,7 @@ var restartParts = []part{
 		func(ctx context.Context, t *trial) error { return t.restart(ctx, false) }},
 }
 
-// restart measures scans while polyclamd is restarted.
+// restart measures scans while polyclamd restarts.
 func (t *trial) restart(ctx context.Context, activated bool) error {
 	socket, err := t.engineHere("engine", &engine{})
 	if err != nil {

@@ -31,14 +31,14 @@ func (r result) String() string {
 	return [...]string{"OK", "FOUND", "ERROR", "no reply", "no connection", "no answer in time"}[r]
 }
 
-// A way leads to a polyclamd.
+// A way is how to reach a polyclamd.
 type way struct {
 	network, address string
 	from             net.Addr // nil: any
-	patient          bool     // try rarely while the backlog is full, as one of a crowd
+	patient          bool     // retry rarely while the backlog is full, as a client of a crowd
 }
 
-// An outcome is what a client knows about one scan.
+// An outcome is what a client saw of one scan.
 type outcome struct {
 	begin  time.Time
 	took   time.Duration
@@ -48,10 +48,10 @@ type outcome struct {
 
 func (o outcome) end() time.Time { return o.begin.Add(o.took) }
 
-// requests counts the requests, so that no two objects are the same.
+// requests numbers the requests, so that no two objects are equal.
 var requests atomic.Uint64
 
-// newRequest is an INSTREAM of an object of size bytes that was never sent before.
+// newRequest is an INSTREAM with an object of size bytes that was never sent before.
 func newRequest(size int) []byte {
 	object := fmt.Appendf(nil, "object %d of process %d\n", requests.Add(1), os.Getpid())
 	object = append(object, bytes.Repeat([]byte("."), max(0, size-len(object)))...)
@@ -59,7 +59,7 @@ func newRequest(size int) []byte {
 	return append(append(b, object...), 0, 0, 0, 0)
 }
 
-// scan has an object scanned on a new connection.
+// scan scans an object on a new connection.
 func scan(ctx context.Context, to way, request []byte, patience time.Duration) outcome {
 	o := outcome{begin: time.Now()}
 	reply, err := exchange(ctx, to, request, patience, false)
@@ -84,13 +84,13 @@ func scan(ctx context.Context, to way, request []byte, patience time.Duration) o
 	return o
 }
 
-// dialError: there was no connection.
+// dialError is a failure to connect.
 type dialError struct{ error }
 
 func (e *dialError) Unwrap() error { return e.error }
 
-// exchange sends a request and returns the reply up to its end, a NUL, or, with all
-// set, everything until the connection is closed.
+// exchange sends a request and returns the reply up to its NUL or, if all is set,
+// everything until the connection is closed.
 func exchange(ctx context.Context, to way, request []byte, limit time.Duration, all bool) (string, error) {
 	end := time.Now().Add(limit)
 	nc, err := dial(ctx, to, end)
@@ -124,8 +124,7 @@ func exchange(ctx context.Context, to way, request []byte, limit time.Duration, 
 	}
 }
 
-// dial connects; while the backlog is full it tries again, as a blocking client
-// would wait.
+// dial connects. While the backlog is full it retries, as connect(2) would block.
 func dial(ctx context.Context, to way, end time.Time) (net.Conn, error) {
 	d := net.Dialer{Deadline: end, LocalAddr: to.from}
 	again := 20 * time.Millisecond

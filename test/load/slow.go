@@ -21,7 +21,7 @@ func slowPart(kind, what string) part {
 		func(ctx context.Context, t *trial) error { return t.slowly(ctx, kind) }}
 }
 
-// slowly measures the scans of an honest client alone and beside a crowd.
+// slowly measures the scans of an honest client, first alone and then beside a crowd.
 func (t *trial) slowly(ctx context.Context, kind string) error {
 	socket, err := t.engineHere("engine", &engine{latency: 5 * time.Millisecond})
 	if err != nil {
@@ -72,7 +72,7 @@ func (t *trial) slowly(ctx context.Context, kind string) error {
 	return nil
 }
 
-// dripPause is the time between two bytes of slow clients.
+// dripPause is the pause of slow clients between two bytes.
 const dripPause = 5 * time.Second
 
 // probe makes scans at a fixed rate.

@@ -9,7 +9,7 @@ import (
 	"polyclam/protocol"
 )
 
-// status returns the fields of all records of XSTATUS; none if there is no answer.
+// status returns the fields of all XSTATUS records, or none if there is no answer.
 func (d *daemon) status(ctx context.Context) iter.Seq[protocol.Field] {
 	reply, _, _ := d.ask(ctx, "XSTATUS", 10*time.Second)
 	return func(yield func(protocol.Field) bool) {
@@ -27,7 +27,7 @@ func (d *daemon) status(ctx context.Context) iter.Seq[protocol.Field] {
 	}
 }
 
-// counters returns the fields of XSTATUS that have the word in their names.
+// counters returns the XSTATUS fields whose names contain the word.
 func (d *daemon) counters(ctx context.Context, word string) string {
 	var found []string
 	for f := range d.status(ctx) {

@@ -28,7 +28,7 @@ func (t *trial) twoNodes(ctx context.Context) (*daemon, []*engineProcess, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	// Both are checked once, and have their connections.
+	// Both have passed a health check and have connections.
 	warm := newLoad(ctx, d.unix())
 	within(ctx, time.Second, func(ctx context.Context) { warm.clients(ctx, t.clients) })
 	if all := warm.wait(); all.lost() > 0 {
@@ -95,7 +95,7 @@ func (t *trial) underLoad(ctx context.Context, breakIt func(*engineProcess), rep
 	return nil
 }
 
-// between returns the scans begun in a time.
+// between returns the scans that started in an interval.
 func (all outcomes) between(from, to time.Time) (some outcomes) {
 	for _, o := range all {
 		if !o.begin.Before(from) && o.begin.Before(to) {
@@ -105,7 +105,7 @@ func (all outcomes) between(from, to time.Time) (some outcomes) {
 	return some
 }
 
-// lastLost is when the last scan that was lost began; zero if none was.
+// lastLost is the start of the last lost scan, or zero.
 func (all outcomes) lastLost() (last time.Time) {
 	for _, o := range all {
 		if o.result != ok {
@@ -173,8 +173,8 @@ func stoppedArriving(ctx context.Context, t *trial) error {
 	return nil
 }
 
-// recovery measures how long it takes from now until every scan is OK again, at some
-// scans a second. It looks until a second of scans was OK, but not for ever.
+// recovery measures, with some scans per second, how long it takes from now until every
+// scan is OK again. It waits for a whole second of OK, up to a limit.
 func (t *trial) recovery(ctx context.Context, d *daemon, perSecond float64, limit time.Duration) {
 	from := time.Now()
 	l := newLoad(ctx, d.unix())
@@ -199,8 +199,7 @@ func (t *trial) recovery(ctx context.Context, d *daemon, perSecond float64, limi
 	}
 }
 
-// settled reports whether all scans that were answered in the last while were OK,
-// and there were some.
+// settled reports whether there were scans in the last while, all answered with OK.
 func (h *history) settled(while time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// stoppedNone leaves polyclamd without a node several times: how long that lasts has
-// much to do with chance.
+// stoppedNone leaves polyclamd without a node several times. How long the outage lasts
+// depends largely on chance.
 func stoppedNone(ctx context.Context, t *trial) error {
 	d, nodes, err := t.twoNodes(ctx)
 	if err != nil {
@@ -47,7 +47,7 @@ func stoppedNone(ctx context.Context, t *trial) error {
 	return nil
 }
 
-// allUp waits until polyclamd says that n nodes are up, but not for ever.
+// allUp waits until polyclamd reports n nodes up, up to a limit.
 func (t *trial) allUp(ctx context.Context, d *daemon, n int) bool {
 	limit := time.Now().Add(t.length(45*time.Second, 12*time.Second))
 	for d.nodesUp(ctx) < n {
@@ -58,7 +58,7 @@ func (t *trial) allUp(ctx context.Context, d *daemon, n int) bool {
 	return true
 }
 
-// nodesUp is how many nodes polyclamd says are up.
+// nodesUp is the number of nodes that polyclamd reports as up.
 func (d *daemon) nodesUp(ctx context.Context) (n int) {
 	for f := range d.status(ctx) {
 		if f.Key == "state" && f.Value == "up" {
@@ -120,7 +120,8 @@ func stoppedHUP(ctx context.Context, t *trial) error {
 	l.clients(loading, t.clients)
 	n, ups := t.number(300, 60), 0
 	for limit := time.Now().Add(hang); len(l.history.outcomes()) < n && time.Now().Before(limit); ups++ {
-		// Times that put the signal into every phase of the checks of a new configuration.
+		// The pauses move the signal through every phase of a new configuration's
+		// health checks.
 		if err := pause(ctx, time.Duration(100+ups*170%1000)*time.Millisecond); err != nil {
 			return err
 		}
@@ -151,7 +152,7 @@ func stoppedOptional(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	pause(ctx, time.Second) // the second is checked
+	pause(ctx, time.Second) // the second one passes its health check
 	second.mute.Store(true)
 	l := newLoad(ctx, d.unix())
 	var took []time.Duration

@@ -17,7 +17,7 @@ type part struct {
 	run   func(ctx context.Context, t *trial) error
 }
 
-// parts are all parts, in the order in which they are run.
+// parts are all parts in the order they run.
 var parts = slicesOf(slowParts, stoppedParts, overloadParts, reloadParts, hedgeParts, hogParts, restartParts)
 
 func slicesOf(lists ...[]part) (all []part) {
@@ -27,7 +27,7 @@ func slicesOf(lists ...[]part) (all []part) {
 	return all
 }
 
-// A trial is one run of a part: its directory, what it has started, its table.
+// A trial is one run of a part: its directory, its processes, its table.
 type trial struct {
 	options
 	dir     string
@@ -63,7 +63,7 @@ func (t *trial) row(figure, format string, args ...any) {
 	t.rows = append(t.rows, [2]string{figure, fmt.Sprintf(format, args...)})
 }
 
-// note adds a line of text that follows the table.
+// note adds a line of text after the table.
 func (t *trial) note(format string, args ...any) {
 	t.notes = append(t.notes, fmt.Sprintf(format, args...))
 }
@@ -79,7 +79,7 @@ func (t *trial) print(out io.Writer) {
 	}
 }
 
-// atEnd has f called when the trial is over, the last one first.
+// atEnd registers a function that the end of the trial calls, last one first.
 func (t *trial) atEnd(f func()) { t.endings = append(t.endings, f) }
 
 func (t *trial) close() {
@@ -96,7 +96,7 @@ func (t *trial) close() {
 // path is the path of a file in the trial's directory.
 func (t *trial) path(name string) string { return filepath.Join(t.dir, name) }
 
-// round makes a duration short enough to read.
+// round rounds a duration so that it is easy to read.
 func round(d time.Duration) time.Duration {
 	switch {
 	case d < 10*time.Millisecond:
@@ -107,7 +107,7 @@ func round(d time.Duration) time.Duration {
 	return d.Round(10 * time.Millisecond)
 }
 
-// join writes durations one after the other.
+// join lists durations.
 func join(all []time.Duration) string {
 	var words []string
 	for _, d := range all {

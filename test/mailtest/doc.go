@@ -1,6 +1,6 @@
-// Package mailtest has throw-away mail programs for tests of mail filters: a
-// sink that keeps every mail it is sent, a client that says how its mail was
-// answered, and a Postfix between them, with the milters under test.
+// Package mailtest provides throw-away mail programs for tests of mail filters: a sink
+// that keeps every mail it receives, a client that reports how its mail was answered,
+// and a Postfix between them, with the milters under test.
 //
 //	sink := mailtest.StartSink(t)
 //	postfix := mailtest.StartPostfix(t, mailtest.PostfixOptions{
@@ -11,5 +11,5 @@
 //	postfix.WaitEmpty(t)
 //	delivered := sink.Has("clean-1")
 //
-// Everything is on 127.0.0.1 and is ended at the test's cleanup.
+// Everything is on 127.0.0.1 and ends at the test's cleanup.
 package mailtest

@@ -76,8 +76,8 @@ func TestSink(t *testing.T) {
 	}
 }
 
-// script is an SMTP server of one connection that says its lines, one for each
-// thing the client sends. It ends after the last.
+// script is an SMTP server for one connection that sends its lines, one for each line
+// or mail from the client. It ends after the last.
 func script(t *testing.T, lines ...string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

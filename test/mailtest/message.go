@@ -16,7 +16,7 @@ const (
 	Recipient = "recipient@recipient.example"
 )
 
-// idHeader names a mail in the sink; a mail program leaves it alone.
+// idHeader names a mail in the sink. Mail programs leave it alone.
 const idHeader = "X-Test-Id"
 
 // Attachment is a file in a mail.
@@ -26,9 +26,9 @@ type Attachment struct {
 	Data []byte
 }
 
-// Message returns a MIME mail of a short text and the attachments in base64,
-// with CRLF line ends. id names it: it stands in Message-ID (<id@sender.example>),
-// X-Test-Id and the subject, and is a plain word without blanks.
+// Message returns a MIME mail with a short text and the attachments in base64, with
+// CRLF line ends. id, a plain word without blanks, names the mail in Message-ID
+// (<id@sender.example>), X-Test-Id and the subject.
 func Message(id string, attachments ...Attachment) []byte {
 	var mail bytes.Buffer
 	parts := multipart.NewWriter(&mail)

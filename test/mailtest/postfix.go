@@ -19,37 +19,37 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// PostfixOptions say how [StartPostfix] configures Postfix.
+// PostfixOptions configure [StartPostfix].
 type PostfixOptions struct {
-	// Milters are the smtpd_milters, e.g. "inet:127.0.0.1:1234" or
-	// "unix:/path". Postfix speaks to them as its user "postfix", so a Unix
-	// socket must be open to it, its directory too.
+	// Milters are the smtpd_milters, e.g. "inet:127.0.0.1:1234" or "unix:/path".
+	// Postfix connects as its user "postfix", which needs access to a Unix socket and
+	// its directory.
 	Milters []string
-	// Relay is where all mail goes, "host:port": a sink's Address.
+	// Relay is the "host:port" that receives all mail: a sink's Address.
 	Relay string
-	// Extra are further parameters of main.cf; they replace the test's own.
+	// Extra has more parameters for main.cf. They override the test's own.
 	Extra map[string]string
 }
 
 // Postfix is a running Postfix.
 type Postfix struct {
 	SMTP string // "127.0.0.1:port", where it takes mail
-	Dir  string // holds etc, queue, data and mail.log
+	Dir  string // contains etc, queue, data and mail.log
 
 	o      PostfixOptions
 	master *exec.Cmd
 	done   chan struct{} // closed when master has ended
 }
 
-// StartPostfix runs a Postfix of the test's own, with its own configuration,
-// queue and log, that takes mail for everybody on a free port and relays all of
-// it. A milter that does not answer or fails is a tempfail, 451. Nothing of the
-// machine's Postfix is read or changed but its programs; it needs no system log
-// and no service manager, but it needs root, as Postfix always does: another
-// user's test is skipped as if Postfix was missing, see [clamdtest.RequireProgram].
+// StartPostfix runs a Postfix with its own configuration, queue and log. It takes mail
+// for every recipient on a free port and relays it. A milter that fails or does not
+// answer is a tempfail, 451. It uses nothing of the machine's Postfix but the programs.
+// It needs no system log and no service manager, but root, as Postfix always does: for
+// another user the test is skipped as if Postfix was missing, see
+// [clamdtest.RequireProgram].
 //
-// It ends at the test's cleanup, and the test fails if a process is left. The
-// log is shown if the test failed.
+// It ends at the test's cleanup, which fails the test if a process is left. The log is
+// shown if the test failed.
 func StartPostfix(t testing.TB, o PostfixOptions) *Postfix {
 	t.Helper()
 	clamdtest.RequireProgram(t, "postconf")
@@ -62,7 +62,7 @@ func StartPostfix(t testing.TB, o PostfixOptions) *Postfix {
 		}
 	})
 	p.makeQueue(t)
-	// The port may be taken between its choice and Postfix' bind.
+	// Another program may take the port before Postfix binds it.
 	var err error
 	for range 5 {
 		if err = p.start(t); err == nil {
@@ -84,9 +84,8 @@ func (p *Postfix) Log() string {
 	return string(printed) + string(logged)
 }
 
-// WaitEmpty waits until no mail is in the queue: then every mail that was
-// answered 250 has been delivered, or never will be. The test fails if one
-// stays.
+// WaitEmpty waits until the queue is empty: every mail answered with 250 has been
+// delivered by then, or never will be. The test fails if a mail stays.
 func (p *Postfix) WaitEmpty(t testing.TB) {
 	t.Helper()
 	var left []string
@@ -98,8 +97,8 @@ func (p *Postfix) WaitEmpty(t testing.TB) {
 	t.Fatalf("still in Postfix' queue after %v: %q", patience, left)
 }
 
-// queued are the mails in the queue. A mail moves from incoming to active and
-// to deferred, so the folders are looked at in this order.
+// queued are the mails in the queue. A mail moves from incoming to active and to
+// deferred, so the folders are read in this order.
 func (p *Postfix) queued() (names []string) {
 	for _, folder := range []string{"maildrop", "incoming", "active", "deferred", "hold", "corrupt"} {
 		filepath.WalkDir(p.path("queue", folder), func(path string, d fs.DirEntry, err error) error {
@@ -116,8 +115,8 @@ func (p *Postfix) path(parts ...string) string {
 	return filepath.Join(append([]string{p.Dir}, parts...)...)
 }
 
-// start writes the configuration for a new port and runs master, which runs
-// everything else, in the foreground and in a session of its own.
+// start writes the configuration for a new port and runs master in the foreground, in
+// its own session. master runs everything else.
 func (p *Postfix) start(t testing.TB) error {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -127,7 +126,7 @@ func (p *Postfix) start(t testing.TB) error {
 	p.SMTP = l.Addr().String()
 	l.Close()
 	p.configure(t)
-	// A file, not a pipe: Wait would wait for everybody who holds its end.
+	// A file, not a pipe: Wait would wait for every process that holds its end.
 	printed, err := os.Create(p.path("master.out"))
 	if err != nil {
 		return err
@@ -147,7 +146,7 @@ func (p *Postfix) start(t testing.TB) error {
 	return p.ready()
 }
 
-// daemonDirectory is where the distribution keeps Postfix' daemons.
+// daemonDirectory is where the distribution keeps Postfix's daemons.
 func (p *Postfix) daemonDirectory(t testing.TB) string {
 	t.Helper()
 	out, err := exec.Command(clamdtest.RequireProgram(t, "postconf"), "-d", "-h", "daemon_directory").Output()
@@ -188,7 +187,7 @@ func greeting(address string) error {
 	return err
 }
 
-// stop ends master and what it runs; master takes its group along.
+// stop ends master and its process group.
 func (p *Postfix) stop(t testing.TB) {
 	t.Helper()
 	if p.master == nil {
@@ -212,8 +211,8 @@ func (p *Postfix) stop(t testing.TB) {
 	p.master = nil
 }
 
-// makeQueue makes the folders that "postfix check" would make, with the owners
-// of Postfix 3.7's postfix-files.
+// makeQueue makes the folders that "postfix check" would make, with the owners in
+// Postfix 3.7's postfix-files.
 func (p *Postfix) makeQueue(t testing.TB) {
 	t.Helper()
 	postfix := clamdtest.Credential(t, "postfix")
@@ -267,7 +266,7 @@ func (p *Postfix) configure(t testing.TB) {
 	}
 	for name, text := range map[string]string{"main.cf": mainCF.String(), "master.cf": fmt.Sprintf(masterCF, port)} {
 		path := p.path("etc", name)
-		// Postfix 3.7 waits until its configuration has been left alone for 2 s.
+		// Postfix 3.7 waits until its configuration is at least 2 s old.
 		past := time.Now().Add(-time.Minute)
 		if err := errors.Join(os.WriteFile(path, []byte(text), 0o644), os.Chtimes(path, past, past)); err != nil {
 			t.Fatal(err)
@@ -275,7 +274,7 @@ func (p *Postfix) configure(t testing.TB) {
 	}
 }
 
-// masterCF are the services that a relay needs, none of them chrooted:
+// masterCF are the services that a relay needs, none of them in a chroot:
 //
 //	service type private unprivileged chroot wakeup maxproc command
 const masterCF = `

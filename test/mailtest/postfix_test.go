@@ -24,8 +24,8 @@ func TestPostfixDelivers(t *testing.T) {
 	}
 }
 
-// A milter that is not there must be a tempfail: what a test takes for the
-// verdict of a filter would else be Postfix going on without it.
+// A missing milter must be a tempfail. Otherwise a test could take mail that Postfix
+// passed unfiltered for the verdict of a filter.
 func TestPostfixWithoutItsMilter(t *testing.T) {
 	sink := StartSink(t)
 	p := StartPostfix(t, PostfixOptions{Relay: sink.Address, Milters: []string{"unix:/nonexistent/milter"}})

@@ -8,19 +8,19 @@ import (
 	"net/textproto"
 )
 
-// Reply is the answer to a mail: the final one if it was accepted, else that of
-// the command that was refused, whichever it was.
+// Reply is the answer to a mail: the final one if the server accepted the mail, else
+// that of the command it refused.
 type Reply struct {
 	Code int    // 250, or 4xx, or 5xx
-	Text string // what follows the code; several lines are joined by "\n"
+	Text string // the text after the code; lines are joined by "\n"
 }
 
 // String returns the reply as SMTP writes it.
 func (r Reply) String() string { return fmt.Sprintf("%d %s", r.Code, r.Text) }
 
-// Send sends a mail by SMTP to address, "host:port", from [Sender] to
-// [Recipient]. The error says that there was no answer: no connection, one that
-// broke off, or the end of ctx; a refusal is no error.
+// Send sends a mail by SMTP to address, "host:port", from [Sender] to [Recipient]. An
+// error means that there was no answer: no connection, a broken one, or the end of ctx.
+// A refusal is not an error.
 func Send(ctx context.Context, address string, mail []byte) (Reply, error) {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, "tcp", address)
@@ -60,8 +60,8 @@ func dialogue(c *textproto.Conn, mail []byte) (Reply, error) {
 		}
 	}
 	w := c.DotWriter()
-	// A server that refuses the mail in the middle closes the connection; what it
-	// said is still to be read.
+	// A server that refuses the mail in the middle closes the connection. Its reply can
+	// still be read.
 	_, writeErr := w.Write(mail)
 	closeErr := w.Close()
 	reply, err := read(c, 2)

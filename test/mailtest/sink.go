@@ -16,19 +16,19 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// patience bounds every wait. It is no measurement: it only catches a hang.
+// patience bounds every wait. It measures nothing: it only catches a hang.
 const patience = 60 * time.Second
 
-// poll is the pause between two looks.
+// poll is the interval of polling.
 const poll = 20 * time.Millisecond
 
-// Mail is a mail that came to a sink.
+// Mail is a mail that a sink received.
 type Mail struct {
 	ID     string // its X-Test-Id, else its Message-ID up to the @; empty if it has neither
 	From   string // envelope sender, empty for a bounce
 	To     []string
 	Header mail.Header // nil if it cannot be parsed
-	Data   []byte      // the whole mail with its header, as it came
+	Data   []byte      // the whole mail with its header, as received
 }
 
 // Sink is an SMTP server that accepts everything and keeps it. It is safe for
@@ -51,7 +51,7 @@ func StartSink(t testing.TB) *Sink {
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &delivery{sink: s}, nil }))
 	server.Domain = "sink.example"
 	server.ReadTimeout, server.WriteTimeout = patience, patience
-	// What a client does to its connection is the client's affair.
+	// The sink does not care what a client does to its connection.
 	server.ErrorLog = log.New(io.Discard, "", 0)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
@@ -64,22 +64,22 @@ func StartSink(t testing.TB) *Sink {
 	return s
 }
 
-// Mails returns all mails so far, in the order of their coming.
+// Mails returns all mails so far, in the order they arrived.
 func (s *Sink) Mails() []Mail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.mails)
 }
 
-// Has reports whether the mail with this id has come. That it has not says
-// nothing about later: see [Postfix.WaitEmpty].
+// Has reports whether the mail with this ID has arrived. If not, it may still arrive:
+// see [Postfix.WaitEmpty].
 func (s *Sink) Has(id string) bool {
 	_, ok := s.find(id)
 	return ok
 }
 
-// Wait waits for the mail with this id and returns it. The test fails if it
-// does not come.
+// Wait waits for the mail with this ID and returns it. The test fails if it does not
+// arrive.
 func (s *Sink) Wait(t testing.TB, id string) Mail {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(poll) {

@@ -1,5 +1,5 @@
-// Package severity proves that no backend keeps an order of severity of its own: the
-// only one within an engine's answer is backends.Stronger, which backends.Answer uses.
+// Package severity checks that no backend has its own order of severity: the only one
+// within an engine's answer is backends.Stronger, which backends.Answer uses.
 package severity
 
 import (
@@ -45,7 +45,7 @@ func TestOneOrder(t *testing.T) {
 	}
 }
 
-// TestSeen: the test sees each way to write an order down.
+// TestSeen checks that the test sees every way to write an order down.
 func TestSeen(t *testing.T) {
 	for name, source := range map[string]string{
 		"a list":   `var order = []backends.Category{backends.Virus, backends.Encrypted, backends.SWErr}`,

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// place is where in the dialogue a client is.
+// place is a client's position in the dialogue.
 type place int
 
 const (
@@ -21,7 +21,7 @@ const (
 // conn is one client.
 type conn struct {
 	fd      int
-	file    int // received and not yet read
+	file    int // received and not yet used
 	holds   bool
 	place   place
 	session bool
@@ -29,18 +29,18 @@ type conn struct {
 	held    []byte // of an unfinished command
 	head    [4]byte
 	headLen int
-	left    int64 // bytes of the chunk
-	begun   bool  // content has been seen
+	left    int64 // bytes left of the chunk
+	begun   bool  // the object has begun
 	bad     bool  // it is the test file
 	reply   [64]byte
 }
 
-// eicarBegin is enough of the EICAR test file to know it, and not enough for a
-// scanner to take this program for it.
+// eicarBegin is enough of the EICAR test file to recognise it, and too little for a
+// scanner to detect this program.
 var eicarBegin = []byte("X5O!P%@AP[4")
 
-// feed takes p and answers what is complete; files are read into scratch. It
-// reports whether the connection goes on.
+// feed takes p and answers what is complete. It reads files into scratch. It reports
+// whether the connection stays open.
 func (c *conn) feed(p, scratch []byte) bool {
 	for len(p) > 0 {
 		more := true
@@ -88,7 +88,7 @@ func terminator(prefix byte) byte {
 	return 0
 }
 
-// begin begins to answer a command.
+// begin starts to answer a command.
 func (c *conn) begin(line []byte) bool {
 	if len(line) == 0 {
 		return false
@@ -140,7 +140,7 @@ func (c *conn) data(p []byte) []byte {
 	return p[n:]
 }
 
-// fildes reads the file that was handed over, from its beginning.
+// fildes reads the file of the descriptor from its beginning.
 func (c *conn) fildes(buf []byte) bool {
 	c.place = inCommand
 	if !c.holds {
@@ -163,8 +163,7 @@ func (c *conn) fildes(buf []byte) bool {
 	}
 }
 
-// descriptor keeps the descriptor in ancillary data; the last one, if there are
-// several.
+// descriptor keeps the last descriptor in the ancillary data.
 func (c *conn) descriptor(oob []byte) {
 	for len(oob) > 0 {
 		header, data, rest, err := unix.ParseOneSocketControlMessage(oob)
@@ -182,7 +181,7 @@ func (c *conn) descriptor(oob []byte) {
 	}
 }
 
-// drop closes the descriptor that was not asked for.
+// drop closes a descriptor that no command has used.
 func (c *conn) drop() {
 	if c.holds {
 		unix.Close(c.file)
@@ -197,8 +196,7 @@ func (c *conn) verdict(object string, bad bool) bool {
 	return c.answer(object, ": OK")
 }
 
-// answer sends one record. Outside of a session it is the last thing on the
-// connection.
+// answer sends one record. Outside a session it is the last on the connection.
 func (c *conn) answer(parts ...string) bool {
 	b := c.reply[:0]
 	if c.session {

@@ -1,9 +1,9 @@
-// Package nullclamd is a clamd that scans nothing: it reads what it is given and
-// answers OK. What a proxy in front of it costs is all that is left to measure.
+// Package nullclamd is a clamd that scans nothing: it reads its input and answers OK.
+// What remains to be measured is the cost of the proxy in front of it.
 //
-// It knows INSTREAM, FILDES, PING, VERSION, and all of them in an IDSESSION, and
-// it finds the EICAR test file, so that a proxy which insists on that takes it for
-// an engine. It is one thread around epoll and allocates nothing per scan.
+// It knows INSTREAM, FILDES, PING and VERSION, all of them in an IDSESSION too. It
+// finds the EICAR test file, so that a proxy that checks this accepts it as an engine.
+// It is one thread around epoll and allocates nothing per scan.
 package nullclamd
 
 import (
@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readBuffer is what is read at once; larger ones are no faster.
+// readBuffer is the size of a read. Larger ones are no faster.
 const readBuffer = 256 << 10
 
 // Server answers the clients of one Unix socket.
@@ -24,7 +24,7 @@ type Server struct {
 	wake     int // eventfd that ends Serve
 	conns    map[int32]*conn
 	buf      []byte // what clients send
-	scratch  []byte // what files hold
+	scratch  []byte // what files contain
 	oob      []byte
 }
 
@@ -104,7 +104,7 @@ func (s *Server) end() {
 	unix.Close(s.wake)
 }
 
-// accept takes all that wait. What they ask has often come already.
+// accept accepts all waiting connections. Their commands have often arrived already.
 func (s *Server) accept() {
 	for {
 		fd, _, err := unix.Accept4(s.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
@@ -120,7 +120,7 @@ func (s *Server) accept() {
 	}
 }
 
-// serve takes one piece of what the client sent.
+// serve reads once from the client.
 func (s *Server) serve(fd int32) {
 	c := s.conns[fd]
 	if c == nil {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serveClamd speaks clamd's protocol, as far as a client of it goes: z commands.
+// serveClamd speaks clamd's protocol as far as polyclam uses it: z commands.
 func serveClamd(c *conversation) error {
 	in := &descriptorReader{nc: c.Conn}
 	defer in.close()
@@ -40,7 +40,7 @@ func serveClamd(c *conversation) error {
 	}
 }
 
-// clamdCommand obeys one command; id is 0 outside of a session.
+// clamdCommand executes one command. id is 0 outside a session.
 func (c *conversation) clamdCommand(r *bufio.Reader, in *descriptorReader, command string, id int) error {
 	prefix, other := "", ""
 	if id > 0 {
@@ -113,7 +113,7 @@ func clamdWords(s *scanning) string {
 	return "OK"
 }
 
-// chunks reads an object that comes in chunks.
+// chunks reads an object in chunks.
 type chunks struct {
 	r    io.Reader
 	left uint32
@@ -138,7 +138,7 @@ func (c *chunks) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// descriptorReader keeps the descriptors that come with what is read.
+// descriptorReader keeps the descriptors that arrive with the bytes it reads.
 type descriptorReader struct {
 	nc    net.Conn
 	files []*os.File
@@ -168,7 +168,7 @@ func (d *descriptorReader) Read(p []byte) (int, error) {
 	return n, parseErr
 }
 
-// next is the oldest descriptor that was not asked for.
+// next is the oldest descriptor that no command has used.
 func (d *descriptorReader) next() *os.File {
 	if len(d.files) == 0 {
 		return nil

@@ -36,7 +36,7 @@ func serveICAP(c *conversation) error {
 }
 
 func (c *conversation) respmod(r *bufio.Reader, header textproto.MIMEHeader) error {
-	// The header of HTTP ends where the body begins.
+	// The HTTP header ends where the body begins.
 	parts := strings.Split(header.Get("Encapsulated"), ", ")
 	_, offset, _ := strings.Cut(parts[len(parts)-1], "=")
 	skip, err := strconv.Atoi(offset)
@@ -51,7 +51,7 @@ func (c *conversation) respmod(r *bufio.Reader, header textproto.MIMEHeader) err
 		text := icapWords(s)
 		return s.say(text, "ICAP/1.0 500 Server error\r\nServer: C-ICAP/0.5.10\r\nConnection: close\r\n\r\n", "ICAP/1.0 100 Continue\r\n\r\n")
 	}
-	// What comes after the last chunk is an empty line.
+	// An empty line follows the last chunk.
 	if err := s.receive(&body{r: r, chunks: httputil.NewChunkedReader(r)}, -1, answer); err != nil {
 		return err
 	}

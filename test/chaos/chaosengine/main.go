@@ -1,7 +1,7 @@
 // Chaosengine is one engine of a chaos run: a clamd, a savdid, an ICAP server or a
-// command-line scanner. It judges objects honestly by what it has read, unless the file
-// of its mode says otherwise, and logs every object that it reads and every answer that
-// it gives, before it gives it.
+// command-line scanner. It judges objects honestly by the bytes it has read, unless the
+// file with its mode says otherwise. It logs every object that it reads, and every
+// answer before it gives it.
 //
 //	chaosengine clamd|sssp|icap NAME ADDRESS MODE LOG
 //	chaosengine scanner NAME MODE LOG PATH
@@ -25,8 +25,8 @@ func main() {
 	os.Exit(9)
 }
 
-// run serves until the process is killed, or exits with the scanner's status. It returns
-// only if something is wrong.
+// run serves until the process is killed, or exits with the scanner's status. It
+// returns only with an error.
 func run(args []string) error {
 	switch {
 	case len(args) == 5 && args[0] == "scanner":
@@ -45,7 +45,7 @@ func run(args []string) error {
 	return errors.New("want a kind, a name, an address, a file with the mode and a log")
 }
 
-// tick is how often a server looks whether its mode has changed.
+// tick is how often a server checks whether its mode has changed.
 const tick = 20 * time.Millisecond
 
 // listen serves until the process ends. In mode refuse there is no listener.
@@ -57,7 +57,7 @@ func (n *node) listen(address string, serve func(*conversation) error) error {
 			return err
 		}
 		if first {
-			fmt.Println("ready") // the harness waits for it
+			fmt.Println("ready") // the harness waits for this line
 		}
 		go n.accept(l, serve)
 		for n.mode().Fault != "refuse" {
@@ -75,11 +75,11 @@ func open(network, place string) (net.Listener, error) {
 		os.Remove(place)
 		l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: place})
 		if err == nil {
-			l.SetUnlinkOnClose(false) // connections are refused, not the path unknown
+			l.SetUnlinkOnClose(false) // connections are refused, but the path exists
 		}
 		return l, err
 	}
-	// A small window: a client cannot hand over much that is not read.
+	// A small window: a client cannot send much that the engine does not read.
 	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
 		controlErr := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 32<<10) })
@@ -101,7 +101,7 @@ func (n *node) accept(l net.Listener, serve func(*conversation) error) {
 				n.await(func(m mode) bool { return m.Fault != "deaf" })
 				return
 			}
-			serve(c) // how a client leaves is no concern of an engine
+			serve(c) // an engine ignores how a client leaves
 		}()
 	}
 }

@@ -12,12 +12,12 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// mode is what the harness wants of a node now.
+// mode is the behaviour that the harness currently wants of a node.
 type mode struct {
 	Fault      string `json:"fault"`
-	Share      int    `json:"share"` // percent of the scans that it is for
-	Spare      bool   `json:"spare"` // not for polyclam's health checks
-	N          int    `json:"n"`     // bytes, where the fault needs a number
+	Share      int    `json:"share"` // percent of scans that it affects
+	Spare      bool   `json:"spare"` // health checks are spared
+	N          int    `json:"n"`     // bytes, for faults that need a number
 	Delay      int    `json:"delay"` // milliseconds
 	Generation int    `json:"generation"`
 }
@@ -39,7 +39,7 @@ func newNode(name, modeFile, log string) (*node, error) {
 	return &node{name: name, engine: engine, modeFile: modeFile, log: w}, nil
 }
 
-// mode is the mode of this moment. A file that is missing or unreadable is none.
+// mode reads the current mode. A missing or unreadable file is no fault.
 func (n *node) mode() mode {
 	var m mode
 	if b, err := os.ReadFile(n.modeFile); err != nil || json.Unmarshal(b, &m) != nil {
@@ -48,10 +48,10 @@ func (n *node) mode() mode {
 	return m
 }
 
-// longest is how long a fault holds a conversation at most.
+// longest is the longest time a fault holds a conversation.
 const longest = time.Minute
 
-// await waits until the mode is as wanted.
+// await waits until over accepts the mode.
 func (n *node) await(over func(mode) bool) {
 	for end := time.Now().Add(longest); time.Now().Before(end) && !over(n.mode()); {
 		time.Sleep(tick)
@@ -70,7 +70,7 @@ func (n *node) converse(nc net.Conn) *conversation {
 	return &conversation{node: n, Conn: nc, number: int(n.conns.Add(1))}
 }
 
-// begin begins a scan on the connection.
+// begin starts a scan on the connection.
 func (c *conversation) begin() *scanning {
 	c.seq++
 	s := c.node.begin(c.number, c.seq)
@@ -78,7 +78,7 @@ func (c *conversation) begin() *scanning {
 	return s
 }
 
-// begin begins a scan: the fault of the moment is for it, or not.
+// begin starts a scan and decides whether the current fault affects it.
 func (n *node) begin(conn, seq int) *scanning {
 	s := &scanning{n: n, m: n.mode()}
 	s.rec = history.Scan{Node: n.name, Process: os.Getpid(), Conn: conn, Seq: seq}

@@ -13,7 +13,7 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// The exit statuses of the scanner. Every other one is a failure.
+// The exit statuses of the scanner. All others are failures.
 const (
 	exitClean     = 0
 	exitVirus     = 1
@@ -31,7 +31,7 @@ func scan(name, modeFile, log, path string) error {
 	if err != nil {
 		return err
 	}
-	s := n.begin(rand.Int(), 1) // a run has more scans than there are process ids
+	s := n.begin(rand.Int(), 1) // a run has more scans than there are process IDs
 	if err := s.receive(f, -1, func() error { return s.print(path) }); err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (s *scanning) print(path string) error {
 		s.note(history.Answer)
 		io.WriteString(os.Stdout, text[:s.m.N%len(text)])
 		syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	case "cut": // it says less than it should, and that all is well
+	case "cut": // the output is cut off, but the status is that of success
 		s.rec.Verdict, s.rec.Name, status = history.Nothing, "", exitClean
 		text = text[:s.m.N%(len(text)-1)]
 	case "garbage":
@@ -63,7 +63,7 @@ func (s *scanning) print(path string) error {
 	case "error", "wrongid", "reset":
 		s.rec.Verdict, s.rec.Name = history.Nothing, ""
 		text, status = "Cannot open the signatures\n", exitFailed
-	case "orphan": // a child holds the output and outlives it
+	case "orphan": // a child holds the output and outlives the scanner
 		child := exec.Command("/bin/sleep", "60")
 		child.Stdout = os.Stdout
 		child.Start()

@@ -12,7 +12,7 @@ import (
 	"polyclam/test/chaos/object"
 )
 
-// scanning is one object that is scanned.
+// scanning is one object under scan.
 type scanning struct {
 	n    *node
 	c    *conversation // nil for a program
@@ -22,21 +22,21 @@ type scanning struct {
 	j    object.Judgement
 }
 
-// note writes a step to the log.
+// note logs a step.
 func (s *scanning) note(step string) {
 	s.rec.Step, s.rec.At = step, history.Now()
 	if err := s.n.log.Write(s.rec); err != nil {
-		panic(err) // without a log nothing is proven
+		panic(err) // a run without its log proves nothing
 	}
 }
 
 var errHangUp = errors.New("the fault ends the connection")
 
-// earlyHead is what an early answer is about.
+// earlyHead is how much of the object an early answer is based on.
 const earlyHead = 1 << 10
 
-// receive reads an object of which size bytes come, -1 if that is not known. answer
-// gives an answer before all of it is read.
+// receive reads an object of size bytes, or -1 if the size is unknown. answer sends an
+// answer before the whole object is read.
 func (s *scanning) receive(r io.Reader, size int64, answer func() error) error {
 	if s.m.Fault == "slowread" {
 		r = slowReader{r, time.Duration(s.m.Delay) * time.Millisecond}
@@ -73,15 +73,15 @@ func (s *scanning) receive(r io.Reader, size int64, answer func() error) error {
 	return err
 }
 
-// inHand says that the engine has the whole object as a file. Nobody could see that an
-// answer about a part of it is early.
+// inHand records that the engine has the whole object as a file. polyclam cannot notice
+// that an answer is based on only part of it.
 func (s *scanning) inHand() {
 	if s.m.Fault == "early" {
 		s.m.Fault = ""
 	}
 }
 
-// early answers about the beginning and then reads the rest.
+// early answers from the beginning of the object and then reads the rest.
 func (s *scanning) early(data *bytes.Buffer, r io.Reader, answer func() error) error {
 	s.received(data.Bytes(), false)
 	if err := answer(); err != nil {
@@ -107,7 +107,7 @@ func (s *scanning) received(data []byte, whole bool) {
 	s.note(history.Read)
 }
 
-// affected reports whether the fault is for this object, and drops it if not.
+// affected reports whether the fault affects this object, and drops it if not.
 func (s *scanning) affected(data []byte) bool {
 	if s.m.Spare && object.NonceOf(data) == "" {
 		s.m.Fault = ""
@@ -115,7 +115,7 @@ func (s *scanning) affected(data []byte) bool {
 	return s.m.Fault != ""
 }
 
-// verdict is what an honest answer says.
+// verdict is the honest answer.
 func (s *scanning) verdict() string {
 	switch {
 	case s.j.Virus != "":
@@ -137,9 +137,9 @@ var garbage = []string{
 	"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
 }
 
-// say notes an answer and writes it, as the fault has it. failure is how this engine
-// says that it failed, changed the answer with the number of another request. It
-// returns an error if the connection is to end.
+// say logs an answer and writes it, changed by the fault. failure is this engine's
+// error reply, changed is the answer with the number of another request. An error means
+// that the connection must end.
 func (s *scanning) say(answer, failure, changed string) error {
 	s.rec.Fault, s.rec.Verdict, s.rec.Name = s.m.Fault, s.verdict(), s.j.Virus
 	pause := time.Duration(s.m.Delay) * time.Millisecond
@@ -206,7 +206,7 @@ func (s *scanning) write(out []byte, pause time.Duration) error {
 	return nil
 }
 
-// slowReader reads a little at a time.
+// slowReader reads a few bytes at a time.
 type slowReader struct {
 	r     io.Reader
 	pause time.Duration

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// serveSSSP is a savdid's side of a session.
+// serveSSSP is savdid's side of a session.
 func serveSSSP(c *conversation) error {
 	session := &ssspSession{conversation: c, r: bufio.NewReader(c), id: fmt.Sprintf("5B99%04X", c.number)}
 	if err := session.put("OK SSSP/1.0"); err != nil {

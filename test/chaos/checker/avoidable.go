@@ -9,12 +9,12 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// before is how long before a request a fault counts: the next health check has to find
-// its end.
+// before is how long before a request a fault still counts: the next health check has
+// to notice its end.
 const before = 1500 * time.Millisecond
 
-// avoidable reports whether a request could have been answered: every required engine
-// had a node without a fault all the time, and polyclamd was left alone.
+// avoidable reports whether polyclamd could have answered a request: every required
+// engine had a healthy node the whole time, and polyclamd itself was undisturbed.
 func (c *checker) avoidable(q *history.Request) bool {
 	broken := map[string]bool{}
 	for _, f := range c.Faults {
@@ -46,7 +46,8 @@ func (c *checker) avoidable(q *history.Request) bool {
 	return true
 }
 
-// avoid counts the requests that were not answered and could have been.
+// avoid counts the requests that went unanswered although polyclamd could have
+// answered.
 func (c *checker) avoid(q *history.Request, class string) {
 	if class != Tempfail && class != Dropped || !c.avoidable(q) {
 		return

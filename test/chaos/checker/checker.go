@@ -1,6 +1,6 @@
-// Package checker judges the history of a run by polyclam's invariants. It knows what
-// was asked, what every engine read and answered, and what was done to them; nothing of
-// how polyclam works.
+// Package checker judges the history of a run by polyclam's invariants. It knows the
+// requests, what every engine read and answered, and the faults, but nothing about how
+// polyclam works.
 package checker
 
 import (
@@ -15,22 +15,21 @@ import (
 // Rules are what a run is judged by.
 type Rules struct {
 	Required     []string       // engines whose clean answer every OK needs
-	Nodes        map[string]int // how many each engine has
+	Nodes        map[string]int // number of nodes of each engine
 	AnswerWithin time.Duration
 	SpoolWait    time.Duration
 	Timeout      time.Duration // of an engine
-	// Unused reports whether a node is not configured, by the policy.
+	// Unused reports whether a node is not configured under a policy.
 	Unused func(policy int, node string) bool
-	// Slack is what a deadline may be missed by on a busy machine.
+	// Slack is how late a deadline may be on a busy machine.
 	Slack time.Duration
-	// BlindGrace is how long a health check may take to see that a node is blind.
+	// BlindGrace is how long a health check may take to notice that a node is blind.
 	BlindGrace time.Duration
-	// Unseen is how many bytes of an object the kernel takes for an engine that does not
-	// read: polyclam has handed over everything then, and cannot see that an answer is
-	// early.
+	// Unseen is how many bytes of an object the kernel buffers for an engine that does
+	// not read. polyclam has then sent everything and cannot notice an early answer.
 	Unseen map[string]int64
-	// EncryptedFound reports whether a listener calls what is encrypted FOUND, by the
-	// policy.
+	// EncryptedFound reports whether a listener answers FOUND for encrypted objects
+	// under a policy.
 	EncryptedFound func(policy int, listener string) bool
 
 	MaxRSS         int64
@@ -39,7 +38,7 @@ type Rules struct {
 	KeptConns      int // connections to engines that may be open without a scan
 }
 
-// Run is the whole history of a run.
+// Run is the complete history of a run.
 type Run struct {
 	Requests []history.Request
 	Steps    []history.Scan
@@ -49,21 +48,21 @@ type Run struct {
 	Log      []string // polyclamd's, line by line
 }
 
-// A Violation is something that must not be.
+// A Violation is a broken rule.
 type Violation struct {
 	Rule    string
 	At      history.Time
 	Text    string
-	Request *history.Request // nil if it is about none
+	Request *history.Request // nil if it concerns none
 }
 
-// The rules, by the numbers of the invariants.
+// The rules, with the numbers of the invariants.
 const (
 	Unproven  = "1 an OK without a clean answer for all of the object"
 	EarlyOK   = "1 an OK by an early answer"
 	VirusOK   = "2 an OK for what an engine called a virus"
 	Foreign   = "3 an answer that belongs to another request"
-	Stray     = "3 a reply that nobody asked for"
+	Stray     = "3 a reply to no request"
 	Twice     = "3 more than one reply"
 	Reused    = "3 a connection to an engine used again without its answer"
 	Late      = "4 no reply within the deadline"
@@ -78,7 +77,7 @@ const (
 	Crashed   = "polyclamd ended or complained"
 )
 
-// Report is what came of a run.
+// Report is the result of a run.
 type Report struct {
 	Violations []Violation
 	Counts     map[string]int // of requests: Right, Tempfail, ...
@@ -87,7 +86,7 @@ type Report struct {
 	Waits      []time.Duration // for a reply, sorted
 	Recoveries []Recovery
 	Avoidable  int            // requests without an answer that healthy nodes could have given
-	Reasons    map[string]int // what was said instead
+	Reasons    map[string]int // the replies they got instead
 	Tolerated  map[string]int // what looks wrong and is not, by reason
 	Peak       history.Sample
 	Before     history.Sample
@@ -95,14 +94,14 @@ type Report struct {
 	Began      history.Time
 }
 
-// What becomes of a request.
+// The fate of a request.
 const (
 	Right      = "right"      // as the truth says
 	Tempfail   = "tempfail"   // an ERROR
 	Dropped    = "dropped"    // the connection was closed without a reply
-	Refused    = "refused"    // there was no connection
+	Refused    = "refused"    // no connection
 	Misjudged  = "misjudged"  // not what the truth says; not always a violation
-	Unanswered = "unanswered" // on purpose of the client
+	Unanswered = "unanswered" // intended by the client
 )
 
 type checker struct {
@@ -115,7 +114,7 @@ type checker struct {
 	judged []judged
 }
 
-// judged is what became of a request that was to be answered.
+// judged is the fate of a request that required an answer.
 type judged struct {
 	q     *history.Request
 	class string
@@ -144,18 +143,18 @@ func Check(run Run, rules Rules) Report {
 	return c.report
 }
 
-// violate notes a violation.
+// violate records a violation.
 func (c *checker) violate(rule string, at history.Time, q *history.Request, format string, args ...any) {
 	c.report.Violations = append(c.report.Violations, Violation{rule, at, fmt.Sprintf(format, args...), q})
 }
 
-// policyAt says which policy may be in force from a moment on.
+// policyAt is a policy that may be in force from a moment on.
 type policyAt struct {
 	from     history.Time
 	policies []int
 }
 
-// readEvents finds out when which policy was in force, and when there were signatures.
+// readEvents collects the times of policies and signatures.
 func (c *checker) readEvents() {
 	slices.SortStableFunc(c.Events, func(a, b history.Event) int { return cmp.Compare(a.At, b.At) })
 	now := 0
@@ -193,19 +192,20 @@ func (c *checker) policies(q *history.Request) []int {
 	return all
 }
 
-// mayBe reports whether what is encrypted may be FOUND, or OK, for this request.
+// mayBe reports whether the answer for an encrypted object may be FOUND, or OK, for
+// this request.
 func (c *checker) mayBe(q *history.Request, found bool) bool {
 	return slices.ContainsFunc(c.policies(q), func(p int) bool { return c.rules.EncryptedFound(p, q.Listener) == found })
 }
 
-// restarted reports whether polyclamd was ended or started during a request.
+// restarted reports whether polyclamd ended or started during a request.
 func (c *checker) restarted(q *history.Request) bool {
 	return slices.ContainsFunc(c.Faults, func(f history.Fault) bool {
 		return (f.Kind == "polyclamd killed" || f.Kind == "polyclamd restarted") && f.Begin <= q.End && f.End >= q.Begin
 	})
 }
 
-// generation is the one of the signatures that all nodes had at a moment.
+// generation is the version of the signatures that all nodes had at a moment.
 func (c *checker) generation(at history.Time) int {
 	n := 0
 	for _, e := range c.learnt {

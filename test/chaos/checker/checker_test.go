@@ -20,7 +20,7 @@ var rules = Rules{
 	MaxThreads:     10, MaxDescriptors: 100, KeptConns: 5,
 }
 
-// run is a history in which all is well: one object, clean, scanned by two engines.
+// run is a history without any violation: one clean object, scanned by two engines.
 type run struct {
 	Run
 	q *history.Request
@@ -44,7 +44,7 @@ func good() *run {
 	return r
 }
 
-// scan adds a scan of the object that begins at a time in milliseconds.
+// scan adds a scan of the object that starts at a time in milliseconds.
 func (r *run) scan(node string, at history.Time, verdict, name string, change func(*history.Scan)) {
 	s := history.Scan{Node: node, Process: 1, Conn: len(r.Steps) + 1, Seq: 1, At: at * ms, Step: history.Begun}
 	r.Steps = append(r.Steps, s)
@@ -136,7 +136,7 @@ func TestRules(t *testing.T) {
 		{"encryption that nobody found", func(r *run) { r.q.Lines = []string{"stream: Heuristics.Encrypted.Zip FOUND"} }, Invented, Misjudged},
 		{"two replies", func(r *run) { r.q.Lines = []string{"stream: OK", "stream: OK"} }, Twice, Right},
 		{"a reply about a path", func(r *run) { r.q.Lines = []string{"/etc/passwd: OK"} }, Foreign, Dropped},
-		{"a reply that nobody asked for", func(r *run) { r.q.Stray = []string{"9: stream: OK"} }, Stray, Right},
+		{"a reply to no request", func(r *run) { r.q.Stray = []string{"9: stream: OK"} }, Stray, Right},
 		{"half a reply", func(r *run) { r.q.Outcome, r.q.Lines, r.q.Error = history.Closed, nil, `half a reply: "stre"` }, Broken, Dropped},
 		{"half a reply of a killed polyclamd", func(r *run) {
 			r.q.Outcome, r.q.Lines, r.q.Error = history.Closed, nil, `half a reply: "stre"`

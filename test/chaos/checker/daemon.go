@@ -23,7 +23,8 @@ func (c *checker) daemon() {
 	c.log()
 }
 
-// samples judges what polyclamd uses: by a bound, and in the end by how it began.
+// samples judges polyclamd's resource usage: against a bound, and at the end against
+// the beginning.
 func (c *checker) samples() {
 	var before, after []history.Sample
 	for _, s := range c.Samples {
@@ -49,7 +50,7 @@ func (c *checker) samples() {
 	}
 }
 
-// log looks for verdicts about what was not complete, and for complaints.
+// log looks for verdicts about incomplete objects, and for complaints.
 func (c *checker) log() {
 	incomplete := map[string]*history.Request{}
 	for i, q := range c.Requests {
@@ -74,7 +75,7 @@ func (c *checker) log() {
 		}
 		var scanned struct{ Message, SHA256 string }
 		if json.Unmarshal([]byte(line), &scanned) != nil || scanned.Message != "scanned" {
-			continue // half a line, before polyclamd was killed
+			continue // half a line, from before polyclamd was killed
 		}
 		if q := incomplete[scanned.SHA256]; q != nil {
 			c.violate(Vanished, q.End, q, "logged: %.500s", line)

@@ -8,18 +8,18 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// Recovery is how long a fault is felt after its end.
+// Recovery is how long a fault has an effect after its end.
 type Recovery struct {
 	Fault history.Fault
 	// First is the time from the end of the fault to the first right answer to a
-	// request that began after it; negative: there was none.
+	// request that started after it. Negative: there was none.
 	First time.Duration
-	// Last is the time to the begin of the last request that was not answered right,
-	// up to the next fault.
+	// Last is the time to the start of the last request that was not answered right, up
+	// to the next fault.
 	Last time.Duration
 }
 
-// recover finds out how long each fault was felt.
+// recover determines how long each fault had an effect.
 func (c *checker) recover() {
 	slices.SortFunc(c.judged, func(a, b judged) int { return cmp.Compare(a.q.End, b.q.End) })
 	for _, f := range c.Faults {

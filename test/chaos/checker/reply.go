@@ -10,10 +10,10 @@ import (
 // said is what a reply says about one object.
 type said struct {
 	word string // OK, FOUND, ERROR; empty: nothing
-	name string // of what was FOUND
+	name string // of the virus
 }
 
-// isMany reports whether a command may have a reply of many lines.
+// isMany reports whether a command may have a reply of several lines.
 func isMany(q *history.Request) bool {
 	switch q.Verb {
 	case "CONTSCAN", "MULTISCAN", "ALLMATCHSCAN":
@@ -30,7 +30,7 @@ func isDirectory(q *history.Request) bool {
 	return path.Base(path.Dir(q.Parts[0].Path)) != "objects"
 }
 
-// isClean reports whether a line says OK of anything.
+// isClean reports whether a line calls anything OK.
 func isClean(line string) bool { return line == "OK" || strings.HasSuffix(line, ": OK") }
 
 // isVerdict reports whether a line is a verdict.
@@ -64,7 +64,7 @@ func statusLines(q *history.Request) []string {
 	return lines
 }
 
-// about is what a line says if it is about an object.
+// about is what a line says, if it is about this object.
 func about(line string, p *history.Part) (said, bool) {
 	switch p.Path {
 	case "stream":
@@ -78,8 +78,8 @@ func about(line string, p *history.Part) (said, bool) {
 	return word(text), ok
 }
 
-// parse says what a reply says about each of its objects, all of it, and returns the
-// lines that are about none of them.
+// parse collects everything a reply says about each of its objects, and the lines about
+// none of them.
 func parse(q *history.Request) (each [][]said, other []said) {
 	each = make([][]said, len(q.Parts))
 	for _, line := range statusLines(q) {
@@ -97,7 +97,7 @@ func parse(q *history.Request) (each [][]said, other []said) {
 	return each, other
 }
 
-// directoryLine is a line about the directory of the objects, or one about nothing.
+// directoryLine is a line about the directory of the objects, or about nothing.
 func directoryLine(q *history.Request, line string) said {
 	if isDirectory(q) {
 		if text, ok := strings.CutPrefix(line, path.Dir(q.Parts[0].Path)+": "); ok {

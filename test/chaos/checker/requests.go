@@ -40,7 +40,7 @@ func (c *checker) request(q *history.Request) {
 	}
 }
 
-// oversize judges the reply to a stream that is over the limit.
+// oversize judges the reply to a stream over the limit.
 func (c *checker) oversize(q *history.Request) {
 	c.report.Counts[Unanswered]++
 	c.deadline(q)
@@ -49,7 +49,7 @@ func (c *checker) oversize(q *history.Request) {
 	}
 }
 
-// vanished judges a request whose stream was not complete: nothing may come of it.
+// vanished judges a request with an incomplete stream: it must have no effect.
 func (c *checker) vanished(q *history.Request) {
 	c.report.Counts[Unanswered]++
 	c.deadline(q)
@@ -89,7 +89,7 @@ func (c *checker) deadline(q *history.Request) {
 	}
 }
 
-// classify says what became of a request with all its objects.
+// classify determines the fate of a request with all its objects.
 func (c *checker) classify(q *history.Request) string {
 	switch q.Outcome {
 	case history.Refused:
@@ -116,7 +116,7 @@ func (c *checker) classify(q *history.Request) string {
 	return c.parts(q)
 }
 
-// parts judges what is said of each object, and returns the worst class.
+// parts judges the answers about each object and returns the worst class.
 func (c *checker) parts(q *history.Request) string {
 	each, other := parse(q)
 	ok, failed, found := false, false, false
@@ -141,7 +141,8 @@ func (c *checker) parts(q *history.Request) string {
 	for i := range q.Parts {
 		all := each[i]
 		if len(all) == 0 {
-			// Who reads a list of findings takes the rest for clean, if the list is whole.
+			// A reader of a list of findings takes everything else for clean, if the
+			// list is complete.
 			listed := !stopsAtFound(q) && !failed && !c.restarted(q) && isDirectory(q)
 			if !ok && !listed {
 				if !failed && !found {

@@ -10,9 +10,9 @@ import (
 	"polyclam/test/chaos/history"
 )
 
-// scan is all steps of one scan by an engine.
+// scan has all steps of one scan by an engine.
 type scan struct {
-	history.Scan // what was noted last
+	history.Scan // the last step
 	begun        history.Time
 	read         history.Time // 0: not
 	answer       history.Time // about to be written; 0: not
@@ -24,7 +24,7 @@ func (s *scan) engine() string {
 	return engine
 }
 
-// isEarly reports whether it was answered before all of the object was read.
+// isEarly reports whether the answer came before the engine had read the whole object.
 func (s *scan) isEarly() bool { return s.answer > 0 && !s.Whole }
 
 func (s *scan) String() string {
@@ -82,7 +82,7 @@ func newScans(steps []history.Scan) scans {
 	return s
 }
 
-// history is what the engines did with an object, for people.
+// history describes what the engines did with an object.
 func (s *scans) history(nonce string) string {
 	var lines []string
 	all := slices.Clone(s.byNonce[nonce])
@@ -96,12 +96,12 @@ func (s *scans) history(nonce string) string {
 	return strings.Join(lines, "\n")
 }
 
-// timerSlack is how late a timer of polyclamd may be. Its timeout began before the engine
-// had the request.
+// timerSlack is how late a timer of polyclamd may be. Its timeout started before the
+// engine had the request.
 const timerSlack = 500 * time.Millisecond
 
-// connections wants a connection to an engine to be left alone once a scan on it was
-// not answered in time.
+// connections checks that polyclamd stops using a connection to an engine after a scan
+// on it timed out.
 func (c *checker) connections() {
 	byConn := map[scanKey][]*scan{}
 	for _, s := range c.scans.all {

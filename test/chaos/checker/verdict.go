@@ -9,7 +9,7 @@ import (
 	"polyclam/test/chaos/object"
 )
 
-// verdict judges what is said of one object.
+// verdict judges the answer about one object.
 func (c *checker) verdict(q *history.Request, p *history.Part, s said) string {
 	switch s.word {
 	case "OK":
@@ -20,7 +20,7 @@ func (c *checker) verdict(q *history.Request, p *history.Part, s said) string {
 	return Tempfail
 }
 
-// isVirus reports whether an object is one for whoever has the signatures of a moment.
+// isVirus reports whether an object is a virus by the signatures of a moment.
 func (c *checker) isVirus(p *history.Part, at history.Time) bool {
 	return p.Truth.Virus || p.Truth.Later > 0 && c.generation(at) >= p.Truth.Later
 }
@@ -55,7 +55,7 @@ func (c *checker) ok(q *history.Request, p *history.Part) string {
 	return Right
 }
 
-// proof wants an answer of the engine that makes OK right.
+// proof looks for an answer of the engine that justifies OK.
 func (c *checker) proof(q *history.Request, p *history.Part, engine string) {
 	var blind, early *scan
 	for _, s := range c.scans.byNonce[p.Nonce] {
@@ -86,8 +86,8 @@ func (c *checker) proof(q *history.Request, p *history.Part, engine string) {
 	}
 }
 
-// seen reports whether a health check could have seen that the node was blind before
-// the scan began.
+// seen reports whether a health check could have noticed that the node was blind before
+// the scan started.
 func (c *checker) seen(s *scan) bool {
 	return slices.ContainsFunc(c.Faults, func(f history.Fault) bool {
 		return f.Kind == "blind" && strings.Contains(f.Target, s.Node) && s.begun > f.Begin.Add(c.rules.BlindGrace) && s.begun < f.End
@@ -101,8 +101,9 @@ func (c *checker) blindIn(q *history.Request) bool {
 	})
 }
 
-// contradicted looks for an engine that called an object a virus which is said to be OK.
-// A node may answer after another node of its engine: then it need not be heard.
+// contradicted looks for an engine that called the object a virus although the reply
+// says OK. The answer of a node does not count if another node of its engine answered
+// first.
 func (c *checker) contradicted(q *history.Request, p *history.Part) {
 	const margin = 200 * time.Millisecond
 	for _, s := range c.scans.byNonce[p.Nonce] {
@@ -116,8 +117,8 @@ func (c *checker) contradicted(q *history.Request, p *history.Part) {
 		switch {
 		case overtaken:
 		case s.Fault == "paranoid":
-			// It calls the clean control a virus, too: its word counts for nothing as soon
-			// as that is known.
+			// It also calls the clean control a virus: its answers stop counting as
+			// soon as that is known.
 			c.report.Tolerated["a node that calls everything a virus"]++
 		default:
 			c.violate(VirusOK, q.End, q, "object %s\n%s", p.Nonce, c.scans.history(p.Nonce))
@@ -126,8 +127,8 @@ func (c *checker) contradicted(q *history.Request, p *history.Part) {
 	}
 }
 
-// encryptedNames begin the names of what is only encrypted. suspiciousName is what is
-// said of it while a node has not shown that it goes on after that: it may have missed
+// Names of encrypted objects begin with one of encryptedNames. suspiciousName replaces
+// them until a node has shown that it scans the rest of the object: it may have missed
 // a virus.
 const (
 	encryptedNames = "Heuristics.Encrypted."
@@ -156,7 +157,7 @@ func (c *checker) found(q *history.Request, p *history.Part, name string) string
 
 const suspicious = "encrypted is suspicious while a node is not known well"
 
-// settled reports whether polyclam has had time to know its nodes well.
+// settled reports whether polyclam has had time to check its nodes.
 func (c *checker) settled(q *history.Request) bool {
 	const enough = 15 * time.Second
 	return !slices.ContainsFunc(c.Faults, func(f history.Fault) bool {
@@ -179,8 +180,8 @@ func (c *checker) foundEncrypted(q *history.Request, p *history.Part, name strin
 	return Right
 }
 
-// reported reports whether an engine gave an object this name, or was cut off in the
-// middle of it.
+// reported reports whether an engine gave an object this name, or was cut off while it
+// did.
 func (c *checker) reported(p *history.Part, name string) bool {
 	return slices.ContainsFunc(c.scans.byNonce[p.Nonce], func(s *scan) bool {
 		if s.Verdict == history.Virus && s.Name == name {

@@ -1,6 +1,6 @@
-// Package history is what a run of chaos leaves: lines of JSON, written while it runs
-// and judged afterwards. Every process of a run writes to a file of its own, a line
-// with one write, so that what it has written survives it.
+// Package history reads and writes the record of a chaos run: lines of JSON, written
+// during the run and judged afterwards. Every process of a run writes to its own file,
+// one line per write, so that its record survives it.
 package history
 
 import (
@@ -16,10 +16,10 @@ import (
 	"polyclam/test/chaos/object"
 )
 
-// A Time is a moment by the machine's monotonic clock, which all processes share.
+// A Time is a moment on the machine's monotonic clock, which all processes share.
 type Time int64
 
-// Now is the present moment.
+// Now is the current time.
 func Now() Time {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
@@ -28,19 +28,19 @@ func Now() Time {
 	return Time(ts.Nano())
 }
 
-// Sub is the time from u to t.
+// Sub is the duration from u to t.
 func (t Time) Sub(u Time) time.Duration { return time.Duration(t - u) }
 
 // Add is the moment d after t.
 func (t Time) Add(d time.Duration) Time { return t + Time(d) }
 
-// The ways in which a request ends.
+// How a request ends.
 const (
-	Replied = "replied" // with one reply or more lines
+	Replied = "replied" // with one or more lines of reply
 	Closed  = "closed"  // the connection was closed without a reply
 	Refused = "refused" // there was no connection
 	Hung    = "hung"    // the client lost patience
-	Left    = "left"    // the client went away first, on purpose
+	Left    = "left"    // the client hung up first, on purpose
 )
 
 // A Part is one object of a request.
@@ -52,27 +52,27 @@ type Part struct {
 	Truth object.Truth `json:"truth,omitzero"`
 }
 
-// A Request is one command of a client and what became of it.
+// A Request is one command of a client, and its fate.
 type Request struct {
 	ID       int      `json:"id"`
 	Verb     string   `json:"verb"`
 	Listener string   `json:"listener"`
-	Client   string   `json:"client,omitempty"`  // how the client misbehaves; empty: not
+	Client   string   `json:"client,omitempty"`  // how the client misbehaves; empty: it does not
 	Session  int      `json:"session,omitempty"` // number of the IDSESSION
 	Number   int      `json:"number,omitempty"`  // of the request in it
 	Begin    Time     `json:"begin"`
-	Sent     Time     `json:"sent,omitempty"` // the last byte was handed to the kernel
+	Sent     Time     `json:"sent,omitempty"` // when the last byte was handed to the kernel
 	End      Time     `json:"end"`
 	Outcome  string   `json:"outcome"`
 	Lines    []string `json:"lines,omitempty"`
 	Error    string   `json:"error,omitempty"`
-	Stray    []string `json:"stray,omitempty"`  // replies that nobody asked for
+	Stray    []string `json:"stray,omitempty"`  // replies to no request
 	Repeat   bool     `json:"repeat,omitempty"` // the object was sent before
 	Parts    []Part   `json:"parts,omitempty"`
-	Partial  string   `json:"partial,omitempty"` // hash of what a client sent that left
+	Partial  string   `json:"partial,omitempty"` // hash of what a client sent before it hung up
 }
 
-// A Fault is something that was done to a process.
+// A Fault is something that the harness did to a process.
 type Fault struct {
 	ID     int            `json:"id"`
 	Kind   string         `json:"kind"`
@@ -93,17 +93,17 @@ type Event struct {
 // The kinds of an [Event].
 const (
 	Leftover  = "leftover"  // a file or process that should be gone
-	Reloading = "reloading" // SIGHUP is about to be sent; N is the policy it brings, -1: the file is bad
-	Reloaded  = "reloaded"  // polyclamd has said what came of it; N is the policy from now on
-	Unseen    = "unseen"    // it has said nothing
-	Died      = "died"      // polyclamd ended by itself
+	Reloading = "reloading" // SIGHUP is about to be sent; N is the new policy, or -1 for a bad file
+	Reloaded  = "reloaded"  // polyclamd logged the result; N is the policy from now on
+	Unseen    = "unseen"    // polyclamd logged nothing
+	Died      = "died"      // polyclamd ended unexpectedly
 	Start     = "start"     // polyclamd answers; N is its policy
 	Learning  = "learning"  // nodes are about to get signatures; N is their generation
 	Learnt    = "learnt"    // all nodes have them
 	Unclean   = "unclean"   // polyclamd did not end well after SIGTERM
 )
 
-// A Sample is what polyclamd uses.
+// A Sample is polyclamd's resource usage.
 type Sample struct {
 	At          Time   `json:"at"`
 	RSS         int64  `json:"rss"`
@@ -112,8 +112,8 @@ type Sample struct {
 	Phase       string `json:"phase"`
 }
 
-// A Scan is a step of one scan in the log of an engine. The steps of a scan have the
-// same Node, Process, Conn and Seq.
+// A Scan is one step of a scan in the log of an engine. The steps of a scan share Node,
+// Process, Conn and Seq.
 type Scan struct {
 	Step    string `json:"step"`
 	At      Time   `json:"at"`
@@ -123,7 +123,7 @@ type Scan struct {
 	Seq     int    `json:"seq"`
 	Nonce   string `json:"nonce,omitempty"`
 	SHA     string `json:"sha,omitempty"`  // of what was read
-	Size    int64  `json:"size,omitempty"` // that was read
+	Size    int64  `json:"size,omitempty"` // of what was read
 	Whole   bool   `json:"whole,omitempty"`
 	Verdict string `json:"verdict,omitempty"`
 	Name    string `json:"name,omitempty"`
@@ -133,13 +133,13 @@ type Scan struct {
 
 // The steps of a scan.
 const (
-	Begun    = "begun"    // the request has come
+	Begun    = "begun"    // the request has arrived
 	Read     = "read"     // its object was read, Whole or not
 	Answer   = "answer"   // an answer is about to be written
 	Answered = "answered" // it was written
 )
 
-// What an engine answers.
+// The answers of an engine.
 const (
 	Clean     = "clean"
 	Virus     = "virus"
@@ -153,7 +153,7 @@ type Writer struct {
 	f  *os.File
 }
 
-// Create opens a file to append to.
+// Create opens a file for appending.
 func Create(name string) (*Writer, error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
@@ -177,7 +177,7 @@ func (w *Writer) Write(v any) error {
 // Close closes the file.
 func (w *Writer) Close() error { return w.f.Close() }
 
-// Load reads the lines of a file. A last line that was cut off is dropped.
+// Load reads the lines of a file. It drops a truncated last line.
 func Load[T any](name string) ([]T, error) {
 	f, err := os.Open(name)
 	if err != nil {

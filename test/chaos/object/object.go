@@ -1,9 +1,9 @@
-// Package object makes objects of known truth, and judges them as an honest engine
-// does: by their bytes alone.
+// Package object makes objects of known truth and judges them as an honest engine does:
+// by their bytes alone.
 //
 // An object is a text. Its first line has a nonce, so that its hash belongs to one
 // request. Lines with marks say what is in it. The size does not depend on the truth:
-// objects that differ in truth may have the same size.
+// objects with different truths may have the same size.
 package object
 
 import (
@@ -20,11 +20,11 @@ import (
 type Truth struct {
 	Virus     bool   `json:"virus,omitempty"`
 	Encrypted bool   `json:"encrypted,omitempty"`
-	Only      string `json:"only,omitempty"`  // the one engine that knows the virus; empty: all
-	Later     int    `json:"later,omitempty"` // the signatures from which on it is a virus; 0: Virus says
+	Only      string `json:"only,omitempty"`  // the only engine that knows the virus; empty: all
+	Later     int    `json:"later,omitempty"` // the first signatures that call it a virus; 0: see Virus
 }
 
-// An Object is one object. Data is not changed.
+// An Object is one object. Data never changes.
 type Object struct {
 	Nonce string
 	Truth Truth
@@ -48,8 +48,8 @@ const (
 	MinSize = 6 * lineSize
 )
 
-// New makes an object of size bytes, at least MinSize. Marks are anywhere, the last
-// line included.
+// New makes an object of size bytes, at least MinSize. Marks can be on any line,
+// including the last.
 func New(r *rand.Rand, size int, t Truth) Object {
 	size = max(size, MinSize)
 	o := Object{Nonce: fmt.Sprintf("n%016x", r.Uint64()), Truth: t, Data: make([]byte, 0, size)}
@@ -90,14 +90,14 @@ func (t Truth) marks() []string {
 	return marks
 }
 
-// line is text, filled up to one line.
+// line is text, padded to one line.
 func line(text string) string {
 	return text + strings.Repeat(" ", lineSize-1-len(text)) + "\n"
 }
 
 // A Judgement is what an engine finds.
 type Judgement struct {
-	Nonce     string // of the object; empty if it is none of ours
+	Nonce     string // of the object; empty for foreign objects
 	Virus     string // name; empty: none
 	Encrypted bool
 }
@@ -111,14 +111,14 @@ func NonceOf(data []byte) string {
 	return string(rest[:NonceSize])
 }
 
-// The beginning of the name of a virus. The nonce follows.
+// The beginning of a virus name. The nonce follows.
 const (
 	VirusName    = "Chaos.Virus."
-	ParanoidName = "Chaos.Paranoid." // of what an engine calls a virus without reason
+	ParanoidName = "Chaos.Paranoid." // given by an engine that calls everything a virus
 )
 
 // Judge judges data as the named engine does with signatures of this generation. It
-// knows the test objects of polyclam's health checks, too.
+// also knows the test objects of polyclam's health checks.
 func Judge(data []byte, engine string, generation int) Judgement {
 	j := Judgement{Nonce: NonceOf(data)}
 	if j.Nonce == "" {
@@ -136,7 +136,8 @@ func Judge(data []byte, engine string, generation int) Judgement {
 	return j
 }
 
-// isKnown reports whether the signatures of this generation know a virus of a later one.
+// isKnown reports whether the signatures of this generation know a virus that was added
+// later than the first ones.
 func isKnown(data []byte, generation int) bool {
 	_, rest, ok := bytes.Cut(data, []byte(markLater))
 	if !ok {
@@ -147,7 +148,7 @@ func isKnown(data []byte, generation int) bool {
 	return err == nil && n <= generation
 }
 
-// isEncryptedZip looks at the flags of the first member.
+// isEncryptedZip reads the flags of the first member.
 func isEncryptedZip(data []byte) bool {
 	return len(data) > 6 && bytes.HasPrefix(data, []byte("PK\x03\x04")) && data[6]&1 != 0
 }

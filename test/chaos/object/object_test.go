@@ -43,7 +43,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestForeign judges what is sent by polyclam's health checks.
+// TestForeign judges the objects of polyclam's health checks.
 func TestForeign(t *testing.T) {
 	for _, c := range []struct {
 		name, data string
@@ -62,7 +62,7 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// TestBeginning wants the beginning of an object to be known as its own.
+// TestBeginning checks that the beginning of an object has the object's nonce.
 func TestBeginning(t *testing.T) {
 	o := New(rand.New(rand.NewPCG(1, 2)), 5000, Truth{Virus: true})
 	if got := NonceOf(bytes.Clone(o.Data[:100])); got != o.Nonce {
