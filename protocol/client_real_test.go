@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"polyclam/protocol"
+	"polyclam/test/child"
 	"polyclam/test/clamdtest"
 )
 
@@ -148,7 +149,7 @@ func TestClientHandsOverDescriptors(t *testing.T) {
 			}
 		}
 	}
-	n, err := clamdtest.Descriptors(d.Pid)
+	n, err := child.Descriptors(d.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func TestClientHandsOverDescriptors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if after, err := clamdtest.Descriptors(d.Pid); err != nil || after > n+5 {
+	if after, err := child.Descriptors(d.Pid); err != nil || after > n+5 {
 		t.Errorf("clamd had %d descriptors open, now %d, %v", n, after, err)
 	}
 }

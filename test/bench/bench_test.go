@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -128,8 +127,7 @@ func TestSlice(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- null.Serve() }()
 	defer func() { null.Close(); <-ended }()
-	d := daemonOfOurs(t)
-	e := &engine{daemon: d, ways: []way{{name: "direct", socket: path}, {name: "nowhere", socket: path + "x"}}}
+	e := &engine{daemon: &daemon{name: "test", pid: os.Getpid()}, ways: []way{{name: "direct", socket: path}, {name: "nowhere", socket: path + "x"}}}
 	s, err := newTeam(bodyMail, 10<<10, 3).run(t.Context(), e, 0, time.Millisecond)
 	if err != nil || s.scans < 3 || s.p50 <= 0 || s.p99 < s.p50 || s.rate <= 0 || s.engine <= 0 {
 		t.Errorf("%+v, %v", s, err)
@@ -141,24 +139,6 @@ func TestSlice(t *testing.T) {
 	if _, err := newClient(path, hang).scan(virus.renew()); err == nil || !strings.Contains(err.Error(), "FOUND") {
 		t.Errorf("a FOUND is %v", err)
 	}
-}
-
-// daemonOfOurs measures this process.
-func daemonOfOurs(t *testing.T) *daemon {
-	t.Helper()
-	p, err := os.FindProcess(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &daemon{name: "test", cmd: new(exec.Cmd)}
-	d.cmd.Process = p
-	if d.cpu() <= 0 || d.descriptors() < 3 {
-		t.Errorf("%v, %d descriptors", d.cpu(), d.descriptors())
-	}
-	if n, err := d.resident(); n < 1<<20 || err != nil {
-		t.Errorf("%d bytes, %v", n, err)
-	}
-	return d
 }
 
 // TestVerdicts checks the verdicts on an aim.

@@ -27,6 +27,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"polyclam/test/child"
 	"runtime"
 	"runtime/debug"
 	"syscall"
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	// is no garbage to collect: they make none.
 	runtime.GOMAXPROCS(maxClients + 4)
 	debug.SetGCPercent(-1)
-	if err := raiseDescriptors(); err != nil {
+	if err := child.RaiseDescriptors(); err != nil {
 		return err
 	}
 	w, err := newWorld(o)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"polyclam/test/child"
 	"time"
 )
 
@@ -90,7 +91,10 @@ func settle(d *daemon, n int) error {
 	end := time.Now().Add(hang)
 	for last := -1; ; {
 		time.Sleep(200 * time.Millisecond)
-		now := d.descriptors()
+		now, err := child.Descriptors(d.pid)
+		if err != nil {
+			return err
+		}
 		if now >= n && now == last {
 			return nil
 		}

@@ -256,14 +256,3 @@ func find(name string) (string, error) {
 	}
 	return path, nil
 }
-
-// raiseDescriptors raises the soft limit on descriptors to the hard one, for this
-// program and its children.
-func raiseDescriptors() error {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return err
-	}
-	limit.Cur = limit.Max
-	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-}

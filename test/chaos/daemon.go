@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"polyclam/test/chaos/history"
+	"polyclam/test/child"
 )
 
 // daemon is polyclamd, which may be killed and restarted.
@@ -24,7 +25,7 @@ type daemon struct {
 	boot int
 
 	mu     sync.Mutex
-	proc   *process
+	proc   *child.Process
 	policy int
 	wanted bool // it should be running
 
@@ -58,21 +59,21 @@ func (d *daemon) start() error {
 	d.mu.Unlock()
 	go d.watch(p)
 	for deadline := time.Now().Add(patience); !d.answers(); time.Sleep(tick) {
-		if p.ended() || time.Now().After(deadline) {
+		if p.Ended() || time.Now().After(deadline) {
 			return fmt.Errorf("polyclamd does not start, see %s", d.w.file("daemon"))
 		}
 	}
-	d.w.event(history.Start, fmt.Sprint(p.pid()), int64(d.current()))
+	d.w.event(history.Start, fmt.Sprint(p.PID()), int64(d.current()))
 	return nil
 }
 
 // watch records an unexpected end.
-func (d *daemon) watch(p *process) {
-	<-p.done
+func (d *daemon) watch(p *child.Process) {
+	<-p.Done()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.proc == p && d.wanted {
-		d.w.event(history.Died, p.cmd.ProcessState.String(), 0)
+		d.w.event(history.Died, p.State().String(), 0)
 		d.w.must(errors.New("polyclamd ended unexpectedly"))
 	}
 }
@@ -96,7 +97,7 @@ func (d *daemon) current() int {
 }
 
 // running returns the process that should be running.
-func (d *daemon) running() *process {
+func (d *daemon) running() *child.Process {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.proc
@@ -151,7 +152,7 @@ func (d *daemon) reload(text string, policy int) error {
 		return err
 	}
 	d.w.event(history.Reloading, "", int64(policy))
-	if err := d.running().cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	if err := d.running().Signal(syscall.SIGHUP); err != nil {
 		return err
 	}
 	select {
@@ -177,7 +178,7 @@ func (d *daemon) crash() error {
 	d.life.Lock()
 	defer d.life.Unlock()
 	p := d.unwanted()
-	p.kill()
+	p.Crash()
 	d.noChildren("after the crash")
 	return d.start()
 }
@@ -200,7 +201,7 @@ func (d *daemon) stop() {
 }
 
 // unwanted marks the end as expected and returns the process.
-func (d *daemon) unwanted() *process {
+func (d *daemon) unwanted() *child.Process {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.wanted = false
@@ -210,13 +211,13 @@ func (d *daemon) unwanted() *process {
 // terminate ends polyclamd by SIGTERM, which may take as long as shutdown_grace.
 func (d *daemon) terminate() {
 	p := d.unwanted()
-	p.cmd.Process.Signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGTERM)
 	switch {
-	case !p.wait(patience):
+	case !p.Wait(patience):
 		d.w.event(history.Unclean, "still running a minute after SIGTERM", 0)
-		p.kill()
-	case p.cmd.ProcessState.ExitCode() != 0:
-		d.w.event(history.Unclean, p.cmd.ProcessState.String(), 0)
+		p.Crash()
+	case p.State().ExitCode() != 0:
+		d.w.event(history.Unclean, p.State().String(), 0)
 	}
 }
 
@@ -224,6 +225,6 @@ func (d *daemon) terminate() {
 func (d *daemon) end() {
 	d.unwanted()
 	if p := d.running(); p != nil {
-		p.kill()
+		p.Crash()
 	}
 }

@@ -4,10 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
+	"polyclam/test/child"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,7 +33,7 @@ type node struct {
 
 	mu   sync.Mutex
 	m    mode
-	proc *process
+	proc *child.Process
 }
 
 // engineKinds are the engines of a run, with their kinds and the networks of their
@@ -57,26 +56,13 @@ func newNode(dir, engine, kind, network string, i int) (*node, error) {
 	case "unix":
 		n.address = "unix:" + filepath.Join(dir, fmt.Sprintf("%s%d", engine, i))
 	case "tcp":
-		port, err := freePort()
+		port, err := child.StablePort()
 		if err != nil {
 			return nil, err
 		}
 		n.address = "tcp:127.0.0.1:" + port
 	}
 	return n, n.write()
-}
-
-// freePort finds a port below the kernel's range for outgoing connections, so that it
-// stays free for the next process that listens on it.
-func freePort() (string, error) {
-	for range 200 {
-		port := fmt.Sprint(20000 + rand.IntN(10000))
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			l.Close()
-			return port, nil
-		}
-	}
-	return "", fmt.Errorf("no free port between 20000 and 30000")
 }
 
 func (n *node) file(suffix string) string {
@@ -129,17 +115,17 @@ func (n *node) start(binary string) error {
 			return err
 		}
 		go func() {
-			<-p.done
+			<-p.Done()
 			w.Close()
 			n.ended(p)
 		}()
-		if err = awaitLine(r); err == nil && !p.ended() {
+		if err = awaitLine(r); err == nil && !p.Ended() {
 			n.mu.Lock()
 			n.proc = p
 			n.mu.Unlock()
 			return nil
 		}
-		p.kill()
+		p.Crash()
 		if time.Now().After(deadline) {
 			return fmt.Errorf("engine %s on %s: %w", n.name, n.address, err)
 		}
@@ -154,16 +140,16 @@ func (n *node) signal(s syscall.Signal) error {
 	if n.proc == nil {
 		return nil
 	}
-	return n.proc.cmd.Process.Signal(s)
+	return n.proc.Signal(s)
 }
 
 // ended records that a process has ended unexpectedly.
-func (n *node) ended(p *process) {
+func (n *node) ended(p *child.Process) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.proc == p {
 		complaints, _ := os.ReadFile(n.file(".err"))
-		n.died(fmt.Errorf("engine %s ended unexpectedly: %v\n%.4000s", n.name, p.cmd.ProcessState, complaints))
+		n.died(fmt.Errorf("engine %s ended unexpectedly: %v\n%.4000s", n.name, p.State(), complaints))
 		n.proc = nil
 	}
 }
@@ -175,6 +161,6 @@ func (n *node) kill() {
 	n.proc = nil
 	n.mu.Unlock()
 	if p != nil {
-		p.kill()
+		p.Crash()
 	}
 }

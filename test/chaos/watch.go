@@ -97,7 +97,7 @@ func (w *world) sample(ctx context.Context) {
 		case <-timer.C:
 		}
 		s := history.Sample{At: history.Now(), Phase: w.phase.Load().(string)}
-		dir := fmt.Sprintf("/proc/%d", w.daemon.running().pid())
+		dir := fmt.Sprintf("/proc/%d", w.daemon.running().PID())
 		status, err := os.ReadFile(dir + "/status")
 		if err != nil {
 			continue // it is restarting

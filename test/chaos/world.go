@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"polyclam/test/chaos/history"
+	"polyclam/test/child"
 )
 
 // world is everything that belongs to one run.
@@ -49,7 +50,7 @@ func newWorld(o options) (w *world, err error) {
 		}
 	}()
 	w.engine, w.socket, w.spool = filepath.Join(o.dir, "chaosengine"), filepath.Join(o.dir, "p.sock"), filepath.Join(o.dir, "spool")
-	port, err := freePort()
+	port, err := child.StablePort()
 	if err != nil {
 		return w, err
 	}

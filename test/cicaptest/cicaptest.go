@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"polyclam/test/child"
 	"polyclam/test/clamdtest"
 )
 
@@ -60,8 +61,7 @@ type Server struct {
 	Pid        int
 
 	t    testing.TB
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	proc *child.Process
 }
 
 // Require skips the test if c-icap or its virus_scan module is not installed, or fails
@@ -106,7 +106,7 @@ func Start(t testing.TB, clamdSocket string, o Options) *Server {
 }
 
 func (s *Server) configure(modules, clamdSocket string, o Options) error {
-	port, err := freePort()
+	port, err := child.FreePort()
 	if err != nil {
 		return err
 	}
@@ -140,45 +140,19 @@ func (s *Server) path(name string) string { return filepath.Join(s.Dir, name) }
 
 // run starts c-icap and waits until it answers.
 func (s *Server) run(o Options) error {
-	s.cmd = exec.Command(clamdtest.RequireProgram(s.t, "c-icap"), "-N", "-f", s.Conf)
-	s.cmd.Dir = s.Dir
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: clamdtest.Credential(s.t, o.User)}
-	out, err := os.Create(s.path("output.log"))
+	cmd := exec.Command(clamdtest.RequireProgram(s.t, "c-icap"), "-N", "-f", s.Conf)
+	cmd.Dir = s.Dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: clamdtest.Credential(s.t, o.User)}
+	proc, err := child.StartLogged(cmd, s.path("output.log"))
 	if err != nil {
 		return err
 	}
-	defer out.Close()
-	s.cmd.Stdout, s.cmd.Stderr = out, out
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	s.Pid, s.done = s.cmd.Process.Pid, make(chan struct{})
-	go func(cmd *exec.Cmd, done chan struct{}) {
-		cmd.Wait()
-		close(done)
-	}(s.cmd, s.done)
-	return s.ready()
-}
-
-// ready polls c-icap until it answers.
-func (s *Server) ready() error {
+	s.proc, s.Pid = proc, proc.PID()
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := ask(ctx, strings.TrimPrefix(s.Address, "tcp:"))
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-s.done:
-			return fmt.Errorf("ended before it answered: %v", s.cmd.ProcessState)
-		case <-ctx.Done():
-			return fmt.Errorf("does not answer: %w", err)
-		case <-tick.C:
-		}
-	}
+	return proc.Ready(ctx, func(ctx context.Context) error {
+		return ask(ctx, strings.TrimPrefix(s.Address, "tcp:"))
+	})
 }
 
 func ask(ctx context.Context, address string) error {
@@ -202,17 +176,12 @@ func ask(ctx context.Context, address string) error {
 // Stop ends c-icap and returns when it is gone. It asks c-icap to end first, so that it
 // leaves no shared memory. Stopping it twice is no error.
 func (s *Server) Stop() {
-	if s.done == nil {
+	if s.proc == nil {
 		return
 	}
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.done:
-	case <-time.After(hang / 6):
-	}
-	syscall.Kill(-s.Pid, syscall.SIGKILL) // its children, and c-icap itself if it hangs
-	<-s.done
-	s.done = nil
+	s.proc.Stop(hang / 6)
+	syscall.Kill(-s.Pid, syscall.SIGKILL) // its children
+	s.proc = nil
 }
 
 // Log returns what c-icap has written to its logs so far.
@@ -223,15 +192,4 @@ func (s *Server) Log() string {
 		b.Write(text[max(0, len(text)-8<<10):])
 	}
 	return b.String()
-}
-
-// freePort returns a port of 127.0.0.1 that was free a moment ago.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"os"
+	"polyclam/test/child"
 	"time"
 )
 
@@ -24,7 +25,7 @@ func (s *Server) tls() (string, error) {
 			return "", err
 		}
 	}
-	port, err := freePort()
+	port, err := child.FreePort()
 	if err != nil {
 		return "", err
 	}

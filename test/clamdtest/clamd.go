@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"polyclam/test/child"
 	"strings"
 	"testing"
 )
@@ -95,7 +96,7 @@ type Clamd struct {
 	account account
 	workDir string
 	log     *output
-	proc    *process
+	proc    *child.Process
 }
 
 // Start runs a real clamd with a tiny database and waits until it answers. It calls
@@ -195,9 +196,9 @@ func (d *Clamd) run() error {
 	if err != nil {
 		return err
 	}
-	d.proc, d.Pid = proc, proc.pid()
-	if err := proc.ready("unix", d.Socket); err != nil {
-		proc.kill()
+	d.proc, d.Pid = proc, proc.PID()
+	if err := ready(proc, "unix", d.Socket); err != nil {
+		proc.Kill()
 		return err
 	}
 	return nil
@@ -207,7 +208,7 @@ func (d *Clamd) run() error {
 // leaves the socket file. Killing it twice is no error.
 func (d *Clamd) Kill() {
 	if d.proc != nil {
-		d.proc.kill()
+		d.proc.Kill()
 	}
 }
 
@@ -225,4 +226,4 @@ func (d *Clamd) Restart() {
 func (d *Clamd) Log() string { return d.log.String() }
 
 // Ended reports whether clamd is no longer running.
-func (d *Clamd) Ended() bool { return d.proc.ended() }
+func (d *Clamd) Ended() bool { return d.proc.Ended() }

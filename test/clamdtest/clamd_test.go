@@ -115,15 +115,3 @@ func TestKillAndRestart(t *testing.T) {
 		t.Errorf("PING after the restart = %q", got)
 	}
 }
-
-func TestUsage(t *testing.T) {
-	if n, err := Descriptors(os.Getpid()); err != nil || n < 3 {
-		t.Errorf("Descriptors = %d, %v", n, err)
-	}
-	if n, err := Resident(os.Getpid()); err != nil || n < 1<<20 {
-		t.Errorf("Resident = %d, %v", n, err)
-	}
-	if _, err := Resident(1 << 30); err == nil {
-		t.Error("Resident of no process: no error")
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"polyclam/test/child"
 	"strings"
 	"sync"
 	"syscall"
@@ -72,7 +73,7 @@ type Polyclam struct {
 	toml    string
 	account account
 	log     *output
-	proc    *process
+	proc    *child.Process
 	stopped bool
 }
 
@@ -106,7 +107,7 @@ func StartPolyclam(t testing.TB, toml string, o Options) *Polyclam {
 		if !p.stopped {
 			p.Stop()
 		}
-		p.proc.kill()
+		p.proc.Kill()
 	})
 	if err := p.start(); err != nil {
 		p.stopped = true
@@ -147,10 +148,10 @@ func (p *Polyclam) run() error {
 	if err != nil {
 		return err
 	}
-	p.proc, p.Pid = proc, proc.pid()
+	p.proc, p.Pid = proc, proc.PID()
 	network, address := p.address()
-	if err := proc.ready(network, address); err != nil {
-		proc.kill()
+	if err := ready(proc, network, address); err != nil {
+		proc.Kill()
 		return err
 	}
 	return nil
@@ -170,16 +171,15 @@ func (p *Polyclam) address() (network, address string) {
 func (p *Polyclam) Stop() {
 	p.t.Helper()
 	p.stopped = true
-	p.proc.cmd.Process.Signal(syscall.SIGTERM)
-	status, err := p.proc.wait(hang)
+	p.proc.Signal(syscall.SIGTERM)
 	switch {
-	case err != nil:
-		p.t.Errorf("polyclamd after SIGTERM: %v", err)
-		p.proc.cmd.Process.Signal(syscall.SIGQUIT)
-		p.proc.wait(hang / 10)
-		p.proc.kill()
-	case status != 0:
-		p.t.Errorf("polyclamd after SIGTERM: %v", p.proc.cmd.ProcessState)
+	case !p.proc.Wait(hang):
+		p.t.Errorf("polyclamd still runs %v after SIGTERM", hang)
+		p.proc.Signal(syscall.SIGQUIT)
+		p.proc.Wait(hang / 10)
+		p.proc.Kill()
+	case p.proc.State().ExitCode() != 0:
+		p.t.Errorf("polyclamd after SIGTERM: %v", p.proc.State())
 	}
 	p.checkAfterExit()
 }
@@ -204,7 +204,7 @@ func (p *Polyclam) checkAfterExit() {
 // Kill kills polyclamd with SIGKILL, as a crash would, and returns when it is gone.
 func (p *Polyclam) Kill() {
 	p.stopped = true
-	p.proc.kill()
+	p.proc.Kill()
 }
 
 // Restart runs polyclamd again with the same configuration, socket and port after Kill
@@ -215,17 +215,20 @@ func (p *Polyclam) Restart() error {
 }
 
 // Signal sends a signal to polyclamd.
-func (p *Polyclam) Signal(s syscall.Signal) error { return p.proc.cmd.Process.Signal(s) }
+func (p *Polyclam) Signal(s syscall.Signal) error { return p.proc.Signal(s) }
 
 // Wait waits until polyclamd ends without being asked to, and returns its exit status.
 // Cleanup then does not call Stop.
 func (p *Polyclam) Wait() (int, error) {
 	p.stopped = true
-	return p.proc.wait(hang)
+	if !p.proc.Wait(hang) {
+		return 0, fmt.Errorf("still running after %v", hang)
+	}
+	return p.proc.State().ExitCode(), nil
 }
 
 // Ended reports whether polyclamd is no longer running.
-func (p *Polyclam) Ended() bool { return p.proc.ended() }
+func (p *Polyclam) Ended() bool { return p.proc.Ended() }
 
 // Log returns what polyclamd has printed so far.
 func (p *Polyclam) Log() string { return p.log.String() }

@@ -2,11 +2,13 @@ package clients
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"polyclam/test/child"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,68 +22,47 @@ const poll = 20 * time.Millisecond
 // A served is a client of clamd that is a daemon itself. It runs in the foreground, in
 // its own process group.
 type served struct {
-	cmd  *exec.Cmd
-	out  string        // path of the file with its output
-	done chan struct{} // closed when it has ended and been waited for
+	*child.Process
+	path string // of the program
+	out  string // path of the file with its output
 }
 
 // launch runs a daemon. Cleanup kills the whole group and waits for it; the output is
 // shown if the test failed.
 func launch(t *testing.T, cmd *exec.Cmd) *served {
 	t.Helper()
-	s := &served{cmd: cmd, out: filepath.Join(t.TempDir(), "output.log"), done: make(chan struct{})}
-	// A file, not a pipe: Wait would wait for every process that holds its end.
-	out, err := os.Create(s.out)
+	out := filepath.Join(t.TempDir(), "output.log")
+	p, err := child.StartLogged(cmd, out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.Close()
-	cmd.Stdout, cmd.Stderr = out, out
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Setpgid = true
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		cmd.Wait()
-		close(s.done)
-	}()
+	s := &served{p, cmd.Path, out}
 	t.Cleanup(func() { s.kill(t) })
 	return s
 }
 
 func (s *served) kill(t *testing.T) {
-	group := -s.cmd.Process.Pid
-	syscall.Kill(group, syscall.SIGKILL)
-	<-s.done
-	for deadline := time.Now().Add(hang); syscall.Kill(group, 0) == nil; time.Sleep(poll) {
+	syscall.Kill(-s.PID(), syscall.SIGKILL) // also after the end of the daemon itself
+	<-s.Done()
+	for deadline := time.Now().Add(hang); s.Group(); time.Sleep(poll) {
 		if time.Now().After(deadline) {
-			t.Errorf("%s left processes behind", s.cmd.Path)
+			t.Errorf("%s left processes", s.path)
 			break
 		}
 	}
 	if t.Failed() {
-		t.Logf("log of %s:\n%s", filepath.Base(s.cmd.Path), s.log())
+		t.Logf("log of %s:\n%s", filepath.Base(s.path), s.log())
 	}
 }
 
 // until polls until ready returns no error. The test fails if the daemon ends first.
 func (s *served) until(t *testing.T, ready func() error) {
 	t.Helper()
-	var err error
-	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(poll) {
-		select {
-		case <-s.done:
-			t.Fatalf("%s ended: %v", s.cmd.Path, s.cmd.ProcessState)
-		default:
-		}
-		if err = ready(); err == nil {
-			return
-		}
+	ctx, cancel := context.WithTimeout(t.Context(), hang)
+	defer cancel()
+	if err := s.Ready(ctx, func(context.Context) error { return ready() }); err != nil {
+		t.Fatalf("%s: %v", s.path, err)
 	}
-	t.Fatalf("%s: %v", s.cmd.Path, err)
 }
 
 // serve runs a daemon and waits until it greets a connection to address,

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"polyclam/test/child"
 	"polyclam/test/clamdtest"
 )
 
@@ -86,7 +87,7 @@ func descriptors(t *testing.T, pids ...int) []int {
 	t.Helper()
 	var ns []int
 	for _, pid := range pids {
-		n, err := clamdtest.Descriptors(pid)
+		n, err := child.Descriptors(pid)
 		if err != nil {
 			t.Fatal(err)
 		}

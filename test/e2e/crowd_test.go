@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"polyclam/test/child"
 	"polyclam/test/clamdtest"
 )
 
@@ -44,7 +45,7 @@ func TestCrowd(t *testing.T) {
 		c.Close()
 	}
 	poll(t, "the descriptors of the crowd", func() bool {
-		n, err := clamdtest.Descriptors(polyclam.Pid)
+		n, err := child.Descriptors(polyclam.Pid)
 		return err == nil && n < 100
 	})
 }
@@ -145,7 +146,7 @@ func filler(n int) string {
 
 func resident(t *testing.T, pid int) int64 {
 	t.Helper()
-	n, err := clamdtest.Resident(pid)
+	n, err := child.Resident(pid)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"polyclam/test/child"
 	"polyclam/test/clamdtest"
 )
 
@@ -31,7 +32,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 	descriptors := func() int {
 		t.Helper()
-		n, err := clamdtest.Descriptors(p.Pid)
+		n, err := child.Descriptors(p.Pid)
 		if err != nil {
 			t.Fatal(err)
 		}

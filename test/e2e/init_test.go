@@ -14,8 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"polyclam/test/child"
 	"polyclam/test/clamdtest"
 )
 
@@ -208,9 +208,8 @@ func (s *site) write(path, text string) {
 
 // daemon is a process that runs until the test ends it.
 type daemon struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	log  string // path
+	*child.Process
+	log string // path
 }
 
 // start runs a daemon whose output goes to a file.
@@ -221,13 +220,14 @@ func (s *site) start(name string, as *syscall.Credential, program string, args .
 		s.t.Fatal(err)
 	}
 	defer out.Close()
-	d := &daemon{cmd: exec.Command(program, args...), done: make(chan struct{}), log: out.Name()}
-	d.cmd.Stdout, d.cmd.Stderr = out, out
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: as}
-	if err := d.cmd.Start(); err != nil {
+	cmd := exec.Command(program, args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	p, err := child.Start(cmd)
+	if err != nil {
 		s.t.Fatal(err)
 	}
-	go func() { d.cmd.Wait(); close(d.done) }()
+	d := &daemon{p, out.Name()}
 	s.t.Cleanup(func() {
 		s.stop(d)
 		if s.t.Failed() {
@@ -239,12 +239,8 @@ func (s *site) start(name string, as *syscall.Credential, program string, args .
 
 func (s *site) stop(d *daemon) {
 	s.t.Helper()
-	syscall.Kill(-d.cmd.Process.Pid, syscall.SIGTERM)
-	select {
-	case <-d.done:
-	case <-time.After(hang):
-		s.t.Errorf("%v does not end", d.cmd.Args)
-		syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL)
+	if _, inTime := d.Stop(hang); !inTime {
+		s.t.Errorf("%s does not end", d.log)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"polyclam/test/child"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -103,8 +104,8 @@ func (c *crowd) gather(ctx context.Context, n int) error {
 		if err := pause(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
-		if c.ended() {
-			return fmt.Errorf("the crowd %s\n%s", c.state(), c.tail(1000))
+		if c.Ended() {
+			return fmt.Errorf("the crowd %s\n%s", c.state(), child.Tail(c.log, 1000))
 		}
 		now := c.counts.Load().Open
 		if now >= int64(n) {
@@ -124,9 +125,9 @@ func (c *crowd) gather(ctx context.Context, n int) error {
 func (c *crowd) leave() {
 	c.input.Close()
 	select {
-	case <-c.done:
+	case <-c.Done():
 	case <-time.After(10 * time.Second):
-		c.kill()
+		c.Kill()
 	}
 }
 
@@ -152,7 +153,7 @@ func runCrowd(args []string, in io.Reader, out io.Writer) error {
 	if err := becomeHostile(); err != nil {
 		return err
 	}
-	if err := raiseDescriptors(); err != nil {
+	if err := child.RaiseDescriptors(); err != nil {
 		return err
 	}
 	p := &crowdProcess{crowdSpec: spec, to: way{network: "unix", address: *socket, patient: true}, dir: *dir}

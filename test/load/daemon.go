@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"polyclam/test/child"
 	"strings"
 	"time"
 )
@@ -122,11 +123,11 @@ func (d *daemon) ready(ctx context.Context) error {
 		if o.result == ok {
 			return nil
 		}
-		if d.ended() {
-			return fmt.Errorf("polyclamd %s\n%s", d.state(), d.tail(2000))
+		if d.Ended() {
+			return fmt.Errorf("polyclamd %s\n%s", d.state(), child.Tail(d.log, 2000))
 		}
 		if time.Now().After(limit) {
-			return fmt.Errorf("polyclamd does not scan: %v %s\n%s", o.result, o.text, d.tail(2000))
+			return fmt.Errorf("polyclamd does not scan: %v %s\n%s", o.result, o.text, child.Tail(d.log, 2000))
 		}
 		if err := pause(ctx, 10*time.Millisecond); err != nil {
 			return err
@@ -164,7 +165,7 @@ func (d *daemon) check() string {
 
 // logged returns the lines of the log that contain the text.
 func (d *daemon) logged(text string) (lines []string) {
-	for line := range strings.Lines(d.tail(1 << 30)) {
+	for line := range strings.Lines(child.Tail(d.log, 1<<30)) {
 		if strings.Contains(line, text) {
 			lines = append(lines, strings.TrimSpace(line))
 		}
@@ -175,14 +176,4 @@ func (d *daemon) logged(text string) (lines []string) {
 // accepts reports whether polyclamd knows all keys of the configuration.
 func (d *daemon) accepts() bool {
 	return exec.Command(d.trial.polyclamd, "--check", "--config", d.conf).Run() == nil
-}
-
-// freePort returns an address of 127.0.0.1 that was free a moment ago.
-func freePort() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
 }

@@ -70,7 +70,7 @@ func (t *trial) hedged(ctx context.Context, d *daemon, name string, nodes []*eng
 	if counters := d.counters(ctx, "hedge"); counters != "" {
 		t.row(name+": XSTATUS", "%s", counters)
 	}
-	d.stop(10 * time.Second)
+	d.Stop(10 * time.Second)
 	return nil
 }
 

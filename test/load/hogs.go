@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"polyclam/test/child"
 	"syscall"
 	"time"
 )
@@ -128,10 +129,10 @@ func hogDirectory(ctx context.Context, t *trial) error {
 	t.row("a scan of another user meanwhile", "%s after %v", all.breakdown(), round(all.slowest()))
 	c.leave()
 	pause(ctx, 2*time.Second)
-	began := d.cpu()
+	began := child.CPU(d.PID())
 	pause(ctx, 3*time.Second)
 	t.row("polyclamd at most", "%v", peaks())
-	t.row("processor time in 3 s, 2 s after the clients left", "%v", round(d.cpu()-began))
+	t.row("processor time in 3 s, 2 s after the clients left", "%v", round(child.CPU(d.PID())-began))
 	return nil
 }
 
@@ -171,9 +172,9 @@ func hogSparse(ctx context.Context, t *trial) error {
 	t.row("clients", "%v", *c.counts.Load())
 	reply, took, err := d.ask(ctx, "PING", 10*time.Second)
 	t.row("PING", "%q after %v, %v", reply, round(took), err)
-	began := d.cpu()
+	began := child.CPU(d.PID())
 	pause(ctx, 2*time.Second)
-	t.row("processor time in 2 s", "%v", round(d.cpu()-began))
+	t.row("processor time in 2 s", "%v", round(child.CPU(d.PID())-began))
 	t.terminate(d)
 	return nil
 }
@@ -182,9 +183,9 @@ func hogSparse(ctx context.Context, t *trial) error {
 func (t *trial) terminate(d *daemon) {
 	began := time.Now()
 	for i := range 2 {
-		d.signal(syscall.SIGTERM)
+		d.Signal(syscall.SIGTERM)
 		select {
-		case <-d.done:
+		case <-d.Done():
 			t.row("ended", "%v after the first of %d SIGTERM", round(time.Since(began)), i+1)
 			return
 		case <-time.After(t.length(35*time.Second, 5*time.Second)):

@@ -17,7 +17,7 @@ import (
 
 // TestMain runs the test binary as an engine or a crowd where a part starts itself.
 func TestMain(m *testing.M) {
-	if done, err := child(os.Args[1:]); done {
+	if done, err := startedAs(os.Args[1:]); done {
 		exit(err)
 	}
 	os.Exit(m.Run())

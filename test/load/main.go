@@ -24,17 +24,17 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"polyclam/test/child"
 	"runtime"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 )
 
 func main() {
 	runtime.LockOSThread() // children end with the thread that started them
-	if done, err := child(os.Args[1:]); done {
+	if done, err := startedAs(os.Args[1:]); done {
 		exit(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -42,9 +42,9 @@ func main() {
 	exit(run(ctx, os.Args[1:], os.Stdout))
 }
 
-// child runs the part of this program that it started itself for. It reports whether
+// startedAs runs the part of this program that it started itself for. It reports whether
 // there was one.
-func child(args []string) (bool, error) {
+func startedAs(args []string) (bool, error) {
 	if len(args) == 0 {
 		return false, nil
 	}
@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return nil
 	}
-	if err := raiseDescriptors(); err != nil {
+	if err := child.RaiseDescriptors(); err != nil {
 		return err
 	}
 	if o.polyclamd == "" {
@@ -133,15 +133,4 @@ func loadAverage() string {
 	}
 	first, _, _ := strings.Cut(string(b), " ")
 	return first
-}
-
-// raiseDescriptors raises the soft limit on descriptors to the hard one, for this
-// program and its children.
-func raiseDescriptors() error {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return err
-	}
-	limit.Cur = limit.Max
-	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"polyclam/test/child"
 	"slices"
 	"time"
 )
@@ -29,11 +30,11 @@ func (t *trial) overload(ctx context.Context, greed float64) error {
 	if err != nil {
 		return err
 	}
-	port, err := freePort()
+	port, err := child.FreePort()
 	if err != nil {
 		return err
 	}
-	d, err := t.polyclamdWith(ctx, settings{tcp: port,
+	d, err := t.polyclamdWith(ctx, settings{tcp: "127.0.0.1:" + port,
 		engines: []engineConfig{{"clamav", []string{socket}, fmt.Sprintf("max_scans = %d\n", overloadSlots)}}})
 	if err != nil {
 		return err

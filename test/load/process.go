@@ -3,16 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
+	"polyclam/test/child"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
-
-	"polyclam/test/clamdtest"
 )
 
 // hang is how long anything may take before a part gives up.
@@ -20,95 +15,31 @@ const hang = 60 * time.Second
 
 // A process is a program that a trial started.
 type process struct {
-	cmd  *exec.Cmd
-	log  string        // file with its output
-	done chan struct{} // closed when it has ended
+	*child.Process
+	log string // file with its output
 }
 
 // start starts cmd. If stderr is nil, its output goes to a file.
 func (t *trial) start(name string, cmd *exec.Cmd, stderr *os.File) (*process, error) {
-	p := &process{cmd: cmd, log: t.path(name + ".log"), done: make(chan struct{})}
-	if stderr == nil {
-		log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		defer log.Close()
-		stderr = log
-	}
 	cmd.Dir = t.dir
-	if cmd.Stdout == nil {
-		cmd.Stdout = stderr
+	if stderr != nil {
+		cmd.Stderr = stderr
 	}
-	cmd.Stderr = stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	log := t.path(name + ".log")
+	p, err := child.StartLogged(cmd, log)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	go func() {
-		cmd.Wait()
-		close(p.done)
-	}()
-	t.atEnd(p.kill)
-	return p, nil
-}
-
-func (p *process) pid() int { return p.cmd.Process.Pid }
-
-// ended reports whether the process has ended.
-func (p *process) ended() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
-
-func (p *process) signal(s syscall.Signal) { p.cmd.Process.Signal(s) }
-
-// kill kills the process and waits for its end.
-func (p *process) kill() {
-	if !p.ended() {
-		syscall.Kill(-p.pid(), syscall.SIGKILL)
-	}
-	<-p.done
-}
-
-// stop sends SIGTERM and returns how long the process took to end. If that exceeds
-// limit, it is killed, and the second value is false.
-func (p *process) stop(limit time.Duration) (time.Duration, bool) {
-	began := time.Now()
-	p.signal(syscall.SIGTERM)
-	select {
-	case <-p.done:
-		return time.Since(began), true
-	case <-time.After(limit):
-		p.kill()
-		return time.Since(began), false
-	}
+	t.atEnd(p.Kill)
+	return &process{p, log}, nil
 }
 
 // state says whether the process runs, or how it ended.
 func (p *process) state() string {
-	if !p.ended() {
+	if !p.Ended() {
 		return "runs"
 	}
-	return "has ended: " + p.cmd.ProcessState.String() + firstLine(p.tail(4000), "fatal error:", "runtime:", "panic:")
-}
-
-// tail is the end of the process's output.
-func (p *process) tail(n int64) string {
-	f, err := os.Open(p.log)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	if size, err := f.Seek(0, io.SeekEnd); err == nil {
-		f.Seek(max(0, size-n), io.SeekStart)
-	}
-	b, _ := io.ReadAll(io.LimitReader(f, n))
-	return string(b)
+	return "has ended: " + p.State().String() + firstLine(child.Tail(p.log, 4000), "fatal error:", "runtime:", "panic:")
 }
 
 // firstLine is the first line of text that begins with one of the words.
@@ -131,9 +62,9 @@ type usage struct {
 
 func (p *process) usage() usage {
 	var u usage
-	u.resident, _ = clamdtest.Resident(p.pid())
-	u.descriptors, _ = clamdtest.Descriptors(p.pid())
-	if tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.pid())); err == nil {
+	u.resident, _ = child.Resident(p.PID())
+	u.descriptors, _ = child.Descriptors(p.PID())
+	if tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.PID())); err == nil {
 		u.threads = len(tasks)
 	}
 	return u
@@ -164,14 +95,4 @@ func (p *process) watch(ctx context.Context) (peaks func() usage) {
 		cancel()
 		return <-result
 	}
-}
-
-// cpu is the processor time that the process has used.
-func (p *process) cpu() time.Duration {
-	const scheduled = 2 // CPUCLOCK_SCHED in the kernel's posix-timers.h
-	var ts unix.Timespec
-	if unix.ClockGettime(int32(^p.pid()<<3|scheduled), &ts) != nil {
-		return 0
-	}
-	return time.Duration(ts.Nano())
 }

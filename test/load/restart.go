@@ -39,7 +39,7 @@ func (t *trial) restart(ctx context.Context, activated bool) error {
 		if err := pause(ctx, t.length(3*time.Second, time.Second)); err != nil {
 			return err
 		}
-		took, _ := d.stop(hang)
+		took, _ := d.Stop(hang)
 		stops = append(stops, took)
 		if err := d.launch(); err != nil {
 			return err

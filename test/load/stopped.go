@@ -46,14 +46,14 @@ func within(ctx context.Context, d time.Duration, f func(ctx context.Context)) {
 }
 
 func stoppedOneOfTwo(ctx context.Context, t *trial) error {
-	return t.underLoad(ctx, func(node *engineProcess) { node.signal(syscall.SIGSTOP) }, func(node *engineProcess) error {
-		node.signal(syscall.SIGCONT)
+	return t.underLoad(ctx, func(node *engineProcess) { node.Signal(syscall.SIGSTOP) }, func(node *engineProcess) error {
+		node.Signal(syscall.SIGCONT)
 		return nil
 	})
 }
 
 func stoppedKilled(ctx context.Context, t *trial) error {
-	return t.underLoad(ctx, func(node *engineProcess) { node.kill() }, func(node *engineProcess) error { return node.start(ctx) })
+	return t.underLoad(ctx, func(node *engineProcess) { node.Kill() }, func(node *engineProcess) error { return node.start(ctx) })
 }
 
 // underLoad breaks a node and repairs it under load.
@@ -130,7 +130,7 @@ func stoppedOnly(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	node.signal(syscall.SIGSTOP)
+	node.Signal(syscall.SIGSTOP)
 	l := newLoad(ctx, d.unix())
 	var took []time.Duration
 	end := time.Now().Add(5 * t.timeout)
@@ -145,7 +145,7 @@ func stoppedOnly(ctx context.Context, t *trial) error {
 	t.row("first answers after", "%s", join(took[:min(len(took), 6)]))
 	t.row("answers", "%s", all.breakdown())
 	t.row("slowest after the second", "%v", round(all[min(2, len(all)-1):].slowest()))
-	node.signal(syscall.SIGCONT)
+	node.Signal(syscall.SIGCONT)
 	t.recovery(ctx, d, 20, 35*time.Second)
 	return nil
 }
@@ -155,7 +155,7 @@ func stoppedArriving(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	node.signal(syscall.SIGSTOP)
+	node.Signal(syscall.SIGSTOP)
 	const scans = 10
 	l := newLoad(ctx, d.unix())
 	between := t.timeout / 4
@@ -168,7 +168,7 @@ func stoppedArriving(ctx context.Context, t *trial) error {
 	t.row("timeout of the engine; between two scans", "%v; %v", t.timeout, between)
 	t.row("answers", "%s", all.breakdown())
 	t.row("after", "%s", join(took))
-	node.signal(syscall.SIGCONT)
+	node.Signal(syscall.SIGCONT)
 	t.recovery(ctx, d, 20, 35*time.Second)
 	return nil
 }

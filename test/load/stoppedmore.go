@@ -24,7 +24,7 @@ func stoppedNone(ctx context.Context, t *trial) error {
 		pause(ctx, time.Second)
 		killed := time.Now()
 		for _, n := range nodes {
-			n.kill()
+			n.Kill()
 		}
 		pause(ctx, 500*time.Millisecond)
 		for _, n := range nodes {
@@ -125,7 +125,7 @@ func stoppedHUP(ctx context.Context, t *trial) error {
 		if err := pause(ctx, time.Duration(100+ups*170%1000)*time.Millisecond); err != nil {
 			return err
 		}
-		d.signal(syscall.SIGHUP)
+		d.Signal(syscall.SIGHUP)
 	}
 	cancel()
 	all := l.wait()

@@ -1,6 +1,7 @@
 package mailtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"polyclam/test/child"
 	"polyclam/test/clamdtest"
 )
 
@@ -37,8 +39,7 @@ type Postfix struct {
 	Dir  string // contains etc, queue, data and mail.log
 
 	o      PostfixOptions
-	master *exec.Cmd
-	done   chan struct{} // closed when master has ended
+	master *child.Process
 }
 
 // StartPostfix runs a Postfix with its own configuration, queue and log. It takes mail
@@ -119,31 +120,22 @@ func (p *Postfix) path(parts ...string) string {
 // its own session. master runs everything else.
 func (p *Postfix) start(t testing.TB) error {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := child.FreePort()
 	if err != nil {
 		return err
 	}
-	p.SMTP = l.Addr().String()
-	l.Close()
+	p.SMTP = "127.0.0.1:" + port
 	p.configure(t)
-	// A file, not a pipe: Wait would wait for every process that holds its end.
-	printed, err := os.Create(p.path("master.out"))
-	if err != nil {
+	master := exec.Command(p.daemonDirectory(t)+"/master", "-d", "-c", p.path("etc"))
+	master.Dir = p.Dir
+	master.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "MAIL_CONFIG=" + p.path("etc"), "MAIL_LOGTAG=postfix"}
+	master.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if p.master, err = child.StartLogged(master, p.path("master.out")); err != nil {
 		return err
 	}
-	defer printed.Close()
-	p.master = exec.Command(p.daemonDirectory(t)+"/master", "-d", "-c", p.path("etc"))
-	p.master.Dir = p.Dir
-	p.master.Stdout, p.master.Stderr = printed, printed
-	p.master.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "MAIL_CONFIG=" + p.path("etc"), "MAIL_LOGTAG=postfix"}
-	p.master.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := p.master.Start(); err != nil {
-		p.master = nil
-		return err
-	}
-	p.done = make(chan struct{})
-	go func() { p.master.Wait(); close(p.done) }()
-	return p.ready()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	return p.master.Ready(ctx, func(context.Context) error { return greeting(p.SMTP) })
 }
 
 // daemonDirectory is where the distribution keeps Postfix's daemons.
@@ -154,22 +146,6 @@ func (p *Postfix) daemonDirectory(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(out))
-}
-
-// ready waits for the greeting.
-func (p *Postfix) ready() error {
-	err := errors.New("never tried")
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(poll) {
-		select {
-		case <-p.done:
-			return fmt.Errorf("master ended: %v", p.master.ProcessState)
-		default:
-		}
-		if err = greeting(p.SMTP); err == nil {
-			return nil
-		}
-	}
-	return err
 }
 
 func greeting(address string) error {
@@ -193,21 +169,16 @@ func (p *Postfix) stop(t testing.TB) {
 	if p.master == nil {
 		return
 	}
-	pid := p.master.Process.Pid
-	p.master.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.done:
-	case <-time.After(patience):
+	if _, inTime := p.master.Stop(patience); !inTime {
 		t.Errorf("Postfix does not end after SIGTERM")
 	}
-	for deadline := time.Now().Add(patience); syscall.Kill(-pid, 0) == nil; time.Sleep(poll) {
+	for deadline := time.Now().Add(patience); p.master.Group(); time.Sleep(poll) {
 		if time.Now().After(deadline) {
-			t.Errorf("Postfix left processes in the group %d", pid)
-			syscall.Kill(-pid, syscall.SIGKILL)
+			t.Errorf("Postfix left processes in the group %d", p.master.PID())
+			syscall.Kill(-p.master.PID(), syscall.SIGKILL)
 			break
 		}
 	}
-	<-p.done
 	p.master = nil
 }
 
