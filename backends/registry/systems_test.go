@@ -1,15 +1,13 @@
 package registry
 
 import (
-	"flag"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the table of engines into the README")
+	"polyclam/test/testkit"
+)
 
 const (
 	readme = "../../README.md"
@@ -17,26 +15,10 @@ const (
 	end    = "<!-- end of engines -->\n"
 )
 
-// TestReadme wants the manual's table of engines to be the one of the code.
+// TestReadme compares the table of engines in the manual with the one generated from
+// the code.
 func TestReadme(t *testing.T) {
-	b, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(b), begin)
-	table, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("%s lacks the marks of the table of engines", readme)
-	}
-	if *update {
-		if err := os.WriteFile(readme, []byte(before+begin+Table()+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if table != Table() {
-		t.Errorf("the table of engines in %s is not the one of the code: go test ./backends/registry -update", readme)
-	}
+	testkit.GoldenSection(t, readme, begin, end, Table())
 }
 
 // TestSystems wants a row for every backend and the engines that users ask for, each

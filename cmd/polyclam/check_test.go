@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/protocol"
-	"polyclam/proxy/testfile"
 )
 
 // clamdSaying is a clamd that has its own opinions: for the encrypted archive, and

@@ -10,6 +10,8 @@
 // which removes the built program.
 package clamdtest
 
+import "polyclam/backends/testfile"
+
 // Names that the database of [Start] gives to what it finds, as clamd 1.4.6
 // words them: signatures that are not from an official CVD get the suffix.
 const (
@@ -33,8 +35,5 @@ const (
 	Long = "polyclam-test-marker-long"
 )
 
-// EICAR is the test file of the anti-virus industry. It is put together at run
-// time, so that no scanner takes the test binary for it.
-func EICAR() string {
-	return `X5O!P%@AP[4\PZX54(P^)7CC)7}$` + "EICAR-STANDARD-" + `ANTIVIRUS-TEST-FILE!$H+H*`
-}
+// EICAR is [testfile.EICAR] as a string.
+func EICAR() string { return string(testfile.EICAR()) }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/backends/testfile"
 )
 
 // place is where in the dialogue a client is.
@@ -37,7 +39,7 @@ type conn struct {
 
 // eicarBegin is enough of the EICAR test file to know it, and not enough for a
 // scanner to take this program for it.
-var eicarBegin = []byte("X5O!P%@AP[4")
+var eicarBegin = testfile.EICAR()[:11]
 
 // feed takes p and answers what is complete; files are read into scratch. It
 // reports whether the connection goes on.
