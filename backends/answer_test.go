@@ -107,8 +107,8 @@ func summary(lines []backends.Category) (backends.Category, string) {
 func TestAnswerEarly(t *testing.T) {
 	for _, tt := range []struct {
 		lines []backends.Category
-		want backends.Category
-		err  bool
+		want  backends.Category
+		err   bool
 	}{
 		{[]backends.Category{backends.OK}, "", true},
 		{[]backends.Category{backends.Encrypted}, "", true},

@@ -2,14 +2,13 @@ package icap
 
 import (
 	"io"
-	"net"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
 // TestRequest compares what is sent with the recorded dialogues.
@@ -180,12 +179,8 @@ func TestEchoIsOK(t *testing.T) {
 
 // TestUnix asks over a Unix socket.
 func TestUnix(t *testing.T) {
-	l, err := net.Listen("unix", filepath.Join(socketDir(t), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	serveFake(t, l, map[string]service{"avscan": marked})
-	b := open(t, "unix:"+l.Addr().String())
+	f := serveFake(t, testkit.Listen(t, "unix"), map[string]service{"avscan": marked})
+	b := open(t, f.address())
 	if got := checked(t, b, backendtest.Bytes(t, backendtest.EICAR())); got.category != backends.Virus {
 		t.Errorf("got %v", got)
 	}

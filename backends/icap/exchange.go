@@ -67,7 +67,7 @@ func (x *exchange) judge(h *head, status int) error {
 		return fmt.Errorf("%w: %.100q", backends.ErrNoReply, h.start)
 	}
 	if !persists(h) {
-		x.c.Spoil()
+		x.c.NoReuse()
 	}
 	x.v.read(h.fields)
 	switch status {
@@ -77,7 +77,7 @@ func (x *exchange) judge(h *head, status int) error {
 		x.unmodified(h)
 		return nil
 	}
-	x.c.Spoil()
+	x.c.NoReuse()
 	if status == 404 || status == 405 {
 		x.b.forget()
 	}
@@ -91,7 +91,7 @@ func (x *exchange) unmodified(h *head) {
 	x.v.settle()
 	switch {
 	case hasBody(h):
-		x.c.Spoil()
+		x.c.NoReuse()
 		x.v.fail(backends.SWErr, fmt.Sprintf("%.100q with something after it", h.start))
 	case x.v.blocked && !x.v.said:
 		x.v.found(backends.Suspicious, blockedName, blockedInfo)
@@ -113,7 +113,7 @@ func (x *exchange) modified(h *head) error {
 		return err
 	}
 	if !m.exact {
-		x.c.Spoil()
+		x.c.NoReuse()
 	}
 	switch {
 	case m.status != 0 && m.status != 200:
@@ -156,7 +156,7 @@ func (x *exchange) skip(m *message) error {
 	case m.body == nil:
 		return nil
 	case x.v.isDetection(), x.c.IsEarly():
-		x.c.Spoil()
+		x.c.NoReuse()
 		return nil
 	}
 	n, err := io.CopyN(io.Discard, m.body, maxPage)
@@ -191,7 +191,7 @@ func (x *exchange) echo(m *message) error {
 	x.v.settle()
 	switch {
 	case !same:
-		x.c.Spoil()
+		x.c.NoReuse()
 		x.v.found(backends.Suspicious, modifiedName, "the answer has another object, without a reason")
 	case x.v.said:
 	case x.v.blocked:

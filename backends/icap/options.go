@@ -103,13 +103,13 @@ func (b *Backend) optionsOn(c *engineconn.Conn) (options, error) {
 	if err != nil {
 		return options{}, err
 	}
-	c.Doing("OPTIONS")
+	c.SetStep("OPTIONS")
 	h, status, err := readStatus(c)
 	if err != nil {
 		return options{}, err
 	}
 	if status != http.StatusOK || hasBody(&h) || !persists(&h) {
-		c.Spoil()
+		c.NoReuse()
 	}
 	return b.offered(&h, status)
 }

@@ -3,7 +3,6 @@ package icap
 import (
 	"context"
 	"io"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,17 +14,6 @@ import (
 
 func contextWithin(tb testing.TB, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(tb.Context(), d)
-}
-
-// socketDir is a directory with a short name.
-func socketDir(tb testing.TB) string {
-	tb.Helper()
-	dir, err := os.MkdirTemp("", "pci")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // TestOptionsTTL: asked once, and again when they are too old or the service has

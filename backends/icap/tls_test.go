@@ -13,6 +13,7 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/test/cicaptest"
+	"polyclam/test/testkit"
 )
 
 // tlsFake is the fake server over TLS, with the path of its certificate.
@@ -88,18 +89,7 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.address == "" {
-				l, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer l.Close()
-				go func() {
-					if nc, err := l.Accept(); err == nil {
-						io.WriteString(nc, recorded404)
-						nc.Close()
-					}
-				}()
-				tt.address = "tcp:" + l.Addr().String()
+				tt.address = testkit.Serve(t, "tcp", func(nc net.Conn) { io.WriteString(nc, recorded404) })
 			}
 			b := open(t, tt.address, tt.set)
 			defer b.Close()

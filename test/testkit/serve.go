@@ -27,12 +27,18 @@ func Listen(t testing.TB, network string) net.Listener {
 // for example "tcp:127.0.0.1:3310".
 func Address(l net.Listener) string { return l.Addr().Network() + ":" + l.Addr().String() }
 
-// Serve calls handle in a goroutine for every connection to a new listener of [Listen],
-// and returns the listener's [Address]. A connection is closed when handle returns. When
-// the test ends, Serve closes all connections and waits for every handle to return.
+// Serve is [ServeOn] with a new listener of [Listen]. It returns the listener's [Address].
 func Serve(t testing.TB, network string, handle func(net.Conn)) string {
 	t.Helper()
 	l := Listen(t, network)
+	ServeOn(t, l, handle)
+	return Address(l)
+}
+
+// ServeOn calls handle in a goroutine for every connection to l. A connection is closed
+// when handle returns. When the test ends, l and all connections are closed, and the
+// test waits for every handle to return.
+func ServeOn(t testing.TB, l net.Listener, handle func(net.Conn)) {
 	s := &server{handle: handle, conns: map[net.Conn]bool{}}
 	t.Cleanup(func() {
 		l.Close()
@@ -40,7 +46,6 @@ func Serve(t testing.TB, network string, handle func(net.Conn)) string {
 		s.wg.Wait()
 	})
 	s.wg.Go(func() { s.accept(l) })
-	return Address(l)
 }
 
 type server struct {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"polyclam/backends"
+	"polyclam/backends/testfile"
 )
 
 func TestObject(t *testing.T) {
@@ -42,8 +43,8 @@ func TestObject(t *testing.T) {
 func TestMarked(t *testing.T) {
 	for data, want := range map[string]backends.Category{
 		"": backends.OK, "text": backends.OK, "a " + MarkEncrypted: backends.Encrypted, MarkPartial: backends.Partial,
-		MarkError: backends.SWErr, MarkSuspicious: backends.Suspicious, string(EICAR()): backends.Virus,
-		string(EncryptedZip()): backends.Encrypted, MarkError + string(EICAR()): backends.Virus,
+		MarkError: backends.SWErr, MarkSuspicious: backends.Suspicious, string(testfile.EICAR()): backends.Virus,
+		string(testfile.Encrypted()): backends.Encrypted, MarkError + string(testfile.EICAR()): backends.Virus,
 	} {
 		if got := Marked([]byte(data)); got != want {
 			t.Errorf("Marked(%q) = %v, want %v", data, got, want)
@@ -53,7 +54,7 @@ func TestMarked(t *testing.T) {
 			r.Category = backends.CategoryOf(err)
 		}
 		if r.Category != want {
-			t.Errorf("Engine says %v of %q, want %v", r.Category, data, want)
+			t.Errorf("Engine reports %v for %q, want %v", r.Category, data, want)
 		}
 	}
 }
