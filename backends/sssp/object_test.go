@@ -33,6 +33,8 @@ func TestExactBytes(t *testing.T) {
 // shrunk is an object that is shorter than its size.
 type shrunk struct{ *backendtest.Object }
 
+func (shrunk) Size() int64 { return 100_000 }
+
 func TestShortObject(t *testing.T) {
 	s := ssspfake.Start(t, ssspfake.Options{})
 	wantFailure(t, open(t, s.Address(), nil), shrunk{backendtest.LargeObject(t, 70_000)}, backends.SWErr, "ends after 70000 of 100000 bytes")
@@ -93,5 +95,3 @@ func TestACCAfterData(t *testing.T) {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
-
-func (shrunk) Size() int64 { return 100_000 }

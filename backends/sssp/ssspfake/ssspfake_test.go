@@ -17,8 +17,11 @@ import (
 	"polyclam/backends/testfile"
 )
 
-// talk sends text and returns everything that the server sends. At \x1e it waits for the
-// next ACC.
+// pause is not part of what talk sends.
+const pause = "<pause>"
+
+// talk sends text and returns everything that the server sends. At a pause it waits for
+// the next ACC.
 func talk(t *testing.T, s *Server, text string) string {
 	t.Helper()
 	network, address, err := backends.ParseAddress(s.Address())
@@ -31,12 +34,12 @@ func talk(t *testing.T, s *Server, text string) string {
 	}
 	defer nc.Close()
 	nc.SetDeadline(time.Now().Add(time.Minute))
-	for part := range strings.SplitAfterSeq(text, "\x1e") {
-		part, pause := strings.CutSuffix(part, "\x1e")
+	for part := range strings.SplitAfterSeq(text, pause) {
+		part, wait := strings.CutSuffix(part, pause)
 		if _, err := io.WriteString(nc, part); err != nil {
 			t.Fatal(err)
 		}
-		if pause {
+		if wait {
 			var b []byte
 			for one := make([]byte, 1); !bytes.Contains(b, []byte("ACC")) || b[len(b)-1] != '\n'; b = append(b, one[0]) {
 				if _, err := io.ReadFull(nc, one); err != nil {
@@ -97,7 +100,7 @@ func TestScan(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := Start(t, Options{Network: "tcp", EventLines: c.events})
-			got := talk(t, s, c.options+"SCANDATA "+strconv.Itoa(len(c.data))+"\r\n\x1e"+c.data+"BYE\r\n")
+			got := talk(t, s, c.options+"SCANDATA "+strconv.Itoa(len(c.data))+"\r\n"+pause+c.data+"BYE\r\n")
 			// With OPTIONS the pause ends at the first ACC.
 			if i := strings.LastIndex(got, "ACC"); i >= 0 {
 				_, got, _ = strings.Cut(got[i:], "\r\n")
