@@ -85,7 +85,7 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
-// cpu is the processor time that this process and process pid have used.
+// cpu returns the processor time that this process and process pid have used.
 func cpu(b *testing.B, pid int) (client, server time.Duration) {
 	var u syscall.Rusage
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -99,9 +99,8 @@ func cpu(b *testing.B, pid int) (client, server time.Duration) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), time.Duration(user+system) * tick
 }
 
-// BenchmarkRealClamd is the same with a real clamd, with sessions and with a
-// connection for each scan. The processor times
-// depend less on the load than the elapsed time.
+// BenchmarkRealClamd uses a real clamd, with sessions and with a connection for each scan.
+// The processor times depend less on the load of the machine than the elapsed time.
 func BenchmarkRealClamd(b *testing.B) {
 	d := clamdtest.Start(b, clamdtest.Options{HideLog: true, TCP: true})
 	for _, bb := range []struct{ name, address, transport string }{

@@ -12,11 +12,12 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/test/cicaptest"
 	"polyclam/test/testkit"
 )
 
-// tlsFake is the fake server over TLS, with the path of its certificate.
+// tlsFake starts the fake with TLS, and returns the path of its certificate.
 func tlsFake(t testing.TB) (f *fake, ca string) {
 	t.Helper()
 	cert, key, err := cicaptest.Certificate()
@@ -38,7 +39,7 @@ func tlsFake(t testing.TB) (f *fake, ca string) {
 	return serveFake(t, l, map[string]service{"avscan": marked}), ca
 }
 
-// TestClientCertificate: a server may want one.
+// TestClientCertificate uses a server that requires one.
 func TestClientCertificate(t *testing.T) {
 	cert, key, err := cicaptest.Certificate()
 	if err != nil {
@@ -60,11 +61,11 @@ func TestClientCertificate(t *testing.T) {
 	f := serveFake(t, l, map[string]service{"avscan": marked})
 	trust := func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true }
 	with := open(t, f.address(), trust, func(c *Config) { c.Certificate, c.Key = certPath, keyPath })
-	if got := checked(t, with, backendtest.Bytes(t, backendtest.EICAR())); got.category != backends.Virus {
+	if got := checked(t, with, backendtest.Bytes(t, testfile.EICAR())); got.category != backends.Virus {
 		t.Errorf("got %v", got)
 	}
 	if got := checked(t, open(t, f.address(), trust), backendtest.CleanObject(t)); !got.category.IsFailure() {
-		t.Errorf("without one: got %v", got)
+		t.Errorf("without a certificate: got %v", got)
 	}
 }
 
@@ -93,7 +94,7 @@ func TestTLS(t *testing.T) {
 			}
 			b := open(t, tt.address, tt.set)
 			defer b.Close()
-			if got := checked(t, b, backendtest.Bytes(t, backendtest.EICAR())); got.category != tt.want {
+			if got := checked(t, b, backendtest.Bytes(t, testfile.EICAR())); got.category != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
@@ -105,12 +106,12 @@ func TestTLS(t *testing.T) {
 			t.Errorf("got %+v", r)
 		}
 	})
-	t.Run("context ends in the handshake", func(t *testing.T) {
+	t.Run("context ends during the handshake", func(t *testing.T) {
 		b := open(t, silent.Address(), func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true })
 		ctx, cancel := contextWithin(t, 50*time.Millisecond)
 		defer cancel()
 		_, err := b.Scan(ctx, backendtest.CleanObject(t))
-		// Not even connected within the time for a whole scan: the engine is unreachable.
+		// Without a connection in the time for a whole scan, the engine is unreachable.
 		if backends.CategoryOf(err) != backends.CannotExecute {
 			t.Errorf("got %v (%v)", err, backends.CategoryOf(err))
 		}
