@@ -37,7 +37,7 @@ func TestParseAddress(t *testing.T) {
 			continue
 		}
 		if !strings.Contains(err.Error(), "address \"") {
-			t.Errorf("ParseAddress(%q): %v does not show it", in, err)
+			t.Errorf("ParseAddress(%q): %v does not quote the address", in, err)
 		}
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Bounds on what an [Answer] keeps of one answer.
+// Limits on what an [Answer] keeps.
 const (
-	maxFindings  = 1000 - 4 // room for one without a name of each category
+	maxFindings  = 1000 - 4 // room for a nameless one of each category
 	maxName      = 1 << 10
 	maxNameBytes = 32 << 10 // of all names
 	maxFailures  = 100
@@ -15,24 +15,24 @@ const (
 )
 
 // An Answer collects what one engine says about one object, line by line, in any
-// order. Findings and failures are kept side by side, so that an encrypted member
-// never hides a failure; [Stronger] is the only order among them. Nothing a caller
-// adds can make the answer weaker. The zero Answer is ready to use: it has no
-// verdict, which is a failure. An Answer is not safe for concurrent use.
+// order. It keeps findings and failures side by side, so that an encrypted member never
+// hides a failure, and [Stronger] is the only order among them. Adding a line never
+// makes the answer weaker. The zero Answer is ready to use; it has no verdict, which is
+// a failure. An Answer is not safe for concurrent use.
 type Answer struct {
-	category Category // the strongest that is not a failure; empty: none yet
+	category Category // the strongest that is not a failure, if any
 	code     int
 	detail   string
 	findings []Finding
-	names    int // bytes of all names
+	names    int // total bytes
 	failures Failures
-	others   []error // what the engine did not say itself
+	others   []error // errors other than the engine's own
 	refused  bool
 }
 
-// Add takes a line without a name. A category of failure is the engine's own word
-// that it failed, an unknown category a failure too. OK means that the engine says
-// it scanned the whole object: a line that only fails to report anything is not OK.
+// Add adds a line without a name. A failure category means that the engine itself
+// reported a failure, and so does an unknown category. OK means that the engine said it
+// had scanned the whole object; a line that merely reports nothing is not OK.
 func (a *Answer) Add(c Category, code int, detail string) {
 	switch {
 	case c.IsFailure():
@@ -45,8 +45,8 @@ func (a *Answer) Add(c Category, code int, detail string) {
 	}
 }
 
-// Found takes the name of what was found. For a Virus the name has a say, see
-// [NameCategory]; any other category stays as it is. The name may be empty.
+// Found adds the name of what was found. A Virus gets the [NameCategory] of its name;
+// any other category is kept. The name may be empty.
 func (a *Answer) Found(c Category, code int, name, detail string) {
 	if c == Virus && name != "" {
 		c = NameCategory(name)
@@ -54,8 +54,8 @@ func (a *Answer) Found(c Category, code int, name, detail string) {
 	a.Named(c, code, name, detail)
 }
 
-// Named is Found with a category that the name does not change: for engines that
-// report a category of their own, and for names that a sender can choose.
+// Named is Found with a category that the name never changes: for engines that report
+// a category, and for names that the sender of the object can choose.
 func (a *Answer) Named(c Category, code int, name, detail string) {
 	if c.IsFailure() || c == OK {
 		a.Add(c, code, detail)
@@ -65,15 +65,15 @@ func (a *Answer) Named(c Category, code int, name, detail string) {
 	a.verdict(c, code, detail)
 }
 
-// Refuse records the engine's documented refusal of an object of this size: Partial,
-// since no retry helps. It is the only answer without a detection that may come before
+// Refuse adds the engine's documented refusal of an object of this size: Partial, since
+// a retry never helps. It is the only answer without a detection that may arrive before
 // the whole object was sent.
 func (a *Answer) Refuse(code int, detail string) {
 	a.Add(Partial, code, detail)
 	a.refused = true
 }
 
-// Fail takes an error that ended the answer. Nil is none.
+// Fail adds the error that ended the answer, if it is not nil.
 func (a *Answer) Fail(err error) {
 	switch e := err.(type) {
 	case nil:
@@ -88,9 +88,9 @@ func (a *Answer) Fail(err error) {
 	}
 }
 
-// Early says that the answer began before the engine had been given the last byte
-// of the object. Such an answer may say virus or suspicious. Anything else in it is
-// dropped, and counts as a failure of the engine.
+// Early records that the answer began before the last byte of the object was sent. Such
+// an answer may say virus or suspicious. Anything else in it is dropped, and counts as a
+// failure of the engine.
 func (a *Answer) Early() {
 	if a.refused || a.category == "" && a.Failed() {
 		return
@@ -106,14 +106,14 @@ func (a *Answer) Early() {
 	}
 }
 
-// Category is the strongest so far that is not a failure; empty if there is none.
+// Category returns the strongest category so far that is not a failure, if any.
 func (a *Answer) Category() Category { return a.category }
 
 // Failed reports whether a failure was added.
 func (a *Answer) Failed() bool { return len(a.failures) > 0 || len(a.others) > 0 }
 
-// Result returns everything that was added: what was found, and the failures as an
-// error beside it. An OK beside a failure is none. Without a verdict it is a failure.
+// Result returns what was found, and all failures as one error. With a failure there is
+// no OK, and an answer without a verdict is a failure.
 func (a *Answer) Result() (Result, error) {
 	err := a.err()
 	if a.category == "" && err == nil {
@@ -125,8 +125,8 @@ func (a *Answer) Result() (Result, error) {
 	return Result{Category: a.category, Code: a.code, Findings: a.named(), Detail: a.detail}, err
 }
 
-// err is all failures in one error: the only one as it is, several as [Failures],
-// lest one hides the category of another.
+// err returns a single failure unchanged and several as [Failures], so that none hides
+// the category of another.
 func (a *Answer) err() error {
 	switch {
 	case len(a.failures)+len(a.others) == 0:
@@ -145,8 +145,8 @@ func (a *Answer) err() error {
 	return all
 }
 
-// named is the list of findings. One that has no name and adds nothing to the
-// category of the whole is left out.
+// named returns the findings, or nil if none of them says more than the category of the
+// answer.
 func (a *Answer) named() []Finding {
 	for _, f := range a.findings {
 		if f.Name != "" || f.Category != a.category {
@@ -156,14 +156,14 @@ func (a *Answer) named() []Finding {
 	return nil
 }
 
-// verdict keeps the strongest, and the first of equals.
+// verdict keeps the strongest category, and the first of equals.
 func (a *Answer) verdict(c Category, code int, detail string) {
 	if a.category == "" || Stronger(c, a.category) {
 		a.category, a.code, a.detail = c, code, clip(detail)
 	}
 }
 
-// find keeps a finding. Beyond the bounds names are dropped, but never a category.
+// find keeps a finding. Beyond the limits it drops names, but never a category.
 func (a *Answer) find(f Finding) {
 	f.Name = f.Name[:min(len(f.Name), maxName)]
 	full := len(a.findings) >= maxFindings || a.names+len(f.Name) > maxNameBytes
@@ -178,7 +178,7 @@ func (a *Answer) find(f Finding) {
 	a.names += len(f.Name)
 }
 
-// fail keeps a failure. Beyond the bound only new categories are kept.
+// fail keeps a failure. Beyond the limit it keeps only new categories.
 func (a *Answer) fail(f *Failure) {
 	same := func(o *Failure) bool { return o.category() == f.category() }
 	if len(a.failures) < maxFailures || !slices.ContainsFunc(a.failures, same) {
@@ -186,7 +186,7 @@ func (a *Answer) fail(f *Failure) {
 	}
 }
 
-// isDetection reports whether c says that the engine has seen something bad.
+// isDetection reports whether c means that the engine found something bad.
 func isDetection(c Category) bool { return c == Virus || c == Suspicious }
 
 func clip(s string) string { return s[:min(len(s), maxDetail)] }

@@ -25,9 +25,9 @@ func TestAnswer(t *testing.T) {
 		findings []backends.Finding
 		failures []backends.Category
 	}{
-		{name: "nothing said", failures: []backends.Category{backends.SWErr}},
+		{name: "empty", failures: []backends.Category{backends.SWErr}},
 		{name: "clean", lines: []line{{backends.OK, ""}}, want: backends.OK},
-		{name: "clean, then broken off", lines: []line{{backends.OK, ""}}, err: io.ErrUnexpectedEOF, failures: []backends.Category{backends.SWErr}},
+		{name: "clean, then cut off", lines: []line{{backends.OK, ""}}, err: io.ErrUnexpectedEOF, failures: []backends.Category{backends.SWErr}},
 		{name: "clean and a failure", lines: []line{{backends.OK, ""}, {backends.SWErr, ""}}, failures: []backends.Category{backends.SWErr}},
 		{name: "an unknown category", lines: []line{{"odd", ""}, {backends.OK, ""}}, failures: []backends.Category{backends.SWErr}},
 		{name: "a virus without a name", lines: []line{{backends.Virus, ""}}, want: backends.Virus},
@@ -43,7 +43,7 @@ func TestAnswer(t *testing.T) {
 			failures: []backends.Category{backends.SWErr, backends.Interrupted}},
 		{name: "several without names", lines: []line{{backends.Partial, ""}, {backends.Encrypted, ""}, {backends.Partial, ""}}, want: backends.Encrypted,
 			findings: []backends.Finding{{Category: backends.Partial}, {Category: backends.Encrypted}}},
-		{name: "a virus, then broken off", lines: []line{{backends.Virus, "X"}}, err: io.ErrUnexpectedEOF, want: backends.Virus,
+		{name: "a virus, then cut off", lines: []line{{backends.Virus, "X"}}, err: io.ErrUnexpectedEOF, want: backends.Virus,
 			findings: []backends.Finding{{Name: "X", Category: backends.Virus}}, failures: []backends.Category{backends.SWErr}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -70,21 +70,21 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// TestAnswerOrder: the order in which an engine says things changes neither the
-// category nor the failures, and nothing that was said makes the answer weaker.
+// TestAnswerOrder checks that the order of lines changes neither the category nor the
+// failures, and that another line never makes an answer weaker.
 func TestAnswerOrder(t *testing.T) {
 	all := append(backends.Categories(), "unknown")
 	for range 5000 {
-		said := make([]backends.Category, 1+rand.IntN(6))
-		for i := range said {
-			said[i] = all[rand.IntN(len(all))]
+		lines := make([]backends.Category, 1+rand.IntN(6))
+		for i := range lines {
+			lines[i] = all[rand.IntN(len(all))]
 		}
-		category, failures := summary(said)
-		rand.Shuffle(len(said), func(i, j int) { said[i], said[j] = said[j], said[i] })
-		if c, f := summary(said); c != category || f != failures {
-			t.Fatalf("%v: %v and %v, or %v and %v", said, category, failures, c, f)
+		category, failures := summary(lines)
+		rand.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
+		if c, f := summary(lines); c != category || f != failures {
+			t.Fatalf("%v: %v and %v, or %v and %v", lines, category, failures, c, f)
 		}
-		more := append(said, all[rand.IntN(len(all))])
+		more := append(lines, all[rand.IntN(len(all))])
 		c, f := summary(more)
 		if failures != "" && f == "" || category != "" && category != backends.OK && (c == "" || backends.Stronger(category, c)) {
 			t.Fatalf("%v: %v and %v, with one more line %v and %v", more, category, failures, c, f)
@@ -92,9 +92,9 @@ func TestAnswerOrder(t *testing.T) {
 	}
 }
 
-func summary(said []backends.Category) (backends.Category, string) {
+func summary(lines []backends.Category) (backends.Category, string) {
 	var a backends.Answer
-	for _, c := range said {
+	for _, c := range lines {
 		a.Add(c, backends.NoCode, "")
 	}
 	r, err := a.Result()
@@ -106,9 +106,9 @@ func summary(said []backends.Category) (backends.Category, string) {
 
 func TestAnswerEarly(t *testing.T) {
 	for _, tt := range []struct {
-		said []backends.Category
-		want backends.Category
-		err  bool
+		lines []backends.Category
+		want  backends.Category
+		err   bool
 	}{
 		{[]backends.Category{backends.OK}, "", true},
 		{[]backends.Category{backends.Encrypted}, "", true},
@@ -120,17 +120,17 @@ func TestAnswerEarly(t *testing.T) {
 		{nil, "", true},
 	} {
 		var a backends.Answer
-		for _, c := range tt.said {
+		for _, c := range tt.lines {
 			a.Add(c, 7, "words")
 		}
 		a.Early()
 		r, err := a.Result()
 		if r.Category != tt.want || (err != nil) != tt.err {
-			t.Errorf("%v: got %+v, %v", tt.said, r, err)
+			t.Errorf("%v: got %+v, %v", tt.lines, r, err)
 		}
 		for _, f := range r.Findings {
 			if f.Category == backends.Encrypted || f.Category == backends.Partial {
-				t.Errorf("%v: keeps %+v", tt.said, f)
+				t.Errorf("%v: keeps %+v", tt.lines, f)
 			}
 		}
 	}
@@ -142,8 +142,8 @@ func TestAnswerEarly(t *testing.T) {
 	}
 }
 
-// TestAnswerBounds: whatever an engine sends, the answer stays small, and no category
-// is lost.
+// TestAnswerBounds checks that an answer stays small whatever an engine sends, and that
+// no category is lost.
 func TestAnswerBounds(t *testing.T) {
 	var a backends.Answer
 	for i := range 5000 {

@@ -2,19 +2,19 @@ package backends
 
 import "slices"
 
-// Category is what a scan amounts to.
+// A Category classifies the outcome of a scan.
 type Category string
 
-// The categories, strongest first in the default precedence. The names are the
-// ones of the request of 2003 to MIMEDefang, where there is one.
+// The categories, strongest first in the default precedence. Names that the request
+// of 2003 to MIMEDefang has are used unchanged.
 const (
 	Virus         Category = "virus"          // known malware
 	Suspicious    Category = "suspicious"     // heuristic, macro, PUA or policy hit
-	Encrypted     Category = "encrypted"      // nothing found, but a part is encrypted; no retry helps
+	Encrypted     Category = "encrypted"      // nothing found, but a part is encrypted; a retry never helps
 	Partial       Category = "partial"        // nothing found, but a part was not scanned for a permanent reason
 	SWErr         Category = "swerr"          // the engine failed; a retry may help
-	Interrupted   Category = "interrupted"    // timeout, signal, client or engine gone in the middle
-	CannotExecute Category = "cannot-execute" // engine not reachable, refused, permission
+	Interrupted   Category = "interrupted"    // timeout, signal, client or engine gone half-way
+	CannotExecute Category = "cannot-execute" // engine unreachable, connection refused, permission denied
 	NotInstalled  Category = "not-installed"  // binary or socket does not exist
 	OK            Category = "ok"             // every byte scanned, nothing found
 )
@@ -29,8 +29,8 @@ func Categories() []Category { return slices.Clone(categories) }
 // Valid reports whether c is one of the nine categories.
 func (c Category) Valid() bool { return slices.Contains(categories, c) }
 
-// IsFailure reports whether c says that an engine did not come to an answer. A
-// category that is not valid is a failure.
+// IsFailure reports whether c means that an engine did not finish its scan. A category
+// that is not valid is a failure.
 func (c Category) IsFailure() bool {
 	switch c {
 	case Virus, Suspicious, Encrypted, Partial, OK:
@@ -39,9 +39,9 @@ func (c Category) IsFailure() bool {
 	return true
 }
 
-// Stronger reports whether a precedes b in the default precedence. An unknown
-// category counts as SWErr. It is the only order of severity within one engine's
-// answer, see [Answer]; between engines the site's precedence decides.
+// Stronger reports whether a precedes b in the default precedence. An unknown category
+// counts as SWErr. This is the order of severity within one engine's answer, see
+// [Answer]; between engines the site's precedence decides.
 func Stronger(a, b Category) bool { return rank(a) < rank(b) }
 
 func rank(c Category) int {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestBusy checks that the word of one failure among several is kept.
+// TestBusy checks that one busy failure among several is enough.
 func TestBusy(t *testing.T) {
 	busy := &Failure{Category: CannotExecute, Code: 503, Busy: true}
 	own := &Failure{Category: SWErr, Text: "x"}
@@ -46,7 +46,7 @@ func TestDied(t *testing.T) {
 	}{
 		{"nothing", nil, false},
 		{"no reply", fmt.Errorf("clamd: %w", ErrNoReply), true},
-		{"half a reply", fmt.Errorf("sssp: %w", io.ErrUnexpectedEOF), true},
+		{"partial reply", fmt.Errorf("sssp: %w", io.ErrUnexpectedEOF), true},
 		{"reset", &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, true},
 		{"write to a dead engine", &net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPIPE)}, true},
 		{"killed program", died, true},
@@ -61,7 +61,7 @@ func TestDied(t *testing.T) {
 		{"no greeting", &ConnError{Text: "no greeting", Err: io.ErrUnexpectedEOF}, false},
 		{"object that shrank", &ObjectError{Doing: "reading the object", Err: io.ErrUnexpectedEOF}, false},
 		{"timeout", context.DeadlineExceeded, false},
-		{"called off", context.Canceled, false},
+		{"cancelled", context.Canceled, false},
 	}
 	for _, tt := range tests {
 		if got := Died(tt.err); got != tt.want {

@@ -32,7 +32,7 @@ func TestCategoryOf(t *testing.T) {
 		want backends.Category
 	}{
 		{"nil", nil, backends.SWErr},
-		{"plain", errors.New("answered nonsense"), backends.SWErr},
+		{"plain", errors.New("unknown answer"), backends.SWErr},
 		{"failure swerr", &backends.Failure{Category: backends.SWErr}, backends.SWErr},
 		{"failure interrupted", &backends.Failure{Category: backends.Interrupted}, backends.Interrupted},
 		{"failure cannot-execute", &backends.Failure{Category: backends.CannotExecute}, backends.CannotExecute},
@@ -41,16 +41,16 @@ func TestCategoryOf(t *testing.T) {
 		{"failure virus", &backends.Failure{Category: backends.Virus}, backends.SWErr},
 		{"failure empty", &backends.Failure{}, backends.SWErr},
 		{"failure unknown", &backends.Failure{Category: "tired"}, backends.SWErr},
-		{"failure with a deadline", errors.Join(context.DeadlineExceeded, &backends.Failure{Category: backends.SWErr}), backends.SWErr},
+		{"failure and a deadline", errors.Join(context.DeadlineExceeded, &backends.Failure{Category: backends.SWErr}), backends.SWErr},
 		{"cancelled", context.Canceled, backends.Interrupted},
 		{"deadline", context.DeadlineExceeded, backends.Interrupted},
 		{"i/o deadline", os.ErrDeadlineExceeded, backends.Interrupted},
 		{"closed by us", net.ErrClosed, backends.Interrupted},
 		{"no program", exec.ErrNotFound, backends.NotInstalled},
 		{"no socket", dial(syscall.ENOENT), backends.NotInstalled},
-		{"no program at path", &fs.PathError{Op: "fork/exec", Path: "/x", Err: syscall.ENOENT}, backends.NotInstalled},
+		{"no program at the path", &fs.PathError{Op: "fork/exec", Path: "/x", Err: syscall.ENOENT}, backends.NotInstalled},
 		{"not exist", fs.ErrNotExist, backends.NotInstalled},
-		{"content has gone", &fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOENT}, backends.SWErr},
+		{"deleted object", &fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOENT}, backends.SWErr},
 		{"permission", fs.ErrPermission, backends.CannotExecute},
 		{"socket permission", dial(syscall.EACCES), backends.CannotExecute},
 		{"program permission", &fs.PathError{Op: "fork/exec", Path: "/x", Err: syscall.EACCES}, backends.CannotExecute},
@@ -90,11 +90,11 @@ func wantCategoryOf(t *testing.T, err error, want backends.Category) {
 		t.Errorf("CategoryOf(%v) = %v, want %v", err, got, want)
 	}
 	if !got.IsFailure() {
-		t.Errorf("CategoryOf(%v) = %v, which is no failure", err, got)
+		t.Errorf("CategoryOf(%v) = %v, which is not a failure", err, got)
 	}
 }
 
-// dialing connects for real and returns the error.
+// dialing connects to an address where nothing answers, and returns the error.
 func dialing(t *testing.T, ctx context.Context, address string) error {
 	t.Helper()
 	network, addr, err := backends.ParseAddress(address)
@@ -132,8 +132,8 @@ func TestCategoryOfDials(t *testing.T) {
 	wantCategoryOf(t, dialing(t, t.Context(), "unix:"+file+"/below"), backends.CannotExecute)
 }
 
-// TestCategoryOfForbidden dials a socket that the user may not write to. Root may:
-// it becomes somebody else for the file system, on this thread alone.
+// TestCategoryOfForbidden dials a socket that the user may not write to. As root, the
+// thread uses another user id for file systems.
 func TestCategoryOfForbidden(t *testing.T) {
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
 	if err != nil {
@@ -157,7 +157,7 @@ func TestCategoryOfForbidden(t *testing.T) {
 	wantCategoryOf(t, err, backends.CannotExecute)
 }
 
-// TestCategoryOfConnections makes the errors of connections in use.
+// TestCategoryOfConnections tries real errors of established connections.
 func TestCategoryOfConnections(t *testing.T) {
 	read := func(deadline time.Time, steps ...backendtest.Step) (int, error) {
 		d := backendtest.StartDaemon(t, "tcp", steps)
@@ -234,7 +234,8 @@ func TestCategoryOfPrograms(t *testing.T) {
 	}
 }
 
-// What we lack ourselves takes no node out of use.
+// TestUnreachableWithoutDescriptors checks that a lack of local resources does not make
+// a node unreachable.
 func TestUnreachableWithoutDescriptors(t *testing.T) {
 	for errno, want := range map[syscall.Errno]bool{
 		syscall.EMFILE: false, syscall.ENFILE: false, syscall.ENOMEM: false, syscall.ENOBUFS: false,

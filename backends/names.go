@@ -2,13 +2,12 @@ package backends
 
 import "regexp"
 
-// nameTable says what the name of a signature means. Engines often report
-// "encrypted" or "limits" as if it were a virus; this one table serves all
-// backends. The first match wins; a name that is not in it is a Virus. A site's
-// own [[rule]] tables come after it, in the policy.
+// nameTable maps names of signatures to categories, for all backends: engines often
+// report "encrypted" or "limits" as if it were a virus. The first match wins; a name
+// without a match is a Virus. The policy applies a site's [[rule]] tables later.
 //
-// Every row but the first makes less of a finding, so each is the whole of a name that
-// an engine documents. A name that merely contains a word is a Virus: Ransom.FileEncryptor,
+// Every row except the first lowers a finding, so it matches a whole name that an engine
+// documents. A name that merely contains such a word is a Virus: Ransom.FileEncryptor,
 // Trojan PasswordStealer.
 var nameTable = []struct {
 	re       *regexp.Regexp
@@ -20,7 +19,7 @@ var nameTable = []struct {
 	{regexp.MustCompile(`^Encrypted\.(?:Zip|RAR|7Zip|PDF)$`), Encrypted},
 	// ClamAV with AlertExceedsMax.
 	{regexp.MustCompile(`^Heuristics\.Limits\.Exceeded(?:\.[A-Za-z0-9]+)?$`), Partial},
-	// ClamAV's other heuristics: nothing known, a shape that is disliked.
+	// ClamAV's other heuristics: no known malware, but a suspicious structure.
 	{regexp.MustCompile(`^Heuristics\.(?:Broken|OLE2\.ContainsMacros|Phishing|Structured|PDF\.ObfuscatedNameObject|Zip\.OverlappingFiles)(?:\.|$)`), Suspicious},
 	// Symantec over ICAP.
 	{regexp.MustCompile(`(?i)^encrypted container(?: violation)?$`), Encrypted},
@@ -33,9 +32,9 @@ var nameTable = []struct {
 	{regexp.MustCompile(`(?i)^exceeded archive (?:depth|size|file number)$`), Partial},
 }
 
-// NameCategory says what the name of a signature means: Encrypted for
-// "Heuristics.Encrypted.Zip", Partial for "Heuristics.Limits.Exceeded.MaxFiles",
-// and Virus for every name that is not in the table.
+// NameCategory returns the category that the name of a signature stands for: Encrypted
+// for "Heuristics.Encrypted.Zip", Partial for "Heuristics.Limits.Exceeded.MaxFiles", and
+// Virus for every name without a special meaning.
 func NameCategory(name string) Category {
 	for _, row := range nameTable {
 		if row.re.MatchString(name) {

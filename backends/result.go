@@ -1,35 +1,34 @@
 package backends
 
-// NoCode is the code of a result or failure for which the engine has none, as
-// MIMEDefang uses it.
+// NoCode is the code of a result or failure for which the engine has none. MIMEDefang
+// uses the same number.
 const NoCode = 999
 
-// Finding is one thing an engine reported: a category and usually a name.
+// A Finding is one thing an engine reported: a category and usually a name.
 type Finding struct {
-	Name     string   // raw, as the engine sent it: escape before showing; empty: none
-	Category Category // what the name says, see [NameCategory]
+	Name     string   // as the engine sent it, not escaped; may be empty
+	Category Category // what the name means, see [NameCategory]
 }
 
-// Result is what one engine found. The zero Result is not valid: its category
-// is empty, which the policy takes for a failure.
+// A Result is what one engine found. The zero Result is not valid: the policy treats its
+// empty category as a failure.
 type Result struct {
-	// Category is what the answer as a whole amounts to.
+	// Category is the category of the whole answer.
 	Category Category
-	// Code is the engine's own code: exit status, SSSP number, 1 for clamd's
-	// FOUND and 0 for its OK, NoCode where there is none.
+	// Code is the engine's own code: an exit status, an SSSP number, 1 for clamd's
+	// FOUND and 0 for its OK, or NoCode.
 	Code int
 	// Findings are the names reported, in the engine's order.
 	Findings []Finding
-	// Detail is the engine's own message, raw, for log and extended replies.
+	// Detail is the engine's own message for the log and extended replies, not escaped.
 	Detail string
 }
 
-// Clean is the result of an engine that scanned every byte and found nothing.
+// Clean returns the result of an engine that scanned every byte and found nothing.
 func Clean(code int) Result { return Result{Category: OK, Code: code} }
 
-// Found is the result of an engine that reports by name. Each name gets its
-// category from the table of names that all backends share, and the result the
-// strongest of these. Found without a name is a Virus.
+// Found returns the result of an engine that found these names. Each name has its
+// [NameCategory], and the result the strongest of them. Without a name it is Virus.
 func Found(code int, names ...string) Result {
 	r := Result{Code: code}
 	for _, n := range names {

@@ -46,7 +46,7 @@ func TestStrongest(t *testing.T) {
 		}
 	}
 	if got := backends.Strongest(nil); got != backends.Virus {
-		t.Errorf("Strongest of nothing is %v", got)
+		t.Errorf("Strongest(nil) = %v", got)
 	}
 	if !backends.Stronger("nonsense", backends.OK) || backends.Stronger("nonsense", backends.Partial) {
 		t.Error("an unknown category does not count as swerr")
@@ -61,7 +61,7 @@ func TestCategories(t *testing.T) {
 	}
 	got[0] = "changed"
 	if backends.Categories()[0] != backends.Virus {
-		t.Error("Categories() gives its own memory away")
+		t.Error("a caller can change what Categories returns")
 	}
 	failures := map[backends.Category]bool{"swerr": true, "interrupted": true, "cannot-execute": true, "not-installed": true, "": true, "OK": true, "nonsense": true}
 	for _, c := range append(want, "", "OK", "nonsense") {

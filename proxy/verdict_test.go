@@ -15,9 +15,9 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
-	"polyclam/proxy/testfile"
 )
 
 // TestFirstVirusOfAny: with first_virus = "answer" a slow engine does not delay FOUND,

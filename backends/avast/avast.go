@@ -126,7 +126,7 @@ func ask(conn *engineconn.Conn, verb, argument string, each func(text string) er
 		return err
 	}
 	if text != "210 "+verb+" DATA" {
-		return conn.Unrelated(refused(text))
+		return conn.Stray(refused(text))
 	}
 	for {
 		text, err := conn.Line()
@@ -137,10 +137,10 @@ func ask(conn *engineconn.Conn, verb, argument string, each func(text string) er
 			return nil
 		}
 		if code, _ := ascii.Status(text, " "); code != 0 {
-			return conn.Unrelated(refused(text))
+			return conn.Stray(refused(text))
 		}
 		if err := each(text); err != nil {
-			return conn.Unrelated(err)
+			return conn.Stray(err)
 		}
 	}
 }

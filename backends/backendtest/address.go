@@ -2,45 +2,26 @@ package backendtest
 
 import (
 	"net"
-	"os"
 	"path/filepath"
 	"testing"
+
+	"polyclam/test/testkit"
 )
 
-// socketDir is a new directory with a name short enough for a socket in it,
-// which tb.TempDir with its long test names is not always.
-func socketDir(tb testing.TB) string {
-	tb.Helper()
-	dir, err := os.MkdirTemp("", "polyclam")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-// Missing is the address of a Unix socket that does not exist.
+// Missing returns the address of a Unix socket that does not exist.
 func Missing(tb testing.TB) string {
 	tb.Helper()
-	return "unix:" + filepath.Join(socketDir(tb), "missing")
+	return "unix:" + filepath.Join(testkit.SocketDir(tb), "missing")
 }
 
-// Refusing is an address, network "unix" or "tcp", where connections are
-// refused: there was a listener, and it is gone.
+// Refusing returns an address that refuses connections, network "unix" or "tcp": its
+// listener is closed.
 func Refusing(tb testing.TB, network string) string {
 	tb.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		address = filepath.Join(socketDir(tb), "refusing")
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	l := testkit.Listen(tb, network)
 	if u, ok := l.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
 	}
-	address = l.Addr().String()
 	l.Close()
-	return network + ":" + address
+	return testkit.Address(l)
 }

@@ -17,8 +17,7 @@ import (
 	"polyclam/backends"
 )
 
-// lineClient is a small honest backend: one byte as the question, a line as the
-// answer.
+// lineClient returns a small correct backend: it sends one byte and reads a line.
 func lineClient(address string) backends.Backend {
 	return backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		line, err := askLine(ctx, address)
@@ -69,7 +68,7 @@ func TestRunErratic(t *testing.T) {
 	}
 }
 
-// badBackends each break one rule, which the named part of the suite sees.
+// badBackends break one rule each. part names the part of the suite that notices.
 var badBackends = map[string]struct {
 	part string
 	scan backends.Func
@@ -82,17 +81,17 @@ var badBackends = map[string]struct {
 		r.Category = ""
 		return r, err
 	}},
-	"ignores its context": {"context ended before", func(_ context.Context, o backends.Object) (backends.Result, error) {
+	"ignores its context": {"context already ended", func(_ context.Context, o backends.Object) (backends.Result, error) {
 		return scanMarked(context.Background(), o)
 	}},
-	"ignores broken contents": {"content breaks off", func(ctx context.Context, o backends.Object) (backends.Result, error) {
+	"ignores read errors": {"unreadable object", func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		r, err := scanMarked(ctx, o)
 		if errors.Is(err, errBroken) {
 			return backends.Clean(0), nil
 		}
 		return r, err
 	}},
-	"mixes answers up": {"at once", func(ctx context.Context, o backends.Object) (backends.Result, error) {
+	"mixes answers up": {"concurrent", func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		return backends.Found(1, "Eicar"), nil
 	}},
 	"leaks goroutines": {"clean", func(ctx context.Context, o backends.Object) (backends.Result, error) {
@@ -100,7 +99,7 @@ var badBackends = map[string]struct {
 		return scanMarked(ctx, o)
 	}},
 	"leaks descriptors": {"clean", func(ctx context.Context, o backends.Object) (backends.Result, error) {
-		// Not by package os, whose files close themselves when forgotten.
+		// Not with package os, which closes unreachable files.
 		if _, err := syscall.Open(os.DevNull, syscall.O_RDONLY, 0); err != nil {
 			return backends.Result{}, err
 		}
@@ -110,13 +109,13 @@ var badBackends = map[string]struct {
 
 const badName = "POLYCLAM_TEST_BAD_BACKEND"
 
-// TestBadBackend is what TestRunCatches runs in a process of its own.
+// TestBadBackend runs one bad backend in a child process of TestRunCatches.
 func TestBadBackend(t *testing.T) {
 	bad, ok := badBackends[os.Getenv(badName)]
 	if !ok {
-		return // it is the child of TestRunCatches, nothing by itself
+		return // not a child process
 	}
-	patience = 500 * time.Millisecond // there is no point in waiting for a leak to end
+	patience = 500 * time.Millisecond // the leak never ends
 	Run(t, func(*testing.T) backends.Backend { return bad.scan }, Options{Encrypted: true, Large: 1 << 20})
 }
 
@@ -128,7 +127,7 @@ func TestRunCatches(t *testing.T) {
 			cmd.Env = append(os.Environ(), badName+"="+name)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBadBackend/") {
-				t.Errorf("the suite passes a backend that %s: %v\n%s", name, err, out)
+				t.Errorf("the suite accepts a backend that %s: %v\n%s", name, err, out)
 			}
 		})
 	}

@@ -11,36 +11,35 @@ import (
 	"polyclam/backends"
 )
 
-func (s *suite) endedBefore(t *testing.T) {
+func (s *suite) contextEnded(t *testing.T) {
 	b := s.start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	wantInterrupted(ctx, t, b, CleanObject(t))
 	ctx, cancel = context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	// CategoryOf takes a dial that has no time for CannotExecute: a backend looks
-	// at its context before.
+	// A connection attempt without time left would be CannotExecute, so backends must
+	// check their context first.
 	wantInterrupted(ctx, t, b, CleanObject(t))
 }
 
-// wantInterrupted scans and wants Interrupted in reasonable time.
+// wantInterrupted scans and wants Interrupted.
 func wantInterrupted(ctx context.Context, t *testing.T, b backends.Backend, o backends.Object) {
 	t.Helper()
 	r, err, ok := scanWithin(ctx, b, o)
 	switch {
 	case !ok:
-		t.Fatal("the scan does not end with its context")
+		t.Fatal("the scan does not return when its context ends")
 	case err == nil:
-		t.Errorf("a result, though the context is over: %+v", r)
+		t.Errorf("a result although the context has ended: %+v", r)
 	case backends.CategoryOf(err) != backends.Interrupted:
 		t.Errorf("%v is %v, want %v", err, backends.CategoryOf(err), backends.Interrupted)
 	}
 }
 
-// endsInTheMiddle ends the context while the content is read. A backend that
-// hands the content over whole may have its answer before; any other answer
-// than the right one or Interrupted is wrong.
-func (s *suite) endsInTheMiddle(t *testing.T) {
+// contextEnds ends the context while the backend reads the object. A backend that passes
+// a file or path may still get its answer; only OK and Interrupted are right.
+func (s *suite) contextEnds(t *testing.T) {
 	b := s.start(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -48,7 +47,7 @@ func (s *suite) endsInTheMiddle(t *testing.T) {
 	r, err, ok := scanWithin(ctx, b, c)
 	switch {
 	case !ok:
-		t.Fatal("the scan does not end with its context")
+		t.Fatal("the scan does not return when its context ends")
 	case err != nil && backends.CategoryOf(err) != backends.Interrupted:
 		t.Errorf("%v is %v, want %v", err, backends.CategoryOf(err), backends.Interrupted)
 	case err == nil:
@@ -56,7 +55,7 @@ func (s *suite) endsInTheMiddle(t *testing.T) {
 	}
 }
 
-// cancelling ends a context when it is read.
+// cancelling is an object that cancels a context when it is read.
 type cancelling struct {
 	*Object
 	cancel context.CancelFunc
@@ -77,30 +76,30 @@ func (c *cancelling) Path() (string, error) {
 	return c.Object.Path()
 }
 
-// breaksOff scans contents that cannot be read: an OK would be a lie.
-func (s *suite) breaksOff(t *testing.T) {
+// unreadable scans objects with bytes that cannot be read. OK would be wrong.
+func (s *suite) unreadable(t *testing.T) {
 	b := s.start(t)
 	for _, readable := range []int{0, 100 << 10} {
 		c := &broken{Object: LargeObject(t, 1<<20), readable: int64(readable)}
 		r, err, ok := scanWithin(t.Context(), b, c)
 		switch {
 		case !ok:
-			t.Fatal("the scan does not end")
+			t.Fatal("the scan does not return")
 		case err == nil:
-			t.Errorf("a result, though only %d bytes can be read: %+v", readable, r)
+			t.Errorf("a result although only %d bytes can be read: %+v", readable, r)
 		case !backends.CategoryOf(err).IsFailure():
-			t.Errorf("%v is no failure", err)
+			t.Errorf("%v is not a failure", err)
 		}
 	}
 }
 
-// broken fails behind its first bytes, and has no file.
+// broken is an object that cannot be read after its first bytes, and has no file.
 type broken struct {
 	*Object
 	readable int64
 }
 
-var errBroken = errors.New("content: broken on purpose")
+var errBroken = errors.New("object: broken on purpose")
 
 func (c *broken) ReadAt(p []byte, off int64) (int, error) {
 	if off >= c.Size() {

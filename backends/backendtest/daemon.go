@@ -3,13 +3,14 @@ package backendtest
 import (
 	"bytes"
 	"net"
-	"path/filepath"
 	"sync"
 	"testing"
+
+	"polyclam/test/testkit"
 )
 
-// Daemon is a scripted engine on a socket. Each connection plays one script:
-// the first connection the first one and so on, the last script again and again.
+// Daemon is a scripted engine on a socket. Each connection plays the next script; when
+// there is none left, the last one again.
 type Daemon struct {
 	tb       testing.TB
 	listener net.Listener
@@ -21,14 +22,14 @@ type Daemon struct {
 	conns []*recorded
 }
 
-// recorded is a connection that keeps what it read.
+// recorded is a connection that records what it reads.
 type recorded struct {
 	net.Conn
 	mu   sync.Mutex
 	data bytes.Buffer
 }
 
-// mostRecorded bounds what is kept of one connection.
+// mostRecorded limits what is recorded of one connection.
 const mostRecorded = 1 << 20
 
 func (r *recorded) Read(p []byte) (int, error) {
@@ -39,42 +40,31 @@ func (r *recorded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// StartDaemon starts a Daemon on the loopback, network "unix" or "tcp". It ends
-// with the test. A script that meets something else than it wants fails the
-// test; a peer that goes away does not.
+// StartDaemon starts a Daemon, network "unix" or "tcp", that ends with the test. A script
+// that receives something unexpected fails the test; a peer that closes its connection
+// does not.
 func StartDaemon(tb testing.TB, network string, scripts ...Script) *Daemon {
 	tb.Helper()
 	if len(scripts) == 0 {
 		tb.Fatal("a daemon needs a script")
 	}
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		address = filepath.Join(socketDir(tb), "s")
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	d := &Daemon{tb: tb, listener: l, scripts: scripts, done: make(chan struct{})}
+	d := &Daemon{tb: tb, listener: testkit.Listen(tb, network), scripts: scripts, done: make(chan struct{})}
 	tb.Cleanup(d.stop)
 	d.wg.Go(d.serve)
 	return d
 }
 
-// Address is where the daemon listens, as the configuration writes it.
-func (d *Daemon) Address() string {
-	a := d.listener.Addr()
-	return a.Network() + ":" + a.String()
-}
+// Address returns the daemon's address as the configuration writes it.
+func (d *Daemon) Address() string { return testkit.Address(d.listener) }
 
-// Connections is how many connections there were so far.
+// Connections returns the number of connections so far.
 func (d *Daemon) Connections() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.conns)
 }
 
-// Received is what connection i (from 0) has sent so far, up to 1 MiB.
+// Received returns what connection i (from 0) has sent so far, at most 1 MiB.
 func (d *Daemon) Received(i int) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -102,8 +92,8 @@ func (d *Daemon) serve() {
 	}
 }
 
-// add keeps c and returns its number. A connection accepted while the daemon
-// stops is closed at once, so that its script ends.
+// add records c and returns its number. A connection accepted while the daemon stops is
+// closed immediately, so that its script ends.
 func (d *Daemon) add(c *recorded) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -64,7 +64,7 @@ func TestDaemonReset(t *testing.T) {
 	}
 }
 
-// TestDaemonEnds leaves daemons in the middle of everything: the test must end.
+// TestDaemonEnds ends a test while daemons are in the middle of every kind of step.
 func TestDaemonEnds(t *testing.T) {
 	NoLeaks(t)
 	for _, step := range []Step{Hang(), Drain(), Discard(10), Want(Composed("x")), Sleep(time.Hour), Flood(Composed("x")), Wait(make(chan struct{}))} {
@@ -73,7 +73,7 @@ func TestDaemonEnds(t *testing.T) {
 	StartDaemon(t, "tcp", Script{Hang()})
 }
 
-// spy is a test that does not fail for us.
+// spy records failures instead of failing the test.
 type spy struct {
 	testing.TB
 	errors chan string
@@ -98,7 +98,7 @@ func TestDaemonMismatch(t *testing.T) {
 	}
 }
 
-func TestNoLeaksSees(t *testing.T) {
+func TestNoLeaksDetects(t *testing.T) {
 	before := openFiles()
 	f, err := os.Open("/dev/null")
 	if err != nil {
@@ -108,7 +108,7 @@ func TestNoLeaksSees(t *testing.T) {
 	if len(openFiles()) != len(before)+1 {
 		t.Errorf("%q, before %q", openFiles(), before)
 	}
-	if !strings.Contains(string(stacks()), "TestNoLeaksSees") {
+	if !strings.Contains(string(stacks()), "TestNoLeaksDetects") {
 		t.Error("no stacks")
 	}
 }

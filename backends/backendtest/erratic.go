@@ -9,8 +9,7 @@ import (
 	"polyclam/backends"
 )
 
-// erratic plays engines that do not behave: whatever they do, the answer is an
-// error, and it comes.
+// erratic plays engines that break the protocol. Every scan must return an error.
 func (s *suite) erratic(t *testing.T) {
 	network := s.opts.Network
 	if network == "" {
@@ -32,7 +31,7 @@ func (s *suite) erratic(t *testing.T) {
 	}
 }
 
-// erraticScript is one way to misbehave; all of them are composed.
+// erraticScript is one way to break the protocol. All of them are composed.
 type erraticScript struct {
 	name    string
 	script  Script
@@ -50,14 +49,14 @@ func (s *suite) erraticScripts() []erraticScript {
 		return append(Script{Send(Composed(s.opts.Greeting))}, steps...)
 	}
 	cases := []erraticScript{
-		{"closes at once", Script{Close()}, long, ""},
+		{"closes immediately", Script{Close()}, long, ""},
 		{"closes after a byte", script(Discard(1), Close()), long, ""},
 		{"resets after a byte", script(Discard(1), Reset()), long, ""},
 		{"garbage first", Script{Send(garbage), CloseWrite(), Drain()}, long, ""},
 		{"garbage", script(Discard(1), Send(garbage), CloseWrite(), Drain()), long, ""},
 		{"blank lines", script(Discard(1), Send(Composed("\r\n\r\n\n\n\x00\x00")), CloseWrite(), Drain()), long, ""},
-		{"flood without an end", script(Discard(1), Flood(Composed(strings.Repeat("A", 4096)))), 2 * time.Second, ""},
-		{"flood of lines", script(Discard(1), Flood(Composed(strings.Repeat("OKAY\n", 512)))), 2 * time.Second, ""},
+		{"endless line", script(Discard(1), Flood(Composed(strings.Repeat("A", 4096)))), 2 * time.Second, ""},
+		{"endless lines", script(Discard(1), Flood(Composed(strings.Repeat("OKAY\n", 512)))), 2 * time.Second, ""},
 		{"silent", script(Drain(), Hang()), short, backends.Interrupted},
 		{"never reads", script(Hang()), short, backends.Interrupted},
 	}
@@ -67,11 +66,10 @@ func (s *suite) erraticScripts() []erraticScript {
 	return cases
 }
 
-// longest is how long the connection to an engine that then falls silent may take on a
-// busy machine.
+// longest is how long connecting to a silent engine may take on a busy machine.
 const longest = 2 * time.Second
 
-// wantFailure scans twice, so that a kept connection is in the game too.
+// wantFailure scans twice, so that it also tries a kept connection.
 func (s *suite) wantFailure(t *testing.T, address string, timeout time.Duration, want backends.Category) {
 	t.Helper()
 	b := s.opts.Dial(t, address)
@@ -79,7 +77,7 @@ func (s *suite) wantFailure(t *testing.T, address string, timeout time.Duration,
 	o := LargeObject(t, 1<<20)
 	for range 2 {
 		err := failure(t, b, o, timeout)
-		// The time was over before there was a connection: that says nothing yet.
+		// The time was over before there was a connection, which proves nothing.
 		for want == backends.Interrupted && backends.CategoryOf(err) == backends.CannotExecute && timeout < longest {
 			timeout *= 2
 			err = failure(t, b, o, timeout)
@@ -97,10 +95,10 @@ func failure(t *testing.T, b backends.Backend, o backends.Object, timeout time.D
 	defer cancel()
 	r, err, ok := scanWithin(ctx, b, o)
 	if !ok {
-		t.Fatal("the scan does not end")
+		t.Fatal("the scan does not return")
 	}
 	if err == nil {
-		t.Fatalf("a result from an engine gone mad: %+v", r)
+		t.Fatalf("a result from an erratic engine: %+v", r)
 	}
 	return err
 }

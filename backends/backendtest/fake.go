@@ -10,22 +10,22 @@ import (
 	"polyclam/backends"
 )
 
-// Fake is a scripted [backends.Backend]. Its fields are set before use and tell
-// what each scan does, in this order: count, Panic, Until, Hang, Delay, Read,
-// then return Result and Err as they are. It is safe for concurrent use.
+// Fake is a scripted [backends.Backend]. Its fields are set before use and define what
+// each scan does, in this order: count, Panic, Until, Hang, Delay, Read, then return
+// Result and Err unchanged. It is safe for concurrent use.
 type Fake struct {
 	Result backends.Result
 	Err    error
-	// Delay is how long a scan takes, unless its context ends before.
+	// Delay is how long a scan takes, unless its context ends earlier.
 	Delay time.Duration
-	// Hang lets a scan wait for its context.
+	// Hang makes a scan wait until its context ends.
 	Hang bool
-	// Until lets a scan wait for the channel to be closed whatever its context
-	// says: an engine that has lost its mind.
+	// Until makes a scan wait until the channel is closed, even after its context has
+	// ended.
 	Until <-chan struct{}
-	// Panic, if not nil, is what a scan panics with.
+	// Panic makes a scan panic with this value if it is not nil.
 	Panic any
-	// Read lets a scan read the whole content; an error of that is the scan's.
+	// Read makes a scan read the whole object and return any error of that.
 	Read bool
 
 	mu      sync.Mutex
@@ -34,10 +34,10 @@ type Fake struct {
 	most    int
 }
 
-// Says is a Fake that finds what r says.
+// Says returns a Fake whose result is r.
 func Says(r backends.Result) *Fake { return &Fake{Result: r} }
 
-// Fails is a Fake that does not come to an answer.
+// Fails returns a Fake that fails with err.
 func Fails(err error) *Fake { return &Fake{Err: err} }
 
 // Scan implements [backends.Backend].
@@ -59,7 +59,7 @@ func (f *Fake) Scan(ctx context.Context, o backends.Object) (backends.Result, er
 			return backends.Result{}, err
 		}
 		if n != o.Size() {
-			return backends.Result{}, errors.New("the content is shorter than its size")
+			return backends.Result{}, errors.New("the object is shorter than its size")
 		}
 	}
 	return f.Result, f.Err
@@ -97,21 +97,21 @@ func (f *Fake) leave() {
 	f.running--
 }
 
-// Calls is how many scans were begun.
+// Calls returns the number of scans that have started.
 func (f *Fake) Calls() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls
 }
 
-// Running is how many scans are under way.
+// Running returns the number of scans in progress.
 func (f *Fake) Running() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.running
 }
 
-// Most is how many scans were under way at once at most.
+// Most returns the highest number of concurrent scans so far.
 func (f *Fake) Most() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

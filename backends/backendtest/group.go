@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// mostTogether bounds how many tests of a group run at the same time.
+// mostTogether limits how many tests of a group run at the same time.
 const mostTogether = 16
 
-// Group is a group of tests that run at the same time, see [Together].
+// A Group is a group of concurrent tests, see [Together].
 type Group struct {
 	t     *testing.T
 	slots chan struct{}
@@ -17,9 +17,9 @@ type Group struct {
 	leave func()
 }
 
-// Together begins a group of tests, for those that mostly wait: t.Parallel runs no more
-// of them than there are cores. Call [Group.Wait] before the test t ends. What the group
-// leaks is looked for when t has ended: [NoLeaks] in one of its tests has no effect.
+// Together starts a group of tests that mostly wait; t.Parallel would run only one per
+// core. Call [Group.Wait] before t ends. The group is checked for leaks when t has
+// ended, and [NoLeaks] in one of its tests has no effect.
 func Together(t *testing.T) *Group {
 	t.Helper()
 	NoLeaks(t)
@@ -46,7 +46,7 @@ func (g *Group) Go(f func()) {
 	})
 }
 
-// groups counts the groups that run, by the name of their test.
+// groups counts the running groups by the names of their tests.
 var groups = struct {
 	sync.Mutex
 	running map[string]int
@@ -65,7 +65,7 @@ func enterGroup(name string) (leave func()) {
 	}
 }
 
-// inGroup reports whether the test runs together with others.
+// inGroup reports whether the test runs in a group.
 func inGroup(name string) bool {
 	groups.Lock()
 	defer groups.Unlock()

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// patience is how long a check waits for what should be so in no time. Only the tests
-// of the checks change it.
+// patience is how long a check waits for a condition. Only the tests of the checks
+// change it.
 var patience = 5 * time.Second
 
-// NoLeaks fails the test if it ends with more goroutines or open descriptors
-// than there are now. Call it first, so that it looks after every other
-// cleanup, and not from a parallel test. Tests that run [Together] are checked as one.
+// NoLeaks fails the test if it ends with more goroutines or open descriptors than there
+// are now. Call it first, so that it checks after every other cleanup, and never in a
+// parallel test. A group of [Together] is checked as a whole.
 func NoLeaks(tb testing.TB) {
 	tb.Helper()
 	if inGroup(tb.Name()) {
@@ -37,7 +37,7 @@ func NoLeaks(tb testing.TB) {
 	})
 }
 
-// startPoller makes the runtime open its own descriptors before we count.
+// startPoller makes the runtime open its own descriptors before they are counted.
 func startPoller() {
 	if r, w, err := os.Pipe(); err == nil {
 		r.Close()
@@ -45,7 +45,7 @@ func startPoller() {
 	}
 }
 
-// openFiles lists what this process has open; nil where /proc does not tell.
+// openFiles lists the open descriptors of this process, or nil without /proc.
 func openFiles() []string {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -54,7 +54,7 @@ func openFiles() []string {
 	var files []string
 	for _, e := range entries {
 		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		// The directory being read is gone by now; epoll and eventfd are the runtime's.
+		// The directory just read is closed by now; epoll and eventfd belong to the runtime.
 		if err != nil || strings.HasPrefix(target, "anon_inode:") {
 			continue
 		}

@@ -7,10 +7,11 @@ import (
 	"fmt"
 
 	"polyclam/backends"
+	"polyclam/backends/testfile"
 )
 
-// The markers that [Marked] looks for, so that one set of contents drives the
-// fakes of all protocols.
+// The markers that [Marked] looks for, so that the same objects work with the fakes of
+// all protocols.
 const (
 	MarkSuspicious = "X-FAKE-SUSPICIOUS"
 	MarkEncrypted  = "X-FAKE-ENCRYPTED"
@@ -18,16 +19,16 @@ const (
 	MarkError      = "X-FAKE-ERROR"
 )
 
-// Marked is the category that a fake engine is to give to data: Virus where
-// EICAR is anywhere in it, else what the first marker of the list above says,
-// Encrypted for [EncryptedZip], and OK for everything else.
+// Marked returns the category that a fake engine reports for data: Virus if it contains
+// EICAR, else the category of the first marker above that it contains, Encrypted for
+// [testfile.Encrypted], and OK for everything else.
 func Marked(data []byte) backends.Category {
 	switch {
-	case bytes.Contains(data, EICAR()):
+	case bytes.Contains(data, testfile.EICAR()):
 		return backends.Virus
 	case bytes.Contains(data, []byte(MarkSuspicious)):
 		return backends.Suspicious
-	case bytes.Contains(data, []byte(MarkEncrypted)), bytes.Equal(data, EncryptedZip()):
+	case bytes.Contains(data, []byte(MarkEncrypted)), bytes.Equal(data, testfile.Encrypted()):
 		return backends.Encrypted
 	case bytes.Contains(data, []byte(MarkPartial)):
 		return backends.Partial
@@ -37,8 +38,7 @@ func Marked(data []byte) backends.Category {
 	return backends.OK
 }
 
-// Engine is a backend that answers as [Marked] says, with names as clamd would
-// give them.
+// Engine returns a backend that answers by [Marked], with clamd's names.
 func Engine() backends.Backend { return backends.Func(scanMarked) }
 
 func scanMarked(ctx context.Context, o backends.Object) (backends.Result, error) {

@@ -1,9 +1,6 @@
-// Package backendtest tests backends: a conformance suite that every backend
-// must pass ([Run]), contents to scan, a scripted [Fake] backend, a scripted
-// daemon for the fakes of engine protocols ([Daemon]), and leak checks
-// ([NoLeaks]).
-//
-// It is meant for tests and imports the standard library only.
+// Package backendtest tests backends: a conformance suite that every backend must pass
+// ([Run], [RunRules]), objects to scan, a scripted [Fake] backend, a scripted daemon for
+// fake engines ([Daemon]), and leak checks ([NoLeaks]). It is only for tests.
 package backendtest
 
 import (
@@ -18,8 +15,8 @@ import (
 	"polyclam/backends"
 )
 
-// Object is a [backends.Object] of bytes in memory. File and Path make a file
-// on first use; it goes when the test ends.
+// Object is a [backends.Object] of bytes in memory. File and Path create a file on first
+// use, which is removed when the test ends.
 type Object struct {
 	data []byte
 	tb   testing.TB
@@ -28,23 +25,23 @@ type Object struct {
 	file *os.File
 }
 
-// Bytes makes a content of data, which must not change any more. It lives as
-// long as the test.
+// Bytes returns an object with the bytes of data, which must not change any more. It can
+// be used until the test ends.
 func Bytes(tb testing.TB, data []byte) *Object { return &Object{data: data, tb: tb} }
 
-// CleanObject is a short text that no engine dislikes.
+// CleanObject returns a short text that every engine finds clean.
 func CleanObject(tb testing.TB) *Object {
 	return Bytes(tb, []byte("Nothing to see here, move along.\n"))
 }
 
-// LargeObject has size bytes that no engine dislikes, and that do not
-// compress to nothing.
+// LargeObject returns an object of size bytes that every engine finds clean and that
+// does not compress well.
 func LargeObject(tb testing.TB, size int) *Object {
 	data := make([]byte, size)
 	x := uint32(1)
 	for i := range data {
-		// A linear congruential generator (Numerical Recipes) in letters only, so
-		// that no magic number appears by chance.
+		// A linear congruential generator (Numerical Recipes), but only letters, so
+		// that no magic number of a file format appears by chance.
 		x = x*1664525 + 1013904223
 		data[i] = 'a' + byte(x>>24)%26
 	}
@@ -69,7 +66,7 @@ func (o *Object) ReadAt(p []byte, off int64) (int, error) {
 // Size implements [backends.Object].
 func (o *Object) Size() int64 { return int64(len(o.data)) }
 
-// Data returns the bytes of the content, not to be changed.
+// Data returns the bytes of the object, which must not be changed.
 func (o *Object) Data() []byte { return o.data }
 
 // File implements [backends.Object].
@@ -79,7 +76,7 @@ func (o *Object) File() (*os.File, error) {
 	if o.file != nil {
 		return o.file, nil
 	}
-	f, err := os.Create(filepath.Join(o.tb.TempDir(), "content"))
+	f, err := os.Create(filepath.Join(o.tb.TempDir(), "object"))
 	if err != nil {
 		return nil, err
 	}

@@ -13,48 +13,50 @@ import (
 	"polyclam/backends"
 )
 
-// MarkOdd marks an object to which a misbehaving engine gives the raw answer that the
-// case is about. It judges every other object honestly, see [Marked].
+// MarkOdd marks the object that a misbehaving engine answers with the raw text of the
+// test case. It answers about every other object correctly, see [Marked].
 const MarkOdd = "X-FAKE-ODD"
 
-// Misbehaviour is what a fake engine does wrong. The zero value is an honest engine.
+// Misbehaviour says what a fake engine does wrong. With the zero value it does nothing
+// wrong.
 type Misbehaviour struct {
 	// Odd is the raw answer to an object with [MarkOdd], in the engine's own protocol.
 	Odd string
-	// Early makes the engine answer as soon as it has read the first KiB of an object
-	// that is larger, by what is in that KiB, and read on afterwards.
+	// Early makes the engine answer as soon as it has read the first KiB of a larger
+	// object, by the markers in that KiB, and then read the rest.
 	Early bool
-	// Repeat makes the engine send every answer about an object a second time, so
-	// much later.
+	// Repeat makes the engine send every answer about an object a second time after
+	// this delay.
 	Repeat time.Duration
 }
 
-// Rules are the rules for an engine's answer that every backend must keep, for a
-// backend whose fake can misbehave.
+// Rules describes a backend for [RunRules]. Its fake engine must be able to misbehave.
 type Rules struct {
-	// Open starts a fake engine that misbehaves so, and opens the backend for it.
+	// Open starts a fake engine that misbehaves, and opens the backend for it.
 	Open func(t *testing.T, m Misbehaviour) backends.Backend
-	// Masked are raw answers that say that a part is encrypted (or something else
-	// that is no virus) and that the engine failed. Both must be reported.
+	// Masked are raw answers with a failure of the engine and another category that is
+	// not a virus, such as an encrypted part. The backend must report both.
 	Masked map[string]string
-	// Failures are raw answers that say that the engine failed, with words such as
-	// "password", "limit" or "corrupt" in a name or a free text.
+	// Failures are raw answers in which the engine reports a failure, and a name or
+	// free text contains a word such as "password", "limit" or "corrupt".
 	Failures map[string]string
-	// Blocked are raw answers that block the object, with such words in them.
+	// Blocked are raw answers that block the object and contain such a word.
 	Blocked map[string]string
-	// NoStream is for an engine that reads files itself: it cannot answer early.
+	// NoStream is set for an engine that reads files itself: it cannot answer early.
 	NoStream bool
 }
 
-// RunRules checks the rules. test/run adds up the cases that it logs.
+// RunRules checks the rules for an engine's answer that every backend must follow: no
+// failure is masked, words in free text prove nothing, an early answer is never OK, and
+// a stray answer never reaches another object. It logs the number of cases for test/run.
 func RunRules(t *testing.T, rules Rules) {
 	g := Together(t)
 	defer g.Wait()
-	g.Run("stray", rules.stray) // it mostly waits
+	g.Run("stray", rules.stray) // mostly waits
 	rules.run(t)
 }
 
-// run runs all but the stray answers.
+// run runs all checks except stray.
 func (rules *Rules) run(t *testing.T) {
 	cases := len(rules.Masked) + len(rules.Failures) + len(rules.Blocked) + 1
 	for name, raw := range rules.Masked {
@@ -101,16 +103,15 @@ func (rules *Rules) odd(t *testing.T, raw string) (backends.Result, error) {
 	t.Helper()
 	r, err, ok := scanWithin(t.Context(), rules.open(t, Misbehaviour{Odd: raw}), Bytes(t, []byte(MarkOdd)))
 	if !ok {
-		t.Fatal("the scan does not end")
+		t.Fatal("the scan does not return")
 	}
 	return r, err
 }
 
-// earlySize is more than all buffers between a backend and its engine take.
+// earlySize is more than fits into all buffers between a backend and its engine.
 const earlySize = 24 << 20
 
-// early: what an engine says before it has the whole object is believed only if it is
-// bad news.
+// early checks that an answer before the end of the object counts only if it is a virus.
 func (rules *Rules) early(t *testing.T) {
 	largeOne.Lock()
 	defer largeOne.Unlock()
@@ -123,22 +124,22 @@ func (rules *Rules) early(t *testing.T) {
 		r, err, ok := scanWithin(t.Context(), b, Bytes(t, append([]byte(tt.head), filler...)))
 		switch {
 		case !ok:
-			t.Fatal("the scan does not end")
+			t.Fatal("the scan does not return")
 		case r.Category != tt.want || tt.want == "" && err == nil:
 			t.Errorf("an early answer about %.30q: got %+v, %v; want %q", tt.head, r, err, tt.want)
 		}
 	}
 }
 
-// strayPauses are the pauses between objects; all but the first are also how much later
-// an answer is repeated.
+// strayPauses are the pauses between objects. All but the first are also the delays of
+// repeated answers.
 var strayPauses = []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond}
 
-// strays bounds how many engines repeat their answers at the same time. Scans must not
-// take longer than that, or every answer comes twice before it is read.
+// strays limits how many engines repeat their answers at the same time. With more, scans
+// take longer than the delays, and every answer arrives twice before it is read.
 var strays = make(chan struct{}, 6)
 
-// stray: answers that an engine repeats reach no other object.
+// stray checks that a repeated answer never reaches another object.
 func (rules *Rules) stray(t *testing.T) {
 	const objects = 300
 	largeOne.RLock()
@@ -151,7 +152,7 @@ func (rules *Rules) stray(t *testing.T) {
 			strays <- struct{}{}
 			defer func() { <-strays }()
 			for i := range objects / (len(strayPauses) - 1) {
-				time.Sleep(strayPauses[rand.IntN(len(strayPauses))]) // the repeated answer comes at any moment
+				time.Sleep(strayPauses[rand.IntN(len(strayPauses))]) // so that the repeated answer arrives at any point
 				switch strayOutcome(t, b, i) {
 				case "failed":
 					failed.Add(1)
@@ -164,14 +165,14 @@ func (rules *Rules) stray(t *testing.T) {
 	wg.Wait()
 	t.Logf("table: %d objects, %d with the answer of another, %d failures", objects, wrong.Load(), failed.Load())
 	if wrong.Load() > 0 {
-		t.Errorf("%d of %d objects have got the answer of another", wrong.Load(), objects)
+		t.Errorf("%d of %d objects got the answer for another one", wrong.Load(), objects)
 	}
 	if failed.Load() > objects/2 {
-		t.Errorf("%d of %d objects failed: the repeated answers are not told apart", failed.Load(), objects)
+		t.Errorf("%d of %d objects failed because of repeated answers", failed.Load(), objects)
 	}
 }
 
-// strayOutcome scans object i, clean and infected in turn.
+// strayOutcome scans object i; every other one is infected.
 func strayOutcome(t *testing.T, b backends.Backend, i int) string {
 	data, want := fmt.Appendf(nil, "object %d", i), backends.OK
 	if i%2 == 1 {

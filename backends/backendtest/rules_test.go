@@ -13,11 +13,11 @@ import (
 	"polyclam/backends"
 )
 
-// toy is a backend of an engine that exists only as a function. Its answers are
-// words: "locked", "failed", "virus", "clean". The fields break one rule each.
+// toy is a backend whose engine is a function. Its answers are words: "locked",
+// "failed", "virus", "clean". Each field breaks one rule.
 type toy struct {
-	m                                         Misbehaviour
-	masks, words, believesEarly, mixes, leaks bool
+	m                                             Misbehaviour
+	masks, trustsWords, trustsEarly, mixes, leaks bool
 
 	last backends.Category
 }
@@ -42,7 +42,7 @@ func (b *toy) Scan(_ context.Context, o backends.Object) (backends.Result, error
 		b.last = category
 	}
 	a.Add(category, 0, "")
-	if b.m.Early && len(data) > 1024 && !b.believesEarly {
+	if b.m.Early && len(data) > 1024 && !b.trustsEarly {
 		a.Early()
 	}
 	return a.Result()
@@ -52,7 +52,7 @@ func (b *toy) read(a *backends.Answer) {
 	for word := range strings.FieldsSeq(b.m.Odd) {
 		switch {
 		case word == "failed" && b.masks && a.Category() != "":
-		case word == "locked", b.words && strings.Contains(word, "password"):
+		case word == "locked", b.trustsWords && strings.Contains(word, "password"):
 			a.Add(backends.Encrypted, 0, word)
 		case word == "virus":
 			a.Add(backends.Virus, 0, word)
@@ -63,14 +63,14 @@ func (b *toy) read(a *backends.Answer) {
 }
 
 var toys = map[string]struct {
-	part string // of the rules, that sees what is wrong
+	part string // of the rules that notices
 	toy  toy
 }{
-	"hides failures":         {"masked locked", toy{masks: true}},
-	"believes words":         {"failure named", toy{words: true}},
-	"believes early answers": {"early", toy{believesEarly: true}},
-	"mixes answers up":       {"stray", toy{mixes: true}},
-	"leaks goroutines":       {"blocked named", toy{leaks: true}}, // of all that run together
+	"hides failures":       {"masked locked", toy{masks: true}},
+	"trusts words":         {"failure named", toy{trustsWords: true}},
+	"trusts early answers": {"early", toy{trustsEarly: true}},
+	"mixes answers up":     {"stray", toy{mixes: true}},
+	"leaks goroutines":     {"blocked named", toy{leaks: true}}, // of the whole group
 }
 
 func runToy(t *testing.T, b toy) {
@@ -93,7 +93,7 @@ const toyName = "POLYCLAM_TEST_TOY"
 // TestBadRules runs one toy, in a child process of TestRulesCatch.
 func TestBadRules(t *testing.T) {
 	if bad, ok := toys[os.Getenv(toyName)]; ok {
-		patience = 500 * time.Millisecond // there is no point in waiting for a leak to end
+		patience = 500 * time.Millisecond // the leak never ends
 		runToy(t, bad.toy)
 	}
 }
@@ -108,7 +108,7 @@ func TestRulesCatch(t *testing.T) {
 			cmd.Env = append(os.Environ(), toyName+"="+name)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBadRules") {
-				t.Errorf("the rules pass a backend that %s: %v\n%s", name, err, out)
+				t.Errorf("the rules accept a backend that %s: %v\n%s", name, err, out)
 			}
 		})
 	}

@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// Words are the bytes of one side of a dialogue and where they come from, so
-// that a reader knows what is proven and what is only believed.
+// Words are bytes that one side of a dialogue sends, with their source, so that a reader
+// can distinguish recorded behaviour from assumptions.
 type Words struct {
 	Text   string
-	Source string // empty: composed by us
+	Source string // empty: composed
 }
 
-// Recorded is text that a real engine or client sent; source says which, as in
+// Recorded returns text that a real engine or client sent; source names it, for example
 // "clamd 1.4.6".
 func Recorded(source, text string) Words { return Words{text, source} }
 
-// Composed is text that we made up.
+// Composed returns text that was written for a test.
 func Composed(text string) Words { return Words{Text: text} }
 
 // String returns the words quoted, with their source.
@@ -44,8 +44,8 @@ type Session struct {
 	Done <-chan struct{} // closed when the test ends
 }
 
-// errMismatch fails the test; other errors of a step only end the script,
-// because a peer may go away at any time.
+// errMismatch fails the test. Any other error of a step only ends the script, because a
+// peer may close its connection at any time.
 var errMismatch = errors.New("the peer sent something else")
 
 func (s Script) play(tb testing.TB, c *Session) {
@@ -72,8 +72,8 @@ func Want(w Words) Step {
 	}
 }
 
-// WantUntil reads up to and including the byte end, at most limit bytes, and
-// fails the test unless ok (if not nil) likes them.
+// WantUntil reads up to and including the byte end, at most limit bytes, and fails the
+// test if ok is not nil and rejects them.
 func WantUntil(end byte, limit int, ok func(line string) bool) Step {
 	return func(s *Session) error {
 		var line []byte
@@ -117,8 +117,8 @@ func Send(w Words) Step {
 	}
 }
 
-// SendSplit sends the words in writes of n bytes, a moment apart, so that the
-// peer sees them in pieces.
+// SendSplit sends the words in writes of n bytes with short pauses, so that the peer
+// receives them in pieces.
 func SendSplit(w Words, n int) Step {
 	return func(s *Session) error {
 		for text := w.Text; text != ""; text = text[min(n, len(text)):] {
@@ -131,7 +131,7 @@ func SendSplit(w Words, n int) Step {
 	}
 }
 
-// Flood sends the words again and again until the peer goes or the test ends.
+// Flood sends the words repeatedly until the peer closes or the test ends.
 func Flood(w Words) Step {
 	return func(s *Session) error {
 		for {
@@ -142,7 +142,7 @@ func Flood(w Words) Step {
 	}
 }
 
-// Sleep waits, but not longer than the test.
+// Sleep waits, but no longer than until the test ends.
 func Sleep(d time.Duration) Step {
 	return func(s *Session) error {
 		select {
@@ -154,7 +154,7 @@ func Sleep(d time.Duration) Step {
 	}
 }
 
-// Wait waits for the channel to be closed, but not longer than the test.
+// Wait waits until the channel is closed or the test ends.
 func Wait(c <-chan struct{}) Step {
 	return func(s *Session) error {
 		select {
@@ -166,7 +166,7 @@ func Wait(c <-chan struct{}) Step {
 	}
 }
 
-// Hang says nothing more until the test ends.
+// Hang sends nothing more until the test ends.
 func Hang() Step {
 	return func(s *Session) error {
 		<-s.Done
@@ -174,7 +174,7 @@ func Hang() Step {
 	}
 }
 
-// CloseWrite ends what we send; the peer may go on.
+// CloseWrite closes the daemon's half of the connection; the peer may go on sending.
 func CloseWrite() Step {
 	return func(s *Session) error {
 		c, ok := s.inner().(interface{ CloseWrite() error })
@@ -185,14 +185,12 @@ func CloseWrite() Step {
 	}
 }
 
-// Close closes the connection. With unread bytes of the peer in it, the kernel
-// makes that a reset.
+// Close closes the connection. If there are unread bytes, the kernel sends a reset.
 func Close() Step {
 	return func(s *Session) error { return s.Close() }
 }
 
-// Reset ends the connection with a reset where the network has such a thing,
-// and by closing it elsewhere.
+// Reset resets a TCP connection, and closes any other one.
 func Reset() Step {
 	return func(s *Session) error {
 		if c, ok := s.inner().(*net.TCPConn); ok {

@@ -8,39 +8,39 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/testfile"
 )
 
-// Options say what is particular to the backend under test. The zero value is
-// right for an engine that finds EICAR.
+// Options adapts [Run] to a backend. The zero value suits an engine that finds EICAR.
 type Options struct {
-	// NoEICAR is for an engine that does not know the test file.
+	// NoEICAR is set for an engine that does not find the EICAR test file.
 	NoEICAR bool
-	// Encrypted is for an engine that says Encrypted of [EncryptedZip].
+	// Encrypted is set for an engine that reports [testfile.Encrypted] as Encrypted.
 	Encrypted bool
-	// Large is the size of the large content; 20 MiB if zero.
+	// Large is the size of the large object; 20 MiB if zero.
 	Large int
-	// Parallel is the number of scans at once; 50 if zero.
+	// Parallel is the number of concurrent scans; 50 if zero.
 	Parallel int
-	// Dial opens the backend for the engine at address, if it has an address.
-	// The suite then plays engines that are missing, mad or silent.
+	// Dial opens the backend for the engine at address. If it is set, the suite also
+	// plays engines that are missing, erratic or silent.
 	Dial func(t *testing.T, address string) backends.Backend
-	// Network is where these engines listen, "unix" (if empty) or "tcp".
+	// Network is the network of these engines, "unix" (if empty) or "tcp".
 	Network string
-	// Greeting is what an engine of this kind says first, if it does.
+	// Greeting is what such an engine sends first, if anything.
 	Greeting string
-	// Half are beginnings of answers, such as "stream: O", that must not pass
-	// for whole ones when the engine then goes away.
+	// Half are incomplete answers, such as "stream: O". When the engine then closes the
+	// connection, they must not pass for complete ones.
 	Half []Words
 }
 
-// What an engine may report of one content; more is not bounded.
+// Limits on what a backend may return about one object.
 const (
 	mostFindings = 1000
 	mostText     = 64 << 10 // bytes of all names and the detail
 )
 
-// Run is the conformance suite: what every backend must do, whatever engine is
-// behind it. open makes the backend; the suite closes it if it is an io.Closer.
+// Run is the conformance suite that every backend must pass. open opens the backend; the
+// suite closes it if it is an io.Closer.
 func Run(t *testing.T, open func(t *testing.T) backends.Backend, opts Options) {
 	s := &suite{open: open, opts: opts}
 	t.Run("clean", s.clean)
@@ -48,10 +48,10 @@ func Run(t *testing.T, open func(t *testing.T) backends.Backend, opts Options) {
 	t.Run("encrypted", s.encrypted)
 	t.Run("empty", s.empty)
 	t.Run("large", s.large)
-	t.Run("at once", s.atOnce)
-	t.Run("context ended before", s.endedBefore)
-	t.Run("context ends in the middle", s.endsInTheMiddle)
-	t.Run("content breaks off", s.breaksOff)
+	t.Run("concurrent", s.concurrent)
+	t.Run("context already ended", s.contextEnded)
+	t.Run("context ends during the scan", s.contextEnds)
+	t.Run("unreadable object", s.unreadable)
 	if opts.Dial != nil {
 		t.Run("erratic", s.erratic)
 	}
@@ -62,7 +62,7 @@ type suite struct {
 	opts Options
 }
 
-// start opens the backend and sees that nothing of it is left in the end.
+// start opens the backend and checks that it leaks nothing.
 func (s *suite) start(t *testing.T) backends.Backend {
 	t.Helper()
 	NoLeaks(t)
@@ -81,12 +81,12 @@ func closeAfter(t *testing.T, b backends.Backend) {
 	}
 }
 
-// scan scans c without an end in sight and wants a result.
+// scan scans o and wants a result without an error.
 func scan(t *testing.T, b backends.Backend, o backends.Object) backends.Result {
 	t.Helper()
 	r, err, ok := scanWithin(t.Context(), b, o)
 	if !ok {
-		t.Fatal("the scan does not end")
+		t.Fatal("the scan does not return")
 	}
 	if err != nil {
 		t.Fatalf("%v (%v)", err, backends.CategoryOf(err))
@@ -103,7 +103,7 @@ type outcome struct {
 	err    error
 }
 
-// scanWithin reports ok = false if the scan does not end in time: it hangs.
+// scanWithin reports ok = false if the scan hangs.
 func scanWithin(ctx context.Context, b backends.Backend, obj backends.Object) (r backends.Result, err error, ok bool) {
 	done := make(chan outcome, 1)
 	go func() {
@@ -120,12 +120,12 @@ func scanWithin(ctx context.Context, b backends.Backend, obj backends.Object) (r
 	}
 }
 
-// Check says what is wrong with a result, or nothing: a category that is not
-// valid or is a failure, findings without end, an OK with findings, findings
-// stronger than the whole.
+// Check returns what is wrong with a result, if anything: an invalid category or a
+// failure, too many findings, OK with findings, or a finding that is stronger than the
+// category of the result.
 func Check(r backends.Result) string {
 	if !r.Category.Valid() || r.Category.IsFailure() {
-		return "not the category of a result"
+		return "a result cannot have this category"
 	}
 	if len(r.Findings) > mostFindings {
 		return "too many findings"
@@ -134,13 +134,13 @@ func Check(r backends.Result) string {
 	for _, f := range r.Findings {
 		text += len(f.Name)
 		if !f.Category.Valid() || f.Category.IsFailure() {
-			return "not the category of a finding"
+			return "a finding cannot have this category"
 		}
 		if f.Category != backends.OK && r.Category == backends.OK {
-			return "OK in spite of a finding"
+			return "OK with a finding"
 		}
 		if backends.Stronger(f.Category, r.Category) {
-			return "a finding is stronger than the whole"
+			return "a finding is stronger than the result"
 		}
 	}
 	if text > mostText {
@@ -156,16 +156,16 @@ func (s *suite) clean(t *testing.T) {
 
 func (s *suite) eicar(t *testing.T) {
 	if s.opts.NoEICAR {
-		t.Skip("the engine does not know it")
+		t.Skip("the engine does not find EICAR")
 	}
 	b := s.start(t)
-	r := scan(t, b, Bytes(t, EICAR()))
+	r := scan(t, b, Bytes(t, testfile.EICAR()))
 	wantCategory(t, r, backends.Virus)
 	if len(r.Findings) == 0 || r.Findings[0].Name == "" {
 		t.Errorf("%+v: no name", r)
 	}
 	if all, ok := b.(backends.AllMatcher); ok {
-		r, err := all.ScanAll(t.Context(), Bytes(t, EICAR()))
+		r, err := all.ScanAll(t.Context(), Bytes(t, testfile.EICAR()))
 		if err != nil {
 			t.Fatalf("ScanAll: %v", err)
 		}
@@ -174,7 +174,7 @@ func (s *suite) eicar(t *testing.T) {
 }
 
 func (s *suite) encrypted(t *testing.T) {
-	r := scan(t, s.start(t), Bytes(t, EncryptedZip()))
+	r := scan(t, s.start(t), Bytes(t, testfile.Encrypted()))
 	if s.opts.Encrypted {
 		wantCategory(t, r, backends.Encrypted)
 	}
@@ -184,8 +184,8 @@ func (s *suite) empty(t *testing.T) {
 	wantCategory(t, scan(t, s.start(t), Bytes(t, nil)), backends.OK)
 }
 
-// largeOne keeps several tests from having large objects in memory at the same time, and
-// from taking the processor from those in which moments count: they hold it for reading.
+// largeOne allows one test with a large object at a time. Tests that depend on short
+// delays hold it for reading, because large objects would keep the processor busy.
 var largeOne sync.RWMutex
 
 func (s *suite) large(t *testing.T) {
@@ -198,14 +198,15 @@ func (s *suite) large(t *testing.T) {
 	wantCategory(t, scan(t, s.start(t), LargeObject(t, size)), backends.OK)
 }
 
-// atOnce mixes contents, so that an answer that reaches another scan shows.
-func (s *suite) atOnce(t *testing.T) {
+// concurrent mixes clean and infected objects, so that an answer that reaches another
+// scan is noticed.
+func (s *suite) concurrent(t *testing.T) {
 	n := s.opts.Parallel
 	if n == 0 {
 		n = 50
 	}
 	b := s.start(t)
-	clean, virus := CleanObject(t), Bytes(t, EICAR())
+	clean, virus := CleanObject(t), Bytes(t, testfile.EICAR())
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
@@ -216,7 +217,7 @@ func (s *suite) atOnce(t *testing.T) {
 			r, err, ok := scanWithin(t.Context(), b, o)
 			switch {
 			case !ok:
-				t.Errorf("scan %d does not end", i)
+				t.Errorf("scan %d does not return", i)
 			case err != nil:
 				t.Errorf("scan %d: %v", i, err)
 			case r.Category != want:

@@ -29,7 +29,7 @@ func TestCheck(t *testing.T) {
 		{Category: backends.Virus, Detail: string(make([]byte, mostText+1))},
 	} {
 		if Check(r) == "" {
-			t.Errorf("%.200v passes", r)
+			t.Errorf("Check accepts %.200v", r)
 		}
 	}
 	for _, r := range []backends.Result{
@@ -75,9 +75,9 @@ func TestFake(t *testing.T) {
 		t.Errorf("%d calls, %d running, %d at most", f.Calls(), f.Running(), f.Most())
 	}
 	defer func() {
-		if recover() != "mad" {
+		if recover() != "panic" {
 			t.Error("no panic")
 		}
 	}()
-	(&Fake{Panic: "mad"}).Scan(t.Context(), o)
+	(&Fake{Panic: "panic"}).Scan(t.Context(), o)
 }

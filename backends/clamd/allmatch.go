@@ -12,12 +12,12 @@ import (
 	"polyclam/protocol"
 )
 
-// maxLines bounds the answer to ALLMATCHSCAN.
+// maxLines limits the answer to ALLMATCHSCAN.
 const maxLines = 100_000
 
-// ScanAll implements [backends.AllMatcher]. clamd knows ALLMATCHSCAN only for paths and
-// not in a session. If clamd can read a copy of the object, it is asked about that;
-// otherwise see scanPlaced.
+// ScanAll implements [backends.AllMatcher]. clamd supports ALLMATCHSCAN only for paths,
+// and not in a session. ScanAll uses the path of the object if clamd can read it, and
+// scanPlaced otherwise.
 func (b *Backend) ScanAll(ctx context.Context, o backends.Object) (backends.Result, error) {
 	path, err := file.Path(o)
 	if err != nil {
@@ -31,9 +31,9 @@ func (b *Backend) ScanAll(ctx context.Context, o backends.Object) (backends.Resu
 }
 
 // scanPlaced is Scan, followed by ALLMATCHSCAN of the client's file if Scan found
-// something. No check can keep the path from leading clamd to another file than the one
-// that was opened. So Scan alone decides whether there is a finding, and the list counts
-// only if the same file was at the path before and after and Scan's findings are in it.
+// something. The path may lead clamd to another file than the opened one, and no check
+// can prevent that. So Scan alone decides whether there is a finding. The list counts only
+// if the same file was at the path before and after, and if it contains Scan's findings.
 func (b *Backend) scanPlaced(ctx context.Context, o backends.Object) (backends.Result, error) {
 	first, err := b.Scan(ctx, o)
 	placed, ok := o.(backends.Placed)
@@ -52,12 +52,12 @@ func (b *Backend) scanPlaced(ctx context.Context, o backends.Object) (backends.R
 	return all, nil
 }
 
-// includes reports whether all of part are in whole.
+// includes reports whether whole contains every finding of part.
 func includes(whole, part []backends.Finding) bool {
 	return !slices.ContainsFunc(part, func(f backends.Finding) bool { return !slices.Contains(whole, f) })
 }
 
-// allMatches is ALLMATCHSCAN of a file. It reports whether there was a match.
+// allMatches sends ALLMATCHSCAN for a file, and reports whether there was a match.
 func (b *Backend) allMatches(ctx context.Context, path string, size int64) (r backends.Result, found bool, err error) {
 	var a backends.Answer
 	lines, early := 0, false

@@ -9,10 +9,9 @@ import (
 	"polyclam/protocol"
 )
 
-// answers says what clamd's texts mean when it did not answer OK or FOUND:
-// the text without " ERROR". The texts are those of cl_strerror() and of clamd's
-// own code, 0.103 to 1.5. A text ending in "*" is a beginning. Partial is a result:
-// nothing went wrong and no retry helps. A text that is not here is SWErr.
+// answers are the categories of clamd's texts other than OK and FOUND, without " ERROR":
+// those of cl_strerror() and of clamd's own code, 0.103 to 1.5. "*" at the end of a text
+// stands for anything. Any other text is SWErr.
 var answers = []struct {
 	text     string
 	category backends.Category
@@ -21,7 +20,7 @@ var answers = []struct {
 	{textTooLarge, backends.Partial, ""},
 	{"Bad format or broken data", backends.Partial, ""},
 	{"CL_EFORMAT: Bad format or broken data", backends.Partial, ""}, // 0.98 to 0.100
-	{"Can't parse data", backends.Partial, ""},                      // "like CL_EFORMAT", says its source
+	{"Can't parse data", backends.Partial, ""},                      // "like CL_EFORMAT" in its source
 	{"Can't unpack some data", backends.Partial, ""},
 	{"Exceeded max scan size", backends.Partial, ""},
 	{"Exceeded max scan files", backends.Partial, ""},
@@ -70,13 +69,13 @@ const (
 	textAllMatchDisabled = "ALLMATCHSCAN command disabled by clamd configuration."
 )
 
-// What an administrator can do about it.
+// Hints for the administrator.
 const (
 	hintPath       = `clamd cannot read the file: its user needs access to it and to every directory above, and AppArmor or SELinux must allow it; or use transport = "stream"`
 	hintExcluded   = `ExcludePath or CrossFilesystems in clamd.conf keeps clamd from scanning the file; or use transport = "stream"`
 	hintDescriptor = `the descriptor did not reach clamd: is its socket relayed, or clamd confined by AppArmor? use transport = "stream"`
 	hintTemporary  = `check TemporaryDirectory in clamd.conf: its free space and its owner`
-	hintCommand    = `the server does not take a command that clamd takes: is it a clamd? sessions = false may help`
+	hintCommand    = `the server does not know one of clamd's commands: is it a clamd? sessions = false may help`
 )
 
 // lookup finds the row of a text.
@@ -90,16 +89,15 @@ func lookup(text string) (category backends.Category, hint string) {
 	return backends.SWErr, ""
 }
 
-// maxScanned is the size of the largest object that clamd scans, whatever its
-// configuration says (1.4.6). It answers OK for larger ones, unless AlertExceedsMax is
-// set.
+// maxScanned is the size of the largest object that clamd scans with any configuration
+// (1.4.6). It answers OK for larger ones, unless AlertExceedsMax is set.
 const (
 	maxScanned     = 1<<31 - 3
 	maxScannedText = "clamd scans nothing of more than 2147483645 bytes"
 )
 
-// add adds a status line to the answer. path is what was asked about, in transport
-// "path"; size is that of the object.
+// add adds a status line to the answer. path is the path of the request, if any; size is
+// the size of the object.
 func add(a *backends.Answer, r protocol.Reply, path string, size int64) {
 	about := path == "" || r.Object == path
 	switch {
@@ -116,18 +114,18 @@ func add(a *backends.Answer, r protocol.Reply, path string, size int64) {
 	}
 }
 
-// clamd 0.104 to 1.0 answers this if a limit ended the scan of a descriptor: it has
-// lost the name of the limit.
+// clamd 0.104 to 1.0 answers this if a limit ended the scan of a descriptor, because it
+// has lost the name of the limit.
 const (
 	noName     = "(null)"
 	noNameText = "(null) FOUND: clamd 0.104 to 1.0 answers this for an object over one of its limits (MaxFileSize, MaxScanSize); later versions name the limit"
 )
 
-// local is the suffix of names that do not come from ClamAV's own databases. The names
-// of its heuristics never have it.
+// local is the suffix of names that are not from ClamAV's own databases. Its heuristics
+// never have it.
 const local = ".UNOFFICIAL"
 
-// addName adds what FOUND names.
+// addName adds a name before FOUND.
 func addName(a *backends.Answer, name string) {
 	switch {
 	case name == noName:
@@ -139,7 +137,7 @@ func addName(a *backends.Answer, name string) {
 	}
 }
 
-// addText adds clamd's words when it did not answer OK or FOUND.
+// addText adds a text other than OK and FOUND.
 func addText(a *backends.Answer, text string) {
 	category, hint := lookup(text)
 	switch {
@@ -154,8 +152,8 @@ func addText(a *backends.Answer, text string) {
 	}
 }
 
-// cannotAllMatch reports whether err is about ALLMATCHSCAN or the path, not about
-// the scan, so that Scan may do better.
+// cannotAllMatch reports whether err is about ALLMATCHSCAN or the path rather than the
+// scan, so that Scan may succeed.
 func cannotAllMatch(err error) bool {
 	var answer *protocol.ReplyError
 	if !errors.As(err, &answer) {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,25 +16,15 @@ import (
 
 	"polyclam/backends/backendtest"
 	"polyclam/test/clamdtest"
+	"polyclam/test/testkit"
 )
 
-// okServer answers every scan of a session with OK, without allocating: what is
-// counted is the client's. It returns its address.
+// okServer answers every scan of a session with OK, and returns its address. It does not
+// allocate, so that only the client's allocations are counted.
 func okServer(tb testing.TB, object string) string {
 	tb.Helper()
-	ln, err := net.Listen("unix", filepath.Join(tb.TempDir(), "s"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		nc, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		defer nc.Close()
-		// The first request brings IDSESSION along; every request is one packet.
+	return testkit.Serve(tb, "unix", func(nc net.Conn) {
+		// The first request arrives with IDSESSION; every request is one packet.
 		b, oob := make([]byte, 1<<20), make([]byte, 64)
 		for id := int64(1); ; id++ {
 			n, oobn, _, _, err := nc.(*net.UnixConn).ReadMsgUnix(b, oob)
@@ -49,12 +38,10 @@ func okServer(tb testing.TB, object string) string {
 			reply = append(append(append(reply, ": "...), object...), ": OK\x00"...)
 			nc.Write(reply)
 		}
-	}()
-	tb.Cleanup(func() { ln.Close(); <-done })
-	return "unix:" + ln.Addr().String()
+	})
 }
 
-// TestAllocations: a scan on a kept session costs about ten small allocations.
+// TestAllocations checks that a scan on a kept session costs about ten small allocations.
 func TestAllocations(t *testing.T) {
 	for transport, object := range map[string]string{transportStream: "stream", transportFildes: "fd[7]"} {
 		b := open(t, okServer(t, object), transport)
@@ -98,7 +85,7 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
-// cpu is the processor time that this process and process pid have used.
+// cpu returns the processor time that this process and process pid have used.
 func cpu(b *testing.B, pid int) (client, server time.Duration) {
 	var u syscall.Rusage
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -112,9 +99,8 @@ func cpu(b *testing.B, pid int) (client, server time.Duration) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), time.Duration(user+system) * tick
 }
 
-// BenchmarkRealClamd is the same with a real clamd, with sessions and with a
-// connection for each scan. The processor times
-// depend less on the load than the elapsed time.
+// BenchmarkRealClamd uses a real clamd, with sessions and with a connection for each scan.
+// The processor times depend less on the load of the machine than the elapsed time.
 func BenchmarkRealClamd(b *testing.B) {
 	d := clamdtest.Start(b, clamdtest.Options{HideLog: true, TCP: true})
 	for _, bb := range []struct{ name, address, transport string }{

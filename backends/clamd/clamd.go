@@ -1,50 +1,48 @@
-// Package clamd scans with ClamAV's daemon, clamd, or with whatever speaks its
+// Package clamd scans with ClamAV's daemon, clamd, or with any server that speaks its
 // protocol.
 //
-// The dialogue, over a connection that is kept for the next scan (one at a time on
-// each, clamd mixes up replies otherwise):
+// The dialogue, on a connection that is kept for the next scan. There is only one scan at
+// a time on each, or clamd would mix up the replies:
 //
 //	-> zIDSESSION<NUL> zFILDES<NUL> <byte with descriptor>     transport "fildes"
 //	-> zIDSESSION<NUL> zINSTREAM<NUL> <length><data>... <0>    transport "stream"
 //	-> zIDSESSION<NUL> zSCAN /path<NUL>                        transport "path"
 //	<- 1: <object>: OK<NUL>
-//	-> zEND<NUL>                                               25 s later, if nothing came
+//	-> zEND<NUL>                                               after 25 s without a scan
 //
-// The answers, of 0.103 to 1.5; the table in answers.go is what the code does:
+// The answer table, for 0.103 to 1.5; answers.go has the details:
 //
 //	<object>: OK                                  ok, code 0
-//	<object>: NAME FOUND                          by the name, virus if unknown; code 1
+//	<object>: NAME FOUND                          by name, virus if unknown; code 1
 //	<object>: (null) FOUND                        partial: a limit (0.104 to 1.0)
 //	INSTREAM size limit exceeded. ERROR           partial
-//	<object>: Bad format or broken data ERROR     partial, and so are exceeded limits
+//	<object>: Bad format or broken data ERROR     partial, like exceeded limits
 //	<object>: Exceeded time limit ERROR           interrupted
 //	COMMAND READ TIMED OUT                        interrupted
 //	<object>: Access denied. ERROR                swerr with a hint: clamd cannot read the file
 //	<object>: Excluded, any other text            swerr
 //	(closed without a reply)                      cannot-execute
 //
-// The object has to be exactly what was asked about: "stream", "fd[N]", the path.
+// The object of a reply must be exactly the one of the request: "stream", "fd[N]", the
+// path.
 //
-// What clamd calls OK without having scanned, and what is done about it:
+// clamd can answer OK without a scan of the object in these cases:
 //
-//   - a session half-closed or disturbed while a scan is under way, and replies
-//     that reach the wrong client after that: a connection has one request in
-//     flight, made of valid commands only, and is closed after any irregularity,
-//     with END where that is possible.
-//   - a write-only descriptor: checked before it is sent.
-//   - symbolic links and files on /proc, by path: links are resolved here, other
-//     than regular files refused.
-//   - a second line that says OK behind one that says ERROR: two replies are an
-//     error.
-//   - a stream that clamd has not received completely: if a reply begins before the
-//     last bytes are sent, only a virus, something suspicious and the size limit
-//     count.
-//   - an earlier object: a session with unexpected input is dropped.
-//   - an object of more than 2147483645 bytes, whatever its limits are: partial.
-//   - a full or unwritable TemporaryDirectory (FILDES and SCAN, 1.4.6), files over
-//     MaxFileSize or MaxScanSize without AlertExceedsMax: cannot be told from a
-//     clean file by any client. This is what the scan of a test file at start and
-//     from time to time is for, and the reason to set AlertExceedsMax.
+//   - A session was half-closed or disturbed during a scan, after which replies may even
+//     reach the wrong client. So a connection has one request in flight, uses only valid
+//     commands, and is closed after any unexpected reply, if possible with END.
+//   - The descriptor is write-only. It is checked before it is sent.
+//   - The path is a symbolic link or on /proc. Links are resolved, and only regular files
+//     are sent.
+//   - A second line says OK after one that says ERROR. Two replies are an error.
+//   - clamd has not received the whole stream. If a reply begins before the last bytes are
+//     sent, only a virus, something suspicious and the size limit count.
+//   - The reply belongs to an earlier object. A session with unexpected input is closed.
+//   - The object has more than 2147483645 bytes, whatever clamd's limits are: partial.
+//   - TemporaryDirectory is full or unwritable (FILDES and SCAN, 1.4.6), or the object is
+//     larger than MaxFileSize or MaxScanSize without AlertExceedsMax. No client can
+//     recognise these, so the health check scans test files regularly, and sites should
+//     set AlertExceedsMax.
 package clamd
 
 import (
@@ -59,16 +57,16 @@ import (
 	"polyclam/protocol"
 )
 
-// Backend is one clamd. It keeps as many connections as scans were under way at
-// once, until they have been idle for a while. Safe for concurrent use.
+// A Backend scans with one clamd. It keeps as many connections as there were concurrent
+// scans, until they have been idle for a while. It is safe for concurrent use.
 type Backend struct {
 	node      *clamdclient.Node
 	transport string
-	auto      bool // may turn to stream
+	auto      bool // may switch to stream
 	pool      idle.Pool[*protocol.ClientSession]
 
-	// streams is set when descriptors turned out not to arrive: the socket is
-	// relayed, or AppArmor forbids clamd to take them.
+	// streams is set when clamd does not receive descriptors, because its socket is
+	// relayed or AppArmor blocks them.
 	streams atomic.Bool
 }
 
@@ -87,7 +85,7 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	if ctx.Err() != nil {
 		return backends.Result{}, b.node.Named(clamdclient.Failure(ctx, context.Cause(ctx)))
 	}
-	q, err := b.prepare(o)
+	q, err := b.newRequest(o)
 	if err != nil {
 		return backends.Result{}, b.node.Named(err)
 	}
@@ -96,7 +94,7 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 		if !errors.Is(err, protocol.ErrDescriptor) {
 			b.streams.Store(true)
 		}
-		reply, err = b.ask(ctx, question{object: o})
+		reply, err = b.ask(ctx, request{object: o})
 	}
 	var a backends.Answer
 	if err == nil || reply.Found() {
@@ -108,8 +106,8 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	return b.result(&a, reply.Early)
 }
 
-// unanswered is the result of a request without OK or FOUND, or with something else
-// beside it: the server's own words, or what happened to the connection.
+// unanswered returns the result of a request without OK or FOUND, or with an error after
+// it: the server's own words, or the error of the connection.
 func (b *Backend) unanswered(ctx context.Context, a *backends.Answer, err error) (backends.Result, error) {
 	var words *protocol.ReplyError
 	if errors.As(err, &words) {
@@ -120,7 +118,7 @@ func (b *Backend) unanswered(ctx context.Context, a *backends.Answer, err error)
 	return b.result(a, false)
 }
 
-// result is everything in an answer.
+// result returns the result of an answer.
 func (b *Backend) result(a *backends.Answer, early bool) (backends.Result, error) {
 	if early {
 		a.Early()
@@ -135,8 +133,8 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	return v, b.refused(ctx, err)
 }
 
-// Reload implements [backends.Reloader]. clamd loads in the background and goes on
-// scanning; kept sessions use the new signatures from then on (1.4.6).
+// Reload implements [backends.Reloader]. clamd loads in the background and continues to
+// scan; then kept sessions use the new signatures, too (1.4.6).
 func (b *Backend) Reload(ctx context.Context) error {
 	return b.refused(ctx, b.node.Reload(ctx))
 }
@@ -150,7 +148,7 @@ func (b *Backend) SelfCheck(ctx context.Context) (bool, error) {
 	return upToDate, b.refused(ctx, err)
 }
 
-// refused is the error of a request that is not a scan.
+// refused returns the error of a request other than a scan.
 func (b *Backend) refused(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -161,15 +159,15 @@ func (b *Backend) refused(ctx context.Context, err error) error {
 	return b.node.Named(err)
 }
 
-// Close implements io.Closer: it ends the kept sessions. Scans under way finish.
+// Close implements io.Closer: it ends idle sessions. Scans in progress finish.
 func (b *Backend) Close() error {
 	b.pool.Close(endSession)
 	return nil
 }
 
-// ask asks on a kept session or a new one. If a kept session turns out to be dead, or
-// any session has an unexpected reply, the object is sent again on a new one, once.
-func (b *Backend) ask(ctx context.Context, q question) (protocol.Reply, error) {
+// ask sends a request on a kept session or a new one. If a kept session is dead, or any
+// session has an unexpected reply, it sends the request again on a new one, once.
+func (b *Backend) ask(ctx context.Context, q request) (protocol.Reply, error) {
 	s, kept := b.pool.Take()
 	reply, err := b.askOn(ctx, s, q)
 	if ctx.Err() == nil && (kept && isSpent(err) || errors.Is(err, protocol.ErrUnexpectedReply)) {
@@ -178,9 +176,9 @@ func (b *Backend) ask(ctx context.Context, q question) (protocol.Reply, error) {
 	return reply, err
 }
 
-// askOn asks on a session, a new one if s is nil, and keeps it, unless anything was
-// irregular.
-func (b *Backend) askOn(ctx context.Context, s *protocol.ClientSession, q question) (protocol.Reply, error) {
+// askOn sends a request on a session, a new one if s is nil, and keeps the session unless
+// there was an error.
+func (b *Backend) askOn(ctx context.Context, s *protocol.ClientSession, q request) (protocol.Reply, error) {
 	if b.pool.Off {
 		return q.once(ctx, &b.node.Client)
 	}
@@ -197,14 +195,14 @@ func (b *Backend) askOn(ctx context.Context, s *protocol.ClientSession, q questi
 	return reply, err
 }
 
-// maxIdle is how long a session is kept idle. clamd's default ReadTimeout is 120 s,
-// but ends below it are common; 30 s is where a silent connection ends.
+// maxIdle is how long an idle session is kept. clamd's default ReadTimeout is 120 s, but
+// shorter ones are common, and a connection without any command ends after 30 s.
 const maxIdle = 25 * time.Second
 
 func endSession(s *protocol.ClientSession) { s.Close() }
 
-// isSpent reports whether err means that the server gave up a session while it was
-// idle, or sent something unexpected into it.
+// isSpent reports whether err means that the server closed a session while it was idle,
+// or sent something unexpected on it.
 func isSpent(err error) bool {
 	return errors.Is(err, protocol.ErrNoReply) || errors.Is(err, protocol.ErrCommandTimeout) || errors.Is(err, protocol.ErrReplySyntax)
 }

@@ -22,16 +22,15 @@ const (
 
 // Config holds the keys of a clamd engine.
 type Config struct {
-	// Transport is how clamd gets the object: "fildes" hands over a descriptor
-	// (Unix sockets only, the cheapest), "stream" sends the bytes, "path" names a
-	// file that clamd must be able to read. "auto" is fildes on a Unix socket,
-	// falling back to stream where there is no descriptor or it does not arrive,
-	// and stream on TCP.
+	// Transport is how clamd gets the object: "fildes" passes a descriptor (the fastest,
+	// only on Unix sockets), "stream" sends the bytes, "path" names a file that clamd
+	// must be able to read. "auto" is stream on TCP, and on a Unix socket fildes, or
+	// stream if there is no descriptor or clamd does not receive it.
 	Transport string `toml:"transport"`
-	// Sessions keeps connections open between scans: replies carry numbers there. Turn
-	// it off for a server that speaks clamd's protocol but does not know IDSESSION.
+	// Sessions keeps connections open between scans; the replies have numbers. Disable
+	// it for a server that speaks clamd's protocol without IDSESSION.
 	Sessions bool `toml:"sessions"`
-	// ConnectTimeout bounds the making of a connection.
+	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 }
 
@@ -76,7 +75,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	}, nil
 }
 
-// transport is the one to begin with.
+// transport returns the transport to begin with.
 func (c *Config) transport(network string) string {
 	switch {
 	case c.Transport != transportAuto:
@@ -87,7 +86,7 @@ func (c *Config) transport(network string) string {
 	return transportStream
 }
 
-// Abilities says what clamd can tell. Encrypted and partial need AlertEncrypted and
+// Abilities says what clamd can report. Encrypted and partial need AlertEncrypted and
 // AlertExceedsMax in clamd.conf.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: true, Partial: true,

@@ -10,9 +10,10 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/backends/internal/clamdclient/clamdfake"
+	"polyclam/backends/testfile"
 )
 
-// words are what a clamd says of an object of each category.
+// words are clamd's answers for each category.
 var words = map[backends.Category]string{
 	backends.OK:         "OK",
 	backends.Virus:      "Eicar-Test-Signature FOUND",
@@ -29,10 +30,10 @@ func startFake(t *testing.T, network string, m backendtest.Misbehaviour) string 
 	return clamdfake.Server{Misbehaviour: m, Network: network, Say: say}.Start(t)
 }
 
-// odd is the beginning of an object that gets the raw answer.
+// odd marks an object that gets the raw answer.
 const odd = backendtest.MarkOdd
 
-// openFor opens a backend for the fake, with sessions or without.
+// openFor opens a backend with or without sessions.
 func openFor(t *testing.T, address, transport string, sessions bool) *Backend {
 	t.Helper()
 	config := NewConfig().(*Config)
@@ -45,8 +46,8 @@ func openFor(t *testing.T, address, transport string, sessions bool) *Backend {
 	return b.(*Backend)
 }
 
-// TestEarly: an answer that clamd sends before it has the whole object is a virus, a
-// failure or its own size limit.
+// TestEarly checks that an answer before the end of the object counts only if it is a
+// virus, something suspicious or the size limit.
 func TestEarly(t *testing.T) {
 	for _, tt := range []struct{ answer, want string }{
 		{"stream: OK", "swerr"},
@@ -77,8 +78,7 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// TestRepeatedAnswers: a clamd that repeats each answer 45 or 60 ms later makes no
-// infected object ok and no clean one found. TestRules has shorter times.
+// TestRepeatedAnswers repeats each answer 45 or 60 ms later. TestRules has shorter times.
 func TestRepeatedAnswers(t *testing.T) {
 	g := backendtest.Together(t)
 	defer g.Wait()
@@ -90,7 +90,7 @@ func TestRepeatedAnswers(t *testing.T) {
 				for i := range 300 {
 					o, want := backendtest.Bytes(t, fmt.Appendf(nil, "clean %d", i)), backends.OK
 					if i%2 == 1 {
-						o, want = backendtest.Bytes(t, backendtest.EICAR()), backends.Virus
+						o, want = backendtest.Bytes(t, testfile.EICAR()), backends.Virus
 					}
 					r, err := b.Scan(testContext(t), o)
 					switch {
@@ -108,7 +108,7 @@ func TestRepeatedAnswers(t *testing.T) {
 	}
 }
 
-// TestReasons: an error names engine and node once, and says what to do.
+// TestReasons checks that an error names the engine and node once, and has a hint.
 func TestReasons(t *testing.T) {
 	address := startFake(t, "unix", backendtest.Misbehaviour{Odd: "stream: Can't create temporary file ERROR"})
 	object := backendtest.Bytes(t, []byte(odd))
@@ -117,13 +117,13 @@ func TestReasons(t *testing.T) {
 	for _, tt := range []struct{ address, want string }{
 		{address, ": Can't create temporary file (check TemporaryDirectory in clamd.conf: its free space and its owner)"},
 		{gone, ": connecting: connect: no such file or directory"},
-		{silent, ": waiting for the reply: no answer within 20ms (key timeout)"},
+		{silent, ": waiting for the reply: no answer within 500ms (key timeout)"},
 	} {
 		for _, sessions := range []bool{true, false} {
 			ctx := testContext(t)
 			if tt.address == silent {
 				var cancel func()
-				ctx, cancel = context.WithTimeoutCause(ctx, 20*time.Millisecond, &backends.TimeoutError{After: 20 * time.Millisecond, Key: "timeout"})
+				ctx, cancel = context.WithTimeoutCause(ctx, 500*time.Millisecond, &backends.TimeoutError{After: 500 * time.Millisecond, Key: "timeout"})
 				defer cancel()
 			}
 			_, err := openFor(t, tt.address, transportStream, sessions).Scan(ctx, object)

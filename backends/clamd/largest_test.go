@@ -10,7 +10,7 @@ import (
 	"polyclam/protocol"
 )
 
-// sparse is an object of a size, in a file that takes no space.
+// sparse is an object in a sparse file.
 type sparse struct {
 	backends.Object
 	f    *os.File
@@ -38,8 +38,8 @@ func (s sparse) Size() int64             { return s.size }
 func (s sparse) File() (*os.File, error) { return s.f, nil }
 func (s sparse) Path() (string, error)   { return s.f.Name(), nil }
 
-// TestLargest: clamd answers OK for every object of 2 GiB - 2 bytes and more, and has
-// not scanned it.
+// TestLargest checks that an OK does not count for objects of 2 GiB - 2 bytes and more,
+// which clamd does not scan.
 func TestLargest(t *testing.T) {
 	const largest = 2147483645
 	for _, tt := range []struct {
@@ -57,7 +57,7 @@ func TestLargest(t *testing.T) {
 		c := newSparse(t, tt.size)
 		path := c.f.Name()
 		for _, way := range []struct {
-			transport, asks, object string
+			transport, sent, object string
 			sessions                bool
 			scan                    func(*Backend) (backends.Result, error)
 		}{
@@ -70,13 +70,13 @@ func TestLargest(t *testing.T) {
 			if way.scan == nil {
 				way.scan = func(b *Backend) (backends.Result, error) { return b.Scan(testContext(t), c) }
 			}
-			d := backendtest.StartDaemon(t, "unix", backendtest.Script{want(way.asks), say(way.object + ": " + tt.answer + "\x00"), backendtest.CloseWrite(), backendtest.Drain()})
+			d := backendtest.StartDaemon(t, "unix", backendtest.Script{want(way.sent), say(way.object + ": " + tt.answer + "\x00"), backendtest.CloseWrite(), backendtest.Drain()})
 			r, err := way.scan(openFor(t, d.Address(), way.transport, way.sessions))
 			if categories(r, err) != tt.want || r.Detail != tt.detail {
-				t.Errorf("%d bytes, %q, %q: got %+v, %v, want %s %q", tt.size, way.asks, tt.answer, r, err, tt.want, tt.detail)
+				t.Errorf("%d bytes, %q, %q: got %+v, %v, want %s %q", tt.size, way.sent, tt.answer, r, err, tt.want, tt.detail)
 			}
 		}
-		// A stream of that size takes too long.
+		// A real stream of that size would take too long.
 		reply, err := protocol.ParseReply("stream: "+tt.answer, protocol.ObjectStream)
 		if err != nil {
 			t.Fatal(err)

@@ -7,11 +7,12 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/test/clamdtest"
+	"polyclam/test/testkit"
 )
 
 // TestRealClamd runs the conformance suite with a real clamd.
@@ -29,7 +30,7 @@ func TestRealClamd(t *testing.T) {
 			}
 			dial := func(t *testing.T, address string) backends.Backend { return open(t, address, tt.transport) }
 			if tt.name == "stream" {
-				dial = nil // what engines gone mad do to a stream is seen over TCP
+				dial = nil // "tcp" tries erratic engines with streams
 			}
 			backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, tt.address, tt.transport) }, backendtest.Options{
 				Encrypted: true, Parallel: 30, Network: network, Dial: dial,
@@ -42,7 +43,7 @@ func TestRealClamd(t *testing.T) {
 	}
 }
 
-// inDir is a content with a file that every user can read.
+// inDir returns an object in a file that every user can read.
 func inDir(t *testing.T, name string, data []byte) backends.Object {
 	t.Helper()
 	path := filepath.Join(clamdtest.Dir(t, ""), name)
@@ -55,7 +56,7 @@ func inDir(t *testing.T, name string, data []byte) backends.Object {
 func TestRealPath(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{})
 	b, ctx := open(t, "unix:"+d.Socket, transportPath), testContext(t)
-	eicar := []byte(clamdtest.EICAR())
+	eicar := testfile.EICAR()
 	for range 3 {
 		if r, err := b.Scan(ctx, inDir(t, "a: b: OK", eicar)); err != nil || r.Category != backends.Virus {
 			t.Errorf("got %+v, %v", r, err)
@@ -70,7 +71,7 @@ func TestRealPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r, err := b.Scan(ctx, linked{target.Object, link}); err != nil || r.Category != backends.Virus {
-		t.Errorf("a link, which clamd itself calls OK: got %+v, %v", r, err)
+		t.Errorf("a link, for which clamd itself answers OK: got %+v, %v", r, err)
 	}
 	if !clamdtest.Unprivileged() {
 		return
@@ -120,13 +121,13 @@ func TestRealLimitsAndRestart(t *testing.T) {
 		}
 	}
 	b := open(t, "unix:"+d.Socket, transportAuto)
-	eicar := backendtest.Bytes(t, []byte(clamdtest.EICAR()))
+	eicar := backendtest.Bytes(t, testfile.EICAR())
 	for i := range 3 {
 		if r, err := b.Scan(ctx, eicar); err != nil || r.Category != backends.Virus || r.Code != 1 {
 			t.Errorf("%d: got %+v, %v", i, r, err)
 		}
 		if i == 1 {
-			d.Restart() // the kept session dies with it
+			d.Restart() // ends the kept session
 		}
 	}
 	if err := b.Reload(ctx); err != nil {
@@ -141,8 +142,8 @@ func TestRealLimitsAndRestart(t *testing.T) {
 	}
 }
 
-// TestRealConcurrency: everybody gets the answer to his own content, on as many
-// connections as there are scans at once.
+// TestRealConcurrency checks that every scan gets the answer about its own object, and that
+// there are no more sessions than concurrent scans.
 func TestRealConcurrency(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{})
 	for _, transport := range []string{transportFildes, transportStream} {
@@ -168,16 +169,16 @@ func TestRealConcurrency(t *testing.T) {
 		}
 		wg.Wait()
 		if n := b.pool.Len(); n > scanners {
-			t.Errorf("%d sessions for %d scans at once", n, scanners)
+			t.Errorf("%d sessions for %d concurrent scans", n, scanners)
 		}
 	}
 }
 
-// TestRealReload: a kept session uses new signatures after RELOAD.
+// TestRealReload checks that a kept session uses new signatures after RELOAD.
 func TestRealReload(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{})
 	b, ctx := open(t, "unix:"+d.Socket, transportAuto), testContext(t)
-	const pattern = "a text that nobody dislikes as yet"
+	const pattern = "a text without a signature so far"
 	if r, err := b.Scan(ctx, backendtest.Bytes(t, []byte(pattern))); err != nil || r.Category != backends.OK {
 		t.Fatalf("got %+v, %v", r, err)
 	}
@@ -188,15 +189,13 @@ func TestRealReload(t *testing.T) {
 	if err := b.Reload(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for n := 0; ; n++ {
-		// clamd loads in the background, and remembers what it found clean.
+	n := 0
+	testkit.Eventually(t, "the new signature is found", func() bool {
+		n++ // clamd caches clean objects
 		r, err := b.Scan(ctx, backendtest.Bytes(t, fmt.Appendf(nil, "%d %s", n, pattern)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Category == backends.Virus {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return r.Category == backends.Virus
+	})
 }

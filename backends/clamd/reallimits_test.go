@@ -3,86 +3,57 @@ package clamd
 import (
 	"archive/zip"
 	"bytes"
-	"hash/crc32"
 	"io"
-	"os"
-	"path/filepath"
+	"slices"
 	"testing"
-	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/test/clamdtest"
 )
 
-// member is one file of an archive that is stored uncompressed.
-type member struct {
-	name   string
-	data   []byte
-	zeros  int64 // after data
-	locked bool  // data is encrypted
-}
-
-// archive writes a ZIP file to w.
-func archive(t *testing.T, w io.Writer, members ...member) {
+// archive returns a ZIP archive with these members of testfile.LockedThenEICAR.
+func archive(t *testing.T, names ...string) backends.Object {
 	t.Helper()
-	z := zip.NewWriter(w)
-	for _, m := range members {
-		size := uint64(int64(len(m.data)) + m.zeros)
-		h := &zip.FileHeader{Name: m.name, Method: zip.Store, CompressedSize64: size, UncompressedSize64: size, Modified: time.Time{}}
-		sum := crc32.NewIEEE()
-		io.Copy(sum, io.MultiReader(bytes.NewReader(m.data), io.LimitReader(zeros{}, m.zeros)))
-		h.CRC32 = sum.Sum32()
-		if m.locked {
-			h.Flags |= 1
-			h.UncompressedSize64 -= 12 // the head of the cipher
-		}
-		body, err := z.CreateRaw(h)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.Copy(body, io.MultiReader(bytes.NewReader(m.data), io.LimitReader(zeros{}, m.zeros))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
-// sized is an archive of exactly size bytes: EICAR first, then zeros. It shows whether
-// clamd scans objects of this size at all.
-func sized(t *testing.T, size int64) backends.Object {
-	t.Helper()
-	eicar := member{name: "eicar.com", data: []byte(clamdtest.EICAR())}
-	var frame bytes.Buffer
-	archive(t, &frame, eicar, member{name: "zeros"})
-	path := filepath.Join(t.TempDir(), "sized.zip")
-	f, err := os.Create(path)
+	all := testfile.LockedThenEICAR()
+	r, err := zip.NewReader(bytes.NewReader(all), int64(len(all)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	archive(t, f, eicar, member{name: "zeros", zeros: size - int64(frame.Len())})
-	if err := f.Close(); err != nil {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, name := range names {
+		i := slices.IndexFunc(r.File, func(f *zip.File) bool { return f.Name == name })
+		if err := w.Copy(r.File[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil || int64(len(data)) != size {
-		t.Fatalf("%d bytes, want %d: %v", len(data), size, err)
+	return backendtest.Bytes(t, b.Bytes())
+}
+
+// sized returns testfile.Large of a size, which shows whether clamd scans such objects.
+func sized(t *testing.T, size int64) backends.Object {
+	t.Helper()
+	r, err := testfile.Large(size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return backendtest.Bytes(t, data)
 }
 
-// TestRealHeuristicsFirst shows what HeuristicScanPrecedence does: clamd ends the scan
-// at a locked member, in any position, and does not report the virus in another one.
-// Without AlertEncrypted the option does no such harm.
+// TestRealHeuristicsFirst shows the effect of HeuristicScanPrecedence: clamd ends the scan
+// at an encrypted member, in any position, and does not report the virus in another one.
+// Without AlertEncrypted the option has no such effect.
 func TestRealHeuristicsFirst(t *testing.T) {
-	eicar := member{name: "eicar.com", data: []byte(clamdtest.EICAR())}
-	locked := member{name: "locked.txt", data: []byte("twelve bytes, and a cipher text"), locked: true}
+	const locked, eicar = "locked.txt", "eicar.com"
 	for _, tt := range []struct {
 		conf              []string
 		alone, withVirus  backends.Category
@@ -97,17 +68,15 @@ func TestRealHeuristicsFirst(t *testing.T) {
 		for _, transport := range []string{transportFildes, transportStream} {
 			b := open(t, "unix:"+d.Socket, transport)
 			for _, object := range []struct {
-				members []member
+				members []string
 				want    backends.Category
 				name    string
 			}{
-				{[]member{locked}, tt.alone, tt.aloneName},
-				{[]member{locked, eicar}, tt.withVirus, tt.byName},
-				{[]member{eicar, locked}, tt.withVirus, tt.byName},
+				{[]string{locked}, tt.alone, tt.aloneName},
+				{[]string{locked, eicar}, tt.withVirus, tt.byName},
+				{[]string{eicar, locked}, tt.withVirus, tt.byName},
 			} {
-				var data bytes.Buffer
-				archive(t, &data, object.members...)
-				r, err := b.Scan(testContext(t), backendtest.Bytes(t, data.Bytes()))
+				r, err := b.Scan(testContext(t), archive(t, object.members...))
 				name := ""
 				if len(r.Findings) > 0 {
 					name = r.Findings[0].Name
@@ -120,8 +89,8 @@ func TestRealHeuristicsFirst(t *testing.T) {
 	}
 }
 
-// TestRealSizeLimits shows which limits make clamd answer OK for an object that it has
-// not scanned: EICAR in an archive of the size in question is not found.
+// TestRealSizeLimits shows with which limits clamd answers OK for an object that it has not
+// scanned: it does not find EICAR in an archive of that size.
 func TestRealSizeLimits(t *testing.T) {
 	const size = 6 << 20
 	for _, tt := range []struct {
@@ -143,8 +112,8 @@ func TestRealSizeLimits(t *testing.T) {
 				want = tt.instream
 			}
 			b := open(t, "unix:"+d.Socket, transport)
-			if r, err := b.Scan(testContext(t), sized(t, 400)); err != nil || r.Category != backends.Virus {
-				t.Errorf("%q, %s, 400 bytes: got %+v, %v", tt.conf, transport, r, err)
+			if r, err := b.Scan(testContext(t), sized(t, testfile.LargeMin)); err != nil || r.Category != backends.Virus {
+				t.Errorf("%q, %s, smallest archive: got %+v, %v", tt.conf, transport, r, err)
 			}
 			if r, err := b.Scan(testContext(t), sized(t, size)); err != nil || r.Category != want {
 				t.Errorf("%q, %s: got %+v, %v, want %s", tt.conf, transport, r, err, want)
@@ -153,7 +122,8 @@ func TestRealSizeLimits(t *testing.T) {
 	}
 }
 
-// TestRealLargest: clamd scans no object of 2 GiB - 2 bytes, whatever its limits are.
+// TestRealLargest checks that an object of 2 GiB - 2 bytes is partial with any limits of
+// clamd.
 func TestRealLargest(t *testing.T) {
 	for _, conf := range [][]string{nil, {"MaxFileSize 0", "MaxScanSize 0"}, {"MaxFileSize 0", "MaxScanSize 0", "AlertExceedsMax yes"}} {
 		d := clamdtest.Start(t, clamdtest.Options{Conf: conf})

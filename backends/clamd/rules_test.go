@@ -9,7 +9,7 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// failures are answers that are not in the table, though words in them look like it.
+// failures are answers that are not in the table, although they contain its words.
 var failures = map[string]string{
 	"password":      "OBJECT: Password protected file ERROR",
 	"encrypted":     "OBJECT: Encrypted archive ERROR",
@@ -40,7 +40,7 @@ var blocked = map[string]string{
 	"broken":       "OBJECT: Heuristics.Broken.Executable FOUND",
 }
 
-// several are answers of several lines: a finding that is not a virus, and a failure.
+// several are answers of several lines: a finding other than a virus, and a failure.
 var several = map[string]string{
 	"locked, failed":  "OBJECT: Heuristics.Encrypted.Zip FOUND\nOBJECT: Can't allocate memory ERROR",
 	"failed, locked":  "OBJECT: Can't allocate memory ERROR\nOBJECT: Heuristics.Encrypted.Zip FOUND",
@@ -52,9 +52,10 @@ var several = map[string]string{
 	"locked, another": "OBJECT: Heuristics.Encrypted.Zip FOUND\n/x: A FOUND",
 }
 
-// TestRules: clamd answers INSTREAM, and every scan in a session, with one line, which
-// cannot hold both a finding and a failure. So Masked is for SCAN without a session
-// and for ALLMATCHSCAN only. TestSecondLine is about a second line elsewhere.
+// TestRules checks the rules with every transport. clamd answers INSTREAM, and every scan
+// in a session, with one line, which cannot contain both a finding and a failure. So
+// Masked is only for SCAN without a session and for ALLMATCHSCAN; for the others see
+// TestSecondLine.
 func TestRules(t *testing.T) {
 	g := backendtest.Together(t)
 	defer g.Wait()
@@ -99,7 +100,7 @@ func (b allMatches) Scan(ctx context.Context, o backends.Object) (backends.Resul
 	return b.ScanAll(ctx, o)
 }
 
-// TestSecondLine: where the answer is one line, a second line makes it a failure.
+// TestSecondLine checks that a second line is a failure where the answer must be one line.
 func TestSecondLine(t *testing.T) {
 	for name, answer := range several {
 		for _, tt := range []struct {

@@ -6,13 +6,12 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
 // reply is an answer to a scan, as the clients of drwebd read it.
@@ -24,23 +23,20 @@ func reply(rc uint32, names ...string) string {
 	return text
 }
 
-// replies are what the fake says, with names as exim and amavis expect them.
+// replies are the fake's answers, with names as exim and amavis expect them.
 var replies = map[backends.Category]string{
 	backends.OK:         reply(0),
 	backends.Virus:      reply(0x20, "127.0.0.1 [1] infected with EICAR Test File (NOT a Virus!)\x00"),
 	backends.Suspicious: reply(0x40),
-	backends.Encrypted:  reply(0x1000), // skipped: it cannot tell
+	backends.Encrypted:  reply(0x1000), // skipped, for whatever reason
 	backends.Partial:    reply(0x4000),
 	backends.SWErr:      reply(0x4),
 }
 
-// fake is a drwebd that answers by what [backendtest.Marked] says, one request to a
-// connection.
+// fake is a drwebd that answers by [backendtest.Marked], one request per connection.
 type fake struct {
 	backendtest.Misbehaviour
-	t        *testing.T
-	listener net.Listener
-	wg       sync.WaitGroup
+	t *testing.T
 }
 
 func start(t *testing.T, network string) string {
@@ -50,49 +46,18 @@ func start(t *testing.T, network string) string {
 
 func startWith(t *testing.T, network string, m backendtest.Misbehaviour) string {
 	t.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		dir, err := os.MkdirTemp("", "drweb")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		address = filepath.Join(dir, "drwebd.sock")
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fake{Misbehaviour: m, t: t, listener: l}
-	t.Cleanup(func() {
-		l.Close()
-		f.wg.Wait()
-	})
-	f.wg.Go(f.serve)
-	return network + ":" + l.Addr().String()
+	f := &fake{Misbehaviour: m, t: t}
+	return testkit.Serve(t, network, f.serve)
 }
 
-func (f *fake) serve() {
-	for {
-		nc, err := f.listener.Accept()
-		if err != nil {
-			return
-		}
-		f.wg.Go(func() {
-			defer nc.Close()
-			f.answer(nc)
-		})
-	}
-}
-
-// take reads a number; a peer that has gone ends the connection.
+// take reads a number, and reports false if the peer has closed the connection.
 func take(r io.Reader) (uint32, bool) {
 	var b [4]byte
 	_, err := io.ReadFull(r, b[:])
 	return binary.BigEndian.Uint32(b[:]), err == nil
 }
 
-func (f *fake) answer(nc net.Conn) {
+func (f *fake) serve(nc net.Conn) {
 	command, ok := take(nc)
 	switch {
 	case !ok:
@@ -134,11 +99,11 @@ func (f *fake) scan(nc net.Conn) {
 	}
 	data, err := io.ReadAll(io.LimitReader(nc, int64(size)))
 	if err != nil || len(data) != int(size) {
-		return // the scan was given up
+		return // the client ended its scan
 	}
 	if length > 0 {
 		if data, err = os.ReadFile(string(path)); err != nil || size != 0 {
-			f.t.Errorf("%d bytes beside a path, %v", size, err)
+			f.t.Errorf("%d bytes in addition to a path, %v", size, err)
 		}
 	}
 	category := backendtest.Marked(data)

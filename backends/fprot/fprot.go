@@ -118,7 +118,7 @@ var helpPattern = regexp.MustCompile(`^FPSCAND:(\S{1,32})\s+ENGINE:(\S{1,32})\s+
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var text string
 	err := b.client.Do(ctx, func(conn *engineconn.Conn) (err error) {
-		conn.Spoil() // a second line follows
+		conn.NoReuse() // a second line follows
 		if err = conn.Command("HELP\n"); err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func readAnswer(conn *engineconn.Conn, a *backends.Answer, object string) error 
 		return err
 	}
 	if err := parse(text, object, a); err != nil {
-		return conn.Unrelated(err)
+		return conn.Stray(err)
 	}
 	return nil
 }

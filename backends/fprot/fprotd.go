@@ -61,7 +61,7 @@ func (b *OldBackend) ask(conn *engineconn.Conn, a *backends.Answer, path string)
 	if len(body) > maxBody {
 		return fmt.Errorf("an answer of more than %d bytes", maxBody)
 	}
-	conn.Spoil()
+	conn.NoReuse()
 	return parseResults(body, path, a)
 }
 

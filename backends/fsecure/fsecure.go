@@ -104,8 +104,8 @@ func (b *Backend) Close() error { return b.client.Close() }
 func (b *Backend) configure(conn *engineconn.Conn) (database string, err error) {
 	for _, command := range b.settings {
 		name := strings.ReplaceAll(command, "\t", " ")
-		conn.Doing(name)
-		conn.Nudge(command + "\n") // the greeting, or a PING, may be there already
+		conn.SetStep(name)
+		conn.WriteUnchecked(command + "\n") // the greeting, or a PING, may be there already
 		version, err := readOK(conn, name)
 		if err != nil {
 			return "", err
@@ -150,11 +150,11 @@ func (b *Backend) ask(conn *engineconn.Conn, a *backends.Answer, path string) er
 		kind, err := parse(text, path, b.texts, a)
 		switch {
 		case err != nil:
-			return conn.Unrelated(err)
+			return conn.Stray(err)
 		case kind == lineNames:
 			named = true
 		case kind == lineMember && !named && conn.Reused():
-			return conn.Unrelated(fmt.Errorf("answer %.200q does not name the file", text))
+			return conn.Stray(fmt.Errorf("answer %.200q does not name the file", text))
 		case kind == lineFinal:
 			return finish(conn, a, named)
 		}
@@ -164,14 +164,14 @@ func (b *Backend) ask(conn *engineconn.Conn, a *backends.Answer, path string) er
 // finish sees to what follows the final OK.
 func finish(conn *engineconn.Conn, a *backends.Answer, named bool) error {
 	if !named && conn.Reused() {
-		return conn.Unrelated(errors.New("an answer that does not name the file"))
+		return conn.Stray(errors.New("an answer that does not name the file"))
 	}
 	if noise := conn.Pending(); isPing(noise) {
 		conn.Reader().Discard(len(noise))
-		conn.Spoil()
+		conn.NoReuse()
 	}
 	if !named {
-		conn.Spoil()
+		conn.NoReuse()
 	}
 	if a.Category() == "" {
 		a.Add(backends.OK, 0, "")

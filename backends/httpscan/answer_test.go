@@ -9,6 +9,7 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/backends/internal/wire"
+	"polyclam/backends/internal/wire/wiretest"
 )
 
 // outcome is what an answer has to amount to.
@@ -139,7 +140,7 @@ func TestOutcomes(t *testing.T) {
 	}{"rest": {nil, restOutcomes}, "raw": {raw, rawOutcomes}, "api": {api, apiOutcomes}, "custom": {custom, customOutcomes}} {
 		for _, tt := range flavour.outcomes {
 			t.Run(fmt.Sprintf("%s %d %.60q", name, tt.status, tt.body), func(t *testing.T) {
-				d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer(tt.status, tt.body)), backendtest.CloseWrite(), backendtest.Drain()})
+				d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(tt.status, tt.body)), backendtest.CloseWrite(), backendtest.Drain()})
 				r, err := open(t, d.Address(), flavour.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
 				tt.check(t, r, err)
 			})
@@ -221,7 +222,7 @@ func TestTooLarge(t *testing.T) {
 		{1, func(c *Config) { c.Statuses = map[string]string{"413": "partial"} }, backends.Partial},
 		{smallest, func(c *Config) { c.Statuses = map[string]string{"413": "swerr"} }, backends.SWErr},
 	} {
-		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(refuse), backendtest.Drain()})
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(refuse), backendtest.Drain()})
 		r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.LargeObject(t, tt.size))
 		outcome{status: 413, category: tt.want}.check(t, r, err)
 	}

@@ -1,20 +1,15 @@
 package httpscan
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/wire/wiretest"
 )
 
 // names are those that clamd gives to what the fakes find.
@@ -121,31 +116,5 @@ func restAPI(t *testing.T) http.Handler {
 // start starts a service, on "tcp" or "unix", and returns its address.
 func start(t *testing.T, network string, h http.Handler) string {
 	t.Helper()
-	s := httptest.NewUnstartedServer(h)
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	if network == "unix" {
-		dir, err := os.MkdirTemp("", "http")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		s.Listener.Close()
-		if s.Listener, err = net.Listen("unix", filepath.Join(dir, "s")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.Start()
-	t.Cleanup(s.Close)
-	return network + ":" + s.Listener.Addr().String()
-}
-
-// request reads a request in HTTP, all of it.
-func request() backendtest.Step {
-	return func(s *backendtest.Session) error {
-		r, err := http.ReadRequest(bufio.NewReaderSize(s, 1<<16))
-		if err == nil {
-			_, err = io.Copy(io.Discard, r.Body)
-		}
-		return err
-	}
+	return wiretest.HTTP(t, network, h)
 }

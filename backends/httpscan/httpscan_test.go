@@ -11,6 +11,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/wire/wiretest"
 )
 
 func open(tb testing.TB, address string, change func(*Config)) *Backend {
@@ -132,13 +133,13 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 		{answer(250, "result=clean"), custom},
 	} {
 		for n := range len(tt.text) {
-			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(tt.text[:n]), backendtest.CloseWrite(), backendtest.Drain()})
+			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(tt.text[:n]), backendtest.CloseWrite(), backendtest.Drain()})
 			r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
 			if err == nil || d.Connections() != 1 {
 				t.Errorf("%q: got %+v, %v", tt.text[:n], r, err)
 			}
 		}
-		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), backendtest.SendSplit(backendtest.Composed(tt.text), 1), backendtest.CloseWrite(), backendtest.Drain()})
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), backendtest.SendSplit(backendtest.Composed(tt.text), 1), backendtest.CloseWrite(), backendtest.Drain()})
 		if r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x"))); err != nil || r.Category != backends.OK {
 			t.Errorf("byte by byte: %+v, %v", r, err)
 		}
@@ -159,7 +160,7 @@ func TestUnmeasured(t *testing.T) {
 		{"HTTP/1.0 411 X\r\n\r\nx", custom, backends.Encrypted},
 		{"HTTP/1.0 406 X\r\n\r\n" + `[{"Status":"FOUND","Description":"A"}]`, nil, backends.Virus},
 	} {
-		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(tt.answer), backendtest.CloseWrite(), backendtest.Drain()})
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(tt.answer), backendtest.CloseWrite(), backendtest.Drain()})
 		r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
 		if r.Category != tt.want || (err == nil) != (tt.want == backends.Virus) {
 			t.Errorf("%q: got %+v, %v", tt.answer, r, err)
@@ -169,9 +170,9 @@ func TestUnmeasured(t *testing.T) {
 
 // TestRedirect: a redirect is not followed, and said.
 func TestRedirect(t *testing.T) {
-	other := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer(200, clean))})
+	other := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(200, clean))})
 	to := "http://" + strings.TrimPrefix(other.Address(), "tcp:") + "/v2/scan"
-	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say("HTTP/1.1 307 Temporary Redirect\r\nLocation: " + to + "\r\nContent-Length: 0\r\n\r\n"), backendtest.Drain()})
+	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say("HTTP/1.1 307 Temporary Redirect\r\nLocation: " + to + "\r\nContent-Length: 0\r\n\r\n"), backendtest.Drain()})
 	r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
 	if backends.CategoryOf(err) != backends.SWErr || err == nil || !strings.Contains(err.Error(), to) || other.Connections() != 0 {
 		t.Errorf("got %+v, %v", r, err)
@@ -191,7 +192,7 @@ func TestProxyEnvironment(t *testing.T) {
 // TestRequests are the requests, byte for byte.
 func TestRequests(t *testing.T) {
 	send := func(change func(*Config)) (host, got string) {
-		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer(200, clean)), backendtest.Drain()})
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(200, clean)), backendtest.Drain()})
 		if _, err := open(t, d.Address(), change).Scan(testContext(t), backendtest.Bytes(t, []byte("abc"))); err != nil {
 			t.Error(err)
 		}
@@ -234,7 +235,7 @@ func TestNames(t *testing.T) {
 		{"ä.zip", `filename="ä.zip"`, "X-Filename: %C3%A4.zip\r\n"},
 		{"", `filename="object"`, "X-Filename: object\r\n"},
 	} {
-		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer(200, clean)), backendtest.Drain()})
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(200, clean)), backendtest.Drain()})
 		b := open(t, d.Address(), func(c *Config) { c.FileNameHeader = "X-Filename" })
 		if _, err := b.Scan(testContext(t), named{backendtest.CleanObject(t), tt.name}); err != nil {
 			t.Error(err)
@@ -257,12 +258,12 @@ func TestVersion(t *testing.T) {
 		`{ "Clamav": "0.103.8" }`: "ClamAV 0.103.8", `{}`: "", `{"Op":"dial"}`: "", `not json`: "", `{"Clamav":["1","2"]}`: "", `{"Clamav":""}`: "",
 		`{"Clamav":"` + strings.Repeat("1", 300) + `"}`: "",
 	} {
-		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer(200, body)), backendtest.Drain()})
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(200, body)), backendtest.Drain()})
 		if v, err := open(t, d.Address(), nil).Version(testContext(t)); v.Text != want || (err == nil) != (want != "") {
 			t.Errorf("%.50q: got %+v, %v", body, v, err)
 		}
 	}
-	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer(200, " Scanner 7 \n")), backendtest.Drain()})
+	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(200, " Scanner 7 \n")), backendtest.Drain()})
 	plain := open(t, d.Address(), func(c *Config) { custom(c); c.VersionPath = "/about" })
 	if v, err := plain.Version(testContext(t)); err != nil || v.Text != "Scanner 7" {
 		t.Errorf("got %+v, %v", v, err)
@@ -270,7 +271,7 @@ func TestVersion(t *testing.T) {
 	if v, err := open(t, d.Address(), custom).Version(testContext(t)); err == nil {
 		t.Errorf("nothing is configured: got %+v", v)
 	}
-	d = backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer(500, "x")), backendtest.Drain()})
+	d = backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(500, "x")), backendtest.Drain()})
 	if v, err := open(t, d.Address(), nil).Version(testContext(t)); err == nil {
 		t.Errorf("got %+v", v)
 	}

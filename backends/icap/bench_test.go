@@ -7,8 +7,8 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// BenchmarkScan is what a connection for each scan costs, against kept ones that are
-// used again immediately, with objects of 10 KiB.
+// BenchmarkScan compares a connection for each scan with kept connections that are reused
+// immediately, for objects of 10 KiB.
 func BenchmarkScan(b *testing.B) {
 	for _, secure := range []bool{false, true} {
 		for _, keep := range []bool{false, true} {

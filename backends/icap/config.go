@@ -28,25 +28,25 @@ const (
 // Config holds the keys of an ICAP engine.
 type Config struct {
 	// Service is the path of the scanning service on the server, with its query if
-	// it has one: "avscan" (c-icap, Symantec, Trend), "squidclamav", "scan" (ESET),
+	// there is one: "avscan" (c-icap, Symantec, Trend), "squidclamav", "scan" (ESET),
 	// "respmod" (Sophos, F-Secure, Skyhigh), "av/respmod" (Kaspersky), ...
 	Service string `toml:"service"`
-	// Method is "respmod", "reqmod", or "auto": what the server's OPTIONS offers,
-	// RESPMOD first.
+	// Method is "respmod", "reqmod", or "auto": a method that the server's OPTIONS
+	// offers, preferably RESPMOD.
 	Method string `toml:"method"`
-	// Preview sends the beginning of an object first, if the server wants that. It
-	// saves traffic where the server does not look at all types of files; those are
-	// Partial then.
+	// Preview sends the beginning of an object first if the server asks for that. It
+	// saves traffic if the server does not scan all types of files; the others are
+	// Partial.
 	Preview bool `toml:"preview"`
-	// HTTPHeaders wraps the object in the HTTP message that RFC 3507 wants. Some
-	// versions of ESET want the bare object.
+	// HTTPHeaders wraps the object in an HTTP message, as RFC 3507 requires. Some
+	// versions of ESET expect the bare object.
 	HTTPHeaders bool `toml:"http_headers"`
-	// URL is the URL in this HTTP message. The name of the file, percent-encoded,
-	// replaces {name}.
+	// URL is the URL in this HTTP message. {name} is replaced by the percent-encoded
+	// name of the file.
 	URL string `toml:"url"`
-	// FileName is the name of an object that has none. FileNameHeader is a further
-	// field with the name: Content-Disposition, in the HTTP message and as in RFC 6266,
-	// or any other, in the ICAP header and percent-encoded.
+	// FileName is the name of an object without a name. FileNameHeader is an additional
+	// field with the name: Content-Disposition in the HTTP message, as in RFC 6266, or
+	// any other field in the ICAP header, percent-encoded.
 	FileName       string `toml:"file_name"`
 	FileNameHeader string `toml:"file_name_header"`
 	// ContentType is the type in this HTTP message.
@@ -54,26 +54,25 @@ type Config struct {
 	// Headers are further fields of every ICAP request, e.g. for authentication.
 	Headers map[string]string `toml:"headers"`
 	// EchoIs is the category of an answer that sends the object back unchanged instead
-	// of saying 204: "partial", since this is how servers pass what they did not scan,
-	// or "ok" for a server that never says 204. It has no effect where the server's
-	// OPTIONS say that it can.
+	// of 204: "partial", because servers pass unscanned objects in this way, or "ok" for
+	// a server without 204. It has no effect if OPTIONS say that the server supports 204.
 	EchoIs string `toml:"echo_is"`
-	// Statuses maps statuses of ICAP, HTTPStatuses those of a page instead of the
-	// object, and ErrorCodes the values of X-Error-Code and the codes in Trend's pages,
-	// to categories.
+	// Statuses maps statuses of ICAP to categories, HTTPStatuses those of a page instead
+	// of the object, and ErrorCodes the values of X-Error-Code and the codes in Trend's
+	// pages.
 	Statuses     map[string]string `toml:"statuses"`
 	HTTPStatuses map[string]string `toml:"http_statuses"`
 	ErrorCodes   map[string]string `toml:"error_codes"`
-	// RedirectIsThreat: an HTTP redirect to a page means a virus, as squidclamav sends
-	// it; otherwise it is a failure.
+	// RedirectIsThreat treats an HTTP redirect to a page as a virus, because squidclamav
+	// sends one. Otherwise it is a failure.
 	RedirectIsThreat bool `toml:"redirect_is_threat"`
-	// KeepAlive keeps connections open between scans. An answer in ICAP has no id: a
-	// connection for each scan is the only certain way to keep a late or repeated
-	// answer to another request from counting.
+	// KeepAlive keeps connections open between scans. An answer in ICAP has no id, so only
+	// a new connection for each scan makes sure that a late or repeated answer never
+	// counts for another request.
 	KeepAlive bool `toml:"keepalive"`
-	// ConnectTimeout bounds the time to make a connection, TLS included.
+	// ConnectTimeout limits the time to connect, including TLS.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
-	// TLS is for ICAPS: TLS from the first byte.
+	// TLS holds the keys for ICAPS: TLS from the first byte.
 	engineconn.TLS
 }
 
@@ -109,14 +108,14 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	return b, nil
 }
 
-// mostIdle bounds the kept connections: c-icap has a thread for each.
+// mostIdle limits the kept connections: c-icap uses a thread for each.
 const mostIdle = 32
 
-// rest is how long a kept connection stays unused: an answer in ICAP has no id, and
-// one that is repeated within this time is noticed.
+// rest is how long a kept connection stays unused. An answer in ICAP has no id; one that
+// is repeated within this time is noticed.
 const rest = 100 * time.Millisecond
 
-// tables makes the tables of answers.
+// tables builds the answer tables.
 func (b *Backend) tables() error {
 	var errs [3]error
 	b.statuses, errs[0] = withStatuses("statuses", statuses, b.config.Statuses, func(status int) bool { return status == 200 || status == 204 || status == 206 })
@@ -125,8 +124,8 @@ func (b *Backend) tables() error {
 	return errors.Join(errs[:]...)
 }
 
-// hostPort is what may stand in a request line: the configuration is trusted, but a
-// blank or a line end in it would make another request of ours.
+// hostPort matches an address that a request line can contain. The configuration is
+// trusted, but a space or a line break in it would change the request.
 var hostPort = regexp.MustCompile(`^[A-Za-z0-9._:%\[\]-]+$`)
 
 func (c *Config) address(address string) (network, addr string, err error) {
@@ -141,13 +140,13 @@ func (c *Config) address(address string) (network, addr string, err error) {
 }
 
 var (
-	// servicePath is RFC 3986's path and query, without what would end the line.
+	// servicePath matches RFC 3986's path and query.
 	servicePath = regexp.MustCompile(`^/?[A-Za-z0-9._~!$&'()*+,;=:@%-][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*$`)
 	token       = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 	fieldValue  = regexp.MustCompile(`^[\x20-\x7e]*$`)
 )
 
-// ownFields are the fields that a request has already, or that would change how it
+// ownFields are the fields that only this package sets, or that would change how a request
 // is read.
 var ownFields = []string{
 	"Host", "User-Agent", "Allow", "Preview", "Encapsulated", "Connection", "Keep-Alive", "Transfer-Encoding",
@@ -187,16 +186,16 @@ func (c *Config) check() []error {
 	return append(errs, c.checkHeaders()...)
 }
 
-// namePlace is where the name of the file goes in the key url.
+// namePlace stands for the name of the file in the key url.
 const namePlace = "{name}"
 
-// pageURL is an absolute URL with {name} in it.
+// pageURL matches an absolute URL that may contain {name}.
 var pageURL = regexp.MustCompile(`^https?://([A-Za-z0-9._:\[\]-]+)/(?:[A-Za-z0-9._~!$&'()*+,;=:@%/?-]|\{name\})*$`)
 
-// urlHost is the host of the key url.
+// urlHost returns the host of the key url.
 func (c *Config) urlHost() string { return pageURL.FindStringSubmatch(c.URL)[1] }
 
-// disposition is the field that belongs to HTTP.
+// disposition is the field that belongs in the HTTP message.
 const disposition = "Content-Disposition"
 
 // namesInHTTP reports whether the name of the file is in a field of the HTTP message.
@@ -220,10 +219,10 @@ func (c *Config) checkHeaders() []error {
 	return errs
 }
 
-// maxFields bounds the fields that every request has.
+// maxFields limits the length of the fields of every request.
 const maxFields = 8 << 10
 
-// fields are the fields that every request has, as they are sent.
+// fields returns the fields of every request.
 func (c *Config) fields() string {
 	var b strings.Builder
 	b.WriteString("User-Agent: polyclam\r\n")

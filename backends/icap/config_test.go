@@ -31,13 +31,13 @@ func TestConfig(t *testing.T) {
 		{"query", tcp, on("avscan?allow204=on&sizelimit=off&mode=simple"), ""},
 		{"no address", "", func(c *Config) {}, "address"},
 		{"no port", "tcp:127.0.0.1", func(c *Config) {}, "address"},
-		{"blank in the address", "tcp:a b:1344", func(c *Config) {}, "address"},
-		{"line in the address", "tcp:a\r\nX: y:1344", func(c *Config) {}, "address"},
+		{"space in the address", "tcp:a b:1344", func(c *Config) {}, "address"},
+		{"line break in the address", "tcp:a\r\nX: y:1344", func(c *Config) {}, "address"},
 		{"slash in the address", "tcp:a/b:1344", func(c *Config) {}, "address"},
 		{"no service", tcp, on(""), "service"},
-		{"blank in the service", tcp, on("av scan"), "service"},
-		{"line in the service", tcp, on("avscan ICAP/1.0\r\nX: y"), "service"},
-		{"line feed behind the service", tcp, on("avscan\n"), "service"},
+		{"space in the service", tcp, on("av scan"), "service"},
+		{"line break in the service", tcp, on("avscan ICAP/1.0\r\nX: y"), "service"},
+		{"line feed after the service", tcp, on("avscan\n"), "service"},
 		{"fragment", tcp, on("avscan#x"), "service"},
 		{"long service", tcp, on(strings.Repeat("a", 2000)), "service"},
 		{"method", tcp, func(c *Config) { c.Method = "RESPMOD" }, "method"},
@@ -46,11 +46,11 @@ func TestConfig(t *testing.T) {
 		{"no content_type", tcp, func(c *Config) { c.ContentType = "" }, "content_type"},
 		{"connect_timeout", tcp, func(c *Config) { c.ConnectTimeout = 0 }, "connect_timeout"},
 		{"header", tcp, headers("X-Client-IP", "192.0.2.1"), ""},
-		{"header with a line", tcp, headers("X-Client-IP", "a\r\nAllow: 0"), "headers"},
+		{"header with a line break", tcp, headers("X-Client-IP", "a\r\nAllow: 0"), "headers"},
 		{"header with a line feed at its end", tcp, headers("X-Client-IP", "a\n"), "headers"},
 		{"name with a colon", tcp, headers("X: y\r\nZ", "a"), "headers"},
 		{"empty name", tcp, headers("", "a"), "headers"},
-		{"own header", tcp, headers("encapsulated", "null-body=0"), "headers"},
+		{"reserved header", tcp, headers("encapsulated", "null-body=0"), "headers"},
 		{"preview header", tcp, headers("Preview", "0"), "headers"},
 		{"long headers", tcp, headers("X", strings.Repeat("a", maxFields)), "headers"},
 		{"no certificate file", tcp, func(c *Config) { c.TLS.TLS, c.Certificate = true, "/nonexistent.pem" }, "certificate and key"},
@@ -68,14 +68,14 @@ func TestConfig(t *testing.T) {
 		{"error_codes: no code", tcp, func(c *Config) { c.ErrorCodes = map[string]string{"Decode Error": "partial"} }, "is not an error code"},
 		{"url", tcp, func(c *Config) { c.URL = "https://mail.example.org:8080/in/{name}?x=y" }, ""},
 		{"url without a name", tcp, func(c *Config) { c.URL = "http://localhost/object" }, ""},
-		{"url with a blank", tcp, func(c *Config) { c.URL = "http://localhost/a b" }, "url"},
-		{"url with a line", tcp, func(c *Config) { c.URL = "http://localhost/a\r\nX: y" }, "url"},
-		{"url with a place unknown", tcp, func(c *Config) { c.URL = "http://localhost/{file}" }, "url"},
+		{"url with a space", tcp, func(c *Config) { c.URL = "http://localhost/a b" }, "url"},
+		{"url with a line break", tcp, func(c *Config) { c.URL = "http://localhost/a\r\nX: y" }, "url"},
+		{"url with an unknown placeholder", tcp, func(c *Config) { c.URL = "http://localhost/{file}" }, "url"},
 		{"url without a host", tcp, func(c *Config) { c.URL = "/{name}" }, "url"},
 		{"file_name", tcp, func(c *Config) { c.FileName = "a/b" }, "file_name"},
 		{"file_name_header", tcp, func(c *Config) { c.FileNameHeader = "X-scan-file-name" }, ""},
 		{"file_name_header with a colon", tcp, func(c *Config) { c.FileNameHeader = "X:" }, "file_name_header"},
-		{"file_name_header of our own", tcp, func(c *Config) { c.FileNameHeader = "encapsulated" }, "file_name_header"},
+		{"reserved file_name_header", tcp, func(c *Config) { c.FileNameHeader = "encapsulated" }, "file_name_header"},
 		{"Content-Disposition without HTTP", tcp, func(c *Config) { c.FileNameHeader, c.HTTPHeaders = "Content-Disposition", false }, "only with http_headers"},
 		{"tls", tcp, func(c *Config) { c.TLS.TLS = true }, ""},
 		{"tls over unix", "unix:/s", func(c *Config) { c.TLS.TLS = true }, "server_name"},
@@ -93,14 +93,13 @@ func TestConfig(t *testing.T) {
 			case tt.want == "" && (err != nil || b == nil):
 				t.Errorf("got %v", err)
 			case tt.want != "" && (err == nil || b != nil || !strings.Contains(err.Error(), tt.want)):
-				t.Errorf("got %v, want something about %q", err, tt.want)
+				t.Errorf("got %v, want an error about %q", err, tt.want)
 			}
 		})
 	}
 }
 
-// TestNothingInjected: whatever the configuration lets through, a request has the
-// lines that it has to have and no others.
+// TestNothingInjected checks that hostile names add no lines to a request.
 func TestNothingInjected(t *testing.T) {
 	b := open(t, "tcp:127.0.0.1:1344", func(c *Config) {
 		c.Headers, c.FileNameHeader = map[string]string{"X-A": "b: c"}, "Content-Disposition"
@@ -118,7 +117,7 @@ func TestNothingInjected(t *testing.T) {
 	}
 }
 
-// named is an object with the name of a file.
+// named is an object with a name.
 type named struct {
 	backends.Object
 	name string
@@ -126,7 +125,7 @@ type named struct {
 
 func (n named) Name() string { return n.name }
 
-// TestNames: the request carries the name of the file in every form.
+// TestNames checks each form of the file name in a request.
 func TestNames(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -150,7 +149,7 @@ func TestNames(t *testing.T) {
 		b := open(t, f.address(), tt.set)
 		c := named{backendtest.Bytes(t, []byte(hello)), tt.name}
 		if got := checked(t, b, c); got.category != backends.OK {
-			t.Fatal(got) // the fake reads it by its offsets
+			t.Fatal(got) // the fake has checked the offsets
 		}
 		q, err := b.newRequest(options{preview: -1}, c)
 		if err != nil || !strings.Contains(q.head, tt.want) {

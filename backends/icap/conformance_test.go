@@ -7,20 +7,20 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// TestConformance runs the suite with the fake server, and with servers gone mad.
+// TestConformance runs the suite with the fake server and with erratic ones.
 func TestConformance(t *testing.T) {
 	f := startFake(t, map[string]service{"avscan": marked})
 	half := []backendtest.Words{
 		composed("ICAP/1.0 200 OK\r\n\r"), composed("ICAP/1.0 204 Unmodified\r\n"), composed(recordedOptions[:len(recordedOptions)-2]),
-		// To OPTIONS first; what follows on the same connection is not the scan's.
+		// Answers to OPTIONS; the bytes after them do not answer the scan.
 		composed(recordedOptions + recorded204), composed(recorded204 + recorded204), composed(recordedOptions + recorded204[:len(recorded204)-1]),
 	}
 	g := backendtest.Together(t)
 	defer g.Wait()
 	for name, set := range map[string]func(c *Config){
-		"respmod": asked("avscan", methodAuto, false),
-		"reqmod":  asked("avscan", methodReqmod, false),
-		"preview": asked("avscan", methodAuto, true),
+		"respmod": with("avscan", methodAuto, false),
+		"reqmod":  with("avscan", methodReqmod, false),
+		"preview": with("avscan", methodAuto, true),
 		"kept":    keeps,
 	} {
 		g.Run(name, func(t *testing.T) {
@@ -33,7 +33,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestMarks: every marker of the suite's contents gets its category.
+// TestMarks checks the category of every marker.
 func TestMarks(t *testing.T) {
 	f := startFake(t, map[string]service{"avscan": marked})
 	b := open(t, f.address())
@@ -41,7 +41,7 @@ func TestMarks(t *testing.T) {
 		backendtest.MarkSuspicious: backends.Suspicious, backendtest.MarkEncrypted: backends.Encrypted,
 		backendtest.MarkPartial: backends.Partial, backendtest.MarkError: backends.SWErr, "nothing": backends.OK,
 	} {
-		if got := checked(t, b, backendtest.Bytes(t, []byte("some "+mark+" content"))); got.category != want {
+		if got := checked(t, b, backendtest.Bytes(t, []byte("some "+mark+" text"))); got.category != want {
 			t.Errorf("%s: got %v", mark, got)
 		}
 	}

@@ -2,17 +2,17 @@ package icap
 
 import (
 	"io"
-	"net"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
+	"polyclam/test/testkit"
 )
 
-// TestRequest compares what is sent with the recorded dialogues.
+// TestRequest compares requests with the recorded dialogues.
 func TestRequest(t *testing.T) {
 	f := startFake(t, map[string]service{"avscan": marked})
 	for _, tt := range []struct {
@@ -37,7 +37,7 @@ func TestRequest(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := open(t, f.address(), tt.set)
-			// The fake has read the request by its offsets, with a parser of its own.
+			// The fake has its own parser, which reads the request by its offsets.
 			if got := checked(t, b, backendtest.Bytes(t, []byte(hello))); got.category != backends.OK {
 				t.Fatal(got)
 			}
@@ -56,7 +56,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestObject sends contents around the sizes of chunks; the fake compares.
+// TestObject sends objects of sizes around those of chunks.
 func TestObject(t *testing.T) {
 	var body atomic.Pointer[[]byte]
 	f := startFake(t, map[string]service{"avscan": func(nc io.Writer, q *received) bool {
@@ -72,22 +72,22 @@ func TestObject(t *testing.T) {
 			t.Fatalf("%d bytes: %v", size, got)
 		}
 		if got := *body.Load(); string(got) != string(o.Data()) {
-			t.Fatalf("%d bytes: others came (%d)", size, len(got))
+			t.Fatalf("%d bytes: received %d other bytes", size, len(got))
 		}
 	}
 	if n := f.connections(); n != 1 {
-		t.Errorf("%d connections for one after the other", n)
+		t.Errorf("%d connections for consecutive scans", n)
 	}
 }
 
-// TestKeepAlive: connections are used again, and replaced once when the server has
-// given them up.
+// TestKeepAlive checks that connections are reused, and replaced once if the server has
+// closed them.
 func TestKeepAlive(t *testing.T) {
 	closesAfter := func(n int) service {
 		return func(nc io.Writer, q *received) bool { return marked(nc, q) && q.nth < n }
 	}
 	silently := func(nc io.Writer, q *received) bool {
-		// Takes the second request and closes without a byte.
+		// Closes at the second request.
 		return q.nth < 2 && marked(nc, q)
 	}
 	for _, tt := range []struct {
@@ -112,7 +112,7 @@ func TestKeepAlive(t *testing.T) {
 			}
 			return marked(nc, q)
 		}, func(c *Config) {}, 0},
-		{"dead while it is asked", silently, func(c *Config) {}, 6},
+		{"dead at reuse", silently, func(c *Config) {}, 6},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
@@ -135,7 +135,7 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-// TestReplacedOnce: a server that always closes is asked again no more than once.
+// TestReplacedOnce checks that a scan tries only one new connection.
 func TestReplacedOnce(t *testing.T) {
 	var scans atomic.Int32
 	f := startFake(t, map[string]service{"avscan": func(nc io.Writer, q *received) bool {
@@ -148,11 +148,11 @@ func TestReplacedOnce(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	if n := scans.Load(); n != 2 {
-		t.Errorf("asked %d times, want 2: on the connection of OPTIONS and on a new one", n)
+		t.Errorf("%d scans, want 2: on the connection of OPTIONS and on a new one", n)
 	}
 }
 
-// without204 are the options of a server that never says 204.
+// without204 are the options of a server without 204.
 var without204 = strings.Replace(recordedOptions, "Allow: 204\r\n", "", 1)
 
 func TestEchoIsOK(t *testing.T) {
@@ -164,29 +164,25 @@ func TestEchoIsOK(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	if got := checked(t, b, backendtest.Bytes(t, []byte(strings.ToUpper(hello)))); got.category != backends.Suspicious {
-		t.Errorf("of another object: got %v", got)
+		t.Errorf("another object: got %v", got)
 	}
 	b = open(t, f.address(), on("redirect"), func(c *Config) { c.RedirectIsThreat = false })
 	if got := checked(t, b, backendtest.Bytes(t, []byte(hello))); got.category != backends.SWErr {
 		t.Errorf("redirect: got %v", got)
 	}
-	// A server that can say 204 and does not has passed the object unscanned.
+	// A server that supports 204 but echoes has passed the object unscanned.
 	services["options"] = says(recordedOptions)
 	f = startFake(t, services)
 	if got := checked(t, open(t, f.address(), isOK), backendtest.Bytes(t, []byte(hello))); got.category != backends.Partial {
-		t.Errorf("of a server with 204: got %v", got)
+		t.Errorf("a server with 204: got %v", got)
 	}
 }
 
-// TestUnix asks over a Unix socket.
+// TestUnix scans over a Unix socket.
 func TestUnix(t *testing.T) {
-	l, err := net.Listen("unix", filepath.Join(socketDir(t), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	serveFake(t, l, map[string]service{"avscan": marked})
-	b := open(t, "unix:"+l.Addr().String())
-	if got := checked(t, b, backendtest.Bytes(t, backendtest.EICAR())); got.category != backends.Virus {
+	f := serveFake(t, testkit.Listen(t, "unix"), map[string]service{"avscan": marked})
+	b := open(t, f.address())
+	if got := checked(t, b, backendtest.Bytes(t, testfile.EICAR())); got.category != backends.Virus {
 		t.Errorf("got %v", got)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// early answers before it has read the whole body, when the first bytes are there.
+// early answers after the first bytes of the body.
 func early(answer string, goOn bool) service {
 	return func(nc io.Writer, q *received) bool {
 		q.br.Discard(100)
@@ -24,8 +24,8 @@ func early(answer string, goOn bool) service {
 	}
 }
 
-// TestEarlyAnswer: what is said before the whole object was sent may be virus or
-// suspicious, or that the object is too large, and nothing else.
+// TestEarlyAnswer checks that an answer before the end of the object may only mean virus,
+// suspicious, or an object that is too large.
 func TestEarlyAnswer(t *testing.T) {
 	o := backendtest.LargeObject(t, 16<<20)
 	passed := fmt.Sprintf("1000\r\n%s\r\n", o.Data()[:4096])
@@ -58,15 +58,15 @@ func TestEarlyAnswer(t *testing.T) {
 				f := startFake(t, map[string]service{"avscan": early(tt.answer, goOn)})
 				within := time.Minute
 				if tt.name == "beginning of the object" {
-					within = 500 * time.Millisecond // its end never comes
+					within = time.Second // the end never arrives
 				}
 				ctx, cancel := contextWithin(t, within)
 				defer cancel()
 				r, err := open(t, f.address(), keeps).Scan(ctx, o)
 				got := outcomeOf(r, err)
-				// A server that closes with bytes unread resets: the answer may be lost.
+				// A server that closes with unread bytes resets the connection, and the answer may be lost.
 				lost := !goOn && got.category.IsFailure()
-				// The beginning of an object, and no end, is waited for.
+				// The scan waits for the end of the object.
 				waited := got.category == backends.Interrupted && tt.name == "beginning of the object"
 				if got.category != tt.want && !lost && !waited {
 					t.Errorf("got %v, want %v (%v)", got, tt.want, err)
@@ -76,14 +76,13 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 }
 
-// TestEarlyEcho: a server that sends back what it gets while it gets it has not
-// scanned it. This is never ok, and a failure where the site says that an echo means
-// clean.
+// TestEarlyEcho plays a server that sends the object back while it receives it, so it has
+// not scanned it. This is never OK, and a failure if echo_is says that an echo is clean.
 func TestEarlyEcho(t *testing.T) {
 	stream := func(fields string) service {
 		return func(nc io.Writer, q *received) bool {
 			io.WriteString(nc, echo(fields, ""))
-			// The body goes back as it comes, in its chunks.
+			// Send each chunk of the body back.
 			for {
 				line, err := q.br.ReadString('\n')
 				if err != nil {
@@ -104,7 +103,7 @@ func TestEarlyEcho(t *testing.T) {
 	}{
 		{echoPartial, recordedOptions, "", backends.Partial},
 		{echoPartial, without204, "X-Virus-ID: no threats\r\n", backends.Partial},
-		{echoOK, recordedOptions, "", backends.Partial}, // it has no say
+		{echoOK, recordedOptions, "", backends.Partial}, // echo_is has no effect
 		{echoOK, without204, "", backends.SWErr},
 		{echoOK, without204, "X-Virus-ID: no threats\r\n", backends.SWErr},
 	} {
@@ -116,8 +115,7 @@ func TestEarlyEcho(t *testing.T) {
 	}
 }
 
-// TestEchoCannotBeCompared: an object that cannot be read a second time is our own
-// failure.
+// TestEchoCannotBeCompared plays an echo of an object that cannot be read again.
 func TestEchoCannotBeCompared(t *testing.T) {
 	f := startFake(t, map[string]service{"avscan": says(echo("", whole))})
 	b := open(t, f.address())
@@ -127,7 +125,7 @@ func TestEchoCannotBeCompared(t *testing.T) {
 	}
 }
 
-// onceOnly is gone when it has been read.
+// onceOnly is an object that can be read only once.
 type onceOnly struct {
 	*backendtest.Object
 	read atomic.Bool

@@ -9,17 +9,17 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// exchange is one object and the answer to it.
+// exchange is a request and its answer.
 type exchange struct {
 	b *Backend
 	c *engineconn.Conn
 	q *request
 	v verdict
-	// seen is how much of the object the server wanted to see: all, or a preview.
+	// seen is how much of the object was sent: all of it, or a preview.
 	seen int64
 }
 
-// talk asks about an object and collects what the server says.
+// talk sends an object and collects the answer.
 func (b *Backend) talk(c *engineconn.Conn, q *request, a *backends.Answer) error {
 	x := &exchange{b: b, c: c, q: q, v: verdict{answer: a, errorCodes: b.errorCodes}}
 	h, status, err := x.ask()
@@ -29,7 +29,8 @@ func (b *Backend) talk(c *engineconn.Conn, q *request, a *backends.Answer) error
 	return x.judge(&h, status)
 }
 
-// ask sends the object, or first its preview, and reads the ICAP header of the answer.
+// ask sends the object, if wanted with a preview first, and reads the ICAP header of the
+// answer.
 func (x *exchange) ask() (head, int, error) {
 	first, stop := x.q.size, end
 	if x.q.preview >= 0 {
@@ -59,15 +60,15 @@ func (x *exchange) ask() (head, int, error) {
 	return readStatus(x.c)
 }
 
-// judge reads the rest of the answer and collects what it says.
+// judge reads the rest of the answer and adds it to the verdict.
 func (x *exchange) judge(h *head, status int) error {
 	x.v.code = status
 	if status == 408 && x.c.Reused() {
-		// The server gave up waiting for a request while the connection was idle.
+		// The server timed out while the connection was idle.
 		return fmt.Errorf("%w: %.100q", backends.ErrNoReply, h.start)
 	}
 	if !persists(h) {
-		x.c.Spoil()
+		x.c.NoReuse()
 	}
 	x.v.read(h.fields)
 	switch status {
@@ -77,7 +78,7 @@ func (x *exchange) judge(h *head, status int) error {
 		x.unmodified(h)
 		return nil
 	}
-	x.c.Spoil()
+	x.c.NoReuse()
 	if status == 404 || status == 405 {
 		x.b.forget()
 	}
@@ -85,13 +86,13 @@ func (x *exchange) judge(h *head, status int) error {
 	return nil
 }
 
-// unmodified is a 204: clean, if the server wanted the whole object.
+// unmodified handles a 204: clean, if the server has the whole object.
 func (x *exchange) unmodified(h *head) {
 	x.v.finish()
 	x.v.settle()
 	switch {
 	case hasBody(h):
-		x.c.Spoil()
+		x.c.NoReuse()
 		x.v.fail(backends.SWErr, fmt.Sprintf("%.100q with something after it", h.start))
 	case x.v.blocked && !x.v.said:
 		x.v.found(backends.Suspicious, blockedName, blockedInfo)
@@ -102,7 +103,7 @@ func (x *exchange) unmodified(h *head) {
 	}
 }
 
-// modified is a 200: the answer has a page instead of the object, or the object.
+// modified handles a 200: the answer contains the object or a page instead of it.
 func (x *exchange) modified(h *head) error {
 	m, err := readMessage(x.c, h)
 	for _, hh := range m.heads {
@@ -113,7 +114,7 @@ func (x *exchange) modified(h *head) error {
 		return err
 	}
 	if !m.exact {
-		x.c.Spoil()
+		x.c.NoReuse()
 	}
 	switch {
 	case m.status != 0 && m.status != 200:
@@ -129,8 +130,8 @@ func (x *exchange) modified(h *head) error {
 	return x.skip(&m)
 }
 
-// page is an answer with a page instead of the object. A field that says why counts
-// instead of the page's status, unless that says that the server failed.
+// page handles a page instead of the object. A field with the reason counts instead of the
+// page's status, unless the status is a failure of the server.
 func (x *exchange) page(m *message) error {
 	if m.status >= 500 && m.body != nil && !x.c.IsEarly() {
 		text, err := io.ReadAll(io.LimitReader(m.body, maxDetail))
@@ -147,16 +148,17 @@ func (x *exchange) page(m *message) error {
 	return nil
 }
 
-// maxPage bounds a page that is read only to see that the answer is complete.
+// maxPage limits a page that is read only to check that the answer is complete.
 const maxPage = 1 << 20
 
-// skip reads a page to its end: what is cut off says nothing for sure, but a virus.
+// skip reads a page to its end, because an answer that is cut off proves nothing except a
+// virus.
 func (x *exchange) skip(m *message) error {
 	switch {
 	case m.body == nil:
 		return nil
 	case x.v.isDetection(), x.c.IsEarly():
-		x.c.Spoil()
+		x.c.NoReuse()
 		return nil
 	}
 	n, err := io.CopyN(io.Discard, m.body, maxPage)
@@ -170,7 +172,7 @@ func (x *exchange) skip(m *message) error {
 	return err
 }
 
-// trailer takes the fields after a body, which count as those of the header do.
+// trailer adds the fields after a body, which count like those of the header.
 func (x *exchange) trailer(m *message) {
 	if m.body != nil {
 		x.v.read(m.body.trailer.fields)
@@ -178,7 +180,7 @@ func (x *exchange) trailer(m *message) {
 	}
 }
 
-// echo is an answer that seems to have the object in it.
+// echo handles an answer that seems to contain the object.
 func (x *exchange) echo(m *message) error {
 	if x.c.IsEarly() {
 		return x.earlyEcho(m)
@@ -191,32 +193,33 @@ func (x *exchange) echo(m *message) error {
 	x.v.settle()
 	switch {
 	case !same:
-		x.c.Spoil()
-		x.v.found(backends.Suspicious, modifiedName, "the answer has another object, without a reason")
+		x.c.NoReuse()
+		x.v.found(backends.Suspicious, modifiedName, "the answer contains another object and no reason")
 	case x.v.said:
 	case x.v.blocked:
 		x.v.found(backends.Suspicious, blockedName, blockedInfo)
 	case n < x.q.size:
 		x.v.fail(backends.SWErr, fmt.Sprintf("the answer has %d of the %d bytes and no verdict", n, x.q.size))
-	case x.v.clean, x.isEchoOK(), x.q.size == 0: // there is nothing in nothing
+	case x.v.clean, x.isEchoOK(), x.q.size == 0:
 		x.v.add(backends.OK, "")
 	default:
-		x.v.add(backends.Partial, "sent back instead of 204: perhaps not scanned (see echo_is)")
+		x.v.add(backends.Partial, "sent back instead of 204, perhaps not scanned (see echo_is)")
 	}
 	return nil
 }
 
-// isEchoOK reports whether the echo of the whole object means clean. A server that can
-// say 204 passes objects unscanned in this way (c-icap: those over MaxObjectSize).
-// Whether its echo began too early cannot be seen for sure, so that echo_is has no say.
+// isEchoOK reports whether an echo of the whole object means clean. A server that supports
+// 204 uses echoes for objects that it does not scan (c-icap: those over MaxObjectSize).
+// An echo that began too early cannot always be recognised, so echo_is does not count for
+// it.
 func (x *exchange) isEchoOK() bool { return x.b.config.EchoIs == echoOK && !x.q.is204 }
 
-// proof is how much of an object an early echo must have.
+// proof is how much of an object an early echo must contain.
 const proof = 1 << 10
 
-// earlyEcho is an echo that began before the whole object was sent: it was not
-// scanned. It is partial only if it is the object, and if this is how the server is
-// known to pass large objects.
+// earlyEcho handles an echo that began before the whole object was sent, so the object was
+// not scanned. It is partial only if it really is the object, and the server is known to
+// pass large objects in this way.
 func (x *exchange) earlyEcho(m *message) error {
 	got := make([]byte, min(x.q.size, proof))
 	want := make([]byte, len(got))
@@ -228,23 +231,23 @@ func (x *exchange) earlyEcho(m *message) error {
 			return err
 		}
 	}
-	if k, err := x.q.content.ReadAt(want[:n], 0); k < n {
+	if k, err := x.q.object.ReadAt(want[:n], 0); k < n {
 		return unreadable(err)
 	}
 	switch {
 	case !bytes.Equal(got[:n], want[:n]):
-		x.v.found(backends.Suspicious, modifiedName, "the answer has another object, without a reason")
+		x.v.found(backends.Suspicious, modifiedName, "the answer contains another object and no reason")
 	case n < len(got):
-		x.v.fail(backends.SWErr, fmt.Sprintf("sent back %d bytes before it had received the whole object, and no more", n))
+		x.v.fail(backends.SWErr, fmt.Sprintf("sent back only %d bytes, before it had received the whole object", n))
 	case x.isEchoOK():
 		x.v.fail(backends.SWErr, `sent the object back before it had received all of it, so it is not scanned: want echo_is = "partial"`)
 	default:
-		x.v.answer.Refuse(x.v.code, "sent back before all of it was received: not scanned")
+		x.v.answer.Refuse(x.v.code, "sent back before all of it was received, so not scanned")
 	}
 	return nil
 }
 
-// compare reads a body while it is the same as the object, and returns how much of it
+// compare reads a body as long as it is the same as the object, and returns how much of it
 // is.
 func (x *exchange) compare(body *body) (same bool, n int64, err error) {
 	if body == nil {
@@ -257,7 +260,7 @@ func (x *exchange) compare(body *body) (same bool, n int64, err error) {
 			return false, n, nil
 		}
 		if k > 0 {
-			if m, err := x.q.content.ReadAt(want[:k], n); m < k {
+			if m, err := x.q.object.ReadAt(want[:k], n); m < k {
 				return false, n, unreadable(err)
 			}
 			if !bytes.Equal(got[:k], want[:k]) {
@@ -274,7 +277,7 @@ func (x *exchange) compare(body *body) (same bool, n int64, err error) {
 	}
 }
 
-// unreadable is the error for an object that cannot be read a second time.
+// unreadable returns the error for an object that cannot be read again.
 func unreadable(err error) error {
 	if err == nil || err == io.EOF {
 		err = io.ErrUnexpectedEOF

@@ -10,33 +10,31 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
-// fake is an ICAP server with a scripted answer for each service. It reads requests
-// with a parser of its own and fails the test for one that RFC 3507 does not allow.
+// fake is an ICAP server with a scripted answer for each service. Its own parser reads
+// the requests, and fails the test for one that RFC 3507 does not allow.
 type fake struct {
 	tb       testing.TB
 	listener net.Listener
 	services map[string]service
-	wg       sync.WaitGroup
-	done     chan struct{}
 
 	mu       sync.Mutex
-	conns    map[net.Conn]bool
-	total    int        // connections
-	requests []received // all
+	conns    int
+	requests []received
 }
 
 // service answers one request. It returns false to close the connection.
 type service func(nc io.Writer, q *received) bool
 
-// received is a request as it came.
+// received is a request.
 type received struct {
 	method, service string
 	fields          []field
 	parts           map[string]string // by name in Encapsulated
 	body            []byte
-	br              *bufio.Reader // what is not read yet: the body of a late reader
+	br              *bufio.Reader // the rest of the request, for a service that reads the body later
 	tb              testing.TB
 	nth             int // on this connection, from 1
 }
@@ -53,16 +51,16 @@ const (
 		"\t-\r\n\tEicar-Test-Signature-1.UNOFFICIAL\r\n\t0\r\n\t0\r\nEncapsulated: res-hdr=0, res-body=161\r\n\r\n" + recordedPage
 	recordedPage = "HTTP/1.0 403 Forbidden\r\nServer: C-ICAP\r\nConnection: close\r\nContent-Type: text/html\r\nContent-Language: en\r\n" +
 		"Via: ICAP/1.0 vm (C-ICAP/0.5.10 Antivirus service )\r\n\r\n" +
-		// The page itself is shortened; it ends in two NUL bytes.
+		// The page is shortened; it ends with two NUL bytes.
 		"10\r\n<html> </html>\x00\x00\r\n0\r\n\r\n"
 )
 
-// found is what c-icap sends for a name, byte for byte.
+// found returns c-icap's answer with another name, otherwise byte for byte.
 func found(name string) string {
 	return strings.ReplaceAll(recordedFound, "Eicar-Test-Signature-1.UNOFFICIAL", name)
 }
 
-// says is a service with one answer, which it gives when it has read everything.
+// says returns a service that reads the whole request and sends the answer.
 func says(answer string) service {
 	return func(nc io.Writer, q *received) bool {
 		q.readBody()
@@ -72,14 +70,14 @@ func says(answer string) service {
 	}
 }
 
-// answers are what c-icap says.
+// answers are c-icap's.
 var answers = map[backends.Category]string{
 	backends.OK: recorded204, backends.Virus: recordedFound, backends.SWErr: recorded500,
 	backends.Suspicious: found("Heuristics.OLE2.ContainsMacros"), backends.Encrypted: found("Heuristics.Encrypted.Zip"),
 	backends.Partial: found("Heuristics.Limits.Exceeded.MaxFiles"),
 }
 
-// marked answers as the markers in the object say, as c-icap would.
+// marked answers by the markers in the object, as c-icap would.
 func marked(nc io.Writer, q *received) bool {
 	if ieof := q.readBody(); q.get("preview") != "" && !ieof {
 		io.WriteString(nc, "ICAP/1.0 100 Continue\r\n\r\n") // recorded
@@ -90,30 +88,25 @@ func marked(nc io.Writer, q *received) bool {
 	return err == nil && answer != recorded500
 }
 
-// startFake starts a server with the services; one named "options" answers OPTIONS
-// for all of them.
+// startFake starts a server with the services. The service named "options" answers every
+// OPTIONS request.
 func startFake(tb testing.TB, services map[string]service) *fake {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return serveFake(tb, l, services)
+	return serveFake(tb, testkit.Listen(tb, "tcp"), services)
 }
 
 func serveFake(tb testing.TB, l net.Listener, services map[string]service) *fake {
-	f := &fake{tb: tb, listener: l, services: services, done: make(chan struct{}), conns: map[net.Conn]bool{}}
-	f.wg.Go(f.accept)
-	tb.Cleanup(f.stop)
+	f := &fake{tb: tb, listener: l, services: services}
+	testkit.ServeOn(tb, l, f.serve)
 	return f
 }
 
-func (f *fake) address() string { return "tcp:" + f.listener.Addr().String() }
+func (f *fake) address() string { return testkit.Address(f.listener) }
 
 func (f *fake) connections() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.total
+	return f.conns
 }
 
 func (f *fake) count(method string) int {
@@ -128,38 +121,10 @@ func (f *fake) count(method string) int {
 	return n
 }
 
-func (f *fake) stop() {
-	close(f.done)
-	f.listener.Close()
-	f.mu.Lock()
-	for nc := range f.conns {
-		nc.Close()
-	}
-	f.mu.Unlock()
-	f.wg.Wait()
-}
-
-func (f *fake) accept() {
-	for {
-		nc, err := f.listener.Accept()
-		if err != nil {
-			return
-		}
-		f.mu.Lock()
-		f.conns[nc] = true
-		f.total++
-		f.mu.Unlock()
-		f.wg.Go(func() {
-			f.serve(nc)
-			nc.Close()
-			f.mu.Lock()
-			delete(f.conns, nc)
-			f.mu.Unlock()
-		})
-	}
-}
-
 func (f *fake) serve(nc net.Conn) {
+	f.mu.Lock()
+	f.conns++
+	f.mu.Unlock()
 	br := bufio.NewReader(nc)
 	for nth := 1; ; nth++ {
 		q, err := readRequest(f.tb, br)

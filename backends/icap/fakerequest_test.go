@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// readRequest reads all but the body, and checks what RFC 3507 demands.
+// readRequest reads everything except the body, and checks it against RFC 3507.
 func readRequest(tb testing.TB, br *bufio.Reader) (*received, error) {
 	line, err := br.ReadString('\n')
 	if err != nil {
@@ -55,7 +55,8 @@ func (q *received) get(name string) string {
 	return h.get(name)
 }
 
-// readParts goes by the offsets alone, and wants whole HTTP headers there.
+// readParts reads the encapsulated parts by their offsets alone. Each must be one whole
+// HTTP header.
 func (q *received) readParts() error {
 	at, name := 0, ""
 	for i, e := range strings.Split(q.get("encapsulated"), ", ") {
@@ -81,7 +82,7 @@ func (q *received) readParts() error {
 	return nil
 }
 
-// checkHTTP wants HTTP that package net/http reads.
+// checkHTTP checks that package net/http can read the encapsulated headers.
 func (q *received) checkHTTP() {
 	if p := q.parts["req-hdr"]; p != "" {
 		if _, err := http.ReadRequest(bufio.NewReader(strings.NewReader(p))); err != nil {
@@ -95,8 +96,8 @@ func (q *received) checkHTTP() {
 	}
 }
 
-// readBody reads the chunks to the end, or to the end of a preview. It reports
-// whether the end said ieof.
+// readBody reads the chunks to the end of the body or of a preview. It reports whether
+// the last chunk has the extension ieof.
 func (q *received) readBody() (ieof bool) {
 	if q.method == "OPTIONS" {
 		return false

@@ -8,14 +8,14 @@ import (
 	"polyclam/backends"
 )
 
-// Names for what a server does not name.
+// Names of findings that a server does not name.
 const (
 	blockedName  = "blocked-by-icap"
 	modifiedName = "modified-by-icap"
 )
 
-// verdictFields are the header fields that say what was found, in the ICAP part of
-// an answer and in the HTTP part, and how each is read.
+// verdictFields are the header fields with findings, in the ICAP part or the HTTP part of
+// an answer, and their parsers.
 var verdictFields = map[string]func(v *verdict, value string){
 	"x-infection-found":        infection,    // c-icap, Symantec, Trend, ESET, Clearswift, squidclamav, OPSWAT
 	"x-violations-found":       violations,   // c-icap, Symantec, OPSWAT
@@ -32,14 +32,13 @@ var verdictFields = map[string]func(v *verdict, value string){
 	"x-error-code":             errorCode,    // Symantec
 }
 
-// reasons says what the text of a block reason or description means, in lower case.
-// Only a documented text is here, and only the whole of it counts: what contains a
-// word like "encrypt" may be the name of malware. A block for another reason is a
-// virus.
+// reasons are the documented texts of a block reason or description, in lower case. Only
+// a whole text counts: one that contains a word such as "encrypt" may be the name of
+// malware. A block with an unknown reason is a virus.
 var reasons = map[string]backends.Category{
 	"malware found":                 backends.Virus,      // McAfee
 	"virus found during virus scan": backends.Virus,      // Sophos SAVDI
-	"infected":                      backends.Virus,      // OPSWAT, here and below by its scan results
+	"infected":                      backends.Virus,      // OPSWAT's scan results, here and below
 	"suspicious":                    backends.Suspicious, //
 	"encrypted":                     backends.Encrypted,  //
 	"encrypted archive":             backends.Encrypted,  //
@@ -54,8 +53,8 @@ var reasons = map[string]backends.Category{
 	"media type (block list)":       backends.Suspicious, // McAfee
 }
 
-// containers says what the text of a Type=2, "container violation", means, in lower
-// case. Any other text of this type is suspicious: something was blocked.
+// containers are the texts of Type=2, "container violation", in lower case. Any other
+// text of this type is suspicious, because something was blocked.
 var containers = map[string]backends.Category{
 	"encrypted container violation":               backends.Encrypted, // Symantec, here and below
 	"container size violation":                    backends.Partial,
@@ -66,9 +65,9 @@ var containers = map[string]backends.Category{
 	"malformed container violation":               backends.Partial,
 }
 
-// infection reads "Type=0; Resolution=2; Threat=Eicar;", the last semicolon, blanks
-// and case as they come. Type is 0 for an infection, 1 for a violation of a policy,
-// 2 for one of the limits of containers; what was done about it does not matter.
+// infection parses "Type=0; Resolution=2; Threat=Eicar;". The last semicolon may be
+// missing; spaces and case do not matter. Type is 0 for an infection, 1 for a policy
+// violation, 2 for a container violation. The resolution is ignored.
 func infection(v *verdict, value string) {
 	kind, named := "", false
 	for p := range strings.SplitSeq(value, ";") {
@@ -93,7 +92,7 @@ func infection(v *verdict, value string) {
 	}
 }
 
-// infected takes a name that came with a type.
+// infected adds a name with a type.
 func (v *verdict) infected(kind, name, value string) {
 	if name == "" {
 		name = blockedName
@@ -101,7 +100,7 @@ func (v *verdict) infected(kind, name, value string) {
 	v.found(byType(kind, name), name, "X-Infection-Found: "+value)
 }
 
-// byType is the category of a name that came with a type.
+// byType returns the category of a name with a type.
 func byType(kind, name string) backends.Category {
 	c := backends.NameCategory(name)
 	if c != backends.Virus || strings.HasPrefix(strings.ToLower(name), "eicar") {
@@ -119,8 +118,8 @@ func byType(kind, name string) backends.Category {
 	return backends.Virus
 }
 
-// violations reads a number and, for each violation, four folded lines: file,
-// threat, problem, resolution.
+// violations parses a number and, for each violation, four folded lines: file, threat,
+// problem, resolution.
 func violations(v *verdict, value string) {
 	lines := strings.Split(value, "\n")
 	n, err := strconv.Atoi(trim(lines[0]))
@@ -140,7 +139,7 @@ func violations(v *verdict, value string) {
 	}
 }
 
-// signature reads the name of a signature. Kaspersky sends "no threats" for none.
+// signature parses the name of a signature. Kaspersky sends "no threats" for none.
 func signature(v *verdict, value string) {
 	name := trim(value)
 	switch {
@@ -164,8 +163,7 @@ func fsecure(v *verdict, value string) {
 	}
 }
 
-// blocked reads why something was blocked. A text that is not known is that of a
-// virus: something was blocked.
+// blocked parses the reason of a block. An unknown reason means a virus.
 func blocked(v *verdict, value string) {
 	text := trim(value)
 	switch strings.ToLower(text) {
@@ -180,15 +178,15 @@ func blocked(v *verdict, value string) {
 	}
 }
 
-// described reads a text that says why something was blocked. One that is not known
-// adds nothing to what else is said, except that an error text is never clean.
+// described parses a description. An unknown one has no effect, except that an error text
+// is never clean.
 func described(v *verdict, value string) {
 	if text := trim(value); !v.documented(text) && !isErrorText(v.described) {
 		v.described = text
 	}
 }
 
-// documented takes a text with a documented meaning, and reports whether it is one.
+// documented adds a text with a documented meaning, or reports false for another text.
 func (v *verdict) documented(text string) bool {
 	c, ok := reasons[strings.ToLower(text)]
 	switch {
@@ -202,11 +200,11 @@ func (v *verdict) documented(text string) bool {
 	return true
 }
 
-// blockedInfo is said where nothing else is.
+// blockedInfo is the detail of a block without any other reason.
 const blockedInfo = "X-Response-Info: Blocked"
 
-// responseInfo reads the action that the server took. OPSWAT and Kaspersky document it as
-// that, so a word that is not known is never clean.
+// responseInfo parses the action of the server, as documented by OPSWAT and Kaspersky. An
+// unknown word is never clean.
 func responseInfo(v *verdict, value string) {
 	switch text := trim(value); strings.ToLower(text) {
 	case "blocked":
@@ -219,9 +217,9 @@ func responseInfo(v *verdict, value string) {
 	}
 }
 
-// errorWords are those of a description that says why an object was not scanned. They
-// only ever turn a clean answer into a failure. The texts of clean answers are not
-// documented: Trend's Deep Discovery Analyzer describes every object.
+// errorWords are words in the description of an object that was not scanned. They only
+// turn a clean answer into a failure. There can be no list of harmless descriptions,
+// because Trend's Deep Discovery Analyzer describes every object.
 var (
 	errorWords = regexp.MustCompile(`(?i)\b(?:errors?|fail(?:ed|s|ure)?|abort(?:ed|s)?|timed?[- ]?out|not (?:been )?(?:fully |completely )?scanned|unscann(?:ed|able)|skipped|bypassed|unable|cannot|could not|incomplete|unavailable|expired)\b`)
 	noError    = regexp.MustCompile(`(?i)\b(?:no|0|without(?: any)?) (?:errors?|failures?)\b`)
@@ -231,8 +229,7 @@ func isErrorText(text string) bool {
 	return errorWords.MatchString(noError.ReplaceAllString(text, ""))
 }
 
-// errorCode reads why there is no verdict. A code that is not in the table is a
-// failure.
+// errorCode parses the reason for a missing verdict. An unknown code is a failure.
 func errorCode(v *verdict, value string) {
 	code := strings.ToLower(trim(value))
 	if code == "" || code == "none" {
@@ -245,5 +242,5 @@ func errorCode(v *verdict, value string) {
 	v.byCode(c, code, "X-Error-Code: "+code)
 }
 
-// trim takes the blanks and the quotes off a value.
+// trim removes white space and quotes around a value.
 func trim(s string) string { return strings.Trim(s, " \t\n\"") }

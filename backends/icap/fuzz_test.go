@@ -1,19 +1,17 @@
 package icap
 
 import (
-	"io"
-	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/engineconn/linetest"
 )
 
-// FuzzAnswer reads answers to a scan of hello as Scan does. Whatever comes: no
-// panic, no result that is none, and ok only for a 204, or an echo that says clean.
+// FuzzAnswer parses answers to a scan of hello. Every result must be valid, and only a 204
+// or an echo with a clean verdict may be OK.
 func FuzzAnswer(f *testing.F) {
 	for _, tt := range transcripts() {
 		if len(tt.answer.Text) < 8<<10 {
@@ -30,7 +28,7 @@ func FuzzAnswer(f *testing.F) {
 		for _, whole := range []bool{true, false} {
 			r, err := replay(b, answer, whole)
 			if err != nil && !backends.CategoryOf(err).IsFailure() {
-				t.Errorf("%v is no failure", err)
+				t.Errorf("%v is not a failure", err)
 			}
 			if r.Category == "" {
 				continue
@@ -44,32 +42,21 @@ func FuzzAnswer(f *testing.F) {
 			lower := strings.ToLower(answer)
 			switch {
 			case err != nil:
-				t.Errorf("ok beside %v", err)
+				t.Errorf("OK with %v", err)
 			case r.Code == 204 && (!whole || !strings.HasPrefix(answer, "ICAP/1.")):
-				t.Errorf("ok, of what? %+v", r)
+				t.Errorf("OK for a preview or another protocol: %+v", r)
 			case r.Code != 204 && !strings.Contains(lower, "no threats") && !strings.Contains(lower, "clean"):
-				t.Errorf("ok, why? %+v", r)
+				t.Errorf("OK without a reason: %+v", r)
 			}
 		}
 	})
 }
 
-// text is a connection on which only this comes.
-type text struct {
-	net.Conn
-	r io.Reader
-}
-
-func (t text) Read(p []byte) (int, error)       { return t.r.Read(p) }
-func (t text) Write(p []byte) (int, error)      { return len(p), nil }
-func (t text) Close() error                     { return nil }
-func (t text) SetWriteDeadline(time.Time) error { return nil }
-
-// replay judges an answer to a request that was sent whole, or to a preview.
+// replay parses an answer to a whole object or to a preview.
 func replay(b *Backend, answer string, whole bool) (backends.Result, error) {
-	c := engineconn.NewConn(text{r: strings.NewReader(answer)})
+	c := engineconn.NewConn(linetest.Deaf(answer))
 	size := int64(len(hello))
-	x := &exchange{b: b, c: c, q: &request{content: strings.NewReader(hello), size: size, preview: -1}, seen: size}
+	x := &exchange{b: b, c: c, q: &request{object: strings.NewReader(hello), size: size, preview: -1}, seen: size}
 	if !whole {
 		x.seen = 10
 	}
@@ -83,12 +70,12 @@ func replay(b *Backend, answer string, whole bool) (backends.Result, error) {
 	return a.Result()
 }
 
-// FuzzOptions reads answers to OPTIONS.
+// FuzzOptions parses answers to OPTIONS.
 func FuzzOptions(f *testing.F) {
 	f.Add(recordedOptions)
 	f.Add("ICAP/1.0 200 OK\r\nMethods: ,,RESPMOD ,\r\n\tREQMOD\r\nOptions-TTL: 0\r\nMax-Connections: 5\r\n\r\n")
 	f.Fuzz(func(t *testing.T, answer string) {
-		h, err := readHead(engineconn.NewConn(text{r: strings.NewReader(answer)}))
+		h, err := readHead(engineconn.NewConn(linetest.Deaf(answer)))
 		if err != nil {
 			return
 		}

@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// maxHead bounds a header section, of ICAP or of HTTP.
+// maxHead limits a header section of ICAP or HTTP.
 const maxHead = 64 << 10
 
 var errHead = fmt.Errorf("a header of more than %d bytes", maxHead)
 
-// field is one header field, its name in lower case. The lines of a folded value
-// are joined by line feeds, each without the blanks around it.
+// field is a header field with its name in lower case. The lines of a folded value are
+// trimmed and joined by line feeds.
 type field struct{ name, value string }
 
-// head is a header section: its first line and its fields in their order.
+// head is a header section: its first line and its fields in order.
 type head struct {
 	start  string
 	fields []field
@@ -35,7 +35,7 @@ func (h *head) get(name string) string {
 	return ""
 }
 
-// list returns the elements of all fields of a name, which are lists with commas.
+// list returns the elements of all fields of a name, which are comma-separated lists.
 func (h *head) list(name string) []string {
 	var all []string
 	for _, f := range h.fields {
@@ -49,11 +49,10 @@ func (h *head) list(name string) []string {
 	return all
 }
 
-// liner reads lines, without their ends.
+// liner reads lines without their line breaks.
 type liner interface{ Line() (string, error) }
 
-// readHead reads a header section and the empty line after it. Lines end in CRLF; a
-// line feed alone is accepted too.
+// readHead reads a header section and the empty line after it. Lines end in CRLF or LF.
 func readHead(r liner) (head, error) {
 	var h head
 	for {
@@ -79,11 +78,11 @@ func readHead(r liner) (head, error) {
 	}
 }
 
-// add takes one line after the first.
+// add adds a line after the first.
 func (h *head) add(line string) error {
 	if line[0] == ' ' || line[0] == '\t' {
 		if len(h.fields) == 0 {
-			return fmt.Errorf("a continued line without a beginning: %.100q", line)
+			return fmt.Errorf("a continuation line without a header field: %.100q", line)
 		}
 		last := &h.fields[len(h.fields)-1]
 		last.value += "\n" + strings.Trim(line, " \t")
@@ -98,8 +97,8 @@ func (h *head) add(line string) error {
 	return nil
 }
 
-// parseStatus reads a line such as "ICAP/1.0 204 Unmodified". Both protocols are known
-// in their versions 1.x only.
+// parseStatus parses a line such as "ICAP/1.0 204 Unmodified". Only versions 1.x of both
+// protocols are supported.
 func parseStatus(protocol, line string) (int, error) {
 	version, rest, _ := strings.Cut(line, " ")
 	number, ok := strings.CutPrefix(version, protocol+"/")

@@ -13,7 +13,7 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// open makes a backend for address with its defaults changed by set.
+// open opens a backend for address with the defaults changed by set.
 func open(tb testing.TB, address string, set ...func(c *Config)) *Backend {
 	tb.Helper()
 	config := NewConfig().(*Config)
@@ -41,12 +41,12 @@ var (
 	cicap    = func(s string) backendtest.Words { return backendtest.Recorded("c-icap 0.5.10", s) }
 )
 
-// the wanted outcome of one scan
+// outcome is the outcome of one scan.
 type outcome struct {
 	category backends.Category
 	code     int
 	names    []string
-	failure  backends.Category // beside what was found; empty: none
+	failure  backends.Category // in addition to a finding; empty: none
 }
 
 func (o outcome) String() string {
@@ -57,7 +57,8 @@ func (o outcome) String() string {
 	return s
 }
 
-// outcomeOf is what a scan came to, an error alone by its category.
+// outcomeOf returns the outcome of a scan. An error without a result counts by its
+// category.
 func outcomeOf(r backends.Result, err error) outcome {
 	if err != nil && r.Category == "" {
 		o := outcome{category: backends.CategoryOf(err), code: backends.NoCode}
@@ -77,7 +78,7 @@ func outcomeOf(r backends.Result, err error) outcome {
 	return o
 }
 
-// checked scans, and sees that a result is one and an error is a failure.
+// checked scans, and checks that the result is valid and an error is a failure.
 func checked(tb testing.TB, b *Backend, o backends.Object) outcome {
 	tb.Helper()
 	r, err := b.Scan(testContext(tb), o)
@@ -86,15 +87,15 @@ func checked(tb testing.TB, b *Backend, o backends.Object) outcome {
 			tb.Errorf("%+v: %s", r, problem)
 		}
 	} else if !reflect.DeepEqual(r, backends.Result{}) {
-		tb.Errorf("half a result: %+v, %v", r, err)
+		tb.Errorf("a result without a category: %+v, %v", r, err)
 	}
 	if err != nil && (!backends.CategoryOf(err).IsFailure() || r.Category == backends.OK) {
-		tb.Errorf("%v beside %+v", err, r)
+		tb.Errorf("%v with %+v", err, r)
 	}
 	return outcomeOf(r, err)
 }
 
-// reuses makes a backend use kept connections without a rest.
+// reuses makes a backend reuse kept connections immediately.
 func reuses(b *Backend) *Backend {
 	b.conns.Rest = 0
 	b.conns.Open()

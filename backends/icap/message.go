@@ -21,22 +21,22 @@ func readStatus(r liner) (head, int, error) {
 	return h, status, err
 }
 
-// persists reports whether the connection stays open after the answer.
+// persists reports whether the server keeps the connection open after the answer.
 func persists(h *head) bool { return !containsFold(h.list("connection"), "close") }
 
-// hasBody reports whether the answer goes on after its ICAP header.
+// hasBody reports whether the answer continues after its ICAP header.
 func hasBody(h *head) bool {
 	e := strings.ToLower(strings.Join(strings.Fields(h.get("encapsulated")), ""))
 	return e != "" && e != "null-body=0"
 }
 
-// message is what an answer encapsulates.
+// message is the encapsulated part of an answer.
 type message struct {
 	heads  []head
 	start  string // status line of the HTTP response, empty if there is none
 	status int    // of the HTTP response, 0 if there is none
 	body   *body  // nil: null-body
-	exact  bool   // the offsets are right: there is nothing between the parts
+	exact  bool   // the offsets are right
 }
 
 // part is an element of Encapsulated.
@@ -45,9 +45,9 @@ type part struct {
 	offset int
 }
 
-// readMessage reads the HTTP headers; the body is left to be read. Of a message that
-// breaks off it returns what was complete. The offsets are not used to find the parts,
-// since each of them says where it ends.
+// readMessage reads the HTTP headers but not the body. If the message is cut off, it
+// returns the complete headers and an error. It does not use the offsets to find the
+// parts, because each part has its own end.
 func readMessage(c *engineconn.Conn, h *head) (message, error) {
 	parts, err := encapsulated(h)
 	if err != nil {
@@ -79,8 +79,7 @@ func readMessage(c *engineconn.Conn, h *head) (message, error) {
 	return m, nil
 }
 
-// encapsulated reads the list of parts: at most two headers and one body, which
-// comes last.
+// encapsulated parses the list of parts: at most two headers, and then one body.
 func encapsulated(h *head) ([]part, error) {
 	list := h.list("encapsulated")
 	if len(list) == 0 {
@@ -116,15 +115,15 @@ func encapsulated(h *head) ([]part, error) {
 
 func orderError(wrong bool) error {
 	if wrong {
-		return errors.New("header Encapsulated: not an order of RFC 3507 4.4.1")
+		return errors.New("header Encapsulated: the order of the parts is not allowed by RFC 3507 4.4.1")
 	}
 	return nil
 }
 
-// maxTrailer bounds the lines after the last chunk.
+// maxTrailer limits the number of lines after the last chunk.
 const maxTrailer = 100
 
-// body reads a body in chunks, and the fields of its trailer.
+// body reads a chunked body and the fields of its trailer.
 type body struct {
 	c       *engineconn.Conn
 	chunks  io.Reader
@@ -132,7 +131,7 @@ type body struct {
 	trailer head
 }
 
-// Read implements [io.Reader]. io.EOF says that the whole body was read.
+// Read implements [io.Reader]. io.EOF means that the whole body was read.
 func (b *body) Read(p []byte) (int, error) {
 	if b.ended {
 		return 0, io.EOF

@@ -12,18 +12,18 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// options is what a server says of its service.
+// options describe a service, in its answer to OPTIONS.
 type options struct {
-	methods        []string // empty: it does not say
-	service        string   // its own name for itself
+	methods        []string // empty: unknown
+	service        string   // its name
 	istag          string   // changes with the signatures
-	preview        int64    // bytes it wants to see first; -1: none
-	allow204       bool     // it can say 204
-	maxConnections int      // 0: it does not say
+	preview        int64    // bytes to send first; -1: none
+	allow204       bool     // supports 204
+	maxConnections int      // 0: unknown
 	ttl            time.Duration
 }
 
-// Bounds on what a server says of itself.
+// Limits on a server's options.
 const (
 	defaultTTL = time.Hour // RFC 3507 4.10.2: without Options-TTL they do not expire
 	minTTL     = 10 * time.Second
@@ -32,8 +32,7 @@ const (
 	maxText    = 256
 )
 
-// parseOptions reads the fields of an answer to OPTIONS. What makes no sense counts as
-// missing.
+// parseOptions parses the fields of an answer to OPTIONS. Invalid values are ignored.
 func parseOptions(h *head) options {
 	o := options{
 		methods:  h.list("methods"),
@@ -58,8 +57,8 @@ func parseOptions(h *head) options {
 	return o
 }
 
-// current returns the options, asking for them if they are not known or too old.
-// While one scan asks again, the others go on with what is known.
+// current returns the options, after a request if they are unknown or expired. While one
+// scan requests them again, the others use the known ones.
 func (b *Backend) current(ctx context.Context) (options, error) {
 	now := b.now()
 	b.mu.Lock()
@@ -74,14 +73,14 @@ func (b *Backend) current(ctx context.Context) (options, error) {
 	return b.askOptions(ctx)
 }
 
-// forget lets the next scan ask for the options.
+// forget makes the next scan request the options again.
 func (b *Backend) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.expires = time.Time{}
 }
 
-// askOptions asks the server for its options and stores them.
+// askOptions requests the options and stores them.
 func (b *Backend) askOptions(ctx context.Context) (options, error) {
 	var o options
 	err := b.conns.Do(ctx, func(c *engineconn.Conn) (err error) {
@@ -103,19 +102,19 @@ func (b *Backend) optionsOn(c *engineconn.Conn) (options, error) {
 	if err != nil {
 		return options{}, err
 	}
-	c.Doing("OPTIONS")
+	c.SetStep("OPTIONS")
 	h, status, err := readStatus(c)
 	if err != nil {
 		return options{}, err
 	}
 	if status != http.StatusOK || hasBody(&h) || !persists(&h) {
-		c.Spoil()
+		c.NoReuse()
 	}
 	return b.offered(&h, status)
 }
 
-// offered maps the status of an answer to OPTIONS. A server that does not know
-// OPTIONS may scan all the same: its answer to a scan decides.
+// offered maps the status of an answer to OPTIONS. A server without OPTIONS may be able to
+// scan; its answer to a scan decides.
 func (b *Backend) offered(h *head, status int) (options, error) {
 	switch status {
 	case http.StatusOK, http.StatusNoContent:
@@ -127,7 +126,7 @@ func (b *Backend) offered(h *head, status int) (options, error) {
 	return options{}, &backends.Failure{Category: r.category, Code: status, Text: explain("OPTIONS answered "+h.start, r.hint)}
 }
 
-// method is the one to ask with.
+// method returns the method for scans.
 func (b *Backend) method(o options) (string, error) {
 	switch {
 	case b.config.Method == methodRespmod:
@@ -143,15 +142,15 @@ func (b *Backend) method(o options) (string, error) {
 		Text: fmt.Sprintf("the service offers neither RESPMOD nor REQMOD but %.100q", o.methods)}
 }
 
-// MaxConnections is the number of connections that the server last said it takes
-// from one client, 0 if it has not said. More concurrent scans may be refused.
+// MaxConnections returns the number of connections that the server accepts from one
+// client, or 0 if it is unknown. More concurrent scans may be refused.
 func (b *Backend) MaxConnections() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.options.maxConnections
 }
 
-// cut bounds a text of the server.
+// cut limits the length of a text.
 func cut(s string, n int) string { return s[:min(len(s), n)] }
 
 // explain adds a hint to a text.

@@ -3,7 +3,6 @@ package icap
 import (
 	"context"
 	"io"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,19 +16,8 @@ func contextWithin(tb testing.TB, d time.Duration) (context.Context, context.Can
 	return context.WithTimeout(tb.Context(), d)
 }
 
-// socketDir is a directory with a short name.
-func socketDir(tb testing.TB) string {
-	tb.Helper()
-	dir, err := os.MkdirTemp("", "pci")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-// TestOptionsTTL: asked once, and again when they are too old or the service has
-// gone.
+// TestOptionsTTL checks that OPTIONS are requested once, and again when they have expired
+// or the service has disappeared.
 func TestOptionsTTL(t *testing.T) {
 	var gone atomic.Bool
 	f := startFake(t, map[string]service{"avscan": func(nc io.Writer, q *received) bool {
@@ -51,7 +39,7 @@ func TestOptionsTTL(t *testing.T) {
 	wantAsked := func(n int) {
 		t.Helper()
 		if got := f.count("OPTIONS"); got != n {
-			t.Fatalf("asked for OPTIONS %d times, want %d", got, n)
+			t.Fatalf("%d OPTIONS requests, want %d", got, n)
 		}
 	}
 	for range 3 {
@@ -80,7 +68,7 @@ func TestVersion(t *testing.T) {
 	}})
 	b := open(t, f.address())
 	if n := b.MaxConnections(); n != 0 {
-		t.Errorf("%d connections before it said so", n)
+		t.Errorf("%d connections before OPTIONS", n)
 	}
 	for _, tt := range []struct{ answer, text, database string }{
 		{answer.Load().(string), "C-ICAP/0.5.10 server - Antivirus service", "CI0001-L5CkDhq+qWNs+PZ5DxxXsAAA"},
@@ -99,21 +87,21 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestOptionsAnswers: what the answers to OPTIONS make of a scan.
+// TestOptionsAnswers checks a scan after each answer to OPTIONS.
 func TestOptionsAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		name, options string
-		method        string // of the scan that follows; empty: none does
+		method        string // of the following scan; empty: there is none
 		want          backends.Category
 	}{
 		{"respmod first", recordedOptions, "RESPMOD", backends.OK},
 		{"reqmod only", strings.Replace(recordedOptions, "RESPMOD, REQMOD", "reqmod", 1), "REQMOD", backends.OK},
 		{"neither", strings.Replace(recordedOptions, "RESPMOD, REQMOD", "FOO", 1), "", backends.SWErr},
-		{"nothing said", "ICAP/1.0 200 OK\r\n\r\n", "RESPMOD", backends.OK},
+		{"no fields", "ICAP/1.0 200 OK\r\n\r\n", "RESPMOD", backends.OK},
 		{"204", "ICAP/1.0 204 OK\r\nMethods: REQMOD\r\n\r\n", "REQMOD", backends.OK},
 		{"with a body", "ICAP/1.0 200 OK\r\nMethods: RESPMOD\r\nEncapsulated: opt-body=0\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "RESPMOD", backends.OK},
 		{"closes", "ICAP/1.0 200 OK\r\nMethods: RESPMOD\r\nConnection: close\r\n\r\n", "RESPMOD", backends.OK},
-		{"not known", "ICAP/1.0 405 Method not allowed\r\n\r\n", "RESPMOD", backends.OK},
+		{"not allowed", "ICAP/1.0 405 Method not allowed\r\n\r\n", "RESPMOD", backends.OK},
 		{"not implemented", "ICAP/1.0 501 Not implemented\r\nConnection: close\r\n\r\n", "RESPMOD", backends.OK},
 		{"nonsense", "ICAP/1.0 200 OK\r\nPreview: -5\r\nOptions-TTL: never\r\nMax-Connections: 1e9\r\n\r\n", "RESPMOD", backends.OK},
 		{"no service", recorded404, "", backends.SWErr},
@@ -123,7 +111,7 @@ func TestOptionsAnswers(t *testing.T) {
 		{"continue", "ICAP/1.0 100 Continue\r\n\r\n", "", backends.SWErr},
 		{"redirect", "ICAP/1.0 302 Found\r\n\r\n", "", backends.SWErr},
 		{"garbage", "stream: OK\x00\r\n\r\n", "", backends.SWErr},
-		{"half", "ICAP/1.0 200 OK\r\nConnection: close\r\n", "", backends.SWErr},
+		{"partial", "ICAP/1.0 200 OK\r\nConnection: close\r\n", "", backends.SWErr},
 		{"nothing", "", "", backends.CannotExecute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -145,7 +133,7 @@ func TestOptionsAnswers(t *testing.T) {
 	}
 }
 
-func TestParseOptionsBounds(t *testing.T) {
+func TestParseOptionsLimits(t *testing.T) {
 	for _, tt := range []struct {
 		name, value string
 		want        options

@@ -7,9 +7,10 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 )
 
-// previewing is a server that wants a preview, then the rest if more says so.
+// previewing returns a service that reads a preview, and then the rest if more is set.
 func previewing(more bool) service {
 	return func(nc io.Writer, q *received) bool {
 		if q.get("preview") == "" {
@@ -35,7 +36,7 @@ func previewing(more bool) service {
 func TestPreview(t *testing.T) {
 	backendtest.NoLeaks(t)
 	zero := strings.Replace(recordedOptions, "Preview: 1024", "Preview: 0", 1)
-	eicar := backendtest.EICAR()
+	eicar := testfile.EICAR()
 	hidden := append(backendtest.LargeObject(t, 100<<10).Data(), eicar...)
 	for _, tt := range []struct {
 		name    string
@@ -44,15 +45,15 @@ func TestPreview(t *testing.T) {
 		data    []byte
 		want    backends.Category
 	}{
-		{"all of it", recordedOptions, true, []byte(hello), backends.OK},
+		{"whole object", recordedOptions, true, []byte(hello), backends.OK},
 		{"empty", recordedOptions, true, nil, backends.OK},
-		{"just all", recordedOptions, true, make([]byte, 1024), backends.OK},
+		{"exactly all", recordedOptions, true, make([]byte, 1024), backends.OK},
 		{"virus in it", recordedOptions, true, eicar, backends.Virus},
 		{"more", recordedOptions, true, make([]byte, 1025), backends.OK},
-		{"virus behind it", recordedOptions, true, hidden, backends.Virus},
+		{"virus after it", recordedOptions, true, hidden, backends.Virus},
 		{"clean by the preview", recordedOptions, false, hidden, backends.Partial},
-		{"nothing", zero, true, hidden, backends.Virus},
-		{"nothing of nothing", zero, true, nil, backends.OK},
+		{"no bytes", zero, true, hidden, backends.Virus},
+		{"empty, no bytes", zero, true, nil, backends.OK},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := startFake(t, map[string]service{"options": says(tt.options), "avscan": previewing(tt.more)})
@@ -64,7 +65,7 @@ func TestPreview(t *testing.T) {
 			}
 			want := 1
 			if tt.want == backends.Virus {
-				want = 2 // the page is not read to its end
+				want = 2 // the page is not read completely
 			}
 			if n := f.connections(); n != want {
 				t.Errorf("%d connections", n)

@@ -9,11 +9,12 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/test/cicaptest"
 	"polyclam/test/clamdtest"
 )
 
-// zipped is a ZIP archive of stored members.
+// zipped returns a ZIP archive of stored members.
 func zipped(t *testing.T, members ...[]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -33,38 +34,38 @@ func zipped(t *testing.T, members ...[]byte) []byte {
 	return b.Bytes()
 }
 
-// withService, withMethod and so on change the defaults.
-func asked(service, method string, preview bool) func(c *Config) {
+// with sets a service, a method and preview.
+func with(service, method string, preview bool) func(c *Config) {
 	return func(c *Config) { c.Service, c.Method, c.Preview = service, method, preview }
 }
 
-// realCase is one content for a real c-icap, and what is to come of it.
+// realCase is a scan with a real c-icap and the outcome wanted.
 type realCase struct {
 	service, method string
 	preview         bool
-	content         string // a key of realObjects
+	object          string // a key of realObjects
 	want            string // outcome
 }
 
 func realObjects(t *testing.T) map[string]backends.Object {
-	eicar := backendtest.EICAR()
+	eicar := testfile.EICAR()
 	large := backendtest.LargeObject(t, 6<<20).Data()
 	return map[string]backends.Object{
 		"clean":          backendtest.Bytes(t, []byte(hello)),
 		"empty":          backendtest.Bytes(t, nil),
 		"EICAR":          backendtest.Bytes(t, eicar),
 		"EICAR in ZIP":   backendtest.Bytes(t, zipped(t, eicar)),
-		"encrypted ZIP":  backendtest.Bytes(t, backendtest.EncryptedZip()),
+		"encrypted ZIP":  backendtest.Bytes(t, testfile.Encrypted()),
 		"6 MiB clean":    backendtest.Bytes(t, large),
 		"6 MiB ZIP with": backendtest.Bytes(t, zipped(t, large, eicar)),
-		// So much that the echo begins long before all of it is sent.
+		// So large that the echo begins long before all of it is sent.
 		"36 MiB ZIP with": backendtest.Bytes(t, zipped(t, slices.Repeat(large, 6), eicar)),
 	}
 }
 
 const (
 	cleanWanted = "ok/204[]"
-	emptyWanted = "ok/200[]" // c-icap sends nothing back where the preview is all, and nothing
+	emptyWanted = "ok/200[]" // c-icap sends nothing back for an empty preview
 	virusWanted = `virus/200["` + clamdtest.EICARName + `"]`
 	lockWanted  = `encrypted/200["Heuristics.Encrypted.Zip"]`
 	echoWanted  = "partial/200[]"
@@ -72,22 +73,22 @@ const (
 
 func play(t *testing.T, title, address string, cases []realCase, set ...func(c *Config)) {
 	t.Helper()
-	contents := realObjects(t)
+	objects := realObjects(t)
 	for _, tt := range cases {
-		b := open(t, address, append(set, asked(tt.service, tt.method, tt.preview))...)
-		r, err := b.Scan(testContext(t), contents[tt.content])
+		b := open(t, address, append(set, with(tt.service, tt.method, tt.preview))...)
+		r, err := b.Scan(testContext(t), objects[tt.object])
 		got := outcomeOf(r, err).String()
 		verdict := "as wanted"
 		if got != tt.want {
 			verdict = "WRONG"
-			t.Errorf("%s: %s %s of %q: got %s, want %s (%v, %q)", title, tt.method, tt.service, tt.content, got, tt.want, err, r.Detail)
+			t.Errorf("%s: %s %s of %q: got %s, want %s (%v, %q)", title, tt.method, tt.service, tt.object, got, tt.want, err, r.Detail)
 		}
 		t.Logf("table: c-icap, %-24s %-11s %-7s preview=%-5v %-14s expected %-45s got %-45s %s",
-			title, tt.service, tt.method, tt.preview, tt.content, tt.want, got, verdict)
+			title, tt.service, tt.method, tt.preview, tt.object, tt.want, got, verdict)
 	}
 }
 
-// realCases are for a clamd with AlertEncrypted, whose answer to the encrypted ZIP
+// realCases are for a clamd whose answer to the encrypted ZIP
 // is encrypted.
 func realCases(encrypted string) []realCase {
 	const avscan, srv, respmod, reqmod = cicaptest.AVScan, cicaptest.SrvClamav, methodRespmod, methodReqmod
@@ -100,7 +101,7 @@ func realCases(encrypted string) []realCase {
 		{srv, respmod, false, "6 MiB clean", echoWanted},
 		{srv, respmod, false, "6 MiB ZIP with", echoWanted},
 		{srv, reqmod, false, "6 MiB ZIP with", echoWanted},
-		{cicaptest.Echo, respmod, false, "EICAR", echoWanted}, // scans nothing, and does not say 204 either
+		{cicaptest.Echo, respmod, false, "EICAR", echoWanted}, // scans nothing and does not use 204
 		{"nosuchservice", respmod, false, "EICAR", "swerr/404[]"},
 	}
 	for _, way := range []struct {
@@ -117,7 +118,7 @@ func realCases(encrypted string) []realCase {
 	return cases
 }
 
-// TestRealTable asks a real c-icap in front of a real clamd.
+// TestRealTable uses a real c-icap in front of a real clamd.
 func TestRealTable(t *testing.T) {
 	cicaptest.Require(t)
 	for setting, encrypted := range map[string]string{"yes": lockWanted, "no": cleanWanted} {
@@ -125,7 +126,7 @@ func TestRealTable(t *testing.T) {
 		s := cicaptest.Start(t, clamd.Socket, cicaptest.Options{})
 		play(t, "AlertEncrypted "+setting, s.Address, realCases(encrypted))
 		play(t, "echo_is ok", s.Address, []realCase{
-			// It can say 204: what it sends back it has not scanned, whatever echo_is says.
+			// It supports 204, so objects that it sends back are unscanned, whatever echo_is says.
 			{cicaptest.Echo, methodRespmod, false, "clean", echoWanted},
 			{cicaptest.SrvClamav, methodRespmod, false, "6 MiB ZIP with", echoWanted},
 			{cicaptest.SrvClamav, methodRespmod, false, "36 MiB ZIP with", echoWanted},
@@ -160,9 +161,9 @@ func TestReal(t *testing.T) {
 		name, address string
 		set           func(c *Config)
 	}{
-		{"respmod", s.Address, asked("avscan", methodAuto, false)},
-		{"reqmod", s.Address, asked("avscan", methodReqmod, false)},
-		{"preview", s.Address, asked("avscan", methodAuto, true)},
+		{"respmod", s.Address, with("avscan", methodAuto, false)},
+		{"reqmod", s.Address, with("avscan", methodReqmod, false)},
+		{"preview", s.Address, with("avscan", methodAuto, true)},
 		{"tls", s.TLSAddress, secured},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -172,13 +173,13 @@ func TestReal(t *testing.T) {
 	}
 }
 
-// TestRealKeepAlive scans more often on one connection than c-icap allows.
+// TestRealKeepAlive needs more scans than c-icap allows on one connection.
 func TestRealKeepAlive(t *testing.T) {
 	cicaptest.Require(t)
 	clamd := clamdtest.Start(t, clamdtest.Options{})
 	s := cicaptest.Start(t, clamd.Socket, cicaptest.Options{Conf: []string{"MaxKeepAliveRequests 10"}})
 	b := reuses(open(t, s.Address, keeps))
-	clean, virus := backendtest.CleanObject(t), backendtest.Bytes(t, backendtest.EICAR())
+	clean, virus := backendtest.CleanObject(t), backendtest.Bytes(t, testfile.EICAR())
 	for i := range 60 {
 		o, want := clean, backends.OK
 		if i%3 == 0 {

@@ -11,23 +11,23 @@ import (
 	"polyclam/backends/internal/wire"
 )
 
-// request is one object as it is sent.
+// request is the request to scan one object.
 type request struct {
 	head    string // of ICAP and HTTP
-	content io.ReaderAt
+	object  io.ReaderAt
 	size    int64
 	preview int64 // bytes to send first; -1: no preview
-	is204   bool  // the server can say 204 instead of sending the object back
+	is204   bool  // the server supports 204 instead of sending the object back
 }
 
-// newRequest makes the request for an object. What comes from a client in its head is
-// the name of the file, escaped.
+// newRequest returns the request for an object. The only text of a client in its head is
+// the escaped name of the file.
 func (b *Backend) newRequest(o options, obj backends.Object) (*request, error) {
 	method, err := b.method(o)
 	if err != nil {
 		return nil, err
 	}
-	q := &request{content: obj, size: obj.Size(), preview: -1, is204: o.allow204}
+	q := &request{object: obj, size: obj.Size(), preview: -1, is204: o.allow204}
 	name := wire.FileName(obj, b.config.FileName)
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s %s ICAP/1.0\r\nHost: %s\r\n%sAllow: 204\r\n", method, b.uri, b.host, b.fields)
@@ -37,8 +37,7 @@ func (b *Backend) newRequest(o options, obj backends.Object) (*request, error) {
 	}
 	if b.config.Preview && o.preview >= 0 {
 		q.preview = min(o.preview, q.size)
-		// RFC 3507 4.5: the size of the preview as announced by OPTIONS, though the
-		// body be shorter.
+		// RFC 3507 4.5: the size announced by OPTIONS, even if the body is shorter.
 		fmt.Fprintf(&s, "Preview: %d\r\n", o.preview)
 	}
 	encapsulated, http := b.encapsulate(method, name, q.size)
@@ -46,7 +45,7 @@ func (b *Backend) newRequest(o options, obj backends.Object) (*request, error) {
 	return q, nil
 }
 
-// encapsulate makes the HTTP message around the object, and the offsets of its parts.
+// encapsulate returns the HTTP message around the object and the offsets of its parts.
 func (b *Backend) encapsulate(method, name string, size int64) (encapsulated, http string) {
 	about := "Content-Type: " + b.config.ContentType + "\r\n"
 	if b.config.namesInHTTP() {
@@ -72,19 +71,19 @@ func (b *Backend) encapsulate(method, name string, size int64) (encapsulated, ht
 // The ends of a body.
 const (
 	end      = "0\r\n\r\n"
-	endWhole = "0; ieof\r\n\r\n" // of a preview that is all there is
+	endWhole = "0; ieof\r\n\r\n" // of a preview that is the whole object
 )
 
-// write writes the bytes [from, to) of the object in chunks, and the end.
+// write writes the bytes [from, to) of the object in chunks, and then end.
 func (q *request) write(w io.Writer, from, to int64, end string) error {
-	if err := engineconn.Object(chunks{w}, q.content, from, to); err != nil {
+	if err := engineconn.Object(chunks{w}, q.object, from, to); err != nil {
 		return err
 	}
 	_, err := io.WriteString(w, end)
 	return err
 }
 
-// chunks writes each piece as a chunk.
+// chunks writes the bytes of each Write as a chunk.
 type chunks struct{ w io.Writer }
 
 func (c chunks) Write(p []byte) (int, error) {

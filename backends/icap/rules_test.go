@@ -14,7 +14,7 @@ import (
 	"polyclam/backends/internal/wire/wiretest"
 )
 
-// misbehaving is a service that misbehaves as m says.
+// misbehaving returns a service that misbehaves.
 func misbehaving(m backendtest.Misbehaviour, repeats *wiretest.Repeats) service {
 	return func(nc io.Writer, q *received) bool {
 		if m.Early {
@@ -30,13 +30,13 @@ func misbehaving(m backendtest.Misbehaviour, repeats *wiretest.Repeats) service 
 			answer = m.Odd
 		}
 		if m.Repeat > 0 {
-			time.Sleep(2 * time.Millisecond) // a scan takes its time
+			time.Sleep(2 * time.Millisecond) // the duration of a scan
 		}
-		said := time.Now()
+		sent := time.Now()
 		if _, err := io.WriteString(nc, answer); err != nil {
 			return false
 		}
-		return m.Repeat == 0 || repeats.Repeat(nc.(net.Conn), q.br, said, m.Repeat, answer)
+		return m.Repeat == 0 || repeats.Repeat(nc.(net.Conn), q.br, sent, m.Repeat, answer)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestRules(t *testing.T) {
 					"type 2":          page("X-Infection-Found: Type=2; Resolution=2; Threat=Trojan.Accountstealer;\r\n", "403 Forbidden", ""),
 					"type 2, count":   page("X-Infection-Found: Type=2; Resolution=2; Threat=Container of a size and count violation;\r\n", "403 Forbidden", ""),
 					"stealer":         page("X-Virus-ID: Trojan PasswordStealer blocked\r\n", "403 Forbidden", ""),
-					"beside 500":      page("X-Virus-ID: Trojan PasswordStealer blocked\r\n", "500 E", ""),
+					"with 500":        page("X-Virus-ID: Trojan PasswordStealer blocked\r\n", "500 E", ""),
 					"password reason": page("X-Blocked-Reason: Password protected files are not allowed here\r\n", "403 Forbidden", ""),
 				},
 			})
@@ -85,7 +85,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestStray: answers that are repeated 20 to 60 ms later.
+// TestStray repeats answers 20 to 60 ms later.
 func TestStray(t *testing.T) {
 	g := backendtest.Together(t)
 	defer g.Wait()
@@ -100,9 +100,9 @@ func TestStray(t *testing.T) {
 	}
 }
 
-// TestTrails: a 204 is not clean if something follows it, whether or not the server
-// closes the connection.
-func TestTrails(t *testing.T) {
+// TestTrailingAnswer checks that a 204 is not clean if anything follows it, even if the
+// server closes the connection.
+func TestTrailingAnswer(t *testing.T) {
 	for _, clean := range []string{"ICAP/1.0 204 Unmodified\r\n\r\n", "ICAP/1.0 204 Unmodified\r\nConnection: close\r\n\r\n"} {
 		f := startFake(t, map[string]service{"avscan": says(clean + recordedFound)})
 		if r, err := open(t, f.address()).Scan(t.Context(), backendtest.Bytes(t, []byte(hello))); err == nil {

@@ -11,24 +11,24 @@ import (
 	"polyclam/backends"
 )
 
-// What an administrator can do about an answer.
+// Hints for the administrator.
 const (
-	hintService = "is the key service right?"
-	hintMethod  = "is the key method right?"
+	hintService = "is the key service correct?"
+	hintMethod  = "is the key method correct?"
 	hintAccess  = "the server refuses access: see its access list, and the key headers"
 	hintLicence = "the scanner has no licence"
-	hintRequest = "it refuses the request: does it want a file name? see url and file_name_header"
+	hintRequest = "the server refuses the request: does it need a file name? see url and file_name_header"
 	hintPage    = "if this is how it blocks, see http_statuses"
 )
 
-// row is what a status means where no header field says more.
+// row is the meaning of a status without other information.
 type row struct {
 	category backends.Category
 	hint     string
 }
 
-// statuses are those of ICAP. One that is not here is a failure. 200 and 206 have an
-// answer of HTTP in them, 204 is clean.
+// statuses are the statuses of ICAP. Any other is a failure, except 200 and 206, which
+// contain an HTTP response, and 204, which is clean.
 var statuses = map[int]row{
 	400: {backends.SWErr, hintRequest}, // Trend: Bad request
 	401: {backends.CannotExecute, hintAccess},
@@ -37,7 +37,7 @@ var statuses = map[int]row{
 	405: {backends.SWErr, hintMethod},  // ESET: Forbidden
 	407: {backends.CannotExecute, hintAccess},
 	408: {backends.Interrupted, ""},
-	413: {backends.Partial, ""}, // as in HTTP; no retry makes the object smaller
+	413: {backends.Partial, ""}, // as in HTTP
 	418: {backends.SWErr, ""},   // McAfee: Bad composition
 	500: {backends.SWErr, ""},   // c-icap 0.5.10 when its clamd is dead
 	501: {backends.SWErr, hintMethod},
@@ -47,9 +47,9 @@ var statuses = map[int]row{
 	539: {backends.SWErr, hintLicence}, // Symantec: Aborted - No AV scanning license
 }
 
-// pages are the statuses of HTTP in an answer: of a page instead of the object. One
-// that is not here is a failure, since no product documents it as a block. 200 has the
-// object; 3xx is a matter of redirect_is_threat.
+// pages are the HTTP statuses of a page instead of the object. Any other is a failure,
+// since no product documents it as a block. 200 contains the object; redirect_is_threat
+// decides about 3xx.
 var pages = map[int]row{
 	400: {backends.SWErr, hintRequest}, // Trend: no file name
 	401: {backends.CannotExecute, hintAccess},
@@ -61,8 +61,8 @@ var pages = map[int]row{
 	503: {backends.CannotExecute, ""},
 }
 
-// errorCodes are the values of X-Error-Code, and the codes in the pages of Trend, that
-// say why an object has no verdict. One that is not here is a failure.
+// errorCodes are the values of X-Error-Code and the codes in Trend's pages: the reasons
+// for a missing verdict. Any other code is a failure.
 var errorCodes = map[string]backends.Category{
 	// Symantec Content Analysis, as in icap_error_code of ProxySG's policy language.
 	"password_protected":          backends.Encrypted,
@@ -80,7 +80,7 @@ var errorCodes = map[string]backends.Category{
 	"-69": backends.Partial,
 }
 
-// judgeStatus takes a status of ICAP that is neither 200 nor 204.
+// judgeStatus adds a status of ICAP other than 200, 204 and 206.
 func (b *Backend) judgeStatus(v *verdict, start string, status int) {
 	v.finish()
 	if status == 500 && v.explained {
@@ -103,8 +103,8 @@ func (b *Backend) judgeStatus(v *verdict, start string, status int) {
 	}
 }
 
-// judgePage takes a page with a status other than 200. A field that says why counts
-// instead, but not of a page that says that the server failed.
+// judgePage adds a page with a status other than 200. A field with the reason counts
+// instead, unless the status is a failure of the server.
 func (b *Backend) judgePage(v *verdict, m *message, text string) {
 	r, ok := b.pages[m.status]
 	switch {
@@ -138,7 +138,7 @@ func (b *Backend) judgePage(v *verdict, m *message, text string) {
 	}
 }
 
-// withStatuses returns a table with the entries of a key in it.
+// withStatuses returns a table with the entries of a key added.
 func withStatuses(key string, table map[int]row, entries map[string]string, hasOwn func(status int) bool) (map[int]row, error) {
 	table = maps.Clone(table)
 	var errs []error
@@ -158,7 +158,7 @@ func withStatuses(key string, table map[int]row, entries map[string]string, hasO
 
 var codeForm = regexp.MustCompile(`^(?:[a-z0-9_]{1,100}|-[0-9]{1,4})$`)
 
-// withCodes returns the table of error codes with the entries of a key in it.
+// withCodes returns the table of error codes with the entries of a key added.
 func withCodes(key string, entries map[string]string) (map[string]backends.Category, error) {
 	table := maps.Clone(errorCodes)
 	var errs []error
@@ -173,8 +173,8 @@ func withCodes(key string, entries map[string]string) (map[string]backends.Categ
 	return table, errors.Join(errs...)
 }
 
-// category reads a category of the configuration. None of the tables can say ok: each
-// entry is about an answer that is not the verdict clean.
+// category parses a category of the configuration. No entry may be ok, because none of
+// these answers is a clean verdict.
 func category(key, entry, text string) (backends.Category, error) {
 	c := backends.Category(text)
 	switch {

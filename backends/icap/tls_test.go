@@ -12,10 +12,12 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/test/cicaptest"
+	"polyclam/test/testkit"
 )
 
-// tlsFake is the fake server over TLS, with the path of its certificate.
+// tlsFake starts the fake with TLS, and returns the path of its certificate.
 func tlsFake(t testing.TB) (f *fake, ca string) {
 	t.Helper()
 	cert, key, err := cicaptest.Certificate()
@@ -37,7 +39,7 @@ func tlsFake(t testing.TB) (f *fake, ca string) {
 	return serveFake(t, l, map[string]service{"avscan": marked}), ca
 }
 
-// TestClientCertificate: a server may want one.
+// TestClientCertificate uses a server that requires one.
 func TestClientCertificate(t *testing.T) {
 	cert, key, err := cicaptest.Certificate()
 	if err != nil {
@@ -59,11 +61,11 @@ func TestClientCertificate(t *testing.T) {
 	f := serveFake(t, l, map[string]service{"avscan": marked})
 	trust := func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true }
 	with := open(t, f.address(), trust, func(c *Config) { c.Certificate, c.Key = certPath, keyPath })
-	if got := checked(t, with, backendtest.Bytes(t, backendtest.EICAR())); got.category != backends.Virus {
+	if got := checked(t, with, backendtest.Bytes(t, testfile.EICAR())); got.category != backends.Virus {
 		t.Errorf("got %v", got)
 	}
 	if got := checked(t, open(t, f.address(), trust), backendtest.CleanObject(t)); !got.category.IsFailure() {
-		t.Errorf("without one: got %v", got)
+		t.Errorf("without a certificate: got %v", got)
 	}
 }
 
@@ -88,22 +90,11 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.address == "" {
-				l, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer l.Close()
-				go func() {
-					if nc, err := l.Accept(); err == nil {
-						io.WriteString(nc, recorded404)
-						nc.Close()
-					}
-				}()
-				tt.address = "tcp:" + l.Addr().String()
+				tt.address = testkit.Serve(t, "tcp", func(nc net.Conn) { io.WriteString(nc, recorded404) })
 			}
 			b := open(t, tt.address, tt.set)
 			defer b.Close()
-			if got := checked(t, b, backendtest.Bytes(t, backendtest.EICAR())); got.category != tt.want {
+			if got := checked(t, b, backendtest.Bytes(t, testfile.EICAR())); got.category != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
@@ -115,12 +106,12 @@ func TestTLS(t *testing.T) {
 			t.Errorf("got %+v", r)
 		}
 	})
-	t.Run("context ends in the handshake", func(t *testing.T) {
+	t.Run("context ends during the handshake", func(t *testing.T) {
 		b := open(t, silent.Address(), func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true })
 		ctx, cancel := contextWithin(t, 50*time.Millisecond)
 		defer cancel()
 		_, err := b.Scan(ctx, backendtest.CleanObject(t))
-		// Not even connected within the time for a whole scan: the engine is unreachable.
+		// Without a connection in the time for a whole scan, the engine is unreachable.
 		if backends.CategoryOf(err) != backends.CannotExecute {
 			t.Errorf("got %v (%v)", err, backends.CategoryOf(err))
 		}

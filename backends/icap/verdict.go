@@ -9,37 +9,37 @@ import (
 	"polyclam/backends/internal/wire"
 )
 
-// Bounds on what is kept of one answer.
+// Limits on what is kept of one answer.
 const (
 	maxName   = 512
 	maxDetail = 512
 )
 
-// verdict collects what the header fields of an answer say.
+// verdict collects the findings and failures in the header fields of an answer.
 type verdict struct {
 	answer     *backends.Answer
 	code       int // the status of ICAP
 	errorCodes map[string]backends.Category
 
-	said      bool // a field said something: a finding or a failure
-	clean     bool // a field says that nothing was found
-	blocked   bool // a field says that the object was blocked
-	explained bool // an error code says why there is no verdict
+	said      bool // a field had a finding or a failure
+	clean     bool // a field means that nothing was found
+	blocked   bool // a field means that the object was blocked
+	explained bool // an error code gave the reason for a missing verdict
 	described string
-	info      string              // an action that no product documents
-	names     []string            // that fields gave
-	named     []backends.Category // of these names
+	info      string              // an undocumented action
+	names     []string            // of findings
+	named     []backends.Category // of names
 	reasons   []reason            // for finish
 }
 
-// reason is why something was blocked, in the server's words.
+// reason is the reason of a block, in the server's words.
 type reason struct {
 	category backends.Category
 	text     string
 }
 
-// read takes the header fields that say what was found. X-Infection-Found comes
-// first, because it has the type of a name that others repeat.
+// read parses the header fields with findings. X-Infection-Found comes first, because it
+// has the type of a name that other fields repeat.
 func (v *verdict) read(fields []field) {
 	for _, f := range fields {
 		if f.name == "x-infection-found" {
@@ -53,24 +53,24 @@ func (v *verdict) read(fields []field) {
 	}
 }
 
-// add takes a statement without a name.
+// add adds a category without a name.
 func (v *verdict) add(c backends.Category, text string) {
 	v.answer.Add(c, v.code, text)
 }
 
-// fail takes a failure.
+// fail adds a failure.
 func (v *verdict) fail(c backends.Category, text string) {
 	v.said = true
 	v.answer.Add(c, v.code, text)
 }
 
-// failed takes a status of ICAP or HTTP that is a failure.
+// failed adds a status of ICAP or HTTP that is a failure.
 func (v *verdict) failed(status int, c backends.Category, text string) {
 	v.answer.Fail(&backends.Failure{Category: c, Code: v.code, Text: text[:min(len(text), maxDetail)], Busy: wire.IsBusy(status)})
 }
 
-// found takes what was found. A name that was given already keeps the category that it
-// had first: that of the type in X-Infection-Found, say.
+// found adds a finding. A repeated name keeps its first category, for example that of the
+// type in X-Infection-Found.
 func (v *verdict) found(c backends.Category, name, text string) {
 	v.said = true
 	name = cut(name, maxName)
@@ -87,16 +87,16 @@ func (v *verdict) found(c backends.Category, name, text string) {
 	v.answer.Found(c, v.code, name, cut(text, maxDetail))
 }
 
-// maxNames bounds the names that are compared.
+// maxNames limits the number of names that are compared.
 const maxNames = 100
 
-// because takes a reason. It has a say after the names, see finish.
+// because adds a reason. It counts after all names, see finish.
 func (v *verdict) because(c backends.Category, text string) {
 	v.said = true
 	v.reasons = append(v.reasons, reason{c, text})
 }
 
-// finish takes the reasons: as a name where no field gave a name for the same.
+// finish adds each reason as a name, unless a field gave a name with the same category.
 func (v *verdict) finish() {
 	for _, r := range v.reasons {
 		switch {
@@ -110,8 +110,8 @@ func (v *verdict) finish() {
 	v.reasons = nil
 }
 
-// settle takes what speaks against a clean answer without being a finding: an unknown
-// action, and a description of an error.
+// settle adds failures for an unknown action and the description of an error, which must
+// not be clean.
 func (v *verdict) settle() {
 	if v.info != "" {
 		v.fail(backends.SWErr, "X-Response-Info: "+cut(v.info, maxDetail)+": not a word that means clean")
@@ -128,12 +128,12 @@ func (v *verdict) isDetection() bool {
 	return c == backends.Virus || c == backends.Suspicious
 }
 
-// trendError is the text of Trend's scan errors, which ends in its code: "Too many
+// trendError matches the text of Trend's scan errors, which ends in a code: "Too many
 // files in the zip. (-69)".
 var trendError = regexp.MustCompile(`^[A-Za-z0-9 .,]{1,200} \((-[0-9]{1,4})\)$`)
 
-// explain takes the page of a server error, and reports whether it is a text with an
-// error code that says why there is no verdict.
+// explain parses the page of a server error, and reports whether it has a known error
+// code.
 func (v *verdict) explain(page []byte) bool {
 	m := trendError.FindStringSubmatch(strings.TrimSpace(string(page)))
 	if m == nil {
@@ -146,7 +146,7 @@ func (v *verdict) explain(page []byte) bool {
 	return ok
 }
 
-// byCode takes an error code of this category.
+// byCode adds an error code with its category.
 func (v *verdict) byCode(c backends.Category, code, text string) {
 	v.said, v.explained = true, true
 	switch {

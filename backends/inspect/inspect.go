@@ -81,6 +81,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/inspect/internal/walk"
+	"polyclam/backends/testfile"
 )
 
 // The codes of the results.
@@ -198,12 +199,9 @@ const (
 	eicarMax = 128
 )
 
+var eicar = testfile.EICAR()
+
 func isEICAR(data []byte) bool {
-	// In two halves, so that no scanner stumbles over this program.
-	rest, ok := bytes.CutPrefix(data, []byte(`X5O!P%@AP[4\PZX54(P^)7CC)7}$`))
-	if !ok || len(data) > eicarMax {
-		return false
-	}
-	rest, ok = bytes.CutPrefix(rest, []byte(`EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*`))
-	return ok && len(bytes.Trim(rest, " \t\n\r\x1a")) == 0
+	rest, ok := bytes.CutPrefix(data, eicar)
+	return ok && len(data) <= eicarMax && len(bytes.Trim(rest, " \t\n\r\x1a")) == 0
 }

@@ -54,12 +54,12 @@ func askAve(conn *engineconn.Conn, a *backends.Answer, path string) error {
 // belongs to: if it was a late line of the greeting, the true answer is still to come,
 // before the 2xx that answers "quit".
 func quit(conn *engineconn.Conn, a *backends.Answer) error {
-	conn.Spoil()
+	conn.NoReuse()
 	if a.Category() != backends.OK {
 		return nil
 	}
-	conn.Doing("quit")
-	conn.Nudge("quit\r\n")
+	conn.SetStep("quit")
+	conn.WriteUnchecked("quit\r\n")
 	text, err := conn.Line()
 	if err != nil && text == "" && engineconn.IsHangup(err) {
 		return nil

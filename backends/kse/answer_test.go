@@ -9,6 +9,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/wire/wiretest"
 )
 
 // outcome is what a reply has to amount to.
@@ -107,7 +108,7 @@ func TestTexts(t *testing.T) {
 		for _, end := range []string{"", "\r\n", "\n"} {
 			t.Run(fmt.Sprintf("%.60q%q", tt.reply, end), func(t *testing.T) {
 				for _, answer := range []string{plain(tt.reply + end), until(tt.reply + end)} {
-					d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(answer), backendtest.CloseWrite(), backendtest.Drain()})
+					d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer), backendtest.CloseWrite(), backendtest.Drain()})
 					r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
 					if end == "" && !strings.Contains(answer, "Length") {
 						// It may be half an answer.
@@ -153,7 +154,7 @@ func TestStatuses(t *testing.T) {
 		"503 Service Unavailable": backends.SWErr, "204 No Content": backends.SWErr, "302 Found": backends.SWErr, "201 Created": backends.SWErr,
 	} {
 		for _, change := range []func(*Config){nil, three} {
-			d := backendtest.StartDaemon(t, "unix", backendtest.Script{request(), say(status(line)), backendtest.CloseWrite(), backendtest.Drain()})
+			d := backendtest.StartDaemon(t, "unix", backendtest.Script{wiretest.Request(), say(status(line)), backendtest.CloseWrite(), backendtest.Drain()})
 			r, err := open(t, d.Address(), change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
 			outcome{category: want}.check(t, r, err)
 			var f *backends.Failure
@@ -215,7 +216,7 @@ func TestObjects(t *testing.T) {
 	for _, tt := range objects() {
 		t.Run(fmt.Sprintf("%.100q", tt.reply), func(t *testing.T) {
 			for _, answer := range []string{plain(tt.reply), until(tt.reply), until(tt.reply + "\r\n")} {
-				d := backendtest.StartDaemon(t, "unix", backendtest.Script{request(), say(answer), backendtest.CloseWrite(), backendtest.Drain()})
+				d := backendtest.StartDaemon(t, "unix", backendtest.Script{wiretest.Request(), say(answer), backendtest.CloseWrite(), backendtest.Drain()})
 				r, err := open(t, d.Address(), three).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
 				switch {
 				case strings.Contains(answer, "Length"):
@@ -256,7 +257,7 @@ func TestMasked(t *testing.T) {
 			if whole != "CLEAN" {
 				tt.found.category = backends.Virus
 			}
-			d := backendtest.StartDaemon(t, "unix", backendtest.Script{request(), say(plain(body)), backendtest.CloseWrite(), backendtest.Drain()})
+			d := backendtest.StartDaemon(t, "unix", backendtest.Script{wiretest.Request(), say(plain(body)), backendtest.CloseWrite(), backendtest.Drain()})
 			r, err := open(t, d.Address(), three).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
 			if whole != "CLEAN" { // the names begin with that of the whole
 				if r.Category != backends.Virus || r.Findings[0].Name != "A" || backends.CategoriesOf(err)[0] != tt.failure {

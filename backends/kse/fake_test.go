@@ -1,21 +1,17 @@
 package kse
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/wire/wiretest"
 )
 
 // words are what the fake says of a content: those of the manual, but for the names.
@@ -124,31 +120,5 @@ func (f fakeEngine) marked(isFile bool, content []byte) backends.Category {
 // start starts the fake, on "tcp" or "unix", and returns its address.
 func start(t *testing.T, network string) string {
 	t.Helper()
-	s := httptest.NewUnstartedServer(fakeEngine{t})
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	if network == "unix" {
-		dir, err := os.MkdirTemp("", "kse")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		s.Listener.Close()
-		if s.Listener, err = net.Listen("unix", filepath.Join(dir, ".kavhttpd")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.Start()
-	t.Cleanup(s.Close)
-	return network + ":" + s.Listener.Addr().String()
-}
-
-// request reads a request in HTTP, all of it.
-func request() backendtest.Step {
-	return func(s *backendtest.Session) error {
-		r, err := http.ReadRequest(bufio.NewReaderSize(s, 1<<16))
-		if err == nil {
-			_, err = io.Copy(io.Discard, r.Body)
-		}
-		return err
-	}
+	return wiretest.HTTP(t, network, fakeEngine{t})
 }

@@ -10,6 +10,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/internal/wire/wiretest"
 )
 
 func open(tb testing.TB, address string, change func(*Config)) *Backend {
@@ -113,13 +114,13 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 		{plain(`{"object":"memory","scanResult":"CLEAN"}`), three},
 	} {
 		for n := range len(tt.answer) {
-			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(tt.answer[:n]), backendtest.CloseWrite(), backendtest.Drain()})
+			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(tt.answer[:n]), backendtest.CloseWrite(), backendtest.Drain()})
 			r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
 			if err == nil && r.Category != backends.Suspicious || d.Connections() != 1 {
 				t.Errorf("%q: got %+v, %v", tt.answer[:n], r, err)
 			}
 		}
-		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), backendtest.SendSplit(backendtest.Composed(tt.answer), 1), backendtest.CloseWrite(), backendtest.Drain()})
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), backendtest.SendSplit(backendtest.Composed(tt.answer), 1), backendtest.CloseWrite(), backendtest.Drain()})
 		if r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x"))); err != nil {
 			t.Errorf("byte by byte: %+v, %v", r, err)
 		}
@@ -147,7 +148,7 @@ func TestEarly(t *testing.T) {
 
 // TestRequest is the whole request of protocol 1.
 func TestRequest(t *testing.T) {
-	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{request(), say(plain("CLEAN\r\n")), backendtest.Drain()})
+	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(plain("CLEAN\r\n")), backendtest.Drain()})
 	b := open(t, d.Address(), func(c *Config) {
 		c.ScanTimeout = 5 * time.Second
 		c.Headers = map[string]string{"Authorization": "Bearer t"}

@@ -82,7 +82,7 @@ address = "unix:`+first.Socket+`"
 		{backendtest.EncryptedZip(), backends.Encrypted, "Heuristics.Encrypted.Zip"},
 	} {
 		r, err := b.Scan(testContext(t), backendtest.Bytes(t, tt.content))
-		if err != nil || r.Category != tt.want || tt.name != "" && (len(r.Findings) != 1 || r.Findings[0].Name != tt.name || !strings.Contains(r.Detail, "hello.txt")) {
+		if err != nil || r.Category != tt.want || tt.name != "" && (len(r.Findings) != 1 || r.Findings[0].Name != tt.name || !strings.Contains(r.Detail, "locked.txt")) {
 			t.Errorf("got %+v, %v, want %v", r, err, tt.want)
 		}
 	}

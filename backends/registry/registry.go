@@ -1,9 +1,9 @@
-// Package registry names every kind of backend there is. An engine of a new
-// kind is a folder beside this one and a line in the map.
+// Package registry lists the backends. Everything that depends on which backends exist
+// derives from its rows: the values of the backend key in the configuration, what
+// `polyclam check` expects of an engine, and the table of engines in the manual.
 package registry
 
 import (
-	"maps"
 	"slices"
 
 	"polyclam/backends"
@@ -24,44 +24,60 @@ import (
 	"polyclam/backends/sssp"
 )
 
-// Backends maps the backend key of an [[engine]] table to the constructor of
-// its configuration, filled with defaults. It is not to be changed.
-var Backends = map[string]func() backends.Config{
-	"avast":    avast.NewConfig,
-	"clamd":    clamd.NewConfig,
-	"command":  command.NewConfig,
-	"drwebd":   drwebd.NewConfig,
-	"fprot":    fprot.NewConfig,
-	"fsecure":  fsecure.NewConfig,
-	"httpscan": httpscan.NewConfig,
-	"icap":     icap.NewConfig,
-	"inspect":  inspect.NewConfig,
-	"kav":      kav.NewConfig,
-	"kse":      kse.NewConfig,
-	"polyclam": polyclam.NewConfig,
-	"savapi":   savapi.NewConfig,
-	"sophie":   sophie.NewConfig,
-	"sssp":     sssp.NewConfig,
+// A Row describes one backend. To add a backend, create a folder for it below
+// backends/, add its row to rows, and document its keys in config.toml.example.
+type Row struct {
+	// Key is the value of the backend key in an [[engine]] table, and the name of the
+	// folder below backends/.
+	Key string
+	// NewConfig returns a new configuration, a pointer to a struct filled with defaults.
+	NewConfig func() backends.Config
+	// Products names the products that the backend can ask, for the manual.
+	Products string
+	// Abilities says what the products report.
+	Abilities backends.Abilities
 }
 
-// Abilities says what each kind of backend can tell, by the keys of Backends.
-var Abilities = map[string]backends.Abilities{
-	"avast":    avast.Abilities,
-	"clamd":    clamd.Abilities,
-	"command":  command.Abilities,
-	"drwebd":   drwebd.Abilities,
-	"fprot":    fprot.Abilities,
-	"fsecure":  fsecure.Abilities,
-	"httpscan": httpscan.Abilities,
-	"icap":     icap.Abilities,
-	"inspect":  inspect.Abilities,
-	"kav":      kav.Abilities,
-	"kse":      kse.Abilities,
-	"polyclam": polyclam.Abilities,
-	"savapi":   savapi.Abilities,
-	"sophie":   sophie.Abilities,
-	"sssp":     sssp.Abilities,
+const inspectProducts = "built in: EICAR, hash lists, what is encrypted in ZIP, RAR, 7z, EGG, ALZ, ARJ, ACE, PDF, Office, OpenDocument, iWork, EPUB, Access, " +
+	"OpenPGP, S/MIME, disk images and password databases, also within tar, gzip, bzip2, xz, Zstandard, LZ4, compress, cab, ISO, cpio, ar and LHA archives, mails and documents"
+
+// rows are in the order of the manual's table.
+var rows = []Row{
+	{"clamd", clamd.NewConfig, "ClamAV clamd", clamd.Abilities},
+	{"inspect", inspect.NewConfig, inspectProducts, inspect.Abilities},
+	{"polyclam", polyclam.NewConfig, "another polyclam, with all its engines", polyclam.Abilities},
+	{"sssp", sssp.NewConfig, "Sophos SAVDI (SSSP)", sssp.Abilities},
+	{"sophie", sophie.NewConfig, "Sophie, Trophie, savdid's SOPHIE channel", sophie.Abilities},
+	{"icap", icap.NewConfig, "ICAP: c-icap, squidclamav, ESET, Kaspersky, Symantec, Trend, Trellix, Sophos, F-Secure, OPSWAT and others", icap.Abilities},
+	{"fprot", fprot.NewConfig, "F-PROT 6 fpscand, F-PROT 4 f-protd", fprot.Abilities},
+	{"avast", avast.NewConfig, "Avast Business for Linux", avast.Abilities},
+	{"fsecure", fsecure.NewConfig, "F-Secure fsavd", fsecure.Abilities},
+	{"drwebd", drwebd.NewConfig, "Dr.Web drwebd", drwebd.Abilities},
+	{"kse", kse.NewConfig, "Kaspersky Scan Engine (HTTP)", kse.Abilities},
+	{"kav", kav.NewConfig, "Kaspersky kavdaemon, aveserver", kav.Abilities},
+	{"savapi", savapi.NewConfig, "Avira SAVAPI", savapi.Abilities},
+	{"httpscan", httpscan.NewConfig, "HTTP scanners: clamav-rest, clamav-rest-api and others", httpscan.Abilities},
+	{"command", command.NewConfig, "any command line", command.Abilities},
 }
 
-// Names returns the keys of Backends in alphabetical order.
-func Names() []string { return slices.Sorted(maps.Keys(Backends)) }
+// Rows returns the rows of all backends.
+func Rows() []Row { return slices.Clone(rows) }
+
+// Lookup returns the row with the key.
+func Lookup(key string) (Row, bool) {
+	i := slices.IndexFunc(rows, func(r Row) bool { return r.Key == key })
+	if i < 0 {
+		return Row{}, false
+	}
+	return rows[i], true
+}
+
+// Keys returns the keys of all rows in alphabetical order.
+func Keys() []string {
+	var keys []string
+	for _, r := range rows {
+		keys = append(keys, r.Key)
+	}
+	slices.Sort(keys)
+	return keys
+}

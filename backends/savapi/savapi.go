@@ -152,7 +152,7 @@ func (b *Backend) ask(conn *engineconn.Conn, a *backends.Answer, path string) er
 			return err
 		}
 		if code == codeAlert {
-			conn.Nudge("\n")
+			conn.WriteUnchecked("\n")
 		}
 	}
 }

@@ -11,13 +11,13 @@ import (
 // encrypted is SAVI's text for its code 0212, as savdid prints it.
 const encrypted = "File was encrypted"
 
-// unreadable are words of a daemon that cannot read the file. They only add a hint.
+// unreadable matches texts of a daemon that cannot read the file. It only adds a hint.
 var unreadable = regexp.MustCompile(`(?i)could not open|permission denied|no such file`)
 
 const hintRead = " (the daemon cannot read the file: its user needs access to it and to every directory above)"
 
-// parse is the answer table, for a line without its end. What is not in it is an
-// error, not a pass.
+// parse is the answer table, for a line without its line break. Anything that is not in
+// it is an error.
 func (b *Backend) parse(line string, a *backends.Answer) error {
 	code, text, _ := strings.Cut(line, ":")
 	switch {
@@ -33,7 +33,7 @@ func (b *Backend) parse(line string, a *backends.Answer) error {
 	return nil
 }
 
-// unscanned takes the text of an answer -1.
+// unscanned adds the text of a -1 answer.
 func (b *Backend) unscanned(text string, a *backends.Answer) {
 	category := b.texts.Category(text)
 	switch {
@@ -41,7 +41,7 @@ func (b *Backend) unscanned(text string, a *backends.Answer) {
 		category = backends.Encrypted
 	case category != "":
 	case text == "":
-		category, text = backends.SWErr, "-1 without a reason (see error_strings in its configuration)"
+		category, text = backends.SWErr, "-1 without a reason (see error_strings in the daemon's configuration)"
 	default:
 		category = backends.SWErr
 		if unreadable.MatchString(text) {

@@ -19,12 +19,11 @@ const (
 
 // Config holds the keys of an [[engine]] table with backend = "sophie".
 type Config struct {
-	// Transport is how the daemon gets the object: "path" names a file that its
-	// user must be able to read, with every directory above; "stream" sends the
-	// bytes, which only savdid takes. "auto" is path on a Unix socket and stream on
-	// TCP.
+	// Transport is how the daemon gets the object: "path" names a file that its user
+	// must be able to read, with every directory above; "stream" sends the bytes, which
+	// only savdid accepts. "auto" is path on a Unix socket and stream on TCP.
 	Transport string `toml:"transport"`
-	// ConnectTimeout bounds the making of a connection.
+	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 	texts.Keys
 }

@@ -9,57 +9,27 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
-// fake is a Sophie that answers by the marks of backendtest. Its answers 0 and
-// 1:EICAR-AV-Test are those that exim, amavis and MIMEDefang are written for; the
-// texts behind -1 are composed of SAVI's messages.
+// fake is a Sophie that answers by [backendtest.Marked]. exim, amavis and MIMEDefang are
+// written for its answers 0 and 1:EICAR-AV-Test; the texts after -1 are composed of
+// SAVI's messages.
 type fake struct {
 	end  string // of a line: "\n", "\r\n", "\x00" or nothing
-	keep bool   // the connection stays until the client goes
+	keep bool   // leaves the connection open until the client closes it
 	backendtest.Misbehaviour
 }
 
-// start starts it and returns its address.
+// start starts the fake and returns its address.
 func (f fake) start(tb testing.TB, network string) string {
 	tb.Helper()
-	dir, err := os.MkdirTemp("", "polyclam")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	address := dir + "/sophie"
-	if network == "tcp" {
-		address = "127.0.0.1:0"
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	tb.Cleanup(func() {
-		l.Close()
-		wg.Wait()
-		os.RemoveAll(dir)
-	})
-	wg.Go(func() {
-		for {
-			nc, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer nc.Close()
-				f.serve(nc)
-			})
-		}
-	})
-	return network + ":" + l.Addr().String()
+	return testkit.Serve(tb, network, f.serve)
 }
 
 func (f fake) serve(nc net.Conn) {
@@ -79,7 +49,7 @@ func (f fake) serve(nc net.Conn) {
 		var b bytes.Buffer
 		if f.Early && size > 1<<10 {
 			io.CopyN(&b, r, 1<<10)
-			io.WriteString(nc, says(b.Bytes())+f.end)
+			io.WriteString(nc, answerTo(b.Bytes())+f.end)
 			io.Copy(io.Discard, r)
 			return
 		}
@@ -91,7 +61,7 @@ func (f fake) serve(nc net.Conn) {
 		fmt.Fprintf(nc, "-1:Could not open item%s", f.end)
 		return
 	}
-	answer := says(data) + f.end
+	answer := answerTo(data) + f.end
 	if f.Odd != "" && bytes.Contains(data, []byte(backendtest.MarkOdd)) {
 		answer = f.Odd
 	}
@@ -105,7 +75,7 @@ func (f fake) serve(nc net.Conn) {
 	}
 }
 
-func says(data []byte) string {
+func answerTo(data []byte) string {
 	switch backendtest.Marked(data) {
 	case backends.OK:
 		return "0"

@@ -1,9 +1,8 @@
-// Package sophie scans with Sophie, a daemon around Sophos' engine, with Trophie, the
-// same around Trend Micro's, or with a channel of Sophos' savdid that speaks their
-// protocol ("scanprotocol { type: SOPHIE }").
+// Package sophie scans with Sophie, a daemon for Sophos' engine, with Trophie, a daemon
+// for Trend Micro's, or with a channel of Sophos' savdid that speaks their protocol
+// ("scanprotocol { type: SOPHIE }").
 //
-// The dialogue, on a connection for each scan: an answer says nothing about what it
-// belongs to.
+// The dialogue. There is a connection for each scan, because an answer has no id:
 //
 //	-> /path/of/file            transport "path"
 //	-> stream/68<CRLF>          transport "stream": savdid over TCP
@@ -11,19 +10,19 @@
 //	-> (68 bytes)
 //	<- 0                        then the connection is closed
 //
-// The answers; a line may end in LF, CRLF, NUL, or with the connection:
+// The answer table. A line may end in LF, CRLF, NUL, or with the connection:
 //
 //	0, 0:                        ok, code 0
-//	1, 1:NAME                    by the name, virus if unknown; code 1
+//	1, 1:NAME                    by name, virus if unknown; code 1
 //	-1:File was encrypted        encrypted, code -1
 //	-1, -1:any other text        swerr
 //	anything else                swerr
 //	(closed without a reply)     cannot-execute
 //
 // The codes 0, 1 and -1 are documented by the projects that drive Sophie. Of the texts
-// after -1 only SAVI's "File was encrypted" is known to the letter; a site can vouch
-// for more, see encrypted_texts and partial_texts. Only the whole text counts. A
-// daemon gives a text only with error_strings in its configuration.
+// after -1 only SAVI's "File was encrypted" is known exactly; a site can list others, see
+// encrypted_texts and partial_texts. Only a whole text counts. The daemon sends texts only
+// with error_strings in its configuration.
 package sophie
 
 import (
@@ -43,7 +42,7 @@ import (
 	"polyclam/backends/internal/texts"
 )
 
-// Abilities is what Sophie can report. No Sophie was at hand to try it with.
+// Abilities says what Sophie can report. It has not been tried with a real Sophie.
 var Abilities = backends.Abilities{
 	Virus: true, Encrypted: true,
 	Names:  true,
@@ -51,10 +50,10 @@ var Abilities = backends.Abilities{
 	Tested: "composed bytes",
 }
 
-// Backend is one Sophie. Safe for concurrent use.
+// A Backend scans with one Sophie. It is safe for concurrent use.
 type Backend struct {
 	client *engineconn.Client
-	stream bool // sends the object, else names a file
+	stream bool // sends the object instead of a path
 	texts  texts.Keys
 }
 
@@ -78,11 +77,11 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	})
 }
 
-// scanPath is the path of the object. The protocol has no quoting.
+// scanPath returns the path of the object. The protocol has no quoting.
 func scanPath(o backends.Object) (string, error) {
 	path, err := file.Path(o)
 	if err == nil && strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		err = &backends.ObjectError{Doing: "path of the object", Err: fmt.Errorf("%q: want ASCII characters without blanks", path)}
+		err = &backends.ObjectError{Doing: "path of the object", Err: fmt.Errorf("%q: want printable ASCII characters without spaces", path)}
 	}
 	return path, err
 }
@@ -100,7 +99,7 @@ func (b *Backend) scanStream(conn *engineconn.Conn, a *backends.Answer, o backen
 	if line != "OK" {
 		return refused(line)
 	}
-	if size > 0 { // else the answer may be there already
+	if size > 0 { // else the answer may already be there
 		err = conn.SendAccepted(func(w io.Writer) error { return engineconn.Object(w, o, 0, size) })
 	}
 	if err != nil {
@@ -109,8 +108,8 @@ func (b *Backend) scanStream(conn *engineconn.Conn, a *backends.Answer, o backen
 	return b.readAnswer(conn, a)
 }
 
-// refused is the error for a line in place of the OK to a stream. It cannot be a
-// verdict: nothing was sent yet.
+// refused returns the error for a line instead of the OK to a stream. It is never a
+// verdict, because nothing was sent yet.
 func refused(line string) error {
 	if text, ok := strings.CutPrefix(line, "-1"); ok {
 		return &backends.Failure{Category: backends.SWErr, Code: -1, Text: fmt.Sprintf("stream refused: %.200s", strings.TrimPrefix(text, ":"))}
@@ -118,10 +117,9 @@ func refused(line string) error {
 	return fmt.Errorf("unexpected answer to stream: %.200q", line)
 }
 
-// readAnswer reads the one line that answers a scan. A daemon that keeps the connection
-// need not end the line: the end of our side, sent once the answer has begun, makes it
-// close. After a clean line nothing more may come: a 0 followed by something else is
-// not a clean verdict.
+// readAnswer reads the line that answers a scan. A daemon that keeps the connection may
+// not end the line; CloseWrite, after the answer has begun, makes it close the
+// connection. A 0 followed by more output is not a clean verdict.
 func (b *Backend) readAnswer(conn *engineconn.Conn, a *backends.Answer) error {
 	if _, err := conn.Reader().Peek(1); err != nil {
 		return conn.Lost(err)
@@ -137,12 +135,13 @@ func (b *Backend) readAnswer(conn *engineconn.Conn, a *backends.Answer) error {
 	return end(conn)
 }
 
-// lastWords is how long a daemon may keep a connection open after a clean answer.
-const lastWords = 100 * time.Millisecond
+// closeTime is how long end waits for a daemon that keeps the connection open.
+const closeTime = 100 * time.Millisecond
 
-// end wants the end of the connection, or silence for a moment.
+// end waits for the end of the connection, but no longer than closeTime. Anything else
+// than line breaks is an error.
 func end(conn *engineconn.Conn) error {
-	conn.SetReadDeadline(time.Now().Add(lastWords))
+	conn.SetReadDeadline(time.Now().Add(closeTime))
 	for range 1000 {
 		_, err := conn.Reader().Peek(1)
 		switch {
@@ -157,5 +156,5 @@ func end(conn *engineconn.Conn) error {
 		}
 		conn.Reader().Discard(len(more))
 	}
-	return errors.New("unexpected lines without an end after a clean answer")
+	return errors.New("endless empty lines after a clean answer")
 }

@@ -8,7 +8,7 @@ import (
 	"polyclam/backends"
 )
 
-// maxEvents bounds the names that are kept of "EVENT VIRUS" lines.
+// maxEvents limits how many names of "EVENT VIRUS" lines are kept.
 const maxEvents = 100
 
 var errNoDone = errors.New("the answer ends without DONE")
@@ -16,15 +16,15 @@ var errNoDone = errors.New("the answer ends without DONE")
 // block is the block of lines that answers a scan.
 type block struct {
 	answer   *backends.Answer
-	named    bool         // there was a VIRUS line
-	infected string       // the first other line that says so
-	events   []string     // names of "EVENT VIRUS" lines, which come beside VIRUS lines
+	named    bool         // by a VIRUS line
+	infected string       // the first other line that reports a virus
+	events   []string     // names of "EVENT VIRUS" lines, which precede VIRUS lines
 	seen     map[int]bool // codes
 	done     bool
 }
 
-// readAnswer reads lines up to the empty one that ends the block. A REJ in place of a
-// block is a *rejection. A line that is not in the protocol ends the answer.
+// readAnswer reads lines up to the empty one that ends the block. A REJ instead of a
+// block is returned as a *rejection. A line that is not in the protocol ends the answer.
 func readAnswer(request string, next func() (string, error), a *backends.Answer) error {
 	b := block{answer: a, seen: map[int]bool{}}
 	defer b.finish()
@@ -47,13 +47,13 @@ func readAnswer(request string, next func() (string, error), a *backends.Answer)
 	}
 }
 
-// add takes a line into account. It reports false for one that is not in the protocol.
-// DONE is the last one; a virus counts wherever it is named.
+// add adds a line, and reports false for one that is not in the protocol. DONE is the last
+// line, but a virus counts even after it.
 func (b *block) add(line string) bool {
 	word, rest, _ := strings.Cut(line, " ")
 	switch {
 	case word == "VIRUS":
-		// NAME PATH: a name has no blanks, a path may; of data it is empty.
+		// NAME PATH: only the path may contain spaces. SCANDATA has an empty path.
 		name, _, _ := strings.Cut(rest, " ")
 		b.named = true
 		b.answer.Found(backends.Virus, codeVirus, name, trimmed(line))
@@ -81,7 +81,7 @@ func (b *block) add(line string) bool {
 	return true
 }
 
-// addStatus takes "CODE PATH" or "CODE TEXT". Only DONE says that everything is OK.
+// addStatus adds "CODE PATH" or "CODE TEXT". Only DONE can mean that everything is OK.
 func (b *block) addStatus(line, status, rest string) {
 	digits, _, _ := strings.Cut(rest, " ")
 	category, code, hint := lookup(status, digits)
@@ -109,7 +109,7 @@ func (b *block) addStatus(line, status, rest string) {
 	}
 }
 
-// finish sees to an infected object without a VIRUS line.
+// finish reports an infected object without a VIRUS line.
 func (b *block) finish() {
 	switch {
 	case b.named:
@@ -124,7 +124,7 @@ func (b *block) finish() {
 
 func trimmed(line string) string { return strings.TrimRight(line, " ") }
 
-// unexpected is the error for a line that is not in the protocol.
+// unexpected returns the error for a line that is not in the protocol.
 func unexpected(request, line string) error {
 	return fmt.Errorf("%s: unexpected answer %.200q", request, line)
 }

@@ -10,8 +10,8 @@ import (
 	"polyclam/backends/sssp/ssspfake"
 )
 
-// BenchmarkScan compares kept connections with one for each scan, for an object of
-// 10 KB: a new one costs the greeting, SSSP/1.0 and OPTIONS.
+// BenchmarkScan compares kept connections with a new one for each scan, for an object of
+// 10 KB. A new connection costs the greeting, SSSP/1.0 and OPTIONS.
 func BenchmarkScan(b *testing.B) {
 	object := backendtest.Bytes(b, bytes.Repeat([]byte("a"), 10_000))
 	for _, network := range []string{"unix", "tcp"} {

@@ -7,9 +7,8 @@ import (
 	"polyclam/backends"
 )
 
-// codes gives the categories of SAVI's results: the low 16 bits of the numbers in
-// Sophos' savierr.h, as OK, FAIL and DONE lines print them. A code that is not here
-// is SWErr. Partial: nothing went wrong and no retry helps.
+// codes are the categories of SAVI's results: the low 16 bits of the numbers in Sophos'
+// savierr.h, as OK, FAIL and DONE lines print them. Any other code is SWErr.
 var codes = []struct {
 	code     int
 	category backends.Category
@@ -19,7 +18,7 @@ var codes = []struct {
 	{codeOK, backends.OK, "the function call succeeded", ""},
 	{codeVirus, backends.Virus, "virus found during virus scan", ""},
 	{codeEncrypted, backends.Encrypted, "file was encrypted", ""},
-	// A success: everything was scanned, with old data. L7tech takes it so, too.
+	// A success: everything was scanned, with old data. L7tech reads it that way, too.
 	{codeOldData, backends.OK, "virus data is old", ""},
 
 	{0x020F, backends.Partial, "not supported", ""},
@@ -77,7 +76,7 @@ const (
 	codeOldData   = 0x021E
 )
 
-// rejections says what the codes of REJ mean.
+// rejections are the meanings of the codes of REJ.
 var rejections = map[int]string{
 	codeUnknown: "the request was not recognised",
 	2:           "the SSSP version was incorrect",
@@ -91,21 +90,21 @@ const (
 	codeTooMuch = 4
 )
 
-// What an administrator can do about it.
+// Hints for the administrator.
 const (
 	hintOpen    = "savdid cannot read the file: its user needs access to it and to every directory above, or with SCANDATA to its own temporary directory"
 	hintFull    = "all of savdid's threads may be busy; max_scans must not be above threadcount in savdid.conf"
-	hintOptions = `this savdid does not take the key options as it is: change it, or switch archives on in savdid.conf ("savigrp: GrpArchiveUnpack 1") and set options = []`
+	hintOptions = `this savdid rejects the lines in options: change them, or enable archives in savdid.conf ("savigrp: GrpArchiveUnpack 1") and set options = []`
 )
 
-// permission says which line of savdid.conf permits a request.
+// permission names the line of savdid.conf that permits a request.
 var permission = map[string]string{
 	requestData: `savdid does not permit SCANDATA: set "allowscandata: YES" in savdid.conf`,
 	requestFile: `savdid does not permit SCANFILE: set "allowscanfile: FILE" in savdid.conf and allow the spool's directory, or use transport = "data"`,
 }
 
-// lookup gives the category of a status, "OK" or "FAIL", with a code in four hexadecimal
-// digits. A FAIL is never OK.
+// lookup returns the category of a status, "OK" or "FAIL", with a code of four hexadecimal
+// digits. FAIL is never OK.
 func lookup(status, digits string) (category backends.Category, code int, hint string) {
 	n, err := strconv.ParseUint(digits, 16, 16)
 	if err != nil || len(digits) != 4 {
@@ -152,7 +151,7 @@ func (r *rejection) Error() string {
 	return text
 }
 
-// parseRejection reads a line that begins with REJ.
+// parseRejection parses a REJ line.
 func parseRejection(request, line string) (*rejection, bool) {
 	rest, ok := strings.CutPrefix(line, "REJ ")
 	if !ok {

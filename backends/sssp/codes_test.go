@@ -18,7 +18,7 @@ func failureCode(err error) int {
 	return 0
 }
 
-// TestCodes: whatever a code is, only these are not failures.
+// TestCodes checks that every code except these is a failure.
 func TestCodes(t *testing.T) {
 	want := map[int]backends.Category{
 		0x0000: backends.OK, 0x021E: backends.OK, 0x0203: backends.Virus, 0x0212: backends.Encrypted,
@@ -51,12 +51,12 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// TestCodesOnce: a code in the table twice would hide the second.
+// TestCodesOnce checks that the table is complete and has no duplicates.
 func TestCodesOnce(t *testing.T) {
 	var seen []int
 	for _, row := range codes {
 		if slices.Contains(seen, row.code) || !row.category.Valid() || row.text == "" {
-			t.Errorf("%04X: twice, or incomplete", row.code)
+			t.Errorf("%04X: duplicate or incomplete", row.code)
 		}
 		seen = append(seen, row.code)
 	}
@@ -122,7 +122,7 @@ func TestEscapePath(t *testing.T) {
 	}
 }
 
-// TestNumbers: the session stays the same, and the number counts up by one.
+// TestNumbers checks the tokens of ACC lines.
 func TestNumbers(t *testing.T) {
 	for _, tt := range []struct {
 		tokens []string

@@ -23,17 +23,17 @@ type Config struct {
 	// must be able to read (SCANFILE, "allowscanfile: FILE").
 	Transport string `toml:"transport"`
 	// Options are the lines of the OPTIONS request that begins every connection.
-	// Without GrpArchiveUnpack savdid does not look into archives, and says of a
-	// locked one that it is clean. An empty list sends no OPTIONS.
+	// Without GrpArchiveUnpack savdid does not unpack archives, and reports an encrypted
+	// one as clean. With an empty list no OPTIONS is sent.
 	Options []string `toml:"options"`
-	// Sessions keeps connections open between scans. Each of them holds one of
-	// savdid's threads.
+	// Sessions keeps connections open between scans. Each occupies one of savdid's
+	// threads.
 	Sessions bool `toml:"sessions"`
-	// IdleLimit is how long a connection is kept that nothing is scanned on. It has
-	// to be below requesttimeout in savdid.conf.
+	// IdleLimit is how long an idle connection is kept. It must be below requesttimeout
+	// in savdid.conf.
 	IdleLimit time.Duration `toml:"idle_limit"`
-	// ConnectTimeout bounds the making of a connection, and then the wait for
-	// savdid's greeting.
+	// ConnectTimeout limits the time to connect, and then the wait for savdid's
+	// greeting.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 }
 
@@ -80,8 +80,7 @@ func (c *Config) check() error {
 	return errors.Join(errs...)
 }
 
-// checkOption wants one line that cannot be taken for anything else. XML answers
-// are not understood here.
+// checkOption checks that an option is one valid line. XML answers are not supported.
 func checkOption(line string) error {
 	name, value, ok := strings.Cut(line, ": ")
 	for _, r := range line {

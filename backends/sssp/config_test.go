@@ -11,7 +11,7 @@ func TestConfig(t *testing.T) {
 		name    string
 		address string
 		change  func(*Config)
-		want    []string // in the error; none: it is good
+		want    []string // in the error; none: valid
 	}{
 		{"defaults on unix", "unix:/var/run/savdi/sssp.sock", nil, nil},
 		{"defaults on tcp", "tcp:127.0.0.1:4010", nil, nil},
@@ -22,14 +22,14 @@ func TestConfig(t *testing.T) {
 		{"no address", "", nil, []string{"address: sssp needs one"}},
 		{"bad address", "sssp.sock", nil, []string{`address "sssp.sock"`}},
 		{"transport", "tcp:h:1", func(c *Config) { c.Transport = "fildes" }, []string{`transport "fildes"`}},
-		{"all at once", "", func(c *Config) { *c = Config{Options: []string{""}} },
+		{"everything wrong", "", func(c *Config) { *c = Config{Options: []string{""}} },
 			[]string{"address", "transport", "options", "idle_limit", "connect_timeout"}},
 		{"negative", "tcp:h:1", func(c *Config) { c.IdleLimit, c.ConnectTimeout = -1, -time.Second }, []string{`idle_limit "-1ns"`, `connect_timeout "-1s"`}},
 		{"option without value", "tcp:h:1", func(c *Config) { c.Options = []string{"savigrp:"} }, []string{`"savigrp:"`}},
 		{"option without name", "tcp:h:1", func(c *Config) { c.Options = []string{": x"} }, []string{`": x"`}},
 		{"two lines", "tcp:h:1", func(c *Config) { c.Options = []string{"savigrp: a 1\r\n\r\nSCANDIRR /"} }, []string{"want \"name: value\""}},
 		{"not ASCII", "tcp:h:1", func(c *Config) { c.Options = []string{"savigrp: ä"} }, []string{"want \"name: value\""}},
-		{"trailing blank", "tcp:h:1", func(c *Config) { c.Options = []string{"savigrp: a "} }, []string{"want \"name: value\""}},
+		{"trailing space", "tcp:h:1", func(c *Config) { c.Options = []string{"savigrp: a "} }, []string{"want \"name: value\""}},
 		{"long", "tcp:h:1", func(c *Config) { c.Options = []string{"savigrp: " + strings.Repeat("a", 200)} }, []string{"want \"name: value\""}},
 		{"xml", "tcp:h:1", func(c *Config) { c.Options = []string{"output: xml"} }, []string{"output: brief"}},
 	} {

@@ -10,7 +10,7 @@ import (
 	"polyclam/backends/sssp/ssspfake"
 )
 
-// open makes a backend for address; change may change its keys.
+// open opens a backend for address; change may be nil.
 func open(tb testing.TB, address string, change func(*Config)) *Backend {
 	tb.Helper()
 	config := NewConfig().(*Config)
@@ -27,7 +27,7 @@ func open(tb testing.TB, address string, change func(*Config)) *Backend {
 
 func byFile(c *Config) { c.Transport = transportFile }
 
-// half are beginnings of what a server says behind its greeting.
+// half are incomplete answers after the greeting.
 var half = []backendtest.Words{
 	backendtest.Composed("A"),
 	backendtest.Composed("ACC 1/1"),

@@ -10,8 +10,8 @@ import (
 	"polyclam/backends/internal/engineconn/linetest"
 )
 
-// FuzzAnswer: whatever comes, there is a result or an error, and OK is said only of
-// an answer that says it and nothing else.
+// FuzzAnswer checks that every answer is a valid result or a failure, and that only an
+// answer that says OK and nothing else is OK.
 func FuzzAnswer(f *testing.F) {
 	for _, tr := range transcripts() {
 		if len(tr.reply) < 300 {
@@ -42,7 +42,7 @@ func FuzzAnswer(f *testing.F) {
 		block, _, _ := strings.Cut(text, "\n\n")
 		for _, bad := range []string{"\nVIRUS", "\nFAIL", "\nREJ", "\nDONE FAIL", "\nOK 0203", "\nDONE OK 0203", "\nEVENT VIRUS "} {
 			if strings.Contains(block+"\n", bad) {
-				t.Fatalf("OK in spite of %q", bad)
+				t.Fatalf("OK with %q", bad)
 			}
 		}
 	})

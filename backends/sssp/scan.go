@@ -12,13 +12,13 @@ import (
 )
 
 // scanData sends the object and reads the answer. savdid refuses an object that is too
-// large for it before any of it was sent.
+// large before any of it is sent.
 func (b *Backend) scanData(conn *engineconn.Conn, a *backends.Answer, o backends.Object) error {
 	size := o.Size()
 	if err := request(conn, requestData, strconv.FormatInt(size, 10)); err != nil {
 		return refused(conn, a, err)
 	}
-	if size > 0 { // else the answer may be there already
+	if size > 0 { // else the answer may already be there
 		err := conn.SendAccepted(func(w io.Writer) error { return engineconn.Object(w, o, 0, size) })
 		if err != nil {
 			return fmt.Errorf("%s: %w", requestData, err)
@@ -27,7 +27,7 @@ func (b *Backend) scanData(conn *engineconn.Conn, a *backends.Answer, o backends
 	return b.readBound(conn, a, requestData)
 }
 
-// scanFile has savdid read the file.
+// scanFile makes savdid read the file.
 func (b *Backend) scanFile(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	if err := request(conn, requestFile, escapePath(path)); err != nil {
 		return refused(conn, a, err)
@@ -35,7 +35,7 @@ func (b *Backend) scanFile(conn *engineconn.Conn, a *backends.Answer, path strin
 	return b.readBound(conn, a, requestFile)
 }
 
-// request sends a request and waits until it is accepted.
+// request sends a request and waits until savdid accepts it.
 func request(conn *engineconn.Conn, name, argument string) error {
 	if err := conn.Command(name + " " + argument + "\r\n"); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -43,25 +43,25 @@ func request(conn *engineconn.Conn, name, argument string) error {
 	return accepted(conn, name)
 }
 
-// readBound reads the answer to a scan, and proves that it is the one. The lines of an
-// answer carry no number, only the ACC before it does. So another request follows the
-// object, without waiting: savdid answers in order, and what it says to that request
-// must come right after the answer to the scan. If an answer to something earlier was
-// taken for it, the true one still comes between the two.
+// readBound reads the answer to a scan, and proves that it belongs to the scan. Only the
+// ACC before an answer carries a number, so another request, the fence, follows the object
+// immediately. savdid answers in order: the ACC of the fence must come right after the
+// answer to the scan. If an answer to an earlier request was read instead, the right one
+// comes before that ACC and is unexpected.
 func (b *Backend) readBound(conn *engineconn.Conn, a *backends.Answer, request string) error {
 	early := conn.IsEarly()
 	if !early {
-		conn.Nudge(b.fence + "\r\n")
+		conn.WriteUnchecked(b.fence + "\r\n")
 	}
 	if err := readAnswer(request, conn.Line, a); err != nil {
 		return refused(conn, a, err)
 	}
 	if a.Failed() || b.fence == requestBye {
-		conn.Spoil()
+		conn.NoReuse()
 	}
 	switch {
 	case early, a.Failed() && a.Category() == "":
-		return nil // nothing to prove
+		return nil // no verdict to prove
 	case b.fence == requestBye:
 		return readBye(conn)
 	}
@@ -70,8 +70,8 @@ func (b *Backend) readBound(conn *engineconn.Conn, a *backends.Answer, request s
 	switch {
 	case errors.As(err, &r) && r.code == codeUnknown:
 		// This savdid does not know the request. REJ carries no number, so the end of the
-		// session has to prove that nothing else was to come.
-		conn.Nudge(requestBye + "\r\n")
+		// session must prove that nothing follows.
+		conn.WriteUnchecked(requestBye + "\r\n")
 		return readBye(conn)
 	case err != nil:
 		return err
@@ -79,7 +79,7 @@ func (b *Backend) readBound(conn *engineconn.Conn, a *backends.Answer, request s
 	return readSettings(conn, b.fence, func(string, string) {})
 }
 
-// readBye wants the end of the session after an answer.
+// readBye reads the end of the session after an answer.
 func readBye(conn *engineconn.Conn) error {
 	line, err := conn.Line()
 	switch {
@@ -91,13 +91,13 @@ func readBye(conn *engineconn.Conn) error {
 	return fmt.Errorf("%s: %w", requestBye, err)
 }
 
-// refused takes a rejection in place of an answer.
+// refused adds a rejection to the answer. Other errors are returned.
 func refused(conn *engineconn.Conn, a *backends.Answer, err error) error {
 	var r *rejection
 	if !errors.As(err, &r) {
 		return err
 	}
-	conn.Spoil()
+	conn.NoReuse()
 	if r.code == codeTooMuch && r.request == requestData {
 		a.Refuse(r.code, r.Error())
 		return nil
@@ -105,8 +105,8 @@ func refused(conn *engineconn.Conn, a *backends.Answer, err error) error {
 	return failure(err)
 }
 
-// escapePath percent-encodes everything but RFC 3986's unreserved characters, the
-// slash too, as the Moodle client does. savdid decodes all of it.
+// escapePath percent-encodes everything except RFC 3986's unreserved characters, even the
+// slash, as the Moodle client does. savdid decodes all of it.
 func escapePath(path string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

@@ -23,14 +23,14 @@ const (
 
 const greeting = "OK SSSP/1.0"
 
-// session is what we know about a connection.
+// session is savdid's state of a connection.
 type session struct {
-	id     string // as savdid calls it
-	number uint64 // of the last request that was accepted
+	id     string
+	number uint64 // of the last accepted request
 }
 
-// next takes the token of an ACC, "<session>/<number>". The session stays the same, and
-// the number counts up by one with each request.
+// next checks the token of an ACC, "<session>/<number>". The session stays the same, and
+// the number increases by one with each request.
 func (s *session) next(token string) bool {
 	id, digits, _ := strings.Cut(token, "/")
 	n, err := strconv.ParseUint(digits, 10, 63)
@@ -48,28 +48,28 @@ func isHex(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "0123456789ABCDEFabcdef") == ""
 }
 
-// accepted waits for the ACC of a request. Any other line is none of its answer.
+// accepted waits for the ACC of a request. Any other line does not belong to its answer.
 func accepted(conn *engineconn.Conn, request string) error {
 	line, err := conn.Line()
 	if err != nil {
 		return fmt.Errorf("%s: %w", request, err)
 	}
 	if r, ok := parseRejection(request, line); ok {
-		conn.Spoil()
+		conn.NoReuse()
 		return r
 	}
 	token, ok := strings.CutPrefix(line, "ACC ")
 	if !ok || !conn.State.(*session).next(token) {
-		return conn.Unrelated(unexpected(request, line))
+		return conn.Stray(unexpected(request, line))
 	}
 	return nil
 }
 
-// hello makes a new connection ready for a scan. A savdid whose threads are all busy
-// accepts the connection and says nothing, or closes it.
+// hello prepares a new connection for scans. A savdid whose threads are all busy accepts
+// the connection and sends nothing, or closes it.
 func (b *Backend) hello(conn *engineconn.Conn) error {
 	conn.State = &session{}
-	conn.Doing("greeting (" + hintFull + ")")
+	conn.SetStep("greeting (" + hintFull + ")")
 	line, err := conn.Line()
 	switch {
 	case errors.Is(err, backends.ErrNoReply):
@@ -118,10 +118,10 @@ func setOptions(conn *engineconn.Conn, options []string) error {
 	return nil
 }
 
-// maxSettings bounds the lines of an answer to QUERY.
+// maxSettings limits the lines of an answer to QUERY.
 const maxSettings = 1000
 
-// readSettings reads lines "key: value" up to the empty one.
+// readSettings reads "key: value" lines up to the empty one, and calls learn for each.
 func readSettings(conn *engineconn.Conn, request string, learn func(key, value string)) error {
 	for range maxSettings {
 		line, err := conn.Line()

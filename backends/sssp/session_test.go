@@ -1,11 +1,8 @@
 package sssp
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -13,19 +10,10 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/backends/internal/engineconn/linetest"
 	"polyclam/backends/sssp/ssspfake"
+	"polyclam/backends/testfile"
+	"polyclam/test/testkit"
 )
-
-// eventually waits until ok.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not in a minute: %s", what)
-		}
-	}
-}
 
 func scanOK(t *testing.T, b *Backend) {
 	t.Helper()
@@ -48,7 +36,7 @@ func TestSessionIsKept(t *testing.T) {
 	b := open(t, s.Address(), nil)
 	for range 3 {
 		scanOK(t, b)
-		if r, err := b.Scan(testContext(t), backendtest.Bytes(t, backendtest.EncryptedZip())); err != nil || r.Category != backends.Encrypted {
+		if r, err := b.Scan(testContext(t), backendtest.Bytes(t, testfile.Encrypted())); err != nil || r.Category != backends.Encrypted {
 			t.Fatalf("got %+v, %v", r, err)
 		}
 	}
@@ -60,9 +48,9 @@ func TestSessionIsKept(t *testing.T) {
 	}
 	b.Close()
 	b.Close()
-	eventually(t, "BYE", func() bool { return s.Byes() == 1 && s.Open() == 0 })
-	scanOK(t, b) // late, on a connection of its own
-	eventually(t, "BYE", func() bool { return s.Byes() == 2 && s.Open() == 0 })
+	testkit.Eventually(t, "BYE", func() bool { return s.Byes() == 1 && s.Open() == 0 })
+	scanOK(t, b) // on a new connection
+	testkit.Eventually(t, "BYE", func() bool { return s.Byes() == 2 && s.Open() == 0 })
 }
 
 func TestSessionIsNotKept(t *testing.T) {
@@ -70,19 +58,19 @@ func TestSessionIsNotKept(t *testing.T) {
 	b := open(t, s.Address(), func(c *Config) { c.Sessions = false })
 	scanOK(t, b)
 	scanOK(t, b)
-	eventually(t, "two BYEs", func() bool { return s.Byes() == 2 && s.Open() == 0 })
+	testkit.Eventually(t, "two BYEs", func() bool { return s.Byes() == 2 && s.Open() == 0 })
 }
 
 func TestSessionEndsIdle(t *testing.T) {
 	s := ssspfake.Start(t, ssspfake.Options{})
 	b := open(t, s.Address(), func(c *Config) { c.IdleLimit = time.Millisecond })
 	scanOK(t, b)
-	eventually(t, "BYE", func() bool { return s.Byes() == 1 && s.Open() == 0 })
+	testkit.Eventually(t, "BYE", func() bool { return s.Byes() == 1 && s.Open() == 0 })
 	scanOK(t, b)
 }
 
-// TestSessionClosedIdle: a connection that savdid closed while it was idle is
-// replaced, and nobody notices.
+// TestSessionClosedIdle checks that a scan succeeds after savdid has closed an idle
+// connection.
 func TestSessionClosedIdle(t *testing.T) {
 	s := ssspfake.Start(t, ssspfake.Options{})
 	b := open(t, s.Address(), nil)
@@ -94,7 +82,7 @@ func TestSessionClosedIdle(t *testing.T) {
 	}
 }
 
-// TestSessionDiesAtReuse: it is found out only when the request is there.
+// TestSessionDiesAtReuse closes a kept connection when the next request arrives.
 func TestSessionDiesAtReuse(t *testing.T) {
 	first := asked(want("QUERY SERVER\r\n"), say(fenced(done, 4)), want("SCANDATA 1\r\n"), backendtest.Close())
 	d := backendtest.StartDaemon(t, "unix", first, asked(say(fenced(done, 4)), backendtest.Drain()))
@@ -106,7 +94,7 @@ func TestSessionDiesAtReuse(t *testing.T) {
 	}
 }
 
-// TestSessionDiesTwice: once is enough.
+// TestSessionDiesTwice checks that a scan uses only one new connection.
 func TestSessionDiesTwice(t *testing.T) {
 	first := asked(want("QUERY SERVER\r\n"), say(fenced(done, 4)), want("SCANDATA 1\r\n"), backendtest.Close())
 	d := backendtest.StartDaemon(t, "unix", first, prepared(want("SCANDATA 1\r\n"), backendtest.Close()), backendtest.Script{backendtest.Hang()})
@@ -118,12 +106,13 @@ func TestSessionDiesTwice(t *testing.T) {
 	}
 }
 
-// TestSessionIrregular: after each of these the next scan has a new connection.
-func TestSessionIrregular(t *testing.T) {
+// TestSessionGivenUp checks that the next scan uses a new connection after each of these
+// answers.
+func TestSessionGivenUp(t *testing.T) {
 	for name, reply := range map[string]string{
 		"more than an answer":    fenced(done, 4) + "\r\n",
 		"two answers":            done + done,
-		"an answer nobody wants": fenced(done, 4) + "ACC 1/5\r\n" + done,
+		"answer without request": fenced(done, 4) + "ACC 1/5\r\n" + done,
 		"unknown line":           "VIRUS A \r\nPROGRESS\r\n" + doneVirus,
 		"weak unknown line":      "FAIL 0212 \r\nPROGRESS\r\n" + done,
 		"failure":                "DONE FAIL 0202 Sweep failure\r\n\r\n",
@@ -142,62 +131,6 @@ func TestSessionIrregular(t *testing.T) {
 	}
 }
 
-// TestLateAnswer: what comes while nothing is asked, or for an earlier request, is
-// never taken for an answer: the object is scanned on a new connection.
-func TestLateAnswer(t *testing.T) {
-	for name, late := range map[string]backendtest.Script{
-		"while idle":       {say("ACC 1/5\r\n" + done)},
-		"in place of ACC":  {want("SCANDATA 1\r\n"), say(done)},
-		"ACC of before":    {want("SCANDATA 1\r\n"), say("ACC 1/3\r\n")},
-		"before the data":  {want("SCANDATA 1\r\n"), say("ACC 1/5\r\n" + done)},
-		"after the data":   {want("SCANDATA 1\r\n"), say("ACC 1/5\r\n"), want("x"), say(done + "VIRUS C \r\n" + doneVirus)},
-		"virus, then done": {want("SCANDATA 1\r\n"), say("ACC 1/5\r\n"), want("x"), say("VIRUS B \r\n" + doneVirus + done)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			idle, sent := make(chan struct{}), make(chan struct{})
-			first := append(asked(want("QUERY SERVER\r\n"), say(fenced(done, 4)), backendtest.Wait(idle)), late[0])
-			if name == "while idle" {
-				first = append(first, closing(sent))
-			} else {
-				close(sent)
-			}
-			first = append(append(first, late[1:]...), backendtest.Drain())
-			d := backendtest.StartDaemon(t, "unix", first, asked(say(fenced("VIRUS A \r\n"+doneVirus, 4)), backendtest.Drain()))
-			b := open(t, d.Address(), nil)
-			scanOK(t, b)
-			close(idle)
-			<-sent
-			r, err := b.Scan(testContext(t), x(t))
-			if err != nil || r.Category != backends.Virus || len(r.Findings) != 1 || r.Findings[0].Name != "A" || d.Connections() != 2 {
-				t.Errorf("got %+v, %v, %d connections", r, err, d.Connections())
-			}
-		})
-	}
-}
-
-// TestRepeated: savdid repeats its answers to scans and settings a while later, in the
-// middle of later scans too.
-func TestRepeated(t *testing.T) {
-	g := backendtest.Together(t)
-	defer g.Wait()
-	for name, change := range map[string]func(*Config){"kept": nil, "once": once} {
-		for _, slow := range []bool{false, true} {
-			for _, repeat := range []time.Duration{5, 30, 60} {
-				s := ssspfake.Start(t, ssspfake.Options{Slow: slow, Misbehaviour: backendtest.Misbehaviour{Repeat: repeat * time.Millisecond}})
-				b := open(t, s.Address(), change)
-				g.Go(func() {
-					verdicts := linetest.Alternate(t, b, 10)
-					t.Logf("%s, slow %v, after %d ms: %d of 300 with a verdict, %d connections", name, slow, repeat, verdicts, s.Connections())
-				})
-			}
-		}
-	}
-}
-
-func closing(c chan struct{}) backendtest.Step {
-	return func(*backendtest.Session) error { close(c); return nil }
-}
-
 func TestHandshake(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -205,18 +138,18 @@ func TestHandshake(t *testing.T) {
 		want   backends.Category
 		text   string
 	}{
-		{"greeting of another", backendtest.Script{say("220 mail ESMTP\r\n"), backendtest.Drain()}, backends.SWErr, "is it a savdid"},
-		{"greeting of another version", backendtest.Script{say("OK SSSP/2.0\r\n"), backendtest.Drain()}, backends.SWErr, "is it a savdid"},
+		{"another greeting", backendtest.Script{say("220 mail ESMTP\r\n"), backendtest.Drain()}, backends.SWErr, "is it a savdid"},
+		{"another version", backendtest.Script{say("OK SSSP/2.0\r\n"), backendtest.Drain()}, backends.SWErr, "is it a savdid"},
 		{"longer greeting", backendtest.Script{say("OK SSSP/1.0 \r\n"), backendtest.Drain()}, backends.SWErr, "is it a savdid"},
-		{"half a greeting", backendtest.Script{say("OK SSSP/1.0"), backendtest.Close()}, backends.SWErr, "in the middle"},
-		{"closed at once", backendtest.Script{backendtest.Close()}, backends.CannotExecute, "threadcount"},
+		{"partial greeting", backendtest.Script{say("OK SSSP/1.0"), backendtest.Close()}, backends.SWErr, "in the middle"},
+		{"closed immediately", backendtest.Script{backendtest.Close()}, backends.CannotExecute, "threadcount"},
 		{"rejected greeting", backendtest.Script{say("REJ 2\r\n"), backendtest.Drain()}, backends.SWErr, "is it a savdid"},
 		{"rejected version", backendtest.Script{say("OK SSSP/1.0\r\n"), want("SSSP/1.0\r\n"), say("REJ 2\r\n"), backendtest.Drain()}, backends.SWErr, "version was incorrect"},
-		{"closed for no version", backendtest.Script{say("OK SSSP/1.0\r\n"), want("SSSP/1.0\r\n"), backendtest.Close()}, backends.CannotExecute, "without a reply"},
-		{"nothing accepted", backendtest.Script{say("OK SSSP/1.0\r\n"), want("SSSP/1.0\r\n"), say("ACC \r\n"), backendtest.Drain()}, backends.SWErr, "unexpected answer"},
+		{"closed at the version", backendtest.Script{say("OK SSSP/1.0\r\n"), want("SSSP/1.0\r\n"), backendtest.Close()}, backends.CannotExecute, "without a reply"},
+		{"ACC without token", backendtest.Script{say("OK SSSP/1.0\r\n"), want("SSSP/1.0\r\n"), say("ACC \r\n"), backendtest.Drain()}, backends.SWErr, "unexpected answer"},
 		{"ACC twice", append(prepared()[:2:2], say("ACC 1/1\r\n"), want("OPTIONS\r\nsavigrp: GrpArchiveUnpack 1\r\n\r\n"), say("ACC 1/1\r\n"), backendtest.Drain()), backends.SWErr, "unexpected answer"},
 		{"another session", append(prepared()[:4:4], say("ACC 2/2\r\n"), backendtest.Drain()), backends.SWErr, "unexpected answer"},
-		{"options in part", append(prepared()[:4:4], say("ACC 1/2\r\nDONE FAIL 0202 x\r\n\r\n"), backendtest.Drain()), backends.SWErr, "OPTIONS"},
+		{"options failed", append(prepared()[:4:4], say("ACC 1/2\r\nDONE FAIL 0202 x\r\n\r\n"), backendtest.Drain()), backends.SWErr, "OPTIONS"},
 		{"options rejected late", append(prepared()[:4:4], say("ACC 1/2\r\nREJ 3\r\n"), backendtest.Drain()), backends.SWErr, "options = []"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -228,7 +161,7 @@ func TestHandshake(t *testing.T) {
 }
 
 func TestServerSettings(t *testing.T) {
-	eicar := backendtest.Bytes(t, backendtest.EICAR())
+	eicar := backendtest.Bytes(t, testfile.EICAR())
 	for _, c := range []struct {
 		name   string
 		fake   ssspfake.Options
@@ -239,7 +172,7 @@ func TestServerSettings(t *testing.T) {
 		scans  int
 	}{
 		{"no QUERY SERVER", ssspfake.Options{NoQuery: true}, nil, backends.Virus, 0x203, "", 1},
-		{"as large as may be", ssspfake.Options{MaxScanData: 68}, nil, backends.Virus, 0x203, "", 1},
+		{"largest object", ssspfake.Options{MaxScanData: 68}, nil, backends.Virus, 0x203, "", 1},
 		{"too large", ssspfake.Options{MaxScanData: 67}, nil, backends.Partial, 4, "REJ 4", 0},
 		{"no limit for files", ssspfake.Options{MaxScanData: 67, ScanFile: true}, byFile, backends.Virus, 0x203, "", 1},
 		{"options rejected", ssspfake.Options{RejectOptions: true}, nil, backends.SWErr, 3, "options = []", 0},
@@ -263,13 +196,13 @@ func TestServerSettings(t *testing.T) {
 	}
 }
 
-// TestFull: a savdid without a thread to spare cannot be reached.
+// TestFull checks that a savdid whose threads are all busy is unreachable.
 func TestFull(t *testing.T) {
 	for _, closes := range []bool{false, true} {
 		s := ssspfake.Start(t, ssspfake.Options{Threads: 1, CloseFull: closes})
 		holds := open(t, s.Address(), nil)
 		scanOK(t, holds)
-		other := open(t, s.Address(), func(c *Config) { c.ConnectTimeout = 50 * time.Millisecond })
+		other := open(t, s.Address(), func(c *Config) { c.ConnectTimeout = 300 * time.Millisecond })
 		wantFailure(t, other, x(t), backends.CannotExecute, "threadcount")
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		if _, err := open(t, s.Address(), nil).Scan(ctx, x(t)); err == nil || !strings.Contains(err.Error(), "threadcount") {
@@ -277,12 +210,12 @@ func TestFull(t *testing.T) {
 		}
 		cancel()
 		holds.Close()
-		eventually(t, "a free thread", func() bool { return s.Open() == 0 })
-		scanOK(t, other)
+		testkit.Eventually(t, "a free thread", func() bool { return s.Open() == 0 })
+		scanOK(t, open(t, s.Address(), nil))
 	}
 }
 
-// TestContextEnds: at whatever point savdid falls silent.
+// TestContextEnds ends the context after savdid has become silent at each step.
 func TestContextEnds(t *testing.T) {
 	reached := func(c chan struct{}) backendtest.Step {
 		return func(*backendtest.Session) error { close(c); return nil }
@@ -292,7 +225,7 @@ func TestContextEnds(t *testing.T) {
 		silent := make(chan struct{})
 		script := append(append(backendtest.Script{}, steps[:n]...), reached(silent), backendtest.Hang())
 		d := backendtest.StartDaemon(t, "tcp", script)
-		broken := errors.New("broken off")
+		broken := errors.New("cancelled by the test")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		go func() {
 			<-silent
@@ -304,121 +237,6 @@ func TestContextEnds(t *testing.T) {
 		}
 		cancel(nil)
 	}
-}
-
-// TestACCAfterData: data is never sent before it is accepted, come what may.
-func TestACCAfterData(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	d := backendtest.StartDaemon(t, "unix", prepared(want("SCANDATA 1\r\n"), func(*backendtest.Session) error {
-		time.AfterFunc(50*time.Millisecond, cancel) // time enough for what must not come
-		return nil
-	}, backendtest.Drain()))
-	if r, err := open(t, d.Address(), nil).Scan(ctx, x(t)); backends.CategoryOf(err) != backends.Interrupted {
-		t.Errorf("got %+v, %v", r, err)
-	}
-	if got := d.Received(0); !bytes.HasSuffix(got, []byte("SCANDATA 1\r\n")) {
-		t.Errorf("sent %q", got)
-	}
-	// Nothing has to be waited for where there is no data.
-	s := ssspfake.Start(t, ssspfake.Options{ACCAfterData: true})
-	if r, err := open(t, s.Address(), nil).Scan(testContext(t), backendtest.Bytes(t, nil)); err != nil || r.Category != backends.OK {
-		t.Errorf("got %+v, %v", r, err)
-	}
-}
-
-// TestEarlyAnswer: an answer to a part of the content is none, but for a virus.
-func TestEarlyAnswer(t *testing.T) {
-	large := backendtest.LargeObject(t, 8<<20)
-	for _, c := range []struct {
-		reply string
-		want  backends.Category
-	}{
-		{done, backends.SWErr},
-		{"FAIL 0212 \r\n" + done, backends.SWErr},
-		{"DONE FAIL 060F Scan terminated due to timeout\r\n\r\n", backends.Interrupted}, // its own failure, early or not
-		{"VIRUS A \r\n" + doneVirus, backends.Virus},
-		{"FAIL 0212 \r\nDONE FAIL 0212 File was encrypted\r\n\r\n", backends.SWErr},
-		{"REJ 1\r\n", backends.SWErr},
-		{"REJ 4\r\n", backends.Partial},
-	} {
-		for name, end := range map[string]backendtest.Step{"stays": backendtest.Hang(), "says no more": backendtest.CloseWrite()} {
-			t.Run(fmt.Sprintf("%q, %s", c.reply, name), func(t *testing.T) {
-				t.Parallel()
-				steps := prepared(want("SCANDATA 8388608\r\n"), say("ACC 1/3\r\n"), backendtest.Discard(1000), say(c.reply), end, backendtest.Hang())
-				d := backendtest.StartDaemon(t, "unix", steps)
-				r, err := open(t, d.Address(), nil).Scan(testContext(t), large)
-				got := r.Category
-				if err != nil {
-					got = backends.CategoryOf(err)
-				}
-				if got != c.want && !(c.want.IsFailure() && got.IsFailure() && r.Category == "") {
-					t.Errorf("got %+v, %v", r, err)
-				}
-			})
-		}
-	}
-}
-
-// TestExactBytes: what savdid reads is the content, and what follows is a request.
-func TestExactBytes(t *testing.T) {
-	content := bytes.Repeat([]byte("SCANDATA 5\r\nBYE\r\n\x00"), 20_000)
-	d := backendtest.StartDaemon(t, "tcp", prepared(
-		want("SCANDATA 360000\r\n"), say("ACC 1/3\r\n"), want(string(content)), say(done), want("QUERY SERVER\r\n"), say(fenced("", 4)),
-		want("SCANDATA 0\r\n"), say("ACC 1/5\r\n"), want("QUERY SERVER\r\n"), say(fenced(done, 6)), want("BYE\r\n"), backendtest.Drain()))
-	b := open(t, d.Address(), nil)
-	for _, o := range []backends.Object{backendtest.Bytes(t, content), backendtest.Bytes(t, nil)} {
-		if r, err := b.Scan(testContext(t), o); err != nil || r.Category != backends.OK {
-			t.Fatalf("got %+v, %v", r, err)
-		}
-	}
-	b.Close()
-	eventually(t, "BYE", func() bool { return bytes.HasSuffix(d.Received(0), []byte("BYE\r\n")) })
-}
-
-// shrunk is a content that has become shorter than it says.
-type shrunk struct{ *backendtest.Object }
-
-func (shrunk) Size() int64 { return 100_000 }
-
-func TestObjectIsShorter(t *testing.T) {
-	s := ssspfake.Start(t, ssspfake.Options{})
-	wantFailure(t, open(t, s.Address(), nil), shrunk{backendtest.LargeObject(t, 70_000)}, backends.SWErr, "ends after 70000 of 100000 bytes")
-	s = ssspfake.Start(t, ssspfake.Options{ScanFile: true})
-	wantFailure(t, open(t, s.Address(), byFile), shrunk{backendtest.LargeObject(t, 70_000)}, backends.SWErr, "the object has 100000")
-}
-
-// named is a content with a path of its own.
-type named struct {
-	*backendtest.Object
-	path string
-}
-
-func (n named) Path() (string, error) { return n.path, nil }
-
-func TestHostilePath(t *testing.T) {
-	dir := t.TempDir()
-	path := dir + "/a b\r\nBYE\r\n%41+é"
-	if err := os.WriteFile(path, backendtest.EICAR(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := ssspfake.Start(t, ssspfake.Options{ScanFile: true})
-	b := open(t, s.Address(), byFile)
-	o := backendtest.Bytes(t, backendtest.EICAR())
-	r, err := b.Scan(testContext(t), named{o, path})
-	if err != nil || r.Category != backends.Virus || len(r.Findings) != 1 || r.Findings[0].Name != "EICAR-AV-Test" {
-		t.Errorf("got %+v, %v", r, err)
-	}
-	for _, bad := range []string{dir, dir + "/missing", "/dev/null", ""} {
-		wantFailure(t, b, named{o, bad}, backends.SWErr, "path of the object")
-	}
-}
-
-// TestUnreadableFile: savdid says so, and we say what to do.
-func TestUnreadableFile(t *testing.T) {
-	d := backendtest.StartDaemon(t, "unix", prepared(backendtest.WantUntil('\n', 1000, nil),
-		say("ACC 1/3\r\nFAIL 0210 /path\r\nDONE FAIL 0210 Could not open item passed to SAVI for scanning\r\n\r\n"), backendtest.Drain()))
-	wantFailure(t, open(t, d.Address(), byFile), x(t), backends.SWErr, "its user needs access")
 }
 
 func TestVersionFails(t *testing.T) {

@@ -16,29 +16,28 @@
 // With transport "file" the request is SCANFILE and a percent-encoded path.
 //
 // The lines of an answer carry no number. QUERY SERVER follows the object immediately, so
-// that each answer comes between two ACC lines with the right numbers: an answer to
-// something earlier, OPTIONS included, is never taken for it. Without sessions BYE does
-// the same.
+// that each answer lies between two ACC lines with the right numbers, and an answer to an
+// earlier request, including OPTIONS, is never taken for it. Without sessions BYE has the
+// same purpose.
 //
 // An answer is a block that ends with one DONE line. All lines count, each code once:
 //
 //	VIRUS NAME PATH, any code 0203   virus (by the name), code 515
-//	FAIL 0212, a member is locked    encrypted, code 530, no name
+//	FAIL 0212, a locked member       encrypted, code 530, no name
 //	FAIL 020F 0211 021A 0225 0231    partial, the code in decimal
 //	REJ 4, object over maxscandata   partial
 //	FAIL 060F                        interrupted
 //	DONE OK 0000 and nothing else    ok, code 0
 //	any other code, REJ 1 2 3 5      swerr
-//	any other line                   swerr, and the end of the answer
-//	(no greeting)                    cannot-execute: savdid has no thread to spare
+//	any other line                   swerr, ends the answer
+//	(no greeting)                    cannot-execute: all threads of savdid are busy
 //
-// The codes are documented in Sophos' savierr.h, see codes.go; no text counts. The code
-// of a result is SAVI's number, the hexadecimal one that savdid prints, as an integer:
-// 0x0212 is 530.
+// The codes are documented in Sophos' savierr.h, see codes.go; texts never count. The code
+// of a result is the hexadecimal number that savdid prints, as an integer: 0x0212 is 530.
 //
-// savdid reads the data only when it has accepted the request, and takes what comes
-// after a refusal for commands. So nothing is sent before its ACC, and a connection
-// is closed after every irregularity.
+// savdid reads the data only after it has accepted the request, and reads anything after
+// a refusal as commands. So nothing is sent before its ACC, and the connection is closed
+// after every unexpected line.
 package sssp
 
 import (
@@ -50,7 +49,7 @@ import (
 	"polyclam/backends/internal/file"
 )
 
-// Abilities is what savdid can report. No savdid was at hand to try it with.
+// Abilities says what savdid can report. It has not been tried with a real savdid.
 var Abilities = backends.Abilities{
 	Virus: true, Encrypted: true, Partial: true,
 	Names: true, Version: true,
@@ -58,12 +57,12 @@ var Abilities = backends.Abilities{
 	Tested: "composed bytes",
 }
 
-// Backend is one savdid. Safe for concurrent use.
+// A Backend scans with one savdid. It is safe for concurrent use.
 type Backend struct {
 	client  *engineconn.Client
 	file    bool // SCANFILE, else SCANDATA
 	options []string
-	fence   string // the request after each scan
+	fence   string // the request after each scan, see readBound
 }
 
 var _ backends.Versioner = (*Backend)(nil)
@@ -83,6 +82,6 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error { return b.scanFile(conn, a, path) })
 }
 
-// Close implements io.Closer: it says BYE on the kept connections. Scans under way
-// finish, and later ones have a connection each.
+// Close implements io.Closer: it sends BYE on idle connections. Scans in progress finish,
+// and later ones use a new connection each.
 func (b *Backend) Close() error { return b.client.Close() }

@@ -26,8 +26,8 @@ var (
 	want = func(s string) backendtest.Step { return backendtest.Want(backendtest.Composed(s)) }
 )
 
-// prepared is the dialogue up to the first scan. The words are those of the Moodle
-// plugin's tests.
+// prepared returns the dialogue up to the first scan, followed by steps. The texts are in
+// the Moodle plugin's tests.
 func prepared(steps ...backendtest.Step) backendtest.Script {
 	return append(backendtest.Script{
 		say("OK SSSP/1.0\r\n"),
@@ -36,25 +36,25 @@ func prepared(steps ...backendtest.Step) backendtest.Script {
 	}, steps...)
 }
 
-// asked is that with a scan of x.
+// asked is prepared with a scan of x.
 func asked(steps ...backendtest.Step) backendtest.Script {
 	return append(prepared(want("SCANDATA 1\r\n"), say("ACC 1/3\r\n"), want("x")), steps...)
 }
 
-// fenced is an answer between its ACC and that of the request after it.
+// fenced returns an answer followed by the one to QUERY SERVER.
 func fenced(reply string, number int) string {
 	return fmt.Sprintf("%sACC 1/%d\r\nversion: SAV Dynamic Interface 2.6.0\r\nmaxscandata: 0\r\n\r\n", reply, number)
 }
 
 func once(c *Config) { c.Sessions = false }
 
-// transcript is what stands between the data and the end of the answer.
+// transcript is an answer to a scan and the outcome wanted.
 type transcript struct {
 	reply    string
 	category backends.Category // of the result; empty: none
 	code     int
-	names    string // with commas between
-	failures string // the codes of the failures, in hexadecimal; "?" for none of the engine's
+	names    string // separated by commas
+	failures string // the codes of the failures in hexadecimal, "?" for one without a code
 }
 
 const (
@@ -66,7 +66,7 @@ const (
 func transcripts() []transcript {
 	long := strings.Repeat("a", 2000)
 	return []transcript{
-		// As other projects show them.
+		// As shown by other projects.
 		{done, backends.OK, 0, "", ""},
 		{"VIRUS EICAR-AV-Test \r\nOK 0203 \r\n" + doneVirus, backends.Virus, 0x203, "EICAR-AV-Test", ""},
 		{"EVENT FILE \r\nFILE \r\nTYPE D0\r\nEVENT VIRUS EICAR-AV-Test \r\nVIRUS EICAR-AV-Test \r\nOK 0203 \r\n" + doneVirus, backends.Virus, 0x203, "EICAR-AV-Test", ""},
@@ -114,7 +114,7 @@ func transcripts() []transcript {
 		{"EVENT VIRUS A /a\r\n" + done, backends.Virus, 0x203, "A", ""},
 		{"EVENT VIRUS A /a\r\nDONE FAIL 0212 File was encrypted\r\n\r\n", backends.Virus, 0x203, "A", ""},
 
-		// Names that are no virus's.
+		// Names with a meaning, and odd ones.
 		{"VIRUS Heuristics.Encrypted.Zip /a\r\n" + doneVirus, backends.Encrypted, 0x203, "Heuristics.Encrypted.Zip", ""},
 		{"VIRUS Heuristics.Limits.Exceeded /a\r\nFAIL 0202 /b\r\n" + doneVirus, backends.Partial, 0x203, "Heuristics.Limits.Exceeded", "202"},
 		{"VIRUS Heuristics.Limits.Exceeded /a\r\nFAIL 0212 /b\r\n" + doneVirus, backends.Encrypted, 0x212, "Heuristics.Limits.Exceeded", ""},
@@ -123,7 +123,7 @@ func transcripts() []transcript {
 		{"VIRUS a\x00\x1b[2J\xff /\r\n" + doneVirus, backends.Virus, 0x203, "a\x00\x1b[2J\xff", ""},
 		{"VIRUS " + long + " /\r\n" + doneVirus, backends.Virus, 0x203, long[:1024], ""},
 
-		// Not an answer. A line that is not in the protocol ends it; a virus stands.
+		// Invalid. A line that is not in the protocol ends the answer, but a virus counts.
 		{"\r\n", "", 0, "", "?"},
 		{"\r\n" + done, "", 0, "", "?"},
 		{"VIRUS A \r\nOK 0203 \r\n\r\n", backends.Virus, 0x203, "A", "?"},
@@ -160,7 +160,7 @@ func transcripts() []transcript {
 	}
 }
 
-// failures are the codes in err, as [transcript] has them.
+// failures returns the codes in err in the form of [transcript].
 func failures(err error) string {
 	var all backends.Failures
 	var one *backends.Failure
@@ -184,7 +184,7 @@ func failures(err error) string {
 	return strings.Join(text, ",")
 }
 
-// differs says how an outcome differs from the transcript's.
+// differs describes how an outcome differs from the transcript's.
 func (tr transcript) differs(r backends.Result, err error) string {
 	var names []string
 	for _, f := range r.Findings {
@@ -204,7 +204,7 @@ func (tr transcript) differs(r backends.Result, err error) string {
 	return ""
 }
 
-// check scans x with a server that plays steps after it.
+// check scans x with a server that then plays steps.
 func (tr transcript) check(t *testing.T, change func(*Config), steps ...backendtest.Step) {
 	t.Helper()
 	d := backendtest.StartDaemon(t, "unix", asked(append(steps, backendtest.CloseWrite(), backendtest.Drain())...))
@@ -231,43 +231,8 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// TestFence: what follows an answer proves whether it was the one.
-func TestFence(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		change func(*Config)
-		reply  string
-		want   backends.Category
-		fails  bool
-	}{
-		{"a stray answer before the true one", nil, fenced(done+"VIRUS A \r\n"+doneVirus, 4), "", true},
-		{"the same, once", once, done + "VIRUS A \r\n" + doneVirus + "BYE\r\n", "", true},
-		{"a stray answer after the true one", nil, fenced(done+done, 4), "", true},
-		{"the same, once, ", once, done + done + "BYE\r\n", "", true},
-		{"another number", nil, fenced(done, 5), "", true},
-		{"the same number", nil, fenced(done, 3), "", true},
-		{"half an end", once, done + "BY", "", true},
-		{"no QUERY SERVER", nil, done + "REJ 1\r\n", backends.OK, false},
-		{"no QUERY SERVER, and BYE", nil, done + "REJ 1\r\nBYE\r\n", backends.OK, false},
-		{"no QUERY SERVER, then a virus", nil, done + "REJ 1\r\nVIRUS A \r\n" + doneVirus, "", true},
-		{"too much, after the answer", nil, done + "REJ 4\r\n", "", true},
-		{"too much, then a virus", nil, done + "REJ 4\r\nVIRUS A \r\n" + doneVirus, "", true},
-		{"not permitted, after the answer", nil, done + "REJ 5\r\n", "", true},
-		{"too much, after the answer, once", once, done + "REJ 4\r\n", "", true},
-		{"half an answer to QUERY SERVER", nil, done + "ACC 1/4\r\nversion: x\r\n", "", true},
-		{"a virus, then a stray answer", once, "VIRUS A \r\n" + doneVirus + done, backends.Virus, true},
-	} {
-		d := backendtest.StartDaemon(t, "unix", asked(say(tt.reply), backendtest.CloseWrite(), backendtest.Drain()))
-		b := open(t, d.Address(), tt.change)
-		r, err := b.Scan(testContext(t), x(t))
-		if r.Category != tt.want || (err != nil) != tt.fails || b.client.Idle() != 0 && tt.fails {
-			t.Errorf("%s: %+v, %v", tt.name, r, err)
-		}
-	}
-}
-
-// TestAnswerEndsAtEveryByte: no beginning of an answer is an answer, and the object
-// is not sent again.
+// TestAnswerEndsAtEveryByte checks that an answer cut off after any byte is a failure, and
+// that the object is not sent again.
 func TestAnswerEndsAtEveryByte(t *testing.T) {
 	for _, reply := range []string{
 		done,
@@ -292,7 +257,7 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 	}
 }
 
-// TestTooManyLines: what was found stands, beside the failure.
+// TestTooManyLines checks that findings count although the answer has too many lines.
 func TestTooManyLines(t *testing.T) {
 	for first, want := range map[string]backends.Category{"VIRUS A /\r\n": backends.Virus, "FAIL 0212 /\r\n": backends.Encrypted} {
 		d := backendtest.StartDaemon(t, "unix", asked(say(first), backendtest.Flood(backendtest.Composed(strings.Repeat("FAIL 0212 /a\r\n", 1000)))))
@@ -303,8 +268,8 @@ func TestTooManyLines(t *testing.T) {
 	}
 }
 
-// TestNamesAreBounded: an archive may hold any number of viruses.
-func TestNamesAreBounded(t *testing.T) {
+// TestManyNames scans an archive with very many viruses.
+func TestManyNames(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", asked(say(fenced(strings.Repeat("VIRUS "+strings.Repeat("A", 500)+" /a\r\n", 3000)+doneVirus, 4)), backendtest.Drain()))
 	r, err := open(t, d.Address(), nil).Scan(testContext(t), x(t))
 	if err != nil || len(r.Findings) == 0 || backendtest.Check(r) != "" {

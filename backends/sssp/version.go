@@ -10,7 +10,7 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// Version implements [backends.Versioner]. SSSP does not say when the virus data was
+// Version implements [backends.Versioner]. SSSP does not report when the virus data was
 // made.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var v backends.Version

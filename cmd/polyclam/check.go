@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"polyclam/backends"
 	"polyclam/backends/registry"
 	"polyclam/cmd/internal/config"
 	"polyclam/protocol"
@@ -113,17 +112,12 @@ func (t *tool) unused(trials []trial) (out []string) {
 	return out
 }
 
-// canTell lists what a kind of engine can tell by the manual's table.
+// canTell lists the categories that a kind of engine reports, by the manual's table.
 func canTell(backend string) string {
-	a := registry.Abilities[backend]
+	row, _ := registry.Lookup(backend)
 	var out []string
-	for _, row := range []struct {
-		can  bool
-		what backends.Category
-	}{{a.Virus, backends.Virus}, {a.Suspicious, backends.Suspicious}, {a.Encrypted, backends.Encrypted}, {a.Partial, backends.Partial}} {
-		if row.can {
-			out = append(out, string(row.what))
-		}
+	for _, c := range row.Abilities.Categories() {
+		out = append(out, string(c))
 	}
 	return strings.Join(out, ", ")
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/protocol"
-	"polyclam/proxy/testfile"
 )
 
 // clamdSaying is a clamd that has its own opinions: for the encrypted archive, and
@@ -87,9 +87,9 @@ func TestCheckHints(t *testing.T) {
 		want         []string
 	}{
 		{"usable", engineTable("a", clamdSaying(t, "Heuristics.Encrypted.Zip FOUND", ""), ""), 0, []string{"virus, encrypted"}},
-		{"does not tell", engineTable("a", clamdSaying(t, "", ""), ""), 0,
+		{"does not report encrypted", engineTable("a", clamdSaying(t, "OK", ""), ""), 0,
 			[]string{"an encrypted archive is ok, the engine does not report it; AlertEncrypted yes in clamd.conf makes it do so\n", "no engine reports encrypted archives; an [[engine]] with backend = \"inspect\" does\n"}},
-		{"another tells", inspectTable + engineTable("a", clamdSaying(t, "", ""), ""), 0,
+		{"another reports encrypted", inspectTable + engineTable("a", clamdSaying(t, "OK", ""), ""), 0,
 			[]string{"makes it do so (inspect does, so the verdict is right)\n"}},
 		{"blind", engineTable("a", clamdSaying(t, "", "OK"), ""), 1,
 			[]string{"no virus", "the EICAR test file is ok; are the signatures loaded"}},

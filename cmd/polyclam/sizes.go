@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/testfile"
 	"polyclam/cmd/internal/config"
 	"polyclam/proxy/spool"
-	"polyclam/proxy/testfile"
 )
 
 const (

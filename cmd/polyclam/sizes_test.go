@@ -3,8 +3,8 @@ package main
 import (
 	"testing"
 
+	"polyclam/backends/testfile"
 	"polyclam/cmd/internal/config"
-	"polyclam/proxy/testfile"
 )
 
 // TestSizeToTry: the test object is as large as what polyclamd lets through, within

@@ -10,11 +10,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/backends/testfile"
 	"polyclam/cmd/internal/config"
 	"polyclam/proxy"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
-	"polyclam/proxy/testfile"
 )
 
 // The objects that every node is tried with, the first three in the order of

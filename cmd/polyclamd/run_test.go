@@ -8,13 +8,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"polyclam/backends/testfile"
 )
 
-// eicar is put together at run time, so that no scanner takes the test binary
-// for it.
-func eicar() string {
-	return `X5O!P%@AP[4\PZX54(P^)7CC)7}$` + "EICAR-STANDARD-" + `ANTIVIRUS-TEST-FILE!$H+H*`
-}
+func eicar() string { return string(testfile.EICAR()) }
 
 func instream(content string) string {
 	n := len(content)

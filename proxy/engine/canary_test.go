@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // seconds are the times of e's canaries since begin.

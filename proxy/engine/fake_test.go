@@ -18,7 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // text is a content for tests; it counts its users when asked to.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // Canary is what a node said of the test objects, the last time it was asked.

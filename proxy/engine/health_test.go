@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // missesEICAR is the reason of a node that is blind.

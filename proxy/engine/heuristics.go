@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // stopsAt is an engine that looks at the members of an archive in turn, and at no

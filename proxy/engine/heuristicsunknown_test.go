@@ -13,7 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // hanging is an engine that answers no archives while hangs is set.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // asking is an engine that is another polyclam.

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // maxNonces bounds the nonces that are remembered. They are kept beyond the end of

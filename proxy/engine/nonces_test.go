@@ -12,7 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // TestLoop: a clean control that comes back takes its node out, with that reason,

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // shared is a test object that cannot be retained itself. It lives as long as any

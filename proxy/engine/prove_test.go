@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // answering is an engine that gives the answer of its function, and what an honest

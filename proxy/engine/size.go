@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // largestProbe is the most that is sent to find out whether it is scanned: clamd

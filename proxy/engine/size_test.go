@@ -14,7 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 )
 
 // sizes is an engine with a limit on the size of objects. It reads only their

@@ -2,42 +2,13 @@ package policy
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"polyclam/backends"
+	"polyclam/test/testkit"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares got with a file of testdata, or writes it.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Equal(got, want) {
-		return
-	}
-	g, w := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
-	for i := range min(len(g), len(w)) {
-		if g[i] != w[i] {
-			t.Fatalf("%s, line %d:\n got %s\nwant %s", path, i+1, g[i], w[i])
-		}
-	}
-	t.Fatalf("%s: %d lines, want %d", path, len(g), len(w))
-}
 
 // state is what one engine can come to.
 type state struct {
@@ -163,7 +134,7 @@ func TestMergeGolden(t *testing.T) {
 			b.WriteByte('\n')
 		})
 	}
-	golden(t, "merge.golden", b.Bytes())
+	testkit.Golden(t, "testdata/merge.golden", b.Bytes())
 }
 
 // TestMergeOrder: another order of the engines changes the winner among equals

@@ -2,44 +2,14 @@ package status
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"polyclam/backends"
 	"polyclam/proxy/policy"
+	"polyclam/test/testkit"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares got with a file of testdata, or writes it.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if bytes.Equal(got, want) {
-		return
-	}
-	g, w := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
-	for i := range min(len(g), len(w)) {
-		if g[i] != w[i] {
-			t.Fatalf("%s, line %d:\n got %s\nwant %s", path, i+1, g[i], w[i])
-		}
-	}
-	t.Fatalf("%s: %d lines, want %d", path, len(g), len(w))
-}
 
 // reportOf is what an engine reports that came to c.
 func reportOf(engine string, code int, c backends.Category) policy.Report {
@@ -100,7 +70,7 @@ func TestLinesGolden(t *testing.T) {
 			fmt.Fprintf(&b, "    %s\n", r)
 		}
 	}
-	golden(t, "lines.golden", b.Bytes())
+	testkit.Golden(t, "testdata/lines.golden", b.Bytes())
 }
 
 // TestProfilesGolden writes down every profile, category and action, and the
@@ -121,5 +91,5 @@ func TestProfilesGolden(t *testing.T) {
 		fmt.Fprintf(&b, "    protocol error            %s\n", shown(p.ProtocolError("UNKNOWN COMMAND")))
 		fmt.Fprintf(&b, "    error of ours             %s\n", shown(p.Error("stream", "spool: no space left")))
 	}
-	golden(t, "profiles.golden", b.Bytes())
+	testkit.Golden(t, "testdata/profiles.golden", b.Bytes())
 }

@@ -9,6 +9,8 @@
 // removes the built program.
 package clamdtest
 
+import "polyclam/backends/testfile"
+
 // Names that the database of [Start] gives to what it finds, in clamd 1.4.6's form:
 // signatures that are not from an official CVD get the suffix.
 const (
@@ -32,8 +34,5 @@ const (
 	Long = "polyclam-test-marker-long"
 )
 
-// EICAR is the test file of the anti-virus industry. It is assembled at run time, so
-// that no scanner detects the test binary.
-func EICAR() string {
-	return `X5O!P%@AP[4\PZX54(P^)7CC)7}$` + "EICAR-STANDARD-" + `ANTIVIRUS-TEST-FILE!$H+H*`
-}
+// EICAR is [testfile.EICAR] as a string.
+func EICAR() string { return string(testfile.EICAR()) }

@@ -1,40 +1,19 @@
 package clients
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the table into docs/clients/README.md")
+	"polyclam/test/testkit"
+)
 
 // TestReadme compares the table in docs/clients/README.md with the outcomes that
 // TestClients wants, and has seen when it passes.
 func TestReadme(t *testing.T) {
 	const head, tail = "<!-- table: go test ./test/clients -run Readme -update -->\n", "<!-- end of the table -->\n"
-	path := filepath.Join(recipes, "README.md")
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(content), head)
-	_, after, ended := strings.Cut(rest, tail)
-	if !ok || !ended {
-		t.Fatalf("%s lacks %q or %q", path, head, tail)
-	}
-	want := before + head + markdown() + tail + after
-	if want == string(content) {
-		return
-	}
-	if !*update {
-		t.Fatalf("the table of %s is not what the clients conclude; run go test ./test/clients -run Readme -update", path)
-	}
-	if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.GoldenSection(t, filepath.Join(recipes, "README.md"), head, tail, markdown())
 }
 
 // markdown is the table of expected outcomes, with the reasons for its marks.

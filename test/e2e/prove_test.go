@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"polyclam/backends/testfile"
 	"polyclam/protocol"
-	"polyclam/proxy/testfile"
 	"polyclam/test/cicaptest"
 	"polyclam/test/clamdtest"
 )

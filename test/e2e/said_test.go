@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"polyclam/backends/command/commandfake"
-	"polyclam/proxy/testfile"
+	"polyclam/backends/testfile"
 	"polyclam/test/clamdtest"
 )
 

@@ -10,8 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"polyclam/backends/testfile"
 	"polyclam/protocol"
 )
+
+// eicarBegin is enough of the EICAR test file to recognise it.
+var eicarBegin = testfile.EICAR()[:11]
 
 // An engine is a fake clamd: it takes a fixed time, finds the EICAR test file, and
 // calls everything else clean. It is configured before it serves.
@@ -138,7 +142,7 @@ func (e *engine) scan(object []byte) string {
 		took = e.stall
 	}
 	time.Sleep(took)
-	if bytes.HasPrefix(object, []byte("X5O!P%@AP[4")) { // enough of EICAR
+	if bytes.HasPrefix(object, eicarBegin) {
 		e.checks.Add(1)
 		return "Eicar-Test-Signature FOUND"
 	}

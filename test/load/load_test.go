@@ -168,7 +168,7 @@ func TestEngine(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c := protocol.Client{Network: "unix", Address: path}
-	eicar := "X5O!P%@AP[4" + strings.Repeat(".", 100)
+	eicar := string(eicarBegin) + strings.Repeat(".", 100)
 	for text, want := range map[string]bool{"": false, "clean": false, eicar: true} {
 		file := filepath.Join(t.TempDir(), "f")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -1,4 +1,4 @@
-// Package ascii takes apart and checks the short texts of line protocols.
+// Package ascii parses and checks the short texts of line protocols.
 package ascii
 
 import (
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Status takes an answer such as "451 text" apart: three digits, then one of the
-// separators or nothing. The code is 0 where there is none.
+// Status splits an answer such as "451 text": three digits, then one of the separators or
+// nothing. Without three digits the code is 0.
 func Status(text, separators string) (code int, rest string) {
 	if len(text) < 3 || len(text) > 3 && !strings.Contains(separators, text[3:4]) {
 		return 0, text
@@ -21,8 +21,8 @@ func Status(text, separators string) (code int, rest string) {
 	return code, strings.TrimSpace(text[min(4, len(text)):])
 }
 
-// IsWord reports whether s may stand in a command as it is: up to 64 letters,
-// digits, and underscores.
+// IsWord reports whether s needs no escaping in a command: up to 64 letters, digits and
+// underscores.
 func IsWord(s string) bool {
 	for _, r := range s {
 		if (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '_' {
@@ -32,8 +32,8 @@ func IsWord(s string) bool {
 	return s != "" && len(s) <= 64
 }
 
-// IsPrintable reports whether s is a short text of printable ASCII without blanks,
-// such as the version of an engine.
+// IsPrintable reports whether s is a short text of printable ASCII without spaces, such
+// as the version of an engine.
 func IsPrintable(s string) bool {
 	for _, r := range s {
 		if r <= ' ' || r > '~' {

@@ -18,7 +18,7 @@ func TestStatus(t *testing.T) {
 		}
 	}
 	if code, _ := Status("322-X", " "); code != 0 {
-		t.Error("another separator passes")
+		t.Error("Status accepts another separator")
 	}
 }
 

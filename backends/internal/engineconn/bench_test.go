@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"polyclam/backends"
+	"polyclam/test/testkit"
 )
 
-// BenchmarkScan compares kept connections with one for each scan, for an object of
+// BenchmarkScan compares kept connections with a new one for each scan, for an object of
 // 10 KB.
 func BenchmarkScan(b *testing.B) {
 	cert, key := certificate(b)
@@ -42,24 +41,7 @@ func BenchmarkScan(b *testing.B) {
 
 func listen(b *testing.B, network string, dialogue func(net.Conn)) string {
 	b.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		address = filepath.Join(b.TempDir(), "s")
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		b.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	b.Cleanup(func() { l.Close(); wg.Wait() })
-	wg.Go(func() {
-		for {
-			nc, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() { defer nc.Close(); dialogue(nc); io.Copy(io.Discard, nc) })
-		}
-	})
+	l := testkit.Listen(b, network)
+	testkit.ServeOn(b, l, func(nc net.Conn) { dialogue(nc); io.Copy(io.Discard, nc) })
 	return l.Addr().String()
 }

@@ -11,40 +11,40 @@ import (
 	"polyclam/backends/internal/idle"
 )
 
-// Client talks to one node of an engine. Its exported fields are set before its first
-// use. It is safe for concurrent use.
+// A Client talks to one node of an engine. Set its exported fields before Open. It is
+// safe for concurrent use.
 type Client struct {
 	Engine  string // for errors: the name of the backend
 	Address string // for errors: as configured
 	Dialer  Dialer
 
-	// Hello is the dialogue on a new connection before the first request: greeting
-	// and settings. It has to end within the dialer's timeout. May be nil.
+	// Hello is the dialogue on a new connection before the first request: greeting and
+	// settings. It must end within the dialer's timeout. May be nil.
 	Hello func(*Conn) error
-	// Bye is sent before a connection in order is closed. May be empty.
+	// Bye is sent before a usable connection is closed. May be empty.
 	Bye string
 
-	// Keep keeps connections open for further requests, IdleLimit long at most (0:
-	// 25 s) and no more than Most of them (0: as many as were in use together).
-	// Connections serve one request by default: an answer without an id looks like a
-	// late answer to an earlier request.
+	// Keep keeps connections open for further requests, at most IdleLimit long (0: 25 s)
+	// and at most Most of them (0: as many as there were concurrent scans). Without Keep
+	// a connection serves one request, because an answer without an id could be a late
+	// one to an earlier request.
 	Keep      bool
 	IdleLimit time.Duration
 	Most      int
-	// Rest is how long a kept connection stays unused before it is used again, for
-	// answers without an id: one that the engine repeats shortly afterwards is then
-	// noticed, and the connection is dropped.
+	// Rest is how long a kept connection stays unused before it is used again. If the
+	// engine repeats an answer without an id within this time, that is noticed, and the
+	// connection is closed.
 	Rest time.Duration
 
 	pool idle.Pool[*Conn]
 }
 
-// idleLimit is below the 30 s after which impatient daemons end a silent connection.
+// idleLimit is less than the 30 s after which some daemons close a silent connection.
 const idleLimit = 25 * time.Second
 
-// New returns the client of the node at address ("unix:/path", "tcp:host:port"), not
-// yet open. The error says everything that is wrong with the keys address and
-// connect_timeout; example is an address that would be right.
+// New returns the client of the node at address ("unix:/path", "tcp:host:port"), not yet
+// open. The error lists everything that is wrong with the keys address and
+// connect_timeout; example is a correct address for it.
 func New(engine, example, address string, connectTimeout time.Duration) (*Client, error) {
 	network, addr, err := backends.ParseAddress(address)
 	if address == "" {
@@ -59,7 +59,7 @@ func New(engine, example, address string, connectTimeout time.Duration) (*Client
 	return &Client{Engine: engine, Address: address, Dialer: Dialer{Network: network, Address: addr, Timeout: connectTimeout}}, nil
 }
 
-// Open makes the client ready. Call it once, after the fields are set.
+// Open prepares the client for use. Call it once, after the fields are set.
 func (c *Client) Open() {
 	if c.IdleLimit <= 0 {
 		c.IdleLimit = idleLimit
@@ -67,27 +67,26 @@ func (c *Client) Open() {
 	c.pool = idle.Pool[*Conn]{Off: !c.Keep, Limit: c.IdleLimit, Most: c.Most, Rest: c.Rest, Alive: (*Conn).isSilent, End: func(conn *Conn) { conn.goodbye(c.Bye) }}
 }
 
-// Idle is how many connections are kept.
+// Idle returns the number of idle connections.
 func (c *Client) Idle() int { return c.pool.Len() }
 
-// Close ends the kept connections. Dialogues under way finish; later ones get
-// connections of their own.
+// Close closes idle connections. Dialogues in progress finish. Later ones use a new
+// connection each.
 func (c *Client) Close() error {
 	c.pool.Close(func(conn *Conn) { conn.goodbye(c.Bye) })
 	return nil
 }
 
-// Scan runs the dialogue of a scan, which collects what the engine says in the
-// answer, and returns all of it: what was found, and beside it every failure, the
-// end of the dialogue included. What an engine says before it has received the whole
-// object is treated as early, see [backends.Answer.Early].
+// Scan runs the dialogue of a scan, which collects the engine's answer, and returns what
+// was found and every failure, including the error of the dialogue. If the answer began
+// before the whole object was sent, it is early, see [backends.Answer.Early].
 func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) error) (backends.Result, error) {
 	var answer backends.Answer
 	err := c.do(ctx, func(conn *Conn) error {
 		answer = backends.Answer{}
 		err := talk(conn, &answer)
 		if err == nil && !conn.early && answer.Category() == backends.OK && conn.hasMore() {
-			// Also on a connection that is given up: what follows may be a finding.
+			// Even if the connection is not kept: the rest may be a finding.
 			err = fmt.Errorf("more than one answer: %.100q", conn.Pending())
 		}
 		if conn.early {
@@ -101,8 +100,7 @@ func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) er
 }
 
 // ScanPath is Scan for an engine that reads the object's file itself, see
-// [file.PlainPath]. Where connections are kept, the path identifies the answer, see
-// [Conn.Ask].
+// [file.PlainPath]. On a kept connection the path identifies the answer, see [Conn.Ask].
 func (c *Client) ScanPath(ctx context.Context, o backends.Object, talk func(conn *Conn, a *backends.Answer, path string) error) (backends.Result, error) {
 	path, err := file.PlainPath(o)
 	if err != nil {
@@ -116,15 +114,15 @@ func (c *Client) ScanPath(ctx context.Context, o backends.Object, talk func(conn
 	})
 }
 
-// Do runs a dialogue. It runs a second time, on a new connection, if a kept one was
-// dead or had a stray answer waiting.
+// Do runs a dialogue. If a kept connection is dead or has a stray answer, the dialogue
+// runs again on a new connection.
 func (c *Client) Do(ctx context.Context, talk func(*Conn) error) error {
 	return c.named(c.do(ctx, talk))
 }
 
 func (c *Client) do(ctx context.Context, talk func(*Conn) error) error {
 	if ctx.Err() != nil {
-		return endOf(ctx)
+		return contextError(ctx)
 	}
 	if conn, ok := c.pool.Take(); ok {
 		conn.reused = true
@@ -140,14 +138,14 @@ func (c *Client) do(ctx context.Context, talk func(*Conn) error) error {
 	return c.talk(ctx, conn, talk)
 }
 
-// DoOnce is Do on a new connection that is not kept, with another Hello.
+// DoOnce is Do with another Hello, on a new connection that is not kept.
 func (c *Client) DoOnce(ctx context.Context, hello, talk func(*Conn) error) error {
 	once := &Client{Engine: c.Engine, Address: c.Address, Dialer: c.Dialer, Hello: hello, Bye: c.Bye}
 	once.Open()
 	return once.Do(ctx, talk)
 }
 
-// dial makes a connection that is ready for a request.
+// dial returns a new connection that is ready for a request.
 func (c *Client) dial(ctx context.Context) (*Conn, error) {
 	nc, s, err := c.Dialer.dial(ctx)
 	if err != nil {
@@ -157,12 +155,12 @@ func (c *Client) dial(ctx context.Context) (*Conn, error) {
 	if c.Hello == nil {
 		return conn, nil
 	}
-	within, cancel := context.WithTimeoutCause(ctx, c.Dialer.Timeout, c.Dialer.late("no greeting", nil))
+	within, cancel := context.WithTimeoutCause(ctx, c.Dialer.Timeout, c.Dialer.timeoutError("no greeting", nil))
 	defer cancel()
 	stop := context.AfterFunc(within, func() { conn.Close() })
 	err = c.Hello(conn)
 	if !stop() {
-		err = ended(within, conn, err)
+		err = contextFailure(within, conn, err)
 	}
 	if err != nil {
 		conn.Close()
@@ -171,22 +169,21 @@ func (c *Client) dial(ctx context.Context) (*Conn, error) {
 	return conn, nil
 }
 
-// talk runs a dialogue on conn, which it keeps or closes.
+// talk runs a dialogue on conn, and then keeps or closes conn.
 func (c *Client) talk(ctx context.Context, conn *Conn, talk func(*Conn) error) error {
 	conn.begin("waiting for the answer")
 	conn.early = false
-	conn.begun = time.Now()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	err := talk(conn)
-	if err == nil && !conn.spoiled && conn.r.Buffered() > 0 {
+	if err == nil && !conn.noReuse && conn.r.Buffered() > 0 {
 		err = fmt.Errorf("more than one answer: %.100q", conn.Pending())
 	}
 	stopped := !stop()
 	if stopped && err != nil {
-		err = ended(ctx, conn, err)
+		err = contextFailure(ctx, conn, err)
 	}
 	switch {
-	case stopped || err != nil || conn.spoiled:
+	case stopped || err != nil || conn.noReuse:
 		conn.Close()
 	case !c.pool.Put(conn):
 		conn.goodbye(c.Bye)
@@ -194,41 +191,43 @@ func (c *Client) talk(ctx context.Context, conn *Conn, talk func(*Conn) error) e
 	return err
 }
 
-// ended is the error of a dialogue that a context ended: its cause, and what was
-// going on. An engine's own words, and the object's error, stay what they are.
-func ended(ctx context.Context, conn *Conn, err error) error {
+// contextFailure returns the error of a dialogue that a context ended: the current step
+// and the cause. An engine's own failure and an error of the object are returned
+// unchanged.
+func contextFailure(ctx context.Context, conn *Conn, err error) error {
 	var failure *backends.Failure
 	var object *backends.ObjectError
 	if errors.As(err, &failure) || errors.As(err, &object) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", conn.doing, endOf(ctx))
+	return fmt.Errorf("%s: %w", conn.step, contextError(ctx))
 }
 
-// endOf is the error of a context that is done.
-func endOf(ctx context.Context) error {
+// contextError returns the error of a context that is done.
+func contextError(ctx context.Context) error {
 	cause, done := context.Cause(ctx), ctx.Err()
 	switch {
 	case cause == context.Canceled:
-		return &ending{"cancelled", []error{done}}
+		return &endError{"cancelled", []error{done}}
 	case cause == context.DeadlineExceeded:
-		return &ending{"no answer in time", []error{done}}
+		return &endError{"no answer in time", []error{done}}
 	case errors.Is(cause, done), errors.As(cause, new(*backends.ConnError)):
 		return cause
 	}
-	return &ending{cause.Error(), []error{done, cause}}
+	return &endError{cause.Error(), []error{done, cause}}
 }
 
-// ending is the end of a connection or a context in words that are not Go's.
-type ending struct {
+// endError describes the end of a connection or a context in plain words. Its causes
+// decide the category.
+type endError struct {
 	text   string
 	causes []error
 }
 
-func (e *ending) Error() string   { return e.text }
-func (e *ending) Unwrap() []error { return e.causes }
+func (e *endError) Error() string   { return e.text }
+func (e *endError) Unwrap() []error { return e.causes }
 
-// named says which engine and node an error is about.
+// named adds the engine and the node to an error.
 func (c *Client) named(err error) error {
 	if err == nil {
 		return nil

@@ -14,61 +14,58 @@ import (
 	"polyclam/backends"
 )
 
-// Bounds on what an engine may say to one request.
+// Limits on an engine's answer to one request.
 const (
 	maxLine  = 64 << 10
 	maxLines = 100_000 // an archive may have a line for each of its members
 )
 
-// Conn is a connection to an engine. One dialogue uses it at a time, from one
+// A Conn is a connection to an engine. Only one dialogue uses it at a time, in one
 // goroutine.
 type Conn struct {
 	nc   net.Conn
 	sock *socket // below nc
 	r    *bufio.Reader
 
-	received int64 // bytes of plain text, those ahead in r included
-	lines    int   // since the last request
-	doing    string
-	begun    time.Time
+	lines int // since the last request
+	step  string
 
-	heard   bool // a byte of the answer to the last request has come
-	reused  bool
-	early   bool
-	spoiled bool
-	asked   map[string]bool // the subjects of earlier requests, see Ask
+	replied  bool // a byte of the answer to the last request has arrived
+	reused   bool
+	early    bool
+	noReuse  bool
+	subjects map[string]bool // of earlier requests, see Ask
 
-	// State is for the engine's own package: what it knows about this connection.
+	// State belongs to the engine's package.
 	State any
 }
 
 func newConn(nc net.Conn, s *socket) *Conn {
-	c := &Conn{nc: nc, sock: s, doing: "greeting"}
+	c := &Conn{nc: nc, sock: s, step: "greeting"}
 	c.r = bufio.NewReader(receiver{c})
 	return c
 }
 
-// NewConn makes a Conn of a connection that the caller has made, for tests of
+// NewConn returns a Conn on a connection that the caller has opened, for tests of
 // dialogues.
 func NewConn(nc net.Conn) *Conn {
 	s := newSocket(nc)
 	return newConn(s, s)
 }
 
-// receiver counts what is received.
+// receiver notices the first byte of an answer.
 type receiver struct{ c *Conn }
 
 func (r receiver) Read(p []byte) (int, error) {
 	n, err := r.c.nc.Read(p)
-	r.c.received += int64(n)
-	r.c.heard = r.c.heard || n > 0
+	r.c.replied = r.c.replied || n > 0
 	return n, err
 }
 
-// Close ends every read and write under way.
+// Close closes the connection. Reads and writes in progress return an error.
 func (c *Conn) Close() error { return c.sock.Conn.Close() }
 
-// goodbye closes a connection that is in order. It does not wait for an answer.
+// goodbye sends text and closes the connection, without waiting for an answer.
 func (c *Conn) goodbye(text string) {
 	if text != "" {
 		c.nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
@@ -77,70 +74,67 @@ func (c *Conn) goodbye(text string) {
 	c.Close()
 }
 
-// Reused reports whether an earlier dialogue took place on this connection, so that
-// an answer without an id could be a late one to an earlier request.
+// Reused reports whether an earlier dialogue used this connection. Then an answer without
+// an id could be a late one to an earlier request.
 func (c *Conn) Reused() bool { return c.reused }
 
 // IsEarly reports whether the answer began before the last byte of the request was
 // sent.
 func (c *Conn) IsEarly() bool { return c.early }
 
-// Spoil gives the connection up at the end of this dialogue.
-func (c *Conn) Spoil() { c.spoiled = true }
+// NoReuse makes the client close the connection at the end of this dialogue.
+func (c *Conn) NoReuse() { c.noReuse = true }
 
-// maxAsked bounds what Ask remembers: after so many requests the connection is given up.
-const maxAsked = 10_000
+// maxSubjects limits how many subjects Ask remembers. Then the connection is closed.
+const maxSubjects = 10_000
 
-// Ask sets what a request is about, such as a path, where nothing else identifies the
-// answer. If this connection has asked about it before, an answer could be a late one,
-// and the dialogue runs again on a new connection.
+// Ask sets the subject of a request, such as a path, if nothing else identifies the
+// answer. If this connection was asked about the subject before, an answer could be a
+// late one, and the dialogue runs again on a new connection.
 func (c *Conn) Ask(subject string) error {
-	if c.asked[subject] {
+	if c.subjects[subject] {
 		return fmt.Errorf("%w: asked about %q before", errStray, subject)
 	}
-	if c.asked == nil {
-		c.asked = map[string]bool{}
+	if c.subjects == nil {
+		c.subjects = map[string]bool{}
 	}
-	c.asked[subject] = true
-	c.spoiled = c.spoiled || len(c.asked) >= maxAsked
+	c.subjects[subject] = true
+	c.noReuse = c.noReuse || len(c.subjects) >= maxSubjects
 	return nil
 }
 
-// Unrelated marks the error of an answer to something that was not asked. On a
-// connection that was used before it is a stray answer: the dialogue runs again on a
-// new connection.
-func (c *Conn) Unrelated(err error) error {
+// Stray marks err as the error of an answer that does not belong to the request. On a
+// reused connection it is a stray answer: the dialogue runs again on a new connection.
+func (c *Conn) Stray(err error) error {
 	if !c.reused {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errStray, err)
 }
 
-// Heard reports whether a byte has come since the last request.
-func (c *Conn) Heard() bool { return c.heard }
+// SetStep names the current step of the dialogue for errors, e.g. "SCANDATA". Send and
+// Command set it to "sending the object" and "waiting for the answer".
+func (c *Conn) SetStep(step string) { c.step = step }
 
-// Doing names the step of the dialogue for errors, e.g. "SCANDATA". Send and Command
-// set it to "sending" and "waiting for the answer" otherwise.
-func (c *Conn) Doing(step string) { c.doing = step }
-
-// Reader is the receiving side, for parsers of their own. Read errors from it must
-// pass through Lost.
+// Reader returns the receiving side for an engine's own parser. Its read errors must pass
+// through Lost or Broken.
 func (c *Conn) Reader() *bufio.Reader { return c.r }
 
-// Pending is what has come and is not read. It is valid until the next read.
+// Pending returns the input that has arrived but is not read. It is valid until the next
+// read.
 func (c *Conn) Pending() []byte {
 	p, _ := c.r.Peek(c.r.Buffered())
 	return p
 }
 
-// SetReadDeadline bounds the wait for input that may never come.
+// SetReadDeadline limits the wait for input that may never arrive.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(t) }
 
-// CloseWrite says that nothing more will be sent. The connection is not kept. It cannot
-// mark the end of an object: Send may wait for the answer to it.
+// CloseWrite closes the sending side; the connection is not kept. It cannot mark the end
+// of an object, because Send may wait for the answer.
 func (c *Conn) CloseWrite() {
-	c.spoiled = true
-	if tc, ok := c.nc.(secured); ok {
+	c.noReuse = true
+	if tc, ok := c.nc.(tlsConn); ok {
 		tc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
 		tc.CloseWrite()
 		return
@@ -148,8 +142,8 @@ func (c *Conn) CloseWrite() {
 	c.sock.CloseWrite()
 }
 
-// Line reads a line without its end, LF or CRLF. A line that the engine has not
-// ended is no line.
+// Line reads a line and removes LF or CRLF. An unfinished line at the end of the
+// connection is an error.
 func (c *Conn) Line() (string, error) {
 	line, err := c.Until("\n")
 	if n := len(line); err == nil && n > 0 && line[n-1] == '\r' {
@@ -158,7 +152,7 @@ func (c *Conn) Line() (string, error) {
 	return line, err
 }
 
-// Until reads up to one of the end bytes, at most 64 KiB, and leaves the end away.
+// Until reads up to one of the end bytes, at most 64 KiB, and removes it.
 func (c *Conn) Until(ends string) (string, error) {
 	if c.lines++; c.lines > maxLines {
 		return "", fmt.Errorf("more than %d lines in one answer", maxLines)
@@ -192,11 +186,11 @@ func (c *Conn) tooLong(line []byte) error {
 	return nil
 }
 
-// Read implements [io.Reader], for answers that are not lines. io.EOF is returned as
-// it is once a byte of the answer has come.
+// Read implements [io.Reader], for answers that are not lines. It returns io.EOF
+// unchanged after the first byte of the answer.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	if err != nil && (err != io.EOF || !c.heard) {
+	if err != nil && (err != io.EOF || !c.replied) {
 		err = c.Lost(err)
 	}
 	return n, err
@@ -210,8 +204,8 @@ func (c *Conn) Fill(p []byte) error {
 	return nil
 }
 
-// Lost is the error for the end of the connection: without a reply, or in the middle
-// of one.
+// Lost returns the error of a connection that ended, without a reply or in the middle of
+// one.
 func (c *Conn) Lost(err error) error {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
@@ -219,16 +213,16 @@ func (c *Conn) Lost(err error) error {
 	switch {
 	case !IsHangup(err):
 		return fmt.Errorf("connection lost: %w", err)
-	case !c.heard:
-		return &ending{backends.ErrNoReply.Error(), []error{backends.ErrNoReply, err}}
+	case !c.replied:
+		return &endError{backends.ErrNoReply.Error(), []error{backends.ErrNoReply, err}}
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &ending{"connection closed in the middle of the answer", []error{err}}
+		return &endError{"connection closed in the middle of the answer", []error{err}}
 	}
-	return &ending{"connection reset in the middle of the answer", []error{err}}
+	return &endError{"connection reset in the middle of the answer", []error{err}}
 }
 
-// Broken is the error of a parser on Reader: that of the connection if it was lost,
-// see Lost, or else err itself, which says what is wrong with the answer.
+// Broken returns the error of a parser on Reader: Lost if the connection ended, or else
+// err unchanged, which says what is wrong with the answer.
 func (c *Conn) Broken(err error) error {
 	var netErr net.Error
 	if IsHangup(err) || errors.Is(err, net.ErrClosed) || errors.As(err, &netErr) {
@@ -237,39 +231,39 @@ func (c *Conn) Broken(err error) error {
 	return err
 }
 
-// IsHangup reports whether err says that the peer has closed or reset the connection.
+// IsHangup reports whether err means that the peer closed or reset the connection.
 func IsHangup(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// isSilent reports whether nothing has arrived that was not read: the connection is
-// open and the engine has said nothing unasked. It costs one system call.
+// isSilent reports whether the connection is open and has no unread input. It costs one
+// system call.
 func (c *Conn) isSilent() bool {
-	return c.r.Buffered() == 0 && !c.hasPlain() && c.sock.silent(c.sock.mark())
+	return c.r.Buffered() == 0 && !c.hasPlaintext() && c.sock.silent(c.sock.mark())
 }
 
-// hasMore reports whether more bytes have come than were read. Over TLS only those
-// that are read ahead count: what else has arrived may be a farewell of TLS itself.
+// hasMore reports whether there is unread input. With TLS only buffered plain text
+// counts: anything else may be a closing alert of TLS itself.
 func (c *Conn) hasMore() bool {
 	if c.r.Buffered() > 0 {
 		return true
 	}
-	if _, isTLS := c.nc.(secured); isTLS || !c.sock.hasInput() {
+	if _, isTLS := c.nc.(tlsConn); isTLS || !c.sock.hasInput() {
 		return false
 	}
 	_, err := c.r.Peek(1)
 	return err == nil
 }
 
-// hasPlain reports whether TLS holds plain text that was received already.
-func (c *Conn) hasPlain() bool {
-	tc, ok := c.nc.(secured)
-	return ok && !emptied(tc.Conn)
+// hasPlaintext reports whether TLS holds plain text that was already received.
+func (c *Conn) hasPlaintext() bool {
+	tc, ok := c.nc.(tlsConn)
+	return ok && !isDrained(tc.Conn)
 }
 
-// emptied reports whether TLS holds nothing that has come in already. A deadline in
-// the past lets crypto/tls return what it has, and read nothing.
-func emptied(tc *tls.Conn) bool {
+// isDrained reports whether TLS holds no received plain text. A deadline in the past
+// makes crypto/tls return what it has, and read nothing.
+func isDrained(tc *tls.Conn) bool {
 	tc.SetReadDeadline(time.Unix(1, 0))
 	n, err := tc.Read(make([]byte, 1))
 	tc.SetReadDeadline(time.Time{})

@@ -16,8 +16,8 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// backlogged is a Unix socket with room for one waiting connection. None is accepted
-// until the returned function does it.
+// backlogged returns a Unix socket with room for one waiting connection. Only accept
+// accepts it.
 func backlogged(t *testing.T) (path string, accept func()) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "s")
@@ -45,7 +45,7 @@ func backlogged(t *testing.T) (path string, accept func()) {
 	}
 }
 
-// fill makes connections until the backlog is full.
+// fill connects until the backlog is full.
 func fill(t *testing.T, path string) {
 	t.Helper()
 	for range 10 {
@@ -61,8 +61,8 @@ func fill(t *testing.T, path string) {
 	t.Fatal("the backlog does not fill up")
 }
 
-// TestBacklog: a Unix socket whose backlog is full is waited for, as connect(2) does,
-// until the timeout or the context is over.
+// TestBacklog checks that Dial waits for a Unix socket with a full backlog, as a blocking
+// connect(2) does, until the timeout or the end of the context.
 func TestBacklog(t *testing.T) {
 	path, accept := backlogged(t)
 	fill(t, path)
@@ -72,7 +72,7 @@ func TestBacklog(t *testing.T) {
 		!strings.Contains(err.Error(), "backlog was full") || !strings.Contains(err.Error(), "within 300ms (key connect_timeout)") {
 		t.Errorf("got %v", err)
 	}
-	why := errors.New("the client has gone")
+	why := errors.New("the client closed the connection")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(10*time.Millisecond, func() { cancel(why) })
 	d.Timeout = time.Minute
@@ -95,9 +95,9 @@ func TestBacklog(t *testing.T) {
 	accepted.Wait()
 }
 
-// TestWhoseTime: a deadline of the scan that ends during a dial is not blamed on
-// connect_timeout.
-func TestWhoseTime(t *testing.T) {
+// TestDeadlineDuringDial checks that a scan's deadline that ends during a dial is not
+// reported as connect_timeout.
+func TestDeadlineDuringDial(t *testing.T) {
 	path, _ := backlogged(t)
 	fill(t, path)
 	for range 20 {
@@ -110,7 +110,8 @@ func TestWhoseTime(t *testing.T) {
 	}
 }
 
-// TestUnreachable: all of these are our own conclusions, and none in Go's words.
+// TestUnreachable checks that failed connection attempts are unreachable nodes, and that
+// their errors are plain.
 func TestUnreachable(t *testing.T) {
 	forbidden := filepath.Join(t.TempDir(), "d")
 	if err := os.Mkdir(forbidden, 0); err != nil {
@@ -130,6 +131,6 @@ func TestUnreachable(t *testing.T) {
 		if backends.CategoryOf(err) != tt.want || !errors.As(err, new(*backends.ConnError)) || !backends.Unreachable(err) {
 			t.Errorf("%s: %v is %v, want %v", tt.name, err, backends.CategoryOf(err), tt.want)
 		}
-		plain(t, err)
+		wantPlain(t, err)
 	}
 }

@@ -8,47 +8,30 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
-// serve answers connections with the dialogues in turn, the last one for all that
-// follow, and returns the address.
+// serve plays the next dialogue on each connection, the last one again when there is none
+// left, and returns the address.
 func serve(t *testing.T, network string, dialogues ...func(net.Conn)) string {
 	t.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		address = filepath.Join(t.TempDir(), "s")
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var served sync.WaitGroup
-	t.Cleanup(func() { l.Close(); served.Wait() })
-	served.Go(func() {
-		for i := 0; ; i++ {
-			nc, err := l.Accept()
-			if err != nil {
-				return
-			}
-			served.Go(func() {
-				defer nc.Close()
-				dialogues[min(i, len(dialogues)-1)](nc)
-			})
-		}
+	l := testkit.Listen(t, network)
+	var conns atomic.Int64
+	testkit.ServeOn(t, l, func(nc net.Conn) {
+		dialogues[min(int(conns.Add(1)), len(dialogues))-1](nc)
 	})
 	return l.Addr().String()
 }
 
-// echo is an engine that takes "SCAN <size>\n" and the object, and answers with its
-// verdict in a line. After each answer it calls after, if that is not nil.
+// echo plays an engine that reads "SCAN <size>\n" and the object, and answers with a
+// line. After each answer it calls after, if that is not nil.
 func echo(after func(net.Conn, int)) func(net.Conn) {
 	return func(nc net.Conn) {
 		r := bufio.NewReader(nc)
@@ -137,17 +120,17 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// TestEarly: an answer that comes while the object is being sent may only say that
-// something bad was found.
+// TestEarly checks that an answer during the sending of the object counts only if it is a
+// virus.
 func TestEarly(t *testing.T) {
 	for _, tt := range []struct {
 		answer string
 		want   backends.Category
 	}{{"CLEAN\n", ""}, {"LOCKED\n", ""}, {"VIRUS\n", backends.Virus}} {
 		for name, after := range map[string]func(net.Conn){
-			"reads no further": func(nc net.Conn) { io.ReadFull(nc, make([]byte, 100)); <-t.Context().Done() },
-			"reads on":         func(nc net.Conn) { io.Copy(io.Discard, nc) },
-			"closes":           func(net.Conn) {},
+			"stops reading": func(nc net.Conn) { io.ReadFull(nc, make([]byte, 100)); <-t.Context().Done() },
+			"reads on":      func(nc net.Conn) { io.Copy(io.Discard, nc) },
+			"closes":        func(net.Conn) {},
 		} {
 			address := serve(t, "unix", func(nc net.Conn) {
 				io.ReadFull(nc, make([]byte, 70))
@@ -162,43 +145,8 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// TestStray: an answer that is repeated never answers the next request.
-func TestStray(t *testing.T) {
-	address := serve(t, "unix", echo(func(nc net.Conn, n int) {
-		time.Sleep(5 * time.Millisecond)
-		io.WriteString(nc, "CLEAN\n")
-	}), echo(nil))
-	c := client(t, "unix", address, keep)
-	if r, err := scan(t.Context(), c, []byte("x")); err != nil || r.Category != backends.OK {
-		t.Fatal(r, err)
-	}
-	for { // until the stray answer is there
-		conn, ok := c.pool.Take()
-		if !ok {
-			break
-		}
-		c.pool.Put(conn)
-	}
-	if r, err := scan(t.Context(), c, []byte("virus")); err != nil || r.Category != backends.Virus {
-		t.Errorf("got %+v, %v", r, err)
-	}
-}
-
-// TestRest: a kept connection is left alone for a while; another request gets one of
-// its own.
-func TestRest(t *testing.T) {
-	c := client(t, "unix", serve(t, "unix", echo(nil)), func(c *Client) { c.Keep, c.Rest = true, time.Hour })
-	for range 3 {
-		if r, err := scan(t.Context(), c, nil); err != nil || r.Category != backends.OK {
-			t.Fatal(r, err)
-		}
-	}
-	if n := c.Idle(); n != 3 {
-		t.Errorf("%d connections for 3 requests", n)
-	}
-}
-
-// TestBroken: the error of a parser is its own, unless the connection was lost.
+// TestBroken checks that a parser's error is returned unchanged unless the connection was
+// lost.
 func TestBroken(t *testing.T) {
 	c := NewConn(nil)
 	syntax := errors.New("not a number")
@@ -208,7 +156,7 @@ func TestBroken(t *testing.T) {
 	if got := c.Broken(io.ErrUnexpectedEOF); !errors.Is(got, backends.ErrNoReply) {
 		t.Errorf("before the answer: %v", got)
 	}
-	c.heard = true
+	c.replied = true
 	for err, want := range map[error]string{io.EOF: "in the middle of the answer", net.ErrClosed: "connection lost"} {
 		if got := c.Broken(fmt.Errorf("chunk: %w", err)); !strings.Contains(got.Error(), want) || errors.Is(got, backends.ErrNoReply) {
 			t.Errorf("%v: got %v", err, got)
@@ -216,67 +164,9 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// TestStrayWhileSending: it comes between the check and the end of the request.
-func TestStrayWhileSending(t *testing.T) {
-	began := make(chan struct{})
-	repeat := func(nc net.Conn) {
-		r := bufio.NewReader(nc)
-		r.ReadString('\n')
-		io.WriteString(nc, "CLEAN\n")
-		r.ReadString('\n') // the next request has begun
-		io.WriteString(nc, "CLEAN\n")
-		close(began)
-		<-t.Context().Done()
-	}
-	c := client(t, "unix", serve(t, "unix", repeat, echo(nil)), keep)
-	if r, err := scan(t.Context(), c, nil); err != nil || r.Category != backends.OK {
-		t.Fatal(r, err)
-	}
-	requests := 0
-	r, err := c.Scan(t.Context(), func(conn *Conn, a *backends.Answer) error {
-		requests++
-		size := 2 * bufferSize
-		err := conn.Send(func(w io.Writer) error {
-			fmt.Fprintf(w, "SCAN %d\n", size)
-			w.Write(make([]byte, size-5)) // flushes the first buffer
-			if requests == 1 {
-				<-began
-			}
-			_, err := io.WriteString(w, "virus")
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		line, err := conn.Line()
-		if line == "VIRUS" {
-			a.Found(backends.Virus, 1, "Test", "")
-		} else {
-			a.Add(backends.OK, 0, "")
-		}
-		return err
-	})
-	if err != nil || r.Category != backends.Virus || requests != 2 {
-		t.Errorf("got %+v, %v, after %d requests", r, err, requests)
-	}
-}
-
-// TestDeadWhileIdle: a kept connection that the engine closed is replaced.
-func TestDeadWhileIdle(t *testing.T) {
-	c := client(t, "tcp", serve(t, "tcp", func(nc net.Conn) {
-		one := bufio.NewReader(nc)
-		one.ReadString('\n')
-		io.WriteString(nc, "CLEAN\n")
-	}), keep)
-	for range 5 {
-		if r, err := scan(t.Context(), c, nil); err != nil || r.Category != backends.OK {
-			t.Fatal(r, err)
-		}
-	}
-}
-
-// TestObjectBreaksOff: the engine gets no end of an object that cannot be read.
-func TestObjectBreaksOff(t *testing.T) {
+// TestShortObject checks that the engine never receives the end of a request whose object
+// cannot be read.
+func TestShortObject(t *testing.T) {
 	got := make(chan []byte, 1)
 	address := serve(t, "unix", func(nc net.Conn) {
 		data, _ := io.ReadAll(nc)
@@ -291,19 +181,19 @@ func TestObjectBreaksOff(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if data := <-got; len(data) != 0 {
-		t.Errorf("the engine got %d bytes", len(data))
+		t.Errorf("the engine received %d bytes", len(data))
 	}
 }
 
-// TestEnds: how a dialogue ends that the engine does not end, and what it is.
+// TestEnds checks the errors of dialogues that an engine never finishes.
 func TestEnds(t *testing.T) {
 	silent := serve(t, "unix", func(nc net.Conn) { io.Copy(io.Discard, nc) })
 	within := func(cause error) context.Context {
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, cause)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, cause)
 		t.Cleanup(cancel)
 		return ctx
 	}
-	limit := &backends.TimeoutError{After: 20 * time.Millisecond, Key: "timeout"}
+	limit := &backends.TimeoutError{After: 300 * time.Millisecond, Key: "timeout"}
 	for _, tt := range []struct {
 		name string
 		ctx  context.Context
@@ -311,11 +201,11 @@ func TestEnds(t *testing.T) {
 		want backends.Category
 		text string
 	}{
-		{"no answer", within(limit), nil, backends.Interrupted, "test unix:" + silent + ": waiting for the answer: no answer within 20ms (key timeout)"},
+		{"no answer", within(limit), nil, backends.Interrupted, "test unix:" + silent + ": waiting for the answer: no answer within 300ms (key timeout)"},
 		{"no greeting", t.Context(), func(c *Client) {
-			c.Dialer.Timeout = 20 * time.Millisecond
+			c.Dialer.Timeout = 300 * time.Millisecond
 			c.Hello = func(conn *Conn) error { _, err := conn.Line(); return err }
-		}, backends.CannotExecute, "greeting: no greeting within 20ms (key connect_timeout)"},
+		}, backends.CannotExecute, "greeting: no greeting within 300ms (key connect_timeout)"},
 		{"no socket", t.Context(), func(c *Client) { c.Dialer.Address += "x" }, backends.NotInstalled, "connecting: connect: no such file or directory"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -12,14 +12,14 @@ import (
 	"polyclam/backends"
 )
 
-// errStray is input that came before its request was complete, on a connection that
-// served an earlier dialogue: it answers something else.
+// errStray means that input arrived before the request was complete, on a connection that
+// served an earlier dialogue: it answers an earlier request.
 var errStray = errors.New("unexpected input before the request was complete: an answer to an earlier one")
 
 // Command sends a request without an object. Unsolicited input is an error.
 func (c *Conn) Command(text string) error {
 	c.begin("waiting for the answer")
-	if err := c.silence(); err != nil {
+	if err := c.checkSilent(); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(c.nc, text); err != nil {
@@ -28,15 +28,15 @@ func (c *Conn) Command(text string) error {
 	return nil
 }
 
-// Nudge sends text in the middle of an answer. An engine that does not take it shows
-// in how the answer goes on.
-func (c *Conn) Nudge(text string) { io.WriteString(c.nc, text) }
+// WriteUnchecked sends text at any point of an answer, and ignores errors. If the engine
+// did not accept it, the rest of the answer shows that.
+func (c *Conn) WriteUnchecked(text string) { io.WriteString(c.nc, text) }
 
-// silence is an error if there is input before a request. Where that is the end of
-// the connection it is that error. A new TLS connection may have messages of TLS
-// itself waiting, which only reading for an answer gets out of the way.
-func (c *Conn) silence() error {
-	if _, ok := c.nc.(secured); ok && !c.reused || c.isSilent() {
+// checkSilent returns an error if there is input before a request, or if the connection
+// has ended. It accepts any new TLS connection: the input may be messages of TLS itself,
+// which only a read for the answer removes.
+func (c *Conn) checkSilent() error {
+	if _, ok := c.nc.(tlsConn); ok && !c.reused || c.isSilent() {
 		return nil
 	}
 	if c.reused {
@@ -48,42 +48,43 @@ func (c *Conn) silence() error {
 	return fmt.Errorf("unexpected input before the request: %.100q", c.Pending())
 }
 
-// begin begins a request.
-func (c *Conn) begin(doing string) {
-	c.heard, c.lines, c.doing = false, 0, doing
+// begin starts a request.
+func (c *Conn) begin(step string) {
+	c.replied, c.lines, c.step = false, 0, step
 }
 
-// Send sends a request with an object: write writes all of it to w. The last bytes
-// are held back until the connection was seen to be silent. An answer that has begun
-// by then is early: Send stops, and the answer can be read, but see [Conn.IsEarly];
-// the connection is not kept. On a connection that was used before it is a stray
-// answer and an error, which makes [Client] ask on a new connection.
+// Send sends a request with an object: write writes all of it to w. Send holds back the
+// last bytes until it has checked that the connection is silent. An answer that has
+// begun by then is early: Send stops, the answer can be read, but see [Conn.IsEarly], and
+// the connection is not kept. On a reused connection such an answer is stray and an
+// error, after which [Client] uses a new connection.
 //
-// An engine that answers early and does not read on does not hold Send up. After a
-// request that does not fit into one buffer Send waits for the first byte of the
-// answer, which ctx bounds like everything else.
+// An engine that answers early and stops reading does not block Send. After a request
+// that does not fit into one buffer, Send waits for the first byte of the answer or the
+// end of the context.
 //
-// Where write returns a [backends.ObjectError] the connection is closed.
+// If write returns a [backends.ObjectError], Send closes the connection.
 func (c *Conn) Send(write func(w io.Writer) error) error {
 	c.begin("sending the object")
 	return c.send(write)
 }
 
-// SendAccepted is Send for the second part of a request that the engine has agreed to
-// receive. If the connection then ends, the answer has begun already.
+// SendAccepted is Send for the second part of a request, after the engine has accepted
+// the first. The answer has already begun then, so a lost connection is never
+// [backends.ErrNoReply].
 func (c *Conn) SendAccepted(write func(w io.Writer) error) error {
-	c.lines, c.doing = 0, "sending the object"
+	c.lines, c.step = 0, "sending the object"
 	return c.send(write)
 }
 
 func (c *Conn) send(write func(w io.Writer) error) error {
-	if err := c.silence(); err != nil {
+	if err := c.checkSilent(); err != nil {
 		return err
 	}
 	s := sender{c: c, mark: c.sock.mark(), buf: buffers.Get().(*[bufferSize]byte)}
 	defer buffers.Put(s.buf)
-	if _, ok := c.nc.(secured); ok {
-		s.watch() // only a read shows whether what arrives is an answer
+	if _, ok := c.nc.(tlsConn); ok {
+		s.watch() // only a read can distinguish an answer from TLS's own messages
 	}
 	err := write(&s)
 	if err == nil {
@@ -92,7 +93,7 @@ func (c *Conn) send(write func(w io.Writer) error) error {
 	return s.end(err)
 }
 
-// bufferSize is how much is held back at most, and written at a time.
+// bufferSize is how much is held back at most, and the size of each write.
 const bufferSize = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
@@ -103,10 +104,10 @@ type sender struct {
 	mark     int64 // of the socket, before the request
 	buf      *[bufferSize]byte
 	n        int           // bytes held back
-	answered chan struct{} // closed at the first input or its end; nil: no goroutine reads
+	answered chan struct{} // closed at the first input or its end; nil without watch
 }
 
-// errAnswered ends the writing: an answer is there.
+// errAnswered ends the writing because an answer has begun.
 var errAnswered = errors.New("the engine has answered")
 
 // Write implements [io.Writer]. It always holds back at least the last byte.
@@ -126,8 +127,8 @@ func (s *sender) Write(p []byte) (int, error) {
 	return total, nil
 }
 
-// watch lets a goroutine wait for the first byte of the answer, so that an engine
-// that answers and reads no further does not block the writing.
+// watch starts a goroutine that waits for the first byte of the answer, so that an engine
+// that answers and stops reading does not block the writing.
 func (s *sender) watch() {
 	if s.answered != nil {
 		return
@@ -135,8 +136,8 @@ func (s *sender) watch() {
 	s.answered = make(chan struct{})
 	go func() {
 		defer close(s.answered)
-		s.c.r.Peek(1)                            // or the end, which the next read meets again
-		s.c.nc.SetWriteDeadline(time.Unix(1, 0)) // ends a write under way
+		s.c.r.Peek(1)                            // or the end, which the next read will return again
+		s.c.nc.SetWriteDeadline(time.Unix(1, 0)) // ends a write in progress
 	}()
 }
 
@@ -146,7 +147,7 @@ func (s *sender) flush() error {
 	return answered(err)
 }
 
-// answered is err, or errAnswered for a write that watch has ended.
+// answered returns err, or errAnswered for a write that watch has ended.
 func answered(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errAnswered
@@ -154,26 +155,26 @@ func answered(err error) error {
 	return err
 }
 
-// finish sends what was held back, if the engine is silent until now.
+// finish sends the bytes held back if the engine has not answered.
 func (s *sender) finish() error {
 	if !s.silent() {
 		if err := s.c.sock.closed(); err != nil {
-			return err // by the end of the context; the engine has said nothing
+			return err // the context ended, not the engine
 		}
 		return errAnswered
 	}
-	s.c.doing = "waiting for the answer"
+	s.c.step = "waiting for the answer"
 	_, err := s.c.nc.Write(s.buf[:s.n])
 	return answered(err)
 }
 
 // silent reports whether no answer has begun.
 func (s *sender) silent() bool {
-	if _, ok := s.c.nc.(secured); !ok {
+	if _, ok := s.c.nc.(tlsConn); !ok {
 		return s.c.sock.silent(s.mark)
 	}
-	// What has arrived may be a message of TLS itself, such as a session ticket: let
-	// the reader have it.
+	// The input may be a message of TLS itself, such as a session ticket. Give the
+	// reading goroutine time to consume it.
 	for range 1000 {
 		if s.hasAnswered() {
 			return false
@@ -196,7 +197,7 @@ func (s *sender) hasAnswered() bool {
 	}
 }
 
-// end waits for the goroutine that reads and says what the sending came to.
+// end waits for the reading goroutine and returns the outcome of Send.
 func (s *sender) end(err error) error {
 	c := s.c
 	var object *backends.ObjectError
@@ -212,19 +213,19 @@ func (s *sender) end(err error) error {
 		return nil
 	case object != nil:
 		return err
-	case errors.Is(err, errAnswered), IsHangup(err) && c.peeks():
+	case errors.Is(err, errAnswered), IsHangup(err) && c.hasInput():
 		if c.reused {
 			return errStray
 		}
-		// It may have said why before it stopped reading.
-		c.early, c.spoiled = true, true
+		// The engine may have sent the reason before it stopped reading.
+		c.early, c.noReuse = true, true
 		return nil
 	}
 	return c.Lost(err)
 }
 
-// peeks reports whether there is something to read.
-func (c *Conn) peeks() bool {
+// hasInput reports whether a byte can be read.
+func (c *Conn) hasInput() bool {
 	_, err := c.r.Peek(1)
 	return err == nil
 }

@@ -1,7 +1,6 @@
 package engineconn
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -16,30 +15,30 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// TestNeverReads: an engine that takes no byte of a large object, and one that falls
-// silent in the middle, do not hold a scan up beyond its context.
+// TestNeverReads checks that a scan ends with its context although the engine reads
+// nothing of a large object, or stops half-way.
 func TestNeverReads(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
-		for _, taken := range []int{0, 1 << 20} {
+		for _, received := range []int{0, 1 << 20} {
 			backendtest.NoLeaks(t)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			limit := &backends.TimeoutError{After: time.Second, Key: "timeout"}
 			address := serve(t, network, func(nc net.Conn) {
-				io.ReadFull(nc, make([]byte, taken))
+				io.ReadFull(nc, make([]byte, received))
 				cancel(limit)
 				<-t.Context().Done()
 			})
 			r, err := scan(ctx, client(t, network, address, nil), make([]byte, 32<<20))
-			if got := said(r, err); got != "+interrupted" || !errors.Is(err, limit) {
-				t.Errorf("%s, %d bytes: %+v, %v", network, taken, r, err)
+			if got := outcome(r, err); got != "+interrupted" || !errors.Is(err, limit) {
+				t.Errorf("%s, %d bytes: %+v, %v", network, received, r, err)
 			}
-			plain(t, err)
+			wantPlain(t, err)
 		}
 	}
 }
 
-// TestEndsBeforeLastByte: a scan whose time is over just before the last byte is sent is
-// interrupted. The engine has not answered early.
+// TestEndsBeforeLastByte checks that a scan whose context ends just before the last byte
+// is interrupted, and not taken for an early answer.
 func TestEndsBeforeLastByte(t *testing.T) {
 	limit := &backends.TimeoutError{After: time.Second, Key: "timeout"}
 	for _, network := range []string{"unix", "tcp"} {
@@ -59,21 +58,21 @@ func TestEndsBeforeLastByte(t *testing.T) {
 				_, err = conn.Line()
 				return err
 			})
-			if got := said(r, err); got != "+interrupted" || !errors.Is(err, limit) {
+			if got := outcome(r, err); got != "+interrupted" || !errors.Is(err, limit) {
 				t.Errorf("%s, %d bytes: %+v, %v", network, size, r, err)
 			}
-			plain(t, err)
+			wantPlain(t, err)
 		}
 	}
 }
 
-// TestRefusal: an engine that refuses an object in the middle and closes.
+// TestRefusal plays an engine that refuses an object half-way and closes.
 func TestRefusal(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
 		for name, end := range map[string]func(net.Conn){
-			"closes":          func(net.Conn) {},
-			"reads the rest":  func(nc net.Conn) { io.Copy(io.Discard, nc) },
-			"shuts down only": func(nc net.Conn) { nc.(interface{ CloseWrite() error }).CloseWrite(); io.Copy(io.Discard, nc) },
+			"closes":         func(net.Conn) {},
+			"reads the rest": func(nc net.Conn) { io.Copy(io.Discard, nc) },
+			"shuts down":     func(nc net.Conn) { nc.(interface{ CloseWrite() error }).CloseWrite(); io.Copy(io.Discard, nc) },
 		} {
 			address := serve(t, network, func(nc net.Conn) {
 				io.ReadFull(nc, make([]byte, 70))
@@ -91,15 +90,15 @@ func TestRefusal(t *testing.T) {
 				}
 				return err
 			})
-			// A reset may overtake the words: then it is a failure.
-			if got := said(r, err); got != "partial" && (name != "closes" || r.Category != "" || err == nil) || c.Idle() != 0 {
+			// A reset may overtake the text; then the scan fails.
+			if got := outcome(r, err); got != "partial" && (name != "closes" || r.Category != "" || err == nil) || c.Idle() != 0 {
 				t.Errorf("%s, %s: %+v, %v", network, name, r, err)
 			}
 		}
 	}
 }
 
-// TestCloseWrite: the end of our side is the end of the request.
+// TestCloseWrite checks that CloseWrite can mark the end of a request.
 func TestCloseWrite(t *testing.T) {
 	cert, key := certificate(t)
 	whole := func(nc net.Conn) {
@@ -135,8 +134,8 @@ func TestCloseWrite(t *testing.T) {
 	}
 }
 
-// TestSendAccepted: after the engine has agreed to receive, the end of the connection is
-// in the middle of the answer, and the object is not sent again.
+// TestSendAccepted checks that the object is not sent again when the connection ends after
+// the engine has accepted the request.
 func TestSendAccepted(t *testing.T) {
 	connections := make(chan bool, 10)
 	address := serve(t, "unix", func(nc net.Conn) {
@@ -164,25 +163,25 @@ func TestSendAccepted(t *testing.T) {
 	}
 }
 
-// TestUnasked: input before a request on a new connection is an error, in the engine's
-// own words.
-func TestUnasked(t *testing.T) {
-	said := make(chan struct{})
-	address := serve(t, "unix", func(nc net.Conn) { io.WriteString(nc, "BUSY\n"); close(said); io.Copy(io.Discard, nc) })
-	c := client(t, "unix", address, func(c *Client) { c.Hello = func(*Conn) error { <-said; return nil } })
+// TestInputBeforeRequest checks that input before the first request on a new connection is
+// an error that quotes it.
+func TestInputBeforeRequest(t *testing.T) {
+	sent := make(chan struct{})
+	address := serve(t, "unix", func(nc net.Conn) { io.WriteString(nc, "BUSY\n"); close(sent); io.Copy(io.Discard, nc) })
+	c := client(t, "unix", address, func(c *Client) { c.Hello = func(*Conn) error { <-sent; return nil } })
 	_, err := scan(t.Context(), c, []byte("x"))
 	if err == nil || backends.CategoryOf(err) != backends.SWErr {
 		t.Errorf("got %v", err)
 	}
-	plain(t, err)
+
 }
 
-// TestBrokenObject: at every boundary of the buffer, over a new and a kept connection.
+// TestBrokenObject tries objects that cannot be read from each boundary of the buffer.
 func TestBrokenObject(t *testing.T) {
 	address := serve(t, "unix", echo(nil))
 	c := client(t, "unix", address, keep)
 	for _, readable := range []int{0, 1, bufferSize - 1, bufferSize, bufferSize + 1, 3 * bufferSize} {
-		scan(t.Context(), c, []byte("x")) // leaves a connection
+		scan(t.Context(), c, []byte("x")) // leaves an idle connection
 		_, err := c.Scan(t.Context(), func(conn *Conn, a *backends.Answer) error {
 			return conn.Send(func(w io.Writer) error {
 				fmt.Fprintf(w, "SCAN %d\n", 4*bufferSize)
@@ -195,27 +194,8 @@ func TestBrokenObject(t *testing.T) {
 	}
 }
 
-// TestStrayThenGone: an engine that repeats an answer and closes, while the next
-// request on the connection is being sent, has not answered that request.
-func TestStrayThenGone(t *testing.T) {
-	first := func(nc net.Conn) {
-		r := bufio.NewReader(nc)
-		r.ReadString('\n')
-		io.WriteString(nc, "CLEAN\n")
-		r.ReadString('\n') // the next request has begun
-		io.WriteString(nc, "VIRUS\n")
-	}
-	c := client(t, "unix", serve(t, "unix", first, echo(nil)), keep)
-	if r, err := scan(t.Context(), c, nil); err != nil || r.Category != backends.OK {
-		t.Fatal(r, err)
-	}
-	if r, err := scan(t.Context(), c, make([]byte, 8<<20)); err != nil || r.Category != backends.OK {
-		t.Errorf("a clean object gets %+v, %v", r, err)
-	}
-}
-
-// TestMoreInTheKernel: a second answer is noticed although the first filled the buffer
-// exactly, also on a connection that is given up.
+// TestMoreInTheKernel checks that a second answer is noticed although the first one fills
+// the buffer exactly, even on a connection that is not kept.
 func TestMoreInTheKernel(t *testing.T) {
 	first := strings.Repeat("x", 4095) + "\n"
 	address := serve(t, "unix", func(nc net.Conn) {
@@ -229,7 +209,7 @@ func TestMoreInTheKernel(t *testing.T) {
 		}
 		_, err := conn.Line()
 		a.Add(backends.OK, 0, "")
-		conn.Spoil()
+		conn.NoReuse()
 		return err
 	})
 	if err == nil || !strings.Contains(err.Error(), "more than one answer") {

@@ -8,16 +8,16 @@ import (
 	"syscall"
 )
 
-// socket is a connection that knows what has arrived and is not read yet.
+// socket is a connection that can report whether there is unread input.
 type socket struct {
 	net.Conn
 	raw syscall.RawConn // nil if the connection has no descriptor
 
-	mu    sync.Mutex
-	taken int64 // bytes read
+	mu       sync.Mutex
+	received int64 // bytes read
 
-	// The arguments and results of receive, which is made once so that a read
-	// allocates nothing. One goroutine reads at a time.
+	// The arguments and results of receive, which is created once so that reads do not
+	// allocate. Only one goroutine reads at a time.
 	p       []byte
 	n       int
 	err     error
@@ -44,7 +44,7 @@ func newSocket(nc net.Conn) *socket {
 				break
 			}
 		}
-		s.taken += int64(max(s.n, 0))
+		s.received += int64(max(s.n, 0))
 		return s.err != syscall.EAGAIN
 	}
 	return s
@@ -55,7 +55,7 @@ func (s *socket) Read(p []byte) (int, error) {
 	if s.raw == nil || len(p) == 0 {
 		n, err := s.Conn.Read(p)
 		s.mu.Lock()
-		s.taken += int64(n)
+		s.received += int64(n)
 		s.mu.Unlock()
 		return n, err
 	}
@@ -73,7 +73,7 @@ func (s *socket) Read(p []byte) (int, error) {
 	return s.n, nil
 }
 
-// CloseWrite says that nothing more will be sent, where the network can.
+// CloseWrite closes the sending side if the network supports that.
 func (s *socket) CloseWrite() error {
 	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -81,13 +81,13 @@ func (s *socket) CloseWrite() error {
 	return nil
 }
 
-// silent reports whether nothing was read since the mark, and nothing has arrived
-// since, neither bytes nor the end. It may be called beside Read, which it excludes
-// for the moment: a byte cannot be between the two.
+// silent reports whether nothing was read since the mark and no input is waiting, neither
+// bytes nor the end of the connection. It may be called during a Read: both hold mu, so
+// that no byte is missed between them.
 func (s *socket) silent(mark int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.taken == mark && s.isEmpty()
+	return s.received == mark && s.isEmpty()
 }
 
 // isEmpty reports whether the kernel holds no input. The caller holds mu.
@@ -104,7 +104,7 @@ func (s *socket) isEmpty() bool {
 	return err == nil && empty
 }
 
-// closed is an error if this side has closed the connection.
+// closed returns an error if this side has closed the connection.
 func (s *socket) closed() error {
 	if s.raw == nil {
 		return nil
@@ -112,8 +112,8 @@ func (s *socket) closed() error {
 	return s.raw.Control(func(uintptr) {})
 }
 
-// hasInput reports whether bytes have arrived that were not read. The end of the
-// connection is none.
+// hasInput reports whether there are unread bytes. The end of the connection does not
+// count.
 func (s *socket) hasInput() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,5 +132,5 @@ func (s *socket) hasInput() bool {
 func (s *socket) mark() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.taken
+	return s.received
 }

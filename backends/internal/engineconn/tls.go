@@ -9,10 +9,10 @@ import (
 	"os"
 )
 
-// TLS holds the keys for TLS, the same for every engine that has them. The server's
-// certificate must be from an authority in the PEM file CA (empty: the system's) and
-// for ServerName (empty: the host of the address), unless InsecureSkipVerify.
-// Certificate and Key are PEM files, for a server that wants to know its clients.
+// TLS holds the TLS keys, which are the same for every engine with TLS. The server's
+// certificate must be issued by an authority in the PEM file CA (empty: the system's) for
+// ServerName (empty: the host of the address), unless InsecureSkipVerify is set.
+// Certificate and Key are PEM files, for a server that verifies its clients.
 type TLS struct {
 	TLS                bool   `toml:"tls"`
 	CA                 string `toml:"ca"`
@@ -22,7 +22,7 @@ type TLS struct {
 	InsecureSkipVerify bool   `toml:"insecure_skip_verify"`
 }
 
-// Config returns the configuration for connections to a node, nil without TLS. An
+// Config returns the configuration for connections to a node, or nil without TLS. An
 // error begins with its key.
 func (o *TLS) Config(network, address string) (*tls.Config, error) {
 	if !o.TLS {
@@ -54,7 +54,7 @@ func (o *TLS) Config(network, address string) (*tls.Config, error) {
 	return conf, nil
 }
 
-// unused is an error for keys that have no effect without TLS.
+// unused returns an error for keys that have no effect without TLS.
 func (o *TLS) unused() error {
 	for _, k := range []struct {
 		key string

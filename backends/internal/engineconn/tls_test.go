@@ -23,8 +23,8 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// certificate makes a self-signed certificate for the name engine.test, for
-// server and client alike, in PEM files.
+// certificate writes a self-signed certificate for engine.test, usable by server and
+// client, to PEM files.
 func certificate(t testing.TB) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -55,7 +55,7 @@ func certificate(t testing.TB) (cert, key string) {
 	return write("cert.pem", "CERTIFICATE", raw), write("key.pem", "EC PRIVATE KEY", der)
 }
 
-// server is the TLS configuration of an engine with the certificate.
+// server returns the TLS configuration of an engine with the certificate.
 func server(t testing.TB, cert, key string, version uint16) *tls.Config {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(cert, key)
@@ -67,7 +67,7 @@ func server(t testing.TB, cert, key string, version uint16) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: version, MaxVersion: version, ClientCAs: pool}
 }
 
-// over lets a dialogue take place over TLS.
+// over runs a dialogue over TLS.
 func over(conf *tls.Config, dialogue func(net.Conn)) func(net.Conn) {
 	return func(nc net.Conn) {
 		tc := tls.Server(nc, conf)
@@ -77,7 +77,7 @@ func over(conf *tls.Config, dialogue func(net.Conn)) func(net.Conn) {
 	}
 }
 
-// secure sets the keys of a client that trusts the certificate.
+// secure sets the TLS keys of a client.
 func secure(t testing.TB, keys TLS) func(*Client) {
 	return func(c *Client) {
 		keys.TLS = true
@@ -91,9 +91,8 @@ func secure(t testing.TB, keys TLS) func(*Client) {
 
 var versions = map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13}
 
-// TestTLS: objects of all sizes, on new and on kept connections. In TLS 1.3 session
-// tickets arrive on a new connection before the request is complete; they are no early
-// answer.
+// TestTLS scans objects of all sizes on new and kept connections. In TLS 1.3 session
+// tickets arrive before the first request is complete; they are not an early answer.
 func TestTLS(t *testing.T) {
 	cert, key := certificate(t)
 	for name, version := range versions {
@@ -126,12 +125,12 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestTLSTickets: a server that sends tickets in the middle of a request.
+// TestTLSTickets reads the tickets of the handshake in the middle of a request.
 func TestTLSTickets(t *testing.T) {
 	cert, key := certificate(t)
 	for range 20 {
 		address := serve(t, "tcp", over(server(t, cert, key, tls.VersionTLS13), func(nc net.Conn) {
-			echo(nil)(nc) // the tickets came with the handshake, unread until now
+			echo(nil)(nc)
 		}))
 		c := client(t, "tcp", address, secure(t, TLS{CA: cert}))
 		for _, size := range []int{1, 3 * bufferSize} {
@@ -142,15 +141,14 @@ func TestTLSTickets(t *testing.T) {
 	}
 }
 
-// TestTLSEarly: an answer that comes while the object is being sent may only say that
-// something bad was found.
+// TestTLSEarly is [TestEarly] with TLS.
 func TestTLSEarly(t *testing.T) {
 	cert, key := certificate(t)
 	for name, version := range versions {
 		for answer, want := range map[string]backends.Category{"CLEAN\n": "", "LOCKED\n": "", "VIRUS\n": backends.Virus} {
 			for after, then := range map[string]func(net.Conn){
-				"reads no further": func(net.Conn) { <-t.Context().Done() },
-				"reads on":         func(nc net.Conn) { io.Copy(io.Discard, nc) },
+				"stops reading": func(net.Conn) { <-t.Context().Done() },
+				"reads on":      func(nc net.Conn) { io.Copy(io.Discard, nc) },
 			} {
 				address := serve(t, "tcp", over(server(t, cert, key, version), func(nc net.Conn) {
 					io.ReadFull(nc, make([]byte, 70))
@@ -167,8 +165,7 @@ func TestTLSEarly(t *testing.T) {
 	}
 }
 
-// TestTLSStray: an answer that is repeated, or comes unasked, never answers the next
-// request.
+// TestTLSStray is [TestStray] with TLS.
 func TestTLSStray(t *testing.T) {
 	cert, key := certificate(t)
 	for name, version := range versions {
@@ -178,24 +175,18 @@ func TestTLSStray(t *testing.T) {
 		}), over(conf, echo(nil)))
 		c := client(t, "tcp", address, func(c *Client) { secure(t, TLS{CA: cert})(c); c.Keep = true })
 		scan(t.Context(), c, []byte("x"))
-		for c.Idle() > 0 { // until the stray answer is there
-			conn, ok := c.pool.Take()
-			if !ok {
-				break
-			}
-			c.pool.Put(conn)
-		}
+		waitForStray(t, c)
 		if r, err := scan(t.Context(), c, []byte("virus")); err != nil || r.Category != backends.Virus {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 	}
 }
 
-// TestTrust: which certificates are trusted, on both sides.
+// TestTrust checks which certificates each side trusts.
 func TestTrust(t *testing.T) {
 	cert, key := certificate(t)
 	other, otherKey := certificate(t)
-	anybody := server(t, cert, key, tls.VersionTLS13)
+	anyClient := server(t, cert, key, tls.VersionTLS13)
 	known := server(t, cert, key, tls.VersionTLS13)
 	known.ClientAuth = tls.RequireAndVerifyClientCert
 	for _, tt := range []struct {
@@ -204,11 +195,11 @@ func TestTrust(t *testing.T) {
 		keys TLS
 		ok   bool
 	}{
-		{"its authority", anybody, TLS{CA: cert}, true},
-		{"another authority", anybody, TLS{CA: other}, false},
-		{"the system's", anybody, TLS{}, false},
-		{"another name", anybody, TLS{CA: cert, ServerName: "other.test"}, false},
-		{"any", anybody, TLS{InsecureSkipVerify: true}, true},
+		{"its authority", anyClient, TLS{CA: cert}, true},
+		{"another authority", anyClient, TLS{CA: other}, false},
+		{"the system's", anyClient, TLS{}, false},
+		{"another name", anyClient, TLS{CA: cert, ServerName: "other.test"}, false},
+		{"any", anyClient, TLS{InsecureSkipVerify: true}, true},
 		{"with a certificate", known, TLS{CA: cert, Certificate: cert, Key: key}, true},
 		{"with another certificate", known, TLS{CA: cert, Certificate: other, Key: otherKey}, false},
 		{"without a certificate", known, TLS{CA: cert}, false},
@@ -218,20 +209,20 @@ func TestTrust(t *testing.T) {
 		if (err == nil) != tt.ok || tt.ok != (r.Category == backends.OK) {
 			t.Errorf("%s: %+v, %v", tt.name, r, err)
 		}
-		if err != nil && tt.conf == anybody && (backends.CategoryOf(err) != backends.CannotExecute || !backends.Unreachable(err)) {
+		if err != nil && tt.conf == anyClient && (backends.CategoryOf(err) != backends.CannotExecute || !backends.Unreachable(err)) {
 			t.Errorf("%s: %v is %v", tt.name, err, backends.CategoryOf(err))
 		}
 	}
 }
 
-// TestHandshakeHangs: a server that says nothing, in our time or the scan's.
+// TestHandshakeHangs connects to a silent server until connect_timeout or the deadline.
 func TestHandshakeHangs(t *testing.T) {
 	cert, _ := certificate(t)
 	backendtest.NoLeaks(t)
 	address := serve(t, "tcp", func(nc net.Conn) { io.Copy(io.Discard, nc) })
-	c := client(t, "tcp", address, func(c *Client) { secure(t, TLS{CA: cert})(c); c.Dialer.Timeout = 20 * time.Millisecond })
+	c := client(t, "tcp", address, func(c *Client) { secure(t, TLS{CA: cert})(c); c.Dialer.Timeout = 300 * time.Millisecond })
 	_, err := scan(t.Context(), c, nil)
-	if backends.CategoryOf(err) != backends.CannotExecute || !strings.Contains(err.Error(), "no TLS handshake within 20ms (key connect_timeout)") {
+	if backends.CategoryOf(err) != backends.CannotExecute || !strings.Contains(err.Error(), "no TLS handshake within 300ms (key connect_timeout)") {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -240,10 +231,10 @@ func TestHandshakeHangs(t *testing.T) {
 	if _, err = scan(ctx, c, nil); !backends.CategoryOf(err).IsFailure() {
 		t.Errorf("got %v", err)
 	}
-	plain(t, err)
+	wantPlain(t, err)
 }
 
-// TestTLSKeys: what is wrong with the keys names one of them.
+// TestTLSKeys checks that an error of the TLS keys names the key.
 func TestTLSKeys(t *testing.T) {
 	cert, key := certificate(t)
 	empty := filepath.Join(t.TempDir(), "empty.pem")
@@ -253,7 +244,7 @@ func TestTLSKeys(t *testing.T) {
 	for _, tt := range []struct {
 		network string
 		keys    TLS
-		want    string // empty: they are right
+		want    string // empty: valid
 	}{
 		{"tcp", TLS{}, ""},
 		{"tcp", TLS{TLS: true}, ""},

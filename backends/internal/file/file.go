@@ -1,4 +1,4 @@
-// Package file names the files of objects for engines that read them by themselves.
+// Package file returns the paths of objects for engines that read files themselves.
 package file
 
 import (
@@ -10,12 +10,12 @@ import (
 	"polyclam/backends"
 )
 
-// Path returns the name under which an engine is to find the object: the real one of
-// a regular file that has the object's size. Engines answer for links, and for what
-// is on /proc, without a scan (clamd 1.4.6 says OK; up to 1.4.4 it answers with the
-// real path), and /proc/self is another file for another process.
+// Path returns the real path of the object: a regular file with the object's size. It
+// resolves symbolic links and refuses /proc, because engines may answer for them without
+// a scan (clamd 1.4.6 says OK; up to 1.4.4 it answers with the real path), and
+// /proc/self is another file in another process.
 //
-// An error is a [backends.ObjectError].
+// Its errors are of type [backends.ObjectError].
 func Path(o backends.Object) (string, error) {
 	path, err := o.Path()
 	if err != nil {
@@ -30,7 +30,7 @@ func Path(o backends.Object) (string, error) {
 	case fi.Mode().Type() != 0 || !filepath.IsAbs(path):
 		err = fmt.Errorf("%q is not a regular file: %s", path, fi.Mode().Type())
 	case strings.HasPrefix(path, "/proc/"):
-		err = fmt.Errorf("%q is on /proc, and another file for another process", path)
+		err = fmt.Errorf("%q is on /proc, where it is another file for another process", path)
 	case fi.Size() != o.Size():
 		err = fmt.Errorf("%q has %d bytes, the object has %d", path, fi.Size(), o.Size())
 	}
@@ -40,14 +40,14 @@ func Path(o backends.Object) (string, error) {
 	return path, nil
 }
 
-// maxPath is the longest name that old daemons have room for.
+// maxPath is the longest path that old daemons accept.
 const maxPath = 512
 
-// plain are the characters of a plain path beside letters and digits.
+// plain are the characters of a plain path besides letters and digits.
 const plain = "/._-+@,=~"
 
-// PlainPath is [Path] without any character that one of the line protocols could take
-// for something else. Not all of their servers understand quoting.
+// PlainPath is [Path], but refuses characters that have a meaning in one of the line
+// protocols. Not every server of these protocols supports quoting.
 func PlainPath(o backends.Object) (string, error) {
 	path, err := Path(o)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// named is a content that says it is in a certain file.
+// named is an object with another path.
 type named struct {
 	backends.Object
 	path string
@@ -48,13 +48,13 @@ func TestPath(t *testing.T) {
 		short: "has 3 bytes, the object has 4", broken: "no such file", dir: "not a regular file",
 		"whole": "not a regular file", "/proc/self/status": "on /proc", filepath.Join(dir, "none"): "no such file",
 	} {
-		wantOurs(t, named{object, path, nil}, want)
+		wantObjectError(t, named{object, path, nil}, want)
 	}
-	wantOurs(t, named{object, "", os.ErrNotExist}, "it has no file")
+	wantObjectError(t, named{object, "", os.ErrNotExist}, "it has no file")
 }
 
-// wantOurs: what is wrong with a file of ours says nothing about the engine.
-func wantOurs(t *testing.T, o backends.Object, want string) {
+// wantObjectError checks that an error says nothing about the engine.
+func wantObjectError(t *testing.T, o backends.Object, want string) {
 	t.Helper()
 	path, err := Path(o)
 	if path != "" || err == nil || !strings.Contains(err.Error(), want) {
@@ -66,7 +66,7 @@ func wantOurs(t *testing.T, o backends.Object, want string) {
 	}
 }
 
-// TestPlainPath: a name that a line protocol cannot carry is refused.
+// TestPlainPath checks that a path is refused if a line protocol cannot carry it.
 func TestPlainPath(t *testing.T) {
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -93,5 +93,5 @@ func TestPlainPath(t *testing.T) {
 	if got, err := PlainPath(named{object, deep + "/x", nil}); err == nil {
 		t.Errorf("%d bytes: %q", len(deep), got)
 	}
-	wantOurs(t, named{object, dir + "/missing", nil}, "no such file")
+	wantObjectError(t, named{object, dir + "/missing", nil}, "no such file")
 }

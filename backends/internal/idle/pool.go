@@ -1,4 +1,4 @@
-// Package idle keeps connections to an engine between scans.
+// Package idle is a pool of idle connections to an engine.
 package idle
 
 import (
@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// Pool keeps connections that have nothing to do, the last used first, so that what
-// a burst left over gets old. It never has more of them than there were scans at
-// once. It has no goroutine, and one timer while it is not empty. The fields are set
-// before its first use; it is safe for concurrent use.
+// A Pool keeps idle connections. It reuses the most recently used one first, so that the
+// surplus of a burst expires. It never holds more connections than there were concurrent
+// scans. It has no goroutine, and one timer while it is not empty. Set the fields before
+// its first use; it is safe for concurrent use.
 type Pool[C any] struct {
 	Off   bool          // keeps nothing
 	Limit time.Duration // how long a connection is kept
 	Most  int           // connections kept; 0: no limit
-	Rest  time.Duration // how long a connection is left alone before it is taken again
-	Alive func(C) bool  // whether it is in order still
-	End   func(C)       // ends one
+	Rest  time.Duration // how long a connection stays unused before it is taken again
+	Alive func(C) bool  // reports whether it can still be used
+	End   func(C)       // closes it
 
 	mu     sync.Mutex
 	idle   []kept[C] // oldest first
@@ -31,7 +31,7 @@ type kept[C any] struct {
 	since time.Time
 }
 
-// Take returns a connection that was in order a moment ago, or false.
+// Take returns a connection that is Alive, or false.
 func (p *Pool[C]) Take() (C, bool) {
 	for {
 		c, ok := p.pop()
@@ -57,8 +57,7 @@ func (p *Pool[C]) pop() (c C, ok bool) {
 	return c, true
 }
 
-// Put keeps a connection. It reports false if it is not kept: it is the caller's
-// still.
+// Put adds a connection. If it reports false, the connection still belongs to the caller.
 func (p *Pool[C]) Put(c C) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +71,7 @@ func (p *Pool[C]) Put(c C) bool {
 	return true
 }
 
-// Len is how many connections are kept.
+// Len returns the number of idle connections.
 func (p *Pool[C]) Len() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,8 +88,8 @@ func (p *Pool[C]) arm(d time.Duration) {
 	p.timer.Reset(d)
 }
 
-// Reap ends the connections that are too old at now. The pool's timer does it; it is
-// there for tests, which do not wait.
+// Reap closes the connections that have expired at now. The pool's timer calls it, and so
+// do tests, which do not wait.
 func (p *Pool[C]) Reap(now time.Time) {
 	p.mu.Lock()
 	n := 0
@@ -110,7 +109,7 @@ func (p *Pool[C]) Reap(now time.Time) {
 	}
 }
 
-// Close ends all connections by end, and keeps none from now on.
+// Close closes all connections with end. From then on Put keeps none.
 func (p *Pool[C]) Close(end func(C)) {
 	p.mu.Lock()
 	idle := p.idle

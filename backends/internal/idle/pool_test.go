@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// stub is a connection, known by its number.
+// stub is a fake connection.
 type stub struct {
 	n           int
 	dead, ended bool
@@ -38,23 +38,24 @@ func TestLimits(t *testing.T) {
 	p := newPool()
 	p.Most = 1
 	if !p.Put(&stub{}) || p.Put(&stub{}) {
-		t.Error("not exactly one is kept")
+		t.Error("want exactly one connection kept")
 	}
 	off := newPool()
 	off.Off = true
 	if off.Put(&stub{}) {
-		t.Error("kept although it is off")
+		t.Error("a pool that is off keeps a connection")
 	}
 	closed := newPool()
 	s := &stub{}
 	closed.Put(s)
 	closed.Close(func(s *stub) { s.n = 7 })
 	if s.n != 7 || closed.Put(&stub{}) {
-		t.Error("kept, or not ended, by a closed pool")
+		t.Error("a closed pool keeps a connection")
 	}
 }
 
-// TestRest: a connection is not taken before it has rested; until then an older one is.
+// TestRest checks that a connection is not taken before it has rested, but an older one
+// is.
 func TestRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool()
@@ -77,8 +78,8 @@ func TestRest(t *testing.T) {
 	})
 }
 
-// TestAge: each connection ends when it is old, without anybody asking.
-func TestAge(t *testing.T) {
+// TestExpire checks that each connection is closed by the timer when it has expired.
+func TestExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool()
 		old, fresh := &stub{}, &stub{}

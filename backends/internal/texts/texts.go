@@ -1,8 +1,8 @@
 // Package texts maps an engine's free texts to categories, by the whole text.
 //
-// A text that merely contains a word proves nothing: "virus data is corrupt" is a
-// failure, and many texts contain the name of a member. So a text counts only if it
-// is exactly one that is documented, or one that the site has seen and vouches for.
+// A word in a text proves nothing: "virus data is corrupt" is a failure, and many texts
+// contain the name of a member. So a text counts only if it is exactly one that is
+// documented, or one that the site has listed in the configuration.
 package texts
 
 import (
@@ -13,19 +13,19 @@ import (
 	"polyclam/backends"
 )
 
-// Keys are the keys of the configuration by which a site vouches for texts of its
-// engine. Each is compared with the whole text.
+// Keys are the keys of the configuration with which a site lists texts of its engine.
+// Each is compared with the whole text.
 type Keys struct {
-	// Encrypted says that a part is encrypted.
+	// Encrypted are texts that mean that a part is encrypted.
 	Encrypted []string `toml:"encrypted_texts"`
-	// Partial says that a part was not scanned, for a reason that no retry changes.
+	// Partial are texts that mean that a part was not scanned for a permanent reason.
 	Partial []string `toml:"partial_texts"`
 }
 
-// maxText is the longest text that can be given.
+// maxText is the length of the longest text allowed.
 const maxText = 500
 
-// Check returns an error for texts that cannot be one of an engine.
+// Check returns an error for texts that no engine can send.
 func (k *Keys) Check() error {
 	return errors.Join(check("encrypted_texts", k.Encrypted), check("partial_texts", k.Partial), k.distinct())
 }
@@ -48,7 +48,7 @@ func (k *Keys) distinct() error {
 	return nil
 }
 
-// Category is Encrypted or Partial for a text of the site, and empty for any other.
+// Category returns Encrypted or Partial for a listed text, and "" for any other.
 func (k *Keys) Category(text string) backends.Category {
 	switch {
 	case slices.Contains(k.Encrypted, text):

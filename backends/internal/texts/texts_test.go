@@ -18,7 +18,7 @@ func TestCategory(t *testing.T) {
 		}
 	}
 	if got := new(Keys).Category(""); got != "" {
-		t.Errorf("no text is %q", got)
+		t.Errorf("the empty text is %q", got)
 	}
 }
 

@@ -8,18 +8,18 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// Body is what follows the head of a request: Before, the object, After.
+// A Body is the body of a request: Before, the object, After.
 type Body struct {
 	Before, After string
-	Object        io.ReaderAt // the object; nil: none
+	Object        io.ReaderAt // may be nil
 	Size          int64       // of the object
-	Base64        bool        // how the object is written
+	Base64        bool        // encodes the object
 }
 
-// Of is the body that is nothing but the object.
+// Of returns a body that consists of the object only.
 func Of(o backends.Object) Body { return Body{Object: o, Size: o.Size()} }
 
-// Len is the exact number of bytes that WriteTo writes.
+// Len returns the exact number of bytes that WriteTo writes.
 func (b *Body) Len() int64 {
 	n := b.Size
 	if b.Base64 {
@@ -28,8 +28,8 @@ func (b *Body) Len() int64 {
 	return int64(len(b.Before)) + n + int64(len(b.After))
 }
 
-// WriteTo writes all of it to w. An object that cannot be read, or is shorter than
-// its size, is a [backends.ObjectError]; every other error is w's.
+// WriteTo writes the whole body to w. An object that cannot be read, or is shorter than
+// its size, is a [backends.ObjectError]; any other error is w's.
 func (b *Body) WriteTo(w io.Writer) (int64, error) {
 	c := &counter{w: w}
 	_, err := io.WriteString(c, b.Before)
@@ -53,7 +53,7 @@ func (b *Body) object(w io.Writer) error {
 	return encoder.Close()
 }
 
-// counter counts what is written.
+// counter counts the bytes written.
 type counter struct {
 	w io.Writer
 	n int64

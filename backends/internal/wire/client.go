@@ -13,31 +13,31 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// Client speaks HTTP/1.x with one engine. [Options.Client] makes it. It is safe for
+// A Client speaks HTTP/1.x with one engine, see [Options.Client]. It is safe for
 // concurrent use.
 type Client struct {
-	Host    string  // the field Host
+	Host    string  // value of the Host field
 	Fields  []Field // of every request
-	MaxBody int64   // of an answer
+	MaxBody int64   // limit of an answer's body
 
 	conns engineconn.Client
 }
 
-// The bounds on kept connections. Servers end them when they like, Node's after 5 s.
+// Limits of kept connections. Servers may close them earlier, Node after 5 s.
 const (
 	idleLimit = 20 * time.Second
 	mostIdle  = 64
 )
 
-// rest is how long a kept connection stays unused: an answer in HTTP has no id, and
-// one that is repeated within this time is noticed.
+// rest is how long a kept connection stays unused. An answer in HTTP has no id; one that
+// is repeated within this time is noticed.
 const rest = 100 * time.Millisecond
 
-// Field is a field of a request's head.
+// A Field is a header field of a request.
 type Field struct{ Name, Value string }
 
-// Request is one request. Method, Target and the fields are written as they are: what
-// comes from a client must be escaped.
+// A Request is one request. Method, Target and the fields are written unchanged, so
+// anything that comes from a client must be escaped.
 type Request struct {
 	Method, Target string
 	HTTP10         bool // HTTP/1.0, which has no kept connections
@@ -56,9 +56,9 @@ func (c *Client) Do(ctx context.Context, q *Request) (r *Response, err error) {
 	return r, err
 }
 
-// Scan sends a request with an object, lets judge read the answer, and returns what
-// was found and what failed. Only an answer that is known to be complete is believed
-// that nothing bad was found.
+// Scan sends a request with an object, calls judge with the answer, and returns what was
+// found and what failed. A verdict other than a detection counts only if nothing follows
+// the answer.
 func (c *Client) Scan(ctx context.Context, q *Request, judge func(r *Response, a *backends.Answer)) (backends.Result, error) {
 	return c.conns.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error {
 		r, err := c.exchange(conn, q)
@@ -67,14 +67,14 @@ func (c *Client) Scan(ctx context.Context, q *Request, judge func(r *Response, a
 		}
 		judge(r, a)
 		if found := a.Category(); found == backends.Virus || found == backends.Suspicious {
-			conn.Spoil() // whatever follows, it is not clean
+			conn.NoReuse() // the rest cannot make it clean
 			return nil
 		}
 		return r.alone()
 	})
 }
 
-// alone is an error if something follows the answer.
+// alone returns an error if anything follows the answer.
 func (r *Response) alone() error {
 	if len(r.more) > 0 {
 		return fmt.Errorf("more than one answer: %q", r.more)
@@ -82,7 +82,7 @@ func (r *Response) alone() error {
 	return nil
 }
 
-// Close ends the kept connections. Requests under way finish, and later ones get a
+// Close closes idle connections. Requests in progress finish, and later ones use a new
 // connection each.
 func (c *Client) Close() error { return c.conns.Close() }
 
@@ -99,7 +99,7 @@ func (c *Client) exchange(conn *engineconn.Conn, q *Request) (*Response, error) 
 	}
 	r, err := receive(conn, q.Method, c.MaxBody)
 	if err == nil && (q.HTTP10 || r.last || !r.Measured) {
-		conn.Spoil()
+		conn.NoReuse()
 	}
 	return r, err
 }

@@ -34,7 +34,7 @@ func client(tb testing.TB, address string, change func(*Options)) *Client {
 	return c
 }
 
-// kept is a client that keeps connections and uses them again immediately.
+// kept returns a client that keeps connections and reuses them immediately.
 func kept(tb testing.TB, address string) *Client {
 	tb.Helper()
 	c := client(tb, address, func(o *Options) { o.KeepAlive = true })
@@ -54,7 +54,7 @@ func want(s string) backendtest.Step { return backendtest.Want(backendtest.Compo
 
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
-// lines reads n lines.
+// lines returns a step that reads n lines.
 func lines(n int) backendtest.Step {
 	return func(s *backendtest.Session) error {
 		for range n {
@@ -66,7 +66,7 @@ func lines(n int) backendtest.Step {
 	}
 }
 
-// TestRequest is the request, byte for byte, and that connections are kept.
+// TestRequest checks the bytes of requests on a kept connection.
 func TestRequest(t *testing.T) {
 	backendtest.NoLeaks(t)
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{
@@ -91,7 +91,7 @@ func TestRequest(t *testing.T) {
 	}
 	c.Close()
 	c.Close()
-	scan() // late, on a connection of its own
+	scan() // on a new connection
 	if n := c.conns.Idle(); n != 0 || d.Connections() != 2 {
 		t.Errorf("%d kept of %d connections", n, d.Connections())
 	}
@@ -113,7 +113,7 @@ func TestWithoutKeeping(t *testing.T) {
 	}
 }
 
-// TestAnswers are answers on the edge of HTTP.
+// TestAnswers plays valid and invalid answers.
 func TestAnswers(t *testing.T) {
 	chunked := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, tt := range []struct {
@@ -123,17 +123,17 @@ func TestAnswers(t *testing.T) {
 		failure      backends.Category // empty: none
 	}{
 		{"length", ok, "OK", true, ""},
-		{"bare line ends", "HTTP/1.1 200 OK\nContent-Length: 2\n\nOK", "OK", true, ""},
+		{"bare line feeds", "HTTP/1.1 200 OK\nContent-Length: 2\n\nOK", "OK", true, ""},
 		{"chunks", chunked + "1\r\nO\r\n1;x=y\r\nK\r\n0\r\n\r\n", "OK", true, ""},
 		{"until the end", "HTTP/1.0 200 OK\r\n\r\nOK", "OK", false, ""},
 		{"interim", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + ok, "OK", true, ""},
 		{"no body", "HTTP/1.1 204 No Content\r\n\r\n", "", true, ""},
-		{"interim without end", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 10) + ok, "", false, backends.SWErr},
+		{"endless interim answers", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 10) + ok, "", false, backends.SWErr},
 		{"switching", "HTTP/1.1 101 Switching Protocols\r\n\r\n" + ok, "", false, backends.SWErr},
 		{"short", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nOK", "", false, backends.SWErr},
-		{"longer than it says", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK AND MORE", "", false, backends.SWErr},
+		{"longer than announced", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK AND MORE", "", false, backends.SWErr},
 		{"two answers", ok + ok, "", false, backends.SWErr},
-		{"half a chunk", chunked + "2\r\nO", "", false, backends.SWErr},
+		{"incomplete chunk", chunked + "2\r\nO", "", false, backends.SWErr},
 		{"no last chunk", chunked + "2\r\nOK\r\n", "", false, backends.SWErr},
 		{"endless chunk", chunked + "ffffffffffffffff\r\nOK", "", false, backends.SWErr},
 		{"endless length", "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nOK", "", false, backends.SWErr},
@@ -165,13 +165,13 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestDeadConnection: a kept connection that is dead is replaced, once.
+// TestDeadConnection checks that a dead kept connection is replaced, once.
 func TestDeadConnection(t *testing.T) {
 	whole := func() []backendtest.Step { return []backendtest.Step{lines(3), say(ok)} }
 	for name, end := range map[string][]backendtest.Step{
-		"closed at once":    {backendtest.Close()},
-		"closed when asked": {backendtest.Discard(1), backendtest.Close()},
-		"reset when asked":  {backendtest.Discard(1), backendtest.Reset()},
+		"closed while idle": {backendtest.Close()},
+		"closed when busy":  {backendtest.Discard(1), backendtest.Close()},
+		"reset when busy":   {backendtest.Discard(1), backendtest.Reset()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
@@ -202,30 +202,30 @@ func TestDeadConnection(t *testing.T) {
 
 func end() []backendtest.Step { return []backendtest.Step{backendtest.Discard(1), backendtest.Close()} }
 
-// TestStrayAnswer: what comes on an idle connection is nobody's answer.
+// TestStrayAnswer checks that input on an idle connection never answers a request.
 func TestStrayAnswer(t *testing.T) {
-	said := make(chan struct{})
+	sent := make(chan struct{})
 	d := backendtest.StartDaemon(t, "tcp",
 		backendtest.Script{lines(3), say(ok),
-			backendtest.Sleep(20 * time.Millisecond), say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nSTRAY"), func(*backendtest.Session) error { close(said); return nil }, backendtest.Drain()},
+			backendtest.Sleep(20 * time.Millisecond), say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nSTRAY"), func(*backendtest.Session) error { close(sent); return nil }, backendtest.Drain()},
 		backendtest.Script{backendtest.Discard(1), say(ok), backendtest.Drain()})
 	c := kept(t, d.Address())
 	if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil {
 		t.Fatal(err)
 	}
-	<-said
+	<-sent
 	r, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"})
 	if err != nil || string(r.Body) != "OK" {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
 
-// TestEarly: an answer that begins before the object was sent may only say virus or
-// suspicious, and nothing hangs.
+// TestEarly checks that an answer before the end of the object counts only if it is a
+// virus, and that nothing hangs.
 func TestEarly(t *testing.T) {
 	backendtest.NoLeaks(t)
 	for name, after := range map[string][]backendtest.Step{
-		"reads no more": {backendtest.Hang()},
+		"stops reading": {backendtest.Hang()},
 		"closes":        {backendtest.CloseWrite(), backendtest.Sleep(50 * time.Millisecond), backendtest.Close()},
 		"drains":        {backendtest.Drain()},
 	} {
@@ -245,17 +245,17 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// says is a judge that takes every answer for this.
+// says returns a judge that gives every answer the category c.
 func says(c backends.Category) func(r *Response, a *backends.Answer) {
 	return func(r *Response, a *backends.Answer) { a.Add(c, r.Status, string(r.Body)) }
 }
 
-// short ends before its size.
+// short is an object that is shorter than its size.
 type short struct{ backends.Object }
 
 func (s short) Size() int64 { return s.Object.Size() + 1 }
 
-// TestShortObject: the connection ends rather than with a part of the content.
+// TestShortObject checks that a scan of an object that ends too early fails.
 func TestShortObject(t *testing.T) {
 	backendtest.NoLeaks(t)
 	for _, size := range []int{0, 10, 1 << 20} {
@@ -280,7 +280,7 @@ func TestBody(t *testing.T) {
 			var got bytes.Buffer
 			n, err := b.WriteTo(&got)
 			if err != nil || got.String() != want || n != b.Len() || n != int64(len(want)) {
-				t.Errorf("size %d, base64 %v: %d bytes, %d told, %d wanted, %v", size, encode, n, b.Len(), len(want), err)
+				t.Errorf("size %d, base64 %v: %d bytes, Len %d, want %d, %v", size, encode, n, b.Len(), len(want), err)
 			}
 		}
 	}

@@ -1,24 +1,14 @@
 package wire
 
 import (
-	"io"
-	"net"
 	"strings"
 	"testing"
 
 	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/engineconn/linetest"
 )
 
-// text is a connection on which only this comes.
-type text struct {
-	net.Conn
-	r io.Reader
-}
-
-func (t text) Read(p []byte) (int, error) { return t.r.Read(p) }
-
-// FuzzResponse: whatever comes, an answer is bounded and has a status, and one whose
-// length was announced is as long as that.
+// FuzzResponse checks that every accepted answer is of limited length and has a status.
 func FuzzResponse(f *testing.F) {
 	for _, s := range []string{
 		ok, ok + ok, "HTTP/1.0 200 OK\r\n\r\nOK", "HTTP/1.1 100 Continue\r\n\r\n" + ok, "HTTP/1.1 204 No Content\r\n\r\n",
@@ -28,7 +18,7 @@ func FuzzResponse(f *testing.F) {
 	}
 	const maxBody = 100
 	f.Fuzz(func(t *testing.T, answer string) {
-		c := engineconn.NewConn(text{r: strings.NewReader(answer)})
+		c := engineconn.NewConn(linetest.Deaf(answer))
 		r, err := receive(c, "POST", maxBody)
 		switch {
 		case err != nil:
@@ -38,7 +28,7 @@ func FuzzResponse(f *testing.F) {
 		case r.Status < 200 || r.Status > 999 || len(r.Body) > maxBody || len(r.more) > 100:
 			t.Errorf("%q is %+v", answer, r)
 		case !strings.HasPrefix(answer, "HTTP/"):
-			t.Errorf("%q is an answer: %+v", answer, r)
+			t.Errorf("%q is accepted: %+v", answer, r)
 		}
 	})
 }

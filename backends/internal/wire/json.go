@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// maxNesting bounds the depth of a JSON value.
+// maxNesting limits the depth of a JSON value.
 const maxNesting = 100
 
 // JSON parses a body that is exactly one JSON value: map[string]any, []any, string,
-// json.Number, bool or nil. A key that is there twice is an error, since one of the
-// two values would have to be left out.
+// json.Number, bool or nil. A duplicate key is an error, because one of its values would
+// be lost.
 func JSON(body []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
@@ -24,7 +24,7 @@ func JSON(body []byte) (any, error) {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("not JSON: more behind the value")
+		return nil, errors.New("not JSON: trailing data after the value")
 	}
 	return v, nil
 }
@@ -64,7 +64,7 @@ func object(d *json.Decoder, depth int) (any, error) {
 		}
 		key, ok := t.(string)
 		if _, twice := m[key]; twice || !ok {
-			return nil, fmt.Errorf("key %.50q twice", key)
+			return nil, fmt.Errorf("duplicate key %.50q", key)
 		}
 		if m[key], err = value(d, depth+1); err != nil {
 			return nil, err
@@ -74,7 +74,7 @@ func object(d *json.Decoder, depth int) (any, error) {
 	return m, err
 }
 
-// Lookup follows a path of keys and indices, "data.result.0.name".
+// Lookup returns the value at a path of keys and indices, such as "data.result.0.name".
 func Lookup(v any, path string) (any, bool) {
 	for key := range strings.SplitSeq(path, ".") {
 		switch node := v.(type) {
@@ -97,7 +97,7 @@ func Lookup(v any, path string) (any, bool) {
 	return v, true
 }
 
-// Scalar is a value as text: a string, a number, "true" or "false".
+// Scalar returns a string, number or bool as text.
 func Scalar(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:

@@ -52,7 +52,7 @@ func FuzzJSON(f *testing.F) {
 		d := json.NewDecoder(strings.NewReader(string(body)))
 		d.UseNumber()
 		if err := d.Decode(&same); err != nil || !reflect.DeepEqual(v, same) {
-			t.Errorf("%q: %#v, encoding/json says %#v, %v", body, v, same, err)
+			t.Errorf("%q: %#v, encoding/json returns %#v, %v", body, v, same, err)
 		}
 	})
 }

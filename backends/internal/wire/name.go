@@ -12,19 +12,18 @@ import (
 	"polyclam/backends"
 )
 
-// maxFileName bounds the name of a file before it is escaped. File systems have the
-// same limit.
+// maxFileName is the maximum length of a file name before escaping, the limit of file
+// systems.
 const maxFileName = 255
 
-// NeutralName is the name of an object that has none. It has no extension, because
-// that would claim a type: some products skip types they take for harmless, and block
-// others, by the extension alone. Without one they have to look at the object.
+// NeutralName is the name of an object without a name. It has no extension: some products
+// skip or block files by the extension alone, and without one they must look at the
+// object.
 const NeutralName = "object"
 
 var fileName = regexp.MustCompile(`^[A-Za-z0-9._ \[\]-]{1,100}$`)
 
-// CheckFileName returns an error if name cannot stand in for the name of an object
-// without one.
+// CheckFileName returns an error if name cannot be used for objects without a name.
 func CheckFileName(key, name string) error {
 	if fileName.MatchString(name) && strings.Trim(name, ". ") != "" {
 		return nil
@@ -32,10 +31,9 @@ func CheckFileName(key, name string) error {
 	return fmt.Errorf("%s %q: want letters, digits and ._-[]", key, name)
 }
 
-// FileName is the name of the file that an object comes from, see [backends.Named], or
-// neutral if there is none: the last element of a path, without control characters, in
-// valid UTF-8, at most 255 bytes of it with the extension kept. It still has to be
-// escaped.
+// FileName returns the name of an object, see [backends.Named], or neutral if it has none.
+// It is the last element of a path in valid UTF-8, without control characters, and
+// shortened to 255 bytes with its extension kept. It must still be escaped.
 func FileName(o backends.Object, neutral string) string {
 	named, ok := o.(backends.Named)
 	if !ok {
@@ -53,8 +51,8 @@ func FileName(o backends.Object, neutral string) string {
 	return shorten(name)
 }
 
-// visible replaces what is not a visible character: control characters, and those
-// that change the direction of text.
+// visible replaces invisible characters: control characters, and those that change the
+// direction of text.
 func visible(r rune) rune {
 	if r == ' ' || unicode.IsGraphic(r) && !unicode.IsSpace(r) {
 		return r
@@ -62,7 +60,7 @@ func visible(r rune) rune {
 	return '_'
 }
 
-// shorten takes the middle out of a long name.
+// shorten removes the middle of a long name.
 func shorten(name string) string {
 	if len(name) <= maxFileName {
 		return name
@@ -78,11 +76,11 @@ func shorten(name string) string {
 	return name[:n] + extension
 }
 
-// PathName is a file name as a segment of a URL's path.
+// PathName returns a file name as a segment of a URL's path.
 func PathName(name string) string { return url.PathEscape(name) }
 
-// Disposition is a file name as the value of Content-Disposition, as RFC 6266 wants:
-// in ASCII, and where that is not the name, also in the form of RFC 5987.
+// Disposition returns a value of Content-Disposition with a file name (RFC 6266): in ASCII,
+// and if that is not the whole name, also as in RFC 5987.
 func Disposition(name string) string {
 	plain := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || strings.ContainsRune(`"\%`, r) {
@@ -97,7 +95,7 @@ func Disposition(name string) string {
 	return value
 }
 
-// extended percent-encodes everything but the attr-char of RFC 5987.
+// extended percent-encodes everything except the attr-char of RFC 5987.
 func extended(name string) string {
 	var b strings.Builder
 	for i := range len(name) {
@@ -110,11 +108,11 @@ func extended(name string) string {
 	return b.String()
 }
 
-// disposition is the field for which RFC 6266 has a form.
+// disposition is the field that RFC 6266 defines.
 const disposition = "Content-Disposition"
 
-// NameField is a field of a head that carries a file name: Content-Disposition as in
-// RFC 6266, any other percent-encoded.
+// NameField returns a header field with a file name: Content-Disposition as in RFC 6266,
+// any other field percent-encoded.
 func NameField(field, name string) Field {
 	if strings.EqualFold(field, disposition) {
 		return Field{field, Disposition(name)}
@@ -122,7 +120,7 @@ func NameField(field, name string) Field {
 	return Field{field, PathName(name)}
 }
 
-// CheckNameField returns an error if the field cannot carry a file name. Empty is none.
+// CheckNameField returns an error if the field cannot carry a file name. It may be empty.
 func CheckNameField(key, field string) error {
 	if field == "" {
 		return nil
@@ -133,9 +131,9 @@ func CheckNameField(key, field string) error {
 	return nil
 }
 
-// FormName is a file name between the quotes of a part's head in a form. RFC 7578
-// does not allow the form of RFC 5987 there; browsers send UTF-8 and escape what would
-// end the quotes.
+// FormName returns a file name for the quoted parameter of a form's part. RFC 7578 does
+// not allow the encoding of RFC 5987 there. Browsers send UTF-8 and escape quotes, and so
+// does FormName.
 func FormName(name string) string {
 	return strings.NewReplacer(`"`, "%22", `\`, "%5C", "\r", "%0D", "\n", "%0A").Replace(name)
 }

@@ -51,8 +51,8 @@ func TestFileName(t *testing.T) {
 	}
 }
 
-// FuzzFileName: whatever the name, no form of it ends a line, a quoted string or a
-// segment of a path, and what reads the form gets the name back.
+// FuzzFileName checks that no encoded form of a name ends a line, a quoted string or a
+// segment of a path, and that decoding returns the name.
 func FuzzFileName(f *testing.F) {
 	for _, s := range []string{"report.pdf", "../a\r\nb: c", `a"b\c`, "ä%41.zip", "\xff", "a;b='c'?d#e", strings.Repeat("x", 300) + ".exe", "~ "} {
 		f.Add(s)

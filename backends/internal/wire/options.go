@@ -12,17 +12,17 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// Options are the keys that engines which speak HTTP have in common.
+// Options are the keys that all engines with HTTP have.
 type Options struct {
 	// Headers are further fields of every request, e.g. for authentication.
 	Headers map[string]string `toml:"headers"`
-	// KeepAlive keeps connections open between scans. An answer in HTTP has no id: a
-	// connection for each scan is the only certain way to keep a late or repeated
-	// answer to another request from counting.
+	// KeepAlive keeps connections open between scans. An answer in HTTP has no id, so only
+	// a new connection for each scan makes sure that a late or repeated answer never
+	// counts for another request.
 	KeepAlive bool `toml:"keepalive"`
-	// ConnectTimeout bounds the time to make a connection, TLS included.
+	// ConnectTimeout limits the time to connect, including TLS.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
-	// TLS is for HTTPS.
+	// TLS holds the keys for HTTPS.
 	engineconn.TLS
 }
 
@@ -31,9 +31,8 @@ func DefaultOptions() Options {
 	return Options{ConnectTimeout: 5 * time.Second}
 }
 
-// Client returns the client of the engine at address ("unix:/path",
-// "tcp:host:port"), or everything that is wrong with the keys; example is an address
-// that would be right.
+// Client returns the client of the engine at address ("unix:/path", "tcp:host:port"), or
+// everything that is wrong with the keys; example is a correct address for the error.
 func (o *Options) Client(engine, example, address string, maxBody int64) (*Client, error) {
 	network, addr, err := hostAddress(engine, example, address)
 	errs := []error{err}
@@ -71,8 +70,8 @@ func (o *Options) Client(engine, example, address string, maxBody int64) (*Clien
 	return c, nil
 }
 
-// What may stand in the head of a request: the configuration is trusted, but a blank
-// or a line end in it would make another request of ours.
+// The syntax of the parts of a request's head. The configuration is trusted, but a space
+// or a line break in it would change the request.
 var (
 	hostPort = regexp.MustCompile(`^[A-Za-z0-9._:%\[\]-]+$`)
 	target   = regexp.MustCompile(`^/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*$`)
@@ -99,7 +98,7 @@ func hostAddress(engine, example, address string) (network, addr string, err err
 	return network, addr, err
 }
 
-// framing are the fields that are ours to write.
+// framing are the fields that only this package sets.
 var framing = []string{"Connection", "Content-Length", "Expect", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Accept-Encoding"}
 
 func checkField(name, value string) error {

@@ -63,7 +63,7 @@ func TestTLS(t *testing.T) {
 	insecure.Close()
 }
 
-// TestHandshakeHangs: a server that says nothing cannot be reached.
+// TestHandshakeHangs checks that a silent server is unreachable.
 func TestHandshakeHangs(t *testing.T) {
 	backendtest.NoLeaks(t)
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Hang()})

@@ -12,33 +12,33 @@ import (
 
 const (
 	maxHead    = 64 << 10
-	maxInterim = 5 // answers like 100 Continue before the real one
+	maxInterim = 5 // answers such as 100 Continue before the final one
 )
 
-// IsBusy reports whether a status, of HTTP or of ICAP, says that the engine has too much
-// to do (RFC 6585, RFC 9110, RFC 3507).
+// IsBusy reports whether a status of HTTP or ICAP means that the engine is overloaded
+// (RFC 6585, RFC 9110, RFC 3507).
 func IsBusy(status int) bool {
 	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
 
-// Response is one answer.
+// A Response is one answer.
 type Response struct {
 	Status   int
 	Location string
 	Body     []byte
-	// Measured: the length of the body was announced, so that it is known to be
-	// complete. Otherwise it ends where the connection was closed.
+	// Measured is set if the length of the body was announced, so that it is known to be
+	// complete. Otherwise it ends with the connection.
 	Measured bool
 
 	last bool   // the engine closes the connection
-	more []byte // the beginning of what follows the answer
+	more []byte // the beginning of any bytes after the answer
 }
 
 var errTooLong = errors.New("the answer is too long")
 
 // receive reads the answer to a request.
 func receive(conn *engineconn.Conn, method string, maxBody int64) (*Response, error) {
-	// In chunks of one byte a body takes six times its length.
+	// A body in chunks of one byte takes six times its length.
 	bounded := &io.LimitedReader{R: conn.Reader(), N: maxHead + 6*maxBody}
 	r, err := read(bufio.NewReader(bounded), method, maxBody)
 	switch {

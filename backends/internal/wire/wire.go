@@ -1,22 +1,21 @@
-// Package wire speaks HTTP/1.x with an engine: it writes requests with an object in
-// them and reads complete, bounded answers. Connections, and the rules for early and
-// stray answers, are those of package engineconn. The Transport of net/http does not
-// do: it hides that an answer began before the request was complete, and it cannot
-// hold back the last bytes of a request until the connection was seen to be silent.
+// Package wire speaks HTTP/1.x with an engine: it writes requests that contain an object
+// and reads complete answers of limited length. Package engineconn provides the
+// connections and the rules for early and stray answers. The Transport of net/http cannot
+// be used: it hides that an answer began before the request was complete, and it cannot
+// hold back the last bytes of a request until the connection is known to be silent.
 //
-// What an answer says is the business of the engine's own package. Here is what
-// holds for all of them:
+// The package of each engine interprets the answers. These rules hold for all of them:
 //
-//   - The length that is announced is exactly what is sent.
-//   - No redirects, proxies, compression or HTTP/2.
-//   - Nothing is allocated by a length that the engine sent, and everything that it
-//     may say has a bound.
-//   - Whether the length of a body was announced is part of the answer: only then is
-//     it known to be complete.
+//   - Exactly the announced length is sent.
+//   - There are no redirects, proxies, compression or HTTP/2.
+//   - A length that the engine sent never decides how much memory is allocated, and the
+//     length of every part of an answer is limited.
+//   - The answer says whether the length of its body was announced: only then is the
+//     body known to be complete.
 package wire
 
-// MaxDetail bounds the detail of a result or failure.
+// MaxDetail is the maximum length of the detail of a result or failure.
 const MaxDetail = 512
 
-// Clip cuts an engine's words to n bytes.
+// Clip returns at most the first n bytes of an engine's text.
 func Clip(s string, n int) string { return s[:min(len(s), n)] }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"polyclam/backends/backendtest"
@@ -21,19 +22,21 @@ type session struct {
 	*Server
 	nc       net.Conn
 	r        *bufio.Reader
-	out      bytes.Buffer // what is sent by the next flush
+	out      bytes.Buffer // for the next flush
 	id       string
 	number   int
 	archives bool // GrpArchiveUnpack is on
 	events   bool
+	repeats  sync.WaitGroup
 }
 
 func newSession(s *Server, nc net.Conn, n int) *session {
 	return &session{Server: s, nc: nc, r: bufio.NewReader(nc), id: fmt.Sprintf("5B99%04X", n), events: s.options.EventLines}
 }
 
-// run answers requests until the client has gone or said BYE.
+// run answers requests until the client closes the connection or says BYE.
 func (c *session) run() {
+	defer c.repeats.Wait()
 	c.say("OK SSSP/1.0")
 	for c.flush() {
 		line, ok := c.line()
@@ -41,7 +44,7 @@ func (c *session) run() {
 			return
 		}
 		if rest, ok := strings.CutPrefix(line, "SSSP/1.0 "); ok {
-			line = rest // Samba puts it before every request
+			line = rest // Samba sends it before every request
 		}
 		if line == "BYE" {
 			c.add(&c.byes)
@@ -93,7 +96,7 @@ func (c *session) server() {
 	c.say(fmt.Sprintf("maxscandata: %d", c.options.MaxScanData), "maxmemorysize: 250000", "maxclassificationsize: 4096", "")
 }
 
-// setOptions reads the block of options.
+// setOptions reads an OPTIONS block.
 func (c *session) setOptions() bool {
 	for {
 		line, ok := c.line()
@@ -106,7 +109,7 @@ func (c *session) setOptions() bool {
 			return true
 		case line == "":
 			c.accept()
-			c.answerBlock("DONE OK 0000 The function call succeeded")
+			c.reply("DONE OK 0000 The function call succeeded")
 			return true
 		case line == "savigrp: GrpArchiveUnpack 1", line == "savigrp: GrpSuper 1":
 			c.archives = true
@@ -116,7 +119,7 @@ func (c *session) setOptions() bool {
 	}
 }
 
-// earlyHead is how much of an object is enough for an early answer.
+// earlyHead is how much of an object is read before an early answer.
 const earlyHead = 1 << 10
 
 func (c *session) scanData(argument string) bool {
@@ -138,7 +141,7 @@ func (c *session) scanData(argument string) bool {
 	}
 	if !c.options.ACCAfterData {
 		if c.r.Buffered() > 0 {
-			c.tb.Errorf("savdid: data after SCANDATA before it was accepted")
+			c.tb.Errorf("savdid: received data before SCANDATA was accepted")
 		}
 		c.accept()
 		if !c.flush() {
@@ -186,7 +189,7 @@ func (c *session) scanFile(argument string) bool {
 	return c.scan(escape(path), data)
 }
 
-// scan sends what is found in data.
+// scan sends the verdict about data.
 func (c *session) scan(path string, data []byte) bool {
 	c.add(&c.scans)
 	if c.options.Slow {
@@ -210,7 +213,7 @@ func (c *session) scan(path string, data []byte) bool {
 		c.say("\x00\xffgarbage", "DONE OK 0000 The function call succeeded", "")
 		return true
 	}
-	c.answerBlock(verdict(path, data, c.archives, c.events)...)
+	c.reply(verdict(path, data, c.archives, c.events)...)
 	return true
 }
 
@@ -231,14 +234,14 @@ func (c *session) say(lines ...string) {
 	}
 }
 
-// answerBlock says a block of lines, and with Repeat says it again.
-func (c *session) answerBlock(lines ...string) {
+// reply sends a block of lines, and with Repeat sends it again.
+func (c *session) reply(lines ...string) {
 	c.say(append(lines, "")...)
 	if c.options.Repeat == 0 {
 		return
 	}
 	again := strings.Join(lines, "\r\n") + "\r\n\r\n"
-	c.wg.Go(func() {
+	c.repeats.Go(func() {
 		time.Sleep(c.options.Repeat)
 		io.WriteString(c.nc, again)
 	})

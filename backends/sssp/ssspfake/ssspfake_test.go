@@ -14,10 +14,14 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 )
 
-// talk sends text and returns what the server says until it closes.
+// pause is not part of what talk sends.
+const pause = "<pause>"
+
+// talk sends text and returns everything that the server sends. At a pause it waits for
+// the next ACC.
 func talk(t *testing.T, s *Server, text string) string {
 	t.Helper()
 	network, address, err := backends.ParseAddress(s.Address())
@@ -30,12 +34,12 @@ func talk(t *testing.T, s *Server, text string) string {
 	}
 	defer nc.Close()
 	nc.SetDeadline(time.Now().Add(time.Minute))
-	for part := range strings.SplitAfterSeq(text, "\x1e") { // a pause: the reply so far
-		part, pause := strings.CutSuffix(part, "\x1e")
+	for part := range strings.SplitAfterSeq(text, pause) {
+		part, wait := strings.CutSuffix(part, pause)
 		if _, err := io.WriteString(nc, part); err != nil {
 			t.Fatal(err)
 		}
-		if pause {
+		if wait {
 			var b []byte
 			for one := make([]byte, 1); !bytes.Contains(b, []byte("ACC")) || b[len(b)-1] != '\n'; b = append(b, one[0]) {
 				if _, err := io.ReadFull(nc, one); err != nil {
@@ -65,12 +69,12 @@ func TestDialogue(t *testing.T) {
 
 func TestScan(t *testing.T) {
 	const options = "OPTIONS\r\nsavigrp: GrpArchiveUnpack 1\r\n\r\n"
-	eicar, locked := string(backendtest.EICAR()), string(backendtest.EncryptedZip())
+	eicar, locked := string(testfile.EICAR()), string(testfile.Encrypted())
 	var plain bytes.Buffer
 	w := zip.NewWriter(&plain)
 	m, err := w.Create("dir/e i.txt")
 	if err == nil {
-		_, err = m.Write(backendtest.EICAR())
+		_, err = m.Write(testfile.EICAR())
 	}
 	if err == nil {
 		err = w.Close()
@@ -85,10 +89,10 @@ func TestScan(t *testing.T) {
 		{"clean", options, "text", "DONE OK 0000 The function call succeeded\r\n\r\n", false},
 		{"EICAR", "", eicar, "VIRUS EICAR-AV-Test \r\nOK 0203 \r\nDONE OK 0203 Virus found during virus scan\r\n\r\n", false},
 		{"EICAR with events", "", eicar, "EVENT FILE \r\nFILE \r\nTYPE D0\r\nEVENT VIRUS EICAR-AV-Test \r\nVIRUS EICAR-AV-Test \r\nOK 0203 \r\nDONE OK 0203 Virus found during virus scan\r\n\r\n", true},
-		{"encrypted", options, locked, "FAIL 0212 /hello.txt\r\nDONE FAIL 0212 File was encrypted\r\n\r\n", false},
-		{"encrypted, not looked into", "", locked, "DONE OK 0000 The function call succeeded\r\n\r\n", false},
+		{"encrypted", options, locked, "FAIL 0212 /locked.txt\r\nDONE FAIL 0212 File was encrypted\r\n\r\n", false},
+		{"encrypted, not unpacked", "", locked, "DONE OK 0000 The function call succeeded\r\n\r\n", false},
 		{"member", options, plain.String(), "VIRUS EICAR-AV-Test /dir/e%20i.txt\r\nOK 0203 /dir/e%20i.txt\r\nDONE OK 0203 Virus found during virus scan\r\n\r\n", false},
-		{"both", options, plain.String() + locked, "FAIL 0212 /hello.txt\r\nDONE FAIL 0212 File was encrypted\r\n\r\n", false}, // the last directory counts
+		{"both", options, plain.String() + locked, "FAIL 0212 /locked.txt\r\nDONE FAIL 0212 File was encrypted\r\n\r\n", false}, // the last directory counts
 		{"code", options, MarkCode + "060F", "FAIL 060F \r\nDONE FAIL 060F Scan terminated due to timeout\r\n\r\n", false},
 		{"garbage", options, MarkGarbage, "\x00\xffgarbage\r\nDONE OK 0000 The function call succeeded\r\n\r\n", false},
 		{"close", options, MarkClose, "", false},
@@ -96,7 +100,7 @@ func TestScan(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := Start(t, Options{Network: "tcp", EventLines: c.events})
-			got := talk(t, s, c.options+"SCANDATA "+strconv.Itoa(len(c.data))+"\r\n\x1e"+c.data+"BYE\r\n")
+			got := talk(t, s, c.options+"SCANDATA "+strconv.Itoa(len(c.data))+"\r\n"+pause+c.data+"BYE\r\n")
 			// With OPTIONS the pause ends at the first ACC.
 			if i := strings.LastIndex(got, "ACC"); i >= 0 {
 				_, got, _ = strings.Cut(got[i:], "\r\n")
@@ -110,7 +114,7 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// TestRealArchive is one that zip made.
+// TestRealArchive scans an archive made by zip.
 func TestRealArchive(t *testing.T) {
 	program, err := exec.LookPath("zip")
 	if err != nil {

@@ -11,17 +11,18 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 )
 
-// Marks beside those of backendtest.
+// Markers in addition to those of backendtest.
 const (
 	MarkCode    = "X-FAKE-CODE="   // and four hexadecimal digits: FAIL with this code
-	MarkSlow    = "X-FAKE-SLOW="   // and milliseconds: the scan takes so long
-	MarkClose   = "X-FAKE-CLOSE"   // the session ends without an answer
-	MarkGarbage = "X-FAKE-GARBAGE" // the answer has a line that is not in the protocol
+	MarkSlow    = "X-FAKE-SLOW="   // and milliseconds: the duration of the scan
+	MarkClose   = "X-FAKE-CLOSE"   // closes the session without an answer
+	MarkGarbage = "X-FAKE-GARBAGE" // adds a line that is not in the protocol
 )
 
-// texts are those of SAVI where they are known.
+// texts are SAVI's where they are known.
 var texts = map[int]string{
 	0x0000: "The function call succeeded",
 	0x0203: "Virus found during virus scan",
@@ -31,15 +32,15 @@ var texts = map[int]string{
 	0x060F: "Scan terminated due to timeout",
 }
 
-// object is what is scanned: the content, or a member of an archive.
+// object is the object itself or a member of an archive.
 type object struct {
-	path string // percent-encoded; of SCANDATA it is empty
+	path string // percent-encoded; empty for SCANDATA
 	data []byte
-	zip  bool // an archive that was looked into
+	zip  bool // an unpacked archive
 	lock bool // an encrypted member
 }
 
-// verdict is the block that answers a scan, without the empty line at its end.
+// verdict returns the block that answers a scan, without the empty line at its end.
 func verdict(path string, data []byte, archives, events bool) []string {
 	var lines []string
 	worst := 0
@@ -72,7 +73,7 @@ func verdict(path string, data []byte, archives, events bool) []string {
 	return append(lines, fmt.Sprintf("DONE %s %04X %s", status, worst, text))
 }
 
-// scan gives SAVI's code, and the name of a virus.
+// scan returns SAVI's code, and the name of a virus.
 func (o object) scan() (code int, name string) {
 	if o.lock {
 		return 0x0212, ""
@@ -84,8 +85,8 @@ func (o object) scan() (code int, name string) {
 		return n, ""
 	}
 	category := backendtest.Marked(o.data)
-	if bytes.Equal(o.data, backendtest.EncryptedZip()) {
-		category = backends.OK // not looked into
+	if bytes.Equal(o.data, testfile.Encrypted()) {
+		category = backends.OK // not unpacked
 	}
 	switch category {
 	case backends.Virus:
@@ -102,7 +103,7 @@ func (o object) scan() (code int, name string) {
 	return 0, ""
 }
 
-// objects are the content and, if it is a ZIP archive, its members.
+// objects returns the object and, if it is a ZIP archive, its members.
 func objects(path string, data []byte, archives bool) []object {
 	root := object{path: path, data: data}
 	if !archives || !bytes.HasPrefix(data, []byte("PK\x03\x04")) {
@@ -132,8 +133,8 @@ func objects(path string, data []byte, archives bool) []object {
 	return list
 }
 
-// locked are the names of the members whose local header (APPNOTE.TXT 4.3.7) has
-// bit 0 of the flags set: encrypted.
+// locked returns the names of the encrypted members: bit 0 of the flags in their local
+// header is set (APPNOTE.TXT 4.3.7).
 func locked(data []byte) []string {
 	var names []string
 	for {
@@ -150,7 +151,7 @@ func locked(data []byte) []string {
 	}
 }
 
-// number is what stands behind a mark.
+// number returns the number after a marker.
 func number(data []byte, mark string, base int) (int, bool) {
 	_, rest, ok := bytes.Cut(data, []byte(mark))
 	if !ok {
@@ -168,5 +169,5 @@ func isDigit(b byte, base int) bool {
 	return b >= '0' && b <= '9' || base == 16 && b >= 'A' && b <= 'F'
 }
 
-// escape percent-encodes a path and leaves the slashes.
+// escape percent-encodes a path except its slashes.
 func escape(path string) string { return (&url.URL{Path: path}).EscapedPath() }

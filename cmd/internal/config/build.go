@@ -9,10 +9,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/backends/testfile"
 	"polyclam/proxy"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/spool"
-	"polyclam/proxy/testfile"
 )
 
 // Build opens the backends and returns the server's configuration. It may be

@@ -43,8 +43,8 @@ func newEngine(name, backend string) Engine {
 		Required: true, Timeout: 60 * time.Second, MaxScans: 10, MaxSize: 100 << 20,
 		Canary: true, CanaryInterval: 5 * time.Minute, SizeCheck: true, Hedge: true, PoisonTime: 15 * time.Minute,
 	}
-	if open, ok := registry.Backends[backend]; ok {
-		u.config = open()
+	if row, ok := registry.Lookup(backend); ok {
+		u.config = row.NewConfig()
 	}
 	return u
 }
@@ -119,10 +119,10 @@ func (u *Engine) checkNames(r *reader, table map[string]any) {
 	}
 	v, ok := table["backend"]
 	if !ok {
-		r.fail(u.path, "the engine has no backend; want one of %s", strings.Join(registry.Names(), ", "))
+		r.fail(u.path, "the engine has no backend; want one of %s", strings.Join(registry.Keys(), ", "))
 	}
 	if _, isText := v.(string); isText && u.config == nil {
-		r.fail(child(u.path, "backend"), "%v", unknown("backend", u.Backend, registry.Names()))
+		r.fail(child(u.path, "backend"), "%v", unknown("backend", u.Backend, registry.Keys()))
 	}
 }
 

@@ -74,11 +74,11 @@ func TestExampleHasEveryKey(t *testing.T) {
 	var address string
 	want("[[engine]]", new(Engine).keys(&address), keysOf(root["engine"]))
 	want("[[rule]]", []key{{name: "engine"}, {name: "name"}, {name: "category"}}, keysOf(root["rule"]))
-	for name, open := range registry.Backends {
-		have := keysOf(ofBackend(root["engine"], name))
-		for _, k := range tags(reflect.TypeOf(open()).Elem()) {
+	for _, row := range registry.Rows() {
+		have := keysOf(ofBackend(root["engine"], row.Key))
+		for _, k := range tags(reflect.TypeOf(row.NewConfig()).Elem()) {
 			if !have[k] {
-				t.Errorf("no [[engine]] with backend = %q has the key %q", name, k)
+				t.Errorf("no [[engine]] with backend = %q has the key %q", row.Key, k)
 			}
 		}
 	}

@@ -110,7 +110,7 @@ func TestIdentityFiles(t *testing.T) {
 
 // TestIdentityEvery wants an identity for each kind of backend.
 func TestIdentityEvery(t *testing.T) {
-	for _, name := range registry.Names() {
+	for _, name := range registry.Keys() {
 		u := newEngine("x", name)
 		if id := u.identity("unix:/run/x"); id == "" || id != u.identity("unix:/run/x") {
 			t.Errorf("%s: %q, then %q", name, id, u.identity("unix:/run/x"))

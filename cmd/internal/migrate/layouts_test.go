@@ -1,15 +1,13 @@
 package migrate
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"polyclam/test/testkit"
+)
 
 // TestLayouts looks at machines as the distributions leave them, and compares
 // everything that is said and written with a file.
@@ -43,7 +41,7 @@ func TestLayouts(t *testing.T) {
 				socketAt(t, dir, s)
 			}
 			m := look(t, Options{Root: dir, With: c.with, Dial: answering(c.answers)})
-			golden(t, filepath.Join("testdata", c.name+".golden"), everything(t, m))
+			testkit.Golden(t, filepath.Join("testdata", c.name+".golden"), []byte(everything(t, m)))
 		})
 	}
 }
@@ -68,20 +66,4 @@ func everything(t *testing.T, m *Machine) string {
 		}
 	}
 	return b.String()
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("got\n%s\nwant what stands in %s; go test -update writes it", got, file)
-	}
 }

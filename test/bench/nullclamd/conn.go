@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/backends/testfile"
 )
 
 // place is a client's position in the dialogue.
@@ -37,7 +39,7 @@ type conn struct {
 
 // eicarBegin is enough of the EICAR test file to recognise it, and too little for a
 // scanner to detect this program.
-var eicarBegin = []byte("X5O!P%@AP[4")
+var eicarBegin = testfile.EICAR()[:11]
 
 // feed takes p and answers what is complete. It reads files into scratch. It reports
 // whether the connection stays open.

@@ -19,7 +19,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/backends/internal/wire/wiretest"
+	"polyclam/test/testkit"
 )
 
 // Object is replaced in an answer by the name of the object: stream, or its path.
@@ -42,7 +42,7 @@ func (s Server) Start(t testing.TB) string {
 	if s.Network == "" {
 		s.Network = "unix"
 	}
-	return wiretest.Listen(t, s.Network, s.serve)
+	return testkit.Serve(t, s.Network, s.serve)
 }
 
 // connection is one connection to the server.

@@ -1,5 +1,5 @@
-// Package wiretest is a misbehaving HTTP server for tests: it can answer raw bytes,
-// early, or twice.
+// Package wiretest is a fake HTTP server for tests that can misbehave: it answers with
+// raw bytes, early, or twice.
 package wiretest
 
 import (
@@ -7,10 +7,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,8 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
+	"polyclam/test/testkit"
 )
 
 // Server is a running server.
@@ -30,23 +33,23 @@ type Server struct {
 	repeats Repeats
 }
 
-// Start starts a server on "tcp" or "unix". decode takes the object out of a body, or
-// out of its first KiB; say is the raw answer about an object of a category.
+// Start starts a server on network "tcp" or "unix". decode extracts the object from a
+// body or from its first KiB; say returns the raw answer for a category.
 func Start(t testing.TB, network string, decode func(body []byte) []byte, say func(backends.Category) string, bad backendtest.Misbehaviour) *Server {
 	t.Helper()
 	s := &Server{decode: decode, say: say, bad: bad}
-	s.Address = Listen(t, network, s.serve)
+	s.Address = testkit.Serve(t, network, s.serve)
 	return s
 }
 
-// Repeats says what became of the repeated answers so far.
+// Repeats returns the fate of the repeated answers.
 func (s *Server) Repeats() *Repeats { return &s.repeats }
 
-// early is how much of an object an early answer is about.
+// early is how much of an object is read before an early answer.
 const early = 1 << 10
 
-// scanTime is what a scan takes where answers are repeated, so that many scans do not
-// end before the first repeated answer comes.
+// scanTime is the duration of a scan when answers are repeated, so that a repeated
+// answer arrives before many more scans have ended.
 const scanTime = 2 * time.Millisecond
 
 func (s *Server) serve(nc net.Conn) {
@@ -74,49 +77,49 @@ func (s *Server) serve(nc net.Conn) {
 		if s.bad.Odd != "" && bytes.Contains(object, []byte(backendtest.MarkOdd)) {
 			raw = s.bad.Odd
 		}
-		said := time.Now()
+		sent := time.Now()
 		if _, err := io.WriteString(nc, raw); err != nil {
 			return
 		}
 		io.Copy(io.Discard, r.Body)
-		if s.bad.Repeat > 0 && !s.repeats.Repeat(nc, br, said, s.bad.Repeat, raw) {
+		if s.bad.Repeat > 0 && !s.repeats.Repeat(nc, br, sent, s.bad.Repeat, raw) {
 			return
 		}
 		if strings.HasPrefix(raw, "HTTP/1.0") {
-			return // its end may be that of the answer
+			return // the answer may end with the connection
 		}
 	}
 }
 
-// Repeats counts what became of repeated answers.
+// Repeats counts what happened to repeated answers.
 type Repeats struct {
 	mu                           sync.Mutex
 	closed, caught, missed, late int
 }
 
-// Counts returns how many were never sent, because the connection had been closed;
-// how many came on a connection that was kept, which was then given up; how many
-// were followed by another request on the same connection; and how many were left out,
-// because they were late.
+// Counts returns how many repeated answers were not sent because the client had closed
+// the connection; how many made the client close a kept connection; how many were
+// followed by another request on the same connection; and how many were too late to be
+// sent.
 func (r *Repeats) Counts() (closed, caught, missed, late int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.closed, r.caught, r.missed, r.late
 }
 
-// soon is after what time an answer is no longer repeated. A client that uses a
-// connection again after 100 ms cannot see what a busy machine sends later than that.
+// soon is the age after which an answer is no longer repeated. A client that reuses a
+// connection after 100 ms cannot notice what a busy machine sends later.
 const soon = 80 * time.Millisecond
 
-// Repeat sends an answer that was said then a second time, so much later, and reports
+// Repeat sends an answer a second time, later than the first by the delay, and reports
 // whether another request follows.
-func (r *Repeats) Repeat(nc net.Conn, br *bufio.Reader, said time.Time, later time.Duration, raw string) bool {
+func (r *Repeats) Repeat(nc net.Conn, br *bufio.Reader, sent time.Time, delay time.Duration, raw string) bool {
 	count := func(n *int) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		*n++
 	}
-	end := said.Add(later)
+	end := sent.Add(delay)
 	nc.SetReadDeadline(end)
 	_, err := br.Peek(1)
 	nc.SetReadDeadline(time.Time{})
@@ -125,7 +128,7 @@ func (r *Repeats) Repeat(nc net.Conn, br *bufio.Reader, said time.Time, later ti
 		return false
 	}
 	time.Sleep(time.Until(end))
-	if time.Since(said) > soon {
+	if time.Since(sent) > soon {
 		count(&r.late)
 		return true
 	}
@@ -138,58 +141,31 @@ func (r *Repeats) Repeat(nc net.Conn, br *bufio.Reader, said time.Time, later ti
 	return true
 }
 
-// Listen serves each connection with handle until the test has ended, and returns the
-// address.
-func Listen(t testing.TB, network string, handle func(net.Conn)) string {
+// HTTP serves HTTP with a handler until the test ends, and returns its address.
+func HTTP(t testing.TB, network string, h http.Handler) string {
 	t.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		dir, err := os.MkdirTemp("", "wire")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		address = filepath.Join(dir, "s")
-	}
-	l, err := net.Listen(network, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var served sync.WaitGroup
-	var mu sync.Mutex
-	conns := map[net.Conn]bool{}
-	t.Cleanup(func() {
-		l.Close()
-		mu.Lock()
-		for nc := range conns {
-			nc.Close()
-		}
-		mu.Unlock()
-		served.Wait()
-	})
-	served.Go(func() {
-		for {
-			nc, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns[nc] = true
-			mu.Unlock()
-			served.Go(func() {
-				handle(nc)
-				nc.Close()
-				mu.Lock()
-				delete(conns, nc)
-				mu.Unlock()
-			})
-		}
-	})
-	return network + ":" + l.Addr().String()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Listener.Close()
+	s.Listener = testkit.Listen(t, network)
+	s.Start()
+	t.Cleanup(s.Close)
+	return testkit.Address(s.Listener)
 }
 
-// Stray scans 100 objects that are clean and infected in turn with a backend whose
-// engine repeats its answers. No infected one may be ok, no clean one be found.
+// Request is a step that reads a whole HTTP request.
+func Request() backendtest.Step {
+	return func(s *backendtest.Session) error {
+		r, err := http.ReadRequest(bufio.NewReaderSize(s, 1<<16))
+		if err == nil {
+			_, err = io.Copy(io.Discard, r.Body)
+		}
+		return err
+	}
+}
+
+// Stray scans 100 objects, every other one infected, with a backend whose engine repeats
+// its answers. No infected object may be OK, and no clean one infected.
 func Stray(t *testing.T, b backends.Backend, repeats *Repeats) {
 	t.Helper()
 	const objects = 100
@@ -197,7 +173,7 @@ func Stray(t *testing.T, b backends.Backend, repeats *Repeats) {
 	for i := range objects {
 		data, want := []byte("clean"), backends.OK
 		if i%2 == 1 {
-			data, want = backendtest.EICAR(), backends.Virus
+			data, want = testfile.EICAR(), backends.Virus
 		}
 		r, _ := b.Scan(t.Context(), backendtest.Bytes(t, data))
 		switch r.Category {
@@ -211,8 +187,8 @@ func Stray(t *testing.T, b backends.Backend, repeats *Repeats) {
 	closed, caught, missed, late := repeats.Counts()
 	t.Logf("table: %d objects, %d with the answer of another, %d failures; repeated answers: %d after the connection was closed, %d caught on a kept one, %d missed, %d left out",
 		objects, wrong, failed, closed, caught, missed, late)
-	// On a busy machine a repeated answer may come together with the first.
+	// On a busy machine a repeated answer may arrive together with the first.
 	if wrong > missed || missed > objects/10 || failed > objects/2 {
-		t.Errorf("%d of %d objects have got the answer of another", wrong, objects)
+		t.Errorf("%d of %d objects got the answer for another one", wrong, objects)
 	}
 }

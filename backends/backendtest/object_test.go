@@ -1,54 +1,14 @@
 package backendtest
 
 import (
-	"archive/zip"
 	"bytes"
-	"crypto/md5"
-	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"testing"
 
 	"polyclam/backends"
+	"polyclam/backends/testfile"
 )
-
-func TestEICAR(t *testing.T) {
-	// The sum that every engine's list has for it.
-	if got := fmt.Sprintf("%x", md5.Sum(EICAR())); got != "44d88612fea8a8f36de82e1278abb02f" {
-		t.Errorf("MD5 %s", got)
-	}
-}
-
-func TestEncryptedZip(t *testing.T) {
-	data := EncryptedZip()
-	if len(data) > 250 {
-		t.Errorf("%d bytes", len(data))
-	}
-	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
-	if err != nil || len(z.File) != 1 || z.File[0].Flags&1 == 0 {
-		t.Fatalf("%+v, %v", z, err)
-	}
-}
-
-// TestEncryptedZipOpens asks a real program whether our encryption is one.
-func TestEncryptedZipOpens(t *testing.T) {
-	seven, err := exec.LookPath("7z")
-	if err != nil {
-		t.Skip(err)
-	}
-	path, err := Bytes(t, EncryptedZip()).Path()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.Command(seven, "x", "-so", "-ppolyclam", path).CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("hello, world\n")) {
-		t.Errorf("%v\n%s", err, out)
-	}
-	if out, err := exec.Command(seven, "t", "-pwrong", path).CombinedOutput(); err == nil {
-		t.Errorf("a wrong password opens it\n%s", out)
-	}
-}
 
 func TestObject(t *testing.T) {
 	o := LargeObject(t, 100_000)
@@ -83,8 +43,8 @@ func TestObject(t *testing.T) {
 func TestMarked(t *testing.T) {
 	for data, want := range map[string]backends.Category{
 		"": backends.OK, "text": backends.OK, "a " + MarkEncrypted: backends.Encrypted, MarkPartial: backends.Partial,
-		MarkError: backends.SWErr, MarkSuspicious: backends.Suspicious, string(EICAR()): backends.Virus,
-		string(EncryptedZip()): backends.Encrypted, MarkError + string(EICAR()): backends.Virus,
+		MarkError: backends.SWErr, MarkSuspicious: backends.Suspicious, string(testfile.EICAR()): backends.Virus,
+		string(testfile.Encrypted()): backends.Encrypted, MarkError + string(testfile.EICAR()): backends.Virus,
 	} {
 		if got := Marked([]byte(data)); got != want {
 			t.Errorf("Marked(%q) = %v, want %v", data, got, want)
@@ -94,7 +54,7 @@ func TestMarked(t *testing.T) {
 			r.Category = backends.CategoryOf(err)
 		}
 		if r.Category != want {
-			t.Errorf("Engine says %v of %q, want %v", r.Category, data, want)
+			t.Errorf("Engine reports %v for %q, want %v", r.Category, data, want)
 		}
 	}
 }

@@ -1,0 +1,54 @@
+package backends
+
+import (
+	"io"
+	"os"
+)
+
+// Object is one object to scan, complete and unchanging. Its methods are safe
+// for concurrent use, so that every engine can read at its own pace.
+type Object interface {
+	io.ReaderAt
+
+	// Size returns the number of bytes.
+	Size() int64
+
+	// File returns an open file with all bytes of the object, for engines that can
+	// be passed a descriptor. It belongs to the object: do not close it, and neither
+	// use nor move its offset (use ReadAt).
+	File() (*os.File, error)
+
+	// Path returns the absolute path of a file with the object's bytes, for engines
+	// that read files themselves. The configuration decides which users may read it.
+	// The file exists as long as the object.
+	Path() (string, error)
+}
+
+// A Named object knows the name of the file that its bytes come from, such as the
+// last element of a path that a client asked to scan. Some engines choose how to scan
+// by the extension.
+//
+// The name is hostile input: it can have any length and contain any byte, including
+// line breaks, quotes and "../". A backend that sends it must escape and limit it. The
+// name is empty if there is none, as for a stream.
+type Named interface {
+	Name() string
+}
+
+// A Placed object is a file that a client named by its path.
+type Placed interface {
+	// Place reports where the file is now.
+	//
+	// The path can lead to another file at any time, even if Place returns the same
+	// before and after. So what another process reads at the path must never lower a
+	// verdict about the object.
+	Place() (Place, error)
+}
+
+// Place is a file at a path, as it was at one moment.
+type Place struct {
+	Path              string // absolute, without symbolic links
+	Device, Inode     uint64
+	Size              int64
+	Modified, Changed int64 // timestamps of the file in nanoseconds
+}

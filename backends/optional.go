@@ -1,0 +1,82 @@
+package backends
+
+import (
+	"context"
+	"time"
+)
+
+// An AllMatcher is a Backend that can continue after the first match.
+type AllMatcher interface {
+	// ScanAll is Scan with a finding for every match, in the engine's order,
+	// repetitions included.
+	ScanAll(ctx context.Context, o Object) (Result, error)
+}
+
+// A Versioner is a Backend whose engine reports its version.
+type Versioner interface {
+	Version(ctx context.Context) (Version, error)
+}
+
+// Version is what an engine reports about itself.
+type Version struct {
+	Text         string    // the engine's own text, e.g. "ClamAV 1.4.6/27500/Mon Nov 23 08:00:00 2026"
+	Engine       string    // e.g. "ClamAV 1.4.6"
+	Database     string    // number or name of the signature database; empty if unknown
+	DatabaseTime time.Time // when the database was made; zero if unknown
+}
+
+// A Reloader is a Backend whose engine loads its signatures again on request.
+type Reloader interface {
+	Reload(ctx context.Context) error
+}
+
+// A SelfChecker is a Backend whose engine knows whether the signatures it has loaded
+// are the newest on its disk.
+type SelfChecker interface {
+	// SelfCheck reports true if they are, and false if the engine is loading newer
+	// ones; the request itself may have started that. The error wraps
+	// [errors.ErrUnsupported] if the engine is too old for the request.
+	SelfCheck(ctx context.Context) (upToDate bool, err error)
+}
+
+// A PathReader is a Backend whose engine may read an object's [Object.Path]. Then the
+// spool needs a directory for such files.
+type PathReader interface {
+	// ReadsPaths reports whether it does with this configuration.
+	ReadsPaths() bool
+}
+
+// SideEffects is a Backend whose scan does more than look: it runs a program, which may
+// move, repair or report the object. Such an object is never given to two nodes at the
+// same time.
+type SideEffects interface {
+	HasSideEffects()
+}
+
+// Abilities says what a kind of engine can report. The manual's table of engines shows
+// it, and `polyclam check` compares it with what the engine reported about test files.
+type Abilities struct {
+	Virus, Suspicious, Encrypted, Partial bool
+	Names                                 bool // names of signatures
+	Version                               bool // of the engine
+	DatabaseAge                           bool // when the signatures were made
+	// Source is where the mapping of answers comes from, and so how far to trust it:
+	// the engine itself, tried here; the vendor's documents; or other projects.
+	Source string
+	// Tested says how: "real engine", "recorded bytes" or "composed bytes".
+	Tested string
+}
+
+// Categories returns the categories that the engine can report besides OK and failures.
+func (a Abilities) Categories() []Category {
+	var reported []Category
+	for _, row := range []struct {
+		can bool
+		c   Category
+	}{{a.Virus, Virus}, {a.Suspicious, Suspicious}, {a.Encrypted, Encrypted}, {a.Partial, Partial}} {
+		if row.can {
+			reported = append(reported, row.c)
+		}
+	}
+	return reported
+}
