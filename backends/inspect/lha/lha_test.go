@@ -33,14 +33,13 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// fix makes the sum of a header of level 0 or 1 right.
+// fix corrects the checksum of a level 0 or 1 header.
 func fix(b []byte) []byte {
 	b[1] = sum(b[2 : int(b[0])+2])
 	return b
 }
 
-// TestHostile changes archives of hello.txt and enc.zip, or with long.txt between
-// them.
+// TestHostile alters archives of hello.txt and enc.zip, some with long.txt between them.
 func TestHostile(t *testing.T) {
 	put := func(at int, v ...byte) func(b []byte) []byte {
 		return func(b []byte) []byte { copy(b[at:], v); return fix(b) }
@@ -66,7 +65,7 @@ func TestHostile(t *testing.T) {
 		"chain beyond a header": {"lh5-level2.lzh", func(b []byte) []byte { b[0], b[1] = 26, 0; return b }, []string{": damaged header"}},
 		"damaged codes":         {"lh5-level0.lzh", func(b []byte) []byte { b[34], b[35], b[36], b[37] = 0xff, 0xff, 0xff, 0xff; return b }, []string{"hello.txt: after 0 bytes: damaged code", long, enc}},
 		"no end":                {"lh0.lzh", func(b []byte) []byte { return b[:len(b)-1] }, []string{hello, enc}},
-		"something behind":      {"lh0.lzh", func(b []byte) []byte { return append(b, "more"...) }, []string{hello, enc}},
+		"trailing data":         {"lh0.lzh", func(b []byte) []byte { return append(b, "more"...) }, []string{hello, enc}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := archivetest.List(c.change(archivetest.Read(t, c.file)), Members)
@@ -82,7 +81,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestNewHeaders has a member of level 3, with a folder.
+// TestNewHeaders reads a level 3 header with a folder.
 func TestNewHeaders(t *testing.T) {
 	b := make([]byte, 28, 100)
 	copy(b[2:], "-lh0-")

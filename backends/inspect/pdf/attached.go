@@ -142,7 +142,7 @@ func (a *attachments) embedded(at int64, d dict, name string) *walk.Sighting {
 // too large.
 func (a *attachments) search() *walk.Sighting {
 	size := a.section.Size
-	if size > maxScan || size > a.walk.Left()/4 {
+	if size > maxScan || size > a.walk.BytesLeft()/4 {
 		return nil
 	}
 	const text = "/EmbeddedFile"

@@ -18,7 +18,7 @@ func (f *file) search(header string) int64 {
 func (f *file) scan(visit func(at int64, before byte), texts ...string) {
 	const step, overlap = 60 << 10, 1 << 10
 	s := f.section
-	if s.Size+s.Size/8 > f.walk.Left() {
+	if s.Size+s.Size/8 > f.walk.BytesLeft() {
 		f.walk.Note("MaxBytes", f.walk.Limits.MaxBytes)
 		return
 	}

@@ -34,7 +34,7 @@ func (a *file) packed(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk
 	}
 	for at := a.first; ; {
 		b, ok := a.next(w, s, at)
-		if !ok || b.end || w.Stopped() != nil || g.Left {
+		if !ok || b.end || w.Stopped() != nil || g.Abandoned {
 			return nil, w.Stopped()
 		}
 		if e := b.entry; e != nil && !e.directory && !e.stored && !e.split && e.packed >= walk.SmallestContainer {
@@ -69,7 +69,7 @@ func (u *unpacker) single(e *entry, at int64) *walk.Sighting {
 	// rardecode unpacks a whole dictionary ahead, and what a filter needs.
 	const filter = 4 << 20
 	if g := u.unsound(e, 2*dictionary+filter); g != nil {
-		w.Missed(g)
+		w.AddGap(g)
 		return nil
 	}
 	end := min(e.at+e.packed, u.section.Size)
@@ -87,7 +87,7 @@ func (u *unpacker) single(e *entry, at int64) *walk.Sighting {
 	}
 	return u.member(h, func() error {
 		if g := u.unsound(e, 1<<62); g != nil {
-			w.Missed(g)
+			w.AddGap(g)
 			return errStream
 		}
 		return nil
@@ -109,7 +109,7 @@ func (u *unpacker) solid() *walk.Sighting {
 		if h == nil {
 			return nil
 		}
-		if seen := u.member(h, nil); seen != nil || w.Stopped() != nil || u.guard.Left {
+		if seen := u.member(h, nil); seen != nil || w.Stopped() != nil || u.guard.Abandoned {
 			return seen
 		}
 	}
@@ -132,7 +132,7 @@ func (u *unpacker) soundMembers() (end, dictionary int64) {
 			}
 			switch {
 			case why != nil && (e.unpacked < 0 || e.unpacked >= walk.SmallestContainer):
-				w.Missed(why) // but nothing is missed where all are too small
+				w.AddGap(why) // but nothing is missed where all are too small
 				fallthrough
 			case why != nil, e.split, e.cut:
 				end = min(end, at)
@@ -158,15 +158,15 @@ func (e *entry) window() int64 {
 func (u *unpacker) unsound(e *entry, enough int64) *walk.Gap {
 	most := e.unpacked
 	if most < 0 {
-		most = u.walk.Left()
+		most = u.walk.BytesLeft()
 	}
 	u.stream.begin(io.NewSectionReader(u.section, e.at, e.packed), e.solid, most, enough)
 	var err error
 	switch {
 	case u.archive.version == 1 && e.version <= 1:
-		u.walk.Free(func() { err = u.stream.method50(e.version) })
+		u.walk.Unmetered(func() { err = u.stream.method50(e.version) })
 	case u.archive.version == 0 && e.version == 29:
-		u.walk.Free(func() { err = u.stream.method29() })
+		u.walk.Unmetered(func() { err = u.stream.method29() })
 	case u.archive.version == 0 && (e.version == 20 || e.version == 26):
 		// No filters, and no PPMd.
 	default:
@@ -188,7 +188,7 @@ func (u *unpacker) open(dictionary int64, archive io.Reader) (release func()) {
 	dictionary = max(dictionary, smallestDictionary)
 	// A filter needs its bytes, and two times as many for what it makes of them.
 	memory := dictionary + 3*u.stream.longestFilter
-	if memory > w.Left() {
+	if memory > w.BytesLeft() {
 		w.Note("MaxBytes", w.Limits.MaxBytes)
 		return nil
 	}

@@ -111,7 +111,7 @@ func (f *file) header(start startHeader) ([]byte, bool) {
 		f.walk.Miss(walk.UnscannedCutOff, "7z: the archive ends before its header")
 		return nil, false
 	}
-	if start.size > maxHeader || int64(start.size) > f.walk.Left() {
+	if start.size > maxHeader || int64(start.size) > f.walk.BytesLeft() {
 		f.walk.Note("MaxBytes", int64(min(maxHeader, f.walk.Limits.MaxBytes)))
 		return nil, false
 	}

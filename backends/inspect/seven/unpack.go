@@ -44,7 +44,7 @@ func (u *unpacker) members() (uint64, *walk.Sighting) {
 		f := &u.streams.folders[i]
 		// Their places count even where the folder is skipped.
 		packed, ok := u.packedStreams(f)
-		if !ok || w.Stopped() != nil || u.guard.Left {
+		if !ok || w.Stopped() != nil || u.guard.Abandoned {
 			return 0, nil
 		}
 		sizes := u.sizes
@@ -124,7 +124,7 @@ func (u *unpacker) reader(f *folder, packed []io.Reader) (from io.Reader, releas
 		sizes[i] = outs.number()
 	}
 	memory := g.memory(sizes)
-	if memory > uint64(w.Left()) || f.unpacked > uint64(w.Left())-memory {
+	if memory > uint64(w.BytesLeft()) || f.unpacked > uint64(w.BytesLeft())-memory {
 		w.Note("MaxBytes", w.Limits.MaxBytes)
 		return nil, nil
 	}
@@ -139,7 +139,7 @@ func (u *unpacker) reader(f *folder, packed []io.Reader) (from io.Reader, releas
 		return err
 	})
 	if err != nil {
-		if !errors.Is(err, walk.ErrLeft) {
+		if !errors.Is(err, walk.ErrAbandoned) {
 			release()
 		}
 		w.Miss(walk.UnscannedBroken, "7z: a folder cannot be unpacked")

@@ -90,7 +90,7 @@ func Members(r io.ReaderAt, size int64) archive.Members {
 			damaged = damaged || bad
 			switch {
 			case errors.Is(err, io.EOF) && !found:
-				yield(archive.Member{}, archive.ErrOther) // it has nothing but the magic
+				yield(archive.Member{}, archive.ErrFormat) // it has nothing but the magic
 				return
 			case errors.Is(err, io.EOF) && damaged:
 				yield(archive.Member{}, errDamaged)

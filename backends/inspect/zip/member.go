@@ -107,7 +107,7 @@ func (m member) unpacker(ctx context.Context, w *walk.Walk, s *walk.Section) (u 
 
 // borrowing makes an unpacker that takes memory.
 func (m member) borrowing(ctx context.Context, w *walk.Walk, memory int64, open func() (io.Reader, error)) (*walk.Unpacker, func()) {
-	if memory > w.Left() {
+	if memory > w.BytesLeft() {
 		w.Note("MaxBytes", w.Limits.MaxBytes)
 		return nil, nil
 	}

@@ -77,10 +77,10 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 		}
 	}
 	if s.ReaderAt == nil {
-		return s.Prefixed()
+		return s.MayHaveStub()
 	}
 	size := int64(maxEnd)
-	if !s.Prefixed() {
+	if !s.MayHaveStub() {
 		size = walk.HeadSize // all members of all archives are asked for
 	}
 	end, err := w.End(s, size)
