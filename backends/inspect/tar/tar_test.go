@@ -42,7 +42,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestStandardLibrary compares with package archive/tar.
+// TestStandardLibrary compares our members with those of archive/tar.
 func TestStandardLibrary(t *testing.T) {
 	for _, name := range []string{"v7.tar", "bsdtar-v7.tar", "ustar.tar", "oldgnu.tar", "gnu.tar", "posix.tar",
 		"gnu-sparse.tar", "pax-sparse-0.0.tar", "pax-sparse-0.1.tar", "pax-sparse-1.0.tar"} {
@@ -62,7 +62,7 @@ func TestStandardLibrary(t *testing.T) {
 	}
 }
 
-// sum writes the sum of the header at off.
+// sum corrects the checksum of the header at off.
 func sum(data []byte, off int) []byte {
 	h := data[off : off+blockSize]
 	copy(h[148:], "        ")
@@ -74,8 +74,8 @@ func sum(data []byte, off int) []byte {
 	return data
 }
 
-// TestHostile changes an archive of hello.txt and enc.zip: a header and a block
-// each, then two blocks of zeros.
+// TestHostile alters an archive of hello.txt and enc.zip: a header and a block each, then
+// two zero blocks.
 func TestHostile(t *testing.T) {
 	helloLine, encLine := "hello.txt"+hello, "enc.zip"+enc
 	for _, c := range []struct {
@@ -103,7 +103,7 @@ func TestHostile(t *testing.T) {
 			[]string{helloLine, encLine}},
 		{"garbage between members", func(b []byte) []byte { return slices.Insert(b, 1024, bytes.Repeat([]byte("junk"), 20*128)...) },
 			[]string{helloLine, encLine, ": damaged header"}},
-		{"another archive behind the end", func(b []byte) []byte { return append(b, b...) },
+		{"another archive after the end", func(b []byte) []byte { return append(b, b...) },
 			[]string{helloLine, encLine, helloLine, encLine}},
 		{"link with data", func(b []byte) []byte { b[1024+156] = '2'; return sum(b, 1024) },
 			[]string{helloLine, encLine, ": damaged header"}},
@@ -123,8 +123,8 @@ func TestHostile(t *testing.T) {
 			copy(b[124:], "77777777777\x00")
 			return sum(b, 0)
 		}, []string{": cut off"}},
-		{"pax records that are not", func(b []byte) []byte { b[156] = 'x'; return sum(b, 0) },
-			[]string{": pax header: not understood"}},
+		{"malformed pax records", func(b []byte) []byte { b[156] = 'x'; return sum(b, 0) },
+			[]string{": malformed pax header"}},
 		{"pax records of 8 GiB", func(b []byte) []byte {
 			b[156] = 'x'
 			copy(b[124:], "77777777777\x00")
@@ -138,7 +138,7 @@ func TestHostile(t *testing.T) {
 			copy(b[483:], "00000000100\x00")
 			return sum(b, 0)
 		}, []string{"hello.txt: damaged map of a sparse file", encLine}},
-		{"sparse with more than there is", func(b []byte) []byte {
+		{"sparse with more data than the archive", func(b []byte) []byte {
 			b[156] = 'S'
 			copy(b[386:], "00000000000\x0000000000100\x00")
 			copy(b[483:], "00000000200\x00")
@@ -188,7 +188,7 @@ func TestMatches(t *testing.T) {
 	}
 	copy(h[148:], fmt.Sprintf("%06o\x00 ", n))
 	if !Matches(signed) {
-		t.Error("sum of signed bytes not known")
+		t.Error("checksum of signed bytes not accepted")
 	}
 }
 
