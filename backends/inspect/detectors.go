@@ -30,8 +30,9 @@ import (
 	"polyclam/backends/inspect/zstd"
 )
 
-// detectors are asked in this order. A ZIP may have anything before it: what knows
-// its beginning comes first, and describes better where it is.
+// detectors are tried in this order. As a ZIP archive may follow anything, detectors that
+// recognise the beginning of a file come first, and describe better where something was
+// found.
 var detectors = []walk.Detector{
 	rar.Detector{},
 	rar.Old{},
@@ -62,6 +63,6 @@ var detectors = []walk.Detector{
 	arj.Detector{},
 	ace.Detector{},
 	zip.Detector{},
-	xz.LZMA{}, // has no signature
+	xz.LZMA{}, // last but one, as it has no signature
 	magic.Detector{},
 }

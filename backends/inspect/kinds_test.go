@@ -15,8 +15,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// kinds are samples of what is less usual. finding is that of a partial result
-// if it does not begin with walk.FindingPrefix, and empty for a clean one.
+// kinds returns samples of less usual formats. A finding without walk.FindingPrefix is that
+// of a partial result; an empty one means clean.
 func kinds(tb testing.TB) []sample {
 	archive := build.Zip(tb, build.Text("a"), build.Locked("x"))
 	plain := build.Zip(tb, build.Text("a"))
@@ -61,7 +61,7 @@ func kinds(tb testing.TB) []sample {
 	}
 	database := func(key uint32) []byte {
 		b := append([]byte("\x00\x01\x00\x00Standard Jet DB\x00\x01\x00\x00\x00"), make([]byte, 4096)...)
-		// What Access hides the header with.
+		// Access masks the header with this key.
 		c, err := rc4.NewCipher([]byte{0xc7, 0xda, 0x39, 0x6b})
 		if err != nil {
 			tb.Fatal(err)
@@ -93,9 +93,9 @@ func kinds(tb testing.TB) []sample {
 		{"broken field with a quoted boundary", []byte(header + "Content-Type: multipart/mixed; =; boundary=\"a;b\"\n\n--a;b\n" + string(entity(archive)) + "--a;b--\n"), walk.FindingZip, zip},
 		{"late armor", []byte(build.Paragraphs(5000) + armor), walk.FindingPGP, "pgp armor"},
 		{"late armor, attached", build.Attach("t.bin", []byte(build.Paragraphs(5000)+armor)), walk.FindingPGP, "pgp armor"},
-		{"armor behind a BOM", []byte("\xef\xbb\xbf" + armor), walk.FindingPGP, "pgp armor"},
+		{"armor after a BOM", []byte("\xef\xbb\xbf" + armor), walk.FindingPGP, "pgp armor"},
 		{"armor in HTML", build.Mail(build.MailPart{Kind: "text/html", Data: []byte("<html><body><pre>" + strings.ReplaceAll(armor, "\n", "<br>\n") + "</pre>")}), walk.FindingPGP, "pgp armor"},
-		{"armor in talk", []byte(build.Paragraphs(5000) + "It begins with -----BEGIN PGP MESSAGE-----\nas you know\n"), "", ""},
+		{"armor in prose", []byte(build.Paragraphs(5000) + "It begins with -----BEGIN PGP MESSAGE-----\nas you know\n"), "", ""},
 		{"data without a session key", sed, walk.FindingPGP, "without a session key"},
 		{"data without a session key, and more", append(bytes.Clone(sed), 0), "", ""},
 		{"message in TNEF", build.Attach("winmail.dat", build.TNEFMessage(build.TNEF("z.zip", archive))), walk.FindingZip, zip},
@@ -129,8 +129,8 @@ func kinds(tb testing.TB) []sample {
 		{"EPUB with rights", epub("http://www.w3.org/2001/04/xmlenc#aes256-cbc"), walk.FindingPrefix + "EPUB", "aes256-cbc"},
 		{"EPUB with fonts", epub("http://www.idpf.org/2008/embedding"), "", ""},
 		{"ODF without a namespace", build.Zip(tb, build.File{Name: "META-INF/manifest.xml", Data: []byte(`<manifest:manifest><manifest:file-entry manifest:full-path="a"><manifest:encryption-data/>`)}), walk.FindingODF, "encrypted"},
-		{"7z, cut", build.Seven(build.SevenStored("a", archive))[:60], walk.UnscannedCutOff, "7z"},
-		{"gzip, cut", build.Gzip(tb, "z", plain)[:100], walk.UnscannedCutOff, ""},
+		{"7z, truncated", build.Seven(build.SevenStored("a", archive))[:60], walk.UnscannedCutOff, "7z"},
+		{"gzip, truncated", build.Gzip(tb, "z", plain)[:100], walk.UnscannedCutOff, ""},
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// pdfBuilder makes documents of objects.
+// pdfBuilder builds documents from objects.
 type pdfBuilder struct {
 	b       bytes.Buffer
 	offsets map[int]int
@@ -41,8 +41,8 @@ func (p *pdfBuilder) table(trailer string) []byte {
 	return p.b.Bytes()
 }
 
-// stream ends the document with a cross-reference stream of 20 objects; those in
-// packed are in object stream 15. up uses a predictor.
+// stream ends the document with a cross-reference stream of 20 objects. Those in packed are
+// in object stream 15. up selects a predictor.
 func (p *pdfBuilder) stream(trailer string, packed map[int]int, up bool) []byte {
 	at := p.b.Len()
 	p.offsets[16] = at
@@ -77,10 +77,10 @@ func (p *pdfBuilder) stream(trailer string, packed map[int]int, up bool) []byte 
 	return p.b.Bytes()
 }
 
-// lockedPDF is an encryption dictionary that needs a password.
+// lockedPDF is an encryption dictionary that requires a password.
 var lockedPDF = fmt.Sprintf("<< /Filter /Standard /V 2 /R 3 /Length 128 /P -4 /O <%s> /U <%s> >>", strings.Repeat("ab", 32), strings.Repeat("cd", 32))
 
-// openPDF has the empty user password, with an ID of no bytes.
+// openPDF is an encryption dictionary for the empty user password and an empty ID.
 var openPDF = fmt.Sprintf("<< /Filter /Standard /V 2 /R 3 /Length 128 /P 4294967292 /O <%s> /U <6bb9360a8cd49fcca356bf06a10f0d06%032x> >>", strings.Repeat("ab", 32), 0)
 
 func TestPDF(t *testing.T) {
@@ -106,7 +106,7 @@ func TestPDF(t *testing.T) {
 	}{
 		{"reference", table("", "/Encrypt 5 0 R", lockedPDF), rc4},
 		{"direct", table("", "/Encrypt "+lockedPDF), rc4},
-		{"behind junk", table("junk before it\n", "/Encrypt 5 0 R", lockedPDF), rc4},
+		{"after junk", table("junk before it\n", "/Encrypt 5 0 R", lockedPDF), rc4},
 		{"values by reference", table("", "/Encrypt 5 0 R", strings.Replace(lockedPDF, "/R 3", "/R 6 0 R", 1), "3"), rc4},
 		{"empty password", table("", "/Encrypt 5 0 R", openPDF), ""},
 		{"certificates", table("", "/Encrypt << /Filter /Adobe.PubSec /V 4 >>"), `pdf: security handler "Adobe.PubSec"`},
@@ -130,7 +130,7 @@ func TestPDF(t *testing.T) {
 			prev := bytes.LastIndex(first, []byte("xref\n0 1"))
 			return fmt.Appendf(first, "xref\n0 1\n0000000000 65535 f \ntrailer\n<< /Size 20 /Root 1 0 R /Prev %d /Encrypt 5 0 R >>\nstartxref\n%d\n%%%%EOF", prev, at)
 		}(), rc4},
-		{"long way to the end", append(table("", "/Encrypt 5 0 R", lockedPDF), make([]byte, 30_000)...), rc4},
+		{"far from the end", append(table("", "/Encrypt 5 0 R", lockedPDF), make([]byte, 30_000)...), rc4},
 		{"startxref far from the end", slices.Concat(table("", ""), bytes.ReplaceAll(table("", "/Encrypt 5 0 R", lockedPDF), []byte("startxref"), []byte("startxxxx")), make([]byte, 3000)), rc4},
 		{"comments", table("", "% /Encrypt 6 0 R\n /Encrypt%x\n5%y\r0 R", lockedPDF), rc4},
 		{"plain", table("", ""), ""},
@@ -140,7 +140,7 @@ func TestPDF(t *testing.T) {
 		{"to itself", table("", "/Encrypt 5 0 R", "5 0 R"), ""},
 		{"to nothing", table("", "/Encrypt 9 0 R"), ""},
 		{"revision 9", table("", "/Encrypt "+strings.Replace(lockedPDF, "/R 3", "/R 9", 1)), strings.Replace(rc4, "revision 3", "revision 9", 1)},
-		{"circle of sections", func() []byte {
+		{"cycle of sections", func() []byte {
 			first := table("", "/Prev 0000000")
 			at := bytes.LastIndex(first, []byte("xref\n0 1"))
 			return bytes.Replace(first, []byte("/Prev 0000000"), fmt.Appendf(nil, "/Prev %07d", at), 1)
@@ -162,15 +162,15 @@ func TestPDF(t *testing.T) {
 	}
 }
 
-// TestPDFTruncated cuts documents: those that are plain, or open with an empty
-// password, give no alarm.
+// TestPDFTruncated checks that truncated documents that are plain, or open with an empty
+// password, give no false alarm.
 func TestPDFTruncated(t *testing.T) {
 	b := open(t, nil)
 	files := sampleFiles(t)
 	for _, name := range []string{"pdf/plain.pdf", "pdf/plain-objects.pdf", "pdf/owner-r3.pdf", "pdf/owner-r4.pdf"} {
 		data := files[name]
 		for n := range data {
-			// Without an ID the key cannot be made: cut only after the trailer.
+			// Without the ID the key cannot be derived: skip cuts inside the trailer.
 			if strings.Contains(name, "owner") && n > bytes.LastIndex(data, []byte("trailer")) && n < len(data)-40 {
 				continue
 			}
@@ -181,7 +181,7 @@ func TestPDFTruncated(t *testing.T) {
 	}
 }
 
-// FuzzPDF puts any bytes into a document, as an object and in its trailer.
+// FuzzPDF scans documents with arbitrary bytes as an object and in the trailer.
 func FuzzPDF(f *testing.F) {
 	f.Add([]byte("/Encrypt 5 0 R"), []byte(lockedPDF))
 	f.Add([]byte("/Encrypt "+lockedPDF), []byte("(\\"))
