@@ -23,18 +23,10 @@ func members(r io.ReaderAt, size int64) archive.Members {
 }
 
 func TestSamples(t *testing.T) {
-	for name, want := range map[string][]string{
+	archivetest.Samples(t, Matches, members, map[string][]string{
 		"stored.cab": {hello, enc},
 		"mszip.cab":  {hello, long, enc},
-	} {
-		t.Run(name, func(t *testing.T) {
-			data := archivetest.Read(t, name)
-			if !Matches(data) {
-				t.Error("does not match")
-			}
-			archivetest.Want(t, data, members, want...)
-		})
-	}
+	})
 }
 
 // TestHostile alters stored.cab: its folder is at 36, its files are at 44 and 70, and its

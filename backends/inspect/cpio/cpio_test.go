@@ -13,15 +13,7 @@ import (
 var both = []string{"hello.txt 27 85143c00", "enc.zip 156 c8e498fc"}
 
 func TestSamples(t *testing.T) {
-	for _, name := range []string{"newc.cpio", "crc.cpio", "odc.cpio", "bin.cpio"} {
-		t.Run(name, func(t *testing.T) {
-			data := archivetest.Read(t, name)
-			if !Matches(data) {
-				t.Error("does not match")
-			}
-			archivetest.Want(t, data, Members, both...)
-		})
-	}
+	archivetest.Samples(t, Matches, Members, map[string][]string{"newc.cpio": both, "crc.cpio": both, "odc.cpio": both, "bin.cpio": both})
 }
 
 // swap converts a binary archive's headers to the other byte order.

@@ -18,7 +18,7 @@ const (
 )
 
 func TestSamples(t *testing.T) {
-	for name, want := range map[string][]string{
+	archivetest.Samples(t, func(data []byte) bool { return Matches(bytes.NewReader(data)) }, Members, map[string][]string{
 		"plain.iso.gz":       {"DEEP" + none, "FOLDER_W" + none, "HELLO.TXT" + hello, "FOLDER_W/A_FILE_W.TEX" + hello, "DEEP/ER" + none, "DEEP/ER/ENC.ZIP" + enc},
 		"rock.iso.gz":        {"deep" + none, "Folder with a long name" + none, "hello.txt" + hello, "Folder with a long name/A file with a long name.text" + hello, "deep/er" + none, "deep/er/enc.zip" + enc},
 		"joliet.iso.gz":      {"Folder with a long name" + none, "deep" + none, "hello.txt" + hello, "deep/er" + none, "deep/er/enc.zip" + enc, "Folder with a long name/A file with a long name.text" + hello, "DEEP" + none, "FOLDER_W" + none, "DEEP/ER" + none},
@@ -26,15 +26,7 @@ func TestSamples(t *testing.T) {
 		"hidden.iso.gz":      {"Folder with a long name" + none, "deep" + none, "deep/er" + none, "deep/er/enc.zip" + enc, "Folder with a long name/A file with a long name.text" + hello, "DEEP" + none, "FOLDER_W" + none, "HELLO.TXT" + hello, "DEEP/ER" + none},
 		"xorriso.iso.gz":     {"Folder with a long name" + none, "deep" + none, "hello.txt" + hello, "deep/er" + none, "deep/er/enc.zip" + enc, "Folder with a long name/A file with a long name.text" + hello, "deep" + none, "Folder with a long name" + none, "deep/er" + none},
 		"udf-bridge.iso.gz":  {"DEEP" + none, "FOLDER_W" + none, "HELLO.TXT" + hello, "FOLDER_W/A_FILE_W.TEX" + hello, "DEEP/ER" + none, "DEEP/ER/ENC.ZIP" + enc, "Folder with a long name" + none, "deep" + none, "deep/er" + none},
-	} {
-		t.Run(name, func(t *testing.T) {
-			data := archivetest.Read(t, name)
-			if !Matches(bytes.NewReader(data)) {
-				t.Error("does not match")
-			}
-			archivetest.Want(t, data, Members, want...)
-		})
-	}
+	})
 }
 
 // disc builds ISO 9660 images.

@@ -54,11 +54,30 @@ func Line(name string, data []byte) string {
 	return fmt.Sprintf("%s %d %s", name, len(data), hex.EncodeToString(sum[:4]))
 }
 
-// Want compares List's lines with the expected ones.
+// Want compares List's lines with the expected ones. An expected line that ends in "*"
+// is a prefix.
 func Want(t *testing.T, data []byte, parse Parser, want ...string) {
 	t.Helper()
-	if got := List(data, parse); !slices.Equal(got, want) {
+	got := List(data, parse)
+	if !slices.EqualFunc(got, want, func(got, want string) bool {
+		prefix, any := strings.CutSuffix(want, "*")
+		return got == want || any && strings.HasPrefix(got, prefix)
+	}) {
 		t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// Samples checks the members of files of testdata.
+func Samples(t *testing.T, matches func(head []byte) bool, parse Parser, want map[string][]string) {
+	t.Helper()
+	for name, want := range want {
+		t.Run(name, func(t *testing.T) {
+			data := Read(t, name)
+			if !matches(data) {
+				t.Error("does not match")
+			}
+			Want(t, data, parse, want...)
+		})
 	}
 }
 
