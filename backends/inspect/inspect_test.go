@@ -78,6 +78,15 @@ func wantFinding(t *testing.T, r backends.Result, category backends.Category, na
 	}
 }
 
+// wantDetail wants an encrypted result with one finding of this name, and the detail.
+func wantDetail(t *testing.T, r backends.Result, name, detail string) {
+	t.Helper()
+	wantFinding(t, r, backends.Encrypted, name)
+	if r.Detail != detail {
+		t.Errorf("detail %q, want %q", r.Detail, detail)
+	}
+}
+
 // wantFirst is wantFinding, but ignores a second finding that is partial.
 func wantFirst(t *testing.T, r backends.Result, category backends.Category, name string) {
 	t.Helper()

@@ -58,11 +58,7 @@ func TestMail(t *testing.T) {
 		{"only a header field and a body", in("z.zip"), []byte("Content-Type: application/zip; name=z.zip\nContent-Transfer-Encoding: base64\n\n" + b64)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := scan(t, open(t, nil), c.data)
-			wantFinding(t, r, backends.Encrypted, encryptedZip)
-			if r.Detail != c.detail {
-				t.Errorf("detail %q, want %q", r.Detail, c.detail)
-			}
+			wantDetail(t, scan(t, open(t, nil), c.data), encryptedZip, c.detail)
 		})
 	}
 }

@@ -137,11 +137,7 @@ func TestPDFEncrypted(t *testing.T) {
 		{"revision 9", pdfTable("", "/Encrypt "+strings.Replace(lockedPDF, "/R 3", "/R 9", 1)), strings.Replace(rc4, "revision 3", "revision 9", 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := scan(t, open(t, nil), c.data)
-			wantFinding(t, r, backends.Encrypted, walk.FindingPDF)
-			if r.Detail != c.detail {
-				t.Errorf("detail %q, want %q", r.Detail, c.detail)
-			}
+			wantDetail(t, scan(t, open(t, nil), c.data), walk.FindingPDF, c.detail)
 		})
 	}
 }

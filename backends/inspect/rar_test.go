@@ -48,11 +48,7 @@ func TestRAREncrypted(t *testing.T) {
 		{"5 cut after the header", build.RAR5(secret)[:90], aes + "256"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := scan(t, open(t, nil), c.data)
-			wantFinding(t, r, backends.Encrypted, walk.FindingRAR)
-			if r.Detail != c.detail {
-				t.Errorf("detail %q, want %q", r.Detail, c.detail)
-			}
+			wantDetail(t, scan(t, open(t, nil), c.data), walk.FindingRAR, c.detail)
 		})
 	}
 }
@@ -81,11 +77,7 @@ func TestRARNested(t *testing.T) {
 		"5 after one byte":   build.RAR5(build.RARFile{Name: "one", Data: []byte("1"), Packed: true}, packed),
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := scan(t, b, append([]byte(nil), append(data, make([]byte, 70_000)...)...))
-			wantFinding(t, r, backends.Encrypted, encryptedZip)
-			if r.Detail != want {
-				t.Errorf("detail %q, want %q", r.Detail, want)
-			}
+			wantDetail(t, scan(t, b, append([]byte(nil), append(data, make([]byte, 70_000)...)...)), encryptedZip, want)
 		})
 	}
 }

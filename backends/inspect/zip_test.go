@@ -61,11 +61,7 @@ func TestZipEncrypted(t *testing.T) {
 		{"many members", build.Zip(t, append(make65k(), build.Locked("last"))...), `member "last" in zip: ZipCrypto`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := scan(t, open(t, nil), c.data)
-			wantFinding(t, r, backends.Encrypted, encryptedZip)
-			if r.Detail != c.detail {
-				t.Errorf("detail %q, want %q", r.Detail, c.detail)
-			}
+			wantDetail(t, scan(t, open(t, nil), c.data), encryptedZip, c.detail)
 		})
 	}
 }

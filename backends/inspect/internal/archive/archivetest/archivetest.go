@@ -84,11 +84,17 @@ func Samples(t *testing.T, matches func(head []byte) bool, parse Parser, want ma
 // Read returns a file of testdata, decompressed if its name ends in ".gz".
 func Read(t testing.TB, name string) []byte {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name))
+	return ReadFile(t, filepath.Join("testdata", name))
+}
+
+// ReadFile is Read for a path.
+func ReadFile(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasSuffix(name, ".gz") {
+	if !strings.HasSuffix(path, ".gz") {
 		return data
 	}
 	r, err := gzip.NewReader(bytes.NewReader(data))
