@@ -103,7 +103,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%q is not a size, as in \"64MiB\", \"512KiB\" or 65536", text)
 }
 
-// ScanMemory returns the most memory that a scan needs.
+// ScanMemory is how much memory a scan takes at most.
 func (c *Config) ScanMemory() int64 { return int64(c.MaxBytes) + 4<<20 }
 
 // limits returns the budgets of a walk.
