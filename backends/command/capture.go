@@ -7,14 +7,14 @@ import (
 	"syscall"
 )
 
-// capture keeps the beginning of what a program prints and counts on.
+// capture keeps the beginning of a program's output and counts the rest.
 type capture struct {
 	limit int
 	buf   []byte
 
 	mu   sync.Mutex
 	kept []byte
-	more bool // there was more than is kept
+	more bool // output beyond limit was dropped
 }
 
 func newCapture(limit int) *capture {
@@ -29,15 +29,15 @@ func (c *capture) add(p []byte) {
 	c.more = c.more || n < len(p)
 }
 
-// soFar is what was printed until now.
-func (c *capture) soFar() (output []byte, more bool) {
+// output returns the output up to now.
+func (c *capture) output() (output []byte, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return bytes.Clone(c.kept), c.more
 }
 
-// fill reads to the end, or until the deadline of r is over. What is beyond the
-// limit is read too, lest the program hangs: its exit status still counts.
+// fill reads to the end, or until r's deadline. It also reads output beyond the limit, so
+// that the program does not block and its exit status still counts.
 func (c *capture) fill(r *os.File) {
 	for {
 		n, err := r.Read(c.buf)
@@ -48,7 +48,7 @@ func (c *capture) fill(r *os.File) {
 	}
 }
 
-// drain takes what is in the pipe and does not wait for more.
+// drain reads what is in the pipe without waiting for more.
 func (c *capture) drain(r *os.File) {
 	raw, err := r.SyscallConn()
 	if err != nil {

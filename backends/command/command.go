@@ -1,37 +1,50 @@
-// Package command scans with any program that is started for each content, takes a
-// path and answers with an exit status and lines of text.
-//
-// The dialogue is one run of the program, without a shell, in a process group of
-// its own:
+// Package command scans with any program that takes a path and answers with an exit
+// status and lines of text. The program is started once per object, without a shell, in
+// its own process group:
 //
 //	-> sweep -f -mime -all -archive -ss /var/spool/polyclam/.../polyclam-X
 //	<- Password protected file /var/.../polyclam-X/foo.txt    (stdout and stderr)
 //	<- exit status 2
 //
-// The answer table of a program is its configuration: what each exit status means,
-// and regular expressions for the lines. [Presets] are the tables of the known
-// scanners. From a table and a run the answer is made like this:
+// The answer table is part of the configuration: the meaning of each exit status, and
+// regular expressions for lines of output. [Presets] are the tables of known scanners.
 //
-//	exit status "virus", "swerr", ... that category, whatever is printed
-//	exit status "?ok", "?swerr", ...  what the lines say; that category if they say nothing
-//	exit status not in the table      "?swerr", and ok_regex does not help
-//	a line that no key explains       swerr
-//	no line that ok_regex wants       swerr instead of ok
+// # Exit statuses
+//
+//	exit status "virus", "swerr", ... that category, whatever the output
+//	exit status "?ok", "?swerr", ...  what the lines mean; that category if they mean nothing
+//	exit status not in the table      "?swerr", even if ok_regex matches
 //	killed by a signal                interrupted
+//
+// A status in the mask is the sum of its bits; all of them count.
+//
+// # Lines
+//
+// Each line of output is matched against the *_regex keys, of which several may match:
+//
+//	virus_regex, suspicious_regex     a finding, named by the first group that matches
+//	virus_flag_regex                  a virus without a name
+//	encrypted_regex, partial_regex    that category
+//	error_regex, cannot_execute_regex swerr, cannot-execute
+//	ok_regex                          whole lines; without a match nothing is ok
+//	ignore_regex                      whole lines that mean nothing
+//	a line that no key explains       swerr
 //	more output than max_output       swerr
-//	the file is gone or changed       suspicious: the program removed or cleaned it;
-//	                                  swerr as well if other engines share the file
 //
-// Findings and failures are kept side by side, see [backends.Answer].
+// If the file is gone or changed after the run, the object is suspicious, because the
+// program removed or cleaned it; if other engines share the file, it is also swerr.
+// Findings and failures are reported side by side, see [backends.Answer].
 //
-// When the context ends, the whole process group is killed. When the daemon dies,
-// the kernel kills the program; what that has started in turn is left to the service
-// manager, which kills the control group.
+// # Processes and forged lines
 //
-// The lines hold names of a client's choice. A forged line can add a category, never
-// take one away: an exit status "?virus" is not explained by a line that says
-// encrypted, and a name weakens "virus" only by name_rules or known_names. The line for
-// a clean file holds the path of the staged file, which no client knows.
+// When the context ends, the whole process group is killed. When the daemon dies, the
+// kernel kills the program; its children are left to the service manager, which kills
+// the control group.
+//
+// Lines may contain names chosen by a client. A forged line can add a category but never
+// remove one: a line that means encrypted does not explain an exit status "?virus", and a
+// name turns a virus into something weaker only through name_rules or known_names. The
+// line for a clean file contains the path of the staged file, which no client knows.
 package command
 
 import (
@@ -43,19 +56,19 @@ import (
 	"polyclam/backends"
 )
 
-// Abilities are those of the backend; a preset's own are at [Preset.Abilities].
+// Abilities are those of the backend. For those of a preset see [Preset.Abilities].
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: true, Partial: true, Names: true, Version: true, DatabaseAge: true,
 	Source: "each preset names its own; for other programs the site's table",
 	Tested: "clamscan, clamdscan and yara: real engine; the other presets: recorded and composed bytes",
 }
 
-// Backend starts one program for each scan. Safe for concurrent use.
+// Backend runs one program per scan. It is safe for concurrent use.
 type Backend struct {
 	name  string // for errors
 	argv  []string
 	env   []string
-	path  string // where programs without a slash are looked for
+	path  string // PATH for programs without a slash
 	per   string
 	copy  string
 	limit int // bytes of output kept
@@ -68,19 +81,19 @@ func (*Backend) ReadsPaths() bool { return true }
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
-		return backends.Result{}, b.wrap(ended(ctx))
+		return backends.Result{}, b.wrap(contextError(ctx))
 	}
 	program, err := lookPath(b.argv[0], b.path)
 	if err != nil {
-		return backends.Result{}, b.wrap(unstarted(b.argv[0], b.path, "program", err))
+		return backends.Result{}, b.wrap(newStartError(b.argv[0], b.path, "program", err))
 	}
 	s, err := b.stage(ctx, o)
 	if err != nil {
 		return backends.Result{}, b.wrap(err)
 	}
-	e, err := run(ctx, order{argv: s.fill(program, b.argv), env: b.env, limit: b.limit, after: s.finish})
+	e, err := run(ctx, job{argv: s.fill(program, b.argv), env: b.env, limit: b.limit, after: s.finish})
 	if err != nil {
-		return backends.Result{}, b.wrap(unstarted(program, b.path, "program", err))
+		return backends.Result{}, b.wrap(newStartError(program, b.path, "program", err))
 	}
 	e.paths = s.paths
 	result, err := b.table.evaluate(ctx, e)
@@ -90,7 +103,7 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	return result, err
 }
 
-// wrap names the engine. An engine's own word is left as it is.
+// wrap adds the name of the engine. A failure reported by the program already has it.
 func (b *Backend) wrap(err error) error {
 	var failure *backends.Failure
 	if errors.As(err, &failure) {
@@ -99,8 +112,8 @@ func (b *Backend) wrap(err error) error {
 	return fmt.Errorf("command %s: %w", b.name, err)
 }
 
-// ended is the error of a context that is done.
-func ended(ctx context.Context) error {
+// contextError returns the error of a context that is done.
+func contextError(ctx context.Context) error {
 	done, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, done) {
 		return cause

@@ -9,72 +9,72 @@ import (
 	"polyclam/backends"
 )
 
-// Config holds the keys of an [[engine]] table with backend = "command". With a
-// preset, what is left out is as the preset has it.
+// Config holds the keys of an [[engine]] table with backend = "command". With a preset,
+// missing keys are taken from it.
 type Config struct {
 	// Preset names a known program, see [Presets].
 	Preset string `toml:"preset" json:"-"`
-	// Program replaces the first word of the preset's argv: where it is installed.
+	// Program replaces the first element of the preset's argv, if it is installed
+	// elsewhere.
 	Program string `toml:"program" json:"-"`
-	// ExtraArgs come before the argument with the path.
+	// ExtraArgs are inserted before the argument with the path.
 	ExtraArgs []string `toml:"extra_args" json:"-"`
-	// Argv is the program and its arguments; one of them contains {path}.
+	// Argv is the program and its arguments, one of which contains {path}.
 	Argv []string `toml:"argv" json:"argv"`
 
-	// Exit says for each exit status, or "*" for all others, what it means: a
-	// category, or one with a question mark before it, "?ok", for what the lines
-	// say, and that category if they say nothing. Plain "ok" believes the status
-	// whatever is printed. Entries are laid over the preset's.
+	// Exit maps exit statuses, and "*" for all others, to categories. With a question mark,
+	// as in "?ok", the lines of output decide, and the category applies if they mean
+	// nothing. A plain "ok" trusts the status whatever the output. Entries override those
+	// of the preset.
 	Exit map[string]string `toml:"exit" json:"exit"`
-	// Mask says it for statuses that are not in Exit by their bits. All that are set
-	// count.
+	// Mask maps the bits of statuses that are not in Exit to categories. All bits that are
+	// set count.
 	Mask []Bit `toml:"mask" json:"mask,omitempty"`
 
-	// Regular expressions (RE2), each for one line at a time but OKRegex. The first
-	// group that matches something is the name, or the one called "name".
+	// Regular expressions (RE2). Each is matched against one line at a time, except
+	// OKRegex. The name of a finding is the group called "name", or the first group that
+	// matches something.
 	VirusRegex      string `toml:"virus_regex" json:"virus_regex,omitempty"`
 	VirusFlagRegex  string `toml:"virus_flag_regex" json:"virus_flag_regex,omitempty"` // a virus without a name
 	SuspiciousRegex string `toml:"suspicious_regex" json:"suspicious_regex,omitempty"`
 	EncryptedRegex  string `toml:"encrypted_regex" json:"encrypted_regex,omitempty"`
 	PartialRegex    string `toml:"partial_regex" json:"partial_regex,omitempty"`
 	ErrorRegex      string `toml:"error_regex" json:"error_regex,omitempty"`
-	// CannotExecuteRegex is for an engine that the program cannot reach.
+	// CannotExecuteRegex matches lines saying that the program cannot reach its engine.
 	CannotExecuteRegex string `toml:"cannot_execute_regex" json:"cannot_execute_regex,omitempty"`
-	// OKRegex is for what a program prints about an object that is clean: one or
-	// several whole lines, its summary or the line for the file. If it is given,
-	// nothing is ok without it. {path} in it is the path of the file and {name} its
-	// name, in every other expression too.
-	// All its named groups have to match the same text, as in
-	// "Files: (?P<all>\d+), clean: (?P<clean>\d+)".
+	// OKRegex matches what the program prints about a clean object: one or more whole
+	// lines, the summary or the line for the file. If it is set, nothing is ok without a
+	// match. In this and every other expression {path} stands for the path of the file and
+	// {name} for its base name. All named groups must match the same text, as in "Files:
+	// (?P<all>\d+), clean: (?P<clean>\d+)".
 	OKRegex string `toml:"ok_regex" json:"ok_regex,omitempty"`
-	// OKSilent accepts an ok without any output, too: for programs with a documented
-	// exit status and an option for quiet mode. Output that is not empty must still
-	// match OKRegex.
+	// OKSilent also accepts an ok without any output, for programs with a documented exit
+	// status and a quiet mode. Other output must still match OKRegex.
 	OKSilent bool `toml:"ok_silent" json:"ok_silent,omitempty"`
-	// IgnoreRegex is for whole lines that say nothing: banners and progress. Any
+	// IgnoreRegex matches whole lines without meaning, such as banners and progress. Any
 	// other line that no key explains is a failure.
 	IgnoreRegex string `toml:"ignore_regex" json:"ignore_regex,omitempty"`
 
-	// NameRules give names of VirusRegex another category; the first that matches
-	// counts. If VirusRegex has a group called "kind", they look at that instead.
+	// NameRules give findings of VirusRegex another category by name; the first match
+	// counts. If VirusRegex has a group called "kind", the rules apply to that instead.
 	NameRules []NameRule `toml:"name_rules" json:"name_rules,omitempty"`
-	// KnownNames does so for the names that polyclam knows, such as ClamAV's
-	// "Heuristics.Encrypted.Zip". It is for programs whose names nobody can forge:
-	// that do not print the names of files within archives in the same lines.
+	// KnownNames does the same for names that polyclam knows, such as ClamAV's
+	// "Heuristics.Encrypted.Zip". Set it only for programs whose names cannot be forged,
+	// because they do not print the names of archive members in the same lines.
 	KnownNames bool `toml:"known_names" json:"known_names,omitempty"`
 
-	// Env are further variables; LANG and LC_ALL are C, PATH is the usual one.
+	// Env has additional variables. LANG and LC_ALL are C, and PATH is the usual one.
 	Env map[string]string `toml:"env" json:"env,omitempty"`
-	// VersionArgv prints the version, empty: none.
+	// VersionArgv is the command that prints the version; empty if there is none.
 	VersionArgv []string `toml:"version_argv" json:"version_argv,omitempty"`
-	// VersionRegex finds it in what is printed, by default the first line. Groups
-	// called engine, database and time are told apart.
+	// VersionRegex finds the version in the output, by default the first line. The groups
+	// engine, database and time are its parts.
 	VersionRegex string `toml:"version_regex" json:"version_regex,omitempty"`
 
-	// Per is what {path} names: "file", or a "directory" with nothing but the file.
+	// Per is what {path} names: the "file", or a "directory" that contains only the file.
 	Per string `toml:"per" json:"per,omitempty"`
-	// Copy is whether the program gets a file of its own: "none", a "link" for
-	// programs that remove or rename, a "copy" for those that change it.
+	// Copy is whether the program gets its own file: "none", a "link" for programs that
+	// remove or rename it, or a "copy" for those that change it.
 	Copy string `toml:"copy" json:"copy,omitempty"`
 	// MaxOutput is how much of the output is looked at. More is a failure.
 	MaxOutput Size `toml:"max_output" json:"-"`
@@ -86,7 +86,7 @@ type Bit struct {
 	Category string `toml:"category" json:"category"`
 }
 
-// NameRule gives names that match a category.
+// NameRule gives matching names a category.
 type NameRule struct {
 	Name     string `toml:"name" json:"name"`
 	Category string `toml:"category" json:"category"`
@@ -101,9 +101,8 @@ func NewConfig() backends.Config { return &Config{MaxOutput: defaultMaxOutput} }
 // is copied as it grows, and lines of it.
 func (c *Config) ScanMemory() int64 { return 4 * int64(c.MaxOutput) }
 
-// Open implements [backends.Config]. The backend is a [backends.Versioner] if
-// there is a version_argv. That the program exists is not asked: it may be
-// installed later.
+// Open implements [backends.Config]. The backend is a [backends.Versioner] if version_argv
+// is set. Whether the program exists is not checked, as it may be installed later.
 func (c *Config) Open(address string) (backends.Backend, error) {
 	var errs []error
 	if address != "" {
@@ -115,9 +114,9 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		if err != nil {
 			return nil, errors.Join(append(errs, err)...)
 		}
-		full = c.over(p.Config)
+		full = c.overlay(p.Config)
 	}
-	full.settle()
+	full.applyDefaults()
 	t, err := full.compile()
 	if err := errors.Join(append(errs, full.check(), err)...); err != nil {
 		return nil, err
@@ -135,8 +134,8 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	return &versioned{Backend: b, version: full.VersionArgv, re: t.version}, nil
 }
 
-// settle fills in what depends on other keys.
-func (c *Config) settle() {
+// applyDefaults sets what depends on other keys.
+func (c *Config) applyDefaults() {
 	if c.Per == "" {
 		c.Per = perFile
 	}
@@ -157,13 +156,13 @@ func (c *Config) settle() {
 	}
 }
 
-// arguments are argv with the extra arguments in it.
+// arguments returns argv including the extra arguments.
 func (c *Config) arguments() []string {
 	at := slices.IndexFunc(c.Argv, hasPath)
 	return slices.Insert(slices.Clone(c.Argv), at, c.ExtraArgs...)
 }
 
-// environment is what the programs get, and the PATH in it.
+// environment returns the environment of the program, and the PATH in it.
 func (c *Config) environment() (env []string, path string) {
 	variables := map[string]string{"LANG": "C", "LC_ALL": "C", "PATH": defaultPath}
 	maps.Copy(variables, c.Env)
@@ -173,8 +172,8 @@ func (c *Config) environment() (env []string, path string) {
 	return env, variables["PATH"]
 }
 
-// over lays c over the keys of a preset.
-func (c *Config) over(p Config) Config {
+// overlay returns a preset's configuration with the keys that c sets.
+func (c *Config) overlay(p Config) Config {
 	p.Preset, p.Program, p.ExtraArgs, p.MaxOutput = c.Preset, c.Program, c.ExtraArgs, c.MaxOutput
 	lists := []struct{ to, from *[]string }{{&p.Argv, &c.Argv}, {&p.VersionArgv, &c.VersionArgv}}
 	for _, l := range lists {
@@ -189,7 +188,7 @@ func (c *Config) over(p Config) Config {
 		p.NameRules = c.NameRules
 	}
 	p.KnownNames, p.OKSilent = p.KnownNames || c.KnownNames, p.OKSilent || c.OKSilent
-	p.Exit, p.Env = laid(c.Exit, p.Exit), laid(c.Env, p.Env)
+	p.Exit, p.Env = merged(c.Exit, p.Exit), merged(c.Env, p.Env)
 	for _, s := range []struct{ to, from *string }{
 		{&p.VirusRegex, &c.VirusRegex}, {&p.VirusFlagRegex, &c.VirusFlagRegex},
 		{&p.SuspiciousRegex, &c.SuspiciousRegex}, {&p.EncryptedRegex, &c.EncryptedRegex},
@@ -204,7 +203,7 @@ func (c *Config) over(p Config) Config {
 	return p
 }
 
-func laid(upper, lower map[string]string) map[string]string {
+func merged(upper, lower map[string]string) map[string]string {
 	both := map[string]string{}
 	maps.Copy(both, lower)
 	maps.Copy(both, upper)

@@ -13,7 +13,7 @@ import (
 	"polyclam/backends"
 )
 
-// TestBadKeys wants every mistake told by its key, with what would be right.
+// TestBadKeys checks that every mistake is reported with its key and the remedy.
 func TestBadKeys(t *testing.T) {
 	const good = `argv = ["/bin/x", "{path}"]` + "\n" + `exit = { "0" = "?ok" }` + "\n"
 	for _, c := range []struct{ doc, want string }{
@@ -75,8 +75,8 @@ func TestBadKeys(t *testing.T) {
 	}
 }
 
-// TestAllAtOnce: everything that is wrong is told.
-func TestAllAtOnce(t *testing.T) {
+// TestAllErrors checks that all mistakes are reported together.
+func TestAllErrors(t *testing.T) {
 	c := &Config{Argv: []string{"x/y"}, Exit: map[string]string{"a": "b"}, VirusRegex: "(", Per: "x", Copy: "y", MaxOutput: 1}
 	_, err := c.Open("unix:/x")
 	if err == nil {
@@ -89,8 +89,8 @@ func TestAllAtOnce(t *testing.T) {
 	}
 }
 
-// TestOver: what the table gives goes over the preset, key by key.
-func TestOver(t *testing.T) {
+// TestOverlay checks that the table's keys override the preset one by one.
+func TestOverlay(t *testing.T) {
 	const doc = `
 preset = "sophos-sweep"
 program = "/opt/sophos/bin/sweep"
@@ -131,7 +131,7 @@ copy = "link"
 		{"Skipped x\n", 0, backends.Partial}, {"Password protected file x\n", 0, backends.Encrypted},
 		{"Could not check a (corrupt)\n", 0, backends.SWErr},
 	} {
-		r, err := v.table.evaluate(t.Context(), ending{output: []byte(c.output), code: c.code})
+		r, err := v.table.evaluate(t.Context(), runResult{output: []byte(c.output), code: c.code})
 		if got := outcomeOf(r, err); got != c.want {
 			t.Errorf("%q and %d: %v, want %v", c.output, c.code, got, c.want)
 		}
@@ -141,8 +141,8 @@ copy = "link"
 	}
 }
 
-// TestPresets: every preset is complete, opens, and prints as a configuration that
-// is the same again.
+// TestPresets checks that every preset is complete, opens, and is printed as an equivalent
+// configuration.
 func TestPresets(t *testing.T) {
 	all := Presets()
 	if len(all) != 45 {
@@ -162,7 +162,7 @@ func TestPresets(t *testing.T) {
 		if p.Status == "" || p.Source == "" || p.Confidence == "" || p.Tested == "" {
 			t.Errorf("%s: %+v", p.Name, p)
 		}
-		wantGrounds(t, &p)
+		wantEvidence(t, &p)
 		for code, text := range p.Exit {
 			if o, err := parseOutcome(text); err != nil || o.category == backends.OK && !o.asks {
 				t.Errorf("%s: status %s is %q whatever is printed", p.Name, code, text)
@@ -173,9 +173,9 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-// wantGrounds wants a preset to say truly what its ok rests on, and why the program
-// leaves the file alone that the other engines share.
-func wantGrounds(t *testing.T, p *Preset) {
+// wantEvidence checks that a preset describes correctly what its ok rests on, and why the
+// program cannot alter the file that other engines share.
+func wantEvidence(t *testing.T, p *Preset) {
 	t.Helper()
 	switch p.OKRestsOn {
 	case okSummary, okEither, okLine:
@@ -197,7 +197,7 @@ func wantGrounds(t *testing.T, p *Preset) {
 	}
 }
 
-// checkTOML reads what is printed, as it is and with every key uncommented.
+// checkTOML parses what is printed, as it is and with every key uncommented.
 func checkTOML(t *testing.T, p *Preset) {
 	t.Helper()
 	type file struct {
@@ -271,17 +271,18 @@ func TestAbilities(t *testing.T) {
 		"f-prot-fpscan":  "virus,suspicious,encrypted,partial,names,version",
 	} {
 		p, err := presetNamed(name)
-		if err != nil || tells(p.Abilities()) != want {
-			t.Errorf("%s: %s, %v, want %s", name, tells(p.Abilities()), err, want)
+		if err != nil || abilityList(p.Abilities()) != want {
+			t.Errorf("%s: %s, %v, want %s", name, abilityList(p.Abilities()), err, want)
 		}
 	}
 	p, _ := presetNamed("clamscan")
 	if !p.Abilities().DatabaseAge {
-		t.Error("clamscan tells when its signatures were made")
+		t.Error("clamscan reports when its signatures were made")
 	}
 }
 
-// TestMarshal: the daemon's configuration lists the keys of a backend by that.
+// TestMarshal checks that the configuration can be marshalled, which the daemon does to
+// list the keys of a backend.
 func TestMarshal(t *testing.T) {
 	if _, err := toml.Marshal(NewConfig()); err != nil {
 		t.Error(err)

@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestMarkers: the fake says of each marker what it is to say.
+// TestMarkers checks that the fake gives the answer that each marker asks for.
 func TestMarkers(t *testing.T) {
 	b := open(t, preset("sophos-sweep", commandfake.Sweep(t)))
 	for mark, want := range map[string]backends.Category{
@@ -37,8 +37,8 @@ func TestMarkers(t *testing.T) {
 	}
 }
 
-// TestOddAnswers runs a program that says more than one thing about an object, or
-// something in words that are not its own. Every other object is judged as ever.
+// TestOddAnswers runs a program that reports several things about one object, or uses words
+// that are not its own. Other objects must be judged as usual.
 func TestOddAnswers(t *testing.T) {
 	const mark = "ODD-ANSWER"
 	const locked, virus = "Password protected file PATH/a.txt\n", ">>> Virus 'EICAR-AV-Test' found in file PATH/b\n"

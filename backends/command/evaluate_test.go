@@ -14,8 +14,7 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// TestSamples has every preset evaluate its own samples, with each kind of line
-// end.
+// TestSamples evaluates the samples of every preset, with each kind of line end.
 func TestSamples(t *testing.T) {
 	samples := 0
 	for _, p := range Presets() {
@@ -72,16 +71,16 @@ func checkSample(t *testing.T, preset string, i int, s Sample, r backends.Result
 	}
 }
 
-// TestUnknownStatus: whatever a preset's program prints, a status that is not in
-// its table is no ok, and neither is silence from a program that has to say it.
+// TestUnknownStatus checks that a status that is not in a preset's table is never ok,
+// whatever the output, nor is silence of a program that must report something.
 func TestUnknownStatus(t *testing.T) {
 	for _, p := range Presets() {
 		tab := compiled(t, p.Name)
 		for code := range 256 {
-			r, err := tab.evaluate(t.Context(), ending{code: code})
+			r, err := tab.evaluate(t.Context(), runResult{code: code})
 			quiet := tab.okSilent && tab.exit[code].category == backends.OK
 			if outcomeOf(r, err) == backends.OK && (tab.ok != nil && !quiet || !tab.lists(code)) {
-				t.Errorf("%s: exit status %d without a word is %+v", p.Name, code, r)
+				t.Errorf("%s: exit status %d without output is %+v", p.Name, code, r)
 			}
 		}
 		for _, s := range p.Samples {
@@ -89,8 +88,8 @@ func TestUnknownStatus(t *testing.T) {
 			full := tab.filled(e.paths)
 			tried := map[string]bool{}
 			for e.code = range 256 {
-				// Statuses that mean the same need one try.
-				kind := fmt.Sprint(tab.outcomes(e.code), killedBelow(e.code))
+				// Try only one of the statuses with the same meaning.
+				kind := fmt.Sprint(tab.outcomes(e.code), isShellSignal(e.code))
 				if tab.lists(e.code) || tried[kind] {
 					continue
 				}
@@ -106,9 +105,9 @@ func TestUnknownStatus(t *testing.T) {
 
 func (t *table) lists(code int) bool { _, ok := t.exit[code]; return ok }
 
-// TestAdded: lines that a member's name forged can add a category, never take away
-// the virus or the failure beside them.
-func TestAdded(t *testing.T) {
+// TestForgedLines checks that lines forged by the name of a member can add a category, but
+// never remove the virus or failure beside them.
+func TestForgedLines(t *testing.T) {
 	var lines []string
 	for _, p := range Presets() {
 		for _, s := range p.Samples {
@@ -138,8 +137,7 @@ func TestAdded(t *testing.T) {
 	}
 }
 
-// TestVirusStatus: a status that says virus, with lines that say anything but a
-// name.
+// TestVirusStatus combines a status that means virus with lines that name none.
 func TestVirusStatus(t *testing.T) {
 	for _, p := range Presets() {
 		tab := compiled(t, p.Name)
@@ -167,56 +165,56 @@ func TestEvaluate(t *testing.T) {
 	sweepVirus, corrupt, unopened := ">>> Virus 'EICAR-AV-Test' found in file a\n", "Could not check a.doc (corrupt)\n", "Could not open b\n"
 	for _, c := range []struct {
 		name, preset string
-		e            ending
+		e            runResult
 		want         string
 	}{
-		{"virus, then killed", "clamscan", ending{output: []byte(virus), signal: syscall.SIGSEGV}, "virus+interrupted"},
-		{"encrypted, then killed", "sophos-sweep", ending{output: []byte(protected), signal: syscall.SIGKILL}, "encrypted+interrupted"},
-		{"clean, then killed", "clamscan", ending{output: []byte(clean), signal: syscall.SIGKILL}, "interrupted"},
-		{"encrypted, then killed below a shell", "sophos-sweep", ending{output: []byte(protected), code: 137}, "encrypted+interrupted"},
-		{"killed below a shell", "clamscan", ending{code: 139}, "interrupted"},
-		{"virus, then killed below a shell", "clamscan", ending{output: []byte(virus), code: 139}, "virus+interrupted"},
-		{"virus, then out of time", "clamscan", ending{output: []byte(virus + "half a li"), stopped: context.DeadlineExceeded}, "virus+interrupted"},
-		{"clean, then out of time", "clamscan", ending{output: []byte(clean), stopped: context.DeadlineExceeded}, "interrupted"},
-		{"no signal has that number", "clamscan", ending{code: 200}, "swerr"},
-		{"128 is no signal", "clamscan", ending{code: 128}, "swerr"},
-		{"bits, not a shell", "f-prot-fpscan", ending{code: 137}, "virus"},
-		{"every bit counts", "f-prot-fpscan", ending{code: 64 | 8 | 4}, "encrypted+interrupted"},
-		{"bits of failures", "f-prot-fpscan", ending{code: 64 | 16}, "encrypted+swerr"},
-		{"a bit that says nothing", "drweb-console-old", ending{code: 33}, "virus"},
-		{"clean, but more", "clamscan", ending{output: []byte(clean), truncated: true}, "swerr"},
-		{"encrypted, but more", "sophos-sweep", ending{output: []byte(protected), code: 2, truncated: true}, "encrypted+swerr"},
-		{"virus and more", "clamscan", ending{output: []byte(virus), code: 1, truncated: true}, "virus+swerr"},
-		{"status virus and more", "sophos-sweep", ending{code: 3, truncated: true}, "virus+swerr"},
-		{"a line that is cut", "clamscan", ending{output: []byte(clean + "/q/a" + strings.Repeat("x", mostLine) + ": Eicar FOUND\n")}, "swerr"},
-		{"virus beside a line that is cut", "sophos-sweep", ending{output: []byte(strings.Repeat("x", 1<<20) + "\n" + sweepVirus)}, "virus+swerr"},
-		{"partial and a failure", "sophos-sweep", ending{output: []byte(corrupt + unopened), code: 2}, "partial+swerr"},
-		{"encrypted and a failure", "sophos-sweep", ending{output: []byte(protected + unopened), code: 2}, "encrypted+swerr"},
-		{"encrypted and an unknown failure", "sophos-sweep", ending{output: []byte(protected + "scan of a was interrupted\n"), code: 2}, "encrypted+swerr"},
-		{"encrypted, and a status that is not listed", "sophos-sweep", ending{output: []byte(protected), code: 9}, "encrypted+swerr"},
-		{"all three", "sophos-sweep", ending{output: []byte(unopened + corrupt + protected + sweepVirus), code: 2}, "virus+swerr"},
-		{"encrypted, and virus by the status", "sophos-sweep", ending{output: []byte(protected), code: 3}, "virus"},
-		{"encrypted by the status, and a failure", "sophos-spl-avscanner", ending{output: []byte("Failed to scan /q/a/b due to a sweep failure\n"), code: 16}, "encrypted+swerr"},
-		{"two kinds of failure", "clamdscan", ending{output: []byte("ERROR: Could not connect to clamd on x: y\nERROR: z\n"), code: 2}, "swerr+cannot-execute"},
-		{"clean, with a failure", "sophos-sweep", ending{output: []byte(unopened)}, "swerr"},
-		{"limits beside a warning", "clamscan", ending{output: []byte("WARNING: x\n/q/a: Heuristics.Limits.Exceeded.MaxFiles FOUND\n"), code: 1}, "partial+swerr"},
+		{"virus, then killed", "clamscan", runResult{output: []byte(virus), signal: syscall.SIGSEGV}, "virus+interrupted"},
+		{"encrypted, then killed", "sophos-sweep", runResult{output: []byte(protected), signal: syscall.SIGKILL}, "encrypted+interrupted"},
+		{"clean, then killed", "clamscan", runResult{output: []byte(clean), signal: syscall.SIGKILL}, "interrupted"},
+		{"encrypted, then killed below a shell", "sophos-sweep", runResult{output: []byte(protected), code: 137}, "encrypted+interrupted"},
+		{"killed below a shell", "clamscan", runResult{code: 139}, "interrupted"},
+		{"virus, then killed below a shell", "clamscan", runResult{output: []byte(virus), code: 139}, "virus+interrupted"},
+		{"virus, then out of time", "clamscan", runResult{output: []byte(virus + "half a li"), stopped: context.DeadlineExceeded}, "virus+interrupted"},
+		{"clean, then out of time", "clamscan", runResult{output: []byte(clean), stopped: context.DeadlineExceeded}, "interrupted"},
+		{"no such signal", "clamscan", runResult{code: 200}, "swerr"},
+		{"128 is no signal", "clamscan", runResult{code: 128}, "swerr"},
+		{"bits, not a shell", "f-prot-fpscan", runResult{code: 137}, "virus"},
+		{"every bit counts", "f-prot-fpscan", runResult{code: 64 | 8 | 4}, "encrypted+interrupted"},
+		{"bits of failures", "f-prot-fpscan", runResult{code: 64 | 16}, "encrypted+swerr"},
+		{"a bit that says nothing", "drweb-console-old", runResult{code: 33}, "virus"},
+		{"clean, but truncated", "clamscan", runResult{output: []byte(clean), truncated: true}, "swerr"},
+		{"encrypted, but truncated", "sophos-sweep", runResult{output: []byte(protected), code: 2, truncated: true}, "encrypted+swerr"},
+		{"virus, truncated", "clamscan", runResult{output: []byte(virus), code: 1, truncated: true}, "virus+swerr"},
+		{"status virus, truncated", "sophos-sweep", runResult{code: 3, truncated: true}, "virus+swerr"},
+		{"a truncated line", "clamscan", runResult{output: []byte(clean + "/q/a" + strings.Repeat("x", mostLine) + ": Eicar FOUND\n")}, "swerr"},
+		{"virus beside a truncated line", "sophos-sweep", runResult{output: []byte(strings.Repeat("x", 1<<20) + "\n" + sweepVirus)}, "virus+swerr"},
+		{"partial and a failure", "sophos-sweep", runResult{output: []byte(corrupt + unopened), code: 2}, "partial+swerr"},
+		{"encrypted and a failure", "sophos-sweep", runResult{output: []byte(protected + unopened), code: 2}, "encrypted+swerr"},
+		{"encrypted and an unknown failure", "sophos-sweep", runResult{output: []byte(protected + "scan of a was interrupted\n"), code: 2}, "encrypted+swerr"},
+		{"encrypted, and a status that is not listed", "sophos-sweep", runResult{output: []byte(protected), code: 9}, "encrypted+swerr"},
+		{"all three", "sophos-sweep", runResult{output: []byte(unopened + corrupt + protected + sweepVirus), code: 2}, "virus+swerr"},
+		{"encrypted, and virus by the status", "sophos-sweep", runResult{output: []byte(protected), code: 3}, "virus"},
+		{"encrypted by the status, and a failure", "sophos-spl-avscanner", runResult{output: []byte("Failed to scan /q/a/b due to a sweep failure\n"), code: 16}, "encrypted+swerr"},
+		{"two kinds of failure", "clamdscan", runResult{output: []byte("ERROR: Could not connect to clamd on x: y\nERROR: z\n"), code: 2}, "swerr+cannot-execute"},
+		{"clean, with a failure", "sophos-sweep", runResult{output: []byte(unopened)}, "swerr"},
+		{"limits beside a warning", "clamscan", runResult{output: []byte("WARNING: x\n/q/a: Heuristics.Limits.Exceeded.MaxFiles FOUND\n"), code: 1}, "partial+swerr"},
 		{"many names in a line, the first weak", "withsecure-fsanalyze",
-			ending{output: []byte(strings.Repeat(" result=infected infection=encrypted", 100) + " result=infected infection=X\n")}, "virus"},
-		{"a name that only begins like one", "withsecure-fsanalyze", ending{output: []byte("a: result=infected infection=Trojan.Encrypted.A\n")}, "virus"},
+			runResult{output: []byte(strings.Repeat(" result=infected infection=encrypted", 100) + " result=infected infection=X\n")}, "virus"},
+		{"a name that only begins like one", "withsecure-fsanalyze", runResult{output: []byte("a: result=infected infection=Trojan.Encrypted.A\n")}, "virus"},
 		{"a name that the shared table knows, from a program whose lines can be forged", "kaspersky-kavscanner",
-			ending{output: []byte("/q/a INFECTED Heuristics.Encrypted.Zip\n"), code: 25}, "virus"},
-		{"tags", "yara", ending{output: []byte("A [x,partial] p\nB [suspicious] p\n")}, "suspicious"},
-		{"a tag that only looks like one", "yara", ending{output: []byte("A [not_encrypted] p\n")}, "virus"},
-		{"disinfected", "kaspersky-kavscanner", ending{code: 5}, "virus"},
-		{"no licence", "microsoft-mdatp", ending{output: []byte("ATTENTION: No license found\nScan has finished\n\t1 file(s) scanned\n\t0 threat(s) detected\n")}, "swerr"},
-		{"threats that have no name", "drweb-ctl", ending{output: []byte("a - foo\nScanned objects: 1, scan errors: 0, threats found: 2.\n")}, "suspicious+swerr"},
-		{"ok in the wrong place", "drweb-ctl", ending{output: []byte("/q/threats found: 0 - Ok\n")}, "swerr"},
-		{"ok with an unknown status", "comodo-cmdscan", ending{output: []byte("Number of Found Viruses: 0\n"), code: 7}, "swerr"},
-		{"ok with any other status", "panda-pavcl", ending{output: []byte("Number of files infected ..... : 0\n"), code: 7}, "swerr"},
-		{"container violation", "symantec-savsecls", ending{output: []byte("Virus Name: Encrypted container violation\n")}, "encrypted"},
-		{"a virus that grows", "symantec-savsecls", ending{output: []byte("Virus Name: W32.Oversize.Extract\n")}, "virus"},
-		{"gone, and shared", "clamscan", ending{output: []byte(clean), altered: alteration{"gone", true}}, "suspicious+swerr"},
-		{"gone, but a copy", "clamscan", ending{output: []byte(clean), altered: alteration{"gone", false}}, "suspicious"},
+			runResult{output: []byte("/q/a INFECTED Heuristics.Encrypted.Zip\n"), code: 25}, "virus"},
+		{"tags", "yara", runResult{output: []byte("A [x,partial] p\nB [suspicious] p\n")}, "suspicious"},
+		{"a tag that only looks like one", "yara", runResult{output: []byte("A [not_encrypted] p\n")}, "virus"},
+		{"disinfected", "kaspersky-kavscanner", runResult{code: 5}, "virus"},
+		{"no licence", "microsoft-mdatp", runResult{output: []byte("ATTENTION: No license found\nScan has finished\n\t1 file(s) scanned\n\t0 threat(s) detected\n")}, "swerr"},
+		{"threats that have no name", "drweb-ctl", runResult{output: []byte("a - foo\nScanned objects: 1, scan errors: 0, threats found: 2.\n")}, "suspicious+swerr"},
+		{"ok in the wrong place", "drweb-ctl", runResult{output: []byte("/q/threats found: 0 - Ok\n")}, "swerr"},
+		{"ok with an unknown status", "comodo-cmdscan", runResult{output: []byte("Number of Found Viruses: 0\n"), code: 7}, "swerr"},
+		{"ok with any other status", "panda-pavcl", runResult{output: []byte("Number of files infected ..... : 0\n"), code: 7}, "swerr"},
+		{"container violation", "symantec-savsecls", runResult{output: []byte("Virus Name: Encrypted container violation\n")}, "encrypted"},
+		{"a virus that grows", "symantec-savsecls", runResult{output: []byte("Virus Name: W32.Oversize.Extract\n")}, "virus"},
+		{"gone, and shared", "clamscan", runResult{output: []byte(clean), altered: alteration{"gone", true}}, "suspicious+swerr"},
+		{"gone, but a copy", "clamscan", runResult{output: []byte(clean), altered: alteration{"gone", false}}, "suspicious"},
 	} {
 		c.e.paths = []string{"/q/a"}
 		r, err := compiled(t, c.preset).evaluate(t.Context(), c.e)
@@ -226,8 +224,8 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
-// TestTrusted: a site may believe an exit status whatever is printed, but not what
-// finds something or complains.
+// TestTrusted checks that a site can trust an exit status whatever the output, except for
+// lines that mean a finding or failure.
 func TestTrusted(t *testing.T) {
 	b := open(t, shell("", func(c *Config) { c.Exit["0"], c.ErrorRegex = "ok", "^ERROR" })).(*Backend)
 	for output, want := range map[string]string{
@@ -239,7 +237,7 @@ func TestTrusted(t *testing.T) {
 	}
 }
 
-// TestBounded: what comes of a hostile output is small.
+// TestBounded checks that hostile output gives a small answer.
 func TestBounded(t *testing.T) {
 	var b strings.Builder
 	for i := range 5000 {
@@ -254,51 +252,51 @@ func TestBounded(t *testing.T) {
 		t.Errorf("detail of %d bytes, name of %d", len(r.Detail), len(r.Findings[0].Name))
 	}
 	hostile := strings.Repeat("ERROR: "+strings.Repeat("\x01", 5000)+"\n"+strings.Repeat("\x02A", 5000)+"\n", 100)
-	_, err = compiled(t, "clamscan").evaluate(t.Context(), ending{output: []byte(hostile), code: 2, truncated: true})
+	_, err = compiled(t, "clamscan").evaluate(t.Context(), runResult{output: []byte(hostile), code: 2, truncated: true})
 	if err == nil || len(err.Error()) > mostFailure {
 		t.Errorf("error of %d bytes", len(err.Error()))
 	}
 }
 
-// mostFailure bounds all failures of an answer together: they stand side by side, at
+// mostFailure bounds the failures of an answer together: they are listed side by side, at
 // most one of each kind.
 const mostFailure = 4 * mostDetail
 
-// TestMessages: a failure names the engine and the program, and says what happened,
-// with which exit status and which key changes it.
+// TestMessages checks that a failure names the engine and the program, what happened, with
+// which exit status, and which key changes it.
 func TestMessages(t *testing.T) {
 	b := open(t, preset("sophos-sweep", "/opt/sophos/sweep")).(*versioned)
 	for _, c := range []struct {
-		e    ending
+		e    runResult
 		want string
 	}{
 		{printed("License expired\n", 0), `command sophos-sweep: sweep ended with exit status 0 and printed a line that no key explains (error_regex, ignore_regex): "License expired"`},
 		{printed("a\nb\n", 0), `command sophos-sweep: sweep ended with exit status 0 and printed 2 lines that no key explains (error_regex, ignore_regex): "a"`},
 		{printed("Could not open b\n", 2), `command sophos-sweep: sweep reported a failure, exit status 2: "Could not open b"`},
-		{printed("", 2), `command sophos-sweep: sweep ended with exit status 2, which key exit calls swerr: it printed nothing`},
-		{printed("", 77), `command sophos-sweep: sweep ended with exit status 77, which key exit does not list: it printed nothing`},
-		{ending{signal: syscall.SIGSEGV}, `command sophos-sweep: sweep was killed by signal 11 (segmentation fault)`},
-		{ending{output: make([]byte, 10), truncated: true}, `command sophos-sweep: sweep printed more than 10 bytes, the rest was not looked at (key max_output); ` +
-			`command sophos-sweep: sweep ended with exit status 0 and printed bytes that are no text`},
-		{ending{altered: alteration{"the file was gone after the scan", true}},
-			`command sophos-sweep: sweep did not leave the file alone (the file was gone after the scan), and other engines share it; set copy = "copy"`},
+		{printed("", 2), `command sophos-sweep: sweep ended with exit status 2, which means swerr in exit: it printed nothing`},
+		{printed("", 77), `command sophos-sweep: sweep ended with exit status 77, which is not listed in exit: it printed nothing`},
+		{runResult{signal: syscall.SIGSEGV}, `command sophos-sweep: sweep was killed by signal 11 (segmentation fault)`},
+		{runResult{output: make([]byte, 10), truncated: true}, `command sophos-sweep: sweep printed more than 10 bytes and the rest was ignored; raise max_output; ` +
+			`command sophos-sweep: sweep ended with exit status 0 and printed binary data`},
+		{runResult{altered: alteration{"the file was gone after the scan", true}},
+			`command sophos-sweep: sweep altered a file that other engines share (the file was gone after the scan); set copy = "copy"`},
 	} {
 		if _, err := b.table.evaluate(t.Context(), c.e); err == nil || err.Error() != c.want {
 			t.Errorf("%v\nwant %s", err, c.want)
 		}
 	}
 	silent := open(t, preset("clamscan", "")).(*versioned)
-	want := `command clamscan: clamscan ended with exit status 0, but printed nothing that says the object is clean (key ok_regex)`
+	want := `command clamscan: clamscan ended with exit status 0, but printed nothing that means clean (ok_regex)`
 	if _, err := silent.table.evaluate(t.Context(), printed("", 0)); err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}
 }
 
-// TestEvaluationEnds with its context.
+// TestEvaluationEnds checks that evaluation ends with its context.
 func TestEvaluationEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r, err := compiled(t, "clamscan").evaluate(ctx, ending{output: []byte("a: OK\n")})
+	r, err := compiled(t, "clamscan").evaluate(ctx, runResult{output: []byte("a: OK\n")})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%+v, %v", r, err)
 	}

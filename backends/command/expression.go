@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// The placeholders of an expression: the path of the file, and its name alone. They
-// bind a line to the object that was asked for, and no sender knows them.
+// Placeholders in an expression: the path of the file, and its base name. They tie a line
+// to the scanned object, and no sender knows them.
 const (
 	pathInside = "{path}"
 	nameInside = "{name}"
 )
 
-// expression is a key of the configuration before its regular expression is made.
+// expression is a regular expression key before compilation.
 type expression struct {
 	key, text string
-	whole     bool // it has to match whole lines
+	whole     bool // must match whole lines
 	to        func(*patterns) **regexp.Regexp
 }
 
-// expressions are the keys for lines of output.
+// expressions returns the keys for lines of output.
 func (c *Config) expressions() []expression {
 	return []expression{
 		{"virus_regex", c.VirusRegex, false, func(p *patterns) **regexp.Regexp { return &p.virus }},
@@ -37,8 +37,8 @@ func (c *Config) expressions() []expression {
 	}
 }
 
-// addExpressions compiles the expressions. One with a placeholder is compiled to see
-// that it can be, and again for each scan.
+// addExpressions compiles the expressions. One with a placeholder is compiled here to
+// validate it, and again for each scan.
 func (t *table) addExpressions(c *Config) (errs []error) {
 	for _, x := range c.expressions() {
 		re, err := x.compile(x.fill([]string{"/path"}))
@@ -65,7 +65,7 @@ func (t *table) addExpressions(c *Config) (errs []error) {
 	return errs
 }
 
-// filled is the table for a run with a file of these paths.
+// filled returns the table for a run whose file has these paths.
 func (t *table) filled(paths []string) *table {
 	if len(t.unfilled) == 0 || len(paths) == 0 {
 		return t
@@ -75,14 +75,14 @@ func (t *table) filled(paths []string) *table {
 	for _, x := range t.unfilled {
 		re, err := x.compile(x.fill(paths))
 		if err != nil {
-			continue // it was compiled before, with another path
+			continue // unreachable: it was validated with another path
 		}
 		*x.to(&full.patterns) = re
 	}
 	return &full
 }
 
-// fill puts the paths into the text.
+// fill replaces the placeholders.
 func (x expression) fill(paths []string) string {
 	var quoted []string
 	for _, path := range paths {
@@ -116,15 +116,15 @@ func (x expression) compile(text string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-// anywhere compiles an expression without the beginning of the line that it wants.
-// What comes before a finding on its line must not make it harmless.
+// anywhere compiles an expression without its anchor at the beginning of the line. What
+// precedes a finding in a line must not make it harmless.
 func anywhere(text string) *regexp.Regexp {
 	if text == "" {
 		return nil
 	}
 	tree, err := syntax.Parse(text, syntax.Perl&^syntax.OneLine)
 	if err != nil {
-		return nil // it does not compile, and that is said elsewhere
+		return nil // reported elsewhere
 	}
 	unanchor(tree)
 	re, err := regexp.Compile("(?m:" + tree.String() + ")")
@@ -147,9 +147,9 @@ func unanchor(tree *syntax.Regexp) {
 	}
 }
 
-// unlikeFindings reports whether a line has nothing in it that looks like a finding
-// or a failure, wherever in the line that is. Others are never harmless.
-func (t *table) unlikeFindings(line string) bool {
+// looksHarmless reports whether nothing in a line looks like a finding or failure. Only
+// such a line can be harmless.
+func (t *table) looksHarmless(line string) bool {
 	for _, re := range t.anywhere {
 		if re.MatchString(surrounded(line)) {
 			return false
@@ -158,7 +158,7 @@ func (t *table) unlikeFindings(line string) bool {
 	return true
 }
 
-// names finds the names in a line.
+// names returns the names that an expression finds in a line.
 func (t *table) names(re *regexp.Regexp, line string) (found []finding) {
 	if re == nil {
 		return nil

@@ -14,17 +14,16 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// fault is a way in which a scanner goes wrong, whatever scanner it is.
+// fault is a way in which any scanner may fail.
 type fault struct {
 	name, script string
 	timeout      time.Duration
-	// want is what has to come of it after a sample of the preset, given its table.
+	// want returns the expected result after a sample of the preset.
 	want func(tab *table, s *Sample) string
 }
 
-// faults are composed; $SAY and $EXIT are the output and exit status of a sample of the
-// preset, and say prints it with the path in it; $MUCH is a lot more than is kept of an
-// output.
+// faults are scripts. $SAY and $EXIT are the output and exit status of a sample; say prints
+// the output with the path filled in. $MUCH is far more than max_output.
 var faults = []fault{
 	{"hangs", `say; sleep 1000`, 100 * time.Millisecond,
 		func(*table, *Sample) string { return "interrupted" }},
@@ -56,8 +55,8 @@ const say = `f="$1"; [ ! -d "$f" ] || f=$(echo "$f"/*)
 say() { printf %s "$SAY" | sed "s|@PATH@|$f|g; s|@NAME@|${f##*/}|g"; }
 `
 
-// TestFaults runs each fault under the table of each preset, and logs what came of
-// it and how long that took.
+// TestFaults runs each fault with the table of each preset, and logs the result and the
+// time.
 func TestFaults(t *testing.T) {
 	var mu sync.Mutex
 	lines := map[string]string{}
@@ -65,9 +64,9 @@ func TestFaults(t *testing.T) {
 		g := backendtest.Together(t)
 		defer g.Wait()
 		for i, p := range Presets() {
-			much := 16 << 20
-			if i == 0 && !testing.Short() { // how much it is does not depend on the preset
-				much = 1 << 30
+			much := 4 << 20
+			if i == 0 { // the amount does not depend on the preset
+				much = 256 << 20
 			}
 			g.Run(p.Name, func(t *testing.T) {
 				for _, f := range faults {
@@ -88,8 +87,8 @@ func TestFaults(t *testing.T) {
 	wantNoZombies(t)
 }
 
-// play lets the program of p go wrong after it said what p's best sample says: an ok
-// if there is one. much is how many bytes it prints where it prints too much.
+// play makes the program of p fail after it printed p's best sample, an ok if there is one.
+// much is how many bytes it prints if it prints too much.
 func (f *fault) play(t *testing.T, p *Preset, much int) string {
 	t.Helper()
 	sample := p.Samples[0]
@@ -112,7 +111,7 @@ func (f *fault) play(t *testing.T, p *Preset, much int) string {
 	r, err := b.Scan(ctx, backendtest.CleanObject(t))
 	took := time.Since(began)
 	got := said(r, err)
-	// What was printed in time counts beside the timeout.
+	// Output before the timeout counts too.
 	if got != want && !(f.name == "hangs" && got == string(sample.Category)+"+"+want) {
 		t.Errorf("%s: %v, want %v: %+v, %v", f.name, got, want, r, err)
 	}

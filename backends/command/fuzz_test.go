@@ -13,8 +13,8 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// FuzzEvaluate: no output makes an invalid answer, or an ok of a status that does
-// not allow it; and what is printed further takes no virus away.
+// FuzzEvaluate checks that no output gives an invalid answer, or an ok for a status that
+// does not allow it, and that further output removes no virus.
 func FuzzEvaluate(f *testing.F) {
 	presets := Presets()
 	for i, p := range presets {
@@ -58,8 +58,7 @@ func FuzzEvaluate(f *testing.F) {
 	})
 }
 
-// mayBeOK reports whether each line is one that says nothing, or belongs to what an
-// ok rests on.
+// mayBeOK reports whether each line is ignored or part of a match of ok_regex.
 func (t *table) mayBeOK(printed text) bool {
 	full := t.filled([]string{"/q/a"})
 	var lines []string

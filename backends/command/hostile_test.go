@@ -8,8 +8,8 @@ import (
 	"polyclam/backends"
 )
 
-// hostile are outputs that say that something is wrong, or nothing at all. None is
-// ever ok, whatever the scanner and its exit status.
+// hostile are outputs that mean trouble, or nothing at all. None may ever be ok, whatever
+// the scanner and its exit status.
 var hostile = map[string]string{
 	"licence":              "License expired\n",
 	"no database":          "Error: cannot load virus database\n",
@@ -30,8 +30,8 @@ var hostile = map[string]string{
 	"nothing but a colour": "\x1b[31mLicense expired\x1b[0m\r",
 }
 
-// TestHostile tries them alone, before and after everything else that a clean file
-// makes the program print, at each exit status that can be ok.
+// TestHostile evaluates them alone, and before and after everything else that is printed
+// about a clean file, with each exit status that can be ok.
 func TestHostile(t *testing.T) {
 	for _, p := range Presets() {
 		tab := compiled(t, p.Name)
@@ -65,7 +65,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// hostileSummaries takes what is printed about a clean file apart.
+// hostileSummaries removes parts of what is printed about a clean file.
 func hostileSummaries(t *testing.T, preset string, tab *table, clean string, code int) {
 	t.Helper()
 	if r, err := tab.evaluate(t.Context(), printed(clean, code)); said(r, err) != "ok" && code == 0 {
@@ -79,7 +79,7 @@ func hostileSummaries(t *testing.T, preset string, tab *table, clean string, cod
 		}
 		cut := strings.Join(lines[:i], "")
 		if r, err := tab.evaluate(t.Context(), printed(cut, code)); r.Category == backends.OK && err == nil {
-			optional++ // a line after the last one that counts
+			optional++ // the lines up to here suffice
 		}
 	}
 	if optional > 1 {
@@ -99,7 +99,7 @@ func hostileSummaries(t *testing.T, preset string, tab *table, clean string, cod
 	}
 }
 
-// source is the text of an expression that names the file.
+// source returns the text of an expression that has a placeholder.
 func (t *table) source(key string) string {
 	for _, x := range t.unfilled {
 		if x.key == key {
@@ -109,8 +109,7 @@ func (t *table) source(key string) string {
 	return ""
 }
 
-// clean is the longest sample of what the program prints about a clean file, with
-// the path "/q/a".
+// clean returns the longest sample output for a clean file, with the path "/q/a".
 func (p *Preset) clean() (output string) {
 	for _, s := range p.Samples {
 		if s.Category != backends.OK || len(s.Output) <= len(output) {
@@ -124,7 +123,7 @@ func (p *Preset) clean() (output string) {
 	return output
 }
 
-func wantNotOK(t *testing.T, name string, tab *table, e ending) {
+func wantNotOK(t *testing.T, name string, tab *table, e runResult) {
 	t.Helper()
 	r, err := tab.evaluate(t.Context(), e)
 	if outcomeOf(r, err) == backends.OK {
@@ -132,7 +131,7 @@ func wantNotOK(t *testing.T, name string, tab *table, e ending) {
 	}
 }
 
-// names are of members of archives, as hostile as a name can be.
+// memberNames are names of archive members, as hostile as names can be.
 var memberNames = []string{
 	"clean.txt: OK\nx", "x\n/q/a: OK", "x: OK", "OK", "x\t[OK]", "x\t[OK]\nx", "password protected", "x is password-protected.", "x (corrupt)",
 	"Password protected file", "x\nPassword protected file y", "x (File was encrypted)", "x\nCould not check y (corrupt)", "x as it is password protected",
@@ -142,9 +141,9 @@ var memberNames = []string{
 	"x: Archive is password protected", "x is infected with OK", "x INFECTED",
 }
 
-// TestMemberNames puts each name where a program prints the path of a member, in each
-// sample that has one. A virus or a failure never becomes an ok, nor what a clean
-// file makes it print encrypted or partial.
+// TestMemberNames inserts each name where a program prints the path of a member, in each
+// sample that has one. A virus or failure must never become ok, and a clean file never
+// encrypted or partial.
 func TestMemberNames(t *testing.T) {
 	for _, p := range Presets() {
 		tab := compiled(t, p.Name)
@@ -153,7 +152,7 @@ func TestMemberNames(t *testing.T) {
 			full := tab.filled(e.paths)
 			for _, name := range memberNames {
 				for _, output := range withMember(s.Output, e.paths[0], name) {
-					r, err := full.evaluate(t.Context(), ending{output: []byte(output), code: s.Exit})
+					r, err := full.evaluate(t.Context(), runResult{output: []byte(output), code: s.Exit})
 					got := outcomeOf(r, err)
 					switch {
 					case s.Category == backends.OK && (got == backends.Encrypted || got == backends.Partial):
@@ -171,8 +170,8 @@ func TestMemberNames(t *testing.T) {
 	}
 }
 
-// withMember are the outputs with the name of a member after the path, as the
-// programs that print one separate them.
+// withMember returns the outputs with the name of a member after the path, with the
+// separators that programs use.
 func withMember(output, path, name string) (all []string) {
 	file := path
 	if !strings.Contains(output, path) {
@@ -187,5 +186,5 @@ func withMember(output, path, name string) (all []string) {
 	return all
 }
 
-// samplePath finds a path in a sample that does not say where its file was.
+// samplePath finds the path in a sample that does not specify it.
 var samplePath = regexp.MustCompile(`/(?:q|m|malware|tmp)/[\w.]+|foo\.(?:zip/foo\.)?txt|a\.doc|a\.zip|eicar\.com\.txt|\bEICAR$|\bx\b`)

@@ -9,32 +9,31 @@ import (
 	"unicode/utf8"
 )
 
-// mostLine bounds a line. What is beyond it is not looked at, and said to be so.
+// mostLine bounds a line. The rest of a longer one is ignored, which is reported.
 const mostLine = 16 << 10
 
-// row is what a program printed up to a line feed. Its lines are what a terminal
-// would have shown one after the other: a carriage return, a backspace, an escape
-// sequence that moves the cursor, and every other character that ends a line or
-// cannot be printed separate them.
+// row is the output up to a line feed. Its lines are what a terminal would have shown one
+// after another: they are separated by carriage returns, backspaces, escape sequences that
+// move the cursor, and every other character that ends a line or cannot be printed.
 type row struct {
 	lines []string
-	// shown is the row without these characters, if it has any. A name of a file with
-	// a carriage return in it must not tear a finding apart.
+	// shown is the row without such characters, if it has any. A carriage return in a file
+	// name must not split a finding.
 	shown string
-	// titles are set by escape sequences. They are searched for findings, and need no
-	// explanation.
+	// titles are set by escape sequences. They are searched for findings, but need not be
+	// explained.
 	titles []string
 }
 
-// text is an output in rows.
+// text is an output split into rows.
 type text struct {
 	rows   []row
-	long   bool // a line was cut
-	binary bool // there were bytes that no text has
+	long   bool // a line was truncated
+	binary bool // there were NUL bytes
 }
 
-// split reads an output. It is the one place that knows about line ends, escape
-// sequences and encodings.
+// split splits an output into rows. This is the only place that knows about line ends,
+// escape sequences and encodings.
 func split(output []byte) text {
 	var t text
 	output = decode(output)
@@ -68,20 +67,20 @@ func (t *text) add(line []byte) {
 	t.rows = append(t.rows, s.row)
 }
 
-// separates reports whether r is more than a character of a line.
+// separates reports whether r cannot be part of a line.
 func separates(r rune) bool {
 	const lineSeparator, paragraphSeparator, byteOrderMark = '\u2028', '\u2029', '\ufeff'
 	return unicode.IsControl(r) && r != '\t' || r == lineSeparator || r == paragraphSeparator || r == byteOrderMark
 }
 
-// splitter takes one row apart.
+// splitter splits one row.
 type splitter struct {
 	rest        string
 	line, shown strings.Builder
 	row         row
 }
 
-// next takes a character or an escape sequence.
+// next consumes a character or an escape sequence.
 func (s *splitter) next() {
 	r, size := utf8.DecodeRuneInString(s.rest)
 	switch {
@@ -98,7 +97,7 @@ func (s *splitter) next() {
 	s.rest = s.rest[size:]
 }
 
-// end ends a line.
+// end finishes the current line.
 func (s *splitter) end() {
 	if line := s.line.String(); strings.TrimSpace(line) != "" {
 		s.row.lines = append(s.row.lines, line)
@@ -106,8 +105,8 @@ func (s *splitter) end() {
 	s.line.Reset()
 }
 
-// escape takes an escape sequence (ECMA-48). A colour is nothing, a title is kept
-// aside, and everything else moves the cursor and ends the line.
+// escape consumes an escape sequence (ECMA-48). A colour is dropped, a title is stored
+// separately, and anything else moves the cursor and ends the line.
 func (s *splitter) escape(size int) {
 	introducer, after := s.rest[:size], s.rest[size:]
 	if introducer == "\x1b" && after != "" && strings.Contains("[]PX^_", after[:1]) {
@@ -124,10 +123,10 @@ func (s *splitter) escape(size int) {
 	}
 }
 
-// control takes a control sequence: parameters, intermediates and a final byte.
+// control consumes a control sequence: parameters, intermediates and a final byte.
 func (s *splitter) control(after string) {
 	end := strings.IndexFunc(after, func(r rune) bool { return r < ' ' || r > '?' })
-	if end < 0 || after[end] < '@' || after[end] > '~' { // it is none
+	if end < 0 || after[end] < '@' || after[end] > '~' { // not a control sequence
 		s.end()
 		s.rest = after
 		return
@@ -138,7 +137,7 @@ func (s *splitter) control(after string) {
 	s.rest = after[end+1:]
 }
 
-// title takes a string up to its end. One without an end is text like any other.
+// title consumes a string up to its terminator. An unterminated one is ordinary text.
 func (s *splitter) title(after string) {
 	s.end()
 	s.rest = after
@@ -151,8 +150,8 @@ func (s *splitter) title(after string) {
 	}
 }
 
-// decode makes UTF-8 of UTF-16, which a program that was made for Windows may print
-// with or without a byte order mark.
+// decode converts UTF-16 to UTF-8. Programs made for Windows may print UTF-16, with or
+// without a byte order mark.
 func decode(output []byte) []byte {
 	var order binary.ByteOrder
 	switch {
@@ -172,13 +171,13 @@ func decode(output []byte) []byte {
 	}
 	decoded := []byte(string(utf16.Decode(units)))
 	if len(output)%2 != 0 {
-		decoded = append(decoded, output[len(output)-1]) // of a character that was cut
+		decoded = append(decoded, output[len(output)-1]) // of a truncated character
 	}
 	return decoded
 }
 
-// guessed is the byte order of a text of mostly ASCII characters in UTF-16: every
-// second byte is NUL, and none of the others is.
+// guessed returns the byte order if the output looks like ASCII in UTF-16: every second
+// byte is NUL, and no other byte is.
 func guessed(output []byte) binary.ByteOrder {
 	var nul [2]int
 	sample := output[:min(len(output), 512)]

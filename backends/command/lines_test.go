@@ -16,7 +16,7 @@ func TestSplit(t *testing.T) {
 	}{
 		{"nothing", "", nil},
 		{"blank", "\n \t\r\n\v\n", nil},
-		{"no end", "a\nb", []string{"a", "b"}},
+		{"no final line feed", "a\nb", []string{"a", "b"}},
 		{"CRLF", "a\r\nb\r\n", []string{"a", "b"}},
 		{"carriage returns", "50%\r100%\rdone\n", []string{"50%", "100%", "done"}},
 		{"vertical tab, form feed", "a\vb\fc", []string{"a", "b", "c"}},
@@ -25,10 +25,10 @@ func TestSplit(t *testing.T) {
 		{"NUL", "a\x00b", []string{"a", "b"}},
 		{"byte order mark", "\ufeffa\n\ufeffb", []string{"a", "b"}},
 		{"tabs stay", "\ta\tb", []string{"\ta\tb"}},
-		{"bytes that are no UTF-8 stay", "a\xff\xfcb", []string{"a\xff\xfcb"}},
+		{"invalid UTF-8 stays", "a\xff\xfcb", []string{"a\xff\xfcb"}},
 		{"colours", esc + "[1;31ma" + esc + "[0mb" + esc + "[m", []string{"ab"}},
 		{"cursor", "50%" + esc + "[2K" + esc + "[1Gdone", []string{"50%", "done"}},
-		{"a sequence that is cut", "a" + esc + "[31", []string{"a", "31"}},
+		{"a truncated sequence", "a" + esc + "[31", []string{"a", "31"}},
 		{"escape at the end", "a" + esc, []string{"a"}},
 		{"eight-bit control sequence", "a\u009b2Kb", []string{"a", "b"}},
 		{"title", esc + "]0;title" + bell + "a", []string{"a"}},
@@ -40,7 +40,7 @@ func TestSplit(t *testing.T) {
 		{"UTF-16, big endian", "\xfe\xff\x00a\x00\n\x00b", []string{"a", "b"}},
 		{"UTF-16 without a mark", "a\x00b\x00c\x00\n\x00d\x00e\x00", []string{"abc", "de"}},
 		{"UTF-16, big endian, without a mark", "\x00a\x00b\x00c\x00\n\x00d\x00e", []string{"abc", "de"}},
-		{"UTF-16, cut in a character", "\xff\xfea\x00b", []string{"ab"}},
+		{"UTF-16, truncated in a character", "\xff\xfea\x00b", []string{"ab"}},
 	} {
 		var lines []string
 		for _, row := range split([]byte(c.output)).rows {
@@ -57,9 +57,9 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestHidden: what comes before a finding on its line never makes it an ok, for each
-// sample in which a preset finds something bad; and where it ends with something that
-// ends a line, the finding is found.
+// TestHidden checks that text before a finding on the same line never makes an ok, for each
+// sample with a finding; and that a finding is still found if that text ends with something
+// that ends a line.
 func TestHidden(t *testing.T) {
 	ends := []string{"\r", "\x1b[2K", "\x1b[1G", "\b\b\b", "\v", "\f", "\u0085", "\u2028", "\x00", "\x1b]0;title\a", "\x1b[1m\r", "\x1b7\r"}
 	for _, p := range Presets() {
@@ -89,8 +89,8 @@ func TestHidden(t *testing.T) {
 	}
 }
 
-// wantBad wants a category, or any but an ok.
-func wantBad(t *testing.T, preset string, tab *table, e ending, want backends.Category) {
+// wantBad checks for a category, or for any but ok if want is empty.
+func wantBad(t *testing.T, preset string, tab *table, e runResult, want backends.Category) {
 	t.Helper()
 	r, err := tab.evaluate(t.Context(), e)
 	if got := outcomeOf(r, err); got == backends.OK || want != "" && got != want {
@@ -98,8 +98,8 @@ func wantBad(t *testing.T, preset string, tab *table, e ending, want backends.Ca
 	}
 }
 
-// TestTorn: a name of a file with a line end in it tears no finding apart.
-func TestTorn(t *testing.T) {
+// TestSplitFinding checks that a line end in a file name does not split a finding.
+func TestSplitFinding(t *testing.T) {
 	for _, end := range []string{"\r", "\b", "\x1b[2K", "\x00", "\x1b]0;x\a"} {
 		output := "[15:14:33] Detected \"/q/a/x" + end + "y\" is infected with EICAR-AV-Test (On Demand)\n"
 		r, err := compiled(t, "sophos-spl-avscanner").evaluate(t.Context(), printed(output, 0))
@@ -109,7 +109,7 @@ func TestTorn(t *testing.T) {
 	}
 }
 
-// TestIgnored: a line that says nothing must not have a finding or a failure in it.
+// TestIgnored checks that a line with a finding or failure is not ignored.
 func TestIgnored(t *testing.T) {
 	b := open(t, shell("", func(c *Config) {
 		c.IgnoreRegex, c.ErrorRegex, c.VirusFlagRegex = "Scanning .*|[0-9]+%", "(?i)^error|^fatal", "^(?:Bad|Worse): [1-9]"
@@ -125,7 +125,7 @@ func TestIgnored(t *testing.T) {
 	}
 }
 
-// FuzzSplit: no byte of a text vanishes but those that are no text.
+// FuzzSplit checks that a word on its own line survives any output before it.
 func FuzzSplit(f *testing.F) {
 	for _, seed := range []string{"a\r\nb", "\x1b[31ma\x1b[0m", "\x1b]0;t\ab", "\xff\xfea\x00\n\x00", "\x9b1m", "\u009d\u009c", "a\x00b"} {
 		f.Add([]byte(seed), "Eicar")

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// defaultPath is the PATH of the programs, and where they are looked for. The
-// daemon's own is not asked: what is run shall not depend on who started it.
+// defaultPath is the PATH of the programs, and where they are searched. The daemon's own
+// PATH is not used: what runs must not depend on who started the daemon.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// lookPath finds a program. One with a slash in it is left to the kernel.
+// lookPath finds a program. A name with a slash is used as it is.
 func lookPath(name, path string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
@@ -37,7 +37,7 @@ func lookPath(name, path string) (string, error) {
 	return "", &exec.Error{Name: name, Err: err}
 }
 
-// startError says in an operator's words why a program did not start.
+// startError is why a program did not start, in the operator's words.
 type startError struct {
 	text string
 	err  error
@@ -49,14 +49,15 @@ func (e *startError) Error() string { return e.text }
 // Unwrap returns the cause.
 func (e *startError) Unwrap() error { return e.err }
 
-// unstarted describes the error of lookPath or run. key is that of the program.
-func unstarted(program, path, key string, err error) error {
+// newStartError converts an error of lookPath or run. key is the configuration key of the
+// program.
+func newStartError(program, path, key string, err error) error {
 	var start *fs.PathError
 	var look *exec.Error
 	reason := err.Error()
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		reason = "it is in no directory of PATH (" + path + "); install it, or give its path"
+		reason = "not found in PATH (" + path + "); install it or set its full path"
 	case errors.As(err, &look):
 		reason = look.Err.Error()
 	case errors.As(err, &start):

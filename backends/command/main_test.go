@@ -12,10 +12,10 @@ import (
 	"polyclam/backends"
 )
 
-// patience is how long a test waits for what should be so in no time.
+// patience is how long a test waits for something that should happen immediately.
 const patience = 20 * time.Second
 
-// open opens a backend of the keys, as the configuration would.
+// open opens a backend as the configuration would.
 func open(t *testing.T, set func(*Config)) backends.Backend {
 	t.Helper()
 	c := NewConfig().(*Config)
@@ -31,7 +31,7 @@ func preset(name, program string) func(*Config) {
 	return func(c *Config) { c.Preset, c.Program = name, program }
 }
 
-// compiled is the answer table of a preset.
+// compiled returns the answer table of a preset.
 func compiled(t *testing.T, name string) *table {
 	t.Helper()
 	p, err := presetNamed(name)
@@ -45,7 +45,7 @@ func compiled(t *testing.T, name string) *table {
 	return tab
 }
 
-// outcomeOf is the category of a result, or else of the error.
+// outcomeOf returns the category of a result, or of the error if there is none.
 func outcomeOf(r backends.Result, err error) backends.Category {
 	if r.Category == "" {
 		return backends.CategoryOf(err)
@@ -53,7 +53,7 @@ func outcomeOf(r backends.Result, err error) backends.Category {
 	return r.Category
 }
 
-// said is everything that an answer says: "encrypted", "swerr", "encrypted+swerr".
+// said lists all categories of an answer: "encrypted", "swerr", "encrypted+swerr".
 func said(r backends.Result, err error) string {
 	var words []string
 	if r.Category != "" {
@@ -67,13 +67,13 @@ func said(r backends.Result, err error) string {
 	return strings.Join(words, "+")
 }
 
-// printed is the ending of a program that was given the file "/q/a".
-func printed(output string, code int) ending {
-	return ending{output: []byte(output), code: code, paths: []string{"/q/a"}}
+// printed returns the result of a run on the file "/q/a".
+func printed(output string, code int) runResult {
+	return runResult{output: []byte(output), code: code, paths: []string{"/q/a"}}
 }
 
-// sampled is the ending of a sample.
-func sampled(s *Sample) ending {
+// sampled returns the result of the run that a sample describes.
+func sampled(s *Sample) runResult {
 	e := printed(s.Output, s.Exit)
 	if s.Path != "" {
 		e.paths = []string{s.Path}
@@ -81,17 +81,17 @@ func sampled(s *Sample) ending {
 	return e
 }
 
-// runName is a variable of the environment by which a test knows its processes.
+// runName is the environment variable by which a test recognises its processes.
 const runName = "POLYCLAM_TEST_RUN"
 
-// marked gives the processes of a backend a mark and returns it.
+// marked adds a mark to the environment of a backend's processes and returns it.
 func marked(c *Config) string {
 	mark := rand.Text()
 	c.Env = map[string]string{runName: mark}
 	return mark
 }
 
-// survivors are the processes, zombies too, with the mark in their environment.
+// survivors returns the processes, including zombies, with the mark in their environment.
 func survivors(mark string) (pids []string) {
 	entries, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
@@ -106,7 +106,7 @@ func survivors(mark string) (pids []string) {
 	return pids
 }
 
-// wantGone waits until no process of the mark is left.
+// wantGone waits until no process with the mark is left.
 func wantGone(t *testing.T, mark string) {
 	t.Helper()
 	for end := time.Now().Add(patience); len(survivors(mark)) > 0; time.Sleep(2 * time.Millisecond) {
@@ -116,7 +116,7 @@ func wantGone(t *testing.T, mark string) {
 	}
 }
 
-// zombies are our children that nobody has reaped.
+// zombies returns our children that have not been reaped.
 func zombies(t *testing.T) (found []string) {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")

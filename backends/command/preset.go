@@ -13,20 +13,20 @@ import (
 //go:embed presets/*.json
 var presetFiles embed.FS
 
-// Preset is what is known of one program. Its keys are those of the configuration.
+// Preset describes a known program. Its keys are those of the configuration.
 type Preset struct {
 	Name   string `json:"name"`
 	Status string `json:"status"` // of the product: alive, end of life, ...
 	// Source is where the argv, the exit table and the expressions come from.
 	Source string `json:"source"`
-	// Confidence says how far they can be trusted: RAN (tried here), DOC (the
-	// vendor's documents), PEER (other projects that drive the program), BELIEVED.
+	// Confidence is how far they can be trusted: RAN (tried by us), DOC (the vendor's
+	// documentation), PEER (other projects that run the program), BELIEVED.
 	Confidence string `json:"confidence"`
 	Note       string `json:"note,omitempty"`
-	// OKRestsOn is what an ok of this program rests on, one of the constants below.
+	// OKRestsOn is the evidence for an ok of this program, one of the constants below.
 	OKRestsOn string `json:"ok_rests_on"`
-	// FileSafe says why the program cannot harm the file that other engines share: an
-	// argument forbids it, or the program gets a private copy.
+	// FileSafe is why the program cannot harm the file that other engines share: an
+	// argument prevents it, or the program gets a private copy.
 	FileSafe string `json:"file_safe"`
 	// Tested is how the preset itself was tested: "real engine" or "composed bytes".
 	Tested string `json:"tested"`
@@ -34,7 +34,7 @@ type Preset struct {
 	Samples []Sample `json:"samples"`
 }
 
-// What an ok can rest on.
+// The evidence for an ok.
 const (
 	okSummary    = "summary line"
 	okEither     = "summary line, or silence (documented)"
@@ -43,24 +43,24 @@ const (
 	okBelieved   = "exit status and silence (believed)" // its output is not published
 )
 
-// privateCopy is the FileSafe of a program that gets a copy.
+// privateCopy is the FileSafe of a program that gets a private copy.
 const privateCopy = "it scans a private copy"
 
-// Sample is an output with what it has to come to.
+// Sample is an output and the expected result.
 type Sample struct {
 	Output   string            `json:"output"`
 	Exit     int               `json:"exit"`
 	Category backends.Category `json:"category"`
 	Name     string            `json:"name,omitempty"`    // of the first finding
 	Path     string            `json:"path,omitempty"`    // of the file; "/q/a" if empty
-	Failure  backends.Category `json:"failure,omitempty"` // beside Category
+	Failure  backends.Category `json:"failure,omitempty"` // in addition to Category
 }
 
-// Presets returns all presets in alphabetical order. They are the caller's.
+// Presets returns all presets in alphabetical order. The caller may modify them.
 func Presets() []Preset {
 	var presets []Preset
 	for _, name := range presetNames() {
-		if p, err := presetNamed(name); err == nil { // the files are part of the program, and tested
+		if p, err := presetNamed(name); err == nil { // always: the files are embedded and tested
 			presets = append(presets, p)
 		}
 	}
@@ -88,22 +88,22 @@ func presetNamed(name string) (Preset, error) {
 }
 
 func presetNames() []string {
-	entries, _ := presetFiles.ReadDir("presets") // part of the program: there is no error
+	entries, _ := presetFiles.ReadDir("presets") // never fails: the files are embedded
 	var names []string
 	for _, e := range entries {
 		names = append(names, strings.TrimSuffix(e.Name(), ".json"))
 	}
-	slices.Sort(names) // the files are sorted with their ".json"
+	slices.Sort(names) // the files are sorted by names with ".json"
 	return names
 }
 
-// Abilities is what the program can tell, as far as its preset understands it.
+// Abilities returns what the program can report, as far as its preset understands it.
 func (p *Preset) Abilities() backends.Abilities {
 	a := backends.Abilities{
-		Virus:       p.VirusRegex != "" || p.VirusFlagRegex != "" || p.says(backends.Virus),
-		Suspicious:  p.SuspiciousRegex != "" || p.KnownNames || p.says(backends.Suspicious),
-		Encrypted:   p.EncryptedRegex != "" || p.KnownNames || p.says(backends.Encrypted),
-		Partial:     p.PartialRegex != "" || p.KnownNames || p.says(backends.Partial),
+		Virus:       p.VirusRegex != "" || p.VirusFlagRegex != "" || p.canReport(backends.Virus),
+		Suspicious:  p.SuspiciousRegex != "" || p.KnownNames || p.canReport(backends.Suspicious),
+		Encrypted:   p.EncryptedRegex != "" || p.KnownNames || p.canReport(backends.Encrypted),
+		Partial:     p.PartialRegex != "" || p.KnownNames || p.canReport(backends.Partial),
 		Names:       p.VirusRegex != "",
 		Version:     len(p.VersionArgv) > 0,
 		DatabaseAge: strings.Contains(p.VersionRegex, "<time>"),
@@ -113,8 +113,8 @@ func (p *Preset) Abilities() backends.Abilities {
 	return a
 }
 
-// says reports whether an exit status, a bit or a rule for names means c.
-func (p *Preset) says(c backends.Category) bool {
+// canReport reports whether an exit status, a bit or a name rule means c.
+func (p *Preset) canReport(c backends.Category) bool {
 	for _, text := range p.Exit {
 		if strings.TrimPrefix(text, "?") == string(c) {
 			return true

@@ -13,12 +13,12 @@ import (
 	"polyclam/backends"
 )
 
-// WritePresets writes a table of all presets, a line each.
+// WritePresets writes a table of all presets, one per line.
 func WritePresets(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "PRESET\tPROGRAM\tTELLS\tOK RESTS ON\tCONFIDENCE\tSTATUS")
+	fmt.Fprintln(tw, "PRESET\tPROGRAM\tREPORTS\tOK RESTS ON\tCONFIDENCE\tSTATUS")
 	for _, p := range Presets() {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Argv[0], tells(p.Abilities()), p.OKRestsOn, p.Confidence, p.Status)
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Argv[0], abilityList(p.Abilities()), p.OKRestsOn, p.Confidence, p.Status)
 	}
 	return tw.Flush()
 }
@@ -34,8 +34,8 @@ func WritePreset(w io.Writer, name string) error {
 	return err
 }
 
-// tells lists what an engine can tell.
-func tells(a backends.Abilities) string {
+// abilityList lists what an engine can report.
+func abilityList(a backends.Abilities) string {
 	var words []string
 	for _, w := range []struct {
 		can  bool
@@ -51,9 +51,8 @@ func tells(a backends.Abilities) string {
 	return strings.Join(words, ",")
 }
 
-// TOML is an [[engine]] table to paste into the configuration, with what the
-// preset says in comments: every line that begins with "#" and a key can be made
-// the site's own.
+// TOML returns an [[engine]] table to paste into the configuration. The preset's keys are
+// commented out; a site can override each by removing the "#".
 func (p *Preset) TOML() string {
 	var b strings.Builder
 	for _, l := range []struct{ label, text string }{
@@ -65,8 +64,8 @@ func (p *Preset) TOML() string {
 		}
 	}
 	if p.OKRestsOn == okBelieved {
-		b.WriteString("# What it prints about a clean file is not published. Give ignore_regex for lines that say\n" +
-			"# nothing; a line that it prints about every clean file belongs in ok_regex.\n")
+		b.WriteString("# What it prints about a clean file is not published. Set ignore_regex for lines without\n" +
+			"# meaning; a line that it prints about every clean file belongs in ok_regex.\n")
 	}
 	b.WriteString("# It needs a directory in [spool] that the program may read.\n")
 	fmt.Fprintf(&b, "[[engine]]\nname = %q\nbackend = \"command\"\npreset = %[1]q\n", p.Name)
@@ -80,7 +79,7 @@ func (p *Preset) TOML() string {
 
 type shownKey struct{ name, value string }
 
-// keys are the keys that the preset sets, in TOML.
+// keys returns the keys that the preset sets, in TOML.
 func (p *Preset) keys() []shownKey {
 	keys := []shownKey{{"argv", quoteList(p.Argv)}}
 	if len(p.Exit) > 0 {
@@ -139,7 +138,7 @@ func quoteList(list []string) string {
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
-// quoteTables writes inline tables, text each without its braces.
+// quoteTables writes a list of inline tables; text returns one without its braces.
 func quoteTables[T any](list []T, text func(T) string) string {
 	var tables []string
 	for _, v := range list {
@@ -156,8 +155,8 @@ func quoteMap(m map[string]string, order []string) string {
 	return "{ " + strings.Join(pairs, ", ") + " }"
 }
 
-// quote writes a TOML string. Expressions are the easier to read the fewer
-// backslashes they have, so it is a literal string wherever that is possible.
+// quote writes a TOML string, a literal one if possible, as regular expressions are easier
+// to read without doubled backslashes.
 func quote(s string) string {
 	plain := !strings.ContainsFunc(s, unicode.IsControl)
 	switch {

@@ -11,49 +11,48 @@ import (
 	"polyclam/backends"
 )
 
-// The bounds of what is looked at and kept of an output.
+// Limits for what is evaluated and kept of an output.
 const (
-	mostMatches  = 16 // of one expression in a line
+	mostMatches  = 16 // of one expression in one line
 	mostFindings = 50
 	mostName     = 256
 	mostDetail   = 512
 	mostQuoted   = 100
 )
 
-// reading is what the lines of an output say. What they find and the failures they
-// report go into the answer.
+// reading evaluates the lines of an output. Findings and failures go into the answer.
 type reading struct {
 	table  *table
 	code   int
 	answer *backends.Answer
 
-	found    bool // something in the object: virus, suspicious, encrypted or partial
-	disliked bool // by virus_regex, whatever the name says, or something suspicious
-	ok       bool // ok_regex matched
-	silent   bool // nothing was printed, which is enough for an exit status that is ok
-	names    []backends.Finding
-	failures []backends.Category
+	found     bool // a line means virus, suspicious, encrypted or partial
+	malicious bool // a line matched virus_regex, whatever the name means, or suspicious_regex
+	ok        bool // ok_regex matched
+	silent    bool // there was no output, which ok_silent accepts
+	names     []backends.Finding
+	failures  []backends.Category
 
-	complaints int      // lines that say why something was not scanned
-	counts     []string // lines that only say how many complaints there are
+	complaints int      // lines about something that was not scanned
+	counts     []string // lines that only count such complaints
 
-	unknown      string // the first line that nothing explains
+	unknown      string // first line that no key explains
 	unknownLines int
 }
 
 // finding is one match of an expression for names.
 type finding struct {
 	name, kind string
-	last       bool // the last one that is looked at, not the last one there is
+	last       bool // the last one evaluated; there may be more
 }
 
-// read reads all lines. The error is that of ctx.
+// read evaluates all lines. Its error is that of ctx.
 func (r *reading) read(ctx context.Context, t text) error {
 	var lines []string
 	var explained []bool
 	for _, row := range t.rows {
 		if ctx.Err() != nil {
-			return ended(ctx)
+			return contextError(ctx)
 		}
 		for _, line := range row.lines {
 			lines = append(lines, line)
@@ -67,17 +66,17 @@ func (r *reading) read(ctx context.Context, t text) error {
 	covered := r.covered(lines)
 	for i, line := range lines {
 		if ctx.Err() != nil {
-			return ended(ctx)
+			return contextError(ctx)
 		}
 		harmless := covered[i] || matches(r.table.ignore, line)
-		if !explained[i] && !(harmless && r.table.unlikeFindings(line)) {
-			r.doubt(line)
+		if !explained[i] && !(harmless && r.table.looksHarmless(line)) {
+			r.addUnknown(line)
 		}
 	}
 	return nil
 }
 
-// findings reads only what the lines find: for an output whose end is missing.
+// findings evaluates only lines that are findings, for an output that may be incomplete.
 func (r *reading) findings(t text) {
 	for _, row := range t.rows {
 		for _, line := range slices.Concat(row.lines, row.titles, []string{row.shown}) {
@@ -88,8 +87,7 @@ func (r *reading) findings(t text) {
 	}
 }
 
-// line reads one line, and reports whether it is one that finds something or
-// complains.
+// line evaluates one line, and reports whether it is a finding or failure.
 func (r *reading) line(line string) bool {
 	text := surrounded(line)
 	detected := r.detect(line, text)
@@ -114,7 +112,7 @@ func (r *reading) line(line string) bool {
 	return true
 }
 
-// count is what the group "count" of an expression matches.
+// count returns what the group "count" of an expression matches.
 func count(re *regexp.Regexp, text string) string {
 	if re == nil || re.SubexpIndex("count") < 0 {
 		return ""
@@ -126,17 +124,17 @@ func count(re *regexp.Regexp, text string) string {
 	return groups[re.SubexpIndex("count")]
 }
 
-// checkCounts takes a number of complaints as a failure if not all of them have a line.
+// checkCounts adds a failure if there are more complaints than lines for them.
 func (r *reading) checkCounts() {
 	for _, line := range r.counts {
 		n, err := strconv.Atoi(count(r.table.failure, surrounded(line)))
 		if err != nil || n > r.complaints {
-			r.fail(backends.SWErr, "reported more failures than it named", line)
+			r.fail(backends.SWErr, "reported more failures than it listed", line)
 		}
 	}
 }
 
-// detect looks for viruses and what is suspicious.
+// detect looks for viruses and suspicious findings.
 func (r *reading) detect(line, text string) (detected bool) {
 	if line == "" {
 		return false
@@ -157,11 +155,11 @@ func (r *reading) detect(line, text string) (detected bool) {
 		detected = true
 		r.add(backends.Suspicious, f.name, line)
 	}
-	r.disliked = r.disliked || detected
+	r.malicious = r.malicious || detected
 	return detected
 }
 
-// limits looks for what the program could not scan, and never will.
+// limits looks for what the program was unable to scan.
 func (r *reading) limits(line, text string) (limited bool) {
 	if matches(r.table.encrypted, text) {
 		limited = true
@@ -174,7 +172,7 @@ func (r *reading) limits(line, text string) (limited bool) {
 	return limited
 }
 
-// add takes a finding: each name once, and none without a name beside one of its
+// add adds a finding: each name once, and none without a name beside one of the same
 // category.
 func (r *reading) add(c backends.Category, name, line string) {
 	r.found = true
@@ -189,26 +187,26 @@ func (r *reading) add(c backends.Category, name, line string) {
 	r.answer.Named(c, r.code, f.Name, bounded(line))
 }
 
-// has reports whether something of this category was found.
+// has reports whether there is a finding of this category.
 func (r *reading) has(c backends.Category) bool {
 	return slices.ContainsFunc(r.names, func(f backends.Finding) bool { return f.Category == c })
 }
 
-// fail takes the first complaint of a kind.
+// fail adds the first failure of a kind.
 func (r *reading) fail(c backends.Category, what, line string) {
 	if !slices.Contains(r.failures, c) {
 		r.failures = append(r.failures, c)
-		r.answer.Add(c, r.code, r.table.says("%s, exit status %d: %s", what, r.code, quoted(line)))
+		r.answer.Add(c, r.code, r.table.messagef("%s, exit status %d: %s", what, r.code, quoted(line)))
 	}
 }
 
-func (r *reading) doubt(line string) {
+func (r *reading) addUnknown(line string) {
 	if r.unknownLines++; r.unknownLines == 1 {
 		r.unknown = line
 	}
 }
 
-// covered says which of the lines ok_regex matches: it may want several at a time.
+// covered reports for each line whether ok_regex matches it, alone or with others.
 func (r *reading) covered(lines []string) []bool {
 	covered := make([]bool, len(lines))
 	if r.table.ok == nil {
@@ -231,8 +229,8 @@ func (r *reading) covered(lines []string) []bool {
 	return covered
 }
 
-// agree reports whether all named groups of a match are the same text: the number of
-// objects and that of clean ones.
+// agree reports whether all named groups of a match have the same text, such as the number
+// of objects and that of clean ones.
 func agree(re *regexp.Regexp, text string, span []int) bool {
 	first := ""
 	for i, name := range re.SubexpNames() {
@@ -248,17 +246,16 @@ func agree(re *regexp.Regexp, text string, span []int) bool {
 	return true
 }
 
-// surrounded is a line with its ends, so that \s matches there as it does in the
-// middle.
+// surrounded adds line feeds, so that \s also matches at the ends of a line.
 func surrounded(line string) string { return "\n" + line + "\n" }
 
-// bounded is text for a Detail or an error, raw.
+// bounded truncates text for a Detail or an error.
 func bounded(text string) string {
 	text = strings.TrimSpace(text)
 	return text[:min(len(text), mostDetail)]
 }
 
-// quoted is the beginning of a line for a message.
+// quoted returns the beginning of a line for a message.
 func quoted(line string) string {
 	line = strings.TrimSpace(line)
 	if line == "" {

@@ -10,7 +10,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// realCase is a content with what an engine has to say of it.
+// realCase is an object and the expected category.
 type realCase struct {
 	name string
 	data []byte
@@ -29,7 +29,7 @@ func realCases() []realCase {
 	}
 }
 
-// wantReal scans the cases and logs a table of them.
+// wantReal scans the cases and logs a table of the results.
 func wantReal(t *testing.T, engine string, b backends.Backend, cases []realCase) {
 	t.Helper()
 	for _, c := range cases {
@@ -47,7 +47,7 @@ func wantReal(t *testing.T, engine string, b backends.Backend, cases []realCase)
 	}
 }
 
-// readable is a content whose file every user can read.
+// readable returns an object whose file every user can read.
 func readable(t *testing.T, data []byte) backends.Object {
 	t.Helper()
 	path := filepath.Join(clamdtest.Dir(t, ""), "polyclam-X")
@@ -67,7 +67,7 @@ func TestRealClamscan(t *testing.T) {
 			c.ExtraArgs, c.Copy = []string{"--database=" + db}, how
 		})
 		wantReal(t, "clamscan", b, append(realCases(),
-			realCase{"more files than it looks at", manyZip(), backends.OK}))
+			realCase{"more files than it scans", manyZip(), backends.OK}))
 	}
 	limited := open(t, func(c *Config) {
 		preset("clamscan", clamscan)(c)

@@ -11,13 +11,13 @@ import (
 	"polyclam/backends/command/commandfake"
 )
 
-// ends is a raw answer: the preset, the exit status, and what the program prints about
-// PATH.
+// ends describes a raw answer: the preset, the exit status, and what the program prints
+// about PATH.
 func ends(preset string, status int, output string) string {
 	return fmt.Sprintf("%s %d\n%s", preset, status, output)
 }
 
-// misbehaving is a backend for a program that gives a raw answer, see [ends].
+// misbehaving returns a backend whose program gives a raw answer, see [ends].
 func misbehaving(t *testing.T, odd string) backends.Backend {
 	t.Helper()
 	head, output, _ := strings.Cut(odd, "\n")
@@ -29,9 +29,9 @@ func misbehaving(t *testing.T, odd string) backends.Backend {
 	return open(t, preset(name, commandfake.Odd(t, backendtest.MarkOdd, output, status)))
 }
 
-// TestRules: each object has its own process, which reads the file. So no answer is
-// early, and a process cannot repeat one for another object: Misbehaviour.Repeat has no
-// effect.
+// TestRules runs the rules for answers. Each object has its own process, which reads the
+// file, so no answer can be early or repeated for another object: Misbehaviour.Repeat has
+// no effect.
 func TestRules(t *testing.T) {
 	const locked, unopened = "Password protected file PATH/a.txt\n", "Could not open PATH/m.bin\n"
 	kav := func(changes ...string) string {

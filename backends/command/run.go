@@ -11,62 +11,62 @@ import (
 	"polyclam/backends"
 )
 
-// grace is how long run waits for a program that it has killed to be gone. One that
-// the kernel does not let go is reaped later, in the background.
+// grace is how long run waits for a program that it has killed. One that the kernel does
+// not release in time is reaped later, in the background.
 const grace = 30 * time.Millisecond
 
-// order is what to run.
-type order struct {
+// job is a program to run.
+type job struct {
 	argv  []string // argv[0] is the path of the program
 	env   []string
 	limit int // bytes of output to keep
-	// after is called once when the program is gone, or did not start. It returns
-	// what the program did to its file, if anything.
+	// after is called once, when the program is gone or did not start. It returns what the
+	// program did to its file.
 	after func() alteration
 }
 
-// ending is a run that came to its end.
-type ending struct {
+// runResult is the result of a run.
+type runResult struct {
 	output    []byte
 	truncated bool // there was more output
 	code      int
-	signal    syscall.Signal // that killed the program; 0: it exited
-	altered   alteration     // what happened to the file
+	signal    syscall.Signal // that killed the program; 0 if it exited
+	altered   alteration     // what the program did to the file
 	paths     []string       // of the file
-	stopped   error          // the end of the context, before the program's
+	stopped   error          // set if the context ended first
 }
 
-// alteration is what a program did to its file.
+// alteration describes what a program did to its file.
 type alteration struct {
-	text   string // empty: nothing
+	text   string // empty if nothing
 	shared bool   // other engines have the same file
 }
 
-// number is the code of the result.
-func (e *ending) number() int {
+// number returns the code of the result.
+func (e *runResult) number() int {
 	if e.signal != 0 || e.stopped != nil {
 		return backends.NoCode
 	}
 	return e.code
 }
 
-// run runs a program to its end. When ctx is done before, the program and all of
-// its process group are killed, and the ending is what it had printed until then.
-func run(ctx context.Context, o order) (ending, error) {
+// run runs a program to its end. If ctx ends first, the program and its process group are
+// killed, and the runResult has the output up to then.
+func run(ctx context.Context, j job) (runResult, error) {
 	type end struct {
-		ending
+		runResult
 		err error
 	}
 	p := new(process)
 	done := make(chan end, 1)
-	out := newCapture(o.limit)
+	out := newCapture(j.limit)
 	go func() {
-		e, err := p.live(o, out)
+		e, err := p.run(j, out)
 		done <- end{e, err}
 	}()
 	select {
 	case d := <-done:
-		return d.ending, d.err
+		return d.runResult, d.err
 	case <-ctx.Done():
 	}
 	p.kill()
@@ -76,19 +76,19 @@ func run(ctx context.Context, o order) (ending, error) {
 	case <-done:
 	case <-patience.C:
 	}
-	output, more := out.soFar()
-	return ending{output: output, truncated: more, stopped: ended(ctx)}, nil
+	output, more := out.output()
+	return runResult{output: output, truncated: more, stopped: contextError(ctx)}, nil
 }
 
-// process is a program with its process group. The group's number stays ours until
-// the program is reaped, which live does after it has killed the group.
+// process is a program and its process group. The group ID stays ours until the program is
+// reaped, which run does after killing the group.
 type process struct {
 	mu     sync.Mutex
-	group  int  // 0: not started, or over
-	killed bool // do not even start
+	group  int  // 0 before the start and after the end
+	killed bool // kill immediately after the start
 }
 
-// kill kills the whole group, if it is there, or as soon as it is.
+// kill kills the group, or makes started kill it.
 func (p *process) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,24 +107,24 @@ func (p *process) started(pid int) {
 	}
 }
 
-// over kills what is left of the group. The program itself has ended but is not
-// reaped, so that the number cannot belong to anybody else.
-func (p *process) over() {
+// killGroup kills what is left of the group. The program has ended but is not reaped, so
+// its ID cannot belong to another process.
+func (p *process) killGroup() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	syscall.Kill(-p.group, syscall.SIGKILL)
 	p.group = 0
 }
 
-func (p *process) live(o order, out *capture) (e ending, err error) {
-	defer func() { e.altered = o.after() }()
-	// The kernel sends the parent-death signal when the thread ends that started the
-	// program, see prctl(2): hold on to it.
+func (p *process) run(j job, out *capture) (e runResult, err error) {
+	defer func() { e.altered = j.after() }()
+	// The parent-death signal is sent when the thread ends that started the program,
+	// see prctl(2), so keep the thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	r, child, err := start(o)
+	r, child, err := start(j)
 	if err != nil {
-		return ending{}, err
+		return runResult{}, err
 	}
 	defer r.Close()
 	p.started(child.Pid)
@@ -134,26 +134,26 @@ func (p *process) live(o order, out *capture) (e ending, err error) {
 		out.fill(r)
 	}()
 	await(child.Pid)
-	p.over()
-	// Whoever else holds the pipe is not waited for: a grandchild that has left the
-	// group must not keep us.
+	p.killGroup()
+	// Do not wait for other holders of the pipe, such as a grandchild that has left the
+	// group.
 	r.SetReadDeadline(time.Unix(1, 0))
 	<-full
 	out.drain(r)
 	state, err := child.Wait()
 	if err != nil {
-		return ending{}, err
+		return runResult{}, err
 	}
-	e = ending{code: state.ExitCode()}
-	e.output, e.truncated = out.soFar()
+	e = runResult{code: state.ExitCode()}
+	e.output, e.truncated = out.output()
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		e.signal = status.Signal()
 	}
 	return e, nil
 }
 
-// start starts the program with nothing to read and both outputs on one pipe.
-func start(o order) (*os.File, *os.Process, error) {
+// start starts the program with empty input and both outputs on one pipe.
+func start(j job) (*os.File, *os.Process, error) {
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, nil, err
@@ -164,8 +164,8 @@ func start(o order) (*os.File, *os.Process, error) {
 		return nil, nil, err
 	}
 	defer w.Close()
-	child, err := os.StartProcess(o.argv[0], o.argv, &os.ProcAttr{
-		Dir: "/", Env: o.env, Files: []*os.File{null, w, w},
+	child, err := os.StartProcess(j.argv[0], j.argv, &os.ProcAttr{
+		Dir: "/", Env: j.env, Files: []*os.File{null, w, w},
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
@@ -175,7 +175,7 @@ func start(o order) (*os.File, *os.Process, error) {
 	return r, child, nil
 }
 
-// await waits for the end of a child and leaves it to be reaped.
+// await waits for the end of a child without reaping it.
 func await(pid int) {
 	const byPid = 1 // P_PID of waitid(2)
 	for {

@@ -16,7 +16,7 @@ import (
 	"polyclam/backends/command/commandfake"
 )
 
-// shell is a backend that runs a script with the path as $1; status 0 is ?ok.
+// shell configures a script with the path as $1; status 0 is ?ok.
 func shell(script string, set ...func(*Config)) func(*Config) {
 	return func(c *Config) {
 		c.Argv = []string{"/bin/sh", "-c", script, "fake", placeholder}
@@ -42,9 +42,9 @@ func TestNoShell(t *testing.T) {
 	}
 }
 
-// TestSurroundings: what a program finds about itself is what is promised, and
-// nothing of the daemon's.
-func TestSurroundings(t *testing.T) {
+// TestEnvironment checks that a program gets the documented environment, and nothing of the
+// daemon's.
+func TestEnvironment(t *testing.T) {
 	t.Setenv("POLYCLAM_SECRET", "x")
 	const script = `
 [ "$(pwd)" = / ] || echo "FOUND directory $(pwd)"
@@ -61,11 +61,12 @@ func TestSurroundings(t *testing.T) {
 	}
 }
 
-// TestDescriptors: a program gets three, however many the daemon opened. What ls
-// lists besides is what it reads, and what whoever started the test left open.
+// TestDescriptors checks that a program gets three descriptors, however many the daemon has
+// open. Besides these, ls lists the directory it reads, and what the parent of the test
+// left open.
 func TestDescriptors(t *testing.T) {
 	list := func() string {
-		e, err := run(t.Context(), order{argv: []string{"/bin/ls", "/proc/self/fd"}, limit: 1000, after: func() alteration { return alteration{} }})
+		e, err := run(t.Context(), job{argv: []string{"/bin/ls", "/proc/self/fd"}, limit: 1000, after: func() alteration { return alteration{} }})
 		if err != nil || !strings.HasPrefix(string(e.output), "0\n1\n") {
 			t.Fatalf("%q, %v", e.output, err)
 		}
@@ -94,8 +95,8 @@ func TestBothOutputs(t *testing.T) {
 	}
 }
 
-// TestStarting: each way in which a program cannot be started.
-func TestStarting(t *testing.T) {
+// TestStartErrors tries each way in which a program cannot be started.
+func TestStartErrors(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
@@ -117,7 +118,7 @@ func TestStarting(t *testing.T) {
 		{"missing", filepath.Join(dir, "missing"), nil, backends.NotInstalled,
 			"command clamscan: cannot start " + filepath.Join(dir, "missing") + ": no such file or directory (key program)"},
 		{"missing in PATH", "polyclam-no-such-scanner", nil, backends.NotInstalled,
-			"command clamscan: cannot start polyclam-no-such-scanner: it is in no directory of PATH (" + defaultPath + "); install it, or give its path (key program)"},
+			"command clamscan: cannot start polyclam-no-such-scanner: not found in PATH (" + defaultPath + "); install it or set its full path (key program)"},
 		{"no interpreter", orphan, nil, backends.NotInstalled, "no such file or directory"},
 		{"not executable", plain, nil, backends.CannotExecute, "permission denied"},
 		{"not executable in PATH", "plain", inPath, backends.CannotExecute, "command clamscan: cannot start plain: permission denied (key program)"},
@@ -146,8 +147,8 @@ func TestStarting(t *testing.T) {
 	}
 }
 
-// TestKilledTree: when the context ends, the program and what it started are gone,
-// whatever they think of signals.
+// TestKilledTree checks that the program and its children are gone when the context ends,
+// however they handle signals.
 func TestKilledTree(t *testing.T) {
 	for name, script := range map[string]string{
 		"alone":         `echo up > "$UP"; exec sleep 1000`,
@@ -196,7 +197,7 @@ func waitFor(file string) {
 	}
 }
 
-// TestStopped: what a program found before its time was over counts beside that.
+// TestStopped checks that findings before the end of the context count in addition to it.
 func TestStopped(t *testing.T) {
 	for what, want := range map[string]string{"FOUND x": "virus+interrupted", "ENCRYPTED": "encrypted+interrupted", "nothing": "interrupted"} {
 		up := filepath.Join(t.TempDir(), "up")
@@ -216,7 +217,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestHeldPipe: a program that ends and leaves others behind who hold its output.
+// TestHeldPipe runs a program that ends while its children hold the output open.
 func TestHeldPipe(t *testing.T) {
 	backendtest.NoLeaks(t)
 	var mark string
@@ -228,8 +229,8 @@ func TestHeldPipe(t *testing.T) {
 	wantGone(t, mark)
 }
 
-// TestEscaped: one who has left the process group holds the output and even goes on
-// printing. It is not waited for.
+// TestEscaped runs a program with a child that has left the process group, holds the output
+// open and even keeps printing. It must not be waited for.
 func TestEscaped(t *testing.T) {
 	setsid, err := exec.LookPath("setsid")
 	if err != nil {
@@ -256,8 +257,8 @@ func TestEscaped(t *testing.T) {
 	}
 }
 
-// TestLastWords: everything a program printed before it ended is seen, even right
-// before the end and as much as the pipe holds.
+// TestLastWords checks that all output is read, even if the program fills the pipe right
+// before it ends.
 func TestLastWords(t *testing.T) {
 	b := open(t, shell(`head -c 60000 /dev/zero | tr '\0' '\n'; echo FOUND last`))
 	for range 20 {
@@ -280,17 +281,17 @@ func TestSignals(t *testing.T) {
 
 const daemonName = "POLYCLAM_TEST_DAEMON"
 
-// TestDaemon is the process that TestOwnDeath kills: a scan that does not end.
+// TestDaemon is the process that TestOwnDeath kills: an endless scan.
 func TestDaemon(t *testing.T) {
 	mark, up, ok := strings.Cut(os.Getenv(daemonName), ":")
 	if !ok {
-		return // it is the child of TestOwnDeath, nothing by itself
+		return // only useful as the child of TestOwnDeath
 	}
 	b := open(t, shell(`echo up > "$UP"; exec sleep 1000`, func(c *Config) { c.Env = map[string]string{runName: mark, "UP": up} }))
 	b.Scan(t.Context(), backendtest.CleanObject(t))
 }
 
-// TestOwnDeath: a program does not outlive the daemon, however that dies.
+// TestOwnDeath checks that a program does not outlive the daemon, however the daemon dies.
 func TestOwnDeath(t *testing.T) {
 	up := filepath.Join(t.TempDir(), "up")
 	mark := marked(new(Config))
@@ -300,7 +301,7 @@ func TestOwnDeath(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(up)
-	// In the moment of exec(2) a process has no environment to know it by.
+	// During exec(2) a process has no environment by which to recognise it.
 	for end := time.Now().Add(patience); len(survivors(mark)) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it did not start")
@@ -311,8 +312,8 @@ func TestOwnDeath(t *testing.T) {
 	wantGone(t, mark)
 }
 
-// TestSweep2003 is the case that this program exists for: Sweep on an archive with
-// a password exits 2, and nothing is wrong.
+// TestSweep2003 is the reason for this project: on an archive with a password Sweep exits
+// with 2, although nothing is wrong.
 func TestSweep2003(t *testing.T) {
 	const script = "#!/bin/sh\necho 'Password protected file foo.zip/foo.txt'\nexit 2\n"
 	b := open(t, preset("sophos-sweep", commandfake.Script(t, script)))

@@ -14,7 +14,7 @@ import (
 	"polyclam/backends"
 )
 
-// placeholder is where the path goes in argv.
+// placeholder stands for the path in argv.
 const placeholder = "{path}"
 
 // The values of the key copy.
@@ -30,27 +30,26 @@ const (
 	perDirectory = "directory"
 )
 
-// stage is the file of one run, as the program gets it.
+// stage is the file of one run as the program sees it.
 type stage struct {
 	arg    string // what replaces the placeholder
 	file   string
-	paths  []string // how the program may call the file
+	paths  []string // paths under which the program may report the file
 	before fs.FileInfo
-	copied bool     // it is not the one that other engines have
-	linked bool     // only the name is not
-	own    []string // to be removed, in this order
+	copied bool     // the file is a private copy
+	linked bool     // the file is a private link
+	own    []string // what to remove, in this order
 }
 
-// stage makes the file ready for a run. What it makes lies beside the content's own
-// file and has a name that begins like it, so that after a crash it goes with the
-// other leftovers.
+// stage prepares the file for a run. Whatever it creates lies beside the object's own file
+// and has a name with the same prefix, so that leftovers of a crash are removed together.
 func (b *Backend) stage(ctx context.Context, o backends.Object) (*stage, error) {
 	path, err := o.Path()
 	if err == nil {
 		err = checkPath(path)
 	}
 	if err != nil {
-		return nil, unstaged(err)
+		return nil, fileError(err)
 	}
 	s := &stage{arg: path, file: path}
 	if b.copy != copyNone || b.per == perDirectory {
@@ -67,21 +66,20 @@ func (b *Backend) stage(ctx context.Context, o backends.Object) (*stage, error) 
 		}
 		return s, nil
 	case ctx.Err() != nil:
-		err = ended(ctx)
+		err = contextError(ctx)
 	default:
-		err = unstaged(err)
+		err = fileError(err)
 	}
 	s.remove()
 	return nil, err
 }
 
-// unstaged is the failure of the file: never that of the program, whatever its
-// errno says.
-func unstaged(err error) error {
+// fileError is a failure of the file, never of the program, whatever its errno.
+func fileError(err error) error {
 	return &backends.ObjectError{Doing: "making the file for the program", Err: err}
 }
 
-// checkPath wants a path that needs no quoting anywhere.
+// checkPath requires a path that needs no quoting anywhere.
 func checkPath(path string) error {
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("path %.100q is not absolute", path)
@@ -94,8 +92,7 @@ func checkPath(path string) error {
 	return nil
 }
 
-// make makes a link or a copy of the content's file, in a directory of its own if
-// the program is to get one.
+// make creates a link or copy of the object's file, in its own directory if per says so.
 func (s *stage) make(ctx context.Context, o backends.Object, per, how string) error {
 	original := s.file
 	info, err := os.Lstat(original)
@@ -142,7 +139,7 @@ func (s *stage) copy(ctx context.Context, o backends.Object, like fs.FileInfo) e
 	return f.Close()
 }
 
-// untilDone reads no further when its context is done.
+// untilDone stops reading when its context is done.
 type untilDone struct {
 	ctx context.Context
 	r   io.Reader
@@ -155,13 +152,14 @@ func (u *untilDone) Read(p []byte) (int, error) {
 	return u.r.Read(p)
 }
 
-// searchable is the mode of a directory for a file: who may read may pass.
+// searchable returns the mode of a directory for a file: whoever may read the file may
+// search the directory.
 func searchable(file fs.FileMode) fs.FileMode {
 	readers := file.Perm() & 0o444
 	return 0o700 | readers | readers>>2
 }
 
-// fill puts the path into the arguments.
+// fill replaces the placeholder in the arguments.
 func (s *stage) fill(program string, argv []string) []string {
 	filled := []string{program}
 	for _, a := range argv[1:] {
@@ -170,7 +168,7 @@ func (s *stage) fill(program string, argv []string) []string {
 	return filled
 }
 
-// finish says what the program did to its file and removes what was made.
+// finish reports what the program did to its file, and removes what stage created.
 func (s *stage) finish() alteration {
 	defer s.remove()
 	shared := !s.copied && !s.linked
@@ -190,7 +188,7 @@ func (s *stage) finish() alteration {
 
 func (s *stage) remove() {
 	for _, path := range s.own {
-		// The program may have left something in a directory, and it may be its own.
+		// A directory may contain files that the program left behind.
 		os.RemoveAll(path)
 	}
 }

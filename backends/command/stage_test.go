@@ -14,7 +14,7 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// at is a content whose file has a given path.
+// at is an object whose file has the given path.
 type at struct {
 	backends.Object
 	path string
@@ -32,8 +32,8 @@ func inDir(t *testing.T, mode os.FileMode) at {
 	return at{backendtest.Bytes(t, []byte("content")), path, nil}
 }
 
-// TestTamper: what the program does to its file is suspicious. If the others share
-// the file, it is a failure as well.
+// TestTamper checks that a program that alters its file is suspicious, and also failed if
+// other engines share the file.
 func TestTamper(t *testing.T) {
 	for _, how := range []string{copyNone, copyLink, copyFull} {
 		for _, per := range []string{perFile, perDirectory} {
@@ -75,10 +75,10 @@ func tamper(t *testing.T, how, per, script string, want backends.Category) {
 	if want == backends.Suspicious && named {
 		t.Errorf("%s: %+v", script, r)
 	}
-	// The other engines have the same file, or the same content under another name.
+	// Other engines share the file, or its content under another name.
 	inPlace := strings.HasPrefix(script, ":") || strings.HasPrefix(script, "sleep")
 	shared := want != backends.OK && (how == copyNone || how == copyLink && inPlace)
-	if told := err != nil && strings.Contains(err.Error(), "did not leave the file alone"); told != shared {
+	if reported := err != nil && strings.Contains(err.Error(), "altered a file that other engines share"); reported != shared {
 		t.Errorf("%s %s, %s: shared: %v, but %v", how, per, script, shared, err)
 	}
 	if how == copyNone {
@@ -87,17 +87,17 @@ func tamper(t *testing.T, how, per, script string, want backends.Category) {
 	entries, _ := os.ReadDir(filepath.Dir(c.path))
 	left := len(entries)
 	if strings.HasPrefix(script, "mv") && per == perFile {
-		left-- // gone with the spool's directory, which knows it by its name
+		left-- // removed with the spool, which recognises it by its name
 	}
 	data, err := os.ReadFile(c.path)
 	if err != nil || left != 1 || how == copyFull && string(data) != "content" {
-		t.Errorf("%s %s, %s: left are %v; the content's own file: %q, %v", how, per, script, entries, data, err)
+		t.Errorf("%s %s, %s: %v are left; the object's file: %q, %v", how, per, script, entries, data, err)
 	}
 }
 
-// TestOwnFile: what the program gets can be read by the engines as configured.
+// TestOwnFile checks that the engines can read the program's file as configured.
 func TestOwnFile(t *testing.T) {
-	const group = 4242 // a number will do
+	const group = 4242 // any number will do
 	for _, mode := range []os.FileMode{0o600, 0o640, 0o644} {
 		for _, how := range []string{copyLink, copyFull} {
 			c := inDir(t, mode)
@@ -138,8 +138,8 @@ func TestOwnFile(t *testing.T) {
 	}
 }
 
-// TestBadPaths: a path that is not polyclam's own kind is not given to a program,
-// and the failure is the file's.
+// TestBadPaths checks that an unusual path is not passed to a program, and that the failure
+// is the file's.
 func TestBadPaths(t *testing.T) {
 	b := open(t, shell("exit 0"))
 	for _, c := range []at{
@@ -154,7 +154,7 @@ func TestBadPaths(t *testing.T) {
 	}
 }
 
-// TestCopyEnds with its context, and leaves nothing.
+// TestCopyEnds checks that copying ends with its context and leaves nothing behind.
 func TestCopyEnds(t *testing.T) {
 	c := inDir(t, 0o600)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -164,7 +164,7 @@ func TestCopyEnds(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if entries, _ := os.ReadDir(filepath.Dir(c.path)); len(entries) != 1 {
-		t.Errorf("left are %v", entries)
+		t.Errorf("%v are left", entries)
 	}
 }
 
@@ -178,7 +178,7 @@ func (c cancelling) Path() (string, error) {
 	return c.at.Path()
 }
 
-// TestShortObject: a content that is shorter than its size is not scanned.
+// TestShortObject checks that an object that is shorter than its size is not scanned.
 func TestShortObject(t *testing.T) {
 	c := inDir(t, 0o600)
 	b := open(t, shell("exit 0", func(c *Config) { c.Copy = copyFull }))

@@ -14,16 +14,15 @@ import (
 	"polyclam/backends"
 )
 
-// table is the compiled answer table of a program. A regular expression that is
-// not given is nil.
+// table is the compiled answer table of a program. Expressions that are not set are nil.
 type table struct {
 	program string // for messages
 	exit    map[int]outcome
 	mask    []bit
-	rest    *outcome // of every other status; nil: unknown, a failure
+	rest    *outcome // for every other status; if nil, they are failures
 
 	patterns
-	// unfilled are the expressions that name the file; filled knows it.
+	// unfilled are the expressions with placeholders, which filled replaces.
 	unfilled []expression
 	version  *regexp.Regexp
 
@@ -36,15 +35,16 @@ type table struct {
 type patterns struct {
 	virus, flag, suspicious, encrypted, partial *regexp.Regexp
 	failure, cannot, ok, ignore                 *regexp.Regexp
-	// anywhere are those for findings and failures without the "^" they begin with.
+	// anywhere are the expressions for findings and failures, without the "^" at their
+	// beginning.
 	anywhere []*regexp.Regexp
 }
 
 // outcome is what an exit status means.
 type outcome struct {
 	category backends.Category
-	asks     bool // "?": what the lines say, and the category if they say nothing
-	unlisted bool // it is in no part of the table
+	asks     bool // "?": the lines decide; the category applies if they mean nothing
+	unlisted bool // the status is not in the table
 }
 
 type bit struct {
@@ -57,7 +57,7 @@ type rule struct {
 	category backends.Category
 }
 
-// outcomes looks an exit status up. Where it is a mask, all its bits count.
+// outcomes looks up an exit status. If it is a mask, all its bits count.
 func (t *table) outcomes(code int) []outcome {
 	if o, ok := t.exit[code]; ok {
 		return []outcome{o}
@@ -72,7 +72,8 @@ func (t *table) outcomes(code int) []outcome {
 	return []outcome{{category: backends.SWErr, asks: true, unlisted: true}}
 }
 
-// bits are the outcomes of all bits. One that is not in the mask is looked up in exit.
+// bits returns the outcomes of all bits. A bit that is not in the mask is looked up in
+// exit.
 func (t *table) bits(code int) (all []outcome) {
 	for _, b := range t.mask {
 		if code&b.bit != 0 {
@@ -94,18 +95,17 @@ func (t *table) bits(code int) (all []outcome) {
 	return all
 }
 
-// trusts reports whether the site believes an exit status whatever is printed.
+// trusts reports whether the site trusts an exit status whatever the output.
 func (t *table) trusts(code int) bool {
 	o, ok := t.exit[code]
 	return ok && o.category == backends.OK && !o.asks
 }
 
-// killedBelow reports whether a status that is not listed is what a shell makes of
-// a program that a signal killed: 128 and the number of the signal.
-func killedBelow(code int) bool { return code > 128 && code <= 128+int(syscall.SIGSYS) }
+// isShellSignal reports whether an unlisted status is what a shell returns for a program
+// killed by a signal: 128 plus the signal number.
+func isShellSignal(code int) bool { return code > 128 && code <= 128+int(syscall.SIGSYS) }
 
-// category is what the name of a finding says. Unless a rule knows better it is a
-// virus.
+// category returns the category of a named finding: virus unless a rule knows better.
 func (t *table) category(name, kind string) backends.Category {
 	for _, r := range t.rules {
 		if r.re.MatchString(kind) {

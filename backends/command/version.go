@@ -10,17 +10,17 @@ import (
 	"polyclam/backends"
 )
 
-// mostVersion bounds the output that is looked at for a version.
+// mostVersion bounds the output that is searched for a version.
 const mostVersion = 64 << 10
 
-// versionTime is how long a program may take to tell its version.
+// versionTime is how long a program may take to print its version.
 const versionTime = 10 * time.Second
 
-// versioned is a Backend that can tell the version of its program.
+// versioned is a Backend that can report the version of its program.
 type versioned struct {
 	*Backend
 	version []string
-	re      *regexp.Regexp // nil: the first line
+	re      *regexp.Regexp // if nil, the version is the first line
 }
 
 var _ backends.Versioner = (*versioned)(nil)
@@ -31,26 +31,26 @@ func (b *versioned) Version(ctx context.Context) (backends.Version, error) {
 	defer cancel()
 	program, err := lookPath(b.version[0], b.path)
 	if err != nil {
-		return backends.Version{}, b.wrap(unstarted(b.version[0], b.path, "version_argv", err))
+		return backends.Version{}, b.wrap(newStartError(b.version[0], b.path, "version_argv", err))
 	}
 	argv := append([]string{program}, b.version[1:]...)
-	e, err := run(ctx, order{argv: argv, env: b.env, limit: mostVersion, after: func() alteration { return alteration{} }})
+	e, err := run(ctx, job{argv: argv, env: b.env, limit: mostVersion, after: func() alteration { return alteration{} }})
 	if err != nil {
-		return backends.Version{}, b.wrap(unstarted(program, b.path, "version_argv", err))
+		return backends.Version{}, b.wrap(newStartError(program, b.path, "version_argv", err))
 	}
 	if e.stopped != nil {
 		return backends.Version{}, b.wrap(e.stopped)
 	}
 	v, ok := parseVersion(b.re, e)
 	if !ok {
-		return backends.Version{}, b.wrap(fmt.Errorf("%s ended with exit status %d and printed no version (keys version_argv, version_regex): %.200q", program, e.code, e.output))
+		return backends.Version{}, b.wrap(fmt.Errorf("%s ended with exit status %d and printed no version (version_argv, version_regex): %.200q", program, e.code, e.output))
 	}
 	return v, nil
 }
 
-// parseVersion finds the version. Without an expression to know it by, the first
-// line must come from a program that was content.
-func parseVersion(re *regexp.Regexp, e ending) (backends.Version, bool) {
+// parseVersion finds the version. Without an expression it is the first line, but only if
+// the program succeeded.
+func parseVersion(re *regexp.Regexp, e runResult) (backends.Version, bool) {
 	text := strings.ReplaceAll(string(e.output), "\r\n", "\n")
 	if e.signal != 0 {
 		return backends.Version{}, false
@@ -81,11 +81,11 @@ func parseVersion(re *regexp.Regexp, e ending) (backends.Version, bool) {
 	return v, true
 }
 
-// timeLayouts are how programs write when their signatures were made: ctime(3),
-// as ClamAV does, and the date alone, as Sophos does.
+// timeLayouts are how programs print the time of their signatures, such as ctime(3) for
+// ClamAV and the date alone for Sophos.
 var timeLayouts = []string{time.ANSIC, "2 January 2006", time.RFC3339, "2006-01-02 15:04:05", "2006-01-02"}
 
-// parseTime takes times to be those of this machine, as the programs do.
+// parseTime assumes the local time zone, as the programs do.
 func parseTime(text string) time.Time {
 	for _, layout := range timeLayouts {
 		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
@@ -95,7 +95,7 @@ func parseTime(text string) time.Time {
 	return time.Time{}
 }
 
-// oneLine makes one line of text, with single blanks. ANSIC's day has two.
+// oneLine joins text into one line with single blanks. ANSIC's day may have two.
 func oneLine(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	return text[:min(len(text), 200)]

@@ -21,18 +21,18 @@ func TestVersion(t *testing.T) {
 		{"first line", "zoner-zavcli", "\n  ZAV   1.0 \nmore\n", 0, backends.Version{Text: "ZAV 1.0", Engine: "ZAV 1.0"}},
 	} {
 		re := compiled(t, c.preset).version
-		if v, ok := parseVersion(re, ending{output: []byte(c.output), code: c.code}); !ok || v != c.want {
+		if v, ok := parseVersion(re, runResult{output: []byte(c.output), code: c.code}); !ok || v != c.want {
 			t.Errorf("%s: %+v, %v, want %+v", c.name, v, ok, c.want)
 		}
 	}
 	for _, c := range []struct {
 		preset string
-		e      ending
+		e      runResult
 	}{
-		{"zoner-zavcli", ending{}}, {"zoner-zavcli", ending{output: []byte("usage: ...\n"), code: 1}},
-		{"zoner-zavcli", ending{output: []byte("ZAV 1.0\n"), signal: 9}},
-		{"clamscan", ending{output: []byte("ERROR: no database\n")}},
-		{"sophos-sweep", ending{output: []byte("Product version : 1\n")}},
+		{"zoner-zavcli", runResult{}}, {"zoner-zavcli", runResult{output: []byte("usage: ...\n"), code: 1}},
+		{"zoner-zavcli", runResult{output: []byte("ZAV 1.0\n"), signal: 9}},
+		{"clamscan", runResult{output: []byte("ERROR: no database\n")}},
+		{"sophos-sweep", runResult{output: []byte("Product version : 1\n")}},
 	} {
 		if v, ok := parseVersion(compiled(t, c.preset).version, c.e); ok {
 			t.Errorf("%s, %+v: %+v", c.preset, c.e, v)
@@ -53,6 +53,6 @@ func TestVersionRun(t *testing.T) {
 		}
 	}
 	if _, ok := open(t, preset("arcavir", "")).(backends.Versioner); ok {
-		t.Error("a version without a version_argv")
+		t.Error("a version without version_argv")
 	}
 }

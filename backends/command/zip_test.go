@@ -8,7 +8,7 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// zipOf stores data under each of the names.
+// zipOf returns an archive with data stored under each of the names.
 func zipOf(data []byte, names ...string) []byte { return packed(zip.Store, data, names...) }
 
 func packed(method uint16, data []byte, names ...string) []byte {
@@ -20,7 +20,7 @@ func packed(method uint16, data []byte, names ...string) []byte {
 			_, err = m.Write(data)
 		}
 		if err != nil {
-			panic(err) // cannot be: into memory
+			panic(err) // unreachable: writes to memory
 		}
 	}
 	if err := w.Close(); err != nil {
@@ -29,17 +29,17 @@ func packed(method uint16, data []byte, names ...string) []byte {
 	return b.Bytes()
 }
 
-// deflatedZip has EICAR in it with no trace in its bytes.
+// deflatedZip returns an archive in whose bytes EICAR is not visible.
 func deflatedZip() []byte {
 	return packed(zip.Deflate, []byte(strings.Repeat(string(backendtest.EICAR()), 10)), "a")
 }
 
-// manyZip has more members than a low limit.
+// manyZip returns an archive with more members than a low limit.
 func manyZip() []byte {
 	return zipOf([]byte("text"), strings.Split("a b c d e f g h i j k l m n o p", " ")...)
 }
 
-// mixedZip has an encrypted member beside EICAR.
+// mixedZip returns an archive with an encrypted member beside EICAR.
 func mixedZip() []byte {
 	r, err := zip.NewReader(bytes.NewReader(backendtest.EncryptedZip()), int64(len(backendtest.EncryptedZip())))
 	if err != nil {

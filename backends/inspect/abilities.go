@@ -2,8 +2,8 @@ package inspect
 
 import "polyclam/backends"
 
-// Abilities says what inspect can find: of viruses only the EICAR test file and
-// what is in the hash lists.
+// Abilities is what inspect can find. Of viruses it knows only the EICAR test file and what
+// the hash lists contain.
 var Abilities = backends.Abilities{
 	Virus: true, Encrypted: true, Partial: true, Names: true,
 	Source: "the formats' specifications; programs that make and open them",

@@ -18,12 +18,12 @@ import (
 	"polyclam/backends/inspect/internal/build"
 )
 
-// zeroReader reads zeros without an end.
+// zeroReader is an endless reader of zero bytes.
 type zeroReader struct{}
 
 func (zeroReader) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// bombs are small files that unpack to much.
+// bombs returns small files that unpack to large ones.
 func bombs(t *testing.T) map[string][]byte {
 	t.Helper()
 	const large = 64 << 20
@@ -39,7 +39,7 @@ func bombs(t *testing.T) map[string][]byte {
 			t.Fatal(err)
 		}
 	}
-	// Begins like a tar archive of one large file, so that all of it is unpacked.
+	// Begins like a tar archive with one large file, so that everything is unpacked.
 	header := build.TarV7(build.Text("a"), build.File{Name: "b", Data: nil})[:1024]
 	all := make(map[string][]byte)
 	for name, begin := range map[string][]byte{"zeros": nil, "tar": header} {
@@ -71,7 +71,7 @@ func bombs(t *testing.T) map[string][]byte {
 	return all
 }
 
-// lz4Bomb is one block of a match that goes on and on.
+// lz4Bomb returns a file with one block whose last match is enormous.
 func lz4Bomb(begin []byte) []byte {
 	var block []byte
 	block = append(block, 0xff)
@@ -91,12 +91,12 @@ func lz4Bomb(begin []byte) []byte {
 	return append(b, block...)
 }
 
-// xzBlocks has many streams of one small block that ask for 4 GiB each, with an
-// index that is cut off.
+// xzBlocks returns many streams of one small block, each asking for a dictionary of 4 GiB,
+// with a truncated index.
 func xzBlocks(t *testing.T) []byte {
 	t.Helper()
 	one := build.XZ(t, build.TarV7(build.Text("a"))[:1024])
-	// The properties of LZMA2 follow the filter's number and their size.
+	// The properties of LZMA2 follow the filter ID and their size.
 	at := bytes.Index(one, []byte("\x21\x01"))
 	one[at+2] = 40
 	head := one[12 : 12+4*(int(one[12])+1)]
@@ -104,7 +104,7 @@ func xzBlocks(t *testing.T) []byte {
 	return append(bytes.Repeat(one, 2000), 0, 0, 0)
 }
 
-// manyISO has a root of n entries.
+// manyISO returns an image with n entries in its root directory.
 func manyISO(n int) []byte {
 	const sector = 2048
 	data := build.ISO(build.File{Name: "A", Data: make([]byte, 100)})
@@ -118,7 +118,7 @@ func manyISO(n int) []byte {
 		copy(page[i*len(record):], record)
 	}
 	for i := range size / sector {
-		// Each file is another.
+		// Make every file different.
 		for k := range each {
 			binary.LittleEndian.PutUint32(page[k*len(record)+10:], uint32(16+(i*each+k)%4096))
 		}
@@ -127,7 +127,8 @@ func manyISO(n int) []byte {
 	return data
 }
 
-// selfISO has directories that contain themselves, each at another size.
+// selfISO returns an image with directories that contain themselves, each with a different
+// size.
 func selfISO() []byte {
 	const sector = 2048
 	data := build.ISO(build.File{Name: "A", Data: make([]byte, 100)})
@@ -142,8 +143,8 @@ func selfISO() []byte {
 	return data
 }
 
-// backwardsCab has a folder of 4 MiB whose files are listed from its end to its
-// beginning.
+// backwardsCab returns a cabinet with a folder of 4 MiB whose files are listed back to
+// front.
 func backwardsCab(t *testing.T) []byte {
 	t.Helper()
 	var files []build.File
@@ -159,8 +160,8 @@ func backwardsCab(t *testing.T) []byte {
 	return data
 }
 
-// TestBombs wants them to end within their budgets, and never to be ok if a limit
-// ended the scan. What only unpacks to zeros is ok once its beginning is known.
+// TestBombs checks that bombs end within their budgets, and are never ok if a limit ended
+// the scan. A bomb that unpacks to zeros is ok once its beginning is known.
 func TestBombs(t *testing.T) {
 	fine := map[string]bool{"xz of zeros": true, "zstd of zeros": true, "zstd of zeros, ten times": true, "lz4 of zeros": true, "iso of itself": true, "cab backwards": false}
 	b := open(t, func(c *Config) { c.MaxBytes = 24 << 20 })

@@ -15,10 +15,10 @@ import (
 
 // Config holds the keys of an [[engine]] table with backend = "inspect".
 type Config struct {
-	// Hashes are files with lists of known malware, see the package's
-	// documentation. They are read by Open and again by Reload.
+	// Hashes are files with hash lists of known malware, see the package documentation.
+	// Open reads them, and Reload reads them again.
 	Hashes []string `toml:"hashes"`
-	// Encrypted turns the search for encrypted parts on.
+	// Encrypted enables the search for encrypted parts.
 	Encrypted bool `toml:"encrypted"`
 
 	// The budgets of that search, for one object with all that is in it. What
@@ -106,7 +106,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 // ScanMemory is how much memory a scan takes at most.
 func (c *Config) ScanMemory() int64 { return int64(c.MaxBytes) + 4<<20 }
 
-// limits are the budgets of a walk.
+// limits returns the budgets of a walk.
 func (c *Config) limits() walk.Limits {
 	return walk.Limits{MaxBytes: int64(c.MaxBytes), MaxDepth: c.MaxDepth, MaxMembers: c.MaxMembers}
 }

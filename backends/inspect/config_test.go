@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestConfigRefuses(t *testing.T) {
+func TestConfigErrors(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		address string
@@ -41,12 +41,12 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
-func TestConfigTellsEverything(t *testing.T) {
+func TestConfigReportsAllErrors(t *testing.T) {
 	c := &Config{}
 	_, err := c.Open("tcp:h:1")
 	for _, want := range []string{"address", "max_bytes", "max_depth", "max_members", "max_time"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v does not tell of %s", err, want)
+			t.Errorf("%v does not mention %s", err, want)
 		}
 	}
 }
@@ -58,13 +58,13 @@ func TestSize(t *testing.T) {
 	} {
 		var s Size
 		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
-			t.Errorf("%q is %d, %v; want %d", text, s, err, want)
+			t.Errorf("%q: got %d, %v; want %d", text, s, err, want)
 		}
 	}
 	for _, text := range []string{"", "MiB", "-1", "1.5MiB", "64MB", "64mib", "9223372036854775808", "8589934592GiB", "1TiB", "+1"} {
 		s := Size(7)
 		if err := s.UnmarshalText([]byte(text)); err == nil || s != 7 {
-			t.Errorf("%q is %d, %v; want an error", text, s, err)
+			t.Errorf("%q: got %d, %v; want an error", text, s, err)
 		}
 	}
 }

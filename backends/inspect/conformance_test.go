@@ -11,7 +11,7 @@ func TestConformance(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, nil) }, backendtest.Options{Encrypted: true})
 }
 
-// TestConformanceHashing reads every byte.
+// TestConformanceHashing runs the suite with a hash list that requires reading every byte.
 func TestConformanceHashing(t *testing.T) {
 	list := writeFile(t, "local.hsb", "0000000000000000000000000000000000000000:*:Nothing\n")
 	backendtest.Run(t, func(t *testing.T) backends.Backend {

@@ -12,16 +12,16 @@ import (
 	"polyclam/backends"
 )
 
-// slowest is how many files TestCorpus lists for their time.
+// slowest is how many of the slowest files TestCorpus lists.
 const slowest = 10
 
-// TestCorpus scans all regular files below a directory that a developer names in
-// POLYCLAM_CORPUS, such as /usr, and prints which of them are called encrypted or
-// partial, and which took longest. Ordinary files should hardly ever be either.
+// TestCorpus scans all regular files below the directory in POLYCLAM_CORPUS, such as /usr,
+// and prints which are encrypted or partial and which took longest. Ordinary files should
+// hardly ever be either.
 func TestCorpus(t *testing.T) {
 	dir := os.Getenv("POLYCLAM_CORPUS")
 	if dir == "" {
-		return // only for a directory named by POLYCLAM_CORPUS
+		return
 	}
 	b := open(t, nil)
 	type timed struct {
@@ -34,7 +34,7 @@ func TestCorpus(t *testing.T) {
 	bytes, begin := int64(0), time.Now()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
-			return nil // what cannot be read is not scanned
+			return nil // skip unreadable files
 		}
 		data, err := os.ReadFile(path)
 		if err != nil {

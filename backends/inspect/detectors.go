@@ -30,8 +30,9 @@ import (
 	"polyclam/backends/inspect/zstd"
 )
 
-// detectors are asked in this order. A ZIP may have anything before it: what knows
-// its beginning comes first, and describes better where it is.
+// detectors are tried in this order. As a ZIP archive may follow anything, detectors that
+// recognise the beginning of a file come first, and describe better where something was
+// found.
 var detectors = []walk.Detector{
 	rar.Detector{},
 	rar.Old{},
@@ -44,12 +45,12 @@ var detectors = []walk.Detector{
 	mail.Text{},
 	pgp.Detector{},
 	smime.Detector{},
-	archive.Packed{Container: "gzip", Trust: archive.Certain, Matches: gzip.Matches, Open: gzip.NewReader},
-	archive.Packed{Container: "bzip2", Trust: archive.Certain, Matches: bzip2.Matches, Open: bzip2.NewReader},
-	archive.Packed{Container: "xz", Trust: archive.Certain, Matches: xz.Matches, Open: xz.NewReader},
-	archive.Packed{Container: "zstd", Trust: archive.Certain, Matches: zstd.Matches, Open: zstd.NewReader},
-	archive.Packed{Container: "lz4", Trust: archive.Certain, Matches: lz4.Matches, Open: lz4.NewReader},
-	archive.Packed{Container: "compress", Trust: archive.Guess, Matches: lzw.Matches, Open: lzw.NewReader},
+	archive.Packed{Container: "gzip", Confidence: archive.Certain, Matches: gzip.Matches, Open: gzip.NewReader},
+	archive.Packed{Container: "bzip2", Confidence: archive.Certain, Matches: bzip2.Matches, Open: bzip2.NewReader},
+	archive.Packed{Container: "xz", Confidence: archive.Certain, Matches: xz.Matches, Open: xz.NewReader},
+	archive.Packed{Container: "zstd", Confidence: archive.Certain, Matches: zstd.Matches, Open: zstd.NewReader},
+	archive.Packed{Container: "lz4", Confidence: archive.Certain, Matches: lz4.Matches, Open: lz4.NewReader},
+	archive.Packed{Container: "compress", Confidence: archive.Guess, Matches: lzw.Matches, Open: lzw.NewReader},
 	archive.List{Container: "tar", Matches: tar.Matches, Members: tar.Members},
 	archive.List{Container: "ar", Matches: ar.Matches, Members: ar.Members},
 	archive.List{Container: "cpio", Matches: cpio.Matches, Members: cpio.Members},
@@ -62,6 +63,6 @@ var detectors = []walk.Detector{
 	arj.Detector{},
 	ace.Detector{},
 	zip.Detector{},
-	xz.LZMA{}, // has no signature
+	xz.LZMA{}, // last but one, as it has no signature
 	magic.Detector{},
 }

@@ -11,7 +11,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// algorithms are the kinds of hashes that lists may have.
+// algorithms are the hash algorithms that lists may use.
 var algorithms = [...]struct {
 	digits int
 	make   func() hash.Hash
@@ -21,7 +21,7 @@ var algorithms = [...]struct {
 	{2 * sha256.Size, sha256.New},
 }
 
-// kindOf returns the algorithm whose digests have so many digits, or -1.
+// kindOf returns the index of the algorithm whose digests have this many digits, or -1.
 func kindOf(digits int) int {
 	for i, a := range algorithms {
 		if a.digits == digits {
@@ -31,11 +31,12 @@ func kindOf(digits int) int {
 	return -1
 }
 
-// chunk is read between two looks at the context: under a millisecond of work.
+// chunk is how much is hashed between two checks of the context, under a millisecond of
+// work.
 const chunk = 128 << 10
 
-// find returns the name that the lists have for c, or nothing. It computes only
-// the digests that a list needs for an object of this size.
+// find returns the name that the lists have for an object, or "". It computes only the
+// digests that are listed for an object of this size.
 func (l *hashLists) find(ctx context.Context, o backends.Object) (string, error) {
 	var sums [len(algorithms)]hash.Hash
 	needed := false
@@ -64,7 +65,7 @@ func (l *hashLists) find(ctx context.Context, o backends.Object) (string, error)
 	return "", nil
 }
 
-// digest feeds the whole object to the sums that are not nil.
+// digest writes the whole object to the hashes that are not nil.
 func digest(ctx context.Context, o backends.Object, sums []hash.Hash) error {
 	buffer := make([]byte, min(chunk, o.Size()))
 	for off := int64(0); off < o.Size(); off += int64(len(buffer)) {

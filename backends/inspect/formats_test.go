@@ -2,25 +2,23 @@ package inspect
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"polyclam/backends"
+	"polyclam/backends/inspect/internal/archive/archivetest"
 	"polyclam/backends/inspect/internal/build"
 	"polyclam/backends/inspect/internal/walk"
 )
 
 const locked = `member "hello.txt" in zip: ZipCrypto`
 
-// formatFiles are the files of the packages of formats, made by real programs, and
-// the detail that each must give.
+// formatFiles are the samples of the format packages, made by real programs, and the detail
+// that each must give.
 var formatFiles = map[string]string{
 	"ar/testdata/bsd.a":               `member "enc-with-a-name-of-more-than-sixteen.zip" in ar: ` + locked,
 	"ar/testdata/gnu.a":               `member "enc-with-a-name-of-more-than-sixteen.zip" in ar: ` + locked,
@@ -68,13 +66,13 @@ var formatFiles = map[string]string{
 	"zstd/testdata/text-stream.zst":   "",
 }
 
-// formatSamples are formatFiles, but for those that would slow the table down.
+// formatSamples are the formatFiles that are small enough for the table.
 func formatSamples(tb testing.TB) []sample {
 	tb.Helper()
 	return slices.DeleteFunc(allFormatSamples(tb), func(s sample) bool { return len(s.data) > 16<<10 })
 }
 
-// TestFormatFiles has those too.
+// TestFormatFiles scans all of formatFiles.
 func TestFormatFiles(t *testing.T) {
 	b := open(t, nil)
 	for _, s := range allFormatSamples(t) {
@@ -89,7 +87,7 @@ func allFormatSamples(tb testing.TB) []sample {
 	tb.Helper()
 	var all []sample
 	for _, name := range slices.Sorted(maps.Keys(formatFiles)) {
-		s := sample{name: name, data: formatFile(tb, name), detail: formatFiles[name]}
+		s := sample{name: name, data: archivetest.ReadFile(tb, name), detail: formatFiles[name]}
 		if s.detail != "" {
 			s.finding = walk.FindingZip
 		}
@@ -101,31 +99,11 @@ func allFormatSamples(tb testing.TB) []sample {
 	return all
 }
 
-// formatFile reads one of the packages' files. Images are in gzip there.
-func formatFile(tb testing.TB, name string) []byte {
-	tb.Helper()
-	data, err := os.ReadFile(name)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if !strings.HasSuffix(name, ".gz") {
-		return data
-	}
-	r, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if data, err = io.ReadAll(r); err != nil {
-		tb.Fatal(err)
-	}
-	return data
-}
-
-// TestUnscanned wants partial, with the reason, for what is known and cannot be
-// looked into.
+// TestUnscanned checks that what is recognised but cannot be inspected is partial, with the
+// reason.
 func TestUnscanned(t *testing.T) {
 	b := open(t, nil)
-	file := func(name string, change func(b []byte) []byte) []byte { return change(formatFile(t, name)) }
+	file := func(name string, change func(b []byte) []byte) []byte { return change(archivetest.ReadFile(t, name)) }
 	cut := func(n int) func([]byte) []byte { return func(b []byte) []byte { return b[:len(b)-n] } }
 	put := func(at int, v ...byte) func([]byte) []byte {
 		return func(b []byte) []byte { copy(b[at:], v); return b }
@@ -144,26 +122,26 @@ func TestUnscanned(t *testing.T) {
 		{"xz cut off", cut(6)(build.XZ(t, plain)), walk.UnscannedCutOff, "xz: cut off"},
 		{"xz cut off in a text", file("xz/testdata/text-sha256.xz", cut(2500)), walk.UnscannedCutOff, "xz: cut off"},
 		{"xz damaged", file("xz/testdata/enc.zip.xz", put(16, 1)), walk.UnscannedBroken, "xz: damaged"},
-		{"xz with something behind", append(build.XZ(t, plain), "something"...), walk.UnscannedBroken, "xz: unknown data after the end"},
+		{"xz with trailing data", append(build.XZ(t, plain), "something"...), walk.UnscannedBroken, "xz: unknown data after the end"},
 		{"lzma cut off", cut(6)(build.LZMA(t, plain)), walk.UnscannedCutOff, "lzma: cut off"},
 		{"zstd cut off", cut(8)(build.Zstd(t, plain)), walk.UnscannedCutOff, "zstd: cut off"},
-		{"zstd with a dictionary", formatFile(t, "zstd/testdata/text-dictionary.zst"), walk.UnscannedMethod, "zstd: needs a dictionary"},
-		{"zstd of old", file("zstd/testdata/text-19.zst", put(0, 0x25)), walk.UnscannedMethod, "zstd: format of Zstandard before 0.8"},
-		{"zstd with a large window", formatFile(t, "zstd/testdata/text-long.zst"), exceeded + "MaxBytes", "limit reached: MaxBytes 67108864"},
+		{"zstd with a dictionary", archivetest.ReadFile(t, "zstd/testdata/text-dictionary.zst"), walk.UnscannedMethod, "zstd: needs a dictionary"},
+		{"old zstd format", file("zstd/testdata/text-19.zst", put(0, 0x25)), walk.UnscannedMethod, "zstd: format of Zstandard before 0.8"},
+		{"zstd with a large window", archivetest.ReadFile(t, "zstd/testdata/text-long.zst"), exceeded + "MaxBytes", "limit reached: MaxBytes 67108864"},
 		{"lz4 cut off", cut(8)(build.LZ4(plain)), walk.UnscannedCutOff, "lz4: cut off"},
 		{"lz4 with a dictionary", file("lz4/testdata/text-9.lz4", put(4, 0x61)), walk.UnscannedMethod, "lz4: needs a dictionary"},
-		{"compress with 20 bits", put(2, 0x94)(formatFile(t, "lzw/testdata/enc.zip.Z")), "", ""},
+		{"compress with 20 bits", put(2, 0x94)(archivetest.ReadFile(t, "lzw/testdata/enc.zip.Z")), "", ""},
 		{"tar cut off", cut(1700)(build.Tar(t, build.Text("a.txt"), build.File{Name: "z.txt", Data: make([]byte, 1024)})), walk.UnscannedCutOff, `member "z.txt" in tar: cut off`},
 		{"tar damaged", put(600, 'x')(put(1024, 'x')(build.Tar(t, build.Text("a.txt"), build.Text("b.txt")))), walk.UnscannedBroken, "tar: damaged header"},
-		{"tar of many volumes", tarVolume(), walk.UnscannedSplit, `member "b.txt" in tar: continued from another volume`},
+		{"tar of several volumes", tarVolume(), walk.UnscannedSplit, `member "b.txt" in tar: continued from another volume`},
 		{"ar cut off", cut(5)(build.Ar(build.Text("a.txt"))), walk.UnscannedCutOff, `member "a.txt" in ar: cut off`},
 		{"ar damaged", append(build.Ar(build.Text("a.txt")), bytes.Repeat([]byte("x"), 100)...), walk.UnscannedBroken, "ar: damaged header"},
 		{"cpio cut off", build.Cpio(build.File{Name: "a.txt", Data: make([]byte, 1024)})[:500], walk.UnscannedCutOff, `member "a.txt" in cpio: cut off`},
 		{"iso cut off", build.ISO(build.File{Name: "A", Data: make([]byte, 9000)})[:40_000], walk.UnscannedCutOff, `member "A" in iso: cut off`},
 		{"iso without its root", build.ISO()[:36_000], walk.UnscannedCutOff, "iso: cut off"},
 		{"udf damaged", damagedUDF(t), walk.UnscannedBroken, "iso: damaged UDF file system"},
-		{"cab with LZX", put(42, 3, 0x15)(formatFile(t, "cab/testdata/mszip.cab")), walk.UnscannedMethod, `member "hello.txt" in cab: packed with LZX, which is not supported`},
-		{"cab of many", put(52, 0xfe, 0xff)(build.Cab(t, false, build.Text("a"))), walk.UnscannedSplit, ""},
+		{"cab with LZX", put(42, 3, 0x15)(archivetest.ReadFile(t, "cab/testdata/mszip.cab")), walk.UnscannedMethod, `member "hello.txt" in cab: packed with LZX, which is not supported`},
+		{"cab of several", put(52, 0xfe, 0xff)(build.Cab(t, false, build.Text("a"))), walk.UnscannedSplit, ""},
 		{"cab cut off", cut(20)(build.Cab(t, true, build.File{Name: "a.zip", Data: plain})), walk.UnscannedCutOff, `member "a.zip" in cab: cut off`},
 		{"cab damaged", put(2, 0)(build.Cab(t, true, build.Text("a.txt"))), "", ""},
 		{"lha with lh1", file("lha/testdata/lh5-level0.lzh", lh1), walk.UnscannedMethod, `member "hello.txt" in lha: packed with "-lh1-", which is not supported`},
@@ -182,7 +160,7 @@ func TestUnscanned(t *testing.T) {
 	}
 }
 
-// tarVolume is the second of two.
+// tarVolume returns the second volume of an archive.
 func tarVolume() []byte {
 	data := build.TarV7(build.Text("a.txt"), build.Text("b.txt"))
 	h := data[1024:1536]
@@ -201,7 +179,7 @@ func tarVolume() []byte {
 	return data
 }
 
-// damagedUDF has the beginning of a UDF file system.
+// damagedUDF returns an image that begins like a UDF file system.
 func damagedUDF(t *testing.T) []byte {
 	t.Helper()
 	data := make([]byte, 600<<10)
@@ -211,10 +189,10 @@ func damagedUDF(t *testing.T) []byte {
 	return data
 }
 
-// TestImages has images of other kinds than the table, bare and packed.
+// TestImages scans kinds of images that are not in the table, bare and packed.
 func TestImages(t *testing.T) {
 	b := open(t, nil)
-	iso := formatFile(t, "iso/testdata/joliet.iso.gz")
+	iso := archivetest.ReadFile(t, "iso/testdata/joliet.iso.gz")
 	var raw []byte
 	for rest := iso; len(rest) > 0; rest = rest[2048:] {
 		raw = append(raw, "\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x02\x00\x01"...)
@@ -223,7 +201,7 @@ func TestImages(t *testing.T) {
 	boot := slices.Clone(iso)
 	copy(boot, bytes.Repeat([]byte("\xeb\x3c\x90"), 170))
 	copy(boot[510:], "\x55\xaa")
-	udf := formatFile(t, "iso/testdata/udf-bridge.iso.gz")
+	udf := archivetest.ReadFile(t, "iso/testdata/udf-bridge.iso.gz")
 	at := bytes.Index(udf, []byte("\x00BEA01"))
 	copy(udf[16*2048:], udf[at:at+3*2048])
 	clear(udf[19*2048 : at+3*2048])
@@ -240,7 +218,7 @@ func TestImages(t *testing.T) {
 	}
 }
 
-// TestLookalikes wants no opinion on what only begins like a container.
+// TestLookalikes checks that a file that only begins like a container is ok.
 func TestLookalikes(t *testing.T) {
 	b := open(t, nil)
 	random := rand.New(rand.NewPCG(3, 4))

@@ -15,7 +15,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// fuzzBackend has budgets that keep the fuzzer fast.
+// fuzzBackend returns a backend with budgets small enough for fuzzing.
 func fuzzBackend(tb testing.TB) *Backend {
 	return open(tb, func(c *Config) {
 		c.MaxBytes = 1 << 20
@@ -23,7 +23,7 @@ func fuzzBackend(tb testing.TB) *Backend {
 	})
 }
 
-// fuzzScan wants a sound result.
+// fuzzScan scans data and checks that the result is plausible.
 func fuzzScan(tb testing.TB, b *Backend, data []byte) backends.Result {
 	tb.Helper()
 	r := scan(tb, b, data)
@@ -36,7 +36,7 @@ func fuzzScan(tb testing.TB, b *Backend, data []byte) backends.Result {
 	return r
 }
 
-// sampleFiles are all samples by name.
+// sampleFiles returns all samples by name.
 func sampleFiles(tb testing.TB) map[string][]byte {
 	tb.Helper()
 	files := make(map[string][]byte)
@@ -53,7 +53,7 @@ func sampleFiles(tb testing.TB) map[string][]byte {
 	return files
 }
 
-// FuzzInspect wants a sound result for any bytes, with all detectors.
+// FuzzInspect checks the results of all detectors for any input.
 func FuzzInspect(f *testing.F) {
 	for _, data := range sampleFiles(f) {
 		f.Add(data)
@@ -66,7 +66,8 @@ func FuzzInspect(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) { fuzzScan(t, b, data) })
 }
 
-// FuzzInspectZip also wants that what archive/zip knows to be encrypted is seen.
+// FuzzInspectZip also checks that members which archive/zip knows to be encrypted are
+// found.
 func FuzzInspectZip(f *testing.F) {
 	for name, data := range sampleFiles(f) {
 		if strings.HasSuffix(name, ".zip") {
@@ -90,7 +91,7 @@ func knownEncrypted(data []byte) bool {
 		return false
 	}
 	for _, m := range z.File {
-		// A directory may list what is not there.
+		// A directory may list members that do not exist.
 		if _, err := m.DataOffset(); err == nil && m.Flags&1 != 0 && m.CompressedSize64 > 0 {
 			return true
 		}

@@ -13,8 +13,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// TestGuardNested wants one slot for archives within archives, and all free
-// again.
+// TestGuardNested checks that nested archives share one slot, and that it is released.
 func TestGuardNested(t *testing.T) {
 	data := build.Zip(t, build.Locked("x"))
 	for range 3 {
@@ -30,8 +29,8 @@ func TestGuardNested(t *testing.T) {
 	}
 }
 
-// TestSlotsTaken scans archives whose unpackers are all busy: they wait as long
-// as they may, and then the result is partial.
+// TestSlotsTaken scans archives while all unpackers are busy: the scans wait as long as
+// they may, and then the result is partial.
 func TestSlotsTaken(t *testing.T) {
 	b := open(t, func(c *Config) { c.MaxTime = 50 * time.Millisecond })
 	release := takeSlots(t, b)
@@ -41,8 +40,8 @@ func TestSlotsTaken(t *testing.T) {
 	release()
 }
 
-// TestLongFilters has a chain of filters over one block, which rardecode runs
-// without a read: half a second of them here, minutes in an attack.
+// TestLongFilters scans a chain of filters over one block, which rardecode runs without
+// reading: for half a second here, for minutes in an attack.
 func TestLongFilters(t *testing.T) {
 	archive := build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<18-1), Packed: true, Filters: 500, DictBits: 3})
 	b := open(t, nil)
@@ -53,8 +52,8 @@ func TestLongFilters(t *testing.T) {
 	wantFinding(t, scan(t, b, build.RAR5(build.RARFile{Name: "w", Data: make([]byte, 1<<18-1), Packed: true, Filters: 3, DictBits: 3})), backends.OK, "")
 }
 
-// TestHostile scans what costs much more than it says, and then what is not
-// hostile: nothing of the first may be left.
+// TestHostile scans archives that cost much more than they suggest, then harmless ones:
+// nothing of the former may remain.
 func TestHostile(t *testing.T) {
 	const scans = 50
 	b := open(t, nil)
@@ -100,7 +99,7 @@ func TestHostile(t *testing.T) {
 	wantGoroutines(t, before)
 }
 
-// TestRARMemory wants dictionaries to be paid for.
+// TestRARMemory checks that dictionaries are paid for.
 func TestRARMemory(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -124,7 +123,7 @@ func TestRARMemory(t *testing.T) {
 	}
 }
 
-// TestContextEndsWhileUnpacking ends the context at each read.
+// TestContextEndsWhileUnpacking ends the context at each read in turn.
 func TestContextEndsWhileUnpacking(t *testing.T) {
 	zip := build.Zip(t, build.Locked("x"))
 	for name, data := range map[string][]byte{
@@ -140,17 +139,17 @@ func TestContextEndsWhileUnpacking(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			c := &stop{Object: backendtest.Bytes(t, data), n: n, cancel: cancel}
 			r, err := b.Scan(ctx, c)
-			// What was seen before the end may be reported.
+			// Findings made before the end may be reported.
 			if !errors.Is(err, errEnough) && r.Category != backends.Encrypted {
 				t.Errorf("%s, read %d of %d: %+v, %v", name, n, whole.reads, r, err)
 			}
 		}
-		takeSlots(t, b)() // all are free again
+		takeSlots(t, b)() // all must be free again
 	}
 }
 
-// wantGoroutines waits until there are no more than most: those of the guard end
-// after they have handed over their result.
+// wantGoroutines waits until at most this many goroutines remain: a guard's goroutine ends
+// only after it has delivered its result.
 func wantGoroutines(t *testing.T, most int) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); runtime.NumGoroutine() > most; runtime.Gosched() {
@@ -160,7 +159,7 @@ func wantGoroutines(t *testing.T, most int) {
 	}
 }
 
-// takeSlots takes all slots, and returns what gives them back. It fails if one
+// takeSlots takes all slots and returns a function that releases them. It fails if a slot
 // does not become free.
 func takeSlots(t *testing.T, b *Backend) (release func()) {
 	t.Helper()
@@ -170,7 +169,7 @@ func takeSlots(t *testing.T, b *Backend) (release func()) {
 		if err == nil {
 			guards = append(guards, g)
 		} else if time.Now().After(deadline) {
-			t.Fatal("a slot does not come back")
+			t.Fatal("a slot is never released")
 		}
 	}
 	return func() {

@@ -11,28 +11,28 @@ import (
 	"strings"
 )
 
-// Bounds of what the hash lists may take: 100 to 200 bytes of memory an entry.
+// Limits for the hash lists. An entry takes 100 to 200 bytes of memory.
 const (
-	maxListBytes   = 128 << 20 // of one file
-	maxListEntries = 1_000_000 // of all files
+	maxListBytes   = 128 << 20 // size of one file
+	maxListEntries = 1_000_000 // entries of all files
 	maxListLine    = 1024
 	maxListName    = 256
-	maxListErrors  = 10 // reported of one file
+	maxListErrors  = 10 // errors reported per file
 )
 
-// anySize is the size of an entry that holds for every size.
+// anySize is the size of an entry that applies to objects of every size.
 const anySize = -1
 
-// hashLists are all lists together. They are not changed once read.
+// hashLists combines all lists. It is immutable once read.
 type hashLists struct {
 	kinds   [len(algorithms)]hashList
 	entries int
 }
 
-// hashList has the entries of one algorithm.
+// hashList holds the entries of one algorithm.
 type hashList struct {
-	sizes   map[int64]struct{} // the sizes that entries are for, anySize among them
-	digests map[string][]entry // by the raw digest
+	sizes   map[int64]struct{} // sizes of the entries, possibly anySize
+	digests map[string][]entry // by raw digest
 }
 
 type entry struct {
@@ -52,7 +52,7 @@ func readHashLists(names []string) (*hashLists, error) {
 }
 
 func (l *hashLists) readFile(name string) error {
-	// Before Open, which would wait for the writer of a named pipe.
+	// Stat first: opening a named pipe would wait for a writer.
 	info, err := os.Stat(name)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (l *hashLists) readFile(name string) error {
 	return err
 }
 
-// read collects the errors of the lines, up to a bound.
+// read reads a list and collects the errors of its lines, up to a limit.
 func (l *hashLists) read(r io.Reader, name string) error {
 	var errs []error
 	lines := bufio.NewScanner(r)
@@ -101,12 +101,12 @@ func (l *hashLists) read(r io.Reader, name string) error {
 	return errors.Join(errs...)
 }
 
-// add takes one line.
+// add parses one line.
 func (l *hashLists) add(line string) error {
 	if line == "" || line[0] == '#' {
 		return nil
 	}
-	// sha256sum begins a line with \ where the name has escapes in it.
+	// sha256sum begins a line with \ if the file name is escaped.
 	line = strings.TrimPrefix(line, `\`)
 	end := strings.IndexFunc(line, func(r rune) bool { return !isHex(r) })
 	if end < 0 {
@@ -140,14 +140,14 @@ func (h *hashList) add(digest string, e entry) {
 	h.sizes[e.size] = struct{}{}
 }
 
-// wants reports whether an object of this size can be in the list.
+// wants reports whether the list has an entry for an object of this size.
 func (h *hashList) wants(size int64) bool {
 	_, all := h.sizes[anySize]
 	_, one := h.sizes[size]
 	return all || one
 }
 
-// parseEntry reads what follows the digest of a line.
+// parseEntry parses what follows the digest in a line.
 func parseEntry(digest, rest string) (entry, error) {
 	if after, ok := strings.CutPrefix(rest, ":"); ok {
 		return parseClamAV(after)
@@ -158,7 +158,7 @@ func parseEntry(digest, rest string) (entry, error) {
 	if rest != "" && rest[0] != ' ' && rest[0] != '\t' {
 		return entry{}, fmt.Errorf("%.80q after the hash: want blanks and a name", rest)
 	}
-	// sha256sum puts a * before the name of a file that it read in binary mode.
+	// sha256sum marks files read in binary mode with a *.
 	name := strings.TrimPrefix(strings.TrimLeft(rest, " \t"), "*")
 	if name == "" {
 		name = "SHA256." + strings.ToLower(digest[:16])
@@ -166,7 +166,7 @@ func parseEntry(digest, rest string) (entry, error) {
 	return newEntry(anySize, name)
 }
 
-// parseClamAV reads SIZE:NAME[:LEVEL[:LEVEL]].
+// parseClamAV parses SIZE:NAME[:LEVEL[:LEVEL]].
 func parseClamAV(rest string) (entry, error) {
 	fields := strings.Split(rest, ":")
 	if len(fields) < 2 || len(fields) > 4 {
@@ -192,7 +192,7 @@ func newEntry(size int64, name string) (entry, error) {
 	if name == "" || len(name) > maxListName {
 		return entry{}, fmt.Errorf("the name must have 1 to %d bytes", maxListName)
 	}
-	// A clone, so that the entry does not keep its line.
+	// Clone the name, so that the entry does not keep the line in memory.
 	return entry{size: size, name: strings.Clone(name)}, nil
 }
 

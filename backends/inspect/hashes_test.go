@@ -37,7 +37,7 @@ func TestHashes(t *testing.T) {
 		{"sha256 tab", s2 + "\tbad", "bad"},
 		{"sha256 CRLF", s2 + "\r", "SHA256." + s2[:16]},
 		{"byte order mark", "\ufeff" + s2 + "  bad", "bad"},
-		{"said to be harmless", m + ":17:Heuristics.Encrypted.Zip", "Heuristics.Encrypted.Zip"},
+		{"name of a heuristic", m + ":17:Heuristics.Encrypted.Zip", "Heuristics.Encrypted.Zip"},
 		{"other hash", strings.Repeat("0", 32) + ":17:Other", ""},
 		{"second entry of a hash", m + ":18:First\n" + m + ":17:Second", "Second"},
 		{"comments", "# " + m + "\n\n   \n#\n" + m + ":17:Bad.MD5\n# end", "Bad.MD5"},
@@ -56,14 +56,14 @@ func TestHashes(t *testing.T) {
 	}
 }
 
-// TestHashBeforeEncrypted wants the virus where both are true.
+// TestHashBeforeEncrypted checks that a listed hash wins over encryption.
 func TestHashBeforeEncrypted(t *testing.T) {
 	list := writeFile(t, "list", fmt.Sprintf("%x  evil.zip\n", sha256.Sum256(backendtest.EncryptedZip())))
 	b := open(t, func(c *Config) { c.Hashes = []string{list} })
 	wantFinding(t, scan(t, b, backendtest.EncryptedZip()), backends.Virus, "evil.zip")
 }
 
-func TestHashesRefuse(t *testing.T) {
+func TestHashListErrors(t *testing.T) {
 	s2 := strings.Repeat("ab", 32)
 	for _, c := range []struct{ name, line, want string }{
 		{"nonsense", "hello world", "list:2: "},
@@ -103,7 +103,7 @@ func TestHashErrorsAreCollectedAndBounded(t *testing.T) {
 	}
 }
 
-// TestHashListPipe must not wait for a writer.
+// TestHashListPipe checks that a named pipe is rejected without waiting for a writer.
 func TestHashListPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
@@ -116,7 +116,7 @@ func TestHashListPipe(t *testing.T) {
 
 func TestHashListTooLarge(t *testing.T) {
 	path := writeFile(t, "list", "")
-	if err := os.Truncate(path, maxListBytes+1); err != nil { // a hole, which takes no room
+	if err := os.Truncate(path, maxListBytes+1); err != nil { // a sparse file
 		t.Fatal(err)
 	}
 	if _, err := readHashLists([]string{path}); err == nil {
@@ -135,7 +135,8 @@ func TestTooManyHashes(t *testing.T) {
 	}
 }
 
-// TestOnlyNeededDigests counts reads: a size that no entry has is not read.
+// TestOnlyNeededDigests checks that an object is read only if a list has an entry for its
+// size.
 func TestOnlyNeededDigests(t *testing.T) {
 	list := writeFile(t, "list", strings.Repeat("0", 32)+":300000:X\n")
 	b := open(t, func(c *Config) { c.Hashes = []string{list}; c.Encrypted = false })

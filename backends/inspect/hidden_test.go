@@ -13,11 +13,11 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// picture is a file that no detector looks into.
+// picture is a file that no detector inspects.
 var picture = slices.Concat([]byte("\xff\xd8\xff\xe0\x00\x10JFIF\x00"), bytes.Repeat([]byte{0xe1, 2, 0xf7}, 2000), []byte("\xff\xd9"))
 
-// TestAppended has archives after something else, where unzip, unrar and 7z find
-// them: in a file alone, and attached to a mail.
+// TestAppended scans archives that follow something else, where unzip, unrar and 7z find
+// them: in a plain file and attached to a mail.
 func TestAppended(t *testing.T) {
 	archives := map[string]struct {
 		data []byte
@@ -50,8 +50,8 @@ func TestAppended(t *testing.T) {
 	}
 }
 
-// TestAppendedMember wants a stored member not to be looked into again as something
-// that follows: that would use up the budget.
+// TestAppendedMember checks that a stored member is not inspected a second time as appended
+// data, which would use up the budget.
 func TestAppendedMember(t *testing.T) {
 	member := build.Seven(build.SevenStored("a.tar", append(build.Tar(t, build.Text("a")), make([]byte, 3<<20)...)))
 	data := build.Tar(t, build.Text("a"), build.File{Name: "x.7z", Data: member})
@@ -59,14 +59,14 @@ func TestAppendedMember(t *testing.T) {
 	wantFinding(t, scan(t, b, data), backends.OK, "")
 }
 
-// TestTwoZips has archives that one program reads in one way and another in another.
+// TestTwoZips scans archives that different programs read differently.
 func TestTwoZips(t *testing.T) {
 	locked, plain := build.Zip(t, build.Locked("x")), build.Zip(t, build.Text("a"))
 	nested := build.Zip(t, build.Inner("in.zip", locked, false))
 	inComment := slices.Clone(nested)
 	binary.LittleEndian.PutUint16(inComment[len(inComment)-2:], uint16(len(plain)))
-	// The directory says that the member is stored, and its local header that it is
-	// deflated. unzip believes the local one.
+	// The directory says that the member is stored, its local header that it is
+	// deflated. unzip trusts the local header.
 	stored := slices.Clone(nested)
 	at := bytes.Index(stored, []byte("PK\x01\x02"))
 	binary.LittleEndian.PutUint16(stored[at+10:], 0)
@@ -87,11 +87,12 @@ func TestTwoZips(t *testing.T) {
 	}
 }
 
-// TestBrokenDirectory has a directory that breaks off after its first member, in an
-// archive whose beginning does not show its members; and one that speaks of none.
+// TestBrokenDirectory scans a directory that breaks off after its first member, in an
+// archive whose beginning does not show its members; and one that lists members that do not
+// exist.
 func TestBrokenDirectory(t *testing.T) {
 	data := slices.Concat(picture, build.Zip(t, build.Text("a"), build.Text("b")))
-	// As zip -A writes it: places count from the beginning of the file.
+	// As zip -A writes it: offsets count from the beginning of the file.
 	le32, n := binary.LittleEndian, uint32(len(picture))
 	one, two, end := bytes.Index(data, []byte("PK\x01\x02")), bytes.LastIndex(data, []byte("PK\x01\x02")), bytes.LastIndex(data, []byte("PK\x05\x06"))
 	for _, at := range []int{one + 42, two + 42, end + 16} {
@@ -105,8 +106,8 @@ func TestBrokenDirectory(t *testing.T) {
 	wantFinding(t, scan(t, b, data), backends.OK, "")
 }
 
-// TestStreams has streams whose first part is empty, or has a header that not all
-// libraries read.
+// TestStreams scans compressed streams whose first part is empty, or whose header not all
+// libraries accept.
 func TestStreams(t *testing.T) {
 	archive := build.Zip(t, build.Locked("x"))
 	long := strings.Repeat("n", 3000)
@@ -146,10 +147,10 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// sampleBzip2 begins like a stream, and is none.
+// sampleBzip2 only begins like a bzip2 stream.
 var sampleBzip2 = []byte("BZh91AY&SY-----------------------")
 
-// TestAmbiguousMail has mails that programs read in different ways. In each clamd 1.4
+// TestAmbiguousMail scans mails that programs read differently. In each of them clamd 1.4
 // or mutt finds the archive.
 func TestAmbiguousMail(t *testing.T) {
 	b64 := base64.StdEncoding.EncodeToString(build.Zip(t, build.Locked("x")))
@@ -201,8 +202,8 @@ func TestAmbiguousMail(t *testing.T) {
 	}
 }
 
-// TestLongQuotedPrintable has an archive in one line of quoted-printable, in which
-// every place for an escape comes where a part of a long line ends.
+// TestLongQuotedPrintable scans an archive in one line of quoted-printable, so that parts
+// of the line end at every position within an escape.
 func TestLongQuotedPrintable(t *testing.T) {
 	archive := build.Zip(t, build.File{Name: "p.bin", Data: bytes.Repeat([]byte{0xe1, ' ', '=', 7}, 3000), Stored: true}, build.Locked("x"))
 	var s strings.Builder
@@ -220,7 +221,7 @@ func TestLongQuotedPrintable(t *testing.T) {
 	}
 }
 
-// TestWideText has OpenPGP's armor in UTF-16.
+// TestWideText scans OpenPGP armor in UTF-16.
 func TestWideText(t *testing.T) {
 	armor := string(sampleFiles(t)["pgp/key.asc"])
 	little := strings.Join(strings.Split(build.Paragraphs(3000)+"\n"+armor, ""), "\x00") + "\x00"

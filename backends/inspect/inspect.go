@@ -1,75 +1,72 @@
-// Package inspect is polyclam's own small engine. It needs no daemon, knows the
-// EICAR test file and lists of hashes, and reports what is encrypted in containers
-// that other engines pass in silence.
+// Package inspect is polyclam's own small engine. It needs no daemon, recognises the
+// EICAR test file and listed hashes, and reports encrypted parts of containers, which
+// other engines pass over in silence.
 //
-// The hash lists are text, one entry a line; blank lines and lines that begin
-// with # do not count:
+// Hash lists are text files with one entry per line; blank lines and lines that begin
+// with # are ignored:
 //
 //	MD5:SIZE:NAME             ClamAV's .hdb
-//	SHA1:SIZE:NAME            ClamAV's .hsb; SIZE may be *, and a functionality
-//	SHA256:*:NAME:73          level may follow, which is not used
+//	SHA1:SIZE:NAME            ClamAV's .hsb; SIZE may be *, and functionality
+//	SHA256:*:NAME:73          levels may follow, which are ignored
 //	SHA256  NAME              as sha256sum prints it
 //	SHA256                    alone
 //
-// Hashes and EICAR are looked for in the object as a whole, not within
-// containers: unpacking is the work of the real engines.
+// Hashes and EICAR are matched against the whole object, not inside containers:
+// unpacking is the job of the real engines.
 //
-// The answers:
+// The results:
 //
-//	code 0  ok         nothing found, or no opinion: not a container, or only like one
+//	code 0  ok         nothing found, or no opinion: not a container
 //	code 1  virus      EICAR or a listed hash
-//	code 2  encrypted  Heuristics.Encrypted.X; Detail says which member of which
-//	                   containers, and how
+//	code 2  encrypted  Heuristics.Encrypted.X; Detail names the member, its containers
+//	                   and the encryption
 //	code 3  partial    Heuristics.Limits.Exceeded.MaxBytes, MaxDepth, MaxMembers, MaxTime:
-//	                   a budget ran out
-//	                   and Method, CutOff, Split, Broken after the same beginning: a
-//	                   container is known, but something in it could not be looked into
+//	                   a budget ran out; or Method, CutOff, Split, Broken after the same
+//	                   prefix: part of a recognised container could not be inspected
 //
-// X is libclamav's where it has one: Zip, RAR, 7Zip, PDF, OLE2 (Office documents of
-// all ages), EGG; and else ODF, EPUB, IWork, Access, PGP, SMIME, Mail (other
+// X is libclamav's name where it has one: Zip, RAR, 7Zip, PDF, OLE2 (Office documents of
+// all versions), EGG. The others are ODF, EPUB, IWork, Access, PGP, SMIME, Mail (other
 // multipart/encrypted), RPMSG, ALZ, ARJ, ACE, LUKS, BitLocker, DMG, KeePass,
-// PasswordSafe, Age, AESCrypt, OpenSSL. What is only signed is not encrypted.
+// PasswordSafe, Age, AESCrypt, OpenSSL. Signed data does not count as encrypted.
 //
-// Inspect only ever adds to what other engines find. It looks into ZIP, RAR, 7z,
-// tar, cpio, ar, ISO and UDF, cab, LHA, gzip, bzip2, xz, LZMA, zstd, LZ4, .Z, mails and mailboxes with their attachments (base64,
-// quoted-printable, uuencode, winmail.dat), signed S/MIME, compound files such as
-// Outlook's messages, files that are inserted into Office documents and RTF or
-// attached to a PDF, and into what is in these, however deep. ARJ, ACE, ALZ and EGG
-// archives are looked into only where their members are stored.
+// Inspect only adds to the findings of other engines. It unpacks, at any depth: ZIP, RAR,
+// 7z, tar, cpio, ar, ISO and UDF, cab, LHA, gzip, bzip2, xz, LZMA, zstd, LZ4, .Z, mails and
+// mailboxes with their attachments (base64, quoted-printable, uuencode, winmail.dat),
+// signed S/MIME, compound files such as Outlook messages, and files embedded in Office
+// documents, RTF or PDF. Of ARJ, ACE, ALZ and EGG archives it inspects stored members only.
 //
-// Programs open an archive after something else in a file: after a program, a picture,
-// another archive. That is looked for in the first megabyte of the object itself and of
-// what is attached to a mail, but not of a text there, and for ZIP at the end as well. In
-// other containers it is looked for only in programs that are not compressed, and for ZIP
-// in the last KiB of a stored member. A compressed text is searched only for what begins
-// in its first 1,024 bytes.
+// Many programs open an archive that follows something else in a file: a program, a
+// picture, another archive. Inspect searches the first megabyte of the object and of mail
+// attachments other than texts for archives, and for ZIP also the end. In other containers
+// it searches only uncompressed programs, and for ZIP the last KiB of stored members. Of a
+// compressed text it searches only the first 1,024 bytes for what may begin there.
 //
-// # What may be argued about
+// # Debatable decisions
 //
 //   - A PDF that opens with the empty user password is not encrypted: its owner only
-//     forbids printing and the like. If only the owner's password is empty, it is:
-//     poppler and qpdf open it, pdf.js and most engines do not. Detail says so.
+//     forbids printing and the like. If only the owner's password is empty, it is
+//     encrypted: poppler and qpdf open it, pdf.js and most engines do not. Detail says so.
 //   - A workbook that Excel opens with its built-in password (VelvetSweatshop) is
-//     encrypted, because most engines do not look into it. Detail says so, but
-//     not of newer workbooks (.xlsx), whose keys take too long to make.
-//   - An EPUB with rights management (LCP and others) is encrypted: without a
-//     licence it cannot be looked into. One that only hides its fonts is not.
-//   - Data of the oldest OpenPGP kind, without a session key, is known only by its
-//     size, and so only where it is not compressed.
-//   - PPMd in RAR 3 is partial: it takes up to 256 MiB, and any part of a stream may
-//     ask for that. So is what only a hostile archive has: filters that run over the
-//     same bytes again and again.
+//     encrypted, because most engines cannot open it. Detail says so, except for newer
+//     workbooks (.xlsx), whose keys take too long to derive.
+//   - An EPUB with rights management (LCP and others) is encrypted, as it cannot be
+//     inspected without a licence. One with obfuscated fonts is not.
+//   - OpenPGP data of the oldest kind, without a session key, is recognised only by its
+//     size, and therefore only where it is not compressed.
+//   - PPMd in RAR 3 is partial: it needs up to 256 MiB, and any part of a stream may
+//     request that. So are filters that process the same bytes repeatedly, which only
+//     hostile archives have.
 //
 // # Memory and time
 //
-// The memory of one scan is bounded by max_bytes and a few MiB; only members of a
-// container that are containers themselves, what is attached to a mail and no text, and
-// the dictionaries to unpack them, take any of max_bytes. Dictionaries are given back with the member. No number in
-// a file makes inspect, or a library, allocate more than has been paid for, or
-// run on without an end. What unpacks RAR, 7z and LZMA may go on for a moment when
-// the time is over: it is left alone then, see walk.Guard.
+// The memory of one scan is bounded by max_bytes plus a few MiB. Of max_bytes, memory is
+// used only for members that are containers themselves, for mail attachments other than
+// texts, and for dictionaries, which are released with their member. No number in a file
+// can make inspect or a library allocate more than has been paid for, or run forever. A
+// library call that unpacks RAR, 7z or LZMA may outlive the scan for a moment, see
+// walk.Guard.
 //
-// How a detector is written is in internal/walk.
+// To write a detector, see package internal/walk.
 package inspect
 
 import (
@@ -84,7 +81,7 @@ import (
 	"polyclam/backends/testfile"
 )
 
-// The codes of the results.
+// Result codes.
 const (
 	codeClean     = 0
 	codeVirus     = 1
@@ -92,12 +89,12 @@ const (
 	codePartial   = 3
 )
 
-// Backend is the engine, made by [Config.Open].
+// Backend is the engine, made by [Config.Open]. It is safe for concurrent use.
 type Backend struct {
-	config  Config // not changed
+	config  Config // immutable
 	lists   atomic.Pointer[hashLists]
 	scratch sync.Pool   // of *scratch
-	slots   *walk.Slots // see guard
+	slots   *walk.Slots // for unpacking libraries
 }
 
 // Scan implements [backends.Backend].
@@ -110,7 +107,7 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 		return backends.Result{}, fmt.Errorf("inspect: %w", err)
 	}
 	if name != "" {
-		// Whatever a list calls it: the site has put it there to be stopped.
+		// Always a virus, whatever its name: the site lists objects to block them.
 		var a backends.Answer
 		a.Named(backends.Virus, codeVirus, name, "")
 		return a.Result()
@@ -125,8 +122,8 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	return r, nil
 }
 
-// Reload implements [backends.Reloader]: it reads the hash lists again. If one
-// is bad the old ones stay.
+// Reload implements [backends.Reloader]. It reads the hash lists again, and keeps the old
+// ones if one is bad.
 func (b *Backend) Reload(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("inspect: %w", context.Cause(ctx))
@@ -146,7 +143,7 @@ func (b *Backend) load() error {
 	return nil
 }
 
-// known returns the name of the object if it is known malware.
+// known returns the name of the object if it is known malware, or "".
 func (b *Backend) known(ctx context.Context, o backends.Object) (string, error) {
 	if size := o.Size(); size >= eicarMin && size <= eicarMax {
 		data := make([]byte, size)
@@ -160,7 +157,7 @@ func (b *Backend) known(ctx context.Context, o backends.Object) (string, error) 
 	return b.lists.Load().find(ctx, o)
 }
 
-// Look searches for what is encrypted.
+// Look searches the object for encrypted parts.
 func (b *Backend) Look(ctx context.Context, o backends.Object) (backends.Result, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, b.config.MaxTime, walk.ErrMaxTime)
 	defer cancel()
@@ -175,7 +172,7 @@ func (b *Backend) Look(ctx context.Context, o backends.Object) (backends.Result,
 	}
 	missed, err := w.Result()
 	switch {
-	case missed != nil: // before something encrypted was seen, too
+	case missed != nil: // also beside something encrypted
 		a.Named(backends.Partial, codePartial, missed.Name, missed.Detail)
 	case err != nil:
 		a.Fail(err)
@@ -192,8 +189,9 @@ func (b *Backend) takeScratch() *walk.Scratch {
 	return new(walk.Scratch)
 }
 
-// The test file is 68 bytes at the very start; up to 128 bytes in total it may
-// be followed by white space, says eicar.org: blank, TAB, LF, CR, CTRL-Z.
+// The EICAR test file consists of 68 bytes at the very start, which may be followed by
+// white space (blank, TAB, LF, CR, CTRL-Z) up to 128 bytes in total, according to
+// eicar.org.
 const (
 	eicarMin = 68
 	eicarMax = 128

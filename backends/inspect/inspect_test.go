@@ -16,14 +16,15 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// open makes the backend with the defaults, changed by change if it is not nil.
+// open returns a backend with the default configuration, modified by change unless that is
+// nil.
 func open(tb testing.TB, change func(*Config)) *Backend {
 	tb.Helper()
 	c, ok := NewConfig().(*Config)
 	if !ok {
 		tb.Fatal("NewConfig is not a *Config")
 	}
-	c.MaxTime = time.Minute // whatever else the machine is doing
+	c.MaxTime = time.Minute // the machine may be busy
 	if change != nil {
 		change(c)
 	}
@@ -33,7 +34,7 @@ func open(tb testing.TB, change func(*Config)) *Backend {
 	}
 	backend, ok := b.(*Backend)
 	if !ok {
-		tb.Fatalf("Open makes a %T", b)
+		tb.Fatalf("Open returned a %T", b)
 	}
 	return backend
 }
@@ -62,7 +63,7 @@ func scan(tb testing.TB, b *Backend, data []byte) backends.Result {
 	return r
 }
 
-// wantFinding wants one finding, or none if name is empty.
+// wantFinding checks the category and the names of all findings. An empty name means none.
 func wantFinding(t *testing.T, r backends.Result, category backends.Category, names ...string) {
 	t.Helper()
 	var got []string
@@ -77,8 +78,16 @@ func wantFinding(t *testing.T, r backends.Result, category backends.Category, na
 	}
 }
 
-// wantFirst wants a finding, and nothing beside it but a part that could not be
-// looked into.
+// wantDetail wants an encrypted result with one finding of this name, and the detail.
+func wantDetail(t *testing.T, r backends.Result, name, detail string) {
+	t.Helper()
+	wantFinding(t, r, backends.Encrypted, name)
+	if r.Detail != detail {
+		t.Errorf("detail %q, want %q", r.Detail, detail)
+	}
+}
+
+// wantFirst is wantFinding, but ignores a second finding that is partial.
 func wantFirst(t *testing.T, r backends.Result, category backends.Category, name string) {
 	t.Helper()
 	only := r
@@ -88,7 +97,7 @@ func wantFirst(t *testing.T, r backends.Result, category backends.Category, name
 	wantFinding(t, only, category, name)
 }
 
-// isCutOff reports whether a result says that the end of a container is missing.
+// isCutOff reports whether the only finding is a truncated container.
 func isCutOff(r backends.Result) bool {
 	return r.Category == backends.Partial && len(r.Findings) == 1 && r.Findings[0].Name == walk.UnscannedCutOff
 }
@@ -108,12 +117,12 @@ func TestEICAR(t *testing.T) {
 		{"all white space", eicar + " \t\r\n\x1a", true},
 		{"128 bytes", eicar + strings.Repeat(" ", 60), true},
 		{"129 bytes", eicar + strings.Repeat(" ", 61), false},
-		{"something behind", eicar + "x", false},
-		{"something behind white space", eicar + "\n\nx", false},
-		{"a NUL behind", eicar + "\x00", false},
-		{"a vertical tab behind", eicar + "\v", false},
-		{"something before", " " + eicar, false},
-		{"cut", eicar[:67], false},
+		{"followed by a letter", eicar + "x", false},
+		{"followed by white space and a letter", eicar + "\n\nx", false},
+		{"followed by a NUL", eicar + "\x00", false},
+		{"followed by a vertical tab", eicar + "\v", false},
+		{"preceded by a blank", " " + eicar, false},
+		{"truncated", eicar[:67], false},
 		{"lower case", strings.ToLower(eicar), false},
 		{"twice", eicar + eicar, false},
 		{"blanks", strings.Repeat(" ", 68), false},
@@ -136,7 +145,7 @@ func TestEncryptedOff(t *testing.T) {
 	wantFinding(t, scan(t, b, backendtest.EICAR()), backends.Virus, "Eicar-Test-Signature")
 }
 
-// stop ends the context at its n-th read.
+// stop ends the context at the n-th read.
 type stop struct {
 	*backendtest.Object
 	n      int
@@ -153,8 +162,8 @@ func (s *stop) ReadAt(p []byte, off int64) (int, error) {
 	return s.Object.ReadAt(p, off)
 }
 
-// TestContextEndsWhileHashing counts reads: after the end there is one more at
-// most.
+// TestContextEndsWhileHashing checks that at most one more read follows the end of the
+// context.
 func TestContextEndsWhileHashing(t *testing.T) {
 	list := writeFile(t, "x.hsb", strings.Repeat("0", 64)+":*:X")
 	b := open(t, func(c *Config) { c.Hashes = []string{list} })
@@ -165,7 +174,7 @@ func TestContextEndsWhileHashing(t *testing.T) {
 		t.Fatalf("%v, want the cause", err)
 	}
 	if c.reads != 3 {
-		t.Errorf("%d reads, the context ended at the third", c.reads)
+		t.Errorf("%d reads, but the context ended at the third", c.reads)
 	}
 }
 
@@ -179,12 +188,12 @@ func TestContextEndsInZip(t *testing.T) {
 			t.Errorf("read %d: %v, want the cause", n, err)
 		}
 		if c.reads > n {
-			t.Errorf("%d reads, the context ended at %d", c.reads, n)
+			t.Errorf("%d reads, but the context ended at read %d", c.reads, n)
 		}
 	}
 }
 
-// failing fails from its n-th read on.
+// failing fails from the n-th read on.
 type failing struct {
 	*backendtest.Object
 	n   int
@@ -198,8 +207,8 @@ func (f *failing) ReadAt(p []byte, off int64) (int, error) {
 	return f.Object.ReadAt(p, off)
 }
 
-// TestUnreadable wants a failure wherever the content fails: what cannot be read
-// is no broken archive.
+// TestUnreadable checks that a failing read fails the scan, wherever it happens: an
+// unreadable object is not a broken archive.
 func TestUnreadable(t *testing.T) {
 	b := open(t, nil)
 	data := build.Zip(t, build.ManyMembers(5)...)

@@ -34,14 +34,14 @@ func TestMaxMembers(t *testing.T) {
 	b := open(t, func(c *Config) { c.MaxMembers = 10 })
 	wantFinding(t, scan(t, b, build.Zip(t, build.ManyMembers(10)...)), backends.OK, "")
 	wantFinding(t, scan(t, b, build.Zip(t, build.ManyMembers(11)...)), backends.Partial, exceeded+"MaxMembers")
-	// The flags are looked at first.
+	// The flags are checked first.
 	wantFinding(t, scan(t, b, build.Zip(t, append(build.ManyMembers(20), build.Locked("x"))...)), backends.Encrypted, encryptedZip)
-	// The budget is for the whole content.
+	// The budget covers the whole object.
 	half := build.Zip(t, build.ManyMembers(6)...)
 	wantFinding(t, scan(t, b, build.Zip(t, build.Inner("a.zip", half, false), build.Inner("b.zip", half, true))), backends.Partial, exceeded+"MaxMembers")
 }
 
-// bomb is a deflated member of size bytes that begins like an archive.
+// bomb returns a deflated member that unpacks to size bytes and begins like an archive.
 func bomb(tb testing.TB, size int, declared uint64) build.File {
 	tb.Helper()
 	var b bytes.Buffer
@@ -67,15 +67,16 @@ func TestMaxBytes(t *testing.T) {
 			t.Log(name)
 		}
 	}
-	// An honest size does not use the budget up.
+	// A member with an honest size does not use up the budget.
 	r := scan(t, b, build.Zip(t, bomb(t, 8<<20, 8<<20), build.Inner("x.zip", one, false)))
 	wantFinding(t, r, backends.Encrypted, encryptedZip, exceeded+"MaxBytes")
-	// What is not a container is not unpacked.
+	// Only containers are unpacked.
 	text := build.File{Name: "text", Data: make([]byte, 16<<20)}
 	wantFinding(t, scan(t, b, build.Zip(t, text)), backends.OK, "")
 }
 
-// TestOverlap lets 3000 records point to the same nested archive.
+// TestOverlap scans an archive in which 3000 directory records point to the same nested
+// archive.
 func TestOverlap(t *testing.T) {
 	big := build.Zip(t, build.File{Name: "big", Data: make([]byte, 100), Stored: true}, build.File{Name: "z", Data: make([]byte, 64<<10), Stored: true})
 	data := build.Zip(t, build.Inner("x.zip", big, false))
@@ -89,12 +90,12 @@ func TestOverlap(t *testing.T) {
 	wantFinding(t, r, backends.Partial, exceeded+"MaxBytes")
 }
 
-// TestMaxTime lets no time at all.
+// TestMaxTime scans with no time at all.
 func TestMaxTime(t *testing.T) {
 	b := open(t, nil)
 	b.config.MaxTime = 0
 	wantFinding(t, scan(t, b, build.Zip(t, build.Locked("x"))), backends.Partial, exceeded+"MaxTime")
-	// A context that is over is not one of the limits.
+	// A context that ended by itself is not a limit.
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errEnough)
 	if _, err := b.Scan(ctx, nil); !errors.Is(err, errEnough) {
@@ -102,7 +103,7 @@ func TestMaxTime(t *testing.T) {
 	}
 }
 
-// TestMemory counts what is allocated while budgets are attacked.
+// TestMemory checks how much memory hostile archives make inspect allocate.
 func TestMemory(t *testing.T) {
 	headers := bytes.Repeat([]byte(build.ZipCentral+string(make([]byte, 42))), 200_000)
 	for _, c := range []struct {

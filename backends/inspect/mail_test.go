@@ -12,7 +12,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// TestMail has an encrypted archive in mails of many kinds.
+// TestMail scans mails of many kinds with an encrypted archive.
 func TestMail(t *testing.T) {
 	archive := build.Zip(t, build.Text("a"), build.Locked("x"))
 	b64 := base64.StdEncoding.EncodeToString(archive)
@@ -36,11 +36,11 @@ func TestMail(t *testing.T) {
 		{"called text", in("z.zip"), func() []byte { p := part; p.Kind = "text/plain"; return with(p) }()},
 		{"no type", in("z.zip"), func() []byte { p := part; p.Kind = ""; return with(p) }()},
 		{"deep", in("z.zip"), build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "multipart/related", Parts: []build.MailPart{{Kind: "multipart/alternative", Parts: []build.MailPart{{Kind: "text/plain", Data: []byte("a")}}}, part}}}})},
-		{"behind a deep one", in("z.zip"), build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "multipart/alternative", Parts: []build.MailPart{{Kind: "text/plain", Data: []byte("a")}}}, part}})},
+		{"after a nested multipart", in("z.zip"), build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "multipart/alternative", Parts: []build.MailPart{{Kind: "text/plain", Data: []byte("a")}}}, part}})},
 		{"forwarded", `mail: ` + in("z.zip"), build.Mail(build.MailPart{Kind: "message/rfc822", Data: with(part)})},
 		{"forwarded as attachment", `member "m.eml" in mail: ` + in("z.zip"), build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "message/rfc822", Name: "m.eml", Data: with(part)}}})},
 		{"forwarded in base64", `member "m.eml" in mail: ` + in("z.zip"), with(build.MailPart{Kind: "message/rfc822", Encoding: "base64", Name: "m.eml", Data: with(part)})},
-		{"behind a forwarded one", in("z.zip"), build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "message/rfc822", Data: with(build.MailPart{Kind: "text/plain", Data: []byte("x")})}, part}})},
+		{"after a forwarded mail", in("z.zip"), build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "message/rfc822", Data: with(build.MailPart{Kind: "text/plain", Data: []byte("x")})}, part}})},
 		{"newlines only", in("z.zip"), bytes.ReplaceAll(with(part), []byte("\r\n"), []byte("\n"))},
 		{"mixed newlines", in("z.zip"), bytes.Replace(bytes.ReplaceAll(with(part), []byte("\r\n"), []byte("\n")), []byte("\n--="), []byte("\r\n--="), 1)},
 		{"mailbox", in("z.zip"), append([]byte("From a@example.org Mon Jan  1 00:00:00 2024\n"), with(part)...)},
@@ -58,16 +58,12 @@ func TestMail(t *testing.T) {
 		{"only a header field and a body", in("z.zip"), []byte("Content-Type: application/zip; name=z.zip\nContent-Transfer-Encoding: base64\n\n" + b64)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := scan(t, open(t, nil), c.data)
-			wantFinding(t, r, backends.Encrypted, encryptedZip)
-			if r.Detail != c.detail {
-				t.Errorf("detail %q, want %q", r.Detail, c.detail)
-			}
+			wantDetail(t, scan(t, open(t, nil), c.data), encryptedZip, c.detail)
 		})
 	}
 }
 
-// TestMailText has messages within texts.
+// TestMailText scans texts with encrypted messages.
 func TestMailText(t *testing.T) {
 	files := sampleFiles(t)
 	for name, want := range map[string]string{
@@ -80,7 +76,7 @@ func TestMailText(t *testing.T) {
 			"base64": build.Mail(build.MailPart{Kind: "text/plain", Encoding: "base64", Data: body}),
 			"quoted": build.Mail(build.MailPart{Kind: "text/plain; charset=x-unknown", Encoding: "quoted-printable", Data: body}),
 			"part":   build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "text/plain", Data: body}}}),
-			"behind": build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "text/plain", Data: []byte("a\r\n-----BEGIN PGP MESSAGE-----\r\n")}, {Kind: "text/plain", Data: body}}}),
+			"after":  build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "text/plain", Data: []byte("a\r\n-----BEGIN PGP MESSAGE-----\r\n")}, {Kind: "text/plain", Data: body}}}),
 		} {
 			r := scan(t, open(t, nil), data)
 			category := backends.Encrypted
@@ -94,7 +90,7 @@ func TestMailText(t *testing.T) {
 	}
 }
 
-// TestMailPlain wants no false alarm.
+// TestMailPlain checks that harmless mails give no false alarm.
 func TestMailPlain(t *testing.T) {
 	b := open(t, nil)
 	plain := build.Zip(t, build.Text("a"))
@@ -114,17 +110,17 @@ func TestMailPlain(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
-	// A mail that is cut anywhere has no failure, and nothing in it.
+	// A truncated mail causes no failure and no finding,
 	data := build.Mail(build.MailPart{Kind: "multipart/mixed", Parts: []build.MailPart{{Kind: "message/rfc822", Data: build.Attach("z.zip", plain)}, {Kind: "text/html", Encoding: "quoted-printable", Data: []byte("<p>ä=")}}})
 	for n := range data {
-		// The archive may be cut off.
+		// except that the archive may be cut off.
 		if r := scan(t, b, data[:n]); r.Category != backends.OK && !isCutOff(r) {
 			t.Fatalf("%d of %d bytes: %+v", n, len(data), r)
 		}
 	}
 }
 
-// TestMailLimits attacks the budgets.
+// TestMailLimits scans mails that attack the budgets.
 func TestMailLimits(t *testing.T) {
 	header := "From: a@example.org\nTo: b@example.org\n"
 	nested := func(n int, last string) []byte {
@@ -174,7 +170,7 @@ func TestMailLimits(t *testing.T) {
 	}
 }
 
-// FuzzMail puts any bytes after a header.
+// FuzzMail scans arbitrary bytes after a mail header.
 func FuzzMail(f *testing.F) {
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Transfer-Encoding: base64\n\nUEsDBA==\n--b--\n"))
 	f.Add([]byte("Content-Type: message/rfc822\n\nFrom: x\n\nbegin 644 x\n#86%B\nend\n"))

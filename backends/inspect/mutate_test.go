@@ -14,8 +14,8 @@ import (
 	"polyclam/backends"
 )
 
-// TestMutations changes samples, bare and in containers, at random and scans
-// them. It takes a second; with POLYCLAM_MUTATIONS=1000000 it does that many.
+// TestMutations scans random mutations of samples, bare and in containers, for a second;
+// with POLYCLAM_MUTATIONS=1000000 it scans that many.
 func TestMutations(t *testing.T) {
 	most, limit := 1<<30, time.Second
 	if n, err := strconv.Atoi(os.Getenv("POLYCLAM_MUTATIONS")); err == nil {
@@ -34,7 +34,7 @@ func TestMutations(t *testing.T) {
 		data := mutate(random, s.data, seeds)
 		started := time.Now()
 		var before, after runtime.MemStats
-		measured := n%64 == 0 // it stops the world
+		measured := n%64 == 0 // measuring stops the world
 		if measured {
 			runtime.ReadMemStats(&before)
 		}
@@ -56,10 +56,10 @@ func TestMutations(t *testing.T) {
 			t.Logf("%d after %v", n+1, time.Since(begin).Round(time.Second))
 		}
 	}
-	takeSlots(t, b)() // none is lost
+	takeSlots(t, b)() // none may be lost
 	wantGoroutines(t, goroutines)
-	// What is allocated includes what has been given back meanwhile, and what
-	// libraries take beyond what is paid.
+	// The total includes memory that has been released meanwhile, and the libraries'
+	// small allocations.
 	if most := uint64(b.config.MaxBytes)*8 + 16<<20; largest > most {
 		t.Errorf("%d bytes allocated for %s, max_bytes is %d", largest, large, b.config.MaxBytes)
 	}
@@ -69,7 +69,7 @@ func TestMutations(t *testing.T) {
 		categories[backends.Partial], slowest, slow, runtime.NumGoroutine())
 }
 
-// mutationSeeds are all samples, and each in one container.
+// mutationSeeds returns all samples, bare and each in one container.
 func mutationSeeds(tb testing.TB) []sample {
 	tb.Helper()
 	around := wrappers(tb)
@@ -82,7 +82,7 @@ func mutationSeeds(tb testing.TB) []sample {
 	return seeds
 }
 
-// interesting are numbers that parsers stumble over.
+// interesting are numbers that often break parsers.
 var interesting = []uint64{0, 1, 2, 4, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 1 << 32, 1 << 62, 1<<63 - 1, 1 << 63, 1<<64 - 1}
 
 // mutate changes a copy of data in one to eight places.
@@ -109,9 +109,9 @@ func mutate(random *rand.Rand, data []byte, others []sample) []byte {
 			copy(out[at:], b[:1<<random.IntN(4)])
 		case 3:
 			out = slices.Delete(out, at, at+length)
-		case 4: // again
+		case 4: // repeat a part
 			out = slices.Insert(out, at, out[at:at+length]...)
-		case 5: // a part from elsewhere
+		case 5: // copy a part elsewhere
 			copy(out[random.IntN(len(out)):], out[at:at+length])
 		case 6:
 			out = out[:max(16, len(out)-random.IntN(200))]

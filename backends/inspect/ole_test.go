@@ -74,8 +74,8 @@ func TestOLEPlain(t *testing.T) {
 	}
 }
 
-// TestOLEBroken has files in which a table is broken that Office does not need, or
-// needs only for another stream.
+// TestOLEBroken scans files with a broken table that Office does not need, or needs only
+// for another stream.
 func TestOLEBroken(t *testing.T) {
 	locked := build.OLE(9, build.Stream{Name: "EncryptedPackage", Data: make([]byte, 9000)})
 	plain := build.OLE(9, build.Stream{Name: "x", Data: make([]byte, 9000)}, build.Stream{Name: "y", Data: make([]byte, 100)})
@@ -96,14 +96,13 @@ func TestOLEBroken(t *testing.T) {
 	wantFinding(t, scan(t, b, plain), backends.Partial, walk.UnscannedBroken)
 }
 
-// TestOLEBombs turns chains into circles, and makes deep directories and large
-// numbers.
+// TestOLEBombs scans files with cyclic chains, deep directories, and huge numbers.
 func TestOLEBombs(t *testing.T) {
 	b := open(t, nil)
 	word := build.Stream{Name: "WordDocument", Data: build.WordStream(0xa5ec, 0, 50_000)}
 	for i := range 200 {
 		data := build.OLE(9, word, build.Stream{Name: "x", Data: make([]byte, 3000)})
-		// Every fourth byte of header and table points somewhere else.
+		// Make the entries of header and table point elsewhere, one at a time.
 		at := 44 + 4*i
 		if i >= 100 {
 			at = len(data) - 512 + 4*(i-100)
@@ -118,7 +117,7 @@ func TestOLEBombs(t *testing.T) {
 		many = append(many, build.Stream{Name: fmt.Sprint("s", i), Data: nil})
 	}
 	data := build.OLE(9, many...)
-	// Each entry is a child of the one before: mscfb keeps all their paths.
+	// Make each entry a child of the previous one: mscfb keeps all their paths.
 	directory := bytes.Index(data, []byte("R\x00o\x00o\x00t\x00"))
 	for i := range many {
 		e := data[directory+128*i:]
@@ -134,7 +133,7 @@ func TestOLEBombs(t *testing.T) {
 	}
 }
 
-// FuzzOLE wants a sound result and bounded work.
+// FuzzOLE checks the results for arbitrary compound files.
 func FuzzOLE(f *testing.F) {
 	for _, shift := range []uint{9, 12} {
 		f.Add(build.OLE(shift, build.Stream{Name: "WordDocument", Data: build.WordStream(0xa5ec, 0x100, 300)}, build.Stream{Name: "x", Data: make([]byte, 4096)}))

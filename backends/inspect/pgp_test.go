@@ -42,7 +42,7 @@ func TestPGPPackets(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			for how, d := range map[string][]byte{"bytes": c.data, "armor": build.PGPArmor(c.data)} {
 				r := scan(t, open(t, nil), d)
-				// Armor says already that it is a message: its first packet will do.
+				// In armor the first packet is enough, as the header says that it is a message.
 				first, _ := pgp.ReadPacket(c.data)
 				armored := how == "armor" && (c.encrypted || first.IsEncrypted(c.data[first.Header:]))
 				if want := c.encrypted && how == "bytes" || armored; (r.Category == backends.Encrypted) != want {
@@ -53,7 +53,7 @@ func TestPGPPackets(t *testing.T) {
 	}
 }
 
-// FuzzParsers gives any bytes to the small parsers after the right beginnings.
+// FuzzParsers scans arbitrary bytes after the beginnings that the small parsers expect.
 func FuzzParsers(f *testing.F) {
 	for _, c := range composed(f) {
 		f.Add(c.data)
@@ -76,7 +76,7 @@ func FuzzParsers(f *testing.F) {
 }
 
 func TestODF(t *testing.T) {
-	// A manifest elsewhere is none.
+	// A manifest in another folder does not count.
 	b := open(t, nil)
 	wantFinding(t, scan(t, b, build.ODF(t, build.ODFManifestText("content.xml", build.ODFEncryption))), backends.Encrypted, walk.FindingODF)
 	other := build.Zip(t, build.File{Name: "x/" + build.ODFManifest, Data: []byte(build.ODFManifestText("a", build.ODFEncryption))})

@@ -33,7 +33,7 @@ func TestRAREncrypted(t *testing.T) {
 	}{
 		{"4", build.RAR4(0, secret), aes + "128"},
 		{"4 last", build.RAR4(0, rarText("a"), rarText("b"), secret), aes + "128"},
-		{"4 behind compressed", build.RAR4(0, build.RARFile{Name: "p", Data: build.Text("p").Data, Packed: true}, secret), aes + "128"},
+		{"4 after compressed", build.RAR4(0, build.RARFile{Name: "p", Data: build.Text("p").Data, Packed: true}, secret), aes + "128"},
 		{"4 large", build.RAR4(0, build.RARFile{Name: "dir/secret.txt", Data: make([]byte, 32), Encrypted: true, Large: true}), aes + "128"},
 		{"4 Unicode", build.RAR4(0, build.RARFile{Name: "dir/secret.txt\x00\x01\x02\x03", Data: make([]byte, 32), Encrypted: true, Flags: 0x200}), aes + "128"},
 		{"2", build.RAR4(0, old(20)), `member "dir/secret.txt" in rar: RAR 2.0 encryption`},
@@ -45,19 +45,15 @@ func TestRAREncrypted(t *testing.T) {
 		{"5 headers", build.RAR5Locked(), "rar: headers encrypted, AES-256"},
 		{"5 program", append(bytes.Clone(stub), build.RAR5(secret)...), aes + "256"},
 		{"5 program with another signature", append(append(bytes.Clone(stub), build.RARSignature+"\x07\x07"...), build.RAR5(secret)...), aes + "256"},
-		{"5 cut behind the header", build.RAR5(secret)[:90], aes + "256"},
+		{"5 cut after the header", build.RAR5(secret)[:90], aes + "256"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := scan(t, open(t, nil), c.data)
-			wantFinding(t, r, backends.Encrypted, walk.FindingRAR)
-			if r.Detail != c.detail {
-				t.Errorf("detail %q, want %q", r.Detail, c.detail)
-			}
+			wantDetail(t, scan(t, open(t, nil), c.data), walk.FindingRAR, c.detail)
 		})
 	}
 }
 
-// TestRARNested looks into members, which are compressed after a fashion.
+// TestRARNested scans archives with an encrypted archive as a stored or compressed member.
 func TestRARNested(t *testing.T) {
 	b := open(t, nil)
 	archive := build.Zip(t, build.Locked("x"))
@@ -74,18 +70,14 @@ func TestRARNested(t *testing.T) {
 		"5 packed": build.RAR5(plain, packed, plain),
 		"5 solid":  build.RAR5(plain, solid(plain), solid(packed)),
 		"5 in 4":   build.RAR4(0, rarText("a"), zip, build.RARFile{Name: "x", Data: build.RAR5(packed)}),
-		// rardecode goes on with the bits of the last member where only its beginning
-		// was read.
-		"5 behind a long one": build.RAR5(build.RARFile{Name: "long", Data: bytes.Repeat([]byte("text "), 9000), Packed: true}, packed),
-		"4 behind a long one": build.RAR4(0, build.RARFile{Name: "long", Data: bytes.Repeat([]byte("text "), 9000), Packed: true}, packed),
-		"5 behind 1":          build.RAR5(build.RARFile{Name: "one", Data: []byte("1"), Packed: true}, packed),
+		// rardecode would continue with the bits of the previous member, of which only the
+		// beginning was read.
+		"5 after a long one": build.RAR5(build.RARFile{Name: "long", Data: bytes.Repeat([]byte("text "), 9000), Packed: true}, packed),
+		"4 after a long one": build.RAR4(0, build.RARFile{Name: "long", Data: bytes.Repeat([]byte("text "), 9000), Packed: true}, packed),
+		"5 after one byte":   build.RAR5(build.RARFile{Name: "one", Data: []byte("1"), Packed: true}, packed),
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := scan(t, b, append([]byte(nil), append(data, make([]byte, 70_000)...)...))
-			wantFinding(t, r, backends.Encrypted, encryptedZip)
-			if r.Detail != want {
-				t.Errorf("detail %q, want %q", r.Detail, want)
-			}
+			wantDetail(t, scan(t, b, append([]byte(nil), append(data, make([]byte, 70_000)...)...)), encryptedZip, want)
 		})
 	}
 }
@@ -102,7 +94,7 @@ func TestRARPlain(t *testing.T) {
 			for n := len(data) % 3; n <= len(data); n += 3 {
 				r := scan(t, b, data[:n])
 				if n < len(data) && isCutOff(r) {
-					continue // it is known that something is missing
+					continue // known to be truncated
 				}
 				if r.Category != backends.OK {
 					t.Fatalf("%d of %d bytes: %+v", n, len(data), r)
@@ -110,15 +102,15 @@ func TestRARPlain(t *testing.T) {
 			}
 		})
 	}
-	// The flag in a header with a wrong sum is no opinion, but what lies after it is
-	// missing.
+	// A flag in a header with a wrong checksum does not count, but what follows the
+	// header cannot be read.
 	four, five := build.RAR4(0, build.RARFile{Name: "x", Data: make([]byte, 40), Encrypted: true}), build.RAR5(build.RARFile{Name: "x", Data: make([]byte, 40), Encrypted: true})
 	four[bytes.Index(four, []byte("x"))], five[bytes.Index(five, []byte("x"))] = 'y', 'y'
 	wantFinding(t, scan(t, b, four), backends.Partial, walk.UnscannedCutOff)
 	wantFinding(t, scan(t, b, five), backends.Partial, walk.UnscannedCutOff)
 }
 
-// TestRARBuilder wants the tests' own archives to be good for others.
+// TestRARBuilder checks that other programs can read the archives of package build.
 func TestRARBuilder(t *testing.T) {
 	packed := build.RARFile{Name: "p.txt", Data: build.Text("p").Data, Packed: true}
 	solid := packed
@@ -149,7 +141,7 @@ func TestRARBuilder(t *testing.T) {
 	}
 }
 
-// FuzzRAR wants to see all that rardecode sees.
+// FuzzRAR checks that inspect finds every encrypted member that rardecode finds.
 func FuzzRAR(f *testing.F) {
 	secret := build.RARFile{Name: "s", Data: make([]byte, 40), Encrypted: true}
 	packed := build.RARFile{Name: "p", Data: build.Zip(f, build.Text("x")), Packed: true}
@@ -163,7 +155,7 @@ func FuzzRAR(f *testing.F) {
 		}
 		r := fuzzScan(t, b, data)
 		if name := rarSees(data); name != "" && r.Category != backends.Encrypted && r.Category != backends.Partial {
-			t.Errorf("%+v, but rardecode sees %s", r, name)
+			t.Errorf("%+v, but rardecode found %s", r, name)
 		}
 	})
 }
@@ -172,7 +164,7 @@ func rarSees(data []byte) (found string) {
 	defer func() { recover() }()
 	r, err := rardecode.NewReader(bytes.NewReader(data), rardecode.MaxDictionarySize(1<<20))
 	if err == rardecode.ErrArchiveEncrypted {
-		return "" // it does not check any sum before it says so
+		return "" // rardecode does not verify the checksum in this case
 	}
 	for err == nil {
 		var h *rardecode.FileHeader

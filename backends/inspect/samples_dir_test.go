@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// TestSamplesOfDirectory scans the files of a directory that a developer names
-// in POLYCLAM_SAMPLES, and prints for each what its manifest.tsv expects, what
-// inspect found and how long that took. The manifest has a line for each file:
-// its name, a TAB, the truth in words, and more columns that do not matter here.
+// TestSamplesOfDirectory scans the files of the directory in POLYCLAM_SAMPLES, and prints
+// for each what its manifest.tsv expects, what inspect found, and how long that took. The
+// manifest has a line per file: its name, a TAB, the expected category and a description,
+// and more columns that are ignored.
 func TestSamplesOfDirectory(t *testing.T) {
 	dir := os.Getenv("POLYCLAM_SAMPLES")
 	if dir == "" {
-		return // only for a directory named by POLYCLAM_SAMPLES
+		return
 	}
 	manifest, err := os.ReadFile(filepath.Join(dir, "manifest.tsv"))
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"polyclam/backends"
 )
 
-// samples are the files of testdata and what they must give.
+// samples maps the files of testdata to the details that they must give.
 var samples = map[string]string{
 	"zipcrypto.zip":          `member "hello.txt" in zip: ZipCrypto`,
 	"zipcrypto-streamed.zip": `member "-" in zip: ZipCrypto`,
@@ -50,11 +50,11 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestRealPrograms makes archives with the programs that are installed.
+// TestRealPrograms scans archives made by the installed programs.
 func TestRealPrograms(t *testing.T) {
 	b := open(t, nil)
 	for _, c := range []struct {
-		argv []string // the archive's name follows, then the file's
+		argv []string // followed by the names of the archive and the file
 		want backends.Category
 	}{
 		{[]string{"zip", "-q"}, backends.OK},

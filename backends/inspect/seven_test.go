@@ -11,7 +11,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// allocated counts what a scan allocates.
+// allocated scans data and returns how many bytes that allocated.
 func allocated(t *testing.T, b *Backend, data []byte) (backends.Result, uint64) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -21,8 +21,8 @@ func allocated(t *testing.T, b *Backend, data []byte) (backends.Result, uint64) 
 	return r, after.TotalAlloc - before.TotalAlloc
 }
 
-// TestSevenBombs wants that no number in a header makes us, or the library,
-// allocate by it.
+// TestSevenBombs checks that no number in a header makes us, or a library, allocate
+// accordingly.
 func TestSevenBombs(t *testing.T) {
 	huge := build.SevenNumber(1<<32 - 2)
 	cat := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
@@ -54,7 +54,7 @@ func TestSevenBombs(t *testing.T) {
 		{"LZMA of 4 GiB", with(lzma(1<<32-1), 1<<32), limit},
 		{"LZMA2 of 4 GiB", with([]byte{0x21, 0x21, 1, 40}, 1<<32), limit},
 		{"PPMD of 2 GiB", with(ppmd, 1<<20), limit},
-		// A dictionary is never larger than what comes out.
+		// A dictionary is never larger than the output.
 		{"LZMA of 4 GiB, small", with(lzma(1<<32-1), 1<<19), walk.UnscannedBroken},
 		{"LZMA2 of 4 GiB, small", with([]byte{0x21, 0x21, 1, 40}, 1<<19), walk.UnscannedBroken},
 		{"unknown method", with([]byte{0x03, 3, 3, 9}, 100), walk.UnscannedMethod},
@@ -81,7 +81,7 @@ func TestSevenBombs(t *testing.T) {
 	}
 }
 
-// TestSevenManyFolders has as many folders as fit into a large header.
+// TestSevenManyFolders scans an archive with as many folders as fit in a large header.
 func TestSevenManyFolders(t *testing.T) {
 	const n = 190_000
 	h := append([]byte{1, 4, 6, 0}, build.SevenNumber(n)...)
@@ -110,13 +110,13 @@ func TestSevenProgram(t *testing.T) {
 	wantFinding(t, scan(t, b, append(bytes.Clone(stub), sampleFiles(t)["7z/plain.7z"]...)), backends.OK, "")
 }
 
-// TestSevenTruncated cuts and breaks archives: no opinion.
+// TestSevenTruncated checks that a truncated archive is ok or partial.
 func TestSevenTruncated(t *testing.T) {
 	b := open(t, nil)
 	for _, name := range []string{"7z/data.7z", "7z/nested-LZMA.7z", "7z/plain.7z"} {
 		data := sampleFiles(t)[name]
 		for n := range data {
-			// Its header is at the end.
+			// Without its end an archive has no header.
 			if r := scan(t, b, data[:n]); r.Category != backends.OK && !isCutOff(r) {
 				t.Fatalf("%s: %d of %d bytes: %+v", name, n, len(data), r)
 			}
@@ -124,8 +124,8 @@ func TestSevenTruncated(t *testing.T) {
 	}
 }
 
-// TestSevenDelta has filters with the largest distance, which bodgit/sevenzip
-// reads forever.
+// TestSevenDelta scans filters with distances up to the largest, with which bodgit/sevenzip
+// never ends.
 func TestSevenDelta(t *testing.T) {
 	archive := build.Zip(t, build.Locked("x"))
 	delta := func(distance int) []byte {
@@ -133,7 +133,7 @@ func TestSevenDelta(t *testing.T) {
 		for i := len(packed) - 1; i >= distance; i-- {
 			packed[i] -= packed[i-distance]
 		}
-		// Delta, whose input is bound to the output of Copy.
+		// Delta, fed by Copy.
 		chain := []byte{2, 0x21, 3, 1, byte(distance - 1), 1, 0, 0, 1}
 		return build.Seven(build.SevenMember{Name: "x.zip", Packed: packed, Size: len(packed), Chain: chain, Coders: 2})
 	}

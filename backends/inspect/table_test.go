@@ -13,15 +13,15 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// sample is something to scan, and what it must give: nothing if finding is
-// empty.
+// sample is something to scan and the expected finding, empty for a clean one.
 type sample struct {
 	name            string
 	data            []byte
 	finding, detail string
 }
 
-// fileSamples are those of testdata; what is not named here is plain.
+// fileSamples has the expected findings for the files of testdata; files that are not
+// listed are plain.
 var fileSamples = map[string][2]string{
 	"7z/copy-headers.7z":          {walk.FindingSeven, "7z: headers encrypted, AES-256"},
 	"7z/copy-rawheader.7z":        {walk.FindingSeven, `member "hello.txt" in 7z: AES-256`},
@@ -65,7 +65,7 @@ var fileSamples = map[string][2]string{
 	"cms/salted.enc":              {walk.FindingPrefix + "OpenSSL", "openssl: encrypted with a password"},
 }
 
-// composed are the samples that no program here makes.
+// composed returns samples built by the tests, because no program for them is available.
 func composed(tb testing.TB) []sample {
 	tb.Helper()
 	secret := build.RARFile{Name: "s.txt", Data: make([]byte, 64), Encrypted: true}
@@ -116,7 +116,7 @@ func composed(tb testing.TB) []sample {
 	}
 }
 
-// wrappers put something into something else.
+// wrappers returns functions that put data into a container.
 func wrappers(tb testing.TB) map[string]func(data []byte) []byte {
 	tb.Helper()
 	return map[string]func(data []byte) []byte{
@@ -169,12 +169,12 @@ func wrappers(tb testing.TB) map[string]func(data []byte) []byte {
 	}
 }
 
-// packing are the wrappers in which programs are not looked into as archives that
-// unpack themselves.
+// packing are the compressing wrappers, inside which programs are not searched for appended
+// archives.
 var packing = map[string]bool{"zip deflated": true, "zip in mail": true, "gzip": true, "rar 4 packed": true, "rar 5 packed": true,
 	"xz": true, "lzma": true, "zstd": true, "lz4": true, "cab": true, "cab mszip": true}
 
-// allSamples are all, bare.
+// allSamples returns all samples, bare.
 func allSamples(tb testing.TB) []sample {
 	tb.Helper()
 	var all []sample
@@ -192,14 +192,14 @@ func allSamples(tb testing.TB) []sample {
 	return append(all, composed(tb)...)
 }
 
-// TestTable scans every sample bare and in every other container. Its lines that
-// begin with "table: " are for reading.
+// TestTable scans every sample bare and in every container. Lines that begin with "table: "
+// are for human readers.
 func TestTable(t *testing.T) {
 	b := open(t, nil)
 	around := wrappers(t)
 	wrong, scans := 0, 0
 	for _, s := range allSamples(t) {
-		// The detail of the bare one must be exact.
+		// Bare, the detail must match exactly.
 		begin := time.Now()
 		r := scan(t, b, s.data)
 		took := time.Since(begin)
@@ -218,8 +218,8 @@ func TestTable(t *testing.T) {
 			scans++
 			r := scan(t, b, around[how](s.data))
 			got := ""
-			// What follows a packed sample in its container may be a part that
-			// cannot be unpacked: that is reported beside it.
+			// Another part of the container may be impossible to unpack, which is
+			// reported as a second finding.
 			if n := len(r.Findings); n == 1 || n == 2 && r.Findings[1].Category == backends.Partial {
 				got = r.Findings[0].Name
 			}

@@ -44,28 +44,24 @@ func TestZipEncrypted(t *testing.T) {
 		{"no name", build.Zip(t, build.Locked("")), `member "" in zip: ZipCrypto`},
 		{"encrypted empty file", build.Zip(t, build.File{Name: "e", Raw: true, Flags: 1, Data: make([]byte, 12)}), `member "e" in zip: ZipCrypto`},
 		{"large size", build.Zip(t, plain, build.File{Name: "huge", Raw: true, Flags: 1, Unpacked: 5 << 30}), `member "huge" in zip: ZipCrypto`},
-		{"behind a program", append(bytes.Clone(program), one...), `member "a/b.txt" in zip: ZipCrypto`},
-		{"behind a text", append([]byte("Open this, please.\n"), one...), `member "a/b.txt" in zip: ZipCrypto`},
+		{"after a program", append(bytes.Clone(program), one...), `member "a/b.txt" in zip: ZipCrypto`},
+		{"after a text", append([]byte("Open this, please.\n"), one...), `member "a/b.txt" in zip: ZipCrypto`},
 		{"comment", withComment(one, bytes.Repeat([]byte("c"), 65535)), `member "a/b.txt" in zip: ZipCrypto`},
 		{"end in the comment", withComment(one, []byte("x"+build.ZipEnd+strings.Repeat("\x00", 30))), `member "a/b.txt" in zip: ZipCrypto`},
-		{"end in the comment, cut", withComment(one, []byte("x"+build.ZipEnd+"\x00")), `member "a/b.txt" in zip: ZipCrypto`},
-		{"something behind", append(bytes.Clone(one), bytes.Repeat([]byte("trailing"), 1000)...), `member "a/b.txt" in zip: ZipCrypto`},
+		{"end in the comment, truncated", withComment(one, []byte("x"+build.ZipEnd+"\x00")), `member "a/b.txt" in zip: ZipCrypto`},
+		{"trailing data", append(bytes.Clone(one), bytes.Repeat([]byte("trailing"), 1000)...), `member "a/b.txt" in zip: ZipCrypto`},
 		{"nested stored", build.Nest(t, one, 1, true), `member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
 		{"nested deflated", build.Nest(t, one, 1, false), `member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
 		{"nested twice", build.Nest(t, one, 2, false), `member "level1.zip" in zip: member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
 		{"nested under another name", build.Zip(t, build.Inner("x.txt", one, false)), `member "x.txt" in zip: member "a/b.txt" in zip: ZipCrypto`},
 		{"nested program", build.Zip(t, build.Inner("x.exe", append(bytes.Clone(program), one...), true)), `member "x.exe" in zip: member "a/b.txt" in zip: ZipCrypto`},
-		{"nested behind a program", append(bytes.Clone(program), build.Nest(t, one, 1, false)...), `member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
+		{"nested after a program", append(bytes.Clone(program), build.Nest(t, one, 1, false)...), `member "level0.zip" in zip: member "a/b.txt" in zip: ZipCrypto`},
 		{"several parts", append([]byte("PK\x07\x08"), one[:len(one)-30]...), `member "a/b.txt" in zip: ZipCrypto`},
 		{"control bytes in the name", build.Zip(t, build.Locked("a\n\x00\xff: x FOUND")), `member "a\n\x00\xff: x FOUND" in zip: ZipCrypto`},
 		{"many members", build.Zip(t, append(make65k(), build.Locked("last"))...), `member "last" in zip: ZipCrypto`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := scan(t, open(t, nil), c.data)
-			wantFinding(t, r, backends.Encrypted, encryptedZip)
-			if r.Detail != c.detail {
-				t.Errorf("detail %q, want %q", r.Detail, c.detail)
-			}
+			wantDetail(t, scan(t, open(t, nil), c.data), encryptedZip, c.detail)
 		})
 	}
 }
@@ -85,7 +81,7 @@ func TestZipPlain(t *testing.T) {
 		{"long directory with the flag", build.Zip(t, build.File{Name: strings.Repeat("d", 500) + "/", Raw: true, Flags: 1})},
 		{"UTF-8", build.Zip(t, build.File{Name: "ü", Data: []byte("u"), Stored: true, Flags: 0x800})},
 		{"comment", withComment(plain, bytes.Repeat([]byte("PK"), 30000))},
-		{"behind a program", append(bytes.Repeat([]byte("MZ"), 3000), plain...)},
+		{"after a program", append(bytes.Repeat([]byte("MZ"), 3000), plain...)},
 		{"nested", build.Nest(t, plain, 3, false)},
 		{"nested stored", build.Nest(t, plain, 3, true)},
 		{"text with a signature", []byte("not an archive " + build.ZipLocal + "\x14\x00\x01\x00 at all")},
@@ -101,7 +97,7 @@ func TestZipPlain(t *testing.T) {
 	}
 }
 
-// TestZipUnscanned has members that cannot be looked into.
+// TestZipUnscanned scans members that cannot be inspected.
 func TestZipUnscanned(t *testing.T) {
 	plain := build.Zip(t, build.ManyMembers(3)...)
 	raw := func(method uint16, data []byte) []byte {
@@ -122,9 +118,9 @@ func TestZipUnscanned(t *testing.T) {
 		{"broken LZMA", raw(14, bytes.Repeat([]byte("u"), 100)), walk.UnscannedBroken},
 		{"broken BZip2", raw(12, bytes.Repeat([]byte("u"), 100)), walk.UnscannedBroken},
 		{"too small to matter", raw(77, []byte("15 bytes of it.")), ""},
-		{"nested, cut", build.Zip(t, build.Inner("b.zip", plain[:len(plain)/2], false)), walk.UnscannedCutOff},
-		{"nested stored, cut", build.Zip(t, build.Inner("b.zip", plain[:len(plain)/2], true)), walk.UnscannedCutOff},
-		{"member elsewhere", missing, walk.UnscannedBroken},
+		{"nested, truncated", build.Zip(t, build.Inner("b.zip", plain[:len(plain)/2], false)), walk.UnscannedCutOff},
+		{"nested stored, truncated", build.Zip(t, build.Inner("b.zip", plain[:len(plain)/2], true)), walk.UnscannedCutOff},
+		{"member not where it should be", missing, walk.UnscannedBroken},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			category := backends.Partial
@@ -139,17 +135,17 @@ func TestZipUnscanned(t *testing.T) {
 	wantFinding(t, r, backends.Encrypted, encryptedZip, walk.UnscannedMethod)
 }
 
-// TestZipFlags has flags in only one of the two places.
+// TestZipFlags scans archives whose flags are set in only one of the two headers.
 func TestZipFlags(t *testing.T) {
 	b := open(t, nil)
 	local := build.Zip(t, build.File{Name: "x", Data: make([]byte, 50), Raw: true, Method: 8})
 	local[6] |= 1
 	wantFinding(t, scan(t, b, local), backends.Encrypted, encryptedZip)
-	// What is not there is not encrypted.
+	// A member that does not exist is not encrypted,
 	nowhere := build.Zip(t, build.Locked("x"))
 	clear(nowhere[:4])
 	wantFinding(t, scan(t, b, append([]byte("some text"), nowhere...)), backends.OK, "")
-	// But in another part of the archive.
+	// unless it is in another part of a split archive.
 	end := bytes.LastIndex(nowhere, []byte(build.ZipEnd))
 	nowhere[end+4] = 1
 	wantFinding(t, scan(t, b, nowhere), backends.Encrypted, encryptedZip)
@@ -158,7 +154,7 @@ func TestZipFlags(t *testing.T) {
 	wantFinding(t, scan(t, b, split), backends.Partial, walk.UnscannedSplit)
 }
 
-// TestZipMethods has members packed by 7-Zip's other methods.
+// TestZipMethods scans members compressed with 7-Zip's methods.
 func TestZipMethods(t *testing.T) {
 	program, err := exec.LookPath("7z")
 	if err != nil {
@@ -199,7 +195,7 @@ func withComment(archive, comment []byte) []byte {
 	return append(out, comment...)
 }
 
-// TestZipTruncatedPlain cuts plain archives everywhere: no false alarm, no
+// TestZipTruncatedPlain checks that truncated plain archives cause no false alarm and no
 // failure.
 func TestZipTruncatedPlain(t *testing.T) {
 	b := open(t, nil)
@@ -208,7 +204,7 @@ func TestZipTruncatedPlain(t *testing.T) {
 		"stored":   build.Zip(t, build.File{Name: "a", Data: []byte("some bytes here"), Stored: true}, build.Inner("c.zip", build.Zip(t, build.Text("d")), true)),
 	} {
 		for n := range data {
-			// Once there is a member, its directory is missing.
+			// With at least one member, the missing directory is reported.
 			if r := scan(t, b, data[:n]); r.Category != backends.OK && !isCutOff(r) {
 				t.Fatalf("%s cut to %d of %d: %+v", name, n, len(data), r)
 			}
@@ -216,7 +212,7 @@ func TestZipTruncatedPlain(t *testing.T) {
 	}
 }
 
-// TestZipTruncatedEncrypted cuts archives: the local headers must do.
+// TestZipTruncatedEncrypted checks that the local headers of truncated archives suffice.
 func TestZipTruncatedEncrypted(t *testing.T) {
 	b := open(t, nil)
 	streamed := build.File{Name: "s", Raw: true, Flags: 9, Method: 8, Data: bytes.Repeat([]byte("s"), 50)}
@@ -241,15 +237,16 @@ func TestZipTruncatedEncrypted(t *testing.T) {
 	}
 }
 
-// TestZip64 hides the place of the directory in the large end record.
+// TestZip64 scans an archive whose directory can be found only through the ZIP64 end
+// record.
 func TestZip64(t *testing.T) {
-	for name, a := range map[string][]byte{"alone": nil, "behind something": bytes.Repeat([]byte("#!/bin/sh\n"), 50)} {
+	for name, a := range map[string][]byte{"alone": nil, "after a script": bytes.Repeat([]byte("#!/bin/sh\n"), 50)} {
 		plain := build.Zip(t, build.Locked("x"), build.Text("y"))
 		end := bytes.LastIndex(plain, []byte(build.ZipEnd))
 		size, offset := binary.LittleEndian.Uint32(plain[end+12:]), binary.LittleEndian.Uint32(plain[end+16:])
 		large := binary.LittleEndian.AppendUint64([]byte(build.ZipEnd64), build.ZipEnd64Size-12)
 		large = append(large, make([]byte, 12)...)
-		for range 2 { // records on this disk, and at all
+		for range 2 { // records on this disk, and in total
 			large = binary.LittleEndian.AppendUint64(large, 2)
 		}
 		large = binary.LittleEndian.AppendUint64(large, uint64(size))
@@ -260,7 +257,7 @@ func TestZip64(t *testing.T) {
 		data = append(append(data, build.ZipEnd...), bytes.Repeat([]byte{0xff}, 16)...)
 		data = append(data, 0, 0)
 		if z, err := zip.NewReader(bytes.NewReader(data), int64(len(data))); a == nil && (err != nil || len(z.File) != 2) {
-			t.Fatalf("the test's own archive is broken: %v", err)
+			t.Fatalf("the archive built by the test is broken: %v", err)
 		}
 		r := scan(t, open(t, nil), data)
 		if wantFinding(t, r, backends.Encrypted, encryptedZip); t.Failed() {

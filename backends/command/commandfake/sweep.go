@@ -1,5 +1,5 @@
-// Package commandfake has programs that behave as command-line scanners do, for
-// tests of what drives them. They are shell scripts.
+// Package commandfake provides shell scripts that behave like command-line scanners, for
+// tests of the code that runs them.
 package commandfake
 
 import (
@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// sweep answers as Sophos Sweep, by its preset's sources: the lines and exit
-// statuses are composed. It is scripted by the content: EICAR, a ZIP archive whose
-// first member is encrypted, and the markers of package backendtest; X-FAKE-SLOW
-// hangs with a child that holds the output open.
+// sweep behaves like Sophos Sweep, according to the sources of its preset; lines and exit
+// statuses are composed. The content controls the answer: EICAR, a ZIP archive whose first
+// member is encrypted, and the markers of package backendtest. X-FAKE-SLOW hangs with a
+// child that holds the output open.
 const sweep = `#!/bin/sh
 if [ "$1" = -v ]; then
 	echo "SWEEP virus detection utility"
@@ -52,15 +52,15 @@ esac
 exit 0
 `
 
-// Sweep writes a program that behaves as Sophos Sweep, for preset "sophos-sweep",
-// and returns its path. It goes when the test ends.
+// Sweep writes a program that behaves like Sophos Sweep, for the preset "sophos-sweep", and
+// returns its path. It is removed when the test ends.
 func Sweep(tb testing.TB) string {
 	tb.Helper()
 	return Script(tb, sweep)
 }
 
-// Odd is the program of Sweep, but what it says about an object that contains mark is
-// output, in which PATH is the path of the file, and an exit status.
+// Odd is Sweep, except that for an object with mark in it the program prints output, in
+// which PATH stands for the path of the file, and exits with status.
 func Odd(tb testing.TB, mark, output string, status int) string {
 	tb.Helper()
 	text := fmt.Sprintf("\nif has %s; then\n\tprintf %%s %s | sed \"s|PATH|$file|g\"\n\texit %d\nfi\n", quote(mark), quote(output), status)
@@ -68,11 +68,11 @@ func Odd(tb testing.TB, mark, output string, status int) string {
 	return Script(tb, strings.Replace(sweep, defined, defined+text, 1))
 }
 
-// quote makes one word of text for the shell.
+// quote quotes text as one word for the shell.
 func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
-// Script writes a program of the given text, which begins with "#!", and returns
-// its path. Every user may run it. It goes when the test ends.
+// Script writes a program with this text, which begins with "#!", and returns its path.
+// Every user may run it. It is removed when the test ends.
 func Script(tb testing.TB, text string) string {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", "polyclam")

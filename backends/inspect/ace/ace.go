@@ -1,5 +1,7 @@
-// Package ace knows ACE archives, and looks into the members that are stored. There is
-// no library for it in Go; its headers are a list.
+// Package ace recognises ACE archives and inspects their stored members. An entry is
+// encrypted if its header flag 0x4000 is set. The layout follows acefile and other
+// unpackers, as no specification is public. There is no Go library, and an archive's
+// headers are a simple list.
 package ace
 
 import (
@@ -10,7 +12,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows ACE archives, as acefile and other unpackers read them.
+// Detector recognises ACE archives.
 type Detector struct{}
 
 // Match implements [walk.Detector].
@@ -29,7 +31,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 		size, kind := int64(binary.LittleEndian.Uint16(h[2:])), h[4]
 		flags := binary.LittleEndian.Uint16(h[5:])
 		if size < 3 || kind > 5 {
-			if size > 0 || kind > 0 { // no padding
+			if size > 0 || kind > 0 { // not padding
 				archive.Damaged(w, "ace")
 			}
 			return nil, nil

@@ -9,7 +9,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// ALZ knows the ALZ archives of ALZip, as unalz reads them.
+// ALZ recognises the ALZ archives of ALZip, as unalz reads them.
 type ALZ struct{}
 
 const (

@@ -1,5 +1,7 @@
-// Package alzip knows the archives of ALZip, EGG and the older ALZ, and looks into the
-// members that are stored. There is no library for them in Go; their headers are lists.
+// Package alzip recognises the archives of ALZip, EGG and the older ALZ, and inspects their
+// stored members. In EGG an encryption header precedes an encrypted file (libclamav's
+// egg.c); in ALZ bit 0 of the file descriptor is set (unalz). There is no Go library for
+// either, and their headers are simple lists.
 package alzip
 
 import (
@@ -11,14 +13,13 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// EGG knows the EGG archives of ALZip, as libclamav's egg.c describes
-// them: a chain of headers, each with a magic number.
+// EGG recognises EGG archives: a chain of headers, each with a magic number.
 type EGG struct{}
 
 // The magic numbers.
 const (
 	eggSignature = "EGGA"
-	eggStart     = 14 // bytes before the first of them
+	eggStart     = 14 // offset of the first header
 	eggFile      = 0x0a8590e3
 	eggBlock     = 0x02b50c13
 	eggEncrypted = 0x08d1470f
@@ -32,7 +33,7 @@ const (
 	eggEnd       = 0x08e28222
 )
 
-// eggMethods are the kinds of encryption.
+// eggMethods names the encryption methods.
 var eggMethods = map[byte]string{0: "XOR", 1: "AES-128", 2: "AES-256", 0x10: "LEA-128", 0x20: "LEA-256"}
 
 // Match implements [walk.Detector].
@@ -92,7 +93,7 @@ func (EGG) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sight
 	return nil, nil
 }
 
-// eggField finds the body of a field: its flags say how wide its size is.
+// eggField locates the body of a field. Its flags say how wide the size is.
 func eggField(b []byte) (body int, size int64, ok bool) {
 	switch {
 	case len(b) < 7:

@@ -1,6 +1,6 @@
-// Package ar goes through ar archives: static libraries and Debian packages, with
-// the long names of GNU and BSD. It is our own because the standard library has
-// no ar, and the format is one header of 60 bytes.
+// Package ar reads ar archives: static libraries and Debian packages, with the long names
+// of GNU and BSD (ar(5)). The format knows no encryption; only members are inspected. The
+// standard library has no ar, and the format is just one header of 60 bytes.
 package ar
 
 import (
@@ -12,17 +12,17 @@ import (
 	"polyclam/backends/inspect/internal/archive"
 )
 
-// Signature is how an archive begins. A thin archive ("!<thin>\n") has no data.
+// Signature begins an archive. A thin archive ("!<thin>\n") contains no data.
 const Signature = "!<arch>\n"
 
 const headerSize = 60
 
 var errDamaged = errors.New("damaged header")
 
-// Matches reports whether head is the beginning of an archive.
+// Matches reports whether head begins an ar archive.
 func Matches(head []byte) bool { return bytes.HasPrefix(head, []byte(Signature)) }
 
-// Members goes through an archive of size bytes.
+// Members iterates over an archive of size bytes.
 func Members(r io.ReaderAt, size int64) archive.Members {
 	return func(yield func(archive.Member, error) bool) {
 		a := &reader{r: r, size: size}
@@ -45,11 +45,11 @@ func Members(r io.ReaderAt, size int64) archive.Members {
 	}
 }
 
-// reader is the state between two members.
+// reader is the iteration state between members.
 type reader struct {
 	r     io.ReaderAt
 	size  int64
-	at    int64          // of the next header
+	at    int64          // offset of the next header
 	names archive.Member // GNU's table of long names
 }
 
@@ -88,7 +88,8 @@ func (a *reader) bsdName(m archive.Member) (archive.Member, error) {
 	return m, err
 }
 
-// gnuName reads a name from the table. Where there is none, the number stays.
+// gnuName reads a name from the name table. Without a table, the name remains the
+// reference.
 func (a *reader) gnuName(m archive.Member) (archive.Member, error) {
 	n, ok := archive.Number([]byte(m.Name[1:]), 10)
 	if !ok || n >= a.names.Size {

@@ -1,5 +1,6 @@
-// Package arj knows ARJ archives, and looks into the members that are stored. There is
-// no library for it in Go; its headers are a list.
+// Package arj recognises ARJ archives and inspects their stored members. A file is
+// encrypted if the "garbled" flag of its header is set (TECHNOTE.TXT of ARJ). There is no
+// Go library, and an archive's headers are a simple list.
 package arj
 
 import (
@@ -12,18 +13,18 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows ARJ archives, as ARJ's technical notes describe them.
+// Detector recognises ARJ archives.
 type Detector struct{}
 
 const signature = "\x60\xea"
 
-// Match implements [walk.Detector]: the main header must fit.
+// Match implements [walk.Detector]. The main header must be valid.
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	_, ok := cutHeader(s.Head)
 	return ok
 }
 
-// cutHeader cuts a header out of b, and checks its sum.
+// cutHeader extracts a header from b and verifies its checksum.
 func cutHeader(b []byte) ([]byte, bool) {
 	const largest, smallest = 2600, 30
 	if len(b) < 4 || string(b[:2]) != signature {
@@ -58,7 +59,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 			return walk.NewSighting(walk.FindingARJ, "arj", m.Name, "garbled"), nil
 		}
 		at += 4 + int64(len(h)) + 4
-		// Extended headers, each with a sum; the last is empty.
+		// Extended headers, each with a checksum; an empty one ends the list.
 		for at+2 <= s.Size {
 			var n [2]byte
 			if err := walk.ReadFull(s, n[:], at); err != nil {

@@ -1,5 +1,5 @@
-// Package bzip2 unpacks what bzip2 has compressed. It uses compress/bzip2, which reads
-// all the streams that a file may have.
+// Package bzip2 unpacks bzip2 files with compress/bzip2, which also reads concatenated
+// streams. The format knows no encryption.
 package bzip2
 
 import (
@@ -10,13 +10,13 @@ import (
 	"polyclam/backends/inspect/internal/archive"
 )
 
-// How the first block begins, or the end of a stream that has none.
+// What follows the stream header: the first block, or the end of an empty stream.
 const (
 	block = "1AY&SY"
 	end   = "\x17\x72\x45\x38\x50\x90"
 )
 
-// Matches reports whether head is the beginning of a file.
+// Matches reports whether head begins a bzip2 file.
 func Matches(head []byte) bool {
 	if len(head) <= 10 || string(head[:3]) != "BZh" {
 		return false
@@ -25,12 +25,12 @@ func Matches(head []byte) bool {
 	return begin == block || begin == end
 }
 
-// NewReader returns the unpacked bytes of a file.
+// NewReader returns a reader of the unpacked bytes.
 func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &reader{packed: io.NewSectionReader(r, 0, size), charge: charge}
 }
 
-// reader asks for memory when it is first read.
+// reader charges for memory on the first read.
 type reader struct {
 	packed io.Reader
 	charge archive.Charge

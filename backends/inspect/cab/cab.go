@@ -1,8 +1,9 @@
-// Package cab goes through Microsoft cabinets ([MS-CAB]) whose folders are stored
-// or packed with MSZIP. Of others it says only with what they are packed.
+// Package cab reads Microsoft cabinets ([MS-CAB]) whose folders are stored or compressed
+// with MSZIP; for other methods it reports only their name. The format knows no
+// encryption; only members are inspected.
 //
-// It is our own because the existing libraries either lack MSZIP or allocate as many
-// blocks as a cabinet says it has. MSZIP is unpacked by compress/flate.
+// Existing libraries either lack MSZIP or allocate as many blocks as a cabinet claims
+// to have. MSZIP is unpacked with compress/flate.
 package cab
 
 import (
@@ -14,48 +15,48 @@ import (
 	"polyclam/backends/inspect/internal/archive"
 )
 
-// Signature is how a cabinet begins.
+// Signature begins a cabinet.
 const Signature = "MSCF\x00\x00\x00\x00"
 
 const (
 	headerSize = 36
 	folderSize = 8
 	fileSize   = 16
-	blockSize  = 8 // of a block's header
+	blockSize  = 8 // block header
 )
 
 var (
 	errDamaged   = errors.New("damaged")
 	errContinued = archive.SplitError("continued in another cabinet")
-	errFolder    = errors.New("folder not there")
+	errFolder    = errors.New("no such folder")
 )
 
-// Matches reports whether head is the beginning of a cabinet.
+// Matches reports whether head begins a cabinet.
 func Matches(head []byte) bool {
 	return len(head) >= headerSize && string(head[:8]) == Signature && head[25] == 1
 }
 
-// plausible reports whether a header of a cabinet in a program is one: size bytes
-// follow from its beginning to the end.
+// plausible reports whether h is the header of a cabinet inside a program, of which size
+// bytes follow.
 func plausible(h []byte, size int64) bool {
 	length, files := int64(binary.LittleEndian.Uint32(h[8:])), int64(binary.LittleEndian.Uint32(h[16:]))
 	return Matches(h) && h[24] == 3 && length <= size && files < length
 }
 
-// cabinet is a cabinet's header.
+// cabinet is the header of a cabinet.
 type cabinet struct {
 	r       io.ReaderAt
 	size    int64
 	spend   func(n int64) error
-	folders int64 // where they are
+	folders int64 // offset of the folder table
 	nFolder uint16
-	files   int64 // where they are
+	files   int64 // offset of the file table
 	nFile   uint16
-	perItem struct{ folder, block int64 } // what is reserved in each
+	perItem struct{ folder, block int64 } // reserved bytes in each
 }
 
-// Members goes through a cabinet of size bytes. It spends the bytes that have to be
-// unpacked and are not handed out.
+// Members iterates over a cabinet of size bytes. It calls spend for bytes that have to be
+// unpacked but are not handed out.
 func Members(r io.ReaderAt, size int64, spend func(n int64) error) archive.Members {
 	return func(yield func(archive.Member, error) bool) {
 		c := &cabinet{r: r, size: size, spend: spend}
@@ -110,7 +111,7 @@ func (c *cabinet) header() error {
 		c.perItem.folder, c.perItem.block = int64(r[2]), int64(r[3])
 	}
 	for _, flag := range []uint16{previous, next} {
-		for range 2 { // a cabinet's name and its disk's
+		for range 2 { // the names of a cabinet and of its disk
 			if flags&flag == 0 {
 				continue
 			}
@@ -124,7 +125,7 @@ func (c *cabinet) header() error {
 	return nil
 }
 
-// text reads a text that ends in NUL, and returns how long it is with that.
+// text reads a NUL-terminated string and returns its length including the NUL.
 func (c *cabinet) text(at int64) (string, int64, error) {
 	var b [archive.MaxName + 1]byte
 	text, err := archive.Prefix(c.r, b[:], at)
@@ -142,7 +143,7 @@ func (c *cabinet) text(at int64) (string, int64, error) {
 	return "", 0, errDamaged
 }
 
-// file reads the next file, whose Offset is within its folder's bytes.
+// file reads the next file entry. Its Offset counts from the start of its folder.
 func (c *cabinet) file() (m archive.Member, folder uint16, err error) {
 	var h [fileSize]byte
 	if err := archive.ReadFull(c.r, h[:], c.files); err != nil {
@@ -161,8 +162,8 @@ func (c *cabinet) file() (m archive.Member, folder uint16, err error) {
 	return m, binary.LittleEndian.Uint16(h[8:]), nil
 }
 
-// seek returns a folder at a place of its bytes: f if it is the one and not yet
-// farther.
+// seek returns a folder positioned at offset. It reuses f if that is the folder and has not
+// passed the offset.
 func (c *cabinet) seek(f *folder, number uint16, offset int64) (*folder, error) {
 	if f == nil || f.number != number || f.at > offset {
 		var err error
@@ -183,7 +184,7 @@ func (c *cabinet) seek(f *folder, number uint16, offset int64) (*folder, error) 
 	return f, nil
 }
 
-// open opens a folder. Its buffers may be those of the last.
+// open opens a folder, reusing the buffers of the last one.
 func (c *cabinet) open(number uint16, last *folder) (*folder, error) {
 	if number >= c.nFolder {
 		return nil, errFolder
@@ -219,7 +220,7 @@ func (c *cabinet) open(number uint16, last *folder) (*folder, error) {
 	return f, nil
 }
 
-// member reads a file of a folder.
+// member reads one file of a folder.
 type member struct {
 	from *folder
 	left int64

@@ -17,28 +17,20 @@ const (
 	long  = "long.txt 105784 7056641b"
 )
 
-// members is Members that may spend what it likes.
+// members is Members without a spending limit.
 func members(r io.ReaderAt, size int64) archive.Members {
 	return Members(r, size, func(int64) error { return nil })
 }
 
 func TestSamples(t *testing.T) {
-	for name, want := range map[string][]string{
+	archivetest.Samples(t, Matches, members, map[string][]string{
 		"stored.cab": {hello, enc},
 		"mszip.cab":  {hello, long, enc},
-	} {
-		t.Run(name, func(t *testing.T) {
-			data := archivetest.Read(t, name)
-			if !Matches(data) {
-				t.Error("does not match")
-			}
-			archivetest.Want(t, data, members, want...)
-		})
-	}
+	})
 }
 
-// TestHostile changes stored.cab: its folder is at 36, its files are at 44 and 70,
-// its block is at 94.
+// TestHostile alters stored.cab: its folder is at 36, its files are at 44 and 70, and its
+// block is at 94.
 func TestHostile(t *testing.T) {
 	put16 := func(at int, v uint16) func(b []byte) []byte {
 		return func(b []byte) []byte { binary.LittleEndian.PutUint16(b[at:], v); return b }
@@ -50,31 +42,31 @@ func TestHostile(t *testing.T) {
 		change func(b []byte) []byte
 		want   []string
 	}{
-		"unchanged":            {func(b []byte) []byte { return b }, []string{hello, enc}},
-		"LZX":                  {put16(42, 0x1503), []string{"hello.txt: packed with LZX, which is not supported", "enc.zip: packed with LZX, which is not supported"}},
-		"Quantum":              {put16(42, 0x1472), []string{"hello.txt: packed with Quantum, which is not supported", "enc.zip: packed with Quantum, which is not supported"}},
-		"method 9":             {put16(42, 9), []string{"hello.txt: packed with method 9, which is not supported", "enc.zip: packed with method 9, which is not supported"}},
-		"not MSZIP":            {put16(42, 1), []string{"hello.txt: after 0 bytes: damaged", "enc.zip: damaged"}},
-		"more files":           {func(b []byte) []byte { return put16(28, 0xffff)(b)[:94] }, []string{"hello.txt: after 0 bytes: cut off", "enc.zip: cut off", ": cut off"}},
-		"fewer files":          {put16(28, 1), []string{hello}},
-		"files elsewhere":      {put32(16, 1<<32-1), []string{": cut off"}},
-		"folder elsewhere":     {put32(36, 1<<32-1), []string{"hello.txt: after 0 bytes: cut off", "enc.zip: cut off"}},
-		"folder not there":     {put16(52, 7), []string{"hello.txt: folder not there", enc}},
-		"from another cabinet": {put16(52, 0xfffd), []string{"hello.txt: continued in another cabinet", enc}},
-		"in all cabinets":      {put16(52, 0xffff), []string{"hello.txt: continued in another cabinet", enc}},
-		"file of 4 GiB":        {put32(44, 1<<32-1), []string{"hello.txt: after 183 bytes: cut off", enc}},
-		"file behind the end":  {put32(48, 1<<32-1), []string{"hello.txt: cut off", enc}},
-		"no blocks":            {put16(40, 0), []string{"hello.txt: after 0 bytes: cut off", "enc.zip: cut off"}},
-		"more blocks":          {put16(40, 0xffff), []string{hello, enc}},
-		"block too large":      {put16(98, 0xffff), []string{"hello.txt: after 0 bytes: cut off", "enc.zip: cut off"}},
-		"block goes on":        {put16(100, 0), []string{"hello.txt: after 0 bytes: continued in another cabinet", "enc.zip: continued in another cabinet"}},
-		"cut off":              {func(b []byte) []byte { return b[:200] }, []string{"hello.txt: after 0 bytes: cut off", "enc.zip: cut off"}},
-		"header alone":         {func(b []byte) []byte { return b[:36] }, []string{": cut off"}},
-		"half a header":        {func(b []byte) []byte { return b[:20] }, []string{": cut off"}},
+		"unchanged":             {func(b []byte) []byte { return b }, []string{hello, enc}},
+		"LZX":                   {put16(42, 0x1503), []string{"hello.txt: packed with LZX, which is not supported", "enc.zip: packed with LZX, which is not supported"}},
+		"Quantum":               {put16(42, 0x1472), []string{"hello.txt: packed with Quantum, which is not supported", "enc.zip: packed with Quantum, which is not supported"}},
+		"method 9":              {put16(42, 9), []string{"hello.txt: packed with method 9, which is not supported", "enc.zip: packed with method 9, which is not supported"}},
+		"not MSZIP":             {put16(42, 1), []string{"hello.txt: after 0 bytes: damaged", "enc.zip: damaged"}},
+		"more files":            {func(b []byte) []byte { return put16(28, 0xffff)(b)[:94] }, []string{"hello.txt: after 0 bytes: cut off", "enc.zip: cut off", ": cut off"}},
+		"fewer files":           {put16(28, 1), []string{hello}},
+		"files beyond the end":  {put32(16, 1<<32-1), []string{": cut off"}},
+		"folder beyond the end": {put32(36, 1<<32-1), []string{"hello.txt: after 0 bytes: cut off", "enc.zip: cut off"}},
+		"no such folder":        {put16(52, 7), []string{"hello.txt: no such folder", enc}},
+		"from another cabinet":  {put16(52, 0xfffd), []string{"hello.txt: continued in another cabinet", enc}},
+		"in all cabinets":       {put16(52, 0xffff), []string{"hello.txt: continued in another cabinet", enc}},
+		"file of 4 GiB":         {put32(44, 1<<32-1), []string{"hello.txt: after 183 bytes: cut off", enc}},
+		"file beyond the end":   {put32(48, 1<<32-1), []string{"hello.txt: cut off", enc}},
+		"no blocks":             {put16(40, 0), []string{"hello.txt: after 0 bytes: cut off", "enc.zip: cut off"}},
+		"more blocks":           {put16(40, 0xffff), []string{hello, enc}},
+		"block too large":       {put16(98, 0xffff), []string{"hello.txt: after 0 bytes: cut off", "enc.zip: cut off"}},
+		"block goes on":         {put16(100, 0), []string{"hello.txt: after 0 bytes: continued in another cabinet", "enc.zip: continued in another cabinet"}},
+		"cut off":               {func(b []byte) []byte { return b[:200] }, []string{"hello.txt: after 0 bytes: cut off", "enc.zip: cut off"}},
+		"header alone":          {func(b []byte) []byte { return b[:36] }, []string{": cut off"}},
+		"half a header":         {func(b []byte) []byte { return b[:20] }, []string{": cut off"}},
 		"reserve of 64 KiB": {func(b []byte) []byte {
 			b[30] = 4
 			return slices.Insert(b, headerSize, 0xff, 0xff, 0xff, 0xff)
-		}, []string{": cut off", ": folder not there"}},
+		}, []string{": cut off", ": no such folder"}},
 		"names of cabinets": {func(b []byte) []byte {
 			b[30] = 3
 			binary.LittleEndian.PutUint32(b[16:], 44+8)
@@ -111,8 +103,8 @@ func TestMSZIP(t *testing.T) {
 	}
 }
 
-// TestSpend wants what is unpacked to no end to be paid for: a file at the end
-// of its folder and one at its beginning, again and again.
+// TestSpend checks that repeated unpacking is paid for: the cabinet lists a file at the end
+// of its folder and one at the beginning, again and again.
 func TestSpend(t *testing.T) {
 	data := archivetest.Read(t, "mszip.cab")
 	begin, end := data[44:70], data[70+25:]
@@ -134,10 +126,10 @@ func TestSpend(t *testing.T) {
 	if spent < pairs*105_784 {
 		t.Errorf("spent %d bytes", spent)
 	}
-	// Only what nothing has to be skipped for comes without spending.
+	// Only files that need no skipping are free.
 	for m, err := range Members(bytes.NewReader(data), int64(len(data)), func(int64) error { return archivetest.ErrMemory }) {
 		if err == nil && m.Name != "hello.txt" {
-			t.Fatalf("%s for nothing", m.Name)
+			t.Fatalf("%s was handed out without spending", m.Name)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows cabinets, also in programs that unpack them.
+// Detector recognises cabinets, including those in self-extracting programs.
 type Detector struct{}
 
 // Signature implements [walk.Signed].
@@ -16,7 +16,7 @@ func (Detector) Signature() string { return Signature }
 
 // Match implements [walk.Detector].
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
-	return Matches(s.Head) || s.Prefixed()
+	return Matches(s.Head) || s.MayHaveStub()
 }
 
 // Look implements [walk.Detector].

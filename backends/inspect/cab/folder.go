@@ -10,7 +10,7 @@ import (
 	"polyclam/backends/inspect/internal/archive"
 )
 
-// The methods that folders are packed with.
+// The compression methods of folders.
 const (
 	methodStored = iota
 	methodMSZIP
@@ -18,17 +18,17 @@ const (
 	methodLZX
 )
 
-// folder reads a folder's bytes.
+// folder reads the bytes of a folder.
 type folder struct {
 	*cabinet
 	number uint16
 	method uint16
-	blocks uint16 // left
-	next   int64  // where the next of them is
+	blocks uint16 // remaining
+	next   int64  // offset of the next block
 	at     int64  // bytes read
 	mszip  *mszip
-	stored io.Reader // of a block
-	rest   []byte    // of a block
+	stored io.Reader // rest of a stored block
+	rest   []byte    // rest of an unpacked block
 	err    error
 }
 
@@ -83,11 +83,11 @@ func (f *folder) block() error {
 	return err
 }
 
-// historySize is how far back a block may refer, and how much it unpacks to.
+// historySize is how far back a block may refer, and the largest unpacked block.
 const historySize = 32 << 10
 
-// mszip unpacks blocks that are deflated one by one, each with the output before it
-// as its dictionary.
+// mszip unpacks blocks that are deflated separately, each with the preceding output as its
+// dictionary.
 type mszip struct {
 	input   *bufio.Reader
 	inflate io.Reader
@@ -100,8 +100,7 @@ func newMSZIP() *mszip {
 	return z
 }
 
-// unpack returns what a block of n bytes unpacks to. It is valid until the next
-// call.
+// unpack unpacks a block to n bytes, valid until the next call.
 func (z *mszip) unpack(data io.Reader, n int) ([]byte, error) {
 	var magic [2]byte
 	if _, err := io.ReadFull(data, magic[:]); err != nil {
@@ -114,7 +113,7 @@ func (z *mszip) unpack(data io.Reader, n int) ([]byte, error) {
 		z.history = append(z.history[:0], z.history[old:]...)
 	}
 	z.input.Reset(data)
-	// All readers of package flate are Resetters, and none fails.
+	// Every flate reader is a Resetter, and Reset never fails.
 	if r, ok := z.inflate.(flate.Resetter); ok {
 		r.Reset(z.input, z.history)
 	}

@@ -1,9 +1,10 @@
-// Package cpio goes through cpio archives: the new ASCII format with and without
-// sums, the old one (odc), and the old binary one in both byte orders. It is our
-// own because the existing libraries know only the new format, and do not say where a member's data lies.
+// Package cpio reads cpio archives (cpio(5)): the new ASCII format with and without
+// checksums, the old ASCII format (odc), and the old binary format in both byte orders.
+// The format knows no encryption; only members are inspected. Existing libraries read
+// only the new format and do not expose the offset of a member's data.
 //
-// An initial RAM disk is a sequence of archives, the last of them compressed: what
-// follows the end of an archive is handed out as a member without a name.
+// An initial RAM disk is a sequence of archives, the last one compressed. Whatever
+// follows the end of an archive is therefore handed out as a member without a name.
 package cpio
 
 import (
@@ -15,26 +16,26 @@ import (
 )
 
 const (
-	newSize    = 110 // of a header
+	newSize    = 110 // header sizes
 	oldSize    = 76
 	binarySize = 26
 	trailer    = "TRAILER!!!"
-	// maxPadding is how far what follows the end is looked for.
+	// maxPadding is how far to look for data after the trailer.
 	maxPadding = 64 << 10
 )
 
 var errDamaged = errors.New("damaged header")
 
-// header is what all formats have.
+// header holds the fields common to all formats.
 type header struct {
-	length int64 // of the header
-	name   int64 // its size, with a NUL
-	size   int64 // of the data
+	length int64 // size of the header
+	name   int64 // size of the name, with its NUL
+	size   int64 // size of the data
 	align  int64
 }
 
-// Matches reports whether head is the beginning of an archive. The binary formats
-// have two bytes of magic only: their name must fit too.
+// Matches reports whether head begins an archive. As the magic number of the binary formats
+// has only two bytes, their first name must be valid too.
 func Matches(head []byte) bool {
 	h, ok := parse(head)
 	switch {
@@ -48,7 +49,7 @@ func Matches(head []byte) bool {
 		int64(len(archive.Name(head[h.length:end]))) >= min(h.name-1, archive.MaxName)
 }
 
-// parse parses a header.
+// parse parses a header of any format.
 func parse(b []byte) (header, bool) {
 	switch {
 	case len(b) >= newSize && (string(b[:6]) == "070701" || string(b[:6]) == "070702"):
@@ -67,13 +68,13 @@ func parse(b []byte) (header, bool) {
 	return header{}, false
 }
 
-// parseBinary parses a header of 16-bit words. Of a long the high word is first.
+// parseBinary parses a header of 16-bit words. Longs have the high word first.
 func parseBinary(b []byte, order binary.ByteOrder) header {
 	size := int64(order.Uint16(b[22:]))<<16 | int64(order.Uint16(b[24:]))
 	return header{binarySize, int64(order.Uint16(b[20:])), size, 2}
 }
 
-// Members goes through an archive of size bytes, and those that follow.
+// Members iterates over an archive of size bytes and those that follow it.
 func Members(r io.ReaderAt, size int64) archive.Members {
 	return func(yield func(archive.Member, error) bool) {
 		for at := int64(0); at < size; {
@@ -113,7 +114,7 @@ func Members(r io.ReaderAt, size int64) archive.Members {
 	}
 }
 
-// damage returns why head is no header.
+// damage returns the reason why head is not a header.
 func damage(head []byte) error {
 	if len(head) < newSize {
 		return archive.ErrCutOff
@@ -123,8 +124,8 @@ func damage(head []byte) error {
 
 func align(at, n int64) int64 { return (at + n - 1) / n * n }
 
-// afterTrailer looks for what follows an archive and its padding. It returns where
-// the next archive begins, or the end.
+// afterTrailer skips padding after an archive. It returns the offset of the next archive,
+// or the end; other data is handed out as a member.
 func afterTrailer(r io.ReaderAt, at, size int64, yield func(archive.Member, error) bool) (int64, error) {
 	var b [512]byte
 	for end := min(size, at+maxPadding); at < end; {

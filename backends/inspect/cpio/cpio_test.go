@@ -13,18 +13,10 @@ import (
 var both = []string{"hello.txt 27 85143c00", "enc.zip 156 c8e498fc"}
 
 func TestSamples(t *testing.T) {
-	for _, name := range []string{"newc.cpio", "crc.cpio", "odc.cpio", "bin.cpio"} {
-		t.Run(name, func(t *testing.T) {
-			data := archivetest.Read(t, name)
-			if !Matches(data) {
-				t.Error("does not match")
-			}
-			archivetest.Want(t, data, Members, both...)
-		})
-	}
+	archivetest.Samples(t, Matches, Members, map[string][]string{"newc.cpio": both, "crc.cpio": both, "odc.cpio": both, "bin.cpio": both})
 }
 
-// swap changes the byte order of a binary archive's headers.
+// swap converts a binary archive's headers to the other byte order.
 func swap(data []byte) []byte {
 	data = slices.Clone(data)
 	for at := 0; at+binarySize < len(data); {
@@ -48,7 +40,7 @@ func TestByteOrder(t *testing.T) {
 	archivetest.Want(t, data, Members, both...)
 }
 
-// entry makes one with a new ASCII header.
+// entry returns a member with a new ASCII header.
 func entry(name, data string) string {
 	b := fmt.Sprintf("070701%s%08x%s%08x%08x%s\x00", strings.Repeat("00000000", 6), len(data), strings.Repeat("00000000", 4), len(name)+1, 0, name)
 	b += strings.Repeat("\x00", -len(b)&3) + data
@@ -82,7 +74,7 @@ func TestHostile(t *testing.T) {
 		"size of 2^32":         {strings.Replace(a, "00000001", "ffffffff", 1), []string{"a 4 66a0b533", "a: cut off"}},
 		"name of 2^32":         {strings.Replace(a, "00000002", "ffffffff", 1), []string{": cut off"}},
 		"size without digits":  {strings.Replace(a, "00000001", "zzzzzzzz", 1), []string{": damaged header"}},
-		"garbage behind":       {a + strings.Repeat("junk", 100), []string{"a 1 2d711642", ": damaged header"}},
+		"trailing garbage":     {a + strings.Repeat("junk", 100), []string{"a 1 2d711642", ": damaged header"}},
 		"cut off in a header":  {a + a[:50], []string{"a 1 2d711642", ": cut off"}},
 		"cut off in the data":  {entry("a", "xxxxxxxx")[:113], []string{"a 1 2d711642", "a: cut off"}},
 		"name without its NUL": {strings.Replace(a, "a\x00", "ab", 1), []string{"ab 1 2d711642"}},

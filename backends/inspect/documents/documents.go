@@ -7,8 +7,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// checks are the members that say how a document is encrypted, by name in lower
-// case.
+// checks maps the members that show encryption, by lower-case name, to their parsers.
 var checks = map[string]func(data []byte) *walk.Sighting{
 	"meta-inf/manifest.xml":   Manifest,
 	"meta-inf/encryption.xml": publication,
@@ -16,10 +15,10 @@ var checks = map[string]func(data []byte) *walk.Sighting{
 	".iwph":                   iwork,
 }
 
-// Has reports whether a member says how a document is encrypted.
+// Has reports whether a member of this name can show that a document is encrypted.
 func Has(name string) bool { return checks[strings.ToLower(name)] != nil }
 
-// Check looks at a member that Has is true for.
+// Check inspects a member for which Has is true.
 func Check(name string, data []byte) *walk.Sighting {
 	if check := checks[strings.ToLower(name)]; check != nil {
 		return check(data)
@@ -27,18 +26,18 @@ func Check(name string, data []byte) *walk.Sighting {
 	return nil
 }
 
-// iwork is for Pages, Numbers and Keynote from 2013 on: the member checks the
-// password, or has its hint.
+// iwork is for Pages, Numbers and Keynote since 2013. The member verifies the password or
+// holds the hint for it; neither exists in plain documents.
 func iwork([]byte) *walk.Sighting {
 	return walk.NewSighting(walk.FindingPrefix+"IWork", "iwork", "", "encrypted with a password")
 }
 
-// fonts are the algorithms that only keep fonts from being copied. They hide no
-// text, and their key is in the publication.
+// fonts are the algorithms that only obfuscate embedded fonts. They hide no text, and their
+// key is in the publication.
 var fonts = []string{"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
 
-// publication is for EPUB (OCF 3.3, 3.5.2): rights management such as LCP. The
-// text cannot be looked into without a licence, as with any other encryption.
+// publication is for EPUB (OCF 3.3, 3.5.2): rights management such as LCP. Without a
+// licence the text cannot be inspected, as with any other encryption.
 func publication(data []byte) *walk.Sighting {
 	for rest := bytes.ReplaceAll(data, []byte{0}, nil); ; {
 		i := bytes.Index(rest, []byte("EncryptionMethod"))

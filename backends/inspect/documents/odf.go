@@ -1,7 +1,10 @@
-// Package documents knows documents that are ZIP archives and whose members are
-// encrypted without any of ZIP's flags: OpenDocument, EPUB, iWork. It searches their
-// manifests for what matters and uses no XML parser, which would refuse some that office
-// programs accept, and need memory for all of them.
+// Package documents recognises encryption in documents that are ZIP archives but do not
+// use ZIP's encryption: OpenDocument (encryption-data in META-INF/manifest.xml), EPUB
+// (META-INF/encryption.xml) and iWork (.iwpv2, .iwph). The facts are from OpenDocument
+// 1.3 part 2, EPUB OCF 3.3, and iWork documents made for the purpose.
+//
+// It searches the manifests for a few strings. An XML parser would reject manifests
+// that office programs accept, and would need memory for all of them.
 package documents
 
 import (
@@ -10,23 +13,22 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// An OpenDocument is a ZIP archive whose members are encrypted without any of
-// ZIP's flags: META-INF/manifest.xml has an encryption-data element for each of
-// them (OpenDocument 1.3 part 2, 4.5), or, encrypted as a whole, for the one
-// member encrypted-package.
+// In an OpenDocument's META-INF/manifest.xml every encrypted member has an encryption-data
+// element (OpenDocument 1.3 part 2, 4.5). A document that is encrypted as a whole has one,
+// for the member encrypted-package.
 const (
 	namespace   = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
 	namespaceOO = "http://openoffice.org/2001/manifest" // of OpenOffice.org 1
-	MaxManifest = 4 << 20                               // of what Check reads
+	MaxManifest = 4 << 20                               // how much of a manifest is inspected
 )
 
-// Manifest finds the first encrypted entry. It is no XML parser: what
-// hides from it hides from OpenDocument readers as well, and it needs no memory.
+// Manifest finds the first encrypted entry. Anything that hides from this search hides from
+// OpenDocument readers as well.
 func Manifest(data []byte) *walk.Sighting {
 	// XML may be in UTF-16.
 	data = bytes.ReplaceAll(data, []byte{0}, nil)
-	// Some programs write no namespace at all. One with a reference to a character,
-	// or to an entity, may be any.
+	// Some programs write no namespace. One with a character or entity reference may be
+	// any.
 	if bytes.Contains(data, []byte("xmlns")) && !bytes.Contains(data, []byte("&")) && !bytes.Contains(data, []byte(namespace)) && !bytes.Contains(data, []byte(namespaceOO)) {
 		return nil
 	}
@@ -49,8 +51,7 @@ func Manifest(data []byte) *walk.Sighting {
 	}
 }
 
-// isElement reports whether an element's name begins at i: after < and perhaps
-// a prefix.
+// isElement reports whether an element name begins at i, after "<" and perhaps a prefix.
 func isElement(data []byte, i int) bool {
 	open := bytes.LastIndexByte(data[max(0, i-64):i], '<')
 	if open < 0 {
@@ -60,8 +61,8 @@ func isElement(data []byte, i int) bool {
 	return !bytes.ContainsAny(prefix, " \t\r\n\"'/!>=&")
 }
 
-// attribute returns the value of the first, or last, attribute of that name,
-// whatever its prefix.
+// attribute returns the value of the first (or last) attribute with this name, whatever its
+// prefix.
 func attribute(data []byte, name string, last bool) string {
 	index := bytes.Index
 	if last {

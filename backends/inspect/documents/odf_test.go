@@ -34,7 +34,7 @@ func TestManifest(t *testing.T) {
 	}
 }
 
-// wide is a text in UTF-16.
+// wide encodes s as UTF-16.
 func wide(s string) string { return "\xff\xfe" + strings.Join(strings.Split(s, ""), "\x00") + "\x00" }
 
 func FuzzManifest(f *testing.F) {

@@ -1,8 +1,8 @@
-// Package gzip unpacks what gzip has compressed (RFC 1952).
+// Package gzip unpacks gzip files (RFC 1952). The format knows no encryption.
 //
-// It reads the headers itself because compress/gzip refuses names of more than 512
-// bytes and headers whose sum is wrong, and reports them with the same
-// error as junk after the last member. The data are unpacked by compress/flate.
+// It parses the headers itself, because compress/gzip rejects names of more than 512
+// bytes and headers with a wrong checksum, and reports them with the same error as
+// junk after the last member. The data is unpacked by compress/flate.
 package gzip
 
 import (
@@ -18,9 +18,9 @@ import (
 
 const (
 	signature = "\x1f\x8b\x08"
-	fixed     = 10 // of a header
+	fixed     = 10 // fixed part of a header
 	trailer   = 8
-	memory    = 64 << 10 // a window, and tables
+	memory    = 64 << 10 // window and tables
 )
 
 // The flags of a header.
@@ -34,14 +34,14 @@ const (
 
 var errDamaged = errors.New("damaged")
 
-// Matches reports whether head is the beginning of a file.
+// Matches reports whether head begins a gzip file.
 func Matches(head []byte) bool {
 	return bytes.HasPrefix(head, []byte(signature)) && len(head) > 3 && head[3]&reserved == 0
 }
 
-// NewReader returns the unpacked bytes of a file with all its members. The sums are
-// not checked: what gzip would refuse is looked at too. What follows the last member
-// and is none does not count, as for gzip.
+// NewReader returns a reader of the unpacked bytes of all members. Checksums are not
+// verified, so that files which gzip would reject are inspected too. Like gzip, it ignores
+// other data after the last member.
 func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &reader{from: bufio.NewReader(io.NewSectionReader(r, 0, size)), charge: charge}
 }
@@ -51,13 +51,13 @@ type reader struct {
 	from    *bufio.Reader
 	charge  archive.Charge
 	inflate io.Reader
-	member  bool // one is being read
+	member  bool // inside a member
 	members int
-	name    string // of the first
+	name    string // from the first header
 	err     error
 }
 
-// Name returns the name that the file had.
+// Name returns the original file name.
 func (g *reader) Name() string { return g.name }
 
 // Read implements [io.Reader].
@@ -86,7 +86,7 @@ func (g *reader) Read(p []byte) (int, error) {
 	return 0, g.err
 }
 
-// next opens the next member. At the end of the file it returns [io.EOF].
+// next opens the next member, or returns [io.EOF] at the end of the file.
 func (g *reader) next() error {
 	for g.members > 0 { // padding
 		if b, err := g.from.Peek(1); err != nil || b[0] != 0 {
@@ -113,7 +113,7 @@ func (g *reader) next() error {
 		g.inflate = flate.NewReader(g.from)
 		return nil
 	}
-	// All readers of package flate are Resetters.
+	// Every flate reader is a Resetter.
 	return g.inflate.(flate.Resetter).Reset(g.from, nil)
 }
 
@@ -152,7 +152,7 @@ func (g *reader) header() error {
 	return nil
 }
 
-// text reads a text that ends in NUL, and returns its beginning.
+// text reads a NUL-terminated string and returns its beginning.
 func (g *reader) text() (string, error) {
 	var text []byte
 	for {

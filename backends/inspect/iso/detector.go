@@ -8,7 +8,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows disc images.
+// Detector recognises disc images.
 type Detector struct{}
 
 // Match implements [walk.Detector].
@@ -19,8 +19,8 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return Matches(bytes.NewReader(s.Head))
 }
 
-// Needs implements [walk.Deep]. The first sectors of an image are zeros or boot a
-// disk, unless they are raw.
+// Needs implements [walk.DeepDetector]. The first sectors of an image are zeros or a boot
+// sector, unless the sectors are raw.
 func (Detector) Needs(head []byte) int {
 	const needed, rawNeeded = SystemArea + 6, SystemArea/sectorSize*rawSize + rawSize
 	switch {

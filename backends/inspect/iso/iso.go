@@ -1,8 +1,9 @@
-// Package iso goes through disc images: ISO 9660 with its extensions Joliet and
-// Rock Ridge, and UDF on a plain partition. Images of raw sectors are read too.
+// Package iso reads disc images: ISO 9660 (ECMA-119) with the Joliet and Rock Ridge
+// extensions, and UDF (ECMA-167) on a plain partition, also with raw sectors. The
+// formats know no encryption; only files are inspected.
 //
-// It is our own because the existing libraries read whole directories into memory,
-// follow directories that contain themselves, or are made for writing images.
+// Existing libraries read whole directories into memory, follow directories that
+// contain themselves, or are made for writing images.
 package iso
 
 import (
@@ -16,11 +17,11 @@ import (
 
 const (
 	sectorSize = 2048
-	// SystemArea is how much an image has before its first volume descriptor.
+	// SystemArea is the space before the first volume descriptor.
 	SystemArea = 16 * sectorSize
-	// maxVolumes bounds the descriptors of an image.
+	// maxVolumes bounds the volume descriptors of an image.
 	maxVolumes = 64
-	// maxExtents bounds the parts of one file. Each is 4 GiB in real images.
+	// maxExtents bounds the extents of one file. In real images each has 4 GiB.
 	maxExtents = 256
 )
 
@@ -32,11 +33,11 @@ var (
 	errExtents     = errors.New("too many extents")
 )
 
-// zisofs is how a file begins that mkzftree has compressed.
+// zisofs begins a file compressed by mkzftree.
 const zisofs = "\x37\xe4\x53\x96\xc9\xdb\xd6\x07"
 
-// Matches reports whether the image in r has a volume descriptor where ISO 9660
-// and UDF have their first.
+// Matches reports whether r has a volume descriptor where ISO 9660 and UDF have their first
+// one.
 func Matches(r io.ReaderAt) bool {
 	return matches(r) || matches(newRaw(r))
 }
@@ -53,25 +54,25 @@ func matches(r io.ReaderAt) bool {
 	return false
 }
 
-// extent is where a file or a directory lies.
+// extent locates a file or directory, or part of one.
 type extent struct{ at, size int64 }
 
-// volume is a tree of directories.
+// volume is a directory tree.
 type volume struct {
 	joliet bool
-	block  int64 // the size of a logical block
+	block  int64 // size of a logical block
 	root   extent
 }
 
-// image is what is known of an image while it is gone through.
+// image is the state while iterating over an image.
 type image struct {
 	r     io.ReaderAt
 	size  int64
 	yield func(archive.Member, error) bool
-	seen  map[extent]bool // files and directories
+	seen  map[extent]bool // files and directories visited
 }
 
-// Members goes through an image of size bytes. Directories are members of no size.
+// Members iterates over an image of size bytes. Directories are members without data.
 func Members(r io.ReaderAt, size int64) archive.Members {
 	if raw := newRaw(r); raw.data != 0 && !matches(r) {
 		return raw.members(size)
@@ -93,8 +94,8 @@ func Members(r io.ReaderAt, size int64) archive.Members {
 	}
 }
 
-// descriptors returns the volumes, those with good names first, and whether there
-// is UDF too.
+// descriptors returns the volumes, those with the best names first, and whether the image
+// also has a UDF file system.
 func descriptors(r io.ReaderAt) (volumes []volume, udf bool, err error) {
 	const boot, primary, supplementary = 0, 1, 2
 	var others []volume
@@ -131,19 +132,19 @@ func newVolume(d []byte, joliet bool) volume {
 	return v
 }
 
-// extent returns where the file of a directory record lies.
+// extent returns the extent of a directory record.
 func (v *volume) extent(record []byte) (e extent, interleaved bool) {
-	at := int64(binary.LittleEndian.Uint32(record[2:])) + int64(record[1]) // after its attributes
+	at := int64(binary.LittleEndian.Uint32(record[2:])) + int64(record[1]) // after the extended attributes
 	return extent{at * v.block, int64(binary.LittleEndian.Uint32(record[10:]))}, record[26] != 0 || record[27] != 0
 }
 
-// directory is one that is still to be read.
+// directory is a directory that remains to be read.
 type directory struct {
 	extent
 	path string
 }
 
-// walk goes through a volume. It reports whether to go on.
+// walk iterates over a volume. It reports whether to continue.
 func (i *image) walk(v volume) bool {
 	for todo := []directory{{extent: v.root}}; len(todo) > 0; {
 		last := len(todo) - 1
@@ -168,11 +169,11 @@ type reader struct {
 	volume    *volume
 	directory directory
 	found     []directory
-	extents   []extent // of a file that has more than one
-	dropped   bool     // too many of them
+	extents   []extent // collected for a file in several extents
+	dropped   bool     // there are too many extents
 }
 
-// read hands out the files of the directory. It reports whether to go on.
+// read hands out the files of the directory. It reports whether to continue.
 func (w *reader) read() bool {
 	var sector [sectorSize]byte
 	d := w.directory
@@ -202,12 +203,12 @@ func (w *reader) read() bool {
 	return true
 }
 
-// record handles a directory record. It reports whether to go on.
+// record handles a directory record. It reports whether to continue.
 func (w *reader) record(b []byte) bool {
 	const isDirectory, more = 0x02, 0x80
 	raw := b[33 : 33+int(b[32])]
 	if len(raw) == 1 && raw[0] <= 1 {
-		return true // the directory itself, and the one above
+		return true // the directory itself and its parent
 	}
 	path := w.path(b, raw)
 	e, interleaved := w.volume.extent(b)
@@ -233,7 +234,7 @@ func (w *reader) record(b []byte) bool {
 	return w.file(path, extents)
 }
 
-// file hands out a file, unless it has been under another name.
+// file hands out a file, unless it was handed out under another name.
 func (w *reader) file(path string, extents []extent) bool {
 	m := archive.Member{Name: path, Offset: extents[0].at}
 	oneBlock := true
@@ -260,7 +261,7 @@ func (w *reader) file(path string, extents []extent) bool {
 	return w.yield(m, nil) && w.packed(path, extents[0])
 }
 
-// cutOff hands out what there is of a file that extends beyond the image.
+// cutOff hands out the existing part of a file that extends beyond the image.
 func (i *image) cutOff(path string, e extent) bool {
 	if e.at < i.size && !i.yield(archive.Member{Name: path, Offset: e.at, Size: e.size}, nil) {
 		return false
@@ -268,7 +269,7 @@ func (i *image) cutOff(path string, e extent) bool {
 	return i.yield(archive.Member{Name: path}, archive.ErrCutOff)
 }
 
-// packed says so if a file is.
+// packed reports a file that is compressed by zisofs as unsupported.
 func (w *reader) packed(path string, e extent) bool {
 	var b [len(zisofs)]byte
 	if e.size < int64(len(b)) || archive.ReadFull(w.r, b[:], e.at) != nil || string(b[:]) != zisofs {

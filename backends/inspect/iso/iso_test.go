@@ -18,7 +18,7 @@ const (
 )
 
 func TestSamples(t *testing.T) {
-	for name, want := range map[string][]string{
+	archivetest.Samples(t, func(data []byte) bool { return Matches(bytes.NewReader(data)) }, Members, map[string][]string{
 		"plain.iso.gz":       {"DEEP" + none, "FOLDER_W" + none, "HELLO.TXT" + hello, "FOLDER_W/A_FILE_W.TEX" + hello, "DEEP/ER" + none, "DEEP/ER/ENC.ZIP" + enc},
 		"rock.iso.gz":        {"deep" + none, "Folder with a long name" + none, "hello.txt" + hello, "Folder with a long name/A file with a long name.text" + hello, "deep/er" + none, "deep/er/enc.zip" + enc},
 		"joliet.iso.gz":      {"Folder with a long name" + none, "deep" + none, "hello.txt" + hello, "deep/er" + none, "deep/er/enc.zip" + enc, "Folder with a long name/A file with a long name.text" + hello, "DEEP" + none, "FOLDER_W" + none, "DEEP/ER" + none},
@@ -26,21 +26,13 @@ func TestSamples(t *testing.T) {
 		"hidden.iso.gz":      {"Folder with a long name" + none, "deep" + none, "deep/er" + none, "deep/er/enc.zip" + enc, "Folder with a long name/A file with a long name.text" + hello, "DEEP" + none, "FOLDER_W" + none, "HELLO.TXT" + hello, "DEEP/ER" + none},
 		"xorriso.iso.gz":     {"Folder with a long name" + none, "deep" + none, "hello.txt" + hello, "deep/er" + none, "deep/er/enc.zip" + enc, "Folder with a long name/A file with a long name.text" + hello, "deep" + none, "Folder with a long name" + none, "deep/er" + none},
 		"udf-bridge.iso.gz":  {"DEEP" + none, "FOLDER_W" + none, "HELLO.TXT" + hello, "FOLDER_W/A_FILE_W.TEX" + hello, "DEEP/ER" + none, "DEEP/ER/ENC.ZIP" + enc, "Folder with a long name" + none, "deep" + none, "deep/er" + none},
-	} {
-		t.Run(name, func(t *testing.T) {
-			data := archivetest.Read(t, name)
-			if !Matches(bytes.NewReader(data)) {
-				t.Error("does not match")
-			}
-			archivetest.Want(t, data, Members, want...)
-		})
-	}
+	})
 }
 
-// disc builds images of ISO 9660 alone.
+// disc builds ISO 9660 images.
 type disc struct{ b []byte }
 
-// newDisc makes one whose root is at block 20.
+// newDisc returns an image whose root directory is at block 20.
 func newDisc(blocks int) *disc {
 	d := &disc{make([]byte, blocks*sectorSize)}
 	pvd := d.b[SystemArea:]
@@ -79,33 +71,33 @@ func TestHostile(t *testing.T) {
 		disc *disc
 		want []string
 	}{
-		"a file":              {newDisc(30).put(20, a).put(22, []byte("hello")), []string{"A 5 2cf24dba"}},
-		"twice":               {newDisc(30).put(20, a, record("B", 22, 5, 0)).put(22, []byte("hello")), []string{"A 5 2cf24dba"}},
-		"the root in itself":  {newDisc(30).put(20, record("R", 20, sectorSize, dir), a).put(22, []byte("hello")), []string{"R" + none, "A 5 2cf24dba"}},
-		"two in a circle":     {newDisc(30).put(20, record("X", 21, sectorSize, dir)).put(21, record("Y", 20, sectorSize, dir)), []string{"X" + none, "X/Y" + none}},
-		"overlapping circle":  {newDisc(30).put(20, record("X", 20, sectorSize-1, dir)), []string{"X" + none, "X/X" + none}},
-		"directory elsewhere": {newDisc(30).put(20, record("X", 1<<32-1, 1<<32-1, dir)), []string{"X" + none, "X: cut off"}},
-		"file elsewhere":      {newDisc(30).put(20, record("X", 1<<32-1, 5, 0)), []string{"X: cut off"}},
-		"file too large":      {newDisc(23).put(20, record("X", 22, 1<<32-1, 0)), []string{fmt.Sprintf("X %d e5a00aa9", sectorSize), "X: cut off"}},
-		"interleaved":         {newDisc(30).put(20, change(a, 26, 1)), []string{"A: interleaved, which is not supported"}},
-		"record too long":     {newDisc(30).put(20, change(a, 32, 200), a), []string{": damaged directory"}},
-		"record too short":    {newDisc(30).put(20, change(a, 0, 5)), []string{": damaged directory"}},
-		"two extents":         {newDisc(30).put(20, record("X", 24, 5, more), record("X", 22, 5, 0)).put(22, []byte("world")).put(24, []byte("hello")), []string{"X 10 936a185c"}},
-		"extents in a row":    {newDisc(30).put(20, record("X", 22, sectorSize, more), record("X", 23, 5, 0)), []string{"X 2053 4667ede8"}},
-		"extents with no end": {newDisc(60).put(20, bytes.Repeat(record("X", 22, 5, more), 2)).put(22, []byte("hello")), []string{" 10 0a86050f", ": damaged directory"}},
-		"extents without end": {manyExtents(), []string{"Y: too many extents"}},
-		"attributes":          {newDisc(30).put(20, change(record("X", 21, 5, 0), 1, 1)).put(22, []byte("hello")), []string{"X 5 2cf24dba"}},
-		"name with NUL":       {newDisc(30).put(20, record("A\x00B", 22, 5, 0)).put(22, []byte("hello")), []string{"A 5 2cf24dba"}},
-		"zisofs":              {newDisc(30).put(20, record("X", 22, 8, 0)).put(22, []byte(zisofs)), []string{"X 8 f4298ba2", "X: compressed by zisofs, which is not supported"}},
-		"UDF":                 {newDisc(30).put(18, []byte("\x00BEA01")).put(19, []byte("\x00NSR02")).put(20, a).put(22, []byte("hello")), []string{"A 5 2cf24dba", ": cut off"}},
-		"descriptors alone":   {&disc{newDisc(17).b[:SystemArea+100]}, nil},
-		"too many":            {&disc{append(make([]byte, SystemArea), bytes.Repeat(newDisc(17).b[SystemArea:], 100)...)}, []string{": too many volumes", ": damaged directory"}},
+		"a file":                   {newDisc(30).put(20, a).put(22, []byte("hello")), []string{"A 5 2cf24dba"}},
+		"twice":                    {newDisc(30).put(20, a, record("B", 22, 5, 0)).put(22, []byte("hello")), []string{"A 5 2cf24dba"}},
+		"the root in itself":       {newDisc(30).put(20, record("R", 20, sectorSize, dir), a).put(22, []byte("hello")), []string{"R" + none, "A 5 2cf24dba"}},
+		"two in a circle":          {newDisc(30).put(20, record("X", 21, sectorSize, dir)).put(21, record("Y", 20, sectorSize, dir)), []string{"X" + none, "X/Y" + none}},
+		"overlapping circle":       {newDisc(30).put(20, record("X", 20, sectorSize-1, dir)), []string{"X" + none, "X/X" + none}},
+		"directory beyond the end": {newDisc(30).put(20, record("X", 1<<32-1, 1<<32-1, dir)), []string{"X" + none, "X: cut off"}},
+		"file beyond the end":      {newDisc(30).put(20, record("X", 1<<32-1, 5, 0)), []string{"X: cut off"}},
+		"file too large":           {newDisc(23).put(20, record("X", 22, 1<<32-1, 0)), []string{fmt.Sprintf("X %d e5a00aa9", sectorSize), "X: cut off"}},
+		"interleaved":              {newDisc(30).put(20, change(a, 26, 1)), []string{"A: interleaved, which is not supported"}},
+		"record too long":          {newDisc(30).put(20, change(a, 32, 200), a), []string{": damaged directory"}},
+		"record too short":         {newDisc(30).put(20, change(a, 0, 5)), []string{": damaged directory"}},
+		"two extents":              {newDisc(30).put(20, record("X", 24, 5, more), record("X", 22, 5, 0)).put(22, []byte("world")).put(24, []byte("hello")), []string{"X 10 936a185c"}},
+		"extents in a row":         {newDisc(30).put(20, record("X", 22, sectorSize, more), record("X", 23, 5, 0)), []string{"X 2053 4667ede8"}},
+		"extents with no end":      {newDisc(60).put(20, bytes.Repeat(record("X", 22, 5, more), 2)).put(22, []byte("hello")), []string{" 10 0a86050f", ": damaged directory"}},
+		"extents without end":      {manyExtents(), []string{"Y: too many extents"}},
+		"attributes":               {newDisc(30).put(20, change(record("X", 21, 5, 0), 1, 1)).put(22, []byte("hello")), []string{"X 5 2cf24dba"}},
+		"name with NUL":            {newDisc(30).put(20, record("A\x00B", 22, 5, 0)).put(22, []byte("hello")), []string{"A 5 2cf24dba"}},
+		"zisofs":                   {newDisc(30).put(20, record("X", 22, 8, 0)).put(22, []byte(zisofs)), []string{"X 8 f4298ba2", "X: compressed by zisofs, which is not supported"}},
+		"UDF":                      {newDisc(30).put(18, []byte("\x00BEA01")).put(19, []byte("\x00NSR02")).put(20, a).put(22, []byte("hello")), []string{"A 5 2cf24dba", ": cut off"}},
+		"descriptors alone":        {&disc{newDisc(17).b[:SystemArea+100]}, nil},
+		"too many":                 {&disc{append(make([]byte, SystemArea), bytes.Repeat(newDisc(17).b[SystemArea:], 100)...)}, []string{": too many volumes", ": damaged directory"}},
 	} {
 		t.Run(name, func(t *testing.T) { archivetest.Want(t, c.disc.b, Members, c.want...) })
 	}
 }
 
-// manyExtents is a file of more extents than any has.
+// manyExtents returns an image with a file of more extents than supported.
 func manyExtents() *disc {
 	d := newDisc(60)
 	copy(d.b[SystemArea+156:], record("\x00", 20, 20*sectorSize, 2))

@@ -6,7 +6,7 @@ import (
 	"unicode/utf16"
 )
 
-// path returns the path of what a record with this name describes.
+// path returns the path of the file that a record describes; raw is the name in it.
 func (w *reader) path(record, raw []byte) string {
 	name := ""
 	if w.volume.joliet {
@@ -31,7 +31,8 @@ func ucs2(b []byte) string {
 	return string(utf16.Decode(units))
 }
 
-// rockRidge returns a record's POSIX name, or "" if it has none in itself.
+// rockRidge returns the POSIX name of a record, or "" if it has none. Continuation areas
+// are not read.
 func rockRidge(record []byte) string {
 	name := ""
 	at := 33 + int(record[32])

@@ -8,18 +8,17 @@ import (
 
 const (
 	rawSize = 2352
-	// sync is how each raw sector begins.
+	// sync begins each raw sector.
 	sync = "\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x00"
 )
 
-// raw reads the data of an image that has whole sectors, with their headers and
-// error correction.
+// raw reads the user data of an image whose sectors include headers and error correction.
 type raw struct {
 	from io.ReaderAt
-	data int64 // where it begins in a sector; 0 if this is no such image
+	data int64 // offset of the data in a sector; 0 if the sectors are not raw
 }
 
-// newRaw looks at the first sector.
+// newRaw examines the first sector.
 func newRaw(r io.ReaderAt) raw {
 	var h [16]byte
 	if archive.ReadFull(r, h[:], 0) != nil || string(h[:len(sync)]) != sync {
@@ -52,7 +51,7 @@ func (w raw) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// members goes through the image of size bytes. Its files are not in one piece.
+// members iterates over a raw image of size bytes. Its files are not in one piece.
 func (w raw) members(size int64) archive.Members {
 	size = size / rawSize * sectorSize
 	return func(yield func(archive.Member, error) bool) {

@@ -7,7 +7,7 @@ import (
 	"polyclam/backends/inspect/internal/archive/archivetest"
 )
 
-// rawImage makes raw sectors of an image.
+// rawImage converts an image to raw sectors.
 func rawImage(image []byte, mode byte) []byte {
 	var b []byte
 	for ; len(image) > 0; image = image[min(len(image), sectorSize):] {
@@ -33,7 +33,7 @@ func TestRawSectors(t *testing.T) {
 			t.Errorf("mode %d does not match", mode)
 		}
 		archivetest.Want(t, data, Members, want...)
-		archivetest.Sound(t, data[:len(data)/2], Members)
+		archivetest.CheckParser(t, data[:len(data)/2], Members)
 	}
 	if data := rawImage(image, 3); Matches(bytes.NewReader(data)) {
 		t.Error("mode 3 matches")

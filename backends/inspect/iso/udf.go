@@ -7,7 +7,7 @@ import (
 	"polyclam/backends/inspect/internal/archive"
 )
 
-// The tags of UDF's descriptors (ECMA-167).
+// The tags of UDF descriptors (ECMA-167).
 const (
 	tagAnchor      = 2
 	tagPartition   = 5
@@ -25,7 +25,7 @@ const (
 	maxPartitions  = 8
 	// maxUDFExtents bounds the extents of one file or directory.
 	maxUDFExtents = 4096
-	maxLists      = 64 // of them
+	maxLists      = 64 // extent lists of one file
 )
 
 var (
@@ -37,12 +37,12 @@ var (
 // udf is a UDF file system.
 type udf struct {
 	*image
-	starts  map[uint16]int64 // of the partitions, by their numbers
-	maps    []int64          // starts, in the order that references have
+	starts  map[uint16]int64 // offsets of the partitions by number
+	maps    []int64          // offsets of the partitions by reference number
 	fileSet reference
 }
 
-// reference is where something is: a block of a partition.
+// reference locates a block in a partition.
 type reference struct {
 	size      uint32
 	block     uint32
@@ -53,7 +53,7 @@ func longReference(b []byte) reference {
 	return reference{binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:]), binary.LittleEndian.Uint16(b[8:])}
 }
 
-// place returns where r is in the image.
+// place returns the offset of r in the image.
 func (u *udf) place(r reference) (int64, error) {
 	if int(r.partition) >= len(u.maps) {
 		return 0, errUDF
@@ -61,7 +61,8 @@ func (u *udf) place(r reference) (int64, error) {
 	return u.maps[r.partition] + int64(r.block)*sectorSize, nil
 }
 
-// descriptor reads one sector that must have a tag, and one of the wanted.
+// descriptor reads a sector with a valid tag, which must be one of the wanted, if any are
+// given.
 func (u *udf) descriptor(b *[sectorSize]byte, at int64, wanted ...uint16) (uint16, error) {
 	if err := archive.ReadFull(u.r, b[:], at); err != nil {
 		return 0, err
@@ -86,8 +87,7 @@ func (u *udf) descriptor(b *[sectorSize]byte, at int64, wanted ...uint16) (uint1
 	return tag, nil
 }
 
-// walkUDF goes through the UDF file system of an image. It reports whether to go
-// on.
+// walkUDF iterates over the UDF file system of an image. It reports whether to continue.
 func (i *image) walkUDF() bool {
 	u := &udf{image: i, starts: make(map[uint16]int64)}
 	err := u.open()
@@ -103,7 +103,7 @@ func (i *image) walkUDF() bool {
 	return u.yield(archive.Member{}, err)
 }
 
-// open reads the descriptors of the volume.
+// open reads the volume descriptors.
 func (u *udf) open() error {
 	var b [sectorSize]byte
 	if _, err := u.descriptor(&b, 256*sectorSize, tagAnchor); err != nil {
@@ -131,7 +131,7 @@ func (u *udf) open() error {
 	return u.mapping(volume[:])
 }
 
-// mapping reads which partition references mean.
+// mapping reads which partition each reference number stands for.
 func (u *udf) mapping(volume []byte) error {
 	const physical, physicalSize = 1, 6
 	if binary.LittleEndian.Uint16(volume) != tagVolume || binary.LittleEndian.Uint32(volume[212:]) != sectorSize {

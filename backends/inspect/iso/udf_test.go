@@ -9,7 +9,7 @@ import (
 	"polyclam/backends/inspect/internal/archive/archivetest"
 )
 
-// pureUDF removes the tree of ISO 9660 from an image that has both.
+// pureUDF removes the ISO 9660 tree from an image that has both.
 func pureUDF(t *testing.T) []byte {
 	t.Helper()
 	data := archivetest.Read(t, "udf-bridge.iso.gz")
@@ -41,7 +41,7 @@ func TestUDF(t *testing.T) {
 	archivetest.Want(t, data, Members, udfFiles...)
 }
 
-// find returns where a descriptor with this tag is, and the nth of them.
+// find returns the offset of the nth descriptor with this tag.
 func find(t *testing.T, data []byte, tag uint16, n int) int {
 	t.Helper()
 	for at := SystemArea; at < len(data); at += sectorSize {
@@ -73,22 +73,22 @@ func TestHostileUDF(t *testing.T) {
 		change func(b []byte)
 		want   []string
 	}{
-		"no anchor":             {func(b []byte) { clear(b[256*sectorSize : 257*sectorSize]) }, []string{damaged}},
-		"volume elsewhere":      {put32(tagAnchor, 0, 20, 1<<32-1), []string{": cut off"}},
-		"volume of 4 GiB":       {put32(tagAnchor, 0, 16, 1<<32-1), udfFiles},
-		"no volume":             {put32(tagAnchor, 0, 16, 0), []string{damaged}},
-		"other blocks":          {put32(tagVolume, 0, 212, 512), []string{damaged}},
-		"other partition":       {func(b []byte) { b[find(t, b, tagVolume, 0)+440] = 2 }, []string{": UDF with a partition of a kind that is not supported"}},
-		"partition not there":   {func(b []byte) { b[find(t, b, tagVolume, 0)+444] = 9 }, []string{damaged}},
-		"many partitions":       {put32(tagVolume, 0, 268, 1<<32-1), []string{": UDF with a partition of a kind that is not supported"}},
-		"partition elsewhere":   {put32(tagPartition, 0, 188, 1<<32-1), []string{": cut off"}},
-		"file set elsewhere":    {put32(tagVolume, 0, 252, 1<<32-1), []string{": cut off"}},
-		"root elsewhere":        {put32(tagFileSet, 0, 404, 1<<32-1), []string{": cut off"}},
-		"root is no entry":      {put32(tagFileSet, 0, 404, 0), []string{damaged}},
-		"attributes of 4 GiB":   {put32(tagEntry, 0, 168, 1<<32-1), []string{damaged}},
-		"extents of 4 GiB":      {put32(tagEntry, 0, 172, 1<<32-1), []string{damaged}},
-		"size of 2^63":          {put32(tagEntry, 0, 60, 1<<31), []string{damaged}},
-		"extents of a new kind": {func(b []byte) { b[find(t, b, tagEntry, 0)+34] |= 7 }, []string{": UDF extents of a kind that is not supported"}},
+		"no anchor":                {func(b []byte) { clear(b[256*sectorSize : 257*sectorSize]) }, []string{damaged}},
+		"volume beyond the end":    {put32(tagAnchor, 0, 20, 1<<32-1), []string{": cut off"}},
+		"volume of 4 GiB":          {put32(tagAnchor, 0, 16, 1<<32-1), udfFiles},
+		"no volume":                {put32(tagAnchor, 0, 16, 0), []string{damaged}},
+		"other blocks":             {put32(tagVolume, 0, 212, 512), []string{damaged}},
+		"other partition":          {func(b []byte) { b[find(t, b, tagVolume, 0)+440] = 2 }, []string{": UDF with a partition of a kind that is not supported"}},
+		"no such partition":        {func(b []byte) { b[find(t, b, tagVolume, 0)+444] = 9 }, []string{damaged}},
+		"many partitions":          {put32(tagVolume, 0, 268, 1<<32-1), []string{": UDF with a partition of a kind that is not supported"}},
+		"partition beyond the end": {put32(tagPartition, 0, 188, 1<<32-1), []string{": cut off"}},
+		"file set beyond the end":  {put32(tagVolume, 0, 252, 1<<32-1), []string{": cut off"}},
+		"root beyond the end":      {put32(tagFileSet, 0, 404, 1<<32-1), []string{": cut off"}},
+		"root is not an entry":     {put32(tagFileSet, 0, 404, 0), []string{damaged}},
+		"attributes of 4 GiB":      {put32(tagEntry, 0, 168, 1<<32-1), []string{damaged}},
+		"extents of 4 GiB":         {put32(tagEntry, 0, 172, 1<<32-1), []string{damaged}},
+		"size of 2^63":             {put32(tagEntry, 0, 60, 1<<31), []string{damaged}},
+		"extents of a new kind":    {func(b []byte) { b[find(t, b, tagEntry, 0)+34] |= 7 }, []string{": UDF extents of a kind that is not supported"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := pureUDF(t)
@@ -98,7 +98,7 @@ func TestHostileUDF(t *testing.T) {
 	}
 }
 
-// udfImage is a UDF file system to test lists of extents with: block 0 has one.
+// udfImage returns a UDF file system for testing extent lists.
 func udfImage(blocks map[uint32][]byte) *udf {
 	data := make([]byte, 64*sectorSize)
 	for n, b := range blocks {
@@ -126,13 +126,13 @@ func TestExtents(t *testing.T) {
 		want   []extent
 		ok     bool
 	}{
-		"two":                 {slices.Concat(short(10, 2), short(20, 3)), nil, []extent{{2 * sectorSize, 10}, {3 * sectorSize, 20}}, true},
-		"end":                 {slices.Concat(short(10, 2), short(0, 0), short(20, 3)), nil, []extent{{2 * sectorSize, 10}}, true},
-		"hole":                {short(1<<30|10, 0), nil, []extent{{-1, 10}}, true},
-		"continued":           {slices.Concat(short(10, 2), short(continued|2048, 5)), map[uint32][]byte{5: list(short(20, 3))}, []extent{{2 * sectorSize, 10}, {3 * sectorSize, 20}}, true},
-		"continued in a loop": {short(continued|2048, 5), map[uint32][]byte{5: list(short(continued|2048, 5))}, nil, false},
-		"continued elsewhere": {short(continued|2048, 1<<32-1), nil, nil, false},
-		"continued nowhere":   {short(continued|2048, 9), nil, nil, false},
+		"two":                      {slices.Concat(short(10, 2), short(20, 3)), nil, []extent{{2 * sectorSize, 10}, {3 * sectorSize, 20}}, true},
+		"end":                      {slices.Concat(short(10, 2), short(0, 0), short(20, 3)), nil, []extent{{2 * sectorSize, 10}}, true},
+		"hole":                     {short(1<<30|10, 0), nil, []extent{{-1, 10}}, true},
+		"continued":                {slices.Concat(short(10, 2), short(continued|2048, 5)), map[uint32][]byte{5: list(short(20, 3))}, []extent{{2 * sectorSize, 10}, {3 * sectorSize, 20}}, true},
+		"continued in a loop":      {short(continued|2048, 5), map[uint32][]byte{5: list(short(continued|2048, 5))}, nil, false},
+		"continued beyond the end": {short(continued|2048, 1<<32-1), nil, nil, false},
+		"continued nowhere":        {short(continued|2048, 9), nil, nil, false},
 	} {
 		f := new(udfFile)
 		err := udfImage(c.blocks).extents(f, c.list, false, 0)
@@ -142,6 +142,6 @@ func TestExtents(t *testing.T) {
 	}
 	many := bytes.Repeat(short(1, 1), maxUDFExtents+1)
 	if err := udfImage(nil).extents(new(udfFile), many, false, 0); err == nil {
-		t.Error("too many extents taken")
+		t.Error("too many extents accepted")
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"polyclam/backends/inspect/internal/archive"
 )
 
-// udfFile is where a file's bytes are. An extent at -1 has zeros.
+// udfFile locates the bytes of a file. An extent at -1 consists of zeros.
 type udfFile struct {
 	size    int64
 	extents []extent
@@ -48,7 +48,7 @@ func (u *udf) file(entry reference) (*udfFile, error) {
 	return nil, errInline
 }
 
-// extents reads a list of extents, which may go on elsewhere.
+// extents reads a list of extents, which may continue elsewhere.
 func (u *udf) extents(f *udfFile, list []byte, long bool, partition uint16) error {
 	const recorded, continued = 0, 3
 	width := 8
@@ -90,7 +90,7 @@ func (u *udf) extents(f *udfFile, list []byte, long bool, partition uint16) erro
 	return nil
 }
 
-// reader reads the file.
+// reader returns a reader of the file.
 func (f *udfFile) reader(r io.ReaderAt) io.Reader {
 	var parts []io.Reader
 	for _, e := range f.extents {
@@ -103,7 +103,7 @@ func (f *udfFile) reader(r io.ReaderAt) io.Reader {
 	return &exactly{io.MultiReader(parts...), f.size}
 }
 
-// zeros reads as zeros without an end.
+// zeros is an endless reader of zero bytes.
 type zeros struct{}
 
 // Read implements [io.Reader].
@@ -112,7 +112,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// exactly reads as many bytes as there must be.
+// exactly reads left bytes from from; fewer are an error.
 type exactly struct {
 	from io.Reader
 	left int64

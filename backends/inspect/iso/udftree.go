@@ -7,13 +7,13 @@ import (
 	"polyclam/backends/inspect/internal/archive"
 )
 
-// udfDirectory is one that is still to be read.
+// udfDirectory is a directory that remains to be read.
 type udfDirectory struct {
 	entry reference
 	path  string
 }
 
-// tree goes through the directories below root. It reports whether to go on.
+// tree iterates over the directories below root. It reports whether to continue.
 func (u *udf) tree(root reference) bool {
 	entries := make(map[reference]bool)
 	for todo := []udfDirectory{{entry: root}}; len(todo) > 0; {
@@ -40,8 +40,8 @@ func (u *udf) tree(root reference) bool {
 	return true
 }
 
-// directory hands out the files of a directory, and returns the directories in it.
-// more says whether to go on.
+// directory hands out the files of a directory and returns its subdirectories. more reports
+// whether to continue.
 func (u *udf) directory(path string, f *udfFile) (found []udfDirectory, more bool, err error) {
 	const fixed, isDirectory, deleted, parent = 38, 0x02, 0x04, 0x08
 	r := f.reader(u.r)
@@ -83,7 +83,7 @@ func (u *udf) directory(path string, f *udfFile) (found []udfDirectory, more boo
 	return found, true, nil
 }
 
-// handOut hands out a file. It reports whether to go on.
+// handOut hands out a file. It reports whether to continue.
 func (u *udf) handOut(path string, entry reference) bool {
 	f, err := u.file(entry)
 	if err != nil {
@@ -107,7 +107,7 @@ func (u *udf) handOut(path string, entry reference) bool {
 	return u.yield(m, nil)
 }
 
-// udfName returns a name: its first byte says how wide its characters are.
+// udfName decodes a name. Its first byte gives the character width.
 func udfName(b []byte) string {
 	if len(b) > 0 && b[0] == 16 {
 		return ucs2(b[1:])

@@ -5,11 +5,11 @@ import (
 	"io"
 )
 
-// method is one of those that are unpacked: all are the same but for the window.
+// method describes a compression method. All work alike except for the window.
 type method struct {
-	window    int // its size
-	distances int // how many codes there are for distances
-	width     int // of their number
+	window    int // size
+	distances int // number of distance codes
+	width     int // bits of that number in a block
 }
 
 var methods = map[string]method{
@@ -23,16 +23,16 @@ var methods = map[string]method{
 type decoder struct {
 	method method
 	from   io.Reader
-	size   int64 // left of what it unpacks to
+	size   int64 // unpacked bytes that remain
 
 	bits      bitReader
-	left      int // codes of the block
+	left      int // codes that remain in the block
 	codes     codes
 	distances codes
-	window    []byte // a ring
-	at        int    // in it
+	window    []byte // ring buffer
+	at        int    // position in window
 	match     int    // bytes left to copy
-	back      int    // from how far back
+	back      int    // distance of the match
 }
 
 // Read implements [io.Reader].
@@ -60,7 +60,7 @@ func (d *decoder) Read(p []byte) (n int, err error) {
 	return 0, io.EOF
 }
 
-// next returns the next byte.
+// next decodes one byte.
 func (d *decoder) next() byte {
 	const shortest = 3
 	if d.match == 0 {
@@ -79,7 +79,7 @@ func (d *decoder) next() byte {
 	return d.window[(d.at-d.back)&(d.method.window-1)]
 }
 
-// symbol returns the next byte or length. Its codes are made for each block.
+// symbol decodes a literal or a match length. Each block defines its own codes.
 func (d *decoder) symbol() int {
 	if d.left == 0 {
 		if d.left = d.bits.read(16); d.left == 0 {
@@ -94,7 +94,7 @@ func (d *decoder) symbol() int {
 	return d.bits.symbol(&d.codes)
 }
 
-// open makes the window, which begins with blanks.
+// open allocates the window, which starts out as blanks.
 func (d *decoder) open() {
 	d.window = make([]byte, d.method.window)
 	for i := range d.window {

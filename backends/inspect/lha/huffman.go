@@ -9,22 +9,22 @@ import (
 )
 
 const (
-	maxBits = 16 // of a code
-	// nCodes is how many codes there are for bytes and the lengths of matches.
+	maxBits = 16 // longest code
+	// nCodes is the number of codes for literals and match lengths.
 	nCodes   = 510
-	nLengths = 19 // codes for the lengths of codes
+	nLengths = 19 // codes for code lengths
 )
 
 var errCode = errors.New("damaged code")
 
-// codes are Huffman codes, shorter ones first and then in order.
+// codes is a canonical Huffman code.
 type codes struct {
-	count   [maxBits + 1]uint16 // of each length
+	count   [maxBits + 1]uint16 // codes per length
 	symbols [nCodes]uint16
-	only    int // the one symbol, which takes no bits, or -1
+	only    int // the only symbol, coded in zero bits, or -1
 }
 
-// set makes codes of the lengths of all symbols.
+// set builds the code from the length of each symbol.
 func (c *codes) set(lengths []byte) error {
 	c.only = -1
 	clear(c.count[:])
@@ -52,13 +52,13 @@ func (c *codes) set(lengths []byte) error {
 	return nil
 }
 
-// bitReader reads bits, the highest of a byte first. After the end it has zeros
-// that may be looked at but not used.
+// bitReader reads bits, most significant first. After the end of the input there are zeros
+// that may be peeked at but not consumed.
 type bitReader struct {
 	from *bufio.Reader
 	bits uint32
-	n    int // how many there are
-	past int // how many of them are zeros after the end
+	n    int // number of bits in bits
+	past int // how many of them are beyond the end
 	err  error
 }
 
@@ -77,7 +77,7 @@ func (b *bitReader) peek(n int) int {
 	return int(b.bits >> (b.n - n) & (1<<n - 1))
 }
 
-// read returns n bits. Once there are none left it sets err.
+// read consumes n bits. It sets err when the input is exhausted.
 func (b *bitReader) read(n int) int {
 	v := b.peek(n)
 	b.n -= n
@@ -87,7 +87,7 @@ func (b *bitReader) read(n int) int {
 	return v
 }
 
-// symbol reads a code.
+// symbol decodes one symbol.
 func (b *bitReader) symbol(c *codes) int {
 	if c.only >= 0 {
 		return c.only
@@ -109,8 +109,8 @@ func (b *bitReader) symbol(c *codes) int {
 	return 0
 }
 
-// small reads the codes of few symbols: their number and each one's length. After
-// skip of them there are up to three without a code.
+// small reads a code with few symbols, given by the length of each. After the first skip
+// symbols, up to three may have no code.
 func (b *bitReader) small(c *codes, most, width, skip int) {
 	n := b.read(width)
 	if n == 0 {
@@ -133,7 +133,8 @@ func (b *bitReader) small(c *codes, most, width, skip int) {
 	}
 }
 
-// large reads the codes of all bytes and lengths, which are coded themselves.
+// large reads the code for literals and match lengths, whose code lengths are Huffman-coded
+// themselves.
 func (b *bitReader) large(c, coded *codes) {
 	const width = 9
 	n := b.read(width)

@@ -1,6 +1,7 @@
-// Package lha goes through LHA archives (LZH) with headers of all levels, and
-// unpacks the methods lh4 to lh7, which all programs since 1991 write. It is our
-// own because there is no library for it in Go.
+// Package lha reads LHA archives (LZH) with headers of all levels and unpacks the methods
+// lh4 to lh7, which all programs since 1991 write. The format knows no encryption; only
+// members are inspected. The layout follows the header description of LHa for UNIX. There
+// is no Go library.
 package lha
 
 import (
@@ -14,14 +15,14 @@ import (
 )
 
 const (
-	smallest  = 22 // of a header
-	fixed     = 32 // of a header of level 3, which is the longest
-	maxExtend = 64 // extended headers of a member
+	smallest  = 22 // smallest header
+	fixed     = 32 // fixed part of a level 3 header, the longest
+	maxExtend = 64 // extended headers of one member
 )
 
 var errDamaged = errors.New("damaged header")
 
-// Matches reports whether head is the beginning of an archive.
+// Matches reports whether head begins an LHA archive.
 func Matches(head []byte) bool {
 	if len(head) < smallest || !isMethod(string(head[2:7])) {
 		return false
@@ -48,17 +49,17 @@ func sum(b []byte) (n byte) {
 	return n
 }
 
-// header is what the headers of all levels have.
+// header holds the fields common to all levels.
 type header struct {
 	method   string
 	name     string
 	folder   string
-	at       int64 // of the data
+	at       int64 // offset of the data
 	packed   int64
 	unpacked int64
 }
 
-// Members goes through an archive of size bytes.
+// Members iterates over an archive of size bytes.
 func Members(r io.ReaderAt, size int64) archive.Members {
 	return func(yield func(archive.Member, error) bool) {
 		for at := int64(0); at < size; {
@@ -82,7 +83,7 @@ func Members(r io.ReaderAt, size int64) archive.Members {
 	}
 }
 
-// member hands out a member. It reports whether to go on.
+// member hands out a member. It reports whether to continue.
 func member(r io.ReaderAt, h header, yield func(archive.Member, error) bool) bool {
 	m := archive.Member{Name: archive.Name([]byte(h.folder + h.name))}
 	switch {
@@ -97,7 +98,7 @@ func member(r io.ReaderAt, h header, yield func(archive.Member, error) bool) boo
 	return yield(m, nil)
 }
 
-// read reads the header at at. The end of the archive is [io.EOF].
+// read reads the header at offset at. The end of the archive is [io.EOF].
 func read(r io.ReaderAt, at, size int64) (header, error) {
 	var b [fixed]byte
 	head, err := archive.Prefix(r, b[:min(fixed, size-at)], at)
@@ -142,7 +143,7 @@ func (h *header) old(r io.ReaderAt, head []byte, at int64) error {
 	if h.at = at + length; head[20] == 0 {
 		return nil
 	}
-	// The packed size has the extended headers in it.
+	// The packed size includes the extended headers.
 	end, err := h.extended(r, h.at-2, 2)
 	if err != nil || end-h.at > h.packed {
 		return errors.Join(err, errDamaged)
@@ -169,8 +170,8 @@ func (h *header) new(r io.ReaderAt, head []byte, at int64) error {
 	return err
 }
 
-// extended reads a chain of headers: the size of each, which includes the size of
-// the next at its end. It returns where the chain ends.
+// extended reads a chain of extended headers and returns the offset of its end. Each header
+// ends with the size of the next.
 func (h *header) extended(r io.ReaderAt, at, width int64) (int64, error) {
 	const name, folder = 1, 2
 	for range maxExtend {

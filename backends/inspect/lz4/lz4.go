@@ -1,8 +1,9 @@
-// Package lz4 unpacks LZ4 files: frames, and the legacy format of Linux kernels.
+// Package lz4 unpacks LZ4 files (lz4_Frame_format.md 1.6): frames, and the legacy format
+// of Linux kernels. The format knows no encryption.
 //
-// It is our own because github.com/pierrec/lz4 allocates blocks of up to 8 MiB,
-// decodes hostile bytes in assembly, which no recover protects, and starts
-// goroutines; a decoder is a loop over lengths and a window of 64 KiB.
+// github.com/pierrec/lz4 is not used because it allocates blocks of up to 8 MiB, decodes
+// hostile bytes in assembly, where recover does not help, and starts goroutines. A
+// decoder is only a loop over lengths and a window of 64 KiB.
 package lz4
 
 import (
@@ -17,9 +18,9 @@ import (
 const (
 	magic       = 0x184d2204
 	magicLegacy = 0x184c2102
-	skippable   = 0x184d2a50 // and 15 more
+	skippable   = 0x184d2a50 // to 0x184d2a5f
 	windowSize  = 64 << 10
-	// largestBlock is that of the legacy format, which may not shrink.
+	// largestBlock is the limit of the legacy format, whose blocks may grow slightly.
 	largestBlock = 8<<20 + 64<<10
 )
 
@@ -29,8 +30,8 @@ var (
 	errDictionary = archive.MethodError("needs a dictionary")
 )
 
-// Matches reports whether head is the beginning of an LZ4 file, or of a frame
-// that is skipped, which Zstandard has too.
+// Matches reports whether head begins an LZ4 file or a skippable frame, which Zstandard has
+// too.
 func Matches(head []byte) bool {
 	if len(head) < 8 {
 		return false
@@ -39,8 +40,8 @@ func Matches(head []byte) bool {
 	return m == magic || m == magicLegacy || m&^15 == skippable
 }
 
-// NewReader returns the unpacked bytes of a file. The sums are not checked: what
-// an unpacker would refuse is looked at too.
+// NewReader returns a reader of the unpacked bytes. Checksums are not verified, so that
+// files which lz4 would reject are inspected too.
 func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &reader{from: bufio.NewReader(io.NewSectionReader(r, 0, size)), charge: charge}
 }
@@ -57,8 +58,8 @@ type reader struct {
 	blockSum bool
 	sum      bool
 
-	// The block: how much of it is left in the file, and what of the current
-	// sequence is still to be copied.
+	// The current block: how many compressed bytes remain, and what remains to be
+	// copied of the current sequence.
 	inBlock  bool
 	left     int64
 	token    byte
@@ -67,8 +68,8 @@ type reader struct {
 	match    int64
 	distance int
 
-	window []byte // a ring
-	out    int64  // bytes ever put into it
+	window []byte // ring buffer
+	out    int64  // total bytes written to window
 }
 
 // Read implements [io.Reader].
@@ -98,7 +99,7 @@ func (l *reader) Read(p []byte) (n int, err error) {
 	return 0, l.err
 }
 
-// keep puts p into the window.
+// keep appends p to the window.
 func (l *reader) keep(p []byte) {
 	for len(p) > 0 {
 		n := copy(l.window[l.out%windowSize:], p)
@@ -107,7 +108,7 @@ func (l *reader) keep(p []byte) {
 	}
 }
 
-// copy copies what it can of the match.
+// copy copies as much of the match as fits.
 func (l *reader) copy(p []byte) int {
 	p = p[:min(int64(len(p)), l.match)]
 	for i := range p {
@@ -120,13 +121,12 @@ func (l *reader) copy(p []byte) int {
 	return len(p)
 }
 
-// frame reads the header of the next frame. At the end of the file it returns
-// [io.EOF].
+// frame reads the next frame header, or returns [io.EOF] at the end of the file.
 func (l *reader) frame() error {
 	m, err := l.number()
 	switch {
 	case errors.Is(err, io.EOF) && l.frames == 0:
-		return archive.ErrOther
+		return archive.ErrFormat
 	case errors.Is(err, io.EOF):
 		return io.EOF
 	case err != nil:
@@ -138,7 +138,7 @@ func (l *reader) frame() error {
 		}
 		return l.skip(int64(n))
 	case m != magic && m != magicLegacy && l.frames == 0:
-		return archive.ErrOther
+		return archive.ErrFormat
 	case m != magic && m != magicLegacy:
 		return errTrailing
 	}
@@ -156,20 +156,20 @@ func (l *reader) frame() error {
 	return l.descriptor()
 }
 
-// descriptor reads what a frame says of itself.
+// descriptor reads the frame descriptor.
 func (l *reader) descriptor() error {
 	const version, blockSum, hasSize, sum, dictionary = 0xc0, 0x10, 0x08, 0x04, 0x01
 	flags, err := l.from.ReadByte()
 	if err != nil {
 		return archive.CutOff(err)
 	}
-	rest := int64(2) // the block size, and a sum at the end
+	rest := int64(2) // the block size and the header checksum
 	if flags&hasSize != 0 {
 		rest += 8
 	}
 	switch {
 	case flags&version != 0x40 && l.frames == 1:
-		return archive.ErrOther
+		return archive.ErrFormat
 	case flags&version != 0x40:
 		return errDamaged
 	case flags&dictionary != 0:
@@ -179,11 +179,11 @@ func (l *reader) descriptor() error {
 	return l.skip(rest)
 }
 
-// block reads the header of the next block, or the end of the frame.
+// block reads the next block header, or the end of the frame.
 func (l *reader) block() error {
 	const storedFlag = 1 << 31
 	if l.legacy {
-		// It has no end: the next frame or the end of the file is.
+		// A legacy frame has no end mark: it ends with the file or where a frame begins.
 		b, err := l.from.Peek(4)
 		if len(b) == 0 && errors.Is(err, io.EOF) {
 			return io.EOF
@@ -213,8 +213,8 @@ func (l *reader) block() error {
 	return nil
 }
 
-// sequence reads what comes next of a block: how many literals there are, or the
-// match after them.
+// sequence reads the next part of a sequence: the number of literals, or the match that
+// follows them.
 func (l *reader) sequence() (err error) {
 	if l.left == 0 {
 		l.inBlock = false
@@ -253,7 +253,7 @@ func (l *reader) sequence() (err error) {
 	return err
 }
 
-// length reads the rest of a length: bytes, to the first that is not 255.
+// length reads the rest of a length: bytes up to the first that is not 255.
 func (l *reader) length(n int64) (int64, error) {
 	for c := byte(255); n >= 15 && c == 255; n += int64(c) {
 		var err error
@@ -264,7 +264,7 @@ func (l *reader) length(n int64) (int64, error) {
 	return n, nil
 }
 
-// byte reads one of the block.
+// byte reads one byte of the block.
 func (l *reader) byte() (byte, error) {
 	if l.left--; l.left < 0 {
 		return 0, errDamaged

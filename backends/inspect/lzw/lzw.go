@@ -1,7 +1,6 @@
-// Package lzw unpacks what compress has packed: .Z files.
-//
-// It is our own because compress/lzw knows the LZW of GIF, PDF and TIFF only, and
-// not how compress aligns its codes.
+// Package lzw unpacks the .Z files of compress(1), as (N)compress 4.2 writes them. The
+// format knows no encryption. The standard compress/lzw supports only the LZW of GIF, PDF
+// and TIFF, and not how compress aligns its codes.
 package lzw
 
 import (
@@ -13,7 +12,7 @@ import (
 )
 
 const (
-	// Signature is how a file begins.
+	// Signature begins a .Z file.
 	Signature = "\x1f\x9d"
 	firstBits = 9
 	lastBits  = 16
@@ -27,38 +26,37 @@ var (
 	errBits    = archive.MethodError("codes of more than 16 bits")
 )
 
-// Matches reports whether head is the beginning of a file: the first code must be
-// a byte.
+// Matches reports whether head begins a .Z file. The first code must be a literal.
 func Matches(head []byte) bool {
 	return len(head) > 5 && string(head[:2]) == Signature &&
 		head[2]&0x60 == 0 && head[2]&0x1f >= firstBits && head[2]&0x1f <= lastBits && head[4]&1 == 0
 }
 
-// NewReader returns the unpacked bytes of a file.
+// NewReader returns a reader of the unpacked bytes.
 func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &reader{from: bufio.NewReader(io.NewSectionReader(r, 0, size)), charge: charge}
 }
 
-// reader unpacks codes, in groups of eight that have the same number of bits.
+// reader unpacks codes, in groups of eight codes of equal width.
 type reader struct {
 	from   *bufio.Reader
 	charge archive.Charge
 	err    error
 
-	most   int // bits of a code
+	most   int // widest code in bits
 	blocks bool
-	bits   int    // of the codes of this group
-	rest   uint32 // bits that are left of a byte
-	left   int    // how many
-	used   int    // bytes of this group
+	bits   int    // width of the codes in this group
+	rest   uint32 // bit buffer
+	left   int    // number of bits in rest
+	used   int    // bytes read of this group
 
 	prefix []uint16
 	suffix []byte
-	next   int // free code
-	old    int // the code before, or -1
+	next   int // next free code
+	old    int // previous code, or -1
 	first  byte
 
-	stack []byte // what the last code means, the last byte first
+	stack []byte // the last code's bytes, in reverse order
 }
 
 // Read implements [io.Reader].
@@ -120,7 +118,7 @@ func (l *reader) reset(next int) {
 	l.bits, l.next = firstBits, next
 }
 
-// code unpacks the next code onto the stack.
+// code pushes the next code's bytes onto the stack.
 func (l *reader) code() error {
 	if l.next >= 1<<l.bits && l.bits < l.most {
 		if err := l.align(); err != nil {
@@ -142,8 +140,8 @@ func (l *reader) code() error {
 	return l.unpack(code)
 }
 
-// unpack pushes what a code means, and adds a code for the one before and the
-// first byte of this one.
+// unpack pushes a code's bytes, and defines a new code: the previous code plus the first
+// byte of this one.
 func (l *reader) unpack(code int) error {
 	at := code
 	switch {
@@ -154,7 +152,7 @@ func (l *reader) unpack(code int) error {
 		at = l.old
 	}
 	for ; at > 255; at = int(l.prefix[at]) {
-		// Codes from before a clear may lead in circles.
+		// Codes from before a clear may form a cycle.
 		if len(l.stack) == tableSize-1 {
 			return errDamaged
 		}
@@ -170,7 +168,7 @@ func (l *reader) unpack(code int) error {
 	return nil
 }
 
-// read reads a code, the lowest bits first. The end of the file is [io.EOF].
+// read reads a code, least significant bit first. The end of the file is [io.EOF].
 func (l *reader) read() (int, error) {
 	for l.left < l.bits {
 		b, err := l.from.ReadByte()

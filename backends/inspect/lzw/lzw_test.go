@@ -2,71 +2,50 @@ package lzw
 
 import (
 	"bytes"
-	"slices"
 	"testing"
 
 	"polyclam/backends/inspect/internal/archive/archivetest"
 )
 
-const (
-	zipLine  = " 156 c8e498fc"
-	textLine = " 21199 a84a1f88"
-	nothing  = " 0 e3b0c442"
-)
+var format = archivetest.Stream{Open: NewReader, Matches: Matches}
 
 func TestSamples(t *testing.T) {
-	for name, want := range map[string]string{
-		"enc.zip.Z": zipLine,
-		"text.Z":    textLine,
-		"text-12.Z": textLine,
+	format.Samples(t, map[string]string{
+		"enc.zip.Z": archivetest.ZipLine,
+		"text.Z":    archivetest.TextLine,
+		"text-12.Z": archivetest.TextLine,
 		"two-10.Z":  " 39922 02fc13c9", // with its table cleared
-	} {
-		data := archivetest.Read(t, name)
-		if !Matches(data) {
-			t.Errorf("%s does not match", name)
-		}
-		if got := archivetest.Unpack(data, NewReader); got != want {
-			t.Errorf("%s: %s, want %s", name, got, want)
-		}
-	}
+	})
 }
 
 func TestHostile(t *testing.T) {
-	file := archivetest.Read(t, "enc.zip.Z")
-	for name, c := range map[string]struct {
-		change func(b []byte) []byte
-		want   string
-	}{
-		"20 bits":          {func(b []byte) []byte { b[2] = 0x80 | 20; return b }, nothing + ": codes of more than 16 bits"},
-		"8 bits":           {func(b []byte) []byte { b[2] = 0x80 | 8; return b }, nothing + ": damaged"},
-		"first not a byte": {func(b []byte) []byte { b[4] |= 1; return b }, nothing + ": damaged"},
-		"code not there":   {func(b []byte) []byte { return []byte("\x1f\x9d\x90a\xfe\xff\xff") }, " 1 ca978112: damaged"},
-		"header alone":     {func(b []byte) []byte { return b[:3] }, nothing},
-		"half a header":    {func(b []byte) []byte { return b[:2] }, nothing + ": cut off"},
-		"nothing":          {func(b []byte) []byte { return nil }, nothing + ": cut off"},
-	} {
-		if got := archivetest.Unpack(c.change(slices.Clone(file)), NewReader); got != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
-		}
-	}
+	format.Changed(t, "enc.zip.Z", map[string]archivetest.Change{
+		"20 bits":          {func(b []byte) []byte { b[2] = 0x80 | 20; return b }, archivetest.EmptyLine + ": codes of more than 16 bits"},
+		"8 bits":           {func(b []byte) []byte { b[2] = 0x80 | 8; return b }, archivetest.EmptyLine + ": damaged"},
+		"first not a byte": {func(b []byte) []byte { b[4] |= 1; return b }, archivetest.EmptyLine + ": damaged"},
+		"undefined code":   {func(b []byte) []byte { return []byte("\x1f\x9d\x90a\xfe\xff\xff") }, " 1 ca978112: damaged"},
+		"header alone":     {func(b []byte) []byte { return b[:3] }, archivetest.EmptyLine},
+		"half a header":    {func(b []byte) []byte { return b[:2] }, archivetest.EmptyLine + ": cut off"},
+		"nothing":          {func(b []byte) []byte { return nil }, archivetest.EmptyLine + ": cut off"},
+	})
 }
 
-// TestCircle wants an end where codes from before a clear refer to each other.
-func TestCircle(t *testing.T) {
+// TestCycle checks that unpacking ends when codes from before a clear refer to each other.
+func TestCycle(t *testing.T) {
 	var w bits
 	for _, code := range []int{'a', 'b', 'c', 258, clear} {
 		w.write(code)
 	}
 	w.pad(8)
-	for range 8 { // the first new code is 256, made of what came before the clear
+	for range 8 { // the first new code is 256, derived from the code before the clear
 		w.write(258)
 	}
 	data := append([]byte("\x1f\x9d\x90"), w.b...)
-	archivetest.Unpack(data, NewReader)
-	archivetest.Unpack(bytes.Repeat(data, 3), NewReader)
+	format.Unpack(data)
+	format.Unpack(bytes.Repeat(data, 3))
 }
 
-// bits writes codes of nine bits.
+// bits writes 9-bit codes.
 type bits struct {
 	b []byte
 	n int
@@ -91,4 +70,4 @@ func (w *bits) pad(codes int) {
 	}
 }
 
-func FuzzReader(f *testing.F) { archivetest.FuzzStream(f, NewReader) }
+func FuzzReader(f *testing.F) { format.Fuzz(f) }

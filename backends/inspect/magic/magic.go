@@ -1,5 +1,6 @@
-// Package magic knows what is encrypted as a whole, by its first bytes: volumes,
-// password databases, encrypted files. No library is needed for that.
+// Package magic recognises formats that are encrypted as a whole by their first bytes:
+// volumes, password databases, and encrypted files. The signatures are from the formats'
+// specifications and from file(1); comparing bytes needs no library.
 package magic
 
 import (
@@ -9,7 +10,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows what is encrypted as a whole by its first bytes.
+// Detector recognises files that are encrypted as a whole.
 type Detector struct{}
 
 var magics = []struct {
@@ -37,8 +38,8 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return findMagic(s.Head) >= 0 || s.ReaderAt != nil && isOldImage(s)
 }
 
-// isOldImage knows the first version of encrypted disk images, whose header is
-// at the end.
+// isOldImage recognises version 1 of Apple's encrypted disk images, whose header is at the
+// end.
 func isOldImage(s *walk.Section) bool {
 	const signature, smallest = "cdsaencr", 1 << 10
 	var b [len(signature)]byte

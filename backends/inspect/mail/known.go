@@ -7,8 +7,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// isMail reports whether s is read as a mail. A header may begin with
-// unknown fields: then more of it is read.
+// isMail reports whether s is a mail. A header may begin with unknown fields; then more of
+// it is read.
 func isMail(w *walk.Walk, s *walk.Section) bool {
 	mail, more := looksLikeMail(s.Head, s.Depth)
 	if mail || !more || s.ReaderAt == nil || s.Size <= int64(len(s.Head)) {
@@ -23,7 +23,7 @@ func isMail(w *walk.Walk, s *walk.Section) bool {
 	return mail || more && s.Size > most
 }
 
-// knownFields are those that mails have and other texts seldom.
+// knownFields are fields that mails have and other texts rarely do.
 var knownFields = []string{
 	"from", "to", "cc", "bcc", "subject", "date", "received", "return-path", "message-id", "mime-version",
 	"content-type", "content-transfer-encoding", "content-disposition", "content-id", "delivered-to", "reply-to",
@@ -31,9 +31,8 @@ var knownFields = []string{
 	"user-agent", "list-id", "resent-from", "x-originating-ip", "thread-index", "x-spam-status",
 }
 
-// looksLikeMail wants a header that begins immediately, with fields of mails: one,
-// or two where a mistake costs unpacking. more says that the header goes on after
-// head.
+// looksLikeMail requires a header at the very beginning with known fields: one, or two
+// where a mistake would cost unpacking. more reports that the header continues after head.
 func looksLikeMail(head []byte, depth int) (mail, more bool) {
 	known, lines := 0, 0
 	more = true
@@ -56,7 +55,7 @@ func looksLikeMail(head []byte, depth int) (mail, more bool) {
 			continue
 		}
 		if lines == 0 && (bytes.HasPrefix(line, []byte("From ")) || bytes.HasPrefix(line, []byte(">From "))) {
-			continue // of a mailbox
+			continue // the envelope line of an mbox
 		}
 		name := fieldName(line)
 		if name == "" {
@@ -73,7 +72,7 @@ func looksLikeMail(head []byte, depth int) (mail, more bool) {
 	return known >= 2 || known == 1 && (depth == 0 || isEntity(head)), more
 }
 
-// fieldName returns the name of the field that a line begins, or nothing.
+// fieldName returns the name of the field that a line begins, or "".
 func fieldName(line []byte) string {
 	name, _, ok := bytes.Cut(line, []byte(":"))
 	name = bytes.TrimRight(name, " \t")
@@ -83,8 +82,8 @@ func fieldName(line []byte) string {
 	return string(name)
 }
 
-// isEntity reports whether a text begins with a field of MIME, as what is in a
-// signature does: it often has no other field.
+// isEntity reports whether a text begins with a Content-Type field. The signed part inside
+// a signature often has no other field.
 func isEntity(head []byte) bool {
 	const field = "content-type:"
 	return len(head) > len(field) && strings.EqualFold(string(head[:len(field)]), field)

@@ -1,8 +1,10 @@
-// Package mail knows mails (RFC 5322) with their MIME parts, and texts with
-// attachments of older kinds: armor, PEM, uuencode.
+// Package mail reads mails (RFC 5322) and mailboxes (RFC 4155) with their MIME parts (RFC
+// 2045, 2046), and texts that contain OpenPGP armor, PEM or uuencoded attachments. A mail
+// is encrypted if its type is multipart/encrypted (RFC 1847), or application/pkcs7-mime
+// with an S/MIME type of enveloped-data (RFC 8551); otherwise the parts are inspected.
 //
-// net/mail and mime/multipart are not used, because they refuse mails that mail programs
-// read: with two types, broken parameters, or lines without an end.
+// It does not use net/mail and mime/multipart, because they reject mails that mail programs
+// display: with two types, broken parameters, or endless lines.
 package mail
 
 import (
@@ -16,12 +18,12 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows mails (RFC 5322) and MIME (RFC 2045, 2046). It goes through
-// a mail once, line by line, and keeps three fields of each header: libraries
-// keep them all, at a hundred bytes for each of three bytes.
+// Detector recognises mails. It reads a mail once, line by line, and keeps three fields of
+// each header. Libraries keep all fields, at a hundred bytes for every three bytes of
+// input.
 type Detector struct{}
 
-// maxMultiparts is how deep parts of one mail may lie within each other.
+// maxMultiparts is how deep the parts of one mail may nest.
 const maxMultiparts = 32
 
 // Match implements [walk.Detector].
@@ -44,24 +46,24 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 	}
 }
 
-// newMessage begins to read a mail in s.
+// newMessage prepares to read the mail in s from from.
 func newMessage(ctx context.Context, w *walk.Walk, s *walk.Section, from io.Reader) *message {
 	return &message{ctx: ctx, walk: w, section: s, ended: noBoundary, lines: bufio.NewReaderSize(from, 8<<10)}
 }
 
-// mail is one being read.
+// message is a mail being read.
 type message struct {
-	ctx        context.Context // see meter
+	ctx        context.Context // lives as long as the scan
 	walk       *walk.Walk
 	section    *walk.Section
 	lines      *bufio.Reader
-	read       int64      // bytes of lines
-	middle     bool       // the next line is the rest of a long one
-	boundaries [][]string // with the dashes, the outermost multipart's first
-	ended      int        // the boundary that ended a body, or one of these
-	final      bool       // it was the last of its kind
-	mailbox    bool       // there may be more than one mail
-	blank      bool       // the last line was empty
+	read       int64      // bytes read so far
+	middle     bool       // the next line continues a long one
+	boundaries [][]string // with their dashes, outermost multipart first
+	ended      int        // index of the boundary that ended a body, or a constant below
+	final      bool       // that was the closing boundary
+	mailbox    bool       // more than one mail may follow
+	blank      bool       // the previous line was empty
 }
 
 const (
@@ -70,8 +72,7 @@ const (
 	nextMail   = -3
 )
 
-// line returns the next line, or a part of a long one. The line is gone with the
-// next call.
+// line returns the next line or part of a long one, valid until the next call.
 func (m *message) line() ([]byte, error) {
 	line, err := m.lines.ReadSlice('\n')
 	m.read += int64(len(line))
@@ -79,12 +80,12 @@ func (m *message) line() ([]byte, error) {
 		err = nil
 	}
 	if err != nil && len(line) > 0 && m.walk.Stopped() == nil {
-		return line, nil // the last, without an end
+		return line, nil // the last line has no line end
 	}
 	return line, err
 }
 
-// body returns the next line of a body, and io.EOF at a boundary.
+// body returns the next line of a body, or io.EOF at a boundary.
 func (m *message) body() ([]byte, error) {
 	if m.ended != noBoundary {
 		return nil, io.EOF
@@ -107,8 +108,8 @@ func (m *message) body() ([]byte, error) {
 	return line, nil
 }
 
-// isFromLine reports whether a line begins a mail in a mailbox: "From ", an
-// address, and a date with a time of day (RFC 4155).
+// isFromLine reports whether a line begins a mail in a mailbox: "From ", an address, and a
+// date with a time of day (RFC 4155).
 func isFromLine(line []byte) bool {
 	rest, ok := bytes.CutPrefix(line, []byte("From "))
 	if !ok {
@@ -121,7 +122,7 @@ func isFromLine(line []byte) bool {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// boundary reports whether a line is one of the boundaries, the innermost first.
+// boundary reports whether a line is one of the boundaries, checking the innermost first.
 func (m *message) boundary(line []byte) bool {
 	line = bytes.TrimRight(line, " \t\r\n")
 	for i := len(m.boundaries) - 1; i >= 0; i-- {
@@ -136,7 +137,7 @@ func (m *message) boundary(line []byte) bool {
 	return false
 }
 
-// skip reads the rest of a body, and reports whether there was anything in it.
+// skip reads the rest of a body and reports whether it was non-empty.
 func (m *message) skip() (text bool) {
 	for {
 		line, err := m.body()
@@ -147,7 +148,7 @@ func (m *message) skip() (text bool) {
 	}
 }
 
-// entity reads a header and what it is for, at a depth of containers.
+// entity reads a header and the body it describes.
 func (m *message) entity(depth int) *walk.Sighting {
 	h := m.header()
 	if seen := h.encrypted(); seen != nil {
@@ -202,7 +203,7 @@ func (m *message) multipart(h header, depth int) *walk.Sighting {
 		m.skip()
 	}
 	if m.ended == level {
-		// What follows belongs to no part, until an outer boundary.
+		// Skip the epilogue, up to an outer boundary.
 		m.boundaries = m.boundaries[:level]
 		m.ended = noBoundary
 		m.skip()
@@ -210,10 +211,10 @@ func (m *message) multipart(h header, depth int) *walk.Sighting {
 	return nil
 }
 
-// leaf looks into a part that has none itself.
+// leaf inspects a part that is not a multipart.
 func (m *message) leaf(h header, depth int) *walk.Sighting {
 	u := m.walk.Decoder(m.ctx, &transfer.Lines{Next: m.body, Decode: h.decoder()})
-	// Texts are not kept in memory: most mails are nothing else.
+	// Texts are not kept in memory: most mails consist of nothing else.
 	u.Attached = func(head []byte) bool { return !h.isText() || !looksLikeText(head) }
 	parent := &walk.Section{Depth: depth, ReaderAt: m.section, Size: m.section.Size}
 	inner, err := m.walk.Unpacked(parent, u, -1)
@@ -230,7 +231,7 @@ func (m *message) leaf(h header, depth int) *walk.Sighting {
 		}
 		return seen.Within("mail", h.name)
 	}
-	head := m.walk.Begun(u)
+	head := m.walk.FirstBytes(u)
 	if !h.isText() && !looksLikeText(head) {
 		return nil
 	}

@@ -10,27 +10,27 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Bounds of one header.
+// Limits of one header.
 const (
-	maxField  = 64 << 10 // kept of a field
-	maxHeader = 4 << 20  // bytes read
-	maxTwice  = 8        // fields of one name
+	maxField  = 64 << 10 // bytes of one field
+	maxHeader = 4 << 20  // bytes of all fields
+	maxTwice  = 8        // fields with the same name
 )
 
 // header is what a header says about its body.
 type header struct {
 	kind       string // such as text/plain, in lower case
 	parameters map[string]string
-	boundaries []string // of a multipart: more than one where programs may disagree
-	encoding   string   // lower case; empty for those that change nothing
-	name       string   // of an attachment
+	boundaries []string // of a multipart; several where programs may disagree
+	encoding   string   // in lower case; empty for 7bit, 8bit and binary
+	name       string   // of the attachment
 	ambiguous  bool     // programs may disagree about the type or the encoding
 }
 
-// fields are those of a header that matter, with all their values.
+// fields collects all values of the relevant fields of a header.
 type fields struct{ kinds, encodings, dispositions [][]byte }
 
-// begin returns where the value of a field goes, or nil if it does not matter.
+// begin returns where to store the value of a field, or nil if it is irrelevant.
 func (f *fields) begin(name []byte) *[]byte {
 	var all *[][]byte
 	switch strings.ToLower(string(bytes.TrimSpace(name[:min(len(name), 64)]))) {
@@ -48,7 +48,7 @@ func (f *fields) begin(name []byte) *[]byte {
 	return &(*all)[len(*all)-1]
 }
 
-// header reads a header, to the empty line or a boundary.
+// header reads a header up to the empty line or a boundary.
 func (m *message) header() header {
 	var f fields
 	var field *[]byte
@@ -89,8 +89,8 @@ func (m *message) header() header {
 	return h
 }
 
-// header makes one of its fields. Where a field is there twice programs take the
-// first or the last: here that counts by which more can be seen.
+// header evaluates the fields. Where a field is repeated, programs use the first or the
+// last one; we use the one that reveals more.
 func (f *fields) header() (h header) {
 	for i, value := range f.kinds {
 		value := stripComments(string(value))
@@ -123,7 +123,7 @@ func (f *fields) header() (h header) {
 	return h
 }
 
-// rank is how much can be seen by a type.
+// rank orders types by how much they reveal.
 func rank(kind string) int {
 	switch {
 	case strings.HasPrefix(kind, "multipart/"):
@@ -134,8 +134,7 @@ func rank(kind string) int {
 	return 0
 }
 
-// addBoundaries adds the boundaries of a type, all of them where it has more than
-// one.
+// addBoundaries adds the boundaries of a type, all of them if there are several.
 func (h *header) addBoundaries(kind string, parameters map[string]string, value string) {
 	if !strings.HasPrefix(kind, "multipart/") {
 		return
@@ -154,11 +153,10 @@ func (h *header) addBoundaries(kind string, parameters map[string]string, value 
 	}
 }
 
-// encodings are those that change something. Programs compare no more than the
-// beginning.
+// encodings are those that transform the body. Programs compare only the beginning.
 var encodings = []string{"base64", "quoted-printable", "x-uu", "uu"}
 
-// encodingOf returns the encoding in a field, or nothing.
+// encodingOf returns the encoding that a field names, or "".
 func encodingOf(value string) string {
 	value = strings.ToLower(strings.Trim(stripComments(value), "\" \t"))
 	for _, e := range encodings {
@@ -169,8 +167,8 @@ func encodingOf(value string) string {
 	return ""
 }
 
-// mediaType reads a type with parameters. What the standard library cannot read
-// is searched for what matters.
+// mediaType parses a type with parameters. If the standard library rejects it, a lenient
+// parser extracts what it can.
 func mediaType(value string) (string, map[string]string) {
 	kind, parameters, err := mime.ParseMediaType(value)
 	if err == nil {
@@ -189,8 +187,7 @@ func mediaType(value string) (string, map[string]string) {
 	return kind, parameters
 }
 
-// splitQuoted splits at semicolons outside of quotes. A quote that does not end
-// counts for nothing.
+// splitQuoted splits at semicolons outside quotes. An unterminated quote is ignored.
 func splitQuoted(value string) []string {
 	var parts []string
 	quoted, start := false, 0
@@ -206,8 +203,8 @@ func splitQuoted(value string) []string {
 	return append(parts, value[start:])
 }
 
-// stripComments removes the comments of RFC 5322, which nest, and in which a
-// backslash escapes. One that does not end is none.
+// stripComments removes RFC 5322 comments, which nest and in which a backslash escapes. An
+// unterminated comment is kept.
 func stripComments(value string) string {
 	if !strings.Contains(value, "(") {
 		return value
@@ -246,10 +243,10 @@ func (h *header) isMessage() bool {
 	return h.kind == "message/rfc822" || h.kind == "message/global" || h.kind == "message/news"
 }
 
-// isText reports whether the body may be read as a text. Mails without MIME are.
+// isText reports whether the body may be read as text, as it is in mails without MIME.
 func (h *header) isText() bool { return h.kind == "" || strings.HasPrefix(h.kind, "text/") }
 
-// encrypted reports encryption that the header alone shows.
+// encrypted reports encryption that is visible in the header alone.
 func (h *header) encrypted() *walk.Sighting {
 	switch h.kind {
 	case "multipart/encrypted":
@@ -267,7 +264,7 @@ func (h *header) encrypted() *walk.Sighting {
 	return nil
 }
 
-// decoder returns what undoes the transfer encoding.
+// decoder returns the decoder for the transfer encoding.
 func (h *header) decoder() func(dst, line []byte) []byte {
 	switch h.encoding {
 	case "base64":
@@ -278,10 +275,10 @@ func (h *header) decoder() func(dst, line []byte) []byte {
 		d := uuBodyDecoder{}
 		return d.decode
 	}
-	return transfer.Nothing
+	return transfer.Identity
 }
 
-// uuBodyDecoder decodes a body between its begin and end lines.
+// uuBodyDecoder decodes what is between the begin and end lines.
 type uuBodyDecoder struct{ state int }
 
 func (d *uuBodyDecoder) decode(dst, line []byte) []byte {

@@ -13,24 +13,24 @@ import (
 	"polyclam/backends/inspect/smime"
 )
 
-// Text knows what is encrypted in texts: OpenPGP's armor and PEM, and
-// attachments of the kind that was before MIME, by uuencode.
+// Text finds encrypted data in texts: OpenPGP armor, PEM, age files, and uuencoded
+// attachments.
 type Text struct{}
 
-// The lines that such things begin with.
+// How the lines begin that introduce such data.
 var (
 	armorBegin = []byte("-----BEGIN PGP MESSAGE")
 	pemBegins  = [][]byte{[]byte("-----BEGIN PKCS7-----"), []byte("-----BEGIN CMS-----"), []byte("-----BEGIN PKCS #7 SIGNED DATA-----")}
 	ageBegin   = []byte("-----BEGIN AGE ENCRYPTED FILE-----")
 )
 
-// Match implements [walk.Detector]. A text that is not to be unpacked first is
-// read on where nothing begins in its head.
+// Match implements [walk.Detector]. If nothing begins in the head of a text, it is read
+// further unless that requires unpacking.
 func (Text) Match(w *walk.Walk, s *walk.Section) bool {
 	if isMail(w, s) {
 		return false
 	}
-	// What is attached to a mail is read by the mail's detector.
+	// Text attachments are read by the mail detector.
 	return beginsInHead(s.Head) ||
 		s.ReaderAt != nil && !s.Attached && s.Depth < w.Limits.MaxDepth && len(s.Head) == walk.HeadSize && looksLikeText(s.Head)
 }
@@ -52,7 +52,7 @@ func beginsInHead(head []byte) bool {
 	return false
 }
 
-// looksLikeText reports whether there is nothing in head that texts have not.
+// looksLikeText reports whether head contains only bytes that occur in texts.
 func looksLikeText(head []byte) bool {
 	if isWide(head) {
 		return true
@@ -69,37 +69,36 @@ func looksLikeText(head []byte) bool {
 func (Text) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	size := s.Size
 	if !beginsInHead(s.Head) {
-		// There are many texts, and nothing in most of them: they must not use up
-		// what others need.
+		// Texts are frequent and most contain nothing. They must not use up the budget
+		// of other members.
 		const most = 1 << 20
 		if s.Depth > 0 {
 			size = min(size, most)
 		}
-		size = max(0, min(size, w.Left()-w.Limits.MaxBytes/2))
+		size = max(0, min(size, w.BytesLeft()-w.Limits.MaxBytes/2))
 	}
 	return newText(ctx, w, s, s.Head).scan(io.NewSectionReader(s, 0, size)), w.Stopped()
 }
 
-// textReader looks through a text.
+// textReader searches a text.
 type textReader struct {
-	ctx     context.Context // see meter
+	ctx     context.Context // lives as long as the scan
 	walk    *walk.Walk
-	section *walk.Section // the text, or what it is in
+	section *walk.Section // the text, or the container it is in
 	lines   *bufio.Reader
-	decoder transfer.Base64 // of the armor that is read
-	wide    bool            // it is in UTF-16
+	decoder transfer.Base64 // for the current armor
+	wide    bool            // the text is UTF-16
 }
 
-// newText reads a text that begins with head, and is s or in it.
+// newText prepares to search a text that begins with head and is s or inside s.
 func newText(ctx context.Context, w *walk.Walk, s *walk.Section, head []byte) *textReader {
 	return &textReader{ctx: ctx, walk: w, section: s, wide: isWide(head)}
 }
 
-// textKind is what a line begins.
+// textKind inspects what a line introduces.
 type textKind func(r *textReader, line []byte) *walk.Sighting
 
-// textBegin says what begins with a line. A byte order mark or a tag of HTML may
-// stand before it.
+// textBegin returns what a line introduces. It may follow a byte order mark or an HTML tag.
 func textBegin(line []byte) (textKind, bool) {
 	if i := bytes.Index(line[:min(len(line), 512)], []byte("-----BEGIN ")); i > 0 {
 		before := bytes.TrimSpace(bytes.TrimPrefix(line[:i], []byte("\xef\xbb\xbf")))
@@ -130,7 +129,7 @@ func textBegin(line []byte) (textKind, bool) {
 	return nil, false
 }
 
-// scan looks through r line by line.
+// scan searches r line by line.
 func (t *textReader) scan(r io.Reader) *walk.Sighting {
 	if t.wide {
 		r = narrow{r}
@@ -151,10 +150,10 @@ func (t *textReader) scan(r io.Reader) *walk.Sighting {
 	}
 }
 
-// maxArmor is how much of what is in armor is looked at: the first packet.
+// maxArmor is how much armored data is inspected: enough for the first packet.
 const maxArmor = 1024
 
-// armor reads the beginning of an OpenPGP message.
+// armor inspects the beginning of an OpenPGP message.
 func (t *textReader) armor([]byte) *walk.Sighting {
 	b := t.base64()
 	for range pgp.MaxPackets {
@@ -173,7 +172,7 @@ func (t *textReader) armor([]byte) *walk.Sighting {
 	return nil
 }
 
-// pem reads the beginning of a CMS message.
+// pem inspects the beginning of a CMS message.
 func (t *textReader) pem([]byte) *walk.Sighting {
 	b := t.base64()
 	if how := smime.Encryption(b); how != "" {
@@ -200,8 +199,7 @@ func (t *textReader) pem([]byte) *walk.Sighting {
 	return t.walk.Look(t.ctx, inner).Within("pem", "")
 }
 
-// base64 decodes the lines of base64 that follow, after up to so many of
-// another header.
+// base64 decodes the following base64 lines, after up to maxHeaders other lines.
 func (t *textReader) base64() []byte {
 	const maxHeaders = 64
 	t.decoder = transfer.Base64{}
@@ -210,7 +208,7 @@ func (t *textReader) base64() []byte {
 	for len(b) < maxArmor {
 		line, err := t.lines.ReadSlice('\n')
 		if i := bytes.IndexByte(line, '<'); i > 0 {
-			line = line[:i] // a tag of HTML
+			line = line[:i] // an HTML tag
 		}
 		line = bytes.TrimSpace(line)
 		if isBase64(line) {
@@ -225,7 +223,7 @@ func (t *textReader) base64() []byte {
 	return b
 }
 
-// isBase64 reports whether a line is nothing else.
+// isBase64 reports whether a line consists of base64 only.
 func isBase64(line []byte) bool {
 	for _, c := range line {
 		if transfer.Base64Values[c] > 63 && c != '=' {
@@ -235,7 +233,7 @@ func isBase64(line []byte) bool {
 	return len(line) > 0
 }
 
-// uuencoded looks into an attachment.
+// uuencoded inspects an attachment.
 func (t *textReader) uuencoded(line []byte) *walk.Sighting {
 	name, decode, end := transfer.UUName(line), transfer.UU, []byte("end")
 	if name == "" {

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// isWide reports whether a text of UTF-16 begins with head: it has a byte order mark,
-// or every other byte is 0, as in Outlook's messages.
+// isWide reports whether head begins a UTF-16 text: it has a byte order mark, or every
+// other byte is 0, as in Outlook's messages.
 func isWide(head []byte) bool {
 	if bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) {
 		return true
@@ -23,7 +23,7 @@ func isWide(head []byte) bool {
 	return true
 }
 
-// narrow reads a text of UTF-16 whose lines that matter are ASCII, as such.
+// narrow reads UTF-16 as ASCII. That is enough for the lines we look for.
 type narrow struct{ from io.Reader }
 
 // Read implements [io.Reader].
@@ -36,7 +36,7 @@ func (n narrow) Read(p []byte) (int, error) {
 	}
 }
 
-// narrowed removes the zeros, and a byte order mark.
+// narrowed removes zeros and the byte order mark.
 func narrowed(b []byte) []byte {
 	out := b[:0]
 	for _, c := range b {

@@ -9,8 +9,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Access knows the databases of Microsoft Access. A password of those before 2007
-// encrypts nothing; only what is called encoding there does.
+// Access recognises Microsoft Access databases. In databases older than 2007 a password
+// encrypts nothing; only the option called encoding does.
 type Access struct{}
 
 const accessSignature = "\x00\x01\x00\x00Standard "
@@ -21,8 +21,8 @@ func (Access) Match(w *walk.Walk, s *walk.Section) bool {
 	return ok && (bytes.HasPrefix(rest, []byte("Jet DB\x00")) || bytes.HasPrefix(rest, []byte("ACE DB\x00")))
 }
 
-// Look implements [walk.Detector]. The first page has a key, which is 0 if nothing
-// is encrypted; newer databases have the EncryptionInfo of other documents there
+// Look implements [walk.Detector]. The first page has a key that is 0 unless the database
+// is encrypted. Newer databases store an EncryptionInfo there, as other documents do
 // ([MS-OFFCRYPTO] 2.3.4).
 func (Access) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	const masked, maskedSize, key, info = 0x18, 126, 0x3e, 0x29b
@@ -33,7 +33,7 @@ func (Access) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Si
 	if how := encryptionKind(major, minor); how != "" && binary.LittleEndian.Uint16(s.Head[info-2:]) > 0 {
 		return walk.NewSighting(walk.FindingPrefix+"Access", "access", "", how), nil
 	}
-	// The same mask in all databases.
+	// All databases use the same mask.
 	c, err := rc4.NewCipher([]byte{0xc7, 0xda, 0x39, 0x6b})
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (Access) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Si
 	return nil, nil
 }
 
-// encryptionKind returns the kind of EncryptionInfo that a version means.
+// encryptionKind returns the kind of EncryptionInfo for a version.
 func encryptionKind(major, minor uint16) string {
 	switch {
 	case major == 4 && minor == 4:

@@ -9,28 +9,27 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// file reads a compound file: its directory as a list, and its streams from
-// their beginning. It is small because nothing else is needed, and our own
-// because the library for it, mscfb, keeps the whole path of each entry: a
-// directory of 20 000 entries one below the other takes gigabytes.
+// file reads a compound file ([MS-CFB]): the directory as a list, and streams from their
+// start; nothing else is needed. The library for it, mscfb, is not used because it keeps
+// the full path of each entry: a chain of 20,000 nested directories takes gigabytes.
 type file struct {
 	section *walk.Section
-	shift   uint     // of a sector's size
-	fat     []uint32 // the sectors that the table lies in
-	first   uint32   // sector of the directory
+	shift   uint     // log2 of the sector size
+	fat     []uint32 // sectors of the FAT
+	first   uint32   // first sector of the directory
 	cutoff  int64    // streams smaller than this are in the mini stream
-	minis   []uint32 // the sectors that the mini stream's table lies in
-	mini    []uint32 // the sectors that the mini stream lies in
+	minis   []uint32 // sectors of the mini FAT
+	mini    []uint32 // sectors of the mini stream
 
-	cached int // part of the table, or -1
+	cached int // which FAT sector cache holds, or -1
 	cache  []byte
 
-	cut    bool // something is beyond the end,
-	short  bool // or the last sector is
+	cut    bool // something lies beyond the end of the file
+	short  bool // the last sector is incomplete
 	broken bool // a chain leads nowhere
 }
 
-// entry is an entry of the directory.
+// entry is a directory entry.
 type entry struct {
 	name  string
 	kind  byte
@@ -49,7 +48,7 @@ const (
 
 var errBroken = errors.New("broken compound file")
 
-// openFile reads what leads to the streams.
+// openFile reads the header and the tables that lead to the streams.
 func openFile(w *walk.Walk, s *walk.Section) (*file, error) {
 	var h [headerSize]byte
 	if err := walk.ReadFull(s, h[:min(headerSize, s.Size)], 0); err != nil || s.Size < headerSize {
@@ -60,11 +59,11 @@ func openFile(w *walk.Walk, s *walk.Section) (*file, error) {
 	if f.shift != 9 && f.shift != 12 || h[31] != 0 {
 		return nil, errBroken
 	}
-	// All lists take 4 bytes for a sector, and no sector is in them twice.
+	// All tables take 4 bytes per sector, and list no sector twice.
 	for i := range 109 {
 		f.fat = append(f.fat, u32(76+4*i))
 	}
-	// What is broken does not hide the rest: Office does not need all of it either.
+	// Continue after errors: Office does not need every table either.
 	f.readMore(u32(68))
 	f.cache = make([]byte, 1<<f.shift)
 	f.minis = f.list(u32(60))
@@ -77,13 +76,13 @@ func openFile(w *walk.Walk, s *walk.Section) (*file, error) {
 	return f, nil
 }
 
-// fail remembers that a part of the file could not be found.
+// fail records that part of the file cannot be located.
 func (f *file) fail() error {
 	f.broken = true
 	return errBroken
 }
 
-// missed says so.
+// missed reports what could not be read.
 func (f *file) missed(w *walk.Walk) {
 	switch {
 	case f.cut, f.short && f.broken:
@@ -93,12 +92,12 @@ func (f *file) missed(w *walk.Walk) {
 	}
 }
 
-// sectors is how many the file has at most.
+// sectors returns the maximum number of sectors in the file.
 func (f *file) sectors() int64 { return f.section.Size >> f.shift }
 
 func (f *file) offset(sector uint32) int64 { return (int64(sector) + 1) << f.shift }
 
-// readMore reads where the table lies beyond the first 109 sectors of it.
+// readMore reads the list of FAT sectors beyond the first 109.
 func (f *file) readMore(sector uint32) {
 	size := 1 << f.shift
 	b := make([]byte, size)
@@ -117,7 +116,7 @@ func (f *file) readMore(sector uint32) {
 	}
 }
 
-// next returns the sector after one in its chain.
+// next returns the sector that follows in a chain.
 func (f *file) next(sector uint32) (uint32, error) {
 	bits := f.shift - 2
 	part := int(sector >> bits)
@@ -134,7 +133,7 @@ func (f *file) next(sector uint32) (uint32, error) {
 	return binary.LittleEndian.Uint32(f.cache[4*(sector&(1<<bits-1)):]), nil
 }
 
-// read reads b, which may lie over the end of a file that was cut off.
+// read reads b, padding with zeros at the end of a truncated file.
 func (f *file) read(b []byte, at int64) error {
 	if at >= f.section.Size {
 		f.cut = true
@@ -146,11 +145,11 @@ func (f *file) read(b []byte, at int64) error {
 	return walk.ReadFull(f.section, b[:n], at)
 }
 
-// list follows a chain to its end, or as far as it goes.
+// list returns the sectors of a chain, as far as it can be followed.
 func (f *file) list(sector uint32) (l []uint32) {
 	for sector < maxSector {
 		if int64(len(l)) > f.sectors() {
-			f.fail() // a circle
+			f.fail() // a cycle
 			return l
 		}
 		l = append(l, sector)
@@ -162,8 +161,7 @@ func (f *file) list(sector uint32) (l []uint32) {
 	return l
 }
 
-// entries calls visit for each entry of the directory, until it returns
-// something.
+// entries calls visit for each directory entry until it returns a sighting.
 func (f *file) entries(visit func(e entry) *walk.Sighting) (*walk.Sighting, error) {
 	const size = 128
 	sector := f.first
@@ -207,7 +205,7 @@ func (f *file) entry(b []byte) (entry, bool) {
 	return e, true
 }
 
-// find returns the stream of that name.
+// find returns the stream with this name.
 func (f *file) find(name string) (entry, error) {
 	var found entry
 	seen, err := f.entries(func(e entry) *walk.Sighting {
@@ -233,7 +231,7 @@ type reader struct {
 	file   *file
 	mini   bool
 	sector uint32
-	within int64 // the sector
+	within int64 // offset in the sector
 	left   int64
 }
 
@@ -258,7 +256,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	return int(n), err
 }
 
-// place finds the present sector in the file.
+// place locates the current sector in the file.
 func (r *reader) place() (at, size int64, err error) {
 	f := r.file
 	if r.sector >= maxSector {
@@ -276,7 +274,7 @@ func (r *reader) place() (at, size int64, err error) {
 	return f.offset(f.mini[i]) + within, 1 << miniShift, nil
 }
 
-// step goes on to the next sector.
+// step advances to the next sector.
 func (r *reader) step() (err error) {
 	f := r.file
 	if !r.mini {

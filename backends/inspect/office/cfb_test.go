@@ -12,7 +12,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// oleStreams reads all streams of a file with ours, and with mscfb.
+// oleStreams reads all streams of a file with our reader and with mscfb.
 func oleStreams(t *testing.T, data []byte) (ours, theirs map[string][]byte) {
 	t.Helper()
 	w := walk.New(walk.Limits{MaxBytes: 64 << 20, MaxDepth: 8, MaxMembers: 10_000}, nil, nil, new(walk.Scratch))
@@ -45,7 +45,7 @@ func oleStreams(t *testing.T, data []byte) (ours, theirs map[string][]byte) {
 			return ours, theirs
 		}
 		b := make([]byte, e.Size)
-		// Its time grows with the square of what it reads in one call.
+		// Its running time is quadratic in the size of a read.
 		for rest := b; len(rest) > 0; {
 			n, err := e.Read(rest[:min(len(rest), 8<<10)])
 			if rest = rest[n:]; err != nil && len(rest) > 0 {
@@ -57,7 +57,7 @@ func oleStreams(t *testing.T, data []byte) (ours, theirs map[string][]byte) {
 	}
 }
 
-// TestReader compares the streams with those that mscfb reads.
+// TestReader compares our streams with those of mscfb.
 func TestReader(t *testing.T) {
 	var streams []build.Stream
 	for i, size := range []int{0, 1, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097, 8192, 100_000, 9_000_000} {

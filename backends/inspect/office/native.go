@@ -7,21 +7,21 @@ import (
 	"io"
 )
 
-// nativeData returns what is in the stream \x01Ole10Native of an embedded object
-// ([MS-OLEDS] 2.3.6): a file that was inserted, or what a program makes of it.
+// nativeData returns the data in an embedded object's \x01Ole10Native stream ([MS-OLEDS]
+// 2.3.6): an inserted file, or data of another program.
 func nativeData(from io.Reader) io.Reader {
 	const size = 4
 	r := bufio.NewReaderSize(from, packageHeader)
-	// What breaks off has no data.
+	// A stream that breaks off here has no data.
 	r.Discard(size)
 	return packageData(r)
 }
 
-// packageHeader is the most that a package's names take.
+// packageHeader bounds the names in a package.
 const packageHeader = 4 << 10
 
-// packageData skips the names before a file that Windows' object packager has
-// inserted. What does not begin with such names is returned as it is.
+// packageData skips the names before a file that Windows' object packager has inserted.
+// Other data is returned unchanged.
 func packageData(r *bufio.Reader) io.Reader {
 	b, _ := r.Peek(packageHeader)
 	if at := packageStart(b); at > 0 {
@@ -30,8 +30,8 @@ func packageData(r *bufio.Reader) io.Reader {
 	return r
 }
 
-// packageStart returns where the file begins, or 0 if b is not of a package: its
-// label, its name, two numbers, the path it had, and its size.
+// packageStart returns the offset of the file in a package, after label, name, two numbers,
+// the original path, and the size; or 0 if b is not a package.
 func packageStart(b []byte) int {
 	const kind, numbers = 2, 4
 	if len(b) < kind || binary.LittleEndian.Uint16(b) != kind {

@@ -6,8 +6,7 @@ import (
 	"io"
 )
 
-// checkPackage says how the package of a newer document is encrypted
-// ([MS-OFFCRYPTO] 2.3.4).
+// checkPackage returns how a newer document's package is encrypted ([MS-OFFCRYPTO] 2.3.4).
 func (f *file) checkPackage(e entry) string {
 	info, err := f.find("EncryptionInfo")
 	if err != nil {
@@ -23,10 +22,10 @@ func (f *file) checkPackage(e entry) string {
 	return "encrypted package"
 }
 
-// checkRights is for documents of Office 2003 with rights management.
+// checkRights is for Office 2003 documents with rights management.
 func (f *file) checkRights(e entry) string { return "rights management" }
 
-// checkWord reads the beginning of a FIB ([MS-DOC] 2.5.2).
+// checkWord examines the FIB of a Word document ([MS-DOC] 2.5.2).
 func (f *file) checkWord(e entry) string {
 	const word97, word6, encrypted, obfuscated = 0xa5ec, 0xa5dc, 0x0100, 0x8000
 	b := f.begin(e, 12)
@@ -43,7 +42,7 @@ func (f *file) checkWord(e entry) string {
 	return "RC4"
 }
 
-// checkPowerPoint reads a CurrentUserAtom ([MS-PPT] 2.3.2).
+// checkPowerPoint examines a CurrentUserAtom ([MS-PPT] 2.3.2).
 func (f *file) checkPowerPoint(e entry) string {
 	const encrypted = 0xf3d1c4df
 	b := f.begin(e, 16)
@@ -53,7 +52,7 @@ func (f *file) checkPowerPoint(e entry) string {
 	return "RC4"
 }
 
-// checkExcel looks for FilePass among the first records ([MS-XLS] 2.4.117).
+// checkExcel looks for a FilePass among the first records ([MS-XLS] 2.4.117).
 func (f *file) checkExcel(e entry) string {
 	const bof, eof, filePass, sheet, most = 0x0009, 0x000a, 0x002f, 0x0085, 1024
 	r := bufio.NewReaderSize(f.open(e), 1024)
@@ -78,9 +77,10 @@ func (f *file) checkExcel(e entry) string {
 	return ""
 }
 
-// excelEncryption says how, by FilePass. A workbook that is only protected from
-// being changed is encrypted with a password that Excel knows and does not ask
-// for. It is encrypted all the same: engines that do not know it see nothing.
+// excelEncryption names the encryption that FilePass describes. A workbook that is only
+// protected against changes is encrypted with a built-in password that Excel tries by
+// itself. It still counts as encrypted: most engines do not know that password and see
+// nothing.
 func excelEncryption(b []byte) string {
 	how, opens := "RC4 CryptoAPI", false
 	switch {

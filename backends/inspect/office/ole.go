@@ -1,7 +1,12 @@
-// Package office knows Microsoft's compound files: Office documents of 97 to 2003,
-// newer ones with a password, and messages of Outlook; and RTF and Access. It reads
-// compound files itself, because the library for them, mscfb, takes gigabytes for deep
-// directories.
+// Package office inspects Microsoft's compound files: Office 97 to 2003 documents, newer
+// ones with a password, and Outlook messages; also RTF and Access databases.
+//
+// Signs of encryption are a stream EncryptedPackage or DRMContent ([MS-OFFCRYPTO]), the
+// encryption flag in a FIB ([MS-DOC]), a FilePass record ([MS-XLS]), the token in a
+// CurrentUserAtom ([MS-PPT]), and the key in the first page of an Access database.
+//
+// It reads compound files itself, because the mscfb library needs gigabytes for deeply
+// nested directories.
 package office
 
 import (
@@ -13,9 +18,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows the compound files of Microsoft ([MS-CFB]): Office documents
-// of 97 to 2003, newer ones with a password ([MS-OFFCRYPTO]), and messages of
-// Outlook with their attachments.
+// Detector inspects compound files ([MS-CFB]), including the attachments of Outlook
+// messages.
 type Detector struct{}
 
 const signature = "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -25,8 +29,8 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return bytes.HasPrefix(s.Head, []byte(signature))
 }
 
-// checks are the streams that show encryption, by name in upper case: names are compared
-// without regard to case ([MS-CFB] 2.6.4).
+// checks maps streams that show encryption, by upper-case name, to their parsers. Names are
+// compared without regard to case ([MS-CFB] 2.6.4).
 var checks = map[string]func(f *file, e entry) string{
 	"ENCRYPTEDPACKAGE":   (*file).checkPackage,
 	"\tDRMCONTENT":       (*file).checkRights,
@@ -37,7 +41,7 @@ var checks = map[string]func(f *file, e entry) string{
 	"CURRENT USER":       (*file).checkPowerPoint,
 }
 
-// attachmentStream has the bytes of an attachment, in Outlook's messages ([MS-OXMSG]
+// attachmentStream holds the bytes of an attachment in an Outlook message ([MS-OXMSG]
 // 2.2.2).
 const attachmentStream = "__substg1.0_37010102"
 
@@ -92,7 +96,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 	return seen, w.Stopped()
 }
 
-// begin reads the first n bytes of a stream, fewer if it has no more.
+// begin returns up to n bytes from the start of a stream.
 func (f *file) begin(e entry, n int) []byte {
 	b := make([]byte, n)
 	read, _ := io.ReadFull(f.open(e), b)

@@ -9,7 +9,7 @@ import (
 	"unicode/utf16"
 )
 
-// excelPassword is tried by Excel before it asks.
+// excelPassword is the password that Excel tries before it asks for one.
 var excelPassword = func() []byte {
 	var b []byte
 	for _, u := range utf16.Encode([]rune("VelvetSweatshop")) {
@@ -18,8 +18,8 @@ var excelPassword = func() []byte {
 	return b
 }()
 
-// opensRC4 reports whether a workbook with the verifier in b ([MS-OFFCRYPTO]
-// 2.3.6.1) opens with Excel's password.
+// opensRC4 reports whether Excel's built-in password matches the verifier in b
+// ([MS-OFFCRYPTO] 2.3.6.1).
 func opensRC4(b []byte) bool {
 	const salt, verifier, hash = 16, 16, 16
 	if len(b) < salt+verifier+hash {
@@ -31,13 +31,14 @@ func opensRC4(b []byte) bool {
 		h.Write(first[:5])
 		h.Write(b[:salt])
 	}
-	key := md5.Sum(append(h.Sum(nil)[:5:5], 0, 0, 0, 0)) // of block 0
+	key := md5.Sum(append(h.Sum(nil)[:5:5], 0, 0, 0, 0)) // block 0
 	plain, ok := decryptRC4(key[:], b[salt:salt+verifier+hash])
 	sum := md5.Sum(plain[:min(len(plain), verifier)])
 	return ok && bytes.Equal(sum[:], plain[verifier:])
 }
 
-// opensCryptoAPI is for a verifier after the header of [MS-OFFCRYPTO] 2.3.5.1.
+// opensCryptoAPI is opensRC4 for the verifier that follows the header of [MS-OFFCRYPTO]
+// 2.3.5.1.
 func opensCryptoAPI(b []byte) bool {
 	const keySize, salt, verifier, hash = 16, 16, 16, 20
 	if len(b) < 8 {

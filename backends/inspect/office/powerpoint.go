@@ -9,8 +9,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// embedded looks into the objects that are embedded in a presentation: compound
-// files among its records, mostly compressed ([MS-PPT] 2.10.34).
+// embedded inspects the objects embedded in a presentation: compound files among its
+// records, usually compressed ([MS-PPT] 2.10.34).
 func embedded(ctx context.Context, w *walk.Walk, s *walk.Section, document io.Reader) *walk.Sighting {
 	const (
 		header, container, storage = 8, 0x0f, 0x1011

@@ -10,11 +10,11 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// RTF looks into the objects that are embedded in documents of the Rich Text
-// Format 1.9: in hexadecimal, after the word \objdata.
+// RTF inspects the objects embedded in Rich Text Format 1.9 documents, which are in
+// hexadecimal after the control word \objdata.
 type RTF struct{}
 
-// Match implements [walk.Detector]. Word opens what begins with {\rt.
+// Match implements [walk.Detector]. Word opens anything that begins with {\rt.
 func (RTF) Match(w *walk.Walk, s *walk.Section) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(s.Head, " \t\r\n"), []byte("{\\rt"))
 }
@@ -38,7 +38,7 @@ func (RTF) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sight
 	}
 }
 
-// seekWord reads on until after a control word.
+// seekWord reads up to and including a control word.
 func seekWord(r *bufio.Reader, word string) error {
 	for {
 		if _, err := r.ReadSlice('\\'); err != nil {
@@ -58,8 +58,8 @@ func seekWord(r *bufio.Reader, word string) error {
 	}
 }
 
-// objectData returns the data of an embedded object ([MS-OLEDS] 2.2.5): after
-// the version, the format, and three names.
+// objectData returns the data of an embedded object ([MS-OLEDS] 2.2.5), which follows the
+// version, the format, and three names.
 func objectData(from io.Reader) io.Reader {
 	const embedded, mostName = 2, 1 << 10
 	r := bufio.NewReaderSize(from, packageHeader)
@@ -85,15 +85,15 @@ func objectData(from io.Reader) io.Reader {
 			class = string(bytes.TrimRight(name, "\x00"))
 		}
 	}
-	r.Discard(4) // the size, which readers do not trust either
+	r.Discard(4) // the size, which Word does not trust either
 	if class == "Package" {
 		return packageData(r)
 	}
 	return r
 }
 
-// rtfHex reads hexadecimal, up to the end of its group. It skips what Word skips:
-// white space, other control words and groups within.
+// rtfHex decodes hexadecimal up to the end of its group. Like Word, it skips white space,
+// other control words, and nested groups.
 type rtfHex struct {
 	from  *bufio.Reader
 	depth int
@@ -148,7 +148,7 @@ func (h *rtfHex) digit() (byte, bool) {
 	}
 }
 
-// skipWord skips a control word and its number, or a control symbol.
+// skipWord skips a control word with its number, or a control symbol.
 func (h *rtfHex) skipWord() {
 	for first := true; ; first = false {
 		c, err := h.from.ReadByte()

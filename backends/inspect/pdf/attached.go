@@ -7,22 +7,22 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Bounds of what is looked for in one document.
+// Limits of the search in one document.
 const (
 	maxAttached  = 1000     // files
-	maxNameNodes = 4096     // of the tree that lists them
-	maxScan      = 16 << 20 // bytes searched for files that are not in the tree
+	maxNameNodes = 4096     // nodes of the name tree that lists them
+	maxScan      = 16 << 20 // bytes searched for files outside the tree
 )
 
-// attachments looks into attached files (ISO 32000-2, 7.11): those that the
-// document lists, and those that only an annotation refers to.
+// attachments inspects attached files (ISO 32000-2, 7.11): those that the document lists,
+// and those that only an annotation refers to.
 type attachments struct {
 	*file
-	looked map[int64]bool // by the place of the stream
+	looked map[int64]bool // offsets of the streams inspected
 	nodes  int
 }
 
-// attached looks into all attached files.
+// attached inspects all attached files.
 func (f *file) attached(trailer dict) *walk.Sighting {
 	a := &attachments{file: f, looked: make(map[int64]bool)}
 	root, _ := f.resolve(trailer["Root"]).(dict)
@@ -39,7 +39,7 @@ func (f *file) attached(trailer dict) *walk.Sighting {
 	return a.search()
 }
 
-// tree goes through a name tree (7.9.6).
+// tree walks a name tree (7.9.6).
 func (a *attachments) tree(o any, depth int) *walk.Sighting {
 	if a.nodes++; a.nodes > maxNameNodes || depth > maxNesting || a.walk.Stopped() != nil {
 		return nil
@@ -60,8 +60,8 @@ func (a *attachments) tree(o any, depth int) *walk.Sighting {
 	return nil
 }
 
-// specification looks at a file specification. Of a document that wraps an
-// encrypted one (7.6.7) it says so.
+// specification inspects a file specification. It reports a document that only wraps an
+// encrypted one (7.6.7).
 func (a *attachments) specification(o any) *walk.Sighting {
 	if len(a.looked) > maxAttached || a.walk.Stopped() != nil {
 		return nil
@@ -84,7 +84,7 @@ func (a *attachments) specification(o any) *walk.Sighting {
 	return nil
 }
 
-// streamAt finds a stream.
+// streamAt locates a stream.
 func (a *attachments) streamAt(r ref) (int64, dict) {
 	for _, s := range a.sections {
 		at, within, ok := a.locate(s, r.number)
@@ -100,7 +100,7 @@ func (a *attachments) streamAt(r ref) (int64, dict) {
 	return at, d
 }
 
-// embedded looks into an attached file.
+// embedded inspects an attached file.
 func (a *attachments) embedded(at int64, d dict, name string) *walk.Sighting {
 	if d == nil || at < 0 || a.looked[at] || a.walk.Stopped() != nil {
 		return nil
@@ -138,11 +138,11 @@ func (a *attachments) embedded(at int64, d dict, name string) *walk.Sighting {
 	return a.walk.Look(a.ctx, inner).Within("pdf", name)
 }
 
-// search finds files by their type, which most programs write, in what is not
-// too large.
+// search finds files by the type that most programs write, unless the document is too
+// large.
 func (a *attachments) search() *walk.Sighting {
 	size := a.section.Size
-	if size > maxScan || size > a.walk.Left()/4 {
+	if size > maxScan || size > a.walk.BytesLeft()/4 {
 		return nil
 	}
 	const text = "/EmbeddedFile"
@@ -155,7 +155,7 @@ func (a *attachments) search() *walk.Sighting {
 	for _, at := range found {
 		b := a.window(at+int64(len(text)), 1)
 		if len(b) == 1 && !isSpace(b[0]) && !isDelimiter(b[0]) {
-			continue // EmbeddedFiles
+			continue // the name is longer: /EmbeddedFiles
 		}
 		if start := a.objectBefore(at); start >= 0 {
 			d, _ := a.objectAt(start, -1).(dict)
@@ -169,7 +169,7 @@ func (a *attachments) search() *walk.Sighting {
 	return nil
 }
 
-// objectBefore returns where the object begins that at is in, or -1.
+// objectBefore returns the offset of the object that contains at, or -1.
 func (a *attachments) objectBefore(at int64) int64 {
 	const around = 4 << 10
 	start := max(0, at-around)
@@ -178,7 +178,7 @@ func (a *attachments) objectBefore(at int64) int64 {
 	if i < 0 {
 		return -1
 	}
-	// The number and the generation before it.
+	// Skip back over the generation and the object number.
 	isDigit := func(c byte) bool { return c >= '0' && c <= '9' }
 	for range 2 {
 		for i > 0 && isSpace(b[i-1]) {

@@ -14,7 +14,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// pad fills passwords up (ISO 32000-1, algorithm 2): the empty one is all pad.
+// pad extends passwords to 32 bytes (ISO 32000-1, algorithm 2). The empty password becomes
+// all padding.
 const pad = "\x28\xbf\x4e\x5e\x4e\x75\x8a\x41\x64\x00\x4e\x56\xff\xfa\x01\x08" +
 	"\x2e\x2e\x00\xb6\xd0\x68\x3e\x80\x2f\x0c\xa9\xfe\x64\x53\x69\x7a"
 
@@ -24,15 +25,14 @@ const newest = 6
 // security is the standard security handler's dictionary.
 type security struct {
 	version, revision int
-	length            int // of the key in bytes
+	length            int // key length in bytes
 	o, u              string
 	permissions       int32
 	metadata          bool
 	id                string
 }
 
-// locked reports whether a document needs a password, and says how it is
-// encrypted.
+// locked reports whether a document needs a password, and how it is encrypted.
 func (f *file) locked(d, trailer dict) (string, bool) {
 	filter, ok := f.resolve(d["Filter"]).(nameObject)
 	if !ok {
@@ -55,7 +55,7 @@ func (f *file) locked(d, trailer dict) (string, bool) {
 		s.length = 5
 	}
 	if s.revision > newest {
-		return fmt.Sprintf("%s, revision %d", method, s.revision), true // such as that with AES-GCM (ISO/TS 32003)
+		return fmt.Sprintf("%s, revision %d", method, s.revision), true // for example AES-GCM (ISO/TS 32003)
 	}
 	if s.revision < 2 || len(s.u) < 32 || len(s.o) < 32 {
 		f.walk.Miss(walk.UnscannedBroken, "pdf: the encryption dictionary is broken")
@@ -66,15 +66,14 @@ func (f *file) locked(d, trailer dict) (string, bool) {
 	}
 	how := fmt.Sprintf("%s, revision %d", method, s.revision)
 	if s.opensForOwner() {
-		// Some readers try the empty password as the owner's too, and others, such
-		// as pdf.js, do not: for them, and for most engines, it is locked.
+		// Some readers also try the empty password as the owner's. Others, such as
+		// pdf.js, and most engines do not: for them the document is locked.
 		how += "; some readers open it with the owner's empty password"
 	}
 	return how, true
 }
 
-// method says how strings and streams are encrypted, and takes the key's length
-// from there.
+// method names the encryption method, and sets the key length accordingly.
 func (f *file) method(d dict, s *security) string {
 	if s.version < 4 {
 		if s.version == 1 || s.length == 0 {
@@ -109,7 +108,7 @@ func (f *file) string(o any) string {
 	return string(s)
 }
 
-// opens reports whether the empty password is the user's.
+// opens reports whether the empty user password opens the document.
 func (s *security) opens() bool {
 	switch s.revision {
 	case 2:
@@ -120,15 +119,15 @@ func (s *security) opens() bool {
 	return len(s.u) >= 40 && s.hash(s.u[32:40], "") == s.u[:32]
 }
 
-// opensForOwner reports whether the empty password is the owner's, with the
-// revisions where that can be known without the user's.
+// opensForOwner reports whether the owner's password is empty. Only newer revisions reveal
+// that without the user's password.
 func (s *security) opensForOwner() bool {
 	const user = 48
 	return s.revision >= 5 && len(s.o) >= 40 && len(s.u) >= user && s.hash(s.o[32:40], s.u[:user]) == s.o[:32]
 }
 
-// hash is that of the empty password with a salt, and the user's entry if it is
-// for the owner.
+// hash returns the hash of the empty password with a salt; for the owner's, user is the
+// user's entry.
 func (s *security) hash(salt, user string) string {
 	sum := sha256.Sum256([]byte(salt + user)) // revision 5, of Acrobat 9 only
 	if s.revision == 6 {
@@ -137,7 +136,7 @@ func (s *security) hash(salt, user string) string {
 	return string(sum[:])
 }
 
-// key makes the key of the empty password (algorithm 2).
+// key derives the key from the empty password (algorithm 2).
 func (s *security) key() []byte {
 	h := md5.New()
 	h.Write([]byte(pad))
@@ -159,7 +158,7 @@ func (s *security) key() []byte {
 	return key[:n]
 }
 
-// user makes the first half of U (algorithm 5).
+// user computes the first half of U (algorithm 5).
 func (s *security) user() []byte {
 	key := s.key()
 	sum := md5.Sum([]byte(pad + s.id))
@@ -177,22 +176,22 @@ func (s *security) user() []byte {
 func rC4(key, data []byte) []byte {
 	c, err := rc4.NewCipher(key)
 	if err != nil {
-		return nil // cannot be: 5 to 16 bytes
+		return nil // unreachable: the key has 5 to 16 bytes
 	}
 	out := make([]byte, len(data))
 	c.XORKeyStream(out, data)
 	return out
 }
 
-// hash2B is algorithm 2.B of ISO 32000-2 for the empty password: k begins as the
-// SHA-256 of the salt, and of user for the owner's. It ends after some 70 rounds; each has one chance in
-// eight, so 512 are never needed.
+// hash2B is algorithm 2.B of ISO 32000-2 for the empty password. k is initially the SHA-256
+// of the salt, followed by user for the owner's hash. From round 64 on, each round has a
+// chance of about one in eight to be the last, so 512 are never reached.
 func hash2B(k, user []byte) []byte {
 	for round := 0; round < 512; round++ {
 		k1 := bytes.Repeat(append(k[:len(k):len(k)], user...), 64)
 		block, err := aes.NewCipher(k[:16])
 		if err != nil {
-			return nil // cannot be: 16 bytes
+			return nil // unreachable: the key has 16 bytes
 		}
 		cipher.NewCBCEncrypter(block, k[16:32]).CryptBlocks(k1, k1)
 		remainder := 0

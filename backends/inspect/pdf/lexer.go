@@ -7,8 +7,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// The objects of a PDF are: nil, bool, float64, nameObject, stringObject, array,
-// dict, ref, and wordObject for what is none of these.
+// PDF objects are nil, bool, float64, nameObject, stringObject, array, dict and ref; any
+// other token is a wordObject.
 type (
 	nameObject   string
 	stringObject string
@@ -18,14 +18,14 @@ type (
 	ref          struct{ number, generation int }
 )
 
-// maxNesting is how deep arrays and dictionaries may lie within each other.
+// maxNesting is how deep arrays and dictionaries may nest.
 const maxNesting = 16
 
-// maxItems is how many items they may have, all in all: an encryption
-// dictionary and a trailer have few.
+// maxItems bounds the items of an object with everything nested in it. Trailers and
+// encryption dictionaries have few.
 const maxItems = 4096
 
-// lexer reads objects. It keeps nothing of b.
+// lexer reads objects from b. The objects do not refer to b.
 type lexer struct {
 	b     []byte
 	items int
@@ -55,7 +55,7 @@ func (l *lexer) space() {
 	}
 }
 
-// word reads up to the next space or delimiter.
+// word reads up to the next white space or delimiter.
 func (l *lexer) word() string {
 	l.space()
 	n := 0
@@ -72,7 +72,7 @@ func (l *lexer) integer() (int64, bool) {
 	return int64(n), err == nil
 }
 
-// object reads an object.
+// object reads any object.
 func (l *lexer) object(depth int) any {
 	l.space()
 	if l.items++; len(l.b) == 0 || depth > maxNesting || l.items > maxItems {
@@ -97,7 +97,7 @@ func (l *lexer) object(depth int) any {
 	return l.plain()
 }
 
-// plain reads a number, a reference or a word.
+// plain reads a number, a reference, or a word.
 func (l *lexer) plain() any {
 	word := l.word()
 	switch word {
@@ -238,7 +238,7 @@ func (l *lexer) literal() stringObject {
 	return stringObject(s)
 }
 
-// escape reads what follows a backslash.
+// escape reads an escape sequence after its backslash.
 func (l *lexer) escape(s []byte) []byte {
 	if len(l.b) == 0 {
 		return s

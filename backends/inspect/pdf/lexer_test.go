@@ -28,7 +28,7 @@ func TestLexer(t *testing.T) {
 	} {
 		l := lexer{b: []byte(text)}
 		if got := fmt.Sprint(l.object(0)); got != want {
-			t.Errorf("%q is %q, want %q", text, got, want)
+			t.Errorf("%q parsed to %q, want %q", text, got, want)
 		}
 	}
 }

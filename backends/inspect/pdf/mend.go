@@ -2,7 +2,7 @@ package pdf
 
 import "bytes"
 
-// search returns where an object's header is last in the document, or -1.
+// search returns the offset of the last occurrence of an object's header, or -1.
 func (f *file) search(header string) int64 {
 	found := int64(-1)
 	f.scan(func(at int64, before byte) {
@@ -13,12 +13,12 @@ func (f *file) search(header string) int64 {
 	return found
 }
 
-// scan reads the document and calls visit for every place where one of texts
-// is, with the byte before it.
+// scan searches the document and calls visit for every occurrence of one of texts, with the
+// byte before it.
 func (f *file) scan(visit func(at int64, before byte), texts ...string) {
 	const step, overlap = 60 << 10, 1 << 10
 	s := f.section
-	if s.Size+s.Size/8 > f.walk.Left() {
+	if s.Size+s.Size/8 > f.walk.BytesLeft() {
 		f.walk.Note("MaxBytes", f.walk.Limits.MaxBytes)
 		return
 	}
@@ -41,8 +41,8 @@ func (f *file) scan(visit func(at int64, before byte), texts ...string) {
 	}
 }
 
-// mend finds a trailer in a document whose cross-reference table is broken: the
-// last one that has /Encrypt, or that of a cross-reference stream.
+// mend finds a trailer in a document with a broken cross-reference table: the last one with
+// /Encrypt, or that of a cross-reference stream.
 func (f *file) mend() dict {
 	var found []int64
 	f.scan(func(at int64, _ byte) {
@@ -58,8 +58,8 @@ func (f *file) mend() dict {
 	return nil
 }
 
-// trailerNear reads the dictionary after the word trailer, or around the type
-// of a cross-reference stream.
+// trailerNear reads the dictionary after the word trailer, or the one around the type of a
+// cross-reference stream.
 func (f *file) trailerNear(at int64) dict {
 	const around = 4 << 10
 	l := lexer{b: f.window(at, maxObject)}

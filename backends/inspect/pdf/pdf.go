@@ -1,6 +1,8 @@
-// Package pdf knows PDF documents (ISO 32000-2): whether they open without a password,
-// and what is attached to them. It is our own because the PDF libraries read whole
-// documents, and give up where readers mend what is broken.
+// Package pdf inspects PDF documents (ISO 32000-2): whether they open without a password,
+// and what is attached to them. A document is encrypted if its trailer has /Encrypt and
+// the empty user password does not open it.
+//
+// PDF libraries read whole documents, and give up where readers repair damage.
 package pdf
 
 import (
@@ -11,17 +13,16 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows PDF documents (ISO 32000-2). It finds the trailer the way
-// readers do, and if the document is broken, the way readers mend it. A document
-// that opens with an empty password is not encrypted for anybody: its owner only
-// forbids printing and the like.
+// Detector recognises PDF documents. It finds the trailer as readers do, and repairs broken
+// documents as they do. A document that opens with an empty password does not count as
+// encrypted: its owner only forbids printing and the like.
 type Detector struct{}
 
-// Bounds of what is looked at.
+// Limits.
 const (
-	maxTail     = 64 << 10 // for the last startxref; readers want it in the last 1 KiB
+	maxTail     = 64 << 10 // searched for startxref; readers expect it in the last 1 KiB
 	maxObject   = 64 << 10 // a trailer, or an encryption dictionary
-	maxSections = 64       // of the cross-reference table
+	maxSections = 64       // cross-reference sections
 )
 
 // Match implements [walk.Detector].
@@ -31,20 +32,20 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 
 // file is a document.
 type file struct {
-	ctx      context.Context // see meter
+	ctx      context.Context // lives as long as the scan
 	walk     *walk.Walk
 	section  *walk.Section
-	base     int64 // what offsets count from
+	base     int64 // offset of the header, which file offsets count from
 	sections []section
-	depth    int // of references followed
-	// late says that the last startxref is not where readers look for it, so that
-	// they mend the document.
+	depth    int // nesting of references being followed
+	// late means that the last startxref is not where readers look for it, so they repair
+	// the document.
 	late bool
-	// scrambled says that streams are encrypted, with an empty password.
+	// scrambled means that streams are encrypted with an empty password.
 	scrambled bool
 }
 
-// section is a part of the cross-reference table, a later one first.
+// section is a cross-reference section; newer ones come first.
 type section struct {
 	at      int64
 	trailer dict
@@ -81,7 +82,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 	return f.attached(trailer), w.Stopped()
 }
 
-// trailer returns the trailer that counts: that of the newest section.
+// trailer returns the trailer of the newest section that has what we need.
 func (f *file) trailer() dict {
 	for _, s := range f.sections {
 		if s.trailer["Encrypt"] != nil {
@@ -94,7 +95,7 @@ func (f *file) trailer() dict {
 	return nil
 }
 
-// readSections follows the chain of sections from the end of the document.
+// readSections follows the chain of sections that begins at the end of the document.
 func (f *file) readSections() {
 	tail, err := f.walk.End(f.section, maxTail)
 	if err != nil {
@@ -133,8 +134,7 @@ func (f *file) readSections() {
 	}
 }
 
-// readSection reads the trailer of the section at at: after a table, or of a
-// stream.
+// readSection reads the trailer of the section at offset at: after a table, or of a stream.
 func (f *file) readSection(at int64) (section, bool) {
 	b := f.window(at, 256)
 	l := lexer{b: b}
@@ -154,15 +154,15 @@ func (f *file) readSection(at int64) (section, bool) {
 	return section{at: at, trailer: d}, ok
 }
 
-// tableEnd returns where the word trailer is after a table.
+// tableEnd returns the offset of the word trailer after a table.
 func (f *file) tableEnd(at int64) int64 {
 	end := int64(-1)
 	f.subsections(at, func(first, count, entries int64) bool { return true }, &end)
 	return end
 }
 
-// subsections calls visit for each subsection of a table, until it returns false,
-// and sets end to where the trailer is.
+// subsections calls visit for each subsection of a table until it returns false, and sets
+// end to the offset of the trailer.
 func (f *file) subsections(at int64, visit func(first, count, entries int64) bool, end *int64) {
 	const entry = 20
 	for f.walk.Stopped() == nil {
@@ -184,7 +184,7 @@ func (f *file) subsections(at int64, visit func(first, count, entries int64) boo
 	}
 }
 
-// window returns up to n bytes from at on. They are gone with the next call.
+// window returns up to n bytes at offset at, valid until the next call.
 func (f *file) window(at, n int64) []byte {
 	if at < 0 || at >= f.section.Size || f.walk.Stopped() != nil {
 		return nil
@@ -196,16 +196,16 @@ func (f *file) window(at, n int64) []byte {
 	return b
 }
 
-// objectAt reads the object number n at at, whatever its number if n is
-// negative. Of a stream it returns the dictionary.
+// objectAt reads object n at offset at, or any object if n is negative. For a stream it
+// returns the dictionary.
 func (f *file) objectAt(at int64, n int) any {
 	o, _ := f.objectEnd(at, n)
 	return o
 }
 
-// objectEnd also returns where the object ends.
+// objectEnd is objectAt, and also returns the offset of the object's end.
 func (f *file) objectEnd(at int64, n int) (any, int64) {
-	// Most are small.
+	// Most objects are small.
 	for _, size := range []int64{2 << 10, maxObject} {
 		b := f.window(at, size)
 		l := lexer{b: b}
@@ -234,7 +234,7 @@ func (f *file) resolve(o any) any {
 	return nil
 }
 
-// objectHeader is how an object begins.
+// objectHeader returns the text that begins an object.
 func objectHeader(r ref) string {
 	return strconv.Itoa(r.number) + " " + strconv.Itoa(r.generation) + " obj"
 }

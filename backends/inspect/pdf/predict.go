@@ -2,12 +2,11 @@ package pdf
 
 import "io"
 
-// maxRow bounds a row of a predictor; those of cross-reference streams have
-// up to 24 bytes.
+// maxRow bounds a predictor's row. Those of cross-reference streams have up to 24 bytes.
 const maxRow = 4096
 
-// unpredict undoes PNG's predictors (ISO 32000-2, 7.4.4.4), nil for what it
-// does not know.
+// unpredict undoes PNG predictors (ISO 32000-2, 7.4.4.4). It returns nil for unsupported
+// ones.
 func unpredict(r io.Reader, parameters dict) io.Reader {
 	predictor, ok := parameters["Predictor"].(float64)
 	if !ok || predictor == 1 {
@@ -23,7 +22,7 @@ func unpredict(r io.Reader, parameters dict) io.Reader {
 	return &unpredictor{from: r, row: make([]byte, int(columns)), before: make([]byte, int(columns))}
 }
 
-// unpredictor reads rows of single bytes.
+// unpredictor reads rows of one-byte columns.
 type unpredictor struct {
 	from        io.Reader
 	row, before []byte
@@ -70,7 +69,7 @@ func (u *unpredictor) next() error {
 	return nil
 }
 
-// paeth is PNG's predictor 4.
+// paeth is PNG's Paeth predictor.
 func paeth(a, b, c byte) byte {
 	p := int(a) + int(b) - int(c)
 	da, db, dc := abs(p-int(a)), abs(p-int(b)), abs(p-int(c))

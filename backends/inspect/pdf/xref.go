@@ -7,8 +7,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// object reads an object by the cross-reference table, and if that does not
-// lead to it, by searching the document.
+// object reads an object through the cross-reference table or, failing that, by searching
+// the document.
 func (f *file) object(r ref) any {
 	if f.depth > 8 {
 		return nil
@@ -40,8 +40,8 @@ func (f *file) object(r ref) any {
 	return nil
 }
 
-// locate finds where a section says that an object is: its offset, or the number
-// of the object stream that it is in and its place there.
+// locate returns where a section says that an object is: its offset, or its object stream's
+// number and the index in it.
 func (f *file) locate(s section, number int) (at int64, within int, ok bool) {
 	if s.stream {
 		return f.locateInStream(s, int64(number))
@@ -64,7 +64,7 @@ func (f *file) locate(s section, number int) (at int64, within int, ok bool) {
 	return found, -1, found >= 0
 }
 
-// widths are the widths of the three fields of an entry in a stream.
+// widths are the field widths of a cross-reference stream's entries.
 type widths [3]int
 
 func (f *file) widths(d dict) (w widths, ok bool) {
@@ -82,8 +82,7 @@ func (f *file) widths(d dict) (w widths, ok bool) {
 	return w, w[0]+w[1]+w[2] > 0
 }
 
-// locateInStream reads the rows of a cross-reference stream up to that of the
-// object.
+// locateInStream reads the rows of a cross-reference stream up to the object's.
 func (f *file) locateInStream(s section, number int64) (at int64, within int, ok bool) {
 	w, ok := f.widths(s.trailer)
 	if !ok {
@@ -108,7 +107,7 @@ func (f *file) locateInStream(s section, number int64) (at int64, within int, ok
 	return w.read(b)
 }
 
-// read reads a row: where the object is, and within which object stream.
+// read decodes a row like locate.
 func (w widths) read(b []byte) (at int64, within int, ok bool) {
 	field := func(n int) int64 {
 		v := int64(0)
@@ -118,7 +117,7 @@ func (w widths) read(b []byte) (at int64, within int, ok bool) {
 		b = b[n:]
 		return v
 	}
-	kind := int64(1) // when the field is not there
+	kind := int64(1) // the default if the field is absent
 	if v := field(w[0]); w[0] > 0 {
 		kind = v
 	}
@@ -132,7 +131,7 @@ func (w widths) read(b []byte) (at int64, within int, ok bool) {
 	return 0, 0, false
 }
 
-// row finds the number of an object's row.
+// row returns the index of an object's row.
 func (f *file) row(d dict, number int64) (int64, bool) {
 	index, ok := f.resolve(d["Index"]).(array)
 	if !ok {
@@ -153,7 +152,7 @@ func (f *file) row(d dict, number int64) (int64, bool) {
 	return 0, false
 }
 
-// packedObject reads an object in an object stream (7.5.7).
+// packedObject reads an object from an object stream (7.5.7).
 func (f *file) packedObject(container ref, number int) any {
 	at, within := int64(-1), 0
 	for _, s := range f.sections {
@@ -189,10 +188,10 @@ func (f *file) packedObject(container ref, number int) any {
 	}
 }
 
-// stream unpacks the stream of the object at at. It is not decrypted: those that
-// are needed here never are encrypted.
+// stream unpacks the stream of the object at offset at without decrypting it: the streams
+// needed here are never encrypted.
 func (f *file) stream(at int64, d dict) io.Reader {
-	// Resolve first: it uses the same memory as the window.
+	// Resolve first: it invalidates the window.
 	filter, ok := f.filter(f.resolve(d["Filter"]))
 	parameters := f.parameters(d)
 	start := f.streamStart(at)
@@ -212,8 +211,7 @@ func (f *file) stream(at int64, d dict) io.Reader {
 	return unpredict(r, parameters)
 }
 
-// streamStart returns where the bytes of the stream of the object at at begin, or
-// -1.
+// streamStart returns the offset of the stream's bytes, for the object at offset at, or -1.
 func (f *file) streamStart(at int64) int64 {
 	_, end := f.objectEnd(at, -1)
 	b := f.window(end, 64)
@@ -230,7 +228,7 @@ func (f *file) streamStart(at int64) int64 {
 	return end + int64(len(b)-len(l.b))
 }
 
-// filter returns the name of the only filter, which may be empty.
+// filter returns the name of the only filter, empty if there is none.
 func (f *file) filter(o any) (string, bool) {
 	if a, ok := o.(array); ok {
 		if len(a) > 1 {

@@ -1,5 +1,6 @@
-// Package pgp knows OpenPGP messages (RFC 9580, and RFC 4880). A library is not needed:
-// the headers of the first packets say all that matters.
+// Package pgp recognises encrypted OpenPGP messages (RFC 9580, RFC 4880): a session key
+// packet followed by an encrypted data packet. No library is needed, because the headers of
+// the first packets tell everything.
 package pgp
 
 import (
@@ -10,24 +11,23 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows OpenPGP messages (RFC 9580, and RFC 4880) as bytes; those in
-// armor are in texts, see package mail. A message that is only signed or
-// compressed is not encrypted.
+// Detector recognises binary OpenPGP messages; armored ones are texts, see package mail. A
+// message that is only signed or compressed is not encrypted.
 type Detector struct{}
 
-// The packets of messages.
+// Packet tags.
 const (
-	key        = 1  // encrypted for a public key
-	password   = 3  // encrypted with a password
-	encrypted  = 9  // data
-	Marker     = 10 // to be ignored
-	protected  = 18 // data
-	authentic  = 20 // data
+	key        = 1  // session key for a public key
+	password   = 3  // session key for a password
+	encrypted  = 9  // encrypted data
+	Marker     = 10 // ignored
+	protected  = 18 // encrypted data with integrity protection
+	authentic  = 20 // authenticated encrypted data
 	MaxPackets = 512
 )
 
-// Match implements [walk.Detector]. The first packet must be sound: one byte would
-// match too much.
+// Match implements [walk.Detector]. The first packet must be plausible, as its tag alone
+// would match too much.
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	p, ok := ReadPacket(s.Head)
 	if !ok || p.partial {
@@ -42,15 +42,15 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return soundKey(p, s.Head[p.Header:])
 }
 
-// isWhole reports whether a section is nothing but encrypted data of the oldest
-// kind, whose key is made from a password and has no packet (RFC 4880,
-// 5.7). Only the size gives it away, so it must be known.
+// isWhole reports whether a section is just one encrypted data packet of the oldest kind,
+// whose key derives from a password without a packet of its own (RFC 4880, 5.7). Only the
+// size gives it away, so the size must be known.
 func isWhole(p packet, s *walk.Section) bool {
-	const smallest = 8 + 2 + 8 // a block and its repetition, and something
+	const smallest = 8 + 2 + 8 // prefix block, its repetition, and some data
 	return p.Tag == encrypted && !p.partial && s.ReaderAt != nil && p.Size >= smallest && int64(p.Header)+p.Size == s.Size
 }
 
-// Look implements [walk.Detector]. It wants a session key, followed by encrypted data.
+// Look implements [walk.Detector]. It requires a session key followed by encrypted data.
 func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	if p, ok := ReadPacket(s.Head); ok && isWhole(p, s) {
 		return walk.NewSighting(walk.FindingPGP, "pgp", "", "encrypted with a password, without a session key"), nil
@@ -88,7 +88,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 	return nil, nil
 }
 
-// How says how a message is encrypted that begins with a packet.
+// How describes the encryption of a message that begins with this packet.
 func How(tag byte) string {
 	switch tag {
 	case key:
@@ -99,15 +99,15 @@ func How(tag byte) string {
 	return "encrypted"
 }
 
-// packet is the header of a packet.
+// packet is a packet header.
 type packet struct {
 	Tag     byte
 	Header  int
 	Size    int64
-	partial bool // the size is of the first part only, or not known
+	partial bool // Size covers only the first part, or is unknown
 }
 
-// ReadPacket reads the header of a packet.
+// ReadPacket parses a packet header.
 func ReadPacket(b []byte) (p packet, ok bool) {
 	if len(b) < 2 || b[0]&0x80 == 0 {
 		return p, false
@@ -135,7 +135,7 @@ func ReadPacket(b []byte) (p packet, ok bool) {
 	return p, true
 }
 
-// readOldPacket reads a header in the old format, whose length has a type.
+// readOldPacket parses a header in the old format, which has a length type.
 func readOldPacket(b []byte) (p packet, ok bool) {
 	p.Tag = b[0] >> 2 & 0x0f
 	kind := b[0] & 3
@@ -153,8 +153,8 @@ func readOldPacket(b []byte) (p packet, ok bool) {
 	return p, true
 }
 
-// IsEncrypted reports whether a packet, whose body begins with b, is of an
-// encrypted message.
+// IsEncrypted reports whether a packet whose body begins with b belongs to an encrypted
+// message.
 func (p packet) IsEncrypted(b []byte) bool {
 	switch p.Tag {
 	case key, password:
@@ -165,7 +165,7 @@ func (p packet) IsEncrypted(b []byte) bool {
 	return false
 }
 
-// soundKey reports whether b begins like the session key that p speaks of.
+// soundKey reports whether b begins like the session key that p announces.
 func soundKey(p packet, b []byte) bool {
 	const largest = 8 << 10
 	if p.Size < 4 || p.Size > largest || len(b) < 2 {
@@ -173,8 +173,8 @@ func soundKey(p packet, b []byte) bool {
 	}
 	version := b[0]
 	if p.Tag == password {
-		// The cipher's number, or with version 5 and 6 and version 6's count
-		// before it, all small.
+		// The second byte is the cipher (version 4, 5) or a count (version 6), all
+		// small numbers.
 		return p.Size <= 256 && version >= 4 && version <= 6 && b[1] >= 1 && b[1] < 128
 	}
 	if p.Tag != key || len(b) < 10 {
@@ -189,7 +189,7 @@ func soundKey(p packet, b []byte) bool {
 	return false
 }
 
-// algorithms are those that encrypt for a key.
+// algorithms are the public-key algorithms that can encrypt.
 var algorithms = map[byte]bool{1: true, 2: true, 16: true, 18: true, 20: true, 25: true, 26: true, 29: true, 30: true, 31: true, 32: true, 33: true, 34: true, 35: true, 36: true}
 
 // soundData reports whether b begins like encrypted data.

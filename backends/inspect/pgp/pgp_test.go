@@ -20,12 +20,12 @@ func TestPacketLengths(t *testing.T) {
 		{[]byte{0xa7, 0}, packet{9, 1, 0, true}},
 	} {
 		if got, ok := ReadPacket(c.b); !ok || got != c.want {
-			t.Errorf("% x is %+v, %v, want %+v", c.b, got, ok, c.want)
+			t.Errorf("% x parsed to %+v, %v, want %+v", c.b, got, ok, c.want)
 		}
 	}
 	for _, b := range [][]byte{nil, {0xc1}, {0x41, 1}, {0xc1, 192}, {0xc1, 255, 1, 2, 3}, {0x85, 1}, {0x86, 1, 2, 3}} {
 		if got, ok := ReadPacket(b); ok {
-			t.Errorf("% x is %+v", b, got)
+			t.Errorf("% x accepted as %+v", b, got)
 		}
 	}
 }

@@ -6,25 +6,22 @@ import (
 	"io"
 )
 
-// The streams of RAR are gone through once without being unpacked, before
-// rardecode gets them: see stream.
-
 var (
 	errStream = errors.New("rar: broken stream")
 	errFilter = errors.New("rar: unusual filters")
 	errPPMd   = errors.New("rar: PPMd is not supported")
 	errSize   = errors.New("rar: more than the header says")
-	errEnough = errors.New("rar: enough")
+	errEnough = errors.New("rar: checked far enough")
 )
 
-// bitReader reads bits, the highest first. After an error it gives zeros: io.EOF at
-// the end of a block, io.ErrUnexpectedEOF at that of the stream. It never reads
-// beyond the last byte of a block.
+// bitReader reads bits, most significant first. After an error it returns zeros: the error
+// is io.EOF at the end of a block and io.ErrUnexpectedEOF at the end of the stream. It
+// never reads past the last byte of a block.
 type bitReader struct {
 	from  *bufio.Reader
 	cache uint64
 	count int
-	left  int64 // bits until the end of a block, negative if it has no known end
+	left  int64 // bits until the end of the block, negative if unknown
 	err   error
 }
 
@@ -32,7 +29,7 @@ func newBitReader(from io.Reader) *bitReader {
 	return &bitReader{from: bufio.NewReader(from), left: -1}
 }
 
-// fill makes sure that there are n bits.
+// fill loads at least n bits into the cache.
 func (b *bitReader) fill(n int) bool {
 	for b.count < n && b.err == nil {
 		c, err := b.from.ReadByte()
@@ -48,7 +45,7 @@ func (b *bitReader) fill(n int) bool {
 	return b.count >= n
 }
 
-// bits returns the next n bits, 32 at most.
+// bits consumes n bits, at most 32.
 func (b *bitReader) bits(n int) uint32 {
 	if b.left >= 0 && int64(n) > b.left {
 		b.err = io.EOF
@@ -64,10 +61,10 @@ func (b *bitReader) bits(n int) uint32 {
 	return uint32(b.cache >> b.count & (1<<n - 1))
 }
 
-// align skips the rest of a byte.
+// align skips to the next byte.
 func (b *bitReader) align() { b.count -= b.count % 8 }
 
-// number reads a number of RAR 3's filters.
+// number reads an integer of a RAR 3 filter.
 func (b *bitReader) number() uint32 {
 	switch b.bits(2) {
 	case 0:
@@ -90,13 +87,13 @@ const maxCode = 15
 type code struct {
 	counts  [maxCode + 1]int
 	symbols []uint16
-	quick   [1 << quickBits]uint16 // symbol and length of short codes
+	quick   [1 << quickBits]uint16 // lookup table of short codes: symbol and length
 }
 
 const quickBits = 9
 
-// set makes the code of symbols with these lengths. A code with too many symbols
-// is refused: it could be read in more than one way.
+// set builds the code from the length of each symbol. An oversubscribed code is rejected,
+// because it could be read in more than one way.
 func (c *code) set(lengths []byte) error {
 	c.counts = [maxCode + 1]int{}
 	for _, n := range lengths {
@@ -135,7 +132,7 @@ func (c *code) set(lengths []byte) error {
 	return nil
 }
 
-// symbol reads one symbol.
+// symbol decodes one symbol.
 func (b *bitReader) symbol(c *code) int {
 	if b.left >= 0 && b.left < quickBits {
 		return b.slowSymbol(c)
@@ -150,12 +147,12 @@ func (b *bitReader) symbol(c *code) int {
 			return int(q >> 4)
 		}
 	} else if b.err == io.ErrUnexpectedEOF && b.count > 0 {
-		b.err = nil // a short code may still be there
+		b.err = nil // a short code may still fit
 	}
 	return b.slowSymbol(c)
 }
 
-// slowSymbol reads one symbol bit by bit.
+// slowSymbol decodes one symbol bit by bit.
 func (b *bitReader) slowSymbol(c *code) int {
 	value, first, index := 0, 0, 0
 	for n := 1; n <= maxCode; n++ {
@@ -175,7 +172,7 @@ func (b *bitReader) slowSymbol(c *code) int {
 	return 0
 }
 
-// tables reads the lengths of all codes. With add they are added to the old ones.
+// tables reads the code lengths. If add is set, they are relative to the old ones.
 func (b *bitReader) tables(lengths []byte, add bool) {
 	var own [20]byte
 	for i := 0; i < len(own); i++ {

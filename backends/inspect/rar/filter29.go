@@ -5,14 +5,14 @@ import (
 	"hash/crc32"
 )
 
-// filter is a filter that a stream has defined.
+// filter is a filter defined by a stream.
 type filter struct {
 	channels bool   // its first register counts channels
-	length   uint32 // of the last block
+	length   uint32 // length of the last block
 }
 
-// filters are the filters of RAR 3's own, by checksum and length of their
-// programs. No other program has been seen, and unrar does not run any.
+// filters are RAR 3's standard filters by checksum and length of their programs. No other
+// program is known, and unrar does not run any.
 var filters = map[[2]uint32]filter{
 	{0xad576887, 53}:  {},               // x86 CALL
 	{0x3cd7e57e, 57}:  {},               // x86 CALL and JMP
@@ -60,7 +60,7 @@ func (s *stream) parseFilter29(flags uint32, b *bitReader) error {
 		}
 		s.filter = int(n)
 	}
-	b.number() // where
+	b.number() // block start
 	length, hasOwn := uint32(0), flags&hasLength != 0
 	if hasOwn {
 		length = b.number()
@@ -96,7 +96,7 @@ func (s *stream) parseFilter29(flags uint32, b *bitReader) error {
 	return s.filterOver(int64(f.length))
 }
 
-// readFilter reads the program of a filter.
+// readFilter reads a filter's program.
 func readFilter(b *bitReader) (filter, error) {
 	const most = 216
 	size := b.number()

@@ -1,6 +1,12 @@
-// Package rar knows RAR archives of all ages and looks into their members. It reads the
-// headers itself and unpacks with github.com/nwaples/rardecode, after it has made sure
-// that a member does not take more memory or time than its size suggests.
+// Package rar inspects RAR archives of all versions. Signs of encryption are a flag of the
+// main header or of a file (RAR 1.5 to 4: technote.txt of RAR 4, and rardecode), an
+// encryption block or an encryption record of a file (RAR 5 and later:
+// rarlab.com/technote.htm), and a file flag in RAR 1.4 (unrar's headers14).
+//
+// Members are unpacked by github.com/nwaples/rardecode. The headers are parsed here,
+// because rardecode allocates a member's dictionary before it returns the header. Each
+// compressed stream is first checked without unpacking it, so that rardecode needs no
+// more memory or time than the member's size suggests.
 package rar
 
 import (
@@ -10,13 +16,11 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows RAR archives, those of RAR 1.5 to 4 (technote.txt of RAR 4,
-// and rardecode) and those of RAR 5 and later (rarlab.com/technote.htm). It goes
-// through the headers itself, because rardecode makes a dictionary for each
-// member before it shows its header; rardecode unpacks.
+// Detector recognises RAR archives since version 1.5, including those in self-extracting
+// programs.
 type Detector struct{}
 
-// What the two kinds of archives begin with.
+// How the two kinds of archives begin.
 const (
 	signature  = "Rar!\x1a\x07"
 	signature4 = signature + "\x00"
@@ -31,27 +35,27 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return walk.MatchSignature(s, signature)
 }
 
-// block is a header and what it is for.
+// block is a parsed header.
 type block struct {
-	next  int64          // where the next one is
-	seen  *walk.Sighting // something encrypted
-	entry *entry         // of a member, else nil
+	next  int64          // offset of the next header
+	seen  *walk.Sighting // of something encrypted
+	entry *entry         // the member, if any
 	end   bool
-	main  bool // the header of the whole archive,
-	solid bool // which is solid
+	main  bool // the main header
+	solid bool // the archive is solid
 }
 
 // entry is a member.
 type entry struct {
 	name       string
-	at, packed int64 // its bytes
-	unpacked   int64 // its size when unpacked, negative if not known
+	at, packed int64 // offset and size of its data
+	unpacked   int64 // unpacked size, negative if unknown
 	dictionary int64
-	version    byte // of the compression
+	version    byte // compression version
 	stored     bool
 	solid      bool
-	cut        bool // the archive ends before its bytes do
-	split      bool // it has parts in other volumes
+	cut        bool // the archive ends before its data does
+	split      bool // parts are in other volumes
 	directory  bool
 }
 
@@ -86,21 +90,21 @@ func (r Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 
 type nextFunc func(w *walk.Walk, s *walk.Section, at int64) (block, bool)
 
-// file is where an archive lies, and what its headers say.
+// file locates an archive and holds what its headers say.
 type file struct {
-	at, first int64 // the signature, and the first header
+	at, first int64 // offsets of the signature and the first header
 	version   byte  // 1 for RAR 5
 	next      nextFunc
-	main      int64 // the end of its main header
+	main      int64 // end of the main header
 	solid     bool
-	any       bool // members have to be unpacked
+	any       bool // some members are compressed
 }
 
-// flags goes through the headers for something encrypted.
+// flags checks the headers for encryption.
 func (a *file) flags(w *walk.Walk, s *walk.Section) *walk.Sighting {
 	for at := a.first; ; {
 		b, ok := a.next(w, s, at)
-		// Archives of RAR 4 and before may have no record for their end.
+		// Archives of RAR 4 and older may lack an end record.
 		if !ok && a.main > 0 && (a.version == 1 || at < s.Size) {
 			w.Miss(walk.UnscannedCutOff, "rar: the archive has no end, or a damaged header")
 		}
@@ -123,7 +127,7 @@ func (a *file) flags(w *walk.Walk, s *walk.Section) *walk.Sighting {
 	}
 }
 
-// stored looks into the members that are not compressed.
+// stored inspects the members that are not compressed.
 func (Detector) stored(ctx context.Context, w *walk.Walk, s *walk.Section, at int64, next nextFunc) *walk.Sighting {
 	for {
 		b, ok := next(w, s, at)
@@ -145,7 +149,7 @@ func (Detector) stored(ctx context.Context, w *walk.Walk, s *walk.Section, at in
 	}
 }
 
-// next4 reads the header at at.
+// next4 reads the header at offset at.
 func next4(w *walk.Walk, s *walk.Section, at int64) (block, bool) {
 	const fixed, large = 7, 32
 	var h [large]byte

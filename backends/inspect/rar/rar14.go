@@ -9,8 +9,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Old knows archives of RAR 1.4 and before (unrar's headers14). What they have
-// compressed only unrar still unpacks.
+// Old recognises archives of RAR 1.4 and older. Only unrar still unpacks their compressed
+// members.
 type Old struct{}
 
 const oldSignature = "RE\x7e\x5e"

@@ -22,16 +22,16 @@ const (
 	v4FileEncrypted = 0x0004
 	v4FileComment   = 0x0008
 	v4FileSolid     = 0x0010
-	v4FileWindow    = 0x00e0 // all of it: a directory
+	v4FileWindow    = 0x00e0 // dictionary size; all bits set: a directory
 	v4FileLarge     = 0x0100
 
 	v4HasData = 0x8000
 
-	v4FileFixed = 32 // bytes before sizes of 64 bits, or the name
+	v4FileFixed = 32 // bytes before 64-bit sizes or the name
 )
 
-// readFile4 reads the header of a member, size bytes at at. It returns nil for
-// what is broken.
+// readFile4 reads the file header of size bytes at offset at. It returns nil if the header
+// is broken.
 func readFile4(w *walk.Walk, s *walk.Section, at, size int64) (*entry, *walk.Sighting) {
 	if size < v4FileFixed || at+size > s.Size {
 		return nil, nil
@@ -50,15 +50,15 @@ func readFile4(w *walk.Walk, s *walk.Section, at, size int64) (*entry, *walk.Sig
 	if flags&v4FileEncrypted == 0 {
 		return e, nil
 	}
-	// The checksum is over the header without the comment in it, whose beginning
-	// is not worth finding: only archives of RAR 1.5 and 2 have it.
+	// The checksum excludes a comment inside the header. Only RAR 1.5 and 2 write
+	// such comments, so finding where they begin is not worth it.
 	if flags&v4FileComment == 0 && uint16(crc32.ChecksumIEEE(h[2:])) != binary.LittleEndian.Uint16(h) {
 		return nil, nil
 	}
 	return e, walk.NewSighting(walk.FindingRAR, "rar", e.name, encryption4(h[24]))
 }
 
-// parseFile4 reads a header of v4FileFixed bytes at least.
+// parseFile4 parses a header of at least v4FileFixed bytes.
 func parseFile4(h []byte) (*entry, bool) {
 	const stored, slowest = 0x30, 0x35
 	u32 := func(i int) int64 { return int64(binary.LittleEndian.Uint32(h[i:])) }
@@ -100,7 +100,7 @@ func encryption4(version byte) string {
 	return "AES-128"
 }
 
-// name4 is a name without the Unicode that follows it, packed, after a NUL.
+// name4 returns the name without the packed Unicode name that follows a NUL.
 func name4(name []byte) string {
 	for i, c := range name {
 		if c == 0 {

@@ -29,11 +29,11 @@ const (
 	v5ExtraEncrypted = 1
 )
 
-// maxHeader5 is the largest header that is looked at. There may be such of
-// 2 MiB, but not with anything but padding in them.
+// maxHeader5 is the largest supported header. RAR allows 2 MiB, but only padding would fill
+// them.
 const maxHeader5 = 64 << 10
 
-// vints reads the numbers of RAR 5: seven bits a byte, the lowest first.
+// vints reads RAR 5's variable-length integers: seven bits a byte, least significant first.
 type vints struct {
 	b   []byte
 	bad bool
@@ -59,7 +59,7 @@ func (v *vints) bytes(n uint64) []byte {
 	return b
 }
 
-// next5 reads the header at at.
+// next5 reads the header at offset at.
 func next5(w *walk.Walk, s *walk.Section, at int64) (block, bool) {
 	const fixed = 4 + 3 // checksum, size
 	var f [fixed]byte
@@ -83,7 +83,7 @@ func next5(w *walk.Walk, s *walk.Section, at int64) (block, bool) {
 	return read5(h[n-int64(size):], start+int64(size), s.Size)
 }
 
-// read5 reads a header, whose data begins at at in size bytes.
+// read5 parses a header whose data begins at offset at of an archive of size bytes.
 func read5(h []byte, at, size int64) (block, bool) {
 	v := vints{b: h}
 	kind, flags := v.next(), v.next()
@@ -139,7 +139,7 @@ func readFile5(v *vints) *entry {
 	e.solid = how&0x40 != 0
 	e.stored = how>>7&7 == 0
 	e.dictionary = 0x20000 << (how >> 10 & 0x1f)
-	if how&0x3f == 1 { // RAR 7: and so many 32nds of it
+	if how&0x3f == 1 { // RAR 7 adds a number of 32nds
 		e.dictionary += e.dictionary / 32 * int64(how>>15&0x1f)
 	}
 	v.next() // host system
@@ -148,7 +148,7 @@ func readFile5(v *vints) *entry {
 	return e
 }
 
-// hasRecord searches the records at the end of a header.
+// hasRecord searches a header's extra records.
 func hasRecord(records []byte, kind uint64) bool {
 	for v := (vints{b: records}); len(v.b) > 0; {
 		r := vints{b: v.bytes(v.next())}

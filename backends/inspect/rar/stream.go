@@ -4,43 +4,40 @@ import (
 	"io"
 )
 
-// stream goes through the compressed streams of members, symbol by symbol,
-// without unpacking them. It refuses what rardecode must not get: streams that
-// take more memory or time than their size suggests.
+// stream checks compressed streams symbol by symbol, without unpacking them. It rejects
+// those that rardecode must not get because they need more memory or time than their
+// size suggests:
 //
-//   - PPMd (RAR 3) takes up to 256 MiB, and any block of a stream may ask for it.
-//   - Filters run over the same bytes again and again, thousands of times. RAR 3
-//     brings its own programs for a virtual machine, and counts of channels
-//     that keep a loop busy for minutes.
+//   - PPMd (RAR 3) needs up to 256 MiB, and any block of a stream may request it.
+//   - Filters may process the same bytes thousands of times. RAR 3 filters are programs
+//     for a virtual machine, and their channel counts can keep a loop busy for minutes.
 //   - A member of a solid archive may be much larger than its header says, and is
-//     unpacked to its end before the next.
+//     unpacked completely before the next one.
 //
-// It reads a stream exactly as rardecode does; what could be read in two ways is
-// refused.
+// It reads a stream exactly as rardecode does, and rejects whatever is ambiguous.
 type stream struct {
 	lengths                     [maxLengths]byte
 	main, distance, low, length code
-	begun                       bool // RAR 3: tables have been read, and still hold
+	begun                       bool // RAR 3: the current tables are valid
 	filters                     []filter
-	filter                      int // the number of the present one
+	filter                      int // index of the current filter
 
 	bits       *bitReader
-	out        int64 // bytes that come out
-	most       int64 // and may
-	enough     int64
+	out        int64 // bytes of output so far
+	most       int64 // allowed output
+	enough     int64 // output after which to stop
 	lastLength int
 	lowRepeats int
 	lastLow    int
 
-	filtered      int64 // bytes that filters have to run over
-	longestFilter int64 // of this member and those before it
+	filtered      int64 // total bytes to be filtered
+	longestFilter int64 // longest filtered block, including earlier members
 }
 
 const maxLengths = 306 + 80 + 16 + 44
 
-// begin starts with the next member. Unless it is solid nothing of the last is
-// kept. most is the size of what comes out, of which no more than enough has to
-// be looked at.
+// begin starts the next member. Unless it is solid, all state is reset. most is the allowed
+// output; checking stops after enough bytes.
 func (s *stream) begin(from io.Reader, solid bool, most, enough int64) {
 	if !solid {
 		*s = stream{longestFilter: s.longestFilter}
@@ -49,7 +46,7 @@ func (s *stream) begin(from io.Reader, solid bool, most, enough int64) {
 	s.out, s.most, s.enough, s.filtered = 0, most, enough, 0
 }
 
-// put counts n bytes.
+// put counts n bytes of output.
 func (s *stream) put(n int) error {
 	if s.out += int64(n); s.out > s.most {
 		return errSize
@@ -60,8 +57,8 @@ func (s *stream) put(n int) error {
 	return nil
 }
 
-// filterOver counts a filter over n bytes. Each byte is filtered once or twice in
-// archives of real programs.
+// filterOver counts a filter over n bytes. In real archives each byte is filtered once or
+// twice.
 func (s *stream) filterOver(n int64) error {
 	const usual, longest = 4, 1 << 22
 	if n > longest {
@@ -88,7 +85,7 @@ func (s *stream) setCodes(main, distance, low, length int) error {
 	return nil
 }
 
-// method29 is a stream of RAR 2.9 to 4.
+// method29 checks a stream of RAR 2.9 to 4.
 func (s *stream) method29() error {
 	b := s.bits
 	for {
@@ -135,7 +132,7 @@ func (s *stream) method29() error {
 	}
 }
 
-// begin29 reads the header of a block.
+// begin29 reads a block header.
 func (s *stream) begin29() error {
 	const main, distance, low, length = 299, 60, 17, 28
 	b := s.bits
@@ -152,7 +149,7 @@ func (s *stream) begin29() error {
 	return s.setCodes(main, distance, low, length)
 }
 
-// match29 reads the rest of a length, and counts it.
+// match29 reads the rest of a length and counts the match.
 func (s *stream) match29(slot, least int) error {
 	base, bits := slot, 0
 	if slot >= 8 {
@@ -163,7 +160,7 @@ func (s *stream) match29(slot, least int) error {
 	return s.put(s.lastLength)
 }
 
-// far29 reads a match with its own distance.
+// far29 reads a match with an explicit distance.
 func (s *stream) far29(slot int) error {
 	b := s.bits
 	base, bits := slot, 0
@@ -198,8 +195,8 @@ func (s *stream) far29(slot int) error {
 	return s.put(length)
 }
 
-// distance29 returns the smallest distance of a slot, less one, and how many
-// bits follow.
+// distance29 returns the smallest distance of a slot, minus one, and the number of extra
+// bits.
 func distance29(slot int) (base, bits int) {
 	switch {
 	case slot < 4:

@@ -2,7 +2,7 @@ package rar
 
 import "io"
 
-// method50 is a stream of RAR 5, or of RAR 7 with its longer distances.
+// method50 checks a stream of RAR 5, or of RAR 7 with its longer distances.
 func (s *stream) method50(version byte) error {
 	const filters, low, length, main = 256, 16, 44, 306
 	distance := 64
@@ -14,7 +14,7 @@ func (s *stream) method50(version byte) error {
 	for err == nil {
 		symbol := b.symbol(&s.main)
 		if b.err == io.EOF && b.left >= 0 {
-			// The end of the block. Bits that are no whole symbol do not count.
+			// The end of the block. An incomplete symbol is ignored.
 			if last {
 				return nil
 			}
@@ -45,7 +45,7 @@ func (s *stream) method50(version byte) error {
 	return err
 }
 
-// block50 reads the header of a block, and its tables if it has any.
+// block50 reads a block header, and its tables if present.
 func (s *stream) block50(main, distance, low, length int) (last bool, err error) {
 	b := s.bits
 	b.count, b.left, b.err = 0, -1, nil
@@ -83,7 +83,7 @@ func (s *stream) length50(slot int) int {
 	return (4|slot&3)<<bits + int(s.bits.bits(bits)) + 2
 }
 
-// distance50 reads a distance, and returns what it adds to the length.
+// distance50 reads a distance and returns how much it adds to the length.
 func (s *stream) distance50() (more int) {
 	b := s.bits
 	slot := b.symbol(&s.distance)
@@ -120,7 +120,7 @@ func (s *stream) filter50() error {
 		}
 		return n
 	}
-	number() // where
+	number() // block start
 	length := number()
 	if kind := b.bits(3); kind == 0 {
 		b.bits(5) // channels, 32 at most

@@ -11,14 +11,12 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// smallestDictionary is what rardecode takes at least, and refuses to be
-// limited to less.
+// smallestDictionary is the smallest limit that rardecode accepts.
 const smallestDictionary = 256 << 10
 
-// packed looks into the members that are compressed. Those of a solid archive
-// need those before them. In others each gets its own reader: rardecode
-// goes on with what is left of the last one's bits where that has not been read
-// to its end.
+// packed inspects the compressed members. In a solid archive each depends on those
+// before it. Otherwise each gets its own reader, because rardecode would continue with
+// the remaining bits of a member that has not been read to its end.
 func (a *file) packed(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	if !a.any || a.main == 0 {
 		return nil, nil
@@ -34,7 +32,7 @@ func (a *file) packed(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk
 	}
 	for at := a.first; ; {
 		b, ok := a.next(w, s, at)
-		if !ok || b.end || w.Stopped() != nil || g.Left {
+		if !ok || b.end || w.Stopped() != nil || g.Abandoned {
 			return nil, w.Stopped()
 		}
 		if e := b.entry; e != nil && !e.directory && !e.stored && !e.split && e.packed >= walk.SmallestContainer {
@@ -48,7 +46,7 @@ func (a *file) packed(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk
 
 // unpacker unpacks members with rardecode.
 type unpacker struct {
-	ctx     context.Context // see meter
+	ctx     context.Context // lives as long as the scan
 	walk    *walk.Walk
 	section *walk.Section
 	guard   *walk.Guard
@@ -57,19 +55,19 @@ type unpacker struct {
 	reader  *rardecode.Reader
 }
 
-// single looks into a member whose header is at at.
+// single inspects a member whose header is at offset at.
 func (u *unpacker) single(e *entry, at int64) *walk.Sighting {
 	w := u.walk
 	if e.solid {
-		// Its archive is not: where rardecode would begin cannot be known.
+		// The archive is not solid: where rardecode would start is unknown.
 		w.Miss(walk.UnscannedBroken, "rar: a solid member in an archive that is not solid")
 		return nil
 	}
 	dictionary := e.window()
-	// rardecode unpacks a whole dictionary ahead, and what a filter needs.
+	// rardecode unpacks up to a dictionary ahead, plus what a filter needs.
 	const filter = 4 << 20
 	if g := u.unsound(e, 2*dictionary+filter); g != nil {
-		w.Missed(g)
+		w.AddGap(g)
 		return nil
 	}
 	end := min(e.at+e.packed, u.section.Size)
@@ -87,14 +85,14 @@ func (u *unpacker) single(e *entry, at int64) *walk.Sighting {
 	}
 	return u.member(h, func() error {
 		if g := u.unsound(e, 1<<62); g != nil {
-			w.Missed(g)
+			w.AddGap(g)
 			return errStream
 		}
 		return nil
 	})
 }
 
-// solid looks into the members of a solid archive.
+// solid inspects the members of a solid archive.
 func (u *unpacker) solid() *walk.Sighting {
 	w, a := u.walk, u.archive
 	end, dictionary := u.soundMembers()
@@ -109,14 +107,14 @@ func (u *unpacker) solid() *walk.Sighting {
 		if h == nil {
 			return nil
 		}
-		if seen := u.member(h, nil); seen != nil || w.Stopped() != nil || u.guard.Left {
+		if seen := u.member(h, nil); seen != nil || w.Stopped() != nil || u.guard.Abandoned {
 			return seen
 		}
 	}
 }
 
-// soundMembers returns where the first member lies that rardecode must not get,
-// or the end of the archive, and the dictionary that those before it need.
+// soundMembers returns the offset of the first member that rardecode must not get, or the
+// end of the archive, and the dictionary that the members before it need.
 func (u *unpacker) soundMembers() (end, dictionary int64) {
 	w, s, a := u.walk, u.section, u.archive
 	end = s.Size
@@ -132,7 +130,7 @@ func (u *unpacker) soundMembers() (end, dictionary int64) {
 			}
 			switch {
 			case why != nil && (e.unpacked < 0 || e.unpacked >= walk.SmallestContainer):
-				w.Missed(why) // but nothing is missed where all are too small
+				w.AddGap(why) // tiny members are no loss
 				fallthrough
 			case why != nil, e.split, e.cut:
 				end = min(end, at)
@@ -144,7 +142,7 @@ func (u *unpacker) soundMembers() (end, dictionary int64) {
 	}
 }
 
-// window is the dictionary that rardecode makes for a member.
+// window returns the size of the dictionary that rardecode allocates for a member.
 func (e *entry) window() int64 {
 	if !e.solid && e.unpacked >= 0 {
 		return min(e.dictionary, e.unpacked)
@@ -152,23 +150,22 @@ func (e *entry) window() int64 {
 	return e.dictionary
 }
 
-// unsound goes through the stream of a member, until enough would have come out,
-// and says why it cannot be unpacked. It costs nothing, because rardecode is
-// going to read the same.
+// unsound checks the stream of a member for enough bytes of output, and returns why it
+// cannot be unpacked. The check is free, because rardecode reads the same bytes again.
 func (u *unpacker) unsound(e *entry, enough int64) *walk.Gap {
 	most := e.unpacked
 	if most < 0 {
-		most = u.walk.Left()
+		most = u.walk.BytesLeft()
 	}
 	u.stream.begin(io.NewSectionReader(u.section, e.at, e.packed), e.solid, most, enough)
 	var err error
 	switch {
 	case u.archive.version == 1 && e.version <= 1:
-		u.walk.Free(func() { err = u.stream.method50(e.version) })
+		u.walk.Unmetered(func() { err = u.stream.method50(e.version) })
 	case u.archive.version == 0 && e.version == 29:
-		u.walk.Free(func() { err = u.stream.method29() })
+		u.walk.Unmetered(func() { err = u.stream.method29() })
 	case u.archive.version == 0 && (e.version == 20 || e.version == 26):
-		// No filters, and no PPMd.
+		// These have neither filters nor PPMd.
 	default:
 		return &walk.Gap{Name: walk.UnscannedMethod, Detail: fmt.Sprintf("rar: version %d of its methods is not supported", e.version)}
 	}
@@ -181,14 +178,14 @@ func (u *unpacker) unsound(e *entry, enough int64) *walk.Gap {
 	return &walk.Gap{Name: walk.UnscannedBroken, Detail: err.Error()}
 }
 
-// open gives an archive to rardecode. release is nil if it cannot be unpacked,
-// and gives its memory back else.
+// open opens an archive with rardecode. The returned function releases its memory; it is
+// nil if the archive cannot be unpacked.
 func (u *unpacker) open(dictionary int64, archive io.Reader) (release func()) {
 	w := u.walk
 	dictionary = max(dictionary, smallestDictionary)
-	// A filter needs its bytes, and two times as many for what it makes of them.
+	// A filter needs memory for its input and twice that for its output.
 	memory := dictionary + 3*u.stream.longestFilter
-	if memory > w.Left() {
+	if memory > w.BytesLeft() {
 		w.Note("MaxBytes", w.Limits.MaxBytes)
 		return nil
 	}
@@ -207,7 +204,7 @@ func (u *unpacker) open(dictionary int64, archive io.Reader) (release func()) {
 	return release
 }
 
-// nextMember returns the header of the next member, or nil.
+// nextMember returns the next member's header, or nil.
 func (u *unpacker) nextMember() *rardecode.FileHeader {
 	var h *rardecode.FileHeader
 	err := u.guard.Call(func() (err error) {
@@ -223,7 +220,7 @@ func (u *unpacker) nextMember() *rardecode.FileHeader {
 	return h
 }
 
-// member looks into one member, and reads it to its end in a solid archive.
+// member inspects one member. In a solid archive it reads it to the end.
 func (u *unpacker) member(h *rardecode.FileHeader, ready func() error) *walk.Sighting {
 	if h.IsDir || h.UnPackedSize == 0 {
 		return nil

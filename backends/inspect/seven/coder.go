@@ -22,17 +22,17 @@ type coder struct {
 	ins, outs  uint64
 }
 
-// method is how a coder's output is made.
+// method describes how to decode a coder.
 type method struct {
 	name string
-	// memory is what the coder takes to put out size bytes.
+	// memory returns what the decoder allocates for size bytes of output.
 	memory func(properties []byte, size uint64) uint64
 	open   func(properties []byte, size uint64, ins []io.Reader) (io.Reader, error)
-	ins    int // its inputs
+	ins    int // number of inputs
 }
 
-// methods are those that members are unpacked for. No method allocates by
-// a number in the archive that memory has not counted.
+// methods are the supported methods. None allocates because of a number in the archive that
+// memory does not count.
 var methods = map[string]method{
 	"\x00":             {"Copy", flat(0), openCopy, 1},
 	"\x03":             {"Delta", flat(buffers), openDelta, 1},
@@ -54,11 +54,11 @@ var methods = map[string]method{
 // encryptions are the methods that encrypt.
 var encryptions = map[string]bool{
 	"\x06\xf1\x07\x01": true, // AES-256 with SHA-256
-	"\x06\xf1\x01\x01": true, // ZipCrypto, and what else 7-Zip's Methods.txt reserves
+	"\x06\xf1\x01\x01": true, // ZipCrypto and others reserved in 7-Zip's Methods.txt
 	"\x06\xf1\x03\x01": true, // AES of RAR
 }
 
-// others are methods that are only named, for the operator.
+// others names unsupported methods for the operator.
 var others = map[string]string{
 	"\x04": "Delta", "\x05": "IA64", "\x0b": "RISCV", "\x03\x03\x04\x01": "IA64",
 	"\x04\xf7\x11\x01": "Zstandard", "\x04\xf7\x11\x02": "Brotli", "\x04\xf7\x11\x04": "LZ4",
@@ -67,7 +67,7 @@ var others = map[string]string{
 
 var errProperties = errors.New("broken properties of a 7z coder")
 
-// buffers is what a filter takes.
+// buffers is the memory of a filter.
 const buffers = 32 << 10
 
 func flat(n uint64) func([]byte, uint64) uint64 {
@@ -152,7 +152,7 @@ func (r *reader) coder() coder {
 	if flags&0x20 != 0 {
 		c.properties = r.bytes(r.number())
 	}
-	if flags&0xc0 != 0 { // reserved, and alternatives, which no program writes
+	if flags&0xc0 != 0 { // reserved, and alternative coders, which no program writes
 		r.bad = true
 	}
 	return c

@@ -5,16 +5,15 @@ import (
 	"io"
 )
 
-// graph is a folder: coders, and how the streams flow between them.
+// graph describes a folder: its coders and how streams flow between them.
 type graph struct {
 	coders []coder
 	binds  []bind
-	packed []uint64 // the inputs that packed streams are for
-	main   uint64   // the output that is bound to no input
+	packed []uint64 // inputs fed by packed streams
+	main   uint64   // the output that feeds no input
 }
 
-// bind feeds an input from an output. Inputs and outputs are counted over
-// all coders.
+// bind connects an output to an input. Inputs and outputs are numbered across all coders.
 type bind struct{ in, out uint64 }
 
 // graph reads a folder.
@@ -60,7 +59,7 @@ func (g *graph) bound(out uint64) bool {
 	return false
 }
 
-// freeInput returns the input that is bound to no output.
+// freeInput returns the input that is not bound.
 func (g *graph) freeInput(ins uint64) uint64 {
 	for in := range ins {
 		free := true
@@ -83,7 +82,7 @@ func (g *graph) encrypted() bool {
 	return false
 }
 
-// unknown names a method that cannot be unpacked, or nothing.
+// unknown returns the name of an unsupported method, or "".
 func (g *graph) unknown() string {
 	for _, c := range g.coders {
 		if m, ok := methods[c.id]; ok && uint64(m.ins) == c.ins && c.outs == 1 {
@@ -97,21 +96,19 @@ func (g *graph) unknown() string {
 	return ""
 }
 
-// memory is what it takes to unpack the folder, if sizes are those of the
-// outputs.
+// memory returns the memory needed to unpack the folder, given the sizes of the outputs.
 func (g *graph) memory(sizes []uint64) uint64 {
 	const most = 1 << 48
 	n := uint64(0)
 	for i, c := range g.coders {
-		const buffer = 4096 // before it
+		const buffer = 4096 // input buffer
 		n += min(most, methods[c.id].memory(c.properties, sizes[i])) + c.ins*buffer
 	}
 	return n
 }
 
-// open makes a reader of an output, of coders each of which has one. streams
-// are the packed streams. It follows each coder once: another way to it would
-// be a circle.
+// open returns a reader of an output. Every coder has exactly one output; streams are the
+// packed streams. Each coder is visited once: visiting it again would mean a cycle.
 func (g *graph) open(out uint64, sizes []uint64, streams []io.Reader, used []bool) (io.Reader, error) {
 	if out >= uint64(len(g.coders)) || used[out] {
 		return nil, errBroken
@@ -145,7 +142,7 @@ func (g *graph) input(in uint64, sizes []uint64, streams []io.Reader, used []boo
 	for i, p := range g.packed {
 		if p == in && streams[i] != nil {
 			r := streams[i]
-			streams[i] = nil // one coder reads it
+			streams[i] = nil // only one coder may read it
 			return r, nil
 		}
 	}

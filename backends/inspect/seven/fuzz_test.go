@@ -14,7 +14,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// FuzzArchive has right sums around any streams and header.
+// FuzzArchive puts correct checksums around arbitrary streams and headers.
 func FuzzArchive(f *testing.F) {
 	add := func(data []byte) {
 		start := int(binary.LittleEndian.Uint64(data[12:])) + startSize
@@ -42,13 +42,13 @@ func FuzzArchive(f *testing.F) {
 		}
 		h := reader{b: header[1:]}
 		if s := h.streams(); !h.bad && s.encrypted >= 0 && seen == nil && w.Stopped() == nil {
-			t.Error("the header is encrypted, but nothing is seen")
+			t.Error("the header is encrypted, but nothing was found")
 		}
 	})
 }
 
-// FuzzMethods wants every coder to end, with any properties and bytes. What
-// panics does so in a guard.
+// FuzzMethods checks that every coder ends with any properties and input. A panic is
+// harmless, because coders run in a guard.
 func FuzzMethods(f *testing.F) {
 	ids := slices.Sorted(maps.Keys(methods))
 	for i := range ids {

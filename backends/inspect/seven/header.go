@@ -1,6 +1,6 @@
 package seven
 
-// The numbers of the parts of a header.
+// Property IDs of a header (7zFormat.txt).
 const (
 	idEnd             = 0x00
 	idHeader          = 0x01
@@ -21,39 +21,39 @@ const (
 	encodedHeader     = 0x17
 )
 
-// Bounds for one folder. 7-Zip 26 has 64 coders and 64 streams at most.
+// Limits for one folder. 7-Zip 26 allows at most 64 coders and 64 streams.
 const (
 	maxCoders = 32
 	maxFlows  = 64
 )
 
-// maxFolders bounds what a header makes us remember.
+// maxFolders bounds the memory for a header.
 const maxFolders = 50_000
 
-// streamsInfo is a StreamsInfo.
+// streamsInfo is a parsed StreamsInfo.
 type streamsInfo struct {
-	place     uint64 // of the first packed stream, after the start header
-	packed    []byte // the sizes of the packed streams, as they are in the header
-	sizes     []byte // of the members in the folders, likewise
+	place     uint64 // offset of the first packed stream, from the end of the start header
+	packed    []byte // encoded sizes of the packed streams
+	sizes     []byte // encoded sizes of the members
 	folders   []folder
 	encrypted int // the first folder with an encrypted stream, or -1
 	total     uint64
 }
 
-// folder is what is packed together. It keeps the header's own bytes: there may
-// be many folders.
+// folder is a unit of compression. It refers to the encoded header, because there may be
+// many folders.
 type folder struct {
 	graph    []byte
-	outs     []byte // the sizes of the outputs
+	outs     []byte // encoded sizes of the outputs
 	unpacked uint64
-	streams  uint64 // members in it
-	count    uint8  // of outputs
-	main     uint8  // the output that the members are in
-	packed   uint8  // packed streams
+	streams  uint64 // number of members
+	count    uint8  // number of outputs
+	main     uint8  // the output that contains the members
+	packed   uint8  // number of packed streams
 	sum      bool
 }
 
-// first returns the number of the first stream of a folder.
+// first returns the index of a folder's first stream.
 func (s *streamsInfo) first(folder int) uint64 {
 	n := uint64(0)
 	for _, f := range s.folders[:folder] {
@@ -62,7 +62,7 @@ func (s *streamsInfo) first(folder int) uint64 {
 	return n
 }
 
-// sums skips the checksums of n things and returns which of them have one.
+// sums skips the checksums of n items and calls has for each item that has one.
 func (r *reader) sums(n uint64, has func(i uint64)) {
 	defined := n
 	if r.byte() == 0 {
@@ -86,7 +86,7 @@ func (r *reader) properties() {
 	}
 }
 
-// streams reads a StreamsInfo. It is good only if the reader is not bad then.
+// streams reads a StreamsInfo. The result is valid only if r is not bad afterwards.
 func (r *reader) streams() *streamsInfo {
 	s := &streamsInfo{encrypted: -1}
 	id := r.byte()

@@ -2,7 +2,7 @@ package seven
 
 import "testing"
 
-// TestNumbers compares numbers of all lengths.
+// TestNumbers decodes numbers of all lengths.
 func TestNumbers(t *testing.T) {
 	for _, c := range []struct {
 		b    []byte
@@ -14,11 +14,11 @@ func TestNumbers(t *testing.T) {
 	} {
 		r := reader{b: c.b}
 		if got := r.number(); got != c.want || r.bad || len(r.b) != 0 {
-			t.Errorf("% x is %#x, want %#x", c.b, got, c.want)
+			t.Errorf("% x: got %#x, want %#x", c.b, got, c.want)
 		}
 		r = reader{b: c.b[:len(c.b)-1]}
 		if r.number(); !r.bad {
-			t.Errorf("% x cut is good", c.b)
+			t.Errorf("% x, truncated: no error", c.b)
 		}
 	}
 }

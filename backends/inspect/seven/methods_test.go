@@ -11,7 +11,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// TestMethods unpacks what 7-Zip packs, by every method and filter.
+// TestMethods unpacks archives that 7-Zip makes with every method and filter.
 func TestMethods(t *testing.T) {
 	program, err := exec.LookPath("7z")
 	if err != nil {
@@ -39,7 +39,7 @@ func TestMethods(t *testing.T) {
 			t.Fatal(err)
 		}
 		if out, err := exec.Command(program, append([]string{"a", archive, file}, argv...)...).CombinedOutput(); err != nil {
-			t.Logf("%v: this 7z cannot: %v\n%s", argv, err, out)
+			t.Logf("%v: not supported by this 7z: %v\n%s", argv, err, out)
 			continue
 		}
 		packed, err := os.ReadFile(archive)

@@ -2,7 +2,7 @@ package seven
 
 import "polyclam/backends/inspect/internal/walk"
 
-// nameOf finds the name of the file with stream number i in a FilesInfo.
+// nameOf returns the name of the file with stream i from a FilesInfo.
 func nameOf(files []byte, i uint64) string {
 	r := reader{b: files}
 	n := r.count()
@@ -23,7 +23,7 @@ func nameOf(files []byte, i uint64) string {
 	return ""
 }
 
-// fileOf finds the file with stream number i: not all have one.
+// fileOf returns the index of the file with stream i. Empty files have no stream.
 func fileOf(empty []byte, files, i uint64) uint64 {
 	for file := range files {
 		if int(file/8) < len(empty) && empty[file/8]&(0x80>>(file%8)) != 0 {
@@ -37,7 +37,7 @@ func fileOf(empty []byte, files, i uint64) uint64 {
 	return files
 }
 
-// nameAt returns the name number i of names that end in NULs.
+// nameAt returns name i of a list of NUL-terminated names.
 func nameAt(names []byte, i uint64) string {
 	for ; len(names) > 0; i-- {
 		end := 0

@@ -1,6 +1,6 @@
 package seven
 
-// reader reads a header. Once it is bad it gives zeros.
+// reader reads a header. Once bad is set it returns zeros.
 type reader struct {
 	b    []byte
 	bad  bool
@@ -24,8 +24,8 @@ func (r *reader) bytes(n uint64) []byte {
 	return b
 }
 
-// number reads a number: as many high bits are set in its first byte as bytes
-// follow.
+// number reads a variable-length integer: the leading one bits of its first byte count the
+// bytes that follow.
 func (r *reader) number() uint64 {
 	first := r.byte()
 	n := uint64(0)
@@ -39,7 +39,7 @@ func (r *reader) number() uint64 {
 	return n
 }
 
-// count reads the number of things of which each takes a byte at least.
+// count reads the number of items that take at least one byte each.
 func (r *reader) count() uint64 {
 	n := r.number()
 	if n > uint64(len(r.b)) {
@@ -49,14 +49,15 @@ func (r *reader) count() uint64 {
 	return n
 }
 
-// want reads a byte that must be id.
+// want reads a byte that must equal id.
 func (r *reader) want(id byte) {
 	if r.byte() != id {
 		r.bad, r.b = true, nil
 	}
 }
 
-// bits reads n bits, the highest first. set may be nil.
+// bits reads n bits, most significant first, and calls set for each one bit. set may be
+// nil.
 func (r *reader) bits(n uint64, set func(i uint64)) {
 	b := r.bytes((n + 7) / 8)
 	for i := uint64(0); i < n && !r.bad && set != nil; i++ {

@@ -1,6 +1,10 @@
-// Package seven knows 7z archives and looks into their members. It reads the headers and
-// joins the coders itself, because bodgit/sevenzip allocates by the numbers in an archive;
-// libraries are used for the single methods.
+// Package seven inspects 7z archives (7zFormat.txt and Methods.txt of the LZMA SDK). An
+// archive is encrypted if one of its coders is an encryption method; if that is the
+// encoded header's, even the names are encrypted.
+//
+// It parses headers and connects coders itself, with libraries for the individual methods.
+// bodgit/sevenzip allocates whatever an archive's numbers say, lacks some methods, loops
+// forever in some filters, and without a password may unpack garbage unnoticed.
 package seven
 
 import (
@@ -12,21 +16,15 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows 7z archives, as 7zFormat.txt of the LZMA SDK describes
-// them. It reads the headers itself: what is encrypted is known by the coder's
-// number there, while a library without the password may unpack garbage and not
-// notice; and it lets no count of a header pass that the library would allocate
-// by. It also puts the coders together itself, from libraries for the single methods:
-// bodgit/sevenzip does not know all methods, takes as much memory as the archive
-// says, and reads forever with some of its filters.
+// Detector recognises 7z archives, including those in self-extracting programs.
 type Detector struct{}
 
 const (
 	signature = "7z\xbc\xaf\x27\x1c"
 	startSize = 32
-	// maxHeader is the largest header read, packed or not.
+	// maxHeader is the largest header that is read, packed or unpacked.
 	maxHeader = 8 << 20
-	// maxLevels is how often a header may be packed.
+	// maxLevels is how many times a header may be packed.
 	maxLevels = 4
 )
 
@@ -40,9 +38,9 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 
 // file is an archive.
 type file struct {
-	ctx     context.Context // see meter
+	ctx     context.Context // lives as long as the scan
 	walk    *walk.Walk
-	section *walk.Section // from the signature on
+	section *walk.Section // begins with the signature
 }
 
 // Look implements [walk.Detector].
@@ -85,7 +83,7 @@ func (d Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	return nil, w.Stopped()
 }
 
-// startHeader is the start header.
+// startHeader locates the header.
 type startHeader struct {
 	offset, size uint64
 	sum          uint32
@@ -104,14 +102,14 @@ func readStart(s *walk.Section, at int64) (startHeader, bool) {
 	return start, crc32.ChecksumIEEE(h[12:]) == binary.LittleEndian.Uint32(h[8:])
 }
 
-// header reads the header at the archive's end.
+// header reads the header at the end of the archive.
 func (f *file) header(start startHeader) ([]byte, bool) {
 	room := uint64(f.section.Size - startSize)
 	if start.offset > room || start.size > room-start.offset {
 		f.walk.Miss(walk.UnscannedCutOff, "7z: the archive ends before its header")
 		return nil, false
 	}
-	if start.size > maxHeader || int64(start.size) > f.walk.Left() {
+	if start.size > maxHeader || int64(start.size) > f.walk.BytesLeft() {
 		f.walk.Note("MaxBytes", int64(min(maxHeader, f.walk.Limits.MaxBytes)))
 		return nil, false
 	}
@@ -126,7 +124,7 @@ func (f *file) header(start startHeader) ([]byte, bool) {
 	return b, true
 }
 
-// main reads the header itself, and looks into the members.
+// main parses the header and inspects the members.
 func (f *file) main(r *reader) (*walk.Sighting, error) {
 	var streams *streamsInfo
 	for !r.bad {
@@ -150,8 +148,8 @@ func (f *file) main(r *reader) (*walk.Sighting, error) {
 	return nil, nil
 }
 
-// members looks at what the header says, and then into what it speaks of. files
-// is the part of the header with the names.
+// members checks the coders for encryption, then inspects the members. files is the part of
+// the header with the names.
 func (f *file) members(streams *streamsInfo, files []byte) (*walk.Sighting, error) {
 	if streams == nil || len(streams.folders) == 0 {
 		return nil, nil

@@ -7,20 +7,20 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// unpacker unpacks folders, one after the other.
+// unpacker unpacks one folder after the other.
 type unpacker struct {
 	file    *file
 	streams *streamsInfo
 	guard   *walk.Guard
 
-	place  uint64 // of the next folder's first packed stream
-	packed reader // the sizes of the packed streams from there on
-	sizes  reader // the sizes of the members from the next folder on
+	place  uint64 // offset of the next folder's first packed stream
+	packed reader // sizes of the remaining packed streams
+	sizes  reader // sizes of the remaining members
 }
 
 var errBroken = errors.New("broken 7z archive")
 
-// open prepares to unpack. The caller closes the guard.
+// open prepares to unpack. The caller must close the guard.
 func (f *file) open(streams *streamsInfo) (*unpacker, error) {
 	if streams.sizes == nil && streams.total > uint64(len(streams.folders)) {
 		return nil, errBroken
@@ -35,16 +35,15 @@ func (f *file) open(streams *streamsInfo) (*unpacker, error) {
 	}, nil
 }
 
-// members looks into the members, and returns the number of that in which
-// something is encrypted.
+// members inspects the members and returns the index of the one with something encrypted.
 func (u *unpacker) members() (uint64, *walk.Sighting) {
 	w := u.file.walk
 	number := uint64(0)
 	for i := range u.streams.folders {
 		f := &u.streams.folders[i]
-		// Their places count even where the folder is skipped.
+		// Advance past the streams even if the folder is skipped.
 		packed, ok := u.packedStreams(f)
-		if !ok || w.Stopped() != nil || u.guard.Left {
+		if !ok || w.Stopped() != nil || u.guard.Abandoned {
 			return 0, nil
 		}
 		sizes := u.sizes
@@ -61,7 +60,7 @@ func (u *unpacker) members() (uint64, *walk.Sighting) {
 	return 0, nil
 }
 
-// packedStreams finds the packed streams of the next folder.
+// packedStreams returns readers of the next folder's packed streams.
 func (u *unpacker) packedStreams(f *folder) ([]io.Reader, bool) {
 	room := uint64(u.file.section.Size - startSize)
 	streams := make([]io.Reader, f.packed)
@@ -77,8 +76,8 @@ func (u *unpacker) packedStreams(f *folder) ([]io.Reader, bool) {
 	return streams, true
 }
 
-// folder looks into the members of one folder, each of which has to be read to
-// its end for the next. sizes are those of its members but the last.
+// folder inspects the members of one folder, each of which must be read to its end to reach
+// the next. sizes has the sizes of all but the last.
 func (u *unpacker) folder(f *folder, packed []io.Reader, sizes reader) (uint64, *walk.Sighting) {
 	w := u.file.walk
 	from, release := u.reader(f, packed)
@@ -109,8 +108,8 @@ func (u *unpacker) folder(f *folder, packed []io.Reader, sizes reader) (uint64, 
 	return 0, nil
 }
 
-// reader makes a reader of a folder. It is nil if the folder cannot be unpacked;
-// what is too large is skipped before it costs anything.
+// reader returns a reader of a folder, or nil if the folder cannot be unpacked. A folder
+// that is too large is skipped before it costs anything.
 func (u *unpacker) reader(f *folder, packed []io.Reader) (from io.Reader, release func()) {
 	w := u.file.walk
 	h := reader{b: f.graph}
@@ -124,7 +123,7 @@ func (u *unpacker) reader(f *folder, packed []io.Reader) (from io.Reader, releas
 		sizes[i] = outs.number()
 	}
 	memory := g.memory(sizes)
-	if memory > uint64(w.Left()) || f.unpacked > uint64(w.Left())-memory {
+	if memory > uint64(w.BytesLeft()) || f.unpacked > uint64(w.BytesLeft())-memory {
 		w.Note("MaxBytes", w.Limits.MaxBytes)
 		return nil, nil
 	}
@@ -132,14 +131,14 @@ func (u *unpacker) reader(f *folder, packed []io.Reader) (from io.Reader, releas
 	if err != nil {
 		return nil, nil
 	}
-	// Not the result itself: a call that was left alone may still write it.
+	// Not the named result: an abandoned call may still write to the variable.
 	var opened io.Reader
 	err = u.guard.Call(func() (err error) {
 		opened, err = g.open(g.main, sizes, packed, make([]bool, len(g.coders)))
 		return err
 	})
 	if err != nil {
-		if !errors.Is(err, walk.ErrLeft) {
+		if !errors.Is(err, walk.ErrAbandoned) {
 			release()
 		}
 		w.Miss(walk.UnscannedBroken, "7z: a folder cannot be unpacked")
@@ -148,8 +147,7 @@ func (u *unpacker) reader(f *folder, packed []io.Reader) (from io.Reader, releas
 	return opened, release
 }
 
-// member looks into one member. broken says that the rest of the folder cannot
-// be read.
+// member inspects one member. broken reports that the rest of the folder cannot be read.
 func (u *unpacker) member(r *walk.Unpacker, size uint64) (seen *walk.Sighting, broken bool) {
 	f := u.file
 	r.Left = int64(min(size, 1<<62))
@@ -169,7 +167,7 @@ func (u *unpacker) member(r *walk.Unpacker, size uint64) (seen *walk.Sighting, b
 	return nil, false
 }
 
-// unpackHeader unpacks a header that is packed.
+// unpackHeader unpacks an encoded header.
 func (f *file) unpackHeader(r reader, streams *streamsInfo) ([]byte, bool) {
 	if r.bad || len(streams.folders) != 1 || streams.total != 1 {
 		return nil, false

@@ -8,10 +8,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// What is signed is itself a message: the content of an opaque S/MIME
-// signature, which may be encrypted, or have attachments that are. It is in an
-// OCTET STRING, in BER often in pieces.
-
+// The object identifiers of signed and compressed data, which contain a message in an
+// OCTET STRING; in BER it is often split into parts.
 const (
 	oidSigned     = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
 	oidCompressed = "\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x09"
@@ -19,7 +17,7 @@ const (
 
 var errBER = errors.New("broken BER")
 
-// The tags that lead to the content.
+// The tags on the way to the content.
 const (
 	tagOctets      = 0x04
 	tagOctetsParts = 0x24
@@ -31,16 +29,16 @@ const (
 type element struct {
 	tag  byte
 	body int64
-	size int64 // of the body, or negative if it ends with an empty element
+	size int64 // of the body, negative if indefinite
 }
 
-// berReader reads elements of a section.
+// berReader reads elements from a section.
 type berReader struct {
 	section *walk.Section
-	budget  int // elements that may be read
+	budget  int // how many more elements may be read
 }
 
-// element reads the header at at.
+// element reads the header at offset at.
 func (r *berReader) element(at int64) (element, error) {
 	r.budget--
 	var b [10]byte
@@ -53,7 +51,7 @@ func (r *berReader) element(at int64) (element, error) {
 	}
 	e := element{tag: b[0], body: at + 2, size: int64(b[1])}
 	if e.tag&0x1f == 0x1f {
-		return e, errBER // a long tag, which is none of those above
+		return e, errBER // a long tag, none of those above
 	}
 	if b[1] < 0x80 {
 		return e, nil
@@ -77,7 +75,7 @@ func (r *berReader) element(at int64) (element, error) {
 	return e, nil
 }
 
-// enter returns where the body of the element at at begins, which must have this
+// enter returns the offset of the body of the element at offset at, which must have this
 // tag.
 func (r *berReader) enter(at int64, tag byte) (int64, error) {
 	e, err := r.element(at)
@@ -87,7 +85,7 @@ func (r *berReader) enter(at int64, tag byte) (int64, error) {
 	return e.body, err
 }
 
-// skip returns where the element after that at at begins.
+// skip returns the offset of the element that follows the one at offset at.
 func (r *berReader) skip(at int64, depth int) (int64, error) {
 	e, err := r.element(at)
 	if err != nil || depth > 32 {
@@ -109,8 +107,8 @@ func (r *berReader) skip(at int64, depth int) (int64, error) {
 	}
 }
 
-// content finds the content of signed data. It reports false if there is none:
-// the signature of something else.
+// content locates the content of signed data. It reports false if the signature is
+// detached.
 func (r *berReader) content(oid string) (e element, ok bool, err error) {
 	at, err := r.enter(0, tagSequence)
 	if err != nil {
@@ -140,8 +138,8 @@ func (r *berReader) content(oid string) (e element, ok bool, err error) {
 	return e, e.tag == tagOctets || e.tag == tagOctetsParts, err
 }
 
-// lookWithin looks at what is signed, or compressed (RFC 3274), which has the
-// same form.
+// lookWithin inspects signed data, or compressed data (RFC 3274), which has the same
+// structure.
 func lookWithin(ctx context.Context, w *walk.Walk, s *walk.Section, oid string) (*walk.Sighting, error) {
 	const elements = 1000
 	r := &berReader{section: s, budget: elements}
@@ -176,8 +174,8 @@ func lookWithin(ctx context.Context, w *walk.Walk, s *walk.Section, oid string) 
 type partsReader struct {
 	ber     *berReader
 	at, end int64
-	left    int64 // of the present part
-	depth   int   // parts may be made of parts
+	left    int64 // bytes left in the current part
+	depth   int   // parts may nest
 }
 
 // Read implements [io.Reader].

@@ -1,5 +1,7 @@
-// Package smime knows CMS messages (RFC 5652, RFC 5083), which S/MIME puts into
-// mails. encoding/asn1 is not used: it reads no BER, and only whole messages.
+// Package smime recognises CMS messages (RFC 5652, RFC 5083), which S/MIME puts into mails.
+// A message is encrypted if its content type is enveloped, encrypted, or authenticated
+// enveloped data; signed and compressed data is unwrapped. encoding/asn1 is not used,
+// because it cannot read BER or partial messages.
 package smime
 
 import (
@@ -9,11 +11,10 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows encrypted CMS messages (RFC 5652, RFC 5083), in DER or BER.
-// Those that are only signed are not encrypted.
+// Detector recognises CMS messages in DER or BER.
 type Detector struct{}
 
-// types are the object identifiers of what is encrypted, as they are encoded.
+// types are the encoded object identifiers of the encrypted content types.
 var types = []struct{ oid, how string }{
 	{"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03", "enveloped data"},
 	{"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x04", "signed and enveloped data"},
@@ -34,8 +35,8 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 	return lookWithin(ctx, w, s, wrapping(s.Head))
 }
 
-// Wraps reports whether a ContentInfo may have another message in it: it is
-// signed or compressed.
+// Wraps reports whether a ContentInfo may contain another message because it is signed or
+// compressed.
 func Wraps(b []byte) bool { return wrapping(b) != "" }
 
 func wrapping(b []byte) string {
@@ -48,8 +49,8 @@ func wrapping(b []byte) string {
 	return ""
 }
 
-// Encryption says how a ContentInfo is encrypted: a sequence that begins with
-// one of the types, and then has a tagged content.
+// Encryption returns how a ContentInfo is encrypted: a sequence that begins with one of the
+// types, followed by tagged content.
 func Encryption(b []byte) string {
 	rest, ok := derHeader(b, 0x30)
 	if !ok {
@@ -65,7 +66,7 @@ func Encryption(b []byte) string {
 	return ""
 }
 
-// derHeader skips a tag and its length, definite or not.
+// derHeader skips a tag and its length, definite or indefinite.
 func derHeader(b []byte, tag byte) ([]byte, bool) {
 	if len(b) < 2 || b[0] != tag {
 		return nil, false

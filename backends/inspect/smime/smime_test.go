@@ -21,7 +21,7 @@ func TestCMSEncryption(t *testing.T) {
 		"":                                                                                "",
 	} {
 		if got := Encryption([]byte(b)); got != want {
-			t.Errorf("%q is %q, want %q", b, got, want)
+			t.Errorf("%q: got %q, want %q", b, got, want)
 		}
 	}
 }

@@ -9,24 +9,23 @@ import (
 	"polyclam/backends/inspect/internal/archive"
 )
 
-// maxPax is the longest list of records that is read. Package archive/tar has the
-// same limit.
+// maxPax is the longest list of records that is read, the same as in archive/tar.
 const maxPax = 1 << 20
 
-var errPax = errors.New("pax header: not understood")
+var errPax = errors.New("malformed pax header")
 
-// pax is what pax records say of a member. Those of sparse files are GNU tar's.
+// pax holds the pax records of a member. The sparse records are GNU tar's.
 type pax struct {
 	path    string
 	size    int64
 	hasSize bool
-	major   string // of the sparse format
+	major   string // version of the sparse format
 	pieces  []piece
-	real    int64 // the size with all holes
+	real    int64 // size including holes
 	isMap   bool
 }
 
-// readPax reads records: "LENGTH KEY=VALUE\n", each with its own length.
+// readPax reads records of the form "LENGTH KEY=VALUE\n", where LENGTH is the record's own.
 func readPax(r io.ReaderAt, at, size int64) (pax, error) {
 	var p pax
 	if size > maxPax {
@@ -54,7 +53,7 @@ func readPax(r io.ReaderAt, at, size int64) (pax, error) {
 	return p, nil
 }
 
-// set takes one record.
+// set stores one record.
 func (p *pax) set(key string, value []byte) (err error) {
 	switch key {
 	case "path":
@@ -62,7 +61,7 @@ func (p *pax) set(key string, value []byte) (err error) {
 			p.path = archive.Name(value)
 		}
 	case "GNU.sparse.name":
-		p.path = archive.Name(value) // "path" is made up then
+		p.path = archive.Name(value) // "path" is a placeholder in this case
 	case "size":
 		p.size, err = decimal(value)
 		p.hasSize = err == nil
@@ -88,7 +87,7 @@ func (p *pax) set(key string, value []byte) (err error) {
 	return err
 }
 
-// merge returns p with what q says otherwise.
+// merge returns p overridden by q.
 func (p pax) merge(q pax) pax {
 	m := p
 	if q.path != "" {
@@ -103,7 +102,7 @@ func (p pax) merge(q pax) pax {
 	return m
 }
 
-// sparse reports whether the member has holes.
+// sparse reports whether the member is a sparse file.
 func (p pax) sparse() bool { return p.isMap || p.major != "" && p.major != "0" }
 
 // parseMap parses OFFSET,SIZE,OFFSET,SIZE...

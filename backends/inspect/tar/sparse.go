@@ -13,13 +13,13 @@ type piece struct {
 	at, size int64
 }
 
-// maxPieces bounds the pieces of one file. Each takes bytes of the archive too.
+// maxPieces bounds the pieces of one file. Each also takes bytes in the archive.
 const maxPieces = 1 << 16
 
 var errSparse = errors.New("damaged map of a sparse file")
 
-// oldSparse handles GNU tar's own kind of sparse files: the map is in the header
-// and in extended headers.
+// oldSparse hands out a sparse file in GNU tar's own format: the map is in the header and
+// in extended headers.
 func (t *reader) oldSparse(m archive.Member, yield func(archive.Member, error) bool) bool {
 	const entries, extended, realSize, moreExtended = 386, 482, 483, 504
 	real, ok := number(t.block[realSize : realSize+12])
@@ -42,7 +42,7 @@ func (t *reader) oldSparse(m archive.Member, yield func(archive.Member, error) b
 	return t.holes(m, m.Offset, m.Size, real, pieces, yield)
 }
 
-// appendPieces appends those of a header. A size of zero at offset zero is none.
+// appendPieces appends the pieces of a header. Unused fields are empty.
 func appendPieces(pieces []piece, b []byte) ([]piece, bool) {
 	for ; len(b) >= 24; b = b[24:] {
 		at, ok := number(b[:12])
@@ -57,8 +57,8 @@ func appendPieces(pieces []piece, b []byte) ([]piece, bool) {
 	return pieces, true
 }
 
-// paxSparse handles the sparse files of pax archives: the map is in the records,
-// or before the data.
+// paxSparse hands out a sparse file of a pax archive: the map is in the records or precedes
+// the data.
 func (t *reader) paxSparse(m archive.Member, p pax, yield func(archive.Member, error) bool) bool {
 	pieces, at := p.pieces, m.Offset
 	if !p.isMap {
@@ -71,8 +71,8 @@ func (t *reader) paxSparse(m archive.Member, p pax, yield func(archive.Member, e
 	return t.holes(m, at, m.Size-(at-m.Offset), p.real, pieces, yield)
 }
 
-// readMap reads a map of decimal numbers, each on a line, padded to a block. It
-// returns where the data begins.
+// readMap reads a map of decimal numbers, one per line, padded to a block. It returns the
+// offset of the data.
 func readMap(r io.ReaderAt, m archive.Member) ([]piece, int64, error) {
 	lines := bufio.NewReaderSize(io.NewSectionReader(r, m.Offset, m.Size), blockSize)
 	read := int64(0)
@@ -107,7 +107,8 @@ func readMap(r io.ReaderAt, m archive.Member) ([]piece, int64, error) {
 	return pieces, m.Offset + (read+blockSize-1)/blockSize*blockSize, nil
 }
 
-// holes hands out a sparse member, and moves past its data: size bytes at from.
+// holes hands out a sparse member and moves past its data, which is size bytes at offset
+// from.
 func (t *reader) holes(m archive.Member, from, size, real int64, pieces []piece, yield func(archive.Member, error) bool) bool {
 	cutOff := m.Size > t.size-m.Offset
 	t.skip(m.Size)
@@ -119,8 +120,8 @@ func (t *reader) holes(m archive.Member, from, size, real int64, pieces []piece,
 		(!cutOff || yield(archive.Member{Name: m.Name}, archive.ErrCutOff))
 }
 
-// inOrder reports whether pieces are in order, do not overlap, lie within a file
-// of real bytes, and take no more than the size bytes there are.
+// inOrder reports whether pieces are sorted, do not overlap, lie within a file of real
+// bytes, and take no more than size bytes.
 func inOrder(pieces []piece, size, real int64) bool {
 	end := int64(0)
 	for _, p := range pieces {
@@ -133,7 +134,7 @@ func inOrder(pieces []piece, size, real int64) bool {
 	return true
 }
 
-// sparse reads a file with its holes.
+// sparse reads a file including its holes.
 type sparse struct {
 	from   io.Reader
 	pieces []piece

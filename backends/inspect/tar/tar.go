@@ -1,9 +1,10 @@
-// Package tar goes through tar archives of all ages: v7 without a magic, ustar,
-// GNU and pax, with long names and sparse files.
+// Package tar reads tar archives of all formats: v7 without a magic number, ustar, GNU and
+// pax (POSIX.1-2017 pax, GNU tar's manual), with long names and sparse files. The formats
+// know no encryption; only members are inspected.
 //
-// Package archive/tar is not used because it ends at the first header that it
-// does not like, where GNU tar and bsdtar look for the next one, and because it
-// knows no place of a member's data, which is looked at where it lies.
+// archive/tar is not used because it stops at the first bad header, where GNU tar and
+// bsdtar search for the next one, and because it does not expose the offset of a member's
+// data, which is inspected in place.
 package tar
 
 import (
@@ -16,11 +17,10 @@ import (
 
 const (
 	blockSize = 512
-	// maxGap is how far what is not a header is searched for the next one. GNU
-	// tar pads to 10 KiB.
+	// maxGap is how far to search for the next header. GNU tar pads to 10 KiB.
 	maxGap = 1 << 20
 
-	magic = 257 // where ustar has it
+	magic = 257 // offset of the magic number
 	ustar = "ustar"
 )
 
@@ -29,15 +29,13 @@ var (
 	errVolume  = archive.SplitError("continued from another volume")
 )
 
-// Matches reports whether head is the beginning of a tar archive: a header whose sum is
-// right, or one of ustar, after which GNU tar and bsdtar look for the next header if
-// its sum is wrong.
+// Matches reports whether head begins a tar archive: with a valid header, or with a ustar
+// magic number, because GNU tar and bsdtar skip a header whose checksum is wrong.
 func Matches(head []byte) bool {
 	return len(head) >= blockSize && (isHeader(head[:blockSize]) || string(head[magic:magic+len(ustar)]) == ustar)
 }
 
-// isHeader reports whether the sum of a header is right. Old programs added
-// signed bytes.
+// isHeader reports whether a header's checksum is right. Old programs summed signed bytes.
 func isHeader(b []byte) bool {
 	want, ok := archive.Number(b[148:156], 8)
 	if !ok || want == 0 {
@@ -53,8 +51,8 @@ func isHeader(b []byte) bool {
 	return want == unsigned || want == signed
 }
 
-// number parses a field of octal digits, or of base 256 as GNU tar writes what is
-// too large for it.
+// number parses a field of octal digits, or the base-256 format that GNU tar uses for large
+// numbers.
 func number(b []byte) (int64, bool) {
 	if b[0]&0x80 == 0 {
 		return archive.Number(b, 8)
@@ -69,18 +67,18 @@ func number(b []byte) (int64, bool) {
 	return n, b[0]&0x40 == 0
 }
 
-// reader is the state between two headers.
+// reader is the iteration state between headers.
 type reader struct {
 	r      io.ReaderAt
 	size   int64
-	at     int64 // of the next header
+	at     int64 // offset of the next header
 	block  [blockSize]byte
 	long   string // the next member's name
-	next   pax    // of the next member
-	global pax    // of all members that follow
+	next   pax    // records for the next member
+	global pax    // records for all following members
 }
 
-// Members goes through an archive of size bytes.
+// Members iterates over an archive of size bytes.
 func Members(r io.ReaderAt, size int64) archive.Members {
 	return func(yield func(archive.Member, error) bool) {
 		t := &reader{r: r, size: size}
@@ -90,7 +88,7 @@ func Members(r io.ReaderAt, size int64) archive.Members {
 			damaged = damaged || bad
 			switch {
 			case errors.Is(err, io.EOF) && !found:
-				yield(archive.Member{}, archive.ErrOther) // it has nothing but the magic
+				yield(archive.Member{}, archive.ErrFormat) // there is nothing but the magic number
 				return
 			case errors.Is(err, io.EOF) && damaged:
 				yield(archive.Member{}, errDamaged)
@@ -109,8 +107,8 @@ func Members(r io.ReaderAt, size int64) archive.Members {
 	}
 }
 
-// header reads the next header, and reports whether it had to be searched for.
-// The end is [io.EOF].
+// header reads the next header, and reports whether it had to be searched for. The end is
+// [io.EOF].
 func (t *reader) header() (damaged bool, err error) {
 	for gap := 0; gap < maxGap && t.at < t.size; gap += blockSize {
 		if t.size-t.at < blockSize {
@@ -128,7 +126,7 @@ func (t *reader) header() (damaged bool, err error) {
 	return damaged, io.EOF
 }
 
-// member handles the header in t.block, and moves to the next.
+// member processes the header in t.block and moves to the next.
 func (t *reader) member(yield func(archive.Member, error) bool) bool {
 	size, ok := number(t.block[124:136])
 	kind := t.block[156]
@@ -156,21 +154,21 @@ func (t *reader) member(yield func(archive.Member, error) bool) bool {
 	case p.sparse():
 		return t.paxSparse(m, p, yield)
 	case kind >= '1' && kind <= '6':
-		// Links and devices have no data: what follows is a header, or else data
-		// after all.
+		// Links and devices have no data. If what follows is not a header,
+		// it is data after all.
 		return size == 0 || yield(m, nil)
 	}
 	return t.yield(m, yield) && (kind != 'M' || yield(archive.Member{Name: m.Name}, errVolume))
 }
 
-// yield hands out a member, and moves past its data.
+// yield hands out a member and moves past its data.
 func (t *reader) yield(m archive.Member, yield func(archive.Member, error) bool) bool {
 	cutOff := m.Size > t.size-t.at
 	t.skip(m.Size)
 	return yield(m, nil) && (!cutOff || yield(archive.Member{Name: m.Name}, archive.ErrCutOff))
 }
 
-// skip moves to the end of the data.
+// skip moves past data of this size.
 func (t *reader) skip(size int64) {
 	if size > t.size-t.at {
 		t.at = t.size
@@ -196,7 +194,7 @@ func (t *reader) name() string {
 	return name
 }
 
-// meta reads what describes the next member.
+// meta reads a header that describes the next member.
 func (t *reader) meta(kind byte, size int64) (err error) {
 	if size > t.size-t.at {
 		return archive.ErrCutOff

@@ -7,8 +7,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// The types of properties ([MS-OXCDATA] 2.11.1) that have a size of their own, and
-// the property that has the content of an attachment: a message, or a file.
+// The property types of variable size ([MS-OXCDATA] 2.11.1), and the property that holds
+// the data of an attachment: a message or a file.
 const (
 	typeObject  = 0x0d
 	typeString8 = 0x1e
@@ -19,12 +19,12 @@ const (
 	attachData = 0x3701
 )
 
-// fixedSizes are those of the other types, with padding.
+// fixedSizes has the sizes of the other types, with padding.
 var fixedSizes = map[uint16]int64{
 	0x02: 4, 0x03: 4, 0x04: 4, 0x05: 8, 0x06: 8, 0x07: 8, 0x0a: 4, 0x0b: 4, 0x14: 8, 0x40: 8, 0x48: 16,
 }
 
-// properties reads a list of MAPI properties. Once it is bad it gives zeros.
+// properties reads a list of MAPI properties. Once bad is set it returns zeros.
 type properties struct {
 	section *walk.Section
 	at, end int64
@@ -47,11 +47,11 @@ func (p *properties) u32() uint32 {
 	return binary.LittleEndian.Uint32(b[:])
 }
 
-// padded skips n bytes and what fills them up to four.
+// padded skips n bytes and the padding to a multiple of four.
 func (p *properties) padded(n uint32) { p.skip((int64(n) + 3) &^ 3) }
 
-// attachmentObject looks into the content of an attachment that is among its
-// properties, as that of a forwarded message is.
+// attachmentObject inspects an attachment that is stored in its properties, as forwarded
+// messages are.
 func attachmentObject(ctx context.Context, w *walk.Walk, s *walk.Section, at, end int64) *walk.Sighting {
 	const most, interfaceID = 1000, 16
 	p := &properties{section: s, at: at, end: end}
@@ -99,7 +99,7 @@ func attachmentObject(ctx context.Context, w *walk.Walk, s *walk.Section, at, en
 	return nil
 }
 
-// name skips the name of a property.
+// name skips the name of a named property.
 func (p *properties) name() {
 	const guid = 16
 	p.skip(guid)

@@ -1,5 +1,6 @@
-// Package tnef looks into Outlook's winmail.dat ([MS-OXTNEF]). The existing libraries
-// read it as a whole into memory; it is a list of attributes.
+// Package tnef inspects the attachments in Outlook's winmail.dat ([MS-OXTNEF]). The format
+// knows no encryption. Existing libraries read whole files into memory, although a file is
+// just a list of attributes.
 package tnef
 
 import (
@@ -10,7 +11,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector looks into Outlook's winmail.dat ([MS-OXTNEF]).
+// Detector recognises winmail.dat.
 type Detector struct{}
 
 // Match implements [walk.Detector].

@@ -7,7 +7,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// LZMA knows .lzma files.
+// LZMA recognises .lzma files.
 type LZMA struct{}
 
 // Match implements [walk.Detector].
@@ -15,7 +15,7 @@ func (LZMA) Match(w *walk.Walk, s *walk.Section) bool { return MatchesLZMA(s.Hea
 
 // Look implements [walk.Detector].
 func (LZMA) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	const usual = 0x5d // the properties that programs write
+	const usual = 0x5d // the properties that most programs write
 	trust := archive.Guess
 	if s.Head[0] == usual {
 		trust = archive.Likely

@@ -9,7 +9,7 @@ import (
 	"polyclam/backends/inspect/internal/filter"
 )
 
-// The numbers of the filters.
+// Filter IDs (.xz file format 1.2.1, 5.3).
 const (
 	filterDelta = 0x03
 	filterX86   = 0x04
@@ -23,7 +23,7 @@ const (
 	filterLZMA2 = 0x21
 )
 
-// branches are the filters for programs that begin at address 0.
+// branches are the filters for programs loaded at address 0.
 var branches = map[int64]func(io.Reader) io.Reader{
 	filterX86:   filter.X86,
 	filterPPC:   filter.PPC,
@@ -33,10 +33,10 @@ var branches = map[int64]func(io.Reader) io.Reader{
 	filterARM64: func(r io.Reader) io.Reader { return filter.ARM64(r, 0) },
 }
 
-// names are those of filters that are not undone.
+// names are those of unsupported filters.
 var names = map[int64]string{filterIA64: "IA-64", filterRISCV: "RISC-V"}
 
-// newFilter returns what undoes a filter.
+// newFilter returns the decoder of a filter.
 func newFilter(id int64, properties []byte) (func(io.Reader) io.Reader, error) {
 	f := branches[id]
 	switch {

@@ -8,9 +8,9 @@ import (
 	"polyclam/backends/inspect/internal/archive"
 )
 
-// largestBlock returns how much a block of the file unpacks to at most, as the
-// indexes of its streams say, or else as the best compression could have it. If
-// they lie, the dictionary is too small and the unpacking ends with an error.
+// largestBlock returns an upper bound for the unpacked size of a block: from the indexes,
+// or else from the best possible compression. If an index lies, the dictionary is too small
+// and unpacking fails.
 func largestBlock(r io.ReaderAt, size int64) int64 {
 	largest := int64(0)
 	for end := size; end > 0; {
@@ -37,8 +37,7 @@ func largestBlock(r io.ReaderAt, size int64) int64 {
 	return largest
 }
 
-// readIndex returns how much space the blocks take, and the largest of them when
-// it is unpacked.
+// readIndex returns the space that the blocks occupy, and the largest unpacked size.
 func readIndex(r io.Reader) (space, largest int64, ok bool) {
 	b := bufio.NewReaderSize(r, 1024)
 	if zero, err := b.ReadByte(); zero != 0 || err != nil {

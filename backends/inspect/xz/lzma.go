@@ -9,11 +9,11 @@ import (
 	"polyclam/backends/inspect/internal/lzma"
 )
 
-// maxLZMASize is the largest size that a header is believed to mean, as xz has it.
+// maxLZMASize is the largest plausible size in a header, as in xz.
 const maxLZMASize = 1 << 38
 
-// MatchesLZMA reports whether head may be the beginning of an .lzma file. That has
-// no magic: only that its numbers are such as programs write.
+// MatchesLZMA reports whether head may begin an .lzma file. The format has no magic number;
+// the header must only hold values that programs write.
 func MatchesLZMA(head []byte) bool {
 	if len(head) <= lzma.HeaderSize || head[0] >= 9*5*5 || head[lzma.HeaderSize] != 0 {
 		return false
@@ -22,7 +22,7 @@ func MatchesLZMA(head []byte) bool {
 	return wholeDictionary(dictionary) && (size < 0 || size > 0 && size <= maxLZMASize)
 }
 
-// lzmaNumbers returns the size of the dictionary, and the unpacked size or -1.
+// lzmaNumbers returns the dictionary size, and the unpacked size or -1.
 func lzmaNumbers(h []byte) (dictionary, size int64) {
 	return int64(binary.LittleEndian.Uint32(h[1:])), int64(binary.LittleEndian.Uint64(h[5:]))
 }
@@ -43,24 +43,24 @@ func wholeDictionary(n int64) bool {
 // maxRatio is more than LZMA can compress: 273 bytes into 14 decisions of 0.022 bits.
 const maxRatio = 8192
 
-// mostUnpacked returns what size bytes can unpack to at most.
+// mostUnpacked returns the most that size bytes can unpack to.
 func mostUnpacked(size int64) int64 { return size * min(maxRatio, (1<<63-1)/max(size, 1)) }
 
-// NewLZMAReader returns the unpacked bytes of an .lzma file.
+// NewLZMAReader returns a reader of an .lzma file's unpacked bytes.
 func NewLZMAReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return newProbe(func(dictionary int64) io.Reader {
 		return &lzmaReader{packed: io.NewSectionReader(r, 0, size), charge: charge, largest: dictionary}
 	})
 }
 
-// lzmaReader opens the decoder when it is first read.
+// lzmaReader opens the decoder on the first read.
 type lzmaReader struct {
 	packed  *io.SectionReader
 	charge  archive.Charge
-	largest int64 // dictionary
+	largest int64 // limit for the dictionary
 	from    io.Reader
 	err     error
-	broken  bool // but there may be a rest
+	broken  bool // the decoder failed, but may hold more bytes
 }
 
 // Read implements [io.Reader].
@@ -80,8 +80,8 @@ func (l *lzmaReader) Read(p []byte) (n int, err error) {
 	return l.rest(p)
 }
 
-// rest reads what the decoder still has when it fails: it does not return that
-// with the error, and unpacks no more only as long as it has enough for a read.
+// rest reads the bytes that the decoder still holds after it failed. It does not return
+// them with the error, and does not unpack more as long as it holds enough for a read.
 func (l *lzmaReader) rest(p []byte) (int, error) {
 	if l.broken && len(p) > 0 {
 		n, err := l.from.Read(p[:1])
@@ -92,7 +92,7 @@ func (l *lzmaReader) rest(p []byte) (int, error) {
 	return 0, l.err
 }
 
-// open gives the decoder a header with a dictionary no larger than needed.
+// open starts the decoder with a dictionary that is no larger than necessary.
 func (l *lzmaReader) open() error {
 	var h [lzma.HeaderSize]byte
 	if _, err := io.ReadFull(l.packed, h[:]); err != nil {

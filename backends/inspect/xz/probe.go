@@ -8,19 +8,19 @@ import (
 )
 
 const (
-	// probeSize is what is unpacked with a small dictionary. Most files are not
-	// unpacked further: their beginning shows that they are no containers.
+	// probeSize is how much is unpacked with a small dictionary. Most files need no more:
+	// their beginning shows that they are not containers.
 	probeSize       = 48 << 10
 	probeDictionary = 64 << 10
-	// maxDictionary bounds the memory, and the time of one read: the decoder fills
-	// its dictionary before it returns. What refers farther back is an error.
+	// maxDictionary bounds memory, and the time of one read: the decoder fills its
+	// dictionary before it returns. A reference farther back is an error.
 	maxDictionary = 64 << 20
 )
 
-// probe reads the beginning of a file with a small dictionary. Then it opens the
-// file again, and skips what has been read.
+// probe reads the beginning of a file with a small dictionary. Then it reopens the file and
+// skips what has been read.
 type probe struct {
-	open  func(dictionary int64) io.Reader // no larger than that
+	open  func(dictionary int64) io.Reader // with at most this dictionary
 	from  io.Reader
 	read  int64
 	whole bool
@@ -38,7 +38,7 @@ func (r *probe) Read(p []byte) (int, error) {
 		if n > 0 || !errors.Is(err, errData) {
 			return n, err
 		}
-		// The dictionary may have been too small for what the decoder looked ahead.
+		// The decoder looks ahead, and its dictionary may have been too small for that.
 	}
 	if !r.whole {
 		r.whole = true

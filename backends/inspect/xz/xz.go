@@ -1,8 +1,9 @@
-// Package xz unpacks .xz and .lzma files.
+// Package xz unpacks .xz files (.xz file format 1.2.1) and .lzma files (LZMA SDK,
+// lzma-file-format.txt of XZ Utils). The formats know no encryption.
 //
-// The container is parsed here because github.com/ulikunitz/xz makes a dictionary as
-// large as the file asks for, and again for each block. Only its decoder is used, by
-// package lzma, with a dictionary that the caller has agreed to.
+// The container is parsed here because github.com/ulikunitz/xz allocates whatever
+// dictionary a file asks for, again for each block. Only its decoder is used, through
+// package lzma, with a dictionary that has been charged for.
 package xz
 
 import (
@@ -18,11 +19,11 @@ import (
 	"polyclam/backends/inspect/internal/lzma"
 )
 
-// Signature is how an .xz file begins.
+// Signature begins an .xz file.
 const Signature = "\xfd7zXZ\x00"
 
 const (
-	headerSize = 12 // of a stream, and of its footer
+	headerSize = 12 // stream header or footer
 	footerEnd  = "YZ"
 	maxFilters = 4
 )
@@ -33,11 +34,11 @@ var (
 	errTrailing = errors.New("unknown data after the end")
 )
 
-// Matches reports whether head is the beginning of an .xz file.
+// Matches reports whether head begins an .xz file.
 func Matches(head []byte) bool { return bytes.HasPrefix(head, []byte(Signature)) }
 
-// NewReader returns the unpacked bytes of an .xz file with all its streams and
-// blocks. The sums are not checked: what an unpacker would refuse is looked at too.
+// NewReader returns a reader of the unpacked bytes of all streams and blocks. Checksums are
+// not verified, so that files which xz would reject are inspected too.
 func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	largest := largestBlock(r, size)
 	return newProbe(func(dictionary int64) io.Reader {
@@ -50,10 +51,10 @@ func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 type reader struct {
 	from     *counter
 	charge   archive.Charge
-	largest  int64     // dictionary of a block
+	largest  int64     // limit for a block's dictionary
 	block    io.Reader // nil between blocks
-	start    int64     // of the block
-	check    int64     // the size of a block's sum
+	start    int64     // offset of the block
+	check    int64     // size of a block's checksum
 	inStream bool
 	err      error
 }
@@ -77,7 +78,7 @@ func (x *reader) Read(p []byte) (int, error) {
 	return 0, x.err
 }
 
-// cutOff returns the error for what ends too early.
+// cutOff maps a premature end to ErrCutOff.
 func cutOff(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return archive.ErrCutOff
@@ -85,7 +86,7 @@ func cutOff(err error) error {
 	return err
 }
 
-// next opens the next block. At the end of the file it returns [io.EOF].
+// next opens the next block, or returns [io.EOF] at the end of the file.
 func (x *reader) next() error {
 	if !x.inStream {
 		if err := x.header(); err != nil {
@@ -116,7 +117,7 @@ func (x *reader) next() error {
 	return cutOff(err)
 }
 
-// header reads the header of a stream, with the padding before it.
+// header reads a stream header and the padding before it.
 func (x *reader) header() error {
 	var h [headerSize]byte
 	for {
@@ -143,7 +144,7 @@ func (x *reader) header() error {
 	return nil
 }
 
-// checkSize returns the size of the sum of a kind: of three each.
+// checkSize returns the size of a checksum of this kind. Three kinds share each size.
 func checkSize(kind byte) int64 {
 	if kind &= 0x0f; kind > 0 {
 		return 4 << ((kind - 1) / 3)
@@ -151,17 +152,17 @@ func checkSize(kind byte) int64 {
 	return 0
 }
 
-// open opens a block. h is its header after the first byte.
+// open opens a block; h is its header after the first byte.
 func (x *reader) open(h []byte) (io.Reader, error) {
 	v := varints{h[1:]}
 	if h[0]&0x40 != 0 {
-		v.next() // how large it is packed
+		v.next() // the compressed size
 	}
 	unpacked := x.largest
 	if h[0]&0x80 != 0 {
 		unpacked = min(unpacked, v.next())
 	}
-	var undo []func(io.Reader) io.Reader // the last is undone first
+	var undo []func(io.Reader) io.Reader // in encoding order
 	for range int(h[0]&(maxFilters-1)) + 1 {
 		id, properties := v.filter()
 		if id == filterLZMA2 && len(properties) == 1 && properties[0] <= 40 {
@@ -183,7 +184,7 @@ func (x *reader) open(h []byte) (io.Reader, error) {
 	return nil, errDamaged
 }
 
-// lzma2 opens LZMA2 data with a dictionary of the size that is coded in bits.
+// lzma2 opens LZMA2 data whose dictionary size is coded in bits.
 func (x *reader) lzma2(bits byte, unpacked int64) (io.Reader, error) {
 	properties, size := []byte{bits}, uint64(unpacked)
 	if err := x.charge(int64(lzma.Memory2(properties, size))); err != nil {
@@ -193,7 +194,7 @@ func (x *reader) lzma2(bits byte, unpacked int64) (io.Reader, error) {
 	return decoder{r}, err
 }
 
-// decoder makes the errors of the decoder ours. No filter takes them for the end.
+// decoder maps the decoder's errors, so that no filter takes one for the end.
 type decoder struct{ from io.Reader }
 
 // Read implements [io.Reader].
@@ -212,7 +213,7 @@ func decoderError(err error) error {
 	return errData
 }
 
-// endBlock skips a block's padding and sum.
+// endBlock skips a block's padding and checksum.
 func (x *reader) endBlock() error {
 	return x.skip(-(x.from.n-x.start)&3 + x.check)
 }
@@ -238,7 +239,7 @@ func (x *reader) index() error {
 	return x.skip(-(x.from.n-x.start)&3 + 4 + headerSize)
 }
 
-// counter counts what has been read.
+// counter counts the bytes read.
 type counter struct {
 	from *bufio.Reader
 	n    int64
@@ -260,10 +261,10 @@ func (c *counter) ReadByte() (byte, error) {
 	return b, err
 }
 
-// varints parses the numbers of a header. After its end all are zero.
+// varints parses the integers of a header. Beyond the end, all are zero.
 type varints struct{ rest []byte }
 
-// next returns a number, or the largest if it is too large.
+// next returns an integer, capped at the largest int64.
 func (v *varints) next() int64 {
 	n, size := binary.Uvarint(v.rest)
 	if size <= 0 {
@@ -274,7 +275,7 @@ func (v *varints) next() int64 {
 	return int64(min(n, 1<<63-1))
 }
 
-// filter returns a filter's number and properties.
+// filter returns a filter's ID and properties.
 func (v *varints) filter() (int64, []byte) {
 	id, size := v.next(), v.next()
 	if size > int64(len(v.rest)) {

@@ -10,45 +10,33 @@ import (
 	"github.com/ulikunitz/xz"
 	"github.com/ulikunitz/xz/lzma"
 
+	"polyclam/backends/inspect/internal/archive"
 	"polyclam/backends/inspect/internal/archive/archivetest"
 )
 
-const (
-	zipLine  = " 156 c8e498fc"
-	textLine = " 21199 a84a1f88"
-	nothing  = " 0 e3b0c442"
+var (
+	format = archivetest.Stream{Open: NewReader, Matches: Matches}
+	lzmas  = archivetest.Stream{Open: NewLZMAReader, Matches: MatchesLZMA}
 )
 
 func TestSamples(t *testing.T) {
-	for name, want := range map[string]string{
-		"enc.zip.xz":        zipLine,
-		"text-sha256.xz":    textLine,
-		"text-none.xz":      textLine,
-		"text-blocks.xz":    textLine,
-		"text-streams.xz":   textLine,
-		"text-7z.xz":        textLine,
-		"text-delta.xz":     textLine,
-		"text-delta-256.xz": textLine,
-		"text-x86.xz":       textLine,
-		"text-arm64.xz":     textLine,
-	} {
-		if got := archivetest.Unpack(archivetest.Read(t, name), NewReader); got != want {
-			t.Errorf("%s: %s, want %s", name, got, want)
-		}
-	}
-	for name, want := range map[string]string{
-		"enc.zip.lzma":    zipLine,
-		"text-eos.lzma":   textLine,
-		"text-props.lzma": textLine,
-	} {
-		data := archivetest.Read(t, name)
-		if !MatchesLZMA(data) {
-			t.Errorf("%s does not match", name)
-		}
-		if got := archivetest.Unpack(data, NewLZMAReader); got != want {
-			t.Errorf("%s: %s, want %s", name, got, want)
-		}
-	}
+	format.Samples(t, map[string]string{
+		"enc.zip.xz":        archivetest.ZipLine,
+		"text-sha256.xz":    archivetest.TextLine,
+		"text-none.xz":      archivetest.TextLine,
+		"text-blocks.xz":    archivetest.TextLine,
+		"text-streams.xz":   archivetest.TextLine,
+		"text-7z.xz":        archivetest.TextLine,
+		"text-delta.xz":     archivetest.TextLine,
+		"text-delta-256.xz": archivetest.TextLine,
+		"text-x86.xz":       archivetest.TextLine,
+		"text-arm64.xz":     archivetest.TextLine,
+	})
+	lzmas.Samples(t, map[string]string{
+		"enc.zip.lzma":    archivetest.ZipLine,
+		"text-eos.lzma":   archivetest.TextLine,
+		"text-props.lzma": archivetest.TextLine,
+	})
 }
 
 func TestLargestBlock(t *testing.T) {
@@ -70,53 +58,31 @@ func TestLargestBlock(t *testing.T) {
 	}
 }
 
-// TestCutOff wants an error wherever a file ends too early.
 func TestCutOff(t *testing.T) {
-	for _, name := range []string{"enc.zip.xz", "text-blocks.xz"} {
-		data := archivetest.Read(t, name)
-		for n := 0; n < len(data); n += 1 + len(data)/200 {
-			r := NewReader(bytes.NewReader(data), int64(n), func(int64) error { return nil })
-			if _, err := io.Copy(io.Discard, r); err == nil {
-				t.Errorf("%s: no error after %d of %d bytes", name, n, len(data))
-			}
-		}
-	}
-	data := archivetest.Read(t, "enc.zip.lzma")
-	for n := range data {
-		r := NewLZMAReader(bytes.NewReader(data), int64(n), func(int64) error { return nil })
-		if _, err := io.Copy(io.Discard, r); err == nil {
-			t.Errorf("no error after %d of %d bytes", n, len(data))
-		}
-	}
+	format.CutOff(t, "enc.zip.xz")
+	format.CutOff(t, "text-blocks.xz")
+	lzmas.CutOff(t, "enc.zip.lzma")
 }
 
 func TestHostile(t *testing.T) {
-	file := archivetest.Read(t, "text-none.xz")
-	for name, c := range map[string]struct {
-		change func(b []byte) []byte
-		want   string
-	}{
-		"stream header damaged": {func(b []byte) []byte { b[8] ^= 1; return b }, nothing + ": damaged"},
-		"block header damaged":  {func(b []byte) []byte { b[16] ^= 1; return b }, nothing + ": damaged"},
-		"something behind":      {func(b []byte) []byte { return append(b, "PK\x03\x04"...) }, textLine + ": unknown data after the end"},
-		"little padding":        {func(b []byte) []byte { return append(b, 0) }, textLine + ": cut off"},
-		"padding":               {func(b []byte) []byte { return append(b, make([]byte, 4096)...) }, textLine},
-		"header alone":          {func(b []byte) []byte { return b[:12] }, nothing + ": cut off"},
-		"nothing":               {func(b []byte) []byte { return nil }, nothing + ": cut off"},
-	} {
-		if got := archivetest.Unpack(c.change(slices.Clone(file)), NewReader); got != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
-		}
-	}
+	format.Changed(t, "text-none.xz", map[string]archivetest.Change{
+		"stream header damaged": {func(b []byte) []byte { b[8] ^= 1; return b }, archivetest.EmptyLine + ": damaged"},
+		"block header damaged":  {func(b []byte) []byte { b[16] ^= 1; return b }, archivetest.EmptyLine + ": damaged"},
+		"trailing data":         {func(b []byte) []byte { return append(b, "PK\x03\x04"...) }, archivetest.TextLine + ": unknown data after the end"},
+		"little padding":        {func(b []byte) []byte { return append(b, 0) }, archivetest.TextLine + ": cut off"},
+		"padding":               {func(b []byte) []byte { return append(b, make([]byte, 4096)...) }, archivetest.TextLine},
+		"header alone":          {func(b []byte) []byte { return b[:12] }, archivetest.EmptyLine + ": cut off"},
+		"nothing":               {func(b []byte) []byte { return nil }, archivetest.EmptyLine + ": cut off"},
+	})
 }
 
-// tables is what a decoder takes beyond its dictionary.
+// tables is the memory that a decoder needs beyond its dictionary.
 const tables = 128 << 10
 
-// TestDictionary wants no more memory than the file can need.
+// TestDictionary checks that no more memory is used than the file can need.
 func TestDictionary(t *testing.T) {
 	for name, c := range map[string]struct {
-		open archivetest.Opener
+		open archive.Opener
 		most int64
 	}{
 		"text-sha256.xz": {NewReader, 21199 + tables},      // asks for 64 MiB
@@ -133,10 +99,10 @@ func TestDictionary(t *testing.T) {
 	}
 }
 
-// TestProbe wants the dictionary that a file asks for only when more of it is
-// read than its beginning.
+// TestProbe checks that the requested dictionary is allocated only when more than the
+// beginning of a file is read.
 func TestProbe(t *testing.T) {
-	// Repeats itself after more than the small dictionary.
+	// The data repeats at a distance beyond the small dictionary.
 	random := rand.New(rand.NewPCG(1, 2))
 	part := make([]byte, 3*probeDictionary)
 	for i := range part {
@@ -145,7 +111,7 @@ func TestProbe(t *testing.T) {
 	want := slices.Concat(part, part)
 	for name, c := range map[string]struct {
 		pack func(w io.Writer) (io.WriteCloser, error)
-		open archivetest.Opener
+		open archive.Opener
 	}{
 		"xz":   {func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) }, NewReader},
 		"lzma": {func(w io.Writer) (io.WriteCloser, error) { return lzma.NewWriter(w) }, NewLZMAReader},
@@ -169,10 +135,10 @@ func TestProbe(t *testing.T) {
 		}
 		rest, err := io.ReadAll(r)
 		if err != nil || !bytes.Equal(append(head, rest...), want) {
-			t.Errorf("%s: other bytes, %v", name, err)
+			t.Errorf("%s: wrong bytes, %v", name, err)
 		}
 		if largest < int64(len(part)) {
-			t.Errorf("%s: charged %d bytes only", name, largest)
+			t.Errorf("%s: charged only %d bytes", name, largest)
 		}
 	}
 }
@@ -208,5 +174,5 @@ func TestMatchesLZMA(t *testing.T) {
 	}
 }
 
-func FuzzReader(f *testing.F)     { archivetest.FuzzStream(f, NewReader) }
-func FuzzLZMAReader(f *testing.F) { archivetest.FuzzStream(f, NewLZMAReader) }
+func FuzzReader(f *testing.F)     { format.Fuzz(f) }
+func FuzzLZMAReader(f *testing.F) { lzmas.Fuzz(f) }

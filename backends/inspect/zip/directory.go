@@ -11,40 +11,39 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// The sizes of the fixed parts of the records.
+// The sizes of the records' fixed parts.
 const (
 	localSize       = 30
 	centralSize     = 46
 	endSize         = 22
 	end64Size       = 56
 	end64LocateSize = 20
-	maxEnd          = endSize + math.MaxUint16 // with the longest comment
+	maxEnd          = endSize + math.MaxUint16 // including the longest comment
 )
 
 // maxName is how much of a member's name is kept.
 const maxName = walk.MaxName
 
-// maxEnds is how many possible ends of an archive are tried, from the last
-// on, until one has a directory: a comment may hold the bytes of another end.
+// maxEnds is how many possible end records are tried, from the last backwards, until one
+// leads to a directory. A comment may contain the bytes of an end record.
 const maxEnds = 4
 
-// directory is where a central directory lies.
+// directory locates a central directory.
 type directory struct {
 	start int64
-	limit int64  // it ends here at the latest
-	base  int64  // what the offsets of the members count from
-	disk  uint16 // the number of this part of the archive, from 0 on
+	limit int64  // latest possible end
+	base  int64  // offset that member offsets count from
+	disk  uint16 // number of this part of a split archive
 }
 
-// elsewhere reports whether a member is in another part of the archive.
+// elsewhere reports whether a member is in another part of a split archive.
 func (d directory) elsewhere(e *entry) bool { return e.disk < d.disk && d.disk != math.MaxUint16 }
 
 var errFormat = errors.New("not a zip")
 
-// directories finds the central directories of an archive: one as a rule. There are
-// more if the last end record that has any can be read in two ways, or if it is in
-// the comment of another one: some programs take the last, others that whose comment
-// ends with the file.
+// directories finds the central directories of an archive, normally one. There are more if
+// an end record is ambiguous, or inside the comment of another one: some programs use the
+// last record, others the one whose comment ends with the file.
 func directories(w *walk.Walk, s *walk.Section) ([]directory, error) {
 	ends, err := findEnds(w, s)
 	var dirs []directory
@@ -56,14 +55,14 @@ func directories(w *walk.Walk, s *walk.Section) ([]directory, error) {
 	return dirs, err
 }
 
-// hasComment reports whether the comment of the end record at end is all that
-// follows.
+// hasComment reports whether the end record at offset end is followed by exactly its
+// comment.
 func hasComment(s *walk.Section, end int64) bool {
 	var b [2]byte
 	return walk.ReadFull(s, b[:], end+endSize-2) == nil && end+endSize+int64(binary.LittleEndian.Uint16(b[:])) == s.Size
 }
 
-// findEnds finds what may be the record at the end of an archive, the last first.
+// findEnds finds possible end records, the last first.
 func findEnds(w *walk.Walk, s *walk.Section) ([]int64, error) {
 	var ends []int64
 	for _, n := range []int64{walk.HeadSize, maxEnd} {
@@ -88,10 +87,9 @@ func findEnds(w *walk.Walk, s *walk.Section) ([]int64, error) {
 	return ends, nil
 }
 
-// directoriesAt reads the end record at offset end and finds the directory it
-// speaks of. There are two ways to find it, by its place from the start and by
-// its size from the end, and they differ where something precedes the
-// archive, or is meant to hide it.
+// directoriesAt reads the end record at offset end and finds its directory. The directory
+// can be located by its offset from the start or by its size from the end. Both differ if
+// something precedes the archive, or is meant to hide it.
 func directoriesAt(s *walk.Section, end int64) []directory {
 	var h [endSize]byte
 	if walk.ReadFull(s, h[:], end) != nil {
@@ -126,14 +124,13 @@ type end64Record struct {
 	at           int64
 }
 
-// readEnd64 reads the large end record, which the locator before the plain
-// one points to.
+// readEnd64 reads the ZIP64 end record, which the locator before the plain one points to.
 func readEnd64(s *walk.Section, end int64) (end64Record, bool) {
 	var l [end64LocateSize]byte
 	if end < end64LocateSize || walk.ReadFull(s, l[:], end-end64LocateSize) != nil || string(l[:4]) != end64Locate {
 		return end64Record{}, false
 	}
-	// Where it says, or directly before the locator if something precedes
+	// Where the locator says, or directly before it if something precedes
 	// the archive.
 	for _, at := range []uint64{binary.LittleEndian.Uint64(l[8:]), uint64(end - end64LocateSize - end64Size)} {
 		var h [end64Size]byte
@@ -150,24 +147,23 @@ func isCentral(s *walk.Section, at int64) bool {
 	return at >= 0 && at <= s.Size-centralSize && walk.ReadFull(s, h[:], at) == nil && string(h[:]) == central
 }
 
-// entryReader reads the records of a central directory, one at a time, into the
-// same entry.
+// entryReader reads the records of a central directory one at a time, into the same entry.
 type entryReader struct {
 	r     *bufio.Reader
 	entry entry
-	// Memory for reads, which would be allocated again for each record.
+	// Read buffers, to avoid allocating them for each record.
 	fixed  [centralSize]byte
 	field  [4]byte
 	values [24]byte
 	names  [maxName]byte
 }
 
-// entry is one record of a central directory.
+// entry is a record of a central directory.
 type entry struct {
 	flags, method, disk      uint16
 	packed, unpacked, offset uint64
-	name                     []byte // raw and cut; gone with the next record
-	slash                    bool   // the whole name ends in a slash
+	name                     []byte // raw and truncated; valid until the next record
+	slash                    bool   // the untruncated name ends in a slash
 }
 
 func (e *entry) isDirectory() bool { return e.slash }
@@ -176,10 +172,9 @@ func (d directory) reader(s *walk.Section) *entryReader {
 	return &entryReader{r: bufio.NewReader(io.NewSectionReader(s, d.start, d.limit-d.start))}
 }
 
-// next returns the next record, io.EOF at the end of the directory, and another
-// error if it is broken: with the record if only what follows its flags is. It
-// does not count records: the number in the end record
-// is only 16 bits wide, and may be a lie.
+// next returns the next record, or io.EOF at the end of the directory. If a record is
+// broken after its flags, it is returned together with the error. Records are not counted:
+// the count in the end record has only 16 bits and may be a lie.
 func (z *entryReader) next() (*entry, error) {
 	h := z.fixed[:]
 	if n, err := io.ReadFull(z.r, h); err != nil && n < 4 {
@@ -188,7 +183,7 @@ func (z *entryReader) next() (*entry, error) {
 	switch string(h[:4]) {
 	case central:
 	case "PK\x05\x05", "PK\x06\x08", endRecord, end64, end64Locate:
-		return nil, io.EOF // a digital signature or the like follows
+		return nil, io.EOF // for example a digital signature
 	default:
 		return nil, errFormat
 	}
@@ -229,7 +224,7 @@ func (z *entryReader) name(length int) error {
 	return nil
 }
 
-// extra reads the large sizes, if there are any (4.5.3).
+// extra reads ZIP64 sizes, if present (4.5.3).
 func (z *entryReader) extra(length int) error {
 	for length >= 4 {
 		if _, err := io.ReadFull(z.r, z.field[:]); err != nil {
@@ -257,7 +252,7 @@ func (z *entryReader) extra(length int) error {
 	return noEOF(err)
 }
 
-// enlarge puts the large values where the record has none.
+// enlarge replaces the values that do not fit in the record.
 func (e *entry) enlarge(field []byte) {
 	for _, v := range []*uint64{&e.unpacked, &e.packed, &e.offset} {
 		if *v == math.MaxUint32 && len(field) >= 8 {
@@ -267,7 +262,7 @@ func (e *entry) enlarge(field []byte) {
 	}
 }
 
-// noEOF is for reads within a record: a directory must not end there.
+// noEOF is for reads within a record, where a directory must not end.
 func noEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

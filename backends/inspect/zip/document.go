@@ -8,7 +8,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// document looks for the members that say how a document is encrypted.
+// document inspects the members that show whether a document is encrypted.
 func (Detector) document(ctx context.Context, w *walk.Walk, s *walk.Section, d directory) *walk.Sighting {
 	for r := d.reader(s); ; {
 		e, err := r.next()
@@ -31,7 +31,7 @@ func (Detector) document(ctx context.Context, w *walk.Walk, s *walk.Section, d d
 	}
 }
 
-// read unpacks a member, up to limit bytes.
+// read unpacks a member up to limit bytes.
 func (m member) read(ctx context.Context, w *walk.Walk, s *walk.Section, limit int64) []byte {
 	packed := io.NewSectionReader(s, m.at, m.size)
 	var r io.Reader = packed
@@ -40,9 +40,9 @@ func (m member) read(ctx context.Context, w *walk.Walk, s *walk.Section, limit i
 	case methodDeflate:
 		r = w.Inflater(ctx, packed)
 	default:
-		return nil // no office program writes it so
+		return nil // no office program uses other methods
 	}
-	// What breaks off is good as far as it goes.
+	// A truncated member is inspected as far as it goes.
 	data, _ := io.ReadAll(io.LimitReader(r, limit))
 	return data
 }

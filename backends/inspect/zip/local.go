@@ -8,26 +8,25 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// localHeader is what precedes each member.
+// localHeader precedes each member.
 type localHeader struct {
 	flags, method uint16
 	packed        uint64
-	name          []byte // gone with the next header
-	data          int64  // where the member's bytes begin
-	large         bool   // the size is elsewhere
+	name          []byte // valid until the next header is read
+	data          int64  // offset of the member's data
+	large         bool   // the size is in a ZIP64 field
 }
 
-// The flag for sizes that follow the member, and the bits that are not used
-// (4.4.4).
+// The flag for sizes that follow the member, and the unused flag bits (4.4.4).
 const (
 	flagStreamed = 1 << 3
 	flagsUnused  = 0xd780
 )
 
-// lookLocal goes through the local headers of an archive whose directory cannot
-// be read: cut off, broken, or encrypted itself. It begins only at the very start,
-// or where the directory says that the archive begins, and goes from member to
-// member, so that a truncated archive of plain members gives no false alarm.
+// lookLocal checks the local headers of an archive whose directory cannot be read because
+// it is missing, broken, or encrypted. It begins only at the very start, or where the
+// directory says that the archive begins, and proceeds from member to member, so that a
+// truncated archive of plain members causes no false alarm.
 func (Detector) lookLocal(w *walk.Walk, s *walk.Section, dirs []directory) *walk.Sighting {
 	var starts []int64
 	if at := int64(bytes.Index(s.Head, []byte(local))); at == 0 || at == 4 {
@@ -50,7 +49,7 @@ func (Detector) lookLocal(w *walk.Walk, s *walk.Section, dirs []directory) *walk
 	return nil
 }
 
-// lookLocalFrom also reports whether there was any member.
+// lookLocalFrom is lookLocal from one offset. It also reports whether there was any member.
 func lookLocalFrom(w *walk.Walk, s *walk.Section, at int64) (seen *walk.Sighting, any bool) {
 	h, ok := readLocal(w, s, at)
 	any = ok
@@ -66,7 +65,7 @@ func lookLocalFrom(w *walk.Walk, s *walk.Section, at int64) (seen *walk.Sighting
 	return nil, any
 }
 
-// readLocal reports false for what is not a sound local header.
+// readLocal reads a local header, and reports whether it is plausible.
 func readLocal(w *walk.Walk, s *walk.Section, at int64) (localHeader, bool) {
 	b := w.Header(localSize + maxName)
 	n := min(int64(len(b)), s.Size-at)
@@ -82,16 +81,16 @@ func readLocal(w *walk.Walk, s *walk.Section, at int64) (localHeader, bool) {
 		data:   at + localSize + name + int64(binary.LittleEndian.Uint16(b[28:])),
 	}
 	h.large = h.packed == math.MaxUint32
-	// Version 6.3 is the highest there is (4.4.3.2).
+	// Version 6.3 is the latest (4.4.3.2).
 	const highest = 63
 	sound := b[4] <= highest && h.flags&flagsUnused == 0 && name > 0 &&
 		(h.method <= 20 || h.method >= 93 && h.method <= 99)
 	return h, sound
 }
 
-// next finds the header of the next member.
+// next returns the offset of the next member's header.
 func (h *localHeader) next(w *walk.Walk, s *walk.Section) (int64, bool) {
-	const descriptor = 24 // the longest there is (4.3.9)
+	const descriptor = 24 // the longest data descriptor (4.3.9)
 	if h.large || h.flags&flagStreamed != 0 && h.packed == 0 {
 		return findLocal(w, s, h.data, s.Size)
 	}
@@ -102,7 +101,7 @@ func (h *localHeader) next(w *walk.Walk, s *walk.Section) (int64, bool) {
 	return findLocal(w, s, from, min(s.Size, from+descriptor+localSize))
 }
 
-// findLocal searches for a sound header between from and to.
+// findLocal searches for a plausible header between from and to.
 func findLocal(w *walk.Walk, s *walk.Section, from, to int64) (int64, bool) {
 	const step = 16 << 10
 	for from < to {
@@ -124,7 +123,7 @@ func findLocal(w *walk.Walk, s *walk.Section, from, to int64) (int64, bool) {
 		if n < step {
 			return 0, false
 		}
-		from += n - 3 // a signature may lie across
+		from += n - 3 // a signature may span two steps
 	}
 	return 0, false
 }

@@ -13,7 +13,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// The methods that members are unpacked for (4.4.5).
+// The supported compression methods (4.4.5).
 const (
 	methodStored    = 0
 	methodDeflate   = 8
@@ -24,14 +24,14 @@ const (
 	methodXZ        = 95
 )
 
-// methods name those that are not, for the operator.
+// methods names unsupported methods for the operator.
 var methods = map[uint16]string{
 	1: "shrink", 2: "reduce", 3: "reduce", 4: "reduce", 5: "reduce", 6: "implode", 10: "PKWARE DCL", 18: "TERSE", 19: "LZ77",
 	93: "Zstandard", 94: "MP3", 95: "xz", 96: "JPEG", 97: "WavPack", 98: "PPMd",
 }
 
-// look looks into a member. If its local header has another method than the
-// directory, both are tried: programs believe one or the other.
+// look inspects a member. If the local header and the directory name different methods,
+// both are tried, because programs differ in which one they use.
 func (m member) look(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.Sighting {
 	seen := m.unpack(ctx, w, s)
 	if seen == nil && m.other != m.method && w.Stopped() == nil {
@@ -41,7 +41,7 @@ func (m member) look(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.S
 	return seen
 }
 
-// unpack looks into a member by one method.
+// unpack inspects a member using one method.
 func (m member) unpack(ctx context.Context, w *walk.Walk, s *walk.Section) *walk.Sighting {
 	if m.method == methodStored {
 		inner, err := w.Stored(s, m.at, m.size)
@@ -54,7 +54,7 @@ func (m member) unpack(ctx context.Context, w *walk.Walk, s *walk.Section) *walk
 		return w.Look(ctx, inner)
 	}
 	if m.method == methodXZ || m.method == methodZstandard {
-		// The member is a file of that kind, which may have its own detector.
+		// The member is an xz or Zstandard file, which has its own detector.
 		if inner, err := w.Stored(s, m.at, m.size); err != nil || inner != nil {
 			return w.Look(ctx, inner)
 		}
@@ -64,7 +64,7 @@ func (m member) unpack(ctx context.Context, w *walk.Walk, s *walk.Section) *walk
 		return nil
 	}
 	inner, err := func() (*walk.Section, error) {
-		defer done() // even if a library panics: the slot must not be lost
+		defer done() // even if a library panics, or the slot would be lost
 		return w.Unpacked(s, u, m.declared)
 	}()
 	failed := u.Failed()
@@ -74,7 +74,7 @@ func (m member) unpack(ctx context.Context, w *walk.Walk, s *walk.Section) *walk
 	return w.Look(ctx, inner)
 }
 
-// broken remembers that a member could not be unpacked to its end.
+// broken records that a member could not be unpacked to its end.
 func broken(w *walk.Walk, err error) {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		w.Miss(walk.UnscannedCutOff, "zip: a member is cut off")
@@ -83,8 +83,8 @@ func broken(w *walk.Walk, err error) {
 	w.Miss(walk.UnscannedBroken, "zip: a member cannot be unpacked to its end")
 }
 
-// unpacker returns what unpacks a member, or nil if that cannot be done. The
-// caller calls done when it does not read any more.
+// unpacker returns an unpacker of the member, or nil if it cannot be unpacked. The caller
+// calls done after its last read.
 func (m member) unpacker(ctx context.Context, w *walk.Walk, s *walk.Section) (u *walk.Unpacker, done func()) {
 	var packed io.Reader = io.NewSectionReader(s, m.at, m.size)
 	switch m.method {
@@ -105,9 +105,9 @@ func (m member) unpacker(ctx context.Context, w *walk.Walk, s *walk.Section) (u 
 	return nil, nil
 }
 
-// borrowing makes an unpacker that takes memory.
+// borrowing returns an unpacker that borrows memory.
 func (m member) borrowing(ctx context.Context, w *walk.Walk, memory int64, open func() (io.Reader, error)) (*walk.Unpacker, func()) {
-	if memory > w.Left() {
+	if memory > w.BytesLeft() {
 		w.Note("MaxBytes", w.Limits.MaxBytes)
 		return nil, nil
 	}
@@ -124,8 +124,8 @@ func (m member) borrowing(ctx context.Context, w *walk.Walk, memory int64, open 
 	return w.Unpacker(ctx, r), release
 }
 
-// lzma unpacks a member after the header that LZMA has in a ZIP (5.8.8). The
-// library unpacks a whole dictionary at a time, and runs in a guard.
+// lzma unpacks a member after ZIP's LZMA header (5.8.8). It runs in a guard, because the
+// library unpacks a whole dictionary at a time.
 func (m member) lzma(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Unpacker, func()) {
 	const header, properties, hasEnd = 4, 5, 1 << 1
 	var h [header + properties]byte
@@ -149,7 +149,7 @@ func (m member) lzma(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 			return err
 		})
 		if err != nil {
-			return nil, err // and leave r alone, which the call may still write
+			return nil, err // without touching r: an abandoned call may still write to it
 		}
 		return g.Reader(r), nil
 	})

@@ -1,6 +1,10 @@
-// Package zip knows ZIP archives, as PKWARE's APPNOTE.TXT 6.3.10 describes them,
-// and looks into their members. archive/zip is not used: it reads the whole directory into
-// memory, refuses archives that other programs open, and knows fewer methods.
+// Package zip inspects ZIP archives (PKWARE's APPNOTE.TXT 6.3.10). A member is encrypted if
+// bit 0, 6 or 13 of its flags is set, or if its method is AES (99) or one of iWork '09's;
+// both the central directory and the local headers are checked. For documents that are ZIP
+// archives see package documents.
+//
+// archive/zip is not used because it reads the whole directory into memory, rejects
+// archives that other programs open, and supports fewer methods.
 package zip
 
 import (
@@ -13,12 +17,10 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector knows ZIP archives, as PKWARE's APPNOTE.TXT 6.3.10 describes them.
-// It reads the central directory itself and record by record: archive/zip makes
-// an object of each record before it returns.
+// Detector recognises ZIP archives, also after other data.
 type Detector struct{}
 
-// The signatures of the records.
+// The record signatures.
 const (
 	local       = "PK\x03\x04"
 	central     = "PK\x01\x02"
@@ -27,17 +29,17 @@ const (
 	end64Locate = "PK\x06\x07"
 )
 
-// heads are how an archive begins: empty, whole, or the first of many parts.
+// heads are how an archive may begin: with a member, empty, or as the first part of a split
+// archive.
 var heads = []string{local, endRecord, "PK\x07\x08" + local, "PK00" + local}
 
-// The general purpose flags that mean encryption (4.4.4), and the method that
-// does (4.4.5).
+// The flags that indicate encryption (4.4.4), and the method that does (4.4.5).
 const (
 	flagEncrypted = 1 << 0
 	flagStrong    = 1 << 6
 	flagMasked    = 1 << 13 // local headers masked, directory encrypted
 	methodAES     = 99
-	// What iWork of 2009 writes for documents with a password.
+	// Written by iWork '09 for documents with a password.
 	methodIWork     = 0x636b
 	methodIWorkMore = 0x636c
 )
@@ -51,7 +53,7 @@ func sighting(name, how string) *walk.Sighting {
 	return walk.NewSighting(walk.FindingZip, "zip", name, how)
 }
 
-// encryptionOf says how a member with these is encrypted, or nothing.
+// encryptionOf returns how a member is encrypted, or "".
 func encryptionOf(flags, method uint16) string {
 	switch {
 	case method == methodIWork || method == methodIWorkMore:
@@ -68,8 +70,8 @@ func encryptionOf(flags, method uint16) string {
 	return ""
 }
 
-// Match implements [walk.Detector]. Anything may precede an archive. That costs
-// reading its end, so that compressed members are not looked at from there.
+// Match implements [walk.Detector]. Anything may precede an archive. Finding that out
+// requires reading the end, so compressed members are judged by their head only.
 func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	for _, h := range heads {
 		if bytes.HasPrefix(s.Head, []byte(h)) {
@@ -77,18 +79,18 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 		}
 	}
 	if s.ReaderAt == nil {
-		return s.Prefixed()
+		return s.MayHaveStub()
 	}
 	size := int64(maxEnd)
-	if !s.Prefixed() {
-		size = walk.HeadSize // all members of all archives are asked for
+	if !s.MayHaveStub() {
+		size = walk.HeadSize // this runs for every member of every archive
 	}
 	end, err := w.End(s, size)
 	return err == nil && bytes.Contains(end, []byte(endRecord))
 }
 
-// Look implements [walk.Detector]. All members' flags come first: they cost little, and
-// what is encrypted there needs no unpacking.
+// Look implements [walk.Detector]. It checks the flags of all members first: that is cheap,
+// and may make unpacking unnecessary.
 func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	dirs, err := directories(w, s)
 	if err != nil {
@@ -125,8 +127,8 @@ func (z Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*wal
 	return z.before(ctx, w, s, dirs)
 }
 
-// before looks into another archive that precedes this one: some programs open the
-// first, others the last.
+// before inspects another archive that precedes this one: some programs open the first,
+// others the last.
 func (Detector) before(ctx context.Context, w *walk.Walk, s *walk.Section, dirs []directory) (*walk.Sighting, error) {
 	if !bytes.HasPrefix(s.Head, []byte(local)) {
 		return nil, nil
@@ -146,17 +148,17 @@ func (Detector) before(ctx context.Context, w *walk.Walk, s *walk.Section, dirs 
 	return nil, nil
 }
 
-// summary is what a directory alone says.
+// summary is what a directory alone reveals.
 type summary struct {
-	seen     *walk.Sighting // the first member that is encrypted
-	complete bool           // the directory could be read to its end
-	found    bool           // its first member is there
-	document bool           // it may be a document that is encrypted in another way
+	seen     *walk.Sighting // of the first encrypted member
+	complete bool           // the directory was read to its end
+	found    bool           // the first member exists
+	document bool           // it may be a document with its own encryption
 }
 
-// flags looks for a member that is encrypted, and is there: garbage may look
-// like a directory, but not like what it speaks of too. Of an archive in many
-// parts most members are elsewhere.
+// flags looks for an encrypted member that exists: garbage may look like a directory, but
+// not at the same time like the members it lists. Most members of a split archive are
+// elsewhere.
 func (Detector) flags(w *walk.Walk, s *walk.Section, d directory) summary {
 	var f summary
 	first := true
@@ -179,7 +181,7 @@ func (Detector) flags(w *walk.Walk, s *walk.Section, d directory) summary {
 	}
 }
 
-// members looks into the members that may be containers themselves.
+// members inspects the members that may be containers themselves.
 func (Detector) members(ctx context.Context, w *walk.Walk, s *walk.Section, d directory) *walk.Sighting {
 	found, missing := false, false
 	for r := d.reader(s); ; {
@@ -212,20 +214,20 @@ func (Detector) members(ctx context.Context, w *walk.Walk, s *walk.Section, d di
 	return nil
 }
 
-// member is where the bytes of a member lie.
+// member locates the data of a member.
 type member struct {
 	at, size   int64
-	cut        bool // the archive ends before them
+	cut        bool // the archive ends before the data does
 	method     uint16
-	other      uint16 // the method in the local header
+	other      uint16 // method in the local header
 	flags      uint16
-	declared   int64  // size when unpacked, as the container says
-	encryption string // by the local header alone
+	declared   int64  // unpacked size according to the directory
+	encryption string // according to the local header
 }
 
 // isThere reports whether a member has a local header.
 func (e *entry) isThere(w *walk.Walk, s *walk.Section, base int64) bool {
-	offset := base + int64(e.offset) // may wrap around; then it is negative or lies outside
+	offset := base + int64(e.offset) // may overflow; then it is negative or out of range
 	if offset < 0 || offset > s.Size-localSize {
 		return false
 	}
@@ -233,8 +235,8 @@ func (e *entry) isThere(w *walk.Walk, s *walk.Section, base int64) bool {
 	return walk.ReadFull(s, h, offset) == nil && string(h[:4]) == local
 }
 
-// locate finds the bytes of a member by its local header. It reports false for
-// a member that is not there.
+// locate finds the data of a member through its local header. It reports false if there is
+// none.
 func (e *entry) locate(w *walk.Walk, s *walk.Section, base int64) (member, bool) {
 	if !e.isThere(w, s, base) {
 		return member{}, false

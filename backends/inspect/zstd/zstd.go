@@ -1,8 +1,9 @@
-// Package zstd unpacks Zstandard files, with all their frames.
+// Package zstd unpacks Zstandard files (RFC 8878) with all their frames. The format
+// knows no encryption.
 //
-// The decoder is github.com/klauspost/compress's, which allocates a window as
-// large as a frame asks for. So the frames are found here, and each is decoded
-// once the caller has agreed to its window. It decodes in the caller's goroutine.
+// The decoder is that of github.com/klauspost/compress, which allocates whatever window
+// a frame asks for. Frames are therefore located here, and each is decoded only after its
+// window has been charged for. Decoding happens in the caller's goroutine.
 package zstd
 
 import (
@@ -17,7 +18,7 @@ import (
 
 const (
 	magic = "\x28\xb5\x2f\xfd"
-	// maxWindow is the largest window at all.
+	// maxWindow is the largest supported window.
 	maxWindow = 1 << 30
 )
 
@@ -29,8 +30,8 @@ var (
 	errWindow     = errors.New("window of more than 1 GiB")
 )
 
-// Matches reports whether head is the beginning of a Zstandard file, or of a
-// frame that is skipped, which LZ4 has too.
+// Matches reports whether head begins a Zstandard file or a skippable frame, which LZ4 has
+// too.
 func Matches(head []byte) bool {
 	return len(head) >= 8 && (string(head[:4]) == magic || isOld(head) || isSkippable(head))
 }
@@ -41,8 +42,8 @@ func isOld(b []byte) bool {
 	return string(b[1:4]) == magic[1:] && (b[0] == 0x1e || b[0] >= 0x22 && b[0] <= 0x27)
 }
 
-// NewReader returns the unpacked bytes of a file. The sums are not checked: what
-// an unpacker would refuse is looked at too.
+// NewReader returns a reader of the unpacked bytes. Checksums are not verified, so that
+// files which zstd would reject are inspected too.
 func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &reader{r: r, size: size, charge: charge}
 }
@@ -51,11 +52,11 @@ func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 type reader struct {
 	r       io.ReaderAt
 	size    int64
-	at      int64 // of the next frame
+	at      int64 // offset of the next frame
 	charge  archive.Charge
 	charged int64
 	decoder *zstd.Decoder
-	frame   bool // one is being decoded
+	frame   bool // inside a frame
 	frames  int
 	err     error
 }
@@ -83,11 +84,11 @@ func (z *reader) Read(p []byte) (int, error) {
 	return 0, z.err
 }
 
-// next opens the next frame. At the end of the file it returns [io.EOF].
+// next opens the next frame, or returns [io.EOF] at the end of the file.
 func (z *reader) next() error {
 	if z.at >= z.size {
 		if z.frames == 0 {
-			return archive.ErrOther
+			return archive.ErrFormat
 		}
 		return io.EOF
 	}
@@ -103,7 +104,7 @@ func (z *reader) next() error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return archive.ErrCutOff
 	case err != nil && z.frames == 0:
-		return archive.ErrOther
+		return archive.ErrFormat
 	case errors.Is(err, zstd.ErrMagicMismatch):
 		return errTrailing
 	case err != nil:
@@ -121,7 +122,7 @@ func (z *reader) next() error {
 	return z.open(&h)
 }
 
-// open gives the decoder a frame.
+// open starts decoding a frame.
 func (z *reader) open(h *zstd.Header) error {
 	window := h.WindowSize
 	if h.SingleSegment {
@@ -130,7 +131,8 @@ func (z *reader) open(h *zstd.Header) error {
 	if window > maxWindow {
 		return errWindow
 	}
-	// What the decoder allocates, and keeps for the next frame: small windows twice.
+	// What the decoder allocates and keeps for the next frame. Small windows are allocated
+	// twice.
 	if memory := int64(window) + int64(min(window, 1<<20)) + 1<<20; memory > z.charged {
 		if err := z.charge(memory); err != nil {
 			return err
@@ -154,7 +156,7 @@ func (z *reader) open(h *zstd.Header) error {
 	return nil
 }
 
-// end returns where the frame ends whose blocks begin at at.
+// end returns the offset of the end of a frame whose blocks begin at at.
 func (z *reader) end(at int64, sum bool) (int64, error) {
 	const header, rle, reserved = 3, 1, 3
 	for at < z.size {
@@ -169,7 +171,7 @@ func (z *reader) end(at int64, sum bool) (int64, error) {
 		}
 		at += header + size
 		if kind == reserved {
-			break // the decoder says so
+			break // the decoder reports it
 		}
 		if last {
 			if sum {

@@ -1,7 +1,9 @@
-// Package archive has what the parsers of archives share. They read hostile
-// bytes through an [io.ReaderAt] that counts and may end at any time, so that no
-// loop needs a bound beyond what it reads, and allocate nothing by a number in
-// the archive.
+// Package archive has what the archive parsers share: the iterator over members, number
+// fields, and detectors for archives that are lists of members or one compressed stream.
+//
+// Parsers read hostile bytes through an [io.ReaderAt] that counts and may end at any time,
+// so their loops need no other bound than what they read. They allocate nothing because of
+// a number in the archive.
 package archive
 
 import (
@@ -11,32 +13,32 @@ import (
 	"iter"
 )
 
-// MaxName is the longest name of a member that is read.
+// MaxName is how much of a member's name is read.
 const MaxName = 256
 
-// ErrCutOff is the error of an archive that ends before its last member does.
+// ErrCutOff is the error for an archive that ends before its last member does.
 var ErrCutOff = errors.New("cut off")
 
 // Member is a file in an archive.
 type Member struct {
 	Name string
-	// Offset and Size say where a stored member is. Size is what the archive
-	// says, and may lie beyond its end.
+	// Offset and Size locate a stored member. Size is what the archive
+	// claims, and may reach beyond its end.
 	Offset, Size int64
-	// Data reads a member that is not stored in one piece. It is valid until the
-	// next member is asked for.
+	// Data reads a member that is not stored in one piece. It is valid until the iterator
+	// advances.
 	Data io.Reader
 }
 
-// Members goes through an archive. An error with a name concerns this member
-// only; one without concerns all that follow.
+// Members iterates over an archive. An error with a name concerns that member only; one
+// without a name concerns everything that follows.
 type Members = iter.Seq2[Member, error]
 
-// Charge asks for n bytes of memory, in place of those that it asked for before. An
-// error ends the unpacking.
+// Charge asks for n bytes of memory, replacing its previous request. On an error, unpacking
+// must end.
 type Charge func(n int64) error
 
-// ReadFull reads len(p) bytes at off. If there are fewer the error is ErrCutOff.
+// ReadFull reads len(p) bytes at off, or returns ErrCutOff if there are fewer.
 func ReadFull(r io.ReaderAt, p []byte, off int64) error {
 	if off < 0 {
 		return ErrCutOff
@@ -63,13 +65,13 @@ func Prefix(r io.ReaderAt, p []byte, off int64) ([]byte, error) {
 	return p[:n], err
 }
 
-// Name returns a member's name from a field that is padded with NUL.
+// Name returns a member's name from a NUL-padded field.
 func Name(b []byte) string {
 	b, _, _ = bytes.Cut(b, []byte{0})
 	return string(b[:min(len(b), MaxName)])
 }
 
-// ReadName reads a name of size bytes, or its beginning.
+// ReadName reads a name of size bytes, truncated to MaxName.
 func ReadName(r io.ReaderAt, off, size int64) (string, error) {
 	var b [MaxName]byte
 	name := b[:min(max(size, 0), MaxName)]
@@ -79,15 +81,15 @@ func ReadName(r io.ReaderAt, off, size int64) (string, error) {
 	return Name(name), nil
 }
 
-// Number parses a field of digits as archives pad them: with blanks or NUL, on
-// both sides. An empty field is zero.
+// Number parses a digit field padded with blanks or NUL on either side, as archives have
+// them. An empty field is zero.
 func Number(b []byte, base int64) (int64, bool) {
 	b = bytes.Trim(b, " \x00")
 	n := int64(0)
 	for i, c := range b {
 		d := digit(c)
 		if d >= base || n > (1<<63-1-d)/base {
-			// What follows the padding does not count.
+			// Whatever follows the padding is ignored.
 			return n, i > 0 && (c == ' ' || c == 0)
 		}
 		n = n*base + d
@@ -107,7 +109,7 @@ func digit(c byte) int64 {
 	return 1 << 8
 }
 
-// CutOff returns ErrCutOff for an end that comes too early, and err for others.
+// CutOff returns ErrCutOff if err is a premature end, else err.
 func CutOff(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return ErrCutOff

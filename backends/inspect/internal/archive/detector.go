@@ -7,7 +7,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// List is a [walk.Detector] of archives that are lists of members.
+// List is a [walk.Detector] for archives that are lists of members.
 type List struct {
 	Container string
 	Matches   func(head []byte) bool
@@ -22,12 +22,12 @@ func (l List) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Si
 	return Look(ctx, w, s, l.Container, l.Members(s, s.Size))
 }
 
-// Packed is a [walk.Detector] of files that are packed as a whole.
+// Packed is a [walk.Detector] for files that are one compressed stream.
 type Packed struct {
-	Container string
-	Trust     Trust
-	Matches   func(head []byte) bool
-	Open      Opener
+	Container  string
+	Confidence Confidence
+	Matches    func(head []byte) bool
+	Open       Opener
 }
 
 // Match implements [walk.Detector].
@@ -35,5 +35,5 @@ func (p Packed) Match(w *walk.Walk, s *walk.Section) bool { return p.Matches(s.H
 
 // Look implements [walk.Detector].
 func (p Packed) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
-	return Stream(ctx, w, s, p.Container, p.Trust, p.Open)
+	return Stream(ctx, w, s, p.Container, p.Confidence, p.Open)
 }

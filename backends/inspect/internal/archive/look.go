@@ -9,23 +9,23 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// ErrOther is the error of what only looks like an archive at its beginning.
-var ErrOther = errors.New("not such a file")
+// ErrFormat is the error for a file that only begins like the format.
+var ErrFormat = errors.New("wrong format")
 
-// MethodError says with what something is packed that is not supported.
+// MethodError names an unsupported compression method or feature.
 type MethodError string
 
 // Error implements error.
 func (e MethodError) Error() string { return string(e) }
 
-// SplitError says that a part of an archive is in another file.
+// SplitError says that part of an archive is in another file.
 type SplitError string
 
 // Error implements error.
 func (e SplitError) Error() string { return string(e) }
 
-// Look looks into all members of the archive in s. What it cannot look into makes
-// the walk's result partial.
+// Look inspects all members of the archive in s. Whatever cannot be inspected makes the
+// result partial.
 func Look(ctx context.Context, w *walk.Walk, s *walk.Section, container string, members Members) (*walk.Sighting, error) {
 	for m, err := range members {
 		switch {
@@ -42,23 +42,23 @@ func Look(ctx context.Context, w *walk.Walk, s *walk.Section, container string, 
 	return nil, nil
 }
 
-// lookInto looks into one member.
+// lookInto inspects one member.
 func lookInto(ctx context.Context, w *walk.Walk, s *walk.Section, container string, m Member) *walk.Sighting {
 	if m.Data == nil {
-		inner, _ := w.Stored(s, m.Offset, m.Size) // an error has stopped the walk
+		inner, _ := w.Stored(s, m.Offset, m.Size) // an error has also stopped the walk
 		return w.Look(ctx, inner)
 	}
 	u := w.Unpacker(ctx, m.Data)
-	inner, _ := w.Unpacked(s, u, m.Size) // an error has stopped the walk, or is u's
+	inner, _ := w.Unpacked(s, u, m.Size) // an error has also stopped the walk, or is in u.Failed
 	if failed := u.Failed(); failed != nil && w.Stopped() == nil {
 		miss(w, container, m.Name, failed)
 	}
-	// What has come out is looked into even where the member is broken.
+	// Inspect what was unpacked, even if the member is damaged.
 	return w.Look(ctx, inner)
 }
 
-// LookStored looks into a member that is one piece of the archive in s, and says that
-// it cannot if the member is packed.
+// LookStored inspects a member that is in one piece in s. If the member is compressed (not
+// stored), it only records that it cannot.
 func LookStored(ctx context.Context, w *walk.Walk, s *walk.Section, container string, m Member, stored bool) (*walk.Sighting, error) {
 	if m.Size < walk.SmallestContainer {
 		return nil, w.Stopped()
@@ -74,37 +74,37 @@ func LookStored(ctx context.Context, w *walk.Walk, s *walk.Section, container st
 	return seen.Within(container, m.Name), w.Stopped()
 }
 
-// Damaged says that no more of an archive can be read.
+// Damaged records that the rest of an archive cannot be read.
 func Damaged(w *walk.Walk, container string) { miss(w, container, "", errHeader) }
 
 var errHeader = errors.New("damaged header")
 
-// Opener returns the unpacked bytes of a file. The reader may have a method Name
-// that returns the name which the file says that it had.
+// Opener returns a reader of a file's unpacked bytes. The reader may have a method Name
+// that returns the original file name.
 type Opener func(r io.ReaderAt, size int64, charge Charge) io.Reader
 
-// Trust says how sure a detector is that a file is what it looks like. The walk's
-// result is partial if it cannot be unpacked, and
-type Trust int
+// Confidence says how sure a detector is of the format. When a file cannot be unpacked, the
+// result is partial
+type Confidence int
 
 const (
-	Guess   Trust = iota // a container came out of it
-	Likely               // that, or it is cut off
-	Certain              // in any case: it has a signature
+	Guess   Confidence = iota // only if a container was unpacked from it
+	Likely                    // also if it is cut off
+	Certain                   // always: the format has a signature
 )
 
-// Stream looks into the file in s, which is packed as a whole.
-func Stream(ctx context.Context, w *walk.Walk, s *walk.Section, container string, trust Trust, open Opener) (*walk.Sighting, error) {
+// Stream inspects the file in s, which is one compressed stream.
+func Stream(ctx context.Context, w *walk.Walk, s *walk.Section, container string, confidence Confidence, open Opener) (*walk.Sighting, error) {
 	m := &memory{ctx: ctx, walk: w}
 	from := open(s, s.Size, m.charge)
 	u := w.Unpacker(ctx, from)
-	inner, _ := w.Unpacked(s, u, -1) // an error has stopped the walk, or is u's
+	inner, _ := w.Unpacked(s, u, -1) // an error has also stopped the walk, or is in u.Failed
 	m.release()
 	if w.Stopped() != nil {
 		return nil, w.Stopped()
 	}
 	if failed := u.Failed(); failed != nil {
-		if trust == Certain || inner != nil || trust == Likely && errors.Is(failed, ErrCutOff) {
+		if confidence == Certain || inner != nil || confidence == Likely && errors.Is(failed, ErrCutOff) {
 			miss(w, container, "", failed)
 		}
 	}
@@ -112,24 +112,24 @@ func Stream(ctx context.Context, w *walk.Walk, s *walk.Section, container string
 	if from, ok := from.(interface{ Name() string }); ok {
 		name = from.Name()
 	}
-	// What has come out is looked into even where the file is broken.
+	// Inspect what was unpacked, even if the file is damaged.
 	return w.Look(ctx, inner).Within(container, name), w.Stopped()
 }
 
-// errMemory ends what would need more memory than is left.
+// errMemory ends unpacking when it needs more memory than the budget has.
 var errMemory = errors.New("not enough memory")
 
-// memory borrows from the walk.
+// memory borrows from the walk's budget.
 type memory struct {
-	ctx      context.Context // of the one call that it is for
+	ctx      context.Context // lives as long as one Stream call
 	walk     *walk.Walk
 	giveBack func()
 }
 
-// charge is a [Charge].
+// charge implements [Charge].
 func (m *memory) charge(n int64) error {
 	m.release()
-	if n > m.walk.Left() {
+	if n > m.walk.BytesLeft() {
 		m.walk.Note("MaxBytes", m.walk.Limits.MaxBytes)
 		return errMemory
 	}
@@ -145,13 +145,13 @@ func (m *memory) release() {
 	}
 }
 
-// miss remembers that an archive, or its member, could not be looked into.
+// miss records that an archive or one of its members could not be inspected.
 func miss(w *walk.Walk, container, member string, err error) {
 	finding := walk.UnscannedBroken
 	var method MethodError
 	var split SplitError
 	switch {
-	case errors.Is(err, ErrOther), errors.Is(err, errMemory):
+	case errors.Is(err, ErrFormat), errors.Is(err, errMemory):
 		return
 	case errors.Is(err, ErrCutOff), errors.Is(err, io.ErrUnexpectedEOF):
 		finding, err = walk.UnscannedCutOff, ErrCutOff

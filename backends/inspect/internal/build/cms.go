@@ -1,6 +1,6 @@
 package build
 
-// DER makes an element.
+// DER encodes an element.
 func DER(tag byte, parts ...[]byte) []byte {
 	var body []byte
 	for _, p := range parts {
@@ -19,7 +19,7 @@ func DER(tag byte, parts ...[]byte) []byte {
 	return append(header, body...)
 }
 
-// BER makes an element of indefinite length.
+// BER encodes an element of indefinite length.
 func BER(tag byte, parts ...[]byte) []byte {
 	b := []byte{tag, 0x80}
 	for _, p := range parts {
@@ -35,14 +35,14 @@ var (
 	oidEnveloped  = []byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03")
 )
 
-// Signed makes signed data with its content in it, without signatures.
+// Signed returns signed data with content, without signatures.
 func Signed(content []byte) []byte {
 	return DER(0x30, oidSigned, DER(0xa0, DER(0x30, []byte{2, 1, 1}, DER(0x31),
 		DER(0x30, oidData, DER(0xa0, DER(0x04, content))), DER(0x31))))
 }
 
-// SignedBER makes the same as programs do that do not know the length
-// beforehand: the content is in parts of 100 bytes.
+// SignedBER returns signed data as streaming programs write it, in BER with content in
+// parts of 100 bytes.
 func SignedBER(content []byte) []byte {
 	var parts [][]byte
 	for len(content) > 0 {
@@ -54,13 +54,13 @@ func SignedBER(content []byte) []byte {
 		BER(0x30, oidData, BER(0xa0, BER(0x24, parts...))), BER(0x31))))
 }
 
-// Compressed makes compressed data of what zlib has packed.
+// Compressed returns compressed data with bytes packed by zlib.
 func Compressed(packed []byte) []byte {
 	return DER(0x30, oidCompressed, DER(0xa0, DER(0x30, []byte{2, 1, 0}, DER(0x30, oidData),
 		DER(0x30, oidData, DER(0xa0, DER(0x04, packed))))))
 }
 
-// Enveloped makes something that begins like enveloped data.
+// Enveloped returns the beginning of enveloped data.
 func Enveloped() []byte {
 	return DER(0x30, oidEnveloped, DER(0xa0, DER(0x30, []byte{2, 1, 0}, make([]byte, 100))))
 }

@@ -1,6 +1,7 @@
 package build
 
-// The numbers and signatures of the formats, as their specifications have them.
+// Numbers and signatures from the specifications of the formats. The builders do not share
+// the parsers' constants, so that the tests can find mistakes in them.
 const (
 	ALZFile            = "BLZ\x01"
 	ALZSignature       = "ALZ\x01"

@@ -5,8 +5,7 @@ import (
 	"encoding/hex"
 )
 
-// Package makes what Windows' object packager makes of a file, without the size
-// before it.
+// Package returns a file as Windows' object packager embeds it, without the leading size.
 func Package(name string, data []byte) []byte {
 	b := append([]byte{2, 0}, name+"\x00C:\\"+name+"\x00"...)
 	b = append(b, 0, 0, 3, 0)
@@ -15,13 +14,12 @@ func Package(name string, data []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(b, uint32(len(data))), data...)
 }
 
-// Native makes the stream \x01Ole10Native of data.
+// Native returns a \x01Ole10Native stream with data.
 func Native(data []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(nil, uint32(len(data))), data...)
 }
 
-// Presentation makes the stream of a presentation with an embedded object that
-// zlib has packed.
+// Presentation returns a presentation's stream with an embedded object packed by zlib.
 func Presentation(packed []byte) []byte {
 	record := func(version, kind uint16, data []byte) []byte {
 		b := binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint16(nil, version), kind)
@@ -32,7 +30,7 @@ func Presentation(packed []byte) []byte {
 	return append(record(0x0f, 0x03e8, append(atom, object...)), make([]byte, 5000)...)
 }
 
-// RTF makes a document with an embedded object of a class.
+// RTF returns a document with an embedded object of this class.
 func RTF(class string, data []byte) []byte {
 	le32 := binary.LittleEndian.AppendUint32
 	b := le32(le32(nil, 0x0501), 2)
@@ -45,7 +43,7 @@ func RTF(class string, data []byte) []byte {
 		text[:half] + "\r\n{\\*\\junk 00}" + text[half:half+7] + "\\par12 " + text[half+7:] + "}}}")
 }
 
-// TNEFMessage makes a winmail.dat whose attachment is another one.
+// TNEFMessage returns a winmail.dat whose attachment is a message, given as inner.
 func TNEFMessage(inner []byte) []byte {
 	le32 := binary.LittleEndian.AppendUint32
 	attribute := func(level byte, id uint32, data []byte) []byte {
@@ -64,7 +62,7 @@ func TNEFMessage(inner []byte) []byte {
 	return append(b, attribute(2, 0x00069005, props)...)
 }
 
-// OldRAR makes an archive of RAR 1.4.
+// OldRAR returns a RAR 1.4 archive.
 func OldRAR(name string, data []byte, encrypted bool, method byte) []byte {
 	le16, le32 := binary.LittleEndian.AppendUint16, binary.LittleEndian.AppendUint32
 	b := append([]byte("RE\x7e\x5e"), 7, 0, 0)

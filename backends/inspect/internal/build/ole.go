@@ -5,14 +5,14 @@ import (
 	"unicode/utf16"
 )
 
-// Stream is a stream of a compound file to make.
+// Stream is a stream of a compound file.
 type Stream struct {
 	Name string
 	Data []byte
 }
 
-// oleBuilder makes compound files: small streams in the mini stream, all others
-// in sectors, the directory, the tables after everything.
+// oleBuilder builds a compound file: small streams in the mini stream, others in sectors,
+// then the directory, and the FAT at the end.
 type oleBuilder struct {
 	shift   uint
 	sectors []byte
@@ -22,7 +22,7 @@ type oleBuilder struct {
 	entries []byte
 }
 
-// OLE makes a compound file with sectors of 1 << shift bytes.
+// OLE returns a compound file with sectors of 1 << shift bytes.
 func OLE(shift uint, streams ...Stream) []byte {
 	b := &oleBuilder{shift: shift}
 	type place struct {
@@ -41,7 +41,7 @@ func OLE(shift uint, streams ...Stream) []byte {
 		places = append(places, place{start, len(s.Data)})
 	}
 	root := b.chain(b.mini)
-	right := func(i int) uint32 { // a list to the right
+	right := func(i int) uint32 { // the tree degenerates to a list
 		if i < len(streams) {
 			return uint32(i + 1)
 		}
@@ -59,7 +59,7 @@ func OLE(shift uint, streams ...Stream) []byte {
 	return b.finish(directory, b.chain(minifat), len(minifat))
 }
 
-// chain appends data in new sectors and returns the first.
+// chain appends data in new sectors and returns the first one.
 func (b *oleBuilder) chain(data []byte) uint32 {
 	if len(data) == 0 {
 		return OLEEndChain
@@ -112,43 +112,76 @@ func (b *oleBuilder) entry(name string, kind byte, right, child, start uint32, s
 	b.entries = append(b.entries, e[:]...)
 }
 
-// finish appends the table, and more lists of its sectors if it is long.
+// finish returns the file: the header, the sectors, the FAT, and the lists of the FAT's
+// sectors that do not fit in the header.
 func (b *oleBuilder) finish(directory, minifat uint32, miniSize int) []byte {
-	size := 1 << b.shift
-	per := size / 4
-	tables, lists := 0, 0
+	tables, lists := b.tables()
+	out := b.header(tables, lists, directory, minifat, miniSize)
+	out = append(out, b.sectors...)
+	fat := b.fat
+	for range tables {
+		fat = append(fat, oleTable)
+	}
+	for range lists {
+		fat = append(fat, oleList)
+	}
+	for len(fat) < tables*b.perSector() {
+		fat = append(fat, oleFree)
+	}
+	for _, v := range fat {
+		out = binary.LittleEndian.AppendUint32(out, v)
+	}
+	return b.appendLists(out, tables, lists)
+}
+
+// Special values in a FAT, and how many sectors of it the header lists.
+const (
+	oleFree     = 0xffffffff
+	oleTable    = 0xfffffffd
+	oleList     = 0xfffffffc
+	oleInHeader = 109
+)
+
+func (b *oleBuilder) perSector() int { return 1 << b.shift / 4 }
+
+// tables returns how many sectors the FAT takes, and how many the lists of them. Both
+// are in the FAT themselves.
+func (b *oleBuilder) tables() (tables, lists int) {
+	per := b.perSector()
 	for {
 		total := len(b.fat) + tables + lists
 		needTables := (total + per - 1) / per
-		needLists := max(0, needTables-109+per-2) / (per - 1)
+		needLists := max(0, needTables-oleInHeader+per-2) / (per - 1)
 		if needTables == tables && needLists == lists {
-			break
+			return tables, lists
 		}
 		tables, lists = needTables, needLists
 	}
-	first := uint32(len(b.fat))
-	fat := b.fat
-	for range tables {
-		fat = append(fat, 0xfffffffd)
+}
+
+// table returns the sector of part n of the FAT, or oleFree if there are not so many.
+func (b *oleBuilder) table(n, tables int) uint32 {
+	if n >= tables {
+		return oleFree
 	}
-	for range lists {
-		fat = append(fat, 0xfffffffc)
-	}
-	for len(fat) < tables*per {
-		fat = append(fat, 0xffffffff)
-	}
+	return uint32(len(b.fat) + n)
+}
+
+func (b *oleBuilder) header(tables, lists int, directory, minifat uint32, miniSize int) []byte {
+	size := 1 << b.shift
 	out := make([]byte, size)
+	put16 := func(i int, v uint16) { binary.LittleEndian.PutUint16(out[i:], v) }
 	put := func(i int, v uint32) { binary.LittleEndian.PutUint32(out[i:], v) }
 	copy(out, OLESignature)
 	version := uint16(3)
 	if b.shift == 12 {
 		version = 4
 	}
-	binary.LittleEndian.PutUint16(out[24:], 0x3e)
-	binary.LittleEndian.PutUint16(out[26:], version)
-	binary.LittleEndian.PutUint16(out[28:], 0xfffe)
-	binary.LittleEndian.PutUint16(out[30:], uint16(b.shift))
-	binary.LittleEndian.PutUint16(out[32:], OLEMiniShift)
+	put16(24, 0x3e)
+	put16(26, version)
+	put16(28, 0xfffe)
+	put16(30, uint16(b.shift))
+	put16(32, OLEMiniShift)
 	put(44, uint32(tables))
 	put(48, directory)
 	put(56, 4096)
@@ -157,38 +190,32 @@ func (b *oleBuilder) finish(directory, minifat uint32, miniSize int) []byte {
 	put(68, OLEEndChain)
 	put(72, uint32(lists))
 	if lists > 0 {
-		put(68, first+uint32(tables))
+		put(68, uint32(len(b.fat)+tables))
 	}
-	for i := range 109 {
-		v := uint32(0xffffffff)
-		if i < tables {
-			v = first + uint32(i)
-		}
-		put(76+4*i, v)
-	}
-	out = append(out, b.sectors...)
-	for _, v := range fat {
-		out = binary.LittleEndian.AppendUint32(out, v)
-	}
-	for l, next := 0, 109; l < lists; l++ {
-		for range per - 1 {
-			v := uint32(0xffffffff)
-			if next < tables {
-				v = first + uint32(next)
-			}
-			next++
-			out = binary.LittleEndian.AppendUint32(out, v)
-		}
-		v := uint32(OLEEndChain)
-		if l+1 < lists {
-			v = first + uint32(tables+l+1)
-		}
-		out = binary.LittleEndian.AppendUint32(out, v)
+	for i := range oleInHeader {
+		put(76+4*i, b.table(i, tables))
 	}
 	return out
 }
 
-// WordStream is a FIB with these flags, of size bytes.
+// appendLists appends the lists of the FAT's sectors that are not in the header.
+func (b *oleBuilder) appendLists(out []byte, tables, lists int) []byte {
+	next := oleInHeader
+	for l := range lists {
+		for range b.perSector() - 1 {
+			out = binary.LittleEndian.AppendUint32(out, b.table(next, tables))
+			next++
+		}
+		following := uint32(OLEEndChain)
+		if l+1 < lists {
+			following = uint32(len(b.fat) + tables + l + 1)
+		}
+		out = binary.LittleEndian.AppendUint32(out, following)
+	}
+	return out
+}
+
+// WordStream returns a FIB with these flags, padded to size bytes.
 func WordStream(magic, flags uint16, size int) []byte {
 	b := make([]byte, size)
 	binary.LittleEndian.PutUint16(b, magic)
@@ -197,7 +224,7 @@ func WordStream(magic, flags uint16, size int) []byte {
 	return b
 }
 
-// BIFF is a stream of Excel's records.
+// BIFF returns a stream of Excel records.
 func BIFF(records ...string) []byte {
 	var b []byte
 	for _, r := range records {
@@ -208,7 +235,7 @@ func BIFF(records ...string) []byte {
 	return append(b, make([]byte, 100)...)
 }
 
-// CurrentUser is a CurrentUserAtom with this token.
+// CurrentUser returns a CurrentUserAtom with this token.
 func CurrentUser(token uint32) []byte {
 	b := []byte{0, 0, 0xf6, 0x0f, 0x1c, 0, 0, 0, 0x14, 0, 0, 0}
 	b = binary.LittleEndian.AppendUint32(b, token)

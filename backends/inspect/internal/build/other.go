@@ -13,16 +13,16 @@ import (
 	"testing"
 )
 
-// MailPart is a part of a mail to make: with parts it is a multipart.
+// MailPart is a part of a mail. With Parts it is a multipart.
 type MailPart struct {
-	Kind     string // the whole field
+	Kind     string // value of the Content-Type field
 	Encoding string
 	Name     string
 	Data     []byte
 	Parts    []MailPart
 }
 
-// write writes a part with its header. Boundaries are made of the depth.
+// write writes a part with its header. Boundaries depend on the depth.
 func (p MailPart) write(b *bytes.Buffer, depth int) {
 	boundary := fmt.Sprintf("=_part_%d", depth)
 	if p.Kind != "" {
@@ -67,7 +67,7 @@ func (p MailPart) write(b *bytes.Buffer, depth int) {
 	}
 }
 
-// Mail makes a whole mail.
+// Mail returns a complete mail.
 func Mail(p MailPart) []byte {
 	var b bytes.Buffer
 	b.WriteString("Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\r\nFrom: a@example.org\r\nTo: b@example.org\r\nSubject: a\r\n test\r\nMIME-Version: 1.0\r\n")
@@ -75,7 +75,7 @@ func Mail(p MailPart) []byte {
 	return b.Bytes()
 }
 
-// Attach makes a mail with a text and an attachment in base64.
+// Attach returns a mail with a text and a base64 attachment.
 func Attach(name string, data []byte) []byte {
 	return Mail(MailPart{Kind: "multipart/mixed", Parts: []MailPart{
 		{Kind: "text/plain; charset=utf-8", Encoding: "quoted-printable", Data: []byte("Please see the attachment.\n")},
@@ -83,7 +83,7 @@ func Attach(name string, data []byte) []byte {
 	}})
 }
 
-// UUEncode makes the lines of uuencode.
+// UUEncode encodes data as uuencode does.
 func UUEncode(name string, data []byte) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "begin 644 %s\n", name)
@@ -107,7 +107,7 @@ func UUEncode(name string, data []byte) []byte {
 	return b.Bytes()
 }
 
-// Tar makes an archive.
+// Tar returns a tar archive.
 func Tar(tb testing.TB, files ...File) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -126,7 +126,7 @@ func Tar(tb testing.TB, files ...File) []byte {
 	return b.Bytes()
 }
 
-// Gzip makes a compressed file that remembers a name.
+// Gzip returns a gzip file with a name in its header.
 func Gzip(tb testing.TB, name string, data []byte) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -141,7 +141,7 @@ func Gzip(tb testing.TB, name string, data []byte) []byte {
 	return b.Bytes()
 }
 
-// ODF makes an OpenDocument with this manifest.
+// ODF returns an OpenDocument with this manifest.
 func ODF(tb testing.TB, manifest string) []byte {
 	tb.Helper()
 	return Zip(tb,
@@ -150,17 +150,17 @@ func ODF(tb testing.TB, manifest string) []byte {
 		File{Name: ODFManifest, Data: []byte(manifest)})
 }
 
-// ODFManifestText is a manifest with one member, and body in its element.
+// ODFManifestText returns a manifest with one member; body is the content of its element.
 func ODFManifestText(member, body string) string {
 	return `<?xml version="1.0" encoding="UTF-8"?><manifest:manifest xmlns:manifest="` + ODFNamespace + `" manifest:version="1.3">` +
 		`<manifest:file-entry manifest:full-path="/" manifest:media-type="application/vnd.oasis.opendocument.text"/>` +
 		`<manifest:file-entry manifest:full-path="` + member + `" manifest:media-type="text/xml" manifest:size="300">` + body + `</manifest:file-entry></manifest:manifest>`
 }
 
-// ODFEncryption is the element of an encrypted member.
+// ODFEncryption is the element that marks a member as encrypted.
 const ODFEncryption = `<manifest:encryption-data manifest:checksum-type="SHA256/1K" manifest:checksum="x"><manifest:algorithm manifest:algorithm-name="AES256-CBC" manifest:initialisation-vector="y"/></manifest:encryption-data>`
 
-// EGG makes an archive of one stored file, encrypted if method is not
+// EGG returns an archive of one stored file. It is marked as encrypted unless method is
 // negative.
 func EGG(name string, data []byte, method int) []byte {
 	le32, le16 := binary.LittleEndian.AppendUint32, binary.LittleEndian.AppendUint16
@@ -181,7 +181,7 @@ func EGG(name string, data []byte, method int) []byte {
 	return le32(append(b, data...), EGGEnd)
 }
 
-// ALZ makes an archive of stored files, the last of which may be encrypted.
+// ALZ returns an archive of stored files, the last of them optionally marked as encrypted.
 func ALZ(encrypted bool, names ...string) []byte {
 	b := []byte(ALZSignature + "\x0a\x00\x00\x00")
 	for i, name := range names {
@@ -203,7 +203,7 @@ func ALZ(encrypted bool, names ...string) []byte {
 	return append(b, "CLZ\x01\x00\x00\x00\x00\x00\x00\x00\x00CLZ\x02"...)
 }
 
-// ARJ makes an archive of stored files, the last of which may be garbled.
+// ARJ returns an archive of stored files, the last of them optionally marked as garbled.
 func ARJ(encrypted bool, names ...string) []byte {
 	header := func(kind, flags byte, size int, name string) []byte {
 		h := make([]byte, 30)
@@ -226,7 +226,7 @@ func ARJ(encrypted bool, names ...string) []byte {
 	return append(b, ARJSignature+"\x00\x00"...)
 }
 
-// ACE makes an archive of stored files, the last of which may be encrypted.
+// ACE returns an archive of stored files, the last of them optionally marked as encrypted.
 func ACE(encrypted bool, names ...string) []byte {
 	block := func(kind byte, flags uint16, body []byte) []byte {
 		h := binary.LittleEndian.AppendUint16([]byte{kind}, flags)
@@ -249,7 +249,7 @@ func ACE(encrypted bool, names ...string) []byte {
 	return b
 }
 
-// TNEF makes a winmail.dat with one attachment.
+// TNEF returns a winmail.dat with one attachment.
 func TNEF(name string, data []byte) []byte {
 	attribute := func(level byte, id uint32, data []byte) []byte {
 		b := binary.LittleEndian.AppendUint32([]byte{level}, id)
@@ -266,24 +266,24 @@ func TNEF(name string, data []byte) []byte {
 	return append(b, attribute(2, 0x0006800f, data)...)
 }
 
-// OldPacket is an OpenPGP packet with a header in the old format.
+// OldPacket returns an OpenPGP packet with an old-format header.
 func OldPacket(tag byte, body []byte) []byte {
 	b := binary.BigEndian.AppendUint16([]byte{0x80 | tag<<2 | 1}, uint16(len(body)))
 	return append(b, body...)
 }
 
-// NewPacket is an OpenPGP packet with a header in the new format.
+// NewPacket returns an OpenPGP packet with a new-format header.
 func NewPacket(tag byte, body []byte) []byte {
 	b := binary.BigEndian.AppendUint32([]byte{0xc0 | tag, 0xff}, uint32(len(body)))
 	return append(b, body...)
 }
 
-// PGPArmor puts a message into armor.
+// PGPArmor encodes a message in ASCII armor.
 func PGPArmor(data []byte) []byte {
 	return []byte("-----BEGIN PGP MESSAGE-----\nVersion: x\nComment: y\n\n" + base64.StdEncoding.EncodeToString(data) + "\n=abcd\n-----END PGP MESSAGE-----\n")
 }
 
-// Paragraphs is a text of about n bytes.
+// Paragraphs returns a text of about n bytes.
 func Paragraphs(n int) string {
 	const line = "Lorem ipsum dolor sit amet, consectetur adipiscing elit: sed do.\r\n"
 	return strings.Repeat(line, n/len(line)+1)

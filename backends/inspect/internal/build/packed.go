@@ -12,7 +12,7 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-// pack writes data to what open makes.
+// pack compresses data with the writer that open returns.
 func pack(tb testing.TB, data []byte, open func(w io.Writer) (io.WriteCloser, error)) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -29,7 +29,7 @@ func pack(tb testing.TB, data []byte, open func(w io.Writer) (io.WriteCloser, er
 	return b.Bytes()
 }
 
-// XZ packs data as an .xz file.
+// XZ returns data as an .xz file.
 func XZ(tb testing.TB, data []byte) []byte {
 	tb.Helper()
 	return pack(tb, data, func(w io.Writer) (io.WriteCloser, error) {
@@ -37,7 +37,7 @@ func XZ(tb testing.TB, data []byte) []byte {
 	})
 }
 
-// LZMA packs data as an .lzma file.
+// LZMA returns data as an .lzma file.
 func LZMA(tb testing.TB, data []byte) []byte {
 	tb.Helper()
 	return pack(tb, data, func(w io.Writer) (io.WriteCloser, error) {
@@ -45,7 +45,7 @@ func LZMA(tb testing.TB, data []byte) []byte {
 	})
 }
 
-// Zstd packs data as a Zstandard file.
+// Zstd returns data as a Zstandard file.
 func Zstd(tb testing.TB, data []byte) []byte {
 	tb.Helper()
 	return pack(tb, data, func(w io.Writer) (io.WriteCloser, error) {
@@ -53,7 +53,7 @@ func Zstd(tb testing.TB, data []byte) []byte {
 	})
 }
 
-// LZ4 makes an LZ4 file of blocks that are not packed.
+// LZ4 returns an LZ4 file of uncompressed blocks.
 func LZ4(data []byte) []byte {
 	b := []byte("\x04\x22\x4d\x18\x60\x40\x82")
 	for len(data) > 0 {
@@ -65,7 +65,7 @@ func LZ4(data []byte) []byte {
 	return append(b, 0, 0, 0, 0)
 }
 
-// Cab makes a cabinet of one folder, packed with MSZIP or stored.
+// Cab returns a cabinet with one folder, stored or compressed with MSZIP.
 func Cab(tb testing.TB, mszip bool, files ...File) []byte {
 	tb.Helper()
 	const header, folder = 36, 8

@@ -6,20 +6,20 @@ import (
 	"hash/crc32"
 )
 
-// RARFile is a member of a RAR archive to make.
+// RARFile is a member of a RAR archive.
 type RARFile struct {
 	Name      string
 	Data      []byte
 	Encrypted bool
-	Packed    bool   // compressed, after a fashion
-	Raw       []byte // the compressed bytes
+	Packed    bool   // in compressed form, though not smaller
+	Raw       []byte // compressed bytes to use instead
 	Solid     bool
-	Flags     uint16 // RAR 4: more of them
+	Flags     uint16 // RAR 4: additional flags
 	Version   byte   // RAR 4: 29 if 0
-	Large     bool   // RAR 4: sizes of 64 bits
-	DictBits  uint64 // RAR 5
-	Filters   int    // RAR 5: so many of them
-	Unpacked  int64  // if not the size of data
+	Large     bool   // RAR 4: 64-bit sizes
+	DictBits  uint64 // RAR 5: dictionary size
+	Filters   int    // RAR 5: number of filters
+	Unpacked  int64  // declared size, if not that of Data
 }
 
 func (f *RARFile) size() int64 {
@@ -29,7 +29,7 @@ func (f *RARFile) size() int64 {
 	return int64(len(f.Data))
 }
 
-// rar4Block makes a block of RAR 1.5 to 4.
+// rar4Block returns a block of RAR 1.5 to 4.
 func rar4Block(kind byte, flags uint16, body []byte) []byte {
 	h := []byte{kind}
 	h = binary.LittleEndian.AppendUint16(h, flags)
@@ -38,7 +38,7 @@ func rar4Block(kind byte, flags uint16, body []byte) []byte {
 	return append(binary.LittleEndian.AppendUint16(nil, uint16(crc32.ChecksumIEEE(h))), h...)
 }
 
-// RAR4 makes an archive of RAR 3 or 4; flags are those of its main header.
+// RAR4 returns an archive of RAR 3 or 4; flags are those of its main header.
 func RAR4(flags uint16, files ...RARFile) []byte {
 	out := append([]byte(RARSignature4), rar4Block(RAR4Main, flags, make([]byte, 6))...)
 	for _, f := range files {
@@ -80,7 +80,7 @@ func RAR4(flags uint16, files ...RARFile) []byte {
 	return append(out, rar4Block(RAR4End, 0x4000, nil)...)
 }
 
-// rar5Block makes a block of RAR 5; body and extra are what its kind needs.
+// rar5Block returns a block of RAR 5; body and extra depend on its kind.
 func rar5Block(kind, flags uint64, body, extra, data []byte) []byte {
 	h := binary.AppendUvarint(nil, kind)
 	if len(extra) > 0 {
@@ -102,15 +102,14 @@ func rar5Block(kind, flags uint64, body, extra, data []byte) []byte {
 	return append(append(out, h...), data...)
 }
 
-// rar5Crypt is the record of an encrypted member, and the body of an encryption
-// block without the initialisation vector.
+// rar5Crypt returns the encryption record of a member.
 func rar5Crypt() []byte {
 	record := []byte{RAR5ExtraEncrypted, 0, 0, 15}
 	record = append(record, bytes.Repeat([]byte{0x5a}, 32)...)
 	return append(binary.AppendUvarint(nil, uint64(len(record))), record...)
 }
 
-// RAR5 makes an archive of RAR 5.
+// RAR5 returns an archive of RAR 5.
 func RAR5(files ...RARFile) []byte {
 	out := []byte(RARSignature5)
 	solid := uint64(0)
@@ -151,14 +150,14 @@ func RAR5(files ...RARFile) []byte {
 	return append(out, rar5Block(RAR5End, 0, []byte{0}, nil, nil)...)
 }
 
-// RAR5Locked is an archive with encrypted headers.
+// RAR5Locked returns an archive with encrypted headers.
 func RAR5Locked() []byte {
 	body := append([]byte{0, 0, 15}, bytes.Repeat([]byte{0x5a}, 16)...)
 	out := append([]byte(RARSignature5), rar5Block(RAR5Encrypt, 0, body, nil, nil)...)
 	return append(out, bytes.Repeat([]byte{0xa5}, 64)...)
 }
 
-// bitWriter writes bits, the highest first.
+// bitWriter writes bits, most significant first.
 type bitWriter struct {
 	b []byte
 	n int
@@ -174,9 +173,9 @@ func (w *bitWriter) bits(v uint32, n int) {
 	}
 }
 
-// literals writes code lengths for a table of size entries, of which used have
-// codes, and then the bytes: those below 128 have 8 bits, and the others 9. The
-// codes of the lengths' table: 8 is 00, 9 is 01, "again" 10, "zeros" 11.
+// literals writes the code lengths for a table of size entries, the first used of which
+// have codes, and then data as literals: bytes below 128 have 8 bits, the others 9. In the
+// code for code lengths, 8 is 00, 9 is 01, "repeat" is 10 and "zeros" is 11.
 func (w *bitWriter) literals(size, used int, data []byte) {
 	lengths := map[int]uint32{8: 2, 9: 2, 17: 2, 19: 2}
 	for i := range 20 {
@@ -211,23 +210,23 @@ func (w *bitWriter) literal(c int) {
 	w.bits(uint32(256+c-128), 9)
 }
 
-// PackLiterals29 is data in the format of RAR 3, without any compression.
+// PackLiterals29 encodes data in RAR 3's format without compressing it.
 func PackLiterals29(data []byte) []byte {
 	var w bitWriter
 	w.bits(0, 2) // not PPM, new tables
 	w.literals(299+60+17+28, 257, data)
 	w.literal(256)
-	w.bits(1, 2) // the file ends here, and new tables follow
+	w.bits(1, 2) // end of file, new tables follow
 	return append(w.b, 0, 0, 0, 0)
 }
 
-// PackPPMd29 is the beginning of a stream that asks for 256 MiB.
+// PackPPMd29 returns the beginning of a stream that requests 256 MiB for PPMd.
 func PackPPMd29() []byte {
 	const ppmd, newModel, order = 0x80, 0x20, 7
 	return append([]byte{ppmd | newModel | order, 255}, make([]byte, 300)...)
 }
 
-// PackLaterPPMd29 asks for it in the second block.
+// PackLaterPPMd29 is PackPPMd29, but in the second block of the stream.
 func PackLaterPPMd29(data []byte) []byte {
 	var w bitWriter
 	w.bits(0, 2)
@@ -237,21 +236,21 @@ func PackLaterPPMd29(data []byte) []byte {
 	return append(w.b, PackPPMd29()...)
 }
 
-// PackLiterals50 is data in the format of RAR 5, without any compression.
+// PackLiterals50 encodes data in RAR 5's format without compressing it.
 func PackLiterals50(data []byte) []byte {
 	var w bitWriter
 	w.literals(306+64+16+44, 256, data)
 	return w.block50()
 }
 
-// PackFilters50 is data after that many filters for all of it but one byte.
+// PackFilters50 encodes data preceded by filters that each cover all but one byte of it.
 func PackFilters50(filters int, data []byte) []byte {
 	var w bitWriter
 	w.literals(306+64+16+44, 257, nil)
 	for range filters {
 		w.literal(256)
-		w.bits(0, 2+8) // where: here
-		w.bits(3, 2)   // its size, in four bytes
+		w.bits(0, 2+8) // block start: here
+		w.bits(3, 2)   // block size, in four bytes
 		w.bits(binary.BigEndian.Uint32(binary.LittleEndian.AppendUint32(nil, uint32(len(data)-1))), 32)
 		w.bits(0, 3+5) // delta, one channel
 	}
@@ -261,7 +260,7 @@ func PackFilters50(filters int, data []byte) []byte {
 	return w.block50()
 }
 
-// block50 puts a block's header before the bits.
+// block50 returns the bits with a block header.
 func (w *bitWriter) block50() []byte {
 	last := w.n % 8
 	if last == 0 {

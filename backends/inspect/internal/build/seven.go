@@ -6,19 +6,19 @@ import (
 	"unicode/utf16"
 )
 
-// SevenMember is a member of a 7z archive to make, in its own folder.
+// SevenMember is a member of a 7z archive, in its own folder.
 type SevenMember struct {
 	Name   string
 	Packed []byte
-	Size   int    // unpacked
-	Coder  []byte // as it is in the header
-	// chain is a whole folder instead, as it is in the header, whose coders
-	// all put out size bytes.
+	Size   int    // unpacked size
+	Coder  []byte // as encoded in the header
+	// Chain, if not nil, is a whole folder as encoded in the header, with coders that all
+	// have Size bytes of output.
 	Chain  []byte
 	Coders int
 }
 
-// SevenStored is a member that is not compressed.
+// SevenStored returns an uncompressed member.
 func SevenStored(name string, data []byte) SevenMember {
 	return SevenMember{Name: name, Packed: data, Size: len(data), Coder: []byte{0x01, 0x00}}
 }
@@ -28,7 +28,7 @@ func SevenNumber(v uint64) []byte {
 	return binary.LittleEndian.AppendUint64([]byte{0xff}, v)
 }
 
-// SevenArchiveOf puts the start header before streams and header.
+// SevenArchiveOf returns an archive with a start header, streams and header.
 func SevenArchiveOf(streams, header []byte) []byte {
 	b := make([]byte, SevenStartSize)
 	copy(b, SevenSignature+"\x00\x04")
@@ -39,7 +39,7 @@ func SevenArchiveOf(streams, header []byte) []byte {
 	return append(append(b, streams...), header...)
 }
 
-// Seven makes an archive, each member in its own folder.
+// Seven returns an archive of members.
 func Seven(members ...SevenMember) []byte {
 	var streams, sizes, folders, unpacked, names []byte
 	for _, m := range members {

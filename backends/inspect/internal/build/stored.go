@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Ar makes an ar archive.
+// Ar returns an ar archive.
 func Ar(files ...File) []byte {
 	b := []byte("!<arch>\n")
 	for _, f := range files {
@@ -17,7 +17,7 @@ func Ar(files ...File) []byte {
 	return b
 }
 
-// Cpio makes a cpio archive in the new ASCII format.
+// Cpio returns a cpio archive in the new ASCII format.
 func Cpio(files ...File) []byte {
 	var b []byte
 	pad := func() { b = append(b, make([]byte, -len(b)&3)...) }
@@ -31,7 +31,7 @@ func Cpio(files ...File) []byte {
 	return b
 }
 
-// TarV7 makes a tar archive without a magic.
+// TarV7 returns a tar archive without a magic number.
 func TarV7(files ...File) []byte {
 	var b []byte
 	for _, f := range files {
@@ -49,7 +49,7 @@ func TarV7(files ...File) []byte {
 	return append(b, make([]byte, 1024)...)
 }
 
-// ISO makes a disc image with all files in its root.
+// ISO returns a disc image with all files in its root directory.
 func ISO(files ...File) []byte {
 	const sector, root = 2048, 18
 	b := make([]byte, (root+1)*sector)
@@ -76,7 +76,7 @@ func ISO(files ...File) []byte {
 	return b
 }
 
-// LHA makes an LHA archive of files that are not packed.
+// LHA returns an LHA archive of stored files.
 func LHA(files ...File) []byte {
 	var b []byte
 	for _, f := range files {

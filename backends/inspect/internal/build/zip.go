@@ -1,4 +1,5 @@
-// Package build makes containers for tests.
+// Package build makes containers for tests, with the libraries' writers or byte by byte
+// where there is no writer, or where it could not make what a test needs.
 package build
 
 import (
@@ -10,18 +11,18 @@ import (
 	"testing"
 )
 
-// File is a member of an archive to make.
+// File is a member of an archive.
 type File struct {
 	Name   string
 	Data   []byte
 	Stored bool // else deflated, by the writer, with a data descriptor
-	// raw writes data as it is, with these.
+	// Raw writes Data as it is, with the fields below.
 	Raw           bool
 	Flags, Method uint16
 	Unpacked      uint64
 }
 
-// Zip makes an archive.
+// Zip returns a ZIP archive.
 func Zip(tb testing.TB, files ...File) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -54,22 +55,22 @@ func (f File) create(w *zip.Writer) (io.Writer, error) {
 	return w.CreateRaw(h)
 }
 
-// Text is a member that is nothing special.
+// Text returns an ordinary text member.
 func Text(name string) File {
 	return File{Name: name, Data: bytes.Repeat([]byte("nothing special in "+name+"\n"), 20)}
 }
 
-// Locked is a member with encrypted bytes.
+// Locked returns a member that is marked as encrypted.
 func Locked(name string) File {
 	return File{Name: name, Raw: true, Flags: 1, Data: []byte("0123456789ab and what follows is encrypted")}
 }
 
-// Inner is a member that is an archive itself.
+// Inner returns a member that is an archive.
 func Inner(name string, archive []byte, stored bool) File {
 	return File{Name: name, Data: archive, Stored: stored}
 }
 
-// ManyMembers are n members that are nothing special.
+// ManyMembers returns n ordinary members.
 func ManyMembers(n int) []File {
 	files := make([]File, n)
 	for i := range files {
@@ -78,7 +79,7 @@ func ManyMembers(n int) []File {
 	return files
 }
 
-// Nest puts an archive into archives, depth times.
+// Nest wraps an archive in depth archives.
 func Nest(tb testing.TB, archive []byte, depth int, stored bool) []byte {
 	tb.Helper()
 	for i := range depth {

@@ -7,16 +7,16 @@ import (
 	"io"
 )
 
-// BCJ2 returns a reader that puts a program of x86 processors together again:
-// the program without the targets of its calls and jumps, these targets, and a
-// range coder's bits that say which instructions have one there.
+// BCJ2 returns a reader that reassembles an x86 program from its four streams: the program
+// without the targets of its calls and jumps, the call targets, the jump targets, and the
+// range-coded bits that say which instructions have a target.
 func BCJ2(program, calls, jumps, bits io.Reader) (io.Reader, error) {
 	r := &bcj2{
 		program: bufio.NewReader(program), calls: bufio.NewReader(calls), jumps: bufio.NewReader(jumps),
 		bits: bufio.NewReader(bits), width: 0xffffffff,
 	}
-	for i := range r.odds {
-		r.odds[i] = bcj2One / 2
+	for i := range r.probs {
+		r.probs[i] = bcj2One / 2
 	}
 	var start [5]byte
 	if _, err := io.ReadFull(r.bits, start[:]); err != nil {
@@ -32,7 +32,7 @@ func BCJ2(program, calls, jumps, bits io.Reader) (io.Reader, error) {
 var errBCJ2 = errors.New("broken BCJ2 stream")
 
 const (
-	bcj2One  = 1 << 11 // certainty
+	bcj2One  = 1 << 11 // probability 1
 	bcj2Move = 5
 	bcj2Top  = 1 << 24
 )
@@ -41,11 +41,11 @@ type bcj2 struct {
 	program, calls, jumps, bits *bufio.Reader
 
 	width, code uint32
-	odds        [2 + 256]uint32
+	probs       [2 + 256]uint32
 
 	before byte
-	at     uint32 // bytes put out
-	target []byte // of the last instruction, not yet read
+	at     uint32 // bytes written
+	target []byte // rest of the last instruction's target
 	room   [4]byte
 }
 
@@ -72,23 +72,23 @@ func (r *bcj2) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// step looks for the target of an instruction that ends with c.
+// step decodes the target of an instruction that ends with c, if it has one.
 func (r *bcj2) step(c byte) error {
 	before := r.before
 	r.before = c
-	var odds *uint32
+	var probs *uint32
 	from := r.jumps
 	switch {
 	case c == 0xe8:
-		odds, from = &r.odds[2+int(before)], r.calls
+		probs, from = &r.probs[2+int(before)], r.calls
 	case c == 0xe9:
-		odds = &r.odds[1]
+		probs = &r.probs[1]
 	case before == 0x0f && c&0xf0 == 0x80:
-		odds = &r.odds[0]
+		probs = &r.probs[0]
 	default:
 		return nil
 	}
-	has, err := r.bit(odds)
+	has, err := r.bit(probs)
 	if err != nil || !has {
 		return err
 	}
@@ -101,8 +101,8 @@ func (r *bcj2) step(c byte) error {
 	return nil
 }
 
-// bit decodes one bit.
-func (r *bcj2) bit(odds *uint32) (bool, error) {
+// bit decodes one bit with an adaptive probability.
+func (r *bcj2) bit(probs *uint32) (bool, error) {
 	if r.width < bcj2Top {
 		c, err := r.bits.ReadByte()
 		if err != nil {
@@ -110,14 +110,14 @@ func (r *bcj2) bit(odds *uint32) (bool, error) {
 		}
 		r.width, r.code = r.width<<8, r.code<<8|uint32(c)
 	}
-	bound := r.width / bcj2One * *odds
+	bound := r.width / bcj2One * *probs
 	if r.code < bound {
 		r.width = bound
-		*odds += (bcj2One - *odds) >> bcj2Move
+		*probs += (bcj2One - *probs) >> bcj2Move
 		return false, nil
 	}
 	r.width, r.code = r.width-bound, r.code-bound
-	*odds -= *odds >> bcj2Move
+	*probs -= *probs >> bcj2Move
 	return true, nil
 }
 

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// ARM returns a reader for programs of 32-bit ARM processors.
+// ARM returns the filter for 32-bit ARM code.
 func ARM(from io.Reader) io.Reader {
 	return fixed(from, 4, func(b []byte, at uint32) int {
 		if b[3] == 0xeb { // BL
@@ -17,7 +17,7 @@ func ARM(from io.Reader) io.Reader {
 	})
 }
 
-// ARMT returns a reader for programs in ARM's Thumb mode.
+// ARMT returns the filter for ARM Thumb code.
 func ARMT(from io.Reader) io.Reader {
 	return fixed(from, 4, func(b []byte, at uint32) int {
 		if b[1]&0xf8 != 0xf0 || b[3]&0xf8 != 0xf8 {
@@ -31,8 +31,7 @@ func ARMT(from io.Reader) io.Reader {
 	})
 }
 
-// ARM64 returns a reader for programs of 64-bit ARM processors that begin at an
-// address.
+// ARM64 returns the filter for 64-bit ARM code that begins at address start.
 func ARM64(from io.Reader, start uint32) io.Reader {
 	return fixed(from, 4, func(b []byte, at uint32) int {
 		at += start
@@ -53,7 +52,7 @@ func ARM64(from io.Reader, start uint32) io.Reader {
 	})
 }
 
-// PPC returns a reader for programs of PowerPC processors.
+// PPC returns the filter for PowerPC code.
 func PPC(from io.Reader) io.Reader {
 	return fixed(from, 4, func(b []byte, at uint32) int {
 		if v := binary.BigEndian.Uint32(b); v&0xfc000003 == 0x48000001 { // BL
@@ -63,7 +62,7 @@ func PPC(from io.Reader) io.Reader {
 	})
 }
 
-// SPARC returns a reader for programs of SPARC processors.
+// SPARC returns the filter for SPARC code.
 func SPARC(from io.Reader) io.Reader {
 	return fixed(from, 4, func(b []byte, at uint32) int {
 		if v := binary.BigEndian.Uint32(b); v>>22 == 0x100 || v>>22 == 0x1ff { // CALL
@@ -75,11 +74,11 @@ func SPARC(from io.Reader) io.Reader {
 	})
 }
 
-// fixedFilter is for processors whose instructions have one size.
+// fixedFilter converts code whose instructions have a fixed size.
 type fixedFilter struct {
 	size int
-	step func(b []byte, at uint32) int // converts one instruction
-	at   uint32                        // the program's address of b
+	step func(b []byte, at uint32) int // converts one instruction and returns its size
+	at   uint32                        // address of b in the program
 }
 
 func fixed(from io.Reader, size int, step func(b []byte, at uint32) int) io.Reader {

@@ -1,16 +1,15 @@
-// Package filter undoes the filters that archivers apply before they compress:
-// they make the addresses in programs, or the values in tables, repeat.
+// Package filter undoes the filters that archivers apply before compressing, such as BCJ
+// and Delta: they make the addresses in programs, or the values in tables, repeat.
 //
-// Each filter works on blocks of a fixed size and stops at the end of its input.
-// The library for 7z has most of them, but cannot be used for one alone, and its
-// Delta filter reads forever with a distance of 256.
+// Each filter works on blocks of a fixed size and stops at the end of its input. The 7z
+// library has most of them but does not export them, and its Delta filter loops forever at
+// a distance of 256.
 package filter
 
 import "io"
 
-// A converter changes b in place and returns how many bytes are final. The rest
-// is given to it again, with more bytes after it. It must make progress when b
-// has lookAhead bytes.
+// A converter changes b in place and returns how many bytes are final. It gets the rest
+// again, with more bytes appended. It must make progress when b has lookAhead bytes.
 type converter interface {
 	convert(b []byte) int
 }
@@ -21,12 +20,12 @@ const (
 	maxTries  = 100
 )
 
-// reader applies a converter.
+// reader applies a converter to from.
 type reader struct {
 	from  io.Reader
 	by    converter
 	block []byte
-	start int // of the bytes not yet read
+	start int // first unread byte
 	done  int // end of the converted bytes
 	end   int
 	err   error
@@ -56,8 +55,8 @@ func (r *reader) Read(p []byte) (int, error) {
 func (r *reader) fill() {
 	r.end = copy(r.block, r.block[r.done:r.end])
 	r.start, r.done = 0, 0
-	// Not io.ReadFull: it has the same error for the end of r.from and for one that
-	// r.from reports as too early.
+	// Not io.ReadFull: it returns the same error for the end of r.from and for a
+	// premature end that r.from reports.
 	for tries := 0; r.end < len(r.block) && r.err == nil; tries++ {
 		var n int
 		n, r.err = r.from.Read(r.block[r.end:])
@@ -71,12 +70,12 @@ func (r *reader) fill() {
 	}
 	r.done = r.by.convert(r.block[:r.end])
 	if r.err != nil {
-		r.done = r.end // the last bytes, which are too few to be converted
+		r.done = r.end // too few bytes are left to convert
 	}
 }
 
-// Delta returns a reader that adds to each byte the one before it at a distance
-// of 1 to 256.
+// Delta returns the filter that adds to each byte the byte at a distance of 1 to 256 before
+// it.
 func Delta(from io.Reader, distance int) io.Reader {
 	return newReader(from, &delta{distance: distance})
 }

@@ -15,7 +15,7 @@ var filters = map[string]func(io.Reader) io.Reader{
 	"arm64": func(r io.Reader) io.Reader { return ARM64(r, 0) },
 }
 
-// program is data in which every processor's calls are frequent.
+// program returns random bytes in which the call opcodes of all processors are frequent.
 func program(n int, seed uint64) []byte {
 	random := rand.New(rand.NewPCG(seed, 7))
 	b := make([]byte, n)
@@ -28,7 +28,7 @@ func program(n int, seed uint64) []byte {
 	return b
 }
 
-// TestBlocks wants the same bytes whatever the sizes of reads are.
+// TestBlocks checks that the output does not depend on the sizes of reads.
 func TestBlocks(t *testing.T) {
 	for name, open := range filters {
 		for n := range 40 {
@@ -43,7 +43,7 @@ func TestBlocks(t *testing.T) {
 			}
 			for how, r := range map[string]io.Reader{"one byte": iotest.OneByteReader(open(iotest.OneByteReader(bytes.NewReader(data)))), "half": open(iotest.HalfReader(bytes.NewReader(data)))} {
 				if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) {
-					t.Errorf("%s, %s: %v, other bytes", name, how, err)
+					t.Errorf("%s, %s: %v, wrong bytes", name, how, err)
 				}
 			}
 		}
@@ -58,7 +58,7 @@ func TestDelta(t *testing.T) {
 			packed[i] -= packed[i-distance]
 		}
 		if got, err := io.ReadAll(Delta(bytes.NewReader(packed), distance)); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("distance %d: %v, other bytes", distance, err)
+			t.Errorf("distance %d: %v, wrong bytes", distance, err)
 		}
 	}
 }
@@ -74,7 +74,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// FuzzFilters wants every filter to end with as many bytes as it was given.
+// FuzzFilters checks that every filter returns as many bytes as it gets.
 func FuzzFilters(f *testing.F) {
 	f.Add(program(300, 3), []byte("calls"), []byte("jumps"))
 	f.Fuzz(func(t *testing.T, data, calls, jumps []byte) {

@@ -5,16 +5,15 @@ import (
 	"io"
 )
 
-// X86 returns a reader for programs of x86 processors: the BCJ filter.
+// X86 returns the BCJ filter for x86 code.
 func X86(from io.Reader) io.Reader { return newReader(from, &x86{before: -1}) }
 
-// x86 turns the absolute targets of CALL and JMP back into relative ones. It
-// leaves alone what the encoder left alone: an opcode too near to others that
-// might have been one.
+// x86 converts the absolute targets of CALL and JMP back to relative ones. Like the
+// encoder, it skips an opcode that is too close to others that might have been one.
 type x86 struct {
-	at     uint32 // the program's address of b
-	before int    // the last opcode, from the beginning of b
-	mask   uint32 // which of the three bytes before were opcodes
+	at     uint32 // address of b in the program
+	before int    // offset of the last opcode from the start of b
+	mask   uint32 // which of the three preceding bytes were opcodes
 }
 
 func (x *x86) convert(b []byte) int {
@@ -44,12 +43,12 @@ func (x *x86) convert(b []byte) int {
 	return i
 }
 
-// lastOpcode is, for each mask, how far after the last byte of the address the
-// byte lies in which the nearest opcode before would have ended.
+// lastOpcode maps each mask to the distance from the last address byte to the byte where
+// the nearest preceding opcode would have ended.
 var lastOpcode = [8]uint{0, 1, 2, 2, 3, 3, 3, 3}
 
-// allowed reports whether the opcode at the start of b was converted in spite of
-// those before it.
+// allowed reports whether the encoder converted the opcode at the start of b in spite of
+// the ones before it.
 func (x *x86) allowed(b []byte) bool {
 	if x.mask == 0 {
 		return true
@@ -58,8 +57,8 @@ func (x *x86) allowed(b []byte) bool {
 	return possible && !isHigh(b[4-lastOpcode[x.mask]])
 }
 
-// target returns the relative address of the instruction in b; next is the
-// address of the instruction after it.
+// target returns the relative address in the instruction b; next is the address of the
+// following instruction.
 func (x *x86) target(b []byte, next uint32) uint32 {
 	v := binary.LittleEndian.Uint32(b[1:])
 	for {

@@ -2,15 +2,15 @@ package inflate64
 
 const maxCodeLength = 15
 
-// code is a canonical Huffman code: how many symbols there are of each length,
-// and the symbols in the order of their codes.
+// code is a canonical Huffman code: the number of symbols per length, and the symbols in
+// code order.
 type code struct {
 	counts  [maxCodeLength + 1]uint16
 	symbols [288]uint16
 }
 
-// makeCode makes the code of symbols with these lengths. It reports false if
-// there are more codes than lengths allow.
+// makeCode builds the code from the length of each symbol. It reports false if the lengths
+// are oversubscribed.
 func makeCode(lengths []byte) (c code, ok bool) {
 	for _, n := range lengths {
 		c.counts[n]++
@@ -90,7 +90,7 @@ func (r *reader) readCodes() error {
 	return nil
 }
 
-// readLengths fills lengths.
+// readLengths reads run-length encoded code lengths.
 func (r *reader) readLengths(c *code, lengths []byte) error {
 	for i := 0; i < len(lengths); {
 		s, err := r.decode(c)
@@ -131,13 +131,13 @@ func (r *reader) readLengths(c *code, lengths []byte) error {
 
 var codeLengthOrder = [19]byte{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// extended is a number in a code and in so many bits after it.
+// extended is a base value and the number of extra bits that are added to it.
 type extended struct {
 	base int
 	bits uint
 }
 
-// lengths and distances are those of Deflate, but for the last ones.
+// lengths and distances are as in Deflate, except for the last ones.
 var (
 	lengths = func() (t [29]extended) {
 		base := 3

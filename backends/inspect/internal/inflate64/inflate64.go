@@ -1,7 +1,6 @@
-// Package inflate64 unpacks Deflate64, the variant of Deflate (RFC 1951) that
-// PKWARE calls "enhanced": its window has 64 KiB, code 285 means lengths of
-// up to 65,538 bytes, and there are two more distances. The standard library has
-// Deflate only.
+// Package inflate64 unpacks Deflate64, the variant of Deflate (RFC 1951) that PKWARE calls
+// "enhanced": its window has 64 KiB, code 285 stands for lengths of up to 65,538 bytes, and
+// there are two more distances. The standard library has Deflate only.
 package inflate64
 
 import (
@@ -14,8 +13,7 @@ var errCorrupt = errors.New("broken Deflate64 stream")
 
 const windowSize = 1 << 16
 
-// NewReader returns a reader of what from has packed. It takes less than
-// Memory bytes.
+// NewReader returns a reader of the unpacked bytes. It needs less than Memory bytes.
 func NewReader(from io.Reader) io.Reader {
 	in, ok := from.(io.ByteReader)
 	if !ok {
@@ -24,7 +22,7 @@ func NewReader(from io.Reader) io.Reader {
 	return &reader{in: in}
 }
 
-// Memory is what a reader takes at most.
+// Memory is the most that a reader allocates.
 const Memory = 80 << 10
 
 type reader struct {
@@ -32,16 +30,16 @@ type reader struct {
 	bits   uint32
 	count  uint
 	final  bool
-	block  bool // within a block
-	stored int  // bytes left of a stored block, or -1
-	length int  // bytes left of a match
+	block  bool // inside a block
+	stored int  // bytes left in a stored block, or -1
+	length int  // bytes left in a match
 	back   int  // its distance
 	total  int64
 	err    error
 
 	literals, distances code
 	window              [windowSize]byte
-	at                  int // where the next byte goes
+	at                  int // write position
 }
 
 // Read implements [io.Reader].
@@ -87,7 +85,7 @@ func (r *reader) put(c byte) byte {
 	return c
 }
 
-// need makes sure that there are n bits.
+// need fills the bit buffer to at least n bits.
 func (r *reader) need(n uint) error {
 	for r.count < n {
 		c, err := r.in.ReadByte()
@@ -110,7 +108,7 @@ func (r *reader) take(n uint) (int, error) {
 	return int(v), nil
 }
 
-// begin reads the header of the next block.
+// begin reads a block header.
 func (r *reader) begin() error {
 	if r.final {
 		return io.EOF
@@ -142,7 +140,7 @@ func (r *reader) beginStored() error {
 	if err == nil && size != complement^0xffff {
 		err = errCorrupt
 	}
-	// need never reads ahead of what it is asked for: no byte is left in bits.
+	// need never reads ahead, so no byte is left in bits.
 	r.stored = size
 	return err
 }

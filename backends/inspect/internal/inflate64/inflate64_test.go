@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// TestDeflate unpacks what is the same in Deflate: everything but the longest
-// matches.
+// TestDeflate unpacks plain Deflate, which differs only in the longest matches.
 func TestDeflate(t *testing.T) {
 	text := bytes.Repeat([]byte("a text with some words and no long repetition, "), 3)
 	for level := range 10 {
@@ -30,8 +29,7 @@ func TestDeflate(t *testing.T) {
 	}
 }
 
-// TestProgram unpacks what 7-Zip has packed: 200,000 bytes with matches far away
-// and long ones.
+// TestProgram unpacks output of 7-Zip: 200,000 bytes with distant and long matches.
 func TestProgram(t *testing.T) {
 	packed, err := os.ReadFile("testdata/numbers.deflate64")
 	if err != nil {
@@ -51,7 +49,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// numbers are the bytes that 7-Zip has packed in testdata.
+// numbers returns the bytes that 7-Zip packed for testdata.
 func numbers() []byte {
 	b := make([]byte, 200_000)
 	state := uint32(1)
@@ -73,10 +71,10 @@ func FuzzInflate64(f *testing.F) {
 	f.Add([]byte("\x4b\x4c\x04\x00"))
 	f.Add([]byte("\x01\x02\x00\xfd\xffab"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		// 65,538 bytes need at least a bit or two.
+		// A match of 65,538 bytes takes at least one bit.
 		n, _ := io.Copy(io.Discard, NewReader(bytes.NewReader(data)))
 		if n > int64(len(data)+1)*8*65_538 {
-			t.Errorf("%d bytes become %d", len(data), n)
+			t.Errorf("%d bytes unpacked to %d", len(data), n)
 		}
 	})
 }

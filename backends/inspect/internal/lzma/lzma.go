@@ -1,8 +1,8 @@
-// Package lzma unpacks LZMA and LZMA2 as they are in archives, without a header
-// of their own, and says beforehand how much memory that takes.
+// Package lzma unpacks raw LZMA and LZMA2 streams, as archives contain them, and computes
+// beforehand how much memory that takes.
 //
-// The decoder is github.com/ulikunitz/xz's, which allocates as large a dictionary as
-// it is asked for, up to 4 GiB. Here none is larger than what comes out.
+// The decoder is that of github.com/ulikunitz/xz, which allocates whatever dictionary a
+// stream asks for, up to 4 GiB. Here a dictionary is never larger than the output.
 package lzma
 
 import (
@@ -14,22 +14,23 @@ import (
 	"github.com/ulikunitz/xz/lzma"
 )
 
-var errProperties = errors.New("broken properties of LZMA")
+var errProperties = errors.New("broken LZMA properties")
 
 const (
-	// Unknown is the size of what has an end marker instead.
+	// Unknown is the size of a stream with an end marker.
 	Unknown = 1<<64 - 1
-	// HeaderSize is that of an .lzma file: the properties, and the size.
+	// HeaderSize is the size of an .lzma header: properties and size.
 	HeaderSize = lzma.HeaderLen
 
 	MinDictionary = lzma.MinDictCap
 	MaxDictionary = lzma.MaxDictCap
 
-	// tables are the probabilities of LZMA, but for those that lc and lp are for.
+	// tables is the memory for LZMA's probabilities, except those that depend on lc and lp.
 	tables = 64 << 10
 )
 
-// Memory is what a reader takes for these properties and size bytes.
+// Memory returns how much memory a reader needs for these properties and size bytes of
+// output.
 func Memory(properties []byte, size uint64) uint64 {
 	if len(properties) != 5 {
 		return 0
@@ -42,19 +43,19 @@ func dictionary(properties []byte, size uint64) uint64 {
 	return max(min(uint64(binary.LittleEndian.Uint32(properties[1:])), size), MinDictionary)
 }
 
-// NewReader returns a reader of size bytes. most bounds the dictionary as well.
+// NewReader returns a reader of size unpacked bytes. most also bounds the dictionary.
 func NewReader(properties []byte, size, most uint64, from io.Reader) (io.Reader, error) {
 	if len(properties) != 5 {
 		return nil, errProperties
 	}
-	// The library wants the header of an .lzma file.
+	// The library expects an .lzma file header.
 	header := append([]byte(nil), properties[0])
 	header = binary.LittleEndian.AppendUint32(header, uint32(dictionary(properties, min(size, most))))
 	header = binary.LittleEndian.AppendUint64(header, size)
-	return lzma.NewReader(&headed{header: header, from: bufio.NewReader(from)})
+	return lzma.NewReader(&headerReader{header: header, from: bufio.NewReader(from)})
 }
 
-// Memory2 is what a reader of LZMA2 takes.
+// Memory2 is Memory for LZMA2.
 func Memory2(properties []byte, size uint64) uint64 {
 	if len(properties) != 1 {
 		return 0
@@ -69,8 +70,8 @@ func dictionary2(p byte) uint64 {
 	return (2 | uint64(p&1)) << (p/2 + 11)
 }
 
-// NewReader2 returns a reader of LZMA2, whose dictionary has no more than size bytes.
-// It reads no more of from than there is of the data, if from is an [io.ByteReader].
+// NewReader2 returns a reader of LZMA2 whose dictionary has at most size bytes. If from is
+// an [io.ByteReader], nothing beyond the end of the data is read.
 func NewReader2(properties []byte, size uint64, from io.Reader) (io.Reader, error) {
 	if len(properties) != 1 || properties[0] > 40 {
 		return nil, errProperties
@@ -82,15 +83,15 @@ func NewReader2(properties []byte, size uint64, from io.Reader) (io.Reader, erro
 	return lzma.Reader2Config{DictCap: int(d)}.NewReader2(from)
 }
 
-// headed reads a header, then from. It is an io.ByteReader, so that the library
-// needs no wrapper.
-type headed struct {
+// headerReader reads header, then from. It is an io.ByteReader, so the library does not
+// wrap it in a buffer.
+type headerReader struct {
 	header []byte
 	from   *bufio.Reader
 }
 
 // Read implements [io.Reader].
-func (r *headed) Read(p []byte) (int, error) {
+func (r *headerReader) Read(p []byte) (int, error) {
 	if len(r.header) > 0 {
 		n := copy(p, r.header)
 		r.header = r.header[n:]
@@ -100,7 +101,7 @@ func (r *headed) Read(p []byte) (int, error) {
 }
 
 // ReadByte implements [io.ByteReader].
-func (r *headed) ReadByte() (byte, error) {
+func (r *headerReader) ReadByte() (byte, error) {
 	if len(r.header) > 0 {
 		c := r.header[0]
 		r.header = r.header[1:]

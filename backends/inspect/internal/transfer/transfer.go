@@ -1,15 +1,15 @@
-// Package transfer undoes the encodings that carry bytes in texts: base64,
-// quoted-printable and uuencode. The decoders are as lenient as mail programs are, where
-// those of the standard library stop.
+// Package transfer decodes the transfer encodings of mail: base64, quoted-printable and
+// uuencode (RFC 2045, POSIX uuencode). The decoders are as lenient as mail programs; those
+// of the standard library stop at the first bad character, and it has none for uuencode.
 package transfer
 
 import (
 	"bytes"
 )
 
-// Lines reads what lines decode to.
+// Lines is a reader of decoded lines.
 type Lines struct {
-	Next   func() ([]byte, error) // a line, or a part of a long one
+	Next   func() ([]byte, error) // a line, or part of a long one
 	Decode func(dst, line []byte) []byte
 	rest   []byte
 	buffer []byte
@@ -31,17 +31,18 @@ func (d *Lines) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Nothing is for lines that are not encoded.
-func Nothing(dst, line []byte) []byte { return append(dst, line...) }
+// Identity is the Decode function for lines that are not encoded.
+func Identity(dst, line []byte) []byte { return append(dst, line...) }
 
-// Base64 decodes base64 over the ends of lines. What is not of its
-// alphabet is skipped; padding ends a group, not the data.
+// Base64 decodes base64 across line ends. Characters outside its alphabet are skipped;
+// padding ends a group, not the data.
 type Base64 struct {
 	bits  uint32
 	count int
 }
 
-// Base64Values has the value of each byte, more than 63 for others.
+// Base64Values maps each byte to its value; more than 63 means that it is not in the
+// alphabet.
 var Base64Values = func() (v [256]byte) {
 	for i := range v {
 		v[i] = 0xff
@@ -52,11 +53,11 @@ var Base64Values = func() (v [256]byte) {
 	return v
 }()
 
-// Decode decodes a line, or a part of one.
+// Decode decodes a line, or part of one.
 func (d *Base64) Decode(dst, line []byte) []byte {
 	for len(line) > 0 {
 		if d.count == 0 {
-			if dst, line = wholeGroups(dst, line); len(line) == 0 {
+			if dst, line = decodeGroups(dst, line); len(line) == 0 {
 				break
 			}
 		}
@@ -64,7 +65,7 @@ func (d *Base64) Decode(dst, line []byte) []byte {
 		line = line[1:]
 		v := Base64Values[c]
 		if c == '=' {
-			// Two or three characters before it are one or two bytes.
+			// Two or three characters before the padding make one or two bytes.
 			switch d.count {
 			case 2:
 				dst = append(dst, byte(d.bits>>4))
@@ -85,15 +86,16 @@ func (d *Base64) Decode(dst, line []byte) []byte {
 	return dst
 }
 
-// QuotedPrintable decodes quoted-printable. What is no escape stays as it is.
+// QuotedPrintable decodes quoted-printable. Anything that is not a valid escape is kept as
+// it is.
 type QuotedPrintable struct {
-	rest []byte // of a line: what may be a part of an escape, or the blanks at its end
+	rest []byte // end of the last part: an unfinished escape, or blanks that may end the line
 }
 
-// maxRest is how many blanks are kept back for the end of their line.
+// maxRest is how many blanks are held back until the line ends.
 const maxRest = 64 << 10
 
-// Decode decodes a line, or a part of a long one.
+// Decode decodes a line, or part of a long one.
 func (d *QuotedPrintable) Decode(dst, line []byte) []byte {
 	if len(d.rest) > 0 {
 		line = append(d.rest, line...)
@@ -145,7 +147,7 @@ func unhex(c byte) byte {
 	return 0xff
 }
 
-// UU decodes one line of uuencode: its length, and groups of four.
+// UU decodes one line of uuencode: a length character, then groups of four.
 func UU(dst, line []byte) []byte {
 	if len(line) < 2 {
 		return dst
@@ -166,9 +168,9 @@ func UU(dst, line []byte) []byte {
 	return dst
 }
 
-// wholeGroups decodes groups of four characters, and returns the rest of the line: this
-// is the fast path.
-func wholeGroups(dst, line []byte) (decoded, rest []byte) {
+// decodeGroups is the fast path for complete groups of four characters. It returns the rest
+// of the line.
+func decodeGroups(dst, line []byte) (decoded, rest []byte) {
 	for len(line) >= 4 {
 		v0, v1, v2, v3 := Base64Values[line[0]], Base64Values[line[1]], Base64Values[line[2]], Base64Values[line[3]]
 		if v0|v1|v2|v3 > 63 {
@@ -180,7 +182,7 @@ func wholeGroups(dst, line []byte) (decoded, rest []byte) {
 	return dst, line
 }
 
-// Base64Name returns the name in a line that begins an attachment in base64:
+// Base64Name returns the file name in the first line of a uuencode-style base64 attachment:
 // "begin-base64 644 NAME".
 func Base64Name(line []byte) string {
 	rest, ok := bytes.CutPrefix(line, []byte("begin-base64 "))
@@ -190,7 +192,8 @@ func Base64Name(line []byte) string {
 	return UUName(append([]byte("begin "), rest[:min(len(rest), 2*maxName)]...))
 }
 
-// UUName returns the name in a line that begins an attachment: "begin 644 NAME".
+// UUName returns the file name in the first line of a uuencoded attachment: "begin 644
+// NAME".
 func UUName(line []byte) string {
 	rest, ok := bytes.CutPrefix(line, []byte("begin "))
 	if !ok || len(rest) < 5 {

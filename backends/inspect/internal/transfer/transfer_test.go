@@ -8,18 +8,19 @@ import (
 	"polyclam/backends/inspect/internal/build"
 )
 
-// FuzzDecoders wants what was encoded, and nothing longer than its text.
+// FuzzDecoders checks that decoding restores what was encoded, and that output is never
+// longer than its text.
 func FuzzDecoders(f *testing.F) {
 	f.Add([]byte("some bytes\x00\xff=\r\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var d Base64
 		if got := d.Decode(nil, []byte(base64.StdEncoding.EncodeToString(data))); !bytes.Equal(got, data) {
-			t.Errorf("base64: %q is %q", data, got)
+			t.Errorf("base64: %q decoded to %q", data, got)
 		}
 		for _, decode := range []func(dst, line []byte) []byte{new(Base64).Decode, new(QuotedPrintable).Decode, UU} {
-			// A broken group of uuencode is filled up.
+			// An incomplete uuencode group is padded.
 			if got := decode(nil, data); len(got) > len(data)+2 {
-				t.Errorf("%d bytes become %d", len(data), len(got))
+				t.Errorf("%d bytes decoded to %d", len(data), len(got))
 			}
 		}
 		var got []byte
@@ -29,7 +30,7 @@ func FuzzDecoders(f *testing.F) {
 			}
 		}
 		if !bytes.Equal(got, data) {
-			t.Errorf("uuencode: %q is %q", data, got)
+			t.Errorf("uuencode: %q decoded to %q", data, got)
 		}
 	})
 }

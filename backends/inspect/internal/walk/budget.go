@@ -5,25 +5,25 @@ import (
 	"math"
 )
 
-// Limits are the budgets of a walk.
+// Limits bound a walk.
 type Limits struct {
-	MaxBytes   int64 // read or unpacked; memory too
-	MaxDepth   int   // containers within containers
-	MaxMembers int   // members looked into
+	MaxBytes   int64 // read or unpacked; memory counts too
+	MaxDepth   int   // nested containers
+	MaxMembers int   // members opened
 }
 
-// Left is what is left of MaxBytes.
-func (w *Walk) Left() int64 { return w.bytes }
+// BytesLeft returns what remains of MaxBytes.
+func (w *Walk) BytesLeft() int64 { return w.bytes }
 
-// Free does something that costs nothing, because the same bytes are going to be
-// read, and paid for, once more. It still ends with the context.
-func (w *Walk) Free(f func()) {
+// Unmetered runs f without charging for it, because the same bytes are read again later and
+// charged for then. It still ends with the context.
+func (w *Walk) Unmetered(f func()) {
 	defer func(left int64) { w.bytes = left }(w.bytes)
 	w.bytes = math.MaxInt64
 	f()
 }
 
-// Spend takes n bytes off the budget.
+// Spend takes n bytes off the budget, or stops the walk.
 func (w *Walk) Spend(ctx context.Context, n int64) error {
 	switch {
 	case w.stop != nil:
@@ -37,7 +37,7 @@ func (w *Walk) Spend(ctx context.Context, n int64) error {
 	return w.stop
 }
 
-// Enter takes a member off the budget.
+// Enter takes one member off the budget, or stops the walk.
 func (w *Walk) Enter() error {
 	if w.stop == nil && w.members <= 0 {
 		w.stop = limitReached("MaxMembers", w.Limits.MaxMembers)
@@ -46,26 +46,26 @@ func (w *Walk) Enter() error {
 	return w.stop
 }
 
-// Note remembers a limit that kept us from one member only.
+// Note records a limit that excluded a single member only.
 func (w *Walk) Note(what string, value any) {
 	if w.noted == nil {
 		w.noted = limitReached(what, value)
 	}
 }
 
-// Miss remembers that something could not be looked into for a reason of its
-// own: finding is one of the names Unscanned*.
-func (w *Walk) Miss(finding, detail string) { w.Missed(&Gap{finding, detail}) }
+// Miss records that something could not be inspected. The finding is one of the Unscanned*
+// names.
+func (w *Walk) Miss(finding, detail string) { w.AddGap(&Gap{finding, detail}) }
 
-// Missed remembers a gap, if it is the first.
-func (w *Walk) Missed(g *Gap) {
+// AddGap records a gap. Only the first one counts.
+func (w *Walk) AddGap(g *Gap) {
 	if w.noted == nil {
 		w.noted = g
 	}
 }
 
-// Borrow takes n bytes of memory off the budget, and gives most of them back
-// when release is called: making memory costs time too.
+// Borrow takes n bytes of memory off the budget. Calling release gives most of them back,
+// but not all: allocating memory costs time too.
 func (w *Walk) Borrow(ctx context.Context, n int64) (release func(), err error) {
 	if err := w.Spend(ctx, n); err != nil {
 		return nil, err
@@ -73,5 +73,5 @@ func (w *Walk) Borrow(ctx context.Context, n int64) (release func(), err error) 
 	return func() { w.bytes += n - n/borrowCost }, nil
 }
 
-// borrowCost is the part of borrowed memory that is not given back.
+// borrowCost is the fraction of borrowed memory that is not given back: one part in 32.
 const borrowCost = 32

@@ -9,70 +9,70 @@ import (
 	"time"
 )
 
-// Guard runs the calls of an unpacking library that cannot be interrupted. A
-// RAR 3 archive brings its own programs, which may run for minutes without a
-// read (rardecode allows 25 million instructions for each of 8192 filters), and
-// LZMA fills a whole dictionary in one call. When the context ends the walk goes on
-// and the call is left alone: it gets no byte more, and keeps its slot, so that
-// only so many of them can ever burn the processor.
+// Guard runs calls into an unpacking library that cannot be interrupted. A RAR 3 archive
+// brings its own programs, which may run for minutes without reading (rardecode allows 25
+// million instructions for each of 8192 filters), and LZMA fills a whole dictionary in one
+// call. When the context ends, the walk continues and the call is abandoned: it gets no
+// more bytes, and it keeps its slot, so that only a limited number of such calls can ever
+// burn CPU time.
 //
-// It belongs to the walk's goroutine; only its reader is used by the library's.
+// A Guard belongs to the walk's goroutine; only its reader is used by the library's.
 type Guard struct {
-	ctx  context.Context // see meter
-	walk *Walk
-	Left bool // the last call has not come back
-	// buffer is for what the library unpacks: not for others, which a call that
-	// was left alone might still write to.
+	ctx       context.Context // see meter
+	walk      *Walk
+	Abandoned bool // the last call did not return in time
+	// buffer receives what the library unpacks. It is never reused elsewhere, because an
+	// abandoned call might still write to it.
 	buffer []byte
 
-	mu   sync.Mutex // also keeps the walk still while the library reads
+	mu   sync.Mutex // also blocks the walk while the library reads
 	dead bool
 }
 
 var (
-	ErrLeft  = errors.New("the library was left alone")
-	errPanic = errors.New("the library panicked")
-	errCount = errors.New("the library read an impossible number of bytes")
+	ErrAbandoned = errors.New("the library call was abandoned")
+	errPanic     = errors.New("the library panicked")
+	errCount     = errors.New("the library read an impossible number of bytes")
 )
 
-// Slots are how many libraries may run at a time.
+// Slots limits how many library calls run concurrently.
 type Slots struct {
-	taken chan struct{}
-	left  atomic.Int32 // of these by calls that were left alone
+	taken     chan struct{}
+	abandoned atomic.Int32 // how many of them belong to abandoned calls
 }
 
-// patience is how long a slot is waited for that calls have which were left
-// alone: most come back immediately, but some may never.
-const patience = 200 * time.Millisecond
+// slotTimeout is how long a walk waits for a slot when all of them belong to abandoned
+// calls. Most of those return soon, but some may never.
+const slotTimeout = 200 * time.Millisecond
 
-// InUse returns how many are taken.
+// InUse returns the number of taken slots.
 func (s *Slots) InUse() int { return len(s.taken) }
 
-// NewSlots makes slots for n libraries.
+// NewSlots allows n concurrent library calls.
 func NewSlots(n int) *Slots { return &Slots{taken: make(chan struct{}, n)} }
 
-// slot is what a walk has of the slots: one at most, however deep archives lie
-// within each other, or two walks might wait for each other.
+// slot is a walk's share of the slots: at most one, however deeply archives nest, because
+// two walks that each wait for a second slot would deadlock.
 type slot struct {
-	users int
-	left  bool // it is a call's that was left alone
+	users     int
+	abandoned bool // it belongs to an abandoned call
 }
 
-// Guard takes a slot, or waits for one.
+// Guard takes a slot, waiting if none is free.
 func (w *Walk) Guard(ctx context.Context) (*Guard, error) {
 	if w.stop != nil {
 		return nil, w.stop
 	}
 	if w.slots != nil && w.slot.users == 0 {
-		var enough <-chan time.Time
-		if int(w.slots.left.Load()) >= cap(w.slots.taken) {
-			enough = time.After(patience)
+		var timeout <-chan time.Time
+		if int(w.slots.abandoned.Load()) >= cap(w.slots.taken) {
+			timeout = time.After(slotTimeout)
 		}
 		select {
 		case w.slots.taken <- struct{}{}:
-		case <-enough:
+		case <-timeout:
 			w.Note("MaxTime", "of other scans")
-			return nil, ErrLeft
+			return nil, ErrAbandoned
 		case <-ctx.Done():
 			w.stop = context.Cause(ctx)
 			return nil, w.stop
@@ -82,20 +82,20 @@ func (w *Walk) Guard(ctx context.Context) (*Guard, error) {
 	return &Guard{ctx: ctx, walk: w}, nil
 }
 
-// Close gives the slot back, unless others use it or a call still has it.
+// Close releases the slot, unless other guards of the walk use it or an abandoned call
+// holds it.
 func (g *Guard) Close() {
 	w := g.walk
 	w.slot.users--
-	if w.slots != nil && w.slot.users == 0 && !w.slot.left {
+	if w.slots != nil && w.slot.users == 0 && !w.slot.abandoned {
 		<-w.slots.taken
 	}
 }
 
-// Call runs f in its own goroutine. f must not touch the walk, nor memory
-// that is used again.
+// Call runs f in its own goroutine. f must not touch the walk, nor memory that is reused.
 func (g *Guard) Call(f func() error) error {
-	if g.Left {
-		return ErrLeft
+	if g.Abandoned {
+		return ErrAbandoned
 	}
 	done := make(chan error, 1)
 	go func() {
@@ -115,23 +115,23 @@ func (g *Guard) Call(f func() error) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.dead, g.Left = true, true
+	g.dead, g.Abandoned = true, true
 	if g.walk.stop == nil {
 		g.walk.stop = context.Cause(g.ctx)
 	}
-	g.walk.slot.left = true
+	g.walk.slot.abandoned = true
 	if s := g.walk.slots; s != nil {
-		s.left.Add(1)
+		s.abandoned.Add(1)
 		go func() {
 			<-done
-			s.left.Add(-1)
+			s.abandoned.Add(-1)
 			<-s.taken
 		}()
 	}
-	return ErrLeft
+	return ErrAbandoned
 }
 
-// ReaderAt is s for the library.
+// ReaderAt returns s for use by the library.
 func (g *Guard) ReaderAt(s *Section) io.ReaderAt { return &guardedReaderAt{g, s} }
 
 type guardedReaderAt struct {
@@ -144,7 +144,7 @@ func (r *guardedReaderAt) ReadAt(p []byte, off int64) (int, error) {
 	r.guard.mu.Lock()
 	defer r.guard.mu.Unlock()
 	if r.guard.dead {
-		return 0, ErrLeft
+		return 0, ErrAbandoned
 	}
 	return r.from.ReadAt(p, off)
 }
@@ -157,7 +157,7 @@ type guardedReader struct {
 	err   error
 }
 
-// Reader reads from. Only one is in use at a time.
+// Reader guards the reads of from. Only one such reader may be in use.
 func (g *Guard) Reader(from io.Reader) *guardedReader {
 	if g.buffer == nil {
 		g.buffer = make([]byte, 32<<10)
@@ -179,8 +179,8 @@ func (r *guardedReader) Read(p []byte) (int, error) {
 			n, err = r.from.Read(r.guard.buffer)
 			return err
 		})
-		if errors.Is(err, ErrLeft) || errors.Is(err, errPanic) {
-			// n and the buffer may still be the library's.
+		if errors.Is(err, ErrAbandoned) || errors.Is(err, errPanic) {
+			// The library may still write to n and the buffer.
 			r.err = err
 			return 0, err
 		}

@@ -21,8 +21,8 @@ func guarded(t *testing.T, ctx context.Context, slots int) (*Walk, *Guard) {
 	return w, g
 }
 
-// TestGuardLeaves has a library that does not come back when the context ends.
-func TestGuardLeaves(t *testing.T) {
+// TestGuardAbandonsCall runs a library that does not return when the context ends.
+func TestGuardAbandonsCall(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	w, g := guarded(t, ctx, 1)
 	s := w.Section(ctx, bytes.NewReader(make([]byte, 100)), 100)
@@ -39,33 +39,33 @@ func TestGuardLeaves(t *testing.T) {
 		read <- err
 		return nil
 	})
-	if !errors.Is(err, ErrLeft) || !errors.Is(w.stop, errOver) {
+	if !errors.Is(err, ErrAbandoned) || !errors.Is(w.stop, errOver) {
 		t.Fatalf("%v, stopped by %v", err, w.stop)
 	}
-	if err := g.Call(func() error { panic("called again") }); !errors.Is(err, ErrLeft) {
+	if err := g.Call(func() error { panic("called again") }); !errors.Is(err, ErrAbandoned) {
 		t.Errorf("%v", err)
 	}
 	g.Close()
 	if len(w.slots.taken) != 1 {
-		t.Error("the slot is free while the library runs")
+		t.Error("the slot is free although the library still runs")
 	}
-	// No walk waits for a slot that may never be free.
+	// No walk waits for a slot that may never become free.
 	other := New(w.Limits, nil, w.slots, new(Scratch))
-	if _, err := other.Guard(t.Context()); !errors.Is(err, ErrLeft) || other.stop != nil || other.noted == nil {
+	if _, err := other.Guard(t.Context()); !errors.Is(err, ErrAbandoned) || other.stop != nil || other.noted == nil {
 		t.Errorf("%v, stopped by %v, noted %v", err, other.stop, other.noted)
 	}
 	close(hold)
-	if err := <-read; !errors.Is(err, ErrLeft) {
-		t.Errorf("the library that was left reads: %v", err)
+	if err := <-read; !errors.Is(err, ErrAbandoned) {
+		t.Errorf("the abandoned library could still read: %v", err)
 	}
 	select {
 	case w.slots.taken <- struct{}{}:
 	case <-time.After(20 * time.Second):
-		t.Error("the slot does not come back")
+		t.Error("the slot is never released")
 	}
 }
 
-// TestGuardWaits wants no walk to wait for a slot longer than its context.
+// TestGuardWaits checks that no walk waits for a slot longer than its context allows.
 func TestGuardWaits(t *testing.T) {
 	w, g := guarded(t, t.Context(), 1)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -81,7 +81,7 @@ func TestGuardWaits(t *testing.T) {
 	}
 }
 
-// oddReader does what a broken library may do.
+// oddReader misbehaves as a broken library might.
 type oddReader struct{ how string }
 
 func (o oddReader) Read(p []byte) (int, error) {

@@ -5,8 +5,8 @@ import (
 	"context"
 )
 
-// Look asks all detectors that s matches. The walk's stop says whether no
-// sighting means that there is nothing.
+// Look runs every detector that matches s. If it returns nil, [Walk.Stopped] says whether
+// the search was complete.
 func (w *Walk) Look(ctx context.Context, s *Section) *Sighting {
 	if s == nil {
 		return nil
@@ -22,7 +22,7 @@ func (w *Walk) Look(ctx context.Context, s *Section) *Sighting {
 		if w.stop != nil {
 			return nil
 		}
-		if follows(d, s) {
+		if isAppended(d, s) {
 			continue
 		}
 		seen, matched := w.ask(ctx, d, s)
@@ -31,14 +31,14 @@ func (w *Walk) Look(ctx context.Context, s *Section) *Sighting {
 		}
 		known = known || matched
 	}
-	return w.lookBehind(ctx, s, known)
+	return w.lookForAppended(ctx, s, known)
 }
 
-// lookBehind asks for what follows something else in s. Of a container that is
-// known that may be a member, which has been looked into: then it matters only if
+// lookForAppended looks for archives that follow something else in s. In a known container,
+// such an archive may be a member that has been inspected already; then it counts only if
 // it is encrypted.
-func (w *Walk) lookBehind(ctx context.Context, s *Section, known bool) *Sighting {
-	if !s.Prefixed() {
+func (w *Walk) lookForAppended(ctx context.Context, s *Section, known bool) *Sighting {
+	if !s.MayHaveStub() {
 		return nil
 	}
 	defer func(noted error) {
@@ -50,7 +50,7 @@ func (w *Walk) lookBehind(ctx context.Context, s *Section, known bool) *Sighting
 		if w.stop != nil {
 			return nil
 		}
-		if !follows(d, s) {
+		if !isAppended(d, s) {
 			continue
 		}
 		if seen, _ := w.ask(ctx, d, s); seen != nil {
@@ -60,15 +60,15 @@ func (w *Walk) lookBehind(ctx context.Context, s *Section, known bool) *Sighting
 	return nil
 }
 
-// follows reports whether what d knows is not at the beginning of s, but may be
-// after it.
-func follows(d Detector, s *Section) bool {
+// isAppended reports whether d's format can follow something else and s does not begin with
+// it.
+func isAppended(d Detector, s *Section) bool {
 	signed, ok := d.(Signed)
 	return ok && !bytes.HasPrefix(s.Head, []byte(signed.Signature()))
 }
 
-// ask asks one detector. It parses hostile bytes: if it panics, they have not been
-// looked into.
+// ask runs one detector. Detectors parse hostile bytes: one that panics has not inspected
+// them.
 func (w *Walk) ask(ctx context.Context, d Detector, s *Section) (seen *Sighting, matched bool) {
 	defer func() {
 		if recover() != nil {
@@ -91,7 +91,7 @@ func (w *Walk) ask(ctx context.Context, d Detector, s *Section) (seen *Sighting,
 	return seen, true
 }
 
-// matches reports whether a detector would look into a member with this head.
+// matches reports whether any detector wants a member with this head.
 func (w *Walk) matches(s *Section) bool {
 	for _, d := range w.detectors {
 		if d.Match(w, s) {
@@ -101,11 +101,11 @@ func (w *Walk) matches(s *Section) bool {
 	return false
 }
 
-// deep returns how many bytes of a member a detector needs to match it, or 0.
+// deep returns how many bytes a detector needs to recognise a member with this head, or 0.
 func (w *Walk) deep(s *Section) int {
 	most := 0
 	for _, d := range w.detectors {
-		if d, ok := d.(Deep); ok && len(s.Head) == HeadSize {
+		if d, ok := d.(DeepDetector); ok && len(s.Head) == HeadSize {
 			most = max(most, min(d.Needs(s.Head), MaxDeep))
 		}
 	}

@@ -4,14 +4,15 @@ import "io"
 
 const pieceSize = 64 << 10
 
-// pieces are bytes in memory that grow without being copied.
+// pieces is a byte buffer that grows without copying.
 type pieces struct {
 	list [][]byte // each of pieceSize
 	size int64
 }
 
-// room is where the next bytes go, never empty. Who fills it raises the size.
-func (p *pieces) room() []byte {
+// free returns the space for the next bytes, never empty. The caller adds what it wrote to
+// size.
+func (p *pieces) free() []byte {
 	if p.size == int64(len(p.list))*pieceSize {
 		p.list = append(p.list, make([]byte, pieceSize))
 	}

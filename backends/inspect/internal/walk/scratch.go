@@ -7,10 +7,10 @@ import (
 	"io"
 )
 
-// localSize is the room for small headers.
+// localSize is the size of the buffer for small headers.
 const localSize = 160
 
-// Scratch is the memory that one walk leaves to the next.
+// Scratch is memory that one walk passes on to the next.
 type Scratch struct {
 	head    [HeadSize]byte
 	deep    *[MaxDeep]byte // nil until it is needed
@@ -20,8 +20,7 @@ type Scratch struct {
 	input   *bufio.Reader
 }
 
-// reader returns the unpacked bytes of what r has deflated. Only one can be in
-// use at a time.
+// reader inflates r. Only one such reader may be in use.
 func (s *Scratch) reader(r io.Reader) io.Reader {
 	if s.inflate == nil {
 		s.input = bufio.NewReaderSize(r, HeadSize)
@@ -29,14 +28,14 @@ func (s *Scratch) reader(r io.Reader) io.Reader {
 		return s.inflate
 	}
 	s.input.Reset(r)
-	// All readers of package flate are Resetters, and none fails.
+	// Every flate reader is a Resetter, and Reset never fails.
 	if f, ok := s.inflate.(flate.Resetter); ok {
 		f.Reset(s.input, nil)
 	}
 	return s.inflate
 }
 
-// buffer returns n bytes, which are the caller's until the next call. n is never a number from the object.
+// buffer returns n bytes, valid until the next call. n never comes from the object.
 func (s *Scratch) buffer(n int64) []byte {
 	if int64(len(s.tail)) < n {
 		s.tail = make([]byte, n)
@@ -44,7 +43,7 @@ func (s *Scratch) buffer(n int64) []byte {
 	return s.tail[:n]
 }
 
-// release lets go of the object.
+// release drops all references to the object.
 func (s *Scratch) release() {
 	if s.input != nil {
 		s.input.Reset(bytes.NewReader(nil))

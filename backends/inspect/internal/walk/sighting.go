@@ -6,7 +6,7 @@ import (
 	"unicode/utf16"
 )
 
-// The names of the findings. Those that libclamav 1.4 has are its own.
+// Names of the findings. Where libclamav 1.4 has a name, we use it.
 const (
 	FindingPrefix = "Heuristics.Encrypted."
 	FindingZip    = FindingPrefix + "Zip"
@@ -24,31 +24,31 @@ const (
 	FindingACE    = FindingPrefix + "ACE"
 )
 
-// The names of the findings about what could not be looked into. All begin as
-// libclamav's about its limits do: clients know that beginning, and would take
-// another one for a virus.
+// Names of the findings for parts that could not be inspected. All share the prefix of
+// libclamav's limit findings, because clients know that prefix and would take any other for
+// a virus.
 const (
 	findingLimit    = "Heuristics.Limits.Exceeded."
-	UnscannedMethod = findingLimit + "Method" // not known how to unpack it
-	UnscannedCutOff = findingLimit + "CutOff" // its end is missing
-	UnscannedSplit  = findingLimit + "Split"  // other parts are elsewhere
-	UnscannedBroken = findingLimit + "Broken" // it could not be unpacked
+	UnscannedMethod = findingLimit + "Method" // unsupported compression or format
+	UnscannedCutOff = findingLimit + "CutOff" // truncated
+	UnscannedSplit  = findingLimit + "Split"  // other parts are in other files
+	UnscannedBroken = findingLimit + "Broken" // damaged
 )
 
-// Sighting is something encrypted.
+// Sighting describes something encrypted.
 type Sighting struct {
 	Name   string // of the finding
-	Detail string // which member, how encrypted; its names are quoted and cut
+	Detail string // which member and how it is encrypted; member names are quoted and truncated
 }
 
-// Bounds of what a sighting says.
+// Maximum lengths in a sighting.
 const (
 	MaxDetail = 512
-	MaxName   = 128 // of one member
+	MaxName   = 128 // one member's name
 )
 
-// NewSighting says that a member of a container is encrypted, or the container
-// itself if it has no members: member is empty then.
+// NewSighting reports that a member of a container is encrypted, or with an empty member
+// name the container itself.
 func NewSighting(finding, container, member, how string) *Sighting {
 	if member == "" && container != "zip" {
 		return &Sighting{finding, Cut(container+": "+how, MaxDetail)}
@@ -56,8 +56,7 @@ func NewSighting(finding, container, member, how string) *Sighting {
 	return &Sighting{finding, Cut(fmt.Sprintf("member %q in %s: %s", Cut(member, MaxName), container, how), MaxDetail)}
 }
 
-// Within says in which member of which container it was seen. It returns nil
-// for nil.
+// Within adds the container and member in which s was seen. It returns nil for nil.
 func (s *Sighting) Within(container, member string) *Sighting {
 	if s == nil {
 		return nil
@@ -69,7 +68,7 @@ func (s *Sighting) Within(container, member string) *Sighting {
 	return &Sighting{s.Name, Cut(detail, MaxDetail)}
 }
 
-// Cut returns the first n bytes of s at most.
+// Cut truncates s to at most n bytes.
 func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -77,7 +76,7 @@ func Cut(s string, n int) string {
 	return s[:n]
 }
 
-// UTF16Name makes a name of little-endian UTF-16, cut.
+// UTF16Name decodes a little-endian UTF-16 name and truncates it to MaxName.
 func UTF16Name(b []byte) string {
 	units := make([]uint16, 0, MaxName)
 	for len(b) >= 2 && len(units) < MaxName {
@@ -87,7 +86,7 @@ func UTF16Name(b []byte) string {
 	return Cut(string(utf16.Decode(units)), MaxName)
 }
 
-// ReadName reads a name, cut.
+// ReadName reads a name, truncated to MaxName.
 func ReadName(s *Section, at, size int64) string {
 	b := make([]byte, max(0, min(size, MaxName, s.Size-at)))
 	if ReadFull(s, b, at) != nil {

@@ -2,41 +2,40 @@ package walk
 
 import "bytes"
 
-// Signed is a detector of archives that may follow something else in a file, as
-// in a program that unpacks itself.
+// Signed is a detector for archives that may follow something else in a file, as in a
+// self-extracting program.
 type Signed interface {
 	Detector
-	// Signature is how such an archive begins.
+	// Signature returns the bytes that such an archive begins with.
 	Signature() string
 }
 
 const (
-	// maxStub is how far into a file such an archive may begin: unrar searches as
-	// much.
+	// maxStub is how far into a file such an archive may begin, the same as in unrar.
 	maxStub = 1 << 20
-	// maxPlaces bounds how many signatures are remembered.
+	// maxPlaces bounds the number of recorded signatures.
 	maxPlaces = 4096
 )
 
-// place is where a signature is.
+// place is where a signature was found.
 type place struct {
 	signature string
 	at        int64
 }
 
-// MatchSignature reports whether an archive may be in s.
+// MatchSignature reports whether s may contain such an archive.
 func MatchSignature(s *Section, signature string) bool {
-	return bytes.HasPrefix(s.Head, []byte(signature)) || s.Prefixed()
+	return bytes.HasPrefix(s.Head, []byte(signature)) || s.MayHaveStub()
 }
 
-// FindSignature returns where an archive begins that has a signature: at the start
-// or, if s is [Section.Prefixed], after something else. accept may refuse what only
-// looks like one. A stored member that has been looked into does not count.
+// FindSignature returns the offset of an archive with this signature: at the start of s or,
+// if [Section.MayHaveStub], after something else. accept can reject false matches. A stored
+// member that has already been inspected does not count.
 func FindSignature(w *Walk, s *Section, signature string, accept func(at int64) bool) (int64, bool) {
 	if bytes.HasPrefix(s.Head, []byte(signature)) && accept(0) {
 		return 0, true
 	}
-	if !s.Prefixed() {
+	if !s.MayHaveStub() {
 		return 0, false
 	}
 	s.search(w)
@@ -48,7 +47,7 @@ func FindSignature(w *Walk, s *Section, signature string, accept func(at int64) 
 	return 0, false
 }
 
-// search finds the signatures of all detectors, in one pass.
+// search finds the signatures of all detectors in one pass.
 func (s *Section) search(w *Walk) {
 	if s.searched {
 		return
@@ -79,8 +78,8 @@ func (s *Section) search(w *Walk) {
 	}
 }
 
-// find adds the places of a signature that begin in the first step bytes of b,
-// which is at from.
+// find records where a signature begins in the first step bytes of b, which starts at
+// offset from.
 func (s *Section) find(b []byte, from, step int64, signature string) {
 	for i := 0; len(s.places) < maxPlaces; i++ {
 		n := bytes.Index(b[i:], []byte(signature))
@@ -91,16 +90,15 @@ func (s *Section) find(b []byte, from, step int64, signature string) {
 	}
 }
 
-// Prefixed reports whether an archive may follow something else in s: in the object
-// itself and in what is attached to a mail, because their readers get those as
-// files, and in programs. Other members are not searched where that would cost
-// unpacking all of them.
-func (s *Section) Prefixed() bool {
+// MayHaveStub reports whether an archive may follow something else in s. This holds for the
+// object itself and for mail attachments, because their readers get those as files, and for
+// programs. Other members are not searched, as that would mean unpacking all of them.
+func (s *Section) MayHaveStub() bool {
 	return s.Attached || s.ReaderAt != nil && s.Depth == 0 || s.IsProgram()
 }
 
-// IsProgram reports whether s is a program that may unpack itself, and reading it
-// costs nothing more.
+// IsProgram reports whether s is a program, which may be self-extracting, and can be read
+// at no extra cost.
 func (s *Section) IsProgram() bool {
-	return (s.ReaderAt != nil || s.cheap) && (bytes.HasPrefix(s.Head, []byte("MZ")) || bytes.HasPrefix(s.Head, []byte("\x7fELF")))
+	return (s.ReaderAt != nil || s.prepaid) && (bytes.HasPrefix(s.Head, []byte("MZ")) || bytes.HasPrefix(s.Head, []byte("\x7fELF")))
 }

@@ -7,12 +7,12 @@ import (
 	"io"
 )
 
-// SmallestContainer is less than any container with something encrypted in it
-// takes, compressed.
+// SmallestContainer is a lower bound for the compressed size of a container with something
+// encrypted in it.
 const SmallestContainer = 16
 
-// Stored makes a section of a member that lies in its parent as it is, if it is
-// a container: nil if not.
+// Stored returns the section of a member that is stored uncompressed in its parent, or nil
+// if no detector wants it.
 func (w *Walk) Stored(parent *Section, at, size int64) (*Section, error) {
 	if err := w.Enter(); err != nil {
 		return nil, err
@@ -36,14 +36,14 @@ func (w *Walk) Stored(parent *Section, at, size int64) (*Section, error) {
 	return kept, nil
 }
 
-// Unpacked makes a section of what u unpacks, if it is a container: nil if not.
-// It is unpacked into memory, but only if its first bytes say that it is worth
-// it. declared is its size, as the container says, or negative.
+// Unpacked returns the section of what u unpacks, or nil if no detector wants it. The
+// member is unpacked into memory, but only if its first bytes match a detector. declared is
+// the size that the container claims, negative if unknown.
 func (w *Walk) Unpacked(parent *Section, u *Unpacker, declared int64) (*Section, error) {
 	if err := w.Enter(); err != nil {
 		return nil, err
 	}
-	s := &Section{Depth: parent.Depth + 1, cheap: u.cheap}
+	s := &Section{Depth: parent.Depth + 1, prepaid: u.prepaid}
 	head := w.scratch.head[:]
 	n, err := io.ReadFull(u, head)
 	if w.stop != nil {
@@ -55,7 +55,7 @@ func (w *Walk) Unpacked(parent *Section, u *Unpacker, declared int64) (*Section,
 	s.Head = head[:n]
 	s.Attached = u.Attached != nil && u.Attached(s.Head)
 	if !w.matches(s) {
-		if err := u.deeper(s, w.deep(s)); err != nil {
+		if err := u.extendHead(s, w.deep(s)); err != nil {
 			return nil, err
 		}
 	}
@@ -63,10 +63,10 @@ func (w *Walk) Unpacked(parent *Section, u *Unpacker, declared int64) (*Section,
 		return nil, nil
 	}
 	if s.Depth >= w.Limits.MaxDepth {
-		return s, nil // look will only note that
+		return s, nil // Look only records the limit
 	}
 	if declared > w.bytes {
-		// Spend nothing on what cannot be finished: others may be small.
+		// Spend nothing on a member that cannot be finished: the next may be small.
 		w.Note("MaxBytes", w.Limits.MaxBytes)
 		return nil, nil
 	}
@@ -75,11 +75,11 @@ func (w *Walk) Unpacked(parent *Section, u *Unpacker, declared int64) (*Section,
 			return nil, err
 		}
 	}
-	return s, u.all(s)
+	return s, u.unpackRest(s)
 }
 
-// deeper unpacks up to n bytes of the beginning of s.
-func (u *Unpacker) deeper(s *Section, n int) error {
+// extendHead unpacks s further, so that its head has up to n bytes.
+func (u *Unpacker) extendHead(s *Section, n int) error {
 	if n <= len(s.Head) {
 		return nil
 	}
@@ -94,12 +94,12 @@ func (u *Unpacker) deeper(s *Section, n int) error {
 	}
 	s.Head = b[:known+n]
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = nil // shorter than that
+		err = nil // the member is shorter
 	}
 	return err
 }
 
-// keep returns s with its own head if a detector wants it, else nil.
+// keep returns s with its own copy of the head if a detector wants it, else nil.
 func (w *Walk) keep(s *Section) *Section {
 	if !w.matches(s) {
 		return nil
@@ -108,45 +108,45 @@ func (w *Walk) keep(s *Section) *Section {
 	return s
 }
 
-// Unpacker reads a member that is not in its container as it is. What it reads is
-// paid for by the meter; it pays for what comes out beyond that.
+// Unpacker reads a compressed member. The meter charges for what goes in; the Unpacker
+// charges for what comes out beyond that.
 type Unpacker struct {
 	ctx  context.Context // see meter
 	walk *Walk
 	from io.Reader
-	In   *Counter // nil if not known: then all that comes out is paid for
+	In   *Counter // nil if unknown: then all output is charged
 	out  int64
 	paid int64
-	Left int64 // of a member that is not all that from has; negative if it is
-	// ready is called before more than the first bytes are unpacked. It may be nil.
+	Left int64 // remaining bytes of a member that ends before from does; negative if it ends with from
+	// Ready, if not nil, is called before more than the first bytes are unpacked.
 	Ready func() error
-	// cheap says that all that comes out has been paid for.
-	cheap  bool
-	failed error
-	// Attached says what Attached of the section is, by its head. It may be nil.
+	// prepaid means that the input has paid for all output.
+	prepaid bool
+	failed  error
+	// Attached, if not nil, decides by the head whether to set Section.Attached.
 	Attached func(head []byte) bool
 }
 
-// Inflater unpacks what packed has deflated. Only one can be in use at a time.
+// Inflater returns an Unpacker for deflated data. Only one may be in use.
 func (w *Walk) Inflater(ctx context.Context, packed io.Reader) *Unpacker {
 	u := &Unpacker{ctx: ctx, walk: w, Left: -1, In: &Counter{From: packed}}
 	u.from = w.scratch.reader(u.In)
 	return u
 }
 
-// Decoder is for what comes out no larger than it goes in, which has been paid
-// for.
+// Decoder returns an Unpacker for encodings whose output is never larger than the input,
+// which has been paid for.
 func (w *Walk) Decoder(ctx context.Context, from io.Reader) *Unpacker {
 	in := &Counter{From: from}
-	return &Unpacker{ctx: ctx, walk: w, Left: -1, from: in, In: in, cheap: true}
+	return &Unpacker{ctx: ctx, walk: w, Left: -1, from: in, In: in, prepaid: true}
 }
 
-// Unpacker pays for what comes out of from.
+// Unpacker returns an Unpacker that charges for everything read from from.
 func (w *Walk) Unpacker(ctx context.Context, from io.Reader) *Unpacker {
 	return &Unpacker{ctx: ctx, walk: w, Left: -1, from: from}
 }
 
-// Read returns unpacked bytes.
+// Read implements [io.Reader].
 func (u *Unpacker) Read(p []byte) (int, error) {
 	if u.walk.stop != nil {
 		return 0, u.walk.stop
@@ -178,14 +178,14 @@ func (u *Unpacker) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// all unpacks the rest of the member after s.head and makes it what s reads. A
-// member that breaks off is kept as far as it goes.
-func (u *Unpacker) all(s *Section) error {
+// unpackRest unpacks what follows s.Head and makes it readable through s. A member that
+// breaks off is kept as far as it goes.
+func (u *Unpacker) unpackRest(s *Section) error {
 	var data pieces
-	copy(data.room(), s.Head)
+	copy(data.free(), s.Head)
 	data.size = int64(len(s.Head))
 	for {
-		n, err := io.ReadFull(u, data.room())
+		n, err := io.ReadFull(u, data.free())
 		data.size += int64(n)
 		if u.walk.stop != nil {
 			return u.walk.stop
@@ -199,10 +199,10 @@ func (u *Unpacker) all(s *Section) error {
 	return nil
 }
 
-// Failed returns the error that ended u before its end, or nil.
+// Failed returns the error that ended u prematurely, or nil.
 func (u *Unpacker) Failed() error { return u.failed }
 
-// Drain reads u to its end, as solid archives need.
+// Drain reads u to its end, as solid archives require.
 func (u *Unpacker) Drain() error {
 	for {
 		_, err := io.ReadFull(u, u.walk.scratch.buffer(32<<10))
@@ -215,7 +215,7 @@ func (u *Unpacker) Drain() error {
 	}
 }
 
-// Counter counts what is read.
+// Counter counts the bytes read through it.
 type Counter struct {
 	From io.Reader
 	n    int64
@@ -228,5 +228,8 @@ func (c *Counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Begun returns the first bytes of what u unpacked last, if it was not kept.
-func (w *Walk) Begun(u *Unpacker) []byte { return bytes.Clone(w.scratch.head[:min(u.out, HeadSize)]) }
+// FirstBytes returns the first bytes of the last member that u unpacked, if it was not
+// kept.
+func (w *Walk) FirstBytes(u *Unpacker) []byte {
+	return bytes.Clone(w.scratch.head[:min(u.out, HeadSize)])
+}

@@ -7,25 +7,25 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// mad is a detector that panics.
-type mad struct{ inMatch bool }
+// panicking is a detector that panics.
+type panicking struct{ inMatch bool }
 
-func (m mad) Match(*Walk, *Section) bool {
+func (m panicking) Match(*Walk, *Section) bool {
 	if m.inMatch {
-		panic("mad")
+		panic("in Match")
 	}
 	return true
 }
 
-func (mad) Look(context.Context, *Walk, *Section) (*Sighting, error) {
+func (panicking) Look(context.Context, *Walk, *Section) (*Sighting, error) {
 	var none []int
 	_ = none[len(none)]
 	return nil, nil
 }
 
-// TestDetectorPanics wants what made a detector panic to be partial, not ok.
+// TestDetectorPanics checks that bytes that make a detector panic are partial, not ok.
 func TestDetectorPanics(t *testing.T) {
-	for _, d := range []mad{{true}, {false}} {
+	for _, d := range []panicking{{true}, {false}} {
 		w := New(Limits{MaxBytes: 1 << 20, MaxDepth: 8, MaxMembers: 100}, nil, nil, new(Scratch))
 		s := w.Section(t.Context(), backendtest.CleanObject(t), 10)
 		s.Head = []byte("head")
