@@ -14,7 +14,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/protocol"
+	"polyclam/protocol/dataport"
 	"polyclam/proxy/status"
 )
 
@@ -255,7 +255,7 @@ func TestStreamCommandHostile(t *testing.T) {
 			"", "client gone"},
 		{"client sends more", nil,
 			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) { io.WriteString(nc, "STREAM\n") },
-			"Error processing command. ERROR\n", "bytes behind the command"},
+			"Error processing command. ERROR\n", "bytes after the command"},
 		{"client gone in the stream", nil,
 			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) {
 				io.WriteString(dialData(t, port, "127.0.0.1"), "half")
@@ -391,7 +391,7 @@ func TestStreamCommandPorts(t *testing.T) {
 		t.Fatal(err)
 	}
 	port := uint16(taken.Addr().(*net.TCPAddr).Port)
-	ts := newServer(t, withStream(func(c *Config) { c.Listeners[0].StreamPorts = protocol.PortRange{First: port, Last: port} }), eicarOnly())
+	ts := newServer(t, withStream(func(c *Config) { c.Listeners[0].StreamPorts = dataport.Range{First: port, Last: port} }), eicarOnly())
 	if got := ts.ask("zSTREAM\x00"); got != "Can't find any free port. ERROR\x00" {
 		t.Errorf("got %q", got)
 	}

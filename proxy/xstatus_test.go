@@ -6,13 +6,8 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/protocol"
 	"polyclam/proxy/engine"
 )
-
-func nodeLine(s engine.Status, n engine.NodeStatus) string {
-	return protocol.Record{Object: "status", Fields: nodeFields(s, n), Word: "NODE"}.String()
-}
 
 // TestNodeRecord checks the bytes of NODE records.
 func TestNodeRecord(t *testing.T) {
@@ -41,7 +36,7 @@ func TestNodeRecord(t *testing.T) {
 			`status: engine=a backend=b required=false state=up in_flight=0 waiting=0 scans=0 failures=0 replays=0 hedges=0 hedges_won=0 NODE`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := nodeLine(tt.engine, tt.node); got != tt.want {
+			if got := nodeRecord(tt.engine, tt.node).String(); got != tt.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 		})

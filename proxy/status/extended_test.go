@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/protocol"
+	"polyclam/protocol/extended"
 	"polyclam/proxy/policy"
 )
 
-func lines(records []protocol.Record) []string {
+func lines(records []extended.Record) []string {
 	var ls []string
 	for _, r := range records {
 		ls = append(ls, r.String())
@@ -103,7 +103,7 @@ func TestRecordsBounded(t *testing.T) {
 		if len(line) > 12*4*256+512 {
 			t.Errorf("%s: %d bytes", r.Word, len(line))
 		}
-		back, err := protocol.ParseRecord(line)
+		back, err := extended.Parse(line)
 		if err != nil {
 			t.Fatalf("%s: %v", r.Word, err)
 		}
