@@ -66,7 +66,7 @@ type ReplyError struct{ Reply Reply }
 // Error implements error. The answer is quoted.
 func (e *ReplyError) Error() string { return "server answered " + excerpt(e.Reply.String()) }
 
-// Unwrap returns the error that stands for the answer, or nil.
+// Unwrap returns the error for this answer, or nil.
 func (e *ReplyError) Unwrap() error {
 	if e.Reply.Object != "" {
 		return nil

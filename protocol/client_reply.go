@@ -12,13 +12,13 @@ const (
 	wordOK    = "OK"
 	wordFound = "FOUND"
 	wordError = "ERROR"
-	wordEnd   = "END" // of an extended reply, on a line of its own
+	wordEnd   = "END" // the last line of an extended reply
 )
 
 // ObjectStream is the object of a reply to INSTREAM.
 const ObjectStream = "stream"
 
-// objectDescriptor stands for "fd[N]", the object of a reply to FILDES. N is the number
+// objectDescriptor means "fd[N]", the object of a reply to FILDES. N is the number
 // that the descriptor has in the server.
 const objectDescriptor = "fd[]"
 

@@ -121,14 +121,14 @@ func TestCutID(t *testing.T) {
 }
 
 func ExampleParseReply() {
-	// The name of a file may look like a reply: say what was asked for.
+	// The name of a file may look like a reply, so the object must be known.
 	r, err := ParseReply("/srv/x: OK: Eicar-Test-Signature FOUND", "/srv/x: OK")
 	fmt.Println(r.Object, "|", r.Text, "|", r.Found(), err)
 	// Output: /srv/x: OK | Eicar-Test-Signature | true <nil>
 }
 
-// FuzzParseReply: whatever comes, OK means that the line is exactly the object,
-// ": ", and OK with no more than polyclam's annotation.
+// FuzzParseReply checks that a reply is OK only if the line is the object, ": " and OK,
+// with at most polyclam's annotation.
 func FuzzParseReply(f *testing.F) {
 	f.Add("stream: OK", "stream")
 	f.Add("fd[3]: X FOUND", objectDescriptor)

@@ -42,7 +42,7 @@ func last[T any](lines iter.Seq2[T, error]) (n int, err error) {
 	return n, err
 }
 
-// errAnswer stands for a *ReplyError that wraps nothing.
+// errAnswer means a *ReplyError that wraps nothing.
 var errAnswer = errors.New("an answer")
 
 func TestScan(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// awaited runs Await and reports when it has returned.
+// awaited runs Await and returns a channel that is closed when it returns.
 func (p serverPair) awaited() <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -30,7 +30,7 @@ func TestAwait(t *testing.T) {
 				t.Errorf("%d bytes are buffered, %d unread", p.Buffered(), p.unread())
 			}
 			p.send(t, "PING\x00zPING\x00")
-			for range 2 { // the second is there already
+			for range 2 { // the second input has already arrived
 				p.Await()
 				if cmd, err := p.ReadCommand(); cmd != zPing || err != nil {
 					t.Fatalf("%+v, %v", cmd, err)
@@ -68,7 +68,7 @@ func TestAwaitEnds(t *testing.T) {
 	}
 }
 
-// TestAwaitNoSocket: what is no socket is not waited for here.
+// TestAwaitNoSocket checks that Await returns if the connection is not a socket.
 func TestAwaitNoSocket(t *testing.T) {
 	p := serverKinds[2].make(t)
 	p.Await()
@@ -78,7 +78,7 @@ func TestAwaitNoSocket(t *testing.T) {
 	}
 }
 
-// TestAwaitLosesNoDescriptor: what came with the bytes stays with them.
+// TestAwaitLosesNoDescriptor checks that a descriptor stays with its bytes.
 func TestAwaitLosesNoDescriptor(t *testing.T) {
 	for _, tt := range descriptorTests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Close may come from anywhere, at any time.
+// These tests call Close from another goroutine.
 func TestCloseWhileReading(t *testing.T) {
 	for _, kind := range serverKinds {
 		for _, sent := range []string{"zPI", "zINSTREAM\x00\x00\x00\x00\x09abc", "zFILDES\x00"} {
@@ -44,8 +44,8 @@ func TestCloseWhileReading(t *testing.T) {
 	}
 }
 
-// The segment that is just being written from must not go back to the pool, where
-// another client's bytes would get into it.
+// A segment from which a Write is reading must not return to the pool, where another
+// client's bytes would overwrite it.
 func TestCloseWhileWriting(t *testing.T) {
 	files := serverFiles(t, 1)
 	p := unixPair(t)
@@ -73,7 +73,7 @@ type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// A writer that panics must not keep Close from closing.
+// Close must work after a writer has panicked.
 func TestCloseAfterPanic(t *testing.T) {
 	files := serverFiles(t, 1)
 	p := unixPair(t)

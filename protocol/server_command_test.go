@@ -20,8 +20,8 @@ func zScan(path string) Command { return Command{VerbScan, path, 0, true} }
 func nScan(path string) Command { return Command{VerbScan, path, '\n', true} }
 func scan(path string) Command  { return Command{VerbScan, path, '\n', false} }
 
-// commandTests says which commands come of one packet. The packets were sent to a
-// clamd 1.4.6 as well.
+// commandTests lists the commands in one packet. The packets were also sent to clamd
+// 1.4.6.
 var commandTests = []struct {
 	name   string
 	packet string
@@ -125,8 +125,8 @@ func readCommands(c *Conn) ([]Command, error) {
 	}
 }
 
-// play sends the packets one after the other, each when the one before has been
-// received, half-closes and returns what the server read.
+// play sends the packets, each after the one before was received, half-closes, and returns
+// what the server read.
 func (p serverPair) play(t *testing.T, packets ...string) ([]Command, error) {
 	t.Helper()
 	var got []Command
@@ -135,7 +135,7 @@ func (p serverPair) play(t *testing.T, packets ...string) ([]Command, error) {
 	go func() {
 		defer close(done)
 		got, err = readCommands(p.Conn)
-		p.Conn.nc.Close() // a client that still writes must not wait
+		p.Conn.nc.Close() // so that a client that still writes does not wait
 	}()
 	for _, packet := range packets {
 		if packet == "" {
@@ -177,7 +177,7 @@ func TestReadCommand(t *testing.T) {
 	}
 }
 
-// Commands with a prefix may be cut anywhere.
+// Commands with a prefix may be split anywhere.
 func TestReadCommandSplit(t *testing.T) {
 	for _, kind := range serverKinds {
 		for _, tt := range commandTests {
@@ -199,7 +199,7 @@ func TestReadCommandSplit(t *testing.T) {
 	}
 }
 
-// Those without may not: a packet is a command.
+// Without a prefix a packet is a command.
 func TestReadCommandPackets(t *testing.T) {
 	fildes := Command{Verb: VerbFildes, Term: '\n'}
 	tests := []struct {
@@ -217,7 +217,7 @@ func TestReadCommandPackets(t *testing.T) {
 	}
 	for _, kind := range serverKinds {
 		if kind.name == "tcp" {
-			continue // does not keep packets apart
+			continue // does not preserve packets
 		}
 		for _, tt := range tests {
 			t.Run(kind.name+"/"+tt.name, func(t *testing.T) {
@@ -228,7 +228,7 @@ func TestReadCommandPackets(t *testing.T) {
 	}
 }
 
-// Each verb, in each framing, with and without an argument.
+// TestVerbs covers each verb in each framing, with and without an argument.
 func TestVerbs(t *testing.T) {
 	needPrefix := map[Verb]bool{VerbVersionCommands: true, VerbEnd: true, VerbStats: true, VerbIDSession: true,
 		VerbInstream: true, VerbAllMatchScan: true, VerbXInstream: true, VerbXScan: true, VerbXContScan: true,

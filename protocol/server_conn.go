@@ -9,41 +9,40 @@ import (
 	"time"
 )
 
-// Errors of a server's Conn beside those of the connection itself.
+// Errors of a [Conn], in addition to those of the connection itself.
 var (
-	// ErrCommandTooLong: a command has more than maxCommand bytes. clamd closes
-	// without a reply.
+	// ErrCommandTooLong: a command has more than 4104 bytes. clamd closes without a
+	// reply.
 	ErrCommandTooLong = errors.New("protocol: command too long")
-	// ErrStrayDescriptor: a descriptor came with something else than FILDES.
+	// ErrStrayDescriptor: a descriptor arrived with a command other than FILDES.
 	ErrStrayDescriptor = errors.New("protocol: ancillary data sent without FILDES")
-	// ErrNoDescriptor: FILDES came without exactly one descriptor.
+	// ErrNoDescriptor: FILDES arrived without a descriptor, or with several.
 	ErrNoDescriptor = errors.New("protocol: no file descriptor received")
 )
 
-// Conn is the server end of one client's connection. While it waits for a client
-// it holds no buffer but the bytes of an unfinished command. One goroutine at a
-// time may read; WriteReply may be called from any number of goroutines, and
-// SetReadDeadline and Close from any goroutine at any time.
+// Conn is the server end of one client's connection. While it waits for the client it
+// holds no buffer except the bytes of an unfinished command. One goroutine at a time may
+// read. WriteReply, SetReadDeadline and Close may be called from any goroutine.
 //
-// Its lowest reader takes ancillary data along on Unix sockets: an ordinary Read
-// there would lose a descriptor silently.
+// On Unix sockets it always receives ancillary data: an ordinary Read would silently lose
+// descriptors.
 type Conn struct {
 	nc   net.Conn
-	raw  syscall.RawConn // nil if nc is no bare socket, as a net.Pipe or TLS
+	raw  syscall.RawConn // nil if nc is not a socket itself, such as a net.Pipe or TLS
 	unix bool
 
 	closed  atomic.Bool
 	reading sync.Mutex // held by the goroutine that reads; guards the rest down to recv
 
-	seg  *segment // what has been received and not yet consumed is seg.b[r:w]
+	seg  *segment // seg.b[r:w] is received and not yet consumed
 	r, w int
-	off  int64  // bytes consumed so far: the place of seg.b[r] in all that is received
-	held []byte // an unfinished command, kept while the client is waited for; seg is nil then
+	off  int64  // bytes consumed so far: the offset of seg.b[r] in the input
+	held []byte // an unfinished command while waiting for the client; then seg is nil
 
 	fds []descriptor // received and not yet claimed, oldest first
 
 	discard func(fd int) // see CloseWith; nil: close(2)
-	stray   bool         // descriptors came that nothing could claim
+	stray   bool         // descriptors arrived that nothing could claim
 	recv    recv
 
 	mu       sync.Mutex // writes
@@ -53,18 +52,18 @@ type Conn struct {
 // recv carries the arguments and results of the callback that RawConn.Read runs.
 type recv struct {
 	f     func(fd uintptr) bool
-	peek  bool // receive nothing, only see whether there is something
+	peek  bool // only check whether there is anything to receive
 	large bool // take a large segment
 	n     int
 	err   error
 }
 
-// NewConn returns the server end of nc, which it owns from now on: close it with
-// Close, which also closes descriptors that nobody asked for.
+// NewConn returns the server end of nc. It takes ownership: close it with [Conn.Close],
+// which also closes unclaimed descriptors.
 //
-// Descriptors and waiting without a buffer need a *net.UnixConn or *net.TCPConn
-// itself. Any other net.Conn is only read by its Read, since it may change what
-// comes from the socket below it.
+// To pass descriptors and to wait without a buffer, nc must be a *net.UnixConn or
+// *net.TCPConn. Any other net.Conn is only read through its Read method, because it may
+// transform the input.
 func NewConn(nc net.Conn) *Conn {
 	c := &Conn{nc: nc}
 	var socket syscall.Conn
@@ -84,8 +83,8 @@ func NewConn(nc net.Conn) *Conn {
 	return c
 }
 
-// Close closes the connection and every descriptor that was received and not
-// claimed. A read under way in another goroutine ends with net.ErrClosed.
+// Close closes the connection and all unclaimed descriptors. A pending read in another
+// goroutine ends with net.ErrClosed.
 func (c *Conn) Close() error {
 	c.closed.Store(true)
 	err := c.nc.Close()
@@ -93,8 +92,8 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// release gives back what a closed connection holds, unless somebody is reading
-// into it right now: endRead comes here again.
+// release frees what a closed connection holds, unless another goroutine is reading: then
+// endRead calls release again.
 func (c *Conn) release() {
 	if !c.reading.TryLock() {
 		return
@@ -105,7 +104,7 @@ func (c *Conn) release() {
 	c.held = nil
 }
 
-// endRead is deferred by every reader after it locked c.reading.
+// endRead is deferred by everything that locks c.reading.
 func (c *Conn) endRead() {
 	c.reading.Unlock()
 	if c.closed.Load() {
@@ -113,12 +112,13 @@ func (c *Conn) endRead() {
 	}
 }
 
-// Await waits until there is something to receive, the end included, and receives
-// nothing: ReadCommand then tells what it is. It is for whoever waits for thousands
-// of clients, each on a goroutine. ReadCommand needs more stack than the 2 KiB that
-// a goroutine begins with, Await in a shallow place does not, and so halves what an
-// idle client costs. It returns at the read deadline too, which is the caller's to
-// set, and at once for a connection that is no bare socket.
+// Await waits until there is input, or its end, and leaves it to [Conn.ReadCommand]. It
+// also returns at the read deadline, which the caller sets, and immediately if the
+// connection is not a socket itself.
+//
+// It halves the cost of an idle client for servers with a goroutine for each: ReadCommand
+// needs more stack than the 2 KiB that a goroutine starts with, Await does not if it is
+// called near the top of the stack.
 func (c *Conn) Await() {
 	c.reading.Lock()
 	defer c.endRead()
@@ -126,15 +126,14 @@ func (c *Conn) Await() {
 		return
 	}
 	c.recv.peek = true
-	c.raw.Read(c.recv.f) // the deadline or the end: ReadCommand meets them again
+	c.raw.Read(c.recv.f) // ReadCommand will get the same error
 	c.recv.peek = false
 }
 
-// ReadCommand returns the next command. It returns io.EOF when the client has
-// closed or half-closed, also in the middle of a command; ErrCommandTooLong; or the
-// connection's error, such as a deadline, after which it may be called again. With
-// ErrStrayDescriptor it returns the command as well, since the reply is framed as
-// it asks. The read deadline is the caller's to set.
+// ReadCommand returns the next command. The error is io.EOF if the client has closed or
+// half-closed, even in the middle of a command; [ErrCommandTooLong]; or the connection's.
+// After a deadline, which the caller sets, it may be called again. With
+// [ErrStrayDescriptor] it also returns the command, whose framing the reply needs.
 func (c *Conn) ReadCommand() (Command, error) {
 	c.reading.Lock()
 	defer c.endRead()
@@ -155,23 +154,23 @@ func (c *Conn) ReadCommand() (Command, error) {
 	}
 }
 
-// Buffered reports how many bytes have been received and not consumed. It is for
-// the goroutine that reads.
+// Buffered returns the number of bytes received and not consumed. Only the goroutine that
+// reads may call it.
 func (c *Conn) Buffered() int { return c.w - c.r + len(c.held) }
 
-// Consumed reports how many of the client's bytes have been consumed in all. It is for
-// the goroutine that reads.
+// Consumed returns the total number of bytes consumed. Only the goroutine that reads may
+// call it.
 func (c *Conn) Consumed() int64 { return c.off }
 
-// SetReadDeadline sets the deadline of ReadCommand and Descriptor. Discard and a
-// Stream set their own, which stays behind.
+// SetReadDeadline sets the deadline of ReadCommand and Descriptor. Discard and Stream set
+// their own, and do not restore it.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(t) }
 
-// WriteReply sends text, which has its terminator, in one write within timeout.
-// Many clients read once and take what they got for the whole reply.
+// WriteReply sends text, which includes its terminator, in one write: many clients read
+// only once.
 //
-// After a write that failed every further one fails alike: half a reply may be
-// out, and the next one must not be taken for its end.
+// After an error all further calls return the same error: part of a reply may have been
+// sent, and the next one must not be mistaken for the rest.
 func (c *Conn) WriteReply(text []byte, timeout time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,8 +184,8 @@ func (c *Conn) WriteReply(text []byte, timeout time.Duration) error {
 	return c.writeErr
 }
 
-// CloseWrite half-closes the connection, after a reply that is being written: the
-// client reads the end behind it. It does nothing where there is no half-close.
+// CloseWrite half-closes the connection, so that the client reads the end after the reply.
+// It waits for a pending WriteReply. It does nothing if the connection has no half-close.
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,9 +195,9 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// Discard reads and drops what the client still sends, until it closes, is silent
-// for quiet, or the whole has taken total or limit bytes. Closing with input unread
-// would reset the connection and could take the reply away from the client.
+// Discard reads and drops input until the client closes, is silent for quiet, or has sent
+// limit bytes, for at most the time total. Closing with unread input would reset the
+// connection, and the client could lose the reply.
 func (c *Conn) Discard(quiet, total time.Duration, limit int64) {
 	c.reading.Lock()
 	defer c.endRead()

@@ -44,7 +44,7 @@ func TestIdleHoldsNoSegment(t *testing.T) {
 	}
 }
 
-// A thousand clients that stop wherever they like cost no buffers.
+// A thousand clients that stop at any point hold no buffers.
 func TestStalledHoldNoSegments(t *testing.T) {
 	stops := []string{"", "zPI", "zINSTREAM\x00", "zINSTREAM\x00\x00\x00", "zINSTREAM\x00\x00\x00\x00\x09abc",
 		"zINSTREAM\x00\x7f\xff\xff\xff", "zFILDES\x00", "nPING\r"}
@@ -85,7 +85,7 @@ func TestStalledHoldNoSegments(t *testing.T) {
 	}
 }
 
-// liveHeap is what is in use after pools have been emptied.
+// liveHeap returns the heap in use after the pools were emptied.
 func liveHeap() uint64 {
 	runtime.GC()
 	runtime.GC()
@@ -140,7 +140,7 @@ func TestReadCommandReset(t *testing.T) {
 	})
 }
 
-// A Write of nothing into a net.Pipe is no end.
+// An empty Write to a net.Pipe is not the end.
 func TestReadNothing(t *testing.T) {
 	p := serverKinds[2].make(t)
 	go func() {
@@ -157,12 +157,12 @@ func TestReadNothing(t *testing.T) {
 	}
 }
 
-// silentConn returns nothing and no error.
+// silentConn reads no bytes and returns no error.
 type silentConn struct{ net.Conn }
 
 func (silentConn) Read([]byte) (int, error) { return 0, nil }
 
-// A net.Conn that is more than a socket has to be read by its own Read.
+// A net.Conn that wraps a socket must be read by its own Read.
 func TestWrappedConn(t *testing.T) {
 	p := tcpPair(t)
 	wrapped := NewConn(prefixConn{p.nc.(*net.TCPConn), strings.NewReader("zPING\x00")})
@@ -215,7 +215,7 @@ func TestWriteReplyWhileReading(t *testing.T) {
 	}
 }
 
-// A client that does not read gets no second reply behind half a one.
+// A client that stops reading gets no second reply after part of the first.
 func TestWriteReplyTimeout(t *testing.T) {
 	for _, kind := range serverKinds {
 		t.Run(kind.name, func(t *testing.T) {

@@ -6,23 +6,22 @@ import (
 	"syscall"
 )
 
-// A descriptor waits to be claimed by the byte behind a FILDES.
+// A descriptor waits to be claimed by the byte after FILDES.
 //
-// Linux ends a receive behind the bytes of the message that carries descriptors,
-// so there is at most one such message in what one receive returned, and it is at
-// its end. Only bytes of that receive can claim the descriptor, and those of the
-// next one if the message did not fit.
+// Linux ends a receive after the bytes of a message that carries descriptors, so one
+// receive returns at most one such message, at its end. Only bytes of that receive can
+// claim the descriptor, and those of the next one if the message did not fit.
 type descriptor struct {
 	fd  int
-	end int64 // bytes at and behind this offset cannot claim it; unknownEnd until the next receive
+	end int64 // bytes from this offset on cannot claim it; unknownEnd until the next receive
 }
 
 const unknownEnd = math.MaxInt64
 
-// Descriptor returns the descriptor that follows a FILDES command: it eats the one
-// byte that carries it, waiting for it if need be. The file is the caller's to
-// close. ErrNoDescriptor says that the byte came without one, or with several;
-// ErrStrayDescriptor that one came with the command and the byte is missing.
+// Descriptor returns the descriptor that follows a FILDES command. It waits for the byte
+// that carries it, and consumes it. The caller has to close the file. The error is
+// [ErrNoDescriptor] if the byte carried no descriptor, or several, and
+// [ErrStrayDescriptor] if one arrived with the command and the byte is missing.
 func (c *Conn) Descriptor() (*os.File, error) {
 	fd, err := c.RawDescriptor()
 	if err != nil {
@@ -31,9 +30,9 @@ func (c *Conn) Descriptor() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "descriptor"), nil
 }
 
-// RawDescriptor is Descriptor for a server that does not trust the file: to make an
-// *os.File of a non-blocking descriptor asks its file system whether it can be polled,
-// and one made by a client (FUSE) may never answer.
+// RawDescriptor is [Conn.Descriptor] for a server that does not trust the file. Creating
+// an *os.File of a non-blocking descriptor asks its file system whether it can be polled,
+// and a client's own file system (FUSE) may never answer.
 func (c *Conn) RawDescriptor() (int, error) {
 	c.reading.Lock()
 	defer c.endRead()
@@ -54,8 +53,8 @@ func (c *Conn) RawDescriptor() (int, error) {
 	return fd, nil
 }
 
-// CloseWith makes discard close the descriptors that nothing claims, instead of
-// close(2), which may wait for the file system. Call it before the first receive.
+// CloseWith has unclaimed descriptors closed by discard instead of close(2), which may
+// wait for the file system. Call it before the first receive.
 func (c *Conn) CloseWith(discard func(fd int)) { c.discard = discard }
 
 func (c *Conn) closeDescriptor(fd int) {
@@ -66,17 +65,16 @@ func (c *Conn) closeDescriptor(fd int) {
 	syscall.Close(fd)
 }
 
-// strayAfter reports ErrStrayDescriptor when descriptors came that no byte still
-// to be read can claim. They may belong to a FILDES behind an earlier command in
-// the same packet, hence the look at where they end.
+// strayAfter returns ErrStrayDescriptor if descriptors arrived that no unread byte can
+// claim. Others may belong to a later FILDES in the same packet.
 func (c *Conn) strayAfter(verb Verb) error {
 	if verb == VerbFildes || verb == VerbXFildes {
-		return nil // Descriptor says it
+		return nil // Descriptor reports it
 	}
 	return c.takeStray()
 }
 
-// takeStray reports ErrStrayDescriptor once for descriptors that nothing can claim.
+// takeStray returns ErrStrayDescriptor once for descriptors that nothing can claim.
 func (c *Conn) takeStray() error {
 	if c.expire(c.off) {
 		c.stray = true
@@ -88,16 +86,16 @@ func (c *Conn) takeStray() error {
 	return ErrStrayDescriptor
 }
 
-// outdate is called before every receive. What is unread then is at most the
-// beginning of a command, so the descriptors that came with it are stray.
+// outdate is called before every receive. What is unread then is at most the start of a
+// command, so descriptors that arrived with it are stray.
 func (c *Conn) outdate() {
 	if c.expire(unknownEnd - 1) {
 		c.stray = true
 	}
 }
 
-// expire closes the descriptors that no byte at off or behind it can claim, and
-// reports whether there were any.
+// expire closes the descriptors that no byte from off on can claim, and reports whether
+// there were any.
 func (c *Conn) expire(off int64) bool {
 	kept := c.fds[:0]
 	for _, d := range c.fds {
@@ -112,10 +110,9 @@ func (c *Conn) expire(off int64) bool {
 	return expired
 }
 
-// takeDescriptors queues the descriptor of a receive of n bytes. A message with
-// several is nothing that FILDES allows: all of them are closed, where clamd 1.4.6
-// leaks them. MSG_CTRUNC says that there were more than there is room for, or than
-// this process may open.
+// takeDescriptors queues the descriptor that arrived with n bytes. FILDES does not allow
+// several: all of them are closed (clamd 1.4.6 leaks them). MSG_CTRUNC means that there
+// were more than fit, or more than this process may open.
 func (c *Conn) takeDescriptors(oob []byte, flags, n int, full bool) {
 	end := c.off + int64(c.w-c.r) + int64(n)
 	for i := range c.fds {
@@ -137,8 +134,8 @@ func (c *Conn) takeDescriptors(oob []byte, flags, n int, full bool) {
 	c.fds = append(c.fds, descriptor{fds[0], end})
 }
 
-// parseRights returns the descriptors in ancillary data. The kernel wrote it: it
-// is well-formed, also when it was cut.
+// parseRights returns the descriptors in ancillary data, which comes from the kernel and
+// is well-formed even if it was truncated.
 func parseRights(oob []byte) []int {
 	messages, err := syscall.ParseSocketControlMessage(oob)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A message is one packet with the descriptors of the files of these numbers.
+// A message is one packet with the descriptors of the files with these numbers.
 type message struct {
 	data  string
 	files []int
@@ -21,15 +21,15 @@ func msg(data string, files ...int) message { return message{data, files} }
 
 func hundred() []int { return make([]int, 100) }
 
-// descriptorTests: what the server does in answer to the messages. The steps are
+// descriptorTests lists what the server reads from the messages. The steps are
 //
 //	PING        ReadCommand returns this verb
 //	PING!       the same with ErrStrayDescriptor
 //	fd 1        Descriptor returns file 1
-//	no fd       Descriptor says ErrNoDescriptor
-//	stray       Descriptor says ErrStrayDescriptor
-//	eof         ReadCommand or Descriptor (after FILDES) says io.EOF
-//	stream abc  a stream with this content
+//	no fd       Descriptor returns ErrNoDescriptor
+//	stray       Descriptor returns ErrStrayDescriptor
+//	eof         ReadCommand or Descriptor (after FILDES) returns io.EOF
+//	stream abc  a stream with this data
 var descriptorTests = []struct {
 	name     string
 	messages []message
@@ -117,8 +117,8 @@ func TestDescriptor(t *testing.T) {
 	}
 }
 
-// sendAll sends the messages and half-closes. With done it waits for each to be
-// received, or for done.
+// sendAll sends the messages and half-closes. If done is not nil, it waits until each
+// message is received, or for done.
 func (p serverPair) sendAll(t *testing.T, messages []message, files []*os.File, done <-chan struct{}) {
 	t.Helper()
 	for _, m := range messages {
@@ -134,7 +134,7 @@ func (p serverPair) sendAll(t *testing.T, messages []message, files []*os.File, 
 	p.end()
 }
 
-// steps plays the server's part; see descriptorTests.
+// steps runs the server for descriptorTests.
 func (p serverPair) steps(t *testing.T, steps string, files []*os.File) {
 	fildes := false
 	for _, step := range strings.Split(steps, ", ") {
@@ -189,8 +189,8 @@ func (p serverPair) descriptorStep(t *testing.T, step string, files []*os.File) 
 	}
 }
 
-// A receive may end within the message that carries the descriptor: its first part
-// brings the descriptor, the byte that claims it comes with the second.
+// A receive may end within the message that carries the descriptor. Then the descriptor
+// arrives with the first part, and the byte that claims it with the second.
 func TestDescriptorOnTheEdge(t *testing.T) {
 	const carrier = "zFILDES\x00x"
 	for part := range len(carrier) + 1 {
@@ -219,8 +219,8 @@ func TestDescriptorOnTheEdge(t *testing.T) {
 	}
 }
 
-// When this process may open no more, the kernel drops the descriptor and says so
-// only by a flag. One of two must not be taken for the only one.
+// If this process may open no more files, the kernel drops the descriptor and only sets a
+// flag. One of two must not be mistaken for the only one.
 func TestDescriptorTruncated(t *testing.T) {
 	p := unixPair(t)
 	files := serverFiles(t, 1)
@@ -237,7 +237,7 @@ func TestDescriptorTruncated(t *testing.T) {
 	}
 }
 
-// Descriptors do not pass over TCP, nor through a net.Pipe.
+// TCP and net.Pipe cannot pass descriptors.
 func TestDescriptorElsewhere(t *testing.T) {
 	for _, kind := range serverKinds[1:] {
 		t.Run(kind.name, func(t *testing.T) {
@@ -266,7 +266,7 @@ func TestDescriptorDeadline(t *testing.T) {
 	p.descriptorStep(t, "fd 0", files)
 }
 
-// What Discard reads may bring descriptors as well.
+// Discard must close the descriptors it receives.
 func TestDiscardClosesDescriptors(t *testing.T) {
 	files := serverFiles(t, 1)
 	p := unixPair(t)

@@ -31,7 +31,7 @@ func TestDrain(t *testing.T) {
 		want         bool
 	}{
 		{"end marker", write(chunks(strings.Repeat(kib, 200), kib, "") + "zPING\x00"), hang, hang, 1 << 20, true},
-		{"just the bytes", write(chunks(kib, kib, "") + "zPING\x00"), hang, hang, 2048, true},
+		{"exactly the bytes", write(chunks(kib, kib, "") + "zPING\x00"), hang, hang, 2048, true},
 		{"one byte too many", write(chunks(kib, kib, "")), hang, hang, 2047, false},
 		{"no bytes", write(chunks(kib, "")), hang, hang, 0, false},
 		{"client closes", write(chunks(kib)), hang, hang, 1 << 20, false},
@@ -67,8 +67,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// A client that sends a byte whenever patience is about to end is not waited for
-// longer than in all.
+// A client that sends a byte just before each quiet period ends must not extend Drain
+// beyond its total time.
 func TestDrainDripping(t *testing.T) {
 	p := serverKinds[2].make(t)
 	done := make(chan struct{})

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// pieceConn is a client that sends data in pieces of the given sizes, which are
-// taken in turn; none stands for everything at once.
+// pieceConn is a client that sends data in pieces whose sizes it takes from a list, over
+// and over. An empty list means one piece.
 type pieceConn struct {
 	net.Conn
 	data  []byte
@@ -39,8 +39,8 @@ func (c *pieceConn) Read(p []byte) (int, error) {
 func (*pieceConn) SetReadDeadline(time.Time) error { return nil }
 func (*pieceConn) Close() error                    { return nil }
 
-// plainCommands reads commands with a prefix as one would write it down first, up
-// to the first without. It reports whether it came to that.
+// plainCommands is a simple parser of commands with a prefix. It stops at the first
+// command without, and reports whether there was one.
 func plainCommands(data []byte) (want []Command, err error, bare bool) {
 	for len(data) > 0 {
 		cmd := Command{Prefixed: true}
@@ -121,7 +121,7 @@ func FuzzReadCommand(f *testing.F) {
 	})
 }
 
-// checkPlain compares what was read, up to the first command without prefix.
+// checkPlain compares what was read with plainCommands.
 func checkPlain(t *testing.T, data []byte, got []Command, err error) {
 	t.Helper()
 	want, wantErr, bare := plainCommands(data)
@@ -135,7 +135,7 @@ func checkPlain(t *testing.T, data []byte, got []Command, err error) {
 	}
 }
 
-// plainStream decodes a stream as one would write it down first.
+// plainStream is a simple decoder of streams.
 func plainStream(wire []byte, limit int64) (content, rest []byte, err error) {
 	for {
 		if len(wire) < 4 {
@@ -186,7 +186,7 @@ func FuzzStream(f *testing.F) {
 	})
 }
 
-// checkDrain compares where Drain ends with where the stream ends without limit.
+// checkDrain checks that Drain ends where the stream without a limit ends.
 func checkDrain(t *testing.T, s *Stream, nc *pieceConn, wire []byte) {
 	t.Helper()
 	_, rest, err := plainStream(wire, 0)
@@ -198,7 +198,7 @@ func checkDrain(t *testing.T, s *Stream, nc *pieceConn, wire []byte) {
 	}
 }
 
-// unread is what has been received and not consumed.
+// unread returns what was received and not consumed.
 func (c *Conn) unread() []byte {
 	if c.seg == nil {
 		return c.held

@@ -5,14 +5,13 @@ import (
 	"unsafe"
 )
 
-// Watchable reports whether AwaitHangup can notice anything.
+// Watchable reports whether [Conn.AwaitHangup] can notice anything.
 func (c *Conn) Watchable() bool { return c.raw != nil }
 
-// AwaitHangup waits until the client has hung up, and reports whether it has: false at
-// the read deadline or after Close. It reads nothing, and nothing else may read
-// meanwhile. A client that has half-closed its end has not hung up, since it may wait
-// for its reply. On TCP a close looks the same, so there only a reset counts, and the
-// end of a connection whose other side no longer answers keepalives.
+// AwaitHangup waits until the client has hung up. It reports false at the read deadline
+// and after Close. It reads nothing, and nothing else may read at the same time. A client
+// that has half-closed may be waiting for its reply and has not hung up. Over TCP a close
+// looks the same, so only a reset counts there, or keepalives that are not answered.
 func (c *Conn) AwaitHangup() bool {
 	if c.raw == nil {
 		return false
@@ -39,7 +38,7 @@ const (
 
 // hungUp reports whether both directions of the socket are closed, or it has failed.
 func hungUp(fd int32) bool {
-	p := pollFd{fd: fd} // POLLERR and POLLHUP need not be asked for
+	p := pollFd{fd: fd} // POLLERR and POLLHUP need not be requested
 	now := syscall.Timespec{}
 	n, _, _ := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
 	return n == 1 && p.revents&(pollErr|pollHup) != 0

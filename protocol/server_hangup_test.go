@@ -36,7 +36,7 @@ func socketPair(t *testing.T, network string) (client net.Conn, server *Conn) {
 
 func closeWrite(nc net.Conn) { nc.(interface{ CloseWrite() error }).CloseWrite() }
 
-// reset closes a TCP connection as a host does that has died.
+// reset closes a TCP connection with a reset.
 func reset(nc net.Conn) {
 	nc.(*net.TCPConn).SetLinger(0)
 	nc.Close()
@@ -45,7 +45,7 @@ func reset(nc net.Conn) {
 func TestAwaitHangup(t *testing.T) {
 	for _, test := range []struct {
 		name, network string
-		before, then  func(net.Conn) // before it waits, and while it does
+		before, then  func(net.Conn) // before and during the wait
 		want          bool
 	}{
 		{"close", "unix", nil, func(nc net.Conn) { nc.Close() }, true},
@@ -74,7 +74,7 @@ func TestAwaitHangup(t *testing.T) {
 				test.then(client)
 			}
 			if !test.want {
-				// Long enough for an end that is noticed to be noticed first.
+				// Long enough for a hang-up to be noticed first.
 				server.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 			}
 			select {
@@ -89,7 +89,7 @@ func TestAwaitHangup(t *testing.T) {
 	}
 }
 
-// A wait for a hang-up can be ended, and the connection read on.
+// After the end of a wait for a hang-up the connection can be read.
 func TestAwaitHangupLeavesTheConnection(t *testing.T) {
 	client, server := socketPair(t, "unix")
 	io.WriteString(client, "zPI")

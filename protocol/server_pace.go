@@ -2,8 +2,8 @@ package protocol
 
 import "time"
 
-// SetPace bounds how slowly the stream may come, from now on. WriteTo then returns
-// ErrStreamSlow or ErrStreamLong too.
+// SetPace sets how fast the stream must arrive, beginning now. If it does not, WriteTo
+// returns [ErrStreamSlow] or [ErrStreamLong].
 func (s *Stream) SetPace(p Pace) {
 	s.pace = pace{}
 	if p.MaxTime > 0 {
@@ -15,16 +15,16 @@ func (s *Stream) SetPace(p Pace) {
 	}
 }
 
-// pace watches over the Pace of one stream.
+// pace measures one stream against its Pace.
 type pace struct {
 	end    time.Time     // of the stream; zero: none
-	window time.Duration // over which the rate is measured; 0: it is not
+	window time.Duration // over which the rate is measured; 0: not at all
 	least  int64         // bytes in a window
 	waited time.Duration // for the client, in this window
 	got    int64         // bytes in this window
 }
 
-// deadline is when to look at the pace again, or the given deadline if that is earlier.
+// deadline returns when to check the pace again, or deadline if that is earlier.
 func (p *pace) deadline(now, deadline time.Time) time.Time {
 	if !p.end.IsZero() && p.end.Before(deadline) {
 		deadline = p.end
@@ -37,7 +37,7 @@ func (p *pace) deadline(now, deadline time.Time) time.Time {
 	return deadline
 }
 
-// kept reports whether the pace is kept after a wait that brought n bytes.
+// kept returns an error if the pace is not kept after a wait that brought n bytes.
 func (p *pace) kept(waited time.Duration, n int, now time.Time) error {
 	if !p.end.IsZero() && !now.Before(p.end) {
 		return ErrStreamLong
@@ -51,7 +51,7 @@ func (p *pace) kept(waited time.Duration, n int, now time.Time) error {
 		return nil
 	}
 	slow := p.got < p.least
-	silent := p.got == 0 // that is the timeout, not the pace
+	silent := p.got == 0 // the timeout covers that
 	p.waited, p.got = 0, 0
 	if slow && !silent {
 		return ErrStreamSlow

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A trickler sends pieces, each after a pause.
+// A trickler sends pieces with a pause before each.
 type trickler struct {
 	pieces int
 	size   int
@@ -69,7 +69,7 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// start sends on a goroutine, which ends the channel it returns.
+// start sends from a goroutine, which closes the returned channel at its end.
 func (s trickler) start(nc net.Conn) <-chan struct{} {
 	sent := make(chan struct{})
 	go func() {
@@ -95,7 +95,7 @@ func (s trickler) send(nc net.Conn) {
 	nc.Write(make([]byte, 4))
 }
 
-// What the writer takes is not the client's time, except for the longest time.
+// Time spent in the writer counts for MaxTime, but not for MinRate.
 func TestPaceOfTheWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
@@ -118,7 +118,7 @@ func (w slowWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// The longest time of a stream counts for Drain no more, which has its own.
+// MaxTime does not apply to Drain, which has its own limit.
 func TestPaceAndDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
@@ -137,7 +137,7 @@ func TestPaceAndDrain(t *testing.T) {
 	})
 }
 
-// The write timeout is for the whole reply, however the client takes it.
+// The write timeout applies to the whole reply.
 func TestWriteReplyIsBoundedAsAWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()

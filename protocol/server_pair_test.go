@@ -11,7 +11,7 @@ import (
 	"unsafe"
 )
 
-// hang bounds what would otherwise wait for ever. Nothing is measured by it.
+// hang bounds what would otherwise wait forever. Nothing is measured by it.
 const hang = 30 * time.Second
 
 // A serverPair is a Conn and the client it serves.
@@ -20,7 +20,7 @@ type serverPair struct {
 	client net.Conn
 }
 
-// serverKinds make the connections that a server meets.
+// serverKinds are the kinds of connections that a server accepts.
 var serverKinds = []struct {
 	name string
 	make func(t testing.TB) serverPair
@@ -88,7 +88,7 @@ func (p serverPair) send(t testing.TB, packet string) {
 	}
 }
 
-// end half-closes the client's side, or closes it where there is no half.
+// end half-closes the client's end, or closes it if it has no half-close.
 func (p serverPair) end() {
 	if hc, ok := p.client.(interface{ CloseWrite() error }); ok {
 		hc.CloseWrite()
@@ -97,8 +97,8 @@ func (p serverPair) end() {
 	p.client.Close()
 }
 
-// received waits until the server has taken from its socket what the client sent,
-// or is not going to. On a net.Pipe a write does that by itself.
+// received waits until the server has received what the client sent, or for done. On a
+// net.Pipe a write does that by itself.
 func (p serverPair) received(t testing.TB, done <-chan struct{}) {
 	t.Helper()
 	if p.raw == nil {
@@ -116,7 +116,7 @@ func (p serverPair) received(t testing.TB, done <-chan struct{}) {
 	}
 }
 
-// unread asks the kernel how many bytes wait for the server.
+// unread returns the number of bytes in the kernel for the server.
 func (p serverPair) unread() int {
 	var n int32
 	p.raw.Control(func(fd uintptr) {
@@ -141,7 +141,7 @@ func (p serverPair) sendFiles(t testing.TB, data string, files ...*os.File) {
 	}
 }
 
-// serverFiles makes files whose descriptors can be told apart and counted.
+// serverFiles creates files whose descriptors can be identified and counted.
 func serverFiles(t testing.TB, n int) []*os.File {
 	t.Helper()
 	dir := t.TempDir()
@@ -157,7 +157,7 @@ func serverFiles(t testing.TB, n int) []*os.File {
 	return files
 }
 
-// openTimes counts the descriptors of this process that are open on the files.
+// openTimes counts the open descriptors of the files in this process.
 func openTimes(t testing.TB, files []*os.File) int {
 	t.Helper()
 	names := map[string]bool{}

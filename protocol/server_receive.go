@@ -7,11 +7,11 @@ import (
 	"syscall"
 )
 
-// maxEmptyReads bounds the reads without a byte from a net.Conn that is no socket:
-// a Write of nothing into a net.Pipe is such a one, and no end.
+// maxEmptyReads bounds the reads of no bytes from a net.Conn that is not a socket. An
+// empty Write to a net.Pipe causes one, and it is not the end.
 const maxEmptyReads = 100
 
-// consume drops n received bytes and gives the segment back when all are gone.
+// consume drops n received bytes, and frees the segment when none are left.
 func (c *Conn) consume(n int) {
 	c.r += n
 	c.off += int64(n)
@@ -38,9 +38,9 @@ func (c *Conn) take() {
 	c.held = nil
 }
 
-// park gives the segment back while there is nothing to receive. An unfinished
-// command is kept in a slice of its own size: a thousand clients that stop in the
-// middle of one hold no segment either.
+// park frees the segment while there is nothing to receive. An unfinished command is kept
+// in a slice of its size, so clients that stop in the middle of one hold no segment
+// either.
 func (c *Conn) park() {
 	if c.w > c.r {
 		c.held = bytes.Clone(c.seg.b[c.r:c.w])
@@ -48,8 +48,8 @@ func (c *Conn) park() {
 	c.free()
 }
 
-// fill receives at least one byte behind those that are still unread. A segment is
-// only taken when there is something to put into it.
+// fill receives at least one byte after those that are still unread. It takes a segment
+// only when there is something to receive.
 func (c *Conn) fill(large bool) error {
 	if c.r > 0 && c.w == len(c.seg.b) {
 		c.w = copy(c.seg.b, c.seg.b[c.r:c.w])
@@ -73,14 +73,14 @@ func (c *Conn) fill(large bool) error {
 	return nil
 }
 
-// receiveConn receives from a connection that is no socket.
+// receiveConn receives from a connection that is not a socket.
 func (c *Conn) receiveConn() {
 	c.take()
 	for range maxEmptyReads {
 		n, err := c.nc.Read(c.seg.b[c.w:])
 		if n > 0 {
 			c.recv.n = n
-			return // an error comes again
+			return // an error will come again
 		}
 		if err != nil {
 			c.recv.err = err
@@ -92,8 +92,8 @@ func (c *Conn) receiveConn() {
 	c.park()
 }
 
-// receive is called by RawConn.Read when the socket may be readable. It reports
-// false if it is not, after it gave the segment back.
+// receive is called by RawConn.Read when the socket may be readable. If it is not, receive
+// frees the segment and reports false.
 func (c *Conn) receive(fd uintptr) bool {
 	if c.recv.peek {
 		return isReady(int(fd))
@@ -119,7 +119,7 @@ func (c *Conn) receive(fd uintptr) bool {
 	}
 }
 
-// isReady reports whether a receive would not have to wait. Descriptors stay with
+// isReady reports whether a receive would return immediately. It leaves descriptors with
 // the bytes that carry them.
 func isReady(fd int) bool {
 	var one [1]byte

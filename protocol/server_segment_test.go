@@ -2,7 +2,7 @@ package protocol
 
 import "testing"
 
-// TestLargeSegments takes more than there may be: the rest are small.
+// TestLargeSegments takes more large segments than allowed: the rest are small.
 func TestLargeSegments(t *testing.T) {
 	if n := largeInUse.Load(); n != 0 {
 		t.Fatalf("%d large segments are in use before the test", n)

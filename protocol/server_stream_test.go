@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// chunk is one chunk as it is on the wire.
+// chunk returns one chunk in wire format.
 func chunk(content string) string {
 	return string(binary.BigEndian.AppendUint32(nil, uint32(len(content)))) + content
 }
@@ -33,7 +33,7 @@ var streamTests = []struct {
 	wire  string
 	limit int64
 	want  string
-	rest  string // what is left unread behind the stream
+	rest  string // what is left unread after the stream
 	err   error
 }{
 	{name: "empty", wire: chunk("")},
@@ -46,7 +46,7 @@ var streamTests = []struct {
 	{name: "as large as a segment", wire: chunks(strings.Repeat(kib, 16)[4:], strings.Repeat(kib, 16), ""),
 		want: strings.Repeat(kib, 16)[4:] + strings.Repeat(kib, 16)},
 
-	{name: "just the limit", wire: chunks("abc", "de", ""), limit: 5, want: "abcde"},
+	{name: "exactly the limit", wire: chunks("abc", "de", ""), limit: 5, want: "abcde"},
 	{name: "one over the limit", wire: chunks("abc", "def", ""), limit: 5, want: "abc", rest: "def" + chunk(""), err: ErrStreamLimit},
 	{name: "over the limit before the data", wire: chunk("abc") + "\x00\x00\x00\x03", limit: 5, want: "abc", err: ErrStreamLimit},
 	{name: "first chunk over the limit", wire: chunks("abcdef"), limit: 5, rest: "abcdef", err: ErrStreamLimit},
@@ -57,16 +57,15 @@ var streamTests = []struct {
 	{name: "4 GiB within the limit", wire: "\xff\xff\xff\xffab", limit: 1<<32 - 1, want: "ab", err: io.ErrUnexpectedEOF},
 	{name: "negative limit is none", wire: chunks("abcde", ""), limit: -1, want: "abcde"},
 
-	{name: "end at once", err: io.ErrUnexpectedEOF},
+	{name: "immediate end", err: io.ErrUnexpectedEOF},
 	{name: "end in the header", wire: "\x00\x00", err: io.ErrUnexpectedEOF},
-	{name: "end behind the header", wire: "\x00\x00\x00\x05", err: io.ErrUnexpectedEOF},
+	{name: "end after the header", wire: "\x00\x00\x00\x05", err: io.ErrUnexpectedEOF},
 	{name: "end in the data", wire: "\x00\x00\x00\x05abc", want: "abc", err: io.ErrUnexpectedEOF},
-	{name: "end behind the data", wire: chunk("abc"), want: "abc", err: io.ErrUnexpectedEOF},
+	{name: "end after the data", wire: chunk("abc"), want: "abc", err: io.ErrUnexpectedEOF},
 	{name: "end in the end marker", wire: chunk("abc") + "\x00\x00\x00", want: "abc", err: io.ErrUnexpectedEOF},
 }
 
-// checkStream sends the packets and compares what the stream and what is behind
-// it are.
+// checkStream sends the packets and checks the stream and what follows it.
 func checkStream(t *testing.T, p serverPair, limit int64, want, rest string, wantErr error, packets ...string) {
 	t.Helper()
 	done := make(chan struct{})
@@ -119,7 +118,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// Command, stream, command in one packet.
+// A packet may contain command, stream and command.
 func TestStreamBetweenCommands(t *testing.T) {
 	for _, kind := range serverKinds {
 		t.Run(kind.name, func(t *testing.T) {
@@ -133,7 +132,7 @@ func TestStreamBetweenCommands(t *testing.T) {
 	}
 }
 
-// An empty chunk is the end, also for who reads twice.
+// After an empty chunk a second WriteTo is at the end too.
 func TestStreamTwice(t *testing.T) {
 	p := unixPair(t)
 	p.send(t, chunks("abc", "", "def", ""))
@@ -144,7 +143,7 @@ func TestStreamTwice(t *testing.T) {
 		}
 	}
 	if !s.Drain(hang, hang, 1) || p.Buffered() != len(chunks("def", "")) {
-		t.Errorf("Drain took what is behind the stream: %d bytes are left", p.Buffered())
+		t.Errorf("Drain consumed what follows the stream: %d bytes are left", p.Buffered())
 	}
 	over := p.Stream(2, hang)
 	for range 2 {
@@ -187,7 +186,7 @@ func TestStreamReset(t *testing.T) {
 
 var errFull = errors.New("disk full")
 
-// fullWriter takes so many bytes.
+// fullWriter accepts a number of bytes.
 type fullWriter struct {
 	left int
 	err  error
@@ -202,7 +201,7 @@ func (w *fullWriter) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// A writer that fails leaves the stream where it was, so that Drain finds its end.
+// After a write error Drain still finds the end of the stream.
 func TestStreamWriterFails(t *testing.T) {
 	content := strings.Repeat(kib, 20)
 	for _, kind := range serverKinds {
@@ -230,7 +229,7 @@ func TestStreamWriterFails(t *testing.T) {
 	}
 }
 
-// A writer that says less, or more, than it did is not believed.
+// A wrong count from a writer is an error.
 func TestStreamWriterLies(t *testing.T) {
 	for _, lie := range []int{-1, 1} {
 		p := unixPair(t)
@@ -242,7 +241,7 @@ func TestStreamWriterLies(t *testing.T) {
 	}
 }
 
-// A net.Pipe that the client has closed takes no deadline, but it has an end.
+// A net.Pipe closed by the client refuses deadlines, but has an end.
 func TestStreamClosedPipe(t *testing.T) {
 	p := serverKinds[2].make(t)
 	p.client.Close()

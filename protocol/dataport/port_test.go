@@ -24,7 +24,7 @@ func TestPort(t *testing.T) {
 		{name: "small", data: "abc"},
 		{name: "looks like chunks", data: "\x00\x00\x00\x03abc\x00\x00\x00\x00"},
 		{name: "large", data: large},
-		{name: "just the limit", data: large, limit: int64(len(large))},
+		{name: "exactly the limit", data: large, limit: int64(len(large))},
 		{name: "one over the limit", data: large, limit: int64(len(large)) - 1, err: protocol.ErrStreamLimit},
 		{name: "first byte over the limit", data: "ab", limit: 1, err: protocol.ErrStreamLimit},
 	}

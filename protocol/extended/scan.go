@@ -14,7 +14,7 @@ const (
 // another version is not understood.
 const Version = 1
 
-// NoCode is the code of an engine that has no codes of its own.
+// NoCode is the code of an engine without codes.
 const NoCode = 999
 
 // Engine is an ENGINE record: what one engine reported.

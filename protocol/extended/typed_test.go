@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A typed record in both forms.
+// A typedTest is a record as a value and as a line.
 type typedTest struct {
 	name  string
 	value interface{ line() string }
