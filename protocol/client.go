@@ -11,30 +11,29 @@ import (
 	"time"
 )
 
-// Client asks a server that speaks clamd's protocol, one connection for each
-// request; Open gives a session for many. Network and Address are all it needs:
+// Client asks a server that speaks clamd's protocol. Each request has a connection of
+// its own; [Client.Open] returns a session for many. Network and Address are all it needs:
 //
 //	c := protocol.Client{Network: "unix", Address: "/run/clamav/clamd.ctl"}
 //	reply, err := c.Instream(ctx, r)
 //
-// A nil error means that the server came to an answer, OK or FOUND. Everything
-// else is an error: a *ReplyError for the server's own words, which wraps one of
-// the errors of this package where a caller may want to branch, and ErrNoReply and
-// its like where there were none.
+// If the error is nil, the reply is OK or FOUND. Anything else is an error: a
+// *[ReplyError] for an answer that is neither, and ErrNoReply and others of this package
+// if there was no answer.
 //
-// Every method returns soon after its context is done, with the context's cause;
-// without a deadline in it, it waits as long as the server does. A Client is safe
-// for concurrent use as long as its fields are not changed.
+// Every method returns soon after its context is done, with the context's cause. Without
+// a deadline it waits as long as the server takes. A Client is safe for concurrent use
+// as long as its fields do not change.
 type Client struct {
 	Network string // "unix" or "tcp"
 	Address string // path of the socket, or "host:port"
 
-	// Dial makes the connections; nil: a net.Dialer.
+	// Dial makes the connections. If it is nil, a net.Dialer does.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Ping asks whether the server is there. It says nothing about its ability to
-// scan: clamd 1.4.6 answers PONG when it cannot make temporary files.
+// Ping checks that the server answers, which does not mean that it can scan: clamd 1.4.6
+// answers PONG even if it cannot create temporary files.
 func (c *Client) Ping(ctx context.Context) error {
 	line, err := c.ask(ctx, &request{verb: VerbPing}, maxReply)
 	if err != nil {
@@ -43,7 +42,7 @@ func (c *Client) Ping(ctx context.Context) error {
 	return c.wrap(VerbPing, isExactly(line, "PONG"))
 }
 
-// Version returns the server's words, e.g. "ClamAV 1.4.6/27500/Mon Nov 23
+// Version returns the server's version, such as "ClamAV 1.4.6/27500/Mon Nov 23
 // 08:00:00 2026" or, without an official database, "ClamAV 1.4.6".
 func (c *Client) Version(ctx context.Context) (string, error) {
 	line, err := c.ask(ctx, &request{verb: VerbVersion}, maxReply)
@@ -53,8 +52,8 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return line, c.wrap(VerbVersion, isInformation(line))
 }
 
-// VersionCommands returns the version and the verbs that the server lists. clamd
-// 1.4.6 lists the same ones whatever is switched off.
+// VersionCommands returns the server's version and the verbs it lists. clamd 1.4.6 lists
+// even those that are switched off.
 func (c *Client) VersionCommands(ctx context.Context) (version string, verbs []Verb, err error) {
 	line, err := c.ask(ctx, &request{verb: VerbVersionCommands}, maxReply)
 	if err != nil {
@@ -62,7 +61,7 @@ func (c *Client) VersionCommands(ctx context.Context) (version string, verbs []V
 	}
 	version, list, ok := strings.Cut(line, "| COMMANDS:")
 	if !ok {
-		return "", nil, c.wrap(VerbVersionCommands, notInGrammar(line))
+		return "", nil, c.wrap(VerbVersionCommands, malformed(line))
 	}
 	for _, v := range strings.Fields(list) {
 		verbs = append(verbs, Verb(v))
@@ -70,20 +69,20 @@ func (c *Client) VersionCommands(ctx context.Context) (version string, verbs []V
 	return strings.TrimSpace(version), verbs, nil
 }
 
-// Stats returns the server's statistics as they come, many lines up to END.
+// Stats returns the server's statistics unparsed: many lines, the last one END.
 func (c *Client) Stats(ctx context.Context) (string, error) {
 	text, err := c.ask(ctx, &request{verb: VerbStats}, maxStats)
 	if err != nil {
 		return "", err
 	}
 	if !strings.HasSuffix(text, "\n"+wordEnd) {
-		return "", c.wrap(VerbStats, notInGrammar(text))
+		return "", c.wrap(VerbStats, malformed(text))
 	}
 	return text, nil
 }
 
-// Reload makes the server load its signatures anew. It returns when the server has
-// taken note; clamd loads afterwards and goes on scanning meanwhile.
+// Reload makes the server reload its signatures. It returns when the server has accepted
+// the command; clamd continues to scan while it loads.
 func (c *Client) Reload(ctx context.Context) error {
 	line, err := c.ask(ctx, &request{verb: VerbReload}, maxReply)
 	if err != nil {
@@ -98,9 +97,9 @@ const (
 	SelfCheckReloading = "RELOADING"
 )
 
-// SelfCheck asks a clamd of version 1.6 or later whether the signatures it has loaded
-// are those on its disk. If they are not, clamd starts to load them, and SelfCheck
-// reports false. An older clamd does not know the command: the error is a *ReplyError.
+// SelfCheck asks clamd 1.6 or later whether its loaded signatures are those on disk. If
+// not, clamd starts to load them and SelfCheck reports false. An older clamd does not
+// know the command: the error wraps [ErrUnknownCommand].
 func (c *Client) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 	line, err := c.ask(ctx, &request{verb: VerbSelfCheck}, maxReply)
 	if err != nil {
@@ -112,20 +111,20 @@ func (c *Client) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 	return line == SelfCheckUpToDate, c.wrap(VerbSelfCheck, isExactly(line, SelfCheckUpToDate))
 }
 
-// Instream scans what r has up to io.EOF; any other error of r ends the request
-// without a verdict. It cannot return while a Read of r does not.
+// Instream scans what it reads from r up to io.EOF; any other error of r ends the request
+// without a verdict. It cannot return before a pending Read of r does.
 func (c *Client) Instream(ctx context.Context, r io.Reader) (Reply, error) {
 	return c.one(ctx, &request{verb: VerbInstream, stream: r, object: ObjectStream})
 }
 
-// Fildes scans an open file by handing over its descriptor, on a Unix socket. The
-// server reads from the start of the file, wherever the descriptor stands, and
-// may move it. The file stays the caller's.
+// Fildes scans an open file by passing its descriptor over a Unix socket. The server
+// reads from the start of the file, whatever the offset, and may change the offset. The
+// caller still has to close the file.
 func (c *Client) Fildes(ctx context.Context, f *os.File) (Reply, error) {
-	return c.one(ctx, &request{verb: VerbFildes, file: f, object: ObjectDescriptor})
+	return c.one(ctx, &request{verb: VerbFildes, file: f, object: objectDescriptor})
 }
 
-// one is a request with one status line for an answer.
+// one makes a request that is answered by one status line.
 func (c *Client) one(ctx context.Context, q *request) (reply Reply, err error) {
 	err = c.exchange(ctx, q, func(l *link, sent error) error {
 		line, err := l.readReply(maxReply)
@@ -133,15 +132,15 @@ func (c *Client) one(ctx context.Context, q *request) (reply Reply, err error) {
 			return err
 		}
 		if l.more() {
-			return fmt.Errorf("%w: more behind %s", ErrUnexpectedReply, excerpt(line))
+			return fmt.Errorf("%w: more after %s", ErrUnexpectedReply, excerpt(line))
 		}
-		reply, err = verdict(line, q, sent)
+		reply, err = q.verdict(line, sent)
 		return err
 	})
 	return reply, err
 }
 
-// ask is a request with one line of information for an answer.
+// ask makes a request that is answered by one line of information.
 func (c *Client) ask(ctx context.Context, q *request, max int) (line string, err error) {
 	err = c.exchange(ctx, q, func(l *link, _ error) (err error) {
 		line, err = l.readReply(max)
@@ -150,7 +149,7 @@ func (c *Client) ask(ctx context.Context, q *request, max int) (line string, err
 	return line, err
 }
 
-// Open returns a session on a connection of its own. Closing it is the caller's.
+// Open returns a session on a new connection. The caller has to close it.
 func (c *Client) Open(ctx context.Context) (*ClientSession, error) {
 	l, err := c.dial(ctx)
 	if err != nil {
@@ -174,8 +173,8 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 	return newLink(nc), nil
 }
 
-// exchange sends q on a new connection and calls read for the answer. sent is not nil
-// if q was not sent completely: the answer began before the end of a stream.
+// exchange sends q on a new connection and calls read for the reply. sent is not nil if
+// q was not sent completely because the reply began before the end of a stream.
 func (c *Client) exchange(ctx context.Context, q *request, read func(l *link, sent error) error) error {
 	l, err := c.dial(ctx)
 	if err != nil {
@@ -200,14 +199,14 @@ func (c *Client) exchange(ctx context.Context, q *request, read func(l *link, se
 	return c.wrap(q.verb, ended(ctx, doing(sent), err))
 }
 
-// What a context may end.
+// What was going on when a context ended.
 const (
 	doingSend = "sending the request"
 	doingWait = "waiting for the reply"
 )
 
-// doing is what was going on when the reply did not come: sent is the error of the
-// sending.
+// doing says what was going on when the reply failed to arrive. sent is the error of
+// sending the request.
 func doing(sent error) string {
 	if sent != nil {
 		return doingSend
@@ -215,8 +214,8 @@ func doing(sent error) string {
 	return doingWait
 }
 
-// ended returns the context's cause, and what was going on, if err is what a context
-// that is done has made of the connection.
+// ended returns the context's cause, and what was going on, if err is the timeout that a
+// context leaves on the connection when it ends.
 func ended(ctx context.Context, doing string, err error) error {
 	var netErr net.Error
 	if err != nil && ctx.Err() != nil && errors.As(err, &netErr) && netErr.Timeout() {
@@ -225,7 +224,7 @@ func ended(ctx context.Context, doing string, err error) error {
 	return err
 }
 
-// wrap says what was asked of whom.
+// wrap adds the verb and the server to err.
 func (c *Client) wrap(verb Verb, err error) error {
 	if err == nil {
 		return nil
@@ -233,55 +232,25 @@ func (c *Client) wrap(verb Verb, err error) error {
 	return &RequestError{Verb: verb, Network: c.Network, Address: c.Address, Err: err}
 }
 
-// verdict parses the status line that answers q.
-func verdict(line string, q *request, sent error) (Reply, error) {
-	r, err := ParseReply(line, q.object)
-	if err != nil {
-		return Reply{}, err
-	}
-	r.Early = sent != nil
-	if r.OK() && r.Early {
-		return Reply{}, fmt.Errorf("%w: %w", ErrEarlyOK, sent)
-	}
-	if r.OK() && !r.isAbout(q.object) {
-		return Reply{}, fmt.Errorf("%w: %s is not about %s", ErrReplySyntax, excerpt(line), excerpt(q.object))
-	}
-	return r, r.Err()
-}
-
-// isAbout reports whether a reply is about the object itself, not about a file
-// below it.
-func (r *Reply) isAbout(object string) bool {
-	if object == ObjectStream || object == ObjectDescriptor {
-		return true
-	}
-	for _, form := range pathForms(object) {
-		if r.Object == form {
-			return true
-		}
-	}
-	return false
-}
-
-// isExactly returns an error if line is not what it has to be.
+// isExactly returns an error unless line is want.
 func isExactly(line, want string) error {
 	if line == want {
 		return nil
 	}
-	return notInGrammar(line)
+	return malformed(line)
 }
 
-// isInformation returns an error if line is empty or says that there is none.
+// isInformation returns an error if line is empty or an error of the server.
 func isInformation(line string) error {
 	if _, word := cutWord(line); line != "" && word == "" && !isTerse(line) {
 		return nil
 	}
-	return notInGrammar(line)
+	return malformed(line)
 }
 
-// notInGrammar is the error for a line that is not what was asked for: a
-// *ReplyError if it is one of the server's known words.
-func notInGrammar(line string) error {
+// malformed is the error for an unexpected line: a *ReplyError if it is one of the
+// server's known errors.
+func malformed(line string) error {
 	if isTerse(line) {
 		text, word := cutWord(line)
 		return &ReplyError{Reply{Text: text, Word: word}}
@@ -289,6 +258,6 @@ func notInGrammar(line string) error {
 	return fmt.Errorf("%w: %s", ErrReplySyntax, excerpt(line))
 }
 
-// farewell bounds the writing of END. It is tiny: it fits into the socket's buffer
-// or the server has stopped reading.
-const farewell = 10 * time.Millisecond
+// endTimeout bounds the writing of END. It is so small that it fits into the socket's
+// buffer, or else the server has stopped reading.
+const endTimeout = 10 * time.Millisecond

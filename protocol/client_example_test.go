@@ -9,13 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"polyclam/protocol"
+	"polyclam/protocol/extended"
 )
 
-// script runs a server that expects want and sends reply, once for each pair, on
-// one connection.
+// script runs a server for one connection. It expects the first string of each pair and
+// sends the second.
 func script(pairs ...string) (socket string, stop func()) {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
@@ -43,26 +43,6 @@ func script(pairs ...string) (socket string, stop func()) {
 	return socket, func() { ln.Close(); os.RemoveAll(dir) }
 }
 
-func ExampleClient() {
-	socket, stop := script("zINSTREAM\x00\x00\x00\x00\x05hello\x00\x00\x00\x00", "stream: Eicar-Test-Signature FOUND\x00")
-	defer stop()
-
-	c := protocol.Client{Network: "unix", Address: socket} // "/run/clamav/clamd.ctl"
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	reply, err := c.Instream(ctx, strings.NewReader("hello"))
-	if err != nil {
-		fmt.Println("not scanned:", err)
-		return
-	}
-	if reply.Found() {
-		fmt.Println("found", reply.Text)
-		return
-	}
-	fmt.Println("clean")
-	// Output: found Eicar-Test-Signature
-}
-
 func ExampleReplyError() {
 	socket, stop := script("zINSTREAM\x00", "INSTREAM size limit exceeded. ERROR\x00")
 	defer stop()
@@ -71,11 +51,11 @@ func ExampleReplyError() {
 	_, err := c.Instream(context.Background(), strings.NewReader(strings.Repeat("x", 1<<20)))
 	switch {
 	case errors.Is(err, protocol.ErrInstreamLimit):
-		fmt.Println("too large for the server, no retry helps")
+		fmt.Println("too large for the server: do not retry")
 	case err != nil:
 		fmt.Println(err)
 	}
-	// Output: too large for the server, no retry helps
+	// Output: too large for the server: do not retry
 }
 
 func ExampleClient_XInstream() {
@@ -87,19 +67,21 @@ func ExampleClient_XInstream() {
 	defer stop()
 
 	c := protocol.Client{Network: "unix", Address: socket}
-	reply, records, err := c.XInstream(context.Background(), strings.NewReader("x"))
+	reply, err := c.XInstream(context.Background(), strings.NewReader("x"))
 	if errors.Is(err, protocol.ErrUnknownCommand) {
 		fmt.Println("a plain clamd: use Instream")
 		return
 	}
 	fmt.Println(reply, err)
-	for _, r := range records {
-		fmt.Println(r.Word, r.Get("engine"), r.Get("category"), r.Get("msg"))
+	for _, r := range reply.Records {
+		if r.Word == extended.WordEngine {
+			e, err := r.Engine()
+			fmt.Println(e.Engine, e.Category, e.Message, err)
+		}
 	}
 	// Output:
 	// stream: OK <nil>
-	// ENGINE sophos encrypted Password protected file foo.zip/foo.txt
-	// SUMMARY sophos encrypted
+	// sophos encrypted Password protected file foo.zip/foo.txt <nil>
 }
 
 func ExampleClientSession() {
@@ -117,8 +99,8 @@ func ExampleClientSession() {
 		return
 	}
 	defer s.Close()
-	for _, content := range []string{"x", "y"} {
-		reply, err := s.Instream(ctx, strings.NewReader(content))
+	for _, object := range []string{"x", "y"} {
+		reply, err := s.Instream(ctx, strings.NewReader(object))
 		fmt.Println(reply.ID, reply, err)
 	}
 	// Output:

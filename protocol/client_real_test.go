@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +43,7 @@ func openFile(t *testing.T, path string) *os.File {
 	return f
 }
 
-// TestClientWithClamd: every request of the client against a real clamd.
+// TestClientWithClamd sends every request of the client to a real clamd.
 func TestClientWithClamd(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{TCP: true, Conf: []string{"StreamMaxLength 300000"}})
 	ctx := realContext(t)
@@ -70,10 +71,10 @@ func TestClientWithClamd(t *testing.T) {
 				t.Errorf("%d bytes: %+v, %v", size, r, err)
 			}
 		}
-		if _, _, err := c.XInstream(ctx, strings.NewReader("x")); !errors.Is(err, protocol.ErrUnknownCommand) {
+		if _, err := c.XInstream(ctx, strings.NewReader("x")); !errors.Is(err, protocol.ErrUnknownCommand) {
 			t.Errorf("XINSTREAM: %v", err)
 		}
-		if _, _, err := c.XScan(ctx, "/x"); !errors.Is(err, protocol.ErrUnknownCommand) {
+		if _, err := c.XScan(ctx, "/x"); !errors.Is(err, protocol.ErrUnknownCommand) {
 			t.Errorf("XSCAN: %v", err)
 		}
 		if err := c.Reload(ctx); err != nil {
@@ -107,27 +108,34 @@ func TestClientScansPaths(t *testing.T) {
 	if r, err := c.Scan(ctx, "/dev/null"); err == nil {
 		t.Errorf("a device, which clamd calls ERROR and OK: %+v", r)
 	}
-	for name, scan := range map[string]func(context.Context, string, func(protocol.Reply) error) error{
+	for name, scan := range map[string]func(context.Context, string) iter.Seq2[protocol.Reply, error]{
 		"CONTSCAN": c.ContScan, "MULTISCAN": c.MultiScan,
 	} {
 		var found []string
-		err := scan(ctx, dir, func(r protocol.Reply) error {
+		for r, err := range scan(ctx, dir) {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 			if r.Found() {
 				found = append(found, filepath.Base(r.Object))
 			}
-			return nil
-		})
-		if err != nil || len(found) != 2 {
-			t.Errorf("%s: found %q, %v", name, found, err)
+		}
+		if len(found) != 2 {
+			t.Errorf("%s: found %q", name, found)
 		}
 	}
 	n := 0
-	if err := c.AllMatchScan(ctx, both, func(protocol.Reply) error { n++; return nil }); err != nil || n < 2 {
-		t.Errorf("ALLMATCHSCAN: %d replies, %v", n, err)
+	for r, err := range c.AllMatchScan(ctx, both) {
+		if n++; err != nil || !r.Found() {
+			t.Errorf("ALLMATCHSCAN: %+v, %v", r, err)
+		}
+	}
+	if n < 2 {
+		t.Errorf("ALLMATCHSCAN: %d replies", n)
 	}
 }
 
-func TestClientHandsOverDescriptors(t *testing.T) {
+func TestClientPassesDescriptors(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{})
 	c, ctx, dir := &protocol.Client{Network: "unix", Address: d.Socket}, realContext(t), t.TempDir()
 	bad, good := openFile(t, put(t, dir, "bad", clamdtest.EICAR())), openFile(t, put(t, dir, "good", "good"))
@@ -163,8 +171,8 @@ func TestClientHandsOverDescriptors(t *testing.T) {
 	}
 }
 
-// TestSessionWithClamd: many requests of all kinds at once, everybody gets his own
-// reply.
+// TestSessionWithClamd sends many requests of all kinds concurrently. Each must get its
+// own reply.
 func TestSessionWithClamd(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{})
 	c, ctx, dir := &protocol.Client{Network: "unix", Address: d.Socket}, realContext(t), clamdtest.Dir(t, "")
@@ -200,7 +208,7 @@ func TestSessionWithClamd(t *testing.T) {
 	}
 	wg.Wait()
 	if !s.Usable() {
-		t.Error("not usable in the end")
+		t.Error("not usable at the end")
 	}
 }
 

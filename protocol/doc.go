@@ -1,53 +1,81 @@
-// Package protocol speaks clamd's wire protocol, the server end and the client
-// end of it. It knows the shape of the dialogue and no meaning: it logs nothing,
-// decides nothing and imports the standard library only.
+// Package protocol implements clamd's wire protocol, client and server. It depends on the
+// standard library only, logs nothing and has no policy.
+//
+// To scan a stream:
+//
+//	c := protocol.Client{Network: "unix", Address: "/run/clamav/clamd.ctl"}
+//	reply, err := c.Instream(ctx, r)
+//	switch {
+//	case err != nil:
+//		fmt.Println("not scanned:", err)
+//	case reply.Found():
+//		fmt.Println("found", reply.Text)
+//	default:
+//		fmt.Println("clean")
+//	}
+//
+// The package example has the server to it.
 //
 // # The protocol
 //
-// A client connects over a Unix or TCP stream socket, sends one command, reads
-// one reply, and the server closes. A command comes in one of three framings:
+// A client connects over a Unix or TCP socket, sends one command and reads one reply.
+// Then the server closes the connection. A command has one of three framings:
 //
-//	zCOMMAND<NUL>   ended by NUL; newlines are data
-//	nCOMMAND<LF>    ended by a newline, carriage returns before it are dropped
-//	COMMAND         ended by the packet: what one read returned, or its first line
+//	zCOMMAND<NUL>   ends at the NUL; newlines are data
+//	nCOMMAND<LF>    ends at the newline; carriage returns before it are dropped
+//	COMMAND         ends with the packet (what one read returns), or with its first line
 //
-// A reply to a z command ends in NUL, to every other in LF. Status lines are
+// With prefix and terminator it has at most 4104 bytes. The reply to a z command ends in
+// NUL, every other reply in LF. Status lines are
 //
 //	<object>: OK
 //	<object>: <signature> FOUND
 //	<object>: <reason> ERROR
 //
-// where the object is "stream", "fd[N]" or the path as it was asked for. A path may
-// hold any byte but NUL. Where a line break ends the reply polyclam writes it by
-// [EscapeObject]; clamd does not, and a file called "a: OK\nb" forges a line there.
+// where the object is "stream", "fd[N]", or the path as it was sent. Replies that are not
+// about an object have no such prefix, for example PONG or UNKNOWN COMMAND. The verbs are:
 //
-// INSTREAM is followed by chunks: a length of four bytes, big-endian, and so many
-// bytes of data; the length zero ends the stream. FILDES is followed by one byte
-// of any value that carries a descriptor (SCM_RIGHTS). IDSESSION opens a session:
-// commands are numbered from one, replies carry "N: " in front and come in any
-// order, END or the client's half-close ends it.
+//	PING, VERSION, VERSIONCOMMANDS, STATS      answered with information
+//	RELOAD, SELFCHECK, SHUTDOWN                control the server
+//	INSTREAM, FILDES                           scan what is sent with the command
+//	SCAN, CONTSCAN, MULTISCAN, ALLMATCHSCAN    scan a path on the server
+//	IDSESSION, END                             begin and end a session
 //
-// STREAM, which clamd dropped, is what was before INSTREAM: the content comes over
-// a second connection, see [DataPort].
+// INSTREAM is followed by chunks, each a length (four bytes, big-endian) and that many
+// bytes of data. The length zero ends the stream.
 //
-// polyclam adds verbs that a clamd answers with UNKNOWN COMMAND: XINSTREAM,
-// XSCAN, XCONTSCAN and XFILDES reply with the plain status line, an ENGINE
-// [Record] for each engine, a SUMMARY record and END; XSTATUS describes the
-// server itself. The names of objects in these replies are escaped in every framing.
+// FILDES is followed by one byte, of any value, that carries a descriptor (SCM_RIGHTS).
 //
-// Facts here come from clamd 1.4.6 as Debian ships it, tried, and from its source.
+// SCAN stops at the first finding. The other three send a line for each: CONTSCAN scans
+// everything, MULTISCAN does so with several threads, and ALLMATCHSCAN reports all
+// matches in a file. For a clean directory the reply is one line. A path may contain any
+// byte but NUL, so a file called "a: OK\nb" forges a line where newlines end the reply.
+// clamd allows that. polyclam writes such names with [EscapeObject].
 //
-// # Server end
+// IDSESSION begins a session of many commands on one connection. They are numbered from
+// one. Replies begin with the number, as in "3: stream: OK", and come in any order. END
+// or the client's half-close ends the session.
 //
-// [NewConn] wraps an accepted connection. [Conn.ReadCommand] returns one command
-// at a time; after INSTREAM read the content with [Conn.Stream], after FILDES take
-// the descriptor with [Conn.Descriptor], after STREAM open a port with
-// [Conn.OpenDataPort]; write replies with [Conn.WriteReply]. At the end
-// [Conn.CloseWrite], [Conn.Discard] and [Conn.Close], in this order: closing with
-// input unread resets the connection, and the reply may be lost.
+// STREAM, which clamd has removed, announces a second port for the data. It is separate:
+// see package protocol/dataport.
 //
-// # Client end
+// polyclam adds XINSTREAM, XSCAN, XCONTSCAN and XFILDES, whose replies have records for
+// each engine, and XSTATUS, which reports the state of the server: see package
+// protocol/extended. Names of objects in these replies are always escaped. clamd answers
+// UNKNOWN COMMAND.
 //
-// [Client] asks a server one thing per connection, [ClientSession] many things on
-// one connection.
+// All of this was observed with clamd 1.4.6 from Debian, and read in its source.
+//
+// # Client
+//
+// [Client] uses a new connection for each request, [ClientSession] one connection for
+// many. Their files begin with client_.
+//
+// # Server
+//
+// [NewConn] wraps an accepted connection. [Conn.ReadCommand] returns the next command.
+// After INSTREAM read the data with [Conn.Stream], after FILDES take the descriptor with
+// [Conn.Descriptor]. Reply with [Conn.WriteReply]. To finish, call [Conn.CloseWrite],
+// [Conn.Discard] and [Conn.Close], in this order: closing with unread input resets the
+// connection, and the client may lose the reply. The files begin with server_.
 package protocol

@@ -3,7 +3,7 @@ package proxy
 import (
 	"time"
 
-	"polyclam/protocol"
+	"polyclam/protocol/dataport"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/status"
@@ -30,8 +30,8 @@ type Listener struct {
 	PathCommands    bool
 	ShutdownCommand bool
 	ReloadCommand   bool
-	StreamCommand   bool               // clamd's old STREAM, see [protocol.DataPort]
-	StreamPorts     protocol.PortRange // where its clients are told to go
+	StreamCommand   bool           // answer STREAM, see package dataport
+	StreamPorts     dataport.Range // where its clients have to connect
 }
 
 // Limits bound what clients may take.

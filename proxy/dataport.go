@@ -8,27 +8,27 @@ import (
 	"time"
 
 	"polyclam/protocol"
+	"polyclam/protocol/dataport"
 	"polyclam/proxy/spool"
 )
 
-// maxRefused bounds the log lines about others who connect to one data port.
+// maxRefused bounds the log lines about foreign connections to one data port.
 const maxRefused = 8
 
-// stream answers clamd's old STREAM: the content comes over a connection of its own,
-// see [protocol.DataPort]. With its port and that connection the client takes the room
-// of two in limits.connections.
+// stream answers STREAM, which clamd removed: the object arrives on a second connection,
+// see package dataport. The client needs room for two in limits.connections.
 func (r *request) stream() {
 	if !r.lst.StreamCommand {
-		r.sendError("UNKNOWN COMMAND") // as clamd 1.4.6 says
+		r.sendError("UNKNOWN COMMAND") // clamd 1.4.6
 		return
 	}
-	if !r.s.srv.moreRoom(r.s.key) {
+	if !r.s.srv.takeSecondPlace(r.s) {
 		r.notScanned("stream", "connections", nil)
 		r.fail(r.lst.Profile.Error("stream", "Too many connections"))
 		return
 	}
-	defer r.s.srv.lessRoom(r.s.key)
-	port, err := r.s.conn.OpenDataPort(r.lst.StreamPorts, r.refused())
+	defer r.s.srv.giveSecondPlace(r.s)
+	port, err := dataport.Open(r.s.nc, r.lst.StreamPorts, r.logRefused())
 	if err != nil {
 		r.lost(err)
 		return
@@ -45,8 +45,24 @@ func (r *request) stream() {
 	}
 }
 
-// refused logs who is not let in at a data port.
-func (r *request) refused() func(net.Addr) {
+// takeSecondPlace takes the place of another connection for the client of c. It does not
+// wait for one: clients that wait would hold what they wait for.
+func (s *Server) takeSecondPlace(c *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closing && s.takePlace(c.key)
+}
+
+// giveSecondPlace returns what takeSecondPlace took.
+func (s *Server) giveSecondPlace(c *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.places.served.Give(c.key, 1)
+	s.fillRoom()
+}
+
+// logRefused returns a function that logs a refused connection.
+func (r *request) logRefused() func(net.Addr) {
 	var n atomic.Int64
 	return func(peer net.Addr) {
 		if n.Add(1) <= maxRefused {
@@ -55,11 +71,14 @@ func (r *request) refused() func(net.Addr) {
 	}
 }
 
-// awaitData tells the client the port and waits for it there, as idle as a client
-// that has not sent its command yet.
-func (r *request) awaitData(port *protocol.DataPort) (*protocol.Stream, error) {
-	if err := r.send(fmt.Sprintf("PORT %d", port.Port())); err != nil {
+// awaitData sends the port to the client and waits for the data connection. Meanwhile
+// the session is as idle as one that waits for a command.
+func (r *request) awaitData(port *dataport.Port) (*protocol.Stream, error) {
+	if err := r.send(fmt.Sprintf("PORT %d", port.Number())); err != nil {
 		return nil, err
+	}
+	if r.s.conn.Buffered() > 0 {
+		return nil, dataport.ErrStrayInput
 	}
 	if !r.s.srv.idle(r.s, r.cfg.Limits.CommandReadTimeout) {
 		return nil, ErrServerClosed
@@ -70,9 +89,9 @@ func (r *request) awaitData(port *protocol.DataPort) (*protocol.Stream, error) {
 	return stream, err
 }
 
-// scanData scans what came in at a data port, and releases it. The port stays open
-// meanwhile: the longer, the surer a client finds out that another took its place.
-func (r *request) scanData(port *protocol.DataPort, object *spool.Object) {
+// scanData scans what arrived at a data port, and releases it. The port stays open during
+// the scan: the longer, the more likely a client notices that its place was taken.
+func (r *request) scanData(port *dataport.Port, object *spool.Object) {
 	defer object.Release()
 	reserveForScan(0)
 	ctx, cancel := r.deadline()
@@ -87,31 +106,30 @@ func (r *request) scanData(port *protocol.DataPort, object *spool.Object) {
 	r.scanned("stream", object, v, elapsed)
 }
 
-// lost says that there is no content, or none to be trusted. In clamd's words where
-// its old STREAM had some (clamd 0.103, scanner.c). Nobody is there to hear that the
-// client is gone.
+// lost answers a stream that did not arrive, or must not be trusted, in the words of clamd
+// 0.103 (scanner.c) where it had some. If the client is gone there is no answer.
 func (r *request) lost(err error) {
 	profile := r.lst.Profile
 	switch {
-	case errors.Is(err, protocol.ErrNoDataPort):
+	case errors.Is(err, dataport.ErrNoPort):
 		r.notScanned("stream", "no data port", err)
 		r.fail(profile.ProtocolError("Can't find any free port. ERROR"))
-	case errors.Is(err, protocol.ErrDataAccept):
+	case errors.Is(err, dataport.ErrAccept):
 		r.notScanned("stream", "data port", err)
 		r.fail(profile.ProtocolError("accept() ERROR"))
-	case errors.Is(err, protocol.ErrSecondConnection):
+	case errors.Is(err, dataport.ErrSecondConnection):
 		r.notScanned("stream", "second data connection", nil)
 		r.fail(profile.Error("stream", "Second data connection"))
-	case errors.Is(err, protocol.ErrDataLost):
+	case errors.Is(err, dataport.ErrLost):
 		r.notScanned("stream", "data connection lost", err)
 		r.fail(profile.Error("stream", "Data connection lost"))
-	case errors.Is(err, protocol.ErrBehindStream):
-		r.notScanned("stream", "bytes behind the command", nil)
+	case errors.Is(err, dataport.ErrStrayInput):
+		r.notScanned("stream", "bytes after the command", nil)
 		r.fail(profile.ProtocolError("Error processing command. ERROR"))
-	case errors.Is(err, protocol.ErrNoDataConnection) && !r.s.srv.isClosing():
+	case errors.Is(err, dataport.ErrNoConnection) && !r.s.srv.isClosing():
 		r.notScanned("stream", "no data connection", nil)
 		r.fail(profile.ProtocolError("Accept timeout. ERROR"))
-	case errors.Is(err, protocol.ErrNoDataConnection), errors.Is(err, ErrServerClosed):
+	case errors.Is(err, dataport.ErrNoConnection), errors.Is(err, ErrServerClosed):
 		r.notScanned("stream", "shutdown", nil)
 	default:
 		r.notScanned("stream", "client gone", err)

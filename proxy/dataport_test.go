@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,11 +12,11 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/protocol"
+	"polyclam/protocol/dataport"
 	"polyclam/proxy/status"
 )
 
-// withStream allows STREAM, and changes what else is to be changed.
+// withStream enables STREAM and applies other changes.
 func withStream(changes ...func(*Config)) func(*Config) {
 	return func(c *Config) {
 		c.Listeners[0].StreamCommand = true
@@ -28,7 +26,7 @@ func withStream(changes ...func(*Config)) func(*Config) {
 	}
 }
 
-// stream sends STREAM and returns the connection and the port that it was told.
+// stream sends STREAM and returns the connection and the address of the data port.
 func (ts *testServer) stream(command string) (*net.UnixConn, string) {
 	ts.t.Helper()
 	nc := ts.dial()
@@ -38,7 +36,7 @@ func (ts *testServer) stream(command string) (*net.UnixConn, string) {
 	return nc, readPort(ts.t, nc, command)
 }
 
-// readPort reads the reply to STREAM, and returns where the client is to go.
+// readPort reads the reply to STREAM and returns the address of the data port.
 func readPort(t *testing.T, nc net.Conn, command string) string {
 	t.Helper()
 	term := byte('\n')
@@ -66,25 +64,16 @@ func dialData(t *testing.T, address, from string) *net.TCPConn {
 	return nc.(*net.TCPConn)
 }
 
-// noVerdict wants the log to have a reason and no verdict.
-func (ts *testServer) noVerdict(reason string) {
-	ts.t.Helper()
-	eventually(ts.t, "log line "+reason, func() bool { return strings.Contains(ts.log.String(), `"reason":"`+reason+`"`) })
-	if strings.Contains(ts.log.String(), `"scanned"`) {
-		ts.t.Errorf("a verdict in the log: %s", ts.log)
-	}
-}
-
 func TestStreamCommand(t *testing.T) {
 	ts := newServer(t, withStream(), eicarOnly())
 	large := strings.Repeat("x", 1<<20)
 	for _, command := range []string{"STREAM", "STREAM\n", "STREAM\r\n", "nSTREAM\n", "nSTREAM\r\n", "zSTREAM\x00"} {
-		for content, want := range map[string]string{
+		for object, want := range map[string]string{
 			"": "OK", "clean": "OK", large: "OK", string(backendtest.EICAR()): "Eicar-Test-Signature FOUND",
 		} {
 			nc, port := ts.stream(command)
 			data := dialData(t, port, "127.0.0.1")
-			if _, err := io.WriteString(data, content); err != nil {
+			if _, err := io.WriteString(data, object); err != nil {
 				t.Fatal(err)
 			}
 			data.Close()
@@ -93,13 +82,14 @@ func TestStreamCommand(t *testing.T) {
 				term = "\x00"
 			}
 			if got := readAll(t, nc); got != "stream: "+want+term {
-				t.Errorf("%q, %d bytes: %q, want %s", command, len(content), got, want)
+				t.Errorf("%q, %d bytes: %q, want %s", command, len(object), got, want)
 			}
 		}
 	}
 }
 
-// Most clients shut their end down and read the verdict before they close.
+// TestStreamCommandHalfClose does what most clients do: they half-close the data connection,
+// and read the verdict before they close it.
 func TestStreamCommandHalfClose(t *testing.T) {
 	ts := newServer(t, withStream(), eicarOnly())
 	nc, port := ts.stream("STREAM\n")
@@ -142,7 +132,7 @@ func TestStreamCommandOff(t *testing.T) {
 	}
 }
 
-// serveTCP lets the server answer on a TCP port of its own, too.
+// serveTCP adds a TCP listener to the server.
 func (ts *testServer) serveTCP(listen string) net.Addr {
 	ts.t.Helper()
 	ln, err := net.Listen("tcp", listen)
@@ -225,173 +215,13 @@ func TestStreamCommandInStats(t *testing.T) {
 	}
 }
 
-// What a hostile or unlucky world does, and what the client is told.
-func TestStreamCommandHostile(t *testing.T) {
-	const (
-		soon = 20 * time.Millisecond
-		wait = time.Second // bounds the command and the connections beside the waiting itself
-	)
-	tests := []struct {
-		name   string
-		change func(*Config)
-		do     func(t *testing.T, ts *testServer, nc *net.UnixConn, port string)
-		want   string
-		reason string
-	}{
-		{"nobody connects", func(c *Config) { c.Limits.CommandReadTimeout = wait },
-			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) {},
-			"Accept timeout. ERROR\n", "no data connection"},
-		{"strangers connect", func(c *Config) { c.Limits.CommandReadTimeout = wait },
-			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) {
-				for range 3 {
-					io.WriteString(dialData(t, port, "127.0.0.2"), "clean")
-				}
-			}, "Accept timeout. ERROR\n", "no data connection"},
-		{"client gone", nil,
-			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) { nc.Close() },
-			"", "client gone"},
-		{"client half-closes", nil,
-			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) { nc.CloseWrite() },
-			"", "client gone"},
-		{"client sends more", nil,
-			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) { io.WriteString(nc, "STREAM\n") },
-			"Error processing command. ERROR\n", "bytes behind the command"},
-		{"client gone in the stream", nil,
-			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) {
-				io.WriteString(dialData(t, port, "127.0.0.1"), "half")
-				eventually(t, "stream", func() bool { return writers(1)(ts) })
-				nc.Close()
-			}, "", "client gone"},
-		{"reset", nil,
-			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) {
-				data := dialData(t, port, "127.0.0.1")
-				io.WriteString(data, "half")
-				data.SetLinger(0)
-				data.Close()
-			}, "stream: Data connection lost ERROR\n", "data connection lost"},
-		{"silence", func(c *Config) { c.Limits.ReadTimeout = soon },
-			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) {
-				io.WriteString(dialData(t, port, "127.0.0.1"), "half")
-			}, "COMMAND READ TIMED OUT\n", "read timeout"},
-		{"second connection", nil,
-			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) {
-				io.WriteString(dialData(t, port, "127.0.0.1"), "half")
-				dialData(t, port, "127.0.0.1").Close()
-			}, "stream: Second data connection ERROR\n", "second data connection"},
-		{"over the limit", func(c *Config) { c.Limits.Stream = 1000 },
-			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) {
-				data := dialData(t, port, "127.0.0.1")
-				// A client that writes all before it reads must not see a broken pipe.
-				if _, err := io.WriteString(data, strings.Repeat("x", 8<<20)); err != nil {
-					t.Errorf("writing: %v", err)
-				}
-				data.Close()
-			}, "INSTREAM size limit exceeded. ERROR\n", "size limit exceeded"},
-		{"one byte over the limit", func(c *Config) { c.Limits.Stream = 3 },
-			func(t *testing.T, ts *testServer, nc *net.UnixConn, port string) {
-				data := dialData(t, port, "127.0.0.1")
-				io.WriteString(data, "abcd")
-				data.Close()
-			}, "INSTREAM size limit exceeded. ERROR\n", "size limit exceeded"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			var changes []func(*Config)
-			if tt.change != nil {
-				changes = append(changes, tt.change)
-			}
-			ts := newServer(t, withStream(changes...), eicarOnly())
-			nc, port := ts.stream("STREAM\n")
-			tt.do(t, ts, nc, port)
-			if got, err := io.ReadAll(nc); string(got) != tt.want || err != nil && !errors.Is(err, net.ErrClosed) {
-				t.Errorf("got %q, %v, want %q", got, err, tt.want)
-			}
-			ts.noVerdict(tt.reason)
-			if nc, err := net.Dial("tcp", port); err == nil {
-				nc.Close()
-				t.Error("the port is still open")
-			}
-		})
-	}
-}
-
-// A stranger with clean content is first, and done before the client has connected.
-func TestStreamCommandStrangerFirst(t *testing.T) {
-	release := make(chan struct{})
-	ts := newServer(t, withStream(), testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
-	nc, port := ts.stream("STREAM\n")
-	stranger := dialData(t, port, "127.0.0.1")
-	io.WriteString(stranger, "clean")
-	stranger.Close()
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
-	data := dialData(t, port, "127.0.0.1")
-	data.Write(backendtest.EICAR())
-	data.Close()
-	close(release)
-	if got := readAll(t, nc); got != "stream: Second data connection ERROR\n" {
-		t.Errorf("got %q", got)
-	}
-	ts.noVerdict("second data connection")
-}
-
-func TestStreamCommandStrangersAreLogged(t *testing.T) {
-	ts := newServer(t, withStream(), eicarOnly())
-	nc, port := ts.stream("STREAM\n")
-	for range 3 * maxRefused {
-		stranger := dialData(t, port, "127.0.0.2")
-		io.WriteString(stranger, "clean")
-		if n, err := stranger.Read(make([]byte, 1)); err == nil {
-			t.Errorf("%d bytes for a stranger", n)
-		}
-	}
-	data := dialData(t, port, "127.0.0.1")
-	data.Write(backendtest.EICAR())
-	data.Close()
-	if got := readAll(t, nc); got != "stream: Eicar-Test-Signature FOUND\n" {
-		t.Errorf("got %q", got)
-	}
-	if n := strings.Count(ts.log.String(), `"peer":"127.0.0.2:`); n != maxRefused {
-		t.Errorf("%d log lines, want %d: %s", n, maxRefused, ts.log)
-	}
-}
-
-// The second room of a STREAM is there while it lasts, and is given back.
-func TestStreamCommandTakesTwoConnections(t *testing.T) {
-	// Of three connections one is for the next client to be accepted.
-	ts := newServer(t, withStream(func(c *Config) { c.Limits.Connections = 3 }), eicarOnly())
-	for range 5 {
-		nc, port := ts.stream("STREAM\n")
-		waiting := ts.dial()
-		io.WriteString(waiting, "nPING\n")
-		dialData(t, port, "127.0.0.1").Close()
-		if got := readAll(t, nc); got != "stream: OK\n" {
-			t.Errorf("got %q", got)
-		}
-		nc.Close()
-		if got := readAll(t, waiting); got != "PONG\n" {
-			t.Errorf("got %q", got)
-		}
-		waiting.Close()
-		eventually(t, "room", func() bool { ts.mu.Lock(); defer ts.mu.Unlock(); return ts.places.open() == 1 })
-	}
-	first := ts.dial()
-	eventually(t, "first", func() bool { return idleSessions(1)(ts) })
-	if got := ts.ask("STREAM\n"); got != "stream: Too many connections ERROR\n" {
-		t.Errorf("with two clients: %q", got)
-	}
-	first.Close()
-	if !strings.Contains(ts.log.String(), `"reason":"connections"`) {
-		t.Errorf("no reason in the log: %s", ts.log)
-	}
-}
-
 func TestStreamCommandPorts(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := uint16(taken.Addr().(*net.TCPAddr).Port)
-	ts := newServer(t, withStream(func(c *Config) { c.Listeners[0].StreamPorts = protocol.PortRange{First: port, Last: port} }), eicarOnly())
+	ts := newServer(t, withStream(func(c *Config) { c.Listeners[0].StreamPorts = dataport.Range{First: port, Last: port} }), eicarOnly())
 	if got := ts.ask("zSTREAM\x00"); got != "Can't find any free port. ERROR\x00" {
 		t.Errorf("got %q", got)
 	}
@@ -410,8 +240,8 @@ func TestStreamCommandPorts(t *testing.T) {
 	}
 }
 
-// A client that takes what it cannot read for clean content gets an identifier, one
-// that takes an ERROR line for it gets none.
+// TestStreamCommandProfiles checks that clients which mistake an error for clean get a
+// signature name instead.
 func TestStreamCommandProfiles(t *testing.T) {
 	for client, want := range map[string]string{
 		"mimedefang": "stream: Error processing command. ERROR\n", "rspamd": "stream: Heuristics.Limits.Exceeded.ScanFailed FOUND\n", "http-gateway": "stream: Heuristics.Scan.Failed FOUND\n",
@@ -423,22 +253,6 @@ func TestStreamCommandProfiles(t *testing.T) {
 		if got := readAll(t, nc); got != want {
 			t.Errorf("%s: %q, want %q", client, got, want)
 		}
-	}
-}
-
-// The time for connecting is over, the stream goes on.
-func TestStreamCommandOutlastsTheWait(t *testing.T) {
-	const wait = time.Second
-	ts := newServer(t, withStream(func(c *Config) { c.Limits.CommandReadTimeout = wait }), eicarOnly())
-	start := time.Now()
-	nc, port := ts.stream("STREAM\n")
-	data := dialData(t, port, "127.0.0.1")
-	io.WriteString(data, "half ")
-	eventually(t, "time", func() bool { return time.Since(start) > wait+wait/4 })
-	io.WriteString(data, "of it")
-	data.Close()
-	if got := readAll(t, nc); got != "stream: OK\n" {
-		t.Errorf("got %q", got)
 	}
 }
 
@@ -463,7 +277,7 @@ func TestStreamCommandMany(t *testing.T) {
 				data.Write(backendtest.EICAR())
 				want = "stream: Eicar-Test-Signature FOUND\x00"
 			}
-			fmt.Fprintf(data, "content %d", i)
+			fmt.Fprintf(data, "object %d", i)
 			data.Close()
 			if got := readAll(t, nc); got != want {
 				t.Errorf("%d: got %q", i, got)
@@ -471,88 +285,4 @@ func TestStreamCommandMany(t *testing.T) {
 		})
 	}
 	clients.Wait()
-}
-
-func TestStreamCommandShutdown(t *testing.T) {
-	tests := []struct {
-		name   string
-		before func(t *testing.T, port string) *net.TCPConn
-		ready  func(*testServer) bool
-		want   string
-	}{
-		{"waiting", func(*testing.T, string) *net.TCPConn { return nil }, idleSessions(1), ""},
-		{"stream under way", func(t *testing.T, port string) *net.TCPConn {
-			data := dialData(t, port, "127.0.0.1")
-			io.WriteString(data, "half ")
-			return data
-		}, writers(1), "stream: OK\n"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			ts := newServer(t, withStream(), eicarOnly())
-			nc, port := ts.stream("STREAM\n")
-			data := tt.before(t, port)
-			eventually(t, "start", func() bool { return tt.ready(ts) })
-			done := make(chan error, 1)
-			go func() {
-				ctx, cancel := context.WithTimeout(context.Background(), patience)
-				defer cancel()
-				done <- ts.Shutdown(ctx)
-			}()
-			eventually(t, "closing", ts.isClosing)
-			if data != nil {
-				io.WriteString(data, "of it")
-				data.Close()
-			}
-			if got := readAll(t, nc); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-			if err := <-done; err != nil {
-				t.Errorf("Shutdown: %v", err)
-			}
-		})
-	}
-}
-
-// What is left when the grace is over is cut off at once, a stream that is only
-// being drained included.
-func TestStreamCommandShutdownOutOfGrace(t *testing.T) {
-	for _, limit := range []int64{1 << 20, 1} {
-		ts := newServer(t, withStream(func(c *Config) { c.Limits.Stream = limit }), eicarOnly())
-		nc, port := ts.stream("STREAM\n")
-		data := dialData(t, port, "127.0.0.1")
-		io.WriteString(data, "x")
-		eventually(t, "stream", func() bool { return writers(1)(ts) })
-		stop, stopped := make(chan struct{}), make(chan struct{})
-		go func() {
-			defer close(stopped)
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(time.Millisecond):
-				}
-				if _, err := io.WriteString(data, "xx"); err != nil {
-					return
-				}
-			}
-		}()
-		if limit == 1 {
-			eventually(t, "draining", func() bool { return writers(0)(ts) })
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-		start := time.Now()
-		if err := ts.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("limit %d: Shutdown: %v", limit, err)
-		}
-		if took := time.Since(start); took > drainTotal/2 {
-			t.Errorf("limit %d: Shutdown took %v", limit, took)
-		}
-		cancel()
-		close(stop)
-		<-stopped
-		if b, _ := io.ReadAll(nc); strings.Contains(string(b), "OK") {
-			t.Errorf("limit %d: %q for half a stream", limit, b)
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"polyclam/backends/backendtest"
 	"polyclam/protocol"
+	"polyclam/protocol/extended"
 )
 
 // hostileName is a name for a file, made of what could break a reply.
@@ -78,7 +79,7 @@ func wantRecords(t *testing.T, reply, path string) {
 		return
 	}
 	for i, word := range []string{"ENGINE", "SUMMARY"} {
-		r, err := protocol.ParseRecord(lines[1+i])
+		r, err := extended.Parse(lines[1+i])
 		if err != nil || r.Object != path || r.Word != word || r.Get("category") != "virus" {
 			t.Errorf("%q: got %+v, %v", path, r, err)
 		}
@@ -95,20 +96,19 @@ func TestNamesClient(t *testing.T) {
 	for i := 0; i < len(files); i += 2 {
 		want = append(want, filepath.Join(dir, files[i]))
 	}
-	err := client.XContScan(t.Context(), dir, func(r protocol.Reply, records []protocol.Record) error {
+	for r, err := range client.XContScan(t.Context(), dir) {
 		got = append(got, r.Object)
-		if !r.OK() || len(records) != 2 || records[0].Object != r.Object || records[1].Object != r.Object {
-			t.Errorf("%+v with %+v", r, records)
+		if err != nil || !r.OK() || len(r.Records) != 2 || r.Records[0].Object != r.Object || r.Records[1].Object != r.Object {
+			t.Errorf("%+v, %v", r, err)
 		}
-		return nil
-	})
+	}
 	slices.Sort(want)
 	slices.Sort(got)
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %q, %v\nwant %q", got, err, want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
 	}
 	for _, path := range want {
-		if r, _, err := client.XScan(t.Context(), path); err != nil || r.Object != path {
+		if r, err := client.XScan(t.Context(), path); err != nil || r.Object != path {
 			t.Errorf("%q: got %+v, %v", path, r, err)
 		}
 	}

@@ -61,22 +61,6 @@ func (s *Server) leave() {
 	s.fillRoom()
 }
 
-// moreRoom takes the place of one more connection for a session of k that needs it, and
-// reports false when there is none: those who wait would hold what they wait for.
-func (s *Server) moreRoom(k client.Key) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.closing && s.takePlace(k)
-}
-
-// lessRoom gives back what moreRoom took.
-func (s *Server) lessRoom(k client.Key) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.places.served.Give(k, 1)
-	s.fillRoom()
-}
-
 // takePlace takes a place for one connection of k, if that is within its share.
 func (s *Server) takePlace(k client.Key) bool {
 	limits := s.cfg.Load().Limits

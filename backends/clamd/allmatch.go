@@ -61,14 +61,21 @@ func includes(whole, part []backends.Finding) bool {
 func (b *Backend) allMatches(ctx context.Context, path string, size int64) (r backends.Result, found bool, err error) {
 	var a backends.Answer
 	lines, early := 0, false
-	err = b.node.AllMatchScan(ctx, path, func(r protocol.Reply) error {
+	for r, lineErr := range b.node.AllMatchScan(ctx, path) {
+		if r == (protocol.Reply{}) {
+			err = lineErr
+			break
+		}
 		if lines++; lines > maxLines || lines > 1 && r.OK() {
-			return fmt.Errorf("%w: line %d, %.200q", protocol.ErrUnexpectedReply, lines, r.String())
+			err = fmt.Errorf("%w: line %d, %.200q", protocol.ErrUnexpectedReply, lines, r.String())
+			break
 		}
 		found, early = found || r.Found(), early || r.Early
 		add(&a, r, path, size)
-		return nil
-	})
+		if err == nil {
+			err = lineErr
+		}
+	}
 	if !found && cannotAllMatch(err) {
 		return backends.Result{}, false, err
 	}

@@ -4,116 +4,117 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"polyclam/backends"
 	"polyclam/protocol"
+	"polyclam/protocol/extended"
 )
 
-// The words of the records, and the one version of them that this package knows.
-const (
-	wordEngine  = "ENGINE"
-	wordSummary = "SUMMARY"
-	version     = "1"
-)
+var errRecords = errors.New("inconsistent records")
 
-const maxCode = 1<<31 - 1
-
-var errRecords = errors.New("records that do not go together")
-
-// engineRecord is an ENGINE record.
+// engineRecord is an ENGINE record with checked categories.
 type engineRecord struct {
-	name     string
+	extended.Engine
 	category backends.Category
-	code     int
-	names    []string
-	message  string
+	failure  backends.Category // in addition to the findings; empty: none
 	counts   bool
-	failure  backends.Category // beside the findings; empty: none
 }
 
-// collect adds a status line and its records to the answer. All records must be about
-// the object of the status line. There must be one SUMMARY, with the number of ENGINE
+// collect adds a status line and its records to the answer. All records must be about the
+// object of the status line, and there must be one SUMMARY with the number of ENGINE
 // records. Records and fields of later versions are ignored.
-func collect(a *backends.Answer, reply protocol.Reply, records []protocol.Record) {
+func collect(a *backends.Answer, reply protocol.ExtendedReply) {
 	var engines []engineRecord
-	var summaries []protocol.Record
-	for _, r := range records {
+	var summaries []extended.Record
+	for _, r := range reply.Records {
 		switch {
 		case r.Object != reply.Object:
-			misfit(a, "one is about %.100q", r.Object)
-		case r.Word == wordEngine:
+			inconsistent(a, "one is about %.100q", r.Object)
+		case r.Word == extended.WordEngine:
 			e, err := parseEngine(r)
-			a.Fail(err)
+			if err != nil {
+				a.Fail(err)
+				continue
+			}
 			engines = append(engines, e)
-		case r.Word == wordSummary:
+		case r.Word == extended.WordSummary:
 			summaries = append(summaries, r)
 		}
 	}
 	if len(summaries) != 1 {
-		misfit(a, "%d %s records", len(summaries), wordSummary)
-		summaries = append(summaries, protocol.Record{})[:1]
+		inconsistent(a, "%d %s records", len(summaries), extended.WordSummary)
 	}
-	winner := summaries[0].Get("engine")
-	engines = slices.DeleteFunc(engines, func(e engineRecord) bool { return e.category == "" })
-	slices.SortStableFunc(engines, func(a, b engineRecord) int { return before(a, b, winner) })
+	var summary extended.Summary
+	var err error
+	if len(summaries) > 0 {
+		summary, err = summaries[0].Summary()
+	}
+	slices.SortStableFunc(engines, func(a, b engineRecord) int { return compare(a, b, summary.Engine) })
 	for _, e := range engines {
 		if e.counts {
 			e.add(a)
 		}
 	}
-	summarise(a, reply, summaries[0], engines)
-	if n := summaries[0].Get("engines"); n != strconv.Itoa(len(engines)) {
-		misfit(a, "%.20q engines in %s, %d records", n, wordSummary, len(engines))
+	if len(summaries) == 0 {
+		return
 	}
+	if summary.Version != extended.Version {
+		inconsistent(a, "%s has version %d, want %d", extended.WordSummary, summary.Version, extended.Version)
+	}
+	if summary.Engines != int64(len(engines)) {
+		inconsistent(a, "%d engines in %s, %d records", summary.Engines, extended.WordSummary, len(engines))
+	}
+	if err = check(summary.Category, err); err != nil {
+		a.Fail(err)
+		return
+	}
+	checkSummary(a, reply.Reply, summary, engines)
 }
 
-func misfit(a *backends.Answer, format string, args ...any) {
+func inconsistent(a *backends.Answer, format string, args ...any) {
 	a.Fail(fmt.Errorf("%w: "+format, append([]any{errRecords}, args...)...))
 }
 
-// before sorts engines: the strongest first, and the winner before its equals.
-func before(a, b engineRecord, winner string) int {
+// compare sorts engines: the strongest first, and the winner before its equals.
+func compare(a, b engineRecord, winner string) int {
 	switch {
 	case backends.Stronger(a.category, b.category):
 		return -1
 	case backends.Stronger(b.category, a.category):
 		return 1
-	case a.name == winner && b.name != winner:
+	case a.Engine.Engine == winner && b.Engine.Engine != winner:
 		return -1
-	case b.name == winner && a.name != winner:
+	case b.Engine.Engine == winner && a.Engine.Engine != winner:
 		return 1
 	}
 	return 0
 }
 
-func parseEngine(r protocol.Record) (engineRecord, error) {
-	e := engineRecord{name: r.Get("engine"), message: r.Get("msg"), counts: r.Get("counts") != "no" && r.Get("cancelled") != "yes"}
-	for _, f := range r.Fields {
-		if (f.Key == "name" || f.Key == "also") && f.Value != "" {
-			e.names = append(e.names, f.Value)
-		}
+func parseEngine(r extended.Record) (engineRecord, error) {
+	e, err := r.Engine()
+	if err = check(e.Category, err); err != nil {
+		return engineRecord{}, err
 	}
-	if e.failure = backends.Category(r.Get("failure")); e.failure != "" && !e.failure.IsFailure() {
-		e.failure = backends.SWErr
+	failure := backends.Category(e.Failure)
+	if failure != "" && !failure.IsFailure() {
+		failure = backends.SWErr
 	}
-	var err error
-	e.category, e.code, err = verdict(r)
-	return e, err
+	return engineRecord{Engine: e, category: backends.Category(e.Category), failure: failure, counts: e.Counts && !e.Cancelled}, nil
 }
 
-// verdict is category and code of a record.
-func verdict(r protocol.Record) (backends.Category, int, error) {
-	category := backends.Category(r.Get("category"))
-	code, err := strconv.Atoi(r.Get("code"))
-	if !category.Valid() || err != nil || code < -maxCode || code > maxCode {
-		return "", 0, fmt.Errorf("%w: category %.20q, code %.20q", errRecords, category, r.Get("code"))
+// check returns an error if a record has an unknown category, or could not be read.
+func check(category string, err error) error {
+	if err == nil && !backends.Category(category).Valid() {
+		err = fmt.Errorf("category %.20q", category)
 	}
-	return category, code, nil
+	if err != nil {
+		return fmt.Errorf("%w: %w", errRecords, err)
+	}
+	return nil
 }
 
-// add adds the findings and the failure of an engine. The category of the record is
-// that of its first name; no other name gets a stronger one.
+// add adds the findings and the failure of an engine. The category of the record is that
+// of its first name; no other name gets a stronger one.
 func (e engineRecord) add(a *backends.Answer) {
 	if e.failure != "" {
 		e.fail(a, e.failure)
@@ -124,67 +125,61 @@ func (e engineRecord) add(a *backends.Answer) {
 	case e.category.IsFailure():
 		e.fail(a, e.category)
 		return
-	case len(e.names) == 0:
-		a.Add(e.category, e.code, e.message)
+	case len(e.Names) == 0:
+		a.Add(e.category, e.Code, e.Message)
 	}
-	for i, name := range e.names {
+	for i, name := range e.Names {
 		category := e.category
 		if c := backends.NameCategory(name); i > 0 && backends.Stronger(category, c) {
 			category = c
 		}
-		a.Named(category, e.code, name, e.message)
+		a.Named(category, e.Code, name, e.Message)
 	}
 }
 
-// fail adds a failure of the engine, in the words of the other side.
+// fail adds a failure of the engine, with the other site's text.
 func (e engineRecord) fail(a *backends.Answer, category backends.Category) {
-	text := e.message
+	text := e.Message
 	if text == "" {
 		text = "no answer"
 	}
-	if e.name != "" {
-		text = e.name + ": " + text
+	if e.Engine.Engine != "" {
+		text = e.Engine.Engine + ": " + text
 	}
-	a.Add(category, e.code, text)
+	a.Add(category, e.Code, text)
 }
 
-// summarise checks the SUMMARY, which follows the other site's policy, against the
-// engines that count: its category must be that of one of them, and OK only if all are
-// OK.
-func summarise(a *backends.Answer, reply protocol.Reply, summary protocol.Record, engines []engineRecord) {
-	if v := summary.Get("version"); v != version && summary.Word != "" {
-		misfit(a, "version %.20q, want %q", v, version)
-	}
-	s := engineRecord{name: summary.Get("engine")}
-	var err error
-	if s.category, s.code, err = verdict(summary); err != nil {
-		a.Fail(err)
-		return
-	}
+// checkSummary checks the SUMMARY, which follows the other site's policy, against the
+// engines that count: one of them must have its category, and it is OK only if all are.
+func checkSummary(a *backends.Answer, reply protocol.Reply, s extended.Summary, engines []engineRecord) {
+	category, message := backends.Category(s.Category), ""
+	reported, all := false, true
 	for _, e := range engines {
-		if e.name == s.name && s.message == "" {
-			s.message = e.message
+		if e.Engine.Engine == s.Engine && message == "" {
+			message = e.Message
+		}
+		if e.counts {
+			reported = reported || e.category == category
+			all = all && e.category == category
 		}
 	}
-	others := func(e engineRecord) bool { return e.counts && e.category != s.category }
-	said := slices.ContainsFunc(engines, func(e engineRecord) bool { return e.counts && e.category == s.category })
 	switch {
-	case s.category == backends.OK:
-		if !said || slices.ContainsFunc(engines, others) || !reply.OK() || summary.Get("action") != "ok" {
-			misfit(a, "an ok that is none")
+	case category == backends.OK:
+		if !reported || !all || !reply.OK() || s.Action != "ok" {
+			inconsistent(a, "ok is contradicted")
 		}
-		a.Add(backends.OK, s.code, "")
-	case said:
-	case s.category.IsFailure():
-		s.fail(a, s.category)
+		a.Add(backends.OK, s.Code, "")
+	case reported:
+	case category.IsFailure():
+		winner := engineRecord{Engine: extended.Engine{Engine: s.Engine, Code: s.Code, Message: message}}
+		winner.fail(a, category)
 	default:
-		misfit(a, "%s by no engine", s.category)
-		a.Add(s.category, s.code, s.message)
+		inconsistent(a, "no engine reported %s", category)
+		a.Add(category, s.Code, message)
 	}
 }
 
-// terse says what an answer without records means. A text that is not here is
-// SWErr.
+// terse lists the answers without records. Any other is SWErr.
 var terse = []struct {
 	err      error
 	category backends.Category
@@ -200,16 +195,16 @@ const (
 	hintUnavailable = `the command is switched off there, see reload_command`
 )
 
-// explain adds what the other side says without records.
-func explain(a *backends.Answer, words *protocol.ReplyError) {
-	text := words.Reply.Text
-	if errors.Is(words, protocol.ErrInstreamLimit) {
+// explain adds an answer without records.
+func explain(a *backends.Answer, answer *protocol.ReplyError) {
+	text := answer.Reply.Text
+	if errors.Is(answer, protocol.ErrInstreamLimit) {
 		a.Refuse(backends.NoCode, text)
 		return
 	}
 	failure := &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: fmt.Sprintf("%.300s", text)}
 	for _, t := range terse {
-		if !errors.Is(words, t.err) {
+		if !errors.Is(answer, t.err) {
 			continue
 		}
 		failure.Category = t.category

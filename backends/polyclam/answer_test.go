@@ -21,15 +21,15 @@ const (
 
 const virusS = "stream: category=virus action=quarantine code=1 engine=a engines=1 failed=0 version=1 SUMMARY\x00" + end
 
-// summary is the answer ok with a change to its SUMMARY, record with one to its ENGINE.
+// summary returns the answer ok with a change to its SUMMARY, record with one to its ENGINE.
 func summary(old, new string) string { return okLine + okE + strings.Replace(okS, old, new, 1) + end }
 
 func record(old, new string) string { return okLine + strings.Replace(okE, old, new, 1) + okS + end }
 
-// transcript is an answer and what it has to amount to.
+// transcript is an answer and the expected result.
 type transcript struct {
 	reply string
-	want  string // categories of what was found and what failed
+	want  string // the categories of the result and of the error
 	names string
 }
 
@@ -46,21 +46,21 @@ var transcripts = []transcript{
 	{"stream: code=0/category=ok OK\x00" + okE + okS + end, "ok", ""},
 	{record("ENGINE", "new_key=x more=\"y z\" ENGINE"), "ok", ""},
 	{okLine + okE + "stream: a=b LATER\x00" + okS + end, "ok", ""},
-	// From the manual of the verbs.
+	// From the documentation of the verbs.
 	{okLine + "stream: engine=sophos category=encrypted action=ok code=2 elapsed=0.113 name=Heuristics.Encrypted.Zip msg=\"Password protected file foo.zip/foo.txt\" ENGINE\x00" +
 		"stream: engine=clamav category=ok action=ok code=0 elapsed=0.021 ENGINE\x00" +
 		"stream: category=encrypted action=ok code=2 engine=sophos engines=2 failed=0 version=1 SUMMARY\x00" + end, "encrypted", "Heuristics.Encrypted.Zip"},
 	{"stream: A FOUND\x00stream: engine=a category=virus action=quarantine code=1 name=A also=\"B c\" also=Heuristics.Encrypted.Zip ENGINE\x00" + virusS, "virus", "A|B c|Heuristics.Encrypted.Zip"},
 	{okLine + "stream: engine=a category=virus action=ok code=1 ENGINE\x00" + virusS, "virus", ""},
-	// The other site has failures told as found.
+	// The other site reports failures as found.
 	{"stream: Heuristics.Scan.Failed FOUND\x00stream: engine=a category=swerr action=tempfail code=999 msg=x ENGINE\x00stream: category=swerr action=tempfail code=999 engine=a engines=1 failed=1 version=1 SUMMARY\x00" + end, "swerr", ""},
-	// A finding of an engine that failed too, which the other site may let pass.
+	// A finding of an engine that also failed, which the other site may let pass.
 	{okLine + "stream: engine=a category=encrypted action=ok code=2 name=Heuristics.Encrypted.Zip failure=interrupted msg=x ENGINE\x00" +
 		"stream: category=encrypted action=ok code=2 engine=a engines=1 failed=1 version=1 SUMMARY\x00" + end, "encrypted interrupted", "Heuristics.Encrypted.Zip"},
 	{okLine + "stream: engine=a category=partial action=ok code=2 failure=odd ENGINE\x00" +
 		"stream: category=partial action=ok code=2 engine=a engines=1 failed=1 version=1 SUMMARY\x00" + end, "partial swerr", ""},
 	{"stream: A FOUND\x00stream: engine=a category=virus action=quarantine code=1 name=A failure=swerr ENGINE\x00" + virusS, "virus swerr", "A"},
-	// An ok that is none.
+	// An ok that is contradicted.
 	{"stream: A FOUND\x00" + okE + okS + end, "swerr", ""},
 	{"stream: x ERROR\x00" + okE + okS + end, "swerr", ""},
 	{summary("action=ok", "action=tempfail"), "swerr", ""},
@@ -96,14 +96,14 @@ var transcripts = []transcript{
 	{okLine + okE + okS + okLine + okE + okS + end, "swerr", ""},
 	{okE + okS + end, "swerr", ""},
 	{end, "swerr", ""},
-	// Findings are kept beside wrong records and beside failures.
+	// Findings are kept in addition to wrong records and failures.
 	{found + foundE, "virus swerr", "A"},
 	{found + foundE + virusS[:len(virusS)-len(end)], "virus swerr", "A"},
 	{found + foundE + end, "virus swerr", "A"},
 	{found + foundE + lockedE + failedE + strings.Replace(virusS, "engines=1", "engines=3", 1), "virus interrupted", "A|Heuristics.Encrypted.Zip"},
 	{okLine + lockedE + failedE + strings.NewReplacer("virus", "encrypted", "engines=1", "engines=2").Replace(virusS), "encrypted interrupted", "Heuristics.Encrypted.Zip"},
 	{okLine + lockedE + okE + strings.Replace(okS, "engines=1", "engines=2", 1) + end, "encrypted swerr", "Heuristics.Encrypted.Zip"},
-	// Their rules have changed the category of the name.
+	// The other site's rules changed the category of the name.
 	{found + strings.Replace(foundE, "name=A", "name=Heuristics.Encrypted.Zip", 1) + virusS, "virus", "Heuristics.Encrypted.Zip"},
 	// Without records.
 	{"UNKNOWN COMMAND\x00", "swerr", ""},
@@ -132,7 +132,7 @@ func categories(r backends.Result, err error) string {
 	return strings.Join(all, " ")
 }
 
-// TestTranscripts are answers, byte for byte.
+// TestTranscripts scans with answers that are given byte for byte.
 func TestTranscripts(t *testing.T) {
 	for _, tt := range transcripts {
 		t.Run(fmt.Sprintf("%.80q", tt.reply), func(t *testing.T) {

@@ -19,12 +19,11 @@ const (
 
 // Config holds the keys of a polyclam engine.
 type Config struct {
-	// Transport is how the object gets there: "fildes" hands over a descriptor (Unix
-	// sockets only, the cheapest), "stream" sends the bytes. "auto" is fildes on a Unix
-	// socket, falling back to stream where there is no descriptor or it does not
-	// arrive, and stream on TCP.
+	// Transport is how the object is sent: "fildes" passes a descriptor (the fastest, only
+	// over Unix sockets), "stream" sends the bytes. "auto" is stream over TCP; over a Unix
+	// socket it is fildes, or stream if there is no descriptor or it does not arrive.
 	Transport string `toml:"transport"`
-	// ConnectTimeout bounds the making of a connection.
+	// ConnectTimeout bounds the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 }
 

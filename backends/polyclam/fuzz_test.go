@@ -7,10 +7,11 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/protocol"
+	"polyclam/protocol/extended"
 )
 
-// FuzzRecords: whatever the records say, it is a result or a failure, and an ok is
-// one of the status line, the SUMMARY and an engine.
+// FuzzRecords checks that any records are a result or a failure, and that it is ok only if
+// the status line, the SUMMARY and an engine are.
 func FuzzRecords(f *testing.F) {
 	lines := func(s string) string { return strings.ReplaceAll(s, "\x00", "\n") }
 	f.Add("OK", lines(okE+okS))
@@ -22,14 +23,14 @@ func FuzzRecords(f *testing.F) {
 		if err != nil {
 			return
 		}
-		var records []protocol.Record
+		answer := protocol.ExtendedReply{Reply: reply}
 		for l := range strings.SplitSeq(text, "\n") {
-			if r, err := protocol.ParseRecord(l); err == nil {
-				records = append(records, r)
+			if r, err := extended.Parse(l); err == nil {
+				answer.Records = append(answer.Records, r)
 			}
 		}
 		var a backends.Answer
-		collect(&a, reply, records)
+		collect(&a, answer)
 		r, err := a.Result()
 		if err != nil && (!backends.CategoryOf(err).IsFailure() || r.Category == backends.OK) {
 			t.Errorf("%q %q: %+v, %v", line, text, r, err)

@@ -47,34 +47,34 @@ func wait(c *proxy.Config) {
 	c.Listeners[0].Policy.AnswerFirst = false
 }
 
-// merged are several engines behind the other polyclam, and what they amount to here.
+// merged lists engines of the other polyclam and the merged result here.
 var merged = []struct {
 	name    string
 	change  func(*proxy.Config)
-	engines []behind
+	engines []remoteEngine
 	want    string // categories of what was found and what failed
 	names   string
 }{
 	{"no engines", nil, nil, "swerr", ""},
-	{"missing", nil, []behind{{backend: clean()}, {backend: missing}}, "not-installed", ""},
-	{"refused", nil, []behind{{backend: clean()}, {backend: refused}}, "cannot-execute", ""},
-	{"hangs", nil, []behind{{backend: clean()}, {backend: hangs, timeout: 20 * time.Millisecond}}, "interrupted", ""},
-	{"optional", nil, []behind{{backend: clean()}, {backend: missing, optional: true}}, "ok", ""},
-	{"optional, alone", nil, []behind{{backend: missing, optional: true}}, "not-installed", ""},
-	{"virus, and failed", wait, []behind{{backend: missing}, {backend: finds(backends.Virus, 1, "A")}}, "virus not-installed", "A"},
-	{"encrypted, and failed", nil, []behind{{backend: finds(backends.Encrypted, 2, "Heuristics.Encrypted.Zip")}, {backend: missing}}, "encrypted not-installed", "Heuristics.Encrypted.Zip"},
-	{"partial, and failed", nil, []behind{{backend: finds(backends.Partial, 2)}, {backend: fails(backends.SWErr, 7)}}, "partial swerr", ""},
-	{"encrypted, and optional failed", nil, []behind{{backend: finds(backends.Encrypted, 2, "Heuristics.Encrypted.Zip")}, {backend: missing, optional: true}}, "encrypted", "Heuristics.Encrypted.Zip"},
-	{"all names", wait, []behind{{backend: finds(backends.Suspicious, 1, "B", "C")}, {backend: finds(backends.Virus, 1, "A b:c", "\x00\xff")}, {backend: clean()}}, "virus", "A b:c|\x00\xff|B|C"},
-	{"no name", nil, []behind{{backend: finds(backends.Virus, 1)}}, "virus", ""},
-	{"their rule", pua, []behind{{backend: finds(backends.Virus, 1, "PUA.X")}}, "suspicious", "PUA.X"},
-	{"their rule to ok", pua, []behind{{backend: finds(backends.Virus, 1, "Fine.X")}}, "ok", ""},
-	{"their tempfail", strict, []behind{{backend: finds(backends.Encrypted, 1, "Heuristics.Encrypted.Zip")}}, "encrypted", "Heuristics.Encrypted.Zip"},
-	{"their quarantine", strict, []behind{{backend: finds(backends.Partial, 1)}}, "partial", ""},
-	{"their ok", lax, []behind{{backend: fails(backends.SWErr, 1)}, {backend: clean()}}, "swerr", ""},
-	{"their precedence", odd, []behind{{backend: finds(backends.Partial, 1)}, {backend: finds(backends.Virus, 1, "A")}}, "virus", "A|"},
-	{"their precedence, failed", odd, []behind{{backend: fails(backends.SWErr, 1)}, {backend: finds(backends.Virus, 1, "A")}}, "virus swerr", "A"},
-	{"called off", nil, []behind{{backend: finds(backends.Virus, 1, "A")}, {backend: hangs, timeout: patience}}, "virus", "A"},
+	{"missing", nil, []remoteEngine{{backend: clean()}, {backend: missing}}, "not-installed", ""},
+	{"refused", nil, []remoteEngine{{backend: clean()}, {backend: refused}}, "cannot-execute", ""},
+	{"hangs", nil, []remoteEngine{{backend: clean()}, {backend: hangs, timeout: 20 * time.Millisecond}}, "interrupted", ""},
+	{"optional", nil, []remoteEngine{{backend: clean()}, {backend: missing, optional: true}}, "ok", ""},
+	{"optional, alone", nil, []remoteEngine{{backend: missing, optional: true}}, "not-installed", ""},
+	{"virus, and failed", wait, []remoteEngine{{backend: missing}, {backend: finds(backends.Virus, 1, "A")}}, "virus not-installed", "A"},
+	{"encrypted, and failed", nil, []remoteEngine{{backend: finds(backends.Encrypted, 2, "Heuristics.Encrypted.Zip")}, {backend: missing}}, "encrypted not-installed", "Heuristics.Encrypted.Zip"},
+	{"partial, and failed", nil, []remoteEngine{{backend: finds(backends.Partial, 2)}, {backend: fails(backends.SWErr, 7)}}, "partial swerr", ""},
+	{"encrypted, and optional failed", nil, []remoteEngine{{backend: finds(backends.Encrypted, 2, "Heuristics.Encrypted.Zip")}, {backend: missing, optional: true}}, "encrypted", "Heuristics.Encrypted.Zip"},
+	{"all names", wait, []remoteEngine{{backend: finds(backends.Suspicious, 1, "B", "C")}, {backend: finds(backends.Virus, 1, "A b:c", "\x00\xff")}, {backend: clean()}}, "virus", "A b:c|\x00\xff|B|C"},
+	{"no name", nil, []remoteEngine{{backend: finds(backends.Virus, 1)}}, "virus", ""},
+	{"their rule", pua, []remoteEngine{{backend: finds(backends.Virus, 1, "PUA.X")}}, "suspicious", "PUA.X"},
+	{"their rule to ok", pua, []remoteEngine{{backend: finds(backends.Virus, 1, "Fine.X")}}, "ok", ""},
+	{"their tempfail", strict, []remoteEngine{{backend: finds(backends.Encrypted, 1, "Heuristics.Encrypted.Zip")}}, "encrypted", "Heuristics.Encrypted.Zip"},
+	{"their quarantine", strict, []remoteEngine{{backend: finds(backends.Partial, 1)}}, "partial", ""},
+	{"their ok", lax, []remoteEngine{{backend: fails(backends.SWErr, 1)}, {backend: clean()}}, "swerr", ""},
+	{"their precedence", odd, []remoteEngine{{backend: finds(backends.Partial, 1)}, {backend: finds(backends.Virus, 1, "A")}}, "virus", "A|"},
+	{"their precedence, failed", odd, []remoteEngine{{backend: fails(backends.SWErr, 1)}, {backend: finds(backends.Virus, 1, "A")}}, "virus swerr", "A"},
+	{"called off", nil, []remoteEngine{{backend: finds(backends.Virus, 1, "A")}, {backend: hangs, timeout: patience}}, "virus", "A"},
 }
 
 func TestMerged(t *testing.T) {

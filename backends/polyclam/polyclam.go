@@ -1,7 +1,7 @@
 // Package polyclam scans with another polyclam, through the verbs that it adds to
 // clamd's protocol, so that a proxy behind a proxy keeps every category.
 //
-// The dialogue, a connection for each scan:
+// The dialogue, on a new connection for each scan:
 //
 //	-> zXFILDES<NUL> <byte with descriptor>        transport "fildes"
 //	-> zXINSTREAM<NUL> <length><data>... <0>       transport "stream"
@@ -10,17 +10,17 @@
 //	<- stream: category=encrypted action=ok code=530 engine=sophos engines=2 failed=0 version=1 SUMMARY<NUL>
 //	<- END<NUL>
 //
-// The result is taken from the ENGINE records: findings and failures of every engine
-// that counts there. Policy is this site's. The SUMMARY follows the other site's
-// precedence, and the last word of the status line its actions, so they are only
-// checked:
+// The result is made of the ENGINE records: the findings and failures of every engine
+// that counts at the other site. This site's policy applies to them. The SUMMARY follows
+// the other site's precedence, and the last word of the status line its actions, so both
+// are only checked:
 //
-//   - ok is believed only if the status line and the SUMMARY say so, and every engine
-//     that counts found nothing.
-//   - a SUMMARY with a category that no engine has is a failure, and so is a missing
-//     SUMMARY or END. Findings are kept beside the failure.
-//   - an answer that begins before the last bytes are sent is a virus, something
-//     suspicious, or a failure.
+//   - It is ok only if the status line and the SUMMARY are, and no engine that counts
+//     found anything.
+//   - A SUMMARY whose category no engine reported is a failure, and so is a missing
+//     SUMMARY or END. Findings are kept in addition to the failure.
+//   - If the answer begins before the last bytes are sent, only virus and suspicious
+//     count. Anything else is a failure.
 //
 // Answers without records:
 //
@@ -30,19 +30,18 @@
 //	(closed without a reply)                cannot-execute
 //	anything else                           swerr
 //
-// The other side's listener should have client = "generic": others are told of
-// failures by a closed connection or a name, and some of the answers above have no
-// records then.
+// The listener of the other polyclam should have client = "generic": the other profiles
+// report failures by closing the connection or by a name, and then some of the answers
+// above have no records.
 //
 // # Loops
 //
-// polyclamd refuses a configuration in which an engine is one of its own listeners.
-// A loop by way of others, or of a relay, is not recognised. Every round takes a slot
-// of the engine, so that there are never more of them than max_scans; the last one
-// waits for a slot, and the whole ends with the first timeout: the engine's own, the
-// deadline of the context that Scan is given, or answer_within of a listener,
-// whichever is shorter. Scan itself has no other bound. That is Interrupted, and it is
-// what every client hears of a clean content: a loop is never ok.
+// polyclamd refuses a configuration in which an engine is one of its own listeners. It
+// does not detect a loop through another polyclam or a relay. Every round of such a loop
+// takes a slot of the engine, so there are at most max_scans rounds. The last one waits
+// for a slot until the first timeout: the engine's own, the deadline of the context of
+// Scan, or answer_within of a listener. Scan has no other bound. The result is
+// Interrupted, even for a clean object: a loop is never ok.
 package polyclam
 
 import (
@@ -56,7 +55,7 @@ import (
 	"polyclam/protocol"
 )
 
-// Abilities is what another polyclam can tell: what its engines can.
+// Abilities is what another polyclam can report: whatever its engines can.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
 	Names: true, Version: true, DatabaseAge: true,
@@ -68,9 +67,9 @@ var Abilities = backends.Abilities{
 type Backend struct {
 	node      *clamdclient.Node
 	transport string
-	auto      bool // may turn to stream
+	auto      bool // may fall back to stream
 
-	// streams is set when descriptors turned out not to arrive.
+	// streams is set after a descriptor failed to arrive.
 	streams atomic.Bool
 }
 
@@ -90,19 +89,19 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 		return backends.Result{}, b.node.Named(err)
 	}
 	if file != nil {
-		reply, records, err := b.node.XFildes(ctx, file)
+		reply, err := b.node.XFildes(ctx, file)
 		if !b.auto || clamdclient.Delivered(err) {
-			return b.result(ctx, reply, records, err)
+			return b.result(ctx, reply, err)
 		}
 		if !errors.Is(err, protocol.ErrDescriptor) {
 			b.streams.Store(true)
 		}
 	}
-	reply, records, err := b.node.XInstream(ctx, clamdclient.Reader(o, o.Size()))
-	return b.result(ctx, reply, records, err)
+	reply, err := b.node.XInstream(ctx, clamdclient.Reader(o, o.Size()))
+	return b.result(ctx, reply, err)
 }
 
-// file is the descriptor to hand over, nil for a stream.
+// file returns the file whose descriptor to pass, or nil to send a stream.
 func (b *Backend) file(o backends.Object) (*os.File, error) {
 	if b.transport == transportStream || b.streams.Load() {
 		return nil, nil
@@ -117,19 +116,19 @@ func (b *Backend) file(o backends.Object) (*os.File, error) {
 	return f, nil
 }
 
-// result is everything in an answer.
-func (b *Backend) result(ctx context.Context, reply protocol.Reply, records []protocol.Record, err error) (backends.Result, error) {
+// result returns everything in a reply.
+func (b *Backend) result(ctx context.Context, reply protocol.ExtendedReply, err error) (backends.Result, error) {
 	var a backends.Answer
-	var words *protocol.ReplyError
+	var answer *protocol.ReplyError
 	switch {
-	case errors.As(err, &words) && len(records) == 0:
-		explain(&a, words)
-		reply.Early = words.Reply.Early
-	case err == nil, words != nil:
-		collect(&a, reply, records)
+	case errors.As(err, &answer) && len(reply.Records) == 0:
+		explain(&a, answer)
+		reply.Early = answer.Reply.Early
+	case err == nil, answer != nil:
+		collect(&a, reply)
 	default:
-		if len(records) > 0 {
-			collect(&a, reply, records)
+		if len(reply.Records) > 0 {
+			collect(&a, reply)
 		}
 		a.Fail(clamdclient.Failure(ctx, err))
 	}
@@ -140,19 +139,19 @@ func (b *Backend) result(ctx context.Context, reply protocol.Reply, records []pr
 	return r, b.node.Named(err)
 }
 
-// Version implements [backends.Versioner]: it is that of the other side's ClamAV, or
-// what stands for it there.
+// Version implements [backends.Versioner] with the version that the other polyclam
+// reports, which is that of its ClamAV if it has one.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	v, err := b.node.DatabaseVersion(ctx)
 	return v, b.refused(ctx, err)
 }
 
-// Reload implements [backends.Reloader]: the other side tells its engines.
+// Reload implements [backends.Reloader]: the other polyclam reloads its engines.
 func (b *Backend) Reload(ctx context.Context) error {
 	return b.refused(ctx, b.node.Reload(ctx))
 }
 
-// SelfCheck implements [backends.SelfChecker]: the other side asks its engines.
+// SelfCheck implements [backends.SelfChecker]: the other polyclam asks its engines.
 func (b *Backend) SelfCheck(ctx context.Context) (bool, error) {
 	upToDate, err := b.node.SelfCheck(ctx)
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -161,12 +160,12 @@ func (b *Backend) SelfCheck(ctx context.Context) (bool, error) {
 	return upToDate, b.refused(ctx, err)
 }
 
-// refused is the error of a request that is not a scan.
+// refused returns the error of a request that is not a scan.
 func (b *Backend) refused(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, refusal := b.result(ctx, protocol.Reply{}, nil, err); refusal != nil {
+	if _, refusal := b.result(ctx, protocol.ExtendedReply{}, err); refusal != nil {
 		return refusal
 	}
 	return b.node.Named(err)

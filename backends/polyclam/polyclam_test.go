@@ -33,7 +33,7 @@ func testContext(tb testing.TB) context.Context {
 }
 
 func fails(c backends.Category, code int) backends.Backend {
-	return backendtest.Fails(&backends.Failure{Category: c, Code: code, Text: "words of " + string(c)})
+	return backendtest.Fails(&backends.Failure{Category: c, Code: code, Text: "text of " + string(c)})
 }
 
 func finds(c backends.Category, code int, names ...string) backends.Backend {
@@ -46,8 +46,8 @@ func finds(c backends.Category, code int, names ...string) backends.Backend {
 
 func clean() backends.Backend { return backendtest.Says(backends.Clean(0)) }
 
-// TestEveryCategory: what an engine behind another polyclam says is what comes out
-// here, with its code, and by both transports.
+// TestEveryCategory checks that the result of another polyclam's engine arrives unchanged,
+// with its code, over each transport.
 func TestEveryCategory(t *testing.T) {
 	for _, c := range backends.Categories() {
 		t.Run(string(c), func(t *testing.T) {
@@ -59,12 +59,12 @@ func TestEveryCategory(t *testing.T) {
 			case c == backends.OK:
 				b = backendtest.Says(backends.Clean(42))
 			}
-			address := serve(t, nil, behind{name: "first", backend: clean()}, behind{name: "second", backend: b})
+			address := serve(t, nil, remoteEngine{name: "first", backend: clean()}, remoteEngine{name: "second", backend: b})
 			for _, transport := range []string{transportFildes, transportStream, transportAuto} {
 				r, err := open(t, address, transport).Scan(testContext(t), backendtest.CleanObject(t))
 				if c.IsFailure() {
 					var f *backends.Failure
-					if !errors.As(err, &f) || f.Category != c || f.Code != 42 || f.Text != "second: words of "+string(c) {
+					if !errors.As(err, &f) || f.Category != c || f.Code != 42 || f.Text != "second: text of "+string(c) {
 						t.Errorf("%s: got %+v, %v", transport, r, err)
 					}
 					continue
@@ -81,7 +81,7 @@ func TestEveryCategory(t *testing.T) {
 	}
 }
 
-// TestChain: a polyclam behind a polyclam behind a polyclam.
+// TestChain scans through three polyclams in a row.
 func TestChain(t *testing.T) {
 	for _, c := range []backends.Category{backends.Encrypted, backends.Partial, backends.Suspicious, backends.Virus, backends.NotInstalled, backends.OK} {
 		b := finds(c, 7, "A")
@@ -91,8 +91,8 @@ func TestChain(t *testing.T) {
 		if c == backends.OK {
 			b = clean()
 		}
-		first := serve(t, nil, behind{name: "engine", backend: b})
-		second := serve(t, nil, behind{name: "first", backend: open(t, first, transportAuto)})
+		first := serve(t, nil, remoteEngine{name: "engine", backend: b})
+		second := serve(t, nil, remoteEngine{name: "first", backend: open(t, first, transportAuto)})
 		r, err := open(t, second, transportStream).Scan(testContext(t), backendtest.LargeObject(t, 100<<10))
 		got, code := r.Category, r.Code
 		var f *backends.Failure
@@ -105,25 +105,24 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// lazily is a backend that is there only later.
+// lazily is a backend that is set later.
 type lazily struct{ atomic.Pointer[Backend] }
 
 func (l *lazily) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	return l.Load().Scan(ctx, o)
 }
 
-// TestLoop: a polyclam that asks itself answers all the same, as soon as the first
-// timeout is over.
+// TestLoop checks that a polyclam that asks itself answers after the first timeout.
 func TestLoop(t *testing.T) {
 	backendtest.NoLeaks(t)
 	loop := new(lazily)
-	address := serve(t, nil, behind{name: "engine", backend: clean()}, behind{name: "itself", backend: loop, timeout: 300 * time.Millisecond})
+	address := serve(t, nil, remoteEngine{name: "engine", backend: clean()}, remoteEngine{name: "itself", backend: loop, timeout: 300 * time.Millisecond})
 	loop.Store(open(t, address, transportAuto))
 	r, err := open(t, address, transportAuto).Scan(testContext(t), backendtest.CleanObject(t))
 	if err == nil || backends.CategoryOf(err) != backends.Interrupted {
 		t.Errorf("got %+v, %v", r, err)
 	}
-	// The caller's own deadline ends it as well.
+	// The caller's deadline ends it too.
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if r, err := open(t, address, transportStream).Scan(ctx, backendtest.CleanObject(t)); backends.CategoryOf(err) != backends.Interrupted {
@@ -131,7 +130,7 @@ func TestLoop(t *testing.T) {
 	}
 }
 
-// TestAnswerEndsAtEveryByte: no beginning of an answer is an answer.
+// TestAnswerEndsAtEveryByte checks that a truncated answer is never a result.
 func TestAnswerEndsAtEveryByte(t *testing.T) {
 	const reply = okLine + okE + okS + end
 	for n := range len(reply) {
@@ -146,11 +145,12 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 func TestEarly(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Discard(11), say(okLine + okE + okS + end), backendtest.CloseWrite(), backendtest.Close()})
 	if r, err := open(t, d.Address(), transportStream).Scan(testContext(t), backendtest.LargeObject(t, 16<<20)); err == nil {
-		t.Errorf("an ok for half a stream: %+v", r)
+		t.Errorf("ok for half a stream: %+v", r)
 	}
 }
 
-// TestDescriptorLost: a relayed socket loses descriptors; from then on it is streams.
+// TestDescriptorLost checks that streams are used after a descriptor was lost, as by a
+// relayed socket.
 func TestDescriptorLost(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix",
 		backendtest.Script{backendtest.Want(backendtest.Composed("zXFILDES\x00\x00")), say("No file descriptor received. ERROR\x00"), backendtest.CloseWrite(), backendtest.Drain()},
@@ -175,14 +175,14 @@ type noFile struct{ backends.Object }
 func (noFile) File() (*os.File, error) { return nil, os.ErrNotExist }
 
 func TestWithoutDescriptor(t *testing.T) {
-	r, err := open(t, serve(t, nil, behind{name: "a", backend: backendtest.Engine()}), transportAuto).Scan(testContext(t), noFile{backendtest.Bytes(t, backendtest.EICAR())})
+	r, err := open(t, serve(t, nil, remoteEngine{name: "a", backend: backendtest.Engine()}), transportAuto).Scan(testContext(t), noFile{backendtest.Bytes(t, backendtest.EICAR())})
 	if err != nil || r.Category != backends.Virus {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
 
 func TestSizeLimit(t *testing.T) {
-	address := serve(t, func(c *proxy.Config) { c.Limits.Stream = 1000 }, behind{name: "a", backend: clean()})
+	address := serve(t, func(c *proxy.Config) { c.Limits.Stream = 1000 }, remoteEngine{name: "a", backend: clean()})
 	r, err := open(t, address, transportStream).Scan(testContext(t), backendtest.LargeObject(t, 1<<20))
 	if err != nil || r.Category != backends.Partial {
 		t.Errorf("got %+v, %v", r, err)
@@ -190,7 +190,7 @@ func TestSizeLimit(t *testing.T) {
 }
 
 func TestVersionAndReload(t *testing.T) {
-	address := serve(t, nil, behind{name: "a", backend: clean()})
+	address := serve(t, nil, remoteEngine{name: "a", backend: clean()})
 	b := open(t, address, transportAuto)
 	v, err := b.Version(testContext(t))
 	if err != nil || v.Text == "" || v.Engine == "" {
@@ -199,7 +199,7 @@ func TestVersionAndReload(t *testing.T) {
 	if err := b.Reload(testContext(t)); err != nil {
 		t.Error(err)
 	}
-	refuses := serve(t, func(c *proxy.Config) { c.Listeners[0].ReloadCommand = false }, behind{name: "a", backend: clean()})
+	refuses := serve(t, func(c *proxy.Config) { c.Listeners[0].ReloadCommand = false }, remoteEngine{name: "a", backend: clean()})
 	if err := open(t, refuses, transportAuto).Reload(testContext(t)); err == nil || !strings.Contains(err.Error(), "reload_command") {
 		t.Errorf("got %v", err)
 	}
@@ -235,8 +235,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestEarlyAnswer: if an answer begins before the last bytes are sent, only a virus and
-// the size limit count.
+// TestEarlyAnswer checks that only a virus and the size limit count if an answer begins
+// before the last bytes are sent.
 func TestEarlyAnswer(t *testing.T) {
 	for _, tt := range []struct{ answer, want string }{
 		{okLine + okE + okS + end, "swerr"},

@@ -44,14 +44,14 @@ func TestRealPolyclam(t *testing.T) {
 	}
 }
 
-// TestRealClamd: a plain clamd is a failure that says what it is.
+// TestRealClamd checks that a plain clamd is a failure with a hint.
 func TestRealClamd(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{TCP: true})
 	for _, address := range []string{"unix:" + d.Socket, "tcp:" + d.TCP} {
 		for _, o := range []backends.Object{backendtest.CleanObject(t), backendtest.Bytes(t, backendtest.EICAR()), backendtest.LargeObject(t, 4<<20)} {
 			r, err := open(t, address, transportAuto).Scan(testContext(t), o)
-			// clamd closes at the unknown verb: with a content still on its way the
-			// kernel may reset the connection before its words are read.
+			// clamd closes at the unknown verb. While an object is being sent, the kernel
+			// may reset the connection before the reply is read.
 			if err == nil || o.Size() < 1000 && !strings.Contains(err.Error(), `backend = "clamd"`) {
 				t.Errorf("%s, %d bytes: got %+v, %v", address, o.Size(), r, err)
 			}
@@ -59,7 +59,8 @@ func TestRealClamd(t *testing.T) {
 	}
 }
 
-// TestRealChain: two polyclamds, the second with one engine that is not there.
+// TestRealChain scans with a polyclamd whose engine is another polyclamd, which is then
+// killed.
 func TestRealChain(t *testing.T) {
 	first := clamdtest.StartPolyclam(t, realConfig, clamdtest.Options{})
 	second := clamdtest.StartPolyclam(t, `
@@ -73,27 +74,27 @@ address = "unix:`+first.Socket+`"
 `, clamdtest.Options{})
 	b := open(t, "unix:"+second.Socket, transportAuto)
 	for _, tt := range []struct {
-		content []byte
-		want    backends.Category
-		name    string
+		object []byte
+		want   backends.Category
+		name   string
 	}{
 		{[]byte("clean"), backends.OK, ""},
 		{backendtest.EICAR(), backends.Virus, ""},
 		{backendtest.EncryptedZip(), backends.Encrypted, "Heuristics.Encrypted.Zip"},
 	} {
-		r, err := b.Scan(testContext(t), backendtest.Bytes(t, tt.content))
+		r, err := b.Scan(testContext(t), backendtest.Bytes(t, tt.object))
 		if err != nil || r.Category != tt.want || tt.name != "" && (len(r.Findings) != 1 || r.Findings[0].Name != tt.name || !strings.Contains(r.Detail, "locked.txt")) {
 			t.Errorf("got %+v, %v, want %v", r, err, tt.want)
 		}
 	}
 	first.Kill()
 	if r, err := b.Scan(testContext(t), backendtest.CleanObject(t)); err == nil || !backends.CategoryOf(err).IsFailure() {
-		t.Errorf("the first is gone: got %+v, %v", r, err)
+		t.Errorf("after the first was killed: got %+v, %v", r, err)
 	}
 }
 
-// TestRealLoop: two polyclamds that ask each other answer every client, with and
-// without a canary. (One that asks itself is refused by its configuration.)
+// TestRealLoop checks that two polyclamds that ask each other answer every client, with
+// and without a canary. (The configuration refuses one that asks itself.)
 func TestRealLoop(t *testing.T) {
 	for name, canary := range map[string]string{"canary": "true", "no canary": "false"} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +120,7 @@ canary = `+canary+"\n", clamdtest.Options{})
 			if r, err := b.Scan(ctx, backendtest.CleanObject(t)); err == nil || ctx.Err() != nil {
 				t.Errorf("got %+v, %v (%v)", r, err, ctx.Err())
 			}
-			// What the other engine finds is reported all the same, perhaps beside the failure.
+			// What the other engine finds is still reported, perhaps together with a failure.
 			if r, err := b.Scan(ctx, backendtest.Bytes(t, backendtest.EICAR())); r.Category != backends.Virus {
 				t.Errorf("got %+v, %v", r, err)
 			}

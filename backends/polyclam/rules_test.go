@@ -10,8 +10,8 @@ import (
 	"polyclam/backends/internal/clamdclient/clamdfake"
 )
 
-// answer is an answer with these records about engines: the status line, the records,
-// and a SUMMARY of the category.
+// answer returns an answer with a status line, records for these engines, and a SUMMARY
+// of the category.
 func answer(status string, category backends.Category, engines ...string) string {
 	action := "ok"
 	switch {
@@ -28,7 +28,7 @@ func answer(status string, category backends.Category, engines ...string) string
 	return "OBJECT: " + strings.Join(lines, "\nOBJECT: ") + "\nEND"
 }
 
-// words are what a polyclam says of an object of each category.
+// words are the answers of a polyclam for objects of each category.
 var words = map[backends.Category]string{
 	backends.OK:         answer("OK", backends.OK, "engine=a category=ok action=ok code=0"),
 	backends.Virus:      answer("Eicar FOUND", backends.Virus, "engine=a category=virus action=quarantine code=1 name=Eicar"),

@@ -23,20 +23,20 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(clamdtest.Main(m)) }
 
-// patience ends a test that hangs; nothing is measured by it.
+// patience ends a test that hangs. Nothing is measured by it.
 const patience = time.Minute
 
-// behind is one of the engines behind a server.
-type behind struct {
+// remoteEngine is one of the engines of a server.
+type remoteEngine struct {
 	name     string
 	backend  backends.Backend
 	optional bool
 	timeout  time.Duration
 }
 
-// serve runs polyclam's server with these engines and returns its address. change
-// alters its configuration before, if it is not nil.
-func serve(t *testing.T, change func(*proxy.Config), engines ...behind) string {
+// serve runs polyclam's server with these engines and returns its address. If change is
+// not nil, it is applied to the configuration.
+func serve(t *testing.T, change func(*proxy.Config), engines ...remoteEngine) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pc")
 	if err != nil {
@@ -75,7 +75,7 @@ func serve(t *testing.T, change func(*proxy.Config), engines ...behind) string {
 	return "unix:" + path
 }
 
-func configuration(address string, engines []behind) *proxy.Config {
+func configuration(address string, engines []remoteEngine) *proxy.Config {
 	profile, _ := status.Lookup("generic")
 	cfg := &proxy.Config{
 		Listeners: []proxy.Listener{{Address: address, Profile: profile, Policy: policy.Default(), ReloadCommand: true}},

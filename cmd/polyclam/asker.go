@@ -62,8 +62,8 @@ func (a *asker) sendFile(ctx context.Context, oc *outcome, f *os.File) {
 	w := a.watch(ctx)
 	defer w.end()
 	if a.server.extended {
-		reply, records, err := a.server.client.XFildes(w.ctx, f)
-		oc.judge(reply, records, a.failed(err))
+		reply, err := a.server.client.XFildes(w.ctx, f)
+		oc.judge(reply, a.failed(err))
 		return
 	}
 	reply, err := a.server.client.Fildes(w.ctx, f)
@@ -77,8 +77,8 @@ func (a *asker) sendStream(ctx context.Context, oc *outcome, r io.Reader) {
 	defer w.end()
 	c := &copied{r: &awaited{r, w}, tell: a.progress.read}
 	if a.server.extended {
-		reply, records, err := a.server.client.XInstream(w.ctx, c)
-		oc.judge(reply, records, a.failed(err))
+		reply, err := a.server.client.XInstream(w.ctx, c)
+		oc.judge(reply, a.failed(err))
 	} else {
 		reply, err := a.server.client.Instream(w.ctx, c)
 		oc.judgePlain(reply, a.failed(err))

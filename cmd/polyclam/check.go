@@ -11,7 +11,7 @@ import (
 
 	"polyclam/backends/registry"
 	"polyclam/cmd/internal/config"
-	"polyclam/protocol"
+	"polyclam/protocol/extended"
 )
 
 var checkCommand = command{
@@ -95,7 +95,7 @@ func (t *tool) showTrials(file *config.File, trials []trial) (int, error) {
 // knows of loops, and its user may lack a right that ours has. Where none runs there
 // is nothing to say.
 func (t *tool) unused(trials []trial) (out []string) {
-	var records []protocol.Record
+	var records []extended.Record
 	s, err := t.reach("polyclamd", func(ctx context.Context, s *server) (err error) {
 		records, err = s.client.XStatus(ctx)
 		return err

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"unicode/utf8"
 
 	"polyclam/backends"
 	"polyclam/protocol"
+	"polyclam/protocol/extended"
 	"polyclam/proxy/policy"
 )
 
@@ -90,16 +90,18 @@ func (o *outcome) exit() int {
 	return exitOK
 }
 
-// judge fills in the verdict of an extended reply: the status line, which came
-// with err if it was neither OK nor FOUND, and its records.
-func (o *outcome) judge(reply protocol.Reply, records []protocol.Record, err error) {
-	var summary *protocol.Record
-	for i, r := range records {
+// judge sets the verdict of an extended reply. err is not nil if its status line is
+// neither OK nor FOUND.
+func (o *outcome) judge(reply protocol.ExtendedReply, err error) {
+	var summary *extended.Summary
+	for _, r := range reply.Records {
 		switch r.Word {
-		case "ENGINE":
-			o.Engines = append(o.Engines, readAnswer(r))
-		case "SUMMARY":
-			summary = &records[i]
+		case extended.WordEngine:
+			e, _ := r.Engine() // without a code it has NoCode
+			o.Engines = append(o.Engines, newAnswer(e))
+		case extended.WordSummary:
+			s, _ := r.Summary()
+			summary = &s
 		}
 	}
 	switch {
@@ -107,20 +109,20 @@ func (o *outcome) judge(reply protocol.Reply, records []protocol.Record, err err
 		o.fail(failureCategory(err), failureText(err))
 	case summary == nil:
 		o.fail(backends.SWErr, "the reply has no summary: "+reply.String())
-	case summary.Get("version") != "1":
-		o.fail(backends.SWErr, fmt.Sprintf("the reply is of version %s, this tool knows version 1", summary.Get("version")))
+	case summary.Version != extended.Version:
+		o.fail(backends.SWErr, fmt.Sprintf("the reply is of version %d, this tool knows version %d", summary.Version, extended.Version))
 	default:
-		o.sum(reply, summary)
+		o.sum(reply.Reply, summary)
 	}
 }
 
-// sum takes the verdict from the summary. One that contradicts the status line, or
-// has words that are not known, is none; but what is found is found.
-func (o *outcome) sum(reply protocol.Reply, summary *protocol.Record) {
-	o.Category = backends.Category(summary.Get("category"))
-	o.Action = policy.Action(summary.Get("action"))
-	o.Code = code(summary.Get("code"))
-	o.Engine, o.ActionBy = summary.Get("engine"), summary.Get("action_by")
+// sum takes the verdict from the summary. If that contradicts the status line or has
+// unknown words, there is no verdict; but what is found is found.
+func (o *outcome) sum(reply protocol.Reply, summary *extended.Summary) {
+	o.Category = backends.Category(summary.Category)
+	o.Action = policy.Action(summary.Action)
+	o.Code = summary.Code
+	o.Engine, o.ActionBy = summary.Engine, summary.ActionBy
 	if !o.Category.Valid() || !o.Action.Valid() || reply.OK() != (o.Action == policy.OK) {
 		found := o.Action == policy.Quarantine || reply.Found()
 		o.fail(backends.SWErr, fmt.Sprintf("the reply contradicts itself: %s, but category %s, action %s", reply, o.Category, o.Action))
@@ -137,39 +139,25 @@ func (o *outcome) sum(reply protocol.Reply, summary *protocol.Record) {
 	}
 }
 
-// readAnswer reads an ENGINE record. A word that is not known is a failure.
-func readAnswer(r protocol.Record) answer {
+// newAnswer converts an ENGINE record. An unknown category or action is a failure.
+func newAnswer(e extended.Engine) answer {
 	a := answer{
-		Engine:    r.Get("engine"),
-		Category:  backends.Category(r.Get("category")),
-		Failure:   backends.Category(r.Get("failure")),
-		Action:    policy.Action(r.Get("action")),
-		Code:      code(r.Get("code")),
-		Names:     []string{},
-		Node:      r.Get("node"),
-		Message:   r.Get("msg"),
-		Required:  r.Get("required") != "no",
-		Counts:    r.Get("counts") != "no",
-		Cancelled: r.Get("cancelled") == "yes",
+		Engine:    e.Engine,
+		Category:  backends.Category(e.Category),
+		Failure:   backends.Category(e.Failure),
+		Action:    policy.Action(e.Action),
+		Code:      e.Code,
+		Elapsed:   millis(e.Elapsed.Seconds()),
+		Names:     append([]string{}, e.Names...),
+		NameCount: int(e.NameCount),
+		Node:      e.Node,
+		Message:   e.Message,
+		Required:  e.Required,
+		Counts:    e.Counts,
+		Cancelled: e.Cancelled,
 	}
-	for _, f := range r.Fields {
-		switch f.Key {
-		case "name", "also":
-			a.Names = append(a.Names, f.Value)
-		case "passed":
-			a.Passed = append(a.Passed, passed{Name: f.Value})
-		case "rule":
-			if n := len(a.Passed); n > 0 {
-				a.Passed[n-1].Rule = f.Value
-			}
-		}
-	}
-	a.NameCount = len(a.Names)
-	if n, err := strconv.Atoi(r.Get("names")); err == nil && n > a.NameCount {
-		a.NameCount = n
-	}
-	if elapsed, err := strconv.ParseFloat(r.Get("elapsed"), 64); err == nil && elapsed >= 0 && elapsed < 1e9 {
-		a.Elapsed = millis(elapsed)
+	for _, p := range e.Passed {
+		a.Passed = append(a.Passed, passed(p))
 	}
 	if !a.Category.Valid() {
 		a.Category = backends.SWErr
@@ -185,14 +173,6 @@ func readAnswer(r protocol.Record) answer {
 
 // failed reports whether the engine found something and failed beside it.
 func (a answer) failed() bool { return a.Failure != "" && a.Counts && !a.Cancelled }
-
-func code(s string) int {
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		return backends.NoCode
-	}
-	return n
-}
 
 // judgePlain fills in the verdict of a clamd: what was found is told by name
 // only, and FOUND is what its clients act upon.

@@ -13,6 +13,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/protocol"
+	"polyclam/protocol/extended"
 )
 
 var statusCommand = command{
@@ -35,50 +36,19 @@ Exit status: 0 if all engines are up, or not yet tried, and find the test file;
 	},
 }
 
-// serverStatus is what polyclamd tells of itself and its engines. Its JSON is
-// documented in the README.
+// serverStatus is the state of polyclamd and its engines. Its JSON is documented in the
+// README.
 type serverStatus struct {
-	Address     string       `json:"address"`
-	Version     string       `json:"version"`
-	Uptime      int64        `json:"uptime"` // seconds
-	Connections int64        `json:"connections"`
-	Scans       int64        `json:"scans"` // under way
-	Requests    int64        `json:"requests"`
-	SpoolUsed   int64        `json:"spool_used"`  // bytes
-	SpoolTotal  int64        `json:"spool_total"` // bytes; 0: no limit
-	Nodes       []nodeStatus `json:"nodes"`
+	Address string `json:"address"`
+	extended.Server
+	Nodes []nodeStatus `json:"nodes"`
 }
 
-// nodeStatus is one node of one engine.
-type nodeStatus struct {
-	Engine          string            `json:"engine"`
-	Backend         string            `json:"backend"`
-	Required        bool              `json:"required"`
-	Address         string            `json:"address,omitempty"`
-	State           string            `json:"state"` // up, down, unknown, or reloading
-	Reason          string            `json:"reason,omitempty"`
-	InFlight        int64             `json:"in_flight"`
-	Limit           int64             `json:"limit,omitempty"`    // slots in use, if fewer than max_scans
-	Waiting         int64             `json:"waiting"`            // for a slot, at all nodes of the engine
-	Withheld        int64             `json:"withheld,omitempty"` // objects not given to the engine, since it died or hung on them
-	Scans           int64             `json:"scans"`
-	Failures        int64             `json:"failures"`
-	Replays         int64             `json:"replays"`
-	Version         string            `json:"version,omitempty"`
-	DatabaseTime    time.Time         `json:"database_time,omitzero"`
-	CanaryTime      time.Time         `json:"canary_time,omitzero"`
-	CanaryClean     backends.Category `json:"canary_clean,omitempty"`
-	CanaryEICAR     backends.Category `json:"canary_eicar,omitempty"`
-	CanaryName      string            `json:"canary_name,omitempty"`
-	CanaryEncrypted backends.Category `json:"canary_encrypted,omitempty"`
-	CanaryError     string            `json:"canary_error,omitempty"`
-	HeuristicsFirst bool              `json:"heuristics_first,omitempty"` // encrypted and partial count as suspicious
-	Scanned         int64             `json:"scanned,omitempty"`          // bytes of the largest object known to be scanned
-	UnscannedAbove  int64             `json:"unscanned_above,omitempty"`  // larger objects are ok without a scan
-}
+// nodeStatus is the state of one node of one engine.
+type nodeStatus struct{ extended.Node }
 
 func (t *tool) status(asJSON bool) (int, error) {
-	var records []protocol.Record
+	var records []extended.Record
 	s, err := t.reach("polyclamd", func(ctx context.Context, s *server) (err error) {
 		records, err = s.client.XStatus(ctx)
 		if errors.Is(err, protocol.ErrUnknownCommand) {
@@ -106,75 +76,26 @@ func (t *tool) status(asJSON bool) (int, error) {
 	return exitOK, nil
 }
 
-// readStatus reads the records of the reply to XSTATUS. Words that it does not
-// know are left out.
-func readStatus(records []protocol.Record) *serverStatus {
+// readStatus reads the records of the reply to XSTATUS. It ignores unknown ones.
+func readStatus(records []extended.Record) *serverStatus {
 	st := &serverStatus{Nodes: []nodeStatus{}}
 	for _, r := range records {
 		switch r.Word {
-		case "SERVER":
-			st.Version = r.Get("version")
-			st.Uptime, st.Connections, st.Scans = number(r, "uptime"), number(r, "connections"), number(r, "scans")
-			st.Requests, st.SpoolUsed, st.SpoolTotal = number(r, "requests"), number(r, "spool_used"), number(r, "spool_total")
-		case "NODE":
-			st.Nodes = append(st.Nodes, readNode(r))
+		case extended.WordServer:
+			st.Server = r.Server()
+		case extended.WordNode:
+			st.Nodes = append(st.Nodes, nodeStatus{r.Node()})
 		}
 	}
 	return st
 }
 
-func readNode(r protocol.Record) nodeStatus {
-	return nodeStatus{
-		Engine:          r.Get("engine"),
-		Backend:         r.Get("backend"),
-		Required:        r.Get("required") != "false",
-		Address:         r.Get("address"),
-		State:           r.Get("state"),
-		Reason:          r.Get("reason"),
-		InFlight:        number(r, "in_flight"),
-		Limit:           number(r, "limit"),
-		Waiting:         number(r, "waiting"),
-		Withheld:        number(r, "withheld"),
-		Scans:           number(r, "scans"),
-		Failures:        number(r, "failures"),
-		Replays:         number(r, "replays"),
-		Version:         r.Get("version"),
-		DatabaseTime:    stamp(r, "database_time"),
-		CanaryTime:      stamp(r, "canary_time"),
-		CanaryClean:     backends.Category(r.Get("canary_clean")),
-		CanaryEICAR:     backends.Category(r.Get("canary_eicar")),
-		CanaryName:      r.Get("canary_name"),
-		CanaryEncrypted: backends.Category(r.Get("canary_encrypted")),
-		CanaryError:     r.Get("canary_error"),
-		HeuristicsFirst: r.Get("heuristics_first") == "true",
-		Scanned:         number(r, "scanned"),
-		UnscannedAbove:  number(r, "unscanned_above"),
-	}
-}
-
-// number is a field's number; 0 if it has none.
-func number(r protocol.Record, key string) int64 {
-	n, err := strconv.ParseInt(r.Get(key), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-// stamp is a field's time; zero if it has none.
-func stamp(r protocol.Record, key string) time.Time {
-	at, err := time.Parse(time.RFC3339, r.Get(key))
-	if err != nil {
-		return time.Time{}
-	}
-	return at
-}
-
 // healthy reports whether nothing speaks against the node. One that was not tried
 // yet is not ill, nor is one that is kept idle while it loads signatures.
 func (n *nodeStatus) healthy() bool {
-	found := n.CanaryEICAR == backends.Virus || n.CanaryEICAR == backends.Suspicious
-	return (n.State == "up" || n.State == "unknown" || n.State == "reloading") && (found || n.CanaryEICAR == "")
+	eicar := backends.Category(n.CanaryEICAR)
+	found := eicar == backends.Virus || eicar == backends.Suspicious
+	return (n.State == "up" || n.State == "unknown" || n.State == "reloading") && (found || eicar == "")
 }
 
 // why says in polyclamd's words what is wrong with the node; empty: nothing.
@@ -216,7 +137,7 @@ func (st *serverStatus) text(now time.Time) string {
 			state += ", optional"
 		}
 		t.add(n.Engine, n.Backend, n.Address, state, strconv.FormatInt(n.Scans, 10), strconv.FormatInt(n.Failures, 10),
-			since(now, n.DatabaseTime), since(now, n.CanaryTime), string(n.CanaryEICAR), string(n.CanaryEncrypted), n.Version)
+			since(now, n.DatabaseTime), since(now, n.CanaryTime), n.CanaryEICAR, n.CanaryEncrypted, n.Version)
 	}
 	t.write(&b, "")
 	for _, n := range st.Nodes {

@@ -113,10 +113,10 @@ func TestStatusOfServer(t *testing.T) {
 		t.Errorf("the server is %+v", st)
 	}
 	n := st.Nodes[0]
-	if n.Engine != "marked" || n.Backend != "fake" || n.Address != "unix:/run/engine" || n.State != "up" || n.CanaryEICAR != backends.Virus || n.CanaryTime.IsZero() {
+	if n.Engine != "marked" || n.Backend != "fake" || n.Address != "unix:/run/engine" || n.State != "up" || n.CanaryEICAR != string(backends.Virus) || n.CanaryTime.IsZero() {
 		t.Errorf("the first node is %+v", n)
 	}
-	if n := st.Nodes[1]; n.State != "down" || n.CanaryEICAR != backends.OK || n.Reason == "" {
+	if n := st.Nodes[1]; n.State != "down" || n.CanaryEICAR != string(backends.OK) || n.Reason == "" {
 		t.Errorf("the blind node is %+v", n)
 	}
 	r := polyclam(t, "", "--address", s.unix, "status")

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/protocol"
+	"polyclam/protocol/extended"
 	"polyclam/proxy/policy"
 )
 
-func lines(records []protocol.Record) []string {
+func lines(records []extended.Record) []string {
 	var ls []string
 	for _, r := range records {
 		ls = append(ls, r.String())
@@ -38,6 +38,30 @@ func TestRecords(t *testing.T) {
 		`stream: category=encrypted action=ok code=2 engine=sophos engines=4 failed=1 version=1 SUMMARY`,
 	}
 	if got := lines(Records("stream", v)); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestRecordsAllFields checks the bytes of records with every field.
+func TestRecordsAllFields(t *testing.T) {
+	v := policy.Verdict{
+		Category: backends.Encrypted, Action: policy.Tempfail, Code: 2, Engine: "a", ActionBy: "b",
+		Reports: []policy.Judged{{
+			Report: policy.Report{
+				Engine: "a", Node: "unix:/run/a", Elapsed: 1500 * time.Millisecond, Cancelled: true,
+				Result: backends.Result{Category: backends.Encrypted, Detail: "not all"},
+			},
+			Category: backends.Encrypted, Action: policy.OK, Code: 2, Failure: backends.Interrupted,
+			Names: []string{"1", "", "2", "3", "4", "5", "6", "7", "8", "9"},
+			Ruled: []policy.Ruled{{Name: "P", Category: backends.OK, Rule: "^P"}, {Name: "Q", Category: backends.Virus, Rule: "Q"}, {Name: "R", Category: backends.OK, Rule: "R$"}},
+		}},
+	}
+	want := []string{
+		`/p: engine=a category=encrypted action=ok code=2 elapsed=1.500 name=1 also=2 also=3 also=4 also=5 also=6 also=7 names=10 failure=interrupted ` +
+			`passed=P rule="^P" passed=R rule="R$" node="unix:/run/a" msg="not all" required=no counts=no cancelled=yes ENGINE`,
+		`/p: category=encrypted action=tempfail code=2 engine=a action_by=b engines=1 failed=0 version=1 SUMMARY`,
+	}
+	if got := lines(Records("/p", v)); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
@@ -79,7 +103,7 @@ func TestRecordsBounded(t *testing.T) {
 		if len(line) > 12*4*256+512 {
 			t.Errorf("%s: %d bytes", r.Word, len(line))
 		}
-		back, err := protocol.ParseRecord(line)
+		back, err := extended.Parse(line)
 		if err != nil {
 			t.Fatalf("%s: %v", r.Word, err)
 		}

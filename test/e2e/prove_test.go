@@ -11,25 +11,25 @@ import (
 	"time"
 
 	"polyclam/backends/testfile"
-	"polyclam/protocol"
+	"polyclam/protocol/extended"
 	"polyclam/test/cicaptest"
 	"polyclam/test/clamdtest"
 )
 
 // node is the NODE record of the only engine.
-func node(t *testing.T, p *clamdtest.Polyclam) protocol.Record {
+func node(t *testing.T, p *clamdtest.Polyclam) extended.Record {
 	t.Helper()
 	reply, err := ask("unix", p.Socket, "nXSTATUS\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(reply) {
-		r, err := protocol.ParseRecord(strings.TrimSuffix(line, "\n"))
+		r, err := extended.Parse(strings.TrimSuffix(line, "\n"))
 		if err == nil && r.Word == "NODE" {
 			return r
 		}
 	}
-	return protocol.Record{}
+	return extended.Record{}
 }
 
 // TestHeuristicScanPrecedence: a clamd with this option stops at an encrypted member
@@ -212,17 +212,17 @@ path_mode = "0640"
 			if err := p.Signal(syscall.SIGHUP); err != nil {
 				t.Fatal(err)
 			}
-			loop := func() protocol.Record {
+			loop := func() extended.Record {
 				reply, err := ask("unix", p.Socket, "nXSTATUS\n")
 				if err != nil {
 					t.Fatal(err)
 				}
 				for line := range strings.Lines(reply) {
-					if r, err := protocol.ParseRecord(strings.TrimSuffix(line, "\n")); err == nil && r.Get("engine") == "loop" {
+					if r, err := extended.Parse(strings.TrimSuffix(line, "\n")); err == nil && r.Get("engine") == "loop" {
 						return r
 					}
 				}
-				return protocol.Record{}
+				return extended.Record{}
 			}
 			poll(t, "the loop", func() bool {
 				return strings.Contains(loop().Get("reason"), "asks polyclam itself, through the listener unix:")

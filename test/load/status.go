@@ -6,15 +6,15 @@ import (
 	"strings"
 	"time"
 
-	"polyclam/protocol"
+	"polyclam/protocol/extended"
 )
 
 // status returns the fields of all XSTATUS records, or none if there is no answer.
-func (d *daemon) status(ctx context.Context) iter.Seq[protocol.Field] {
+func (d *daemon) status(ctx context.Context) iter.Seq[extended.Field] {
 	reply, _, _ := d.ask(ctx, "XSTATUS", 10*time.Second)
-	return func(yield func(protocol.Field) bool) {
+	return func(yield func(extended.Field) bool) {
 		for line := range strings.Lines(reply) {
-			r, err := protocol.ParseRecord(strings.TrimSpace(line))
+			r, err := extended.Parse(strings.TrimSpace(line))
 			if err != nil {
 				continue // END
 			}

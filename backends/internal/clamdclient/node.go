@@ -1,5 +1,5 @@
-// Package clamdclient is the common part of the backends that speak clamd's protocol:
-// how they reach a node, and the words of their errors.
+// Package clamdclient is shared by the backends that speak clamd's protocol: it connects
+// to a node and translates errors.
 package clamdclient
 
 import (
@@ -18,12 +18,12 @@ import (
 
 // Node is one server.
 type Node struct {
-	Engine  string // for errors: the name of the backend
-	Address string // for errors: as configured
+	Engine  string // the name of the backend, for errors
+	Address string // as configured, for errors
 	protocol.Client
 }
 
-// New returns the node that the dialer connects to.
+// New returns the node that d connects to.
 func New(engine, address string, d engineconn.Dialer) *Node {
 	return &Node{Engine: engine, Address: address, Client: protocol.Client{
 		Network: d.Network, Address: d.Address,
@@ -31,7 +31,7 @@ func New(engine, address string, d engineconn.Dialer) *Node {
 	}}
 }
 
-// Named says which engine and node an error is about.
+// Named adds the engine and the node to an error.
 func (n *Node) Named(err error) error {
 	if err == nil {
 		return nil
@@ -39,8 +39,8 @@ func (n *Node) Named(err error) error {
 	return fmt.Errorf("%s %s: %w", n.Engine, n.Address, err)
 }
 
-// Failure is the error of a request that has no answer, without the engine's name. If
-// ctx has ended, both its error and its cause are in the chain.
+// Failure translates the error of a request without an answer. It does not name the
+// engine. If ctx has ended, both its error and its cause are in the chain.
 func Failure(ctx context.Context, err error) error {
 	var request *protocol.RequestError
 	if errors.As(err, &request) {
@@ -62,15 +62,15 @@ func Failure(ctx context.Context, err error) error {
 	return err
 }
 
-// alsoError is err, with its text, that is also another error for errors.Is: the end of
-// a context whose cause err is, or of a connection.
+// alsoError has the text of err. For errors.Is it is also another error: that of the
+// context whose cause is err, or the end of the connection.
 type alsoError struct{ also, err error }
 
 func (e *alsoError) Error() string   { return e.err.Error() }
 func (e *alsoError) Unwrap() []error { return []error{e.also, e.err} }
 
-// Delivered reports whether err is anything but a descriptor that did not reach the
-// server.
+// Delivered reports whether err is anything other than a descriptor that did not reach
+// the server.
 func Delivered(err error) bool {
 	var answer *protocol.ReplyError
 	if errors.As(err, &answer) {
@@ -79,7 +79,7 @@ func Delivered(err error) bool {
 	return !errors.Is(err, protocol.ErrDescriptor)
 }
 
-// DatabaseVersion asks for the version.
+// DatabaseVersion returns the version of the server and its database.
 func (n *Node) DatabaseVersion(ctx context.Context) (backends.Version, error) {
 	text, err := n.Client.Version(ctx)
 	if err != nil {
@@ -89,16 +89,16 @@ func (n *Node) DatabaseVersion(ctx context.Context) (backends.Version, error) {
 	engine, rest, _ := strings.Cut(text, "/")
 	database, date, _ := strings.Cut(rest, "/")
 	v.Engine, v.Database = engine, database
-	// clamd writes ctime(3) in the time zone of its machine.
+	// clamd writes ctime(3) in its local time zone.
 	if t, err := time.ParseInLocation(time.ANSIC, date, time.Local); err == nil {
 		v.DatabaseTime = t
 	}
 	return v, nil
 }
 
-// SelfCheck asks whether the signatures that the server has loaded are up to date. A
-// server without the command, clamd before 1.6, or with the command switched off, is an
-// error that wraps [errors.ErrUnsupported].
+// SelfCheck asks whether the loaded signatures are up to date. If the server does not know
+// the command (clamd before 1.6) or has it switched off, the error wraps
+// [errors.ErrUnsupported].
 func (n *Node) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 	upToDate, err = n.Client.SelfCheck(ctx)
 	if errors.Is(err, protocol.ErrUnknownCommand) || errors.Is(err, protocol.ErrCommandUnavailable) {
@@ -107,9 +107,8 @@ func (n *Node) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 	return upToDate, err
 }
 
-// Reader reads an object from start to end. An object with fewer bytes than its size is
-// a [backends.ObjectError], never the end of a stream that the server would then call
-// OK.
+// Reader reads an object from start to end. If it has fewer bytes than size, that is a
+// [backends.ObjectError] and not the end of the stream, which the server might call OK.
 func Reader(o io.ReaderAt, size int64) io.Reader { return &reader{o: o, size: size} }
 
 type reader struct {

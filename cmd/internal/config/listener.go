@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/protocol"
+	"polyclam/protocol/dataport"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/status"
 )
@@ -26,7 +26,7 @@ type Listener struct {
 	ShutdownCommand bool
 	ReloadCommand   bool
 	StreamCommand   bool
-	StreamPorts     protocol.PortRange
+	StreamPorts     dataport.Range
 	// Actions are the listener's own, over all others.
 	Actions map[backends.Category]policy.Action
 
@@ -129,17 +129,17 @@ func checkPort(r *reader, path, whole, hostPort string, low int) {
 }
 
 // parsePorts parses a range of ports, "1024-2048"; the empty one is any free port.
-func parsePorts(s string) (protocol.PortRange, error) {
+func parsePorts(s string) (dataport.Range, error) {
 	if s == "" {
-		return protocol.PortRange{}, nil
+		return dataport.Range{}, nil
 	}
 	low, high, _ := strings.Cut(s, "-")
 	first, firstErr := strconv.ParseUint(low, 10, 16)
 	last, lastErr := strconv.ParseUint(high, 10, 16)
 	if firstErr != nil || lastErr != nil || first == 0 || last < first {
-		return protocol.PortRange{}, fmt.Errorf("%q is not a range of ports; want two numbers between 1 and 65535, the lower first, as in \"1024-2048\"", s)
+		return dataport.Range{}, fmt.Errorf("%q is not a range of ports; want two numbers between 1 and 65535, the lower first, as in \"1024-2048\"", s)
 	}
-	return protocol.PortRange{First: uint16(first), Last: uint16(last)}, nil
+	return dataport.Range{First: uint16(first), Last: uint16(last)}, nil
 }
 
 // failAll reports each of the errors joined in err, at the key it speaks of.

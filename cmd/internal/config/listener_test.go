@@ -5,11 +5,11 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"polyclam/protocol"
+	"polyclam/protocol/dataport"
 )
 
 func TestStreamPorts(t *testing.T) {
-	for value, want := range map[string]protocol.PortRange{
+	for value, want := range map[string]dataport.Range{
 		"": {}, "1024-2048": {First: 1024, Last: 2048}, "1-65535": {First: 1, Last: 65535}, "3311-3311": {First: 3311, Last: 3311},
 	} {
 		f := mustParse(t, oneListener+"stream_command = true\nstream_ports = \""+value+"\"\n"+oneEngine)
@@ -27,7 +27,7 @@ func TestStreamPorts(t *testing.T) {
 // STREAM is for those who ask for it, whatever the kind of address and of client.
 func TestStreamCommandIsOff(t *testing.T) {
 	for _, address := range []string{"unix:/run/polyclam/clamd.sock", "tcp:127.0.0.1:3310"} {
-		if l := NewListener(address); l.StreamCommand || l.StreamPorts != (protocol.PortRange{}) {
+		if l := NewListener(address); l.StreamCommand || l.StreamPorts != (dataport.Range{}) {
 			t.Errorf("%s: %v, %v", address, l.StreamCommand, l.StreamPorts)
 		}
 	}

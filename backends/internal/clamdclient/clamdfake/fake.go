@@ -1,7 +1,5 @@
-// Package clamdfake is a misbehaving server for tests. It speaks clamd's protocol, and
-// answers with raw text, early, or twice.
-//
-// It is meant for tests and imports the standard library only.
+// Package clamdfake is a misbehaving server for tests. It speaks clamd's protocol and
+// answers with raw text, too early, or twice.
 package clamdfake
 
 import (
@@ -25,14 +23,14 @@ import (
 // Object is replaced in an answer by the name of the object: stream, or its path.
 const Object = "OBJECT"
 
-// Server says how the server behaves. In its answers, Odd included, line feeds separate
-// lines. Each line is sent with NUL at its end and, in a session, after the number of
-// the request.
+// Server describes how the server behaves. In its answers, including Odd, newlines
+// separate lines. Each line is sent with a NUL at its end and, in a session, with the
+// number of the request.
 type Server struct {
 	backendtest.Misbehaviour
 	// Network is "unix" (if empty) or "tcp".
 	Network string
-	// Say is the answer about an object of a category.
+	// Say returns the answer for an object of a category.
 	Say func(backends.Category) string
 }
 
@@ -50,7 +48,7 @@ type connection struct {
 	Server
 	net.Conn
 	r    *bufio.Reader
-	id   int // of the request; 0 outside of a session
+	id   int // of the request; 0 outside a session
 	late sync.WaitGroup
 }
 
@@ -75,7 +73,7 @@ func (s Server) serve(nc net.Conn) {
 	}
 }
 
-// scan obeys one command.
+// scan answers one command.
 func (c *connection) scan(command string) error {
 	verb, path, _ := strings.Cut(command, " ")
 	switch verb {
@@ -92,7 +90,7 @@ func (c *connection) scan(command string) error {
 	return nil
 }
 
-// earlyHead is how much of an object an early answer is about.
+// earlyHead is the number of bytes that an early answer is about.
 const earlyHead = 1 << 10
 
 func (c *connection) scanStream() error {
@@ -115,7 +113,7 @@ func (c *connection) scanStream() error {
 	return c.answer("stream", data.Bytes())
 }
 
-// answer sends the answer about data, and with Repeat sends it again.
+// answer sends the answer for data. With Repeat it sends the answer again later.
 func (c *connection) answer(object string, data []byte) error {
 	text := c.Say(backendtest.Marked(data))
 	if c.Odd != "" && bytes.Contains(data, []byte(backendtest.MarkOdd)) {

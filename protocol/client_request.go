@@ -1,0 +1,223 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// request is one command of a client and what is sent with it.
+type request struct {
+	verb   Verb
+	path   string    // for a scan command
+	stream io.Reader // for INSTREAM
+	file   *os.File  // for FILDES
+	object string    // what the reply must be about
+}
+
+func (q *request) command() string {
+	if q.path != "" {
+		return "z" + string(q.verb) + " " + q.path + "\x00"
+	}
+	return "z" + string(q.verb) + "\x00"
+}
+
+// checkPath returns an error if a path cannot be sent.
+func checkPath(verb Verb, path string) error {
+	n := len("z") + len(verb) + len(" ") + len(path) + len("\x00")
+	switch {
+	case path == "":
+		return fmt.Errorf("%w: it is empty", ErrPath)
+	case strings.IndexByte(path, 0) >= 0:
+		return fmt.Errorf("%w: it contains a NUL: %s", ErrPath, excerpt(path))
+	case n > maxCommand:
+		return fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrPath, len(path), len(path)-n+maxCommand)
+	}
+	return nil
+}
+
+// sender sends one request.
+type sender struct {
+	link    *link
+	session *ClientSession // nil: the link serves no other request
+	call    *call          // in session
+	begun   bool           // a part of the request was sent
+	watched chan struct{}  // closed when watch has seen the reply; nil: watch was not called
+}
+
+// check runs before each write. Input that arrives before the last write was sent by a
+// server that does not know the whole request. If it may be the reply, check returns
+// errAnswered.
+func (s *sender) check() error {
+	switch {
+	case s.session != nil:
+		return s.session.check(s.call, s.begun)
+	case s.link.silent():
+		return nil
+	}
+	return errAnswered
+}
+
+// watch waits for the reply in the background while a long stream is sent, and stops the
+// current write when it arrives. If the connection is not a socket, this is also the only
+// way to notice input.
+func (s *sender) watch() chan struct{} {
+	if s.session != nil {
+		return s.session.watch(s.call)
+	}
+	return s.link.watch()
+}
+
+// join waits for the watch to end, if it runs.
+func (s *sender) join() {
+	if s.watched != nil {
+		<-s.watched
+	}
+}
+
+// request sends prefix and q. After a *sendError the server has not received everything,
+// but may have answered. After any other error the connection is useless.
+func (s *sender) request(prefix string, q *request) error {
+	switch {
+	case q.stream != nil:
+		return s.sendStream(prefix, q)
+	case q.file != nil:
+		return s.sendFile(prefix+q.command()+"\x00", q.file)
+	}
+	return s.write([]byte(prefix + q.command()))
+}
+
+// write sends p in one call.
+func (s *sender) write(p []byte) error {
+	if s.watched == nil && (s.begun || s.link.raw == nil) {
+		s.watched = s.watch()
+	}
+	return s.checked(func() error {
+		_, err := s.link.nc.Write(p)
+		return err
+	})
+}
+
+// checked runs write after a check.
+func (s *sender) checked(write func() error) error {
+	err := s.check()
+	if err == nil {
+		s.begun = true
+		err = write()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) && s.check() == errAnswered {
+		err = errAnswered
+	}
+	return sendFailed(err)
+}
+
+const (
+	chunkHead = 32
+	chunkData = 128 << 10
+)
+
+// A streamBuffer has room for a command (two in the first request of a session), a
+// length, data, and the end marker, so that a small stream is one write.
+type streamBuffer [chunkHead + 4 + chunkData + 4]byte
+
+var streamBuffers = sync.Pool{New: func() any { return new(streamBuffer) }}
+
+func (s *sender) sendStream(prefix string, q *request) error {
+	b := streamBuffers.Get().(*streamBuffer)
+	defer streamBuffers.Put(b)
+	start := chunkHead - len(prefix) - len("z") - len(q.verb) - len("\x00")
+	n := start + copy(b[start:], prefix)
+	b[n] = 'z'
+	copy(b[n+1:], q.verb)
+	b[chunkHead-1] = 0
+	const data = chunkHead + 4
+	for {
+		n, err := readFull(q.stream, b[data:data+chunkData])
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("reading the object: %w", err)
+		}
+		binary.BigEndian.PutUint32(b[chunkHead:], uint32(n))
+		end := data + n
+		if err == io.EOF && n > 0 {
+			end += copy(b[end:], "\x00\x00\x00\x00")
+		}
+		if err := s.write(b[start:end]); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			return nil
+		}
+		start = chunkHead
+	}
+}
+
+// readFull fills p. Unlike io.ReadFull it returns what r returns: io.ErrUnexpectedEOF,
+// from a truncated upload for example, is never mistaken for the end of the object.
+func readFull(r io.Reader, p []byte) (n int, err error) {
+	for empty := 0; n < len(p) && err == nil; {
+		var m int
+		m, err = r.Read(p[n:])
+		if m < 0 || m > len(p)-n {
+			return n, fmt.Errorf("reader returned a count of %d", m)
+		}
+		n += m
+		if empty++; m > 0 {
+			empty = 0
+		}
+		if empty == 100 && err == nil {
+			err = io.ErrNoProgress
+		}
+	}
+	return n, err
+}
+
+// sendFile sends p, the command and the dummy byte, with the descriptor in one sendmsg.
+// To clamd 1.4.6 a descriptor with the command alone is a protocol error, and it leaks
+// descriptors that come in pairs.
+func (s *sender) sendFile(p string, f *os.File) error {
+	uc, ok := s.link.nc.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("%w: the server is not on a Unix socket", ErrDescriptor)
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDescriptor, err)
+	}
+	var unfit, sent error
+	err = raw.Control(func(fd uintptr) {
+		if unfit = checkDescriptor(int(fd)); unfit != nil {
+			return
+		}
+		sent = s.checked(func() error {
+			n, _, err := uc.WriteMsgUnix([]byte(p), syscall.UnixRights(int(fd)), nil)
+			if err == nil && n < len(p) {
+				err = io.ErrShortWrite
+			}
+			return err
+		})
+	})
+	if err := errors.Join(err, unfit); err != nil {
+		return fmt.Errorf("%w: %w", ErrDescriptor, err)
+	}
+	return sent
+}
+
+// checkDescriptor returns an error if fd cannot be scanned: clamd 1.4.6 answers OK for a
+// descriptor that cannot be read (O_WRONLY, O_PATH).
+func checkDescriptor(fd int) error {
+	var st syscall.Stat_t
+	if err := syscall.Fstat(fd, &st); err != nil {
+		return os.NewSyscallError("fstat", err)
+	}
+	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
+		return fmt.Errorf("not a regular file")
+	}
+	_, err := syscall.Pread(fd, nil, 0)
+	return os.NewSyscallError("pread", err)
+}

@@ -1,0 +1,249 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// ClientSession is an IDSESSION: many requests on one connection, which the server
+// numbers and may answer in any order. Its methods are safe for concurrent use, and each
+// returns the reply to its own request. There is no background goroutine: one of the
+// waiting methods reads for all.
+//
+// A session never recovers. After any failure (a request's context ends, a reply is
+// malformed or unexpected, the connection ends) all pending requests fail, the connection
+// is closed, and every later request returns the first error: in a session that continues
+// after a failure clamd mixes up replies, and worse. An ERROR reply ends the session only
+// if the server closes after it.
+//
+// clamd closes a session that is idle for ReadTimeout, 120 s.
+type ClientSession struct {
+	link *link
+
+	writing chan struct{} // held by the goroutine that sends a request
+	reading chan struct{} // held by the goroutine that reads replies
+	begun   bool          // IDSESSION has been sent; under writing
+
+	mu      sync.Mutex
+	sending *call // partly sent
+	lastID  int
+	pending []*call
+	err     error // why no further request is possible
+	closed  bool  // the connection is
+}
+
+func newClientSession(l *link) *ClientSession {
+	return &ClientSession{link: l, writing: make(chan struct{}, 1), reading: make(chan struct{}, 1)}
+}
+
+// Ping is [Client.Ping]; it also keeps the session alive.
+func (s *ClientSession) Ping(ctx context.Context) error {
+	a, err := s.exchange(ctx, &request{verb: VerbPing})
+	if err != nil {
+		return err
+	}
+	return isExactly(a.line, "PONG")
+}
+
+// Version is [Client.Version].
+func (s *ClientSession) Version(ctx context.Context) (string, error) {
+	a, err := s.exchange(ctx, &request{verb: VerbVersion})
+	if err != nil {
+		return "", err
+	}
+	return a.line, isInformation(a.line)
+}
+
+// Instream is [Client.Instream].
+func (s *ClientSession) Instream(ctx context.Context, r io.Reader) (Reply, error) {
+	return s.one(ctx, &request{verb: VerbInstream, stream: r, object: ObjectStream})
+}
+
+// Fildes is [Client.Fildes]. It waits until all pending streams are answered: clamd 1.4.6
+// can lose a descriptor that arrives together with the end of a stream.
+func (s *ClientSession) Fildes(ctx context.Context, f *os.File) (Reply, error) {
+	return s.one(ctx, &request{verb: VerbFildes, file: f, object: objectDescriptor})
+}
+
+// Scan is [Client.Scan] of a file. The reply to a directory may have two lines, which ends
+// the session. Sessions do not have CONTSCAN, MULTISCAN and ALLMATCHSCAN.
+func (s *ClientSession) Scan(ctx context.Context, path string) (Reply, error) {
+	if err := checkPath(VerbScan, path); err != nil {
+		return Reply{}, err
+	}
+	return s.one(ctx, &request{verb: VerbScan, path: path, object: path})
+}
+
+// one makes a request that is answered by one status line.
+func (s *ClientSession) one(ctx context.Context, q *request) (Reply, error) {
+	a, err := s.exchange(ctx, q)
+	if err != nil {
+		return Reply{}, err
+	}
+	r, err := q.verdict(a.line, a.sent)
+	r.ID = a.id
+	var answer *ReplyError
+	if err != nil && !errors.As(err, &answer) {
+		s.fail(err)
+	}
+	return r, err
+}
+
+// Usable reports whether another request may be sent: none has failed, and the server has
+// neither closed nor sent anything unexpected. It is for sessions without a pending
+// request, and costs one system call.
+func (s *ClientSession) Usable() bool {
+	select {
+	case s.reading <- struct{}{}:
+		defer func() { <-s.reading }()
+	default:
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err == nil && len(s.pending) == 0 && s.link.silent()
+}
+
+// Close ends the session with END. Pending requests fail. It does not wait, and may be
+// called several times.
+func (s *ClientSession) Close() error {
+	s.fail(errSessionClosed)
+	return nil
+}
+
+// answer is the reply to one request.
+type answer struct {
+	line string
+	id   int
+	sent error // why the request was not sent completely: the reply is early
+}
+
+// exchange sends q and waits for its reply.
+func (s *ClientSession) exchange(ctx context.Context, q *request) (answer, error) {
+	select {
+	case s.writing <- struct{}{}:
+	case <-ctx.Done():
+		return answer{}, context.Cause(ctx) // nothing was sent
+	}
+	if ctx.Err() != nil {
+		<-s.writing
+		return answer{}, context.Cause(ctx)
+	}
+	stop := context.AfterFunc(ctx, s.link.expire)
+	c, watched, err := s.send(q)
+	<-s.writing
+	if c == nil {
+		stop()
+		return answer{}, ended(ctx, doingSend, err)
+	}
+	var broken *sendError
+	if err != nil && !errors.As(err, &broken) {
+		s.fail(err)
+	}
+	if watched != nil {
+		<-watched
+	} else {
+		s.await(c)
+	}
+	switch {
+	case !stop():
+		s.fail(context.Cause(ctx)) // the connection's deadline has passed
+	case err != nil:
+		s.fail(err) // a reply that came was the last one
+	}
+	switch {
+	case c.err == nil:
+		return answer{line: c.line, id: c.id, sent: err}, nil
+	case err != nil && broken == nil && !errors.Is(err, net.ErrClosed):
+		return answer{}, ended(ctx, doingSend, err)
+	case err != nil && errors.Is(c.err, ErrNoReply):
+		return answer{}, fmt.Errorf("%w: %w", ErrNoReply, err)
+	}
+	return answer{}, ended(ctx, doing(err), c.err)
+}
+
+// send writes q and returns its call, which is nil if the session has ended, and the
+// channel of the watch that already waits for the reply, which may be nil. The caller
+// holds writing.
+func (s *ClientSession) send(q *request) (*call, chan struct{}, error) {
+	if q.file != nil {
+		s.awaitStreams()
+	}
+	c := &call{stream: q.stream != nil, done: make(chan struct{})}
+	s.mu.Lock()
+	if s.err != nil {
+		err := s.err
+		s.mu.Unlock()
+		return nil, nil, err
+	}
+	s.lastID++
+	c.id = s.lastID
+	s.pending = append(s.pending, c)
+	s.sending = c
+	s.mu.Unlock()
+
+	prefix := ""
+	if !s.begun {
+		prefix = "z" + string(VerbIDSession) + "\x00"
+	}
+	s.begun = true
+	w := &sender{link: s.link, session: s, call: c}
+	err := w.request(prefix, q)
+	s.sent(c, w, err)
+	return c, w.watched, err
+}
+
+// sent is called after the attempt to send c.
+func (s *ClientSession) sent(c *call, w *sender, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil || !w.begun {
+		s.sending = nil
+	}
+	switch {
+	case err != nil && s.err == nil:
+		s.err = err // no further request; pending ones may still be answered
+	case err == nil && c.cut:
+		s.link.nc.SetWriteDeadline(time.Time{}) // the watch came too late
+	}
+}
+
+// fail ends the session: pending requests get err, the server gets END, and the
+// connection is closed. In the middle of a request END cannot be sent.
+func (s *ClientSession) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed(err)
+}
+
+// failed is fail for a caller that holds mu.
+func (s *ClientSession) failed(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+	if !s.closed {
+		s.closed = true
+		s.hangUp()
+	}
+	for _, c := range s.pending {
+		c.err = err
+		close(c.done)
+	}
+	s.pending = nil
+}
+
+// hangUp sends END and closes. Without END clamd 1.4.6 may answer OK for a scan that is
+// still running. The caller holds mu.
+func (s *ClientSession) hangUp() {
+	if s.sending == nil && s.lastID > 0 {
+		s.link.nc.SetWriteDeadline(time.Now().Add(endTimeout))
+		s.link.nc.Write([]byte("z" + string(VerbEnd) + "\x00"))
+	}
+	s.link.nc.Close()
+}

@@ -1,0 +1,117 @@
+package extended
+
+import "time"
+
+// statusObject is the object of the records of XSTATUS.
+const statusObject = "status"
+
+// Server is a SERVER record: the state of polyclamd. Its keys in JSON are those of the
+// record.
+type Server struct {
+	Version     string `json:"version"`
+	Uptime      int64  `json:"uptime"` // seconds
+	Connections int64  `json:"connections"`
+	Scans       int64  `json:"scans"` // in progress
+	Requests    int64  `json:"requests"`
+	SpoolUsed   int64  `json:"spool_used"`  // bytes
+	SpoolTotal  int64  `json:"spool_total"` // bytes; 0: no limit
+}
+
+func (s *Server) fields() []field {
+	return []field{
+		text("version", &s.Version),
+		number("uptime", &s.Uptime),
+		number("connections", &s.Connections),
+		number("scans", &s.Scans),
+		number("requests", &s.Requests),
+		number("spool_used", &s.SpoolUsed),
+		number("spool_total", &s.SpoolTotal),
+	}
+}
+
+// Record returns s as a record.
+func (s Server) Record() Record { return write(statusObject, WordServer, s.fields()) }
+
+// Server reads a SERVER record.
+func (r Record) Server() (s Server) {
+	read(r, s.fields())
+	return s
+}
+
+// Node is a NODE record: the state of one node of an engine. Its keys in JSON are those
+// of the record.
+type Node struct {
+	Engine   string `json:"engine"`
+	Backend  string `json:"backend"`
+	Required bool   `json:"required"` // true if missing
+	Address  string `json:"address,omitempty"`
+	State    string `json:"state"` // up, down, unknown or reloading
+	Reason   string `json:"reason,omitempty"`
+	InFlight int64  `json:"in_flight"`
+	// Limit is the number of scans the node gets at a time, if fewer than max_scans.
+	Limit   int64 `json:"limit,omitempty"`
+	Waiting int64 `json:"waiting"` // scans that wait for a slot at any node of the engine
+	// Withheld is the number of objects not given to the engine for a while, because it
+	// died or hung on them.
+	Withheld  int64  `json:"withheld,omitempty"`
+	Scans     int64  `json:"scans"`
+	Failures  int64  `json:"failures"`
+	Replays   int64  `json:"replays"`
+	Hedges    int64  `json:"-"` // of the engine
+	HedgesWon int64  `json:"-"` // of the engine
+	Version   string `json:"version,omitempty"`
+
+	// The database and the last health check.
+	DatabaseTime    time.Time `json:"database_time,omitzero"`
+	CanaryTime      time.Time `json:"canary_time,omitzero"`
+	CanaryClean     string    `json:"canary_clean,omitempty"` // a category
+	CanaryEICAR     string    `json:"canary_eicar,omitempty"` // a category
+	CanaryName      string    `json:"canary_name,omitempty"`
+	CanaryEncrypted string    `json:"canary_encrypted,omitempty"` // a category
+	CanaryError     string    `json:"canary_error,omitempty"`
+	// HeuristicsFirst is set if the engine stops at the first heuristic match: its
+	// encrypted and partial count as suspicious.
+	HeuristicsFirst bool  `json:"heuristics_first,omitempty"`
+	Scanned         int64 `json:"scanned,omitempty"`         // bytes of the largest object known to be scanned
+	UnscannedAbove  int64 `json:"unscanned_above,omitempty"` // larger objects are ok without a scan
+}
+
+func (n *Node) fields() []field {
+	return []field{
+		text("engine", &n.Engine),
+		text("backend", &n.Backend),
+		flag("required", &n.Required, "true", "false"),
+		text("address", &n.Address),
+		text("state", &n.State),
+		text("reason", &n.Reason),
+		number("in_flight", &n.InFlight),
+		count("limit", 0, &n.Limit),
+		number("waiting", &n.Waiting),
+		count("withheld", 0, &n.Withheld),
+		number("scans", &n.Scans),
+		number("failures", &n.Failures),
+		number("replays", &n.Replays),
+		number("hedges", &n.Hedges),
+		number("hedges_won", &n.HedgesWon),
+		text("version", &n.Version),
+		stamp("database_time", &n.DatabaseTime),
+		stamp("canary_time", &n.CanaryTime),
+		text("canary_clean", &n.CanaryClean),
+		text("canary_eicar", &n.CanaryEICAR),
+		text("canary_name", &n.CanaryName),
+		text("canary_encrypted", &n.CanaryEncrypted),
+		text("canary_error", &n.CanaryError),
+		flag("heuristics_first", &n.HeuristicsFirst, "true", ""),
+		count("scanned", 0, &n.Scanned),
+		count("unscanned_above", 0, &n.UnscannedAbove),
+	}
+}
+
+// Record returns n as a record.
+func (n Node) Record() Record { return write(statusObject, WordNode, n.fields()) }
+
+// Node reads a NODE record.
+func (r Record) Node() (n Node) {
+	read(r, n.fields())
+	return n
+}

@@ -1,0 +1,221 @@
+package protocol
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Errors of a [Conn], in addition to those of the connection itself.
+var (
+	// ErrCommandTooLong: a command has more than 4104 bytes. clamd closes without a
+	// reply.
+	ErrCommandTooLong = errors.New("protocol: command too long")
+	// ErrStrayDescriptor: a descriptor arrived with a command other than FILDES.
+	ErrStrayDescriptor = errors.New("protocol: ancillary data sent without FILDES")
+	// ErrNoDescriptor: FILDES arrived without a descriptor, or with several.
+	ErrNoDescriptor = errors.New("protocol: no file descriptor received")
+)
+
+// Conn is the server end of one client's connection. While it waits for the client it
+// holds no buffer except the bytes of an unfinished command. One goroutine at a time may
+// read. WriteReply, SetReadDeadline and Close may be called from any goroutine.
+//
+// On Unix sockets it always receives ancillary data: an ordinary Read would silently lose
+// descriptors.
+type Conn struct {
+	nc   net.Conn
+	raw  syscall.RawConn // nil if nc is not a socket itself, such as a net.Pipe or TLS
+	unix bool
+
+	closed  atomic.Bool
+	reading sync.Mutex // held by the goroutine that reads; guards the rest down to recv
+
+	seg  *segment // seg.b[r:w] is received and not yet consumed
+	r, w int
+	off  int64  // bytes consumed so far: the offset of seg.b[r] in the input
+	held []byte // an unfinished command while waiting for the client; then seg is nil
+
+	fds []descriptor // received and not yet claimed, oldest first
+
+	discard func(fd int) // see CloseWith; nil: close(2)
+	stray   bool         // descriptors arrived that nothing could claim
+	recv    recv
+
+	mu       sync.Mutex // writes
+	writeErr error      // of the first write that failed
+}
+
+// recv carries the arguments and results of the callback that RawConn.Read runs.
+type recv struct {
+	f     func(fd uintptr) bool
+	peek  bool // only check whether there is anything to receive
+	large bool // take a large segment
+	n     int
+	err   error
+}
+
+// NewConn returns the server end of nc. It takes ownership: close it with [Conn.Close],
+// which also closes unclaimed descriptors.
+//
+// To pass descriptors and to wait without a buffer, nc must be a *net.UnixConn or
+// *net.TCPConn. Any other net.Conn is only read through its Read method, because it may
+// transform the input.
+func NewConn(nc net.Conn) *Conn {
+	c := &Conn{nc: nc}
+	var socket syscall.Conn
+	switch nc := nc.(type) {
+	case *net.UnixConn:
+		c.unix = true
+		socket = nc
+	case *net.TCPConn:
+		socket = nc
+	default:
+		return c
+	}
+	if raw, err := socket.SyscallConn(); err == nil {
+		c.raw = raw
+		c.recv.f = c.receive
+	}
+	return c
+}
+
+// Close closes the connection and all unclaimed descriptors. A pending read in another
+// goroutine ends with net.ErrClosed.
+func (c *Conn) Close() error {
+	c.closed.Store(true)
+	err := c.nc.Close()
+	c.release()
+	return err
+}
+
+// release frees what a closed connection holds, unless another goroutine is reading: then
+// endRead calls release again.
+func (c *Conn) release() {
+	if !c.reading.TryLock() {
+		return
+	}
+	defer c.reading.Unlock()
+	c.closeDescriptors()
+	c.free()
+	c.held = nil
+}
+
+// endRead is deferred by everything that locks c.reading.
+func (c *Conn) endRead() {
+	c.reading.Unlock()
+	if c.closed.Load() {
+		c.release()
+	}
+}
+
+// Await waits until there is input, or its end, and leaves it to [Conn.ReadCommand]. It
+// also returns at the read deadline, which the caller sets, and immediately if the
+// connection is not a socket itself.
+//
+// It halves the cost of an idle client for servers with a goroutine for each: ReadCommand
+// needs more stack than the 2 KiB that a goroutine starts with, Await does not if it is
+// called near the top of the stack.
+func (c *Conn) Await() {
+	c.reading.Lock()
+	defer c.endRead()
+	if c.raw == nil || c.w > c.r {
+		return
+	}
+	c.recv.peek = true
+	c.raw.Read(c.recv.f) // ReadCommand will get the same error
+	c.recv.peek = false
+}
+
+// ReadCommand returns the next command. The error is io.EOF if the client has closed or
+// half-closed, even in the middle of a command; [ErrCommandTooLong]; or the connection's.
+// After a deadline, which the caller sets, it may be called again. With
+// [ErrStrayDescriptor] it also returns the command, whose framing the reply needs.
+func (c *Conn) ReadCommand() (Command, error) {
+	c.reading.Lock()
+	defer c.endRead()
+	for {
+		if c.w > c.r {
+			cmd, n := cut(c.seg.b[c.r:c.w])
+			if n > maxCommand && cmd.Prefixed || n == 0 && c.w-c.r >= maxCommand {
+				return Command{}, ErrCommandTooLong
+			}
+			if n > 0 {
+				c.consume(n)
+				return cmd, c.strayAfter(cmd.Verb)
+			}
+		}
+		if err := c.fill(false); err != nil {
+			return Command{}, err
+		}
+	}
+}
+
+// Buffered returns the number of bytes received and not consumed. Only the goroutine that
+// reads may call it.
+func (c *Conn) Buffered() int { return c.w - c.r + len(c.held) }
+
+// Consumed returns the total number of bytes consumed. Only the goroutine that reads may
+// call it.
+func (c *Conn) Consumed() int64 { return c.off }
+
+// SetReadDeadline sets the deadline of ReadCommand and Descriptor. Discard and Stream set
+// their own, and do not restore it.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(t) }
+
+// WriteReply sends text, which includes its terminator, in one write: many clients read
+// only once.
+//
+// After an error all further calls return the same error: part of a reply may have been
+// sent, and the next one must not be mistaken for the rest.
+func (c *Conn) WriteReply(text []byte, timeout time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writeErr != nil {
+		return c.writeErr
+	}
+	c.writeErr = c.nc.SetWriteDeadline(time.Now().Add(timeout))
+	if c.writeErr == nil {
+		_, c.writeErr = c.nc.Write(text)
+	}
+	return c.writeErr
+}
+
+// CloseWrite half-closes the connection, so that the client reads the end after the reply.
+// It waits for a pending WriteReply. It does nothing if the connection has no half-close.
+func (c *Conn) CloseWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if hc, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		return hc.CloseWrite()
+	}
+	return nil
+}
+
+// Discard reads and drops input until the client closes, is silent for quiet, or has sent
+// limit bytes, for at most the time total. Closing with unread input would reset the
+// connection, and the client could lose the reply.
+func (c *Conn) Discard(quiet, total time.Duration, limit int64) {
+	c.reading.Lock()
+	defer c.endRead()
+	end := time.Now().Add(total)
+	n := int64(c.w - c.r)
+	for {
+		c.consume(c.w - c.r)
+		now := time.Now()
+		if n > limit || now.After(end) {
+			return
+		}
+		deadline := now.Add(quiet)
+		if deadline.After(end) {
+			deadline = end
+		}
+		if c.nc.SetReadDeadline(deadline) != nil || c.fill(true) != nil {
+			return
+		}
+		n += int64(c.w - c.r)
+	}
+}

@@ -1,0 +1,56 @@
+package proxy
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/proxy/engine"
+)
+
+// TestNodeRecord checks the bytes of NODE records.
+func TestNodeRecord(t *testing.T) {
+	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.FixedZone("CET", 3600))
+	s := engine.Status{
+		Name: "clamav", Kind: "clamd", Required: true, Waiting: 2, Withheld: 3,
+		Counters: engine.Counters{Scans: 90, Failures: 80, Replays: 70, Hedges: 6, HedgesWon: 5},
+	}
+	n := engine.NodeStatus{
+		Address: "tcp:10.0.0.2:3310", State: "down", Reason: "connection \x1b[31mrefused", InFlight: 1, Limit: 4,
+		Version: "ClamAV 1.4.6/27500", DatabaseTime: at,
+		Canary:   engine.Canary{Time: at.Add(time.Hour), Clean: backends.OK, EICAR: backends.Virus, Name: "Eicar", Encrypted: backends.Encrypted, Error: "late"},
+		Counters: engine.Counters{Scans: 9, Failures: 8, Replays: 7}, HeuristicsFirst: true, Scanned: 100, UnscannedAbove: 200,
+	}
+	for _, tt := range []struct {
+		name   string
+		engine engine.Status
+		node   engine.NodeStatus
+		want   string
+	}{
+		{"all fields", s, n, `status: engine=clamav backend=clamd required=true address="tcp:10.0.0.2:3310" state=down reason="connection \x1b[31mrefused" ` +
+			`in_flight=1 limit=4 waiting=2 withheld=3 scans=9 failures=8 replays=7 hedges=6 hedges_won=5 version="ClamAV 1.4.6/27500" ` +
+			`database_time="2026-11-23T08:00:00Z" canary_time="2026-11-23T09:00:00Z" canary_clean=ok canary_eicar=virus canary_name=Eicar ` +
+			`canary_encrypted=encrypted canary_error=late heuristics_first=true scanned=100 unscanned_above=200 NODE`},
+		{"nothing out of the ordinary", engine.Status{Name: "a", Kind: "b"}, engine.NodeStatus{State: "up"},
+			`status: engine=a backend=b required=false state=up in_flight=0 waiting=0 scans=0 failures=0 replays=0 hedges=0 hedges_won=0 NODE`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := nodeRecord(tt.engine, tt.node).String(); got != tt.want {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestServerRecord checks the bytes of the reply to XSTATUS.
+func TestServerRecord(t *testing.T) {
+	ts := newServer(t, nil, testEngine{name: "a", backend: says(backends.OK)})
+	want := regexp.MustCompile(`^status: version=\S+ uptime=\d+ connections=\d scans=0 requests=1 spool_used=0 spool_total=\d+ SERVER
+status: engine=a backend=\S+ required=true .*state=\S+ .*NODE
+END
+$`)
+	if got := ts.ask("nXSTATUS\n"); !want.MatchString(got) {
+		t.Errorf("got\n%s", got)
+	}
+}
