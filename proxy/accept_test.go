@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/proxy/spool"
+	"polyclam/test/testkit"
 )
 
 // brokenListener accepts what is put into conns, and returns its error instead while it
@@ -84,7 +85,7 @@ func TestAcceptErrors(t *testing.T) {
 			served := make(chan error, 1)
 			begin := time.Now()
 			go func() { served <- ts.Serve(b, ts.cfg.Listeners[0].Address) }()
-			eventually(t, "a few tries", func() bool { return b.called() >= 8 })
+			testkit.Eventually(t, "a few tries", func() bool { return b.called() >= 8 })
 			// 5, 10, 20, 40, 80, 100 ms: never so many in the time.
 			if n, most := b.called(), 5+int(time.Since(begin)/lastAcceptPause)+1; n > most {
 				t.Errorf("%d calls in %v, at most %d are right", n, time.Since(begin), most)

@@ -9,6 +9,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
 // Clients that the kernel has accepted are served, also when no more than one at a time
@@ -29,7 +30,7 @@ func TestShutdownServesBacklog(t *testing.T) {
 			}
 			first := dial()
 			io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
-			eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+			testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
 			var waiting []net.Conn
 			for range 20 {
 				nc := dial()
@@ -38,7 +39,7 @@ func TestShutdownServesBacklog(t *testing.T) {
 			}
 			done := make(chan error, 1)
 			go func() { done <- ts.Shutdown(t.Context()) }()
-			eventually(t, "stopping", ts.isClosing)
+			testkit.Eventually(t, "stopping", ts.isClosing)
 			close(release)
 			if got := readAll(t, first); got != "stream: OK\x00" {
 				t.Errorf("first: %q", got)
@@ -64,11 +65,11 @@ func TestShutdownRefusesWhatComesLater(t *testing.T) {
 		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	first := ts.dial()
 	io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
 	queued := ts.dial()
 	done := make(chan error, 1)
 	go func() { done <- ts.Shutdown(t.Context()) }()
-	eventually(t, "stopping", ts.isClosing)
+	testkit.Eventually(t, "stopping", ts.isClosing)
 	if nc, err := net.Dial("unix", ts.addr); err == nil {
 		nc.Close()
 		t.Error("connected")

@@ -74,7 +74,6 @@ func (r *request) awaitData(port *protocol.DataPort) (*protocol.Stream, error) {
 // meanwhile: the longer, the surer a client finds out that another took its place.
 func (r *request) scanData(port *protocol.DataPort, object *spool.Object) {
 	defer object.Release()
-	reserveForScan(0)
 	ctx, cancel := r.deadline()
 	defer cancel()
 	v, elapsed := r.judge(ctx, "stream", object)

@@ -16,6 +16,7 @@ import (
 	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
+	"polyclam/test/testkit"
 )
 
 // member is an engine of a fan.
@@ -181,21 +182,21 @@ func TestFanGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := member{}.engine("a"), member{optional: true}.engine("b")
 		f := &fan{
-			ups: []*engine.Engine{a, b}, begun: time.Now(), reports: make([]policy.Report, 2),
-			pending: []bool{true, true}, answers: make(chan answered, 6),
+			engines: []*engine.Engine{a, b}, begun: time.Now(), reports: make([]policy.Report, 2),
+			pending: []bool{true, true}, answers: make(chan answer, 6),
 		}
 		why := engine.CalledOff("the client is gone")
 		f.giveUp(0, why)
 		f.giveUp(1, why)
 		f.collect(policy.Default())
 		for i, r := range f.reports {
-			if r.Err != why || r.Engine != f.ups[i].Name() || r.Required != f.ups[i].Required() || r.Elapsed != promise || f.pending[i] {
+			if r.Err != why || r.Engine != f.engines[i].Name() || r.Required != f.engines[i].Required() || r.Elapsed != returnWithin || f.pending[i] {
 				t.Errorf("report %+v", r)
 			}
 		}
 		f.pending[1] = true
-		f.answers <- answered{0, policy.Report{Result: backends.Clean(0)}}
-		f.answers <- answered{1, policy.Report{Err: why}}
+		f.answers <- answer{0, policy.Report{Result: backends.Clean(0)}}
+		f.answers <- answer{1, policy.Report{Err: why}}
 		f.collect(policy.Default())
 		if f.reports[0].Err != why {
 			t.Error("a report counts that was given up")
@@ -214,7 +215,7 @@ func TestLateEngineReported(t *testing.T) {
 		!strings.Contains(got[2], why) || !strings.HasSuffix(got[2], " required=no counts=no ENGINE") {
 		t.Errorf("got %q", got)
 	}
-	eventually(t, "log line", func() bool {
+	testkit.Eventually(t, "log line", func() bool {
 		return strings.Contains(ts.log.String(), why) && strings.Contains(ts.log.String(), `"counts":false`)
 	})
 }

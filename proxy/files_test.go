@@ -14,6 +14,7 @@ import (
 	"polyclam/proxy/client"
 	"polyclam/proxy/files"
 	"polyclam/test/fusetest"
+	"polyclam/test/testkit"
 )
 
 // openFile opens a file for the time of the test. On a file system that is to hang it
@@ -113,7 +114,7 @@ func TestFilesHang(t *testing.T) {
 		t.Errorf("INSTREAM: got %q", got)
 	}
 	fs.Abort()
-	eventually(t, "all threads come back", func() bool { return ts.files.Stats() == files.Stats{Limit: 8} })
+	testkit.Eventually(t, "all threads come back", func() bool { return ts.files.Stats() == files.Stats{Limit: 8} })
 }
 
 // What a client hands over with a command that has no use for it is closed where that
@@ -131,7 +132,7 @@ func TestStrayForeignDescriptors(t *testing.T) {
 			t.Errorf("%q: no answer", send)
 		}
 	}
-	eventually(t, "the daemon closes them", func() bool { return ts.files.Stats().Busy == 2 })
+	testkit.Eventually(t, "the daemon closes them", func() bool { return ts.files.Stats().Busy == 2 })
 }
 
 // A file larger than limits.stream is not hashed for the log, and the line says so.
@@ -149,7 +150,7 @@ func TestHashLeftOut(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	}
-	eventually(t, "both lines", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 2 })
+	testkit.Eventually(t, "both lines", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 2 })
 	log := ts.log.String()
 	if !strings.Contains(log, fmt.Sprintf(`"size":%d,"sha256_left_out":"larger than limits.stream"`, int64(4)<<40)) || strings.Count(log, `"sha256":`) != 1 {
 		t.Errorf("log %s", log)
@@ -205,6 +206,6 @@ func TestLargeDirectory(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	if n := strings.Count(ts.log.String(), `"scanned"`); n != 2*3004 {
-		eventually(t, "a line for each file", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 2*3004 })
+		testkit.Eventually(t, "a line for each file", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 2*3004 })
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"polyclam/backends"
+	"polyclam/test/testkit"
 )
 
 // closing is an engine that finds its own name in everything, until it is closed.
@@ -60,11 +61,11 @@ func TestApplyDuringUpload(t *testing.T) {
 	}
 	all := stream("some object", 4)
 	send(first, "zINSTREAM\x00"+all[:4])
-	eventually(t, "the command", func() bool { return ts.users() == 1 })
+	testkit.Eventually(t, "the command", func() bool { return ts.users() == 1 })
 	ts.apply(b)
 	second := ts.dial()
 	send(second, "zINSTREAM\x00"+all[:4])
-	eventually(t, "the second command", func() bool { return ts.users() == 2 })
+	testkit.Eventually(t, "the second command", func() bool { return ts.users() == 2 })
 	ts.apply(c)
 	send(second, all[4:])
 	if got := readAll(t, second); got != "stream: b FOUND\x00" {
@@ -77,7 +78,7 @@ func TestApplyDuringUpload(t *testing.T) {
 	if got := readAll(t, first); got != "stream: a FOUND\x00" {
 		t.Errorf("first: %q", got)
 	}
-	eventually(t, "a and b closed", func() bool { return a.closed.Load() && b.closed.Load() })
+	testkit.Eventually(t, "a and b closed", func() bool { return a.closed.Load() && b.closed.Load() })
 	if got := ts.ask("zINSTREAM\x00" + all); got != "stream: c FOUND\x00" || c.closed.Load() {
 		t.Errorf("third: %q", got)
 	}
@@ -85,9 +86,9 @@ func TestApplyDuringUpload(t *testing.T) {
 
 // users is how many commands hold a configuration.
 func (s *Server) users() (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, g := range s.generations {
+	s.generations.mu.Lock()
+	defer s.generations.mu.Unlock()
+	for _, g := range s.generations.inUse {
 		n += g.users
 	}
 	return n
@@ -103,7 +104,7 @@ func TestApplyPassedOn(t *testing.T) {
 	if _, err := io.WriteString(nc, "zINSTREAM\x00"+all[:4]); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the command", func() bool { return ts.users() == 1 })
+	testkit.Eventually(t, "the command", func() bool { return ts.users() == 1 })
 	again := &closing{name: "a"}
 	ts.apply(again)
 	ts.apply(&closing{name: "other"})
@@ -116,7 +117,7 @@ func TestApplyPassedOn(t *testing.T) {
 	if got := readAll(t, nc); got != "stream: a FOUND\x00" {
 		t.Errorf("%q", got)
 	}
-	eventually(t, "the engine closed", again.closed.Load)
+	testkit.Eventually(t, "the engine closed", again.closed.Load)
 }
 
 // TestApplyInSession removes an engine during a scan in a session, which goes on.
@@ -128,7 +129,7 @@ func TestApplyInSession(t *testing.T) {
 	if _, err := io.WriteString(nc, "zIDSESSION\x00"+object); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the scan", func() bool { return a.begun.Load() == 1 })
+	testkit.Eventually(t, "the scan", func() bool { return a.begun.Load() == 1 })
 	ts.apply(b)
 	if _, err := io.WriteString(nc, object); err != nil {
 		t.Fatal(err)
@@ -143,8 +144,8 @@ func TestApplyInSession(t *testing.T) {
 	if got := readRecord(t, nc, 0); got != "1: stream: a FOUND" {
 		t.Errorf("first: %q", got)
 	}
-	eventually(t, "a closed", a.closed.Load)
-	eventually(t, "no users between commands", func() bool { return ts.users() == 0 })
+	testkit.Eventually(t, "a closed", a.closed.Load)
+	testkit.Eventually(t, "no users between commands", func() bool { return ts.users() == 0 })
 }
 
 // TestApplyWithoutListener removes a listener: its clients are served until its socket is
@@ -200,10 +201,10 @@ func TestReloadEngines(t *testing.T) {
 		if got := ts.ask("zRELOAD\x00"); got != "RELOADING\x00" {
 			t.Errorf("reply %q", got)
 		}
-		eventually(t, "the other engine", func() bool { return bad.reloads.Load() == i+1 && ts.reloading.Load() == 1 })
+		testkit.Eventually(t, "the other engine", func() bool { return bad.reloads.Load() == i+1 && ts.reloading.Load() == 1 })
 	}
 	close(slow.release)
-	eventually(t, "the end", func() bool { return ts.reloading.Load() == 0 })
+	testkit.Eventually(t, "the end", func() bool { return ts.reloading.Load() == 0 })
 	if n := slow.reloads.Load(); n != 2 {
 		t.Errorf("the slow engine has loaded %d times, want twice", n)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
+	"polyclam/test/testkit"
 )
 
 // patience ends a test that hangs; nothing is measured by it.
@@ -50,12 +50,7 @@ type testServer struct {
 func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testServer {
 	t.Helper()
 	backendtest.NoLeaks(t)
-	// Socket paths are short: sun_path has 108 bytes.
-	dir, err := os.MkdirTemp("", "polyclam")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := testkit.SocketDir(t)
 	path := filepath.Join(dir, "s")
 	ts := &testServer{t: t, addr: path, log: &syncBuffer{}, stop: make(chan struct{})}
 	ts.cfg = testConfig("unix:"+path, engines)
@@ -85,7 +80,7 @@ func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testS
 		if err := <-served; !errors.Is(err, ErrServerClosed) {
 			t.Errorf("Serve returned %v", err)
 		}
-		eventually(t, "empty spool", func() bool {
+		testkit.Eventually(t, "empty spool", func() bool {
 			st := sp.Stats()
 			return st.Used == 0 && st.Contents == 0 && st.Writers == 0
 		})
@@ -210,12 +205,4 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// eventually waits until f is true.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !f(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
+var eventually = testkit.Eventually // for dataport_test.go

@@ -13,6 +13,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
 func TestSessionDialogues(t *testing.T) {
@@ -142,7 +143,7 @@ func TestSessionDoesNotTimeOutWhileScanning(t *testing.T) {
 		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	nc := ts.dial()
 	io.WriteString(nc, "nIDSESSION\nnINSTREAM\n"+stream("x", 1))
-	eventually(t, "scan", func() bool { return len(ts.running.list()) == 1 })
+	testkit.Eventually(t, "scan", func() bool { return len(ts.running.list()) == 1 })
 	time.AfterFunc(100*time.Millisecond, func() { close(release) })
 	if got := readAll(t, nc); got != "1: stream: OK\nCOMMAND READ TIMED OUT\n" {
 		t.Errorf("got %q", got)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"polyclam/test/testkit"
 )
 
 // drip sends one byte after the other until the other end has had enough.
@@ -51,7 +53,7 @@ func TestSlowClients(t *testing.T) {
 			}
 			nc.Close()
 			<-sent
-			eventually(t, "the end", func() bool { return idleSessions(0)(ts) })
+			testkit.Eventually(t, "the end", func() bool { return idleSessions(0)(ts) })
 			if log := ts.log.String(); !strings.Contains(log, test.reason) || test.reason == "" && log != "" {
 				t.Errorf("the log: %s", log)
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"polyclam/proxy/client"
+	"polyclam/test/testkit"
 )
 
 // listenTCP lets the clients of a test server come over TCP too, where each address of
@@ -83,11 +84,12 @@ func TestConnectionsOfOthers(t *testing.T) {
 	for range served + waiting {
 		hog = append(hog, dialFrom(t, "127.0.0.2", to))
 	}
-	eventually(t, "places", func() bool {
+	testkit.Eventually(t, "places", func() bool {
 		ts.mu.Lock()
 		defer ts.mu.Unlock()
 		k := client.Host(netip.MustParseAddr("127.0.0.2"))
-		return ts.places.served.Held(k) == served && ts.places.waiting.Held(k) == waiting
+		s, w := ts.places.Held(k)
+		return s == served && w == waiting
 	})
 	for range 20 {
 		if nc := dialFrom(t, "127.0.0.2", to); !ended(nc) {
@@ -121,21 +123,24 @@ func TestConnectionsOfOneClient(t *testing.T) {
 		nc := ts.dial()
 		io.WriteString(nc, "zPI")
 	}
-	eventually(t, "all are served", idleSessionsOf(ts, 75))
+	testkit.Eventually(t, "all are served", func() bool { return ts.servedConnections() == 75 && ts.waitingConnections() == 0 })
 	ts.dial()
-	eventually(t, "the next waits", func() bool {
-		ts.mu.Lock()
-		defer ts.mu.Unlock()
-		return ts.places.waiting.Sum() == 1
-	})
+	testkit.Eventually(t, "the next waits", func() bool { return ts.waitingConnections() == 1 })
 }
 
-func idleSessionsOf(ts *testServer, n int64) func() bool {
-	return func() bool {
-		ts.mu.Lock()
-		defer ts.mu.Unlock()
-		return ts.places.served.Sum() == n && ts.places.waiting.Sum() == 0
-	}
+// servedConnections is the number of connections that are served, accepts not counted.
+func (ts *testServer) servedConnections() int64 {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	served, _ := ts.places.Sum()
+	return served
+}
+
+func (ts *testServer) waitingConnections() int64 {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	_, waiting := ts.places.Sum()
+	return waiting
 }
 
 // What waits when the server stops is closed.
@@ -144,13 +149,9 @@ func TestConnectionsThatWaitAtShutdown(t *testing.T) {
 		c.Limits.Connections, c.Limits.Waiting, c.Limits.ClientShare = 3, 10, 50
 	}, eicarOnly())
 	first := ts.dial()
-	eventually(t, "first", func() bool { return idleSessions(1)(ts) })
+	testkit.Eventually(t, "first", func() bool { return idleSessions(1)(ts) })
 	second := ts.dial()
-	eventually(t, "second", func() bool {
-		ts.mu.Lock()
-		defer ts.mu.Unlock()
-		return ts.places.waiting.Sum() == 1
-	})
+	testkit.Eventually(t, "second", func() bool { return ts.waitingConnections() == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := ts.Shutdown(ctx); err != nil {
@@ -168,13 +169,9 @@ func TestConnectionsAfterReload(t *testing.T) {
 	}
 	ts := newServer(t, set(3), eicarOnly())
 	ts.dial()
-	eventually(t, "first", func() bool { return idleSessions(1)(ts) })
+	testkit.Eventually(t, "first", func() bool { return idleSessions(1)(ts) })
 	second := ts.dial()
-	eventually(t, "second", func() bool {
-		ts.mu.Lock()
-		defer ts.mu.Unlock()
-		return ts.places.waiting.Sum() == 1
-	})
+	testkit.Eventually(t, "second", func() bool { return ts.waitingConnections() == 1 })
 	next := testConfig(ts.cfg.Listeners[0].Address, []testEngine{eicarOnly()})
 	set(10)(next)
 	ts.Apply(next)

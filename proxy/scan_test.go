@@ -11,6 +11,7 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/proxy/policy"
+	"polyclam/test/testkit"
 )
 
 func says(c backends.Category) *backendtest.Fake {
@@ -78,7 +79,7 @@ func TestFirstVirusCancelsTheRest(t *testing.T) {
 	if err := <-ended; err != nil && err != io.EOF {
 		t.Errorf("reading the content of a scan called off: %v", err)
 	}
-	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"cancelled":true`) })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"cancelled":true`) })
 }
 
 func TestFirstVirusWait(t *testing.T) {
@@ -90,7 +91,7 @@ func TestFirstVirusWait(t *testing.T) {
 	if got := ts.ask("nINSTREAM\n" + stream("content", 7)); got != "stream: V FOUND\n" {
 		t.Errorf("got %q", got)
 	}
-	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
 	if strings.Contains(ts.log.String(), "cancelled") {
 		t.Errorf("the second engine was not waited for: %s", ts.log)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"polyclam/backends/backendtest"
 	"polyclam/proxy/status"
+	"polyclam/test/testkit"
 )
 
 func TestCommands(t *testing.T) {
@@ -79,7 +80,7 @@ func TestClientGoneInStreamLeavesNoVerdict(t *testing.T) {
 	if got := readAll(t, nc); got != "" {
 		t.Errorf("got %q, want nothing", got)
 	}
-	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), "client gone") })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), "client gone") })
 	if strings.Contains(ts.log.String(), `"scanned"`) {
 		t.Errorf("a verdict in the log: %s", ts.log)
 	}
@@ -159,7 +160,7 @@ func TestTimeouts(t *testing.T) {
 func TestScanLogLine(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	ts.ask("zINSTREAM\x00" + stream("abc", 3))
-	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
 	var line map[string]any
 	if err := json.Unmarshal([]byte(strings.Split(ts.log.String(), "\n")[0]), &line); err != nil {
 		t.Fatal(err)

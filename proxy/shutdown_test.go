@@ -11,6 +11,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
 func TestShutdown(t *testing.T) {
@@ -44,14 +45,14 @@ func TestShutdown(t *testing.T) {
 			ts := newServer(t, nil, testEngine{name: "slow", backend: slow})
 			nc := ts.dial()
 			io.WriteString(nc, tt.send)
-			eventually(t, "start", func() bool { return tt.started(ts) })
+			testkit.Eventually(t, "start", func() bool { return tt.started(ts) })
 			done := make(chan error, 1)
 			go func() {
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				defer cancel()
 				done <- ts.Shutdown(ctx)
 			}()
-			eventually(t, "closing", ts.isClosing)
+			testkit.Eventually(t, "closing", ts.isClosing)
 			if tt.during != nil {
 				tt.during(nc)
 			}
@@ -80,11 +81,11 @@ func TestShutdownAnswersPipelinedCommands(t *testing.T) {
 		defer close(sent)
 		io.WriteString(nc, strings.Repeat("nINSTREAM\n"+stream("ab", 2), 3)+strings.Repeat("nPING\n", n))
 	}()
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
 	<-sent
 	done := make(chan error, 1)
 	go func() { done <- ts.Shutdown(t.Context()) }()
-	eventually(t, "stopping", ts.isClosing)
+	testkit.Eventually(t, "stopping", ts.isClosing)
 	close(release)
 	got := readAll(t, nc)
 	if scans, pings := strings.Count(got, ": stream: OK\n"), strings.Count(got, ": PONG\n"); scans != 3 || pings != n {
@@ -99,7 +100,7 @@ func TestShutdownOutOfGrace(t *testing.T) {
 	ts := newServer(t, nil, testEngine{name: "slow", backend: &backendtest.Fake{Hang: true}})
 	nc := ts.dial()
 	io.WriteString(nc, "zINSTREAM\x00"+stream("ab", 2))
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if err := ts.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -114,7 +115,7 @@ func TestShutdownOutOfGrace(t *testing.T) {
 func TestConnectionLimit(t *testing.T) {
 	ts := newServer(t, func(c *Config) { c.Limits.Connections = 1 }, eicarOnly())
 	first := ts.dial()
-	eventually(t, "first", func() bool { return idleSessions(1)(ts) })
+	testkit.Eventually(t, "first", func() bool { return idleSessions(1)(ts) })
 	second := ts.dial()
 	io.WriteString(second, "zPING\x00")
 	io.WriteString(first, "zPING\x00")
@@ -133,7 +134,7 @@ func TestApply(t *testing.T) {
 	ts := newServer(t, nil, testEngine{name: "a", backend: &backendtest.Fake{Result: backends.Result{Category: backends.Encrypted}, Until: release}})
 	nc := ts.dial()
 	io.WriteString(nc, "nINSTREAM\n"+stream("x", 1))
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
 	next := testConfig(ts.cfg.Listeners[0].Address, []testEngine{{name: "b", backend: backendtest.Says(backends.Found(1, "V"))}})
 	ts.Apply(next)
 	if got := ts.ask("nINSTREAM\n" + stream("x", 1)); got != "stream: V FOUND\n" {

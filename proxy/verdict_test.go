@@ -18,6 +18,7 @@ import (
 	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/testfile"
+	"polyclam/test/testkit"
 )
 
 // TestFirstVirusOfAny: with first_virus = "answer" a slow engine does not delay FOUND,
@@ -102,7 +103,7 @@ func TestBothAreShown(t *testing.T) {
 		!strings.Contains(got[3], "engine=a action_by=b") {
 		t.Errorf("got %q", got)
 	}
-	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
 	for _, want := range []string{
 		`"engine":"a","action_by":"b"`,
 		`"b":{"category":"encrypted"`, `"failure":"swerr","detail":"a.txt is locked","error":"virus data missing"`,
@@ -122,7 +123,7 @@ func TestPassedByRule(t *testing.T) {
 	if !strings.HasPrefix(got, "stream: OK\n") || !strings.Contains(got, `passed=PUA.X rule="^PUA\\."`) {
 		t.Errorf("got %q", got)
 	}
-	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
 	if want := `"passed":["PUA.X"],"rule":["^PUA\\\\."]`; !strings.Contains(ts.log.String(), want) {
 		t.Errorf("no %s in %s", want, ts.log)
 	}
@@ -166,7 +167,7 @@ func TestOwnControlComesBack(t *testing.T) {
 			if got := <-replies; !strings.HasSuffix(got, " ERROR\n") {
 				t.Errorf("the loop was told %q", got)
 			}
-			eventually(t, "reason", func() bool {
+			testkit.Eventually(t, "reason", func() bool {
 				return looping.Status().Nodes[0].Reason == "asks polyclam itself, through the listener unix:"+ts.addr
 			})
 			status := ts.ask("nXSTATUS\n")

@@ -18,6 +18,7 @@ import (
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
 	"polyclam/test/fusetest"
+	"polyclam/test/testkit"
 )
 
 // askInBubble sends one packet to a server of its own in the bubble of a synctest,
@@ -126,7 +127,7 @@ func TestShutdownInDirectory(t *testing.T) {
 			}, testEngine{name: "fake", backend: &backendtest.Fake{Hang: true}})
 			nc := ts.dial()
 			fmt.Fprintf(nc, test.send, dir)
-			eventually(t, "scan", func() bool { return len(ts.running.list()) > 0 })
+			testkit.Eventually(t, "scan", func() bool { return len(ts.running.list()) > 0 })
 			over, cancel := context.WithCancel(t.Context())
 			cancel()
 			ts.Shutdown(over)
@@ -143,7 +144,7 @@ func TestWalkLog(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	dir := tree(t, "a", "x", "b", "x", "c/d", "x")
 	ts.ask("nCONTSCAN " + dir + "\n")
-	eventually(t, "a line for each file", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 3 })
+	testkit.Eventually(t, "a line for each file", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 3 })
 }
 
 // A directory that can be opened but not read to its end is never OK.

@@ -11,6 +11,7 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/proxy/spool"
+	"polyclam/test/testkit"
 )
 
 // stuck is an engine that scans until it is called off. It says why on the channel.
@@ -46,7 +47,7 @@ func TestClientGoneDuringScan(t *testing.T) {
 			ts := newServer(t, nil, e)
 			nc := ts.dial()
 			io.WriteString(nc, test.send)
-			eventually(t, "scan", func() bool { return len(ts.running.list()) > 0 })
+			testkit.Eventually(t, "scan", func() bool { return len(ts.running.list()) > 0 })
 			if test.half {
 				nc.CloseWrite()
 			}
@@ -59,8 +60,8 @@ func TestClientGoneDuringScan(t *testing.T) {
 			case <-time.After(patience):
 				t.Fatal("not called off")
 			}
-			eventually(t, "a log line", func() bool { return countLines(ts.log.String(), "not scanned") > 0 })
-			eventually(t, "the end of the session", func() bool { return idleSessions(0)(ts) && scansRunning(0)(ts) })
+			testkit.Eventually(t, "a log line", func() bool { return countLines(ts.log.String(), "not scanned") > 0 })
+			testkit.Eventually(t, "the end of the session", func() bool { return idleSessions(0)(ts) && scansRunning(0)(ts) })
 			if log := ts.log.String(); countLines(log, "scanned") > 0 || !strings.Contains(log, `"reason":"client gone"`) {
 				t.Errorf("the log: %s", log)
 			}
@@ -78,7 +79,7 @@ func TestHalfCloseIsNoHangup(t *testing.T) {
 		io.WriteString(nc, "zINSTREAM\x00"+stream("x", 1))
 		nc.(interface{ CloseWrite() error }).CloseWrite()
 	}
-	eventually(t, "they are watched", func() bool {
+	testkit.Eventually(t, "they are watched", func() bool {
 		ts.mu.Lock()
 		defer ts.mu.Unlock()
 		n := 0
@@ -105,7 +106,7 @@ func TestClientResetDuringScan(t *testing.T) {
 	ts := newServer(t, overTCP(nil), e)
 	nc := dialFrom(t, "127.0.0.2", ts.listenTCP())
 	io.WriteString(nc, "zINSTREAM\x00"+stream("x", 1))
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
 	nc.(*net.TCPConn).SetLinger(0)
 	nc.Close()
 	if err := <-ends; err != errGone {
@@ -124,18 +125,18 @@ func TestClientGoneWhileItWaitsForASlot(t *testing.T) {
 			io.WriteString(nc, "zINSTREAM\x00"+stream("x", 1))
 			clients = append(clients, nc)
 		}
-		eventually(t, "scans", scansRunningOf(ts, running+n))
+		testkit.Eventually(t, "scans", scansRunningOf(ts, running+n))
 		return clients
 	}
 	busy := begin(10) // all slots
 	for _, nc := range begin(30) {
 		nc.Close()
 	}
-	eventually(t, "those are called off", scansRunningOf(ts, 10))
+	testkit.Eventually(t, "those are called off", scansRunningOf(ts, 10))
 	if len(ends) > 0 {
 		t.Errorf("%d came to the engine", len(ends))
 	}
-	eventually(t, "log lines", func() bool { return countLines(ts.log.String(), "not scanned") == 30 })
+	testkit.Eventually(t, "log lines", func() bool { return countLines(ts.log.String(), "not scanned") == 30 })
 	for _, nc := range busy {
 		nc.Close()
 	}
@@ -153,13 +154,13 @@ func TestClientGoneWhileItWaitsForTheSpool(t *testing.T) {
 	}
 	full := ts.dial()
 	io.WriteString(full, "zINSTREAM\x00"+strings.TrimSuffix(stream(strings.Repeat("x", 60<<10), 4<<10), "\x00\x00\x00\x00"))
-	eventually(t, "full", func() bool { return ts.spool.Stats().Used >= 60<<10 })
+	testkit.Eventually(t, "full", func() bool { return ts.spool.Stats().Used >= 60<<10 })
 	nc := ts.dial()
 	io.WriteString(nc, "zINSTREAM\x00"+stream(strings.Repeat("x", 16<<10), 16<<10))
-	eventually(t, "it waits", func() bool { return ts.spool.Stats().Waiting == 1 })
+	testkit.Eventually(t, "it waits", func() bool { return ts.spool.Stats().Waiting == 1 })
 	nc.Close()
-	eventually(t, "it waits no longer", func() bool { return ts.spool.Stats().Waiting == 0 })
-	eventually(t, "a log line", func() bool { return strings.Contains(ts.log.String(), `"reason":"client gone"`) })
+	testkit.Eventually(t, "it waits no longer", func() bool { return ts.spool.Stats().Waiting == 0 })
+	testkit.Eventually(t, "a log line", func() bool { return strings.Contains(ts.log.String(), `"reason":"client gone"`) })
 	full.Close()
 }
 
@@ -170,7 +171,7 @@ func TestSessionGoesOnAfterWatch(t *testing.T) {
 		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	nc := ts.dial()
 	io.WriteString(nc, "nIDSESSION\nnINSTREAM\n"+stream("x", 1)+"nINSTREAM\n"+stream("y", 1))
-	eventually(t, "the reader is watched", func() bool {
+	testkit.Eventually(t, "the reader is watched", func() bool {
 		ts.mu.Lock()
 		defer ts.mu.Unlock()
 		for s := range ts.sessions {

@@ -13,6 +13,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
 // A client of a session that sends and does not read is cut off, and nothing more is
@@ -54,7 +55,7 @@ func TestSessionThatIsNotRead(t *testing.T) {
 			nc := ts.dial()
 			io.WriteString(nc, "zIDSESSION\x00")
 			flood(t, nc, tt.command, files...)
-			eventually(t, "session ended", func() bool {
+			testkit.Eventually(t, "session ended", func() bool {
 				ts.mu.Lock()
 				defer ts.mu.Unlock()
 				return len(ts.sessions) == 0
@@ -83,11 +84,11 @@ func TestSessionCutOffEndsScans(t *testing.T) {
 		testEngine{name: "slow", backend: hang})
 	nc := ts.dial()
 	io.WriteString(nc, "zIDSESSION\x00zINSTREAM\x00"+stream("a", 1)+"zINSTREAM\x00"+stream("b", 1))
-	eventually(t, "scans", func() bool { return begun.Load() == 2 })
+	testkit.Eventually(t, "scans", func() bool { return begun.Load() == 2 })
 	// The third waits for a slot; with its neighbours it is received already.
 	go io.WriteString(nc, strings.Repeat("zVERSIONCOMMANDS\x00", 5000))
-	eventually(t, "scans called off", func() bool { return ended.Load() == 2 })
-	eventually(t, "session ended", func() bool { return len(ts.running.list()) == 0 })
+	testkit.Eventually(t, "scans called off", func() bool { return ended.Load() == 2 })
+	testkit.Eventually(t, "session ended", func() bool { return len(ts.running.list()) == 0 })
 	if n := begun.Load(); n != 2 {
 		t.Errorf("%d scans, want 2", n)
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/test/testkit"
 )
 
 // write makes a file and returns its path.
@@ -35,7 +37,7 @@ func open(t *testing.T, path string, flags int) int {
 // closed waits until fd is closed.
 func closed(t *testing.T, fd int) {
 	t.Helper()
-	eventually(t, "the descriptor is closed", func() bool {
+	testkit.Eventually(t, "the descriptor is closed", func() bool {
 		_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 		return err == unix.EBADF
 	})

@@ -17,6 +17,7 @@ import (
 
 	"polyclam/proxy/client"
 	"polyclam/test/fusetest"
+	"polyclam/test/testkit"
 )
 
 // soon is a context for what is going to hang.
@@ -47,7 +48,7 @@ func TestForeign(t *testing.T) {
 		}
 		o.File.Close()
 	}
-	eventually(t, "the files are closed", func() bool { return fs.Asked(fusetest.Flush) == 2 && p.Stats().Busy == 0 })
+	testkit.Eventually(t, "the files are closed", func() bool { return fs.Asked(fusetest.Flush) == 2 && p.Stats().Busy == 0 })
 }
 
 // A file that holds more or less than its size says is refused: another reader would
@@ -128,8 +129,8 @@ func TestForeignHangs(t *testing.T) {
 				t.Error("the file was polled")
 			}
 			fs.Abort()
-			eventually(t, "all threads come back", func() bool { return p.Stats() == Stats{Limit: 8} })
-			eventually(t, "all descriptors are closed", func() bool { return descriptors(t) <= before })
+			testkit.Eventually(t, "all threads come back", func() bool { return p.Stats() == Stats{Limit: 8} })
+			testkit.Eventually(t, "all descriptors are closed", func() bool { return descriptors(t) <= before })
 		})
 	}
 }
@@ -145,7 +146,7 @@ func TestForeignDoesNotClose(t *testing.T) {
 	}
 	late := open(t, fs.Path("f"), unix.O_RDONLY)
 	p.Discard(client.User(1), late)
-	eventually(t, "closes hang", func() bool { return fs.Asked(fusetest.Flush) == 3 })
+	testkit.Eventually(t, "closes hang", func() bool { return fs.Asked(fusetest.Flush) == 3 })
 	if st := p.Stats(); st.Busy != 3 || st.Closing != 1 {
 		t.Errorf("%+v", st)
 	}
@@ -166,32 +167,30 @@ func TestForeignDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := NewMemory().Walk()
-	b, err := o.Dir.Read(as(1), Everything, m)
-	if b.Len() != 400 || !b.Last || err != nil {
-		t.Errorf("%d entries, last %v, %v", b.Len(), b.Last, err)
+	b, err := o.Dir.read(as(1), everything, m)
+	if len(b.entries) != 400 || !b.last || err != nil {
+		t.Errorf("%d entries, last %v, %v", len(b.entries), b.last, err)
 	}
-	b.Free()
+	b.free()
 	fs.Fail(fusetest.Readdir, unix.EIO)
-	if err := o.Dir.Rewind(as(1)); err != nil {
+	if err := o.Dir.rewind(as(1)); err != nil {
 		t.Fatal(err)
 	}
-	b, err = o.Dir.Read(as(1), Everything, m)
-	if !errors.Is(err, unix.EIO) || !b.Last {
-		t.Errorf("%d entries, last %v, %v", b.Len(), b.Last, err)
+	b, err = o.Dir.read(as(1), everything, m)
+	if !errors.Is(err, unix.EIO) || !b.last {
+		t.Errorf("%d entries, last %v, %v", len(b.entries), b.last, err)
 	}
-	b.Free()
+	b.free()
 	fs.Hang(fusetest.Readdir)
-	b, err = o.Dir.Read(soon(t), Everything, m)
-	if b.Len() > 0 || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%d entries, %v", b.Len(), err)
+	b, err = o.Dir.read(soon(t), everything, m)
+	if len(b.entries) > 0 || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%d entries, %v", len(b.entries), err)
 	}
-	b.Free()
+	b.free()
 	o.Dir.Close()
 	fs.Abort()
-	eventually(t, "all threads come back", func() bool { return p.Stats() == Stats{Limit: 8} })
-	if m.left != MemoryOfWalk || m.all.left != MemoryOfAll {
-		t.Errorf("%d and %d bytes are left", m.left, m.all.left)
-	}
+	testkit.Eventually(t, "all threads come back", func() bool { return p.Stats() == Stats{Limit: 8} })
+	wantAllMemory(t, m)
 }
 
 func descriptors(t *testing.T) int {
@@ -290,7 +289,7 @@ func TestOpenLeased(t *testing.T) {
 	if o, err := p.Open(ctx, nil, path); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "lease") {
 		t.Errorf("got %+v, %v", o, err)
 	}
-	eventually(t, "no thread waits", func() bool { return p.Stats().Busy == 0 })
+	testkit.Eventually(t, "no thread waits", func() bool { return p.Stats().Busy == 0 })
 	go giveUp()
 	o, err := p.Open(as(1), nil, path)
 	if err != nil {

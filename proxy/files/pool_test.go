@@ -10,17 +10,8 @@ import (
 	"time"
 
 	"polyclam/proxy/client"
+	"polyclam/test/testkit"
 )
-
-// eventually waits for what another goroutine is about to do.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
 
 func as(uid uint32) context.Context {
 	return client.NewContext(context.Background(), client.User(uid))
@@ -64,7 +55,7 @@ func TestWrittenOff(t *testing.T) {
 		t.Errorf("another client: %d, %v", n, err)
 	}
 	close(release)
-	eventually(t, "all threads come back", func() bool { return p.Stats() == Stats{Limit: 8} })
+	testkit.Eventually(t, "all threads come back", func() bool { return p.Stats() == Stats{Limit: 8} })
 	if dropped.Load() != 42 {
 		t.Errorf("dropped %d, want 42", dropped.Load())
 	}
@@ -90,7 +81,7 @@ func TestTurns(t *testing.T) {
 				return 0, nil
 			}, nil)
 		})
-		eventually(t, "the operation waits", func() bool { return p.Stats().Waiting == i+1 })
+		testkit.Eventually(t, "the operation waits", func() bool { return p.Stats().Waiting == i+1 })
 	}
 	close(release)
 	wg.Wait()
@@ -139,11 +130,11 @@ func TestCrowded(t *testing.T) {
 	p := NewPool(4)
 	release := make(chan struct{})
 	for range 3 {
-		p.later(client.User(1), func() { <-release })
+		p.closeLater(client.User(1), func() { <-release })
 	}
 	var closed atomic.Int32
 	for range maxClosing {
-		p.later(client.User(1), func() { closed.Add(1) })
+		p.closeLater(client.User(1), func() { closed.Add(1) })
 	}
 	if !p.Crowded(client.User(1)) || p.Crowded(client.User(2)) {
 		t.Error("the wrong client is crowded")
@@ -152,7 +143,7 @@ func TestCrowded(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	close(release)
-	eventually(t, "everything is closed", func() bool { return p.Stats() == Stats{Limit: 4} && closed.Load() == maxClosing })
+	testkit.Eventually(t, "everything is closed", func() bool { return p.Stats() == Stats{Limit: 4} && closed.Load() == maxClosing })
 }
 
 // Many clients with operations that return early, late and never: no thread too many,
@@ -183,7 +174,7 @@ func TestChaos(t *testing.T) {
 	}
 	wg.Wait()
 	close(never)
-	eventually(t, "the pool is empty", func() bool { return p.Stats() == Stats{Limit: limit} })
+	testkit.Eventually(t, "the pool is empty", func() bool { return p.Stats() == Stats{Limit: limit} })
 	if most.Load() > limit {
 		t.Errorf("%d operations at a time, want %d", most.Load(), limit)
 	}

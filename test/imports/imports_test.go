@@ -72,6 +72,7 @@ var rules = map[string][]string{
 	"cmd":                                           {"*"},
 	"protocol":                                      {},
 	"proxy":                                         {"backends", "github.com/rs/zerolog", "golang.org/x/sys/unix", "protocol", "proxy/*"},
+	"proxy/budget":                                  {"proxy/client"},
 	"proxy/client":                                  {"golang.org/x/sys/unix"},
 	"proxy/files":                                   {"golang.org/x/sys/unix", "proxy/client"},
 	"proxy/policy":                                  {"backends"},
