@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/proxy/client"
+	"polyclam/proxy/files"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
@@ -20,7 +21,7 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 		return
 	}
 	srv := r.s.srv
-	if !srv.log.Info().Enabled() {
+	if !srv.log.WithLevel(scanLevel(v)).Enabled() {
 		return
 	}
 	who := r.s.client() // now: the connection may be closed when the line is written
@@ -47,8 +48,16 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 	})
 }
 
+// scanLevel is the level of the log line of a scan: a warning if a failure decided.
+func scanLevel(v policy.Verdict) zerolog.Level {
+	if v.Category.IsFailure() || v.Cause.IsFailure() {
+		return zerolog.WarnLevel
+	}
+	return zerolog.InfoLevel
+}
+
 func (r *request) scanLine(who, name string, size int64, h hash, v policy.Verdict, elapsed time.Duration) {
-	e := r.describe(r.s.srv.log.Info(), who, name).Int64("size", size)
+	e := r.describe(r.s.srv.log.WithLevel(scanLevel(v)), who, name).Int64("size", size)
 	if h.sum != "" {
 		e = e.Str("sha256", h.sum)
 	}
@@ -125,23 +134,45 @@ func cancelledByClient(v policy.Verdict) bool {
 	return false
 }
 
-// notScanned writes the log line of an object that no engine received.
+// notScanned writes the log line of an object that no engine received. It is a warning if
+// the spool or a file system failed, and not the client.
 func (r *request) notScanned(name, reason string, err error) {
-	e := r.about(r.s.srv.log.Info(), name).Str("reason", escape(reason, maxLoggedName))
+	level := zerolog.InfoLevel
+	var stuck *files.StuckError
+	if errors.Is(err, spool.ErrQuota) || errors.Is(err, spool.ErrStorage) || errors.As(err, &stuck) {
+		level = zerolog.WarnLevel
+	}
+	r.logNotScanned(level, name, reason, err)
+}
+
+func (r *request) logNotScanned(level zerolog.Level, name, reason string, err error) {
+	e := r.about(r.s.srv.log.WithLevel(level), name).Str("reason", escape(reason, maxLoggedName))
 	if err != nil {
 		e = e.Str("error", escape(err.Error(), 2*maxLoggedName))
 	}
 	e.Msg("not scanned")
 }
 
-// about adds the fields that every log line of a request has.
+// logRefusal writes the log line of a command that was refused.
+func (r *request) logRefusal(reason string) {
+	e := r.fields(r.s.srv.log.Info(), r.s.client())
+	if r.cmd.Arg != "" {
+		e = e.Str("object", escape(r.cmd.Arg, maxLoggedPath))
+	}
+	e.Str("reason", reason).Msg("command refused")
+}
+
+// about adds the fields that every log line about an object has.
 func (r *request) about(e *zerolog.Event, name string) *zerolog.Event {
 	return r.describe(e, r.s.client(), name)
 }
 
 func (r *request) describe(e *zerolog.Event, who, name string) *zerolog.Event {
-	return e.Uint64("id", r.number).Str("client", who).Str("listener", r.s.address).
-		Str("command", string(r.cmd.Verb)).Str("object", escape(name, maxLoggedPath))
+	return r.fields(e, who).Str("object", escape(name, maxLoggedPath))
+}
+
+func (r *request) fields(e *zerolog.Event, who string) *zerolog.Event {
+	return e.Uint64("id", r.number).Str("client", who).Str("listener", r.s.address).Str("command", string(r.cmd.Verb))
 }
 
 func milliseconds(d time.Duration) float64 {

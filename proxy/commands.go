@@ -32,21 +32,21 @@ func (r *request) answer() {
 	case protocol.VerbScan, protocol.VerbContScan, protocol.VerbMultiScan, protocol.VerbAllMatchScan,
 		protocol.VerbXScan, protocol.VerbXContScan:
 		if !r.lst.PathCommands {
-			r.unavailable()
+			r.unavailable("path_commands")
 			return
 		}
 		scanPath(r)
 	case protocol.VerbDetStats, protocol.VerbDetStatsClear:
 		// Removed from clamd, which closes the connection without a reply.
 	default:
-		r.sendError("UNKNOWN COMMAND")
+		r.unknown()
 	}
 }
 
 // reload answers RELOAD.
 func (r *request) reload() {
 	if !r.lst.ReloadCommand {
-		r.unavailable()
+		r.unavailable("reload_command")
 		return
 	}
 	r.send("RELOADING")
@@ -57,7 +57,7 @@ func (r *request) reload() {
 // are out of date. If an engine does not answer, neither of clamd's two replies is right.
 func (r *request) selfCheck() {
 	if !r.lst.ReloadCommand {
-		r.unavailable()
+		r.unavailable("reload_command")
 		return
 	}
 	upToDate, err := r.s.srv.selfCheck(r.s.ctx, r.cfg.Engines)
@@ -75,7 +75,7 @@ func (r *request) selfCheck() {
 // shutdown answers SHUTDOWN.
 func (r *request) shutdown() {
 	if !r.lst.ShutdownCommand {
-		r.unavailable()
+		r.unavailable("shutdown_command")
 		return
 	}
 	r.s.srv.log.Info().Str("client", r.s.client()).Str("listener", r.s.address).Msg("shutdown command")

@@ -8,7 +8,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/proxy/budget"
-	"polyclam/proxy/client"
 )
 
 // refusalPause is the least time between two log lines about refused connections.
@@ -72,19 +71,19 @@ func (cs *connections) leave() {
 	cs.fillRoom()
 }
 
-// moreRoom takes a second place for a session of client k, and reports false if there is
-// none. It does not wait: sessions that wait would hold what others wait for.
-func (cs *connections) moreRoom(k client.Key) bool {
+// takeSecondPlace takes the place of another connection for c, and reports false if there
+// is none. It does not wait: sessions that wait would hold what others wait for.
+func (cs *connections) takeSecondPlace(c *session) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return !cs.closing && cs.places.Take(k, cs.limits().connections())
+	return !cs.closing && cs.places.Take(c.key, cs.limits().connections())
 }
 
-// lessRoom returns what moreRoom took.
-func (cs *connections) lessRoom(k client.Key) {
+// giveSecondPlace returns what takeSecondPlace took.
+func (cs *connections) giveSecondPlace(c *session) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.places.Give(k)
+	cs.places.Give(c.key)
 	cs.fillRoom()
 }
 

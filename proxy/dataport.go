@@ -22,12 +22,12 @@ func (r *request) stream() {
 		r.sendError("UNKNOWN COMMAND") // as clamd 1.4.6 says
 		return
 	}
-	if !r.s.srv.moreRoom(r.s.key) {
+	if !r.s.srv.takeSecondPlace(r.s) {
 		r.notScanned("stream", "connections", nil)
 		r.fail(r.lst.Profile.Error("stream", "Too many connections"))
 		return
 	}
-	defer r.s.srv.lessRoom(r.s.key)
+	defer r.s.srv.giveSecondPlace(r.s)
 	port, err := r.s.conn.OpenDataPort(r.lst.StreamPorts, r.refused())
 	if err != nil {
 		r.lost(err)

@@ -12,7 +12,6 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
-	"polyclam/protocol"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
@@ -218,18 +217,4 @@ func TestLateEngineReported(t *testing.T) {
 	testkit.Eventually(t, "log line", func() bool {
 		return strings.Contains(ts.log.String(), why) && strings.Contains(ts.log.String(), `"counts":false`)
 	})
-}
-
-// TestNodeFields checks that the status says what is out of the ordinary, and only then.
-func TestNodeFields(t *testing.T) {
-	get := func(u engine.Status, n engine.NodeStatus) string {
-		return protocol.Record{Object: "status", Fields: nodeFields(u, n), Word: "NODE"}.String()
-	}
-	if got := get(engine.Status{}, engine.NodeStatus{}); strings.Contains(got, "limit=") || strings.Contains(got, "withheld=") {
-		t.Errorf("got %q", got)
-	}
-	got := get(engine.Status{Withheld: 2}, engine.NodeStatus{Limit: 5})
-	if !strings.Contains(got, " limit=5 ") || !strings.Contains(got, " withheld=2 ") {
-		t.Errorf("got %q", got)
-	}
 }

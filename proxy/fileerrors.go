@@ -13,6 +13,12 @@ import (
 	"polyclam/proxy/spool"
 )
 
+// Words for scans that ended early.
+const (
+	timedOut    = "Exceeded time limit ERROR"
+	interrupted = "Scan interrupted ERROR"
+)
+
 // pathError returns clamd 1.4.6's words for why a path could not be scanned.
 func pathError(err error) string {
 	var open *files.OpenError
@@ -54,9 +60,9 @@ func descriptorError(err error) string {
 // stuckError returns the words for a file system that did not answer in time.
 func stuckError(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "Exceeded time limit ERROR"
+		return timedOut
 	}
-	return "Scan interrupted ERROR"
+	return interrupted
 }
 
 // strerror is the C library's text of errno, which starts with a capital letter where

@@ -164,7 +164,7 @@ func (ids *idSession) answer(r *request) bool {
 		return true
 	case protocol.VerbScan, protocol.VerbXScan:
 		if !r.lst.PathCommands {
-			r.unavailable()
+			r.unavailable("path_commands")
 			return false
 		}
 		ids.run(r, func() { scanPath(r) })
@@ -186,6 +186,7 @@ func (ids *idSession) answer(r *request) bool {
 	case protocol.VerbEnd:
 		return false
 	}
+	r.logRefusal("unknown command, or one that is not allowed inside IDSESSION")
 	r.sendError("Command invalid inside IDSESSION. ERROR")
 	return false
 }

@@ -80,8 +80,17 @@ func (r *request) fail(reply status.Reply) {
 // client understands them.
 func (r *request) sendError(text string) { r.reply(r.lst.Profile.ProtocolError(text)) }
 
-// unavailable refuses a command that is switched off, in the words of clamd 1.5.
-func (r *request) unavailable() { r.fail(r.lst.Profile.ProtocolError("COMMAND UNAVAILABLE")) }
+// unavailable refuses a command that key switches off, in the words of clamd 1.5.
+func (r *request) unavailable(key string) {
+	r.logRefusal("switched off for this listener (key " + key + ")")
+	r.fail(r.lst.Profile.ProtocolError("COMMAND UNAVAILABLE"))
+}
+
+// unknown refuses a command that clamd does not have either.
+func (r *request) unknown() {
+	r.logRefusal("unknown command")
+	r.sendError("UNKNOWN COMMAND")
+}
 
 // refuse answers input that could not be read as a command.
 func (r *request) refuse(err error) {

@@ -49,8 +49,8 @@ func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *
 	switch {
 	case errors.Is(err, protocol.ErrStreamLimit):
 		w.Abort()
+		r.notScanned("stream", "size limit exceeded", r.overLimit(stream))
 		stream.Drain(drainQuiet, drainTotal, drainBytes)
-		r.notScanned("stream", "size limit exceeded", nil)
 		r.fail(r.lst.Profile.SizeLimit())
 	case errors.As(err, &writeErr):
 		w.Abort()
@@ -67,6 +67,15 @@ func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *
 		r.lost(err)
 	}
 	return nil
+}
+
+// overLimit describes how a stream exceeded its limit, for the log. The length of its
+// chunk shows that a client speaks another protocol.
+func (r *request) overLimit(stream *protocol.Stream) error {
+	if r.cmd.Verb == protocol.VerbStream { // its chunks are not the client's
+		return fmt.Errorf("more than %d bytes (key stream)", r.cfg.Limits.Stream)
+	}
+	return fmt.Errorf("a chunk of %d bytes exceeds the limit of %d bytes for a stream (key stream)", stream.Excess(), r.cfg.Limits.Stream)
 }
 
 // tooSlow names the limit that ended a stream, for the log.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/rs/zerolog"
+
 	"polyclam/protocol"
 	"polyclam/proxy/files"
 	"polyclam/proxy/spool"
@@ -39,7 +41,11 @@ func scanPath(r *request) {
 	}
 	if w.missed != "" {
 		words, reason := w.whyCutOff()
-		r.notScanned(w.missed, reason, nil)
+		level := zerolog.WarnLevel
+		if words == interrupted {
+			level = zerolog.InfoLevel // the client has gone, or the daemon stops
+		}
+		r.logNotScanned(level, w.missed, reason, nil)
 		w.reply.cutOff(path, words, unasked(r.cfg.Engines, r.lst.Policy, reason))
 	}
 	w.reply.finish(okPath)
@@ -272,16 +278,15 @@ func (w *walk) over(next string) bool {
 
 // whyCutOff returns clamd's words for a walk that ended early, and the reason.
 func (w *walk) whyCutOff() (words, reason string) {
-	const late, interrupted = "Exceeded time limit ERROR", "Scan interrupted ERROR"
 	within := w.r.lst.Profile.AnswerWithin
 	switch {
 	case errors.Is(w.crowded, context.DeadlineExceeded):
-		return late, fmt.Sprintf("answer_within, %v, was over while this waited for other walks through directories to end; "+
+		return timedOut, fmt.Sprintf("answer_within, %v, was over while this waited for other walks through directories to end; "+
 			"to let more walks run at the same time, raise limits.connections, or limits.client_share for those of one client", within)
 	case errors.Is(w.ctx.Err(), context.DeadlineExceeded):
-		return late, fmt.Sprintf("answer_within, %v for the whole directory, was over before this and what follows it", within)
+		return timedOut, fmt.Sprintf("answer_within, %v for the whole directory, was over before this and what follows it", within)
 	case w.ctx.Err() == nil: // stuck
-		return late, "the file system of what came before this and what follows it did not answer"
+		return timedOut, "the file system of what came before this and what follows it did not answer"
 	case w.r.s.srv.ctx.Err() != nil:
 		return interrupted, "the daemon stopped before this and what follows it; shutdown_grace is how long it waits"
 	}

@@ -21,8 +21,8 @@ const watchAfter = 20 * time.Millisecond
 // answers keepalives.
 type watch struct {
 	conn *protocol.Conn
-	gone func()
 	list *watchList
+	gone func()
 
 	mu      sync.Mutex
 	users   int           // waits under way
@@ -32,6 +32,10 @@ type watch struct {
 	listed     bool
 	since      time.Time
 	prev, next *watch
+}
+
+func (w *watch) init(conn *protocol.Conn, list *watchList, gone func()) {
+	w.conn, w.list, w.gone = conn, list, gone
 }
 
 // begin is called before a wait. Until end the connection must not be read.
