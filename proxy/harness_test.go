@@ -24,7 +24,7 @@ import (
 	"polyclam/test/testkit"
 )
 
-// patience ends a test that hangs; nothing is measured by it.
+// patience ends a test that hangs. No assertion depends on it.
 const patience = 20 * time.Second
 
 // testEngine is a named backend of a test server.
@@ -46,7 +46,7 @@ type testServer struct {
 	stop chan struct{} // closed by the SHUTDOWN command
 }
 
-// newServer starts a server. change, if not nil, alters its configuration before.
+// newServer starts a server. change, if not nil, changes its configuration first.
 func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testServer {
 	t.Helper()
 	backendtest.NoLeaks(t)
@@ -80,7 +80,7 @@ func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testS
 		if err := <-served; !errors.Is(err, ErrServerClosed) {
 			t.Errorf("Serve returned %v", err)
 		}
-		testkit.Eventually(t, "empty spool", func() bool {
+		testkit.Eventually(t, "the spool is empty", func() bool {
 			st := sp.Stats()
 			return st.Used == 0 && st.Contents == 0 && st.Writers == 0
 		})
@@ -128,7 +128,7 @@ func eicarEngine() backends.Backend {
 
 func eicarOnly() testEngine { return testEngine{name: "fake", backend: eicarEngine()} }
 
-// dial connects a client that does not wait for ever.
+// dial connects a client that does not wait forever.
 func (ts *testServer) dial() *net.UnixConn {
 	ts.t.Helper()
 	nc, err := net.Dial("unix", ts.addr)
@@ -140,7 +140,7 @@ func (ts *testServer) dial() *net.UnixConn {
 	return nc.(*net.UnixConn)
 }
 
-// ask sends one packet and returns everything up to the end.
+// ask sends one packet and returns everything until the connection ends.
 func (ts *testServer) ask(send string) string {
 	ts.t.Helper()
 	nc := ts.dial()
@@ -159,7 +159,7 @@ func readAll(t *testing.T, nc net.Conn) string {
 	return string(b)
 }
 
-// stream is content in chunks of at most size bytes, with the end marker.
+// stream returns content in chunks of at most size bytes, with the end marker.
 func stream(content string, size int) string {
 	var b strings.Builder
 	for len(content) > 0 {
@@ -172,7 +172,7 @@ func stream(content string, size int) string {
 	return b.String()
 }
 
-// readRecord reads up to the terminator.
+// readRecord reads until the terminator.
 func readRecord(t *testing.T, nc net.Conn, term byte) string {
 	t.Helper()
 	var out []byte

@@ -2,7 +2,7 @@ package proxy
 
 import "testing"
 
-func TestDescriptorsFit(t *testing.T) {
+func TestFit(t *testing.T) {
 	for _, test := range []struct {
 		limits               Limits
 		n                    int
@@ -17,7 +17,7 @@ func TestDescriptorsFit(t *testing.T) {
 	} {
 		got := test.limits.Fit(test.n)
 		if got.Connections != test.connections || got.Waiting != test.waiting {
-			t.Errorf("%+v in %d descriptors: %d connections, %d wait; want %d, %d",
+			t.Errorf("%+v in %d descriptors: %d connections and %d waiting, want %d and %d",
 				test.limits, test.n, got.Connections, got.Waiting, test.connections, test.waiting)
 		}
 		if got.Connections > 1 && got.Descriptors() > test.n {

@@ -16,8 +16,8 @@ import (
 	"polyclam/test/testkit"
 )
 
-// Ten MULTISCANs of a deep directory have no more descriptors than there are for walks,
-// and each is answered.
+// TestWalkDescriptors runs ten MULTISCANs of a deep directory. They use no more descriptors
+// than there are for walks, and each is answered.
 func TestWalkDescriptors(t *testing.T) {
 	var entries []string
 	for i := range 8 {
@@ -36,7 +36,7 @@ func TestWalkDescriptors(t *testing.T) {
 	}
 	limits := ts.cfg.Limits
 	running := limits.WalkDescriptors() / limits.walkNeeds(true)
-	testkit.Eventually(t, "walks under way, and the rest in line", func() bool {
+	testkit.Eventually(t, "some walks are under way, and the rest wait", func() bool {
 		return len(ts.running.list()) == running*limits.SessionScans && ts.walking.Usage().Waiting == walks-running
 	})
 	open := 0
@@ -49,7 +49,7 @@ func TestWalkDescriptors(t *testing.T) {
 			open++
 		}
 	}
-	// The directory that is named is the object of its connection.
+	// In addition each walk has the directory that its client named.
 	if most := limits.WalkDescriptors() + walks; open > most || open < running*(limits.DirectoryDepth+limits.SessionScans) {
 		t.Errorf("%d descriptors, want %d at most", open, most)
 	}
@@ -61,15 +61,15 @@ func TestWalkDescriptors(t *testing.T) {
 	}
 }
 
-// A walk that gets no descriptors in time is an error with the reason; a single file
-// needs none.
+// TestWalkWaits checks that a walk waits for its descriptors, and that it is an error if it
+// does not get them in time. A single file needs none.
 func TestWalkWaits(t *testing.T) {
 	dir := tree(t, "a", "x", "b/c", "x")
 	crowded := func(t *testing.T, within time.Duration) (*testServer, *budget.Grant) {
 		ts := newServer(t, func(c *Config) { c.Listeners[0].Profile.AnswerWithin = within }, eicarOnly())
 		return ts, ts.walking.Ask(client.Key{}, ts.cfg.Limits.WalkDescriptors())
 	}
-	t.Run("in vain", func(t *testing.T) {
+	t.Run("too long", func(t *testing.T) {
 		ts, _ := crowded(t, 20*time.Millisecond)
 		for _, verb := range []string{"SCAN", "CONTSCAN", "MULTISCAN", "ALLMATCHSCAN"} {
 			if got, want := ts.ask("n"+verb+" "+dir+"\n"), dir+": Exceeded time limit ERROR\n"; got != want {
@@ -83,34 +83,34 @@ func TestWalkWaits(t *testing.T) {
 			}
 		}
 		if n := strings.Count(ts.log.String(), "raise limits.connections, or limits.client_share"); n != 6 {
-			t.Errorf("%d lines in the log with the keys, want 6:\n%s", n, ts.log)
+			t.Errorf("%d log lines with the keys, want 6:\n%s", n, ts.log)
 		}
 		if ts.walking.Usage().Waiting != 0 {
-			t.Error("some are left in line")
+			t.Error("walks still wait")
 		}
 	})
-	t.Run("until there is room", func(t *testing.T) {
+	t.Run("until others end", func(t *testing.T) {
 		ts, other := crowded(t, patience)
 		if got, want := ts.ask("nSCAN "+dir+"/a\n"), dir+"/a: OK\n"; got != want {
-			t.Errorf("a file meanwhile: got %q, want %q", got, want)
+			t.Errorf("a file: got %q, want %q", got, want)
 		}
 		gone, stays := ts.dial(), ts.dial()
 		fmt.Fprintf(gone, "nCONTSCAN %s\n", dir)
 		fmt.Fprintf(stays, "zIDSESSION\x00zSCAN %s\x00", dir)
-		testkit.Eventually(t, "two in line", func() bool { return ts.walking.Usage().Waiting == 2 })
+		testkit.Eventually(t, "two walks wait", func() bool { return ts.walking.Usage().Waiting == 2 })
 		gone.Close()
-		testkit.Eventually(t, "one in line", func() bool { return ts.walking.Usage().Waiting == 1 })
+		testkit.Eventually(t, "one walk waits", func() bool { return ts.walking.Usage().Waiting == 1 })
 		other.Release()
 		if got, want := readRecord(t, stays, 0), "1: "+dir+": OK"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		testkit.Eventually(t, "all descriptors are returned", func() bool { return ts.walking.Usage() == budget.Usage{} })
 	})
-	t.Run("until the end of the daemon", func(t *testing.T) {
+	t.Run("until shutdown", func(t *testing.T) {
 		ts, _ := crowded(t, patience)
 		nc := ts.dial()
 		fmt.Fprintf(nc, "nMULTISCAN %s\n", dir)
-		testkit.Eventually(t, "one in line", func() bool { return ts.walking.Usage().Waiting == 1 })
+		testkit.Eventually(t, "one walk waits", func() bool { return ts.walking.Usage().Waiting == 1 })
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
 		ts.Shutdown(over)
