@@ -119,6 +119,15 @@ func (s *Stream) header() error {
 	return nil
 }
 
+// Excess returns the length of the chunk for which WriteTo returned ErrStreamLimit. It is
+// valid until Drain is called.
+func (s *Stream) Excess() int64 {
+	if !s.over {
+		return 0
+	}
+	return s.left
+}
+
 // piece writes what has arrived of the current chunk to w.
 func (s *Stream) piece(w io.Writer) (int64, error) {
 	if err := s.fill(); err != nil {

@@ -8,21 +8,65 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/protocol"
+	"polyclam/proxy/client"
 )
 
-// The pauses after an error of accept that is not the end of the listener. They are
-// short, since what was missing may be there again at any moment, and long enough for a
-// listener that fails for hours to cost nothing.
+// Pauses after an Accept error that does not end the listener. They are short because
+// what was missing may be available again at any moment, and long enough that a listener
+// that fails for hours costs nothing.
 const (
 	firstAcceptPause = 5 * time.Millisecond
 	lastAcceptPause  = 100 * time.Millisecond
 
-	// acceptLogPause is the least time between two lines about the same listener.
+	// acceptLogPause is the least time between two log lines about the same listener.
 	acceptLogPause = time.Minute
 )
 
-// errBacklogEmpty: no connection waits to be accepted.
-var errBacklogEmpty = errors.New("no connection waits")
+// Serve answers the clients of ln until ln is closed or Shutdown is called. address is
+// that of the listener in the configuration. Serve always returns an error:
+// ErrServerClosed after Shutdown, otherwise that of Accept.
+func (s *Server) Serve(ln net.Listener, address string) error {
+	if !s.track(ln) {
+		ln.Close()
+		return ErrServerClosed
+	}
+	defer s.untrack(ln)
+	a := acceptor{srv: s, ln: ln, address: address}
+	for {
+		if !s.waitForRoom() {
+			return ErrServerClosed
+		}
+		nc, err := a.next()
+		if err != nil {
+			s.leave()
+			if err := a.failed(err); err != nil {
+				return err
+			}
+			continue
+		}
+		s.start(nc, address)
+	}
+}
+
+// start serves nc, or lets it wait until its client may have one more connection. A
+// listener that was never in the configuration serves no clients.
+func (s *Server) start(nc net.Conn, address string) {
+	key := client.Of(nc)
+	c := &session{
+		srv: s, nc: nc, conn: protocol.NewConn(nc), key: key, ctx: client.NewContext(s.ctx, key),
+		address: address, lst: s.generations.listener(address),
+	}
+	if c.lst == nil {
+		nc.Close()
+		s.leave()
+		return
+	}
+	if !s.admit(c) {
+		nc.Close()
+	}
+}
 
 // An acceptor accepts the connections of one listener.
 type acceptor struct {
@@ -30,12 +74,12 @@ type acceptor struct {
 	ln      net.Listener
 	address string
 
-	draining bool          // Shutdown has begun: take what is in the backlog, wait for nothing
-	end      time.Time     // of draining a shared socket, which clients still connect to
-	pause    time.Duration // after the last error; 0: the last call was none
-	failures int           // since the last line in the log
-	logged   time.Time     // the last line
-	silent   bool          // the failure under way is not in the log
+	draining bool          // Shutdown has begun: empty the backlog and do not wait
+	end      time.Time     // when to stop draining a shared socket, which gets new clients
+	pause    time.Duration // after the last error; 0: the last call succeeded
+	failures int           // since the last log line
+	logged   time.Time     // the last log line
+	silent   bool          // the current failure was not logged
 }
 
 // next returns the next connection.
@@ -56,7 +100,7 @@ func (a *acceptor) next() (net.Conn, error) {
 	return nc, err
 }
 
-// failed draws the conclusion from an error of next: nil means go on.
+// failed handles an error of next. It returns nil if next may be called again.
 func (a *acceptor) failed(err error) error {
 	stopping := a.srv.isClosing()
 	switch {
@@ -72,13 +116,16 @@ func (a *acceptor) failed(err error) error {
 		return nil
 	}
 	a.pause = min(max(2*a.pause, firstAcceptPause), lastAcceptPause)
-	a.note(err)
-	a.srv.sleep(a.pause)
+	a.logFailure(err)
+	select {
+	case <-time.After(a.pause):
+	case <-a.srv.ctx.Done():
+	}
 	return nil
 }
 
-// note logs an error, unless there was a line not long ago.
-func (a *acceptor) note(err error) {
+// logFailure logs an error, unless one was logged recently.
+func (a *acceptor) logFailure(err error) {
 	a.failures++
 	if !a.logged.IsZero() && time.Since(a.logged) < acceptLogPause {
 		a.silent = a.silent || a.pause == firstAcceptPause
@@ -95,8 +142,7 @@ func (a *acceptor) note(err error) {
 	a.logged, a.failures, a.silent = time.Now(), 0, false
 }
 
-// recovered logs that connections are accepted again, if there is a line that says they
-// were not.
+// recovered logs that connections are accepted again, if the failure was logged.
 func (a *acceptor) recovered() {
 	a.pause = 0
 	if a.silent {
@@ -107,7 +153,7 @@ func (a *acceptor) recovered() {
 	a.failures = 0
 }
 
-// plainAcceptError is the kernel's reason without Go's words around it.
+// plainAcceptError is the kernel's reason without the words that Go adds.
 func plainAcceptError(err error) string {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -116,7 +162,7 @@ func plainAcceptError(err error) string {
 	return err.Error()
 }
 
-// acceptHint says what helps.
+// acceptHint returns the remedy for an Accept error, if there is one.
 func acceptHint(err error) string {
 	switch {
 	case errors.Is(err, unix.EMFILE):
@@ -131,45 +177,11 @@ func acceptHint(err error) string {
 	return ""
 }
 
-// descriptorLimit is the limit that was reached.
+// descriptorLimit returns the limit on file descriptors if err says that it was reached.
 func descriptorLimit(err error) (uint64, bool) {
 	var limit unix.Rlimit
 	if !errors.Is(err, unix.EMFILE) || unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return 0, false
 	}
 	return limit.Cur, true
-}
-
-// acceptQueued is Accept for what is in the backlog: it does not wait. It returns
-// errBacklogEmpty if there is nothing.
-func acceptQueued(ln net.Listener) (net.Conn, error) {
-	socket, ok := ln.(syscall.Conn)
-	if !ok {
-		return nil, errBacklogEmpty
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	fd := -1
-	var acceptErr error
-	err = raw.Control(func(listening uintptr) {
-		for {
-			fd, _, acceptErr = unix.Accept4(int(listening), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-			if acceptErr != unix.EINTR && acceptErr != unix.ECONNABORTED {
-				return
-			}
-		}
-	})
-	switch {
-	case err != nil:
-		return nil, err
-	case acceptErr == unix.EAGAIN, acceptErr == unix.EINVAL: // EINVAL: refused already, and nothing left
-		return nil, errBacklogEmpty
-	case acceptErr != nil:
-		return nil, os.NewSyscallError("accept", acceptErr)
-	}
-	f := os.NewFile(uintptr(fd), "connection")
-	defer f.Close() // FileConn has duplicated it
-	return net.FileConn(f)
 }

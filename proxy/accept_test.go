@@ -13,10 +13,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/proxy/spool"
+	"polyclam/test/testkit"
 )
 
-// brokenListener accepts what is put into conns, and returns its error instead while it
-// has one.
+// brokenListener accepts the connections in conns. While err is set it returns err instead.
 type brokenListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -62,8 +62,8 @@ func (b *brokenListener) called() int {
 	return b.calls
 }
 
-// An error of accept costs no processor time and few lines, other listeners go on, and
-// so does this one once the reason is gone.
+// TestAcceptErrors makes Accept fail for a while. That must cost no processor time and few
+// log lines, and must not affect other listeners.
 func TestAcceptErrors(t *testing.T) {
 	tests := []struct {
 		err  error
@@ -84,10 +84,10 @@ func TestAcceptErrors(t *testing.T) {
 			served := make(chan error, 1)
 			begin := time.Now()
 			go func() { served <- ts.Serve(b, ts.cfg.Listeners[0].Address) }()
-			eventually(t, "a few tries", func() bool { return b.called() >= 8 })
-			// 5, 10, 20, 40, 80, 100 ms: never so many in the time.
+			testkit.Eventually(t, "a few calls of Accept", func() bool { return b.called() >= 8 })
+			// The pauses are 5, 10, 20, 40, 80, 100, 100 ... ms.
 			if n, most := b.called(), 5+int(time.Since(begin)/lastAcceptPause)+1; n > most {
-				t.Errorf("%d calls in %v, at most %d are right", n, time.Since(begin), most)
+				t.Errorf("%d calls in %v, want at most %d", n, time.Since(begin), most)
 			}
 			if got := ts.ask("zPING\x00"); got != "PONG\x00" {
 				t.Errorf("the other listener: %q", got)
@@ -99,7 +99,7 @@ func TestAcceptErrors(t *testing.T) {
 			client.SetDeadline(time.Now().Add(patience))
 			client.Write([]byte("zPING\x00"))
 			if got := readRecord(t, client, 0); got != "PONG" {
-				t.Errorf("after it: %q", got)
+				t.Errorf("after the failure: %q", got)
 			}
 			log := ts.log.String()
 			if strings.Count(log, `"connections cannot be accepted"`) != 1 || strings.Count(log, `"connections are accepted again"`) != 1 {
@@ -117,8 +117,8 @@ func TestAcceptErrors(t *testing.T) {
 	}
 }
 
-// A listener that fails now and then makes two lines in a minute, however often it is.
-func TestAcceptErrorsAreLoggedRarely(t *testing.T) {
+// TestAcceptErrorLog checks that a listener that fails often writes two log lines a minute.
+func TestAcceptErrorLog(t *testing.T) {
 	var log syncBuffer
 	sp, err := spool.New(spool.Config{Memory: 1 << 10, Total: 1 << 20, Store: spool.Memfd, PathGroup: -1})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"polyclam/backends"
 )
 
-// TestAlive holds one lock of the server: only without it is the server alive.
+// TestAlive checks that Alive does not return while a lock of the server is held.
 func TestAlive(t *testing.T) {
 	ts := newServer(t, nil, testEngine{name: "a", backend: backends.Func(func(context.Context, backends.Object) (backends.Result, error) {
 		return backends.Result{Category: backends.OK}, nil
@@ -22,8 +22,8 @@ func TestAlive(t *testing.T) {
 	}()
 	select {
 	case <-done:
-		t.Error("alive although a lock is held")
-	case <-time.After(20 * time.Millisecond): // too short would only miss the fault
+		t.Error("Alive returned while a lock was held")
+	case <-time.After(20 * time.Millisecond): // a shorter wait could only miss a fault
 	}
 	ts.mu.Unlock()
 	<-done

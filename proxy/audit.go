@@ -1,50 +1,68 @@
 package proxy
 
 import (
-	"fmt"
-	"net"
-	"strings"
+	"errors"
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
 
+	"polyclam/proxy/client"
+	"polyclam/proxy/files"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
 
-const (
-	maxLoggedName = 256
-	maxLoggedPath = 4096
-	maxLoggedList = 16
-)
-
-// scanned writes the one line of a scan: who asked, what it was, what every engine
-// said and how the client was answered. It runs after the reply, and does not wait for
-// the hash of a large object: then the line is written later.
-func (r *request) scanned(object string, o *spool.Object, v policy.Verdict, elapsed time.Duration) {
-	if calledOff(v) {
-		r.notScanned(object, "client gone", nil)
+// scanned writes the log line of a scan: the client, the object, every engine's result
+// and the verdict. It runs after the reply. It does not wait for the hash of a large
+// object; the line is written when that is ready.
+func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapsed time.Duration) {
+	if cancelledByClient(v) {
+		r.notScanned(name, "client gone", nil)
 		return
 	}
-	if !r.s.srv.log.Info().Enabled() {
+	srv := r.s.srv
+	if !srv.log.WithLevel(scanLevel(v)).Enabled() {
 		return
 	}
+	who := r.s.client() // now: the connection may be closed when the line is written
+	line := func(h hash) { r.scanLine(who, name, o.Size(), h, v, elapsed) }
 	if !r.cfg.HashObjects {
-		r.scanLine(r.s.client(), object, o.Size(), "", "", v, elapsed)
+		line(hash{})
 		return
 	}
-	who := r.s.client() // the connection may be closed when the line is written
-	r.hashed(o, func(sum, leftOut string) { r.scanLine(who, object, o.Size(), sum, leftOut, v, elapsed) })
+	if h, ok := srv.hashes.quick(srv.ctx, o, r.cfg.Limits.Stream); ok {
+		line(h)
+		return
+	}
+	key := r.s.key
+	if !srv.hashes.begin(key) {
+		line(hash{leftOut: leftOutBusy})
+		return
+	}
+	o.Retain()
+	srv.wg.Go(func() {
+		defer r.s.rescue(nil)
+		defer srv.hashes.end(key)
+		defer o.Release()
+		line(srv.hashes.sum(client.NewContext(srv.ctx, key), o))
+	})
 }
 
-func (r *request) scanLine(who, object string, size int64, sum, leftOut string, v policy.Verdict, elapsed time.Duration) {
-	e := r.aboutOf(r.s.srv.log.Info(), who, object).Int64("size", size)
-	if sum != "" {
-		e = e.Str("sha256", sum)
+// scanLevel is the level of the log line of a scan: a warning if a failure decided.
+func scanLevel(v policy.Verdict) zerolog.Level {
+	if v.Category.IsFailure() || v.Cause.IsFailure() {
+		return zerolog.WarnLevel
 	}
-	if leftOut != "" {
-		e = e.Str("sha256_left_out", leftOut)
+	return zerolog.InfoLevel
+}
+
+func (r *request) scanLine(who, name string, size int64, h hash, v policy.Verdict, elapsed time.Duration) {
+	e := r.describe(r.s.srv.log.WithLevel(scanLevel(v)), who, name).Int64("size", size)
+	if h.sum != "" {
+		e = e.Str("sha256", h.sum)
+	}
+	if h.leftOut != "" {
+		e = e.Str("sha256_left_out", h.leftOut)
 	}
 	e = e.Str("category", string(v.Category)).Str("action", string(v.Action)).Int("code", v.Code)
 	if v.Engine != "" {
@@ -63,7 +81,7 @@ func (r *request) scanLine(who, object string, size int64, sum, leftOut string, 
 	e.Float64("ms", milliseconds(elapsed)).Dict("engines", engines).Msg("scanned")
 }
 
-// engineFields is what one engine said.
+// engineFields are the log fields for one engine.
 func engineFields(report policy.Judged) *zerolog.Event {
 	d := zerolog.Dict().Str("category", string(report.Category))
 	if report.Cancelled {
@@ -92,7 +110,7 @@ func engineFields(report policy.Judged) *zerolog.Event {
 	return d
 }
 
-// passedFields are the findings that a rule let pass, and that rule for each.
+// passedFields adds the findings that a rule maps to ok, and the rules.
 func passedFields(d *zerolog.Event, ruled []policy.Ruled) *zerolog.Event {
 	var names, rules []string
 	for _, r := range ruled {
@@ -106,78 +124,57 @@ func passedFields(d *zerolog.Event, ruled []policy.Ruled) *zerolog.Event {
 	return d.Strs("passed", escapeAll(names)).Strs("rule", escapeAll(rules))
 }
 
-// notScanned writes the line of a request whose content came to no engine.
-func (r *request) notScanned(object, reason string, err error) {
-	e := r.about(r.s.srv.log.Info(), object).Str("reason", escape(reason, maxLoggedName))
+// cancelledByClient reports whether v comes from a scan whose client has gone.
+func cancelledByClient(v policy.Verdict) bool {
+	for _, report := range v.Reports {
+		if errors.Is(report.Err, errGone) {
+			return true
+		}
+	}
+	return false
+}
+
+// notScanned writes the log line of an object that no engine received. It is a warning if
+// the spool or a file system failed, and not the client.
+func (r *request) notScanned(name, reason string, err error) {
+	level := zerolog.InfoLevel
+	var stuck *files.StuckError
+	if errors.Is(err, spool.ErrQuota) || errors.Is(err, spool.ErrStorage) || errors.As(err, &stuck) {
+		level = zerolog.WarnLevel
+	}
+	r.logNotScanned(level, name, reason, err)
+}
+
+func (r *request) logNotScanned(level zerolog.Level, name, reason string, err error) {
+	e := r.about(r.s.srv.log.WithLevel(level), name).Str("reason", escape(reason, maxLoggedName))
 	if err != nil {
 		e = e.Str("error", escape(err.Error(), 2*maxLoggedName))
 	}
 	e.Msg("not scanned")
 }
 
-// about adds what every line of a request says.
-func (r *request) about(e *zerolog.Event, object string) *zerolog.Event {
-	return r.aboutOf(e, r.s.client(), object)
+// logRefusal writes the log line of a command that was refused.
+func (r *request) logRefusal(reason string) {
+	e := r.fields(r.s.srv.log.Info(), r.s.client())
+	if r.cmd.Arg != "" {
+		e = e.Str("object", escape(r.cmd.Arg, maxLoggedPath))
+	}
+	e.Str("reason", reason).Msg("command refused")
 }
 
-func (r *request) aboutOf(e *zerolog.Event, who, object string) *zerolog.Event {
-	return e.Uint64("id", r.number).Str("client", who).Str("listener", r.s.address).
-		Str("command", string(r.cmd.Verb)).Str("object", escape(object, maxLoggedPath))
+// about adds the fields that every log line about an object has.
+func (r *request) about(e *zerolog.Event, name string) *zerolog.Event {
+	return r.describe(e, r.s.client(), name)
+}
+
+func (r *request) describe(e *zerolog.Event, who, name string) *zerolog.Event {
+	return r.fields(e, who).Str("object", escape(name, maxLoggedPath))
+}
+
+func (r *request) fields(e *zerolog.Event, who string) *zerolog.Event {
+	return e.Uint64("id", r.number).Str("client", who).Str("listener", r.s.address).Str("command", string(r.cmd.Verb))
 }
 
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
-}
-
-func escapeAll(names []string) []string {
-	out := make([]string, 0, min(len(names), maxLoggedList))
-	for _, n := range names[:min(len(names), maxLoggedList)] {
-		out = append(out, escape(n, maxLoggedName))
-	}
-	return out
-}
-
-// escape makes hostile bytes harmless for every kind of log: what is not printable
-// ASCII becomes \xNN, a backslash is doubled, and what is over limit bytes is cut.
-func escape(s string, limit int) string {
-	cut := len(s) > limit
-	if cut {
-		s = s[:limit]
-	}
-	var b strings.Builder
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '\\':
-			b.WriteString(`\\`)
-		case c < 0x20 || c >= 0x7f:
-			fmt.Fprintf(&b, `\x%02x`, c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	if cut {
-		b.WriteString("...")
-	}
-	return b.String()
-}
-
-// peer names the process at the other end of a Unix socket.
-func peer(nc net.Conn) string {
-	uc, ok := nc.(*net.UnixConn)
-	if !ok {
-		return "unix"
-	}
-	raw, err := uc.SyscallConn()
-	if err != nil {
-		return "unix"
-	}
-	var cred *unix.Ucred
-	var credErr error
-	err = raw.Control(func(fd uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err != nil || credErr != nil {
-		return "unix"
-	}
-	return fmt.Sprintf("unix:uid=%d,pid=%d", cred.Uid, cred.Pid)
 }

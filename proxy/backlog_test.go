@@ -9,17 +9,18 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
-// Clients that the kernel has accepted are served, also when no more than one at a time
-// is let in.
+// TestShutdownServesBacklog checks that Shutdown serves all clients that the kernel has
+// accepted, even if limits.connections allows only one at a time.
 func TestShutdownServesBacklog(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
 		t.Run(network, func(t *testing.T) {
 			release := make(chan struct{})
 			connections := 1
 			if network == "tcp" {
-				connections = 2 // the other listener reserves one for its next client
+				connections = 2 // the Unix listener reserves one for its next client
 			}
 			ts := newServer(t, func(c *Config) { c.Limits.Connections = connections },
 				testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
@@ -29,7 +30,7 @@ func TestShutdownServesBacklog(t *testing.T) {
 			}
 			first := dial()
 			io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
-			eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+			testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
 			var waiting []net.Conn
 			for range 20 {
 				nc := dial()
@@ -38,7 +39,7 @@ func TestShutdownServesBacklog(t *testing.T) {
 			}
 			done := make(chan error, 1)
 			go func() { done <- ts.Shutdown(t.Context()) }()
-			eventually(t, "stopping", ts.isClosing)
+			testkit.Eventually(t, "stopping", ts.isClosing)
 			close(release)
 			if got := readAll(t, first); got != "stream: OK\x00" {
 				t.Errorf("first: %q", got)
@@ -57,18 +58,19 @@ func TestShutdownServesBacklog(t *testing.T) {
 	}
 }
 
-// Once a shutdown has begun, new connections are refused, not accepted and then dropped.
-func TestShutdownRefusesWhatComesLater(t *testing.T) {
+// TestShutdownRefusesNew checks that new connections are refused once a shutdown has begun.
+// They must not be accepted and then closed.
+func TestShutdownRefusesNew(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.Connections = 1 },
 		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	first := ts.dial()
 	io.WriteString(first, "zINSTREAM\x00"+stream("ab", 2))
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
 	queued := ts.dial()
 	done := make(chan error, 1)
 	go func() { done <- ts.Shutdown(t.Context()) }()
-	eventually(t, "stopping", ts.isClosing)
+	testkit.Eventually(t, "stopping", ts.isClosing)
 	if nc, err := net.Dial("unix", ts.addr); err == nil {
 		nc.Close()
 		t.Error("connected")
@@ -85,12 +87,13 @@ func TestShutdownRefusesWhatComesLater(t *testing.T) {
 	}
 }
 
-// sharedListener is a socket of which systemd holds a copy.
+// sharedListener is a socket that systemd holds too.
 type sharedListener struct{ *net.UnixListener }
 
 func (sharedListener) Shared() {}
 
-// What is in the backlog of a shared socket is served by this process or the next.
+// TestShutdownOfSharedSocket checks that this process or the next serves the backlog of a
+// shared socket.
 func TestShutdownOfSharedSocket(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	path := t.TempDir() + "/shared"
@@ -145,7 +148,7 @@ func TestShutdownOfSharedSocket(t *testing.T) {
 	}
 }
 
-// dialerTCP serves a TCP socket too, and returns what connects to it.
+// dialerTCP serves a TCP socket too, and returns a function that connects to it.
 func (ts *testServer) dialerTCP() func() net.Conn {
 	ts.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -45,22 +45,6 @@ func (r *request) stream() {
 	}
 }
 
-// takeSecondPlace takes the place of another connection for the client of c. It does not
-// wait for one: clients that wait would hold what they wait for.
-func (s *Server) takeSecondPlace(c *session) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.closing && s.takePlace(c.key)
-}
-
-// giveSecondPlace returns what takeSecondPlace took.
-func (s *Server) giveSecondPlace(c *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.places.served.Give(c.key, 1)
-	s.fillRoom()
-}
-
 // logRefused returns a function that logs a refused connection.
 func (r *request) logRefused() func(net.Addr) {
 	var n atomic.Int64
@@ -93,7 +77,6 @@ func (r *request) awaitData(port *dataport.Port) (*protocol.Stream, error) {
 // the scan: the longer, the more likely a client notices that its place was taken.
 func (r *request) scanData(port *dataport.Port, object *spool.Object) {
 	defer object.Release()
-	reserveForScan(0)
 	ctx, cancel := r.deadline()
 	defer cancel()
 	v, elapsed := r.judge(ctx, "stream", object)

@@ -271,7 +271,7 @@ func TestStreamCommandTakesTwoConnections(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 		waiting.Close()
-		eventually(t, "room", func() bool { ts.mu.Lock(); defer ts.mu.Unlock(); return ts.places.open() == 1 })
+		eventually(t, "room", func() bool { ts.mu.Lock(); defer ts.mu.Unlock(); return ts.places.Open() == 1 })
 	}
 	first := ts.dial()
 	eventually(t, "first", func() bool { return idleSessions(1)(ts) })

@@ -6,58 +6,56 @@ import (
 	"slices"
 	"time"
 
+	"polyclam/backends"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
 
-// errSettled is why an engine is called off when the others have said enough.
-const errSettled = engine.CalledOff("the verdict was settled already")
-
-// promise is how long after the end of its context a scan may take to return. One that
-// takes longer is left to itself.
-const promise = 100 * time.Millisecond
+// returnWithin is how long after the end of its context a scan may take to return. After
+// that fanOut goes on without it.
+const returnWithin = 100 * time.Millisecond
 
 // A fan is one object that several engines scan at the same time.
 type fan struct {
-	ups     []*engine.Engine
+	engines []*engine.Engine
 	begun   time.Time
 	reports []policy.Report
 	pending []bool
-	cancels []context.CancelCauseFunc // of the engines that are not required
-	answers chan answered
+	cancels []context.CancelCauseFunc // of optional engines
+	answers chan answer
 	timers  []*time.Timer
 }
 
-// answered is the report of one engine.
-type answered struct {
+// answer is the report of engine i.
+type answer struct {
 	i      int
 	report policy.Report
 }
 
-// fanOut asks all engines together. Once category and action cannot change, the
-// rest are called off and not waited for. An engine that is not required has
+// fanOut asks all engines together. Once the category and the action cannot change any
+// more, it cancels the remaining scans and does not wait for them. An optional engine has
 // [engine.Engine.MaxDelay] after the others.
-func fanOut(ctx context.Context, ups []*engine.Engine, p *policy.Policy, o *spool.Object, all bool) []policy.Report {
-	switch len(ups) {
+func fanOut(ctx context.Context, engines []*engine.Engine, p *policy.Policy, o *spool.Object, all bool) []policy.Report {
+	switch len(engines) {
 	case 0:
 		return nil
 	case 1:
-		return []policy.Report{ups[0].Scan(ctx, o, all)}
+		return []policy.Report{engines[0].Scan(ctx, o, all)}
 	}
 	f := &fan{
-		ups: ups, begun: time.Now(), reports: make([]policy.Report, len(ups)),
-		pending: make([]bool, len(ups)), cancels: make([]context.CancelCauseFunc, len(ups)),
-		answers: make(chan answered, 3*len(ups)), // the report, and two in its place
+		engines: engines, begun: time.Now(), reports: make([]policy.Report, len(engines)),
+		pending: make([]bool, len(engines)), cancels: make([]context.CancelCauseFunc, len(engines)),
+		answers: make(chan answer, 3*len(engines)), // the report, and two that replace it
 	}
 	scans, cancel := context.WithCancelCause(ctx)
 	defer cancel(errSettled)
 	defer f.stop()
-	for i := range ups {
+	for i := range engines {
 		f.start(scans, i, o, all)
 	}
 	defer context.AfterFunc(ctx, func() {
-		for i := range ups {
+		for i := range engines {
 			f.giveUp(i, engine.Ended(ctx))
 		}
 	})()
@@ -70,28 +68,28 @@ func fanOut(ctx context.Context, ups []*engine.Engine, p *policy.Policy, o *spoo
 	return f.reports
 }
 
-// start asks one engine. The goroutine may outlive the scan.
+// start asks one engine. Its goroutine may outlive fanOut.
 func (f *fan) start(ctx context.Context, i int, o *spool.Object, all bool) {
-	u := f.ups[i]
+	e := f.engines[i]
 	f.reports[i], f.pending[i] = f.blank(i), true
-	if !u.Required() {
+	if !e.Required() {
 		ctx, f.cancels[i] = context.WithCancelCause(ctx)
 	}
 	o.Retain()
 	go func() {
 		defer o.Release()
-		f.answers <- answered{i, u.Scan(ctx, o, all)}
+		f.answers <- answer{i, e.Scan(ctx, o, all)}
 	}()
 }
 
-// blank is a report of which nothing is known yet.
+// blank is a report without a result.
 func (f *fan) blank(i int) policy.Report {
-	return policy.Report{Engine: f.ups[i].Name(), Required: f.ups[i].Required()}
+	return policy.Report{Engine: f.engines[i].Name(), Required: f.engines[i].Required()}
 }
 
-// collect takes the reports in until they are all there, or settle the verdict.
+// collect receives reports until all are there, or the verdict is settled.
 func (f *fan) collect(p *policy.Policy) {
-	hurried := false
+	limited := false
 	for slices.Contains(f.pending, true) {
 		a := <-f.answers
 		if !f.pending[a.i] {
@@ -101,39 +99,38 @@ func (f *fan) collect(p *policy.Policy) {
 		if p.Settled(f.reports, f.pending) {
 			return
 		}
-		if !hurried && f.enough() {
-			hurried = true
-			f.hurry()
+		if !limited && f.onlyOptionalLeft() {
+			limited = true
+			f.limitDelay()
 		}
 	}
 }
 
-// enough reports whether those that are not required have to be quick now: all that are
-// required have reported, or one has answered where none is.
-func (f *fan) enough() bool {
-	required, answer := false, false
-	for i, u := range f.ups {
+// onlyOptionalLeft reports whether the answer waits for optional engines only: all
+// required ones have reported, or there are none and an optional one has answered.
+func (f *fan) onlyOptionalLeft() bool {
+	required, answered := false, false
+	for i, e := range f.engines {
 		r := f.reports[i]
 		switch {
-		case u.Required() && f.pending[i]:
+		case e.Required() && f.pending[i]:
 			return false
-		case u.Required():
+		case e.Required():
 			required = true
 		case !f.pending[i] && (r.Err == nil || r.Result.Category != ""):
-			answer = true
+			answered = true
 		}
 	}
-	return required || answer
+	return required || answered
 }
 
-// hurry sees to it that the engines still pending report soon: they fail if they have
-// not answered by then.
-func (f *fan) hurry() {
-	for i, u := range f.ups {
+// limitDelay makes the pending engines fail if they do not answer within their max_delay.
+func (f *fan) limitDelay() {
+	for i, e := range f.engines {
 		if !f.pending[i] {
 			continue
 		}
-		delay := u.MaxDelay()
+		delay := e.MaxDelay()
 		late := engine.Overdue(fmt.Sprintf("no answer within %v after the other engines (key max_delay)", delay))
 		f.timers = append(f.timers, time.AfterFunc(delay, func() {
 			f.cancels[i](late)
@@ -142,16 +139,16 @@ func (f *fan) hurry() {
 	}
 }
 
-// giveUp puts a failure in the place of a report that does not come.
+// giveUp replaces the report of a scan that does not return with a failure.
 func (f *fan) giveUp(i int, why error) {
-	time.AfterFunc(promise, func() {
+	time.AfterFunc(returnWithin, func() {
 		r := f.blank(i)
 		r.Err, r.Elapsed = why, time.Since(f.begun)
-		f.answers <- answered{i, r}
+		f.answers <- answer{i, r}
 	})
 }
 
-// stop ends what belongs to the scan.
+// stop releases the timers and contexts.
 func (f *fan) stop() {
 	for _, t := range f.timers {
 		t.Stop()
@@ -161,4 +158,19 @@ func (f *fan) stop() {
 			cancel(errSettled)
 		}
 	}
+}
+
+// unasked is the verdict for objects that no engine was asked about. It is never OK,
+// whatever the policy says of interrupted scans.
+func unasked(engines []*engine.Engine, p *policy.Policy, reason string) policy.Verdict {
+	err := &backends.Failure{Category: backends.Interrupted, Code: backends.NoCode, Text: "not asked: " + reason}
+	reports := make([]policy.Report, len(engines))
+	for i, e := range engines {
+		reports[i] = policy.Report{Engine: e.Name(), Required: e.Required(), Err: err}
+	}
+	v := p.Merge(reports)
+	if v.Action == policy.OK {
+		v.Action = policy.Tempfail
+	}
+	return v
 }

@@ -15,15 +15,16 @@ import (
 	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
+	"polyclam/test/testkit"
 )
 
 // member is an engine of a fan.
 type member struct {
 	optional bool
 	takes    time.Duration
-	says     backends.Category
+	reports  backends.Category
 	fails    bool
-	deaf     bool // does not notice the end of its context
+	deaf     bool // ignores the end of its context
 	delay    time.Duration
 }
 
@@ -41,7 +42,7 @@ func (m member) engine(name string) *engine.Engine {
 		if m.fails {
 			return backends.Result{}, errors.New("broken")
 		}
-		return backends.Result{Category: m.says, Code: 2}, nil
+		return backends.Result{Category: m.reports, Code: 2}, nil
 	})
 	return engine.New(engine.Config{
 		Name: name, Kind: "fake", Required: !m.optional, Timeout: time.Minute, MaxDelay: m.delay,
@@ -49,8 +50,8 @@ func (m member) engine(name string) *engine.Engine {
 	})
 }
 
-// TestMaxDelay checks how long an answer waits for which engine, and what an engine
-// counts for that is late. Each of them has a minute.
+// TestMaxDelay checks how long an answer waits for each engine, and that a late engine is a
+// failure. Every engine has a timeout of a minute.
 func TestMaxDelay(t *testing.T) {
 	const never = time.Hour
 	tests := []struct {
@@ -60,42 +61,42 @@ func TestMaxDelay(t *testing.T) {
 		within  time.Duration
 		want    backends.Category
 		after   time.Duration
-		late    []int // fail with a word about max_delay
-		cancel  []int // were called off since the verdict was settled
+		late    []int // engines that fail because of max_delay
+		cancel  []int // engines cancelled because the verdict was settled
 	}{
-		{name: "all in time", members: []member{{takes: 2 * time.Second, says: backends.OK}, {optional: true, takes: 3 * time.Second, says: backends.OK}},
+		{name: "all in time", members: []member{{takes: 2 * time.Second, reports: backends.OK}, {optional: true, takes: 3 * time.Second, reports: backends.OK}},
 			want: backends.OK, after: 3 * time.Second},
-		{name: "late", members: []member{{takes: 2 * time.Second, says: backends.OK}, {optional: true, takes: never}},
+		{name: "late", members: []member{{takes: 2 * time.Second, reports: backends.OK}, {optional: true, takes: never}},
 			want: backends.OK, after: 8 * time.Second, late: []int{1}},
-		{name: "first_virus = wait", wait: true, members: []member{{takes: 2 * time.Second, says: backends.Virus}, {optional: true, takes: never}},
+		{name: "first_virus = wait", wait: true, members: []member{{takes: 2 * time.Second, reports: backends.Virus}, {optional: true, takes: never}},
 			want: backends.Virus, after: 8 * time.Second, late: []int{1}},
-		{name: "first_virus = answer", members: []member{{takes: 2 * time.Second, says: backends.Virus}, {optional: true, takes: never}},
+		{name: "first_virus = answer", members: []member{{takes: 2 * time.Second, reports: backends.Virus}, {optional: true, takes: never}},
 			want: backends.Virus, after: 2 * time.Second, cancel: []int{1}},
-		{name: "a find just in time", members: []member{{takes: 2 * time.Second, says: backends.OK}, {optional: true, takes: 7 * time.Second, says: backends.Virus}},
+		{name: "a finding just in time", members: []member{{takes: 2 * time.Second, reports: backends.OK}, {optional: true, takes: 7 * time.Second, reports: backends.Virus}},
 			want: backends.Virus, after: 7 * time.Second},
-		{name: "its own key", members: []member{{says: backends.OK}, {optional: true, takes: never, delay: time.Second}, {optional: true, takes: never, delay: 3 * time.Second}},
+		{name: "different delays", members: []member{{reports: backends.OK}, {optional: true, takes: never, delay: time.Second}, {optional: true, takes: never, delay: 3 * time.Second}},
 			want: backends.OK, after: 3 * time.Second, late: []int{1, 2}},
-		{name: "required ones have their time", members: []member{{takes: 20 * time.Second, says: backends.OK}, {optional: true, takes: 19 * time.Second, says: backends.Suspicious}},
+		{name: "a required engine has its full timeout", members: []member{{takes: 20 * time.Second, reports: backends.OK}, {optional: true, takes: 19 * time.Second, reports: backends.Suspicious}},
 			want: backends.Suspicious, after: 20 * time.Second},
-		{name: "all required ones", members: []member{{takes: time.Second, says: backends.OK}, {takes: 20 * time.Second, says: backends.OK}, {optional: true, takes: 21 * time.Second, says: backends.Virus}},
+		{name: "several required engines", members: []member{{takes: time.Second, reports: backends.OK}, {takes: 20 * time.Second, reports: backends.OK}, {optional: true, takes: 21 * time.Second, reports: backends.Virus}},
 			want: backends.Virus, after: 21 * time.Second},
-		{name: "the optional one is first", members: []member{{takes: 20 * time.Second, says: backends.OK}, {optional: true, says: backends.OK}},
+		{name: "the optional engine is first", members: []member{{takes: 20 * time.Second, reports: backends.OK}, {optional: true, reports: backends.OK}},
 			want: backends.OK, after: 20 * time.Second},
-		{name: "required times out", members: []member{{takes: never}, {optional: true, takes: never}},
+		{name: "the required engine times out", members: []member{{takes: never}, {optional: true, takes: never}},
 			want: backends.Interrupted, after: time.Minute},
-		{name: "required fails", members: []member{{fails: true}, {optional: true, takes: 4 * time.Second, says: backends.OK}},
+		{name: "the required engine fails", members: []member{{fails: true}, {optional: true, takes: 4 * time.Second, reports: backends.OK}},
 			want: backends.SWErr, after: 4 * time.Second},
-		{name: "required fails, the other is late", members: []member{{fails: true}, {optional: true, takes: never}},
+		{name: "the required engine fails, the optional one is late", members: []member{{fails: true}, {optional: true, takes: never}},
 			want: backends.SWErr, after: 6 * time.Second, late: []int{1}},
-		{name: "none required", members: []member{{optional: true, takes: time.Second, says: backends.OK}, {optional: true, takes: never}},
+		{name: "none required", members: []member{{optional: true, takes: time.Second, reports: backends.OK}, {optional: true, takes: never}},
 			want: backends.OK, after: 7 * time.Second, late: []int{1}},
-		{name: "none required, a failure is no answer", members: []member{{optional: true, fails: true}, {optional: true, takes: 30 * time.Second, says: backends.OK}},
+		{name: "none required, a failure is not an answer", members: []member{{optional: true, fails: true}, {optional: true, takes: 30 * time.Second, reports: backends.OK}},
 			want: backends.OK, after: 30 * time.Second},
 		{name: "none required, none answers", members: []member{{optional: true, fails: true}, {optional: true, takes: never}},
 			want: backends.SWErr, after: time.Minute},
-		{name: "late and deaf", members: []member{{says: backends.OK}, {optional: true, takes: 2 * time.Minute, deaf: true}},
+		{name: "late and deaf", members: []member{{reports: backends.OK}, {optional: true, takes: 2 * time.Minute, deaf: true}},
 			want: backends.OK, after: 6*time.Second + 50*time.Millisecond, late: []int{1}},
-		{name: "the client's time ends first", within: 5 * time.Second, members: []member{{takes: 2 * time.Second, says: backends.OK}, {optional: true, takes: never}},
+		{name: "the client's time ends first", within: 5 * time.Second, members: []member{{takes: 2 * time.Second, reports: backends.OK}, {optional: true, takes: never}},
 			want: backends.OK, after: 5 * time.Second},
 	}
 	for _, tt := range tests {
@@ -125,7 +126,7 @@ func TestMaxDelay(t *testing.T) {
 					t.Errorf("category %s, want %s: %+v", v.Category, tt.want, reports)
 				}
 				wantLate(t, reports, tt.late, tt.cancel)
-				time.Sleep(2 * time.Minute) // for deaf backends
+				time.Sleep(2 * time.Minute) // until deaf engines return
 			})
 		})
 	}
@@ -139,15 +140,14 @@ func testObject(t *testing.T) *spool.Object {
 	}
 	t.Cleanup(func() {
 		if st := s.Stats(); st.Contents != 0 {
-			t.Errorf("%d objects are left", st.Contents)
+			t.Errorf("%d objects are left in the spool", st.Contents)
 		}
 		s.Close()
 	})
 	return s.Bytes([]byte("object"))
 }
 
-// wantLate checks which reports fail since they came too late, and which were called
-// off.
+// wantLate checks which reports are late, and which were cancelled.
 func wantLate(t *testing.T, reports []policy.Report, late, cancelled []int) {
 	t.Helper()
 	want := make([]string, len(reports))
@@ -174,36 +174,35 @@ func wantLate(t *testing.T, reports []policy.Report, late, cancelled []int) {
 	}
 }
 
-// TestFanGivesUp checks that a scan that does not return is not waited for, and that its
-// report does not count when it comes after all.
+// TestFanGivesUp checks that a fan does not wait for a scan that does not return, and ignores
+// its report if that arrives later.
 func TestFanGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := member{}.engine("a"), member{optional: true}.engine("b")
 		f := &fan{
-			ups: []*engine.Engine{a, b}, begun: time.Now(), reports: make([]policy.Report, 2),
-			pending: []bool{true, true}, answers: make(chan answered, 6),
+			engines: []*engine.Engine{a, b}, begun: time.Now(), reports: make([]policy.Report, 2),
+			pending: []bool{true, true}, answers: make(chan answer, 6),
 		}
 		why := engine.CalledOff("the client is gone")
 		f.giveUp(0, why)
 		f.giveUp(1, why)
 		f.collect(policy.Default())
 		for i, r := range f.reports {
-			if r.Err != why || r.Engine != f.ups[i].Name() || r.Required != f.ups[i].Required() || r.Elapsed != promise || f.pending[i] {
+			if r.Err != why || r.Engine != f.engines[i].Name() || r.Required != f.engines[i].Required() || r.Elapsed != returnWithin || f.pending[i] {
 				t.Errorf("report %+v", r)
 			}
 		}
 		f.pending[1] = true
-		f.answers <- answered{0, policy.Report{Result: backends.Clean(0)}}
-		f.answers <- answered{1, policy.Report{Err: why}}
+		f.answers <- answer{0, policy.Report{Result: backends.Clean(0)}}
+		f.answers <- answer{1, policy.Report{Err: why}}
 		f.collect(policy.Default())
 		if f.reports[0].Err != why {
-			t.Error("a report counts that was given up")
+			t.Error("a report counts after the fan gave up on it")
 		}
 	})
 }
 
-// TestLateEngineReported checks what the client and the log hear of an engine that came
-// too late.
+// TestLateEngineReported checks what the reply and the log say about a late engine.
 func TestLateEngineReported(t *testing.T) {
 	ts := newServer(t, nil, testEngine{name: "a", backend: says(backends.OK)},
 		testEngine{name: "b", backend: &backendtest.Fake{Hang: true}, optional: true, maxDelay: 20 * time.Millisecond})
@@ -213,7 +212,7 @@ func TestLateEngineReported(t *testing.T) {
 		!strings.Contains(got[2], why) || !strings.HasSuffix(got[2], " required=no counts=no ENGINE") {
 		t.Errorf("got %q", got)
 	}
-	eventually(t, "log line", func() bool {
+	testkit.Eventually(t, "log line", func() bool {
 		return strings.Contains(ts.log.String(), why) && strings.Contains(ts.log.String(), `"counts":false`)
 	})
 }

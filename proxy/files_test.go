@@ -14,10 +14,10 @@ import (
 	"polyclam/proxy/client"
 	"polyclam/proxy/files"
 	"polyclam/test/fusetest"
+	"polyclam/test/testkit"
 )
 
-// openFile opens a file for the time of the test. On a file system that is to hang it
-// must be opened before.
+// openFile opens a file for the duration of the test. Call it before its file system hangs.
 func openFile(t *testing.T, path string, flags int) int {
 	t.Helper()
 	fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
@@ -28,19 +28,14 @@ func openFile(t *testing.T, path string, flags int) int {
 	return fd
 }
 
-// handOver sends a descriptor by FILDES and returns what the reply says of it.
-func (ts *testServer) handOver(fd int) string {
+// fildes sends a descriptor with FILDES and returns the reply without its object.
+func (ts *testServer) fildes(fd int) string {
 	ts.t.Helper()
-	nc := ts.dial()
-	if _, _, err := nc.WriteMsgUnix([]byte("zFILDES\x00x"), unix.UnixRights(fd), nil); err != nil {
-		ts.t.Fatal(err)
-	}
-	reply := readAll(ts.t, nc)
-	_, words, _ := strings.Cut(reply, ": ")
+	_, words, _ := strings.Cut(ts.askWith("zFILDES\x00x", fd), ": ")
 	return words
 }
 
-// A file on a file system that may hang is copied, and scanned as any other.
+// TestForeignFiles scans files on a file system that might hang. They are copied first.
 func TestForeignFiles(t *testing.T) {
 	eicar := backendtest.EICAR()
 	fs := fusetest.Mount(t,
@@ -52,7 +47,7 @@ func TestForeignFiles(t *testing.T) {
 		{"clean", "OK", "OK"},
 		{"empty", "OK", "OK"},
 		{"eicar", "Eicar-Test-Signature FOUND", "Eicar-Test-Signature FOUND"},
-		{"large", "OK", "OK"}, // partial, as by default
+		{"large", "OK", "OK"}, // partial, whose default action is ok
 		{"more", "Can't read file ERROR", "Not a regular file ERROR"},
 		{"less", "Can't read file ERROR", "Can't read file ERROR"},
 	} {
@@ -60,7 +55,7 @@ func TestForeignFiles(t *testing.T) {
 			t.Errorf("SCAN: got %q, want %q", got, want)
 		}
 		for _, flags := range []int{unix.O_RDONLY, unix.O_RDWR, unix.O_RDONLY | unix.O_NONBLOCK} {
-			if got := ts.handOver(openFile(t, fs.Path(tt.name), flags)); got != tt.fildes+"\x00" {
+			if got := ts.fildes(openFile(t, fs.Path(tt.name), flags)); got != tt.fildes+"\x00" {
 				t.Errorf("FILDES of %s: got %q, want %q", tt.name, got, tt.fildes)
 			}
 		}
@@ -73,16 +68,16 @@ func TestForeignFiles(t *testing.T) {
 		t.Error("the log does not say why")
 	}
 	if fs.Asked(fusetest.Poll) > 0 {
-		t.Error("a file was polled: one that does not answer would stop the daemon")
+		t.Error("a file was polled: if it did not answer, the daemon would stop")
 	}
 }
 
-// A file system that does not answer costs its clients their time and the daemon a
-// bounded number of threads; others are served, and a walk pays once.
+// TestFilesHang checks that a file system that does not answer takes only a limited number of
+// threads, and that a walk waits for it only once. Other clients are served.
 func TestFilesHang(t *testing.T) {
 	fs := fusetest.Mount(t, fusetest.File{Name: "a", Data: []byte("x")}, fusetest.File{Name: "b", Data: []byte("x")}, fusetest.File{Name: "c", Data: []byte("x")})
 	ts := newServer(t, func(c *Config) {
-		c.Listeners[0].Profile.AnswerWithin = 100 * time.Millisecond
+		c.Listeners[0].Profile.AnswerWithin = 300 * time.Millisecond
 		c.Limits.FileThreads = 8
 	}, eicarOnly())
 	a := openFile(t, fs.Path("a"), unix.O_RDONLY)
@@ -99,13 +94,14 @@ func TestFilesHang(t *testing.T) {
 		t.Errorf("SCAN: got %q", got)
 	}
 	for range 8 {
-		if got := ts.handOver(a); got != words+"\x00" {
+		if got := ts.fildes(a); got != words+"\x00" {
 			t.Errorf("FILDES: got %q", got)
 		}
 	}
-	if st := ts.files.Stats(); st.WrittenOff != 6 || st.Busy != 6 {
-		t.Errorf("%+v", st)
-	}
+	testkit.Eventually(t, "six threads are written off", func() bool {
+		st := ts.files.Stats()
+		return st.WrittenOff == 6 && st.Busy == 6
+	})
 	if !strings.Contains(ts.log.String(), "has its share of limits.file_threads, 6 of 8, in use, 6 of them for file systems that do not answer") {
 		t.Error("the log does not say why")
 	}
@@ -113,11 +109,11 @@ func TestFilesHang(t *testing.T) {
 		t.Errorf("INSTREAM: got %q", got)
 	}
 	fs.Abort()
-	eventually(t, "all threads come back", func() bool { return ts.files.Stats() == files.Stats{Limit: 8} })
+	testkit.Eventually(t, "all threads return", func() bool { return ts.files.Stats() == files.Stats{Limit: 8} })
 }
 
-// What a client hands over with a command that has no use for it is closed where that
-// may hang, and the client is answered.
+// TestStrayForeignDescriptors sends descriptors that no command uses and whose close hangs.
+// The client is answered all the same.
 func TestStrayForeignDescriptors(t *testing.T) {
 	fs := fusetest.Mount(t, fusetest.File{Name: "a", Data: []byte("x")})
 	ts := newServer(t, nil, eicarOnly())
@@ -125,16 +121,15 @@ func TestStrayForeignDescriptors(t *testing.T) {
 	defer fs.Abort() // before a is closed
 	fs.Hang(fusetest.Flush)
 	for _, send := range []string{"zPING\x00", "zFILDES\x00x"} {
-		nc := ts.dial()
-		nc.WriteMsgUnix([]byte(send), unix.UnixRights(a), nil)
-		if got := readAll(t, nc); got == "" {
+		if got := ts.askWith(send, a); got == "" {
 			t.Errorf("%q: no answer", send)
 		}
 	}
-	eventually(t, "the daemon closes them", func() bool { return ts.files.Stats().Busy == 2 })
+	testkit.Eventually(t, "two threads close the descriptors", func() bool { return ts.files.Stats().Busy == 2 })
 }
 
-// A file larger than limits.stream is not hashed for the log, and the line says so.
+// TestHashLeftOut checks that a file larger than limits.stream is not hashed for the log, and
+// that its log line says so.
 func TestHashLeftOut(t *testing.T) {
 	dir := t.TempDir()
 	huge, small := filepath.Join(dir, "huge"), filepath.Join(dir, "small")
@@ -145,20 +140,20 @@ func TestHashLeftOut(t *testing.T) {
 	}
 	ts := newServer(t, nil, eicarOnly())
 	for _, path := range []string{huge, small} {
-		if got := ts.handOver(openFile(t, path, unix.O_RDONLY)); got != "OK\x00" {
+		if got := ts.fildes(openFile(t, path, unix.O_RDONLY)); got != "OK\x00" {
 			t.Errorf("got %q", got)
 		}
 	}
-	eventually(t, "both lines", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 2 })
+	testkit.Eventually(t, "both log lines", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 2 })
 	log := ts.log.String()
 	if !strings.Contains(log, fmt.Sprintf(`"size":%d,"sha256_left_out":"larger than limits.stream"`, int64(4)<<40)) || strings.Count(log, `"sha256":`) != 1 {
 		t.Errorf("log %s", log)
 	}
 }
 
-// Beyond the bound lines are written without a hash, and one client leaves some to
-// others.
-func TestHashesAreBounded(t *testing.T) {
+// TestHashLimits checks the limits on objects waiting to be hashed: one client leaves room
+// for others.
+func TestHashLimits(t *testing.T) {
 	h := newHashing()
 	one, other := client.User(1), client.User(2)
 	n := 0
@@ -183,7 +178,7 @@ func TestHashesAreBounded(t *testing.T) {
 	}
 }
 
-// Directories that take several batches are scanned as a whole.
+// TestLargeDirectory scans a directory that is read in several batches.
 func TestLargeDirectory(t *testing.T) {
 	eicar := string(backendtest.EICAR())
 	dir := tree(t, "0", "x", "sub/1", eicar, "sub/2/3", eicar, "zz", eicar)
@@ -197,14 +192,10 @@ func TestLargeDirectory(t *testing.T) {
 		got := ts.ask("n" + verb + " " + dir + "\n")
 		for _, name := range []string{"zz", "sub/1", "sub/2/3"} {
 			if strings.Count(got, dir+"/"+name+": Eicar-Test-Signature FOUND\n") != 1 {
-				t.Errorf("%s does not find %s once: %q", verb, name, got)
+				t.Errorf("%s does not find %s exactly once: %q", verb, name, got)
 			}
 		}
 	}
-	if st := ts.files.Stats(); st.Busy != 0 {
-		t.Errorf("%+v", st)
-	}
-	if n := strings.Count(ts.log.String(), `"scanned"`); n != 2*3004 {
-		eventually(t, "a line for each file", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 2*3004 })
-	}
+	testkit.Eventually(t, "a log line for each file", func() bool { return countLines(ts.log.String(), "scanned") == 2*3004 })
+	testkit.Eventually(t, "all directories are closed", func() bool { return ts.files.Stats().Busy == 0 })
 }

@@ -10,17 +10,18 @@ import (
 	"testing"
 
 	"polyclam/backends"
+	"polyclam/test/testkit"
 )
 
-// closing is an engine that finds its own name in everything, until it is closed.
-type closing struct {
+// closable is an engine that finds its own name in every object until it is closed.
+type closable struct {
 	name   string
-	gate   chan struct{} // scans wait for it; nil: they do not
+	gate   chan struct{} // scans wait until it is closed; nil: they do not wait
 	begun  atomic.Int64
 	closed atomic.Bool
 }
 
-func (c *closing) Scan(context.Context, backends.Object) (backends.Result, error) {
+func (c *closable) Scan(context.Context, backends.Object) (backends.Result, error) {
 	c.begun.Add(1)
 	if c.gate != nil {
 		<-c.gate
@@ -31,13 +32,13 @@ func (c *closing) Scan(context.Context, backends.Object) (backends.Result, error
 	return backends.Found(1, c.name), nil
 }
 
-func (c *closing) Close() error {
+func (c *closable) Close() error {
 	c.closed.Store(true)
 	return nil
 }
 
-// apply gives the server a configuration with these engines only.
-func (ts *testServer) apply(engines ...*closing) {
+// apply gives the server a configuration with only these engines.
+func (ts *testServer) apply(engines ...*closable) {
 	ts.t.Helper()
 	var all []testEngine
 	for _, c := range engines {
@@ -46,10 +47,10 @@ func (ts *testServer) apply(engines ...*closing) {
 	ts.Apply(testConfig("unix:"+ts.addr, all))
 }
 
-// TestApplyDuringUpload renames the engine twice during an upload: the command keeps the
-// one it began with, and that is closed afterwards.
+// TestApplyDuringUpload replaces the engine twice during an upload. The command keeps the
+// engine it began with, which is closed afterwards.
 func TestApplyDuringUpload(t *testing.T) {
-	a, b, c := &closing{name: "a"}, &closing{name: "b"}, &closing{name: "c"}
+	a, b, c := &closable{name: "a"}, &closable{name: "b"}, &closable{name: "c"}
 	ts := newServer(t, nil, testEngine{name: "a", backend: a})
 	first := ts.dial()
 	send := func(nc net.Conn, text string) {
@@ -60,55 +61,55 @@ func TestApplyDuringUpload(t *testing.T) {
 	}
 	all := stream("some object", 4)
 	send(first, "zINSTREAM\x00"+all[:4])
-	eventually(t, "the command", func() bool { return ts.users() == 1 })
+	testkit.Eventually(t, "the first command", func() bool { return ts.users() == 1 })
 	ts.apply(b)
 	second := ts.dial()
 	send(second, "zINSTREAM\x00"+all[:4])
-	eventually(t, "the second command", func() bool { return ts.users() == 2 })
+	testkit.Eventually(t, "the second command", func() bool { return ts.users() == 2 })
 	ts.apply(c)
 	send(second, all[4:])
 	if got := readAll(t, second); got != "stream: b FOUND\x00" {
 		t.Errorf("second: %q", got)
 	}
 	if a.closed.Load() {
-		t.Error("a was closed during a command that uses it")
+		t.Error("a was closed while a command used it")
 	}
 	send(first, all[4:])
 	if got := readAll(t, first); got != "stream: a FOUND\x00" {
 		t.Errorf("first: %q", got)
 	}
-	eventually(t, "a and b closed", func() bool { return a.closed.Load() && b.closed.Load() })
+	testkit.Eventually(t, "a and b are closed", func() bool { return a.closed.Load() && b.closed.Load() })
 	if got := ts.ask("zINSTREAM\x00" + all); got != "stream: c FOUND\x00" || c.closed.Load() {
 		t.Errorf("third: %q", got)
 	}
 }
 
-// users is how many commands hold a configuration.
+// users is how many commands hold a generation.
 func (s *Server) users() (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, g := range s.generations {
+	s.generations.mu.Lock()
+	defer s.generations.mu.Unlock()
+	for _, g := range s.generations.inUse {
 		n += g.users
 	}
 	return n
 }
 
-// TestApplyPassedOn has an engine pass to a second configuration and vanish with the
-// third: a command of the first one still uses it.
+// TestApplyPassedOn passes an engine to a second configuration and removes it in the third.
+// A command that began with the first one still uses it.
 func TestApplyPassedOn(t *testing.T) {
-	a := &closing{name: "a"}
+	a := &closable{name: "a"}
 	ts := newServer(t, nil, testEngine{name: "a", backend: a})
 	nc := ts.dial()
 	all := stream("some object", 4)
 	if _, err := io.WriteString(nc, "zINSTREAM\x00"+all[:4]); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the command", func() bool { return ts.users() == 1 })
-	again := &closing{name: "a"}
+	testkit.Eventually(t, "the first command", func() bool { return ts.users() == 1 })
+	again := &closable{name: "a"}
 	ts.apply(again)
-	ts.apply(&closing{name: "other"})
+	ts.apply(&closable{name: "other"})
 	if again.closed.Load() {
-		t.Error("the engine was closed during a command that uses it")
+		t.Error("the engine was closed while a command used it")
 	}
 	if _, err := io.WriteString(nc, all[4:]); err != nil {
 		t.Fatal(err)
@@ -116,19 +117,19 @@ func TestApplyPassedOn(t *testing.T) {
 	if got := readAll(t, nc); got != "stream: a FOUND\x00" {
 		t.Errorf("%q", got)
 	}
-	eventually(t, "the engine closed", again.closed.Load)
+	testkit.Eventually(t, "the engine is closed", again.closed.Load)
 }
 
-// TestApplyInSession removes an engine during a scan in a session, which goes on.
+// TestApplyInSession removes an engine during its scan in an IDSESSION. The scan goes on.
 func TestApplyInSession(t *testing.T) {
-	a, b := &closing{name: "a", gate: make(chan struct{})}, &closing{name: "b"}
+	a, b := &closable{name: "a", gate: make(chan struct{})}, &closable{name: "b"}
 	ts := newServer(t, nil, testEngine{name: "a", backend: a})
 	nc := ts.dial()
 	object := "zINSTREAM\x00" + stream("some object", 4)
 	if _, err := io.WriteString(nc, "zIDSESSION\x00"+object); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the scan", func() bool { return a.begun.Load() == 1 })
+	testkit.Eventually(t, "the scan begins", func() bool { return a.begun.Load() == 1 })
 	ts.apply(b)
 	if _, err := io.WriteString(nc, object); err != nil {
 		t.Fatal(err)
@@ -143,11 +144,11 @@ func TestApplyInSession(t *testing.T) {
 	if got := readRecord(t, nc, 0); got != "1: stream: a FOUND" {
 		t.Errorf("first: %q", got)
 	}
-	eventually(t, "a closed", a.closed.Load)
-	eventually(t, "no users between commands", func() bool { return ts.users() == 0 })
+	testkit.Eventually(t, "a is closed", a.closed.Load)
+	testkit.Eventually(t, "no command is under way", func() bool { return ts.users() == 0 })
 }
 
-// TestApplyWithoutListener removes a listener: its clients are served until its socket is
+// TestApplyWithoutListener removes a listener. Its clients are served until its socket is
 // closed.
 func TestApplyWithoutListener(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
@@ -178,7 +179,7 @@ func TestApplyWithoutListener(t *testing.T) {
 	}
 }
 
-// reloader is an engine that counts RELOAD.
+// reloader is an engine that counts its reloads.
 type reloader struct {
 	backends.Backend
 	reloads atomic.Int64
@@ -190,35 +191,34 @@ func (r *reloader) Reload(context.Context) error {
 	return r.err
 }
 
-// TestReloadEngines has a slow engine and one that fails: neither keeps the other from
-// loading.
+// TestReloadEngines reloads a slow engine and one that fails. Neither affects the other.
 func TestReloadEngines(t *testing.T) {
-	slow := &neverBack{reloader: reloader{Backend: eicarEngine()}, release: make(chan struct{})}
+	slow := &slowReloader{reloader: reloader{Backend: eicarEngine()}, release: make(chan struct{})}
 	bad := &reloader{Backend: eicarEngine(), err: io.ErrUnexpectedEOF}
 	ts := newServer(t, nil, testEngine{name: "slow", backend: slow}, testEngine{name: "bad", backend: bad})
 	for i := range int64(3) {
 		if got := ts.ask("zRELOAD\x00"); got != "RELOADING\x00" {
 			t.Errorf("reply %q", got)
 		}
-		eventually(t, "the other engine", func() bool { return bad.reloads.Load() == i+1 && ts.reloading.Load() == 1 })
+		testkit.Eventually(t, "the failing engine has reloaded", func() bool { return bad.reloads.Load() == i+1 && ts.reloading.Load() == 1 })
 	}
 	close(slow.release)
-	eventually(t, "the end", func() bool { return ts.reloading.Load() == 0 })
+	testkit.Eventually(t, "the slow engine has reloaded", func() bool { return ts.reloading.Load() == 0 })
 	if n := slow.reloads.Load(); n != 2 {
-		t.Errorf("the slow engine has loaded %d times, want twice", n)
+		t.Errorf("the slow engine has reloaded %d times, want twice", n)
 	}
 	if log := ts.log.String(); strings.Count(log, `"message":"engine reload"`) != 3 || !strings.Contains(log, "reload bad") {
 		t.Errorf("log %s", log)
 	}
 }
 
-// neverBack is an engine that does not come back from RELOAD until it may.
-type neverBack struct {
+// slowReloader is an engine whose reload waits for release.
+type slowReloader struct {
 	reloader
 	release chan struct{}
 }
 
-func (s *neverBack) Reload(ctx context.Context) error {
+func (s *slowReloader) Reload(ctx context.Context) error {
 	<-s.release
 	return s.reloader.Reload(ctx)
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,9 +21,10 @@ import (
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
+	"polyclam/test/testkit"
 )
 
-// patience ends a test that hangs; nothing is measured by it.
+// patience ends a test that hangs. No assertion depends on it.
 const patience = 20 * time.Second
 
 // testEngine is a named backend of a test server.
@@ -46,16 +46,11 @@ type testServer struct {
 	stop chan struct{} // closed by the SHUTDOWN command
 }
 
-// newServer starts a server. change, if not nil, alters its configuration before.
+// newServer starts a server. change, if not nil, changes its configuration first.
 func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testServer {
 	t.Helper()
 	backendtest.NoLeaks(t)
-	// Socket paths are short: sun_path has 108 bytes.
-	dir, err := os.MkdirTemp("", "polyclam")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := testkit.SocketDir(t)
 	path := filepath.Join(dir, "s")
 	ts := &testServer{t: t, addr: path, log: &syncBuffer{}, stop: make(chan struct{})}
 	ts.cfg = testConfig("unix:"+path, engines)
@@ -85,7 +80,7 @@ func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testS
 		if err := <-served; !errors.Is(err, ErrServerClosed) {
 			t.Errorf("Serve returned %v", err)
 		}
-		eventually(t, "empty spool", func() bool {
+		testkit.Eventually(t, "the spool is empty", func() bool {
 			st := sp.Stats()
 			return st.Used == 0 && st.Contents == 0 && st.Writers == 0
 		})
@@ -133,7 +128,7 @@ func eicarEngine() backends.Backend {
 
 func eicarOnly() testEngine { return testEngine{name: "fake", backend: eicarEngine()} }
 
-// dial connects a client that does not wait for ever.
+// dial connects a client that does not wait forever.
 func (ts *testServer) dial() *net.UnixConn {
 	ts.t.Helper()
 	nc, err := net.Dial("unix", ts.addr)
@@ -145,7 +140,7 @@ func (ts *testServer) dial() *net.UnixConn {
 	return nc.(*net.UnixConn)
 }
 
-// ask sends one packet and returns everything up to the end.
+// ask sends one packet and returns everything until the connection ends.
 func (ts *testServer) ask(send string) string {
 	ts.t.Helper()
 	nc := ts.dial()
@@ -164,7 +159,7 @@ func readAll(t *testing.T, nc net.Conn) string {
 	return string(b)
 }
 
-// stream is content in chunks of at most size bytes, with the end marker.
+// stream returns content in chunks of at most size bytes, with the end marker.
 func stream(content string, size int) string {
 	var b strings.Builder
 	for len(content) > 0 {
@@ -177,7 +172,7 @@ func stream(content string, size int) string {
 	return b.String()
 }
 
-// readRecord reads up to the terminator.
+// readRecord reads until the terminator.
 func readRecord(t *testing.T, nc net.Conn, term byte) string {
 	t.Helper()
 	var out []byte
@@ -210,12 +205,4 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// eventually waits until f is true.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !f(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-	}
-}
+var eventually = testkit.Eventually // for dataport_test.go

@@ -12,13 +12,17 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// Bounds on the hashes that are computed for the log after the reply.
+// Limits on the hashes that are computed for the log after the reply.
 const (
-	maxHashing      = 64 // objects that are hashed or wait for it
-	clientHashing   = 48 // those of one client
-	hashWithin      = 60 * time.Second
-	maxHashed       = 2 << 30   // bytes of a file, where limits.stream is no limit
-	hashedAnyway    = 256 << 10 // bytes in memory that take no time worth a goroutine
+	maxHashing    = 64 // objects being hashed or waiting for it
+	clientHashing = 48 // those of one client
+	hashWithin    = 60 * time.Second
+	maxHashed     = 2 << 30   // bytes of a file, if limits.stream is no limit
+	quickHash     = 256 << 10 // bytes in memory that are not worth a goroutine
+)
+
+// Why a log line has no hash.
+const (
 	leftOutLarge    = "larger than limits.stream"
 	leftOutBusy     = "too many objects wait to be hashed"
 	leftOutStopping = "polyclamd is stopping"
@@ -26,10 +30,13 @@ const (
 	leftOutError    = "the object could not be read again"
 )
 
-// hashing bounds the objects that are hashed after their replies. Each keeps its
-// memory or its descriptor until then.
+// A hash is the SHA-256 of an object, or the reason why there is none.
+type hash struct{ sum, leftOut string }
+
+// hashing limits the objects that are hashed after their replies. Each of them occupies
+// memory or a descriptor until then.
 type hashing struct {
-	threads *files.Pool // takes its clients in turn
+	threads *files.Pool // serves clients in turn
 
 	mu      sync.Mutex
 	objects int
@@ -40,78 +47,62 @@ func newHashing() *hashing {
 	return &hashing{threads: files.NewPool(max(2, runtime.GOMAXPROCS(0))), clients: map[client.Key]int{}}
 }
 
-// begin reports whether another object of a client may be hashed. end must follow.
-func (h *hashing) begin(of client.Key) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.objects >= maxHashing || !of.IsZero() && h.clients[of] >= clientHashing {
-		return false
-	}
-	h.objects++
-	h.clients[of]++
-	return true
-}
-
-func (h *hashing) end(of client.Key) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.objects--
-	if h.clients[of]--; h.clients[of] == 0 {
-		delete(h.clients, of)
-	}
-}
-
-// hashed calls line with the SHA-256 of c, or with the reason why there is none. It
-// does not wait for what may take long: the client has its reply, and its connection
-// is needed by others.
-func (r *request) hashed(o *spool.Object, line func(sum, leftOut string)) {
-	s := r.s.srv
-	limit := r.cfg.Limits.Stream
+// quick returns the hash of a small object in memory, or why a large one is not hashed.
+// It reports false if hashing may take long.
+func (h *hashing) quick(ctx context.Context, o *spool.Object, limit int64) (hash, bool) {
 	if limit <= 0 {
 		limit = maxHashed
 	}
-	switch of := client.FromContext(r.s.ctx); {
-	case o.InMemory() && o.Size() <= hashedAnyway:
-		line(sumOf(s.ctx, o))
+	switch {
+	case o.InMemory() && o.Size() <= quickHash:
+		return hashOf(ctx, o), true
 	case o.Size() > limit:
-		line("", leftOutLarge)
-	case !s.hashes.begin(of):
-		line("", leftOutBusy)
-	default:
-		o.Retain()
-		s.wg.Go(func() {
-			defer r.s.rescue()
-			defer s.hashes.end(of)
-			defer o.Release()
-			line(s.hashes.sum(client.NewContext(s.ctx, of), o))
-		})
+		return hash{leftOut: leftOutLarge}, true
+	}
+	return hash{}, false
+}
+
+// begin reports whether another object of a client may be hashed. If so, end must follow.
+func (h *hashing) begin(k client.Key) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.objects >= maxHashing || !k.IsZero() && h.clients[k] >= clientHashing {
+		return false
+	}
+	h.objects++
+	h.clients[k]++
+	return true
+}
+
+func (h *hashing) end(k client.Key) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.objects--
+	if h.clients[k]--; h.clients[k] == 0 {
+		delete(h.clients, k)
 	}
 }
 
-// sum hashes c when it is the turn of the client of ctx.
-func (h *hashing) sum(ctx context.Context, o *spool.Object) (sum, leftOut string) {
+// sum hashes o when it is the turn of the client of ctx.
+func (h *hashing) sum(ctx context.Context, o *spool.Object) hash {
 	ctx, cancel := context.WithTimeout(ctx, hashWithin)
 	defer cancel()
-	type result struct{ sum, leftOut string }
-	r, err := files.Do(ctx, h.threads, "hashing", func() (result, error) {
-		sum, leftOut := sumOf(ctx, o)
-		return result{sum, leftOut}, nil
-	}, nil)
+	result, err := files.Do(ctx, h.threads, "hashing", func() (hash, error) { return hashOf(ctx, o), nil }, nil)
 	if err != nil {
-		return "", leftOutWhy(ctx)
+		return hash{leftOut: leftOutWhy(ctx)}
 	}
-	return r.sum, r.leftOut
+	return result
 }
 
-func sumOf(ctx context.Context, o *spool.Object) (sum, leftOut string) {
+func hashOf(ctx context.Context, o *spool.Object) hash {
 	sum, err := o.SHA256(ctx)
 	switch {
 	case err == nil:
-		return sum, ""
+		return hash{sum: sum}
 	case ctx.Err() != nil:
-		return "", leftOutWhy(ctx)
+		return hash{leftOut: leftOutWhy(ctx)}
 	}
-	return "", leftOutError
+	return hash{leftOut: leftOutError}
 }
 
 func leftOutWhy(ctx context.Context) string {

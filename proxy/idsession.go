@@ -2,57 +2,62 @@ package proxy
 
 import (
 	"errors"
+	"io"
 	"os"
 	"sync"
 	"time"
 
 	"polyclam/protocol"
+	"polyclam/proxy/budget"
 )
 
-// serveIDs answers the commands of an IDSESSION: numbered, scans side by side, in
-// whatever order they are done. err is what came with the IDSESSION command.
+// An idSession is an IDSESSION: numbered commands, whose scans run side by side and are
+// answered in the order in which they end.
+type idSession struct {
+	s     *session
+	term  byte           // of the last command
+	id    int            // of the last command
+	more  bool           // bytes came together with the IDSESSION command
+	until int64          // where the input ends that is still answered during a shutdown; 0: not known yet
+	scans sync.WaitGroup // scans under way
+	slots chan struct{}  // limits the scans under way
+
+	objects *budget.Allowance
+	release func() // returns the descriptor reserved for the next object; nil: none is reserved
+}
+
+// serveIDs answers the commands of an IDSESSION. err came with the IDSESSION command.
 func (s *session) serveIDs(term byte, err error) {
-	ids := &idSession{s: s, term: term, more: s.conn.Buffered() > 0, slots: make(chan struct{}, s.srv.cfg.Load().Limits.SessionScans)}
-	ids.objects = newAllowance(&s.srv.objects, s.key)
-	s.ids = ids
-	defer ids.end() // pending replies come before the end
+	ids := &idSession{
+		s: s, term: term, more: s.conn.Buffered() > 0,
+		slots:   make(chan struct{}, s.srv.generations.config().Limits.SessionScans),
+		objects: budget.NewAllowance(s.srv.objects, s.key),
+	}
+	s.numbered = true
+	defer ids.end() // pending replies come first
 	if err != nil {
-		s.refuse(protocol.Command{Term: term}, 1, err)
+		ids.refuse(protocol.Command{Term: term}, err)
 		return
 	}
 	for ids.next() {
 	}
 }
 
-type idSession struct {
-	s     *session
-	term  byte           // of the last command
-	id    int            // of the last command
-	more  bool           // bytes came with the IDSESSION
-	until int64          // the end of the input that is still answered during a shutdown; 0: not known yet
-	scans sync.WaitGroup // scans under way
-	slots chan struct{}  // bounds them
-	ended sync.Once      // the first reason to cut off the client is logged
-
-	objects *allowance
-	release func() // gives back the place of the next object; nil: there is none
-}
-
 // next reads and answers one command, and reports whether another may follow.
 func (ids *idSession) next() bool {
 	s := ids.s
 	if s.ctx.Err() != nil {
-		return false // cut off: what is left of the client's input is not for scanning
+		return false // cut off: the rest of the client's input is not scanned
 	}
-	if !ids.ready() {
+	if !ids.reserveObject() {
 		return false
 	}
-	cmd, err := s.read(s.srv.cfg.Load().Limits.ReadTimeout)
+	cmd, err := ids.read()
 	if errors.Is(err, os.ErrDeadlineExceeded) && len(ids.slots) > 0 && !s.srv.isClosing() && s.conn.Buffered() == 0 {
 		return true // the client waits for us, not we for it
 	}
 	if err != nil && !errors.Is(err, protocol.ErrStrayDescriptor) {
-		s.refuse(protocol.Command{Term: ids.term}, ids.id+1, err)
+		ids.refuse(protocol.Command{Term: ids.term}, err)
 		return false
 	}
 	ids.id++
@@ -68,14 +73,55 @@ func (ids *idSession) next() bool {
 	defer r.end()
 	more := ids.answer(r)
 	if err != nil {
-		s.refuse(cmd, ids.id+1, err)
+		ids.refuse(cmd, err)
 		return false
 	}
 	return more
 }
 
+// reserveObject waits for a descriptor for the object of the next command. It reports
+// false if the session has ended.
+func (ids *idSession) reserveObject() bool {
+	if ids.release == nil {
+		ids.watched(func() { ids.release = ids.objects.Take(ids.s.ctx) })
+	}
+	return ids.release != nil
+}
+
+// watched runs f, which keeps the session from reading its connection, and watches the
+// client meanwhile.
+func (ids *idSession) watched(f func()) {
+	ids.s.watch.begin()
+	defer ids.s.watch.end()
+	f()
+}
+
+// end waits for the scans under way.
+func (ids *idSession) end() {
+	if ids.release != nil {
+		ids.release()
+	}
+	ids.watched(ids.scans.Wait)
+}
+
+// read waits for the next command.
+func (ids *idSession) read() (protocol.Command, error) {
+	s := ids.s
+	if s.crowded() {
+		return protocol.Command{}, io.EOF
+	}
+	if s.srv.idle(s, s.srv.generations.config().Limits.ReadTimeout) {
+		cmd, err := s.conn.ReadCommand()
+		s.srv.busy(s)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !s.srv.isClosing() {
+			return cmd, err
+		}
+	}
+	return ids.readLast()
+}
+
 // readLast returns the next of the commands that the client had sent when the session
-// noticed the shutdown. Later ones are not read: a busy client would never end.
+// noticed the shutdown. Later ones are not read, or a busy client would never end.
 func (ids *idSession) readLast() (protocol.Command, error) {
 	conn := ids.s.conn
 	if ids.until == 0 {
@@ -84,12 +130,19 @@ func (ids *idSession) readLast() (protocol.Command, error) {
 	if conn.Consumed() >= ids.until {
 		return protocol.Command{}, ErrServerClosed
 	}
-	conn.SetReadDeadline(time.Now().Add(firstCommand)) // one that is not complete
+	conn.SetReadDeadline(time.Now().Add(firstCommand)) // the last one may be incomplete
 	return conn.ReadCommand()
 }
 
-// refuseBare refuses bytes without a prefix. What clamd 1.4.6 says of a descriptor beside
-// them (stray is not nil then) depends on whether they came with the IDSESSION.
+// refuse answers input that is not a command.
+func (ids *idSession) refuse(cmd protocol.Command, err error) {
+	r := ids.s.request(cmd, ids.id+1)
+	defer r.end()
+	r.refuse(err)
+}
+
+// refuseBare refuses a command without a prefix. If a descriptor came with it, stray is
+// not nil, and clamd 1.4.6 then answers differently if it all came with the IDSESSION.
 func (ids *idSession) refuseBare(r *request, stray error) {
 	if stray == nil || ids.id > 1 || !ids.more {
 		r.sendError(`Only nCMDS\n and zCMDS\0 are accepted inside IDSESSION. ERROR`)
@@ -101,8 +154,8 @@ func (ids *idSession) refuseBare(r *request, stray error) {
 	r.refuse(stray)
 }
 
-// answer answers one command: quick ones and whatever must be read at once here,
-// scans on a goroutine of their own.
+// answer answers one command, and reports whether another may follow. Quick commands are
+// answered and objects received here; scans get their own goroutines.
 func (ids *idSession) answer(r *request) bool {
 	switch r.cmd.Verb {
 	case protocol.VerbPing, protocol.VerbVersion, protocol.VerbVersionCommands,
@@ -111,10 +164,10 @@ func (ids *idSession) answer(r *request) bool {
 		return true
 	case protocol.VerbScan, protocol.VerbXScan:
 		if !r.lst.PathCommands {
-			r.unavailable()
+			r.unavailable("path_commands")
 			return false
 		}
-		ids.run(r, r.scanPath)
+		ids.run(r, func() { scanPath(r) })
 		return true
 	case protocol.VerbInstream, protocol.VerbXInstream:
 		object := r.receive()
@@ -133,30 +186,26 @@ func (ids *idSession) answer(r *request) bool {
 	case protocol.VerbEnd:
 		return false
 	}
+	r.logRefusal("unknown command, or one that is not allowed inside IDSESSION")
 	r.sendError("Command invalid inside IDSESSION. ERROR")
 	return false
 }
 
-// run scans on a goroutine, once there is a slot. While there is none the session
-// reads no further command: the client's own pipelining is what is slowed down.
+// run waits for a slot and scans on a goroutine. While the session waits it reads no
+// further commands, which slows down a client that pipelines.
 func (ids *idSession) run(r *request, scan func()) {
-	ids.away(func() { ids.slots <- struct{}{} })
+	ids.watched(func() { ids.slots <- struct{}{} })
 	release := ids.release
 	ids.release = nil
 	ids.scans.Add(1)
-	ids.s.srv.retain(r.generation)
+	ids.s.srv.generations.retain(r.generation)
 	go func() {
 		defer ids.scans.Done()
 		defer r.end()
 		defer release()
 		defer func() { <-ids.slots }()
 		// A panic must not look like a scan that is still under way.
-		defer func() {
-			if p := recover(); p != nil {
-				ids.s.cutOff(errPanicked)
-				ids.s.srv.log.Error().Interface("panic", p).Msg("panic")
-			}
-		}()
+		defer ids.s.rescue(func() { ids.s.cutOff(errPanicked) })
 		scan()
 	}()
 }

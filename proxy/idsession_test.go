@@ -13,6 +13,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
 func TestSessionDialogues(t *testing.T) {
@@ -44,19 +45,19 @@ func TestSessionDialogues(t *testing.T) {
 			got := readAll(t, nc)
 			for _, w := range tt.want {
 				if !strings.Contains(got, w) {
-					t.Errorf("got %q, which lacks %q", got, w)
+					t.Errorf("%q is missing in %q", w, got)
 				}
 				got = strings.Replace(got, w, "", 1)
 			}
 			if got != "" {
-				t.Errorf("and %q", got)
+				t.Errorf("unexpected: %q", got)
 			}
 		})
 	}
 }
 
-// A scan under way does not hold up what comes behind it, and its reply bears its
-// own number.
+// TestSessionIsAsynchronous checks that a slow scan does not delay the commands after it, and
+// that its reply has its own number.
 func TestSessionIsAsynchronous(t *testing.T) {
 	release := make(chan struct{})
 	slow := backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
@@ -82,8 +83,8 @@ func TestSessionIsAsynchronous(t *testing.T) {
 	}
 }
 
-// A client that pipelines more than the session scans at once is slowed down, and
-// gets every answer.
+// TestSessionPipelining pipelines more commands than an IDSESSION scans concurrently. Each is
+// answered.
 func TestSessionPipelining(t *testing.T) {
 	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = 2 }, eicarOnly())
 	nc := ts.dial()
@@ -135,22 +136,23 @@ func TestSessionDescriptors(t *testing.T) {
 	}
 }
 
-// Waiting for a slow engine is not the client's silence.
-func TestSessionDoesNotTimeOutWhileScanning(t *testing.T) {
+// TestSessionTimeoutWhileScanning checks that a client does not time out while it waits for a
+// slow engine.
+func TestSessionTimeoutWhileScanning(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.ReadTimeout = 10 * time.Millisecond },
 		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	nc := ts.dial()
 	io.WriteString(nc, "nIDSESSION\nnINSTREAM\n"+stream("x", 1))
-	eventually(t, "scan", func() bool { return len(ts.running.list()) == 1 })
+	testkit.Eventually(t, "scan", func() bool { return len(ts.running.list()) == 1 })
 	time.AfterFunc(100*time.Millisecond, func() { close(release) })
 	if got := readAll(t, nc); got != "1: stream: OK\nCOMMAND READ TIMED OUT\n" {
 		t.Errorf("got %q", got)
 	}
 }
 
-// A descriptor that nothing can claim is answered as clamd does, whatever it came with:
-// the first is in clamd's own tests.
+// TestSessionStrayDescriptor sends descriptors that no command uses, in various places. The
+// replies are clamd's; the first case is in clamd's own tests.
 func TestSessionStrayDescriptor(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	f, err := os.Open(os.DevNull)
@@ -161,11 +163,11 @@ func TestSessionStrayDescriptor(t *testing.T) {
 	const refused = "PROTOCOL ERROR: ancillary data sent without FILDES. ERROR"
 	const bare = `Only nCMDS\n and zCMDS\0 are accepted inside IDSESSION. ERROR`
 	tests := []struct{ name, before, with, want string }{
-		{"beside IDSESSION and NUL", "", "zIDSESSION\x00\x00", "1: " + refused + "\x00"},
-		{"beside IDSESSION", "", "zIDSESSION\x00", "1: " + refused + "\x00"},
-		{"beside nIDSESSION and NUL", "", "nIDSESSION\n\x00", "1: " + refused + "\n"},
-		{"beside a NUL after a command", "zIDSESSION\x00nPING\n", "\x00", "1: PONG\n2: " + bare + "\n2: " + refused + "\n"},
-		{"beside bytes without a prefix", "zIDSESSION\x00nPING\n", "PING\n", "1: PONG\n2: " + bare + "\n2: " + refused + "\n"},
+		{"with IDSESSION and NUL", "", "zIDSESSION\x00\x00", "1: " + refused + "\x00"},
+		{"with IDSESSION", "", "zIDSESSION\x00", "1: " + refused + "\x00"},
+		{"with nIDSESSION and NUL", "", "nIDSESSION\n\x00", "1: " + refused + "\n"},
+		{"with a NUL after a command", "zIDSESSION\x00nPING\n", "\x00", "1: PONG\n2: " + bare + "\n2: " + refused + "\n"},
+		{"with bytes without a prefix", "zIDSESSION\x00nPING\n", "PING\n", "1: PONG\n2: " + bare + "\n2: " + refused + "\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 	"polyclam/backends"
 )
 
-// TestNameOfObject: engines may know the name of a scanned file, and only that: not
-// where it is, and nothing for a stream.
+// TestNameOfObject checks that engines get the name of a scanned file but not its directory,
+// and no name for a stream.
 func TestNameOfObject(t *testing.T) {
 	names := make(chan string, 10)
 	look := func(_ context.Context, o backends.Object) (backends.Result, error) {

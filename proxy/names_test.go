@@ -15,7 +15,7 @@ import (
 	"polyclam/protocol/extended"
 )
 
-// hostileName is a name for a file, made of what could break a reply.
+// hostileName returns a file name made of pieces that could break a reply.
 func hostileName(random *rand.Rand) string {
 	pieces := []string{
 		"\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u0085", "\u2028", "\x01", "\x7f", "\t", `\`, `\\`, `\x0a`, " ", ": ", ":", "\"",
@@ -33,8 +33,8 @@ func hostileName(random *rand.Rand) string {
 	return name[:min(len(name), 200)] + "x" // neither "." nor ".."
 }
 
-// TestNames: whatever files are called, each line of a reply is one status line or
-// one record, and only the last word of a status line is a verdict.
+// TestNames checks that each line of a reply is one status line or one record, whatever the
+// names of files, and that only the last word of a status line is a verdict.
 func TestNames(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	names := []string{"a: OK\nb", "a\nEND", "a: x ERROR\nb", "a: x FOUND\r\nb: OK", "x\r2: stream: OK\rx", `b\x0ac`, strings.Repeat("d", 120) + ": OK: OK"}
@@ -70,7 +70,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// wantRecords wants the whole reply to XSCAN or XCONTSCAN of one infected file.
+// wantRecords checks the whole reply to XSCAN or XCONTSCAN of one infected file.
 func wantRecords(t *testing.T, reply, path string) {
 	t.Helper()
 	lines := strings.FieldsFunc(reply, func(r rune) bool { return r == '\n' || r == 0 })
@@ -114,8 +114,8 @@ func TestNamesClient(t *testing.T) {
 	}
 }
 
-// Errors with a path and the lines of STATS obey the same rule.
-func TestNamesElsewhere(t *testing.T) {
+// TestNamesInErrors checks the same for errors with a path and for the lines of STATS.
+func TestNamesInErrors(t *testing.T) {
 	name := "a: OK\nb"
 	dir := tree(t, name+"/", "", "denied/"+name, "x")
 	ts := newServer(t, nil, eicarOnly())
@@ -137,7 +137,7 @@ func TestNamesElsewhere(t *testing.T) {
 		line = bytes.TrimRight(line, "\n\x00")
 		for _, word := range []string{" OK", " FOUND", " ERROR"} {
 			if bytes.HasSuffix(line, []byte(word)) {
-				t.Errorf("a line of STATS is %q", line)
+				t.Errorf("STATS has the line %q", line)
 			}
 		}
 	}

@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"polyclam/test/testkit"
 )
 
-// drip sends one byte after the other until the other end has had enough.
+// drip sends one byte at a time until the other end closes the connection.
 func drip(nc net.Conn, bytes string, pause time.Duration) {
 	for i := range len(bytes) {
 		if _, err := io.WriteString(nc, bytes[i:i+1]); err != nil {
@@ -18,15 +20,15 @@ func drip(nc net.Conn, bytes string, pause time.Duration) {
 	}
 }
 
-// A client that sends too slowly is cut off in the words of a read timeout, however
-// regularly its bytes come, and the log says which key did it.
+// TestSlowClients checks that a client that sends too slowly gets the reply of a read timeout,
+// however regularly it sends, and that the log names the key.
 func TestSlowClients(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for _, test := range []struct {
 		name   string
 		change func(*Limits)
 		begin  string
-		reason string // in the log; empty: no line
+		reason string // in the log; empty: no log line
 	}{
 		{"rate", func(l *Limits) { l.ReadTimeout, l.StreamMinRate = 200*time.Millisecond, 10000 },
 			"zINSTREAM\x00\x00\x10\x00\x00", "stream_min_rate"},
@@ -51,9 +53,9 @@ func TestSlowClients(t *testing.T) {
 			}
 			nc.Close()
 			<-sent
-			eventually(t, "the end", func() bool { return idleSessions(0)(ts) })
+			testkit.Eventually(t, "the session ends", func() bool { return idleSessions(0)(ts) })
 			if log := ts.log.String(); !strings.Contains(log, test.reason) || test.reason == "" && log != "" {
-				t.Errorf("the log: %s", log)
+				t.Errorf("log: %s", log)
 			}
 		})
 	}

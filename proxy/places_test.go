@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"polyclam/proxy/client"
+	"polyclam/test/testkit"
 )
 
-// listenTCP lets the clients of a test server come over TCP too, where each address of
-// the loopback network is another client.
+// listenTCP makes a test server accept TCP too, where each address of the loopback network is
+// another client.
 func (ts *testServer) listenTCP() string {
 	ts.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -30,7 +31,7 @@ func (ts *testServer) listenTCP() string {
 	return ln.Addr().String()
 }
 
-// overTCP adds the listener of listenTCP to a configuration.
+// overTCP adds the listener for listenTCP to a configuration.
 func overTCP(change func(*Config)) func(*Config) {
 	return func(c *Config) {
 		l := c.Listeners[0]
@@ -42,7 +43,7 @@ func overTCP(change func(*Config)) func(*Config) {
 	}
 }
 
-// dialFrom connects a client that has this address.
+// dialFrom connects a client from an address.
 func dialFrom(t *testing.T, from, to string) net.Conn {
 	t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
@@ -63,31 +64,32 @@ func pong(t *testing.T, nc net.Conn) {
 	}
 }
 
-// ended says whether the server has closed the connection without a word.
+// ended reports whether the server closes the connection without a reply.
 func ended(nc net.Conn) bool {
 	_, err := nc.Read(make([]byte, 1))
 	return err == io.EOF || errors.Is(err, syscall.ECONNRESET)
 }
 
-// Idle connections of one client keep no other client out: some are served, some wait, and
-// the rest is closed.
+// TestConnectionsOfOthers checks that idle connections of one client do not exclude other
+// clients. Some of them are served, some wait, and the rest are closed.
 func TestConnectionsOfOthers(t *testing.T) {
 	ts := newServer(t, overTCP(func(c *Config) {
 		c.Limits.Connections, c.Limits.Waiting, c.Limits.ClientShare = 18, 4, 75
 	}), eicarOnly())
 	to := ts.listenTCP()
-	// Two of 18 are for the accepts of two listeners: 12 of 16 for one client, and
-	// three of the four that may wait.
+	// Two of 18 places are reserved for the next accepts of two listeners. One client
+	// may have 12 of the other 16, and three of the four that may wait.
 	const served, waiting = 12, 3
 	var hog []net.Conn
 	for range served + waiting {
 		hog = append(hog, dialFrom(t, "127.0.0.2", to))
 	}
-	eventually(t, "places", func() bool {
+	testkit.Eventually(t, "the first client has its share", func() bool {
 		ts.mu.Lock()
 		defer ts.mu.Unlock()
 		k := client.Host(netip.MustParseAddr("127.0.0.2"))
-		return ts.places.served.Held(k) == served && ts.places.waiting.Held(k) == waiting
+		s, w := ts.places.Held(k)
+		return s == served && w == waiting
 	})
 	for range 20 {
 		if nc := dialFrom(t, "127.0.0.2", to); !ended(nc) {
@@ -101,8 +103,9 @@ func TestConnectionsOfOthers(t *testing.T) {
 		if got := ts.ask("zPING\x00"); got != "PONG\x00" {
 			t.Errorf("on the Unix socket: %q", got)
 		}
+		testkit.Eventually(t, "its place is free again", func() bool { return ts.servedConnections() <= served+1 })
 	}
-	// Those that wait are served as others end, in the order in which they came.
+	// As sessions end, the waiting ones are served in order.
 	for i, nc := range hog[served:] {
 		hog[i].Close()
 		pong(t, nc)
@@ -112,7 +115,7 @@ func TestConnectionsOfOthers(t *testing.T) {
 	}
 }
 
-// A client alone that stays within its share never waits.
+// TestConnectionsOfOneClient checks that a single client within its share never waits.
 func TestConnectionsOfOneClient(t *testing.T) {
 	ts := newServer(t, func(c *Config) {
 		c.Limits.Connections, c.Limits.Waiting, c.Limits.ClientShare = 101, 100, 75
@@ -121,36 +124,35 @@ func TestConnectionsOfOneClient(t *testing.T) {
 		nc := ts.dial()
 		io.WriteString(nc, "zPI")
 	}
-	eventually(t, "all are served", idleSessionsOf(ts, 75))
+	testkit.Eventually(t, "all are served", func() bool { return ts.servedConnections() == 75 && ts.waitingConnections() == 0 })
 	ts.dial()
-	eventually(t, "the next waits", func() bool {
-		ts.mu.Lock()
-		defer ts.mu.Unlock()
-		return ts.places.waiting.Sum() == 1
-	})
+	testkit.Eventually(t, "the next waits", func() bool { return ts.waitingConnections() == 1 })
 }
 
-func idleSessionsOf(ts *testServer, n int64) func() bool {
-	return func() bool {
-		ts.mu.Lock()
-		defer ts.mu.Unlock()
-		return ts.places.served.Sum() == n && ts.places.waiting.Sum() == 0
-	}
+// servedConnections is the number of connections that are served, accepts not counted.
+func (ts *testServer) servedConnections() int64 {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	served, _ := ts.places.Sum()
+	return served
 }
 
-// What waits when the server stops is closed.
-func TestConnectionsThatWaitAtShutdown(t *testing.T) {
+func (ts *testServer) waitingConnections() int64 {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	_, waiting := ts.places.Sum()
+	return waiting
+}
+
+// TestWaitingConnectionsAtShutdown checks that Shutdown closes waiting connections.
+func TestWaitingConnectionsAtShutdown(t *testing.T) {
 	ts := newServer(t, func(c *Config) {
 		c.Limits.Connections, c.Limits.Waiting, c.Limits.ClientShare = 3, 10, 50
 	}, eicarOnly())
 	first := ts.dial()
-	eventually(t, "first", func() bool { return idleSessions(1)(ts) })
+	testkit.Eventually(t, "the first is served", func() bool { return idleSessions(1)(ts) })
 	second := ts.dial()
-	eventually(t, "second", func() bool {
-		ts.mu.Lock()
-		defer ts.mu.Unlock()
-		return ts.places.waiting.Sum() == 1
-	})
+	testkit.Eventually(t, "the second waits", func() bool { return ts.waitingConnections() == 1 })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := ts.Shutdown(ctx); err != nil {
@@ -161,27 +163,24 @@ func TestConnectionsThatWaitAtShutdown(t *testing.T) {
 	}
 }
 
-// A reload that raises the limit serves those that wait.
+// TestConnectionsAfterReload checks that a reload with a higher limit serves waiting
+// connections.
 func TestConnectionsAfterReload(t *testing.T) {
 	set := func(n int) func(*Config) {
 		return func(c *Config) { c.Limits.Connections, c.Limits.Waiting, c.Limits.ClientShare = n, 10, 50 }
 	}
 	ts := newServer(t, set(3), eicarOnly())
 	ts.dial()
-	eventually(t, "first", func() bool { return idleSessions(1)(ts) })
+	testkit.Eventually(t, "the first is served", func() bool { return idleSessions(1)(ts) })
 	second := ts.dial()
-	eventually(t, "second", func() bool {
-		ts.mu.Lock()
-		defer ts.mu.Unlock()
-		return ts.places.waiting.Sum() == 1
-	})
+	testkit.Eventually(t, "the second waits", func() bool { return ts.waitingConnections() == 1 })
 	next := testConfig(ts.cfg.Listeners[0].Address, []testEngine{eicarOnly()})
 	set(10)(next)
 	ts.Apply(next)
 	pong(t, second)
 }
 
-// Dead peers on TCP are found by keepalives, which are on without our doing.
+// TestKeepalive checks that Go turns on keepalives, which detect dead TCP peers.
 func TestKeepalive(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,15 +1,21 @@
 package proxy
 
 import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strconv"
+
 	"polyclam/protocol"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/status"
 )
 
 // profile is the listener's profile for the reply to this request: with room for the
-// number of a session, and with objects escaped where a line break in a name could
-// end a record. The records of polyclam's own verbs are the same in every framing;
-// to a plain z command names are clamd's bytes.
+// number of an IDSESSION, and with objects escaped where a line break in a name could end
+// a record. The records of X verbs are the same in every framing. Replies to z commands
+// have names byte for byte, as clamd's do.
 func (r *request) profile() status.Profile {
 	p := r.lst.Profile
 	p.EscapeObjects = r.cmd.Term == '\n' || r.extended()
@@ -28,7 +34,7 @@ func (r *request) line(object string, v policy.Verdict) status.Reply {
 	return r.profile().Line(object, v)
 }
 
-// allLines are the status lines of a verdict: for ALLMATCHSCAN one for each match.
+// allLines returns the status lines of a verdict: for ALLMATCHSCAN one for each match.
 func (r *request) allLines(object string, v policy.Verdict) []status.Reply {
 	if r.cmd.Verb == protocol.VerbAllMatchScan {
 		return r.profile().AllMatchLines(object, v)
@@ -36,8 +42,17 @@ func (r *request) allLines(object string, v policy.Verdict) []status.Reply {
 	return []status.Reply{r.line(object, v)}
 }
 
-// replyRecords answers one of polyclam's own verbs: the plain status line, a record
-// for each engine, the summary, END.
+// replyVerdict sends the whole reply about one object.
+func (r *request) replyVerdict(object string, v policy.Verdict) {
+	if r.extended() {
+		r.replyRecords(object, v)
+		return
+	}
+	r.reply(r.line(object, v))
+}
+
+// replyRecords sends the reply to an X verb: the status line, a record for each engine,
+// the summary, END.
 func (r *request) replyRecords(object string, v policy.Verdict) {
 	reply := r.line(object, v)
 	if reply.Close {
@@ -49,4 +64,104 @@ func (r *request) replyRecords(object string, v policy.Verdict) {
 		lines = append(lines, rec.String())
 	}
 	r.send(append(lines, "END")...)
+}
+
+// fail sends the status line of an object that no engine received. To an X verb it sends
+// END as well, so that the reply is complete.
+func (r *request) fail(reply status.Reply) {
+	if r.extended() && !reply.Close {
+		r.send(reply.Text, "END")
+		return
+	}
+	r.reply(reply)
+}
+
+// sendError sends one of the protocol's own errors, in clamd's words if the listener's
+// client understands them.
+func (r *request) sendError(text string) { r.reply(r.lst.Profile.ProtocolError(text)) }
+
+// unavailable refuses a command that key switches off, in the words of clamd 1.5.
+func (r *request) unavailable(key string) {
+	r.logRefusal("switched off for this listener (key " + key + ")")
+	r.fail(r.lst.Profile.ProtocolError("COMMAND UNAVAILABLE"))
+}
+
+// unknown refuses a command that clamd does not have either.
+func (r *request) unknown() {
+	r.logRefusal("unknown command")
+	r.sendError("UNKNOWN COMMAND")
+}
+
+// refuse answers input that could not be read as a command.
+func (r *request) refuse(err error) {
+	switch {
+	case errors.Is(err, protocol.ErrStrayDescriptor):
+		r.sendError("PROTOCOL ERROR: ancillary data sent without FILDES. ERROR")
+	case errors.Is(err, protocol.ErrNoDescriptor):
+		r.notScanned("descriptor", "the client sent none or several, or polyclamd has none free (LimitNOFILE= in the unit)", nil)
+		r.sendError("No file descriptor received. ERROR")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		r.timedOut()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, ErrServerClosed), errors.Is(err, protocol.ErrCommandTooLong):
+		// clamd closes the connection without a reply.
+	default:
+		r.s.srv.log.Debug().Err(err).Str("client", r.s.client()).Msg("connection")
+	}
+}
+
+// timedOut answers a client that was too slow. clamd 1.4.6 ends this line with a newline
+// and gives it no number, whatever the framing.
+func (r *request) timedOut() {
+	if r.s.srv.isClosing() {
+		return // Shutdown woke the reader
+	}
+	reply := r.lst.Profile.ProtocolError("COMMAND READ TIMED OUT")
+	if !reply.Close {
+		r.s.write([]byte(reply.Text+"\n"), r.cfg.Limits.WriteTimeout)
+	}
+}
+
+// reply sends one status line, or closes the connection where the profile says so.
+func (r *request) reply(reply status.Reply) {
+	if reply.Close {
+		r.close()
+		return
+	}
+	r.send(reply.Text)
+}
+
+// send writes lines as the records of one reply, in one write. Each starts with the
+// number of an IDSESSION and ends with the command's terminator.
+func (r *request) send(lines ...string) error {
+	n := 0
+	for _, l := range lines {
+		n += len(l) + 8
+	}
+	b := make([]byte, 0, n)
+	for _, l := range lines {
+		if r.id > 0 {
+			b = strconv.AppendInt(b, int64(r.id), 10)
+			b = append(b, ": "...)
+		}
+		b = append(b, l...)
+		b = append(b, r.cmd.Term)
+	}
+	return r.s.write(b, r.cfg.Limits.WriteTimeout)
+}
+
+// done half-closes the connection after a one-shot command. Many clients read to the end
+// and should not have to wait for what is done after the reply.
+func (r *request) done() {
+	if r.id == 0 {
+		r.s.conn.CloseWrite()
+	}
+}
+
+// close ends the connection without a reply to this request. In an IDSESSION the reader
+// is cut off too, because the client could not tell which answer is missing.
+func (r *request) close() {
+	if r.id > 0 {
+		r.s.cutOff(errNotAnswered)
+	}
 }

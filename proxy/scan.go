@@ -2,92 +2,196 @@ package proxy
 
 import (
 	"context"
-	"strings"
+	"errors"
+	"fmt"
+	"io"
+	"os"
 	"time"
 
 	"polyclam/backends"
 	"polyclam/protocol"
 	"polyclam/proxy/engine"
+	"polyclam/proxy/files"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
 
-// deadline is the context of one scan: what has not answered within the listener's
-// answer_within counts as interrupted.
-func (r *request) deadline() (context.Context, context.CancelFunc) {
-	within := r.lst.Profile.AnswerWithin
-	return context.WithTimeoutCause(r.s.ctx, within, &backends.TimeoutError{After: within, Key: "answer_within"})
+// Limits on reading the rest of a stream that cannot be accepted, so that its client
+// reads the reply and does not get a broken pipe. A client that waits for the reply is
+// silent, and gets it soon.
+const (
+	drainQuiet = 200 * time.Millisecond
+	drainTotal = 20 * time.Second
+	drainBytes = 1 << 30
+)
+
+// receive reads the stream of an INSTREAM into the spool, as keep does.
+func (r *request) receive() *spool.Object {
+	w := r.s.srv.spool.Create(r.s.ctx)
+	return r.keep(r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout), w, watchedWriter{w, &r.s.watch})
 }
 
-// scan scans one content, replies and logs.
-func (r *request) scan(ctx context.Context, object string, obj *spool.Object) {
-	v, elapsed := r.judge(ctx, object, obj)
-	r.answerVerdict(object, v)
-	r.done()
-	r.scanned(object, obj, v, elapsed)
+// keep reads a stream into the spool through w; to is w or wraps it. It returns nil if
+// there is nothing to scan: then the client has its answer, or has gone.
+func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *spool.Object {
+	defer w.Abort()
+	stream.SetPace(protocol.Pace{MinRate: r.cfg.Limits.StreamMinRate, MaxTime: r.cfg.Limits.StreamMaxTime})
+	_, err := stream.WriteTo(to)
+	if err == nil {
+		object, err := w.Finish()
+		if err == nil {
+			return object
+		}
+		r.notKept(err)
+		return nil
+	}
+	var writeErr *protocol.WriteError
+	switch {
+	case errors.Is(err, protocol.ErrStreamLimit):
+		w.Abort()
+		r.notScanned("stream", "size limit exceeded", r.overLimit(stream))
+		stream.Drain(drainQuiet, drainTotal, drainBytes)
+		r.fail(r.lst.Profile.SizeLimit())
+	case errors.As(err, &writeErr):
+		w.Abort()
+		if errors.Is(err, errGone) {
+			r.notScanned("stream", "client gone", nil)
+			return nil
+		}
+		stream.Drain(drainQuiet, drainTotal, drainBytes)
+		r.notKept(writeErr.Err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		r.notScanned("stream", r.tooSlow(err), nil)
+		r.timedOut()
+	default:
+		r.lost(err)
+	}
+	return nil
 }
 
-// answerVerdict sends the whole reply about one object.
-func (r *request) answerVerdict(object string, v policy.Verdict) {
-	if r.extended() {
-		r.replyRecords(object, v)
+// overLimit describes how a stream exceeded its limit, for the log. The length of its
+// chunk shows that a client speaks another protocol.
+func (r *request) overLimit(stream *protocol.Stream) error {
+	if r.cmd.Verb == protocol.VerbStream { // its chunks are not the client's
+		return fmt.Errorf("more than %d bytes (key stream)", r.cfg.Limits.Stream)
+	}
+	return fmt.Errorf("a chunk of %d bytes exceeds the limit of %d bytes for a stream (key stream)", stream.Excess(), r.cfg.Limits.Stream)
+}
+
+// tooSlow names the limit that ended a stream, for the log.
+func (r *request) tooSlow(err error) string {
+	switch {
+	case errors.Is(err, protocol.ErrStreamSlow):
+		return fmt.Sprintf("less than %d bytes a second over %v (key stream_min_rate)", r.cfg.Limits.StreamMinRate, r.cfg.Limits.ReadTimeout)
+	case errors.Is(err, protocol.ErrStreamLong):
+		return fmt.Sprintf("not complete after %v (key stream_max_time)", r.cfg.Limits.StreamMaxTime)
+	}
+	return "read timeout"
+}
+
+// notKept answers a stream that the spool did not take: the disk is full, or the quota
+// used up. The words are those of a clamd whose disk is full.
+func (r *request) notKept(err error) {
+	r.notScanned("stream", "spool", err)
+	r.fail(r.lst.Profile.Error("stream", "Error writing to temporary file"))
+}
+
+// scanStream scans a received stream, and releases it.
+func (r *request) scanStream(object *spool.Object) {
+	defer object.Release()
+	ctx, cancel := r.deadline()
+	defer cancel()
+	r.scan(ctx, "stream", object)
+}
+
+// fildes scans the descriptor of a one-shot FILDES.
+func (r *request) fildes() {
+	fd, err := r.s.conn.RawDescriptor()
+	if err != nil {
+		r.refuse(err)
 		return
 	}
-	r.reply(r.line(object, v))
+	r.scanDescriptor(fd)
 }
 
-// judge has every engine scan content and merges what they found.
-func (r *request) judge(ctx context.Context, object string, obj *spool.Object) (policy.Verdict, time.Duration) {
-	defer r.s.srv.running.begin(string(r.cmd.Verb), object)()
-	if r.id == 0 { // in a session its reader notices, see [idSession.away]
-		r.s.beginWatch()
-		defer r.s.endWatch()
+// scanDescriptor scans the file of a descriptor, from the beginning whatever its offset,
+// and closes the descriptor.
+func (r *request) scanDescriptor(fd int) {
+	name := fmt.Sprintf("fd[%d]", fd)
+	ctx, cancel := r.deadline()
+	defer cancel()
+	object, err := r.adopt(ctx, fd)
+	switch {
+	case err == nil:
+		defer object.Release()
+		r.scan(ctx, name, object)
+	case errors.Is(err, spool.ErrTooLarge):
+		r.notScanned(name, "too large to be copied", err)
+		r.replyVerdict(name, tooLarge(r.lst.Policy))
+	case errors.Is(err, files.ErrNotRegular):
+		r.notScanned(name, "not a regular file", err)
+		r.fail(r.lst.Profile.ClamdError(name, "Not a regular file ERROR"))
+	default:
+		// clamd 1.4.6 answers OK for a descriptor that it cannot read.
+		r.notScanned(name, "not readable", err)
+		r.fail(r.lst.Profile.ClamdError(name, descriptorError(err)))
+	}
+}
+
+// adopt makes an object of the descriptor fd, which it owns.
+func (r *request) adopt(ctx context.Context, fd int) (*spool.Object, error) {
+	f, err := r.s.srv.files.Adopt(ctx, fd)
+	if err != nil {
+		return nil, err
+	}
+	return r.s.srv.spool.Open(ctx, f, r.cfg.Limits.Stream)
+}
+
+// scan scans one object, replies and logs.
+func (r *request) scan(ctx context.Context, name string, object *spool.Object) {
+	v, elapsed := r.judge(ctx, name, object)
+	r.replyVerdict(name, v)
+	r.done()
+	r.scanned(name, object, v, elapsed)
+}
+
+// judge has every engine scan an object, and merges their reports.
+func (r *request) judge(ctx context.Context, name string, object *spool.Object) (policy.Verdict, time.Duration) {
+	growStackForScan(0)
+	defer r.s.srv.running.begin(string(r.cmd.Verb), name)()
+	if r.id == 0 { // in an IDSESSION the reader watches, see [idSession.watched]
+		r.s.watch.begin()
+		defer r.s.watch.end()
 	}
 	start := time.Now()
-	if engine.CameBack(obj, r.s.address) {
-		return ownCheck(), time.Since(start)
+	if engine.CameBack(object, r.s.address) {
+		return ownHealthCheck(), time.Since(start)
 	}
 	all := r.cmd.Verb == protocol.VerbAllMatchScan
-	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Engines, r.lst.Policy, obj, all))
+	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Engines, r.lst.Policy, object, all))
 	if v.Category == backends.Encrypted {
-		v.Container = container(obj)
+		v.Container = container(object)
 	}
 	return v, time.Since(start)
 }
 
-// ownCheck is the verdict for a test object of polyclam's own health checks, which an
-// engine has handed on to us. Whatever the policy says of failures: it is one.
-func ownCheck() policy.Verdict {
+// ownHealthCheck is the verdict for a test object of polyclam's own health checks that an
+// engine has passed back to us. It is a failure whatever the policy says of failures.
+func ownHealthCheck() policy.Verdict {
 	return policy.Verdict{
 		Code: backends.NoCode, Category: backends.SWErr, Action: policy.Tempfail, Cause: backends.SWErr,
 		Detail: "a health check of polyclam's own came back: an engine asks polyclam itself",
 	}
 }
 
-// magics are the first bytes of containers that may be encrypted, and what
-// [policy.Verdict] calls them.
-var magics = []struct{ bytes, container string }{
-	{"PK\x03\x04", "zip"},
-	{"Rar!\x1a\x07", "rar"},
-	{"7z\xbc\xaf\x27\x1c", "7z"},
-	{"%PDF-", "pdf"},
-	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ole2"},
+// tooLarge is the verdict for a file that would have to be copied and is larger than
+// limits.stream. Nothing of it was scanned, and a retry does not help.
+func tooLarge(p *policy.Policy) policy.Verdict {
+	return partial(p, "Heuristics.Limits.Exceeded.MaxFileSize")
 }
 
-// container names what the content is by its first bytes, if that is known.
-func container(o backends.Object) string {
-	var head [8]byte
-	n, _ := o.ReadAt(head[:], 0)
-	for _, m := range magics {
-		if strings.HasPrefix(string(head[:n]), m.bytes) {
-			return m.container
-		}
-	}
-	return ""
-}
-
-// incomplete is the verdict of an object of which a part was not scanned for a
-// permanent reason; what names it as clamd would.
-func incomplete(p *policy.Policy, what string) policy.Verdict {
-	return p.Merge([]policy.Report{{Required: true, Result: backends.Found(backends.NoCode, what)}})
+// partial is the verdict for an object that was not scanned completely for a permanent
+// reason. name is clamd's name for that reason.
+func partial(p *policy.Policy, name string) policy.Verdict {
+	return p.Merge([]policy.Report{{Required: true, Result: backends.Found(backends.NoCode, name)}})
 }

@@ -32,7 +32,7 @@ func TestSelfCheck(t *testing.T) {
 	}{
 		{name: "up to date", engines: []testEngine{is(true, nil), eicarOnly(), is(true, nil)}, want: "DBUPTODATE"},
 		{name: "one is loading", engines: []testEngine{is(true, nil), is(false, nil)}, want: "RELOADING"},
-		{name: "one is loading, one does not answer", engines: []testEngine{is(false, down), is(false, nil)}, want: "RELOADING"},
+		{name: "one is loading, another does not answer", engines: []testEngine{is(false, down), is(false, nil)}, want: "RELOADING"},
 		{name: "one does not answer", engines: []testEngine{is(true, nil), is(false, down)},
 			want: "Not all engines answered the self check. ERROR", log: "connection refused"},
 		{name: "off", engines: []testEngine{is(true, nil)}, change: func(c *Config) { c.Listeners[0].ReloadCommand = false }, want: "COMMAND UNAVAILABLE"},
@@ -52,7 +52,7 @@ func TestSelfCheck(t *testing.T) {
 	}
 }
 
-// While a RELOAD is under way the answer is known.
+// TestSelfCheckWhileReloading checks that engines are not asked during a reload.
 func TestSelfCheckWhileReloading(t *testing.T) {
 	ts := newServer(t, nil, testEngine{backend: selfChecker{Backend: eicarEngine(), upToDate: true}})
 	ts.reloading.Add(1)

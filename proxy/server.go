@@ -1,24 +1,23 @@
-// Package proxy is the daemon's core: it takes clamd's commands from clients, has
-// every engine scan the content, merges what they found and says it in clamd's
-// words.
+// Package proxy is the core of the daemon. It takes clamd's commands from clients, has
+// every engine scan the object, merges the results into one verdict and answers in
+// clamd's words.
 //
-// A [Server] serves any number of listeners. Each client's connection is a session,
-// one goroutine that waits for a command without holding a buffer; the content is
-// received whole into the spool before any engine is asked.
+// A [Server] serves any number of listeners. Each connection is a session: one goroutine,
+// which holds no buffer while it waits for a command. An object is received into the
+// spool as a whole before any engine is asked.
 package proxy
 
 import (
 	"context"
 	"errors"
-	"net"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"polyclam/protocol"
-	"polyclam/proxy/client"
+	"polyclam/proxy/budget"
+	"polyclam/proxy/engine"
 	"polyclam/proxy/files"
 	"polyclam/proxy/spool"
 )
@@ -26,7 +25,7 @@ import (
 // ErrServerClosed is returned by Serve after Shutdown.
 var ErrServerClosed = errors.New("proxy: server closed")
 
-// ServerOptions is what a Server is made of.
+// ServerOptions are the parts of a Server.
 type ServerOptions struct {
 	Config  *Config
 	Spool   *spool.Spool
@@ -39,7 +38,9 @@ type ServerOptions struct {
 
 // Server answers clients. It is safe for concurrent use.
 type Server struct {
-	cfg     atomic.Pointer[Config] // of the newest generation
+	connections
+	generations generations
+
 	spool   *spool.Spool
 	log     zerolog.Logger
 	version string
@@ -49,164 +50,69 @@ type Server struct {
 	ctx    context.Context // ends when the grace of Shutdown is over
 	cancel context.CancelCauseFunc
 
-	objects   objects // of sessions, beyond one for each connection
-	walking   objects // descriptors of walks through directories
+	objects   *budget.Descriptors // of sessions, beyond one for each connection
+	walking   *budget.Descriptors // of walks through directories
 	unwatched watchList
-	files     *files.Pool   // of operations on what clients hand over
-	walks     *files.Memory // of these walks
-	hashes    *hashing      // of what is hashed after its reply
+	files     *files.Pool   // runs the operations on clients' files
+	walks     *files.Memory // of the directory entries that walks hold
+	hashes    *hashing      // of objects that are hashed after the reply
 
-	requests  atomic.Uint64 // the last request's number
+	requests  atomic.Uint64 // the number of the last request
 	running   scans
 	reloading atomic.Int32 // engines that are loading signatures
-
-	serving sync.WaitGroup // calls of Serve
-
-	mu          sync.Mutex
-	generations []*generation     // in use, the oldest first
-	room        *sync.Cond        // signalled when a connection ends
-	stopping    bool              // Shutdown has begun; what is in the backlogs is still accepted
-	closing     bool              // nothing is accepted any more
-	sessions    map[*session]bool // true: waiting for a command
-	places      places
-	listeners   map[net.Listener]struct{}
-	former      map[string]*Listener // by address: removed by a reload
-	wg          sync.WaitGroup
 }
 
-// NewServer returns a server that runs the health checks of its engines from now
-// on. Shutdown ends them.
+// NewServer returns a server, and starts the health checks of its engines. Shutdown ends
+// them.
 func NewServer(o ServerOptions) *Server {
 	s := &Server{
 		spool: o.Spool, log: o.Log, version: o.Version, stop: o.Stop, started: time.Now(),
-		sessions:  map[*session]bool{},
-		listeners: map[net.Listener]struct{}{},
-		former:    map[string]*Listener{},
-		files:     files.NewPool(0),
-		walks:     files.NewMemory(),
-		hashes:    newHashing(),
+		files:  files.NewPool(0),
+		walks:  files.NewMemory(),
+		hashes: newHashing(),
 	}
-	s.room = sync.NewCond(&s.mu)
-	limits := func() Limits { return s.cfg.Load().Limits }
-	s.objects.limits, s.objects.total = limits, Limits.SessionObjects
-	s.walking.limits, s.walking.total = limits, Limits.WalkDescriptors
+	s.generations.former = map[string]*Listener{}
+	limits := func() Limits { return s.generations.config().Limits }
+	s.connections.init(limits, o.Log)
+	s.objects = budget.NewDescriptors(func() budget.Limit { return limits().sessionObjects() })
+	s.walking = budget.NewDescriptors(func() budget.Limit { return limits().walkDescriptors() })
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.Apply(o.Config)
 	return s
 }
 
-// Serve answers the clients of ln, which is the configuration's listener of that
-// address, until ln is closed or Shutdown is called. It always returns an error:
-// ErrServerClosed after Shutdown, otherwise that of Accept.
-func (s *Server) Serve(ln net.Listener, address string) error {
-	if !s.track(ln) {
-		ln.Close()
-		return ErrServerClosed
+// Apply makes cfg the configuration of every command that begins from now on. Commands
+// under way keep the one they began with. An engine that is in both configurations keeps
+// what is known about it. Any other engine of the old one is closed after the last command
+// that may use it.
+func (s *Server) Apply(cfg *Config) {
+	var gone []*engine.Engine
+	if old := s.generations.config(); old != nil {
+		gone = slices.Clone(old.Engines)
 	}
-	defer s.untrack(ln)
-	a := acceptor{srv: s, ln: ln, address: address}
-	for {
-		if !s.waitForRoom() {
-			return ErrServerClosed
-		}
-		nc, err := a.next()
-		if err != nil {
-			s.leave()
-			if err := a.failed(err); err != nil {
-				return err
-			}
+	for _, e := range cfg.Engines {
+		i := slices.IndexFunc(gone, e.Succeed)
+		if i < 0 {
+			go e.Run(s.ctx)
 			continue
 		}
-		s.start(nc, address)
+		gone = slices.Delete(gone, i, i+1)
 	}
+	s.files.SetLimit(cfg.Limits.FileThreads)
+	s.generations.add(cfg, gone)
+	s.limitsChanged()
 }
 
-// start serves nc, or lets it wait until its client may have one more. A listener that was
-// never in the configuration serves no client.
-func (s *Server) start(nc net.Conn, address string) {
-	key := client.Of(nc)
-	c := &session{
-		srv: s, nc: nc, conn: protocol.NewConn(nc), key: key, ctx: client.NewContext(s.ctx, key),
-		address: address, lst: s.listener(address),
-	}
-	if c.lst == nil {
-		nc.Close()
-		s.leave()
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		nc.Close()
-		s.places.accepts--
-		return
-	}
-	if !s.admit(c) {
-		nc.Close()
-	}
-}
-
-// end is the last thing a session does.
-func (s *Server) end(c *session) {
-	s.mu.Lock()
-	s.depart(c)
-	s.mu.Unlock()
-	s.wg.Done()
-}
-
-// idle marks c as waiting for a command. It reports false when the server is
-// closing and no further command is to be read.
-func (s *Server) idle(c *session, timeout time.Duration) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopping && c.begun {
-		return false
-	}
-	if s.stopping {
-		timeout = min(timeout, firstCommand)
-	}
-	s.sessions[c] = true
-	c.conn.SetReadDeadline(time.Now().Add(timeout)) // under mu, or it undoes Shutdown's
-	return true
-}
-
-// busy marks c as having a command to answer.
-func (s *Server) busy(c *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sessions[c] = false
-	c.begun = true
-}
-
-func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopping
-}
-
-func (s *Server) track(ln net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopping {
-		return false
-	}
-	s.serving.Add(1)
-	s.listeners[ln] = struct{}{}
-	return true
-}
-
-func (s *Server) untrack(ln net.Listener) {
-	s.mu.Lock()
-	delete(s.listeners, ln)
-	s.mu.Unlock()
-	ln.Close()
-	s.serving.Done()
-}
-
-// sleep waits for d or until the server ends.
-func (s *Server) sleep(d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-s.ctx.Done():
+// Alive takes and releases every lock that commands need, one after the other. It returns
+// unless one of them is stuck. It does not wait for clients, engines or files: a server
+// that they keep busy is alive.
+func (s *Server) Alive() {
+	s.isClosing()
+	s.spool.Stats()
+	s.running.list()
+	g := s.generations.hold()
+	s.generations.release(g)
+	for _, e := range g.cfg.Engines {
+		e.Status()
 	}
 }

@@ -23,9 +23,8 @@ import (
 	"polyclam/test/bench/nullclamd"
 )
 
-// BenchmarkInstream is one scan, a connection each, by a client that allocates
-// nothing, in front of a clamd in this process that allocates next to nothing:
-// what is left is ours.
+// BenchmarkInstream measures scans, each on its own connection. The client and the clamd in
+// this process allocate next to nothing, so the allocations are those of the server.
 func BenchmarkInstream(b *testing.B) {
 	for _, size := range []int{1 << 10, 10 << 10, 1 << 20} {
 		for _, clients := range []int{1, 16} {

@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"polyclam/backends/backendtest"
 	"polyclam/proxy/status"
+	"polyclam/test/testkit"
 )
 
 func TestCommands(t *testing.T) {
@@ -37,10 +40,10 @@ func TestCommands(t *testing.T) {
 		{"empty", "nINSTREAM\n" + stream("", 1), "stream: OK\n"},
 		{"infected", "zINSTREAM\x00" + stream(eicar, 7), "stream: Eicar-Test-Signature FOUND\x00"},
 		{"infected, crlf", "nINSTREAM\r\n" + stream(eicar, 68), "stream: Eicar-Test-Signature FOUND\n"},
-		{"bytes behind the end", "zINSTREAM\x00" + stream("x", 1) + "\n\x00\x00\x00\x00", "stream: OK\x00"},
+		{"bytes after the end", "zINSTREAM\x00" + stream("x", 1) + "\n\x00\x00\x00\x00", "stream: OK\x00"},
 		{"no descriptor", "zFILDES\x00\x00", "No file descriptor received. ERROR\x00"},
 		{"over the limit", "zINSTREAM\x00\xff\xff\xff\xff", "INSTREAM size limit exceeded. ERROR\x00"},
-		// The last one: until the reload has ended, SELFCHECK says RELOADING.
+		// This must be last: until the reload ends, SELFCHECK answers RELOADING.
 		{"reload", "zRELOAD\x00", "RELOADING\x00"},
 	}
 	for _, tt := range tests {
@@ -52,10 +55,11 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-func TestStreamOverLimitIsReadToItsEnd(t *testing.T) {
+// TestStreamOverLimit checks that a client that sends everything before it reads does not get
+// a broken pipe.
+func TestStreamOverLimit(t *testing.T) {
 	ts := newServer(t, func(c *Config) { c.Limits.Stream = 1000 }, eicarOnly())
 	nc := ts.dial()
-	// A client that writes all before it reads must not see a broken pipe.
 	if _, err := io.WriteString(nc, "nINSTREAM\n"+stream(strings.Repeat("x", 8<<20), 1024)); err != nil {
 		t.Fatalf("writing: %v", err)
 	}
@@ -71,7 +75,7 @@ func TestStreamLimitExactly(t *testing.T) {
 	}
 }
 
-func TestClientGoneInStreamLeavesNoVerdict(t *testing.T) {
+func TestClientGoneInStream(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	nc := ts.dial()
 	io.WriteString(nc, "zINSTREAM\x00\x00\x00\x10\x00half of it")
@@ -79,24 +83,20 @@ func TestClientGoneInStreamLeavesNoVerdict(t *testing.T) {
 	if got := readAll(t, nc); got != "" {
 		t.Errorf("got %q, want nothing", got)
 	}
-	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), "client gone") })
+	testkit.Eventually(t, "the log line", func() bool { return strings.Contains(ts.log.String(), "client gone") })
 	if strings.Contains(ts.log.String(), `"scanned"`) {
-		t.Errorf("a verdict in the log: %s", ts.log)
+		t.Errorf("the log has a verdict: %s", ts.log)
 	}
 }
 
-// fildes sends a command whose dummy byte carries f.
-func fildes(t *testing.T, ts *testServer, command string, files ...*os.File) string {
-	t.Helper()
+// askWith is ask with descriptors.
+func (ts *testServer) askWith(send string, fds ...int) string {
+	ts.t.Helper()
 	nc := ts.dial()
-	var fds []int
-	for _, f := range files {
-		fds = append(fds, int(f.Fd()))
+	if _, _, err := nc.WriteMsgUnix([]byte(send), syscall.UnixRights(fds...), nil); err != nil {
+		ts.t.Fatal(err)
 	}
-	if _, _, err := nc.WriteMsgUnix([]byte(command), syscall.UnixRights(fds...), nil); err != nil {
-		t.Fatal(err)
-	}
-	return readAll(t, nc)
+	return readAll(ts.t, nc)
 }
 
 func TestFildes(t *testing.T) {
@@ -106,34 +106,25 @@ func TestFildes(t *testing.T) {
 	if err := os.WriteFile(infected, backendtest.EICAR(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	open := func(path string, flags int) *os.File {
-		f, err := os.OpenFile(path, flags, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { f.Close() })
-		return f
-	}
-	moved := open(infected, os.O_RDONLY)
-	moved.Seek(60, io.SeekStart)
-	const oPath = 0x200000 // O_PATH
+	moved := openFile(t, infected, unix.O_RDONLY)
+	unix.Seek(moved, 60, unix.SEEK_SET)
 	tests := []struct {
 		name, command string
-		files         []*os.File
-		want          string // behind "fd[N]: "
+		fds           []int
+		want          string // after "fd[N]: "
 	}{
-		{"infected", "zFILDES\x00\x00", []*os.File{open(infected, os.O_RDONLY)}, "Eicar-Test-Signature FOUND\x00"},
-		{"offset moved", "nFILDES\nx", []*os.File{moved}, "Eicar-Test-Signature FOUND\n"},
-		{"directory", "nFILDES\nx", []*os.File{open(dir, os.O_RDONLY)}, "Not a regular file ERROR\n"},
-		{"device", "nFILDES\nx", []*os.File{open("/dev/null", os.O_RDONLY)}, "Not a regular file ERROR\n"},
-		{"write only", "nFILDES\nx", []*os.File{open(infected, os.O_WRONLY)}, "Can't read file ERROR\n"},
-		{"O_PATH", "nFILDES\nx", []*os.File{open(infected, oPath)}, "Can't read file ERROR\n"},
-		{"two", "nFILDES\nx", []*os.File{moved, moved}, "No file descriptor received. ERROR\n"},
-		{"without the byte", "nFILDES\n", []*os.File{moved}, "PROTOCOL ERROR: ancillary data sent without FILDES. ERROR\n"},
+		{"infected", "zFILDES\x00\x00", []int{openFile(t, infected, unix.O_RDONLY)}, "Eicar-Test-Signature FOUND\x00"},
+		{"offset moved", "nFILDES\nx", []int{moved}, "Eicar-Test-Signature FOUND\n"},
+		{"directory", "nFILDES\nx", []int{openFile(t, dir, unix.O_RDONLY)}, "Not a regular file ERROR\n"},
+		{"device", "nFILDES\nx", []int{openFile(t, "/dev/null", unix.O_RDONLY)}, "Not a regular file ERROR\n"},
+		{"write only", "nFILDES\nx", []int{openFile(t, infected, unix.O_WRONLY)}, "Can't read file ERROR\n"},
+		{"O_PATH", "nFILDES\nx", []int{openFile(t, infected, unix.O_PATH)}, "Can't read file ERROR\n"},
+		{"two", "nFILDES\nx", []int{moved, moved}, "No file descriptor received. ERROR\n"},
+		{"without the byte", "nFILDES\n", []int{moved}, "PROTOCOL ERROR: ancillary data sent without FILDES. ERROR\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := fildes(t, ts, tt.command, tt.files...)
+			got := ts.askWith(tt.command, tt.fds...)
 			if i := strings.Index(got, "]: "); i >= 0 {
 				got = got[i+3:]
 			}
@@ -150,7 +141,9 @@ func TestTimeouts(t *testing.T) {
 		c.Limits.ReadTimeout = 20 * time.Millisecond
 	}, eicarOnly())
 	for _, send := range []string{"", "zPIN", "zINSTREAM\x00", "zINSTREAM\x00\x00\x00\x00\x05ab", "zFILDES\x00", "zIDSESSION\x00"} {
-		if got := ts.ask(send); got != "COMMAND READ TIMED OUT\n" {
+		nc := ts.dial()
+		io.WriteString(nc, send) // may fail: the time may be over already
+		if got := readAll(t, nc); got != "COMMAND READ TIMED OUT\n" {
 			t.Errorf("%q: got %q", send, got)
 		}
 	}
@@ -159,7 +152,7 @@ func TestTimeouts(t *testing.T) {
 func TestScanLogLine(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	ts.ask("zINSTREAM\x00" + stream("abc", 3))
-	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
+	testkit.Eventually(t, "the log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
 	var line map[string]any
 	if err := json.Unmarshal([]byte(strings.Split(ts.log.String(), "\n")[0]), &line); err != nil {
 		t.Fatal(err)
@@ -199,7 +192,8 @@ func TestExtendedVerb(t *testing.T) {
 	}
 }
 
-func TestErrorsAreClosedWhereTheProfileWantsIt(t *testing.T) {
+// TestErrorsForRspamd checks that a client that takes errors for clean gets none.
+func TestErrorsForRspamd(t *testing.T) {
 	profile, _ := status.Lookup("rspamd")
 	ts := newServer(t, func(c *Config) { c.Listeners[0].Profile = profile; c.Limits.Stream = 10 },
 		testEngine{name: "broken", backend: backendtest.Fails(io.ErrUnexpectedEOF)})
@@ -220,7 +214,7 @@ func TestStats(t *testing.T) {
 	for _, want := range []string{"POOLS: 1\n\nSTATE: VALID PRIMARY\nTHREADS: live 1  idle 0 max 10 idle-timeout 30\nQUEUE: 0 items\n",
 		"\n\nMEMSTATS: heap N/A mmap N/A used N/A free N/A releasable N/A pools 1 pools_used 0.000M pools_total 64.000M\nEND\n"} {
 		if !strings.Contains(got, want) {
-			t.Errorf("%q lacks %q", got, want)
+			t.Errorf("%q is missing in %q", want, got)
 		}
 	}
 }

@@ -4,31 +4,21 @@ import (
 	"context"
 	"net"
 	"time"
-
-	"polyclam/proxy/engine"
 )
 
-// lastReplies is how long sessions have to answer once Shutdown has cut them off. A
-// walk through a directory must say what it did not come to: to some clients an end
-// without a word is clean.
+// lastReplies is how long sessions have to answer after Shutdown has cut them off. A walk
+// through a directory must report what it did not reach: some clients take an end without
+// an error for clean.
 const lastReplies = 500 * time.Millisecond
 
-// firstCommand is how long a connection may take to its first command once Shutdown has
-// begun: its client has been accepted, or the kernel has done that for us, and cannot
-// know that it came too late.
-const firstCommand = time.Second
-
-// drainTime is how long a TCP handshake that is under way has to end, and how long
-// Shutdown accepts from a [Shared] socket, whose clients keep coming.
+// drainTime is how long a TCP handshake under way has to complete, and how long Shutdown
+// accepts from a [Shared] socket, which keeps getting new clients.
 const drainTime = 100 * time.Millisecond
 
-// errStopping is why scans are called off when the grace of Shutdown is over.
-const errStopping = engine.CalledOff("polyclamd is stopping")
-
-// Shutdown refuses new connections, serves those that the kernel has accepted already,
-// closes the idle ones, lets streams and scans that have begun finish and be answered,
-// and returns when all is done. When ctx ends first, what is left is cut off and
-// answered with an error where that is possible soon, and the error is that of ctx.
+// Shutdown refuses new connections, serves those that the kernel has already accepted,
+// closes idle ones, and lets streams and scans under way finish and be answered. It
+// returns when all that is done. If ctx ends first, it cuts off what is left, answers with
+// an error where that is possible soon, and returns the error of ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.beginShutdown()
 	s.drain(ctx)
@@ -52,7 +42,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = context.Cause(ctx)
 	}
 	s.cancel(errStopping)
-	select { // scans that were cut off still say so
+	select { // sessions that were cut off still answer
 	case <-done:
 	case <-time.After(lastReplies):
 	}
@@ -62,14 +52,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	<-done
-	for _, u := range s.cfg.Load().Engines {
-		u.Close()
-	}
+	closeAll(s.generations.config().Engines)
 	return err
 }
 
-// beginShutdown refuses new connections and wakes the clients that are waited for: those
-// that have had a command close now, the others have until firstCommand.
+// beginShutdown refuses new connections and wakes idle sessions. Those that have had a
+// command close immediately, the others have until firstCommand.
 func (s *Server) beginShutdown() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +81,7 @@ func (s *Server) beginShutdown() {
 func (s *Server) endListening(ln net.Listener, now time.Time) {
 	end := now
 	if !isShared(ln) {
-		if err := refuse(ln); err != nil {
+		if err := refuseNew(ln); err != nil {
 			s.log.Debug().Err(err).Stringer("listener", ln.Addr()).Msg("new connections are not refused")
 		}
 		if ln.Addr().Network() == "tcp" {
@@ -106,7 +94,7 @@ func (s *Server) endListening(ln net.Listener, now time.Time) {
 	}
 }
 
-// drain waits until all that was in the backlogs is accepted, or ctx ends.
+// drain waits until the backlogs are empty, or ctx ends.
 func (s *Server) drain(ctx context.Context) {
 	drained := make(chan struct{})
 	go func() {

@@ -11,6 +11,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
 func TestShutdown(t *testing.T) {
@@ -20,7 +21,7 @@ func TestShutdown(t *testing.T) {
 		name    string
 		send    string
 		started func(*testServer) bool // when to shut down
-		during  func(net.Conn)         // what the client does meanwhile
+		during  func(net.Conn)         // what the client does during the shutdown
 		want    string
 	}{
 		{"new connection", "", idleSessions(1), nil, ""},
@@ -44,14 +45,14 @@ func TestShutdown(t *testing.T) {
 			ts := newServer(t, nil, testEngine{name: "slow", backend: slow})
 			nc := ts.dial()
 			io.WriteString(nc, tt.send)
-			eventually(t, "start", func() bool { return tt.started(ts) })
+			testkit.Eventually(t, "the time to shut down", func() bool { return tt.started(ts) })
 			done := make(chan error, 1)
 			go func() {
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				defer cancel()
 				done <- ts.Shutdown(ctx)
 			}()
-			eventually(t, "closing", ts.isClosing)
+			testkit.Eventually(t, "the shutdown begins", ts.isClosing)
 			if tt.during != nil {
 				tt.during(nc)
 			}
@@ -66,9 +67,9 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// What a client of a session has sent before the shutdown is answered, also what waits
-// behind a scan.
-func TestShutdownAnswersPipelinedCommands(t *testing.T) {
+// TestShutdownAnswersPipelined checks that Shutdown answers all commands that a client of an
+// IDSESSION has sent before, even those that wait for a scan.
+func TestShutdownAnswersPipelined(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = 1 },
 		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
@@ -80,11 +81,11 @@ func TestShutdownAnswersPipelinedCommands(t *testing.T) {
 		defer close(sent)
 		io.WriteString(nc, strings.Repeat("nINSTREAM\n"+stream("ab", 2), 3)+strings.Repeat("nPING\n", n))
 	}()
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	testkit.Eventually(t, "the scan begins", func() bool { return scansRunning(1)(ts) })
 	<-sent
 	done := make(chan error, 1)
 	go func() { done <- ts.Shutdown(t.Context()) }()
-	eventually(t, "stopping", ts.isClosing)
+	testkit.Eventually(t, "the shutdown begins", ts.isClosing)
 	close(release)
 	got := readAll(t, nc)
 	if scans, pings := strings.Count(got, ": stream: OK\n"), strings.Count(got, ": PONG\n"); scans != 3 || pings != n {
@@ -95,11 +96,12 @@ func TestShutdownAnswersPipelinedCommands(t *testing.T) {
 	}
 }
 
-func TestShutdownOutOfGrace(t *testing.T) {
+// TestShutdownAfterGrace checks that a scan that is cut off is not answered with OK.
+func TestShutdownAfterGrace(t *testing.T) {
 	ts := newServer(t, nil, testEngine{name: "slow", backend: &backendtest.Fake{Hang: true}})
 	nc := ts.dial()
 	io.WriteString(nc, "zINSTREAM\x00"+stream("ab", 2))
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	testkit.Eventually(t, "the scan begins", func() bool { return scansRunning(1)(ts) })
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if err := ts.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -114,7 +116,7 @@ func TestShutdownOutOfGrace(t *testing.T) {
 func TestConnectionLimit(t *testing.T) {
 	ts := newServer(t, func(c *Config) { c.Limits.Connections = 1 }, eicarOnly())
 	first := ts.dial()
-	eventually(t, "first", func() bool { return idleSessions(1)(ts) })
+	testkit.Eventually(t, "the first is served", func() bool { return idleSessions(1)(ts) })
 	second := ts.dial()
 	io.WriteString(second, "zPING\x00")
 	io.WriteString(first, "zPING\x00")
@@ -127,13 +129,13 @@ func TestConnectionLimit(t *testing.T) {
 	}
 }
 
-// A reload changes the policy of the next command, not of a scan that has begun.
+// TestApply checks that a reload affects the next command, but not a scan under way.
 func TestApply(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, nil, testEngine{name: "a", backend: &backendtest.Fake{Result: backends.Result{Category: backends.Encrypted}, Until: release}})
 	nc := ts.dial()
 	io.WriteString(nc, "nINSTREAM\n"+stream("x", 1))
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	testkit.Eventually(t, "the scan begins", func() bool { return scansRunning(1)(ts) })
 	next := testConfig(ts.cfg.Listeners[0].Address, []testEngine{{name: "b", backend: backendtest.Says(backends.Found(1, "V"))}})
 	ts.Apply(next)
 	if got := ts.ask("nINSTREAM\n" + stream("x", 1)); got != "stream: V FOUND\n" {

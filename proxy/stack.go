@@ -1,23 +1,22 @@
 package proxy
 
-// A goroutine begins with 2 KiB of stack, which is right for one that waits for a
-// client, and doubles it, with a copy of every frame, whenever it needs more: deep
-// in a scan that takes ten times as long as from a shallow place beforehand. These
-// make it large enough before it is needed.
+// A goroutine starts with 2 KiB of stack, which suits one that waits for a client. When
+// it needs more, Go doubles the stack and copies every frame. Deep in a scan that takes
+// ten times as long as from a shallow frame, so the stack is grown before it is needed.
 
-// reserveForCommand is for reading a command and a stream: 4 KiB, which a client that
-// stalls in its stream keeps.
+// growStackForCommand grows the stack to 4 KiB, for reading a command and a stream. A
+// client that stalls in its stream occupies no more than that.
 //
 //go:noinline
-func reserveForCommand(i int) byte {
-	var room [2 << 10]byte
-	return room[i]
+func growStackForCommand(i int) byte {
+	var frame [2 << 10]byte
+	return frame[i]
 }
 
-// reserveForScan is for a scan and its log line: 8 KiB.
+// growStackForScan grows the stack to 8 KiB, for a scan and its log line.
 //
 //go:noinline
-func reserveForScan(i int) byte {
-	var room [5 << 10]byte
-	return room[i]
+func growStackForScan(i int) byte {
+	var frame [5 << 10]byte
+	return frame[i]
 }

@@ -18,10 +18,11 @@ import (
 	"polyclam/backends/testfile"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
+	"polyclam/test/testkit"
 )
 
-// TestFirstVirusOfAny: with first_virus = "answer" a slow engine does not delay FOUND,
-// whatever the order of the engines.
+// TestFirstVirusOfAny checks that with first_virus = "answer" a slow engine does not delay
+// FOUND, whatever the order of the engines.
 func TestFirstVirusOfAny(t *testing.T) {
 	virus := backendtest.Says(backends.Found(1, "V"))
 	hang := &backendtest.Fake{Hang: true}
@@ -38,7 +39,7 @@ func TestFirstVirusOfAny(t *testing.T) {
 	}
 }
 
-// TestCauses: the cause of a scan that is ended says why, in words and with the key.
+// TestCauses checks that the cause with which a scan is cancelled says why, and names the key.
 func TestCauses(t *testing.T) {
 	causes, begun := make(chan error, 2), make(chan struct{}, 2)
 	waits := backends.Func(func(ctx context.Context, _ backends.Object) (backends.Result, error) {
@@ -47,12 +48,12 @@ func TestCauses(t *testing.T) {
 		causes <- context.Cause(ctx)
 		return backends.Result{}, errors.New("read: use of closed network connection")
 	})
-	ts := newServer(t, func(c *Config) { c.Listeners[0].Profile.AnswerWithin = 20 * time.Millisecond }, testEngine{name: "a", backend: waits})
+	ts := newServer(t, func(c *Config) { c.Listeners[0].Profile.AnswerWithin = 500 * time.Millisecond }, testEngine{name: "a", backend: waits})
 	got := ts.ask("nXINSTREAM\n" + stream("content", 7))
-	if cause := <-causes; cause.Error() != "no answer within 20ms (key answer_within)" || !errors.Is(cause, context.DeadlineExceeded) {
+	if cause := <-causes; cause.Error() != "no answer within 500ms (key answer_within)" || !errors.Is(cause, context.DeadlineExceeded) {
 		t.Errorf("cause %q", cause)
 	}
-	if !strings.Contains(got, `category=interrupted`) || !strings.Contains(got, "no answer within 20ms (key answer_within)") {
+	if !strings.Contains(got, `category=interrupted`) || !strings.Contains(got, "no answer within 500ms (key answer_within)") {
 		t.Errorf("got %q", got)
 	}
 	<-begun
@@ -67,7 +68,7 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// TestStoppingCause: a scan that outlives the grace of Shutdown hears why it ends.
+// TestStoppingCause checks the cause with which Shutdown cancels scans after its grace.
 func TestStoppingCause(t *testing.T) {
 	begun, cause := make(chan struct{}), make(chan error, 1)
 	ts := newServer(t, nil, testEngine{name: "a", backend: backends.Func(func(ctx context.Context, _ backends.Object) (backends.Result, error) {
@@ -89,8 +90,8 @@ func TestStoppingCause(t *testing.T) {
 	}
 }
 
-// TestBothAreShown: a finding and a failure in one report, in status line, records and
-// log; and who demanded the action.
+// TestBothAreShown checks that the status line, the records and the log show both the finding
+// and the failure of a report, and the engine that demanded the action.
 func TestBothAreShown(t *testing.T) {
 	both := backends.Func(func(context.Context, backends.Object) (backends.Result, error) {
 		return backends.Result{Category: backends.Encrypted, Code: 2, Detail: "a.txt is locked"}, &backends.Failure{Category: backends.SWErr, Text: "virus data missing"}
@@ -102,7 +103,7 @@ func TestBothAreShown(t *testing.T) {
 		!strings.Contains(got[3], "engine=a action_by=b") {
 		t.Errorf("got %q", got)
 	}
-	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
+	testkit.Eventually(t, "the log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
 	for _, want := range []string{
 		`"engine":"a","action_by":"b"`,
 		`"b":{"category":"encrypted"`, `"failure":"swerr","detail":"a.txt is locked","error":"virus data missing"`,
@@ -113,7 +114,8 @@ func TestBothAreShown(t *testing.T) {
 	}
 }
 
-// TestPassedByRule: what a rule lets pass keeps its name and the rule.
+// TestPassedByRule checks that records and log show a finding that a rule maps to ok, and the
+// rule.
 func TestPassedByRule(t *testing.T) {
 	p := policy.Default()
 	p.Rules = []policy.Rule{{Name: regexp.MustCompile(`^PUA\.`), Category: backends.OK}}
@@ -122,15 +124,15 @@ func TestPassedByRule(t *testing.T) {
 	if !strings.HasPrefix(got, "stream: OK\n") || !strings.Contains(got, `passed=PUA.X rule="^PUA\\."`) {
 		t.Errorf("got %q", got)
 	}
-	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
+	testkit.Eventually(t, "the log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
 	if want := `"passed":["PUA.X"],"rule":["^PUA\\\\."]`; !strings.Contains(ts.log.String(), want) {
 		t.Errorf("no %s in %s", want, ts.log)
 	}
 }
 
-// TestOwnControlComesBack: a health check's control that a listener receives, as a
-// stream, a descriptor or a path, is answered with an error even where the policy lets
-// failures pass; its node is taken out. The copy of another's is content like any.
+// TestOwnControlComesBack checks that a listener answers the clean control of polyclam's own
+// health check with an error, even if the policy lets failures pass, and that the node is
+// taken out. The control of another polyclam is scanned like any object.
 func TestOwnControlComesBack(t *testing.T) {
 	lax := policy.Default().WithActions(map[backends.Category]policy.Action{backends.SWErr: policy.OK})
 	for name, command := range map[string]func(ts *testServer, object []byte) string{
@@ -164,9 +166,9 @@ func TestOwnControlComesBack(t *testing.T) {
 			}, testEngine{name: "a", backend: backendtest.Says(backends.Clean(0))})
 			close(ready)
 			if got := <-replies; !strings.HasSuffix(got, " ERROR\n") {
-				t.Errorf("the loop was told %q", got)
+				t.Errorf("the loop got %q", got)
 			}
-			eventually(t, "reason", func() bool {
+			testkit.Eventually(t, "the node has a reason", func() bool {
 				return looping.Status().Nodes[0].Reason == "asks polyclam itself, through the listener unix:"+ts.addr
 			})
 			status := ts.ask("nXSTATUS\n")

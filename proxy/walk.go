@@ -1,77 +1,104 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
 	"sync"
+
+	"github.com/rs/zerolog"
 
 	"polyclam/protocol"
 	"polyclam/proxy/files"
-	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
 
-// scanPath answers SCAN, CONTSCAN, MULTISCAN, ALLMATCHSCAN and polyclam's XSCAN and
-// XCONTSCAN: files and directories are opened here, and the engines get contents.
-func (r *request) scanPath() {
+// scanPath answers SCAN, CONTSCAN, MULTISCAN, ALLMATCHSCAN, XSCAN and XCONTSCAN. It opens
+// the files itself; engines receive objects, not paths.
+func scanPath(r *request) {
 	okPath, path := trimPath(r.cmd.Arg)
 	w := &walk{r: r, ctx: r.s.ctx}
+	w.reply.r = r
 	switch r.cmd.Verb {
 	case protocol.VerbScan, protocol.VerbXScan:
-		// One answer for the whole directory, so one deadline for it all.
+		// One answer for the whole directory, so one deadline for all of it.
 		ctx, cancel := r.deadline()
 		defer cancel()
 		w.ctx, w.bounded = ctx, true
-		w.collect, w.stopAtFound = true, true
+		w.stopAtFound, w.reply.atEnd = true, true
 	case protocol.VerbAllMatchScan:
 		w.stopAtFound = true
 	}
 	if r.id == 0 {
-		r.s.beginWatch()
+		r.s.watch.begin()
 	}
 	w.top(path)
 	if r.id == 0 {
-		r.s.endWatch()
+		r.s.watch.end()
 	}
 	if w.missed != "" {
-		w.cutOff(path)
+		words, reason := w.whyCutOff()
+		level := zerolog.WarnLevel
+		if words == interrupted {
+			level = zerolog.InfoLevel // the client has gone, or the daemon stops
+		}
+		r.logNotScanned(level, w.missed, reason, nil)
+		w.reply.cutOff(path, words, unasked(r.cfg.Engines, r.lst.Policy, reason))
 	}
-	w.finish(okPath)
+	w.reply.finish(okPath)
 	r.done()
-	if w.after != nil {
-		w.after()
+	if w.afterReply != nil {
+		w.afterReply()
 	}
 }
 
-// A walk scans a file or what is below a directory.
+// trimPath returns the two forms in which replies show the path of a command, both without
+// trailing slashes. The OK line keeps leading slashes as the client sent them; all other
+// lines have one.
+func trimPath(path string) (okPath, other string) {
+	for len(path) > 1 && strings.HasSuffix(path, "/") {
+		path = path[:len(path)-1]
+	}
+	other = path
+	for strings.HasPrefix(other, "//") {
+		other = other[1:]
+	}
+	return path, other
+}
+
+// absolute returns the path that a client named relative to /, which is clamd's working
+// directory when it runs as a daemon.
+func absolute(path string) string {
+	if path != "" && !filepath.IsAbs(path) {
+		return "/" + path
+	}
+	return path
+}
+
+// A walk scans one file, or everything below a directory.
 type walk struct {
 	r           *request
 	ctx         context.Context
 	bounded     bool // ctx has the deadline; otherwise each file has its own
-	stopAtFound bool // SCAN and ALLMATCHSCAN of a directory end at the first match
-	collect     bool // send the lines together at the end
+	stopAtFound bool // stop at the first match, as SCAN and ALLMATCHSCAN do
+	reply       walkReply
 
-	memory   *files.Memory // of the entries of directories
-	parallel chan struct{} // bounds the files scanned at once by MULTISCAN; nil: one by one
-	files    sync.WaitGroup
+	memory   *files.Memory // for directory entries
+	parallel chan struct{} // limits the files that MULTISCAN scans together; nil: one by one
+	scans    sync.WaitGroup
 
-	single bool   // the client named a file
-	after  func() // logs it; nil if it was not scanned
+	afterReply func() // logs the scan of a single file; nil if there was none
 
 	mu      sync.Mutex
-	verdict policy.Verdict // of the last file
-	lines   []string
-	size    int  // of lines
-	scanned int  // files looked at
-	told    bool // a line other than OK has been made
-	found   bool
-	gone    bool   // the client is gone or must be answered by closing
-	stuck   bool   // a file system did not answer: the rest would only wait as well
-	crowded error  // why it did not wait any longer for its descriptors; nil: it has them
+	stuck   bool   // a file system did not answer, so the rest is not tried
+	crowded error  // why the walk got no descriptors; nil: it has them
 	missed  string // the first object that was not reached in time; empty: none
 }
 
-// within is the context of one file: of opening, copying and scanning it.
+// within is the context for one file: for opening, copying and scanning it.
 func (w *walk) within() (context.Context, context.CancelFunc) {
 	if w.bounded {
 		return w.ctx, func() {}
@@ -86,38 +113,101 @@ func (w *walk) top(path string) {
 	o, err := w.r.s.srv.files.Open(ctx, w.r.cfg.ScanPaths, absolute(path))
 	switch {
 	case err != nil:
-		w.fail(path, openError(err), err)
+		w.fail(path, err)
 	case o.Dir != nil:
 		w.tree(ctx, o.Dir, path)
 	default:
-		w.single = true
+		w.reply.single = true
 		w.file(ctx, o.File, path)
 	}
 }
 
-// entry scans what is at name in dir. It has a slot of parallel, see begin.
+// tree scans everything below dir, which the client named, and closes dir.
+func (w *walk) tree(ctx context.Context, dir *files.Dir, path string) {
+	limits := w.r.cfg.Limits
+	if w.r.cmd.Verb == protocol.VerbMultiScan {
+		w.parallel = make(chan struct{}, limits.multiscanFiles())
+		w.reply.silentIfEmpty = true
+	}
+	// Until the walk has its descriptors, dir is the object of its connection.
+	release := w.r.s.srv.walking.Take(ctx, w.r.s.key, limits.walkNeeds(w.parallel != nil))
+	if release == nil {
+		dir.Close()
+		w.missed, w.crowded = path, ctx.Err()
+		return
+	}
+	defer release()
+	defer w.scans.Wait()
+	w.memory = w.r.s.srv.walks.Walk()
+	w.directory(dir, path, 0)
+}
+
+// directory scans the entries of dir, in the order of [files.Dir.Entries], and closes dir.
+func (w *walk) directory(dir *files.Dir, path string, depth int) {
+	defer dir.Close()
+	if depth > w.r.cfg.Limits.DirectoryDepth {
+		w.reply.verdict(path, partial(w.r.lst.Policy, "Heuristics.Limits.Exceeded.MaxDirectoryRecursion"))
+		return
+	}
+	parent := strings.TrimSuffix(path, "/")
+	for name, err := range dir.Entries(w.within, w.memory) {
+		if err != nil {
+			w.fail(cmp.Or(parent, "/"), err)
+			continue
+		}
+		entry := parent + "/" + name
+		if !w.begin(entry) {
+			return
+		}
+		w.entry(dir, name, entry, depth)
+	}
+}
+
+// begin waits for a slot for the next entry. It reports false if the walk is over.
+func (w *walk) begin(next string) bool {
+	if w.parallel != nil {
+		w.parallel <- struct{}{} // every scan has a deadline, so a slot becomes free in time
+	}
+	if w.over(next) {
+		w.end()
+		return false
+	}
+	return true
+}
+
+// end returns the slot of begin.
+func (w *walk) end() {
+	if w.parallel != nil {
+		<-w.parallel
+	}
+}
+
+// entry scans one entry of dir, and ends the slot that begin took for it.
 func (w *walk) entry(dir *files.Dir, name, path string, depth int) {
 	ctx, cancel := w.within()
 	o, err := dir.Open(ctx, name)
 	if err == nil && o.File != nil {
 		scan := func() {
 			defer cancel()
-			defer w.leave()
+			defer w.end()
 			w.file(ctx, o.File, path)
 		}
 		if w.parallel == nil {
 			scan()
-		} else {
-			w.files.Go(scan)
+			return
 		}
+		w.scans.Go(func() {
+			defer w.r.s.rescue(w.reply.abandon)
+			scan()
+		})
 		return
 	}
 	cancel()
-	w.leave() // each file in a directory takes its own slot
+	w.end() // the files in a directory take their own slots
 	switch {
-	case errors.Is(err, files.ErrGone): // or a link or a FIFO since it was listed
+	case errors.Is(err, files.ErrGone): // or replaced by a link or a FIFO since it was listed
 	case err != nil:
-		w.fail(path, openError(err), err)
+		w.fail(path, err)
 	default:
 		w.directory(o.Dir, path, depth+1)
 	}
@@ -125,49 +215,80 @@ func (w *walk) entry(dir *files.Dir, name, path string, depth int) {
 
 // file scans one open file and closes it.
 func (w *walk) file(ctx context.Context, f *files.File, path string) {
-	w.mu.Lock()
-	w.scanned++
-	w.mu.Unlock()
+	w.reply.count()
 	object, err := w.r.s.srv.spool.Open(ctx, f, w.r.cfg.Limits.Stream)
 	switch {
 	case errors.Is(err, spool.ErrTooLarge):
 		w.r.notScanned(path, "too large to be copied", err)
-		w.line(path, tooLarge(w.r.lst.Policy))
+		w.reply.verdict(path, tooLarge(w.r.lst.Policy))
 	case err != nil:
-		w.fail(path, openError(err), err)
+		w.fail(path, err)
 	default:
 		object.SetPath(path)
-		w.content(ctx, object, path)
+		w.scan(ctx, object, path)
 	}
 }
 
-// content scans and releases content.
-func (w *walk) content(ctx context.Context, object *spool.Object, path string) {
+// scan scans and releases an object.
+func (w *walk) scan(ctx context.Context, object *spool.Object, path string) {
 	v, elapsed := w.r.judge(ctx, path, object)
-	w.line(path, v)
+	w.reply.verdict(path, v)
 	log := func() {
 		defer object.Release()
 		w.r.scanned(path, object, v, elapsed)
 	}
-	if w.single {
-		w.after = log // the one reply comes first
+	if w.reply.single {
+		w.afterReply = log
 		return
 	}
 	log()
 }
 
-// over reports whether nothing more is to be scanned. next is what would be: if only
-// the time is up, or a file system does not answer, the reply must not pass over it.
+// fail reports that an object could not be scanned.
+func (w *walk) fail(path string, err error) {
+	words := pathError(err)
+	w.r.notScanned(path, strings.TrimSuffix(words, " ERROR"), err)
+	var stuck *files.StuckError
+	if errors.As(err, &stuck) {
+		w.mu.Lock()
+		w.stuck = true
+		w.mu.Unlock()
+	}
+	w.reply.failure(path, words)
+}
+
+// over reports whether nothing more is to be scanned. If the reason is time or a file
+// system that does not answer, next is the first object that the walk missed, and the
+// reply must say so.
 func (w *walk) over(next string) bool {
+	found, gone := w.reply.state()
+	if gone || w.stopAtFound && found {
+		return true
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch {
-	case w.gone, w.stopAtFound && w.found:
-		return true
-	case w.ctx.Err() == nil && !w.stuck:
+	if w.ctx.Err() == nil && !w.stuck {
 		return false
-	case w.missed == "":
+	}
+	if w.missed == "" {
 		w.missed = next
 	}
 	return true
+}
+
+// whyCutOff returns clamd's words for a walk that ended early, and the reason.
+func (w *walk) whyCutOff() (words, reason string) {
+	within := w.r.lst.Profile.AnswerWithin
+	switch {
+	case errors.Is(w.crowded, context.DeadlineExceeded):
+		return timedOut, fmt.Sprintf("answer_within, %v, was over while this waited for other walks through directories to end; "+
+			"to let more walks run at the same time, raise limits.connections, or limits.client_share for those of one client", within)
+	case errors.Is(w.ctx.Err(), context.DeadlineExceeded):
+		return timedOut, fmt.Sprintf("answer_within, %v for the whole directory, was over before this and what follows it", within)
+	case w.ctx.Err() == nil: // stuck
+		return timedOut, "the file system of what came before this and what follows it did not answer"
+	case w.r.s.srv.ctx.Err() != nil:
+		return interrupted, "the daemon stopped before this and what follows it; shutdown_grace is how long it waits"
+	}
+	return interrupted, "the client was gone before this and what follows it"
 }

@@ -16,8 +16,8 @@ import (
 	"polyclam/proxy/status"
 )
 
-// tree makes files below a new directory: a name ending in / is a directory, other
-// contents are written as they are, "->x" is a link to x.
+// tree makes files below a new directory from pairs of name and content. A name ending in /
+// is a directory, the content "->x" a link to x, "fifo" a FIFO.
 func tree(t *testing.T, files ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -58,7 +58,7 @@ func TestScanPaths(t *testing.T) {
 	const found = ": Eicar-Test-Signature FOUND"
 	tests := []struct {
 		verb, path string
-		want       []string // lines with D for the directory, sorted: inodes come in any order
+		want       []string // lines with D for the directory, sorted because inodes have any order
 	}{
 		{"SCAN", "D/clean", []string{"D/clean: OK"}},
 		{"SCAN", "D/empty", []string{"D/empty: OK"}},
@@ -107,7 +107,8 @@ func TestScanPaths(t *testing.T) {
 	}
 }
 
-// Files come before directories, and lower inodes before higher, as with clamd.
+// TestDirectoryOrder checks that files come before directories, and lower inodes before
+// higher ones, as with clamd.
 func TestDirectoryOrder(t *testing.T) {
 	eicar := string(backendtest.EICAR())
 	dir := tree(t, "a/x", eicar, "b", eicar, "c", eicar, "d", eicar, "e/x", eicar)
@@ -135,7 +136,7 @@ func TestDirectoryOrder(t *testing.T) {
 	}
 }
 
-// SCAN of a directory ends at the first infected file.
+// TestScanStopsAtFirst checks that SCAN of a directory ends at the first infected file.
 func TestScanStopsAtFirst(t *testing.T) {
 	eicar := string(backendtest.EICAR())
 	dir := tree(t, "a", eicar, "b", eicar, "c", eicar)
@@ -145,8 +146,8 @@ func TestScanStopsAtFirst(t *testing.T) {
 	}
 }
 
-// What is below the depth limit is partial: its action decides, and it is never a
-// silent OK for a site that does not want that.
+// TestDirectoryDepth checks that a directory below the depth limit is partial, so that the
+// action for partial decides.
 func TestDirectoryDepth(t *testing.T) {
 	eicar := string(backendtest.EICAR())
 	dir := tree(t, "1/2/in", "x", "1/2/3/out", eicar)
@@ -161,8 +162,8 @@ func TestDirectoryDepth(t *testing.T) {
 	}
 }
 
-// An engine that fails for one file makes the directory's answer an error, without
-// an OK beside it.
+// TestFailureInDirectory checks that a directory with files that could not be scanned is not
+// answered with OK as well.
 func TestFailureInDirectory(t *testing.T) {
 	dir := tree(t, "a", "x", "b", "x")
 	ts := newServer(t, nil, testEngine{name: "broken", backend: backendtest.Fails(errors.New("no"))})
@@ -180,7 +181,7 @@ func TestWorstFirst(t *testing.T) {
 	if got := ts.ask("SCAN " + dir + "\n"); !strings.HasPrefix(got, dir+"/b: Eicar-Test-Signature FOUND\n") {
 		t.Errorf("got %q", got)
 	}
-	// An object's records stay together.
+	// The records of an object must stay together.
 	var words []string
 	for line := range strings.Lines(ts.ask("nXSCAN " + tree(t, "a", "x", "z/f", eicar) + "\n")) {
 		words = append(words, line[strings.LastIndexByte(line, ' ')+1:])
@@ -190,7 +191,8 @@ func TestWorstFirst(t *testing.T) {
 	}
 }
 
-// Where there was nothing to scan a reply to polyclam's own verbs is whole all the same.
+// TestExtendedOfNothing checks that the reply to an X verb is complete even if there was
+// nothing to scan.
 func TestExtendedOfNothing(t *testing.T) {
 	dir := tree(t, "none/", "") + "/none"
 	ts := newServer(t, nil, eicarOnly())

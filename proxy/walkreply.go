@@ -2,139 +2,135 @@ package proxy
 
 import (
 	"cmp"
-	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"polyclam/backends"
-	"polyclam/proxy/files"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/status"
 )
 
-// maxCollected are the bytes of lines collected before they are sent.
+// maxCollected is how many bytes of lines are collected before they are sent.
 const maxCollected = 64 << 10
 
-// line adds what is to be said of a verdict.
-func (w *walk) line(path string, v policy.Verdict) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.verdict = v
-	w.found = w.found || v.Action == policy.Quarantine
-	if w.r.extended() {
-		w.told = true
-		w.add(w.r.line(path, v))
-		w.records(path, v)
-		w.flush(false)
+// A walkReply is the reply to a command that scans a path. It is safe for concurrent use.
+type walkReply struct {
+	r             *request
+	atEnd         bool // send the lines together at the end
+	single        bool // the client named a file
+	silentIfEmpty bool // send nothing if no file was scanned, as MULTISCAN does
+
+	mu    sync.Mutex
+	last  policy.Verdict // of the last file
+	lines []string
+	size  int  // of lines
+	files int  // files looked at
+	said  bool // a line other than OK has been added
+	found bool
+	gone  bool // the client has gone, or is answered by closing the connection
+}
+
+// count counts a file.
+func (a *walkReply) count() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.files++
+}
+
+// state reports whether something was found, and whether there is no use in going on.
+func (a *walkReply) state() (found, gone bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.found, a.gone
+}
+
+// abandon makes the reply end without another line.
+func (a *walkReply) abandon() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone = true
+}
+
+// verdict adds the lines for a verdict.
+func (a *walkReply) verdict(path string, v policy.Verdict) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.last = v
+	a.found = a.found || v.Action == policy.Quarantine
+	if a.r.extended() {
+		a.said = true
+		a.add(a.r.line(path, v))
+		a.records(path, v)
+		a.flush(false)
 		return
 	}
 	if v.Action == policy.OK {
-		return // said once, at the end, if nothing else is
+		return // one OK at the end, if there is no other line
 	}
-	w.told = true
-	for _, reply := range w.r.allLines(path, v) {
-		w.add(reply)
+	a.said = true
+	for _, reply := range a.r.allLines(path, v) {
+		a.add(reply)
 	}
-	w.flush(false)
+	a.flush(false)
 }
 
-// fail adds that an object could not be scanned.
-func (w *walk) fail(path, text string, err error) {
-	w.r.notScanned(path, strings.TrimSuffix(text, " ERROR"), err)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.told = true
-	var stuck *files.StuckError
-	w.stuck = w.stuck || errors.As(err, &stuck)
-	w.add(w.r.profile().ClamdError(path, text))
-	w.flush(false)
+// failure adds the line for an object that could not be scanned.
+func (a *walkReply) failure(path, words string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.said = true
+	a.add(a.r.profile().ClamdError(path, words))
+	a.flush(false)
 }
 
-// cutOff adds that the walk ended before it had come to everything below path.
-// Nobody looked at the rest, so this is an error whatever the policy says of scans
-// that are interrupted.
-func (w *walk) cutOff(path string) {
-	words, reason := w.whyCutOff()
-	w.r.notScanned(w.missed, reason, nil)
-	v := w.r.unasked(reason)
-	reply := w.r.profile().ClamdError(path, words)
+// cutOff adds that the walk ended before it reached everything below path. No engine
+// looked at the rest, so this is an error whatever the policy says of interrupted scans;
+// v is the verdict on the rest.
+func (a *walkReply) cutOff(path, words string, v policy.Verdict) {
+	reply := a.r.profile().ClamdError(path, words)
 	if v.Action == policy.Quarantine {
-		reply = w.r.line(path, v)
+		reply = a.r.line(path, v)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.told = true
-	w.add(reply)
-	if w.r.extended() {
-		w.records(path, v)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.said = true
+	a.add(reply)
+	if a.r.extended() {
+		a.records(path, v)
 	}
-	w.flush(false)
+	a.flush(false)
 }
 
-// whyCutOff returns what the client hears of a walk that ended early, and the reason.
-func (w *walk) whyCutOff() (words, reason string) {
-	const late, interrupted = "Exceeded time limit ERROR", "Scan interrupted ERROR"
-	within := w.r.lst.Profile.AnswerWithin
-	switch {
-	case errors.Is(w.crowded, context.DeadlineExceeded):
-		return late, fmt.Sprintf("answer_within, %v, was over while this waited for other walks through directories to end; "+
-			"to let more walks run at the same time, raise limits.connections, or limits.client_share for those of one client", within)
-	case errors.Is(w.ctx.Err(), context.DeadlineExceeded):
-		return late, fmt.Sprintf("answer_within, %v for the whole directory, was over before this and what follows it", within)
-	case w.ctx.Err() == nil: // stuck
-		return late, "the file system of what came before this and what follows it did not answer"
-	case w.r.s.srv.ctx.Err() != nil:
-		return interrupted, "the daemon stopped before this and what follows it; shutdown_grace is how long it waits"
-	}
-	return interrupted, "the client was gone before this and what follows it"
-}
-
-// unasked is the verdict of objects that no engine was asked about.
-func (r *request) unasked(reason string) policy.Verdict {
-	err := &backends.Failure{Category: backends.Interrupted, Code: backends.NoCode, Text: "not asked: " + reason}
-	reports := make([]policy.Report, len(r.cfg.Engines))
-	for i, u := range r.cfg.Engines {
-		reports[i] = policy.Report{Engine: u.Name(), Required: u.Required(), Err: err}
-	}
-	v := r.lst.Policy.Merge(reports)
-	if v.Action == policy.OK {
-		v.Action = policy.Tempfail
-	}
-	return v
-}
-
-// records adds the records that follow the status line in replies to polyclam's own
-// verbs.
-func (w *walk) records(path string, v policy.Verdict) {
+// records adds the records that follow the status line in replies to X verbs.
+func (a *walkReply) records(path string, v policy.Verdict) {
 	for _, rec := range status.Records(path, v) {
-		w.add(status.Reply{Text: rec.String()})
+		a.add(status.Reply{Text: rec.String()})
 	}
 }
 
-func (w *walk) add(reply status.Reply) {
+func (a *walkReply) add(reply status.Reply) {
 	if reply.Close {
-		w.gone = true
+		a.gone = true
 		return
 	}
-	w.lines = append(w.lines, reply.Text)
-	w.size += len(reply.Text)
+	a.lines = append(a.lines, reply.Text)
+	a.size += len(reply.Text)
 }
 
-// flush sends the lines, unless they are to be sent together and are not too many.
-func (w *walk) flush(end bool) {
-	if w.gone || len(w.lines) == 0 || !end && w.collect && w.size < maxCollected {
+// flush sends the lines, unless they are to be sent at the end and are few.
+func (a *walkReply) flush(end bool) {
+	if a.gone || len(a.lines) == 0 || !end && a.atEnd && a.size < maxCollected {
 		return
 	}
-	// The records of polyclam's own verbs stay with the object they are about.
-	if w.r.lst.Profile.WorstFirst && !w.r.extended() {
-		slices.SortStableFunc(w.lines, func(a, b string) int { return cmp.Compare(badness(b), badness(a)) })
+	// The records of X verbs must stay next to their object.
+	if a.r.lst.Profile.WorstFirst && !a.r.extended() {
+		slices.SortStableFunc(a.lines, func(x, y string) int { return cmp.Compare(badness(y), badness(x)) })
 	}
-	if w.r.send(w.lines...) != nil {
-		w.gone = true
+	if a.r.send(a.lines...) != nil {
+		a.gone = true
 	}
-	w.lines, w.size = nil, 0
+	a.lines, a.size = nil, 0
 }
 
 // badness orders lines for clients that read only the first.
@@ -148,29 +144,30 @@ func badness(line string) int {
 	return 0
 }
 
-// finish sends what is left, and the one OK if there was nothing else to say.
-func (w *walk) finish(okPath string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.gone {
-		w.r.close()
+// finish sends the remaining lines, or the one OK if there are none. okPath is the path
+// as OK lines show it.
+func (a *walkReply) finish(okPath string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone {
+		a.r.close()
 		return
 	}
 	switch {
-	case w.told:
-	case w.parallel != nil && w.scanned == 0:
+	case a.said:
+	case a.silentIfEmpty && a.files == 0:
 		return // clamd answers MULTISCAN of an empty directory with no byte
-	case w.single:
-		w.add(w.r.line(okPath, w.verdict))
+	case a.single:
+		a.add(a.r.line(okPath, a.last))
 	default:
 		clean := policy.Verdict{Category: backends.OK, Action: policy.OK}
-		w.add(w.r.line(okPath, clean))
-		if w.r.extended() { // there was nothing to scan, and no engine to speak of
-			w.records(okPath, clean)
+		a.add(a.r.line(okPath, clean))
+		if a.r.extended() { // there was nothing to scan, so there are no engines to report
+			a.records(okPath, clean)
 		}
 	}
-	if w.r.extended() {
-		w.add(status.Reply{Text: "END"})
+	if a.r.extended() {
+		a.add(status.Reply{Text: "END"})
 	}
-	w.flush(true)
+	a.flush(true)
 }

@@ -18,10 +18,11 @@ import (
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
 	"polyclam/test/fusetest"
+	"polyclam/test/testkit"
 )
 
-// askInBubble sends one packet to a server of its own in the bubble of a synctest,
-// over a pipe, and returns everything up to the end.
+// askInBubble sends one packet to a new server in the bubble of a synctest, over a pipe, and
+// returns everything until the connection ends.
 func askInBubble(t *testing.T, cfg *Config, send string) string {
 	t.Helper()
 	sp, err := spool.New(spool.Config{Memory: 64 << 10, Total: 64 << 20, Store: spool.Memfd, PathMode: 0o600, PathGroup: -1})
@@ -45,9 +46,9 @@ func askInBubble(t *testing.T, cfg *Config, send string) string {
 	return string(reply)
 }
 
-// What a walk does not come to before its deadline is an error in the reply,
-// whatever the policy says of scans that are interrupted. Of four files the first
-// is scanned in time, the second is cut off, and two are not reached.
+// TestDeadlineInDirectory checks that files that a walk does not reach before its deadline are
+// an error, whatever the policy says of interrupted scans. Of four files the first is
+// scanned in time, the second is cut off, and two are not reached.
 func TestDeadlineInDirectory(t *testing.T) {
 	eicar := string(backendtest.EICAR())
 	for _, test := range []struct {
@@ -76,7 +77,7 @@ func TestDeadlineInDirectory(t *testing.T) {
 				l.Policy = l.Policy.WithActions(map[backends.Category]action{backends.Interrupted: test.interrupted})
 				got := askInBubble(t, cfg, "n"+test.verb+" "+dir+"\n")
 				if i := strings.Index(got, dir+": Exceeded"); test.verb == "XSCAN" && i > 0 {
-					got = got[i:] // behind the two that were looked at
+					got = got[i:] // after the two that were scanned
 				}
 				want := test.want
 				if strings.HasPrefix(want, "F") {
@@ -90,7 +91,8 @@ func TestDeadlineInDirectory(t *testing.T) {
 	}
 }
 
-// Where everything was looked at before the time was up, nothing is added.
+// TestDeadlineAfterDirectory checks that nothing is added if everything was scanned when the
+// time was over.
 func TestDeadlineAfterDirectory(t *testing.T) {
 	dir := tree(t, "a", "x", "b/", "")
 	synctest.Test(t, func(t *testing.T) {
@@ -105,7 +107,8 @@ func TestDeadlineAfterDirectory(t *testing.T) {
 	})
 }
 
-// A walk that the end of the daemon cuts off says so before the connection ends.
+// TestShutdownInDirectory checks that a walk that Shutdown cuts off says so before the
+// connection ends.
 func TestShutdownInDirectory(t *testing.T) {
 	for _, test := range []struct {
 		send, before, end string
@@ -126,7 +129,7 @@ func TestShutdownInDirectory(t *testing.T) {
 			}, testEngine{name: "fake", backend: &backendtest.Fake{Hang: true}})
 			nc := ts.dial()
 			fmt.Fprintf(nc, test.send, dir)
-			eventually(t, "scan", func() bool { return len(ts.running.list()) > 0 })
+			testkit.Eventually(t, "a scan begins", func() bool { return len(ts.running.list()) > 0 })
 			over, cancel := context.WithCancel(t.Context())
 			cancel()
 			ts.Shutdown(over)
@@ -138,15 +141,15 @@ func TestShutdownInDirectory(t *testing.T) {
 	}
 }
 
-// There is a line for each file of a walk.
+// TestWalkLog checks that each file of a walk has a log line.
 func TestWalkLog(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	dir := tree(t, "a", "x", "b", "x", "c/d", "x")
 	ts.ask("nCONTSCAN " + dir + "\n")
-	eventually(t, "a line for each file", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 3 })
+	testkit.Eventually(t, "a log line for each file", func() bool { return strings.Count(ts.log.String(), `"scanned"`) == 3 })
 }
 
-// A directory that can be opened but not read to its end is never OK.
+// TestDirectoryUnreadable checks that a directory that can be opened but not read is not OK.
 func TestDirectoryUnreadable(t *testing.T) {
 	fs := fusetest.Mount(t, fusetest.File{Name: "a", Data: []byte("x")})
 	fs.Fail(fusetest.Readdir, unix.EIO)

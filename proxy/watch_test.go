@@ -11,9 +11,11 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/proxy/spool"
+	"polyclam/test/testkit"
 )
 
-// stuck is an engine that scans until it is called off. It says why on the channel.
+// stuck is an engine whose scans end only when they are cancelled. It sends the causes to the
+// channel.
 func stuck() (testEngine, chan error) {
 	ends := make(chan error, 100)
 	return testEngine{name: "stuck", backend: backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
@@ -25,12 +27,13 @@ func stuck() (testEngine, chan error) {
 
 func countLines(log, message string) int { return strings.Count(log, `"message":"`+message+`"`) }
 
-// A scan whose client hangs up is called off, leaves no verdict and has a log line.
+// TestClientGoneDuringScan checks that a scan is cancelled when its client hangs up, and has a
+// log line but no verdict.
 func TestClientGoneDuringScan(t *testing.T) {
 	dir := tree(t, "a", "x", "b", "y")
 	for _, test := range []struct {
 		name, send string
-		half       bool // the client has half-closed before
+		half       bool // the client half-closes first
 	}{
 		{"stream", "zINSTREAM\x00" + stream("x", 1), false},
 		{"stream, half-closed", "zINSTREAM\x00" + stream("x", 1), true},
@@ -46,7 +49,7 @@ func TestClientGoneDuringScan(t *testing.T) {
 			ts := newServer(t, nil, e)
 			nc := ts.dial()
 			io.WriteString(nc, test.send)
-			eventually(t, "scan", func() bool { return len(ts.running.list()) > 0 })
+			testkit.Eventually(t, "the scan begins", func() bool { return len(ts.running.list()) > 0 })
 			if test.half {
 				nc.CloseWrite()
 			}
@@ -54,22 +57,22 @@ func TestClientGoneDuringScan(t *testing.T) {
 			select {
 			case err := <-ends:
 				if err != errGone {
-					t.Errorf("called off because %v", err)
+					t.Errorf("cancelled because %v", err)
 				}
 			case <-time.After(patience):
-				t.Fatal("not called off")
+				t.Fatal("not cancelled")
 			}
-			eventually(t, "a log line", func() bool { return countLines(ts.log.String(), "not scanned") > 0 })
-			eventually(t, "the end of the session", func() bool { return idleSessions(0)(ts) && scansRunning(0)(ts) })
+			testkit.Eventually(t, "the log line", func() bool { return countLines(ts.log.String(), "not scanned") > 0 })
+			testkit.Eventually(t, "the session ends", func() bool { return idleSessions(0)(ts) && scansRunning(0)(ts) })
 			if log := ts.log.String(); countLines(log, "scanned") > 0 || !strings.Contains(log, `"reason":"client gone"`) {
-				t.Errorf("the log: %s", log)
+				t.Errorf("log: %s", log)
 			}
 		})
 	}
 }
 
-// A client that only half-closes waits for its answer, on any socket. On TCP that is
-// what a close looks like.
+// TestHalfCloseIsNoHangup checks that a client that only half-closes gets its answer. On TCP a
+// close looks the same.
 func TestHalfCloseIsNoHangup(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, overTCP(nil), testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
@@ -78,7 +81,7 @@ func TestHalfCloseIsNoHangup(t *testing.T) {
 		io.WriteString(nc, "zINSTREAM\x00"+stream("x", 1))
 		nc.(interface{ CloseWrite() error }).CloseWrite()
 	}
-	eventually(t, "they are watched", func() bool {
+	testkit.Eventually(t, "both are watched", func() bool {
 		ts.mu.Lock()
 		defer ts.mu.Unlock()
 		n := 0
@@ -99,22 +102,23 @@ func TestHalfCloseIsNoHangup(t *testing.T) {
 	}
 }
 
-// A TCP client whose host resets the connection has gone.
+// TestClientResetDuringScan checks that a TCP client that resets the connection has gone.
 func TestClientResetDuringScan(t *testing.T) {
 	e, ends := stuck()
 	ts := newServer(t, overTCP(nil), e)
 	nc := dialFrom(t, "127.0.0.2", ts.listenTCP())
 	io.WriteString(nc, "zINSTREAM\x00"+stream("x", 1))
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	testkit.Eventually(t, "the scan begins", func() bool { return scansRunning(1)(ts) })
 	nc.(*net.TCPConn).SetLinger(0)
 	nc.Close()
 	if err := <-ends; err != errGone {
-		t.Errorf("called off because %v", err)
+		t.Errorf("cancelled because %v", err)
 	}
 }
 
-// A client that hangs up while its scan waits for a slot does not keep its place.
-func TestClientGoneWhileItWaitsForASlot(t *testing.T) {
+// TestClientGoneWaitingForSlot checks that a scan that waits for a slot leaves the queue when
+// its client hangs up.
+func TestClientGoneWaitingForSlot(t *testing.T) {
 	e, ends := stuck()
 	ts := newServer(t, nil, e)
 	begin := func(n int) (clients []*net.UnixConn) {
@@ -124,18 +128,18 @@ func TestClientGoneWhileItWaitsForASlot(t *testing.T) {
 			io.WriteString(nc, "zINSTREAM\x00"+stream("x", 1))
 			clients = append(clients, nc)
 		}
-		eventually(t, "scans", scansRunningOf(ts, running+n))
+		testkit.Eventually(t, "the scans begin", scansRunningOf(ts, running+n))
 		return clients
 	}
 	busy := begin(10) // all slots
 	for _, nc := range begin(30) {
 		nc.Close()
 	}
-	eventually(t, "those are called off", scansRunningOf(ts, 10))
+	testkit.Eventually(t, "the waiting scans are cancelled", scansRunningOf(ts, 10))
 	if len(ends) > 0 {
-		t.Errorf("%d came to the engine", len(ends))
+		t.Errorf("%d of them reached the engine", len(ends))
 	}
-	eventually(t, "log lines", func() bool { return countLines(ts.log.String(), "not scanned") == 30 })
+	testkit.Eventually(t, "the log lines", func() bool { return countLines(ts.log.String(), "not scanned") == 30 })
 	for _, nc := range busy {
 		nc.Close()
 	}
@@ -145,32 +149,32 @@ func scansRunningOf(ts *testServer, n int) func() bool {
 	return func() bool { return scansRunning(n)(ts) }
 }
 
-// Nor does a stream that waits for room in the spool.
-func TestClientGoneWhileItWaitsForTheSpool(t *testing.T) {
+// TestClientGoneWaitingForSpool checks the same for a stream that waits for room in the spool.
+func TestClientGoneWaitingForSpool(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	if err := ts.spool.Configure(spool.Config{Total: 64 << 10, Wait: 10 * patience}); err != nil {
 		t.Fatal(err)
 	}
 	full := ts.dial()
 	io.WriteString(full, "zINSTREAM\x00"+strings.TrimSuffix(stream(strings.Repeat("x", 60<<10), 4<<10), "\x00\x00\x00\x00"))
-	eventually(t, "full", func() bool { return ts.spool.Stats().Used >= 60<<10 })
+	testkit.Eventually(t, "the spool is full", func() bool { return ts.spool.Stats().Used >= 60<<10 })
 	nc := ts.dial()
 	io.WriteString(nc, "zINSTREAM\x00"+stream(strings.Repeat("x", 16<<10), 16<<10))
-	eventually(t, "it waits", func() bool { return ts.spool.Stats().Waiting == 1 })
+	testkit.Eventually(t, "the stream waits", func() bool { return ts.spool.Stats().Waiting == 1 })
 	nc.Close()
-	eventually(t, "it waits no longer", func() bool { return ts.spool.Stats().Waiting == 0 })
-	eventually(t, "a log line", func() bool { return strings.Contains(ts.log.String(), `"reason":"client gone"`) })
+	testkit.Eventually(t, "the stream does not wait any longer", func() bool { return ts.spool.Stats().Waiting == 0 })
+	testkit.Eventually(t, "the log line", func() bool { return strings.Contains(ts.log.String(), `"reason":"client gone"`) })
 	full.Close()
 }
 
-// A connection that was watched is read on.
+// TestSessionGoesOnAfterWatch checks that a connection is read again after it was watched.
 func TestSessionGoesOnAfterWatch(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = 1 },
 		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	nc := ts.dial()
 	io.WriteString(nc, "nIDSESSION\nnINSTREAM\n"+stream("x", 1)+"nINSTREAM\n"+stream("y", 1))
-	eventually(t, "the reader is watched", func() bool {
+	testkit.Eventually(t, "the reader is watched", func() bool {
 		ts.mu.Lock()
 		defer ts.mu.Unlock()
 		for s := range ts.sessions {
@@ -185,7 +189,7 @@ func TestSessionGoesOnAfterWatch(t *testing.T) {
 	got := []string{readRecord(t, nc, '\n'), readRecord(t, nc, '\n'), readRecord(t, nc, '\n')}
 	for _, want := range []string{"1: stream: OK", "2: stream: OK", "3: PONG"} {
 		if !strings.Contains(strings.Join(got, "\n"), want) {
-			t.Errorf("got %q, which lacks %q", got, want)
+			t.Errorf("%q is missing in %q", want, got)
 		}
 	}
 }

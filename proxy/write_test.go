@@ -13,11 +13,12 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
-// A client of a session that sends and does not read is cut off, and nothing more is
-// scanned for it. clamd's own test of this waits for a broken pipe.
-func TestSessionThatIsNotRead(t *testing.T) {
+// TestSessionNotRead checks that a client of an IDSESSION that sends but does not read is cut
+// off. clamd's own test of this waits for a broken pipe.
+func TestSessionNotRead(t *testing.T) {
 	flood := func(t *testing.T, nc *net.UnixConn, command string, files ...int) {
 		t.Helper()
 		for range 100_000 {
@@ -28,7 +29,7 @@ func TestSessionThatIsNotRead(t *testing.T) {
 				return
 			}
 		}
-		t.Fatal("the session takes everything")
+		t.Fatal("the session accepts everything")
 	}
 	tests := []struct {
 		name, command, reason string
@@ -54,7 +55,7 @@ func TestSessionThatIsNotRead(t *testing.T) {
 			nc := ts.dial()
 			io.WriteString(nc, "zIDSESSION\x00")
 			flood(t, nc, tt.command, files...)
-			eventually(t, "session ended", func() bool {
+			testkit.Eventually(t, "the session ends", func() bool {
 				ts.mu.Lock()
 				defer ts.mu.Unlock()
 				return len(ts.sessions) == 0
@@ -69,8 +70,8 @@ func TestSessionThatIsNotRead(t *testing.T) {
 	}
 }
 
-// Scans under way are called off when the session is cut off, and what has been received
-// is not scanned any more.
+// TestSessionCutOffEndsScans checks that a session that is cut off cancels its scans and begins
+// no others.
 func TestSessionCutOffEndsScans(t *testing.T) {
 	var begun, ended atomic.Int32
 	hang := backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
@@ -83,18 +84,18 @@ func TestSessionCutOffEndsScans(t *testing.T) {
 		testEngine{name: "slow", backend: hang})
 	nc := ts.dial()
 	io.WriteString(nc, "zIDSESSION\x00zINSTREAM\x00"+stream("a", 1)+"zINSTREAM\x00"+stream("b", 1))
-	eventually(t, "scans", func() bool { return begun.Load() == 2 })
-	// The third waits for a slot; with its neighbours it is received already.
+	testkit.Eventually(t, "two scans begin", func() bool { return begun.Load() == 2 })
+	// The third waits for a slot. It has been received already, like those after it.
 	go io.WriteString(nc, strings.Repeat("zVERSIONCOMMANDS\x00", 5000))
-	eventually(t, "scans called off", func() bool { return ended.Load() == 2 })
-	eventually(t, "session ended", func() bool { return len(ts.running.list()) == 0 })
+	testkit.Eventually(t, "the scans are cancelled", func() bool { return ended.Load() == 2 })
+	testkit.Eventually(t, "the session ends", func() bool { return len(ts.running.list()) == 0 })
 	if n := begun.Load(); n != 2 {
 		t.Errorf("%d scans, want 2", n)
 	}
 }
 
-// A client that reads slowly has all of write_timeout for a reply, however long it keeps
-// the others waiting: nothing of it is unread here.
+// TestSessionReadSlowly checks that a client that reads slowly has all of write_timeout. It is
+// not in a deadlock, because we have read everything it sent.
 func TestSessionReadSlowly(t *testing.T) {
 	const n = 1000
 	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = n }, testEngine{name: "a", backend: backendtest.Says(backends.Clean(0))})

@@ -14,7 +14,7 @@ func (r *request) status() []string {
 	s := r.s.srv
 	st := s.spool.Stats()
 	s.mu.Lock()
-	connections := s.places.open()
+	connections := s.places.Open()
 	s.mu.Unlock()
 	lines := []string{extended.Server{
 		Version:     s.version,

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	proxyfiles "polyclam/proxy/files"
 )
 
 // object is one thing to scan, or that should have been.
@@ -62,7 +64,7 @@ func (w *walker) directory(name string) error {
 		switch {
 		case err != nil: // what could be read of a directory is walked all the same
 			return w.emit(object{name: path, found: true, err: err})
-		case d.IsDir() && isKernels(path):
+		case d.IsDir() && proxyfiles.OnKernelFS(path):
 			return w.kernels(path, path == root)
 		case d.IsDir():
 			return nil
@@ -94,29 +96,6 @@ var (
 	errKernels = errors.New("a file system of the kernel, its files are not content; name the file to have it scanned")
 	errChanged = errors.New("no file any more: it was replaced while the directory was read")
 )
-
-// kernelMagic are the magic numbers of file systems whose files are made when they
-// are read: some never end, and some wait for an event.
-var kernelMagic = []int64{
-	unix.PROC_SUPER_MAGIC, unix.SYSFS_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.DEBUGFS_MAGIC, unix.TRACEFS_MAGIC,
-	unix.SECURITYFS_MAGIC, unix.SELINUX_MAGIC, unix.CGROUP_SUPER_MAGIC, unix.CGROUP2_SUPER_MAGIC,
-	unix.BPF_FS_MAGIC, unix.PSTOREFS_MAGIC, unix.EFIVARFS_MAGIC, unix.BINFMTFS_MAGIC, unix.NSFS_MAGIC,
-}
-
-// isKernels reports whether the directory belongs to the kernel. What cannot be
-// asked is not known to.
-func isKernels(dir string) bool {
-	var st unix.Statfs_t
-	if unix.Statfs(dir, &st) != nil {
-		return false
-	}
-	for _, magic := range kernelMagic {
-		if int64(st.Type) == magic {
-			return true
-		}
-	}
-	return false
-}
 
 // open opens the file of an object. It never waits, whatever took the file's
 // place since it was found.

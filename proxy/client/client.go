@@ -1,6 +1,6 @@
-// Package client says whom a request belongs to, so that limits and queues can be
-// shared out between clients: the user at the other end of a Unix socket, the host
-// at the other end of a TCP connection.
+// Package client identifies the client of a request, so that limits and queues can be
+// shared between clients: the user at the other end of a Unix socket, or the host at the
+// other end of a TCP connection.
 package client
 
 import (
@@ -12,13 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ipv6Prefix is the part of an IPv6 address that belongs to one customer: RFC 6177
-// has a /64 as the least that a site gets, and any host in it may use all of it.
+// ipv6Prefix is the length of the prefix that belongs to one site. By RFC 6177 a site gets
+// at least a /64, and any host there may use all of its addresses.
 const ipv6Prefix = 64
 
-// A Key identifies a client for fairness. Two connections have equal keys if and only
-// if they count as one client. It is comparable; the zero Key is the daemon itself,
-// which no share bounds.
+// A Key identifies a client. Two connections have equal keys if and only if they count as
+// one client. The zero Key is the daemon itself, which is not limited to a share.
 type Key struct {
 	prefix netip.Prefix // of a TCP connection
 	user   uint32       // of a Unix socket
@@ -42,8 +41,8 @@ func Host(a netip.Addr) Key {
 	return Key{prefix: p}
 }
 
-// Of returns the key of the client at the other end of nc. A connection that is
-// neither TCP nor Unix, such as a net.Pipe, has the zero Key.
+// Of returns the key of the client at the other end of nc: the zero Key if nc is neither
+// a TCP nor a Unix connection.
 func Of(nc net.Conn) Key {
 	switch nc := nc.(type) {
 	case *net.UnixConn:
@@ -97,8 +96,7 @@ func NewContext(ctx context.Context, k Key) context.Context {
 	return context.WithValue(ctx, contextKey{}, k)
 }
 
-// FromContext returns the client whose work ctx is for; the zero Key if that was not
-// said.
+// FromContext returns the client whose work ctx is for, or the zero Key.
 func FromContext(ctx context.Context) Key {
 	k, _ := ctx.Value(contextKey{}).(Key)
 	return k

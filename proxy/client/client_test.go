@@ -77,13 +77,13 @@ func TestOf(t *testing.T) {
 	defer a.Close()
 	defer b.Close()
 	if got := Of(a); !got.IsZero() {
-		t.Errorf("pipe: %v, want none", got)
+		t.Errorf("pipe: %v, want the zero Key", got)
 	}
 }
 
 func TestContext(t *testing.T) {
 	if k := FromContext(context.Background()); !k.IsZero() {
-		t.Errorf("an empty context is of %v", k)
+		t.Errorf("a context without a client has %v", k)
 	}
 	ctx, cancel := context.WithCancel(NewContext(context.Background(), User(7)))
 	defer cancel()

@@ -1,12 +1,12 @@
 package client
 
-// Within is the rule of every share: a client may hold percent of what the other
-// clients leave of total. It reports whether one that holds held may have n more while
-// the others hold others.
+// Within implements all shares: a client may hold percent of what the other clients leave
+// of total. It reports whether a client that holds held may have n more while the others
+// hold others.
 //
-// With 75 % a client alone holds three quarters of total, two greedy ones 43 % each,
-// three 30 % each: whatever they do, something is left for the next. The first thing
-// of a client needs no share, only room. A percent of 0 or 100 is no share at all.
+// With 75 % a single client can hold three quarters of total, two greedy ones 43 % each,
+// three 30 % each: something is always left for the next. A client that holds nothing
+// needs only room. A percent of 0 or 100 means that there are no shares.
 func Within(held, others, n, total int64, percent int) bool {
 	left := total - others
 	switch {
@@ -19,15 +19,15 @@ func Within(held, others, n, total int64, percent int) bool {
 	return held+n <= left/100*p+left%100*p/100
 }
 
-// Shares counts what each client holds of something limited. The zero Shares is ready
-// for use; it is not safe for concurrent use.
+// Shares counts what each client holds of a limited resource. The zero Shares is ready
+// for use. It is not safe for concurrent use.
 type Shares struct {
 	held map[Key]int64
 	sum  int64
 }
 
-// Take counts n more for k if that is within its share of total, see [Within]. No share
-// bounds the zero Key, only total.
+// Take counts n more for k if that is within its share of total, see [Within]. For the
+// zero Key only total is a limit.
 func (s *Shares) Take(k Key, n, total int64, percent int) bool {
 	if k.IsZero() {
 		percent = 0
@@ -44,7 +44,7 @@ func (s *Shares) Take(k Key, n, total int64, percent int) bool {
 	return true
 }
 
-// Give takes back n of what was counted for k.
+// Give returns n of what k holds.
 func (s *Shares) Give(k Key, n int64) {
 	s.sum -= n
 	if s.held[k] -= n; s.held[k] == 0 {
@@ -52,7 +52,7 @@ func (s *Shares) Give(k Key, n int64) {
 	}
 }
 
-// Held is what is counted for k.
+// Held is what k holds.
 func (s *Shares) Held(k Key) int64 { return s.held[k] }
 
 // Sum is what all clients hold.

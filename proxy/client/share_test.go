@@ -11,15 +11,15 @@ func TestWithin(t *testing.T) {
 		percent                int
 		want                   bool
 	}{
-		{0, 0, 1, 1, 75, true},      // the first thing, however small the share
+		{0, 0, 1, 1, 75, true},      // the first one, however small the share
 		{0, 1, 1, 1, 75, false},     // no room
-		{74, 0, 1, 100, 75, true},   // one alone
+		{74, 0, 1, 100, 75, true},   // a single client
 		{75, 0, 1, 100, 75, false},  //
-		{42, 42, 1, 100, 75, true},  // two alike: 43 of what the other leaves, 58
+		{42, 42, 1, 100, 75, true},  // two equal clients: 43 of the 58 that the other leaves
 		{43, 43, 1, 100, 75, false}, //
-		{18, 75, 1, 100, 75, false}, // what one leaves that took all it could
+		{18, 75, 1, 100, 75, false}, // the other has taken its whole share
 		{17, 75, 1, 100, 75, true},
-		{99, 0, 1, 100, 100, true}, // no share
+		{99, 0, 1, 100, 100, true}, // no shares
 		{99, 0, 1, 100, 0, true},
 		{100, 0, 1, 100, 0, false},
 		{0, 90, 20, 100, 75, false},
@@ -31,8 +31,8 @@ func TestWithin(t *testing.T) {
 	}
 }
 
-// However many greedy clients there are, something is left for the next.
-func TestSharesLeaveSomething(t *testing.T) {
+// TestGreedyClients checks that greedy clients always leave something for the next.
+func TestGreedyClients(t *testing.T) {
 	const total = 1000
 	var s Shares
 	for i := range uint32(100) {
@@ -43,18 +43,18 @@ func TestSharesLeaveSomething(t *testing.T) {
 		for s.Take(k, 1, total, 75) {
 		}
 		if i == 0 && s.Held(k) != 750 {
-			t.Errorf("alone one client holds %d, want 750", s.Held(k))
+			t.Errorf("a single client holds %d, want 750", s.Held(k))
 		}
 		if i == 1 && s.Held(k) != 187 {
 			t.Errorf("the second holds %d, want 187", s.Held(k))
 		}
 		if s.Sum() >= total {
-			return // by then each client has one
+			return // each client has got one
 		}
 	}
 }
 
-func TestSharesGiveBack(t *testing.T) {
+func TestGive(t *testing.T) {
 	var s Shares
 	a, b := User(1), User(2)
 	for s.Take(a, 1, 8, 75) {
@@ -72,10 +72,10 @@ func TestSharesGiveBack(t *testing.T) {
 	}
 	for range 8 {
 		if !s.Take(Key{}, 1, 8, 75) {
-			t.Error("a share bounds the daemon itself")
+			t.Error("the daemon itself is limited to a share")
 		}
 	}
 	if s.Take(Key{}, 1, 8, 75) {
-		t.Error("more than there is")
+		t.Error("took more than the total")
 	}
 }

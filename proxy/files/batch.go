@@ -10,21 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Want says which entries Read is to return.
-type Want int
+// A want selects the entries that read returns.
+type want int
 
-// The wants of Read.
 const (
-	Everything Want = iota
-	OnlyFiles
-	OnlyDirs
+	everything want = iota
+	onlyFiles
+	onlyDirs
 )
 
-// A Batch is some of the entries of a directory, files before directories, lower
-// inodes before higher. Links and special files are left out.
-type Batch struct {
-	Last bool // the directory has no more entries
-	Dirs bool // there are directories among what was read, wanted or not
+// A batch is some of the entries of a directory, sorted by compareEntries.
+type batch struct {
+	last bool // the directory has no more entries
+	dirs bool // there are directories among what was read, wanted or not
 
 	names   []byte
 	entries []entry
@@ -32,7 +30,6 @@ type Batch struct {
 	held    int64
 }
 
-// entry is an entry of a batch.
 type entry struct {
 	inode      uint64
 	start, end uint32 // of its name
@@ -41,23 +38,16 @@ type entry struct {
 
 const entrySize = 24
 
-// Len is the number of entries.
-func (b *Batch) Len() int { return len(b.entries) }
+func (b *batch) name(e entry) string { return string(b.names[e.start:e.end]) }
 
-// Name is the name of an entry.
-func (b *Batch) Name(i int) string { return string(b.names[b.entries[i].start:b.entries[i].end]) }
-
-// IsDir reports whether an entry is a directory.
-func (b *Batch) IsDir(i int) bool { return b.entries[i].dir }
-
-// Free gives the memory of the batch back.
-func (b *Batch) Free() {
+// free returns the memory of the batch.
+func (b *batch) free() {
 	b.memory.give(b.held)
 	b.names, b.entries, b.held = nil, nil, 0
 }
 
-// DropFiles leaves the directories only, and gives back the memory of the files.
-func (b *Batch) DropFiles() {
+// dropFiles removes the files, and returns their memory.
+func (b *batch) dropFiles() {
 	kept := make([]entry, 0, len(b.entries))
 	names := make([]byte, 0, min(len(b.names), 1<<10))
 	for _, e := range b.entries {
@@ -71,37 +61,37 @@ func (b *Batch) DropFiles() {
 	b.trim()
 }
 
-// trim gives back what of the memory is not used.
-func (b *Batch) trim() {
+// trim returns the memory that the batch does not use.
+func (b *batch) trim() {
 	need := min(b.held, int64(cap(b.names))+entrySize*int64(cap(b.entries)))
 	b.memory.give(b.held - need)
 	b.held = need
 }
 
-// scratches are the buffers of getdents64(2).
-var scratches = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+// direntBuffers are the buffers of getdents64(2).
+var direntBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
-// Read returns the next batch of entries, as many as memory has room for. With an
-// error it returns what it could read. The caller frees the batch.
-func (d *Dir) Read(ctx context.Context, want Want, memory *Memory) (*Batch, error) {
+// read returns the next batch of entries, as many as memory has room for. With an error
+// it returns what it could read. The caller frees the batch.
+func (d *Dir) read(ctx context.Context, wanted want, memory *Memory) (*batch, error) {
 	held := memory.take()
 	type result struct {
-		b   *Batch
+		b   *batch
 		err error
 	}
 	r, err := Do(ctx, d.pool, "reading the directory", func() (result, error) {
-		b := &Batch{memory: memory, held: held}
+		b := &batch{memory: memory, held: held}
 		if !d.d.use() {
 			return result{b, ErrGone}, nil
 		}
 		defer d.d.done()
-		err := d.fill(b, want)
+		err := d.fill(b, wanted)
 		slices.SortFunc(b.entries, compareEntries)
 		b.trim()
 		return result{b, err}, nil
-	}, func(r result) { r.b.Free() })
+	}, func(r result) { r.b.free() })
 	if r.b == nil {
-		r.b = &Batch{memory: memory}
+		r.b = &batch{memory: memory}
 		if stuck, ok := err.(*StuckError); ok && !stuck.begun {
 			memory.give(held)
 		}
@@ -111,26 +101,26 @@ func (d *Dir) Read(ctx context.Context, want Want, memory *Memory) (*Batch, erro
 }
 
 // fill reads entries until b is full or the directory ends.
-func (d *Dir) fill(b *Batch, want Want) error {
-	scratch := scratches.Get().(*[16 << 10]byte)
-	defer scratches.Put(scratch)
+func (d *Dir) fill(b *batch, wanted want) error {
+	buf := direntBuffers.Get().(*[16 << 10]byte)
+	defer direntBuffers.Put(buf)
 	for {
 		var n int
-		err := again(func() (err error) {
-			n, err = unix.Getdents(d.d.fd, scratch[:])
+		err := retryEINTR(func() (err error) {
+			n, err = unix.Getdents(d.d.fd, buf[:])
 			return err
 		})
 		if err != nil || n == 0 {
-			b.Last = true
+			b.last = true
 			return err
 		}
-		for rest := scratch[:n]; len(rest) > 0; {
+		for rest := buf[:n]; len(rest) > 0; {
 			e, ok := parseEntry(rest)
 			if !ok {
 				return unix.EIO
 			}
 			rest = rest[e.length:]
-			d.add(b, e, want)
+			d.add(b, e, wanted)
 			if b.full() {
 				_, err := unix.Seek(d.d.fd, e.next, unix.SEEK_SET)
 				return err
@@ -139,13 +129,13 @@ func (d *Dir) fill(b *Batch, want Want) error {
 	}
 }
 
-// full reports whether another entry may be too much. 1 KiB has room for the longest
-// name of any file system.
-func (b *Batch) full() bool {
+// full reports whether another entry might exceed the memory. 1 KiB has room for the
+// longest name of any file system.
+func (b *batch) full() bool {
 	return int64(len(b.names))+entrySize*int64(len(b.entries)) > b.held-1<<10
 }
 
-// A dirent is one entry as getdents64(2) gives it.
+// A dirent is one entry as getdents64(2) returns it.
 type dirent struct {
 	inode  uint64
 	next   int64 // for lseek(2): the entry after this one
@@ -154,7 +144,7 @@ type dirent struct {
 	name   []byte
 }
 
-// parseEntry reads the first entry of b.
+// parseEntry parses the first entry of b.
 func parseEntry(b []byte) (dirent, bool) {
 	const header = 19
 	if len(b) < header {
@@ -176,9 +166,9 @@ func parseEntry(b []byte) (dirent, bool) {
 	return e, len(e.name) > 0
 }
 
-// add takes an entry that is wanted. What cannot be looked at is taken too: to open it
-// says why.
-func (d *Dir) add(b *Batch, e dirent, want Want) {
+// add adds a wanted entry. It also adds one that cannot be examined: opening that one
+// returns the reason.
+func (d *Dir) add(b *batch, e dirent, wanted want) {
 	name := string(e.name)
 	if name == "." || name == ".." {
 		return
@@ -195,8 +185,8 @@ func (d *Dir) add(b *Batch, e dirent, want Want) {
 		}
 	}
 	dir := e.kind == unix.DT_DIR
-	b.Dirs = b.Dirs || dir
-	if !dir && e.kind != unix.DT_REG || dir && want == OnlyFiles || !dir && want == OnlyDirs {
+	b.dirs = b.dirs || dir
+	if !dir && e.kind != unix.DT_REG || dir && wanted == onlyFiles || !dir && wanted == onlyDirs {
 		return
 	}
 	start := uint32(len(b.names))
@@ -204,7 +194,7 @@ func (d *Dir) add(b *Batch, e dirent, want Want) {
 	b.entries = append(b.entries, entry{e.inode, start, uint32(len(b.names)), dir})
 }
 
-// compareEntries sorts files before directories, and lower inodes before higher.
+// compareEntries sorts files before directories, and lower inodes before higher ones.
 func compareEntries(a, b entry) int {
 	switch {
 	case a.dir != b.dir && a.dir:
@@ -213,58 +203,4 @@ func compareEntries(a, b entry) int {
 		return -1
 	}
 	return cmp.Or(cmp.Compare(a.inode, b.inode), cmp.Compare(a.start, b.start))
-}
-
-// The memory of walks.
-const (
-	// MemoryOfAll bounds the entries that all walks hold.
-	MemoryOfAll = 32 << 20
-	// MemoryOfWalk bounds those of one walk: the batch that it is at, and the
-	// directories of the levels above that are still to come.
-	MemoryOfWalk = 512 << 10
-
-	// leastBatch is the memory that a batch gets in any case, or walks would stop.
-	leastBatch = 4 << 10
-)
-
-// A Memory says how much of the entries of directories may be held. It is safe for
-// concurrent use.
-type Memory struct {
-	all  *Memory // nil: this is the memory of all
-	mu   sync.Mutex
-	left int64
-}
-
-// NewMemory returns the memory of all walks.
-func NewMemory() *Memory { return &Memory{left: MemoryOfAll} }
-
-// Walk returns the memory of one walk.
-func (m *Memory) Walk() *Memory { return &Memory{all: m, left: MemoryOfWalk} }
-
-// take grants half of what is left, so that others and the levels below get some.
-func (m *Memory) take() int64 {
-	if m.all == nil {
-		return m.grant(MemoryOfWalk / 2)
-	}
-	n := m.all.take()
-	got := m.grant(n)
-	m.all.give(n - got)
-	return got
-}
-
-func (m *Memory) grant(wanted int64) int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	n := max(leastBatch, min(wanted, m.left/2))
-	m.left -= n
-	return n
-}
-
-func (m *Memory) give(n int64) {
-	m.mu.Lock()
-	m.left += n
-	m.mu.Unlock()
-	if m.all != nil {
-		m.all.give(n)
-	}
 }

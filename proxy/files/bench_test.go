@@ -12,8 +12,8 @@ import (
 	"polyclam/test/fusetest"
 )
 
-// BenchmarkAdopt takes a descriptor of a file, reads the file once and closes it. Of a
-// foreign one it makes a copy, as the spool does.
+// BenchmarkAdopt adopts a descriptor, reads the file once and closes it. A foreign file is
+// copied, as the spool does.
 func BenchmarkAdopt(b *testing.B) {
 	for _, size := range []int{1 << 10, 100 << 10, 1 << 20} {
 		fs := fusetest.Mount(b, fusetest.File{Name: "f", Data: make([]byte, size)})
@@ -61,7 +61,7 @@ func readAll(b *testing.B, f *File, buf []byte) error {
 	return nil
 }
 
-// BenchmarkDo is the price of a thread of the pool.
+// BenchmarkDo measures the cost of a thread of the pool.
 func BenchmarkDo(b *testing.B) {
 	p := NewPool(0)
 	b.ReportAllocs()

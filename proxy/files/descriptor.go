@@ -8,27 +8,27 @@ import (
 	"polyclam/proxy/client"
 )
 
-// A descriptor of a foreign file is closed once its owner and every operation that
-// uses it are done, so that its number is not given to another file under an operation
-// that was written off. Closing is an operation of the pool too: close(2) of a file on
-// FUSE or NFS asks the server.
+// A descriptor of a foreign file is closed once its owner and every operation that uses it
+// are done. Otherwise its number could be reused for another file while an abandoned
+// operation still uses it. Closing runs in the pool too: close(2) of a file on FUSE or NFS
+// asks the server.
 //
-// It is not an *os.File: that one would register what polls with the runtime's epoll,
-// and a FUSE server that does not answer a poll would then stop the whole daemon.
+// It is not an *os.File, because that would register a pollable file with the runtime's
+// epoll, and a FUSE server that does not answer a poll would then stop the whole daemon.
 type descriptor struct {
 	fd    int
 	users atomic.Int32
 	pool  *Pool
-	of    client.Key
+	key   client.Key
 }
 
-func (p *Pool) descriptor(fd int, of client.Key) *descriptor {
-	d := &descriptor{fd: fd, pool: p, of: of}
+func (p *Pool) descriptor(fd int, k client.Key) *descriptor {
+	d := &descriptor{fd: fd, pool: p, key: k}
 	d.users.Store(1)
 	return d
 }
 
-// use adds a user. It reports false when the descriptor is closed.
+// use adds a user. It reports false if the descriptor is closed.
 func (d *descriptor) use() bool {
 	for {
 		n := d.users.Load()
@@ -41,26 +41,18 @@ func (d *descriptor) use() bool {
 	}
 }
 
-// done takes a user away.
+// done removes a user.
 func (d *descriptor) done() {
 	if d.users.Add(-1) == 0 {
-		d.pool.later(d.of, func() { unix.Close(d.fd) })
+		d.pool.closeLater(d.key, func() { unix.Close(d.fd) })
 	}
 }
 
-// Discard closes a descriptor that client of sent and nothing asked for. It does not
-// wait.
-func (p *Pool) Discard(of client.Key, fd int) {
+// Discard closes a descriptor that client k sent and no command uses. It does not wait.
+func (p *Pool) Discard(k client.Key, fd int) {
 	if inMemory(fd) {
 		unix.Close(fd)
 		return
 	}
-	p.later(of, func() { unix.Close(fd) })
-}
-
-// inMemory reports whether fd is a memfd or a file on tmpfs or hugetlbfs. Only those
-// have seals, and to ask for them takes no file system.
-func inMemory(fd int) bool {
-	_, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
-	return err == nil
+	p.closeLater(k, func() { unix.Close(fd) })
 }

@@ -5,21 +5,20 @@ import (
 	"fmt"
 )
 
-// An operation's result comes on done unless the operation was written off first.
+// An operation is one call of Do.
 type operation[T any] struct {
 	v        T
 	err      error
 	panicked any
-	done     chan struct{}
+	done     chan struct{} // closed when op has returned
 
 	// Guarded by Pool.mu.
-	returned, lost bool
+	returned, writtenOff bool
 }
 
-// Do runs op on a thread of p and returns what it returned. When ctx ends first, Do
-// returns an error that says what was being done, and the thread is written off; drop,
-// if not nil, gets the result of op when there is one after all. doing completes
-// "while ...": "opening the file".
+// Do runs op on a thread of p and returns its result. If ctx ends first, Do writes the
+// thread off and returns a [StuckError]; if op succeeds after all, its result goes to drop,
+// unless drop is nil. doing names the operation for the error: "opening the file".
 //
 // op must not use anything that its caller uses again after an error.
 func Do[T any](ctx context.Context, p *Pool, doing string, op func() (T, error), drop func(T)) (T, error) {
@@ -33,7 +32,7 @@ func Do[T any](ctx context.Context, p *Pool, doing string, op func() (T, error),
 	select {
 	case <-o.done:
 	case <-ctx.Done():
-		if p.writeOff(m, &o.returned, &o.lost) {
+		if p.writeOff(m, &o.returned, &o.writtenOff) {
 			return zero, &StuckError{Doing: doing, begun: true, Err: fmt.Errorf("the file system did not answer: %w", context.Cause(ctx))}
 		}
 		<-o.done
@@ -51,17 +50,17 @@ func (o *operation[T]) run(p *Pool, m *member, op func() (T, error), drop func(T
 	}()
 	p.mu.Lock()
 	o.returned = true
-	lost := o.lost
-	if !lost {
+	writtenOff := o.writtenOff
+	if !writtenOff {
 		p.leave(m, false)
 	}
 	p.mu.Unlock()
 	close(o.done)
-	if !lost {
+	if !writtenOff {
 		return
 	}
 	if drop != nil && o.err == nil && o.panicked == nil {
-		drop(o.v) // this may take as long again, so the thread still counts
+		drop(o.v) // may take as long again, so the thread still counts
 	}
 	p.mu.Lock()
 	p.leave(m, true)
@@ -69,24 +68,24 @@ func (o *operation[T]) run(p *Pool, m *member, op func() (T, error), drop func(T
 }
 
 // writeOff gives up on an operation, unless it has returned.
-func (p *Pool) writeOff(m *member, returned, lost *bool) bool {
+func (p *Pool) writeOff(m *member, returned, writtenOff *bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if *returned {
 		return false
 	}
-	*lost = true
-	p.lost++
-	m.lost++
+	*writtenOff = true
+	p.writtenOff++
+	m.writtenOff++
 	return true
 }
 
-// A StuckError says that the time was over before a file system answered, or before
-// there was a thread to ask it.
+// A StuckError says that time ran out before a file system answered, or before there was
+// a free thread to ask it.
 type StuckError struct {
 	Doing string // "reading the file"
 	Err   error
-	begun bool // a thread is still at it
+	begun bool // a thread is still working on it
 }
 
 // Error implements error.

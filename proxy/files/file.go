@@ -14,67 +14,67 @@ import (
 
 // Errors that a caller branches on.
 var (
-	// ErrNotRegular says that a file is not a regular file, or that its size is not
-	// what it holds, as on /proc.
+	// ErrNotRegular says that a file is not a regular file, or that its size is wrong,
+	// as on /proc.
 	ErrNotRegular = errors.New("not a regular file")
-	// ErrNotReadable says that a file cannot be read, such as a descriptor opened
-	// for writing or with O_PATH.
+	// ErrNotReadable says that a file cannot be read, for example because its
+	// descriptor was opened for writing or with O_PATH.
 	ErrNotReadable = errors.New("not readable")
 )
 
-// A File is a regular file of a client, open for reading. It is safe for concurrent
-// use. Its size is fixed when it is opened: what is appended later is not part of it,
-// and what is cut off makes reading fail.
+// A File is a regular file of a client, open for reading. It is safe for concurrent use.
+// Its size is fixed when it is opened: bytes that are appended later are ignored, and
+// reading fails if the file has shrunk.
 type File struct {
 	pool  *Pool
 	place place
 	size  int64
 	file  *os.File    // nil if foreign
-	far   *descriptor // nil unless foreign
+	desc  *descriptor // nil unless foreign
 }
 
 // Size is the number of bytes.
 func (f *File) Size() int64 { return f.size }
 
-// Foreign reports whether the file system may keep a reader waiting without end: only
-// Copy reads such a file.
+// Foreign reports whether the file system may keep a reader waiting forever. Only Copy
+// reads such a file.
 func (f *File) Foreign() bool { return f.place == foreign }
 
-// File is the open file, for engines that are handed a descriptor; nil if f is
-// foreign. It belongs to f.
+// File is the open file, for engines that scan a descriptor; nil if f is foreign. It
+// belongs to f.
 func (f *File) File() *os.File { return f.file }
 
-// Close closes the file. Operations that still use it do so until they return.
+// Close closes the file once the operations that use it have returned.
 func (f *File) Close() {
-	if f.far != nil {
-		f.far.done()
+	if f.desc != nil {
+		f.desc.done()
 		return
 	}
 	f.file.Close()
 }
 
-// Adopt takes the descriptor fd, which the client of ctx sent, and examines it. It
-// owns fd, also on an error. The error wraps ErrNotRegular, ErrNotReadable or a
+// Adopt examines the descriptor fd, which the client of ctx sent, and takes ownership of
+// it even if it returns an error. The error wraps ErrNotRegular, ErrNotReadable or a
 // [StuckError].
 func (p *Pool) Adopt(ctx context.Context, fd int) (*File, error) {
-	of := client.FromContext(ctx)
+	k := client.FromContext(ctx)
 	if inMemory(fd) {
-		return p.examine(of, fd, memory)
+		return p.examine(k, fd, memory)
 	}
 	f, err := Do(ctx, p, "examining the descriptor", func() (*File, error) {
-		return p.examine(of, fd, placeOf(fd))
+		return p.examine(k, fd, placeOf(fd))
 	}, (*File).Close)
 	var stuck *StuckError
 	if errors.As(err, &stuck) && !stuck.begun {
-		p.Discard(of, fd)
+		p.Discard(k, fd)
 	}
 	return f, err
 }
 
-// examine makes a File of fd, which it owns. Only reading proves that a descriptor can
-// be read: clamd 1.4.6 answers OK for one that is open for writing only, or with
-// O_PATH.
-func (p *Pool) examine(of client.Key, fd int, where place) (*File, error) {
+// examine makes a File of fd, which it owns. It reads a byte, because only that proves
+// that a descriptor can be read. (clamd 1.4.6 answers OK for one that was opened for
+// writing only, or with O_PATH.)
+func (p *Pool) examine(k client.Key, fd int, where place) (*File, error) {
 	size, err := readable(fd, where)
 	if err != nil {
 		unix.Close(fd) // on a thread of the pool, unless it is in memory
@@ -82,7 +82,7 @@ func (p *Pool) examine(of client.Key, fd int, where place) (*File, error) {
 	}
 	f := &File{pool: p, place: where, size: size}
 	if where == foreign {
-		f.far = p.descriptor(fd, of)
+		f.desc = p.descriptor(fd, k)
 	} else {
 		f.file = os.NewFile(uintptr(readOnly(fd)), "file")
 	}
@@ -92,14 +92,14 @@ func (p *Pool) examine(of client.Key, fd int, where place) (*File, error) {
 // readable returns the size of fd if it is a regular file that can be read.
 func readable(fd int, where place) (int64, error) {
 	var st unix.Stat_t
-	if err := again(func() error { return unix.Fstat(fd, &st) }); err != nil {
+	if err := retryEINTR(func() error { return unix.Fstat(fd, &st) }); err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrNotReadable, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return 0, ErrNotRegular
 	}
 	if where == generated {
-		return 0, fmt.Errorf("%w: it is made up by the kernel when it is read", ErrNotRegular)
+		return 0, fmt.Errorf("%w: the kernel generates it when it is read", ErrNotRegular)
 	}
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	switch {
@@ -115,17 +115,17 @@ func readable(fd int, where place) (int64, error) {
 	if n == 0 || st.Size > 0 {
 		return st.Size, nil
 	}
-	// The file was filled just now, or it has no size, as on /proc. To scan nothing
-	// of it would be a false OK.
-	if err := again(func() error { return unix.Fstat(fd, &st) }); err != nil || st.Size == 0 {
+	// Either the file was filled just now, or it has no size, as on /proc. Scanning no
+	// bytes of it would be a false OK.
+	if err := retryEINTR(func() error { return unix.Fstat(fd, &st) }); err != nil || st.Size == 0 {
 		return 0, fmt.Errorf("%w: it has content but no size", ErrNotRegular)
 	}
 	return st.Size, nil
 }
 
-// readOnly returns fd, or instead of a descriptor that can write, or whose reads must
-// be aligned, a new one of the same file. Where the system refuses that, as for a file
-// with a lease on it, fd must do.
+// readOnly returns fd, or a new descriptor of the same file if fd can write or needs
+// aligned reads. If the system refuses that, as for a file with a lease on it, it returns
+// fd all the same.
 func readOnly(fd int) int {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil || flags&unix.O_ACCMODE == unix.O_RDONLY && flags&unix.O_DIRECT == 0 {
@@ -139,11 +139,11 @@ func readOnly(fd int) int {
 	return reopened
 }
 
-// openFlags are the flags of everything that is opened here. O_NONBLOCK keeps a FIFO
-// or a lease from blocking the thread.
+// openFlags are the flags with which this package opens files. O_NONBLOCK keeps FIFOs and
+// leases from blocking the thread.
 const openFlags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
 
-// pread reads all of b, or up to the end of the file.
+// pread fills b, or reads to the end of the file.
 func pread(fd int, b []byte, off int64) (int, error) {
 	n := 0
 	for n < len(b) {

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/test/testkit"
 )
 
 // write makes a file and returns its path.
@@ -23,6 +25,7 @@ func write(t *testing.T, data []byte) string {
 	return path
 }
 
+// open opens a file without closing it at the end of the test.
 func open(t *testing.T, path string, flags int) int {
 	t.Helper()
 	fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
@@ -32,10 +35,10 @@ func open(t *testing.T, path string, flags int) int {
 	return fd
 }
 
-// closed waits until fd is closed.
-func closed(t *testing.T, fd int) {
+// waitClosed waits until fd is closed.
+func waitClosed(t *testing.T, fd int) {
 	t.Helper()
-	eventually(t, "the descriptor is closed", func() bool {
+	testkit.Eventually(t, "the descriptor is closed", func() bool {
 		_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 		return err == unix.EBADF
 	})
@@ -61,7 +64,7 @@ func TestAdoptRefuses(t *testing.T) {
 		{"symbolic link", link, unix.O_PATH | unix.O_NOFOLLOW, ErrNotRegular},
 		{"directory with O_PATH", dir, unix.O_PATH, ErrNotRegular},
 		{"for writing only", file, unix.O_WRONLY, ErrNotReadable},
-		{"for writing only, past the cache", file, unix.O_WRONLY | unix.O_DIRECT, ErrNotReadable},
+		{"for writing only, O_DIRECT", file, unix.O_WRONLY | unix.O_DIRECT, ErrNotReadable},
 		{"for appending only", file, unix.O_WRONLY | unix.O_APPEND, ErrNotReadable},
 		{"with O_PATH", file, unix.O_PATH, ErrNotReadable},
 		{"without a size", "/proc/self/status", unix.O_RDONLY, ErrNotRegular},
@@ -72,15 +75,15 @@ func TestAdoptRefuses(t *testing.T) {
 			if f != nil || !errors.Is(err, tt.want) {
 				t.Errorf("got %v, %v; want %v", f, err, tt.want)
 			}
-			closed(t, fd)
+			waitClosed(t, fd)
 		})
 	}
 	if _, err := p.Adopt(t.Context(), -1); !errors.Is(err, ErrNotReadable) {
-		t.Errorf("no descriptor: %v", err)
+		t.Errorf("descriptor -1: %v", err)
 	}
 }
 
-// A descriptor that there is no thread for is closed all the same.
+// TestAdoptWithoutThread checks that a descriptor is closed even if there is no thread for it.
 func TestAdoptWithoutThread(t *testing.T) {
 	p := NewPool(1)
 	release := make(chan struct{})
@@ -92,11 +95,11 @@ func TestAdoptWithoutThread(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	close(release)
-	closed(t, fd)
+	waitClosed(t, fd)
 }
 
-// Every kind of descriptor that can be read is read from its beginning, whatever its
-// offset, and engines cannot write through what they are handed.
+// TestRead checks that descriptors are read from the beginning, whatever their offset, and that
+// engines get descriptors that cannot write.
 func TestRead(t *testing.T) {
 	want := bytes.Repeat([]byte("0123456789abcdef"), 20<<10)
 	disk := write(t, want)
@@ -113,7 +116,7 @@ func TestRead(t *testing.T) {
 		{"disk", disk, unix.O_RDONLY},
 		{"disk, writable", disk, unix.O_RDWR},
 		{"disk, non-blocking", disk, unix.O_RDONLY | unix.O_NONBLOCK},
-		{"disk, past the cache", disk, unix.O_RDONLY | unix.O_DIRECT},
+		{"disk, O_DIRECT", disk, unix.O_RDONLY | unix.O_DIRECT},
 		{"memory", shm, unix.O_RDONLY},
 		{"memory, writable", shm, unix.O_RDWR},
 	} {
@@ -143,7 +146,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// What is not in the memory of the kernel is read in the pool, under the context.
+// TestReadUncached reads a file that the kernel has not cached.
 func TestReadUncached(t *testing.T) {
 	want := bytes.Repeat([]byte("x"), 1<<20)
 	p := NewPool(4)
@@ -163,7 +166,8 @@ func TestReadUncached(t *testing.T) {
 	}
 }
 
-// A file that shrinks is an error, never a silent end; one that grows is as it was.
+// TestFileChanges checks that reading a file that has shrunk is an error, and that bytes that
+// were appended are ignored.
 func TestFileChanges(t *testing.T) {
 	path := write(t, make([]byte, 300<<10))
 	p := NewPool(4)
@@ -195,7 +199,7 @@ func TestFileChanges(t *testing.T) {
 	}
 }
 
-// The path is the one below the roots, and nothing leads out, with openat2 and without.
+// TestOpenRoots checks that no path leads out of the roots, with openat2 and without.
 func TestOpenRoots(t *testing.T) {
 	in, out := t.TempDir(), t.TempDir()
 	for path, text := range map[string]string{in + "/a": "a", in + "/d/b": "b", out + "/secret": "s"} {
@@ -207,8 +211,8 @@ func TestOpenRoots(t *testing.T) {
 	os.Symlink("d/b", in+"/inside")
 	os.Symlink(out, in+"/dir")
 	p := NewPool(4)
-	real := openat2
-	defer func() { openat2 = real }()
+	original := openat2
+	defer func() { openat2 = original }()
 	for _, errno := range []error{nil, unix.ENOSYS, unix.EPERM} {
 		if errno != nil {
 			openat2 = func(int, string, *unix.OpenHow) (int, error) { return -1, errno }
@@ -226,7 +230,7 @@ func TestOpenRoots(t *testing.T) {
 			o, err := p.Open(t.Context(), []string{"/nonexistent-root", in}, tt.path)
 			switch {
 			case !errors.Is(err, tt.want) || err != nil && tt.want == nil:
-				t.Errorf("without openat2: %v; %s: %v, want %v", errno, tt.path, err, tt.want)
+				t.Errorf("openat2 fails with %v; %s: %v, want %v", errno, tt.path, err, tt.want)
 			case err == nil && tt.size < 0 && o.Dir == nil, err == nil && tt.size >= 0 && (o.File == nil || o.File.Size() != tt.size):
 				t.Errorf("%s: %+v", tt.path, o)
 			}
@@ -235,7 +239,7 @@ func TestOpenRoots(t *testing.T) {
 	}
 }
 
-// What cannot be opened is said as clamd says it: by the lookup.
+// TestOpenErrors checks the errors for paths that lead to nothing that can be opened.
 func TestOpenErrors(t *testing.T) {
 	dir := t.TempDir()
 	unix.Mkfifo(dir+"/fifo", 0o600)

@@ -17,9 +17,10 @@ import (
 
 	"polyclam/proxy/client"
 	"polyclam/test/fusetest"
+	"polyclam/test/testkit"
 )
 
-// soon is a context for what is going to hang.
+// soon is a context for an operation that hangs.
 func soon(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(as(1), 50*time.Millisecond)
 	t.Cleanup(cancel)
@@ -47,12 +48,12 @@ func TestForeign(t *testing.T) {
 		}
 		o.File.Close()
 	}
-	eventually(t, "the files are closed", func() bool { return fs.Asked(fusetest.Flush) == 2 && p.Stats().Busy == 0 })
+	testkit.Eventually(t, "the files are closed", func() bool { return fs.Asked(fusetest.Flush) == 2 && p.Stats().Busy == 0 })
 }
 
-// A file that holds more or less than its size says is refused: another reader would
-// see what no engine does.
-func TestForeignLies(t *testing.T) {
+// TestForeignWrongSize checks that a file with more or fewer bytes than its size is refused:
+// other readers could see bytes that no engine has scanned.
+func TestForeignWrongSize(t *testing.T) {
 	fs := fusetest.Mount(t,
 		fusetest.File{Name: "more", Data: make([]byte, 100), Size: 10, Direct: true},
 		fusetest.File{Name: "less", Data: make([]byte, 100), Size: 200_000, Direct: true},
@@ -70,13 +71,13 @@ func TestForeignLies(t *testing.T) {
 	}
 }
 
-// Whatever request hangs, the caller goes on in time and the threads are bounded. When
-// the file system answers after all, every thread and descriptor comes back.
+// TestForeignHangs lets each kind of request hang. The caller goes on in time, the number of
+// threads is limited, and when the file system answers, all threads and descriptors return.
 func TestForeignHangs(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		request uint32
-		flags   int // of a descriptor that is adopted; -1: the path is opened
+		flags   int // of a descriptor to adopt; -1: open the path
 	}{
 		{"lookup", fusetest.Lookup, -1},
 		{"getattr", fusetest.Getattr, -1},
@@ -115,7 +116,7 @@ func TestForeignHangs(t *testing.T) {
 				}
 				if tt.request == fusetest.Poll {
 					if err != nil {
-						t.Errorf("nothing polls, but %v", err)
+						t.Errorf("poll hangs, which must not matter: %v", err)
 					}
 				} else if !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("got %v", err)
@@ -128,15 +129,15 @@ func TestForeignHangs(t *testing.T) {
 				t.Error("the file was polled")
 			}
 			fs.Abort()
-			eventually(t, "all threads come back", func() bool { return p.Stats() == Stats{Limit: 8} })
-			eventually(t, "all descriptors are closed", func() bool { return descriptors(t) <= before })
+			testkit.Eventually(t, "all threads return", func() bool { return p.Stats() == Stats{Limit: 8} })
+			testkit.Eventually(t, "all descriptors are closed", func() bool { return descriptors(t) <= before })
 		})
 	}
 }
 
-// Closing asks the file system as well: it does not keep the caller, and what cannot be
-// closed is counted.
-func TestForeignDoesNotClose(t *testing.T) {
+// TestForeignCloseHangs checks that Discard does not wait for a close that hangs, and that
+// descriptors waiting to be closed are counted.
+func TestForeignCloseHangs(t *testing.T) {
 	fs := fusetest.Mount(t, fusetest.File{Name: "f", Data: []byte("x")})
 	p := NewPool(4)
 	fs.Hang(fusetest.Flush)
@@ -145,15 +146,15 @@ func TestForeignDoesNotClose(t *testing.T) {
 	}
 	late := open(t, fs.Path("f"), unix.O_RDONLY)
 	p.Discard(client.User(1), late)
-	eventually(t, "closes hang", func() bool { return fs.Asked(fusetest.Flush) == 3 })
+	testkit.Eventually(t, "three closes hang", func() bool { return fs.Asked(fusetest.Flush) == 3 })
 	if st := p.Stats(); st.Busy != 3 || st.Closing != 1 {
 		t.Errorf("%+v", st)
 	}
 	fs.Abort()
-	closed(t, late)
+	waitClosed(t, late)
 }
 
-// A directory whose second part cannot be read gives the first, and the error.
+// TestForeignDirectory reads a directory that works, then fails, then hangs.
 func TestForeignDirectory(t *testing.T) {
 	var many []fusetest.File
 	for i := range 400 {
@@ -166,32 +167,30 @@ func TestForeignDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := NewMemory().Walk()
-	b, err := o.Dir.Read(as(1), Everything, m)
-	if b.Len() != 400 || !b.Last || err != nil {
-		t.Errorf("%d entries, last %v, %v", b.Len(), b.Last, err)
+	b, err := o.Dir.read(as(1), everything, m)
+	if len(b.entries) != 400 || !b.last || err != nil {
+		t.Errorf("%d entries, last %v, %v", len(b.entries), b.last, err)
 	}
-	b.Free()
+	b.free()
 	fs.Fail(fusetest.Readdir, unix.EIO)
-	if err := o.Dir.Rewind(as(1)); err != nil {
+	if err := o.Dir.rewind(as(1)); err != nil {
 		t.Fatal(err)
 	}
-	b, err = o.Dir.Read(as(1), Everything, m)
-	if !errors.Is(err, unix.EIO) || !b.Last {
-		t.Errorf("%d entries, last %v, %v", b.Len(), b.Last, err)
+	b, err = o.Dir.read(as(1), everything, m)
+	if !errors.Is(err, unix.EIO) || !b.last {
+		t.Errorf("%d entries, last %v, %v", len(b.entries), b.last, err)
 	}
-	b.Free()
+	b.free()
 	fs.Hang(fusetest.Readdir)
-	b, err = o.Dir.Read(soon(t), Everything, m)
-	if b.Len() > 0 || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%d entries, %v", b.Len(), err)
+	b, err = o.Dir.read(soon(t), everything, m)
+	if len(b.entries) > 0 || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%d entries, %v", len(b.entries), err)
 	}
-	b.Free()
+	b.free()
 	o.Dir.Close()
 	fs.Abort()
-	eventually(t, "all threads come back", func() bool { return p.Stats() == Stats{Limit: 8} })
-	if m.left != MemoryOfWalk || m.all.left != MemoryOfAll {
-		t.Errorf("%d and %d bytes are left", m.left, m.all.left)
-	}
+	testkit.Eventually(t, "all threads return", func() bool { return p.Stats() == Stats{Limit: 8} })
+	wantAllMemory(t, m)
 }
 
 func descriptors(t *testing.T) int {
@@ -203,8 +202,8 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// leased returns the descriptor of a file on which another process has a write lease.
-// The lease is given up when the returned function is called.
+// leased returns a descriptor of a file on which another process has a write lease. The other
+// process gives the lease up when giveUp is called.
 func leased(t *testing.T, path string) (fd int, giveUp func()) {
 	t.Helper()
 	if os.Getenv("POLYCLAM_LEASE") != "" {
@@ -243,7 +242,7 @@ func leased(t *testing.T, path string) (fd int, giveUp func()) {
 	return fds[0], giveUp
 }
 
-// holdLease is the other process. It keeps the lease until it is asked to exit.
+// holdLease is the other process. It holds the lease until its socket is closed.
 func holdLease() {
 	fd, err := unix.Open(os.Getenv("POLYCLAM_LEASE"), unix.O_RDWR, 0)
 	if err != nil {
@@ -260,7 +259,8 @@ func holdLease() {
 	os.Exit(0)
 }
 
-// A descriptor with a lease is read as it is, without a thread that waits.
+// TestAdoptLeased checks that a descriptor with a lease is used as it is, and that no thread
+// waits.
 func TestAdoptLeased(t *testing.T) {
 	fd, _ := leased(t, write(t, []byte("hello")))
 	p := NewPool(4)
@@ -278,8 +278,8 @@ func TestAdoptLeased(t *testing.T) {
 	}
 }
 
-// A path with a lease is opened when the other process gives it up, and an error when
-// it does not. No thread waits for that.
+// TestOpenLeased checks that a path with a lease is opened once the other process gives the
+// lease up, and that no thread waits meanwhile.
 func TestOpenLeased(t *testing.T) {
 	path := write(t, []byte("hello"))
 	fd, giveUp := leased(t, path)
@@ -290,7 +290,7 @@ func TestOpenLeased(t *testing.T) {
 	if o, err := p.Open(ctx, nil, path); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "lease") {
 		t.Errorf("got %+v, %v", o, err)
 	}
-	eventually(t, "no thread waits", func() bool { return p.Stats().Busy == 0 })
+	testkit.Eventually(t, "no thread waits", func() bool { return p.Stats().Busy == 0 })
 	go giveUp()
 	o, err := p.Open(as(1), nil, path)
 	if err != nil {

@@ -1,16 +1,16 @@
-// Package files is the only place that touches what clients hand over: descriptors,
-// paths and directories. Any operation on them may take as long as the file system
-// likes, and the file system may be a program of the client's (FUSE) or a server that
-// is down (NFS).
+// Package files opens and reads what clients hand over or name: descriptors, paths and
+// directories. It knows the file systems they are on, the kernel's own among them.
 //
-// A [Pool] runs such operations on a bounded number of threads. When the context of
-// an operation ends first, its caller goes on and the thread is written off: it still
-// counts, against the pool and against its client, until the kernel returns.
+// An operation on such a file may take as long as its file system likes, and that may be
+// a program of the client's (FUSE) or a server that is down (NFS). A [Pool] runs these
+// operations on a limited number of threads. If the context of an operation ends first,
+// its caller goes on and the thread is written off: it counts against the pool and the
+// client until the kernel returns.
 //
 // A [File] knows where its bytes are. Memory is read directly. A local file is read
-// directly as far as the kernel has it in memory, and through the pool where it would
-// have to wait. Every other file must be copied before engines see it, since they
-// would wait as well: [File.Foreign].
+// directly if the kernel has it cached, and otherwise through the pool. Every other file
+// must be copied before engines see it, or they would have to wait for it too: see
+// [File.Foreign].
 package files
 
 import (
@@ -22,31 +22,30 @@ import (
 	"polyclam/proxy/client"
 )
 
-// DefaultThreads is the limit of a Pool made without one.
+// DefaultThreads is the number of threads of a Pool made without a limit.
 const DefaultThreads = 64
 
 // A Pool runs operations that may never return. It is safe for concurrent use.
 type Pool struct {
-	mu      sync.Mutex
-	limit   int
-	busy    int // threads in use, written off or not
-	lost    int // threads written off
-	queued  int // operations that wait, closes not counted
-	closing int // descriptors that wait to be closed
-	members map[client.Key]*member
-	turns   list.List // of *member with something to run, in the order of their turns
+	mu         sync.Mutex
+	limit      int
+	busy       int // threads in use, including those written off
+	writtenOff int
+	queued     int // operations that wait, not counting closes
+	closing    int // descriptors that wait to be closed
+	members    map[client.Key]*member
+	turns      list.List // of *member with something to run, in the order of their turns
 }
 
 // A member is a client with operations in the pool.
 type member struct {
-	key     client.Key
-	busy    int
-	lost    int
-	waiting list.List // of *ticket
-	closes  []func()  // closes of descriptors that nothing waits for
-	// closeNext says that the last thread was for a close.
-	closeNext bool
-	turn      *list.Element // in Pool.turns; nil: it wants nothing
+	key        client.Key
+	busy       int
+	writtenOff int
+	waiting    list.List     // of *ticket
+	closes     []func()      // closes of descriptors, which nothing waits for
+	closedLast bool          // the last thread was for a close
+	turn       *list.Element // in Pool.turns; nil: nothing to run
 }
 
 // A ticket is an operation that waits for a thread.
@@ -63,7 +62,7 @@ func NewPool(limit int) *Pool {
 	return p
 }
 
-// SetLimit changes the number of threads. Operations that run go on.
+// SetLimit changes the number of threads. Operations under way continue.
 func (p *Pool) SetLimit(limit int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -77,8 +76,8 @@ func (p *Pool) SetLimit(limit int) {
 // Stats is the state of a pool.
 type Stats struct {
 	Limit      int // threads
-	Busy       int // threads in use, those written off included
-	WrittenOff int // threads whose callers went on without them
+	Busy       int // threads in use, including those written off
+	WrittenOff int // threads whose callers gave up
 	Waiting    int // operations that wait for a thread
 	Closing    int // descriptors that wait to be closed
 }
@@ -87,11 +86,11 @@ type Stats struct {
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Stats{Limit: p.limit, Busy: p.busy, WrittenOff: p.lost, Waiting: p.queued, Closing: p.closing}
+	return Stats{Limit: p.limit, Busy: p.busy, WrittenOff: p.writtenOff, Waiting: p.queued, Closing: p.closing}
 }
 
 // share is the number of threads that one client may use: three quarters, so that a
-// client with hung files leaves some to others. The daemon itself has no share.
+// client with hung files leaves some for others. The daemon itself may use all of them.
 func (p *Pool) share(k client.Key) int {
 	if k.IsZero() {
 		return p.limit
@@ -102,8 +101,8 @@ func (p *Pool) share(k client.Key) int {
 // maxClosing is the number of descriptors of one client that may wait to be closed.
 const maxClosing = 256
 
-// Crowded reports whether so many descriptors of a client wait to be closed that no
-// more should be taken from it: their file systems do not answer.
+// Crowded reports whether so many descriptors of a client wait to be closed, because their
+// file systems do not answer, that no more should be accepted from it.
 func (p *Pool) Crowded(k client.Key) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,7 +110,7 @@ func (p *Pool) Crowded(k client.Key) bool {
 	return m != nil && len(m.closes) >= maxClosing
 }
 
-// enter takes a thread for the client of ctx. It waits for its turn until ctx ends.
+// enter takes a thread for the client of ctx, and waits for its turn until ctx ends.
 func (p *Pool) enter(ctx context.Context) (*member, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -127,7 +126,7 @@ func (p *Pool) enter(ctx context.Context) (*member, error) {
 	t := &ticket{ready: make(chan struct{})}
 	place := m.waiting.PushBack(t)
 	p.queued++
-	p.wants(m)
+	p.enqueue(m)
 	p.dispatch()
 	p.mu.Unlock()
 	select {
@@ -142,18 +141,18 @@ func (p *Pool) enter(ctx context.Context) (*member, error) {
 	}
 	m.waiting.Remove(place)
 	p.queued--
-	err := p.full(m, context.Cause(ctx))
-	p.dispatch() // m may have nothing to run any more
+	err := p.fullError(m, context.Cause(ctx))
+	p.dispatch() // m may have nothing left to run
 	return nil, err
 }
 
-// full says why there was no thread in time.
-func (p *Pool) full(m *member, cause error) error {
+// fullError says why there was no thread in time.
+func (p *Pool) fullError(m *member, cause error) error {
 	if m.busy >= p.share(m.key) {
 		return fmt.Errorf("%s has its share of limits.file_threads, %d of %d, in use, %d of them for file systems that do not answer: %w",
-			m.key, p.share(m.key), p.limit, m.lost, cause)
+			m.key, p.share(m.key), p.limit, m.writtenOff, cause)
 	}
-	return fmt.Errorf("all %d of limits.file_threads are in use, %d of them for file systems that do not answer: %w", p.limit, p.lost, cause)
+	return fmt.Errorf("all %d of limits.file_threads are in use, %d of them for file systems that do not answer: %w", p.limit, p.writtenOff, cause)
 }
 
 func (p *Pool) member(k client.Key) *member {
@@ -171,27 +170,27 @@ func (p *Pool) take(m *member) {
 	m.busy++
 }
 
-// leave gives the thread of m back, which may have been written off.
-func (p *Pool) leave(m *member, lost bool) {
+// leave returns a thread of m, which may have been written off.
+func (p *Pool) leave(m *member, writtenOff bool) {
 	p.busy--
 	m.busy--
-	if lost {
-		p.lost--
-		m.lost--
+	if writtenOff {
+		p.writtenOff--
+		m.writtenOff--
 	}
 	p.dispatch()
 	p.forget(m)
 }
 
-// forget drops a member that has nothing to do with the pool any more.
+// forget removes a member that has no threads and nothing to run.
 func (p *Pool) forget(m *member) {
 	if m.busy == 0 && m.turn == nil && p.members[m.key] == m {
 		delete(p.members, m.key)
 	}
 }
 
-// wants puts m in line.
-func (p *Pool) wants(m *member) {
+// enqueue puts m in line for a turn.
+func (p *Pool) enqueue(m *member) {
 	if m.turn == nil {
 		m.turn = p.turns.PushBack(m)
 	}
@@ -220,13 +219,13 @@ func (p *Pool) dispatch() {
 	}
 }
 
-// run gives a thread to the next operation of m. Closes take turns with the others: a
-// busy client must not fall behind with them.
+// run gives a thread to the next operation of m. Closes take turns with other operations,
+// so that they do not pile up while a client is busy.
 func (p *Pool) run(m *member) {
 	p.take(m)
 	first := m.waiting.Front()
-	m.closeNext = !m.closeNext && len(m.closes) > 0
-	if first != nil && !m.closeNext {
+	m.closedLast = !m.closedLast && len(m.closes) > 0
+	if first != nil && !m.closedLast {
 		t := m.waiting.Remove(first).(*ticket)
 		p.queued--
 		t.granted = true
@@ -244,14 +243,14 @@ func (p *Pool) run(m *member) {
 	}()
 }
 
-// later runs the close of a descriptor of client k on a thread of the pool. Nothing
+// closeLater runs the close of a descriptor of client k on a thread of the pool. Nothing
 // waits for it.
-func (p *Pool) later(k client.Key, closeOne func()) {
+func (p *Pool) closeLater(k client.Key, closeOne func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.member(k)
 	m.closes = append(m.closes, closeOne)
 	p.closing++
-	p.wants(m)
+	p.enqueue(m)
 	p.dispatch()
 }

@@ -10,24 +10,14 @@ import (
 	"time"
 
 	"polyclam/proxy/client"
+	"polyclam/test/testkit"
 )
-
-// eventually waits for what another goroutine is about to do.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
 
 func as(uid uint32) context.Context {
 	return client.NewContext(context.Background(), client.User(uid))
 }
 
-// hung begins an operation that does not return before release is closed, and gives up
-// waiting for it.
+// hung starts an operation that returns only when release is closed, and gives up on it.
 func hung(t *testing.T, p *Pool, uid uint32, release chan struct{}, drop func(int)) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(as(uid))
@@ -40,8 +30,8 @@ func hung(t *testing.T, p *Pool, uid uint32, release chan struct{}, drop func(in
 	}
 }
 
-// Written-off threads count until they return, against their client's share too, and
-// what they bring is dropped.
+// TestWrittenOff checks that threads that were written off count against the pool and their
+// client's share until they return, and that their results are dropped.
 func TestWrittenOff(t *testing.T) {
 	p := NewPool(8)
 	release := make(chan struct{})
@@ -52,7 +42,7 @@ func TestWrittenOff(t *testing.T) {
 	if st := p.Stats(); st.Busy != 6 || st.WrittenOff != 6 || st.Limit != 8 {
 		t.Errorf("%+v", st)
 	}
-	// The client has its share in use: an error that names it and the key.
+	// The client has used up its share: the error names the client and the key.
 	ctx, cancel := context.WithTimeout(as(1), 10*time.Millisecond)
 	defer cancel()
 	_, err := Do(ctx, p, "opening the file", func() (int, error) { t.Error("ran"); return 0, nil }, nil)
@@ -64,16 +54,17 @@ func TestWrittenOff(t *testing.T) {
 		t.Errorf("another client: %d, %v", n, err)
 	}
 	close(release)
-	eventually(t, "all threads come back", func() bool { return p.Stats() == Stats{Limit: 8} })
+	testkit.Eventually(t, "all threads return", func() bool { return p.Stats() == Stats{Limit: 8} })
 	if dropped.Load() != 42 {
 		t.Errorf("dropped %d, want 42", dropped.Load())
 	}
 	if len(p.members) > 0 {
-		t.Errorf("%d clients are remembered", len(p.members))
+		t.Errorf("%d clients are left in the pool", len(p.members))
 	}
 }
 
-// Clients that wait get threads in turn, whatever the order they came in.
+// TestTurns checks that waiting clients get threads in turn, whatever the order of their
+// operations.
 func TestTurns(t *testing.T) {
 	p := NewPool(1)
 	release := make(chan struct{})
@@ -90,7 +81,7 @@ func TestTurns(t *testing.T) {
 				return 0, nil
 			}, nil)
 		})
-		eventually(t, "the operation waits", func() bool { return p.Stats().Waiting == i+1 })
+		testkit.Eventually(t, "the operation waits", func() bool { return p.Stats().Waiting == i+1 })
 	}
 	close(release)
 	wg.Wait()
@@ -99,7 +90,8 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// The daemon's own operations have no share, and a full pool says which key helps.
+// TestFull checks that the daemon itself may use the whole pool, and that the error for a full
+// pool names the key.
 func TestFull(t *testing.T) {
 	p := NewPool(4)
 	release := make(chan struct{})
@@ -134,16 +126,16 @@ func TestPanicInOperation(t *testing.T) {
 	Do(context.Background(), p, "", func() (int, error) { panic("oops") }, nil)
 }
 
-// Closes that wait have a bound of their own, per client.
+// TestCrowded checks the limit on closes that wait, per client.
 func TestCrowded(t *testing.T) {
 	p := NewPool(4)
 	release := make(chan struct{})
 	for range 3 {
-		p.later(client.User(1), func() { <-release })
+		p.closeLater(client.User(1), func() { <-release })
 	}
 	var closed atomic.Int32
 	for range maxClosing {
-		p.later(client.User(1), func() { closed.Add(1) })
+		p.closeLater(client.User(1), func() { closed.Add(1) })
 	}
 	if !p.Crowded(client.User(1)) || p.Crowded(client.User(2)) {
 		t.Error("the wrong client is crowded")
@@ -152,11 +144,11 @@ func TestCrowded(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	close(release)
-	eventually(t, "everything is closed", func() bool { return p.Stats() == Stats{Limit: 4} && closed.Load() == maxClosing })
+	testkit.Eventually(t, "everything is closed", func() bool { return p.Stats() == Stats{Limit: 4} && closed.Load() == maxClosing })
 }
 
-// Many clients with operations that return early, late and never: no thread too many,
-// and none lost.
+// TestChaos runs operations of many clients that return early, late, or not until the end. The
+// number of threads is limited, and none are lost.
 func TestChaos(t *testing.T) {
 	const limit = 8
 	p := NewPool(limit)
@@ -183,9 +175,9 @@ func TestChaos(t *testing.T) {
 	}
 	wg.Wait()
 	close(never)
-	eventually(t, "the pool is empty", func() bool { return p.Stats() == Stats{Limit: limit} })
+	testkit.Eventually(t, "the pool is empty", func() bool { return p.Stats() == Stats{Limit: limit} })
 	if most.Load() > limit {
-		t.Errorf("%d operations at a time, want %d", most.Load(), limit)
+		t.Errorf("%d concurrent operations, want at most %d", most.Load(), limit)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,21 +13,21 @@ import (
 // pieceSize is the number of bytes read by one operation of the pool.
 const pieceSize = 128 << 10
 
-// buffers are of pieceSize. One belongs to its operation until that has returned: the
-// kernel may still write to it when nothing waits for it any more.
+// buffers have pieceSize bytes. A buffer belongs to its operation until that returns: the
+// kernel may write to it even if the caller has given up.
 var buffers = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
 // A piece is what one operation of the pool read.
 type piece struct {
-	buf *[pieceSize]byte
-	n   int
-	lie bool // there is content beyond the size of the file
+	buf    *[pieceSize]byte
+	n      int
+	beyond bool // read beyond the size of the file
 }
 
 func (p piece) free() { buffers.Put(p.buf) }
 
-// ReadAt reads from a file that is not foreign: all of b, or what there is of the file
-// and io.EOF. What the kernel does not have in memory is read on a thread of the pool,
+// ReadAt reads from a file that is not foreign. It fills b, or reads to the end of the
+// file and returns io.EOF. What the kernel has not cached is read on a thread of the pool,
 // under ctx.
 func (f *File) ReadAt(ctx context.Context, b []byte, off int64) (int, error) {
 	var atEnd error
@@ -65,8 +65,8 @@ func (f *File) readAt(ctx context.Context, b []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// readCached reads what the kernel can give without waiting, and reports whether the
-// file ends there. It is of no use where the file system cannot say so.
+// readCached reads what the kernel has cached, and reports whether the file ends there. It
+// reads nothing if the file system does not support that.
 func (f *File) readCached(b []byte, off int64) (n int, ended bool) {
 	raw, err := f.file.SyscallConn()
 	if err != nil {
@@ -95,7 +95,7 @@ func (f *File) piece(ctx context.Context, off int64, n int) (piece, error) {
 	return Do(ctx, f.pool, "reading the file", func() (piece, error) {
 		p := piece{buf: buffers.Get().(*[pieceSize]byte)}
 		var err error
-		p.n, p.lie, err = f.readInPool(p.buf[:min(n, pieceSize)], off)
+		p.n, p.beyond, err = f.readInPool(p.buf[:min(n, pieceSize)], off)
 		if err != nil {
 			p.free()
 			return piece{}, fmt.Errorf("reading the file: %w", err)
@@ -104,32 +104,34 @@ func (f *File) piece(ctx context.Context, off int64, n int) (piece, error) {
 	}, piece.free)
 }
 
-func (f *File) readInPool(b []byte, off int64) (n int, lie bool, err error) {
-	if f.far == nil {
+// readInPool reads at off on a thread of the pool. beyond says that off is beyond the size
+// of a foreign file, which has not grown and yet has bytes there.
+func (f *File) readInPool(b []byte, off int64) (n int, beyond bool, err error) {
+	if f.desc == nil {
 		n, err = f.file.ReadAt(b, off)
 		if err == io.EOF {
 			err = nil
 		}
 		return n, false, err
 	}
-	if !f.far.use() {
+	if !f.desc.use() {
 		return 0, false, os.ErrClosed
 	}
-	defer f.far.done()
-	n, err = pread(f.far.fd, b, off)
+	defer f.desc.done()
+	n, err = pread(f.desc.fd, b, off)
 	if err != nil || off < f.size || n == 0 {
 		return n, false, err
 	}
 	var st unix.Stat_t
-	if err := again(func() error { return unix.Fstat(f.far.fd, &st) }); err != nil {
+	if err := retryEINTR(func() error { return unix.Fstat(f.desc.fd, &st) }); err != nil {
 		return 0, false, err
 	}
 	return n, st.Size <= f.size, nil
 }
 
-// Copy writes the whole file to w, whose errors it returns as they are. A file that
-// holds more than its size says is ErrNotRegular: its reader would see what an engine
-// does not.
+// Copy writes the whole file to w, and returns errors of w unchanged. If the file holds
+// more bytes than its size says, Copy returns ErrNotRegular: other readers would see bytes
+// that no engine has scanned.
 func (f *File) Copy(ctx context.Context, w io.Writer) error {
 	for off := int64(0); off < f.size; {
 		p, err := f.piece(ctx, off, int(min(f.size-off, pieceSize)))
@@ -152,7 +154,7 @@ func (f *File) Copy(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	defer p.free()
-	if p.lie {
+	if p.beyond {
 		return fmt.Errorf("%w: it holds more than its size says", ErrNotRegular)
 	}
 	return nil

@@ -10,15 +10,15 @@ import (
 	"polyclam/test/testkit"
 )
 
-// state is what one engine can come to.
+// state is a possible outcome of one engine.
 type state struct {
 	category backends.Category
 	optional bool
-	beside   backends.Category // a failure in the same report; empty: none
+	failure  backends.Category // in addition to a finding; empty: none
 }
 
-// states are all of them, with some of the many pairs of a finding and a failure;
-// TestFailureBeside has them all. Optional matters for failures only.
+// states are all outcomes, with some of the many pairs of a finding and a failure;
+// TestFindingAndFailure has all of them. Optional matters for failures only.
 func states() []state {
 	var all []state
 	for _, c := range backends.Categories() {
@@ -28,17 +28,17 @@ func states() []state {
 		}
 	}
 	return append(all,
-		state{category: backends.Virus, beside: backends.SWErr},
-		state{category: backends.Encrypted, beside: backends.SWErr},
-		state{category: backends.Encrypted, beside: backends.SWErr, optional: true},
-		state{category: backends.Partial, beside: backends.Interrupted},
+		state{category: backends.Virus, failure: backends.SWErr},
+		state{category: backends.Encrypted, failure: backends.SWErr},
+		state{category: backends.Encrypted, failure: backends.SWErr, optional: true},
+		state{category: backends.Partial, failure: backends.Interrupted},
 	)
 }
 
 func (s state) String() string {
 	text := string(s.category)
-	if s.beside != "" {
-		text += "+" + string(s.beside)
+	if s.failure != "" {
+		text += "+" + string(s.failure)
 	}
 	if s.optional {
 		text += "?"
@@ -46,8 +46,7 @@ func (s state) String() string {
 	return text
 }
 
-// report makes a report of s, with a code and a name that tell the engines
-// apart.
+// report makes a report of s. Its code and name are those of engine i.
 func (s state) report(i int) Report {
 	r := Report{Engine: fmt.Sprintf("e%d", i), Required: !s.optional}
 	if s.category.IsFailure() {
@@ -58,8 +57,8 @@ func (s state) report(i int) Report {
 	if isFinding(s.category) {
 		r.Result.Findings = []backends.Finding{{Name: fmt.Sprintf("name%d", i), Category: s.category}}
 	}
-	if s.beside != "" {
-		r.Err = &backends.Failure{Category: s.beside, Code: i, Text: fmt.Sprintf("text %d", i)}
+	if s.failure != "" {
+		r.Err = &backends.Failure{Category: s.failure, Code: i, Text: fmt.Sprintf("text %d", i)}
 	}
 	return r
 }
@@ -72,8 +71,8 @@ func reportsOf(ss []state) []Report {
 	return rs
 }
 
-// combinations calls f with every selection of n of the states, repetitions
-// included, in the order of states.
+// combinations calls f with every selection of n states, repetitions included, in the
+// order of states.
 func combinations(n int, f func([]state)) {
 	all := states()
 	var chosen []state
@@ -109,15 +108,14 @@ func permutations(ss []state, f func([]state)) {
 	permute(0)
 }
 
-// TestMergeGolden writes down the verdict of every combination of what up to
-// three engines can come to, in both modes. A question mark is an optional
-// engine, a plus sign a failure beside a finding; the winner is the number of the
-// engine in the line.
+// TestMergeGolden lists the verdict on every combination of outcomes of up to three
+// engines, in both modes. A question mark means an optional engine, a plus sign a failure
+// in addition to a finding. The winner is the number of an engine in the line.
 func TestMergeGolden(t *testing.T) {
 	strict, plain := Default(), Default()
 	plain.Mode = ByCategory
 	var b bytes.Buffer
-	tell := func(v Verdict) string {
+	show := func(v Verdict) string {
 		return fmt.Sprintf("(%d, %s, %s) by %s", v.Code, v.Category, v.Action, v.Engine)
 	}
 	fmt.Fprintf(&b, "no engine: strictest (%d, %s, %s), category (%d, %s, %s)\n",
@@ -126,7 +124,7 @@ func TestMergeGolden(t *testing.T) {
 	for n := 1; n <= 3; n++ {
 		combinations(n, func(ss []state) {
 			rs := reportsOf(ss)
-			s, c := tell(strict.Merge(rs)), tell(plain.Merge(rs))
+			s, c := show(strict.Merge(rs)), show(plain.Merge(rs))
 			fmt.Fprintf(&b, "%s: strictest %s", strings.Trim(fmt.Sprint(ss), "[]"), s)
 			if c != s {
 				fmt.Fprintf(&b, ", category %s", c)
@@ -137,8 +135,8 @@ func TestMergeGolden(t *testing.T) {
 	testkit.Golden(t, "testdata/merge.golden", b.Bytes())
 }
 
-// TestMergeOrder: another order of the engines changes the winner among equals
-// and nothing else.
+// TestMergeOrder checks that the order of the engines matters only for the winner among
+// equals.
 func TestMergeOrder(t *testing.T) {
 	for _, p := range somePolicies() {
 		for n := 2; n <= 3; n++ {
@@ -149,7 +147,7 @@ func TestMergeOrder(t *testing.T) {
 					if got.Category != want.Category || got.Action != want.Action {
 						t.Fatalf("%v: (%s, %s), want (%s, %s)", ss, got.Category, got.Action, want.Category, want.Action)
 					}
-					// The winner is the first that counts with the category.
+					// The winner is the first report that counts and has the category.
 					for i, j := range got.Reports {
 						if j.Counts && j.Category == got.Category {
 							if got.Code != i || got.Engine != j.Engine {
@@ -164,7 +162,7 @@ func TestMergeOrder(t *testing.T) {
 	}
 }
 
-// somePolicies are policies that differ in everything that matters.
+// somePolicies are policies that differ in all relevant ways.
 func somePolicies() []*Policy {
 	with := func(f func(*Policy)) *Policy {
 		p := Default()

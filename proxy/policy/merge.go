@@ -8,24 +8,24 @@ import (
 	"polyclam/backends"
 )
 
-// Merge makes one verdict of the reports, which stand in the order of the
-// configuration. It is pure and total.
+// Merge makes one verdict of the reports, which are in the order of the configuration.
+// It is pure and total.
 //
-// A report may hold findings and a failure, and then both count. The category is
-// the strongest among the reports that count, and the earliest of these engines
-// is the winner: code, names and detail are its own. The action is the strictest
-// for all categories of all reports that count, or in mode ByCategory that of the
-// winning category. An optional engine that failed and found nothing does not
-// count while another engine gave a finding or an ok.
+// A report may hold findings and a failure; then both count. The verdict's category is
+// the strongest among the reports that count. The first engine that reported it is the
+// winner, and supplies code, names and detail. The action is the strictest for all
+// categories of all reports that count, or in mode ByCategory that of the winning category.
+// An optional engine that failed and found nothing does not count while another engine
+// gave a finding or an ok.
 //
-// If nobody looked, because no report counts or there is none, the verdict is
-// SWErr without a winner, and its action is never OK, not even where the site
-// lets content pass when an engine fails.
+// If no report counts, no engine has looked at the object. The verdict is then SWErr
+// without a winner, and its action is never OK, not even if the site lets objects pass
+// when an engine fails.
 //
-// A virus is never weakened in mode Strictest: with any report of a virus the
-// action is at least that of Virus, wherever the precedence puts it. In mode
-// ByCategory the site has said that the winner alone decides; an OK becomes the
-// action of Virus there, and [Policy.Validate] refuses what would need it.
+// In mode Strictest a virus is never weakened: if any report has a virus, the action is at
+// least that of Virus, wherever the precedence puts it. In mode ByCategory the winner alone
+// decides, except that an OK becomes the action of Virus; [Policy.Validate] refuses
+// policies for which that would matter.
 func (p *Policy) Merge(reports []Report) Verdict {
 	js := make([]judgement, len(reports))
 	for i, r := range reports {
@@ -54,8 +54,8 @@ func (p *Policy) Merge(reports []Report) Verdict {
 	return v
 }
 
-// cause finds who demanded the action, and for which category. The winner comes
-// first, then the reports in their order.
+// cause returns the engine that demanded the action, and for which category. The winner
+// comes first, then the reports in order.
 func (p *Policy) cause(js []judgement, answered bool, o outcome) (string, backends.Category) {
 	winner := js[o.winner]
 	if p.action(o.category) == o.action {
@@ -74,34 +74,34 @@ func (p *Policy) cause(js []judgement, answered bool, o outcome) (string, backen
 	return winner.Engine, o.category
 }
 
-// judgement is a report with everything that the merge needs to know of it.
+// judgement is a report with what the merge needs to know about it.
 type judgement struct {
 	Judged
-	// categories are all that the report comes to, strongest first.
+	// categories are those of all findings and failures, strongest first.
 	categories []backends.Category
-	// failed says that there is nothing but a failure. An engine that found
-	// something and then failed has not failed in this sense: its finding counts,
-	// optional or not, and its failure with it.
+	// failed says that there is nothing but a failure. An engine that found something
+	// and then failed has not failed in this sense: its finding and its failure both
+	// count, even if it is optional.
 	failed bool
 }
 
 // answered reports whether the engine gave a finding or an ok.
 func (j judgement) answered() bool { return !j.Cancelled && !j.failed }
 
-// counts reports whether the report has a say, where answered tells whether any
-// engine gave a finding or an ok.
+// counts reports whether the report counts. answered says whether any engine gave a
+// finding or an ok.
 func (j judgement) counts(answered bool) bool {
 	return !j.Cancelled && (j.Required || !j.failed || !answered)
 }
 
-// outcome is what the merge decides; the winner is an index, -1 for nobody.
+// outcome is what the merge decides.
 type outcome struct {
-	winner   int
+	winner   int // index of a report; -1: none
 	category backends.Category
 	action   Action
 }
 
-// decide is the merge proper.
+// decide is the merge itself.
 func (p *Policy) decide(js []judgement, answered bool) outcome {
 	o := outcome{winner: -1, action: OK}
 	virus := false
@@ -126,8 +126,8 @@ func (p *Policy) decide(js []judgement, answered bool) outcome {
 	return o
 }
 
-// byCategory is the action in mode ByCategory: that of the winning category. A
-// virus that lost to it still never passes as ok.
+// byCategory is the action in mode ByCategory: that of the winning category. If another
+// category beat a virus, the virus still does not pass as ok.
 func (p *Policy) byCategory(winner backends.Category, virus bool) Action {
 	a := p.action(winner)
 	if a == OK && virus {
@@ -136,8 +136,8 @@ func (p *Policy) byCategory(winner backends.Category, virus bool) Action {
 	return a
 }
 
-// judge applies the rules and the actions to one report: to everything that was
-// found, and to the failure beside it.
+// judge applies the rules and the actions to one report: to its findings and to its
+// failure.
 func (p *Policy) judge(r Report) judgement {
 	j := judgement{Judged: Judged{Report: r, Code: backends.NoCode}}
 	var failure *backends.Failure
@@ -145,7 +145,7 @@ func (p *Policy) judge(r Report) judgement {
 		j.Code = failure.Code
 	}
 	if r.Cancelled && (r.Err != nil || !r.Result.Category.Valid()) {
-		// Called off by us: however the engine's dialogue ended, that is why.
+		// We cancelled the scan, and that is why it ended, whatever the error.
 		j.Category, j.Failure, j.failed = backends.Interrupted, backends.Interrupted, true
 		j.Action, j.categories = p.action(j.Category), []backends.Category{j.Category}
 		return j
@@ -170,9 +170,8 @@ func (p *Policy) judge(r Report) judgement {
 	return j
 }
 
-// actionOf is the action for one report, with its categories strongest first. A
-// virus and a locked part in one answer, or a locked part and a failure: whichever
-// the site puts first, the stricter action is taken.
+// actionOf is the action for one report with these categories, strongest first. It is the
+// strictest of their actions, whichever category the site's precedence puts first.
 func (p *Policy) actionOf(categories []backends.Category) Action {
 	if p.Mode == ByCategory {
 		return p.byCategory(categories[0], slices.Contains(categories, backends.Virus))
@@ -186,13 +185,12 @@ func (p *Policy) actionOf(categories []backends.Category) Action {
 
 func (p *Policy) byRank(a, b backends.Category) int { return cmp.Compare(p.rank(a), p.rank(b)) }
 
-// addFound adds what the result of j says: its categories and names, after the
-// rules.
+// addFound adds the categories and names of the result of j, after the rules.
 //
-// The categories are those of the findings, and that of the result as a whole where
-// no finding accounts for it (a rule that maps the only finding elsewhere would
-// have no effect otherwise). A result whose own category is not valid is always a
-// failure beside what it found. There is at least one category, and all are known.
+// The categories are those of the findings. The category of the result as a whole is added
+// only if no finding has it, or a rule that maps the only finding to another category would
+// have no effect. If the result's own category is not valid, that is a failure in addition
+// to the findings. There is always at least one category, and all are valid.
 func (p *Policy) addFound(j *judgement) {
 	var named []backends.Finding
 	accounted := false
@@ -220,8 +218,7 @@ func (p *Policy) addFound(j *judgement) {
 	}
 }
 
-// rule returns the first rule that matches the name, or nil. What has no name has
-// no rule.
+// rule returns the first rule that matches the name, or nil. No rule matches an empty name.
 func (p *Policy) rule(engine, name string) *Rule {
 	if name == "" {
 		return nil
@@ -234,7 +231,7 @@ func (p *Policy) rule(engine, name string) *Rule {
 	return nil
 }
 
-// isFinding reports whether c says that an engine saw something.
+// isFinding reports whether c means that an engine found something.
 func isFinding(c backends.Category) bool { return c != backends.OK && !c.IsFailure() }
 
 func strictest(a, b Action) Action {

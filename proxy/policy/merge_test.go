@@ -59,7 +59,7 @@ func (c mergeCase) run(t *testing.T) {
 	}
 }
 
-const nobody = "no engine gave an answer"
+const noAnswer = "no engine gave an answer"
 
 var encryptedZip = backends.Result{Category: backends.Encrypted, Code: 2, Detail: "Password protected file foo.zip/foo.txt"}
 
@@ -67,35 +67,35 @@ func TestMerge(t *testing.T) {
 	cases := []mergeCase{
 		{
 			name: "no engine at all",
-			want: Verdict{Code: 999, Category: backends.SWErr, Action: Tempfail, Detail: nobody},
+			want: Verdict{Code: 999, Category: backends.SWErr, Action: Tempfail, Detail: noAnswer},
 		}, {
-			name:    "the case of 2003",
+			name:    "the request of 2003",
 			reports: []Report{result("sophos", encryptedZip), clean("clamav")},
 			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: OK, Engine: "sophos", Detail: encryptedZip.Detail},
 		}, {
-			name:    "encrypted does not wave through what another engine did not see",
+			name:    "encrypted does not hide a failure of another engine",
 			reports: []Report{result("sophos", encryptedZip), failing("clamav", true, context.DeadlineExceeded)},
 			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Engine: "sophos", Detail: encryptedZip.Detail},
 		}, {
-			name:    "nor what the same engine did not get to",
+			name:    "encrypted does not hide a failure of the same engine",
 			reports: []Report{both("sophos", encryptedZip, &backends.Failure{Category: backends.SWErr, Code: 9, Text: "virus data missing"}), clean("clamav")},
 			want: Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Engine: "sophos",
 				Detail: encryptedZip.Detail + "; virus data missing"},
 		}, {
-			name:    "one of several failures beside a finding is as good as another",
+			name:    "a finding and several failures",
 			change:  func(p *Policy) { p.Actions[backends.SWErr] = OK },
 			reports: []Report{both("sophos", encryptedZip, backends.Failures{{Text: "a"}, {Category: backends.Interrupted, Text: "b"}})},
 			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Engine: "sophos", Detail: encryptedZip.Detail + "; a; b"},
 		}, {
-			name:    "an ok beside a failure is none",
+			name:    "an ok with a failure is a failure",
 			reports: []Report{both("sophos", backends.Clean(0), &backends.Failure{Category: backends.Interrupted, Code: 7, Text: "killed"})},
 			want:    Verdict{Code: 7, Category: backends.Interrupted, Action: Tempfail, Engine: "sophos", Detail: "killed"},
 		}, {
-			name:    "an optional engine that found something counts, and so does its failure",
+			name:    "a finding and a failure of an optional engine both count",
 			reports: []Report{clean("a"), {Engine: "b", Result: encryptedZip, Err: errors.New("no idea")}},
 			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Tempfail, Engine: "b", Detail: encryptedZip.Detail + "; no idea"},
 		}, {
-			name:    "a virus stays one",
+			name:    "a virus with a failure is a virus",
 			reports: []Report{both("a", backends.Found(1, "A"), context.DeadlineExceeded)},
 			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "a", Names: []string{"A"},
 				Detail: context.DeadlineExceeded.Error()},
@@ -104,7 +104,7 @@ func TestMerge(t *testing.T) {
 			reports: []Report{result("a", backends.Result{Category: backends.Encrypted, Findings: []backends.Finding{{Name: "X", Category: backends.Encrypted}, {Category: backends.Suspicious}}})},
 			want:    Verdict{Category: backends.Suspicious, Action: Quarantine, Engine: "a", Names: []string{"X"}},
 		}, {
-			name: "a virus that loses by category is never ok",
+			name: "a virus that loses in mode category is never ok",
 			change: func(p *Policy) {
 				slices.Reverse(p.Precedence[:3])
 				p.Mode = ByCategory
@@ -112,16 +112,16 @@ func TestMerge(t *testing.T) {
 			reports: []Report{result("sophos", encryptedZip), found("b", "B")},
 			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: Quarantine, Engine: "sophos", Detail: encryptedZip.Detail},
 		}, {
-			name:    "encrypted waves a failure through where the site wants it so",
+			name:    "encrypted hides a failure in mode category",
 			change:  func(p *Policy) { p.Mode = ByCategory },
 			reports: []Report{result("sophos", encryptedZip), failing("clamav", true, context.DeadlineExceeded)},
 			want:    Verdict{Code: 2, Category: backends.Encrypted, Action: OK, Engine: "sophos", Detail: encryptedZip.Detail},
 		}, {
-			name:    "equals: the earlier engine wins",
+			name:    "among equals the first engine wins",
 			reports: []Report{clean("a"), found("b", "B"), found("c", "C")},
 			want:    Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "b", Names: []string{"B"}},
 		}, {
-			name:    "names strongest first, else in the engine's order, repetitions kept",
+			name:    "names strongest first, otherwise in the engine's order, repetitions kept",
 			reports: []Report{found("a", "Heuristics.Encrypted.Zip", "A", "Heuristics.Broken.X", "B", "A")},
 			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "a",
 				Names: []string{"A", "B", "A", "Heuristics.Broken.X", "Heuristics.Encrypted.Zip"}},
@@ -130,19 +130,19 @@ func TestMerge(t *testing.T) {
 			reports: []Report{clean("a"), failing("b", true, errors.New("no idea"))},
 			want:    Verdict{Code: 999, Category: backends.SWErr, Action: Tempfail, Engine: "b", Detail: "no idea"},
 		}, {
-			name:    "a failure has a code",
+			name:    "a failure with a code",
 			reports: []Report{failing("b", true, &backends.Failure{Category: backends.Interrupted, Code: 137, Text: "killed"})},
 			want:    Verdict{Code: 137, Category: backends.Interrupted, Action: Tempfail, Engine: "b", Detail: "killed"},
 		}, {
-			name:    "an optional engine's failure is made up for",
+			name:    "an optional engine's failure does not count if another engine answers",
 			reports: []Report{failing("a", false, fs.ErrNotExist), clean("b")},
 			want:    Verdict{Code: 0, Category: backends.OK, Action: OK, Engine: "b"},
 		}, {
-			name:    "by an optional engine too",
+			name:    "even if that one is optional too",
 			reports: []Report{failing("a", false, fs.ErrNotExist), {Engine: "b", Result: backends.Clean(0)}},
 			want:    Verdict{Code: 0, Category: backends.OK, Action: OK, Engine: "b"},
 		}, {
-			name:    "but not by another failure",
+			name:    "an optional engine's failure counts if the other engine fails too",
 			reports: []Report{failing("a", false, context.DeadlineExceeded), failing("b", true, fs.ErrNotExist)},
 			want:    Verdict{Code: 999, Category: backends.Interrupted, Action: Tempfail, Engine: "a", Detail: context.DeadlineExceeded.Error()},
 		}, {
@@ -150,26 +150,26 @@ func TestMerge(t *testing.T) {
 			reports: []Report{clean("a"), {Engine: "b", Result: backends.Found(1, "B")}},
 			want:    Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "b", Names: []string{"B"}},
 		}, {
-			name:    "everything called off",
+			name:    "all scans cancelled",
 			reports: []Report{{Engine: "a", Required: true, Cancelled: true, Err: context.Canceled}, {Engine: "b", Cancelled: true}},
-			want:    Verdict{Code: 999, Category: backends.SWErr, Action: Tempfail, Detail: nobody},
+			want:    Verdict{Code: 999, Category: backends.SWErr, Action: Tempfail, Detail: noAnswer},
 		}, {
-			name:    "what was called off makes up for nothing",
+			name:    "a cancelled scan is not an answer",
 			reports: []Report{failing("a", false, fs.ErrNotExist), {Engine: "b", Required: true, Cancelled: true, Result: backends.Clean(0)}},
 			want:    Verdict{Code: 999, Category: backends.NotInstalled, Action: Tempfail, Engine: "a", Detail: fs.ErrNotExist.Error()},
 		}, {
-			name: "nobody looked is never ok",
+			name: "no report is never ok",
 			change: func(p *Policy) {
 				p.Actions[backends.SWErr] = OK
 				p.Mode = ByCategory
 			},
-			want: Verdict{Code: 999, Category: backends.SWErr, Action: Tempfail, Detail: nobody},
+			want: Verdict{Code: 999, Category: backends.SWErr, Action: Tempfail, Detail: noAnswer},
 		}, {
-			name:   "nobody looked can be stricter",
+			name:   "no report can be stricter than tempfail",
 			change: func(p *Policy) { p.Actions[backends.SWErr] = Quarantine },
-			want:   Verdict{Code: 999, Category: backends.SWErr, Action: Quarantine, Detail: nobody},
+			want:   Verdict{Code: 999, Category: backends.SWErr, Action: Quarantine, Detail: noAnswer},
 		}, {
-			name:    "virus and a locked part in one answer, locked parts first in the precedence",
+			name:    "a virus and an encrypted part in one answer, encrypted first in the precedence",
 			change:  func(p *Policy) { slices.Reverse(p.Precedence[:3]) },
 			reports: []Report{found("a", "A", "Heuristics.Encrypted.Zip")},
 			want: Verdict{Code: 1, Category: backends.Encrypted, Action: Quarantine, Engine: "a",
@@ -190,12 +190,12 @@ func TestMergeUnknown(t *testing.T) {
 	toOK := func(p *Policy) { p.Rules = []Rule{rule("", "A", backends.OK)} }
 	cases := []mergeCase{
 		{name: "the zero result", reports: []Report{result("a", backends.Result{}), clean("b")}, want: swerr},
-		{name: "a category nobody knows", reports: []Report{result("a", backends.Result{Category: "OK"}), clean("b")}, want: swerr},
+		{name: "an unknown category", reports: []Report{result("a", backends.Result{Category: "OK"}), clean("b")}, want: swerr},
 		{name: "a finding without a category", reports: []Report{result("a", backends.Result{Category: backends.OK, Findings: finding("")})}, want: withNames},
-		{name: "nothing but unknown", reports: []Report{result("a", backends.Result{Findings: finding("")})}, want: withNames},
+		{name: "neither the result nor its finding has a category", reports: []Report{result("a", backends.Result{Findings: finding("")})}, want: withNames},
 		{name: "a virus in a result without a category", reports: []Report{result("a", backends.Result{Findings: finding(backends.Virus)})}, want: virus},
 		{name: "a virus in a result that calls itself ok", reports: []Report{result("a", backends.Result{Category: backends.OK, Findings: finding(backends.Virus)})}, want: virus},
-		{name: "a rule does not mend a result without a category", change: toOK, reports: []Report{result("a", backends.Result{Findings: finding(backends.Virus)})}, want: swerr},
+		{name: "a rule does not supply the category of a result", change: toOK, reports: []Report{result("a", backends.Result{Findings: finding(backends.Virus)})}, want: swerr},
 		{name: "a result that is a failure", reports: []Report{result("a", backends.Result{Category: backends.SWErr}), clean("b")}, want: swerr},
 		{
 			name:    "an optional engine that found something and failed counts",
@@ -204,7 +204,7 @@ func TestMergeUnknown(t *testing.T) {
 			want:    Verdict{Category: backends.SWErr, Action: Quarantine, Engine: "a", Names: []string{"A"}},
 		},
 		{
-			name:    "a policy with nothing in it is safe",
+			name:    "an empty policy is safe",
 			change:  func(p *Policy) { *p = Policy{} },
 			reports: []Report{clean("b"), found("a", "A")},
 			want:    Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "a", Names: []string{"A"}},
@@ -222,92 +222,5 @@ func TestMergeUnknown(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, c.run)
-	}
-}
-
-func TestMergeRules(t *testing.T) {
-	rules := func(rs ...Rule) func(*Policy) { return func(p *Policy) { p.Rules = rs } }
-	suspicious := Verdict{Code: 1, Category: backends.Suspicious, Action: Quarantine, Engine: "a", Names: []string{"PUA.X"}}
-	virus := suspicious
-	virus.Category = backends.Virus
-	cases := []mergeCase{
-		{name: "the only finding becomes suspicious", change: rules(rule("", `^PUA\.`, backends.Suspicious)), reports: []Report{found("a", "PUA.X")}, want: suspicious},
-		{name: "the only finding becomes ok", change: rules(rule("", `^PUA\.`, backends.OK)), reports: []Report{found("a", "PUA.X")},
-			want: Verdict{Code: 1, Category: backends.OK, Action: OK, Engine: "a"}},
-		{name: "of another engine", change: rules(rule("b", `^PUA\.`, backends.OK)), reports: []Report{found("a", "PUA.X")}, want: virus},
-		{name: "of this engine", change: rules(rule("a", `^PUA\.`, backends.Suspicious)), reports: []Report{found("a", "PUA.X")}, want: suspicious},
-		{name: "the first that matches", change: rules(rule("b", `X`, backends.OK), rule("", `Y`, backends.OK), rule("", `X`, backends.Suspicious), rule("", `X`, backends.OK)),
-			reports: []Report{found("a", "PUA.X")}, want: suspicious},
-		{name: "another finding stays", change: rules(rule("", `^PUA\.`, backends.OK)), reports: []Report{found("a", "PUA.X", "Eicar", "Heuristics.Encrypted.Zip")},
-			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "a", Names: []string{"Eicar", "Heuristics.Encrypted.Zip"}}},
-		{name: "the result says more than its findings", change: rules(rule("", `^PUA\.`, backends.OK)),
-			reports: []Report{result("a", backends.Result{Category: backends.Encrypted, Findings: []backends.Finding{{Name: "PUA.X", Category: backends.Suspicious}}})},
-			want:    Verdict{Category: backends.Encrypted, Action: OK, Engine: "a"}},
-		{name: "a rule without a name is none", change: rules(Rule{Category: backends.OK}), reports: []Report{found("a", "PUA.X")}, want: virus},
-		{name: "a rule to nowhere is a failure", change: rules(rule("", `X`, "clean")), reports: []Report{found("a", "PUA.X")},
-			want: Verdict{Code: 1, Category: backends.SWErr, Action: Tempfail, Engine: "a", Names: []string{"PUA.X"}}},
-		{name: "a virus without a name has no rule", change: rules(rule("", `.*`, backends.OK)), reports: []Report{found("a")},
-			want: Verdict{Code: 1, Category: backends.Virus, Action: Quarantine, Engine: "a"}},
-	}
-	for _, c := range cases {
-		t.Run(c.name, c.run)
-	}
-}
-
-func TestMergeJudged(t *testing.T) {
-	v := Default().Merge([]Report{
-		failing("a", false, fs.ErrPermission),
-		found("b", "B"),
-		{Engine: "c", Required: true, Cancelled: true, Err: errors.New("read: use of closed network connection")},
-		failing("d", true, errors.New("x")),
-	})
-	want := []struct {
-		category backends.Category
-		action   Action
-		counts   bool
-	}{
-		{backends.CannotExecute, Tempfail, false},
-		{backends.Virus, Quarantine, true},
-		{backends.Interrupted, Tempfail, false},
-		{backends.SWErr, Tempfail, true},
-	}
-	for i, w := range want {
-		if j := v.Reports[i]; j.Category != w.category || j.Action != w.action || j.Counts != w.counts {
-			t.Errorf("report %d: %s, %s, counts %t; want %+v", i, j.Category, j.Action, j.Counts, w)
-		}
-	}
-}
-
-func TestMergeCause(t *testing.T) {
-	tests := []struct {
-		name    string
-		reports []Report
-		by      string
-		cause   backends.Category
-	}{
-		{"nobody", nil, "", backends.SWErr},
-		{"ok", []Report{clean("a")}, "a", backends.OK},
-		{"the winner", []Report{clean("a"), found("b", "B"), failing("c", true, errors.New("x"))}, "b", backends.Virus},
-		{"another", []Report{result("a", encryptedZip), failing("b", true, context.DeadlineExceeded)}, "b", backends.Interrupted},
-		{"not one that does not count", []Report{clean("a"), failing("b", false, errors.New("x")), result("c", encryptedZip)}, "c", backends.Encrypted},
-		{"a failure of the winner", []Report{clean("a"), both("b", encryptedZip, errors.New("x"))}, "b", backends.SWErr},
-	}
-	for _, tt := range tests {
-		if v := Default().Merge(tt.reports); v.ActionBy != tt.by || v.Cause != tt.cause {
-			t.Errorf("%s: %s by %q, want %s by %q", tt.name, v.Cause, v.ActionBy, tt.cause, tt.by)
-		}
-	}
-}
-
-func TestMergeRuled(t *testing.T) {
-	p := Default()
-	p.Rules = []Rule{rule("", `^PUA\.`, backends.OK), rule("", `^Heur`, backends.Suspicious)}
-	v := p.Merge([]Report{found("a", "PUA.X", "Heur.Y", "Eicar", "PUA.Z")})
-	want := []Ruled{{"PUA.X", backends.OK, `^PUA\.`}, {"Heur.Y", backends.Suspicious, `^Heur`}, {"PUA.Z", backends.OK, `^PUA\.`}}
-	if got := v.Reports[0].Ruled; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if !want[0].Passed() || want[1].Passed() {
-		t.Error("what a rule lets pass is not told from the rest")
 	}
 }

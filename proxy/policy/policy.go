@@ -1,10 +1,9 @@
-// Package policy merges what the engines found into one verdict.
+// Package policy merges the engines' reports into one verdict.
 //
-// The engines say categories; only the site's policy says what is done about
-// them. Merging is one pure, total function of the reports and the
-// configuration: it does not depend on the order in which engines answered,
-// adding a virus never weakens a verdict, and what it does not know is a
-// failure.
+// Engines report categories; the site's policy decides what to do about them. Merging is
+// one pure, total function of the reports and the configuration. It does not depend on the
+// order in which engines answered, adding a virus never weakens a verdict, and an unknown
+// category is a failure.
 package policy
 
 import (
@@ -16,14 +15,14 @@ import (
 	"polyclam/backends"
 )
 
-// Action is what a client is told to do with the content.
+// Action is what a client should do with the object.
 type Action string
 
 // The actions, strictest first.
 const (
-	Quarantine Action = "quarantine" // told as FOUND
-	Tempfail   Action = "tempfail"   // told as ERROR
-	OK         Action = "ok"         // told as OK
+	Quarantine Action = "quarantine" // answered with FOUND
+	Tempfail   Action = "tempfail"   // answered with ERROR
+	OK         Action = "ok"         // answered with OK
 )
 
 // Valid reports whether a is one of the three actions.
@@ -43,7 +42,7 @@ func (a Action) strictness() int {
 	return 1
 }
 
-// Mode says how the verdict's action is found.
+// Mode is the rule that selects a verdict's action.
 type Mode string
 
 // The modes of [policy] action.
@@ -52,27 +51,27 @@ const (
 	ByCategory Mode = "category"  // the action of the winning category
 )
 
-// Rule maps the names of signatures to a category, a [[rule]] table.
+// Rule maps signature names to a category. It is a [[rule]] table.
 type Rule struct {
-	Engine   string // the engine it is for; empty: all
+	Engine   string // empty: all engines
 	Name     *regexp.Regexp
 	Category backends.Category
 }
 
-// Policy is the site's choices. It is not changed once made and is safe for
-// concurrent use.
+// Policy is how a site treats what engines report. It must not be changed once in use, and
+// is then safe for concurrent use.
 type Policy struct {
 	Precedence []backends.Category          // all nine, strongest first
 	Actions    map[backends.Category]Action // all nine
 	Mode       Mode
-	// AnswerFirst is first_virus = "answer": Settled may say that a scan is over
-	// before every engine has answered.
+	// AnswerFirst is first_virus = "answer": a scan may end before every engine has
+	// answered, see [Policy.Settled].
 	AnswerFirst bool
 	Rules       []Rule
 }
 
-// Default returns the policy of a site that configured nothing. The caller owns
-// it and may change it before it is used.
+// Default returns the policy without any configuration. The caller owns it and may change
+// it before it is used.
 func Default() *Policy {
 	p := &Policy{
 		Precedence:  backends.Categories(),
@@ -97,9 +96,8 @@ func defaultAction(c backends.Category) Action {
 	return Tempfail
 }
 
-// WithActions returns a copy of p in which the actions of over replace p's own.
-// The copy shares nothing that is ever written to; validate it again, since an
-// action that is right for one mode can be wrong for another.
+// WithActions returns a copy of p in which the actions of over replace p's own. Validate it
+// again: an action that is right in one mode can be wrong in another.
 func (p *Policy) WithActions(over map[backends.Category]Action) *Policy {
 	q := *p
 	q.Precedence = slices.Clone(p.Precedence)
@@ -110,14 +108,14 @@ func (p *Policy) WithActions(over map[backends.Category]Action) *Policy {
 	return &q
 }
 
-// Stronger reports whether a stands before b in the site's precedence.
+// Stronger reports whether a comes before b in the site's precedence.
 func (p *Policy) Stronger(a, b backends.Category) bool {
 	return p.rank(known(a)) < p.rank(known(b))
 }
 
-// rank is a category's place in the precedence, 0 for the strongest. OK is the
-// weakest whatever the precedence says, so that no policy, validated or not,
-// lets one engine's OK hide another's finding. c must be known.
+// rank is a category's place in the precedence, 0 for the strongest. OK is the weakest
+// whatever the precedence says, so that no policy, valid or not, lets one engine's OK hide
+// another engine's finding. c must be valid.
 func (p *Policy) rank(c backends.Category) int {
 	all := len(p.Precedence) + len(backends.Categories())
 	if c == backends.OK {
@@ -129,8 +127,8 @@ func (p *Policy) rank(c backends.Category) int {
 	return len(p.Precedence) + slices.Index(backends.Categories(), c)
 }
 
-// action is what the site does about c. An action that is missing or not valid
-// is the default one; that of OK is always OK.
+// action is the site's action for c, or the default if that is missing or not valid. The
+// action for OK is always OK.
 func (p *Policy) action(c backends.Category) Action {
 	if a := p.Actions[c]; a.Valid() && c != backends.OK {
 		return a
@@ -138,8 +136,7 @@ func (p *Policy) action(c backends.Category) Action {
 	return defaultAction(c)
 }
 
-// known is c, or SWErr if c is not one of the nine categories: what nobody knows
-// is a failure.
+// known returns c, or SWErr if c is not one of the nine categories.
 func known(c backends.Category) backends.Category {
 	if c.Valid() {
 		return c
@@ -152,16 +149,15 @@ type Report struct {
 	Engine   string
 	Required bool
 	Result   backends.Result // what was found; with Err it may be empty
-	Err      error           // why the engine did not come to the end
+	Err      error           // why the engine did not finish
 	Node     string          // address of the node that was asked last; may be empty
 	Elapsed  time.Duration
-	// Cancelled says that the scan was called off because the verdict could not
-	// change any more: the report is for the log and does not count.
+	// Cancelled says that the scan was cancelled because the verdict could not change
+	// any more. The report is for the log and does not count.
 	Cancelled bool
 }
 
-// Detail is what the report says in words, raw: the engine's own message and the
-// text of the error.
+// Detail is the report in words, raw: the engine's own message and the text of the error.
 func (r Report) Detail() string {
 	switch {
 	case r.Err == nil:
@@ -172,22 +168,22 @@ func (r Report) Detail() string {
 	return r.Result.Detail + "; " + r.Err.Error()
 }
 
-// Judged is a report with what the policy makes of it.
+// Judged is a report as the policy judges it.
 type Judged struct {
 	Report
 	Category backends.Category // the strongest, after the rules
-	Action   Action            // of Category; in mode Strictest the strictest of all categories in the report
+	Action   Action            // for Category; in mode Strictest the strictest for all categories in the report
 	Code     int               // the engine's own, backends.NoCode if it has none
-	// Failure is the strongest category of failure in the report, which may stand
-	// beside a finding; empty: the engine did not fail.
+	// Failure is the strongest failure in the report, which may also have findings;
+	// empty: the engine did not fail.
 	Failure backends.Category
-	// Names are the raw names, strongest category first, else in the engine's
-	// order. A name that a rule maps to OK is not among them: it is in Ruled.
+	// Names are the raw names, strongest category first, otherwise in the engine's
+	// order. Names that a rule maps to OK are in Ruled instead.
 	Names []string
-	// Ruled are the findings that a rule decided on.
+	// Ruled are the findings that matched a rule.
 	Ruled []Ruled
-	// Counts is false for an optional engine's failure that another's answer
-	// makes up for, and for a report that was cancelled.
+	// Counts is false for a cancelled report, and for a failure of an optional engine
+	// if another engine answered.
 	Counts bool
 }
 
@@ -207,16 +203,16 @@ type Verdict struct {
 	Code     int
 	Category backends.Category
 	Action   Action
-	Engine   string   // the winner; empty if nobody looked
+	Engine   string   // the winner; empty if no engine looked
 	Names    []string // the winner's names, raw
 	Detail   string   // the winner's, see [Report.Detail]
 	ActionBy string   // the engine that demanded the action: the winner if it did
-	// Cause is the category that demanded the action. It differs from Category
-	// where, for example, an engine failed beside an encrypted finding.
+	// Cause is the category that demanded the action. It differs from Category if, for
+	// example, one engine found an encrypted part and another failed.
 	Cause   backends.Category
 	Reports []Judged // in the order of the configuration
-	// Container is what the content is by its first bytes, "zip" or "pdf", for the
-	// name of encrypted content when no engine gave one. Whoever has the content
-	// fills it in; empty: unknown.
+	// Container is the object's format by its first bytes, "zip" or "pdf". It names an
+	// encrypted object if no engine gave a name. The caller of Merge sets it; empty:
+	// unknown.
 	Container string
 }

@@ -11,14 +11,14 @@ import (
 	"polyclam/backends"
 )
 
-// randomReport makes a report of anything, valid or not.
+// randomReport returns a report that may be invalid in any way.
 func randomReport(r *rand.Rand) Report {
 	any := func() backends.Category {
 		cs := append(backends.Categories(), "", "maybe-ok")
 		return cs[r.IntN(len(cs))]
 	}
 	rep := Report{Engine: string(rune('a' + r.IntN(3))), Required: r.IntN(2) == 0, Cancelled: r.IntN(8) == 0}
-	kind := r.IntN(5) // one in five has a result and an error
+	kind := r.IntN(5) // 4: a result and an error
 	switch kind {
 	case 0, 4:
 		rep.Err = &backends.Failure{Category: any(), Code: r.IntN(9)}
@@ -42,7 +42,7 @@ func randomReports(r *rand.Rand) []Report {
 	return rs
 }
 
-// TestMergeProperties holds what no policy may break against random reports.
+// TestMergeProperties checks on random reports what must hold for every policy.
 func TestMergeProperties(t *testing.T) {
 	r := rand.New(rand.NewPCG(2003, 1))
 	for _, p := range somePolicies() {
@@ -55,13 +55,13 @@ func TestMergeProperties(t *testing.T) {
 			checkVirusAdded(t, p, v, p.Merge(slices.Insert(slices.Clone(rs), at, found("v", "V"))))
 			failed := p.Merge(slices.Insert(slices.Clone(rs), at, failing("f", true, &backends.Failure{Category: backends.Interrupted})))
 			if failed.Category == backends.OK || p.Mode == Strictest && v.Action.Stricter(failed.Action) && len(v.Engine) > 0 {
-				t.Fatalf("a required failure made (%s, %s) of (%s, %s)", failed.Category, failed.Action, v.Category, v.Action)
+				t.Fatalf("a required failure changed (%s, %s) to (%s, %s)", v.Category, v.Action, failed.Category, failed.Action)
 			}
 			checkFailureAdded(t, p, v, rs, r.IntN(len(rs)+1), r)
 			shuffled := slices.Clone(rs)
 			r.Shuffle(len(rs), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 			if s := p.Merge(shuffled); s.Category != v.Category || s.Action != v.Action {
-				t.Fatalf("the order made (%s, %s) of (%s, %s)", s.Category, s.Action, v.Category, v.Action)
+				t.Fatalf("another order changed (%s, %s) to (%s, %s)", v.Category, v.Action, s.Category, s.Action)
 			}
 			if t.Failed() {
 				t.Fatalf("reports: %+v", rs)
@@ -101,7 +101,7 @@ func checkVerdict(t *testing.T, p *Policy, v Verdict) {
 		}
 	}
 	if counting == 0 && (v.Category != backends.SWErr || v.Action == OK || v.Engine != "") {
-		t.Errorf("nobody looked: (%s, %s) by %q", v.Category, v.Action, v.Engine)
+		t.Errorf("no report counts: (%s, %s) by %q", v.Category, v.Action, v.Engine)
 	}
 	if v.Category == backends.OK && v.Action != OK {
 		t.Errorf("ok with %s", v.Action)
@@ -114,42 +114,42 @@ func checkVirusAdded(t *testing.T, p *Policy, before, after Verdict) {
 	if p.Mode == Strictest && virus.Stricter(after.Action) {
 		t.Errorf("%s with a virus, want at least %s", after.Action, virus)
 	}
-	// In mode category the winner decides; it is the virus if that is first.
+	// In mode category the winner decides. A virus wins if it is first in the precedence.
 	if p.Mode == ByCategory && p.rank(backends.Virus) == 0 && after.Action != virus {
 		t.Errorf("%s with a virus first, want %s", after.Action, virus)
 	}
-	// Where nothing is stricter than a virus, a virus never weakens.
+	// If no action is stricter than that of a virus, a virus never weakens the verdict.
 	if p.Validate() == nil && virus == Quarantine && p.Mode == Strictest && before.Action.Stricter(after.Action) {
-		t.Errorf("a virus made %s of %s", after.Action, before.Action)
+		t.Errorf("a virus changed %s to %s", before.Action, after.Action)
 	}
 	if p.Stronger(before.Category, after.Category) && before.Category != backends.SWErr && !before.Category.IsFailure() {
-		t.Errorf("a virus made %s of %s", after.Category, before.Category)
+		t.Errorf("a virus changed %s to %s", before.Category, after.Category)
 	}
 }
 
-// checkFailureAdded lets one of the engines fail beside what it reported, which may
-// never weaken the verdict.
+// checkFailureAdded adds a failure to one of the reports, which must never weaken the
+// verdict.
 func checkFailureAdded(t *testing.T, p *Policy, before Verdict, rs []Report, at int, r *rand.Rand) {
 	t.Helper()
 	if at == len(rs) || rs[at].Err != nil || rs[at].Result.Category == "" {
-		return // an empty result beside an error is none
+		return // an empty result with an error is not a result
 	}
 	failures := []backends.Category{backends.SWErr, backends.Interrupted, backends.CannotExecute, backends.NotInstalled}
 	rs = slices.Clone(rs)
 	rs[at].Err = &backends.Failure{Category: failures[r.IntN(len(failures))]}
 	after := p.Merge(rs)
 	if p.Mode == Strictest && before.Action.Stricter(after.Action) {
-		t.Errorf("%v beside report %d made %s of %s", rs[at].Err, at, after.Action, before.Action)
+		t.Errorf("%v in report %d changed %s to %s", rs[at].Err, at, before.Action, after.Action)
 	}
 	if rs[at].Required && !rs[at].Cancelled && (after.Category == backends.OK || p.Stronger(before.Category, after.Category)) {
-		t.Errorf("%v beside report %d made %s of %s", rs[at].Err, at, after.Category, before.Category)
+		t.Errorf("%v in report %d changed %s to %s", rs[at].Err, at, before.Category, after.Category)
 	}
 }
 
-// TestFailureBeside: every finding with every failure in one report, next to every
-// other report, in every policy. The category is the strongest of both, and in mode
+// TestFindingAndFailure merges every finding with every failure in one report, next to
+// every other report, in every policy. The category is the stronger of both, and in mode
 // Strictest no action of either is lost.
-func TestFailureBeside(t *testing.T) {
+func TestFindingAndFailure(t *testing.T) {
 	for number, p := range somePolicies() {
 		for _, c := range backends.Categories() {
 			for _, f := range backends.Categories() {
@@ -158,7 +158,7 @@ func TestFailureBeside(t *testing.T) {
 				}
 				for _, other := range states() {
 					for _, optional := range []bool{false, true} {
-						both := state{category: c, beside: f, optional: optional}.report(0)
+						both := state{category: c, failure: f, optional: optional}.report(0)
 						if c.IsFailure() {
 							continue
 						}
@@ -172,11 +172,11 @@ func TestFailureBeside(t *testing.T) {
 							strongest = f
 						}
 						if j.Category != strongest || p.Stronger(j.Category, v.Category) && j.Counts {
-							t.Fatalf("policy %d, %s+%s beside %v: judged %s, verdict %s", number, c, f, other, j.Category, v.Category)
+							t.Fatalf("policy %d, %s+%s next to %v: judged %s, verdict %s", number, c, f, other, j.Category, v.Category)
 						}
 						for _, a := range []Action{p.action(c), p.action(f)} {
 							if p.Mode == Strictest && j.Counts && a.Stricter(v.Action) {
-								t.Fatalf("policy %d, %s+%s beside %v: %s is lost in %s", number, c, f, other, a, v.Action)
+								t.Fatalf("policy %d, %s+%s next to %v: %s is lost in %s", number, c, f, other, a, v.Action)
 							}
 						}
 					}

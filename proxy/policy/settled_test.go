@@ -7,8 +7,8 @@ import (
 	"polyclam/backends"
 )
 
-// completions are all that a pending engine can still come to: every category
-// on its own, several in one answer, and being called off.
+// completions are all possible reports of a pending engine: each category on its own,
+// several in one answer, and a cancelled scan.
 func completions(i int, optional bool) []Report {
 	var all []Report
 	for _, c := range backends.Categories() {
@@ -25,8 +25,7 @@ func completions(i int, optional bool) []Report {
 	return append(all, mixed, locked, both, off)
 }
 
-// complete calls f with every completion of the pending ones, until it returns
-// false.
+// complete calls f with every completion of the pending reports, until f returns false.
 func complete(reports []Report, pending []bool, f func([]Report) bool) bool {
 	i := slices.Index(pending, true)
 	if i < 0 {
@@ -45,8 +44,8 @@ func complete(reports []Report, pending []bool, f func([]Report) bool) bool {
 
 func same(a, b Verdict) bool { return a.Category == b.Category && a.Action == b.Action }
 
-// progress calls f with every state that a scan by n engines can be in, as far
-// as categories differ in more than their names.
+// progress calls f with every state that a scan by n engines can be in. It leaves out
+// categories that Settled does not distinguish.
 func progress(n int, f func(reports []Report, pending []bool)) {
 	reports, pending := make([]Report, n), make([]bool, n)
 	var step func(i int)
@@ -60,14 +59,14 @@ func progress(n int, f func(reports []Report, pending []bool)) {
 			case backends.Partial, backends.CannotExecute, backends.NotInstalled:
 				continue
 			}
-			if s.beside != "" && s.category != backends.Encrypted {
+			if s.failure != "" && s.category != backends.Encrypted {
 				continue
 			}
 			reports[i], pending[i] = s.report(i), false
 			step(i + 1)
 		}
 		for _, required := range []bool{true, false} {
-			// What stands in a pending report is not read.
+			// Settled must not read a pending report.
 			reports[i], pending[i] = state{category: backends.Virus, optional: !required}.report(i), true
 			step(i + 1)
 		}
@@ -75,9 +74,8 @@ func progress(n int, f func(reports []Report, pending []bool)) {
 	step(0)
 }
 
-// TestSettled: exhaustively for up to three engines, a settled scan has one and
-// the same category and action however it goes on, and one that is not settled has
-// two.
+// TestSettled compares Settled with all ways in which a scan by up to three engines can go
+// on: it is settled if and only if they all lead to the same category and action.
 func TestSettled(t *testing.T) {
 	settled := 0
 	for number, p := range somePolicies() {
@@ -92,7 +90,7 @@ func TestSettled(t *testing.T) {
 					return same(v, *want)
 				})
 				if want.Engine == "" {
-					constant = false // nobody looked: wait for somebody
+					constant = false // no engine has looked yet
 				}
 				if got := p.Settled(reports, pending); got != constant {
 					t.Fatalf("policy %d: settled %t, want %t: %+v pending %v", number, got, constant, reports, pending)
@@ -104,7 +102,7 @@ func TestSettled(t *testing.T) {
 		}
 	}
 	if settled == 0 {
-		t.Error("nothing was ever settled early")
+		t.Error("no scan was settled early")
 	}
 }
 
@@ -117,16 +115,16 @@ func TestSettledExamples(t *testing.T) {
 		pending []bool
 		want    bool
 	}{
-		{"the first found a virus", nil, []state{virus, ok}, []bool{false, true}, true},
-		{"the second did, whatever the first finds", nil, []state{ok, virus}, []bool{true, false}, true},
-		{"the third did", nil, []state{ok, ok, virus}, []bool{true, true, false}, true},
+		{"the first engine found a virus", nil, []state{virus, ok}, []bool{false, true}, true},
+		{"the second engine found a virus", nil, []state{ok, virus}, []bool{true, false}, true},
+		{"the third engine found a virus", nil, []state{ok, ok, virus}, []bool{true, true, false}, true},
 		{"ok is never settled early", nil, []state{ok, ok}, []bool{false, true}, false},
-		{"everything is in", nil, []state{ok, ok}, []bool{false, false}, true},
+		{"all have reported", nil, []state{ok, ok}, []bool{false, false}, true},
 		{"wait for all", func(p *Policy) { p.AnswerFirst = false }, []state{virus, ok}, []bool{false, true}, false},
-		{"wait for all, all in", func(p *Policy) { p.AnswerFirst = false }, []state{virus, ok}, []bool{false, false}, false},
-		{"nothing asked", nil, nil, nil, false},
+		{"wait for all, all have reported", func(p *Policy) { p.AnswerFirst = false }, []state{virus, ok}, []bool{false, false}, false},
+		{"no engines", nil, nil, nil, false},
 		{"lengths differ", nil, []state{virus, ok}, []bool{false}, false},
-		{"a virus that is let pass settles nothing", func(p *Policy) { p.Actions[backends.Virus] = OK }, []state{virus, ok}, []bool{false, true}, false},
+		{"a virus with the action ok settles nothing", func(p *Policy) { p.Actions[backends.Virus] = OK }, []state{virus, ok}, []bool{false, true}, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,19 +9,19 @@ import (
 	"polyclam/backends"
 )
 
-// Validate reports everything that is wrong with p, each problem with what would
-// be right, joined by errors.Join. Beyond the spelling it demands:
+// Validate returns all problems of p, each with its remedy, joined by errors.Join. All
+// names must be valid, and:
 //
-//   - every category stands in the precedence exactly once, OK last: before
-//     another category it would let one engine's OK hide another's finding;
-//   - every category has an action, and that of OK is OK: anything else would
-//     stop all clean content;
-//   - in mode ByCategory no category with the action OK stands before one with
-//     the category Virus, unless Virus itself is OK: the winner alone decides
-//     there, and a virus would be told as OK. In mode Strictest any order is
-//     safe, since the strictest action of all reports is taken.
+//   - The precedence lists every category exactly once, OK last. Otherwise one engine's OK
+//     could hide another engine's finding.
+//   - Every category has an action, and the action for OK is OK. Otherwise all clean
+//     objects would be stopped.
+//   - In mode ByCategory no category with the action OK comes before Virus, unless the
+//     action for Virus is OK. The winner alone decides in that mode, so a virus would be
+//     answered with OK. In mode Strictest any order is safe, because the strictest action
+//     of all reports is taken.
 //
-// Merge is total nevertheless: a policy that is not valid gives safe answers.
+// Merge gives safe answers even for a policy that is not valid.
 func (p *Policy) Validate() error {
 	errs := p.precedenceProblems()
 	errs = append(errs, p.actionProblems()...)
@@ -45,7 +45,7 @@ func (p *Policy) precedenceProblems() (errs []error) {
 		case !c.Valid():
 			errs = append(errs, fmt.Errorf("precedence: %q is not a category; the categories are %s", c, list(backends.Categories())))
 		case seen[c]:
-			errs = append(errs, fmt.Errorf("precedence: %q stands there twice; name every category once", c))
+			errs = append(errs, fmt.Errorf("precedence: %q is listed twice; list every category once", c))
 		}
 		seen[c] = true
 	}
@@ -56,10 +56,10 @@ func (p *Policy) precedenceProblems() (errs []error) {
 		}
 	}
 	if len(missing) > 0 {
-		errs = append(errs, fmt.Errorf("precedence: lacks %s; name every category once", list(missing)))
+		errs = append(errs, fmt.Errorf("precedence: lacks %s; list every category once", list(missing)))
 	}
 	if seen[backends.OK] && p.Precedence[len(p.Precedence)-1] != backends.OK {
-		errs = append(errs, fmt.Errorf("precedence: %q must be the last, or one engine's ok would hide what another found", backends.OK))
+		errs = append(errs, fmt.Errorf("precedence: %q must be last, or one engine's ok would hide another's finding", backends.OK))
 	}
 	return errs
 }
@@ -69,11 +69,11 @@ func (p *Policy) actionProblems() (errs []error) {
 		a, ok := p.Actions[c]
 		switch {
 		case !ok:
-			errs = append(errs, fmt.Errorf("actions: %q has none; want %s", c, actionWords))
+			errs = append(errs, fmt.Errorf("actions: %q has no action; want %s", c, actionWords))
 		case !a.Valid():
 			errs = append(errs, fmt.Errorf("actions: %s = %q is not an action; want %s", c, a, actionWords))
 		case c == backends.OK && a != OK:
-			errs = append(errs, fmt.Errorf("actions: %s = %q would stop all clean content; want %q", c, a, OK))
+			errs = append(errs, fmt.Errorf("actions: %s = %q would stop all clean objects; want %q", c, a, OK))
 		}
 	}
 	var unknown []backends.Category
@@ -91,8 +91,8 @@ func (p *Policy) actionProblems() (errs []error) {
 
 const actionWords = `"quarantine", "tempfail" or "ok"`
 
-// weakBeforeVirus finds the categories that would turn a virus into an OK in
-// mode ByCategory.
+// weakBeforeVirus reports the categories that would turn a virus into an OK in mode
+// ByCategory.
 func (p *Policy) weakBeforeVirus() (errs []error) {
 	if p.action(backends.Virus) == OK {
 		return nil
@@ -102,7 +102,7 @@ func (p *Policy) weakBeforeVirus() (errs []error) {
 			break
 		}
 		if c.Valid() && c != backends.OK && p.action(c) == OK {
-			errs = append(errs, fmt.Errorf("policy action = %q with %q (action %q) before %q: a virus beside it would be told as ok; put %q first, give %q another action, or use action = %q",
+			errs = append(errs, fmt.Errorf("policy action = %q with %q (action %q) before %q: a virus would then be answered with ok; put %q first, give %q another action, or use action = %q",
 				ByCategory, c, OK, backends.Virus, backends.Virus, c, Strictest))
 		}
 	}
@@ -111,7 +111,7 @@ func (p *Policy) weakBeforeVirus() (errs []error) {
 
 func (r Rule) problems(number int) (errs []error) {
 	if r.Name == nil {
-		errs = append(errs, fmt.Errorf("rule %d: has no name; want a regular expression for the signature's name, as in name = '^PUA\\.'", number))
+		errs = append(errs, fmt.Errorf("rule %d: has no name; want a regular expression for the signature name, as in name = '^PUA\\.'", number))
 	}
 	if !r.Category.Valid() {
 		errs = append(errs, fmt.Errorf("rule %d: %q is not a category; the categories are %s", number, r.Category, list(backends.Categories())))

@@ -33,33 +33,33 @@ func TestValidate(t *testing.T) {
 	cases := []struct {
 		name   string
 		change func(*Policy)
-		want   []string // parts of the problems, one each; none: valid
+		want   []string // a part of each problem; none: valid
 	}{
 		{"empty", func(p *Policy) { *p = Policy{} }, []string{
-			"precedence: lacks virus, suspicious,", `"virus" has none`, `"suspicious" has none`, `"encrypted" has none`,
-			`"partial" has none`, `"swerr" has none`, `"interrupted" has none`, `"cannot-execute" has none`,
-			`"not-installed" has none`, `"ok" has none`, `want "strictest" or "category"`}},
-		{"twice and missing", func(p *Policy) { p.Precedence[1] = backends.Virus }, []string{`"virus" stands there twice`, "lacks suspicious;"}},
+			"precedence: lacks virus, suspicious,", `"virus" has no action`, `"suspicious" has no action`, `"encrypted" has no action`,
+			`"partial" has no action`, `"swerr" has no action`, `"interrupted" has no action`, `"cannot-execute" has no action`,
+			`"not-installed" has no action`, `"ok" has no action`, `want "strictest" or "category"`}},
+		{"twice and missing", func(p *Policy) { p.Precedence[1] = backends.Virus }, []string{`"virus" is listed twice`, "lacks suspicious;"}},
 		{"unknown", func(p *Policy) { p.Precedence = append([]backends.Category{"maybe"}, p.Precedence...) }, []string{`"maybe" is not a category; the categories are virus,`}},
-		{"ok first", func(p *Policy) { slices.Reverse(p.Precedence) }, []string{`"ok" must be the last`}},
+		{"ok first", func(p *Policy) { slices.Reverse(p.Precedence) }, []string{`"ok" must be last`}},
 		{"bad actions", func(p *Policy) { p.Actions["clean"], p.Actions[backends.Virus] = OK, "delete" }, []string{
 			`virus = "delete" is not an action; want "quarantine"`, `"clean" is not a category`}},
-		{"ok must pass", func(p *Policy) { p.Actions[backends.OK] = Tempfail }, []string{`ok = "tempfail" would stop all clean content; want "ok"`}},
+		{"ok is stopped", func(p *Policy) { p.Actions[backends.OK] = Tempfail }, []string{`ok = "tempfail" would stop all clean objects; want "ok"`}},
 		{"bad mode", func(p *Policy) { p.Mode = "weakest" }, []string{`"weakest" is not a mode; want "strictest" or "category"`}},
 		{"bad rules", func(p *Policy) {
 			p.Rules = []Rule{{Name: regexp.MustCompile("x"), Category: backends.OK}, {Category: "pua"}}
 		}, []string{"rule 2: has no name", `rule 2: "pua" is not a category`}},
-		{"strictest takes any order", func(p *Policy) { slices.Reverse(p.Precedence[:3]) }, nil},
-		{"category does not let encrypted hide a virus", func(p *Policy) {
+		{"any order in mode strictest", func(p *Policy) { slices.Reverse(p.Precedence[:3]) }, nil},
+		{"encrypted hides a virus in mode category", func(p *Policy) {
 			slices.Reverse(p.Precedence[:3])
 			p.Mode = ByCategory
 		}, []string{`"encrypted" (action "ok") before "virus"`}},
-		{"unless it is stopped too", func(p *Policy) {
+		{"encrypted is stopped too", func(p *Policy) {
 			slices.Reverse(p.Precedence[:3])
 			p.Mode = ByCategory
 			p.Actions[backends.Encrypted] = Quarantine
 		}, nil},
-		{"or a virus is let pass", func(p *Policy) {
+		{"a virus passes anyway", func(p *Policy) {
 			slices.Reverse(p.Precedence[:3])
 			p.Mode = ByCategory
 			p.Actions[backends.Virus] = OK
@@ -98,7 +98,7 @@ func TestWithActions(t *testing.T) {
 	q.Precedence[0] = backends.OK
 	q.Actions[backends.Virus] = OK
 	if p.Precedence[0] != backends.Virus || p.Actions[backends.Virus] != Quarantine {
-		t.Error("the copy shares with the original")
+		t.Error("the copy shares memory with the original")
 	}
 	if none := p.WithActions(nil); !maps.Equal(none.Actions, p.Actions) {
 		t.Errorf("without actions: %v", none.Actions)

@@ -5,27 +5,27 @@ import (
 	"strings"
 )
 
-// reading is what a client makes of a reply.
+// reading is how a client reads a reply.
 type reading string
 
 const (
 	readClean    reading = "clean"
 	readInfected reading = "infected"
 	readError    reading = "error" // deferred, refused, exception
-	readNothing  reading = "nothing, and the content passes"
+	readNothing  reading = "nothing, and the object passes"
 )
 
-// client is the deciding expression of a real client, rewritten. It is given the
-// line without its terminator.
+// client is the code of a real client that reads a reply, rewritten. It gets the line
+// without its terminator.
 type client struct {
 	name string
 	read func(line string) reading
-	// failsOpen: an ERROR line is let pass, whatever it says. Such a client needs
-	// another error style.
+	// failsOpen: the object passes on any ERROR line. Such a client needs another error
+	// style.
 	failsOpen bool
-	// wantsBareOK: an annotated OK line is not clean to it.
+	// wantsBareOK: it does not read an annotated OK line as clean.
 	wantsBareOK bool
-	// streamOnly: it never asks for a path.
+	// streamOnly: it never names a path.
 	streamOnly bool
 }
 
@@ -44,7 +44,7 @@ func suffixes(line, ok, found, failed string, other reading) reading {
 	return other
 }
 
-// expressions reads by three regular expressions in turn.
+// expressions reads with three regular expressions in turn.
 func expressions(ok, found, failed string, other reading) func(string) reading {
 	okRE, foundRE := regexp.MustCompile(ok), regexp.MustCompile(found)
 	failedRE := regexp.MustCompile(failed)
@@ -61,7 +61,7 @@ func expressions(ok, found, failed string, other reading) func(string) reading {
 	}
 }
 
-// statusGroup reads the group named status of an expression that must match.
+// statusGroup reads the group "status" of an expression that must match.
 func statusGroup(expr string) func(string) reading {
 	re := regexp.MustCompile(expr)
 	return func(line string) reading {
@@ -256,7 +256,7 @@ var (
 	dutchcoders     = statusGroup(`^(?P<path>[^:]+): ((?P<desc>[^:]+)(\((?P<virhash>([^:]+)):(?P<virsize>\d+)\))? )?(?P<status>FOUND|ERROR|OK)$`)
 )
 
-// mimedefang reads once, 256 bytes, and takes for clean what it does not know.
+// mimedefang reads only once, 256 bytes, and takes unknown replies for clean.
 func mimedefang(line string) reading {
 	read := line + "\n"
 	read = read[:min(len(read), 256)]
@@ -271,7 +271,7 @@ func mimedefang(line string) reading {
 	return readClean
 }
 
-// preset names the clients that a preset is for; every other client is generic.
+// preset names the preset of a client; all other clients are generic.
 var preset = map[string]string{
 	"MIMEDefang": "mimedefang", "amavis": "amavis", "rspamd": "rspamd", "Exim": "exim", "Haraka": "haraka",
 	"clamav-milter": "milter", "James": "http-gateway", "squidclamav": "http-gateway", "clammit": "http-gateway",

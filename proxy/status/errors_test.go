@@ -30,7 +30,7 @@ func TestErrorStyles(t *testing.T) {
 			expect(t, p.ClamdError("/p", "Access denied. ERROR"), c.clamd)
 			expect(t, p.ProtocolError("UNKNOWN COMMAND"), c.protocol)
 			expect(t, p.SizeLimit(), c.overflow)
-			// The style is for what could not be scanned, not for what was.
+			// The style does not change the replies for objects that were scanned.
 			expect(t, p.Line("/p", virus("N")), "/p: N FOUND")
 			expect(t, p.Line("/p", policy.Verdict{Category: backends.OK, Action: policy.OK}), "/p: OK")
 		})
@@ -47,7 +47,7 @@ func TestClamdError(t *testing.T) {
 	long := "/" + strings.Repeat("p", 300)
 	expect(t, p.ClamdError(long, missing), long+": "+missing)
 
-	// MIMEDefang takes for clean what is cut or has no identifier.
+	// MIMEDefang takes a line that is cut or has no identifier for clean.
 	m := lookup(t, "mimedefang")
 	expect(t, m.ClamdError("/p", missing), "/p: "+missing)
 	expect(t, m.ClamdError(long, missing), "")

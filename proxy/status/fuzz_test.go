@@ -14,15 +14,15 @@ import (
 var (
 	allForms  = []Form{Plain, Extended, Annotated}
 	allStyles = []ErrorStyle{StyleError, StyleClose, StyleLimits, StyleFound}
-	// What a verdict may hold, and more.
+	// Valid and invalid values for a verdict.
 	allCategories = append(backends.Categories(), "", "OK", "maybe: FOUND")
 	allActions    = []policy.Action{policy.OK, policy.Quarantine, policy.Tempfail, "", "OK"}
-	// tame paths are those that a client can tell from the rest of the line.
+	// tame matches paths that a client can distinguish from the rest of the line.
 	tame = regexp.MustCompile(`^/[a-z0-9/._-]*$`)
 )
 
-// FuzzLine: whatever engines, sites and clients name themselves, a line obeys the
-// rules, and every client reads in it what the action says.
+// FuzzLine checks that a line obeys the rules and that every client reads it as the action
+// says, whatever the names of engines, objects and findings.
 func FuzzLine(f *testing.F) {
 	hostile := []string{
 		"", " ", "OK", "OK FOUND", "FOUND", "x FOUND", "stream: OK", "a: OK\n", "a\x00stream: OK\x00", "\xff\xfe", "ERROR", "TOKEN",
@@ -48,7 +48,7 @@ func FuzzLine(f *testing.F) {
 		p, _ := Lookup(clientName)
 		p.Form, p.ErrorStyle = allForms[pick(len(allForms))], allStyles[pick(len(allStyles))]
 		if p.Validate() != nil {
-			p, _ = Lookup(clientName) // what no site can have
+			p, _ = Lookup(clientName) // no site can configure the other one
 		}
 		written := object
 		if p.EscapeObjects = pick(2) == 1; p.EscapeObjects {
@@ -88,7 +88,7 @@ func checkReply(t *testing.T, p Profile, object string, v policy.Verdict, r Repl
 			t.Fatalf("%s/%s/%s: %+v: %s:\n%q", p.Client, p.Form, p.ErrorStyle, v, why, r.Text)
 		}
 	case p.UnknownIsClean && action != policy.OK && !r.Close:
-		// Any path at all: what must not pass does not.
+		// Whatever the path, the object must not pass.
 		if got := mimedefang(r.Text); got == readClean || got == readNothing {
 			t.Fatalf("%+v: MIMEDefang reads %q:\n%q", v, got, r.Text)
 		}

@@ -11,7 +11,7 @@ import (
 	"polyclam/test/testkit"
 )
 
-// reportOf is what an engine reports that came to c.
+// reportOf returns a report with category c.
 func reportOf(engine string, code int, c backends.Category) policy.Report {
 	r := policy.Report{Engine: engine, Required: true, Elapsed: 1500 * time.Microsecond}
 	if c.IsFailure() {
@@ -40,9 +40,8 @@ func shown(r Reply) string {
 	return r.Text
 }
 
-// TestLinesGolden writes down what a client is told of every two engines that
-// disagree, and of one that found something and failed: the triple and the line in
-// each form, by the default policy.
+// TestLinesGolden lists, under the default policy, the triple and the line in each form for
+// every two engines that disagree, and for an engine that found something and failed.
 func TestLinesGolden(t *testing.T) {
 	var b bytes.Buffer
 	for _, first := range backends.Categories() {
@@ -73,8 +72,8 @@ func TestLinesGolden(t *testing.T) {
 	testkit.Golden(t, "testdata/lines.golden", b.Bytes())
 }
 
-// TestProfilesGolden writes down every profile, category and action, and the
-// errors that are no verdict.
+// TestProfilesGolden lists the lines for every profile, category and action, and the errors
+// without a verdict.
 func TestProfilesGolden(t *testing.T) {
 	var b bytes.Buffer
 	for _, name := range Names() {
@@ -89,7 +88,7 @@ func TestProfilesGolden(t *testing.T) {
 		fmt.Fprintf(&b, "    size limit                %s\n", shown(p.SizeLimit()))
 		fmt.Fprintf(&b, "    clamd's error             %s\n", shown(p.ClamdError("/p", "Access denied. ERROR")))
 		fmt.Fprintf(&b, "    protocol error            %s\n", shown(p.ProtocolError("UNKNOWN COMMAND")))
-		fmt.Fprintf(&b, "    error of ours             %s\n", shown(p.Error("stream", "spool: no space left")))
+		fmt.Fprintf(&b, "    polyclam's error          %s\n", shown(p.Error("stream", "spool: no space left")))
 	}
 	testkit.Golden(t, "testdata/profiles.golden", b.Bytes())
 }

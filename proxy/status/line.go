@@ -16,27 +16,21 @@ const (
 	wordFound = "FOUND"
 	wordError = "ERROR"
 
-	// maxText is the most that may stand before ERROR; maxEngine the most of an
-	// engine's name in a line.
-	maxText   = 90
-	maxEngine = 32
-	// maxMatches bounds the lines of one object's ALLMATCHSCAN.
-	maxMatches = 1024
+	maxText    = 90   // bytes before ERROR
+	maxEngine  = 32   // bytes of an engine's name
+	maxMatches = 1024 // lines for one object of ALLMATCHSCAN
 )
 
-// Line is what the client is told of one verdict: the action picks the last
-// word, the category the text before it. The object is "stream", "fd[10]" or the
-// path as the client asked for it; it is never altered but as EscapeObjects says
-// (an empty one is "stream": no line goes without an identifier). Whatever
-// is in the verdict, the line is one record of at most MaxLine bytes (MaxPathLine
-// for a path) that the client reads as the action says.
+// Line returns the reply for one verdict. The action selects the last word, the category
+// the text before it. The object is "stream", "fd[10]" or the path as the client sent it.
+// Only EscapeObjects changes it, except that an empty one becomes "stream", because every
+// line has an identifier. Whatever the verdict contains, the line is one record of at most
+// MaxLine bytes (MaxPathLine for a path), which the client reads as the action says.
 //
-// The path alone can be too long. The whole line is sent then, as clamd does; for
-// a client with UnknownIsClean the connection is closed instead. An OK line is
-// always whole.
+// A path may be longer than that. Then the line is sent all the same, as clamd does, or the
+// connection is closed for a client with UnknownIsClean. An OK line is never cut.
 //
-// A verdict with an action or a category that does not exist is told as a
-// failure.
+// A verdict with an unknown action or category is a failure.
 func (p Profile) Line(object string, v policy.Verdict) Reply {
 	p = p.complete()
 	v = defined(v)
@@ -50,9 +44,9 @@ func (p Profile) Line(object string, v policy.Verdict) Reply {
 	return p.failed(object, tempfailText(v), p.detail(v))
 }
 
-// AllMatchLines is Line for ALLMATCHSCAN: a line for each of the winner's names,
-// repetitions kept as the engine gave them, as clamd 1.4.6 does. At most 1024
-// names are told. A reply that closes the connection comes alone.
+// AllMatchLines is Line for ALLMATCHSCAN. It returns a line for each of the winner's names,
+// 1024 at most, and keeps repetitions, as clamd 1.4.6 does. A reply that closes the
+// connection is the only one.
 func (p Profile) AllMatchLines(object string, v policy.Verdict) []Reply {
 	p = p.complete()
 	v = defined(v)
@@ -71,8 +65,8 @@ func (p Profile) AllMatchLines(object string, v policy.Verdict) []Reply {
 	return replies
 }
 
-// matchName is the name of one of several matches. What stands in a namespace
-// of its own keeps it, also beside a virus.
+// matchName is the name of one of several matches. A name keeps its namespace, even next to
+// a virus.
 func (p Profile) matchName(v policy.Verdict, raw string) string {
 	if encryptedName.MatchString(raw) && v.Category != backends.Virus {
 		return p.name(backends.Encrypted, raw, v.Detail)
@@ -83,17 +77,16 @@ func (p Profile) matchName(v policy.Verdict, raw string) string {
 	return p.name(v.Category, raw, raw+" "+v.Detail)
 }
 
-// Error is what the client is told when there is no verdict, for a reason of
-// ours that text says: in the listener's error style, with the text sanitised.
+// Error returns the reply for an object without a verdict, in the listener's error style.
+// text is polyclam's own reason; it is sanitised.
 func (p Profile) Error(object, text string) Reply {
 	return p.complete().failed(p.object(object), text, "")
 }
 
-// ClamdError is [Profile.Error] for an error in clamd's own words, which clients
-// know: in style error they are sent byte for byte. The words are a constant of
-// ours with its last word, such as "Access denied. ERROR" or "File path check
-// failure: No such file or directory. ERROR"; nothing of them comes from an
-// engine or a client. The object may be empty, as the path of "SCAN " is.
+// ClamdError is [Profile.Error] for an error in clamd's words, which clients know. In style
+// error they are sent byte for byte. words is a constant that includes the last word, such
+// as "Access denied. ERROR"; it must not come from an engine or a client. The object may be
+// empty, like the path of "SCAN ".
 func (p Profile) ClamdError(object, words string) Reply {
 	p = p.complete()
 	words = strings.TrimSuffix(words, " "+wordError)
@@ -110,12 +103,11 @@ func (p Profile) ClamdError(object, words string) Reply {
 	return Reply{Text: line}
 }
 
-// ProtocolError is what the client is told when its command itself is wrong or
-// came too late, in clamd's own words, such as "UNKNOWN COMMAND", "COMMAND READ
-// TIMED OUT" or "No file descriptor received. ERROR". clamd sends them without
-// an identifier, and in style error so do we, byte for byte. In the other
-// styles, and for a client that would take them for clean content, they are an
-// error like any other: the client may have been waiting for a verdict.
+// ProtocolError returns the reply to a command that is wrong or late, in clamd's words, such
+// as "UNKNOWN COMMAND", "COMMAND READ TIMED OUT" or "No file descriptor received. ERROR".
+// clamd sends them without an identifier, and so does style error, byte for byte. In the
+// other styles, and for a client that would take them for clean, they are an error like
+// any other: the client may be waiting for a verdict.
 func (p Profile) ProtocolError(words string) Reply {
 	p = p.complete()
 	if p.ErrorStyle != StyleError || p.UnknownIsClean {
@@ -124,9 +116,8 @@ func (p Profile) ProtocolError(words string) Reply {
 	return Reply{Text: words}
 }
 
-// SizeLimit is what the client is told of a stream over the limit: in style
-// error clamd's own bytes, without an identifier, which the Python and Java
-// libraries compare with. It is worded here for a stream, whatever was asked.
+// SizeLimit returns the reply to a stream over the limit. In style error it is clamd's, byte
+// for byte, without an identifier: the Python and Java libraries compare it.
 func (p Profile) SizeLimit() Reply {
 	p = p.complete()
 	switch p.ErrorStyle {
@@ -145,8 +136,8 @@ func (p Profile) SizeLimit() Reply {
 	return Reply{Text: words}
 }
 
-// Reserve returns a copy of p whose lines leave n bytes free, for the "12: " of a
-// session. Clients count it too.
+// Reserve returns a copy of p whose lines leave n bytes free for the "12: " of an IDSESSION,
+// which clients count too.
 func (p Profile) Reserve(n int) Profile {
 	p = p.complete()
 	p.MaxLine = max(p.MaxLine-n, 1)
@@ -154,7 +145,7 @@ func (p Profile) Reserve(n int) Profile {
 	return p
 }
 
-// object returns the name of an object as a line has it.
+// object returns an object's name as lines show it.
 func (p Profile) object(name string) string {
 	if p.EscapeObjects {
 		name = protocol.EscapeObject(name)
@@ -162,8 +153,7 @@ func (p Profile) object(name string) string {
 	return orElse(name, objectStream)
 }
 
-// defined makes a failure of a verdict that says nothing that exists, or that
-// wants a stop without a reason.
+// defined returns v, or a failure if the action or the category of v is unknown.
 func defined(v policy.Verdict) policy.Verdict {
 	if !v.Action.Valid() || !v.Category.Valid() {
 		v.Category = backends.SWErr
@@ -186,8 +176,8 @@ func (p Profile) okLine(object string, v policy.Verdict) Reply {
 	return Reply{Text: line}
 }
 
-// found makes a FOUND line. The detail goes first when the line is too long,
-// then the end of the name.
+// found returns a FOUND line. If that is too long, the detail is left out, and then the end
+// of the name.
 func (p Profile) found(object, name, detail string) Reply {
 	room := p.room(object, wordFound)
 	switch {
@@ -201,7 +191,7 @@ func (p Profile) found(object, name, detail string) Reply {
 	return Reply{Text: object + ": " + name + " " + wordFound}
 }
 
-// failed says in the profile's style that there is no answer.
+// failed returns an error in the profile's style.
 func (p Profile) failed(object, text, detail string) Reply {
 	switch p.ErrorStyle {
 	case StyleClose:
@@ -229,7 +219,7 @@ func (p Profile) overlong(object, text, word string) Reply {
 	return Reply{Text: object + ": " + text + " " + word}
 }
 
-// room is how many bytes may stand between "object: " and " WORD".
+// room is how many bytes fit between "object: " and " WORD".
 func (p Profile) room(object, word string) int {
 	return p.budget(object) - len(object) - len(": ") - len(" ") - len(word) - len("\n")
 }
@@ -245,8 +235,8 @@ func isPath(object string) bool {
 	return object != objectStream && !(strings.HasPrefix(object, "fd[") && strings.HasSuffix(object, "]"))
 }
 
-// detail is what the forms beyond plain add, in the shape of clamd's
-// ExtendedDetectionInfo: glued to the name, without a blank or a colon.
+// detail is what the extended forms add, in the form of clamd's ExtendedDetectionInfo: glued
+// to the name, without a blank or a colon.
 func (p Profile) detail(v policy.Verdict) string {
 	if p.Form == Plain {
 		return ""
@@ -254,8 +244,8 @@ func (p Profile) detail(v policy.Verdict) string {
 	return "(" + facts(v) + ")"
 }
 
-// facts is the triple and the engine. An engine's name is the site's choice
-// and can hold the words of replies.
+// facts is the triple (code, category, action) and the engine. The site chooses an engine's
+// name, so it may contain words that have a meaning in replies.
 func facts(v policy.Verdict) string {
 	s := fmt.Sprintf("code=%d/category=%s/action=%s", v.Code, v.Category, v.Action)
 	if e := engine(v.Engine); e != "" {
@@ -264,10 +254,10 @@ func facts(v policy.Verdict) string {
 	return s
 }
 
-func engine(name string) string { return head(breakWords(token(name)), maxEngine) }
+func engine(name string) string { return head(wordBreaker.Replace(token(name)), maxEngine) }
 
-// tempfailText is the text before ERROR. A failure beside a finding names both: the
-// client is put off because of the failure.
+// tempfailText is the text before ERROR. If there is a finding too, the text has both, and
+// the failure is why the client has to wait.
 func tempfailText(v policy.Verdict) string {
 	if v.Cause.Valid() && v.Cause.IsFailure() && !v.Category.IsFailure() {
 		return objectOf(v.Category) + ", " + failedEngine(v.ActionBy)
@@ -288,7 +278,7 @@ func tempfailText(v policy.Verdict) string {
 	return failedEngine(v.Engine)
 }
 
-// objectOf is what the object is, by the category of a finding.
+// objectOf describes an object by the category of a finding.
 func objectOf(c backends.Category) string {
 	switch c {
 	case backends.Virus:

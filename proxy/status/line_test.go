@@ -33,8 +33,8 @@ func expect(t *testing.T, got Reply, want string) {
 	}
 }
 
-// TestPasswordProtected is the request of 2003: Sophos Sweep exits 2 on a ZIP
-// with a password, which is no failure.
+// TestPasswordProtected is the request of 2003: Sophos Sweep exits with 2 on a ZIP with a
+// password, which is not a failure.
 func TestPasswordProtected(t *testing.T) {
 	sophos := policy.Report{Engine: "sophos", Required: true, Result: backends.Result{
 		Category: backends.Encrypted, Code: 2, Detail: "Password protected file foo.zip/foo.txt"}}
@@ -76,14 +76,14 @@ func TestNames(t *testing.T) {
 	}{
 		{"bare", virus("Eicar-Test-Signature"), "Eicar-Test-Signature"},
 		{"slash is kept", virus("Troj/Agent-ABC"), "Troj/Agent-ABC"},
-		{"all that is allowed", virus("aZ09._-/+{}#@!=~"), "aZ09._-/+{}#@!=~"},
+		{"all allowed characters", virus("aZ09._-/+{}#@!=~"), "aZ09._-/+{}#@!=~"},
 		{"colon", virus("HEUR:Trojan.Win32.Generic"), "HEUR.Trojan.Win32.Generic"},
 		{"blanks", virus(" EICAR test file\r\n"), "EICAR_test_file"},
-		{"all that is not", virus("a;,|()[]<>\"'`$\\%&*?^\x01\x7f\xe9z"), "a" + strings.Repeat("_", 22) + "z"},
-		{"the word inside", virus("NOTFOUND.FOUND"), "NOTFound.Found"},
-		{"clean at the beginning", virus("OK.Worm"), "Ok.Worm"},
-		{"clean within", virus("W32.OK"), "W32.OK"},
-		{"none", virus(), "Virus.Unnamed"},
+		{"forbidden characters", virus("a;,|()[]<>\"'`$\\%&*?^\x01\x7f\xe9z"), "a" + strings.Repeat("_", 22) + "z"},
+		{"FOUND inside", virus("NOTFOUND.FOUND"), "NOTFound.Found"},
+		{"OK at the start", virus("OK.Worm"), "Ok.Worm"},
+		{"OK inside", virus("W32.OK"), "W32.OK"},
+		{"no name", virus(), "Virus.Unnamed"},
 		{"empty", virus("", "B"), "Virus.Unnamed"},
 		{"blank", virus(" \t"), "Virus.Unnamed"},
 		{"the first of many", virus("A", "B"), "A"},
@@ -97,7 +97,7 @@ func TestNames(t *testing.T) {
 		{"encrypted by detail", quarantined(backends.Encrypted, "Password protected file a.7z/b.zip"), "Heuristics.Encrypted.7Zip"},
 		{"encrypted by a word of the name", quarantined(backends.Encrypted, "", "Password-protected PDF"), "Heuristics.Encrypted.PDF"},
 		{"encrypted office", quarantined(backends.Encrypted, "REPORT.XLSX is password-protected"), "Heuristics.Encrypted.OLE2"},
-		{"encrypted, a word that only looks like it", quarantined(backends.Encrypted, "unzipped rarely"), "Heuristics.Encrypted.Archive"},
+		{"encrypted, only similar words", quarantined(backends.Encrypted, "unzipped rarely"), "Heuristics.Encrypted.Archive"},
 		{"partial by name", quarantined(backends.Partial, "", "Heuristics.Limits.Exceeded.MaxFiles"), "Heuristics.Limits.Exceeded.MaxFiles"},
 		{"partial by another name", quarantined(backends.Partial, "", "Container size violation"), "Heuristics.Limits.Exceeded.Incomplete"},
 		{"partial", quarantined(backends.Partial, "corrupt"), "Heuristics.Limits.Exceeded.Incomplete"},
@@ -116,7 +116,7 @@ func TestLineForms(t *testing.T) {
 	encrypted := policy.Verdict{Code: 2, Category: backends.Encrypted, Action: policy.OK, Engine: "sophos"}
 	timeout := policy.Verdict{Code: 999, Category: backends.Interrupted, Action: policy.Tempfail, Engine: "sophos"}
 	clean := policy.Verdict{Category: backends.OK, Action: policy.OK, Engine: "clamav"}
-	nobody := policy.Default().Merge(nil)
+	noReport := policy.Default().Merge(nil)
 	long := virus(strings.Repeat("n", 59))
 	broken := func(code, engine int) policy.Verdict {
 		return policy.Verdict{Code: code, Category: backends.SWErr, Action: policy.Tempfail, Engine: strings.Repeat("e", engine)}
@@ -128,19 +128,19 @@ func TestLineForms(t *testing.T) {
 	}{
 		{Extended, virus("NAME"), "NAME(code=3/category=virus/action=quarantine/engine=sophos) FOUND"},
 		{Extended, timeout, "sophos scan failed (code=999/category=interrupted/action=tempfail/engine=sophos) ERROR"},
-		{Extended, nobody, "Scan failed (code=999/category=swerr/action=tempfail) ERROR"},
+		{Extended, noReport, "Scan failed (code=999/category=swerr/action=tempfail) ERROR"},
 		{Extended, encrypted, "OK"},
 		{Extended, clean, "OK"},
-		{Extended, long, strings.Repeat("n", 59) + " FOUND"}, // 59 and 55 are one too many
+		{Extended, long, strings.Repeat("n", 59) + " FOUND"}, // one byte too long with the detail
 		{Extended, virus(strings.Repeat("n", 58)), strings.Repeat("n", 58) + "(code=3/category=virus/action=quarantine/engine=sophos) FOUND"},
-		// 113 bytes between "stream: " and " ERROR" are all there is.
+		// There is room for 113 bytes between "stream: " and " ERROR".
 		{Extended, broken(99, 26), strings.Repeat("e", 26) + " scan failed (code=99/category=swerr/action=tempfail/engine=" + strings.Repeat("e", 26) + ") ERROR"},
 		{Extended, broken(999, 26), strings.Repeat("e", 26) + " scan failed ERROR"},
 		{Annotated, encrypted, "code=2/category=encrypted/action=ok/engine=sophos OK"},
 		{Annotated, clean, "OK"},
 		{Annotated, virus("NAME"), "NAME(code=3/category=virus/action=quarantine/engine=sophos) FOUND"},
 		{Plain, encrypted, "OK"},
-		{Plain, nobody, "Scan failed ERROR"},
+		{Plain, noReport, "Scan failed ERROR"},
 		{Plain, policy.Verdict{}, "Scan failed ERROR"},
 		{Plain, policy.Verdict{Action: policy.OK}, "Scan failed ERROR"},
 		{Plain, policy.Verdict{Action: policy.OK, Category: "clean"}, "Scan failed ERROR"},
@@ -169,7 +169,7 @@ func TestLinePaths(t *testing.T) {
 	generic, mimedefang := lookup(t, "generic"), lookup(t, "mimedefang")
 	path := func(n int) string { return "/" + strings.Repeat("p", n-1) }
 	name := strings.Repeat("n", 300)
-	// 256 bytes less ": ", " FOUND" and the newline leave 247 for path and name.
+	// ": ", " FOUND" and the newline leave 247 of 256 bytes for path and name.
 	expect(t, generic.Line(path(40), virus(name)), path(40)+": "+name[:207]+" FOUND")
 	expect(t, generic.Line(path(246), virus(name)), path(246)+": n FOUND")
 	expect(t, mimedefang.Line(path(246), virus(name)), path(246)+": n FOUND")
@@ -199,7 +199,7 @@ func TestReserve(t *testing.T) {
 		t.Error("the profile itself was changed")
 	}
 	if r := p.Reserve(128).Line("stream", virus(name)); r.Text != "stream: n FOUND" {
-		t.Errorf("with nothing left: %+v", r)
+		t.Errorf("with no room left: %+v", r)
 	}
 }
 
@@ -220,7 +220,7 @@ func TestAllMatchLines(t *testing.T) {
 		many[i] = "N"
 	}
 	if got := len(lookup(t, "generic").AllMatchLines("/p", virus(many...))); got != 1024 {
-		t.Errorf("%d lines of 5000 names", got)
+		t.Errorf("%d lines for 5000 names, want 1024", got)
 	}
 	long := "/" + strings.Repeat("p", 300)
 	cases := []struct {

@@ -9,25 +9,24 @@ import (
 	"polyclam/proxy/policy"
 )
 
-// Names that are ours, for what no engine gave a name to.
+// polyclam's names for findings without one.
 const (
 	nameVirus      = "Virus.Unnamed"
 	nameSuspicious = "Heuristics.Suspicious"
 	namePartial    = "Heuristics.Limits.Exceeded.Incomplete"
 	nameScanFailed = "Heuristics.Scan.Failed"
-	// rspamd makes its symbol _FAIL of this one, without trying again.
+	// rspamd turns this one into its symbol _FAIL, and does not retry.
 	nameLimitsFailed = "Heuristics.Limits.Exceeded.ScanFailed"
 	nameStreamLimit  = "Heuristics.Limits.Exceeded.StreamMaxLength"
 )
 
-// maxRaw is how much of a raw name, text or detail is looked at. It is well over
+// maxRaw is how many bytes of a raw name, text or detail are examined. It is well over
 // every line budget.
 const maxRaw = 2048
 
-// name is the token that tells of category c, for the raw name an engine gave,
-// which may be empty. It is never empty. The engine's own name is kept but for
-// what would break a client; categories that clients know by a namespace are
-// brought into it.
+// name returns the name for category c as one token, never empty. raw is the engine's name,
+// or empty. It is kept except for characters that would break a client. Names of categories
+// that clients recognise by a namespace are moved into it.
 func (p Profile) name(c backends.Category, raw, detail string) string {
 	switch c {
 	case backends.Virus:
@@ -52,7 +51,7 @@ func (p Profile) verdictName(v policy.Verdict) string {
 		raw = v.Names[0]
 	}
 	detail := v.Detail
-	if v.Container != "" { // the last resort
+	if v.Container != "" { // comes last, so it decides only if nothing else does
 		detail = head(detail, maxRaw-len(v.Container)-1) + " " + v.Container
 	}
 	in := map[backends.Category]*regexp.Regexp{backends.Encrypted: encryptedName, backends.Partial: limitsName}[v.Category]
@@ -64,7 +63,7 @@ func (p Profile) verdictName(v policy.Verdict) string {
 			return p.name(v.Category, n, detail)
 		}
 	}
-	// Of an engine's own words any may say what kind of container it was.
+	// Any word of the engine may name the kind of container.
 	words := strings.Join(v.Names[:min(len(v.Names), 16)], " ")
 	return p.name(v.Category, "", head(words, maxRaw/2)+" "+detail)
 }
@@ -75,8 +74,8 @@ var (
 	limitsName    = regexp.MustCompile(`^Heuristics\.Limits\.Exceeded(?:\.|$)`)
 )
 
-// encryptedKinds are the words by which engines and file names tell what is
-// encrypted, and the kind as libclamav names it.
+// encryptedKinds maps words of engines and file names to libclamav's name for what is
+// encrypted.
 var encryptedKinds = map[string]string{
 	"zip": "Zip", "zipx": "Zip", "jar": "Zip",
 	"rar": "RAR",
@@ -90,9 +89,9 @@ var encryptedKinds = map[string]string{
 	"ppt": "OLE2", "pptx": "OLE2", "pptm": "OLE2",
 }
 
-// encryptedKind is the last part of the name of encrypted content: the engine's
-// own if its name has one, else derived from its words, else Archive. The first
-// word that says something counts: engines name the outer container first.
+// encryptedKind is the last part of the name of an encrypted object: the engine's own, or
+// derived from its words, or Archive. The first known word counts, because engines name the
+// outer container first.
 func encryptedKind(raw, detail string) string {
 	if m := encryptedName.FindStringSubmatch(raw); m != nil {
 		if kind := token(m[1]); kind != "" {
@@ -110,13 +109,13 @@ func encryptedKind(raw, detail string) string {
 	return "Archive"
 }
 
-// token makes one token of a raw name that every known client takes for a name.
-// It is empty if there is nothing to make one of.
+// token turns a raw name into one token that every known client accepts as a name. It is
+// empty if raw is.
 //
-// A colon becomes a dot (Kaspersky's "HEUR:Trojan" ends the name for many
-// clients), all else outside of the alphabet an underscore. c-icap and node's
-// clamscan cut a line at the first FOUND, Haraka, File::Scan::ClamAV and c-icap
-// take for clean what begins with OK, so that both are broken.
+// A colon becomes a dot, because many clients end the name at a colon (Kaspersky has
+// "HEUR:Trojan"); any other character outside the alphabet becomes an underscore. FOUND
+// and a leading OK change case: c-icap and node's clamscan cut a line at the first FOUND,
+// and Haraka, File::Scan::ClamAV and c-icap take for clean what starts with OK.
 func token(raw string) string {
 	raw = strings.Trim(head(raw, maxRaw), " \t\r\n\v\f\x00")
 	b := []byte(raw)
@@ -143,14 +142,13 @@ func inToken(c byte) bool {
 	return strings.IndexByte("._-/+{}#@!=~", c) >= 0
 }
 
-// magic are the words in an error that make some client do something else than
-// reporting an error: accept the mail (Haraka at "size limit exceeded"), ask
-// another scanner (MIMEDefang), ignore it (MailScanner) or soften it
-// (clamonacc).
+// magic matches the words in an error that make some clients not report an error: Haraka
+// accepts the mail at "size limit exceeded", MIMEDefang asks another scanner, MailScanner
+// ignores the error, clamonacc weakens it.
 var magic = regexp.MustCompile(`(?i)size limit|module failure|not supported data format|access denied|no such file or directory|can't open file|can't access file|permission denied|read timed out|unknown command|command unavailable`)
 
-// errorText makes of text what may stand before ERROR: at least one word, no
-// colon, nothing that reads as another reply. It is at most max bytes.
+// errorText turns text into what may precede ERROR: at least one word, no colon, nothing
+// that reads like another reply, and at most limit bytes.
 func errorText(text string, limit int) string {
 	b := []byte(head(text, maxRaw))
 	for i, c := range b {
@@ -165,18 +163,16 @@ func errorText(text string, limit int) string {
 	}
 	s := strings.Join(strings.Fields(string(b)), " ")
 	s = magic.ReplaceAllStringFunc(s, func(m string) string { return strings.ReplaceAll(m, " ", "-") })
-	s = breakWords(s)
+	s = wordBreaker.Replace(s)
 	s = strings.TrimRight(head(s, limit), " ")
 	return orElse(s, head("Scan failed", limit))
 }
 
-// breakWords breaks the last words of replies, which some clients look for
-// anywhere in a line.
+// wordBreaker changes the last words of replies, which some clients look for anywhere in a
+// line.
 var wordBreaker = strings.NewReplacer("FOUND", "Found", "ERROR", "Error", "OK", "Ok")
 
-func breakWords(s string) string { return wordBreaker.Replace(s) }
-
-// head is the first n bytes of s.
+// head returns the first n bytes of s.
 func head(s string, n int) string { return s[:min(len(s), max(n, 0))] }
 
 func orElse(s, other string) string {

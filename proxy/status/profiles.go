@@ -13,50 +13,50 @@ import (
 	"polyclam/proxy/policy"
 )
 
-// The budgets of all presets, in bytes of a line with its terminator.
+// The line lengths of all presets, in bytes with the terminator.
 const (
-	// clamav-milter reads into char[128] and calls more an overlong reply.
+	// clamav-milter reads into char[128], and rejects longer replies.
 	defaultMaxLine = 128
-	// MIMEDefang reads once, 256 bytes.
+	// MIMEDefang reads only once, 256 bytes.
 	defaultMaxPathLine = 256
-	// Below this no name of a use fits beside the object and the last word.
+	// In shorter lines no useful name fits between the object and the last word.
 	minMaxLine = 64
 	// Exim, c-icap and squidclamav read 1023 bytes.
 	maxMaxLine = 1023
 )
 
-// The prefixes of the names of encrypted content.
+// The prefixes of names of encrypted objects.
 const (
 	prefixEncrypted    = "Heuristics.Encrypted." // ClamAV since 0.101
 	prefixEncryptedOld = "Encrypted."            // before
 )
 
-// Answers within this come before clamav-milter, Exim and MIMEDefang's multiplexor
-// give up, after 120 s each.
+// defaultAnswerWithin is less than the 120 s after which clamav-milter, Exim and
+// MIMEDefang's multiplexor give up.
 const defaultAnswerWithin = 110 * time.Second
 
-// A kind of client has a profile, and a reason for it.
+// A kind is a kind of client: its profile, and the reason for it.
 type kind struct {
 	profile Profile
-	about   string // one paragraph for the admin
+	about   string // a paragraph for the operator
 	found   string // what the client does with FOUND
 }
 
-// presets are the profiles by the name of the client.
+// presets are the kinds of clients by name.
 var presets = map[string]kind{
 	"generic": {
-		about: "Any client of clamd: the lines are those of clamd, and fit into the smallest buffer that is known.",
-		found: "it does what it does with a virus: most clients refuse the mail or file, some discard it",
+		about: "Any client of clamd: the lines are clamd's, and fit into the smallest known buffer.",
+		found: "it does the same as for a virus: most clients refuse the mail or file, some discard it",
 	},
 	"mimedefang": {
 		profile: Profile{WorstFirst: true, UnknownIsClean: true},
-		about: "MIMEDefang's own clamd routines send SCAN of a directory and read once, 256 bytes: the worst line comes first. " +
-			"What is neither \": TEXT FOUND\" nor \": TEXT ERROR\" is clean mail to it, a cut line and clamd's errors without an identifier included, " +
-			"so that none of these is sent; an ERROR line or a closed connection becomes a tempfail.",
-		found: "the filter that Debian installs accepts the mail and discards it, and neither sender nor recipient learns of it",
+		about: "MIMEDefang's own clamd routines send SCAN with a directory and read only once, 256 bytes, so the worst line comes first. " +
+			"It takes everything but \": TEXT FOUND\" and \": TEXT ERROR\" for clean mail, even a cut line or clamd's errors without an identifier, " +
+			"so none of these are sent. An ERROR line or a closed connection becomes a tempfail.",
+		found: "the filter that Debian installs accepts the mail and discards it, and neither sender nor recipient is notified",
 	},
 	"amavis": {
-		about: "amavis reads to the end of the connection; ERROR makes the scanner fail, and the mail waits if $virus_scanners_failure_is_fatal is set.",
+		about: "amavis reads to the end of the connection. ERROR makes the scanner fail, and the mail waits if $virus_scanners_failure_is_fatal is set.",
 		found: "amavis quarantines the mail as infected, and discards it if $final_virus_destiny is D_DISCARD, the default",
 	},
 	"rspamd": {
@@ -67,49 +67,49 @@ var presets = map[string]kind{
 				backends.Partial:   policy.Quarantine,
 			},
 		},
-		about: "rspamd compares with \"stream: OK\" and looks for a name; any ERROR line raises in its Lua code, leaves no symbol, and the mail passes. " +
-			"FOUND with Heuristics.Encrypted or Heuristics.Limits.Exceeded is a report there (_ENCRYPTED, _FAIL), not a refusal: what could not be " +
-			"scanned, encrypted and partial are told that way. A closed connection becomes _FAIL too, but has rspamd try again, three times in all. " +
-			"It waits 5 seconds unless its timeout is raised, and after the 8 of its task_timeout the mail passes: raise all three together.",
+		about: "rspamd compares the reply with \"stream: OK\" and looks for a name. Any ERROR line raises an error in its Lua code and leaves no symbol, so the mail passes. " +
+			"FOUND with Heuristics.Encrypted or Heuristics.Limits.Exceeded is a report there (_ENCRYPTED, _FAIL), not a refusal, so encrypted, partial and " +
+			"failed scans are answered that way. A closed connection becomes _FAIL too, but makes rspamd retry, three attempts in all. " +
+			"It waits 5 seconds unless its timeout is raised, and after the 8 seconds of its task_timeout the mail passes: raise all three together.",
 		found: "rspamd adds a symbol of its own for it, and refuses the mail only where antivirus.conf has action = \"reject\"",
 	},
 	"exim": {
-		about: "Exim reads once, 1024 bytes, waits two minutes, and defers on ERROR and on anything it cannot parse.",
+		about: "Exim reads only once, 1024 bytes, waits two minutes, and defers on ERROR and on anything that it cannot parse.",
 		found: "Exim refuses the mail, if the ACL denies all malware as it usually does",
 	},
 	"haraka": {
 		profile: Profile{EncryptedPrefix: prefixEncryptedOld, LimitIsClean: true, AnswerWithin: 25 * time.Second},
-		about: "Haraka's plugin has a switch for names in \"Encrypted.\" (reject.Encrypted), but takes \"Heuristics.Encrypted.\" for a virus. " +
-			"It waits 30 seconds, tries the next host on ERROR, then answers DENYSOFT; but it accepts a mail on clamd's words " +
-			"\"size limit exceeded\", so that a stream over the limit is told in others.",
+		about: "Haraka's plugin has a switch for names that start with \"Encrypted.\" (reject.Encrypted), but takes \"Heuristics.Encrypted.\" for a virus. " +
+			"It waits 30 seconds, tries the next host on ERROR, then answers DENYSOFT. But it accepts a mail at clamd's words " +
+			"\"size limit exceeded\", so a stream over the limit gets other words.",
 		found: "Haraka refuses the mail; encrypted objects pass, with a header, if clamd.ini has reject.Encrypted=false",
 	},
 	"milter": {
-		about: "clamav-milter reads a line of 128 bytes; what it cannot parse, and ERROR, is its OnFail.",
-		found: "clamav-milter does what OnInfected says: Quarantine, the default, holds the mail in the queue, Reject refuses it, Blackhole discards it",
+		about: "clamav-milter reads a line of 128 bytes. ERROR, and whatever it cannot parse, is its OnFail.",
+		found: "clamav-milter follows OnInfected: Quarantine, the default, holds the mail in the queue, Reject refuses it, Blackhole discards it",
 	},
 	"http-gateway": {
 		profile: Profile{ErrorStyle: StyleFound, AnswerWithin: 25 * time.Second},
-		about: "squidclamav, clammit, James and ruby's safe? pass what is not FOUND, ERROR and a closed connection included: " +
-			"content that could not be scanned is told as a finding. Uploads have people waiting, and proxies in between that give up after 30 seconds; James after 5.",
+		about: "squidclamav, clammit, James and ruby's safe? pass everything but FOUND, even ERROR and a closed connection, " +
+			"so an object that could not be scanned is answered with FOUND. Uploads have users waiting, and proxies in between that give up after 30 seconds; James gives up after 5.",
 		found: "the gateway blocks the download or upload as infected",
 	},
 }
 
-// intolerant says why a client must not get annotated OK lines. A client that is
-// neither here nor in tolerant is not known.
+// intolerant says why a client must not get annotated OK lines. A client that is neither
+// here nor in tolerant was never tried.
 var intolerant = map[string]string{
 	"milter":       "clamav-milter defers all mail whose OK line is not bare",
-	"rspamd":       `rspamd compares with "stream: OK"; anything else leaves no symbol, and mail passes unscanned`,
-	"haraka":       `Haraka wants "stream: OK" at the beginning of the line and answers DENYSOFT otherwise`,
-	"http-gateway": "c-icap, Nextcloud, appwrite and node clamscan do not take an annotated line for OK",
+	"rspamd":       `rspamd compares the reply with "stream: OK"; anything else leaves no symbol, and mail passes unscanned`,
+	"haraka":       `Haraka expects "stream: OK" at the start of the line and answers DENYSOFT otherwise`,
+	"http-gateway": "c-icap, Nextcloud, appwrite and node clamscan do not accept an annotated line as OK",
 }
 
-// tolerant are the clients that were run with annotated OK lines.
+// tolerant are the clients that were tried with annotated OK lines.
 var tolerant = []string{"generic", "mimedefang", "amavis", "exim"}
 
-// Lookup returns the preset of a client, false if there is none of that name.
-// The caller owns it.
+// Lookup returns the preset of a client, or false if there is none of that name. The caller
+// owns it.
 func Lookup(client string) (Profile, bool) {
 	k, ok := presets[client]
 	if !ok {
@@ -121,19 +121,18 @@ func Lookup(client string) (Profile, bool) {
 	return p.complete(), true
 }
 
-// About returns a paragraph on why the preset of a client is as it is; empty if
-// there is none of that name.
+// About returns a paragraph that explains the preset of a client; empty if there is none of
+// that name.
 func About(client string) string { return presets[client].about }
 
-// OnFound returns what a client does with FOUND, in a clause; empty if there is no
-// preset of that name. It is the same for a virus and for everything else that the
-// policy answers with FOUND.
+// OnFound returns a clause about what a client does with FOUND, for a virus or anything else;
+// empty if there is no preset of that name.
 func OnFound(client string) string { return presets[client].found }
 
 // Names returns the names of all presets, sorted.
 func Names() []string { return slices.Sorted(maps.Keys(presets)) }
 
-// complete fills in what is empty, so that the zero Profile is the generic one.
+// complete sets empty fields to their defaults, so the zero Profile is the generic one.
 func (p Profile) complete() Profile {
 	if p.Form == "" {
 		p.Form = Plain
@@ -156,10 +155,9 @@ func (p Profile) complete() Profile {
 	return p
 }
 
-// Validate reports everything that is wrong with p, each problem with what would
-// be right, joined by errors.Join. What is empty stands for its default. The
-// actions are checked as words only: what they amount to is for the policy they
-// become part of.
+// Validate returns all problems of p, each with its remedy, joined by errors.Join. Empty
+// fields have their defaults. It checks only the names of actions; whether they are safe
+// depends on the policy that they become part of.
 func (p Profile) Validate() error {
 	p = p.complete()
 	var errs []error

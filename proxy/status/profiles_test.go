@@ -26,7 +26,7 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%s: %v", n, err)
 		}
 		if About(n) == "" || OnFound(n) == "" {
-			t.Errorf("%s: why the preset is as it is: %q, what the client does with FOUND: %q", n, About(n), OnFound(n))
+			t.Errorf("%s: about %q, on FOUND %q", n, About(n), OnFound(n))
 		}
 	}
 	if p, ok := Lookup("sendmail"); ok || p.Client != "" {
@@ -67,8 +67,8 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-// TestPresetsFitTheirClients: a client on a listener of its own never passes what
-// is to be stopped, errors without a verdict included.
+// TestPresetsFitTheirClients checks that a client with its own preset never passes an object
+// that is to be stopped, even on an error without a verdict.
 func TestPresetsFitTheirClients(t *testing.T) {
 	for _, c := range clients {
 		name, ok := preset[c.name]
@@ -109,7 +109,7 @@ func TestProfileValidate(t *testing.T) {
 		{"annotated rspamd", "rspamd", func(p *Profile) { p.Form = Annotated }, "mail passes unscanned"},
 		{"annotated haraka", "haraka", func(p *Profile) { p.Form = Annotated }, "DENYSOFT"},
 		{"annotated http-gateway", "http-gateway", func(p *Profile) { p.Form = Annotated }, "c-icap"},
-		{"extended anywhere", "rspamd", func(p *Profile) { p.Form = Extended }, ""},
+		{"extended rspamd", "rspamd", func(p *Profile) { p.Form = Extended }, ""},
 		{"rspamd with errors", "rspamd", func(p *Profile) { p.ErrorStyle = StyleError }, `mail passes on every ERROR line; want "close" or "limits"`},
 		{"rspamd with the default style", "rspamd", func(p *Profile) { p.ErrorStyle = "" }, "mail passes on every ERROR line"},
 		{"rspamd with limits", "rspamd", func(p *Profile) { p.ErrorStyle = StyleLimits }, ""},
@@ -137,6 +137,6 @@ func TestProfileValidate(t *testing.T) {
 	}
 	two := Profile{Client: "x", Form: "y"}
 	if err := two.Validate(); err == nil || strings.Count(err.Error(), "\n") != 1 {
-		t.Errorf("not all problems at once: %v", err)
+		t.Errorf("not all problems are reported: %v", err)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"polyclam/proxy/policy"
 )
 
-// The rules that every line obeys, written down a second time, from what the
-// clients were seen to bear rather than from the code under test.
+// The rules that every line obeys. They come from what clients were seen to accept, not
+// from the code under test.
 
 const (
 	tokenRE  = `[A-Za-z0-9._/+{}#@!=~-]+`
@@ -31,8 +31,8 @@ var magicPhrases = []string{
 	"unknown command", "command unavailable",
 }
 
-// effective is the action and category a verdict is told as: what does not exist
-// is a failure.
+// effective returns the action and category with which a verdict is answered: unknown ones
+// are a failure.
 func effective(v policy.Verdict) (policy.Action, backends.Category) {
 	switch {
 	case v.Action.Valid() && v.Category.Valid():
@@ -43,7 +43,7 @@ func effective(v policy.Verdict) (policy.Action, backends.Category) {
 	return policy.Tempfail, backends.SWErr
 }
 
-// broken returns what a reply breaks of the rules for a verdict, "" if nothing.
+// broken returns the rule that a reply breaks; empty: none.
 func broken(p Profile, object string, v policy.Verdict, r Reply) string {
 	action, category := effective(v)
 	if object == "" {
@@ -54,7 +54,7 @@ func broken(p Profile, object string, v policy.Verdict, r Reply) string {
 	if path {
 		limit = 256
 	}
-	// The shortest line that says anything: "object: x FOUND" and a terminator.
+	// The shortest useful line: "object: x FOUND" and a terminator.
 	fits := len(object)+2+1+6+1 <= limit
 	if r.Close {
 		closes := action == policy.Tempfail && p.ErrorStyle == StyleClose
@@ -66,7 +66,7 @@ func broken(p Profile, object string, v policy.Verdict, r Reply) string {
 	}
 	rest, ok := strings.CutPrefix(r.Text, object+": ")
 	if !ok {
-		return "does not begin with the object"
+		return "does not start with the object"
 	}
 	for _, c := range []byte(rest) {
 		if c < 0x20 || c > 0x7e {
@@ -117,12 +117,12 @@ func brokenFound(p Profile, rest string) string {
 	case !ok:
 		return "does not end in FOUND"
 	case !want.MatchString(name):
-		// The detail must be whole or not be there at all.
+		// The detail must be complete or missing.
 		return "has no name of one token"
 	case strings.Contains(name, "FOUND"):
 		return "has FOUND in the name"
 	case strings.HasPrefix(name, "OK"):
-		return "begins like a clean line"
+		return "starts like a clean line"
 	}
 	return ""
 }
@@ -156,10 +156,9 @@ func brokenError(p Profile, rest string) string {
 	return ""
 }
 
-// misread returns which client reads a reply otherwise than the verdict's action
-// says, "" if none. Errors may be read as infected. Clients that let every ERROR
-// pass are not asked about one: that their own presets send none is
-// TestPresetsFitTheirClients' to see.
+// misread returns the client that does not read a reply as the verdict's action says; empty:
+// none. Errors may be read as infected. Clients that let every ERROR pass are left out
+// for errors: TestPresetsFitTheirClients checks that their presets send none.
 func misread(p Profile, object string, v policy.Verdict, r Reply) string {
 	if r.Close {
 		return ""
@@ -172,7 +171,7 @@ func misread(p Profile, object string, v policy.Verdict, r Reply) string {
 			continue
 		}
 		if c.name == "MIMEDefang" && len(r.Text)+1 > 256 && !p.UnknownIsClean {
-			continue // it has a profile of its own for this
+			continue // its own profile prevents this
 		}
 		got := c.read(r.Text)
 		want := readInfected

@@ -67,6 +67,7 @@ var rules = map[string][]string{
 	"protocol/extended":                             {"protocol/internal/escape"},
 	"protocol/internal/escape":                      {},
 	"proxy":                                         {"backends", "github.com/rs/zerolog", "golang.org/x/sys/unix", "protocol", "protocol/dataport", "protocol/extended", "proxy/*"},
+	"proxy/budget":                                  {"proxy/client"},
 	"proxy/client":                                  {"golang.org/x/sys/unix"},
 	"proxy/files":                                   {"golang.org/x/sys/unix", "proxy/client"},
 	"proxy/policy":                                  {"backends"},

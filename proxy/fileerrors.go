@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"unicode"
 	"unicode/utf8"
@@ -15,22 +13,20 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// absolute is the path that a client named: clamd's working directory as a daemon is /.
-func absolute(path string) string {
-	if path != "" && !filepath.IsAbs(path) {
-		return "/" + path
-	}
-	return path
-}
+// Words for scans that ended early.
+const (
+	timedOut    = "Exceeded time limit ERROR"
+	interrupted = "Scan interrupted ERROR"
+)
 
-// openError words why an object could not be opened, as clamd 1.4.6 does.
-func openError(err error) string {
+// pathError returns clamd 1.4.6's words for why a path could not be scanned.
+func pathError(err error) string {
 	var open *files.OpenError
 	var stuck *files.StuckError
 	var errno syscall.Errno
 	switch {
 	case errors.As(err, &stuck):
-		return stuckWords(err)
+		return stuckError(err)
 	case errors.Is(err, files.ErrOutside):
 		return "Access denied. ERROR"
 	case errors.Is(err, files.ErrSpecial):
@@ -49,32 +45,30 @@ func openError(err error) string {
 	return "File path check failure: Input/output error. ERROR"
 }
 
-// stuckWords words that a file system did not answer in time.
-func stuckWords(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "Exceeded time limit ERROR"
+// descriptorError returns clamd's words for why a descriptor could not be scanned.
+func descriptorError(err error) string {
+	var stuck *files.StuckError
+	switch {
+	case errors.As(err, &stuck):
+		return stuckError(err)
+	case errors.Is(err, spool.ErrQuota), errors.Is(err, spool.ErrStorage):
+		return "Error writing to temporary file ERROR"
 	}
-	return "Scan interrupted ERROR"
+	return "Can't read file ERROR"
 }
 
-// strerror is the C library's text of errno, which differs from Go's in its first
-// letter.
+// stuckError returns the words for a file system that did not answer in time.
+func stuckError(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return timedOut
+	}
+	return interrupted
+}
+
+// strerror is the C library's text of errno, which starts with a capital letter where
+// Go's does not.
 func strerror(errno syscall.Errno) string {
 	text := errno.Error()
 	first, n := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(first)) + text[n:]
-}
-
-// trimPath makes of the path of a command the two forms that replies echo: the OK
-// line keeps leading slashes as sent, every other line has one; trailing slashes are
-// gone from both.
-func trimPath(path string) (okPath, other string) {
-	for len(path) > 1 && strings.HasSuffix(path, "/") {
-		path = path[:len(path)-1]
-	}
-	other = path
-	for strings.HasPrefix(other, "//") {
-		other = other[1:]
-	}
-	return path, other
 }

@@ -1,0 +1,130 @@
+package budget
+
+import (
+	"context"
+	"sync"
+
+	"polyclam/proxy/client"
+)
+
+// Descriptors shares file descriptors between clients. It is safe for concurrent use.
+//
+// A request for several descriptors gets all of them together and holds none while it
+// waits, so two requests never wait for each other.
+type Descriptors struct {
+	limit func() Limit
+	mu    sync.Mutex
+	queue queue
+}
+
+// NewDescriptors returns a budget that asks limit how much there is whenever it needs
+// to know.
+func NewDescriptors(limit func() Limit) *Descriptors { return &Descriptors{limit: limit} }
+
+// A Grant is a request for descriptors, granted or waiting.
+type Grant struct {
+	from    *Descriptors
+	request request
+	ready   chan struct{}
+}
+
+// Ask requests n descriptors for client k. The caller releases the grant, even if it
+// does not wait for it.
+func (d *Descriptors) Ask(k client.Key, n int) *Grant {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g := &Grant{from: d, ready: make(chan struct{})}
+	g.request = request{key: k, n: int64(n), grant: func() { close(g.ready) }}
+	d.queue.add(&g.request)
+	d.serve()
+	return g
+}
+
+// Ready is closed once the descriptors are granted.
+func (g *Grant) Ready() <-chan struct{} { return g.ready }
+
+// Release returns the descriptors, or withdraws the request.
+func (g *Grant) Release() {
+	d := g.from
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if g.request.place == nil {
+		d.queue.held.Give(g.request.key, g.request.n)
+	} else {
+		d.queue.remove(&g.request)
+	}
+	d.serve()
+}
+
+// serve grants what can be granted now. The caller holds mu.
+func (d *Descriptors) serve() {
+	limit := d.limit()
+	d.queue.serve(func(r *request) bool {
+		// After a reload there may be less than an older walk asked for. It is served
+		// once nothing else is held.
+		return d.queue.held.Take(r.key, r.n, max(limit.Total, r.n), limit.Share)
+	})
+}
+
+// Take waits for n descriptors for client k, and returns a function that returns them.
+// It returns nil if ctx ends first.
+func (d *Descriptors) Take(ctx context.Context, k client.Key, n int) (release func()) {
+	g := d.Ask(k, n)
+	select {
+	case <-g.Ready():
+		return g.Release
+	case <-ctx.Done():
+		g.Release()
+		return nil
+	}
+}
+
+// Usage is how much of a budget is held, and how many requests wait for some.
+type Usage struct {
+	Held    int64
+	Waiting int
+}
+
+// Usage returns the current usage.
+func (d *Descriptors) Usage() Usage {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return Usage{Held: d.queue.held.Sum(), Waiting: d.queue.len()}
+}
+
+// An Allowance is the descriptors of one session: one that always belongs to its
+// connection, and more from the common budget.
+type Allowance struct {
+	common *Descriptors
+	key    client.Key
+	own    chan struct{} // holds a token while the connection's own descriptor is free
+}
+
+// NewAllowance returns the allowance of a session of client k.
+func NewAllowance(common *Descriptors, k client.Key) *Allowance {
+	a := &Allowance{common: common, key: k, own: make(chan struct{}, 1)}
+	a.own <- struct{}{}
+	return a
+}
+
+// Take waits for one descriptor, and returns a function that returns it. It returns nil
+// if ctx ends first.
+func (a *Allowance) Take(ctx context.Context) (release func()) {
+	returnOwn := func() { a.own <- struct{}{} }
+	select {
+	case <-a.own:
+		return returnOwn
+	default:
+	}
+	g := a.common.Ask(a.key, 1)
+	select {
+	case <-g.Ready():
+		return g.Release
+	case <-a.own:
+		g.Release()
+		return returnOwn
+	case <-ctx.Done():
+		g.Release()
+		return nil
+	}
+}

@@ -1,0 +1,83 @@
+package proxy
+
+import "polyclam/protocol"
+
+// answer answers a command outside an IDSESSION, and the quick commands inside one.
+func (r *request) answer() {
+	switch r.cmd.Verb {
+	case protocol.VerbPing:
+		r.send("PONG")
+	case protocol.VerbVersion:
+		r.send(r.s.srv.clamVersion(r.cfg.Engines))
+	case protocol.VerbVersionCommands:
+		r.send(protocol.VersionCommands(r.s.srv.clamVersion(r.cfg.Engines)))
+	case protocol.VerbStats:
+		r.send(r.s.srv.stats(r.cfg.Engines))
+	case protocol.VerbXStatus:
+		r.send(r.status()...)
+	case protocol.VerbReload:
+		r.reload()
+	case protocol.VerbSelfCheck:
+		r.selfCheck()
+	case protocol.VerbShutdown, protocol.VerbQuit:
+		r.shutdown()
+	case protocol.VerbInstream, protocol.VerbXInstream:
+		if object := r.receive(); object != nil {
+			r.scanStream(object)
+		}
+	case protocol.VerbStream:
+		r.stream()
+	case protocol.VerbFildes, protocol.VerbXFildes:
+		r.fildes()
+	case protocol.VerbScan, protocol.VerbContScan, protocol.VerbMultiScan, protocol.VerbAllMatchScan,
+		protocol.VerbXScan, protocol.VerbXContScan:
+		if !r.lst.PathCommands {
+			r.unavailable("path_commands")
+			return
+		}
+		scanPath(r)
+	case protocol.VerbDetStats, protocol.VerbDetStatsClear:
+		// Removed from clamd, which closes the connection without a reply.
+	default:
+		r.unknown()
+	}
+}
+
+// reload answers RELOAD.
+func (r *request) reload() {
+	if !r.lst.ReloadCommand {
+		r.unavailable("reload_command")
+		return
+	}
+	r.send("RELOADING")
+	r.s.srv.reloadEngines()
+}
+
+// selfCheck answers SELFCHECK, which makes a clamd of version 1.6 reload if its signatures
+// are out of date. If an engine does not answer, neither of clamd's two replies is right.
+func (r *request) selfCheck() {
+	if !r.lst.ReloadCommand {
+		r.unavailable("reload_command")
+		return
+	}
+	upToDate, err := r.s.srv.selfCheck(r.s.ctx, r.cfg.Engines)
+	switch {
+	case !upToDate:
+		r.send(protocol.SelfCheckReloading)
+	case err != nil:
+		r.s.srv.log.Warn().Str("error", escape(err.Error(), 2*maxLoggedName)).Msg("self check")
+		r.sendError("Not all engines answered the self check. ERROR")
+	default:
+		r.send(protocol.SelfCheckUpToDate)
+	}
+}
+
+// shutdown answers SHUTDOWN.
+func (r *request) shutdown() {
+	if !r.lst.ShutdownCommand {
+		r.unavailable("shutdown_command")
+		return
+	}
+	r.s.srv.log.Info().Str("client", r.s.client()).Str("listener", r.s.address).Msg("shutdown command")
+	r.s.srv.stop()
+}

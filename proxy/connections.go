@@ -1,0 +1,206 @@
+package proxy
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/proxy/budget"
+)
+
+// refusalPause is the least time between two log lines about refused connections.
+const refusalPause = time.Minute
+
+// firstCommand is how long a connection may take to its first command once Shutdown has
+// begun. We or the kernel have accepted it, so its client cannot know that it is late.
+const firstCommand = time.Second
+
+// connections are the listeners of a server and the sessions of its clients.
+type connections struct {
+	limits func() Limits
+	log    zerolog.Logger
+
+	serving sync.WaitGroup // calls of Serve
+	wg      sync.WaitGroup // sessions, and hashes that outlive them
+
+	mu        sync.Mutex
+	room      *sync.Cond        // signalled when another connection may be accepted
+	stopping  bool              // Shutdown has begun; the backlogs are still accepted
+	closing   bool              // nothing is accepted any more
+	sessions  map[*session]bool // true: waiting for a command
+	places    budget.Places
+	listeners map[net.Listener]struct{}
+	refused   int       // connections refused since the last log line about it
+	logged    time.Time // the last log line about refused connections
+}
+
+func (cs *connections) init(limits func() Limits, log zerolog.Logger) {
+	cs.limits, cs.log = limits, log
+	cs.room = sync.NewCond(&cs.mu)
+	cs.sessions = map[*session]bool{}
+	cs.listeners = map[net.Listener]struct{}{}
+}
+
+// waitForRoom waits until one more connection may be accepted, and reserves its place.
+// It reports false when the server is closing. Beyond the limit clients wait in the
+// listener's backlog, as they do with clamd.
+func (cs *connections) waitForRoom() bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for !cs.closing && cs.places.Full(cs.limits().Connections) {
+		cs.room.Wait()
+	}
+	if cs.closing {
+		return false
+	}
+	cs.places.Reserve()
+	return true
+}
+
+// leave returns what waitForRoom reserved, if no connection was accepted.
+func (cs *connections) leave() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.places.Cancel()
+	if cs.closing {
+		cs.room.Signal()
+		return // sessions that end serve the waiting ones, or Shutdown closes them
+	}
+	cs.fillRoom()
+}
+
+// takeSecondPlace takes the place of another connection for c, and reports false if there
+// is none. It does not wait: sessions that wait would hold what others wait for.
+func (cs *connections) takeSecondPlace(c *session) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return !cs.closing && cs.places.Take(c.key, cs.limits().connections())
+}
+
+// giveSecondPlace returns what takeSecondPlace took.
+func (cs *connections) giveSecondPlace(c *session) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.places.Give(c.key)
+	cs.fillRoom()
+}
+
+// admit serves c, whose accept had a place, or lets it wait. It reports false if there
+// is no room for that either.
+func (cs *connections) admit(c *session) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.places.Cancel()
+	limits := cs.limits()
+	switch {
+	case cs.closing:
+		return false
+	case cs.places.Take(c.key, limits.connections()):
+		cs.serve(c)
+	case cs.places.Wait(c.key, limits.waiting(), func() { cs.serve(c) }):
+		cs.sessions[c] = true
+	default:
+		cs.refused++
+		cs.logRefused(c)
+		return false
+	}
+	return true
+}
+
+// serve starts the goroutine of c, which has its place.
+func (cs *connections) serve(c *session) {
+	cs.sessions[c] = false
+	cs.wg.Add(1)
+	go c.serve()
+}
+
+// fillRoom serves waiting connections, and then lets others be accepted. The caller holds
+// mu.
+func (cs *connections) fillRoom() {
+	cs.places.Serve(cs.limits().connections())
+	cs.room.Signal()
+}
+
+// limitsChanged serves those that fit into the new limits.
+func (cs *connections) limitsChanged() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if !cs.closing {
+		cs.places.Serve(cs.limits().connections())
+	}
+	cs.room.Broadcast()
+}
+
+// end is the last thing a session does.
+func (cs *connections) end(c *session) {
+	cs.mu.Lock()
+	delete(cs.sessions, c)
+	cs.places.Give(c.key)
+	cs.fillRoom()
+	cs.mu.Unlock()
+	cs.wg.Done()
+}
+
+// logRefused logs that connections of the client of c are refused, but not every time.
+func (cs *connections) logRefused(c *session) {
+	now := time.Now()
+	if now.Sub(cs.logged) < refusalPause {
+		return
+	}
+	served, waiting := cs.places.Held(c.key)
+	cs.log.Warn().Stringer("client", c.key).Str("listener", c.address).Int("refused", cs.refused).
+		Int64("served", served).Int64("waiting", waiting).
+		Str("hint", "this client has reached its share; see limits.client_share, connections and waiting").Msg("connections refused")
+	cs.refused, cs.logged = 0, now
+}
+
+// idle marks c as waiting for a command. It reports false when the server is closing
+// and no further command is to be read.
+func (cs *connections) idle(c *session, timeout time.Duration) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.stopping && c.begun {
+		return false
+	}
+	if cs.stopping {
+		timeout = min(timeout, firstCommand)
+	}
+	cs.sessions[c] = true
+	c.conn.SetReadDeadline(time.Now().Add(timeout)) // under mu, or it would undo Shutdown's
+	return true
+}
+
+// busy marks c as having a command to answer.
+func (cs *connections) busy(c *session) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.sessions[c] = false
+	c.begun = true
+}
+
+func (cs *connections) isClosing() bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.stopping
+}
+
+func (cs *connections) track(ln net.Listener) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.stopping {
+		return false
+	}
+	cs.serving.Add(1)
+	cs.listeners[ln] = struct{}{}
+	return true
+}
+
+func (cs *connections) untrack(ln net.Listener) {
+	cs.mu.Lock()
+	delete(cs.listeners, ln)
+	cs.mu.Unlock()
+	ln.Close()
+	cs.serving.Done()
+}

@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"polyclam/protocol"
+)
+
+// How long the rest of a client's input is read and dropped after the reply. Without
+// that a reset could destroy the reply: ProFTPD, pyclamd and others send more than the
+// protocol asks for.
+const (
+	lingerQuiet = time.Second
+	lingerTotal = 5 * time.Second
+	lingerBytes = 64 << 20
+
+	// While the server is closing only input that has already arrived is dropped: a
+	// command that came just too late.
+	lingerClosing = 10 * time.Millisecond
+)
+
+// serve answers one command, or the commands of an IDSESSION. Most of a client's time is
+// spent in Await, so nothing before it may need much stack.
+func (s *session) serve() {
+	defer s.srv.end(s)
+	defer s.conn.Close()
+	defer s.rescue(nil)
+	if !s.srv.idle(s, s.srv.generations.config().Limits.CommandReadTimeout) {
+		return
+	}
+	s.conn.Await()
+	s.ctx, s.cancel = context.WithCancelCause(s.ctx)
+	defer s.cancel(nil)
+	s.watch.init(s.conn, &s.srv.unwatched, func() { s.cancel(errGone) })
+	growStackForCommand(0)
+	s.serveFirst()
+	s.linger()
+}
+
+func (s *session) serveFirst() {
+	s.conn.CloseWith(func(fd int) { s.srv.files.Discard(s.key, fd) })
+	if s.crowded() {
+		return
+	}
+	cmd, err := s.conn.ReadCommand()
+	s.srv.busy(s)
+	if cmd.Verb == protocol.VerbIDSession {
+		s.serveIDs(cmd.Term, err)
+		return
+	}
+	r := s.request(cmd, 0)
+	defer r.end()
+	// A stray descriptor does not matter here: it is closed already.
+	if err != nil && !errors.Is(err, protocol.ErrStrayDescriptor) {
+		r.refuse(err)
+		return
+	}
+	r.answer()
+}
+
+// linger lets the client read the end of the reply, and drops what it still sends.
+func (s *session) linger() {
+	if s.conn.CloseWrite() != nil {
+		return
+	}
+	if !s.srv.idle(s, lingerQuiet) {
+		s.conn.Discard(lingerClosing, lingerClosing, lingerBytes)
+		return
+	}
+	s.conn.Discard(lingerQuiet, lingerTotal, lingerBytes)
+}

@@ -1,0 +1,28 @@
+package proxy
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"polyclam/proxy/engine"
+)
+
+// fallbackVersion is the version if no engine is a clamd that answers. Clients insist on
+// "ClamAV" followed by a number; this is the clamd whose protocol we speak.
+const fallbackVersion = "ClamAV 1.4.6"
+
+// versionWait limits how long VERSION waits for an engine.
+const versionWait = 2 * time.Second
+
+// clamVersion is the version of the first engine that is a ClamAV, in its own words.
+func (s *Server) clamVersion(engines []*engine.Engine) string {
+	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
+	defer cancel()
+	for _, e := range engines {
+		if v, ok := e.Version(ctx); ok && strings.HasPrefix(v.Text, "ClamAV ") {
+			return escape(v.Text, maxLoggedName)
+		}
+	}
+	return fallbackVersion
+}
