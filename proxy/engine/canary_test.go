@@ -1,18 +1,16 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"polyclam/backends"
-	"polyclam/proxy/testfile"
+	"polyclam/proxy/spool"
+	"polyclam/proxy/spool/spooltest"
 )
 
 // seconds are the times of e's canaries since begin.
@@ -127,157 +125,56 @@ func TestCanarySlot(t *testing.T) {
 	})
 }
 
-// TestCanaryNoSpool checks that a content that cannot be made is not held
-// against a node, and is not taken for a pass either.
-func TestCanaryNoSpool(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		var broken any = errors.New("no space left on device")
-		made, released := 0, 0
-		e := &engine{}
-		cfg := withCanary(e)
-		cfg.CanaryInterval = time.Minute
-		cfg.Spool = func(data *io.SectionReader) (backends.Object, func(), error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if err, ok := broken.(error); ok {
-				return nil, nil, err
-			}
-			if broken != nil {
-				panic(broken)
-			}
-			made++
-			return content(string(read(&memory{SectionReader: data}))), func() { mu.Lock(); defer mu.Unlock(); released++ }, nil
-		}
-		u := New(cfg)
-		run(t, u)
-		for range 2 {
-			r := u.Scan(t.Context(), content("x"), false)
-			wantCategory(t, r.Result, r.Err, backends.SWErr)
-			mu.Lock()
-			broken = "panic"
-			mu.Unlock()
-		}
-		wantState(t, u, "unknown")
-		mu.Lock()
-		broken = nil
-		mu.Unlock()
-		time.Sleep(firstPause)
-		r := u.Scan(t.Context(), content("x"), false)
-		wantCategory(t, r.Result, r.Err, backends.OK)
-		synctest.Wait() // the scan does not wait for the archive
-		mu.Lock()
-		broken = errors.New("too many open files")
-		mu.Unlock()
-		time.Sleep(5 * time.Minute)
-		wantState(t, u, "up")
-		if made != 5 || released != 5 { // the control, EICAR and three archives
-			t.Errorf("%d contents made, %d released", made, released)
-		}
-	})
-}
-
-// TestCanaryRetained has a content that counts its users itself: the hung
-// backend is one of them, and it gets the content as the spool made it.
-func TestCanaryRetained(t *testing.T) {
+// TestHungCheckKeepsObject checks that the object of a health check lives as long as a hung
+// backend may read it.
+func TestHungCheckKeepsObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		thaw := make(chan struct{})
-		made := content("x")
-		made.users.Store(1)
-		cfg := withCanary(backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
-			if o != made {
-				t.Errorf("content %T", o)
-			}
+		cfg := withCanary(backends.Func(func(context.Context, backends.Object) (backends.Result, error) {
 			<-thaw
 			return backends.Clean(0), nil
 		}))
-		cfg.Timeout = time.Second
-		cfg.Spool = func(*io.SectionReader) (backends.Object, func(), error) { return made, made.Release, nil }
+		cfg.Timeout, cfg.Spool = time.Second, spooltest.New(t, spool.Config{})
 		u := New(cfg)
 		defer u.Close()
 		r := u.Scan(within(t, 5*time.Second), content("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.Interrupted)
 		time.Sleep(cfg.Timeout) // the check itself goes on until its time is up
-		if n := made.users.Load(); n != 1 {
-			t.Errorf("%d users, want the hung backend", n)
+		if n := cfg.Spool.Stats().Contents; n != 1 {
+			t.Errorf("%d objects in the spool, want that of the hung backend", n)
 		}
 		close(thaw)
 		synctest.Wait()
-		if n := made.users.Load(); n != 0 {
-			t.Errorf("%d users", n)
+		if n := cfg.Spool.Stats().Contents; n != 0 {
+			t.Errorf("%d objects in the spool", n)
 		}
 	})
 }
 
-// TestCanaryHangs checks that the content of a canary lives as long as a hung
-// backend, and that hung canaries are bounded too.
-func TestCanaryHangs(t *testing.T) {
+// TestHungChecksAreBounded checks that hung health checks take no more than MaxScans slots,
+// and keep no more objects.
+func TestHungChecksAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		thaw := make(chan struct{})
-		var mu sync.Mutex
-		alive, most := 0, 0
 		cfg := withCanary(backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
 			<-thaw
 			return backends.Clean(len(read(o))), nil
 		}))
-		cfg.MaxScans = 3
-		cfg.Spool = func(data *io.SectionReader) (backends.Object, func(), error) {
-			mu.Lock()
-			defer mu.Unlock()
-			alive++
-			most = max(most, alive)
-			m, _, err := inMemory(data)
-			return m, func() { mu.Lock(); defer mu.Unlock(); alive-- }, err
-		}
+		cfg.MaxScans, cfg.Spool = 3, spooltest.New(t, spool.Config{})
 		u := New(cfg)
 		run(t, u)
 		time.Sleep(10 * time.Minute)
-		mu.Lock()
-		if alive < 3 || most > 4 {
-			t.Errorf("%d contents alive, %d at most", alive, most)
+		if n := cfg.Spool.Stats().Contents; n < 3 || n > 4 { // one may be waiting for a slot
+			t.Errorf("%d objects in the spool", n)
 		}
-		mu.Unlock()
 		wantState(t, u, "down")
 		close(thaw)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		wantState(t, u, "down") // it answers, but does not detect
 		wantIdle(t, u)
-		if alive != 0 {
-			t.Errorf("%d contents alive", alive)
+		if n := cfg.Spool.Stats().Contents; n != 0 {
+			t.Errorf("%d objects in the spool", n)
 		}
 	})
-}
-
-// TestMemory reads a canary in the three ways of a content.
-func TestMemory(t *testing.T) {
-	o, release, err := inMemory(io.NewSectionReader(bytes.NewReader(testfile.EICAR()), 0, 68))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := o.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path, err := o.Path()
-	if err != nil {
-		t.Fatal(err)
-	}
-	byPath, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	byFile, err := io.ReadAll(io.NewSectionReader(f, 0, o.Size()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, got := range [][]byte{read(o), byFile, byPath} {
-		if !bytes.Equal(got, testfile.EICAR()) {
-			t.Errorf("read %q", got)
-		}
-	}
-	release()
-	if _, err := f.Stat(); err == nil {
-		t.Error("the descriptor is still open")
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/proxy/engine/internal/health"
 )
 
 // TestHungNode has one of two nodes stop in the middle of a scan: a health check shows
@@ -20,7 +21,7 @@ func TestHungNode(t *testing.T) {
 		run(t, u)
 		synctest.Wait()
 		warmUp(t, u)
-		u.budget.parts.Store(0) // all of them have to be moved
+		drain(u) // all of them have to be moved
 		resume := stop(a)
 		before := a.asked()
 		slowest := time.Duration(0)
@@ -164,7 +165,7 @@ func TestOverdue(t *testing.T) {
 		run(t, u)
 		synctest.Wait()
 		stop(e)
-		for range maxTimeouts {
+		for range health.MaxTimeouts {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(time.Second, func() { cancel(Overdue("no answer within 1s")) })
 			r := u.Scan(ctx, content("x"), false)
@@ -210,7 +211,7 @@ func TestLittleTime(t *testing.T) {
 		cfg.MaxScans = 1
 		u := New(cfg)
 		defer u.Close()
-		for range maxTimeouts {
+		for range health.MaxTimeouts {
 			hog, free := context.WithTimeout(t.Context(), time.Hour)
 			first := make(chan struct{})
 			go func() { u.Scan(hog, content("x"), false); close(first) }()
@@ -221,7 +222,7 @@ func TestLittleTime(t *testing.T) {
 			<-first
 		}
 		wantState(t, u, "unknown")
-		for range maxTimeouts {
+		for range health.MaxTimeouts {
 			u.Scan(within(t, time.Second), content("x"), false)
 		}
 		wantState(t, u, "down")
@@ -237,7 +238,7 @@ func TestTrial(t *testing.T) {
 		defer u.Close()
 		u.Scan(t.Context(), content("x"), false)
 		e.set(func(e *engine) { e.err, e.gate = nil, make(chan struct{}) })
-		time.Sleep(2 * firstPause)
+		time.Sleep(2 * health.FirstPause)
 		outcome := make(chan error, 10)
 		for range 10 {
 			go func() { outcome <- u.Scan(t.Context(), content("x"), false).Err }()
@@ -259,16 +260,6 @@ func TestTrial(t *testing.T) {
 	})
 }
 
-func TestSizeClass(t *testing.T) {
-	for size, want := range map[int64]int{
-		0: 0, 1: 0, 4 << 10: 0, 4<<10 + 1: 1, 16 << 10: 1, 16<<10 + 1: 2, 64 << 20: 7, 64<<20 + 1: 8, 1 << 62: 8,
-	} {
-		if got := sizeClass(size); got != want {
-			t.Errorf("class of %d bytes: %d, want %d", size, got, want)
-		}
-	}
-}
-
 // TestHungNodeWithoutSlots has every slot of a node taken by scans that hang: that it
 // hangs is found out all the same.
 func TestHungNodeWithoutSlots(t *testing.T) {
@@ -280,8 +271,8 @@ func TestHungNodeWithoutSlots(t *testing.T) {
 		run(t, u)
 		synctest.Wait()
 		warmUp(t, u)
-		u.budget.parts.Store(0)
-		time.Sleep(2 * firstPause) // the first check is not too recent
+		drain(u)
+		time.Sleep(2 * health.FirstPause) // the first check is not too recent
 		r := u.Scan(t.Context(), content("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.OK) // nor the last answer long ago
 		resume := stop(a)

@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/proxy/spool"
 	"polyclam/proxy/testfile"
 )
 
@@ -151,9 +152,31 @@ func judged(data []byte) backends.Result {
 	return backends.Clean(0)
 }
 
+// testSpool keeps the test objects of all tests that do not look into it.
+var testSpool *spool.Spool
+
+func TestMain(m *testing.M) {
+	var err error
+	if testSpool, err = spool.New(spool.Config{}); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if got := testSpool.Stats(); code == 0 && got != (spool.Stats{}) {
+		fmt.Printf("left in the spool: %+v\n", got)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// drain empties the budget of hedges.
+func drain(u *Engine) {
+	for u.budget.Spend() {
+	}
+}
+
 // config is an engine with these engines, at the addresses a, b, c ...
 func config(engines ...backends.Backend) Config {
-	c := Config{Name: "fake", Kind: "scripted", Required: true, Timeout: 10 * time.Second, Log: zerolog.Nop()}
+	c := Config{Name: "fake", Kind: "scripted", Required: true, Timeout: 10 * time.Second, Log: zerolog.Nop(), Spool: testSpool}
 	for i, e := range engines {
 		c.Nodes = append(c.Nodes, Node{Address: string(rune('a' + i)), Backend: e})
 	}
@@ -197,8 +220,8 @@ func wantIdle(t *testing.T, u *Engine) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if queued := len(u.queue.heads()); u.inFlight != 0 || queued != 0 || u.queue.scans != 0 || len(u.queue.lines) != 0 {
-		t.Errorf("%d slots taken, %d queued", u.inFlight, queued+u.queue.scans)
+	if queued := len(u.queue.Heads()); u.inFlight != 0 || queued != 0 || u.queue.Scans() != 0 {
+		t.Errorf("%d slots taken, %d queued", u.inFlight, queued+u.queue.Scans())
 	}
 	for _, n := range u.nodes {
 		if len(n.held) != 0 {

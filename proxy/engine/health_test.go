@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/proxy/engine/internal/health"
 	"polyclam/proxy/testfile"
 )
 
@@ -66,7 +67,7 @@ func TestNoCanary(t *testing.T) {
 			t.Errorf("asked %d and %d", a.asked(), b.asked())
 		}
 		a.set(func(e *engine) { e.err = nil })
-		time.Sleep(2 * firstPause)
+		time.Sleep(2 * health.FirstPause)
 		for range 2 { // one of them finds b
 			r := u.Scan(t.Context(), content("x"), false)
 			wantCategory(t, r.Result, r.Err, backends.OK)

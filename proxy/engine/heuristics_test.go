@@ -95,7 +95,7 @@ func TestHeuristicsKept(t *testing.T) {
 	})
 }
 
-func TestSuspected(t *testing.T) {
+func TestSuspicious(t *testing.T) {
 	locked := backends.Finding{Name: "Heuristics.Encrypted.Zip", Category: backends.Encrypted}
 	limits := backends.Finding{Name: "Heuristics.Limits.Exceeded.MaxFiles", Category: backends.Partial}
 	tests := []struct {
@@ -113,7 +113,7 @@ func TestSuspected(t *testing.T) {
 	}
 	for _, tt := range tests {
 		findings := append([]backends.Finding(nil), tt.in.Findings...)
-		if got := suspected(tt.in, heuristicsFirstText); got.Category != tt.want {
+		if got := suspicious(tt.in, heuristicsFirstText); got.Category != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got.Category, tt.want)
 		}
 		for i, f := range tt.in.Findings {

@@ -12,45 +12,6 @@ import (
 	"polyclam/backends"
 )
 
-// TestLimit checks the arithmetic.
-func TestLimit(t *testing.T) {
-	var l limit
-	want := func(what string, slots int) {
-		t.Helper()
-		if got := l.slots(10); got != slots {
-			t.Errorf("%s: %d slots, want %d", what, got, slots)
-		}
-	}
-	raise := func(n int) {
-		for range n {
-			l.raise(10)
-		}
-	}
-	want("at first", 10)
-	raise(100)
-	want("never more than max_scans", 10)
-	before := l.round
-	l.lower(10, before)
-	want("halved", 5)
-	l.lower(10, before)
-	want("once a round", 5)
-	raise(4)
-	want("four answers", 5)
-	raise(1)
-	want("five", 6)
-	for range 5 {
-		l.lower(10, l.round)
-	}
-	want("never less than one", 1)
-	raise(1 + 2 + 3 + 4 + 5 + 6 + 7 + 8)
-	want("back", 9)
-	if got := l.slots(4); got != 4 {
-		t.Errorf("%d slots after max_scans became 4", got)
-	}
-	raise(9)
-	want("at the top", 10)
-}
-
 // TestLimitOfNode checks what lowers the limit of a node, what raises it, and that
 // scans keep to it while a health check does not have to.
 func TestLimitOfNode(t *testing.T) {
@@ -105,10 +66,10 @@ func TestLimitOfNode(t *testing.T) {
 	}
 }
 
-func (u *pool) nodeSlots(i int) int {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.nodes[i].limit.slots(u.config().MaxScans)
+func (p *pool) nodeSlots(i int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.nodes[i].limit.Slots(p.config().MaxScans)
 }
 
 // TestLimitHolds checks that scans keep to a lowered limit, that a health check is not
@@ -121,7 +82,9 @@ func TestLimitHolds(t *testing.T) {
 		u := New(cfg)
 		defer u.Close()
 		u.mu.Lock()
-		u.nodes[0].limit.now = 2
+		for range 2 {
+			u.nodes[0].limit.Lower(cfg.MaxScans, u.nodes[0].limit.Round())
+		}
 		u.mu.Unlock()
 		var wg sync.WaitGroup
 		for range 20 {
@@ -132,7 +95,7 @@ func TestLimitHolds(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		check := newTicket()
-		check.only = u.nodes[0]
+		check.Only = u.nodes[0]
 		if n, err := u.acquire(t.Context(), check); n == nil || err != nil {
 			t.Errorf("the health check has no slot: %v", err)
 		}

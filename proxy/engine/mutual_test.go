@@ -15,7 +15,7 @@ type asking struct{ other *Engine }
 
 // Scan implements backends.Backend.
 func (a *asking) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
-	r := a.other.Scan(ctx, o, false)
+	r := a.other.Scan(ctx, o.(Object), false)
 	return r.Result, r.Err
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/proxy/engine/internal/poison"
 )
 
 // bomb makes an engine die on some objects: on all that begin with "bomb". Objects that
@@ -90,8 +91,8 @@ func TestPoison(t *testing.T) {
 		time.Sleep(time.Hour)
 		e.set(func(e *engine) { e.answer = nil })
 		wantWithheld(t, u, "good", false)
-		if s := u.Status(); s.Withheld != 0 || u.suspects.n.Load() != 0 {
-			t.Errorf("%d withheld, %d suspects after the time is over", s.Withheld, u.suspects.n.Load())
+		if s := u.Status(); s.Withheld != 0 || u.poison.Len() != 0 {
+			t.Errorf("%d withheld, %d suspects after the time is over", s.Withheld, u.poison.Len())
 		}
 	})
 }
@@ -283,8 +284,8 @@ func TestNoPoison(t *testing.T) {
 					cancel()
 					time.Sleep(time.Minute)
 				}
-				if e.asked() != 5 || u.suspects.n.Load() != 0 {
-					t.Errorf("asked %d times, %d suspects", e.asked(), u.suspects.n.Load())
+				if e.asked() != 5 || u.poison.Len() != 0 {
+					t.Errorf("asked %d times, %d suspects", e.asked(), u.poison.Len())
 				}
 			})
 		})
@@ -380,7 +381,7 @@ func TestPoisonOfABusyEngine(t *testing.T) {
 			}
 			scans.Wait()
 		}
-		if n := u.suspects.n.Load(); n != 0 {
+		if n := u.poison.Len(); n != 0 {
 			t.Errorf("%d suspects", n)
 		}
 	})
@@ -403,7 +404,7 @@ func TestPoisonAmongOthers(t *testing.T) {
 		u := New(cfg)
 		run(t, u)
 		synctest.Wait()
-		for strike := range maxStrikes {
+		for strike := range poison.MaxStrikes {
 			killed = make(chan struct{})
 			var scans sync.WaitGroup
 			for i := range 3 {

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/proxy/engine/internal/budget"
+	"polyclam/proxy/engine/internal/timing"
 )
 
 // warmUp scans until the usual times of u's nodes are known and its budget of hedges
 // is full.
 func warmUp(t *testing.T, u *Engine) {
 	t.Helper()
-	for range hedgeShare * hedgeBurst {
+	for range budget.Share * budget.Burst {
 		r := u.Scan(t.Context(), content("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.OK)
 	}
@@ -42,7 +44,7 @@ func TestHedge(t *testing.T) {
 			begin := time.Now()
 			r := u.Scan(t.Context(), content("x"), false)
 			wantCategory(t, r.Result, r.Err, backends.OK)
-			if took := time.Since(begin); took > hedgeFloor || r.Node != "b" {
+			if took := time.Since(begin); took > timing.Floor || r.Node != "b" {
 				t.Errorf("took %v on node %s", took, r.Node)
 			}
 		}
@@ -77,14 +79,14 @@ func TestSlowNode(t *testing.T) {
 			}
 		}
 		scan(2000)
-		if n := u.Status().Counters.Hedges; n > 2000/hedgeShare {
+		if n := u.Status().Counters.Hedges; n > 2000/budget.Share {
 			t.Errorf("%d scans hedged", n)
 		}
-		if n := slow.asked(); n < enough || n > 100 {
+		if n := slow.asked(); n < timing.Enough || n > 100 {
 			t.Errorf("the slow node got %d of 2000 scans", n)
 		}
 		slow.set(func(e *engine) { e.answer = pause(20 * time.Millisecond) })
-		time.Sleep(10 * forgetTime)
+		time.Sleep(10 * timing.ForgetTime)
 		before := slow.asked()
 		scan(200)
 		if n := slow.asked() - before; n < 60 {
@@ -114,7 +116,7 @@ func TestNotHedged(t *testing.T) {
 				b.set(func(e *engine) { e.gate = make(chan struct{}) })
 				r := u.Scan(t.Context(), content("x"), false)
 				wantCategory(t, r.Result, r.Err, backends.Interrupted)
-				if n := a.asked() + b.asked(); n != hedgeShare*hedgeBurst+1 || r.Elapsed != cfg.Timeout {
+				if n := a.asked() + b.asked(); n != budget.Share*budget.Burst+1 || r.Elapsed != cfg.Timeout {
 					t.Errorf("asked %d times, %v", n, r.Elapsed)
 				}
 			})

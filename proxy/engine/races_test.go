@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"polyclam/backends"
 )
@@ -24,13 +25,13 @@ func TestLeaveGranted(t *testing.T) {
 	}
 	late, next := newTicket(), newTicket()
 	u.mu.Lock()
-	u.queue.push(late)
-	u.queue.push(next)
+	u.queue.Push(late)
+	u.queue.Push(next)
 	u.giveBack(n, first.grant) // to late
 	u.mu.Unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	wantCategory(t, backends.Result{}, u.leave(ctx, late, n.due), backends.Interrupted)
+	wantCategory(t, backends.Result{}, u.leave(ctx, late, time.Now()), backends.Interrupted)
 	if s := <-next.ready; s.node != n || s.err != nil {
 		t.Errorf("slot %+v", s)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/proxy/engine/internal/health"
 )
 
 // TestDeadAndBack checks that scans of a dead engine fail immediately and dial nothing,
@@ -42,7 +43,7 @@ func TestDeadAndBack(t *testing.T) {
 		}
 
 		e.set(func(e *engine) { e.err = nil; e.blind = true }) // it comes back, but empty
-		time.Sleep(lastPause)
+		time.Sleep(health.LastPause)
 		r = u.Scan(t.Context(), content("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.SWErr)
 		if e.asked() != 2 {

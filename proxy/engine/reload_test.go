@@ -251,7 +251,7 @@ func TestReloadStops(t *testing.T) {
 					}
 				}
 				wantState(t, u, "up", "down", "up")
-				if n := log.count("engine down", `"node":"b"`); n != 1 {
+				if n := log.count("node down", `"node":"b"`); n != 1 {
 					t.Errorf("%d log lines say that it is down", n)
 				}
 				engines[1].set(func(e *engine) { engines[1].blinded, e.blind, e.canary = false, false, nil })
@@ -330,10 +330,10 @@ func TestReloadPatient(t *testing.T) {
 		if err := u.Reload(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if n := log.count("engine down"); n != 0 {
+		if n := log.count("node down"); n != 0 {
 			t.Errorf("%d nodes went down", n)
 		}
-		if n := log.count("engine reloaded"); n != 2 {
+		if n := log.count("node reloaded"); n != 2 {
 			t.Errorf("%d nodes were reloaded", n)
 		}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/proxy/client"
+	"polyclam/proxy/engine/internal/queue"
 )
 
 // as is a context of the client with that user id.
@@ -103,7 +104,7 @@ func TestReserve(t *testing.T) {
 		want("one slot is kept", 9, 9, 11)
 		start(3, 1)
 		want("for anybody else", 10, 9, 11)
-		time.Sleep(lately + time.Second) // no client has asked
+		time.Sleep(queue.Lately + time.Second) // no client has asked
 		finish(1)
 		want("alone again", 10, 9, 10)
 		finish(9)
@@ -135,7 +136,7 @@ func TestReserveEnds(t *testing.T) {
 		scan(1, "old")
 		e.gate <- struct{}{} // the other's
 		synctest.Wait()
-		time.Sleep(lately + time.Second)
+		time.Sleep(queue.Lately + time.Second)
 		for range 10 {
 			<-e.begun
 		}
@@ -147,43 +148,6 @@ func TestReserveEnds(t *testing.T) {
 		wg.Wait()
 		wantIdle(t, u)
 	})
-}
-
-// TestReserveSize checks the share of slots that is kept.
-func TestReserveSize(t *testing.T) {
-	for slots, want := range map[int]int{1: 0, 2: 0, 3: 0, 4: 1, 10: 1, 16: 2, 100: 12} {
-		if got := reserve(slots); got != want {
-			t.Errorf("%d of %d slots, want %d", got, slots, want)
-		}
-	}
-}
-
-// TestRecent checks who counts as another client.
-func TestRecent(t *testing.T) {
-	now := time.Now()
-	var r recent
-	add := func(user uint32) { r.add(client.User(user), now) }
-	want := func(what string, several bool) {
-		t.Helper()
-		if r.several(now) != several {
-			t.Errorf("%s: several = %v", what, !several)
-		}
-	}
-	want("nobody", false)
-	add(0)
-	add(0)
-	r.add(client.Key{}, now)
-	add(0)
-	want("one and the daemon", false)
-	add(1)
-	want("two", true)
-	now = now.Add(lately / 2)
-	add(0)
-	now = now.Add(lately / 2)
-	want("the other is gone", false)
-	add(2)
-	add(0)
-	want("a third", true)
 }
 
 // TestVanished checks that scans of clients that are gone leave the queue and are not
@@ -230,10 +194,10 @@ func wantNoneIdle(t *testing.T, u *Engine) {
 	t.Helper()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, waits := range u.queue.heads() {
+	for _, waits := range u.queue.Heads() {
 		for _, n := range u.nodes {
-			if u.eligible(waits, n) && u.room(waits, n) {
-				t.Errorf("a ticket of %v waits although node %s has a slot", waits.client, n.address)
+			if u.eligible(waits, n) && u.hasRoom(waits, n) {
+				t.Errorf("a ticket of %v waits although node %s has a slot", waits.Client, n.address)
 			}
 		}
 	}

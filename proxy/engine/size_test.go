@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,12 +15,14 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/proxy/spool"
+	"polyclam/proxy/spool/spooltest"
 	"polyclam/proxy/testfile"
 )
 
-// sizes is an engine with a limit on the size of objects. It reads only their
+// limited is an engine with a limit on the size of objects. It reads only their
 // beginning.
-type sizes struct {
+type limited struct {
 	mu    sync.Mutex
 	limit int64
 	over  backends.Result // its answer above limit
@@ -29,14 +32,21 @@ type sizes struct {
 	asked []int64         // sizes of archives
 }
 
-func (s *sizes) set(f func(s *sizes)) {
+func (s *limited) set(f func(s *limited)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(s)
 }
 
+// sizes returns the sizes of the archives that it was asked for.
+func (s *limited) sizes() []int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
 // Scan implements backends.Backend.
-func (s *sizes) Scan(_ context.Context, o backends.Object) (backends.Result, error) {
+func (s *limited) Scan(_ context.Context, o backends.Object) (backends.Result, error) {
 	s.mu.Lock()
 	gate := s.gate
 	s.mu.Unlock()
@@ -77,7 +87,7 @@ func (z zeros) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-func sized(s *sizes) Config {
+func sized(s *limited) Config {
 	cfg := withCanary(s)
 	cfg.SizeCheck, cfg.MaxSize, cfg.CanaryInterval = true, 100*mib, time.Minute
 	return cfg
@@ -87,22 +97,22 @@ func TestSizeCheck(t *testing.T) {
 	partial := backends.Found(1, "Heuristics.Limits.Exceeded.MaxFileSize")
 	tests := []struct {
 		name    string
-		engine  *sizes
+		engine  *limited
 		change  func(*Config)
 		probes  int // 0: more than two
 		scanned int64
 		limited bool
 	}{
-		{"honest", &sizes{limit: 1 << 40}, nil, 2, 100 * mib, false},
-		{"refuses what is larger", &sizes{limit: 25 * mib, over: partial}, nil, 2, 0, false},
-		{"passes what is larger", &sizes{limit: 25 * mib, over: backends.Clean(0)}, nil, 0, 0, true},
-		{"just below max_size", &sizes{limit: 100*mib - 1, over: backends.Clean(0)}, nil, 0, 0, true},
-		{"fails with what is larger", &sizes{limit: 25 * mib, err: errors.New("too large")}, nil, 6, 0, false},
-		{"does not look into archives", &sizes{limit: 25 * mib, over: backends.Clean(0), flat: true}, nil, 1, 0, false},
-		{"is not asked", &sizes{limit: 25 * mib, over: backends.Clean(0)}, func(c *Config) { c.SizeCheck = false }, -1, 0, false},
-		{"no max_size: limits.stream", &sizes{limit: 1 << 40}, func(c *Config) { c.MaxSize, c.MaxStream = 0, 30*mib }, 2, 30 * mib, false},
-		{"max_size before limits.stream", &sizes{limit: 1 << 40}, func(c *Config) { c.MaxStream = 30 * mib }, 2, 100 * mib, false},
-		{"tiny max_size", &sizes{limit: 1 << 40}, func(c *Config) { c.MaxSize = 400 }, -1, 0, false},
+		{"honest", &limited{limit: 1 << 40}, nil, 2, 100 * mib, false},
+		{"refuses what is larger", &limited{limit: 25 * mib, over: partial}, nil, 2, 0, false},
+		{"passes what is larger", &limited{limit: 25 * mib, over: backends.Clean(0)}, nil, 0, 0, true},
+		{"just below max_size", &limited{limit: 100*mib - 1, over: backends.Clean(0)}, nil, 0, 0, true},
+		{"fails with what is larger", &limited{limit: 25 * mib, err: errors.New("too large")}, nil, 6, 0, false},
+		{"does not look into archives", &limited{limit: 25 * mib, over: backends.Clean(0), flat: true}, nil, 1, 0, false},
+		{"is not asked", &limited{limit: 25 * mib, over: backends.Clean(0)}, func(c *Config) { c.SizeCheck = false }, -1, 0, false},
+		{"no max_size: limits.stream", &limited{limit: 1 << 40}, func(c *Config) { c.MaxSize, c.MaxStream = 0, 30*mib }, 2, 30 * mib, false},
+		{"max_size before limits.stream", &limited{limit: 1 << 40}, func(c *Config) { c.MaxStream = 30 * mib }, 2, 100 * mib, false},
+		{"tiny max_size", &limited{limit: 1 << 40}, func(c *Config) { c.MaxSize = 400 }, -1, 0, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -144,7 +154,7 @@ func TestSizeCheck(t *testing.T) {
 // stays; and a limit that was mended is forgotten.
 func TestUnscanned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sizes{limit: 25 * mib, over: backends.Clean(0)}
+		s := &limited{limit: 25 * mib, over: backends.Clean(0)}
 		u := New(sized(s))
 		run(t, u)
 		synctest.Wait()
@@ -159,11 +169,11 @@ func TestUnscanned(t *testing.T) {
 		if r.Category != backends.Partial || r.err != nil || len(r.Findings) != 1 || !strings.Contains(r.Detail, "MaxFileSize") {
 			t.Errorf("above: %+v", r)
 		}
-		s.set(func(s *sizes) { s.over = backends.Found(1, "X") })
+		s.set(func(s *limited) { s.over = backends.Found(1, "X") })
 		if r := scan(26 * mib); r.Category != backends.Virus {
 			t.Errorf("a virus above: %+v", r)
 		}
-		s.set(func(s *sizes) { s.limit = 200 * mib })
+		s.set(func(s *limited) { s.limit = 200 * mib })
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if r := scan(26 * mib); r.Category != backends.OK {
@@ -188,7 +198,7 @@ func TestUnscanned(t *testing.T) {
 // checks do not begin with it again.
 func TestSizeCheckOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &sizes{limit: 25 * mib, over: backends.Found(1, "X"), gate: make(chan struct{})}
+		s := &limited{limit: 25 * mib, over: backends.Found(1, "X"), gate: make(chan struct{})}
 		cfg := sized(s)
 		cfg.Timeout = time.Hour
 		u := New(cfg)
@@ -201,6 +211,26 @@ func TestSizeCheckOnce(t *testing.T) {
 		}
 		if n := u.Status().Nodes[0]; n.Scanned != 100*mib || n.State != "up" {
 			t.Errorf("status %+v", n)
+		}
+	})
+}
+
+// TestSizeCheckWithoutSpool checks that a large test object that cannot be stored says
+// nothing about the node.
+func TestSizeCheckWithoutSpool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &limited{limit: 1 << 40}
+		cfg := sized(s)
+		cfg.Spool = spooltest.New(t, spool.Config{Store: spool.Tmpfile})
+		cfg.Spool.Close() // it stores no new files
+		u := New(cfg)
+		run(t, u)
+		time.Sleep(10 * time.Minute)
+		if n := u.Status().Nodes[0]; n.State != "up" || n.Scanned != 0 || n.UnscannedAbove != 0 {
+			t.Errorf("status %+v", n)
+		}
+		if sizes := s.sizes(); len(sizes) != 0 && sizes[len(sizes)-1] > largestInMemory {
+			t.Errorf("asked for %d", sizes)
 		}
 	})
 }

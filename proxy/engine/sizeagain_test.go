@@ -13,9 +13,9 @@ import (
 	"polyclam/backends"
 )
 
-// restarting is sizes with a version, which can be down, and reload.
+// restarting is limited with a version, which can be down, and reload.
 type restarting struct {
-	sizes
+	limited
 	down    error
 	version string
 }
@@ -28,7 +28,7 @@ func (r *restarting) Scan(ctx context.Context, o backends.Object) (backends.Resu
 	if down != nil {
 		return backends.Result{}, down
 	}
-	return r.sizes.Scan(ctx, o)
+	return r.limited.Scan(ctx, o)
 }
 
 // Version implements backends.Versioner.
@@ -59,9 +59,9 @@ func TestSizeAgain(t *testing.T) {
 		happen func(t *testing.T, u *Engine, e *restarting)
 	}{
 		{"down", func(t *testing.T, u *Engine, e *restarting) {
-			e.set(func(*sizes) { e.down = errRefused })
+			e.set(func(*limited) { e.down = errRefused })
 			u.Scan(t.Context(), content("x"), false)
-			e.set(func(*sizes) { e.down = nil })
+			e.set(func(*limited) { e.down = nil })
 		}},
 		{"RELOAD", func(t *testing.T, u *Engine, e *restarting) {
 			if err := u.Reload(t.Context()); err != nil {
@@ -69,7 +69,7 @@ func TestSizeAgain(t *testing.T) {
 			}
 		}},
 		{"another version", func(t *testing.T, u *Engine, e *restarting) {
-			e.set(func(*sizes) { e.version = "two" })
+			e.set(func(*limited) { e.version = "two" })
 			time.Sleep(2 * time.Minute) // it is asked with the health check
 		}},
 		{"nothing that is seen", func(*testing.T, *Engine, *restarting) { time.Sleep(sizeEvery * time.Minute) }},
@@ -78,12 +78,12 @@ func TestSizeAgain(t *testing.T) {
 		for _, limits := range []struct{ before, after int64 }{{1 << 40, 25 * mib}, {50 * mib, 25 * mib}, {25 * mib, 50 * mib}, {25 * mib, 1 << 40}} {
 			t.Run(tt.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					e := &restarting{sizes: sizes{limit: limits.before, over: backends.Clean(0)}, version: "one"}
-					u := New(sized(&e.sizes))
+					e := &restarting{limited: limited{limit: limits.before, over: backends.Clean(0)}, version: "one"}
+					u := New(sized(&e.limited))
 					u.nodes[0].backend = e
 					run(t, u)
 					time.Sleep(10 * time.Minute)
-					e.set(func(*sizes) { e.limit = limits.after })
+					e.set(func(*limited) { e.limit = limits.after })
 					tt.happen(t, u, e)
 					time.Sleep(30 * time.Second)
 					synctest.Wait()
@@ -101,22 +101,22 @@ func TestSizeAgain(t *testing.T) {
 // TestLimitKept: what was found out about a node holds until something else is.
 func TestLimitKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &restarting{sizes: sizes{limit: 25 * mib, over: backends.Clean(0)}, version: "one"}
-		u := New(sized(&e.sizes))
+		e := &restarting{limited: limited{limit: 25 * mib, over: backends.Clean(0)}, version: "one"}
+		u := New(sized(&e.limited))
 		u.nodes[0].backend = e
 		run(t, u)
 		synctest.Wait()
 		gate := make(chan struct{})
-		e.set(func(*sizes) { e.gate = gate })
+		e.set(func(*limited) { e.gate = gate })
 		for range 2 {
 			if err := u.Reload(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(3 * time.Second)
-			e.set(func(*sizes) { e.gate = nil }) // of mails
+			e.set(func(*limited) { e.gate = nil }) // of mails
 			wantLarge(t, u, "after RELOAD", 30*mib, backends.Partial, "MaxFileSize")
 			wantLarge(t, u, "after RELOAD", 20*mib, backends.OK, "")
-			e.set(func(*sizes) { e.gate = gate })
+			e.set(func(*limited) { e.gate = gate })
 		}
 		close(gate)
 	})
@@ -127,8 +127,8 @@ func TestLimitKept(t *testing.T) {
 func TestUnproven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &lines{}
-		e := &restarting{sizes: sizes{limit: 25 * mib, over: backends.Clean(0), gate: make(chan struct{})}}
-		cfg := sized(&e.sizes)
+		e := &restarting{limited: limited{limit: 25 * mib, over: backends.Clean(0), gate: make(chan struct{})}}
+		cfg := sized(&e.limited)
 		cfg.Timeout, cfg.Log = time.Hour, zerolog.New(log)
 		cfg.Nodes[0].Backend = e
 		u := New(cfg)
@@ -147,9 +147,9 @@ func TestUnproven(t *testing.T) {
 		wantLarge(t, u, "the proof after all", 30*mib, backends.Partial, "MaxFileSize")
 		wantLarge(t, u, "the proof after all", 20*mib, backends.OK, "")
 
-		e.set(func(*sizes) { e.gate, e.down = make(chan struct{}), errRefused })
+		e.set(func(*limited) { e.gate, e.down = make(chan struct{}), errRefused })
 		u.Scan(t.Context(), content("x"), false)
-		e.set(func(*sizes) { e.down = nil })
+		e.set(func(*limited) { e.down = nil })
 		time.Sleep(3 * time.Second)
 		wantLarge(t, u, "up again", 20*mib, backends.Partial, unprovenText)
 		close(e.gate)
@@ -171,8 +171,8 @@ func TestNothingToProve(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := &restarting{sizes: sizes{limit: 1 << 40}}
-				cfg := sized(&e.sizes)
+				e := &restarting{limited: limited{limit: 1 << 40}}
+				cfg := sized(&e.limited)
 				cfg.Nodes[0].Backend = e
 				change(&cfg, e)
 				u := New(cfg)
@@ -188,8 +188,8 @@ func TestNothingToProve(t *testing.T) {
 // ones while its limit is looked for, however long that takes.
 func TestCaught(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &restarting{sizes: sizes{limit: 25 * mib, over: backends.Clean(0)}}
-		cfg := sized(&e.sizes)
+		e := &restarting{limited: limited{limit: 25 * mib, over: backends.Clean(0)}}
+		cfg := sized(&e.limited)
 		slow := make(chan struct{})
 		cfg.Timeout = time.Hour
 		cfg.Nodes[0].Backend = backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
@@ -211,8 +211,8 @@ func TestCaught(t *testing.T) {
 // TestSizeRarely: where nothing happens, few health checks include the large object.
 func TestSizeRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &restarting{sizes: sizes{limit: 1 << 40}}
-		u := New(sized(&e.sizes))
+		e := &restarting{limited: limited{limit: 1 << 40}}
+		u := New(sized(&e.limited))
 		run(t, u)
 		time.Sleep(3*sizeEvery*time.Minute + time.Second)
 		synctest.Wait()

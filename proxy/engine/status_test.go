@@ -71,13 +71,13 @@ func TestLog(t *testing.T) {
 			e.set(func(e *engine) { e.err = nil })
 			time.Sleep(30 * time.Second)
 			scan()
-			if n := log.count(`"info"`, `"engine up"`, `"engine":"fake"`, `"node":"a"`); n != 1 {
+			if n := log.count(`"info"`, `"node up"`, `"engine":"fake"`, `"node":"a"`); n != 1 {
 				t.Errorf("canary %v: %d first lines", canary, n)
 			}
-			if n := log.count(`"warn"`, `"engine down"`, `"reason":`); n != 1 {
+			if n := log.count(`"warn"`, `"node down"`, `"reason":`); n != 1 {
 				t.Errorf("canary %v: %d lines down", canary, n)
 			}
-			if n := log.count(`"warn"`, `"engine up"`); n != 1 {
+			if n := log.count(`"warn"`, `"node up"`); n != 1 {
 				t.Errorf("canary %v: %d lines up", canary, n)
 			}
 			if n := log.count(""); n != 3 || log.buf.Len() > 2000 {

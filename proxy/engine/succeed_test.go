@@ -127,7 +127,7 @@ func TestSucceedReplaces(t *testing.T) {
 			if n := len(old.proved()); n != 1 {
 				t.Errorf("%d health checks of the old node", n)
 			}
-			if n := log.count("engine down"); n != 0 {
+			if n := log.count("node down"); n != 0 {
 				t.Errorf("%d lines say that the node went down", n)
 			}
 		})
@@ -171,7 +171,7 @@ func TestSucceedScanUnderWay(t *testing.T) {
 			}
 			wantState(t, next, "up")
 			wantIdle(t, next)
-			if n := log.count("engine down"); n != 0 {
+			if n := log.count("node down"); n != 0 {
 				t.Errorf("%d lines say that the node is down", n)
 			}
 		})
@@ -210,7 +210,7 @@ func TestSucceedBlind(t *testing.T) {
 		synctest.Wait()
 		close(old.gate)
 		<-done
-		if n := log.count("engine down"); n != 0 {
+		if n := log.count("node down"); n != 0 {
 			t.Errorf("%d lines say that a node is down", n)
 		}
 	})
@@ -433,7 +433,7 @@ func TestSucceedWhileDraining(t *testing.T) {
 // has been proven is partial until more is.
 func TestSucceedMaxSize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &sizes{limit: 1 << 40, over: backends.Clean(0)}
+		e := &limited{limit: 1 << 40, over: backends.Clean(0)}
 		with := func(size int64, check bool) Config {
 			cfg := identified(sized(e))
 			cfg.MaxSize, cfg.SizeCheck = size, check
@@ -443,7 +443,7 @@ func TestSucceedMaxSize(t *testing.T) {
 		run(t, u)
 		time.Sleep(10 * time.Second)
 		wantLarge(t, u, "at first", 30*mib, backends.OK, "")
-		e.set(func(e *sizes) { e.limit, e.gate = 40*mib, make(chan struct{}) })
+		e.set(func(e *limited) { e.limit, e.gate = 40*mib, make(chan struct{}) })
 		u = succeed(t, u, with(100*mib, true))
 		time.Sleep(10 * time.Second)
 		wantLarge(t, u, "what is proven", 30*mib, backends.OK, "")
