@@ -13,24 +13,24 @@ import (
 	"polyclam/proxy/spool/spooltest"
 )
 
-// seconds are the times of e's canaries since begin.
-func seconds(e *engine, begin time.Time) []int {
+// seconds returns when f had health checks, in seconds since begin.
+func seconds(f *fakeEngine, begin time.Time) []int {
 	var s []int
-	for _, p := range e.proved() {
+	for _, p := range f.checks() {
 		s = append(s, int(p.Sub(begin)/time.Second))
 	}
 	return s
 }
 
-func wantSeconds(t *testing.T, e *engine, begin time.Time, want ...int) {
+func wantSeconds(t *testing.T, f *fakeEngine, begin time.Time, want ...int) {
 	t.Helper()
-	got := seconds(e, begin)
+	got := seconds(f, begin)
 	if len(got) != len(want) {
-		t.Fatalf("canaries at %v, want %v", got, want)
+		t.Fatalf("health checks after %v s, want %v", got, want)
 	}
 	for i := range got {
 		if got[i] != want[i] {
-			t.Fatalf("canaries at %v, want %v", got, want)
+			t.Fatalf("health checks after %v s, want %v", got, want)
 		}
 	}
 }
@@ -38,13 +38,13 @@ func wantSeconds(t *testing.T, e *engine, begin time.Time, want ...int) {
 func TestCanaryTimes(t *testing.T) {
 	tests := []struct {
 		name   string
-		engine *engine
+		engine *fakeEngine
 		want   []int
 	}{
-		{"up", &engine{}, []int{0, 60, 120}},
-		{"dead", &engine{err: errRefused}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
-		{"blind", &engine{blind: true}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
-		{"failing", &engine{canary: errors.New("out of memory")}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
+		{"up", &fakeEngine{}, []int{0, 60, 120}},
+		{"dead", &fakeEngine{err: errRefused}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
+		{"blind", &fakeEngine{blind: true}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
+		{"failing", &fakeEngine{canary: errors.New("out of memory")}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,8 +52,8 @@ func TestCanaryTimes(t *testing.T) {
 				cfg := withCanary(tt.engine)
 				cfg.CanaryInterval = time.Minute
 				begin := time.Now()
-				u := New(cfg)
-				run(t, u)
+				e := New(cfg)
+				run(t, e)
 				time.Sleep(125 * time.Second)
 				wantSeconds(t, tt.engine, begin, tt.want...)
 			})
@@ -61,67 +61,67 @@ func TestCanaryTimes(t *testing.T) {
 	}
 }
 
-// TestCanarySooner checks that a dead node and a timeout bring the canary
-// forward, and a pass the regular interval back.
+// TestCanarySooner checks that a dead node and a timeout bring the health check forward,
+// and that the regular interval is back after a success.
 func TestCanarySooner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{}
+		f := &fakeEngine{}
 		begin := time.Now()
-		u := New(withCanary(e))
-		run(t, u)
+		e := New(withCanary(f))
+		run(t, e)
 		time.Sleep(20 * time.Second)
-		e.set(func(e *engine) { e.err = errRefused })
-		u.Scan(t.Context(), content("x"), false)
-		synctest.Wait() // checked immediately, and again after a second
-		e.set(func(e *engine) { e.err = nil })
+		f.set(func(f *fakeEngine) { f.err = errRefused })
+		e.Scan(t.Context(), text("x"), false)
+		synctest.Wait() // a check immediately, and another after a second
+		f.set(func(f *fakeEngine) { f.err = nil })
 		time.Sleep(10 * time.Second)
-		e.set(func(e *engine) { e.gate = make(chan struct{}) })
-		u.Scan(t.Context(), content("x"), false) // slow from 32 on, until 40
+		f.set(func(f *fakeEngine) { f.gate = make(chan struct{}) })
+		e.Scan(t.Context(), text("x"), false) // slow from 32 s on, until 40 s
 		synctest.Wait()
-		wantSeconds(t, e, begin, 0, 20, 21, 32, 40)
+		wantSeconds(t, f, begin, 0, 20, 21, 32, 40)
 		time.Sleep(5*time.Minute + time.Second)
-		wantSeconds(t, e, begin, 0, 20, 21, 32, 40, 340)
+		wantSeconds(t, f, begin, 0, 20, 21, 32, 40, 340)
 	})
 }
 
-// TestCanarySlot checks that a canary goes to the head of the queue, takes no
-// slot beyond MaxScans, and says nothing about a node that has none for it.
+// TestCanarySlot checks that a health check goes to the head of the queue, takes no slot
+// beyond MaxScans, and says nothing about a node that has no slot for it.
 func TestCanarySlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{}
-		cfg := withCanary(e)
+		f := &fakeEngine{}
+		cfg := withCanary(f)
 		cfg.MaxScans, cfg.CanaryInterval, cfg.Timeout = 1, time.Minute, 10*time.Second
 		begin := time.Now()
-		u := New(cfg)
-		run(t, u)
+		e := New(cfg)
+		run(t, e)
 		synctest.Wait()
 		time.Sleep(55 * time.Second)
 		thaw := make(chan struct{})
-		e.set(func(e *engine) {
-			e.answer = func(context.Context, backends.Object) (backends.Result, error) {
+		f.set(func(f *fakeEngine) {
+			f.answer = func(context.Context, backends.Object) (backends.Result, error) {
 				<-thaw
 				return backends.Clean(0), nil
 			}
 		})
-		u.Scan(t.Context(), content("hung"), false) // until 65
+		e.Scan(t.Context(), text("hung"), false) // until 65 s
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
-				r := u.Scan(within(t, time.Minute), content("x"), false)
+				r := e.Scan(within(t, time.Minute), text("x"), false)
 				wantCategory(t, r.Result, r.Err, backends.OK)
 			})
 		}
 		time.Sleep(14 * time.Second)
-		wantSeconds(t, e, begin, 0)
-		wantState(t, u, "up") // the canary got no slot until 70
+		wantSeconds(t, f, begin, 0)
+		wantState(t, e, "up") // the check got no slot until 70 s
 		close(thaw)
 		wg.Wait()
 		synctest.Wait()
-		wantSeconds(t, e, begin, 0, 79)
-		if e.most != 1 || e.before[1] != 1 {
-			t.Errorf("%d at once, %d scans before the canary", e.most, e.before[1])
+		wantSeconds(t, f, begin, 0, 79)
+		if f.most != 1 || f.before[1] != 1 {
+			t.Errorf("%d scans together, %d before the check", f.most, f.before[1])
 		}
-		wantIdle(t, u)
+		wantIdle(t, e)
 	})
 }
 
@@ -135,9 +135,9 @@ func TestHungCheckKeepsObject(t *testing.T) {
 			return backends.Clean(0), nil
 		}))
 		cfg.Timeout, cfg.Spool = time.Second, spooltest.New(t, spool.Config{})
-		u := New(cfg)
-		defer u.Close()
-		r := u.Scan(within(t, 5*time.Second), content("x"), false)
+		e := New(cfg)
+		defer e.Close()
+		r := e.Scan(within(t, 5*time.Second), text("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.Interrupted)
 		time.Sleep(cfg.Timeout) // the check itself goes on until its time is up
 		if n := cfg.Spool.Stats().Contents; n != 1 {
@@ -161,18 +161,18 @@ func TestHungChecksAreBounded(t *testing.T) {
 			return backends.Clean(len(read(o))), nil
 		}))
 		cfg.MaxScans, cfg.Spool = 3, spooltest.New(t, spool.Config{})
-		u := New(cfg)
-		run(t, u)
+		e := New(cfg)
+		run(t, e)
 		time.Sleep(10 * time.Minute)
 		if n := cfg.Spool.Stats().Contents; n < 3 || n > 4 { // one may be waiting for a slot
 			t.Errorf("%d objects in the spool", n)
 		}
-		wantState(t, u, "down")
+		wantState(t, e, "down")
 		close(thaw)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		wantState(t, u, "down") // it answers, but does not detect
-		wantIdle(t, u)
+		wantState(t, e, "down") // it answers, but does not detect
+		wantIdle(t, e)
 		if n := cfg.Spool.Stats().Contents; n != 0 {
 			t.Errorf("%d objects in the spool", n)
 		}

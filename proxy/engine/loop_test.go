@@ -15,8 +15,8 @@ import (
 	"polyclam/proxy/testfile"
 )
 
-// TestLoop: a clean control that comes back takes its node out, with that reason,
-// until a check does not come back.
+// TestLoop: a clean control that comes back takes its node out, with that reason, until
+// that of a later check does not.
 func TestLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -28,44 +28,44 @@ func TestLoop(t *testing.T) {
 				scans++
 			}
 			if looping && CameBack(o, "tcp:127.0.0.1:3310") {
-				return backends.Result{}, &backends.Failure{Text: "scan failed"} // what the listener says
+				return backends.Result{}, &backends.Failure{Text: "scan failed"} // the listener's reply
 			}
 			return judged(read(o)), nil
 		})
 		log := &lines{}
-		cfg := withCanary(b, &engine{})
+		cfg := withCanary(b, &fakeEngine{})
 		cfg.Log = zerolog.New(log)
-		u := New(cfg)
-		run(t, u)
+		e := New(cfg)
+		run(t, e)
 		synctest.Wait()
-		wantState(t, u, "down", "up")
+		wantState(t, e, "down", "up")
 		const reason = "asks polyclam itself, through the listener tcp:127.0.0.1:3310"
-		if got := u.Status().Nodes[0].Reason; got != reason {
+		if got := e.Status().Nodes[0].Reason; got != reason {
 			t.Errorf("reason %q", got)
 		}
 		for range 4 {
-			r := u.Scan(t.Context(), content("mail"), false)
+			r := e.Scan(t.Context(), text("mail"), false)
 			wantCategory(t, r.Result, r.Err, backends.OK)
 			time.Sleep(20 * time.Second)
 		}
 		if n := log.count("asks polyclam itself"); n != 1 || scans != 0 {
-			t.Errorf("%d lines, %d scans", n, scans)
+			t.Errorf("logged %d times, %d scans", n, scans)
 		}
 		mu.Lock()
 		looping = false
 		mu.Unlock()
 		time.Sleep(31 * time.Second)
-		wantState(t, u, "up", "up")
+		wantState(t, e, "up", "up")
 	})
 }
 
-// TestLoopInFlight: what a node finds while it turns out to ask polyclam itself is
-// thrown away.
+// TestLoopInFlight: a detection is discarded if the node meanwhile turns out to ask
+// polyclam itself.
 func TestLoopInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var control []byte
 		begun, gate := make(chan struct{}), make(chan struct{})
-		u := New(withCanary(backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
+		e := New(withCanary(backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
 			data := read(o)
 			if isControl(data) {
 				control = data
@@ -77,56 +77,56 @@ func TestLoopInFlight(t *testing.T) {
 			}
 			return judged(data), nil
 		})))
-		run(t, u)
+		run(t, e)
 		synctest.Wait()
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			r := u.Scan(t.Context(), content("mail"), false)
+			r := e.Scan(t.Context(), text("mail"), false)
 			wantCategory(t, r.Result, r.Err, backends.SWErr)
 			if r.Err == nil || !strings.Contains(r.Err.Error(), "asks polyclam itself") {
 				t.Errorf("error %v", r.Err)
 			}
 		})
 		<-begun
-		if !CameBack(content(string(control)), "x") {
-			t.Error("not recognised")
+		if !CameBack(text(string(control)), "x") {
+			t.Error("not recognized")
 		}
 		close(gate)
 		wg.Wait()
 	})
 }
 
-// TestCameBack: nothing but a nonce of our own is a loop.
+// TestCameBack: only this process's own nonces are a loop.
 func TestCameBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nonces := make(chan []byte, 10)
-		e := &answering{}
-		e.set(func(data []byte) (backends.Result, error, bool) {
+		f := &answering{}
+		f.set(func(data []byte) (backends.Result, error, bool) {
 			if isControl(data) {
 				nonces <- bytes.Clone(data)
 			}
 			return backends.Result{}, nil, false
 		})
-		u := New(withCanary(e))
-		run(t, u)
+		e := New(withCanary(f))
+		run(t, e)
 		synctest.Wait()
 		own := <-nonces
 		for name, object := range map[string]string{
-			"another's":  string(testfile.Clean(testfile.NewNonce())),
+			"foreign":    string(testfile.Clean(testfile.NewNonce())),
 			"longer":     string(own) + "x",
 			"other text": strings.Repeat("x", testfile.CleanSize),
 		} {
-			if CameBack(content(object), "a") {
-				t.Errorf("%s came back", name)
+			if CameBack(text(object), "a") {
+				t.Errorf("%s: recognized as our own", name)
 			}
 		}
-		wantState(t, u, "up")
-		if !CameBack(content(string(own)), "unix:/run/x") { // late, but ours
-			t.Error("our own was not recognised")
+		wantState(t, e, "up")
+		if !CameBack(text(string(own)), "unix:/run/x") { // late, but our own
+			t.Error("our own was not recognized")
 		}
-		wantState(t, u, "down")
+		wantState(t, e, "down")
 		time.Sleep(5 * time.Second)
-		wantState(t, u, "up")
+		wantState(t, e, "up")
 	})
 }
 
@@ -143,6 +143,6 @@ func TestNoncesAreBounded(t *testing.T) {
 		t.Errorf("%d nonces, the first is still there: %t", len(s.origin), ok)
 	}
 	if _, ok := s.find(last); !ok {
-		t.Error("the last is not there")
+		t.Error("the last one is missing")
 	}
 }

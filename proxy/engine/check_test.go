@@ -13,8 +13,8 @@ import (
 	"polyclam/proxy/testfile"
 )
 
-// answering is an engine that gives the answer of its function, and what an honest
-// one would give where that has none.
+// answering is an engine with a function that answers; where it does not, the engine is
+// honest.
 type answering struct {
 	mu     sync.Mutex
 	answer func(data []byte) (r backends.Result, err error, known bool)
@@ -45,8 +45,8 @@ func isControl(data []byte) bool {
 	return ok
 }
 
-// TestControl has engines that do not know good from bad: none is used, and the
-// reason says what is wrong.
+// TestControl has engines that fail the clean control: none is used, and the reason says
+// what is wrong.
 func TestControl(t *testing.T) {
 	virus := backends.Found(1, "Foo.Bar")
 	tests := []struct {
@@ -56,7 +56,7 @@ func TestControl(t *testing.T) {
 		reason string
 	}{
 		{"virus", virus, nil, "calls a harmless text a virus: Foo.Bar"},
-		{"nameless", backends.Result{Category: backends.Virus}, nil, "calls a harmless text a virus"},
+		{"virus without a name", backends.Result{Category: backends.Virus}, nil, "calls a harmless text a virus"},
 		{"suspicious", backends.Found(1, "Heuristics.Broken.X"), nil, "calls a harmless text a virus: Heuristics.Broken.X"},
 		{"partial", backends.Found(1, "Heuristics.Limits.Exceeded.MaxFiles"), nil, "does not scan a harmless text, and says partial: Heuristics.Limits.Exceeded.MaxFiles"},
 		{"encrypted", backends.Result{Category: backends.Encrypted}, nil, "does not scan a harmless text, and says encrypted"},
@@ -66,69 +66,69 @@ func TestControl(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := &answering{}
-				e.set(func(data []byte) (backends.Result, error, bool) {
+				f := &answering{}
+				f.set(func(data []byte) (backends.Result, error, bool) {
 					return tt.result, tt.err, isControl(data) || bytes.Equal(data, []byte("mail"))
 				})
-				u := New(withCanary(e))
-				run(t, u)
+				e := New(withCanary(f))
+				run(t, e)
 				synctest.Wait()
-				wantState(t, u, "down")
-				n := u.Status().Nodes[0]
+				wantState(t, e, "down")
+				n := e.Status().Nodes[0]
 				if n.Reason != tt.reason || n.Canary.EICAR != "" || n.Canary.Clean == backends.OK {
 					t.Errorf("reason %q, canary %+v", n.Reason, n.Canary)
 				}
-				r := u.Scan(within(t, time.Minute), content("mail"), false)
+				r := e.Scan(within(t, time.Minute), text("mail"), false)
 				if r.Err == nil || r.Result.Category != "" {
 					t.Errorf("scanned: %+v, error %v", r.Result, r.Err)
 				}
-				e.set(nil)
+				f.set(nil)
 				time.Sleep(31 * time.Second)
-				r = u.Scan(within(t, time.Minute), content("mail"), false)
+				r = e.Scan(within(t, time.Minute), text("mail"), false)
 				wantCategory(t, r.Result, r.Err, backends.OK)
-				wantState(t, u, "up")
+				wantState(t, e, "up")
 			})
 		})
 	}
 }
 
-// TestControlGoesBad: what a node finds while it turns out to call everything a virus
-// is thrown away, since clean mail must not be FOUND.
+// TestControlGoesBad: a detection is discarded if the node meanwhile turns out to call
+// everything a virus, since clean mail must not be FOUND.
 func TestControlGoesBad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &answering{}
+		f := &answering{}
 		begun, gate := make(chan struct{}), make(chan struct{})
 		cfg := withCanary(backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
 			if string(read(o)) != "mail" {
-				return e.Scan(ctx, o)
+				return f.Scan(ctx, o)
 			}
 			close(begun)
 			<-gate
 			return backends.Found(1, "Foo.Bar"), nil
 		}))
 		cfg.Timeout, cfg.CanaryInterval = time.Hour, time.Minute
-		u := New(cfg)
-		run(t, u)
+		e := New(cfg)
+		run(t, e)
 		synctest.Wait()
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			r := u.Scan(t.Context(), content("mail"), false)
+			r := e.Scan(t.Context(), text("mail"), false)
 			wantCategory(t, r.Result, r.Err, backends.SWErr)
 			if r.Err == nil || r.Result.Category != "" {
 				t.Errorf("%+v, error %v", r.Result, r.Err)
 			}
 		})
 		<-begun
-		e.set(func(data []byte) (backends.Result, error, bool) { return backends.Found(1, "Foo.Bar"), nil, true })
+		f.set(func(data []byte) (backends.Result, error, bool) { return backends.Found(1, "Foo.Bar"), nil, true })
 		time.Sleep(61 * time.Second)
-		wantState(t, u, "down")
+		wantState(t, e, "down")
 		close(gate)
 		wg.Wait()
 	})
 }
 
-// TestEICARBlocked: where only EICAR does not get through, the reason says what the
-// cause may be. An engine's own error is left as it is.
+// TestEICARBlocked: if only EICAR does not get through, the reason says what the cause may
+// be. An error that the engine itself reports is left as it is.
 func TestEICARBlocked(t *testing.T) {
 	const hint = "; the clean text was scanned, so something on the way may block EICAR (canary = false switches the check off)"
 	for text, err := range map[string]error{
@@ -136,31 +136,31 @@ func TestEICARBlocked(t *testing.T) {
 		"test file (EICAR): no memory":   &backends.Failure{Text: "no memory"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			e := &answering{}
-			e.set(func(data []byte) (backends.Result, error, bool) {
+			f := &answering{}
+			f.set(func(data []byte) (backends.Result, error, bool) {
 				return backends.Result{}, err, bytes.Equal(data, testfile.EICAR())
 			})
-			u := New(withCanary(e))
-			run(t, u)
+			e := New(withCanary(f))
+			run(t, e)
 			synctest.Wait()
-			if s := u.Status().Nodes[0]; s.State != "down" || s.Reason != text {
+			if s := e.Status().Nodes[0]; s.State != "down" || s.Reason != text {
 				t.Errorf("%s: %q, want %q", s.State, s.Reason, text)
 			}
 		})
 	}
 }
 
-// TestCheckReason: the reason of a check without an answer names the object, the time
-// and the key.
+// TestCheckReason: if a check has no answer, the reason names the object, the time and the
+// key.
 func TestCheckReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := withCanary(&engine{hold: make(chan struct{})})
+		cfg := withCanary(&fakeEngine{hold: make(chan struct{})})
 		cfg.Timeout = 3 * time.Second
-		u := New(cfg)
-		run(t, u)
+		e := New(cfg)
+		run(t, e)
 		time.Sleep(4 * time.Second)
 		const want = "test file (clean text): no answer within 1.5s, the engine hangs (key timeout)"
-		if s := u.Status().Nodes[0]; s.State != "down" || s.Reason != want {
+		if s := e.Status().Nodes[0]; s.State != "down" || s.Reason != want {
 			t.Errorf("%s: %q", s.State, s.Reason)
 		}
 	})
