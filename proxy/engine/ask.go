@@ -12,8 +12,8 @@ import (
 // abandoned.
 const grace = 50 * time.Millisecond
 
-// begin starts the backend in a goroutine of its own: nothing else can end the wait for a
-// backend that hangs, for example while it reads a file on a dead server. The slot is free
+// begin starts the backend in a new goroutine: nothing else can end the wait for a backend
+// that hangs, for example while it reads a file on a dead server. The slot is free
 // when the backend has returned.
 func (p *pool) begin(q *question) {
 	q.began = time.Now()

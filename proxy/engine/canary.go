@@ -52,6 +52,11 @@ func (p proof) outcome() health.Outcome {
 	}
 }
 
+// distrust is why a node that answers is not used.
+func distrust(text string) error {
+	return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: text}
+}
+
 // inconclusive is the error of a test object that was never put to its node.
 type inconclusive struct{ error }
 

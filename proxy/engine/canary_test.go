@@ -140,12 +140,12 @@ func TestHungCheckKeepsObject(t *testing.T) {
 		r := e.Scan(within(t, 5*time.Second), text("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.Interrupted)
 		time.Sleep(cfg.Timeout) // the check itself goes on until its time is up
-		if n := cfg.Spool.Stats().Contents; n != 1 {
+		if n := cfg.Spool.Stats().Objects; n != 1 {
 			t.Errorf("%d objects in the spool, want that of the hung backend", n)
 		}
 		close(thaw)
 		synctest.Wait()
-		if n := cfg.Spool.Stats().Contents; n != 0 {
+		if n := cfg.Spool.Stats().Objects; n != 0 {
 			t.Errorf("%d objects in the spool", n)
 		}
 	})
@@ -164,7 +164,7 @@ func TestHungChecksAreBounded(t *testing.T) {
 		e := New(cfg)
 		run(t, e)
 		time.Sleep(10 * time.Minute)
-		if n := cfg.Spool.Stats().Contents; n < 3 || n > 4 { // one may be waiting for a slot
+		if n := cfg.Spool.Stats().Objects; n < 3 || n > 4 { // one may be waiting for a slot
 			t.Errorf("%d objects in the spool", n)
 		}
 		wantState(t, e, "down")
@@ -173,7 +173,7 @@ func TestHungChecksAreBounded(t *testing.T) {
 		synctest.Wait()
 		wantState(t, e, "down") // it answers, but does not detect
 		wantIdle(t, e)
-		if n := cfg.Spool.Stats().Contents; n != 0 {
+		if n := cfg.Spool.Stats().Objects; n != 0 {
 			t.Errorf("%d objects in the spool", n)
 		}
 	})

@@ -41,8 +41,8 @@ type endError struct {
 
 func (e *endError) Error() string { return e.text }
 
-// Unwrap keeps the cause for errors.Is, unless it has a category of its own: whatever the
-// cause, the scan was interrupted.
+// Unwrap keeps the cause for errors.Is, unless that has a category: whatever the cause, the scan
+// was interrupted.
 func (e *endError) Unwrap() []error {
 	var failure *backends.Failure
 	if errors.As(e.cause, &failure) {

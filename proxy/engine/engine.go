@@ -48,18 +48,23 @@
 //
 // # How the package is built
 //
-// The parts that need no lock and no other node are packages of their own, below
+// The parts that know neither the pool nor its mutex are packages of their own, below
 // internal: the state machine of a node (health), tickets and turns (queue), the adaptive
-// limit (aimd), usual times (timing), the hedge budget (budget) and harmful objects
-// (poison). The files here build on each other in this order, each using only those above
-// it:
+// limit (aimd), usual times (timing), the budget of hedges (budget) and the objects on
+// which engines die (poison). The files here come in layers. A file uses only its own
+// layer and those above it:
 //
-//	pool, node, ticket                the data, under one mutex
-//	wait, slots, state                slots are handed out; nodes change their state
-//	question, settle, poison          one object is put to one node; what the answer says
-//	check, learn, size, loop          health checks
-//	reload, succeed, run              RELOAD, a new configuration, the check schedule
-//	race, scan                        one scan over several nodes
+//	pool, node, ticket           the data, under one mutex; canary, heuristics, size,
+//	                             nonces and versioncache are parts of it
+//	wait, slots, dispatch,       slots are handed out
+//	acquire, state               a node changes its state
+//	question, ask, settle,       one object is put to one node, and what the answer says
+//	poison                       about both
+//	check, try, learn, doubt,    health checks, and what else a node is asked
+//	checksize, loop, version
+//	run, reload, status          the schedule of checks, RELOAD, the status
+//	scan, race, hedge,           one scan over several nodes; a new configuration
+//	succeed, selfcheck
 package engine
 
 import (

@@ -57,7 +57,7 @@ func (p *pool) weigh(q *question, r backends.Result, err error) []poison.Digest 
 	if p.config().PoisonTime <= 0 {
 		return nil
 	}
-	// A backend with side effects runs a program of its own for each scan.
+	// A backend with side effects starts one program per scan.
 	if _, program := q.node.backend.(backends.SideEffects); died && !q.isTest && !program {
 		q.death = evidence.Died()
 	}

@@ -52,7 +52,7 @@ func (q *question) died(err error) bool {
 	return q.ctx.Err() == nil && backends.Died(err)
 }
 
-// answered reports whether the engine answered, be it by an error of its own.
+// answered reports whether the engine answered, be it with an error.
 func (q *question) answered(err error) bool {
 	return err == nil || q.ctx.Err() == nil && errors.As(err, new(*backends.Failure)) && !q.died(err)
 }

@@ -147,7 +147,7 @@ func (r *race) remove(q *question) {
 	r.running = slices.DeleteFunc(r.running, func(other *question) bool { return other == q })
 }
 
-// timeUp gives backends a moment to notice, and leaves behind those that do not.
+// timeUp gives backends a moment to notice, and abandons those that do not.
 func (r *race) timeUp() {
 	patience := time.NewTimer(grace)
 	defer patience.Stop()

@@ -18,8 +18,7 @@ import (
 // The wait for a slot is bounded by ctx, or by Config.Timeout if ctx has no deadline. A
 // node that fails is replaced by another one while time remains; each is asked once.
 //
-// The caller keeps its reference to o. A hung backend that Scan leaves behind has one of
-// its own.
+// The caller keeps its reference to o. A hung backend that Scan abandons has another one.
 func (e *Engine) Scan(ctx context.Context, o Object, all bool) (report policy.Report) {
 	begin := time.Now()
 	e.scans.Add(1)

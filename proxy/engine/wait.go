@@ -131,8 +131,3 @@ func (p *pool) mutual(t *ticket) bool {
 	return t.control && !p.anyUsable(t) &&
 		slices.ContainsFunc(p.nodes, func(n *node) bool { return n.health.Checking() })
 }
-
-// distrust is why a node that answers is not used.
-func distrust(text string) error {
-	return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: text}
-}

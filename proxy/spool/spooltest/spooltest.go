@@ -9,7 +9,7 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// New returns a spool with settings cfg, by default in a directory of its own. When the
+// New returns a spool with settings cfg, by default in a new directory. When the
 // test ends, all objects must be released soon.
 func New(t testing.TB, cfg spool.Config) *spool.Spool {
 	t.Helper()

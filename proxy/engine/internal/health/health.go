@@ -19,8 +19,8 @@ const (
 	Blind
 )
 
-// String is the word for s in the status. Blind nodes are down, too; the reason tells
-// them apart.
+// String is the word for s in the status. Blind nodes are "down", too; the
+// reason shows the difference.
 func (s State) String() string {
 	switch s {
 	case Unknown:

@@ -8,7 +8,7 @@ import (
 	"polyclam/proxy/client"
 )
 
-type node struct{ _ int } // not empty, so that each has an address of its own
+type node struct{ _ int } // not empty, so that addresses are distinct
 
 type ticket struct{ Entry[*node] }
 

@@ -27,12 +27,12 @@ func TestReadAt(t *testing.T) {
 			n    int
 			err  error
 		}{
-			{"begin", 0, 4, 4, nil},
+			{"start", 0, 4, 4, nil},
 			{"middle", 3, 4, 4, nil},
 			{"up to the end", end - 4, 4, 4, nil},
-			{"over the end", end - 4, 5, 4, io.EOF},
+			{"past the end", end - 4, 5, 4, io.EOF},
 			{"at the end", end, 1, 0, io.EOF},
-			{"behind the end", end + 100, 1, 0, io.EOF},
+			{"after the end", end + 100, 1, 0, io.EOF},
 			{"nothing", 3, 0, 0, nil},
 		} {
 			p := make([]byte, tt.len)
@@ -48,7 +48,7 @@ func TestReadAt(t *testing.T) {
 	}
 }
 
-// TestReleased uses contents of every kind after their last Release.
+// TestReleased uses objects of every kind after their last Release.
 func TestReleased(t *testing.T) {
 	s := newSpool(t, Config{Memory: 16 << 10})
 	name := filepath.Join(t.TempDir(), "file")
@@ -77,7 +77,7 @@ func TestReleased(t *testing.T) {
 			}
 			o.Release()
 			if _, err := os.Stat(path); err != nil {
-				t.Error("gone before the last Release:", err)
+				t.Error("removed before the last Release:", err)
 			}
 			checkBytes(t, o, random(int(o.Size())))
 			o.Release()
@@ -103,8 +103,8 @@ func TestReleased(t *testing.T) {
 	checkEmpty(t, s)
 }
 
-// TestReleaseRace reads contents while they are released and their memory is
-// used again: a reader gets the right bytes or ErrReleased.
+// TestReleaseRace reads objects while they are released and their memory is reused: a reader
+// gets the right bytes or ErrReleased.
 func TestReleaseRace(t *testing.T) {
 	for _, store := range stores {
 		s := newSpool(t, Config{Memory: 16 << 10, Store: store})
@@ -115,7 +115,7 @@ func TestReleaseRace(t *testing.T) {
 			}
 			releaseRace(t, s, bytes.Repeat([]byte{byte(i)}, size))
 		}
-		eventually(t, "everything is given back", func() bool { return s.Stats().Used == 0 })
+		eventually(t, "everything is freed", func() bool { return s.Stats().Used == 0 })
 	}
 }
 
@@ -132,7 +132,7 @@ func releaseRace(t *testing.T, s *Spool, want []byte) {
 					return
 				}
 				if n != len(want) || !bytes.Equal(buf, want) {
-					t.Errorf("read %d bytes, error %v, somebody else's: %v", n, err, !bytes.Equal(buf[:n], want[:n]))
+					t.Errorf("read %d bytes, error %v, of another object: %v", n, err, !bytes.Equal(buf[:n], want[:n]))
 					return
 				}
 				switch j {
@@ -156,7 +156,7 @@ func releaseRace(t *testing.T, s *Spool, want []byte) {
 	wg.Go(o.Release)
 }
 
-// TestFileCannotBeChanged plays an engine that writes to what it is handed.
+// TestFileCannotBeChanged has an engine try to write to its descriptor.
 func TestFileCannotBeChanged(t *testing.T) {
 	for _, store := range stores {
 		s := newSpool(t, Config{Memory: 16 << 10, Store: store})
@@ -171,10 +171,10 @@ func TestFileCannotBeChanged(t *testing.T) {
 				t.Errorf("%s, %d bytes: written to", store, size)
 			}
 			if err := f.Truncate(int64(size) + 1); err == nil {
-				t.Errorf("%s, %d bytes: made longer", store, size)
+				t.Errorf("%s, %d bytes: extended", store, size)
 			}
 			if err := f.Truncate(0); err == nil && size > 0 {
-				t.Errorf("%s, %d bytes: made shorter", store, size)
+				t.Errorf("%s, %d bytes: truncated", store, size)
 			}
 			if store == Memfd { // sealed: not even through a new descriptor
 				name := "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
@@ -194,8 +194,8 @@ func TestFileCannotBeChanged(t *testing.T) {
 	}
 }
 
-// TestBytesAreNotPooled proves that constant bytes never become a segment, even
-// if they have the size of one.
+// TestBytesAreNotPooled checks that constant bytes never become a free segment, even if they
+// have the size of one.
 func TestBytesAreNotPooled(t *testing.T) {
 	s := newSpool(t, Config{Memory: 64 << 10})
 	b := random(4 << 10)
