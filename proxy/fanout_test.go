@@ -139,8 +139,8 @@ func testObject(t *testing.T) *spool.Object {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if st := s.Stats(); st.Contents != 0 {
-			t.Errorf("%d objects are left in the spool", st.Contents)
+		if st := s.Stats(); st.Objects != 0 {
+			t.Errorf("%d objects are left", st.Objects)
 		}
 		s.Close()
 	})

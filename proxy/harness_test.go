@@ -82,7 +82,7 @@ func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testS
 		}
 		testkit.Eventually(t, "the spool is empty", func() bool {
 			st := sp.Stats()
-			return st.Used == 0 && st.Contents == 0 && st.Writers == 0
+			return st.Used == 0 && st.Objects == 0 && st.Writers == 0
 		})
 		sp.Close()
 	})

@@ -119,7 +119,7 @@ func benchServe(b *testing.B, path string, sp *spool.Spool, log io.Writer, scann
 		Listeners: []Listener{{Address: "unix:" + path, Profile: profile, Policy: policy.Default()}},
 		Engines: []*engine.Engine{engine.New(engine.Config{
 			Name: "clamav", Kind: "clamd", Required: true, Canary: true, MaxSize: 100 << 20,
-			Nodes: []engine.Node{{Address: "unix:clamd", Backend: scanner}}, Log: zerolog.Nop(),
+			Nodes: []engine.Node{{Address: "unix:clamd", Backend: scanner}}, Log: zerolog.Nop(), Spool: sp,
 		})},
 		Limits: Limits{
 			Stream: 100 << 20, CommandReadTimeout: patience, ReadTimeout: patience, WriteTimeout: patience,

@@ -18,6 +18,8 @@ import (
 	"polyclam/backends/testfile"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
+	"polyclam/proxy/spool"
+	"polyclam/proxy/spool/spooltest"
 	"polyclam/test/testkit"
 )
 
@@ -159,6 +161,7 @@ func TestOwnControlComesBack(t *testing.T) {
 			})
 			looping := engine.New(engine.Config{
 				Name: "loop", Kind: "fake", Canary: true, Timeout: patience, Nodes: []engine.Node{{Backend: loops}}, Log: zerolog.Nop(),
+				Spool: spooltest.New(t, spool.Config{}),
 			})
 			ts = newServer(t, func(c *Config) {
 				c.Listeners[0].Policy = lax

@@ -61,18 +61,18 @@ func serve(t *testing.T, change func(*proxy.Config), engines ...testEngine) *tes
 	for _, address := range []string{ts.unix, ts.tcp} {
 		cfg.Listeners = append(cfg.Listeners, proxy.Listener{Address: address, Profile: profile, Policy: merge})
 	}
+	store, err := spool.New(spool.Config{Memory: 64 << 10, Total: 1 << 30, Store: spool.Memfd, PathGroup: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, e := range engines {
 		cfg.Engines = append(cfg.Engines, engine.New(engine.Config{
 			Name: e.name, Kind: "fake", Required: !e.optional, Timeout: hang, MaxScans: 10, MaxSize: e.maxSize, Canary: e.canary,
-			Nodes: []engine.Node{{Address: e.address, Backend: e.backend}}, Log: zerolog.Nop(),
+			Nodes: []engine.Node{{Address: e.address, Backend: e.backend}}, Log: zerolog.Nop(), Spool: store,
 		}))
 	}
 	if change != nil {
 		change(cfg)
-	}
-	store, err := spool.New(spool.Config{Memory: 64 << 10, Total: 1 << 30, Store: spool.Memfd, PathGroup: -1})
-	if err != nil {
-		t.Fatal(err)
 	}
 	server := proxy.NewServer(proxy.ServerOptions{Config: cfg, Spool: store, Log: zerolog.Nop(), Version: "1.2.3"})
 	stopped := false

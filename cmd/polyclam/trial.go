@@ -137,7 +137,7 @@ type trialOptions struct {
 // tryAll tries every node of every engine, all at the same time. warn is called
 // with what makes the trial less than the real thing.
 func tryAll(file *config.File, o trialOptions, warn func(string)) ([]trial, error) {
-	whole, err := file.Build(zerolog.Nop())
+	whole, err := file.Build(nil, zerolog.Nop()) // nothing is scanned with it
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +196,7 @@ func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, o tria
 	if len(u.Addresses) > 0 {
 		tr.node = u.Addresses[0]
 	}
-	c, err := file.BuildWith(store, zerolog.Nop())
+	c, err := file.Build(store, zerolog.Nop())
 	if err != nil {
 		return tr, err
 	}

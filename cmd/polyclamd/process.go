@@ -90,7 +90,7 @@ func (d *process) startServer() error {
 	if d.spool, err = spool.New(d.file.Spool()); err != nil {
 		return err
 	}
-	c, err := d.file.BuildWith(d.spool, d.log)
+	c, err := d.file.Build(d.spool, d.log)
 	if err != nil {
 		d.spool.Close()
 		return err

@@ -128,7 +128,7 @@ func (r *reload) fit() error {
 }
 
 func (r *reload) build() (err error) {
-	r.config, err = r.file.BuildWith(r.spool, r.log)
+	r.config, err = r.file.Build(r.spool, r.log)
 	return err
 }
 

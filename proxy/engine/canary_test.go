@@ -1,38 +1,36 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/testfile"
+	"polyclam/proxy/spool"
+	"polyclam/proxy/spool/spooltest"
 )
 
-// seconds are the times of e's canaries since begin.
-func seconds(e *engine, begin time.Time) []int {
+// seconds returns when f had health checks, in seconds since begin.
+func seconds(f *fakeEngine, begin time.Time) []int {
 	var s []int
-	for _, p := range e.proved() {
+	for _, p := range f.checks() {
 		s = append(s, int(p.Sub(begin)/time.Second))
 	}
 	return s
 }
 
-func wantSeconds(t *testing.T, e *engine, begin time.Time, want ...int) {
+func wantSeconds(t *testing.T, f *fakeEngine, begin time.Time, want ...int) {
 	t.Helper()
-	got := seconds(e, begin)
+	got := seconds(f, begin)
 	if len(got) != len(want) {
-		t.Fatalf("canaries at %v, want %v", got, want)
+		t.Fatalf("health checks after %v s, want %v", got, want)
 	}
 	for i := range got {
 		if got[i] != want[i] {
-			t.Fatalf("canaries at %v, want %v", got, want)
+			t.Fatalf("health checks after %v s, want %v", got, want)
 		}
 	}
 }
@@ -40,13 +38,13 @@ func wantSeconds(t *testing.T, e *engine, begin time.Time, want ...int) {
 func TestCanaryTimes(t *testing.T) {
 	tests := []struct {
 		name   string
-		engine *engine
+		engine *fakeEngine
 		want   []int
 	}{
-		{"up", &engine{}, []int{0, 60, 120}},
-		{"dead", &engine{err: errRefused}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
-		{"blind", &engine{blind: true}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
-		{"failing", &engine{canary: errors.New("out of memory")}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
+		{"up", &fakeEngine{}, []int{0, 60, 120}},
+		{"dead", &fakeEngine{err: errRefused}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
+		{"blind", &fakeEngine{blind: true}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
+		{"failing", &fakeEngine{canary: errors.New("out of memory")}, []int{0, 1, 3, 7, 15, 31, 61, 91, 121}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -54,8 +52,8 @@ func TestCanaryTimes(t *testing.T) {
 				cfg := withCanary(tt.engine)
 				cfg.CanaryInterval = time.Minute
 				begin := time.Now()
-				u := New(cfg)
-				run(t, u)
+				e := New(cfg)
+				run(t, e)
 				time.Sleep(125 * time.Second)
 				wantSeconds(t, tt.engine, begin, tt.want...)
 			})
@@ -63,221 +61,120 @@ func TestCanaryTimes(t *testing.T) {
 	}
 }
 
-// TestCanarySooner checks that a dead node and a timeout bring the canary
-// forward, and a pass the regular interval back.
+// TestCanarySooner checks that a dead node and a timeout bring the health check forward,
+// and that the regular interval is back after a success.
 func TestCanarySooner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{}
+		f := &fakeEngine{}
 		begin := time.Now()
-		u := New(withCanary(e))
-		run(t, u)
+		e := New(withCanary(f))
+		run(t, e)
 		time.Sleep(20 * time.Second)
-		e.set(func(e *engine) { e.err = errRefused })
-		u.Scan(t.Context(), content("x"), false)
-		synctest.Wait() // checked immediately, and again after a second
-		e.set(func(e *engine) { e.err = nil })
+		f.set(func(f *fakeEngine) { f.err = errRefused })
+		e.Scan(t.Context(), text("x"), false)
+		synctest.Wait() // a check immediately, and another after a second
+		f.set(func(f *fakeEngine) { f.err = nil })
 		time.Sleep(10 * time.Second)
-		e.set(func(e *engine) { e.gate = make(chan struct{}) })
-		u.Scan(t.Context(), content("x"), false) // slow from 32 on, until 40
+		f.set(func(f *fakeEngine) { f.gate = make(chan struct{}) })
+		e.Scan(t.Context(), text("x"), false) // slow from 32 s on, until 40 s
 		synctest.Wait()
-		wantSeconds(t, e, begin, 0, 20, 21, 32, 40)
+		wantSeconds(t, f, begin, 0, 20, 21, 32, 40)
 		time.Sleep(5*time.Minute + time.Second)
-		wantSeconds(t, e, begin, 0, 20, 21, 32, 40, 340)
+		wantSeconds(t, f, begin, 0, 20, 21, 32, 40, 340)
 	})
 }
 
-// TestCanarySlot checks that a canary goes to the head of the queue, takes no
-// slot beyond MaxScans, and says nothing about a node that has none for it.
+// TestCanarySlot checks that a health check goes to the head of the queue, takes no slot
+// beyond MaxScans, and says nothing about a node that has no slot for it.
 func TestCanarySlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{}
-		cfg := withCanary(e)
+		f := &fakeEngine{}
+		cfg := withCanary(f)
 		cfg.MaxScans, cfg.CanaryInterval, cfg.Timeout = 1, time.Minute, 10*time.Second
 		begin := time.Now()
-		u := New(cfg)
-		run(t, u)
+		e := New(cfg)
+		run(t, e)
 		synctest.Wait()
 		time.Sleep(55 * time.Second)
 		thaw := make(chan struct{})
-		e.set(func(e *engine) {
-			e.answer = func(context.Context, backends.Object) (backends.Result, error) {
+		f.set(func(f *fakeEngine) {
+			f.answer = func(context.Context, backends.Object) (backends.Result, error) {
 				<-thaw
 				return backends.Clean(0), nil
 			}
 		})
-		u.Scan(t.Context(), content("hung"), false) // until 65
+		e.Scan(t.Context(), text("hung"), false) // until 65 s
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
-				r := u.Scan(within(t, time.Minute), content("x"), false)
+				r := e.Scan(within(t, time.Minute), text("x"), false)
 				wantCategory(t, r.Result, r.Err, backends.OK)
 			})
 		}
 		time.Sleep(14 * time.Second)
-		wantSeconds(t, e, begin, 0)
-		wantState(t, u, "up") // the canary got no slot until 70
+		wantSeconds(t, f, begin, 0)
+		wantState(t, e, "up") // the check got no slot until 70 s
 		close(thaw)
 		wg.Wait()
 		synctest.Wait()
-		wantSeconds(t, e, begin, 0, 79)
-		if e.most != 1 || e.before[1] != 1 {
-			t.Errorf("%d at once, %d scans before the canary", e.most, e.before[1])
+		wantSeconds(t, f, begin, 0, 79)
+		if f.most != 1 || f.before[1] != 1 {
+			t.Errorf("%d scans together, %d before the check", f.most, f.before[1])
 		}
-		wantIdle(t, u)
+		wantIdle(t, e)
 	})
 }
 
-// TestCanaryNoSpool checks that a content that cannot be made is not held
-// against a node, and is not taken for a pass either.
-func TestCanaryNoSpool(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		var broken any = errors.New("no space left on device")
-		made, released := 0, 0
-		e := &engine{}
-		cfg := withCanary(e)
-		cfg.CanaryInterval = time.Minute
-		cfg.Spool = func(data *io.SectionReader) (backends.Object, func(), error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if err, ok := broken.(error); ok {
-				return nil, nil, err
-			}
-			if broken != nil {
-				panic(broken)
-			}
-			made++
-			return content(string(read(&memory{SectionReader: data}))), func() { mu.Lock(); defer mu.Unlock(); released++ }, nil
-		}
-		u := New(cfg)
-		run(t, u)
-		for range 2 {
-			r := u.Scan(t.Context(), content("x"), false)
-			wantCategory(t, r.Result, r.Err, backends.SWErr)
-			mu.Lock()
-			broken = "panic"
-			mu.Unlock()
-		}
-		wantState(t, u, "unknown")
-		mu.Lock()
-		broken = nil
-		mu.Unlock()
-		time.Sleep(firstPause)
-		r := u.Scan(t.Context(), content("x"), false)
-		wantCategory(t, r.Result, r.Err, backends.OK)
-		synctest.Wait() // the scan does not wait for the archive
-		mu.Lock()
-		broken = errors.New("too many open files")
-		mu.Unlock()
-		time.Sleep(5 * time.Minute)
-		wantState(t, u, "up")
-		if made != 5 || released != 5 { // the control, EICAR and three archives
-			t.Errorf("%d contents made, %d released", made, released)
-		}
-	})
-}
-
-// TestCanaryRetained has a content that counts its users itself: the hung
-// backend is one of them, and it gets the content as the spool made it.
-func TestCanaryRetained(t *testing.T) {
+// TestHungCheckKeepsObject checks that the object of a health check lives as long as a hung
+// backend may read it.
+func TestHungCheckKeepsObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		thaw := make(chan struct{})
-		made := content("x")
-		made.users.Store(1)
-		cfg := withCanary(backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
-			if o != made {
-				t.Errorf("content %T", o)
-			}
+		cfg := withCanary(backends.Func(func(context.Context, backends.Object) (backends.Result, error) {
 			<-thaw
 			return backends.Clean(0), nil
 		}))
-		cfg.Timeout = time.Second
-		cfg.Spool = func(*io.SectionReader) (backends.Object, func(), error) { return made, made.Release, nil }
-		u := New(cfg)
-		defer u.Close()
-		r := u.Scan(within(t, 5*time.Second), content("x"), false)
+		cfg.Timeout, cfg.Spool = time.Second, spooltest.New(t, spool.Config{})
+		e := New(cfg)
+		defer e.Close()
+		r := e.Scan(within(t, 5*time.Second), text("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.Interrupted)
 		time.Sleep(cfg.Timeout) // the check itself goes on until its time is up
-		if n := made.users.Load(); n != 1 {
-			t.Errorf("%d users, want the hung backend", n)
+		if n := cfg.Spool.Stats().Objects; n != 1 {
+			t.Errorf("%d objects in the spool, want that of the hung backend", n)
 		}
 		close(thaw)
 		synctest.Wait()
-		if n := made.users.Load(); n != 0 {
-			t.Errorf("%d users", n)
+		if n := cfg.Spool.Stats().Objects; n != 0 {
+			t.Errorf("%d objects in the spool", n)
 		}
 	})
 }
 
-// TestCanaryHangs checks that the content of a canary lives as long as a hung
-// backend, and that hung canaries are bounded too.
-func TestCanaryHangs(t *testing.T) {
+// TestHungChecksAreBounded checks that hung health checks take no more than MaxScans slots,
+// and keep no more objects.
+func TestHungChecksAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		thaw := make(chan struct{})
-		var mu sync.Mutex
-		alive, most := 0, 0
 		cfg := withCanary(backends.Func(func(_ context.Context, o backends.Object) (backends.Result, error) {
 			<-thaw
 			return backends.Clean(len(read(o))), nil
 		}))
-		cfg.MaxScans = 3
-		cfg.Spool = func(data *io.SectionReader) (backends.Object, func(), error) {
-			mu.Lock()
-			defer mu.Unlock()
-			alive++
-			most = max(most, alive)
-			m, _, err := inMemory(data)
-			return m, func() { mu.Lock(); defer mu.Unlock(); alive-- }, err
-		}
-		u := New(cfg)
-		run(t, u)
+		cfg.MaxScans, cfg.Spool = 3, spooltest.New(t, spool.Config{})
+		e := New(cfg)
+		run(t, e)
 		time.Sleep(10 * time.Minute)
-		mu.Lock()
-		if alive < 3 || most > 4 {
-			t.Errorf("%d contents alive, %d at most", alive, most)
+		if n := cfg.Spool.Stats().Objects; n < 3 || n > 4 { // one may be waiting for a slot
+			t.Errorf("%d objects in the spool", n)
 		}
-		mu.Unlock()
-		wantState(t, u, "down")
+		wantState(t, e, "down")
 		close(thaw)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		wantState(t, u, "down") // it answers, but does not detect
-		wantIdle(t, u)
-		if alive != 0 {
-			t.Errorf("%d contents alive", alive)
+		wantState(t, e, "down") // it answers, but does not detect
+		wantIdle(t, e)
+		if n := cfg.Spool.Stats().Objects; n != 0 {
+			t.Errorf("%d objects in the spool", n)
 		}
 	})
-}
-
-// TestMemory reads a canary in the three ways of a content.
-func TestMemory(t *testing.T) {
-	o, release, err := inMemory(io.NewSectionReader(bytes.NewReader(testfile.EICAR()), 0, 68))
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := o.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path, err := o.Path()
-	if err != nil {
-		t.Fatal(err)
-	}
-	byPath, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	byFile, err := io.ReadAll(io.NewSectionReader(f, 0, o.Size()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, got := range [][]byte{read(o), byFile, byPath} {
-		if !bytes.Equal(got, testfile.EICAR()) {
-			t.Errorf("read %q", got)
-		}
-	}
-	release()
-	if _, err := f.Stat(); err == nil {
-		t.Error("the descriptor is still open")
-	}
 }

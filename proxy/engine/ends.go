@@ -7,8 +7,8 @@ import (
 	"polyclam/backends"
 )
 
-// ended is the error of a scan that ctx ended: the cause, and what the backend said
-// unless that is only how it noticed. An engine's own word stays what it is.
+// ended is the error of a scan that ctx ended: the cause, and the backend's error unless it
+// only says the same. An error that the engine itself reported is returned unchanged.
 func ended(ctx context.Context, err error) error {
 	var failure *backends.Failure
 	cause := context.Cause(ctx)
@@ -29,7 +29,7 @@ func ended(ctx context.Context, err error) error {
 	return e
 }
 
-// Ended is the error of a scan that the end of ctx has interrupted, in plain words.
+// Ended is the error of a scan that the end of ctx interrupted, in plain words.
 func Ended(ctx context.Context) error { return ended(ctx, nil) }
 
 // endError is the end of a context in words other than Go's.
@@ -41,8 +41,8 @@ type endError struct {
 
 func (e *endError) Error() string { return e.text }
 
-// Unwrap keeps the cause for errors.Is. Its category does not count: whatever the
-// reason, the scan was interrupted.
+// Unwrap keeps the cause for errors.Is, unless that has a category: whatever the cause, the scan
+// was interrupted.
 func (e *endError) Unwrap() []error {
 	var failure *backends.Failure
 	if errors.As(e.cause, &failure) {
@@ -51,8 +51,8 @@ func (e *endError) Unwrap() []error {
 	return []error{e.end, e.cause}
 }
 
-// Overdue is the cause of a context that is cancelled because the engine takes longer
-// than anybody waits for it. Unlike [CalledOff] it counts as a timeout of the node.
+// Overdue is the cause of a context that is canceled because the engine takes longer than
+// its caller waits. Unlike [CalledOff] it counts as a timeout of the node.
 type Overdue string
 
 // Error implements error.
@@ -61,8 +61,8 @@ func (o Overdue) Error() string { return string(o) }
 // Is implements the interface of errors.Is.
 func (Overdue) Is(target error) bool { return target == context.Canceled }
 
-// CalledOff is the cause of a context that is cancelled for a reason. It is a
-// context.Canceled for errors.Is.
+// CalledOff is the reason why a context is canceled. It is a context.Canceled for
+// errors.Is.
 type CalledOff string
 
 // Error implements error.

@@ -19,59 +19,59 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/testfile"
+	"polyclam/proxy/spool"
 )
 
-// text is a content for tests; it counts its users when asked to.
-type text struct {
+// textObject is an object in memory that counts its users.
+type textObject struct {
 	*strings.Reader
 	users atomic.Int64
 }
 
-func content(s string) *text { return &text{Reader: strings.NewReader(s)} }
+func text(s string) *textObject { return &textObject{Reader: strings.NewReader(s)} }
 
-func (*text) File() (*os.File, error) { return nil, errors.New("test content has no file") }
-func (*text) Path() (string, error)   { return "", errors.New("test content has no path") }
-func (t *text) Retain()               { t.users.Add(1) }
-func (t *text) Release()              { t.users.Add(-1) }
+func (*textObject) File() (*os.File, error) { return nil, errors.New("test object has no file") }
+func (*textObject) Path() (string, error)   { return "", errors.New("test object has no path") }
+func (t *textObject) Retain()               { t.users.Add(1) }
+func (t *textObject) Release()              { t.users.Add(-1) }
 
-// engine is a scripted engine: it counts, and answers what its fields say at
-// the time.
-type engine struct {
+// fakeEngine is a scripted engine: it counts, and answers what its fields say at the time.
+type fakeEngine struct {
 	mu     sync.Mutex
-	blind  bool          // answers clean to everything
-	err    error         // answers this instead
-	canary error         // to canaries only
-	gate   chan struct{} // real scans wait for a piece of it, or the end of their context
-	hold   chan struct{} // canaries wait for a piece of it, or the end of their context
+	blind  bool          // calls everything clean
+	err    error         // fails with this instead
+	canary error         // fails health checks with this
+	gate   chan struct{} // scans wait to receive from it, or for the end of their context
+	hold   chan struct{} // test objects likewise
 	answer func(ctx context.Context, o backends.Object) (backends.Result, error)
 
-	begun    chan string // gets the content of each real scan, if not nil
-	scans    int         // real ones
+	begun    chan string // gets the bytes of each real scan, if not nil
+	scans    int         // without test objects
 	canaries []time.Time
-	before   []int // real scans before each of them
+	before   []int // scans before each of them
 	running  int
 	most     int
 }
 
 // set changes the script.
-func (e *engine) set(change func(e *engine)) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	change(e)
+func (f *fakeEngine) set(change func(f *fakeEngine)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
 }
 
-// asked is the number of real scans.
-func (e *engine) asked() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.scans
+// asked is the number of scans, without test objects.
+func (f *fakeEngine) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.scans
 }
 
-// proved are the times of the health checks.
-func (e *engine) proved() []time.Time {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return append([]time.Time(nil), e.canaries...)
+// checks returns the times of the health checks.
+func (f *fakeEngine) checks() []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]time.Time(nil), f.canaries...)
 }
 
 func read(o backends.Object) []byte {
@@ -83,29 +83,29 @@ func read(o backends.Object) []byte {
 }
 
 // Scan implements backends.Backend.
-func (e *engine) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+func (f *fakeEngine) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	data := read(o)
 	_, isControl := testfile.NonceOf(data)
 	isCanary := isTestObject(data)
-	e.mu.Lock()
-	e.running++
-	e.most = max(e.most, e.running)
+	f.mu.Lock()
+	f.running++
+	f.most = max(f.most, f.running)
 	if isControl {
-		e.canaries = append(e.canaries, time.Now())
-		e.before = append(e.before, e.scans)
+		f.canaries = append(f.canaries, time.Now())
+		f.before = append(f.before, f.scans)
 	}
 	if !isCanary {
-		e.scans++
+		f.scans++
 	}
-	blind, err, answer, gate, begun := e.blind, e.err, e.answer, e.gate, e.begun
+	blind, err, answer, gate, begun := f.blind, f.err, f.answer, f.gate, f.begun
 	if isCanary {
-		gate, answer, begun = e.hold, nil, nil
-		if e.canary != nil {
-			err = e.canary
+		gate, answer, begun = f.hold, nil, nil
+		if f.canary != nil {
+			err = f.canary
 		}
 	}
-	e.mu.Unlock()
-	defer e.set(func(e *engine) { e.running-- })
+	f.mu.Unlock()
+	defer f.set(func(f *fakeEngine) { f.running-- })
 	if begun != nil {
 		begun <- string(data)
 	}
@@ -140,7 +140,7 @@ func isTestObject(data []byte) bool {
 		slices.ContainsFunc(testArchives, func(archive []byte) bool { return bytes.Equal(data, archive) })
 }
 
-// judged is what an honest engine says of a test object.
+// judged is the result of an honest engine for a test object.
 func judged(data []byte) backends.Result {
 	switch {
 	case bytes.Contains(data, testfile.EICAR()):
@@ -151,16 +151,38 @@ func judged(data []byte) backends.Result {
 	return backends.Clean(0)
 }
 
-// config is an engine with these engines, at the addresses a, b, c ...
+// testSpool keeps the test objects of all tests that do not look into it.
+var testSpool *spool.Spool
+
+func TestMain(m *testing.M) {
+	var err error
+	if testSpool, err = spool.New(spool.Config{}); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if got := testSpool.Stats(); code == 0 && got != (spool.Stats{}) {
+		fmt.Printf("left in the spool: %+v\n", got)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// drain empties the budget of hedges.
+func drain(e *Engine) {
+	for e.budget.Spend() {
+	}
+}
+
+// config is an engine with these backends, at the addresses a, b, c ...
 func config(engines ...backends.Backend) Config {
-	c := Config{Name: "fake", Kind: "scripted", Required: true, Timeout: 10 * time.Second, Log: zerolog.Nop()}
-	for i, e := range engines {
-		c.Nodes = append(c.Nodes, Node{Address: string(rune('a' + i)), Backend: e})
+	c := Config{Name: "fake", Kind: "scripted", Required: true, Timeout: 10 * time.Second, Log: zerolog.Nop(), Spool: testSpool}
+	for i, f := range engines {
+		c.Nodes = append(c.Nodes, Node{Address: string(rune('a' + i)), Backend: f})
 	}
 	return c
 }
 
-// within is a context with a deadline d away.
+// within returns a context that ends after d.
 func within(t *testing.T, d time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
@@ -168,10 +190,10 @@ func within(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// errRefused is what dialling a dead engine gives.
+// errRefused is the error of dialing a dead engine.
 var errRefused = fmt.Errorf("dial: %w", os.NewSyscallError("connect", syscall.ECONNREFUSED))
 
-// wantCategory checks what a scan amounts to.
+// wantCategory checks the category of a result, or else that of the error.
 func wantCategory(t *testing.T, r backends.Result, err error, want backends.Category) {
 	t.Helper()
 	got := r.Category
@@ -183,10 +205,10 @@ func wantCategory(t *testing.T, r backends.Result, err error, want backends.Cate
 	}
 }
 
-// wantIdle checks that no slot is taken and nobody waits.
-func wantIdle(t *testing.T, u *Engine) {
+// wantIdle checks that no slot is taken and no ticket waits.
+func wantIdle(t *testing.T, e *Engine) {
 	t.Helper()
-	s := u.Status()
+	s := e.Status()
 	if s.Waiting != 0 {
 		t.Errorf("%d waiting", s.Waiting)
 	}
@@ -195,19 +217,19 @@ func wantIdle(t *testing.T, u *Engine) {
 			t.Errorf("node %s: %d in flight", n.Address, n.InFlight)
 		}
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if queued := len(u.queue.heads()); u.inFlight != 0 || queued != 0 || u.queue.scans != 0 || len(u.queue.lines) != 0 {
-		t.Errorf("%d slots taken, %d queued", u.inFlight, queued+u.queue.scans)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if queued := len(e.queue.Heads()); e.inFlight != 0 || queued != 0 || e.queue.Scans() != 0 {
+		t.Errorf("%d slots taken, %d queued", e.inFlight, queued+e.queue.Scans())
 	}
-	for _, n := range u.nodes {
+	for _, n := range e.nodes {
 		if len(n.held) != 0 {
 			t.Errorf("node %s: slots held: %v", n.address, n.held)
 		}
 	}
 }
 
-// lines is a log.
+// lines is a log in memory.
 type lines struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -219,7 +241,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
-// count is the number of lines with all of these parts.
+// count is the number of lines that contain all of parts.
 func (l *lines) count(parts ...string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"polyclam/backends/testfile"
 )
 
-// stopsAt is an engine that looks at the members of an archive in turn, and at no
-// more than the first if it stops there.
+// stopsAt is an engine that looks at the members of an archive in turn, and stops at the
+// first one if that is locked, or nested too deep.
 func stopsAt(locked, deep, archives bool) func(data []byte) (backends.Result, error, bool) {
 	return func(data []byte) (backends.Result, error, bool) {
 		switch {
@@ -30,8 +30,8 @@ func stopsAt(locked, deep, archives bool) func(data []byte) (backends.Result, er
 	}
 }
 
-// TestHeuristicsFirst: what a node that stops at the first heuristic calls encrypted
-// is suspicious, and encrypted of any other.
+// TestHeuristicsFirst: what a node calls encrypted is suspicious if the node stops at the
+// first heuristic finding, and encrypted otherwise.
 func TestHeuristicsFirst(t *testing.T) {
 	tests := []struct {
 		name                   string
@@ -39,7 +39,7 @@ func TestHeuristicsFirst(t *testing.T) {
 		want                   backends.Category
 	}{
 		{"honest", false, false, true, backends.Encrypted},
-		{"stops at the locked one", true, false, true, backends.Suspicious},
+		{"stops at locked members", true, false, true, backends.Suspicious},
 		{"stops at limits", false, true, true, backends.Suspicious},
 		{"stops at both", true, true, true, backends.Suspicious},
 		{"does not look into archives", true, true, false, backends.Encrypted},
@@ -47,16 +47,16 @@ func TestHeuristicsFirst(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e, log := &answering{}, &lines{}
-				e.set(stopsAt(tt.locked, tt.deep, tt.archives))
-				cfg := withCanary(e)
+				f, log := &answering{}, &lines{}
+				f.set(stopsAt(tt.locked, tt.deep, tt.archives))
+				cfg := withCanary(f)
 				cfg.Log = zerolog.New(log)
-				u := New(cfg)
-				run(t, u)
-				r := u.Scan(within(t, time.Minute), content("locked mail"), false)
+				e := New(cfg)
+				run(t, e)
+				r := e.Scan(within(t, time.Minute), text("locked mail"), false)
 				wantCategory(t, r.Result, r.Err, tt.want)
 				stops := tt.want == backends.Suspicious
-				if got := u.Status().Nodes[0]; got.HeuristicsFirst != stops || got.State != "up" || got.Canary.Encrypted != backends.Encrypted {
+				if got := e.Status().Nodes[0]; got.HeuristicsFirst != stops || got.State != "up" || got.Canary.Encrypted != backends.Encrypted {
 					t.Errorf("status %+v", got)
 				}
 				if stops != strings.Contains(r.Result.Detail, "HeuristicScanPrecedence") || len(r.Result.Findings) != 1 || r.Result.Findings[0].Name == "" {
@@ -66,36 +66,36 @@ func TestHeuristicsFirst(t *testing.T) {
 				if n := log.count("heuristics first"); stops != (n == 1) || n > 1 {
 					t.Errorf("%d lines", n)
 				}
-				e.set(stopsAt(false, false, true)) // clamd.conf is mended
+				f.set(stopsAt(false, false, true)) // clamd.conf is corrected
 				time.Sleep(6 * time.Minute)
-				r = u.Scan(within(t, time.Minute), content("locked mail"), false)
+				r = e.Scan(within(t, time.Minute), text("locked mail"), false)
 				wantCategory(t, r.Result, r.Err, backends.Encrypted)
 			})
 		})
 	}
 }
 
-// TestHeuristicsKept: a check that cannot find out keeps what is known.
+// TestHeuristicsKept: a check that learns nothing keeps what is known.
 func TestHeuristicsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &answering{}
-		e.set(stopsAt(true, false, true))
-		u := New(withCanary(e))
-		run(t, u)
+		f := &answering{}
+		f.set(stopsAt(true, false, true))
+		e := New(withCanary(f))
+		run(t, e)
 		synctest.Wait()
-		before := u.Status().Nodes[0]
-		e.set(func(data []byte) (backends.Result, error, bool) {
+		before := e.Status().Nodes[0]
+		f.set(func(data []byte) (backends.Result, error, bool) {
 			return backends.Result{}, errors.New("busy"), bytes.HasPrefix(data, []byte("PK"))
 		})
 		time.Sleep(6 * time.Minute)
-		after := u.Status().Nodes[0]
+		after := e.Status().Nodes[0]
 		if after.State != "up" || !before.HeuristicsFirst || !after.HeuristicsFirst || after.Canary.Time == before.Canary.Time {
 			t.Errorf("before %+v, after %+v", before, after)
 		}
 	})
 }
 
-func TestSuspected(t *testing.T) {
+func TestSuspicious(t *testing.T) {
 	locked := backends.Finding{Name: "Heuristics.Encrypted.Zip", Category: backends.Encrypted}
 	limits := backends.Finding{Name: "Heuristics.Limits.Exceeded.MaxFiles", Category: backends.Partial}
 	tests := []struct {
@@ -107,13 +107,13 @@ func TestSuspected(t *testing.T) {
 		{"encrypted", backends.Result{Category: backends.Encrypted, Findings: []backends.Finding{locked}}, backends.Suspicious},
 		{"encrypted, nameless", backends.Result{Category: backends.Encrypted}, backends.Suspicious},
 		{"limits", backends.Result{Category: backends.Partial, Findings: []backends.Finding{limits}}, backends.Suspicious},
-		{"a refusal for size", backends.Result{Category: backends.Partial}, backends.Partial},
+		{"refused because of its size", backends.Result{Category: backends.Partial}, backends.Partial},
 		{"virus", backends.Result{Category: backends.Virus, Findings: []backends.Finding{{Name: "X", Category: backends.Virus}, locked}}, backends.Virus},
-		{"nothing, beside an error", backends.Result{}, ""},
+		{"empty, beside an error", backends.Result{}, ""},
 	}
 	for _, tt := range tests {
 		findings := append([]backends.Finding(nil), tt.in.Findings...)
-		if got := suspected(tt.in, heuristicsFirstText); got.Category != tt.want {
+		if got := suspicious(tt.in, heuristicsFirstText); got.Category != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got.Category, tt.want)
 		}
 		for i, f := range tt.in.Findings {

@@ -12,47 +12,7 @@ import (
 	"polyclam/backends"
 )
 
-// TestLimit checks the arithmetic.
-func TestLimit(t *testing.T) {
-	var l limit
-	want := func(what string, slots int) {
-		t.Helper()
-		if got := l.slots(10); got != slots {
-			t.Errorf("%s: %d slots, want %d", what, got, slots)
-		}
-	}
-	raise := func(n int) {
-		for range n {
-			l.raise(10)
-		}
-	}
-	want("at first", 10)
-	raise(100)
-	want("never more than max_scans", 10)
-	before := l.round
-	l.lower(10, before)
-	want("halved", 5)
-	l.lower(10, before)
-	want("once a round", 5)
-	raise(4)
-	want("four answers", 5)
-	raise(1)
-	want("five", 6)
-	for range 5 {
-		l.lower(10, l.round)
-	}
-	want("never less than one", 1)
-	raise(1 + 2 + 3 + 4 + 5 + 6 + 7 + 8)
-	want("back", 9)
-	if got := l.slots(4); got != 4 {
-		t.Errorf("%d slots after max_scans became 4", got)
-	}
-	raise(9)
-	want("at the top", 10)
-}
-
-// TestLimitOfNode checks what lowers the limit of a node, what raises it, and that
-// scans keep to it while a health check does not have to.
+// TestLimitOfNode checks what lowers the limit of a node.
 func TestLimitOfNode(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -63,7 +23,7 @@ func TestLimitOfNode(t *testing.T) {
 	}{
 		{name: "timeout", hang: true, want: 4},
 		{name: "the client's deadline", hang: true, deadline: 3 * time.Second, want: 4},
-		{name: "a short deadline of the client's", hang: true, deadline: 2 * time.Second, want: 4},
+		{name: "the client's short deadline", hang: true, deadline: 2 * time.Second, want: 4},
 		{name: "no reply", err: backends.ErrNoReply, want: 4},
 		{name: "the engine is busy", err: &backends.Failure{Category: backends.CannotExecute, Code: 503, Busy: true}, want: 4},
 		{name: "refused", err: errRefused, want: 8},
@@ -72,7 +32,7 @@ func TestLimitOfNode(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := &engine{answer: func(ctx context.Context, _ backends.Object) (backends.Result, error) {
+				f := &fakeEngine{answer: func(ctx context.Context, _ backends.Object) (backends.Result, error) {
 					if tt.hang {
 						<-ctx.Done()
 						return backends.Result{}, ctx.Err()
@@ -80,83 +40,85 @@ func TestLimitOfNode(t *testing.T) {
 					time.Sleep(time.Second)
 					return backends.Result{}, tt.err
 				}}
-				cfg := config(e)
+				cfg := config(f)
 				cfg.MaxScans = 8
-				u := New(cfg)
-				defer u.Close()
+				e := New(cfg)
+				defer e.Close()
 				ctx := t.Context()
 				if tt.deadline > 0 {
 					ctx = within(t, tt.deadline)
 				}
 				var wg sync.WaitGroup
 				for range 8 {
-					wg.Go(func() { u.Scan(ctx, content("x"), false) })
+					wg.Go(func() { e.Scan(ctx, text("x"), false) })
 				}
 				wg.Wait()
-				got := u.nodeSlots(0)
+				got := e.nodeSlots(0)
 				if got != tt.want {
 					t.Errorf("%d slots, want %d", got, tt.want)
 				}
-				if s := u.Status().Nodes[0].Limit; (s != 0) != (got < 8) || s != 0 && s != got {
-					t.Errorf("the status says %d", s)
+				if s := e.Status().Nodes[0].Limit; (s != 0) != (got < 8) || s != 0 && s != got {
+					t.Errorf("limit %d in the status", s)
 				}
 			})
 		})
 	}
 }
 
-func (u *pool) nodeSlots(i int) int {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.nodes[i].limit.slots(u.config().MaxScans)
+func (p *pool) nodeSlots(i int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.nodes[i].limit.Slots(p.config().MaxScans)
 }
 
-// TestLimitHolds checks that scans keep to a lowered limit, that a health check is not
-// held up by it, and that good answers raise it.
+// TestLimitHolds checks that scans keep to a lowered limit, that a health check need not,
+// and that answers in time raise it.
 func TestLimitHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{gate: make(chan struct{})}
-		cfg := config(e)
+		f := &fakeEngine{gate: make(chan struct{})}
+		cfg := config(f)
 		cfg.MaxScans = 8
-		u := New(cfg)
-		defer u.Close()
-		u.mu.Lock()
-		u.nodes[0].limit.now = 2
-		u.mu.Unlock()
+		e := New(cfg)
+		defer e.Close()
+		e.mu.Lock()
+		for range 2 {
+			e.nodes[0].limit.Lower(cfg.MaxScans, e.nodes[0].limit.Round())
+		}
+		e.mu.Unlock()
 		var wg sync.WaitGroup
 		for range 20 {
-			wg.Go(func() { u.Scan(t.Context(), content("x"), false) })
+			wg.Go(func() { e.Scan(t.Context(), text("x"), false) })
 		}
 		synctest.Wait()
-		if s := u.Status(); s.Nodes[0].InFlight != 2 || s.Waiting != 18 || s.Nodes[0].Limit != 2 {
+		if s := e.Status(); s.Nodes[0].InFlight != 2 || s.Waiting != 18 || s.Nodes[0].Limit != 2 {
 			t.Errorf("status %+v", s)
 		}
 		check := newTicket()
-		check.only = u.nodes[0]
-		if n, err := u.acquire(t.Context(), check); n == nil || err != nil {
-			t.Errorf("the health check has no slot: %v", err)
+		check.Only = e.nodes[0]
+		if n, err := e.acquire(t.Context(), check); n == nil || err != nil {
+			t.Errorf("the health check got no slot: %v", err)
 		}
 		for range 5 {
-			e.gate <- struct{}{}
+			f.gate <- struct{}{}
 			synctest.Wait()
 		}
-		u.mu.Lock()
-		u.giveBack(u.nodes[0], check.grant)
-		u.mu.Unlock()
-		if s := u.Status(); s.Nodes[0].Limit != 4 || s.Nodes[0].InFlight != 4 {
+		e.mu.Lock()
+		e.giveBack(e.nodes[0], check.grant)
+		e.mu.Unlock()
+		if s := e.Status(); s.Nodes[0].Limit != 4 || s.Nodes[0].InFlight != 4 {
 			t.Errorf("after five answers: %+v", s.Nodes[0])
 		}
-		close(e.gate)
+		close(f.gate)
 		wg.Wait()
-		if got := u.nodeSlots(0); got != 7 { // after 4 + 5 + 6 more
+		if got := e.nodeSlots(0); got != 7 { // after 4 + 5 + 6 more answers
 			t.Errorf("%d slots at the end", got)
 		}
-		wantIdle(t, u)
+		wantIdle(t, e)
 	})
 }
 
-// crowded is an engine with a number of threads and a queue. As clamd does, it scans
-// what its client has given up too.
+// crowded is an engine with a number of threads and a queue. Like clamd, it also scans what
+// its client has given up on.
 type crowded struct {
 	threads chan struct{}
 	takes   time.Duration
@@ -184,8 +146,8 @@ func (c *crowded) Scan(ctx context.Context, _ backends.Object) (backends.Result,
 	}
 }
 
-// TestSettle has five daemons with ten slots each use one engine of ten threads, which
-// takes 4 s for an object where 10 s are allowed: 50 at the same time would take 20 s.
+// TestSettle has five daemons with ten slots each share an engine with ten threads. It
+// takes 4 s for an object, the timeout is 10 s: 50 scans together would take 20 s.
 func TestSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &crowded{threads: make(chan struct{}, 10), takes: 4 * time.Second}
@@ -194,13 +156,13 @@ func TestSettle(t *testing.T) {
 		var answered, late atomic.Int64
 		var wg sync.WaitGroup
 		for range 5 {
-			u := New(config(c))
-			defer u.Close()
-			pools = append(pools, u)
+			e := New(config(c))
+			defer e.Close()
+			pools = append(pools, e)
 			for range 20 {
 				wg.Go(func() {
 					for ctx.Err() == nil {
-						r := u.Scan(ctx, content("x"), false)
+						r := e.Scan(ctx, text("x"), false)
 						switch {
 						case r.Err == nil:
 							answered.Add(1)
@@ -219,8 +181,8 @@ func TestSettle(t *testing.T) {
 			c.most.Store(0)
 			time.Sleep(time.Minute)
 			var slots []int
-			for _, u := range pools {
-				slots = append(slots, u.nodeSlots(0))
+			for _, e := range pools {
+				slots = append(slots, e.nodeSlots(0))
 			}
 			t.Logf("minute %d: %d answered, %d timed out, at most %d at the engine, slots %v",
 				minute+1, answered.Load(), late.Load(), c.most.Load(), slots)
@@ -233,15 +195,15 @@ func TestSettle(t *testing.T) {
 		}
 		cancel()
 		wg.Wait()
-		time.Sleep(time.Minute) // for what the engine still scans
+		time.Sleep(time.Minute) // the engine finishes
 	})
 }
 
-// TestSlowObject checks that an object that always times out does no lasting harm to
-// the others.
+// TestSlowObject checks that an object that always times out does not lower the limit for
+// long.
 func TestSlowObject(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{answer: func(ctx context.Context, o backends.Object) (backends.Result, error) {
+		f := &fakeEngine{answer: func(ctx context.Context, o backends.Object) (backends.Result, error) {
 			if string(read(o)) == "slow" {
 				<-ctx.Done()
 				return backends.Result{}, ctx.Err()
@@ -249,17 +211,17 @@ func TestSlowObject(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			return backends.Clean(0), nil
 		}}
-		u := New(config(e))
-		defer u.Close()
+		e := New(config(f))
+		defer e.Close()
 		lowest := 10
 		for range 20 {
-			u.Scan(t.Context(), content("slow"), false)
-			lowest = min(lowest, u.nodeSlots(0))
+			e.Scan(t.Context(), text("slow"), false)
+			lowest = min(lowest, e.nodeSlots(0))
 			for range 60 {
-				u.Scan(t.Context(), content("x"), false)
+				e.Scan(t.Context(), text("x"), false)
 			}
-			if got := u.nodeSlots(0); got != 10 {
-				t.Errorf("%d slots after 60 good answers", got)
+			if got := e.nodeSlots(0); got != 10 {
+				t.Errorf("%d slots after 60 answers", got)
 			}
 		}
 		if lowest != 5 {

@@ -10,16 +10,16 @@ import (
 	"polyclam/backends/testfile"
 )
 
-// asking is an engine that is another polyclam.
+// asking is a backend that asks another polyclam.
 type asking struct{ other *Engine }
 
 // Scan implements backends.Backend.
 func (a *asking) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
-	r := a.other.Scan(ctx, o, false)
+	r := a.other.Scan(ctx, o.(Object), false)
 	return r.Result, r.Err
 }
 
-// TestMutual: two polyclams that ask each other find out without waiting.
+// TestMutual: two polyclams that ask each other notice without waiting.
 func TestMutual(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		there, back := &asking{}, &asking{}
@@ -32,7 +32,7 @@ func TestMutual(t *testing.T) {
 		wantState(t, a, "down")
 		wantState(t, b, "down")
 		for range 5 {
-			r := a.Scan(t.Context(), content("mail"), false)
+			r := a.Scan(t.Context(), text("mail"), false)
 			wantCategory(t, r.Result, r.Err, backends.SWErr)
 		}
 		if d := time.Since(begin); d != 0 {
@@ -41,24 +41,24 @@ func TestMutual(t *testing.T) {
 	})
 }
 
-// TestChain: a polyclam that was refused because another one was checking its engine
-// is up after one of its next checks.
+// TestChain: a polyclam whose check was refused, because the polyclam it asks was checking
+// its own engine, is up after one of its next checks.
 func TestChain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{hold: make(chan struct{})}
-		b := New(withCanary(e))
+		f := &fakeEngine{hold: make(chan struct{})}
+		b := New(withCanary(f))
 		a := New(withCanary(&asking{b}))
 		run(t, b)
 		synctest.Wait()
 		run(t, a)
 		synctest.Wait()
 		wantState(t, a, "down")
-		r := b.Scan(within(t, time.Second), content("mail"), false) // mail waits
+		r := b.Scan(within(t, time.Second), text("mail"), false) // mail waits for the check
 		wantCategory(t, r.Result, r.Err, backends.Interrupted)
-		close(e.hold)
-		time.Sleep(4 * time.Second) // it was asked after 1 s, in vain, and is after 2 s more
+		close(f.hold)
+		time.Sleep(4 * time.Second) // the check after 1 s fails, the one after 2 s more does not
 		wantState(t, a, "up")
-		r = b.Scan(t.Context(), content(string(testfile.Clean(testfile.NewNonce()))), false)
+		r = b.Scan(t.Context(), text(string(testfile.Clean(testfile.NewNonce()))), false)
 		wantCategory(t, r.Result, r.Err, backends.OK)
 	})
 }

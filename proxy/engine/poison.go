@@ -10,37 +10,29 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/proxy/engine/internal/poison"
 )
 
-// Poison is an object on which the engine dies or hangs each time. After maxStrikes it
-// is not given to the engine for Config.PoisonTime, on whatever node, by whatever scan.
-//
-// A strike needs more than a failed scan. A connection that breaks off counts only if no
-// other scan that the node had at that time is answered: an engine with too much to do
-// closes some connections and goes on. What dies at the same moment as others counts in
-// full, since nothing shows which of them it was: the guilty one is caught at the third
-// death, and the others are cleared by the first scan that goes well. A timeout
-// counts only if the engine is alive beside it: if the first thing that the node was
-// asked after half of that time, another scan or a health check, is answered. A node
-// that is stopped or overloaded does not answer that either, and no object is to blame.
+// maxHashing bounds the objects that are hashed after their scans have ended.
+const maxHashing = 4
 
-// withheld is the error of a scan of c that is not put to the engine. It returns the
-// digest of c if it had to be computed, or known if that is not nil.
-func (u *pool) withheld(ctx context.Context, o backends.Object, known *digest) (*digest, error) {
-	period := u.config().PoisonTime
-	if period <= 0 || !u.suspects.anyOf(o.Size(), period) {
+// withheld returns an error if o is not given to the engine. It returns the digest of o if
+// it had to be computed, or else known.
+func (p *pool) withheld(ctx context.Context, o Object, known *poison.Digest) (*poison.Digest, error) {
+	period := p.config().PoisonTime
+	if period <= 0 || !p.poison.HasSize(o.Size(), period) {
 		return known, nil
 	}
 	if known == nil {
-		ctx, cancel := limited(ctx, u.config().Timeout)
+		ctx, cancel := withTimeout(ctx, p.config().Timeout)
 		defer cancel()
 		d, err := digestOf(ctx, o)
 		if err != nil {
-			return nil, nil // nor will the engine be able to read it in time
+			return nil, nil // the engine will not be able to read it in time, either
 		}
 		known = d
 	}
-	left := u.suspects.withheld(*known, period)
+	left := p.poison.Withheld(*known, period)
 	if left == 0 {
 		return known, nil
 	}
@@ -48,240 +40,130 @@ func (u *pool) withheld(ctx context.Context, o backends.Object, known *digest) (
 		Category: backends.Interrupted,
 		Code:     backends.NoCode,
 		Text: fmt.Sprintf("not given to this engine for another %v: it died or hung %d times while scanning this object (key poison_time)",
-			max(left.Round(time.Second), time.Second), maxStrikes),
+			max(left.Round(time.Second), time.Second), poison.MaxStrikes),
 	}
 }
 
-// weigh takes in what has become of q, which has had r and err as its answer. It returns
-// the objects that are to blame for an earlier timeout, for judge. The caller has mu.
-func (u *pool) weigh(q *question, r backends.Result, err error) []digest {
-	u.adapt(q, r, err)
-	if !q.canary {
-		q.node.mails--
+// weigh records that q ended with r and err. It returns the objects that are to blame for
+// earlier deaths and hangs, for judge. The caller holds mu.
+func (p *pool) weigh(q *question, r backends.Result, err error) []poison.Digest {
+	p.adaptLimit(q, r, err)
+	evidence := &q.node.evidence
+	died, answered := q.died(err), q.answered(err)
+	var guilty []poison.Digest
+	if !q.isTest {
+		guilty = evidence.End(q.began, answered)
 	}
-	if u.config().PoisonTime <= 0 {
+	if p.config().PoisonTime <= 0 {
 		return nil
 	}
-	took := time.Since(q.began)
-	died := q.ctx.Err() == nil && backends.Died(err)
-	answered := err == nil || q.ctx.Err() == nil && errors.As(err, new(*backends.Failure)) && !died
-	var guilty []digest
-	if !q.canary {
-		guilty = q.node.outlived(q.began, answered)
-	}
-	if died && !q.canary {
-		q.death = q.node.diedBeside()
+	// A backend with side effects starts one program per scan.
+	if _, program := q.node.backend.(backends.SideEffects); died && !q.isTest && !program {
+		q.death = evidence.Died()
 	}
 	switch {
-	case answered && took < u.config().Timeout/10:
-		return append(guilty, q.node.resolve(q.began, true)...)
-	case u.hangs(q), q.ctx.Err() == nil && (backends.Died(err) || backends.Unreachable(err)):
-		return append(guilty, q.node.resolve(q.began, false)...)
+	case answered && time.Since(q.began) < p.config().Timeout/10:
+		return append(guilty, evidence.Resolve(q.began, true)...)
+	case p.hung(q), died, q.ctx.Err() == nil && backends.Unreachable(err):
+		return append(guilty, evidence.Resolve(q.began, false)...)
 	}
-	return guilty // an answer that took long shows nothing: the node may have been stopped
+	return guilty // a slow answer shows nothing: the node may have been stopped
 }
 
-// judge counts against objects that they are to blame: those that weigh returned, and
-// that of q. It is called after weigh, when the slot is free.
-func (u *pool) judge(q *question, r backends.Result, err error, guilty []digest) {
-	u.strike(guilty...)
+// judge counts strikes against the guilty objects that weigh returned, and against that of
+// q. It is called after weigh, when the slot is free.
+func (p *pool) judge(q *question, r backends.Result, err error, guilty []poison.Digest) {
+	p.strike(guilty...)
 	switch {
-	case q.canary, u.config().PoisonTime <= 0:
+	case q.isTest, p.config().PoisonTime <= 0:
 	case err == nil, detected(r):
 		if q.digest != nil {
-			u.suspects.clear(*q.digest)
+			p.poison.Clear(*q.digest)
 		}
-	case u.hangs(q):
-		u.strike(u.hung(q)...)
-	case q.ctx.Err() == nil && backends.Died(err):
-		d := q.digest
-		if d == nil {
-			d, _ = digestOf(q.ctx, q.object)
-		}
-		if d != nil && u.convicts(q.death, d) {
-			u.strike(*d)
-		}
+	case p.hung(q):
+		p.judgeHang(q)
+	case q.died(err):
+		p.judgeDeath(q)
 	}
 }
 
-// A death is a connection that broke off while the node had other scans. pool.mu guards
-// it.
-type death struct {
-	at     time.Time
-	others int // that have not ended yet
-	over   bool
-	guilty bool    // none of them was answered
-	digest *digest // nil: not known yet
-}
-
-// diedBeside notes a scan that died, if n has others that will show whether it is alive.
-// It returns nil if it has none, or a program for each scan. The caller has mu.
-func (n *node) diedBeside() *death {
-	_, program := n.backend.(backends.SideEffects)
-	if others := n.mails; others > 0 && !program && len(n.deaths) < maxHangs {
-		d := &death{at: time.Now(), others: others}
-		n.deaths = append(n.deaths, d)
-		return d
-	}
-	return nil
-}
-
-// outlived decides the deaths during which a scan was under way that began at the given
-// time and has ended now. It returns the objects that are to blame. The caller has mu.
-func (n *node) outlived(began time.Time, answered bool) []digest {
-	var guilty []digest
-	undecided := n.deaths[:0]
-	for _, d := range n.deaths {
-		if began.Before(d.at) {
-			d.others--
-			d.over = answered || d.others <= 0
-			d.guilty = d.over && !answered
-		}
-		switch {
-		case !d.over:
-			undecided = append(undecided, d)
-		case d.guilty && d.digest != nil:
-			guilty = append(guilty, *d.digest)
-		}
-	}
-	clear(n.deaths[len(undecided):])
-	n.deaths = undecided
-	return guilty
-}
-
-// convicts reports whether an object is to blame for a death. If that is not known yet,
-// outlived will say it.
-func (u *pool) convicts(d *death, object *digest) bool {
+func (p *pool) judgeDeath(q *question) {
+	d := q.digest
 	if d == nil {
-		return true
+		if d, _ = digestOf(q.ctx, q.object); d == nil {
+			return
+		}
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	d.digest = object
-	return d.over && d.guilty
+	p.mu.Lock()
+	guilty := q.death.Blame(d)
+	p.mu.Unlock()
+	if guilty {
+		p.strike(*d)
+	}
 }
 
-// strike counts against objects, and logs those that are withheld from now on.
-func (u *pool) strike(objects ...digest) {
-	period := u.config().PoisonTime
+func (p *pool) judgeHang(q *question) {
+	p.mu.Lock()
+	h, guilty := q.node.evidence.Hung(q.began, q.digest)
+	if h != nil && q.digest == nil {
+		p.hashLater(q.object, h)
+	}
+	p.mu.Unlock()
+	if guilty {
+		p.strike(*q.digest)
+	}
+}
+
+// strike counts strikes against objects, and logs those that are withheld from now on.
+func (p *pool) strike(objects ...poison.Digest) {
+	period := p.config().PoisonTime
 	for _, d := range objects {
-		if u.suspects.strike(d, period) {
-			u.log.Warn().Str("sha256", hex.EncodeToString(d.sum[:])).Int64("size", d.size).
-				Int("failures", maxStrikes).Stringer("poison_time", period).Msg("object withheld")
+		if p.poison.Strike(d, period) {
+			p.log.Warn().Str("sha256", hex.EncodeToString(d.Sum[:])).Int64("size", d.Size).
+				Int("failures", poison.MaxStrikes).Stringer("poison_time", period).Msg("object withheld")
 		}
 	}
 }
 
-// hangs reports whether q timed out although it had a good part of the engine's timeout.
+// hung reports whether q timed out although it had a good part of the engine's timeout.
 // What is too slow for a client with less time need not be too slow for others.
-func (u *pool) hangs(q *question) bool {
-	return q.ctx.Err() == context.DeadlineExceeded && time.Since(q.began) >= u.config().Timeout/4
-}
+func (p *pool) hung(q *question) bool { return q.overdue(p.config().Timeout) }
 
-// A hang is a scan that timed out, of which it is not known yet whether the object or
-// the node is to blame. pool.mu guards it.
-type hang struct {
-	after  time.Time // what the node was asked later decides
-	over   bool      // that is known
-	guilty bool
-	digest *digest // nil: not known yet
-}
-
-// maxHangs bounds the undecided hangs of a node. More at the same time are the node's
-// fault.
-const maxHangs = 16
-
-// maxHashing bounds the objects that are hashed after their scans have ended.
-const maxHashing = 4
-
-// hung notes that the object of q timed out. It returns the object if it is known to be
-// to blame already.
-func (u *pool) hung(q *question) []digest {
-	n := q.node
-	h := &hang{after: q.began.Add(time.Since(q.began) / 2), digest: q.digest}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	switch {
-	case n.answered.After(h.after):
-		if h.digest != nil {
-			return []digest{*h.digest}
-		}
-		h.over, h.guilty = true, true
-	case len(n.hangs) >= maxHangs:
-		return nil
-	default:
-		n.hangs = append(n.hangs, h)
-	}
-	if h.digest == nil {
-		u.hashLater(q.object, h)
-	}
-	return nil
-}
-
-// hashLater computes the digest of a hang, in the background since the scan's own time
-// is over. The caller has mu, and c is held by its scan or its backend.
-func (u *pool) hashLater(o backends.Object, h *hang) {
-	kept, keeps := o.(retainer)
-	if !keeps || u.hashing >= maxHashing {
+// hashLater computes the digest of a hang in the background, since the scan's own time is
+// over. The caller holds mu, and a reference to o.
+func (p *pool) hashLater(o Object, h *poison.Hang) {
+	if p.hashing >= maxHashing {
 		return
 	}
-	u.hashing++
-	kept.Retain()
-	ctx, cancel := limited(u.life, u.config().Timeout)
+	p.hashing++
+	o.Retain()
+	ctx, cancel := withTimeout(p.life, p.config().Timeout)
 	go func() {
 		defer cancel()
 		d, _ := digestOf(ctx, o)
-		kept.Release()
-		u.mu.Lock()
-		u.hashing--
-		h.digest = d
-		guilty := d != nil && h.over && h.guilty
-		u.mu.Unlock()
+		o.Release()
+		p.mu.Lock()
+		p.hashing--
+		guilty := h.Blame(d)
+		p.mu.Unlock()
 		if guilty {
-			u.strike(*d)
+			p.strike(*d)
 		}
 	}()
 }
 
-// resolve decides the hangs of n, after what it was asked at began was answered or not.
-// It returns the objects that are to blame. The caller has mu.
-func (n *node) resolve(began time.Time, alive bool) []digest {
-	if alive && began.After(n.answered) {
-		n.answered = began
-	}
-	var guilty []digest
-	undecided := n.hangs[:0]
-	for _, h := range n.hangs {
-		if !began.After(h.after) {
-			undecided = append(undecided, h)
-			continue
-		}
-		h.over, h.guilty = true, alive
-		if alive && h.digest != nil {
-			guilty = append(guilty, *h.digest)
-		}
-	}
-	clear(n.hangs[len(undecided):])
-	n.hangs = undecided
-	return guilty
-}
-
-// digestOf reads c. It returns soon after the end of ctx, even if a read does not.
-func digestOf(ctx context.Context, o backends.Object) (*digest, error) {
-	kept, keeps := o.(retainer)
-	if !keeps {
-		return nil, errors.New("the object cannot be kept")
-	}
-	kept.Retain()
-	done := make(chan *digest, 1)
+// digestOf hashes o. It returns soon after ctx ends, even if a read does not.
+func digestOf(ctx context.Context, o Object) (*poison.Digest, error) {
+	o.Retain()
+	done := make(chan *poison.Digest, 1)
 	go func() {
-		defer kept.Release()
+		defer o.Release()
 		defer close(done)
-		d := digest{size: o.Size()}
+		d := poison.Digest{Size: o.Size()}
 		h := sha256.New()
-		n, err := io.Copy(h, &contextReader{ctx, io.NewSectionReader(o, 0, d.size)})
-		if err == nil && n == d.size {
-			h.Sum(d.sum[:0])
+		n, err := io.Copy(h, &contextReader{ctx, io.NewSectionReader(o, 0, d.Size)})
+		if err == nil && n == d.Size {
+			h.Sum(d.Sum[:0])
 			done <- &d
 		}
 	}()
@@ -296,7 +178,7 @@ func digestOf(ctx context.Context, o backends.Object) (*digest, error) {
 	}
 }
 
-// contextReader reads r until ctx ends. It hides that r can be copied from otherwise.
+// contextReader reads r until ctx ends. It hides other ways to copy from r.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader

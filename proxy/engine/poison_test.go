@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,12 +14,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/proxy/engine/internal/poison"
 )
 
-// bomb makes an engine die on some objects: on all that begin with "bomb". Objects that
-// begin with "tar" hang.
-func bomb(e *engine) {
-	e.answer = func(ctx context.Context, o backends.Object) (backends.Result, error) {
+// bomb makes an engine die on objects that begin with "bomb", and hang on objects that
+// begin with "tar".
+func bomb(f *fakeEngine) {
+	f.answer = func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		switch data := string(read(o)); {
 		case strings.HasPrefix(data, "bomb"):
 			return backends.Result{}, fmt.Errorf("fake: %w", backends.ErrNoReply)
@@ -32,95 +32,95 @@ func bomb(e *engine) {
 	}
 }
 
-// withPoison is config with a poison time and health checks.
+// withPoison is config with health checks and a poison time.
 func withPoison(engines ...backends.Backend) Config {
 	c := withCanary(engines...)
 	c.PoisonTime = 15 * time.Minute
 	return c
 }
 
-func wantWithheld(t *testing.T, u *Engine, s string, want bool) {
+func wantWithheld(t *testing.T, e *Engine, s string, want bool) {
 	t.Helper()
-	r := u.Scan(t.Context(), content(s), false)
+	r := e.Scan(t.Context(), text(s), false)
 	got := r.Err != nil && strings.Contains(r.Err.Error(), "key poison_time")
 	if got != want {
-		t.Errorf("%q: result %+v, error %v; want it withheld: %v", s, r.Result, r.Err, want)
+		t.Errorf("%q: result %+v, error %v; want withheld: %v", s, r.Result, r.Err, want)
 	}
 	if got {
 		wantCategory(t, r.Result, r.Err, backends.Interrupted)
 	}
 }
 
-// TestPoison has an engine die three times on an object, which then is not given to it
-// until poison_time is over, and after the next death not again.
+// TestPoison has an engine die three times on an object. The object is withheld until
+// poison_time is over, and again after the next death.
 func TestPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{}
-		bomb(e)
-		cfg, log := withPoison(e), &lines{}
+		f := &fakeEngine{}
+		bomb(f)
+		cfg, log := withPoison(f), &lines{}
 		cfg.Log = zerolog.New(log)
-		u := New(cfg)
-		run(t, u)
+		e := New(cfg)
+		run(t, e)
 		for range 3 {
-			synctest.Wait() // until the node is up
-			wantWithheld(t, u, "bomb", false)
+			synctest.Wait() // for the node to be up
+			wantWithheld(t, e, "bomb", false)
 			time.Sleep(time.Minute)
 		}
-		if s := u.Status(); e.asked() != 3 || s.Withheld != 1 {
-			t.Errorf("asked %d times, %d withheld", e.asked(), s.Withheld)
+		if s := e.Status(); f.asked() != 3 || s.Withheld != 1 {
+			t.Errorf("asked %d times, %d withheld", f.asked(), s.Withheld)
 		}
-		r := u.Scan(t.Context(), content("bomb"), false)
+		r := e.Scan(t.Context(), text("bomb"), false)
 		const text = "not given to this engine for another 14m0s: it died or hung 3 times while scanning this object (key poison_time)"
-		if r.Err == nil || r.Err.Error() != text || e.asked() != 3 {
+		if r.Err == nil || r.Err.Error() != text || f.asked() != 3 {
 			t.Errorf("error %v", r.Err)
 		}
-		wantWithheld(t, u, "good", false) // of the same size
+		wantWithheld(t, e, "good", false) // it has the same size
 		sum := sha256.Sum256([]byte("bomb"))
 		if n := log.count(`"message":"object withheld"`, hex.EncodeToString(sum[:])); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
 
 		time.Sleep(14 * time.Minute)
-		wantWithheld(t, u, "bomb", false)
+		wantWithheld(t, e, "bomb", false)
 		time.Sleep(time.Minute)
-		wantWithheld(t, u, "bomb", true)
-		if e.asked() != 5 {
-			t.Errorf("asked %d times", e.asked())
+		wantWithheld(t, e, "bomb", true)
+		if f.asked() != 5 {
+			t.Errorf("asked %d times", f.asked())
 		}
 		time.Sleep(time.Hour)
-		e.set(func(e *engine) { e.answer = nil })
-		wantWithheld(t, u, "good", false)
-		if s := u.Status(); s.Withheld != 0 || u.suspects.n.Load() != 0 {
-			t.Errorf("%d withheld, %d suspects after the time is over", s.Withheld, u.suspects.n.Load())
+		f.set(func(f *fakeEngine) { f.answer = nil })
+		wantWithheld(t, e, "good", false)
+		if s := e.Status(); s.Withheld != 0 || e.poison.Len() != 0 {
+			t.Errorf("%d withheld, %d on the list after the time is over", s.Withheld, e.poison.Len())
 		}
 	})
 }
 
-// TestPoisonReplays checks that deaths count over all nodes and replays of one scan, and
-// that a reload does not forget them.
+// TestPoisonReplays checks that deaths on all nodes count, also those of one scan, and that
+// a new configuration keeps them.
 func TestPoisonReplays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		engines := []*engine{{}, {}, {}, {}}
-		for _, e := range engines {
-			bomb(e)
+		engines := []*fakeEngine{{}, {}, {}, {}}
+		for _, f := range engines {
+			bomb(f)
 		}
 		cfg := withPoison(engines[0], engines[1], engines[2], engines[3])
 		for i := range cfg.Nodes {
 			cfg.Nodes[i].Identity = "same"
 		}
-		u := New(cfg)
-		run(t, u)
+		e := New(cfg)
+		run(t, e)
 		synctest.Wait()
-		wantWithheld(t, u, "bomb", false)
+		wantWithheld(t, e, "bomb", false)
 		asked := 0
-		for _, e := range engines {
-			asked += e.asked()
+		for _, f := range engines {
+			asked += f.asked()
 		}
 		if asked != 3 {
 			t.Errorf("put to %d nodes", asked)
 		}
 		next := New(cfg)
-		if !next.Succeed(u) {
+		if !next.Succeed(e) {
 			t.Fatal("not the same engine")
 		}
 		wantWithheld(t, next, "bomb", true)
@@ -128,15 +128,15 @@ func TestPoisonReplays(t *testing.T) {
 	})
 }
 
-// TestPoisonTogether has objects in flight die with the one that kills the engine. It
-// is caught at the third death; they are scanned in between.
+// TestPoisonTogether has other objects die with the one that kills the engine. It is
+// withheld after the third death. The others are scanned in between, which clears them.
 func TestPoisonTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		life, kill := context.WithCancel(t.Context())
-		e := &engine{answer: func(ctx context.Context, o backends.Object) (backends.Result, error) {
+		f := &fakeEngine{answer: func(ctx context.Context, o backends.Object) (backends.Result, error) {
 			mu.Lock()
-			mine := life
+			current := life
 			mu.Unlock()
 			if strings.HasPrefix(string(read(o)), "bomb") {
 				time.Sleep(10 * time.Millisecond)
@@ -147,19 +147,19 @@ func TestPoisonTogether(t *testing.T) {
 				return backends.Result{}, backends.ErrNoReply
 			}
 			select {
-			case <-mine.Done():
+			case <-current.Done():
 				return backends.Result{}, backends.ErrNoReply
 			case <-time.After(100 * time.Millisecond):
 				return backends.Clean(0), nil
 			}
 		}}
-		u := New(withPoison(e))
-		run(t, u)
+		e := New(withPoison(f))
+		run(t, e)
 		var wg sync.WaitGroup
 		all := func(names ...string) {
 			synctest.Wait()
 			for _, name := range names {
-				wg.Go(func() { wantWithheld(t, u, name, false) })
+				wg.Go(func() { wantWithheld(t, e, name, false) })
 			}
 			wg.Wait()
 			time.Sleep(time.Minute)
@@ -168,9 +168,9 @@ func TestPoisonTogether(t *testing.T) {
 			all("bomb", "aaaa", "bbbb", "cccc")
 			all("aaaa", "bbbb", "cccc")
 		}
-		wantWithheld(t, u, "bomb", true)
+		wantWithheld(t, e, "bomb", true)
 		for _, innocent := range []string{"aaaa", "bbbb", "cccc"} {
-			wantWithheld(t, u, innocent, false)
+			wantWithheld(t, e, innocent, false)
 		}
 		mu.Lock()
 		kill()
@@ -178,219 +178,64 @@ func TestPoisonTogether(t *testing.T) {
 	})
 }
 
-// TestPoisonHang checks that an object that alone hangs the engine is caught, and that
-// objects that hang with everything else are not.
+// TestPoisonHang checks that an object on which the engine hangs is withheld, but no object
+// if the engine hangs on all of them.
 func TestPoisonHang(t *testing.T) {
 	for _, stopped := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			e := &engine{}
-			bomb(e)
-			u := New(withPoison(e))
-			run(t, u)
+			f := &fakeEngine{}
+			bomb(f)
+			e := New(withPoison(f))
+			run(t, e)
 			synctest.Wait()
 			for range 4 {
 				var wg sync.WaitGroup
-				e.set(func(e *engine) {
+				f.set(func(f *fakeEngine) {
 					if stopped {
-						e.hold, e.gate = make(chan struct{}), make(chan struct{})
+						f.hold, f.gate = make(chan struct{}), make(chan struct{})
 					}
 				})
 				for _, name := range []string{"tar", "mail", "post"} {
-					wg.Go(func() { u.Scan(t.Context(), content(name), false) })
+					wg.Go(func() { e.Scan(t.Context(), text(name), false) })
 				}
 				wg.Wait()
 				time.Sleep(30 * time.Second)
-				e.set(func(e *engine) { e.hold, e.gate = nil, nil })
+				f.set(func(f *fakeEngine) { f.hold, f.gate = nil, nil })
 				time.Sleep(2 * time.Minute)
 			}
-			wantWithheld(t, u, "tar", !stopped)
-			wantWithheld(t, u, "mail", false)
-			wantWithheld(t, u, "post", false)
+			wantWithheld(t, e, "tar", !stopped)
+			wantWithheld(t, e, "mail", false)
+			wantWithheld(t, e, "post", false)
 		})
 	}
 }
 
-// TestPoisonHangWithoutCheck has other scans, not a health check, show that the engine
-// was alive while one object hung, before or after its time was over.
+// TestPoisonHangWithoutCheck has other scans, not health checks, show that the engine was
+// alive while it hung on one object, before or after that timed out.
 func TestPoisonHangWithoutCheck(t *testing.T) {
 	for _, after := range []time.Duration{-2 * time.Second, 2 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			e := &engine{}
-			bomb(e)
-			cfg := withPoison(e)
+			f := &fakeEngine{}
+			bomb(f)
+			cfg := withPoison(f)
 			cfg.Canary = false
-			u := New(cfg)
-			run(t, u)
+			e := New(cfg)
+			run(t, e)
 			for range 3 {
-				time.AfterFunc(cfg.Timeout+after, func() { wantWithheld(t, u, "mail", false) })
-				u.Scan(t.Context(), content("tar"), false)
+				time.AfterFunc(cfg.Timeout+after, func() { wantWithheld(t, e, "mail", false) })
+				e.Scan(t.Context(), text("tar"), false)
 				time.Sleep(5 * time.Second)
 			}
-			wantWithheld(t, u, "tar", true)
+			wantWithheld(t, e, "tar", true)
 		})
 	}
 }
 
-// TestNoPoison checks failures that are not held against the object.
-func TestNoPoison(t *testing.T) {
-	tests := []struct {
-		name   string
-		answer func(ctx context.Context) error
-		within time.Duration
-		cancel bool
-		off    bool
-	}{
-		{name: "refused", answer: func(context.Context) error { return errRefused }},
-		{name: "the engine's words", answer: func(context.Context) error {
-			return &backends.Failure{Category: backends.Interrupted, Text: "scan timeout"}
-		}},
-		{name: "our own error", answer: func(context.Context) error {
-			return &backends.ObjectError{Doing: "reading the object", Err: backends.ErrNoReply}
-		}},
-		{name: "called off", cancel: true, answer: func(ctx context.Context) error {
-			<-ctx.Done()
-			return backends.ErrNoReply
-		}},
-		{name: "little time", within: time.Second, answer: func(ctx context.Context) error {
-			<-ctx.Done()
-			return ctx.Err()
-		}},
-		{name: "switched off", off: true, answer: func(context.Context) error { return backends.ErrNoReply }},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				e := &engine{answer: func(ctx context.Context, o backends.Object) (backends.Result, error) {
-					return backends.Result{}, tt.answer(ctx)
-				}}
-				cfg := withPoison(e)
-				if tt.off {
-					cfg.PoisonTime = 0
-				}
-				u := New(cfg)
-				run(t, u)
-				for range 5 {
-					synctest.Wait()
-					limit := time.Minute
-					if tt.within > 0 {
-						limit = tt.within
-					}
-					ctx, cancel := context.WithTimeout(t.Context(), limit)
-					if tt.cancel {
-						time.AfterFunc(9*time.Second, cancel)
-					}
-					u.Scan(ctx, content("x"), false)
-					cancel()
-					time.Sleep(time.Minute)
-				}
-				if e.asked() != 5 || u.suspects.n.Load() != 0 {
-					t.Errorf("asked %d times, %d suspects", e.asked(), u.suspects.n.Load())
-				}
-			})
-		})
-	}
-}
-
-// counted counts what is read of it.
-type counted struct {
-	*text
-	reads atomic.Int64
-	hang  chan struct{} // reads wait for it, if not nil
-}
-
-func (c *counted) ReadAt(p []byte, off int64) (int, error) {
-	c.reads.Add(1)
-	if c.hang != nil {
-		<-c.hang
-	}
-	return c.text.ReadAt(p, off)
-}
-
-// TestPoisonReads checks that an object is hashed only when one of its size is suspect,
-// and that a read that hangs does not keep the scan.
-func TestPoisonReads(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var answer error
-		e := backends.Func(func(context.Context, backends.Object) (backends.Result, error) {
-			return backends.Clean(0), answer
-		})
-		cfg := withPoison(e)
-		cfg.Canary = false
-		u := New(cfg)
-		defer u.Close()
-		reads := func(s string) int64 {
-			c := &counted{text: content(s)}
-			u.Scan(t.Context(), c, false)
-			if n := c.users.Load(); n != 0 {
-				t.Errorf("the object has %d users", n)
-			}
-			return c.reads.Load()
-		}
-		if n := reads("four"); n != 0 {
-			t.Errorf("%d reads without suspects", n)
-		}
-		answer = backends.ErrNoReply
-		if n := reads("bomb"); n == 0 {
-			t.Error("not hashed after a death")
-		}
-		answer = nil
-		time.Sleep(time.Minute)
-		if n := reads("another"); n != 0 {
-			t.Errorf("%d reads of an object of another size", n)
-		}
-		if n := reads("four"); n == 0 {
-			t.Error("not hashed, with a suspect of the same size")
-		}
-		c := &counted{text: content("slow"), hang: make(chan struct{})}
-		begin := time.Now()
-		r := u.Scan(within(t, 3*time.Second), c, false)
-		wantCategory(t, r.Result, r.Err, backends.Interrupted)
-		if took := time.Since(begin); took != 3*time.Second {
-			t.Errorf("a read that hangs kept the scan for %v", took)
-		}
-		close(c.hang)
-		synctest.Wait()
-		if n := c.users.Load(); n != 0 {
-			t.Errorf("the object has %d users", n)
-		}
-		wantIdle(t, u)
-	})
-}
-
-// TestPoisonOfABusyEngine has an engine that closes connections when it has too much to
-// do, and answers the others: nothing is withheld.
-func TestPoisonOfABusyEngine(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var running atomic.Int32
-		busy := &engine{answer: func(context.Context, backends.Object) (backends.Result, error) {
-			defer running.Add(-1)
-			if running.Add(1) > 4 {
-				return backends.Result{}, backends.ErrNoReply
-			}
-			time.Sleep(100 * time.Millisecond)
-			return backends.Clean(0), nil
-		}}
-		u := New(withPoison(busy))
-		run(t, u)
-		synctest.Wait()
-		for range 5 {
-			var scans sync.WaitGroup
-			for i := range 10 {
-				scans.Go(func() { u.Scan(t.Context(), content(fmt.Sprint("mail ", i)), false) })
-			}
-			scans.Wait()
-		}
-		if n := u.suspects.n.Load(); n != 0 {
-			t.Errorf("%d suspects", n)
-		}
-	})
-}
-
-// TestPoisonAmongOthers has an object that kills an engine with everything that it scans.
+// TestPoisonAmongOthers has an object that kills an engine together with all other scans.
 func TestPoisonAmongOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var killed chan struct{}
-		e := &engine{answer: func(_ context.Context, o backends.Object) (backends.Result, error) {
+		f := &fakeEngine{answer: func(_ context.Context, o backends.Object) (backends.Result, error) {
 			if string(read(o)) == "bomb" {
 				time.Sleep(10 * time.Millisecond)
 				close(killed)
@@ -398,21 +243,21 @@ func TestPoisonAmongOthers(t *testing.T) {
 			<-killed
 			return backends.Result{}, backends.ErrNoReply
 		}}
-		cfg := withPoison(e)
-		cfg.MaxScans = 64 // enough for all of them, however often it is halved
-		u := New(cfg)
-		run(t, u)
+		cfg := withPoison(f)
+		cfg.MaxScans = 64 // enough for all scans, however often it is halved
+		e := New(cfg)
+		run(t, e)
 		synctest.Wait()
-		for strike := range maxStrikes {
+		for strike := range poison.MaxStrikes {
 			killed = make(chan struct{})
 			var scans sync.WaitGroup
 			for i := range 3 {
-				scans.Go(func() { u.Scan(t.Context(), content(fmt.Sprint("mail ", strike, i)), false) })
+				scans.Go(func() { e.Scan(t.Context(), text(fmt.Sprint("mail ", strike, i)), false) })
 			}
-			scans.Go(func() { u.Scan(t.Context(), content("bomb"), false) })
+			scans.Go(func() { e.Scan(t.Context(), text("bomb"), false) })
 			scans.Wait()
 			synctest.Wait()
 		}
-		wantWithheld(t, u, "bomb", true)
+		wantWithheld(t, e, "bomb", true)
 	})
 }

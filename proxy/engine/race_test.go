@@ -7,55 +7,57 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/proxy/engine/internal/budget"
+	"polyclam/proxy/engine/internal/timing"
 )
 
-// warmUp scans until the usual times of u's nodes are known and its budget of hedges
-// is full.
-func warmUp(t *testing.T, u *Engine) {
+// warmUp scans until e's budget of hedges is full and the usual times of its nodes are
+// known.
+func warmUp(t *testing.T, e *Engine) {
 	t.Helper()
-	for range hedgeShare * hedgeBurst {
-		r := u.Scan(t.Context(), content("x"), false)
+	for range budget.Share * budget.Burst {
+		r := e.Scan(t.Context(), text("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.OK)
 	}
 }
 
-// stop makes e answer nothing, health checks included, until the function returned is called.
-func stop(e *engine) (resume func()) {
+// stop makes f hang, also for test objects, until resume is called.
+func stop(f *fakeEngine) (resume func()) {
 	thaw := make(chan struct{})
-	e.set(func(e *engine) { e.gate, e.hold = thaw, thaw })
+	f.set(func(f *fakeEngine) { f.gate, f.hold = thaw, thaw })
 	return func() {
-		e.set(func(e *engine) { e.gate, e.hold = nil, nil })
+		f.set(func(f *fakeEngine) { f.gate, f.hold = nil, nil })
 		close(thaw)
 	}
 }
 
-// TestHedge checks that a scan which is slow on one node is put to the other one, that
-// the slow one is called off, and that the slot is free then.
+// TestHedge checks that a scan that is slow on one node is put to the other one, and that
+// the slow node is called off, which frees its slot.
 func TestHedge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := &engine{}, &engine{}
-		u := New(config(a, b))
-		defer u.Close()
-		warmUp(t, u)
-		a.set(func(e *engine) { e.gate = make(chan struct{}) })
+		a, b := &fakeEngine{}, &fakeEngine{}
+		e := New(config(a, b))
+		defer e.Close()
+		warmUp(t, e)
+		a.set(func(f *fakeEngine) { f.gate = make(chan struct{}) })
 		for range 4 {
 			begin := time.Now()
-			r := u.Scan(t.Context(), content("x"), false)
+			r := e.Scan(t.Context(), text("x"), false)
 			wantCategory(t, r.Result, r.Err, backends.OK)
-			if took := time.Since(begin); took > hedgeFloor || r.Node != "b" {
+			if took := time.Since(begin); took > timing.Floor || r.Node != "b" {
 				t.Errorf("took %v on node %s", took, r.Node)
 			}
 		}
 		synctest.Wait()
-		wantIdle(t, u)
-		if s := u.Status(); s.Counters.Hedges == 0 || s.Counters.HedgesWon != s.Counters.Hedges {
-			t.Errorf("%+v, want hedges that are all won", s.Counters)
+		wantIdle(t, e)
+		if s := e.Status(); s.Counters.Hedges == 0 || s.Counters.HedgesWon != s.Counters.Hedges {
+			t.Errorf("%+v, want hedges, all of them won", s.Counters)
 		}
 	})
 }
 
 // TestSlowNode has a node that is fifty times slower than the other one: it gets few
-// scans, the budget bounds the hedges, and it gets its part again when it is fast.
+// scans, the budget bounds the hedges, and once it is fast it gets its share again.
 func TestSlowNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pause := func(d time.Duration) func(context.Context, backends.Object) (backends.Result, error) {
@@ -67,24 +69,24 @@ func TestSlowNode(t *testing.T) {
 				return backends.Clean(0), ctx.Err()
 			}
 		}
-		slow, fast := &engine{answer: pause(time.Second)}, &engine{answer: pause(20 * time.Millisecond)}
-		u := New(config(slow, fast))
-		defer u.Close()
+		slow, fast := &fakeEngine{answer: pause(time.Second)}, &fakeEngine{answer: pause(20 * time.Millisecond)}
+		e := New(config(slow, fast))
+		defer e.Close()
 		scan := func(scans int) {
 			for range scans {
-				r := u.Scan(t.Context(), content("x"), false)
+				r := e.Scan(t.Context(), text("x"), false)
 				wantCategory(t, r.Result, r.Err, backends.OK)
 			}
 		}
 		scan(2000)
-		if n := u.Status().Counters.Hedges; n > 2000/hedgeShare {
+		if n := e.Status().Counters.Hedges; n > 2000/budget.Share {
 			t.Errorf("%d scans hedged", n)
 		}
-		if n := slow.asked(); n < enough || n > 100 {
+		if n := slow.asked(); n < timing.Enough || n > 100 {
 			t.Errorf("the slow node got %d of 2000 scans", n)
 		}
-		slow.set(func(e *engine) { e.answer = pause(20 * time.Millisecond) })
-		time.Sleep(10 * forgetTime)
+		slow.set(func(f *fakeEngine) { f.answer = pause(20 * time.Millisecond) })
+		time.Sleep(10 * timing.ForgetTime)
 		before := slow.asked()
 		scan(200)
 		if n := slow.asked() - before; n < 60 {
@@ -93,28 +95,28 @@ func TestSlowNode(t *testing.T) {
 	})
 }
 
-// TestNotHedged has engines that get each object from one node at a time.
+// TestNotHedged has engines where only one node at a time may have an object.
 func TestNotHedged(t *testing.T) {
 	for name, test := range map[string]struct {
 		no      bool
-		backend func(*engine) backends.Backend
+		backend func(*fakeEngine) backends.Backend
 	}{
-		"switched off": {true, func(e *engine) backends.Backend { return e }},
-		"side effects": {false, func(e *engine) backends.Backend { return acting{e} }},
+		"switched off": {true, func(f *fakeEngine) backends.Backend { return f }},
+		"side effects": {false, func(f *fakeEngine) backends.Backend { return acting{f} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a, b := &engine{}, &engine{}
+				a, b := &fakeEngine{}, &fakeEngine{}
 				cfg := config(test.backend(a), test.backend(b))
 				cfg.NoHedge = test.no
-				u := New(cfg)
-				defer u.Close()
-				warmUp(t, u)
-				a.set(func(e *engine) { e.gate = make(chan struct{}) })
-				b.set(func(e *engine) { e.gate = make(chan struct{}) })
-				r := u.Scan(t.Context(), content("x"), false)
+				e := New(cfg)
+				defer e.Close()
+				warmUp(t, e)
+				a.set(func(f *fakeEngine) { f.gate = make(chan struct{}) })
+				b.set(func(f *fakeEngine) { f.gate = make(chan struct{}) })
+				r := e.Scan(t.Context(), text("x"), false)
 				wantCategory(t, r.Result, r.Err, backends.Interrupted)
-				if n := a.asked() + b.asked(); n != hedgeShare*hedgeBurst+1 || r.Elapsed != cfg.Timeout {
+				if n := a.asked() + b.asked(); n != budget.Share*budget.Burst+1 || r.Elapsed != cfg.Timeout {
 					t.Errorf("asked %d times, %v", n, r.Elapsed)
 				}
 			})
@@ -122,34 +124,34 @@ func TestNotHedged(t *testing.T) {
 	}
 }
 
-type acting struct{ *engine }
+type acting struct{ *fakeEngine }
 
 func (acting) HasSideEffects() {}
 
 // TestHalfTime checks that another node gets the object when half of the time is over,
-// whatever the budget of hedges.
+// even without a budget of hedges.
 func TestHalfTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := &engine{gate: make(chan struct{})}, &engine{}
-		u := New(config(a, b))
-		defer u.Close()
-		r := u.Scan(t.Context(), content("x"), false)
+		a, b := &fakeEngine{gate: make(chan struct{})}, &fakeEngine{}
+		e := New(config(a, b))
+		defer e.Close()
+		r := e.Scan(t.Context(), text("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.OK)
 		if r.Elapsed != 5*time.Second || r.Node != "b" {
-			t.Errorf("after %v by node %s", r.Elapsed, r.Node)
+			t.Errorf("took %v on node %s", r.Elapsed, r.Node)
 		}
 		synctest.Wait()
-		wantIdle(t, u)
+		wantIdle(t, e)
 	})
 }
 
-// TestHalfOfLittleTime has a client with less time than the engine's timeout: half of
-// that counts.
+// TestHalfOfLittleTime has a client with less time than the engine's timeout: half of that
+// time counts.
 func TestHalfOfLittleTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := New(config(&engine{gate: make(chan struct{})}, &engine{}))
-		defer u.Close()
-		r := u.Scan(within(t, 3*time.Second), content("x"), false)
+		e := New(config(&fakeEngine{gate: make(chan struct{})}, &fakeEngine{}))
+		defer e.Close()
+		r := e.Scan(within(t, 3*time.Second), text("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.OK)
 		if r.Elapsed != 1500*time.Millisecond {
 			t.Errorf("moved after %v", r.Elapsed)
@@ -157,16 +159,16 @@ func TestHalfOfLittleTime(t *testing.T) {
 	})
 }
 
-// TestSlowFindCounts has both nodes answer at the same time, the slow one with a virus.
-func TestSlowFindCounts(t *testing.T) {
+// TestLateDetectionCounts has the slow node report a virus just when time is up.
+func TestLateDetectionCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first := &engine{answer: func(ctx context.Context, _ backends.Object) (backends.Result, error) {
+		first := &fakeEngine{answer: func(ctx context.Context, _ backends.Object) (backends.Result, error) {
 			<-ctx.Done()
 			return backends.Found(1, "Late.Virus"), nil
 		}}
-		u := New(config(first, &engine{gate: make(chan struct{})}))
-		defer u.Close()
-		r := u.Scan(within(t, 8*time.Second), content("x"), false)
+		e := New(config(first, &fakeEngine{gate: make(chan struct{})}))
+		defer e.Close()
+		r := e.Scan(within(t, 8*time.Second), text("x"), false)
 		wantCategory(t, r.Result, nil, backends.Virus)
 	})
 }

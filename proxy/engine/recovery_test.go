@@ -8,28 +8,29 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/proxy/engine/internal/health"
 )
 
-// TestDeadAndBack checks that scans of a dead engine fail immediately and dial nothing,
-// and that it is proved before it is used again.
+// TestDeadAndBack checks that scans of a dead engine fail immediately without a connection,
+// and that the engine has to pass a health check before it is used again.
 func TestDeadAndBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{}
-		u := New(withCanary(e))
-		run(t, u)
-		r := u.Scan(t.Context(), content("x"), false)
+		f := &fakeEngine{}
+		e := New(withCanary(f))
+		run(t, e)
+		r := e.Scan(t.Context(), text("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.OK)
-		e.set(func(e *engine) { e.err = errRefused })
-		r = u.Scan(t.Context(), content("x"), false)
+		f.set(func(f *fakeEngine) { f.err = errRefused })
+		r = e.Scan(t.Context(), text("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.CannotExecute)
-		wantState(t, u, "down")
+		wantState(t, e, "down")
 
 		synctest.Wait()
-		begin, before := time.Now(), len(e.proved())
+		begin, before := time.Now(), len(f.checks())
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
-				r := u.Scan(t.Context(), content("x"), false)
+				r := e.Scan(t.Context(), text("x"), false)
 				wantCategory(t, r.Result, r.Err, backends.CannotExecute)
 				if r.Node != "a" {
 					t.Errorf("node %q", r.Node)
@@ -37,51 +38,51 @@ func TestDeadAndBack(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := len(e.proved()) - before; n != 0 || e.asked() != 2 || !time.Now().Equal(begin) {
-			t.Errorf("%d canaries, %d scans, %v", n, e.asked(), time.Since(begin))
+		if n := len(f.checks()) - before; n != 0 || f.asked() != 2 || !time.Now().Equal(begin) {
+			t.Errorf("%d health checks, %d scans, %v", n, f.asked(), time.Since(begin))
 		}
 
-		e.set(func(e *engine) { e.err = nil; e.blind = true }) // it comes back, but empty
-		time.Sleep(lastPause)
-		r = u.Scan(t.Context(), content("x"), false)
+		f.set(func(f *fakeEngine) { f.err = nil; f.blind = true }) // it comes back without signatures
+		time.Sleep(health.LastPause)
+		r = e.Scan(t.Context(), text("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.SWErr)
-		if e.asked() != 2 {
-			t.Error("asked before it was proved")
+		if f.asked() != 2 {
+			t.Error("used before a health check")
 		}
-		e.set(func(e *engine) { e.blind = false })
+		f.set(func(f *fakeEngine) { f.blind = false })
 		time.Sleep(30 * time.Second)
-		r = u.Scan(t.Context(), content("x"), false)
+		r = e.Scan(t.Context(), text("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.OK)
 		synctest.Wait()
-		wantIdle(t, u)
+		wantIdle(t, e)
 	})
 }
 
-// TestMixedNodes has one node of each kind: scans go to the one that is up, and
-// a dead one that hangs does not hold up the proof of another.
+// TestMixedNodes has one node of each kind: scans go to the one that is up, and a hung node
+// does not hold up the health checks of the others.
 func TestMixedNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		blind, dead, hung, good := &engine{blind: true}, &engine{err: errRefused}, &engine{hold: make(chan struct{})}, &engine{}
-		u := New(withCanary(blind, dead, hung, good))
-		run(t, u)
+		blind, dead, hung, good := &fakeEngine{blind: true}, &fakeEngine{err: errRefused}, &fakeEngine{hold: make(chan struct{})}, &fakeEngine{}
+		e := New(withCanary(blind, dead, hung, good))
+		run(t, e)
 		synctest.Wait()
 		for i := range 20 {
-			r := u.Scan(t.Context(), content(fmt.Sprint("mail ", i)), false)
+			r := e.Scan(t.Context(), text(fmt.Sprint("mail ", i)), false)
 			wantCategory(t, r.Result, r.Err, backends.OK)
 			if r.Node != "d" || r.Elapsed != 0 {
 				t.Errorf("node %s after %v", r.Node, r.Elapsed)
 			}
 		}
-		wantState(t, u, "down", "down", "unknown", "up")
+		wantState(t, e, "down", "down", "unknown", "up")
 		time.Sleep(10 * time.Second) // Timeout
 		synctest.Wait()
-		wantState(t, u, "down", "down", "down", "up")
+		wantState(t, e, "down", "down", "down", "up")
 		close(hung.hold)
 		time.Sleep(30 * time.Second)
-		wantState(t, u, "down", "down", "up", "up")
-		good.set(func(e *engine) { e.err = errRefused })
+		wantState(t, e, "down", "down", "up", "up")
+		good.set(func(f *fakeEngine) { f.err = errRefused })
 		for range 2 {
-			r := u.Scan(t.Context(), content("x"), false)
+			r := e.Scan(t.Context(), text("x"), false)
 			wantCategory(t, r.Result, r.Err, backends.OK)
 		}
 		if blind.asked()+dead.asked() != 0 || hung.asked() != 2 {

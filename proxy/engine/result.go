@@ -7,8 +7,8 @@ import (
 	"polyclam/backends"
 )
 
-// checked is what r and err really are. What is not a category of an answer is never
-// passed on as one. What was found stays beside an error; an ok beside one is none.
+// checked validates what a backend returned. A category that is invalid, or a failure,
+// becomes an error. Findings beside an error are kept; an ok beside an error is dropped.
 func checked(r backends.Result, err error) (backends.Result, error) {
 	switch {
 	case err == nil && !r.Category.Valid():
@@ -35,13 +35,13 @@ func checked(r backends.Result, err error) (backends.Result, error) {
 	return r, err
 }
 
-// isFinding says whether c is what an engine found.
+// isFinding reports whether c says that an engine found something.
 func isFinding(c backends.Category) bool {
 	return c.Valid() && !c.IsFailure() && c != backends.OK
 }
 
-// merged is what two nodes found in the same content. Nothing of it is dropped; an
-// empty result is nothing.
+// merged combines what two nodes found in the same object, and drops nothing. Either
+// result may be empty.
 func merged(a, b backends.Result) backends.Result {
 	if a.Category == "" {
 		return b
@@ -53,8 +53,8 @@ func merged(a, b backends.Result) backends.Result {
 	if backends.Stronger(b.Category, a.Category) {
 		r = b
 	}
-	r.Findings = accounted(a)
-	for _, f := range accounted(b) {
+	r.Findings = withCategory(a)
+	for _, f := range withCategory(b) {
 		if !slices.Contains(r.Findings, f) {
 			r.Findings = append(r.Findings, f)
 		}
@@ -62,49 +62,17 @@ func merged(a, b backends.Result) backends.Result {
 	return r
 }
 
-// accounted are the findings of r, with one for its category if none says it.
-func accounted(r backends.Result) []backends.Finding {
+// withCategory returns the findings of r, and one more for its category if none has it.
+func withCategory(r backends.Result) []backends.Finding {
 	found := slices.Clone(r.Findings)
-	says := func(f backends.Finding) bool { return f.Category == r.Category }
-	if isFinding(r.Category) && !slices.ContainsFunc(found, says) {
+	same := func(f backends.Finding) bool { return f.Category == r.Category }
+	if isFinding(r.Category) && !slices.ContainsFunc(found, same) {
 		found = append(found, backends.Finding{Category: r.Category})
 	}
 	return found
 }
 
-// detected says whether r is the find of something bad.
+// detected reports whether r is a detection.
 func detected(r backends.Result) bool {
 	return r.Category == backends.Virus || r.Category == backends.Suspicious
-}
-
-// adjusted is the result of a scan, seen with what is known of the node: one that
-// stops at the first heuristic has not seen the rest, and one that does not scan
-// large objects has not seen them. The caller has mu.
-func (n *node) adjusted(r backends.Result, size int64) backends.Result {
-	switch {
-	case n.heuristics.first:
-		r = suspected(r, heuristicsFirstText)
-	case n.heuristics.unknown:
-		r = suspected(r, heuristicsUnknownText)
-	}
-	if r.Category != backends.OK {
-		return r
-	}
-	limit := n.size.limit
-	switch {
-	case limit != 0 && size > limit:
-		return backends.Result{
-			Category: backends.Partial,
-			Code:     r.Code,
-			Findings: []backends.Finding{{Name: "Heuristics.Limits.Exceeded.MaxSize", Category: backends.Partial}},
-			Detail:   fmt.Sprintf("%d bytes: above %d bytes %s", size, limit, unscannedText),
-		}
-	case n.unproven && size > max(unprovenMin, n.trusted):
-		return backends.Result{
-			Category: backends.Partial,
-			Code:     r.Code,
-			Detail:   fmt.Sprintf("%d bytes: not proven yet that the engine scans objects of this size (size_check)", size),
-		}
-	}
-	return r
 }

@@ -5,42 +5,42 @@ import (
 	"time"
 )
 
-// Run asks the nodes for their canaries, at once and then periodically, and
-// after 1 s to 30 s those that are not up. It returns when ctx ends or the
-// engine is closed; call it in a goroutine.
-func (u *pool) Run(ctx context.Context) {
+// Run starts the health checks: of all nodes immediately, then regularly, and more often of
+// those that are not up. It returns when ctx ends or the engine is closed; call it in a
+// goroutine.
+func (p *pool) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-u.life.Done():
+		case <-p.life.Done():
 			return
 		case <-timer.C:
-		case <-u.wake:
+		case <-p.wake:
 		}
-		if u.config().Canary {
-			timer.Reset(u.startDue())
+		if p.config().Canary {
+			timer.Reset(p.startDueChecks())
 		}
 	}
 }
 
-// startDue starts the canaries that are due and returns the time until the next
-// one is. One that is under way rouses Run when it is over.
-func (u *pool) startDue() time.Duration {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	wait := u.config().CanaryInterval
-	for _, n := range u.nodes {
-		if n.checking() {
+// startDueChecks starts the checks that are due and returns the time until the next one
+// is. A check that is under way wakes Run when it ends.
+func (p *pool) startDueChecks() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wait := p.config().CanaryInterval
+	for _, n := range p.nodes {
+		if n.health.Checking() {
 			continue
 		}
-		if left := time.Until(n.due); left > 0 {
+		if left := time.Until(n.health.Due()); left > 0 {
 			wait = min(wait, left)
 			continue
 		}
-		u.startCheck(n)
+		p.startCheck(n)
 	}
 	return wait
 }

@@ -4,26 +4,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"polyclam/backends"
 )
 
-// SelfCheck asks every node that is a [backends.SelfChecker] whether its signatures are
-// up to date. It reports false if one of them is loading newer ones, and true for an
-// engine that has no such nodes. An error says that the others are up to date as far
-// as they answered.
+// SelfCheck asks every node that is a [backends.SelfChecker] whether its signatures are up
+// to date. It reports false if one of them is loading newer ones, and true for an engine
+// without such nodes. An error does not change that: it is about the nodes that did not
+// answer.
 //
-// A node that is too old for the question is judged by its version: if that is the one
-// it last gave, nothing has changed.
-func (u *Engine) SelfCheck(ctx context.Context) (upToDate bool, err error) {
+// A node that is too old for the question is judged by its version: if that is the one it
+// last reported, nothing has changed.
+func (e *Engine) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTime)
 	defer cancel()
 	type answer struct {
 		upToDate bool
 		err      error
 	}
-	nodes := u.preferred()
+	nodes := e.preferred()
 	answers := make(chan answer, len(nodes))
 	asked := 0
 	for _, n := range nodes {
@@ -34,7 +33,7 @@ func (u *Engine) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 		go func() {
 			a := answer{err: errors.New("backend ended without an answer")}
 			defer func() { answers <- a }()
-			a.upToDate, a.err = u.selfCheck(ctx, n)
+			a.upToDate, a.err = e.selfCheck(ctx, n)
 		}()
 	}
 	upToDate = true
@@ -45,23 +44,23 @@ func (u *Engine) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 			errs = append(errs, a.err)
 			upToDate = upToDate && (a.upToDate || a.err != nil)
 		case <-ctx.Done():
-			return upToDate, errors.Join(append(errs, fmt.Errorf("%s: %w", u.cfg.Name, ended(ctx, nil)))...)
+			return upToDate, errors.Join(append(errs, fmt.Errorf("%s: %w", e.cfg.Name, ended(ctx, nil)))...)
 		}
 	}
 	return upToDate, errors.Join(errs...)
 }
 
 // selfCheck asks one node.
-func (u *Engine) selfCheck(ctx context.Context, n *node) (upToDate bool, err error) {
-	err = u.protect(n, func() (err error) {
+func (e *Engine) selfCheck(ctx context.Context, n *node) (upToDate bool, err error) {
+	err = e.protect(n, func() (err error) {
 		upToDate, err = n.backend.(backends.SelfChecker).SelfCheck(ctx)
 		return err
 	})
 	if errors.Is(err, errors.ErrUnsupported) {
-		upToDate, err = u.sameVersion(ctx, n)
+		upToDate, err = e.sameVersion(ctx, n)
 	}
 	if err != nil {
-		return false, fmt.Errorf("%s %s: %w", u.cfg.Name, n.address, err)
+		return false, fmt.Errorf("%s %s: %w", e.cfg.Name, n.address, err)
 	}
 	if !upToDate {
 		n.versions.drop()
@@ -69,16 +68,15 @@ func (u *Engine) selfCheck(ctx context.Context, n *node) (upToDate bool, err err
 	return upToDate, nil
 }
 
-// sameVersion reports whether the version of n is the one it last gave, if it has given
-// one before.
-func (u *Engine) sameVersion(ctx context.Context, n *node) (bool, error) {
+// sameVersion reports whether the version of n is the one it last reported, if any.
+func (e *Engine) sameVersion(ctx context.Context, n *node) (bool, error) {
 	v, ok := n.backend.(backends.Versioner)
 	if !ok {
 		return false, errors.New("the engine does not report its version")
 	}
 	last, known, dropped := n.versions.lastGiven()
 	var now backends.Version
-	err := u.protect(n, func() (err error) {
+	err := e.protect(n, func() (err error) {
 		now, err = v.Version(ctx)
 		return err
 	})
@@ -87,21 +85,4 @@ func (u *Engine) sameVersion(ctx context.Context, n *node) (bool, error) {
 	}
 	n.versions.store(now, dropped)
 	return !known || now == last, nil
-}
-
-// lastGiven is [versionCache.last] and what store wants to know.
-func (c *versionCache) lastGiven() (v backends.Version, known bool, dropped int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.value, c.known, c.dropped
-}
-
-// store keeps a version that the node has just given, unless a reload has dropped it in
-// the meantime.
-func (c *versionCache) store(v backends.Version, dropped int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.dropped == dropped {
-		c.value, c.known, c.at = v, true, time.Now()
-	}
 }

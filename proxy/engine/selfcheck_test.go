@@ -38,10 +38,10 @@ func TestSelfCheck(t *testing.T) {
 		name  string
 		nodes []backends.Backend
 		want  bool
-		err   string // part of it; empty: none
+		err   string // part of the error; empty: none
 	}{
-		{"no clamd", []backends.Backend{&engine{}, &versioned{text: "one"}}, true, ""},
-		{"all up to date", []backends.Backend{current, &engine{}, current}, true, ""},
+		{"no clamd", []backends.Backend{&fakeEngine{}, &versioned{text: "one"}}, true, ""},
+		{"all up to date", []backends.Backend{current, &fakeEngine{}, current}, true, ""},
 		{"one is loading", []backends.Backend{current, loading, current}, false, ""},
 		{"one does not answer", []backends.Backend{current, broken}, true, "connection refused"},
 		{"one is loading, one does not answer", []backends.Backend{loading, broken}, false, "connection refused"},
@@ -52,9 +52,9 @@ func TestSelfCheck(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				u := New(config(tt.nodes...))
-				defer u.Close()
-				got, err := u.SelfCheck(t.Context())
+				e := New(config(tt.nodes...))
+				defer e.Close()
+				got, err := e.SelfCheck(t.Context())
 				if got != tt.want {
 					t.Errorf("got %v", got)
 				}
@@ -66,46 +66,47 @@ func TestSelfCheck(t *testing.T) {
 	}
 }
 
-// A clamd that does not know the command is judged by its version.
+// TestSelfCheckByVersion has a clamd that does not know the command: its version decides.
 func TestSelfCheckByVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &selfChecked{serr: errors.ErrUnsupported, versioned: versioned{text: "one"}}
-		u := New(config(e))
-		defer u.Close()
+		f := &selfChecked{serr: errors.ErrUnsupported, versioned: versioned{text: "one"}}
+		e := New(config(f))
+		defer e.Close()
 		check := func(what string, want bool) {
 			t.Helper()
-			if got, err := u.SelfCheck(t.Context()); got != want || err != nil {
+			if got, err := e.SelfCheck(t.Context()); got != want || err != nil {
 				t.Errorf("%s: %v, %v", what, got, err)
 			}
 		}
 		check("first", true)
 		check("same", true)
-		e.set(func(*engine) { e.text = "two" })
+		f.set(func(*fakeEngine) { f.text = "two" })
 		check("changed", false)
 		check("same again", true)
 		time.Sleep(2 * versionAge)
-		wantVersion(t, u, "two")
-		e.set(func(*engine) { e.text = "three" })
-		u.Reload(t.Context())
-		check("after a reload nothing is known", true)
-		e.set(func(*engine) { e.verr = errors.New("down") })
-		if got, err := u.SelfCheck(t.Context()); !got || err == nil {
+		wantVersion(t, e, "two")
+		f.set(func(*fakeEngine) { f.text = "three" })
+		e.Reload(t.Context())
+		check("after a reload, when no version is known", true)
+		f.set(func(*fakeEngine) { f.verr = errors.New("down") })
+		if got, err := e.SelfCheck(t.Context()); !got || err == nil {
 			t.Errorf("down: %v, %v", got, err)
 		}
 	})
 }
 
-// What a node was before it began to load is not its version any more.
+// TestSelfCheckDropsVersion checks that the version from before signatures are loaded is
+// dropped.
 func TestSelfCheckDropsVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &selfChecked{versioned: versioned{text: "one"}}
-		u := New(config(e))
-		defer u.Close()
-		wantVersion(t, u, "one")
-		e.set(func(*engine) { e.text = "two" })
-		if got, err := u.SelfCheck(t.Context()); got || err != nil {
+		f := &selfChecked{versioned: versioned{text: "one"}}
+		e := New(config(f))
+		defer e.Close()
+		wantVersion(t, e, "one")
+		f.set(func(*fakeEngine) { f.text = "two" })
+		if got, err := e.SelfCheck(t.Context()); got || err != nil {
 			t.Errorf("%v, %v", got, err)
 		}
-		wantVersion(t, u, "two")
+		wantVersion(t, e, "two")
 	})
 }

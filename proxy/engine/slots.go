@@ -1,143 +1,26 @@
 package engine
 
 import (
-	"container/list"
-	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"polyclam/backends"
 	"polyclam/proxy/client"
+	"polyclam/proxy/engine/internal/queue"
 )
 
-// ticket is what a scan asks slots with. While it is queued it belongs to
-// Engine.mu, else to the scan.
-type ticket struct {
-	client client.Key // zero for a test object
-	only   *node      // a test object's: this node in whatever state, and before all scans
-	// patient is for a test object that can wait: it goes to the end of the queue.
-	patient bool
-	class   int     // of the object's size
-	control bool    // for the clean control of another polyclam
-	tried   []*node // not to be used again
-	last    *node   // of tried, the one whose canary failed last while the scan waited for it
-	err     error   // and how
+// errRetired ends the health checks of a node that is no longer configured.
+const errRetired = CalledOff("a reload has removed or changed the node")
 
-	grant grant // what came with the last slot
-
-	patience time.Duration // for the health check that it waits for; 0: it waits for a slot
-
-	number uint64        // see queue.number
-	queued time.Time     // since when it waits
-	list   *list.List    // of the queue; nil: not queued
-	place  *list.Element // in list
-	group  *group        // nil for a test object
-	ready  chan slot     // takes the one slot, or reason, given to a queued ticket
-}
-
-// grant is what was true of a node when a slot of it was given.
-type grant struct {
-	client client.Key // who holds the slot
-	doubt  doubt      // of the node
-	round  int        // of its limit
-}
-
-// slot is a slot taken on node, or the reason why there is none.
-type slot struct {
-	node *node
-	err  error
-}
-
-func newTicket() *ticket { return &ticket{ready: make(chan slot, 1)} }
-
-// acquire takes a slot on the best node that t may use, waiting for one if need
-// be. ask gives it back.
-func (u *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
-	if ctx.Err() != nil {
-		return nil, ended(ctx, nil)
-	}
-	begin := time.Now()
-	u.mu.Lock()
-	if u.mutual(t) {
-		u.mu.Unlock()
-		return nil, errMutual
-	}
-	if t.only == nil {
-		t.client = client.FromContext(ctx)
-		u.recent.add(t.client, begin)
-		u.updateShared(begin)
-	}
-	u.queue.number(t)
-	if n, err := u.seek(t); n != nil || err != nil {
-		u.mu.Unlock()
-		return n, err
-	}
-	patience := t.patience
-	u.queue.push(t)
-	u.mu.Unlock()
-	var check <-chan time.Time
-	if patience > 0 {
-		timer := time.NewTimer(patience)
-		defer timer.Stop()
-		check = timer.C
-	}
-	for {
-		select {
-		case s := <-t.ready:
-			return s.node, s.err
-		case <-ctx.Done():
-			return nil, u.leave(ctx, t, begin)
-		case <-check:
-			u.giveUp(t)
-		}
-	}
-}
-
-// giveUp ends the wait of t for a health check that takes too long.
-func (u *pool) giveUp(t *ticket) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if t.place != nil && !slices.ContainsFunc(u.nodes, func(n *node) bool { return u.eligible(t, n) }) {
-		u.give(t, slot{err: u.hopeless(t)})
-	}
-}
-
-// leave takes t out of the queue, or gives back what it has been given in the
-// meantime, and says why there was no slot.
-func (u *pool) leave(ctx context.Context, t *ticket, begin time.Time) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if t.place != nil {
-		u.queue.remove(t)
-	} else if s := <-t.ready; s.node != nil {
-		u.giveBack(s.node, t.grant)
-	}
-	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return ended(ctx, nil)
-	}
-	text := "no free slot within %v (keys max_scans, timeout)"
-	if t.only == nil && !u.anyUsable(t) {
-		text = "no answer to the test files within %v, and no other node"
-	}
-	return &backends.Failure{
-		Category: backends.Interrupted,
-		Code:     backends.NoCode,
-		Text:     fmt.Sprintf(text, time.Since(begin).Round(time.Millisecond)),
-	}
-}
-
-// seek takes a slot for t; neither a node nor an error means to wait.
+// pick takes a slot for t. If it returns neither a node nor an error, t has to wait.
 //
-// No ticket in the queue could take a slot that is free: what becomes free, or
-// usable, is given to the queue first. So a new ticket never overtakes another that
-// could use the same slot, nor an older one of the same client.
-func (u *pool) seek(t *ticket) (*node, error) {
-	if t.only != nil && t.only.retired {
+// No queued ticket could take a free slot: slots and nodes that become usable are offered
+// to the queue first. So a new ticket never overtakes another one that could use the same
+// slot, nor an older one of the same client.
+func (p *pool) pick(t *ticket) (*node, error) {
+	if t.IsTest() && t.Only.health.Retired() {
 		return nil, errRetired
 	}
-	n, eligible := u.takeBest(t)
+	n, eligible := p.takeBest(t)
 	if n != nil {
 		return n, nil
 	}
@@ -145,135 +28,91 @@ func (u *pool) seek(t *ticket) (*node, error) {
 		t.patience = 0
 		return nil, nil
 	}
-	if t.patience = u.awaitsCanary(t); t.patience > 0 {
+	if t.patience = p.awaitsCheck(t); t.patience > 0 {
 		return nil, nil
 	}
-	return nil, u.hopeless(t)
+	return nil, p.noNode(t)
 }
 
-// takeBest takes a slot for t on the best node that has one free; eligible says
-// whether there is a node that t could use if it had.
-func (u *pool) takeBest(t *ticket) (best *node, eligible bool) {
-	now, fastest := time.Now(), u.fastest(t.class)
+// takeBest takes a slot for t on the best node that has one free. eligible reports whether
+// t could use any node if that had a free slot.
+func (p *pool) takeBest(t *ticket) (best *node, eligible bool) {
+	now, fastest := time.Now(), p.fastest(t.class)
 	bestAt, least := 0, 0.0
-	for i := range u.nodes {
-		at := (u.rotation + i) % len(u.nodes)
-		n := u.nodes[at]
-		if !u.eligible(t, n) {
+	for i := range p.nodes {
+		at := (p.rotation + i) % len(p.nodes)
+		n := p.nodes[at]
+		if !p.eligible(t, n) {
 			continue
 		}
 		eligible = true
-		if !u.room(t, n) {
+		if !p.hasRoom(t, n) {
 			continue
 		}
-		if load := float64(n.inFlight+1) * n.times[t.class].slowness(fastest, now); best == nil || load < least {
+		if load := float64(n.inFlight+1) * n.times[t.class].Slowness(fastest, now); best == nil || load < least {
 			best, bestAt, least = n, at, load
 		}
 	}
 	if best != nil {
-		u.rotation = bestAt + 1
-		u.take(t, best)
+		p.rotation = bestAt + 1
+		p.take(t, best)
 	}
 	return best, eligible
 }
 
-// idle takes a slot for t on a node that has one free now; nil: none has.
-func (u *pool) idle(t *ticket) *node {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	n, _ := u.takeBest(t)
-	return n
+// fastest is the mean time of the fastest usable node for objects of a class; 0: not
+// known. The caller holds mu.
+func (p *pool) fastest(class int) time.Duration {
+	var fastest time.Duration
+	for _, n := range p.nodes {
+		if mean, known := n.times[class].Mean(); known && p.usable(n) && (fastest == 0 || mean < fastest) {
+			fastest = mean
+		}
+	}
+	return fastest
 }
 
-// eligible says whether t may use n as soon as it has a free slot.
-func (u *pool) eligible(t *ticket, n *node) bool {
-	if n.retired {
+// eligible reports whether t may use n as soon as it has a free slot.
+func (p *pool) eligible(t *ticket, n *node) bool {
+	if n.health.Retired() {
 		return false
 	}
-	if t.only != nil {
-		return n == t.only
+	if t.IsTest() {
+		return n == t.Only
 	}
-	if slices.Contains(t.tried, n) || u.spared(t, n) {
-		return false
-	}
-	return u.usable(n)
+	return !t.HasTried(n) && !p.spared(t, n) && p.usable(n)
 }
 
-func (u *pool) anyUsable(t *ticket) bool {
-	return slices.ContainsFunc(u.nodes, func(n *node) bool {
-		return u.usable(n) && !slices.Contains(t.tried, n)
+// spared reports whether t must leave n alone, because n is being reloaded and t may use
+// another node. When that one fails, n is used again immediately.
+func (p *pool) spared(t *ticket, n *node) bool {
+	return n.reloading && slices.ContainsFunc(p.nodes, func(other *node) bool {
+		return !other.reloading && p.usable(other) && !t.HasTried(other)
 	})
 }
 
-// take gives a slot of n to t. The caller has mu.
-func (u *pool) take(t *ticket, n *node) {
-	t.grant = grant{client: t.client, doubt: n.doubt, round: n.limit.round}
+// hasRoom reports whether n has a free slot that t may take. A lowered limit does not hold
+// up a health check, which shows that the node has recovered.
+func (p *pool) hasRoom(t *ticket, n *node) bool {
+	total := p.config().MaxScans
+	if t.IsTest() && !t.Patient {
+		// If hung scans hold all slots of a silent node, it gets one more for the check.
+		return n.inFlight < total || n.health.Suspected() && n.inFlight == total
+	}
+	slots := n.limit.Slots(total)
+	if n.inFlight >= slots {
+		return false
+	}
+	return !p.shared || t.Client.IsZero() || n.held[t.Client] < slots-queue.Reserve(slots)
+}
+
+// take gives a slot of n to t. The caller holds mu.
+func (p *pool) take(t *ticket, n *node) {
+	t.grant = grant{client: t.Client, epoch: n.health.Epoch(), round: n.limit.Round()}
 	n.inFlight++
-	u.inFlight++
+	p.inFlight++
 	if n.held == nil {
 		n.held = map[client.Key]int{}
 	}
-	n.held[t.client]++
-}
-
-// handBack is giveBack for a slot that is not used.
-func (u *pool) handBack(n *node, g grant) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.giveBack(n, g)
-}
-
-// giveBack frees the slot of n that came with g, for the next in the queue that may
-// have it. The caller has mu.
-func (u *pool) giveBack(n *node, g grant) {
-	n.inFlight--
-	u.inFlight--
-	if n.held[g.client]--; n.held[g.client] == 0 {
-		delete(n.held, g.client)
-	}
-	if n.retired && n.inFlight == 0 {
-		go closeBackend(u, n)
-	}
-	u.updateShared(time.Now())
-	u.handOut(n)
-	if u.closing && u.inFlight == 0 {
-		go u.closeBackends()
-	}
-}
-
-// handOut gives the free slots of n to those in the queue who may have them.
-func (u *pool) handOut(n *node) {
-	for {
-		t := u.queue.next(func(t *ticket) bool { return u.eligible(t, n) && u.room(t, n) })
-		if t == nil {
-			return
-		}
-		u.take(t, n)
-		t.ready <- slot{node: n}
-	}
-}
-
-// dispatchAll looks at the whole queue after nodes changed their state: for tickets
-// that can have a slot now, and for those that need not wait any more.
-func (u *pool) dispatchAll() {
-	for _, n := range u.nodes {
-		u.handOut(n)
-	}
-	for _, t := range u.queue.heads() {
-		n, err := u.seek(t)
-		switch {
-		case n != nil:
-			u.give(t, slot{node: n})
-		case err != nil:
-			for _, t := range u.queue.alike(t) {
-				u.give(t, slot{err: u.hopeless(t)})
-			}
-		}
-	}
-}
-
-// give ends the wait of t.
-func (u *pool) give(t *ticket, s slot) {
-	u.queue.remove(t)
-	t.ready <- s
+	n.held[t.Client]++
 }

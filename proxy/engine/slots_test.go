@@ -13,55 +13,55 @@ import (
 	"polyclam/backends"
 )
 
-// TestSlotsFIFO checks that MaxScans holds and that who came first is first.
+// TestSlotsFIFO checks MaxScans, and that the scans of a client are served in order.
 func TestSlotsFIFO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{gate: make(chan struct{}), begun: make(chan string, 20)}
-		cfg := config(e)
+		f := &fakeEngine{gate: make(chan struct{}), begun: make(chan string, 20)}
+		cfg := config(f)
 		cfg.MaxScans = 2
-		u := New(cfg)
-		defer u.Close()
+		e := New(cfg)
+		defer e.Close()
 		var wg sync.WaitGroup
 		for i := range 20 {
-			wg.Go(func() { u.Scan(t.Context(), content(fmt.Sprint(i)), false) })
-			synctest.Wait() // it has a slot or its place
+			wg.Go(func() { e.Scan(t.Context(), text(fmt.Sprint(i)), false) })
+			synctest.Wait() // it has a slot, or its place in the queue
 		}
-		if s := u.Status(); s.Waiting != 18 || s.Nodes[0].InFlight != 2 {
+		if s := e.Status(); s.Waiting != 18 || s.Nodes[0].InFlight != 2 {
 			t.Errorf("status %+v", s)
 		}
 		for i := range 20 {
-			if got := <-e.begun; got != fmt.Sprint(i) {
+			if got := <-f.begun; got != fmt.Sprint(i) {
 				t.Errorf("scan %s began as number %d", got, i)
 			}
-			if i > 0 { // two are there before the first is done
-				e.gate <- struct{}{}
+			if i > 0 { // two are running before the first one ends
+				f.gate <- struct{}{}
 			}
 			synctest.Wait()
 		}
-		e.gate <- struct{}{}
+		f.gate <- struct{}{}
 		wg.Wait()
-		if e.most != 2 {
-			t.Errorf("%d scans at once", e.most)
+		if f.most != 2 {
+			t.Errorf("%d scans together", f.most)
 		}
-		wantIdle(t, u)
+		wantIdle(t, e)
 	})
 }
 
-// TestSlotWaitEnds has scans give up in the queue, by deadline and by
-// cancellation; their places are not lost to others.
+// TestSlotWaitEnds has scans leave the queue by deadline and by cancellation. The others
+// move up.
 func TestSlotWaitEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{gate: make(chan struct{})}
-		cfg := config(e)
+		f := &fakeEngine{gate: make(chan struct{})}
+		cfg := config(f)
 		cfg.MaxScans, cfg.Timeout = 1, time.Minute
-		u := New(cfg)
-		defer u.Close()
+		e := New(cfg)
+		defer e.Close()
 		var wg sync.WaitGroup
-		wg.Go(func() { u.Scan(t.Context(), content("holder"), false) })
+		wg.Go(func() { e.Scan(t.Context(), text("holder"), false) })
 		synctest.Wait()
 
 		wg.Go(func() {
-			r := u.Scan(within(t, 3*time.Second), content("x"), false)
+			r := e.Scan(within(t, 3*time.Second), text("x"), false)
 			var f *backends.Failure
 			if !errors.As(r.Err, &f) || f.Category != backends.Interrupted || f.Code != backends.NoCode || f.Text != "no free slot within 3s (keys max_scans, timeout)" {
 				t.Errorf("error %#v", r.Err)
@@ -71,91 +71,91 @@ func TestSlotWaitEnds(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(2*time.Second, cancel)
 			begin := time.Now()
-			r := u.Scan(ctx, content("x"), false)
+			r := e.Scan(ctx, text("x"), false)
 			wantCategory(t, r.Result, r.Err, backends.Interrupted)
 			if took := time.Since(begin); took != 2*time.Second {
-				t.Errorf("cancelled after %v", took)
+				t.Errorf("canceled after %v", took)
 			}
 		})
 		synctest.Wait()
 		wg.Go(func() {
-			r := u.Scan(within(t, time.Minute), content("patient"), false)
+			r := e.Scan(within(t, time.Minute), text("patient"), false)
 			wantCategory(t, r.Result, r.Err, backends.OK)
 		})
 		time.Sleep(5 * time.Second)
-		if s := u.Status(); s.Waiting != 1 {
+		if s := e.Status(); s.Waiting != 1 {
 			t.Errorf("%d waiting", s.Waiting)
 		}
-		close(e.gate)
+		close(f.gate)
 		wg.Wait()
-		wantIdle(t, u)
-		if e.asked() != 2 {
-			t.Errorf("%d scans", e.asked())
+		wantIdle(t, e)
+		if f.asked() != 2 {
+			t.Errorf("%d scans", f.asked())
 		}
 	})
 }
 
-// TestSlotWaitBound checks that a caller without a deadline does not wait for
-// ever, and that the wait is not taken off the engine's time.
+// TestSlotWaitBound checks that a caller without a deadline does not wait forever, and that
+// its wait does not shorten the engine's time.
 func TestSlotWaitBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &engine{gate: make(chan struct{})}
-		cfg := config(e)
+		f := &fakeEngine{gate: make(chan struct{})}
+		cfg := config(f)
 		cfg.MaxScans = 1
-		u := New(cfg)
-		defer u.Close()
+		e := New(cfg)
+		defer e.Close()
 		var wg sync.WaitGroup
-		wg.Go(func() { u.Scan(t.Context(), content("holder"), false) })
+		wg.Go(func() { e.Scan(t.Context(), text("holder"), false) })
 		synctest.Wait()
 		time.Sleep(5 * time.Second)
 		wg.Go(func() {
 			begin := time.Now()
-			r := u.Scan(t.Context(), content("x"), false)
+			r := e.Scan(t.Context(), text("x"), false)
 			wantCategory(t, r.Result, r.Err, backends.Interrupted)
-			if took := time.Since(begin); took != 15*time.Second { // 5 s for a slot, then all of Timeout
+			if took := time.Since(begin); took != 15*time.Second { // 5 s for a slot, then the whole Timeout
 				t.Errorf("took %v", took)
 			}
 		})
 		synctest.Wait()
 		wg.Go(func() {
 			begin := time.Now()
-			r := u.Scan(t.Context(), content("y"), false)
+			r := e.Scan(t.Context(), text("y"), false)
 			if r.Err == nil || !strings.Contains(r.Err.Error(), "no free slot within 10s") || time.Since(begin) != 10*time.Second {
 				t.Errorf("error %v after %v", r.Err, time.Since(begin))
 			}
 		})
 		wg.Wait()
-		wantIdle(t, u)
+		wantIdle(t, e)
 	})
 }
 
-// TestPick checks that the node with the fewest in flight is asked, by turns
-// among equals, and that a waiting scan takes whatever node is free first.
+// TestPick checks that a scan goes to the node with the fewest in flight, by turns among
+// equals, and that a waiting scan takes the first node that is free.
 func TestPick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var engines []*engine
+		var engines []*fakeEngine
 		var bs []backends.Backend
 		for range 3 {
-			e := &engine{gate: make(chan struct{})}
-			engines, bs = append(engines, e), append(bs, e)
+			f := &fakeEngine{gate: make(chan struct{})}
+			engines, bs = append(engines, f), append(bs, f)
 		}
 		cfg := config(bs...)
 		cfg.MaxScans, cfg.Timeout = 2, time.Minute
-		u := New(cfg)
-		defer u.Close()
+		e := New(cfg)
+		defer e.Close()
 		var wg sync.WaitGroup
 		nodes := make(chan string, 10)
 		start := func(n int) {
 			for range n {
-				wg.Go(func() { nodes <- u.Scan(t.Context(), content("x"), false).Node })
+				wg.Go(func() { nodes <- e.Scan(t.Context(), text("x"), false).Node })
 				synctest.Wait()
 			}
 		}
 		wantAsked := func(want ...int) {
 			t.Helper()
-			for i, e := range engines {
-				if e.asked() != want[i] {
-					t.Errorf("node %d was asked %d times, want %d", i, e.asked(), want[i])
+			for i, f := range engines {
+				if f.asked() != want[i] {
+					t.Errorf("node %d was asked %d times, want %d", i, f.asked(), want[i])
 				}
 			}
 		}
@@ -164,7 +164,7 @@ func TestPick(t *testing.T) {
 		engines[1].gate <- struct{}{}
 		<-nodes
 		start(1)
-		wantAsked(1, 2, 1) // it alone was idle
+		wantAsked(1, 2, 1) // only this one was idle
 		start(3)
 		wantAsked(2, 3, 2) // all are full
 		start(1)
@@ -174,16 +174,16 @@ func TestPick(t *testing.T) {
 		if n := <-nodes; n != "c" {
 			t.Errorf("node %s", n)
 		}
-		for _, e := range engines {
-			close(e.gate)
+		for _, f := range engines {
+			close(f.gate)
 		}
 		wg.Wait()
-		wantIdle(t, u)
+		wantIdle(t, e)
 	})
 }
 
-// TestReplay has nodes fail; the content goes on to the next one while there is
-// one, each being asked once.
+// TestReplay has nodes fail: the object goes to the next one while there is one, and to
+// each node once.
 func TestReplay(t *testing.T) {
 	own := &backends.Failure{Category: backends.SWErr, Code: 7, Text: "Can't allocate memory"}
 	tests := []struct {
@@ -204,25 +204,25 @@ func TestReplay(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var engines []*engine
+			var engines []*fakeEngine
 			var bs []backends.Backend
 			for _, err := range tt.errs {
-				e := &engine{err: err}
-				engines, bs = append(engines, e), append(bs, e)
+				f := &fakeEngine{err: err}
+				engines, bs = append(engines, f), append(bs, f)
 			}
-			u := New(config(bs...))
-			defer u.Close()
-			r := u.Scan(t.Context(), content("x"), false)
+			e := New(config(bs...))
+			defer e.Close()
+			r := e.Scan(t.Context(), text("x"), false)
 			wantCategory(t, r.Result, r.Err, tt.want)
 			if r.Node != tt.node {
 				t.Errorf("node %q, want %q", r.Node, tt.node)
 			}
-			s := u.Status()
+			s := e.Status()
 			replays, total := 0, 0
-			for i, e := range engines {
+			for i, f := range engines {
 				c := s.Nodes[i].Counters
-				if e.asked() != tt.asked[i] || c.Scans != uint64(tt.asked[i]) {
-					t.Errorf("node %d was asked %d times, counted %d, want %d", i, e.asked(), c.Scans, tt.asked[i])
+				if f.asked() != tt.asked[i] || c.Scans != uint64(tt.asked[i]) {
+					t.Errorf("node %d was asked %d times, counted %d, want %d", i, f.asked(), c.Scans, tt.asked[i])
 				}
 				if (tt.errs[i] != nil && tt.asked[i] > 0) != (c.Failures == 1) {
 					t.Errorf("node %d has %d failures", i, c.Failures)
@@ -233,38 +233,38 @@ func TestReplay(t *testing.T) {
 			if replays != total-1 || s.Counters.Replays != uint64(total-1) || s.Counters.Scans != 1 {
 				t.Errorf("%d replays, counters %+v, want %d", replays, s.Counters, total-1)
 			}
-			wantIdle(t, u)
+			wantIdle(t, e)
 		})
 	}
 }
 
-// TestReplayWaits checks that a scan whose node died waits for a slot on the
-// other, and reports the death if it gets none.
+// TestReplayWaits checks that a scan whose node died waits for a slot on the other one, and
+// reports that death if it gets none.
 func TestReplayWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dead, busy := &engine{err: errRefused}, &engine{gate: make(chan struct{})}
+		dead, busy := &fakeEngine{err: errRefused}, &fakeEngine{gate: make(chan struct{})}
 		cfg := config(dead, busy)
 		cfg.MaxScans, cfg.Timeout = 1, 5*time.Second
-		u := New(cfg)
-		defer u.Close()
+		e := New(cfg)
+		defer e.Close()
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			r := u.Scan(t.Context(), content("one"), false)
+			r := e.Scan(t.Context(), text("one"), false)
 			wantCategory(t, r.Result, r.Err, backends.Interrupted)
 		})
 		synctest.Wait()
 		if busy.asked() != 1 {
 			t.Fatal("the first scan is not on the other node")
 		}
-		time.Sleep(2 * time.Second) // the dead node may be tried again
+		time.Sleep(2 * time.Second) // the dead node is tried again
 		begin := time.Now()
 		ctx := within(t, 2*time.Second)
-		r := u.Scan(ctx, content("two"), false)
+		r := e.Scan(ctx, text("two"), false)
 		wantCategory(t, r.Result, r.Err, backends.CannotExecute)
 		if took := time.Since(begin); took != 2*time.Second || r.Node != "a" {
 			t.Errorf("node %s after %v", r.Node, took)
 		}
 		wg.Wait()
-		wantIdle(t, u)
+		wantIdle(t, e)
 	})
 }

@@ -16,13 +16,13 @@ import (
 
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := New(withCanary(&versioned{text: "Engine 1"}, &engine{err: errRefused}, &engine{blind: true}))
-		wantState(t, u, "unknown", "unknown", "unknown")
-		run(t, u)
+		e := New(withCanary(&versioned{text: "Engine 1"}, &fakeEngine{err: errRefused}, &fakeEngine{blind: true}))
+		wantState(t, e, "unknown", "unknown", "unknown")
+		run(t, e)
 		synctest.Wait()
-		u.Scan(t.Context(), content("x"), false)
-		s := u.Status()
-		if s.Name != "fake" || s.Kind != "scripted" || !s.Required || u.Name() != "fake" || u.Kind() != "scripted" || !u.Required() {
+		e.Scan(t.Context(), text("x"), false)
+		s := e.Status()
+		if s.Name != "fake" || s.Kind != "scripted" || !s.Required || e.Name() != "fake" || e.Kind() != "scripted" || !e.Required() {
 			t.Errorf("status %+v", s)
 		}
 		up, down, blind := s.Nodes[0], s.Nodes[1], s.Nodes[2]
@@ -47,38 +47,38 @@ func TestStatus(t *testing.T) {
 	})
 }
 
-// TestLog checks one line for a change, however many scans see it, and that an
-// engine's words neither break the line nor fill the disk.
+// TestLog checks that there is one line for each change, however many scans notice it, and
+// that an engine's error neither breaks the line nor fills the disk.
 func TestLog(t *testing.T) {
 	for _, canary := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			log := &lines{}
-			e := &engine{}
-			cfg := config(e)
+			f := &fakeEngine{}
+			cfg := config(f)
 			cfg.Canary, cfg.Log = canary, zerolog.New(log)
-			u := New(cfg)
-			run(t, u)
+			e := New(cfg)
+			run(t, e)
 			scan := func() {
 				for range 30 {
-					u.Scan(t.Context(), content("x"), false)
+					e.Scan(t.Context(), text("x"), false)
 					time.Sleep(2 * time.Second)
 				}
 			}
 			scan()
 			hostile := "x\x00\xff\n{\"level\":\"fatal\"}" + strings.Repeat("é", 10_000)
-			e.set(func(e *engine) { e.err = errors.Join(errRefused, errors.New(hostile)) })
+			f.set(func(f *fakeEngine) { f.err = errors.Join(errRefused, errors.New(hostile)) })
 			scan()
-			e.set(func(e *engine) { e.err = nil })
+			f.set(func(f *fakeEngine) { f.err = nil })
 			time.Sleep(30 * time.Second)
 			scan()
-			if n := log.count(`"info"`, `"engine up"`, `"engine":"fake"`, `"node":"a"`); n != 1 {
-				t.Errorf("canary %v: %d first lines", canary, n)
+			if n := log.count(`"info"`, `"node up"`, `"engine":"fake"`, `"node":"a"`); n != 1 {
+				t.Errorf("canary %v: %d lines say that the node is up at first", canary, n)
 			}
-			if n := log.count(`"warn"`, `"engine down"`, `"reason":`); n != 1 {
-				t.Errorf("canary %v: %d lines down", canary, n)
+			if n := log.count(`"warn"`, `"node down"`, `"reason":`); n != 1 {
+				t.Errorf("canary %v: %d lines say that it went down", canary, n)
 			}
-			if n := log.count(`"warn"`, `"engine up"`); n != 1 {
-				t.Errorf("canary %v: %d lines up", canary, n)
+			if n := log.count(`"warn"`, `"node up"`); n != 1 {
+				t.Errorf("canary %v: %d lines say that it is back", canary, n)
 			}
 			if n := log.count(""); n != 3 || log.buf.Len() > 2000 {
 				t.Errorf("canary %v: %d lines, %d bytes:\n%s", canary, n, log.buf.Len(), log.buf.String())
@@ -91,9 +91,9 @@ func TestLogPanic(t *testing.T) {
 	log := &lines{}
 	cfg := config(nil)
 	cfg.Log = zerolog.New(log)
-	u := New(cfg)
-	defer u.Close()
-	u.Scan(t.Context(), content("x"), false)
+	e := New(cfg)
+	defer e.Close()
+	e.Scan(t.Context(), text("x"), false)
 	if n := log.count(`"error"`, `"backend panicked"`, `"stack":"goroutine`, `"node":"a"`); n != 1 {
 		t.Errorf("log:\n%s", log.buf.String())
 	}

@@ -1,128 +1,108 @@
 package engine
 
 import (
-	"io"
 	"slices"
 	"time"
+
+	"polyclam/proxy/engine/internal/health"
 )
 
-// errRetired ends the health checks of a node that the configuration no longer has.
-const errRetired = CalledOff("a reload has removed or changed the node")
-
-// Succeed hands the nodes and the queue of previous over to u, which replaces it in a new
+// Succeed hands the nodes and the queue of previous over to e, which replaces it in a new
 // configuration: waiting scans keep waiting, counters go on, and a node that has not
-// changed keeps its backend with its open connections, its slots and everything known
-// about it. Nodes that are gone are closed after their last scan.
+// changed keeps its backend with its open connections, its slots and everything known about
+// it. Nodes that are gone are closed after their last scan.
 //
-// Call it before anything else of u. It reports false and changes nothing if the two are
-// not the same engine: then run u, and close previous. After true do neither: the nodes'
-// Run goes on.
+// Call it before anything else of e. It reports false and changes nothing if the two are
+// not the same engine: then run e, and close previous. After true do neither: Run of
+// previous goes on for both.
 //
 // Scans that began with previous keep its Timeout, MaxSize and Required.
-func (u *Engine) Succeed(previous *Engine) bool {
-	if previous.Name() != u.Name() || previous.Kind() != u.Kind() {
+func (e *Engine) Succeed(previous *Engine) bool {
+	if previous.Name() != e.Name() || previous.Kind() != e.Kind() {
 		return false
 	}
-	fresh, p := u.pool, previous.pool
+	fresh, p := e.pool, previous.pool
 	p.mu.Lock()
 	if p.closing {
 		p.mu.Unlock()
 		return false
 	}
 	before := p.checks()
-	p.current.Store(u.cfg)
-	var unused []*node
-	p.nodes, unused = p.succeed(fresh.nodes)
+	p.current.Store(e.cfg)
+	unused := p.replaceNodes(fresh.nodes)
 	for _, n := range p.nodes {
 		p.adjust(n, before)
 	}
-	p.rouse()
+	p.wakeRun()
 	p.dispatchAll()
 	p.mu.Unlock()
-	u.pool = p
+	e.pool = p
 	for _, n := range unused { // no scan has used their backends
-		closeBackend(p, n)
+		p.closeBackend(n)
 	}
 	fresh.end(errRetired)
 	return true
 }
 
-// succeed returns the nodes to use from now on: for each node of want the one that is
-// there already, if there is one. It retires those that are gone, and returns the nodes
-// of want that are not used. The caller has mu.
-func (u *pool) succeed(want []*node) (nodes, unused []*node) {
+// replaceNodes makes want the nodes of p, but keeps each old node that has the same
+// configuration as a new one. It retires the old nodes that are gone, and returns the new
+// ones that are not used. The caller holds mu.
+func (p *pool) replaceNodes(want []*node) (unused []*node) {
+	var nodes []*node
 	for _, w := range want {
-		i := slices.IndexFunc(u.nodes, func(n *node) bool { return n.same(w) })
+		i := slices.IndexFunc(p.nodes, func(n *node) bool { return n.sameConfig(w) })
 		if i < 0 {
 			nodes = append(nodes, w)
 			continue
 		}
-		nodes, unused = append(nodes, u.nodes[i]), append(unused, w)
+		nodes, unused = append(nodes, p.nodes[i]), append(unused, w)
 	}
-	for _, n := range u.nodes {
+	for _, n := range p.nodes {
 		if !slices.Contains(nodes, n) {
-			u.retire(n)
+			p.retire(n)
 		}
 	}
-	return nodes, unused
-}
-
-// same reports whether w is n, configured in the same way.
-func (n *node) same(w *node) bool {
-	return n.address == w.address && n.identity != "" && n.identity == w.identity
+	p.nodes = nodes
+	return unused
 }
 
 // retire removes n for good. A health check under way gets no further slot and does not
-// count. The caller has mu.
-func (u *pool) retire(n *node) {
-	n.retired = true
-	n.sizeAge++
-	n.stopTimer()
-	n.stopSizeTimer()
+// count. The caller holds mu.
+func (p *pool) retire(n *node) {
+	n.health.Retire()
+	n.size.age++
+	n.stopTimers()
 	if n.inFlight == 0 {
-		go closeBackend(u, n)
+		go p.closeBackend(n)
 	}
 }
 
-// checks is what a configuration wants to know about nodes.
+// checks is what a configuration needs to know about nodes.
 type checks struct {
 	canary, size bool
 	largest      int64
 }
 
-func (u *pool) checks() checks {
-	return checks{canary: u.config().Canary, size: u.checksSize(), largest: u.largest()}
+func (p *pool) checks() checks {
+	return checks{canary: p.config().Canary, size: p.checksSize(), largest: p.largest()}
 }
 
-// adjust brings what is known about n in line with the new configuration. The caller
-// has mu.
-func (u *pool) adjust(n *node, before checks) {
-	now := u.checks()
-	if now.canary != before.canary {
-		// What was found out in the other way proves nothing.
-		n.stopTimer()
-		n.state, n.reason, n.pause, n.due = unknown, nil, 0, time.Now()
+// adjust brings what is known about n in line with the new configuration. The caller holds
+// mu.
+func (p *pool) adjust(n *node, before checks) {
+	now := p.checks()
+	if now.canary != before.canary { // health checks and scans prove different things
+		n.stopRetryTimer()
+		n.health.Reset()
 	}
 	switch {
 	case !now.size:
-		n.forgetSize()
+		n.size.forget()
 	case !before.size || now.largest != before.largest:
-		u.resizeDoubt(n, !before.size || now.largest > before.largest)
-		u.hurry(n)
+		p.doubtLarger(n, !before.size || now.largest > before.largest)
+		p.checkSoon(n)
 	}
-	if latest := time.Now().Add(u.config().CanaryInterval); n.state == up && latest.Before(n.due) {
-		n.due = latest
-	}
-}
-
-// closeBackend closes the backend of n, if it can be closed, and forgets n.
-func closeBackend(u *pool, n *node) {
-	ownNonces.release(n)
-	closer, ok := n.backend.(io.Closer)
-	if !ok {
-		return
-	}
-	if err := u.protect(n, closer.Close); err != nil {
-		u.log.Debug().Str("node", bounded(n.address)).Str("reason", bounded(err.Error())).Msg("backend close")
+	if n.health.State() == health.Up {
+		n.health.DueBy(time.Now().Add(p.config().CanaryInterval))
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"polyclam/backends"
 )
 
-// versioned is an engine that tells its version and can be reloaded.
+// versioned is an engine that reports its version and knows RELOAD.
 type versioned struct {
-	engine
+	fakeEngine
 	text    string
 	verr    error
 	vgate   chan struct{}
@@ -56,9 +56,9 @@ func (v *versioned) Reload(context.Context) error {
 	return err
 }
 
-func wantVersion(t *testing.T, u *Engine, want string) {
+func wantVersion(t *testing.T, e *Engine, want string) {
 	t.Helper()
-	v, ok := u.Version(t.Context())
+	v, ok := e.Version(t.Context())
 	if v.Text != want || ok != (want != "") {
 		t.Errorf("version %q, %v, want %q", v.Text, ok, want)
 	}
@@ -66,92 +66,92 @@ func wantVersion(t *testing.T, u *Engine, want string) {
 
 func TestVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &versioned{text: "one"}
-		u := New(config(&engine{}, e)) // the first node cannot tell
-		defer u.Close()
+		f := &versioned{text: "one"}
+		e := New(config(&fakeEngine{}, f)) // the first node reports none
+		defer e.Close()
 		var wg sync.WaitGroup
 		for range 50 {
-			wg.Go(func() { wantVersion(t, u, "one") })
+			wg.Go(func() { wantVersion(t, e, "one") })
 		}
 		wg.Wait()
-		if e.asked() != 1 {
-			t.Errorf("asked %d times", e.asked())
+		if f.asked() != 1 {
+			t.Errorf("asked %d times", f.asked())
 		}
-		e.set(func(*engine) { e.text = "two" })
+		f.set(func(*fakeEngine) { f.text = "two" })
 		time.Sleep(4 * time.Second)
-		wantVersion(t, u, "one")
+		wantVersion(t, e, "one")
 		time.Sleep(time.Second)
-		wantVersion(t, u, "two")
+		wantVersion(t, e, "two")
 		for _, fail := range []func(){
-			func() { e.verr = errors.New("x") },
-			func() { e.text = "panic" },
+			func() { f.verr = errors.New("x") },
+			func() { f.text = "panic" },
 		} {
-			e.set(func(*engine) { fail() })
+			f.set(func(*fakeEngine) { fail() })
 			time.Sleep(5 * time.Second)
-			asks := e.asked()
-			wantVersion(t, u, "two") // the last one known
-			wantVersion(t, u, "two")
-			if e.asked() != asks+1 {
-				t.Errorf("asked %d times", e.asked()-asks)
+			asks := f.asked()
+			wantVersion(t, e, "two") // the last one known
+			wantVersion(t, e, "two")
+			if f.asked() != asks+1 {
+				t.Errorf("asked %d times", f.asked()-asks)
 			}
 		}
-		if v := u.Status().Nodes[1]; v.Version != "two" || v.DatabaseTime.Unix() != 1e9 {
+		if v := e.Status().Nodes[1]; v.Version != "two" || v.DatabaseTime.Unix() != 1e9 {
 			t.Errorf("status %+v", v)
 		}
 	})
 }
 
-// TestVersionHangs checks the bound of the wait, for an engine that hangs for
-// ever, and that no more than one question is under way.
+// TestVersionHangs has an engine that hangs forever: the wait for it is bounded, and there
+// is one question at a time.
 func TestVersionHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e, other := &versioned{text: "late", vgate: make(chan struct{})}, &versioned{text: "other"}
-		u := New(config(e, other))
-		defer u.Close()
+		f, other := &versioned{text: "late", vgate: make(chan struct{})}, &versioned{text: "other"}
+		e := New(config(f, other))
+		defer e.Close()
 		begin := time.Now()
-		wantVersion(t, u, "other")
+		wantVersion(t, e, "other")
 		if took := time.Since(begin); took != time.Second {
 			t.Errorf("took %v", took)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		u.Version(ctx) // and back at once
+		e.Version(ctx) // returns immediately
 		for range 10 {
 			time.Sleep(10 * time.Second)
-			wantVersion(t, u, "other")
+			wantVersion(t, e, "other")
 		}
-		if took := time.Since(begin); took != 101*time.Second || e.asked() != 1 {
-			t.Errorf("took %v, asked %d times", took, e.asked())
+		if took := time.Since(begin); took != 101*time.Second || f.asked() != 1 {
+			t.Errorf("took %v, asked %d times", took, f.asked())
 		}
-		if err := u.Reload(within(t, time.Second)); !errors.Is(err, context.DeadlineExceeded) {
+		if err := e.Reload(within(t, time.Second)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("reload of a node that does not answer: %v", err)
 		}
-		close(e.vgate) // an answer of before the reload
+		close(f.vgate) // an answer from before the reload
 		synctest.Wait()
-		if v := u.Status().Nodes[0].Version; v != "" {
+		if v := e.Status().Nodes[0].Version; v != "" {
 			t.Errorf("version %q", v)
 		}
-		wantVersion(t, u, "late")
+		wantVersion(t, e, "late")
 	})
 }
 
 func TestVersionUnknown(t *testing.T) {
-	u := New(config(&engine{}))
-	defer u.Close()
-	wantVersion(t, u, "")
+	e := New(config(&fakeEngine{}))
+	defer e.Close()
+	wantVersion(t, e, "")
 }
 
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good := &versioned{text: "old"}
 		bad := &versioned{rerr: errors.New("no")}
-		u := New(withCanary(good, &engine{}, bad))
-		run(t, u)
+		e := New(withCanary(good, &fakeEngine{}, bad))
+		run(t, e)
 		synctest.Wait()
-		wantVersion(t, u, "old")
-		good.set(func(*engine) { good.text = "new" })
+		wantVersion(t, e, "old")
+		good.set(func(*fakeEngine) { good.text = "new" })
 		time.Sleep(2 * time.Second)
-		err := u.Reload(t.Context())
+		err := e.Reload(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "reload fake c: no") || strings.Contains(err.Error(), "fake a") {
 			t.Errorf("error %v", err)
 		}
@@ -159,24 +159,24 @@ func TestReload(t *testing.T) {
 			t.Errorf("reloads %d and %d", good.reloads, bad.reloads)
 		}
 		synctest.Wait()
-		if n := len(good.proved()); n != 2 {
-			t.Errorf("%d canaries", n)
+		if n := len(good.checks()); n != 2 {
+			t.Errorf("%d health checks", n)
 		}
-		wantVersion(t, u, "new")
+		wantVersion(t, e, "new")
 
-		// A reload while a canary is under way is followed by another one.
-		good.set(func(e *engine) { e.hold = make(chan struct{}) })
+		// The health check under way predates the reload: another one follows.
+		good.set(func(f *fakeEngine) { f.hold = make(chan struct{}) })
 		time.Sleep(5 * time.Minute)
-		bad.set(func(*engine) { bad.rerr = nil })
+		bad.set(func(*fakeEngine) { bad.rerr = nil })
 		done := make(chan error)
-		go func() { done <- u.Reload(t.Context()) }()
+		go func() { done <- e.Reload(t.Context()) }()
 		time.Sleep(time.Second)
 		close(good.hold)
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if n := len(good.proved()); n != 4 {
-			t.Errorf("%d canaries", n)
+		if n := len(good.checks()); n != 4 {
+			t.Errorf("%d health checks", n)
 		}
 	})
 }
@@ -184,10 +184,10 @@ func TestReload(t *testing.T) {
 func TestReloadHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hung, good := &versioned{rgate: make(chan struct{})}, &versioned{}
-		u := New(config(hung, good))
-		defer u.Close()
+		e := New(config(hung, good))
+		defer e.Close()
 		begin := time.Now()
-		err := u.Reload(within(t, 3*time.Second))
+		err := e.Reload(within(t, 3*time.Second))
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 3*time.Second || good.reloads != 0 {
 			t.Errorf("error %v after %v", err, time.Since(begin))
 		}

@@ -9,12 +9,12 @@ import (
 // must be released.
 type Change struct {
 	spool *Spool
-	set   *settings // the ones not in use: the new ones before Apply, the old ones after it
+	set   *settings // those not in use: the new ones before Apply, the old ones after it
 }
 
-// Configure changes the settings as New does. On an error the old settings stay
-// as they were. Objects and writers that exist already keep the settings that
-// they began with, except for the quota, which is one for all.
+// Configure changes the settings. It checks them as New does; after an error the old
+// settings stay in use. Existing objects and writers keep the settings that they began
+// with, except for the quota, which is common to all.
 func (s *Spool) Configure(cfg Config) error {
 	c, err := s.Prepare(cfg)
 	if err != nil {
@@ -25,8 +25,8 @@ func (s *Spool) Configure(cfg Config) error {
 	return nil
 }
 
-// Prepare does everything in Configure that can fail or hang with a file system, and
-// changes nothing yet.
+// Prepare does the part of Configure that can fail, or hang with a file system. It changes
+// nothing yet.
 func (s *Spool) Prepare(cfg Config) (*Change, error) {
 	old := s.settings()
 	defer old.release()
@@ -41,8 +41,8 @@ func (s *Spool) Prepare(cfg Config) (*Change, error) {
 	return &Change{spool: s, set: set}, nil
 }
 
-// Apply puts the settings into use. It neither fails nor waits for a file system. Call
-// it once, and not after the spool was closed.
+// Apply puts the settings into use. It neither fails nor waits for a file system. Call it
+// once, and not after the spool was closed.
 func (c *Change) Apply() {
 	s := c.spool
 	s.mu.Lock()
@@ -51,7 +51,7 @@ func (c *Change) Apply() {
 	c.exchange()
 }
 
-// exchange swaps the settings in use with those of c. The caller has the spool's mu.
+// exchange swaps the settings in use with those of c. The caller holds the spool's mu.
 func (c *Change) exchange() {
 	s := c.spool
 	c.set, s.set = s.set, c.set
@@ -60,7 +60,7 @@ func (c *Change) exchange() {
 	}
 }
 
-// Release gives back the settings that are not in use.
+// Release releases the settings that are not in use.
 func (c *Change) Release() {
 	c.set.release()
 	s := c.spool

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestPrepareWithoutApply wants nothing to change and nothing to be left.
+// TestPrepareWithoutApply checks that nothing changes and nothing is left.
 func TestPrepareWithoutApply(t *testing.T) {
 	first, second := t.TempDir(), filepath.Join(t.TempDir(), "second")
 	s := newSpool(t, Config{Dir: first, Total: 1 << 20})
@@ -21,9 +21,9 @@ func TestPrepareWithoutApply(t *testing.T) {
 		c.Release()
 	}
 	if left := tree(t, second); len(left) > 0 {
-		t.Errorf("left in the directory that was not taken: %q", left)
+		t.Errorf("left in the directory that is not used: %q", left)
 	}
 	if !inPlace(set.dir.sub) {
-		t.Error("the directory in use was given back")
+		t.Error("the directory in use was released")
 	}
 }

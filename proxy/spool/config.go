@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Store says where a content goes that is too large for memory.
+// Store is where objects are kept that are too large for memory.
 type Store string
 
-// The stores. See the package comment for how they compare.
+// The stores. The package comment compares them.
 const (
 	Memfd   Store = "memfd"   // anonymous memory, memfd_create(2); the default
 	Tmpfile Store = "tmpfile" // a file without a name in Dir, O_TMPFILE of open(2)
@@ -21,44 +21,42 @@ const (
 
 // Config holds the settings of a spool.
 type Config struct {
-	// Memory is how many bytes of a stream stay in memory; what is longer goes
-	// to the store as a whole.
+	// Memory is how many bytes a stream may have to stay in memory; a longer one is moved
+	// to the store.
 	Memory int64
-	// InMemory is how many bytes of all streams together stay in memory; beyond it
-	// even short ones go to the store. 0: no bound. It bounds the copies that File
-	// makes, too, which are of those in memory only.
+	// InMemory is how many bytes of all streams together stay in memory; beyond that even
+	// short ones go to the store. 0: no bound. It also bounds the copies that File makes,
+	// which are needed only for objects in memory.
 	InMemory int64
-	// Total is the quota in bytes over all contents, memory and files alike, as
-	// the system counts them: whole pages and segments. 0: none. Less than one
-	// page, 4 KiB, is refused.
+	// Total is the quota in bytes for all objects, in memory and in files, as the system
+	// counts them: whole pages and segments. 0: none. Less than one page, 4 KiB, is
+	// refused.
 	Total int64
-	// Store is where long contents go; empty: Memfd.
+	// Store is where large objects go; empty: Memfd.
 	Store Store
-	// Dir is the absolute path of the directory for the files of Tmpfile and
-	// for files with a name. It is made if it does not exist. Empty: contents
-	// have no Path, and the store must be Memfd.
+	// Dir is the absolute path of the directory for the files of Tmpfile and for named
+	// files. It is created if it does not exist. Empty: objects have no Path, and the store
+	// must be Memfd.
 	Dir string
-	// PathMode is the mode of files with a name; 0: 0600.
+	// PathMode is the mode of named files; 0: 0600.
 	PathMode fs.FileMode
-	// PathGroup is the group of files with a name. Numbers below 1 leave the
-	// group of the process: -1 by convention, and 0 so that a Config without it
-	// is right.
+	// PathGroup is the group of named files. Numbers below 1 leave the group of the
+	// process: -1 by convention, and 0 so that it can be left out.
 	PathGroup int
-	// Share is how much of Total one client may take, per cent of what the others
-	// leave, see [client.Within]. 0: no share.
+	// Share is how much of Total one client may take, in per cent of what the others leave,
+	// see [client.Within]. 0: no limit.
 	Share int
-	// Largest is how large an upload may become, see the package comment. 0: not
-	// known.
+	// Largest is how large an upload may become, see the package comment. 0: unknown.
 	Largest int64
-	// Hash makes the SHA-256 of a large stream be computed while it arrives.
+	// Hash computes the SHA-256 of large streams while they arrive.
 	Hash bool
-	// Wait is how long a write waits for quota before it fails with ErrQuota.
-	// 0: not at all.
+	// Wait is how long a write waits for quota before it fails with ErrQuota; 0: not at
+	// all.
 	Wait time.Duration
 }
 
-// settings are a Config that was checked, with what was found out on the way.
-// They are not changed once in use. Every content retains its settings.
+// settings is a Config that was checked, and what it needs at run time. It does not change
+// once in use. Every object retains its settings.
 type settings struct {
 	Config
 	memfdFlags int
@@ -77,8 +75,8 @@ func (t *settings) release() {
 	}
 }
 
-// open checks cfg and makes the directory ready, or takes it over from old if
-// it is the same. The settings are retained once.
+// open checks cfg and prepares the directory, or takes it over from old if it is the same.
+// The settings are retained once.
 func open(cfg Config, old *settings) (*settings, error) {
 	if cfg.Store == "" {
 		cfg.Store = Memfd
@@ -115,7 +113,7 @@ func open(cfg Config, old *settings) (*settings, error) {
 	return set, nil
 }
 
-// check reports everything that is wrong with cfg at once.
+// check reports everything that is wrong with cfg.
 func check(cfg Config) error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -141,22 +139,22 @@ func check(cfg Config) error {
 		bad("store %q: want %q or %q", cfg.Store, Memfd, Tmpfile)
 	}
 	if cfg.Store == Tmpfile && cfg.Dir == "" {
-		bad("store %q: want a directory with it", Tmpfile)
+		bad("store %q: want a directory for it", Tmpfile)
 	}
 	if cfg.Dir != "" && !filepath.IsAbs(cfg.Dir) {
 		bad("directory %q: want an absolute path", cfg.Dir)
 	}
-	// Engines are told the path in line protocols.
+	// Line protocols send the path to engines.
 	if strings.ContainsFunc(cfg.Dir, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		bad("directory %q: want a path without control characters", cfg.Dir)
 	}
 	if cfg.PathMode&^0o664 != 0 || cfg.PathMode&0o400 == 0 {
-		bad("path mode %#o: want the owner to read, nothing executable and nothing writable for all, as in 0600 or 0640", uint32(cfg.PathMode))
+		bad("path mode %#o: want the owner to read, no execute bits and no write bit for others, as in 0600 or 0640", uint32(cfg.PathMode))
 	}
 	return errors.Join(errs...)
 }
 
-// probe proves that set works, by doing what scans will do.
+// probe checks that set works, by doing what scans will do.
 func (s *Spool) probe(set *settings) error {
 	f, err := set.anonymous()
 	if err != nil {

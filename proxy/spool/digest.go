@@ -13,13 +13,12 @@ import (
 	"sync/atomic"
 )
 
-// overlapFrom is the size from which a stream is hashed while it arrives, on another
-// core, and the bytes that are worth a goroutine. What is shorter is hashed from
-// memory in microseconds.
+// overlapFrom is the size from which a stream is hashed while it arrives, on another core.
+// Shorter ones are hashed from memory in microseconds, and are not worth a goroutine.
 const overlapFrom = 256 << 10
 
-// A digest is the SHA-256 of an object. It is computed piece by piece: while the
-// object arrives, or when SHA256 is called.
+// A digest is the SHA-256 of an object. It is computed piece by piece: while the object
+// arrives, or when SHA256 is called.
 type digest struct {
 	mu   sync.Mutex // held while a piece is hashed
 	h    hash.Hash
@@ -27,15 +26,15 @@ type digest struct {
 	sum  string
 
 	arrived atomic.Int64 // bytes that may be hashed
-	busy    atomic.Bool  // a goroutine hashes what has arrived
+	busy    atomic.Bool  // a goroutine is hashing what has arrived
 }
 
-// hashers bounds the goroutines that hash what arrives. Where they are busy, the rest
-// is hashed when the sum is asked for.
+// hashers bounds the goroutines that hash arriving streams. If all are busy, the rest is
+// hashed when SHA256 is called.
 var hashers = make(chan struct{}, runtime.GOMAXPROCS(0))
 
-// follow hashes what has been written to f, size bytes, on another goroutine, if there
-// is enough of it. f may be closed meanwhile.
+// follow hashes the size bytes written to f so far in another goroutine, if there are
+// enough of them. f may be closed meanwhile.
 func (d *digest) follow(s *Spool, f *os.File, size int64) {
 	d.arrived.Store(size)
 	if size < overlapFrom || !d.busy.CompareAndSwap(false, true) {
@@ -57,8 +56,7 @@ func (d *digest) follow(s *Spool, f *os.File, size int64) {
 	}()
 }
 
-// piece hashes the next piece, which ends at end at the latest. It returns io.EOF when
-// there is none.
+// piece hashes the next piece, up to end. It returns io.EOF if there is none.
 func (d *digest) piece(readAt func([]byte, int64) (int, error), buf []byte, end int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -81,8 +79,8 @@ func (d *digest) piece(readAt func([]byte, int64) (int, error), buf []byte, end 
 // InMemory reports whether the bytes are in the memory of the daemon.
 func (o *Object) InMemory() bool { return o.own == nil && o.opened == nil }
 
-// SHA256 returns the SHA-256 of the object in lower case hexadecimal. It is computed
-// at the first call, under ctx.
+// SHA256 returns the SHA-256 of the object in lower case hexadecimal. The first call
+// computes it, under ctx.
 func (o *Object) SHA256(ctx context.Context) (string, error) {
 	if !o.pin() {
 		return "", ErrReleased
@@ -105,7 +103,7 @@ func (o *Object) SHA256(ctx context.Context) (string, error) {
 	}
 }
 
-// finish returns the sum of what was hashed.
+// finish returns the sum of all pieces.
 func (d *digest) finish() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

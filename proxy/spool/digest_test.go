@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestDigest hashes objects that arrive in pieces, while they arrive and after.
+// TestDigest hashes objects that arrive in pieces, while they arrive or afterwards.
 func TestDigest(t *testing.T) {
 	for _, store := range stores {
 		for _, hash := range []bool{true, false} {
@@ -39,7 +39,7 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-// TestDigestAborted gives up streams that are being hashed.
+// TestDigestAborted aborts streams while they are being hashed.
 func TestDigestAborted(t *testing.T) {
 	for _, store := range stores {
 		s := newSpool(t, Config{Memory: 64 << 10, Store: store, Hash: true})
@@ -55,11 +55,11 @@ func TestDigestAborted(t *testing.T) {
 			o.Release()
 		}
 	}
-	eventually(t, "nothing is hashed any more", func() bool { return len(hashers) == 0 })
+	eventually(t, "all hashing has ended", func() bool { return len(hashers) == 0 })
 }
 
-// TestDigestEnds stops hashing when the context ends, and goes on with another.
-func TestDigestEnds(t *testing.T) {
+// TestDigestCanceled cancels hashing, and completes it with another context.
+func TestDigestCanceled(t *testing.T) {
 	s := newSpool(t, Config{})
 	o := spooled(t, s, random(1<<20))
 	defer o.Release()

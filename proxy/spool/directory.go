@@ -13,33 +13,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The names of what is ours in Config.Dir begin so. rand.Text adds 26 letters
-// and digits.
+// The prefixes of polyclam's names in Config.Dir. rand.Text adds 26 letters and digits.
 const (
 	subPrefix  = "polyclam-spool-"
 	filePrefix = "polyclam-"
 )
 
-// A directory is the place of one process within Config.Dir: a subdirectory
-// that is locked by flock(2) as long as it is in use. The lock goes with the
-// process, however that ends; so that the next New knows what nobody uses any
-// more. systemd-tmpfiles leaves a locked directory alone, too.
+// A directory is one process's subdirectory of Config.Dir, locked by flock(2) while it is in
+// use. The lock ends with the process, however that ends, so that the next New recognizes
+// leftovers. systemd-tmpfiles leaves a locked directory alone, too.
 //
-// It is counted by references: the spool holds one and so does every content.
+// It is reference-counted: the spool holds one reference, and so does every object.
 type directory struct {
 	parent string
-	mode   fs.FileMode // of files with a name
-	group  int         // of files with a name; 0: that of the process
+	mode   fs.FileMode // of named files
+	group  int         // of named files; 0: that of the process
 	refs   atomic.Int64
 
-	mu        sync.RWMutex // held for writing while sub is replaced
-	sub       *os.File     // the subdirectory, locked
-	anonymity bool         // the file system has O_TMPFILE
-	discarded bool         // the subdirectory was removed by discard
+	mu         sync.RWMutex // held for writing while sub is replaced
+	sub        *os.File     // the subdirectory, locked
+	hasTmpfile bool         // the file system has O_TMPFILE
+	discarded  bool         // the subdirectory was removed by discard
 }
 
-// openDirectory makes cfg.Dir if needed, checks it, removes leftovers and makes
-// a subdirectory.
+// openDirectory creates cfg.Dir if needed, checks it, removes leftovers and creates a
+// subdirectory.
 func openDirectory(cfg Config) (*directory, error) {
 	d := &directory{parent: cfg.Dir, mode: cfg.PathMode, group: cfg.PathGroup}
 	if err := d.checkParent(); err != nil {
@@ -55,7 +53,7 @@ func openDirectory(cfg Config) (*directory, error) {
 	f, err := d.openTmpfile()
 	if err == nil {
 		f.Close()
-		d.anonymity = true
+		d.hasTmpfile = true
 		return d, nil
 	}
 	if cfg.Store == Tmpfile {
@@ -65,12 +63,12 @@ func openDirectory(cfg Config) (*directory, error) {
 	return d, nil
 }
 
-// serves reports whether d is what cfg asks for and is still in place.
+// serves reports whether d is as cfg asks for and still in place.
 func (d *directory) serves(cfg Config) bool {
 	if d.parent != cfg.Dir || d.mode != cfg.PathMode || d.group != cfg.PathGroup {
 		return false
 	}
-	if cfg.Store == Tmpfile && !d.anonymity || d.checkParent() != nil {
+	if cfg.Store == Tmpfile && !d.hasTmpfile || d.checkParent() != nil {
 		return false
 	}
 	d.mu.RLock()
@@ -78,8 +76,8 @@ func (d *directory) serves(cfg Config) bool {
 	return inPlace(d.sub)
 }
 
-// searchMode is the mode of directories: others may go through to a file whose
-// name they were told, if they may read the file, and nobody may list.
+// searchMode is the mode of directories: whoever may read a named file may also reach it,
+// but only the owner may list the directory.
 func (d *directory) searchMode() fs.FileMode {
 	mode := fs.FileMode(0o700)
 	if d.mode&0o040 != 0 {
@@ -91,8 +89,8 @@ func (d *directory) searchMode() fs.FileMode {
 	return mode
 }
 
-// checkParent makes the configured directory if it does not exist, and refuses
-// one in which everybody could replace our subdirectory.
+// checkParent creates the configured directory if it does not exist, and refuses one in
+// which any user could replace the subdirectory.
 func (d *directory) checkParent() error {
 	info, err := os.Stat(d.parent)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -113,12 +111,12 @@ func (d *directory) checkParent() error {
 		return errors.New("not a directory")
 	}
 	if mode := info.Mode(); mode&0o002 != 0 && mode&fs.ModeSticky == 0 {
-		return fmt.Errorf("everybody may write there (mode %#o) and replace files: want the sticky bit, as in 01777, or a mode such as 0755", mode.Perm())
+		return fmt.Errorf("any user may write there (mode %#o) and replace files: want the sticky bit, as in 01777, or a mode such as 0755", mode.Perm())
 	}
 	return nil
 }
 
-// grant gives a directory of ours its group and mode.
+// grant sets the group and mode of a directory.
 func (d *directory) grant(path string) error {
 	if d.group > 0 {
 		if err := os.Lchown(path, -1, d.group); err != nil {
@@ -128,7 +126,7 @@ func (d *directory) grant(path string) error {
 	return os.Chmod(path, d.searchMode())
 }
 
-// makeSub makes and locks a subdirectory.
+// makeSub creates and locks a subdirectory.
 func (d *directory) makeSub() (*os.File, error) {
 	const tries = 10
 	for range tries {
@@ -151,11 +149,11 @@ func (d *directory) makeSub() (*os.File, error) {
 		}
 		return sub, nil
 	}
-	return nil, fmt.Errorf("somebody removed each of %d new subdirectories", tries)
+	return nil, fmt.Errorf("each of %d new subdirectories was removed by another process", tries)
 }
 
-// lock opens and locks the directory at path. It returns nil if another process
-// holds the lock, or if the directory is gone.
+// lock opens and locks the directory at path. It returns nil if another process holds the
+// lock, or if the directory is gone.
 func lock(path string) (*os.File, error) {
 	sub, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -175,7 +173,7 @@ func lock(path string) (*os.File, error) {
 	return nil, fmt.Errorf("lock %s: %w", path, err)
 }
 
-// inPlace reports whether an open directory is still what its name says.
+// inPlace reports whether the name of an open directory still leads to it.
 func inPlace(sub *os.File) bool {
 	have, err := sub.Stat()
 	if err != nil {
@@ -193,14 +191,14 @@ func (d *directory) release() {
 	}
 	d.mu.Lock() // against discard
 	defer d.mu.Unlock()
-	// While it is locked, so that nobody makes it theirs. It is empty unless
-	// somebody else put something there.
+	// Remove it while it is locked, so that no other process takes it over. It is empty
+	// unless another program put something there.
 	os.Remove(d.sub.Name())
 	d.sub.Close()
 }
 
-// discard removes the subdirectory and our files in it, even those still in use. What
-// is open already stays readable.
+// discard removes the subdirectory and polyclam's files in it, even those in use. Open
+// files stay readable.
 func (d *directory) discard() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -210,13 +208,13 @@ func (d *directory) discard() {
 	}
 }
 
-// renew makes a new subdirectory if somebody has removed the old one. It
-// reports whether there is one now, so that another try is worthwhile.
+// renew creates a new subdirectory if the old one was removed. It reports whether there is
+// one now, so that another try is worthwhile.
 func (d *directory) renew() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if inPlace(d.sub) {
-		return true // perhaps since another goroutine renewed it
+		return true // another goroutine may have renewed it
 	}
 	if d.discarded || d.checkParent() != nil {
 		return false

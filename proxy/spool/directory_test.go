@@ -28,7 +28,7 @@ func TestConfigErrors(t *testing.T) {
 		want string
 	}{
 		{"store", Config{Store: "disk"}, `store "disk": want "memfd" or "tmpfile"`},
-		{"no directory", Config{Store: Tmpfile}, "want a directory with it"},
+		{"no directory", Config{Store: Tmpfile}, "want a directory for it"},
 		{"memory", Config{Memory: -1}, "memory of -1 bytes"},
 		{"total", Config{Total: -1}, "total of -1 bytes"},
 		{"small total", Config{Total: 100}, "want at least 4096"},
@@ -36,7 +36,7 @@ func TestConfigErrors(t *testing.T) {
 		{"relative", Config{Dir: "spool"}, "want an absolute path"},
 		{"newline", Config{Dir: "/spool\n"}, "without control characters"},
 		{"executable", Config{Dir: dir, PathMode: 0o700}, "path mode 0700"},
-		{"writable for all", Config{Dir: dir, PathMode: 0o666}, "path mode 0666"},
+		{"writable for others", Config{Dir: dir, PathMode: 0o666}, "path mode 0666"},
 		{"unreadable", Config{Dir: dir, PathMode: 0o040}, "path mode 040"},
 		{"file", Config{Dir: file}, "not a directory"},
 		{"below a file", Config{Dir: file + "/spool"}, "not a directory"},
@@ -57,7 +57,7 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
-func TestDirectoryIsMade(t *testing.T) {
+func TestDirectoryIsCreated(t *testing.T) {
 	for mode, want := range map[os.FileMode]os.FileMode{0o600: 0o700, 0o640: 0o710, 0o644: 0o711} {
 		dir := filepath.Join(t.TempDir(), "a", "b")
 		newSpool(t, Config{Dir: dir + "/", PathMode: mode})
@@ -110,11 +110,11 @@ func TestConfigure(t *testing.T) {
 		t.Fatal(err)
 	}
 	if path, err := o.Path(); err != nil || !strings.HasPrefix(path, first) {
-		t.Errorf("begun before the reload: path %q, %v", path, err)
+		t.Errorf("begun before Configure: path %q, %v", path, err)
 	}
 	fresh := spooled(t, s, random(9<<10))
 	if path, err := fresh.Path(); err != nil || !strings.HasPrefix(path, second) {
-		t.Errorf("after the reload: path %q, %v", path, err)
+		t.Errorf("after Configure: path %q, %v", path, err)
 	}
 	o.Release()
 	old.Release()
@@ -130,12 +130,12 @@ func TestConfigure(t *testing.T) {
 		t.Fatal(err)
 	}
 	if left := tree(t, second); len(left) > 0 {
-		t.Errorf("left in the directory given up: %q", left)
+		t.Errorf("left in the former directory: %q", left)
 	}
 }
 
-// TestClose has contents left, one of them from earlier settings: none of their files
-// stays in the directories, and what is open can be read to the end.
+// TestClose has objects left, one of them from earlier settings: their files are removed from
+// the directories, but can still be read.
 func TestClose(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	s := newSpool(t, Config{Memory: 4 << 10, Store: Tmpfile, Dir: first})
@@ -176,17 +176,17 @@ func TestClose(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	s := newSpool(t, Config{Memory: 4 << 10})
-	s.Drain(time.Hour) // there is nothing
+	s.Drain(time.Hour) // with no objects
 	o := spooled(t, s, random(1000))
 	s.Drain(time.Millisecond)
 	go o.Release()
 	s.Drain(time.Hour)
-	if n := s.Stats().Contents; n != 0 {
-		t.Errorf("%d contents left", n)
+	if n := s.Stats().Objects; n != 0 {
+		t.Errorf("%d objects left", n)
 	}
 }
 
-// TestDirectoryRemoved plays one that cleans up where he should not.
+// TestDirectoryRemoved has another program remove the directory.
 func TestDirectoryRemoved(t *testing.T) {
 	for _, store := range stores {
 		s := newSpool(t, Config{Memory: 4 << 10, Store: store})

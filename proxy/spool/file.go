@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// File implements [backends.Object]. The descriptor cannot be used to change
-// the content: a memfd is sealed, a file is open for reading only. Of a client's
-// file see [files.File.File]. An error wraps ErrStorage.
+// File implements [backends.Object]. The descriptor cannot be used to change the object: a
+// memfd is sealed, a file is open for reading only. For a client's file see
+// [files.File.File]. An error wraps ErrStorage.
 func (o *Object) File() (*os.File, error) {
 	if !o.pin() {
 		return nil, ErrReleased
@@ -24,9 +24,8 @@ func (o *Object) File() (*os.File, error) {
 	return o.file.get(o.makeFile)
 }
 
-// makeFile makes a file of what is in memory. Its bytes are counted, but it is
-// not refused for the quota: the content was let in, and to fail its scan would
-// only bring it back.
+// makeFile writes an object in memory to a file. Its bytes count, but the quota does not
+// refuse it: the object was admitted, and if its scan failed, it would only come back.
 func (o *Object) makeFile() (*os.File, error) {
 	f, err := o.set.anonymous()
 	if err != nil {
@@ -45,11 +44,10 @@ func (o *Object) makeFile() (*os.File, error) {
 	return f, nil
 }
 
-// Path implements [backends.Object]. The file has an unguessable ASCII name in
-// the spool's directory, is complete from the moment it is seen, and lives until
-// the last Release. Of an opened file it is a copy, so that no name of a
-// client's choice reaches an engine. An error wraps ErrStorage, or ErrQuota if
-// there is no room for the copy of an opened file.
+// Path implements [backends.Object]. The file has an unguessable ASCII name in the spool's
+// directory, is complete as soon as it is visible, and lives until the last Release. For an
+// opened file it is a copy, so that no name that a client chose reaches an engine. An error
+// wraps ErrStorage, or ErrQuota if there is no room for the copy of an opened file.
 func (o *Object) Path() (string, error) {
 	if !o.pin() {
 		return "", ErrReleased
@@ -70,7 +68,7 @@ func (o *Object) makePath() (string, error) {
 		if name, err := o.set.dir.link(o.own); err == nil {
 			o.spool.files.Add(1)
 			return name, nil
-		} // else a copy may still do
+		} // else try a copy
 	}
 	charge, err := o.chargeCopy()
 	if err != nil {
@@ -78,15 +76,15 @@ func (o *Object) makePath() (string, error) {
 	}
 	name, err := o.set.dir.put(func(f *os.File) error { return o.writeTo(f) })
 	if err != nil {
-		o.spool.quota.give(o, charge)
+		o.spool.quota.free(o, charge)
 		return "", storageError("path", err)
 	}
 	o.spool.files.Add(1)
 	return name, nil
 }
 
-// chargeCopy counts the bytes of a copy with a name. Only opened files can be
-// refused: nobody has asked the quota about them before.
+// chargeCopy counts the bytes of a named copy. Only opened files can be refused: the quota
+// has not admitted them before.
 func (o *Object) chargeCopy() (int64, error) {
 	n := pages(o.size)
 	switch o.kind {
@@ -99,7 +97,7 @@ func (o *Object) chargeCopy() (int64, error) {
 	return n, nil
 }
 
-// reopen opens the file of f once more, for reading.
+// reopen opens the file of f again, for reading.
 func reopen(f *os.File) (*os.File, error) {
 	return os.Open("/proc/self/fd/" + strconv.Itoa(int(f.Fd())))
 }

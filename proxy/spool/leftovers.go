@@ -8,10 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// removeLeftovers removes what daemons that are gone left in parent: the
-// subdirectories of our name and owner that nobody has locked. It does what it
-// can: a leftover that cannot be removed does not hinder a start, and whether
-// the directory works at all is proved elsewhere.
+// removeLeftovers removes what daemons that have ended left in parent: subdirectories with
+// polyclam's prefix and owner that are not locked. It ignores errors: a leftover that cannot
+// be removed does not prevent a start, and probe checks that the directory works.
 func removeLeftovers(parent string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
@@ -30,7 +29,7 @@ func removeLeftover(path string) {
 		return
 	}
 	defer sub.Close()
-	// In a directory such as /tmp others may make what looks like ours.
+	// In a directory such as /tmp other users can use the same prefix.
 	var st unix.Stat_t
 	if unix.Fstat(int(sub.Fd()), &st) != nil || int(st.Uid) != os.Geteuid() {
 		return
@@ -38,8 +37,8 @@ func removeLeftover(path string) {
 	removeFiles(sub)
 }
 
-// removeFiles removes what is ours in sub, and sub itself unless something else is
-// left in it.
+// removeFiles removes polyclam's files in sub, and sub itself unless something else is left
+// in it.
 func removeFiles(sub *os.File) {
 	names, err := sub.Readdirnames(-1)
 	if err != nil {
@@ -47,7 +46,7 @@ func removeFiles(sub *os.File) {
 	}
 	for _, name := range names {
 		if strings.HasPrefix(name, filePrefix) {
-			os.RemoveAll(filepath.Join(sub.Name(), name)) // backends make directories of that name, too
+			os.RemoveAll(filepath.Join(sub.Name(), name)) // backends create directories with this prefix, too
 		}
 	}
 	os.Remove(sub.Name())

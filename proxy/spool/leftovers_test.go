@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// childHold makes a content of every kind, says their paths, and waits to be
-// killed.
+// childHold makes an object of every kind, prints their paths, and waits to be killed.
 func childHold(dir string) error {
 	s, err := New(Config{Dir: dir, Memory: 4 << 10, Store: Tmpfile})
 	if err != nil {
@@ -38,7 +37,7 @@ func childHold(dir string) error {
 	return err
 }
 
-// hold starts a childHold and returns its paths and a function that kills it.
+// hold runs childHold. It returns the paths and a function that kills the child.
 func hold(t *testing.T, dir string) (paths []string, kill func()) {
 	t.Helper()
 	cmd := child(t, "hold", dir)
@@ -64,13 +63,13 @@ func hold(t *testing.T, dir string) (paths []string, kill func()) {
 	}
 	t.Cleanup(kill)
 	if len(paths) != 2 || !filepath.IsAbs(paths[0]) {
-		t.Fatalf("the child said %q", paths)
+		t.Fatalf("the child printed %q", paths)
 	}
 	return paths, kill
 }
 
-// TestKill kills a daemon by SIGKILL while another one lives in the same
-// directory: the next start removes the files of the dead one and no others.
+// TestKill kills a daemon with SIGKILL while another one uses the same directory: the next
+// start removes the files of the dead one, and no others.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	dead, kill := hold(t, dir)
@@ -78,10 +77,10 @@ func TestKill(t *testing.T) {
 	kill()
 	exists := func(path string) bool { _, err := os.Stat(path); return err == nil }
 	if !exists(dead[0]) || !exists(dead[1]) {
-		t.Fatal("nothing was left to remove: the test tests nothing")
+		t.Fatal("nothing was left to remove, so there is nothing to test")
 	}
 	if left := tree(t, filepath.Dir(dead[0])); len(left) != 2 {
-		t.Errorf("the copy under way left a name: %q", left)
+		t.Errorf("the unfinished copy has a name: %q", left)
 	}
 	foreign := filepath.Join(dir, "polyclam-spool-file")
 	if err := os.WriteFile(foreign, nil, 0o600); err != nil {
@@ -104,7 +103,7 @@ func TestKill(t *testing.T) {
 	}
 	for _, path := range append(live, foreign, filepath.Join(other, "notes")) {
 		if !exists(path) {
-			t.Errorf("%s is gone", path)
+			t.Errorf("%s was removed", path)
 		}
 	}
 	killLive()
@@ -118,8 +117,8 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// TestStartTogether starts many spools at once, each of which looks for
-// leftovers while the others make their subdirectories.
+// TestStartTogether starts many spools concurrently: each looks for leftovers while others
+// create their subdirectories.
 func TestStartTogether(t *testing.T) {
 	dir := t.TempDir()
 	done := make(chan error)
@@ -162,7 +161,7 @@ func startAndUse(dir string) error {
 	return nil
 }
 
-// TestForeignLeftover leaves alone what looks like ours but is another user's.
+// TestForeignLeftover checks that another user's subdirectory is left alone.
 func TestForeignLeftover(t *testing.T) {
 	dir := t.TempDir()
 	sub := filepath.Join(dir, subPrefix+"X")

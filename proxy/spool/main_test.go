@@ -15,11 +15,10 @@ import (
 	"time"
 )
 
-// hang is how long a test waits for what must happen: long enough for a busy
-// machine, only there to catch a hang.
+// hang is how long a test waits for what must happen: long enough for a busy machine.
 const hang = 60 * time.Second
 
-// children are the programs that the test binary can be re-executed as.
+// children are the functions for which the test binary is run again as a child.
 var children = map[string]func(dir string) error{
 	"hold":  childHold,
 	"limit": childLimit,
@@ -40,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child returns the command that runs this binary as one of the children.
+// child returns a command that runs this binary as a child.
 func child(t *testing.T, name, dir string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
@@ -50,8 +49,8 @@ func child(t *testing.T, name, dir string) *exec.Cmd {
 	return cmd
 }
 
-// newSpool returns a spool in a directory of its own. The end of the test
-// proves that nothing is left: no quota, content, file or descriptor.
+// newSpool returns a spool in a new directory. When the test ends, nothing may be left: no
+// quota, object, file or descriptor.
 func newSpool(t *testing.T, cfg Config) *Spool {
 	t.Helper()
 	before := openFDs(t)
@@ -83,12 +82,12 @@ func checkEmpty(t *testing.T, s *Spool) {
 	got := s.Stats()
 	got.Total, got.Pooled = 0, 0
 	if got != (Stats{}) {
-		t.Errorf("not everything was given back: %+v", got)
+		t.Errorf("not everything was freed: %+v", got)
 	}
 }
 
-// openFDs lists the open descriptors. Those of the runtime come and go with
-// its needs and are left out.
+// openFDs lists the open descriptors, except those that the runtime opens and closes as it
+// needs them.
 func openFDs(t *testing.T) []string {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -122,14 +121,14 @@ func tree(t *testing.T, dir string) []string {
 	return names
 }
 
-// random returns n bytes that are the same at every call.
+// random returns n pseudo-random bytes, the same at every call.
 func random(n int) []byte {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(n)}).Read(b)
 	return b
 }
 
-// spooled returns a content of b.
+// spooled returns an object with the bytes b.
 func spooled(t *testing.T, s *Spool, b []byte) *Object {
 	t.Helper()
 	w := s.Create(t.Context())
@@ -143,7 +142,7 @@ func spooled(t *testing.T, s *Spool, b []byte) *Object {
 	return o
 }
 
-// checkBytes proves that r has the bytes of want and then ends.
+// checkBytes checks that r has exactly the bytes want.
 func checkBytes(t *testing.T, r io.ReaderAt, want []byte) {
 	t.Helper()
 	got, err := io.ReadAll(io.NewSectionReader(r, 0, int64(len(want))+100))

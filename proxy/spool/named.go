@@ -11,16 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// path is the absolute path of the file of that name.
+// path is the absolute path of the named file.
 func (d *directory) path(name string) string {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return filepath.Join(d.sub.Name(), name)
 }
 
-// anonymous returns a new file without a name. An error is reason to look
-// whether the subdirectory is still there; which error a removed one gives
-// depends on the file system: ext4 says EPERM, others ENOENT.
+// anonymous returns a new file without a name. After any error it renews a subdirectory that
+// was removed: which error that causes depends on the file system, EPERM on ext4, ENOENT on
+// others.
 func (d *directory) anonymous() (*os.File, error) {
 	f, err := d.openTmpfile()
 	if err != nil && d.renew() {
@@ -33,7 +33,7 @@ func (d *directory) openTmpfile() (*os.File, error) {
 	return d.open(".", unix.O_TMPFILE)
 }
 
-// open opens a file of the subdirectory for reading and writing.
+// open opens a file in the subdirectory for reading and writing.
 func (d *directory) open(name string, flags int) (*os.File, error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -49,7 +49,7 @@ func (d *directory) open(name string, flags int) (*os.File, error) {
 	}
 }
 
-// link gives a name to a file that anonymous made.
+// link gives a name to a file that anonymous returned.
 func (d *directory) link(f *os.File) (string, error) {
 	name := filePrefix + rand.Text()
 	return name, d.linkAs(f, name)
@@ -76,10 +76,9 @@ func (d *directory) expose(f *os.File) error {
 	return f.Chmod(d.mode)
 }
 
-// put makes a file with a name of what fill writes and returns the name. The
-// file gets its name when it is complete. Where the file system cannot do that
-// it has the name from the start, but nobody else may open it until it is
-// complete.
+// put creates a named file, with what fill writes, and returns the name. The file gets its
+// name when it is complete. Where the file system cannot do that, it has the name from the
+// start, but no other user may open it until it is complete.
 func (d *directory) put(fill func(*os.File) error) (string, error) {
 	name := filePrefix + rand.Text()
 	f, err := d.create(name)
@@ -90,7 +89,7 @@ func (d *directory) put(fill func(*os.File) error) (string, error) {
 	err = fill(f)
 	switch {
 	case err != nil:
-	case d.anonymity:
+	case d.hasTmpfile:
 		err = d.linkAs(f, name)
 	default:
 		err = d.expose(f)
@@ -104,7 +103,7 @@ func (d *directory) put(fill func(*os.File) error) (string, error) {
 
 // create opens the file that put fills.
 func (d *directory) create(name string) (*os.File, error) {
-	if d.anonymity {
+	if d.hasTmpfile {
 		return d.anonymous()
 	}
 	f, err := d.open(name, unix.O_CREAT|unix.O_EXCL)
@@ -114,8 +113,7 @@ func (d *directory) create(name string) (*os.File, error) {
 	return f, err
 }
 
-// remove removes the file of that name. It may be gone already: an engine that
-// disinfects may have removed it.
+// remove removes the named file. An engine that disinfects may have removed it already.
 func (d *directory) remove(name string) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()

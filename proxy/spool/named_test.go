@@ -65,10 +65,10 @@ func testPath(t *testing.T, store Store, size int, mode os.FileMode) {
 	}
 }
 
-// TestPathWithoutTmpfile is for file systems without O_TMPFILE.
+// TestPathWithoutTmpfile simulates a file system without O_TMPFILE.
 func TestPathWithoutTmpfile(t *testing.T) {
 	s := newSpool(t, Config{Memory: 16 << 10, PathMode: 0o640})
-	s.set.dir.anonymity = false
+	s.set.dir.hasTmpfile = false
 	for _, size := range []int{0, 1000, 100 << 10} {
 		o := spooled(t, s, random(size))
 		path, err := o.Path()
@@ -116,7 +116,7 @@ func TestPathWithoutDirectory(t *testing.T) {
 	}
 }
 
-// TestEngineRemovesFile plays an engine that deletes what it finds infected.
+// TestEngineRemovesFile has an engine delete an infected file.
 func TestEngineRemovesFile(t *testing.T) {
 	s := newSpool(t, Config{})
 	o := spooled(t, s, random(1000))

@@ -19,19 +19,18 @@ var (
 	_ backends.Named  = (*Object)(nil)
 )
 
-// A kind says where a content comes from.
+// kind is where an object comes from.
 type kind int
 
 const (
-	kindSpooled  kind = iota // by a Writer: in memory, or in a file of ours
+	kindSpooled  kind = iota // from a Writer: in memory, or in a file of the store
 	kindOpened               // a client's file
 	kindConstant             // bytes of the program
 )
 
-// Object is one object to scan, complete and unchanging. It implements
-// [backends.Object] and is safe for concurrent use. It begins with one
-// reference; after the last Release everything it held is given back and its
-// methods fail with ErrReleased.
+// Object is one object to scan, complete and unchanging. It implements [backends.Object] and
+// is safe for concurrent use. It starts with one reference; the last Release frees its
+// resources, and its methods then fail with ErrReleased.
 type Object struct {
 	spool *Spool
 	set   *settings
@@ -40,16 +39,16 @@ type Object struct {
 	size  int64
 	refs  atomic.Int64
 
-	// Exactly one of segs, own and opened holds the bytes. None of them changes
-	// once the content is complete.
+	// Exactly one of segs, own and opened holds the bytes. None of them changes once the
+	// object is complete.
 	segs   [][]byte
 	few    [classes][]byte // backs segs, to save an allocation
 	own    *os.File
 	opened *files.File
-	ctx    context.Context // of reading opened
-	charge charge          // to the quota, for all of it
+	ctx    context.Context // for reading opened
+	charge charge          // to the quota
 
-	file   lazy[*os.File] // of what is in memory
+	file   lazy[*os.File] // of an object in memory
 	path   lazy[string]   // name within the directory
 	digest digest
 }
@@ -57,36 +56,33 @@ type Object struct {
 // Size implements [backends.Object].
 func (o *Object) Size() int64 { return o.size }
 
-// Name implements [backends.Named]: the last element of the path that SetPath got.
+// Name implements [backends.Named]: the last element of the path given to SetPath.
 func (o *Object) Name() string { return o.name }
 
-// SetPath says which path a client named for the object. Call it before the object is
-// shared.
+// SetPath records the path by which the client named the object. Call it before the object
+// is shared.
 func (o *Object) SetPath(path string) {
 	if name := filepath.Base(path); name != "." && name != "/" {
 		o.name = name
 	}
 }
 
-// Retain adds a reference, to be given back by Release. The caller must hold
-// one already.
+// Retain adds a reference, for Release to remove. The caller must hold one already.
 func (o *Object) Retain() { o.count(reference) }
 
-// Release gives a reference back. The last one frees memory, descriptor and
-// named file, or the methods do that are running at that moment. Further calls
-// do nothing.
+// Release removes a reference. The last one frees memory, descriptor and named file, or
+// leaves that to methods that are still running. Further calls do nothing.
 func (o *Object) Release() { o.discount(reference) }
 
-// What Object.refs counts: references in the upper half, running methods in
-// the lower. Memory is used again for other contents, so that it must not be
-// freed while a method reads it; but a method that begins after the last
-// Release must fail even if others are still running.
+// Object.refs counts references in its upper half and running methods in its lower half.
+// Memory is reused for other objects, so it must not be freed while a method reads it. But a
+// method that begins after the last Release must fail, even if others are still running.
 const (
 	running   = 1
 	reference = 1 << 32
 )
 
-// count adds one, unless there is no reference any more.
+// count adds one, unless the last reference is gone.
 func (o *Object) count(one int64) bool {
 	for {
 		n := o.refs.Load()
@@ -99,8 +95,7 @@ func (o *Object) count(one int64) bool {
 	}
 }
 
-// discount takes one away, if there is one, and frees the content when nothing
-// is left.
+// discount subtracts one, if there is one, and frees the object when nothing is left.
 func (o *Object) discount(one int64) {
 	for {
 		n := o.refs.Load()
@@ -111,21 +106,21 @@ func (o *Object) discount(one int64) {
 			continue
 		}
 		if n == one {
-			o.spool.contents.Add(-1)
+			o.spool.objects.Add(-1)
 			o.free()
 		}
 		return
 	}
 }
 
-// pin begins a method and reports false if the content is released.
+// pin begins a method. It reports false if the object is released.
 func (o *Object) pin() bool { return o.count(running) }
 
 // unpin ends a method.
 func (o *Object) unpin() { o.discount(running) }
 
-// ReadAt implements [io.ReaderAt]. A file that has become shorter than it was
-// gives io.ErrUnexpectedEOF, never a silent end.
+// ReadAt implements [io.ReaderAt]. If a client's file has shrunk, it returns
+// io.ErrUnexpectedEOF, never a silent end.
 func (o *Object) ReadAt(p []byte, off int64) (int, error) {
 	if !o.pin() {
 		return 0, ErrReleased
@@ -134,7 +129,8 @@ func (o *Object) ReadAt(p []byte, off int64) (int, error) {
 	return o.readAt(o.ctx, p, off)
 }
 
-// readAt is ReadAt for those who hold a reference. A client's file is read under ctx.
+// readAt is ReadAt for callers that have pinned the object. A client's file is read under
+// ctx.
 func (o *Object) readAt(ctx context.Context, p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("read at a negative offset")
@@ -160,7 +156,7 @@ func (o *Object) readFull(ctx context.Context, p []byte, off int64) (int, error)
 	case o.opened != nil:
 		return o.opened.ReadAt(ctx, p, off)
 	case o.own == nil:
-		return o.recall(p, off), nil
+		return o.readMemory(p, off), nil
 	}
 	n, err := o.own.ReadAt(p, off)
 	if err == io.EOF {
@@ -169,8 +165,8 @@ func (o *Object) readFull(ctx context.Context, p []byte, off int64) (int, error)
 	return n, err
 }
 
-// recall copies from memory.
-func (o *Object) recall(p []byte, off int64) int {
+// readMemory copies from memory.
+func (o *Object) readMemory(p []byte, off int64) int {
 	n := 0
 	for _, seg := range o.segs {
 		if off >= int64(len(seg)) {
@@ -186,7 +182,7 @@ func (o *Object) recall(p []byte, off int64) int {
 	return n
 }
 
-// writeTo writes the whole content to w, for those who hold a reference.
+// writeTo writes the whole object to w. The caller has pinned it.
 func (o *Object) writeTo(w io.Writer) error {
 	if o.own == nil && o.opened == nil {
 		for _, seg := range o.segs {
@@ -212,7 +208,7 @@ func (o *Object) writeTo(w io.Writer) error {
 	return nil
 }
 
-// free gives everything back. Nobody holds a reference any more.
+// free frees everything. There are no references left.
 func (o *Object) free() {
 	if o.kind == kindSpooled {
 		o.freeSegments()
@@ -235,7 +231,7 @@ func (o *Object) free() {
 	o.set.release()
 }
 
-// freeSegments gives the memory of the content back to the pool.
+// freeSegments returns the memory of the object to the pool.
 func (o *Object) freeSegments() {
 	for i, seg := range o.segs {
 		o.segs[i] = nil
@@ -245,21 +241,20 @@ func (o *Object) freeSegments() {
 	o.segs = nil
 }
 
-// lazy is a value that is made at its first use. What fails is tried again at
-// the next.
+// lazy is a value that is made when it is first used. A failure is retried at the next use.
 type lazy[T any] struct {
 	mu   sync.Mutex
 	made bool
 	v    T
 }
 
-func (l *lazy[T]) get(produce func() (T, error)) (T, error) {
+func (l *lazy[T]) get(newValue func() (T, error)) (T, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.made {
 		return l.v, nil
 	}
-	v, err := produce()
+	v, err := newValue()
 	if err != nil {
 		return v, err
 	}
@@ -267,7 +262,7 @@ func (l *lazy[T]) get(produce func() (T, error)) (T, error) {
 	return v, nil
 }
 
-// value returns the value if there is one.
+// value returns the value, if it was made.
 func (l *lazy[T]) value() (T, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

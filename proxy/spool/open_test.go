@@ -16,7 +16,7 @@ import (
 
 type unixStat = syscall.Stat_t
 
-// opened returns the content of the file of that name.
+// opened returns an object for the named file.
 func opened(t *testing.T, s *Spool, name string) *Object {
 	t.Helper()
 	return openedAs(t, s, name, unix.O_RDONLY)
@@ -31,7 +31,7 @@ func openedAs(t *testing.T, s *Spool, name string, flags int) *Object {
 	return o
 }
 
-// adopted is the file of that name as a client hands it over.
+// adopted returns the named file as a client hands it over.
 func adopted(t *testing.T, name string, flags int) *files.File {
 	t.Helper()
 	fd, err := unix.Open(name, flags|unix.O_CLOEXEC, 0)
@@ -85,7 +85,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestOpenedFileChanges grows and shrinks a file that is being scanned.
+// TestOpenedFileChanges extends and truncates a file that is being scanned.
 func TestOpenedFileChanges(t *testing.T) {
 	s := newSpool(t, Config{})
 	name := filepath.Join(t.TempDir(), "file")
@@ -118,7 +118,7 @@ func TestOpenedFileChanges(t *testing.T) {
 	}
 }
 
-// TestOpenQuota proves that the copy of somebody's file cannot fill the spool.
+// TestOpenQuota checks that the copy of a client's file cannot exceed the quota.
 func TestOpenQuota(t *testing.T) {
 	s := newSpool(t, Config{Total: 64 << 10})
 	name := filepath.Join(t.TempDir(), "file")
@@ -131,8 +131,8 @@ func TestOpenQuota(t *testing.T) {
 	checkIs(t, err, ErrQuota)
 }
 
-// TestMake checks that an object with a hole takes nothing of the quota, and that a
-// failure to write one is an error.
+// TestMake checks that an object with a hole does not count against the quota, and that a
+// failure to write it is an error.
 func TestMake(t *testing.T) {
 	const size = 8 << 20
 	for _, store := range []Store{Memfd, Tmpfile} {
@@ -153,7 +153,7 @@ func TestMake(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := f.WriteAt([]byte("x"), 0); err == nil {
-			t.Error("the descriptor can be used to change the content")
+			t.Error("the descriptor can be used to change the object")
 		}
 		if used := s.Stats().Used; used != 0 {
 			t.Errorf("%d bytes used", used)
@@ -171,7 +171,7 @@ func TestOpenForeign(t *testing.T) {
 	fs := fusetest.Mount(t, fusetest.File{Name: "f", Data: want}, fusetest.File{Name: "half", Data: want[:1000], Size: 300 << 10, Direct: true})
 	s := newSpool(t, Config{Memory: 16 << 10, Total: 1 << 20})
 	o := openedAs(t, s, fs.Path("f"), unix.O_RDWR)
-	fs.Hang(fusetest.Read) // nothing reads it any more
+	fs.Hang(fusetest.Read) // the original is no longer read
 	checkBytes(t, o, want)
 	if s.Stats().Used != pages(int64(len(want))) {
 		t.Errorf("used %d", s.Stats().Used)
@@ -185,7 +185,7 @@ func TestOpenForeign(t *testing.T) {
 	checkEmpty(t, s)
 }
 
-// TestOpenForeignRefuses checks that what cannot be copied leaves nothing.
+// TestOpenForeignRefuses checks that a failed copy leaves nothing.
 func TestOpenForeignRefuses(t *testing.T) {
 	fs := fusetest.Mount(t,
 		fusetest.File{Name: "large", Data: make([]byte, 300<<10)},

@@ -15,14 +15,14 @@ import (
 var _ backends.Placed = (*Object)(nil)
 
 // Place implements [backends.Placed] for an opened file. It fails if the path that the
-// kernel knows for the file leads to another one, or to none.
+// kernel reports for the file leads to another one, or to none.
 func (o *Object) Place() (backends.Place, error) {
 	if !o.pin() {
 		return backends.Place{}, ErrReleased
 	}
 	defer o.unpin()
 	if o.kind != kindOpened {
-		return backends.Place{}, errors.New("the object has no file but polyclam's")
+		return backends.Place{}, errors.New("the object is not a client's file")
 	}
 	f, err := o.File()
 	if err != nil {
@@ -40,7 +40,7 @@ func placeOf(f *os.File) (backends.Place, error) {
 	if err := unix.Fstat(int(f.Fd()), &own); err != nil {
 		return backends.Place{}, os.NewSyscallError("fstat", err)
 	}
-	if !filepath.IsAbs(path) { // a memfd, a pipe, or outside of our root
+	if !filepath.IsAbs(path) { // a memfd, a pipe, or outside the process's root
 		return backends.Place{}, fmt.Errorf("the file has no path: %q", path)
 	}
 	if err := unix.Lstat(path, &there); err != nil {
@@ -48,7 +48,7 @@ func placeOf(f *os.File) (backends.Place, error) {
 	}
 	p := place(path, &there)
 	if p != place(path, &own) || there.Mode&unix.S_IFMT != unix.S_IFREG {
-		return backends.Place{}, fmt.Errorf("%q is another file by now", path)
+		return backends.Place{}, fmt.Errorf("%q is a different file now", path)
 	}
 	return p, nil
 }

@@ -39,7 +39,7 @@ func TestPlace(t *testing.T) {
 		t.Errorf("after a change: %+v, %v", changed, err)
 	}
 
-	moved := path + " (deleted)" // as the kernel calls a file that is gone
+	moved := path + " (deleted)" // as the kernel calls a removed file
 	do(os.Rename(path, moved))
 	if p, err := placeOf(f); err != nil || p.Path != moved || p == changed {
 		t.Errorf("moved: %+v, %v", p, err)
@@ -60,10 +60,10 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// Only a client's file has a place: polyclam's own are not for clamd to find.
+// TestPlaceOfOthers checks that only a client's file has a place.
 func TestPlaceOfOthers(t *testing.T) {
 	s := newSpool(t, Config{Memory: 4 << 10, Store: Tmpfile})
-	for name, o := range map[string]*Object{"in memory": keep(t, s, 100), "in a file": keep(t, s, 40<<10), "constant": s.Bytes([]byte("x"))} {
+	for name, o := range map[string]*Object{"in memory": spooled(t, s, random(100)), "in a file": spooled(t, s, random(40<<10)), "constant": s.Bytes([]byte("x"))} {
 		if p, err := o.Place(); err == nil {
 			t.Errorf("%s: %+v", name, p)
 		}
@@ -72,17 +72,4 @@ func TestPlaceOfOthers(t *testing.T) {
 			t.Errorf("%s, released: %+v, %v", name, p, err)
 		}
 	}
-}
-
-func keep(t *testing.T, s *Spool, n int) *Object {
-	t.Helper()
-	w := s.Create(t.Context())
-	if _, err := w.Write(random(n)); err != nil {
-		t.Fatal(err)
-	}
-	o, err := w.Finish()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return o
 }

@@ -2,8 +2,8 @@ package spool
 
 import "sync"
 
-// The sizes of segments. A client that has sent one byte and then stalls costs
-// the smallest one.
+// The sizes of segments. A client that sends one byte and then stalls costs the smallest
+// one.
 const (
 	smallest = 1 << 10
 	classes  = 5
@@ -12,9 +12,8 @@ const (
 // classSize is the capacity of the segments of class i: 1, 4, 16, 64 and 256 KiB.
 func classSize(i int) int64 { return smallest << (2 * i) }
 
-// kept is how many free segments of class i are kept: 1 MiB of the smaller
-// classes, 4 MiB of the largest, 8 MiB in all. The rest of a burst goes back to
-// the garbage collector at once.
+// kept is how many free segments of class i are kept: 1 MiB of each smaller class, 4 MiB of
+// the largest, 8 MiB in all. The garbage collector gets the rest of a burst immediately.
 func kept(i int) int {
 	if i == classes-1 {
 		return 16
@@ -22,8 +21,8 @@ func kept(i int) int {
 	return int(1 << 20 / classSize(i))
 }
 
-// A pool keeps free segments, a bounded number of each class. The zero pool is
-// ready for use.
+// A pool keeps free segments, a bounded number of each class. The zero pool is ready for
+// use.
 type pool struct {
 	mu   sync.Mutex
 	free [classes][][]byte
@@ -43,7 +42,7 @@ func (p *pool) get(class int) []byte {
 	return make([]byte, 0, classSize(class))
 }
 
-// put takes a segment back that came from get.
+// put takes back a segment from get.
 func (p *pool) put(b []byte) {
 	for i := range p.free {
 		if int64(cap(b)) != classSize(i) {
@@ -69,9 +68,8 @@ func (p *pool) size() int64 {
 	return n
 }
 
-// nextClass is the class of the next segment of a content that has n segments
-// already, is about to get want more bytes, and may get at most room bytes more
-// in memory.
+// nextClass is the class of the next segment of an object that has n segments, is about to
+// get want more bytes, and may get at most room more bytes in memory.
 func nextClass(n int, want, room int64) int {
 	class := min(n, classes-1)
 	for class < classes-1 && classSize(class) < want {
@@ -83,8 +81,8 @@ func nextClass(n int, want, room int64) int {
 	return class
 }
 
-// remember counts n more bytes in memory, unless there would be more than limit.
-func (s *Spool) remember(n, limit int64) bool {
+// reserveMemory counts n more bytes in memory. It reports false if that exceeds limit.
+func (s *Spool) reserveMemory(n, limit int64) bool {
 	if s.inMemory.Add(n) > limit && limit > 0 {
 		s.inMemory.Add(-n)
 		return false

@@ -10,28 +10,27 @@ import (
 	"polyclam/proxy/client"
 )
 
-// quota counts the bytes of all objects, shares them out between clients and lets
-// writers wait. The zero quota has no limit.
+// quota counts the bytes of all objects, shares them out between clients and makes writers
+// wait. The zero quota has no limit.
 //
-// Bytes are counted in up to three places. All of them but those of the small part
-// are held. Those of an upload that is neither complete nor has its turn are
-// unfinished as well: what they can take is bounded, since only an upload that has its
-// turn is sure to come to its end.
+// Bytes of the small part are counted as small, all others as held. Those of an upload that
+// is neither complete nor has its turn also count as unfinished. Their sum is bounded, since
+// only an upload that has its turn is sure to finish.
 type quota struct {
 	mu    sync.Mutex
 	total int64 // 0: no limit
 	share int   // per cent for one client
-	turn  int64 // bytes that one turn may need; 0: unknown, and one turn at a time
+	turn  int64 // bytes that one turn may need; 0: unknown, so one turn at a time
 
 	all      usage
 	accounts map[client.Key]*account
 	urgent   list.List // of *waiter: they have their turn, and wait for scans to end
-	ring     list.List // of *account with waiters, the next to be served first
-	blocked  bool      // the first in line waits for room: no other may be faster
+	ring     list.List // of *account with waiters, the next to serve first
+	blocked  bool      // the first in line waits for room: no other may overtake it
 	waiting  int
 }
 
-// A waiter is a writer that waits for room.
+// A waiter is a writer waiting for room.
 type waiter struct {
 	o       *Object
 	n       int64
@@ -41,7 +40,7 @@ type waiter struct {
 	place   *list.Element // in queue
 }
 
-// open makes k the client of c.
+// open opens an account for o, on behalf of client k.
 func (q *quota) open(o *Object, k client.Key) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -58,9 +57,8 @@ func (q *quota) open(o *Object, k client.Key) {
 	o.charge.complete = o.kind != kindSpooled
 }
 
-// take counts n more bytes for c, which is being written. If there is no room
-// it waits until deadline, or until ctx is done. An error wraps ErrQuota, and
-// the context's cause if that was the reason.
+// take counts n more bytes for o, which is being written. If there is no room, it waits until
+// deadline, or until ctx ends. An error wraps ErrQuota, and the cause of ctx if ctx ended.
 func (q *quota) take(ctx context.Context, o *Object, n int64, deadline time.Time) error {
 	w, err := q.enqueue(o, n, deadline)
 	if w == nil {
@@ -74,18 +72,18 @@ func (q *quota) take(ctx context.Context, o *Object, n int64, deadline time.Time
 	case <-ctx.Done():
 		err = fmt.Errorf("%w: %w", ErrQuota, context.Cause(ctx))
 	case <-timer.C:
-		err = fmt.Errorf("%w: waited in vain", ErrQuota)
+		err = fmt.Errorf("%w: no room in time", ErrQuota)
 	}
 	return q.leave(w, err)
 }
 
-// enqueue takes the bytes immediately, or refuses for good, and returns no waiter;
-// else it returns one that is in a queue.
+// enqueue takes the bytes immediately or refuses them, and returns no waiter; or else it
+// returns a queued one.
 func (q *quota) enqueue(o *Object, n int64, deadline time.Time) (*waiter, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.total > 0 && o.charge.size+n > q.total {
-		return nil, fmt.Errorf("%w: %d bytes are not enough for this one object", ErrQuota, q.total)
+		return nil, fmt.Errorf("%w: all of its %d bytes are too few for this object", ErrQuota, q.total)
 	}
 	a := o.charge.account
 	queue := &a.large
@@ -107,15 +105,14 @@ func (q *quota) enqueue(o *Object, n int64, deadline time.Time) (*waiter, error)
 	if queue != &q.urgent && a.place == nil {
 		a.place = q.ring.PushBack(a)
 	}
-	q.dispatch() // it may be the one that the others have to wait for
+	q.dispatch() // the others may have to wait for it
 	if w.granted {
 		return nil, nil
 	}
 	return w, nil
 }
 
-// leave takes w out of the queue and returns err, or nil if its turn came in
-// the meantime.
+// leave takes w out of the queue and returns err, or nil if it was granted in the meantime.
 func (q *quota) leave(w *waiter, err error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -123,7 +120,7 @@ func (q *quota) leave(w *waiter, err error) error {
 		return nil
 	}
 	q.remove(w)
-	q.dispatch() // those after it may need less
+	q.dispatch() // the ones after it may need less
 	return err
 }
 
@@ -136,8 +133,7 @@ func (q *quota) remove(w *waiter) {
 	}
 }
 
-// dispatch wakes those whose turn it is, and nobody else. The caller holds
-// q.mu.
+// dispatch grants what can be granted now. The caller holds q.mu.
 func (q *quota) dispatch() {
 	q.blocked = false
 	for q.serve(&q.urgent) {
@@ -155,8 +151,8 @@ func (q *quota) dispatch() {
 	}
 }
 
-// serve gives the first in the queue what it waits for. If only the room is missing,
-// not the share, no other upload may take what becomes free before it is enough.
+// serve grants the first in the queue what it waits for. If it lacks room, but not share, no
+// other upload may take what becomes free until there is enough.
 func (q *quota) serve(queue *list.List) bool {
 	e := queue.Front()
 	if e == nil {
@@ -174,8 +170,8 @@ func (q *quota) serve(queue *list.List) bool {
 	return true
 }
 
-// try counts n bytes for c if there is room, without waiting and without regard to
-// those who wait: it is for objects that are being scanned already.
+// try counts n bytes for o if there is room. It does not wait, and ignores waiters: it is
+// for objects that are already being scanned.
 func (q *quota) try(o *Object, n int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -186,7 +182,7 @@ func (q *quota) try(o *Object, n int64) error {
 	return nil
 }
 
-// force counts n bytes for c whether there is room or not.
+// force counts n bytes for o whether there is room or not.
 func (q *quota) force(o *Object, n int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -199,28 +195,28 @@ func (q *quota) extra(ch *charge, n int64) {
 	q.add(ch.account, usage{held: n})
 }
 
-// give takes n bytes back of what c holds.
-func (q *quota) give(o *Object, n int64) {
+// free frees n bytes of o.
+func (q *quota) free(o *Object, n int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.giveBack(o, n)
+	q.subtract(o, n)
 	q.dispatch()
 }
 
-// giveBack takes n bytes back; the caller holds q.mu.
-func (q *quota) giveBack(o *Object, n int64) {
+// subtract frees n bytes of o. The caller holds q.mu.
+func (q *quota) subtract(o *Object, n int64) {
 	ch := &o.charge
 	small := min(ch.small, n)
-	u := usage{small: -small, held: small - n}
+	freed := usage{small: -small, held: small - n}
 	if !ch.turn && !ch.complete {
-		u.unfinished = u.held
+		freed.unfinished = freed.held
 	}
 	ch.small -= small
 	ch.size -= n
-	q.add(ch.account, u)
+	q.add(ch.account, freed)
 }
 
-// done says that c takes no more.
+// done marks o as complete.
 func (q *quota) done(o *Object) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -235,12 +231,12 @@ func (q *quota) finish(ch *charge) {
 	ch.complete = true
 }
 
-// close takes back everything that is counted for c.
+// close frees everything that is counted for o.
 func (q *quota) close(o *Object) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.finish(&o.charge)
-	q.giveBack(o, o.charge.size)
+	q.subtract(o, o.charge.size)
 	a := o.charge.account
 	if o.charge.turn {
 		q.add(a, usage{turns: -1})
@@ -251,8 +247,8 @@ func (q *quota) close(o *Object) {
 	q.dispatch()
 }
 
-// configure changes the quota. Lowering it below what is used takes nothing
-// away; it lets nobody in until enough is given back.
+// configure changes the quota. If it is lowered below what is used, nothing is admitted until
+// enough is freed.
 func (q *quota) configure(cfg Config) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

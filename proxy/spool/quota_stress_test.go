@@ -13,8 +13,8 @@ import (
 	"polyclam/proxy/client"
 )
 
-// TestQuotaNoDeadlock sends far more at once than there is room for. All uploads
-// are under way together, and each must succeed.
+// TestQuotaNoDeadlock has concurrent uploads need far more than there is room for. Each must
+// succeed.
 func TestQuotaNoDeadlock(t *testing.T) {
 	const uploads, size = 32, 250 << 10
 	s := newSpool(t, Config{Memory: 4 << 10, Total: 1 << 20, Wait: hang})
@@ -36,7 +36,7 @@ func TestQuotaNoDeadlock(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				runtime.Gosched() // let the others take their part
+				runtime.Gosched() // let the others go on
 			}
 			o, err := w.Finish()
 			if err != nil {
@@ -51,10 +51,10 @@ func TestQuotaNoDeadlock(t *testing.T) {
 	checkEmpty(t, s)
 }
 
-// TestQuotaNobodyStarves has several clients send far more than there is room for:
-// small and large uploads, some of them abandoned after a long stop half-way. Whatever
-// the configuration and however they come, each of the others must succeed.
-func TestQuotaNobodyStarves(t *testing.T) {
+// TestQuotaNoStarvation has several clients send far more than there is room for: small and
+// large uploads, some of which stall half-way and are then aborted. With any configuration and
+// in any order, each of the others must succeed.
+func TestQuotaNoStarvation(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		largest := int64(1+r.IntN(100)) << 20
@@ -78,7 +78,7 @@ func TestQuotaNobodyStarves(t *testing.T) {
 			}
 			wg.Wait()
 			if q.all != (usage{}) || users(&q) != 0 || q.ring.Len() != 0 || q.waiting != 0 {
-				t.Errorf("left over: %+v of %d objects, %d wait", q.all, users(&q), q.waiting)
+				t.Errorf("left: %+v of %d objects, %d waiting", q.all, users(&q), q.waiting)
 			}
 		})
 		if t.Failed() {
@@ -87,7 +87,7 @@ func TestQuotaNobodyStarves(t *testing.T) {
 	}
 }
 
-// simulated is an upload to the quota alone.
+// simulated is an upload that only uses the quota.
 type simulated struct {
 	q       *quota
 	r       *rand.Rand
@@ -102,7 +102,7 @@ func (u *simulated) run(t *testing.T) {
 	for o.charge.size < u.size {
 		u.pause(100 * time.Millisecond)
 		if u.givesUp && o.charge.size > u.size/2 {
-			time.Sleep(10 * time.Minute) // a client that stops; the clock is not real
+			time.Sleep(10 * time.Minute) // a client that stalls; the clock is not real
 			return
 		}
 		n := min(1+u.r.Int64N(piece), u.size-o.charge.size)
@@ -120,8 +120,8 @@ func (u *simulated) run(t *testing.T) {
 
 func (u *simulated) pause(most time.Duration) { time.Sleep(time.Duration(u.r.Int64N(int64(most)))) }
 
-// TestQuotaStress lets clients come, stall, vanish and be refused in all ways
-// at once. In the end everything is given back and the quota was kept.
+// TestQuotaStress has clients come, stall, vanish and be refused. The quota is never exceeded,
+// and in the end everything is freed.
 func TestQuotaStress(t *testing.T) {
 	const total = 256 << 10
 	for _, store := range stores {
@@ -160,7 +160,7 @@ func stress(t *testing.T, s *Spool, r *rand.Rand) {
 		t.Errorf("used %d of %d", used, total(s))
 	}
 	if r.IntN(4) == 0 {
-		return // the client vanished before the end
+		return // the client vanished
 	}
 	o, err := w.Finish()
 	if err != nil {

@@ -7,38 +7,37 @@ import (
 )
 
 const (
-	// turnsPart is the part of the quota, 1/turnsPart, that is kept for uploads
-	// whose turn it is, see the package comment.
+	// turnsPart: 1/turnsPart of the quota is kept for uploads that have their turn, see the
+	// package comment.
 	turnsPart = 4
-	// smallPart is the part that is kept for small uploads.
+	// smallPart: 1/smallPart of the quota is kept for small uploads.
 	smallPart = 16
-	// smallUpload is how long an upload may be to count as small.
+	// smallUpload is the largest size of a small upload.
 	smallUpload = 1 << 20
 
-	// idleAccounts is how many accounts are kept that count nothing: most clients
-	// come back.
+	// idleAccounts is how many unused accounts are kept: most clients come back.
 	idleAccounts = 16
 )
 
-// usage is what uploads take.
+// usage is what uploads use.
 type usage struct {
-	held       int64 // all bytes but those of the small part
+	held       int64 // all bytes except those of the small part
 	unfinished int64 // of held
 	small      int64 // in the small part
-	turns      int64 // number of objects that have their turn, or had it
+	turns      int64 // number of objects that have, or had, their turn
 }
 
-// An account is what one client has.
+// An account is what one client uses.
 type account struct {
 	key   client.Key
-	users int // objects and uploads that count here
+	users int // its objects and uploads
 	usage
 	small, large list.List     // of *waiter, in the order they came
 	place        *list.Element // in the ring
 }
 
-// charge is how the bytes of one object are counted. It belongs to the quota, except
-// that the writer may read size.
+// charge is how the bytes of one object are counted. quota.mu guards it, but the writer may
+// read size.
 type charge struct {
 	account  *account
 	size     int64 // all bytes
@@ -47,7 +46,7 @@ type charge struct {
 	complete bool
 }
 
-// admit counts n bytes for c if that is allowed now. The caller holds q.mu.
+// admit counts n bytes for o if that is allowed now. The caller holds q.mu.
 func (q *quota) admit(o *Object, n int64) bool {
 	ch := &o.charge
 	switch {
@@ -68,18 +67,18 @@ func (q *quota) admit(o *Object, n int64) bool {
 	default:
 		return false
 	}
-	u := usage{held: ch.moves(n), small: n - ch.moves(n)}
+	more := usage{held: ch.moves(n), small: n - ch.moves(n)}
 	if !ch.turn {
-		u.unfinished = u.held
+		more.unfinished = more.held
 	}
 	ch.size += n
-	ch.small += u.small
-	q.add(ch.account, u)
+	ch.small += more.small
+	q.add(ch.account, more)
 	return true
 }
 
-// moves is what becomes held when the object gets n more bytes: if it is not small any
-// more, that of the small part too.
+// moves is how many bytes become held when the object gets n more: if it is no longer small,
+// also those in the small part.
 func (ch *charge) moves(n int64) int64 {
 	if ch.size+n > smallUpload {
 		return n + ch.small
@@ -87,8 +86,8 @@ func (ch *charge) moves(n int64) int64 {
 	return n
 }
 
-// fits says whether there is room for n more bytes to be held. The small part is left
-// alone, except by an object that does not fit in beside it.
+// fits reports whether there is room for n more bytes. Only an object that is too large to
+// fit in beside the small part may use that, too.
 func (q *quota) fits(ch *charge, n int64) bool {
 	if ch.size+n > q.total-q.smallRoom() {
 		return q.all.held+q.all.small+n <= q.total
@@ -96,8 +95,8 @@ func (q *quota) fits(ch *charge, n int64) bool {
 	return q.all.held+ch.moves(n) <= q.total-q.smallRoom()
 }
 
-// within says whether the object may hold n more bytes without having its turn: within
-// its client's share of the quota, and of what unfinished uploads may take.
+// within reports whether the object may hold n more bytes without a turn: within its
+// client's share of the quota, and of what unfinished uploads may take.
 func (q *quota) within(ch *charge, n int64) bool {
 	a, room := ch.account, q.total-q.smallRoom()
 	n = ch.moves(n)
@@ -111,8 +110,8 @@ func (q *quota) fitsSmall(ch *charge, n int64) bool {
 		q.shared(a, a.usage.small, q.all.small, n, q.smallRoom())
 }
 
-// mayHaveTurn says whether the upload may have its turn. The first one of a client may
-// go beyond its share of the quota: those before it may have used that up.
+// mayHaveTurn reports whether the upload may have its turn. A client's first one may exceed
+// the share of the quota, which earlier uploads may have used up.
 func (q *quota) mayHaveTurn(ch *charge) bool {
 	a := ch.account
 	return q.shared(a, a.turns, q.all.turns, 1, q.turns()) &&
@@ -129,13 +128,13 @@ func (q *quota) shared(a *account, held, all, n, total int64) bool {
 
 func (q *quota) smallRoom() int64 { return q.total / smallPart }
 
-// turnsRoom is what is kept for uploads that have their turn: enough for one of the
-// largest, as far as that leaves something for the others.
+// turnsRoom is what is kept for uploads that have their turn: enough for one of the largest,
+// if that leaves something for the others.
 func (q *quota) turnsRoom() int64 {
 	return max(q.total/turnsPart, min(q.turn, q.total*3/4))
 }
 
-// turns is how many uploads may have their turn together.
+// turns is how many uploads may have their turn at the same time.
 func (q *quota) turns() int64 {
 	if q.turn <= 0 {
 		return 1

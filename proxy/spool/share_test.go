@@ -6,13 +6,13 @@ import (
 	"polyclam/proxy/client"
 )
 
-// TestQuotaTurns proves that unfinished uploads cannot use up the quota together: one
-// of them can always go on to its end.
+// TestQuotaTurns checks that unfinished uploads cannot use up the quota together: one of them
+// can always finish.
 func TestQuotaTurns(t *testing.T) {
 	const m = 1 << 20
 	s := newSpool(t, Config{Total: 64 * m, Wait: hang})
 	var writers [4]*Writer
-	for i := range writers { // 44 MiB are for those that do not have their turn
+	for i := range writers { // 44 MiB are for uploads without a turn
 		writers[i] = s.Create(t.Context())
 		if err := <-write(writers[i], 11*m); err != nil {
 			t.Fatal(err)
@@ -24,13 +24,13 @@ func TestQuotaTurns(t *testing.T) {
 	}
 	var errs [4]<-chan error
 	for i := 1; i < 4; i++ {
-		errs[i] = write(writers[i], 7*m) // together more than the first one leaves
+		errs[i] = write(writers[i], 7*m) // more than the first one leaves for all
 	}
 	eventually(t, "the others write or wait", func() bool {
 		return len(errs[1])+len(errs[2])+len(errs[3])+s.Stats().Waiting == 3
 	})
 	if n := s.Stats().Waiting; n != 2 && n != 3 {
-		t.Errorf("%d wait: the rest is the first one's", n)
+		t.Errorf("%d waiting: the rest is for the first one", n)
 	}
 	if err := <-write(first, 4*m); err != nil {
 		t.Error(err)
@@ -48,8 +48,8 @@ func TestQuotaTurns(t *testing.T) {
 	}
 }
 
-// TestQuotaOfOthers proves that the uploads of one client, unfinished or waiting to be
-// scanned, keep nobody else waiting, be it for a small upload or a large one.
+// TestQuotaOfOthers checks that one client's uploads, unfinished or waiting to be scanned, do
+// not make another client wait, with small or large uploads.
 func TestQuotaOfOthers(t *testing.T) {
 	const m = 1 << 20
 	for _, uploads := range []struct {
@@ -92,8 +92,8 @@ func TestQuotaOfOthers(t *testing.T) {
 	}
 }
 
-// TestQuotaSmall proves that a small upload does not wait for large ones, not even for
-// those of its own client.
+// TestQuotaSmall checks that a small upload does not wait for large ones, not even those of
+// the same client.
 func TestQuotaSmall(t *testing.T) {
 	const m = 1 << 20
 	s := newSpool(t, Config{Total: 64 * m, Share: 75})
@@ -114,7 +114,7 @@ func TestQuotaSmall(t *testing.T) {
 		}
 		w.Abort()
 	}
-	w := s.Create(ctx) // which began as a small one
+	w := s.Create(ctx) // an upload that grows
 	defer w.Abort()
 	if err := <-write(w, m); err != nil {
 		t.Fatal(err)

@@ -15,49 +15,48 @@ import (
 
 // Errors that a caller branches on.
 var (
-	// ErrQuota says that Config.Total is used up. A retry may help.
+	// ErrQuota means that Config.Total is used up. A retry may help.
 	ErrQuota = errors.New("spool quota used up")
-	// ErrStorage says that the store or the directory did not do its work: disk
-	// full, write error, no descriptors left. The cause is in the text only: it
-	// must not be taken for the absence of an engine or of a scanned file.
+	// ErrStorage means that the store or the directory failed: disk full, write error, no
+	// descriptors left. The cause is in the text only: it must not be mistaken for the
+	// absence of an engine or of a scanned file.
 	ErrStorage = errors.New("spool storage")
-	// ErrTooLarge says that a file that must be copied is larger than allowed.
+	// ErrTooLarge means that a file that must be copied is larger than allowed.
 	ErrTooLarge = errors.New("too large to be copied")
-	// ErrReleased says that a content was used after its last Release.
-	ErrReleased = errors.New("content already released")
+	// ErrReleased means that an object was used after its last Release.
+	ErrReleased = errors.New("object already released")
 )
 
-// A Spool keeps contents until all engines have seen them. It is safe for
-// concurrent use.
+// A Spool keeps objects until all engines have scanned them. It is safe for concurrent use.
 type Spool struct {
 	quota    quota
 	pool     pool
-	inMemory atomic.Int64  // bytes of segments that contents hold
-	stores   chan struct{} // one for each operation of the store under way
+	inMemory atomic.Int64  // bytes of segments in use
+	stores   chan struct{} // one element for each write to the store under way
 
-	writers  atomic.Int64
-	contents atomic.Int64
-	files    atomic.Int64
+	writers atomic.Int64
+	objects atomic.Int64
+	files   atomic.Int64
 
-	mu     sync.Mutex // guards set, the retaining of its directory, and former
+	mu     sync.Mutex // guards set, retaining its directory, and former
 	set    *settings
-	former []*directory // of earlier settings, which contents still use
+	former []*directory // of earlier settings, still in use
 }
 
-// Stats says what a spool holds at the moment.
+// Stats is what a spool holds at the moment.
 type Stats struct {
-	Used     int64 // bytes counted against the quota
-	Total    int64 // the quota; 0: none
-	Pooled   int64 // bytes of memory kept ready for reuse, not counted in Used
-	Writers  int   // contents being received
-	Waiting  int   // writers that wait for quota
-	Contents int   // contents complete and not yet released, opened files included
-	Files    int   // files with a name at the moment
+	Used    int64 // bytes counted against the quota
+	Total   int64 // the quota; 0: none
+	Pooled  int64 // bytes of memory kept for reuse, not counted in Used
+	Writers int   // objects being received
+	Waiting int   // writers that wait for quota
+	Objects int   // complete and not yet released, including opened files
+	Files   int   // named files
 }
 
-// New returns a spool for cfg. It proves that the store and the directory
-// work, and removes what a crashed predecessor left in the directory. An error
-// names the setting and says what would be right.
+// New returns a spool for cfg. It checks that the store and the directory work, and removes
+// what a crashed predecessor left in the directory. An error names the setting and says what
+// it should be.
 func New(cfg Config) (*Spool, error) {
 	s := &Spool{stores: make(chan struct{}, StoreThreads), set: &settings{}}
 	if err := s.Configure(cfg); err != nil {
@@ -66,18 +65,18 @@ func New(cfg Config) (*Spool, error) {
 	return s, nil
 }
 
-// Drain waits until no content is left, for no longer than patience.
+// Drain waits until no object is left, for no longer than patience.
 func (s *Spool) Drain(patience time.Duration) {
 	const poll = 2 * time.Millisecond
-	for deadline := time.Now().Add(patience); s.contents.Load()+s.writers.Load() > 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); s.objects.Load()+s.writers.Load() > 0 && time.Now().Before(deadline); {
 		time.Sleep(poll)
 	}
 }
 
-// Close removes the spool's own directory with every file in it, also those that an
-// engine is still reading: the process is about to end, and what it leaves behind
-// nobody would remove before the next New. Contents stay readable until their last
-// Release; no new ones can be stored in files.
+// Close removes the spool's directory with every file in it, even if an engine is still
+// reading it: the process is about to end, and nothing else would remove the files before the
+// next New. Objects stay readable until their last Release; no new ones can be stored in
+// files.
 func (s *Spool) Close() error {
 	s.mu.Lock()
 	set := *s.set
@@ -96,7 +95,7 @@ func (s *Spool) Close() error {
 	return nil
 }
 
-// settings returns the current settings, retained for one content.
+// settings returns the current settings, retained for one object.
 func (s *Spool) settings() *settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,36 +107,36 @@ func (s *Spool) settings() *settings {
 func (s *Spool) Stats() Stats {
 	used, total, waiting := s.quota.stats()
 	return Stats{
-		Used:     used,
-		Total:    total,
-		Pooled:   s.pool.size(),
-		Writers:  int(s.writers.Load()),
-		Waiting:  waiting,
-		Contents: int(s.contents.Load()),
-		Files:    int(s.files.Load()),
+		Used:    used,
+		Total:   total,
+		Pooled:  s.pool.size(),
+		Writers: int(s.writers.Load()),
+		Waiting: waiting,
+		Objects: int(s.objects.Load()),
+		Files:   int(s.files.Load()),
 	}
 }
 
-// Create begins a new object, of the client that ctx names. The writer must be ended
-// by Finish or Abort. The context bounds the waiting for quota; once it is done
-// nothing more is accepted.
+// Create begins a new object of the client in ctx. The caller must end the writer with
+// Finish or Abort. ctx bounds the wait for quota; once it has ended, nothing more is
+// accepted.
 func (s *Spool) Create(ctx context.Context) *Writer {
 	s.writers.Add(1)
-	return &Writer{ctx: ctx, o: s.content(kindSpooled, client.FromContext(ctx))}
+	return &Writer{ctx: ctx, o: s.newObject(kindSpooled, client.FromContext(ctx))}
 }
 
-// Bytes makes a content of b, which must not be changed afterwards. It does not
+// Bytes returns an object with the bytes b, which must not change afterwards. It does not
 // count against the quota.
 func (s *Spool) Bytes(b []byte) *Object {
-	o := s.content(kindConstant, client.Key{})
+	o := s.newObject(kindConstant, client.Key{})
 	o.segs = append(o.segs, b)
 	o.size = int64(len(b))
-	s.contents.Add(1)
+	s.objects.Add(1)
 	return o
 }
 
-// Make returns an object that fill writes to an empty file, which may have holes. As
-// with Bytes it does not count against the quota.
+// Make returns an object that fill writes to an empty file, which may have holes. It does not
+// count against the quota.
 func (s *Spool) Make(fill func(f *os.File) error) (*Object, error) {
 	set := s.settings()
 	defer set.release()
@@ -157,26 +156,26 @@ func (s *Spool) Make(fill func(f *os.File) error) (*Object, error) {
 		f.Close()
 		return nil, storageError("make", err)
 	}
-	o := s.content(kindConstant, client.Key{})
+	o := s.newObject(kindConstant, client.Key{})
 	o.own, o.size = f, info.Size()
-	s.contents.Add(1)
+	s.objects.Add(1)
 	return o, nil
 }
 
-// Open makes an object of a client's file, which it owns, also on an error. The object
-// does not count against the quota, and is read under ctx.
+// Open returns an object with the bytes of a client's file. It takes ownership of the file,
+// also on an error. The object does not count against the quota, and is read under ctx.
 //
-// A foreign file is copied first, under ctx, so that no engine waits for its file
-// system. The copy counts as a stream does. One of more than limit bytes is
-// ErrTooLarge; 0 is no limit but the quota.
+// A foreign file is copied first, under ctx, so that no engine waits for its file system. The
+// copy counts like a stream. If it has more than limit bytes, the error is ErrTooLarge; 0
+// means no limit except for the quota.
 func (s *Spool) Open(ctx context.Context, f *files.File, limit int64) (*Object, error) {
 	if f.Foreign() {
 		defer f.Close()
 		return s.copy(ctx, f, limit)
 	}
-	o := s.content(kindOpened, client.FromContext(ctx))
+	o := s.newObject(kindOpened, client.FromContext(ctx))
 	o.opened, o.ctx, o.size = f, ctx, f.Size()
-	s.contents.Add(1)
+	s.objects.Add(1)
 	return o, nil
 }
 
@@ -192,8 +191,8 @@ func (s *Spool) copy(ctx context.Context, f *files.File, limit int64) (*Object, 
 	return w.Finish()
 }
 
-// content returns an empty object of a client, with one reference.
-func (s *Spool) content(k kind, of client.Key) *Object {
+// newObject returns an empty object of a client, with one reference.
+func (s *Spool) newObject(k kind, of client.Key) *Object {
 	o := &Object{spool: s, set: s.settings(), kind: k}
 	s.quota.open(o, of)
 	o.segs = o.few[:0]

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// benchDir is where Tmpfile is measured: the environment's choice, to compare
-// file systems.
+// benchDir is where Tmpfile is measured. The environment can set it, to compare file systems.
 func benchDir(b *testing.B) string {
 	if dir := os.Getenv("POLYCLAM_SPOOL_BENCH"); dir != "" {
 		return dir
@@ -15,9 +14,8 @@ func benchDir(b *testing.B) string {
 	return b.TempDir()
 }
 
-// BenchmarkSpool is the way of one content: received in pieces of 128 KiB, read
-// once by an engine, released. "descriptor" has an engine ask for the file
-// instead of reading.
+// BenchmarkSpool receives an object in pieces of 128 KiB, reads it once as an engine does, and
+// releases it. With "descriptor" the engine gets the file instead.
 func BenchmarkSpool(b *testing.B) {
 	data := make([]byte, 25<<20)
 	for _, size := range []int{1 << 10, 10 << 10, 100 << 10, 1 << 20, 25 << 20} {
@@ -81,8 +79,8 @@ func benchObject(b *testing.B, s *Spool, data, buf []byte, file bool) {
 	}
 }
 
-// BenchmarkSeal is what it costs that engines cannot change what they are
-// handed, beside the making of the file.
+// BenchmarkSeal measures the cost of protecting files against engines, compared with creating
+// them.
 func BenchmarkSeal(b *testing.B) {
 	for _, store := range stores {
 		for _, sealed := range []bool{false, true} {

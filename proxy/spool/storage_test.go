@@ -14,8 +14,8 @@ import (
 	"polyclam/backends"
 )
 
-// TestFileSizeLimit makes real write errors in both stores, by the limit of the
-// system on the size of files. The limit is for a whole process: a child has it.
+// TestFileSizeLimit causes real write errors in both stores with RLIMIT_FSIZE. The limit is
+// for a whole process, so a child has it.
 func TestFileSizeLimit(t *testing.T) {
 	out, err := child(t, "limit", t.TempDir()).CombinedOutput()
 	if err != nil || !bytes.HasSuffix(out, []byte("as expected\n")) {
@@ -50,8 +50,8 @@ func childLimit(dir string) error {
 	return nil
 }
 
-// TestDiskFull fills a real file system. It is mounted in a mount namespace of
-// a child, which needs root or user namespaces, and goes with the child.
+// TestDiskFull fills a real file system. A child mounts it in its own mount namespace, which
+// needs root or user namespaces.
 func TestDiskFull(t *testing.T) { inNamespace(t, "full") }
 
 // inNamespace runs a child in a new mount namespace.
@@ -73,8 +73,8 @@ func inNamespace(t *testing.T, name string) {
 	}
 }
 
-// TestReadOnly makes a file system read-only while the spool is in it, as the kernel
-// does after an error of the disk.
+// TestReadOnly makes a file system read-only while a spool uses it, as the kernel does after a
+// disk error.
 func TestReadOnly(t *testing.T) { inNamespace(t, "readonly") }
 
 func childReadOnly(dir string) error {
@@ -99,7 +99,7 @@ func childReadOnly(dir string) error {
 	return nil
 }
 
-// TestNoDescriptors leaves the spool without a descriptor for a while.
+// TestNoDescriptors has no descriptors left for a while.
 func TestNoDescriptors(t *testing.T) {
 	out, err := child(t, "descriptors", t.TempDir()).CombinedOutput()
 	if err != nil || !bytes.HasSuffix(out, []byte("as expected\n")) {
@@ -135,8 +135,8 @@ func childDescriptors(dir string) error {
 	return nil
 }
 
-// expectFailure proves that nothing can be stored because of cause, that the error says
-// what helps, and that what fits into memory is not affected.
+// expectFailure checks that nothing can be stored because of cause, that the error says what to
+// do, and that objects in memory are not affected.
 func expectFailure(s *Spool, cause syscall.Errno) error {
 	w := s.Create(context.Background())
 	_, err := w.Write(random(40 << 10))
@@ -163,7 +163,7 @@ func expectFailure(s *Spool, cause syscall.Errno) error {
 		return fmt.Errorf("path: %q, %v", path, err)
 	}
 	o.Release()
-	if got := s.Stats(); got.Used != 0 || got.Contents != 0 || got.Writers != 0 || got.Files != 0 {
+	if got := s.Stats(); got.Used != 0 || got.Objects != 0 || got.Writers != 0 || got.Files != 0 {
 		return fmt.Errorf("left: %+v", got)
 	}
 	return nil
@@ -184,8 +184,7 @@ func childFull(dir string) error {
 	return nil
 }
 
-// expectFull proves that contents of more than room bytes fail with cause and
-// leave nothing behind.
+// expectFull checks that objects of more than room bytes fail with cause and leave nothing.
 func expectFull(s *Spool, cause syscall.Errno, room int) error {
 	w := s.Create(context.Background())
 	n, err := w.Write(random(2 * room))
@@ -207,7 +206,7 @@ func expectFull(s *Spool, cause syscall.Errno, room int) error {
 		return fmt.Errorf("write piece by piece: %d, %v", w.Size(), err)
 	}
 	w.Abort()
-	// A constant content is not in the store, but its files are.
+	// The bytes of a constant object are not in the store, but its files are.
 	o := s.Bytes(random(2 * room))
 	if f, err := o.File(); f != nil || !errors.Is(err, ErrStorage) {
 		return fmt.Errorf("file: %v, %v", f, err)
@@ -219,7 +218,7 @@ func expectFull(s *Spool, cause syscall.Errno, room int) error {
 	return expectEmpty(s)
 }
 
-// expectRoom proves that the spool works again.
+// expectRoom checks that the spool works again.
 func expectRoom(s *Spool) error {
 	want := random(40 << 10)
 	w := s.Create(context.Background())
@@ -251,7 +250,7 @@ func expectEmpty(s *Spool) error {
 	return nil
 }
 
-// mounted mounts a small file system at dir and returns a spool in it.
+// mounted mounts a small file system at dir and returns a spool that uses it.
 func mounted(dir string) (*Spool, error) {
 	if err := syscall.Mount("none", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return nil, fmt.Errorf("mount: %w", err)

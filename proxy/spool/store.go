@@ -10,15 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// seals is what makes a memfd unchangeable, for its owner too.
+// seals make a memfd immutable, also for its owner.
 const seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
 
-// StoreThreads is how many writes to the store may be under way. Each may hold a thread
-// for as long as the disk takes; a disk that hangs holds no more than these.
+// StoreThreads is how many writes to the store may be under way. Each may block a thread for
+// as long as the disk takes; a disk that hangs blocks no more than these.
 const StoreThreads = 32
 
-// operate waits for its turn to use the store, until deadline or until ctx is done.
-func (s *Spool) operate(ctx context.Context, deadline time.Time) error {
+// acquireStore waits until another write to the store may begin, until deadline or until ctx
+// ends.
+func (s *Spool) acquireStore(ctx context.Context, deadline time.Time) error {
 	select {
 	case s.stores <- struct{}{}:
 		return nil
@@ -39,16 +40,16 @@ func (s *Spool) operate(ctx context.Context, deadline time.Time) error {
 	}
 }
 
-// shortestWait is how long a write waits for others even where Config.Wait is 0.
+// shortestWait is how long a write waits for others even if Config.Wait is 0.
 const shortestWait = time.Second
 
-// operated ends what operate began.
-func (s *Spool) operated() { <-s.stores }
+// releaseStore ends a write that acquireStore allowed.
+func (s *Spool) releaseStore() { <-s.stores }
 
-// memfdFlags finds out the flags that the kernel takes for memfd_create.
+// memfdFlags returns the flags for memfd_create that the kernel supports.
 func memfdFlags() (int, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
-	// Since Linux 6.3; vm.memfd_noexec=2 demands it.
+	// Since Linux 6.3; vm.memfd_noexec=2 requires it.
 	f, err := memfd(flags | unix.MFD_NOEXEC_SEAL)
 	if err == nil {
 		f.Close()
@@ -69,8 +70,8 @@ func memfd(flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "memfd:polyclam"), nil
 }
 
-// anonymous returns a new file without a name, which vanishes with its last
-// descriptor, also when the process is killed.
+// anonymous returns a new file without a name. It disappears with its last descriptor, also
+// when the process is killed.
 func (t *settings) anonymous() (*os.File, error) {
 	if t.Store == Memfd {
 		return memfd(t.memfdFlags)
@@ -81,8 +82,8 @@ func (t *settings) anonymous() (*os.File, error) {
 	return t.dir.anonymous()
 }
 
-// seal returns a descriptor of f that cannot be used to change it. It takes
-// ownership of f, also on an error.
+// seal returns a descriptor of f that cannot be used to change it. It takes ownership of f,
+// also on an error.
 func (t *settings) seal(f *os.File) (*os.File, error) {
 	if t.Store == Memfd {
 		if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// errEnded is the answer of a writer after Finish or Abort.
+// errEnded is the error of a writer after Finish or Abort.
 var errEnded = errors.New("spool writer already ended")
 
-// piece is how much is asked of the quota at once.
+// piece is the most that is taken from the quota in one step.
 const piece = 1 << 20
 
-// A Writer receives one content. It is for one goroutine.
+// A Writer receives one object. It is not safe for concurrent use.
 type Writer struct {
-	ctx  context.Context // bounds the waiting for quota, see [Spool.Create]
+	ctx  context.Context // bounds the wait for quota, see [Spool.Create]
 	o    *Object         // nil once ended
 	size int64
 	err  error // why nothing more is accepted
@@ -24,10 +24,9 @@ type Writer struct {
 // Size is the number of bytes accepted so far.
 func (w *Writer) Size() int64 { return w.size }
 
-// Write adds a copy of p to the content. It waits at most Config.Wait for
-// quota. An error wraps ErrQuota, ErrStorage or the cause of the context; after
-// an error everything stored is given back at once and nothing more is
-// accepted.
+// Write adds a copy of p to the object. It waits for quota for at most Config.Wait. An error
+// wraps ErrQuota, ErrStorage or the cause of the context. After an error everything stored is
+// freed immediately and nothing more is accepted.
 func (w *Writer) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
@@ -39,11 +38,11 @@ func (w *Writer) Write(p []byte) (int, error) {
 	written := 0
 	for written < len(p) {
 		rest := p[written:]
-		store := w.store
+		write := w.writeStore
 		if w.o.own == nil && w.size+int64(len(rest)) <= w.o.set.Memory {
-			store = w.remember
+			write = w.writeMemory
 		}
-		n, err := store(rest, deadline)
+		n, err := write(rest, deadline)
 		written += n
 		w.size += int64(n)
 		if err != nil {
@@ -53,8 +52,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// remember adds the beginning of p to the memory of the content.
-func (w *Writer) remember(p []byte, deadline time.Time) (int, error) {
+// writeMemory adds the beginning of p to the object in memory.
+func (w *Writer) writeMemory(p []byte, deadline time.Time) (int, error) {
 	o := w.o
 	if last := len(o.segs) - 1; last >= 0 && len(o.segs[last]) < cap(o.segs[last]) {
 		seg := o.segs[last]
@@ -63,8 +62,8 @@ func (w *Writer) remember(p []byte, deadline time.Time) (int, error) {
 		return n, nil
 	}
 	class := nextClass(len(o.segs), int64(len(p)), o.set.Memory-w.size)
-	if !o.spool.remember(classSize(class), o.set.InMemory) {
-		return w.store(p, deadline)
+	if !o.spool.reserveMemory(classSize(class), o.set.InMemory) {
+		return w.writeStore(p, deadline)
 	}
 	if err := w.take(classSize(class), deadline); err != nil {
 		o.spool.inMemory.Add(-classSize(class))
@@ -74,9 +73,9 @@ func (w *Writer) remember(p []byte, deadline time.Time) (int, error) {
 	return 0, nil
 }
 
-// store adds the beginning of p to the file of the content, which it makes if
-// there is none yet.
-func (w *Writer) store(p []byte, deadline time.Time) (int, error) {
+// writeStore adds the beginning of p to the object's file, which it creates if there is none
+// yet.
+func (w *Writer) writeStore(p []byte, deadline time.Time) (int, error) {
 	o := w.o
 	p = p[:min(len(p), piece)]
 	charge := pages(w.size + int64(len(p)))
@@ -85,10 +84,10 @@ func (w *Writer) store(p []byte, deadline time.Time) (int, error) {
 			return 0, err
 		}
 	}
-	if err := o.spool.operate(w.ctx, deadline); err != nil {
+	if err := o.spool.acquireStore(w.ctx, deadline); err != nil {
 		return 0, err
 	}
-	defer o.spool.operated()
+	defer o.spool.releaseStore()
 	if o.own == nil {
 		if err := w.spill(); err != nil {
 			return 0, storageError("spill", err)
@@ -99,7 +98,7 @@ func (w *Writer) store(p []byte, deadline time.Time) (int, error) {
 		return n, storageError("write", err)
 	}
 	if o.charge.size > charge { // the segments may have been larger
-		o.spool.quota.give(o, o.charge.size-charge)
+		o.spool.quota.free(o, o.charge.size-charge)
 	}
 	if o.set.Hash {
 		o.digest.follow(o.spool, o.own, w.size+int64(n))
@@ -107,7 +106,7 @@ func (w *Writer) store(p []byte, deadline time.Time) (int, error) {
 	return n, nil
 }
 
-// spill moves the content from memory to a file.
+// spill moves the object from memory to a file.
 func (w *Writer) spill() error {
 	o := w.o
 	f, err := o.set.anonymous()
@@ -128,9 +127,8 @@ func (w *Writer) take(n int64, deadline time.Time) error {
 	return w.o.spool.quota.take(w.ctx, w.o, n, deadline)
 }
 
-// Finish ends the writer and returns the content with one reference, which the
-// caller must Release. After an error of Write it returns that error; an error
-// of its own wraps ErrStorage.
+// Finish ends the writer and returns the object with one reference, which the caller must
+// Release. If a Write failed, Finish returns its error; any other error wraps ErrStorage.
 func (w *Writer) Finish() (*Object, error) {
 	if w.err != nil {
 		return nil, w.err
@@ -143,20 +141,20 @@ func (w *Writer) Finish() (*Object, error) {
 	}
 	o.size = w.size
 	o.spool.quota.done(o)
-	o.spool.contents.Add(1)
+	o.spool.objects.Add(1)
 	o.spool.writers.Add(-1)
 	w.o = nil
 	w.err = errEnded
 	return o, nil
 }
 
-// seal makes the file of the content unchangeable.
+// seal makes the object's file immutable.
 func (w *Writer) seal() error {
 	o := w.o
-	if err := o.spool.operate(w.ctx, w.deadline()); err != nil {
+	if err := o.spool.acquireStore(w.ctx, w.deadline()); err != nil {
 		return err
 	}
-	defer o.spool.operated()
+	defer o.spool.releaseStore()
 	f, err := o.set.seal(o.own)
 	o.own = f // nil on an error: seal has closed it
 	if err != nil {
@@ -165,7 +163,7 @@ func (w *Writer) seal() error {
 	return nil
 }
 
-// deadline is until when a call that begins now may wait; zero: not at all.
+// deadline is how long a call that begins now may wait; zero: not at all.
 func (w *Writer) deadline() time.Time {
 	wait := w.o.set.Wait
 	if wait <= 0 {
@@ -174,15 +172,15 @@ func (w *Writer) deadline() time.Time {
 	return time.Now().Add(wait)
 }
 
-// Abort ends the writer and gives everything back. After Finish, a failed Write
-// or another Abort it does nothing.
+// Abort ends the writer and frees everything. After Finish, a failed Write or another Abort
+// it does nothing.
 func (w *Writer) Abort() {
 	if w.err == nil {
 		w.fail(errEnded)
 	}
 }
 
-// fail gives everything back and lets nothing more be accepted. It returns err.
+// fail frees everything and accepts nothing more. It returns err.
 func (w *Writer) fail(err error) error {
 	w.err = err
 	o := w.o
@@ -192,13 +190,13 @@ func (w *Writer) fail(err error) error {
 	return err
 }
 
-// storageError makes an error of the store of err. The cause is not wrapped: a
-// missing directory of ours must not look like an engine that is not installed.
-func storageError(doing string, err error) error {
-	return fmt.Errorf("%w: %s: %v%s", ErrStorage, doing, err, advice(err))
+// storageError turns err into an ErrStorage. The cause is not wrapped: a missing spool
+// directory must not look like an engine that is not installed.
+func storageError(op string, err error) error {
+	return fmt.Errorf("%w: %s: %v%s", ErrStorage, op, err, advice(err))
 }
 
-// pages rounds n up to whole pages, which is what the kernel takes for a file.
+// pages rounds n up to whole pages, as the kernel does for files.
 func pages(n int64) int64 { return (n + page - 1) &^ (page - 1) }
 
 const page = 4 << 10

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestObject sends contents of all sizes around the borders in pieces of all
-// sizes, and reads them back in every way there is.
+// TestObject sends objects of all sizes around the limits in pieces of several sizes, and reads
+// them back in every way.
 func TestObject(t *testing.T) {
 	const k = 1 << 10
 	sizes := []int{0, 1, 4*k - 1, 4 * k, 4*k + 1, 10 * k, 64 * k, 100*k - 1, 100 * k, 100*k + 1, 700 * k, 2*k*k + 1}
@@ -41,7 +41,7 @@ func testObject(t *testing.T, s *Spool, size, step int) {
 		if got, err := w.Write(buf[:n]); got != n || err != nil {
 			t.Fatalf("Write: %d, %v", got, err)
 		}
-		clear(buf) // the writer must have copied it
+		clear(buf) // the writer must have a copy
 		sent += n
 		if w.Size() != int64(sent) {
 			t.Fatalf("Size is %d after %d bytes", w.Size(), sent)
@@ -79,8 +79,8 @@ func testObject(t *testing.T, s *Spool, size, step int) {
 	checkBytes(t, o, want)
 }
 
-// TestMemoryIsSmall proves that what a client has sent, not what it might send,
-// decides how much is held for it.
+// TestMemoryIsSmall checks that the memory held depends on what a client has sent, not on what
+// it might send.
 func TestMemoryIsSmall(t *testing.T) {
 	const k = 1 << 10
 	s := newSpool(t, Config{Memory: 256 * k})
@@ -93,12 +93,12 @@ func TestMemoryIsSmall(t *testing.T) {
 		{"one byte", []int{1}, 1 * k},
 		{"byte by byte", []int{1, 1, 1, 1}, 1 * k},
 		{"a page", []int{4 * k}, 4 * k},
-		{"a mail at once", []int{10 * k}, 16 * k},
+		{"a mail in one piece", []int{10 * k}, 16 * k},
 		{"growing", []int{1, 4 * k}, (1 + 4) * k},
 		{"all of it", []int{256 * k}, 256 * k},
-		{"over it", []int{256*k + 1}, 260 * k},
-		{"over it later", []int{1, 256 * k}, 260 * k},
-		{"to the file and on", []int{256 * k, 1, 4095, 1}, 264 * k},
+		{"one byte more", []int{256*k + 1}, 260 * k},
+		{"one byte more, later", []int{1, 256 * k}, 260 * k},
+		{"into the file and on", []int{256 * k, 1, 4095, 1}, 264 * k},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := s.Create(t.Context())
@@ -116,14 +116,14 @@ func TestMemoryIsSmall(t *testing.T) {
 	}
 }
 
-// TestBurstIsGivenBack proves that the free list is bounded.
-func TestBurstIsGivenBack(t *testing.T) {
+// TestPoolIsBounded checks that few free segments are kept after a burst.
+func TestPoolIsBounded(t *testing.T) {
 	s := newSpool(t, Config{Memory: 256 << 10})
-	var contents []*Object
+	var objects []*Object
 	for range 40 {
-		contents = append(contents, spooled(t, s, random(256<<10)))
+		objects = append(objects, spooled(t, s, random(256<<10)))
 	}
-	for _, o := range contents {
+	for _, o := range objects {
 		o.Release()
 	}
 	if got, want := s.Stats().Pooled, int64(16*256<<10); got != want {
@@ -131,7 +131,7 @@ func TestBurstIsGivenBack(t *testing.T) {
 	}
 }
 
-// TestWriterEnds goes through all orders of ending a writer.
+// TestWriterEnds ends writers in all orders.
 func TestWriterEnds(t *testing.T) {
 	s := newSpool(t, Config{Memory: 4 << 10})
 	for _, size := range []int{10, 10 << 10} {
@@ -178,18 +178,18 @@ func TestWriterContextDone(t *testing.T) {
 	_, err := w.Write([]byte("x"))
 	checkIs(t, err, gone)
 	if errors.Is(err, ErrQuota) {
-		t.Errorf("%v says that the quota was the reason", err)
+		t.Errorf("%v blames the quota", err)
 	}
 	checkEmpty(t, s)
 	o, err := w.Finish()
 	checkIs(t, err, gone)
 	if o != nil {
-		t.Error("Finish returned a content")
+		t.Error("Finish returned an object")
 	}
 }
 
-// TestInMemory has a bound on what all contents together have in memory: the first
-// stay there, the next go to the store however short they are.
+// TestInMemory has a bound on the memory of all objects: the first ones stay in memory, the next
+// ones go to the store however short they are.
 func TestInMemory(t *testing.T) {
 	for _, store := range stores {
 		s := newSpool(t, Config{Memory: 8 << 10, InMemory: 20 << 10, Store: store})
@@ -205,24 +205,24 @@ func TestInMemory(t *testing.T) {
 			checkBytes(t, o, random(4<<10))
 		}
 		if used := s.inMemory.Load(); used > 20<<10 || inMemory == 0 || inMemory == len(all) {
-			t.Errorf("%s: %d of %d contents in memory, with %d bytes", store, inMemory, len(all), used)
+			t.Errorf("%s: %d of %d objects in memory, with %d bytes", store, inMemory, len(all), used)
 		}
 		for _, o := range all {
 			o.Release()
 		}
 		if used := s.inMemory.Load(); used != 0 {
-			t.Errorf("%s: %d bytes in memory without a content", store, used)
+			t.Errorf("%s: %d bytes in memory without objects", store, used)
 		}
 		o := spooled(t, s, random(4<<10))
 		if o.own != nil {
-			t.Errorf("%s: memory that was given back is not used again", store)
+			t.Errorf("%s: freed memory is not reused", store)
 		}
 		o.Release()
 	}
 }
 
-// TestHungStore has as many writes under way as there may be. One more fails after a
-// while, and so does the end of a content; when the store goes on, all goes on.
+// TestHungStore has as many writes under way as allowed. One more fails after a while, and so
+// does Finish. When the store recovers, everything works.
 func TestHungStore(t *testing.T) {
 	s := newSpool(t, Config{Memory: 0, Store: Tmpfile, Wait: time.Millisecond})
 	late := s.Create(t.Context())
@@ -240,11 +240,11 @@ func TestHungStore(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.operate(ctx, time.Now().Add(time.Hour)); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v, want the end of the context", err)
+	if err := s.acquireStore(ctx, time.Now().Add(time.Hour)); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want context canceled", err)
 	}
 	for range StoreThreads {
-		s.operated()
+		s.releaseStore()
 	}
 	spooled(t, s, random(10)).Release()
 }

@@ -78,7 +78,7 @@ format = "json"
 	if reply, err := ask("unix", polyclam.Socket, "zRELOAD\x00"); reply != "RELOADING\x00" {
 		t.Errorf("%q, %v", reply, err)
 	}
-	poll(t, "three nodes that have loaded", func() bool { return strings.Count(polyclam.Log(), `"message":"engine reloaded"`) == 3 })
+	poll(t, "three nodes that have loaded", func() bool { return strings.Count(polyclam.Log(), `"message":"node reloaded"`) == 3 })
 	stop.Store(true)
 	clients.Wait()
 	for i, clamd := range nodes {
@@ -86,7 +86,7 @@ format = "json"
 			t.Errorf("clamd %d has not loaded", i)
 		}
 	}
-	if strings.Contains(polyclam.Log(), "engine down") {
+	if strings.Contains(polyclam.Log(), "node down") {
 		t.Error("a node went down")
 	}
 	t.Logf("count: %d scans during a rolling reload, %d failed, the longest took %v", scans.Load(), failed.Load(), time.Duration(longest.Load()))

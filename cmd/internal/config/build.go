@@ -4,26 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/rs/zerolog"
 
-	"polyclam/backends"
-	"polyclam/backends/testfile"
 	"polyclam/proxy"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/spool"
 )
 
-// Build opens the backends and returns the server's configuration. It may be
-// called more than once; each call opens the backends anew. Whoever does not
-// hand the result to a server closes its engines.
-func (f *File) Build(log zerolog.Logger) (*proxy.Config, error) { return f.BuildWith(nil, log) }
-
-// BuildWith is Build for a daemon with the spool s: the canaries of the
-// engines are kept in it as real content is, so that they prove its
-// permissions too.
-func (f *File) BuildWith(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
+// Build opens the backends and returns the server's configuration. Health checks keep
+// their test objects in s. It may be called more than once; each call opens new backends.
+// The caller closes the engines unless it hands the result to a server.
+func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
 	c := &proxy.Config{Limits: f.Limits, ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
 	for i := range f.Listeners {
 		c.Listeners = append(c.Listeners, f.Listeners[i].build(&f.Policy))
@@ -79,34 +71,6 @@ func (u *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*en
 		Timeout: u.Timeout, MaxDelay: u.MaxDelay, MaxScans: u.MaxScans, MaxSize: u.MaxSize,
 		Canary: u.Canary, CanaryInterval: u.CanaryInterval, SizeCheck: u.SizeCheck, NoHedge: !u.Hedge, MaxStream: maxStream,
 		PoisonTime: u.PoisonTime,
-		Nodes:      nodes, Log: log, Spool: canarySpool(s),
+		Nodes:      nodes, Log: log, Spool: s,
 	}), nil
-}
-
-// canarySpool keeps the content of a test object in s; nil leaves it to the engine.
-func canarySpool(s *spool.Spool) func(*io.SectionReader) (backends.Object, func(), error) {
-	if s == nil {
-		return nil
-	}
-	return func(data *io.SectionReader) (backends.Object, func(), error) {
-		o, err := testObject(s, data)
-		if err != nil {
-			return nil, nil, err
-		}
-		return o, o.Release, nil
-	}
-}
-
-// smallTest is the most that a test object may take of memory.
-const smallTest = 64 << 10
-
-func testObject(s *spool.Spool, data *io.SectionReader) (*spool.Object, error) {
-	if data.Size() > smallTest {
-		return s.Make(func(f *os.File) error { return testfile.WriteSparse(f, data) })
-	}
-	b, err := io.ReadAll(data)
-	if err != nil {
-		return nil, err
-	}
-	return s.Bytes(b), nil
 }

@@ -54,7 +54,7 @@ func TestBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	c, err := f.BuildWith(s, zerolog.Nop())
+	c, err := f.Build(s, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestBuildClosesOnError(t *testing.T) {
 		{Name: "a", config: good, Addresses: []string{"unix:/1", "unix:/2"}},
 		{Name: "b", config: bad, Addresses: []string{"unix:/1", "unix:/bad"}},
 	}
-	c, err := f.Build(zerolog.Nop())
+	c, err := f.Build(nil, zerolog.Nop())
 	if err == nil || c != nil || !strings.Contains(err.Error(), `engine "b": words`) {
 		t.Fatalf("Build = %v, %v", c, err)
 	}
@@ -231,7 +231,7 @@ func TestDefault(t *testing.T) {
 			t.Errorf("%s is not required", u.Name)
 		}
 	}
-	c, err := f.Build(zerolog.Nop())
+	c, err := f.Build(nil, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,8 @@
 // backends included, before anything of it is used.
 //
 //	f, err := config.Load("/etc/polyclam/config.toml")
-//	c, err := f.Build(log)   // the server's configuration, backends opened
 //	s, err := spool.New(f.Spool())
+//	c, err := f.Build(s, log) // the server's configuration, backends opened
 //
 // Every table of the file is a list of keys, see [File], each with a function
 // that takes its value; there are no struct tags. A backend's own keys, which

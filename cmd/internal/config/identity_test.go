@@ -15,6 +15,8 @@ import (
 
 	"polyclam/backends/registry"
 	"polyclam/proxy/engine"
+	"polyclam/proxy/spool"
+	"polyclam/proxy/spool/spooltest"
 )
 
 // identityOf is the identity of the only node of a document with one engine.
@@ -121,8 +123,9 @@ func TestIdentityEvery(t *testing.T) {
 // TestBuildIdentity has one build succeed another: the second knows what the first one's
 // health check found out, unless a key of the backend has changed.
 func TestBuildIdentity(t *testing.T) {
+	store := spooltest.New(t, spool.Config{})
 	build := func(more string) *engine.Engine {
-		c, err := mustParse(t, oneListener+oneEngine+more).Build(zerolog.Nop())
+		c, err := mustParse(t, oneListener+oneEngine+more).Build(store, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}

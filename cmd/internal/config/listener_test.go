@@ -13,7 +13,7 @@ func TestStreamPorts(t *testing.T) {
 		"": {}, "1024-2048": {First: 1024, Last: 2048}, "1-65535": {First: 1, Last: 65535}, "3311-3311": {First: 3311, Last: 3311},
 	} {
 		f := mustParse(t, oneListener+"stream_command = true\nstream_ports = \""+value+"\"\n"+oneEngine)
-		c, err := f.Build(zerolog.Nop())
+		c, err := f.Build(nil, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}

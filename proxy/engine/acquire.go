@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/proxy/client"
+)
+
+// acquire takes a slot on the best node that t may use, and waits for one if need be.
+// Putting a question to the node gives it back.
+func (p *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
+	if ctx.Err() != nil {
+		return nil, ended(ctx, nil)
+	}
+	begin := time.Now()
+	p.mu.Lock()
+	if p.mutual(t) {
+		p.mu.Unlock()
+		return nil, errMutual
+	}
+	if !t.IsTest() {
+		t.Client = client.FromContext(ctx)
+		p.recent.Add(t.Client, begin)
+		p.updateShared(begin)
+	}
+	p.queue.Number(t)
+	if n, err := p.pick(t); n != nil || err != nil {
+		p.mu.Unlock()
+		return n, err
+	}
+	patience := t.patience
+	p.queue.Push(t)
+	p.mu.Unlock()
+	var check <-chan time.Time
+	if patience > 0 {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		check = timer.C
+	}
+	for {
+		select {
+		case s := <-t.ready:
+			return s.node, s.err
+		case <-ctx.Done():
+			return nil, p.leave(ctx, t, begin)
+		case <-check:
+			p.giveUp(t)
+		}
+	}
+}
+
+// giveUp ends the wait of t for a health check that takes too long.
+func (p *pool) giveUp(t *ticket) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.IsQueued() && !slices.ContainsFunc(p.nodes, func(n *node) bool { return p.eligible(t, n) }) {
+		p.give(t, slot{err: p.noNode(t)})
+	}
+}
+
+// leave takes t out of the queue, or gives back a slot it was given in the meantime, and
+// returns why there was no slot.
+func (p *pool) leave(ctx context.Context, t *ticket, begin time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.IsQueued() {
+		p.queue.Remove(t)
+	} else if s := <-t.ready; s.node != nil {
+		p.giveBack(s.node, t.grant)
+	}
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return ended(ctx, nil)
+	}
+	text := "no free slot within %v (keys max_scans, timeout)"
+	if !t.IsTest() && !p.anyUsable(t) {
+		text = "no answer to the test files within %v, and no other node"
+	}
+	return &backends.Failure{
+		Category: backends.Interrupted,
+		Code:     backends.NoCode,
+		Text:     fmt.Sprintf(text, time.Since(begin).Round(time.Millisecond)),
+	}
+}
+
+// tryAcquire takes a slot for t if one is free now; else it returns nil.
+func (p *pool) tryAcquire(t *ticket) *node {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, _ := p.takeBest(t)
+	return n
+}

@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/testfile"
+	"polyclam/proxy/engine/internal/health"
+)
+
+// check runs one health check of n and applies what it finds.
+func (p *pool) check(ctx context.Context, n *node, c *health.Check) {
+	found := p.runHealthCheck(ctx, n, c)
+	if !p.applyProof(n, c, found) || found.state != health.Up || p.isRetired(n) {
+		return
+	}
+	if v, ok := p.version(p.life, n); ok {
+		p.compareVersion(n, v.Text)
+	}
+	p.checkSize(n)
+}
+
+// runHealthCheck asks n for the test objects, one after the other. The clean control is
+// the first, so that a node that asks polyclam itself never gets to EICAR.
+func (p *pool) runHealthCheck(ctx context.Context, n *node, c *health.Check) proof {
+	nonce := testfile.NewNonce()
+	ownNonces.add(nonce, n, func(listener string) { p.takeOutLooping(n, listener) })
+	r, err := p.try(ctx, n, "clean text", testfile.Clean(nonce), c)
+	found := proof{canary: Canary{Time: time.Now(), Clean: categoryOf(r, err)}}
+	switch {
+	case p.looped(n):
+		return found.blind("asks polyclam itself") // takeOutLooping has the full reason
+	case err != nil:
+		return found.failed(err)
+	case detected(r):
+		found.alarm = true
+		return found.blind("calls a harmless text a virus" + colonName(r))
+	case r.Category != backends.OK:
+		return found.blind("does not scan a harmless text, and says " + string(r.Category) + colonName(r))
+	}
+	r, err = p.try(ctx, n, "EICAR", testfile.EICAR(), c)
+	found.canary.Time, found.canary.EICAR, found.canary.Name = time.Now(), categoryOf(r, err), firstName(r)
+	switch {
+	case detected(r): // despite a failure beside it: the engine detects
+	case err != nil:
+		return found.failed(blocked(err))
+	default:
+		return found.blind("does not find the EICAR test file")
+	}
+	found.state = health.Up
+	p.learn(ctx, n, &found)
+	return found
+}
+
+// blocked is the error of EICAR after the clean text was scanned. An error of the engine's
+// own is left alone; anything else may be due to something on the way.
+func blocked(err error) error {
+	if isInconclusive(err) || errors.As(err, new(*backends.Failure)) {
+		return err
+	}
+	return fmt.Errorf("%w; the clean text was scanned, so something on the way may block EICAR (canary = false switches the check off)", err)
+}
+
+// applyProof makes the state of n what its health check found. Scans that waited for this
+// check, because they have no usable node, stop waiting. It reports false if the check does
+// not count: another one has begun, or none is wanted any more.
+func (p *pool) applyProof(n *node, check *health.Check, found proof) bool {
+	p.mu.Lock()
+	if !n.health.EndCheck(check) || !p.config().Canary { // a reload may have switched it off
+		p.mu.Unlock()
+		return false
+	}
+	if isInconclusive(found.reason) && !n.health.Looped() {
+		n.health.Postpone(found.reason)
+		p.failWaiters(n, found.reason)
+		p.wakeRun()
+		p.dispatchAll()
+		p.mu.Unlock()
+		return true
+	}
+	n.canary = found.canary
+	wasUp, before := n.health.State() == health.Up, n.heuristics
+	state, reason := n.health.Conclude(check, found.outcome())
+	if state == health.Up {
+		n.heuristics.update(found, !wasUp)
+		if !wasUp {
+			p.doubtSize(n)
+		}
+	} else {
+		p.backOff(n)
+		p.failWaiters(n, reason)
+	}
+	now := n.heuristics
+	t := p.setState(n, state, reason)
+	if state == health.Up {
+		p.askSooner(n)
+	}
+	p.mu.Unlock()
+	p.logTransition(t)
+	if !p.isRetired(n) {
+		p.logHeuristics(n, before, now)
+	}
+	return true
+}

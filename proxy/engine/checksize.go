@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/backends/testfile"
+	"polyclam/proxy/engine/internal/health"
+)
+
+// sizeSlot lets one node of the process at a time be asked, to spare memory and engines.
+var sizeSlot = make(chan struct{}, 1)
+
+// checkSize finds out whether n scans objects as large as those sent to it. Many engines
+// call anything over a limit of their own ok without a look: clamd over MaxFileSize, unless
+// AlertExceedsMax is on. In the background, n gets an archive with EICAR in it: once, when
+// something happened that may have changed its limits, and rarely without that. A node that
+// was caught is asked again with each health check, so that a remedy shows.
+func (p *pool) checkSize(n *node) {
+	if !p.checksSize() {
+		return
+	}
+	p.mu.Lock()
+	if n.size.done && time.Since(n.size.asked) >= sizeEvery*p.config().CanaryInterval {
+		n.size.renew()
+	}
+	if n.size.running || n.size.done && n.size.limit == 0 {
+		p.mu.Unlock()
+		return
+	}
+	n.size.running = true
+	p.mu.Unlock()
+	for p.proveSizeOnce(n) {
+	}
+	p.mu.Lock()
+	n.size.running = false
+	p.mu.Unlock()
+}
+
+// proveSizeOnce asks n and stores the answer. It reports whether to ask again, because
+// something happened meanwhile that made the answer worthless.
+func (p *pool) proveSizeOnce(n *node) (again bool) {
+	select {
+	case sizeSlot <- struct{}{}:
+	case <-p.life.Done():
+		return false
+	}
+	p.mu.Lock()
+	known, age := n.size.sizeProof, n.size.age
+	p.mu.Unlock()
+	next := p.proveSize(n, p.largest(), known)
+	<-sizeSlot
+	p.mu.Lock()
+	n.size.caught = false
+	if n.size.age != age { // if n is not up, it is asked when it is up again
+		again = n.health.State() == health.Up && !n.health.Retired() && p.checksSize() && p.life.Err() == nil
+		p.mu.Unlock()
+		return again
+	}
+	n.size.sizeProof = next
+	if !known.done {
+		n.size.asked = time.Now()
+	}
+	if next.done && next.tries < sizeTries {
+		n.size.unproven = false
+		n.size.stopTimer()
+	}
+	p.mu.Unlock()
+	if next.tries >= sizeTries {
+		p.stopDoubt(n)
+	}
+	p.logSize(n, known, next)
+	return false
+}
+
+func (p *pool) logSize(n *node, known, next sizeProof) {
+	switch {
+	case next.limit != 0 && next.limit != known.limit:
+		p.log.Warn().Str("node", bounded(n.address)).Int64("max_size", p.largest()).Int64("unscanned_above", next.limit).
+			Str("reason", unscannedText).Msg("size check")
+	case next.limit == 0 && known.limit != 0:
+		p.log.Info().Str("node", bounded(n.address)).Int64("scanned", next.scanned).Msg("size check")
+	}
+}
+
+// proveSize sends n its largest object, and if that is called ok, looks for the limit below
+// it. A node that was never seen to look into archives gets the smallest one first: if that
+// passes, nothing can be proven.
+func (p *pool) proveSize(n *node, size int64, known sizeProof) sizeProof {
+	small := scanned
+	if known.scanned == 0 {
+		small = p.scansSize(n, testfile.LargeMin)
+	}
+	answer := small
+	if small == scanned {
+		answer = p.scansSize(n, size)
+	}
+	switch {
+	case answer == unanswered:
+		return known.unanswered()
+	case small != scanned:
+		return sizeProof{done: true, limit: known.limit}
+	case answer == scanned:
+		return sizeProof{done: true, scanned: size}
+	case answer == refused:
+		return sizeProof{done: true}
+	case known.done && known.limit != 0:
+		return known // caught before, and nothing happened since
+	}
+	p.catch(n)
+	low := int64(testfile.LargeMin)
+	if known.scanned != 0 {
+		switch p.scansSize(n, low) {
+		case passed, refused: // it no longer looks into archives
+			return sizeProof{done: true, limit: known.limit}
+		}
+	}
+	if known.scanned > low && known.scanned < size && p.scansSize(n, known.scanned) == scanned {
+		low = known.scanned
+	}
+	low = p.searchSize(n, low, size)
+	return sizeProof{done: true, scanned: low, limit: low}
+}
+
+// searchSize finds the limit of n: low is scanned, high is not.
+func (p *pool) searchSize(n *node, low, high int64) int64 {
+	for high-low > low/16 {
+		middle := int64(math.Sqrt(float64(low) * float64(high)))
+		switch p.scansSize(n, middle) {
+		case scanned:
+			low = middle
+		case unanswered:
+			high = low // keep to what is proven
+		default:
+			high = middle
+		}
+	}
+	return low
+}
+
+// sizeAnswer is the answer to an archive of some size with EICAR in it.
+type sizeAnswer int
+
+const (
+	unanswered sizeAnswer = iota // a failure
+	scanned                      // EICAR was found
+	refused                      // the engine says that not everything was scanned
+	passed                       // ok, without a look
+)
+
+func (p *pool) scansSize(n *node, size int64) sizeAnswer {
+	data, err := testfile.Large(size)
+	if err != nil {
+		return unanswered
+	}
+	ctx, cancel := withTimeout(p.life, p.config().Timeout)
+	defer cancel()
+	r, err := p.tryObject(ctx, n, fmt.Sprintf("archive of %d bytes", size), data, true, nil)
+	switch {
+	case detected(r):
+		return scanned
+	case err != nil:
+		return unanswered
+	case r.Category == backends.OK:
+		return passed
+	}
+	return refused
+}

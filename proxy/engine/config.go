@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/backends"
+	"polyclam/proxy/spool"
+)
+
+// The defaults of a [Config].
+const (
+	DefaultTimeout        = 60 * time.Second
+	DefaultMaxScans       = 10 // clamd 1.4.6's MaxThreads
+	DefaultCanaryInterval = 5 * time.Minute
+)
+
+// Node is one address of an engine.
+type Node struct {
+	Address string // as in the configuration; empty for an engine without one
+	Backend backends.Backend
+	// Identity identifies everything that the backend was made from. A reload keeps a
+	// node whose address and identity stay the same; an empty identity is never the same.
+	Identity string
+}
+
+// Config is one [[engine]] of the configuration. It does not change once in use.
+type Config struct {
+	Name     string
+	Kind     string // the key of the registry
+	Required bool
+	// Timeout bounds one scan from the moment it has a slot, replays included;
+	// 0: DefaultTimeout.
+	Timeout  time.Duration
+	MaxScans int   // in flight on each node; 0: DefaultMaxScans
+	MaxSize  int64 // larger objects are not sent: Partial; 0: no limit
+	// Canary says that nodes must pass health checks to be used.
+	Canary         bool
+	CanaryInterval time.Duration // 0: DefaultCanaryInterval
+	// MaxDelay is how long a reply waits for this engine, if it is not required, after
+	// the others have answered; 0: a tenth of Timeout.
+	MaxDelay time.Duration
+	// PoisonTime is how long an object is withheld from the engine after the engine has
+	// died or hung on it poison.MaxStrikes times; 0: never.
+	PoisonTime time.Duration
+	Nodes      []Node
+	Log        zerolog.Logger
+
+	// NoHedge says that no object is put to two nodes at a time, however slow the first
+	// is. Backends with [backends.SideEffects] are never hedged.
+	NoHedge bool
+
+	// SizeCheck says that health checks find out whether nodes scan objects as large as
+	// those sent to them.
+	SizeCheck bool
+	// MaxStream is the largest stream that listeners accept; 0: no limit. The size check
+	// uses it where MaxSize is 0.
+	MaxStream int64
+
+	// Spool keeps test objects as it keeps real ones, so that health checks prove its
+	// permissions too. It is required.
+	Spool *spool.Spool
+}
+
+func (c *Config) setDefaults() {
+	if c.Timeout <= 0 {
+		c.Timeout = DefaultTimeout
+	}
+	if c.MaxDelay <= 0 {
+		c.MaxDelay = c.Timeout / 10
+	}
+	if c.MaxScans <= 0 {
+		c.MaxScans = DefaultMaxScans
+	}
+	if c.CanaryInterval <= 0 {
+		c.CanaryInterval = DefaultCanaryInterval
+	}
+}

@@ -1,0 +1,92 @@
+package engine
+
+import "time"
+
+// giveBackUnused gives back a slot that was not used.
+func (p *pool) giveBackUnused(n *node, g grant) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.giveBack(n, g)
+}
+
+// giveBack frees a slot of n for the next ticket in the queue that may use it. The caller
+// holds mu.
+func (p *pool) giveBack(n *node, g grant) {
+	n.inFlight--
+	p.inFlight--
+	if n.held[g.client]--; n.held[g.client] == 0 {
+		delete(n.held, g.client)
+	}
+	if n.health.Retired() && n.inFlight == 0 {
+		go p.closeBackend(n)
+	}
+	p.updateShared(time.Now())
+	p.dispatch(n)
+	if p.closing && p.inFlight == 0 {
+		go p.closeBackends()
+	}
+}
+
+// dispatch gives the free slots of n to queued tickets. The caller holds mu.
+func (p *pool) dispatch(n *node) {
+	may := func(t *ticket) bool { return p.eligible(t, n) && p.hasRoom(t, n) }
+	for {
+		t, found := p.queue.Next(may)
+		if !found {
+			return
+		}
+		p.take(t, n)
+		t.ready <- slot{node: n}
+	}
+}
+
+// dispatchAll looks at the whole queue after nodes changed their state: for tickets that
+// can have a slot now, and for those that need not wait any more. The caller holds mu.
+func (p *pool) dispatchAll() {
+	for _, n := range p.nodes {
+		p.dispatch(n)
+	}
+	for _, t := range p.queue.Heads() {
+		n, err := p.pick(t)
+		switch {
+		case n != nil:
+			p.give(t, slot{node: n})
+		case err != nil:
+			for _, t := range p.queue.Alike(t) {
+				p.give(t, slot{err: p.noNode(t)})
+			}
+		}
+	}
+}
+
+// give ends the wait of t.
+func (p *pool) give(t *ticket, s slot) {
+	p.queue.Remove(t)
+	t.ready <- s
+}
+
+// failWaiters marks n as tried for every ticket that has no usable node left.
+func (p *pool) failWaiters(n *node, reason error) {
+	if n.health.Retired() {
+		return
+	}
+	for _, first := range p.queue.Heads() {
+		if first.IsTest() || p.anyUsable(first) || first.HasTried(n) {
+			continue
+		}
+		for _, t := range p.queue.Alike(first) {
+			p.queue.Exclude(t, n)
+			t.last, t.err = n, reason
+		}
+	}
+}
+
+// updateShared finds out whether slots are kept back for other clients. When they no
+// longer are, queued tickets may take them. The caller holds mu.
+func (p *pool) updateShared(now time.Time) {
+	before := p.shared
+	p.shared = p.recent.Several(now)
+	if before && !p.shared {
+		p.dispatchAll()
+	}
+}

@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/proxy/engine/internal/timing"
+)
+
+// slowUnknown is slow where nothing is known of such objects yet.
+const slowUnknown = 2 * time.Second
+
+// errTakenOut is why a node that was taken out is called off.
+const errTakenOut = CalledOff("the node was taken out while it scanned")
+
+// slowAfter is how long a scan of that size class may take before its node counts as slow:
+// the usual time of the fastest usable node. What a slow node usually takes is no reason to
+// wait.
+func (p *pool) slowAfter(class int) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	slow := slowUnknown
+	for _, n := range p.nodes {
+		if d, known := n.times[class].Usual(); known && p.usable(n) {
+			slow = min(slow, max(d, timing.Floor))
+		}
+	}
+	return slow
+}
+
+// hedges reports whether two nodes may have the object at the same time.
+func (r *race) hedges() bool {
+	_, acts := r.running[0].node.backend.(backends.SideEffects)
+	return !r.e.cfg.NoHedge && !acts
+}
+
+// slow is called repeatedly once the first node has taken longer than usual. A health check
+// shows whether the node still answers at all; meanwhile a second node is asked, within the
+// budget of hedges.
+func (r *race) slow(after time.Duration) {
+	if len(r.running) != 1 {
+		return
+	}
+	first := r.running[0]
+	if !first.suspected {
+		first.suspected = r.e.suspect(first.node, after)
+	}
+	if r.moving != nil || !r.hedges() || !r.e.budget.Spend() {
+		return
+	}
+	n := r.e.tryAcquire(r.ticket)
+	if n == nil {
+		r.e.budget.Refund()
+		return
+	}
+	r.e.hedged.Add(1)
+	r.start(n)
+	r.running[1].hedge = true
+}
+
+// silent reports whether the only node that is asked has not answered any scan lately. One
+// that answers others is only busy, and the next node may be, too.
+func (r *race) silent(lately time.Duration) bool {
+	r.e.mu.Lock()
+	defer r.e.mu.Unlock()
+	return len(r.running) == 1 && time.Since(r.running[0].node.health.Heard()) >= lately
+}
+
+// move puts the object to another node as soon as one has a slot: the first one has been
+// taken out, or is silent when half of the time is over.
+func (r *race) move() {
+	if len(r.running) != 1 || r.moving != nil || !r.hedges() || !r.hasOther() {
+		return
+	}
+	ctx, stop := context.WithCancel(r.ctx)
+	moving := make(chan slot, 1)
+	r.moving, r.stop = moving, stop
+	go func() {
+		n, err := r.e.acquire(ctx, r.ticket)
+		moving <- slot{n, err}
+	}()
+}
+
+// moved takes the slot that a move has waited for. It reports whether that ends the race.
+func (r *race) moved(s slot) (over bool) {
+	r.stop()
+	r.moving, r.stop = nil, nil
+	switch {
+	case s.node != nil && !r.withheld():
+		r.replay(s.node)
+		return false
+	case s.node != nil:
+		r.e.giveBackUnused(s.node, r.ticket.grant)
+	}
+	return len(r.running) == 0
+}
+
+// endMove stops waiting for a slot, if a move does.
+func (r *race) endMove() {
+	if r.moving == nil {
+		return
+	}
+	moving, t, p := r.moving, r.ticket, r.e.pool
+	r.stop()
+	r.moving, r.stop = nil, nil
+	go func() {
+		if s := <-moving; s.node != nil {
+			p.giveBackUnused(s.node, t.grant)
+		}
+	}()
+}
+
+// leave puts the object to another node, if there is one, since the first one has been taken
+// out. It reports whether that ends the race.
+func (r *race) leave() (over bool) {
+	if len(r.running) != 1 {
+		return false
+	}
+	if !r.hedges() {
+		return r.abandonFirst()
+	}
+	r.move()
+	return false
+}
+
+// abandonFirst is move for objects that only one node at a time may have: the first one is
+// called off before the next one is asked. It reports whether that ends the race.
+func (r *race) abandonFirst() (over bool) {
+	if !r.hasOther() {
+		return false
+	}
+	q := r.running[0]
+	q.cancel(errTakenOut)
+	if !r.e.abandon(q) {
+		return r.ended(<-r.answers)
+	}
+	r.remove(q)
+	r.node, r.err = q.node, errTakenOut
+	return r.next()
+}
+
+// hasOther reports whether there is another node to put the object to.
+func (r *race) hasOther() bool {
+	r.e.mu.Lock()
+	defer r.e.mu.Unlock()
+	return r.e.anyUsable(r.ticket)
+}

@@ -1,0 +1,46 @@
+package queue
+
+import (
+	"time"
+
+	"polyclam/proxy/client"
+)
+
+// Lately is how long a client counts after its last scan when slots are shared out. Many
+// mail servers, and most monitoring, ask more often.
+const Lately = 5 * time.Minute
+
+// minShared is the lowest number of slots of which some are kept back. With fewer, that
+// would cost a busy client too much; the others then get the next slot that becomes free.
+const minShared = 4
+
+// Reserve is how many of a node's slots no single client may take while others ask.
+func Reserve(slots int) int {
+	if slots < minShared {
+		return 0
+	}
+	return max(1, slots/8)
+}
+
+// Recent holds the last two clients that asked, which is enough to know whether a client
+// is alone. Its zero value has seen none. It is not safe for concurrent use.
+type Recent struct {
+	last, other struct {
+		client client.Key
+		at     time.Time
+	}
+}
+
+// Add records that k asks. The daemon itself does not count.
+func (r *Recent) Add(k client.Key, now time.Time) {
+	if k.IsZero() {
+		return
+	}
+	if k != r.last.client {
+		r.other = r.last
+	}
+	r.last.client, r.last.at = k, now
+}
+
+// Several reports whether more than one client has asked lately.
+func (r *Recent) Several(now time.Time) bool { return now.Sub(r.other.at) < Lately }

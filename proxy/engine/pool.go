@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/backends"
+	"polyclam/proxy/engine/internal/budget"
+	"polyclam/proxy/engine/internal/health"
+	"polyclam/proxy/engine/internal/poison"
+	"polyclam/proxy/engine/internal/queue"
+)
+
+// pool holds the nodes of an engine and the queue for their slots. It outlives an [Engine]
+// that a reload replaces.
+type pool struct {
+	current atomic.Pointer[Config] // of the newest Engine
+	log     zerolog.Logger
+	wake    chan struct{}   // makes Run look at its nodes again
+	life    context.Context // ends with Close
+	end     context.CancelCauseFunc
+	// runCheck runs one health check. It is a field, set once, because slots start
+	// checks, and checks need slots.
+	runCheck func(context.Context, *node, *health.Check)
+
+	scans  atomic.Uint64
+	failed atomic.Uint64
+	replay atomic.Uint64
+
+	budget    budget.Budget // of hedges
+	hedged    atomic.Uint64 // scans put to a second node
+	hedgesWon atomic.Uint64 // of those, answered first by the second node
+	poison    poison.List
+
+	mu       sync.Mutex
+	nodes    []*node
+	queue    queue.Queue[*node, *ticket]
+	recent   queue.Recent // clients
+	shared   bool         // some slots are kept back for other clients
+	hashing  int          // objects being hashed in the background
+	rotation int          // index of the node to look at first
+	inFlight int          // slots taken on all nodes
+	closing  bool
+
+	reloading  bool // a Reload is under way
+	reloadNext bool // another one follows
+}
+
+func newPool(cfg *Config) *pool {
+	p := &pool{
+		log:  cfg.Log.With().Str("engine", bounded(cfg.Name)).Logger(),
+		wake: make(chan struct{}, 1),
+	}
+	p.current.Store(cfg)
+	p.life, p.end = context.WithCancelCause(context.Background())
+	for _, n := range cfg.Nodes {
+		p.nodes = append(p.nodes, newNode(n))
+	}
+	return p
+}
+
+// config is the current configuration. A scan that began before a reload uses its
+// Engine's.
+func (p *pool) config() *Config { return p.current.Load() }
+
+// usable reports whether scans may use n. The caller holds mu.
+func (p *pool) usable(n *node) bool {
+	return n.health.Usable(p.config().Canary, n.inFlight > 0)
+}
+
+func (p *pool) isRetired(n *node) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return n.health.Retired()
+}
+
+// wakeRun makes Run look at its nodes again.
+func (p *pool) wakeRun() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// withTimeout bounds one scan by Config.Timeout.
+func withTimeout(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, timeout, &backends.TimeoutError{After: timeout, Key: "timeout"})
+}
+
+// protect runs f and turns a panic into an error.
+func (p *pool) protect(n *node, f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = p.panicked(n.address, v)
+		}
+	}()
+	return f()
+}
+
+// panicked logs a panic with its stack, which the error cannot carry to a client.
+func (p *pool) panicked(address string, v any) error {
+	text := bounded(fmt.Sprint(v))
+	stack := debug.Stack()
+	p.log.Error().Str("node", bounded(address)).Str("panic", text).
+		Bytes("stack", stack[:min(len(stack), 4096)]).Msg("backend panicked")
+	return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: "backend panicked: " + text}
+}
+
+func (p *pool) closeBackends() {
+	p.mu.Lock()
+	nodes := p.nodes
+	p.mu.Unlock()
+	for _, n := range nodes {
+		p.closeBackend(n)
+	}
+}
+
+// closeBackend closes the backend of n, if it can be closed, and lets go of n.
+func (p *pool) closeBackend(n *node) {
+	ownNonces.release(n)
+	closer, ok := n.backend.(io.Closer)
+	if !ok {
+		return
+	}
+	if err := p.protect(n, closer.Close); err != nil {
+		p.log.Debug().Str("node", bounded(n.address)).Str("reason", bounded(err.Error())).Msg("backend close")
+	}
+}

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/proxy/engine/internal/timing"
+	"polyclam/proxy/policy"
+)
+
+// Scan asks the engine about o, and for every match, if it can, with all set. It always
+// returns a report: a panic of the backend, an invalid category, the lack of a healthy node
+// and the end of time are errors in it. It returns within 100 ms after the end of ctx or of
+// Config.Timeout, even if the backend does not.
+//
+// The wait for a slot is bounded by ctx, or by Config.Timeout if ctx has no deadline. A
+// node that fails is replaced by another one while time remains; each is asked once.
+//
+// The caller keeps its reference to o. A hung backend that Scan abandons has another one.
+func (e *Engine) Scan(ctx context.Context, o Object, all bool) (report policy.Report) {
+	begin := time.Now()
+	e.scans.Add(1)
+	defer func() {
+		if v := recover(); v != nil {
+			report.Result, report.Err = backends.Result{}, e.panicked(report.Node, v)
+		}
+		report.Engine, report.Required = e.cfg.Name, e.cfg.Required
+		report.Elapsed = time.Since(begin)
+		if report.Err != nil && ctx.Err() != context.Canceled {
+			e.failed.Add(1)
+		}
+	}()
+	if size := o.Size(); e.cfg.MaxSize > 0 && size > e.cfg.MaxSize {
+		report.Result = tooLarge(size, e.cfg.MaxSize)
+		return report
+	}
+	report.Result, report.Node, report.Err = e.scan(ctx, o, all)
+	return report
+}
+
+// scan puts o to one node after the other until one has answered.
+func (e *Engine) scan(ctx context.Context, o Object, all bool) (backends.Result, string, error) {
+	full := e.cfg.Timeout
+	if deadline, ok := ctx.Deadline(); ok {
+		full = min(full, time.Until(deadline))
+	}
+	digest, err := e.withheld(ctx, o, nil)
+	if err != nil {
+		return backends.Result{}, "", err
+	}
+	t := newTicket()
+	t.class = timing.Class(o.Size())
+	_, t.control = controlNonce(o)
+	n, err := e.acquireFirst(ctx, t)
+	if err != nil {
+		return backends.Result{}, addressOf(t.last), err
+	}
+	ctx, cancel := withTimeout(ctx, e.cfg.Timeout)
+	defer cancel()
+	r := &race{e: e, ctx: ctx, object: o, all: all, ticket: t, digest: digest, full: full, answers: make(chan *question, 2)}
+	r.start(n)
+	e.budget.Earn()
+	r.run()
+	return r.found, addressOf(r.node), r.err
+}
+
+// acquireFirst is acquire, bounded by Config.Timeout if ctx has no deadline.
+func (e *Engine) acquireFirst(ctx context.Context, t *ticket) (*node, error) {
+	if _, ok := ctx.Deadline(); ok {
+		return e.acquire(ctx, t)
+	}
+	ctx, cancel := withTimeout(ctx, e.cfg.Timeout)
+	defer cancel()
+	return e.acquire(ctx, t)
+}
+
+// tooLarge is the result for an object that is not sent. It has the name that clamd 1.4.6
+// gives with AlertExceedsMax.
+func tooLarge(size, limit int64) backends.Result {
+	return backends.Result{
+		Category: backends.Partial,
+		Code:     backends.NoCode,
+		Findings: []backends.Finding{{Name: "Heuristics.Limits.Exceeded.MaxSize", Category: backends.Partial}},
+		Detail:   fmt.Sprintf("%d bytes are more than max_size, %d: not sent", size, limit),
+	}
+}

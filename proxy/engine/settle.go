@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/proxy/engine/internal/health"
+	"polyclam/proxy/engine/internal/timing"
+)
+
+// errOvertaken is why the slower of two nodes is called off.
+const errOvertaken = CalledOff("another node answered first")
+
+// settle frees the slot, after the answer has had its effect on the node's state, so that
+// no scan is sent to a node just found dead.
+func (p *pool) settle(q *question) {
+	r, err := q.result, q.err
+	p.note(q, err)
+	p.mu.Lock()
+	guilty := p.weigh(q, r, err)
+	if !q.isTest {
+		q.reconsider()
+	}
+	p.giveBack(q.node, q.grant)
+	p.mu.Unlock()
+	p.judge(q, r, err, guilty)
+}
+
+// settleAbandoned is settle for a question whose backend has not returned and keeps its
+// slot.
+func (p *pool) settleAbandoned(q *question) {
+	err := ended(q.ctx, nil)
+	p.note(q, err)
+	p.mu.Lock()
+	guilty := p.weigh(q, backends.Result{}, err)
+	p.mu.Unlock()
+	p.judge(q, backends.Result{}, err, guilty)
+}
+
+// reconsider adjusts the answer to what health checks have shown about the node, including
+// those that ended while the scan was under way. The caller holds mu.
+func (q *question) reconsider() {
+	n := q.node
+	clean := q.err == nil && !detected(q.result)
+	if err := n.health.Distrust(q.epoch, clean); err != nil {
+		q.result, q.err = backends.Result{}, err
+		n.failures.Add(1)
+		return
+	}
+	q.result = n.adjusted(q.result, q.object.Size())
+}
+
+// adjusted corrects the result of a scan: a node that stops at the first heuristic finding
+// has not seen the rest, and one that passes large objects has not seen them. The caller
+// holds mu.
+func (n *node) adjusted(r backends.Result, size int64) backends.Result {
+	switch {
+	case n.heuristics.first:
+		r = suspicious(r, heuristicsFirstText)
+	case n.heuristics.unknown:
+		r = suspicious(r, heuristicsUnknownText)
+	}
+	if r.Category != backends.OK {
+		return r
+	}
+	switch limit := n.size.limit; {
+	case limit != 0 && size > limit:
+		return backends.Result{
+			Category: backends.Partial,
+			Code:     r.Code,
+			Findings: []backends.Finding{{Name: "Heuristics.Limits.Exceeded.MaxSize", Category: backends.Partial}},
+			Detail:   fmt.Sprintf("%d bytes: above %d bytes %s", size, limit, unscannedText),
+		}
+	case n.size.unproven && size > max(unprovenMin, n.size.trusted):
+		return backends.Result{
+			Category: backends.Partial,
+			Code:     r.Code,
+			Detail:   fmt.Sprintf("%d bytes: not proven yet that the engine scans objects of this size (size_check)", size),
+		}
+	}
+	return r
+}
+
+// note counts the outcome of q and applies it to the node's state.
+func (p *pool) note(q *question, err error) {
+	if q.isTest {
+		return
+	}
+	end := q.ctx.Err()
+	if err != nil && end != context.Canceled {
+		q.node.failures.Add(1)
+	}
+	p.mu.Lock()
+	t := p.conclude(q, err, end, time.Since(q.began))
+	p.mu.Unlock()
+	p.logTransition(t)
+}
+
+// conclude applies the outcome of q to the node's state; end is how its context ended, if
+// it did. The caller holds mu.
+func (p *pool) conclude(q *question, err, end error, took time.Duration) *transition {
+	n := q.node
+	times := &n.times[timing.Class(q.object.Size())]
+	switch {
+	case err == nil:
+		times.Add(took)
+		n.health.Answered()
+		if !p.config().Canary && n.health.State() != health.Up && !n.health.Retired() {
+			return p.setState(n, health.Up, nil)
+		}
+	case errors.As(context.Cause(q.ctx), new(Overdue)):
+		return p.timedOut(n, took)
+	case end == context.Canceled:
+		if context.Cause(q.ctx) == errOvertaken {
+			times.AddCanceled(took)
+		}
+	case end == context.DeadlineExceeded:
+		if took >= p.timeFor(q)/2 { // else the scan had little time left when it came to n
+			return p.timedOut(n, took)
+		}
+	case backends.Unreachable(err):
+		return p.markDown(n, err)
+	default:
+		n.health.Answered()
+	}
+	return nil
+}
+
+// timedOut records that a scan on n had no answer in a time that should have been enough.
+// The first timeout may be the object's fault; a second one in a row takes n out until a
+// health check succeeds. The caller holds mu.
+func (p *pool) timedOut(n *node, took time.Duration) *transition {
+	if !n.health.TimedOut() {
+		p.checkSoon(n)
+		return nil
+	}
+	return p.markDown(n, &backends.Failure{
+		Category: backends.Interrupted, Code: backends.NoCode,
+		Text: fmt.Sprintf("%d scans in a row had no answer, the last within %v (keys timeout, max_delay)",
+			health.MaxTimeouts, took.Round(time.Millisecond)),
+	})
+}
+
+// suspect asks for a health check of n, unless n has answered a scan lately. It reports
+// whether there is nothing more to do.
+func (p *pool) suspect(n *node, lately time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.config().Canary || n.reloading || n.health.Checking() {
+		return true
+	}
+	if time.Since(n.health.Heard()) < lately {
+		return false
+	}
+	n.health.Suspect(slices.ContainsFunc(p.nodes, func(other *node) bool { return other != n && p.usable(other) }))
+	p.checkSoon(n)
+	return true
+}

@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"polyclam/backends"
+	"polyclam/proxy/engine/internal/health"
+)
+
+// How long a scan without a usable node waits for the health check under way.
+const (
+	// firstWait is for an unknown node, from the start of its first check.
+	firstWait = 10 * time.Second
+	// againWait is for a node that was taken out: a check that succeeds by then has cost
+	// the scan nothing.
+	againWait = 50 * time.Millisecond
+)
+
+// anyUsable reports whether t may use a node. The caller holds mu.
+func (p *pool) anyUsable(t *ticket) bool {
+	return slices.ContainsFunc(p.nodes, func(n *node) bool {
+		return p.usable(n) && !t.HasTried(n)
+	})
+}
+
+// awaitsCheck returns how long t may wait for a health check of a node that it has not
+// tried; 0: there is none worth waiting for. All scans wait for the same check, so that an
+// engine that does not answer is dialed once at a time. The caller holds mu.
+func (p *pool) awaitsCheck(t *ticket) time.Duration {
+	if !p.config().Canary {
+		return 0
+	}
+	var wait time.Duration
+	for _, n := range p.nodes {
+		h := n.health
+		if h.State() == health.Blind || t.HasTried(n) {
+			continue
+		}
+		if h.State() == health.Unknown && !h.Checking() && !time.Now().Before(h.Due()) {
+			p.startCheck(n)
+		}
+		if !h.Checking() {
+			continue
+		}
+		limit := againWait
+		if h.State() == health.Unknown {
+			limit = firstWait
+		}
+		wait = max(wait, limit-h.CheckAge())
+	}
+	return wait
+}
+
+// errSuperseded is why a late check is canceled.
+const errSuperseded = CalledOff("another health check has begun")
+
+// startCheck begins a health check of n unless one is under way that is not late. The
+// caller holds mu.
+func (p *pool) startCheck(n *node) {
+	if n.health.Checking() {
+		return
+	}
+	ctx, end := p.checkContext(n)
+	ctx, cancel := context.WithCancelCause(ctx)
+	check := n.health.StartCheck(func() { cancel(errSuperseded) })
+	go func() {
+		defer end()
+		defer cancel(nil)
+		p.runCheck(ctx, n, check)
+	}()
+}
+
+// checkContext bounds a health check of n: a node that is loading may take its time. The
+// caller holds mu.
+func (p *pool) checkContext(n *node) (context.Context, context.CancelFunc) {
+	if n.reloading {
+		return context.WithTimeoutCause(p.life, reloadTime, errNotBack)
+	}
+	return withTimeout(p.life, p.config().Timeout)
+}
+
+// reloadTime is how long a node may take from RELOAD to a successful health check. clamd
+// with ConcurrentDatabaseReload no answers nothing while it loads: 20 s on a fast machine,
+// minutes on a small one that swaps.
+const reloadTime = 10 * time.Minute
+
+// errNotBack is why a node is taken out after RELOAD.
+var errNotBack = &backends.Failure{
+	Category: backends.Interrupted,
+	Code:     backends.NoCode,
+	Text:     fmt.Sprintf("no answer within %v after RELOAD", reloadTime),
+}
+
+// noNode is why there is no node for t. The caller holds mu.
+func (p *pool) noNode(t *ticket) error {
+	if t.err != nil {
+		return t.err
+	}
+	if p.life.Err() != nil {
+		return ended(p.life, nil)
+	}
+	for _, n := range p.nodes {
+		if reason := n.health.Reason(); reason != nil && !t.HasTried(n) {
+			t.last = n
+			return reason
+		}
+	}
+	for _, n := range p.nodes {
+		if n.health.State() == health.Unknown && n.health.Checking() {
+			t.last = n
+			return &backends.Failure{
+				Category: backends.Interrupted, Code: backends.NoCode,
+				Text: fmt.Sprintf("no answer to the test files within %v", n.health.CheckAge().Round(time.Millisecond)),
+			}
+		}
+	}
+	return errors.New("no node left")
+}
+
+// errMutual answers the clean control of another polyclam that comes while there is no
+// usable node, but a health check under way. That check may be what the other daemon
+// waits for: two that ask each other would both wait until their time is up.
+var errMutual = distrust("the health check of another polyclam came during one of its own: if they ask each other, neither has an engine")
+
+// mutual reports whether t is to be answered with errMutual. The caller holds mu.
+func (p *pool) mutual(t *ticket) bool {
+	return t.control && !p.anyUsable(t) &&
+		slices.ContainsFunc(p.nodes, func(n *node) bool { return n.health.Checking() })
+}

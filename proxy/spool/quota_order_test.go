@@ -1,0 +1,161 @@
+package spool
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"polyclam/proxy/client"
+)
+
+// upload returns a new upload of a client.
+func upload(q *quota, k client.Key) *Object {
+	o := &Object{}
+	q.open(o, k)
+	return o
+}
+
+// takeLater takes n bytes in a goroutine.
+func takeLater(t *testing.T, q *quota, o *Object, n int64) <-chan error {
+	errs := make(chan error, 1)
+	go func() { errs <- q.take(t.Context(), o, n, time.Now().Add(hang)) }()
+	return errs
+}
+
+func queued(t *testing.T, q *quota, n int) {
+	t.Helper()
+	eventually(t, "uploads wait", func() bool { _, _, waiting := q.stats(); return waiting == n })
+}
+
+// TestQuotaOrder checks that the uploads of one client are served in the order in which they
+// came, and only as many as there is room for.
+func TestQuotaOrder(t *testing.T) {
+	const unit = 2 << 20 // none of them is small
+	var q quota
+	q.configure(Config{Total: 8 * unit})
+	full := upload(&q, client.Key{})
+	if err := q.take(t.Context(), full, 7*unit+unit/2, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var order []int
+	for i := range 6 {
+		o := upload(&q, client.Key{})
+		go func() {
+			defer q.close(o)
+			if err := q.take(t.Context(), o, unit, time.Now().Add(hang)); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			order = append(order, i)
+		}()
+		queued(t, &q, i+1)
+	}
+	q.done(full) // the next one may have its turn, but there is no room
+	if _, _, n := q.stats(); n != 6 {
+		t.Errorf("%d waiting without room, want 6", n)
+	}
+	q.free(full, unit)
+	eventually(t, "their turn", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(order) == 6
+	})
+	q.close(full)
+	if !slices.IsSorted(order) {
+		t.Errorf("order %v", order)
+	}
+	if q.all != (usage{}) || users(&q) != 0 {
+		t.Errorf("%+v and %d objects are left", q.all, users(&q))
+	}
+}
+
+// users is the number of objects in all accounts.
+func users(q *quota) int {
+	n := 0
+	for _, a := range q.accounts {
+		n += a.users
+	}
+	return n
+}
+
+// TestQuotaAccounts checks that few unused accounts are kept, however many clients come.
+func TestQuotaAccounts(t *testing.T) {
+	var q quota
+	for i := range uint32(1000) {
+		a, b := upload(&q, client.User(i)), upload(&q, client.User(i+1))
+		q.close(a)
+		q.close(b)
+	}
+	if n := len(q.accounts); n > idleAccounts {
+		t.Errorf("%d accounts are left", n)
+	}
+}
+
+// TestQuotaRoundRobin checks that clients are served in turn, however many uploads of the
+// first one wait.
+func TestQuotaRoundRobin(t *testing.T) {
+	const unit = 2 << 20
+	var q quota
+	q.configure(Config{Total: 8 * unit, Share: 75})
+	full := upload(&q, client.Key{})
+	if err := q.take(t.Context(), full, 7*unit+unit/2, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var order []client.Key
+	for i, k := range []client.Key{client.User(1), client.User(1), client.User(1), client.User(2), client.User(3), client.User(2)} {
+		o := upload(&q, k)
+		go func() {
+			defer q.close(o)
+			if err := q.take(t.Context(), o, unit, time.Now().Add(hang)); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			order = append(order, k)
+		}()
+		queued(t, &q, i+1)
+	}
+	q.done(full)
+	q.free(full, unit)
+	eventually(t, "their turn", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(order) == 6
+	})
+	q.close(full)
+	want := []client.Key{client.User(1), client.User(2), client.User(3), client.User(1), client.User(2), client.User(1)}
+	if !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v", order, want)
+	}
+}
+
+// TestQuotaFirstGivesUp checks that a small upload is served when a large one before it gives
+// up.
+func TestQuotaFirstGivesUp(t *testing.T) {
+	const m = 1 << 20
+	var q quota
+	q.configure(Config{Total: 64 * m})
+	if err := q.take(t.Context(), upload(&q, client.Key{}), 55*m, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	much := make(chan error, 1)
+	go func() { much <- q.take(ctx, upload(&q, client.Key{}), 28*m, time.Now().Add(hang)) }()
+	queued(t, &q, 1)
+	little := takeLater(t, &q, upload(&q, client.Key{}), 2*m)
+	queued(t, &q, 2)
+	cancel()
+	checkIs(t, <-much, context.Canceled)
+	if err := <-little; err != nil {
+		t.Error("not woken:", err)
+	}
+	if used, _, _ := q.stats(); used != 57*m {
+		t.Errorf("used %d, want 57 MiB", used)
+	}
+}
