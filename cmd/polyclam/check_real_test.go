@@ -18,10 +18,10 @@ func TestCheckRealClamd(t *testing.T) {
 		want   []string
 		not    string
 	}{
-		{"harmless", []string{"AlertEncrypted yes"}, exitOK, []string{" 20.0 MiB "}, "clamd.conf"},
-		{"precedence", []string{"AlertEncrypted yes", "HeuristicScanPrecedence yes"}, exitOK, []string{" 20.0 MiB ", "set HeuristicScanPrecedence no in clamd.conf"}, "MaxFileSize"},
-		{"small files", []string{"AlertEncrypted yes", "MaxFileSize 5M"}, exitPartial, []string{" 5.0 MiB of 20.0 MiB ", "set MaxFileSize to at least 20M", "or set max_size = \"5MiB\" here"}, "Precedence"},
-		{"small files with an alert", []string{"AlertEncrypted yes", "MaxFileSize 5M", "AlertExceedsMax yes"}, exitOK, []string{"an object of 20.0 MiB is partial (Heuristics.Limits.Exceeded.MaxFileSize)"}, "says OK"},
+		{"harmless", []string{"AlertEncrypted yes"}, exitOK, []string{" 20 MiB "}, "clamd.conf"},
+		{"precedence", []string{"AlertEncrypted yes", "HeuristicScanPrecedence yes"}, exitOK, []string{" 20 MiB ", "set HeuristicScanPrecedence no in clamd.conf"}, "MaxFileSize"},
+		{"small files", []string{"AlertEncrypted yes", "MaxFileSize 5M"}, exitPartial, []string{" 5 MiB of 20 MiB ", "set MaxFileSize to at least 20M", "or set max_size = \"5MiB\" here"}, "Precedence"},
+		{"small files with an alert", []string{"AlertEncrypted yes", "MaxFileSize 5M", "AlertExceedsMax yes"}, exitOK, []string{"an object of 20 MiB is partial (Heuristics.Limits.Exceeded.MaxFileSize)"}, "says OK"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clamd := clamdtest.Start(t, clamdtest.Options{Conf: c.conf, HideLog: true})

@@ -68,7 +68,7 @@ func TestCheckText(t *testing.T) {
 	got := strings.Join(cells, "\n") + "\n"
 	want := `c.toml: ok
 
-ENGINE BACKEND NODE CLEAN EICAR ENCRYPTED SCANS UP TO TIME TELLS CAN TELL VERSION
+ENGINE BACKEND NODE CLEAN EICAR ENCRYPTED SCANS UP TO TIME REPORTS CAN REPORT VERSION
 inspect inspect - ok virus encrypted - #.### virus, encrypted virus, encrypted, partial -
 clamav clamd unix:GOOD ok virus encrypted - #.### virus, encrypted virus, suspicious, encrypted, partial ClamAV 1.4.6/27500/Mon Nov 23 08:00:00 2026
 clamav clamd unix:MISSING not-installed not-installed - - #.### nothing virus, suspicious, encrypted, partial -
@@ -88,22 +88,22 @@ func TestCheckHints(t *testing.T) {
 	}{
 		{"usable", engineTable("a", clamdSaying(t, "Heuristics.Encrypted.Zip FOUND", ""), ""), 0, []string{"virus, encrypted"}},
 		{"does not tell", engineTable("a", clamdSaying(t, "", ""), ""), 0,
-			[]string{"an encrypted archive is ok, the engine does not report it; AlertEncrypted yes in clamd.conf makes it do so\n", "no engine reports encrypted archives; an [[engine]] with backend = \"inspect\" does\n"}},
+			[]string{"an encrypted archive is ok: the engine does not report encryption; AlertEncrypted yes in clamd.conf enables that\n", "no engine reports encrypted archives; an [[engine]] with backend = \"inspect\" does\n"}},
 		{"another tells", inspectTable + engineTable("a", clamdSaying(t, "", ""), ""), 0,
-			[]string{"makes it do so (inspect does, so the verdict is right)\n"}},
+			[]string{"enables that (inspect does, so the verdict is right)\n"}},
 		{"blind", engineTable("a", clamdSaying(t, "", "OK"), ""), 1,
-			[]string{"no virus", "the EICAR test file is ok; are the signatures loaded"}},
+			[]string{"no virus", "the EICAR test file is ok: are the signatures loaded"}},
 		{"finds everything", engineTable("a", clamdSaying(t, "", "Worm FOUND"), ""), 1,
-			[]string{"nothing reliable", "a clean text is virus (Worm); the engine, or a [[rule]], takes everything for it"}},
+			[]string{"nothing reliable", "a clean text is virus (Worm): the engine or a [[rule]] reports this for everything"}},
 		{"fails on everything", engineTable("a", clamdSaying(t, "", "Can't allocate memory ERROR"), ""), 1,
 			[]string{"nothing", "a clean text is not scanned: ", "Can't allocate memory"}},
 		{"fails on encrypted", engineTable("a", clamdSaying(t, "Password protected ERROR", ""), ""), 0,
 			[]string{"an encrypted archive is swerr (", "Password protected", "mail with one is deferred again and again; map the engine's answer to encrypted"}},
 		{"encrypted is a virus", engineTable("a", clamdSaying(t, "Locked FOUND", ""), ""), 0,
-			[]string{"an encrypted archive is virus (Locked); a [[rule]] with category = \"encrypted\""}},
+			[]string{"an encrypted archive is virus (Locked); a [[rule]] with this name and category = \"encrypted\""}},
 		{"encrypted by a rule", engineTable("a", clamdSaying(t, "Locked FOUND", ""), "[[rule]]\nname = \"^Locked$\"\ncategory = \"encrypted\""), 0,
 			[]string{"virus, encrypted"}},
-		{"refused", engineTable("a", backendtest.Refusing(t, "tcp"), ""), 1, []string{"cannot-execute", "connection refused; nobody listens there: is the engine running?"}},
+		{"refused", engineTable("a", backendtest.Refusing(t, "tcp"), ""), 1, []string{"cannot-execute", "connection refused; is the engine running?"}},
 		{"optional too", engineTable("a", backendtest.Missing(t), "required = false"), 1, []string{"not-installed"}},
 		{"hangs up", engineTable("a", silent(t, true), ""), 1, []string{"cannot-execute", "a clean text is not scanned"}},
 		{"silent", engineTable("a", silent(t, false), ""), 1, []string{"interrupted", "is the engine busy, or stuck?"}},
@@ -139,16 +139,16 @@ func TestCheckUnscanned(t *testing.T) {
 		status int
 		want   []string
 	}{
-		{"scans all", func([]byte) bool { return false }, "", "max_size = \"4KiB\"", exitOK, []string{" 4.0 KiB "}},
+		{"scans all", func([]byte) bool { return false }, "", "max_size = \"4KiB\"", exitOK, []string{" 4 KiB "}},
 		{"stops at encrypted", is(locked), encrypted, "max_size = \"4KiB\"", exitOK, []string{"a: it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious\n"}},
 		{"stops at limits", is(deep), limits, "max_size = \"4KiB\"", exitOK, []string{"a: it stops at the first heuristic match"}},
 		{"no archives", func(b []byte) bool { return bytes.HasPrefix(b, []byte("PK")) }, ok, "", exitPartial, []string{"a: EICAR in a ZIP archive is ok, and so is every virus in an archive: set ScanArchive yes"}},
 		{"large ones are ok", longer(600), ok, "max_size = \"2MiB\"", exitPartial,
-			[]string{" 512 bytes of 2.0 MiB ", "a: it says OK to an object of 2.0 MiB without a scan (one of 512 bytes is scanned): in clamd.conf, set MaxFileSize to at least 2M, MaxScanSize to more than that, and MaxScanTime to enough, or set AlertExceedsMax yes, which makes such objects partial; or give it a smaller max_size\n"}},
-		{"larger than half is ok", longer(3 << 20), ok, "max_size = \"6MiB\"", exitPartial, []string{"(one of 1.0 MiB is scanned)", "or set max_size = \"1MiB\" here"}},
+			[]string{" 512 bytes of 2 MiB ", "a: it says OK to an object of 2 MiB without scanning it (one of 512 bytes is scanned): in clamd.conf, set MaxFileSize to at least 2M, MaxScanSize to more than that, and a sufficient MaxScanTime; or set AlertExceedsMax yes, which makes such objects partial; or give it a smaller max_size\n"}},
+		{"larger than half is ok", longer(3 << 20), ok, "max_size = \"6MiB\"", exitPartial, []string{"(one of 1 MiB is scanned)", "or set max_size = \"1MiB\" here"}},
 		{"large ones are partial", longer(600), limits, "max_size = \"4KiB\"", exitOK,
-			[]string{" 512 bytes of 4.0 KiB ", "a: an object of 4.0 KiB is partial (Heuristics.Limits.Exceeded.MaxFileSize): raise MaxFileSize, MaxScanSize and StreamMaxLength in clamd.conf", "what clients hear is \"partial\" in [policy.actions]\n"}},
-		{"large ones fail", longer(600), "Can't allocate memory ERROR", "max_size = \"4KiB\"", exitOK, []string{" swerr at 4.0 KiB ", "a: an object of 4.0 KiB is not scanned: ", "Can't allocate memory"}},
+			[]string{" 512 bytes of 4 KiB ", "a: an object of 4 KiB is partial (Heuristics.Limits.Exceeded.MaxFileSize): raise MaxFileSize, MaxScanSize and StreamMaxLength in clamd.conf to have it scanned, or set the action of \"partial\" in [policy.actions]\n"}},
+		{"large ones fail", longer(600), "Can't allocate memory ERROR", "max_size = \"4KiB\"", exitOK, []string{" swerr at 4 KiB ", "a: an object of 4 KiB is not scanned: ", "Can't allocate memory"}},
 		{"no test of sizes", longer(600), ok, "max_size = \"2MiB\"", exitOK, []string{"  -            0."}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -220,7 +220,7 @@ func TestCheckPermission(t *testing.T) {
 	dir := files(t, "c.toml", anyListener+engineTable("a", address, ""))
 	r := finish(t, unprivileged(t, toolCommand(t, dir, "check", "c.toml")))
 	r.wantStatus(t, exitFound)
-	wantParts(t, r.stdout, "cannot-execute", "permission denied; we are user ", ": who may connect is decided by the mode and group of the socket")
+	wantParts(t, r.stdout, "cannot-execute", "permission denied; this is user ", ": see the mode and group of the socket")
 }
 
 // TestCheckSpool leaves the spool of a daemon alone.
@@ -245,7 +245,7 @@ func TestCheckSpool(t *testing.T) {
 		}
 		if r = finish(t, unprivileged(t, toolCommand(t, dir, "check", "c.toml"))); os.Geteuid() == 0 && exists {
 			r.wantStatus(t, exitOK)
-			wantParts(t, r.stderr, "warning: the spool cannot be used by this user")
+			wantParts(t, r.stderr, "warning: this user cannot use the spool directory")
 		}
 	}
 }

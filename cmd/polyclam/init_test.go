@@ -25,7 +25,7 @@ func TestInitChangesNothing(t *testing.T) {
 	r := polyclam(t, dir, "init", "--root", dir)
 	r.wantStatus(t, exitOK)
 	wantParts(t, r.stdout, "address = \"unix:/run/clamav/clamd.ctl\"", "# /etc/clamav/clamd.conf:3: MaxThreads 7\nmax_scans = 7\n", "stream = \"25MiB\"")
-	wantParts(t, r.stderr, "FOUND ", "WHAT IT MEANS", "/etc/clamav/clamd.conf", "not taken over: /etc/clamav/clamd.conf:5: MaxQueue 5", "What remains to be done", "To go back")
+	wantParts(t, r.stderr, "FOUND ", "WHAT IT MEANS", "/etc/clamav/clamd.conf", "not taken over: /etc/clamav/clamd.conf:5: MaxQueue 5", "Remaining steps, as root", "To go back")
 	if strings.Contains(r.stderr, "warning: ") {
 		t.Errorf("stderr has warnings:\n%s", r.stderr)
 	}
@@ -109,7 +109,7 @@ func TestInitProblems(t *testing.T) {
 		stdout, stderr []string
 	}{
 		{"help", []string{"init", "--help"}, 0, []string{"Usage: polyclam init [flags]\n", "--move-clamd", "--with", "Exit status"}, nil},
-		{"nothing found", []string{"init", "--root", "empty"}, 0, []string{"No clamd was found"}, []string{"No clamd.conf was found; this is a configuration to begin with.", "warning: ", "no anti-virus engine"}},
+		{"nothing found", []string{"init", "--root", "empty"}, 0, []string{"No clamd was found"}, []string{"No clamd.conf was found; this configuration is a starting point.", "warning: ", "no anti-virus engine"}},
 		{"bad clamd.conf", []string{"init", "--root", "bad"}, 2, nil, []string{`polyclam: /etc/clamd.conf:3: LocalSocket: "x\x1b[2J" depends on`}},
 		{"unreadable clamd.conf", []string{"init", "--root", "locked"}, 2, nil, []string{"polyclam: /etc/clamd.conf: permission denied; run this as root"}},
 		{"unknown scanner", []string{"init", "--root", "empty", "--with", "sweep,yara"}, 2, nil, []string{"--with sweep: that was not found here"}},

@@ -213,7 +213,7 @@ func failureCategory(err error) backends.Category {
 	case errors.Is(err, protocol.ErrInstreamLimit):
 		return backends.Partial
 	case errors.Is(err, protocol.ErrNoReply), errors.Is(err, protocol.ErrBrokenReply),
-		errors.Is(err, protocol.ErrCommandTimeout), errors.Is(err, errSilent):
+		errors.Is(err, protocol.ErrCommandTimeout), errors.Is(err, errTimeout):
 		return backends.Interrupted
 	}
 	return backends.CategoryOf(err)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/cmd/internal/size"
 )
 
 const (
@@ -91,7 +93,7 @@ func (p *progress) draw() {
 	if p.done {
 		return
 	}
-	line := fmt.Sprintf("%s, %s: %s", plural(p.files, "file"), size(max(p.bytes, p.part)), printable(p.name))
+	line := fmt.Sprintf("%s, %s: %s", plural(p.files, "file"), size.Human(max(p.bytes, p.part)), printable(p.name))
 	fmt.Fprintf(p.w, "\r\x1b[K%s", cut(line, width(p.w)-1))
 	p.shown = true
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/cmd/internal/size"
 )
 
 // report words the outcomes of a scan and counts them.
@@ -92,7 +93,7 @@ func (r *report) summary() string {
 
 func (t *totals) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %s s, by %s", plural(t.Files, "file"), size(t.Bytes), seconds(float64(t.Elapsed)), printable(t.Server))
+	fmt.Fprintf(&b, "%s, %s, %s s, by %s", plural(t.Files, "file"), size.Human(t.Bytes), seconds(float64(t.Elapsed)), printable(t.Server))
 	separator := ": "
 	for _, c := range backends.Categories() {
 		if n := t.Categories[c]; n > 0 {

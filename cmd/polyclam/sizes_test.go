@@ -31,7 +31,7 @@ func TestSizeToTry(t *testing.T) {
 			t.Errorf("%s: %d, %v, want %d, %v", c.more, got, beyond, c.want, c.beyond)
 		}
 		file.Engines[0].Backend = "sssp"
-		if got, beyond := sizeToTry(file); got != min(c.want, otherMost) || beyond {
+		if got, beyond := sizeToTry(file); got != min(c.want, otherMaxSize) || beyond {
 			t.Errorf("%s: another engine: %d, %v", c.more, got, beyond)
 		}
 	}

@@ -79,7 +79,7 @@ func TestTooLargeForAnEngine(t *testing.T) {
 	}
 	r := polyclam(t, dir, "--address", s.unix, "scan", "huge")
 	r.wantStatus(t, exitPartial)
-	wantParts(t, r.stdout, "huge: partial (ok): Heuristics.Limits.Exceeded.MaxSize\n", "314572800 bytes are more than max_size, 104857600", "1 file, 300.0 MiB")
+	wantParts(t, r.stdout, "huge: partial (ok): Heuristics.Limits.Exceeded.MaxSize\n", "314572800 bytes are more than max_size, 104857600", "1 file, 300 MiB")
 }
 
 // TestReplies has servers that do not behave; what they say is never ok.
@@ -166,7 +166,7 @@ func TestSilentServer(t *testing.T) {
 
 // TestSlowInput takes longer to come than the server may to answer.
 func TestSlowInput(t *testing.T) {
-	w := (&asker{timeout: hang}).watch(t.Context())
+	w := (&scanner{timeout: hang}).startDeadline(t.Context())
 	defer w.end()
 	const timeout = time.Millisecond
 	w.timeout = timeout
@@ -177,15 +177,15 @@ func TestSlowInput(t *testing.T) {
 		ended <- w.ctx.Err()
 		in.Write([]byte("x"))
 	}()
-	if n, err := (&awaited{r, w}).Read(make([]byte, 8)); n != 1 || err != nil {
+	if n, err := (&pausingReader{r, w}).Read(make([]byte, 8)); n != 1 || err != nil {
 		t.Fatalf("Read = %d, %v", n, err)
 	}
 	if err := <-ended; err != nil {
 		t.Errorf("given up while the input was waited for: %v", err)
 	}
 	<-w.ctx.Done()
-	if err := context.Cause(w.ctx); !errors.Is(err, errSilent) {
-		t.Errorf("ended by %v, want %v", err, errSilent)
+	if err := context.Cause(w.ctx); !errors.Is(err, errTimeout) {
+		t.Errorf("ended by %v, want %v", err, errTimeout)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/rs/zerolog"
 
+	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
 )
 
@@ -13,7 +14,7 @@ func (d *process) announceFile() {
 	if d.file.Name == config.DefaultName {
 		event = event.Str("missing", d.options.config)
 	}
-	event.Str("version", version()).Msg("configuration")
+	event.Str("version", cli.Version()).Msg("configuration")
 	logProblems(d.log, zerolog.WarnLevel, d.file.Warnings)
 }
 

@@ -13,13 +13,13 @@ import (
 // firstProcess is the process id that the first process of a container has.
 const firstProcess = 1
 
-// serveBelow runs the daemon as a child of this process, the first of a container,
+// superviseDaemon runs the daemon as a child of this process, the first of a container,
 // and returns its exit status. The kernel gives every orphan of the container to the
 // first process, which must reap it; among them are what scanners started and left.
 // Were that the daemon itself, it could take the exit status of a scanner from the
 // code that waits for it.
-func serveBelow(args []string) int {
-	daemon, err := startBelow(args)
+func superviseDaemon(args []string) int {
+	daemon, err := startChild(args)
 	if err != nil {
 		return exitStatus(fmt.Errorf("start as the child of the first process: %w", err), os.Stderr)
 	}
@@ -34,9 +34,9 @@ func serveBelow(args []string) int {
 	return reapUntil(daemon)
 }
 
-// startBelow starts the daemon in a new process group: a signal that a terminal sends
+// startChild starts the daemon in a new process group: a signal that a terminal sends
 // to the whole group must reach it only once, passed on.
-func startBelow(args []string) (int, error) {
+func startChild(args []string) (int, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return 0, err

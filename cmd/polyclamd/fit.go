@@ -45,7 +45,7 @@ func (f *fitting) take(log zerolog.Logger) {
 	}
 	debug.SetMemoryLimit(f.goLimit)
 	need := f.need
-	log.Info().Str("spool_total", total(f.file)).Str("source", f.source).Str("go_limit", f.goText).
+	log.Info().Str("spool_total", spoolTotal(f.file)).Str("source", f.source).Str("go_limit", f.goText).
 		Int64("descriptors", need.Descriptors.Sum()).Int64("threads", need.Threads.Sum()).
 		Str("memory", needs.MiB(need.Memory.Sum())).Msg("needs at most")
 	if !f.fits {
@@ -66,7 +66,7 @@ func logChange(log zerolog.Logger, c needs.Change) {
 	log.Warn().Str("key", c.Key).Int("configured", c.Before).Int(field, c.Now).Str("hint", c.Hint).Msg(message)
 }
 
-func total(file *config.File) string {
+func spoolTotal(file *config.File) string {
 	if n := file.Spool().Total; n > 0 {
 		return needs.MiB(n)
 	}

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// logRoom bounds the lines that wait for the reader of stderr.
-	logRoom = 1 << 20
-	// lastLines is how long the daemon waits for that reader at its end.
-	lastLines = time.Second
+	// logBufferSize bounds the lines that wait for the reader of stderr.
+	logBufferSize = 1 << 20
+	// logGrace is how long the daemon waits for that reader at its end.
+	logGrace = time.Second
 )
 
 // newLog returns the daemon's logger, and the buffer that it writes to w through:
@@ -35,7 +35,7 @@ func newLog(c config.Log, level string, w io.Writer) (zerolog.Logger, *logbuf.Bu
 			return zerolog.ConsoleWriter{Out: out, TimeFormat: time.DateTime, NoColor: !colours}
 		}
 	}
-	buffer := logbuf.New(w, logRoom, func(lost int) []byte { return lossLine(format, lost) })
+	buffer := logbuf.New(w, logBufferSize, func(lost int) []byte { return lossLine(format, lost) })
 	lines := levels{format(buffer), format(buffer.Important())}
 	return zerolog.New(lines).With().Timestamp().Logger(), buffer, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
 	"polyclam/proxy"
 	"polyclam/proxy/spool"
@@ -96,7 +97,7 @@ func (d *process) startServer() error {
 		return err
 	}
 	d.server = proxy.NewServer(proxy.ServerOptions{
-		Config: c, Spool: d.spool, Log: d.log, Version: version(), Stop: d.stop,
+		Config: c, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop,
 	})
 	return nil
 }

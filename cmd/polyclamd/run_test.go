@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"polyclam/cmd/internal/cli"
 )
 
 // eicar is put together at run time, so that no scanner takes the test binary
@@ -24,7 +26,7 @@ func instream(content string) string {
 // TestDefault has no configuration. The port of the default is fixed: where it
 // is taken the daemon must say so, and leave nothing behind.
 func TestDefault(t *testing.T) {
-	if _, err := os.Lstat(defaultConfig); err == nil {
+	if _, err := os.Lstat(cli.DefaultConfig); err == nil {
 		t.Skip("this host has a configuration of polyclamd")
 	}
 	dir := socketDir(t)
@@ -39,7 +41,7 @@ func TestDefault(t *testing.T) {
 		}
 	})
 	entries := d.entries("configuration")
-	if len(entries) == 0 || entries[0]["file"] != "the embedded default" || entries[0]["missing"] != defaultConfig {
+	if len(entries) == 0 || entries[0]["file"] != "the embedded default" || entries[0]["missing"] != cli.DefaultConfig {
 		t.Errorf("the log does not say where the configuration comes from: %v", entries)
 	}
 	if len(d.entries("engine")) == 0 {
