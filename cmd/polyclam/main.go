@@ -1,5 +1,26 @@
 // Polyclam scans files with polyclamd, shows the state of polyclamd and its engines, and
-// checks and writes its configuration.
+// checks and writes its configuration. It also works with any other server that speaks
+// clamd's protocol, such as clamd itself.
+//
+// The server is the one at --address, or else the first that answers at an address on which
+// polyclamd listens according to its configuration.
+//
+// # Exit status
+//
+// The exit status depends on the command, see COMMANDS. It is 2 if the command line is
+// wrong.
+//
+// # Files
+//
+//	/etc/polyclam/config.toml   polyclamd's configuration, see polyclam.toml(5)
+//
+// # Environment
+//
+// RUNTIME_DIRECTORY is the directory of the Unix socket in the embedded default.
+//
+// # See also
+//
+// clamdscan(1), polyclam.toml(5), polyclamd(8)
 package main
 
 import (

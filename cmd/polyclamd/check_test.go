@@ -40,7 +40,10 @@ func TestCommandLine(t *testing.T) {
 		{"missing", []string{"--check", "--config", filepath.Join(dir, "none")}, 1, nil, []string{"polyclamd: open ", "no such file"}},
 		{"version", []string{"--version"}, 0, []string{"polyclamd ", "go1."}, nil},
 		{"help", []string{"--help"}, 0, []string{"Usage: polyclamd", "--config file", "--check", "--version", "--log-level level"}, nil},
-		{"unknown flag", []string{"--chek"}, 2, nil, []string{"unknown flag: --chek"}},
+		{"unknown flag", []string{"--chek"}, 2, nil, []string{"polyclamd: unknown flag: --chek; did you mean --check?\nTry \"polyclamd --help\".\n"}},
+		{"flag without its value", []string{"--config"}, 2, nil, []string{"polyclamd: --config needs a value\n"}},
+		{"completion", []string{"completion", "bash"}, 0, []string{"__start_polyclamd"}, nil},
+		{"completion of a level", []string{"__complete", "--log-level", ""}, 0, []string{"\nwarn\n", "\n:4\n"}, nil},
 		{"argument", []string{"start"}, 2, nil, []string{`unexpected argument "start"`}},
 		{"log level", []string{"--log-level", "loud"}, 2, nil, []string{`"loud"`, "trace, debug, info, warn or error"}},
 	} {

@@ -1,5 +1,38 @@
 // Polyclamd is a daemon that speaks clamd's protocol and scans every object with several
-// anti-virus engines.
+// anti-virus engines. It merges their results into one verdict: OK means that every engine
+// that counts received the whole object, looked at it and found nothing.
+//
+// It runs in the foreground and logs to standard error. Under systemd it accepts sockets
+// (LISTEN_FDS), reports when it is ready or reloading, and serves the watchdog. As the first
+// process of a container it runs the daemon as a child, passes signals on to it and reaps
+// orphans.
+//
+// # Signals
+//
+// SIGHUP reloads the configuration. A bad file is refused, and the old configuration stays.
+//
+// SIGTERM and SIGINT stop the daemon. Scans under way may finish and are answered, for as
+// long as shutdown_grace allows. A second signal ends the daemon immediately.
+//
+// # Exit status
+//
+//	0  the daemon was stopped, or the configuration is good
+//	1  a failure, or a mistake in the configuration
+//	2  the command line is wrong
+//
+// # Files
+//
+//	/etc/polyclam/config.toml   the configuration, see polyclam.toml(5)
+//
+// # Environment
+//
+// GOMEMLIMIT overrides the memory limit that the daemon derives from its control group.
+//
+// RUNTIME_DIRECTORY is the directory of the Unix socket in the embedded default.
+//
+// # See also
+//
+// clamd(8), polyclam(1), polyclam.toml(5)
 package main
 
 import (

@@ -28,7 +28,7 @@ func newCommand(run func(options) error) *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:   "polyclamd",
-		Short: "scan objects for clamd's clients with several anti-virus engines",
+		Short: "clamd's protocol in front of several anti-virus engines",
 		Long:  "polyclamd is a daemon that speaks clamd's protocol and scans every object with several\nanti-virus engines.",
 		Example: `  polyclamd
   polyclamd --check --config /etc/polyclam/config.toml`,

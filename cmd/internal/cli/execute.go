@@ -12,11 +12,9 @@ import (
 	"polyclam/cmd/internal/suggest"
 )
 
-// Execute runs the command that args name, below root or root itself. Help goes to stdout.
-// Every error that comes before the command runs is a usage error.
-func Execute(root *cobra.Command, args []string, stdout io.Writer) error {
-	running := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { running = true }
+// Prepare adds the flag --help to root, and the commands help and completion if root has
+// commands. They print to stdout.
+func Prepare(root *cobra.Command, stdout io.Writer) {
 	cobra.EnableCommandSorting = false // in the order in which they were added
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.TraverseChildren = true // a flag of a command comes after its name
@@ -25,9 +23,21 @@ func Execute(root *cobra.Command, args []string, stdout io.Writer) error {
 		root.AddCommand(completionCommand(root, stdout))
 	}
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")
+	root.PersistentFlags().SortFlags = false
+	for _, c := range append(root.Commands(), root) {
+		c.Flags().SortFlags = false
+	}
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { io.WriteString(stdout, help(cmd)) })
 	root.SetOut(stdout)
 	root.SetErr(io.Discard)
+}
+
+// Execute runs the command that args name, below root or root itself. Help goes to stdout.
+// Every error before the command runs is a usage error.
+func Execute(root *cobra.Command, args []string, stdout io.Writer) error {
+	Prepare(root, stdout)
+	running := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { running = true }
 	root.SetArgs(append([]string{}, args...))
 	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		unquoteUsages(root)

@@ -12,7 +12,6 @@ import (
 // help returns the text for --help.
 func help(cmd *cobra.Command) string {
 	var b strings.Builder
-	cmd.Flags().SortFlags = false
 	if !cmd.HasParent() {
 		b.WriteString(cmd.Long + "\n\n")
 	}
@@ -91,14 +90,9 @@ func Flags(flags *pflag.FlagSet) []Flag {
 
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Describe a command",
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return CommandNames(root), cobra.ShellCompDirectiveNoFileComp
-		},
+		Use:               "help [COMMAND]",
+		Short:             "Describe a command",
+		ValidArgsFunction: CompleteOnce(func() []string { return CommandNames(root) }),
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
