@@ -58,12 +58,12 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// wantText wants all of parts in text, and nothing if there are none.
+// wantText checks that text contains all parts. Without parts, text must be empty.
 func wantText(t *testing.T, name, text string, parts []string) {
 	t.Helper()
 	for _, p := range parts {
 		if !strings.Contains(text, p) {
-			t.Errorf("%s is\n%s\nwant in it %q", name, text, p)
+			t.Errorf("%s is\n%s\nwant %q in it", name, text, p)
 		}
 	}
 	if len(parts) == 0 && text != "" {
@@ -76,7 +76,7 @@ func TestLogLevel(t *testing.T) {
 	socket := filepath.Join(dir, "s")
 	conf := writeConfig(t, dir, unixListener(socket))
 	d := launch(t, nil, "--log-level", "error", "--config", conf)
-	eventually(t, "the socket", func() bool { _, err := say("unix", socket, "zPING\x00"); return err == nil })
+	eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
 	d.stop()
 	if text := d.stderr.String(); text != "" {
 		t.Errorf("stderr is\n%s\nwant nothing", text)

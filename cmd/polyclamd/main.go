@@ -56,10 +56,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 			_, err = fmt.Fprintln(stdout, "polyclamd", cli.Version())
 		case o.check:
 			err = check(o, stdout, stderr)
-		case os.Getpid() == firstProcess:
+		case os.Getpid() == initPID:
 			status = superviseDaemon(args)
 		default:
-			inheritFromFirst()
+			inheritFromInit()
 			status = serve(o, stderr)
 		}
 		return err

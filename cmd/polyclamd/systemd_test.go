@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// hand gives a listener to the daemon as systemd does, and closes it here.
-func hand(t *testing.T, c *exec.Cmd, ln interface {
+// passSocket passes a listener to the daemon as systemd does, and closes it in the test.
+func passSocket(t *testing.T, c *exec.Cmd, ln interface {
 	net.Listener
 	File() (*os.File, error)
 }) {
@@ -39,8 +39,8 @@ func listenUnix(t *testing.T, path string) *net.UnixListener {
 	return ln
 }
 
-// TestActivation hands over a Unix socket that the configuration has, and a TCP
-// socket that it has not.
+// TestActivation passes a Unix socket that the configuration has, and a TCP socket that it
+// does not have.
 func TestActivation(t *testing.T) {
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "s")
@@ -52,8 +52,8 @@ func TestActivation(t *testing.T) {
 	conf := writeConfig(t, dir, unixListener(dir+"//s", `client = "exim"`, "path_commands = false"))
 	d := startDaemon(t, conf, func(c *exec.Cmd) {
 		c.Env = append(c.Env, "LISTEN_PID=self", "LISTEN_FDS=2")
-		hand(t, c, listenUnix(t, socket))
-		hand(t, c, tcp)
+		passSocket(t, c, listenUnix(t, socket))
+		passSocket(t, c, tcp)
 	})
 	wantListening := func(n int) {
 		t.Helper()
@@ -80,17 +80,17 @@ func TestActivation(t *testing.T) {
 	wantPong(t, "unix", socket)
 	wantPong(t, "tcp", address)
 
-	writeConfig(t, dir, "") // both sockets stay: they are systemd's
+	writeConfig(t, dir, "") // both sockets stay, because they are systemd's
 	d.reload(reloaded)
 	wantPong(t, "unix", socket)
 	wantPong(t, "tcp", address)
 	d.stop()
 	if after, err := os.Lstat(socket); err != nil || !os.SameFile(before, after) {
-		t.Errorf("systemd's socket: %v, %v, want it left alone", after, err)
+		t.Errorf("systemd's socket: %v, %v, want it unchanged", after, err)
 	}
 }
 
-func TestActivationOfSomethingElse(t *testing.T) {
+func TestActivationWithoutSocket(t *testing.T) {
 	dir := socketDir(t)
 	f, err := os.Open(dir)
 	if err != nil {
@@ -102,7 +102,7 @@ func TestActivationOfSomethingElse(t *testing.T) {
 		c.Env = append(c.Env, "LISTEN_PID=self", "LISTEN_FDS=1")
 		c.ExtraFiles = []*os.File{f}
 	}, "--config", writeConfig(t, dir, unixListener(socket)))
-	if status := d.wait(); status != 1 || !strings.Contains(d.stderr.String(), "descriptor 3 of systemd") {
+	if status := d.wait(); status != 1 || !strings.Contains(d.stderr.String(), "descriptor 3 from systemd") {
 		t.Errorf("exit status %d, %s", status, d.stderr.String())
 	}
 	wantGone(t, socket)
@@ -132,7 +132,7 @@ func TestNotify(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !regexp.MustCompile("^(?:" + expr + ")$").Match(buf[:n]) {
-			t.Fatalf("systemd is told %q, want %s", buf[:n], expr)
+			t.Fatalf("systemd gets %q, want %s", buf[:n], expr)
 		}
 	}
 	socket := filepath.Join(dir, "s")
@@ -144,7 +144,7 @@ func TestNotify(t *testing.T) {
 	want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
 	want("READY=1")
 	writeConfig(t, dir, "nonsense")
-	d.signal(syscall.SIGHUP) // a refused reload is over, too
+	d.signal(syscall.SIGHUP) // a refused reload ends too
 	want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
 	want("READY=1")
 	d.signal(syscall.SIGTERM)
@@ -172,17 +172,17 @@ func TestSamePlace(t *testing.T) {
 		{"unix:/run/a", "unix:@a", false},
 		{"nonsense", "nonsense", false},
 	} {
-		if got := samePlace(test.configured, test.bound); got != test.want {
-			t.Errorf("samePlace(%q, %q) = %v", test.configured, test.bound, got)
+		if got := sameAddress(test.configured, test.bound); got != test.want {
+			t.Errorf("sameAddress(%q, %q) = %v", test.configured, test.bound, got)
 		}
 	}
 }
 
-// TestUnit wants the unit to be valid and as closed as it was.
+// TestUnit checks that the systemd unit is valid, and not more exposed than before.
 func TestUnit(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("NOT TESTED: the unit; there is no systemd-analyze")
+		t.Skip("NOT TESTED: the systemd unit; there is no systemd-analyze")
 	}
 	out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=17", "--no-pager", "../../contrib/systemd/polyclamd.service").CombinedOutput()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// TestWatchdog plays systemd: it hears from a daemon that is alive, and no more from
-// one that is stopped.
+// TestWatchdog plays systemd. It gets reports from a daemon that runs, and none from one that
+// is stopped.
 func TestWatchdog(t *testing.T) {
 	dir := socketDir(t)
 	path := filepath.Join(dir, "notify")
@@ -42,7 +42,7 @@ func TestWatchdog(t *testing.T) {
 		}
 	}
 	d.signal(syscall.SIGSTOP)
-	for next(300*time.Millisecond) != "" { // what it had sent already
+	for next(300*time.Millisecond) != "" { // reports sent earlier
 	}
 	d.signal(syscall.SIGCONT)
 	if got := next(hang); got != stateAlive {
@@ -50,13 +50,13 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
-// TestWatchdogTestHangs wants a test that has not come back not to be repeated.
-func TestWatchdogTestHangs(t *testing.T) {
+// TestHungWatchdogTest checks that a test that hangs is not repeated.
+func TestHungWatchdogTest(t *testing.T) {
 	var log bytes.Buffer
-	d := &process{log: zerolog.New(&log), watchdog: &watchdog{began: time.Now()}} // without a server: a test would panic
-	d.watch()
+	d := &process{log: zerolog.New(&log), watchdog: &watchdog{began: time.Now()}} // has no server: a test would panic
+	d.checkAlive()
 	if !strings.Contains(log.String(), `"level":"error"`) {
-		t.Errorf("the log says %q", log.String())
+		t.Errorf("the log is %q", log.String())
 	}
 }
 
@@ -70,7 +70,7 @@ func TestWatchdogTime(t *testing.T) {
 		{"0", own, 0}, {"-5", own, 0}, {"x", own, 0}, {"99999999999999999", own, 0},
 	} {
 		env := map[string]string{"WATCHDOG_USEC": test.usec, "WATCHDOG_PID": test.pid}
-		if got := watchdogTime(func(name string) string { return env[name] }); got != test.want {
+		if got := watchdogInterval(func(name string) string { return env[name] }); got != test.want {
 			t.Errorf("%v: %v, want %v", env, got, test.want)
 		}
 	}

@@ -10,20 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstProcess is the process id that the first process of a container has.
-const firstProcess = 1
+// initPID is the process id of the first process of a container.
+const initPID = 1
 
-// superviseDaemon runs the daemon as a child of this process, the first of a container,
-// and returns its exit status. The kernel gives every orphan of the container to the
-// first process, which must reap it; among them are what scanners started and left.
-// Were that the daemon itself, it could take the exit status of a scanner from the
-// code that waits for it.
+// superviseDaemon runs the daemon as a child of this process, the first of a container, and
+// returns its exit status. The kernel makes the first process the parent of every orphan,
+// such as a process that a scanner started, and it must reap them. If the daemon did that
+// itself, it could reap a scanner before the code that waits for the scanner's exit status.
 func superviseDaemon(args []string) int {
 	daemon, err := startChild(args)
 	if err != nil {
-		return exitStatus(fmt.Errorf("start as the child of the first process: %w", err), os.Stderr)
+		return exitStatus(fmt.Errorf("start the daemon: %w", err), os.Stderr)
 	}
-	// The kernel drops signals to the first process for which it has no handler.
+	// The kernel drops signals to the first process that it has no handler for.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
 	go func() {
@@ -34,8 +33,8 @@ func superviseDaemon(args []string) int {
 	return reapUntil(daemon)
 }
 
-// startChild starts the daemon in a new process group: a signal that a terminal sends
-// to the whole group must reach it only once, passed on.
+// startChild starts the daemon in a new process group. Otherwise a signal from the terminal
+// would reach it twice: directly and passed on.
 func startChild(args []string) (int, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -52,8 +51,8 @@ func startChild(args []string) (int, error) {
 	return child.Pid, nil
 }
 
-// reapUntil reaps every child until the daemon has ended, and returns the daemon's
-// exit status; 128 and the number of the signal that killed it, as shells do.
+// reapUntil reaps children until the daemon has ended, and returns its exit status. Like a
+// shell it adds 128 to the number of a signal that killed the daemon.
 func reapUntil(daemon int) int {
 	for {
 		var status unix.WaitStatus
@@ -70,14 +69,14 @@ func reapUntil(daemon int) int {
 	}
 }
 
-// inheritFromFirst makes what the service manager gave to the first process ours:
-// LISTEN_PID and WATCHDOG_PID name the process that they are for.
-func inheritFromFirst() {
-	if os.Getppid() != firstProcess {
+// inheritFromInit takes over what the service manager meant for the first process, the
+// parent: LISTEN_PID and WATCHDOG_PID name the process that may use it.
+func inheritFromInit() {
+	if os.Getppid() != initPID {
 		return
 	}
 	for _, name := range []string{"LISTEN_PID", "WATCHDOG_PID"} {
-		if os.Getenv(name) == strconv.Itoa(firstProcess) {
+		if os.Getenv(name) == strconv.Itoa(initPID) {
 			os.Setenv(name, strconv.Itoa(os.Getpid()))
 		}
 	}
