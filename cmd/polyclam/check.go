@@ -96,10 +96,10 @@ func (t *tool) showTrials(file *config.File, trials []trial) (int, error) {
 		tr := &trials[i]
 		status = worse(status, tr.exit())
 		tab.add(tr.engine, tr.backend, tr.node, tr.answers[sampleClean].word(), tr.answers[sampleEICAR].word(),
-			tr.answers[sampleEncrypted].word(), tr.size.cell(), seconds(tr.slowest().Seconds()), tr.reports(), canReport(tr.backend), tr.version)
+			tr.answers[sampleEncrypted].word(), tr.size.cell(), seconds(tr.slowest().Seconds()), tr.reports(), canTell(tr.backend), tr.version)
 	}
 	tab.write(&b, "")
-	unused := t.unusedNodes(trials)
+	unused := t.unused(trials)
 	if len(unused) > 0 {
 		status = worse(status, exitFound)
 	}
@@ -109,12 +109,12 @@ func (t *tool) showTrials(file *config.File, trials []trial) (int, error) {
 	return status, t.write(b.String())
 }
 
-// unusedNodes lists the nodes that the running polyclamd does not use, with its reasons: it
+// unused lists the nodes that the running polyclamd does not use, with its reasons: it
 // detects loops, and its user may lack permissions that this one has. If no polyclamd runs,
 // the list is empty.
-func (t *tool) unusedNodes(trials []trial) (out []string) {
+func (t *tool) unused(trials []trial) (out []string) {
 	var records []protocol.Record
-	s, err := t.connect("polyclamd", func(ctx context.Context, s *server) (err error) {
+	s, err := t.reach("polyclamd", func(ctx context.Context, s *server) (err error) {
 		records, err = s.client.XStatus(ctx)
 		return err
 	})
@@ -130,17 +130,16 @@ func (t *tool) unusedNodes(trials []trial) (out []string) {
 	return out
 }
 
-// canReport lists the categories that a backend can report, from the table in the
-// documentation.
-func canReport(backend string) string {
+// canTell lists what a kind of engine can tell by the manual's table.
+func canTell(backend string) string {
 	a := registry.Abilities[backend]
 	var out []string
 	for _, row := range []struct {
-		can      bool
-		category backends.Category
+		can  bool
+		what backends.Category
 	}{{a.Virus, backends.Virus}, {a.Suspicious, backends.Suspicious}, {a.Encrypted, backends.Encrypted}, {a.Partial, backends.Partial}} {
 		if row.can {
-			out = append(out, string(row.category))
+			out = append(out, string(row.what))
 		}
 	}
 	return strings.Join(out, ", ")

@@ -7,8 +7,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestCheckRealClamd: what check says of the settings of a real clamd that make its OK
-// worth less.
+// TestCheckRealClamd has a real clamd with settings that make it say OK to unscanned objects.
 func TestCheckRealClamd(t *testing.T) {
 	clamdtest.Require(t)
 	for _, c := range []struct {
@@ -29,7 +28,7 @@ func TestCheckRealClamd(t *testing.T) {
 			r.wantStatus(t, c.status)
 			wantParts(t, r.stdout, c.want...)
 			if strings.Contains(r.stdout, c.not) {
-				t.Errorf("got\n%s\nwant nothing about %s", r.stdout, c.not)
+				t.Errorf("got\n%s\nwant no %s in it", r.stdout, c.not)
 			}
 		})
 	}

@@ -8,7 +8,7 @@ import (
 	"polyclam/cmd/internal/cli"
 )
 
-// newCommand returns the command line. The commands leave their exit status in t.status.
+// newCommand returns the command line. The commands leave their exit status in t.exit.
 func (t *tool) newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "polyclam COMMAND ...",
@@ -47,7 +47,7 @@ func noArguments(_ *cobra.Command, args []string) error {
 // exiting makes run the body of a command: it returns the exit status.
 func (t *tool) exiting(run func(args []string) (int, error)) func(*cobra.Command, []string) error {
 	return func(_ *cobra.Command, args []string) (err error) {
-		t.status, err = run(args)
+		t.exit, err = run(args)
 		return err
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"polyclam/backends"
 )
 
-// TestHintsOfOthers has an engine other than clamd that is not thorough.
+// TestHintsOfOthers has an engine other than clamd that does not scan everything.
 func TestHintsOfOthers(t *testing.T) {
 	good := func() trial {
 		tr := trial{engine: "x", backend: "icap"}

@@ -53,7 +53,7 @@ type tool struct {
 
 	address string // --address; empty: as configured
 	config  string // --config; empty: the usual place
-	status  int    // exit status of the command that was run
+	exit    int    // exit status of the command that was run
 }
 
 // run parses and runs a command line, and returns the exit status.
@@ -62,7 +62,7 @@ func (t *tool) run(args []string) int {
 		printLines(t.stderr, cli.Message("polyclam", err))
 		return exitFailed
 	}
-	return t.status
+	return t.exit
 }
 
 // complain prints a message on stderr.

@@ -25,7 +25,7 @@ Exit status: 0 if the server answers, 2 if not.
 
 func (t *tool) ping() (int, error) {
 	var elapsed time.Duration
-	s, err := t.connect("server", func(ctx context.Context, s *server) error {
+	s, err := t.reach("server", func(ctx context.Context, s *server) error {
 		start := time.Now()
 		err := s.client.Ping(ctx)
 		elapsed = time.Since(start)

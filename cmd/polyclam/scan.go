@@ -124,7 +124,7 @@ func (t *tool) scan(o scanOptions, args []string) (int, error) {
 
 // identifyServer finds the server, and says so if it is a plain clamd.
 func (t *tool) identifyServer() (*server, error) {
-	s, err := t.connect("server", identify)
+	s, err := t.reach("server", identify)
 	if err == nil && !s.extended {
 		t.complain(fmt.Sprintf("note: the server at %s is a plain clamd, or a similar server: it reports one name and no engines", s))
 	}

@@ -13,9 +13,9 @@ import (
 	"polyclam/protocol"
 )
 
-// connectTimeout is how long a server may take to answer a simple command. An engine that
+// reachTimeout is how long a server may take to answer a simple command. An engine that
 // hangs delays polyclamd's version by a second.
-const connectTimeout = 10 * time.Second
+const reachTimeout = 10 * time.Second
 
 // server is a server that has answered.
 type server struct {
@@ -47,9 +47,9 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	}
 }
 
-// connect asks the servers at the targets, in order, and returns the first that answers.
+// reach asks the servers at the targets, in order, and returns the first that answers.
 // what is the kind of server, for the error, which lists why each target failed.
-func (t *tool) connect(what string, ask func(ctx context.Context, s *server) error) (*server, error) {
+func (t *tool) reach(what string, ask func(ctx context.Context, s *server) error) (*server, error) {
 	list, origin, err := t.targets()
 	if err != nil {
 		return nil, err
@@ -57,18 +57,18 @@ func (t *tool) connect(what string, ask func(ctx context.Context, s *server) err
 	var failures []string
 	for _, at := range list {
 		s := &server{target: at, client: newClient(at)}
-		ctx, cancel := context.WithTimeoutCause(context.Background(), connectTimeout, errNoAnswer)
+		ctx, cancel := context.WithTimeoutCause(context.Background(), reachTimeout, errNoAnswer)
 		err := ask(ctx, s)
 		cancel()
 		if err == nil {
 			return s, nil
 		}
-		failures = append(failures, fmt.Sprintf("  %s: %v%s", at, plainError(err), connectHint(err)))
+		failures = append(failures, fmt.Sprintf("  %s: %v%s", at, plainError(err), reachHint(err)))
 	}
 	return nil, fmt.Errorf("no %s answers; tried the addresses of %s:\n%s", what, origin, strings.Join(failures, "\n"))
 }
 
-var errNoAnswer = fmt.Errorf("no answer within %v", connectTimeout)
+var errNoAnswer = fmt.Errorf("no answer within %v", reachTimeout)
 
 // identify finds out whether the server is polyclamd. An answer that is neither a list of
 // commands nor a refusal is an error.
@@ -97,7 +97,7 @@ func plainError(err error) error {
 	return err
 }
 
-func connectHint(err error) string {
+func reachHint(err error) string {
 	switch {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 		return " (is polyclamd running?)"

@@ -7,8 +7,7 @@ import (
 	"polyclam/proxy/testfile"
 )
 
-// TestSizeToTry: the test object is as large as what polyclamd lets through, within
-// reason.
+// TestSizeToTry checks that the test object is as large as polyclamd allows, up to a limit.
 func TestSizeToTry(t *testing.T) {
 	for _, c := range []struct {
 		more   string

@@ -32,7 +32,7 @@ Exit status:
 `,
 		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              t.exiting(func([]string) (int, error) { return t.showStatus(asJSON) }),
+		RunE:              t.exiting(func([]string) (int, error) { return t.status(asJSON) }),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
@@ -63,7 +63,7 @@ type nodeStatus struct {
 	InFlight        int64             `json:"in_flight"`
 	Limit           int64             `json:"limit,omitempty"`    // slots in use, if fewer than max_scans
 	Waiting         int64             `json:"waiting"`            // for a slot, at all nodes of the engine
-	Withheld        int64             `json:"withheld,omitempty"` // objects that are not given to the engine because it died or hung on them
+	Withheld        int64             `json:"withheld,omitempty"` // objects not given to the engine, since it died or hung on them
 	Scans           int64             `json:"scans"`
 	Failures        int64             `json:"failures"`
 	Replays         int64             `json:"replays"`
@@ -76,13 +76,13 @@ type nodeStatus struct {
 	CanaryEncrypted backends.Category `json:"canary_encrypted,omitempty"`
 	CanaryError     string            `json:"canary_error,omitempty"`
 	HeuristicsFirst bool              `json:"heuristics_first,omitempty"` // encrypted and partial count as suspicious
-	Scanned         int64             `json:"scanned,omitempty"`          // size of the largest object known to be scanned
+	Scanned         int64             `json:"scanned,omitempty"`          // bytes of the largest object known to be scanned
 	UnscannedAbove  int64             `json:"unscanned_above,omitempty"`  // larger objects are ok without a scan
 }
 
-func (t *tool) showStatus(asJSON bool) (int, error) {
+func (t *tool) status(asJSON bool) (int, error) {
 	var records []protocol.Record
-	s, err := t.connect("polyclamd", func(ctx context.Context, s *server) (err error) {
+	s, err := t.reach("polyclamd", func(ctx context.Context, s *server) (err error) {
 		records, err = s.client.XStatus(ctx)
 		if errors.Is(err, protocol.ErrUnknownCommand) {
 			return errors.New("it does not support XSTATUS; a plain clamd has no engines to show")
@@ -173,8 +173,8 @@ func stamp(r protocol.Record, key string) time.Time {
 	return at
 }
 
-// healthy reports whether nothing is known to be wrong with the node. One that is not yet
-// checked, or idle while it loads signatures, counts as healthy.
+// healthy reports whether nothing speaks against the node. One that was not tried
+// yet is not ill, nor is one that is kept idle while it loads signatures.
 func (n *nodeStatus) healthy() bool {
 	found := n.CanaryEICAR == backends.Virus || n.CanaryEICAR == backends.Suspicious
 	return (n.State == "up" || n.State == "unknown" || n.State == "reloading") && (found || n.CanaryEICAR == "")
@@ -210,22 +210,8 @@ func (st *serverStatus) text(now time.Time) string {
 		limit = " of " + size.Human(st.SpoolTotal)
 	}
 	fmt.Fprintf(&b, "polyclamd %s at %s, up %s\n", printable(st.Version), printable(st.Address), age(time.Duration(st.Uptime)*time.Second))
-	fmt.Fprintf(&b, "%s, %s, %s under way, spool %s%s\n\n", plural(st.Connections, "connection"),
+	fmt.Fprintf(&b, "%s, %s, %s in progress, spool %s%s\n\n", plural(st.Connections, "connection"),
 		plural(st.Requests, "request"), plural(st.Scans, "scan"), size.Human(st.SpoolUsed), limit)
-	st.table(now).write(&b, "")
-	for i := range st.Nodes {
-		n := &st.Nodes[i]
-		if why := n.why(); why != "" {
-			b.WriteString(printable(n.name()+" is "+n.State+": "+why) + "\n")
-		}
-		for _, text := range n.remarks() {
-			b.WriteString(printable(n.name()+": "+text) + "\n")
-		}
-	}
-	return b.String()
-}
-
-func (st *serverStatus) table(now time.Time) *table {
 	t := newTable("ENGINE", "BACKEND", "NODE", "STATE", "SCANS", "FAILED", "SIGNATURES", "CANARY", "EICAR", "ENCRYPTED", "VERSION")
 	for _, n := range st.Nodes {
 		state := n.State
@@ -235,7 +221,16 @@ func (st *serverStatus) table(now time.Time) *table {
 		t.add(n.Engine, n.Backend, n.Address, state, strconv.FormatInt(n.Scans, 10), strconv.FormatInt(n.Failures, 10),
 			since(now, n.DatabaseTime), since(now, n.CanaryTime), string(n.CanaryEICAR), string(n.CanaryEncrypted), n.Version)
 	}
-	return t
+	t.write(&b, "")
+	for _, n := range st.Nodes {
+		if why := n.why(); why != "" {
+			b.WriteString(printable(n.name()+" is "+n.State+": "+why) + "\n")
+		}
+		for _, text := range n.remarks() {
+			b.WriteString(printable(n.name()+": "+text) + "\n")
+		}
+	}
+	return b.String()
 }
 
 // since returns how long ago a time was, or "" for the zero time.

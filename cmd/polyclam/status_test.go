@@ -11,7 +11,7 @@ import (
 	"polyclam/protocol"
 )
 
-// statusServer is a polyclam of which only the status is asked.
+// statusServer starts a server that supports only XSTATUS.
 func statusServer(t *testing.T, reply string) string {
 	unix, _ := play(t, func(verb protocol.Verb, _ []byte) []byte {
 		if verb != protocol.VerbXStatus {
@@ -35,7 +35,7 @@ func TestStatusText(t *testing.T) {
 	r := polyclam(t, "", "--address", address, "status")
 	r.wantStatus(t, exitFound)
 	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `polyclamd 1.2.3 at SERVER, up 1 day
-12 connections, 4711 requests, 1 scan under way, spool 1.2 MiB of 2 GiB
+12 connections, 4711 requests, 1 scan in progress, spool 1.2 MiB of 2 GiB
 
 ENGINE   BACKEND  NODE                        STATE              SCANS  FAILED  SIGNATURES  CANARY     EICAR           ENCRYPTED  VERSION
 clamav   clamd    unix:/run/clamav/clamd.ctl  up                 4000   2       3 days      2 minutes  virus           ok         ClamAV 1.4.6/27500
@@ -74,7 +74,7 @@ func TestStatusExit(t *testing.T) {
 		{"up", serverRecord + node("state=up canary_eicar=virus") + "END\x00", 0},
 		{"suspicious", serverRecord + node("state=up canary_eicar=suspicious") + "END\x00", 0},
 		{"reloading", serverRecord + node("state=reloading canary_eicar=virus") + "END\x00", 0},
-		{"not yet tried", serverRecord + node("state=unknown") + "END\x00", 0},
+		{"not yet checked", serverRecord + node("state=unknown") + "END\x00", 0},
 		{"down", serverRecord + node("state=up canary_eicar=virus") + node("state=down") + "END\x00", 1},
 		{"blind", serverRecord + node("state=up canary_eicar=ok") + "END\x00", 1},
 		{"no state", serverRecord + node("required=true") + "END\x00", 1},
@@ -93,15 +93,14 @@ func TestStatusExit(t *testing.T) {
 	}
 }
 
-// TestStatusOfServer asks the real server, with an engine that works and one that
-// is blind.
+// TestStatusOfServer asks a real server, with a good engine and a blind one.
 func TestStatusOfServer(t *testing.T) {
 	good, blind := marked(), says("blind", backends.Clean(0))
 	good.canary, blind.canary = true, true
 	good.address = "unix:/run/engine"
 	s := serve(t, nil, good, blind)
 	var st serverStatus
-	eventually(t, "both canaries", func() bool {
+	eventually(t, "both health checks", func() bool {
 		r := polyclam(t, "", "--address", s.tcp, "status", "--json")
 		st = serverStatus{}
 		if err := json.Unmarshal([]byte(r.stdout), &st); err != nil {

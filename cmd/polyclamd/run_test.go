@@ -12,7 +12,8 @@ import (
 	"polyclam/cmd/internal/cli"
 )
 
-// eicar is assembled at run time, so that no scanner reports the test binary.
+// eicar is put together at run time, so that no scanner takes the test binary
+// for it.
 func eicar() string {
 	return `X5O!P%@AP[4\PZX54(P^)7CC)7}$` + "EICAR-STANDARD-" + `ANTIVIRUS-TEST-FILE!$H+H*`
 }
