@@ -27,46 +27,6 @@ func (d *testDaemon) hangReload(step string) {
 	})
 }
 
-// systemd is a socket that receives the daemon's states.
-type systemd struct {
-	t *testing.T
-	*net.UnixConn
-	path string
-}
-
-func listenNotify(t *testing.T, dir string) *systemd {
-	t.Helper()
-	path := filepath.Join(dir, "notify")
-	nc, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { nc.Close() })
-	nc.SetReadDeadline(time.Now().Add(hang))
-	return &systemd{t, nc, path}
-}
-
-// next returns the first line of the next state.
-func (s *systemd) next() string {
-	s.t.Helper()
-	buf := make([]byte, 1024)
-	n, err := s.Read(buf)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	state, _, _ := strings.Cut(string(buf[:n]), "\n")
-	return state
-}
-
-func (s *systemd) want(states ...string) {
-	s.t.Helper()
-	for _, want := range states {
-		if got := s.next(); got != want {
-			s.t.Fatalf("systemd gets %q, want %q", got, want)
-		}
-	}
-}
-
 const (
 	reloading = "RELOADING=1"
 	stepLoad  = "read the configuration and the files that it names"
@@ -90,7 +50,7 @@ func TestStopDuringHungReload(t *testing.T) {
 			socket := filepath.Join(dir, "s")
 			conf := writeConfig(t, dir, unixListener(socket))
 			manager := listenNotify(t, dir)
-			d := startDaemon(t, conf, func(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+manager.path) })
+			d := startDaemon(t, conf, manager.notifies)
 			manager.want(stateReady)
 			test.hang(t, dir, conf, unixListener(socket))
 			d.hangReload(test.step)
@@ -129,7 +89,7 @@ func TestReloadsDuringHungReload(t *testing.T) {
 	}
 	writeConfig(t, dir, unixListener(socket))
 	manager := listenNotify(t, dir)
-	d := startDaemon(t, conf, func(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+manager.path) })
+	d := startDaemon(t, conf, manager.notifies)
 	manager.want(stateReady)
 	fifo(t, conf)
 	d.hangReload(stepLoad)
@@ -177,7 +137,8 @@ func TestAbortedReload(t *testing.T) {
 	writeConfig(t, dir, "shutdown_grace = \"24h\"\n"+unixListener(socket))
 	manager := listenNotify(t, dir)
 	d := startDaemon(t, conf, func(c *exec.Cmd) {
-		c.Env = append(c.Env, "NOTIFY_SOCKET="+manager.path, "WATCHDOG_USEC=300000")
+		manager.notifies(c)
+		c.Env = append(c.Env, "WATCHDOG_USEC=300000")
 	})
 	fifo(t, conf)
 	d.signal(syscall.SIGHUP)

@@ -12,6 +12,55 @@ import (
 	"time"
 )
 
+// systemd is a socket that receives the daemon's states.
+type systemd struct {
+	t *testing.T
+	*net.UnixConn
+	path string
+}
+
+func listenNotify(t *testing.T, dir string) *systemd {
+	t.Helper()
+	path := filepath.Join(dir, "notify")
+	nc, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	nc.SetReadDeadline(time.Now().Add(hang))
+	return &systemd{t, nc, path}
+}
+
+// receive returns the next state.
+func (s *systemd) receive() string {
+	s.t.Helper()
+	buf := make([]byte, 1024)
+	n, err := s.Read(buf)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(buf[:n])
+}
+
+// next returns the first line of the next state.
+func (s *systemd) next() string {
+	s.t.Helper()
+	state, _, _ := strings.Cut(s.receive(), "\n")
+	return state
+}
+
+// notifies makes a command send its states to s.
+func (s *systemd) notifies(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+s.path) }
+
+func (s *systemd) want(states ...string) {
+	s.t.Helper()
+	for _, want := range states {
+		if got := s.next(); got != want {
+			s.t.Fatalf("systemd gets %q, want %q", got, want)
+		}
+	}
+}
+
 // passSocket passes a listener to the daemon as systemd does, and closes it in the test.
 func passSocket(t *testing.T, c *exec.Cmd, ln interface {
 	net.Listener
@@ -117,38 +166,27 @@ func TestNothingToListenOn(t *testing.T) {
 
 func TestNotify(t *testing.T) {
 	dir := socketDir(t)
-	path := filepath.Join(dir, "notify")
-	nc, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	nc.SetReadDeadline(time.Now().Add(hang))
-	want := func(expr string) {
+	manager := listenNotify(t, dir)
+	wantReloading := func() {
 		t.Helper()
-		buf := make([]byte, 1024)
-		n, err := nc.Read(buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !regexp.MustCompile("^(?:" + expr + ")$").Match(buf[:n]) {
-			t.Fatalf("systemd gets %q, want %s", buf[:n], expr)
+		if state := manager.receive(); !regexp.MustCompile(`^RELOADING=1\nMONOTONIC_USEC=[0-9]+$`).MatchString(state) {
+			t.Fatalf("systemd gets %q, want RELOADING with a time", state)
 		}
 	}
 	socket := filepath.Join(dir, "s")
-	d := launch(t, func(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+path) },
+	d := launch(t, manager.notifies,
 		"--config", writeConfig(t, dir, unixListener(socket)))
-	want("READY=1")
+	manager.want(stateReady)
 	wantPong(t, "unix", socket)
 	d.signal(syscall.SIGHUP)
-	want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
-	want("READY=1")
+	wantReloading()
+	manager.want(stateReady)
 	writeConfig(t, dir, "nonsense")
 	d.signal(syscall.SIGHUP) // a refused reload ends too
-	want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
-	want("READY=1")
+	wantReloading()
+	manager.want(stateReady)
 	d.signal(syscall.SIGTERM)
-	want("STOPPING=1")
+	manager.want(stateStopping)
 	if status := d.wait(); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}

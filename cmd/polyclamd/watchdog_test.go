@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,35 +18,23 @@ import (
 // is stopped.
 func TestWatchdog(t *testing.T) {
 	dir := socketDir(t)
-	path := filepath.Join(dir, "notify")
-	nc, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
+	manager := listenNotify(t, dir)
+	launched := func(c *exec.Cmd) {
+		manager.notifies(c)
+		c.Env = append(c.Env, "WATCHDOG_USEC=30000")
 	}
-	defer nc.Close()
-	next := func(wait time.Duration) string {
-		nc.SetReadDeadline(time.Now().Add(wait))
-		buf := make([]byte, 1024)
-		n, _ := nc.Read(buf)
-		return string(buf[:n])
-	}
-	d := launch(t, func(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=30000") },
-		"--config", writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))))
-	if got := next(hang); got != stateReady {
-		t.Fatalf("%q, want %q first", got, stateReady)
-	}
-	for range 3 {
-		if got := next(hang); got != stateAlive {
-			t.Errorf("%q, want %q", got, stateAlive)
+	d := launch(t, launched, "--config", writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))))
+	manager.want(stateReady, stateAlive, stateAlive, stateAlive)
+	d.signal(syscall.SIGSTOP)
+	for buf := make([]byte, 1024); ; { // skip reports sent earlier
+		manager.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		if _, err := manager.Read(buf); err != nil {
+			break
 		}
 	}
-	d.signal(syscall.SIGSTOP)
-	for next(300*time.Millisecond) != "" { // reports sent earlier
-	}
+	manager.SetReadDeadline(time.Now().Add(hang))
 	d.signal(syscall.SIGCONT)
-	if got := next(hang); got != stateAlive {
-		t.Errorf("%q, want %q", got, stateAlive)
-	}
+	manager.want(stateAlive)
 }
 
 // TestHungWatchdogTest checks that a test that hangs is not repeated.
