@@ -96,7 +96,7 @@ func TestAddresses(t *testing.T) {
 		{"a socket before a port", listener(s.tcp, "") + listener(s.unix, ""), 0, []string{s.unix + ": PONG"}, nil},
 		{"the next if one is dead", listener(missing, "") + listener(dead, "") + listener(s.tcp, ""), 0, []string{s.tcp + ": PONG"}, nil},
 		{"one that reports errors", listener(missing, "") + listener(s.unix, "client = \"rspamd\"\n") + listener(s.tcp, ""), 0, []string{s.unix + ": PONG"}, nil},
-		{"none", listener(missing, "") + listener(dead, ""), 2, nil, []string{"no server answers; tried the addresses of c.toml:",
+		{"none", listener(missing, "") + listener(dead, ""), 2, nil, []string{"no server answers (addresses from c.toml):",
 			missing + ": no such file or directory (is polyclamd running?)", dead + ": connection refused (is polyclamd running?)"}},
 		{"no listener", "", 2, nil, []string{"c.toml has no listener with an address; want --address"}},
 		{"bad file", "[[listener]]\nadress = \"x\"\n", 2, nil, []string{"c.toml:2: listener.adress: unknown key", "want --address"}},

@@ -65,7 +65,7 @@ func (t *tool) reach(what string, ask func(ctx context.Context, s *server) error
 		}
 		failures = append(failures, fmt.Sprintf("  %s: %v%s", at, plainError(err), reachHint(err)))
 	}
-	return nil, fmt.Errorf("no %s answers; tried the addresses of %s:\n%s", what, origin, strings.Join(failures, "\n"))
+	return nil, fmt.Errorf("no %s answers (addresses from %s):\n%s", what, origin, strings.Join(failures, "\n"))
 }
 
 var errNoAnswer = fmt.Errorf("no answer within %v", reachTimeout)

@@ -87,7 +87,7 @@ func TestStatusExit(t *testing.T) {
 			r.wantStatus(t, c.want)
 			if c.want == exitFailed {
 				wantParts(t, r.stdout)
-				wantParts(t, r.stderr, "no polyclamd answers; tried the addresses of --address")
+				wantParts(t, r.stderr, "no polyclamd answers (addresses from --address):")
 			}
 		})
 	}

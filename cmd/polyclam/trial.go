@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -207,7 +208,7 @@ func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, o tria
 		return tr, err
 	}
 	defer closeAll(c)
-	n := node{c, store, merge}
+	n := node{c, store, merge, tr.backend + " " + tr.node + ": "}
 	for i, data := range samples() {
 		tr.answers[i] = n.try(store.Bytes(data), o.timeout)
 		if i == sampleEICAR && !tr.usable() {
@@ -232,7 +233,17 @@ type node struct {
 	config *proxy.Config
 	store  *spool.Spool
 	merge  *policy.Policy
+	prefix string // of the backend's errors
 }
+
+// shortError is an error without the backend and node, which the messages of check name.
+type shortError struct {
+	error
+	prefix string
+}
+
+func (e shortError) Error() string { return strings.TrimPrefix(e.error.Error(), e.prefix) }
+func (e shortError) Unwrap() error { return e.error }
 
 // try scans an object and releases it.
 func (n *node) try(obj *spool.Object, timeout time.Duration) trialAnswer {
@@ -241,7 +252,10 @@ func (n *node) try(obj *spool.Object, timeout time.Duration) trialAnswer {
 	defer cancel()
 	report := n.config.Engines[0].Scan(ctx, obj, false)
 	judged := n.merge.Merge([]policy.Report{report}).Reports[0]
-	a := trialAnswer{category: judged.Category, detail: report.Result.Detail, err: report.Err, elapsed: report.Elapsed}
+	a := trialAnswer{category: judged.Category, detail: report.Result.Detail, elapsed: report.Elapsed}
+	if report.Err != nil {
+		a.err = shortError{report.Err, n.prefix}
+	}
 	if len(judged.Names) > 0 {
 		a.name = judged.Names[0]
 	}

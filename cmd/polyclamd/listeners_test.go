@@ -43,7 +43,7 @@ func TestSocketInUse(t *testing.T) {
 	socket, fresh := filepath.Join(dir, "s"), filepath.Join(dir, "a")
 	first := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
 	second := launch(t, nil, "--config", writeConfig(t, dir, unixListener(fresh)+unixListener(socket)))
-	if status := second.wait(); status != 1 || !strings.Contains(second.stderr.String(), socket+" is in use") {
+	if status := second.wait(); status != 1 || !strings.Contains(second.stderr.String(), `"unix:`+socket+`": the socket is in use`) {
 		t.Errorf("exit status %d, %s", status, second.stderr.String())
 	}
 	wantGone(t, fresh)
@@ -71,7 +71,8 @@ func TestBadAddresses(t *testing.T) {
 		t.Errorf("exit status %d, want 1", status)
 	}
 	wantText(t, "stderr", d.stderr.String(), []string{
-		file + " exists and is not a socket", missing + ": bind: no such file", tcp + ": bind: address already in use"})
+		`"unix:` + file + `": the file exists and is not a socket`, `"unix:` + missing + `": the directory of the socket does not exist`,
+		`"tcp:` + tcp + `": address already in use`})
 }
 
 // TestDefaultDirectory checks that a socket directory among temporary files must belong to this

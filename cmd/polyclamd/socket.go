@@ -26,7 +26,18 @@ func open(l *config.Listener) (net.Listener, error) {
 	if network == "unix" {
 		return openUnix(address, l.Mode, l.Group)
 	}
-	return net.Listen(network, address)
+	ln, err := net.Listen(network, address)
+	return ln, cause(err)
+}
+
+// cause returns the system error in err, if there is one. It lacks the address, which the
+// caller adds.
+func cause(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
 }
 
 // unixSocket is a listener on a Unix socket together with its file. It identifies the file by
@@ -47,8 +58,11 @@ func openUnix(path string, mode fs.FileMode, group int) (*unixSocket, error) {
 		return nil, err
 	}
 	ln, err := listenPrivate(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("the directory of the socket does not exist")
+	}
 	if err != nil {
-		return nil, err
+		return nil, cause(err)
 	}
 	ln.SetUnlinkOnClose(false)
 	file, err := openBound(path)
@@ -69,7 +83,7 @@ func openUnix(path string, mode fs.FileMode, group int) (*unixSocket, error) {
 func openBound(path string) (*os.File, error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("%s: check the new socket: %w", path, err)
+		return nil, fmt.Errorf("check the new socket: %w", cause(err))
 	}
 	file := os.NewFile(uintptr(fd), path)
 	var st unix.Stat_t
@@ -79,7 +93,7 @@ func openBound(path string) (*os.File, error) {
 	}
 	if err != nil {
 		file.Close()
-		return nil, fmt.Errorf("%s: check the new socket: %w", path, err)
+		return nil, fmt.Errorf("check the new socket: %w", cause(err))
 	}
 	return file, nil
 }
@@ -94,7 +108,7 @@ func (s *unixSocket) setAccess(mode fs.FileMode, group int) error {
 	fd := int(s.file.Fd())
 	if group != config.NoGroup {
 		if err := unix.Fchownat(fd, "", -1, group, unix.AT_EMPTY_PATH); err != nil {
-			return fmt.Errorf("set the group of %s: %w", s.path, err)
+			return fmt.Errorf("set the group: %w", err)
 		}
 	}
 	// fchmod(2) refuses an O_PATH descriptor, and Linux before 6.6 has no other call.
@@ -103,7 +117,7 @@ func (s *unixSocket) setAccess(mode fs.FileMode, group int) error {
 		err = nil
 	}
 	if err != nil {
-		return fmt.Errorf("set the mode of %s: %w", s.path, errors.Unwrap(err))
+		return fmt.Errorf("set the mode: %w", cause(err))
 	}
 	return nil
 }
@@ -173,23 +187,26 @@ func removeStale(path string) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return cause(err)
 	}
 	if before.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s exists and is not a socket; remove it or choose another address", path)
+		return errors.New("the file exists and is not a socket; remove it or choose another address")
 	}
 	nc, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
 		nc.Close()
-		return fmt.Errorf("%s is in use: another daemon answers on it", path)
+		return errors.New("the socket is in use: another daemon answers on it")
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		// A daemon may listen, with a full backlog or a restrictive mode.
-		return fmt.Errorf("%s may be in use: %w", path, err)
+		return fmt.Errorf("the socket may be in use: %w", cause(err))
 	}
 	now, err := os.Lstat(path)
 	if err != nil || !os.SameFile(before, now) {
-		return fmt.Errorf("%s is in use: another daemon has just created it", path)
+		return errors.New("the socket is in use: another daemon has just created it")
 	}
-	return os.Remove(path)
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("remove the stale socket: %w", cause(err))
+	}
+	return nil
 }
