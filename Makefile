@@ -1,7 +1,7 @@
 # Two commands: `make run` starts the daemon, `make test` installs what the tests
 # need and runs them all.
 
-.PHONY: run build test fuzz bench load chaos chaos-mutants lint clean
+.PHONY: run build test fuzz bench load chaos chaos-mutants man completions lint clean
 
 FUZZTIME ?= 5s
 DURATION ?= 5m
@@ -44,6 +44,16 @@ chaos:
 # Proves that chaos notices what it is for, with broken builds of polyclamd.
 chaos-mutants:
 	CHAOS_MUTANTS=all go test -count=1 -timeout 30m -v -run '^TestMutants$$' ./test/chaos
+
+# Generates docs/man from the commands and config.toml.example. A test fails if it is stale.
+man:
+	go test ./cmd/internal/manpage ./cmd/polyclam ./cmd/polyclamd -run '^(TestConfigPage|TestManualPage)$$' -update
+
+# Writes the shell completion scripts to bin/completions.
+completions: build
+	mkdir -p bin/completions
+	for command in polyclam polyclamd; do for shell in bash zsh fish; do \
+		./bin/$$command completion $$shell > bin/completions/$$command.$$shell || exit 1; done; done
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }

@@ -7,55 +7,72 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"polyclam/backends/registry"
+	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
 	"polyclam/protocol/extended"
 )
 
-var checkCommand = command{
-	name:  "check",
-	args:  "[FILE]",
-	short: "Check a configuration, and try each of its engines",
-	long: `Everything that is wrong with the file is reported together. If nothing is, every
-node of every engine is tried by this tool itself and with the rights of the user
-who runs it: run it as polyclamd's user. It is given a clean text, the EICAR test
-file, an encrypted archive, archives in which EICAR is beside something encrypted or
-nested too deep, and an archive of max_size bytes. SCANS UP TO is the largest object
-in which the engine found EICAR. TELLS is what the test files gave, CAN TELL what
-engines of this kind can report at all. If polyclamd runs with these engines, it is
-asked which of them it does not use.
+func (t *tool) checkCommand() *cobra.Command {
+	var o trialOptions
+	cmd := &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Check a configuration and try every engine in it",
+		Long: `All mistakes in the file are reported together. If there are none, this tool tries
+every node of every engine itself, as the user that runs it: run it as polyclamd's user.
+Each node scans a clean text, the EICAR test file, an encrypted archive, archives that
+contain EICAR beside an encrypted file or nested too deep, and an archive of max_size
+bytes. SCANS UP TO is the largest object in which the engine found EICAR. REPORTS is
+what the engine reported for the test files, CAN REPORT what such engines can report at
+all. If polyclamd runs with these engines, the nodes that it does not use are listed.
 
 Exit status, the first that applies:
-  2  the configuration is wrong
-  1  an engine does not distinguish the clean text from the test file, or the
-     running polyclamd does not use it
-  4  an engine says ok to something that it did not scan
-  0  all engines are good
+
+	2  the configuration is wrong
+	1  an engine cannot tell the clean text from the test file, or the running
+	   polyclamd does not use it
+	4  an engine says ok to something that it did not scan
+	0  all engines are good
 `,
-	prepare: func(t *tool, flags *pflag.FlagSet) func([]string) (int, error) {
-		var o trialOptions
-		flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long an engine may take for one answer")
-		flags.BoolVar(&o.sizes, "size-check", true, "try an archive of max_size bytes, and smaller ones if it is not scanned; clamd takes a second for 300 MiB")
-		return func(args []string) (int, error) {
-			switch {
-			case len(args) > 1:
-				return 0, badUsage("unexpected argument %q", args[1])
-			case len(args) == 1 && t.config != "":
-				return 0, badUsage("the configuration is given twice, by --config and as %q", args[0])
-			case o.timeout <= 0:
-				return 0, badUsage("--timeout %v: want a duration above zero, as in \"30s\"", o.timeout)
-			case len(args) == 1:
+		Example: `  polyclam check
+  polyclam check --size-check=false new.toml`,
+		Args: func(_ *cobra.Command, args []string) error { return t.checkArgs(o, args) },
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: t.exiting(func(args []string) (int, error) {
+			if len(args) == 1 {
 				t.config = args[0]
 			}
 			return t.check(o)
-		}
-	},
+		}),
+	}
+	flags := cmd.Flags()
+	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long an engine may take for one answer")
+	flags.BoolVar(&o.sizes, "size-check", true, "try an archive of max_size bytes, and smaller ones if it is not scanned; clamd takes a second for 300 MiB")
+	cmd.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
+	return cmd
+}
+
+func (t *tool) checkArgs(o trialOptions, args []string) error {
+	switch {
+	case len(args) > 1:
+		return cli.Usagef("unexpected argument %q", args[1])
+	case len(args) == 1 && t.config != "":
+		return cli.Usagef("the configuration is given twice, by --config and as %q", args[0])
+	case o.timeout <= 0:
+		return cli.Usagef("--timeout %v: want a duration above zero, as in \"30s\"", o.timeout)
+	}
+	return nil
 }
 
 func (t *tool) check(o trialOptions) (int, error) {
-	file, err := t.load()
+	file, err := cli.Load(t.config)
 	if err != nil {
 		return 0, err
 	}
@@ -72,13 +89,13 @@ func (t *tool) check(o trialOptions) (int, error) {
 func (t *tool) showTrials(file *config.File, trials []trial) (int, error) {
 	var b strings.Builder
 	b.WriteString(printable(file.Name) + ": ok\n\n")
-	tab := newTable("ENGINE", "BACKEND", "NODE", "CLEAN", "EICAR", "ENCRYPTED", "SCANS UP TO", "TIME", "TELLS", "CAN TELL", "VERSION")
+	tab := newTable("ENGINE", "BACKEND", "NODE", "CLEAN", "EICAR", "ENCRYPTED", "SCANS UP TO", "TIME", "REPORTS", "CAN REPORT", "VERSION")
 	status := exitOK
 	for i := range trials {
 		tr := &trials[i]
 		status = worse(status, tr.exit())
 		tab.add(tr.engine, tr.backend, tr.node, tr.answers[sampleClean].word(), tr.answers[sampleEICAR].word(),
-			tr.answers[sampleEncrypted].word(), tr.size.column(), seconds(tr.slowest().Seconds()), tr.conclusion(), canTell(tr.backend), tr.version)
+			tr.answers[sampleEncrypted].word(), tr.size.cell(), seconds(tr.slowest().Seconds()), tr.reports(), canTell(tr.backend), tr.version)
 	}
 	tab.write(&b, "")
 	unused := t.unused(trials)
@@ -91,9 +108,9 @@ func (t *tool) showTrials(file *config.File, trials []trial) (int, error) {
 	return status, t.write(b.String())
 }
 
-// unused says which of the nodes the running polyclamd does not use, and why: it
-// knows of loops, and its user may lack a right that ours has. Where none runs there
-// is nothing to say.
+// unused lists the nodes that the running polyclamd does not use, with its reasons: it
+// detects loops, and its user may lack permissions that this one has. If no polyclamd runs,
+// the list is empty.
 func (t *tool) unused(trials []trial) (out []string) {
 	var records []extended.Record
 	s, err := t.reach("polyclamd", func(ctx context.Context, s *server) (err error) {

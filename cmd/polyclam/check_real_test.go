@@ -7,8 +7,7 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestCheckRealClamd: what check says of the settings of a real clamd that make its OK
-// worth less.
+// TestCheckRealClamd has a real clamd with settings that make it say OK to unscanned objects.
 func TestCheckRealClamd(t *testing.T) {
 	clamdtest.Require(t)
 	for _, c := range []struct {
@@ -18,10 +17,10 @@ func TestCheckRealClamd(t *testing.T) {
 		want   []string
 		not    string
 	}{
-		{"harmless", []string{"AlertEncrypted yes"}, exitOK, []string{" 20.0 MiB "}, "clamd.conf"},
-		{"precedence", []string{"AlertEncrypted yes", "HeuristicScanPrecedence yes"}, exitOK, []string{" 20.0 MiB ", "set HeuristicScanPrecedence no in clamd.conf"}, "MaxFileSize"},
-		{"small files", []string{"AlertEncrypted yes", "MaxFileSize 5M"}, exitPartial, []string{" 5.0 MiB of 20.0 MiB ", "set MaxFileSize to at least 20M", "or set max_size = \"5MiB\" here"}, "Precedence"},
-		{"small files with an alert", []string{"AlertEncrypted yes", "MaxFileSize 5M", "AlertExceedsMax yes"}, exitOK, []string{"an object of 20.0 MiB is partial (Heuristics.Limits.Exceeded.MaxFileSize)"}, "says OK"},
+		{"harmless", []string{"AlertEncrypted yes"}, exitOK, []string{" 20 MiB "}, "clamd.conf"},
+		{"precedence", []string{"AlertEncrypted yes", "HeuristicScanPrecedence yes"}, exitOK, []string{" 20 MiB ", "set HeuristicScanPrecedence no in clamd.conf"}, "MaxFileSize"},
+		{"small files", []string{"AlertEncrypted yes", "MaxFileSize 5M"}, exitPartial, []string{" 5 MiB of 20 MiB ", "set MaxFileSize to at least 20M", "or set max_size = \"5MiB\" here"}, "Precedence"},
+		{"small files with an alert", []string{"AlertEncrypted yes", "MaxFileSize 5M", "AlertExceedsMax yes"}, exitOK, []string{"an object of 20 MiB is partial (Heuristics.Limits.Exceeded.MaxFileSize)"}, "says OK"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clamd := clamdtest.Start(t, clamdtest.Options{Conf: c.conf, HideLog: true})
@@ -29,7 +28,7 @@ func TestCheckRealClamd(t *testing.T) {
 			r.wantStatus(t, c.status)
 			wantParts(t, r.stdout, c.want...)
 			if strings.Contains(r.stdout, c.not) {
-				t.Errorf("got\n%s\nwant nothing about %s", r.stdout, c.not)
+				t.Errorf("got\n%s\nwant no %s in it", r.stdout, c.not)
 			}
 		})
 	}

@@ -12,9 +12,9 @@ import (
 	"polyclam/protocol"
 )
 
-// clamdSaying is a clamd that has its own opinions: for the encrypted archive, and
-// if it is not empty for everything else.
-func clamdSaying(t *testing.T, encrypted, all string) string {
+// startClamd starts a fake clamd and returns its address. If encrypted is not empty, it is the
+// result for the encrypted archive; if all is not empty, for everything else.
+func startClamd(t *testing.T, encrypted, all string) string {
 	unix, _ := play(t, func(verb protocol.Verb, content []byte) []byte {
 		object := map[protocol.Verb]string{protocol.VerbInstream: "stream: ", protocol.VerbFildes: "fd[10]: "}[verb]
 		switch {
@@ -52,7 +52,7 @@ func TestCheckBadConfiguration(t *testing.T) {
 }
 
 func TestCheckText(t *testing.T) {
-	good := clamdSaying(t, "Heuristics.Encrypted.Zip FOUND", "")
+	good := startClamd(t, "Heuristics.Encrypted.Zip FOUND", "")
 	missing := backendtest.Missing(t)
 	dir := files(t, "c.toml", anyListener+inspectTable+
 		strings.Replace(engineTable("clamav", good, ""), "address = \""+good+"\"", "addresses = [\""+good+"\", \""+missing+"\"]", 1))
@@ -68,42 +68,42 @@ func TestCheckText(t *testing.T) {
 	got := strings.Join(cells, "\n") + "\n"
 	want := `c.toml: ok
 
-ENGINE BACKEND NODE CLEAN EICAR ENCRYPTED SCANS UP TO TIME TELLS CAN TELL VERSION
+ENGINE BACKEND NODE CLEAN EICAR ENCRYPTED SCANS UP TO TIME REPORTS CAN REPORT VERSION
 inspect inspect - ok virus encrypted - #.### virus, encrypted virus, encrypted, partial -
 clamav clamd unix:GOOD ok virus encrypted - #.### virus, encrypted virus, suspicious, encrypted, partial ClamAV 1.4.6/27500/Mon Nov 23 08:00:00 2026
 clamav clamd unix:MISSING not-installed not-installed - - #.### nothing virus, suspicious, encrypted, partial -
 
 clamav unix:MISSING: a clean text is not scanned: `
-	if !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "no such file or directory; is the engine running, and is this the path of its socket or program?\n") {
+	if !strings.HasPrefix(got, want) || strings.Contains(got, "clamd unix:MISSING: ") || !strings.HasSuffix(got, "no such file or directory; is the engine running, and is this the path of its socket or program?\n") {
 		t.Errorf("got\n%s\nwant\n%s...", got, want)
 	}
 }
 
-// TestCheckHints has an engine for everything that can be wrong with one.
+// TestCheckHints has an engine for every mistake that check explains.
 func TestCheckHints(t *testing.T) {
 	for _, c := range []struct {
 		name, tables string
 		status       int
 		want         []string
 	}{
-		{"usable", engineTable("a", clamdSaying(t, "Heuristics.Encrypted.Zip FOUND", ""), ""), 0, []string{"virus, encrypted"}},
-		{"does not report encrypted", engineTable("a", clamdSaying(t, "OK", ""), ""), 0,
-			[]string{"an encrypted archive is ok, the engine does not report it; AlertEncrypted yes in clamd.conf makes it do so\n", "no engine reports encrypted archives; an [[engine]] with backend = \"inspect\" does\n"}},
-		{"another reports encrypted", inspectTable + engineTable("a", clamdSaying(t, "OK", ""), ""), 0,
-			[]string{"makes it do so (inspect does, so the verdict is right)\n"}},
-		{"blind", engineTable("a", clamdSaying(t, "", "OK"), ""), 1,
-			[]string{"no virus", "the EICAR test file is ok; are the signatures loaded"}},
-		{"finds everything", engineTable("a", clamdSaying(t, "", "Worm FOUND"), ""), 1,
-			[]string{"nothing reliable", "a clean text is virus (Worm); the engine, or a [[rule]], takes everything for it"}},
-		{"fails on everything", engineTable("a", clamdSaying(t, "", "Can't allocate memory ERROR"), ""), 1,
+		{"usable", engineTable("a", startClamd(t, "Heuristics.Encrypted.Zip FOUND", ""), ""), 0, []string{"virus, encrypted"}},
+		{"does not report encryption", engineTable("a", startClamd(t, "", ""), ""), 0,
+			[]string{"an encrypted archive is ok: the engine does not report encryption; AlertEncrypted yes in clamd.conf enables that\n", "no engine reports encrypted archives; an [[engine]] with backend = \"inspect\" does\n"}},
+		{"another reports encryption", inspectTable + engineTable("a", startClamd(t, "", ""), ""), 0,
+			[]string{"enables that (inspect does, so the verdict is right)\n"}},
+		{"blind", engineTable("a", startClamd(t, "", "OK"), ""), 1,
+			[]string{"no virus", "the EICAR test file is ok: are the signatures loaded"}},
+		{"finds everything", engineTable("a", startClamd(t, "", "Worm FOUND"), ""), 1,
+			[]string{"nothing reliable", "a clean text is virus (Worm): the engine or a [[rule]] reports this for everything"}},
+		{"fails on everything", engineTable("a", startClamd(t, "", "Can't allocate memory ERROR"), ""), 1,
 			[]string{"nothing", "a clean text is not scanned: ", "Can't allocate memory"}},
-		{"fails on encrypted", engineTable("a", clamdSaying(t, "Password protected ERROR", ""), ""), 0,
+		{"fails on encrypted", engineTable("a", startClamd(t, "Password protected ERROR", ""), ""), 0,
 			[]string{"an encrypted archive is swerr (", "Password protected", "mail with one is deferred again and again; map the engine's answer to encrypted"}},
-		{"encrypted is a virus", engineTable("a", clamdSaying(t, "Locked FOUND", ""), ""), 0,
-			[]string{"an encrypted archive is virus (Locked); a [[rule]] with category = \"encrypted\""}},
-		{"encrypted by a rule", engineTable("a", clamdSaying(t, "Locked FOUND", ""), "[[rule]]\nname = \"^Locked$\"\ncategory = \"encrypted\""), 0,
+		{"encrypted is a virus", engineTable("a", startClamd(t, "Locked FOUND", ""), ""), 0,
+			[]string{"an encrypted archive is virus (Locked); a [[rule]] with this name and category = \"encrypted\""}},
+		{"encrypted by a rule", engineTable("a", startClamd(t, "Locked FOUND", ""), "[[rule]]\nname = \"^Locked$\"\ncategory = \"encrypted\""), 0,
 			[]string{"virus, encrypted"}},
-		{"refused", engineTable("a", backendtest.Refusing(t, "tcp"), ""), 1, []string{"cannot-execute", "connection refused; nobody listens there: is the engine running?"}},
+		{"refused", engineTable("a", backendtest.Refusing(t, "tcp"), ""), 1, []string{"cannot-execute", "connection refused; is the engine running?"}},
 		{"optional too", engineTable("a", backendtest.Missing(t), "required = false"), 1, []string{"not-installed"}},
 		{"hangs up", engineTable("a", silent(t, true), ""), 1, []string{"cannot-execute", "a clean text is not scanned"}},
 		{"silent", engineTable("a", silent(t, false), ""), 1, []string{"interrupted", "is the engine busy, or stuck?"}},
@@ -113,13 +113,13 @@ func TestCheckHints(t *testing.T) {
 			r.wantStatus(t, c.status)
 			wantParts(t, r.stdout, c.want...)
 			if strings.Contains(r.stdout, "virus, encrypted") && !strings.Contains(c.tables, "inspect") && strings.Count(r.stdout, "\n") != 4 {
-				t.Errorf("a hint, though nothing is wrong\n%s", r.stdout)
+				t.Errorf("a hint for a good engine\n%s", r.stdout)
 			}
 		})
 	}
 }
 
-// TestCheckUnscanned has engines that say OK to what they did not scan.
+// TestCheckUnscanned has engines that say OK to objects that they did not scan.
 func TestCheckUnscanned(t *testing.T) {
 	const (
 		ok        = "OK"
@@ -133,22 +133,22 @@ func TestCheckUnscanned(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		odd    func([]byte) bool // gets the answer
+		odd    func([]byte) bool // selects the objects that get the answer
 		answer string
 		more   string // keys of the engine
 		status int
 		want   []string
 	}{
-		{"scans all", func([]byte) bool { return false }, "", "max_size = \"4KiB\"", exitOK, []string{" 4.0 KiB "}},
+		{"scans all", func([]byte) bool { return false }, "", "max_size = \"4KiB\"", exitOK, []string{" 4 KiB "}},
 		{"stops at encrypted", is(locked), encrypted, "max_size = \"4KiB\"", exitOK, []string{"a: it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious\n"}},
 		{"stops at limits", is(deep), limits, "max_size = \"4KiB\"", exitOK, []string{"a: it stops at the first heuristic match"}},
 		{"no archives", func(b []byte) bool { return bytes.HasPrefix(b, []byte("PK")) }, ok, "", exitPartial, []string{"a: EICAR in a ZIP archive is ok, and so is every virus in an archive: set ScanArchive yes"}},
 		{"large ones are ok", longer(600), ok, "max_size = \"2MiB\"", exitPartial,
-			[]string{" 512 bytes of 2.0 MiB ", "a: it says OK to an object of 2.0 MiB without a scan (one of 512 bytes is scanned): in clamd.conf, set MaxFileSize to at least 2M, MaxScanSize to more than that, and MaxScanTime to enough, or set AlertExceedsMax yes, which makes such objects partial; or give it a smaller max_size\n"}},
-		{"larger than half is ok", longer(3 << 20), ok, "max_size = \"6MiB\"", exitPartial, []string{"(one of 1.0 MiB is scanned)", "or set max_size = \"1MiB\" here"}},
+			[]string{" 512 bytes of 2 MiB ", "a: it says OK to an object of 2 MiB without scanning it (one of 512 bytes is scanned): in clamd.conf, set MaxFileSize to at least 2M, MaxScanSize to more than that, and a sufficient MaxScanTime; or set AlertExceedsMax yes, which makes such objects partial; or give it a smaller max_size\n"}},
+		{"larger than half is ok", longer(3 << 20), ok, "max_size = \"6MiB\"", exitPartial, []string{"(one of 1 MiB is scanned)", "or set max_size = \"1MiB\" here"}},
 		{"large ones are partial", longer(600), limits, "max_size = \"4KiB\"", exitOK,
-			[]string{" 512 bytes of 4.0 KiB ", "a: an object of 4.0 KiB is partial (Heuristics.Limits.Exceeded.MaxFileSize): raise MaxFileSize, MaxScanSize and StreamMaxLength in clamd.conf", "what clients hear is \"partial\" in [policy.actions]\n"}},
-		{"large ones fail", longer(600), "Can't allocate memory ERROR", "max_size = \"4KiB\"", exitOK, []string{" swerr at 4.0 KiB ", "a: an object of 4.0 KiB is not scanned: ", "Can't allocate memory"}},
+			[]string{" 512 bytes of 4 KiB ", "a: an object of 4 KiB is partial (Heuristics.Limits.Exceeded.MaxFileSize): raise MaxFileSize, MaxScanSize and StreamMaxLength in clamd.conf to have it scanned, or set the action of \"partial\" in [policy.actions]\n"}},
+		{"large ones fail", longer(600), "Can't allocate memory ERROR", "max_size = \"4KiB\"", exitOK, []string{" swerr at 4 KiB ", "a: an object of 4 KiB is not scanned: ", "Can't allocate memory"}},
 		{"no test of sizes", longer(600), ok, "max_size = \"2MiB\"", exitOK, []string{"  -            0."}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -172,26 +172,27 @@ func TestCheckUnscanned(t *testing.T) {
 	}
 }
 
-// TestCheckAsksDaemon: what the running polyclamd knows of a node is in the result.
+// TestCheckAsksDaemon checks that the result includes the nodes that the running polyclamd does
+// not use.
 func TestCheckAsksDaemon(t *testing.T) {
-	engine := clamdSaying(t, "", "")
+	engine := startClamd(t, "", "")
 	daemon, _ := play(t, func(verb protocol.Verb, _ []byte) []byte {
 		if verb != protocol.VerbXStatus {
 			return []byte("UNKNOWN COMMAND\x00")
 		}
 		return []byte("polyclamd: version=1 uptime=5 SERVER\x00polyclamd: engine=a backend=clamd address=\"" + engine + "\" state=down reason=\"asks polyclam itself through unix:/run/s\" NODE\x00" +
-			"polyclamd: engine=other backend=clamd address=\"unix:/x\" state=down reason=\"not of this file\" NODE\x00END\x00")
+			"polyclamd: engine=other backend=clamd address=\"unix:/x\" state=down reason=\"not in this file\" NODE\x00END\x00")
 	})
 	dir := files(t, "c.toml", "[[listener]]\naddress = \""+daemon+"\"\n"+engineTable("a", engine, ""))
 	r := polyclam(t, dir, "check", "--size-check=false", "c.toml")
 	r.wantStatus(t, exitFound)
 	wantParts(t, r.stdout, "a "+engine+": the polyclamd at "+daemon+" does not use it: it is down: asks polyclam itself through unix:/run/s\n")
-	if strings.Contains(r.stdout, "not of this file") {
+	if strings.Contains(r.stdout, "not in this file") {
 		t.Errorf("got\n%s", r.stdout)
 	}
 }
 
-// checkTimeout is short only where it is to pass.
+// checkTimeout returns a short timeout only for an engine that never answers.
 func checkTimeout(name string) string {
 	if name == "silent" {
 		return "100ms"
@@ -199,7 +200,7 @@ func checkTimeout(name string) string {
 	return "1m"
 }
 
-// silent is an engine that takes everything and says nothing.
+// silent starts an engine that never answers, or closes the connection, and returns its address.
 func silent(t *testing.T, hangUp bool) string {
 	script := backendtest.Script{backendtest.Drain(), backendtest.Hang()}
 	if hangUp {
@@ -209,7 +210,7 @@ func silent(t *testing.T, hangUp bool) string {
 }
 
 func TestCheckPermission(t *testing.T) {
-	address := clamdSaying(t, "", "")
+	address := startClamd(t, "", "")
 	mode := os.FileMode(0o600)
 	if os.Geteuid() != 0 {
 		mode = 0
@@ -220,10 +221,10 @@ func TestCheckPermission(t *testing.T) {
 	dir := files(t, "c.toml", anyListener+engineTable("a", address, ""))
 	r := finish(t, unprivileged(t, toolCommand(t, dir, "check", "c.toml")))
 	r.wantStatus(t, exitFound)
-	wantParts(t, r.stdout, "cannot-execute", "permission denied; we are user ", ": who may connect is decided by the mode and group of the socket")
+	wantParts(t, r.stdout, "cannot-execute", "permission denied; this is user ", ": see the mode and group of the socket")
 }
 
-// TestCheckSpool leaves the spool of a daemon alone.
+// TestCheckSpool checks that check leaves nothing in a daemon's spool directory.
 func TestCheckSpool(t *testing.T) {
 	for _, exists := range []bool{false, true} {
 		dir := shortDir(t)
@@ -245,7 +246,7 @@ func TestCheckSpool(t *testing.T) {
 		}
 		if r = finish(t, unprivileged(t, toolCommand(t, dir, "check", "c.toml"))); os.Geteuid() == 0 && exists {
 			r.wantStatus(t, exitOK)
-			wantParts(t, r.stderr, "warning: the spool cannot be used by this user")
+			wantParts(t, r.stderr, "warning: this user cannot use the spool directory")
 		}
 	}
 }

@@ -1,116 +1,53 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"io"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
+
+	"polyclam/cmd/internal/cli"
 )
 
-const defaultConfig = "/etc/polyclam/config.toml"
-
-// usageError is an error of the command line.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-func badUsage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
-// command is one of the tool's commands.
-type command struct {
-	name  string
-	args  string // what follows the flags, for the usage
-	short string // one line
-	long  string // what --help says behind the flags; may be empty
-	// prepare defines the command's flags and returns what runs it once they
-	// are parsed. That returns the exit status.
-	prepare func(t *tool, flags *pflag.FlagSet) func(args []string) (int, error)
+// newCommand returns the command line. The commands leave their exit status in t.exit.
+func (t *tool) newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "polyclam COMMAND ...",
+		Short: "scan files with polyclamd, show its state, check its configuration",
+		Long:  "polyclam scans files with polyclamd, shows its state, and checks and writes its\nconfiguration. It also works with any other server that speaks clamd's protocol.",
+		Args:  wantCommand,
+		RunE:  func(*cobra.Command, []string) error { return nil }, // never called, but makes cobra ask wantCommand
+	}
+	root.Flags().SetInterspersed(false)
+	flags := root.PersistentFlags()
+	flags.StringVar(&t.address, "address", "", "`address` of the server, unix:/path or tcp:host:port (default: the listeners of the configuration)")
+	flags.StringVar(&t.config, "config", "", "polyclamd's configuration `file` (default: "+cli.DefaultConfig+", or the embedded default if that does not exist)")
+	root.RegisterFlagCompletionFunc("address", cobra.FixedCompletions([]string{"unix:/", "tcp:"}, cobra.ShellCompDirectiveNoSpace))
+	root.AddCommand(t.scanCommand(), t.pingCommand(), t.statusCommand(), t.checkCommand(),
+		t.presetsCommand(), t.profilesCommand(), t.initCommand(), t.versionCommand())
+	return root
 }
 
-func commands() []command {
-	return []command{scanCommand, pingCommand, statusCommand, checkCommand, presetsCommand, profilesCommand, initCommand, versionCommand}
+// wantCommand rejects the arguments of the root command, which has none: they name no
+// command.
+func wantCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cli.Usagef("no command; want one of %s", strings.Join(cli.CommandNames(root), ", "))
+	}
+	return cli.Unknown("command", args[0], cli.CommandNames(root))
 }
 
-// dispatch reads the command line and runs the command.
-func (t *tool) dispatch(args []string) (int, error) {
-	flags := t.newFlags("polyclam")
-	flags.SetInterspersed(false) // the command ends our own
-	if err := parse(flags, args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			t.printUsage(flags)
-		}
-		return 0, err
-	}
-	if flags.NArg() == 0 {
-		return 0, badUsage("no command; want one of %s", commandNames())
-	}
-	for _, c := range commands() {
-		if c.name == flags.Arg(0) {
-			return t.runCommand(c, flags.Args()[1:])
-		}
-	}
-	return 0, badUsage("unknown command %q; want one of %s", flags.Arg(0), commandNames())
-}
-
-func (t *tool) runCommand(c command, args []string) (int, error) {
-	flags := t.newFlags(c.name)
-	run := c.prepare(t, flags)
-	err := parse(flags, args)
-	if errors.Is(err, pflag.ErrHelp) {
-		fmt.Fprintf(t.stdout, "Usage: polyclam %s\n\n%s.\n\n%s", strings.TrimSpace(c.name+" [flags] "+c.args), c.short, flags.FlagUsages())
-		if c.long != "" {
-			fmt.Fprintf(t.stdout, "\n%s", c.long)
-		}
-	}
-	if err != nil {
-		return 0, err
-	}
-	return run(flags.Args())
-}
-
-// newFlags returns a set with the flags that all commands have. They may stand
-// on either side of the command: what was said before stays.
-func (t *tool) newFlags(name string) *pflag.FlagSet {
-	flags := pflag.NewFlagSet(name, pflag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.SortFlags = false
-	flags.StringVar(&t.address, "address", t.address, "`address` of the server, unix:/path or tcp:host:port (default: where polyclamd listens by its configuration)")
-	flags.StringVar(&t.config, "config", t.config, "polyclamd's configuration `file` (default: "+defaultConfig+", or the embedded default if that does not exist)")
-	return flags
-}
-
-func parse(flags *pflag.FlagSet, args []string) error {
-	err := flags.Parse(args)
-	if err == nil || errors.Is(err, pflag.ErrHelp) {
-		return err
-	}
-	return usageError{err}
-}
-
-func (t *tool) printUsage(flags *pflag.FlagSet) {
-	var b strings.Builder
-	b.WriteString("polyclam asks polyclamd, or any server that speaks clamd's protocol.\n\nUsage: polyclam [flags] command ...\n\nCommands:\n")
-	for _, c := range commands() {
-		fmt.Fprintf(&b, "  %-8s %s\n", c.name, c.short)
-	}
-	b.WriteString("\n\"polyclam command --help\" tells more.\n\nFlags:\n" + flags.FlagUsages())
-	io.WriteString(t.stdout, b.String())
-}
-
-func commandNames() string {
-	var names []string
-	for _, c := range commands() {
-		names = append(names, c.name)
-	}
-	return strings.Join(names, ", ")
-}
-
-// noArguments is what commands say that take none.
-func noArguments(args []string) error {
+// noArguments rejects arguments.
+func noArguments(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return badUsage("unexpected argument %q", args[0])
+		return cli.Usagef("unexpected argument %q", args[0])
 	}
 	return nil
+}
+
+// exiting makes run the body of a command: it returns the exit status.
+func (t *tool) exiting(run func(args []string) (int, error)) func(*cobra.Command, []string) error {
+	return func(_ *cobra.Command, args []string) (err error) {
+		t.exit, err = run(args)
+		return err
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"polyclam/backends/backendtest"
+	"polyclam/cmd/internal/cli"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -22,11 +23,23 @@ func TestCommandLine(t *testing.T) {
 		{"help of status", []string{"status", "-h"}, 0, []string{"Usage: polyclam status [flags]\n", "Exit status", "--json"}, nil},
 		{"help of check", []string{"check", "--help"}, 0, []string{"Usage: polyclam check [flags] [FILE]\n", "Exit status"}, nil},
 		{"help of version", []string{"version", "--help"}, 0, []string{"Usage: polyclam version [flags]\n"}, nil},
+		{"help by command", []string{"help", "ping"}, 0, []string{"Usage: polyclam ping [flags]\n"}, nil},
+		{"help of an unknown command", []string{"help", "pong"}, 2, nil, []string{`unknown command "pong"; did you mean "ping"?`}},
+		{"no shell", []string{"completion"}, 2, nil, []string{"no shell; want one of bash, zsh, fish"}},
+		{"unknown shell", []string{"completion", "bsh"}, 2, nil, []string{`unknown shell "bsh"; did you mean "bash"?`}},
+		{"two shells", []string{"completion", "bash", "zsh"}, 2, nil, []string{`unexpected argument "zsh"`}},
 		{"version", []string{"version"}, 0, []string{"polyclam ", "go1."}, nil},
 		{"nothing", nil, 2, nil, []string{"no command; want one of scan, ping, status, check, presets, profiles"}},
-		{"unknown command", []string{"scam", "f"}, 2, nil, []string{`unknown command "scam"; want one of scan, ping`, `Try "polyclam --help"`}},
-		{"unknown flag", []string{"--adress", "x", "ping"}, 2, nil, []string{"unknown flag: --adress"}},
-		{"unknown flag of a command", []string{"scan", "--recursive", "f"}, 2, nil, []string{"unknown flag: --recursive"}},
+		{"unknown command", []string{"scam", "f"}, 2, nil, []string{`unknown command "scam"; did you mean "scan"?` + "\n", `Try "polyclam --help"`}},
+		{"unlike any command", []string{"frobnicate", "--f"}, 2, nil, []string{`unknown command "frobnicate"; known: scan, ping`}},
+		{"unknown flag", []string{"--adress", "x", "ping"}, 2, nil, []string{"unknown flag: --adress; did you mean --address?\n"}},
+		{"unknown flag of a command", []string{"scan", "--recursive", "f"}, 2, nil, []string{"unknown flag: --recursive\n"}},
+		{"misspelled flag of a command", []string{"scan", "f", "--job=3"}, 2, nil, []string{"unknown flag: --job; did you mean --jobs?\n"}},
+		{"unknown letter", []string{"scan", "-qx", "f"}, 2, nil, []string{"unknown flag: -x in -x\n"}},
+		{"flag before its command", []string{"--json", "scan", "f"}, 2, nil, []string{"unknown flag: --json"}},
+		{"flag without its value", []string{"scan", "f", "--jobs"}, 2, nil, []string{"--jobs needs a value\n"}},
+		{"jobs that are no number", []string{"scan", "-j", "many", "f"}, 2, nil, []string{`--jobs "many": want a whole number` + "\n"}},
+		{"timeout that is no duration", []string{"scan", "--timeout", "9", "f"}, 2, nil, []string{`--timeout "9": want a duration such as "30s"` + "\n"}},
 		{"hostile flag", []string{"--\x1b[2J"}, 2, nil, []string{`\x1b[2J`}},
 		{"nothing to scan", []string{"scan"}, 2, nil, []string{"nothing to scan"}},
 		{"stdin twice", []string{"scan", "-", "-"}, 2, nil, []string{"- is given 2 times"}},
@@ -66,7 +79,7 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// TestAddresses looks for servers where a configuration says.
+// TestAddresses checks which address of a configuration is used.
 func TestAddresses(t *testing.T) {
 	s := serve(t, nil, marked())
 	dead, missing := backendtest.Refusing(t, "tcp"), backendtest.Missing(t)
@@ -82,8 +95,8 @@ func TestAddresses(t *testing.T) {
 		{"first", listener(s.unix, ""), 0, []string{s.unix + ": PONG"}, nil},
 		{"a socket before a port", listener(s.tcp, "") + listener(s.unix, ""), 0, []string{s.unix + ": PONG"}, nil},
 		{"the next if one is dead", listener(missing, "") + listener(dead, "") + listener(s.tcp, ""), 0, []string{s.tcp + ": PONG"}, nil},
-		{"one that tells errors", listener(missing, "") + listener(s.unix, "client = \"rspamd\"\n") + listener(s.tcp, ""), 0, []string{s.unix + ": PONG"}, nil},
-		{"none", listener(missing, "") + listener(dead, ""), 2, nil, []string{"no server answers; tried by c.toml:",
+		{"one that reports errors", listener(missing, "") + listener(s.unix, "client = \"rspamd\"\n") + listener(s.tcp, ""), 0, []string{s.unix + ": PONG"}, nil},
+		{"none", listener(missing, "") + listener(dead, ""), 2, nil, []string{"no server answers (addresses from c.toml):",
 			missing + ": no such file or directory (is polyclamd running?)", dead + ": connection refused (is polyclamd running?)"}},
 		{"no listener", "", 2, nil, []string{"c.toml has no listener with an address; want --address"}},
 		{"bad file", "[[listener]]\nadress = \"x\"\n", 2, nil, []string{"c.toml:2: listener.adress: unknown key", "want --address"}},
@@ -98,7 +111,7 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestTargetsByDefault(t *testing.T) {
-	if _, err := os.Stat(defaultConfig); err == nil {
+	if _, err := os.Stat(cli.DefaultConfig); err == nil {
 		t.Skip("this host has a configuration")
 	}
 	t.Setenv("RUNTIME_DIRECTORY", "/run/elsewhere")
@@ -134,5 +147,5 @@ func TestUnreachable(t *testing.T) {
 	}
 	r := finish(t, c)
 	r.wantStatus(t, exitFailed)
-	wantParts(t, r.stderr, "permission denied (the socket's mode and group")
+	wantParts(t, r.stderr, "permission denied (see the mode and group of the socket")
 }

@@ -29,7 +29,7 @@ type testEngine struct {
 	address  string // of its node
 }
 
-// marked is an engine that finds what backendtest.Marked says.
+// marked is an engine that finds the marks of backendtest.
 func marked() testEngine { return testEngine{name: "marked", backend: backendtest.Engine()} }
 
 func says(name string, r backends.Result) testEngine {
@@ -40,14 +40,13 @@ func fails(name string, category backends.Category, text string) testEngine {
 	return testEngine{name: name, backend: backendtest.Fails(&backends.Failure{Category: category, Code: backends.NoCode, Text: text})}
 }
 
-// testServer is polyclam's server in front of fake engines, on a Unix socket and
-// a TCP port.
+// testServer is polyclam's server with fake engines, on a Unix socket and a TCP port.
 type testServer struct {
 	unix, tcp string // as --address takes them
 	stop      func() // ends it before the end of the test
 }
 
-// serve starts a server; change, if not nil, alters its configuration before.
+// serve starts a server. If change is not nil, it changes the configuration first.
 func serve(t *testing.T, change func(*proxy.Config), engines ...testEngine) *testServer {
 	t.Helper()
 	ts := &testServer{unix: "unix:" + filepath.Join(shortDir(t), "s"), tcp: "tcp:127.0.0.1:0"}
@@ -94,11 +93,11 @@ func serve(t *testing.T, change func(*proxy.Config), engines ...testEngine) *tes
 	return ts
 }
 
-// listen opens a listener of the server and returns where it is.
+// listen opens a listener of the server, and returns its address.
 func listen(t *testing.T, server *proxy.Server, address string) string {
 	t.Helper()
 	network, at, err := backends.ParseAddress(address)
-	if address == "tcp:127.0.0.1:0" { // no address of an engine
+	if address == "tcp:127.0.0.1:0" { // port 0 is not valid for an engine
 		network, at, err = "tcp", "127.0.0.1:0", nil
 	}
 	if err != nil {

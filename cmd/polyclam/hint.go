@@ -8,13 +8,14 @@ import (
 	"syscall"
 
 	"polyclam/backends"
+	"polyclam/cmd/internal/size"
 )
 
-// hints says what is wrong with the engines, and what could be done about it.
+// hints explains what is wrong with the engines and what to do about it.
 func hints(trials []trial) (out []string) {
 	encrypted := ""
 	for i := range trials {
-		if trials[i].tells() {
+		if trials[i].reportsEncrypted() {
 			encrypted = trials[i].engine
 		}
 	}
@@ -31,8 +32,8 @@ func hints(trials []trial) (out []string) {
 	return out
 }
 
-// hints returns those for one node. encrypted names an engine that reports encrypted
-// archives; it is empty if none does.
+// hints returns the hints for one node. encrypted names an engine that reports encrypted
+// archives, if there is one.
 func (t *trial) hints(encrypted string) (out []string) {
 	clean, eicar := t.answers[sampleClean], t.answers[sampleEICAR]
 	for i, a := range t.answers[:sampleEncrypted] {
@@ -41,15 +42,15 @@ func (t *trial) hints(encrypted string) (out []string) {
 		}
 	}
 	if clean.category != backends.OK {
-		out = append(out, fmt.Sprintf("a clean text is %s%s; the engine, or a [[rule]], takes everything for it. polyclamd will not use the engine like this", clean.category, clean.said()))
+		out = append(out, fmt.Sprintf("a clean text is %s%s: the engine or a [[rule]] reports this for everything, and polyclamd will not use the engine", clean.category, clean.details()))
 	}
 	if !t.detects() {
-		out = append(out, fmt.Sprintf("the EICAR test file is %s%s; are the signatures loaded, is the licence valid? polyclamd will not use the engine like this", eicar.category, eicar.said()))
+		out = append(out, fmt.Sprintf("the EICAR test file is %s%s: are the signatures loaded and is the licence valid? polyclamd will not use the engine", eicar.category, eicar.details()))
 	}
 	if !t.usable() {
 		return out
 	}
-	for _, h := range []string{t.encryptedHint(encrypted), t.archiveHint(), t.maskHint(), t.sizeHint(), t.beyondHint()} {
+	for _, h := range []string{t.encryptedHint(encrypted), t.archiveHint(), t.hiddenVirusHint(), t.sizeHint(), t.beyondHint()} {
 		if h != "" {
 			out = append(out, h)
 		}
@@ -57,7 +58,7 @@ func (t *trial) hints(encrypted string) (out []string) {
 	return out
 }
 
-// archiveHint says that the engine does not look into archives.
+// archiveHint is for an engine that does not look into archives.
 func (t *trial) archiveHint() string {
 	a := t.answers[sampleZipped]
 	switch {
@@ -66,30 +67,30 @@ func (t *trial) archiveHint() string {
 	case a.err != nil:
 		return fmt.Sprintf("%s is not scanned: %v%s", sampleNames[sampleZipped], a.err, failureHint(a.err))
 	case t.isClamd():
-		return fmt.Sprintf("%s is %s%s, and so is every virus in an archive: set ScanArchive yes, and MaxFiles and MaxRecursion to more than 1, in clamd.conf", sampleNames[sampleZipped], a.category, a.said())
+		return fmt.Sprintf("%s is %s%s, and so is every virus in an archive: set ScanArchive yes, and MaxFiles and MaxRecursion to more than 1, in clamd.conf", sampleNames[sampleZipped], a.category, a.details())
 	}
-	return fmt.Sprintf("%s is %s%s: does the engine look into archives, and is that switched on?", sampleNames[sampleZipped], a.category, a.said())
+	return fmt.Sprintf("%s is %s%s: does the engine support archives, and is that enabled?", sampleNames[sampleZipped], a.category, a.details())
 }
 
 const heuristicsFirst = "it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious"
 
-// maskHint says that a finding that is not a virus ends the engine's scan.
-func (t *trial) maskHint() string {
+// hiddenVirusHint is for an engine that ends a scan at a finding that is not a virus.
+func (t *trial) hiddenVirusHint() string {
 	switch {
-	case !t.masked():
+	case !t.hidesVirus():
 		return ""
 	case t.isClamd():
 		return heuristicsFirst
 	}
 	a := t.answers[sampleLocked]
-	remedy := "if no option of the engine makes it go on, \"" + string(a.category) + "\" in [policy.actions] decides what clients hear"
+	remedy := "make the engine scan on, or set the action of \"" + string(a.category) + "\" in [policy.actions]"
 	if a.name != "" {
 		remedy = "a [[rule]] with category = \"suspicious\" and this name makes it FOUND"
 	}
-	return fmt.Sprintf("%s is %s%s: an encrypted file hides the virus beside it; %s", sampleNames[sampleLocked], a.category, a.said(), remedy)
+	return fmt.Sprintf("%s is %s%s: an encrypted file hides the virus beside it; %s", sampleNames[sampleLocked], a.category, a.details(), remedy)
 }
 
-// sizeHint says that the engine does not scan objects that polyclamd would give it.
+// sizeHint is for an engine that does not scan objects that polyclamd would give it.
 func (t *trial) sizeHint() string {
 	s := t.size
 	if s.tried == 0 || s.answer.found() {
@@ -97,48 +98,40 @@ func (t *trial) sizeHint() string {
 	}
 	here := "give it a smaller max_size"
 	if s.scanned >= 1<<20 {
-		here = fmt.Sprintf("set max_size = %q here", confSize(s.scanned)+"iB")
+		here = fmt.Sprintf("set max_size = %q here", size.Format(s.scanned))
 	}
 	switch a := s.answer; {
 	case a.category.IsFailure():
-		return fmt.Sprintf("an object of %s is not scanned: %s%s; %s if it need not be", size(s.tried), a.err, failureHint(a.err), here)
+		return fmt.Sprintf("an object of %s is not scanned: %s%s; %s if it need not be scanned", size.Human(s.tried), a.err, failureHint(a.err), here)
 	case a.category != backends.OK && t.isClamd():
-		return fmt.Sprintf("an object of %s is %s%s: raise MaxFileSize, MaxScanSize and StreamMaxLength in clamd.conf if it is to be scanned; what clients hear is \"%s\" in [policy.actions]",
-			size(s.tried), a.category, a.said(), a.category)
+		return fmt.Sprintf("an object of %s is %s%s: raise MaxFileSize, MaxScanSize and StreamMaxLength in clamd.conf to have it scanned, or set the action of \"%s\" in [policy.actions]",
+			size.Human(s.tried), a.category, a.details(), a.category)
 	case a.category != backends.OK:
-		return fmt.Sprintf("an object of %s is %s%s; what clients hear is \"%s\" in [policy.actions]", size(s.tried), a.category, a.said(), a.category)
+		return fmt.Sprintf("an object of %s is %s%s: set the action of \"%s\" in [policy.actions]", size.Human(s.tried), a.category, a.details(), a.category)
 	case t.isClamd():
-		return fmt.Sprintf("it says OK to an object of %s without a scan%s: in clamd.conf, set MaxFileSize to at least %s, MaxScanSize to more than that, and MaxScanTime to enough, or set AlertExceedsMax yes, which makes such objects partial; or %s",
-			size(s.tried), s.upTo(), confSize(s.tried), here)
+		return fmt.Sprintf("it says OK to an object of %s without scanning it%s: in clamd.conf, set MaxFileSize to at least %s, MaxScanSize to more than that, and a sufficient MaxScanTime; or set AlertExceedsMax yes, which makes such objects partial; or %s",
+			size.Human(s.tried), s.upTo(), size.FormatClamd(s.tried), here)
 	}
-	return fmt.Sprintf("it says ok to an object of %s without scanning all of it%s: raise the engine's own limit, or %s", size(s.tried), s.upTo(), here)
+	return fmt.Sprintf("it says ok to an object of %s without scanning all of it%s: raise the engine's own limit, or %s", size.Human(s.tried), s.upTo(), here)
 }
 
 func (s *sizeTrial) upTo() string {
 	if s.scanned == 0 {
 		return ""
 	}
-	return " (one of " + size(s.scanned) + " is scanned)"
+	return " (one of " + size.Human(s.scanned) + " is scanned)"
 }
 
-// beyondHint says what no setting of clamd's makes it scan.
+// beyondHint is for objects that no setting makes a clamd scan.
 func (t *trial) beyondHint() string {
 	if !t.size.beyond {
 		return ""
 	}
-	return fmt.Sprintf("clamd scans no object of 2 GiB or more, and says OK: set max_size = \"%d\" here, or AlertExceedsMax yes in clamd.conf", clamdMost)
+	return fmt.Sprintf("clamd never scans an object of 2 GiB or more, but says OK: set max_size = \"%d\" here, or AlertExceedsMax yes in clamd.conf", clamdMaxSize)
 }
 
-// confSize is a size as clamd.conf has it.
-func confSize(n int64) string {
-	if n%(1<<20) == 0 {
-		return fmt.Sprintf("%dM", n>>20)
-	}
-	return fmt.Sprint(n)
-}
-
-// said is the engine's name and message, or its error, in brackets.
-func (a trialAnswer) said() string {
+// details returns the engine's name and message, or its error, in brackets.
+func (a trialAnswer) details() string {
 	text := strings.TrimSpace(a.name + " " + a.detail)
 	if a.err != nil {
 		text = a.err.Error()
@@ -149,20 +142,20 @@ func (a trialAnswer) said() string {
 	return " (" + text + ")"
 }
 
-// encryptedHint says how an engine could tell an encrypted archive.
+// encryptedHint is for an engine that does not report encrypted archives.
 func (t *trial) encryptedHint(encrypted string) string {
 	a := t.answers[sampleEncrypted]
 	switch {
-	case t.tells():
+	case t.reportsEncrypted():
 		return ""
 	case a.found():
-		return fmt.Sprintf("an encrypted archive is %s%s; a [[rule]] with category = \"encrypted\" and this name distinguishes them", a.category, a.said())
+		return fmt.Sprintf("an encrypted archive is %s%s; a [[rule]] with this name and category = \"encrypted\" corrects that", a.category, a.details())
 	case a.category.IsFailure():
-		return fmt.Sprintf("an encrypted archive is %s%s: mail with one is deferred again and again; map the engine's answer to encrypted", a.category, a.said())
+		return fmt.Sprintf("an encrypted archive is %s%s: mail with one is deferred again and again; map the engine's answer to encrypted", a.category, a.details())
 	}
-	text := fmt.Sprintf("an encrypted archive is %s, the engine does not report it", a.category)
+	text := fmt.Sprintf("an encrypted archive is %s: the engine does not report encryption", a.category)
 	if t.isClamd() {
-		text += "; AlertEncrypted yes in clamd.conf makes it do so"
+		text += "; AlertEncrypted yes in clamd.conf enables that"
 	}
 	if encrypted != "" {
 		text += " (" + encrypted + " does, so the verdict is right)"
@@ -170,22 +163,20 @@ func (t *trial) encryptedHint(encrypted string) string {
 	return text
 }
 
-// failureHint says what to do about an engine that did not answer.
+// failureHint suggests what to do about an engine that did not answer.
 func failureHint(err error) string {
 	switch {
 	case errors.Is(err, syscall.ENOENT):
 		return "; is the engine running, and is this the path of its socket or program?"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		return fmt.Sprintf("; we are user %d: who may connect is decided by the mode and group of the socket, and of its directory", os.Geteuid())
+		return fmt.Sprintf("; this is user %d: see the mode and group of the socket and of its directory", os.Geteuid())
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "; nobody listens there: is the engine running?"
+		return "; is the engine running?"
 	case backends.CategoryOf(err) == backends.Interrupted:
 		return "; is the engine busy, or stuck?"
 	}
 	return ""
 }
-
-const inspectBackend = "inspect"
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

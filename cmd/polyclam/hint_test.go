@@ -7,7 +7,7 @@ import (
 	"polyclam/backends"
 )
 
-// TestHintsOfOthers has an engine other than clamd that is not thorough.
+// TestHintsOfOthers has an engine other than clamd that does not scan everything.
 func TestHintsOfOthers(t *testing.T) {
 	good := func() trial {
 		tr := trial{engine: "x", backend: "icap"}
@@ -26,14 +26,14 @@ func TestHintsOfOthers(t *testing.T) {
 		want   string
 	}{
 		{"good", func(*trial) {}, exitOK, ""},
-		{"no archives", func(t *trial) { t.answers[sampleZipped] = trialAnswer{category: backends.OK} }, exitOK, "x: EICAR in a ZIP archive is ok: does the engine look into archives"},
-		{"encrypted hides", func(t *trial) { t.answers[sampleLocked] = encrypted }, exitPartial, `"encrypted" in [policy.actions] decides what clients hear`},
+		{"no archives", func(t *trial) { t.answers[sampleZipped] = trialAnswer{category: backends.OK} }, exitOK, "x: EICAR in a ZIP archive is ok: does the engine support archives"},
+		{"encrypted hides", func(t *trial) { t.answers[sampleLocked] = encrypted }, exitPartial, `make the engine scan on, or set the action of "encrypted" in [policy.actions]`},
 		{"encrypted hides, with a name", func(t *trial) { t.answers[sampleLocked] = named }, exitPartial, `is encrypted (Locked): an encrypted file hides the virus beside it; a [[rule]] with category = "suspicious" and this name`},
 		{"too deep", func(t *trial) { t.answers[sampleDeep] = trialAnswer{category: backends.Partial} }, exitOK, ""},
 		{"a failure hides nothing", func(t *trial) { t.answers[sampleLocked] = trialAnswer{category: backends.SWErr} }, exitOK, ""},
 		{"large", func(t *trial) {
 			t.size = sizeTrial{tried: 100 << 20, answer: trialAnswer{category: backends.OK}, scanned: 50 << 20}
-		}, exitPartial, `x: it says ok to an object of 100.0 MiB without scanning all of it (one of 50.0 MiB is scanned): raise the engine's own limit, or set max_size = "50MiB" here`},
+		}, exitPartial, `x: it says ok to an object of 100 MiB without scanning all of it (one of 50 MiB is scanned): raise the engine's own limit, or set max_size = "50MiB" here`},
 		{"blind and large", func(t *trial) {
 			t.answers[sampleEICAR].category = backends.OK
 			t.size = sizeTrial{tried: 1 << 20, answer: trialAnswer{category: backends.OK}}

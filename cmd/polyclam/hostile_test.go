@@ -9,7 +9,8 @@ import (
 	"polyclam/backends"
 )
 
-// evil is what a sender of mail would like our terminal to obey.
+// evil has everything that a malicious sender might put into a file name for the operator's
+// terminal.
 const evil = "\x1b]0;owned\x07\x1b[2J\n/etc/passwd: ok\r\u202egpj.\x9b31m\xff"
 
 func TestHostileNames(t *testing.T) {
@@ -37,14 +38,14 @@ func TestHostileNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(o.Bytes) != name || o.File != strings.ToValidUTF8(name, "\ufffd") {
-		t.Errorf("the name comes back as %q, %q", o.File, o.Bytes)
+		t.Errorf("the file name is %q, %q", o.File, o.Bytes)
 	}
 	if o.Engines[0].Names[1] != "second\x00name" || o.Engines[0].NameCount != 2 {
-		t.Errorf("the names come back as %q", o.Engines[0].Names)
+		t.Errorf("the names are %q", o.Engines[0].Names)
 	}
 }
 
-// TestThousandFiles has many files come out in order, each once.
+// TestThousandFiles checks that many files are reported in order, each once.
 func TestThousandFiles(t *testing.T) {
 	s := serve(t, nil, marked())
 	const n = 1000

@@ -8,63 +8,71 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
+	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/migrate"
 )
 
-var initCommand = command{
-	name:  "init",
-	short: "Look for clamd and other scanners, and write a configuration that takes clamd's place",
-	long: `What was found is told on standard error, the configuration goes to standard output
-and nothing is changed: --output writes it to a file, and --move-clamd gives clamd a
-configuration of its own, NAME-engine.conf beside clamd.conf, with another place to
-listen. clamd.conf itself stays as it is: clamdscan and freshclam find polyclam by it.
-What remains to be done is told at the end.
+func (t *tool) initCommand() *cobra.Command {
+	var o initOptions
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Find clamd and other scanners, and write a configuration that takes clamd's place",
+		Long: `Standard error shows what was found and the steps that remain. The configuration goes
+to standard output, and nothing is changed. --output writes it to a file, and
+--move-clamd gives clamd a configuration of its own, NAME-engine.conf beside
+clamd.conf, which listens elsewhere. clamd.conf itself stays as it is: clamdscan and
+freshclam use it to find polyclam.
 
-Other engines are switched on if they answer, command-line scanners only by --with.
+Other daemons are enabled if they answer, command-line scanners only by --with.
 
-Exit status: 0 if a configuration was written, or polyclam is in clamd's place already,
+Exit status: 0 if a configuration was written or polyclam is already in clamd's place,
 2 if not.
 `,
-	prepare: func(t *tool, flags *pflag.FlagSet) func([]string) (int, error) {
-		var m migration
-		flags.StringVarP(&m.output, "output", "o", "", "write the configuration to this `file`, which must not exist yet")
-		flags.BoolVar(&m.force, "force", false, "replace the file of --output, and keep the old one as FILE.bak")
-		flags.BoolVar(&m.move, "move-clamd", false, "write clamd its own configuration, with its new place")
-		flags.StringSliceVar(&m.with, "with", nil, "switch on these scanners: `name`s of presets, savdid, sophie, c-icap")
-		flags.StringVar(&m.clamdConf, "clamd-conf", "", "the clamd.conf to take over, if it is not in the usual places (`file`)")
-		flags.StringVar(&m.root, "root", "", "look below this `directory` as if it were /, for images")
-		return func(args []string) (int, error) {
-			if err := errors.Join(noArguments(args), m.check()); err != nil {
-				return 0, err
-			}
-			return t.init(&m)
-		}
-	},
+		Example: `  polyclam init
+  polyclam init --output /etc/polyclam/config.toml --move-clamd`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			return errors.Join(noArguments(cmd, args), o.check())
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              t.exiting(func([]string) (int, error) { return t.init(&o) }),
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.output, "output", "o", "", "write the configuration to this `file`, which must not exist yet")
+	flags.BoolVar(&o.force, "force", false, "replace the file of --output, and keep the old one as FILE.bak")
+	flags.BoolVar(&o.move, "move-clamd", false, "write a configuration for clamd in which it listens elsewhere")
+	flags.StringSliceVar(&o.with, "with", nil, "enable these scanners: `name`s of presets, savdid, sophie, c-icap")
+	flags.StringVar(&o.clamdConf, "clamd-conf", "", "take over this clamd.conf `file`, if it is not in a usual place")
+	flags.StringVar(&o.root, "root", "", "treat this `directory` as /, for images")
+	cmd.MarkFlagFilename("output", "toml")
+	cmd.MarkFlagFilename("clamd-conf", "conf")
+	cmd.MarkFlagDirname("root")
+	cmd.RegisterFlagCompletionFunc("with", cli.CompleteOnce(func() []string { return append(presetNames(), "savdid", "sophie", "c-icap") }))
+	return cmd
 }
 
-// migration is what the command line of init says.
-type migration struct {
+// initOptions are the flags of init.
+type initOptions struct {
 	output, clamdConf, root string
 	force, move             bool
 	with                    []string
 }
 
-func (m *migration) check() error {
+func (o *initOptions) check() error {
 	switch {
-	case m.force && m.output == "":
-		return badUsage("--force without --output: nothing would be replaced")
-	case m.move && m.output == "":
-		return badUsage("--move-clamd without --output: clamd is not moved before polyclam has a configuration")
-	case m.clamdConf != "" && !filepath.IsAbs(m.clamdConf):
-		return badUsage("--clamd-conf %s: want an absolute path", m.clamdConf)
+	case o.force && o.output == "":
+		return cli.Usagef("--force without --output: there is no file to replace")
+	case o.move && o.output == "":
+		return cli.Usagef("--move-clamd without --output: clamd can be moved only when polyclam has a configuration")
+	case o.clamdConf != "" && !filepath.IsAbs(o.clamdConf):
+		return cli.Usagef("--clamd-conf %s: want an absolute path", o.clamdConf)
 	}
 	return nil
 }
 
-func (t *tool) init(o *migration) (int, error) {
-	machine, err := migrate.Look(migrate.Options{Root: o.root, ClamdConf: o.clamdConf, With: o.with, Config: t.existing(o)})
+func (t *tool) init(o *initOptions) (int, error) {
+	machine, err := migrate.Look(migrate.Options{Root: o.root, ClamdConf: o.clamdConf, With: o.with, Config: t.currentConfig(o)})
 	if machine != nil {
 		t.showFound(machine)
 	}
@@ -78,34 +86,34 @@ func (t *tool) init(o *migration) (int, error) {
 	if why := machine.Migrated(); why != "" && !o.force {
 		return t.initAgain(machine, o, why)
 	}
-	t.tell(initSummary(machine))
+	t.note(initSummary(machine))
 	for _, w := range warnings {
-		t.tell("warning: " + w)
+		t.note("warning: " + w)
 	}
 	for _, n := range machine.Notes() {
-		t.tell("not taken over: " + n)
+		t.note("not taken over: " + n)
 	}
 	for _, a := range machine.Advice() {
-		t.tell("clamd: " + a)
+		t.note("clamd: " + a)
 	}
 	return t.writeInit(machine, o, text)
 }
 
-// existing is where polyclam's configuration may be already.
-func (t *tool) existing(o *migration) string {
+// currentConfig returns the path where polyclam's configuration may already be.
+func (t *tool) currentConfig(o *initOptions) string {
 	switch {
 	case o.output != "":
 		return o.output
 	case t.config != "":
 		return t.config
 	}
-	return filepath.Join(o.root, defaultConfig)
+	return filepath.Join(o.root, cli.DefaultConfig)
 }
 
-// initAgain is for a machine that polyclam is on already: only clamd may still
-// have to be moved.
-func (t *tool) initAgain(machine *migrate.Machine, o *migration, why string) (int, error) {
-	t.tell(why + ". Nothing is written; --output FILE --force writes it anew.")
+// initAgain handles a machine that polyclam already runs on: only clamd may still have to
+// be moved.
+func (t *tool) initAgain(machine *migrate.Machine, o *initOptions, why string) (int, error) {
+	t.note(why + ". Nothing is written; use --output FILE --force to write it again.")
 	if !o.move {
 		return exitOK, nil
 	}
@@ -113,13 +121,13 @@ func (t *tool) initAgain(machine *migrate.Machine, o *migration, why string) (in
 	if err != nil {
 		return 0, err
 	}
-	t.tell(done)
+	t.note(done)
 	return exitOK, nil
 }
 
-func (t *tool) writeInit(machine *migrate.Machine, o *migration, text string) (int, error) {
+func (t *tool) writeInit(machine *migrate.Machine, o *initOptions, text string) (int, error) {
 	if o.output == "" {
-		t.tell("")
+		t.note("")
 		t.showSteps(machine, migrate.StepsOptions{})
 		return exitOK, t.write(text)
 	}
@@ -131,28 +139,28 @@ func (t *tool) writeInit(machine *migrate.Machine, o *migration, text string) (i
 	case errors.Is(err, fs.ErrExist):
 		return 0, fmt.Errorf("%s exists; --force replaces it and keeps the old one", o.output)
 	case errors.Is(err, migrate.ErrSame):
-		t.tell(o.output + " is as it should be already")
+		t.note(o.output + " is unchanged")
 	case err != nil:
 		return 0, err
 	case backup != "":
-		t.tell(o.output + " is written; the old one is " + backup)
+		t.note(o.output + " is written; the old one is " + backup)
 	default:
-		t.tell(o.output + " is written")
+		t.note(o.output + " is written")
 	}
 	if o.move {
 		done, err := machine.MoveClamd()
 		if err != nil {
 			return 0, fmt.Errorf("clamd is not moved: %w", err)
 		}
-		t.tell(done)
+		t.note(done)
 	}
-	t.tell("")
+	t.note("")
 	t.showSteps(machine, migrate.StepsOptions{Output: o.output, Moved: o.move})
 	return exitOK, nil
 }
 
-// tell prints a text on standard error: standard output is for the configuration.
-func (t *tool) tell(text string) { printLines(t.stderr, text) }
+// note prints a text on stderr: stdout is for the configuration.
+func (t *tool) note(text string) { printLines(t.stderr, text) }
 
 func (t *tool) showFound(machine *migrate.Machine) {
 	tab := newTable("FOUND", "WHERE", "WHAT IT MEANS", "USED")
@@ -161,16 +169,16 @@ func (t *tool) showFound(machine *migrate.Machine) {
 	}
 	var b strings.Builder
 	tab.write(&b, "")
-	t.tell(b.String())
+	t.note(b.String())
 }
 
 func initSummary(machine *migrate.Machine) string {
 	if machine.HasClamd() {
 		return "polyclam takes clamd's place:"
 	}
-	return "No clamd.conf was found; this is a configuration to begin with."
+	return "No clamd.conf was found; this configuration is a starting point."
 }
 
 func (t *tool) showSteps(machine *migrate.Machine, o migrate.StepsOptions) {
-	t.tell("What remains to be done, as root:\n\n" + strings.TrimRight(machine.Steps(o), "\n"))
+	t.note("Remaining steps, as root:\n\n" + strings.TrimRight(machine.Steps(o), "\n"))
 }

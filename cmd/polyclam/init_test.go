@@ -9,7 +9,7 @@ import (
 
 const clamdConf = "LocalSocket /run/clamav/clamd.ctl\nLocalSocketMode 660\nMaxThreads 7\nStreamMaxLength 25M\nMaxQueue 5\n"
 
-func content(t *testing.T, parts ...string) string {
+func readFile(t *testing.T, parts ...string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(parts...))
 	if err != nil {
@@ -18,14 +18,14 @@ func content(t *testing.T, parts ...string) string {
 	return string(data)
 }
 
-// TestInitChangesNothing wants the configuration, and nothing else, on standard
-// output, and no file to be written.
+// TestInitChangesNothing checks that stdout has the configuration alone, and that no file is
+// written.
 func TestInitChangesNothing(t *testing.T) {
 	dir := files(t, "etc/clamav/clamd.conf", clamdConf)
 	r := polyclam(t, dir, "init", "--root", dir)
 	r.wantStatus(t, exitOK)
 	wantParts(t, r.stdout, "address = \"unix:/run/clamav/clamd.ctl\"", "# /etc/clamav/clamd.conf:3: MaxThreads 7\nmax_scans = 7\n", "stream = \"25MiB\"")
-	wantParts(t, r.stderr, "FOUND ", "WHAT IT MEANS", "/etc/clamav/clamd.conf", "not taken over: /etc/clamav/clamd.conf:5: MaxQueue 5", "What remains to be done", "To go back")
+	wantParts(t, r.stderr, "FOUND ", "WHAT IT MEANS", "/etc/clamav/clamd.conf", "not taken over: /etc/clamav/clamd.conf:5: MaxQueue 5", "Remaining steps, as root", "To go back")
 	if strings.Contains(r.stderr, "warning: ") {
 		t.Errorf("stderr has warnings:\n%s", r.stderr)
 	}
@@ -43,7 +43,7 @@ func TestInitChangesNothing(t *testing.T) {
 	if err := os.WriteFile(file, []byte(r.stdout), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	wantParts(t, polyclam(t, dir, "--config", "c.toml", "ping").stderr, "unix:/run/clamav/clamd.ctl: ") // it loads
+	wantParts(t, polyclam(t, dir, "--config", "c.toml", "ping").stderr, "unix:/run/clamav/clamd.ctl: ") // it can be loaded
 }
 
 func TestInitOutput(t *testing.T) {
@@ -55,10 +55,10 @@ func TestInitOutput(t *testing.T) {
 	r.wantStatus(t, exitOK)
 	wantParts(t, r.stdout)
 	wantParts(t, r.stderr, out+" is written", "/etc/clamav/clamd-engine.conf is written")
-	first := content(t, out)
-	wantParts(t, content(t, dir, "etc/clamav/clamd-engine.conf"), "\nLocalSocket /run/clamav/clamd-engine.ctl\n", "\nMaxThreads 7\n")
-	if got := content(t, dir, "etc/clamav/clamd.conf"); got != clamdConf {
-		t.Errorf("clamd.conf is changed:\n%s", got)
+	first := readFile(t, out)
+	wantParts(t, readFile(t, dir, "etc/clamav/clamd-engine.conf"), "\nLocalSocket /run/clamav/clamd-engine.ctl\n", "\nMaxThreads 7\n")
+	if got := readFile(t, dir, "etc/clamav/clamd.conf"); got != clamdConf {
+		t.Errorf("clamd.conf was changed:\n%s", got)
 	}
 	if info, err := os.Stat(out); err != nil || info.Mode() != 0o644 {
 		t.Errorf("mode %v, %v; want 0644", info.Mode(), err)
@@ -78,22 +78,22 @@ func TestInitOutput(t *testing.T) {
 	r = polyclam(t, dir, args("--output", out, "--force")...)
 	r.wantStatus(t, exitOK)
 	wantParts(t, r.stderr, out+" is written; the old one is "+out+".bak")
-	if content(t, out) != first || content(t, out+".bak") != first+"# the site's own\n" {
-		t.Error("--force has not come to the same, with a backup")
+	if readFile(t, out) != first || readFile(t, out+".bak") != first+"# the site's own\n" {
+		t.Error("--force does not write the same configuration with a backup")
 	}
 }
 
-// TestInitNeverOverwrites gives it a file that is no configuration of polyclam.
+// TestInitNeverOverwrites passes a file that is not a configuration.
 func TestInitNeverOverwrites(t *testing.T) {
 	dir := files(t, "etc/clamav/clamd.conf", clamdConf, "out", "precious = ")
 	r := polyclam(t, dir, "init", "--root", dir, "--output", "out", "--move-clamd")
 	r.wantStatus(t, exitFailed)
 	wantParts(t, r.stderr, "polyclam: out exists; --force replaces it", "a configuration that cannot be used")
-	if content(t, dir, "out") != "precious = " {
-		t.Error("the file is overwritten")
+	if readFile(t, dir, "out") != "precious = " {
+		t.Error("the file was overwritten")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "etc/clamav/clamd-engine.conf")); err == nil {
-		t.Error("clamd is moved without a configuration for polyclam")
+		t.Error("clamd was moved without a configuration for polyclam")
 	}
 }
 
@@ -109,7 +109,7 @@ func TestInitProblems(t *testing.T) {
 		stdout, stderr []string
 	}{
 		{"help", []string{"init", "--help"}, 0, []string{"Usage: polyclam init [flags]\n", "--move-clamd", "--with", "Exit status"}, nil},
-		{"nothing found", []string{"init", "--root", "empty"}, 0, []string{"No clamd was found"}, []string{"No clamd.conf was found; this is a configuration to begin with.", "warning: ", "no anti-virus engine"}},
+		{"nothing found", []string{"init", "--root", "empty"}, 0, []string{"No clamd was found"}, []string{"No clamd.conf was found; this configuration is a starting point.", "warning: ", "no anti-virus engine"}},
 		{"bad clamd.conf", []string{"init", "--root", "bad"}, 2, nil, []string{`polyclam: /etc/clamd.conf:3: LocalSocket: "x\x1b[2J" depends on`}},
 		{"unreadable clamd.conf", []string{"init", "--root", "locked"}, 2, nil, []string{"polyclam: /etc/clamd.conf: permission denied; run this as root"}},
 		{"unknown scanner", []string{"init", "--root", "empty", "--with", "sweep,yara"}, 2, nil, []string{"--with sweep: that was not found here"}},

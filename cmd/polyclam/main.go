@@ -1,25 +1,38 @@
-// Polyclam is the operator's tool: it has files scanned and shows what each
-// engine said, shows how the engines are, and tries out a configuration.
+// Polyclam scans files with polyclamd, shows the state of polyclamd and its engines, and
+// checks and writes its configuration. It also works with any other server that speaks
+// clamd's protocol, such as clamd itself.
 //
-//	polyclam [--address ADDRESS] [--config FILE] COMMAND ...
+// The server is the one at --address, or else the first that answers at an address on which
+// polyclamd listens according to its configuration.
 //
-// The commands are scan, ping, status, check, presets, profiles, init and version; each has a --help.
-// The exit status is that of the command, and 2 for a wrong command line.
+// # Exit status
+//
+// The exit status depends on the command, see COMMANDS. It is 2 if the command line is
+// wrong.
+//
+// # Files
+//
+//	/etc/polyclam/config.toml   polyclamd's configuration, see polyclam.toml(5)
+//
+// # Environment
+//
+// RUNTIME_DIRECTORY is the directory of the Unix socket in the embedded default.
+//
+// # See also
+//
+// clamdscan(1), polyclam.toml(5), polyclamd(8)
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
-	"github.com/spf13/pflag"
-
-	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/cli"
 )
 
-// The exit statuses, those of clamdscan and two more.
+// The exit statuses: those of clamdscan and two more.
 const (
 	exitOK        = 0
 	exitFound     = 1
@@ -38,38 +51,24 @@ type tool struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 
-	address string // of --address; empty: as configured
-	config  string // of --config; empty: the usual place
+	address string // --address; empty: as configured
+	config  string // --config; empty: the usual place
+	exit    int    // exit status of the command that was run
 }
 
-// run is the program from its command line to its exit status.
+// run parses and runs a command line, and returns the exit status.
 func (t *tool) run(args []string) int {
-	status, err := t.dispatch(args)
-	var usage usageError
-	var problems config.Problems // with file and line, as compilers do
-	switch {
-	case err == nil:
-		return status
-	case errors.Is(err, pflag.ErrHelp):
-		return exitOK
-	case errors.As(err, &usage):
-		t.complain("%v", err)
-		fmt.Fprintln(t.stderr, "Try \"polyclam --help\".")
-	case errors.As(err, &problems):
-		printLines(t.stderr, err.Error())
-	default:
-		t.complain("%v", err)
+	if err := cli.Execute(t.newCommand(), args, t.stdout); err != nil {
+		printLines(t.stderr, cli.Message("polyclam", err))
+		return exitFailed
 	}
-	return exitFailed
+	return t.exit
 }
 
-// complain says on stderr what is wrong.
-func (t *tool) complain(format string, args ...any) {
-	printLines(t.stderr, "polyclam: "+fmt.Sprintf(format, args...))
-}
+// complain prints a message on stderr.
+func (t *tool) complain(text string) { printLines(t.stderr, "polyclam: "+text) }
 
-// printLines prints a text of one or more lines, with everything in it escaped
-// that a terminal would obey.
+// printLines prints lines, with everything escaped that a terminal would obey.
 func printLines(w io.Writer, text string) error {
 	var b strings.Builder
 	for line := range strings.SplitSeq(text, "\n") {
@@ -77,4 +76,12 @@ func printLines(w io.Writer, text string) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// write prints text on stdout.
+func (t *tool) write(text string) error {
+	if _, err := io.WriteString(t.stdout, text); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"polyclam/proxy/policy"
 )
 
-// outcome is what came of one object. Its JSON is documented in the README.
+// outcome is the result for one object. Its JSON is documented in the README.
 type outcome struct {
 	Type     string            `json:"type"` // "file"
 	File     string            `json:"file"`
@@ -23,23 +23,23 @@ type outcome struct {
 	Action   policy.Action     `json:"action"`
 	Code     int               `json:"code"`
 	Engine   string            `json:"engine,omitempty"`
-	ActionBy string            `json:"action_by,omitempty"` // the engine that demanded the action, if another
+	ActionBy string            `json:"action_by,omitempty"` // the engine that caused the action, if not Engine
 	Name     string            `json:"name,omitempty"`
 	Error    string            `json:"error,omitempty"` // why there is no verdict
-	Elapsed  millis            `json:"elapsed"`         // seconds, waiting included
+	Elapsed  millis            `json:"elapsed"`         // seconds, including waits
 	Engines  []answer          `json:"engines"`
 }
 
-// answer is what one engine said, an ENGINE record.
+// answer is the result of one engine, from an ENGINE record.
 type answer struct {
 	Engine    string            `json:"engine"`
 	Category  backends.Category `json:"category"`
-	Failure   backends.Category `json:"failure,omitempty"` // beside what was found
+	Failure   backends.Category `json:"failure,omitempty"` // in addition to the findings
 	Action    policy.Action     `json:"action"`
 	Code      int               `json:"code"`
 	Elapsed   millis            `json:"elapsed"`
 	Names     []string          `json:"names"`
-	NameCount int               `json:"name_count"` // the server tells eight names at most
+	NameCount int               `json:"name_count"` // the server sends eight names at most
 	Passed    []passed          `json:"passed,omitempty"`
 	Node      string            `json:"node,omitempty"`
 	Message   string            `json:"message,omitempty"`
@@ -48,13 +48,13 @@ type answer struct {
 	Cancelled bool              `json:"cancelled"`
 }
 
-// passed is a finding that a [[rule]] let pass.
+// passed is a finding that a [[rule]] passes.
 type passed struct {
 	Name string `json:"name"`
 	Rule string `json:"rule"` // its regular expression
 }
 
-// millis is a number of seconds that is written with three decimals.
+// millis is a number of seconds, encoded with three decimals.
 type millis float64
 
 // MarshalJSON implements [json.Marshaler].
@@ -70,12 +70,12 @@ func newOutcome(name string) outcome {
 	return o
 }
 
-// fail makes o an object without a verdict.
+// fail records why there is no verdict.
 func (o *outcome) fail(category backends.Category, text string) {
 	o.Category, o.Action, o.Error = category, policy.Tempfail, text
 }
 
-// exit is the exit status for this object alone.
+// exit returns the exit status for this object alone.
 func (o *outcome) exit() int {
 	switch {
 	case o.Category == backends.Virus, o.Category == backends.Suspicious, o.Action == policy.Quarantine:
@@ -171,7 +171,7 @@ func newAnswer(e extended.Engine) answer {
 	return a
 }
 
-// failed reports whether the engine found something and failed beside it.
+// failed reports whether the engine counts and failed in addition to its findings.
 func (a answer) failed() bool { return a.Failure != "" && a.Counts && !a.Cancelled }
 
 // judgePlain fills in the verdict of a clamd: what was found is told by name
@@ -187,26 +187,26 @@ func (o *outcome) judgePlain(reply protocol.Reply, err error) {
 	}
 }
 
-// failureCategory says what an error of a scan amounts to.
+// failureCategory returns the category of a scan's error.
 func failureCategory(err error) backends.Category {
 	switch {
 	case errors.Is(err, protocol.ErrInstreamLimit):
 		return backends.Partial
 	case errors.Is(err, protocol.ErrNoReply), errors.Is(err, protocol.ErrBrokenReply),
-		errors.Is(err, protocol.ErrCommandTimeout), errors.Is(err, errSilent):
+		errors.Is(err, protocol.ErrCommandTimeout), errors.Is(err, errTimeout):
 		return backends.Interrupted
 	}
 	return backends.CategoryOf(err)
 }
 
-// failureText is an error in words for the operator.
+// failureText words an error for the operator.
 func failureText(err error) string {
 	var answer *protocol.ReplyError
 	switch {
 	case errors.Is(err, protocol.ErrInstreamLimit):
-		return "larger than a stream may be (polyclam: limits.stream, clamd: StreamMaxLength); over a Unix socket there is no such limit"
+		return "larger than the stream limit (polyclam: limits.stream, clamd: StreamMaxLength), which does not apply over a Unix socket"
 	case errors.Is(err, protocol.ErrNoReply), errors.Is(err, protocol.ErrBrokenReply):
-		return "the server hung up before the verdict: " + err.Error()
+		return "the server closed the connection before the verdict: " + err.Error()
 	case errors.As(err, &answer):
 		return "the server answered: " + answer.Reply.String()
 	}

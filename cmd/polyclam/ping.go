@@ -5,23 +5,22 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 )
 
-var pingCommand = command{
-	name:  "ping",
-	short: "Ask whether the server is there, and how long it takes to say so",
-	long: `Exit status: 0 if it answers, 2 if not. An answer says nothing about the engines:
-"polyclam status" does.
+func (t *tool) pingCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "ping",
+		Short: "Check that the server answers",
+		Long: `Prints how long the answer took. It says nothing about the engines: see
+"polyclam status".
+
+Exit status: 0 if the server answers, 2 if not.
 `,
-	prepare: func(t *tool, _ *pflag.FlagSet) func([]string) (int, error) {
-		return func(args []string) (int, error) {
-			if err := noArguments(args); err != nil {
-				return 0, err
-			}
-			return t.ping()
-		}
-	},
+		Args:              noArguments,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              t.exiting(func([]string) (int, error) { return t.ping() }),
+	}
 }
 
 func (t *tool) ping() (int, error) {

@@ -1,26 +1,38 @@
 package main
 
 import (
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	presets "polyclam/backends/command"
+	"polyclam/cmd/internal/cli"
 )
 
-var presetsCommand = command{
-	name:  "presets",
-	args:  "[NAME ...]",
-	short: "List the command lines that polyclam knows, or print some as a configuration to paste",
-	prepare: func(t *tool, _ *pflag.FlagSet) func([]string) (int, error) {
-		return func(names []string) (int, error) {
+func (t *tool) presetsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "presets [NAME ...]",
+		Short: "List the known command-line scanners, or print [[engine]] tables for them",
+		Long:  "Without NAME, lists all presets. With NAME, prints tables to paste into the\nconfiguration.\n",
+		Example: `  polyclam presets
+  polyclam presets sophos-sweep >> /etc/polyclam/config.toml`,
+		ValidArgsFunction: cli.CompleteOnce(presetNames),
+		RunE: t.exiting(func(names []string) (int, error) {
 			if len(names) == 0 {
 				return exitOK, presets.WritePresets(t.stdout)
 			}
 			for _, name := range names {
 				if err := presets.WritePreset(t.stdout, name); err != nil {
-					return 0, badUsage("%w", err)
+					return 0, cli.Usagef("%w", err)
 				}
 			}
 			return exitOK, nil
-		}
-	},
+		}),
+	}
+}
+
+func presetNames() []string {
+	var names []string
+	for _, p := range presets.Presets() {
+		names = append(names, p.Name)
+	}
+	return names
 }

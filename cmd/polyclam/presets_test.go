@@ -20,7 +20,7 @@ func TestPresets(t *testing.T) {
 	one := polyclam(t, dir, "presets", "sophos-sweep")
 	one.wantStatus(t, exitOK)
 	if _, err := config.Parse("pasted", []byte("[[listener]]\naddress = \"unix:/run/x.sock\"\n"+one.stdout+"[spool]\ndirectory = \"/var/spool/polyclam\"\n")); err != nil {
-		t.Errorf("what is printed is no configuration: %v\n%s", err, one.stdout)
+		t.Errorf("the output is not a valid configuration: %v\n%s", err, one.stdout)
 	}
 	unknown := polyclam(t, dir, "presets", "sophos-swep")
 	unknown.wantStatus(t, exitFailed)

@@ -9,8 +9,8 @@ import (
 	"polyclam/proxy/status"
 )
 
-// TestProfiles has every profile listed, and printed so that what is pasted means
-// the same with the keys written out and without.
+// TestProfiles checks that every profile is listed, and that its printed table means the same with
+// and without the keys in comments.
 func TestProfiles(t *testing.T) {
 	dir := t.TempDir()
 	list := polyclam(t, dir, "profiles")
@@ -26,10 +26,10 @@ func TestProfiles(t *testing.T) {
 		for _, text := range []string{one.stdout, uncommented(one.stdout)} {
 			f, err := config.Parse("pasted", []byte(text+"[[engine]]\nname = \"inspect\"\nbackend = \"inspect\"\n"))
 			if err != nil {
-				t.Fatalf("%s: what is printed is no configuration: %v\n%s", name, err, text)
+				t.Fatalf("%s: the output is not a valid configuration: %v\n%s", name, err, text)
 			}
 			if got := f.Listeners[0].Profile; !reflect.DeepEqual(got, want) {
-				t.Errorf("%s: pasted it is %+v, want %+v", name, got, want)
+				t.Errorf("%s: pasted, the profile is %+v, want %+v", name, got, want)
 			}
 		}
 	}
@@ -39,7 +39,7 @@ func TestProfiles(t *testing.T) {
 	wantParts(t, unknown.stderr, `"sendmail"`, "mimedefang, rspamd")
 }
 
-// uncommented has the keys of a printed profile in force.
+// uncommented returns a printed table with the commented keys active.
 func uncommented(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

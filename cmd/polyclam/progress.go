@@ -8,16 +8,18 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/cmd/internal/size"
 )
 
 const (
 	progressDelay  = time.Second            // a short scan shows nothing
-	progressPeriod = 200 * time.Millisecond // between two pictures
+	progressPeriod = 200 * time.Millisecond // between updates
 )
 
-// progress shows on a terminal how far a scan is, in one line that is taken away
-// before anything else is printed. On anything but a terminal it shows nothing. It
-// is safe for concurrent use.
+// progress shows the progress of a scan in one line on a terminal. It clears the line before
+// anything else is printed. Without a terminal it shows nothing. It is safe for concurrent
+// use.
 type progress struct {
 	w     *os.File // nil: show nothing
 	end   chan struct{}
@@ -27,9 +29,9 @@ type progress struct {
 	shown bool
 	done  bool
 	files int64
-	bytes int64  // of finished objects
-	part  int64  // read of objects under way
-	name  string // of the one begun last
+	bytes int64  // size of finished objects
+	sent  int64  // bytes read from the objects that were sent
+	name  string // of the object begun last
 }
 
 func newProgress(w io.Writer) *progress {
@@ -63,21 +65,21 @@ func (p *progress) run() {
 	}
 }
 
-// begin notes that an object is being scanned now.
+// begin records that the scan of an object begins.
 func (p *progress) begin(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.name = name
 }
 
-// read notes that n bytes more were read of an object that is being sent.
+// read records that n bytes of an object were read to be sent.
 func (p *progress) read(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.part += int64(n)
+	p.sent += int64(n)
 }
 
-// add notes an outcome.
+// add records an outcome.
 func (p *progress) add(oc outcome) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,12 +93,12 @@ func (p *progress) draw() {
 	if p.done {
 		return
 	}
-	line := fmt.Sprintf("%s, %s: %s", plural(p.files, "file"), size(max(p.bytes, p.part)), printable(p.name))
+	line := fmt.Sprintf("%s, %s: %s", plural(p.files, "file"), size.Human(max(p.bytes, p.sent)), printable(p.name))
 	fmt.Fprintf(p.w, "\r\x1b[K%s", cut(line, width(p.w)-1))
 	p.shown = true
 }
 
-// print writes text to w, without the progress in its way.
+// print clears the line, and writes text to w.
 func (p *progress) print(w io.Writer, text string) error {
 	if text == "" {
 		return nil
@@ -108,7 +110,7 @@ func (p *progress) print(w io.Writer, text string) error {
 	return err
 }
 
-// clear takes the line away. The caller holds mu.
+// clear clears the line. The caller holds mu.
 func (p *progress) clear() {
 	if p.shown {
 		io.WriteString(p.w, "\r\x1b[K")
@@ -116,7 +118,7 @@ func (p *progress) clear() {
 	}
 }
 
-// close ends the progress. It may be called more than once, by one goroutine.
+// close ends the progress. One goroutine may call it several times.
 func (p *progress) close() {
 	p.mu.Lock()
 	p.clear()
@@ -128,7 +130,8 @@ func (p *progress) close() {
 	p.ended.Wait()
 }
 
-// cut shortens a line to n characters, in the middle: both ends of a path tell.
+// cut shortens a line to n characters. It cuts in the middle, because both ends of a path
+// matter.
 func cut(line string, n int) string {
 	r := []rune(line)
 	if len(r) <= n {
@@ -147,7 +150,7 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// width is the number of columns of a terminal.
+// width returns the number of columns of a terminal.
 func width(f *os.File) int {
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	if err != nil || size.Col < 20 {

@@ -13,12 +13,12 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// terminal opens a pseudo terminal and collects what is written to it.
+// terminal opens a pseudo terminal, and collects what is written to it.
 func terminal(t *testing.T) (end *os.File, shown func() string) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("NOT TESTED: no pseudo terminals here: %v", err)
+		t.Skipf("NOT TESTED: there are no pseudo terminals: %v", err)
 	}
 	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
 	if err == nil {
@@ -28,7 +28,7 @@ func terminal(t *testing.T) (end *os.File, shown func() string) {
 		end, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	}
 	if err != nil {
-		t.Skipf("NOT TESTED: no pseudo terminals here: %v", err)
+		t.Skipf("NOT TESTED: there are no pseudo terminals: %v", err)
 	}
 	var mu sync.Mutex
 	var text strings.Builder
@@ -48,7 +48,7 @@ func terminal(t *testing.T) (end *os.File, shown func() string) {
 	}()
 	t.Cleanup(func() {
 		end.Close()
-		<-done // a terminal without its other end gives EIO
+		<-done // reading fails with EIO when the other end is closed
 		master.Close()
 	})
 	return end, func() string {
@@ -72,7 +72,7 @@ func TestProgress(t *testing.T) {
 	}()
 	finish(t, c)
 	const clear = "\r\x1b[K"
-	eventually(t, "the end of it", func() bool { return strings.HasSuffix(shown(), clear) })
+	eventually(t, "the end of the progress", func() bool { return strings.HasSuffix(shown(), clear) })
 	if text := shown(); !strings.HasPrefix(text, clear+`0 files, 8 bytes: a\x1b]b`) {
 		t.Errorf("the terminal gets %q", text)
 	}

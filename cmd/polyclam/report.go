@@ -7,26 +7,27 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/cmd/internal/size"
 )
 
-// report words the outcomes of a scan and counts them.
+// report formats and counts the outcomes of a scan.
 type report struct {
 	options scanOptions
 	exit    int // the exit status so far
 	total   totals
 }
 
-// totals are what the summary tells. Its JSON is documented in the README.
+// totals is the summary. Its JSON is documented in the README.
 type totals struct {
 	Type       string                      `json:"type"` // "summary"
 	Server     string                      `json:"server"`
-	Extended   bool                        `json:"extended"` // it is polyclam, not a plain clamd
+	Extended   bool                        `json:"extended"` // the server is polyclamd, not a plain clamd
 	Files      int64                       `json:"files"`
 	Bytes      int64                       `json:"bytes"`
 	NotScanned int64                       `json:"not_scanned"`
 	Categories map[backends.Category]int64 `json:"categories"`
 	Skipped    skipped                     `json:"skipped"`
-	Stopped    string                      `json:"stopped,omitempty"` // why not everything was tried
+	Stopped    string                      `json:"stopped,omitempty"` // why the scan ended early
 	Elapsed    millis                      `json:"elapsed"`
 	Exit       int                         `json:"exit"`
 }
@@ -37,7 +38,7 @@ func newReport(o scanOptions, s *server) *report {
 	}}
 }
 
-// severity orders the exit statuses, the worst first.
+// severity lists the exit statuses, the worst first.
 var severity = []int{exitFound, exitFailed, exitEncrypted, exitPartial, exitOK}
 
 // worse returns the worse of two exit statuses.
@@ -50,7 +51,7 @@ func worse(a, b int) int {
 	return exitFailed
 }
 
-// add counts an outcome and returns what is to be printed of it.
+// add counts an outcome, and returns what to print for it.
 func (r *report) add(o outcome) string {
 	status := o.exit()
 	r.exit = worse(r.exit, status)
@@ -69,7 +70,7 @@ func (r *report) add(o outcome) string {
 	return o.text()
 }
 
-// finish takes what is known at the end only.
+// finish adds what is known only at the end.
 func (r *report) finish(s skipped, elapsed time.Duration, stopped error) {
 	r.total.Skipped, r.total.Elapsed = s, millis(elapsed.Seconds())
 	if stopped != nil {
@@ -79,7 +80,7 @@ func (r *report) finish(s skipped, elapsed time.Duration, stopped error) {
 	r.total.Exit = r.exit
 }
 
-// summary returns the last line.
+// summary returns the summary to print.
 func (r *report) summary() string {
 	switch {
 	case r.options.quiet:
@@ -92,7 +93,7 @@ func (r *report) summary() string {
 
 func (t *totals) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %s s, by %s", plural(t.Files, "file"), size(t.Bytes), seconds(float64(t.Elapsed)), printable(t.Server))
+	fmt.Fprintf(&b, "%s, %s, %s s, by %s", plural(t.Files, "file"), size.Human(t.Bytes), seconds(float64(t.Elapsed)), printable(t.Server))
 	separator := ": "
 	for _, c := range backends.Categories() {
 		if n := t.Categories[c]; n > 0 {
@@ -105,12 +106,12 @@ func (t *totals) text() string {
 		fmt.Fprintf(&b, "not scanned: %s\n", plural(t.NotScanned, "file"))
 	}
 	if s := t.Skipped; s.total() > 0 {
-		fmt.Fprintf(&b, "left out: %s, %s, %s\n", plural(s.Links, "link"), plural(s.Special, "special file"), plural(s.Mounts, "mount"))
+		fmt.Fprintf(&b, "skipped: %s, %s, %s\n", plural(s.Links, "link"), plural(s.Special, "special file"), plural(s.Mounts, "mount"))
 	}
 	return b.String()
 }
 
-// text is an outcome for a terminal: the verdict and a table of the engines.
+// text formats an outcome: the verdict and a table of the engines.
 func (o *outcome) text() string {
 	var b strings.Builder
 	b.WriteString(printable(o.File) + ": " + o.verdict() + "\n")
@@ -126,7 +127,7 @@ func (o *outcome) text() string {
 		if a.Code != backends.NoCode {
 			code = fmt.Sprint(a.Code)
 		}
-		if a.Cancelled { // it said nothing
+		if a.Cancelled { // there is no result
 			category, action = "", ""
 		}
 		t.add(a.Engine, category, action, code, seconds(float64(a.Elapsed)), a.names(), a.remark())
@@ -135,8 +136,8 @@ func (o *outcome) text() string {
 	return b.String()
 }
 
-// verdict is "ok", "virus (quarantine): NAME", "encrypted (tempfail by ENGINE): NAME"
-// or "not scanned: WHY".
+// verdict returns "ok", "virus (quarantine): NAME", "encrypted (tempfail by ENGINE): NAME" or
+// "not scanned (CATEGORY): REASON".
 func (o *outcome) verdict() string {
 	if o.Error != "" && o.exit() == exitFailed {
 		return fmt.Sprintf("not scanned (%s): %s", o.Category, printable(o.Error))
@@ -166,12 +167,12 @@ func (a *answer) names() string {
 	return text
 }
 
-// remark is the engine's message with what is special about the answer.
+// remark returns the engine's message, and what is special about its result.
 func (a *answer) remark() string {
 	var parts []string
 	switch {
 	case a.Cancelled:
-		parts = append(parts, "called off, the verdict stood")
+		parts = append(parts, "cancelled, the verdict was already certain")
 	case a.Message != "":
 		parts = append(parts, a.Message)
 	}
@@ -184,8 +185,8 @@ func (a *answer) remark() string {
 	return strings.Join(parts, " ")
 }
 
-// jsonLine is a value as one line. Bytes that are not UTF-8 become U+FFFD, and
-// what a terminal would obey is escaped, so that the line may be shown.
+// jsonLine encodes a value as one line of JSON that is safe to print on a terminal. Invalid
+// UTF-8 becomes U+FFFD.
 func jsonLine(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil { // no type here can fail

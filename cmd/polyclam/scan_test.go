@@ -13,7 +13,7 @@ import (
 	"polyclam/proxy/policy"
 )
 
-// sophos is an engine that takes everything for encrypted, in the words of 2003.
+// sophos is an engine that reports everything as encrypted, with the message of Sweep in 2003.
 func sophos() testEngine {
 	return says("sophos", backends.Result{
 		Category: backends.Encrypted, Code: 2, Detail: "Password protected file foo.zip/foo.txt",
@@ -70,7 +70,7 @@ func TestScanJSON(t *testing.T) {
 	}
 }
 
-// TestExitStatus has a fake engine say each category.
+// TestExitStatus has an engine report each category.
 func TestExitStatus(t *testing.T) {
 	found := func(name string) testEngine { return says("x", backends.Found(1, name)) }
 	action := func(c backends.Category, a policy.Action) func(*proxy.Config) {
@@ -98,11 +98,11 @@ func TestExitStatus(t *testing.T) {
 		{"not-installed", fails("x", backends.NotInstalled, "missing"), nil, 2, "f: not-installed (tempfail)\n"},
 		{"unknown category", says("x", backends.Result{Category: "fine"}), nil, 2, "f: swerr (tempfail)\n"},
 		{"panic", testEngine{name: "x", backend: &backendtest.Fake{Panic: "oh"}}, nil, 2, "f: swerr (tempfail)\n"},
-		{"virus let through", found("Win.Worm"), action(backends.Virus, policy.OK), 1, "f: virus (ok): Win.Worm\n"},
+		{"virus passed", found("Win.Worm"), action(backends.Virus, policy.OK), 1, "f: virus (ok): Win.Worm\n"},
 		{"encrypted quarantined", found("Heuristics.Encrypted.Zip"), action(backends.Encrypted, policy.Quarantine), 1, "f: encrypted (quarantine): "},
-		{"encrypted put off", found("Heuristics.Encrypted.Zip"), action(backends.Encrypted, policy.Tempfail), 2, "f: encrypted (tempfail): "},
-		{"partial put off", found("Heuristics.Limits.Exceeded.MaxFiles"), action(backends.Partial, policy.Tempfail), 2, "f: partial (tempfail): "},
-		{"failure let through", fails("x", backends.SWErr, "broke"), action(backends.SWErr, policy.OK), 2, "f: swerr (ok)\n"},
+		{"encrypted deferred", found("Heuristics.Encrypted.Zip"), action(backends.Encrypted, policy.Tempfail), 2, "f: encrypted (tempfail): "},
+		{"partial deferred", found("Heuristics.Limits.Exceeded.MaxFiles"), action(backends.Partial, policy.Tempfail), 2, "f: partial (tempfail): "},
+		{"failure passed", fails("x", backends.SWErr, "broke"), action(backends.SWErr, policy.OK), 2, "f: swerr (ok)\n"},
 		{"failure quarantined", fails("x", backends.SWErr, "broke"), action(backends.SWErr, policy.Quarantine), 1, "f: swerr (quarantine)\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -117,25 +117,25 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
-// TestScanFailureBeside: an engine may find something, have it passed by a rule, and
-// fail, all in one answer.
-func TestScanFailureBeside(t *testing.T) {
+// TestFindingAndFailure has an engine that in one answer finds something, has a finding passed
+// by a rule, and fails.
+func TestFindingAndFailure(t *testing.T) {
 	engine := `OBJECT: engine=sophos category=encrypted action=tempfail code=2 elapsed=0.001 name=Encrypted failure=swerr passed=PUA.X rule="^PUA\\." msg="Password protected; virus data missing" ENGINE` + "\x00"
 	for _, c := range []struct {
 		name, reply string
 		status      int
 		want        []string
 	}{
-		{"put off", "OBJECT: Encrypted content, sophos scan failed ERROR\x00OBJECT: engine=clamav category=ok action=ok code=0 elapsed=0.001 ENGINE\x00" + engine +
+		{"deferred", "OBJECT: Encrypted content, sophos scan failed ERROR\x00OBJECT: engine=clamav category=ok action=ok code=0 elapsed=0.001 ENGINE\x00" + engine +
 			"OBJECT: category=encrypted action=tempfail code=2 engine=clamav engines=2 failed=1 version=1 action_by=sophos SUMMARY\x00END\x00", exitFailed,
 			[]string{"f: encrypted (tempfail by sophos)\n", "  sophos  encrypted, swerr  tempfail  2 ", "Password protected; virus data missing (PUA.X passes by the rule '^PUA\\.')\n"}},
-		{"let through", "OBJECT: OK\x00" + engine + "OBJECT: category=encrypted action=ok code=2 engine=sophos engines=1 failed=1 version=1 SUMMARY\x00END\x00", exitFailed,
+		{"passed", "OBJECT: OK\x00" + engine + "OBJECT: category=encrypted action=ok code=2 engine=sophos engines=1 failed=1 version=1 SUMMARY\x00END\x00", exitFailed,
 			[]string{"f: encrypted (ok): Encrypted\n"}},
-		{"let through, and does not count", "OBJECT: OK\x00" + strings.Replace(engine, " ENGINE", " counts=no ENGINE", 1) + "OBJECT: category=encrypted action=ok code=2 engine=sophos engines=1 failed=1 version=1 SUMMARY\x00END\x00", exitEncrypted,
+		{"passed, and does not count", "OBJECT: OK\x00" + strings.Replace(engine, " ENGINE", " counts=no ENGINE", 1) + "OBJECT: category=encrypted action=ok code=2 engine=sophos engines=1 failed=1 version=1 SUMMARY\x00END\x00", exitEncrypted,
 			[]string{"f: encrypted (ok): Encrypted\n"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			unix, _ := play(t, polyclamSays(c.reply))
+			unix, _ := play(t, fakePolyclamd(c.reply))
 			r := polyclam(t, files(t, "f", "text"), "--address", unix, "scan", "f")
 			r.wantStatus(t, c.status)
 			wantParts(t, r.stdout, c.want...)
@@ -157,7 +157,7 @@ func TestWorse(t *testing.T) {
 	}
 }
 
-// TestWorstWins mixes objects.
+// TestWorstWins scans objects with different exit statuses.
 func TestWorstWins(t *testing.T) {
 	s := serve(t, nil, marked())
 	dir := files(t, "ok", "x", "virus", string(backendtest.EICAR()), "enc", backendtest.MarkEncrypted, "part", backendtest.MarkPartial, "err", backendtest.MarkError)
@@ -177,7 +177,7 @@ func TestQuietAndInfected(t *testing.T) {
 	for _, c := range []struct {
 		args   []string
 		status int
-		want   []string // beginnings of the lines
+		want   []string // prefixes of the lines
 	}{
 		{[]string{"-q", "ok"}, 0, nil},
 		{[]string{"--quiet", "--json", "ok"}, 0, nil},
@@ -224,7 +224,7 @@ func TestStandardInput(t *testing.T) {
 	}
 }
 
-// TestUnscannable has everything that cannot be scanned beside what can.
+// TestUnscannable scans files that can be scanned, and files that cannot.
 func TestUnscannable(t *testing.T) {
 	s := serve(t, nil, marked())
 	dir := files(t, "d/ok", "x", "d/secret", "y", "d/locked/inside", "z", "virus", string(backendtest.EICAR()))

@@ -15,11 +15,11 @@ import (
 	"polyclam/protocol"
 )
 
-// script is a server under the control of a test: it gets each command with its
-// content, and returns the bytes to answer with; nil hangs up.
-type script func(verb protocol.Verb, content []byte) []byte
+// script is a scripted server. It gets each command with the object's bytes, and returns the
+// reply; nil closes the connection.
+type script func(verb protocol.Verb, data []byte) []byte
 
-// play runs a server on a Unix socket and a TCP port and returns their addresses.
+// play starts a server on a Unix socket and a TCP port, and returns their addresses.
 func play(t *testing.T, s script) (unix, tcp string) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -53,11 +53,11 @@ func (s script) serve(nc net.Conn) {
 	if err != nil {
 		return
 	}
-	var content bytes.Buffer
+	var data bytes.Buffer
 	switch cmd.Verb {
 	case protocol.VerbInstream, protocol.VerbXInstream:
 		stream := c.Stream(1<<20, hang)
-		if _, err := stream.WriteTo(&content); errors.Is(err, protocol.ErrStreamLimit) {
+		if _, err := stream.WriteTo(&data); errors.Is(err, protocol.ErrStreamLimit) {
 			stream.Drain(hang, hang, 1<<30)
 		} else if err != nil {
 			return
@@ -68,16 +68,16 @@ func (s script) serve(nc net.Conn) {
 			return
 		}
 		defer f.Close()
-		// clamd reads from the beginning, wherever the descriptor stands.
-		if _, err := io.Copy(&content, io.NewSectionReader(f, 0, 1<<40)); err != nil {
+		// clamd reads from the beginning, whatever the offset of the descriptor.
+		if _, err := io.Copy(&data, io.NewSectionReader(f, 0, 1<<40)); err != nil {
 			return
 		}
 	}
-	c.WriteReply(s(cmd.Verb, content.Bytes()), hang)
+	c.WriteReply(s(cmd.Verb, data.Bytes()), hang)
 }
 
 // plainClamd answers as clamd 1.4.6 does.
-func plainClamd(verb protocol.Verb, content []byte) []byte {
+func plainClamd(verb protocol.Verb, data []byte) []byte {
 	object := map[protocol.Verb]string{protocol.VerbInstream: "stream: ", protocol.VerbFildes: "fd[10]: "}[verb]
 	switch {
 	case verb == protocol.VerbVersionCommands:
@@ -88,10 +88,10 @@ func plainClamd(verb protocol.Verb, content []byte) []byte {
 		return []byte("PONG\x00")
 	case object == "":
 		return []byte("UNKNOWN COMMAND\x00")
-	case verb == protocol.VerbInstream && len(content) > 1000:
+	case verb == protocol.VerbInstream && len(data) > 1000:
 		return []byte("INSTREAM size limit exceeded. ERROR\x00")
 	}
-	switch backendtest.Marked(content) {
+	switch backendtest.Marked(data) {
 	case backends.OK:
 		return []byte(object + "OK\x00")
 	case backends.Virus:
@@ -106,9 +106,9 @@ func plainClamd(verb protocol.Verb, content []byte) []byte {
 	return []byte(object + "Can't allocate memory ERROR\x00")
 }
 
-// polyclamSays is a server that claims to be polyclam and answers every scan with
-// these records, "OBJECT" standing for the object.
-func polyclamSays(reply string) script {
+// fakePolyclamd is a server that claims to be polyclamd, and gives this reply to every scan,
+// with the name of the object for "OBJECT".
+func fakePolyclamd(reply string) script {
 	return func(verb protocol.Verb, _ []byte) []byte {
 		switch verb {
 		case protocol.VerbVersionCommands:

@@ -13,16 +13,16 @@ import (
 	"polyclam/protocol"
 )
 
-// reachTimeout is how long a server may take to answer a simple question. An
-// engine that hangs delays polyclam's version by a second.
+// reachTimeout is how long a server may take to answer a simple command. An engine that
+// hangs delays polyclamd's version by a second.
 const reachTimeout = 10 * time.Second
 
 // server is a server that has answered.
 type server struct {
 	target
 	client *protocol.Client
-	// extended says that it is polyclam and tells what each engine said; else it
-	// is a clamd, or like one.
+	// extended reports whether the server is polyclamd and gives each engine's result.
+	// Otherwise it is a clamd or a similar server.
 	extended bool
 }
 
@@ -30,8 +30,8 @@ func newClient(at target) *protocol.Client {
 	return &protocol.Client{Network: at.network, Address: at.address, Dial: dial}
 }
 
-// dial connects. A Unix socket whose backlog is full refuses with EAGAIN instead
-// of letting clients wait, so we do.
+// dial connects. It waits while the backlog of a Unix socket is full: the kernel refuses
+// such connections with EAGAIN.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	var d net.Dialer
 	for {
@@ -47,8 +47,8 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	}
 }
 
-// reach asks the servers at the targets until one of them answers. The error names
-// what was looked for, and says what came of each.
+// reach asks the servers at the targets, in order, and returns the first that answers.
+// what is the kind of server, for the error, which lists why each target failed.
 func (t *tool) reach(what string, ask func(ctx context.Context, s *server) error) (*server, error) {
 	list, origin, err := t.targets()
 	if err != nil {
@@ -65,25 +65,25 @@ func (t *tool) reach(what string, ask func(ctx context.Context, s *server) error
 		}
 		failures = append(failures, fmt.Sprintf("  %s: %v%s", at, plainError(err), reachHint(err)))
 	}
-	return nil, fmt.Errorf("no %s answers; tried by %s:\n%s", what, origin, strings.Join(failures, "\n"))
+	return nil, fmt.Errorf("no %s answers (addresses from %s):\n%s", what, origin, strings.Join(failures, "\n"))
 }
 
 var errNoAnswer = fmt.Errorf("no answer within %v", reachTimeout)
 
-// identify finds out whether the server is polyclam. What a server answers that
-// is neither a list of verbs nor a refusal is an error.
+// identify finds out whether the server is polyclamd. An answer that is neither a list of
+// commands nor a refusal is an error.
 func identify(ctx context.Context, s *server) error {
 	_, verbs, err := s.client.VersionCommands(ctx)
 	var refused *protocol.ReplyError
-	if errors.As(err, &refused) { // clamd before 0.101, or told to by its configuration
+	if errors.As(err, &refused) { // clamd before 0.101, or its configuration forbids the command
 		return nil
 	}
 	s.extended = slices.Contains(verbs, protocol.VerbXInstream) && slices.Contains(verbs, protocol.VerbXFildes)
 	return err
 }
 
-// plainError is an error without what is said anyway: the verb, the address, the
-// name of the file.
+// plainError reduces an error to its cause: the message already has the command, the
+// address and the name of the file.
 func plainError(err error) error {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -102,7 +102,7 @@ func reachHint(err error) string {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 		return " (is polyclamd running?)"
 	case errors.Is(err, syscall.EACCES):
-		return " (the socket's mode and group, and those of its directory, decide who may connect)"
+		return " (see the mode and group of the socket and of its directory)"
 	}
 	return ""
 }

@@ -8,70 +8,70 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/testfile"
 	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/size"
 	"polyclam/proxy/spool"
 )
 
 const (
-	// clamdMost is the largest object that clamd 1.4.6 scans, whatever its limits
-	// are. To anything larger it says OK, or names MaxFileSize with AlertExceedsMax.
-	clamdMost = 1<<31 - 3
-	// otherMost bounds the trial of other engines: most are sent the bytes.
-	otherMost = 256 << 20
-	// usualSize is tried where the configuration has no limit.
-	usualSize = 100 << 20
+	// clamdMaxSize is the largest object that clamd 1.4.6 scans, whatever its limits are.
+	// To anything larger it says OK, or reports MaxFileSize if AlertExceedsMax is set.
+	clamdMaxSize = 1<<31 - 3
+	// otherMaxSize is the largest object tried with other engines: most of them receive
+	// every byte over the network.
+	otherMaxSize = 256 << 20
+	// unlimitedSize is tried if the configuration has no limit.
+	unlimitedSize = 100 << 20
 )
 
-// smallerSizes are tried, the largest first, when an object of max_size was not
-// scanned: they tell what the engine's own limit is about.
+// smallerSizes are tried, the largest first, if an object of max_size is not scanned. They
+// show roughly where the engine's own limit is.
 var smallerSizes = []int64{1 << 30, 500 << 20, 200 << 20, 100 << 20, 50 << 20, 25 << 20, 10 << 20, 5 << 20, 1 << 20, testfile.LargeMin}
 
-// sizeTrial is whether a node scans objects as large as polyclamd would give it. The
-// object is an archive with EICAR in front and zeros behind: only its size differs
-// from one in which the node has found EICAR already.
+// sizeTrial shows whether a node scans objects as large as polyclamd would give it. The
+// object is an archive of EICAR, followed by zeros. It differs only in size from one in which
+// the node has already found EICAR.
 type sizeTrial struct {
 	tried   int64 // bytes; 0: nothing was tried
 	answer  trialAnswer
 	scanned int64 // the largest size that was scanned
-	// beyond says that the node may be given objects larger than clamd ever scans.
+	// beyond reports whether polyclamd may give a clamd more than clamdMaxSize.
 	beyond bool
 }
 
-// silent reports whether the node said that there is nothing in an object that it
-// did not scan.
-func (s *sizeTrial) silent() bool { return s.tried > 0 && s.answer.category == backends.OK }
+// falseOK reports whether the node said ok to an object that it did not scan.
+func (s *sizeTrial) falseOK() bool { return s.tried > 0 && s.answer.category == backends.OK }
 
-// column is what was found out, for a table.
-func (s *sizeTrial) column() string {
+// cell returns the result for a table.
+func (s *sizeTrial) cell() string {
 	switch {
 	case s.tried == 0:
 		return ""
 	case s.answer.found():
-		return size(s.tried)
+		return size.Human(s.tried)
 	case s.answer.category.IsFailure():
-		return s.answer.word() + " at " + size(s.tried)
+		return s.answer.word() + " at " + size.Human(s.tried)
 	}
-	return size(s.scanned) + " of " + size(s.tried)
+	return size.Human(s.scanned) + " of " + size.Human(s.tried)
 }
 
-// sizeToTry is the largest object that the one engine of file would be given, as far
-// as it is tried; beyond as in sizeTrial.
+// sizeToTry returns the size of the largest object to try with the only engine of file, and
+// beyond for its sizeTrial.
 func sizeToTry(file *config.File) (largest int64, beyond bool) {
-	u := file.Engines[0]
-	largest, most := u.MaxSize, int64(otherMost)
+	e := file.Engines[0]
+	largest, most := e.MaxSize, int64(otherMaxSize)
 	if largest == 0 {
 		largest = file.Limits.Stream
 	}
 	if largest == 0 {
-		largest = usualSize
+		largest = unlimitedSize
 	}
-	if u.Backend == clamdBackend {
-		most, beyond = clamdMost, u.MaxSize == 0 || u.MaxSize > clamdMost
+	if e.Backend == clamdBackend {
+		most, beyond = clamdMaxSize, e.MaxSize == 0 || e.MaxSize > clamdMaxSize
 	}
 	return max(min(largest, most), testfile.LargeMin), beyond
 }
 
-// trySizes tries an object of the largest size, and smaller ones if that is not
-// scanned.
+// trySizes tries an object of the largest size, and smaller ones if it is not scanned.
 func (n *node) trySizes(largest int64, timeout time.Duration) sizeTrial {
 	s := sizeTrial{tried: largest, answer: n.trySize(largest, timeout)}
 	if s.answer.found() {
@@ -90,22 +90,22 @@ func (n *node) trySizes(largest int64, timeout time.Duration) sizeTrial {
 	return s
 }
 
-// slowest is how many bytes an engine must take and scan in a second, lest the trial
-// of a large object last for ever.
-const slowest = 20 << 20
+// minRate is how many bytes per second an engine must receive and scan. It bounds the
+// trial of a large object.
+const minRate = 20 << 20
 
-func (n *node) trySize(size int64, timeout time.Duration) trialAnswer {
-	timeout = min(timeout, 10*time.Second) + time.Duration(size/slowest)*time.Second
-	obj, err := large(n.store, size)
+func (n *node) trySize(bytes int64, timeout time.Duration) trialAnswer {
+	timeout = min(timeout, 10*time.Second) + time.Duration(bytes/minRate)*time.Second
+	obj, err := large(n.store, bytes)
 	if err != nil {
-		return trialAnswer{category: backends.SWErr, err: fmt.Errorf("the test object could not be made: %w", err)}
+		return trialAnswer{category: backends.SWErr, err: fmt.Errorf("create the test object: %w", err)}
 	}
 	return n.try(obj, timeout)
 }
 
-// large makes the test object. Its zeros take no memory until something maps them.
-func large(store *spool.Spool, size int64) (*spool.Object, error) {
-	archive, err := testfile.Large(size)
+// large creates the test object. Its zeros take no memory until they are mapped.
+func large(store *spool.Spool, bytes int64) (*spool.Object, error) {
+	archive, err := testfile.Large(bytes)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,7 @@ import (
 	"polyclam/cmd/internal/config"
 )
 
-// TestSizeToTry: the test object is as large as what polyclamd lets through, within
-// reason.
+// TestSizeToTry checks that the test object is as large as polyclamd allows, up to a limit.
 func TestSizeToTry(t *testing.T) {
 	for _, c := range []struct {
 		more   string
@@ -31,7 +30,7 @@ func TestSizeToTry(t *testing.T) {
 			t.Errorf("%s: %d, %v, want %d, %v", c.more, got, beyond, c.want, c.beyond)
 		}
 		file.Engines[0].Backend = "sssp"
-		if got, beyond := sizeToTry(file); got != min(c.want, otherMost) || beyond {
+		if got, beyond := sizeToTry(file); got != min(c.want, otherMaxSize) || beyond {
 			t.Errorf("%s: another engine: %d, %v", c.more, got, beyond)
 		}
 	}

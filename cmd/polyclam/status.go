@@ -9,31 +9,34 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"polyclam/backends"
+	"polyclam/cmd/internal/size"
 	"polyclam/protocol"
 	"polyclam/protocol/extended"
 )
 
-var statusCommand = command{
-	name:  "status",
-	short: "Show how polyclamd and each of its engines are",
-	long: `CANARY is how long ago the engine was given the EICAR test file and an encrypted
-archive; EICAR and ENCRYPTED are what it said of them.
+func (t *tool) statusCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the state of polyclamd and its engines",
+		Long: `CANARY is how long ago the engine was given the EICAR test file and an encrypted
+archive. EICAR and ENCRYPTED are its results for them.
 
-Exit status: 0 if all engines are up, or not yet tried, and find the test file;
-1 if one is down or does not; 2 if no polyclamd answers.
+Exit status:
+
+	0  every engine is up or not yet checked, and finds the test file
+	1  an engine is down, or does not find the test file
+	2  no polyclamd answers
 `,
-	prepare: func(t *tool, flags *pflag.FlagSet) func([]string) (int, error) {
-		asJSON := flags.Bool("json", false, "print one JSON object")
-		return func(args []string) (int, error) {
-			if err := noArguments(args); err != nil {
-				return 0, err
-			}
-			return t.status(*asJSON)
-		}
-	},
+		Args:              noArguments,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              t.exiting(func([]string) (int, error) { return t.status(asJSON) }),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
 }
 
 // serverStatus is the state of polyclamd and its engines. Its JSON is documented in the
@@ -52,7 +55,7 @@ func (t *tool) status(asJSON bool) (int, error) {
 	s, err := t.reach("polyclamd", func(ctx context.Context, s *server) (err error) {
 		records, err = s.client.XStatus(ctx)
 		if errors.Is(err, protocol.ErrUnknownCommand) {
-			return errors.New("it does not know XSTATUS; a clamd has no engines to show")
+			return errors.New("it does not support XSTATUS; a plain clamd has no engines to show")
 		}
 		return err
 	})
@@ -98,38 +101,38 @@ func (n *nodeStatus) healthy() bool {
 	return (n.State == "up" || n.State == "unknown" || n.State == "reloading") && (found || eicar == "")
 }
 
-// why says in polyclamd's words what is wrong with the node; empty: nothing.
+// why returns polyclamd's reason why the node is not used, or "".
 func (n *nodeStatus) why() string { return cmp.Or(n.Reason, n.CanaryError) }
 
-// remarks are what an operator should know of the node though it is used.
+// remarks returns what an operator should know about the node although it is used.
 func (n *nodeStatus) remarks() (out []string) {
 	if n.HeuristicsFirst {
 		out = append(out, heuristicsFirst)
 	}
 	if n.UnscannedAbove > 0 {
-		out = append(out, fmt.Sprintf("it says OK without a scan to objects larger than %s; polyclam check says what to change", size(n.UnscannedAbove)))
+		out = append(out, fmt.Sprintf("it says OK to objects larger than %s without scanning them; polyclam check shows what to change", size.Human(n.UnscannedAbove)))
 	}
 	if n.Limit > 0 {
-		out = append(out, fmt.Sprintf("it does not keep up, and gets %s at the same time until it does", plural(n.Limit, "scan")))
+		out = append(out, fmt.Sprintf("it is overloaded and limited to %s at a time until it recovers", plural(n.Limit, "scan")))
 	}
 	if n.Withheld > 0 {
-		out = append(out, fmt.Sprintf("the engine died or hung three times on %s, which it is not given for a while (key poison_time)", plural(n.Withheld, "object")))
+		out = append(out, fmt.Sprintf("it died or hung three times on %s, and is not given them for a while (poison_time)", plural(n.Withheld, "object")))
 	}
 	return out
 }
 
-// name is the node in messages.
+// name returns the name of the node for messages.
 func (n *nodeStatus) name() string { return strings.TrimSpace(n.Engine + " " + n.Address) }
 
 func (st *serverStatus) text(now time.Time) string {
 	var b strings.Builder
 	limit := ""
 	if st.SpoolTotal > 0 {
-		limit = " of " + size(st.SpoolTotal)
+		limit = " of " + size.Human(st.SpoolTotal)
 	}
 	fmt.Fprintf(&b, "polyclamd %s at %s, up %s\n", printable(st.Version), printable(st.Address), age(time.Duration(st.Uptime)*time.Second))
-	fmt.Fprintf(&b, "%s, %s, %s under way, spool %s%s\n\n", plural(st.Connections, "connection"),
-		plural(st.Requests, "request"), plural(st.Scans, "scan"), size(st.SpoolUsed), limit)
+	fmt.Fprintf(&b, "%s, %s, %s in progress, spool %s%s\n\n", plural(st.Connections, "connection"),
+		plural(st.Requests, "request"), plural(st.Scans, "scan"), size.Human(st.SpoolUsed), limit)
 	t := newTable("ENGINE", "BACKEND", "NODE", "STATE", "SCANS", "FAILED", "SIGNATURES", "CANARY", "EICAR", "ENCRYPTED", "VERSION")
 	for _, n := range st.Nodes {
 		state := n.State
@@ -151,18 +154,10 @@ func (st *serverStatus) text(now time.Time) string {
 	return b.String()
 }
 
-// since is how long ago a time was; empty if it is not known.
+// since returns how long ago a time was, or "" for the zero time.
 func since(now, at time.Time) string {
 	if at.IsZero() {
 		return ""
 	}
 	return age(now.Sub(at))
-}
-
-// write prints text on stdout.
-func (t *tool) write(text string) error {
-	if _, err := t.stdout.Write([]byte(text)); err != nil {
-		return fmt.Errorf("standard output: %w", err)
-	}
-	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"polyclam/protocol"
 )
 
-// statusServer is a polyclam of which only the status is asked.
+// statusServer starts a server that supports only XSTATUS.
 func statusServer(t *testing.T, reply string) string {
 	unix, _ := play(t, func(verb protocol.Verb, _ []byte) []byte {
 		if verb != protocol.VerbXStatus {
@@ -35,16 +35,16 @@ func TestStatusText(t *testing.T) {
 	r := polyclam(t, "", "--address", address, "status")
 	r.wantStatus(t, exitFound)
 	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `polyclamd 1.2.3 at SERVER, up 1 day
-12 connections, 4711 requests, 1 scan under way, spool 1.2 MiB of 2.0 GiB
+12 connections, 4711 requests, 1 scan in progress, spool 1.2 MiB of 2 GiB
 
 ENGINE   BACKEND  NODE                        STATE              SCANS  FAILED  SIGNATURES  CANARY     EICAR           ENCRYPTED  VERSION
 clamav   clamd    unix:/run/clamav/clamd.ctl  up                 4000   2       3 days      2 minutes  virus           ok         ClamAV 1.4.6/27500
 clamav   clamd    tcp:10.0.0.2:3310           down               0      7       -           1 hour     cannot-execute  -          -
 inspect  inspect  -                           unknown, optional  1      0       -           -          -               -          -
 clamav unix:/run/clamav/clamd.ctl: it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious
-clamav unix:/run/clamav/clamd.ctl: it says OK without a scan to objects larger than 25.0 MiB; polyclam check says what to change
-clamav unix:/run/clamav/clamd.ctl: it does not keep up, and gets 5 scans at the same time until it does
-clamav unix:/run/clamav/clamd.ctl: the engine died or hung three times on 1 object, which it is not given for a while (key poison_time)
+clamav unix:/run/clamav/clamd.ctl: it says OK to objects larger than 25 MiB without scanning them; polyclam check shows what to change
+clamav unix:/run/clamav/clamd.ctl: it is overloaded and limited to 5 scans at a time until it recovers
+clamav unix:/run/clamav/clamd.ctl: it died or hung three times on 1 object, and is not given them for a while (poison_time)
 clamav tcp:10.0.0.2:3310 is down: connection \x1b[31mrefused
 `; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -74,7 +74,7 @@ func TestStatusExit(t *testing.T) {
 		{"up", serverRecord + node("state=up canary_eicar=virus") + "END\x00", 0},
 		{"suspicious", serverRecord + node("state=up canary_eicar=suspicious") + "END\x00", 0},
 		{"reloading", serverRecord + node("state=reloading canary_eicar=virus") + "END\x00", 0},
-		{"not yet tried", serverRecord + node("state=unknown") + "END\x00", 0},
+		{"not yet checked", serverRecord + node("state=unknown") + "END\x00", 0},
 		{"down", serverRecord + node("state=up canary_eicar=virus") + node("state=down") + "END\x00", 1},
 		{"blind", serverRecord + node("state=up canary_eicar=ok") + "END\x00", 1},
 		{"no state", serverRecord + node("required=true") + "END\x00", 1},
@@ -87,21 +87,20 @@ func TestStatusExit(t *testing.T) {
 			r.wantStatus(t, c.want)
 			if c.want == exitFailed {
 				wantParts(t, r.stdout)
-				wantParts(t, r.stderr, "no polyclamd answers; tried by --address")
+				wantParts(t, r.stderr, "no polyclamd answers (addresses from --address):")
 			}
 		})
 	}
 }
 
-// TestStatusOfServer asks the real server, with an engine that works and one that
-// is blind.
+// TestStatusOfServer asks a real server, with a good engine and a blind one.
 func TestStatusOfServer(t *testing.T) {
 	good, blind := marked(), says("blind", backends.Clean(0))
 	good.canary, blind.canary = true, true
 	good.address = "unix:/run/engine"
 	s := serve(t, nil, good, blind)
 	var st serverStatus
-	eventually(t, "both canaries", func() bool {
+	eventually(t, "both health checks", func() bool {
 		r := polyclam(t, "", "--address", s.tcp, "status", "--json")
 		st = serverStatus{}
 		if err := json.Unmarshal([]byte(r.stdout), &st); err != nil {

@@ -2,18 +2,15 @@ package main
 
 import (
 	"strings"
-	"unicode/utf8"
+	"text/tabwriter"
 )
 
-// table is text in aligned columns, a header first. Cells are escaped when they
-// are added.
-type table struct {
-	rows [][]string
-}
+// table is text in aligned columns, with a header. Cells are escaped when they are added.
+type table struct{ rows [][]string }
 
 func newTable(header ...string) *table { return &table{rows: [][]string{header}} }
 
-// add adds a row with a cell for each column; an empty one is shown as "-".
+// add adds a row with one cell per column. An empty cell is shown as "-".
 func (t *table) add(cells ...string) {
 	row := make([]string, len(cells))
 	for i, c := range cells {
@@ -25,19 +22,11 @@ func (t *table) add(cells ...string) {
 	t.rows = append(t.rows, row)
 }
 
-// write writes the lines, each behind an indent and without trailing blanks.
+// write writes the lines, each after an indent.
 func (t *table) write(b *strings.Builder, indent string) {
-	widths := make([]int, len(t.rows[0]))
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, row := range t.rows {
-		for i, c := range row {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
-		}
+		w.Write([]byte(indent + strings.Join(row, "\t") + "\n"))
 	}
-	for _, row := range t.rows {
-		line := indent
-		for i, c := range row {
-			line += c + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)+2)
-		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
-	}
+	w.Flush()
 }

@@ -9,30 +9,30 @@ import (
 	"strings"
 
 	"polyclam/backends"
+	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
 	"polyclam/proxy/status"
 )
 
-// target is an address at which a server may be.
+// target is an address at which a server may listen.
 type target struct{ network, address string }
 
 func (t target) String() string { return t.network + ":" + t.address }
 
-// packagedSocket is where polyclamd listens when systemd runs it without a
-// configuration file; the embedded default of an operator's own environment can
-// be another place.
+// packagedSocket is where polyclamd listens when systemd runs it without a configuration
+// file. In an operator's environment the embedded default may be another path.
 const packagedSocket = "unix:/run/polyclam/clamd.sock"
 
-// targets returns the addresses to try, best first, and where they are from.
+// targets returns the addresses to try, the best first, and their origin.
 func (t *tool) targets() (list []target, origin string, err error) {
 	if t.address != "" {
 		one, err := parseTarget(t.address)
 		if err != nil {
-			return nil, "", badUsage("--address: %w", err)
+			return nil, "", cli.Usagef("--address: %w", err)
 		}
 		return []target{one}, "--address", nil
 	}
-	file, origin, err := t.loadForAddress()
+	file, origin, err := t.loadListeners()
 	if err != nil {
 		return nil, "", err
 	}
@@ -40,7 +40,7 @@ func (t *tool) targets() (list []target, origin string, err error) {
 	if file.Name == config.DefaultName {
 		listeners = append(listeners, config.NewListener(packagedSocket))
 	}
-	slices.SortStableFunc(listeners, func(a, b config.Listener) int { return cmp.Compare(burden(a), burden(b)) })
+	slices.SortStableFunc(listeners, func(a, b config.Listener) int { return cmp.Compare(penalty(a), penalty(b)) })
 	for _, l := range listeners {
 		one, err := parseTarget(l.Address)
 		if err == nil && !slices.Contains(list, one) && !strings.HasSuffix(l.Address, ":0") {
@@ -53,9 +53,9 @@ func (t *tool) targets() (list []target, origin string, err error) {
 	return list, origin, nil
 }
 
-// burden orders listeners: a Unix socket takes descriptors, and a listener whose
-// client bears errors tells them.
-func burden(l config.Listener) (n int) {
+// penalty orders listeners, the best first. A Unix socket accepts descriptors, and a
+// listener with the error style "error" reports failures as they are.
+func penalty(l config.Listener) (n int) {
 	if !strings.HasPrefix(l.Address, "unix:") {
 		n += 2
 	}
@@ -70,31 +70,18 @@ func parseTarget(s string) (target, error) {
 	return target{network, address}, err
 }
 
-// load reads the configuration as polyclamd does: the file named, or the one in
-// the usual place, or the embedded default if there is none.
-func (t *tool) load() (*config.File, error) {
-	if t.config != "" {
-		return config.Load(t.config)
-	}
-	file, err := config.Load(defaultConfig)
-	if errors.Is(err, fs.ErrNotExist) {
-		return config.Default(), nil
-	}
-	return file, err
-}
-
-// loadForAddress is load for somebody who only wants to know where polyclamd
-// listens: an operator need not be allowed to read its file.
-func (t *tool) loadForAddress() (file *config.File, origin string, err error) {
-	file, err = t.load()
+// loadListeners loads the configuration for its listeners only: an operator who may not
+// read polyclamd's file gets the embedded default.
+func (t *tool) loadListeners() (file *config.File, origin string, err error) {
+	file, err = cli.Load(t.config)
 	var problems config.Problems
 	switch {
 	case err == nil:
 		return file, file.Name, nil
 	case errors.As(err, &problems):
-		return nil, "", fmt.Errorf("%w\nthe configuration tells no address; want --address", problems)
+		return nil, "", fmt.Errorf("%w\nno address can be taken from this configuration; want --address", problems)
 	case t.config == "" && errors.Is(err, fs.ErrPermission):
-		return config.Default(), fmt.Sprintf("%s, since %s may not be read", config.DefaultName, defaultConfig), nil
+		return config.Default(), fmt.Sprintf("%s (%s may not be read)", config.DefaultName, cli.DefaultConfig), nil
 	}
 	return nil, "", err
 }

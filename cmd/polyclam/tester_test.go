@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// asTool in the environment makes the test binary the tool.
+// asTool is the environment variable that makes the test binary run as the tool.
 const asTool = "POLYCLAM_TEST_AS_TOOL"
 
 func TestMain(m *testing.M) {
@@ -24,17 +24,17 @@ func TestMain(m *testing.M) {
 	main()
 }
 
-// hang is how long a test waits for what must come: it catches a hang only.
+// hang is how long a test waits for an event that must come.
 const hang = time.Minute
 
-// ran is what a run of the tool came to.
+// ran is the result of running the tool.
 type ran struct {
 	status         int
 	stdout, stderr string
 }
 
-// toolCommand is the tool, not yet started, in an environment in which no server
-// listens by default.
+// toolCommand returns the tool, not yet started, in an environment where no server listens at the
+// default address.
 func toolCommand(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -43,7 +43,7 @@ func toolCommand(t *testing.T, dir string, args ...string) *exec.Cmd {
 	}
 	c := exec.Command(self, args...)
 	c.Dir = dir
-	// Without the last the race detector adds a second to each exit.
+	// The race detector would otherwise add a second to each exit.
 	c.Env = append(os.Environ(), asTool+"=1", "RUNTIME_DIRECTORY="+shortDir(t), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	return c
 }
@@ -73,7 +73,7 @@ func finish(t *testing.T, c *exec.Cmd) ran {
 	return ran{c.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// wantStatus wants an exit status.
+// wantStatus checks the exit status.
 func (r ran) wantStatus(t *testing.T, want int) {
 	t.Helper()
 	if r.status != want {
@@ -81,7 +81,7 @@ func (r ran) wantStatus(t *testing.T, want int) {
 	}
 }
 
-// wantText wants text to be exactly that, elapsed times aside.
+// wantText checks the whole text, except for elapsed times.
 func wantText(t *testing.T, got, want string) {
 	t.Helper()
 	if got = elapsed.ReplaceAllString(got, "${1}#.###$2"); got != want {
@@ -91,12 +91,12 @@ func wantText(t *testing.T, got, want string) {
 
 var elapsed = regexp.MustCompile(`([ :])\d+\.\d{3}( |,|}|$)`)
 
-// wantParts wants all parts in text, and nothing in it if there are none.
+// wantParts checks that text contains all parts. Without parts, text must be empty.
 func wantParts(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, p := range parts {
 		if !strings.Contains(text, p) {
-			t.Errorf("got\n%s\nwant in it %q", text, p)
+			t.Errorf("got\n%s\nwant %q in it", text, p)
 		}
 	}
 	if len(parts) == 0 && text != "" {
@@ -104,19 +104,19 @@ func wantParts(t *testing.T, text string, parts ...string) {
 	}
 }
 
-// eventually polls until ok.
+// eventually polls until ok returns true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(hang); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
 }
 
-// shortDir is a directory that others may enter, with a name short enough for
-// sockets, which t.TempDir with its long test names is not always.
+// shortDir returns a temporary directory that others may enter. Unlike t.TempDir, its path is
+// always short enough for a socket.
 func shortDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pct")
@@ -130,23 +130,23 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// files makes a directory with these files in it, name and content in turn.
-func files(t *testing.T, namesAndContents ...string) string {
+// files creates a directory with files, given as name and text in turn.
+func files(t *testing.T, namesAndTexts ...string) string {
 	t.Helper()
 	dir := shortDir(t)
-	for i := 0; i < len(namesAndContents); i += 2 {
-		path := filepath.Join(dir, namesAndContents[i])
+	for i := 0; i < len(namesAndTexts); i += 2 {
+		path := filepath.Join(dir, namesAndTexts[i])
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(namesAndContents[i+1]), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(namesAndTexts[i+1]), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return dir
 }
 
-// unprivileged makes a command one that the rights of files apply to.
+// unprivileged makes a command run as a user who is subject to file permissions.
 func unprivileged(t *testing.T, c *exec.Cmd) *exec.Cmd {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -154,7 +154,7 @@ func unprivileged(t *testing.T, c *exec.Cmd) *exec.Cmd {
 	}
 	const nobody = 65534
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	// The test binary stands where only we may go.
+	// Other users cannot reach the directory of the test binary.
 	program, err := os.ReadFile(c.Path)
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func unprivileged(t *testing.T, c *exec.Cmd) *exec.Cmd {
 	return c
 }
 
-// input gives a command bytes on its standard input.
+// input sets the standard input of a command.
 func input(c *exec.Cmd, r io.Reader) *exec.Cmd {
 	c.Stdin = r
 	return c

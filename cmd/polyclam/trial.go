@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,8 +18,8 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// The objects that every node is tried with, the first three in the order of
-// check's columns.
+// The objects that every node is tried with. The first three are columns of check, in this
+// order.
 const (
 	sampleClean = iota
 	sampleEICAR
@@ -29,7 +30,7 @@ const (
 	sampleCount
 )
 
-// sampleNames are what messages call the objects.
+// sampleNames are the names of the objects in messages.
 var sampleNames = [sampleCount]string{
 	"a clean text", "the EICAR test file", "an encrypted archive", "EICAR in a ZIP archive",
 	"an archive of an encrypted file and EICAR", "an archive of deeply nested archives and EICAR",
@@ -43,16 +44,15 @@ func samples() [sampleCount][]byte {
 	}
 }
 
-// trial is what one node of one engine said of the samples.
+// trial holds the results of one node of one engine for the samples.
 type trial struct {
 	engine, backend, node string
-	required              bool
 	version               string
 	answers               [sampleCount]trialAnswer
 	size                  sizeTrial
 }
 
-// trialAnswer is what came of one sample. It has a category in any case.
+// trialAnswer is the result for one sample. It always has a category.
 type trialAnswer struct {
 	category backends.Category // after the site's rules
 	name     string
@@ -70,37 +70,44 @@ func (a trialAnswer) found() bool {
 // detects reports whether the engine finds the test file.
 func (t *trial) detects() bool { return t.answers[sampleEICAR].found() }
 
-// usable reports whether the engine is of use: it finds the test file, and not
-// everything.
+// usable reports whether the engine distinguishes the test file from the clean text.
 func (t *trial) usable() bool {
 	return t.detects() && t.answers[sampleClean].category == backends.OK
 }
 
-// tells reports whether the engine reports that an archive is encrypted.
-func (t *trial) tells() bool { return t.answers[sampleEncrypted].category == backends.Encrypted }
+// reportsEncrypted reports whether the engine reports that an archive is encrypted.
+func (t *trial) reportsEncrypted() bool {
+	return t.answers[sampleEncrypted].category == backends.Encrypted
+}
 
 // unpacks reports whether the engine looks into archives.
 func (t *trial) unpacks() bool { return t.answers[sampleZipped].found() }
 
-// masked reports whether the first finding in an archive hides the virus beside it.
-func (t *trial) masked() bool { return t.masks(sampleLocked) || t.isClamd() && t.masks(sampleDeep) }
+// hidesVirus reports whether the first finding in an archive hides the virus beside it.
+func (t *trial) hidesVirus() bool {
+	return t.hidesVirusIn(sampleLocked) || t.isClamd() && t.hidesVirusIn(sampleDeep)
+}
 
-func (t *trial) masks(sample int) bool {
+func (t *trial) hidesVirusIn(sample int) bool {
 	a := t.answers[sample]
 	return t.usable() && t.unpacks() && !a.found() && !a.category.IsFailure()
 }
 
 func (t *trial) isClamd() bool { return t.backend == clamdBackend }
 
-const clamdBackend = "clamd"
+// The backends that get hints of their own.
+const (
+	clamdBackend   = "clamd"
+	inspectBackend = "inspect"
+)
 
-// exit is the exit status for this node alone. What a clamd masks is suspicious to
-// polyclamd, so that nothing passes because of it.
+// exit returns the exit status for this node alone. A clamd that hides a virus is no
+// danger: polyclamd then treats its encrypted and limits findings as suspicious.
 func (t *trial) exit() int {
 	switch {
 	case !t.usable():
 		return exitFound
-	case t.size.silent(), t.masked() && !t.isClamd(), !t.unpacks() && t.isClamd():
+	case t.size.falseOK(), t.hidesVirus() && !t.isClamd(), !t.unpacks() && t.isClamd():
 		return exitPartial
 	}
 	return exitOK
@@ -113,8 +120,8 @@ func (t *trial) slowest() (d time.Duration) {
 	return d
 }
 
-// conclusion says in a word or two what the engine can report.
-func (t *trial) conclusion() string {
+// reports describes what the engine reported for the samples.
+func (t *trial) reports() string {
 	switch {
 	case t.answers[sampleClean].err != nil && t.answers[sampleEICAR].err != nil:
 		return "nothing"
@@ -122,7 +129,7 @@ func (t *trial) conclusion() string {
 		return "no virus"
 	case !t.usable():
 		return "nothing reliable"
-	case t.tells():
+	case t.reportsEncrypted():
 		return "virus, encrypted"
 	}
 	return "virus"
@@ -134,8 +141,8 @@ type trialOptions struct {
 	sizes   bool          // try large objects
 }
 
-// tryAll tries every node of every engine, all at the same time. warn is called
-// with what makes the trial less than the real thing.
+// tryAll tries every node of every engine, all of them concurrently. It calls warn with
+// each way in which the trial differs from polyclamd itself.
 func tryAll(file *config.File, o trialOptions, warn func(string)) ([]trial, error) {
 	whole, err := file.Build(nil, zerolog.Nop()) // nothing is scanned with it
 	if err != nil {
@@ -143,7 +150,7 @@ func tryAll(file *config.File, o trialOptions, warn func(string)) ([]trial, erro
 	}
 	merge := policy.Default()
 	if len(whole.Listeners) > 0 {
-		merge = whole.Listeners[0].Policy // for the rules, which all have
+		merge = whole.Listeners[0].Policy // for its rules, which are the same in all listeners
 	}
 	closeAll(whole)
 	store, err := openSpool(file, warn)
@@ -163,21 +170,21 @@ func tryAll(file *config.File, o trialOptions, warn func(string)) ([]trial, erro
 }
 
 func closeAll(c *proxy.Config) {
-	for _, u := range c.Engines {
-		u.Close()
+	for _, e := range c.Engines {
+		e.Close()
 	}
 }
 
-// splitNodes returns a configuration with one engine and one node for each
-// node of file. The canary is off, lest it decide who is asked.
+// splitNodes returns one configuration per node of file, with only that node. Health checks
+// are off: they must not take a node out of use.
 func splitNodes(file *config.File) (out []*config.File) {
-	for _, u := range file.Engines {
-		addresses := u.Addresses
+	for _, e := range file.Engines {
+		addresses := e.Addresses
 		if len(addresses) == 0 {
 			addresses = []string{""}
 		}
 		for _, a := range addresses {
-			node, one := u, *file
+			node, one := e, *file
 			node.Canary = false
 			if a != "" {
 				node.Addresses = []string{a}
@@ -191,17 +198,17 @@ func splitNodes(file *config.File) (out []*config.File) {
 
 // tryNode tries the one node of file.
 func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, o trialOptions) (trial, error) {
-	u := file.Engines[0]
-	tr := trial{engine: u.Name, backend: u.Backend, required: u.Required}
-	if len(u.Addresses) > 0 {
-		tr.node = u.Addresses[0]
+	e := file.Engines[0]
+	tr := trial{engine: e.Name, backend: e.Backend}
+	if len(e.Addresses) > 0 {
+		tr.node = e.Addresses[0]
 	}
 	c, err := file.Build(store, zerolog.Nop())
 	if err != nil {
 		return tr, err
 	}
 	defer closeAll(c)
-	n := node{c, store, merge}
+	n := node{c, store, merge, tr.backend + " " + tr.node + ": "}
 	for i, data := range samples() {
 		tr.answers[i] = n.try(store.Bytes(data), o.timeout)
 		if i == sampleEICAR && !tr.usable() {
@@ -221,29 +228,42 @@ func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, o tria
 	return tr, nil
 }
 
-// node is a configuration with one node of one engine.
+// node scans objects with one node of one engine.
 type node struct {
 	config *proxy.Config
 	store  *spool.Spool
 	merge  *policy.Policy
+	prefix string // of the backend's errors
 }
 
-// try scans content and releases it.
+// shortError is an error without the backend and node, which the messages of check name.
+type shortError struct {
+	error
+	prefix string
+}
+
+func (e shortError) Error() string { return strings.TrimPrefix(e.error.Error(), e.prefix) }
+func (e shortError) Unwrap() error { return e.error }
+
+// try scans an object and releases it.
 func (n *node) try(obj *spool.Object, timeout time.Duration) trialAnswer {
 	defer obj.Release()
-	ctx, cancel := context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("no answer within %v: %w", timeout, context.DeadlineExceeded))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("no answer within %v (--timeout): %w", timeout, context.DeadlineExceeded))
 	defer cancel()
 	report := n.config.Engines[0].Scan(ctx, obj, false)
 	judged := n.merge.Merge([]policy.Report{report}).Reports[0]
-	a := trialAnswer{category: judged.Category, detail: report.Result.Detail, err: report.Err, elapsed: report.Elapsed}
+	a := trialAnswer{category: judged.Category, detail: report.Result.Detail, elapsed: report.Elapsed}
+	if report.Err != nil {
+		a.err = shortError{report.Err, n.prefix}
+	}
 	if len(judged.Names) > 0 {
 		a.name = judged.Names[0]
 	}
 	return a
 }
 
-// openSpool makes the store that the samples are kept in, as polyclamd would. A
-// directory that does not exist is left for polyclamd to make, as its own user.
+// openSpool opens the spool for the samples, as polyclamd would. It does not create a missing
+// directory: polyclamd must do that, as its own user.
 func openSpool(file *config.File, warn func(string)) (*spool.Spool, error) {
 	cfg := file.Spool()
 	if cfg.Dir != "" && exists(cfg.Dir) {
@@ -251,7 +271,7 @@ func openSpool(file *config.File, warn func(string)) (*spool.Spool, error) {
 		if err == nil {
 			return store, nil
 		}
-		warn(fmt.Sprintf("the spool cannot be used by this user, the engines are tried without: %v", err))
+		warn(fmt.Sprintf("this user cannot use the spool directory, so the engines are tried without it: %v", err))
 	}
 	cfg.Dir, cfg.Store = "", spool.Memfd
 	return spool.New(cfg)

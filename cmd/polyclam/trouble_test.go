@@ -39,7 +39,7 @@ not scanned: 1 file
 	wantParts(t, r.stdout, `"category":"virus","action":"quarantine","code":1,"name":"Eicar-Test-Signature"`, `"engines":[]`, `"extended":false`)
 }
 
-// TestOldClamd is a server that refuses VERSIONCOMMANDS.
+// TestOldClamd asks a server that refuses VERSIONCOMMANDS.
 func TestOldClamd(t *testing.T) {
 	for _, refusal := range []string{"UNKNOWN COMMAND\x00", "COMMAND UNAVAILABLE\x00"} {
 		unix, _ := play(t, func(verb protocol.Verb, content []byte) []byte {
@@ -64,11 +64,11 @@ func TestTooLargeForAStream(t *testing.T) {
 	for _, address := range []string{tcp, ours.tcp} {
 		r := polyclam(t, dir, "--address", address, "scan", "huge", "small")
 		r.wantStatus(t, exitFailed)
-		wantParts(t, r.stdout, "huge: not scanned (partial): larger than a stream may be (polyclam: limits.stream, clamd: StreamMaxLength); over a Unix socket", "small: ok\n", "not scanned: 1 file\n")
+		wantParts(t, r.stdout, "huge: not scanned (partial): larger than the stream limit (polyclam: limits.stream, clamd: StreamMaxLength), which does not", "small: ok\n", "not scanned: 1 file\n")
 	}
 }
 
-// TestTooLargeForAnEngine hands over a file of which the server has no limit.
+// TestTooLargeForAnEngine passes a file as a descriptor, for which the server has no limit.
 func TestTooLargeForAnEngine(t *testing.T) {
 	limited := marked()
 	limited.maxSize = 100 << 20
@@ -79,10 +79,10 @@ func TestTooLargeForAnEngine(t *testing.T) {
 	}
 	r := polyclam(t, dir, "--address", s.unix, "scan", "huge")
 	r.wantStatus(t, exitPartial)
-	wantParts(t, r.stdout, "huge: partial (ok): Heuristics.Limits.Exceeded.MaxSize\n", "314572800 bytes are more than max_size, 104857600", "1 file, 300.0 MiB")
+	wantParts(t, r.stdout, "huge: partial (ok): Heuristics.Limits.Exceeded.MaxSize\n", "314572800 bytes are more than max_size, 104857600", "1 file, 300 MiB")
 }
 
-// TestReplies has servers that do not behave; what they say is never ok.
+// TestReplies checks that no broken reply counts as ok.
 func TestReplies(t *testing.T) {
 	const summary = "OBJECT: category=ok action=ok code=0 engine=a engines=1 failed=0 version=1 SUMMARY\x00"
 	for _, c := range []struct {
@@ -92,9 +92,9 @@ func TestReplies(t *testing.T) {
 	}{
 		{"good", "OBJECT: OK\x00OBJECT: engine=a category=ok action=ok code=0 ENGINE\x00" + summary + "END\x00", 0, "f: ok\n"},
 		{"more than known", "OBJECT: OK\x00OBJECT: engine=a category=ok action=ok code=0 mood=good ENGINE\x00OBJECT: x=y NEWS\x00" + summary + "END\x00", 0, "f: ok\n"},
-		{"hangs up", "", 2, "f: not scanned (interrupted): the server hung up before the verdict"},
-		{"no end", "OBJECT: OK\x00" + summary, 2, "f: not scanned (interrupted): the server hung up before the verdict"},
-		{"half a line", "OBJECT: O", 2, "f: not scanned (interrupted): the server hung up before the verdict"},
+		{"hangs up", "", 2, "f: not scanned (interrupted): the server closed the connection before the verdict"},
+		{"no end", "OBJECT: OK\x00" + summary, 2, "f: not scanned (interrupted): the server closed the connection before the verdict"},
+		{"half a line", "OBJECT: O", 2, "f: not scanned (interrupted): the server closed the connection before the verdict"},
 		{"no summary", "OBJECT: OK\x00END\x00", 2, "f: not scanned (swerr): the reply has no summary"},
 		{"plain", "OBJECT: OK\x00", 2, "f: not scanned (interrupted)"},
 		{"garbage", "\xff\x1b[2J\x00", 2, "f: not scanned (swerr)"},
@@ -103,7 +103,7 @@ func TestReplies(t *testing.T) {
 		{"unknown command", "UNKNOWN COMMAND\x00", 2, "f: not scanned (swerr): the server answered: UNKNOWN COMMAND"},
 		{"timed out", "COMMAND READ TIMED OUT\n", 2, "f: not scanned (interrupted): the server answered: COMMAND READ TIMED OUT"},
 		{"version", "OBJECT: OK\x00OBJECT: category=ok action=ok version=2 SUMMARY\x00END\x00", 2, "f: not scanned (swerr): the reply is of version 2"},
-		{"ok, but not", "OBJECT: OK\x00OBJECT: category=swerr action=tempfail version=1 SUMMARY\x00END\x00", 2, "f: not scanned (swerr): the reply contradicts itself"},
+		{"ok, but a failure", "OBJECT: OK\x00OBJECT: category=swerr action=tempfail version=1 SUMMARY\x00END\x00", 2, "f: not scanned (swerr): the reply contradicts itself"},
 		{"ok, but a virus", "OBJECT: OK\x00OBJECT: category=virus action=quarantine version=1 SUMMARY\x00END\x00", 1, "f: suspicious (quarantine): the reply contradicts itself"},
 		{"a virus, but ok", "OBJECT: X FOUND\x00OBJECT: category=ok action=ok version=1 SUMMARY\x00END\x00", 1, "f: suspicious (quarantine): the reply contradicts itself"},
 		{"error, but ok", "OBJECT: no ERROR\x00OBJECT: category=ok action=ok version=1 SUMMARY\x00END\x00", 2, "f: not scanned (swerr): the reply contradicts itself"},
@@ -113,7 +113,7 @@ func TestReplies(t *testing.T) {
 		{"found for a failure", "OBJECT: Heuristics.Scan.Failed FOUND\x00OBJECT: category=swerr action=tempfail version=1 SUMMARY\x00END\x00", 2, "f: swerr (tempfail)\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			unix, tcp := play(t, polyclamSays(c.reply))
+			unix, tcp := play(t, fakePolyclamd(c.reply))
 			for _, address := range []string{unix, tcp} {
 				r := polyclam(t, files(t, "f", "x"), "--address", address, "scan", "f")
 				r.wantStatus(t, c.status)
@@ -126,7 +126,7 @@ func TestReplies(t *testing.T) {
 	}
 }
 
-// TestServerGone takes the server away in the middle of many files.
+// TestServerGone removes the server's socket while many files are scanned.
 func TestServerGone(t *testing.T) {
 	gone := make(chan struct{})
 	engine := marked()
@@ -147,7 +147,7 @@ func TestServerGone(t *testing.T) {
 	wantParts(t, r.stderr, "polyclam: stopped, not everything was scanned: the server has gone from "+s.unix+": no such file or directory\n")
 	wantParts(t, r.stdout, `"stopped":"the server has gone from`, `"error":"the server has gone from`, `"exit":2}`)
 	if lines := strings.Count(r.stdout, "\n"); lines > 200 {
-		t.Errorf("%d lines: the walk goes on without a server", lines)
+		t.Errorf("%d lines: the walk went on without a server", lines)
 	}
 }
 
@@ -164,28 +164,28 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
-// TestSlowInput takes longer to come than the server may to answer.
+// TestSlowInput has an input that takes longer than the server may for its answer.
 func TestSlowInput(t *testing.T) {
-	w := (&asker{timeout: hang}).watch(t.Context())
-	defer w.end()
+	d := (&scanner{timeout: hang}).startDeadline(t.Context())
+	defer d.end()
 	const timeout = time.Millisecond
-	w.timeout = timeout
+	d.timeout = timeout
 	r, in := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		time.Sleep(50 * timeout) // the point of the test, not a wait for something
-		ended <- w.ctx.Err()
+		time.Sleep(50 * timeout) // the slow input itself, not a wait
+		ended <- d.ctx.Err()
 		in.Write([]byte("x"))
 	}()
-	if n, err := (&awaited{r, w}).Read(make([]byte, 8)); n != 1 || err != nil {
+	if n, err := (&pausingReader{r, d}).Read(make([]byte, 8)); n != 1 || err != nil {
 		t.Fatalf("Read = %d, %v", n, err)
 	}
 	if err := <-ended; err != nil {
-		t.Errorf("given up while the input was waited for: %v", err)
+		t.Errorf("ended while waiting for input: %v", err)
 	}
-	<-w.ctx.Done()
-	if err := context.Cause(w.ctx); !errors.Is(err, errSilent) {
-		t.Errorf("ended by %v, want %v", err, errSilent)
+	<-d.ctx.Done()
+	if err := context.Cause(d.ctx); !errors.Is(err, errTimeout) {
+		t.Errorf("ended by %v, want %v", err, errTimeout)
 	}
 }
 

@@ -18,16 +18,6 @@ func TestAge(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1024: "1.0 KiB", 300 << 20: "300.0 MiB", 3 << 29: "1.5 GiB", 1<<63 - 1: "8.0 EiB",
-	} {
-		if got := size(n); got != want {
-			t.Errorf("size(%d) = %q, want %q", n, got, want)
-		}
-	}
-}
-
 func TestTable(t *testing.T) {
 	tab := newTable("A", "LONG", "C")
 	tab.add("äöü", "", "x\ny")

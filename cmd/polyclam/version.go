@@ -2,31 +2,21 @@ package main
 
 import (
 	"fmt"
-	"runtime"
-	"runtime/debug"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
+
+	"polyclam/cmd/internal/cli"
 )
 
-var versionCommand = command{
-	name:  "version",
-	short: "Print the version of this tool",
-	prepare: func(t *tool, _ *pflag.FlagSet) func([]string) (int, error) {
-		return func(args []string) (int, error) {
-			if err := noArguments(args); err != nil {
-				return 0, err
-			}
-			_, err := fmt.Fprintln(t.stdout, "polyclam", version())
+func (t *tool) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "version",
+		Short:             "Print the version of this tool",
+		Args:              noArguments,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: t.exiting(func([]string) (int, error) {
+			_, err := fmt.Fprintln(t.stdout, "polyclam", cli.Version())
 			return exitOK, err
-		}
-	},
-}
-
-// version is what the toolchain recorded about this build.
-func version() string {
-	text := "devel"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		text = info.Main.Version
+		}),
 	}
-	return fmt.Sprintf("%s (%s)", text, runtime.Version())
 }

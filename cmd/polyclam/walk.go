@@ -12,32 +12,32 @@ import (
 	proxyfiles "polyclam/proxy/files"
 )
 
-// object is one thing to scan, or that should have been.
+// object is something to scan, or that cannot be scanned.
 type object struct {
 	name  string // as given on the command line, or below a directory given there
 	stdin bool
-	// found says that it was found below a directory: links are not followed.
+	// found reports whether it was found below a directory: links are not followed.
 	found bool
-	err   error // why it cannot be scanned; nil: to be tried
+	err   error // why it cannot be scanned
 }
 
 // walker turns the arguments of the command line into objects.
 type walker struct {
-	emit    func(object) error // an error of it ends the walk
+	emit    func(object) error // an error ends the walk
 	skipped skipped
 }
 
-// skipped counts what was found below directories and is nothing to scan.
+// skipped counts what was found below directories but is not scanned.
 type skipped struct {
 	Links   int64 `json:"links"`   // symbolic links
 	Special int64 `json:"special"` // sockets, pipes, devices
-	Mounts  int64 `json:"mounts"`  // directories of the kernel's own file systems, such as /proc
+	Mounts  int64 `json:"mounts"`  // directories of kernel file systems, such as /proc
 }
 
 func (s skipped) total() int64 { return s.Links + s.Special + s.Mounts }
 
-// argument emits what one argument stands for. A link is followed here, and
-// nowhere below.
+// argument emits the objects that an argument names. It follows a link that is the argument
+// itself, but none below.
 func (w *walker) argument(name string) error {
 	if name == "-" {
 		return w.emit(object{name: name, stdin: true})
@@ -79,22 +79,21 @@ func (w *walker) directory(name string) error {
 	})
 }
 
-// kernels leaves a directory of the kernel out. One that was asked for is not
-// passed over in silence.
+// kernels skips a directory of a kernel file system. If it is an argument, that is an error.
 func (w *walker) kernels(path string, asked bool) error {
 	if !asked {
 		w.skipped.Mounts++
 		return filepath.SkipDir
 	}
-	if err := w.emit(object{name: path, err: errKernels}); err != nil {
+	if err := w.emit(object{name: path, err: errKernelFS}); err != nil {
 		return err
 	}
 	return filepath.SkipDir
 }
 
 var (
-	errKernels = errors.New("a file system of the kernel, its files are not content; name the file to have it scanned")
-	errChanged = errors.New("no file any more: it was replaced while the directory was read")
+	errKernelFS = errors.New("a kernel file system, which is not scanned; name a file in it to scan that file")
+	errChanged  = errors.New("no file any more: it was replaced while the directory was read")
 )
 
 // open opens the file of an object. It never waits, whatever took the file's

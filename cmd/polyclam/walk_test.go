@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// walked walks the arguments in a directory and tells the objects, those with an
-// error marked by "!".
+// walked walks the arguments in a directory, and returns the names of the objects. "!" and the
+// error follow a name that cannot be scanned.
 func walked(t *testing.T, dir string, args ...string) (names []string, s skipped) {
 	t.Helper()
 	t.Chdir(dir)
@@ -32,8 +32,8 @@ func walked(t *testing.T, dir string, args ...string) (names []string, s skipped
 	return names, w.skipped
 }
 
-// jungle is a directory with everything that a directory can have.
-func jungle(t *testing.T) string {
+// mixedDir creates a directory with every kind of file.
+func mixedDir(t *testing.T) string {
 	t.Helper()
 	dir := files(t, "d/b", "", "d/a", "", "d/sub/c", "", "d/.hidden", "", "elsewhere/secret", "")
 	ln, err := net.Listen("unix", filepath.Join(dir, "d/socket"))
@@ -58,7 +58,7 @@ func jungle(t *testing.T) string {
 }
 
 func TestWalk(t *testing.T) {
-	dir := jungle(t)
+	dir := mixedDir(t)
 	for _, c := range []struct {
 		args, want []string
 		skipped    skipped
@@ -72,7 +72,7 @@ func TestWalk(t *testing.T) {
 		{[]string{"d/fifo", "to-fifo", "d/socket"}, []string{"d/fifo!a named pipe, not a regular file", "to-fifo!a named pipe, not a regular file", "d/socket!a socket, not a regular file"}, skipped{}},
 		{[]string{"loop", "none", ""}, []string{"loop!too many levels of symbolic links", "none!no such file or directory", "!no such file or directory"}, skipped{}},
 		{[]string{"-"}, []string{"-"}, skipped{}},
-		{[]string{"/proc"}, []string{"/proc!" + errKernels.Error()}, skipped{}},
+		{[]string{"/proc"}, []string{"/proc!" + errKernelFS.Error()}, skipped{}},
 	} {
 		t.Run(fmt.Sprint(c.args), func(t *testing.T) {
 			names, s := walked(t, dir, c.args...)
@@ -84,7 +84,7 @@ func TestWalk(t *testing.T) {
 }
 
 func TestWalkEnds(t *testing.T) {
-	t.Chdir(jungle(t))
+	t.Chdir(mixedDir(t))
 	enough, n := errors.New("enough"), 0
 	w := walker{emit: func(object) error {
 		n++
@@ -93,14 +93,14 @@ func TestWalkEnds(t *testing.T) {
 	for _, arg := range []string{"d", "d/a", "none", "-", "/proc"} {
 		n = 0
 		if err := w.argument(arg); err != enough || n != 1 {
-			t.Errorf("%s: %v after %d objects, want an end after the first", arg, err, n)
+			t.Errorf("%s: %v after %d objects, want the end after the first", arg, err, n)
 		}
 	}
 }
 
-// TestOpen opens files that have changed since they were found.
+// TestOpen opens files that may have changed since they were found.
 func TestOpen(t *testing.T) {
-	t.Chdir(jungle(t))
+	t.Chdir(mixedDir(t))
 	for _, c := range []struct {
 		name  string
 		found bool

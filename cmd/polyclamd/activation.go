@@ -18,61 +18,62 @@ import (
 	"polyclam/proxy"
 )
 
-var _ proxy.Shared = handedSocket{}
+var _ proxy.Shared = inheritedSocket{}
 
-// handedSocket is a listening socket that belongs to systemd, see [proxy.Shared].
-type handedSocket struct{ socket }
+// inheritedSocket is a listening socket that systemd passed to this process. It implements
+// [proxy.Shared].
+type inheritedSocket struct{ socket }
 
 // Shared implements [proxy.Shared].
-func (handedSocket) Shared() {}
+func (inheritedSocket) Shared() {}
 
-// socket is what listeners on Unix and TCP sockets have in common.
+// socket has the methods common to Unix and TCP listeners.
 type socket interface {
 	net.Listener
 	syscall.Conn
 	SetDeadline(time.Time) error
 }
 
-// activated returns the sockets that systemd handed to us (LISTEN_FDS), by
-// their address: "unix:/path" or "tcp:host:port".
-func activated() (sockets, error) {
+// inheritedSockets returns the sockets that systemd passed to this process (LISTEN_FDS), by
+// address: "unix:/path" or "tcp:host:port".
+func inheritedSockets() (sockets, error) {
 	lns, err := activation.Listeners()
 	if err != nil {
 		return nil, err
 	}
-	handed := sockets{}
+	inherited := sockets{}
 	for i, ln := range lns {
 		if ln == nil {
-			handed.close()
-			return nil, fmt.Errorf("descriptor %d of systemd is not a listening stream socket; want ListenStream= in the unit", 3+i)
+			inherited.close()
+			return nil, fmt.Errorf("descriptor %d from systemd is not a listening stream socket; use ListenStream= in the socket unit", 3+i)
 		}
 		if s, ok := ln.(socket); ok {
-			ln = handedSocket{s}
+			ln = inheritedSocket{s}
 		}
-		handed[ln.Addr().Network()+":"+ln.Addr().String()] = ln
+		inherited[ln.Addr().Network()+":"+ln.Addr().String()] = ln
 	}
-	return handed, nil
+	return inherited, nil
 }
 
-// adopt gives each socket of handed the listener of file with that address, or
-// else adds one to file with the defaults of its kind. That listener's address
-// becomes the one the kernel calls bound, so that it stays the same over
-// reloads, however the file spells it.
-func adopt(file *config.File, handed sockets) sockets {
-	for address := range handed {
-		i := slices.IndexFunc(file.Listeners, func(l config.Listener) bool { return samePlace(l.Address, address) })
+// adopt assigns each inherited socket to the listener of file with its address. If there is
+// none, it adds a listener with the defaults. The listener's address becomes the bound
+// address as the kernel reports it, so it is the same after a reload, however the file
+// spells it.
+func adopt(file *config.File, inherited sockets) sockets {
+	for address := range inherited {
+		i := slices.IndexFunc(file.Listeners, func(l config.Listener) bool { return sameAddress(l.Address, address) })
 		if i < 0 {
 			file.Listeners = append(file.Listeners, config.NewListener(address))
 			continue
 		}
 		file.Listeners[i].Address = address
 	}
-	return maps.Clone(handed)
+	return maps.Clone(inherited)
 }
 
-// samePlace reports whether the address configured is the one that the kernel
-// calls bound.
-func samePlace(configured, bound string) bool {
+// sameAddress reports whether the configured address is the bound address that the kernel
+// reports.
+func sameAddress(configured, bound string) bool {
 	network, a, err := backends.ParseAddress(configured)
 	if err != nil {
 		return false
@@ -87,8 +88,8 @@ func samePlace(configured, bound string) bool {
 	return canonicalTCP(a) == canonicalTCP(b)
 }
 
-// canonicalTCP is one spelling for all of an address: every way to say "all
-// interfaces" is the same, and a name is its first address.
+// canonicalTCP returns one spelling for all spellings of an address. All wildcard addresses
+// are the same, and a name stands for its first address.
 func canonicalTCP(address string) string {
 	a, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {

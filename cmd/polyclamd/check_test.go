@@ -40,7 +40,10 @@ func TestCommandLine(t *testing.T) {
 		{"missing", []string{"--check", "--config", filepath.Join(dir, "none")}, 1, nil, []string{"polyclamd: open ", "no such file"}},
 		{"version", []string{"--version"}, 0, []string{"polyclamd ", "go1."}, nil},
 		{"help", []string{"--help"}, 0, []string{"Usage: polyclamd", "--config file", "--check", "--version", "--log-level level"}, nil},
-		{"unknown flag", []string{"--chek"}, 2, nil, []string{"unknown flag: --chek"}},
+		{"unknown flag", []string{"--chek"}, 2, nil, []string{"polyclamd: unknown flag: --chek; did you mean --check?\nTry \"polyclamd --help\".\n"}},
+		{"flag without its value", []string{"--config"}, 2, nil, []string{"polyclamd: --config needs a value\n"}},
+		{"completion", []string{"completion", "bash"}, 0, []string{"__start_polyclamd"}, nil},
+		{"completion of a level", []string{"__complete", "--log-level", ""}, 0, []string{"\nwarn\n", "\n:4\n"}, nil},
 		{"argument", []string{"start"}, 2, nil, []string{`unexpected argument "start"`}},
 		{"log level", []string{"--log-level", "loud"}, 2, nil, []string{`"loud"`, "trace, debug, info, warn or error"}},
 	} {
@@ -55,12 +58,12 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// wantText wants all of parts in text, and nothing if there are none.
+// wantText checks that text contains all parts. Without parts, text must be empty.
 func wantText(t *testing.T, name, text string, parts []string) {
 	t.Helper()
 	for _, p := range parts {
 		if !strings.Contains(text, p) {
-			t.Errorf("%s is\n%s\nwant in it %q", name, text, p)
+			t.Errorf("%s is\n%s\nwant %q in it", name, text, p)
 		}
 	}
 	if len(parts) == 0 && text != "" {
@@ -73,7 +76,7 @@ func TestLogLevel(t *testing.T) {
 	socket := filepath.Join(dir, "s")
 	conf := writeConfig(t, dir, unixListener(socket))
 	d := launch(t, nil, "--log-level", "error", "--config", conf)
-	eventually(t, "the socket", func() bool { _, err := say("unix", socket, "zPING\x00"); return err == nil })
+	eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
 	d.stop()
 	if text := d.stderr.String(); text != "" {
 		t.Errorf("stderr is\n%s\nwant nothing", text)

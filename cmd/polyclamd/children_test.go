@@ -12,8 +12,7 @@ import (
 	"testing"
 )
 
-// processes returns the state of every process by its parent and id, as in
-// /proc/PID/stat.
+// processes returns the state of every process by parent and id, as in /proc/PID/stat.
 func processes(t *testing.T) map[int]map[int]string {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -41,7 +40,7 @@ func processes(t *testing.T) map[int]map[int]string {
 	return all
 }
 
-// writeProgram writes a shell script that engines can be.
+// writeProgram writes a shell script that serves as a scanner, and returns its path.
 func writeProgram(t *testing.T, dir, script string) string {
 	t.Helper()
 	path := filepath.Join(dir, "program")
@@ -51,46 +50,46 @@ func writeProgram(t *testing.T, dir, script string) string {
 	return path
 }
 
-// programEngine is an [[engine]] with a program, and a spool for it.
+// programEngine is an [[engine]] that runs a program, and a [spool] for it.
 func programEngine(dir, program string, more ...string) string {
 	return fmt.Sprintf("[spool]\ndirectory = %q\n[[engine]]\nname = \"program\"\nbackend = \"command\"\nargv = [%q, \"{path}\"]\nexit = { \"0\" = \"ok\", \"1\" = \"virus\" }\n%s\n",
 		filepath.Join(dir, "spool"), program, strings.Join(more, "\n"))
 }
 
-// asFirstProcess makes a command the first process of a namespace.
-func asFirstProcess(t *testing.T) func(*exec.Cmd) {
+// asInit runs a command as the first process of a namespace.
+func asInit(t *testing.T) func(*exec.Cmd) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("NOT TESTED: the first process of a container; it takes root")
+		t.Skip("NOT TESTED: the first process of a container; this needs root")
 	}
 	return func(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID} }
 }
 
-// TestFirstProcess is the first of a process namespace. Each scan leaves an orphan:
-// all are reaped, and none of the scanner's exit statuses is lost to that.
+// TestFirstProcess runs polyclamd as the first process of a namespace. Each scan leaves an
+// orphan. All orphans are reaped, and no exit status of a scanner is lost.
 func TestFirstProcess(t *testing.T) {
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "s")
 	program := writeProgram(t, dir, "(setsid sleep 0.01 >/dev/null 2>&1 &)\ngrep -q EICAR \"$1\" && exit 1\nexit 0\n")
 	conf := writeConfig(t, dir, unixListener(socket)+programEngine(dir, program))
-	d := launch(t, asFirstProcess(t), "--config", conf)
+	d := launch(t, asInit(t), "--config", conf)
 	d.waitFor("engine")
 	for range 20 {
 		wantReply(t, "unix", socket, instream("harmless"), "stream: OK\x00")
-		if reply, err := say("unix", socket, instream(eicar())); err != nil || !strings.HasSuffix(reply, " FOUND\x00") {
+		if reply, err := ask("unix", socket, instream(eicar())); err != nil || !strings.HasSuffix(reply, " FOUND\x00") {
 			t.Errorf("EICAR: %q, %v", reply, err)
 		}
 	}
 	eventually(t, "the end of all orphans", func() bool { return len(processes(t)[d.cmd.Process.Pid]) == 1 })
-	d.reload(reloaded) // passed on
+	d.reload(reloaded) // the signal is passed on
 	d.stop()
 	wantGone(t, socket)
 }
 
-// TestFirstProcessEndsWithTheDaemon kills the daemon below the first process.
+// TestFirstProcessEndsWithTheDaemon kills the daemon that the first process started.
 func TestFirstProcessEndsWithTheDaemon(t *testing.T) {
 	dir := socketDir(t)
-	d := launch(t, asFirstProcess(t), "--config", writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))))
+	d := launch(t, asInit(t), "--config", writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))))
 	d.waitFor("engine")
 	for pid := range processes(t)[d.cmd.Process.Pid] {
 		syscall.Kill(pid, syscall.SIGKILL)
@@ -102,14 +101,14 @@ func TestFirstProcessEndsWithTheDaemon(t *testing.T) {
 
 func TestInheritFromFirst(t *testing.T) {
 	t.Setenv("LISTEN_PID", "1")
-	inheritFromFirst()
-	if os.Getppid() != firstProcess && os.Getenv("LISTEN_PID") != "1" {
-		t.Error("what is not ours was taken")
+	inheritFromInit()
+	if os.Getppid() != initPID && os.Getenv("LISTEN_PID") != "1" {
+		t.Error("LISTEN_PID of another process was taken over")
 	}
 }
 
-// TestStopDuringHealthCheck stops the daemon while a program and what it started are
-// at work on a test file: neither process is left, nor the file.
+// TestStopDuringHealthCheck stops the daemon while a program and its child scan a test file.
+// Neither the processes nor the file are left.
 func TestStopDuringHealthCheck(t *testing.T) {
 	dir := socketDir(t)
 	pids := filepath.Join(dir, "pids")
@@ -131,9 +130,9 @@ func TestStopDuringHealthCheck(t *testing.T) {
 	}
 }
 
-// TestStopEndsWhatProgramsStarted has a program start another one in a session of its
-// own, out of reach of its process group.
-func TestStopEndsWhatProgramsStarted(t *testing.T) {
+// TestStopKillsDescendants has a program start another one in a new session, which killing the
+// program's process group does not reach.
+func TestStopKillsDescendants(t *testing.T) {
 	dir := socketDir(t)
 	pids := filepath.Join(dir, "pids")
 	program := writeProgram(t, dir, "setsid sleep 3600 >/dev/null 2>&1 &\necho $! >"+pids+".new\nmv "+pids+".new "+pids+"\nexec sleep 3600\n")

@@ -2,9 +2,9 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// raiseDescriptors raises the limit of descriptors to what we are allowed and
-// returns it.
-func raiseDescriptors() (uint64, error) {
+// raiseDescriptorLimit raises the limit of open descriptors as far as the kernel allows, and
+// returns the new limit.
+func raiseDescriptorLimit() (uint64, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, err

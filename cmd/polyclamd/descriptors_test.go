@@ -16,7 +16,7 @@ func TestRaiseDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-	if got, err := raiseDescriptors(); err != nil || got != limit.Max {
-		t.Errorf("raiseDescriptors = %d, %v, want %d", got, err, limit.Max)
+	if got, err := raiseDescriptorLimit(); err != nil || got != limit.Max {
+		t.Errorf("raiseDescriptorLimit = %d, %v, want %d", got, err, limit.Max)
 	}
 }

@@ -14,10 +14,10 @@ import (
 	"polyclam/cmd/internal/config"
 )
 
-// sockets are open listeners by their address in the configuration.
+// sockets are open listeners by address, as in the configuration.
 type sockets map[string]net.Listener
 
-// close closes them all together: each may take its time.
+// close closes all sockets concurrently: each may take a while.
 func (s sockets) close() {
 	var closing sync.WaitGroup
 	for _, ln := range s {
@@ -26,8 +26,8 @@ func (s sockets) close() {
 	closing.Wait()
 }
 
-// openAll opens all listeners of file that are not in have. On an error none of
-// them stays open; the error has all that went wrong.
+// openAll opens all listeners of file that are not in have. If one fails, it closes the
+// others again; the error lists every failure.
 func openAll(file *config.File, have sockets) (sockets, error) {
 	opened := sockets{}
 	var errs []error
@@ -37,7 +37,7 @@ func openAll(file *config.File, have sockets) (sockets, error) {
 			continue
 		}
 		if file.Name == config.DefaultName {
-			if err := makeDirectory(l.Address); err != nil {
+			if err := makeSocketDir(l.Address); err != nil {
 				errs = append(errs, fmt.Errorf("listener %q: %w", l.Address, err))
 				continue
 			}
@@ -56,9 +56,9 @@ func openAll(file *config.File, have sockets) (sockets, error) {
 	return opened, nil
 }
 
-// makeDirectory makes the directory of the embedded default's socket. One that
-// is below a directory where everybody may write must be our own.
-func makeDirectory(address string) error {
+// makeSocketDir creates the directory of the embedded default's socket. In a directory where
+// everyone may write it must belong to this user.
+func makeSocketDir(address string) error {
 	path, ok := strings.CutPrefix(address, "unix:")
 	if !ok {
 		return nil
@@ -77,7 +77,7 @@ func makeDirectory(address string) error {
 		return err
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(st.Uid) != os.Getuid() || info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%s is not a directory of our own; remove it, or set RUNTIME_DIRECTORY", dir)
+		return fmt.Errorf("%s is not a directory that only this user may write to; remove it, or set RUNTIME_DIRECTORY", dir)
 	}
 	return nil
 }

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// logRoom bounds the lines that wait for the reader of stderr.
-	logRoom = 1 << 20
-	// lastLines is how long the daemon waits for that reader at its end.
-	lastLines = time.Second
+	// logBufferSize bounds the bytes that wait for the reader of stderr.
+	logBufferSize = 1 << 20
+	// logGrace is how long the daemon waits for that reader when it ends.
+	logGrace = time.Second
 )
 
-// newLog returns the daemon's logger, and the buffer that it writes to w through:
-// nothing but its Close ever waits for the reader. The level is zerolog's global
-// one, the only one that a reload can change in loggers that others keep by value.
+// newLog returns the daemon's logger, and the buffer between it and w: only the buffer's
+// Close ever waits for the reader. The level is zerolog's global one, because a reload must
+// change it in loggers that others hold by value.
 func newLog(c config.Log, level string, w io.Writer) (zerolog.Logger, *logbuf.Buffer, error) {
 	zerolog.TimeFieldFormat = time.RFC3339Nano
 	if err := setLevel(c, level); err != nil {
@@ -35,12 +35,12 @@ func newLog(c config.Log, level string, w io.Writer) (zerolog.Logger, *logbuf.Bu
 			return zerolog.ConsoleWriter{Out: out, TimeFormat: time.DateTime, NoColor: !colours}
 		}
 	}
-	buffer := logbuf.New(w, logRoom, func(lost int) []byte { return lossLine(format, lost) })
+	buffer := logbuf.New(w, logBufferSize, func(lost int) []byte { return lossLine(format, lost) })
 	lines := levels{format(buffer), format(buffer.Important())}
 	return zerolog.New(lines).With().Timestamp().Logger(), buffer, nil
 }
 
-// levels sends warnings and errors another way than the rest.
+// levels sends warnings and errors to a writer of their own.
 type levels struct {
 	io.Writer
 	important io.Writer
@@ -54,8 +54,7 @@ func (l levels) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 	return l.Write(p)
 }
 
-// lossLine is the line in the place of those that were lost. Whatever the level of
-// the log, it is not left out.
+// lossLine returns the line that replaces lost lines. It is logged at every level.
 func lossLine(format func(io.Writer) io.Writer, lost int) []byte {
 	var line bytes.Buffer
 	log := zerolog.New(format(&line)).With().Timestamp().Logger()
@@ -64,7 +63,7 @@ func lossLine(format func(io.Writer) io.Writer, lost int) []byte {
 	return line.Bytes()
 }
 
-// setLevel makes level, or else the configuration's, that of all loggers.
+// setLevel sets the level of all loggers: level, or if it is empty the configuration's.
 func setLevel(c config.Log, level string) error {
 	if level == "" {
 		level = c.Level
@@ -90,7 +89,7 @@ func isTerminal(w io.Writer) bool {
 	return err == nil
 }
 
-// logProblems logs each problem of a configuration on a line of its own.
+// logProblems logs one line for each problem of a configuration.
 func logProblems(log zerolog.Logger, level zerolog.Level, err error) {
 	problems, ok := err.(config.Problems)
 	if !ok {

@@ -19,8 +19,8 @@ import (
 	"polyclam/cmd/internal/config"
 )
 
-// stuckDaemon starts a daemon whose log goes to a small pipe that is not read yet.
-func stuckDaemon(t *testing.T, top string) (d *tester, socket string, log *os.File) {
+// launchUnreadLog starts a daemon whose log goes to a small pipe that nothing reads yet.
+func launchUnreadLog(t *testing.T, top string) (d *testDaemon, socket string, log *os.File) {
 	t.Helper()
 	dir := socketDir(t)
 	socket = filepath.Join(dir, "s")
@@ -34,7 +34,7 @@ func stuckDaemon(t *testing.T, top string) (d *tester, socket string, log *os.Fi
 	}
 	d = launch(t, func(c *exec.Cmd) { c.Stderr = w }, "--config", writeConfig(t, dir, top+unixListener(socket)))
 	w.Close()
-	eventually(t, "the socket", func() bool { _, err := say("unix", socket, "zPING\x00"); return err == nil })
+	eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
 	return d, socket, r
 }
 
@@ -59,10 +59,10 @@ func scanMany(t *testing.T, socket string, n int) {
 	io.WriteString(nc, "zEND\x00")
 }
 
-// TestLogThatNobodyReads fills the buffer, then reads: every scan was answered, and
-// what is missing from the log is counted in it.
-func TestLogThatNobodyReads(t *testing.T) {
-	d, socket, r := stuckDaemon(t, "")
+// TestUnreadLog fills the log's buffer, then reads it: every scan was answered, and the log
+// counts the lines that it lost.
+func TestUnreadLog(t *testing.T) {
+	d, socket, r := launchUnreadLog(t, "")
 	const scans = 4000 // more than a MiB of lines
 	scanMany(t, socket, scans)
 	log := make(chan []byte)
@@ -92,18 +92,18 @@ func TestLogThatNobodyReads(t *testing.T) {
 		}
 	}
 	if lost == 0 || scanned+lost < scans {
-		t.Errorf("%d scans in the log, %d lines said to be lost, of %d", scanned, lost, scans)
+		t.Errorf("%d of %d scans in the log, %d lines counted as lost", scanned, scans, lost)
 	}
 }
 
-func TestStopWithLogThatNobodyReads(t *testing.T) {
-	d, socket, _ := stuckDaemon(t, "shutdown_grace = \"1s\"\n")
+func TestStopWithUnreadLog(t *testing.T) {
+	d, socket, _ := launchUnreadLog(t, "shutdown_grace = \"1s\"\n")
 	scanMany(t, socket, 100)
 	d.stop()
 }
 
-// TestFailureWithLogThatNobodyReads cannot say what is wrong, but must end.
-func TestFailureWithLogThatNobodyReads(t *testing.T) {
+// TestFailureWithUnreadLog checks that a daemon that cannot report its failure still ends.
+func TestFailureWithUnreadLog(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -122,8 +122,8 @@ func TestFailureWithLogThatNobodyReads(t *testing.T) {
 	}
 }
 
-// TestFullDiskOfTheLog has /dev/full instead of a disk.
-func TestFullDiskOfTheLog(t *testing.T) {
+// TestLogOnFullDisk uses /dev/full as the disk.
+func TestLogOnFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Skip(err)
@@ -132,7 +132,7 @@ func TestFullDiskOfTheLog(t *testing.T) {
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "s")
 	d := launch(t, func(c *exec.Cmd) { c.Stderr = full }, "--config", writeConfig(t, dir, unixListener(socket)))
-	eventually(t, "the socket", func() bool { _, err := say("unix", socket, "zPING\x00"); return err == nil })
+	eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
 	scanMany(t, socket, 100)
 	d.stop()
 }
@@ -141,15 +141,15 @@ func TestLogFormats(t *testing.T) {
 	defer zerolog.SetGlobalLevel(zerolog.GlobalLevel())
 	for format, want := range map[string]string{
 		"json":    `{"level":"warn","n":1,"time":`,
-		"console": "WRN odd n=1",
+		"console": "WRN strange n=1",
 	} {
 		var out bytes.Buffer
 		log, buffer, err := newLog(config.Log{Level: "info", Format: format}, "", &out)
 		if err != nil {
 			t.Fatal(err)
 		}
-		log.Warn().Int("n", 1).Msg("odd")
-		log.Debug().Msg("not this")
+		log.Warn().Int("n", 1).Msg("strange")
+		log.Debug().Msg("unwanted")
 		buffer.Close(hang)
 		if text := out.String(); !strings.Contains(text, want) || strings.Count(text, "\n") != 1 {
 			t.Errorf("%s: %q, want one line with %q", format, text, want)
@@ -157,7 +157,7 @@ func TestLogFormats(t *testing.T) {
 	}
 }
 
-// TestLossLine has to come out even where the level hides warnings.
+// TestLossLine checks that the line is logged even if the level excludes warnings.
 func TestLossLine(t *testing.T) {
 	defer zerolog.SetGlobalLevel(zerolog.GlobalLevel())
 	zerolog.SetGlobalLevel(zerolog.ErrorLevel)

@@ -1,54 +1,78 @@
-// Polyclamd speaks clamd's protocol to its clients and asks many anti-virus
-// engines behind it.
+// Polyclamd is a daemon that speaks clamd's protocol and scans every object with several
+// anti-virus engines. It merges their results into one verdict: OK means that every engine
+// that counts received the whole object, looked at it and found nothing.
 //
-//	polyclamd [--config FILE] [--check] [--log-level LEVEL] [--version]
+// It runs in the foreground and logs to standard error. Under systemd it accepts sockets
+// (LISTEN_FDS), reports when it is ready or reloading, and serves the watchdog. As the first
+// process of a container it runs the daemon as a child, passes signals on to it and reaps
+// orphans.
 //
-// SIGHUP reads the configuration anew; a bad file changes nothing. SIGTERM and
-// SIGINT let the scans under way finish and be answered, a second one ends the
-// daemon immediately. Under systemd it takes the sockets handed to it and says when
-// it is ready. As the first process of a container it runs the daemon as a child,
-// passes signals on to it and reaps orphans.
+// # Signals
 //
-// The exit status is 0 after a stop, 1 after a failure or a bad configuration,
-// and 2 for a wrong command line.
+// SIGHUP reloads the configuration. A bad file is refused, and the old configuration stays.
+//
+// SIGTERM and SIGINT stop the daemon. Scans under way may finish and are answered, for as
+// long as shutdown_grace allows. A second signal ends the daemon immediately.
+//
+// # Exit status
+//
+//	0  the daemon was stopped, or the configuration is good
+//	1  a failure, or a mistake in the configuration
+//	2  the command line is wrong
+//
+// # Files
+//
+//	/etc/polyclam/config.toml   the configuration, see polyclam.toml(5)
+//
+// # Environment
+//
+// GOMEMLIMIT overrides the memory limit that the daemon derives from its control group.
+//
+// RUNTIME_DIRECTORY is the directory of the Unix socket in the embedded default.
+//
+// # See also
+//
+// clamd(8), polyclam(1), polyclam.toml(5)
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"github.com/spf13/pflag"
-
-	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/cli"
 )
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run does what the command line says and returns the exit status.
+// run parses and runs a command line, and returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
-	o, err := parseFlags(args, stdout)
-	switch {
-	case err != nil:
-	case o.version:
-		_, err = fmt.Fprintln(stdout, "polyclamd", version())
-	case o.check:
-		err = check(o, stdout, stderr)
-	case os.Getpid() == firstProcess:
-		return serveBelow(args)
-	default:
-		inheritFromFirst()
-		return serve(o, stderr)
+	status := 0
+	cmd := newCommand(func(o options) (err error) {
+		switch {
+		case o.version:
+			_, err = fmt.Fprintln(stdout, "polyclamd", cli.Version())
+		case o.check:
+			err = check(o, stdout, stderr)
+		case os.Getpid() == initPID:
+			status = superviseDaemon(args)
+		default:
+			inheritFromInit()
+			status = serve(o, stderr)
+		}
+		return err
+	})
+	if err := cli.Execute(cmd, args, stdout); err != nil {
+		return exitStatus(err, stderr)
 	}
-	return exitStatus(err, stderr)
+	return status
 }
 
-// serve is the daemon from its configuration to its end. Once it has a log, stderr
-// is written to through the log's buffer alone, so that the order is kept and a
-// reader that does not read holds up nothing.
+// serve is the daemon from its configuration to its end. Once the log exists, stderr is
+// written only through the log's buffer: this keeps the order, and a reader that does not
+// read delays nothing.
 func serve(o options, stderr io.Writer) int {
 	file, err := o.load()
 	if err != nil {
@@ -59,7 +83,7 @@ func serve(o options, stderr io.Writer) int {
 	if err != nil {
 		return exitStatus(err, stderr)
 	}
-	defer buffer.Close(lastLines)
+	defer buffer.Close(logGrace)
 	d, err := startUnlessStopped(o, file, log, signals)
 	if err == nil && d != nil {
 		err = d.wait(signals)
@@ -67,20 +91,14 @@ func serve(o options, stderr io.Writer) int {
 	return exitStatus(err, buffer.Important())
 }
 
-// exitStatus says on stderr what went wrong and returns the exit status.
+// exitStatus prints err on stderr and returns the exit status.
 func exitStatus(err error, stderr io.Writer) int {
-	var usage usageError
-	var problems config.Problems // with file and line, as compilers do
-	switch {
-	case err == nil, errors.Is(err, pflag.ErrHelp):
+	if err == nil {
 		return 0
-	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "polyclamd: %v\nTry \"polyclamd --help\".\n", err)
-		return 2
-	case errors.As(err, &problems):
-		fmt.Fprintln(stderr, problems)
-		return 1
 	}
-	fmt.Fprintln(stderr, "polyclamd:", err)
+	fmt.Fprintln(stderr, cli.Message("polyclamd", err))
+	if cli.IsUsage(err) {
+		return 2
+	}
 	return 1
 }

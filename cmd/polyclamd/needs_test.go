@@ -20,10 +20,10 @@ import (
 	"polyclam/cmd/internal/needs"
 )
 
-// TestNeedsOfReality has as many clients as are let in, the spool as full as it gets
-// and every slot of an engine taken by a program that hangs. What the daemon then has
-// is within the formula, and not so far below that the formula says nothing.
-func TestNeedsOfReality(t *testing.T) {
+// TestNeedsUnderLoad has as many clients as allowed, a full spool and a hung program in every
+// slot of an engine. The daemon's use is within the formula, and not so far below it that the
+// formula is useless.
+func TestNeedsUnderLoad(t *testing.T) {
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "s")
 	program := writeProgram(t, dir, "exec sleep 3600\n")
@@ -52,26 +52,26 @@ func TestNeedsOfReality(t *testing.T) {
 	}
 	file.FitSpool(machine.Memory(0))
 	need := needs.Of(file)
-	descriptors, inFiles := opened(t, d.cmd.Process.Pid)
+	descriptors, inFiles := openFiles(t, d.cmd.Process.Pid)
 	for _, test := range []struct {
 		name      string
-		have, max int64
+		used, max int64
 	}{
 		{"descriptors", descriptors, need.Descriptors.Sum()},
 		{"threads", processField(t, d.cmd.Process.Pid, "Threads:"), need.Threads.Sum()},
 		{"programs", int64(len(processes(t)[d.cmd.Process.Pid])), need.Programs.Sum()},
 		{"bytes of memory", processField(t, d.cmd.Process.Pid, "VmHWM:")<<10 + inFiles, need.MemoryAtMost()},
 	} {
-		t.Logf("%s: %d, formula %d", test.name, test.have, test.max)
-		if test.have > test.max || test.have < test.max/6 {
-			t.Errorf("%d %s, want %d at most and a sixth of that at least", test.have, test.name, test.max)
+		t.Logf("%s: %d, formula %d", test.name, test.used, test.max)
+		if test.used > test.max || test.used < test.max/6 {
+			t.Errorf("%d %s, want at most %d and at least a sixth of that", test.used, test.name, test.max)
 		}
 	}
-	d.signal(syscall.SIGKILL) // or it would wait for the programs
+	d.signal(syscall.SIGKILL) // SIGTERM would wait for the programs
 }
 
-// withoutRaceDetector makes a command the daemon as it is installed: the race detector
-// multiplies the memory.
+// withoutRaceDetector makes a command run an ordinary build of the daemon: the race detector
+// multiplies its memory.
 func withoutRaceDetector(t *testing.T, dir string) func(*exec.Cmd) {
 	t.Helper()
 	binary := filepath.Join(dir, "polyclamd")
@@ -84,7 +84,7 @@ func withoutRaceDetector(t *testing.T, dir string) func(*exec.Cmd) {
 // statusField returns a number of the SERVER record of XSTATUS.
 func statusField(t *testing.T, socket, key string) int64 {
 	t.Helper()
-	reply, err := say("unix", socket, "zXSTATUS\x00")
+	reply, err := ask("unix", socket, "zXSTATUS\x00")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,9 +96,9 @@ func statusField(t *testing.T, socket, key string) int64 {
 	return n
 }
 
-// opened returns how many descriptors a process has, and how many bytes its files
-// without a name have.
-func opened(t *testing.T, pid int) (n, bytes int64) {
+// openFiles returns how many descriptors a process has open, and how many bytes its unlinked
+// files have.
+func openFiles(t *testing.T, pid int) (n, bytes int64) {
 	t.Helper()
 	paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	if err != nil {
@@ -107,7 +107,7 @@ func opened(t *testing.T, pid int) (n, bytes int64) {
 	for _, path := range paths {
 		var st syscall.Stat_t
 		if err := syscall.Stat(path, &st); errors.Is(err, syscall.ENOENT) {
-			continue // closed meanwhile
+			continue // it was closed
 		}
 		n++
 		if st.Mode&syscall.S_IFMT == syscall.S_IFREG && st.Nlink == 0 {
@@ -137,8 +137,8 @@ func processField(t *testing.T, pid int, key string) int64 {
 	return 0
 }
 
-// TestSmallControlGroup runs the daemon with little memory, and asks for more than
-// that: everybody is answered, and the kernel kills nothing.
+// TestSmallControlGroup sends a daemon more than its memory holds. Every client gets an
+// answer, and the kernel kills nothing.
 func TestSmallControlGroup(t *testing.T) {
 	group := memoryGroup(t, 192<<20)
 	dir := socketDir(t)
@@ -163,7 +163,7 @@ func TestSmallControlGroup(t *testing.T) {
 			}
 			defer nc.Close()
 			nc.SetDeadline(time.Now().Add(hang))
-			go io.WriteString(nc, instream(strings.Repeat("x", 60<<20))) // may be answered before its end
+			go io.WriteString(nc, instream(strings.Repeat("x", 60<<20))) // the answer may come before its end
 			reply, _ := io.ReadAll(nc)
 			answers <- string(reply)
 		}()
@@ -177,7 +177,7 @@ func TestSmallControlGroup(t *testing.T) {
 	d.stop()
 }
 
-// memoryGroup makes a control group with a limit. It is removed with the test.
+// memoryGroup creates a control group with a limit. The end of the test removes it.
 func memoryGroup(t *testing.T, limit int) string {
 	t.Helper()
 	for root, name := range map[string]string{"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"} {
@@ -185,25 +185,25 @@ func memoryGroup(t *testing.T, limit int) string {
 		if os.Mkdir(group, 0o755) != nil {
 			continue
 		}
-		file, err := os.OpenFile(filepath.Join(group, name), os.O_WRONLY, 0) // not made: the kernel has it, or not
+		file, err := os.OpenFile(filepath.Join(group, name), os.O_WRONLY, 0) // it exists only if the kernel has the controller
 		if err != nil {
 			os.Remove(group)
 			continue
 		}
 		defer file.Close()
 		t.Cleanup(func() {
-			eventually(t, "the end of the control group", func() bool { return os.Remove(group) == nil })
+			eventually(t, "the removal of the control group", func() bool { return os.Remove(group) == nil })
 		})
 		if _, err := fmt.Fprint(file, limit); err == nil {
 			return group
 		}
 	}
-	t.Skip("NOT TESTED: a control group for memory; it takes root and the controller")
+	t.Skip("NOT TESTED: a control group for memory; this needs root and the memory controller")
 	return ""
 }
 
-// TestSayOfLimits wants the log to say which limit is too low for the formula.
-func TestSayOfLimits(t *testing.T) {
+// TestLowLimits checks that the log names the limits that are too low for the formula.
+func TestLowLimits(t *testing.T) {
 	dir := socketDir(t)
 	conf := writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))+"[limits]\nconnections = 1000000\nspool_total = \"1TiB\"\n")
 	d := startDaemon(t, conf, nil)

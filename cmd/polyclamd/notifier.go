@@ -10,39 +10,39 @@ import (
 )
 
 const (
-	// mostPending bounds the states that wait for systemd.
-	mostPending = 64
-	// lastStates is how long the end waits for systemd to take them.
-	lastStates = time.Second
+	// maxPending bounds the number of states that wait for systemd.
+	maxPending = 64
+	// notifyGrace is how long the daemon waits for systemd to receive them when it ends.
+	notifyGrace = time.Second
 )
 
-// A notifier sends the daemon's states to systemd, in order. It never makes its caller
-// wait: the socket's queue may be full because systemd hangs.
+// notifier sends the daemon's states to systemd, in order. It never blocks its caller, even
+// if systemd hangs and the socket's queue is full.
 type notifier struct {
 	log  zerolog.Logger
 	send func(state string) error
 
 	mu      sync.Mutex
 	pending []string
-	sent    chan struct{} // closed when nothing is pending; nil: nothing is
+	sent    chan struct{} // closed when all are sent; nil: nothing is pending
 }
 
 func newNotifier(log zerolog.Logger) *notifier {
 	return &notifier{log: log, send: func(state string) error {
-		_, err := daemon.SdNotify(false, state) // does nothing unless systemd asked for it
+		_, err := daemon.SdNotify(false, state) // does nothing without NOTIFY_SOCKET
 		return err
 	}}
 }
 
-// notify sends state in the background. If too many wait, the oldest is dropped: what
-// counts is the last.
+// notify sends state in the background. If too many are pending, it drops the oldest: only
+// the last one matters.
 func (n *notifier) notify(state string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if i := len(n.pending); i > 0 && n.pending[i-1] == state {
 		return
 	}
-	if len(n.pending) == mostPending {
+	if len(n.pending) == maxPending {
 		n.pending = slices.Delete(n.pending, 0, 1)
 	}
 	n.pending = append(n.pending, state)
@@ -64,7 +64,7 @@ func (n *notifier) run() {
 	}
 }
 
-// next returns the state to send, or ends run.
+// next returns the next state to send; false means that none is pending.
 func (n *notifier) next() (string, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -78,8 +78,8 @@ func (n *notifier) next() (string, bool) {
 	return state, true
 }
 
-// flush waits until everything has been sent, for no longer than patience.
-func (n *notifier) flush(patience time.Duration) {
+// flush waits until all states are sent, but no longer than limit.
+func (n *notifier) flush(limit time.Duration) {
 	n.mu.Lock()
 	sent := n.sent
 	n.mu.Unlock()
@@ -88,6 +88,6 @@ func (n *notifier) flush(patience time.Duration) {
 	}
 	select {
 	case <-sent:
-	case <-time.After(patience):
+	case <-time.After(limit):
 	}
 }

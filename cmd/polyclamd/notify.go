@@ -9,16 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The states that systemd wants to know of, see sd_notify(3).
+// States for systemd, see sd_notify(3).
 const (
 	stateReady    = daemon.SdNotifyReady
 	stateStopping = daemon.SdNotifyStopping
 )
 
-// notifySignals returns the signals the daemon acts on. SIGPIPE is taken off its
-// default, which would end a Go program whose stderr is gone, such as after a
-// restart of the journal. It is not ignored: the programs we run would inherit
-// that.
+// notifySignals returns the signals that the daemon acts on. It also catches SIGPIPE, which
+// by default ends a Go program whose stderr is gone, for example after a restart of the
+// journal. Ignoring SIGPIPE would not do: scanner programs would inherit that.
 func notifySignals() <-chan os.Signal {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	signals := make(chan os.Signal, 8)
@@ -28,8 +27,8 @@ func notifySignals() <-chan os.Signal {
 
 func isReload(s os.Signal) bool { return s == unix.SIGHUP }
 
-// notifyReloading tells systemd that a reload begins, with the time that
-// Type=notify-reload wants beside it.
+// notifyReloading reports to systemd that a reload begins, and when: Type=notify-reload
+// requires the time.
 func (d *process) notifyReloading() {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {

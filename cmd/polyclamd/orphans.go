@@ -10,20 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lastChildren is how long the end waits for processes that it has killed.
-const lastChildren = 500 * time.Millisecond
+// childGrace is how long the daemon waits for killed processes when it ends.
+const childGrace = 500 * time.Millisecond
 
-// adoptOrphans makes us the parent of the processes that our programs start and abandon
-// from now on. It is for the end only: before, orphans go to the first process, which
-// reaps them without a risk to the exit statuses that the backends wait for.
-func adoptOrphans() error {
+// becomeSubreaper makes this process the parent of processes that scanner programs start and
+// abandon from now on. It is for the shutdown only: until then orphans go to the first
+// process, which can reap them without taking exit statuses from the backends.
+func becomeSubreaper() error {
 	return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 }
 
-// endChildren kills and reaps all that is left of our programs and of what they started.
-// No backend waits for an exit status any more.
-func endChildren() {
-	for deadline := time.Now().Add(lastChildren); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+// killChildren kills and reaps the remaining scanner programs and their descendants. No
+// backend may be waiting for an exit status any more.
+func killChildren() {
+	for deadline := time.Now().Add(childGrace); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		for _, pid := range children() {
 			unix.Kill(pid, unix.SIGKILL)
 		}
@@ -39,7 +39,7 @@ func endChildren() {
 	}
 }
 
-// children returns the processes whose parent we are.
+// children returns the ids of this process's children.
 func children() []int {
 	var found []int
 	lists, err := filepath.Glob("/proc/self/task/*/children")

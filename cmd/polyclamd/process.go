@@ -10,58 +10,58 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
 	"polyclam/proxy"
 	"polyclam/proxy/spool"
 )
 
-// lastObjects is how long the end waits for engines that were called off to let go of
-// their objects: a program that was killed needs a moment, a hung engine needs longer
-// than anybody would wait.
-const lastObjects = time.Second
+// objectGrace is how long the shutdown waits for cancelled engines to release their objects.
+// A killed program needs a moment; for a hung engine no wait would be long enough.
+const objectGrace = time.Second
 
-// process is the running daemon. Its fields belong to the goroutine that calls wait, the
-// main loop, which must not do anything that may hang: it receives the signals and serves
-// systemd's watchdog. Other goroutines speak to it through channels only.
+// process is the running daemon. Its fields belong to the main loop, the goroutine that calls
+// wait. The main loop must never do anything that can hang: it receives the signals and
+// serves systemd's watchdog. Other goroutines communicate with it through channels only.
 type process struct {
 	options     options
 	log         zerolog.Logger
-	descriptors uint64
+	descriptors uint64 // limit of open descriptors
 
-	file     *config.File
-	spool    *spool.Spool
-	server   *proxy.Server
-	handed   sockets // by systemd, by their bound address; never changed, nor closed by a reload
-	sockets  sockets // all that are served, by their address in file
-	failed   chan error
-	stopping chan struct{} // the SHUTDOWN command
-	watchdog *watchdog
-	notifier *notifier
+	file      *config.File
+	spool     *spool.Spool
+	server    *proxy.Server
+	inherited sockets // from systemd, by bound address; a reload never changes or closes them
+	sockets   sockets // all sockets that are served, by address in file
+	failed    chan error
+	stopping  chan struct{} // the SHUTDOWN command
+	watchdog  *watchdog
+	notifier  *notifier
 
-	reload      *reload // under way; nil: none
-	reloadAgain bool    // after that
+	reload      *reload // in progress; nil: none
+	reloadAgain bool    // after this one
 	reloads     chan *reload
-	slow        <-chan time.Time // the reload takes long
+	slow        <-chan time.Time // fires if the reload is slow
 }
 
-// start brings the daemon up: everything that can fail does so before the first
-// client is served.
+// start starts the daemon. Everything that can fail is done before the first client is
+// served.
 func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
 	d := &process{
 		options: o, log: log, file: file, watchdog: newWatchdog(), notifier: newNotifier(log),
 		failed: make(chan error, 1), stopping: make(chan struct{}, 1), reloads: make(chan *reload),
 	}
-	d.announceFile()
+	d.logConfiguration()
 	var err error
-	if d.descriptors, err = raiseDescriptors(); err != nil {
-		return nil, fmt.Errorf("limit of descriptors: %w", err)
+	if d.descriptors, err = raiseDescriptorLimit(); err != nil {
+		return nil, fmt.Errorf("raise the limit of open descriptors: %w", err)
 	}
-	if d.handed, err = activated(); err != nil {
+	if d.inherited, err = inheritedSockets(); err != nil {
 		return nil, err
 	}
-	d.sockets = adopt(file, d.handed)
+	d.sockets = adopt(file, d.inherited)
 	if len(file.Listeners) == 0 {
-		return nil, errors.New("nothing to listen on: there is no [[listener]] in the configuration and no socket from systemd")
+		return nil, errors.New("nothing to listen on: the configuration has no [[listener]], and systemd passed no socket")
 	}
 	opened, err := openAll(file, d.sockets)
 	if err != nil {
@@ -78,14 +78,14 @@ func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
 		d.sockets[address] = ln
 		d.serve(address, ln)
 	}
-	d.announce()
+	d.logListeners()
 	d.notifier.notify(stateReady)
 	return d, nil
 }
 
-// startServer makes the spool, the engines and the server.
+// startServer creates the spool, the engines and the server.
 func (d *process) startServer() error {
-	fit(d.file, d.descriptors, 0).take(d.log)
+	fit(d.file, d.descriptors, 0).apply(d.log)
 	var err error
 	if d.spool, err = spool.New(d.file.Spool()); err != nil {
 		return err
@@ -96,20 +96,20 @@ func (d *process) startServer() error {
 		return err
 	}
 	d.server = proxy.NewServer(proxy.ServerOptions{
-		Config: c, Spool: d.spool, Log: d.log, Version: version(), Stop: d.stop,
+		Config: c, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop,
 	})
 	return nil
 }
 
-// stop asks for the end of the daemon and does not wait for it.
+// stop asks the main loop to end the daemon. It does not wait.
 func (d *process) stop() {
 	select {
 	case d.stopping <- struct{}{}:
-	default: // it has been asked already
+	default: // it was asked already
 	}
 }
 
-// serve answers the clients of ln on a goroutine of its own.
+// serve starts a goroutine that serves the clients of ln.
 func (d *process) serve(address string, ln net.Listener) {
 	go func() {
 		err := d.server.Serve(ln, address)
@@ -118,24 +118,23 @@ func (d *process) serve(address string, ln net.Listener) {
 		}
 		select {
 		case d.failed <- fmt.Errorf("listener %q: %w", address, err):
-		default: // one failure is enough
+		default: // a failure is already reported
 		}
 	}()
 }
 
-// wait runs the daemon until a signal, a client with the right to do so, or a
-// failure ends it.
+// wait runs the main loop until a signal, a SHUTDOWN command or a failure ends the daemon.
 func (d *process) wait(signals <-chan os.Signal) error {
 	for {
 		select {
 		case r := <-d.reloads:
-			d.advance(r)
+			d.handleReload(r)
 		case <-d.slow:
-			d.warnOfReload()
+			d.warnSlowReload()
 		case <-d.watchdog.due:
-			d.watch()
+			d.checkAlive()
 		case <-d.watchdog.passed:
-			d.alive()
+			d.reportAlive()
 		case s := <-signals:
 			if isReload(s) {
 				d.beginReload()
@@ -155,16 +154,16 @@ func (d *process) wait(signals <-chan os.Signal) error {
 	}
 }
 
-// shutdown drains the server, for no longer than the grace; a signal to stop
-// ends the grace. The files of our Unix sockets are gone afterwards.
+// shutdown drains the server, but no longer than shutdown_grace; another signal to stop ends
+// the wait. It removes the files of the daemon's Unix sockets.
 func (d *process) shutdown(signals <-chan os.Signal) {
 	d.notifier.notify(stateStopping)
 	began := time.Now()
 	if d.reload != nil {
-		close(d.reload.overtaken)
+		close(d.reload.aborted)
 	}
-	if err := adoptOrphans(); err != nil {
-		d.log.Warn().Err(err).Msg("what scanners started may be left")
+	if err := becomeSubreaper(); err != nil {
+		d.log.Warn().Err(err).Msg("processes that scanners started may be left")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.file.ShutdownGrace)
 	defer cancel()
@@ -184,38 +183,37 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 		}
 		break
 	}
-	d.sockets.close() // the server has closed those it knew; a reload's may be on their way to it
-	if d.reload != nil && !within(lastObjects, d.reload.work.Wait) {
+	d.sockets.close() // the server has closed those that it serves; a reload may have opened others
+	if d.reload != nil && !runWithin(objectGrace, d.reload.work.Wait) {
 		d.log.Warn().Any("step", d.reload.step.Load()).Str("hint", "a file system or a name server does not answer").Msg("a reload hangs")
 	}
-	d.spool.Drain(lastObjects)
-	endChildren()
+	d.spool.Drain(objectGrace)
+	killChildren()
 	d.closeSpool()
-	d.notifier.flush(lastStates)
+	d.notifier.flush(notifyGrace)
 	d.log.Info().Int64("ms", time.Since(began).Milliseconds()).Msg("stopped")
 }
 
-// closeSpool removes what is in the spool's directory, if its disk answers.
+// closeSpool empties the spool directory, if its disk answers.
 func (d *process) closeSpool() {
-	closed := within(lastObjects, func() {
+	closed := runWithin(objectGrace, func() {
 		if err := d.spool.Close(); err != nil {
 			d.log.Warn().Err(err).Msg("spool")
 		}
 	})
 	if !closed {
-		d.log.Warn().Str("hint", "its disk does not answer; the next start removes what is left in it").Msg("spool directory not removed")
+		d.log.Warn().Str("hint", "its disk does not answer; the next start empties it").Msg("spool directory not removed")
 	}
 }
 
-// within runs f and waits until it returns, for no longer than patience. It reports
-// whether f has returned.
-func within(patience time.Duration, f func()) bool {
+// runWithin runs f, but waits no longer than limit. It reports whether f has returned.
+func runWithin(limit time.Duration, f func()) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		f()
 	}()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-done:

@@ -15,32 +15,31 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// slowReload is how long a reload may take before the log says what it waits for.
+// slowReload is how long a reload may take before the log names the step that it is in.
 const slowReload = 10 * time.Second
 
-// errOvertaken ends a reload because the daemon ends. The log never has it.
-var errOvertaken = errors.New("the daemon is stopping")
+// errAborted ends a reload because the daemon ends. It is never logged.
+var errAborted = errors.New("the daemon is stopping")
 
-// A reload reads the configuration again. Files, disks and name servers may not answer,
-// so everything that asks them runs on a goroutine of the reload, first prepare and at
-// the end settle. What is between them, commit, belongs to the main loop and cannot hang.
-// The goroutine and the loop never use the fields together: each hands the reload to the
-// other.
+// reload is one reload of the configuration. Files, disks and name servers may hang, so
+// prepare and finish, which use them, run on a goroutine of the reload. Between them the main
+// loop calls commit, which cannot hang. The goroutine and the main loop never use the fields
+// at the same time: each passes the reload to the other.
 type reload struct {
 	options     options
 	descriptors uint64
 	log         zerolog.Logger
 	spool       *spool.Spool
-	handed      sockets
-	serving     sockets // all that were served when the reload began
+	inherited   sockets
+	serving     sockets // all that the daemon served when the reload began
 
 	reloads   chan<- *reload // to the main loop
-	overtaken chan struct{}  // closed by the main loop when the daemon ends
+	aborted   chan struct{}  // closed by the main loop when the daemon ends
 	work      sync.WaitGroup
-	step      atomic.Value // string: what it is doing now
+	step      atomic.Value // string: the current step, for the log
 	committed bool
 
-	// What prepare has opened, or its error.
+	// The results of prepare, or its error.
 	err    error
 	file   *config.File
 	fitted *fitting
@@ -49,11 +48,10 @@ type reload struct {
 	config *proxy.Config
 	change *spool.Change
 
-	removed sockets // for settle
+	removed sockets // for finish
 }
 
-// prepare does everything that can fail. Until the main loop takes the result, nothing
-// has changed.
+// prepare does everything that can fail. It changes nothing that the daemon uses.
 func (r *reload) prepare() {
 	if r.err = r.open(); r.err != nil {
 		r.close()
@@ -63,17 +61,17 @@ func (r *reload) prepare() {
 	}
 }
 
-// handOver gives the reload to the main loop, unless the daemon ends.
+// handOver passes the reload to the main loop, unless the daemon ends.
 func (r *reload) handOver() bool {
 	select {
 	case r.reloads <- r:
 		return true
-	case <-r.overtaken:
+	case <-r.aborted:
 		return false
 	}
 }
 
-// open opens everything that the configuration names. Sockets come last: clients can
+// open opens everything that the configuration names. Sockets come last, because clients can
 // connect to them from then on.
 func (r *reload) open() error {
 	for _, step := range []struct {
@@ -82,13 +80,13 @@ func (r *reload) open() error {
 	}{
 		{"read the configuration and the files that it names", r.load},
 		{"look up the addresses of the listeners", r.adopt},
-		{"find out the memory and the kind of the spool directory", r.fit},
+		{"read the memory limits and the kind of the spool directory", r.fit},
 		{"open the engines, with the files that their keys name", r.build},
 		{"check the spool directory", r.prepareSpool},
 		{"open the listeners", r.listen},
 	} {
-		if r.isOvertaken() {
-			return errOvertaken
+		if r.isAborted() {
+			return errAborted
 		}
 		r.step.Store(step.name)
 		if err := step.do(); err != nil {
@@ -98,9 +96,9 @@ func (r *reload) open() error {
 	return nil
 }
 
-func (r *reload) isOvertaken() bool {
+func (r *reload) isAborted() bool {
 	select {
-	case <-r.overtaken:
+	case <-r.aborted:
 		return true
 	default:
 		return false
@@ -113,7 +111,7 @@ func (r *reload) load() (err error) {
 }
 
 func (r *reload) adopt() error {
-	r.kept = adopt(r.file, r.handed)
+	r.kept = adopt(r.file, r.inherited)
 	for _, l := range r.file.Listeners {
 		if ln, ok := r.serving[l.Address]; ok {
 			r.kept[l.Address] = ln
@@ -142,12 +140,12 @@ func (r *reload) listen() (err error) {
 	return err
 }
 
-// close gives back everything that open has opened.
+// close releases everything that open has opened.
 func (r *reload) close() {
 	r.opened.close()
 	if r.config != nil {
-		for _, u := range r.config.Engines {
-			u.Close()
+		for _, e := range r.config.Engines {
+			e.Close()
 		}
 	}
 	if r.change != nil {
@@ -156,10 +154,10 @@ func (r *reload) close() {
 	r.opened, r.config, r.change = nil, nil, nil
 }
 
-// settle finishes a reload that was committed: it closes the sockets that are no longer
-// wanted, gives those that stay their group and mode, and gives back the old spool
-// directory. The sessions on closed sockets go on.
-func (r *reload) settle() {
+// finish completes a committed reload: it closes the sockets that the configuration no longer
+// has, sets the group and mode of the others, and releases the old spool directory. Sessions
+// on closed sockets go on.
+func (r *reload) finish() {
 	r.step.Store("close the listeners that were removed")
 	r.removed.close()
 	for address := range r.removed {
@@ -167,27 +165,27 @@ func (r *reload) settle() {
 	}
 	r.step.Store("set the group and mode of the listeners")
 	for _, l := range r.file.Listeners {
-		if s, ok := r.kept[l.Address].(*unixSocket); ok && !r.isOvertaken() {
-			r.settleSocket(l, s)
+		if s, ok := r.kept[l.Address].(*unixSocket); ok && !r.isAborted() {
+			r.updateSocket(l, s)
 		}
 	}
-	r.step.Store("give back the old spool directory")
+	r.step.Store("release the old spool directory")
 	r.change.Release()
 	r.handOver()
 }
 
-func (r *reload) settleSocket(l config.Listener, s *unixSocket) {
-	if err := s.permit(l.Mode, l.Group); err != nil && !errors.Is(err, net.ErrClosed) {
+func (r *reload) updateSocket(l config.Listener, s *unixSocket) {
+	if err := s.setAccess(l.Mode, l.Group); err != nil && !errors.Is(err, net.ErrClosed) {
 		r.log.Warn().Err(err).Str("address", l.Address).Msg("mode not changed")
 	}
-	if !s.inPlace() && !r.isOvertaken() {
-		r.log.Warn().Str("address", l.Address).Str("hint", "restart polyclamd to make it again").
+	if !s.atPath() && !r.isAborted() {
+		r.log.Warn().Str("address", l.Address).Str("hint", "restart polyclamd to create it again").
 			Msg("another program removed or replaced the socket's file")
 	}
 }
 
-// beginReload begins a reload. During another one it makes the daemon reload once more
-// after that: the file may have been read already.
+// beginReload begins a reload. If one is already in progress, another follows it: the file
+// may have been read already.
 func (d *process) beginReload() {
 	if d.reload != nil {
 		d.reloadAgain = true
@@ -197,28 +195,28 @@ func (d *process) beginReload() {
 	d.notifyReloading()
 	d.reload = &reload{
 		options: d.options, descriptors: d.descriptors, log: d.log, spool: d.spool,
-		handed: d.handed, serving: maps.Clone(d.sockets),
-		reloads: d.reloads, overtaken: make(chan struct{}),
+		inherited: d.inherited, serving: maps.Clone(d.sockets),
+		reloads: d.reloads, aborted: make(chan struct{}),
 	}
 	d.reload.step.Store("begin")
 	d.slow = time.After(slowReload)
 	d.reload.work.Go(d.reload.prepare)
 }
 
-// advance takes a reload from its goroutine: prepared, refused or settled.
-func (d *process) advance(r *reload) {
+// handleReload receives a reload from its goroutine: prepared, failed or finished.
+func (d *process) handleReload(r *reload) {
 	switch {
 	case r.err != nil:
 		logProblems(d.log, zerolog.ErrorLevel, r.err)
 		d.log.Error().Str("file", d.options.config).Msg("reload refused, the old configuration stays")
 	case !r.committed:
 		d.commit(r)
-		r.work.Go(r.settle)
+		r.work.Go(r.finish)
 		return
 	default:
 		d.log.Info().Str("file", d.file.Name).Msg("reloaded")
-		d.announceFile()
-		d.announce()
+		d.logConfiguration()
+		d.logListeners()
 	}
 	d.reload, d.slow = nil, nil
 	d.notifier.notify(stateReady)
@@ -228,12 +226,12 @@ func (d *process) advance(r *reload) {
 	}
 }
 
-// commit makes what a reload has prepared the daemon's configuration. It cannot fail.
+// commit makes a prepared reload the daemon's configuration. It cannot fail.
 func (d *process) commit(r *reload) {
 	r.committed = true
 	r.change.Apply()
 	d.server.Apply(r.config)
-	r.fitted.take(d.log)
+	r.fitted.apply(d.log)
 	if r.file.Log.Format != d.file.Log.Format {
 		d.log.Warn().Str("key", "log.format").Msg("change needs a restart")
 	}
@@ -243,7 +241,7 @@ func (d *process) commit(r *reload) {
 	d.file = r.file
 	r.removed = sockets{}
 	for address, ln := range d.sockets {
-		if _, ok := r.kept[address]; !ok && !d.isHanded(ln) {
+		if _, ok := r.kept[address]; !ok && !d.isInherited(ln) {
 			r.removed[address] = ln
 		}
 	}
@@ -254,18 +252,18 @@ func (d *process) commit(r *reload) {
 	}
 }
 
-// warnOfReload says what a reload waits for.
-func (d *process) warnOfReload() {
+// warnSlowReload logs the step that a reload is in.
+func (d *process) warnSlowReload() {
 	d.slow = nil
 	d.log.Warn().Any("step", d.reload.step.Load()).Stringer("for", slowReload).Str("file", d.options.config).
-		Str("hint", "a file system or a name server does not answer; scans go on, and no other reload can begin until it does").
+		Str("hint", "a file system or a name server does not answer; scans go on, but no other reload can begin").
 		Msg("reload takes long")
 }
 
-// isHanded reports whether systemd owns the socket.
-func (d *process) isHanded(ln net.Listener) bool {
-	for _, handed := range d.handed {
-		if handed == ln {
+// isInherited reports whether the socket belongs to systemd.
+func (d *process) isInherited(ln net.Listener) bool {
+	for _, inherited := range d.inherited {
+		if inherited == ln {
 			return true
 		}
 	}

@@ -41,7 +41,7 @@ func TestReloadChangesListeners(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := net.Dial("unix", a) // goes on when its listener is gone
+	session, err := net.Dial("unix", a) // survives its listener
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,11 +54,11 @@ func TestReloadChangesListeners(t *testing.T) {
 	writeConfig(t, dir, unixListener(b, `mode = "0600"`)+unixListener(c))
 	d.reload(reloaded)
 	wantGone(t, a)
-	eventually(t, "the new listener", func() bool { _, err := say("unix", c, "zPING\x00"); return err == nil })
+	eventually(t, "the new listener", func() bool { _, err := ask("unix", c, "zPING\x00"); return err == nil })
 	wantPong(t, "unix", b)
 	after, err := os.Lstat(b)
 	if err != nil || !os.SameFile(before, after) || after.Mode().Perm() != 0o600 {
-		t.Errorf("the listener that was kept: %v, %v, want the same file with mode 0600", after, err)
+		t.Errorf("the remaining listener: %v, %v, want the same file with mode 0600", after, err)
 	}
 	if _, err := session.Write([]byte("zPING\x00")); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestReloadChangesListeners(t *testing.T) {
 	wantRead(t, session, "2: PONG\x00")
 	session.Close()
 
-	writeConfig(t, dir, unixListener(a)+unixListener(b)) // and back
+	writeConfig(t, dir, unixListener(a)+unixListener(b)) // as before
 	d.reload(reloaded)
 	wantPong(t, "unix", a)
 	wantGone(t, c)
@@ -90,39 +90,40 @@ func wantRead(t *testing.T, nc net.Conn, want string) {
 	}
 }
 
-// TestReloadWithoutPlace has a new listener that cannot be opened, after one
-// that can: neither may come to be.
-func TestReloadWithoutPlace(t *testing.T) {
+// TestReloadBadListener has two new listeners, of which the second cannot be opened. Neither
+// may be left open.
+func TestReloadBadListener(t *testing.T) {
 	dir := socketDir(t)
-	old, fine, taken := filepath.Join(dir, "s"), filepath.Join(dir, "f"), filepath.Join(dir, "t")
+	old, good, taken := filepath.Join(dir, "s"), filepath.Join(dir, "f"), filepath.Join(dir, "t")
 	if err := os.WriteFile(taken, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	d := startDaemon(t, writeConfig(t, dir, unixListener(old)), nil)
-	writeConfig(t, dir, unixListener(fine)+unixListener(taken))
+	writeConfig(t, dir, unixListener(good)+unixListener(taken))
 	d.reload(refused)
 	wantPong(t, "unix", old)
-	wantGone(t, fine)
+	wantGone(t, good)
 	if data, err := os.ReadFile(taken); err != nil || string(data) != "precious" {
 		t.Errorf("the file in the way is %q, %v", data, err)
 	}
 	d.stop()
 }
 
-// TestReloadWithoutSpool has a spool that cannot be: listeners and policy must
-// stay, too.
-func TestReloadWithoutSpool(t *testing.T) {
+// TestReloadBadSpool has a spool directory that cannot be used. The listeners and the policy
+// must stay as well.
+func TestReloadBadSpool(t *testing.T) {
 	dir := socketDir(t)
-	old, fine := filepath.Join(dir, "s"), filepath.Join(dir, "f")
+	old, good := filepath.Join(dir, "s"), filepath.Join(dir, "f")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(old)), nil)
-	writeConfig(t, dir, unixListener(fine)+"[spool]\ndirectory = \""+filepath.Join(dir, "config.toml")+"\"\n")
+	writeConfig(t, dir, unixListener(good)+"[spool]\ndirectory = \""+filepath.Join(dir, "config.toml")+"\"\n")
 	d.reload(refused)
 	wantPong(t, "unix", old)
-	wantGone(t, fine)
+	wantGone(t, good)
 	d.stop()
 }
 
-// What makes an OK worth less is in the log of a start and of a reload.
+// TestPolicyWarnings checks that starts and reloads log warnings about a policy that passes
+// failures.
 func TestPolicyWarnings(t *testing.T) {
 	dir := socketDir(t)
 	listener := unixListener(filepath.Join(dir, "s"))
@@ -137,6 +138,6 @@ func TestPolicyWarnings(t *testing.T) {
 		}
 	}
 	if got := strings.Join(keys, " "); got != "policy.actions.swerr policy.actions.not-installed" {
-		t.Errorf("the log warns of %q", got)
+		t.Errorf("the log warns about %q", got)
 	}
 }

@@ -17,63 +17,23 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// hungReload sends SIGHUP until a reload hangs in the step.
-func (d *tester) hungReload(step string) {
+// hangReload sends SIGHUP until a reload hangs in this step.
+func (d *testDaemon) hangReload(step string) {
 	d.t.Helper()
 	eventually(d.t, "a reload that hangs", func() bool {
 		d.signal(syscall.SIGHUP)
-		found := d.entries(noticed)
+		found := d.entries(queued)
 		return len(found) > 0 && found[len(found)-1]["step"] == step
 	})
-}
-
-// systemd is the socket that receives the daemon's states.
-type systemd struct {
-	t *testing.T
-	*net.UnixConn
-	path string
-}
-
-func listenNotify(t *testing.T, dir string) *systemd {
-	t.Helper()
-	path := filepath.Join(dir, "notify")
-	nc, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { nc.Close() })
-	nc.SetReadDeadline(time.Now().Add(hang))
-	return &systemd{t, nc, path}
-}
-
-// next returns the first line of the next state.
-func (s *systemd) next() string {
-	s.t.Helper()
-	buf := make([]byte, 1024)
-	n, err := s.Read(buf)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	state, _, _ := strings.Cut(string(buf[:n]), "\n")
-	return state
-}
-
-func (s *systemd) want(states ...string) {
-	s.t.Helper()
-	for _, want := range states {
-		if got := s.next(); got != want {
-			s.t.Fatalf("systemd gets %q, want %q", got, want)
-		}
-	}
 }
 
 const (
 	reloading = "RELOADING=1"
 	stepLoad  = "read the configuration and the files that it names"
-	noticed   = "a reload is under way, another will follow"
+	queued    = "a reload is under way, another will follow"
 )
 
-// TestStopDuringHungReload wants the daemon to scan, and to end as always.
+// TestStopDuringHungReload checks that the daemon still scans, and ends as usual.
 func TestStopDuringHungReload(t *testing.T) {
 	for _, test := range []struct {
 		name, step string
@@ -90,10 +50,10 @@ func TestStopDuringHungReload(t *testing.T) {
 			socket := filepath.Join(dir, "s")
 			conf := writeConfig(t, dir, unixListener(socket))
 			manager := listenNotify(t, dir)
-			d := startDaemon(t, conf, func(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+manager.path) })
+			d := startDaemon(t, conf, manager.notifies)
 			manager.want(stateReady)
 			test.hang(t, dir, conf, unixListener(socket))
-			d.hungReload(test.step)
+			d.hangReload(test.step)
 			wantReply(t, "unix", socket, instream("harmless"), "stream: OK\x00")
 			d.stop()
 			manager.want(reloading, stateStopping)
@@ -106,8 +66,8 @@ func TestStopDuringHungReload(t *testing.T) {
 	}
 }
 
-// TestReloadOfListThatHangs has a hash list that is no file: it is refused.
-func TestReloadOfListThatHangs(t *testing.T) {
+// TestReloadOfFIFO has a FIFO as hash list: the reload is refused, and does not hang.
+func TestReloadOfFIFO(t *testing.T) {
 	dir := socketDir(t)
 	socket, list := filepath.Join(dir, "s"), filepath.Join(dir, "list")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
@@ -118,7 +78,7 @@ func TestReloadOfListThatHangs(t *testing.T) {
 	d.stop()
 }
 
-// TestReloadsDuringHungReload sends many SIGHUPs during a reload: one more follows it.
+// TestReloadsDuringHungReload sends several SIGHUPs during a reload: one more reload follows.
 func TestReloadsDuringHungReload(t *testing.T) {
 	dir := socketDir(t)
 	socket, first, second := filepath.Join(dir, "s"), filepath.Join(dir, "1"), filepath.Join(dir, "2")
@@ -129,11 +89,11 @@ func TestReloadsDuringHungReload(t *testing.T) {
 	}
 	writeConfig(t, dir, unixListener(socket))
 	manager := listenNotify(t, dir)
-	d := startDaemon(t, conf, func(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+manager.path) })
+	d := startDaemon(t, conf, manager.notifies)
 	manager.want(stateReady)
 	fifo(t, conf)
-	d.hungReload(stepLoad)
-	w := writeEnd(t, conf)
+	d.hangReload(stepLoad)
+	w := openFIFO(t, conf)
 	if err := os.Remove(conf); err != nil {
 		t.Fatal(err)
 	}
@@ -156,17 +116,17 @@ func TestReloadsDuringHungReload(t *testing.T) {
 	}
 }
 
-// reloadAgain sends SIGHUP during a reload and waits until it is noticed.
-func (d *tester) reloadAgain() {
+// reloadAgain sends SIGHUP during a reload, and waits until the daemon logs it.
+func (d *testDaemon) reloadAgain() {
 	d.t.Helper()
-	n := len(d.entries(noticed))
+	n := len(d.entries(queued))
 	d.signal(syscall.SIGHUP)
-	d.waitForMore(noticed, n)
+	d.waitForMore(queued, n)
 }
 
-// TestOvertakenReload has a reload that could go on during the shutdown: it changes
-// nothing. The watchdog is served meanwhile, and a second signal ends the grace.
-func TestOvertakenReload(t *testing.T) {
+// TestAbortedReload lets a hung reload go on during the shutdown: it changes nothing. The
+// watchdog is served during the reload, and a second signal ends the grace.
+func TestAbortedReload(t *testing.T) {
 	dir := socketDir(t)
 	socket, fresh := filepath.Join(dir, "s"), filepath.Join(dir, "n")
 	conf := writeConfig(t, dir, "shutdown_grace = \"24h\"\n"+unixListener(socket)+unixListener(fresh))
@@ -177,15 +137,16 @@ func TestOvertakenReload(t *testing.T) {
 	writeConfig(t, dir, "shutdown_grace = \"24h\"\n"+unixListener(socket))
 	manager := listenNotify(t, dir)
 	d := startDaemon(t, conf, func(c *exec.Cmd) {
-		c.Env = append(c.Env, "NOTIFY_SOCKET="+manager.path, "WATCHDOG_USEC=300000")
+		manager.notifies(c)
+		c.Env = append(c.Env, "WATCHDOG_USEC=300000")
 	})
 	fifo(t, conf)
 	d.signal(syscall.SIGHUP)
-	w := writeEnd(t, conf)
+	w := openFIFO(t, conf)
 	for manager.next() != reloading {
 	}
 	manager.want(stateAlive, stateAlive, stateAlive)
-	nc := uploading(t, socket)
+	nc := startUpload(t, socket)
 	defer nc.Close()
 	d.signal(syscall.SIGTERM)
 	d.waitFor("stopping")
@@ -204,8 +165,8 @@ func TestOvertakenReload(t *testing.T) {
 	wantGone(t, fresh)
 }
 
-// uploading returns a connection whose stream the daemon is reading.
-func uploading(t *testing.T, socket string) net.Conn {
+// startUpload returns a connection with a stream that the daemon is reading.
+func startUpload(t *testing.T, socket string) net.Conn {
 	t.Helper()
 	nc, err := net.Dial("unix", socket)
 	if err != nil {
@@ -215,7 +176,7 @@ func uploading(t *testing.T, socket string) net.Conn {
 		t.Fatal(err)
 	}
 	more := append([]byte{0, 1, 0, 0}, make([]byte, 64<<10)...)
-	for range 64 { // more than the socket holds: the command has been read
+	for range 64 { // more than the socket buffers: the daemon has read the command
 		if _, err := nc.Write(more); err != nil {
 			t.Fatal(err)
 		}
@@ -223,8 +184,8 @@ func uploading(t *testing.T, socket string) net.Conn {
 	return nc
 }
 
-// TestPreparedReloadIsOvertaken wants what was opened to be given back.
-func TestPreparedReloadIsOvertaken(t *testing.T) {
+// TestPreparedReloadIsAborted checks that everything that was opened is released.
+func TestPreparedReloadIsAborted(t *testing.T) {
 	dir := socketDir(t)
 	socket, store := filepath.Join(dir, "s"), filepath.Join(dir, "spool")
 	conf := writeConfig(t, dir, unixListener(socket)+"[spool]\ndirectory = "+strconv.Quote(store)+"\n")
@@ -235,11 +196,11 @@ func TestPreparedReloadIsOvertaken(t *testing.T) {
 	defer s.Close()
 	r := &reload{
 		options: options{config: conf, configGiven: true}, descriptors: 1 << 20, log: zerolog.Nop(), spool: s,
-		reloads: make(chan *reload), overtaken: make(chan struct{}),
+		reloads: make(chan *reload), aborted: make(chan struct{}),
 	}
 	r.work.Go(r.prepare)
 	eventually(t, "the socket", func() bool { _, err := os.Lstat(socket); return err == nil })
-	close(r.overtaken)
+	close(r.aborted)
 	r.work.Wait()
 	wantGone(t, socket)
 	if left, err := os.ReadDir(store); err != nil || len(left) > 0 {
@@ -251,11 +212,11 @@ func TestSlowReload(t *testing.T) {
 	var log bytes.Buffer
 	d := &process{log: zerolog.New(&log), reload: &reload{}, slow: make(chan time.Time)}
 	d.reload.step.Store("sleep")
-	d.warnOfReload()
+	d.warnSlowReload()
 	if text := log.String(); !strings.Contains(text, `"level":"warn"`) || !strings.Contains(text, `"step":"sleep"`) {
-		t.Errorf("the log says %q", text)
+		t.Errorf("the log is %q", text)
 	}
 	if d.slow != nil {
-		t.Error("it would be said twice")
+		t.Error("it would be logged twice")
 	}
 }

@@ -18,27 +18,27 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// marker is in every object of a test, and in no test object of polyclamd.
+// marker is in every object of these tests, but in none of polyclamd's health checks.
 const marker = "object of this test"
 
-// scanner is a clamd that takes its time.
-type scanner struct {
+// fakeClamd is a clamd with a delay.
+type fakeClamd struct {
 	address string
 	latency time.Duration
 
 	accepted atomic.Int64
 	objects  atomic.Int64 // of the test
-	tests    atomic.Int64 // test objects of polyclamd
+	checks   atomic.Int64 // of polyclamd's health checks
 	reloads  atomic.Int64
 }
 
-func startScanner(t *testing.T, path string, latency time.Duration) *scanner {
+func startFakeClamd(t *testing.T, path string, latency time.Duration) *fakeClamd {
 	t.Helper()
 	ln, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scanner{address: "unix:" + path, latency: latency}
+	s := &fakeClamd{address: "unix:" + path, latency: latency}
 	var serving sync.WaitGroup
 	var mu sync.Mutex
 	var open []net.Conn
@@ -70,7 +70,7 @@ func startScanner(t *testing.T, path string, latency time.Duration) *scanner {
 	return s
 }
 
-func (s *scanner) serve(nc net.Conn) {
+func (s *fakeClamd) serve(nc net.Conn) {
 	r := bufio.NewReader(nc)
 	for id := 0; ; {
 		command, err := r.ReadString(0)
@@ -104,13 +104,13 @@ func (s *scanner) serve(nc net.Conn) {
 	}
 }
 
-func (s *scanner) scan(data []byte) string {
+func (s *fakeClamd) scan(data []byte) string {
 	if !bytes.Contains(data, []byte(marker)) {
-		s.tests.Add(1)
+		s.checks.Add(1)
 	} else {
 		s.objects.Add(1)
 	}
-	time.Sleep(s.latency) // what an engine does, not what a test waits for
+	time.Sleep(s.latency) // the engine's work, not a wait of the test
 	if bytes.Contains(data, backendtest.EICAR()) {
 		return "Eicar-Test-Signature FOUND"
 	}
@@ -130,8 +130,8 @@ func readChunks(r io.Reader) ([]byte, error) {
 	}
 }
 
-// scanOf is the request for an object, and the reply to it.
-func scanOf(i int) (request, reply string) {
+// requestFor returns the request to scan object i, and the expected reply.
+func requestFor(i int) (request, reply string) {
 	object, reply := fmt.Sprintf("%s, number %d. ", marker, i), "stream: OK\x00"
 	if i%2 == 1 {
 		object, reply = object+string(backendtest.EICAR()), "stream: Eicar-Test-Signature FOUND\x00"
@@ -140,8 +140,8 @@ func scanOf(i int) (request, reply string) {
 	return "zINSTREAM\x00" + string(size) + object + "\x00\x00\x00\x00", reply
 }
 
-// clamdEngine is an [[engine]] of these nodes.
-func clamdEngine(name, more string, nodes ...*scanner) string {
+// clamdEngine is an [[engine]] with these nodes.
+func clamdEngine(name, more string, nodes ...*fakeClamd) string {
 	var addresses []string
 	for _, s := range nodes {
 		addresses = append(addresses, fmt.Sprintf("%q", s.address))
@@ -150,25 +150,25 @@ func clamdEngine(name, more string, nodes ...*scanner) string {
 		name, strings.Join(addresses, ", "), more)
 }
 
-// TestReloadUnnoticed reloads a configuration that has not changed: the engine notices
-// nothing, and polyclamd forgets nothing.
-func TestReloadUnnoticed(t *testing.T) {
+// TestReloadKeepsEngines reloads an unchanged configuration. The engine gets no connection or
+// health check, and polyclamd keeps its counters.
+func TestReloadKeepsEngines(t *testing.T) {
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "s")
-	engine := startScanner(t, filepath.Join(dir, "e"), 0)
+	engine := startFakeClamd(t, filepath.Join(dir, "e"), 0)
 	config := unixListener(socket) + clamdEngine("clamav", "", engine)
 	d := startDaemon(t, writeConfig(t, dir, config), nil)
 	number := 0
 	scan := func() {
 		t.Helper()
-		request, reply := scanOf(number)
+		request, reply := requestFor(number)
 		wantReply(t, "unix", socket, request, reply)
 		number++
 	}
 	scan()
 	status := func() string {
 		t.Helper()
-		reply, err := say("unix", socket, "zXSTATUS\x00")
+		reply, err := ask("unix", socket, "zXSTATUS\x00")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +178,7 @@ func TestReloadUnnoticed(t *testing.T) {
 		return strings.Contains(status(), "canary_encrypted=") && !strings.Contains(status(), "in_flight=1")
 	})
 	scan()
-	accepted, tests := engine.accepted.Load(), engine.tests.Load()
+	accepted, checks := engine.accepted.Load(), engine.checks.Load()
 	for range 5 {
 		d.reload(reloaded)
 		scan()
@@ -190,22 +190,22 @@ func TestReloadUnnoticed(t *testing.T) {
 		scan()
 		writeConfig(t, dir, config)
 	}
-	if a, c := engine.accepted.Load(), engine.tests.Load(); a != accepted || c != tests {
-		t.Errorf("%d connections and %d test objects during the reloads", a-accepted, c-tests)
+	if a, c := engine.accepted.Load(), engine.checks.Load(); a != accepted || c != checks {
+		t.Errorf("%d connections and %d health checks during the reloads", a-accepted, c-checks)
 	}
 	if got, want := status(), fmt.Sprintf(" scans=%d failures=0 ", number); !strings.Contains(got, want) {
-		t.Errorf("the status is %q, want %q in it", got, want)
+		t.Errorf("the status is %q, want it to contain %q", got, want)
 	}
 	d.stop()
 }
 
-// TestReloadLosesNothing has scans of 300 ms under way during reloads of every kind.
+// TestReloadLosesNothing runs scans of 300 ms during reloads of every kind.
 func TestReloadLosesNothing(t *testing.T) {
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "s")
-	var e []*scanner
+	var e []*fakeClamd
 	for _, name := range []string{"a", "b", "c"} {
-		e = append(e, startScanner(t, filepath.Join(dir, name), 300*time.Millisecond))
+		e = append(e, startFakeClamd(t, filepath.Join(dir, name), 300*time.Millisecond))
 	}
 	listener, hashes := unixListener(socket), filepath.Join(dir, "local.hdb")
 	inspect := fmt.Sprintf("[[engine]]\nname = \"lists\"\nbackend = \"inspect\"\nhashes = [%q]\n", hashes)
@@ -225,8 +225,8 @@ func TestReloadLosesNothing(t *testing.T) {
 	for range clients {
 		scanning.Go(func() {
 			for i := next.Add(1); i <= scans; i = next.Add(1) {
-				request, reply := scanOf(int(i))
-				if got, err := say("unix", socket, request); err != nil || got != reply {
+				request, reply := requestFor(int(i))
+				if got, err := ask("unix", socket, request); err != nil || got != reply {
 					lost.Add(1)
 					t.Errorf("scan %d: %q, %v", i, got, err)
 				}

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// TestRestartOfHandedSockets restarts a daemon whose sockets belong to systemd while
-// clients ask: not even to be refused is right then.
-func TestRestartOfHandedSockets(t *testing.T) {
+// TestRestartWithInheritedSockets restarts a daemon with systemd's sockets while clients send
+// commands. No client may even be refused.
+func TestRestartWithInheritedSockets(t *testing.T) {
 	dir := socketDir(t)
 	path := filepath.Join(dir, "s")
 	tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -36,7 +36,7 @@ func TestRestartOfHandedSockets(t *testing.T) {
 	unix.Close()
 	tcp.Close()
 	conf := writeConfig(t, dir, unixListener(path))
-	start := func() *tester {
+	start := func() *testDaemon {
 		return startDaemon(t, conf, func(c *exec.Cmd) {
 			c.Env = append(c.Env, "LISTEN_PID=self", "LISTEN_FDS=2")
 			c.ExtraFiles = files
@@ -47,9 +47,9 @@ func TestRestartOfHandedSockets(t *testing.T) {
 	var answers atomic.Int64
 	stop := make(chan struct{})
 	for i := range 8 {
-		network, place := "unix", path
+		network, at := "unix", path
 		if i%2 == 0 {
-			network, place = "tcp", address
+			network, at = "tcp", address
 		}
 		clients.Go(func() {
 			for {
@@ -58,7 +58,7 @@ func TestRestartOfHandedSockets(t *testing.T) {
 					return
 				default:
 				}
-				if got, err := ping(network, place); err != nil || got != "PONG\x00" {
+				if got, err := ping(network, at); err != nil || got != "PONG\x00" {
 					t.Errorf("%s: %q, %v", network, got, err)
 					return
 				}

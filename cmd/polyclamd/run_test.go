@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"polyclam/backends/testfile"
+	"polyclam/cmd/internal/cli"
 )
 
 func eicar() string { return string(testfile.EICAR()) }
@@ -19,11 +20,11 @@ func instream(content string) string {
 	return "zINSTREAM\x00" + string([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + content + "\x00\x00\x00\x00"
 }
 
-// TestDefault has no configuration. The port of the default is fixed: where it
-// is taken the daemon must say so, and leave nothing behind.
+// TestDefault has no configuration. The default's port is fixed. If it is in use, the daemon
+// must report that and leave nothing behind.
 func TestDefault(t *testing.T) {
-	if _, err := os.Lstat(defaultConfig); err == nil {
-		t.Skip("this host has a configuration of polyclamd")
+	if _, err := os.Lstat(cli.DefaultConfig); err == nil {
+		t.Skip("this host has a configuration for polyclamd")
 	}
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "run", "clamd.sock")
@@ -37,8 +38,8 @@ func TestDefault(t *testing.T) {
 		}
 	})
 	entries := d.entries("configuration")
-	if len(entries) == 0 || entries[0]["file"] != "the embedded default" || entries[0]["missing"] != defaultConfig {
-		t.Errorf("the log does not say where the configuration comes from: %v", entries)
+	if len(entries) == 0 || entries[0]["file"] != "the embedded default" || entries[0]["missing"] != cli.DefaultConfig {
+		t.Errorf("the log lacks the source of the configuration: %v", entries)
 	}
 	if len(d.entries("engine")) == 0 {
 		if status := d.wait(); status != 1 || !strings.Contains(d.stderr.String(), "address already in use") {
@@ -59,13 +60,13 @@ func TestScan(t *testing.T) {
 	conf := writeConfig(t, dir, unixListener(socket))
 	d := startDaemon(t, conf, nil)
 	wantReply(t, "unix", socket, instream("harmless"), "stream: OK\x00")
-	reply, err := say("unix", socket, instream(eicar()))
+	reply, err := ask("unix", socket, instream(eicar()))
 	if err != nil || !strings.HasSuffix(reply, " FOUND\x00") {
 		t.Errorf("EICAR: %q, %v", reply, err)
 	}
 	writeConfig(t, dir, unixListener(socket)+"[policy.actions]\nvirus = \"tempfail\"\n")
 	d.reload(reloaded)
-	if reply, err = say("unix", socket, instream(eicar())); err != nil || !strings.HasSuffix(reply, " ERROR\x00") {
+	if reply, err = ask("unix", socket, instream(eicar())); err != nil || !strings.HasSuffix(reply, " ERROR\x00") {
 		t.Errorf("EICAR after the reload: %q, %v", reply, err)
 	}
 	wantReply(t, "unix", socket, instream("harmless"), "stream: OK\x00")
@@ -78,7 +79,7 @@ func TestStopUnlinksSockets(t *testing.T) {
 		a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
 		d := startDaemon(t, writeConfig(t, dir, unixListener(a)+unixListener(b)), nil)
 		wantPong(t, "unix", a)
-		idle, err := net.Dial("unix", b) // must not hold up the end
+		idle, err := net.Dial("unix", b) // must not delay the end
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,23 +93,22 @@ func TestStopUnlinksSockets(t *testing.T) {
 	}
 }
 
-// TestSecondSignal has a stream under way, which holds up the end for as long
-// as the grace is.
+// TestSecondSignal has an unfinished stream, which delays the end by the whole grace.
 func TestSecondSignal(t *testing.T) {
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "s")
 	d := startDaemon(t, writeConfig(t, dir, "shutdown_grace = \"24h\"\n"+unixListener(socket)), nil)
-	nc := uploading(t, socket)
+	nc := startUpload(t, socket)
 	defer nc.Close()
 	d.signal(syscall.SIGTERM)
 	d.waitFor("stopping")
-	d.signal(syscall.SIGHUP) // means nothing now
+	d.signal(syscall.SIGHUP) // is ignored now
 	d.signal(syscall.SIGTERM)
 	if status := d.wait(); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}
 	if len(d.entries("scans cut off")) == 0 {
-		t.Error("the log does not say that a scan was cut off")
+		t.Error("the log lacks the scan that was cut off")
 	}
 	wantGone(t, socket)
 }
@@ -117,18 +117,18 @@ func TestShutdownCommand(t *testing.T) {
 	dir := socketDir(t)
 	socket, other := filepath.Join(dir, "s"), filepath.Join(dir, "o")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(socket, "shutdown_command = true")+unixListener(other)), nil)
-	if reply, err := say("unix", other, "zSHUTDOWN\x00"); err != nil || reply == "" {
-		t.Errorf("where it is not allowed: %q, %v", reply, err)
+	if reply, err := ask("unix", other, "zSHUTDOWN\x00"); err != nil || reply == "" {
+		t.Errorf("a forbidden SHUTDOWN: %q, %v", reply, err)
 	}
 	wantPong(t, "unix", socket)
-	say("unix", socket, "zSHUTDOWN\x00")
+	ask("unix", socket, "zSHUTDOWN\x00")
 	if status := d.wait(); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}
 	wantGone(t, socket)
 }
 
-func TestRights(t *testing.T) {
+func TestSocketMode(t *testing.T) {
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "s")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(socket, `mode = "0620"`)), nil)
@@ -157,9 +157,9 @@ func TestBrokenStderr(t *testing.T) {
 	}
 	d := launch(t, func(c *exec.Cmd) { c.Stderr = w }, "--config", writeConfig(t, dir, unixListener(socket)))
 	w.Close()
-	eventually(t, "the socket", func() bool { _, err := say("unix", socket, "zPING\x00"); return err == nil })
+	eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
 	r.Close()
-	for range 3 { // each writes a line to nobody
+	for range 3 { // each logs a line
 		wantReply(t, "unix", socket, instream("harmless"), "stream: OK\x00")
 	}
 	d.stop()

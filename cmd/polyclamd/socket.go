@@ -17,7 +17,7 @@ import (
 	"polyclam/cmd/internal/config"
 )
 
-// open makes the socket of a listener.
+// open opens the socket of a listener.
 func open(l *config.Listener) (net.Listener, error) {
 	network, address, err := backends.ParseAddress(l.Address)
 	if err != nil {
@@ -26,67 +26,80 @@ func open(l *config.Listener) (net.Listener, error) {
 	if network == "unix" {
 		return openUnix(address, l.Mode, l.Group)
 	}
-	return net.Listen(network, address)
+	ln, err := net.Listen(network, address)
+	return ln, cause(err)
 }
 
-// unixSocket is a listener on a Unix socket together with its file. The file is
-// known by its inode, not by its path: whatever another program puts at the path
-// afterwards is neither changed nor removed.
+// cause returns the system error in err, if there is one. It lacks the address, which the
+// caller adds.
+func cause(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+// unixSocket is a listener on a Unix socket together with its file. It identifies the file by
+// inode, not by path: it neither changes nor removes a file that another program puts at the
+// path later.
 type unixSocket struct {
 	*net.UnixListener
 	path string
 	once sync.Once
 
-	mu   sync.Mutex // held while the file system is asked, which may not answer
-	file *os.File   // opened with O_PATH: the inode's number stays ours; nil: closed
+	mu   sync.Mutex // held during calls to the file system, which may hang
+	file *os.File   // opened with O_PATH, so that the inode number is not reused; nil: closed
 }
 
-// openUnix makes a Unix socket. Nobody can connect before its group and mode
-// are right.
+// openUnix opens a Unix socket. No client can connect before its group and mode are set.
 func openUnix(path string, mode fs.FileMode, group int) (*unixSocket, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	ln, err := listenClosed(path)
+	ln, err := listenPrivate(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("the directory of the socket does not exist")
+	}
 	if err != nil {
-		return nil, err
+		return nil, cause(err)
 	}
 	ln.SetUnlinkOnClose(false)
-	file, err := openOwn(path)
+	file, err := openBound(path)
 	if err != nil {
 		ln.Close()
 		return nil, err
 	}
 	s := &unixSocket{UnixListener: ln, path: path, file: file}
-	if err := s.permit(mode, group); err != nil {
+	if err := s.setAccess(mode, group); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// openOwn opens the file of a socket that was bound to path just now. It must be
-// what listenClosed makes: a socket, of our user, with no rights for anybody.
-func openOwn(path string) (*os.File, error) {
+// openBound opens the file of a socket that listenPrivate has just bound to path. It must
+// still be a socket of this user with mode 0.
+func openBound(path string) (*os.File, error) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("%s: the socket made just now: %w", path, err)
+		return nil, fmt.Errorf("check the new socket: %w", cause(err))
 	}
 	file := os.NewFile(uintptr(fd), path)
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)
 	if err == nil && (st.Mode != unix.S_IFSOCK || int(st.Uid) != os.Geteuid()) {
-		err = errors.New("another program replaced it; choose a directory where only this daemon may write")
+		err = errors.New("another program replaced it; choose a directory that only polyclamd may write to")
 	}
 	if err != nil {
 		file.Close()
-		return nil, fmt.Errorf("%s: the socket made just now: %w", path, err)
+		return nil, fmt.Errorf("check the new socket: %w", cause(err))
 	}
 	return file, nil
 }
 
-// permit gives the socket its group and mode, in this order.
-func (s *unixSocket) permit(mode fs.FileMode, group int) error {
+// setAccess sets the group and mode of the socket, in this order.
+func (s *unixSocket) setAccess(mode fs.FileMode, group int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil {
@@ -95,29 +108,29 @@ func (s *unixSocket) permit(mode fs.FileMode, group int) error {
 	fd := int(s.file.Fd())
 	if group != config.NoGroup {
 		if err := unix.Fchownat(fd, "", -1, group, unix.AT_EMPTY_PATH); err != nil {
-			return fmt.Errorf("group of %s: %w", s.path, err)
+			return fmt.Errorf("set the group: %w", err)
 		}
 	}
-	// fchmod(2) refuses a descriptor of O_PATH, and Linux before 6.6 has no other call.
+	// fchmod(2) refuses an O_PATH descriptor, and Linux before 6.6 has no other call.
 	err := os.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), mode)
 	if err != nil && unix.Fchmodat(fd, "", uint32(mode.Perm()), unix.AT_EMPTY_PATH) == nil {
 		err = nil
 	}
 	if err != nil {
-		return fmt.Errorf("mode of %s: %w", s.path, errors.Unwrap(err))
+		return fmt.Errorf("set the mode: %w", cause(err))
 	}
 	return nil
 }
 
-// inPlace reports whether the file is still at its path.
-func (s *unixSocket) inPlace() bool {
+// atPath reports whether the file is still at its path.
+func (s *unixSocket) atPath() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.isInPlace()
+	return s.isAtPath()
 }
 
-// isInPlace is inPlace for a caller that has mu.
-func (s *unixSocket) isInPlace() bool {
+// isAtPath is atPath for a caller that holds mu.
+func (s *unixSocket) isAtPath() bool {
 	if s.file == nil {
 		return false
 	}
@@ -129,29 +142,29 @@ func (s *unixSocket) isInPlace() bool {
 	return err == nil && os.SameFile(now, own)
 }
 
-// lastFile is how long closing a socket waits for the removal of its file.
-const lastFile = time.Second
+// unlinkGrace is how long Close waits for the removal of the file.
+const unlinkGrace = time.Second
 
-// Close implements [net.Listener]. It removes the file, if it is still in place. A file
-// system that does not answer holds it up for lastFile only.
+// Close implements [net.Listener]. It removes the file if it is still at its path. A file
+// system that hangs delays it by unlinkGrace at most.
 func (s *unixSocket) Close() error {
-	s.once.Do(func() { within(lastFile, s.remove) })
+	s.once.Do(func() { runWithin(unlinkGrace, s.remove) })
 	return s.UnixListener.Close()
 }
 
 func (s *unixSocket) remove() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isInPlace() {
+	if s.isAtPath() {
 		os.Remove(s.path)
 	}
 	s.file.Close()
 	s.file = nil
 }
 
-// listenClosed makes a socket of mode 0, as clamd's comes into being: Linux
-// gives the file the mode that the descriptor has at the time of bind(2).
-func listenClosed(path string) (*net.UnixListener, error) {
+// listenPrivate opens a socket whose file has mode 0, as clamd's has at first: in bind(2)
+// Linux copies the mode of the descriptor to the file.
+func listenPrivate(path string) (*net.UnixListener, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		if ctlErr := c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0) }); ctlErr != nil {
@@ -166,31 +179,34 @@ func listenClosed(path string) (*net.UnixListener, error) {
 	return ln.(*net.UnixListener), nil
 }
 
-// removeStale removes the socket at path if nobody answers on it: it was left
-// by a daemon that was killed. Anything else at path is an error.
+// removeStale removes a socket at path that no daemon listens on: a killed daemon left it.
+// Anything else at path is an error.
 func removeStale(path string) error {
 	before, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return cause(err)
 	}
 	if before.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s exists and is not a socket; remove it or choose another address", path)
+		return errors.New("the file exists and is not a socket; remove it or choose another address")
 	}
 	nc, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
 		nc.Close()
-		return fmt.Errorf("%s is in use: another daemon answers on it", path)
+		return errors.New("the socket is in use: another daemon answers on it")
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
-		// A full backlog, a closed mode: somebody may be there.
-		return fmt.Errorf("%s may be in use: %w", path, err)
+		// A daemon may listen, with a full backlog or a restrictive mode.
+		return fmt.Errorf("the socket may be in use: %w", cause(err))
 	}
 	now, err := os.Lstat(path)
 	if err != nil || !os.SameFile(before, now) {
-		return fmt.Errorf("%s is in use: another daemon made it just now", path)
+		return errors.New("the socket is in use: another daemon has just created it")
 	}
-	return os.Remove(path)
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("remove the stale socket: %w", cause(err))
+	}
+	return nil
 }

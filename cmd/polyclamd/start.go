@@ -9,12 +9,12 @@ import (
 	"polyclam/cmd/internal/config"
 )
 
-// lastStart is how long a signal to stop waits for the start to be over, so that
-// everything it has opened is closed and removed.
-const lastStart = 5 * time.Second
+// startGrace is how long a signal to stop waits for a start in progress, so that everything
+// that was opened is closed and removed.
+const startGrace = 5 * time.Second
 
-// startUnlessStopped is start, on another goroutine: files, disks and name servers may
-// not answer, and a signal must end the daemon all the same. It then returns no process.
+// startUnlessStopped runs start on another goroutine: a signal must end the daemon even if a
+// file, disk or name server does not answer. In that case it returns no process.
 func startUnlessStopped(o options, file *config.File, log zerolog.Logger, signals <-chan os.Signal) (*process, error) {
 	var d *process
 	var err error
@@ -37,7 +37,7 @@ func startUnlessStopped(o options, file *config.File, log zerolog.Logger, signal
 				continue
 			}
 			log.Info().Str("signal", s.String()).Msg("stopping during the start")
-			if !startEnds(started, signals) {
+			if !waitForStart(started, signals) {
 				log.Warn().Str("hint", "a disk, a file of the configuration or a name server does not answer").Msg("the start hangs")
 				return nil, nil
 			}
@@ -49,15 +49,15 @@ func startUnlessStopped(o options, file *config.File, log zerolog.Logger, signal
 	}
 }
 
-// startEnds waits for the end of the start, until lastStart is over or another signal
-// to stop comes.
-func startEnds(started <-chan struct{}, signals <-chan os.Signal) bool {
-	patience := time.After(lastStart)
+// waitForStart waits until the start is complete, but no longer than startGrace or the next
+// signal to stop. It reports whether the start is complete.
+func waitForStart(started <-chan struct{}, signals <-chan os.Signal) bool {
+	timeout := time.After(startGrace)
 	for {
 		select {
 		case <-started:
 			return true
-		case <-patience:
+		case <-timeout:
 			return false
 		case s := <-signals:
 			if !isReload(s) {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fifo makes a FIFO at path, in place of what is there. Reading it hangs.
+// fifo replaces the file at path by a FIFO. Reading it hangs.
 func fifo(t *testing.T, path string) {
 	t.Helper()
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
@@ -23,8 +23,8 @@ func fifo(t *testing.T, path string) {
 	}
 }
 
-// writeEnd opens the FIFO at path for writing, once the daemon reads it.
-func writeEnd(t *testing.T, path string) *os.File {
+// openFIFO opens the FIFO at path for writing as soon as the daemon reads it.
+func openFIFO(t *testing.T, path string) *os.File {
 	t.Helper()
 	var f *os.File
 	eventually(t, "a reader of the FIFO", func() (ok bool) {
@@ -36,18 +36,18 @@ func writeEnd(t *testing.T, path string) *os.File {
 	return f
 }
 
-// icapWith is an engine whose certificate authorities are in a file.
+// icapWith is an engine with the certificate authorities of a file.
 func icapWith(ca string) string {
 	return "[[engine]]\nname = \"icap\"\nbackend = \"icap\"\naddress = \"tcp:127.0.0.1:1\"\nrequired = false\ntls = true\nca = " + strconv.Quote(ca) + "\n"
 }
 
-// TestStopDuringStart has a start that hangs before the log exists.
+// TestStopDuringStart stops a start that hangs before the log exists.
 func TestStopDuringStart(t *testing.T) {
 	dir := socketDir(t)
 	conf := filepath.Join(dir, "config.toml")
 	fifo(t, conf)
 	d := launch(t, nil, "--config", conf)
-	writeEnd(t, conf)
+	openFIFO(t, conf)
 	d.signal(syscall.SIGTERM)
 	d.wait()
 	if status := d.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGTERM {
@@ -55,22 +55,22 @@ func TestStopDuringStart(t *testing.T) {
 	}
 }
 
-// TestStopDuringHungStart has a start that hangs when it opens the engines.
+// TestStopDuringHungStart stops a start that hangs when it opens the engines.
 func TestStopDuringHungStart(t *testing.T) {
 	d, _, _, _ := launchHanging(t)
 	d.signal(syscall.SIGTERM)
 	d.waitFor("stopping during the start")
-	d.signal(syscall.SIGHUP) // means nothing now
+	d.signal(syscall.SIGHUP) // is ignored now
 	d.signal(syscall.SIGTERM)
 	if status := d.wait(); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}
 }
 
-// TestStopDuringSlowStart has a start that goes on after the signal: nothing is left.
+// TestStopDuringSlowStart has a start that goes on after the signal. Nothing is left.
 func TestStopDuringSlowStart(t *testing.T) {
 	d, socket, ca, text := launchHanging(t)
-	w := writeEnd(t, ca)
+	w := openFIFO(t, ca)
 	d.signal(syscall.SIGTERM)
 	d.waitFor("stopping during the start")
 	if _, err := w.Write(text); err != nil {
@@ -86,9 +86,9 @@ func TestStopDuringSlowStart(t *testing.T) {
 	wantGone(t, socket)
 }
 
-// launchHanging runs a daemon that has read its configuration and waits for the FIFO ca,
-// in which it expects the text.
-func launchHanging(t *testing.T) (d *tester, socket, ca string, text []byte) {
+// launchHanging starts a daemon that has read its configuration and now waits to read text
+// from the FIFO ca.
+func launchHanging(t *testing.T) (d *testDaemon, socket, ca string, text []byte) {
 	t.Helper()
 	dir := socketDir(t)
 	socket, ca = filepath.Join(dir, "s"), filepath.Join(dir, "ca")
@@ -97,7 +97,7 @@ func launchHanging(t *testing.T) (d *tester, socket, ca string, text []byte) {
 	text = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	fifo(t, ca)
 	d = launch(t, nil, "--config", writeConfig(t, dir, unixListener(socket)+icapWith(ca)))
-	w := writeEnd(t, ca) // the check of the configuration reads it first
+	w := openFIFO(t, ca) // the check of the configuration reads it first
 	if _, err := w.Write(text); err != nil {
 		t.Fatal(err)
 	}

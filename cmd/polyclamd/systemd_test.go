@@ -12,8 +12,57 @@ import (
 	"time"
 )
 
-// hand gives a listener to the daemon as systemd does, and closes it here.
-func hand(t *testing.T, c *exec.Cmd, ln interface {
+// systemd is a socket that receives the daemon's states.
+type systemd struct {
+	t *testing.T
+	*net.UnixConn
+	path string
+}
+
+func listenNotify(t *testing.T, dir string) *systemd {
+	t.Helper()
+	path := filepath.Join(dir, "notify")
+	nc, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	nc.SetReadDeadline(time.Now().Add(hang))
+	return &systemd{t, nc, path}
+}
+
+// receive returns the next state.
+func (s *systemd) receive() string {
+	s.t.Helper()
+	buf := make([]byte, 1024)
+	n, err := s.Read(buf)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(buf[:n])
+}
+
+// next returns the first line of the next state.
+func (s *systemd) next() string {
+	s.t.Helper()
+	state, _, _ := strings.Cut(s.receive(), "\n")
+	return state
+}
+
+// notifies makes a command send its states to s.
+func (s *systemd) notifies(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+s.path) }
+
+func (s *systemd) want(states ...string) {
+	s.t.Helper()
+	for _, want := range states {
+		if got := s.next(); got != want {
+			s.t.Fatalf("systemd gets %q, want %q", got, want)
+		}
+	}
+}
+
+// passSocket passes a listener to the daemon as systemd does, and closes it in the test.
+func passSocket(t *testing.T, c *exec.Cmd, ln interface {
 	net.Listener
 	File() (*os.File, error)
 }) {
@@ -39,8 +88,8 @@ func listenUnix(t *testing.T, path string) *net.UnixListener {
 	return ln
 }
 
-// TestActivation hands over a Unix socket that the configuration has, and a TCP
-// socket that it has not.
+// TestActivation passes a Unix socket that the configuration has, and a TCP socket that it
+// does not have.
 func TestActivation(t *testing.T) {
 	dir := socketDir(t)
 	socket := filepath.Join(dir, "s")
@@ -52,8 +101,8 @@ func TestActivation(t *testing.T) {
 	conf := writeConfig(t, dir, unixListener(dir+"//s", `client = "exim"`, "path_commands = false"))
 	d := startDaemon(t, conf, func(c *exec.Cmd) {
 		c.Env = append(c.Env, "LISTEN_PID=self", "LISTEN_FDS=2")
-		hand(t, c, listenUnix(t, socket))
-		hand(t, c, tcp)
+		passSocket(t, c, listenUnix(t, socket))
+		passSocket(t, c, tcp)
 	})
 	wantListening := func(n int) {
 		t.Helper()
@@ -80,17 +129,17 @@ func TestActivation(t *testing.T) {
 	wantPong(t, "unix", socket)
 	wantPong(t, "tcp", address)
 
-	writeConfig(t, dir, "") // both sockets stay: they are systemd's
+	writeConfig(t, dir, "") // both sockets stay, because they are systemd's
 	d.reload(reloaded)
 	wantPong(t, "unix", socket)
 	wantPong(t, "tcp", address)
 	d.stop()
 	if after, err := os.Lstat(socket); err != nil || !os.SameFile(before, after) {
-		t.Errorf("systemd's socket: %v, %v, want it left alone", after, err)
+		t.Errorf("systemd's socket: %v, %v, want it unchanged", after, err)
 	}
 }
 
-func TestActivationOfSomethingElse(t *testing.T) {
+func TestActivationWithoutSocket(t *testing.T) {
 	dir := socketDir(t)
 	f, err := os.Open(dir)
 	if err != nil {
@@ -102,7 +151,7 @@ func TestActivationOfSomethingElse(t *testing.T) {
 		c.Env = append(c.Env, "LISTEN_PID=self", "LISTEN_FDS=1")
 		c.ExtraFiles = []*os.File{f}
 	}, "--config", writeConfig(t, dir, unixListener(socket)))
-	if status := d.wait(); status != 1 || !strings.Contains(d.stderr.String(), "descriptor 3 of systemd") {
+	if status := d.wait(); status != 1 || !strings.Contains(d.stderr.String(), "descriptor 3 from systemd") {
 		t.Errorf("exit status %d, %s", status, d.stderr.String())
 	}
 	wantGone(t, socket)
@@ -117,38 +166,27 @@ func TestNothingToListenOn(t *testing.T) {
 
 func TestNotify(t *testing.T) {
 	dir := socketDir(t)
-	path := filepath.Join(dir, "notify")
-	nc, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	nc.SetReadDeadline(time.Now().Add(hang))
-	want := func(expr string) {
+	manager := listenNotify(t, dir)
+	wantReloading := func() {
 		t.Helper()
-		buf := make([]byte, 1024)
-		n, err := nc.Read(buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !regexp.MustCompile("^(?:" + expr + ")$").Match(buf[:n]) {
-			t.Fatalf("systemd is told %q, want %s", buf[:n], expr)
+		if state := manager.receive(); !regexp.MustCompile(`^RELOADING=1\nMONOTONIC_USEC=[0-9]+$`).MatchString(state) {
+			t.Fatalf("systemd gets %q, want RELOADING with a time", state)
 		}
 	}
 	socket := filepath.Join(dir, "s")
-	d := launch(t, func(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+path) },
+	d := launch(t, manager.notifies,
 		"--config", writeConfig(t, dir, unixListener(socket)))
-	want("READY=1")
+	manager.want(stateReady)
 	wantPong(t, "unix", socket)
 	d.signal(syscall.SIGHUP)
-	want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
-	want("READY=1")
+	wantReloading()
+	manager.want(stateReady)
 	writeConfig(t, dir, "nonsense")
-	d.signal(syscall.SIGHUP) // a refused reload is over, too
-	want(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
-	want("READY=1")
+	d.signal(syscall.SIGHUP) // a refused reload ends too
+	wantReloading()
+	manager.want(stateReady)
 	d.signal(syscall.SIGTERM)
-	want("STOPPING=1")
+	manager.want(stateStopping)
 	if status := d.wait(); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}
@@ -172,17 +210,17 @@ func TestSamePlace(t *testing.T) {
 		{"unix:/run/a", "unix:@a", false},
 		{"nonsense", "nonsense", false},
 	} {
-		if got := samePlace(test.configured, test.bound); got != test.want {
-			t.Errorf("samePlace(%q, %q) = %v", test.configured, test.bound, got)
+		if got := sameAddress(test.configured, test.bound); got != test.want {
+			t.Errorf("sameAddress(%q, %q) = %v", test.configured, test.bound, got)
 		}
 	}
 }
 
-// TestUnit wants the unit to be valid and as closed as it was.
+// TestUnit checks that the systemd unit is valid, and not more exposed than before.
 func TestUnit(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("NOT TESTED: the unit; there is no systemd-analyze")
+		t.Skip("NOT TESTED: the systemd unit; there is no systemd-analyze")
 	}
 	out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=17", "--no-pager", "../../contrib/systemd/polyclamd.service").CombinedOutput()
 	if err != nil {

@@ -17,26 +17,26 @@ import (
 	"time"
 )
 
-// asDaemon in the environment makes the test binary the daemon.
+// asDaemon is the environment variable that makes the test binary run as the daemon.
 const asDaemon = "POLYCLAMD_TEST_AS_DAEMON"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asDaemon) == "" {
 		os.Exit(m.Run())
 	}
-	if os.Getpid() != firstProcess { // which runs this program again
+	if os.Getpid() != initPID { // init runs this program again
 		os.Unsetenv(asDaemon)
 	}
-	if os.Getenv("LISTEN_PID") == "self" { // systemd knows it, a test cannot
+	if os.Getenv("LISTEN_PID") == "self" { // systemd knows the id, a test does not
 		os.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 	}
 	main()
 }
 
-// hang is how long a test waits for what must come: it catches a hang only.
+// hang is how long a test waits for an event that must come.
 const hang = time.Minute
 
-// output is what a process printed. It is safe for concurrent use.
+// output collects what a process prints. It is safe for concurrent use.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -54,8 +54,8 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// tester is a polyclamd under test.
-type tester struct {
+// testDaemon is a polyclamd under test.
+type testDaemon struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	stdout output
@@ -63,16 +63,16 @@ type tester struct {
 	exited chan struct{}
 }
 
-// launch runs polyclamd and ends it with the test. It does not wait for it to
-// be ready.
-func launch(t *testing.T, change func(*exec.Cmd), args ...string) *tester {
+// launch starts polyclamd, and kills it when the test ends. It does not wait until polyclamd
+// is ready.
+func launch(t *testing.T, change func(*exec.Cmd), args ...string) *testDaemon {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &tester{t: t, cmd: exec.Command(self, args...), exited: make(chan struct{})}
-	// Without the last the race detector adds a second to each exit.
+	d := &testDaemon{t: t, cmd: exec.Command(self, args...), exited: make(chan struct{})}
+	// The race detector would otherwise add a second to each exit.
 	d.cmd.Env = append(os.Environ(), asDaemon+"=1", "NOTIFY_SOCKET=", "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	d.cmd.Stdout, d.cmd.Stderr = &d.stdout, &d.stderr
 	if change != nil {
@@ -95,16 +95,16 @@ func launch(t *testing.T, change func(*exec.Cmd), args ...string) *tester {
 	return d
 }
 
-// startDaemon runs polyclamd with a configuration and waits until it listens.
-func startDaemon(t *testing.T, conf string, change func(*exec.Cmd)) *tester {
+// startDaemon starts polyclamd with a configuration, and waits until it listens.
+func startDaemon(t *testing.T, conf string, change func(*exec.Cmd)) *testDaemon {
 	t.Helper()
 	d := launch(t, change, "--config", conf)
 	d.waitFor("engine")
 	return d
 }
 
-// entries returns the lines of the log with this message.
-func (d *tester) entries(message string) []map[string]any {
+// entries returns the log lines with this message.
+func (d *testDaemon) entries(message string) []map[string]any {
 	var found []map[string]any
 	for line := range strings.Lines(d.stderr.String()) {
 		var entry map[string]any
@@ -115,20 +115,20 @@ func (d *tester) entries(message string) []map[string]any {
 	return found
 }
 
-// waitFor waits for a line of the log with this message and returns the last.
-func (d *tester) waitFor(message string) map[string]any {
+// waitFor waits for a log line with this message, and returns the last one.
+func (d *testDaemon) waitFor(message string) map[string]any {
 	d.t.Helper()
 	return d.waitForMore(message, 0)
 }
 
-// waitForMore waits for more than n of them.
-func (d *tester) waitForMore(message string, n int) map[string]any {
+// waitForMore waits for more than n log lines with this message, and returns the last one.
+func (d *testDaemon) waitForMore(message string, n int) map[string]any {
 	d.t.Helper()
 	var last map[string]any
 	eventually(d.t, "a log line "+strconv.Quote(message), func() bool {
 		select {
 		case <-d.exited:
-			d.t.Fatalf("polyclamd has ended while %q was waited for", message)
+			d.t.Fatalf("polyclamd ended before it logged %q", message)
 		default:
 		}
 		found := d.entries(message)
@@ -140,37 +140,37 @@ func (d *tester) waitForMore(message string, n int) map[string]any {
 	return last
 }
 
-// eventually polls until ok.
+// eventually polls until ok returns true.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(hang); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
 }
 
-func (d *tester) signal(s syscall.Signal) {
+func (d *testDaemon) signal(s syscall.Signal) {
 	d.t.Helper()
 	if err := d.cmd.Process.Signal(s); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
-// wait waits for the end and returns the exit status.
-func (d *tester) wait() int {
+// wait waits until the daemon ends, and returns its exit status.
+func (d *testDaemon) wait() int {
 	d.t.Helper()
 	select {
 	case <-d.exited:
 	case <-time.After(hang):
-		d.t.Fatal("polyclamd does not end")
+		d.t.Fatal("polyclamd did not end")
 	}
 	return d.cmd.ProcessState.ExitCode()
 }
 
-// stop ends the daemon by SIGTERM.
-func (d *tester) stop() {
+// stop stops the daemon by SIGTERM.
+func (d *testDaemon) stop() {
 	d.t.Helper()
 	d.signal(syscall.SIGTERM)
 	if status := d.wait(); status != 0 {
@@ -178,8 +178,8 @@ func (d *tester) stop() {
 	}
 }
 
-// reload sends SIGHUP and waits for the outcome.
-func (d *tester) reload(outcome string) {
+// reload sends SIGHUP, and waits until the daemon logs the outcome.
+func (d *testDaemon) reload(outcome string) {
 	d.t.Helper()
 	before := len(d.entries(outcome))
 	d.signal(syscall.SIGHUP)
@@ -191,8 +191,8 @@ const (
 	refused  = "reload refused, the old configuration stays"
 )
 
-// say sends bytes and returns everything that is answered.
-func say(network, address, request string) (string, error) {
+// ask sends a request and returns the whole reply.
+func ask(network, address, request string) (string, error) {
 	nc, err := net.Dial(network, address)
 	if err != nil {
 		return "", err
@@ -204,14 +204,14 @@ func say(network, address, request string) (string, error) {
 	}
 	reply, err := io.ReadAll(nc)
 	if errors.Is(err, syscall.ECONNRESET) {
-		err = nil // what was left unread
+		err = nil // the daemon closed with unread input
 	}
 	return string(reply), err
 }
 
 func wantReply(t *testing.T, network, address, request, want string) {
 	t.Helper()
-	if got, err := say(network, address, request); err != nil || got != want {
+	if got, err := ask(network, address, request); err != nil || got != want {
 		t.Errorf("%s answers %q, %v to %q, want %q", address, got, err, request, want)
 	}
 }
@@ -228,8 +228,8 @@ func wantGone(t *testing.T, path string) {
 	}
 }
 
-// socketDir is a directory with a name short enough for sockets, which
-// t.TempDir with its long test names is not always.
+// socketDir returns a temporary directory. Unlike t.TempDir, its path is always short enough
+// for a socket.
 func socketDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pcd")
@@ -240,8 +240,8 @@ func socketDir(t *testing.T) string {
 	return dir
 }
 
-// writeConfig writes a configuration with the backend inspect and returns its
-// path. The log is JSON.
+// writeConfig writes a configuration with the backend inspect and a JSON log, and returns its
+// path.
 func writeConfig(t *testing.T, dir, text string) string {
 	t.Helper()
 	path := filepath.Join(dir, "config.toml")
@@ -252,7 +252,7 @@ func writeConfig(t *testing.T, dir, text string) string {
 	return path
 }
 
-// unixListener is a [[listener]] table.
+// unixListener returns a [[listener]] table.
 func unixListener(path string, more ...string) string {
 	return "[[listener]]\naddress = \"unix:" + path + "\"\n" + strings.Join(more, "\n") + "\n"
 }

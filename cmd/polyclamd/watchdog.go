@@ -8,30 +8,31 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// stateAlive is the report that WatchdogSec= asks for, see sd_notify(3).
+// stateAlive is the state that WatchdogSec= requires, see sd_notify(3).
 const stateAlive = daemon.SdNotifyWatchdog
 
-// A watchdog reports that the daemon is alive, while it is: the main loop starts a test
-// that takes every lock of the server, and reports when that has come back. A test that
-// hangs is not repeated, and so nothing is reported any more. A daemon that is full,
-// or waits for a hung engine or disk, is alive: a restart would only lose scans.
+// watchdog reports to systemd that the daemon is alive. The main loop starts a test that
+// takes every lock of the server, and reports when the test passes. While a test hangs
+// nothing is reported. A daemon that is overloaded, or waits for a hung engine or disk, is
+// alive: a restart would only lose scans.
 type watchdog struct {
-	due    <-chan time.Time // nil: systemd does not ask
+	due    <-chan time.Time // nil: systemd does not watch this process
 	passed chan struct{}
-	began  time.Time // of the test under way; zero: none
+	began  time.Time // start of the running test; zero: none
 }
 
-// newWatchdog reports three times as often as systemd asks.
+// newWatchdog returns a watchdog that reports three times as often as systemd requires.
 func newWatchdog() *watchdog {
-	asked := watchdogTime(os.Getenv)
-	if asked <= 0 {
+	interval := watchdogInterval(os.Getenv)
+	if interval <= 0 {
 		return &watchdog{}
 	}
-	return &watchdog{due: time.Tick(asked / 3), passed: make(chan struct{}, 1)}
+	return &watchdog{due: time.Tick(interval / 3), passed: make(chan struct{}, 1)}
 }
 
-// watchdogTime is how often systemd wants to hear from us; 0: not at all.
-func watchdogTime(getenv func(string) string) time.Duration {
+// watchdogInterval returns the longest time that systemd waits for a report; 0: it does not
+// watch this process.
+func watchdogInterval(getenv func(string) string) time.Duration {
 	if pid := getenv("WATCHDOG_PID"); pid != "" && pid != strconv.Itoa(os.Getpid()) {
 		return 0
 	}
@@ -42,12 +43,12 @@ func watchdogTime(getenv func(string) string) time.Duration {
 	return time.Duration(n) * time.Microsecond
 }
 
-// watch starts the test, or says that it hangs.
-func (d *process) watch() {
+// checkAlive starts the test, or logs that it hangs.
+func (d *process) checkAlive() {
 	w := d.watchdog
 	if !w.began.IsZero() {
 		d.log.Error().Stringer("for", time.Since(w.began).Round(time.Second)).
-			Msg("a lock of the server cannot be had; systemd will restart the daemon")
+			Msg("a lock of the server is stuck; systemd will restart the daemon")
 		return
 	}
 	w.began = time.Now()
@@ -57,8 +58,8 @@ func (d *process) watch() {
 	}()
 }
 
-// alive reports a test that has passed.
-func (d *process) alive() {
+// reportAlive reports to systemd that the test passed.
+func (d *process) reportAlive() {
 	d.watchdog.began = time.Time{}
 	d.notifier.notify(stateAlive)
 }

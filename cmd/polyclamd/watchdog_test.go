@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,48 +14,36 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// TestWatchdog plays systemd: it hears from a daemon that is alive, and no more from
-// one that is stopped.
+// TestWatchdog plays systemd. It gets reports from a daemon that runs, and none from one that
+// is stopped.
 func TestWatchdog(t *testing.T) {
 	dir := socketDir(t)
-	path := filepath.Join(dir, "notify")
-	nc, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
+	manager := listenNotify(t, dir)
+	launched := func(c *exec.Cmd) {
+		manager.notifies(c)
+		c.Env = append(c.Env, "WATCHDOG_USEC=30000")
 	}
-	defer nc.Close()
-	next := func(wait time.Duration) string {
-		nc.SetReadDeadline(time.Now().Add(wait))
-		buf := make([]byte, 1024)
-		n, _ := nc.Read(buf)
-		return string(buf[:n])
-	}
-	d := launch(t, func(c *exec.Cmd) { c.Env = append(c.Env, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=30000") },
-		"--config", writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))))
-	if got := next(hang); got != stateReady {
-		t.Fatalf("%q, want %q first", got, stateReady)
-	}
-	for range 3 {
-		if got := next(hang); got != stateAlive {
-			t.Errorf("%q, want %q", got, stateAlive)
+	d := launch(t, launched, "--config", writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))))
+	manager.want(stateReady, stateAlive, stateAlive, stateAlive)
+	d.signal(syscall.SIGSTOP)
+	for buf := make([]byte, 1024); ; { // skip reports sent earlier
+		manager.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+		if _, err := manager.Read(buf); err != nil {
+			break
 		}
 	}
-	d.signal(syscall.SIGSTOP)
-	for next(300*time.Millisecond) != "" { // what it had sent already
-	}
+	manager.SetReadDeadline(time.Now().Add(hang))
 	d.signal(syscall.SIGCONT)
-	if got := next(hang); got != stateAlive {
-		t.Errorf("%q, want %q", got, stateAlive)
-	}
+	manager.want(stateAlive)
 }
 
-// TestWatchdogTestHangs wants a test that has not come back not to be repeated.
-func TestWatchdogTestHangs(t *testing.T) {
+// TestHungWatchdogTest checks that a test that hangs is not repeated.
+func TestHungWatchdogTest(t *testing.T) {
 	var log bytes.Buffer
-	d := &process{log: zerolog.New(&log), watchdog: &watchdog{began: time.Now()}} // without a server: a test would panic
-	d.watch()
+	d := &process{log: zerolog.New(&log), watchdog: &watchdog{began: time.Now()}} // has no server: a test would panic
+	d.checkAlive()
 	if !strings.Contains(log.String(), `"level":"error"`) {
-		t.Errorf("the log says %q", log.String())
+		t.Errorf("the log is %q", log.String())
 	}
 }
 
@@ -70,7 +57,7 @@ func TestWatchdogTime(t *testing.T) {
 		{"0", own, 0}, {"-5", own, 0}, {"x", own, 0}, {"99999999999999999", own, 0},
 	} {
 		env := map[string]string{"WATCHDOG_USEC": test.usec, "WATCHDOG_PID": test.pid}
-		if got := watchdogTime(func(name string) string { return env[name] }); got != test.want {
+		if got := watchdogInterval(func(name string) string { return env[name] }); got != test.want {
 			t.Errorf("%v: %v, want %v", env, got, test.want)
 		}
 	}

@@ -1,0 +1,15 @@
+package main
+
+import (
+	"testing"
+
+	"polyclam/cmd/internal/manpage"
+)
+
+func TestManualPage(t *testing.T) {
+	page, err := manpage.Command(new(tool).newCommand(), "1", "main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manpage.Golden(t, "../../docs/man/polyclam.1", page)
+}
