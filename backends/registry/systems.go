@@ -48,27 +48,31 @@ func Systems() []System {
 	return all
 }
 
-// Table is the table of Systems in Markdown, as it stands in the manual.
+// Table returns the table of engines for docs/engines.md, in Markdown.
 func Table() string {
 	var b strings.Builder
-	b.WriteString("| system | backend | virus | suspicious | encrypted | partial | names | version | database age | source of the mapping | tested with |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| product | backend | reports | source of the mapping | tested with |\n|---|---|---|---|---|\n")
 	for _, s := range Systems() {
-		a := s.Abilities
-		fmt.Fprintf(&b, "| %s | `%s` ", cell(s.Name), s.Backend)
-		for _, can := range []bool{a.Virus, a.Suspicious, a.Encrypted, a.Partial, a.Names, a.Version, a.DatabaseAge} {
-			b.WriteString("| " + yes(can) + " ")
-		}
-		fmt.Fprintf(&b, "| %s | %s |\n", cell(a.Source), cell(a.Tested))
+		fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s |\n", cell(s.Name), s.Backend, reports(s.Abilities), cell(s.Abilities.Source), cell(s.Abilities.Tested))
 	}
 	return b.String()
 }
 
-func yes(can bool) string {
-	if can {
-		return "yes"
+// reports lists what a product reports.
+func reports(a backends.Abilities) string {
+	var words []string
+	for _, able := range []struct {
+		can  bool
+		word string
+	}{
+		{a.Virus, "virus"}, {a.Suspicious, "suspicious"}, {a.Encrypted, "encrypted"}, {a.Partial, "partial"},
+		{a.Names, "names"}, {a.Version, "version"}, {a.DatabaseAge, "database age"},
+	} {
+		if able.can {
+			words = append(words, able.word)
+		}
 	}
-	return "–"
+	return strings.Join(words, ", ")
 }
 
 // cell keeps text within its cell.

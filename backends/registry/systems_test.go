@@ -9,33 +9,33 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the table of engines into the README")
+var update = flag.Bool("update", false, "write the table of engines into docs/engines.md")
 
 const (
-	readme = "../../README.md"
+	page  = "../../docs/engines.md"
 	begin  = "<!-- engines: go test ./backends/registry -update -->\n"
 	end    = "<!-- end of engines -->\n"
 )
 
-// TestReadme wants the manual's table of engines to be the one of the code.
-func TestReadme(t *testing.T) {
-	b, err := os.ReadFile(readme)
+// TestTable compares the table in docs/engines.md with that of the code.
+func TestTable(t *testing.T) {
+	b, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before, rest, ok := strings.Cut(string(b), begin)
 	table, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatalf("%s lacks the marks of the table of engines", readme)
+		t.Fatalf("%s lacks the marks of the table of engines", page)
 	}
 	if *update {
-		if err := os.WriteFile(readme, []byte(before+begin+Table()+end+after), 0o644); err != nil {
+		if err := os.WriteFile(page, []byte(before+begin+Table()+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if table != Table() {
-		t.Errorf("the table of engines in %s is not the one of the code: go test ./backends/registry -update", readme)
+		t.Errorf("the table of engines in %s is not the one of the code: go test ./backends/registry -update", page)
 	}
 }
 
