@@ -13,8 +13,8 @@ var update = flag.Bool("update", false, "write the table of engines into docs/en
 
 const (
 	page  = "../../docs/engines.md"
-	begin  = "<!-- engines: go test ./backends/registry -update -->\n"
-	end    = "<!-- end of engines -->\n"
+	begin = "<!-- engines: go test ./backends/registry -update -->\n"
+	end   = "<!-- end of engines -->\n"
 )
 
 // TestTable compares the table in docs/engines.md with that of the code.
