@@ -51,28 +51,26 @@ func Systems() []System {
 // Table returns the table of engines for docs/engines.md, in Markdown.
 func Table() string {
 	var b strings.Builder
-	b.WriteString("| product | backend | reports | source of the mapping | tested with |\n|---|---|---|---|---|\n")
+	b.WriteString("| product | backend | findings | details | source of the mapping | tested with |\n|---|---|---|---|---|---|\n")
 	for _, s := range Systems() {
-		fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s |\n", cell(s.Name), s.Backend, reports(s.Abilities), cell(s.Abilities.Source), cell(s.Abilities.Tested))
+		a := s.Abilities
+		backend, _, _ := strings.Cut(s.Backend, ",")
+		findings := list([]bool{a.Virus, a.Suspicious, a.Encrypted, a.Partial}, "virus", "suspicious", "encrypted", "partial")
+		details := list([]bool{a.Names, a.Version, a.DatabaseAge}, "names", "version", "database age")
+		fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s | %s |\n", cell(s.Name), backend, findings, details, cell(a.Source), cell(a.Tested))
 	}
 	return b.String()
 }
 
-// reports lists what a product reports.
-func reports(a backends.Abilities) string {
-	var words []string
-	for _, able := range []struct {
-		can  bool
-		word string
-	}{
-		{a.Virus, "virus"}, {a.Suspicious, "suspicious"}, {a.Encrypted, "encrypted"}, {a.Partial, "partial"},
-		{a.Names, "names"}, {a.Version, "version"}, {a.DatabaseAge, "database age"},
-	} {
-		if able.can {
-			words = append(words, able.word)
+// list joins the words whose ability is there.
+func list(able []bool, words ...string) string {
+	var list []string
+	for i, word := range words {
+		if able[i] {
+			list = append(list, word)
 		}
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(list, ", ")
 }
 
 // cell keeps text within its cell.

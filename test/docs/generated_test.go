@@ -156,7 +156,7 @@ func wrap(line string) string {
 	var b strings.Builder
 	width := 0
 	for i, field := range strings.SplitAfter(strings.TrimSuffix(line, "\n"), ",") {
-		if i > 0 && width+len(field) > 120 && strings.HasPrefix(field, `"`) {
+		if i > 0 && width+len(field) > 96 && strings.HasPrefix(field, `"`) {
 			b.WriteString("\n ")
 			width = 1
 		}
