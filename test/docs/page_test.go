@@ -186,3 +186,24 @@ func TestReadmeIsShort(t *testing.T) {
 		t.Errorf("README.md has %d lines, want about 150: move some to docs/", n)
 	}
 }
+
+var inTree = regexp.MustCompile("`((?:\\.ci|backends|cmd|contrib|docs|protocol|proxy|test)/[a-zA-Z0-9_./-]*)`")
+
+// TestPaths wants every path of the repository on the pages to exist.
+func TestPaths(t *testing.T) {
+	count := 0
+	for _, p := range pages(t) {
+		for _, m := range inTree.FindAllStringSubmatch(p.text, -1) {
+			if strings.HasPrefix(m[1], "backends/acme") {
+				continue // what the tutorial adds
+			}
+			count++
+			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+				t.Errorf("%s: %s does not exist", p.name, m[1])
+			}
+		}
+	}
+	if count < 20 {
+		t.Errorf("looked at %d paths only", count)
+	}
+}
