@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"testing"
-
-	"polyclam/test/testkit"
 )
 
 func TestKeys(t *testing.T) {
@@ -67,11 +65,4 @@ func TestEveryFolderHasARow(t *testing.T) {
 	if !slices.Equal(folders, Keys()) {
 		t.Errorf("folders with NewConfig: %q\nrows: %q", folders, Keys())
 	}
-}
-
-// TestReadme compares the table of engines in the manual with the one generated from
-// the code.
-func TestReadme(t *testing.T) {
-	testkit.GoldenSection(t, "../../README.md",
-		"<!-- engines: go test ./backends/registry -update -->\n", "<!-- end of engines -->\n", Table())
 }

@@ -87,9 +87,9 @@ func TestCheckHints(t *testing.T) {
 		want         []string
 	}{
 		{"usable", engineTable("a", startClamd(t, "Heuristics.Encrypted.Zip FOUND", ""), ""), 0, []string{"virus, encrypted"}},
-		{"does not report encryption", engineTable("a", startClamd(t, "", ""), ""), 0,
+		{"does not report encryption", engineTable("a", startClamd(t, "OK", ""), ""), 0,
 			[]string{"an encrypted archive is ok: the engine does not report encryption; AlertEncrypted yes in clamd.conf enables that\n", "no engine reports encrypted archives; an [[engine]] with backend = \"inspect\" does\n"}},
-		{"another reports encryption", inspectTable + engineTable("a", startClamd(t, "", ""), ""), 0,
+		{"another reports encryption", inspectTable + engineTable("a", startClamd(t, "OK", ""), ""), 0,
 			[]string{"enables that (inspect does, so the verdict is right)\n"}},
 		{"blind", engineTable("a", startClamd(t, "", "OK"), ""), 1,
 			[]string{"no virus", "the EICAR test file is ok: are the signatures loaded"}},

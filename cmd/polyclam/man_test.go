@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"polyclam/cmd/internal/manpage"
+	"polyclam/test/testkit"
 )
 
 func TestManualPage(t *testing.T) {
@@ -11,5 +12,5 @@ func TestManualPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manpage.Golden(t, "../../docs/man/polyclam.1", page)
+	testkit.Golden(t, "../../docs/man/polyclam.1", []byte(page))
 }

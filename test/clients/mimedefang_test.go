@@ -17,7 +17,7 @@ const (
 )
 
 // tellsApart says why the outcome with Polyclam.pm differs from the one with clamd.
-const tellsApart = "polyclam's verbs tell encrypted from clean; clamd (AlertEncrypted no) says OK"
+const tellsApart = "polyclam's verbs distinguish encrypted from clean; clamd (AlertEncrypted no) says OK"
 
 var mimedefangClients = []client{
 	{

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	toldByRspamd   = "the profile rspamd tells encrypted, clamd does not unless AlertEncrypted is set"
+	toldByRspamd   = "the profile rspamd reports encrypted; clamd does not unless AlertEncrypted is set"
 	errorForRspamd = "clamd's ERROR line for a stream over its limit leaves no symbol in rspamd, and the mail passes"
 )
 

@@ -208,9 +208,9 @@ func documents(table, address, backend, key, value string) (without, with string
 var (
 	activeTable = regexp.MustCompile(`^#?(\[+[a-z.]+\]+)$`)
 	activeKey   = regexp.MustCompile(`^#?([a-z0-9_-]+) = (.*)$`)
-	ownKey      = regexp.MustCompile(`^# Of backend = "([a-z]+)"`)
+	ownKey      = regexp.MustCompile(`^# For backend = "([a-z]+)"`)
 	onSockets   = regexp.MustCompile(`^(.*) on a Unix socket, (.*) on TCP$`)
-	forGeneric  = regexp.MustCompile(`^as the client needs it, (.*) for generic$`)
+	forGeneric  = regexp.MustCompile(`^the profile's, (.*) for generic$`)
 )
 
 // TestExampleDefaults wants every default that the example states to be the
@@ -248,7 +248,7 @@ func checkDefault(t *testing.T, table, backend, key, shown, stated string) {
 	case "the daemon's own group", "none", "the system's", "the host of the address", "the flavour's":
 		return // cannot be written
 	}
-	for _, prefix := range []string{"as the preset has it", "the protocol's: ", "half of the memory"} {
+	for _, prefix := range []string{"the preset's, else ", "the protocol's: ", "half of the memory"} {
 		if strings.HasPrefix(stated, prefix) {
 			return
 		}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"polyclam/test/testkit"
 )
 
 func TestConfigPage(t *testing.T) {
@@ -14,7 +16,7 @@ func TestConfigPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	Golden(t, "../../../docs/man/polyclam.toml.5", Config(string(example)))
+	testkit.Golden(t, "../../../docs/man/polyclam.toml.5", []byte(Config(string(example))))
 }
 
 // TestPagesRender has both renderers of manual pages check all pages.

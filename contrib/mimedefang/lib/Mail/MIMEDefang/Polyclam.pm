@@ -28,14 +28,14 @@ use constant {
     MAX_DEPTH       => 16,        # of folders below Work; MIMEDefang makes none
 };
 
-# polyclam's categories from the strongest to the weakest, and its actions: their
-# order when several parts or engines are merged.
+# polyclam's categories from the strongest to the weakest, and its actions by
+# strictness: the order in which parts and engines are merged.
 my @categories = qw(virus suspicious encrypted partial swerr interrupted cannot-execute not-installed ok);
 my %strength   = map { $categories[$_] => @categories - $_ } 0 .. $#categories;
 my %strictness = (quarantine => 2, tempfail => 1, ok => 0);
 
-# What the names of clamd's heuristics mean, as in polyclam's own table. Everything
-# else is a virus.
+# The categories of clamd's heuristics by name, as in polyclam's own table. Any other
+# name is a virus.
 my @meanings = (
     [qr/\AHeuristics\.Encrypted\./,                    'encrypted'],
     [qr/\AEncrypted\.(?:Zip|RAR|7Zip|PDF)\z/,          'encrypted'],
@@ -45,7 +45,8 @@ my @meanings = (
                                                        'suspicious'],
 );
 
-# Whether the daemon turned out to be a clamd, for the rest of a mail's parts.
+# Whether the daemon turned out to be a clamd: then the other parts of the mail are
+# scanned with clamd's commands.
 my $plain;
 
 sub message_contains_virus_polyclam {
@@ -57,13 +58,13 @@ sub entity_contains_virus_polyclam {
     my ($entity, $address) = @_;
     my $body = $entity->bodyhandle;
 
-    # A container has no content of its own; its parts come one by one.
+    # A container has no body; its parts come one by one.
     return (wantarray ? (0, 'ok', 'ok') : 0) if !defined $body;
     return _answer(wantarray, $address, sub { _scan_body($body, @_) });
 }
 
-# _answer scans, sets MIMEDefang's variables and returns what its own routines
-# return. Whatever goes wrong on the way is a tempfail.
+# _answer scans, sets MIMEDefang's variables and returns what MIMEDefang's routines
+# return. Anything that goes wrong on the way is a tempfail.
 sub _answer {
     my ($list, $address, $scan) = @_;
     $address = _default_address() if !defined $address;
@@ -74,16 +75,16 @@ sub _answer {
         local $SIG{__DIE__} = 'DEFAULT';
         local $SIG{PIPE}    = 'IGNORE';
         $result = eval { $scan->($address, _now() + _timeout()) } || _failure('swerr', $@ || 'no result');
-        _tell($address, $result);
+        _report($address, $result);
     }
     my ($code, $category, $action) = @{$result}{qw(code category action)};
     return ($code, $category, $action) if $list;
     return $code || ($category eq 'ok' ? 0 : 999);
 }
 
-# _tell sets $VirusName and $VirusScannerMessages and logs failures, as MIMEDefang's
+# _report sets $VirusName and $VirusScannerMessages and logs failures, as MIMEDefang's
 # message_contains_virus_clamd does.
-sub _tell {
+sub _report {
     my ($address, $r) = @_;
     my ($category, $name, $text) = @{$r}{qw(category name text)};
     return if $category eq 'ok' && $r->{action} eq 'ok';
@@ -101,7 +102,7 @@ sub _tell {
 sub _default_address {
     return $PolyclamSock if defined $PolyclamSock && $PolyclamSock ne '';
 
-    # MIMEDefang always sets $ClamdSock; it says something if the filter changed it.
+    # MIMEDefang always sets $ClamdSock; it counts only if the filter changed it.
     my $unchanged = ($Features{'Path:SPOOLDIR'} || '') . '/clamd.sock';
     return $ClamdSock if defined $ClamdSock && $ClamdSock ne '' && $ClamdSock ne $unchanged;
     return DEFAULT_SOCK;
@@ -114,8 +115,8 @@ sub _timeout {
 
 sub _now { return clock_gettime(CLOCK_MONOTONIC) }
 
-# A result is code, category and action, the name of what was found and a text, both
-# harmless for logs and mails.
+# A result has a code, category and action, the name of what was found, and a text.
+# Name and text are made safe for logs and mails.
 sub _result {
     my ($code, $category, $action, $name, $text) = @_;
     $name = '' if !defined $name;
@@ -129,14 +130,14 @@ sub _result {
     };
 }
 
-# _failure is the result when nobody came to a verdict.
+# _failure is the result if there is no verdict.
 sub _failure {
     my ($category, $text) = @_;
     return _result(999, $category, 'tempfail', '', $text);
 }
 
-# _merge joins two results as polyclam joins its engines': the stronger category,
-# the stricter action.
+# _merge combines two results as polyclam combines those of engines: the stronger
+# category and the stricter action.
 sub _merge {
     my ($p, $q) = @_;
     return $q if !$p;
@@ -149,7 +150,7 @@ sub _scan_message {
     my ($address, $deadline) = @_;
     my @files = _files("$CWD/Work", 0);
 
-    # A mail whose parts came to nothing is looked at as it came.
+    # If the mail has no parts, scan it as it arrived.
     my $path = @files ? "$CWD/Work" : "$CWD/INPUTMSG";
     return _scan_path($address, $deadline, $path) if $PolyclamPaths;
     my $worst;
@@ -168,8 +169,7 @@ sub _scan_body {
     return $PolyclamPaths ? _scan_path($address, $deadline, $path) : _scan_stream($address, $deadline, $path);
 }
 
-# _files lists what is below a folder. What cannot be listed is an error, what
-# cannot be read will be one.
+# _files lists the files below a folder. A folder that cannot be listed is an error.
 sub _files {
     my ($folder, $depth) = @_;
     die "$folder: too many folders in each other\n" if $depth > MAX_DEPTH;
@@ -182,15 +182,15 @@ sub _files {
 sub _open {
     my ($path) = @_;
 
-    # Without O_NONBLOCK the open of a FIFO would wait for ever.
+    # Without O_NONBLOCK the open of a FIFO would wait forever.
     sysopen my $fh, $path, O_RDONLY | O_NONBLOCK or die "$path: $!\n";
     die "$path: not a regular file\n" if !-f $fh;
     binmode $fh;
     return $fh;
 }
 
-# _scan_stream sends a file, by XINSTREAM, or by INSTREAM to a daemon that does not
-# know it.
+# _scan_stream sends a file with XINSTREAM, or with INSTREAM if the daemon does not
+# know that.
 sub _scan_stream {
     my ($address, $deadline, $path) = @_;
     return _extended_or_plain(sub {
@@ -202,7 +202,7 @@ sub _scan_stream {
     });
 }
 
-# _scan_path names a file or folder to the daemon, by XSCAN or SCAN.
+# _scan_path names a file or folder to the daemon, with XSCAN or SCAN.
 sub _scan_path {
     my ($address, $deadline, $path) = @_;
     return _failure('swerr', 'a path with a line break') if $path =~ /[\n\0]/;
@@ -215,10 +215,10 @@ sub _scan_path {
     });
 }
 
-# _extended_or_plain asks in polyclam's way, and in clamd's if the daemon turns out
-# to be one. clamd answers UNKNOWN COMMAND and closes while we are still sending,
-# which costs the answer on systems where a reset connection drops it: a connection
-# that broke off like that without a byte is tried in clamd's way, too.
+# _extended_or_plain uses polyclam's commands, and clamd's if the daemon turns out to
+# be a clamd. clamd answers UNKNOWN COMMAND and closes while we are still sending; where
+# a reset connection drops the answer, we never see it. So a connection that breaks off
+# without a byte is tried with clamd's commands too.
 sub _extended_or_plain {
     my ($ask) = @_;
     if (!$plain) {
@@ -229,10 +229,10 @@ sub _extended_or_plain {
     return $ask->(0);
 }
 
-# _exchange sends the command, and the content behind it if there is one, and reads
-# the reply. It never waits beyond the deadline. The reply has: text; end, why the
-# reading ended ("whole", "EOF", "deadline", "broken", "endless"), or failed, a
-# result; sent, whether everything was sent.
+# _exchange sends the command, followed by the bytes of the file if there is one, and
+# reads the reply. It never waits beyond the deadline. The reply has: text; end, why
+# reading ended ("whole", "EOF", "deadline", "broken", "endless"), or failed, a result;
+# sent, whether everything was sent.
 sub _exchange {
     my ($address, $deadline, $command, $until, $fh) = @_;
     my ($sock, $failure) = _connect($address, $deadline);
@@ -270,8 +270,8 @@ sub _exchange {
 
 sub _try_again { return $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR }
 
-# _whole reports whether nothing more has to be waited for. What stands before the
-# offset was looked at already.
+# _whole reports whether the reply is complete. The text before the offset has been
+# looked at already.
 sub _whole {
     my ($text, $until, $offset) = @_;
     return 1 if $text =~ /\AUNKNOWN COMMAND\r?\n/;
@@ -321,7 +321,7 @@ sub _resolve {
     return map { [@{$_}{qw(family socktype protocol addr)}] } @found;
 }
 
-# _trouble is the result of a reply that cannot be a verdict, undef for one that may.
+# _trouble is the result of a reply that cannot be a verdict, or undef.
 sub _trouble {
     my ($reply) = @_;
     return $reply->{failed} if $reply->{failed};
@@ -333,8 +333,8 @@ sub _trouble {
     return { %{ _failure('interrupted', 'the connection broke off') }, unknown => $reply->{broken} ? 'maybe' : '' }
       if $text eq '';
 
-    # A command that is refused is answered without an object, or as a stream for
-    # clients that take what they do not know for clean.
+    # A refused command is answered without an object, or with "stream" for clients
+    # that take unknown replies for clean.
     return _error($1) if $text =~ /\A([^\n]+)\n(?:END\n)?\z/ && $1 !~ /: (?!.* ERROR\z)/;
     return;
 }
@@ -348,7 +348,7 @@ sub _error {
     return _failure('swerr', $words);
 }
 
-# _found is the result of a FOUND line that nobody says more about.
+# _found is the result of a FOUND line without further records.
 sub _found {
     my ($name) = @_;
     my $category = 'virus';
@@ -358,8 +358,8 @@ sub _found {
     return _result($category eq 'swerr' ? 999 : 1, $category, 'quarantine', $name, 'FOUND');
 }
 
-# _status takes a status line apart: object, name or words, last word. With
-# status = "annotated" there is something before OK, with "extended" behind a name.
+# _status splits a status line into object, name or words, and last word. With
+# status = "annotated" there are details before OK, with "extended" after a name.
 sub _status {
     my ($line) = @_;
     return ($1, '', 'OK') if $line =~ /\A(.*?):(?: code=[^ ]*)? OK\z/s;
@@ -388,7 +388,7 @@ sub _read_plain {
     return _believed($reply, $worst);
 }
 
-# _believed lets no content pass about which the daemon spoke before it had it.
+# _believed rejects an OK that arrived before the whole file was sent.
 sub _believed {
     my ($reply, $result) = @_;
     return $result if $result && ($reply->{sent} || $result->{action} ne 'ok');
@@ -400,7 +400,7 @@ sub _believed {
 my $value = qr/"(?:[\x20\x21\x23-\x5b\x5d-\x7e]++|\\["\\]|\\x[0-9A-Fa-f]{2})*+"|[\x21\x23-\x5b\x5d-\x7e]*[\x21\x23-\x39\x3b-\x5b\x5d-\x7e]/;
 my $field = qr/ [a-z_]+=(?:$value)(?=[ ])/;
 
-# _record takes a record apart: object, word, and the first value of each key.
+# _record splits a record into object, word, and the first value of each key.
 sub _record {
     my ($line) = @_;
     my ($object, $fields, $word) = $line =~ /\A(.*):((?:$field)*) (ENGINE|SUMMARY)\z/s or return;
@@ -413,10 +413,9 @@ sub _record {
     return ($object, $word, \%of);
 }
 
-# _read_extended is the verdict of a reply to one of polyclam's verbs: for each
-# object a status line, a record of each engine and a summary, and END at last. A
-# listener for MIMEDefang's own routines sorts the lines of a folder, so that they
-# belong together by their object only.
+# _read_extended is the verdict of a reply to one of polyclam's verbs: for each object
+# a status line, a record for each engine and a summary, and END at the end. A listener
+# for MIMEDefang's own routines sorts the lines of a folder, so match them by object.
 sub _read_extended {
     my ($reply, $ours) = @_;
     my $trouble = _trouble($reply);
@@ -438,8 +437,7 @@ sub _read_extended {
     return _believed($reply, $worst);
 }
 
-# _verdict is the verdict about one object. What is not exactly as it should be is
-# no verdict.
+# _verdict is the verdict about one object. Anything unexpected is a failure.
 sub _verdict {
     my ($about) = @_;
     my ($status, $engines, $summary) = map { $about->{$_} || [] } qw(STATUS ENGINE SUMMARY);
@@ -460,7 +458,7 @@ sub _verdict {
     return _failure('swerr', 'ok, but not by every engine')
       if $category eq 'ok' && grep { ($_->{category} || '') ne 'ok' && ($_->{counts} || '') ne 'no' } @$engines;
 
-    # error_style lets a tempfail be told as FOUND, for other clients.
+    # With error_style a tempfail can be a FOUND line, for other clients.
     my $told = $word eq 'OK' ? $action eq 'ok' : $word eq 'ERROR' ? $action eq 'tempfail' : $action ne 'ok';
     return _failure('swerr', "$word for $category, $action") if !$told || ($category eq 'ok') && $action ne 'ok';
 
@@ -476,7 +474,7 @@ __END__
 
 =head1 NAME
 
-Mail::MIMEDefang::Polyclam - have a mail scanned by polyclam
+Mail::MIMEDefang::Polyclam - scan mail with polyclam
 
 =head1 SYNOPSIS
 
@@ -490,13 +488,12 @@ Mail::MIMEDefang::Polyclam - have a mail scanned by polyclam
 
 =head1 DESCRIPTION
 
-polyclam asks many anti-virus engines about every content. Its daemon speaks
-clamd's protocol, so MIMEDefang's C<message_contains_virus_clamd> works with it
-unchanged; but clamd's protocol knows only OK, FOUND and ERROR. These functions
-ask with polyclam's own commands and return what MIMEDefang's functions always
-had room for: the category.
+polyclam scans every object with several anti-virus engines. Its daemon speaks clamd's
+protocol, so MIMEDefang's C<message_contains_virus_clamd> works with it unchanged; but
+clamd's protocol knows only OK, FOUND and ERROR. These functions use polyclam's own
+commands and return what MIMEDefang's functions always had room for: the category.
 
-It needs nothing but Perl (5.14) and MIMEDefang (3.0).
+The module needs only Perl (5.14) and MIMEDefang (3.0).
 
 =head1 FUNCTIONS
 
@@ -504,8 +501,8 @@ It needs nothing but Perl (5.14) and MIMEDefang (3.0).
 
 =item message_contains_virus_polyclam( [ADDRESS] )
 
-Scans every part of the mail, that is every file in the folder F<Work>; the mail
-itself if there is none. The result is the worst of all parts.
+Scans every part of the mail, that is every file in the folder F<Work>, or the mail
+itself if there is none. The result is the worst one of all parts.
 
 =item entity_contains_virus_polyclam( ENTITY [, ADDRESS] )
 
@@ -514,15 +511,15 @@ Scans one C<MIME::Entity>. A container, which has no body, is ok.
 =back
 
 Both return (CODE, CATEGORY, ACTION) in list context and CODE in scalar context.
-CODE is the winning engine's own, 1 for a FOUND of clamd, 0 for ok, 999 where
-there is none.
+CODE is the winning engine's own, 1 for a FOUND from clamd, 0 for ok, 999 if there is
+none.
 
-    CATEGORY        what it means                                     ACTION by default
+    CATEGORY        meaning                                           default ACTION
     virus           known malware                                     quarantine
     suspicious      heuristic, macro, policy                          quarantine
     encrypted       nothing found, but a part is encrypted            ok
     partial         nothing found, but a part could not be scanned    ok
-                    for good: too large, unsupported, damaged
+                    for a permanent reason: too large, unsupported
     swerr           an engine, or the answer, was wrong               tempfail
     interrupted     no answer in time, or the connection broke off    tempfail
     cannot-execute  the daemon or an engine cannot be reached         tempfail
@@ -530,12 +527,12 @@ there is none.
     ok              every byte was scanned, nothing found             ok
 
 The strongest category wins, in this order, and the strictest action (quarantine,
-tempfail, ok): an encrypted part does not wave a mail through whose other part
-nobody could scan. So look at ACTION eq 'tempfail' before you look at CATEGORY.
+tempfail, ok): an encrypted part never hides that another part could not be
+scanned. So check for ACTION eq 'tempfail' before you look at CATEGORY.
 The actions are polyclam's, see C<[policy.actions]> of its configuration. A stream
 over polyclam's C<limits.stream> is (999, partial, tempfail).
 
-C<$VirusName> is set to the name of what was found, for encrypted content too
+C<$VirusName> is set to the name of what was found, also for encrypted parts
 (Heuristics.Encrypted.Zip), if the engine gave one. C<$VirusScannerMessages> gets a
 line; failures go to syslog as well.
 
@@ -548,8 +545,8 @@ line; failures go to syslog as well.
 Where polyclamd listens, if the function is called without an ADDRESS: the path of
 a Unix socket, or C<host:port> (C<[::1]:port>), also with C<unix:> or C<tcp:> in
 front. If it is not set: C<$ClamdSock>, if the filter or F<mimedefang.pl.conf>
-changed it, else F</run/polyclam/clamd.sock>. Name a host by its number: looking up
-a name is not bounded by $PolyclamTimeout.
+changed it, else F</run/polyclam/clamd.sock>. Give a host by its address:
+$PolyclamTimeout does not bound looking up a name.
 
 =item $PolyclamTimeout
 
@@ -561,14 +558,14 @@ server gives its filter and the multiplexor its worker (C<MX_BUSY>).
 
 If true, polyclamd is given the path (C<XSCAN>) and opens the files itself. It needs
 a Unix socket, and a polyclamd that may read MIMEDefang's spool: the same user, or
-C<MD_ALLOW_GROUP_ACCESS=yes> and its group. By default the content is sent, which
-always works.
+C<MD_ALLOW_GROUP_ACCESS=yes> and its group. By default the bytes are sent, which always
+works.
 
 =back
 
 =head1 A PLAIN CLAMD
 
-A daemon that answers C<UNKNOWN COMMAND> is asked as clamd. Then OK is (0, ok, ok)
+If a daemon answers C<UNKNOWN COMMAND>, the module uses clamd's commands. Then OK is (0, ok, ok)
 and ERROR is (999, swerr, tempfail). FOUND is (1, virus, quarantine), but with
 clamd's names C<Heuristics.Encrypted.*> (AlertEncrypted) it is (1, encrypted,
 quarantine), with C<Heuristics.Limits.Exceeded*> (AlertExceedsMax) (1, partial,
@@ -576,7 +573,7 @@ quarantine), with its other heuristics (1, suspicious, quarantine).
 
 =head1 IN MESSAGE_CONTAINS_VIRUS
 
-To have C<message_contains_virus()> and C<entity_contains_virus()> use polyclam:
+To make C<message_contains_virus()> and C<entity_contains_virus()> use polyclam:
 
     push @VirusScannerMessageRoutines, \&message_contains_virus_polyclam;
     push @VirusScannerEntityRoutines,  \&entity_contains_virus_polyclam;
