@@ -75,8 +75,8 @@ address = "unix:`+first.Socket+`"
 	b := open(t, "unix:"+second.Socket, transportAuto)
 	for _, tt := range []struct {
 		object []byte
-		want    backends.Category
-		name    string
+		want   backends.Category
+		name   string
 	}{
 		{[]byte("clean"), backends.OK, ""},
 		{backendtest.EICAR(), backends.Virus, ""},
