@@ -139,7 +139,7 @@ func (t *tool) writeInit(machine *migrate.Machine, o *initOptions, text string) 
 	case errors.Is(err, fs.ErrExist):
 		return 0, fmt.Errorf("%s exists; --force replaces it and keeps the old one", o.output)
 	case errors.Is(err, migrate.ErrSame):
-		t.note(o.output + " is unchanged")
+		t.note(o.output + " is already up to date")
 	case err != nil:
 		return 0, err
 	case backup != "":
