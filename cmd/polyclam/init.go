@@ -43,7 +43,7 @@ Exit status: 0 if a configuration was written or polyclam is already in clamd's 
 	flags.BoolVar(&o.force, "force", false, "replace the file of --output, and keep the old one as FILE.bak")
 	flags.BoolVar(&o.move, "move-clamd", false, "write a configuration for clamd in which it listens elsewhere")
 	flags.StringSliceVar(&o.with, "with", nil, "enable these scanners: `name`s of presets, savdid, sophie, c-icap")
-	flags.StringVar(&o.clamdConf, "clamd-conf", "", "take over this clamd.conf `file`, if it is not in a usual place")
+	flags.StringVar(&o.clamdConf, "clamd-conf", "", "use this clamd.conf `file`, if it is not in a usual place")
 	flags.StringVar(&o.root, "root", "", "treat this `directory` as /, for images")
 	cmd.MarkFlagFilename("output", "toml")
 	cmd.MarkFlagFilename("clamd-conf", "conf")
@@ -139,7 +139,7 @@ func (t *tool) writeInit(machine *migrate.Machine, o *initOptions, text string) 
 	case errors.Is(err, fs.ErrExist):
 		return 0, fmt.Errorf("%s exists; --force replaces it and keeps the old one", o.output)
 	case errors.Is(err, migrate.ErrSame):
-		t.note(o.output + " is unchanged")
+		t.note(o.output + " is already up to date")
 	case err != nil:
 		return 0, err
 	case backup != "":

@@ -64,7 +64,7 @@ func listProfiles(b *strings.Builder) {
 // writeProfile writes a listener with the profile. Comments spell out its keys, for a
 // listener without the profile.
 func writeProfile(b *strings.Builder, p status.Profile) {
-	for _, line := range wrap(status.About(p.Client)+" When it hears FOUND: "+status.OnFound(p.Client)+".", 78) {
+	for _, line := range wrap(status.About(p.Client)+" On FOUND: "+status.OnFound(p.Client)+".", 78) {
 		fmt.Fprintf(b, "# %s\n", line)
 	}
 	fmt.Fprintf(b, "[[listener]]\naddress = \"unix:/run/polyclam/%s.sock\"\nclient = %q\n# This is what the client sets. Each key can be overridden.\n", p.Client, p.Client)

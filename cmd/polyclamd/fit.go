@@ -10,6 +10,7 @@ import (
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/machine"
 	"polyclam/cmd/internal/needs"
+	"polyclam/cmd/internal/size"
 )
 
 // fitting is a configuration that was adapted to the limits of this process.
@@ -46,9 +47,9 @@ func (f *fitting) apply(log zerolog.Logger) {
 	need := f.need
 	log.Info().Str("spool_total", spoolTotal(f.file)).Str("source", f.source).Str("go_limit", f.goText).
 		Int64("descriptors", need.Descriptors.Sum()).Int64("threads", need.Threads.Sum()).
-		Str("memory", needs.MiB(need.Memory.Sum())).Msg("needs at most")
+		Str("memory", size.MiB(need.Memory.Sum())).Msg("needs at most")
 	if !f.fits {
-		log.Warn().Str("needed", needs.MiB(need.Memory.Sum())).Str("allowed", needs.MiB(f.memory.N)).Str("limit", f.memory.From).
+		log.Warn().Str("needed", size.MiB(need.Memory.Sum())).Str("allowed", size.MiB(f.memory.N)).Str("limit", f.memory.From).
 			Str("hint", "polyclamd --check shows what needs it; lower those keys, or raise the limit (MemoryMax= in systemd)").Msg("too little memory")
 	}
 	if wanted := need.Threads.Sum() + need.Programs.Sum(); f.tasks.N < wanted {
@@ -67,7 +68,7 @@ func logChange(log zerolog.Logger, c needs.Change) {
 
 func spoolTotal(file *config.File) string {
 	if n := file.Spool().Total; n > 0 {
-		return needs.MiB(n)
+		return size.MiB(n)
 	}
 	return "no limit"
 }
@@ -93,5 +94,5 @@ func goMemoryLimit(file *config.File, memory machine.Limit) (limit int64, text s
 		limit -= file.Spool().Total
 	}
 	limit = max(limit, minGoLimit)
-	return limit, needs.MiB(limit)
+	return limit, size.MiB(limit)
 }
