@@ -25,7 +25,7 @@ func TestMethods(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data = data[:min(len(data), 200_001)]
+	data = data[:min(len(data), 100_001)]
 	for _, argv := range [][]string{
 		{"-m0=Copy"}, {"-m0=LZMA"}, {"-m0=LZMA2"}, {"-m0=PPMd"}, {"-m0=BZip2"}, {"-m0=Deflate"}, {"-m0=Deflate64"},
 		{"-m0=BCJ", "-m1=LZMA2"}, {"-m0=ARM", "-m1=LZMA"}, {"-m0=ARMT", "-m1=LZMA"}, {"-m0=PPC", "-m1=BZip2"},
