@@ -32,8 +32,8 @@ var nameTable = []struct {
 	{regexp.MustCompile(`(?i)^exceeded archive (?:depth|size|file number)$`), Partial},
 }
 
-// NameCategory returns the category that the name of a signature stands for: Encrypted
-// for "Heuristics.Encrypted.Zip", Partial for "Heuristics.Limits.Exceeded.MaxFiles", and
+// NameCategory returns the category of a signature's name: Encrypted for
+// "Heuristics.Encrypted.Zip", Partial for "Heuristics.Limits.Exceeded.MaxFiles", and
 // Virus for every name without a special meaning.
 func NameCategory(name string) Category {
 	for _, row := range nameTable {

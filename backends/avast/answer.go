@@ -11,33 +11,33 @@ import (
 	"polyclam/backends/internal/texts"
 )
 
-// errorTexts are the documented texts of "[E]" that are not failures, whatever their
-// numbers. Only the whole text counts: after a licence has expired every scan is
-// answered by [E], and "Sandbox state is corrupt" is a failure.
+// errorTexts are the documented texts of "[E]" that are not failures, with any number.
+// Only a whole text counts: with an expired licence every scan is answered by [E], and
+// "Sandbox state is corrupt" is a failure.
 var errorTexts = map[string]backends.Category{
 	"Archive is password protected":    backends.Encrypted,
 	"The file is a decompression bomb": backends.Partial,
 }
 
-// What an administrator can do about a failure.
+// Hints for the administrator.
 const (
 	hintPath    = "avast cannot read the file: its user needs access to it and to every directory above, see [spool]"
 	hintLicence = "check the licence of avast"
 )
 
-// permissionDenied is the number of [E] for a file that cannot be read.
+// permissionDenied is the number of [E] for an unreadable file.
 const permissionDenied = 13
 
 var licence = regexp.MustCompile(`(?i)licen[cs]e|expired|activat|subscription`)
 
-// statuses say what a number instead of an answer means.
+// statuses are the meanings of numbers instead of an answer.
 var statuses = map[int]string{
 	451: "the whole request failed",
 	466: hintLicence,
-	501: "avast does not take the command",
+	501: "avast does not know the command",
 }
 
-// parse takes a line of an answer about path.
+// parse adds a line of an answer about path.
 func parse(text, path string, keys texts.Keys, a *backends.Answer) error {
 	fields := strings.SplitN(text, "\t", 3)
 	object, ok := strings.CutPrefix(fields[0], "SCAN ")
@@ -72,21 +72,21 @@ func parse(text, path string, keys texts.Keys, a *backends.Answer) error {
 	return nil
 }
 
-// depthPattern is how deep the member is nested, and a number that is not known.
+// depthPattern matches the depth of a member and a number without a known meaning.
 var depthPattern = regexp.MustCompile(`^\d{1,4}\.\d{1,4}$`)
 
 var errorPattern = regexp.MustCompile(`^Error (\d{1,9}) (.*)$`)
 
-// addError takes what follows "[E]".
+// addError adds the text after "[E]".
 func addError(text string, keys texts.Keys, a *backends.Answer) {
-	code, words := backends.NoCode, ""
+	code, reason := backends.NoCode, ""
 	if m := errorPattern.FindStringSubmatch(text); m != nil {
 		code, _ = strconv.Atoi(m[1]) // nine digits at most
-		words = m[2]
+		reason = m[2]
 	}
-	category := errorTexts[words]
+	category := errorTexts[reason]
 	if category == "" {
-		category = keys.Category(words)
+		category = keys.Category(reason)
 	}
 	if category == "" {
 		category = backends.SWErr
@@ -100,7 +100,7 @@ func addError(text string, keys texts.Keys, a *backends.Answer) {
 	a.Add(category, code, text)
 }
 
-// unescape takes the backslash from each escaped character.
+// unescape removes the backslash of each escaped character.
 func unescape(s string) string {
 	if !strings.Contains(s, `\`) {
 		return s
@@ -115,7 +115,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// refused is a number where another one was to come.
+// refused returns the error for an unexpected number.
 func refused(text string) error {
 	code, _ := ascii.Status(text, " ")
 	if code < 300 {

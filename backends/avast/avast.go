@@ -1,7 +1,8 @@
 // Package avast scans with the daemon of Avast Business Antivirus (Core) for Linux,
 // over its scan.sock, see avast-protocol(5).
 //
-// The dialogue. The connection is kept for the next scan, one at a time on each:
+// The dialogue. A connection is kept for the next scan; there is one scan at a time on
+// each:
 //
 //	<- 220 DAEMON
 //	-> SCAN /path
@@ -12,27 +13,26 @@
 //	<- 200 SCAN OK
 //	-> QUIT
 //
-// Blanks and backslashes within a field are escaped with a backslash. Each line
-// must be about exactly the path asked for, or a member of it; there must be at least
-// one, and "200 SCAN OK" ends the answer. Every line counts:
+// Spaces and backslashes within a field are escaped with a backslash. Each line must be
+// about exactly the path of the request, or a member of it. There must be at least one,
+// and "200 SCAN OK" ends the answer. Every line counts:
 //
 //	[+]                                            ok, code 0
-//	[L] NAME                                       by the name, virus if unknown; code 1
+//	[L] NAME                                       by name, virus if unknown; code 1
 //	[E] number "Archive is password protected"     encrypted; code is the number
 //	[E] number "The file is a decompression bomb"  partial
 //	[E] anything else                              swerr
 //	451, 466, 501 and any other number             swerr, with this code
 //	any other line, another path                   swerr
 //
-// These forms, and the two texts, are documented by the projects that drive avast;
-// what the numbers of errors mean is believed only, so they do not count. A site can
-// vouch for more texts, see encrypted_texts and partial_texts.
+// These forms and the two texts are documented by the projects that drive avast. The
+// meaning of the error numbers is uncertain, so they do not count. A site can list more
+// texts, see encrypted_texts and partial_texts.
 //
-// A connection is not asked about the same path twice, so that the path identifies the
-// answer.
+// A connection is used only once for each path, so that the path identifies the answer.
 //
-// The daemon's user must be able to read the file and to enter every directory
-// above it; "Error 13" is what it says if it cannot.
+// The daemon's user must be able to read the file and to enter every directory above it;
+// otherwise the answer is "Error 13".
 package avast
 
 import (
@@ -47,7 +47,7 @@ import (
 	"polyclam/backends/internal/texts"
 )
 
-// Abilities are what the engine can report.
+// Abilities says what the engine can report.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: false, Encrypted: true, Partial: true,
 	Names: true, Version: true, DatabaseAge: true,
@@ -55,8 +55,8 @@ var Abilities = backends.Abilities{
 	Tested: "composed bytes",
 }
 
-// Backend is one avast daemon. It keeps as many connections as scans were under way
-// together, until they have been idle for a while. Safe for concurrent use.
+// A Backend scans with one avast daemon. It keeps as many connections as there were
+// concurrent scans, until they have been idle for a while. It is safe for concurrent use.
 type Backend struct {
 	client *engineconn.Client
 	texts  texts.Keys
@@ -74,8 +74,8 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	})
 }
 
-// Version implements [backends.Versioner]. The daemon reports the version of its
-// virus definitions only, a date and a number: 19051006.
+// Version implements [backends.Versioner]. The daemon reports only the version of its
+// virus definitions, a date and a number: 19051006.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var vps string
 	err := b.client.Do(ctx, func(conn *engineconn.Conn) error {
@@ -102,7 +102,7 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
-// Close implements io.Closer: it ends the kept connections. Scans under way finish.
+// Close implements io.Closer: it closes idle connections. Scans in progress finish.
 func (b *Backend) Close() error { return b.client.Close() }
 
 func greeting(conn *engineconn.Conn) error {
@@ -116,7 +116,7 @@ func greeting(conn *engineconn.Conn) error {
 	return nil
 }
 
-// ask sends a command and gives each line between 210 and 200 to each.
+// ask sends a command and calls each for every line between 210 and 200.
 func ask(conn *engineconn.Conn, verb, argument string, each func(text string) error) error {
 	if err := conn.Command(strings.TrimSuffix(verb+" "+argument, " ") + "\r\n"); err != nil {
 		return err

@@ -2,7 +2,6 @@ package avast
 
 import (
 	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,14 +16,7 @@ const hello = "220 DAEMON\r\n"
 
 func open(t *testing.T, address string) backends.Backend {
 	t.Helper()
-	config := NewConfig().(*Config)
-	config.Partial = []string{"Vouched for"}
-	b, err := config.Open(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.(io.Closer).Close() })
-	return b
+	return backendtest.Open(t, NewConfig, address, func(c *Config) { c.Partial = []string{"Listed text"} })
 }
 
 var engine = linetest.Engine{
@@ -46,7 +38,7 @@ const (
 	denied    = "SCAN PATH\t[E]0.0\tError 13 Permission\\ denied\r\n"
 )
 
-// fault is an answer with one error.
+// fault returns an answer with one error.
 func fault(text string) string { return begin + "SCAN PATH\t[E]0.0\t" + text + "\r\n" + end }
 
 var cases = []linetest.Case{
@@ -63,7 +55,7 @@ var cases = []linetest.Case{
 	linetest.Says(begin+bomb+end, backends.Partial, 41120),
 	linetest.Says(fault("Error 42110 The\\ file\\ is\\ a\\ decompression\\ bomb"), backends.Partial, 42110),
 	linetest.Says(fault("Error 1 Archive\\ is\\ password\\ protected"), backends.Encrypted, 1),
-	linetest.Says(fault("Error 42998 Vouched\\ for"), backends.Partial, 42998),
+	linetest.Says(fault("Error 42998 Listed\\ text"), backends.Partial, 42998),
 	// Words and numbers of other errors prove nothing.
 	linetest.Fails(fault("Error 42056 archive\\ is\\ password\\ protected"), backends.SWErr),
 	linetest.Fails(fault("Error 42056 Archive\\ is\\ password\\ protected."), backends.SWErr),
@@ -82,7 +74,7 @@ var cases = []linetest.Case{
 	linetest.Fails(fault(""), backends.SWErr),
 	linetest.Fails(fault("Error"), backends.SWErr),
 	linetest.Fails(fault("Error 9999999999 Something"), backends.SWErr),
-	// An expired licence, whatever it looks like, is never ok nor partial.
+	// An expired licence is never OK or partial.
 	linetest.Fails(fault("Error 42000 The\\ license\\ has\\ expired"), backends.SWErr),
 	linetest.Fails(fault("Error 42110 Invalid\\ license"), backends.SWErr),
 	linetest.Fails(fault("Error 42056 License\\ file\\ is\\ encrypted"), backends.SWErr),
@@ -94,7 +86,7 @@ var cases = []linetest.Case{
 	linetest.Fails(begin+clean+"451 SCAN Engine error\r\n", backends.SWErr),
 	linetest.Both(begin+encrypted+"451 SCAN Engine error\r\n", backends.SWErr, backends.Encrypted, 42056),
 	linetest.Both(begin+virus+"451 SCAN Engine error\r\n", backends.SWErr, backends.Virus, 1, "EICAR Test-NOT virus!!!"),
-	// A dialogue that is not the one expected.
+	// Unexpected dialogues.
 	linetest.Fails(begin+end, backends.SWErr),
 	linetest.Fails(end, backends.SWErr),
 	linetest.Fails(clean+end, backends.SWErr),
@@ -114,7 +106,7 @@ var cases = []linetest.Case{
 	linetest.Fails(begin+"SCAN PATH\t[+\r\n"+end, backends.SWErr),
 	linetest.Fails(begin+"PATH\t[+]0.0\r\n"+end, backends.SWErr),
 	linetest.Fails(begin+"\r\n"+clean+end, backends.SWErr),
-	// A member whose name has the end of the answer in it.
+	// A member whose name contains the end of the answer.
 	linetest.Fails(begin+"SCAN PATH|>x\r\n200 SCAN OK\r\n"+virus+end, backends.SWErr),
 	linetest.Says(begin+"SCAN PATH|>x\t[+]0.0\r\n"+virus+end, backends.Virus, 1, "EICAR Test-NOT virus!!!"),
 	linetest.Fails(begin+"SCAN PATH|>"+strings.Repeat("A", 70<<10)+"\t[+]1.0\r\n"+end, backends.SWErr),
@@ -136,7 +128,7 @@ func TestSilence(t *testing.T) {
 
 func TestReuses(t *testing.T) { linetest.Reuses(t, engine, begin+clean+end, 1) }
 
-// TestGreeting: a daemon that is not ready, or none.
+// TestGreeting plays greetings of a daemon that is not ready, and of other servers.
 func TestGreeting(t *testing.T) {
 	for greeting, code := range map[string]int{
 		"421 Service not available\r\n": 421, "466 License expired\r\n": 466, "HTTP/1.0 200 OK\r\n": 0, "210 SCAN DATA\r\n": 0, "\r\n": 0,
@@ -184,7 +176,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// fake answers by the markers in the file, in words that are composed.
+// fake answers by the markers in the file.
 func fake(command string, _ io.Reader) (string, bool) {
 	if command == "QUIT" {
 		return "", true
@@ -215,15 +207,12 @@ func TestConformance(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	if _, err := NewConfig().Open(""); err == nil || !strings.Contains(err.Error(), "scan.sock") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := (&Config{}).Open("unix:/s"); err == nil || !strings.Contains(err.Error(), "connect_timeout") {
-		t.Errorf("got %v", err)
-	}
+	backendtest.WantConfigErrors(t, NewConfig, "unix:/s", "scan.sock", map[string]func(*Config){
+		"connect_timeout": func(c *Config) { c.ConnectTimeout = 0 },
+	})
 }
 
-// exact reports whether a line has one of the known texts as it is, or a name in it.
+// exact reports whether a line has exactly one of the known texts, or a name.
 func exact(text string) bool {
 	for known := range errorTexts {
 		if strings.HasSuffix(unescape(text), " "+known) {
@@ -233,27 +222,17 @@ func exact(text string) bool {
 	return strings.Contains(text, "\t[L]")
 }
 
-// TestRepeated: a daemon that repeats everything up to 60 ms later, about the same two
-// files again and again.
+// TestRepeated plays a daemon that repeats everything up to 60 ms later.
 func TestRepeated(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Repeats(linetest.Serve(hello, '\n', fake))})
 	t.Logf("%d of 300 with a verdict, %d connections", linetest.Alternate(t, open(t, d.Address()), 10), d.Connections())
 }
 
-// TestLateAnswer: on a kept connection an answer about another file is asked for again.
+// TestLateAnswer checks that a scan runs again after an answer about another file on a kept
+// connection.
 func TestLateAnswer(t *testing.T) {
 	one, two := backendtest.Bytes(t, []byte("x")), backendtest.Bytes(t, []byte("y"))
-	path := func(o *backendtest.Object) string {
-		p, err := o.Path()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err = filepath.EvalSymlinks(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
+	path := func(o *backendtest.Object) string { return backendtest.RealPath(t, o) }
 	say := func(s, path string) backendtest.Step {
 		return backendtest.Send(backendtest.Composed(strings.ReplaceAll(s, "PATH", path)))
 	}
@@ -268,7 +247,7 @@ func TestLateAnswer(t *testing.T) {
 				t.Errorf("%q: scan %d: %+v, %v", late, i, r, err)
 			}
 		}
-		// The second connection was asked about this one: a third has to be made.
+		// The second connection was used for this path before, so there must be a third.
 		if r, err := b.Scan(t.Context(), two); err != nil || r.Category != backends.Virus || d.Connections() != 3 {
 			t.Errorf("%q: %+v, %v, %d connections", late, r, err, d.Connections())
 		}

@@ -13,7 +13,7 @@ import (
 type Config struct {
 	// Sessions keeps connections open between scans.
 	Sessions bool `toml:"sessions"`
-	// ConnectTimeout bounds the making of a connection.
+	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 	texts.Keys
 }

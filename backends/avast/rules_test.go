@@ -30,7 +30,7 @@ func TestRules(t *testing.T) {
 		},
 		Blocked: map[string]string{
 			"stealer": begin + "SCAN PATH\t[L]0.0\t0 Win32:PasswordStealer\r\n" + end,
-			"beside":  begin + encrypted + "SCAN PATH|>Archive\\ is\\ encrypted\t[L]1.0\t0 Limit\r\n" + end,
+			"with":    begin + encrypted + "SCAN PATH|>Archive\\ is\\ encrypted\t[L]1.0\t0 Limit\r\n" + end,
 		},
 	})
 }

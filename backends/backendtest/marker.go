@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"testing"
 
 	"polyclam/backends"
 	"polyclam/backends/testfile"
@@ -62,4 +63,26 @@ func scanMarked(ctx context.Context, o backends.Object) (backends.Result, error)
 		return backends.Found(1, "Heuristics.Limits.Exceeded.MaxFiles"), nil
 	}
 	return backends.Result{}, errors.New("fake engine: asked to fail")
+}
+
+// CheckMarked scans an object for each marker with a backend whose fake answers by
+// [Marked]. changes are the categories that the engine cannot report, with the ones that
+// it reports instead.
+func CheckMarked(t *testing.T, b backends.Backend, changes map[backends.Category]backends.Category) {
+	t.Helper()
+	for mark, want := range map[string]backends.Category{
+		"nothing": backends.OK, string(testfile.EICAR()): backends.Virus, MarkSuspicious: backends.Suspicious,
+		MarkEncrypted: backends.Encrypted, MarkPartial: backends.Partial, MarkError: backends.SWErr,
+	} {
+		if c, ok := changes[want]; ok {
+			want = c
+		}
+		r, err := b.Scan(Context(t), Bytes(t, []byte("some "+mark+" bytes")))
+		if err != nil {
+			r.Category = backends.CategoryOf(err)
+		}
+		if r.Category != want {
+			t.Errorf("%s: got %+v, %v, want %v", mark, r, err, want)
+		}
+	}
 }

@@ -99,3 +99,48 @@ func (o *Object) Path() (string, error) {
 }
 
 var _ backends.Object = (*Object)(nil)
+
+// RealPath returns the path of an object without symbolic links, as backends send it.
+func RealPath(tb testing.TB, o backends.Object) string {
+	tb.Helper()
+	path, err := o.Path()
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
+
+// AtPath returns an object whose Path is path. With an empty path it has none.
+func AtPath(o backends.Object, path string) backends.Object { return atPath{o, path} }
+
+type atPath struct {
+	backends.Object
+	path string
+}
+
+func (o atPath) Path() (string, error) {
+	if o.path == "" {
+		return "", os.ErrNotExist
+	}
+	return o.path, nil
+}
+
+// WithName returns a [backends.Named] object.
+func WithName(o backends.Object, name string) backends.Object { return withName{o, name} }
+
+type withName struct {
+	backends.Object
+	name string
+}
+
+func (o withName) Name() string { return o.name }
+
+// Short returns an object that claims to be a byte longer than it is.
+func Short(o backends.Object) backends.Object { return short{o} }
+
+type short struct{ backends.Object }
+
+func (o short) Size() int64 { return o.Object.Size() + 1 }

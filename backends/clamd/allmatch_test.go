@@ -2,7 +2,6 @@ package clamd
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,13 +11,7 @@ import (
 
 func TestScanAll(t *testing.T) {
 	o := x(t)
-	path, err := o.Path()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if path, err = filepath.EvalSymlinks(path); err != nil {
-		t.Fatal(err)
-	}
+	path := backendtest.RealPath(t, o)
 	p := path + ": "
 	tests := []struct {
 		name, reply string
@@ -44,7 +37,7 @@ func TestScanAll(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
 			d := backendtest.StartDaemon(t, "unix", backendtest.Script{want("zALLMATCHSCAN " + path + "\x00"), say(tt.reply), backendtest.CloseWrite(), backendtest.Drain()})
-			r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), o)
+			r, err := open(t, d.Address(), transportStream).ScanAll(backendtest.Context(t), o)
 			var names []string
 			for _, f := range r.Findings {
 				names = append(names, f.Name)
@@ -59,26 +52,20 @@ func TestScanAll(t *testing.T) {
 // TestScanAllFallsBack checks that Scan's finding is returned if ALLMATCHSCAN fails.
 func TestScanAllFallsBack(t *testing.T) {
 	o := x(t)
-	path, err := o.Path()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if path, err = filepath.EvalSymlinks(path); err != nil {
-		t.Fatal(err)
-	}
+	path := backendtest.RealPath(t, o)
 	scan := backendtest.Script{want(session + instream), say("1: stream: X FOUND\x00"), backendtest.Drain()}
 	for _, reply := range []string{
 		path + ": File path check failure: No such file or directory. ERROR\x00",
 		path + ": Access denied. ERROR\x00", path + ": " + textAllMatchDisabled + " ERROR\x00", "UNKNOWN COMMAND\x00",
 	} {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{want("zALLMATCHSCAN " + path + "\x00"), say(reply), backendtest.CloseWrite(), backendtest.Drain()}, scan)
-		r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), o)
+		r, err := open(t, d.Address(), transportStream).ScanAll(backendtest.Context(t), o)
 		if err != nil || r.Category != backends.Virus || len(r.Findings) != 1 {
 			t.Errorf("%q: got %+v, %v", reply, r, err)
 		}
 	}
 	d := backendtest.StartDaemon(t, "unix", scan)
-	if r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), withoutFile{o}); err != nil || r.Category != backends.Virus {
+	if r, err := open(t, d.Address(), transportStream).ScanAll(backendtest.Context(t), withoutFile{o}); err != nil || r.Category != backends.Virus {
 		t.Errorf("without a path: got %+v, %v", r, err)
 	}
 }
@@ -131,7 +118,7 @@ func TestScanAllPlaced(t *testing.T) {
 			}
 			d := backendtest.StartDaemon(t, "unix", scripts...)
 			c := &placed{withoutFile: withoutFile{x(t)}, places: tt.places}
-			r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), c)
+			r, err := open(t, d.Address(), transportStream).ScanAll(backendtest.Context(t), c)
 			var names []string
 			for _, f := range r.Findings {
 				names = append(names, f.Name)
@@ -149,7 +136,7 @@ func TestScanAllPlaced(t *testing.T) {
 // TestScanAllPlacedOverTCP checks that the path is not sent to another host.
 func TestScanAllPlacedOverTCP(t *testing.T) {
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{want(session + instream), say("1: stream: A FOUND\x00"), backendtest.Drain()})
-	r, err := open(t, d.Address(), transportStream).ScanAll(testContext(t), &placed{withoutFile: withoutFile{x(t)}})
+	r, err := open(t, d.Address(), transportStream).ScanAll(backendtest.Context(t), &placed{withoutFile: withoutFile{x(t)}})
 	if err != nil || len(r.Findings) != 1 {
 		t.Errorf("got %+v, %v", r, err)
 	}

@@ -11,7 +11,7 @@ import (
 
 // answers are the categories of clamd's texts other than OK and FOUND, without " ERROR":
 // those of cl_strerror() and of clamd's own code, 0.103 to 1.5. "*" at the end of a text
-// stands for anything. Any other text is SWErr.
+// matches anything. Any other text is SWErr.
 var answers = []struct {
 	text     string
 	category backends.Category

@@ -89,7 +89,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(fmt.Sprintf("%.60q", tt.reply), func(t *testing.T) {
 			backendtest.NoLeaks(t)
 			d := backendtest.StartDaemon(t, "unix", backendtest.Script{want(session + instream), say(tt.reply), backendtest.CloseWrite(), backendtest.Drain()})
-			r, err := open(t, d.Address(), transportStream).Scan(testContext(t), x(t))
+			r, err := open(t, d.Address(), transportStream).Scan(backendtest.Context(t), x(t))
 			if !reflect.DeepEqual(r, tt.result) {
 				t.Errorf("got %+v, want %+v", r, tt.result)
 			}
@@ -107,7 +107,7 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 	for n := range len(reply) {
 		for _, end := range []backendtest.Step{backendtest.Close(), backendtest.Reset()} {
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{want(session + instream), say(reply[:n]), end})
-			r, err := open(t, d.Address(), transportStream).Scan(testContext(t), x(t))
+			r, err := open(t, d.Address(), transportStream).Scan(backendtest.Context(t), x(t))
 			if err == nil || !reflect.DeepEqual(r, backends.Result{}) {
 				t.Errorf("%d bytes: got %+v, %v", n, r, err)
 			}
@@ -117,7 +117,7 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 		}
 	}
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{want(session + instream), backendtest.SendSplit(backendtest.Composed(reply), 1), backendtest.Drain()})
-	if r, err := open(t, d.Address(), transportStream).Scan(testContext(t), x(t)); err != nil || r.Category != backends.OK {
+	if r, err := open(t, d.Address(), transportStream).Scan(backendtest.Context(t), x(t)); err != nil || r.Category != backends.OK {
 		t.Errorf("byte by byte: got %+v, %v", r, err)
 	}
 }
@@ -129,7 +129,7 @@ func TestSizeLimitWhileWriting(t *testing.T) {
 		want(session + "zINSTREAM\x00"), backendtest.Discard(4), recorded("1: INSTREAM size limit exceeded. ERROR\x00"), backendtest.CloseWrite(), backendtest.Close(),
 	})
 	b := open(t, d.Address(), transportStream)
-	r, err := b.Scan(testContext(t), backendtest.LargeObject(t, 16<<20))
+	r, err := b.Scan(backendtest.Context(t), backendtest.LargeObject(t, 16<<20))
 	if err == nil && r.Category != backends.Partial || err != nil && !errors.Is(err, protocol.ErrNoReply) {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -142,7 +142,7 @@ func TestEarlyOK(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{
 		want(session + "zINSTREAM\x00"), say("1: stream: OK\x00"), backendtest.CloseWrite(), backendtest.Close(),
 	})
-	if r, err := open(t, d.Address(), transportStream).Scan(testContext(t), backendtest.LargeObject(t, 16<<20)); err == nil {
+	if r, err := open(t, d.Address(), transportStream).Scan(backendtest.Context(t), backendtest.LargeObject(t, 16<<20)); err == nil {
 		t.Errorf("OK for a part of a stream: %+v", r)
 	}
 }

@@ -109,10 +109,10 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 // unanswered returns the result of a request without OK or FOUND, or with an error after
 // it: the server's own words, or the error of the connection.
 func (b *Backend) unanswered(ctx context.Context, a *backends.Answer, err error) (backends.Result, error) {
-	var words *protocol.ReplyError
-	if errors.As(err, &words) {
-		addText(a, words.Reply.Text)
-		return b.result(a, words.Reply.Early)
+	var answer *protocol.ReplyError
+	if errors.As(err, &answer) {
+		addText(a, answer.Reply.Text)
+		return b.result(a, answer.Reply.Early)
 	}
 	a.Fail(clamdclient.Failure(ctx, err))
 	return b.result(a, false)

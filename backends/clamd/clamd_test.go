@@ -1,9 +1,7 @@
 package clamd
 
 import (
-	"context"
 	"errors"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -15,20 +13,7 @@ import (
 // open opens a backend for address with a transport.
 func open(tb testing.TB, address, transport string) *Backend {
 	tb.Helper()
-	config := NewConfig().(*Config)
-	config.Transport = transport
-	b, err := config.Open(address)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { b.(io.Closer).Close() })
-	return b.(*Backend)
-}
-
-func testContext(tb testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
-	tb.Cleanup(cancel)
-	return ctx
+	return backendtest.Open(tb, NewConfig, address, func(c *Config) { c.Transport = transport }).(*Backend)
 }
 
 const (
@@ -73,7 +58,7 @@ func TestVersionAndReload(t *testing.T) {
 	for _, tt := range tests {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{want("zVERSION\x00"), say(tt.reply + "\x00")},
 			backendtest.Script{want("zRELOAD\x00"), recorded("RELOADING\x00")}, backendtest.Script{want("zRELOAD\x00"), say("COMMAND UNAVAILABLE\x00")})
-		b, ctx := open(t, d.Address(), transportAuto), testContext(t)
+		b, ctx := open(t, d.Address(), transportAuto), backendtest.Context(t)
 		if v, err := b.Version(ctx); err != nil || v != tt.want {
 			t.Errorf("got %+v, %v", v, err)
 		}
@@ -102,7 +87,7 @@ func TestSelfCheck(t *testing.T) {
 	}
 	for _, tt := range tests {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{want("zSELFCHECK\x00"), say(tt.reply + "\x00")})
-		got, err := open(t, d.Address(), transportAuto).SelfCheck(testContext(t))
+		got, err := open(t, d.Address(), transportAuto).SelfCheck(backendtest.Context(t))
 		if got != tt.want || (err != nil) != tt.failed || errors.Is(err, errors.ErrUnsupported) != tt.unsupported {
 			t.Errorf("%s: got %v, %v", tt.reply, got, err)
 		}

@@ -13,8 +13,8 @@ import (
 	"polyclam/backends/testfile"
 )
 
-// words are clamd's answers for each category.
-var words = map[backends.Category]string{
+// replies are clamd's answers for each category.
+var replies = map[backends.Category]string{
 	backends.OK:         "OK",
 	backends.Virus:      "Eicar-Test-Signature FOUND",
 	backends.Suspicious: "Heuristics.OLE2.ContainsMacros FOUND",
@@ -26,7 +26,7 @@ var words = map[backends.Category]string{
 // startFake starts a clamd that misbehaves and returns its address.
 func startFake(t *testing.T, network string, m backendtest.Misbehaviour) string {
 	t.Helper()
-	say := func(c backends.Category) string { return clamdfake.Object + ": " + words[c] }
+	say := func(c backends.Category) string { return clamdfake.Object + ": " + replies[c] }
 	return clamdfake.Server{Misbehaviour: m, Network: network, Say: say}.Start(t)
 }
 
@@ -36,14 +36,7 @@ const odd = backendtest.MarkOdd
 // openFor opens a backend with or without sessions.
 func openFor(t *testing.T, address, transport string, sessions bool) *Backend {
 	t.Helper()
-	config := NewConfig().(*Config)
-	config.Transport, config.Sessions = transport, sessions
-	b, err := config.Open(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.(*Backend).Close() })
-	return b.(*Backend)
+	return backendtest.Open(t, NewConfig, address, func(c *Config) { c.Transport, c.Sessions = transport, sessions }).(*Backend)
 }
 
 // TestEarly checks that an answer before the end of the object counts only if it is a
@@ -69,7 +62,7 @@ func TestEarly(t *testing.T) {
 					if i == 1 {
 						want = "ok"
 					}
-					if r, err := b.Scan(testContext(t), o); categories(r, err) != want {
+					if r, err := b.Scan(backendtest.Context(t), o); categories(r, err) != want {
 						t.Errorf("%q, sessions %v, %d bytes: got %+v, %v, want %s", tt.answer, sessions, size, r, err, want)
 					}
 				}
@@ -92,7 +85,7 @@ func TestRepeatedAnswers(t *testing.T) {
 					if i%2 == 1 {
 						o, want = backendtest.Bytes(t, testfile.EICAR()), backends.Virus
 					}
-					r, err := b.Scan(testContext(t), o)
+					r, err := b.Scan(backendtest.Context(t), o)
 					switch {
 					case err != nil:
 						failed++
@@ -120,7 +113,7 @@ func TestReasons(t *testing.T) {
 		{silent, ": waiting for the reply: no answer within 500ms (key timeout)"},
 	} {
 		for _, sessions := range []bool{true, false} {
-			ctx := testContext(t)
+			ctx := backendtest.Context(t)
 			if tt.address == silent {
 				var cancel func()
 				ctx, cancel = context.WithTimeoutCause(ctx, 500*time.Millisecond, &backends.TimeoutError{After: 500 * time.Millisecond, Key: "timeout"})
@@ -133,15 +126,15 @@ func TestReasons(t *testing.T) {
 		}
 	}
 	early := startFake(t, "unix", backendtest.Misbehaviour{Odd: "stream: OK", Early: true})
-	_, err := openFor(t, early, transportStream, true).Scan(testContext(t), backendtest.Bytes(t, append([]byte(odd), make([]byte, 5<<20)...)))
+	_, err := openFor(t, early, transportStream, true).Scan(backendtest.Context(t), backendtest.Bytes(t, append([]byte(odd), make([]byte, 5<<20)...)))
 	if got, want := fmt.Sprint(err), "clamd "+early+": answered OK before it had received the whole object"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	b := openFor(t, gone, transportStream, true)
-	if err := b.Reload(testContext(t)); err == nil || strings.Count(err.Error(), gone) != 1 {
+	if err := b.Reload(backendtest.Context(t)); err == nil || strings.Count(err.Error(), gone) != 1 {
 		t.Errorf("reload: %v", err)
 	}
-	if _, err := b.Version(testContext(t)); err == nil || strings.Count(err.Error(), gone) != 1 {
+	if _, err := b.Version(backendtest.Context(t)); err == nil || strings.Count(err.Error(), gone) != 1 {
 		t.Errorf("version: %v", err)
 	}
 }

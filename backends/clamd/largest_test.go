@@ -65,10 +65,10 @@ func TestLargest(t *testing.T) {
 			{transportFildes, "zFILDES\x00\x00", "fd[3]", false, nil},
 			{transportPath, session + "zSCAN " + path + "\x00", "1: " + path, true, nil},
 			{transportPath, "zSCAN " + path + "\x00", path, false, nil},
-			{transportPath, "zALLMATCHSCAN " + path + "\x00", path, true, func(b *Backend) (backends.Result, error) { return b.ScanAll(testContext(t), c) }},
+			{transportPath, "zALLMATCHSCAN " + path + "\x00", path, true, func(b *Backend) (backends.Result, error) { return b.ScanAll(backendtest.Context(t), c) }},
 		} {
 			if way.scan == nil {
-				way.scan = func(b *Backend) (backends.Result, error) { return b.Scan(testContext(t), c) }
+				way.scan = func(b *Backend) (backends.Result, error) { return b.Scan(backendtest.Context(t), c) }
 			}
 			d := backendtest.StartDaemon(t, "unix", backendtest.Script{want(way.sent), say(way.object + ": " + tt.answer + "\x00"), backendtest.CloseWrite(), backendtest.Drain()})
 			r, err := way.scan(openFor(t, d.Address(), way.transport, way.sessions))

@@ -22,20 +22,12 @@ type short struct{ *backendtest.Object }
 func (s short) Size() int64             { return s.Object.Size() + 1 }
 func (s short) File() (*os.File, error) { return nil, os.ErrNotExist }
 
-// linked is an object with another path.
-type linked struct {
-	*backendtest.Object
-	path string
-}
-
-func (l linked) Path() (string, error) { return l.path, nil }
-
 func TestAutoWithoutDescriptor(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{want(session + instream), say("1: stream: OK\x00"), backendtest.Drain()})
-	if r, err := open(t, d.Address(), transportAuto).Scan(testContext(t), withoutFile{x(t)}); err != nil || r.Category != backends.OK {
+	if r, err := open(t, d.Address(), transportAuto).Scan(backendtest.Context(t), withoutFile{x(t)}); err != nil || r.Category != backends.OK {
 		t.Errorf("got %+v, %v", r, err)
 	}
-	_, err := open(t, d.Address(), transportFildes).Scan(testContext(t), withoutFile{x(t)})
+	_, err := open(t, d.Address(), transportFildes).Scan(backendtest.Context(t), withoutFile{x(t)})
 	if err == nil || backends.CategoryOf(err) != backends.SWErr {
 		t.Errorf("fildes: got %v", err)
 	}
@@ -48,7 +40,7 @@ func TestDescriptorDoesNotArrive(t *testing.T) {
 		backendtest.Script{want(session + instream), say("1: stream: X FOUND\x00"), want(instream), say("2: stream: OK\x00"), backendtest.Drain()})
 	b := open(t, d.Address(), transportAuto)
 	for _, want := range []backends.Category{backends.Virus, backends.OK} {
-		if r, err := b.Scan(testContext(t), x(t)); err != nil || r.Category != want {
+		if r, err := b.Scan(backendtest.Context(t), x(t)); err != nil || r.Category != want {
 			t.Errorf("got %+v, %v", r, err)
 		}
 	}
@@ -57,7 +49,7 @@ func TestDescriptorDoesNotArrive(t *testing.T) {
 func TestShortObject(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Drain()})
 	for _, transport := range []string{transportStream, transportAuto, transportPath} {
-		r, err := open(t, d.Address(), transport).Scan(testContext(t), short{x(t)})
+		r, err := open(t, d.Address(), transport).Scan(backendtest.Context(t), short{x(t)})
 		if err == nil || backends.CategoryOf(err) != backends.SWErr {
 			t.Errorf("%s: got %+v, %v", transport, r, err)
 		}
@@ -72,14 +64,7 @@ func TestShortObject(t *testing.T) {
 // TestPath checks that the real path is sent, and that only an answer about it counts.
 func TestPath(t *testing.T) {
 	o := x(t)
-	real, err := o.Path()
-	if err != nil {
-		t.Fatal(err)
-	}
-	real, err = filepath.EvalSymlinks(real)
-	if err != nil {
-		t.Fatal(err)
-	}
+	real := backendtest.RealPath(t, o)
 	link := filepath.Join(t.TempDir(), "link: OK")
 	if err := os.Symlink(real, link); err != nil {
 		t.Fatal(err)
@@ -102,7 +87,7 @@ func TestPath(t *testing.T) {
 	}
 	for _, tt := range tests {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{want(session + "zSCAN " + real + "\x00"), say(tt.reply), backendtest.Drain()})
-		r, err := open(t, d.Address(), transportPath).Scan(testContext(t), linked{o, link})
+		r, err := open(t, d.Address(), transportPath).Scan(backendtest.Context(t), backendtest.AtPath(o, link))
 		got := r.Category
 		if err != nil {
 			got = backends.CategoryOf(err)
@@ -125,7 +110,7 @@ func TestPathRefuses(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Drain()})
 	b := open(t, d.Address(), transportPath)
 	for _, path := range []string{dir, broken, "/dev/null", "/proc/version", filepath.Join(dir, "missing"), "relative", ""} {
-		r, err := b.Scan(testContext(t), linked{x(t), path})
+		r, err := b.Scan(backendtest.Context(t), backendtest.AtPath(x(t), path))
 		if err == nil || backends.CategoryOf(err) != backends.SWErr {
 			t.Errorf("%q: got %+v, %v", path, r, err)
 		}

@@ -50,12 +50,12 @@ func inDir(t *testing.T, name string, data []byte) backends.Object {
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return linked{backendtest.Bytes(t, data), path}
+	return backendtest.AtPath(backendtest.Bytes(t, data), path)
 }
 
 func TestRealPath(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{})
-	b, ctx := open(t, "unix:"+d.Socket, transportPath), testContext(t)
+	b, ctx := open(t, "unix:"+d.Socket, transportPath), backendtest.Context(t)
 	eicar := testfile.EICAR()
 	for range 3 {
 		if r, err := b.Scan(ctx, inDir(t, "a: b: OK", eicar)); err != nil || r.Category != backends.Virus {
@@ -66,18 +66,18 @@ func TestRealPath(t *testing.T) {
 		}
 	}
 	link := filepath.Join(t.TempDir(), "link")
-	target := inDir(t, "target", eicar).(linked)
-	if err := os.Symlink(target.path, link); err != nil {
+	target := inDir(t, "target", eicar)
+	if err := os.Symlink(backendtest.RealPath(t, target), link); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := b.Scan(ctx, linked{target.Object, link}); err != nil || r.Category != backends.Virus {
+	if r, err := b.Scan(ctx, backendtest.AtPath(target, link)); err != nil || r.Category != backends.Virus {
 		t.Errorf("a link, for which clamd itself answers OK: got %+v, %v", r, err)
 	}
 	if !clamdtest.Unprivileged() {
 		return
 	}
-	hidden := inDir(t, "hidden", eicar).(linked)
-	if err := os.Chmod(hidden.path, 0o600); err != nil {
+	hidden := inDir(t, "hidden", eicar)
+	if err := os.Chmod(backendtest.RealPath(t, hidden), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if r, err := b.Scan(ctx, hidden); err == nil || backends.CategoryOf(err) != backends.SWErr {
@@ -90,7 +90,7 @@ func TestRealPath(t *testing.T) {
 
 func TestRealScanAll(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{})
-	b, ctx := open(t, "unix:"+d.Socket, transportAuto), testContext(t)
+	b, ctx := open(t, "unix:"+d.Socket, transportAuto), backendtest.Context(t)
 	both := []byte(clamdtest.One + "\n" + clamdtest.Two)
 	r, err := b.ScanAll(ctx, inDir(t, "both", both))
 	if err != nil || r.Category != backends.Virus || len(r.Findings) < 2 {
@@ -107,7 +107,7 @@ func TestRealScanAll(t *testing.T) {
 
 func TestRealLimitsAndRestart(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{TCP: true, Conf: []string{"StreamMaxLength 100000"}})
-	ctx := testContext(t)
+	ctx := backendtest.Context(t)
 	for _, address := range []string{"unix:" + d.Socket, "tcp:" + d.TCP} {
 		b := open(t, address, transportStream)
 		for _, size := range []int{100000, 100001, 8 << 20} {
@@ -160,7 +160,7 @@ func TestRealConcurrency(t *testing.T) {
 					o, want = bad, backends.Virus
 				}
 				for range 20 {
-					if r, err := b.Scan(testContext(t), o); err != nil || r.Category != want {
+					if r, err := b.Scan(backendtest.Context(t), o); err != nil || r.Category != want {
 						t.Errorf("got %+v, %v, want %s", r, err, want)
 						return
 					}
@@ -177,7 +177,7 @@ func TestRealConcurrency(t *testing.T) {
 // TestRealReload checks that a kept session uses new signatures after RELOAD.
 func TestRealReload(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{})
-	b, ctx := open(t, "unix:"+d.Socket, transportAuto), testContext(t)
+	b, ctx := open(t, "unix:"+d.Socket, transportAuto), backendtest.Context(t)
 	const pattern = "a text without a signature so far"
 	if r, err := b.Scan(ctx, backendtest.Bytes(t, []byte(pattern))); err != nil || r.Category != backends.OK {
 		t.Fatalf("got %+v, %v", r, err)

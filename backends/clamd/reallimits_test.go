@@ -76,7 +76,7 @@ func TestRealHeuristicsFirst(t *testing.T) {
 				{[]string{locked, eicar}, tt.withVirus, tt.byName},
 				{[]string{eicar, locked}, tt.withVirus, tt.byName},
 			} {
-				r, err := b.Scan(testContext(t), archive(t, object.members...))
+				r, err := b.Scan(backendtest.Context(t), archive(t, object.members...))
 				name := ""
 				if len(r.Findings) > 0 {
 					name = r.Findings[0].Name
@@ -112,10 +112,10 @@ func TestRealSizeLimits(t *testing.T) {
 				want = tt.instream
 			}
 			b := open(t, "unix:"+d.Socket, transport)
-			if r, err := b.Scan(testContext(t), sized(t, testfile.LargeMin)); err != nil || r.Category != backends.Virus {
+			if r, err := b.Scan(backendtest.Context(t), sized(t, testfile.LargeMin)); err != nil || r.Category != backends.Virus {
 				t.Errorf("%q, %s, smallest archive: got %+v, %v", tt.conf, transport, r, err)
 			}
-			if r, err := b.Scan(testContext(t), sized(t, size)); err != nil || r.Category != want {
+			if r, err := b.Scan(backendtest.Context(t), sized(t, size)); err != nil || r.Category != want {
 				t.Errorf("%q, %s: got %+v, %v, want %s", tt.conf, transport, r, err, want)
 			}
 		}
@@ -127,7 +127,7 @@ func TestRealSizeLimits(t *testing.T) {
 func TestRealLargest(t *testing.T) {
 	for _, conf := range [][]string{nil, {"MaxFileSize 0", "MaxScanSize 0"}, {"MaxFileSize 0", "MaxScanSize 0", "AlertExceedsMax yes"}} {
 		d := clamdtest.Start(t, clamdtest.Options{Conf: conf})
-		r, err := open(t, "unix:"+d.Socket, transportFildes).Scan(testContext(t), newSparse(t, maxScanned+1))
+		r, err := open(t, "unix:"+d.Socket, transportFildes).Scan(backendtest.Context(t), newSparse(t, maxScanned+1))
 		if err != nil || r.Category != backends.Partial {
 			t.Errorf("%q: got %+v, %v", conf, r, err)
 		}

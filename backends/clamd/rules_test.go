@@ -108,7 +108,7 @@ func TestSecondLine(t *testing.T) {
 			sessions  bool
 		}{{transportStream, true}, {transportStream, false}, {transportPath, true}} {
 			b := openFor(t, startFake(t, "unix", backendtest.Misbehaviour{Odd: answer}), tt.transport, tt.sessions)
-			r, err := b.Scan(testContext(t), backendtest.Bytes(t, []byte(odd)))
+			r, err := b.Scan(backendtest.Context(t), backendtest.Bytes(t, []byte(odd)))
 			if got := categories(r, err); got != "swerr" {
 				t.Errorf("%s, %s, sessions %v: got %+v, %v, want a failure alone", name, tt.transport, tt.sessions, r, err)
 			}

@@ -17,7 +17,7 @@ func TestKeptSession(t *testing.T) {
 		want(instream), say("3: stream: OK\x00"),
 		want("zEND\x00"), backendtest.Drain(),
 	})
-	b, ctx := open(t, d.Address(), transportStream), testContext(t)
+	b, ctx := open(t, d.Address(), transportStream), backendtest.Context(t)
 	for i, want := range []backends.Category{backends.OK, backends.Virus, backends.OK} {
 		if r, err := b.Scan(ctx, x(t)); err != nil || r.Category != want {
 			t.Fatalf("%d: got %+v, %v", i+1, r, err)
@@ -47,7 +47,7 @@ func TestDeadSession(t *testing.T) {
 			first := backendtest.Script{want(session + instream), say("1: stream: OK\x00"), backendtest.Wait(idle)}
 			d := backendtest.StartDaemon(t, "tcp", append(first, end...),
 				backendtest.Script{want(session + instream), say("1: stream: X FOUND\x00"), backendtest.Drain()})
-			b, ctx := open(t, d.Address(), transportStream), testContext(t)
+			b, ctx := open(t, d.Address(), transportStream), backendtest.Context(t)
 			if r, err := b.Scan(ctx, x(t)); err != nil || r.Category != backends.OK {
 				t.Fatalf("first: got %+v, %v", r, err)
 			}
@@ -69,7 +69,7 @@ func TestStrayReply(t *testing.T) {
 				func(*backendtest.Session) error { close(sent); return nil }, backendtest.Drain(),
 			},
 			backendtest.Script{want(session + instream), say("1: stream: X FOUND\x00"), backendtest.Drain()})
-		b, ctx := open(t, d.Address(), transportStream), testContext(t)
+		b, ctx := open(t, d.Address(), transportStream), backendtest.Context(t)
 		if r, err := b.Scan(ctx, x(t)); err != nil || r.Category != backends.OK {
 			t.Fatalf("first: got %+v, %v", r, err)
 		}
@@ -85,7 +85,7 @@ func TestDeadTwice(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix",
 		backendtest.Script{want(session + instream), say("1: stream: OK\x00"), backendtest.Discard(1), backendtest.Close()},
 		backendtest.Script{want(session + instream), backendtest.Close()})
-	b, ctx := open(t, d.Address(), transportStream), testContext(t)
+	b, ctx := open(t, d.Address(), transportStream), backendtest.Context(t)
 	if _, err := b.Scan(ctx, x(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestIdleSessionsEnd(t *testing.T) {
 		func(*backendtest.Session) error { close(ended); return nil },
 	})
 	b := open(t, d.Address(), transportStream)
-	if _, err := b.Scan(testContext(t), x(t)); err != nil {
+	if _, err := b.Scan(backendtest.Context(t), x(t)); err != nil {
 		t.Fatal(err)
 	}
 	b.pool.Reap(time.Now().Add(maxIdle - time.Second))
@@ -146,7 +146,7 @@ func TestSessionsOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if r, err := b.Scan(testContext(t), x(t)); err != nil || r.Category != backends.OK {
+		if r, err := b.Scan(backendtest.Context(t), x(t)); err != nil || r.Category != backends.OK {
 			t.Errorf("got %+v, %v", r, err)
 		}
 	}

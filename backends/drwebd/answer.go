@@ -9,9 +9,8 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// bits gives the category of each bit of rc. They are those of drweb-clients 4.33, of which exim and amavis know the
-// first eighteen. A bit that is not here is a failure, and
-// one without a category says nothing about viruses.
+// bits are the categories of the bits of rc, from drweb-clients 4.33; exim and amavis know
+// the first eighteen. A bit without a category has no effect on the verdict.
 var bits = []struct {
 	mask     uint32
 	category backends.Category
@@ -48,35 +47,34 @@ var bits = []struct {
 }
 
 const (
-	// unknown are the bits without a known meaning.
+	// unknown are the undocumented bits.
 	unknown       = 0xf8000000
 	evaluationKey = 0x10000
 )
 
-const hintRead = ` (with transport = "path": its user must be able to read the file)`
+const hintRead = ` (with transport = "path" drwebd's user must be able to read the file)`
 
-// Bounds on one answer.
+// Limits on one answer.
 const (
 	maxNames = 1000
 	maxText  = 4 << 10
 	maxBases = 10_000
 )
 
-// readAnswer reads an answer: rc, and the names of what was found. path is the one
-// asked for, or empty.
+// readAnswer reads an answer: rc and names. path is the path of the request, or empty.
 func readAnswer(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	rc, err := readNumber(conn)
 	if err != nil {
 		return err
 	}
 	if err := readNames(conn, a, int(rc), path); err != nil {
-		return err // rc of something that is no answer says nothing
+		return err // without the names rc proves nothing
 	}
 	addBits(rc, a)
 	return nil
 }
 
-// readNames reads the names.
+// readNames reads and adds the names.
 func readNames(conn *engineconn.Conn, a *backends.Answer, rc int, path string) error {
 	count, err := readNumber(conn)
 	if err != nil {
@@ -99,8 +97,8 @@ func readNames(conn *engineconn.Conn, a *backends.Answer, rc int, path string) e
 	return nil
 }
 
-// addBits takes rc. Where there are names the bits of a virus say nothing new. Old
-// versions have no bit for a clean object: rc is 0 then, or the evaluation key alone.
+// addBits adds rc. With names, the bits for a virus add nothing. Old versions have no bit
+// for a clean object: then rc is 0 or only the evaluation key.
 func addBits(rc uint32, a *backends.Answer) {
 	if rc&^evaluationKey == 0 {
 		a.Add(backends.OK, int(rc), "")
@@ -120,20 +118,20 @@ func addBits(rc uint32, a *backends.Answer) {
 		a.Add(b.category, int(rc), text)
 	}
 	if a.Category() == "" && !a.Failed() {
-		a.Add(backends.SWErr, int(rc), fmt.Sprintf("rc %#x: it does not say that the object is clean", rc))
+		a.Add(backends.SWErr, int(rc), fmt.Sprintf("rc %#x does not mean that the object is clean", rc))
 	}
 }
 
-// isNamed reports whether a finding of the category adds nothing to what was named.
+// isNamed reports whether a detection of the category adds nothing to the names.
 func isNamed(c backends.Category, a *backends.Answer) bool {
 	return (c == backends.Virus || c == backends.Suspicious) && a.Category() != "" && !backends.Stronger(c, a.Category())
 }
 
-// infectedWith is how amavis and exim take the name off an answer.
+// infectedWith matches an answer with a name, as in amavis and exim.
 var infectedWith = regexp.MustCompile(`^(.*)\sinfected\swith\s*(.+?)$`)
 
-// nameOf takes the name off "/path infected with NAME", which must be about path or a
-// member of it. A text of another form is the name itself.
+// nameOf returns NAME of "/path infected with NAME", which must be about path or a member
+// of it. Any other text is the name itself.
 func nameOf(text, path string) (name string, ok bool) {
 	m := infectedWith.FindStringSubmatch(text)
 	if m == nil {

@@ -9,7 +9,7 @@ import (
 	"polyclam/backends/backendtest"
 )
 
-// outcome is what an answer means.
+// outcome is an answer and the outcome wanted.
 type outcome struct {
 	reply    string
 	category backends.Category // of the result; empty: none
@@ -18,7 +18,7 @@ type outcome struct {
 	failure  backends.Category // of the error; empty: none
 }
 
-// fails is an outcome without a result.
+// fails returns an outcome without a result.
 func fails(reply string, failure backends.Category) outcome {
 	return outcome{reply, "", 0, "", failure}
 }
@@ -52,7 +52,7 @@ func outcomes() []outcome {
 	list := []outcome{
 		{reply(0), backends.OK, 0, "", ""},
 		{reply(0x10000), backends.OK, 0x10000, "", ""},
-		fails(reply(0x20000), backends.SWErr), // says nothing about viruses
+		fails(reply(0x20000), backends.SWErr), // only spam
 		fails(reply(0x30000), backends.SWErr),
 		{reply(0x120000), backends.OK, 0x120000, "", ""},
 		{reply(0x21000), backends.Partial, 0x21000, "", ""},
@@ -121,27 +121,27 @@ func outcomes() []outcome {
 func TestOutcomes(t *testing.T) {
 	for _, tt := range outcomes() {
 		t.Run(fmt.Sprintf("%.40q", tt.reply), func(t *testing.T) {
-			for _, end := range []backendtest.Step{backendtest.CloseWrite(), backendtest.Drain()} { // it may keep the connection
+			for _, end := range []backendtest.Step{backendtest.CloseWrite(), backendtest.Drain()} { // drwebd may keep the connection
 				if tt.reply == "" {
 					end = backendtest.CloseWrite()
 				}
 				if len(tt.reply)%4 != 0 {
 					end = backendtest.CloseWrite()
 				}
-				d := backendtest.StartDaemon(t, "unix", backendtest.Script{want(question), say(tt.reply), end, backendtest.Drain()})
-				r, err := open(t, d.Address(), nil).Scan(testContext(t), x(t))
+				d := backendtest.StartDaemon(t, "unix", backendtest.Script{want(request), say(tt.reply), end, backendtest.Drain()})
+				r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), x(t))
 				tt.check(t, r, err)
 			}
 		})
 	}
 }
 
-// TestBits: every bit of rc is in the table once.
+// TestBits checks that every bit of rc is in the table once.
 func TestBits(t *testing.T) {
 	var all uint32
 	for _, b := range bits {
 		if all&b.mask != 0 {
-			t.Errorf("%#x is there twice", b.mask)
+			t.Errorf("%#x is a duplicate", b.mask)
 		}
 		all |= b.mask
 	}

@@ -20,12 +20,11 @@ type Config struct {
 	// Transport is how drwebd gets the object: "stream" sends the bytes, "path" names
 	// a file that it must be able to read.
 	Transport string `toml:"transport"`
-	// Heuristics lets it look for unknown viruses.
+	// Heuristics makes it look for unknown viruses.
 	Heuristics bool `toml:"heuristics"`
-	// Mail says that every object is a mail, which it then takes apart. Objects that
-	// are none may be misread.
+	// Mail makes it unpack every object as a mail. Other objects may be misread.
 	Mail bool `toml:"mail"`
-	// ConnectTimeout bounds the making of a connection.
+	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 }
 

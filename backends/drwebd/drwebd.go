@@ -1,16 +1,15 @@
-// Package drwebd scans with Dr.Web's daemon of old, drwebd, over TCP or a Unix
-// socket.
+// Package drwebd scans with Dr.Web's old daemon, drwebd, over TCP or a Unix socket.
 //
-// The dialogue, a connection for each request; every number has 32 bits, big-endian:
+// The dialogue, with a connection for each request. Every number has 32 bits, big-endian:
 //
 //	-> 1 <flags> 0 <size> <object>            transport "stream"
 //	-> 1 <flags> <length> <path> 0            transport "path"
 //	<- <rc> <n>, n times: <length> "/path infected with NAME\0"
 //	-> 2                  <- <version>
 //	-> 3                  <- <n>, n times: <length> <name of a virus base> <records>
-//	-> 4                  <- <length> <who it is>
+//	-> 4                  <- <length> <name of the daemon>
 //
-// rc is a mask of bits, see the table in answer.go. All bits that are set count:
+// rc is a bit mask, see the table in answer.go. All set bits count:
 //
 //	0x20 known virus, 0x80 modification, names     virus
 //	0x40 unknown virus; adware and the like        suspicious
@@ -18,13 +17,13 @@
 //	0x200 timeout                                  interrupted
 //	0x400 0x800 0x1000 0x2000 0x4000 0x40000       partial
 //	0, 0x100000 clean, 0x10000 evaluation key      ok
-//	0x20000 spam                                   nothing; swerr alone, as it is not asked for
+//	0x20000 spam                                   ignored; swerr if there is no other bit
 //	any other bit                                  swerr
 //
-// The code of a result is rc. The bits are documented by the clients of drwebd; a text
-// only gives the name of what was found, and with transport "path" must be about the
-// path asked for. drwebd does not report encryption: such a part is skipped, 0x1000, as
-// are others.
+// The code of a result is rc. The bits are documented by the clients of drwebd. A text is
+// only the name of a finding, and with transport "path" it must be about the path of the
+// request. drwebd does not report encryption: encrypted parts are skipped, 0x1000, like
+// others.
 package drwebd
 
 import (
@@ -39,7 +38,7 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// Abilities is what drwebd can report. None was at hand to try it with.
+// Abilities says what drwebd can report. It has not been tried with a real drwebd.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Partial: true,
 	Names: true, Version: true,
@@ -62,7 +61,7 @@ const (
 	flagMail       = 0x80000
 )
 
-// Backend is one drwebd. It is safe for concurrent use.
+// A Backend scans with one drwebd. It is safe for concurrent use.
 type Backend struct {
 	client *engineconn.Client
 	path   bool // the daemon reads the file itself
@@ -74,7 +73,7 @@ var _ backends.Versioner = (*Backend)(nil)
 // ReadsPaths implements [backends.PathReader].
 func (b *Backend) ReadsPaths() bool { return b.path }
 
-// maxSize is what a number of the protocol can say; daemons take it for signed.
+// maxSize is the largest size in the protocol; daemons read it as a signed number.
 const maxSize = 1<<31 - 1
 
 // Scan implements [backends.Backend].
@@ -85,7 +84,7 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	size := o.Size()
 	if size > maxSize {
 		var a backends.Answer
-		a.Refuse(backends.NoCode, fmt.Sprintf("the object has %d bytes, the protocol of drwebd has room for %d", size, int64(maxSize)))
+		a.Refuse(backends.NoCode, fmt.Sprintf("the object has %d bytes, but the protocol of drwebd allows only %d", size, int64(maxSize)))
 		return a.Result()
 	}
 	return b.client.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error {
@@ -109,8 +108,8 @@ func (b *Backend) askPath(conn *engineconn.Conn, a *backends.Answer, path string
 	return readAnswer(conn, a, path)
 }
 
-// Version implements [backends.Versioner]. What the daemon says of itself is enough;
-// it does not say when the virus bases were made. Each request has a connection.
+// Version implements [backends.Versioner]. The name of the daemon is enough. drwebd does
+// not report when the virus bases were made.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var v backends.Version
 	id, err := b.identity(ctx)
@@ -129,7 +128,7 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
-// ask makes a request without an object.
+// ask sends a request without an object.
 func (b *Backend) ask(ctx context.Context, command uint32, read func(*engineconn.Conn) error) error {
 	return b.client.Do(ctx, func(conn *engineconn.Conn) error {
 		if err := conn.Command(numbers(command)); err != nil {
@@ -139,7 +138,7 @@ func (b *Backend) ask(ctx context.Context, command uint32, read func(*engineconn
 	})
 }
 
-// identity asks for the name of the daemon.
+// identity requests the name of the daemon.
 func (b *Backend) identity(ctx context.Context) (id string, err error) {
 	err = b.ask(ctx, cmdID, func(conn *engineconn.Conn) error {
 		id, err = readText(conn, maxText)
@@ -151,7 +150,7 @@ func (b *Backend) identity(ctx context.Context) (id string, err error) {
 	return id, err
 }
 
-// number asks for the number of the version.
+// number requests the version number.
 func (b *Backend) number(ctx context.Context) (number uint32, err error) {
 	err = b.ask(ctx, cmdVersion, func(conn *engineconn.Conn) error {
 		number, err = readNumber(conn)
@@ -160,7 +159,7 @@ func (b *Backend) number(ctx context.Context) (number uint32, err error) {
 	return number, err
 }
 
-// bases asks for the virus bases: "7 bases, 123456 records".
+// bases requests the virus bases, and returns a text such as "7 bases, 123456 records".
 func (b *Backend) bases(ctx context.Context) (text string, err error) {
 	err = b.ask(ctx, cmdBases, func(conn *engineconn.Conn) error {
 		n, err := readNumber(conn)
@@ -187,7 +186,7 @@ func (b *Backend) bases(ctx context.Context) (text string, err error) {
 	return text, err
 }
 
-// numbers are words of 32 bits on the wire.
+// numbers encodes words of 32 bits.
 func numbers(words ...uint32) string {
 	var b []byte
 	for _, w := range words {
@@ -202,14 +201,14 @@ func readNumber(conn *engineconn.Conn) (uint32, error) {
 	return binary.BigEndian.Uint32(b[:]), err
 }
 
-// readText reads a length and so many bytes, at most limit, without the NUL after them.
+// readText reads a length, at most limit, and a text of that length, which a NUL may end.
 func readText(conn *engineconn.Conn, limit uint32) (string, error) {
 	n, err := readNumber(conn)
 	if err != nil {
 		return "", err
 	}
 	if n > limit {
-		return "", fmt.Errorf("a text of %d bytes, %d are possible", n, limit)
+		return "", fmt.Errorf("a text of %d bytes, want at most %d", n, limit)
 	}
 	b := make([]byte, n) // at most limit
 	if err := conn.Fill(b); err != nil {

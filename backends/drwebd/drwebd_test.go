@@ -1,12 +1,10 @@
 package drwebd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
@@ -14,31 +12,17 @@ import (
 
 func open(tb testing.TB, address string, change func(*Config)) *Backend {
 	tb.Helper()
-	config := NewConfig().(*Config)
-	if change != nil {
-		change(config)
-	}
-	b, err := config.Open(address)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b.(*Backend)
+	return backendtest.Open(tb, NewConfig, address, change).(*Backend)
 }
 
 func byPath(c *Config) { c.Transport = transportPath }
-
-func testContext(tb testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
-	tb.Cleanup(cancel)
-	return ctx
-}
 
 func say(s string) backendtest.Step { return backendtest.Send(backendtest.Composed(s)) }
 
 func want(s string) backendtest.Step { return backendtest.Want(backendtest.Composed(s)) }
 
-// question is the request for a content of one byte.
-const question = "\x00\x00\x00\x01\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x01x"
+// request is the request to scan an object of one byte.
+const request = "\x00\x00\x00\x01\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x01x"
 
 func x(tb testing.TB) backends.Object { return backendtest.Bytes(tb, []byte("x")) }
 
@@ -61,45 +45,33 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestMarked sees every category that drwebd knows, both ways.
+// TestMarked checks every category with both transports.
 func TestMarked(t *testing.T) {
 	for _, change := range []func(*Config){nil, byPath} {
-		b := open(t, start(t, "tcp"), change)
-		for mark, want := range map[string]backends.Category{
-			"nothing": backends.OK, string(backendtest.EICAR()): backends.Virus, backendtest.MarkSuspicious: backends.Suspicious,
-			backendtest.MarkEncrypted: backends.Partial, backendtest.MarkPartial: backends.Partial, backendtest.MarkError: backends.SWErr,
-		} {
-			r, err := b.Scan(testContext(t), backendtest.Bytes(t, []byte("some "+mark+" bytes")))
-			if err != nil {
-				r.Category = backends.CategoryOf(err)
-			}
-			if r.Category != want {
-				t.Errorf("%s: %+v, %v", mark, r, err)
-			}
-		}
+		backendtest.CheckMarked(t, open(t, start(t, "tcp"), change), map[backends.Category]backends.Category{backends.Encrypted: backends.Partial})
 	}
 }
 
-// TestAnswerEndsAtEveryByte: no beginning of an answer is an answer.
+// TestAnswerEndsAtEveryByte checks that an answer cut off after any byte is a failure.
 func TestAnswerEndsAtEveryByte(t *testing.T) {
 	for _, answer := range []string{reply(0), reply(0x20, infected+"A\x00", "B")} {
 		for n := range len(answer) {
 			for _, end := range []backendtest.Step{backendtest.Close(), backendtest.Reset()} {
-				d := backendtest.StartDaemon(t, "tcp", backendtest.Script{want(question), say(answer[:n]), end})
-				r, err := open(t, d.Address(), nil).Scan(testContext(t), x(t))
+				d := backendtest.StartDaemon(t, "tcp", backendtest.Script{want(request), say(answer[:n]), end})
+				r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), x(t))
 				if err == nil || r.Category != "" && (len(r.Findings) != 1 || r.Findings[0].Name != "A") || n == 0 && !errors.Is(err, backends.ErrNoReply) || d.Connections() != 1 {
 					t.Errorf("%q: got %+v, %v", answer[:n], r, err)
 				}
 			}
 		}
-		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{want(question), backendtest.SendSplit(backendtest.Composed(answer), 1), backendtest.Drain()})
-		if r, err := open(t, d.Address(), nil).Scan(testContext(t), x(t)); err != nil {
+		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{want(request), backendtest.SendSplit(backendtest.Composed(answer), 1), backendtest.Drain()})
+		if r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), x(t)); err != nil {
 			t.Errorf("byte by byte: %+v, %v", r, err)
 		}
 	}
 }
 
-// TestEarly: what is said before the whole content is there is never ok.
+// TestEarly checks that an answer before the end of the object is never OK.
 func TestEarly(t *testing.T) {
 	for _, tt := range []outcome{
 		fails(reply(0), backends.SWErr),
@@ -109,7 +81,7 @@ func TestEarly(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%q", tt.reply), func(t *testing.T) {
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(20), say(tt.reply), backendtest.Hang()})
-			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeObject(t, 16<<20))
+			r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), backendtest.LargeObject(t, 16<<20))
 			tt.check(t, r, err)
 		})
 	}
@@ -136,7 +108,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestRequests are the requests of scans by path and with other flags.
+// TestRequests checks requests with a path and with other flags.
 func TestRequests(t *testing.T) {
 	o := x(t)
 	path, err := o.Path()
@@ -144,7 +116,7 @@ func TestRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Discard(int64(len(path)) + 16), say(reply(0)), backendtest.Drain()})
-	if _, err := open(t, d.Address(), byPath).Scan(testContext(t), o); err != nil {
+	if _, err := open(t, d.Address(), byPath).Scan(backendtest.Context(t), o); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := string(d.Received(0)), numbers(1)+numbers(9)+numbers(uint32(len(path)))+path+numbers(0); got != want {
@@ -152,12 +124,12 @@ func TestRequests(t *testing.T) {
 	}
 	d = backendtest.StartDaemon(t, "unix", backendtest.Script{want(numbers(1) + numbers(0x80001) + numbers(0) + numbers(0)), say(reply(0)), backendtest.Drain()})
 	mail := open(t, d.Address(), func(c *Config) { c.Mail, c.Heuristics = true, false })
-	if r, err := mail.Scan(testContext(t), backendtest.Bytes(t, nil)); err != nil || r.Category != backends.OK {
+	if r, err := mail.Scan(backendtest.Context(t), backendtest.Bytes(t, nil)); err != nil || r.Category != backends.OK {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
 
-// TestOtherPath: a name that is about another file is not taken.
+// TestOtherPath checks that a name for another file does not count.
 func TestOtherPath(t *testing.T) {
 	o := x(t)
 	path, err := o.Path()
@@ -169,33 +141,27 @@ func TestOtherPath(t *testing.T) {
 		path + "x infected with A": "", "/other infected with A": "", "/other" + path + " infected with A": "",
 	} {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Discard(int64(len(path)) + 16), say(reply(0, name)), backendtest.Drain()})
-		r, err := open(t, d.Address(), byPath).Scan(testContext(t), o)
+		r, err := open(t, d.Address(), byPath).Scan(backendtest.Context(t), o)
 		if want == "" && (err == nil || r.Category != "") || want != "" && (err != nil || len(r.Findings) != 1 || r.Findings[0].Name != want) {
 			t.Errorf("%q: %+v, %v", name, r, err)
 		}
 	}
 }
 
-// odd has another size or path than its content.
-type odd struct {
-	backends.Object
-	size int64
-	path string
-}
+// huge is an object of 2 GiB.
+type huge struct{ backends.Object }
 
-func (o odd) Size() int64 { return o.size }
-
-func (o odd) Path() (string, error) { return o.path, nil }
+func (huge) Size() int64 { return 1 << 31 }
 
 func TestOddObjects(t *testing.T) {
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Drain()})
 	b := open(t, d.Address(), nil)
-	if r, err := b.Scan(testContext(t), odd{x(t), 1 << 31, ""}); err != nil || r.Category != backends.Partial {
+	if r, err := b.Scan(backendtest.Context(t), huge{x(t)}); err != nil || r.Category != backends.Partial {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	b = open(t, d.Address(), byPath)
 	for _, path := range []string{"/a b", "/a\x00b", "/a\nb", "relative", "", "/missing"} {
-		if r, err := b.Scan(testContext(t), odd{x(t), 1, path}); backends.CategoryOf(err) != backends.SWErr {
+		if r, err := b.Scan(backendtest.Context(t), backendtest.AtPath(x(t), path)); backends.CategoryOf(err) != backends.SWErr {
 			t.Errorf("%q: got %+v, %v", path, r, err)
 		}
 	}
@@ -205,19 +171,19 @@ func TestOddObjects(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	v, err := open(t, start(t, "unix"), nil).Version(testContext(t))
+	v, err := open(t, start(t, "unix"), nil).Version(backendtest.Context(t))
 	if want := "Dr.Web (R) daemon for Linux/2 bases, 200100 records"; err != nil || v.Text != want || v.Engine != "Dr.Web (R) daemon for Linux" || v.Database != "2 bases, 200100 records" {
 		t.Errorf("got %+v, %v", v, err)
 	}
-	// Requests come on connections of their own: 4, then 2 if that fails, then 3.
+	// Each request uses a new connection: 4, then 2 if that fails, then 3.
 	version := func(scripts ...backendtest.Script) (backends.Version, error) {
-		return open(t, backendtest.StartDaemon(t, "unix", scripts...).Address(), nil).Version(testContext(t))
+		return open(t, backendtest.StartDaemon(t, "unix", scripts...).Address(), nil).Version(backendtest.Context(t))
 	}
 	id := backendtest.Script{want(numbers(4)), say(numbers(5) + "Dr.W\x00")}
 	for name, scripts := range map[string][]backendtest.Script{
-		"no bases":    {id, {want(numbers(3))}},
-		"half a base": {id, {want(numbers(3)), say(numbers(1) + numbers(3) + "abc")}},
-		"too many":    {id, {want(numbers(3)), say(numbers(1 << 30))}},
+		"no bases":     {id, {want(numbers(3))}},
+		"partial base": {id, {want(numbers(3)), say(numbers(1) + numbers(3) + "abc")}},
+		"too many":     {id, {want(numbers(3)), say(numbers(1 << 30))}},
 	} {
 		if v, err := version(scripts...); err != nil || v.Text != "Dr.W" || v.Database != "" {
 			t.Errorf("%s: got %+v, %v", name, v, err)
@@ -235,19 +201,8 @@ func TestVersion(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	for want, change := range map[string]func(*Config){
-		`transport "x"`:  func(c *Config) { c.Transport = "x" },
-		"connect_timeou": func(c *Config) { c.ConnectTimeout = 0 },
-	} {
-		c := NewConfig().(*Config)
-		change(c)
-		if _, err := c.Open("tcp:127.0.0.1:3000"); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q in it", err, want)
-		}
-	}
-	for _, address := range []string{"", "/run/drwebd.sock"} {
-		if _, err := NewConfig().Open(address); err == nil {
-			t.Errorf("address %q", address)
-		}
-	}
+	backendtest.WantConfigErrors(t, NewConfig, "tcp:127.0.0.1:3000", "3000", map[string]func(*Config){
+		`transport "x"`:   func(c *Config) { c.Transport = "x" },
+		"connect_timeout": func(c *Config) { c.ConnectTimeout = 0 },
+	})
 }

@@ -9,8 +9,8 @@ import (
 	"polyclam/backends/internal/engineconn/linetest"
 )
 
-// FuzzAnswer: whatever comes, it is a result or a failure, and an ok has only bits
-// that are ok, and no names.
+// FuzzAnswer checks that every answer is a valid result or a failure, and that only a clean
+// rc without names is OK.
 func FuzzAnswer(f *testing.F) {
 	for _, o := range outcomes() {
 		if len(o.reply) < 1000 {

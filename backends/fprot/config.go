@@ -24,24 +24,24 @@ const (
 
 // Config holds the keys of an fprot engine.
 type Config struct {
-	// Protocol is "fpscand" for version 6, "f-protd" for the daemon before.
+	// Protocol is "fpscand" for version 6, "f-protd" for the older daemon.
 	Protocol string `toml:"protocol"`
-	// Transport is how fpscand gets the object: "path" names a file that it must
-	// be able to read, "stream" sends the bytes. f-protd takes a path only.
+	// Transport is how fpscand gets the object: "path" names a file that it must be
+	// able to read, "stream" sends the bytes. f-protd supports only a path.
 	Transport string `toml:"transport"`
-	// Options of each scan, of the command line scanner; nil for the usual ones of
-	// the protocol.
+	// Options are options of the command line scanner for each scan; nil for the usual
+	// ones of the protocol.
 	Options []string `toml:"options"`
-	// Ports is how many ports from the one of the address on an f-protd is looked
-	// for: it takes the first that is free.
+	// Ports is how many ports are tried for f-protd, from the one of the address on,
+	// because f-protd uses the first free one.
 	Ports int `toml:"ports"`
 	// Sessions keeps connections to fpscand open between scans.
 	Sessions bool `toml:"sessions"`
-	// ConnectTimeout bounds the making of a connection.
+	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 }
 
-// The options that MIMEDefang gives to each.
+// The options that MIMEDefang uses.
 var defaultOptions = map[string][]string{
 	protocolFpscand: {"--scanlevel=2", "--archive=2", "--heurlevel=2", "--adware", "--applications"},
 	protocolFprotd:  {"-dumb", "-archive", "-packed", "-remote-dtd"},
@@ -110,7 +110,7 @@ func isUnsafe(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_=.,+", r)
 }
 
-// addresses are the ones to look at: some ports from the one of address on.
+// addresses returns the addresses to try: several ports from the one of address on.
 func addresses(address string, ports int) []string {
 	all := []string{address}
 	network, addr, err := backends.ParseAddress(address)

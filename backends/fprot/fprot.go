@@ -1,40 +1,40 @@
-// Package fprot scans with the daemons of F-PROT Antivirus for Unix, which do not
-// resemble each other: fpscand of version 6, and the f-protd of version 4.
+// Package fprot scans with the two daemons of F-PROT Antivirus for Unix, which have
+// different protocols: fpscand of version 6 and f-protd of version 4.
 //
-// The dialogue with fpscand, over a connection that is kept for the next scan:
+// The dialogue with fpscand, on a connection that is kept for the next scan:
 //
 //	-> SCAN --archive=2 ... FILE /path                transport "path"
 //	-> SCAN --archive=2 ... STREAM name SIZE n        transport "stream", followed by n bytes
 //	<- 1 <contains infected objects: NAME> /path->member
 //	-> QUIT
 //
-// It answers by one line about exactly the object asked for. The number is a sum of
+// The answer is one line about exactly the object of the request. The number is a sum of
 // bits, all of which count:
 //
-//	1 infected, 128 disinfected    by the name, virus if unknown
+//	1 infected, 128 disinfected    by name, virus if unknown
 //	2 suspicious                   suspicious
 //	4 interrupted by the user      interrupted
 //	16 I/O, 32 internal error      swerr
 //	64 an object was not scanned   encrypted
-//	8 left out for a restriction   partial
+//	8 skipped by a restriction     partial
 //	0, with the word "clean"       ok
 //	any other line or object       swerr
 //
-// Bit 64 means encrypted, unsupported or corrupt; fpscand does not say which. The bits
-// are documented, the texts do not count. A message is unpacked as mail only if it
-// begins with headers. A connection is not asked about the same path twice, and each
-// stream has its own name, so that these identify the answer.
+// Bit 64 means encrypted, unsupported or corrupt; fpscand does not say which. The bits are
+// documented; the texts do not count. A message is unpacked as mail only if it begins with
+// headers. A connection is used only once for each path, and each stream has its own name,
+// so that path and name identify the answer.
 //
-// The dialogue with f-protd, one connection for each scan; the port moves from 10200
-// on, and several are tried:
+// The dialogue with f-protd, with a connection for each scan. f-protd uses the first free
+// port from 10200, so several are tried:
 //
 //	-> GET /path?-dumb%20-archive%20-packed%20-remote-dtd HTTP/1.0
 //	<- HTTP/1.0 200 Ok, "Server: fprotd...", <fprot-results version="1.0">
 //	   <detected><name>NAME</name></detected><summary code="11">infected</summary>
 //
-// Its codes are documented in man f-protd. Those of all summaries count:
+// Its codes are documented in man f-protd. All summaries count:
 //
-//	11 infected, 13 disinfected       virus, with the names detected
+//	11 infected, 13 disinfected       by name, virus if unknown
 //	4 valid but encrypted             encrypted
 //	0 not scanned, 1 I/O, 2 memory    swerr
 //	5 interrupted                     interrupted
@@ -42,8 +42,8 @@
 //	7 innocent, 9 clean               ok
 //	anything else                     swerr
 //
-// What is detected counts whatever the codes say, and an <error> is a failure. An answer
-// that names a file must name the one asked for.
+// A detection counts with any code, and an <error> is a failure. An answer that names a
+// file must name the one of the request.
 package fprot
 
 import (
@@ -60,7 +60,7 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// Abilities are what the engine can report.
+// Abilities says what the engine can report.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
 	Names: true, Version: true, DatabaseAge: true,
@@ -68,11 +68,11 @@ var Abilities = backends.Abilities{
 	Tested: "composed bytes",
 }
 
-// Backend is one fpscand. It keeps as many connections as scans were under way
-// together, until they have been idle for a while. Safe for concurrent use.
+// A Backend scans with one fpscand. It keeps as many connections as there were concurrent
+// scans, until they have been idle for a while. It is safe for concurrent use.
 type Backend struct {
 	client  *engineconn.Client
-	request string // "SCAN", with its options
+	request string // "SCAN" with its options
 	stream  bool
 	scans   atomic.Uint64
 }
@@ -95,8 +95,8 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	})
 }
 
-// askStream sends the object under a unique name, so that the answer to another request
-// does not pass for the answer to this one.
+// askStream sends the object with a unique name, so that the answer to another request is
+// never taken for this one.
 func (b *Backend) askStream(conn *engineconn.Conn, a *backends.Answer, o backends.Object) error {
 	name := fmt.Sprintf("stream-%d", b.scans.Add(1))
 	err := conn.Send(func(w io.Writer) error {
@@ -111,7 +111,7 @@ func (b *Backend) askStream(conn *engineconn.Conn, a *backends.Answer, o backend
 	return readAnswer(conn, a, name)
 }
 
-// helpPattern is the answer to HELP, as baruwa's client takes it apart.
+// helpPattern matches the answer to HELP, as in baruwa's client.
 var helpPattern = regexp.MustCompile(`^FPSCAND:(\S{1,32})\s+ENGINE:(\S{1,32})\s+PROTOCOL:(\S{1,32})\s+SIGNATURE:(\S{1,32})\s+UPTIME:\S{1,32}$`)
 
 // Version implements [backends.Versioner].
@@ -140,10 +140,10 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
-// Close implements io.Closer: it ends the kept connections. Scans under way finish.
+// Close implements io.Closer: it closes idle connections. Scans in progress finish.
 func (b *Backend) Close() error { return b.client.Close() }
 
-// bits are the meanings of fpscand's number. All that are set count.
+// bits are the meanings of the bits of fpscand's number.
 var bits = []struct {
 	mask     int
 	category backends.Category
@@ -168,11 +168,11 @@ func readAnswer(conn *engineconn.Conn, a *backends.Answer, object string) error 
 	return nil
 }
 
-// answerPattern has the number, and all that follows "<".
+// answerPattern matches the number and everything after "<".
 var answerPattern = regexp.MustCompile(`^(\d{1,3}) <(.*)$`)
 
-// parse takes the answer about object. What follows the object may be the name of a
-// member, which its sender chose.
+// parse adds the answer about object. After the object there may be the name of a member,
+// which the sender of the object chose.
 func parse(text, object string, a *backends.Answer) error {
 	m := answerPattern.FindStringSubmatch(text)
 	if m == nil {

@@ -18,27 +18,20 @@ const scan = "SCAN --scanlevel=2 --archive=2 --heurlevel=2 --adware --applicatio
 
 func open(t *testing.T, address string) backends.Backend { return openAs(t, address, Config{}) }
 
-// openAs opens with the defaults but for what is set in c.
+// openAs opens a backend with the values set in c instead of the defaults.
 func openAs(t *testing.T, address string, c Config) backends.Backend {
 	t.Helper()
-	config := NewConfig().(*Config)
-	if c.Protocol != "" {
-		config.Protocol = c.Protocol
-	}
-	if c.Transport != "" {
-		config.Transport = c.Transport
-	}
-	if c.Ports > 0 {
-		config.Ports = c.Ports
-	}
-	b, err := config.Open(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if closer, ok := b.(io.Closer); ok {
-		t.Cleanup(func() { closer.Close() })
-	}
-	return b
+	return backendtest.Open(t, NewConfig, address, func(config *Config) {
+		if c.Protocol != "" {
+			config.Protocol = c.Protocol
+		}
+		if c.Transport != "" {
+			config.Transport = c.Transport
+		}
+		if c.Ports > 0 {
+			config.Ports = c.Ports
+		}
+	})
 }
 
 var fpscand = linetest.Engine{
@@ -94,7 +87,7 @@ var cases = []linetest.Case{
 	linetest.Fails("0 <clean> PATH", backends.SWErr),
 	linetest.Fails("64 <not scanned> PATH->"+strings.Repeat("A", 70<<10)+"\n", backends.SWErr),
 	linetest.Fails("", backends.CannotExecute),
-	// Two answers; a member whose name has another answer in it.
+	// Two answers, and a member whose name contains another answer.
 	linetest.Trails("0 <clean> PATH\n0 <clean> PATH\n"),
 	linetest.Trails("0 <clean> PATH\n1 <infected: X> PATH\n"),
 	linetest.Both("64 <not scanned> PATH->a\n0 <clean> PATH\n", backends.SWErr, backends.Encrypted, 64).Together(),
@@ -115,10 +108,11 @@ func TestSilence(t *testing.T) {
 
 func TestReuses(t *testing.T) { linetest.Reuses(t, fpscand, "0 <clean> PATH\n", 1) }
 
-// streamRequest takes the request of transport "stream" apart.
+// streamRequest matches a request of transport "stream".
 var streamRequest = regexp.MustCompile(`^` + regexp.QuoteMeta(scan) + `STREAM (stream-\d+) SIZE (\d+)\n$`)
 
-// TestStreamEarly: before all was sent only a detection counts.
+// TestStreamEarly checks that an answer before the end of the object counts only if it is
+// a detection.
 func TestStreamEarly(t *testing.T) {
 	large := backendtest.LargeObject(t, 8<<20)
 	for reply, want := range map[string]backends.Category{
@@ -148,8 +142,8 @@ func TestStreamEarly(t *testing.T) {
 	}
 }
 
-// TestStreamNames: the answer to another scan is none to this one. On a kept connection
-// it is asked for again.
+// TestStreamNames checks that the answer to another scan does not count, and that on a
+// kept connection the scan runs again.
 func TestStreamNames(t *testing.T) {
 	ask := func(reply string) backendtest.Script {
 		return backendtest.Script{backendtest.WantUntil('\n', 200, streamRequest.MatchString), backendtest.Discard(1), backendtest.Send(backendtest.Composed(reply))}
@@ -170,8 +164,7 @@ func TestStreamNames(t *testing.T) {
 	}
 }
 
-// TestRepeated: a daemon that repeats everything up to 60 ms later, asked about the
-// same two files again and again, or sent them.
+// TestRepeated plays a daemon that repeats everything up to 60 ms later.
 func TestRepeated(t *testing.T) {
 	for _, transport := range []string{transportPath, transportStream} {
 		d := backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Repeats(linetest.Serve("", '\n', fake))})
@@ -196,7 +189,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// statuses are the composed answers of the fake.
+// statuses are the answers of the fake.
 var statuses = map[backends.Category]string{
 	backends.OK:         "0 <clean> %s\n",
 	backends.Virus:      "1 <infected: EICAR_Test_File> %s\n",
@@ -245,8 +238,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	good := func() *Config { return NewConfig().(*Config) }
-	for want, change := range map[string]func(*Config){
+	backendtest.WantConfigErrors(t, NewConfig, "tcp:127.0.0.1:10200", "10200", map[string]func(*Config){
 		"protocol":        func(c *Config) { c.Protocol = "x" },
 		"transport":       func(c *Config) { c.Transport = "fildes" },
 		"path only":       func(c *Config) { c.Protocol, c.Transport = protocolFprotd, transportStream },
@@ -256,20 +248,10 @@ func TestConfig(t *testing.T) {
 		`"FILE"`:          func(c *Config) { c.Options = []string{"-a", "FILE"} },
 		`"--x\n"`:         func(c *Config) { c.Options = []string{"--x\n"} },
 		"connect_timeout": func(c *Config) { c.ConnectTimeout = 0 },
-	} {
-		c := good()
-		change(c)
-		if _, err := c.Open("tcp:127.0.0.1:10200"); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v", want, err)
-		}
-	}
-	if _, err := good().Open(""); err == nil || !strings.Contains(err.Error(), "10200") {
-		t.Errorf("got %v", err)
-	}
-	c := good()
-	c.Options = []string{}
-	if b, err := c.Open("tcp:127.0.0.1:10200"); err != nil || b.(*Backend).request != "SCAN" {
-		t.Errorf("no options: %+v, %v", b, err)
+	})
+	b := backendtest.Open(t, NewConfig, "tcp:127.0.0.1:10200", func(c *Config) { c.Options = []string{} }).(*Backend)
+	if b.request != "SCAN" {
+		t.Errorf("without options: %q", b.request)
 	}
 }
 
@@ -282,7 +264,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var a backends.Answer
 		err := parse(text, "/p", &a)
-		if said := a.Category() != "" || a.Failed(); said == (err != nil) {
+		if known := a.Category() != "" || a.Failed(); known == (err != nil) {
 			t.Errorf("%q: %q and %v", text, a.Category(), err)
 		}
 		if a.Category() == backends.OK && !strings.HasSuffix(strings.Split(text, "->")[0], "0 <clean> /p") {

@@ -16,7 +16,7 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// OldBackend is one f-protd of F-PROT 4. Safe for concurrent use.
+// An OldBackend scans with one f-protd of F-PROT 4. It is safe for concurrent use.
 type OldBackend struct {
 	clients []*engineconn.Client // one for each port
 	query   string               // the options, escaped
@@ -24,14 +24,14 @@ type OldBackend struct {
 
 var _ backends.Backend = (*OldBackend)(nil)
 
-// errStranger is wrapped where something else than f-protd answers on a port.
+// errStranger means that another server answers on a port.
 var errStranger = errors.New("not an f-protd")
 
 // ReadsPaths implements [backends.PathReader].
 func (*OldBackend) ReadsPaths() bool { return true }
 
-// Scan implements [backends.Backend]. f-protd reads the file itself. If it is on
-// none of the ports, what was met on the first of them is the error.
+// Scan implements [backends.Backend]. f-protd reads the file itself. If it is on none of
+// the ports, the error is that of the first port.
 func (b *OldBackend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	var first error
 	for _, client := range b.clients {
@@ -65,7 +65,7 @@ func (b *OldBackend) ask(conn *engineconn.Conn, a *backends.Answer, path string)
 	return parseResults(body, path, a)
 }
 
-// Bounds on an answer of f-protd.
+// Limits on an answer of f-protd.
 const (
 	maxBody    = 1 << 20
 	maxHeaders = 100
@@ -73,7 +73,7 @@ const (
 
 var statusPattern = regexp.MustCompile(`^HTTP/1\.[01] 200( .*)?$`)
 
-// readHeader reads up to the empty line.
+// readHeader reads the header and the empty line after it.
 func readHeader(conn *engineconn.Conn) error {
 	text, err := conn.Line()
 	if err != nil {
@@ -95,7 +95,7 @@ func readHeader(conn *engineconn.Conn) error {
 	return fmt.Errorf("more than %d lines of header", maxHeaders)
 }
 
-// summaries are the codes of f-protd, see man f-protd.
+// summaries are the categories of f-protd's codes, see man f-protd.
 var summaries = map[int]backends.Category{
 	0:  backends.SWErr, // not scanned
 	1:  backends.SWErr, // I/O error
@@ -109,7 +109,7 @@ var summaries = map[int]backends.Category{
 	13: backends.Virus, // disinfected
 }
 
-// results are the parts of an answer that say what was found.
+// results are the parts of an answer that matter for the verdict.
 type results struct {
 	XMLName  xml.Name `xml:"fprot-results"`
 	Version  string   `xml:"version,attr"`
@@ -125,10 +125,10 @@ type results struct {
 	} `xml:"summary"`
 }
 
-// parseResults takes an answer about path.
+// parseResults adds an answer about path.
 func parseResults(body []byte, path string, a *backends.Answer) error {
 	var r results
-	// The names of members may be in any character set; what matters is ASCII.
+	// Names of members may be in any character set; everything else is ASCII.
 	body = bytes.ToValidUTF8(body, []byte("?"))
 	d := xml.NewDecoder(bytes.NewReader(body))
 	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
@@ -149,9 +149,9 @@ func parseResults(body []byte, path string, a *backends.Answer) error {
 	return r.collect(a)
 }
 
-// collect takes all that the answer says.
+// collect adds everything in the answer.
 func (r *results) collect(a *backends.Answer) error {
-	code := backends.NoCode // of what was detected, which has no code
+	code := backends.NoCode // of detections, which have none of their own
 	for _, s := range r.Summaries {
 		if n, err := strconv.Atoi(s.Code); err == nil && summaries[n] == backends.Virus {
 			code = n
@@ -176,7 +176,7 @@ func (r *results) collect(a *backends.Answer) error {
 		switch {
 		case err != nil || !ok:
 			return fmt.Errorf("unexpected summary %.20q, %.200q", s.Code, s.Text)
-		case category == backends.Virus && len(r.Detected) > 0: // it has the names
+		case category == backends.Virus && len(r.Detected) > 0: // already added with its names
 		default:
 			a.Add(category, n, strings.TrimSpace(s.Text))
 		}

@@ -21,7 +21,7 @@ const (
 	query  = "?-dumb%20-archive%20-packed%20-remote-dtd HTTP/1.0\n\n"
 )
 
-// summary is a whole answer with a code.
+// summary returns a whole answer with a code.
 func summary(code int) string {
 	return header + top + fmt.Sprintf(`<summary code="%d">text</summary>`, code) + bottom
 }
@@ -66,7 +66,7 @@ var oldCases = []linetest.Case{
 	linetest.Says(header+top+`<error></error><summary code="9"/>`+bottom, backends.OK, 9),
 	linetest.Says(header+top+`<unknown><deep/></unknown><summary code="9"/>`+bottom, backends.OK, 9),
 	linetest.Says(header+top+"<message>\xff\xfe</message>"+found+`<summary code="11"/>`+bottom, backends.Virus, 11, "EICAR_Test_File"),
-	// What contradicts an ok.
+	// Contradictions to a clean summary.
 	linetest.Says(header+top+found+`<summary code="9">clean</summary>`+bottom, backends.Virus, 999, "EICAR_Test_File"),
 	linetest.Says(header+top+`<detected/><summary code="9">clean</summary>`+bottom, backends.Virus, 999),
 	linetest.Fails(header+top+`<error>cannot read</error><summary code="9"/>`+bottom, backends.SWErr),
@@ -96,14 +96,14 @@ func TestOldBreaks(t *testing.T) { linetest.Breaks(t, fprotd, strings.TrimSuffix
 
 func TestOldSilence(t *testing.T) {
 	linetest.Silence(t, fprotd, "")
-	linetest.Silence(t, fprotd, summary(9)) // it does not close
+	linetest.Silence(t, fprotd, summary(9)) // the connection stays open
 }
 
 func TestOldConformance(t *testing.T) {
 	codes := map[backends.Category]int{
 		backends.OK: 9, backends.Virus: 11, backends.Suspicious: 11, backends.Encrypted: 4, backends.Partial: 3, backends.SWErr: 0,
 	}
-	// The empty line behind the request makes a command of its own.
+	// For linetest, the empty line after the request is another command.
 	backendtest.Run(t, func(t *testing.T) backends.Backend {
 		return fprotd.Open(t, backendtest.StartDaemon(t, "tcp", backendtest.Script{func(s *backendtest.Session) error {
 			var path string
@@ -129,8 +129,8 @@ func TestOldConformance(t *testing.T) {
 	})
 }
 
-// TestPorts: f-protd is found on a port behind, past one where nobody listens or a
-// stranger does.
+// TestPorts checks that f-protd is found although the ports before refuse connections or
+// belong to another server.
 func TestPorts(t *testing.T) {
 	o := backendtest.CleanObject(t)
 	path, err := o.Path()
@@ -160,7 +160,7 @@ func TestPorts(t *testing.T) {
 	}
 	b.clients = b.clients[:2]
 	if r, err := b.Scan(t.Context(), o); err == nil || backends.CategoryOf(err) != backends.CannotExecute {
-		t.Errorf("nobody: %+v, %v", r, err)
+		t.Errorf("without f-protd: %+v, %v", r, err)
 	}
 }
 
@@ -192,7 +192,7 @@ func FuzzResults(f *testing.F) {
 		var a backends.Answer
 		err := parseResults(body, "PATH", &a)
 		if err == nil && a.Category() == "" && !a.Failed() {
-			t.Errorf("%q: nothing", body)
+			t.Errorf("%q: neither a result nor a failure", body)
 		}
 		if err == nil && a.Category() == backends.OK && !strings.Contains(string(body), "fprot-results") {
 			t.Errorf("%q is ok", body)

@@ -8,7 +8,7 @@ import (
 	"polyclam/backends/internal/engineconn/linetest"
 )
 
-// TestRules is for files; see TestStreamEarly and TestRepeated for streams.
+// TestRules scans files; for streams see TestStreamEarly and TestRepeated.
 func TestRules(t *testing.T) {
 	backendtest.RunRules(t, backendtest.Rules{
 		Open: func(t *testing.T, m backendtest.Misbehaviour) backends.Backend {
@@ -26,6 +26,6 @@ func TestRules(t *testing.T) {
 			"password": "16 <password list: I/O error> PATH\n", "limit": "32 <thread limit> PATH\n", "corrupt": "48 <corrupt> PATH\n",
 			"zero": "0 <encrypted> PATH\n", "no object": "64 <encrypted>\n",
 		},
-		Blocked: map[string]string{"stealer": "1 <infected: PasswordStealer> PATH\n", "beside": "66 <suspicious: Limit> PATH->encrypted\n"},
+		Blocked: map[string]string{"stealer": "1 <infected: PasswordStealer> PATH\n", "with": "66 <suspicious: Limit> PATH->encrypted\n"},
 	})
 }

@@ -10,23 +10,23 @@ import (
 	"polyclam/backends/internal/texts"
 )
 
-// lineKind says how a line goes on.
+// lineKind is the kind of a line of an answer.
 type lineKind int
 
 const (
 	lineNoise  lineKind = iota
-	lineNames           // it is about the path asked for
-	lineMember          // it says nothing about what it belongs to
+	lineNames           // names the path of the request
+	lineMember          // names at most a member
 	lineFinal
 )
 
-// scanned is the only line that ends an answer. Settings are answered by another OK.
+// scanned is the only line that ends an answer. The OK to a setting is another one.
 const scanned = "OK\tScan ok."
 
-// words are the first words of the lines.
-var words = map[string]struct {
+// firstWords are the first words of lines.
+var firstWords = map[string]struct {
 	category backends.Category // empty: none
-	member   bool              // may name a member only
+	member   bool              // may name only a member
 }{
 	"CLEAN":             {backends.OK, false},
 	"INFECTED":          {backends.Virus, false},
@@ -45,7 +45,7 @@ var words = map[string]struct {
 
 const scanFailure = "SCAN_FAILURE"
 
-// parse takes a line of an answer about path.
+// parse adds a line of an answer about path.
 func parse(text, path string, keys texts.Keys, a *backends.Answer) (lineKind, error) {
 	switch text {
 	case scanned:
@@ -54,7 +54,7 @@ func parse(text, path string, keys texts.Keys, a *backends.Answer) (lineKind, er
 		return lineNoise, nil
 	}
 	fields := strings.Split(text, "\t")
-	word, ok := words[fields[0]]
+	word, ok := firstWords[fields[0]]
 	if !ok {
 		return lineNoise, fmt.Errorf("unexpected answer %.200q", text)
 	}
@@ -81,11 +81,11 @@ func parse(text, path string, keys texts.Keys, a *backends.Answer) (lineKind, er
 	return kind, nil
 }
 
-// engineName is what may follow the text of a failure: " [FSE]".
+// engineName matches the name of an engine after the text of a failure: " [FSE]".
 var engineName = regexp.MustCompile(` \[[^\[\]]*\]$`)
 
-// addFailure takes SCAN_FAILURE, the path, a number such as 0x12, and a text. No text is
-// known for certain, so it is a failure unless the site vouches for the text.
+// addFailure adds SCAN_FAILURE, the path, a number such as 0x12, and a text. No text is
+// documented, so it is a failure unless the site lists the text.
 func addFailure(fields []string, keys texts.Keys, a *backends.Answer) {
 	code, text := backends.NoCode, ""
 	if len(fields) > 2 {

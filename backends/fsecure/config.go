@@ -15,13 +15,13 @@ import (
 
 // Config holds the keys of an fsecure engine.
 type Config struct {
-	// Protocol is the number to agree on; 0 for old daemons, which are not asked.
+	// Protocol is the version of the protocol. With 0, for old daemons, it is not sent.
 	Protocol int `toml:"protocol"`
-	// Settings are what is configured on each connection, "NAME VALUE".
+	// Settings are the settings of each connection, "NAME VALUE".
 	Settings []string `toml:"settings"`
 	// Sessions keeps connections open between scans.
 	Sessions bool `toml:"sessions"`
-	// ConnectTimeout bounds the making of a connection.
+	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 	texts.Keys
 }

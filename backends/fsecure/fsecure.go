@@ -1,8 +1,8 @@
 // Package fsecure scans with fsavd, the daemon of F-Secure Anti-Virus for Linux.
 // (WithSecure's Atlant and Internet Gatekeeper speak ICAP.)
 //
-// The dialogue, its fields separated by tabs. The connection is kept for the next
-// scan, one at a time on each:
+// The dialogue, with fields separated by tabs. A connection is kept for the next scan;
+// there is one scan at a time on each:
 //
 //	<- DBVERSION 2017-07-08_08                         not from old daemons
 //	-> PROTOCOL 9                                      not to old daemons, see key protocol
@@ -15,23 +15,22 @@
 //
 // "OK Scan ok." ends the answer, and every line counts:
 //
-//	INFECTED, and with ARCHIVE_, MIME_      by the name, virus if unknown; code 1
-//	SUSPECTED, RISKWARE, and with those     suspicious, code 1
+//	INFECTED, also with ARCHIVE_, MIME_     by name, virus if unknown; code 1
+//	SUSPECTED, RISKWARE, also with these    suspicious, code 1
 //	SCAN_FAILURE path code text             swerr, code is the number; see below
 //	CLEAN path, OK Scan ok. alone           ok, code 0
-//	OPEN_ARCHIVE, CLOSE_ARCHIVE, PING       nothing; PING may come at any time
+//	OPEN_ARCHIVE, CLOSE_ARCHIVE, PING       ignored; PING may arrive at any time
 //	ERROR, any other word, another path     swerr
 //
-// The words are documented by the projects that drive fsavd. What the texts of
-// SCAN_FAILURE say is believed only, so they are failures, unless the site vouches for
-// a text, see encrypted_texts and partial_texts.
+// The words are documented by the projects that drive fsavd. The texts of SCAN_FAILURE
+// are not, so they are failures unless the site lists a text, see encrypted_texts and
+// partial_texts.
 //
-// The lines of members name only the member, in some versions. They, and an answer
-// that does not name the path at all, count on a new connection only. A connection is
-// not asked about the same path twice. So an answer is never a late one.
+// In some versions the lines of members name only the member. Such lines, and an answer
+// that does not name the path at all, count only on a new connection. A connection is
+// used only once for each path. So a late answer never counts.
 //
-// The daemon's user must be able to read the file and to enter every directory
-// above it.
+// The daemon's user must be able to read the file and to enter every directory above it.
 package fsecure
 
 import (
@@ -48,7 +47,7 @@ import (
 	"polyclam/backends/internal/texts"
 )
 
-// Abilities are what the engine can report.
+// Abilities says what the engine can report.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true,
 	Names: true, Version: true, DatabaseAge: true,
@@ -56,8 +55,8 @@ var Abilities = backends.Abilities{
 	Tested: "composed bytes",
 }
 
-// Backend is one fsavd. It keeps as many connections as scans were under way
-// together, until they have been idle for a while. Safe for concurrent use.
+// A Backend scans with one fsavd. It keeps as many connections as there were concurrent
+// scans, until they have been idle for a while. It is safe for concurrent use.
 type Backend struct {
 	client   *engineconn.Client
 	settings []string // commands, sent on each new connection
@@ -74,12 +73,12 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	return b.client.ScanPath(ctx, o, b.ask)
 }
 
-// Version implements [backends.Versioner]. The daemon reports the version of its
-// databases only, a date and a number, in its greeting.
+// Version implements [backends.Versioner]. The daemon reports only the version of its
+// databases, a date and a number, in its greeting.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var database string
-	// The greeting comes on a new connection only, before the answer to the first
-	// of the settings.
+	// The greeting is sent only on a new connection, before the answer to the first
+	// setting.
 	err := b.client.DoOnce(ctx, nil, func(conn *engineconn.Conn) (err error) {
 		database, err = b.configure(conn)
 		return err
@@ -97,15 +96,15 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
-// Close implements io.Closer: it ends the kept connections. Scans under way finish.
+// Close implements io.Closer: it closes idle connections. Scans in progress finish.
 func (b *Backend) Close() error { return b.client.Close() }
 
-// configure makes a new connection ready for scans.
+// configure prepares a new connection for scans.
 func (b *Backend) configure(conn *engineconn.Conn) (database string, err error) {
 	for _, command := range b.settings {
 		name := strings.ReplaceAll(command, "\t", " ")
 		conn.SetStep(name)
-		conn.WriteUnchecked(command + "\n") // the greeting, or a PING, may be there already
+		conn.WriteUnchecked(command + "\n") // the greeting or a PING may already be there
 		version, err := readOK(conn, name)
 		if err != nil {
 			return "", err
@@ -117,7 +116,7 @@ func (b *Backend) configure(conn *engineconn.Conn) (database string, err error) 
 	return database, nil
 }
 
-// readOK reads the answer to a setting. The greeting may stand before it.
+// readOK reads the answer to a setting. The greeting may precede it.
 func readOK(conn *engineconn.Conn, command string) (database string, err error) {
 	for {
 		text, err := conn.Line()
@@ -161,7 +160,7 @@ func (b *Backend) ask(conn *engineconn.Conn, a *backends.Answer, path string) er
 	}
 }
 
-// finish sees to what follows the final OK.
+// finish handles the end of an answer.
 func finish(conn *engineconn.Conn, a *backends.Answer, named bool) error {
 	if !named && conn.Reused() {
 		return conn.Stray(errors.New("an answer that does not name the file"))
@@ -179,8 +178,8 @@ func finish(conn *engineconn.Conn, a *backends.Answer, named bool) error {
 	return nil
 }
 
-// isPing reports whether pending is the noise of an idle daemon, or the beginning
-// of it.
+// isPing reports whether pending is one PING or several, the last of which may be
+// incomplete.
 func isPing(pending []byte) bool {
 	if len(pending) == 0 {
 		return false

@@ -2,7 +2,6 @@ package fsecure
 
 import (
 	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,18 +22,12 @@ var settings = []string{
 
 func open(t *testing.T, address string) backends.Backend {
 	t.Helper()
-	config := NewConfig().(*Config)
-	config.Encrypted, config.Partial = []string{"File is encrypted"}, []string{"Corrupted archive"}
-	b, err := config.Open(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.(io.Closer).Close() })
-	return b
+	return backendtest.Open(t, NewConfig, address, func(c *Config) {
+		c.Encrypted, c.Partial = []string{"File is encrypted"}, []string{"Corrupted archive"}
+	})
 }
 
-// hello is what the daemon does on a new connection; the noise stands before each
-// answer.
+// hello plays a new connection, with noise before each answer.
 func hello(greeting, noise string) backendtest.Script {
 	s := backendtest.Script{backendtest.Send(backendtest.Composed(greeting))}
 	for _, command := range settings {
@@ -59,13 +52,13 @@ const (
 	virus = "ARCHIVE_INFECTED\tPATH/eicar.com\tEICAR_Test_File\tFSE\t0\t0\t0\t0\n"
 )
 
-// fault is an answer with one failure.
+// fault returns an answer with one failure.
 func fault(text string) string { return "SCAN_FAILURE\tPATH\t0x12\t" + text + " [FSE]\n" + end }
 
 var cases = []linetest.Case{
 	linetest.Says(clean+end, backends.OK, 0),
 	linetest.Says(end, backends.OK, 0),
-	linetest.Fails("OK\n", backends.SWErr), // of a setting, for all we know
+	linetest.Fails("OK\n", backends.SWErr), // may answer a setting
 	linetest.Fails("OK\tdone\n", backends.SWErr),
 	linetest.Fails(clean+"OK\tdone\n", backends.SWErr),
 	linetest.Says(into+out+end, backends.OK, 0),
@@ -126,12 +119,12 @@ var cases = []linetest.Case{
 	linetest.Fails(strings.Repeat("PING\n", 100_001)+end, backends.SWErr),
 	linetest.Fails("", backends.CannotExecute),
 	linetest.Trails(clean + end + end),
-	linetest.Trails(end + virus + end), // it names no file: the connection is given up, and yet
+	linetest.Trails(end + virus + end), // although the connection is not kept
 	linetest.Trails(clean + end + "PONG\n"),
 	linetest.Trails(clean + end + "PING\n" + virus),
 	linetest.Both(virus+end+clean+end, backends.SWErr, backends.Virus, 1, "EICAR_Test_File").Together(),
 	linetest.Both(virus+"ERROR\tbroken\n", backends.SWErr, backends.Virus, 1, "EICAR_Test_File"),
-	// The name of a member has the end of a line in it.
+	// The name of a member contains a line feed.
 	linetest.Both("ARCHIVE_INFECTED\tPATH/a\nOK\tScan ok.\n\tX\tFSE\n", backends.SWErr, backends.Virus, 1).Together(),
 }
 
@@ -148,17 +141,17 @@ func TestSilence(t *testing.T) {
 
 func TestReuses(t *testing.T) {
 	linetest.Reuses(t, engine, clean+end, 1)
-	linetest.Reuses(t, engine, end, 3) // names nothing: not on a kept connection
+	linetest.Reuses(t, engine, end, 3) // does not name the path
 }
 
-// TestLate: on a kept connection an answer that does not name the file, or names another,
-// is asked for again.
-func TestLate(t *testing.T) {
+// TestLateAnswer checks that a scan runs again after an answer that does not name the
+// file, or names another one, on a kept connection.
+func TestLateAnswer(t *testing.T) {
 	for _, late := range []string{end, "ARCHIVE_INFECTED\t[1] x\tX\tFSE\n" + end, clean + end, into + virus + out + end, "OK\tdone\n"} {
 		objects := []backends.Object{backendtest.Bytes(t, []byte("x")), backendtest.Bytes(t, []byte("y"))}
-		ask := func(i int) backendtest.Step { return engine.Request(pathOf(t, objects[i])) }
+		ask := func(i int) backendtest.Step { return engine.Request(backendtest.RealPath(t, objects[i])) }
 		say := func(s string, i int) backendtest.Step {
-			return backendtest.Send(backendtest.Composed(strings.ReplaceAll(s, "PATH", pathOf(t, objects[i]))))
+			return backendtest.Send(backendtest.Composed(strings.ReplaceAll(s, "PATH", backendtest.RealPath(t, objects[i]))))
 		}
 		first := append(append(backendtest.Script{}, engine.Hello...), ask(0), say(clean+end, 0), ask(1), say(late, 0), backendtest.Drain())
 		second := append(append(backendtest.Script{}, engine.Hello...), ask(1), say(virus+end, 1), backendtest.Drain())
@@ -172,25 +165,14 @@ func TestLate(t *testing.T) {
 	}
 }
 
-func pathOf(t *testing.T, o backends.Object) string {
-	t.Helper()
-	path, err := o.Path()
-	if err == nil {
-		path, err = filepath.EvalSymlinks(path)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// TestRepeated: a daemon that repeats everything up to 60 ms later, settings included.
+// TestRepeated plays a daemon that repeats everything up to 60 ms later, including its
+// answers to settings.
 func TestRepeated(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Repeats(linetest.Serve(greeting, '\n', fake))})
 	t.Logf("%d of 300 with a verdict, %d connections", linetest.Alternate(t, open(t, d.Address()), 10), d.Connections())
 }
 
-// TestHello: with and without a greeting, and noise; what is no OK is a failure.
+// TestHello plays new connections with and without a greeting and noise.
 func TestHello(t *testing.T) {
 	for name, tt := range map[string]struct {
 		hello backendtest.Script
@@ -261,28 +243,17 @@ func TestConformance(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	good := func() *Config { return NewConfig().(*Config) }
-	for want, change := range map[string]func(*Config){
+	backendtest.WantConfigErrors(t, NewConfig, "unix:/s", ".fsav-0", map[string]func(*Config){
 		"protocol":        func(c *Config) { c.Protocol = -1 },
 		"at least one":    func(c *Config) { c.Protocol, c.Settings = 0, nil },
 		`"A"`:             func(c *Config) { c.Settings = []string{"A"} },
 		`"A\tB C"`:        func(c *Config) { c.Settings = []string{"A\tB C"} },
 		`"A B\nSCAN"`:     func(c *Config) { c.Settings = []string{"A B\nSCAN"} },
 		"connect_timeout": func(c *Config) { c.ConnectTimeout = 0 },
-	} {
-		c := good()
-		change(c)
-		if _, err := c.Open("unix:/s"); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v", want, err)
-		}
-	}
-	if _, err := good().Open(""); err == nil || !strings.Contains(err.Error(), ".fsav-0") {
-		t.Errorf("got %v", err)
-	}
-	c := good()
-	c.Protocol = 0
-	if b, err := c.Open("unix:/s"); err != nil || b.(*Backend).settings[0] != "CONFIGURE\tSTOPONFIRST\t0" {
-		t.Errorf("old: %+v, %v", b, err)
+	})
+	b := backendtest.Open(t, NewConfig, "unix:/s", func(c *Config) { c.Protocol = 0 }).(*Backend)
+	if b.settings[0] != "CONFIGURE\tSTOPONFIRST\t0" {
+		t.Errorf("without a protocol: %q", b.settings)
 	}
 }
 

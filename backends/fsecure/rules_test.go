@@ -28,7 +28,7 @@ func TestRules(t *testing.T) {
 		},
 		Blocked: map[string]string{
 			"stealer": "INFECTED\tPATH\tTrojan.PasswordStealer\tFSE\n" + end,
-			"beside":  "ARCHIVE_SUSPECTED\tPATH/encrypted\tLimit\tFSE\n" + fault("File is encrypted"),
+			"with":    "ARCHIVE_SUSPECTED\tPATH/encrypted\tLimit\tFSE\n" + fault("File is encrypted"),
 		},
 	})
 }

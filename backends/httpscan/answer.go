@@ -8,12 +8,12 @@ import (
 	"polyclam/backends/internal/wire"
 )
 
-// judge maps an answer about an object of size bytes.
+// judge adds an answer about an object of size bytes.
 func (s *service) judge(r *wire.Response, size int64, a *backends.Answer) {
-	said, ok := s.statuses[r.Status]
-	category := backends.Category(said)
+	meaning, ok := s.statuses[r.Status]
+	category := backends.Category(meaning)
 	switch {
-	case ok && said == fromBody:
+	case ok && meaning == fromBody:
 		s.read(r, a)
 	case !ok || category.IsFailure():
 		s.failed(r, category, a)
@@ -23,11 +23,11 @@ func (s *service) judge(r *wire.Response, size int64, a *backends.Answer) {
 		s.add(category, s.name.words(r.Body), r, a)
 	}
 	if !r.Measured && a.Category() != backends.Virus && a.Category() != backends.Suspicious {
-		a.Fail(fmt.Errorf("an answer without an end, which may be cut off: %.200q", r.Body))
+		a.Fail(fmt.Errorf("an answer that may be cut off: %.200q", r.Body))
 	}
 }
 
-// failed takes an answer that is a failure, unless it says that the object is too large.
+// failed adds a failure, or a refusal if the text says that the object is too large.
 func (s *service) failed(r *wire.Response, category backends.Category, a *backends.Answer) {
 	if s.isTooLarge(r) {
 		a.Refuse(r.Status, string(r.Body))
@@ -36,8 +36,8 @@ func (s *service) failed(r *wire.Response, category backends.Category, a *backen
 	a.Fail(failedStatus(r, category))
 }
 
-// isTooLarge reports whether an answer has the service's exact text for an object that
-// is too large.
+// isTooLarge reports whether an answer has exactly the text for an object that is too
+// large.
 func (s *service) isTooLarge(r *wire.Response) bool {
 	if s.why.none() {
 		return false
@@ -46,16 +46,16 @@ func (s *service) isTooLarge(r *wire.Response) bool {
 	return ok && text == tooLargeText
 }
 
-// refused takes a 413, which is permanent only if the object may really be too large.
+// refused adds a 413, which is permanent only if the object may really be too large.
 func (s *service) refused(r *wire.Response, size int64, a *backends.Answer) {
 	if size < s.tooLarge {
-		a.Add(backends.CannotExecute, r.Status, fmt.Sprintf("says that %d bytes are too large: can it reach its clamd? %.200q", size, r.Body))
+		a.Add(backends.CannotExecute, r.Status, fmt.Sprintf("refuses %d bytes as too large: can the service reach its clamd? %.200q", size, r.Body))
 		return
 	}
 	a.Refuse(r.Status, string(r.Body))
 }
 
-// add takes an answer that is no failure, with the names of what it found.
+// add adds a category other than a failure, with names.
 func (s *service) add(category backends.Category, names []string, r *wire.Response, a *backends.Answer) {
 	if category == backends.OK {
 		a.Add(category, r.Status, "")
@@ -75,7 +75,7 @@ func (s *service) add(category backends.Category, names []string, r *wire.Respon
 	}
 }
 
-// failedStatus is the failure for an HTTP status.
+// failedStatus returns the failure for an HTTP status.
 func failedStatus(r *wire.Response, category backends.Category) *backends.Failure {
 	text := fmt.Sprintf("HTTP status %d: %s", r.Status, wire.Clip(string(r.Body), wire.MaxDetail))
 	if r.Location != "" {

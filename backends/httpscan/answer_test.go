@@ -12,7 +12,7 @@ import (
 	"polyclam/backends/internal/wire/wiretest"
 )
 
-// outcome is what an answer has to amount to.
+// outcome is an answer and the outcome wanted.
 type outcome struct {
 	status   int
 	body     string
@@ -21,7 +21,7 @@ type outcome struct {
 }
 
 const (
-	clean    = `[{"Status":"OK","Description":"","FileName":"content"}]`
+	clean    = `[{"Status":"OK","Description":"","FileName":"object"}]`
 	apiClean = `{"success":true,"data":{"result":[{"name":"x","is_infected":false,"viruses":[]}]}}`
 )
 
@@ -53,7 +53,7 @@ var restOutcomes = []outcome{
 	{200, `[{"Status":["OK"]}]`, backends.SWErr, ""},
 	{200, `[{"Status":"OK","Status":"FOUND"}]`, backends.SWErr, ""},
 	{200, `[{"Status":"OK"},{"Status":"OK"}]`, backends.SWErr, ""},
-	{200, `{"0":{"Status":"OK"}}`, backends.OK, ""}, // a key, not an index: all the same
+	{200, `{"0":{"Status":"OK"}}`, backends.OK, ""}, // a key instead of an index
 	{200, clean + clean, backends.SWErr, ""},
 	{200, `[{"Status":"OK"`, backends.SWErr, ""},
 	{400, `[{"Status":"ERROR","Description":"x"}]`, backends.SWErr, ""},
@@ -63,7 +63,7 @@ var restOutcomes = []outcome{
 	{412, `[{"Status":"PARSE ERROR","Description":"size limit"}]`, backends.SWErr, ""},
 	{400, `[{"Status":"ERROR","Description":"INSTREAM size limit exceeded. ERROR"}]`, backends.Partial, ""},
 	{200, `[{"Status":"OK","Description":"INSTREAM size limit exceeded. ERROR"}]`, backends.SWErr, ""},
-	{413, `[{"Status":"PARSE ERROR","Description":"File size limit exceeded"}]`, backends.CannotExecute, ""}, // of one byte
+	{413, `[{"Status":"PARSE ERROR","Description":"File size limit exceeded"}]`, backends.CannotExecute, ""}, // about one byte
 	{422, clean, backends.SWErr, ""},
 	{500, clean, backends.SWErr, ""},
 	{501, clean, backends.SWErr, ""},
@@ -86,7 +86,7 @@ var rawOutcomes = []outcome{
 	{200, "", backends.SWErr, ""},
 	{200, "{OK", backends.SWErr, ""},
 	{200, "{OK   200}\n", backends.OK, ""},
-	{200, "{OK  200}", backends.OK, ""}, // before it had FileName
+	{200, "{OK  200}", backends.OK, ""}, // older versions without FileName
 	{200, "{OK   200} and more", backends.SWErr, ""},
 	{200, "{OK   200}{OK   200}", backends.SWErr, ""},
 	{200, "x{OK   200}", backends.SWErr, ""},
@@ -141,7 +141,7 @@ func TestOutcomes(t *testing.T) {
 		for _, tt := range flavour.outcomes {
 			t.Run(fmt.Sprintf("%s %d %.60q", name, tt.status, tt.body), func(t *testing.T) {
 				d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(tt.status, tt.body)), backendtest.CloseWrite(), backendtest.Drain()})
-				r, err := open(t, d.Address(), flavour.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+				r, err := open(t, d.Address(), flavour.change).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("x")))
 				tt.check(t, r, err)
 			})
 		}
@@ -168,7 +168,7 @@ func (o outcome) check(t *testing.T, r backends.Result, err error) {
 	}
 }
 
-// TestContradictions: what was found counts beside the failure.
+// TestContradictions checks that a finding counts together with the failure.
 func TestContradictions(t *testing.T) {
 	for _, tt := range []struct {
 		change func(*Config)
@@ -203,13 +203,13 @@ func TestContradictions(t *testing.T) {
 		s.judge(&wire.Response{Status: tt.status, Body: []byte(tt.body), Measured: true}, 1, &a)
 		r, err := a.Result()
 		if err == nil {
-			t.Errorf("%d %q: no failure beside %+v", tt.status, tt.body, r)
+			t.Errorf("%d %q: no failure with %+v", tt.status, tt.body, r)
 		}
 		tt.check(t, r, nil)
 	}
 }
 
-// TestTooLarge: 413 is partial for what may really be too large.
+// TestTooLarge checks that 413 is partial only for an object that may really be too large.
 func TestTooLarge(t *testing.T) {
 	refuse := answer(413, `[{"Status":"PARSE ERROR","Description":"File size limit exceeded"}]`)
 	for _, tt := range []struct {
@@ -223,7 +223,7 @@ func TestTooLarge(t *testing.T) {
 		{smallest, func(c *Config) { c.Statuses = map[string]string{"413": "swerr"} }, backends.SWErr},
 	} {
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(refuse), backendtest.Drain()})
-		r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.LargeObject(t, tt.size))
+		r, err := open(t, d.Address(), tt.change).Scan(backendtest.Context(t), backendtest.LargeObject(t, tt.size))
 		outcome{status: 413, category: tt.want}.check(t, r, err)
 	}
 }

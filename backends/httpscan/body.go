@@ -12,14 +12,14 @@ import (
 
 // entry is one answer in a body. A body may have several, and all of them count.
 type entry struct {
-	word  string   // the answer; empty: there is none
-	names []string // of what was found
-	// claims is what an entry has where the names of what was found belong. It is nil if
-	// there is nothing, as in a clean entry.
+	word  string // the answer; may be empty
+	names []string
+	// claims is the value at the place for names, or nil if there is none, as in a clean
+	// entry.
 	claims any
 }
 
-// read takes everything that a body says. An OK needs a body without a contradiction.
+// read adds every answer in a body. OK requires a body without contradictions.
 func (s *service) read(r *wire.Response, a *backends.Answer) {
 	for path, want := range s.must {
 		if got, ok := (extractor{path: path}).word(r.Body); !ok || got != want {
@@ -32,8 +32,8 @@ func (s *service) read(r *wire.Response, a *backends.Answer) {
 		a.Fail(fmt.Errorf("%d answers about one object: %.200q", len(entries), r.Body))
 	}
 	for _, e := range entries {
-		said, ok := s.answers[e.word]
-		category := backends.Category(said)
+		meaning, ok := s.answers[e.word]
+		category := backends.Category(meaning)
 		switch {
 		case !ok:
 			a.Fail(fmt.Errorf("answer %.100q is not in the table: %.200q", e.word, r.Body))
@@ -47,7 +47,7 @@ func (s *service) read(r *wire.Response, a *backends.Answer) {
 	}
 }
 
-// clean takes an entry that says OK, unless something else in the answer says otherwise.
+// clean adds a clean entry, unless something else in the answer contradicts it.
 func (s *service) clean(e *entry, r *wire.Response, a *backends.Answer) {
 	_, isList := e.claims.([]any)
 	switch {
@@ -57,15 +57,15 @@ func (s *service) clean(e *entry, r *wire.Response, a *backends.Answer) {
 		a.Fail(fmt.Errorf("the answer %.100q is only a part of the body, and answer_regex must match all of it: %.200q", e.word, r.Body))
 	case isList:
 		s.add(backends.Virus, e.names, r, a)
-		a.Fail(fmt.Errorf("the answer %.100q contradicts the names beside it: %.200q", e.word, r.Body))
+		a.Fail(fmt.Errorf("the answer %.100q contradicts the names next to it: %.200q", e.word, r.Body))
 	case e.claims != nil && s.strict:
-		a.Fail(fmt.Errorf("the answer %.100q contradicts the text beside it: %.200q", e.word, r.Body))
+		a.Fail(fmt.Errorf("the answer %.100q contradicts the text next to it: %.200q", e.word, r.Body))
 	default:
 		s.add(backends.OK, nil, r, a)
 	}
 }
 
-// entries takes all answers out of a body.
+// entries returns all answers in a body.
 func (s *service) entries(body []byte) ([]entry, error) {
 	list, err := s.regexEntries(body)
 	if s.answer.re == nil {
@@ -109,7 +109,7 @@ func (s *service) jsonEntries(body []byte) ([]entry, error) {
 		}
 		e := entry{word: word}
 		if s.name.path != "" {
-			at, _ := wire.Lookup(value, beside(p.keys, s.answer.path, s.name.path))
+			at, _ := wire.Lookup(value, pathOfName(p.keys, s.answer.path, s.name.path))
 			e.names, e.claims = texts(at), claims(at)
 		}
 		list = append(list, e)
@@ -120,8 +120,8 @@ func (s *service) jsonEntries(body []byte) ([]entry, error) {
 	return list, nil
 }
 
-// share gives names that belong to no entry in particular to the first that found
-// something.
+// share assigns names that belong to no particular entry to the first entry with a
+// detection.
 func (s *service) share(list []entry, names []string) {
 	for i := range list {
 		switch backends.Category(s.answers[list[i].word]) {
@@ -132,7 +132,7 @@ func (s *service) share(list []entry, names []string) {
 	}
 }
 
-// claims is a value that belongs to a finding, nil if it says nothing.
+// claims returns a value at the place for names, or nil if it is empty.
 func claims(v any) any {
 	switch v := v.(type) {
 	case string:
@@ -147,6 +147,6 @@ func claims(v any) any {
 	return v
 }
 
-// isWhole reports whether the expression matches the whole body, except for white space
-// around it.
+// isWhole reports whether the expression matches the whole body except white space around
+// it.
 func (e extractor) isWhole(body []byte) bool { return e.whole.Match(bytes.TrimSpace(body)) }

@@ -13,43 +13,43 @@ import (
 	"polyclam/backends/internal/wire"
 )
 
-// maxBody bounds an answer.
+// maxBody limits an answer.
 const maxBody = 256 << 10
 
 // Config holds the keys of an httpscan engine.
 type Config struct {
 	wire.Options
-	// Flavour is the service: "clamav-rest" (ajilach), "clamav-rest-api" (benzino77),
-	// or "custom". The keys below are each flavour's own unless they are set.
+	// Flavour is the service: "clamav-rest" (ajilach), "clamav-rest-api" (benzino77), or
+	// "custom". Each flavour has its own defaults for the keys below.
 	Flavour string `toml:"flavour"`
-	// Method and Path are those of a scan's request.
+	// Method and Path are those of the request for a scan.
 	Method string `toml:"method"`
 	Path   string `toml:"path"`
-	// Request is "multipart", a form with one file, or "raw", the content alone.
+	// Request is "multipart", a form with one file, or "raw", only the object.
 	Request string `toml:"request"`
 	// Field is the name of the form's field.
 	Field string `toml:"field"`
-	// FileName is the name of an object that has none. FileNameHeader is a further
+	// FileName is the name of an object without a name. FileNameHeader is an additional
 	// field of the request with the name: Content-Disposition, as in RFC 6266, or any
-	// other, percent-encoded.
+	// other field, percent-encoded.
 	FileName       string `toml:"file_name"`
 	FileNameHeader string `toml:"file_name_header"`
-	// ContentType is the type of the content.
+	// ContentType is the type of the object.
 	ContentType string `toml:"content_type"`
-	// Statuses maps an HTTP status to a category, or to "body": the body says it.
+	// Statuses maps an HTTP status to a category, or to "body" if the body decides.
 	Statuses map[string]string `toml:"statuses"`
-	// AnswerPath (keys and indices of JSON, "data.result.0.is_infected") or
-	// AnswerRegex (RE2, its last group) finds the word in a body that Answers maps to
-	// a category. An index in AnswerPath means every element of its list. AnswerRegex
-	// must match the whole body for an ok.
+	// AnswerPath (keys and indices of JSON, "data.result.0.is_infected") or AnswerRegex
+	// (RE2, its last group) finds the word in a body that Answers maps to a category. An
+	// index in AnswerPath means every element of its list. For OK, AnswerRegex must match
+	// the whole body.
 	AnswerPath  string            `toml:"answer_path"`
 	AnswerRegex string            `toml:"answer_regex"`
 	Answers     map[string]string `toml:"answers"`
-	// NamePath or NameRegex finds the name of what was found, or a list of names.
+	// NamePath or NameRegex finds the name of a finding, or a list of names.
 	NamePath  string `toml:"name_path"`
 	NameRegex string `toml:"name_regex"`
-	// VersionPath is what is asked for the version, VersionKey where it is in the JSON
-	// that comes; without it the whole text is the version.
+	// VersionPath is the path of the request for the version. VersionKey is the place of
+	// the version in a JSON answer; without it the whole text is the version.
 	VersionPath string `toml:"version_path"`
 	VersionKey  string `toml:"version_key"`
 }
@@ -71,12 +71,12 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 
 var (
 	method = regexp.MustCompile(`^[A-Z]{1,20}$`)
-	// quoted is what may stand between the quotes of a part's head.
+	// quoted matches a text that needs no escaping within quotes.
 	quoted    = regexp.MustCompile(`^[A-Za-z0-9._ \[\]-]{1,100}$`)
 	mediaType = regexp.MustCompile(`^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9._-]+)*$`)
 )
 
-// service puts what is configured in the place of the flavour's own.
+// service returns the flavour, changed by the configuration.
 func (c *Config) service() (service, error) {
 	s, ok := flavour(c.Flavour, c.Request)
 	if !ok {
@@ -134,23 +134,23 @@ func (s *service) check() (errs []error) {
 func (c *Config) addStatuses(s *service) error {
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(c.Statuses)) {
-		said := c.Statuses[key]
+		meaning := c.Statuses[key]
 		status, err := strconv.Atoi(key)
 		if err != nil || status < 200 || status > 599 || len(key) != 3 {
 			errs = append(errs, fmt.Errorf("statuses: %q is not an HTTP status from 200 to 599", key))
 		}
-		if said != fromBody && !backends.Category(said).Valid() {
-			errs = append(errs, fmt.Errorf("statuses: %s = %q: want %q or one of %v", key, said, fromBody, backends.Categories()))
+		if meaning != fromBody && !backends.Category(meaning).Valid() {
+			errs = append(errs, fmt.Errorf("statuses: %s = %q: want %q or one of %v", key, meaning, fromBody, backends.Categories()))
 		}
-		if status >= 300 && said == string(backends.OK) {
+		if status >= 300 && meaning == string(backends.OK) {
 			errs = append(errs, fmt.Errorf("statuses: %s = \"ok\": a redirect, refusal or failure never says that an object is clean; only 200 to 299 can be ok", key))
 		}
 		if s.statuses == nil {
 			s.statuses = map[int]string{}
 		}
-		s.statuses[status] = said
+		s.statuses[status] = meaning
 		if status == 413 {
-			s.tooLarge = 0 // somebody knows what it means here
+			s.tooLarge = 0 // the site knows its service
 		}
 	}
 	return errors.Join(errs...)
@@ -169,20 +169,20 @@ func (c *Config) addAnswers(s *service) error {
 	return errors.Join(errs...)
 }
 
-// complete reports what is missing.
+// complete returns an error for missing keys.
 func (s *service) complete() error {
 	if len(s.statuses) == 0 {
 		return errors.New(`statuses: missing; say what each status means, for example { "200" = "ok", "406" = "virus" }`)
 	}
-	for _, said := range s.statuses {
-		if said == fromBody && (s.answer.none() || len(s.answers) == 0) {
+	for _, meaning := range s.statuses {
+		if meaning == fromBody && (s.answer.none() || len(s.answers) == 0) {
 			return errors.New(`statuses: "body" needs answer_path or answer_regex, and answers`)
 		}
 	}
 	return nil
 }
 
-// extraction is what two keys say, or the flavour's own.
+// extraction returns the extractor of two keys, or the flavour's own.
 func extraction(what, path, re string, own extractor) (extractor, error) {
 	switch {
 	case path != "" && re != "":

@@ -10,16 +10,16 @@ import (
 	"polyclam/backends/internal/wire"
 )
 
-// Bounds on the names taken out of one answer.
+// Limits on the names in one answer.
 const (
 	maxNames = 1000
 	maxName  = 1 << 10
 )
 
-// extractor takes words out of a body.
+// extractor extracts words from a body.
 type extractor struct {
 	path  string         // of JSON keys
-	re    *regexp.Regexp // its last group that matched, or all
+	re    *regexp.Regexp // its last group that matched, or the whole match
 	whole *regexp.Regexp // re, for a whole body
 }
 
@@ -35,7 +35,7 @@ func expression(re string) (extractor, error) {
 	return extractor{re: compiled, whole: whole}, err
 }
 
-// mustExpression is expression for the tables of this package.
+// mustExpression is expression without an error, for the tables of this package.
 func mustExpression(re string) extractor {
 	e, err := expression(re)
 	if err != nil {
@@ -44,7 +44,7 @@ func mustExpression(re string) extractor {
 	return e
 }
 
-// word takes one word out of a body, false if there is none.
+// word returns the word in a body, or false if there is none.
 func (e extractor) word(body []byte) (string, bool) {
 	if e.re != nil {
 		list := e.matches(body)
@@ -61,7 +61,7 @@ func (e extractor) word(body []byte) (string, bool) {
 	return wire.Scalar(at)
 }
 
-// words takes names out of a body: those of all matches, or all at a path of JSON keys.
+// words returns the names in a body: of all matches, or all at a path of JSON keys.
 func (e extractor) words(body []byte) []string {
 	if e.re != nil {
 		var list []string
@@ -109,15 +109,16 @@ func texts(v any) []string {
 	return all
 }
 
-// place is a value in JSON and the path to it.
+// place is a value in JSON and its path.
 type place struct {
 	value any
 	keys  []string
 }
 
-// places follows a path of keys and indices. An index means every element of its list,
-// so that an answer about several objects is read whole. A value that is missing is nil.
-// Two keys that differ only in case are an error, since one of them would be left out.
+// places returns the values at a path of keys and indices. An index means every element of
+// its list, so that an answer about several objects is read completely. A missing value is
+// nil. Two keys that differ only in case are an error, because one of them would be
+// ignored.
 func places(v any, path string) ([]place, error) {
 	at := []place{{value: v}}
 	for key := range strings.SplitSeq(path, ".") {
@@ -141,8 +142,8 @@ func places(v any, path string) ([]place, error) {
 	return at, nil
 }
 
-// isIndex reports whether a key is an index into a list. Every index is one into an
-// empty list: it has no element to read.
+// isIndex reports whether a key is an index into a list. For an empty list, every number
+// is.
 func isIndex(key string, list []any) bool {
 	i, err := strconv.Atoi(key)
 	return err == nil && i >= 0 && (i < len(list) || len(list) == 0)
@@ -158,9 +159,9 @@ func unique(v any, key string) error {
 	return nil
 }
 
-// beside returns the path of a name that belongs to the answer at keys: as far as both
+// pathOfName returns the path of the name that belongs to the answer at keys: as far as both
 // configured paths are the same, it has the indices of that answer.
-func beside(keys []string, answer, name string) string {
+func pathOfName(keys []string, answer, name string) string {
 	answers, names := strings.Split(answer, "."), strings.Split(name, ".")
 	for i := 0; i < len(names) && i < len(keys) && names[i] == answers[i]; i++ {
 		names[i] = keys[i]

@@ -12,7 +12,7 @@ import (
 	"polyclam/backends/internal/wire/wiretest"
 )
 
-// names are those that clamd gives to what the fakes find.
+// names are the names of the fakes' findings, as in clamd.
 var names = map[backends.Category]string{
 	backends.Virus:      "Eicar-Test-Signature",
 	backends.Suspicious: "Heuristics.OLE2.ContainsMacros",
@@ -20,11 +20,11 @@ var names = map[backends.Category]string{
 	backends.Partial:    "Heuristics.Limits.Exceeded.MaxFiles",
 }
 
-// upload takes the one file out of a form, as the services do.
+// upload returns the only file in a form, as the services do.
 func upload(t *testing.T, r *http.Request, field string) ([]byte, string) {
 	m, err := r.MultipartReader()
 	if err != nil {
-		t.Errorf("no form: %v", err)
+		t.Errorf("not a form: %v", err)
 		return nil, ""
 	}
 	var data []byte
@@ -35,7 +35,7 @@ func upload(t *testing.T, r *http.Request, field string) ([]byte, string) {
 			return data, name
 		}
 		if err != nil {
-			return nil, "" // the scan was given up
+			return nil, "" // the client ended its scan
 		}
 		if parts++; part.FormName() != field || part.FileName() == "" || parts > 1 {
 			t.Errorf("part %d is %q", parts, part.Header)
@@ -47,10 +47,10 @@ func upload(t *testing.T, r *http.Request, field string) ([]byte, string) {
 	}
 }
 
-// rest answers as clamav-rest (ajilach, 2025): its clamrest.go.
+// rest answers like clamav-rest (ajilach, 2025), see its clamrest.go.
 func rest(t *testing.T) http.Handler {
 	mux := http.NewServeMux()
-	said := func(data []byte) (status int, word, text string) {
+	answerTo := func(data []byte) (status int, word, text string) {
 		switch c := backendtest.Marked(data); c {
 		case backends.OK:
 			return 200, "OK", ""
@@ -62,7 +62,7 @@ func rest(t *testing.T) http.Handler {
 	}
 	mux.HandleFunc("POST /v2/scan", func(w http.ResponseWriter, r *http.Request) {
 		data, name := upload(t, r, "file")
-		status, word, text := said(data)
+		status, word, text := answerTo(data)
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.WriteHeader(status)
 		body, _ := json.Marshal([]map[string]string{{"Status": word, "Description": text, "FileName": name}})
@@ -73,7 +73,7 @@ func rest(t *testing.T) http.Handler {
 		if err != nil {
 			return
 		}
-		status, word, text := said(data)
+		status, word, text := answerTo(data)
 		w.WriteHeader(status)
 		fmt.Fprint(w, struct {
 			Status, Description, FileName string
@@ -86,7 +86,7 @@ func rest(t *testing.T) http.Handler {
 	return mux
 }
 
-// restAPI answers as clamav-rest-api (benzino77): its routes/scan.js and version.js.
+// restAPI answers like clamav-rest-api (benzino77), see its routes/scan.js and version.js.
 func restAPI(t *testing.T) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/scan", func(w http.ResponseWriter, r *http.Request) {
@@ -113,7 +113,7 @@ func restAPI(t *testing.T) http.Handler {
 	return mux
 }
 
-// start starts a service, on "tcp" or "unix", and returns its address.
+// start starts a service on network "tcp" or "unix", and returns its address.
 func start(t *testing.T, network string, h http.Handler) string {
 	t.Helper()
 	return wiretest.HTTP(t, network, h)

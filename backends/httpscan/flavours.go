@@ -21,28 +21,28 @@ const (
 	requestMultipart = "multipart"
 )
 
-// fromBody is the value in a table of statuses for: the body says it.
+// fromBody is the value in a table of statuses if the body decides.
 const fromBody = "body"
 
-// tooLargeText is clamd's answer to a stream over its StreamMaxLength, which
-// clamav-rest passes on with a status of failure.
+// tooLargeText is clamd's answer to a stream over its StreamMaxLength, which clamav-rest
+// passes on with a failure status.
 const tooLargeText = "INSTREAM size limit exceeded. ERROR"
 
-// smallest is the size below which no clamd refuses an object as too large: its
-// StreamMaxLength is 25 MiB or more where nobody has set it.
+// smallest is the size below which no clamd refuses an object as too large: the default
+// of StreamMaxLength is at least 25 MiB.
 const smallest = 1 << 20
 
-// restStatuses are those of clamav-rest: getHttpStatusByClamStatus and scanner in its
-// clamrest.go.
+// restStatuses are the statuses of clamav-rest: getHttpStatusByClamStatus and scanner in
+// its clamrest.go.
 var restStatuses = map[int]string{
 	200: fromBody,
-	400: "swerr",  // clamd said ERROR
+	400: "swerr",  // clamd answered ERROR
 	406: fromBody, // FOUND; a proxy may send a 406 too
 	412: "swerr",  // clamd's reply could not be parsed; but see tooLargeText
 	413: "partial",
-	422: "swerr", // no name of a file in the part
+	422: "swerr", // no file name in the part
 	500: "swerr",
-	501: "swerr", // clamd's reply is of no known kind
+	501: "swerr", // unknown reply of clamd
 }
 
 // flavours are the tables of known services.
@@ -70,12 +70,12 @@ var flavours = map[string]service{
 		strict:   true,
 		version:  "/api/v1/version", versionAt: extractor{path: "data.version"},
 	},
-	// A service that is not known: everything is configuration.
+	// Any other service: everything is configured.
 	flavourCustom: {path: "/", request: requestRaw, field: "file"},
 }
 
-// restRaw is what is different when clamav-rest is sent the bare object: it answers
-// with a struct as Go prints it, {FOUND Eicar-Test-Signature  406}.
+// restRaw is the difference with request "raw": clamav-rest answers with a struct as
+// printed by Go, {FOUND Eicar-Test-Signature  406}.
 var restRaw = service{
 	path:    "/scanHandlerBody",
 	answer:  mustExpression(`\{(OK) +200\}|\{(FOUND|ERROR|PARSE ERROR)\b`),
@@ -84,7 +84,7 @@ var restRaw = service{
 	why:     mustExpression(`^\{PARSE ERROR (.+?) +412\}$`),
 }
 
-// flavour returns a copy of the tables of a service, false if it is not known.
+// flavour returns a copy of the tables of a service, or false if it is unknown.
 func flavour(name, request string) (service, bool) {
 	s, ok := flavours[name]
 	s.method, s.fileName, s.contentType = "POST", wire.NeutralName, "application/octet-stream"
@@ -101,6 +101,6 @@ func flavour(name, request string) (service, bool) {
 
 func flavourNames() []string { return slices.Sorted(maps.Keys(flavours)) }
 
-// newBoundary makes a boundary that cannot be guessed: in an object it would end the
-// part, and what follows would not be scanned.
+// newBoundary returns an unpredictable boundary. In an object, a known one would end the
+// part, and the rest would not be scanned.
 func newBoundary() string { return "polyclam-" + rand.Text() }

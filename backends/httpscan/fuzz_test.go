@@ -9,8 +9,8 @@ import (
 	"polyclam/backends/internal/wire"
 )
 
-// FuzzAnswer: whatever comes, it is a result or a failure, and an ok is one that the
-// tables say.
+// FuzzAnswer checks that every answer is a valid result or a failure, and that OK is in the
+// tables.
 func FuzzAnswer(f *testing.F) {
 	for _, list := range [][]outcome{restOutcomes, rawOutcomes, apiOutcomes, customOutcomes} {
 		for _, o := range list {

@@ -1,36 +1,35 @@
-// Package httpscan scans with services that take a content over HTTP and answer with
-// a status, a JSON body or both: the REST front ends of ClamAV and their like.
+// Package httpscan scans with services that receive an object over HTTP and answer with a
+// status, a JSON body or both: REST front ends of ClamAV and similar services.
 //
-// The dialogue, on one connection per scan:
+// The dialogue, with a connection for each scan:
 //
 //	-> POST /v2/scan HTTP/1.1, Content-Type: multipart/form-data; boundary=..., Content-Length: 243
-//	-> (one part with the object; or, with request "raw", the object alone)
+//	-> (one part with the object; with request "raw", only the object)
 //	<- HTTP/1.1 406 Not Acceptable, Content-Length: 74
 //	<- [{"Status":"FOUND","Description":"Eicar-Test-Signature","FileName":"object"}]
 //
-// The answer is mapped in two steps, both by tables: by the status, or, where the
-// table says "body", by a word in the body. What is in neither table is a failure.
-// Names come out of the body by a path of JSON keys or a regular expression; a virus
-// is what its name says, see [backends.NameCategory]. The tables of known services are
-// in flavours.go. The code of a result is the HTTP status.
+// Two tables map the answer: by its status, or, if that table says "body", by a word in the
+// body. Anything that is in neither table is a failure. A path of JSON keys or a regular
+// expression extracts names from the body; a virus has the category of its name, see
+// [backends.NameCategory]. flavours.go has the tables of known services. The code of a
+// result is the HTTP status.
 //
-// What these services say although they have not scanned, and what is done about it:
+// These services can answer without a scan, in these ways:
 //
-//   - 200 with an empty list or an empty body, when clamd went away (clamav-rest):
-//     an ok needs the word OK in the body.
-//   - 413 whenever clamd cannot be reached (clamav-rest): for an object that is too
-//     small to be too large for any clamd it is a failure.
-//   - an answer before the whole object was sent, with any status: counts only if
-//     something was found, or if the object is refused for its size.
-//   - half an answer: only one whose length was announced is believed that nothing
-//     bad was found.
-//   - an answer to an earlier request: an answer has no id, so there is a connection
-//     for each scan. The key keepalive keeps connections, for sites that measured the
-//     gain and trust the service.
-//   - an answer that contradicts itself, such as OK beside the name of a virus, several
-//     answers, or a 406 without the word FOUND (any proxy can send one): never ok. What
-//     was found counts beside the failure.
-//   - a redirect: never followed.
+//   - 200 with an empty list or an empty body when clamd has died (clamav-rest). So OK
+//     requires the word OK in the body.
+//   - 413 whenever clamd cannot be reached (clamav-rest). For an object that is not too
+//     large for any clamd this is a failure.
+//   - An answer before the whole object was sent counts only if something was found, or if
+//     the object is refused for its size.
+//   - An answer may be cut off. Only one whose length was announced can be clean.
+//   - An answer may belong to an earlier request, because it has no id. So there is a
+//     connection for each scan. The key keepalive keeps connections, for sites that
+//     measured the gain and trust the service.
+//   - An answer may contradict itself, such as OK with the name of a virus, several
+//     answers, or a 406 without the word FOUND (any proxy can send one). It is never OK; a
+//     finding counts together with the failure.
+//   - Redirects are never followed.
 package httpscan
 
 import (
@@ -45,7 +44,7 @@ import (
 	"polyclam/backends/internal/wire"
 )
 
-// Abilities is what the services whose tables are built in can tell.
+// Abilities says what the services with built-in tables can report.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
 	Names: true, Version: true, DatabaseAge: true,
@@ -53,7 +52,7 @@ var Abilities = backends.Abilities{
 	Tested: "composed bytes, after their source",
 }
 
-// Backend is one service. It is safe for concurrent use.
+// A Backend scans with one service. It is safe for concurrent use.
 type Backend struct {
 	address string
 	service service
@@ -62,30 +61,30 @@ type Backend struct {
 
 var _ backends.Versioner = (*Backend)(nil)
 
-// service is a flavour with what the configuration says in its place.
+// service is a flavour, changed by the configuration.
 type service struct {
 	method, path   string
 	request        string
 	field          string
-	fileName       string // of an object that has none
-	fileNameHeader string // a further field with the name; empty: none
+	fileName       string // of an object without a name
+	fileNameHeader string // an additional field with the name; may be empty
 	contentType    string // of the object
 
 	statuses  map[int]string // category, or "body"
-	answer    extractor      // of the word that says what a body means
+	answer    extractor      // of the word in a body
 	answers   map[string]string
-	must      map[string]string // what has to be in a JSON body that says so
+	must      map[string]string // other values required in a JSON body
 	name      extractor
-	strict    bool      // a clean answer has nothing at name
-	why       extractor // of the reason for a failure, which may be [tooLargeText]
-	tooLarge  int64     // an object below is not too large for the service, whatever it says
+	strict    bool      // a clean answer must have nothing at name
+	why       extractor // of the reason for a failure, see [tooLargeText]
+	tooLarge  int64     // size below which no object is too large for the service
 	version   string
 	versionAt extractor
 }
 
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
-	return b.client.Scan(ctx, b.service.question(o), func(r *wire.Response, a *backends.Answer) {
+	return b.client.Scan(ctx, b.service.newRequest(o), func(r *wire.Response, a *backends.Answer) {
 		b.service.judge(r, o.Size(), a)
 	})
 }
@@ -113,9 +112,9 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	return parseVersion(text, r.Body), nil
 }
 
-// parseVersion splits what clamd says of itself, as both services pass it on: in one
-// string, or (clamav-rest) in three, {"Clamav": "1.4.2", "Signature": "27500",
-// "Signature_date": "Mon Nov 23 08:00:00 2026"}.
+// parseVersion parses the version of clamd, which both services pass on: in one string, or
+// (clamav-rest) in three, {"Clamav": "1.4.2", "Signature": "27500", "Signature_date": "Mon
+// Nov 23 08:00:00 2026"}.
 func parseVersion(text string, body []byte) backends.Version {
 	v := backends.Version{Text: text}
 	engine, rest, _ := strings.Cut(text, "/")
@@ -128,7 +127,7 @@ func parseVersion(text string, body []byte) backends.Version {
 		}
 	}
 	v.Engine, v.Database = engine, database
-	// clamd writes ctime(3) in the time zone of its machine.
+	// clamd uses ctime(3) and the time zone of its machine.
 	if t, err := time.ParseInLocation(time.ANSIC, strings.TrimSpace(date), time.Local); err == nil {
 		v.DatabaseTime = t
 	}
@@ -141,15 +140,15 @@ func textAt(value any, path string) string {
 	return wire.Clip(text, 100)
 }
 
-// Close implements io.Closer: it closes the kept connections. Scans under way
-// finish, and later ones have a connection each.
+// Close implements io.Closer: it closes idle connections. Scans in progress finish, and
+// later ones use a new connection each.
 func (b *Backend) Close() error { return b.client.Close() }
 
 func (b *Backend) wrap(err error) error { return fmt.Errorf("httpscan %s: %w", b.address, err) }
 
-// question is the request of a scan. What comes from a client in its head is the name
-// of the file, escaped.
-func (s *service) question(o backends.Object) *wire.Request {
+// newRequest returns the request for a scan. The only text of a client in its head is the
+// escaped name of the file.
+func (s *service) newRequest(o backends.Object) *wire.Request {
 	q := &wire.Request{Method: s.method, Target: s.path}
 	body := wire.Of(o)
 	q.Body = &body

@@ -1,9 +1,7 @@
 package httpscan
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"maps"
 	"strings"
 	"testing"
@@ -12,33 +10,19 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/backends/internal/wire/wiretest"
+	"polyclam/backends/testfile"
 )
 
 func open(tb testing.TB, address string, change func(*Config)) *Backend {
 	tb.Helper()
-	config := NewConfig().(*Config)
-	if change != nil {
-		change(config)
-	}
-	b, err := config.Open(address)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { b.(io.Closer).Close() })
-	return b.(*Backend)
-}
-
-func testContext(tb testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
-	tb.Cleanup(cancel)
-	return ctx
+	return backendtest.Open(tb, NewConfig, address, change).(*Backend)
 }
 
 func api(c *Config) { c.Flavour = flavourRestAPI }
 
 func raw(c *Config) { c.Request = requestRaw }
 
-// custom is a service that is all configuration.
+// custom configures a service of flavour "custom".
 func custom(c *Config) {
 	c.Flavour, c.Method, c.Path, c.Request = flavourCustom, "PUT", "/x?y=z", requestRaw
 	c.Statuses = map[string]string{"200": "ok", "250": "body", "403": "virus", "410": "suspicious", "411": "encrypted", "412": "partial", "500": "swerr", "503": "cannot-execute", "504": "interrupted"}
@@ -87,23 +71,18 @@ func TestMarked(t *testing.T) {
 	for name, b := range map[string]*Backend{
 		"rest": open(t, start(t, "tcp", rest(t)), nil), "raw": open(t, start(t, "tcp", rest(t)), raw), "api": open(t, start(t, "tcp", restAPI(t)), api),
 	} {
-		for mark, want := range map[string]backends.Category{
-			"nothing": backends.OK, string(backendtest.EICAR()): backends.Virus, backendtest.MarkSuspicious: backends.Suspicious,
-			backendtest.MarkEncrypted: backends.Encrypted, backendtest.MarkPartial: backends.Partial, backendtest.MarkError: backends.SWErr,
-		} {
-			r, err := b.Scan(testContext(t), backendtest.Bytes(t, []byte("some "+mark+" bytes")))
-			if err != nil {
-				r.Category = backends.CategoryOf(err)
+		t.Run(name, func(t *testing.T) {
+			backendtest.CheckMarked(t, b, nil)
+			r, err := b.Scan(backendtest.Context(t), backendtest.Bytes(t, testfile.EICAR()))
+			if err != nil || len(r.Findings) != 1 || r.Findings[0].Name != names[backends.Virus] {
+				t.Errorf("got %+v, %v", r, err)
 			}
-			if n := names[want]; r.Category != want || n != "" && (len(r.Findings) != 1 || r.Findings[0].Name != n) {
-				t.Errorf("%s, %s: %+v, %v", name, mark, r, err)
-			}
-		}
+		})
 	}
 }
 
-// TestEarly: what is said before the whole content is there counts only if it found
-// something, or if it refuses the content.
+// TestEarly checks that an answer before the end of the object counts only if it found
+// something or refuses the object.
 func TestEarly(t *testing.T) {
 	for _, tt := range []outcome{
 		{200, clean, backends.SWErr, ""},
@@ -115,13 +94,13 @@ func TestEarly(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.status, tt.body), func(t *testing.T) {
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(1), say(answer(tt.status, tt.body)), backendtest.Hang()})
-			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeObject(t, 16<<20))
+			r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), backendtest.LargeObject(t, 16<<20))
 			tt.check(t, r, err)
 		})
 	}
 }
 
-// TestAnswerEndsAtEveryByte: no beginning of an answer is an ok.
+// TestAnswerEndsAtEveryByte checks that an answer cut off after any byte is a failure.
 func TestAnswerEndsAtEveryByte(t *testing.T) {
 	for _, tt := range []struct {
 		text   string
@@ -134,20 +113,20 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 	} {
 		for n := range len(tt.text) {
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(tt.text[:n]), backendtest.CloseWrite(), backendtest.Drain()})
-			r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+			r, err := open(t, d.Address(), tt.change).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("x")))
 			if err == nil || d.Connections() != 1 {
 				t.Errorf("%q: got %+v, %v", tt.text[:n], r, err)
 			}
 		}
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), backendtest.SendSplit(backendtest.Composed(tt.text), 1), backendtest.CloseWrite(), backendtest.Drain()})
-		if r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x"))); err != nil || r.Category != backends.OK {
+		if r, err := open(t, d.Address(), tt.change).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("x"))); err != nil || r.Category != backends.OK {
 			t.Errorf("byte by byte: %+v, %v", r, err)
 		}
 	}
 }
 
-// TestUnmeasured: an answer whose length was not announced may be cut off, and is
-// never ok, encrypted or partial.
+// TestUnmeasured checks that an answer whose length was not announced is never clean, since
+// it may be cut off.
 func TestUnmeasured(t *testing.T) {
 	for _, tt := range []struct {
 		answer string
@@ -161,39 +140,39 @@ func TestUnmeasured(t *testing.T) {
 		{"HTTP/1.0 406 X\r\n\r\n" + `[{"Status":"FOUND","Description":"A"}]`, nil, backends.Virus},
 	} {
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(tt.answer), backendtest.CloseWrite(), backendtest.Drain()})
-		r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+		r, err := open(t, d.Address(), tt.change).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("x")))
 		if r.Category != tt.want || (err == nil) != (tt.want == backends.Virus) {
 			t.Errorf("%q: got %+v, %v", tt.answer, r, err)
 		}
 	}
 }
 
-// TestRedirect: a redirect is not followed, and said.
+// TestRedirect checks that a redirect is reported and not followed.
 func TestRedirect(t *testing.T) {
 	other := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(200, clean))})
 	to := "http://" + strings.TrimPrefix(other.Address(), "tcp:") + "/v2/scan"
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say("HTTP/1.1 307 Temporary Redirect\r\nLocation: " + to + "\r\nContent-Length: 0\r\n\r\n"), backendtest.Drain()})
-	r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+	r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("x")))
 	if backends.CategoryOf(err) != backends.SWErr || err == nil || !strings.Contains(err.Error(), to) || other.Connections() != 0 {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
 
-// TestProxyEnvironment: a proxy of the environment is not asked.
+// TestProxyEnvironment checks that a proxy in the environment is not used.
 func TestProxyEnvironment(t *testing.T) {
 	for _, name := range []string{"http_proxy", "HTTP_PROXY", "ALL_PROXY"} {
 		t.Setenv(name, "http://127.0.0.1:1")
 	}
-	if r, err := open(t, start(t, "tcp", rest(t)), nil).Scan(testContext(t), backendtest.CleanObject(t)); err != nil || r.Category != backends.OK {
+	if r, err := open(t, start(t, "tcp", rest(t)), nil).Scan(backendtest.Context(t), backendtest.CleanObject(t)); err != nil || r.Category != backends.OK {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
 
-// TestRequests are the requests, byte for byte.
+// TestRequests checks every byte of requests.
 func TestRequests(t *testing.T) {
 	send := func(change func(*Config)) (host, got string) {
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(200, clean)), backendtest.Drain()})
-		if _, err := open(t, d.Address(), change).Scan(testContext(t), backendtest.Bytes(t, []byte("abc"))); err != nil {
+		if _, err := open(t, d.Address(), change).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("abc"))); err != nil {
 			t.Error(err)
 		}
 		return strings.TrimPrefix(d.Address(), "tcp:"), string(d.Received(0))
@@ -215,19 +194,11 @@ func TestRequests(t *testing.T) {
 		t.Errorf("sent %q, want %q", got, want)
 	}
 	if _, again := send(nil); strings.Contains(again, boundary) {
-		t.Error("the same boundary again")
+		t.Error("two requests have the same boundary")
 	}
 }
 
-// named is an object with the name of a file.
-type named struct {
-	backends.Object
-	name string
-}
-
-func (n named) Name() string { return n.name }
-
-// TestNames: the request carries the name of the file, escaped.
+// TestNames checks the escaped name of the file in a request.
 func TestNames(t *testing.T) {
 	for _, tt := range []struct{ name, form, header string }{
 		{"/srv/in/report.pdf", `filename="report.pdf"`, "X-Filename: report.pdf\r\n"},
@@ -237,7 +208,7 @@ func TestNames(t *testing.T) {
 	} {
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(200, clean)), backendtest.Drain()})
 		b := open(t, d.Address(), func(c *Config) { c.FileNameHeader = "X-Filename" })
-		if _, err := b.Scan(testContext(t), named{backendtest.CleanObject(t), tt.name}); err != nil {
+		if _, err := b.Scan(backendtest.Context(t), backendtest.WithName(backendtest.CleanObject(t), tt.name)); err != nil {
 			t.Error(err)
 		}
 		if got := string(d.Received(0)); !strings.Contains(got, tt.form+"\r\n") || !strings.Contains(got, tt.header) {
@@ -249,7 +220,7 @@ func TestNames(t *testing.T) {
 func TestVersion(t *testing.T) {
 	made := time.Date(2026, 11, 23, 8, 0, 0, 0, time.Local)
 	for name, b := range map[string]*Backend{"rest": open(t, start(t, "tcp", rest(t)), nil), "api": open(t, start(t, "unix", restAPI(t)), api)} {
-		v, err := b.Version(testContext(t))
+		v, err := b.Version(backendtest.Context(t))
 		if err != nil || v.Text != "ClamAV 1.4.2/27500/Mon Nov 23 08:00:00 2026" || v.Engine != "ClamAV 1.4.2" || v.Database != "27500" || !v.DatabaseTime.Equal(made) {
 			t.Errorf("%s: got %+v, %v", name, v, err)
 		}
@@ -259,26 +230,26 @@ func TestVersion(t *testing.T) {
 		`{"Clamav":"` + strings.Repeat("1", 300) + `"}`: "",
 	} {
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(200, body)), backendtest.Drain()})
-		if v, err := open(t, d.Address(), nil).Version(testContext(t)); v.Text != want || (err == nil) != (want != "") {
+		if v, err := open(t, d.Address(), nil).Version(backendtest.Context(t)); v.Text != want || (err == nil) != (want != "") {
 			t.Errorf("%.50q: got %+v, %v", body, v, err)
 		}
 	}
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(200, " Scanner 7 \n")), backendtest.Drain()})
 	plain := open(t, d.Address(), func(c *Config) { custom(c); c.VersionPath = "/about" })
-	if v, err := plain.Version(testContext(t)); err != nil || v.Text != "Scanner 7" {
+	if v, err := plain.Version(backendtest.Context(t)); err != nil || v.Text != "Scanner 7" {
 		t.Errorf("got %+v, %v", v, err)
 	}
-	if v, err := open(t, d.Address(), custom).Version(testContext(t)); err == nil {
-		t.Errorf("nothing is configured: got %+v", v)
+	if v, err := open(t, d.Address(), custom).Version(backendtest.Context(t)); err == nil {
+		t.Errorf("without version_path: got %+v", v)
 	}
 	d = backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer(500, "x")), backendtest.Drain()})
-	if v, err := open(t, d.Address(), nil).Version(testContext(t)); err == nil {
+	if v, err := open(t, d.Address(), nil).Version(backendtest.Context(t)); err == nil {
 		t.Errorf("got %+v", v)
 	}
 }
 
 func TestConfig(t *testing.T) {
-	for want, change := range map[string]func(*Config){
+	backendtest.WantConfigErrors(t, NewConfig, "tcp:127.0.0.1:9000", "9000", map[string]func(*Config){
 		"clamav-rest, clamav-rest-api, custom": func(c *Config) { c.Flavour = "x" },
 		`request "x"`:                          func(c *Config) { c.Request = "x" },
 		`method "GET"`:                         func(c *Config) { c.Method = "GET" },
@@ -302,26 +273,20 @@ func TestConfig(t *testing.T) {
 		`answers: "A" = "x"`:                   func(c *Config) { c.Answers = map[string]string{"A": "x"} },
 		"answer_regex":                         func(c *Config) { c.AnswerRegex = "(" },
 		"name_path and name_regex":             func(c *Config) { c.NamePath, c.NameRegex = "a", "b" },
-	} {
-		c := NewConfig().(*Config)
-		change(c)
-		if _, err := c.Open("tcp:127.0.0.1:9000"); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q in it", err, want)
-		}
-	}
-	if _, err := NewConfig().Open(""); err == nil {
-		t.Error("no address")
-	}
-	// The tables of the package are nobody's to change.
+	})
+}
+
+// TestTables checks the built-in tables, and that a configuration does not change them.
+func TestTables(t *testing.T) {
 	before := maps.Clone(restStatuses)
 	open(t, "tcp:127.0.0.1:1", func(c *Config) { c.Statuses = map[string]string{"200": "ok", "299": "virus"} })
 	if !maps.Equal(before, restStatuses) {
 		t.Errorf("changed to %v", restStatuses)
 	}
 	for name, s := range flavours {
-		for status, said := range s.statuses {
-			if said != fromBody && !backends.Category(said).Valid() {
-				t.Errorf("%s: %d is %q", name, status, said)
+		for status, meaning := range s.statuses {
+			if meaning != fromBody && !backends.Category(meaning).Valid() {
+				t.Errorf("%s: %d is %q", name, status, meaning)
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"polyclam/backends/internal/wire/wiretest"
 )
 
-// misbehaving is a clamav-rest that takes raw objects and misbehaves as m says.
+// misbehaving starts a clamav-rest for raw objects that misbehaves.
 func misbehaving(t *testing.T, m backendtest.Misbehaviour) *wiretest.Server {
 	say := func(c backends.Category) string {
 		switch c {
@@ -50,7 +50,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestStray: answers that are repeated 20 to 60 ms later.
+// TestStray repeats answers 20 to 60 ms later.
 func TestStray(t *testing.T) {
 	g := backendtest.Together(t)
 	defer g.Wait()

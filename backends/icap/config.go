@@ -186,7 +186,7 @@ func (c *Config) check() []error {
 	return append(errs, c.checkHeaders()...)
 }
 
-// namePlace stands for the name of the file in the key url.
+// namePlace is replaced by the name of the file in the key url.
 const namePlace = "{name}"
 
 // pageURL matches an absolute URL that may contain {name}.

@@ -105,7 +105,7 @@ func TestNothingInjected(t *testing.T) {
 		c.Headers, c.FileNameHeader = map[string]string{"X-A": "b: c"}, "Content-Disposition"
 	})
 	for _, name := range []string{"", "a\r\nX: y\r\n\r\nOPTIONS icap://x/y ICAP/1.0\r\n", "a b\tc\x00.exe", strings.Repeat("\n", 1000)} {
-		c := named{backendtest.Bytes(t, []byte("\r\n\r\nOPTIONS icap://x/y ICAP/1.0\r\n\r\n")), name}
+		c := backendtest.WithName(backendtest.Bytes(t, []byte("\r\n\r\nOPTIONS icap://x/y ICAP/1.0\r\n\r\n")), name)
 		q, err := b.newRequest(options{preview: -1}, c)
 		if err != nil {
 			t.Fatal(err)
@@ -116,14 +116,6 @@ func TestNothingInjected(t *testing.T) {
 		}
 	}
 }
-
-// named is an object with a name.
-type named struct {
-	backends.Object
-	name string
-}
-
-func (n named) Name() string { return n.name }
 
 // TestNames checks each form of the file name in a request.
 func TestNames(t *testing.T) {
@@ -147,7 +139,7 @@ func TestNames(t *testing.T) {
 	} {
 		f := startFake(t, map[string]service{"avscan": marked})
 		b := open(t, f.address(), tt.set)
-		c := named{backendtest.Bytes(t, []byte(hello)), tt.name}
+		c := backendtest.WithName(backendtest.Bytes(t, []byte(hello)), tt.name)
 		if got := checked(t, b, c); got.category != backends.OK {
 			t.Fatal(got) // the fake has checked the offsets
 		}

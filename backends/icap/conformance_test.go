@@ -33,16 +33,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestMarks checks the category of every marker.
-func TestMarks(t *testing.T) {
+// TestMarked checks the category of every marker.
+func TestMarked(t *testing.T) {
 	f := startFake(t, map[string]service{"avscan": marked})
-	b := open(t, f.address())
-	for mark, want := range map[string]backends.Category{
-		backendtest.MarkSuspicious: backends.Suspicious, backendtest.MarkEncrypted: backends.Encrypted,
-		backendtest.MarkPartial: backends.Partial, backendtest.MarkError: backends.SWErr, "nothing": backends.OK,
-	} {
-		if got := checked(t, b, backendtest.Bytes(t, []byte("some "+mark+" text"))); got.category != want {
-			t.Errorf("%s: got %v", mark, got)
-		}
-	}
+	backendtest.CheckMarked(t, open(t, f.address()), nil)
 }

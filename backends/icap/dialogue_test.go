@@ -41,7 +41,7 @@ func TestRequest(t *testing.T) {
 			if got := checked(t, b, backendtest.Bytes(t, []byte(hello))); got.category != backends.OK {
 				t.Fatal(got)
 			}
-			o, err := b.current(testContext(t))
+			o, err := b.current(backendtest.Context(t))
 			if err != nil {
 				t.Fatal(err)
 			}

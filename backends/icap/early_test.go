@@ -1,6 +1,7 @@
 package icap
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -60,7 +61,7 @@ func TestEarlyAnswer(t *testing.T) {
 				if tt.name == "beginning of the object" {
 					within = time.Second // the end never arrives
 				}
-				ctx, cancel := contextWithin(t, within)
+				ctx, cancel := context.WithTimeout(t.Context(), within)
 				defer cancel()
 				r, err := open(t, f.address(), keeps).Scan(ctx, o)
 				got := outcomeOf(r, err)

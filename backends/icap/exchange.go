@@ -94,7 +94,7 @@ func (x *exchange) unmodified(h *head) {
 	case hasBody(h):
 		x.c.NoReuse()
 		x.v.fail(backends.SWErr, fmt.Sprintf("%.100q with something after it", h.start))
-	case x.v.blocked && !x.v.said:
+	case x.v.blocked && !x.v.decided:
 		x.v.found(backends.Suspicious, blockedName, blockedInfo)
 	case x.seen < x.q.size:
 		x.v.add(backends.Partial, fmt.Sprintf("passed by the server after a preview of %d of %d bytes", x.seen, x.q.size))
@@ -121,7 +121,7 @@ func (x *exchange) modified(h *head) error {
 		if err := x.page(&m); err != nil {
 			return err
 		}
-	case x.v.said:
+	case x.v.decided:
 	case x.v.blocked:
 		x.v.found(backends.Suspicious, blockedName, blockedInfo)
 	default:
@@ -195,7 +195,7 @@ func (x *exchange) echo(m *message) error {
 	case !same:
 		x.c.NoReuse()
 		x.v.found(backends.Suspicious, modifiedName, "the answer contains another object and no reason")
-	case x.v.said:
+	case x.v.decided:
 	case x.v.blocked:
 		x.v.found(backends.Suspicious, blockedName, blockedInfo)
 	case n < x.q.size:

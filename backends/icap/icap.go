@@ -64,7 +64,7 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// Abilities says what a scanner behind ICAP can report.
+// Abilities says what a scanner with ICAP can report.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: true, Partial: true, Names: true, Version: true,
 	Source: "c-icap 0.5.10 with virus_scan tried; other products from RFC 3507 and other clients (rspamd, fuglu)",

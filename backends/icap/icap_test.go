@@ -1,13 +1,10 @@
 package icap
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"testing"
-	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
@@ -16,25 +13,10 @@ import (
 // open opens a backend for address with the defaults changed by set.
 func open(tb testing.TB, address string, set ...func(c *Config)) *Backend {
 	tb.Helper()
-	config := NewConfig().(*Config)
-	for _, f := range set {
-		f(config)
-	}
-	b, err := config.Open(address)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { b.(io.Closer).Close() })
-	return b.(*Backend)
+	return backendtest.Open(tb, NewConfig, address, set...).(*Backend)
 }
 
 func on(service string) func(c *Config) { return func(c *Config) { c.Service = service } }
-
-func testContext(tb testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
-	tb.Cleanup(cancel)
-	return ctx
-}
 
 var (
 	composed = backendtest.Composed
@@ -81,7 +63,7 @@ func outcomeOf(r backends.Result, err error) outcome {
 // checked scans, and checks that the result is valid and an error is a failure.
 func checked(tb testing.TB, b *Backend, o backends.Object) outcome {
 	tb.Helper()
-	r, err := b.Scan(testContext(tb), o)
+	r, err := b.Scan(backendtest.Context(tb), o)
 	if r.Category != "" || err == nil {
 		if problem := backendtest.Check(r); problem != "" {
 			tb.Errorf("%+v: %s", r, problem)

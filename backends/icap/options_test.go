@@ -1,7 +1,6 @@
 package icap
 
 import (
-	"context"
 	"io"
 	"strings"
 	"sync/atomic"
@@ -11,10 +10,6 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 )
-
-func contextWithin(tb testing.TB, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(tb.Context(), d)
-}
 
 // TestOptionsTTL checks that OPTIONS are requested once, and again when they have expired
 // or the service has disappeared.
@@ -77,7 +72,7 @@ func TestVersion(t *testing.T) {
 		{"ICAP/1.0 200 OK\r\nService: " + strings.Repeat("x", 1000) + "\r\n\r\n", strings.Repeat("x", maxText), ""},
 	} {
 		answer.Store(tt.answer)
-		v, err := b.Version(testContext(t))
+		v, err := b.Version(backendtest.Context(t))
 		if err != nil || v.Text != tt.text || v.Database != tt.database {
 			t.Errorf("%.200q: got %+v, %v", tt.answer, v, err)
 		}

@@ -76,7 +76,7 @@ func play(t *testing.T, title, address string, cases []realCase, set ...func(c *
 	objects := realObjects(t)
 	for _, tt := range cases {
 		b := open(t, address, append(set, with(tt.service, tt.method, tt.preview))...)
-		r, err := b.Scan(testContext(t), objects[tt.object])
+		r, err := b.Scan(backendtest.Context(t), objects[tt.object])
 		got := outcomeOf(r, err).String()
 		verdict := "as wanted"
 		if got != tt.want {
@@ -136,7 +136,7 @@ func TestRealTable(t *testing.T) {
 		if setting == "no" {
 			continue
 		}
-		v, err := open(t, s.Address).Version(testContext(t))
+		v, err := open(t, s.Address).Version(backendtest.Context(t))
 		t.Logf("table: c-icap, version %q, database %q", v.Text, v.Database)
 		if err != nil || v.Text == "" || v.Database == "" {
 			t.Errorf("version %+v, %v", v, err)

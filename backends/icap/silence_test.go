@@ -50,7 +50,7 @@ func TestSilence(t *testing.T) {
 		"echo without an end": echo("", "27\r\n"+hello+"\r\n"),
 	} {
 		g.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(testContext(t))
+			ctx, cancel := context.WithCancel(backendtest.Context(t))
 			defer cancel()
 			reached, want := cancel, backends.Interrupted
 			if name == "continue" {

@@ -110,7 +110,7 @@ func (b *Backend) judgePage(v *verdict, m *message, text string) {
 	switch {
 	case !ok && m.status >= 300 && m.status < 400 && b.config.RedirectIsThreat: // squidclamav: 307 to a page
 		r.category = backends.Virus
-	case !ok && m.status >= 400 && m.status < 500 && v.said, m.status >= 500 && v.explained:
+	case !ok && m.status >= 400 && m.status < 500 && v.decided, m.status >= 500 && v.explained:
 		return
 	case !ok && m.status >= 500:
 		r.category = backends.SWErr
@@ -128,9 +128,9 @@ func (b *Backend) judgePage(v *verdict, m *message, text string) {
 	detail = explain(detail, r.hint)
 	switch {
 	case r.category.IsFailure():
-		v.said = true
+		v.decided = true
 		v.failed(m.status, r.category, "a page instead of the object: "+detail)
-	case v.said:
+	case v.decided:
 	case r.category == backends.Virus, r.category == backends.Suspicious:
 		v.found(r.category, blockedName, detail)
 	default:

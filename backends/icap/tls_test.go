@@ -1,6 +1,7 @@
 package icap
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -100,7 +101,7 @@ func TestTLS(t *testing.T) {
 		})
 	}
 	t.Run("TLS without tls", func(t *testing.T) {
-		ctx, cancel := contextWithin(t, 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		if r, err := open(t, address).Scan(ctx, backendtest.CleanObject(t)); err == nil {
 			t.Errorf("got %+v", r)
@@ -108,7 +109,7 @@ func TestTLS(t *testing.T) {
 	})
 	t.Run("context ends during the handshake", func(t *testing.T) {
 		b := open(t, silent.Address(), func(c *Config) { c.TLS.TLS, c.InsecureSkipVerify = true, true })
-		ctx, cancel := contextWithin(t, 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		_, err := b.Scan(ctx, backendtest.CleanObject(t))
 		// Without a connection in the time for a whole scan, the engine is unreachable.

@@ -44,7 +44,7 @@ func transcripts() []transcript {
 	found200 := func(c backends.Category, names ...string) outcome { return outcome{c, 200, names, ""} }
 	fails := func(c backends.Category, code int) outcome { return outcome{c, code, nil, ""} }
 	none := backends.NoCode
-	beside := func(o outcome, failure backends.Category) outcome { o.failure = failure; return o }
+	withFailure := func(o outcome, failure backends.Category) outcome { o.failure = failure; return o }
 	code := func(status int, code string) string {
 		return fmt.Sprintf("ICAP/1.0 %d X\r\nX-Error-Code: %s\r\n\r\n", status, code)
 	}
@@ -109,10 +109,10 @@ func transcripts() []transcript {
 		{"Trend code in a page", composed(trend("<html>Too many files. (-69)</html>")), fails(backends.SWErr, 200)},
 		{"Trend code in the middle", composed(trend("(-69) in the zip")), fails(backends.SWErr, 200)},
 		{"Trend bad request", composed("ICAP/1.0 400 Bad request\r\n\r\n"), fails(backends.SWErr, 400)},
-		{"partial and scan error", composed(page("X-Infection-Found: Type=2; Resolution=2; Threat=Container size violation\r\n", "500 E", "")), beside(found200(backends.Partial, "Container size violation"), backends.SWErr)},
-		{"encrypted and scan error", composed(page("X-Response-Desc: Encrypted Archive\r\n", "500 E", "")), beside(found200(backends.Encrypted, "Encrypted Archive"), backends.SWErr)},
-		{"encrypted and no key", composed(page("X-Response-Desc: Encrypted Archive\r\n", "401 E", "")), beside(found200(backends.Encrypted, "Encrypted Archive"), backends.CannotExecute)},
-		{"virus and scan error", composed(page("X-Virus-ID: A.B\r\n", "500 E", "")), beside(found200(backends.Virus, "A.B"), backends.SWErr)},
+		{"partial and scan error", composed(page("X-Infection-Found: Type=2; Resolution=2; Threat=Container size violation\r\n", "500 E", "")), withFailure(found200(backends.Partial, "Container size violation"), backends.SWErr)},
+		{"encrypted and scan error", composed(page("X-Response-Desc: Encrypted Archive\r\n", "500 E", "")), withFailure(found200(backends.Encrypted, "Encrypted Archive"), backends.SWErr)},
+		{"encrypted and no key", composed(page("X-Response-Desc: Encrypted Archive\r\n", "401 E", "")), withFailure(found200(backends.Encrypted, "Encrypted Archive"), backends.CannotExecute)},
+		{"virus and scan error", composed(page("X-Virus-ID: A.B\r\n", "500 E", "")), withFailure(found200(backends.Virus, "A.B"), backends.SWErr)},
 
 		// Other pages.
 		{"page 404", composed(page("", "404 Not Found", "")), fails(backends.SWErr, 200)},
@@ -122,7 +122,7 @@ func transcripts() []transcript {
 		{"page 407", composed(page("", "407 Proxy Authentication Required", "")), fails(backends.CannotExecute, 200)},
 		{"page 503", composed(page("", "503 Busy", "")), fails(backends.CannotExecute, 200)},
 		{"page 502, blocked", composed(page("X-Response-Info: Blocked\r\n", "502 Bad Gateway", "")), fails(backends.SWErr, 200)},
-		{"page 403 cut off", composed(strings.TrimSuffix(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\n", "403 F", ""), "0\r\n\r\n")), beside(found200(backends.Encrypted, "Heuristics.Encrypted.Zip"), backends.SWErr)},
+		{"page 403 cut off", composed(strings.TrimSuffix(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\n", "403 F", ""), "0\r\n\r\n")), withFailure(found200(backends.Encrypted, "Heuristics.Encrypted.Zip"), backends.SWErr)},
 
 		// Error codes, with every status.
 		{"code: password", composed(code(500, "password_protected")), outcome{backends.Encrypted, 500, nil, ""}},
@@ -137,8 +137,8 @@ func transcripts() []transcript {
 		{"code: password, clean", composed(code(204, "password_protected")), outcome{backends.Encrypted, 204, nil, ""}},
 		{"code: none, clean", composed(code(204, "none")), outcome{backends.OK, 204, nil, ""}},
 		{"code: unknown, clean", composed(code(204, "what")), fails(backends.SWErr, 204)},
-		{"code: password, busy", composed(code(503, "password_protected")), beside(outcome{backends.Encrypted, 503, nil, ""}, backends.CannotExecute)},
-		{"code: password and engine error", composed("ICAP/1.0 500 E\r\nX-Error-Code: password_protected\r\nX-Error-Code: antivirus_engine_error\r\n\r\n"), beside(outcome{backends.Encrypted, 500, nil, ""}, backends.SWErr)},
+		{"code: password, busy", composed(code(503, "password_protected")), withFailure(outcome{backends.Encrypted, 503, nil, ""}, backends.CannotExecute)},
+		{"code: password and engine error", composed("ICAP/1.0 500 E\r\nX-Error-Code: password_protected\r\nX-Error-Code: antivirus_engine_error\r\n\r\n"), withFailure(outcome{backends.Encrypted, 500, nil, ""}, backends.SWErr)},
 		{"code: password and a page", composed(page("X-Error-Code: password_protected\r\n", "500 E", "")), found200(backends.Encrypted)},
 		{"code: password, 403", composed(page("X-Error-Code: password_protected\r\n", "403 F", "")), found200(backends.Encrypted)},
 		{"code: password, echo", composed(echo("X-Error-Code: password_protected\r\n", whole)), found200(backends.Encrypted)},
@@ -153,9 +153,9 @@ func transcripts() []transcript {
 		{"unknown 2xx", composed("ICAP/1.0 201 Created\r\n\r\n"), fails(backends.SWErr, 201)},
 		{"redirect of ICAP", composed("ICAP/1.0 302 Found\r\n\r\n"), fails(backends.SWErr, 302)},
 		{"continue without a preview", composed("ICAP/1.0 100 Continue\r\n\r\n"), fails(backends.SWErr, 100)},
-		{"error with a virus", composed("ICAP/1.0 403 Forbidden\r\nX-Virus-ID: A.B\r\n\r\n"), beside(outcome{backends.Virus, 403, []string{"A.B"}, ""}, backends.SWErr)},
-		{"error with a limit", composed("ICAP/1.0 500 E\r\nX-Infection-Found: Type=2; Resolution=0; Threat=Container depth violation;\r\n\r\n"), beside(outcome{backends.Partial, 500, []string{"Container depth violation"}, ""}, backends.SWErr)},
-		{"error with a description", composed("ICAP/1.0 500 E\r\nX-Response-Desc: Encrypted Archive\r\n\r\n"), beside(outcome{backends.Encrypted, 500, []string{"Encrypted Archive"}, ""}, backends.SWErr)},
+		{"error with a virus", composed("ICAP/1.0 403 Forbidden\r\nX-Virus-ID: A.B\r\n\r\n"), withFailure(outcome{backends.Virus, 403, []string{"A.B"}, ""}, backends.SWErr)},
+		{"error with a limit", composed("ICAP/1.0 500 E\r\nX-Infection-Found: Type=2; Resolution=0; Threat=Container depth violation;\r\n\r\n"), withFailure(outcome{backends.Partial, 500, []string{"Container depth violation"}, ""}, backends.SWErr)},
+		{"error with a description", composed("ICAP/1.0 500 E\r\nX-Response-Desc: Encrypted Archive\r\n\r\n"), withFailure(outcome{backends.Encrypted, 500, []string{"Encrypted Archive"}, ""}, backends.SWErr)},
 		{"error with a word in a description", composed("ICAP/1.0 500 E\r\nX-Response-Desc: cannot decrypt encrypted password store\r\n\r\n"), fails(backends.SWErr, 500)},
 
 		// Forms.
@@ -196,7 +196,7 @@ func transcripts() []transcript {
 		{"204 and allowed", composed("ICAP/1.0 204 OK\r\nX-Response-Info: Allowed\r\n\r\n"), outcome{backends.OK, 204, nil, ""}},
 		{"clean echo and an error", composed(echo("X-Virus-ID: no threats\r\nX-Response-Info: Error\r\n", whole)), fails(backends.SWErr, 200)},
 		{"clean echo and an unknown action", composed(echo("X-Virus-ID: no threats\r\nX-Response-Info: Skipped\r\n", whole)), fails(backends.SWErr, 200)},
-		{"encrypted and an error", composed(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\nX-Response-Info: Error\r\n", "403 F", "")), beside(found200(backends.Encrypted, "Heuristics.Encrypted.Zip"), backends.SWErr)},
+		{"encrypted and an error", composed(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\nX-Response-Info: Error\r\n", "403 F", "")), withFailure(found200(backends.Encrypted, "Heuristics.Encrypted.Zip"), backends.SWErr)},
 		{"virus and an unknown action", composed(page("X-Virus-ID: A.B\r\nX-Response-Info: Quarantined\r\n", "403 F", "")), found200(backends.Virus, "A.B")},
 		{"204, described as an error", composed("ICAP/1.0 204 OK\r\nX-Response-Desc: Scan engine error\r\n\r\n"), fails(backends.SWErr, 204)},
 		{"204, described as an error and more", composed("ICAP/1.0 204 OK\r\nX-Response-Desc: Scan engine error\r\nX-Response-Desc: fine\r\n\r\n"), fails(backends.SWErr, 204)},
@@ -220,7 +220,7 @@ func transcripts() []transcript {
 		{"trailer, no field", composed(echo(noThreats, trailed("nonsense\r\n"))), fails(backends.SWErr, none)},
 		{"trailer too long", composed(echo(noThreats, trailed("X: "+strings.Repeat("A", maxHead)+"\r\n"))), fails(backends.SWErr, none)},
 		{"trailer of a page, virus", composed(strings.TrimSuffix(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\n", "403 F", ""), "\r\n") + "X-Virus-ID: A.B\r\n\r\n"), found200(backends.Virus, "Heuristics.Encrypted.Zip", "A.B")},
-		{"trailer of a page, error", composed(strings.TrimSuffix(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\n", "403 F", ""), "\r\n") + "X-Error-Code: antivirus_engine_error\r\n\r\n"), beside(found200(backends.Encrypted, "Heuristics.Encrypted.Zip"), backends.SWErr)},
+		{"trailer of a page, error", composed(strings.TrimSuffix(page("X-Virus-ID: Heuristics.Encrypted.Zip\r\n", "403 F", ""), "\r\n") + "X-Error-Code: antivirus_engine_error\r\n\r\n"), withFailure(found200(backends.Encrypted, "Heuristics.Encrypted.Zip"), backends.SWErr)},
 
 		// Echoes and other objects.
 		{"echo in small chunks", composed(echo("", "10;a=b\r\n"+hello[:16]+"\r\n0017; x=\"y\"\r\n"+hello[16:]+"\r\n0; ieof\r\nX-T: 1\r\n\r\n")), found200(backends.Partial)},

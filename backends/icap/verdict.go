@@ -21,7 +21,7 @@ type verdict struct {
 	code       int // the status of ICAP
 	errorCodes map[string]backends.Category
 
-	said      bool // a field had a finding or a failure
+	decided   bool // a field had a finding or a failure
 	clean     bool // a field means that nothing was found
 	blocked   bool // a field means that the object was blocked
 	explained bool // an error code gave the reason for a missing verdict
@@ -60,7 +60,7 @@ func (v *verdict) add(c backends.Category, text string) {
 
 // fail adds a failure.
 func (v *verdict) fail(c backends.Category, text string) {
-	v.said = true
+	v.decided = true
 	v.answer.Add(c, v.code, text)
 }
 
@@ -72,7 +72,7 @@ func (v *verdict) failed(status int, c backends.Category, text string) {
 // found adds a finding. A repeated name keeps its first category, for example that of the
 // type in X-Infection-Found.
 func (v *verdict) found(c backends.Category, name, text string) {
-	v.said = true
+	v.decided = true
 	name = cut(name, maxName)
 	if slices.Contains(v.names, name) {
 		return
@@ -92,7 +92,7 @@ const maxNames = 100
 
 // because adds a reason. It counts after all names, see finish.
 func (v *verdict) because(c backends.Category, text string) {
-	v.said = true
+	v.decided = true
 	v.reasons = append(v.reasons, reason{c, text})
 }
 
@@ -148,7 +148,7 @@ func (v *verdict) explain(page []byte) bool {
 
 // byCode adds an error code with its category.
 func (v *verdict) byCode(c backends.Category, code, text string) {
-	v.said, v.explained = true, true
+	v.decided, v.explained = true, true
 	switch {
 	case c.IsFailure():
 		v.fail(c, text)

@@ -11,7 +11,7 @@ import (
 
 const separators = " -"
 
-// greetAve reads the greeting of aveserver, "220 text". Lines "220-text" may precede it.
+// greetAve reads the greeting of aveserver, "220 text", which "220-text" may precede.
 func greetAve(conn *engineconn.Conn) error {
 	for {
 		text, err := conn.Line()
@@ -21,16 +21,16 @@ func greetAve(conn *engineconn.Conn) error {
 		if code, _ := ascii.Status(text, separators); code/100 != 2 {
 			return fmt.Errorf("greeting: unexpected answer %.200q", text)
 		}
-		if !goesOn(text) {
+		if !continues(text) {
 			return nil
 		}
 	}
 }
 
-// goesOn reports whether another line belongs to this one.
-func goesOn(text string) bool { return len(text) > 3 && text[3] == '-' }
+// continues reports whether another line follows.
+func continues(text string) bool { return len(text) > 3 && text[3] == '-' }
 
-// askAve asks aveserver, and says goodbye.
+// askAve scans a file with aveserver.
 func askAve(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	if err := conn.Command("SCAN bPQRSTUW " + path + "\r\n"); err != nil {
 		return err
@@ -50,9 +50,9 @@ func askAve(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	}
 }
 
-// quit proves that a clean answer was the last one. "2xx done" does not say what it
-// belongs to: if it was a late line of the greeting, the true answer is still to come,
-// before the 2xx that answers "quit".
+// quit proves that a clean answer was the last one. "2xx done" does not name a file: if it
+// was a late line of the greeting, the right answer comes before the 2xx that answers
+// "quit".
 func quit(conn *engineconn.Conn, a *backends.Answer) error {
 	conn.NoReuse()
 	if a.Category() != backends.OK {
@@ -76,11 +76,11 @@ func quit(conn *engineconn.Conn, a *backends.Answer) error {
 	return nil
 }
 
-// codeHit is the one of a line with a name.
+// codeHit is the code of a line with a name.
 const codeHit = 322
 
-// parseAve takes a line of an answer about path and reports whether it was the final
-// one. A name has no blanks.
+// parseAve adds a line of an answer about path and reports whether it is the final one.
+// Names have no spaces.
 func parseAve(text, path string, a *backends.Answer) (final bool, err error) {
 	code, rest := ascii.Status(text, separators)
 	switch {
@@ -91,7 +91,7 @@ func parseAve(text, path string, a *backends.Answer) (final bool, err error) {
 		}
 		a.Found(backends.Virus, code, name, "")
 		return false, nil
-	case code/100 == 2 && goesOn(text):
+	case code/100 == 2 && continues(text):
 		return false, fmt.Errorf("unexpected answer of several lines: %.200q", text)
 	case code/100 == 2:
 		a.Add(backends.OK, code, "")

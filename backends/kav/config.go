@@ -17,9 +17,9 @@ const (
 
 // Config holds the keys of a kav engine.
 type Config struct {
-	// Protocol is the daemon: "kavdaemon" or "aveserver".
+	// Protocol is the kind of daemon: "kavdaemon" or "aveserver".
 	Protocol string `toml:"protocol"`
-	// ConnectTimeout bounds the making of a connection.
+	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 }
 

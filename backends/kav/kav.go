@@ -1,28 +1,28 @@
 // Package kav scans with the daemons of old Kaspersky products: kavdaemon (AVP 3 and
 // 4), and aveserver (5.0 and 5.5).
 //
-// The dialogue with kavdaemon, one connection for each scan:
+// The dialogue with kavdaemon, with a connection for each scan:
 //
 //	-> <0>23 Nov 13:40:09:/path<NUL>
-//	<- two bytes: the code in the low four bits of the first, and whether a report follows
-//	<- four bytes: the length of the report, in the byte order of the machine; and its
-//	   lines: "... infected: NAME", "... suspicion: NAME"
+//	<- two bytes: the code in the low four bits of the first; 1 if a report follows
+//	<- the length of the report, four bytes in the byte order of the machine
+//	<- the report, with lines such as "... infected: NAME", "... suspicion: NAME"
 //
 // Its codes:
 //
 //	0 nothing found                     ok
 //	1 not completed                     interrupted
-//	2 modified or damaged, 4 virus      by the names, virus if unknown
+//	2 modified or damaged, 4 virus      by name, virus if unknown
 //	3 suspicious                        suspicious
-//	5 disinfected, 6 deleted            virus; it should not do that
+//	5 disinfected, 6 deleted            virus
 //	7 the daemon is damaged             swerr
 //	8 corrupt objects                   partial
 //	9 to 15, or any higher bit          swerr
 //
-// What the report names counts too. Beside code 0 a line of it that is neither such a
-// name nor "ok" is swerr. The codes are documented by exim.
+// The names in the report count, too. With code 0, a line that is neither such a name nor
+// "ok" is swerr. The codes are documented by exim.
 //
-// The dialogue with aveserver, one connection for each scan:
+// The dialogue with aveserver, with a connection for each scan:
 //
 //	<- 2xx greeting                     lines "2xx-..." may precede it
 //	-> SCAN bPQRSTUW /path
@@ -31,13 +31,12 @@
 //	-> quit
 //	<- 2xx
 //
-// 322 is by the name, virus if unknown; 2xx alone is ok; 5xx is swerr, and so is
-// everything else. "2xx done" names no file, so that a clean answer counts only if
-// nothing but the answer to "quit" follows it. These forms are documented by exim and
-// e2guardian.
+// Its answers: 322 is by name, virus if unknown; 2xx alone is ok; 5xx and anything else
+// is swerr. "2xx done" does not name a file, so a clean answer counts only if nothing but
+// the answer to "quit" follows. These forms are documented by exim and e2guardian.
 //
-// Of both, the daemon's user must be able to read the file and to enter every
-// directory above it. (rspamd's Kaspersky and the Scan Engine have other protocols.)
+// The user of either daemon must be able to read the file and to enter every directory
+// above it. (rspamd's Kaspersky and the Scan Engine have other protocols.)
 package kav
 
 import (
@@ -47,7 +46,7 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// Abilities are what the engine can report.
+// Abilities says what the engine can report.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: false, Partial: true,
 	Names: true, Version: false, DatabaseAge: false,
@@ -55,7 +54,7 @@ var Abilities = backends.Abilities{
 	Tested: "composed bytes",
 }
 
-// Backend is one of the daemons. Safe for concurrent use.
+// A Backend scans with one of the daemons. It is safe for concurrent use.
 type Backend struct {
 	client *engineconn.Client
 	ask    func(conn *engineconn.Conn, a *backends.Answer, path string) error

@@ -14,7 +14,7 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// codes are those of kavdaemon, as exim has them.
+// codes are the categories of kavdaemon's codes, as in exim.
 var codes = map[byte]backends.Category{
 	0: backends.OK,
 	1: backends.Interrupted,
@@ -29,15 +29,15 @@ var codes = map[byte]backends.Category{
 
 var codeTexts = map[byte]string{
 	1: "the scan was not completed",
-	5: "disinfected by kavdaemon, which should report only",
-	6: "deleted by kavdaemon, which should report only",
+	5: "disinfected by kavdaemon, which should only report",
+	6: "deleted by kavdaemon, which should only report",
 	7: "kavdaemon is damaged",
 	8: "corrupt objects",
 }
 
-// askDaemon asks kavdaemon.
+// askDaemon scans a file with kavdaemon.
 func askDaemon(conn *engineconn.Conn, a *backends.Answer, path string) error {
-	// The syslog-like beginning is what its own client sends, and exim.
+	// Its own client and exim send this prefix, which looks like syslog.
 	if err := conn.Command("<0>" + time.Now().Format("02 Jan 15:04:05") + ":" + path + "\x00"); err != nil {
 		return err
 	}
@@ -57,20 +57,20 @@ func askDaemon(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	if problems != 0 {
 		a.Add(backends.SWErr, int(head[0]), fmt.Sprintf("code %#x: the high bits are not documented", head[0]))
 	}
-	// The names of the report say more than the code, which has none.
+	// The names in the report say more than the code.
 	if a.Category() == "" || category.IsFailure() || backends.Stronger(category, a.Category()) {
 		a.Add(category, int(code), codeTexts[code])
 	}
 	return err
 }
 
-// maxReport bounds what is read of a report.
+// maxReport limits the length of a report.
 const maxReport = 1 << 20
 
 var namePattern = regexp.MustCompile(`(infected|suspicion):\s*(\S.*?)\s*$`)
 
-// isHarmless reports whether a line of a report says nothing bad: it is empty, or says
-// "ok" of the file or a member of it.
+// isHarmless reports whether a line of a report is empty, or "ok" about the file or a
+// member of it.
 func isHarmless(line, path string) bool {
 	line = strings.TrimSpace(line)
 	rest, about := strings.CutPrefix(line, path)
@@ -79,8 +79,8 @@ func isHarmless(line, path string) bool {
 
 var harmlessPattern = regexp.MustCompile(`^(/[^:]*)?\s+ok\.?$`)
 
-// readReport takes the lines of a report. Where the code says that nothing was found,
-// a line that is not understood is a failure.
+// readReport adds the lines of a report. If the code means that nothing was found, an
+// unknown line is a failure.
 func readReport(conn *engineconn.Conn, a *backends.Answer, code int, path string) error {
 	size := make([]byte, 4)
 	if err := conn.Fill(size); err != nil {
@@ -110,7 +110,7 @@ func readReport(conn *engineconn.Conn, a *backends.Answer, code int, path string
 		return err
 	}
 	if left.N > 0 {
-		return errors.New("the report breaks off")
+		return errors.New("the report is cut off")
 	}
 	if len(unknown) > 0 {
 		a.Add(backends.SWErr, code, fmt.Sprintf("code %d, but its report says %.200q", code, unknown[0]))

@@ -8,13 +8,13 @@ import (
 	"polyclam/backends/internal/wire"
 )
 
-// answers is what the engine's words mean. The texts are those of its manual,
-// "Format of a response to a scan POST request"; version 1.0 writes DETECTED. What
-// is not here is a failure, a bare NON_SCANNED included: the reason is unknown.
+// answers are the categories of the engine's texts, from its manual, "Format of a response
+// to a scan POST request"; version 1.0 sends DETECTED. Any other text is a failure,
+// including NON_SCANNED without a reason.
 var answers = []struct {
 	text     string
 	category backends.Category
-	names    bool // of what was found may follow
+	names    bool // names may follow
 }{
 	{"CLEAN", backends.OK, false},
 	{"DETECT", backends.Virus, true},
@@ -29,29 +29,28 @@ var answers = []struct {
 	{"SERVER_ERROR", backends.SWErr, false},
 }
 
-// withMacro is appended to the words for an object with macros. The name is how
-// MailScanner reports it.
+// withMacro is appended to the text about an object with macros. The name is the one that
+// MailScanner reports.
 const (
 	withMacro = " AND CONTAINS OFFICE MACRO"
 	macroName = "OFFICE MACRO"
 )
 
-// add takes what was said of one object: the words, the names that were elsewhere,
-// and whether macros were reported elsewhere.
-func add(a *backends.Answer, words, names string, macro bool, detail string) {
-	text, suffixed := strings.CutSuffix(words, withMacro)
+// add adds the text about one object, and its names and macros from other fields.
+func add(a *backends.Answer, result, names string, macro bool, detail string) {
+	text, suffixed := strings.CutSuffix(result, withMacro)
 	category, named, ok := lookup(text)
 	if macro || suffixed {
 		a.Found(backends.Suspicious, backends.NoCode, macroName, detail)
 	}
 	switch {
 	case !ok:
-		a.Fail(fmt.Errorf("%w: %.200q", errNoAnswer, words))
+		a.Fail(fmt.Errorf("%w: %.200q", errNoAnswer, result))
 	case category == backends.Virus:
 		found(a, named+","+names, detail)
 	case names != "":
-		// A name without a verdict that goes with it: whatever it means, not ok.
-		a.Fail(fmt.Errorf("%w: %.100q with the name %.100q", errNoAnswer, words, names))
+		// A name contradicts the text, so this is never OK.
+		a.Fail(fmt.Errorf("%w: %.100q with the name %.100q", errNoAnswer, result, names))
 	case category == backends.OK:
 		a.Add(category, backends.NoCode, "")
 	default:
@@ -59,7 +58,7 @@ func add(a *backends.Answer, words, names string, macro bool, detail string) {
 	}
 }
 
-// found takes the names of a list.
+// found adds a list of names.
 func found(a *backends.Answer, list, detail string) {
 	none := true
 	for name := range strings.SplitSeq(list, ",") {
@@ -73,7 +72,7 @@ func found(a *backends.Answer, list, detail string) {
 	}
 }
 
-// lookup finds the row of a text, and the names behind its verb.
+// lookup finds the row of a text, and the names after its verb.
 func lookup(text string) (category backends.Category, names string, ok bool) {
 	verb, rest, more := strings.Cut(text, " ")
 	for _, a := range answers {
@@ -87,8 +86,8 @@ func lookup(text string) (category backends.Category, names string, ok bool) {
 	return "", "", false
 }
 
-// addText takes an answer of protocol 1, which is one line. Several lines are not an
-// answer: what they found counts, but beside a failure.
+// addText adds an answer of protocol 1, which is one line. Several lines are a failure,
+// but their findings count, too.
 func addText(a *backends.Answer, body string) {
 	text := strings.TrimSuffix(strings.TrimSuffix(body, "\n"), "\r")
 	lines := strings.SplitN(text, "\n", 100)
@@ -101,7 +100,7 @@ func addText(a *backends.Answer, body string) {
 	}
 }
 
-// addJSON takes an answer of protocol 3 about object.
+// addJSON adds an answer of protocol 3 about object.
 func addJSON(a *backends.Answer, body []byte, object string) {
 	value, err := wire.JSON(body)
 	if err != nil {
@@ -127,14 +126,14 @@ func addJSON(a *backends.Answer, body []byte, object string) {
 	addObject(a, root)
 }
 
-// addObject takes one object with its parts. What is wrong with one of them does not
-// hide what another is.
+// addObject adds one object and its parts. A failure of one does not hide the finding of
+// another.
 func addObject(a *backends.Answer, o map[string]any) {
-	words, ok := o["scanResult"].(string)
+	result, ok := o["scanResult"].(string)
 	if !ok {
 		a.Fail(fmt.Errorf("%w: no scanResult", errNoAnswer))
 	} else {
-		addResult(a, o, words)
+		addResult(a, o, result)
 	}
 	parts, ok := o["subObjectsScanResults"].([]any)
 	if !ok && o["subObjectsScanResults"] != nil {
@@ -150,11 +149,11 @@ func addObject(a *backends.Answer, o map[string]any) {
 	}
 }
 
-// addResult takes what is said of an object itself.
-func addResult(a *backends.Answer, o map[string]any, words string) {
+// addResult adds the result of one object without its parts.
+func addResult(a *backends.Answer, o map[string]any, result string) {
 	// Version 3.1 may send the reason in a separate field.
-	if reason, ok := o["reason"].(string); ok && words == "NON_SCANNED" {
-		words += " (" + strings.ToUpper(reason) + ")"
+	if reason, ok := o["reason"].(string); ok && result == "NON_SCANNED" {
+		result += " (" + strings.ToUpper(reason) + ")"
 	}
 	name, err := textOf(o, "detectionName")
 	a.Fail(err)
@@ -164,10 +163,10 @@ func addResult(a *backends.Answer, o map[string]any, words string) {
 		a.Fail(fmt.Errorf("%w: containsOfficeMacro is %.50q", errNoAnswer, macro))
 	}
 	about, _ := o["object"].(string)
-	add(a, words, name, macro == "true", strings.TrimSpace(words+" "+name)+" "+about)
+	add(a, result, name, macro == "true", strings.TrimSpace(result+" "+name)+" "+about)
 }
 
-// textOf is a field that may be missing or null.
+// textOf returns a field that may be missing or null.
 func textOf(o map[string]any, key string) (string, error) {
 	value := o[key]
 	if value == nil {

@@ -12,15 +12,14 @@ import (
 	"polyclam/backends/internal/wire/wiretest"
 )
 
-// outcome is what a reply has to amount to.
+// outcome is a reply and the outcome wanted.
 type outcome struct {
 	reply    string
 	category backends.Category
 	names    string
 }
 
-// check sees that there is nothing but the outcome: no result beside a failure, no
-// failure beside a result.
+// check checks that there is only the outcome: either a result or a failure.
 func (o outcome) check(t *testing.T, r backends.Result, err error) {
 	t.Helper()
 	if o.category.IsFailure() {
@@ -30,12 +29,12 @@ func (o outcome) check(t *testing.T, r backends.Result, err error) {
 		return
 	}
 	if err != nil {
-		t.Errorf("failure %v beside %+v", err, r)
+		t.Errorf("failure %v with %+v", err, r)
 	}
 	o.found(t, r)
 }
 
-// mixed sees that there are both what was found and a failure of this category.
+// mixed checks that there are both a finding and a failure of this category.
 func (o outcome) mixed(t *testing.T, r backends.Result, err error, failure backends.Category) {
 	t.Helper()
 	if err == nil || backends.CategoriesOf(err)[0] != failure {
@@ -58,12 +57,12 @@ func (o outcome) found(t *testing.T, r backends.Result) {
 	}
 }
 
-// status is an answer with another status.
+// status returns an answer with another status.
 func status(line string) string {
 	return "HTTP/1.0 " + line + "\r\nConnection: close\r\nContent-Length: 35\r\n\r\n{\n\"error\": \"Session Timeout\"\n}     "
 }
 
-// texts are the bodies of the manual and those that other projects look for, and what is like them.
+// texts are bodies from the manual and other projects, and similar ones.
 func texts() []outcome {
 	list := strings.Repeat("A,", 5000)
 	return []outcome{
@@ -109,9 +108,9 @@ func TestTexts(t *testing.T) {
 			t.Run(fmt.Sprintf("%.60q%q", tt.reply, end), func(t *testing.T) {
 				for _, answer := range []string{plain(tt.reply + end), until(tt.reply + end)} {
 					d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(answer), backendtest.CloseWrite(), backendtest.Drain()})
-					r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+					r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("x")))
 					if end == "" && !strings.Contains(answer, "Length") {
-						// It may be half an answer.
+						// It may be cut off.
 						if err == nil || r.Category == backends.OK {
 							t.Errorf("got %+v, %v", r, err)
 						}
@@ -124,7 +123,7 @@ func TestTexts(t *testing.T) {
 	}
 }
 
-// TestSeveralLines: several lines are a failure, beside what they found.
+// TestSeveralLines checks that several lines are a failure, and that their findings count.
 func TestSeveralLines(t *testing.T) {
 	for _, tt := range []outcome{
 		{"CLEAN\r\nCLEAN\r\n", "", ""},
@@ -155,7 +154,7 @@ func TestStatuses(t *testing.T) {
 	} {
 		for _, change := range []func(*Config){nil, three} {
 			d := backendtest.StartDaemon(t, "unix", backendtest.Script{wiretest.Request(), say(status(line)), backendtest.CloseWrite(), backendtest.Drain()})
-			r, err := open(t, d.Address(), change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+			r, err := open(t, d.Address(), change).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("x")))
 			outcome{category: want}.check(t, r, err)
 			var f *backends.Failure
 			if line[0] != '2' && (!errors.As(err, &f) || fmt.Sprint(f.Code) != line[:3]) {
@@ -168,7 +167,7 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// objects are answers of protocol 3; the first is the manual's, 193003.
+// objects are answers of protocol 3; the first is from the manual, 193003.
 func objects() []outcome {
 	return []outcome{
 		{"{\n\"object\": \"memory\",\n\"scanResult\": \"DETECT\",\n\"detectionName\": \"EICAR-Test-File\"\n}", backends.Virus, "EICAR-Test-File"},
@@ -217,7 +216,7 @@ func TestObjects(t *testing.T) {
 		t.Run(fmt.Sprintf("%.100q", tt.reply), func(t *testing.T) {
 			for _, answer := range []string{plain(tt.reply), until(tt.reply), until(tt.reply + "\r\n")} {
 				d := backendtest.StartDaemon(t, "unix", backendtest.Script{wiretest.Request(), say(answer), backendtest.CloseWrite(), backendtest.Drain()})
-				r, err := open(t, d.Address(), three).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+				r, err := open(t, d.Address(), three).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("x")))
 				switch {
 				case strings.Contains(answer, "Length"):
 					tt.check(t, r, err)
@@ -233,7 +232,7 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-// TestMasked: what is found in one part does not hide that another was not scanned.
+// TestMasked checks that a finding in one part does not hide the failure of another.
 func TestMasked(t *testing.T) {
 	const locked, canceled, failed, denied, virus = `{"object":"a","scanResult":"NON_SCANNED (PASSWORD PROTECTED)"}`, `{"object":"b","scanResult":"NON_SCANNED (CANCELED)"}`,
 		`{"object":"c","scanResult":"SERVER_ERROR"}`, `{"object":"d","scanResult":"NON_SCANNED (ACCESS DENIED)"}`, `{"object":"e","scanResult":"DETECT","detectionName":"A"}`
@@ -258,7 +257,7 @@ func TestMasked(t *testing.T) {
 				tt.found.category = backends.Virus
 			}
 			d := backendtest.StartDaemon(t, "unix", backendtest.Script{wiretest.Request(), say(plain(body)), backendtest.CloseWrite(), backendtest.Drain()})
-			r, err := open(t, d.Address(), three).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+			r, err := open(t, d.Address(), three).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("x")))
 			if whole != "CLEAN" { // the names begin with that of the whole
 				if r.Category != backends.Virus || r.Findings[0].Name != "A" || backends.CategoriesOf(err)[0] != tt.failure {
 					t.Errorf("%s: %+v, %v", body, r, err)

@@ -16,26 +16,25 @@ const (
 	transportFile   = "file"
 )
 
-// maxBody bounds an answer. Protocol 3 reports every part of an archive that is not
-// clean.
+// maxBody limits an answer. Protocol 3 reports every part of an archive that is not clean.
 const maxBody = 1 << 20
 
-// withoutDeadline is the time that a scan without a deadline gives the engine.
+// withoutDeadline is the time limit sent to the engine for a scan without a deadline.
 const withoutDeadline = time.Minute
 
 // Config holds the keys of a kse engine.
 type Config struct {
 	wire.Options
 	// Protocol is the KAV protocol, 1 or 3. Protocol 3 sends a third more bytes, and
-	// tells the parts of an archive.
+	// reports the parts of an archive.
 	Protocol int `toml:"protocol"`
 	// API is the version of protocol 3: "v3.0" or "v3.1".
 	API string `toml:"api"`
-	// Transport is how the engine gets the content: "memory" sends the bytes, "file"
+	// Transport is how the engine gets the object: "memory" sends the bytes, "file"
 	// names a file that it must be able to read.
 	Transport string `toml:"transport"`
-	// ScanTimeout is the time that the engine is told it has for a scan; zero: what
-	// is left of the engine's timeout.
+	// ScanTimeout is the time limit sent to the engine; zero: the rest of the engine's
+	// timeout.
 	ScanTimeout time.Duration `toml:"scan_timeout"`
 }
 
@@ -69,7 +68,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	return &Backend{address: address, config: *c, client: client, protocol: c.Protocol}, nil
 }
 
-// prefix stands before the names of the engine's methods.
+// prefix returns the prefix of the engine's methods.
 func (c *Config) prefix() string {
 	if c.Protocol == 1 {
 		return ""
@@ -77,7 +76,7 @@ func (c *Config) prefix() string {
 	return "/api/" + c.API
 }
 
-// timeout is the time that the engine is told it has.
+// timeout returns the time limit sent to the engine.
 func (c *Config) timeout(ctx context.Context) time.Duration {
 	if c.ScanTimeout > 0 {
 		return c.ScanTimeout

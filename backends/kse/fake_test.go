@@ -14,8 +14,8 @@ import (
 	"polyclam/backends/internal/wire/wiretest"
 )
 
-// words are what the fake says of a content: those of the manual, but for the names.
-var words = map[backends.Category][2]string{
+// results are the fake's results for each category: those of the manual, except for names.
+var results = map[backends.Category][2]string{
 	backends.OK:         {"CLEAN", ""},
 	backends.Virus:      {"DETECT", "EICAR-Test-File"},
 	backends.Suspicious: {"CLEAN AND CONTAINS OFFICE MACRO", ""},
@@ -24,9 +24,8 @@ var words = map[backends.Category][2]string{
 	backends.SWErr:      {"SERVER_ERROR", ""},
 }
 
-// fakeEngine answers as kavhttpd does, to the heads and bodies that its manual shows,
-// and with what [backendtest.Marked] says. A request that the manual does not show
-// fails the test.
+// fakeEngine is a kavhttpd that answers by [backendtest.Marked]. A request that is not in
+// the manual fails the test.
 type fakeEngine struct{ t *testing.T }
 
 func (f fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -36,7 +35,7 @@ func (f fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Connection", "close")
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // the scan was given up
+		return // the client ended its scan
 	}
 	if int64(len(body)) != r.ContentLength {
 		f.t.Errorf("%d bytes, %d announced", len(body), r.ContentLength)
@@ -63,12 +62,12 @@ func (f fakeEngine) version1(w http.ResponseWriter, r *http.Request, body []byte
 	if n, err := strconv.Atoi(r.Header.Get("X-KAV-Timeout")); err != nil || n < 1 || r.Proto != "HTTP/1.0" || r.Header.Get("X-KAV-ProtocolVersion") != "1" {
 		f.t.Errorf("%s, head %v", r.Proto, r.Header)
 	}
-	said := words[f.marked(r.URL.Path == "/scanfile", body)]
+	text := results[f.marked(r.URL.Path == "/scanfile", body)]
 	w.Header().Set("X-KAV-ProtocolVersion", "1")
-	if said[1] != "" {
-		said[0] += " " + said[1]
+	if text[1] != "" {
+		text[0] += " " + text[1]
 	}
-	fmt.Fprintf(w, "%s\r\n", said[0])
+	fmt.Fprintf(w, "%s\r\n", text[0])
 }
 
 func (f fakeEngine) version3(w http.ResponseWriter, r *http.Request, body []byte) {
@@ -80,44 +79,45 @@ func (f fakeEngine) version3(w http.ResponseWriter, r *http.Request, body []byte
 	if err := json.Unmarshal(body, &request); err != nil || request.Timeout == "" {
 		f.t.Errorf("%.200q: %v", body, err)
 	}
-	about, content := "memory", []byte(nil)
+	about, scanned := "memory", []byte(nil)
 	isFile := r.URL.Path == "/api/v3.0/scanfile"
 	if isFile {
 		about, _ = request.Object.(string)
-		content = []byte(about)
+		scanned = []byte(about)
 	} else if err := json.Unmarshal(body, &object); err != nil {
 		f.t.Errorf("%.200q: %v", body, err)
 	} else {
-		content = object.Object
+		scanned = object.Object
 	}
-	said := words[f.marked(isFile, content)]
-	answer := map[string]string{"object": about, "scanResult": said[0], "containsOfficeMacro": "false"}
-	if said[0] == "CLEAN AND CONTAINS OFFICE MACRO" {
+	text := results[f.marked(isFile, scanned)]
+	answer := map[string]string{"object": about, "scanResult": text[0], "containsOfficeMacro": "false"}
+	if text[0] == "CLEAN AND CONTAINS OFFICE MACRO" {
 		answer["scanResult"], answer["containsOfficeMacro"] = "CLEAN", "true"
 	}
-	if said[1] != "" {
-		answer["detectionName"] = said[1]
+	if text[1] != "" {
+		answer["detectionName"] = text[1]
 	}
 	w.Header().Set("X-KAV-ProtocolVersion", "3")
-	text, err := json.Marshal(answer)
+	reply, err := json.Marshal(answer)
 	if err != nil {
 		f.t.Error(err)
 	}
-	w.Write(text)
+	w.Write(reply)
 }
 
-func (f fakeEngine) marked(isFile bool, content []byte) backends.Category {
+// marked returns the category of an object, or of the file with its path.
+func (f fakeEngine) marked(isFile bool, object []byte) backends.Category {
 	if isFile {
-		data, err := os.ReadFile(string(content))
+		data, err := os.ReadFile(string(object))
 		if err != nil {
 			f.t.Error(err)
 		}
-		content = data
+		object = data
 	}
-	return backendtest.Marked(content)
+	return backendtest.Marked(object)
 }
 
-// start starts the fake, on "tcp" or "unix", and returns its address.
+// start starts the fake on network "tcp" or "unix", and returns its address.
 func start(t *testing.T, network string) string {
 	t.Helper()
 	return wiretest.HTTP(t, network, fakeEngine{t})

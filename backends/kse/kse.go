@@ -1,25 +1,25 @@
-// Package kse scans with Kaspersky Scan Engine in its HTTP mode, kavhttpd, over TCP
-// or a Unix socket.
+// Package kse scans with Kaspersky Scan Engine in HTTP mode, kavhttpd, over TCP or a Unix
+// socket.
 //
-// The dialogue of KAV protocol 1, one connection for each scan:
+// The dialogue of KAV protocol 1, with a connection for each scan:
 //
-//	-> POST /scanmemory HTTP/1.0                  or /scanfile with a path for a body
+//	-> POST /scanmemory HTTP/1.0                  or /scanfile with a path as the body
 //	-> X-KAV-ProtocolVersion: 1
 //	-> X-KAV-Timeout: 58000                       milliseconds
-//	-> Content-Length: 68, empty line, content
+//	-> Content-Length: 68, empty line, object
 //	<- HTTP/1.0 200 OK, Content-Length: 24, empty line, DETECT EICAR-Test-File
 //
-// and of protocol 3, with the content in base64:
+// and of protocol 3, with the object in base64:
 //
 //	-> POST /api/v3.0/scanmemory HTTP/1.1         or /api/v3.0/scanfile
 //	-> {"timeout": "58000", "object": "WDVPIVAlQEFQ..."}
 //	<- {"object": "memory", "scanResult": "DETECT", "detectionName": "EICAR-Test-File"}
 //
-// The answers are the same words in both, see the table in answer.go:
+// The answers have the same texts in both, see the table in answer.go:
 //
 //	CLEAN                                 ok
 //	CLEAN AND CONTAINS OFFICE MACRO       suspicious
-//	DETECT, DISINFECTED, DELETED NAME,..  by the names, virus if unknown
+//	DETECT, DISINFECTED, DELETED NAME,..  by name, virus if unknown
 //	NON_SCANNED (PASSWORD PROTECTED)      encrypted
 //	NON_SCANNED (CORRUPTED), (SKIPPED)    partial
 //	NON_SCANNED (CANCELED), HTTP 408      interrupted
@@ -27,18 +27,17 @@
 //	SERVER_ERROR, any other HTTP status   swerr
 //	anything else                         swerr
 //
-// Protocol 3 reports each part of an archive too. Findings and failures of the parts
-// are collected side by side: a locked member does not hide that another could not be
-// scanned. The engine has no numbers: the code is the HTTP status where that is the
-// reason.
+// Protocol 3 also reports each part of an archive. Findings and failures of the parts both
+// count: a locked member does not hide that another could not be scanned. The engine has
+// no codes, so the code is the HTTP status if the status is the reason.
 //
-// An answer counts as complete only if its length was announced, or, in protocol 1, if
-// it ends in a line end: "CLEAN" may be the beginning of something else. An answer
-// that begins before the whole object was sent counts only if it found something.
+// An answer is complete only if its length was announced or, in protocol 1, if it ends
+// with a line break: "CLEAN" may be the beginning of something else. An answer that begins
+// before the whole object was sent counts only if it found something.
 //
-// An answer says nothing of the request that it belongs to ("memory" at most), so
-// there is a connection for each scan. With protocol 3 and the key keepalive
-// connections are kept, for sites that measured the gain.
+// An answer does not identify its request (at most by "memory"), so there is a connection
+// for each scan. With protocol 3, the key keepalive keeps connections, for sites that
+// measured the gain.
 package kse
 
 import (
@@ -56,7 +55,7 @@ import (
 	"polyclam/backends/internal/wire"
 )
 
-// Abilities is what the engine can tell. None was at hand to try it with.
+// Abilities says what the engine can report. It has not been tried with a real engine.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
 	Names: true, Version: true, DatabaseAge: true,
@@ -64,7 +63,7 @@ var Abilities = backends.Abilities{
 	Tested: "recorded bytes (of the manual), composed bytes",
 }
 
-// Backend is one Kaspersky Scan Engine. It is safe for concurrent use.
+// A Backend scans with one Kaspersky Scan Engine. It is safe for concurrent use.
 type Backend struct {
 	address  string
 	config   Config
@@ -79,15 +78,14 @@ func (b *Backend) ReadsPaths() bool { return b.config.Transport == transportFile
 
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
-	q, object, err := b.question(ctx, o)
+	q, object, err := b.newRequest(ctx, o)
 	if err != nil {
 		return backends.Result{}, b.wrap(err)
 	}
 	return b.client.Scan(ctx, q, func(r *wire.Response, a *backends.Answer) { b.judge(r, object, a) })
 }
 
-// Version implements [backends.Versioner]. A database whose date is not told is no
-// error.
+// Version implements [backends.Versioner]. A missing date of the database is not an error.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	text, err := b.ask(ctx, "/version")
 	if err != nil {
@@ -110,15 +108,15 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
-// What /version and /basesdate tell, in a line or in JSON: "KAV SDK version:
+// The answers to /version and /basesdate, as a line or in JSON: "KAV SDK version:
 // 8.8.0.80", "database version: 9.02.2014 15:03 GMT".
 var (
 	sdkVersion = regexp.MustCompile(`[0-9]{1,5}(?:\.[0-9]{1,5}){1,4}`)
 	basesDate  = regexp.MustCompile(`[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4} [0-9]{1,2}:[0-9]{2} (?:GMT|UTC)`)
 )
 
-// Close implements io.Closer: it closes the kept connections. Scans under way
-// finish, and later ones have a connection each.
+// Close implements io.Closer: it closes idle connections. Scans in progress finish, and
+// later ones use a new connection each.
 func (b *Backend) Close() error { return b.client.Close() }
 
 // ask requests information. Its errors name the engine.
@@ -138,8 +136,8 @@ func (b *Backend) ask(ctx context.Context, what string) (string, error) {
 	return string(r.Body), nil
 }
 
-// question is the request of a scan, and what the answer has to be about.
-func (b *Backend) question(ctx context.Context, o backends.Object) (*wire.Request, string, error) {
+// newRequest returns the request for a scan, and the object that the answer must name.
+func (b *Backend) newRequest(ctx context.Context, o backends.Object) (*wire.Request, string, error) {
 	q := &wire.Request{Method: http.MethodPost, Target: b.config.prefix() + "/scanmemory"}
 	body, object := wire.Of(o), "memory"
 	if b.config.Transport == transportFile {
@@ -165,9 +163,8 @@ func (b *Backend) question(ctx context.Context, o backends.Object) (*wire.Reques
 	return q, object, nil
 }
 
-// judge takes an answer. A text that may be cut off proves nothing: it is complete if
-// its length was announced, and in protocol 1, whose answer is one line, with the end
-// of that line.
+// judge adds an answer. A text that may be cut off proves nothing: it is complete if its
+// length was announced, or in protocol 1, where it is one line, with the end of the line.
 func (b *Backend) judge(r *wire.Response, object string, a *backends.Answer) {
 	if r.Status != http.StatusOK {
 		a.Fail(failedStatus(r))
@@ -175,7 +172,7 @@ func (b *Backend) judge(r *wire.Response, object string, a *backends.Answer) {
 	}
 	ended := b.protocol == 1 && strings.HasSuffix(string(r.Body), "\n")
 	if !r.Measured && !ended {
-		a.Fail(fmt.Errorf("an answer without an end: %.200q", r.Body))
+		a.Fail(fmt.Errorf("an answer that may be cut off: %.200q", r.Body))
 	}
 	if b.protocol == 1 {
 		addText(a, string(r.Body))
@@ -184,7 +181,7 @@ func (b *Backend) judge(r *wire.Response, object string, a *backends.Answer) {
 	}
 }
 
-// failedStatus is the failure for an HTTP status.
+// failedStatus returns the failure for an HTTP status.
 func failedStatus(r *wire.Response) *backends.Failure {
 	f := &backends.Failure{Category: backends.SWErr, Code: r.Status, Text: fmt.Sprintf("HTTP status %d: %s", r.Status, wire.Clip(string(r.Body), wire.MaxDetail))}
 	switch r.Status {
@@ -198,10 +195,10 @@ func failedStatus(r *wire.Response) *backends.Failure {
 	return f
 }
 
-// What an administrator can do about it.
+// Hints for the administrator.
 const (
-	hintToken    = `it wants an API token: headers = { Authorization = "Bearer ..." }`
-	hintProtocol = `does it speak this protocol? see protocol and api`
+	hintToken    = `the engine requires an API token: headers = { Authorization = "Bearer ..." }`
+	hintProtocol = `does the engine speak this protocol? see protocol and api`
 )
 
 var errNoAnswer = errors.New("not an answer of Kaspersky Scan Engine")

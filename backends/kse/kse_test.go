@@ -3,7 +3,6 @@ package kse
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -15,34 +14,19 @@ import (
 
 func open(tb testing.TB, address string, change func(*Config)) *Backend {
 	tb.Helper()
-	config := NewConfig().(*Config)
-	if change != nil {
-		change(config)
-	}
-	b, err := config.Open(address)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { b.(io.Closer).Close() })
-	return b.(*Backend)
+	return backendtest.Open(tb, NewConfig, address, change).(*Backend)
 }
 
 func three(c *Config) { c.Protocol = 3 }
 
-func testContext(tb testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
-	tb.Cleanup(cancel)
-	return ctx
-}
-
 func say(s string) backendtest.Step { return backendtest.Send(backendtest.Composed(s)) }
 
-// plain is an answer with this body.
+// plain returns an answer with a body.
 func plain(body string) string {
 	return fmt.Sprintf("HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nServer: KAVHTTPD/1.0\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
 
-// until is an answer whose body ends with the connection.
+// until returns an answer whose body ends with the connection.
 func until(body string) string { return "HTTP/1.0 200 OK\r\nServer: KAVHTTPD\r\n\r\n" + body }
 
 func TestConformance(t *testing.T) {
@@ -71,9 +55,9 @@ func TestConformance(t *testing.T) {
 				},
 			}
 			if strings.HasPrefix(tt.name, "3") {
-				o.Large = 4 << 20 // base64 and JSON take their time in the fake
+				o.Large = 4 << 20 // base64 and JSON are slow in the fake
 			}
-			if !strings.Contains(tt.name, "file") { // it would answer without having read
+			if !strings.Contains(tt.name, "file") { // with a file the object is not sent
 				o.Dial = func(t *testing.T, address string) backends.Backend { return open(t, address, tt.change) }
 			} else {
 				o.Large = 1 << 20
@@ -83,26 +67,14 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestMarked sees every category through both protocols.
+// TestMarked checks every category with both protocols.
 func TestMarked(t *testing.T) {
 	for _, change := range []func(*Config){nil, three} {
-		b := open(t, start(t, "tcp"), change)
-		for mark, want := range map[string]backends.Category{
-			"nothing": backends.OK, string(backendtest.EICAR()): backends.Virus, backendtest.MarkSuspicious: backends.Suspicious,
-			backendtest.MarkEncrypted: backends.Encrypted, backendtest.MarkPartial: backends.Partial, backendtest.MarkError: backends.SWErr,
-		} {
-			r, err := b.Scan(testContext(t), backendtest.Bytes(t, []byte("some "+mark+" bytes")))
-			if err != nil {
-				r.Category = backends.CategoryOf(err)
-			}
-			if r.Category != want {
-				t.Errorf("protocol %d, %s: %+v, %v", b.protocol, mark, r, err)
-			}
-		}
+		backendtest.CheckMarked(t, open(t, start(t, "tcp"), change), nil)
 	}
 }
 
-// TestAnswerEndsAtEveryByte: no beginning of an answer is an ok.
+// TestAnswerEndsAtEveryByte checks that an answer cut off after any byte is never OK.
 func TestAnswerEndsAtEveryByte(t *testing.T) {
 	for _, tt := range []struct {
 		answer string
@@ -115,19 +87,19 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 	} {
 		for n := range len(tt.answer) {
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(tt.answer[:n]), backendtest.CloseWrite(), backendtest.Drain()})
-			r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x")))
+			r, err := open(t, d.Address(), tt.change).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("x")))
 			if err == nil && r.Category != backends.Suspicious || d.Connections() != 1 {
 				t.Errorf("%q: got %+v, %v", tt.answer[:n], r, err)
 			}
 		}
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), backendtest.SendSplit(backendtest.Composed(tt.answer), 1), backendtest.CloseWrite(), backendtest.Drain()})
-		if r, err := open(t, d.Address(), tt.change).Scan(testContext(t), backendtest.Bytes(t, []byte("x"))); err != nil {
+		if r, err := open(t, d.Address(), tt.change).Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("x"))); err != nil {
 			t.Errorf("byte by byte: %+v, %v", r, err)
 		}
 	}
 }
 
-// TestEarly: what is said before the whole content is there is never ok.
+// TestEarly checks that an answer before the end of the object is never OK.
 func TestEarly(t *testing.T) {
 	for body, want := range map[string]backends.Category{
 		"CLEAN\r\n": backends.SWErr, "NON_SCANNED (PASSWORD PROTECTED)\r\n": backends.SWErr, "NON_SCANNED (CORRUPTED)\r\n": backends.SWErr,
@@ -135,7 +107,7 @@ func TestEarly(t *testing.T) {
 	} {
 		t.Run(body, func(t *testing.T) {
 			d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Discard(1), say(plain(body)), backendtest.Hang()})
-			r, err := open(t, d.Address(), nil).Scan(testContext(t), backendtest.LargeObject(t, 16<<20))
+			r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), backendtest.LargeObject(t, 16<<20))
 			if err != nil && r.Category == "" {
 				r.Category = backends.CategoryOf(err)
 			}
@@ -146,14 +118,14 @@ func TestEarly(t *testing.T) {
 	}
 }
 
-// TestRequest is the whole request of protocol 1.
+// TestRequest checks the whole request of protocol 1.
 func TestRequest(t *testing.T) {
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{wiretest.Request(), say(plain("CLEAN\r\n")), backendtest.Drain()})
 	b := open(t, d.Address(), func(c *Config) {
 		c.ScanTimeout = 5 * time.Second
 		c.Headers = map[string]string{"Authorization": "Bearer t"}
 	})
-	if _, err := b.Scan(testContext(t), backendtest.Bytes(t, []byte("abc"))); err != nil {
+	if _, err := b.Scan(backendtest.Context(t), backendtest.Bytes(t, []byte("abc"))); err != nil {
 		t.Fatal(err)
 	}
 	want := "POST /scanmemory HTTP/1.0\r\nHost: " + strings.TrimPrefix(d.Address(), "tcp:") + "\r\nConnection: close\r\n" +
@@ -163,20 +135,12 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// hostile has a path that cannot be written as it is.
-type hostile struct {
-	backends.Object
-	path string
-}
-
-func (h hostile) Path() (string, error) { return h.path, nil }
-
 func TestHostilePath(t *testing.T) {
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Drain()})
 	for _, protocol := range []int{1, 3} {
 		b := open(t, d.Address(), func(c *Config) { c.Transport, c.Protocol = transportFile, protocol })
 		for _, path := range []string{"/a b", "/a\"b", "/a\r\nb", "relative", "", "/missing"} {
-			if r, err := b.Scan(testContext(t), hostile{backendtest.CleanObject(t), path}); backends.CategoryOf(err) != backends.SWErr {
+			if r, err := b.Scan(backendtest.Context(t), backendtest.AtPath(backendtest.CleanObject(t), path)); backends.CategoryOf(err) != backends.SWErr {
 				t.Errorf("%q: got %+v, %v", path, r, err)
 			}
 		}
@@ -195,34 +159,25 @@ func TestVersion(t *testing.T) {
 		{nil, "Kaspersky Scan Engine, KAV SDK 8.8.0.80/9.02.2014 15:03 GMT", "Kaspersky Scan Engine, KAV SDK 8.8.0.80", "9.02.2014 15:03 GMT", time.Date(2014, 2, 9, 15, 3, 0, 0, time.UTC)},
 		{three, "Kaspersky Scan Engine, KAV SDK 8.8.2.58/30.01.2019 15:03 GMT", "Kaspersky Scan Engine, KAV SDK 8.8.2.58", "30.01.2019 15:03 GMT", time.Date(2019, 1, 30, 15, 3, 0, 0, time.UTC)},
 	} {
-		v, err := open(t, start(t, "tcp"), tt.change).Version(testContext(t))
+		v, err := open(t, start(t, "tcp"), tt.change).Version(backendtest.Context(t))
 		if err != nil || v.Text != tt.text || v.Engine != tt.engine || v.Database != tt.number || !v.DatabaseTime.Equal(tt.made) {
 			t.Errorf("got %+v, %v", v, err)
 		}
 	}
-	v, err := open(t, start(t, "tcp"), func(c *Config) { c.Protocol, c.API = 3, "v3.1" }).Version(testContext(t))
+	v, err := open(t, start(t, "tcp"), func(c *Config) { c.Protocol, c.API = 3, "v3.1" }).Version(backendtest.Context(t))
 	if err == nil || !strings.Contains(err.Error(), "api") {
 		t.Errorf("got %+v, %v", v, err)
 	}
 }
 
 func TestConfig(t *testing.T) {
-	for want, change := range map[string]func(*Config){
-		"protocol 2":     func(c *Config) { c.Protocol = 2 },
-		`api "v4"`:       func(c *Config) { c.API = "v4" },
-		`transport "x"`:  func(c *Config) { c.Transport = "x" },
-		"scan_timeout":   func(c *Config) { c.ScanTimeout = -1 },
-		"connect_timeou": func(c *Config) { c.ConnectTimeout = 0 },
-	} {
-		c := NewConfig().(*Config)
-		change(c)
-		if _, err := c.Open("tcp:127.0.0.1:9999"); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q in it", err, want)
-		}
-	}
-	if _, err := NewConfig().Open(""); err == nil || !strings.Contains(err.Error(), "tcp:127.0.0.1:9999") {
-		t.Errorf("got %v", err)
-	}
+	backendtest.WantConfigErrors(t, NewConfig, "tcp:127.0.0.1:9999", "tcp:127.0.0.1:9999", map[string]func(*Config){
+		"protocol 2":      func(c *Config) { c.Protocol = 2 },
+		`api "v4"`:        func(c *Config) { c.API = "v4" },
+		`transport "x"`:   func(c *Config) { c.Transport = "x" },
+		"scan_timeout":    func(c *Config) { c.ScanTimeout = -1 },
+		"connect_timeout": func(c *Config) { c.ConnectTimeout = 0 },
+	})
 	c := Config{}
 	if d := c.timeout(context.Background()); d != time.Minute {
 		t.Errorf("without a deadline: %v", d)
@@ -230,11 +185,12 @@ func TestConfig(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Hour))
 	defer cancel()
 	if d := c.timeout(ctx); d != time.Millisecond {
-		t.Errorf("over: %v", d)
+		t.Errorf("past deadline: %v", d)
 	}
 }
 
-// FuzzAnswer: whatever comes, an ok is the word CLEAN.
+// FuzzAnswer checks that every answer is a valid result or a failure, and that only CLEAN
+// is OK.
 func FuzzAnswer(f *testing.F) {
 	for _, o := range append(texts(), objects()...) {
 		f.Add(o.reply)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 	"polyclam/backends/internal/wire/wiretest"
 )
 
-// decodeJSON takes the object out of a body of protocol 3, or its beginning.
+// decodeJSON returns the object in a body of protocol 3, or in its beginning.
 func decodeJSON(body []byte) []byte {
 	_, text, _ := bytes.Cut(body, []byte(`"object": "`))
 	text, _, _ = bytes.Cut(text, []byte(`"`))
@@ -21,28 +22,22 @@ func decodeJSON(body []byte) []byte {
 	return object[:n]
 }
 
-// misbehaving is an engine that misbehaves as m says.
+// misbehaving starts an engine that misbehaves.
 func misbehaving(t *testing.T, protocol int, m backendtest.Misbehaviour) *wiretest.Server {
 	if protocol == 1 {
-		say := func(c backends.Category) string {
-			return plain(fmt.Sprintf("%s %s\r\n", words[c][0], words[c][1]))
-		}
 		return wiretest.Start(t, "unix", func(body []byte) []byte { return body }, func(c backends.Category) string {
-			if words[c][1] == "" {
-				return plain(words[c][0] + "\r\n")
-			}
-			return say(c)
+			return plain(strings.TrimSpace(results[c][0]+" "+results[c][1]) + "\r\n")
 		}, m)
 	}
-	return wiretest.Start(t, "unix", decodeJSON, func(c backends.Category) string { return kept(object(words[c][0], words[c][1], "")) }, m)
+	return wiretest.Start(t, "unix", decodeJSON, func(c backends.Category) string { return kept(object(results[c][0], results[c][1], "")) }, m)
 }
 
-// object is an answer of protocol 3, with parts.
+// object returns an answer of protocol 3 with parts.
 func object(result, name, parts string) string {
 	return fmt.Sprintf(`{"object":"memory","scanResult":%q,"detectionName":%q,"subObjectsScanResults":[%s]}`, result, name, parts)
 }
 
-// kept is an answer after which the connection stays open.
+// kept returns an answer after which the connection stays open.
 func kept(body string) string {
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
@@ -68,7 +63,7 @@ func TestRules(t *testing.T) {
 				"locked whole": kept(object("NON_SCANNED (PASSWORD PROTECTED)", "", canceled)), "unknown": kept(object("CLEAN", "", locked+`,{"scanResult":"?"}`)),
 			},
 			Failures: map[string]string{"password": kept(object("SERVER_ERROR", "", "") + "password"), "error": kept(`{"error":"limit of passwords"}`)},
-			Blocked:  map[string]string{"stealer": kept(object("DETECT", "Trojan.PasswordStealer", "")), "beside": kept(object("DETECT", "Encryptor", locked+","+failed))},
+			Blocked:  map[string]string{"stealer": kept(object("DETECT", "Trojan.PasswordStealer", "")), "with": kept(object("DETECT", "Encryptor", locked+","+failed))},
 		},
 	} {
 		for _, keep := range []bool{false, true} {
@@ -84,7 +79,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestStray: answers that are repeated 20 to 60 ms later.
+// TestStray repeats answers 20 to 60 ms later.
 func TestStray(t *testing.T) {
 	g := backendtest.Together(t)
 	defer g.Wait()

@@ -13,12 +13,12 @@ import (
 const (
 	codeInfo     = 100 // answer to SET and GET
 	codeAlert    = 310
-	codeFinished = 319 // after alerts
-	codeURL      = 430 // where to read about an alert
-	codeText     = 499 // information in words
+	codeFinished = 319 // the end after alerts
+	codeURL      = 430 // a web page about an alert
+	codeText     = 499 // information as text
 )
 
-// codes say what the codes of an answer mean. What is not here is final, and SWErr.
+// codes are the meanings of codes. Any other code is final and SWErr.
 var codes = map[int]struct {
 	final    bool
 	category backends.Category // empty: none
@@ -29,34 +29,34 @@ var codes = map[int]struct {
 	codeAlert:    {false, backends.Virus},
 	codeFinished: {true, backends.Virus},
 	401:          {false, ""},
-	420:          {false, backends.Virus}, // repairable; the alert itself follows
+	420:          {false, backends.Virus}, // repairable; the alert follows
 	421:          {false, ""},             // an office document
 	422:          {false, backends.Suspicious},
 	423:          {false, ""},
 	codeURL:      {false, ""},
-	450:          {false, ""}, // of a plug-in
+	450:          {false, ""}, // from a plug-in
 	codeText:     {false, ""},
 }
 
-// errorCodes are those of errors: the texts say which.
+// The range of error codes; their texts say more.
 const errorFirst, errorLast = 350, 359
 
-// webAddress matches the only information line that is harmless without a key.
+// webAddress matches the only information that is harmless without harmless_texts.
 var webAddress = regexp.MustCompile(`^https?://[^\s?#]+([?#]\S*)?$`)
 
-// suspiciousType is what stands in the place of "virus" for what is none for sure.
+// suspiciousType matches the types of detections that are not known viruses.
 var suspiciousType = regexp.MustCompile(`(?i)^(heur|pua|pup|adware|adspy|riskware|spr|appl|joke|game|dialer|suspicious)`)
 
-// reading is one answer as it is read.
+// reading is an answer while it is read.
 type reading struct {
 	*backends.Answer
 	texts    texts.Keys
-	harmless []string // texts of information that the site vouches for
+	harmless []string // see harmless_texts
 	path     string
 	alerted  bool // there was a line with a name
 }
 
-// take takes a line of the answer and reports whether it was the final one.
+// take adds a line of the answer and reports whether it is the final one.
 func (r *reading) take(code int, rest string) (final bool, err error) {
 	if code >= errorFirst && code <= errorLast {
 		r.addText(code, rest, backends.SWErr)
@@ -71,7 +71,7 @@ func (r *reading) take(code int, rest string) (final bool, err error) {
 		r.alerted = true
 		return false, r.addAlert(code, rest)
 	case code == codeFinished && r.alerted:
-		return true, nil // it repeats what was said
+		return true, nil // only repeats the alerts
 	case row.category == "" && r.isHarmless(code, rest):
 	case row.category == "":
 		r.addText(code, rest, backends.SWErr)
@@ -83,8 +83,8 @@ func (r *reading) take(code int, rest string) (final bool, err error) {
 	return row.final, nil
 }
 
-// addText takes a free text. No text is documented, so only one that the site vouches
-// for has another category.
+// addText adds a free text. No text is documented, so only one that the site lists has
+// another category.
 func (r *reading) addText(code int, text string, otherwise backends.Category) {
 	category := r.texts.Category(text)
 	if category != "" {
@@ -98,13 +98,13 @@ func (r *reading) addText(code int, text string, otherwise backends.Category) {
 	r.Add(otherwise, code, fmt.Sprintf("%d %.300s%s", code, text, hint))
 }
 
-// isHarmless reports whether a line of information says nothing about the scan.
+// isHarmless reports whether information is irrelevant for the verdict.
 func (r *reading) isHarmless(code int, text string) bool {
 	return code == codeURL && webAddress.MatchString(text) || slices.Contains(r.harmless, text)
 }
 
-// addAlert takes "[outer [--> inner] <<< ]NAME ; type ; text". The names of members are
-// their sender's, and stand in front.
+// addAlert adds "[outer [--> inner] <<< ]NAME ; type ; text". The sender of an object
+// chooses the names of its members, which come first.
 func (r *reading) addAlert(code int, rest string) error {
 	name := rest
 	if i := strings.LastIndex(name, " <<< "); i >= 0 {

@@ -16,14 +16,14 @@ import (
 
 // Config holds the keys of a savapi engine.
 type Config struct {
-	// Product is the id that the licence is for.
+	// Product is the product id of the licence.
 	Product string `toml:"product"`
-	// Settings are what is set on each connection, "KEY VALUE".
+	// Settings are the settings of each connection, "KEY VALUE".
 	Settings []string `toml:"settings"`
-	// ConnectTimeout bounds the making of a connection.
+	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 	texts.Keys
-	// Harmless are texts of information that say nothing about the scan.
+	// Harmless are texts of information that are irrelevant for the verdict.
 	Harmless []string `toml:"harmless_texts"`
 }
 

@@ -31,7 +31,7 @@ func TestRules(t *testing.T) {
 		},
 		Blocked: map[string]string{
 			"stealer": "310 TR/PasswordStealer ; virus ; encrypted\n" + final,
-			"beside":  "499 file is encrypted\n310 Limit ; pua ; text\n200 OK\n",
+			"with":    "499 file is encrypted\n310 Limit ; pua ; text\n200 OK\n",
 		},
 	})
 }

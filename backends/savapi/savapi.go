@@ -1,7 +1,7 @@
 // Package savapi scans with Avira's SAVAPI service, over TCP or a Unix socket.
 //
-// The dialogue, one connection for each scan: the answers do not say what they are
-// about, so that a late one could pass for another.
+// The dialogue. There is a connection for each scan, because answers do not name their
+// object, and a late one could be taken for another:
 //
 //	<- 100 SAVAPI:4.0
 //	-> SET PRODUCT 10776
@@ -10,30 +10,31 @@
 //	<- 100 ARCHIVE_SCAN:1
 //	-> SCAN /path
 //	<- 310 outer --> inner <<< NAME ; virus ; text     or just: 310 NAME ; virus ; text
-//	->                                                 an empty line, as rspamd does; goes on without
+//	->                                                 an empty line, as rspamd sends; optional
 //	<- 319 ...
 //	-> QUIT
 //
-// Every line counts, once a final one has come; findings stand without it:
+// An answer must end with a final line. Every line counts, findings even without it:
 //
-//	310, 420 NAME ; type ; text    by type: suspicious for a heuristic, PUA and such; else by the name
+//	310, 420 NAME ; type ; text    suspicious by type (heuristic, PUA and others), else by name
 //	422                            suspicious: an office document with macros
-//	401, 421, 423, 450, 499        swerr unless the site vouches for the text
-//	430                            nothing with a web address, else as 499
-//	319                            final: virus, if no 310 has said more
+//	401, 421, 423, 450, 499        swerr unless the site lists the text
+//	430                            ignored with a web address, otherwise like 499
+//	319                            final: virus, unless there was a 310
 //	200, 210                       final: ok
 //	220                            final: interrupted
 //	350 to 359                     final: swerr
 //	any other code                 final: swerr
 //
-// The codes are documented by Avira's clients; 310, 319, 200 and 210 by rspamd too. The
-// texts of 350 to 359 and 499 are not: they are failures unless the site vouches for
-// one, see encrypted_texts and partial_texts; for information there is harmless_texts.
-// SAVAPI sends none unless a setting such as NOTIFY_OFFICE asks for it. Types are believed only, and make a virus
-// suspicious at most. An alert that names a file must name the one asked for.
+// The codes are documented by Avira's clients; 310, 319, 200 and 210 also by rspamd. The
+// texts of 350 to 359 and 499 are not: they are failures unless the site lists them, see
+// encrypted_texts and partial_texts, and harmless_texts for information. SAVAPI sends
+// information only if a setting such as NOTIFY_OFFICE asks for it. The types are not
+// documented, so at most they turn a virus into suspicious. An alert that names a file
+// must name the one of the request.
 //
-// A product id that is not licensed is refused at SET PRODUCT. The service's user
-// must be able to read the file and to enter every directory above it.
+// A product id without a licence is refused at SET PRODUCT. The service's user must be
+// able to read the file and to enter every directory above it.
 package savapi
 
 import (
@@ -47,7 +48,7 @@ import (
 	"polyclam/backends/internal/texts"
 )
 
-// Abilities are what the engine can report.
+// Abilities says what the engine can report.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true,
 	Names: true, Version: true, DatabaseAge: false,
@@ -55,10 +56,10 @@ var Abilities = backends.Abilities{
 	Tested: "composed bytes",
 }
 
-// Backend is one SAVAPI service. Safe for concurrent use.
+// A Backend scans with one SAVAPI service. It is safe for concurrent use.
 type Backend struct {
 	client   *engineconn.Client
-	settings []setting // made on each connection
+	settings []setting // of each connection
 	texts    texts.Keys
 	harmless []string
 }
@@ -93,7 +94,7 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
-// hello makes a new connection ready for a scan.
+// hello prepares a new connection for a scan.
 func (b *Backend) hello(conn *engineconn.Conn) error {
 	text, err := conn.Line()
 	if err != nil {
@@ -108,7 +109,7 @@ func (b *Backend) hello(conn *engineconn.Conn) error {
 			return err
 		}
 		if got != s.value {
-			return fmt.Errorf("SET %s %s: the service says %.100q", s.key, s.value, got)
+			return fmt.Errorf("SET %s %s: the service answered %.100q", s.key, s.value, got)
 		}
 	}
 	return nil
@@ -157,7 +158,7 @@ func (b *Backend) ask(conn *engineconn.Conn, a *backends.Answer, path string) er
 	}
 }
 
-// refused is an answer that is not the one to a setting.
+// refused returns the error for an answer other than the one to a setting.
 func refused(text string) error {
 	code, _ := ascii.Status(text, " ")
 	if code == 0 || code < 200 {

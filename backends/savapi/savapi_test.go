@@ -9,22 +9,17 @@ import (
 	"polyclam/backends/backendtest"
 	"polyclam/backends/internal/ascii"
 	"polyclam/backends/internal/engineconn/linetest"
-	"polyclam/backends/internal/texts"
 )
 
 const greeting = "100 SAVAPI:4.0\n"
 
 func open(t *testing.T, address string) backends.Backend {
 	t.Helper()
-	config := NewConfig().(*Config)
-	config.Product = "10776"
-	config.Encrypted, config.Partial = []string{"file is encrypted"}, []string{"archive is damaged"}
-	config.Harmless = []string{"x", "office", "nothing to see"}
-	b, err := config.Open(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return backendtest.Open(t, NewConfig, address, func(c *Config) {
+		c.Product = "10776"
+		c.Encrypted, c.Partial = []string{"file is encrypted"}, []string{"archive is damaged"}
+		c.Harmless = []string{"x", "office", "nothing to see"}
+	})
 }
 
 func want(s string) backendtest.Step { return backendtest.Want(backendtest.Composed(s)) }
@@ -79,7 +74,7 @@ var cases = []linetest.Case{
 	linetest.Both("499 file is encrypted\n351 internal error\n", backends.SWErr, backends.Encrypted, 499),
 	linetest.Both("499 file is encrypted\n499 archive is damaged\n500 error\n", backends.SWErr, backends.Encrypted, 499),
 	linetest.Both("310 X ; pua ; text\n350 read error\n", backends.SWErr, backends.Suspicious, 310, "X"),
-	// Only whole texts that the site vouches for are harmless.
+	// Only whole texts that the site lists are harmless.
 	linetest.Says("499 x\n430 https://www.avira.com/a?b=c\n210 OK\n", backends.OK, 210),
 	linetest.Fails("499 scan aborted: timeout\n210 OK\n", backends.SWErr),
 	linetest.Fails("499 maximum recursion depth exceeded\n210 OK\n", backends.SWErr),
@@ -98,7 +93,7 @@ var cases = []linetest.Case{
 	linetest.Fails("499 archive limit reached\n210 OK\n", backends.SWErr),
 	linetest.Fails("499 File is encrypted\n210 OK\n", backends.SWErr),
 	linetest.Fails("499 x: file is encrypted\n210 OK\n", backends.SWErr),
-	// Words in a text prove nothing, and the names of members are in it.
+	// Words in a text prove nothing: it may contain the name of a member.
 	linetest.Fails("350 password list.txt: read error\n", backends.SWErr),
 	linetest.Fails("351 internal error, thread limit reached\n", backends.SWErr),
 	linetest.Fails("350 File is encrypted\n", backends.SWErr),
@@ -146,7 +141,7 @@ func TestSilence(t *testing.T) {
 
 func TestReuses(t *testing.T) { linetest.Reuses(t, engine, "200 OK\n", 3) }
 
-// TestEmptyLine: an engine that waits for it between the alerts gets it.
+// TestEmptyLine plays a service that waits for an empty line after each alert.
 func TestEmptyLine(t *testing.T) {
 	d := backendtest.StartDaemon(t, "tcp", append(append(backendtest.Script{}, hello...),
 		backendtest.WantUntil('\n', 1000, nil), say(alert), want("\n"), say(inner), want("\n"), say(final), want("QUIT\n"), backendtest.Drain()))
@@ -165,7 +160,7 @@ func TestHello(t *testing.T) {
 		"another key":      {say(greeting), want("SET PRODUCT 10776\n"), say("100 PRODUCTS:10776\n")},
 		"a pong":           {say(greeting), want("SET PRODUCT 10776\n"), say("199 PRODUCT:10776\n")},
 		"closes":           {say(greeting), want("SET PRODUCT 10776\n"), backendtest.Close()},
-		"greeting is half": {say("100 SAVAPI")},
+		"partial greeting": {say("100 SAVAPI")},
 	} {
 		d := backendtest.StartDaemon(t, "unix", append(script, backendtest.CloseWrite(), backendtest.Drain()))
 		r, err := open(t, d.Address()).Scan(t.Context(), backendtest.Bytes(t, []byte("x")))
@@ -224,30 +219,24 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestRepeated: a service that repeats everything up to 60 ms later, settings included.
+// TestRepeated plays a service that repeats everything up to 60 ms later, including its
+// answers to settings.
 func TestRepeated(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", backendtest.Script{linetest.Repeats(linetest.Serve(greeting, '\n', fake))})
 	t.Logf("%d of 300 with a verdict", linetest.Alternate(t, open(t, d.Address()), 10))
 }
 
 func TestConfig(t *testing.T) {
-	for want, c := range map[string]Config{
-		"product":               {ConnectTimeout: 1},
-		`"1\n2"`:                {ConnectTimeout: 1, Product: "1\n2"},
-		`"X"`:                   {ConnectTimeout: 1, Product: "1", Settings: []string{"X"}},
-		`"X 1 2"`:               {ConnectTimeout: 1, Product: "1", Settings: []string{"X 1 2"}},
-		"connect_timeout":       {Product: "1"},
-		`harmless_texts: " "`:   {ConnectTimeout: 1, Product: "1", Harmless: []string{" "}},
-		`harmless_texts: "a\n"`: {ConnectTimeout: 1, Product: "1", Harmless: []string{"a\n"}},
-		`harmless_texts: "e" is in encrypted_texts`: {ConnectTimeout: 1, Product: "1", Harmless: []string{"e"}, Keys: texts.Keys{Encrypted: []string{"e"}}},
-	} {
-		if _, err := c.Open("unix:/s"); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v", want, err)
-		}
-	}
-	if _, err := NewConfig().Open(""); err == nil || !strings.Contains(err.Error(), "4444") {
-		t.Errorf("got %v", err)
-	}
+	backendtest.WantConfigErrors(t, NewConfig, "unix:/s", "4444", map[string]func(*Config){
+		"product":               func(c *Config) {},
+		`"1\n2"`:                func(c *Config) { c.Product = "1\n2" },
+		`"X"`:                   func(c *Config) { c.Product, c.Settings = "1", []string{"X"} },
+		`"X 1 2"`:               func(c *Config) { c.Product, c.Settings = "1", []string{"X 1 2"} },
+		"connect_timeout":       func(c *Config) { c.Product, c.ConnectTimeout = "1", 0 },
+		`harmless_texts: " "`:   func(c *Config) { c.Product, c.Harmless = "1", []string{" "} },
+		`harmless_texts: "a\n"`: func(c *Config) { c.Product, c.Harmless = "1", []string{"a\n"} },
+		`harmless_texts: "e" is in encrypted_texts`: func(c *Config) { c.Product, c.Harmless, c.Encrypted = "1", []string{"e"}, []string{"e"} },
+	})
 }
 
 func FuzzParse(f *testing.F) {

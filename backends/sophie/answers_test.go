@@ -77,7 +77,7 @@ func transcripts() []transcript {
 func (tr transcript) check(t *testing.T, script ...backendtest.Step) {
 	t.Helper()
 	d := backendtest.StartDaemon(t, "unix", append(backendtest.Script{path}, script...))
-	r, err := open(t, d.Address(), transportAuto).Scan(testContext(t), x(t))
+	r, err := open(t, d.Address(), transportAuto).Scan(backendtest.Context(t), x(t))
 	if !reflect.DeepEqual(r, tr.result) {
 		t.Errorf("got %.300v, want %.300v", r, tr.result)
 	}
@@ -119,7 +119,7 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 		for n := range len(reply) {
 			for _, end := range []backendtest.Step{backendtest.Close(), backendtest.Reset()} {
 				d := backendtest.StartDaemon(t, "tcp", backendtest.Script{path, say(reply[:n]), end})
-				r, err := open(t, d.Address(), transportPath).Scan(testContext(t), x(t))
+				r, err := open(t, d.Address(), transportPath).Scan(backendtest.Context(t), x(t))
 				if err == nil && r.Category == backends.OK || err != nil && r.Category != "" {
 					t.Errorf("%q: got %+v, %v", reply[:n], r, err)
 				}

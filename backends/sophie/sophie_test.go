@@ -17,20 +17,9 @@ import (
 
 func open(tb testing.TB, address, transport string) *Backend {
 	tb.Helper()
-	config := NewConfig().(*Config)
-	config.Transport = transport
-	config.Partial = []string{"Listed"}
-	b, err := config.Open(address)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b.(*Backend)
-}
-
-func testContext(tb testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
-	tb.Cleanup(cancel)
-	return ctx
+	return backendtest.Open(tb, NewConfig, address, func(c *Config) {
+		c.Transport, c.Partial = transport, []string{"Listed"}
+	}).(*Backend)
 }
 
 var (
@@ -96,35 +85,17 @@ func TestStream(t *testing.T) {
 		{"early encrypted", large, backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Discard(9), say("-1:File was encrypted\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
 		{"early partial", large, backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Discard(9), say("-1:Listed\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
 		{"early virus", large, backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Discard(9), say("1:A\n"), backendtest.Hang()}, virus, ""},
-		{"short object", shrunk{large}, backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
+		{"short object", backendtest.Short(large), backendtest.Script{backendtest.Discard(16), say("OK\r\n"), backendtest.Drain()}, backends.Result{}, backends.SWErr},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			backendtest.NoLeaks(t)
 			d := backendtest.StartDaemon(t, "tcp", c.script)
-			r, err := open(t, d.Address(), transportAuto).Scan(testContext(t), c.object)
+			r, err := open(t, d.Address(), transportAuto).Scan(backendtest.Context(t), c.object)
 			if !reflect.DeepEqual(r, c.result) || (err == nil) != (c.result.Category != "") || c.want != "" && backends.CategoryOf(err) != c.want {
 				t.Errorf("got %+v, %v", r, err)
 			}
 		})
 	}
-}
-
-// shrunk is an object that is shorter than its size.
-type shrunk struct{ *backendtest.Object }
-
-func (s shrunk) Size() int64 { return s.Object.Size() + 1 }
-
-// named is an object with another path.
-type named struct {
-	*backendtest.Object
-	path string
-}
-
-func (n named) Path() (string, error) {
-	if n.path == "" {
-		return "", os.ErrNotExist
-	}
-	return n.path, nil
 }
 
 // TestHostilePath checks that a path is not sent if the protocol cannot carry it.
@@ -140,12 +111,12 @@ func TestHostilePath(t *testing.T) {
 		if name != "missing" && name != "" {
 			os.WriteFile(path, []byte("x"), 0o600)
 		}
-		r, err := b.Scan(testContext(t), named{x(t), path})
+		r, err := b.Scan(backendtest.Context(t), backendtest.AtPath(x(t), path))
 		if backends.CategoryOf(err) != backends.SWErr || r.Category != "" {
 			t.Errorf("%q: got %+v, %v", path, r, err)
 		}
 	}
-	if r, err := b.Scan(testContext(t), shrunk{x(t)}); err == nil {
+	if r, err := b.Scan(backendtest.Context(t), backendtest.Short(x(t))); err == nil {
 		t.Errorf("got %+v", r)
 	}
 	if d.Connections() != 0 {

@@ -1,7 +1,6 @@
 package sssp
 
 import (
-	"io"
 	"testing"
 	"time"
 
@@ -13,16 +12,7 @@ import (
 // open opens a backend for address; change may be nil.
 func open(tb testing.TB, address string, change func(*Config)) *Backend {
 	tb.Helper()
-	config := NewConfig().(*Config)
-	if change != nil {
-		change(config)
-	}
-	b, err := config.Open(address)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { b.(io.Closer).Close() })
-	return b.(*Backend)
+	return backendtest.Open(tb, NewConfig, address, change).(*Backend)
 }
 
 func byFile(c *Config) { c.Transport = transportFile }

@@ -22,7 +22,7 @@ func TestExactBytes(t *testing.T) {
 		want("SCANDATA 0\r\n"), say("ACC 1/5\r\n"), want("QUERY SERVER\r\n"), say(fenced(done, 6)), want("BYE\r\n"), backendtest.Drain()))
 	b := open(t, d.Address(), nil)
 	for _, o := range []backends.Object{backendtest.Bytes(t, data), backendtest.Bytes(t, nil)} {
-		if r, err := b.Scan(testContext(t), o); err != nil || r.Category != backends.OK {
+		if r, err := b.Scan(backendtest.Context(t), o); err != nil || r.Category != backends.OK {
 			t.Fatalf("got %+v, %v", r, err)
 		}
 	}
@@ -42,14 +42,6 @@ func TestShortObject(t *testing.T) {
 	wantFailure(t, open(t, s.Address(), byFile), shrunk{backendtest.LargeObject(t, 70_000)}, backends.SWErr, "the object has 100000")
 }
 
-// named is an object with another path.
-type named struct {
-	*backendtest.Object
-	path string
-}
-
-func (n named) Path() (string, error) { return n.path, nil }
-
 func TestHostilePath(t *testing.T) {
 	dir := t.TempDir()
 	path := dir + "/a b\r\nBYE\r\n%41+é"
@@ -59,12 +51,12 @@ func TestHostilePath(t *testing.T) {
 	s := ssspfake.Start(t, ssspfake.Options{ScanFile: true})
 	b := open(t, s.Address(), byFile)
 	o := backendtest.Bytes(t, testfile.EICAR())
-	r, err := b.Scan(testContext(t), named{o, path})
+	r, err := b.Scan(backendtest.Context(t), backendtest.AtPath(o, path))
 	if err != nil || r.Category != backends.Virus || len(r.Findings) != 1 || r.Findings[0].Name != "EICAR-AV-Test" {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	for _, bad := range []string{dir, dir + "/missing", "/dev/null", ""} {
-		wantFailure(t, b, named{o, bad}, backends.SWErr, "path of the object")
+		wantFailure(t, b, backendtest.AtPath(o, bad), backends.SWErr, "path of the object")
 	}
 }
 
@@ -91,7 +83,7 @@ func TestACCAfterData(t *testing.T) {
 	}
 	// An object without data can be answered.
 	s := ssspfake.Start(t, ssspfake.Options{ACCAfterData: true})
-	if r, err := open(t, s.Address(), nil).Scan(testContext(t), backendtest.Bytes(t, nil)); err != nil || r.Category != backends.OK {
+	if r, err := open(t, s.Address(), nil).Scan(backendtest.Context(t), backendtest.Bytes(t, nil)); err != nil || r.Category != backends.OK {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }

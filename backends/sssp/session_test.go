@@ -17,14 +17,14 @@ import (
 
 func scanOK(t *testing.T, b *Backend) {
 	t.Helper()
-	if r, err := b.Scan(testContext(t), x(t)); err != nil || !reflect.DeepEqual(r, backends.Clean(0)) {
+	if r, err := b.Scan(backendtest.Context(t), x(t)); err != nil || !reflect.DeepEqual(r, backends.Clean(0)) {
 		t.Fatalf("got %+v, %v", r, err)
 	}
 }
 
 func wantFailure(t *testing.T, b *Backend, o backends.Object, want backends.Category, text string) {
 	t.Helper()
-	r, err := b.Scan(testContext(t), o)
+	r, err := b.Scan(backendtest.Context(t), o)
 	if err == nil || backends.CategoryOf(err) != want || !strings.Contains(err.Error(), text) || r.Category != "" {
 		t.Fatalf("got %+v, %v (%v), want %v with %q", r, err, backends.CategoryOf(err), want, text)
 	}
@@ -36,11 +36,11 @@ func TestSessionIsKept(t *testing.T) {
 	b := open(t, s.Address(), nil)
 	for range 3 {
 		scanOK(t, b)
-		if r, err := b.Scan(testContext(t), backendtest.Bytes(t, testfile.Encrypted())); err != nil || r.Category != backends.Encrypted {
+		if r, err := b.Scan(backendtest.Context(t), backendtest.Bytes(t, testfile.Encrypted())); err != nil || r.Category != backends.Encrypted {
 			t.Fatalf("got %+v, %v", r, err)
 		}
 	}
-	if v, err := b.Version(testContext(t)); err != nil || v != (backends.Version{Text: "Sophos SAVI 3.85.1/5.99", Engine: "Sophos SAVI 3.85.1", Database: "5.99"}) {
+	if v, err := b.Version(backendtest.Context(t)); err != nil || v != (backends.Version{Text: "Sophos SAVI 3.85.1/5.99", Engine: "Sophos SAVI 3.85.1", Database: "5.99"}) {
 		t.Errorf("got %+v, %v", v, err)
 	}
 	if s.Connections() != 1 || s.Scans() != 6 {
@@ -122,7 +122,7 @@ func TestSessionGivenUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := backendtest.StartDaemon(t, "unix", asked(say(reply), backendtest.Drain()), asked(say(fenced(done, 4)), backendtest.Drain()))
 			b := open(t, d.Address(), nil)
-			b.Scan(testContext(t), x(t))
+			b.Scan(backendtest.Context(t), x(t))
 			scanOK(t, b)
 			if d.Connections() != 2 {
 				t.Errorf("%d connections", d.Connections())
@@ -184,7 +184,7 @@ func TestServerSettings(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := ssspfake.Start(t, c.fake)
-			r, err := open(t, s.Address(), c.change).Scan(testContext(t), eicar)
+			r, err := open(t, s.Address(), c.change).Scan(backendtest.Context(t), eicar)
 			category, code, text := r.Category, r.Code, r.Detail
 			if err != nil {
 				category, code, text = backends.CategoryOf(err), failureCode(err), err.Error()
@@ -243,7 +243,7 @@ func TestVersionFails(t *testing.T) {
 	for _, reply := range []string{"REJ 1\r\n", "ACC 1/3\r\n\r\n", "ACC 1/3\r\nengineversion: \x1b[2J\r\n\r\n", "ACC 1/3\r\nengineversion: 3\r\n", "ACC 1/2\r\nengineversion: 3\r\n\r\n", "",
 		"ACC 1/3\r\n" + strings.Repeat("x: y\r\n", maxSettings+1) + "\r\n"} {
 		d := backendtest.StartDaemon(t, "unix", prepared(want("QUERY ENGINE\r\n"), say(reply), backendtest.CloseWrite(), backendtest.Drain()))
-		if v, err := open(t, d.Address(), nil).Version(testContext(t)); err == nil || v != (backends.Version{}) {
+		if v, err := open(t, d.Address(), nil).Version(backendtest.Context(t)); err == nil || v != (backends.Version{}) {
 			t.Errorf("%q: got %+v, %v", reply, v, err)
 		}
 	}

@@ -36,7 +36,7 @@ func TestLateAnswer(t *testing.T) {
 			scanOK(t, b)
 			close(idle)
 			<-sent
-			r, err := b.Scan(testContext(t), x(t))
+			r, err := b.Scan(backendtest.Context(t), x(t))
 			if err != nil || r.Category != backends.Virus || len(r.Findings) != 1 || r.Findings[0].Name != "A" || d.Connections() != 2 {
 				t.Errorf("got %+v, %v, %d connections", r, err, d.Connections())
 			}
@@ -87,7 +87,7 @@ func TestEarlyAnswer(t *testing.T) {
 				t.Parallel()
 				steps := prepared(want("SCANDATA 8388608\r\n"), say("ACC 1/3\r\n"), backendtest.Discard(1000), say(c.reply), end, backendtest.Hang())
 				d := backendtest.StartDaemon(t, "unix", steps)
-				r, err := open(t, d.Address(), nil).Scan(testContext(t), large)
+				r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), large)
 				got := r.Category
 				if err != nil {
 					got = backends.CategoryOf(err)
@@ -128,7 +128,7 @@ func TestFence(t *testing.T) {
 	} {
 		d := backendtest.StartDaemon(t, "unix", asked(say(tt.reply), backendtest.CloseWrite(), backendtest.Drain()))
 		b := open(t, d.Address(), tt.change)
-		r, err := b.Scan(testContext(t), x(t))
+		r, err := b.Scan(backendtest.Context(t), x(t))
 		if r.Category != tt.want || (err != nil) != tt.fails || b.client.Idle() != 0 && tt.fails {
 			t.Errorf("%s: %+v, %v", tt.name, r, err)
 		}

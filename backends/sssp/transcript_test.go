@@ -1,22 +1,14 @@
 package sssp
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 )
-
-func testContext(tb testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
-	tb.Cleanup(cancel)
-	return ctx
-}
 
 // x is an object of one byte.
 func x(tb testing.TB) *backendtest.Object { return backendtest.Bytes(tb, []byte("x")) }
@@ -208,7 +200,7 @@ func (tr transcript) differs(r backends.Result, err error) string {
 func (tr transcript) check(t *testing.T, change func(*Config), steps ...backendtest.Step) {
 	t.Helper()
 	d := backendtest.StartDaemon(t, "unix", asked(append(steps, backendtest.CloseWrite(), backendtest.Drain())...))
-	r, err := open(t, d.Address(), change).Scan(testContext(t), x(t))
+	r, err := open(t, d.Address(), change).Scan(backendtest.Context(t), x(t))
 	if problem := tr.differs(r, err); problem != "" {
 		t.Error(problem)
 	}
@@ -245,7 +237,7 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 					continue
 				}
 				d := backendtest.StartDaemon(t, "tcp", asked(say(reply[:n]), end))
-				r, err := open(t, d.Address(), nil).Scan(testContext(t), x(t))
+				r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), x(t))
 				if err == nil || backends.CategoryOf(err) != backends.SWErr || r.Category == backends.OK {
 					t.Errorf("%q: got %+v, %v", reply[:n], r, err)
 				}
@@ -261,7 +253,7 @@ func TestAnswerEndsAtEveryByte(t *testing.T) {
 func TestTooManyLines(t *testing.T) {
 	for first, want := range map[string]backends.Category{"VIRUS A /\r\n": backends.Virus, "FAIL 0212 /\r\n": backends.Encrypted} {
 		d := backendtest.StartDaemon(t, "unix", asked(say(first), backendtest.Flood(backendtest.Composed(strings.Repeat("FAIL 0212 /a\r\n", 1000)))))
-		r, err := open(t, d.Address(), nil).Scan(testContext(t), x(t))
+		r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), x(t))
 		if backends.CategoryOf(err) != backends.SWErr || err == nil || r.Category != want {
 			t.Errorf("got %+v, %v", r, err)
 		}
@@ -271,7 +263,7 @@ func TestTooManyLines(t *testing.T) {
 // TestManyNames scans an archive with very many viruses.
 func TestManyNames(t *testing.T) {
 	d := backendtest.StartDaemon(t, "unix", asked(say(fenced(strings.Repeat("VIRUS "+strings.Repeat("A", 500)+" /a\r\n", 3000)+doneVirus, 4)), backendtest.Drain()))
-	r, err := open(t, d.Address(), nil).Scan(testContext(t), x(t))
+	r, err := open(t, d.Address(), nil).Scan(backendtest.Context(t), x(t))
 	if err != nil || len(r.Findings) == 0 || backendtest.Check(r) != "" {
 		t.Errorf("got %d findings, %v, %s", len(r.Findings), err, backendtest.Check(r))
 	}

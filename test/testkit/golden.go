@@ -10,7 +10,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files instead of comparing with them")
 
-// Golden compares got with the contents of a file, usually one in testdata. With
+// Golden compares got with a file, usually one in testdata. With
 // -update it writes the file instead.
 func Golden(t testing.TB, file string, got []byte) {
 	t.Helper()

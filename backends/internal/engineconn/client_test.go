@@ -70,14 +70,6 @@ func outcome(r backends.Result, err error) string {
 	return s
 }
 
-// odd is an object whose path is not plain.
-type odd struct {
-	*backendtest.Object
-	path string
-}
-
-func (o odd) Path() (string, error) { return o.path, nil }
-
 func TestScanPath(t *testing.T) {
 	c := client(t, "unix", serve(t, "unix", func(nc net.Conn) { bufio.NewReader(nc).ReadString('\n'); io.WriteString(nc, "ok\n") }), nil)
 	o := backendtest.Bytes(t, []byte("x"))
@@ -95,7 +87,7 @@ func TestScanPath(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "a b")
 	os.WriteFile(path, []byte("x"), 0o600)
-	_, err := c.ScanPath(t.Context(), odd{o, path}, talk)
+	_, err := c.ScanPath(t.Context(), backendtest.AtPath(o, path), talk)
 	if !errors.As(err, new(*backends.ObjectError)) || backends.Unreachable(err) || !strings.HasPrefix(err.Error(), "test unix:") {
 		t.Errorf("got %v", err)
 	}

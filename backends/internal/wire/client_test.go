@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -13,12 +12,6 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 )
-
-func testContext(tb testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
-	tb.Cleanup(cancel)
-	return ctx
-}
 
 func client(tb testing.TB, address string, change func(*Options)) *Client {
 	tb.Helper()
@@ -75,7 +68,7 @@ func TestRequest(t *testing.T) {
 	c := kept(t, d.Address())
 	scan := func() {
 		t.Helper()
-		r, err := c.Do(testContext(t), post(backendtest.Bytes(t, []byte("abc"))))
+		r, err := c.Do(backendtest.Context(t), post(backendtest.Bytes(t, []byte("abc"))))
 		if err != nil || r.Status != 200 || string(r.Body) != "OK" || !r.Measured {
 			t.Fatalf("got %+v, %v", r, err)
 		}
@@ -101,7 +94,7 @@ func TestWithoutKeeping(t *testing.T) {
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{lines(4), say(ok), backendtest.Drain()})
 	c := client(t, d.Address(), nil)
 	for range 2 {
-		if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/c"}); err != nil {
+		if _, err := c.Do(backendtest.Context(t), &Request{Method: "GET", Target: "/c"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,7 +144,7 @@ func TestAnswers(t *testing.T) {
 			backendtest.NoLeaks(t)
 			d := backendtest.StartDaemon(t, "unix", backendtest.Script{lines(5), want("abc"), say(tt.answer), backendtest.CloseWrite(), backendtest.Drain()})
 			c := kept(t, d.Address())
-			r, err := c.Do(testContext(t), post(backendtest.Bytes(t, []byte("abc"))))
+			r, err := c.Do(backendtest.Context(t), post(backendtest.Bytes(t, []byte("abc"))))
 			if tt.failure != "" {
 				if err == nil || backends.CategoryOf(err) != tt.failure || len(err.Error()) > 1000 {
 					t.Errorf("got %+v, %v", r, err)
@@ -178,7 +171,7 @@ func TestDeadConnection(t *testing.T) {
 			d := backendtest.StartDaemon(t, "tcp", append(whole(), end...), append(whole(), backendtest.Drain()))
 			c := kept(t, d.Address())
 			for range 2 {
-				if r, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil || string(r.Body) != "OK" {
+				if r, err := c.Do(backendtest.Context(t), &Request{Method: "GET", Target: "/"}); err != nil || string(r.Body) != "OK" {
 					t.Fatalf("got %+v, %v", r, err)
 				}
 			}
@@ -190,10 +183,10 @@ func TestDeadConnection(t *testing.T) {
 	t.Run("not twice", func(t *testing.T) {
 		d := backendtest.StartDaemon(t, "tcp", append(whole(), end()...), backendtest.Script(end()))
 		c := kept(t, d.Address())
-		if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil {
+		if _, err := c.Do(backendtest.Context(t), &Request{Method: "GET", Target: "/"}); err != nil {
 			t.Fatal(err)
 		}
-		_, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"})
+		_, err := c.Do(backendtest.Context(t), &Request{Method: "GET", Target: "/"})
 		if !errors.Is(err, backends.ErrNoReply) || d.Connections() != 2 {
 			t.Errorf("got %v after %d connections", err, d.Connections())
 		}
@@ -210,11 +203,11 @@ func TestStrayAnswer(t *testing.T) {
 			backendtest.Sleep(20 * time.Millisecond), say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nSTRAY"), func(*backendtest.Session) error { close(sent); return nil }, backendtest.Drain()},
 		backendtest.Script{backendtest.Discard(1), say(ok), backendtest.Drain()})
 	c := kept(t, d.Address())
-	if _, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"}); err != nil {
+	if _, err := c.Do(backendtest.Context(t), &Request{Method: "GET", Target: "/"}); err != nil {
 		t.Fatal(err)
 	}
 	<-sent
-	r, err := c.Do(testContext(t), &Request{Method: "GET", Target: "/"})
+	r, err := c.Do(backendtest.Context(t), &Request{Method: "GET", Target: "/"})
 	if err != nil || string(r.Body) != "OK" {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -233,7 +226,7 @@ func TestEarly(t *testing.T) {
 			t.Run(name+" "+string(want), func(t *testing.T) {
 				d := backendtest.StartDaemon(t, "tcp", append(backendtest.Script{backendtest.Discard(1), say(ok)}, after...))
 				c := kept(t, d.Address())
-				r, err := c.Scan(testContext(t), post(backendtest.LargeObject(t, 16<<20)), says(want))
+				r, err := c.Scan(backendtest.Context(t), post(backendtest.LargeObject(t, 16<<20)), says(want))
 				if found := r.Category == backends.Virus && err == nil; found != (want == backends.Virus) || !found && backends.CategoryOf(err) != backends.SWErr {
 					t.Errorf("got %+v, %v", r, err)
 				}
@@ -250,17 +243,12 @@ func says(c backends.Category) func(r *Response, a *backends.Answer) {
 	return func(r *Response, a *backends.Answer) { a.Add(c, r.Status, string(r.Body)) }
 }
 
-// short is an object that is shorter than its size.
-type short struct{ backends.Object }
-
-func (s short) Size() int64 { return s.Object.Size() + 1 }
-
 // TestShortObject checks that a scan of an object that ends too early fails.
 func TestShortObject(t *testing.T) {
 	backendtest.NoLeaks(t)
 	for _, size := range []int{0, 10, 1 << 20} {
 		d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Drain()})
-		_, err := client(t, d.Address(), nil).Do(testContext(t), post(short{backendtest.LargeObject(t, size)}))
+		_, err := client(t, d.Address(), nil).Do(backendtest.Context(t), post(backendtest.Short(backendtest.LargeObject(t, size))))
 		var object *backends.ObjectError
 		if !errors.As(err, &object) || !strings.Contains(err.Error(), "reading the object: it ends after") {
 			t.Errorf("%d bytes: %v", size, err)

@@ -10,15 +10,8 @@ import (
 	"unicode/utf8"
 
 	"polyclam/backends"
+	"polyclam/backends/backendtest"
 )
-
-// named is an object with a name.
-type named struct {
-	backends.Object
-	name string
-}
-
-func (n named) Name() string { return n.name }
 
 func TestFileName(t *testing.T) {
 	for _, tt := range []struct{ name, want string }{
@@ -36,7 +29,7 @@ func TestFileName(t *testing.T) {
 		{strings.Repeat("ä", 300) + ".exe", strings.Repeat("ä", 125) + ".exe"},
 		{strings.Repeat("a", 1<<20) + "." + strings.Repeat("b", 100), strings.Repeat("a", 255)},
 	} {
-		if got := FileName(named{name: tt.name}, "neutral"); got != tt.want {
+		if got := FileName(backendtest.WithName(nil, tt.name), "neutral"); got != tt.want {
 			t.Errorf("%.60q: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -58,7 +51,7 @@ func FuzzFileName(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
-		name := FileName(named{name: raw}, NeutralName)
+		name := FileName(backendtest.WithName(nil, raw), NeutralName)
 		if name == "" || len(name) > maxFileName || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\\r\n\x00\x7f") || name != path.Base(name) {
 			t.Fatalf("%q: name %q", raw, name)
 		}

@@ -38,7 +38,7 @@ func TestTLS(t *testing.T) {
 	c.conns.Rest = 0
 	c.conns.Open()
 	for range 3 {
-		r, err := c.Do(testContext(t), post(backendtest.LargeObject(t, 1<<20)))
+		r, err := c.Do(backendtest.Context(t), post(backendtest.LargeObject(t, 1<<20)))
 		if err != nil || string(r.Body) != "1048576 <nil>" {
 			t.Fatalf("got %+v, %v", r, err)
 		}
@@ -51,13 +51,13 @@ func TestTLS(t *testing.T) {
 		"authority": func(o *Options) { o.TLS.TLS = true },
 		"name":      func(o *Options) { o.TLS.TLS, o.CA, o.ServerName = true, ca, "other.example" },
 	} {
-		_, err := client(t, address, change).Do(testContext(t), post(backendtest.Bytes(t, nil)))
+		_, err := client(t, address, change).Do(backendtest.Context(t), post(backendtest.Bytes(t, nil)))
 		if backends.CategoryOf(err) != backends.CannotExecute {
 			t.Errorf("%s: %v is %v", name, err, backends.CategoryOf(err))
 		}
 	}
 	insecure := client(t, address, func(o *Options) { o.TLS.TLS, o.InsecureSkipVerify = true, true })
-	if _, err := insecure.Do(testContext(t), post(backendtest.Bytes(t, nil))); err != nil {
+	if _, err := insecure.Do(backendtest.Context(t), post(backendtest.Bytes(t, nil))); err != nil {
 		t.Error(err)
 	}
 	insecure.Close()
@@ -68,7 +68,7 @@ func TestHandshakeHangs(t *testing.T) {
 	backendtest.NoLeaks(t)
 	d := backendtest.StartDaemon(t, "tcp", backendtest.Script{backendtest.Hang()})
 	c := client(t, d.Address(), func(o *Options) { o.TLS.TLS, o.ConnectTimeout = true, 50*time.Millisecond })
-	if _, err := c.Do(testContext(t), post(backendtest.Bytes(t, nil))); backends.CategoryOf(err) != backends.CannotExecute {
+	if _, err := c.Do(backendtest.Context(t), post(backendtest.Bytes(t, nil))); backends.CategoryOf(err) != backends.CannotExecute {
 		t.Errorf("%v is %v", err, backends.CategoryOf(err))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -64,21 +63,14 @@ func (tt Case) Together() Case {
 	return tt
 }
 
-// Path stands for the path of the object in a [Case].
+// Path is replaced by the path of the object in a [Case].
 const Path = "PATH"
 
 // newObject returns an object of one byte and its path.
 func newObject(t *testing.T) (backends.Object, string) {
 	t.Helper()
 	o := backendtest.Bytes(t, []byte("x"))
-	path, err := o.Path()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if path, err = filepath.EvalSymlinks(path); err != nil {
-		t.Fatal(err)
-	}
-	return o, path
+	return o, backendtest.RealPath(t, o)
 }
 
 // Answers plays each case in one write, byte by byte (several bytes for long ones), and

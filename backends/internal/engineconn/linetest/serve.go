@@ -26,8 +26,8 @@ func Serve(greeting string, end byte, answer func(command string, body io.Reader
 	return Misbehave(backendtest.Misbehaviour{}, greeting, end, answer)
 }
 
-// Misbehave is Serve with an engine that misbehaves. [Path] in the odd answer stands for
-// the path, and only answers about files are repeated.
+// Misbehave is Serve with an engine that misbehaves. [Path] in the odd answer is
+// replaced by the path, and only answers about files are repeated.
 func Misbehave(m backendtest.Misbehaviour, greeting string, end byte, answer func(command string, body io.Reader) (reply string, quit bool)) backendtest.Step {
 	return func(s *backendtest.Session) error {
 		var wg sync.WaitGroup

@@ -1,0 +1,57 @@
+package backendtest
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"polyclam/backends"
+)
+
+// Context returns a context of a minute, so that a test that hangs fails.
+func Context(tb testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+// Open changes the default configuration of a backend, opens the backend for an address,
+// and closes it when the test ends. A change may be nil.
+func Open[C backends.Config](tb testing.TB, newConfig func() backends.Config, address string, changes ...func(C)) backends.Backend {
+	tb.Helper()
+	b, err := changed(newConfig, changes...).Open(address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if c, ok := b.(io.Closer); ok {
+		tb.Cleanup(func() { c.Close() })
+	}
+	return b
+}
+
+func changed[C backends.Config](newConfig func() backends.Config, changes ...func(C)) backends.Config {
+	config := newConfig()
+	for _, change := range changes {
+		if change != nil {
+			change(config.(C))
+		}
+	}
+	return config
+}
+
+// WantConfigErrors changes the default configuration of a backend and wants an error that
+// contains the key of the map. Without an address there must be an error that contains
+// example.
+func WantConfigErrors[C backends.Config](t *testing.T, newConfig func() backends.Config, address, example string, bad map[string]func(C)) {
+	t.Helper()
+	for want, change := range bad {
+		if b, err := changed(newConfig, change).Open(address); err == nil || b != nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
+	}
+	if b, err := newConfig().Open(""); err == nil || b != nil || !strings.Contains(err.Error(), example) {
+		t.Errorf("without an address: got %v, want an error with %q", err, example)
+	}
+}
