@@ -82,7 +82,7 @@ func (r *request) scanData(port *protocol.DataPort, object *spool.Object) {
 		return
 	}
 	r.reply(r.line("stream", v))
-	r.done()
+	r.halfClose()
 	r.scanned("stream", object, v, elapsed)
 }
 
