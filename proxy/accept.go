@@ -35,12 +35,12 @@ func (s *Server) Serve(ln net.Listener, address string) error {
 	defer s.untrack(ln)
 	a := acceptor{srv: s, ln: ln, address: address}
 	for {
-		if !s.waitForRoom() {
+		if !s.reservePlace() {
 			return ErrServerClosed
 		}
 		nc, err := a.next()
 		if err != nil {
-			s.leave()
+			s.returnPlace()
 			if err := a.failed(err); err != nil {
 				return err
 			}
@@ -60,7 +60,7 @@ func (s *Server) start(nc net.Conn, address string) {
 	}
 	if c.lst == nil {
 		nc.Close()
-		s.leave()
+		s.returnPlace()
 		return
 	}
 	if !s.admit(c) {

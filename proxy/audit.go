@@ -24,19 +24,16 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 	if !srv.log.WithLevel(scanLevel(v)).Enabled() {
 		return
 	}
-	who := r.s.client() // now: the connection may be closed when the line is written
-	line := func(h hash) { r.scanLine(who, name, o.Size(), h, v, elapsed) }
-	if !r.cfg.HashObjects {
-		line(hash{})
-		return
+	who, key := r.s.client(), r.s.key // now: the connection may be closed when the line is written
+	h, ok := hash{}, true
+	if r.cfg.HashObjects {
+		h, ok = srv.hashes.quick(srv.ctx, o, r.cfg.Limits.Stream)
 	}
-	if h, ok := srv.hashes.quick(srv.ctx, o, r.cfg.Limits.Stream); ok {
-		line(h)
-		return
+	if !ok && !srv.hashes.begin(key) {
+		h, ok = hash{leftOut: leftOutBusy}, true
 	}
-	key := r.s.key
-	if !srv.hashes.begin(key) {
-		line(hash{leftOut: leftOutBusy})
+	if ok {
+		r.scanLine(who, name, o.Size(), h, v, elapsed)
 		return
 	}
 	o.Retain()
@@ -44,7 +41,8 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 		defer r.s.rescue(nil)
 		defer srv.hashes.end(key)
 		defer o.Release()
-		line(srv.hashes.sum(client.NewContext(srv.ctx, key), o))
+		h := srv.hashes.sum(client.NewContext(srv.ctx, key), o)
+		r.scanLine(who, name, o.Size(), h, v, elapsed)
 	})
 }
 

@@ -43,10 +43,10 @@ func (cs *connections) init(limits func() Limits, log zerolog.Logger) {
 	cs.listeners = map[net.Listener]struct{}{}
 }
 
-// waitForRoom waits until one more connection may be accepted, and reserves its place.
+// reservePlace waits until one more connection may be accepted, and reserves its place.
 // It reports false when the server is closing. Beyond the limit clients wait in the
 // listener's backlog, as they do with clamd.
-func (cs *connections) waitForRoom() bool {
+func (cs *connections) reservePlace() bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for !cs.closing && cs.places.Full(cs.limits().Connections) {
@@ -59,8 +59,8 @@ func (cs *connections) waitForRoom() bool {
 	return true
 }
 
-// leave returns what waitForRoom reserved, if no connection was accepted.
-func (cs *connections) leave() {
+// returnPlace returns the place that reservePlace reserved, if no connection was accepted.
+func (cs *connections) returnPlace() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cs.places.Cancel()
@@ -68,7 +68,7 @@ func (cs *connections) leave() {
 		cs.room.Signal()
 		return // sessions that end serve the waiting ones, or Shutdown closes them
 	}
-	cs.fillRoom()
+	cs.serveWaiting()
 }
 
 // takeSecondPlace takes the place of another connection for c, and reports false if there
@@ -84,7 +84,7 @@ func (cs *connections) giveSecondPlace(c *session) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cs.places.Give(c.key)
-	cs.fillRoom()
+	cs.serveWaiting()
 }
 
 // admit serves c, whose accept had a place, or lets it wait. It reports false if there
@@ -116,9 +116,9 @@ func (cs *connections) serve(c *session) {
 	go c.serve()
 }
 
-// fillRoom serves waiting connections, and then lets others be accepted. The caller holds
+// serveWaiting serves waiting connections, and then lets others be accepted. The caller holds
 // mu.
-func (cs *connections) fillRoom() {
+func (cs *connections) serveWaiting() {
 	cs.places.Serve(cs.limits().connections())
 	cs.room.Signal()
 }
@@ -138,7 +138,7 @@ func (cs *connections) end(c *session) {
 	cs.mu.Lock()
 	delete(cs.sessions, c)
 	cs.places.Give(c.key)
-	cs.fillRoom()
+	cs.serveWaiting()
 	cs.mu.Unlock()
 	cs.wg.Done()
 }

@@ -85,7 +85,7 @@ func (r *request) scanData(port *dataport.Port, object *spool.Object) {
 		return
 	}
 	r.reply(r.line("stream", v))
-	r.done()
+	r.halfClose()
 	r.scanned("stream", object, v, elapsed)
 }
 

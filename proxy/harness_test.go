@@ -25,7 +25,7 @@ import (
 )
 
 // patience ends a test that hangs. No assertion depends on it.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // testEngine is a named backend of a test server.
 type testEngine struct {

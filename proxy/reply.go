@@ -150,9 +150,9 @@ func (r *request) send(lines ...string) error {
 	return r.s.write(b, r.cfg.Limits.WriteTimeout)
 }
 
-// done half-closes the connection after a one-shot command. Many clients read to the end
+// halfClose half-closes the connection after a one-shot command. Many clients read to the end
 // and should not have to wait for what is done after the reply.
-func (r *request) done() {
+func (r *request) halfClose() {
 	if r.id == 0 {
 		r.s.conn.CloseWrite()
 	}

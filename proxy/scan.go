@@ -151,7 +151,7 @@ func (r *request) adopt(ctx context.Context, fd int) (*spool.Object, error) {
 func (r *request) scan(ctx context.Context, name string, object *spool.Object) {
 	v, elapsed := r.judge(ctx, name, object)
 	r.replyVerdict(name, v)
-	r.done()
+	r.halfClose()
 	r.scanned(name, object, v, elapsed)
 }
 

@@ -33,7 +33,7 @@ func (s *session) serve() {
 	s.conn.Await()
 	s.ctx, s.cancel = context.WithCancelCause(s.ctx)
 	defer s.cancel(nil)
-	s.watch.init(s.conn, &s.srv.unwatched, func() { s.cancel(errGone) })
+	s.watch.init(s.conn, &s.srv.unwatched, s.cancel)
 	growStackForCommand(0)
 	s.serveFirst()
 	s.linger()

@@ -35,7 +35,7 @@ func scanPath(r *request) {
 	if r.id == 0 {
 		r.s.watch.begin()
 	}
-	w.top(path)
+	w.start(path)
 	if r.id == 0 {
 		r.s.watch.end()
 	}
@@ -49,7 +49,7 @@ func scanPath(r *request) {
 		w.reply.cutOff(path, words, unasked(r.cfg.Engines, r.lst.Policy, reason))
 	}
 	w.reply.finish(okPath)
-	r.done()
+	r.halfClose()
 	if w.afterReply != nil {
 		w.afterReply()
 	}
@@ -92,10 +92,10 @@ type walk struct {
 
 	afterReply func() // logs the scan of a single file; nil if there was none
 
-	mu      sync.Mutex
-	stuck   bool   // a file system did not answer, so the rest is not tried
-	crowded error  // why the walk got no descriptors; nil: it has them
-	missed  string // the first object that was not reached in time; empty: none
+	mu            sync.Mutex
+	stuck         bool   // a file system did not answer, so the rest is not tried
+	noDescriptors error  // why the walk got none; nil: it has them
+	missed        string // the first object that was not reached in time; empty: none
 }
 
 // within is the context for one file: for opening, copying and scanning it.
@@ -106,8 +106,8 @@ func (w *walk) within() (context.Context, context.CancelFunc) {
 	return w.r.deadline()
 }
 
-// top scans what the client named.
-func (w *walk) top(path string) {
+// start scans what the client named.
+func (w *walk) start(path string) {
 	ctx, cancel := w.within()
 	defer cancel()
 	o, err := w.r.s.srv.files.Open(ctx, w.r.cfg.ScanPaths, absolute(path))
@@ -133,7 +133,7 @@ func (w *walk) tree(ctx context.Context, dir *files.Dir, path string) {
 	release := w.r.s.srv.walking.Take(ctx, w.r.s.key, limits.walkNeeds(w.parallel != nil))
 	if release == nil {
 		dir.Close()
-		w.missed, w.crowded = path, ctx.Err()
+		w.missed, w.noDescriptors = path, ctx.Err()
 		return
 	}
 	defer release()
@@ -280,7 +280,7 @@ func (w *walk) over(next string) bool {
 func (w *walk) whyCutOff() (words, reason string) {
 	within := w.r.lst.Profile.AnswerWithin
 	switch {
-	case errors.Is(w.crowded, context.DeadlineExceeded):
+	case errors.Is(w.noDescriptors, context.DeadlineExceeded):
 		return timedOut, fmt.Sprintf("answer_within, %v, was over while this waited for other walks through directories to end; "+
 			"to let more walks run at the same time, raise limits.connections, or limits.client_share for those of one client", within)
 	case errors.Is(w.ctx.Err(), context.DeadlineExceeded):

@@ -21,14 +21,14 @@ type walkReply struct {
 	single        bool // the client named a file
 	silentIfEmpty bool // send nothing if no file was scanned, as MULTISCAN does
 
-	mu    sync.Mutex
-	last  policy.Verdict // of the last file
-	lines []string
-	size  int  // of lines
-	files int  // files looked at
-	said  bool // a line other than OK has been added
-	found bool
-	gone  bool // the client has gone, or is answered by closing the connection
+	mu       sync.Mutex
+	last     policy.Verdict // of the last file
+	lines    []string
+	size     int  // of lines
+	files    int  // files looked at
+	answered bool // a line other than OK has been added
+	found    bool
+	gone     bool // the client has gone, or is answered by closing the connection
 }
 
 // count counts a file.
@@ -59,7 +59,7 @@ func (a *walkReply) verdict(path string, v policy.Verdict) {
 	a.last = v
 	a.found = a.found || v.Action == policy.Quarantine
 	if a.r.extended() {
-		a.said = true
+		a.answered = true
 		a.add(a.r.line(path, v))
 		a.records(path, v)
 		a.flush(false)
@@ -68,7 +68,7 @@ func (a *walkReply) verdict(path string, v policy.Verdict) {
 	if v.Action == policy.OK {
 		return // one OK at the end, if there is no other line
 	}
-	a.said = true
+	a.answered = true
 	for _, reply := range a.r.allLines(path, v) {
 		a.add(reply)
 	}
@@ -79,7 +79,7 @@ func (a *walkReply) verdict(path string, v policy.Verdict) {
 func (a *walkReply) failure(path, words string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.said = true
+	a.answered = true
 	a.add(a.r.profile().ClamdError(path, words))
 	a.flush(false)
 }
@@ -94,7 +94,7 @@ func (a *walkReply) cutOff(path, words string, v policy.Verdict) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.said = true
+	a.answered = true
 	a.add(reply)
 	if a.r.extended() {
 		a.records(path, v)
@@ -154,7 +154,7 @@ func (a *walkReply) finish(okPath string) {
 		return
 	}
 	switch {
-	case a.said:
+	case a.answered:
 	case a.silentIfEmpty && a.files == 0:
 		return // clamd answers MULTISCAN of an empty directory with no byte
 	case a.single:

@@ -34,7 +34,7 @@ func askInBubble(t *testing.T, cfg *Config, send string) string {
 	defer s.Shutdown(t.Context())
 	client, server := net.Pipe()
 	defer client.Close()
-	s.waitForRoom()
+	s.reservePlace()
 	s.start(server, cfg.Listeners[0].Address)
 	if _, err := io.WriteString(client, send); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -13,16 +14,16 @@ import (
 const watchAfter = 20 * time.Millisecond
 
 // A watch notices that a client hangs up while its connection is not being read, and
-// calls gone.
+// cancels its work with errGone.
 //
 // On a Unix socket a client hangs up by closing the connection or by exiting; one that
 // only half-closes waits for its answer, as many clients do. On TCP close and half-close
 // look alike, so a client has gone only when its host resets the connection or no longer
 // answers keepalives.
 type watch struct {
-	conn *protocol.Conn
-	list *watchList
-	gone func()
+	conn   *protocol.Conn
+	list   *watchList
+	cancel context.CancelCauseFunc
 
 	mu      sync.Mutex
 	users   int           // waits under way
@@ -34,8 +35,8 @@ type watch struct {
 	prev, next *watch
 }
 
-func (w *watch) init(conn *protocol.Conn, list *watchList, gone func()) {
-	w.conn, w.list, w.gone = conn, list, gone
+func (w *watch) init(conn *protocol.Conn, list *watchList, cancel context.CancelCauseFunc) {
+	w.conn, w.list, w.cancel = conn, list, cancel
 }
 
 // begin is called before a wait. Until end the connection must not be read.
@@ -80,7 +81,7 @@ func (w *watch) look() {
 	w.mu.Unlock()
 	defer close(looking)
 	if w.conn.AwaitHangup() {
-		w.gone()
+		w.cancel(errGone)
 	}
 }
 

@@ -46,7 +46,7 @@ var mutants = []struct {
 	},
 	{
 		name: "the replies of a session are exchanged",
-		edits: []edit{{"proxy/request.go", "strconv.AppendInt(b, int64(r.id), 10)",
+		edits: []edit{{"proxy/reply.go", "strconv.AppendInt(b, int64(r.id), 10)",
 			"strconv.AppendInt(b, int64((r.id-1)^1+1), 10)"}},
 		rules: []string{checker.Unproven, checker.Foreign, checker.Stray},
 		inCI:  true,
@@ -99,7 +99,7 @@ func (b *Backend) scanTruly(ctx context.Context, c backends.Object) (backends.Re
 	},
 	{
 		name: "a stream that breaks off is scanned",
-		edits: []edit{{"proxy/stream.go", "\tdefault:\n\t\tr.lost(err)\n",
+		edits: []edit{{"proxy/scan.go", "\tdefault:\n\t\tr.lost(err)\n",
 			"\tdefault:\n\t\tif content, err := w.Finish(); err == nil {\n\t\t\treturn content\n\t\t}\n\t\tr.lost(err)\n"}},
 		rules: []string{checker.Vanished},
 	},
