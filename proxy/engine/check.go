@@ -39,7 +39,7 @@ func (p *pool) runHealthCheck(ctx context.Context, n *node, c *health.Check) pro
 		found.alarm = true
 		return found.blind("calls a harmless text a virus" + colonName(r))
 	case r.Category != backends.OK:
-		return found.blind("does not scan a harmless text, and says " + string(r.Category) + colonName(r))
+		return found.blind("calls a harmless text " + string(r.Category) + colonName(r))
 	}
 	r, err = p.try(ctx, n, "EICAR", testfile.EICAR(), c)
 	found.canary.Time, found.canary.EICAR, found.canary.Name = time.Now(), categoryOf(r, err), firstName(r)

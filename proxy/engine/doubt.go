@@ -62,7 +62,7 @@ func (p *pool) stopDoubt(n *node) {
 	p.mu.Unlock()
 	if stops {
 		p.log.Warn().Str("node", bounded(n.address)).Int64("max_size", p.largest()).
-			Str("reason", "no answer to the test archives: its ok for large objects counts, although it is not proven that it scans them").
+			Str("reason", "no answer to the test archives: the engine's ok for large objects counts, although it is not proven that it scans them").
 			Msg("size check")
 	}
 }

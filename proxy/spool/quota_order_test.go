@@ -39,11 +39,12 @@ func TestQuotaOrder(t *testing.T) {
 	if err := q.take(t.Context(), full, 7*unit+unit/2, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
+	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var order []int
 	for i := range 6 {
 		o := upload(&q, client.Key{})
-		go func() {
+		wg.Go(func() {
 			defer q.close(o)
 			if err := q.take(t.Context(), o, unit, time.Now().Add(hang)); err != nil {
 				t.Error(err)
@@ -51,7 +52,7 @@ func TestQuotaOrder(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			order = append(order, i)
-		}()
+		})
 		queued(t, &q, i+1)
 	}
 	q.done(full) // the next one may have its turn, but there is no room
@@ -59,11 +60,7 @@ func TestQuotaOrder(t *testing.T) {
 		t.Errorf("%d waiting without room, want 6", n)
 	}
 	q.free(full, unit)
-	eventually(t, "their turn", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(order) == 6
-	})
+	wg.Wait()
 	q.close(full)
 	if !slices.IsSorted(order) {
 		t.Errorf("order %v", order)
@@ -105,11 +102,12 @@ func TestQuotaRoundRobin(t *testing.T) {
 	if err := q.take(t.Context(), full, 7*unit+unit/2, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
+	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var order []client.Key
 	for i, k := range []client.Key{client.User(1), client.User(1), client.User(1), client.User(2), client.User(3), client.User(2)} {
 		o := upload(&q, k)
-		go func() {
+		wg.Go(func() {
 			defer q.close(o)
 			if err := q.take(t.Context(), o, unit, time.Now().Add(hang)); err != nil {
 				t.Error(err)
@@ -117,16 +115,12 @@ func TestQuotaRoundRobin(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			order = append(order, k)
-		}()
+		})
 		queued(t, &q, i+1)
 	}
 	q.done(full)
 	q.free(full, unit)
-	eventually(t, "their turn", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(order) == 6
-	})
+	wg.Wait()
 	q.close(full)
 	want := []client.Key{client.User(1), client.User(2), client.User(3), client.User(1), client.User(2), client.User(1)}
 	if !slices.Equal(order, want) {
