@@ -79,7 +79,7 @@ func TestTooLargeForAnEngine(t *testing.T) {
 	}
 	r := polyclam(t, dir, "--address", s.unix, "scan", "huge")
 	r.wantStatus(t, exitPartial)
-	wantParts(t, r.stdout, "huge: partial (ok): Heuristics.Limits.Exceeded.MaxSize\n", "314572800 bytes are more than max_size, 104857600", "1 file, 300 MiB")
+	wantParts(t, r.stdout, "huge: partial (ok): Heuristics.Limits.Exceeded.MaxSize\n", "314572800 bytes exceed max_size, 104857600", "1 file, 300 MiB")
 }
 
 // TestReplies checks that no broken reply counts as ok.

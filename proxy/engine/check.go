@@ -39,7 +39,7 @@ func (p *pool) runHealthCheck(ctx context.Context, n *node, c *health.Check) pro
 		found.alarm = true
 		return found.blind("calls a harmless text a virus" + colonName(r))
 	case r.Category != backends.OK:
-		return found.blind("does not scan a harmless text, and says " + string(r.Category) + colonName(r))
+		return found.blind("calls a harmless text " + string(r.Category) + colonName(r))
 	}
 	r, err = p.try(ctx, n, "EICAR", testfile.EICAR(), c)
 	found.canary.Time, found.canary.EICAR, found.canary.Name = time.Now(), categoryOf(r, err), firstName(r)
@@ -104,4 +104,28 @@ func (p *pool) applyProof(n *node, check *health.Check, found proof) bool {
 		p.logHeuristics(n, before, now)
 	}
 	return true
+}
+
+// takeOutLooping makes n unusable, since its clean control came back through a listener,
+// until that of a later check does not.
+func (p *pool) takeOutLooping(n *node, listener string) {
+	p.mu.Lock()
+	if !p.config().Canary { // since a reload: no later check would end it
+		p.mu.Unlock()
+		return
+	}
+	reason := distrust("asks polyclam itself, through the listener " + listener)
+	n.health.Loop(reason)
+	p.backOff(n)
+	p.failWaiters(n, reason)
+	t := p.setState(n, health.Blind, reason)
+	p.mu.Unlock()
+	p.logTransition(t)
+}
+
+// looped reports whether the clean control of the check under way came back.
+func (p *pool) looped(n *node) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return n.health.Looped()
 }

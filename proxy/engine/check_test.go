@@ -58,8 +58,8 @@ func TestControl(t *testing.T) {
 		{"virus", virus, nil, "calls a harmless text a virus: Foo.Bar"},
 		{"virus without a name", backends.Result{Category: backends.Virus}, nil, "calls a harmless text a virus"},
 		{"suspicious", backends.Found(1, "Heuristics.Broken.X"), nil, "calls a harmless text a virus: Heuristics.Broken.X"},
-		{"partial", backends.Found(1, "Heuristics.Limits.Exceeded.MaxFiles"), nil, "does not scan a harmless text, and says partial: Heuristics.Limits.Exceeded.MaxFiles"},
-		{"encrypted", backends.Result{Category: backends.Encrypted}, nil, "does not scan a harmless text, and says encrypted"},
+		{"partial", backends.Found(1, "Heuristics.Limits.Exceeded.MaxFiles"), nil, "calls a harmless text partial: Heuristics.Limits.Exceeded.MaxFiles"},
+		{"encrypted", backends.Result{Category: backends.Encrypted}, nil, "calls a harmless text encrypted"},
 		{"failure", backends.Result{}, errors.New("out of memory"), "test file (clean text): out of memory"},
 		{"failure beside a virus", virus, errors.New("out of memory"), "test file (clean text): out of memory"},
 	}

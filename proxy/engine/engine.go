@@ -60,8 +60,8 @@
 //	acquire, state               a node changes its state
 //	question, ask, settle,       one object is put to one node, and what the answer says
 //	poison                       about both
-//	check, try, learn, doubt,    health checks, and what else a node is asked
-//	checksize, loop, version
+//	check, try, learn,           health checks, and what else a node is asked
+//	checksize, version
 //	run, reload, status          the schedule of checks, RELOAD, the status
 //	scan, race, hedge,           one scan over several nodes; a new configuration
 //	succeed, selfcheck

@@ -43,23 +43,25 @@ func TestResultBesideError(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			results := []backends.Result{tt.first, tt.second}
-			asked := 0
-			engine := backends.Func(func(_ context.Context, _ backends.Object) (backends.Result, error) {
-				asked++
-				return results[asked-1], tt.err[asked-1]
+			synctest.Test(t, func(t *testing.T) {
+				results := []backends.Result{tt.first, tt.second}
+				asked := 0
+				engine := backends.Func(func(_ context.Context, _ backends.Object) (backends.Result, error) {
+					asked++
+					return results[asked-1], tt.err[asked-1]
+				})
+				e := New(config(engine, engine))
+				defer e.Close()
+				r := e.Scan(t.Context(), text("x"), false)
+				var names []string
+				for _, f := range r.Result.Findings {
+					names = append(names, f.Name)
+				}
+				if r.Result.Category != tt.want || !slices.Equal(names, tt.names) || (r.Err != nil) != tt.failed || asked != tt.asked {
+					t.Errorf("%s %q, error %v, asked %d times", r.Result.Category, names, r.Err, asked)
+				}
+				wantIdle(t, e)
 			})
-			e := New(config(engine, engine))
-			defer e.Close()
-			r := e.Scan(t.Context(), text("x"), false)
-			var names []string
-			for _, f := range r.Result.Findings {
-				names = append(names, f.Name)
-			}
-			if r.Result.Category != tt.want || !slices.Equal(names, tt.names) || (r.Err != nil) != tt.failed || asked != tt.asked {
-				t.Errorf("%s %q, error %v, asked %d times", r.Result.Category, names, r.Err, asked)
-			}
-			wantIdle(t, e)
 		})
 	}
 }

@@ -83,6 +83,6 @@ func tooLarge(size, limit int64) backends.Result {
 		Category: backends.Partial,
 		Code:     backends.NoCode,
 		Findings: []backends.Finding{{Name: "Heuristics.Limits.Exceeded.MaxSize", Category: backends.Partial}},
-		Detail:   fmt.Sprintf("%d bytes are more than max_size, %d: not sent", size, limit),
+		Detail:   fmt.Sprintf("%d bytes exceed max_size, %d: not sent", size, limit),
 	}
 }

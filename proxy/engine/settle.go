@@ -73,7 +73,7 @@ func (n *node) adjusted(r backends.Result, size int64) backends.Result {
 			Category: backends.Partial,
 			Code:     r.Code,
 			Findings: []backends.Finding{{Name: "Heuristics.Limits.Exceeded.MaxSize", Category: backends.Partial}},
-			Detail:   fmt.Sprintf("%d bytes: above %d bytes %s", size, limit, unscannedText),
+			Detail:   fmt.Sprintf("%d bytes, more than the %d that the engine is known to scan: %s", size, limit, unscannedText),
 		}
 	case n.size.unproven && size > max(unprovenMin, n.size.trusted):
 		return backends.Result{

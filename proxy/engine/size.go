@@ -17,8 +17,8 @@ const (
 	unprovenMin = 1 << 20
 )
 
-const unscannedText = "the engine calls larger objects ok without a look, they count as partial: " +
-	"raise its own limits (clamd.conf: MaxFileSize, MaxScanSize, MaxScanTime, or AlertExceedsMax yes) or lower max_size here"
+const unscannedText = "the engine calls larger objects ok without scanning them, so they count as partial: " +
+	"raise its limits (clamd.conf: MaxFileSize, MaxScanSize, MaxScanTime, or AlertExceedsMax yes), or lower max_size"
 
 // sizeProof is what is known of the sizes that a node scans.
 type sizeProof struct {

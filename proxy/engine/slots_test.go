@@ -204,36 +204,38 @@ func TestReplay(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var engines []*fakeEngine
-			var bs []backends.Backend
-			for _, err := range tt.errs {
-				f := &fakeEngine{err: err}
-				engines, bs = append(engines, f), append(bs, f)
-			}
-			e := New(config(bs...))
-			defer e.Close()
-			r := e.Scan(t.Context(), text("x"), false)
-			wantCategory(t, r.Result, r.Err, tt.want)
-			if r.Node != tt.node {
-				t.Errorf("node %q, want %q", r.Node, tt.node)
-			}
-			s := e.Status()
-			replays, total := 0, 0
-			for i, f := range engines {
-				c := s.Nodes[i].Counters
-				if f.asked() != tt.asked[i] || c.Scans != uint64(tt.asked[i]) {
-					t.Errorf("node %d was asked %d times, counted %d, want %d", i, f.asked(), c.Scans, tt.asked[i])
+			synctest.Test(t, func(t *testing.T) {
+				var engines []*fakeEngine
+				var bs []backends.Backend
+				for _, err := range tt.errs {
+					f := &fakeEngine{err: err}
+					engines, bs = append(engines, f), append(bs, f)
 				}
-				if (tt.errs[i] != nil && tt.asked[i] > 0) != (c.Failures == 1) {
-					t.Errorf("node %d has %d failures", i, c.Failures)
+				e := New(config(bs...))
+				defer e.Close()
+				r := e.Scan(t.Context(), text("x"), false)
+				wantCategory(t, r.Result, r.Err, tt.want)
+				if r.Node != tt.node {
+					t.Errorf("node %q, want %q", r.Node, tt.node)
 				}
-				replays += int(c.Replays)
-				total += tt.asked[i]
-			}
-			if replays != total-1 || s.Counters.Replays != uint64(total-1) || s.Counters.Scans != 1 {
-				t.Errorf("%d replays, counters %+v, want %d", replays, s.Counters, total-1)
-			}
-			wantIdle(t, e)
+				s := e.Status()
+				replays, total := 0, 0
+				for i, f := range engines {
+					c := s.Nodes[i].Counters
+					if f.asked() != tt.asked[i] || c.Scans != uint64(tt.asked[i]) {
+						t.Errorf("node %d was asked %d times, counted %d, want %d", i, f.asked(), c.Scans, tt.asked[i])
+					}
+					if (tt.errs[i] != nil && tt.asked[i] > 0) != (c.Failures == 1) {
+						t.Errorf("node %d has %d failures", i, c.Failures)
+					}
+					replays += int(c.Replays)
+					total += tt.asked[i]
+				}
+				if replays != total-1 || s.Counters.Replays != uint64(total-1) || s.Counters.Scans != 1 {
+					t.Errorf("%d replays, counters %+v, want %d", replays, s.Counters, total-1)
+				}
+				wantIdle(t, e)
+			})
 		})
 	}
 }

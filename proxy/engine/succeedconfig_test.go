@@ -168,7 +168,7 @@ func TestSucceedMaxSize(t *testing.T) {
 		wantLarge(t, e, "larger", 35*mib, backends.Partial, unprovenText)
 		close(f.gate)
 		time.Sleep(10 * time.Second)
-		wantLarge(t, e, "above the engine's limit", 50*mib, backends.Partial, "larger objects ok without a look")
+		wantLarge(t, e, "above the engine's limit", 50*mib, backends.Partial, "larger objects ok without scanning them")
 		e = succeed(t, e, with(20*mib, true))
 		time.Sleep(10 * time.Second)
 		wantLarge(t, e, "lowered", 20*mib, backends.OK, "")

@@ -124,7 +124,7 @@ func (p *pool) noNode(t *ticket) error {
 // errMutual answers the clean control of another polyclam that comes while there is no
 // usable node, but a health check under way. That check may be what the other daemon
 // waits for: two that ask each other would both wait until their time is up.
-var errMutual = distrust("the health check of another polyclam came during one of its own: if they ask each other, neither has an engine")
+var errMutual = distrust("another polyclam's health check arrived during one of this polyclam's own: if they ask each other, neither has an engine")
 
 // mutual reports whether t is to be answered with errMutual. The caller holds mu.
 func (p *pool) mutual(t *ticket) bool {

@@ -29,21 +29,22 @@ func queued(t *testing.T, q *quota, n int) {
 	eventually(t, "uploads wait", func() bool { _, _, waiting := q.stats(); return waiting == n })
 }
 
-// TestQuotaOrder checks that the uploads of one client are served in the order in which they
-// came, and only as many as there is room for.
-func TestQuotaOrder(t *testing.T) {
+// served has the clients' uploads, all of the same size, wait for a full quota. Then it makes
+// room for one of them at a time. It returns the order in which they are served.
+func served(t *testing.T, share int, clients ...client.Key) (order []int) {
+	t.Helper()
 	const unit = 2 << 20 // none of them is small
 	var q quota
-	q.configure(Config{Total: 8 * unit})
+	q.configure(Config{Total: 8 * unit, Share: share})
 	full := upload(&q, client.Key{})
 	if err := q.take(t.Context(), full, 7*unit+unit/2, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
+	var wg sync.WaitGroup
 	var mu sync.Mutex
-	var order []int
-	for i := range 6 {
-		o := upload(&q, client.Key{})
-		go func() {
+	for i, k := range clients {
+		o := upload(&q, k)
+		wg.Go(func() {
 			defer q.close(o)
 			if err := q.take(t.Context(), o, unit, time.Now().Add(hang)); err != nil {
 				t.Error(err)
@@ -51,25 +52,38 @@ func TestQuotaOrder(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			order = append(order, i)
-		}()
+		})
 		queued(t, &q, i+1)
 	}
 	q.done(full) // the next one may have its turn, but there is no room
-	if _, _, n := q.stats(); n != 6 {
-		t.Errorf("%d waiting without room, want 6", n)
+	if _, _, n := q.stats(); n != len(clients) {
+		t.Errorf("%d waiting without room, want %d", n, len(clients))
 	}
 	q.free(full, unit)
-	eventually(t, "their turn", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(order) == 6
-	})
+	wg.Wait()
 	q.close(full)
-	if !slices.IsSorted(order) {
-		t.Errorf("order %v", order)
-	}
 	if q.all != (usage{}) || users(&q) != 0 {
 		t.Errorf("%+v and %d objects are left", q.all, users(&q))
+	}
+	return order
+}
+
+// TestQuotaOrder checks that the uploads of one client are served in the order in which they
+// came, and that clients are served in turn.
+func TestQuotaOrder(t *testing.T) {
+	a, b, c := client.User(1), client.User(2), client.User(3)
+	for _, tt := range []struct {
+		name    string
+		share   int
+		clients []client.Key
+		want    []int
+	}{
+		{"one client", 0, make([]client.Key, 6), []int{0, 1, 2, 3, 4, 5}},
+		{"three clients", 75, []client.Key{a, a, a, b, c, b}, []int{0, 3, 4, 1, 5, 2}},
+	} {
+		if got := served(t, tt.share, tt.clients...); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: order %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
 
@@ -92,45 +106,6 @@ func TestQuotaAccounts(t *testing.T) {
 	}
 	if n := len(q.accounts); n > idleAccounts {
 		t.Errorf("%d accounts are left", n)
-	}
-}
-
-// TestQuotaRoundRobin checks that clients are served in turn, however many uploads of the
-// first one wait.
-func TestQuotaRoundRobin(t *testing.T) {
-	const unit = 2 << 20
-	var q quota
-	q.configure(Config{Total: 8 * unit, Share: 75})
-	full := upload(&q, client.Key{})
-	if err := q.take(t.Context(), full, 7*unit+unit/2, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	var order []client.Key
-	for i, k := range []client.Key{client.User(1), client.User(1), client.User(1), client.User(2), client.User(3), client.User(2)} {
-		o := upload(&q, k)
-		go func() {
-			defer q.close(o)
-			if err := q.take(t.Context(), o, unit, time.Now().Add(hang)); err != nil {
-				t.Error(err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			order = append(order, k)
-		}()
-		queued(t, &q, i+1)
-	}
-	q.done(full)
-	q.free(full, unit)
-	eventually(t, "their turn", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return len(order) == 6
-	})
-	q.close(full)
-	want := []client.Key{client.User(1), client.User(2), client.User(3), client.User(1), client.User(2), client.User(1)}
-	if !slices.Equal(order, want) {
-		t.Errorf("order %v, want %v", order, want)
 	}
 }
 
