@@ -15,7 +15,7 @@ const (
 	mostOutput  = 16 << 20
 )
 
-// check says everything that is wrong with the keys but the answer table, which
+// check reports everything wrong with the keys, except for the answer table, which
 // compile checks.
 func (c *Config) check() error {
 	errs := c.checkArgv()
@@ -78,8 +78,8 @@ func (c *Config) checkArgv() []error {
 	return errs
 }
 
-// checkProgram wants a path or a bare name. A path that depends on the working
-// directory, or on the content, would be somebody else's choice.
+// checkProgram requires an absolute path or a bare name. Any other path would let the
+// working directory, or the object, choose the program.
 func checkProgram(key, program string) error {
 	switch {
 	case program == "" || strings.ContainsRune(program, 0) || hasPath(program):

@@ -160,62 +160,72 @@ func TestVirusStatus(t *testing.T) {
 	}
 }
 
+// Lines of clamscan and Sophos Sweep.
+const (
+	virusLine      = "/q/a: Eicar FOUND\n"
+	cleanLine      = "/q/a: OK\n"
+	protectedLine  = "Password protected file a/b\n"
+	sweepVirusLine = ">>> Virus 'EICAR-AV-Test' found in file a\n"
+	corruptLine    = "Could not check a.doc (corrupt)\n"
+	unopenedLine   = "Could not open b\n"
+)
+
+var evaluations = []struct {
+	name, preset string
+	e            runResult
+	want         string
+}{
+	{"virus, then killed", "clamscan", runResult{output: []byte(virusLine), signal: syscall.SIGSEGV}, "virus+interrupted"},
+	{"encrypted, then killed", "sophos-sweep", runResult{output: []byte(protectedLine), signal: syscall.SIGKILL}, "encrypted+interrupted"},
+	{"clean, then killed", "clamscan", runResult{output: []byte(cleanLine), signal: syscall.SIGKILL}, "interrupted"},
+	{"encrypted, then killed below a shell", "sophos-sweep", runResult{output: []byte(protectedLine), code: 137}, "encrypted+interrupted"},
+	{"killed below a shell", "clamscan", runResult{code: 139}, "interrupted"},
+	{"virus, then killed below a shell", "clamscan", runResult{output: []byte(virusLine), code: 139}, "virus+interrupted"},
+	{"virus, then out of time", "clamscan", runResult{output: []byte(virusLine + "half a li"), stopped: context.DeadlineExceeded}, "virus+interrupted"},
+	{"clean, then out of time", "clamscan", runResult{output: []byte(cleanLine), stopped: context.DeadlineExceeded}, "interrupted"},
+	{"no such signal", "clamscan", runResult{code: 200}, "swerr"},
+	{"128 is no signal", "clamscan", runResult{code: 128}, "swerr"},
+	{"bits, not a shell", "f-prot-fpscan", runResult{code: 137}, "virus"},
+	{"every bit counts", "f-prot-fpscan", runResult{code: 64 | 8 | 4}, "encrypted+interrupted"},
+	{"bits of failures", "f-prot-fpscan", runResult{code: 64 | 16}, "encrypted+swerr"},
+	{"a bit that says nothing", "drweb-console-old", runResult{code: 33}, "virus"},
+	{"clean, but truncated", "clamscan", runResult{output: []byte(cleanLine), truncated: true}, "swerr"},
+	{"encrypted, but truncated", "sophos-sweep", runResult{output: []byte(protectedLine), code: 2, truncated: true}, "encrypted+swerr"},
+	{"virus, truncated", "clamscan", runResult{output: []byte(virusLine), code: 1, truncated: true}, "virus+swerr"},
+	{"status virus, truncated", "sophos-sweep", runResult{code: 3, truncated: true}, "virus+swerr"},
+	{"a truncated line", "clamscan", runResult{output: []byte(cleanLine + "/q/a" + strings.Repeat("x", mostLine) + ": Eicar FOUND\n")}, "swerr"},
+	{"virus beside a truncated line", "sophos-sweep", runResult{output: []byte(strings.Repeat("x", 1<<20) + "\n" + sweepVirusLine)}, "virus+swerr"},
+	{"partial and a failure", "sophos-sweep", runResult{output: []byte(corruptLine + unopenedLine), code: 2}, "partial+swerr"},
+	{"encrypted and a failure", "sophos-sweep", runResult{output: []byte(protectedLine + unopenedLine), code: 2}, "encrypted+swerr"},
+	{"encrypted and an unknown failure", "sophos-sweep", runResult{output: []byte(protectedLine + "scan of a was interrupted\n"), code: 2}, "encrypted+swerr"},
+	{"encrypted, and a status that is not listed", "sophos-sweep", runResult{output: []byte(protectedLine), code: 9}, "encrypted+swerr"},
+	{"all three", "sophos-sweep", runResult{output: []byte(unopenedLine + corruptLine + protectedLine + sweepVirusLine), code: 2}, "virus+swerr"},
+	{"encrypted, and virus by the status", "sophos-sweep", runResult{output: []byte(protectedLine), code: 3}, "virus"},
+	{"encrypted by the status, and a failure", "sophos-spl-avscanner", runResult{output: []byte("Failed to scan /q/a/b due to a sweep failure\n"), code: 16}, "encrypted+swerr"},
+	{"two kinds of failure", "clamdscan", runResult{output: []byte("ERROR: Could not connect to clamd on x: y\nERROR: z\n"), code: 2}, "swerr+cannot-execute"},
+	{"clean, with a failure", "sophos-sweep", runResult{output: []byte(unopenedLine)}, "swerr"},
+	{"limits beside a warning", "clamscan", runResult{output: []byte("WARNING: x\n/q/a: Heuristics.Limits.Exceeded.MaxFiles FOUND\n"), code: 1}, "partial+swerr"},
+	{"many names in a line, the first weak", "withsecure-fsanalyze",
+		runResult{output: []byte(strings.Repeat(" result=infected infection=encrypted", 100) + " result=infected infection=X\n")}, "virus"},
+	{"a name that only begins like one", "withsecure-fsanalyze", runResult{output: []byte("a: result=infected infection=Trojan.Encrypted.A\n")}, "virus"},
+	{"a name that the shared table knows, from a program whose lines can be forged", "kaspersky-kavscanner",
+		runResult{output: []byte("/q/a INFECTED Heuristics.Encrypted.Zip\n"), code: 25}, "virus"},
+	{"tags", "yara", runResult{output: []byte("A [x,partial] p\nB [suspicious] p\n")}, "suspicious"},
+	{"a tag that only looks like one", "yara", runResult{output: []byte("A [not_encrypted] p\n")}, "virus"},
+	{"disinfected", "kaspersky-kavscanner", runResult{code: 5}, "virus"},
+	{"no licence", "microsoft-mdatp", runResult{output: []byte("ATTENTION: No license found\nScan has finished\n\t1 file(s) scanned\n\t0 threat(s) detected\n")}, "swerr"},
+	{"threats that have no name", "drweb-ctl", runResult{output: []byte("a - foo\nScanned objects: 1, scan errors: 0, threats found: 2.\n")}, "suspicious+swerr"},
+	{"ok in the wrong place", "drweb-ctl", runResult{output: []byte("/q/threats found: 0 - Ok\n")}, "swerr"},
+	{"ok with an unknown status", "comodo-cmdscan", runResult{output: []byte("Number of Found Viruses: 0\n"), code: 7}, "swerr"},
+	{"ok with any other status", "panda-pavcl", runResult{output: []byte("Number of files infected ..... : 0\n"), code: 7}, "swerr"},
+	{"container violation", "symantec-savsecls", runResult{output: []byte("Virus Name: Encrypted container violation\n")}, "encrypted"},
+	{"a virus that grows", "symantec-savsecls", runResult{output: []byte("Virus Name: W32.Oversize.Extract\n")}, "virus"},
+	{"gone, and shared", "clamscan", runResult{output: []byte(cleanLine), altered: alteration{"gone", true}}, "suspicious+swerr"},
+	{"gone, but a copy", "clamscan", runResult{output: []byte(cleanLine), altered: alteration{"gone", false}}, "suspicious"},
+}
+
 func TestEvaluate(t *testing.T) {
-	const virus, protected, clean = "/q/a: Eicar FOUND\n", "Password protected file a/b\n", "/q/a: OK\n"
-	sweepVirus, corrupt, unopened := ">>> Virus 'EICAR-AV-Test' found in file a\n", "Could not check a.doc (corrupt)\n", "Could not open b\n"
-	for _, c := range []struct {
-		name, preset string
-		e            runResult
-		want         string
-	}{
-		{"virus, then killed", "clamscan", runResult{output: []byte(virus), signal: syscall.SIGSEGV}, "virus+interrupted"},
-		{"encrypted, then killed", "sophos-sweep", runResult{output: []byte(protected), signal: syscall.SIGKILL}, "encrypted+interrupted"},
-		{"clean, then killed", "clamscan", runResult{output: []byte(clean), signal: syscall.SIGKILL}, "interrupted"},
-		{"encrypted, then killed below a shell", "sophos-sweep", runResult{output: []byte(protected), code: 137}, "encrypted+interrupted"},
-		{"killed below a shell", "clamscan", runResult{code: 139}, "interrupted"},
-		{"virus, then killed below a shell", "clamscan", runResult{output: []byte(virus), code: 139}, "virus+interrupted"},
-		{"virus, then out of time", "clamscan", runResult{output: []byte(virus + "half a li"), stopped: context.DeadlineExceeded}, "virus+interrupted"},
-		{"clean, then out of time", "clamscan", runResult{output: []byte(clean), stopped: context.DeadlineExceeded}, "interrupted"},
-		{"no such signal", "clamscan", runResult{code: 200}, "swerr"},
-		{"128 is no signal", "clamscan", runResult{code: 128}, "swerr"},
-		{"bits, not a shell", "f-prot-fpscan", runResult{code: 137}, "virus"},
-		{"every bit counts", "f-prot-fpscan", runResult{code: 64 | 8 | 4}, "encrypted+interrupted"},
-		{"bits of failures", "f-prot-fpscan", runResult{code: 64 | 16}, "encrypted+swerr"},
-		{"a bit that says nothing", "drweb-console-old", runResult{code: 33}, "virus"},
-		{"clean, but truncated", "clamscan", runResult{output: []byte(clean), truncated: true}, "swerr"},
-		{"encrypted, but truncated", "sophos-sweep", runResult{output: []byte(protected), code: 2, truncated: true}, "encrypted+swerr"},
-		{"virus, truncated", "clamscan", runResult{output: []byte(virus), code: 1, truncated: true}, "virus+swerr"},
-		{"status virus, truncated", "sophos-sweep", runResult{code: 3, truncated: true}, "virus+swerr"},
-		{"a truncated line", "clamscan", runResult{output: []byte(clean + "/q/a" + strings.Repeat("x", mostLine) + ": Eicar FOUND\n")}, "swerr"},
-		{"virus beside a truncated line", "sophos-sweep", runResult{output: []byte(strings.Repeat("x", 1<<20) + "\n" + sweepVirus)}, "virus+swerr"},
-		{"partial and a failure", "sophos-sweep", runResult{output: []byte(corrupt + unopened), code: 2}, "partial+swerr"},
-		{"encrypted and a failure", "sophos-sweep", runResult{output: []byte(protected + unopened), code: 2}, "encrypted+swerr"},
-		{"encrypted and an unknown failure", "sophos-sweep", runResult{output: []byte(protected + "scan of a was interrupted\n"), code: 2}, "encrypted+swerr"},
-		{"encrypted, and a status that is not listed", "sophos-sweep", runResult{output: []byte(protected), code: 9}, "encrypted+swerr"},
-		{"all three", "sophos-sweep", runResult{output: []byte(unopened + corrupt + protected + sweepVirus), code: 2}, "virus+swerr"},
-		{"encrypted, and virus by the status", "sophos-sweep", runResult{output: []byte(protected), code: 3}, "virus"},
-		{"encrypted by the status, and a failure", "sophos-spl-avscanner", runResult{output: []byte("Failed to scan /q/a/b due to a sweep failure\n"), code: 16}, "encrypted+swerr"},
-		{"two kinds of failure", "clamdscan", runResult{output: []byte("ERROR: Could not connect to clamd on x: y\nERROR: z\n"), code: 2}, "swerr+cannot-execute"},
-		{"clean, with a failure", "sophos-sweep", runResult{output: []byte(unopened)}, "swerr"},
-		{"limits beside a warning", "clamscan", runResult{output: []byte("WARNING: x\n/q/a: Heuristics.Limits.Exceeded.MaxFiles FOUND\n"), code: 1}, "partial+swerr"},
-		{"many names in a line, the first weak", "withsecure-fsanalyze",
-			runResult{output: []byte(strings.Repeat(" result=infected infection=encrypted", 100) + " result=infected infection=X\n")}, "virus"},
-		{"a name that only begins like one", "withsecure-fsanalyze", runResult{output: []byte("a: result=infected infection=Trojan.Encrypted.A\n")}, "virus"},
-		{"a name that the shared table knows, from a program whose lines can be forged", "kaspersky-kavscanner",
-			runResult{output: []byte("/q/a INFECTED Heuristics.Encrypted.Zip\n"), code: 25}, "virus"},
-		{"tags", "yara", runResult{output: []byte("A [x,partial] p\nB [suspicious] p\n")}, "suspicious"},
-		{"a tag that only looks like one", "yara", runResult{output: []byte("A [not_encrypted] p\n")}, "virus"},
-		{"disinfected", "kaspersky-kavscanner", runResult{code: 5}, "virus"},
-		{"no licence", "microsoft-mdatp", runResult{output: []byte("ATTENTION: No license found\nScan has finished\n\t1 file(s) scanned\n\t0 threat(s) detected\n")}, "swerr"},
-		{"threats that have no name", "drweb-ctl", runResult{output: []byte("a - foo\nScanned objects: 1, scan errors: 0, threats found: 2.\n")}, "suspicious+swerr"},
-		{"ok in the wrong place", "drweb-ctl", runResult{output: []byte("/q/threats found: 0 - Ok\n")}, "swerr"},
-		{"ok with an unknown status", "comodo-cmdscan", runResult{output: []byte("Number of Found Viruses: 0\n"), code: 7}, "swerr"},
-		{"ok with any other status", "panda-pavcl", runResult{output: []byte("Number of files infected ..... : 0\n"), code: 7}, "swerr"},
-		{"container violation", "symantec-savsecls", runResult{output: []byte("Virus Name: Encrypted container violation\n")}, "encrypted"},
-		{"a virus that grows", "symantec-savsecls", runResult{output: []byte("Virus Name: W32.Oversize.Extract\n")}, "virus"},
-		{"gone, and shared", "clamscan", runResult{output: []byte(clean), altered: alteration{"gone", true}}, "suspicious+swerr"},
-		{"gone, but a copy", "clamscan", runResult{output: []byte(clean), altered: alteration{"gone", false}}, "suspicious"},
-	} {
+	for _, c := range evaluations {
 		c.e.paths = []string{"/q/a"}
 		r, err := compiled(t, c.preset).evaluate(t.Context(), c.e)
 		if got := said(r, err); got != c.want {
@@ -234,70 +244,5 @@ func TestTrusted(t *testing.T) {
 		if r, err := b.table.evaluate(t.Context(), printed(output, 0)); said(r, err) != want {
 			t.Errorf("%.20q: %+v, %v, want %s", output, r, err, want)
 		}
-	}
-}
-
-// TestBounded checks that hostile output gives a small answer.
-func TestBounded(t *testing.T) {
-	var b strings.Builder
-	for i := range 5000 {
-		b.WriteString("/q/a: " + strings.Repeat("A", 300) + itoa(i) + " FOUND\n")
-		b.WriteString("/q/a: " + itoa(i) + " FOUND\n")
-	}
-	r, err := compiled(t, "clamscan").evaluate(t.Context(), printed(b.String(), 1))
-	if err != nil || r.Category != backends.Virus || len(r.Findings) > mostFindings+1 || backendtest.Check(r) != "" {
-		t.Errorf("%d findings, %v, %s", len(r.Findings), err, backendtest.Check(r))
-	}
-	if len(r.Detail) > mostDetail || len(r.Findings[0].Name) > mostName {
-		t.Errorf("detail of %d bytes, name of %d", len(r.Detail), len(r.Findings[0].Name))
-	}
-	hostile := strings.Repeat("ERROR: "+strings.Repeat("\x01", 5000)+"\n"+strings.Repeat("\x02A", 5000)+"\n", 100)
-	_, err = compiled(t, "clamscan").evaluate(t.Context(), runResult{output: []byte(hostile), code: 2, truncated: true})
-	if err == nil || len(err.Error()) > mostFailure {
-		t.Errorf("error of %d bytes", len(err.Error()))
-	}
-}
-
-// mostFailure bounds the failures of an answer together: they are listed side by side, at
-// most one of each kind.
-const mostFailure = 4 * mostDetail
-
-// TestMessages checks that a failure names the engine and the program, what happened, with
-// which exit status, and which key changes it.
-func TestMessages(t *testing.T) {
-	b := open(t, preset("sophos-sweep", "/opt/sophos/sweep")).(*versioned)
-	for _, c := range []struct {
-		e    runResult
-		want string
-	}{
-		{printed("License expired\n", 0), `command sophos-sweep: sweep ended with exit status 0 and printed a line that no key explains (error_regex, ignore_regex): "License expired"`},
-		{printed("a\nb\n", 0), `command sophos-sweep: sweep ended with exit status 0 and printed 2 lines that no key explains (error_regex, ignore_regex): "a"`},
-		{printed("Could not open b\n", 2), `command sophos-sweep: sweep reported a failure, exit status 2: "Could not open b"`},
-		{printed("", 2), `command sophos-sweep: sweep ended with exit status 2, which means swerr in exit: it printed nothing`},
-		{printed("", 77), `command sophos-sweep: sweep ended with exit status 77, which is not listed in exit: it printed nothing`},
-		{runResult{signal: syscall.SIGSEGV}, `command sophos-sweep: sweep was killed by signal 11 (segmentation fault)`},
-		{runResult{output: make([]byte, 10), truncated: true}, `command sophos-sweep: sweep printed more than 10 bytes and the rest was ignored; raise max_output; ` +
-			`command sophos-sweep: sweep ended with exit status 0 and printed binary data`},
-		{runResult{altered: alteration{"the file was gone after the scan", true}},
-			`command sophos-sweep: sweep altered a file that other engines share (the file was gone after the scan); set copy = "copy"`},
-	} {
-		if _, err := b.table.evaluate(t.Context(), c.e); err == nil || err.Error() != c.want {
-			t.Errorf("%v\nwant %s", err, c.want)
-		}
-	}
-	silent := open(t, preset("clamscan", "")).(*versioned)
-	want := `command clamscan: clamscan ended with exit status 0, but printed nothing that means clean (ok_regex)`
-	if _, err := silent.table.evaluate(t.Context(), printed("", 0)); err == nil || err.Error() != want {
-		t.Errorf("%v\nwant %s", err, want)
-	}
-}
-
-// TestEvaluationEnds checks that evaluation ends with its context.
-func TestEvaluationEnds(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	r, err := compiled(t, "clamscan").evaluate(ctx, runResult{output: []byte("a: OK\n")})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -1,6 +1,6 @@
 // Package pgp recognises encrypted OpenPGP messages (RFC 9580, RFC 4880): a session key
 // packet followed by an encrypted data packet. No library is needed, because the headers of
-// the first packets tell everything.
+// the first packets suffice.
 package pgp
 
 import (
