@@ -95,7 +95,7 @@ func (t *tool) showTrials(file *config.File, trials []trial) (int, error) {
 		tr := &trials[i]
 		status = worse(status, tr.exit())
 		tab.add(tr.engine, tr.backend, tr.node, tr.answers[sampleClean].word(), tr.answers[sampleEICAR].word(),
-			tr.answers[sampleEncrypted].word(), tr.size.cell(), seconds(tr.slowest().Seconds()), tr.reports(), canTell(tr.backend), tr.version)
+			tr.answers[sampleEncrypted].word(), tr.size.cell(), seconds(tr.slowest().Seconds()), tr.reports(), canReport(tr.backend), tr.version)
 	}
 	tab.write(&b, "")
 	unused := t.unused(trials)
@@ -129,8 +129,9 @@ func (t *tool) unused(trials []trial) (out []string) {
 	return out
 }
 
-// canTell lists the categories that a kind of engine reports, by the manual's table.
-func canTell(backend string) string {
+// canReport lists the categories that a backend can report, from the table in the
+// documentation.
+func canReport(backend string) string {
 	row, _ := registry.Lookup(backend)
 	var out []string
 	for _, c := range row.Abilities.Categories() {

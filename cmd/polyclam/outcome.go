@@ -13,7 +13,7 @@ import (
 	"polyclam/proxy/policy"
 )
 
-// outcome is the result for one object. Its JSON is documented in the README.
+// outcome is the result for one object. Its JSON is documented in docs/operations.md.
 type outcome struct {
 	Type     string            `json:"type"` // "file"
 	File     string            `json:"file"`
@@ -110,15 +110,15 @@ func (o *outcome) judge(reply protocol.ExtendedReply, err error) {
 	case summary == nil:
 		o.fail(backends.SWErr, "the reply has no summary: "+reply.String())
 	case summary.Version != extended.Version:
-		o.fail(backends.SWErr, fmt.Sprintf("the reply is of version %d, this tool knows version %d", summary.Version, extended.Version))
+		o.fail(backends.SWErr, fmt.Sprintf("the reply has version %d, but this tool supports only version %d", summary.Version, extended.Version))
 	default:
-		o.sum(reply.Reply, summary)
+		o.readSummary(reply.Reply, summary)
 	}
 }
 
-// sum takes the verdict from the summary. If that contradicts the status line or has
-// unknown words, there is no verdict; but what is found is found.
-func (o *outcome) sum(reply protocol.Reply, summary *extended.Summary) {
+// readSummary takes the verdict from the summary. A summary that contradicts the status line,
+// or has unknown words, is a failure, or suspicious if one of them reports a finding.
+func (o *outcome) readSummary(reply protocol.Reply, summary *extended.Summary) {
 	o.Category = backends.Category(summary.Category)
 	o.Action = policy.Action(summary.Action)
 	o.Code = summary.Code
@@ -174,8 +174,8 @@ func newAnswer(e extended.Engine) answer {
 // failed reports whether the engine counts and failed in addition to its findings.
 func (a answer) failed() bool { return a.Failure != "" && a.Counts && !a.Cancelled }
 
-// judgePlain fills in the verdict of a clamd: what was found is told by name
-// only, and FOUND is what its clients act upon.
+// judgePlain fills in the verdict of a plain clamd. The category follows from the name, the
+// action from FOUND.
 func (o *outcome) judgePlain(reply protocol.Reply, err error) {
 	switch {
 	case err != nil:

@@ -17,7 +17,7 @@ type report struct {
 	total   totals
 }
 
-// totals is the summary. Its JSON is documented in the README.
+// totals is the summary. Its JSON is documented in docs/operations.md.
 type totals struct {
 	Type       string                      `json:"type"` // "summary"
 	Server     string                      `json:"server"`

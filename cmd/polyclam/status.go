@@ -39,8 +39,8 @@ Exit status:
 	return cmd
 }
 
-// serverStatus is the state of polyclamd and its engines. Its JSON is documented in the
-// README.
+// serverStatus is the state of polyclamd and its engines. docs/operations.md documents
+// its JSON.
 type serverStatus struct {
 	Address string `json:"address"`
 	extended.Server
@@ -93,8 +93,8 @@ func readStatus(records []extended.Record) *serverStatus {
 	return st
 }
 
-// healthy reports whether nothing speaks against the node. One that was not tried
-// yet is not ill, nor is one that is kept idle while it loads signatures.
+// healthy reports whether nothing is known to be wrong with the node. One that is not yet
+// checked, or idle while it loads signatures, counts as healthy.
 func (n *nodeStatus) healthy() bool {
 	eicar := backends.Category(n.CanaryEICAR)
 	found := eicar == backends.Virus || eicar == backends.Suspicious

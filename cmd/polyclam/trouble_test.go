@@ -102,7 +102,7 @@ func TestReplies(t *testing.T) {
 		{"error", "OBJECT: Can't read file ERROR\x00END\x00", 2, "f: not scanned (swerr): the server answered: "},
 		{"unknown command", "UNKNOWN COMMAND\x00", 2, "f: not scanned (swerr): the server answered: UNKNOWN COMMAND"},
 		{"timed out", "COMMAND READ TIMED OUT\n", 2, "f: not scanned (interrupted): the server answered: COMMAND READ TIMED OUT"},
-		{"version", "OBJECT: OK\x00OBJECT: category=ok action=ok version=2 SUMMARY\x00END\x00", 2, "f: not scanned (swerr): the reply is of version 2"},
+		{"version", "OBJECT: OK\x00OBJECT: category=ok action=ok version=2 SUMMARY\x00END\x00", 2, "f: not scanned (swerr): the reply has version 2"},
 		{"ok, but a failure", "OBJECT: OK\x00OBJECT: category=swerr action=tempfail version=1 SUMMARY\x00END\x00", 2, "f: not scanned (swerr): the reply contradicts itself"},
 		{"ok, but a virus", "OBJECT: OK\x00OBJECT: category=virus action=quarantine version=1 SUMMARY\x00END\x00", 1, "f: suspicious (quarantine): the reply contradicts itself"},
 		{"a virus, but ok", "OBJECT: X FOUND\x00OBJECT: category=ok action=ok version=1 SUMMARY\x00END\x00", 1, "f: suspicious (quarantine): the reply contradicts itself"},

@@ -62,10 +62,10 @@ func (w *walker) directory(name string) error {
 	}
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		switch {
-		case err != nil: // what could be read of a directory is walked all the same
+		case err != nil: // the readable part of a directory is still walked
 			return w.emit(object{name: path, found: true, err: err})
 		case d.IsDir() && proxyfiles.OnKernelFS(path):
-			return w.kernels(path, path == root)
+			return w.skipKernelFS(path, path == root)
 		case d.IsDir():
 			return nil
 		case d.Type()&fs.ModeSymlink != 0:
@@ -79,8 +79,8 @@ func (w *walker) directory(name string) error {
 	})
 }
 
-// kernels skips a directory of a kernel file system. If it is an argument, that is an error.
-func (w *walker) kernels(path string, asked bool) error {
+// skipKernelFS skips a directory of a kernel file system. If it is an argument, that is an error.
+func (w *walker) skipKernelFS(path string, asked bool) error {
 	if !asked {
 		w.skipped.Mounts++
 		return filepath.SkipDir
@@ -93,11 +93,11 @@ func (w *walker) kernels(path string, asked bool) error {
 
 var (
 	errKernelFS = errors.New("a kernel file system, which is not scanned; name a file in it to scan that file")
-	errChanged  = errors.New("no file any more: it was replaced while the directory was read")
+	errChanged  = errors.New("not a file any more: it was replaced while the directory was read")
 )
 
-// open opens the file of an object. It never waits, whatever took the file's
-// place since it was found.
+// open opens the file of an object. It never blocks, even if something else has replaced the
+// file since it was found.
 func (o object) open() (*os.File, int64, error) {
 	flags := os.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY
 	if o.found {

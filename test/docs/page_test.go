@@ -132,7 +132,7 @@ func TestLinks(t *testing.T) {
 			if target == "" {
 				path = filepath.Join(root, p.name)
 			}
-			if _, err := os.Stat(path); err != nil && !isManual(path) {
+			if _, err := os.Stat(path); err != nil {
 				t.Errorf("%s: link to %s: %v", p.name, m[1], err)
 				continue
 			}
@@ -148,12 +148,6 @@ func TestLinks(t *testing.T) {
 	if count < 50 {
 		t.Errorf("followed %d links only", count)
 	}
-}
-
-// isManual reports whether path is a manual page and there are none yet.
-func isManual(path string) bool {
-	_, err := os.Stat(filepath.Join(root, "docs/man"))
-	return err != nil && strings.HasPrefix(path, filepath.Join(root, "docs/man")+"/")
 }
 
 // TestIndex wants every page in the index of its folder.
