@@ -33,26 +33,40 @@ func main() {
 	}
 }
 
-func run() error {
-	duration := flag.Duration("duration", time.Minute, "how long all runs together take")
-	each := flag.Duration("each", 3*time.Minute, "the longest time of one run; each has its own seed")
-	seed := flag.Uint64("seed", 0, "the first seed; 0: a random one")
-	clients := flag.Int("clients", 8, "clients at the same time")
-	binary := flag.String("polyclamd", "", "the program; built if empty")
-	keep := flag.String("keep", "", "a directory for the histories, which are removed otherwise")
-	check := flag.String("check", "", "judge the history in this directory again, and do nothing else")
-	slack := flag.Duration("slack", 2*time.Second, "what a deadline may be missed by on a busy machine")
+// settings are the command line.
+type settings struct {
+	duration, each, slack time.Duration
+	seed                  uint64
+	clients               int
+	binary, keep, check   string
+}
+
+func parseFlags() *settings {
+	var s settings
+	flag.DurationVar(&s.duration, "duration", time.Minute, "how long all runs together take")
+	flag.DurationVar(&s.each, "each", 3*time.Minute, "the longest time of one run; each has its own seed")
+	flag.Uint64Var(&s.seed, "seed", 0, "the first seed; 0: a random one")
+	flag.IntVar(&s.clients, "clients", 8, "number of concurrent clients")
+	flag.StringVar(&s.binary, "polyclamd", "", "the program; built if empty")
+	flag.StringVar(&s.keep, "keep", "", "a directory for the histories, which are removed otherwise")
+	flag.StringVar(&s.check, "check", "", "only judge the history in this directory again")
+	flag.DurationVar(&s.slack, "slack", 2*time.Second, "how late a deadline may be on a busy machine")
 	flag.Parse()
-	if *check != "" {
-		o := options{dir: *check, seed: *seed}
-		report, err := judge(o, *slack)
+	if s.seed == 0 {
+		s.seed = uint64(rand.Uint32())
+	}
+	return &s
+}
+
+func run() error {
+	s := parseFlags()
+	if s.check != "" {
+		o := options{dir: s.check, seed: s.seed}
+		report, err := judge(o, s.slack)
 		if err == nil {
 			print(os.Stdout, o, report)
 		}
 		return err
-	}
-	if *seed == 0 {
-		*seed = uint64(rand.Uint32())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -61,34 +75,39 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if *keep != "" {
-		dir = *keep
+	if s.keep != "" {
+		dir = s.keep
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
-	if *binary == "" {
-		*binary = filepath.Join(dir, "polyclamd")
-		if err := build(*binary, "polyclam/cmd/polyclamd"); err != nil {
+	if s.binary == "" {
+		s.binary = filepath.Join(dir, "polyclamd")
+		if err := build(s.binary, "polyclam/cmd/polyclamd"); err != nil {
 			return err
 		}
 	}
+	return s.runs(ctx, dir)
+}
+
+// runs makes one run after the other, each with its own seed, until the duration is over.
+func (s *settings) runs(ctx context.Context, dir string) error {
 	violations := 0
-	for left := *duration; left > 0 && ctx.Err() == nil; left -= *each {
+	for left := s.duration; left > 0 && ctx.Err() == nil; left -= s.each {
 		o := options{
-			dir: filepath.Join(dir, fmt.Sprint(*seed)), binary: *binary, seed: *seed, clients: *clients,
-			plan: newPlan(*seed, min(left, *each)),
+			dir: filepath.Join(dir, fmt.Sprint(s.seed)), binary: s.binary, seed: s.seed, clients: s.clients,
+			plan: newPlan(s.seed, min(left, s.each)),
 		}
-		report, err := chaos(ctx, o, *slack)
+		report, err := chaos(ctx, o, s.slack)
 		if err != nil {
-			return fmt.Errorf("seed %d: %w", *seed, err)
+			return fmt.Errorf("seed %d: %w", s.seed, err)
 		}
 		print(os.Stdout, o, report)
 		violations += len(report.Violations)
-		if *keep == "" {
+		if s.keep == "" {
 			os.RemoveAll(o.dir)
 		}
-		*seed++
+		s.seed++
 	}
 	if violations > 0 {
 		return fmt.Errorf("%d violations", violations)
