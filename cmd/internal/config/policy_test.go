@@ -154,7 +154,7 @@ func TestWarnings(t *testing.T) {
 		{"encrypted is FOUND", oneListener + "client = \"mimedefang\"\n" + oneEngine + "[policy.actions]\nencrypted = \"quarantine\"\n",
 			"doc:9: policy.actions.encrypted: clients hear FOUND for encrypted objects, as for a virus. unix:/run/polyclam/clamd.sock, client = \"mimedefang\": the filter that Debian installs accepts the mail and discards it"},
 		{"partial is FOUND for some", oneListener + "client = \"milter\"\nactions = { partial = \"quarantine\" }\n" + oneEngine,
-			"doc:4: listener.actions.partial: clients hear FOUND for partial objects, as for a virus. unix:/run/polyclam/clamd.sock, client = \"milter\": clamav-milter does what OnInfected says"},
+			"doc:4: listener.actions.partial: clients hear FOUND for partial objects, as for a virus. unix:/run/polyclam/clamd.sock, client = \"milter\": clamav-milter follows OnInfected"},
 		{"encrypted is FOUND, as the preset wants it", oneListener + "client = \"rspamd\"\n" + oneEngine + "[policy.actions]\nencrypted = \"quarantine\"\n", ""},
 		{"encrypted is FOUND for some, site and listener", oneListener + "client = \"exim\"\nactions = { encrypted = \"ok\" }\n" + oneEngine + "[policy.actions]\nencrypted = \"quarantine\"\n", ""},
 		{"a rule to ok", oneListener + oneEngine + "[[rule]]\nname = '^PUA'\ncategory = \"ok\"\n", "doc:9: rule.category: clients hear OK for everything that any engine finds under a name that matches '^PUA'"},
