@@ -36,29 +36,48 @@ func TestWalkDescriptors(t *testing.T) {
 	}
 	limits := ts.cfg.Limits
 	running := limits.WalkDescriptors() / limits.walkNeeds(true)
-	testkit.Eventually(t, "some walks are under way, and the rest wait", func() bool {
-		return len(ts.running.list()) == running*limits.SessionScans && ts.walking.Usage().Waiting == walks-running
+	// A walk under way has each directory from the one that its client named down to the
+	// files, and as many files as it scans. A walk that waits has only the first directory.
+	want := running*(limits.DirectoryDepth+1+limits.SessionScans) + walks - running
+	testkit.Eventually(t, fmt.Sprintf("%d walks are under way, and the rest wait", running), func() bool {
+		return len(ts.running.list()) == running*limits.SessionScans && openBelow(t, dir) == want
 	})
-	open := 0
-	paths, err := filepath.Glob("/proc/self/fd/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range paths {
-		if to, _ := os.Readlink(path); strings.HasPrefix(to, dir) {
-			open++
-		}
-	}
-	// In addition each walk has the directory that its client named.
-	if most := limits.WalkDescriptors() + walks; open > most || open < running*(limits.DirectoryDepth+limits.SessionScans) {
-		t.Errorf("%d descriptors, want %d at most", open, most)
-	}
 	close(release)
 	for range walks {
 		if got, want := <-answers, dir+": OK"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
+}
+
+// openBelow is the number of open files and directories below dir, dir included.
+func openBelow(t *testing.T, dir string) (n int) {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		if to, _ := os.Readlink(path); strings.HasPrefix(to, dir) {
+			n++
+		}
+	}
+	return n
+}
+
+// wantUnused checks that no walk holds descriptors or waits for some.
+func wantUnused(t *testing.T, s *Server) {
+	t.Helper()
+	all := s.walking.Ask(client.Key{}, s.generations.config().Limits.WalkDescriptors())
+	defer all.Release()
+	testkit.Eventually(t, "all descriptors are unused", func() bool {
+		select {
+		case <-all.Ready():
+			return true
+		default:
+			return false
+		}
+	})
 }
 
 // TestWalkWaits checks that a walk waits for its descriptors, and that it is an error if it
@@ -70,7 +89,7 @@ func TestWalkWaits(t *testing.T) {
 		return ts, ts.walking.Ask(client.Key{}, ts.cfg.Limits.WalkDescriptors())
 	}
 	t.Run("too long", func(t *testing.T) {
-		ts, _ := crowded(t, 20*time.Millisecond)
+		ts, other := crowded(t, 20*time.Millisecond)
 		for _, verb := range []string{"SCAN", "CONTSCAN", "MULTISCAN", "ALLMATCHSCAN"} {
 			if got, want := ts.ask("n"+verb+" "+dir+"\n"), dir+": Exceeded time limit ERROR\n"; got != want {
 				t.Errorf("%s: got %q, want %q", verb, got, want)
@@ -85,9 +104,8 @@ func TestWalkWaits(t *testing.T) {
 		if n := strings.Count(ts.log.String(), "raise limits.connections, or limits.client_share"); n != 6 {
 			t.Errorf("%d log lines with the keys, want 6:\n%s", n, ts.log)
 		}
-		if ts.walking.Usage().Waiting != 0 {
-			t.Error("walks still wait")
-		}
+		other.Release()
+		wantUnused(t, ts.Server)
 	})
 	t.Run("until others end", func(t *testing.T) {
 		ts, other := crowded(t, patience)
@@ -97,20 +115,20 @@ func TestWalkWaits(t *testing.T) {
 		gone, stays := ts.dial(), ts.dial()
 		fmt.Fprintf(gone, "nCONTSCAN %s\n", dir)
 		fmt.Fprintf(stays, "zIDSESSION\x00zSCAN %s\x00", dir)
-		testkit.Eventually(t, "two walks wait", func() bool { return ts.walking.Usage().Waiting == 2 })
+		testkit.Eventually(t, "two walks wait", func() bool { return openBelow(t, dir) == 2 })
 		gone.Close()
-		testkit.Eventually(t, "one walk waits", func() bool { return ts.walking.Usage().Waiting == 1 })
+		testkit.Eventually(t, "one walk waits", func() bool { return openBelow(t, dir) == 1 })
 		other.Release()
 		if got, want := readRecord(t, stays, 0), "1: "+dir+": OK"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		testkit.Eventually(t, "all descriptors are returned", func() bool { return ts.walking.Usage() == budget.Usage{} })
+		wantUnused(t, ts.Server)
 	})
 	t.Run("until shutdown", func(t *testing.T) {
 		ts, _ := crowded(t, patience)
 		nc := ts.dial()
 		fmt.Fprintf(nc, "nMULTISCAN %s\n", dir)
-		testkit.Eventually(t, "one walk waits", func() bool { return ts.walking.Usage().Waiting == 1 })
+		testkit.Eventually(t, "one walk waits", func() bool { return openBelow(t, dir) == 1 })
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
 		ts.Shutdown(over)

@@ -79,19 +79,6 @@ func (d *Descriptors) Take(ctx context.Context, k client.Key, n int) (release fu
 	}
 }
 
-// Usage is how much of a budget is held, and how many requests wait for some.
-type Usage struct {
-	Held    int64
-	Waiting int
-}
-
-// Usage returns the current usage.
-func (d *Descriptors) Usage() Usage {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return Usage{Held: d.queue.held.Sum(), Waiting: d.queue.len()}
-}
-
 // An Allowance is the descriptors of one session: one that always belongs to its
 // connection, and more from the common budget.
 type Allowance struct {

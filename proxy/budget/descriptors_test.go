@@ -29,10 +29,17 @@ func (g *Grant) granted() bool {
 	}
 }
 
+// waiting is the number of clients that wait.
+func (d *Descriptors) waiting() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.queue.clients)
+}
+
 func wantUnused(t *testing.T, d *Descriptors) {
 	t.Helper()
-	if u := d.Usage(); u != (Usage{}) || len(d.queue.clients) != 0 {
-		t.Errorf("left over: %+v, %d clients", u, len(d.queue.clients))
+	if held := d.queue.held.Sum(); held != 0 || d.waiting() != 0 || d.queue.ring.Len() != 0 {
+		t.Errorf("%d descriptors are held, and %d clients wait", held, d.waiting())
 	}
 }
 
@@ -172,7 +179,7 @@ func TestAllowance(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	taken := make(chan func())
-	waits := func() bool { return d.Usage().Waiting == 1 }
+	waits := func() bool { return d.waiting() == 1 }
 	go func() { taken <- sessions[1].Take(ctx) }()
 	testkit.Eventually(t, "a session waits", waits)
 	other := NewAllowance(d, client.User(2))

@@ -81,12 +81,3 @@ func (q *queue) serve(take func(*request) bool) {
 		}
 	}
 }
-
-// len is the number of waiting requests.
-func (q *queue) len() int {
-	n := 0
-	for e := q.ring.Front(); e != nil; e = e.Next() {
-		n += e.Value.(*line).requests.Len()
-	}
-	return n
-}

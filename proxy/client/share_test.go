@@ -38,7 +38,7 @@ func TestGreedyClients(t *testing.T) {
 	for i := range uint32(100) {
 		k := User(i)
 		if !s.Take(k, 1, total, 75) {
-			t.Fatalf("client %d gets nothing beside %d of %d", i, s.Sum(), total)
+			t.Fatalf("client %d gets nothing while the others hold %d of %d", i, s.Sum(), total)
 		}
 		for s.Take(k, 1, total, 75) {
 		}
