@@ -42,7 +42,7 @@ type Config struct {
 	// the others have answered; 0: a tenth of Timeout.
 	MaxDelay time.Duration
 	// PoisonTime is how long an object is withheld from the engine after the engine has
-	// died or hung on it poison.MaxStrikes times; 0: never.
+	// died or hung on it three times; 0: objects are never withheld.
 	PoisonTime time.Duration
 	Nodes      []Node
 	Log        zerolog.Logger

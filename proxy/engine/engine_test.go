@@ -95,14 +95,12 @@ func TestBadBackend(t *testing.T) {
 	t.Run("no backend", func(t *testing.T) {
 		e := New(config(nil))
 		defer e.Close()
-		r := e.Scan(t.Context(), text("x"), false)
-		wantCategory(t, r.Result, r.Err, backends.SWErr)
+		wantScan(t, e, "x", backends.SWErr)
 	})
 	t.Run("no node", func(t *testing.T) {
 		e := New(config())
 		defer e.Close()
-		r := e.Scan(t.Context(), text("x"), false)
-		wantCategory(t, r.Result, r.Err, backends.SWErr)
+		wantScan(t, e, "x", backends.SWErr)
 	})
 	t.Run("no object", func(t *testing.T) {
 		e := New(config(&fakeEngine{}))

@@ -205,6 +205,13 @@ func wantCategory(t *testing.T, r backends.Result, err error, want backends.Cate
 	}
 }
 
+// wantScan scans s and checks the category.
+func wantScan(t *testing.T, e *Engine, s string, want backends.Category) {
+	t.Helper()
+	r := e.Scan(t.Context(), text(s), false)
+	wantCategory(t, r.Result, r.Err, want)
+}
+
 // wantIdle checks that no slot is taken and no ticket waits.
 func wantIdle(t *testing.T, e *Engine) {
 	t.Helper()

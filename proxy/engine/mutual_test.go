@@ -32,8 +32,7 @@ func TestMutual(t *testing.T) {
 		wantState(t, a, "down")
 		wantState(t, b, "down")
 		for range 5 {
-			r := a.Scan(t.Context(), text("mail"), false)
-			wantCategory(t, r.Result, r.Err, backends.SWErr)
+			wantScan(t, a, "mail", backends.SWErr)
 		}
 		if d := time.Since(begin); d != 0 {
 			t.Errorf("took %v", d)

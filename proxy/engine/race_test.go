@@ -16,8 +16,7 @@ import (
 func warmUp(t *testing.T, e *Engine) {
 	t.Helper()
 	for range budget.Share * budget.Burst {
-		r := e.Scan(t.Context(), text("x"), false)
-		wantCategory(t, r.Result, r.Err, backends.OK)
+		wantScan(t, e, "x", backends.OK)
 	}
 }
 
@@ -74,8 +73,7 @@ func TestSlowNode(t *testing.T) {
 		defer e.Close()
 		scan := func(scans int) {
 			for range scans {
-				r := e.Scan(t.Context(), text("x"), false)
-				wantCategory(t, r.Result, r.Err, backends.OK)
+				wantScan(t, e, "x", backends.OK)
 			}
 		}
 		scan(2000)

@@ -82,8 +82,7 @@ func TestMixedNodes(t *testing.T) {
 		wantState(t, e, "down", "down", "up", "up")
 		good.set(func(f *fakeEngine) { f.err = errRefused })
 		for range 2 {
-			r := e.Scan(t.Context(), text("x"), false)
-			wantCategory(t, r.Result, r.Err, backends.OK)
+			wantScan(t, e, "x", backends.OK)
 		}
 		if blind.asked()+dead.asked() != 0 || hung.asked() != 2 {
 			t.Errorf("asked %d, %d, %d, %d", blind.asked(), dead.asked(), hung.asked(), good.asked())

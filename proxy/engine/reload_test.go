@@ -57,8 +57,7 @@ func TestReloadDrains(t *testing.T) {
 		for _, f := range engines[:2] {
 			f.set(func(f *fakeEngine) { f.gate = gate })
 			long.Go(func() {
-				r := e.Scan(t.Context(), text("x"), false)
-				wantCategory(t, r.Result, r.Err, backends.OK)
+				wantScan(t, e, "x", backends.OK)
 			})
 		}
 		synctest.Wait()

@@ -110,8 +110,7 @@ func TestErrorTakesNodeOut(t *testing.T) {
 				synctest.Wait()
 				a.set(func(f *fakeEngine) { f.err = tt.err })
 				for range 10 {
-					r := e.Scan(t.Context(), text("x"), false)
-					wantCategory(t, r.Result, r.Err, backends.OK)
+					wantScan(t, e, "x", backends.OK)
 				}
 				if once := a.asked() == 1; once != tt.down {
 					t.Errorf("the first node was asked %d times", a.asked())

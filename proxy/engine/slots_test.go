@@ -251,8 +251,7 @@ func TestReplayWaits(t *testing.T) {
 		defer e.Close()
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			r := e.Scan(t.Context(), text("one"), false)
-			wantCategory(t, r.Result, r.Err, backends.Interrupted)
+			wantScan(t, e, "one", backends.Interrupted)
 		})
 		synctest.Wait()
 		if busy.asked() != 1 {

@@ -52,8 +52,7 @@ func TestNoCanary(t *testing.T) {
 		e := New(config(a, b))
 		run(t, e)
 		for range 5 {
-			r := e.Scan(t.Context(), text("x"), false)
-			wantCategory(t, r.Result, r.Err, backends.OK)
+			wantScan(t, e, "x", backends.OK)
 		}
 		if a.asked() != 1 || b.asked() != 5 {
 			t.Errorf("asked %d and %d", a.asked(), b.asked())
@@ -61,8 +60,7 @@ func TestNoCanary(t *testing.T) {
 		wantState(t, e, "down", "up")
 		b.set(func(f *fakeEngine) { f.err = errRefused })
 		for range 2 { // the second fails without being put to a node
-			r := e.Scan(t.Context(), text("x"), false)
-			wantCategory(t, r.Result, r.Err, backends.CannotExecute)
+			wantScan(t, e, "x", backends.CannotExecute)
 		}
 		if a.asked() != 1 || b.asked() != 6 {
 			t.Errorf("asked %d and %d", a.asked(), b.asked())
@@ -70,8 +68,7 @@ func TestNoCanary(t *testing.T) {
 		a.set(func(f *fakeEngine) { f.err = nil })
 		time.Sleep(2 * health.FirstPause)
 		for range 2 { // one of them is put to b
-			r := e.Scan(t.Context(), text("x"), false)
-			wantCategory(t, r.Result, r.Err, backends.OK)
+			wantScan(t, e, "x", backends.OK)
 		}
 		wantState(t, e, "up", "down")
 		time.Sleep(time.Minute)
@@ -102,8 +99,7 @@ func TestFirstScanWaits(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
-				r := e.Scan(t.Context(), text("x"), false)
-				wantCategory(t, r.Result, r.Err, backends.OK)
+				wantScan(t, e, "x", backends.OK)
 			})
 		}
 		synctest.Wait()
@@ -212,8 +208,7 @@ func TestGoesBlind(t *testing.T) {
 				var wg sync.WaitGroup
 				for mail, want := range map[string]backends.Category{"a virus": backends.Virus, "mail": backends.SWErr} {
 					wg.Go(func() {
-						r := e.Scan(t.Context(), text(mail), false)
-						wantCategory(t, r.Result, r.Err, want)
+						wantScan(t, e, mail, want)
 					})
 				}
 				synctest.Wait()

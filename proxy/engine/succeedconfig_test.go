@@ -138,8 +138,7 @@ func TestSucceedNodes(t *testing.T) {
 			t.Errorf("a closed %d times; %d and %d health checks", a.closed.Load(), len(b.checks()), len(c.checks()))
 		}
 		for range 10 {
-			r := e.Scan(t.Context(), text("x"), false)
-			wantCategory(t, r.Result, r.Err, backends.OK)
+			wantScan(t, e, "x", backends.OK)
 		}
 		if a.fakeEngine.asked() != 0 {
 			t.Error("a was asked")
