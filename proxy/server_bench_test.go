@@ -21,6 +21,7 @@ import (
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
 	"polyclam/test/bench/nullclamd"
+	"polyclam/test/testkit"
 )
 
 // BenchmarkInstream measures scans, each on its own connection. The client and the clamd in
@@ -85,11 +86,7 @@ func benchScan(to unix.Sockaddr, request, reply []byte) error {
 
 // benchServer runs a server as the daemon does, and returns the path of its socket.
 func benchServer(b *testing.B) string {
-	dir, err := os.MkdirTemp("", "polyclam")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { os.RemoveAll(dir) })
+	dir := testkit.SocketDir(b)
 	null, err := nullclamd.Listen(filepath.Join(dir, "clamd"))
 	if err != nil {
 		b.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
 	"polyclam/test/clamdtest"
+	"polyclam/test/testkit"
 )
 
 func TestMain(m *testing.M) { os.Exit(clamdtest.Main(m)) }
@@ -38,11 +39,7 @@ type remoteEngine struct {
 // not nil, it is applied to the configuration.
 func serve(t *testing.T, change func(*proxy.Config), engines ...remoteEngine) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := testkit.SocketDir(t)
 	path := filepath.Join(dir, "s")
 	cfg := configuration("unix:"+path, engines)
 	if change != nil {

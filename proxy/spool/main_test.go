@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"polyclam/test/testkit"
 )
 
 // hang is how long a test waits for what must happen: long enough for a busy machine.
@@ -151,15 +153,7 @@ func checkBytes(t *testing.T, r io.ReaderAt, want []byte) {
 	}
 }
 
-// eventually waits until ok holds.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(hang); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not after %v: %s", hang, what)
-		}
-	}
-}
+var eventually = testkit.Eventually
 
 func checkIs(t *testing.T, err, want error) {
 	t.Helper()

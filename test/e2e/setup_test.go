@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"polyclam/test/clamdtest"
+	"polyclam/test/testkit"
 )
 
 func TestMain(m *testing.M) { os.Exit(clamdtest.Main(m)) }
@@ -76,15 +77,7 @@ func chunk(s string) string {
 	return string([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + s
 }
 
-// poll waits until ok reports true.
-func poll(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(hang); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
+var poll = testkit.Eventually
 
 func write(t *testing.T, path, content string, mode os.FileMode) {
 	t.Helper()

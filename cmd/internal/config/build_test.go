@@ -14,6 +14,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/proxy/spool"
+	"polyclam/test/testkit"
 )
 
 // fakeConfig is a backend's configuration; its Open fails for "unix:/bad".
@@ -165,11 +166,7 @@ func TestRuntimeDirectory(t *testing.T) {
 }
 
 func TestFindClamd(t *testing.T) {
-	dir, err := os.MkdirTemp("", "pcc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
+	dir := testkit.SocketDir(t)
 	at := func(name string) string { return filepath.Join(dir, name) }
 	live := func(name string) net.Listener {
 		ln, err := net.Listen("unix", at(name))
