@@ -1,0 +1,75 @@
+// Package size reads and prints numbers of bytes: exactly, as the configuration
+// and clamd.conf write them, and rounded, for people.
+//
+// It is not github.com/docker/go-units, which also accepts "100M", "100MB" and
+// "1.5MiB". The configuration refuses those: readers disagree about what M is. It
+// also rounds what it prints, so a size would change when it is read back.
+package size
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Max is the largest size that Parse accepts. It keeps sums of sizes far from
+// overflow.
+const Max = 1 << 50
+
+var units = []struct {
+	suffix string
+	bytes  int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}}
+
+// Parse parses a size: "256KiB", "100MiB", "2GiB", "1TiB", or plain bytes.
+func Parse(s string) (int64, error) {
+	digits, unit := s, int64(1)
+	for _, u := range units {
+		if rest, ok := strings.CutSuffix(s, u.suffix); ok {
+			digits, unit = strings.TrimRight(rest, " "), u.bytes
+		}
+	}
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a size; write bytes, or KiB, MiB, GiB or TiB, for example \"100MiB\"", s)
+	}
+	if int64(n) > Max/unit {
+		return 0, fmt.Errorf("%q is too large; the most is %q", s, Format(Max))
+	}
+	return int64(n) * unit, nil
+}
+
+// Format prints n exactly, so that Parse returns n: "100MiB", or "1025" bytes.
+func Format(n int64) string {
+	for _, u := range slices.Backward(units) {
+		if n > 0 && n%u.bytes == 0 {
+			return strconv.FormatInt(n/u.bytes, 10) + u.suffix
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// FormatClamd prints n exactly for clamd.conf: "100M", or "1025" bytes.
+func FormatClamd(n int64) string {
+	if n > 0 && n%(1<<20) == 0 {
+		return strconv.FormatInt(n>>20, 10) + "M"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// Human prints n for people, rounded to a tenth: "1 byte", "1.5 GiB", "300 MiB".
+func Human(n int64) string {
+	switch {
+	case n == 1:
+		return "1 byte"
+	case n < 1<<10:
+		return strconv.FormatInt(n, 10) + " bytes"
+	}
+	const prefixes = "KMGTPE"
+	value, i := float64(n)/(1<<10), 0
+	for ; value >= 1<<10-0.05 && i < len(prefixes)-1; i++ {
+		value /= 1 << 10
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + " " + prefixes[i:i+1] + "iB"
+}
