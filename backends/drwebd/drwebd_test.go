@@ -236,7 +236,7 @@ func TestVersion(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	for want, change := range map[string]func(*Config){
-		`transport "x"`:  func(c *Config) { c.Transport = "x" },
+		`transport: "x"`: func(c *Config) { c.Transport = "x" },
 		"connect_timeou": func(c *Config) { c.ConnectTimeout = 0 },
 	} {
 		c := NewConfig().(*Config)

@@ -207,11 +207,11 @@ func TestVersion(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	for want, change := range map[string]func(*Config){
-		"protocol 2":     func(c *Config) { c.Protocol = 2 },
-		`api "v4"`:       func(c *Config) { c.API = "v4" },
-		`transport "x"`:  func(c *Config) { c.Transport = "x" },
-		"scan_timeout":   func(c *Config) { c.ScanTimeout = -1 },
-		"connect_timeou": func(c *Config) { c.ConnectTimeout = 0 },
+		"protocol: must be 1 or 3, not 2": func(c *Config) { c.Protocol = 2 },
+		`api: "v4"`:                       func(c *Config) { c.API = "v4" },
+		`transport: "x"`:                  func(c *Config) { c.Transport = "x" },
+		"scan_timeout":                    func(c *Config) { c.ScanTimeout = -1 },
+		"connect_timeou":                  func(c *Config) { c.ConnectTimeout = 0 },
 	} {
 		c := NewConfig().(*Config)
 		change(c)

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/pflag"
 
+	"polyclam/backends"
 	presets "polyclam/backends/command"
+	"polyclam/cmd/internal/suggest"
 )
 
 var presetsCommand = command{
@@ -16,8 +20,13 @@ var presetsCommand = command{
 				return exitOK, presets.WritePresets(t.stdout)
 			}
 			for _, name := range names {
-				if err := presets.WritePreset(t.stdout, name); err != nil {
-					return 0, badUsage("%w", err)
+				err := presets.WritePreset(t.stdout, name)
+				var choice *backends.ChoiceError
+				if errors.As(err, &choice) {
+					return 0, badUsage("%s", suggest.Unknown("preset", choice.Value, choice.Choices))
+				}
+				if err != nil {
+					return 0, err
 				}
 			}
 			return exitOK, nil

@@ -10,6 +10,7 @@ import (
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/machine"
 	"polyclam/cmd/internal/needs"
+	"polyclam/cmd/internal/size"
 )
 
 // A fitting is a configuration made to fit the limits that this process runs under.
@@ -47,9 +48,9 @@ func (f *fitting) take(log zerolog.Logger) {
 	need := f.need
 	log.Info().Str("spool_total", total(f.file)).Str("source", f.source).Str("go_limit", f.goText).
 		Int64("descriptors", need.Descriptors.Sum()).Int64("threads", need.Threads.Sum()).
-		Str("memory", needs.MiB(need.Memory.Sum())).Msg("needs at most")
+		Str("memory", size.MiB(need.Memory.Sum())).Msg("needs at most")
 	if !f.fits {
-		log.Warn().Str("needed", needs.MiB(need.Memory.Sum())).Str("allowed", needs.MiB(f.memory.N)).Str("limit", f.memory.From).
+		log.Warn().Str("needed", size.MiB(need.Memory.Sum())).Str("allowed", size.MiB(f.memory.N)).Str("limit", f.memory.From).
 			Str("hint", "polyclamd --check shows what needs it; lower that, or raise the limit (MemoryMax= of systemd)").Msg("too little memory")
 	}
 	if wanted := need.Threads.Sum() + need.Programs.Sum(); f.tasks.N < wanted {
@@ -68,7 +69,7 @@ func logChange(log zerolog.Logger, c needs.Change) {
 
 func total(file *config.File) string {
 	if n := file.Spool().Total; n > 0 {
-		return needs.MiB(n)
+		return size.MiB(n)
 	}
 	return "no limit"
 }
@@ -94,5 +95,5 @@ func limitGo(file *config.File, memory machine.Limit) (limit int64, text string)
 		limit -= file.Spool().Total
 	}
 	limit = max(limit, leastForGo)
-	return limit, needs.MiB(limit)
+	return limit, size.MiB(limit)
 }

@@ -177,7 +177,7 @@ func (r *reload) settle() {
 }
 
 func (r *reload) settleSocket(l config.Listener, s *unixSocket) {
-	if err := s.permit(l.Mode, l.Group); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := s.permit(l.Mode, int(l.Group)); err != nil && !errors.Is(err, net.ErrClosed) {
 		r.log.Warn().Err(err).Str("address", l.Address).Msg("mode not changed")
 	}
 	if !s.inPlace() && !r.isOvertaken() {

@@ -12,6 +12,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"polyclam/backends/registry"
+	"polyclam/cmd/internal/config/decode"
 )
 
 const examplePath = "../../../config.toml.example"
@@ -51,32 +52,37 @@ func TestExampleLoads(t *testing.T) {
 	}
 }
 
-// TestExampleHasEveryKey walks the key tables and the structs of the backends.
+// TestExampleHasEveryKey compares the example with the structs, those of the backends
+// included.
 func TestExampleHasEveryKey(t *testing.T) {
 	var root map[string]any
 	if err := toml.Unmarshal([]byte(uncomment(readExample(t))), &root); err != nil {
 		t.Fatal(err)
 	}
-	f := newFile("")
-	want := func(table string, keys []key, have map[string]bool) {
-		for _, k := range keys {
-			if !have[k.name] {
-				t.Errorf("%s has no key %q", table, k.name)
+	for _, table := range []struct {
+		name string
+		keys any
+		have any
+	}{
+		{"the top", File{}, root},
+		{"[policy]", Policy{}, root["policy"]},
+		{"[limits]", Limits{}, root["limits"]},
+		{"[spool]", Spool{}, root["spool"]},
+		{"[log]", Log{}, root["log"]},
+		{"[[listener]]", Listener{}, root["listener"]},
+		{"[[engine]]", Engine{}, root["engine"]},
+		{"[[rule]]", Rule{}, root["rule"]},
+	} {
+		have := keysOf(table.have)
+		for _, k := range decode.Keys(table.keys) {
+			if !have[k] {
+				t.Errorf("%s has no key %q", table.name, k)
 			}
 		}
 	}
-	want("the top", f.keys(), keysOf(root))
-	want("[policy]", f.Policy.keys(), keysOf(root["policy"]))
-	want("[limits]", f.limitKeys(), keysOf(root["limits"]))
-	want("[spool]", f.spoolKeys(), keysOf(root["spool"]))
-	want("[log]", f.Log.keys(), keysOf(root["log"]))
-	want("[[listener]]", new(Listener).keys(), keysOf(root["listener"]))
-	var address string
-	want("[[engine]]", new(Engine).keys(&address), keysOf(root["engine"]))
-	want("[[rule]]", []key{{name: "engine"}, {name: "name"}, {name: "category"}}, keysOf(root["rule"]))
 	for name, open := range registry.Backends {
 		have := keysOf(ofBackend(root["engine"], name))
-		for _, k := range tags(reflect.TypeOf(open()).Elem()) {
+		for _, k := range decode.Keys(open()) {
 			if !have[k] {
 				t.Errorf("no [[engine]] with backend = %q has the key %q", name, k)
 			}
@@ -90,9 +96,9 @@ func TestDocumentHasEveryLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range newFile("").limitKeys() {
-		if !strings.Contains(string(text), "| `limits."+k.name+"` |") {
-			t.Errorf("docs/limits.md has no row for limits.%s", k.name)
+	for _, k := range decode.Keys(Limits{}) {
+		if !strings.Contains(string(text), "| `limits."+k+"` |") {
+			t.Errorf("docs/limits.md has no row for limits.%s", k)
 		}
 	}
 }
@@ -100,31 +106,21 @@ func TestDocumentHasEveryLimit(t *testing.T) {
 // keysOf returns the keys of a table, or of all tables in an array.
 func keysOf(v any) map[string]bool {
 	have := map[string]bool{}
-	list, ok := asTables(v)
-	if one, isTable := v.(map[string]any); isTable {
-		list, ok = []map[string]any{one}, true
+	list, _ := v.([]map[string]any)
+	if one, ok := v.(map[string]any); ok {
+		list = append(list, one)
 	}
 	for _, table := range list {
 		for k := range table {
-			have[k] = ok
+			have[k] = true
 		}
 	}
 	return have
 }
 
 func ofBackend(v any, backend string) []map[string]any {
-	list, _ := asTables(v)
+	list, _ := v.([]map[string]any)
 	return slices.DeleteFunc(slices.Clone(list), func(t map[string]any) bool { return t["backend"] != backend })
-}
-
-func tags(t reflect.Type) []string {
-	var out []string
-	for _, f := range reflect.VisibleFields(t) {
-		if tag, _, _ := strings.Cut(f.Tag.Get("toml"), ","); tag != "" && tag != "-" {
-			out = append(out, tag)
-		}
-	}
-	return out
 }
 
 // effect is what a file amounts to, for comparison.
@@ -143,7 +139,7 @@ func effectOf(t *testing.T, doc string) effect {
 	e := effect{File: *f}
 	for i := range f.Listeners {
 		actions := map[string]string{}
-		for c, a := range f.Policy.policy(&f.Listeners[i]).Actions {
+		for c, a := range f.policy(&f.Listeners[i]).Actions {
 			actions[string(c)] = string(a)
 		}
 		e.Policies = append(e.Policies, actions)

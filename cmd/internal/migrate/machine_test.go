@@ -123,7 +123,7 @@ func TestRefused(t *testing.T) {
 		want  string
 	}{
 		{"relative socket", []string{"etc/clamd.conf", "\nLocalSocket c.ctl\n"}, Options{}, `/etc/clamd.conf:2: LocalSocket: "c.ctl" depends on the directory`},
-		{"socket too long for the engine", []string{"etc/clamd.conf", "LocalSocket " + long + "\n"}, Options{}, "/etc/clamd.conf:1: LocalSocket: address "},
+		{"socket too long for the engine", []string{"etc/clamd.conf", "LocalSocket " + long + "\n"}, Options{}, `/etc/clamd.conf:1: LocalSocket: "unix:`},
 		{"socket of bytes", []string{"etc/clamd.conf", "LocalSocket /run/\xff\n"}, Options{}, "/etc/clamd.conf:1: LocalSocket: "},
 		{"no port", []string{"etc/clamd.conf", "TCPSocket 70000\n"}, Options{}, "/etc/clamd.conf:1: TCPSocket: 70000 is not a port"},
 		{"no place", []string{"etc/clamd.conf", "LogSyslog yes\n"}, Options{}, "/etc/clamd.conf: there is neither LocalSocket nor TCPSocket"},

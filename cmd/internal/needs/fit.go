@@ -5,6 +5,7 @@ import (
 
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/machine"
+	"polyclam/cmd/internal/size"
 )
 
 // A Change is a limit of the configuration that was lowered.
@@ -22,8 +23,9 @@ func FitDescriptors(f *config.File, limit uint64) []Change {
 	if need <= limit {
 		return nil
 	}
-	own := need - uint64(f.Limits.Descriptors())
-	fit := f.Limits.Fit(int(max(limit, own) - own))
+	limits := f.ProxyLimits()
+	own := need - uint64(limits.Descriptors())
+	fit := limits.Fit(int(max(limit, own) - own))
 	hint := fmt.Sprintf("%d descriptors are needed and %d allowed: raise the hard limit (LimitNOFILE= of systemd) or lower limits.connections", need, limit)
 	f.Limits.Waiting = fit.Waiting
 	return lowerConnections(f, int64(fit.Connections), hint)
@@ -49,7 +51,7 @@ func FitMemory(f *config.File, limit machine.Limit) (changes []Change, fits bool
 	if !limit.Hard {
 		return nil, memory(f).Sum() <= limit.N
 	}
-	hint := fmt.Sprintf("%s would be needed and %s is %s", MiB(memory(f).Sum()), limit.From, MiB(limit.N))
+	hint := fmt.Sprintf("%s would be needed and %s is %s", size.MiB(memory(f).Sum()), limit.From, size.MiB(limit.N))
 	for i := range f.Engines {
 		changes = append(changes, lowerScans(f, &f.Engines[i], limit.N-memoryForClients(f, limit.N), hint)...)
 	}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 
 	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/size"
 	"polyclam/protocol"
 	"polyclam/proxy"
 	"polyclam/proxy/spool"
@@ -76,12 +77,13 @@ func Of(f *config.File) Needs {
 }
 
 func descriptors(f *config.File) Need {
+	limits := f.ProxyLimits()
 	need := Need{
 		{ownDescriptors, "the daemon itself"},
 		{listenerDescriptors * int64(len(f.Listeners)), "2 for each listener"},
 		{proxy.DescriptorsPerConnection * int64(f.Limits.Connections), "2 x limits.connections"},
-		{int64(f.Limits.SessionObjects()), "objects of sessions: limits.connections / 16, session_scans at least"},
-		{int64(f.Limits.WalkDescriptors()), "walks through directories: limits.connections / 16, enough for 4 MULTISCANs at least"},
+		{int64(limits.SessionObjects()), "objects of sessions: limits.connections / 16, session_scans at least"},
+		{int64(limits.WalkDescriptors()), "walks through directories: limits.connections / 16, enough for 4 MULTISCANs at least"},
 		{int64(f.Limits.Waiting), "limits.waiting"},
 		{int64(f.Limits.FileThreads), "limits.file_threads"},
 		{lateDescriptors, "objects that are hashed after the reply, and files that a file system does not close"},
@@ -142,7 +144,7 @@ func memory(f *config.File) Need {
 	}
 	for i := range f.Engines {
 		u := &f.Engines[i]
-		need = append(need, Term{perScan(u) * slots(u), fmt.Sprintf("%s x max_scans x nodes of %s", MiB(perScan(u)), u.Name)})
+		need = append(need, Term{perScan(u) * slots(u), fmt.Sprintf("%s x max_scans x nodes of %s", size.MiB(perScan(u)), u.Name)})
 	}
 	return need
 }
@@ -166,11 +168,3 @@ func nodes(u *config.Engine) int64 { return int64(max(1, len(u.Addresses))) }
 
 // slots is how many scans an engine does at the same time.
 func slots(u *config.Engine) int64 { return int64(u.MaxScans) * nodes(u) }
-
-// MiB is a number of bytes for people.
-func MiB(n int64) string {
-	if n < 10<<20 {
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20)
-}

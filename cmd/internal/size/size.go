@@ -73,3 +73,12 @@ func Human(n int64) string {
 	}
 	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + " " + prefixes[i:i+1] + "iB"
 }
+
+// MiB prints n for tables whose rows people compare and add: in whole MiB, rounded up,
+// or with a tenth below 10 MiB.
+func MiB(n int64) string {
+	if n < 10<<20 {
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20)
+}

@@ -54,3 +54,11 @@ func TestHuman(t *testing.T) {
 		}
 	}
 }
+
+func TestMiB(t *testing.T) {
+	for n, want := range map[int64]string{0: "0.0 MiB", 256 << 10: "0.2 MiB", 8 << 20: "8.0 MiB", 10 << 20: "10 MiB", 10<<20 + 1: "11 MiB", 2 << 30: "2048 MiB"} {
+		if got := MiB(n); got != want {
+			t.Errorf("MiB(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

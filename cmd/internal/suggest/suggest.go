@@ -3,6 +3,7 @@ package suggest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/agext/levenshtein"
@@ -18,7 +19,7 @@ func Nearest(word string, known []string) string {
 	if len(word) > longest {
 		return ""
 	}
-	best, limit := "", max(1, len(word)/3)
+	best, limit := "", max(1, (len(word)+1)/3)
 	for _, k := range known {
 		if d := levenshtein.Distance(normal(word), normal(k), nil); d <= limit {
 			best, limit = k, d-1
@@ -29,14 +30,23 @@ func Nearest(word string, known []string) string {
 
 func normal(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 
-// Unknown returns the message that word is not a known one: with the nearest
-// known word, or with all of them if none is near. what is a noun, such as "key".
+// Unknown returns the message that word is not a known one: with the nearest known
+// word, or one that contains word or that word begins with, or else all of them. what is
+// a noun, such as "key".
 func Unknown(what, word string, known []string) string {
-	if near := Nearest(word, known); near != "" {
+	near := Nearest(word, known)
+	if i := slices.IndexFunc(known, func(k string) bool { return overlap(normal(word), k) }); near == "" && i >= 0 {
+		near = known[i]
+	}
+	if near != "" {
 		return fmt.Sprintf("unknown %s %q; did you mean %q?", what, word, near)
 	}
 	if len(known) == 0 {
 		return fmt.Sprintf("unknown %s %q; there is none", what, word)
 	}
 	return fmt.Sprintf("unknown %s %q; known: %s", what, word, strings.Join(known, ", "))
+}
+
+func overlap(word, known string) bool {
+	return len(word) > 2 && strings.Contains(known, word) || len(known) > 1 && strings.HasPrefix(word, known)
 }

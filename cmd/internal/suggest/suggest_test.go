@@ -24,7 +24,10 @@ func TestUnknown(t *testing.T) {
 		want  string
 	}{
 		{"adress", []string{"address"}, `unknown key "adress"; did you mean "address"?`},
-		{"colour", []string{"a", "b"}, `unknown key "colour"; known: a, b`},
+		{"mdatp", []string{"a", "microsoft-mdatp"}, `unknown key "mdatp"; did you mean "microsoft-mdatp"?`},
+		{"okay", []string{"virus", "ok"}, `unknown key "okay"; did you mean "ok"?`},
+		{"viurs", []string{"virus", "ok"}, `unknown key "viurs"; did you mean "virus"?`},
+		{"colour", []string{"a1", "b"}, `unknown key "colour"; known: a1, b`},
 		{"colour", nil, `unknown key "colour"; there is none`},
 	} {
 		if got := Unknown("key", test.word, test.known); got != test.want {
