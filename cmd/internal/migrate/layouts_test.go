@@ -9,10 +9,9 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
-// TestLayouts looks at machines as the distributions leave them, and compares
-// everything that is said and written with a file.
+// TestLayouts compares all output for the layouts of the distributions with golden files.
 func TestLayouts(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -48,7 +47,7 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
-// everything is all that is said about a machine.
+// everything returns all output about a machine.
 func everything(t *testing.T, m *Machine) string {
 	t.Helper()
 	var b strings.Builder
@@ -82,6 +81,6 @@ func golden(t *testing.T, file, got string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("got\n%s\nwant what stands in %s; go test -update writes it", got, file)
+		t.Errorf("got\n%s\nwant the text in %s; go test -update writes it", got, file)
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// tree copies a tree of testdata and returns its root. More files, name and
-// content in turn, are added: a name that ends in "/" is a directory, a content
-// that begins with "->" a link, one that begins with "#!" a program.
+// tree copies a tree of testdata and returns its root. It adds more files, given as name
+// and contents: a name that ends in "/" is a directory, contents that begin with "->" are a
+// symbolic link, and with "#!" a program.
 func tree(t *testing.T, name string, more ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -45,7 +45,7 @@ func tree(t *testing.T, name string, more ...string) string {
 	return dir
 }
 
-// socketAt puts the file of a socket into a tree. Nobody listens on it.
+// socketAt creates the file of a socket in a tree, without a listener.
 func socketAt(t *testing.T, dir, path string) {
 	t.Helper()
 	// The tree's path may be too long for a socket's address.
@@ -69,7 +69,7 @@ func socketAt(t *testing.T, dir, path string) {
 	}
 }
 
-// answering is a Dial for servers that answer whatever they hear, by address.
+// answering returns a Dial for servers with fixed answers, by address.
 func answering(answers map[string]string) func(network, address string) (net.Conn, error) {
 	return func(network, address string) (net.Conn, error) {
 		reply, ok := answers[network+":"+address]
