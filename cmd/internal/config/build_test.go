@@ -116,7 +116,7 @@ func TestRuntimeDirectory(t *testing.T) {
 	t.Setenv("TMPDIR", "/tmp-of-test")
 	for name, test := range map[string]struct {
 		env  map[string]string
-		want string // "": what there is without the variable
+		want string // "": as without the variable
 	}{
 		"systemd":             {map[string]string{"RUNTIME_DIRECTORY": "/run/x"}, "/run/x"},
 		"two of systemd":      {map[string]string{"RUNTIME_DIRECTORY": "/run/x:/run/y"}, "/run/x"},

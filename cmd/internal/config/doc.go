@@ -11,6 +11,6 @@
 //
 // A file takes this way: package position finds the line of every key, package decode
 // fills the structs of [File], validate checks what one key alone cannot show, and warn
-// adds what is doubtful. The room that a key configures has its default; a backend's
-// keys are the fields of its own struct.
+// adds what is doubtful. Defaults come from the package that a key configures; a
+// backend's keys are the fields of the backend's struct.
 package config

@@ -52,8 +52,8 @@ func TestExampleLoads(t *testing.T) {
 	}
 }
 
-// TestExampleHasEveryKey compares the example with the structs, those of the backends
-// included.
+// TestExampleHasEveryKey compares the example with the structs of the file and of the
+// backends.
 func TestExampleHasEveryKey(t *testing.T) {
 	var root map[string]any
 	if err := toml.Unmarshal([]byte(uncomment(readExample(t))), &root); err != nil {
@@ -90,7 +90,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 	}
 }
 
-// TestDocumentHasEveryLimit wants each limit in the table of docs/limits.md.
+// TestDocumentHasEveryLimit looks for each limit in the table of docs/limits.md.
 func TestDocumentHasEveryLimit(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/limits.md")
 	if err != nil {
@@ -123,7 +123,7 @@ func ofBackend(v any, backend string) []map[string]any {
 	return slices.DeleteFunc(slices.Clone(list), func(t map[string]any) bool { return t["backend"] != backend })
 }
 
-// effect is what a file amounts to, for comparison.
+// effect is the result of a file, for comparisons.
 type effect struct {
 	File     File
 	Policies []map[string]string
@@ -157,8 +157,7 @@ func effectOf(t *testing.T, doc string) effect {
 	return e
 }
 
-// required are the keys that backends other than those with nothing but an address
-// cannot do without.
+// required are the mandatory keys of backends that need more or less than a Unix socket.
 var required = map[string]string{
 	inspectBackend: "",
 	"command":      "argv = [\"/x\", \"{path}\"]\nexit = { \"0\" = \"?ok\" }\n",
@@ -169,8 +168,7 @@ var required = map[string]string{
 	"fprot":        "address = \"tcp:127.0.0.1:1\"\n",
 }
 
-// documents returns a document without key, and one where it is value, for a
-// key of table.
+// documents returns a document without a key in table, and one in which it has a value.
 func documents(table, address, backend, key, value string) (without, with string) {
 	if table != "[[engine]]" {
 		backend = inspectBackend
@@ -209,8 +207,8 @@ var (
 	forGeneric  = regexp.MustCompile(`^as the client needs it, (.*) for generic$`)
 )
 
-// TestExampleDefaults wants every default that the example states to be the
-// real one: to write it down must change nothing. The value shown is it too.
+// TestExampleDefaults checks that every default in the example is the real one, so that
+// writing it changes nothing, and that it is the value shown.
 func TestExampleDefaults(t *testing.T) {
 	table, stated, backend, checked := "", "", inspectBackend, 0
 	for line := range strings.Lines(readExample(t)) {
@@ -242,7 +240,7 @@ func checkDefault(t *testing.T, table, backend, key, shown, stated string) {
 	t.Helper()
 	switch stated {
 	case "the daemon's own group", "none", "the system's", "the host of the address", "the flavour's":
-		return // cannot be written
+		return // has no value that can be written
 	}
 	for _, prefix := range []string{"as the preset has it", "the protocol's: ", "half of the memory"} {
 		if strings.HasPrefix(stated, prefix) {
@@ -261,7 +259,7 @@ func checkDefault(t *testing.T, table, backend, key, shown, stated string) {
 	}
 	for address, value := range map[string]string{"unix:/run/x.sock": onUnix, "tcp:127.0.0.1:3310": onTCP} {
 		if key == "mode" && value == onTCP && strings.HasPrefix(address, "tcp") {
-			continue // a TCP listener has none
+			continue // TCP listeners have no mode
 		}
 		without, with := documents(table, address, backend, key, value)
 		if a, b := effectOf(t, without), effectOf(t, with); !reflect.DeepEqual(a, b) {

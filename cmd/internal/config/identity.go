@@ -31,7 +31,7 @@ var fileRest = 2 * time.Second
 func (e *Engine) identity(address string) string {
 	keys, err := toml.Marshal(e.config)
 	if err != nil {
-		return "" // the same as nothing
+		return "" // equal to no other
 	}
 	var table map[string]any
 	if err := toml.Unmarshal(keys, &table); err != nil {

@@ -24,7 +24,7 @@ const (
 	oneEngine   = "[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:/run/clamav/clamd.ctl\"\n"
 )
 
-// TestActionOrder has each layer win over the ones before it.
+// TestActionOrder checks that each layer overrides those before it.
 func TestActionOrder(t *testing.T) {
 	for _, test := range []struct {
 		name, client, site, listener string
@@ -58,8 +58,8 @@ func TestActionOrder(t *testing.T) {
 	}
 }
 
-// TestProfileOverPreset has keys of the listener over those of its client's
-// preset, wherever in the table they stand.
+// TestProfileOverPreset has a listener whose keys override the preset of its client,
+// before and after the key client.
 func TestProfileOverPreset(t *testing.T) {
 	f := mustParse(t, `[[listener]]
 error_style = "limits"

@@ -14,7 +14,7 @@ import (
 // Group is the number of a group; the file has its number or its name.
 type Group int
 
-// NoGroup stands for the daemon's own group.
+// NoGroup means the daemon's own group.
 const NoGroup = -1
 
 // UnmarshalText implements [encoding.TextUnmarshaler].

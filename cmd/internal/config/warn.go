@@ -24,8 +24,8 @@ var passed = map[backends.Category]string{
 	backends.NotInstalled:  "objects that an engine could not be asked about, because its program or socket is missing",
 }
 
-// warn adds warnings about everything that makes an OK worth less, about clients that
-// do something else than an action says, and about keys without effect.
+// warn adds warnings about everything that makes an OK less reliable, about clients that
+// do not carry out an action as its name says, and about keys without effect.
 func warn(f *File, r *report) {
 	warnListeners(f, r)
 	warnEngines(f, r)
@@ -111,8 +111,8 @@ func warnLimits(f *File, r *report) {
 	}
 }
 
-// warnActions checks the actions at a path, which are those of the listeners that do
-// not have their own.
+// warnActions warns of the actions at a path, for the listeners without actions of their
+// own.
 func warnActions(r *report, at position.Path, actions Actions, listeners []Listener) {
 	for _, c := range slices.Sorted(maps.Keys(actions)) {
 		key := at.Key(string(c))
@@ -130,9 +130,9 @@ func warnActions(r *report, at position.Path, actions Actions, listeners []Liste
 	}
 }
 
-// warnFound explains what clients do with objects of category c now that they hear
-// FOUND. The action is the site's or a listener's. Listeners are left out whose preset
-// has it anyway, or whose own action overrides that of the site.
+// warnFound explains what clients do with objects of category c because they hear FOUND.
+// The action is the site's or a listener's. It skips listeners whose preset has the same
+// action, or whose own action overrides that of the site.
 func warnFound(r *report, key position.Path, c backends.Category, isSite bool, listeners []Listener) {
 	var clients []string
 	addresses := map[string][]string{}

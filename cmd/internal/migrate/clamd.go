@@ -200,7 +200,7 @@ func isOpen(host string) bool {
 	return host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
-// distinct removes duplicates, and all other addresses if one stands for all.
+// distinct removes duplicates, and all other addresses if one means all.
 func distinct(list []listener) []listener {
 	seen := map[string]bool{}
 	var out []listener

@@ -54,7 +54,7 @@ func (m *Machine) known(address string) bool {
 type program struct {
 	preset presets.Preset
 	path   string // of the program
-	usual  bool   // the preset finds it by itself
+	usual  bool   // the preset finds it without the key program
 	never  string // why it cannot be used
 	active bool
 }

@@ -30,7 +30,7 @@ func Like(info fs.FileInfo) Access {
 	return a
 }
 
-// ErrSame means that a file has the wanted contents already.
+// ErrSame means that WriteFile left a file alone because it would not change.
 var ErrSame = errors.New("the file is already as wanted")
 
 // WriteFile writes a file completely or not at all. If the file exists, the error is

@@ -8,7 +8,7 @@ import (
 	"polyclam/cmd/internal/size"
 )
 
-// Print writes the needs as a table for people.
+// Print writes the needs as a table.
 func (n *Needs) Print(w io.Writer) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "needs at most %d descriptors, %d threads, %s of memory:\n",

@@ -49,7 +49,7 @@ func Decode(document map[string]any, target any, unknown Unknown) []Fault {
 	return d.faults
 }
 
-// Keys returns the keys of the table that a struct, or a pointer to one, stands for.
+// Keys returns the keys of a table, given as a struct or a pointer to one.
 func Keys(table any) []string {
 	var names []string
 	for _, f := range fields(reflect.Indirect(reflect.ValueOf(table))) {

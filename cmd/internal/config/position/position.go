@@ -96,8 +96,7 @@ func (s *scanner) record(p Path) {
 	}
 }
 
-// header reads [a.b] or [[a.b]]. An array of tables on the way stands for its last
-// element.
+// header reads [a.b] or [[a.b]]. An array of tables in it means its last element.
 func (s *scanner) header() {
 	s.next()
 	isArray := s.accept('[')
