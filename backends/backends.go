@@ -126,12 +126,13 @@ type PathReader interface {
 }
 
 // Config holds the keys of one backend in an [[engine]] table of the
-// configuration: a pointer to a struct with toml tags, filled with defaults.
+// configuration: a pointer to a struct with toml tags, filled with defaults. An int64 in
+// it is a size, which the configuration writes as "100MiB"; other numbers are ints.
 type Config interface {
 	// Open checks the keys and returns the backend for the node at address
 	// ("unix:/path", "tcp:host:port", or empty for an engine without one). It
-	// dials nothing: an engine may come up later. An error names the key and
-	// says what would be right.
+	// dials nothing: an engine may come up later. It returns a [KeyError] for each
+	// wrong key, several of them joined with errors.Join.
 	Open(address string) (Backend, error)
 }
 

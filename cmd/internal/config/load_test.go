@@ -68,3 +68,12 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+// TestEscapedKeys has keys with escapes, which must count as the keys that they are.
+func TestEscapedKeys(t *testing.T) {
+	doc := "[[engine]]\nname = \"a\"\n\"back\\u0065nd\" = \"inspect\"\n[log]\n\"l\\u0065vel\" = \"loud\"\n"
+	_, err := Parse("f", []byte(doc))
+	if err == nil || err.Error() != `f:5: log.level: unknown value "loud"; known: trace, debug, info, warn, error` {
+		t.Errorf("Parse: %v", err)
+	}
+}

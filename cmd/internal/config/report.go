@@ -65,7 +65,7 @@ func (r *report) failEach(at position.Path, err error, skip func(position.Path) 
 	switch err := err.(type) {
 	case nil:
 	case *backends.KeyError:
-		if at += "." + position.Path(err.Key); !skip(at) {
+		if at = r.keyPath(at, err.Key); !skip(at) {
 			r.failEach(at, err.Err, skip)
 		}
 	case *backends.ChoiceError:
@@ -75,9 +75,19 @@ func (r *report) failEach(at position.Path, err error, skip func(position.Path) 
 	}
 }
 
-// oneOf reports a value at p that is none of known.
+// keyPath returns the path of a key in a table. The address of an engine may be one of
+// its addresses.
+func (r *report) keyPath(table position.Path, key string) position.Path {
+	if list := table.Key("addresses"); key == "address" && r.has(list) {
+		return list
+	}
+	return table + "." + position.Path(key)
+}
+
+// oneOf reports a value at p that is none of known, unless the key is missing or has a
+// problem already.
 func oneOf[T ~string](r *report, p position.Path, what string, value T, known []T) {
-	if !r.isGood(p) || slices.Contains(known, value) {
+	if r.isBad(p) || value == "" && !r.has(p) || slices.Contains(known, value) {
 		return
 	}
 	words := make([]string, len(known))

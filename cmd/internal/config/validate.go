@@ -30,7 +30,10 @@ func validate(f *File, r *report) {
 }
 
 func validatePath(r *report, p position.Path, path string) {
-	if r.isGood(p) && (!strings.HasPrefix(path, "/") || strings.ContainsRune(path, 0)) {
+	if r.isBad(p) || path == "" && !r.has(p) {
+		return
+	}
+	if !strings.HasPrefix(path, "/") || strings.ContainsRune(path, 0) {
 		r.fail(p, "%q is not an absolute path; write one that begins with \"/\"", path)
 	}
 }
@@ -38,12 +41,12 @@ func validatePath(r *report, p position.Path, path string) {
 func validateLimits(f *File, r *report) {
 	l := &f.Limits
 	if !r.isBad("limits.connections") && l.Connections <= len(f.Listeners) {
-		r.fail("limits.connections", "%d is too few for %d listeners; write a number larger than that of the listeners", l.Connections, len(f.Listeners))
+		r.fail("limits.connections", "%d is too few for %d listeners; write more than the number of listeners", l.Connections, len(f.Listeners))
 	}
 	switch {
 	case l.SpoolTotal == 0 || r.isBad("limits.spool_total"):
 	case l.SpoolTotal < l.Stream:
-		r.fail("limits.spool_total", "%q is less than stream, %q, the most that one stream may have; write at least that, or better a multiple", size.Format(l.SpoolTotal), size.Format(l.Stream))
+		r.fail("limits.spool_total", "%q is less than stream, %q; write at least that, or better several times as much", size.Format(l.SpoolTotal), size.Format(l.Stream))
 	case l.SpoolTotal < l.SpoolMemory:
 		r.fail("limits.spool_total", "%q is less than spool_memory, %q; write enough for many streams", size.Format(l.SpoolTotal), size.Format(l.SpoolMemory))
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/BurntSushi/toml"
 )
 
 // Path names a key, a table or an element of an array: "listener[1].address".
@@ -149,7 +151,7 @@ func (s *scanner) key() []string {
 	for {
 		s.blanks()
 		if c := s.peek(); c == '"' || c == '\'' {
-			parts = append(parts, s.quoted())
+			parts = append(parts, unescape(c, s.quoted()))
 		} else {
 			parts = append(parts, s.until(" \t\r\n.=[]{}#,\"'"))
 		}
@@ -158,6 +160,15 @@ func (s *scanner) key() []string {
 			return parts
 		}
 	}
+}
+
+// unescape decodes the text between the quotes of a key.
+func unescape(quote byte, text string) string {
+	var doc struct{ Key string }
+	if quote == '"' && strings.Contains(text, `\`) && toml.Unmarshal([]byte(`Key = "`+text+`"`), &doc) == nil {
+		return doc.Key
+	}
+	return text
 }
 
 // value reads a value and the keys in it.
