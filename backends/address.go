@@ -16,20 +16,20 @@ func ParseAddress(s string) (network, address string, err error) {
 	switch {
 	case ok && network == "unix":
 		if !filepath.IsAbs(address) || strings.ContainsRune(address, 0) {
-			return "", "", fmt.Errorf("address %q: the path of a Unix socket must be absolute, as in \"unix:/run/clamav/clamd.ctl\"", s)
+			return "", "", fmt.Errorf("%q: the path of a Unix socket must be absolute, for example \"unix:/run/clamav/clamd.ctl\"", s)
 		}
 		// sun_path holds 108 bytes with its terminating NUL, see unix(7).
 		if len(address) > 107 {
-			return "", "", fmt.Errorf("address %q: the path of a Unix socket may have 107 bytes, this one has %d", s, len(address))
+			return "", "", fmt.Errorf("%q: the path of a Unix socket may have 107 bytes, this one has %d", s, len(address))
 		}
 		return network, address, nil
 	case ok && network == "tcp":
 		if _, port, err := net.SplitHostPort(address); err != nil || !isPort(port) {
-			return "", "", fmt.Errorf("address %q: want \"tcp:host:port\", as in \"tcp:127.0.0.1:3310\" or \"tcp:[::1]:3310\"", s)
+			return "", "", fmt.Errorf("%q: write \"tcp:host:port\", for example \"tcp:127.0.0.1:3310\" or \"tcp:[::1]:3310\"", s)
 		}
 		return network, address, nil
 	}
-	return "", "", fmt.Errorf("address %q: want \"unix:/path/of/socket\" or \"tcp:host:port\"", s)
+	return "", "", fmt.Errorf("%q: write \"unix:/path/of/socket\" or \"tcp:host:port\"", s)
 }
 
 // isPort accepts a number or the name of a service, which package net looks up.

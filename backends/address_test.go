@@ -1,6 +1,7 @@
 package backends_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -36,8 +37,8 @@ func TestParseAddress(t *testing.T) {
 			t.Errorf("ParseAddress(%q) = %q, %q, %v; want an error", in, network, address, err)
 			continue
 		}
-		if !strings.Contains(err.Error(), "address \"") {
-			t.Errorf("ParseAddress(%q): %v does not quote the address", in, err)
+		if !strings.HasPrefix(err.Error(), strconv.Quote(in)+": ") {
+			t.Errorf("ParseAddress(%q): %v does not begin with it", in, err)
 		}
 	}
 }

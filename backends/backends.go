@@ -74,10 +74,12 @@ type Func func(ctx context.Context, o Object) (Result, error)
 func (f Func) Scan(ctx context.Context, o Object) (Result, error) { return f(ctx, o) }
 
 // Config holds the keys of one backend in an [[engine]] table of the
-// configuration: a pointer to a struct with toml tags, filled with defaults.
+// configuration: a pointer to a struct with toml tags, filled with defaults. An int64 in
+// it is a size, which the configuration writes as "100MiB"; other numbers are ints.
 type Config interface {
 	// Open checks the keys and returns the backend for the node at address
 	// ("unix:/path", "tcp:host:port", or empty for an engine without one). It does
-	// not connect: the engine may start later. Its errors are of type [*KeyError].
+	// not connect: the engine may start later. It returns a [KeyError] for each wrong
+	// key, several of them joined with errors.Join.
 	Open(address string) (Backend, error)
 }

@@ -3,6 +3,8 @@ package backends
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -86,7 +88,7 @@ func (e *ConnError) Unwrap() error { return e.Err }
 // A KeyError is an error of one key of the configuration. [Config].Open returns one for
 // each wrong key, joined with errors.Join, so that the caller can point at the lines.
 type KeyError struct {
-	Key string // e.g. "connect_timeout", as written in the [[engine]] table
+	Key string // as written in the table: "connect_timeout", "exit.2", "hashes[0]"
 	Err error  // what is wrong with its value, and what would be right; does not repeat the key
 }
 
@@ -95,6 +97,35 @@ func (e *KeyError) Error() string { return e.Key + ": " + e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *KeyError) Unwrap() error { return e.Err }
+
+// KeyErrorf returns a [KeyError] with the text of fmt.Errorf.
+func KeyErrorf(key, format string, args ...any) error {
+	return &KeyError{key, fmt.Errorf(format, args...)}
+}
+
+// A ChoiceError is the cause of a KeyError whose value is not one of a few words. The
+// caller may suggest the word that was probably meant.
+type ChoiceError struct {
+	Value   string
+	Choices []string
+}
+
+// Error implements error.
+func (e *ChoiceError) Error() string {
+	return fmt.Sprintf("%q is unknown; write one of %s", e.Value, strings.Join(e.Choices, ", "))
+}
+
+// OneOf returns a [KeyError] unless the value of a key is one of choices.
+func OneOf[T ~string](key string, value T, choices ...T) error {
+	if slices.Contains(choices, value) {
+		return nil
+	}
+	words := make([]string, len(choices))
+	for i, c := range choices {
+		words[i] = string(c)
+	}
+	return &KeyError{key, &ChoiceError{string(value), words}}
+}
 
 // An ObjectError means that polyclam could not read or name the object. It says nothing
 // about the engine, and hides its cause from [CategoryOf]: a missing file is not a

@@ -2,7 +2,6 @@ package clamd
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"polyclam/backends"
@@ -41,26 +40,19 @@ func NewConfig() backends.Config {
 
 // Open implements [backends.Config]. The backend is a *[Backend].
 func (c *Config) Open(address string) (backends.Backend, error) {
-	var errs []error
-	if address == "" {
-		errs = append(errs, errors.New(`address: clamd needs one, as in "unix:/run/clamav/clamd.ctl"`))
-	}
 	network, addr, err := backends.ParseAddress(address)
-	if err != nil && address != "" {
-		errs = append(errs, err)
+	if address == "" {
+		err = errors.New(`clamd needs one, for example "unix:/run/clamav/clamd.ctl"`)
 	}
-	switch c.Transport {
-	case transportAuto, transportStream, transportPath:
-	case transportFildes:
-		if network == "tcp" {
-			errs = append(errs, errors.New(`transport "fildes": a descriptor cannot be handed over TCP; use "stream", or a Unix socket`))
-		}
-	default:
-		errs = append(errs, fmt.Errorf("transport %q: want %q, %q, %q or %q", c.Transport,
-			transportAuto, transportFildes, transportStream, transportPath))
+	if err != nil {
+		err = &backends.KeyError{Key: "address", Err: err}
+	}
+	errs := []error{err, backends.OneOf("transport", c.Transport, transportAuto, transportFildes, transportStream, transportPath)}
+	if c.Transport == transportFildes && network == "tcp" {
+		errs = append(errs, backends.KeyErrorf("transport", `"fildes" needs a Unix socket: TCP cannot pass a descriptor; write "stream"`))
 	}
 	if c.ConnectTimeout <= 0 {
-		errs = append(errs, fmt.Errorf(`connect_timeout %q: want more than nothing, as in "5s"`, c.ConnectTimeout))
+		errs = append(errs, backends.KeyErrorf("connect_timeout", `must be positive, for example "5s"`))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

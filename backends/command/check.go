@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"polyclam/backends"
 )
 
 const (
@@ -24,25 +26,20 @@ func (c *Config) check() error {
 			errs = append(errs, err)
 		}
 		if slices.ContainsFunc(c.VersionArgv, hasPath) {
-			errs = append(errs, fmt.Errorf("version_argv: %s has no place in it, there is no file when the version is asked", placeholder))
+			errs = append(errs, backends.KeyErrorf("version_argv", "delete %s: there is no file when the version is asked", placeholder))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Env)) {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.ContainsRune(c.Env[name], 0) {
-			errs = append(errs, fmt.Errorf("env: %q = %q cannot be a variable of the environment", name, c.Env[name]))
+			errs = append(errs, backends.KeyErrorf("env", "%q = %q cannot be a variable of the environment", name, c.Env[name]))
 		}
 	}
-	if c.Per != perFile && c.Per != perDirectory {
-		errs = append(errs, fmt.Errorf("per = %q: want %q or %q", c.Per, perFile, perDirectory))
-	}
-	switch {
-	case c.Copy != copyNone && c.Copy != copyLink && c.Copy != copyFull:
-		errs = append(errs, fmt.Errorf("copy = %q: want %q, %q or %q", c.Copy, copyNone, copyLink, copyFull))
-	case c.Copy == copyNone && c.Per == perDirectory:
-		errs = append(errs, fmt.Errorf("copy = %q: a directory of its own needs a file of its own; want %q or %q", c.Copy, copyLink, copyFull))
+	errs = append(errs, backends.OneOf("per", c.Per, perFile, perDirectory), backends.OneOf("copy", c.Copy, copyNone, copyLink, copyFull))
+	if c.Copy == copyNone && c.Per == perDirectory {
+		errs = append(errs, backends.KeyErrorf("copy", "must be %q or %q, not %q: a directory with only the object needs its own file", copyLink, copyFull, c.Copy))
 	}
 	if c.MaxOutput < leastOutput || c.MaxOutput > mostOutput {
-		errs = append(errs, fmt.Errorf("max_output = %d: want 4KiB to 16MiB", int64(c.MaxOutput)))
+		errs = append(errs, backends.KeyErrorf("max_output", "must be between \"4KiB\" and \"16MiB\", not %d", c.MaxOutput))
 	}
 	return errors.Join(errs...)
 }
@@ -51,7 +48,7 @@ var otherPlaceholder = regexp.MustCompile(`\{[a-z_]+\}`)
 
 func (c *Config) checkArgv() []error {
 	if len(c.Argv) == 0 {
-		return []error{fmt.Errorf("want preset = \"...\", one of: %s; or argv = [\"/path/of/program\", ..., %q]", strings.Join(presetNames(), ", "), placeholder)}
+		return []error{fmt.Errorf("the engine has no program; write preset = \"...\", one of %s, or argv = [\"/path/of/program\", ..., %q]", strings.Join(presetNames(), ", "), placeholder)}
 	}
 	var errs []error
 	key := "argv"
@@ -62,18 +59,24 @@ func (c *Config) checkArgv() []error {
 		errs = append(errs, err)
 	}
 	if !slices.ContainsFunc(c.Argv[1:], hasPath) {
-		errs = append(errs, fmt.Errorf("argv: want an argument with %s in it, where the path of the file goes", placeholder))
+		errs = append(errs, backends.KeyErrorf("argv", "must have an argument with %s, where the path of the file goes", placeholder))
 	}
-	for _, a := range slices.Concat(c.Argv[1:], c.ExtraArgs) {
+	errs = append(errs, checkArguments("argv", c.Argv[1:])...)
+	errs = append(errs, checkArguments("extra_args", c.ExtraArgs)...)
+	if slices.ContainsFunc(c.ExtraArgs, hasPath) {
+		errs = append(errs, backends.KeyErrorf("extra_args", "%s belongs in argv", placeholder))
+	}
+	return errs
+}
+
+func checkArguments(key string, args []string) (errs []error) {
+	for _, a := range args {
 		if other := otherPlaceholder.FindString(strings.ReplaceAll(a, placeholder, "")); other != "" {
-			errs = append(errs, fmt.Errorf("argument %q: %s is unknown; want %s", a, other, placeholder))
+			errs = append(errs, backends.KeyErrorf(key, "%q: %s is unknown; write %s", a, other, placeholder))
 		}
 		if strings.ContainsRune(a, 0) {
-			errs = append(errs, fmt.Errorf("argument %q has a NUL in it", a))
+			errs = append(errs, backends.KeyErrorf(key, "%q contains a NUL", a))
 		}
-	}
-	if slices.ContainsFunc(c.ExtraArgs, hasPath) {
-		errs = append(errs, fmt.Errorf("extra_args: %s has its place in argv", placeholder))
 	}
 	return errs
 }
@@ -83,46 +86,11 @@ func (c *Config) checkArgv() []error {
 func checkProgram(key, program string) error {
 	switch {
 	case program == "" || strings.ContainsRune(program, 0) || hasPath(program):
-		return fmt.Errorf("%s: %q is not a program", key, program)
+		return backends.KeyErrorf(key, "%q is not a program", program)
 	case strings.Contains(program, "/") && !filepath.IsAbs(program):
-		return fmt.Errorf("%s: program %q: want an absolute path, or a name without a slash to be looked for in PATH", key, program)
+		return backends.KeyErrorf(key, "%q must be an absolute path, or a name without a slash to be found in PATH", program)
 	}
 	return nil
 }
 
 func hasPath(arg string) bool { return strings.Contains(arg, placeholder) }
-
-// nearest is the word of a list that was probably meant, or nothing.
-func nearest(word string, list []string) string {
-	word = strings.ToLower(word)
-	best, least := "", len(word)/2+1
-	for _, w := range list {
-		if d := distance(word, w); d < least {
-			best, least = w, d
-		}
-	}
-	if i := slices.IndexFunc(list, func(w string) bool { return strings.Contains(w, word) }); best == "" && len(word) > 2 && i >= 0 {
-		return list[i]
-	}
-	return best
-}
-
-// distance is the number of letters to insert, delete or change (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		left, diagonal := i+1, row[0]
-		row[0] = left
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d = 1 + min(diagonal, left, row[j+1])
-			}
-			diagonal, left, row[j+1] = row[j+1], d, d
-		}
-	}
-	return row[len(b)]
-}

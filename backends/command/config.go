@@ -2,7 +2,6 @@ package command
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -77,7 +76,7 @@ type Config struct {
 	// remove or rename it, or a "copy" for those that change it.
 	Copy string `toml:"copy" json:"copy,omitempty"`
 	// MaxOutput is how much of the output is looked at. More is a failure.
-	MaxOutput Size `toml:"max_output" json:"-"`
+	MaxOutput int64 `toml:"max_output" json:"-"`
 }
 
 // Bit is one bit of an exit status.
@@ -99,14 +98,14 @@ func NewConfig() backends.Config { return &Config{MaxOutput: defaultMaxOutput} }
 
 // ScanMemory is how much memory a scan takes at most: what the program prints, which
 // is copied as it grows, and lines of it.
-func (c *Config) ScanMemory() int64 { return 4 * int64(c.MaxOutput) }
+func (c *Config) ScanMemory() int64 { return 4 * c.MaxOutput }
 
 // Open implements [backends.Config]. The backend is a [backends.Versioner] if version_argv
 // is set. Whether the program exists is not checked, as it may be installed later.
 func (c *Config) Open(address string) (backends.Backend, error) {
 	var errs []error
 	if address != "" {
-		errs = append(errs, fmt.Errorf("address = %q: a program has no address; leave the key out", address))
+		errs = append(errs, backends.KeyErrorf("address", "a program has no address; delete the key"))
 	}
 	full := *c
 	if c.Preset != "" {

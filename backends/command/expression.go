@@ -1,11 +1,12 @@
 package command
 
 import (
-	"fmt"
 	"path/filepath"
 	"regexp"
 	"regexp/syntax"
 	"strings"
+
+	"polyclam/backends"
 )
 
 // Placeholders in an expression: the path of the file, and its base name. They tie a line
@@ -100,7 +101,7 @@ func (x expression) compile(text string) (*regexp.Regexp, error) {
 		return nil, nil
 	}
 	if _, err := regexp.Compile(text); err != nil {
-		return nil, fmt.Errorf("%s = %q: %w; want a regular expression as RE2 has them", x.key, x.text, err)
+		return nil, backends.KeyErrorf(x.key, "%w; write a regular expression of RE2", err)
 	}
 	text = "(?m:" + text + ")"
 	if x.whole {
@@ -108,10 +109,10 @@ func (x expression) compile(text string) (*regexp.Regexp, error) {
 	}
 	re, err := regexp.Compile(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s = %q: %w", x.key, x.text, err)
+		return nil, &backends.KeyError{Key: x.key, Err: err}
 	}
 	if re.MatchString("") || x.whole && re.MatchString("Error: a line that no scanner has ever printed") {
-		return nil, fmt.Errorf("%s = %q: it matches whatever is printed, even nothing; want something that is only in the line meant", x.key, x.text)
+		return nil, backends.KeyErrorf(x.key, "%q matches any output, even none; write what only the intended line contains", x.text)
 	}
 	return re, nil
 }

@@ -67,14 +67,11 @@ func Presets() []Preset {
 	return presets
 }
 
-// presetNamed reads a preset. The error suggests another name.
+// presetNamed reads a preset. The error is a [backends.KeyError] if there is none of
+// that name.
 func presetNamed(name string) (Preset, error) {
-	names := presetNames()
-	if !slices.Contains(names, name) {
-		if near := nearest(name, names); near != "" {
-			return Preset{}, fmt.Errorf("preset = %q: there is none of that name; did you mean %q?", name, near)
-		}
-		return Preset{}, fmt.Errorf("preset = %q: there is none of that name; want one of %s", name, strings.Join(names, ", "))
+	if err := backends.OneOf("preset", name, presetNames()...); err != nil {
+		return Preset{}, err
 	}
 	var p Preset
 	data, err := presetFiles.ReadFile("presets/" + name + ".json")

@@ -23,8 +23,8 @@ func WritePresets(w io.Writer) error {
 	return tw.Flush()
 }
 
-// WritePreset writes the configuration of the preset of that name. The error
-// suggests another name if there is none.
+// WritePreset writes the configuration of the preset of that name. The error is a
+// [backends.KeyError] if there is none.
 func WritePreset(w io.Writer, name string) error {
 	p, err := presetNamed(name)
 	if err != nil {

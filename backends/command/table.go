@@ -134,24 +134,25 @@ func (c *Config) compile() (*table, error) {
 
 func (t *table) addExit(exit map[string]string, mask bool) (errs []error) {
 	if len(exit) == 0 && !mask {
-		return []error{errors.New(`exit: want a table of what each exit status means, as in { "0" = "?ok", "1" = "virus", "2" = "?swerr" }`)}
+		return []error{backends.KeyErrorf("exit", `must be a table of what each exit status means, for example { "0" = "?ok", "1" = "virus", "2" = "?swerr" }`)}
 	}
 	for _, status := range slices.Sorted(maps.Keys(exit)) {
-		o, err := parseOutcome(exit[status])
+		key := "exit." + status
+		o, err := parseOutcome(key, exit[status])
 		if err != nil {
-			errs = append(errs, fmt.Errorf("exit: %q = %q: %w", status, exit[status], err))
+			errs = append(errs, err)
 			continue
 		}
 		if status == "*" {
 			if o.category == backends.OK {
-				errs = append(errs, fmt.Errorf("exit: \"*\" = %q: a status that nobody knows must not be ok; list the good ones", exit[status]))
+				errs = append(errs, backends.KeyErrorf(key, "must not be %q: an unknown status does not mean clean; list those that do", exit[status]))
 			}
 			t.rest = &o
 			continue
 		}
 		code, err := strconv.Atoi(status)
 		if err != nil || code < 0 || code > 255 || strconv.Itoa(code) != status {
-			errs = append(errs, fmt.Errorf("exit: %q is not an exit status; want \"0\" to \"255\", or \"*\" for all others", status))
+			errs = append(errs, backends.KeyErrorf("exit", "%q is not an exit status; write \"0\" to \"255\", or \"*\" for all others", status))
 			continue
 		}
 		t.exit[code] = o
@@ -160,17 +161,18 @@ func (t *table) addExit(exit map[string]string, mask bool) (errs []error) {
 }
 
 func (t *table) addMask(mask []Bit) (errs []error) {
-	for _, b := range mask {
-		o, err := parseOutcome(b.Category)
+	for i, b := range mask {
+		key := fmt.Sprintf("mask[%d].", i)
+		o, err := parseOutcome(key+"category", b.Category)
 		switch {
 		case err != nil:
-			errs = append(errs, fmt.Errorf("mask: bit %d: %w", b.Bit, err))
+			errs = append(errs, err)
 		case b.Bit < 1 || b.Bit > 128 || b.Bit&(b.Bit-1) != 0:
-			errs = append(errs, fmt.Errorf("mask: %d is not a bit; want 1, 2, 4, ... 128", b.Bit))
+			errs = append(errs, backends.KeyErrorf(key+"bit", "%d is not a bit; write 1, 2, 4, ... 128", b.Bit))
 		case o.category == backends.OK:
-			errs = append(errs, fmt.Errorf("mask: bit %d = %q: a bit that says nothing has its place in exit", b.Bit, b.Category))
+			errs = append(errs, backends.KeyErrorf(key+"category", "must not be %q: bits that mean nothing belong in exit", b.Category))
 		case slices.ContainsFunc(t.mask, func(other bit) bool { return other.bit == b.Bit }):
-			errs = append(errs, fmt.Errorf("mask: bit %d stands twice", b.Bit))
+			errs = append(errs, backends.KeyErrorf(key+"bit", "%d is there twice", b.Bit))
 		}
 		t.mask = append(t.mask, bit{b.Bit, o})
 	}
@@ -180,33 +182,24 @@ func (t *table) addMask(mask []Bit) (errs []error) {
 // addRules takes the categories that can be found. A rule that says ok would take a
 // finding away.
 func (t *table) addRules(rules []NameRule) (errs []error) {
-	for _, r := range rules {
+	for i, r := range rules {
+		key := fmt.Sprintf("name_rules[%d].", i)
 		re, err := regexp.Compile(r.Name)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("name_rules: name = %q: %w; want a regular expression as RE2 has them", r.Name, err))
+			errs = append(errs, backends.KeyErrorf(key+"name", "%w; write a regular expression of RE2", err))
 		}
 		category := backends.Category(r.Category)
 		if category.IsFailure() || category == backends.OK {
-			errs = append(errs, fmt.Errorf("name_rules: category = %q: want \"virus\", \"suspicious\", \"encrypted\" or \"partial\"", r.Category))
+			errs = append(errs, backends.KeyErrorf(key+"category", "must be \"virus\", \"suspicious\", \"encrypted\" or \"partial\", not %q", r.Category))
 		}
 		t.rules = append(t.rules, rule{re, category})
 	}
 	return errs
 }
 
-// parseOutcome reads "ok" or "?ok".
-func parseOutcome(text string) (outcome, error) {
+// parseOutcome parses the value of a key, "ok" or "?ok".
+func parseOutcome(key, text string) (outcome, error) {
 	word, asks := strings.CutPrefix(text, "?")
 	category := backends.Category(word)
-	if category.Valid() {
-		return outcome{category: category, asks: asks}, nil
-	}
-	var words []string
-	for _, c := range backends.Categories() {
-		words = append(words, string(c))
-	}
-	if near := nearest(word, words); near != "" {
-		return outcome{}, fmt.Errorf("%q is not a category; did you mean %q?", word, near)
-	}
-	return outcome{}, fmt.Errorf("%q is not a category; want one of %s, with or without a \"?\" before it", word, strings.Join(words, ", "))
+	return outcome{category: category, asks: asks}, backends.OneOf(key, category, backends.Categories()...)
 }

@@ -2,7 +2,6 @@ package drwebd
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"polyclam/backends"
@@ -36,10 +35,7 @@ func NewConfig() backends.Config {
 // Open implements [backends.Config]. The backend is a *[Backend].
 func (c *Config) Open(address string) (backends.Backend, error) {
 	client, err := engineconn.New("drwebd", "tcp:127.0.0.1:3000", address, c.ConnectTimeout)
-	if c.Transport != transportStream && c.Transport != transportPath {
-		err = errors.Join(err, fmt.Errorf("transport %q: want %q or %q", c.Transport, transportStream, transportPath))
-	}
-	if err != nil {
+	if err := errors.Join(err, backends.OneOf("transport", c.Transport, transportStream, transportPath)); err != nil {
 		return nil, err
 	}
 	client.Open()

@@ -202,7 +202,7 @@ func TestVersion(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	backendtest.WantConfigErrors(t, NewConfig, "tcp:127.0.0.1:3000", "3000", map[string]func(*Config){
-		`transport "x"`:   func(c *Config) { c.Transport = "x" },
+		`transport: "x"`:  func(c *Config) { c.Transport = "x" },
 		"connect_timeout": func(c *Config) { c.ConnectTimeout = 0 },
 	})
 }

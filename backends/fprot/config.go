@@ -2,7 +2,6 @@ package fprot
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"strconv"
@@ -85,22 +84,19 @@ func (c *Config) client(address string) (*engineconn.Client, error) {
 }
 
 func (c *Config) check() error {
-	var errs []error
-	if c.Protocol != protocolFpscand && c.Protocol != protocolFprotd {
-		errs = append(errs, fmt.Errorf("protocol %q: want %q or %q", c.Protocol, protocolFpscand, protocolFprotd))
-	}
-	if c.Transport != transportPath && c.Transport != transportStream {
-		errs = append(errs, fmt.Errorf("transport %q: want %q or %q", c.Transport, transportPath, transportStream))
+	errs := []error{
+		backends.OneOf("protocol", c.Protocol, protocolFpscand, protocolFprotd),
+		backends.OneOf("transport", c.Transport, transportPath, transportStream),
 	}
 	if c.Protocol == protocolFprotd && c.Transport == transportStream {
-		errs = append(errs, errors.New(`transport "stream": f-protd takes a path only`))
+		errs = append(errs, backends.KeyErrorf("transport", `f-protd takes only paths; write "path"`))
 	}
 	if c.Ports < 1 || c.Ports > 20 {
-		errs = append(errs, fmt.Errorf("ports = %d: want 1 to 20", c.Ports))
+		errs = append(errs, backends.KeyErrorf("ports", "must be between 1 and 20, not %d", c.Ports))
 	}
 	for _, o := range c.Options {
 		if !strings.HasPrefix(o, "-") || len(o) > 64 || strings.ContainsFunc(o, isUnsafe) {
-			errs = append(errs, fmt.Errorf(`options: %q is not one, as in "--archive=2"`, o))
+			errs = append(errs, backends.KeyErrorf("options", `%q is not an option; write one such as "--archive=2"`, o))
 		}
 	}
 	return errors.Join(errs...)

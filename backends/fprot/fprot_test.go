@@ -239,15 +239,15 @@ func TestConformance(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	backendtest.WantConfigErrors(t, NewConfig, "tcp:127.0.0.1:10200", "10200", map[string]func(*Config){
-		"protocol":        func(c *Config) { c.Protocol = "x" },
-		"transport":       func(c *Config) { c.Transport = "fildes" },
-		"path only":       func(c *Config) { c.Protocol, c.Transport = protocolFprotd, transportStream },
-		"ports":           func(c *Config) { c.Ports = 0 },
-		"ports = 21":      func(c *Config) { c.Ports = 21 },
-		"options":         func(c *Config) { c.Options = []string{"--a b"} },
-		`"FILE"`:          func(c *Config) { c.Options = []string{"-a", "FILE"} },
-		`"--x\n"`:         func(c *Config) { c.Options = []string{"--x\n"} },
-		"connect_timeout": func(c *Config) { c.ConnectTimeout = 0 },
+		"protocol":         func(c *Config) { c.Protocol = "x" },
+		"transport":        func(c *Config) { c.Transport = "fildes" },
+		"takes only paths": func(c *Config) { c.Protocol, c.Transport = protocolFprotd, transportStream },
+		"ports":            func(c *Config) { c.Ports = 0 },
+		"not 21":           func(c *Config) { c.Ports = 21 },
+		"options":          func(c *Config) { c.Options = []string{"--a b"} },
+		`"FILE"`:           func(c *Config) { c.Options = []string{"-a", "FILE"} },
+		`"--x\n"`:          func(c *Config) { c.Options = []string{"--x\n"} },
+		"connect_timeout":  func(c *Config) { c.ConnectTimeout = 0 },
 	})
 	b := backendtest.Open(t, NewConfig, "tcp:127.0.0.1:10200", func(c *Config) { c.Options = []string{} }).(*Backend)
 	if b.request != "SCAN" {

@@ -2,7 +2,6 @@ package fsecure
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -42,19 +41,19 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	b := &Backend{client: client, texts: c.Keys}
 	switch {
 	case c.Protocol < 0 || c.Protocol > 999:
-		errs = append(errs, fmt.Errorf("protocol = %d: want a number as in 9, or 0 for none", c.Protocol))
+		errs = append(errs, backends.KeyErrorf("protocol", "must be between 1 and 999, for example 9, or 0 to send none; not %d", c.Protocol))
 	case c.Protocol > 0:
 		b.settings = append(b.settings, "PROTOCOL\t"+strconv.Itoa(c.Protocol))
 	}
 	for _, s := range c.Settings {
 		name, value, ok := strings.Cut(s, " ")
 		if !ok || !ascii.IsWord(name) || !ascii.IsWord(value) {
-			errs = append(errs, fmt.Errorf(`settings: %q is not one, as in "MAXARCH 5"`, s))
+			errs = append(errs, backends.KeyErrorf("settings", `%q is not a setting; write one such as "MAXARCH 5"`, s))
 		}
 		b.settings = append(b.settings, "CONFIGURE\t"+name+"\t"+value)
 	}
 	if len(b.settings) == 0 {
-		errs = append(errs, errors.New(`settings: want at least one with protocol = 0, as in "ARCHIVE 1"`))
+		errs = append(errs, backends.KeyErrorf("settings", `protocol = 0 needs at least one setting, for example "ARCHIVE 1"`))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -2,12 +2,10 @@ package httpscan
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"polyclam/backends"
 	"polyclam/backends/internal/wire"
@@ -80,7 +78,7 @@ var (
 func (c *Config) service() (service, error) {
 	s, ok := flavour(c.Flavour, c.Request)
 	if !ok {
-		return s, fmt.Errorf("flavour %q: want one of %s", c.Flavour, strings.Join(flavourNames(), ", "))
+		return s, backends.OneOf("flavour", c.Flavour, flavourNames()...)
 	}
 	for _, k := range []struct {
 		value string
@@ -112,21 +110,18 @@ func (c *Config) service() (service, error) {
 
 func (s *service) check() (errs []error) {
 	if !method.MatchString(s.method) || s.method == "GET" || s.method == "HEAD" || s.method == "CONNECT" {
-		errs = append(errs, fmt.Errorf(`method %q: want "POST" or "PUT"`, s.method))
+		errs = append(errs, backends.KeyErrorf("method", `must be "POST" or "PUT", not %q`, s.method))
 	}
-	if s.request != requestRaw && s.request != requestMultipart {
-		errs = append(errs, fmt.Errorf("request %q: want %q or %q", s.request, requestRaw, requestMultipart))
-	}
-	errs = append(errs, wire.CheckTarget("path", s.path))
+	errs = append(errs, backends.OneOf("request", s.request, requestRaw, requestMultipart), wire.CheckTarget("path", s.path))
 	if s.version != "" {
 		errs = append(errs, wire.CheckTarget("version_path", s.version))
 	}
 	if !quoted.MatchString(s.field) {
-		errs = append(errs, fmt.Errorf("field %q: want letters, digits and ._-[]", s.field))
+		errs = append(errs, backends.KeyErrorf("field", "%q is not the name of a form field; write letters, digits and ._-[]", s.field))
 	}
 	errs = append(errs, wire.CheckFileName("file_name", s.fileName), wire.CheckNameField("file_name_header", s.fileNameHeader))
 	if !mediaType.MatchString(s.contentType) {
-		errs = append(errs, fmt.Errorf(`content_type %q: want a media type, as in "application/octet-stream"`, s.contentType))
+		errs = append(errs, backends.KeyErrorf("content_type", `%q is not a media type; write one such as "application/octet-stream"`, s.contentType))
 	}
 	return errs
 }
@@ -137,13 +132,13 @@ func (c *Config) addStatuses(s *service) error {
 		meaning := c.Statuses[key]
 		status, err := strconv.Atoi(key)
 		if err != nil || status < 200 || status > 599 || len(key) != 3 {
-			errs = append(errs, fmt.Errorf("statuses: %q is not an HTTP status from 200 to 599", key))
+			errs = append(errs, backends.KeyErrorf("statuses", "%q is not an HTTP status from 200 to 599", key))
 		}
 		if meaning != fromBody && !backends.Category(meaning).Valid() {
-			errs = append(errs, fmt.Errorf("statuses: %s = %q: want %q or one of %v", key, meaning, fromBody, backends.Categories()))
+			errs = append(errs, backends.OneOf("statuses."+key, backends.Category(meaning), append(backends.Categories(), fromBody)...))
 		}
 		if status >= 300 && meaning == string(backends.OK) {
-			errs = append(errs, fmt.Errorf("statuses: %s = \"ok\": a redirect, refusal or failure never says that an object is clean; only 200 to 299 can be ok", key))
+			errs = append(errs, backends.KeyErrorf("statuses."+key, "must not be \"ok\": a redirect, refusal or failure never says that an object is clean; only 200 to 299 can be ok"))
 		}
 		if s.statuses == nil {
 			s.statuses = map[int]string{}
@@ -159,9 +154,7 @@ func (c *Config) addStatuses(s *service) error {
 func (c *Config) addAnswers(s *service) error {
 	var errs []error
 	for _, word := range slices.Sorted(maps.Keys(c.Answers)) {
-		if !backends.Category(c.Answers[word]).Valid() {
-			errs = append(errs, fmt.Errorf("answers: %q = %q: want one of %v", word, c.Answers[word], backends.Categories()))
-		}
+		errs = append(errs, backends.OneOf("answers."+word, backends.Category(c.Answers[word]), backends.Categories()...))
 	}
 	if c.Answers != nil {
 		s.answers = c.Answers
@@ -172,11 +165,11 @@ func (c *Config) addAnswers(s *service) error {
 // complete returns an error for missing keys.
 func (s *service) complete() error {
 	if len(s.statuses) == 0 {
-		return errors.New(`statuses: missing; say what each status means, for example { "200" = "ok", "406" = "virus" }`)
+		return backends.KeyErrorf("statuses", `is missing; write what each status means, for example { "200" = "ok", "406" = "virus" }`)
 	}
 	for _, meaning := range s.statuses {
 		if meaning == fromBody && (s.answer.none() || len(s.answers) == 0) {
-			return errors.New(`statuses: "body" needs answer_path or answer_regex, and answers`)
+			return backends.KeyErrorf("statuses", `"body" needs answer_path or answer_regex, and answers`)
 		}
 	}
 	return nil
@@ -186,7 +179,7 @@ func (s *service) complete() error {
 func extraction(what, path, re string, own extractor) (extractor, error) {
 	switch {
 	case path != "" && re != "":
-		return own, fmt.Errorf("%s_path and %s_regex: want only one of them", what, what)
+		return own, backends.KeyErrorf(what+"_regex", "only one of %s_path and %s_regex can be set; delete the other", what, what)
 	case path != "":
 		return extractor{path: path}, nil
 	case re == "":
@@ -194,7 +187,7 @@ func extraction(what, path, re string, own extractor) (extractor, error) {
 	}
 	e, err := expression(re)
 	if err != nil {
-		return own, fmt.Errorf("%s_regex: %w", what, err)
+		return own, &backends.KeyError{Key: what + "_regex", Err: err}
 	}
 	return e, nil
 }

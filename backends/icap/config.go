@@ -130,11 +130,14 @@ var hostPort = regexp.MustCompile(`^[A-Za-z0-9._:%\[\]-]+$`)
 
 func (c *Config) address(address string) (network, addr string, err error) {
 	if address == "" {
-		return "", "", errors.New(`address: icap needs one, as in "tcp:127.0.0.1:1344"`)
+		return "", "", backends.KeyErrorf("address", `icap needs one, for example "tcp:127.0.0.1:1344"`)
 	}
 	network, addr, err = backends.ParseAddress(address)
 	if err == nil && network == "tcp" && !hostPort.MatchString(addr) {
-		err = fmt.Errorf("address %q: not the name of a host", address)
+		err = fmt.Errorf("%q has no valid host name", address)
+	}
+	if err != nil {
+		err = &backends.KeyError{Key: "address", Err: err}
 	}
 	return network, addr, err
 }
@@ -154,33 +157,28 @@ var ownFields = []string{
 }
 
 func (c *Config) check() []error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	errs := []error{
+		backends.OneOf("method", c.Method, methodAuto, methodRespmod, methodReqmod),
+		backends.OneOf("echo_is", c.EchoIs, echoPartial, echoOK),
+	}
+	bad := func(key, format string, args ...any) { errs = append(errs, backends.KeyErrorf(key, format, args...)) }
 	if !servicePath.MatchString(c.Service) || len(c.Service) > 1024 {
-		bad(`service %q: want the path of a service on the server, as in "avscan"`, c.Service)
-	}
-	switch c.Method {
-	case methodAuto, methodRespmod, methodReqmod:
-	default:
-		bad("method %q: want %q, %q or %q", c.Method, methodAuto, methodRespmod, methodReqmod)
-	}
-	if c.EchoIs != echoPartial && c.EchoIs != echoOK {
-		bad("echo_is %q: want %q or %q", c.EchoIs, echoPartial, echoOK)
+		bad("service", `%q is not the path of a service on the server; write one such as "avscan"`, c.Service)
 	}
 	if c.ContentType == "" || len(c.ContentType) > 1024 || !fieldValue.MatchString(c.ContentType) {
-		bad(`content_type %q: want a type, as in "application/octet-stream"`, c.ContentType)
+		bad("content_type", `%q is not a media type; write one such as "application/octet-stream"`, c.ContentType)
 	}
 	if c.ConnectTimeout <= 0 {
-		bad(`connect_timeout %q: must be positive, for example "5s"`, c.ConnectTimeout)
+		bad("connect_timeout", `must be positive, for example "5s"`)
 	}
 	if !pageURL.MatchString(c.URL) || len(c.URL) > 1024 {
-		bad(`url %q: want one such as "http://localhost/{name}"`, c.URL)
+		bad("url", `%q is not a URL for this; write one such as "http://localhost/{name}"`, c.URL)
 	}
 	if strings.EqualFold(c.FileNameHeader, disposition) && !c.HTTPHeaders {
-		bad("file_name_header %q: only with http_headers = true", c.FileNameHeader)
+		bad("file_name_header", "%q needs http_headers = true", c.FileNameHeader)
 	}
 	if containsFold(ownFields, c.FileNameHeader) {
-		bad("file_name_header: %q is set by polyclam itself", c.FileNameHeader)
+		bad("file_name_header", "polyclam sets %q itself; write another name", c.FileNameHeader)
 	}
 	errs = append(errs, wire.CheckFileName("file_name", c.FileName), wire.CheckNameField("file_name_header", c.FileNameHeader))
 	return append(errs, c.checkHeaders()...)
@@ -206,15 +204,15 @@ func (c *Config) checkHeaders() []error {
 	for _, name := range sortedKeys(c.Headers) {
 		switch {
 		case !token.MatchString(name):
-			errs = append(errs, fmt.Errorf("headers: %q is not the name of a header field", name))
+			errs = append(errs, backends.KeyErrorf("headers", "%q is not the name of a header field", name))
 		case containsFold(ownFields, name):
-			errs = append(errs, fmt.Errorf("headers: %q is set by polyclam itself", name))
+			errs = append(errs, backends.KeyErrorf("headers", "polyclam sets %q itself; delete it", name))
 		case !fieldValue.MatchString(c.Headers[name]):
-			errs = append(errs, fmt.Errorf("headers: the value of %q has other than printable ASCII characters", name))
+			errs = append(errs, backends.KeyErrorf("headers", "the value of %q has characters other than printable ASCII", name))
 		}
 	}
 	if len(c.fields()) > maxFields {
-		errs = append(errs, fmt.Errorf("headers: more than %d bytes", maxFields))
+		errs = append(errs, backends.KeyErrorf("headers", "the fields have more than %d bytes together", maxFields))
 	}
 	return errs
 }

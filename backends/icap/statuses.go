@@ -2,7 +2,6 @@ package icap
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -145,9 +144,9 @@ func withStatuses(key string, table map[int]row, entries map[string]string, hasO
 	for _, text := range sortedKeys(entries) {
 		status, err := strconv.Atoi(text)
 		if err != nil || status < 200 || status > 599 || len(text) != 3 {
-			errs = append(errs, fmt.Errorf("%s: %q is not a status from 200 to 599", key, text))
+			errs = append(errs, backends.KeyErrorf(key, "%q is not a status from 200 to 599", text))
 		} else if hasOwn(status) {
-			errs = append(errs, fmt.Errorf("%s: %s cannot be mapped: the rest of the answer says what it means", key, text))
+			errs = append(errs, backends.KeyErrorf(key+"."+text, "cannot be mapped: the rest of the answer says what it means"))
 		}
 		c, err := category(key, text, entries[text])
 		errs = append(errs, err)
@@ -164,7 +163,7 @@ func withCodes(key string, entries map[string]string) (map[string]backends.Categ
 	var errs []error
 	for _, code := range sortedKeys(entries) {
 		if !codeForm.MatchString(code) {
-			errs = append(errs, fmt.Errorf(`%s: %q is not an error code, for example "decode_error" or "-69"`, key, code))
+			errs = append(errs, backends.KeyErrorf(key, `%q is not an error code; write one such as "decode_error" or "-69"`, code))
 		}
 		c, err := category(key, code, entries[code])
 		errs = append(errs, err)
@@ -180,9 +179,9 @@ func category(key, entry, text string) (backends.Category, error) {
 	switch {
 	case !c.Valid():
 		all := slices.DeleteFunc(backends.Categories(), func(c backends.Category) bool { return c == backends.OK })
-		return c, fmt.Errorf("%s: %s = %q: want one of %v", key, entry, text, all)
+		return c, backends.OneOf(key+"."+entry, c, all...)
 	case c == backends.OK:
-		return c, fmt.Errorf("%s: %s = %q: a refusal or failure never says that an object is clean", key, entry, text)
+		return c, backends.KeyErrorf(key+"."+entry, "must not be %q: a refusal or failure never says that an object is clean", text)
 	}
 	return c, nil
 }

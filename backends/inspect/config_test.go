@@ -50,21 +50,3 @@ func TestConfigReportsAllErrors(t *testing.T) {
 		}
 	}
 }
-
-func TestSize(t *testing.T) {
-	for text, want := range map[string]Size{
-		"0": 0, "65536": 65536, "512KiB": 512 << 10, "64MiB": 64 << 20, "1 GiB": 1 << 30,
-		"9223372036854775807": 1<<63 - 1, "8589934591GiB": 8589934591 << 30,
-	} {
-		var s Size
-		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
-			t.Errorf("%q: got %d, %v; want %d", text, s, err, want)
-		}
-	}
-	for _, text := range []string{"", "MiB", "-1", "1.5MiB", "64MB", "64mib", "9223372036854775808", "8589934592GiB", "1TiB", "+1"} {
-		s := Size(7)
-		if err := s.UnmarshalText([]byte(text)); err == nil || s != 7 {
-			t.Errorf("%q: got %d, %v; want an error", text, s, err)
-		}
-	}
-}

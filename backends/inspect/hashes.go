@@ -9,6 +9,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"polyclam/backends"
 )
 
 // Limits for the hash lists. An entry takes 100 to 200 bytes of memory.
@@ -43,9 +45,9 @@ type entry struct {
 func readHashLists(names []string) (*hashLists, error) {
 	l := new(hashLists)
 	var errs []error
-	for _, name := range names {
+	for i, name := range names {
 		if err := l.readFile(name); err != nil {
-			errs = append(errs, fmt.Errorf("hashes: %w", err))
+			errs = append(errs, &backends.KeyError{Key: hashesKey(i), Err: err})
 		}
 	}
 	return l, errors.Join(errs...)

@@ -89,7 +89,7 @@ func TestSevenManyFolders(t *testing.T) {
 	h = append(append(h, build.SevenNumber(n)...), 0)
 	h = append(append(h, bytes.Repeat([]byte{1, 1, 0}, n)...), 12)
 	h = append(append(h, make([]byte, n)...), 0, 0, 0)
-	for _, limit := range []Size{64 << 20, 512 << 20} {
+	for _, limit := range []int64{64 << 20, 512 << 20} {
 		b := open(t, func(c *Config) { c.MaxBytes = limit; c.MaxMembers = 1_000_000 })
 		r, bytes := allocated(t, b, build.SevenArchiveOf(nil, h))
 		wantFinding(t, r, backends.Partial, exceeded+"MaxMembers")

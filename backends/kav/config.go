@@ -2,7 +2,6 @@ package kav
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"polyclam/backends"
@@ -35,10 +34,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		example = "unix:/var/run/AvpCtl"
 	}
 	client, err := engineconn.New("kav", example, address, c.ConnectTimeout)
-	if c.Protocol != protocolKavdaemon && c.Protocol != protocolAveserver {
-		err = errors.Join(err, fmt.Errorf("protocol %q: want %q or %q", c.Protocol, protocolAveserver, protocolKavdaemon))
-	}
-	if err != nil {
+	if err := errors.Join(err, backends.OneOf("protocol", c.Protocol, protocolAveserver, protocolKavdaemon)); err != nil {
 		return nil, err
 	}
 	if c.Protocol == protocolKavdaemon {

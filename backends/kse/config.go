@@ -3,7 +3,6 @@ package kse
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"polyclam/backends"
@@ -45,19 +44,16 @@ func NewConfig() backends.Config {
 
 // Open implements [backends.Config]. The backend is a *[Backend].
 func (c *Config) Open(address string) (backends.Backend, error) {
-	var errs []error
+	errs := []error{
+		backends.OneOf("api", c.API, "v3.0", "v3.1"),
+		backends.OneOf("transport", c.Transport, transportMemory, transportFile),
+	}
 	if c.Protocol != 1 && c.Protocol != 3 {
-		errs = append(errs, fmt.Errorf("protocol %d: want 1 or 3", c.Protocol))
-	}
-	if c.API != "v3.0" && c.API != "v3.1" {
-		errs = append(errs, fmt.Errorf(`api %q: want "v3.0" or "v3.1"`, c.API))
-	}
-	if c.Transport != transportMemory && c.Transport != transportFile {
-		errs = append(errs, fmt.Errorf("transport %q: want %q or %q", c.Transport, transportMemory, transportFile))
+		errs = append(errs, backends.KeyErrorf("protocol", "must be 1 or 3, not %d", c.Protocol))
 	}
 	// X-KAV-Timeout is an unsigned number of 32 bits.
 	if c.ScanTimeout < 0 || c.ScanTimeout > 24*time.Hour || c.ScanTimeout > 0 && c.ScanTimeout < time.Millisecond {
-		errs = append(errs, fmt.Errorf(`scan_timeout %q: want "1ms" to "24h", or "0s" for the time that is left`, c.ScanTimeout))
+		errs = append(errs, backends.KeyErrorf("scan_timeout", `must be between "1ms" and "24h", or "0s" for the rest of timeout; not %q`, c.ScanTimeout))
 	}
 	options := c.Options
 	options.KeepAlive = c.KeepAlive && c.Protocol == 3

@@ -172,11 +172,11 @@ func TestVersion(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	backendtest.WantConfigErrors(t, NewConfig, "tcp:127.0.0.1:9999", "tcp:127.0.0.1:9999", map[string]func(*Config){
-		"protocol 2":      func(c *Config) { c.Protocol = 2 },
-		`api "v4"`:        func(c *Config) { c.API = "v4" },
-		`transport "x"`:   func(c *Config) { c.Transport = "x" },
-		"scan_timeout":    func(c *Config) { c.ScanTimeout = -1 },
-		"connect_timeout": func(c *Config) { c.ConnectTimeout = 0 },
+		"protocol: must be 1 or 3, not 2": func(c *Config) { c.Protocol = 2 },
+		`api: "v4"`:                       func(c *Config) { c.API = "v4" },
+		`transport: "x"`:                  func(c *Config) { c.Transport = "x" },
+		"scan_timeout":                    func(c *Config) { c.ScanTimeout = -1 },
+		"connect_timeout":                 func(c *Config) { c.ConnectTimeout = 0 },
 	})
 	c := Config{}
 	if d := c.timeout(context.Background()); d != time.Minute {

@@ -2,7 +2,6 @@ package polyclam
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"polyclam/backends"
@@ -36,20 +35,17 @@ func NewConfig() backends.Config {
 func (c *Config) Open(address string) (backends.Backend, error) {
 	network, addr, err := backends.ParseAddress(address)
 	if address == "" {
-		err = errors.New(`address: polyclam needs one, as in "unix:/run/polyclam/clamd.sock"`)
+		err = errors.New(`polyclam needs one, for example "unix:/run/polyclam/clamd.sock"`)
 	}
-	errs := []error{err}
-	switch c.Transport {
-	case transportAuto, transportStream:
-	case transportFildes:
-		if network == "tcp" {
-			errs = append(errs, errors.New(`transport "fildes": a descriptor cannot be handed over TCP; use "stream", or a Unix socket`))
-		}
-	default:
-		errs = append(errs, fmt.Errorf("transport %q: want %q, %q or %q", c.Transport, transportAuto, transportFildes, transportStream))
+	if err != nil {
+		err = &backends.KeyError{Key: "address", Err: err}
+	}
+	errs := []error{err, backends.OneOf("transport", c.Transport, transportAuto, transportFildes, transportStream)}
+	if c.Transport == transportFildes && network == "tcp" {
+		errs = append(errs, backends.KeyErrorf("transport", `"fildes" needs a Unix socket: TCP cannot pass a descriptor; write "stream"`))
 	}
 	if c.ConnectTimeout <= 0 {
-		errs = append(errs, fmt.Errorf(`connect_timeout %q: want more than nothing, as in "5s"`, c.ConnectTimeout))
+		errs = append(errs, backends.KeyErrorf("connect_timeout", `must be positive, for example "5s"`))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -221,8 +221,8 @@ func TestConfig(t *testing.T) {
 	}{
 		{"", nil, `unix:/run/polyclam/clamd.sock`},
 		{"/s", nil, "unix:/path/of/socket"},
-		{"tcp:h:1", func(c *Config) { c.Transport = transportFildes }, "over TCP"},
-		{"tcp:h:1", func(c *Config) { c.Transport = "path" }, `transport "path"`},
+		{"tcp:h:1", func(c *Config) { c.Transport = transportFildes }, "TCP cannot pass a descriptor"},
+		{"tcp:h:1", func(c *Config) { c.Transport = "path" }, `transport: "path"`},
 		{"tcp:h:1", func(c *Config) { c.ConnectTimeout = 0 }, "connect_timeout"},
 	} {
 		c := NewConfig().(*Config)

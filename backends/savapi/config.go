@@ -2,7 +2,6 @@ package savapi
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -37,13 +36,13 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	client, err := engineconn.New("savapi", "tcp:127.0.0.1:4444", address, c.ConnectTimeout)
 	errs := []error{err, c.Keys.Check(), c.checkHarmless()}
 	if !ascii.IsWord(c.Product) {
-		errs = append(errs, fmt.Errorf(`product = %q: want the number that comes with the licence, as in "10776"`, c.Product))
+		errs = append(errs, backends.KeyErrorf("product", `%q is not a product id; write the number that comes with the licence, for example "10776"`, c.Product))
 	}
 	b := &Backend{client: client, texts: c.Keys, harmless: slices.Clone(c.Harmless), settings: []setting{{"PRODUCT", c.Product}}}
 	for _, s := range c.Settings {
 		key, value, ok := strings.Cut(s, " ")
 		if !ok || !ascii.IsWord(key) || !ascii.IsWord(value) {
-			errs = append(errs, fmt.Errorf(`settings: %q is not one, as in "ARCHIVE_SCAN 1"`, s))
+			errs = append(errs, backends.KeyErrorf("settings", `%q is not a setting; write one such as "ARCHIVE_SCAN 1"`, s))
 		}
 		b.settings = append(b.settings, setting{key, value})
 	}
@@ -59,9 +58,9 @@ func (c *Config) checkHarmless() error {
 	for _, text := range c.Harmless {
 		switch {
 		case strings.TrimSpace(text) == "" || strings.ContainsFunc(text, unicode.IsControl):
-			return fmt.Errorf("harmless_texts: %.100q: want a whole text as the engine sends it, in one line", text)
+			return backends.KeyErrorf("harmless_texts", "%.100q: write a whole text as the engine sends it, in one line", text)
 		case c.Keys.Category(text) != "":
-			return fmt.Errorf("harmless_texts: %.100q is in encrypted_texts or partial_texts too", text)
+			return backends.KeyErrorf("harmless_texts", "%.100q is in encrypted_texts or partial_texts too", text)
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package sophie
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"polyclam/backends"
@@ -36,12 +35,7 @@ func NewConfig() backends.Config {
 // Open implements [backends.Config]. The backend is a *[Backend].
 func (c *Config) Open(address string) (backends.Backend, error) {
 	client, err := engineconn.New("sophie", "unix:/var/run/sophie", address, c.ConnectTimeout)
-	switch c.Transport {
-	case transportAuto, transportPath, transportStream:
-	default:
-		err = errors.Join(err, fmt.Errorf("transport %q: want %q, %q or %q", c.Transport, transportAuto, transportPath, transportStream))
-	}
-	if err := errors.Join(err, c.Keys.Check()); err != nil {
+	if err := errors.Join(err, backends.OneOf("transport", c.Transport, transportAuto, transportPath, transportStream), c.Keys.Check()); err != nil {
 		return nil, err
 	}
 	client.Open()

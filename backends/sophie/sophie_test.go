@@ -186,7 +186,7 @@ func TestConfig(t *testing.T) {
 		{"stream on unix", "unix:/s", Config{Transport: "stream", ConnectTimeout: 1}, true, nil},
 		{"texts", "unix:/s", Config{Transport: "path", ConnectTimeout: 1, Keys: texts.Keys{Encrypted: []string{""}}}, false, []string{"encrypted_texts"}},
 		{"no address", "", *NewConfig().(*Config), false, []string{"address: sophie needs one"}},
-		{"everything wrong", "sophie", Config{}, false, []string{`address "sophie"`, `transport ""`, `connect_timeout "0s"`}},
+		{"everything wrong", "sophie", Config{}, false, []string{`address: "sophie"`, `transport: ""`, `connect_timeout: must be positive`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b, err := c.config.Open(c.address)

@@ -2,7 +2,6 @@ package sssp
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -65,17 +64,14 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 }
 
 func (c *Config) check() error {
-	var errs []error
-	if c.Transport != transportData && c.Transport != transportFile {
-		errs = append(errs, fmt.Errorf("transport %q: want %q or %q", c.Transport, transportData, transportFile))
-	}
+	errs := []error{backends.OneOf("transport", c.Transport, transportData, transportFile)}
 	for _, line := range c.Options {
 		if err := checkOption(line); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	if c.IdleLimit <= 0 {
-		errs = append(errs, fmt.Errorf(`idle_limit %q: must be positive, for example "25s"; sessions = false keeps no connection`, c.IdleLimit))
+		errs = append(errs, backends.KeyErrorf("idle_limit", `must be positive, for example "25s"; sessions = false keeps no connection`))
 	}
 	return errors.Join(errs...)
 }
@@ -87,10 +83,10 @@ func checkOption(line string) error {
 		ok = ok && r >= ' ' && r <= '~'
 	}
 	if !ok || name == "" || strings.TrimSpace(value) != value || value == "" || strings.Contains(name, " ") || len(line) > 200 {
-		return fmt.Errorf(`options: %q: want "name: value", as in "savigrp: GrpArchiveUnpack 1"`, line)
+		return backends.KeyErrorf("options", `%q is not an option; write "name: value", for example "savigrp: GrpArchiveUnpack 1"`, line)
 	}
 	if name == "output" && value != "brief" {
-		return fmt.Errorf("options: %q: only \"output: brief\" is understood", line)
+		return backends.KeyErrorf("options", "%q: polyclam understands only \"output: brief\"", line)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func TestCommandLine(t *testing.T) {
 		{"two files to check", []string{"check", "f", "g"}, 2, nil, []string{`unexpected argument "g"`}},
 		{"two ways to check", []string{"--config", "f", "check", "g"}, 2, nil, []string{"given twice"}},
 		{"no time to check", []string{"check", "--timeout", "0s", "f"}, 2, nil, []string{"--timeout 0s"}},
-		{"address", []string{"--address", "localhost:3310", "ping"}, 2, nil, []string{"--address: ", `want "unix:/path/of/socket" or "tcp:host:port"`}},
+		{"address", []string{"--address", "localhost:3310", "ping"}, 2, nil, []string{"--address: ", `write "unix:/path/of/socket" or "tcp:host:port"`}},
 		{"no configuration", []string{"--config", "none", "ping"}, 2, nil, []string{"open none: no such file or directory"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -54,7 +54,7 @@ func TestInitOutput(t *testing.T) {
 	r := polyclam(t, dir, args("--output", out, "--move-clamd")...)
 	r.wantStatus(t, exitOK)
 	wantParts(t, r.stdout)
-	wantParts(t, r.stderr, out+" is written", "/etc/clamav/clamd-engine.conf is written")
+	wantParts(t, r.stderr, out+" is written", "wrote /etc/clamav/clamd-engine.conf")
 	first := readFile(t, out)
 	wantParts(t, readFile(t, dir, "etc/clamav/clamd-engine.conf"), "\nLocalSocket /run/clamav/clamd-engine.ctl\n", "\nMaxThreads 7\n")
 	if got := readFile(t, dir, "etc/clamav/clamd.conf"); got != clamdConf {
@@ -68,9 +68,9 @@ func TestInitOutput(t *testing.T) {
 		r = polyclam(t, dir, again...)
 		r.wantStatus(t, exitOK)
 		wantParts(t, r.stdout)
-		wantParts(t, r.stderr, "polyclam is in clamd's place already. Nothing is written")
+		wantParts(t, r.stderr, "polyclam has already taken clamd's place. Nothing is written")
 	}
-	wantParts(t, r.stderr, "clamd-engine.conf is as it should be already")
+	wantParts(t, r.stderr, "clamd-engine.conf is already up to date")
 
 	if err := os.WriteFile(out, []byte(first+"# the site's own\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestInitNeverOverwrites(t *testing.T) {
 	dir := files(t, "etc/clamav/clamd.conf", clamdConf, "out", "precious = ")
 	r := polyclam(t, dir, "init", "--root", dir, "--output", "out", "--move-clamd")
 	r.wantStatus(t, exitFailed)
-	wantParts(t, r.stderr, "polyclam: out exists; --force replaces it", "a configuration that cannot be used")
+	wantParts(t, r.stderr, "polyclam: out exists; --force replaces it", "a configuration with problems")
 	if readFile(t, dir, "out") != "precious = " {
 		t.Error("the file was overwritten")
 	}
@@ -112,7 +112,7 @@ func TestInitProblems(t *testing.T) {
 		{"nothing found", []string{"init", "--root", "empty"}, 0, []string{"No clamd was found"}, []string{"No clamd.conf was found; this configuration is a starting point.", "warning: ", "no anti-virus engine"}},
 		{"bad clamd.conf", []string{"init", "--root", "bad"}, 2, nil, []string{`polyclam: /etc/clamd.conf:3: LocalSocket: "x\x1b[2J" depends on`}},
 		{"unreadable clamd.conf", []string{"init", "--root", "locked"}, 2, nil, []string{"polyclam: /etc/clamd.conf: permission denied; run this as root"}},
-		{"unknown scanner", []string{"init", "--root", "empty", "--with", "sweep,yara"}, 2, nil, []string{"--with sweep: that was not found here"}},
+		{"unknown scanner", []string{"init", "--root", "empty", "--with", "sweep,yara"}, 2, nil, []string{"--with sweep: not found on this machine"}},
 		{"argument", []string{"init", "x"}, 2, nil, []string{`unexpected argument "x"`}},
 		{"force without output", []string{"init", "--force"}, 2, nil, []string{"--force without --output"}},
 		{"move without output", []string{"init", "--move-clamd"}, 2, nil, []string{"--move-clamd without --output"}},

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
+	"polyclam/backends"
 	presets "polyclam/backends/command"
 	"polyclam/cmd/internal/cli"
 )
@@ -20,8 +23,13 @@ func (t *tool) presetsCommand() *cobra.Command {
 				return exitOK, presets.WritePresets(t.stdout)
 			}
 			for _, name := range names {
-				if err := presets.WritePreset(t.stdout, name); err != nil {
-					return 0, cli.Usagef("%w", err)
+				err := presets.WritePreset(t.stdout, name)
+				var choice *backends.ChoiceError
+				if errors.As(err, &choice) {
+					return 0, cli.Unknown("preset", choice.Value, choice.Choices)
+				}
+				if err != nil {
+					return 0, err
 				}
 			}
 			return exitOK, nil

@@ -28,7 +28,7 @@ func TestProfiles(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: the output is not a valid configuration: %v\n%s", name, err, text)
 			}
-			if got := f.Listeners[0].Profile; !reflect.DeepEqual(got, want) {
+			if got := f.Listeners[0].Profile(); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: pasted, the profile is %+v, want %+v", name, got, want)
 			}
 		}

@@ -59,7 +59,7 @@ func penalty(l config.Listener) (n int) {
 	if !strings.HasPrefix(l.Address, "unix:") {
 		n += 2
 	}
-	if style := l.Profile.ErrorStyle; style != "" && style != status.StyleError {
+	if style := l.ErrorStyle; style != "" && style != status.StyleError {
 		n++
 	}
 	return n

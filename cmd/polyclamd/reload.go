@@ -175,7 +175,7 @@ func (r *reload) finish() {
 }
 
 func (r *reload) updateSocket(l config.Listener, s *unixSocket) {
-	if err := s.setAccess(l.Mode, l.Group); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := s.setAccess(l.Mode, int(l.Group)); err != nil && !errors.Is(err, net.ErrClosed) {
 		r.log.Warn().Err(err).Str("address", l.Address).Msg("mode not changed")
 	}
 	if !s.atPath() && !r.isAborted() {

@@ -24,7 +24,7 @@ func open(l *config.Listener) (net.Listener, error) {
 		return nil, err
 	}
 	if network == "unix" {
-		return openUnix(address, l.Mode, l.Group)
+		return openUnix(address, l.Mode, int(l.Group))
 	}
 	ln, err := net.Listen(network, address)
 	return ln, cause(err)

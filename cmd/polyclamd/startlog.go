@@ -23,9 +23,9 @@ func (d *process) logListeners() {
 		l := &d.file.Listeners[i]
 		ln := d.sockets[l.Address]
 		d.log.Info().Str("address", l.Address).Stringer("bound", ln.Addr()).Bool("systemd", d.isInherited(ln)).
-			Str("client", l.Profile.Client).Str("status", string(l.Profile.Form)).
+			Str("client", l.Client).Str("status", string(l.Status)).
 			Bool("path_commands", l.PathCommands).Bool("reload_command", l.ReloadCommand).
-			Bool("shutdown_command", l.ShutdownCommand).Stringer("answer_within", l.Profile.AnswerWithin).Msg("listening")
+			Bool("shutdown_command", l.ShutdownCommand).Stringer("answer_within", l.AnswerWithin).Msg("listening")
 	}
 	for i := range d.file.Engines {
 		e := &d.file.Engines[i]

@@ -30,7 +30,7 @@ func (p *Policy) Validate() error {
 	case ByCategory:
 		errs = append(errs, p.weakBeforeVirus()...)
 	default:
-		errs = append(errs, fmt.Errorf("policy action: %q is not a mode; want %q or %q", p.Mode, Strictest, ByCategory))
+		errs = append(errs, backends.OneOf("action", p.Mode, Strictest, ByCategory))
 	}
 	for i, r := range p.Rules {
 		errs = append(errs, r.problems(i+1)...)
@@ -43,9 +43,9 @@ func (p *Policy) precedenceProblems() (errs []error) {
 	for _, c := range p.Precedence {
 		switch {
 		case !c.Valid():
-			errs = append(errs, fmt.Errorf("precedence: %q is not a category; the categories are %s", c, list(backends.Categories())))
+			errs = append(errs, backends.OneOf("precedence", c, backends.Categories()...))
 		case seen[c]:
-			errs = append(errs, fmt.Errorf("precedence: %q is listed twice; list every category once", c))
+			errs = append(errs, backends.KeyErrorf("precedence", "%q is listed twice; list every category once", c))
 		}
 		seen[c] = true
 	}
@@ -56,24 +56,25 @@ func (p *Policy) precedenceProblems() (errs []error) {
 		}
 	}
 	if len(missing) > 0 {
-		errs = append(errs, fmt.Errorf("precedence: lacks %s; list every category once", list(missing)))
+		errs = append(errs, backends.KeyErrorf("precedence", "lacks %s; list every category once", list(missing)))
 	}
 	if seen[backends.OK] && p.Precedence[len(p.Precedence)-1] != backends.OK {
-		errs = append(errs, fmt.Errorf("precedence: %q must be last, or one engine's ok would hide another's finding", backends.OK))
+		errs = append(errs, backends.KeyErrorf("precedence", "%q must be last, or one engine's ok would hide another's finding", backends.OK))
 	}
 	return errs
 }
 
 func (p *Policy) actionProblems() (errs []error) {
 	for _, c := range backends.Categories() {
+		key := "actions." + string(c)
 		a, ok := p.Actions[c]
 		switch {
 		case !ok:
-			errs = append(errs, fmt.Errorf("actions: %q has no action; want %s", c, actionWords))
+			errs = append(errs, backends.KeyErrorf(key, "is missing; write %s", actionWords))
 		case !a.Valid():
-			errs = append(errs, fmt.Errorf("actions: %s = %q is not an action; want %s", c, a, actionWords))
+			errs = append(errs, backends.OneOf(key, a, Quarantine, Tempfail, OK))
 		case c == backends.OK && a != OK:
-			errs = append(errs, fmt.Errorf("actions: %s = %q would stop all clean objects; want %q", c, a, OK))
+			errs = append(errs, backends.KeyErrorf(key, "%q would stop all clean objects; write %q", a, OK))
 		}
 	}
 	var unknown []backends.Category
@@ -84,7 +85,7 @@ func (p *Policy) actionProblems() (errs []error) {
 	}
 	slices.Sort(unknown)
 	for _, c := range unknown {
-		errs = append(errs, fmt.Errorf("actions: %q is not a category; the categories are %s", c, list(backends.Categories())))
+		errs = append(errs, backends.OneOf("actions", c, backends.Categories()...))
 	}
 	return errs
 }
@@ -102,7 +103,7 @@ func (p *Policy) weakBeforeVirus() (errs []error) {
 			break
 		}
 		if c.Valid() && c != backends.OK && p.action(c) == OK {
-			errs = append(errs, fmt.Errorf("policy action = %q with %q (action %q) before %q: a virus would then be answered with ok; put %q first, give %q another action, or use action = %q",
+			errs = append(errs, backends.KeyErrorf("action", "%q with %q (action %q) before %q: a virus would then be answered with ok; put %q first, give %q another action, or write action = %q",
 				ByCategory, c, OK, backends.Virus, backends.Virus, c, Strictest))
 		}
 	}

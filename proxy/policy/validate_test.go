@@ -36,16 +36,16 @@ func TestValidate(t *testing.T) {
 		want   []string // a part of each problem; none: valid
 	}{
 		{"empty", func(p *Policy) { *p = Policy{} }, []string{
-			"precedence: lacks virus, suspicious,", `"virus" has no action`, `"suspicious" has no action`, `"encrypted" has no action`,
-			`"partial" has no action`, `"swerr" has no action`, `"interrupted" has no action`, `"cannot-execute" has no action`,
-			`"not-installed" has no action`, `"ok" has no action`, `want "strictest" or "category"`}},
-		{"twice and missing", func(p *Policy) { p.Precedence[1] = backends.Virus }, []string{`"virus" is listed twice`, "lacks suspicious;"}},
-		{"unknown", func(p *Policy) { p.Precedence = append([]backends.Category{"maybe"}, p.Precedence...) }, []string{`"maybe" is not a category; the categories are virus,`}},
+			"precedence: lacks virus, suspicious,", `actions.virus: is missing`, `actions.suspicious: is missing`, `actions.encrypted: is missing`,
+			`actions.partial: is missing`, `actions.swerr: is missing`, `actions.interrupted: is missing`, `actions.cannot-execute: is missing`,
+			`actions.not-installed: is missing`, `actions.ok: is missing`, `action: "" is unknown; write one of strictest, category`}},
+		{"twice and missing", func(p *Policy) { p.Precedence[1] = backends.Virus }, []string{`precedence: "virus" is listed twice`, "precedence: lacks suspicious;"}},
+		{"unknown", func(p *Policy) { p.Precedence = append([]backends.Category{"maybe"}, p.Precedence...) }, []string{`precedence: "maybe" is unknown; write one of virus,`}},
 		{"ok first", func(p *Policy) { slices.Reverse(p.Precedence) }, []string{`"ok" must be last`}},
 		{"bad actions", func(p *Policy) { p.Actions["clean"], p.Actions[backends.Virus] = OK, "delete" }, []string{
-			`virus = "delete" is not an action; want "quarantine"`, `"clean" is not a category`}},
-		{"ok is stopped", func(p *Policy) { p.Actions[backends.OK] = Tempfail }, []string{`ok = "tempfail" would stop all clean objects; want "ok"`}},
-		{"bad mode", func(p *Policy) { p.Mode = "weakest" }, []string{`"weakest" is not a mode; want "strictest" or "category"`}},
+			`actions.virus: "delete" is unknown; write one of quarantine,`, `actions: "clean" is unknown; write one of virus,`}},
+		{"ok must pass", func(p *Policy) { p.Actions[backends.OK] = Tempfail }, []string{`actions.ok: "tempfail" would stop all clean objects; write "ok"`}},
+		{"bad mode", func(p *Policy) { p.Mode = "weakest" }, []string{`action: "weakest" is unknown; write one of strictest, category`}},
 		{"bad rules", func(p *Policy) {
 			p.Rules = []Rule{{Name: regexp.MustCompile("x"), Category: backends.OK}, {Category: "pua"}}
 		}, []string{"rule 2: has no name", `rule 2: "pua" is not a category`}},

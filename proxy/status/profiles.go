@@ -3,10 +3,8 @@ package status
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"polyclam/backends"
@@ -160,37 +158,26 @@ func (p Profile) complete() Profile {
 // depends on the policy that they become part of.
 func (p Profile) Validate() error {
 	p = p.complete()
-	var errs []error
-	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if _, ok := presets[p.Client]; !ok {
-		add("client: %q is not known; want one of %s", p.Client, strings.Join(Names(), ", "))
+	errs := []error{
+		backends.OneOf("client", p.Client, Names()...),
+		backends.OneOf("status", p.Form, Plain, Extended, Annotated),
+		backends.OneOf("error_style", p.ErrorStyle, StyleError, StyleClose, StyleLimits, StyleFound),
 	}
-	switch p.Form {
-	case Plain, Extended:
-	case Annotated:
-		if !slices.Contains(tolerant, p.Client) {
-			add("status: %q is not for client %q: %s; want %q or %q", Annotated, p.Client, cmp.Or(intolerant[p.Client], "it was never tried"), Plain, Extended)
-		}
-	default:
-		add("status: %q is not a form; want %q, %q or %q", p.Form, Plain, Extended, Annotated)
+	add := func(key, format string, args ...any) { errs = append(errs, backends.KeyErrorf(key, format, args...)) }
+	if p.Form == Annotated && !slices.Contains(tolerant, p.Client) {
+		add("status", "%q is not for client %q: %s; write %q or %q", Annotated, p.Client, cmp.Or(intolerant[p.Client], "it was never tried"), Plain, Extended)
 	}
-	switch p.ErrorStyle {
-	case StyleClose, StyleLimits, StyleFound:
-	case StyleError:
-		if p.Client == "rspamd" {
-			add("error style: %q is not for client %q: mail passes on every ERROR line; want %q or %q", StyleError, p.Client, StyleClose, StyleLimits)
-		}
-	default:
-		add("error style: %q is not one; want %q, %q, %q or %q", p.ErrorStyle, StyleError, StyleClose, StyleLimits, StyleFound)
+	if p.ErrorStyle == StyleError && p.Client == "rspamd" {
+		add("error_style", "%q is not for client %q: mail passes on every ERROR line; write %q or %q", StyleError, p.Client, StyleClose, StyleLimits)
 	}
 	if p.EncryptedPrefix != prefixEncrypted && p.EncryptedPrefix != prefixEncryptedOld {
-		add("encrypted prefix: %q is known to no client; want %q or %q", p.EncryptedPrefix, prefixEncrypted, prefixEncryptedOld)
+		add("encrypted_prefix", "no client knows %q; write %q or %q", p.EncryptedPrefix, prefixEncrypted, prefixEncryptedOld)
 	}
 	if p.MaxLine < minMaxLine || p.MaxLine > maxMaxLine {
-		add("line of a stream: %d bytes; want %d to %d", p.MaxLine, minMaxLine, maxMaxLine)
+		add("max_line", "must be between %d and %d, not %d", minMaxLine, maxMaxLine, p.MaxLine)
 	}
 	if p.MaxPathLine < minMaxLine || p.MaxPathLine > maxMaxLine {
-		add("line of a path: %d bytes; want %d to %d", p.MaxPathLine, minMaxLine, maxMaxLine)
+		add("max_path_line", "must be between %d and %d, not %d", minMaxLine, maxMaxLine, p.MaxPathLine)
 	}
 	return errors.Join(append(errs, p.actionProblems()...)...)
 }
@@ -199,9 +186,9 @@ func (p Profile) actionProblems() (errs []error) {
 	for _, c := range slices.Sorted(maps.Keys(p.Actions)) {
 		switch a := p.Actions[c]; {
 		case !c.Valid():
-			errs = append(errs, fmt.Errorf("actions: %q is not a category", c))
+			errs = append(errs, backends.OneOf("actions", c, backends.Categories()...))
 		case !a.Valid():
-			errs = append(errs, fmt.Errorf(`actions: %s = %q is not an action; want "quarantine", "tempfail" or "ok"`, c, a))
+			errs = append(errs, backends.OneOf("actions."+string(c), a, policy.Quarantine, policy.Tempfail, policy.OK))
 		}
 	}
 	return errs

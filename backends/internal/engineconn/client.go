@@ -48,10 +48,13 @@ const idleLimit = 25 * time.Second
 func New(engine, example, address string, connectTimeout time.Duration) (*Client, error) {
 	network, addr, err := backends.ParseAddress(address)
 	if address == "" {
-		err = fmt.Errorf("address: %s needs one, for example %q", engine, example)
+		err = fmt.Errorf("%s needs one, for example %q", engine, example)
+	}
+	if err != nil {
+		err = &backends.KeyError{Key: "address", Err: err}
 	}
 	if connectTimeout <= 0 {
-		err = errors.Join(err, fmt.Errorf("connect_timeout %q: must be positive, for example \"5s\"", connectTimeout))
+		err = errors.Join(err, backends.KeyErrorf("connect_timeout", "must be positive, for example \"5s\""))
 	}
 	if err != nil {
 		return nil, err

@@ -4,9 +4,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
+	"io/fs"
 	"net"
 	"os"
+
+	"polyclam/backends"
 )
 
 // TLS holds the TLS keys, which are the same for every engine with TLS. The server's
@@ -22,8 +24,8 @@ type TLS struct {
 	InsecureSkipVerify bool   `toml:"insecure_skip_verify"`
 }
 
-// Config returns the configuration for connections to a node, or nil without TLS. An
-// error begins with its key.
+// Config returns the configuration for connections to a node, or nil without TLS. The
+// error is a [backends.KeyError].
 func (o *TLS) Config(network, address string) (*tls.Config, error) {
 	if !o.TLS {
 		return nil, o.unused()
@@ -33,25 +35,44 @@ func (o *TLS) Config(network, address string) (*tls.Config, error) {
 		conf.ServerName, _, _ = net.SplitHostPort(address)
 	}
 	if conf.ServerName == "" && !conf.InsecureSkipVerify {
-		return nil, errors.New("server_name: TLS on a Unix socket needs the name in the server's certificate")
+		return nil, backends.KeyErrorf("tls", "TLS on a Unix socket needs server_name, the name in the server's certificate")
 	}
 	if o.CA != "" {
 		pem, err := os.ReadFile(o.CA)
 		if err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
+			return nil, &backends.KeyError{Key: "ca", Err: err}
 		}
 		if conf.RootCAs = x509.NewCertPool(); !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca: no certificate in %q; want a PEM file", o.CA)
+			return nil, backends.KeyErrorf("ca", "no certificate in %q; name a PEM file", o.CA)
 		}
 	}
 	if o.Certificate != "" || o.Key != "" {
-		pair, err := tls.LoadX509KeyPair(o.Certificate, o.Key)
+		pair, err := o.pair()
 		if err != nil {
-			return nil, fmt.Errorf("certificate and key: %w", err)
+			return nil, err
 		}
 		conf.Certificates = []tls.Certificate{pair}
 	}
 	return conf, nil
+}
+
+// pair loads Certificate and Key.
+func (o *TLS) pair() (tls.Certificate, error) {
+	switch {
+	case o.Certificate == "":
+		return tls.Certificate{}, backends.KeyErrorf("key", "needs certificate, the file with its certificate")
+	case o.Key == "":
+		return tls.Certificate{}, backends.KeyErrorf("certificate", "needs key, the file with its private key")
+	}
+	pair, err := tls.LoadX509KeyPair(o.Certificate, o.Key)
+	var file *fs.PathError
+	switch {
+	case errors.As(err, &file) && file.Path == o.Key:
+		err = &backends.KeyError{Key: "key", Err: err}
+	case err != nil:
+		err = &backends.KeyError{Key: "certificate", Err: err}
+	}
+	return pair, err
 }
 
 // unused returns an error for keys that have no effect without TLS.
@@ -64,7 +85,7 @@ func (o *TLS) unused() error {
 		{"server_name", o.ServerName != ""}, {"insecure_skip_verify", o.InsecureSkipVerify},
 	} {
 		if k.set {
-			return fmt.Errorf("%s: only with tls = true", k.key)
+			return backends.KeyErrorf(k.key, "has no effect without tls = true; set that, or delete the key")
 		}
 	}
 	return nil

@@ -7,7 +7,6 @@ package texts
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"polyclam/backends"
@@ -33,7 +32,7 @@ func (k *Keys) Check() error {
 func check(key string, texts []string) error {
 	for _, t := range texts {
 		if t == "" || len(t) > maxText || slices.ContainsFunc([]byte(t), func(b byte) bool { return b < ' ' || b == 0x7f }) {
-			return fmt.Errorf("%s: %.100q: want a whole text as the engine sends it, in one line", key, t)
+			return backends.KeyErrorf(key, "%.100q: write a whole text as the engine sends it, in one line", t)
 		}
 	}
 	return nil
@@ -42,7 +41,7 @@ func check(key string, texts []string) error {
 func (k *Keys) distinct() error {
 	for _, t := range k.Encrypted {
 		if slices.Contains(k.Partial, t) {
-			return fmt.Errorf("partial_texts: %.100q is in encrypted_texts too", t)
+			return backends.KeyErrorf("partial_texts", "%.100q is in encrypted_texts too", t)
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ func CheckFileName(key, name string) error {
 	if fileName.MatchString(name) && strings.Trim(name, ". ") != "" {
 		return nil
 	}
-	return fmt.Errorf("%s %q: want letters, digits and ._-[]", key, name)
+	return backends.KeyErrorf(key, "%q is not a file name; write letters, digits and ._-[]", name)
 }
 
 // FileName returns the name of an object, see [backends.Named], or neutral if it has none.
@@ -126,7 +126,7 @@ func CheckNameField(key, field string) error {
 		return nil
 	}
 	if err := checkField(field, ""); err != nil || strings.EqualFold(field, "Host") || strings.EqualFold(field, "Content-Type") {
-		return fmt.Errorf(`%s %q: want the name of a header field, for example "Content-Disposition" or "X-Filename"`, key, field)
+		return backends.KeyErrorf(key, `%q is not the name of a header field for file names; write for example "Content-Disposition" or "X-Filename"`, field)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (o *Options) Client(engine, example, address string, maxBody int64) (*Clien
 	network, addr, err := hostAddress(engine, example, address)
 	errs := []error{err}
 	if o.ConnectTimeout <= 0 {
-		errs = append(errs, fmt.Errorf(`connect_timeout %q: must be positive, for example "5s"`, o.ConnectTimeout))
+		errs = append(errs, backends.KeyErrorf("connect_timeout", `must be positive, for example "5s"`))
 	}
 	c := &Client{Host: addr, MaxBody: maxBody}
 	if network == "unix" {
@@ -84,16 +84,19 @@ func CheckTarget(key, path string) error {
 	if target.MatchString(path) {
 		return nil
 	}
-	return fmt.Errorf(`%s %q: want the path of a URL, as in "/v2/scan"`, key, path)
+	return backends.KeyErrorf(key, `%q is not the path of a URL; write one such as "/v2/scan"`, path)
 }
 
 func hostAddress(engine, example, address string) (network, addr string, err error) {
 	if address == "" {
-		return "", "", fmt.Errorf("address: %s needs one, as in %q", engine, example)
+		return "", "", backends.KeyErrorf("address", "%s needs one, for example %q", engine, example)
 	}
 	network, addr, err = backends.ParseAddress(address)
 	if err == nil && network == "tcp" && !hostPort.MatchString(addr) {
-		err = fmt.Errorf("address %q: not the name of a host", address)
+		err = fmt.Errorf("%q has no valid host name", address)
+	}
+	if err != nil {
+		err = &backends.KeyError{Key: "address", Err: err}
 	}
 	return network, addr, err
 }
@@ -104,11 +107,11 @@ var framing = []string{"Connection", "Content-Length", "Expect", "Keep-Alive", "
 func checkField(name, value string) error {
 	switch {
 	case !token.MatchString(name):
-		return fmt.Errorf("headers: %q is not the name of a field", name)
+		return backends.KeyErrorf("headers", "%q is not the name of a header field", name)
 	case !printed.MatchString(value):
-		return fmt.Errorf("headers: %s: %q has more than printable ASCII", name, value)
+		return backends.KeyErrorf("headers", "%s: %q has characters other than printable ASCII", name, value)
 	case slices.ContainsFunc(framing, func(f string) bool { return strings.EqualFold(f, name) }):
-		return fmt.Errorf("headers: %s is not to be set", name)
+		return backends.KeyErrorf("headers", "polyclam sets %s itself; delete it", name)
 	}
 	return nil
 }

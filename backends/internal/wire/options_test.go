@@ -91,19 +91,19 @@ func TestOptions(t *testing.T) {
 		change  func(*Options)
 		want    string
 	}{
-		{"", nil, `test needs one, as in "tcp:`},
+		{"", nil, `address: test needs one, for example "tcp:`},
 		{"http://127.0.0.1", nil, `or "tcp:host:port"`},
-		{"tcp:a b:80", nil, "not the name of a host"},
+		{"tcp:a b:80", nil, `address: "tcp:a b:80" has no valid host name`},
 		{"tcp:a\r\nX: y:80", nil, "address"},
 		{"tcp:h:1", func(o *Options) { o.ConnectTimeout = 0 }, "connect_timeout"},
-		{"tcp:h:1", func(o *Options) { o.Headers = map[string]string{"A b": "c"} }, "not the name of a field"},
+		{"tcp:h:1", func(o *Options) { o.Headers = map[string]string{"A b": "c"} }, `headers: "A b" is not the name of a header field`},
 		{"tcp:h:1", func(o *Options) { o.Headers = map[string]string{"A": "c\r\nX: y"} }, "printable"},
-		{"tcp:h:1", func(o *Options) { o.Headers = map[string]string{"content-length": "1"} }, "not to be set"},
-		{"tcp:h:1", func(o *Options) { o.CA = empty }, "ca: only with tls = true"},
+		{"tcp:h:1", func(o *Options) { o.Headers = map[string]string{"content-length": "1"} }, "headers: polyclam sets content-length itself"},
+		{"tcp:h:1", func(o *Options) { o.CA = empty }, "ca: has no effect without tls = true"},
 		{"tcp:h:1", func(o *Options) { o.TLS.TLS, o.CA = true, empty }, "no certificate"},
 		{"tcp:h:1", func(o *Options) { o.TLS.TLS, o.CA = true, filepath.Join(dir, "missing") }, "no such file"},
-		{"tcp:h:1", func(o *Options) { o.TLS.TLS, o.Certificate = true, empty }, "certificate and key"},
-		{"unix:/s", func(o *Options) { o.TLS.TLS = true }, "server_name"},
+		{"tcp:h:1", func(o *Options) { o.TLS.TLS, o.Certificate = true, empty }, "certificate: needs key"},
+		{"unix:/s", func(o *Options) { o.TLS.TLS = true }, "tls: TLS on a Unix socket needs server_name"},
 	} {
 		o := DefaultOptions()
 		if tt.change != nil {

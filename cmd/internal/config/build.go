@@ -7,8 +7,10 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"polyclam/protocol/dataport"
 	"polyclam/proxy"
 	"polyclam/proxy/engine"
+	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
 
@@ -16,61 +18,86 @@ import (
 // their test objects in s. It may be called more than once; each call opens new backends.
 // The caller closes the engines unless it hands the result to a server.
 func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
-	c := &proxy.Config{Limits: f.Limits, ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
+	c := &proxy.Config{Limits: f.ProxyLimits(), ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
 	for i := range f.Listeners {
-		c.Listeners = append(c.Listeners, f.Listeners[i].build(&f.Policy))
+		c.Listeners = append(c.Listeners, f.listener(&f.Listeners[i]))
 	}
 	var errs []error
 	for i := range f.Engines {
-		u, err := f.Engines[i].build(f.Limits.Stream, s, log)
+		e, err := f.Engines[i].build(f.Limits.Stream, s, log)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		c.Engines = append(c.Engines, u)
+		c.Engines = append(c.Engines, e)
 	}
 	if len(errs) > 0 {
-		for _, u := range c.Engines {
-			u.Close()
+		for _, e := range c.Engines {
+			e.Close()
 		}
 		return nil, errors.Join(errs...)
 	}
 	return c, nil
 }
 
-func (l *Listener) build(p *Policy) proxy.Listener {
+// ProxyLimits returns the limits of the server.
+func (f *File) ProxyLimits() proxy.Limits { return proxy.Limits(f.Limits.ClientLimits) }
+
+// Spool returns the configuration of the spool.
+func (f *File) Spool() spool.Config {
+	return spool.Config{
+		Memory: f.Limits.SpoolMemory, InMemory: f.inMemory, Total: f.Limits.SpoolTotal,
+		Store: f.Store.Store, Dir: f.Store.Directory, PathMode: f.Store.PathMode, PathGroup: int(f.Store.PathGroup), Wait: f.Store.Wait,
+		Share: f.Limits.ClientShare, Largest: f.Limits.Stream, Hash: f.Log.SHA256,
+	}
+}
+
+func (f *File) listener(l *Listener) proxy.Listener {
 	return proxy.Listener{
 		Address:         l.Address,
-		Profile:         l.Profile,
-		Policy:          p.policy(l),
+		Profile:         l.Profile(),
+		Policy:          f.policy(l),
 		PathCommands:    l.PathCommands,
 		ShutdownCommand: l.ShutdownCommand,
 		ReloadCommand:   l.ReloadCommand,
 		StreamCommand:   l.StreamCommand,
-		StreamPorts:     l.StreamPorts,
+		StreamPorts:     dataport.Range(l.StreamPorts),
 	}
 }
 
-func (u *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*engine.Engine, error) {
+// policy returns the policy of a listener: the defaults, overridden by the preset of
+// its client, then by the site, then by the listener itself.
+func (f *File) policy(l *Listener) *policy.Policy {
+	p := policy.Default()
+	p.Precedence = f.Policy.Precedence
+	p.Mode = f.Policy.Mode
+	p.AnswerFirst = f.Policy.FirstVirus == firstVirusAnswer
+	for _, rule := range f.Rules {
+		p.Rules = append(p.Rules, policy.Rule{Engine: rule.Engine, Name: rule.Name.Regexp, Category: rule.Category})
+	}
+	return p.WithActions(l.Profile().Actions).WithActions(f.Policy.Actions).WithActions(l.Actions)
+}
+
+func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*engine.Engine, error) {
 	var nodes []engine.Node
-	for _, address := range u.nodes() {
-		identity := u.identity(address) // before Open reads the files
-		b, err := u.config.Open(address)
+	for _, address := range e.nodes() {
+		identity := e.identity(address) // before Open reads the files
+		b, err := e.config.Open(address)
 		if err != nil {
 			for _, n := range nodes {
 				if c, ok := n.Backend.(io.Closer); ok {
 					c.Close()
 				}
 			}
-			return nil, fmt.Errorf("engine %q: %w", u.Name, err)
+			return nil, fmt.Errorf("engine %q: %w", e.Name, err)
 		}
 		nodes = append(nodes, engine.Node{Address: address, Backend: b, Identity: identity})
 	}
 	return engine.New(engine.Config{
-		Name: u.Name, Kind: u.Backend, Required: u.Required,
-		Timeout: u.Timeout, MaxDelay: u.MaxDelay, MaxScans: u.MaxScans, MaxSize: u.MaxSize,
-		Canary: u.Canary, CanaryInterval: u.CanaryInterval, SizeCheck: u.SizeCheck, NoHedge: !u.Hedge, MaxStream: maxStream,
-		PoisonTime: u.PoisonTime,
+		Name: e.Name, Kind: e.Backend, Required: e.Required,
+		Timeout: e.Timeout, MaxDelay: e.MaxDelay, MaxScans: e.MaxScans, MaxSize: e.MaxSize,
+		Canary: e.Canary, CanaryInterval: e.CanaryInterval, SizeCheck: e.SizeCheck, NoHedge: !e.Hedge, MaxStream: maxStream,
+		PoisonTime: e.PoisonTime,
 		Nodes:      nodes, Log: log, Spool: s,
 	}), nil
 }

@@ -7,28 +7,29 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/backends/registry"
+	"polyclam/cmd/internal/config/decode"
+	"polyclam/cmd/internal/config/position"
 	"polyclam/proxy/spool"
 	"polyclam/test/testkit"
 )
 
 // fakeConfig is a backend's configuration; its Open fails for "unix:/bad".
 type fakeConfig struct {
-	Words []string          `toml:"words"`
-	Exit  map[string]string `toml:"exit"`
-	Count int               `toml:"count"`
-
 	open int // backends not closed
 }
 
 func (c *fakeConfig) Open(address string) (backends.Backend, error) {
 	if address == "unix:/bad" {
-		return nil, errors.New("words: want another")
+		return nil, errors.Join(backends.KeyErrorf("words[1]", "write another"), errors.New("everything is wrong"), backends.OneOf("kind", "two", "one", "too"))
 	}
 	c.open++
 	return &fakeBackend{config: c}, nil
@@ -85,7 +86,7 @@ func TestBuildClosesOnError(t *testing.T) {
 		{Name: "b", config: bad, Addresses: []string{"unix:/1", "unix:/bad"}},
 	}
 	c, err := f.Build(nil, zerolog.Nop())
-	if err == nil || c != nil || !strings.Contains(err.Error(), `engine "b": words`) {
+	if err == nil || c != nil || !strings.Contains(err.Error(), `engine "b": words[1]: write another`) {
 		t.Fatalf("Build = %v, %v", c, err)
 	}
 	if good.open != 0 || bad.open != 0 {
@@ -93,45 +94,20 @@ func TestBuildClosesOnError(t *testing.T) {
 	}
 }
 
-func TestTryOpenCloses(t *testing.T) {
+// TestOpenEngine has a node that does not open among those that do, and an error with
+// its key.
+func TestOpenEngine(t *testing.T) {
 	c := &fakeConfig{}
-	u := Engine{config: c, Addresses: []string{"unix:/1", "unix:/2", "unix:/bad", "unix:/3"}, path: "engine[0]"}
-	r := &reader{file: "f", lines: scanLines("[[engine]]\nx = 1\nwords = [\"a\"]\n")}
-	u.tryOpen(r)
+	e := Engine{config: c, Addresses: []string{"unix:/1", "unix:/2", "unix:/bad", "unix:/3"}}
+	lines, _ := position.Find("[[engine]]\nx = 1\nwords = [\"a\",\n\"b\"]\n")
+	r := &report{file: "f", lines: lines}
+	openEngine(&e, r, "engine[0]")
 	if c.open != 0 {
 		t.Errorf("%d backends are still open", c.open)
 	}
-	if got := r.problems.Error(); got != "f:3: engine.words: words: want another" {
-		t.Errorf("problems %q", got)
-	}
-}
-
-// TestReadOwn has a struct with an array and a table, with its defaults.
-func TestReadOwn(t *testing.T) {
-	text := `words = ["a", "b"]
-exit = { 0 = "ok", 13 = "virus" }
-count = "x"
-none = 1
-[nested]
-words = 1
-`
-	c := &fakeConfig{Words: []string{"default"}, Count: 3}
-	r := &reader{file: "f", lines: scanLines(text)}
-	for name, v := range map[string]any{
-		"words": []any{"a", "b"}, "exit": map[string]any{"0": "ok", "13": "virus"},
-		"count": "x", "none": int64(1), "nested": map[string]any{"words": int64(1)},
-	} {
-		readOwn(r, name, name, v, c, []string{"words", "exit", "count"})
-	}
-	r.problems.sort()
-	want := `f:3: count: want an integer, not a string
-f:4: none: unknown key "none"; known: words, exit, count
-f:5: nested: unknown key "nested"; known: words, exit, count`
+	want := "f:4: engine.words: write another\nf:1: engine: everything is wrong\nf:1: engine.kind: unknown value \"two\"; did you mean \"too\"?"
 	if got := r.problems.Error(); got != want {
 		t.Errorf("problems\n%s\nwant\n%s", got, want)
-	}
-	if strings.Join(c.Words, " ") != "a b" || c.Exit["13"] != "virus" || c.Count != 3 {
-		t.Errorf("read %+v", c)
 	}
 }
 
@@ -141,7 +117,7 @@ func TestRuntimeDirectory(t *testing.T) {
 	t.Setenv("TMPDIR", "/tmp-of-test")
 	for name, test := range map[string]struct {
 		env  map[string]string
-		want string // "": what there is without the variable
+		want string // "": as without the variable
 	}{
 		"systemd":             {map[string]string{"RUNTIME_DIRECTORY": "/run/x"}, "/run/x"},
 		"two of systemd":      {map[string]string{"RUNTIME_DIRECTORY": "/run/x:/run/y"}, "/run/x"},
@@ -235,4 +211,50 @@ func TestDefault(t *testing.T) {
 	for _, u := range c.Engines {
 		u.Close()
 	}
+}
+
+// TestBackendsNameTheirKeys opens every backend with wrong values. Each error must name
+// a key of the backend, so that it is reported at its line.
+func TestBackendsNameTheirKeys(t *testing.T) {
+	for _, row := range registry.Rows() {
+		name := row.Key
+		zero := reflect.New(reflect.TypeOf(row.NewConfig()).Elem()).Interface().(backends.Config)
+		known := append(decode.Keys(zero), "address")
+		for _, address := range []string{"", "unix:relative", "tcp:a b:80"} {
+			_, err := zero.Open(address)
+			if err == nil && name != "inspect" {
+				t.Errorf("%s: no error for %q", name, address)
+			}
+			for _, one := range flatten(err) {
+				key, ok := one.(*backends.KeyError)
+				if !ok && name == "command" {
+					continue // there is no program, for which there are two keys
+				}
+				if !ok {
+					t.Errorf("%s: %v names no key", name, one)
+					continue
+				}
+				top, _, _ := strings.Cut(key.Key, ".")
+				top, _, _ = strings.Cut(top, "[")
+				if !slices.Contains(known, top) || strings.HasPrefix(key.Err.Error(), top) {
+					t.Errorf("%s: key %q, error %q", name, key.Key, key.Err)
+				}
+			}
+		}
+	}
+}
+
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return []error{err}
+	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, flatten(one)...)
+	}
+	return all
 }

@@ -15,9 +15,7 @@ import (
 // DefaultName is the Name of the File that [Default] returns.
 const DefaultName = "the embedded default"
 
-const inspectBackend = "inspect"
-
-// ClamdSockets are the places where the distributions put clamd's socket.
+// ClamdSockets are the paths at which distributions put clamd's socket.
 var ClamdSockets = []string{
 	"/run/clamav/clamd.ctl",      // Debian, Ubuntu
 	"/var/run/clamav/clamd.ctl",  //
@@ -34,11 +32,10 @@ var ClamdSockets = []string{
 	"/tmp/clamd",
 }
 
-// Default returns the configuration that is used when there is no file: the
-// port of clamd on the loopback interface, a Unix socket in the runtime
-// directory, the backend inspect, and the clamd of this host if its socket is
-// in one of the usual places. That clamd is required like any other: a host
-// that has one wants it asked, and one that is down must not be passed over.
+// Default returns the configuration for use without a file: clamd's port on the
+// loopback interface, a Unix socket in the runtime directory, the backend inspect, and
+// the machine's own clamd if its socket is at one of the usual paths. That clamd is
+// required like any other engine: if it is down, objects must not pass without it.
 //
 // The directory of the socket may not exist yet.
 func Default() *File {
@@ -46,19 +43,17 @@ func Default() *File {
 	socket := filepath.Join(runtimeDirectory(os.Getenv), "clamd.sock")
 	f.Listeners = []Listener{NewListener("tcp:127.0.0.1:3310"), NewListener("unix:" + socket)}
 	if clamd := findClamd(ClamdSockets, socket); clamd != "" {
-		u := newEngine("clamav", "clamd")
-		u.Addresses = []string{"unix:" + clamd}
-		f.Engines = append(f.Engines, u)
+		e := newEngine("clamav", "clamd")
+		e.Addresses = []string{"unix:" + clamd}
+		f.Engines = append(f.Engines, e)
 	}
 	f.Engines = append(f.Engines, newEngine("inspect", inspectBackend))
-	r := &reader{file: f.Name}
-	f.check(r)
-	f.Warnings = r.warnings
+	f.complete(&report{file: f.Name})
 	return f
 }
 
-// runtimeDirectory returns the directory for our socket: systemd's, or
-// /run/polyclam, or the user's, or one in the directory for temporary files.
+// runtimeDirectory returns the directory for polyclamd's socket: systemd's, or
+// /run/polyclam, or the user's, or one for temporary files.
 func runtimeDirectory(getenv func(string) string) string {
 	// systemd.exec(5): several directories are separated by colons.
 	if dir, _, _ := strings.Cut(getenv("RUNTIME_DIRECTORY"), ":"); usable(dir) {
@@ -73,11 +68,11 @@ func runtimeDirectory(getenv func(string) string) string {
 	return filepath.Join(os.TempDir(), "polyclam-"+strconv.Itoa(os.Getuid()))
 }
 
-// usable reports whether a socket in dir has an address that can be used: the
-// path of a Unix socket has 107 bytes at most.
+// usable reports whether dir is short enough for a Unix socket, whose path has 107
+// bytes at most.
 func usable(dir string) bool { return filepath.IsAbs(dir) && len(dir) < 80 }
 
-// writable reports whether we may make files in dir, or make dir.
+// writable reports whether this process may create dir, or files in it.
 func writable(dir string) bool {
 	if _, err := os.Stat(dir); err != nil {
 		dir = filepath.Dir(dir)
@@ -85,8 +80,8 @@ func writable(dir string) bool {
 	return unix.Access(dir, unix.W_OK|unix.X_OK) == nil
 }
 
-// findClamd returns the first of the sockets that answers, or else the first
-// that exists, or "". Our own socket, by whatever name, is none of them.
+// findClamd returns the first of the sockets that accepts a connection, or else the
+// first that exists, or "". It skips polyclamd's own socket, also under other names.
 func findClamd(sockets []string, own string) string {
 	found := ""
 	ownInfo, _ := os.Stat(own)

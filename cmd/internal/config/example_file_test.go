@@ -12,6 +12,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"polyclam/backends/registry"
+	"polyclam/cmd/internal/config/decode"
 )
 
 const examplePath = "../../../config.toml.example"
@@ -51,32 +52,37 @@ func TestExampleLoads(t *testing.T) {
 	}
 }
 
-// TestExampleHasEveryKey walks the key tables and the structs of the backends.
+// TestExampleHasEveryKey compares the example with the structs of the file and of the
+// backends.
 func TestExampleHasEveryKey(t *testing.T) {
 	var root map[string]any
 	if err := toml.Unmarshal([]byte(uncomment(readExample(t))), &root); err != nil {
 		t.Fatal(err)
 	}
-	f := newFile("")
-	want := func(table string, keys []key, have map[string]bool) {
-		for _, k := range keys {
-			if !have[k.name] {
-				t.Errorf("%s has no key %q", table, k.name)
+	for _, table := range []struct {
+		name string
+		keys any
+		have any
+	}{
+		{"the top", File{}, root},
+		{"[policy]", Policy{}, root["policy"]},
+		{"[limits]", Limits{}, root["limits"]},
+		{"[spool]", Spool{}, root["spool"]},
+		{"[log]", Log{}, root["log"]},
+		{"[[listener]]", Listener{}, root["listener"]},
+		{"[[engine]]", Engine{}, root["engine"]},
+		{"[[rule]]", Rule{}, root["rule"]},
+	} {
+		have := keysOf(table.have)
+		for _, k := range decode.Keys(table.keys) {
+			if !have[k] {
+				t.Errorf("%s has no key %q", table.name, k)
 			}
 		}
 	}
-	want("the top", f.keys(), keysOf(root))
-	want("[policy]", f.Policy.keys(), keysOf(root["policy"]))
-	want("[limits]", f.limitKeys(), keysOf(root["limits"]))
-	want("[spool]", f.spoolKeys(), keysOf(root["spool"]))
-	want("[log]", f.Log.keys(), keysOf(root["log"]))
-	want("[[listener]]", new(Listener).keys(), keysOf(root["listener"]))
-	var address string
-	want("[[engine]]", new(Engine).keys(&address), keysOf(root["engine"]))
-	want("[[rule]]", []key{{name: "engine"}, {name: "name"}, {name: "category"}}, keysOf(root["rule"]))
 	for _, row := range registry.Rows() {
 		have := keysOf(ofBackend(root["engine"], row.Key))
-		for _, k := range tags(reflect.TypeOf(row.NewConfig()).Elem()) {
+		for _, k := range decode.Keys(row.NewConfig()) {
 			if !have[k] {
 				t.Errorf("no [[engine]] with backend = %q has the key %q", row.Key, k)
 			}
@@ -84,15 +90,15 @@ func TestExampleHasEveryKey(t *testing.T) {
 	}
 }
 
-// TestDocumentHasEveryLimit wants each limit in the table of docs/limits.md.
+// TestDocumentHasEveryLimit looks for each limit in the table of docs/limits.md.
 func TestDocumentHasEveryLimit(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/limits.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range newFile("").limitKeys() {
-		if !strings.Contains(string(text), "| `limits."+k.name+"` |") {
-			t.Errorf("docs/limits.md has no row for limits.%s", k.name)
+	for _, k := range decode.Keys(Limits{}) {
+		if !strings.Contains(string(text), "| `limits."+k+"` |") {
+			t.Errorf("docs/limits.md has no row for limits.%s", k)
 		}
 	}
 }
@@ -100,34 +106,24 @@ func TestDocumentHasEveryLimit(t *testing.T) {
 // keysOf returns the keys of a table, or of all tables in an array.
 func keysOf(v any) map[string]bool {
 	have := map[string]bool{}
-	list, ok := asTables(v)
-	if one, isTable := v.(map[string]any); isTable {
-		list, ok = []map[string]any{one}, true
+	list, _ := v.([]map[string]any)
+	if one, ok := v.(map[string]any); ok {
+		list = append(list, one)
 	}
 	for _, table := range list {
 		for k := range table {
-			have[k] = ok
+			have[k] = true
 		}
 	}
 	return have
 }
 
 func ofBackend(v any, backend string) []map[string]any {
-	list, _ := asTables(v)
+	list, _ := v.([]map[string]any)
 	return slices.DeleteFunc(slices.Clone(list), func(t map[string]any) bool { return t["backend"] != backend })
 }
 
-func tags(t reflect.Type) []string {
-	var out []string
-	for _, f := range reflect.VisibleFields(t) {
-		if tag, _, _ := strings.Cut(f.Tag.Get("toml"), ","); tag != "" && tag != "-" {
-			out = append(out, tag)
-		}
-	}
-	return out
-}
-
-// effect is what a file amounts to, for comparison.
+// effect is the result of a file, for comparisons.
 type effect struct {
 	File     File
 	Policies []map[string]string
@@ -143,7 +139,7 @@ func effectOf(t *testing.T, doc string) effect {
 	e := effect{File: *f}
 	for i := range f.Listeners {
 		actions := map[string]string{}
-		for c, a := range f.Policy.policy(&f.Listeners[i]).Actions {
+		for c, a := range f.policy(&f.Listeners[i]).Actions {
 			actions[string(c)] = string(a)
 		}
 		e.Policies = append(e.Policies, actions)
@@ -161,8 +157,7 @@ func effectOf(t *testing.T, doc string) effect {
 	return e
 }
 
-// required are the keys that backends other than those with nothing but an address
-// cannot do without.
+// required are the mandatory keys of backends that need more or less than a Unix socket.
 var required = map[string]string{
 	inspectBackend: "",
 	"command":      "argv = [\"/x\", \"{path}\"]\nexit = { \"0\" = \"?ok\" }\n",
@@ -173,8 +168,7 @@ var required = map[string]string{
 	"fprot":        "address = \"tcp:127.0.0.1:1\"\n",
 }
 
-// documents returns a document without key, and one where it is value, for a
-// key of table.
+// documents returns a document without a key in table, and one in which it has a value.
 func documents(table, address, backend, key, value string) (without, with string) {
 	if table != "[[engine]]" {
 		backend = inspectBackend
@@ -213,8 +207,8 @@ var (
 	forGeneric  = regexp.MustCompile(`^the profile's, (.*) for generic$`)
 )
 
-// TestExampleDefaults wants every default that the example states to be the
-// real one: to write it down must change nothing. The value shown is it too.
+// TestExampleDefaults checks that every default in the example is the real one, so that
+// writing it changes nothing, and that it is the value shown.
 func TestExampleDefaults(t *testing.T) {
 	table, stated, backend, checked := "", "", inspectBackend, 0
 	for line := range strings.Lines(readExample(t)) {
@@ -246,7 +240,7 @@ func checkDefault(t *testing.T, table, backend, key, shown, stated string) {
 	t.Helper()
 	switch stated {
 	case "the daemon's own group", "none", "the system's", "the host of the address", "the flavour's":
-		return // cannot be written
+		return // has no value that can be written
 	}
 	for _, prefix := range []string{"the preset's, else ", "the protocol's: ", "half of the memory"} {
 		if strings.HasPrefix(stated, prefix) {
@@ -265,7 +259,7 @@ func checkDefault(t *testing.T, table, backend, key, shown, stated string) {
 	}
 	for address, value := range map[string]string{"unix:/run/x.sock": onUnix, "tcp:127.0.0.1:3310": onTCP} {
 		if key == "mode" && value == onTCP && strings.HasPrefix(address, "tcp") {
-			continue // a TCP listener has none
+			continue // TCP listeners have no mode
 		}
 		without, with := documents(table, address, backend, key, value)
 		if a, b := effectOf(t, without), effectOf(t, with); !reflect.DeepEqual(a, b) {

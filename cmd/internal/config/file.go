@@ -1,213 +1,252 @@
 package config
 
 import (
-	"errors"
-	"fmt"
-	"io"
-	"os"
+	"io/fs"
+	"strings"
 	"time"
 
-	"github.com/BurntSushi/toml"
-
+	"polyclam/backends"
+	"polyclam/backends/registry"
 	"polyclam/proxy"
-	"polyclam/proxy/files"
+	"polyclam/proxy/engine"
+	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
+	"polyclam/proxy/status"
 )
 
-// File is a configuration, checked and complete: what the file does not say is
-// filled in with defaults. It holds nothing open.
+// File is a configuration file with defaults for every key that it does not set. The
+// tags name the keys; see package decode. It holds nothing open.
 type File struct {
-	Name      string // of the file; "the embedded default"
-	Listeners []Listener
-	Engines   []Engine
-	Policy    Policy
-	Limits    proxy.Limits
-	Log       Log
-	// ScanPaths are the roots below which path commands may read; none: no
-	// restriction.
-	ScanPaths []string
-	// ShutdownGrace is how long sessions may go on after SIGTERM.
-	ShutdownGrace time.Duration
-	// Warnings are what is doubtful in the file, but can be run.
-	Warnings Problems
+	// ScanPaths are the roots below which path commands may read; empty: no restriction.
+	ScanPaths []string `toml:"scan_paths"`
+	// ShutdownGrace is how long sessions may continue after SIGTERM.
+	ShutdownGrace time.Duration `toml:"shutdown_grace" range:"1ns..24h"`
 
-	spool          spool.Config
-	spoolTotalLine int // 0: the file does not have the key
+	Listeners []Listener `toml:"listener"`
+	Engines   []Engine   `toml:"engine"`
+	Policy    Policy     `toml:"policy"`
+	Rules     []Rule     `toml:"rule"`
+	Limits    Limits     `toml:"limits"`
+	Store     Spool      `toml:"spool"`
+	Log       Log        `toml:"log"`
+
+	Name     string   // path of the file, or DefaultName
+	Warnings Problems // what is allowed but doubtful
+
+	inMemory       int64 // set by FitSpool: bytes of short streams on the heap
+	spoolTotalLine int   // line of limits.spool_total; 0: not in the file
 }
 
-// Spool returns the configuration of the content store.
-func (f *File) Spool() spool.Config {
-	c := f.spool
-	c.Share, c.Largest = f.Limits.ClientShare, f.Limits.Stream
-	c.Hash = f.Log.SHA256
-	return c
+// Listener is a [[listener]] table.
+type Listener struct {
+	Address string      `toml:"address"` // "unix:/path" or "tcp:host:port"
+	Mode    fs.FileMode `toml:"mode"`    // of a Unix socket
+	Group   Group       `toml:"group"`   // of a Unix socket
+
+	Client          string            `toml:"client"` // the name of a preset in package status
+	Status          status.Form       `toml:"status"`
+	AnswerWithin    time.Duration     `toml:"answer_within" range:"1s..24h"`
+	ErrorStyle      status.ErrorStyle `toml:"error_style"`
+	EncryptedPrefix string            `toml:"encrypted_prefix"`
+	MaxLine         int               `toml:"max_line" range:"64..1023"`
+	MaxPathLine     int               `toml:"max_path_line" range:"64..1023"`
+
+	PathCommands    bool  `toml:"path_commands"`
+	ShutdownCommand bool  `toml:"shutdown_command"`
+	ReloadCommand   bool  `toml:"reload_command"`
+	StreamCommand   bool  `toml:"stream_command"`
+	StreamPorts     Ports `toml:"stream_ports"`
+
+	// Actions override those of [policy.actions] and of the client's preset.
+	Actions Actions `toml:"actions"`
+}
+
+// Actions maps categories to actions. It has only what the file sets.
+type Actions map[backends.Category]policy.Action
+
+const genericClient = "generic"
+
+// NewListener returns a listener on address with the defaults for a generic client.
+func NewListener(address string) Listener {
+	l := Listener{
+		Address: address,
+		Mode:    0o666, // clamd's LocalSocketMode
+		Group:   NoGroup,
+		// A client on the same host sees the same files and is trusted with more;
+		// clamd makes no difference.
+		PathCommands:  strings.HasPrefix(address, "unix:"),
+		ReloadCommand: strings.HasPrefix(address, "unix:"),
+	}
+	l.setClient(genericClient)
+	return l
+}
+
+// setClient sets the keys of a client's preset. It ignores unknown clients.
+func (l *Listener) setClient(client string) {
+	if p, ok := status.Lookup(client); ok {
+		l.Client, l.Status, l.AnswerWithin, l.ErrorStyle = client, p.Form, p.AnswerWithin, p.ErrorStyle
+		l.EncryptedPrefix, l.MaxLine, l.MaxPathLine = p.EncryptedPrefix, p.MaxLine, p.MaxPathLine
+	}
+}
+
+// Profile returns the preset of the client with the listener's own keys.
+func (l *Listener) Profile() status.Profile {
+	p, _ := status.Lookup(l.Client)
+	p.Client, p.Form, p.AnswerWithin, p.ErrorStyle = l.Client, l.Status, l.AnswerWithin, l.ErrorStyle
+	p.EncryptedPrefix, p.MaxLine, p.MaxPathLine = l.EncryptedPrefix, l.MaxLine, l.MaxPathLine
+	return p
+}
+
+// Prepare implements decode.Preparer: address and client decide the other defaults.
+func (l *Listener) Prepare(table map[string]any) (more any, open bool) {
+	address, _ := table["address"].(string)
+	*l = NewListener(address)
+	if client, ok := table["client"].(string); ok {
+		l.setClient(client)
+	}
+	return nil, false
+}
+
+// Engine is an [[engine]] table. The keys of its backend are in the same table.
+type Engine struct {
+	Name    string `toml:"name"`
+	Backend string `toml:"backend"` // a key of the registry
+	// Addresses are those of the nodes; none for an engine without an address. Parse
+	// moves Address there.
+	Address        string        `toml:"address"`
+	Addresses      []string      `toml:"addresses"`
+	Required       bool          `toml:"required"`
+	Timeout        time.Duration `toml:"timeout" range:"1ns..24h"`
+	MaxDelay       time.Duration `toml:"max_delay" range:"1ns..24h"`
+	MaxScans       int           `toml:"max_scans" range:"1..10000"`
+	MaxSize        int64         `toml:"max_size"` // 0: no limit
+	Canary         bool          `toml:"canary"`
+	CanaryInterval time.Duration `toml:"canary_interval" range:"1s..24h"`
+	SizeCheck      bool          `toml:"size_check"`
+	Hedge          bool          `toml:"hedge"`
+	PoisonTime     time.Duration `toml:"poison_time" range:"0s..24h"` // 0: off
+
+	config     backends.Config // the backend's keys; nil: unknown backend
+	readsPaths bool            // the engine reads files in the spool's directory
+}
+
+func newEngine(name, backend string) Engine {
+	d := engine.Defaults()
+	e := Engine{
+		Name: name, Backend: backend,
+		Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
+		Canary: d.Canary, CanaryInterval: d.CanaryInterval, SizeCheck: d.SizeCheck, Hedge: !d.NoHedge, PoisonTime: d.PoisonTime,
+	}
+	if row, ok := registry.Lookup(backend); ok {
+		e.config = row.NewConfig()
+	}
+	return e
+}
+
+// Prepare implements decode.Preparer: the backend decides which further keys there are.
+func (e *Engine) Prepare(table map[string]any) (more any, open bool) {
+	backend, _ := table["backend"].(string)
+	*e = newEngine("", backend)
+	return e.config, e.config == nil
+}
+
+// nodes returns the address of each node, "" for an engine without an address.
+func (e *Engine) nodes() []string {
+	if len(e.Addresses) == 0 {
+		return []string{""}
+	}
+	return e.Addresses
+}
+
+// ScanMemory is how much memory the daemon needs for one scan besides its object, if
+// that is more than the buffers of a conversation.
+func (e *Engine) ScanMemory() int64 {
+	if c, ok := e.config.(interface{ ScanMemory() int64 }); ok {
+		return c.ScanMemory()
+	}
+	return 0
+}
+
+const inspectBackend = "inspect"
+
+// RunsPrograms reports whether each scan starts a process.
+func (e *Engine) RunsPrograms() bool { return e.Backend == "command" }
+
+// Policy is the [policy] table.
+type Policy struct {
+	Precedence []backends.Category `toml:"precedence"`
+	Mode       policy.Mode         `toml:"action"`
+	FirstVirus string              `toml:"first_virus"`
+	Actions    Actions             `toml:"actions"`
+}
+
+// The values of the key first_virus.
+const (
+	firstVirusAnswer = "answer"
+	firstVirusWait   = "wait"
+)
+
+// Rule is a [[rule]] table.
+type Rule struct {
+	Engine   string            `toml:"engine"` // empty: all
+	Name     Pattern           `toml:"name"`
+	Category backends.Category `toml:"category"`
+}
+
+// Limits is the [limits] table.
+type Limits struct {
+	ClientLimits
+	SpoolMemory int64 `toml:"spool_memory"`
+	SpoolTotal  int64 `toml:"spool_total"` // 0: no limit
+}
+
+// ClientLimits are the limits of package proxy. The fields are those of
+// [proxy.Limits], so that one type converts to the other.
+type ClientLimits struct {
+	Stream             int64         `toml:"stream"` // 0: no limit
+	CommandReadTimeout time.Duration `toml:"command_read_timeout" range:"1ns..24h"`
+	ReadTimeout        time.Duration `toml:"read_timeout" range:"1ns..24h"`
+	WriteTimeout       time.Duration `toml:"write_timeout" range:"1ns..24h"`
+	StreamMinRate      int64         `toml:"stream_min_rate"`
+	StreamMaxTime      time.Duration `toml:"stream_max_time" range:"1ns..24h"`
+	Connections        int           `toml:"connections" range:"1..1000000"`
+	Waiting            int           `toml:"waiting" range:"0..1000000"`
+	ClientShare        int           `toml:"client_share" range:"1..100"`
+	SessionScans       int           `toml:"session_scans" range:"1..10000"`
+	DirectoryDepth     int           `toml:"directory_depth" range:"1..1000"`
+	FileThreads        int           `toml:"file_threads" range:"4..4096"`
+}
+
+// Spool is the [spool] table.
+type Spool struct {
+	Store     spool.Store   `toml:"store"`
+	Directory string        `toml:"directory"`
+	PathMode  fs.FileMode   `toml:"path_mode"`
+	PathGroup Group         `toml:"path_group"`
+	Wait      time.Duration `toml:"wait" range:"1ns..24h"`
 }
 
 // Log is the [log] table.
 type Log struct {
-	Level  string // "trace", "debug", "info", "warn" or "error"
-	Format string // "json", "console", or "auto": console on a terminal
-	SHA256 bool   // put the digest of the content into the line of each scan
+	Level  string `toml:"level"`
+	Format string `toml:"format"` // "json", "console", or "auto": console on a terminal
+	SHA256 bool   `toml:"sha256"` // log the digest of every object
 }
 
-// Levels returns the words for the level of the log.
+// Levels returns the levels of the log, from the lowest.
 func Levels() []string { return []string{"trace", "debug", "info", "warn", "error"} }
-
-// maxFile is the size of the largest file that Load reads.
-const maxFile = 1 << 20
-
-// Load reads and checks the file at path. The error is a [Problems] if the file
-// could be read.
-func Load(path string) (*File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	return Parse(path, data)
-}
-
-// Parse checks the text of a configuration file. The name is for messages. The
-// error is a [Problems].
-func Parse(name string, data []byte) (*File, error) {
-	f := newFile(name)
-	if len(data) > maxFile {
-		return nil, Problems{{File: name, Line: 1, Text: fmt.Sprintf("the file is larger than %s", formatSize(maxFile))}}
-	}
-	scanned := scan(string(data))
-	if scanned.deep > 0 {
-		return nil, Problems{{File: name, Line: scanned.deep, Text: fmt.Sprintf("nested deeper than %d; no key needs that", maxDepth)}}
-	}
-	var root map[string]any
-	if err := toml.Unmarshal(data, &root); err != nil {
-		return nil, Problems{syntaxProblem(name, err)}
-	}
-	r := &reader{file: name, lines: scanned.lines, homes: f.homes()}
-	r.table("", root, f.keys(), nil)
-	f.check(r)
-	r.problems.sort()
-	r.warnings.sort()
-	if len(r.problems) > 0 {
-		return nil, r.problems
-	}
-	f.Warnings = r.warnings
-	return f, nil
-}
-
-func syntaxProblem(name string, err error) Problem {
-	var syntax toml.ParseError
-	if !errors.As(err, &syntax) {
-		return Problem{File: name, Line: 1, Text: err.Error()}
-	}
-	return Problem{File: name, Line: max(1, syntax.Position.Line), Key: syntax.LastKey, Text: syntax.Message}
-}
 
 // newFile returns a File of defaults, without listeners and engines.
 func newFile(name string) *File {
+	merge, store := policy.Default(), spool.Defaults()
 	return &File{
 		Name:   name,
-		Policy: defaultPolicy(),
-		Limits: proxy.Limits{
-			Stream:             100 << 20,
-			CommandReadTimeout: 30 * time.Second,
-			ReadTimeout:        120 * time.Second,
-			WriteTimeout:       30 * time.Second,
-			StreamMinRate:      100,
-			StreamMaxTime:      time.Hour,
-			Connections:        20000,
-			Waiting:            4096, // as many as the kernel's backlog, somaxconn
-			ClientShare:        75,
-			SessionScans:       16,
-			DirectoryDepth:     15, // clamd's MaxDirectoryRecursion
-			FileThreads:        files.DefaultThreads,
+		Policy: Policy{Precedence: merge.Precedence, Mode: merge.Mode, FirstVirus: firstVirusAnswer},
+		Limits: Limits{ClientLimits(proxy.DefaultLimits()), store.Memory, store.Total},
+		Store: Spool{
+			Store: store.Store, PathMode: store.PathMode, PathGroup: Group(store.PathGroup), Wait: store.Wait,
 		},
 		Log:           Log{Level: "info", Format: "auto", SHA256: true},
 		ShutdownGrace: 30 * time.Second,
-		spool: spool.Config{
-			Memory: 256 << 10, Total: mostSpool, Store: spool.Memfd,
-			PathMode: 0o600, PathGroup: NoGroup, Wait: 30 * time.Second,
-		},
-	}
-}
-
-// keys are the keys of the file, except those of the three arrays of tables.
-func (f *File) keys() []key {
-	return []key{
-		{"scan_paths", list(&f.ScanPaths, parseAbs)},
-		{"shutdown_grace", duration(&f.ShutdownGrace)},
-		{"listener", tables(f.readListener)},
-		{"engine", tables(f.readEngine)},
-		{"policy", section(f.Policy.keys())},
-		{"rule", tables(f.readRule)},
-		{"limits", section(f.limitKeys())},
-		{"spool", section(f.spoolKeys())},
-		{"log", section(f.Log.keys())},
-	}
-}
-
-// homes says in which table each key belongs.
-func (f *File) homes() map[string]string {
-	var address string
-	homes := map[string]string{}
-	for _, table := range []struct {
-		name string
-		keys []key
-	}{
-		{"[[engine]]", new(Engine).keys(&address)},
-		{"[[listener]]", new(Listener).keys()},
-		{"[policy]", f.Policy.keys()},
-		{"[log]", f.Log.keys()},
-		{"[spool]", f.spoolKeys()},
-		{"[limits]", f.limitKeys()},
-	} {
-		for _, k := range table.keys {
-			homes[k.name] = table.name
-		}
-	}
-	for _, name := range []string{"scan_paths", "shutdown_grace"} {
-		homes[name] = "the top of the file, before all tables"
-	}
-	return homes
-}
-
-func (f *File) limitKeys() []key {
-	l := &f.Limits
-	return []key{
-		{"stream", size(&l.Stream)},
-		{"command_read_timeout", duration(&l.CommandReadTimeout)},
-		{"read_timeout", duration(&l.ReadTimeout)},
-		{"write_timeout", duration(&l.WriteTimeout)},
-		{"stream_min_rate", size(&l.StreamMinRate)},
-		{"stream_max_time", duration(&l.StreamMaxTime)},
-		{"spool_memory", size(&f.spool.Memory)},
-		{"spool_total", size(&f.spool.Total)},
-		{"connections", count(&l.Connections, 1, 1_000_000)},
-		{"waiting", count(&l.Waiting, 0, 1_000_000)},
-		{"client_share", count(&l.ClientShare, 1, 100)},
-		{"session_scans", count(&l.SessionScans, 1, 10_000)},
-		{"directory_depth", count(&l.DirectoryDepth, 1, 1000)},
-		{"file_threads", count(&l.FileThreads, 4, 4096)},
-	}
-}
-
-func (f *File) spoolKeys() []key {
-	return []key{
-		{"store", word(&f.spool.Store, spool.Memfd, spool.Tmpfile)},
-		{"directory", parsed(&f.spool.Dir, parseAbs)},
-		{"path_mode", parsed(&f.spool.PathMode, parsePathMode)},
-		{"path_group", parsed(&f.spool.PathGroup, parseGroup)},
-		{"wait", duration(&f.spool.Wait)},
-	}
-}
-
-func (l *Log) keys() []key {
-	return []key{
-		{"level", word(&l.Level, Levels()...)},
-		{"format", word(&l.Format, "json", "console", "auto")},
-		{"sha256", flag(&l.SHA256)},
 	}
 }

@@ -16,29 +16,29 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// identityKey keeps secrets among the keys from being guessed by their hash.
+// identityKey keeps secrets among the keys from being guessed from their hash.
 var identityKey = []byte(rand.Text())
 
-// fileRest is how long a file must have been left alone for its state to count. On a
-// file system with a coarse clock a later change may look the same.
+// fileRest is how long a file must be unchanged before its state counts. On a file
+// system with a coarse clock a later change may look the same.
 var fileRest = 2 * time.Second
 
-// identity identifies what the backend of a node was made from: its keys, and every file
-// that they name. As long as it is the same, a reload keeps the node.
+// identity identifies what the backend of a node is made from: its keys, and every file
+// that they name. A reload keeps a node whose identity is the same.
 //
-// Backends that read files read those that their keys name: hash lists, certificates.
-// So a key's value is taken for a path if there is a file of that name.
-func (u *Engine) identity(address string) string {
-	keys, err := toml.Marshal(u.config)
+// The files that backends read, such as hash lists and certificates, are named by their
+// keys. So a value counts as a path if there is a file of that name.
+func (e *Engine) identity(address string) string {
+	keys, err := toml.Marshal(e.config)
 	if err != nil {
-		return "" // never the same
+		return "" // equal to no other
 	}
 	var table map[string]any
 	if err := toml.Unmarshal(keys, &table); err != nil {
 		return ""
 	}
 	h := hmac.New(sha256.New, identityKey)
-	fmt.Fprintf(h, "%q %q %q", u.Backend, address, keys)
+	fmt.Fprintf(h, "%q %q %q", e.Backend, address, keys)
 	addFiles(h, table)
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -19,14 +19,14 @@ import (
 	"polyclam/proxy/spool/spooltest"
 )
 
-// identityOf is the identity of the only node of a document with one engine.
+// identityOf returns the identity of the only node in a document.
 func identityOf(t *testing.T, doc string) string {
 	t.Helper()
 	f := mustParse(t, oneListener+"[spool]\ndirectory = \"/tmp\"\n"+doc)
 	return f.Engines[0].identity(f.Engines[0].nodes()[0])
 }
 
-// TestIdentityKeys changes keys that are the backend's business and keys that are not.
+// TestIdentityKeys changes keys of the backend and common keys.
 func TestIdentityKeys(t *testing.T) {
 	const headers = "[engine.headers]\nAuthorization = \"Bearer hunter2\"\n"
 	icap := "[[engine]]\nname = \"a\"\nbackend = \"httpscan\"\naddress = \"tcp:127.0.0.1:9000\"\n"
@@ -54,7 +54,7 @@ func TestIdentityKeys(t *testing.T) {
 	}
 }
 
-// TestIdentityFiles changes the files that keys name, in every way that a backend could
+// TestIdentityFiles changes the files that keys name, in every way that a backend can
 // notice.
 func TestIdentityFiles(t *testing.T) {
 	dir := t.TempDir()
@@ -86,7 +86,7 @@ func TestIdentityFiles(t *testing.T) {
 				if err := os.WriteFile(tt.file, []byte(tt.text), 0o644); err != nil {
 					t.Fatal(err)
 				}
-				// The clock cannot be set, but what it is compared with.
+				// Instead of the clock, set what it is compared with.
 				defer func(d time.Duration) { fileRest = d }(fileRest)
 				fileRest = -time.Hour
 				before := identityOf(t, tt.doc)
@@ -110,7 +110,7 @@ func TestIdentityFiles(t *testing.T) {
 	}
 }
 
-// TestIdentityEvery wants an identity for each kind of backend.
+// TestIdentityEvery checks that every backend has an identity.
 func TestIdentityEvery(t *testing.T) {
 	for _, name := range registry.Keys() {
 		u := newEngine("x", name)
@@ -120,8 +120,8 @@ func TestIdentityEvery(t *testing.T) {
 	}
 }
 
-// TestBuildIdentity has one build succeed another: the second knows what the first one's
-// health check found out, unless a key of the backend has changed.
+// TestBuildIdentity replaces one build by another, which keeps the results of the first
+// one's health checks unless a key of the backend has changed.
 func TestBuildIdentity(t *testing.T) {
 	store := spooltest.New(t, spool.Config{})
 	build := func(more string) *engine.Engine {
@@ -136,7 +136,7 @@ func TestBuildIdentity(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go u.Run(ctx)
-	for !checked(u) { // there is no clamd: it is over soon
+	for !checked(u) { // there is no clamd, so the check ends soon
 		time.Sleep(time.Millisecond)
 	}
 	cancel()

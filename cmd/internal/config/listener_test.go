@@ -24,10 +24,10 @@ func TestStreamPorts(t *testing.T) {
 	}
 }
 
-// STREAM is for those who ask for it, whatever the kind of address and of client.
+// STREAM is off by default, for every kind of address.
 func TestStreamCommandIsOff(t *testing.T) {
 	for _, address := range []string{"unix:/run/polyclam/clamd.sock", "tcp:127.0.0.1:3310"} {
-		if l := NewListener(address); l.StreamCommand || l.StreamPorts != (dataport.Range{}) {
+		if l := NewListener(address); l.StreamCommand || l.StreamPorts != (Ports{}) {
 			t.Errorf("%s: %v, %v", address, l.StreamCommand, l.StreamPorts)
 		}
 	}

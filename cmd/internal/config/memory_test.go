@@ -37,8 +37,8 @@ func TestFitSpool(t *testing.T) {
 			}
 			before := len(f.Warnings)
 			source := f.FitSpool(test.memory)
-			if f.spool.Total != test.total || f.spool.InMemory != test.inMemory || source != test.source {
-				t.Errorf("%d bytes, %d of them in memory, %q; want %d, %d, %q", f.spool.Total, f.spool.InMemory, source, test.total, test.inMemory, test.source)
+			if f.Limits.SpoolTotal != test.total || f.inMemory != test.inMemory || source != test.source {
+				t.Errorf("%d bytes, %d of them in memory, %q; want %d, %d, %q", f.Limits.SpoolTotal, f.inMemory, source, test.total, test.inMemory, test.source)
 			}
 			text := ""
 			if len(f.Warnings) > before {

@@ -24,7 +24,7 @@ const (
 	oneEngine   = "[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:/run/clamav/clamd.ctl\"\n"
 )
 
-// TestActionOrder has each layer win over the ones before it.
+// TestActionOrder checks that each layer overrides those before it.
 func TestActionOrder(t *testing.T) {
 	for _, test := range []struct {
 		name, client, site, listener string
@@ -47,7 +47,7 @@ func TestActionOrder(t *testing.T) {
 				doc += "[policy.actions]\nencrypted = \"" + test.site + "\"\n"
 			}
 			f := mustParse(t, doc)
-			p := f.Policy.policy(&f.Listeners[0])
+			p := f.policy(&f.Listeners[0])
 			if got := p.Actions[backends.Encrypted]; got != test.want {
 				t.Errorf("encrypted is %q, want %q", got, test.want)
 			}
@@ -58,8 +58,8 @@ func TestActionOrder(t *testing.T) {
 	}
 }
 
-// TestProfileOverPreset has keys of the listener over those of its client's
-// preset, wherever in the table they stand.
+// TestProfileOverPreset has a listener whose keys override the preset of its client,
+// before and after the key client.
 func TestProfileOverPreset(t *testing.T) {
 	f := mustParse(t, `[[listener]]
 error_style = "limits"
@@ -73,12 +73,12 @@ client = "rspamd"
 address = "unix:/run/x"
 client = "haraka"
 `+oneEngine)
-	p := f.Listeners[0].Profile
+	p := f.Listeners[0].Profile()
 	if p.Client != "rspamd" || p.ErrorStyle != status.StyleLimits || p.Form != status.Extended || p.MaxLine != 200 || p.AnswerWithin != 9*time.Second || p.MaxPathLine != 300 {
 		t.Errorf("profile %+v", p)
 	}
 	preset, _ := status.Lookup("haraka")
-	if got := f.Listeners[1].Profile; got.EncryptedPrefix != preset.EncryptedPrefix || got.Client != "haraka" || got.Form != preset.Form {
+	if got := f.Listeners[1].Profile(); got.EncryptedPrefix != preset.EncryptedPrefix || got.Client != "haraka" || got.Form != preset.Form {
 		t.Errorf("profile %+v, want the preset", got)
 	}
 }
@@ -117,7 +117,7 @@ category = "suspicious"
 name = 'x'
 category = "ok"
 `)
-	p := f.Policy.policy(&f.Listeners[0])
+	p := f.policy(&f.Listeners[0])
 	if p.Mode != policy.ByCategory || p.AnswerFirst || p.Precedence[1] != backends.Encrypted {
 		t.Errorf("policy %+v", p)
 	}

@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"polyclam/backends"
+	"polyclam/cmd/internal/config/position"
+	"polyclam/cmd/internal/size"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/status"
 )
 
-// passed says what clients hear OK for where a category has the action ok. Encrypted
-// and partial are not in it: ok is their default.
+// passed describes the objects of each category for which clients should not hear OK.
+// Encrypted and partial are not among them: ok is their default.
 var passed = map[backends.Category]string{
 	backends.Virus:         "known malware",
 	backends.Suspicious:    "what heuristics, macro and PUA signatures find",
@@ -22,77 +24,133 @@ var passed = map[backends.Category]string{
 	backends.NotInstalled:  "objects that an engine could not be asked about, because its program or socket is missing",
 }
 
-// warnPolicy warns of everything in the file that makes an OK worth less, and of
-// actions that clients carry out in another way than their names say.
-func (f *File) warnPolicy(r *reader) {
-	f.warnActions(r, "policy.actions", f.Policy.Actions, f.Listeners)
-	for i, l := range f.Listeners {
-		f.warnActions(r, child(l.path, "actions"), l.Actions, f.Listeners[i:i+1])
-	}
+// warn adds warnings about everything that makes an OK less reliable, about clients that
+// do not carry out an action as its name says, and about keys without effect.
+func warn(f *File, r *report) {
+	warnListeners(f, r)
+	warnEngines(f, r)
+	warnTimeouts(f, r)
+	warnLimits(f, r)
 	if f.Policy.Mode == policy.ByCategory {
 		r.warn("policy.action", "%q lets an object pass that an engine failed to scan, if another category with the action \"ok\" wins; %q does not", policy.ByCategory, policy.Strictest)
 	}
-	for i, rule := range f.Policy.Rules {
+	for i, rule := range f.Rules {
 		if rule.Category == backends.OK {
-			r.warn(child(element("rule", i), "category"), "clients hear OK for everything that %s finds under a name that matches '%s', also for a virus", engineOf(rule), rule.Name)
+			r.warn(position.Path("rule").Element(i).Key("category"), "clients hear OK for everything that %s finds under a name that matches '%s', also for a virus", engineOf(rule), rule.Name)
 		}
 	}
-	for _, u := range f.Engines {
-		if !u.Canary {
-			r.warn(child(u.path, "canary"), "nothing checks that %q finds the EICAR test file: an engine without signatures says OK to everything", u.Name)
+	warnActions(r, "policy.actions", f.Policy.Actions, f.Listeners)
+	for i, l := range f.Listeners {
+		warnActions(r, listenerPath(i).Key("actions"), l.Actions, f.Listeners[i:i+1])
+	}
+}
+
+func engineOf(rule Rule) string {
+	if rule.Engine == "" {
+		return "any engine"
+	}
+	return "\"" + rule.Engine + "\""
+}
+
+func warnListeners(f *File, r *report) {
+	if len(f.Listeners) == 0 {
+		r.warn("listener", "there is no [[listener]]; polyclamd will answer only on sockets that systemd passes to it")
+	}
+	for i, l := range f.Listeners {
+		if strings.HasPrefix(l.Address, "unix:") {
+			continue
+		}
+		if l.ShutdownCommand {
+			r.warn(listenerPath(i).Key("shutdown_command"), "anyone who can reach %s can stop the daemon", l.Address)
+		}
+		if l.PathCommands && len(f.ScanPaths) == 0 {
+			r.warn(listenerPath(i).Key("path_commands"), "anyone who can reach %s can have every file scanned that the daemon can read; scan_paths restricts that", l.Address)
 		}
 	}
 }
 
-// warnActions looks at the actions of the table at path, which are those of the
-// listeners unless they have their own.
-func (f *File) warnActions(r *reader, path string, actions map[backends.Category]policy.Action, listeners []Listener) {
+func warnEngines(f *File, r *report) {
+	required, scanners := false, false
+	for i, e := range f.Engines {
+		required = required || e.Required
+		scanners = scanners || e.Backend != inspectBackend
+		if !e.Canary {
+			r.warn(enginePath(i).Key("canary"), "nothing checks that %q finds the EICAR test file: an engine without signatures says OK to everything", e.Name)
+		}
+		if stream := f.Limits.Stream; e.Required && e.MaxSize > 0 && (stream == 0 || stream > e.MaxSize) {
+			r.warn(enginePath(i).Key("max_size"), "%q takes at most %q, but limits.stream accepts %q; objects between them are partial, never ok",
+				e.Name, size.Format(e.MaxSize), size.Format(stream))
+		}
+	}
+	if !required {
+		r.warn(enginePath(0).Key("required"), "no engine is required, so one answer is enough while all others fail")
+	}
+	if !scanners {
+		r.warn(enginePath(0), "no anti-virus engine is configured; %q recognizes test files and encryption, not viruses", inspectBackend)
+	}
+}
+
+// warnTimeouts warns of a timeout that no scan can reach. The default is longer than
+// some clients wait, which is intended.
+func warnTimeouts(f *File, r *report) {
+	for i, e := range f.Engines {
+		key := enginePath(i).Key("timeout")
+		j := slices.IndexFunc(f.Listeners, func(l Listener) bool { return e.Timeout > l.AnswerWithin })
+		if r.has(key) && j >= 0 {
+			r.warn(key, "\"%v\" is longer than answer_within of %s, \"%v\", which ends the scan first", e.Timeout, f.Listeners[j].Address, f.Listeners[j].AnswerWithin)
+		}
+	}
+}
+
+func warnLimits(f *File, r *report) {
+	switch l := &f.Limits; {
+	case l.SpoolTotal == 0:
+		r.warn("limits.spool_total", "no limit: clients can fill the memory of the machine")
+	case l.Stream == 0:
+		r.warn("limits.stream", "only spool_total, %q, limits a stream", size.Format(l.SpoolTotal))
+	}
+}
+
+// warnActions warns of the actions at a path, for the listeners without actions of their
+// own.
+func warnActions(r *report, at position.Path, actions Actions, listeners []Listener) {
 	for _, c := range slices.Sorted(maps.Keys(actions)) {
-		at := child(path, string(c))
+		key := at.Key(string(c))
 		what, isPassed := passed[c]
 		switch a := actions[c]; {
 		case isPassed && a == policy.OK && c.IsFailure():
-			r.warn(at, "clients hear OK for %s; \"tempfail\" makes them try again", what)
+			r.warn(key, "clients hear OK for %s; \"tempfail\" makes them try again", what)
 		case isPassed && a == policy.OK:
-			r.warn(at, "clients hear OK for %s; \"quarantine\" is the default", what)
+			r.warn(key, "clients hear OK for %s; \"quarantine\" is the default", what)
 		case isPassed && a == policy.Tempfail && !c.IsFailure():
-			r.warn(at, "clients hear ERROR for %s, and try again until they give up; \"quarantine\" is the default", what)
+			r.warn(key, "clients hear ERROR for %s, and try again until they give up; \"quarantine\" is the default", what)
 		case (c == backends.Encrypted || c == backends.Partial) && a == policy.Quarantine:
-			f.warnFound(r, at, c, listeners)
+			warnFound(r, key, c, at == "policy.actions", listeners)
 		}
 	}
 }
 
-// warnFound says what the clients of the listeners do with objects of category c now
-// that they hear FOUND. A listener whose preset wants FOUND for them is left out.
-func (f *File) warnFound(r *reader, at string, c backends.Category, listeners []Listener) {
+// warnFound explains what clients do with objects of category c because they hear FOUND.
+// The action is the site's or a listener's. It skips listeners whose preset has the same
+// action, or whose own action overrides that of the site.
+func warnFound(r *report, key position.Path, c backends.Category, isSite bool, listeners []Listener) {
 	var clients []string
 	addresses := map[string][]string{}
 	for i := range listeners {
 		l := &listeners[i]
-		_, isOwn := l.Actions[c]
-		isHere := at == child(child(l.path, "actions"), string(c))
-		if isOwn != isHere || l.Profile.Actions[c] == policy.Quarantine {
+		if _, isOwn := l.Actions[c]; isOwn == isSite || l.Profile().Actions[c] == policy.Quarantine {
 			continue
 		}
-		client := l.Profile.Client
-		if addresses[client] == nil {
-			clients = append(clients, client)
+		if addresses[l.Client] == nil {
+			clients = append(clients, l.Client)
 		}
-		addresses[client] = append(addresses[client], l.Address)
+		addresses[l.Client] = append(addresses[l.Client], l.Address)
 	}
 	text := ""
 	for _, client := range clients {
 		text += fmt.Sprintf(". %s, client = %q: %s", strings.Join(addresses[client], " and "), client, status.OnFound(client))
 	}
 	if text != "" {
-		r.warn(at, "clients hear FOUND for %s objects, as for a virus%s", c, text)
+		r.warn(key, "clients hear FOUND for %s objects, as for a virus%s", c, text)
 	}
-}
-
-func engineOf(rule policy.Rule) string {
-	if rule.Engine == "" {
-		return "any engine"
-	}
-	return "\"" + rule.Engine + "\""
 }

@@ -34,7 +34,7 @@ func BenchmarkLine(b *testing.B) {
 					for n := 0; b.Loop(); n++ {
 						w.Write(benchLine)
 						if n%1000 == 0 {
-							settle() // or it would drop most of them
+							settle() // or most lines would be dropped
 						}
 						if pace.gap > 0 {
 							time.Sleep(pace.gap)
@@ -64,7 +64,7 @@ func benchFile(b *testing.B, place string) *os.File {
 	}
 	go io.Copy(io.Discard, r)
 	b.Cleanup(func() { w.Close() })
-	// As stderr is: a descriptor in blocking mode.
+	// Like stderr, in blocking mode.
 	fd, err := syscall.Dup(int(w.Fd()))
 	if err != nil {
 		b.Fatal(err)

@@ -1,13 +1,13 @@
-// Package logbuf keeps an unread log from stopping the program.
+// Package logbuf keeps a log that nobody reads from blocking the program.
 //
-// A [Buffer] takes lines without waiting and writes them in order from
-// another goroutine. While the reader is slow, the disk is full or the
-// terminal is stopped, lines are kept up to a bound in bytes; those beyond it are
-// dropped and counted, and a line in their place says how many were lost.
+// A [Buffer] accepts lines without waiting and writes them in order from another
+// goroutine. While the reader is slow, the disk is full or the terminal is stopped, it
+// keeps lines up to a limit in bytes. It drops and counts those beyond, and a line in
+// their place reports how many were lost.
 //
-// zerolog's diode was not enough: it is bounded in lines rather than bytes, drops
-// what it overwrites (a whole ring when one writer laps the other), ignores errors
-// of the file, and its Close waits for as long as the reader does not read.
+// zerolog's diode was not enough: it limits lines instead of bytes, drops a whole ring
+// when one writer laps the other, ignores write errors, and its Close waits until the
+// reader reads.
 package logbuf
 
 import (
@@ -18,36 +18,36 @@ import (
 )
 
 const (
-	// atomic is PIPE_BUF: a write of at most so many bytes to a pipe is never torn.
+	// atomic is PIPE_BUF: a write of at most this size to a pipe is never split.
 	atomic = 4096
-	// keep is the largest array that stays allocated while there is nothing to write.
+	// keep is the size of the largest array that stays allocated while idle.
 	keep = 64 << 10
 
-	// gather is how long an ordinary line waits for others to be written with it:
-	// waking a thread costs more than the write. What a kill -9 loses is no more.
+	// gather is how long an ordinary line waits for others to be written with it: waking
+	// a thread costs more than the write. A kill -9 loses at most the lines of this time.
 	gather = 10 * time.Millisecond
 
 	shortestPause = 10 * time.Millisecond
 	longestPause  = time.Second
 )
 
-// A Buffer writes lines to a file in the background. Each call of Write is one or
-// more whole lines. It is safe for concurrent use.
+// A Buffer writes lines to a file in the background. Each Write is one or more whole
+// lines. It is safe for concurrent use.
 type Buffer struct {
 	out     io.Writer
 	limit   int // for ordinary lines
-	reserve int // more, for important ones
+	reserve int // in addition, for important lines
 	notice  func(lost int) []byte
-	wake    chan struct{} // run is to write immediately
-	timer   *time.Timer   // run is to write when it fires
+	wake    chan struct{} // makes run write immediately
+	timer   *time.Timer   // makes run write when it fires
 	closing chan struct{}
 	ended   chan struct{}
 
 	mu     sync.Mutex
-	lines  []byte // accepted and not yet taken by run
-	taken  int    // bytes that run has taken and not yet written
+	lines  []byte // accepted, not yet taken by run
+	taken  int    // bytes taken by run, not yet written
 	lost   int    // lines dropped since the last notice
-	losing bool   // dropping until half of the room is free
+	losing bool   // dropping lines until half of the buffer is free
 	state  state
 	closed bool
 }
@@ -61,9 +61,9 @@ const (
 	gathering              // waits for more lines
 )
 
-// New returns a buffer of limit bytes in front of out, and as much as an eighth of
-// that more for important lines. The notice function returns the line that says how
-// many lines were lost; it must not write to the buffer.
+// New returns a buffer that writes to out. It holds limit bytes, and an eighth more for
+// important lines. The notice function returns the line that reports lost lines; it must
+// not write to the buffer.
 func New(out io.Writer, limit int, notice func(lost int) []byte) *Buffer {
 	b := &Buffer{
 		out: out, limit: limit, reserve: limit / 8, notice: notice,
@@ -80,8 +80,8 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Important returns a writer for lines that have a reserve of their own: they are
-// accepted when ordinary ones are already being dropped.
+// Important returns a writer for lines with a reserve, which are accepted while ordinary
+// ones are being dropped.
 func (b *Buffer) Important() io.Writer { return important{b} }
 
 type important struct{ b *Buffer }
@@ -108,7 +108,7 @@ func (b *Buffer) add(p []byte, limit int, isImportant bool) {
 	b.schedule(isImportant || len(b.lines) >= atomic)
 }
 
-// schedule has run write now, or soon. The caller holds b.mu.
+// schedule makes run write now or soon. The caller holds b.mu.
 func (b *Buffer) schedule(now bool) {
 	switch {
 	case b.state == busy:
@@ -116,7 +116,7 @@ func (b *Buffer) schedule(now bool) {
 		b.state = busy
 		select {
 		case b.wake <- struct{}{}:
-		default: // not received yet, since the timer was faster
+		default: // run has not received the last one, since the timer was faster
 		}
 	case b.state == idle:
 		b.state = gathering
@@ -124,7 +124,7 @@ func (b *Buffer) schedule(now bool) {
 	}
 }
 
-// noteLoss puts the notice where the lost lines would be. The caller holds b.mu.
+// noteLoss adds the notice in the place of the lost lines. The caller holds b.mu.
 func (b *Buffer) noteLoss() {
 	if b.lost > 0 {
 		b.lines = append(b.lines, b.notice(b.lost)...)
@@ -132,8 +132,8 @@ func (b *Buffer) noteLoss() {
 	}
 }
 
-// Close writes what was accepted, for no longer than patience, and reports whether
-// all of it is written. Lines that come later are dropped.
+// Close writes the accepted lines, for at most patience, and reports whether all of them
+// are written. Later lines are dropped.
 func (b *Buffer) Close(patience time.Duration) bool {
 	b.mu.Lock()
 	if !b.closed {
@@ -152,7 +152,7 @@ func (b *Buffer) Close(patience time.Duration) bool {
 	return len(b.lines)+b.taken == 0
 }
 
-// run writes until the buffer is closed and empty, or closed and broken.
+// run writes until the buffer is closed and empty, or closed and failing.
 func (b *Buffer) run() {
 	defer close(b.ended)
 	var spare []byte
@@ -180,12 +180,12 @@ func (b *Buffer) run() {
 	}
 }
 
-// take returns everything accepted, and leaves an empty array in its place.
+// take returns all accepted lines, and replaces them by an empty array.
 func (b *Buffer) take(empty []byte) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.lines) == 0 {
-		b.noteLoss() // nothing came since
+		b.noteLoss() // no line came after the lost ones
 	}
 	batch := b.lines
 	b.state = idle
@@ -196,8 +196,8 @@ func (b *Buffer) take(empty []byte) []byte {
 	return batch
 }
 
-// write writes the batch, trying again after errors: a full disk or a reader that
-// was restarted passes. It reports false if the buffer was closed meanwhile.
+// write writes the batch, and retries after errors: a full disk or a restarting reader
+// may recover. It returns false if the buffer was closed meanwhile.
 func (b *Buffer) write(batch []byte) bool {
 	pause := shortestPause
 	for len(batch) > 0 {
@@ -220,8 +220,7 @@ func (b *Buffer) write(batch []byte) bool {
 	return true
 }
 
-// whole returns as many of the first lines as can be written without being torn,
-// and at least one.
+// whole returns as many of the first lines as one write does not split, at least one.
 func whole(lines []byte) []byte {
 	if len(lines) <= atomic {
 		return lines

@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// hang is how long a test waits for what must come.
+// hang is how long a test waits for what must happen.
 const hang = time.Minute
 
 func notice(lost int) []byte { return fmt.Appendf(nil, "%d lost\n", lost) }
 
-// sink is a file that a test can hold up or break.
+// sink is a file that a test can block or break.
 type sink struct {
 	mu   sync.Mutex
 	text bytes.Buffer
-	err  error // of every write, after so many bytes of it:
+	err  error // of every write, after this many bytes of it:
 	torn int
-	gate chan struct{} // nil: open; else each write takes one from it
+	gate chan struct{} // nil: open; else each write receives from it
 	size []int         // of each write
 }
 
@@ -54,7 +54,7 @@ func (s *sink) String() string {
 	return s.text.String()
 }
 
-// written waits until everything accepted is written.
+// written waits until all accepted lines are written.
 func written(b *Buffer) {
 	for {
 		b.mu.Lock()
@@ -107,15 +107,15 @@ func TestLineIsWrittenSoon(t *testing.T) {
 	wantText(t, s, "a\n")
 }
 
-// TestNobodyReads fills the buffer in front of a file that takes nothing.
-func TestNobodyReads(t *testing.T) {
+// TestBlockedFile fills the buffer of a file that blocks.
+func TestBlockedFile(t *testing.T) {
 	s := &sink{gate: make(chan struct{})}
 	b := New(s, 100, notice)
 	b.Write([]byte("first\n"))
 	for range 1000 {
 		b.Write([]byte("123456789\n"))
 	}
-	b.Important().Write([]byte("important\n")) // has room where others have none
+	b.Important().Write([]byte("important\n")) // uses the reserve
 	close(s.gate)
 	written(b)
 	b.Write([]byte("after\n"))
@@ -132,7 +132,7 @@ func TestNobodyReads(t *testing.T) {
 	}
 }
 
-// TestLossAtTheEnd has no line after those lost: the notice comes all the same.
+// TestLossAtTheEnd has no line after the lost ones, which are reported nevertheless.
 func TestLossAtTheEnd(t *testing.T) {
 	s := &sink{gate: make(chan struct{})}
 	b := New(s, 20, notice)
@@ -145,8 +145,8 @@ func TestLossAtTheEnd(t *testing.T) {
 	wantText(t, s, "123456789\n123456789\n3 lost\n")
 }
 
-// TestFullDisk tears a line and fails for a while. What fits into the buffer is
-// written later, the torn line from where it ended.
+// TestFullDisk splits a line and fails for a while. What fits into the buffer is written
+// later, starting with the rest of the line.
 func TestFullDisk(t *testing.T) {
 	s := &sink{err: errors.New("no space left on device"), torn: 4}
 	b := New(s, 1<<20, notice)
@@ -162,7 +162,7 @@ func TestFullDisk(t *testing.T) {
 	wantText(t, s, "line 0\nline 1\nline 2\n")
 }
 
-// TestCloseIsBounded closes in front of a file that is stuck, and of one that fails.
+// TestCloseIsBounded closes while the file blocks, and while it fails.
 func TestCloseIsBounded(t *testing.T) {
 	stuck := &sink{gate: make(chan struct{})}
 	b := New(stuck, 1<<20, notice)
@@ -179,11 +179,11 @@ func TestCloseIsBounded(t *testing.T) {
 		t.Error("Close says that all is written; nothing is")
 	}
 	b.Write([]byte("late\n")) // must not panic
-	b.Close(hang)             // nor a second one
+	b.Close(hang)             // nor must another Close
 }
 
-// TestPipeThatNobodyReads is what the daemon has to do with: a pipe that is full.
-func TestPipeThatNobodyReads(t *testing.T) {
+// TestFullPipe has a pipe without a reader, like a daemon.
+func TestFullPipe(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -10,11 +10,11 @@ import (
 // A group is a control group, as a directory in the file system.
 type group struct {
 	name string // as in /proc/self/cgroup
-	dir  string // without the first slash, as in an fs.FS
+	dir  string // without the first slash, for an fs.FS
 }
 
 // groups returns the control groups of this process for a controller, from its own to
-// the root, of both hierarchies: a machine may have the controller in either.
+// the root. The controller may be in either hierarchy, so it looks in both.
 func groups(root fs.FS, controller string) []group {
 	text, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {
@@ -38,10 +38,10 @@ func groups(root fs.FS, controller string) []group {
 	return found
 }
 
-// A mount is where a hierarchy is mounted, and which of its groups is there.
+// A mount is the directory at which a group of a hierarchy is mounted.
 type mount struct{ group, dir string }
 
-// findMount looks for a hierarchy in /proc/self/mountinfo, see proc(5).
+// findMount finds a hierarchy in /proc/self/mountinfo, see proc(5).
 func findMount(root fs.FS, controller string, v2 bool) (mount, bool) {
 	text, err := fs.ReadFile(root, "proc/self/mountinfo")
 	if err != nil {
@@ -64,10 +64,10 @@ func findMount(root fs.FS, controller string, v2 bool) (mount, bool) {
 	return mount{}, false
 }
 
-// above returns the group of that name and all above it that are mounted. In a
-// container the name may be one that the mount does not have: then what is mounted is
-// the container's own. Both names are relative to the process's namespace, and begin
-// with "/.." where they are outside it.
+// above returns the group of that name and those above it that are mounted. In a
+// container the name may be outside of the mount: then the mounted group is the
+// container's own. Both names are relative to the process's namespace, and begin with
+// "/.." outside it.
 func (m mount) above(name string) []group {
 	below, ok := strings.CutPrefix(name, strings.TrimSuffix(m.group, "/"))
 	if !ok || below != "" && below[0] != '/' || slices.Contains(strings.Split(below, "/"), "..") {
@@ -85,7 +85,7 @@ func (m mount) above(name string) []group {
 	}
 }
 
-// unescape undoes what mountinfo does to blanks.
+// unescape decodes the escapes in mountinfo.
 func unescape(s string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
 }

@@ -17,7 +17,7 @@ func InMemory(dir string) bool {
 			return st.Type == unix.TMPFS_MAGIC || st.Type == unix.RAMFS_MAGIC
 		}
 		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
-			return true // the worse
+			return true // the worse case
 		}
 		dir = filepath.Dir(dir)
 	}

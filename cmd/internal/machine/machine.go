@@ -1,5 +1,5 @@
-// Package machine says how much memory and how many tasks this process may use, by
-// the limits of its control group and what the machine has free.
+// Package machine finds how much memory and how many tasks this process may use: the
+// limits of its control group, and what is free on the machine.
 package machine
 
 import (
@@ -11,24 +11,23 @@ import (
 	"strings"
 )
 
-// A Limit bounds something, and says where it comes from.
+// A Limit is an upper bound with its origin.
 type Limit struct {
 	N    int64
 	From string // "memory.max of /system.slice/polyclamd.service"
-	Hard bool   // beyond it the kernel kills or refuses; not just what is free now
+	Hard bool   // enforced by the kernel, not just what is free now
 }
 
-// None is no limit.
+// None means no limit.
 var None = Limit{N: math.MaxInt64}
 
-// unlimited is what no machine has: cgroup v1 writes a number near the largest one
+// unlimited is more than any machine has: cgroup v1 writes a number near the largest one
 // for no limit.
 const unlimited = 1 << 60
 
-// Memory returns the smallest of the limits of the memory: of the process's control
-// group and all above it, and of what is free on the machine. What this process uses
-// already counts as free: its resident memory, and held bytes elsewhere, such as in
-// memfds.
+// Memory returns the smallest memory limit: of the process's control group and all above
+// it, and the free memory of the machine. What this process already uses counts as free:
+// its resident memory, and held bytes elsewhere, such as in memfds.
 func Memory(held int64) Limit { return memory(os.DirFS("/"), held) }
 
 func memory(root fs.FS, held int64) Limit {
@@ -39,7 +38,7 @@ func memory(root fs.FS, held int64) Limit {
 				least = smaller(least, Limit{n, name + " of " + g.name, true})
 			}
 		}
-		// Of groups above that a container does not see.
+		// For groups above that a container cannot see.
 		if n, ok := field(root, g.dir+"/memory.stat", "hierarchical_memory_limit"); ok {
 			least = smaller(least, Limit{n, "hierarchical_memory_limit of " + g.name, true})
 		}
@@ -51,7 +50,7 @@ func memory(root fs.FS, held int64) Limit {
 	return least
 }
 
-// Tasks returns the smallest limit of threads and processes of the control groups.
+// Tasks returns the smallest limit of threads and processes among the control groups.
 func Tasks() Limit { return tasks(os.DirFS("/")) }
 
 func tasks(root fs.FS) Limit {
@@ -71,7 +70,7 @@ func smaller(a, b Limit) Limit {
 	return a
 }
 
-// number reads a file with one number. "max" is none.
+// number reads a file with one number; "max" is not a number.
 func number(root fs.FS, name string) (int64, bool) {
 	text, err := fs.ReadFile(root, name)
 	if err != nil {
@@ -81,7 +80,7 @@ func number(root fs.FS, name string) (int64, bool) {
 	return int64(min(n, math.MaxInt64)), err == nil
 }
 
-// field reads the number after a key in a file with a key on each line.
+// field reads the number after a key, in a file with one key per line.
 func field(root fs.FS, name, key string) (int64, bool) {
 	text, err := fs.ReadFile(root, name)
 	if err != nil {

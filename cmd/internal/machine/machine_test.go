@@ -6,7 +6,7 @@ import (
 	"testing/fstest"
 )
 
-// tree makes a file system of files by their names.
+// tree returns a file system of files by their names.
 func tree(files map[string]string) fstest.MapFS {
 	root := fstest.MapFS{}
 	for name, text := range files {
@@ -110,7 +110,7 @@ func TestTasks(t *testing.T) {
 	}
 }
 
-// TestThisMachine wants something sensible of the real thing.
+// TestThisMachine checks that the limits of this machine are plausible.
 func TestThisMachine(t *testing.T) {
 	if m := Memory(0); m.N < 16<<20 || m.From == "" {
 		t.Errorf("%+v", m)
@@ -132,7 +132,7 @@ func TestInMemory(t *testing.T) {
 	}
 }
 
-// FuzzGroups has the kernel's texts in any form: nothing panics or goes on for ever.
+// FuzzGroups checks that no text in place of the kernel's causes a panic or a hang.
 func FuzzGroups(f *testing.F) {
 	f.Add("0::/a/b\n", mountV2)
 	f.Add("4:memory:/docker/x\n", mountV1)

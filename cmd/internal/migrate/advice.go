@@ -4,17 +4,19 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"polyclam/cmd/internal/size"
 )
 
-// An advice is a change of clamd.conf without which clamd says OK for what it did not
-// scan.
+// An advice is a change to clamd.conf. Without it clamd says OK for objects that it did
+// not scan.
 type advice struct {
 	text  string
-	lines []string // of clamd.conf, as they should be
+	lines []string // for clamd.conf
 }
 
-// Advice returns what should be changed in clamd.conf, and why, a sentence or two for
-// each change.
+// Advice returns a sentence or two for each change that clamd.conf needs, with the
+// reason.
 func (m *Machine) Advice() []string {
 	var out []string
 	for _, a := range m.advice() {
@@ -29,8 +31,8 @@ func (m *Machine) advice() (list []advice) {
 	}
 	if o, on := m.clamd.conf.enabled("HeuristicScanPrecedence"); on {
 		list = append(list, advice{
-			text: m.clamd.conf.source(o) + ": clamd stops at the first heuristic match, so that an encrypted member of an archive hides a virus beside it." +
-				" HeuristicScanPrecedence no changes that; until then polyclam takes what this clamd calls encrypted or over a limit for suspicious.",
+			text: m.clamd.conf.source(o) + ": clamd stops at the first heuristic match, so an encrypted member of an archive hides a virus beside it." +
+				" HeuristicScanPrecedence no changes that; until then polyclam counts what this clamd calls encrypted or over a limit as suspicious.",
 			lines: []string{"HeuristicScanPrecedence no"},
 		})
 	}
@@ -40,9 +42,9 @@ func (m *Machine) advice() (list []advice) {
 	return list
 }
 
-// sizeLimits are the options by which clamd leaves objects unscanned, with their
-// defaults in clamd 1.4.6 and how much more than an object each has to be: an archive
-// is scanned, and then what is in it.
+// sizeLimits are the options that make clamd skip large objects, with their defaults in
+// clamd 1.4.6. Each must be factor times the size of an object: clamd scans an archive,
+// and then its members.
 var sizeLimits = []struct {
 	key    string
 	usual  int64
@@ -52,59 +54,51 @@ var sizeLimits = []struct {
 	{"MaxScanSize", 400 << 20, 4},
 }
 
-// sizeAdvice is about limits of clamd's that are below what polyclam gives it.
+// sizeAdvice returns the advice for limits of clamd that are below what polyclam sends.
 func (m *Machine) sizeAdvice() (a advice, ok bool) {
 	if _, on := m.clamd.conf.enabled("AlertExceedsMax"); on {
-		return a, false // clamd says so of each object, and polyclam calls it partial
+		return a, false // clamd reports such objects, and polyclam calls them partial
 	}
 	largest := m.maxSize()
 	var low []string
 	for _, l := range sizeLimits {
-		n, o, given := m.clamd.conf.size(l.key)
+		n, o, given := m.clamd.conf.bytes(l.key)
 		where := ""
 		switch {
 		case given:
 			where = m.clamd.conf.source(o)
 		case l.usual < largest:
-			n, where = l.usual, fmt.Sprintf("%s has no %s, and the default is %s", m.clamd.conf.path, l.key, confSize(l.usual))
+			n, where = l.usual, fmt.Sprintf("%s has no %s, and the default is %s", m.clamd.conf.path, l.key, size.FormatClamd(l.usual))
 		}
 		enough := largest
 		if l.factor > 1 {
-			enough++ // what is in the object counts too
+			enough++ // the members count too
 		}
 		if where == "" || n >= enough {
 			continue
 		}
 		low = append(low, where)
-		a.lines = append(a.lines, l.key+" "+confSize(min(largest*l.factor, math.MaxUint32)))
+		a.lines = append(a.lines, l.key+" "+size.FormatClamd(min(largest*l.factor, math.MaxUint32)))
 	}
 	if len(low) == 0 {
 		return a, false
 	}
-	a.text = fmt.Sprintf("%s: clamd says OK without a scan to what is over its limits, and polyclam gives it objects of up to %s (max_size). %s in clamd.conf changes that,"+
-		" or AlertExceedsMax yes, which makes such objects partial, or a smaller max_size.", strings.Join(low, "; "), confSize(largest), strings.Join(a.lines, " and "))
+	a.text = fmt.Sprintf("%s: clamd says OK to objects over its limits without scanning them, and polyclam sends it objects of up to %s (max_size). To change that, write %s in clamd.conf,"+
+		" or AlertExceedsMax yes, which makes such objects partial, or lower max_size.", strings.Join(low, "; "), size.FormatClamd(largest), strings.Join(a.lines, " and "))
 	return a, true
 }
 
-// confSize is a size as clamd.conf has it.
-func confSize(n int64) string {
-	if n > 0 && n&(1<<20-1) == 0 {
-		return fmt.Sprintf("%dM", n>>20)
-	}
-	return fmt.Sprint(n)
-}
-
-// adviceSteps carry the advice out in the configuration that clamd is going to have.
+// adviceSteps returns the commands that follow the advice in clamd's new configuration.
 func (m *Machine) adviceSteps() (list []step) {
 	file := m.EngineConf()
 	if file == "" {
 		file = m.clamd.conf.path
 	}
 	for _, a := range m.advice() {
-		s := step{text: "Change these settings of clamd, unless they are intended: " + a.text}
+		s := step{text: "Change these settings of clamd, unless you want them: " + a.text}
 		for _, line := range a.lines {
 			key, _, _ := strings.Cut(line, " ")
-			// clamd takes the first line with a key, and the first line of all is ours.
+			// clamd reads the first line with a key; the first line of the file is polyclam's.
 			s.shell = append(s.shell, fmt.Sprintf("sed -i '/^[[:blank:]]*%s[[:blank:]]/d' %s", key, file), fmt.Sprintf("printf '\\n%s\\n' >>%s", line, file))
 		}
 		list = append(list, s)

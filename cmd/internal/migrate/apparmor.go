@@ -7,19 +7,17 @@ import (
 	"strings"
 )
 
-// apparmorProfiles are the places of clamd's profile; Debian's package has the
-// first.
+// apparmorProfiles are the paths of clamd's profile; Debian's package has the first.
 var apparmorProfiles = []string{"/etc/apparmor.d/usr.sbin.clamd"}
 
-// apparmorRule is a line that allows something about a path.
+// apparmorRule is a line that allows access to paths.
 type apparmorRule struct {
 	match *regexp.Regexp
 	allow string // letters: r, w, k, m and others
 }
 
-// profile reads the rules of an AppArmor profile and of what it includes from
-// the directory "local". Abstractions are not read: they speak of neither
-// clamd's files nor its sockets.
+// profile reads the rules of an AppArmor profile and of its includes from the directory
+// "local". It skips abstractions, which have neither clamd's files nor its sockets.
 func (r root) profile(file string) ([]apparmorRule, error) {
 	data, _, err := r.read(file)
 	if err != nil {
@@ -52,7 +50,7 @@ func parseRule(f []string) (apparmorRule, bool) {
 	}
 	glob := apparmorVariables.Replace(strings.Trim(f[0], `"`))
 	if strings.Contains(glob, "@{") {
-		return apparmorRule{}, false // of a site's own variable: not known
+		return apparmorRule{}, false // has a variable of the site
 	}
 	re, err := regexp.Compile(globExpression(glob))
 	if err != nil {
@@ -61,11 +59,11 @@ func parseRule(f []string) (apparmorRule, bool) {
 	return apparmorRule{re, strings.TrimSuffix(f[1], ",")}, true
 }
 
-// apparmorVariables are the variables of clamd's profile, as tunables/global
-// has them.
+// apparmorVariables are the variables in clamd's profile, with their values in
+// tunables/global.
 var apparmorVariables = strings.NewReplacer("@{PROC}", "/proc", "@{HOME}", "{/home/*,/root}", "@{run}", "{/run,/var/run}")
 
-// globExpression is a pattern of apparmor.d(5) as a regular expression.
+// globExpression turns a pattern of apparmor.d(5) into a regular expression.
 func globExpression(glob string) string {
 	var b strings.Builder
 	b.WriteString("^")
@@ -99,7 +97,7 @@ func globExpression(glob string) string {
 	return b.String()
 }
 
-// allows reports whether the rules allow something about a path.
+// allows reports whether the rules allow an access, such as "r", to a path.
 func allows(rules []apparmorRule, file, letter string) bool {
 	for _, r := range rules {
 		if strings.Contains(r.allow, letter) && r.match.MatchString(file) {
@@ -109,7 +107,7 @@ func allows(rules []apparmorRule, file, letter string) bool {
 	return false
 }
 
-// apparmorStep says what clamd's profile lacks for the new place.
+// apparmorStep adds what clamd needs at its new address to its AppArmor profile.
 func (m *Machine) apparmorStep() (step, bool) {
 	for _, file := range apparmorProfiles {
 		rules, err := m.root.profile(file)
@@ -124,11 +122,11 @@ func (m *Machine) apparmorStep() (step, bool) {
 			lacks = append(lacks, socket+" w,")
 		}
 		if len(lacks) == 0 {
-			return step{text: fmt.Sprintf("AppArmor: the profile %s allows clamd its new place; nothing is to be done.", file)}, true
+			return step{text: fmt.Sprintf("AppArmor: the profile %s already allows clamd its new address; nothing to do.", file)}, true
 		}
 		local := "/etc/apparmor.d/local/" + path.Base(file)
 		return step{
-			text: fmt.Sprintf("AppArmor: the profile %s does not allow clamd what it needs at its new place. Add that to the file for the site:", file),
+			text: fmt.Sprintf("AppArmor: the profile %s does not allow clamd what it needs at its new address. Add it to the local file:", file),
 			shell: append(heredoc(">>", local, lacks),
 				"apparmor_parser -r "+file+"   # if AppArmor is on: aa-enabled"),
 		}, true

@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"path"
@@ -9,22 +8,21 @@ import (
 	"strings"
 )
 
-// cicapConfs are the places of c-icap.conf.
+// cicapConfs are the paths of c-icap.conf.
 var cicapConfs = []string{"/etc/c-icap/c-icap.conf", "/etc/c-icap.conf", "/usr/local/etc/c-icap.conf", "/usr/local/c-icap/etc/c-icap.conf"}
 
-// cicap is what a c-icap.conf and the files it includes say.
+// cicap is the configuration of a c-icap, with included files.
 type cicap struct {
-	hosts    []string // "host:port", as "Port" says
-	service  string   // that scans: its alias or name; empty: none
-	from     []string // "file:line: what" of the above
-	asks     string   // where it says that it asks clamd; empty: nowhere
+	hosts    []string // "host:port" of each "Port"
+	service  string   // alias or name of the service that scans; empty: none
+	from     []string // "file:line: text" of the lines with these
+	asks     string   // "file:line: text" of the line that makes it ask clamd; or empty
 	includes int
 }
 
 const maxIncludes = 50
 
-// readCICAP reads a configuration of c-icap, "Key value ...", with what it
-// includes.
+// readCICAP reads a configuration of c-icap, "Key value ...", with its includes.
 func (m *Machine) readCICAP(file string, c *cicap) error {
 	data, _, err := m.root.read(file)
 	if err != nil {
@@ -44,7 +42,7 @@ func (m *Machine) readCICAP(file string, c *cicap) error {
 			if !path.IsAbs(included) {
 				included = path.Join(path.Dir(file), included)
 			}
-			m.readCICAP(included, c) // c-icap says itself what is wrong with it
+			m.readCICAP(included, c) // c-icap itself reports a bad include
 			continue
 		}
 		c.take(f, at)
@@ -70,7 +68,7 @@ func (c *cicap) take(f []string, at string) {
 	}
 }
 
-// icapHost is the host:port of a "Port": a port, or an address before it.
+// icapHost returns the host:port of a "Port", which has a port or host:port.
 func icapHost(s string) (string, bool) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -100,7 +98,7 @@ func (m *Machine) lookICAP() {
 
 func (m *Machine) addICAP(file string, c *cicap) {
 	if c.service == "" {
-		m.row("c-icap", file, "serves on "+orNothing(c.hosts), "no: it has no service that scans (virus_scan, squidclamav)")
+		m.row("c-icap", file, "listens on "+orNothing(c.hosts), "no: it has no service that scans (virus_scan, squidclamav)")
 		return
 	}
 	if !isText(c.service) {
@@ -114,10 +112,10 @@ func (m *Machine) addICAP(file string, c *cicap) {
 		e := engine{
 			label: "c-icap", name: "c-icap", backend: "icap", address: address,
 			keys: []string{"service = " + quote(c.service)},
-			from: append(c.from[:len(c.from):len(c.from)], "With clamav_mod it scans with ClamAV's signatures, as clamd does."),
+			from: append(c.from[:len(c.from):len(c.from)], "With clamav_mod it uses ClamAV's signatures, like clamd."),
 		}
 		if c.asks != "" {
-			e.never = "it asks clamd, that is polyclam, which would ask itself (" + c.asks + ")"
+			e.never = "it asks clamd, which is now polyclam, so polyclam would ask itself (" + c.asks + ")"
 		}
 		var err error
 		if e.never == "" {
@@ -127,12 +125,12 @@ func (m *Machine) addICAP(file string, c *cicap) {
 	}
 }
 
-// offersICAP asks for the service's OPTIONS, RFC 3507, 4.10.
+// offersICAP requests the service's OPTIONS, RFC 3507 section 4.10.
 func (m *Machine) offersICAP(address, service string) error {
 	host := strings.TrimPrefix(address, "tcp:")
 	line, err := m.converse(address, "OPTIONS icap://"+host+"/"+service+" ICAP/1.0\r\nHost: "+host+"\r\n\r\n", '\n')
 	if err == nil && !strings.HasPrefix(line, "ICAP/1.0 200") {
-		err = errors.New("answered " + strconv.Quote(line) + " to OPTIONS")
+		err = fmt.Errorf("it answered %q to OPTIONS", line)
 	}
 	return err
 }

@@ -11,48 +11,47 @@ import (
 	"polyclam/backends"
 )
 
-// clamd is a clamd whose place polyclam takes.
+// clamd is a clamd that polyclam can take the place of.
 type clamd struct {
 	conf *conf
-	// listeners are where it listened, a Unix socket first.
+	// listeners are its addresses, which polyclam takes; a Unix socket is the first.
 	listeners []listener
-	// engine is where it listens from now on, an address as in polyclam's
-	// configuration.
+	// engine is its new address, as in polyclam's configuration.
 	engine string
-	// moved is set if clamd.conf names the new place already: somebody has moved
-	// clamd by editing it.
+	// moved is set if clamd.conf names the new address already, because someone edited
+	// it.
 	moved bool
-	user  option // it runs as; zero: not said
+	user  option // that it runs as; zero: not in clamd.conf
 }
 
-// listener is one of polyclam's, with where its values come from.
+// listener is a [[listener]] for polyclam, with the origin of its values.
 type listener struct {
 	address, addressFrom string
 	mode, modeFrom       string
 	group, groupFrom     string
-	open                 bool // to other machines
+	open                 bool // other machines can reach it
 }
 
 func (l *listener) unix() bool { return strings.HasPrefix(l.address, "unix:") }
 
-// engineMark stands in the names of what is clamd's own from now on.
+// engineMark is part of the new names of clamd's files.
 const engineMark = "-engine"
 
-// engineName puts the mark into a path, before the extension of its name.
+// engineName adds the mark to a path, before the extension.
 func engineName(p string) string {
 	ext := path.Ext(p)
 	return strings.TrimSuffix(p, ext) + engineMark + ext
 }
 
-// clientName takes the mark out of a path; false if it is not there.
+// clientName removes the mark from a path; it returns false if there is none.
 func clientName(p string) (string, bool) {
 	ext := path.Ext(p)
 	stem, ok := strings.CutSuffix(strings.TrimSuffix(p, ext), engineMark)
 	return stem + ext, ok && path.Base(stem) != "/"
 }
 
-// readClamd finds out where the clamd of a clamd.conf listens. The error is for
-// the administrator: polyclam cannot take that place.
+// readClamd finds the addresses of the clamd of a clamd.conf. The error tells the
+// administrator why polyclam cannot take them.
 func (r root) readClamd(c *conf) (*clamd, error) {
 	d := &clamd{conf: c}
 	d.user, _ = c.find("User")
@@ -63,7 +62,7 @@ func (r root) readClamd(c *conf) (*clamd, error) {
 		return nil, err
 	}
 	if len(d.listeners) == 0 {
-		return nil, fmt.Errorf("%s: there is neither LocalSocket nor TCPSocket; clamd does not start with that", c.path)
+		return nil, fmt.Errorf("%s: there is neither LocalSocket nor TCPSocket; clamd does not start with such a file", c.path)
 	}
 	return d, nil
 }
@@ -77,10 +76,10 @@ func (d *clamd) readSocket(r root) error {
 		return problemError{problem{d.conf.path, o.line, o.key, fmt.Sprintf(format, args...)}}
 	}
 	if !path.IsAbs(o.value) {
-		return fail("%q depends on the directory that clamd is started in; make it absolute", o.value)
+		return fail("%q depends on the directory in which clamd is started; make it absolute", o.value)
 	}
 	if !isText(o.value) {
-		return fail("%q is not plain text; polyclam's configuration cannot name it", o.value)
+		return fail("%q is not plain text and cannot be in polyclam's configuration", o.value)
 	}
 	place := r.short(path.Clean(o.value))
 	l := listener{address: "unix:" + place, addressFrom: d.conf.source(o)}
@@ -88,7 +87,7 @@ func (d *clamd) readSocket(r root) error {
 	if client, moved := clientName(place); moved {
 		d.moved = true
 		d.engine, l.address = l.address, "unix:"+client
-		l.addressFrom += ", without \"" + engineMark + "\", which is the engine's place"
+		l.addressFrom += ", without \"" + engineMark + "\", which marks clamd's new address"
 	}
 	for _, address := range []string{l.address, d.engine} {
 		if _, _, err := backends.ParseAddress(address); err != nil {
@@ -103,14 +102,14 @@ func (d *clamd) readSocket(r root) error {
 	return nil
 }
 
-// readAccess reads who may connect to the Unix socket.
+// readAccess reads the mode and the group of the Unix socket.
 func (d *clamd) readAccess(r root, l *listener) {
 	if o, ok := d.conf.find("LocalSocketMode"); ok {
 		mode, err := strconv.ParseUint(o.value, 8, 32)
 		if err != nil || mode > 0o777 {
 			d.conf.complain(o.line, o.key, "%q is not a mode; left out", o.value)
 		} else {
-			// clamd 1.4.6 takes the bits of 0666 (clamd/localserver.c).
+			// clamd 1.4.6 uses only the bits of 0666 (clamd/localserver.c).
 			l.mode, l.modeFrom = fmt.Sprintf("%04o", mode&0o666), d.conf.source(o)
 		}
 	}
@@ -126,8 +125,8 @@ func (d *clamd) readAccess(r root, l *listener) {
 	l.group, l.groupFrom = group, d.conf.source(o)
 }
 
-// group is what the configuration calls a group: its name, or the number that
-// the root knows it by if that is another machine's.
+// group returns a group for the configuration: its name or, if the root is another
+// machine's, its number there.
 func (r root) group(name string) (string, bool) {
 	if _, err := strconv.ParseUint(name, 10, 31); err == nil {
 		return name, true
@@ -149,7 +148,7 @@ func (r root) group(name string) (string, bool) {
 	return "", false
 }
 
-// readPort reads TCPSocket and the TCPAddr lines, of which there may be several.
+// readPort reads TCPSocket and all TCPAddr lines.
 func (d *clamd) readPort() error {
 	port, o, ok := d.conf.number("TCPSocket")
 	if !ok {
@@ -169,17 +168,17 @@ func (d *clamd) readPort() error {
 		list = append(list, l)
 	}
 	if len(d.conf.all("TCPAddr")) == 0 {
-		list = []listener{{address: tcpAddress("0.0.0.0", port), addressFrom: from + "; no TCPAddr: on all addresses", open: true}}
+		list = []listener{{address: tcpAddress("0.0.0.0", port), addressFrom: from + "; without TCPAddr, on all addresses", open: true}}
 	}
 	d.listeners = append(d.listeners, distinct(list)...)
 	if d.engine == "" && len(list) > 0 {
-		// Without a LocalSocket nobody knows a directory that clamd may write to.
+		// Without a LocalSocket there is no directory that clamd can surely write to.
 		d.engine = tcpAddress("127.0.0.1", nextPort(port))
 	}
 	return nil
 }
 
-// nextPort is the port next to a port.
+// nextPort returns a neighbour of a port.
 func nextPort(port int64) int64 {
 	if port == 65535 {
 		return port - 1
@@ -187,7 +186,7 @@ func nextPort(port int64) int64 {
 	return port + 1
 }
 
-// tcpAddress names localhost by its number: systemd takes no names.
+// tcpAddress replaces localhost by its number: systemd accepts no names.
 func tcpAddress(host string, port int64) string {
 	if host == "localhost" {
 		host = "127.0.0.1"
@@ -195,14 +194,13 @@ func tcpAddress(host string, port int64) string {
 	return "tcp:" + net.JoinHostPort(host, strconv.FormatInt(port, 10))
 }
 
-// isOpen reports whether other machines may reach an address.
+// isOpen reports whether other machines can reach a host.
 func isOpen(host string) bool {
 	ip := net.ParseIP(host)
 	return host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
-// distinct leaves out what is there already: the same again, and every address
-// beside one that means all of them.
+// distinct removes duplicates, and all other addresses if one means all.
 func distinct(list []listener) []listener {
 	seen := map[string]bool{}
 	var out []listener
@@ -219,7 +217,6 @@ func distinct(list []listener) []listener {
 	return out
 }
 
-// problemError is a problem as an error.
 type problemError struct{ problem }
 
 func (e problemError) Error() string { return e.String() }

@@ -12,13 +12,12 @@ import (
 
 // conf is a clamd.conf.
 type conf struct {
-	path    string // as it was asked for
-	real    string // with all links followed
+	path    string // as requested
+	real    string // with all symbolic links resolved
 	data    []byte
 	options []option
 	example int // line of "Example", with which clamd does not start; 0: none
-	// problems are lines that clamd 1.4.6 does not take, or takes for something
-	// else than was meant.
+	// problems are lines that clamd 1.4.6 rejects or misunderstands.
 	problems []problem
 }
 
@@ -28,7 +27,7 @@ type option struct {
 	key, value string
 }
 
-// problem is what is wrong with a line.
+// problem is a fault in a line.
 type problem struct {
 	file      string
 	line      int
@@ -44,9 +43,9 @@ func (p problem) String() string {
 
 // parseConf reads a file as clamd 1.4.6 does (common/optparser.c, optparse):
 //
-//   - blanks and tabs stand before a line, around its value and between the two
-//   - a line of up to one character, or that begins with "#", is nothing; there
-//     are no comments behind a value
+//   - blanks and tabs before a key and around its value are ignored
+//   - a line of at most one character, or that begins with "#", is ignored; there are
+//     no comments after a value
 //   - a value in quotes ends at the last quote of its line
 //   - keys are case-sensitive
 //   - a line that begins with "Example" keeps clamd from starting
@@ -55,7 +54,7 @@ func parseConf(path string, data []byte) *conf {
 	number := 0
 	for line := range bytes.Lines(data) {
 		number++
-		text, _, _ := strings.Cut(string(line), "\x00") // a string of C
+		text, _, _ := strings.Cut(string(line), "\x00") // clamd stops at a NUL
 		text = strings.TrimLeft(strings.TrimSuffix(text, "\n"), " \t")
 		if len(text) <= 1 || text[0] == '#' {
 			continue
@@ -74,25 +73,25 @@ func parseConf(path string, data []byte) *conf {
 func (c *conf) add(number int, text string) {
 	at := strings.IndexAny(text, " \t")
 	if at < 0 {
-		c.complain(number, strings.TrimSuffix(text, "\r"), "there is no value; clamd does not start with that")
+		c.complain(number, strings.TrimSuffix(text, "\r"), "there is no value; clamd does not start with such a line")
 		return
 	}
 	key := text[:at]
 	value := strings.Trim(text[at:], " \t")
 	if trimmed, ok := strings.CutSuffix(value, "\r"); ok {
-		c.complain(number, key, "the line ends in CR LF, and clamd takes the CR for a part of the value")
+		c.complain(number, key, "the line ends in CR LF, and clamd reads the CR as part of the value")
 		value = strings.TrimRight(trimmed, " \t")
 	}
 	if inner, ok := strings.CutPrefix(value, `"`); ok {
 		end := strings.LastIndexByte(inner, '"')
 		if end < 0 {
-			c.complain(number, key, "the quote has no end; clamd does not start with that")
+			c.complain(number, key, "the quote is not closed; clamd does not start with such a line")
 			return
 		}
 		value = inner[:end]
 	}
 	if value == "" {
-		c.complain(number, key, "there is no value; clamd does not start with that")
+		c.complain(number, key, "there is no value; clamd does not start with such a line")
 		return
 	}
 	c.options = append(c.options, option{number, key, value})
@@ -105,11 +104,10 @@ func (c *conf) complain(line int, key, format string, args ...any) {
 	}
 }
 
-// maxProblems is how many problems of a file are told: one with more is no
-// clamd.conf.
+// maxProblems bounds the problems of a file: one with more is no clamd.conf.
 const maxProblems = 20
 
-// find returns the first line with the key: clamd takes no other.
+// find returns the first line with the key: clamd ignores the others.
 func (c *conf) find(key string) (option, bool) {
 	for _, o := range c.options {
 		if o.key == key {
@@ -119,7 +117,7 @@ func (c *conf) find(key string) (option, bool) {
 	return option{}, false
 }
 
-// all returns the lines of a key that may be given several times.
+// all returns all lines with the key.
 func (c *conf) all(key string) []option {
 	var list []option
 	for _, o := range c.options {
@@ -130,12 +128,12 @@ func (c *conf) all(key string) []option {
 	return list
 }
 
-// source says where an option stands.
+// source returns the position and the text of an option.
 func (c *conf) source(o option) string {
 	return fmt.Sprintf("%s:%d: %s %s", c.path, o.line, clip(o.key), clip(o.value))
 }
 
-// clip makes a text of a file short enough for a message.
+// clip shortens a text from a file for a message.
 func clip(s string) string {
 	const longest = 200
 	if len(s) <= longest {
@@ -144,8 +142,8 @@ func clip(s string) string {
 	return s[:longest] + "..."
 }
 
-// number returns the value of a key with a number. What clamd would not take
-// counts as not given.
+// number returns the value of a key with a number. A value that clamd would reject
+// counts as missing.
 func (c *conf) number(key string) (int64, option, bool) {
 	o, ok := c.find(key)
 	if !ok {
@@ -161,9 +159,9 @@ func (c *conf) number(key string) (int64, option, bool) {
 
 var sizeValue = regexp.MustCompile(`^[0-9]+[KMGkmg]?$`)
 
-// size returns the value of a key with a size, in bytes. clamd 1.4.6 takes K, M
-// and G, a leading zero for octal, and 0 for no limit: math.MaxInt64.
-func (c *conf) size(key string) (int64, option, bool) {
+// bytes returns the value of a key with a size. clamd 1.4.6 accepts K, M and G, a
+// leading zero for octal, and 0 for no limit, which is math.MaxInt64 here.
+func (c *conf) bytes(key string) (int64, option, bool) {
 	o, ok := c.find(key)
 	if !ok {
 		return 0, o, false
@@ -205,7 +203,7 @@ func parseSize(s string) (int64, bool) {
 	return n << shift, true
 }
 
-// enabled reports whether a boolean option is on, and which line says so.
+// enabled reports whether a boolean option is on, and returns its line.
 func (c *conf) enabled(key string) (option, bool) {
 	o, ok := c.find(key)
 	if !ok {
@@ -218,7 +216,7 @@ func (c *conf) enabled(key string) (option, bool) {
 	return o, false
 }
 
-// disabled is the opposite of enabled for an option that is given.
+// disabled reports whether a boolean option is set and off, and returns its line.
 func (c *conf) disabled(key string) (option, bool) {
 	o, ok := c.find(key)
 	if _, on := c.enabled(key); !ok || on {

@@ -25,15 +25,15 @@ func TestParseConf(t *testing.T) {
 		{"comments", "# LocalSocket /a\n  #x y\n\n \t\nLocalSocket /b # no comment\n", "5:LocalSocket=/b # no comment", ""},
 		{"tabs", "\tLocalSocket\t \t/a\t \n", "1:LocalSocket=/a", ""},
 		{"quotes", "LocalSocket \"/a b\"\n", "1:LocalSocket=/a b", ""},
-		{"quotes within, and more behind", "LocalSocket \"/a\"b\"c\n", "1:LocalSocket=/a\"b", ""},
-		{"a quote without an end", "\nLocalSocket \"/a\n", "", "f:2: LocalSocket: the quote has no end; clamd does not start with that"},
-		{"nothing in quotes", "LocalSocket \"\"\n", "", "f:1: LocalSocket: there is no value; clamd does not start with that"},
-		{"no value", "LocalSocket\nLocalSocket \t\n", "", "f:1: LocalSocket: there is no value; clamd does not start with that; f:2: LocalSocket: there is no value; clamd does not start with that"},
+		{"quotes within, and more after", "LocalSocket \"/a\"b\"c\n", "1:LocalSocket=/a\"b", ""},
+		{"an open quote", "\nLocalSocket \"/a\n", "", "f:2: LocalSocket: the quote is not closed; clamd does not start with such a line"},
+		{"nothing in quotes", "LocalSocket \"\"\n", "", "f:1: LocalSocket: there is no value; clamd does not start with such a line"},
+		{"no value", "LocalSocket\nLocalSocket \t\n", "", "f:1: LocalSocket: there is no value; clamd does not start with such a line; f:2: LocalSocket: there is no value; clamd does not start with such a line"},
 		{"a line of one character", "a\n", "", ""},
-		{"CR LF", "LocalSocket /a\r\n\r\n", "1:LocalSocket=/a", "f:1: LocalSocket: the line ends in CR LF, and clamd takes the CR for a part of the value"},
+		{"CR LF", "LocalSocket /a\r\n\r\n", "1:LocalSocket=/a", "f:1: LocalSocket: the line ends in CR LF, and clamd reads the CR as part of the value"},
 		{"NUL", "LocalSocket /a\x00/b\n", "1:LocalSocket=/a", ""},
 		{"repeated", "A 1\nA 2\n", "1:A=1 2:A=2", ""},
-		{"keys have a case", "localsocket /a\n", "1:localsocket=/a", ""},
+		{"keys are case-sensitive", "localsocket /a\n", "1:localsocket=/a", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conf := parseConf("f", []byte(c.text))
@@ -93,10 +93,10 @@ func TestParseConfAsClamd(t *testing.T) {
 			want[m[1]] = strings.ReplaceAll(m[2], `", "`, " ")
 		}
 		c := parseConf("f", []byte(text))
-		size, _, sizeOK := c.size("StreamMaxLength")
+		size, _, sizeOK := c.bytes("StreamMaxLength")
 		if _, given := c.find("StreamMaxLength"); len(c.problems) > 0 || c.example > 0 || given && !sizeOK {
 			if !strings.Contains(string(out), "ERROR: ") {
-				t.Errorf("%q: clamd takes it, we do not: %v", text, c.problems)
+				t.Errorf("%q: clamd accepts it, we do not: %v", text, c.problems)
 			}
 			continue
 		}
@@ -121,9 +121,8 @@ func TestParseConfAsClamd(t *testing.T) {
 	}
 }
 
-// FuzzParseConf wants every file to be read without a panic, and what is made
-// of it to be sound: a configuration that loads, and an engine's clamd.conf with
-// the engine's place that is the same when it is made again.
+// FuzzParseConf checks that every file gives a configuration that loads, and a new
+// clamd.conf with clamd's new address, from which the same file is made again.
 func FuzzParseConf(f *testing.F) {
 	for _, layout := range []string{"debian/etc/clamav/clamd.conf", "rhel/etc/clamd.d/scan.conf", "alpine/etc/clamav/clamd.conf"} {
 		data, err := os.ReadFile(filepath.Join("testdata", layout))

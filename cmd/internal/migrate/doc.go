@@ -1,14 +1,12 @@
-// Package migrate looks at a machine that has clamd, and plans how polyclam
-// takes its place: clients find polyclam where clamd was, and clamd goes on
-// behind it at a new one.
+// Package migrate inspects a machine that runs clamd and plans how polyclam takes its
+// place: clients find polyclam where clamd was, and clamd moves to a new socket or port.
 //
 //	m, err := migrate.Look(migrate.Options{})
-//	m.Rows()             // what was found, and what becomes of it
+//	m.Rows()             // what was found, and what it is used for
 //	text, err := m.Config()  // polyclam's configuration, checked
-//	m.Steps()            // what remains to be done by the administrator
+//	m.Steps(o)           // what the administrator still has to do
 //
-// Nothing is changed by looking. [Machine.MoveClamd] writes clamd a
-// configuration of its own. clamd.conf itself stays as it is: clamdscan,
-// clamdtop, clamonacc and freshclam read LocalSocket from it, and are to find
-// polyclam there.
+// Look changes nothing. [Machine.MoveClamd] writes a separate configuration for clamd.
+// clamd.conf itself stays unchanged: clamdscan, clamdtop, clamonacc and freshclam read
+// LocalSocket from it and should find polyclam there.
 package migrate

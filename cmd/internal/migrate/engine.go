@@ -9,21 +9,21 @@ import (
 	presets "polyclam/backends/command"
 )
 
-// engine is an engine beside clamd that was found.
+// engine is an engine other than clamd that was found.
 type engine struct {
-	label   string   // as --with calls it
-	name    string   // of the engine
-	backend string   //
-	address string   // empty: none, or not known
+	label   string // its name for --with
+	name    string // its name in the configuration
+	backend string
+	address string   // empty: none, or unknown
 	keys    []string // further lines of the table
-	from    []string // comments: where this was read
+	from    []string // comments: the origin of the values
 	spool   bool     // it reads files by their path
-	never   string   // why it must not be asked; empty: it may be
-	idle    string   // why it is not switched on; empty: it is
+	never   string   // why it cannot be used; empty: it can
+	idle    string   // why it is switched off; empty: it is on
 }
 
-// addEngine adds an engine and its row. Without --with it is switched on if it
-// answered, that is, if err is nil.
+// addEngine adds an engine and its row. Without --with it is switched on if it answered:
+// if err is nil.
 func (m *Machine) addEngine(e engine, what, where, means string, err error) {
 	asked := slices.Contains(m.opts.With, e.label)
 	switch {
@@ -33,7 +33,7 @@ func (m *Machine) addEngine(e engine, what, where, means string, err error) {
 	case err != nil:
 		e.idle = fmt.Sprintf("it does not answer (%v)", err)
 	}
-	// Two tables of one name would not load.
+	// Names must be unique.
 	for n := 2; slices.ContainsFunc(m.engines, func(o engine) bool { return o.name == e.name }); n++ {
 		e.name = fmt.Sprintf("%s-%d", strings.TrimRight(e.name, "-0123456789"), n)
 	}
@@ -45,7 +45,7 @@ func (m *Machine) addEngine(e engine, what, where, means string, err error) {
 	m.row(what, where, means, used)
 }
 
-// known reports whether an engine with that address was found already.
+// known reports whether an engine with that address has been found already.
 func (m *Machine) known(address string) bool {
 	return slices.ContainsFunc(m.engines, func(e engine) bool { return m.same(e.address, address) })
 }
@@ -54,29 +54,29 @@ func (m *Machine) known(address string) bool {
 type program struct {
 	preset presets.Preset
 	path   string // of the program
-	usual  bool   // the preset finds it without being told
-	never  string // why it must not be asked
+	usual  bool   // the preset finds it without the key program
+	never  string // why it cannot be used
 	active bool
 }
 
-// usualPath is where programs are looked for; backends/command has the same.
+// usualPath is the PATH of package command.
 var usualPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
-// vendorPaths are where vendors install programs that the usual PATH does not
-// lead to, with the names they have there; engines' manuals name them.
+// vendorPaths are the directories outside of the usual PATH in which vendors install
+// their programs, according to the manuals.
 var vendorPaths = []string{
 	"/opt/sophos-av/bin", "/usr/local/uvscan", "/opt/uvscan", "/opt/f-prot", "/usr/local/f-prot", "/opt/BitDefender-scanner/bin",
 	"/opt/drweb", "/opt/eset/esets/sbin", "/opt/kaspersky/kesl/bin", "/opt/microsoft/mdatp/sbin", "/opt/avg/av/bin", "/opt/vba32",
 	"/usr/lib/AntiVir", "/opt/MicroWorld/bin", "/opt/Symantec/ScanEngine/ssecls",
 }
 
-// clamdClients are presets that ask clamd themselves.
+// clamdClients are presets of programs that ask clamd.
 var clamdClients = map[string]string{
-	"clamdscan": "it asks clamd by clamd.conf, that is polyclam: polyclam would ask itself",
+	"clamdscan": "it asks the clamd of clamd.conf, which is now polyclam, so polyclam would ask itself",
 }
 
 func (m *Machine) lookPrograms() {
-	links := map[string]string{} // one program may have several names, one preset each
+	first := map[string]string{} // by file: one program may have several presets
 	for _, p := range presets.Presets() {
 		file, usual := m.findProgram(p.Argv[0])
 		if file == "" {
@@ -85,23 +85,23 @@ func (m *Machine) lookPrograms() {
 		g := program{preset: p, path: file, usual: usual, never: clamdClients[p.Name]}
 		asked := slices.Contains(m.opts.With, p.Name)
 		g.active = asked && g.never == ""
-		used := "no: switch it on by --with " + p.Name
-		other, double := links[file]
+		used := "no: --with " + p.Name + " switches it on"
+		other, double := first[file]
 		switch {
 		case g.never != "":
 			used = "no: " + g.never
 		case g.active:
-			used = "yes: asked for"
+			used = "yes: --with"
 		case double:
-			used = "no: the same program as " + other + "; --with takes either"
+			used = "no: the same program as " + other + "; use --with with either"
 		}
-		links[file] = p.Name
+		first[file] = p.Name
 		m.programs = append(m.programs, g)
 		m.row("program", file, "preset "+p.Name+", "+p.Status, used)
 	}
 }
 
-// findProgram returns where a program is, and whether a preset finds it there.
+// findProgram returns the path of a program, and whether a preset finds it there.
 func (m *Machine) findProgram(name string) (file string, usual bool) {
 	executable := func(p string) bool {
 		mode, ok := m.root.mode(p)
@@ -126,7 +126,7 @@ func (m *Machine) findProgram(name string) (file string, usual bool) {
 	return "", false
 }
 
-// checkWith wants everything that --with names to be there.
+// checkWith checks that everything that --with names was found and can be used.
 func (m *Machine) checkWith() error {
 	var found []string
 	for _, e := range m.engines {
@@ -137,7 +137,7 @@ func (m *Machine) checkWith() error {
 	}
 	for _, name := range m.opts.With {
 		if !slices.Contains(found, name) {
-			return fmt.Errorf("--with %s: that was not found here; found: %s", name, orNothing(found))
+			return fmt.Errorf("--with %s: not found on this machine; found: %s", name, orNothing(found))
 		}
 		for _, e := range m.engines {
 			if e.label == name && e.never != "" {
@@ -160,8 +160,7 @@ func orNothing(list []string) string {
 	return strings.Join(slices.Compact(list), ", ")
 }
 
-// lookSophie looks for the sockets of Sophie and Trophie, which have no
-// configuration worth reading.
+// lookSophie looks for the sockets of Sophie and Trophie.
 func (m *Machine) lookSophie() {
 	for _, s := range []struct{ name, path string }{{"sophie", "/var/run/sophie"}, {"sophie", "/run/sophie"}, {"trophie", "/var/run/trophie"}, {"trophie", "/run/trophie"}} {
 		address := "unix:" + m.root.short(s.path)
@@ -173,7 +172,7 @@ func (m *Machine) lookSophie() {
 	}
 }
 
-// connects reports whether somebody accepts a connection.
+// connects returns an error if nothing accepts a connection.
 func (m *Machine) connects(address string) error {
 	nc, err := m.dial(address)
 	if err != nil {

@@ -9,8 +9,7 @@ import (
 	"polyclam/test/testkit"
 )
 
-// TestLayouts looks at machines as the distributions leave them, and compares
-// everything that is said and written with a file.
+// TestLayouts compares all output for the layouts of the distributions with golden files.
 func TestLayouts(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -46,7 +45,7 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
-// everything is all that is said about a machine.
+// everything returns all output about a machine.
 func everything(t *testing.T, m *Machine) string {
 	t.Helper()
 	var b strings.Builder

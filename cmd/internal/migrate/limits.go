@@ -5,23 +5,23 @@ import (
 	"math"
 )
 
-// alerts are the options by which clamd calls something FOUND that polyclam has
-// a category for.
+// alerts are the options that make clamd say FOUND for objects for which polyclam has a
+// category.
 var alerts = []struct {
 	category, what string
 	keys           []string
 }{
-	{"encrypted", "what is encrypted", []string{"AlertEncrypted", "AlertEncryptedArchive", "AlertEncryptedDoc"}},
-	{"partial", "what was not scanned whole", []string{"AlertExceedsMax"}},
+	{"encrypted", "encrypted objects", []string{"AlertEncrypted", "AlertEncryptedArchive", "AlertEncryptedDoc"}},
+	{"partial", "objects that were not scanned completely", []string{"AlertExceedsMax"}},
 }
 
-// writePolicy keeps clients told FOUND for what clamd told them FOUND.
+// writePolicy makes polyclam say FOUND where clamd did.
 func (m *Machine) writePolicy(w *writer) {
 	w.line("")
 	if m.clamd != nil {
 		w.line("[policy]")
-		w.comment("Clients hear the same name each time, clamd's. \"answer\" saves time where a virus is found:" +
-			" then the name is that of the faster engine.")
+		w.comment("With \"wait\", clients always hear clamd's name for a virus. \"answer\" is faster, but the name is that of" +
+			" the fastest engine.")
 		w.key("first_virus", `"wait"`)
 		w.line("")
 	}
@@ -33,7 +33,7 @@ func (m *Machine) writePolicy(w *writer) {
 
 func (m *Machine) writeAction(w *writer, category, what string, keys []string) {
 	if m.clamd == nil {
-		w.comment("\"quarantine\" to have clients told FOUND for %s.", what)
+		w.comment("Write \"quarantine\" if clients should hear FOUND for %s.", what)
 		w.line(fmt.Sprintf("#%s = \"ok\"", category))
 		return
 	}
@@ -45,21 +45,21 @@ func (m *Machine) writeAction(w *writer, category, what string, keys []string) {
 		}
 	}
 	if on {
-		w.comment("So clients were told FOUND for %s, and still are. \"ok\" lets it pass: then only polyclam's log and its own"+
-			" clients tell. The category is wider than clamd's option: it counts what any engine tells.", what)
+		w.comment("With this option clients heard FOUND for %s, and still do. \"ok\" lets them pass; then only polyclam's log and its"+
+			" own clients show them. The category covers more than clamd's option: it counts the results of all engines.", what)
 		w.key(category, `"quarantine"`)
 		return
 	}
-	text := fmt.Sprintf("%s does not set %s: clients are told OK for %s, as clamd told them. ", m.clamd.conf.path, keys[0], what)
+	text := fmt.Sprintf("%s does not set %s: clients hear OK for %s, as they did from clamd. ", m.clamd.conf.path, keys[0], what)
 	if category == "partial" {
-		text += "clamd says OK, too, for files beyond its limits: AlertExceedsMax yes makes it tell, and is recommended. "
+		text += "clamd also says OK for files beyond its limits; AlertExceedsMax yes makes it report them, and is recommended. "
 	}
-	w.comment("%s\"quarantine\" has them told FOUND.", text)
+	w.comment("%sWrite \"quarantine\" if they should hear FOUND.", text)
 	w.line(fmt.Sprintf("#%s = \"ok\"", category))
 }
 
-// writeLimits writes what clamd.conf says of limits. What it leaves out has the
-// same default in clamd and in polyclam.
+// writeLimits writes the limits in clamd.conf. The others have the same default in clamd
+// and in polyclam.
 func (m *Machine) writeLimits(w *writer) {
 	if m.clamd == nil {
 		return
@@ -74,14 +74,14 @@ func (m *Machine) writeLimits(w *writer) {
 	}
 }
 
-// writeTimes writes the limits that are numbers.
+// writeTimes writes the timeouts and the depth of directories.
 func (m *Machine) writeTimes(w *writer) {
 	c := m.clamd.conf
 	for _, l := range []struct {
 		key, name string
 		text      func(int64) string
 		most      int64
-		zero      int64 // what 0 means to clamd; 0: what polyclam has nothing for
+		zero      int64 // for 0, which is no limit; 0: polyclam has no such value
 	}{
 		{"CommandReadTimeout", "command_read_timeout", seconds, 24 * 3600, 0},
 		{"ReadTimeout", "read_timeout", seconds, 24 * 3600, 0},
@@ -93,14 +93,14 @@ func (m *Machine) writeTimes(w *writer) {
 		}
 		switch {
 		case n == 0 && l.zero == 0:
-			m.note("%s: there is no %s without end; it has its default", c.source(o), l.name)
+			m.note("%s: %s cannot be unlimited; it has its default", c.source(o), l.name)
 			continue
 		case n == 0:
 			n = l.zero
-			w.comment("%s: no limit, and %d is the most", c.source(o), l.most)
+			w.comment("%s: no limit; the largest value is %d", c.source(o), l.most)
 		case n > l.most:
 			n = l.most
-			w.comment("%s: %d is the most", c.source(o), l.most)
+			w.comment("%s: the largest value is %d", c.source(o), l.most)
 		default:
 			w.comment("%s", c.source(o))
 		}
@@ -114,49 +114,49 @@ func (m *Machine) writeStream(w *writer) {
 		return
 	}
 	text := m.clamd.conf.source(o)
-	switch whole, _, _ := m.clamd.conf.size("StreamMaxLength"); {
+	switch whole, _, _ := m.clamd.conf.bytes("StreamMaxLength"); {
 	case whole == math.MaxInt64:
-		text += ": no limit for clamd, whose library scans nothing of 2 GiB and more; polyclam keeps streams in memory"
+		text += ": no limit, but clamd scans nothing of 2 GiB or more; polyclam keeps streams in memory"
 	case whole > n:
-		text += ": clamd's library scans nothing of 2 GiB and more"
+		text += ": clamd scans nothing of 2 GiB or more"
 	}
 	w.comment("%s", text)
 	w.key("stream", sizeText(n))
 	if n > defaultTotal/4 {
-		w.comment("Room for four such streams; memory that can be swapped out, see [spool] store.")
+		w.comment("Enough for four such streams; this memory can be swapped out, see store in [spool].")
 		w.key("spool_total", sizeText(4*n))
 	}
 }
 
-// untaken are options of clamd that have no counterpart, or a different one.
+// untaken are options of clamd without an exact counterpart.
 var untaken = []struct{ key, reason string }{
-	{"MaxConnectionQueueLength", "how many connections wait is the kernel's net.core.somaxconn"},
-	{"MaxQueue", "clients above [limits] connections wait in the listener's backlog"},
-	{"SendBufTimeout", "[limits] write_timeout is for a whole reply and has its default"},
-	{"StreamMinPort", "the STREAM command is gone from clamd since 0.104"},
-	{"StreamMaxPort", "the STREAM command is gone from clamd since 0.104"},
-	{"MaxScanTime", "it stays with clamd; polyclam gives up after the timeout of the [[engine]]"},
+	{"MaxConnectionQueueLength", "the kernel limits waiting connections, by net.core.somaxconn"},
+	{"MaxQueue", "clients beyond limits.connections wait in the listener's backlog"},
+	{"SendBufTimeout", "limits.write_timeout is for a whole reply and has its default"},
+	{"StreamMinPort", "clamd has no STREAM command since 0.104"},
+	{"StreamMaxPort", "clamd has no STREAM command since 0.104"},
+	{"MaxScanTime", "clamd keeps it; polyclam gives up after timeout of the [[engine]]"},
 	{"ExcludePath", "polyclam reads files itself, so clamd does not know their paths; see scan_paths"},
-	{"VirusEvent", "clamd runs it still, but polyclam hands it content, not paths"},
+	{"VirusEvent", "clamd still runs it, but polyclam sends it objects without their paths"},
 }
 
-// untakenIf are the same for booleans, if they have that value.
+// untakenIf are boolean options without an exact counterpart if they have the value on.
 var untakenIf = []struct {
 	key    string
 	on     bool
 	reason string
 }{
-	{"FollowDirectorySymlinks", true, "polyclam reads files itself; it follows links that are named, and none inside a directory"},
-	{"FollowFileSymlinks", true, "polyclam reads files itself; it follows links that are named, and none inside a directory"},
+	{"FollowDirectorySymlinks", true, "polyclam reads files itself; it follows a link that a client names, but none inside a directory"},
+	{"FollowFileSymlinks", true, "polyclam reads files itself; it follows a link that a client names, but none inside a directory"},
 	{"CrossFilesystems", false, "polyclam reads files itself and crosses filesystems"},
-	{"AllowAllMatchScan", false, "polyclam takes ALLMATCHSCAN; where clamd refuses it, it tells the first match"},
+	{"AllowAllMatchScan", false, "polyclam accepts ALLMATCHSCAN; where clamd refuses it, it reports the first match"},
 	{"EnableShutdownCommand", true, "SHUTDOWN is off in polyclam; shutdown_command = true in the [[listener]] allows it"},
-	{"EnableStatsCommand", false, "polyclam always tells STATS"},
-	{"EnableVersionCommand", false, "polyclam always tells VERSION"},
-	{"ArchiveBlockEncrypted", true, "clamd since 0.101 ignores it; AlertEncrypted is its name now"},
+	{"EnableStatsCommand", false, "polyclam always answers STATS"},
+	{"EnableVersionCommand", false, "polyclam always answers VERSION"},
+	{"ArchiveBlockEncrypted", true, "clamd ignores it since 0.101; its name is AlertEncrypted now"},
 }
 
-// noteRest notes what else of clamd.conf is not taken over.
+// noteRest notes the other options of clamd.conf that are not used.
 func (m *Machine) noteRest() {
 	if m.clamd == nil {
 		return

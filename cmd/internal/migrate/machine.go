@@ -13,40 +13,39 @@ import (
 	"polyclam/cmd/internal/config"
 )
 
-// Options say where to look.
+// Options select what Look inspects.
 type Options struct {
-	// Root is the directory that is looked at as if it were "/"; empty: "/".
+	// Root is the directory to inspect as if it were "/"; empty: "/".
 	Root string
-	// ClamdConf is the clamd.conf to take over, as it is called below Root;
-	// empty: the first one in the usual places.
+	// ClamdConf is the path below Root of the clamd.conf to take over; empty: the best
+	// one at the usual paths.
 	ClamdConf string
-	// With names presets of command-line scanners, and "savdid", "sophie" or
-	// "c-icap", that are to be switched on.
+	// With names what to switch on: presets of command-line scanners, "savdid",
+	// "sophie" or "c-icap".
 	With []string
-	// Config is polyclam's configuration on this machine, if there is one
-	// already; it need not exist.
+	// Config is the path of polyclam's configuration on this machine; it need not exist.
 	Config string
-	// Dial connects to a socket below Root; nil: for real.
+	// Dial connects to a socket below Root, for tests; nil: net.Dial.
 	Dial func(network, address string) (net.Conn, error)
 }
 
-// Row is one thing that was found.
+// Row is something that was found.
 type Row struct{ What, Where, Means, Used string }
 
-// Machine is what was found on a machine. It is a snapshot and changes nothing.
+// Machine is a snapshot of what was found on a machine.
 type Machine struct {
 	opts     Options
 	root     root
 	rows     []Row
-	clamd    *clamd // whose place is taken; nil: none
+	clamd    *clamd // whose place polyclam takes; nil: none
 	found    string // address of a clamd without a clamd.conf; empty: none
 	engines  []engine
 	programs []program
 	existing *config.File // polyclam's; nil: none
-	notes    []string     // what could not be taken over, with the reason
+	notes    []string     // options of clamd.conf that are not used, with the reason
 }
 
-// confFiles are the places of clamd.conf.
+// confFiles are the paths of clamd.conf.
 var confFiles = []struct{ path, layout string }{
 	{"/etc/clamav/clamd.conf", "Debian, Ubuntu, Alpine"},
 	{"/etc/clamd.d/scan.conf", "Fedora, RHEL"},
@@ -55,10 +54,9 @@ var confFiles = []struct{ path, layout string }{
 	{"/usr/local/etc/clamav/clamd.conf", "from source"},
 }
 
-const moreConfs = "/etc/clamd.d" // each *.conf is the configuration of a clamd of its own
+const moreConfs = "/etc/clamd.d" // each *.conf configures another clamd
 
-// Look looks at a machine. The error is of the kind that must be mended before
-// anything can be written.
+// Look inspects a machine. After an error no configuration can be written.
 func Look(o Options) (*Machine, error) {
 	m := &Machine{opts: o, root: root{o.Root}}
 	if m.root.own() {
@@ -79,8 +77,8 @@ func Look(o Options) (*Machine, error) {
 // Rows returns what was found, in the order of the search.
 func (m *Machine) Rows() []Row { return slices.Clone(m.rows) }
 
-// Notes returns what of clamd.conf could not be taken over, each with its
-// reason. It is complete after [Machine.Config].
+// Notes returns the options of clamd.conf that are not used, each with the reason. It is
+// complete after [Machine.Config].
 func (m *Machine) Notes() []string { return slices.Clone(m.notes) }
 
 // HasClamd reports whether a clamd was found whose place polyclam can take.
@@ -94,7 +92,7 @@ func (m *Machine) note(format string, args ...any) {
 	m.notes = append(m.notes, fmt.Sprintf(format, args...))
 }
 
-// lookExisting reads the configuration that polyclam has already.
+// lookExisting reads polyclam's configuration, if there is one.
 func (m *Machine) lookExisting() {
 	if m.opts.Config == "" {
 		return
@@ -104,14 +102,14 @@ func (m *Machine) lookExisting() {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		first, _, _ := strings.Cut(err.Error(), "\n")
-		m.row("polyclam", m.opts.Config, "a configuration that cannot be used", "no: "+first)
+		m.row("polyclam", m.opts.Config, "a configuration with problems", "no: "+first)
 	default:
 		m.existing = f
-		m.row("polyclam", m.opts.Config, fmt.Sprintf("its configuration, %d listeners, %d engines", len(f.Listeners), len(f.Engines)), "no: is written anew only if asked")
+		m.row("polyclam", m.opts.Config, fmt.Sprintf("its configuration, %d listeners, %d engines", len(f.Listeners), len(f.Engines)), "no: --force replaces it")
 	}
 }
 
-// Migrated says why polyclam is in clamd's place already, or "".
+// Migrated explains that polyclam has taken clamd's place already; it returns "" if not.
 func (m *Machine) Migrated() string {
 	if m.clamd == nil || m.existing == nil {
 		return ""
@@ -124,11 +122,11 @@ func (m *Machine) Migrated() string {
 	if !listens || !asks {
 		return ""
 	}
-	return fmt.Sprintf("%s has polyclam listen on %s and ask the clamd on %s: polyclam is in clamd's place already",
+	return fmt.Sprintf("by %s, polyclam listens on %s and asks the clamd on %s: polyclam has already taken clamd's place",
 		m.existing.Name, ours, theirs)
 }
 
-// same compares two addresses of a configuration.
+// same reports whether two addresses of a configuration are equal.
 func (m *Machine) same(a, b string) bool {
 	clean := func(s string) string {
 		if p, ok := strings.CutPrefix(s, "unix:"); ok {
@@ -139,8 +137,8 @@ func (m *Machine) same(a, b string) bool {
 	return clean(a) == clean(b)
 }
 
-// lookClamd looks for clamd.conf and decides which one is taken over: the one
-// that was asked for, else the first whose clamd answers, else the first.
+// lookClamd looks for clamd.conf and selects the one to take over: the requested one,
+// else the first whose clamd answers, else the first.
 func (m *Machine) lookClamd() error {
 	var usable []*clamd
 	var unusable []error
@@ -162,7 +160,7 @@ func (m *Machine) lookClamd() error {
 	for i, d := range usable {
 		used := "yes"
 		if i != at {
-			used = "no: another clamd; --clamd-conf " + d.conf.path + " takes this one's place"
+			used = "no: another clamd; --clamd-conf " + d.conf.path + " selects this one"
 		}
 		var places []string
 		for _, l := range d.listeners {
@@ -173,7 +171,7 @@ func (m *Machine) lookClamd() error {
 	return nil
 }
 
-// confPaths are the files to read.
+// confPaths returns the files to read.
 func (m *Machine) confPaths() []string {
 	if m.opts.ClamdConf != "" {
 		return []string{m.opts.ClamdConf}
@@ -190,9 +188,8 @@ func (m *Machine) confPaths() []string {
 	return paths
 }
 
-// readConf reads one clamd.conf. It returns nil for one that does not exist,
-// was read already, or is of no clamd that could run; the error is one that
-// keeps us from knowing.
+// readConf reads one clamd.conf. It returns nil for a file that does not exist, was read
+// already, or starts no clamd.
 func (m *Machine) readConf(p string, seen map[string]string) (*clamd, error) {
 	data, real, err := m.root.read(p)
 	if errors.Is(err, fs.ErrNotExist) && m.opts.ClamdConf == "" {
@@ -214,11 +211,11 @@ func (m *Machine) readConf(p string, seen map[string]string) (*clamd, error) {
 	c := parseConf(p, data)
 	c.real = real
 	if isEngineConf(data) {
-		m.row("clamd.conf", p, "of the clamd behind polyclam, written by \"polyclam init\"", "no: stays as it is")
+		m.row("clamd.conf", p, "of the clamd that polyclam asks, written by \"polyclam init\"", "no: unchanged")
 		return nil, nil
 	}
 	if c.example > 0 {
-		m.row("clamd.conf", p, "an example", fmt.Sprintf("no: %s:%d: with the line \"Example\" clamd does not start", p, c.example))
+		m.row("clamd.conf", p, "an example", fmt.Sprintf("no: %s:%d: clamd does not start with the line \"Example\"", p, c.example))
 		return nil, nil
 	}
 	d, err := m.root.readClamd(c)
@@ -229,7 +226,7 @@ func (m *Machine) readConf(p string, seen map[string]string) (*clamd, error) {
 	return d, nil
 }
 
-// answers reports whether somebody answers PING where a clamd listens.
+// answers reports whether a clamd answers PING on one of its addresses.
 func (m *Machine) answers(d *clamd) bool {
 	return slices.ContainsFunc(d.listeners, func(l listener) bool { return m.ping(l.address) == nil })
 }

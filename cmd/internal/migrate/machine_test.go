@@ -10,8 +10,7 @@ import (
 	presets "polyclam/backends/command"
 )
 
-// TestTakenOver writes configurations for a clamd.conf, each with what has to be
-// in it.
+// TestTakenOver writes configurations for a clamd.conf.
 func TestTakenOver(t *testing.T) {
 	const socket = "LocalSocket /run/c/s.ctl\n"
 	for _, c := range []struct {
@@ -23,33 +22,33 @@ func TestTakenOver(t *testing.T) {
 		{"quotes and backslashes", "LocalSocket \"/run/a \\b\".ctl\"\n", []string{`"unix:/run/a \\b\".ctl"`, `"unix:/run/a \\b\"-engine.ctl"`}},
 		{"the first one counts", "LocalSocket /a/b\nLocalSocket /c/d\nMaxThreads 3\nMaxThreads 4\n", []string{`"unix:/a/b"`, "max_scans = 3\n", "!/c/d"}},
 		{"mode", socket + "LocalSocketMode 777\n", []string{`mode = "0666"`}},
-		{"a mode that is none", socket + "LocalSocketMode rw\n", []string{"!mode = ", `clamd.conf:2: LocalSocketMode: "rw" is not a mode; left out`}},
+		{"a bad mode", socket + "LocalSocketMode rw\n", []string{"!mode = ", `clamd.conf:2: LocalSocketMode: "rw" is not a mode; left out`}},
 		{"a group of another machine", socket + "LocalSocketGroup clamav\n", []string{`group = "110"`}},
 		{"an unknown group", socket + "LocalSocketGroup nosuch\n", []string{"!group = ", `clamd.conf:2: LocalSocketGroup: there is no group "nosuch"; left out`}},
-		{"port for all", "TCPSocket 3310\n", []string{`"tcp:0.0.0.0:3310"`, "no TCPAddr: on all addresses", `"tcp:127.0.0.1:3311"`, "!reload_command"}},
+		{"port for all", "TCPSocket 3310\n", []string{`"tcp:0.0.0.0:3310"`, "without TCPAddr, on all addresses", `"tcp:127.0.0.1:3311"`, "!reload_command"}},
 		{"ports, some twice", "TCPSocket 3310\nTCPAddr 127.0.0.1\nTCPAddr localhost\nTCPAddr ::1\n", []string{`"tcp:127.0.0.1:3310"`, `"tcp:[::1]:3310"`, "!localhost:", "reload_command = true"}},
 		{"all addresses and one", "TCPSocket 3310\nTCPAddr 192.0.2.1\nTCPAddr ::\n", []string{`"tcp:[::]:3310"`, "!\"tcp:192.0.2.1"}},
-		{"an address that is none", socket + "TCPSocket 3310\nTCPAddr \"a\x01\"\n", []string{"!tcp:a", "is not an address; left out"}},
+		{"a bad address", socket + "TCPSocket 3310\nTCPAddr \"a\x01\"\n", []string{"!tcp:a", "is not an address; left out"}},
 		{"over a port max_size is clamd's", "TCPSocket 3310\nStreamMaxLength 25M\n", []string{`max_size = "25MiB"`, `stream = "25MiB"`}},
 		{"sizes", socket + "StreamMaxLength 700M\n", []string{`stream = "700MiB"`, `max_size = "700MiB"`, `spool_total = "2800MiB"`}},
-		{"no limit", socket + "StreamMaxLength 0\n", []string{`stream = "2047MiB"`, `max_size = "2047MiB"`, `spool_total = "8188MiB"`, "no limit for clamd"}},
-		{"beyond the library", socket + "StreamMaxLength 4G\n", []string{`stream = "2047MiB"`, "nothing of 2 GiB and more"}},
-		{"a size that is none", socket + "StreamMaxLength 1T\n", []string{"!stream = ", `clamd.conf:2: StreamMaxLength: "1T" is not a size; left out`}},
+		{"no limit", socket + "StreamMaxLength 0\n", []string{`stream = "2047MiB"`, `max_size = "2047MiB"`, `spool_total = "8188MiB"`, "no limit, but clamd scans nothing of 2 GiB or more"}},
+		{"beyond the library", socket + "StreamMaxLength 4G\n", []string{`stream = "2047MiB"`, "clamd scans nothing of 2 GiB or more"}},
+		{"a bad size", socket + "StreamMaxLength 1T\n", []string{"!stream = ", `clamd.conf:2: StreamMaxLength: "1T" is not a size; left out`}},
 		{"an odd size", socket + "StreamMaxLength 1000001\n", []string{"stream = 1000001\n"}},
-		{"times", socket + "CommandReadTimeout 5\nReadTimeout 0\n", []string{`command_read_timeout = "5s"`, "!\nread_timeout", "ReadTimeout 0: there is no read_timeout without end"}},
-		{"times beyond a day", socket + "ReadTimeout 99999999\n", []string{`read_timeout = "86400s"`, "86400 is the most"}},
+		{"times", socket + "CommandReadTimeout 5\nReadTimeout 0\n", []string{`command_read_timeout = "5s"`, "!\nread_timeout", "ReadTimeout 0: read_timeout cannot be unlimited"}},
+		{"times beyond a day", socket + "ReadTimeout 99999999\n", []string{`read_timeout = "86400s"`, "the largest value is 86400"}},
 		{"no depth", socket + "MaxDirectoryRecursion 0\n", []string{"directory_depth = 1000"}},
-		{"too many threads", socket + "MaxThreads 99999\n", []string{"!max_scans =", "want a number between 1 and 10000"}},
+		{"too many threads", socket + "MaxThreads 99999\n", []string{"!max_scans =", "max_scans must be between 1 and 10000"}},
 		{"no threads", socket + "MaxThreads 0\n", []string{"!max_scans ="}},
 		{"no number", socket + "MaxThreads many\n", []string{"!max_scans =", `clamd.conf:2: MaxThreads: "many" is not a number; left out`}},
 		{"alerts", socket + "AlertEncryptedDoc TRUE\nAlertExceedsMax 1\n", []string{"\nencrypted = \"quarantine\"", "\npartial = \"quarantine\""}},
 		{"alerts that are off", socket + "AlertEncrypted no\nAlertExceedsMax false\n", []string{"\n#encrypted = \"ok\"", "\n#partial = \"ok\""}},
-		{"an alert's old name", socket + "ArchiveBlockEncrypted yes\n", []string{"\n#encrypted = \"ok\"", "ArchiveBlockEncrypted yes: clamd since 0.101 ignores it"}},
+		{"the old name of an alert", socket + "ArchiveBlockEncrypted yes\n", []string{"\n#encrypted = \"ok\"", "ArchiveBlockEncrypted yes: clamd ignores it since 0.101"}},
 		{"no RELOAD", socket + "EnableReloadCommand no\n", []string{"reload_command = false"}},
 		{"not taken over", socket + "ExcludePath ^/proc\nVirusEvent /x\nCrossFilesystems no\nFollowFileSymlinks yes\nSendBufTimeout 5\n",
 			[]string{"clamd.conf:2: ExcludePath ^/proc: ", ":3: VirusEvent", ":4: CrossFilesystems no: ", ":5: FollowFileSymlinks yes: ", ":6: SendBufTimeout"}},
 		{"unknown keys", socket + "NoSuchKey x\nMaxFileSize 1M\n", []string{"!NoSuchKey", "!MaxFileSize"}},
-		{"what terminals obey", socket + "VirusEvent \x1b[2J\u202e\xff\n", []string{"VirusEvent ?[2J??", "!\x1b"}},
+		{"control characters", socket + "VirusEvent \x1b[2J\u202e\xff\n", []string{"VirusEvent ?[2J??", "!\x1b"}},
 		{"moved by hand", "LocalSocket /run/c/s-engine.ctl\n", []string{`address = "unix:/run/c/s.ctl"`, `address = "unix:/run/c/s-engine.ctl"`, "!engine-engine"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -59,7 +58,7 @@ func TestTakenOver(t *testing.T) {
 	}
 }
 
-// TestAdvice has settings of clamd that make its OK worth less.
+// TestAdvice has settings with which clamd says OK to objects that it did not scan.
 func TestAdvice(t *testing.T) {
 	const socket = "LocalSocket /run/c/s.ctl\n"
 	for _, c := range []struct {
@@ -72,8 +71,8 @@ func TestAdvice(t *testing.T) {
 			"sed -i '/^[[:blank:]]*HeuristicScanPrecedence[[:blank:]]/d' /etc/clamav/clamd-engine.conf\n", `printf '\nHeuristicScanPrecedence no\n' >>/etc/clamav/clamd-engine.conf`, "!MaxFileSize"}},
 		{"no precedence", socket + "HeuristicScanPrecedence no\n", []string{"!HeuristicScanPrecedence"}},
 		{"small files, as Debian has it", socket + "MaxFileSize 25M\nMaxScanSize 100M\n", []string{
-			"/etc/clamav/clamd.conf:2: MaxFileSize 25M; /etc/clamav/clamd.conf:3: MaxScanSize 100M: clamd says OK without a scan to what is over its limits, and polyclam gives it objects of up to 100M (max_size)." +
-				" MaxFileSize 100M and MaxScanSize 400M in clamd.conf changes that, or AlertExceedsMax yes",
+			"/etc/clamav/clamd.conf:2: MaxFileSize 25M; /etc/clamav/clamd.conf:3: MaxScanSize 100M: clamd says OK to objects over its limits without scanning them, and polyclam sends it objects of up to 100M (max_size)." +
+				" To change that, write MaxFileSize 100M and MaxScanSize 400M in clamd.conf, or AlertExceedsMax yes",
 			"MaxFileSize 100M\\n' >>", "MaxScanSize 400M\\n' >>"}},
 		{"small files with an alert", socket + "MaxFileSize 25M\nAlertExceedsMax yes\n", []string{"!MaxFileSize"}},
 		{"enough", socket + "MaxFileSize 100M\nMaxScanSize 200M\n", []string{"!MaxFileSize", "!MaxScanSize"}},
@@ -91,7 +90,7 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// TestAdviceCommands carries the steps of an advice out.
+// TestAdviceCommands runs the commands of an advice.
 func TestAdviceCommands(t *testing.T) {
 	if _, err := exec.LookPath("sed"); err != nil {
 		t.Skip("no sed")
@@ -113,7 +112,7 @@ func TestAdviceCommands(t *testing.T) {
 	}
 }
 
-// TestRefused looks at machines of which no configuration can be made.
+// TestRefused has machines for which there can be no configuration.
 func TestRefused(t *testing.T) {
 	long := "/run/" + strings.Repeat("x", 97)
 	for _, c := range []struct {
@@ -123,16 +122,16 @@ func TestRefused(t *testing.T) {
 		want  string
 	}{
 		{"relative socket", []string{"etc/clamd.conf", "\nLocalSocket c.ctl\n"}, Options{}, `/etc/clamd.conf:2: LocalSocket: "c.ctl" depends on the directory`},
-		{"socket too long for the engine", []string{"etc/clamd.conf", "LocalSocket " + long + "\n"}, Options{}, "/etc/clamd.conf:1: LocalSocket: address "},
+		{"socket too long for the engine", []string{"etc/clamd.conf", "LocalSocket " + long + "\n"}, Options{}, `/etc/clamd.conf:1: LocalSocket: "unix:`},
 		{"socket of bytes", []string{"etc/clamd.conf", "LocalSocket /run/\xff\n"}, Options{}, "/etc/clamd.conf:1: LocalSocket: "},
 		{"no port", []string{"etc/clamd.conf", "TCPSocket 70000\n"}, Options{}, "/etc/clamd.conf:1: TCPSocket: 70000 is not a port"},
-		{"no place", []string{"etc/clamd.conf", "LogSyslog yes\n"}, Options{}, "/etc/clamd.conf: there is neither LocalSocket nor TCPSocket"},
+		{"no address", []string{"etc/clamd.conf", "LogSyslog yes\n"}, Options{}, "/etc/clamd.conf: there is neither LocalSocket nor TCPSocket"},
 		{"a directory", []string{"etc/clamd.conf/", ""}, Options{}, "/etc/clamd.conf: not a regular file"},
 		{"links in a circle", []string{"etc/clamd.conf", "->clamd.conf"}, Options{}, "/etc/clamd.conf: too many levels of symbolic links"},
 		{"a huge file", []string{"etc/clamd.conf", "LocalSocket /a\n" + strings.Repeat("#\n", maxFile)}, Options{}, "/etc/clamd.conf: larger than 1048576 bytes"},
 		{"no such file", nil, Options{ClamdConf: "/etc/my.conf"}, "/etc/my.conf: no such file or directory"},
-		{"no such scanner", nil, Options{With: []string{"sweep"}}, "--with sweep: that was not found here; found: nothing"},
-		{"a scanner that asks clamd", []string{"usr/bin/clamdscan", "#!"}, Options{With: []string{"clamdscan"}}, "--with clamdscan: it asks clamd"},
+		{"no such scanner", nil, Options{With: []string{"sweep"}}, "--with sweep: not found on this machine; found: nothing"},
+		{"a scanner that asks clamd", []string{"usr/bin/clamdscan", "#!"}, Options{With: []string{"clamdscan"}}, "--with clamdscan: it asks the clamd of clamd.conf"},
 		{"a service that asks clamd", []string{"etc/c-icap.conf", "Port 1\nService x squidclamav.so\n"}, Options{With: []string{"c-icap"}}, "--with c-icap: it asks clamd"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -155,7 +154,7 @@ func TestFIFO(t *testing.T) {
 	}
 }
 
-// TestChoice looks at machines with several or odd files.
+// TestChoice has machines with several or odd files.
 func TestChoice(t *testing.T) {
 	example := "Example\nLocalSocket /run/e\n"
 	for _, c := range []struct {
@@ -166,13 +165,13 @@ func TestChoice(t *testing.T) {
 		rows    []string // parts of them
 	}{
 		{"nothing", nil, nil, "", nil},
-		{"an example", []string{"etc/clamd.conf", "#\n" + example}, nil, "", []string{`/etc/clamd.conf:2: with the line "Example" clamd does not start`}},
+		{"an example", []string{"etc/clamd.conf", "#\n" + example}, nil, "", []string{`/etc/clamd.conf:2: clamd does not start with the line "Example"`}},
 		{"an example and another", []string{"etc/clamav/clamd.conf", example, "etc/clamd.d/mail.conf", "LocalSocket /run/m\n"}, nil, "/etc/clamd.d/mail.conf", nil},
-		{"the first", []string{"etc/clamd.conf", "LocalSocket /run/a\n", "etc/clamd.d/scan.conf", "LocalSocket /run/b\n"}, nil, "/etc/clamd.d/scan.conf", []string{"--clamd-conf /etc/clamd.conf takes this one's place"}},
+		{"the first", []string{"etc/clamd.conf", "LocalSocket /run/a\n", "etc/clamd.d/scan.conf", "LocalSocket /run/b\n"}, nil, "/etc/clamd.d/scan.conf", []string{"--clamd-conf /etc/clamd.conf selects this one"}},
 		{"the one that answers", []string{"etc/clamd.conf", "LocalSocket /run/a\n", "etc/clamd.d/scan.conf", "LocalSocket /run/b\n"}, map[string]string{"unix:/run/a": pong}, "/etc/clamd.conf", nil},
 		{"a link out of the root", []string{"etc/clamd.conf", "->../../../../etc/x.conf", "etc/x.conf", "LocalSocket /run/x\n"}, nil, "/etc/clamd.conf", nil},
 		{"a link to nothing", []string{"etc/clamd.conf", "->/nowhere"}, nil, "", nil},
-		{"the engine's", []string{"etc/clamd.d/scan-engine.conf", engineConfHead + "\nLocalSocket /run/x-engine\n"}, nil, "", []string{"of the clamd behind polyclam"}},
+		{"the engine's", []string{"etc/clamd.d/scan-engine.conf", engineConfHead + "\nLocalSocket /run/x-engine\n"}, nil, "", []string{"of the clamd that polyclam asks"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := look(t, Options{Root: tree(t, "", c.files...), Dial: answering(c.answers)})
@@ -192,7 +191,7 @@ func TestChoice(t *testing.T) {
 	}
 }
 
-// TestWithoutConf finds no clamd.conf.
+// TestWithoutConf has machines without a clamd.conf.
 func TestWithoutConf(t *testing.T) {
 	dir := tree(t, "")
 	text := configOf(t, look(t, Options{Root: dir}), "no anti-virus engine is configured")
@@ -204,13 +203,13 @@ func TestWithoutConf(t *testing.T) {
 
 	m := look(t, Options{Root: tree(t, ""), Dial: answering(map[string]string{"tcp:127.0.0.1:3310": pong})})
 	text = configOf(t, m)
-	wantParts(t, text, "\naddress = \"tcp:127.0.0.1:3310\"", "!clamd's port, for this machine alone")
+	wantParts(t, text, "\naddress = \"tcp:127.0.0.1:3310\"", "!clamd's port, for this machine only")
 	if _, err := m.MoveClamd(); err == nil {
 		t.Error("a clamd without clamd.conf was moved")
 	}
 }
 
-// TestEveryPreset installs every scanner, and switches each on.
+// TestEveryPreset installs the scanners of all presets, and switches each on.
 func TestEveryPreset(t *testing.T) {
 	var files, names []string
 	for _, p := range presets.Presets() {
@@ -242,7 +241,7 @@ func TestEveryPreset(t *testing.T) {
 	}
 }
 
-// TestEngines finds engines beside clamd.
+// TestEngines has engines other than clamd.
 func TestEngines(t *testing.T) {
 	const icap = "ICAP/1.0 200 OK\r\n"
 	scan := "Port 127.0.0.1:1344\nService a virus_scan.so\n"
@@ -257,7 +256,7 @@ func TestEngines(t *testing.T) {
 		{"savdid", []string{"etc/savdid.conf", "channel {\n commprotocol { type: IP address: 10.0.0.1 port: 4010 }\n scanprotocol { type: SSSP }\n}\n"}, nil,
 			map[string]string{"tcp:10.0.0.1:4010": "OK SSSP/1.0\r\n"}, nil, []string{"\nbackend = \"sssp\"\naddress = \"tcp:10.0.0.1:4010\""}},
 		{"savdid says something else", []string{"etc/savdid.conf", "channel { commprotocol { type: IP }\n scanprotocol { type: SSSP } }\n"}, nil,
-			map[string]string{"tcp:127.0.0.1:4010": "220 mail\r\n"}, nil, []string{"\n#backend = \"sssp\"", "does not greet as savdid does"}},
+			map[string]string{"tcp:127.0.0.1:4010": "220 mail\r\n"}, nil, []string{"\n#backend = \"sssp\"", "its greeting is not savdid's"}},
 		{"savdid is silent, but wanted", []string{"etc/savdid.conf", "channel { commprotocol { type: IP }\n scanprotocol { type: SSSP } }\n"}, nil,
 			nil, []string{"savdid"}, []string{"\nbackend = \"sssp\""}},
 		{"savdid's sockets", nil, []string{"var/run/savdi/sssp.sock", "var/run/savdi/sophie.sock"}, map[string]string{"unix:/var/run/savdi/sssp.sock": "OK SSSP/1.0\r\n", "unix:/var/run/savdi/sophie.sock": ""}, nil,
@@ -285,7 +284,7 @@ func TestEngines(t *testing.T) {
 	}
 }
 
-// TestProbesEnd meets servers that never come to an end, or say nothing.
+// TestProbesEnd has servers that never stop sending, or say nothing.
 func TestProbesEnd(t *testing.T) {
 	m := &Machine{opts: Options{Dial: answering(map[string]string{"unix:/long": strings.Repeat("x", 1<<20), "unix:/empty": "", "unix:/other": "PONG\n\x00"})}}
 	for _, address := range []string{"unix:/long", "unix:/empty", "unix:/nobody", "nonsense"} {

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// engineConfHead begins a configuration that MoveClamd wrote.
+// engineConfHead begins every configuration that MoveClamd writes.
 const engineConfHead = "# Written by \"polyclam init --move-clamd\": "
 
 func isEngineConf(data []byte) bool { return bytes.HasPrefix(data, []byte(engineConfHead)) }
 
-// EngineConf is the place of clamd's own configuration, below the root: beside
-// clamd.conf. It is empty if clamd needs none.
+// EngineConf returns the path of clamd's new configuration below the root, next to
+// clamd.conf, or "" if clamd needs none.
 func (m *Machine) EngineConf() string {
 	if m.clamd == nil || m.clamd.moved {
 		return ""
@@ -23,11 +23,11 @@ func (m *Machine) EngineConf() string {
 	return engineName(m.clamd.conf.real)
 }
 
-// engineConf is clamd.conf with the lines changed that say where to listen.
+// engineConf returns clamd.conf with clamd's new address.
 func (d *clamd) engineConf() []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%sthe configuration of the clamd\n# behind polyclam, %s with another place to listen. clamd.conf itself is for\n"+
-		"# clamdscan, clamdtop, clamonacc and freshclam: they find polyclam by it.\n", engineConfHead, printableText(d.conf.path))
+	fmt.Fprintf(&b, "%sthe configuration of the clamd\n# that polyclam asks, %s with another address. clamd.conf itself is for\n"+
+		"# clamdscan, clamdtop, clamonacc and freshclam, which find polyclam with it.\n", engineConfHead, printableText(d.conf.path))
 	network, place, _ := strings.Cut(d.engine, ":")
 	keys := map[int]string{} // by line
 	for _, o := range d.conf.options {
@@ -53,8 +53,8 @@ func (d *clamd) engineConf() []byte {
 	return b.Bytes()
 }
 
-// confValue writes a value for clamd.conf: clamd takes away blanks at its ends
-// unless it is in quotes.
+// confValue quotes a value for clamd.conf if necessary: clamd trims blanks around a
+// value without quotes.
 func confValue(s string) string {
 	if strings.TrimSpace(s) != s || strings.HasPrefix(s, `"`) {
 		return `"` + s + `"`
@@ -62,19 +62,19 @@ func confValue(s string) string {
 	return s
 }
 
-// MoveClamd writes clamd a configuration of its own, with the mode and the owner
-// of clamd.conf, and says what it has done. Nobody reads it before clamd is
-// started with it, see [Machine.Steps].
+// MoveClamd writes a separate configuration for clamd, with the mode and the owner of
+// clamd.conf, and returns what it did. It has no effect until clamd is started with it,
+// see [Machine.Steps].
 func (m *Machine) MoveClamd() (string, error) {
 	if m.clamd == nil {
 		return "", errors.New("there is no clamd.conf, so nothing can be moved")
 	}
 	if m.clamd.moved {
-		return fmt.Sprintf("%s names clamd's new place already; it stays as it is", m.clamd.conf.path), nil
+		return fmt.Sprintf("%s already has clamd's new address; it is unchanged", m.clamd.conf.path), nil
 	}
 	for _, p := range m.clamd.conf.problems {
 		if strings.Contains(p.text, "CR LF") {
-			return "", fmt.Errorf("%v; clamd is not moved with such a file", p)
+			return "", fmt.Errorf("%v; correct the line ends first", p)
 		}
 	}
 	target := m.EngineConf()
@@ -88,11 +88,11 @@ func (m *Machine) MoveClamd() (string, error) {
 	backup, err := WriteFile(m.root.host(target), m.clamd.engineConf(), Like(info), true)
 	switch {
 	case errors.Is(err, ErrSame):
-		return fmt.Sprintf("%s is as it should be already", target), nil
+		return fmt.Sprintf("%s is already up to date", target), nil
 	case err != nil:
 		return "", err
 	case backup != "":
-		return fmt.Sprintf("%s is written; the old one is %s", target, path.Base(backup)), nil
+		return fmt.Sprintf("wrote %s; the old one is %s", target, path.Base(backup)), nil
 	}
-	return fmt.Sprintf("%s is written: %s with clamd's new place", target, m.clamd.conf.path), nil
+	return fmt.Sprintf("wrote %s: %s with clamd's new address", target, m.clamd.conf.path), nil
 }

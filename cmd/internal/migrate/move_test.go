@@ -39,7 +39,7 @@ func TestMoveClamd(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wantParts(t, move(t, dir), "/etc/clamd.d/scan-engine.conf is written")
+	wantParts(t, move(t, dir), "wrote /etc/clamd.d/scan-engine.conf")
 	if got := read(t, dir, "etc/clamd.d/scan.conf"); got != conf {
 		t.Errorf("clamd.conf is changed:\n%s", got)
 	}
@@ -53,7 +53,7 @@ func TestMoveClamd(t *testing.T) {
 	if err != nil || Like(was) != Like(is) {
 		t.Errorf("access %+v, want %+v", Like(is), Like(was))
 	}
-	wantParts(t, move(t, dir), "is as it should be already")
+	wantParts(t, move(t, dir), "is already up to date")
 
 	if err := os.Chmod(file, 0o600); err != nil {
 		t.Fatal(err)
@@ -91,13 +91,13 @@ func TestMoveRefused(t *testing.T) {
 		}
 	}
 	dir := tree(t, "", "etc/clamd.conf", "LocalSocket /a-engine\n")
-	wantParts(t, move(t, dir), "names clamd's new place already")
+	wantParts(t, move(t, dir), "already has clamd's new address")
 	if _, err := os.Stat(filepath.Join(dir, "etc/clamd-engine.conf")); err == nil {
-		t.Error("a chain was built")
+		t.Error("clamd was moved twice")
 	}
 }
 
-// TestMigrated looks again at a machine that polyclam is on.
+// TestMigrated inspects a machine before and after the migration.
 func TestMigrated(t *testing.T) {
 	const conf = "LocalSocket /run/c/s.ctl\nTCPSocket 3310\n"
 	for name, c := range map[string]struct {

@@ -15,10 +15,10 @@ import (
 	"polyclam/cmd/internal/config"
 )
 
-// errElsewhere is said of ports when another machine's files are looked at.
-var errElsewhere = errors.New("not asked, it is a port of another machine")
+// errElsewhere is the error for ports when the root is another machine's.
+var errElsewhere = errors.New("not tried, it is a port of another machine")
 
-// dial connects to an address as in the configuration.
+// dial connects to an address of the configuration.
 func (m *Machine) dial(address string) (net.Conn, error) {
 	network, place, err := backends.ParseAddress(address)
 	if err != nil {
@@ -39,7 +39,7 @@ func (m *Machine) dial(address string) (net.Conn, error) {
 	return net.DialTimeout(network, loopback(network, place), probeTime)
 }
 
-// loopback is where a server that listens on all addresses is asked.
+// loopback returns the address for a server that listens on all addresses.
 func loopback(network, place string) string {
 	host, port, err := net.SplitHostPort(place)
 	if ip := net.ParseIP(host); network == "tcp" && err == nil && ip != nil && ip.IsUnspecified() {
@@ -48,8 +48,8 @@ func loopback(network, place string) string {
 	return place
 }
 
-// converse sends a request, if there is one, and returns the first line or, with
-// end 0, the first NUL-terminated text of the answer.
+// converse sends a request, if it is not empty, and returns the answer up to the byte
+// end.
 func (m *Machine) converse(address, request string, end byte) (string, error) {
 	nc, err := m.dial(address)
 	if err != nil {
@@ -62,7 +62,7 @@ func (m *Machine) converse(address, request string, end byte) (string, error) {
 			return "", plainNetError(err)
 		}
 	}
-	// What answers may be anything, and may never end.
+	// The server may be anything, and its answer endless.
 	text, err := bufio.NewReader(io.LimitReader(nc, 1024)).ReadString(end)
 	if err != nil {
 		return "", plainNetError(err)
@@ -70,7 +70,7 @@ func (m *Machine) converse(address, request string, end byte) (string, error) {
 	return strings.TrimRight(text, "\r\n\x00"), nil
 }
 
-// plainNetError is what happened without where, which is said already.
+// plainNetError strips the address from an error: the caller has it.
 func plainNetError(err error) error {
 	var number syscall.Errno
 	switch {
@@ -79,23 +79,23 @@ func plainNetError(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("no answer within %v", probeTime)
 	case errors.Is(err, io.EOF):
-		return errors.New("hung up")
+		return errors.New("it closed the connection")
 	}
 	return err
 }
 
-// ping asks a clamd.
+// ping returns an error unless a clamd answers PING.
 func (m *Machine) ping(address string) error {
 	reply, err := m.converse(address, "zPING\x00", 0)
 	if err == nil && reply != "PONG" {
-		err = fmt.Errorf("answered %q to PING", reply)
+		err = fmt.Errorf("it answered %q to PING", reply)
 	}
 	return err
 }
 
 const clamdPort = "tcp:127.0.0.1:3310"
 
-// lookSockets looks which sockets of a clamd there are.
+// lookSockets looks for sockets of clamd.
 func (m *Machine) lookSockets() {
 	seen := map[string]bool{}
 	look := func(address, used string) {
@@ -113,9 +113,9 @@ func (m *Machine) lookSockets() {
 	}
 	if m.clamd != nil {
 		for _, l := range m.clamd.listeners {
-			look(l.address, "yes: becomes polyclam's")
+			look(l.address, "yes: for polyclam")
 		}
-		look(m.clamd.engine, "yes: the engine's")
+		look(m.clamd.engine, "yes: for clamd as an engine")
 	}
 	for _, p := range config.ClamdSockets {
 		look("unix:"+p, "")
@@ -123,8 +123,8 @@ func (m *Machine) lookSockets() {
 	look(clamdPort, "")
 }
 
-// lookSocket looks at one. Without a clamd.conf the first one that answers is
-// asked where it is.
+// lookSocket adds a row for a socket. Without a clamd.conf, the first clamd that answers
+// becomes an engine at its present address.
 func (m *Machine) lookSocket(address, used string) {
 	if p, ok := strings.CutPrefix(address, "unix:"); ok {
 		if mode, ok := m.root.mode(p); !ok || mode&os.ModeSocket == 0 {
@@ -138,15 +138,15 @@ func (m *Machine) lookSocket(address, used string) {
 	case strings.HasPrefix(address, "unix:"):
 		means = "does not answer: " + err.Error()
 	case used == "":
-		return // nobody listens on a port that nobody spoke of
+		return // a closed port that no clamd.conf names
 	default:
 		means = err.Error()
 	}
 	if used == "" {
-		used = "no: no clamd.conf speaks of it"
+		used = "no: not in any clamd.conf"
 		if m.clamd == nil && m.found == "" && err == nil {
 			m.found = address
-			used = "yes: an engine, where it is"
+			used = "yes: an engine, at its present address"
 		}
 	}
 	m.row("socket", address, means, used)

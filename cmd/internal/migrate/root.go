@@ -12,21 +12,19 @@ import (
 	"syscall"
 )
 
-// root is the directory that is looked at as if it were "/": the machine's own,
-// or an image's. All paths are as they are called below it; links are followed
-// below it too, never out of it.
+// root is the directory to inspect as if it were "/": this machine's or that of an
+// image. All paths are relative to it. Symbolic links never lead out of it.
 type root struct{ dir string }
 
-// host is where a path below the root is on this machine. Links in it must have
-// been resolved.
+// host returns the path on this machine of a resolved path below the root.
 func (r root) host(path string) string { return filepath.Join(r.dir, path) }
 
-// own reports whether the root is that of this machine.
+// own reports whether the root is this machine's.
 func (r root) own() bool { return r.dir == "" || filepath.Clean(r.dir) == "/" }
 
-const maxLinks = 40 // as the kernel's
+const maxLinks = 40 // like the kernel
 
-// resolve follows all links of path.
+// resolve returns path without symbolic links.
 func (r root) resolve(path string) (string, error) {
 	todo := parts(path)
 	done, links := "/", 0
@@ -56,13 +54,13 @@ func (r root) resolve(path string) (string, error) {
 	return done, nil
 }
 
-// parts splits a path; "." and "" are left out, ".." is Join's business, which
-// does not go above "/".
+// parts splits a path, without "." and empty parts. ".." is for filepath.Join, which does
+// not go above "/".
 func parts(path string) []string {
 	return slices.DeleteFunc(strings.Split(path, "/"), func(s string) bool { return s == "" || s == "." })
 }
 
-// plainError is an error of package os without the path of this machine.
+// plainError strips the path on this machine from an error of package os.
 func plainError(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
@@ -71,15 +69,15 @@ func plainError(err error) error {
 	return err
 }
 
-// maxFile is the size of the largest file that is read.
+// maxFile is the size of the largest file that read accepts.
 const maxFile = 1 << 20
 
-// read returns the content of a regular file, and where it really is.
+// read returns the contents of a regular file, and its resolved path.
 func (r root) read(path string) (data []byte, real string, err error) {
 	if real, err = r.resolve(path); err != nil {
 		return nil, "", err
 	}
-	// Without O_NONBLOCK a FIFO of that name would hold us up.
+	// Without O_NONBLOCK, opening a FIFO would block.
 	f, err := os.OpenFile(r.host(real), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, real, plainError(err)
@@ -102,13 +100,13 @@ func (r root) read(path string) (data []byte, real string, err error) {
 	return data, real, nil
 }
 
-// exists reports whether there is something at path, links followed.
+// exists reports whether path exists, after symbolic links.
 func (r root) exists(path string) bool {
 	_, err := r.resolve(path)
 	return err == nil
 }
 
-// mode returns what is at path, links followed; 0 and false if there is nothing.
+// mode returns the mode of path, after symbolic links; false if it does not exist.
 func (r root) mode(path string) (fs.FileMode, bool) {
 	real, err := r.resolve(path)
 	if err != nil {
@@ -121,7 +119,7 @@ func (r root) mode(path string) (fs.FileMode, bool) {
 	return info.Mode(), true
 }
 
-// list returns the files of a directory whose names have the suffix, sorted.
+// list returns the sorted paths in a directory that end in suffix.
 func (r root) list(dir, suffix string) []string {
 	real, err := r.resolve(dir)
 	if err != nil {
@@ -140,7 +138,7 @@ func (r root) list(dir, suffix string) []string {
 	return paths
 }
 
-// short is path without the old name of /run, if that is only another name.
+// short replaces /var/run in path by /run, if it is a link to that.
 func (r root) short(path string) string {
 	rest, ok := strings.CutPrefix(path, "/var/run/")
 	if !ok {

@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// savdidConfs are the places of savdid.conf.
+// savdidConfs are the paths of savdid.conf.
 var savdidConfs = []string{"/usr/local/savdi/savdid.conf", "/etc/savdid.conf", "/etc/savdi/savdid.conf", "/opt/sophos-savdi/savdid.conf"}
 
-// savdidSockets is where the socket is put by custom.
+// savdidSockets is the usual directory of savdid's sockets.
 const savdidSockets = "/var/run/savdi"
 
-// savdidDefaultPort is the one of savdid's own sample configuration.
+// savdidDefaultPort is the port in savdid's sample configuration.
 const savdidDefaultPort = "4010"
 
-// savdidChannel is a channel of savdid.conf, that is, a place it listens on.
+// savdidChannel is a channel of savdid.conf: an address on which it listens.
 type savdidChannel struct {
 	line                                    int
 	transport, protocol, socket, host, port string
@@ -37,8 +37,8 @@ func (c *savdidChannel) address() string {
 	return "tcp:" + net.JoinHostPort(host, port)
 }
 
-// parseSavdid reads the channels of a savdid.conf: blocks in braces, "key: value"
-// in them, "#" for comments.
+// parseSavdid reads the channels of a savdid.conf, which has blocks in braces with
+// "key: value", and "#" for comments.
 //
 //	channel {
 //	    commprotocol { type: UNIX  socket: /var/run/savdi/sssp.sock }
@@ -47,7 +47,7 @@ func (c *savdidChannel) address() string {
 func parseSavdid(data []byte) []savdidChannel {
 	var channels []savdidChannel
 	var blocks []string
-	word, key := "", "" // the last bare word, the key that waits for its value
+	word, key := "", "" // the last bare word, the last key without a value
 	number := 0
 	for line := range strings.SplitSeq(string(data), "\n") {
 		number++
@@ -76,7 +76,7 @@ func parseSavdid(data []byte) []savdidChannel {
 	return channels
 }
 
-// setChannel sets a key of the channel that is being read.
+// setChannel sets a key of the last channel.
 func setChannel(channels []savdidChannel, blocks []string, key, value string) {
 	if len(blocks) != 2 || blocks[0] != "channel" || len(channels) == 0 {
 		return
@@ -110,7 +110,7 @@ func (m *Machine) lookSavdid() {
 		}
 	}
 	for _, p := range m.root.list(savdidSockets, ".sock") {
-		// The protocol is not known from outside, but Sophie waits for us to speak.
+		// The name is the only sign of the protocol.
 		protocol := "SSSP"
 		if strings.Contains(path.Base(p), "sophie") {
 			protocol = "SOPHIE"
@@ -128,7 +128,7 @@ func (m *Machine) addSavdid(where, protocol, address string) {
 		return
 	}
 	e := engine{label: "savdid", address: address, from: []string{where}}
-	means := "a channel that speaks " + protocol + " on " + address
+	means := "a channel for " + protocol + " on " + address
 	switch protocol {
 	case "SSSP":
 		e.name, e.backend = "sophos", "sssp"
@@ -137,15 +137,15 @@ func (m *Machine) addSavdid(where, protocol, address string) {
 		e.name, e.backend, e.spool = "sophos-sophie", "sophie", true
 		m.addEngine(e, "savdid", where, means, m.connects(address))
 	default:
-		m.row("savdid", where, means, "no: polyclam asks savdid by SSSP or SOPHIE")
+		m.row("savdid", where, means, "no: polyclam speaks SSSP and SOPHIE with savdid")
 	}
 }
 
-// greetsSSSP reports whether savdid greets.
+// greetsSSSP returns an error unless savdid greets.
 func (m *Machine) greetsSSSP(address string) error {
 	line, err := m.converse(address, "", '\n')
 	if err == nil && !strings.HasPrefix(line, "OK SSSP/") {
-		err = errors.New("it does not greet as savdid does")
+		err = errors.New("its greeting is not savdid's")
 	}
 	return err
 }

@@ -38,8 +38,7 @@ func TestAppArmor(t *testing.T) {
 	}
 }
 
-// TestAppArmorOfThisMachine reads the profile that Debian's package has
-// installed, if it has.
+// TestAppArmorOfThisMachine reads the profile of Debian's package, if it is installed.
 func TestAppArmorOfThisMachine(t *testing.T) {
 	const file = "/etc/apparmor.d/usr.sbin.clamd"
 	if _, err := os.Stat(file); err != nil {
@@ -56,13 +55,13 @@ func TestAppArmorOfThisMachine(t *testing.T) {
 
 func TestAllowedAlready(t *testing.T) {
 	m := look(t, Options{Root: tree(t, "debian", "run/", "", "var/run", "->/run", "etc/apparmor.d/local/usr.sbin.clamd", "/etc/clamav/* r,\n/run/clamav/* rw,\n")})
-	wantParts(t, m.Steps(StepsOptions{Output: "x", Moved: true}), "AppArmor: the profile /etc/apparmor.d/usr.sbin.clamd allows clamd its new place", "!apparmor_parser")
+	wantParts(t, m.Steps(StepsOptions{Output: "x", Moved: true}), "AppArmor: the profile /etc/apparmor.d/usr.sbin.clamd already allows clamd its new address", "!apparmor_parser")
 }
 
 func TestUnits(t *testing.T) {
 	r := root{tree(t, "debian",
 		"etc/systemd/system/clamav-daemon.service.d/extend.conf", "[Service]\nExecStartPre=-/bin/mkdir -p /run/clamav\nExecStart=\nExecStart = /usr/sbin/clamd -c /etc/x.conf  --foreground\n",
-		"etc/systemd/system/clamav-daemon.service.d/polyclam.conf", "[Service]\nExecStart=\nExecStart=of ours\n")}
+		"etc/systemd/system/clamav-daemon.service.d/polyclam.conf", "[Service]\nExecStart=\nExecStart=ignored\n")}
 	m := &Machine{root: r}
 	s := m.service()
 	if s.unit != "clamav-daemon.service" || s.socket != "clamav-daemon.socket" || s.start != "/usr/sbin/clamd -c /etc/x.conf  --foreground" {
@@ -80,7 +79,7 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// TestSteps looks for what must not be forgotten.
+// TestSteps checks the steps for machines that differ.
 func TestSteps(t *testing.T) {
 	m := look(t, Options{Root: tree(t, "debian")})
 	wantParts(t, m.Steps(StepsOptions{}), "--output /etc/polyclam/config.toml --move-clamd")
@@ -89,12 +88,12 @@ func TestSteps(t *testing.T) {
 	configOf(t, none, "no anti-virus engine")
 	wantParts(t, none.Steps(StepsOptions{Output: "/o"}), "Start polyclamd", "!clamdscan", "!go back")
 	byHand := look(t, Options{Root: tree(t, "", "etc/clamd.conf", "LocalSocket /run/c-engine.ctl\n")})
-	wantParts(t, byHand.Steps(StepsOptions{Output: "/o", Moved: true}), "go to clamd directly, past polyclam", "put the old place back", "!rm ")
+	wantParts(t, byHand.Steps(StepsOptions{Output: "/o", Moved: true}), "go to clamd directly, past polyclam", "restore the old address", "!rm ")
 	plain := look(t, Options{Root: tree(t, "", "etc/clamd.conf", "TCPSocket 3310\n")})
 	wantParts(t, plain.Steps(StepsOptions{Output: "/o", Moved: true}), "clamd --config-file=/etc/clamd-engine.conf", "loopback interface only")
 }
 
-// TestStepsAreShell has a shell read the commands.
+// TestStepsAreShell checks the commands with a shell.
 func TestStepsAreShell(t *testing.T) {
 	for _, layout := range []string{"debian", "rhel", "alpine"} {
 		m := look(t, Options{Root: tree(t, layout)})

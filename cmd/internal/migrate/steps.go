@@ -6,26 +6,26 @@ import (
 	"strings"
 )
 
-// step is one thing for the administrator to do.
+// step is something for the administrator to do.
 type step struct {
 	text  string
 	shell []string // commands, as root
 }
 
-// StepsOptions say what has been done.
+// StepsOptions describe what has been done already.
 type StepsOptions struct {
-	Output string // where polyclam's configuration is; empty: nowhere yet
-	Moved  bool   // MoveClamd was called
+	Output string // path of polyclam's configuration; empty: not written yet
+	Moved  bool   // by MoveClamd
 }
 
-// Steps says what remains to be done, and how to go back.
+// Steps returns what the administrator still has to do, and how to revert it.
 func (m *Machine) Steps(o StepsOptions) string {
 	var list []step
 	if o.Output == "" {
 		list = append(list, step{text: "Write the configuration: the same command with --output /etc/polyclam/config.toml --move-clamd."})
 	}
 	if m.needsSpool() {
-		list = append(list, step{text: "Make the directory for engines that read files; their users must be let in by path_mode and path_group:",
+		list = append(list, step{text: "Create the directory for engines that read files; path_mode and path_group must admit their users:",
 			shell: []string{"install -d -o polyclam -g polyclam -m 0711 " + spoolDirectory}})
 	}
 	if m.clamd != nil {
@@ -49,12 +49,12 @@ func writeStep(b *strings.Builder, number string, s step) {
 	}
 }
 
-// clamdSteps move clamd.
+// clamdSteps returns the steps that move clamd.
 func (m *Machine) clamdSteps(o StepsOptions) []step {
 	var list []step
 	if conf := m.EngineConf(); conf != "" && !o.Moved && o.Output != "" {
-		list = append(list, step{text: fmt.Sprintf("Give clamd a configuration of its own, %s: the same command with --move-clamd and --force. It is %s"+
-			" with another place to listen, %s.", conf, m.clamd.conf.path, m.clamd.engine)})
+		list = append(list, step{text: fmt.Sprintf("Write a separate configuration for clamd, %s: the same command with --move-clamd and --force. It is %s"+
+			" with another address, %s.", conf, m.clamd.conf.path, m.clamd.engine)})
 	}
 	if s, ok := m.apparmorStep(); ok {
 		list = append(list, s)
@@ -62,22 +62,22 @@ func (m *Machine) clamdSteps(o StepsOptions) []step {
 	list = append(list, m.adviceSteps()...)
 	list = append(list, m.serviceStep()...)
 	if m.root.exists("/sys/fs/selinux/enforce") || m.root.exists("/etc/selinux/config") {
-		list = append(list, step{text: "SELinux: clamd's new socket is in the directory of the old one and gets its label. polyclamd has no policy of its own:" +
+		list = append(list, step{text: "SELinux: clamd's new socket is in the directory of the old one and gets its label. There is no policy for polyclamd:" +
 			" look for denials with ausearch -m avc after the first scans."})
 	}
-	text := "freshclam: nothing is to be done. NotifyClamd reads LocalSocket from " + m.clamd.conf.path +
-		", so RELOAD comes to polyclam, which passes it to clamd. clamdscan, clamdtop and clamonacc find polyclam the same way."
+	text := "freshclam: nothing to do. NotifyClamd reads LocalSocket from " + m.clamd.conf.path +
+		", so RELOAD goes to polyclam, which passes it to clamd. clamdscan, clamdtop and clamonacc find polyclam the same way."
 	if !m.clamd.listeners[0].unix() {
-		text = "freshclam: nothing is to be done where NotifyClamd reads " + m.clamd.conf.path + ": polyclam's port takes RELOAD on the loopback interface only."
+		text = "freshclam: nothing to do if NotifyClamd reads " + m.clamd.conf.path + ": polyclam's port accepts RELOAD on the loopback interface only."
 	}
 	if m.clamd.moved {
-		text = m.clamd.conf.path + " names the engine's place: freshclam, clamdscan, clamdtop and clamonacc read it and go to clamd directly," +
+		text = m.clamd.conf.path + " has clamd's new address: freshclam, clamdscan, clamdtop and clamonacc read it and go to clamd directly," +
 			" past polyclam. Give them " + m.clamd.listeners[0].address + " with --config-file."
 	}
 	return append(list, step{text: text})
 }
 
-// serviceStep has clamd started at its new place.
+// serviceStep starts clamd with its new configuration.
 func (m *Machine) serviceStep() []step {
 	conf := m.EngineConf()
 	if conf == "" {
@@ -85,7 +85,7 @@ func (m *Machine) serviceStep() []step {
 	}
 	if instance, ok := m.template(); ok {
 		engine := strings.TrimSuffix(path.Base(conf), ".conf")
-		return []step{{text: "systemd: clamd@.service starts a clamd for each file in " + moreConfs + "; the one of the engine takes over:",
+		return []step{{text: "systemd: clamd@.service starts a clamd for each file in " + moreConfs + "; start the new one instead:",
 			shell: []string{"systemctl disable --now clamd@" + instance, "systemctl enable --now clamd@" + engine}}}
 	}
 	s := m.service()
@@ -93,26 +93,26 @@ func (m *Machine) serviceStep() []step {
 	case s.unit != "":
 		return []step{m.unitStep(s)}
 	case m.root.exists(openRC):
-		return []step{{text: "OpenRC: " + openRC + " has clamd's configuration in it. Give it the new one, and see that its start-stop-daemon hands it to clamd:",
+		return []step{{text: "OpenRC: " + openRC + " names clamd's configuration. Change it to the new one, and check that start-stop-daemon passes it to clamd:",
 			shell: []string{
 				"sed -i -e 's|^CONF=.*|CONF=" + conf + "|' -e 's|--exec $command$|--exec $command -- --config-file=$CONF|' " + openRC,
 				"grep -n -e CONF= -e config-file " + openRC,
 				"rc-service clamd restart",
 			}}}
 	}
-	return []step{{text: "Have clamd started with its new configuration, however it is started here:",
+	return []step{{text: "Start clamd with its new configuration, in the way it is started on this machine:",
 		shell: []string{"clamd --config-file=" + conf}}}
 }
 
-// unitStep has systemd start clamd, and make its socket, at the new place.
+// unitStep makes systemd start clamd, and create its socket, at the new address.
 func (m *Machine) unitStep(s clamdService) step {
 	_, socket, _ := strings.Cut(m.clamd.engine, ":")
-	// Stopped before they are changed, so that systemd removes the old socket.
-	out := step{text: "systemd: " + s.unit + " starts clamd with " + m.clamd.conf.path + ". Give it its new configuration:"}
+	// systemd removes the old socket only if it stops before the change.
+	out := step{text: "systemd: " + s.unit + " starts clamd with " + m.clamd.conf.path + ". Change that to the new configuration:"}
 	stop := s.unit
 	if s.socket != "" {
 		stop = s.socket + " " + s.unit
-		out.text = fmt.Sprintf("systemd: clamd gets its socket from %s, whatever its configuration says. Give both their new place:", s.socket)
+		out.text = fmt.Sprintf("systemd: clamd gets its socket from %s, whatever its configuration says. Change both to the new address:", s.socket)
 	}
 	out.shell = append(out.shell, "systemctl stop "+stop)
 	if s.socket != "" {
@@ -123,19 +123,19 @@ func (m *Machine) unitStep(s clamdService) step {
 	return out
 }
 
-// startSteps start polyclam in clamd's place.
+// startSteps returns the steps that start polyclam.
 func (m *Machine) startSteps() []step {
 	var list []step
 	if m.clamd != nil && m.hasSystemd() {
 		list = append(list, m.polyclamStep())
 	} else {
-		list = append(list, step{text: "Start polyclamd; its user must be allowed to make sockets where the configuration has its listeners."})
+		list = append(list, step{text: "Start polyclamd; its user must be allowed to create the sockets of its listeners."})
 	}
 	shell := []string{"polyclam check", "polyclam status"}
 	if m.clamd != nil {
 		shell = append(shell, "clamdscan --ping 5", "clamdscan --fdpass /etc/hostname")
 	}
-	return append(list, step{text: "See that all engines detect, and that clients find them:", shell: shell})
+	return append(list, step{text: "Check that all engines detect, and that clients reach them:", shell: shell})
 }
 
 func (m *Machine) hasSystemd() bool {
@@ -147,8 +147,8 @@ func (m *Machine) hasSystemd() bool {
 	return false
 }
 
-// polyclamStep has systemd make polyclam's sockets: it may do so in a directory
-// that belongs to clamd.
+// polyclamStep makes systemd create polyclam's sockets, since polyclamd may not write
+// to clamd's directory.
 func (m *Machine) polyclamStep() step {
 	lines := []string{"[Socket]", "ListenStream="}
 	var access []string
@@ -164,32 +164,32 @@ func (m *Machine) polyclamStep() step {
 			}
 		}
 	}
-	s := step{text: "systemd: polyclamd's user may not make sockets in clamd's directory, so systemd makes them (contrib/systemd has both units)."}
+	s := step{text: "systemd: polyclamd's user may not create sockets in clamd's directory, so systemd does (contrib/systemd has both units)."}
 	s.shell = dropInCommands("polyclamd.socket", append(lines, access...)...)
 	if g := m.clamd.listeners[0].group; g != "" && !othersMayConnect(m.clamd.listeners[0].mode) {
 		s.shell = append(s.shell, dropInCommands("polyclamd.service", "[Service]", "SupplementaryGroups="+g)...)
 	}
 	s.shell = append(s.shell, "systemctl daemon-reload", "systemctl enable --now polyclamd.socket polyclamd.service")
 	if u := m.clamd.user; u.value != "" {
-		s.text += " clamd ran as " + u.value + "; files that clients name by their path must be readable for polyclamd, by SupplementaryGroups= of its service."
+		s.text += " clamd ran as " + u.value + "; polyclamd must be able to read the files that clients name by their path, with SupplementaryGroups= of its service."
 	}
 	s.text += " Then:"
 	return s
 }
 
-// othersMayConnect reports whether a socket of that mode is open to all users.
+// othersMayConnect reports whether a socket with this mode is open to all users.
 func othersMayConnect(mode string) bool {
 	return mode == "" || strings.ContainsAny(mode[len(mode)-1:], "2367")
 }
 
-// backStep goes back to clamd alone.
+// backStep returns to clamd alone.
 func (m *Machine) backStep() step {
 	s := step{text: "To go back:", shell: []string{"systemctl disable --now polyclamd.socket polyclamd.service"}}
 	service := m.service()
 	instance, template := m.template()
 	switch {
 	case m.clamd.moved:
-		s.shell = append(s.shell, "# put the old place back into "+m.clamd.conf.path+" and restart clamd")
+		s.shell = append(s.shell, "# restore the old address in "+m.clamd.conf.path+" and restart clamd")
 	case template:
 		s.shell = append(s.shell, "systemctl disable --now clamd@"+instance+engineMark, "systemctl enable --now clamd@"+instance)
 	case service.unit != "":

@@ -6,13 +6,15 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"polyclam/cmd/internal/size"
 )
 
-// writer writes polyclam's configuration.
+// writer builds polyclam's configuration.
 type writer struct{ strings.Builder }
 
-// comment writes a text as comments, wrapped. Texts come from files of others:
-// what TOML does not allow in a comment is replaced.
+// comment writes a text as wrapped comments. It replaces what TOML does not allow there:
+// texts may come from foreign files.
 func (w *writer) comment(format string, args ...any) {
 	const width = 96
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
@@ -35,13 +37,13 @@ func (w *writer) comment(format string, args ...any) {
 	}
 }
 
-// key writes a key with a value that is TOML already.
+// key writes a key with a value in TOML.
 func (w *writer) key(name, value string) { w.WriteString(name + " = " + value + "\n") }
 
 func (w *writer) line(s string) { w.WriteString(s + "\n") }
 
-// idle writes what text writes, as comments.
-func (w *writer) idle(active bool, text func(*writer)) {
+// section writes what text writes, as comments unless it is active.
+func (w *writer) section(active bool, text func(*writer)) {
 	var inner writer
 	text(&inner)
 	for line := range strings.Lines(inner.String()) {
@@ -52,7 +54,7 @@ func (w *writer) idle(active bool, text func(*writer)) {
 	}
 }
 
-// printableText is s with everything replaced that is not printable.
+// printableText replaces what is not printable in s.
 func printableText(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) && r != ' ' {
@@ -62,28 +64,23 @@ func printableText(s string) string {
 	}, s)
 }
 
-// isText reports whether s can be written into a configuration as it is.
+// isText reports whether s can be a string in a configuration.
 func isText(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// quote writes a TOML string; s is text.
+// quote returns a TOML string; s is text.
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
-// sizeText writes a size as the configuration has it.
+// sizeText returns a size for the configuration.
 func sizeText(n int64) string {
-	for _, u := range []struct {
-		shift  uint
-		suffix string
-	}{{30, "GiB"}, {20, "MiB"}, {10, "KiB"}} {
-		if n > 0 && n&(1<<u.shift-1) == 0 {
-			return quote(strconv.FormatInt(n>>u.shift, 10) + u.suffix)
-		}
+	if s := size.Format(n); s != strconv.FormatInt(n, 10) {
+		return quote(s)
 	}
 	return strconv.FormatInt(n, 10)
 }
 
-// seconds writes a duration.
+// seconds returns a duration for the configuration.
 func seconds(n int64) string { return quote(strconv.FormatInt(n, 10) + "s") }

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// tree copies a tree of testdata and returns its root. More files, name and
-// content in turn, are added: a name that ends in "/" is a directory, a content
-// that begins with "->" a link, one that begins with "#!" a program.
+// tree copies a tree of testdata and returns its root. It adds more files, given as name
+// and contents: a name that ends in "/" is a directory, contents that begin with "->" are a
+// symbolic link, and with "#!" a program.
 func tree(t *testing.T, name string, more ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -45,7 +45,7 @@ func tree(t *testing.T, name string, more ...string) string {
 	return dir
 }
 
-// socketAt puts the file of a socket into a tree. Nobody listens on it.
+// socketAt creates the file of a socket in a tree, without a listener.
 func socketAt(t *testing.T, dir, path string) {
 	t.Helper()
 	// The tree's path may be too long for a socket's address.
@@ -69,7 +69,7 @@ func socketAt(t *testing.T, dir, path string) {
 	}
 }
 
-// answering is a Dial for servers that answer whatever they hear, by address.
+// answering returns a Dial for servers with fixed answers, by address.
 func answering(answers map[string]string) func(network, address string) (net.Conn, error) {
 	return func(network, address string) (net.Conn, error) {
 		reply, ok := answers[network+":"+address]
@@ -79,7 +79,7 @@ func answering(answers map[string]string) func(network, address string) (net.Con
 		ours, theirs := net.Pipe()
 		go func() {
 			defer theirs.Close()
-			// Sophie waits for us, and savdid greets.
+			// savdid greets, but Sophie waits for the client.
 			if reply == pong || strings.HasPrefix(reply, "ICAP") {
 				theirs.Read(make([]byte, 1024))
 			}
@@ -91,7 +91,7 @@ func answering(answers map[string]string) func(network, address string) (net.Con
 
 const pong = "PONG\x00"
 
-// look looks at a tree, and wants that to work.
+// look inspects a tree.
 func look(t *testing.T, o Options) *Machine {
 	t.Helper()
 	if o.Dial == nil {
@@ -104,8 +104,8 @@ func look(t *testing.T, o Options) *Machine {
 	return m
 }
 
-// configOf writes the configuration, and wants it to load without a warning but
-// those with one of the texts, and those of actions that clamd.conf asked for.
+// configOf returns the configuration. It allows only warnings with one of the texts, and
+// those about actions that clamd.conf has set.
 func configOf(t *testing.T, m *Machine, warnings ...string) string {
 	t.Helper()
 	text, got, err := m.Config()
@@ -128,7 +128,7 @@ func configOf(t *testing.T, m *Machine, warnings ...string) string {
 	return text
 }
 
-// wantParts wants all parts in text; one that begins with "!" is not to be in it.
+// wantParts checks that text contains all parts, but none of those after a "!".
 func wantParts(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, p := range parts {

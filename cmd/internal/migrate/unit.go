@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// unitDirs are where systemd looks for units, the strongest first.
+// unitDirs are the directories of systemd's units, the strongest first.
 var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
-// unitLines returns the values of a key in a unit, as systemd counts: what its
-// file says, and then its drop-ins. An empty value takes back what was said
-// before.
+// unitLines returns the values of a key in a unit and its drop-ins. Like for systemd, an
+// empty value clears those before it.
 func (r root) unitLines(name, key string) (found bool, lines []string) {
 	var files []string
 	for _, dir := range unitDirs {
@@ -50,17 +49,17 @@ func (r root) unitLines(name, key string) (found bool, lines []string) {
 	return true, lines
 }
 
-// dropIn is the name of the files that Steps has the administrator make.
+// dropIn is the name of the drop-ins that Steps creates.
 const dropIn = "polyclam.conf"
 
-// clamdService is how the system starts clamd.
+// clamdService describes how the system starts clamd.
 type clamdService struct {
-	unit   string // "clamav-daemon.service"; empty: no unit of systemd is known
+	unit   string // "clamav-daemon.service"; empty: no unit was found
 	start  string // its ExecStart
-	socket string // "clamav-daemon.socket" if systemd makes the socket; empty: clamd does
+	socket string // "clamav-daemon.socket" if systemd creates the socket; empty: clamd does
 }
 
-// service finds how clamd is started.
+// service finds the unit that starts clamd.
 func (m *Machine) service() clamdService {
 	var s clamdService
 	for _, name := range []string{"clamav-daemon", "clamd"} {
@@ -77,7 +76,7 @@ func (m *Machine) service() clamdService {
 
 var configFlag = regexp.MustCompile(`(?:\s(?:--config-file[= ]|-c\s*))(?:"[^"]*"|\S+)`)
 
-// withConfig is a command line of clamd with another configuration.
+// withConfig changes the configuration in a command line of clamd.
 func withConfig(command, conf string) string {
 	flag := " --config-file=" + conf
 	if configFlag.MatchString(command) {
@@ -86,8 +85,8 @@ func withConfig(command, conf string) string {
 	return command + flag
 }
 
-// template reports whether clamd is started by Fedora's clamd@.service, which
-// takes its configuration by its instance's name.
+// template reports whether Fedora's clamd@.service starts clamd; the instance is the
+// name of its configuration.
 func (m *Machine) template() (instance string, ok bool) {
 	found, _ := m.root.unitLines("clamd@.service", "ExecStart")
 	name, isConf := strings.CutSuffix(path.Base(m.clamd.conf.real), ".conf")
@@ -97,14 +96,14 @@ func (m *Machine) template() (instance string, ok bool) {
 // openRC is the init script of Alpine.
 const openRC = "/etc/init.d/clamd"
 
-// heredoc are commands of a shell that write lines to a file; how is ">" or ">>".
-func heredoc(how, file string, lines []string) []string {
-	commands := []string{fmt.Sprintf("cat %s%s <<'EOF'", how, file)}
+// heredoc returns shell commands that write lines to a file; operator is ">" or ">>".
+func heredoc(operator, file string, lines []string) []string {
+	commands := []string{fmt.Sprintf("cat %s%s <<'EOF'", operator, file)}
 	commands = append(commands, lines...)
 	return append(commands, "EOF")
 }
 
-// dropInCommands make a drop-in of a unit.
+// dropInCommands returns shell commands that create a drop-in of a unit.
 func dropInCommands(unit string, lines ...string) []string {
 	dir := "/etc/systemd/system/" + unit + ".d"
 	return append([]string{"mkdir -p " + dir}, heredoc(">", dir+"/"+dropIn, lines)...)

@@ -6,10 +6,11 @@ import (
 	"strings"
 
 	"polyclam/cmd/internal/config"
+	"polyclam/proxy/spool"
 )
 
-// Config writes polyclam's configuration for the machine. It loads, and the
-// warnings are those that are in the nature of the machine.
+// Config returns polyclam's configuration for the machine, and the warnings of reading
+// it.
 func (m *Machine) Config() (text string, warnings []string, err error) {
 	m.notes = nil
 	var w writer
@@ -26,7 +27,7 @@ func (m *Machine) Config() (text string, warnings []string, err error) {
 	m.writeNotes(&w)
 	f, err := config.Parse("the configuration", []byte(w.String()))
 	if err != nil {
-		return "", nil, fmt.Errorf("what was found does not make a configuration:\n%w", err)
+		return "", nil, fmt.Errorf("no valid configuration for what was found:\n%w", err)
 	}
 	for _, p := range f.Warnings {
 		warnings = append(warnings, p.String())
@@ -38,26 +39,26 @@ func (m *Machine) writeHead(w *writer) {
 	w.comment("The configuration of polyclamd, written by \"polyclam init\".")
 	switch {
 	case m.clamd != nil:
-		w.comment("It takes the place of the clamd of %s, which goes on behind it on %s.", m.clamd.conf.path, m.clamd.engine)
+		w.comment("polyclam takes the place of the clamd of %s, which it asks on %s.", m.clamd.conf.path, m.clamd.engine)
 	case m.found != "":
-		w.comment("No clamd.conf was found, but a clamd on %s: it is asked where it is, and polyclam does not take its place.", m.found)
+		w.comment("There is a clamd on %s but no clamd.conf: polyclam asks it there, and does not take its place.", m.found)
 	default:
-		w.comment("No clamd was found. This is a beginning without an engine: add one.")
+		w.comment("No clamd was found. Add an anti-virus engine.")
 	}
-	w.comment("What does not stand here has its default; config.toml.example has every key.")
-	w.comment("After changes: polyclamd --check --config FILE, then SIGHUP to the daemon.")
+	w.comment("Keys that are not here have their defaults; config.toml.example lists all.")
+	w.comment("After changes run polyclamd --check --config FILE, then send the daemon SIGHUP.")
 }
 
-// writeListeners writes clamd's places, or polyclam's own.
+// writeListeners writes clamd's addresses, or polyclam's own.
 func (m *Machine) writeListeners(w *writer) {
 	if m.clamd == nil {
 		w.line("")
 		w.line("[[listener]]")
-		w.comment("polyclam's own place: no clamd.conf was found whose place it could take.")
+		w.comment("polyclam's own socket: there is no clamd.conf.")
 		w.key("address", quote("unix:/run/polyclam/clamd.sock"))
 		if m.found != clamdPort {
 			w.line("")
-			w.comment("clamd's port, for this machine alone.")
+			w.comment("clamd's port, for this machine only.")
 			w.line("[[listener]]")
 			w.key("address", quote(clamdPort))
 		}
@@ -92,23 +93,23 @@ func (m *Machine) writeListener(w *writer, l *listener) {
 		return
 	}
 	if l.open {
-		w.comment("Other machines reach this address, as they reached clamd's; Go listens on IPv6 too for 0.0.0.0.")
+		w.comment("Other machines can reach this address, like clamd's; for 0.0.0.0 Go listens on IPv6 too.")
 	}
-	w.comment("clamd let everybody who connects have files scanned by their path. polyclam does so on Unix sockets only; " +
-		"clamdscan without --stream needs it where clamd.conf has no LocalSocket. See scan_paths, too.")
+	w.comment("Every client of clamd can have files scanned by their path. polyclam allows that on Unix sockets only; " +
+		"clamdscan without --stream needs it if clamd.conf has no LocalSocket. See also scan_paths.")
 	w.line("#path_commands = true")
 }
 
-// writeClamd writes the engine that clamd now is.
+// writeClamd writes the engine for clamd.
 func (m *Machine) writeClamd(w *writer) {
 	address := m.found
 	if m.clamd != nil {
 		address = m.clamd.engine
 	}
 	w.line("")
-	w.idle(address != "", func(w *writer) {
+	w.section(address != "", func(w *writer) {
 		if address == "" {
-			w.comment("A clamd, when there is one.")
+			w.comment("For a clamd.")
 			address = "unix:/run/clamav/clamd.ctl"
 		}
 		w.line("[[engine]]")
@@ -126,11 +127,11 @@ func (m *Machine) writeClamd(w *writer) {
 func (m *Machine) engineFrom() string {
 	switch {
 	case m.clamd.moved:
-		return "clamd listens here already: " + m.clamd.conf.path
+		return "clamd already listens here: " + m.clamd.conf.path
 	case strings.HasPrefix(m.clamd.engine, "tcp:"):
-		return "The port next to clamd's old one: clamd.conf has no LocalSocket, so nobody knows where it may make one."
+		return "The port next to clamd's old one: clamd.conf has no LocalSocket."
 	}
-	return "Beside the old place, where clamd may make a socket."
+	return "Next to the old socket, where clamd can create one."
 }
 
 func (m *Machine) writeMaxScans(w *writer) {
@@ -141,13 +142,13 @@ func (m *Machine) writeMaxScans(w *writer) {
 	}
 	w.comment("%s", m.clamd.conf.source(o))
 	if n < 1 || n > most {
-		m.note("%s: want a number between 1 and %d for max_scans", m.clamd.conf.source(o), most)
+		m.note("%s: max_scans must be between 1 and %d", m.clamd.conf.source(o), most)
 		return
 	}
 	w.key("max_scans", fmt.Sprint(n))
 }
 
-// limit is conf.number for a machine that may have no clamd.conf.
+// limit is conf.number for a machine with or without a clamd.conf.
 func (m *Machine) limit(key string) (int64, option, bool) {
 	if m.clamd == nil {
 		return 0, option{}, false
@@ -156,26 +157,26 @@ func (m *Machine) limit(key string) (int64, option, bool) {
 }
 
 const (
-	defaultStream = 100 << 20 // of [limits] stream and of max_size
-	// maxStream is the largest stream that is let in. libclamav scans no file of
-	// 2 GiB - 2 and more, whatever StreamMaxLength says.
+	defaultStream = 100 << 20 // of limits.stream and of max_size
+	// maxStream is the largest limit for streams. libclamav scans no file of 2 GiB - 2
+	// or more, whatever StreamMaxLength is.
 	maxStream    = 2047 << 20
-	defaultTotal = 2 << 30 // of [limits] spool_total
+	defaultTotal = spool.DefaultTotal
 )
 
-// stream is the largest stream, and the line that says so.
+// stream returns the largest stream, and the line of clamd.conf with it.
 func (m *Machine) stream() (n int64, o option, ok bool) {
 	if m.clamd == nil {
 		return defaultStream, o, false
 	}
-	n, o, ok = m.clamd.conf.size("StreamMaxLength")
+	n, o, ok = m.clamd.conf.bytes("StreamMaxLength")
 	if !ok {
 		return defaultStream, o, false
 	}
 	return min(n, maxStream), o, true
 }
 
-// writeMaxSize lets an engine have all that a listener lets in.
+// writeMaxSize makes an engine accept everything that a listener accepts.
 func (m *Machine) writeMaxSize(w *writer) {
 	_, o, ok := m.stream()
 	if n := m.maxSize(); ok && (n > defaultStream || m.overPort()) {
@@ -184,7 +185,7 @@ func (m *Machine) writeMaxSize(w *writer) {
 	}
 }
 
-// maxSize is the largest object that clamd is given.
+// maxSize is the largest object that polyclam sends to clamd.
 func (m *Machine) maxSize() int64 {
 	n, _, ok := m.stream()
 	if !ok || n < defaultStream && !m.overPort() {
@@ -193,12 +194,12 @@ func (m *Machine) maxSize() int64 {
 	return n
 }
 
-// overPort reports whether clamd is sent streams, to which StreamMaxLength applies.
+// overPort reports whether clamd receives streams, to which StreamMaxLength applies.
 func (m *Machine) overPort() bool {
 	return m.clamd != nil && strings.HasPrefix(m.clamd.engine, "tcp:")
 }
 
-// writeEngines writes savdid, Sophie and c-icap, switched on if they answer.
+// writeEngines writes savdid, Sophie and c-icap. They are on if they answer.
 func (m *Machine) writeEngines(w *writer) {
 	for _, e := range m.engines {
 		w.line("")
@@ -206,12 +207,12 @@ func (m *Machine) writeEngines(w *writer) {
 			w.comment("%s", from)
 		}
 		if e.idle != "" {
-			w.comment("Not switched on: %s.", e.idle)
+			w.comment("Off: %s.", e.idle)
 		}
 		if e.spool {
-			w.comment("It reads files by their path, see [spool]: path_mode and path_group must let it.")
+			w.comment("It reads files by their path, see [spool]; path_mode and path_group must allow that.")
 		}
-		w.idle(e.idle == "", func(w *writer) {
+		w.section(e.idle == "", func(w *writer) {
 			w.line("[[engine]]")
 			w.key("name", quote(e.name))
 			w.key("backend", quote(e.backend))
@@ -224,13 +225,13 @@ func (m *Machine) writeEngines(w *writer) {
 	}
 }
 
-// writePrograms writes the command-line scanners, switched off unless asked for.
+// writePrograms writes the command-line scanners. They are off without --with.
 func (m *Machine) writePrograms(w *writer) {
 	idle := func(g program) bool { return !g.active }
 	if slices.ContainsFunc(m.programs, idle) {
 		w.line("")
-		w.comment("Command-line scanners that are installed. To switch one on, take the \"#\" away from its lines and from [spool]" +
-			" directory, or run \"polyclam init --with NAME\". \"polyclam presets NAME\" shows what is known of it.")
+		w.comment("Installed command-line scanners. To switch one on, remove the \"#\" from its lines and from directory in [spool]," +
+			" or run \"polyclam init --with NAME\". \"polyclam presets NAME\" shows its preset.")
 	}
 	for _, g := range m.programs {
 		w.line("")
@@ -239,10 +240,10 @@ func (m *Machine) writePrograms(w *writer) {
 			w.comment("%s", g.preset.Note)
 		}
 		if g.never != "" {
-			w.comment("Not for here: %s.", g.never)
+			w.comment("Off: %s.", g.never)
 			continue
 		}
-		w.idle(g.active, func(w *writer) {
+		w.section(g.active, func(w *writer) {
 			w.line("[[engine]]")
 			w.key("name", quote(g.preset.Name))
 			w.key("backend", quote("command"))
@@ -257,27 +258,27 @@ func (m *Machine) writePrograms(w *writer) {
 
 func (m *Machine) writeInspect(w *writer) {
 	w.line("")
-	w.comment("Built in: tells what is encrypted, and why nobody could look inside.")
+	w.comment("Built in: reports what is encrypted or could not be unpacked, with the reason.")
 	w.line("[[engine]]")
 	w.key("name", quote("inspect"))
 	w.key("backend", quote("inspect"))
 	m.writeMaxSize(w)
 }
 
-// needsSpool reports whether an engine that is switched on reads files.
+// needsSpool reports whether an engine that is on reads files.
 func (m *Machine) needsSpool() bool {
 	return slices.ContainsFunc(m.engines, func(e engine) bool { return e.spool && e.idle == "" }) ||
 		slices.ContainsFunc(m.programs, func(g program) bool { return g.active })
 }
 
-// spoolDirectory is where files are made for engines that read them by path.
+// spoolDirectory is the directory of files for engines that read them by path.
 const spoolDirectory = "/var/spool/polyclam"
 
 func (m *Machine) writeSpool(w *writer) {
 	w.line("")
 	w.comment("For engines that read files by their path, and for all matches of ALLMATCHSCAN. It must exist and belong to" +
 		" polyclamd's user.")
-	w.idle(m.needsSpool(), func(w *writer) {
+	w.section(m.needsSpool(), func(w *writer) {
 		w.line("[spool]")
 		w.key("directory", quote(spoolDirectory))
 	})
@@ -288,7 +289,7 @@ func (m *Machine) writeNotes(w *writer) {
 		return
 	}
 	w.line("")
-	w.comment("Of clamd.conf not taken over:")
+	w.comment("Options of clamd.conf that are not used:")
 	for _, n := range m.notes {
 		w.comment("%s", n)
 	}

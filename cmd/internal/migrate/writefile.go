@@ -8,9 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/google/renameio/v2"
 )
 
-// Access is the mode of a file, and its owner; -1 leaves the owner as it is.
+// Access is the mode and the owner of a file; -1 leaves the owner unchanged.
 type Access struct {
 	Mode     fs.FileMode
 	UID, GID int
@@ -19,7 +21,7 @@ type Access struct {
 // Plain is the access of a configuration that everybody may read.
 var Plain = Access{Mode: 0o644, UID: -1, GID: -1}
 
-// Like is the access of another file.
+// Like returns the access of another file.
 func Like(info fs.FileInfo) Access {
 	a := Access{Mode: info.Mode().Perm(), UID: -1, GID: -1}
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -28,15 +30,14 @@ func Like(info fs.FileInfo) Access {
 	return a
 }
 
-// ErrSame says that a file has the content already.
-var ErrSame = errors.New("the file has this content already")
+// ErrSame means that WriteFile left a file alone because it would not change.
+var ErrSame = errors.New("the file is already as wanted")
 
-// WriteFile writes a file whole or not at all. One that is there already is
-// replaced only if that is wanted, and is kept beside it under the name that is
-// returned; otherwise the error is [fs.ErrExist].
+// WriteFile writes a file completely or not at all. If the file exists, the error is
+// [fs.ErrExist], or with replace the old one is kept beside it under the returned name.
 func WriteFile(path string, data []byte, a Access, replace bool) (backup string, err error) {
 	if replace {
-		// The file that a link leads to is replaced, not the link.
+		// Replace the file that a symbolic link leads to, not the link.
 		if real, err := filepath.EvalSymlinks(path); err == nil {
 			path = real
 		}
@@ -44,24 +45,43 @@ func WriteFile(path string, data []byte, a Access, replace bool) (backup string,
 			return "", ErrSame
 		}
 	}
-	temp, err := writeTemp(filepath.Dir(path), data, a)
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)))
 	if err != nil {
 		return "", err
 	}
-	defer os.Remove(temp)
-	// Unlike rename(2), link(2) does not replace what is there.
-	err = os.Link(temp, path)
+	defer f.Cleanup()
+	if err := fill(f.File, data, a); err != nil {
+		return "", err
+	}
+	// Unlike rename(2), link(2) does not replace a file.
+	err = os.Link(f.Name(), path)
 	if !errors.Is(err, fs.ErrExist) || !replace {
-		return "", plainLink(path, err)
+		return "", linkError(path, err)
 	}
 	if backup, err = keep(path); err != nil {
 		return "", err
 	}
-	return backup, os.Rename(temp, path)
+	return backup, f.CloseAtomicallyReplace()
 }
 
-// plainLink is the error of a link without the name of the temporary file.
-func plainLink(path string, err error) error {
+func fill(f *os.File, data []byte, a Access) error {
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	// The owner first: chown(2) clears bits of the mode.
+	if a.UID != -1 || a.GID != -1 {
+		if err := f.Chown(a.UID, a.GID); err != nil {
+			return err
+		}
+	}
+	if err := f.Chmod(a.Mode); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// linkError returns an error of os.Link without the name of the temporary file.
+func linkError(path string, err error) error {
 	var link *os.LinkError
 	if errors.As(err, &link) {
 		return &fs.PathError{Op: "write", Path: path, Err: link.Err}
@@ -69,35 +89,7 @@ func plainLink(path string, err error) error {
 	return err
 }
 
-func writeTemp(dir string, data []byte, a Access) (name string, err error) {
-	f, err := os.CreateTemp(dir, ".polyclam-init-*")
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if closeErr := f.Close(); err == nil {
-			err = closeErr
-		}
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
-		return "", err
-	}
-	// The owner first: chown(2) takes bits away.
-	if a.UID != -1 || a.GID != -1 {
-		if err := f.Chown(a.UID, a.GID); err != nil {
-			return "", err
-		}
-	}
-	if err := f.Chmod(a.Mode); err != nil {
-		return "", err
-	}
-	return f.Name(), f.Sync()
-}
-
-// keep gives a file a second name, FILE.bak or FILE.bak2 and so on.
+// keep links a file to a backup name, FILE.bak, FILE.bak2 and so on.
 func keep(path string) (string, error) {
 	const most = 1000
 	for n := 1; n < most; n++ {

@@ -5,6 +5,7 @@ import (
 
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/machine"
+	"polyclam/cmd/internal/size"
 )
 
 // A Change is a limit of the configuration that was lowered.
@@ -14,22 +15,23 @@ type Change struct {
 	Hint        string
 }
 
-// FitDescriptors lowers limits.connections to what the descriptors are enough for, as
-// clamd lowers MaxQueue: the clients beyond it then wait in the backlog, instead of
-// being accepted and failing.
+// FitDescriptors lowers limits.connections to fit the limit of descriptors, as clamd
+// lowers MaxQueue. Further clients then wait in the backlog instead of failing after they
+// are accepted.
 func FitDescriptors(f *config.File, limit uint64) []Change {
 	need := uint64(descriptors(f).Sum())
 	if need <= limit {
 		return nil
 	}
-	own := need - uint64(f.Limits.Descriptors())
-	fit := f.Limits.Fit(int(max(limit, own) - own))
-	hint := fmt.Sprintf("%d descriptors are needed and %d allowed: raise the hard limit (LimitNOFILE= of systemd) or lower limits.connections", need, limit)
+	limits := f.ProxyLimits()
+	own := need - uint64(limits.Descriptors())
+	fit := limits.Fit(int(max(limit, own) - own))
+	hint := fmt.Sprintf("%d descriptors are needed and %d are allowed: raise the hard limit (LimitNOFILE= of systemd) or lower limits.connections", need, limit)
 	f.Limits.Waiting = fit.Waiting
 	return lowerConnections(f, int64(fit.Connections), hint)
 }
 
-// leastConnections are enough to work with.
+// leastConnections is the lowest usable limits.connections.
 func leastConnections(f *config.File) int64 { return int64(len(f.Listeners)) + 1 }
 
 func lowerConnections(f *config.File, fit int64, hint string) []Change {
@@ -42,14 +44,14 @@ func lowerConnections(f *config.File, fit int64, hint string) []Change {
 	return []Change{{"limits.connections", before, int(fit), hint}}
 }
 
-// FitMemory lowers what takes memory until the needs fit into the limit: first scans of
-// engines that take much of it, down to one at a time, then connections. It reports
-// whether that was enough. A limit that is not hard changes nothing.
+// FitMemory lowers limits until the needed memory fits into a hard limit: first max_scans
+// of engines whose scans take much, down to 1, then limits.connections. It reports whether
+// the needs fit now. A limit that is not hard changes nothing.
 func FitMemory(f *config.File, limit machine.Limit) (changes []Change, fits bool) {
 	if !limit.Hard {
 		return nil, memory(f).Sum() <= limit.N
 	}
-	hint := fmt.Sprintf("%s would be needed and %s is %s", MiB(memory(f).Sum()), limit.From, MiB(limit.N))
+	hint := fmt.Sprintf("%s of memory are needed, but %s is %s", size.MiB(memory(f).Sum()), limit.From, size.MiB(limit.N))
 	for i := range f.Engines {
 		changes = append(changes, lowerScans(f, &f.Engines[i], limit.N-memoryForClients(f, limit.N), hint)...)
 	}
@@ -64,17 +66,17 @@ func FitMemory(f *config.File, limit machine.Limit) (changes []Change, fits bool
 	return changes, memory(f).Sum() <= limit.N
 }
 
-// fewConnections is below what lack of memory never lowers limits.connections.
+// fewConnections is the lowest limits.connections for lack of memory.
 const fewConnections = 256
 
-// memoryForClients is what scans leave for connections: what these would take, but no
-// more than an eighth of the memory.
+// memoryForClients is the memory that scans leave for connections: as much as these need,
+// but no more than an eighth.
 func memoryForClients(f *config.File, limit int64) int64 {
 	return min(limit/8, (connectionMemory+16<<10)*int64(f.Limits.Connections))
 }
 
-// lowerScans lowers max_scans of an engine that needs memory for each scan, so that
-// everything but the connections fits into room.
+// lowerScans lowers max_scans of an engine whose scans take memory, so that everything
+// but the connections fits into room.
 func lowerScans(f *config.File, u *config.Engine, room int64, hint string) []Change {
 	if u.ScanMemory() == 0 {
 		return nil

@@ -1,7 +1,7 @@
-// Package needs computes from a configuration what the daemon needs at most:
-// descriptors, threads and memory. docs/limits.md explains the formula, --check prints
-// it, the daemon compares it with the limits that it runs under, and tests compare it
-// with daemons under load.
+// Package needs computes the most descriptors, threads and memory that the daemon can
+// need with a configuration. docs/limits.md explains the formula and --check prints it. The
+// daemon compares it with the limits under which it runs, and tests with daemons under
+// load.
 package needs
 
 import (
@@ -9,15 +9,16 @@ import (
 	"runtime"
 
 	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/size"
 	"polyclam/protocol"
 	"polyclam/proxy"
 	"polyclam/proxy/spool"
 )
 
-// What the daemon takes whatever is configured.
+// The fixed needs of the daemon.
 const (
-	// ownDescriptors: log, epoll, spool directory, notifications, a reload that opens
-	// new listeners, and room to move.
+	// ownDescriptors: log, epoll, spool directory, notifications, listeners opened by a
+	// reload, and a reserve.
 	ownDescriptors = 64
 	// ownThreads: the runtime's own, the log, signals, and the first process of a
 	// container.
@@ -25,12 +26,12 @@ const (
 	ownMemory  = 24 << 20 // program, runtime, free segments of the spool, log
 )
 
-// What one of each takes.
+// The needs of one of each.
 const (
-	lateDescriptors     = 64 + 256 // of one client; each further one may have as many to close
+	lateDescriptors     = 64 + 256 // of one client; each further client may have as many to close
 	listenerDescriptors = 2        // the socket, and the file of a Unix socket
 	scanDescriptors     = 2        // the connection to the engine, and a copy of the object
-	programDescriptors  = 6        // while it is being started; then its output and its handle
+	programDescriptors  = 6        // during its start; later its output and its handle
 
 	connectionMemory = 8 << 10   // goroutine, buffers, state
 	waitingMemory    = 2 << 10   // the connection alone
@@ -40,13 +41,13 @@ const (
 // A Term is a part of a need.
 type Term struct {
 	N    int64
-	What string // for people: "2 x limits.connections"
+	What string // "2 x limits.connections"
 }
 
-// Need is how much of something is needed at most.
+// Need is the most of something that is needed, as a sum.
 type Need []Term
 
-// Sum is the need as a whole.
+// Sum returns the total.
 func (n Need) Sum() int64 {
 	var sum int64
 	for _, t := range n {
@@ -55,16 +56,16 @@ func (n Need) Sum() int64 {
 	return sum
 }
 
-// Needs are all of them.
+// Needs are the needs of a configuration.
 type Needs struct {
 	Descriptors Need
 	Threads     Need // of the daemon
-	Programs    Need // processes that engines are, without what they start in turn
-	Memory      Need // in use, without what Go has not collected yet
+	Programs    Need // processes of engines, without their children
+	Memory      Need // in use, without garbage
 	Garbage     int64
 }
 
-// MemoryAtMost is the memory with as much garbage as Go lets grow where nothing limits it.
+// MemoryAtMost returns the memory with the most garbage that Go leaves without a limit.
 func (n *Needs) MemoryAtMost() int64 { return n.Memory.Sum() + n.Garbage }
 
 // Of returns the needs of a configuration.
@@ -76,12 +77,13 @@ func Of(f *config.File) Needs {
 }
 
 func descriptors(f *config.File) Need {
+	limits := f.ProxyLimits()
 	need := Need{
 		{ownDescriptors, "the daemon itself"},
 		{listenerDescriptors * int64(len(f.Listeners)), "2 for each listener"},
 		{proxy.DescriptorsPerConnection * int64(f.Limits.Connections), "2 x limits.connections"},
-		{int64(f.Limits.SessionObjects()), "objects of sessions: limits.connections / 16, session_scans at least"},
-		{int64(f.Limits.WalkDescriptors()), "walks through directories: limits.connections / 16, enough for 4 MULTISCANs at least"},
+		{int64(limits.SessionObjects()), "objects of sessions: limits.connections / 16, session_scans at least"},
+		{int64(limits.WalkDescriptors()), "walks through directories: limits.connections / 16, enough for 4 MULTISCANs at least"},
 		{int64(f.Limits.Waiting), "limits.waiting"},
 		{int64(f.Limits.FileThreads), "limits.file_threads"},
 		{lateDescriptors, "objects that are hashed after the reply, and files that a file system does not close"},
@@ -121,7 +123,7 @@ func programs(f *config.File) Need {
 	return need
 }
 
-// receiveMemory is that of the receive buffers of n connections.
+// receiveMemory returns the size of the receive buffers of n connections.
 func receiveMemory(n int64) int64 { return protocol.ReceiveBuffers(n) }
 
 func memory(f *config.File) Need {
@@ -142,16 +144,16 @@ func memory(f *config.File) Need {
 	}
 	for i := range f.Engines {
 		u := &f.Engines[i]
-		need = append(need, Term{perScan(u) * slots(u), fmt.Sprintf("%s x max_scans x nodes of %s", MiB(perScan(u)), u.Name)})
+		need = append(need, Term{perScan(u) * slots(u), fmt.Sprintf("%s x max_scans x nodes of %s", size.MiB(perScan(u)), u.Name)})
 	}
 	return need
 }
 
-// Heap is the part of the memory that is Go's, without garbage.
+// Heap returns the part of the memory on Go's heap, without garbage.
 func Heap(f *config.File) int64 {
 	sum := memory(f).Sum()
 	if f.SpoolInMemory() {
-		sum -= f.Spool().Total // with the part in the heap, which is added again
+		sum -= f.Spool().Total // includes the part on the heap, which has a term of its own
 	}
 	if f.CopiesInMemory() {
 		sum -= f.Spool().Total
@@ -159,18 +161,10 @@ func Heap(f *config.File) int64 {
 	return sum
 }
 
-// perScan is the memory of one scan.
+// perScan returns the memory of one scan.
 func perScan(u *config.Engine) int64 { return scanMemory + u.ScanMemory() }
 
 func nodes(u *config.Engine) int64 { return int64(max(1, len(u.Addresses))) }
 
-// slots is how many scans an engine does at the same time.
+// slots returns how many scans an engine runs concurrently.
 func slots(u *config.Engine) int64 { return int64(u.MaxScans) * nodes(u) }
-
-// MiB is a number of bytes for people.
-func MiB(n int64) string {
-	if n < 10<<20 {
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%d MiB", (n+1<<20-1)>>20)
-}

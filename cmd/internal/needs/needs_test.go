@@ -8,7 +8,7 @@ import (
 	"polyclam/cmd/internal/machine"
 )
 
-// parse returns a configuration with a listener, inspect and what text adds.
+// parse returns a configuration with a listener, inspect and the tables in text.
 func parse(t *testing.T, text string) *config.File {
 	t.Helper()
 	f, err := config.Parse("test", []byte("[[listener]]\naddress = \"unix:/run/s\"\n"+
@@ -23,7 +23,7 @@ const (
 	clamd = "[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddresses = [\"unix:/a\", \"unix:/b\"]\nmax_scans = 5\n"
 	sweep = "[[engine]]\nname = \"sweep\"\nbackend = \"command\"\nargv = [\"/x\", \"{path}\"]\nexit = { \"0\" = \"ok\" }\nmax_scans = 7\nmax_output = \"64KiB\"\n" +
 		"[spool]\ndirectory = \"/dev/shm/polyclam\"\n"
-	walks  = 4 * (15 + 1 + 16 + 1) // where connections are few
+	walks  = 4 * (15 + 1 + 16 + 1) // with few connections
 	limits = "[limits]\nconnections = 1000\nspool_total = \"256MiB\"\n"
 )
 
@@ -53,7 +53,7 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-// TestNeedsOfDisk has the spool on a disk: only what stays in the heap counts.
+// TestNeedsOfDisk has the spool on a disk: only the part on the heap counts.
 func TestNeedsOfDisk(t *testing.T) {
 	f := parse(t, limits+"[spool]\nstore = \"tmpfile\"\ndirectory = \"/proc/polyclam\"\n") // no tmpfs
 	f.FitSpool(machine.None)

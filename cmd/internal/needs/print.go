@@ -4,18 +4,20 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"polyclam/cmd/internal/size"
 )
 
-// Print writes the needs as a table for people.
+// Print writes the needs as a table.
 func (n *Needs) Print(w io.Writer) error {
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "needs at most %d descriptors, %d threads, %s of memory:\n",
-		n.Descriptors.Sum(), n.Threads.Sum(), MiB(n.MemoryAtMost()))
+		n.Descriptors.Sum(), n.Threads.Sum(), size.MiB(n.MemoryAtMost()))
 	count := func(v int64) string { return fmt.Sprint(v) }
 	rows(out, "descriptors", n.Descriptors, count)
 	rows(out, "threads", n.Threads, count)
 	rows(out, "programs", n.Programs, count)
-	rows(out, "memory", append(n.Memory, Term{n.Garbage, "garbage, less where memory is short"}), MiB)
+	rows(out, "memory", append(n.Memory, Term{n.Garbage, "garbage, less where memory is short"}), size.MiB)
 	return out.Flush()
 }
 

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"polyclam/backends"
+	"polyclam/cmd/internal/config/position"
+	"polyclam/proxy/status"
+)
+
+func listenerPath(i int) position.Path { return position.Path("listener").Element(i) }
+
+func validateListeners(f *File, r *report) {
+	first := map[string]int{} // by address
+	for i := range f.Listeners {
+		l, at := &f.Listeners[i], listenerPath(i)
+		validateListenerAddress(l, r, at)
+		oneOf(r, at.Key("client"), "value", l.Client, status.Names())
+		oneOf(r, at.Key("status"), "value", l.Status, []status.Form{status.Plain, status.Extended, status.Annotated})
+		oneOf(r, at.Key("error_style"), "value", l.ErrorStyle, []status.ErrorStyle{status.StyleError, status.StyleClose, status.StyleLimits, status.StyleFound})
+		r.failKeys(at, l.Profile().Validate())
+		other, taken := first[canonical(l.Address)]
+		switch {
+		case l.Address == "":
+		case taken:
+			r.fail(at.Key("address"), "%q is already the address of the listener in line %d; every listener needs its own", l.Address, r.lines.Line(listenerPath(other).Key("address")))
+		default:
+			first[canonical(l.Address)] = i
+		}
+	}
+}
+
+func validateListenerAddress(l *Listener, r *report, at position.Path) {
+	key := at.Key("address")
+	if !r.has(key) {
+		r.fail(at, "the listener has no address; write address = \"unix:/run/polyclam/clamd.sock\" or \"tcp:127.0.0.1:3310\"")
+	}
+	if !r.isGood(key) {
+		return
+	}
+	network := validateAddress(r, key, l.Address, 0)
+	for _, name := range []string{"mode", "group"} {
+		if network == "tcp" && r.has(at.Key(name)) {
+			r.fail(at.Key(name), "a TCP listener has no %s; delete the key, or use a Unix socket", name)
+		}
+	}
+}
+
+// validateAddress checks an address at p, whose port must be at least low, and returns
+// its network, or "".
+func validateAddress(r *report, p position.Path, address string, low int) (network string) {
+	network, rest, err := backends.ParseAddress(address)
+	if err != nil {
+		r.fail(p, "%v", err)
+		return ""
+	}
+	if network == "tcp" {
+		_, port, _ := net.SplitHostPort(rest) // ParseAddress accepts nothing else
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || int(n) < low {
+			r.fail(p, "%q: port %q is not a number between %d and 65535; clamd's port is 3310", address, port, low)
+		}
+	}
+	return network
+}
+
+// canonical returns the one spelling of an address that may have several.
+func canonical(address string) string {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		return "unix:" + filepath.Clean(path)
+	}
+	return strings.ToLower(address)
+}

@@ -1,0 +1,18 @@
+package engine
+
+import "time"
+
+// Defaults returns the settings of an engine whose configuration has only a name and a
+// backend. MaxDelay is zero, which means a tenth of Timeout.
+func Defaults() Config {
+	return Config{
+		Required:       true,
+		Timeout:        DefaultTimeout,
+		MaxScans:       DefaultMaxScans,
+		MaxSize:        100 << 20,
+		Canary:         true,
+		CanaryInterval: DefaultCanaryInterval,
+		SizeCheck:      true,
+		PoisonTime:     15 * time.Minute,
+	}
+}
