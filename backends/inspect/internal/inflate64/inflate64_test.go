@@ -41,7 +41,7 @@ func TestProgram(t *testing.T) {
 		t.Errorf("%d bytes, %v, want %d", len(got), err, len(want))
 	}
 	for n := range packed {
-		if n%97 == 0 {
+		if n < 200 || n%997 == 0 {
 			if _, err := io.ReadAll(NewReader(bytes.NewReader(packed[:n]))); err != io.ErrUnexpectedEOF {
 				t.Fatalf("%d of %d bytes: %v", n, len(packed), err)
 			}
