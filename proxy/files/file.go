@@ -12,16 +12,6 @@ import (
 	"polyclam/proxy/client"
 )
 
-// Errors that a caller branches on.
-var (
-	// ErrNotRegular says that a file is not a regular file, or that its size is wrong,
-	// as on /proc.
-	ErrNotRegular = errors.New("not a regular file")
-	// ErrNotReadable says that a file cannot be read, for example because its
-	// descriptor was opened for writing or with O_PATH.
-	ErrNotReadable = errors.New("not readable")
-)
-
 // A File is a regular file of a client, open for reading. It is safe for concurrent use.
 // Its size is fixed when it is opened: bytes that are appended later are ignored, and
 // reading fails if the file has shrunk.

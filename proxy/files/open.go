@@ -11,31 +11,6 @@ import (
 	"polyclam/proxy/client"
 )
 
-// ErrSpecial says that a path leads to neither a file nor a directory, or to a file that
-// the kernel generates when it is read.
-var ErrSpecial = errors.New("neither a file nor a directory")
-
-// A LookupError says that a path leads to nothing that could be opened.
-type LookupError struct{ Err error }
-
-// Error implements error.
-func (e *LookupError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the reason.
-func (e *LookupError) Unwrap() error { return e.Err }
-
-// An OpenError says that a path leads to a file or directory that cannot be opened.
-type OpenError struct {
-	Dir bool
-	Err error
-}
-
-// Error implements error.
-func (e *OpenError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the reason.
-func (e *OpenError) Unwrap() error { return e.Err }
-
 // An Object is an open File or an open Dir.
 type Object struct {
 	File *File
@@ -72,6 +47,40 @@ func (p *Pool) Open(ctx context.Context, roots []string, path string) (Object, e
 		defer done()
 		return p.openAt(k, at)
 	})
+}
+
+// Open opens one entry for the client of ctx. It follows no link, so replacing the entry
+// leads nowhere else. Errors are those of [Pool.Open], or wrap ErrGone.
+func (d *Dir) Open(ctx context.Context, name string) (Object, error) {
+	k := client.FromContext(ctx)
+	return d.pool.open(ctx, func() (Object, error) {
+		if !d.d.use() {
+			return Object{}, ErrGone
+		}
+		defer d.d.done()
+		fd, err := openat(d.d.fd, name, openFlags|unix.O_NOFOLLOW)
+		if err != nil {
+			return Object{}, d.openError(name, err)
+		}
+		kind, err := kindOf(fd)
+		if err != nil || kind != unix.S_IFREG && kind != unix.S_IFDIR {
+			unix.Close(fd)
+			return Object{}, ErrGone
+		}
+		return d.pool.object(k, fd, kind)
+	})
+}
+
+// openError classifies the error of opening an entry.
+func (d *Dir) openError(name string, err error) error {
+	if err == unix.ELOOP || err == unix.ENXIO || err == unix.ENOENT {
+		return ErrGone
+	}
+	var st unix.Stat_t
+	if err := d.stat(name, &st); err != nil {
+		return &LookupError{err}
+	}
+	return &OpenError{st.Mode&unix.S_IFMT == unix.S_IFDIR, err}
 }
 
 // open runs op on a thread of the pool. While another process has a lease on the file, it

@@ -1,7 +1,6 @@
 package files
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,9 +12,6 @@ import (
 // because that resolves links as chroot(2) does: a link out of the root would lead to
 // another file inside instead of ErrOutside. Like [os.Root] it returns an *os.File, see
 // descriptor for why that is not safe.
-
-// ErrOutside says that a path is not below any of the roots.
-var ErrOutside = errors.New("outside of scan_paths")
 
 // A lookup opens one path with flags.
 type lookup func(flags int) (int, error)
