@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"polyclam/backends"
-	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/proxy/spool"
 	"polyclam/test/testkit"
 )
@@ -57,7 +57,7 @@ func TestRefusedCommands(t *testing.T) {
 // TestLogLevels checks that failures are warnings, and that faults of clients are not.
 func TestLogLevels(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f")
-	if err := os.WriteFile(file, backendtest.EICAR(), 0o600); err != nil {
+	if err := os.WriteFile(file, testfile.EICAR(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	engines := func(categories ...backends.Category) (all []testEngine) {

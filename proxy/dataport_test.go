@@ -12,8 +12,10 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/protocol/dataport"
 	"polyclam/proxy/status"
+	"polyclam/test/testkit"
 )
 
 // withStream enables STREAM and applies other changes.
@@ -69,7 +71,7 @@ func TestStreamCommand(t *testing.T) {
 	large := strings.Repeat("x", 1<<20)
 	for _, command := range []string{"STREAM", "STREAM\n", "STREAM\r\n", "nSTREAM\n", "nSTREAM\r\n", "zSTREAM\x00"} {
 		for object, want := range map[string]string{
-			"": "OK", "clean": "OK", large: "OK", string(backendtest.EICAR()): "Eicar-Test-Signature FOUND",
+			"": "OK", "clean": "OK", large: "OK", string(testfile.EICAR()): "Eicar-Test-Signature FOUND",
 		} {
 			nc, port := ts.stream(command)
 			data := dialData(t, port, "127.0.0.1")
@@ -94,7 +96,7 @@ func TestStreamCommandHalfClose(t *testing.T) {
 	ts := newServer(t, withStream(), eicarOnly())
 	nc, port := ts.stream("STREAM\n")
 	data := dialData(t, port, "127.0.0.1")
-	data.Write(backendtest.EICAR())
+	data.Write(testfile.EICAR())
 	data.CloseWrite()
 	if got := readAll(t, nc); got != "stream: Eicar-Test-Signature FOUND\n" {
 		t.Errorf("got %q", got)
@@ -171,7 +173,7 @@ func TestStreamCommandTCP(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			data.Write(backendtest.EICAR())
+			data.Write(testfile.EICAR())
 			data.Close()
 			if got := readAll(t, nc); got != "stream: Eicar-Test-Signature FOUND\n" {
 				t.Errorf("got %q", got)
@@ -187,7 +189,7 @@ func TestStreamCommandLogLine(t *testing.T) {
 	io.WriteString(data, "abc")
 	data.Close()
 	readAll(t, nc)
-	eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
+	testkit.Eventually(t, "log line", func() bool { return strings.Contains(ts.log.String(), `"scanned"`) })
 	var line map[string]any
 	if err := json.Unmarshal([]byte(strings.Split(ts.log.String(), "\n")[0]), &line); err != nil {
 		t.Fatal(err)
@@ -205,7 +207,7 @@ func TestStreamCommandInStats(t *testing.T) {
 	ts := newServer(t, withStream(), testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	nc, port := ts.stream("STREAM\n")
 	dialData(t, port, "127.0.0.1").Close()
-	eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+	testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
 	if got := ts.ask("nSTATS\n"); !strings.Contains(got, "\tSTREAM 0.") || !strings.Contains(got, " stream\n") {
 		t.Errorf("got %q", got)
 	}
@@ -274,7 +276,7 @@ func TestStreamCommandMany(t *testing.T) {
 			data := dialData(t, port, "127.0.0.1")
 			want := "stream: OK\x00"
 			if i%2 == 1 {
-				data.Write(backendtest.EICAR())
+				data.Write(testfile.EICAR())
 				want = "stream: Eicar-Test-Signature FOUND\x00"
 			}
 			fmt.Fprintf(data, "object %d", i)

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/proxy/client"
 	"polyclam/proxy/files"
 	"polyclam/test/fusetest"
@@ -37,7 +37,7 @@ func (ts *testServer) fildes(fd int) string {
 
 // TestForeignFiles scans files on a file system that might hang. They are copied first.
 func TestForeignFiles(t *testing.T) {
-	eicar := backendtest.EICAR()
+	eicar := testfile.EICAR()
 	fs := fusetest.Mount(t,
 		fusetest.File{Name: "clean", Data: make([]byte, 300<<10)}, fusetest.File{Name: "empty"}, fusetest.File{Name: "eicar", Data: eicar},
 		fusetest.File{Name: "large", Data: make([]byte, 1<<20+1)}, fusetest.File{Name: "more", Data: eicar, Size: 3, Direct: true},
@@ -180,7 +180,7 @@ func TestHashLimits(t *testing.T) {
 
 // TestLargeDirectory scans a directory that is read in several batches.
 func TestLargeDirectory(t *testing.T) {
-	eicar := string(backendtest.EICAR())
+	eicar := string(testfile.EICAR())
 	dir := tree(t, "0", "x", "sub/1", eicar, "sub/2/3", eicar, "zz", eicar)
 	for i := range 1500 {
 		if err := os.Link(filepath.Join(dir, "0"), filepath.Join(dir, fmt.Sprintf("%04d", i)+strings.Repeat("n", 240))); err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
@@ -119,7 +120,7 @@ func eicarEngine() backends.Backend {
 		if _, err := o.ReadAt(b, 0); err != nil && err != io.EOF {
 			return backends.Result{}, err
 		}
-		if bytes.Contains(b, backendtest.EICAR()) {
+		if bytes.Contains(b, testfile.EICAR()) {
 			return backends.Found(1, "Eicar-Test-Signature"), nil
 		}
 		return backends.Clean(0), nil
@@ -204,5 +205,3 @@ func (s *syncBuffer) String() string {
 	defer s.mu.Unlock()
 	return s.b.String()
 }
-
-var eventually = testkit.Eventually // for dataport_test.go

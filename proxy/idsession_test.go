@@ -13,12 +13,13 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/test/testkit"
 )
 
 func TestSessionDialogues(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
-	eicar := string(backendtest.EICAR())
+	eicar := string(testfile.EICAR())
 	tests := []struct {
 		name, send string
 		want       []string // records in any order, with their terminators
@@ -113,7 +114,7 @@ func TestSessionPipelining(t *testing.T) {
 func TestSessionDescriptors(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	path := t.TempDir() + "/f"
-	os.WriteFile(path, backendtest.EICAR(), 0o600)
+	os.WriteFile(path, testfile.EICAR(), 0o600)
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)

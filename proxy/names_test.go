@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/protocol"
 	"polyclam/protocol/extended"
 )
@@ -43,7 +43,7 @@ func TestNames(t *testing.T) {
 	}
 	ts := newServer(t, nil, eicarOnly())
 	for _, name := range names {
-		dir := tree(t, name, string(backendtest.EICAR()))
+		dir := tree(t, name, string(testfile.EICAR()))
 		path := filepath.Join(dir, name)
 		escaped := protocol.EscapeObject(path)
 		for _, verb := range []string{"CONTSCAN", "MULTISCAN", "SCAN", "ALLMATCHSCAN"} {

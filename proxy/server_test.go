@@ -13,13 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/proxy/status"
 	"polyclam/test/testkit"
 )
 
 func TestCommands(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
-	eicar := string(backendtest.EICAR())
+	eicar := string(testfile.EICAR())
 	tests := []struct{ name, send, want string }{
 		{"ping z", "zPING\x00", "PONG\x00"},
 		{"ping n", "nPING\n", "PONG\n"},
@@ -103,7 +104,7 @@ func TestFildes(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	dir := t.TempDir()
 	infected := dir + "/infected"
-	if err := os.WriteFile(infected, backendtest.EICAR(), 0o600); err != nil {
+	if err := os.WriteFile(infected, testfile.EICAR(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	moved := openFile(t, infected, unix.O_RDONLY)
@@ -185,7 +186,7 @@ func TestShutdownCommand(t *testing.T) {
 
 func TestExtendedVerb(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
-	got := strings.Split(ts.ask("nXINSTREAM\n"+stream(string(backendtest.EICAR()), 100)), "\n")
+	got := strings.Split(ts.ask("nXINSTREAM\n"+stream(string(testfile.EICAR()), 100)), "\n")
 	if len(got) != 5 || got[0] != "stream: Eicar-Test-Signature FOUND" || !strings.HasSuffix(got[1], " ENGINE") ||
 		!strings.HasSuffix(got[2], " SUMMARY") || got[3] != "END" {
 		t.Errorf("got %q", got)

@@ -13,6 +13,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/proxy/status"
 )
 
@@ -43,7 +44,7 @@ func tree(t *testing.T, files ...string) string {
 }
 
 func TestScanPaths(t *testing.T) {
-	eicar := string(backendtest.EICAR())
+	eicar := string(testfile.EICAR())
 	dir := tree(t,
 		"clean", "x", "empty", "", "infected", eicar,
 		"ok/a", "x", "ok/b/c", "x",
@@ -110,7 +111,7 @@ func TestScanPaths(t *testing.T) {
 // TestDirectoryOrder checks that files come before directories, and lower inodes before
 // higher ones, as with clamd.
 func TestDirectoryOrder(t *testing.T) {
-	eicar := string(backendtest.EICAR())
+	eicar := string(testfile.EICAR())
 	dir := tree(t, "a/x", eicar, "b", eicar, "c", eicar, "d", eicar, "e/x", eicar)
 	inode := func(name string) uint64 {
 		info, err := os.Stat(filepath.Join(dir, name))
@@ -138,7 +139,7 @@ func TestDirectoryOrder(t *testing.T) {
 
 // TestScanStopsAtFirst checks that SCAN of a directory ends at the first infected file.
 func TestScanStopsAtFirst(t *testing.T) {
-	eicar := string(backendtest.EICAR())
+	eicar := string(testfile.EICAR())
 	dir := tree(t, "a", eicar, "b", eicar, "c", eicar)
 	ts := newServer(t, nil, eicarOnly())
 	if got := ts.ask("nSCAN " + dir + "\n"); strings.Count(got, "FOUND") != 1 {
@@ -149,7 +150,7 @@ func TestScanStopsAtFirst(t *testing.T) {
 // TestDirectoryDepth checks that a directory below the depth limit is partial, so that the
 // action for partial decides.
 func TestDirectoryDepth(t *testing.T) {
-	eicar := string(backendtest.EICAR())
+	eicar := string(testfile.EICAR())
 	dir := tree(t, "1/2/in", "x", "1/2/3/out", eicar)
 	ts := newServer(t, func(c *Config) {
 		c.Limits.DirectoryDepth = 2
@@ -174,7 +175,7 @@ func TestFailureInDirectory(t *testing.T) {
 }
 
 func TestWorstFirst(t *testing.T) {
-	eicar := string(backendtest.EICAR())
+	eicar := string(testfile.EICAR())
 	dir := tree(t, "a/f", "x", "b", eicar)
 	profile, _ := status.Lookup("mimedefang")
 	ts := newServer(t, func(c *Config) { c.Listeners[0].Profile = profile }, eicarOnly())
@@ -205,7 +206,7 @@ func TestExtendedOfNothing(t *testing.T) {
 }
 
 func TestScanRoots(t *testing.T) {
-	eicar := string(backendtest.EICAR())
+	eicar := string(testfile.EICAR())
 	dir := tree(t, "in/f", eicar, "in/away", "->../out/f", "in/abs", "->/etc/passwd", "in/near", "->f", "out/f", eicar, "inside/f", eicar)
 	ts := newServer(t, func(c *Config) { c.ScanPaths = []string{dir + "/in"} }, eicarOnly())
 	const found, denied = "Eicar-Test-Signature FOUND", "Access denied. ERROR"

@@ -15,6 +15,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
 	"polyclam/test/fusetest"
@@ -50,7 +51,7 @@ func askInBubble(t *testing.T, cfg *Config, send string) string {
 // an error, whatever the policy says of interrupted scans. Of four files the first is
 // scanned in time, the second is cut off, and two are not reached.
 func TestDeadlineInDirectory(t *testing.T) {
-	eicar := string(backendtest.EICAR())
+	eicar := string(testfile.EICAR())
 	for _, test := range []struct {
 		name, verb, client string
 		interrupted        action

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/testfile"
 )
 
 // MarkOdd marks the object that a misbehaving engine answers with the raw text of the
@@ -120,7 +121,7 @@ func (rules *Rules) early(t *testing.T) {
 	for _, tt := range []struct {
 		head string
 		want backends.Category // empty: a failure alone
-	}{{"", ""}, {MarkEncrypted, ""}, {MarkPartial, ""}, {MarkError, ""}, {string(EICAR()), backends.Virus}} {
+	}{{"", ""}, {MarkEncrypted, ""}, {MarkPartial, ""}, {MarkError, ""}, {string(testfile.EICAR()), backends.Virus}} {
 		r, err, ok := scanWithin(t.Context(), b, Bytes(t, append([]byte(tt.head), filler...)))
 		switch {
 		case !ok:
@@ -176,7 +177,7 @@ func (rules *Rules) stray(t *testing.T) {
 func strayOutcome(t *testing.T, b backends.Backend, i int) string {
 	data, want := fmt.Appendf(nil, "object %d", i), backends.OK
 	if i%2 == 1 {
-		data, want = append(data, EICAR()...), backends.Virus
+		data, want = append(data, testfile.EICAR()...), backends.Virus
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

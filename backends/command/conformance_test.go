@@ -6,6 +6,7 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/backends/command/commandfake"
+	"polyclam/backends/testfile"
 )
 
 func TestConformance(t *testing.T) {
@@ -28,7 +29,7 @@ func TestMarkers(t *testing.T) {
 	b := open(t, preset("sophos-sweep", commandfake.Sweep(t)))
 	for mark, want := range map[string]backends.Category{
 		"": backends.OK, backendtest.MarkEncrypted: backends.Encrypted, backendtest.MarkPartial: backends.Partial,
-		backendtest.MarkError: backends.SWErr, string(backendtest.EICAR()): backends.Virus,
+		backendtest.MarkError: backends.SWErr, string(testfile.EICAR()): backends.Virus,
 	} {
 		r, err := b.Scan(t.Context(), backendtest.Bytes(t, []byte("x "+mark)))
 		if got := outcomeOf(r, err); got != want {

@@ -7,6 +7,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/test/clamdtest"
 )
 
@@ -21,9 +22,9 @@ func realCases() []realCase {
 	return []realCase{
 		{"clean", []byte("Nothing to see here.\n"), backends.OK},
 		{"empty", nil, backends.OK},
-		{"EICAR", backendtest.EICAR(), backends.Virus},
-		{"EICAR in a ZIP", zipOf(backendtest.EICAR(), "eicar.com"), backends.Virus},
-		{"encrypted ZIP", backendtest.EncryptedZip(), backends.Encrypted},
+		{"EICAR", testfile.EICAR(), backends.Virus},
+		{"EICAR in a ZIP", zipOf(testfile.EICAR(), "eicar.com"), backends.Virus},
+		{"encrypted ZIP", testfile.Encrypted(), backends.Encrypted},
 		{"EICAR beside an encrypted member", mixedZip(), backends.Virus},
 		{"PDF with nothing in it", []byte("%PDF-1.4\n%%EOF\n"), backends.OK},
 	}
@@ -130,12 +131,12 @@ func TestRealYara(t *testing.T) {
 	wantReal(t, "yara", with(file), []realCase{
 		{"clean", []byte("Nothing to see here.\n"), backends.OK},
 		{"empty", nil, backends.OK},
-		{"EICAR", backendtest.EICAR(), backends.Virus},
+		{"EICAR", testfile.EICAR(), backends.Virus},
 		{"EICAR in a ZIP, compressed", deflatedZip(), backends.OK}, // it does not unpack
-		{"encrypted ZIP", backendtest.EncryptedZip(), backends.Encrypted},
+		{"encrypted ZIP", testfile.Encrypted(), backends.Encrypted},
 		{"tag suspicious", []byte("Sub AutoOpen()"), backends.Suspicious},
 		{"no tag", []byte("untagged"), backends.Virus},
-		{"encrypted and EICAR", append(backendtest.EncryptedZip(), backendtest.EICAR()...), backends.Virus},
+		{"encrypted and EICAR", append(testfile.Encrypted(), testfile.EICAR()...), backends.Virus},
 	})
 	for name, text := range map[string]string{"bad.yar": "rule bad { condition: foo }", "missing.yar": ""} {
 		file := filepath.Join(t.TempDir(), name)
@@ -144,7 +145,7 @@ func TestRealYara(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if r, err := with(file).Scan(t.Context(), readable(t, backendtest.EICAR())); outcomeOf(r, err) != backends.SWErr {
+		if r, err := with(file).Scan(t.Context(), readable(t, testfile.EICAR())); outcomeOf(r, err) != backends.SWErr {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 	}

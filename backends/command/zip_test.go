@@ -5,7 +5,7 @@ import (
 	"bytes"
 	"strings"
 
-	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 )
 
 // zipOf returns an archive with data stored under each of the names.
@@ -31,7 +31,7 @@ func packed(method uint16, data []byte, names ...string) []byte {
 
 // deflatedZip returns an archive in whose bytes EICAR is not visible.
 func deflatedZip() []byte {
-	return packed(zip.Deflate, []byte(strings.Repeat(string(backendtest.EICAR()), 10)), "a")
+	return packed(zip.Deflate, []byte(strings.Repeat(string(testfile.EICAR()), 10)), "a")
 }
 
 // manyZip returns an archive with more members than a low limit.
@@ -41,7 +41,7 @@ func manyZip() []byte {
 
 // mixedZip returns an archive with an encrypted member beside EICAR.
 func mixedZip() []byte {
-	r, err := zip.NewReader(bytes.NewReader(backendtest.EncryptedZip()), int64(len(backendtest.EncryptedZip())))
+	r, err := zip.NewReader(bytes.NewReader(testfile.Encrypted()), int64(len(testfile.Encrypted())))
 	if err != nil {
 		panic(err)
 	}
@@ -52,7 +52,7 @@ func mixedZip() []byte {
 	}
 	m, err := w.CreateHeader(&zip.FileHeader{Name: "eicar.com", Method: zip.Store})
 	if err == nil {
-		_, err = m.Write(backendtest.EICAR())
+		_, err = m.Write(testfile.EICAR())
 	}
 	if err != nil {
 		panic(err)

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/backends/backendtest"
 	"polyclam/backends/inspect/internal/walk"
+	"polyclam/backends/testfile"
 )
 
 // fuzzBackend returns a backend with budgets small enough for fuzzing.
@@ -61,7 +61,7 @@ func FuzzInspect(f *testing.F) {
 	for _, s := range append(composed(f), kinds(f)...) {
 		f.Add(s.data)
 	}
-	f.Add(backendtest.EICAR())
+	f.Add(testfile.EICAR())
 	b := fuzzBackend(f)
 	f.Fuzz(func(t *testing.T, data []byte) { fuzzScan(t, b, data) })
 }

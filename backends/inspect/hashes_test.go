@@ -14,6 +14,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 )
 
 var bad = []byte("some bad content\n")
@@ -58,9 +59,9 @@ func TestHashes(t *testing.T) {
 
 // TestHashBeforeEncrypted checks that a listed hash wins over encryption.
 func TestHashBeforeEncrypted(t *testing.T) {
-	list := writeFile(t, "list", fmt.Sprintf("%x  evil.zip\n", sha256.Sum256(backendtest.EncryptedZip())))
+	list := writeFile(t, "list", fmt.Sprintf("%x  evil.zip\n", sha256.Sum256(testfile.Encrypted())))
 	b := open(t, func(c *Config) { c.Hashes = []string{list} })
-	wantFinding(t, scan(t, b, backendtest.EncryptedZip()), backends.Virus, "evil.zip")
+	wantFinding(t, scan(t, b, testfile.Encrypted()), backends.Virus, "evil.zip")
 }
 
 func TestHashListErrors(t *testing.T) {

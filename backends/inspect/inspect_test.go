@@ -14,6 +14,7 @@ import (
 	"polyclam/backends/backendtest"
 	"polyclam/backends/inspect/internal/build"
 	"polyclam/backends/inspect/internal/walk"
+	"polyclam/backends/testfile"
 )
 
 // open returns a backend with the default configuration, modified by change unless that is
@@ -104,7 +105,7 @@ func isCutOff(r backends.Result) bool {
 
 func TestEICAR(t *testing.T) {
 	b := open(t, nil)
-	eicar := string(backendtest.EICAR())
+	eicar := string(testfile.EICAR())
 	if len(eicar) != 68 {
 		t.Fatalf("EICAR has %d bytes", len(eicar))
 	}
@@ -141,8 +142,8 @@ func TestEICAR(t *testing.T) {
 
 func TestEncryptedOff(t *testing.T) {
 	b := open(t, func(c *Config) { c.Encrypted = false })
-	wantFinding(t, scan(t, b, backendtest.EncryptedZip()), backends.OK, "")
-	wantFinding(t, scan(t, b, backendtest.EICAR()), backends.Virus, "Eicar-Test-Signature")
+	wantFinding(t, scan(t, b, testfile.Encrypted()), backends.OK, "")
+	wantFinding(t, scan(t, b, testfile.EICAR()), backends.Virus, "Eicar-Test-Signature")
 }
 
 // stop ends the context at the n-th read.

@@ -15,6 +15,7 @@ import (
 	"polyclam/backends/backendtest"
 	"polyclam/backends/inspect/internal/build"
 	"polyclam/backends/inspect/internal/walk"
+	"polyclam/backends/testfile"
 )
 
 const encryptedZip = "Heuristics.Encrypted.Zip"
@@ -31,7 +32,7 @@ func TestZipEncrypted(t *testing.T) {
 		data   []byte
 		detail string
 	}{
-		{"own", backendtest.EncryptedZip(), `member "locked.txt" in zip: ZipCrypto`},
+		{"own", testfile.Encrypted(), `member "locked.txt" in zip: ZipCrypto`},
 		{"traditional", build.Zip(t, raw(1, 0)), `member "a/b.txt" in zip: ZipCrypto`},
 		{"traditional streamed", build.Zip(t, raw(9, 8)), `member "a/b.txt" in zip: ZipCrypto`},
 		{"traditional UTF-8", build.Zip(t, raw(0x801, 8)), `member "a/b.txt" in zip: ZipCrypto`},

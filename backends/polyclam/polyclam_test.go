@@ -12,6 +12,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/proxy"
 )
 
@@ -175,7 +176,7 @@ type noFile struct{ backends.Object }
 func (noFile) File() (*os.File, error) { return nil, os.ErrNotExist }
 
 func TestWithoutDescriptor(t *testing.T) {
-	r, err := open(t, serve(t, nil, remoteEngine{name: "a", backend: backendtest.Engine()}), transportAuto).Scan(testContext(t), noFile{backendtest.Bytes(t, backendtest.EICAR())})
+	r, err := open(t, serve(t, nil, remoteEngine{name: "a", backend: backendtest.Engine()}), transportAuto).Scan(testContext(t), noFile{backendtest.Bytes(t, testfile.EICAR())})
 	if err != nil || r.Category != backends.Virus {
 		t.Errorf("got %+v, %v", r, err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/test/clamdtest"
 )
 
@@ -48,7 +49,7 @@ func TestRealPolyclam(t *testing.T) {
 func TestRealClamd(t *testing.T) {
 	d := clamdtest.Start(t, clamdtest.Options{TCP: true})
 	for _, address := range []string{"unix:" + d.Socket, "tcp:" + d.TCP} {
-		for _, o := range []backends.Object{backendtest.CleanObject(t), backendtest.Bytes(t, backendtest.EICAR()), backendtest.LargeObject(t, 4<<20)} {
+		for _, o := range []backends.Object{backendtest.CleanObject(t), backendtest.Bytes(t, testfile.EICAR()), backendtest.LargeObject(t, 4<<20)} {
 			r, err := open(t, address, transportAuto).Scan(testContext(t), o)
 			// clamd closes at the unknown verb. While an object is being sent, the kernel
 			// may reset the connection before the reply is read.
@@ -79,8 +80,8 @@ address = "unix:`+first.Socket+`"
 		name   string
 	}{
 		{[]byte("clean"), backends.OK, ""},
-		{backendtest.EICAR(), backends.Virus, ""},
-		{backendtest.EncryptedZip(), backends.Encrypted, "Heuristics.Encrypted.Zip"},
+		{testfile.EICAR(), backends.Virus, ""},
+		{testfile.Encrypted(), backends.Encrypted, "Heuristics.Encrypted.Zip"},
 	} {
 		r, err := b.Scan(testContext(t), backendtest.Bytes(t, tt.object))
 		if err != nil || r.Category != tt.want || tt.name != "" && (len(r.Findings) != 1 || r.Findings[0].Name != tt.name || !strings.Contains(r.Detail, "locked.txt")) {
@@ -121,7 +122,7 @@ canary = `+canary+"\n", clamdtest.Options{})
 				t.Errorf("got %+v, %v (%v)", r, err, ctx.Err())
 			}
 			// What the other engine finds is still reported, perhaps together with a failure.
-			if r, err := b.Scan(ctx, backendtest.Bytes(t, backendtest.EICAR())); r.Category != backends.Virus {
+			if r, err := b.Scan(ctx, backendtest.Bytes(t, testfile.EICAR())); r.Category != backends.Virus {
 				t.Errorf("got %+v, %v", r, err)
 			}
 		})

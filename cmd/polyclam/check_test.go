@@ -10,6 +10,7 @@ import (
 	"polyclam/backends/backendtest"
 	"polyclam/backends/testfile"
 	"polyclam/protocol"
+	"polyclam/test/testkit"
 )
 
 // startClamd starts a fake clamd and returns its address. If encrypted is not empty, it is the
@@ -227,7 +228,7 @@ func TestCheckPermission(t *testing.T) {
 // TestCheckSpool checks that check leaves nothing in a daemon's spool directory.
 func TestCheckSpool(t *testing.T) {
 	for _, exists := range []bool{false, true} {
-		dir := shortDir(t)
+		dir := testkit.SocketDir(t)
 		spoolDir := filepath.Join(dir, "spool")
 		if exists {
 			if err := os.Mkdir(spoolDir, 0o700); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"polyclam/backends/backendtest"
 	"polyclam/cmd/internal/cli"
+	"polyclam/test/testkit"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -133,7 +134,7 @@ func TestTargetsByDefault(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	c := unprivileged(t, toolCommand(t, "", "ping"))
-	dir := shortDir(t)
+	dir := testkit.SocketDir(t)
 	c.Args = append(c.Args, "--address", "unix:"+filepath.Join(dir, "s"))
 	s := serve(t, nil, marked())
 	if err := os.Symlink(s.unix[len("unix:"):], filepath.Join(dir, "s")); err != nil {

@@ -17,6 +17,7 @@ import (
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
+	"polyclam/test/testkit"
 )
 
 // testEngine is a backend of a server under test.
@@ -49,7 +50,7 @@ type testServer struct {
 // serve starts a server. If change is not nil, it changes the configuration first.
 func serve(t *testing.T, change func(*proxy.Config), engines ...testEngine) *testServer {
 	t.Helper()
-	ts := &testServer{unix: "unix:" + filepath.Join(shortDir(t), "s"), tcp: "tcp:127.0.0.1:0"}
+	ts := &testServer{unix: "unix:" + filepath.Join(testkit.SocketDir(t), "s"), tcp: "tcp:127.0.0.1:0"}
 	profile, _ := status.Lookup("generic")
 	cfg := &proxy.Config{Limits: proxy.Limits{
 		Stream: 1 << 20, CommandReadTimeout: hang, ReadTimeout: hang, WriteTimeout: hang,

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
 // terminal opens a pseudo terminal, and collects what is written to it.
@@ -68,11 +69,11 @@ func TestProgress(t *testing.T) {
 	c.Stderr = end
 	go func() {
 		defer close(answer)
-		eventually(t, "progress", func() bool { return strings.Contains(shown(), "0 files, 8 bytes: a") })
+		testkit.Eventually(t, "progress", func() bool { return strings.Contains(shown(), "0 files, 8 bytes: a") })
 	}()
 	finish(t, c)
 	const clear = "\r\x1b[K"
-	eventually(t, "the end of the progress", func() bool { return strings.HasSuffix(shown(), clear) })
+	testkit.Eventually(t, "the end of the progress", func() bool { return strings.HasSuffix(shown(), clear) })
 	if text := shown(); !strings.HasPrefix(text, clear+`0 files, 8 bytes: a\x1b]b`) {
 		t.Errorf("the terminal gets %q", text)
 	}

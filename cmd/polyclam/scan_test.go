@@ -9,6 +9,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/proxy"
 	"polyclam/proxy/policy"
 )
@@ -25,7 +26,7 @@ func TestScanText(t *testing.T) {
 	broken := fails("broken", backends.SWErr, "out of memory")
 	broken.optional = true
 	s := serve(t, nil, marked(), sophos(), broken)
-	dir := files(t, "a/clean.txt", "harmless", "a/eicar.com", string(backendtest.EICAR()), "a/b/macro.doc", backendtest.MarkSuspicious, "z", "")
+	dir := files(t, "a/clean.txt", "harmless", "a/eicar.com", string(testfile.EICAR()), "a/b/macro.doc", backendtest.MarkSuspicious, "z", "")
 	r := polyclam(t, dir, "--address", s.unix, "scan", "z", "a")
 	r.wantStatus(t, exitFound)
 	wantParts(t, r.stderr)
@@ -160,7 +161,7 @@ func TestWorse(t *testing.T) {
 // TestWorstWins scans objects with different exit statuses.
 func TestWorstWins(t *testing.T) {
 	s := serve(t, nil, marked())
-	dir := files(t, "ok", "x", "virus", string(backendtest.EICAR()), "enc", backendtest.MarkEncrypted, "part", backendtest.MarkPartial, "err", backendtest.MarkError)
+	dir := files(t, "ok", "x", "virus", string(testfile.EICAR()), "enc", backendtest.MarkEncrypted, "part", backendtest.MarkPartial, "err", backendtest.MarkError)
 	for args, want := range map[string]int{
 		"ok": 0, "ok part": 4, "part enc ok": 3, "enc err": 2, "none enc": 2, "none virus": 1, "virus err part enc ok": 1,
 	} {
@@ -173,7 +174,7 @@ func TestWorstWins(t *testing.T) {
 
 func TestQuietAndInfected(t *testing.T) {
 	s := serve(t, nil, marked())
-	dir := files(t, "enc", backendtest.MarkEncrypted, "ok", "x", "virus", string(backendtest.EICAR()))
+	dir := files(t, "enc", backendtest.MarkEncrypted, "ok", "x", "virus", string(testfile.EICAR()))
 	for _, c := range []struct {
 		args   []string
 		status int
@@ -209,7 +210,7 @@ func TestStandardInput(t *testing.T) {
 	s := serve(t, nil, marked())
 	for _, address := range []string{s.unix, s.tcp} {
 		for content, status := range map[string]int{
-			"": 0, "harmless": 0, string(backendtest.EICAR()): 1, strings.Repeat("x", 1<<20): 0, strings.Repeat("x", 1<<20+1): 2,
+			"": 0, "harmless": 0, string(testfile.EICAR()): 1, strings.Repeat("x", 1<<20): 0, strings.Repeat("x", 1<<20+1): 2,
 		} {
 			r := finish(t, input(toolCommand(t, "", "--address", address, "scan", "--json", "-"), strings.NewReader(content)))
 			r.wantStatus(t, status)
@@ -227,7 +228,7 @@ func TestStandardInput(t *testing.T) {
 // TestUnscannable scans files that can be scanned, and files that cannot.
 func TestUnscannable(t *testing.T) {
 	s := serve(t, nil, marked())
-	dir := files(t, "d/ok", "x", "d/secret", "y", "d/locked/inside", "z", "virus", string(backendtest.EICAR()))
+	dir := files(t, "d/ok", "x", "d/secret", "y", "d/locked/inside", "z", "virus", string(testfile.EICAR()))
 	for path, mode := range map[string]os.FileMode{"d/secret": 0, "d/locked": 0} {
 		path = filepath.Join(dir, path)
 		if err := os.Chmod(path, mode); err != nil {

@@ -13,6 +13,7 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/protocol"
+	"polyclam/test/testkit"
 )
 
 // script is a scripted server. It gets each command with the object's bytes, and returns the
@@ -41,7 +42,7 @@ func play(t *testing.T, s script) (unix, tcp string) {
 		return network + ":" + ln.Addr().String()
 	}
 	t.Cleanup(wg.Wait) // after the listeners are closed
-	return listen("unix", filepath.Join(shortDir(t), "s")), listen("tcp", "127.0.0.1:0")
+	return listen("unix", filepath.Join(testkit.SocketDir(t), "s")), listen("tcp", "127.0.0.1:0")
 }
 
 // serve answers one command.

@@ -9,6 +9,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/protocol"
+	"polyclam/test/testkit"
 )
 
 // statusServer starts a server that supports only XSTATUS.
@@ -100,7 +101,7 @@ func TestStatusOfServer(t *testing.T) {
 	good.address = "unix:/run/engine"
 	s := serve(t, nil, good, blind)
 	var st serverStatus
-	eventually(t, "both health checks", func() bool {
+	testkit.Eventually(t, "both health checks", func() bool {
 		r := polyclam(t, "", "--address", s.tcp, "status", "--json")
 		st = serverStatus{}
 		if err := json.Unmarshal([]byte(r.stdout), &st); err != nil {

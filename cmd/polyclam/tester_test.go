@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"polyclam/test/testkit"
 )
 
 // asTool is the environment variable that makes the test binary run as the tool.
@@ -44,7 +46,7 @@ func toolCommand(t *testing.T, dir string, args ...string) *exec.Cmd {
 	c := exec.Command(self, args...)
 	c.Dir = dir
 	// The race detector would otherwise add a second to each exit.
-	c.Env = append(os.Environ(), asTool+"=1", "RUNTIME_DIRECTORY="+shortDir(t), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	c.Env = append(os.Environ(), asTool+"=1", "RUNTIME_DIRECTORY="+testkit.SocketDir(t), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	return c
 }
 
@@ -104,36 +106,10 @@ func wantParts(t *testing.T, text string, parts ...string) {
 	}
 }
 
-// eventually polls until ok returns true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(hang); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting for %s", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
-
-// shortDir returns a temporary directory that others may enter. Unlike t.TempDir, its path is
-// always short enough for a socket.
-func shortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "pct")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // files creates a directory with files, given as name and text in turn.
 func files(t *testing.T, namesAndTexts ...string) string {
 	t.Helper()
-	dir := shortDir(t)
+	dir := testkit.SocketDir(t)
 	for i := 0; i < len(namesAndTexts); i += 2 {
 		path := filepath.Join(dir, namesAndTexts[i])
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -159,7 +135,7 @@ func unprivileged(t *testing.T, c *exec.Cmd) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Path = filepath.Join(shortDir(t), "polyclam")
+	c.Path = filepath.Join(testkit.SocketDir(t), "polyclam")
 	if err := os.WriteFile(c.Path, program, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
 	"polyclam/protocol"
+	"polyclam/test/testkit"
 )
 
 func TestPlainClamd(t *testing.T) {
 	unix, tcp := play(t, plainClamd)
-	dir := files(t, "clean", "x", "eicar", string(backendtest.EICAR()), "enc", backendtest.MarkEncrypted, "err", backendtest.MarkError,
+	dir := files(t, "clean", "x", "eicar", string(testfile.EICAR()), "enc", backendtest.MarkEncrypted, "err", backendtest.MarkError,
 		"part", backendtest.MarkPartial, "susp", backendtest.MarkSuspicious)
 	for _, args := range [][]string{{unix}, {unix, "--stream"}, {tcp}} {
 		r := polyclam(t, dir, append([]string{"scan", ".", "--address"}, args...)...)
@@ -139,7 +141,7 @@ func TestServerGone(t *testing.T) {
 	}
 	go func() {
 		defer close(gone)
-		eventually(t, "the first scans", func() bool { return fake.Running() > 0 })
+		testkit.Eventually(t, "the first scans", func() bool { return fake.Running() > 0 })
 		os.Remove(strings.TrimPrefix(s.unix, "unix:"))
 	}()
 	r := polyclam(t, files(t, names...), "--address", s.unix, "scan", "--json", "d")

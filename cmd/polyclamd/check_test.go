@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"polyclam/test/testkit"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -72,11 +74,11 @@ func wantText(t *testing.T, name, text string, parts []string) {
 }
 
 func TestLogLevel(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	conf := writeConfig(t, dir, unixListener(socket))
 	d := launch(t, nil, "--log-level", "error", "--config", conf)
-	eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
+	testkit.Eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
 	d.stop()
 	if text := d.stderr.String(); text != "" {
 		t.Errorf("stderr is\n%s\nwant nothing", text)

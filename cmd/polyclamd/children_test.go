@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"polyclam/test/testkit"
 )
 
 // processes returns the state of every process by parent and id, as in /proc/PID/stat.
@@ -68,7 +70,7 @@ func asInit(t *testing.T) func(*exec.Cmd) {
 // TestFirstProcess runs polyclamd as the first process of a namespace. Each scan leaves an
 // orphan. All orphans are reaped, and no exit status of a scanner is lost.
 func TestFirstProcess(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	program := writeProgram(t, dir, "(setsid sleep 0.01 >/dev/null 2>&1 &)\ngrep -q EICAR \"$1\" && exit 1\nexit 0\n")
 	conf := writeConfig(t, dir, unixListener(socket)+programEngine(dir, program))
@@ -80,7 +82,7 @@ func TestFirstProcess(t *testing.T) {
 			t.Errorf("EICAR: %q, %v", reply, err)
 		}
 	}
-	eventually(t, "the end of all orphans", func() bool { return len(processes(t)[d.cmd.Process.Pid]) == 1 })
+	testkit.Eventually(t, "the end of all orphans", func() bool { return len(processes(t)[d.cmd.Process.Pid]) == 1 })
 	d.reload(reloaded) // the signal is passed on
 	d.stop()
 	wantGone(t, socket)
@@ -88,7 +90,7 @@ func TestFirstProcess(t *testing.T) {
 
 // TestFirstProcessEndsWithTheDaemon kills the daemon that the first process started.
 func TestFirstProcessEndsWithTheDaemon(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	d := launch(t, asInit(t), "--config", writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))))
 	d.waitFor("engine")
 	for pid := range processes(t)[d.cmd.Process.Pid] {
@@ -110,11 +112,11 @@ func TestInheritFromFirst(t *testing.T) {
 // TestStopDuringHealthCheck stops the daemon while a program and its child scan a test file.
 // Neither the processes nor the file are left.
 func TestStopDuringHealthCheck(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	pids := filepath.Join(dir, "pids")
 	program := writeProgram(t, dir, "sleep 3600 &\necho $$ $! >"+pids+".new\nmv "+pids+".new "+pids+"\nwait\n")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))+programEngine(dir, program, `copy = "copy"`)), nil)
-	eventually(t, "the health check", func() bool { _, err := os.Stat(pids); return err == nil })
+	testkit.Eventually(t, "the health check", func() bool { _, err := os.Stat(pids); return err == nil })
 	d.stop()
 	left, err := os.ReadDir(filepath.Join(dir, "spool"))
 	if err != nil || len(left) > 0 {
@@ -126,25 +128,25 @@ func TestStopDuringHealthCheck(t *testing.T) {
 	}
 	for _, field := range strings.Fields(string(text)) {
 		pid, _ := strconv.Atoi(field)
-		eventually(t, "the end of process "+field, func() bool { return hasEnded(t, pid) })
+		testkit.Eventually(t, "the end of process "+field, func() bool { return hasEnded(t, pid) })
 	}
 }
 
 // TestStopKillsDescendants has a program start another one in a new session, which killing the
 // program's process group does not reach.
 func TestStopKillsDescendants(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	pids := filepath.Join(dir, "pids")
 	program := writeProgram(t, dir, "setsid sleep 3600 >/dev/null 2>&1 &\necho $! >"+pids+".new\nmv "+pids+".new "+pids+"\nexec sleep 3600\n")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))+programEngine(dir, program)), nil)
-	eventually(t, "the health check", func() bool { _, err := os.Stat(pids); return err == nil })
+	testkit.Eventually(t, "the health check", func() bool { _, err := os.Stat(pids); return err == nil })
 	d.stop()
 	text, err := os.ReadFile(pids)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
-	eventually(t, "the end of process "+strconv.Itoa(pid), func() bool { return hasEnded(t, pid) })
+	testkit.Eventually(t, "the end of process "+strconv.Itoa(pid), func() bool { return hasEnded(t, pid) })
 }
 
 // hasEnded reports whether a process is gone, or a zombie.

@@ -9,10 +9,11 @@ import (
 	"testing"
 
 	"polyclam/cmd/internal/config"
+	"polyclam/test/testkit"
 )
 
 func TestStaleSocket(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	leaveSocket(t, socket)
 	d := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
@@ -21,7 +22,7 @@ func TestStaleSocket(t *testing.T) {
 }
 
 func TestStartAfterKill(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	conf := writeConfig(t, dir, unixListener(socket))
 	d := startDaemon(t, conf, nil)
@@ -39,7 +40,7 @@ func TestStartAfterKill(t *testing.T) {
 // TestSocketInUse starts a second daemon. It must end without harming the first, and leave
 // nothing behind.
 func TestSocketInUse(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket, fresh := filepath.Join(dir, "s"), filepath.Join(dir, "a")
 	first := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
 	second := launch(t, nil, "--config", writeConfig(t, dir, unixListener(fresh)+unixListener(socket)))
@@ -54,7 +55,7 @@ func TestSocketInUse(t *testing.T) {
 
 // TestBadAddresses checks that every address that cannot be opened is reported.
 func TestBadAddresses(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	file, missing := filepath.Join(dir, "f"), filepath.Join(dir, "none", "s")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -78,7 +79,7 @@ func TestBadAddresses(t *testing.T) {
 // TestDefaultDirectory checks that a socket directory among temporary files must belong to this
 // user.
 func TestDefaultDirectory(t *testing.T) {
-	t.Setenv("TMPDIR", socketDir(t))
+	t.Setenv("TMPDIR", testkit.SocketDir(t))
 	dir := filepath.Join(os.TempDir(), "polyclam")
 	address := "unix:" + filepath.Join(dir, "clamd.sock")
 	for range 2 { // created, then found
@@ -114,7 +115,7 @@ func TestDefaultDirectory(t *testing.T) {
 }
 
 func TestOpenAllClosesOnError(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "none", "b")
 	file := &config.File{Listeners: []config.Listener{config.NewListener("unix:" + a), config.NewListener("unix:" + b)}}
 	if opened, err := openAll(file, nil); err == nil || opened != nil {

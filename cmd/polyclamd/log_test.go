@@ -17,12 +17,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"polyclam/cmd/internal/config"
+	"polyclam/test/testkit"
 )
 
 // launchUnreadLog starts a daemon whose log goes to a small pipe that nothing reads yet.
 func launchUnreadLog(t *testing.T, top string) (d *testDaemon, socket string, log *os.File) {
 	t.Helper()
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket = filepath.Join(dir, "s")
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -34,7 +35,7 @@ func launchUnreadLog(t *testing.T, top string) (d *testDaemon, socket string, lo
 	}
 	d = launch(t, func(c *exec.Cmd) { c.Stderr = w }, "--config", writeConfig(t, dir, top+unixListener(socket)))
 	w.Close()
-	eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
+	testkit.Eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
 	return d, socket, r
 }
 
@@ -129,10 +130,10 @@ func TestLogOnFullDisk(t *testing.T) {
 		t.Skip(err)
 	}
 	defer full.Close()
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	d := launch(t, func(c *exec.Cmd) { c.Stderr = full }, "--config", writeConfig(t, dir, unixListener(socket)))
-	eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
+	testkit.Eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
 	scanMany(t, socket, 100)
 	d.stop()
 }

@@ -18,13 +18,14 @@ import (
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/machine"
 	"polyclam/cmd/internal/needs"
+	"polyclam/test/testkit"
 )
 
 // TestNeedsUnderLoad has as many clients as allowed, a full spool and a hung program in every
 // slot of an engine. The daemon's use is within the formula, and not so far below it that the
 // formula is useless.
 func TestNeedsUnderLoad(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	program := writeProgram(t, dir, "exec sleep 3600\n")
 	conf := filepath.Join(dir, "config.toml")
@@ -42,7 +43,7 @@ func TestNeedsUnderLoad(t *testing.T) {
 		defer nc.Close()
 		go io.WriteString(nc, instream(strings.Repeat("x", 300<<10)))
 	}
-	eventually(t, "a full spool and twenty programs", func() bool {
+	testkit.Eventually(t, "a full spool and twenty programs", func() bool {
 		return statusField(t, socket, "spool_used") >= 40<<20 && len(processes(t)[d.cmd.Process.Pid]) >= 20
 	})
 
@@ -141,7 +142,7 @@ func processField(t *testing.T, pid int, key string) int64 {
 // answer, and the kernel kills nothing.
 func TestSmallControlGroup(t *testing.T) {
 	group := memoryGroup(t, 192<<20)
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	d := launch(t, nil, "--config", writeConfig(t, dir, unixListener(socket)+"[spool]\nwait = \"1s\"\n"))
 	d.waitFor("engine")
@@ -192,7 +193,7 @@ func memoryGroup(t *testing.T, limit int) string {
 		}
 		defer file.Close()
 		t.Cleanup(func() {
-			eventually(t, "the removal of the control group", func() bool { return os.Remove(group) == nil })
+			testkit.Eventually(t, "the removal of the control group", func() bool { return os.Remove(group) == nil })
 		})
 		if _, err := fmt.Fprint(file, limit); err == nil {
 			return group
@@ -204,7 +205,7 @@ func memoryGroup(t *testing.T, limit int) string {
 
 // TestLowLimits checks that the log names the limits that are too low for the formula.
 func TestLowLimits(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	conf := writeConfig(t, dir, unixListener(filepath.Join(dir, "s"))+"[limits]\nconnections = 1000000\nspool_total = \"1TiB\"\n")
 	d := startDaemon(t, conf, nil)
 	entry := d.waitFor("connections lowered")

@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"polyclam/test/testkit"
 )
 
 func TestReloadBadKeepsOld(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket, other := filepath.Join(dir, "s"), filepath.Join(dir, "o")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
 	writeConfig(t, dir, unixListener(other, "mode = \"888\"")+"[limits]\nstream = \"lots\"\n")
@@ -34,7 +36,7 @@ func TestReloadBadKeepsOld(t *testing.T) {
 }
 
 func TestReloadChangesListeners(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	a, b, c := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "c")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(a)+unixListener(b)), nil)
 	before, err := os.Lstat(b)
@@ -54,7 +56,7 @@ func TestReloadChangesListeners(t *testing.T) {
 	writeConfig(t, dir, unixListener(b, `mode = "0600"`)+unixListener(c))
 	d.reload(reloaded)
 	wantGone(t, a)
-	eventually(t, "the new listener", func() bool { _, err := ask("unix", c, "zPING\x00"); return err == nil })
+	testkit.Eventually(t, "the new listener", func() bool { _, err := ask("unix", c, "zPING\x00"); return err == nil })
 	wantPong(t, "unix", b)
 	after, err := os.Lstat(b)
 	if err != nil || !os.SameFile(before, after) || after.Mode().Perm() != 0o600 {
@@ -93,7 +95,7 @@ func wantRead(t *testing.T, nc net.Conn, want string) {
 // TestReloadBadListener has two new listeners, of which the second cannot be opened. Neither
 // may be left open.
 func TestReloadBadListener(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	old, good, taken := filepath.Join(dir, "s"), filepath.Join(dir, "f"), filepath.Join(dir, "t")
 	if err := os.WriteFile(taken, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
@@ -112,7 +114,7 @@ func TestReloadBadListener(t *testing.T) {
 // TestReloadBadSpool has a spool directory that cannot be used. The listeners and the policy
 // must stay as well.
 func TestReloadBadSpool(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	old, good := filepath.Join(dir, "s"), filepath.Join(dir, "f")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(old)), nil)
 	writeConfig(t, dir, unixListener(good)+"[spool]\ndirectory = \""+filepath.Join(dir, "config.toml")+"\"\n")
@@ -125,7 +127,7 @@ func TestReloadBadSpool(t *testing.T) {
 // TestPolicyWarnings checks that starts and reloads log warnings about a policy that passes
 // failures.
 func TestPolicyWarnings(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	listener := unixListener(filepath.Join(dir, "s"))
 	d := startDaemon(t, writeConfig(t, dir, listener+"[policy.actions]\nswerr = \"ok\"\n"), nil)
 	writeConfig(t, dir, listener+"[policy.actions]\nnot-installed = \"ok\"\n")

@@ -15,12 +15,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/proxy/spool"
+	"polyclam/test/testkit"
 )
 
 // hangReload sends SIGHUP until a reload hangs in this step.
 func (d *testDaemon) hangReload(step string) {
 	d.t.Helper()
-	eventually(d.t, "a reload that hangs", func() bool {
+	testkit.Eventually(d.t, "a reload that hangs", func() bool {
 		d.signal(syscall.SIGHUP)
 		found := d.entries(queued)
 		return len(found) > 0 && found[len(found)-1]["step"] == step
@@ -46,7 +47,7 @@ func TestStopDuringHungReload(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			dir := socketDir(t)
+			dir := testkit.SocketDir(t)
 			socket := filepath.Join(dir, "s")
 			conf := writeConfig(t, dir, unixListener(socket))
 			manager := listenNotify(t, dir)
@@ -68,7 +69,7 @@ func TestStopDuringHungReload(t *testing.T) {
 
 // TestReloadOfFIFO has a FIFO as hash list: the reload is refused, and does not hang.
 func TestReloadOfFIFO(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket, list := filepath.Join(dir, "s"), filepath.Join(dir, "list")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
 	fifo(t, list)
@@ -80,7 +81,7 @@ func TestReloadOfFIFO(t *testing.T) {
 
 // TestReloadsDuringHungReload sends several SIGHUPs during a reload: one more reload follows.
 func TestReloadsDuringHungReload(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket, first, second := filepath.Join(dir, "s"), filepath.Join(dir, "1"), filepath.Join(dir, "2")
 	conf := writeConfig(t, dir, unixListener(socket)+unixListener(first))
 	good, err := os.ReadFile(conf)
@@ -127,7 +128,7 @@ func (d *testDaemon) reloadAgain() {
 // TestAbortedReload lets a hung reload go on during the shutdown: it changes nothing. The
 // watchdog is served during the reload, and a second signal ends the grace.
 func TestAbortedReload(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket, fresh := filepath.Join(dir, "s"), filepath.Join(dir, "n")
 	conf := writeConfig(t, dir, "shutdown_grace = \"24h\"\n"+unixListener(socket)+unixListener(fresh))
 	good, err := os.ReadFile(conf)
@@ -186,7 +187,7 @@ func startUpload(t *testing.T, socket string) net.Conn {
 
 // TestPreparedReloadIsAborted checks that everything that was opened is released.
 func TestPreparedReloadIsAborted(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket, store := filepath.Join(dir, "s"), filepath.Join(dir, "spool")
 	conf := writeConfig(t, dir, unixListener(socket)+"[spool]\ndirectory = "+strconv.Quote(store)+"\n")
 	s, err := spool.New(spool.Config{Store: spool.Memfd})
@@ -199,7 +200,7 @@ func TestPreparedReloadIsAborted(t *testing.T) {
 		reloads: make(chan *reload), aborted: make(chan struct{}),
 	}
 	r.work.Go(r.prepare)
-	eventually(t, "the socket", func() bool { _, err := os.Lstat(socket); return err == nil })
+	testkit.Eventually(t, "the socket", func() bool { _, err := os.Lstat(socket); return err == nil })
 	close(r.aborted)
 	r.work.Wait()
 	wantGone(t, socket)

@@ -15,7 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"polyclam/backends/backendtest"
+	"polyclam/backends/testfile"
+	"polyclam/test/testkit"
 )
 
 // marker is in every object of these tests, but in none of polyclamd's health checks.
@@ -111,7 +112,7 @@ func (s *fakeClamd) scan(data []byte) string {
 		s.objects.Add(1)
 	}
 	time.Sleep(s.latency) // the engine's work, not a wait of the test
-	if bytes.Contains(data, backendtest.EICAR()) {
+	if bytes.Contains(data, testfile.EICAR()) {
 		return "Eicar-Test-Signature FOUND"
 	}
 	return "OK"
@@ -134,7 +135,7 @@ func readChunks(r io.Reader) ([]byte, error) {
 func requestFor(i int) (request, reply string) {
 	object, reply := fmt.Sprintf("%s, number %d. ", marker, i), "stream: OK\x00"
 	if i%2 == 1 {
-		object, reply = object+string(backendtest.EICAR()), "stream: Eicar-Test-Signature FOUND\x00"
+		object, reply = object+string(testfile.EICAR()), "stream: Eicar-Test-Signature FOUND\x00"
 	}
 	size := binary.BigEndian.AppendUint32(nil, uint32(len(object)))
 	return "zINSTREAM\x00" + string(size) + object + "\x00\x00\x00\x00", reply
@@ -153,7 +154,7 @@ func clamdEngine(name, more string, nodes ...*fakeClamd) string {
 // TestReloadKeepsEngines reloads an unchanged configuration. The engine gets no connection or
 // health check, and polyclamd keeps its counters.
 func TestReloadKeepsEngines(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	engine := startFakeClamd(t, filepath.Join(dir, "e"), 0)
 	config := unixListener(socket) + clamdEngine("clamav", "", engine)
@@ -174,7 +175,7 @@ func TestReloadKeepsEngines(t *testing.T) {
 		}
 		return reply
 	}
-	eventually(t, "the end of the first health check", func() bool {
+	testkit.Eventually(t, "the end of the first health check", func() bool {
 		return strings.Contains(status(), "canary_encrypted=") && !strings.Contains(status(), "in_flight=1")
 	})
 	scan()
@@ -201,7 +202,7 @@ func TestReloadKeepsEngines(t *testing.T) {
 
 // TestReloadLosesNothing runs scans of 300 ms during reloads of every kind.
 func TestReloadLosesNothing(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	var e []*fakeClamd
 	for _, name := range []string{"a", "b", "c"} {
@@ -251,7 +252,7 @@ func TestReloadLosesNothing(t *testing.T) {
 		writeConfig(t, dir, step.config)
 		before := next.Load()
 		d.reload(step.outcome)
-		eventually(t, "more scans", func() bool { return next.Load() >= min(before+scans/int64(len(steps)), scans) })
+		testkit.Eventually(t, "more scans", func() bool { return next.Load() >= min(before+scans/int64(len(steps)), scans) })
 	}
 	scanning.Wait()
 	t.Logf("count: %d scans during %d reloads, %d lost", scans, len(steps), lost.Load())

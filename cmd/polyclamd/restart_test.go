@@ -10,12 +10,14 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"polyclam/test/testkit"
 )
 
 // TestRestartWithInheritedSockets restarts a daemon with systemd's sockets while clients send
 // commands. No client may even be refused.
 func TestRestartWithInheritedSockets(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	path := filepath.Join(dir, "s")
 	tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -68,7 +70,7 @@ func TestRestartWithInheritedSockets(t *testing.T) {
 	}
 	more := func() {
 		want := answers.Load() + 300
-		eventually(t, "answers", func() bool { return t.Failed() || answers.Load() >= want })
+		testkit.Eventually(t, "answers", func() bool { return t.Failed() || answers.Load() >= want })
 	}
 	for range 3 {
 		more()

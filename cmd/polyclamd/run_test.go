@@ -11,6 +11,7 @@ import (
 
 	"polyclam/backends/testfile"
 	"polyclam/cmd/internal/cli"
+	"polyclam/test/testkit"
 )
 
 func eicar() string { return string(testfile.EICAR()) }
@@ -26,10 +27,10 @@ func TestDefault(t *testing.T) {
 	if _, err := os.Lstat(cli.DefaultConfig); err == nil {
 		t.Skip("this host has a configuration for polyclamd")
 	}
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "run", "clamd.sock")
 	d := launch(t, func(c *exec.Cmd) { c.Env = append(c.Env, "RUNTIME_DIRECTORY="+filepath.Dir(socket)) })
-	eventually(t, "the start or the end", func() bool {
+	testkit.Eventually(t, "the start or the end", func() bool {
 		select {
 		case <-d.exited:
 			return true
@@ -55,7 +56,7 @@ func TestDefault(t *testing.T) {
 }
 
 func TestScan(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	conf := writeConfig(t, dir, unixListener(socket))
 	d := startDaemon(t, conf, nil)
@@ -75,7 +76,7 @@ func TestScan(t *testing.T) {
 
 func TestStopUnlinksSockets(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		dir := socketDir(t)
+		dir := testkit.SocketDir(t)
 		a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
 		d := startDaemon(t, writeConfig(t, dir, unixListener(a)+unixListener(b)), nil)
 		wantPong(t, "unix", a)
@@ -95,7 +96,7 @@ func TestStopUnlinksSockets(t *testing.T) {
 
 // TestSecondSignal has an unfinished stream, which delays the end by the whole grace.
 func TestSecondSignal(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	d := startDaemon(t, writeConfig(t, dir, "shutdown_grace = \"24h\"\n"+unixListener(socket)), nil)
 	nc := startUpload(t, socket)
@@ -114,7 +115,7 @@ func TestSecondSignal(t *testing.T) {
 }
 
 func TestShutdownCommand(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket, other := filepath.Join(dir, "s"), filepath.Join(dir, "o")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(socket, "shutdown_command = true")+unixListener(other)), nil)
 	if reply, err := ask("unix", other, "zSHUTDOWN\x00"); err != nil || reply == "" {
@@ -129,7 +130,7 @@ func TestShutdownCommand(t *testing.T) {
 }
 
 func TestSocketMode(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	d := startDaemon(t, writeConfig(t, dir, unixListener(socket, `mode = "0620"`)), nil)
 	info, err := os.Lstat(socket)
@@ -140,7 +141,7 @@ func TestSocketMode(t *testing.T) {
 }
 
 func TestUnknownGroup(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	conf := writeConfig(t, dir, unixListener(filepath.Join(dir, "s"), `group = "no-such-group-here"`))
 	d := launch(t, nil, "--config", conf)
 	if status := d.wait(); status != 1 || !strings.Contains(d.stderr.String(), conf+":3: listener.group: ") {
@@ -149,7 +150,7 @@ func TestUnknownGroup(t *testing.T) {
 }
 
 func TestBrokenStderr(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -157,7 +158,7 @@ func TestBrokenStderr(t *testing.T) {
 	}
 	d := launch(t, func(c *exec.Cmd) { c.Stderr = w }, "--config", writeConfig(t, dir, unixListener(socket)))
 	w.Close()
-	eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
+	testkit.Eventually(t, "the socket", func() bool { _, err := ask("unix", socket, "zPING\x00"); return err == nil })
 	r.Close()
 	for range 3 { // each logs a line
 		wantReply(t, "unix", socket, instream("harmless"), "stream: OK\x00")

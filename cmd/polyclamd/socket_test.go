@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"polyclam/cmd/internal/config"
+	"polyclam/test/testkit"
 )
 
 // leaveSocket leaves a socket at path that no process listens on.
@@ -22,7 +23,7 @@ func leaveSocket(t *testing.T, path string) {
 }
 
 func TestRemoveStale(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	path := filepath.Join(dir, "s")
 	if err := removeStale(path); err != nil {
 		t.Errorf("no socket: %v", err)
@@ -54,7 +55,7 @@ func TestRemoveStale(t *testing.T) {
 
 // TestSocketBeginsPrivate checks the mode between bind and chmod.
 func TestSocketBeginsPrivate(t *testing.T) {
-	path := filepath.Join(socketDir(t), "s")
+	path := filepath.Join(testkit.SocketDir(t), "s")
 	ln, err := listenPrivate(path)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +79,7 @@ func TestSocketGroup(t *testing.T) {
 	if os.Getuid() == 0 {
 		group = 12345
 	}
-	path := filepath.Join(socketDir(t), "s")
+	path := filepath.Join(testkit.SocketDir(t), "s")
 	ln, err := openUnix(path, 0o660, group)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +97,7 @@ func TestSocketGroup(t *testing.T) {
 // TestSymbolicLinkAtSocket replaces the socket by a link. A reload and the end of the daemon
 // must change neither the link nor its target.
 func TestSymbolicLinkAtSocket(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket, away, secret := filepath.Join(dir, "s"), filepath.Join(dir, "away"), filepath.Join(dir, "secret")
 	if err := os.WriteFile(secret, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -122,7 +123,7 @@ func TestSymbolicLinkAtSocket(t *testing.T) {
 
 // TestCloseRemovesOwnFileOnly puts another daemon's socket at the path.
 func TestCloseRemovesOwnFileOnly(t *testing.T) {
-	path := filepath.Join(socketDir(t), "s")
+	path := filepath.Join(testkit.SocketDir(t), "s")
 	s, err := openUnix(path, 0o666, config.NoGroup)
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +146,7 @@ func TestCloseRemovesOwnFileOnly(t *testing.T) {
 
 // TestOpenBound checks that only a socket of this user with mode 0 is accepted.
 func TestOpenBound(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	file, link, socket := filepath.Join(dir, "f"), filepath.Join(dir, "l"), filepath.Join(dir, "s")
 	if err := os.WriteFile(file, nil, 0); err != nil {
 		t.Fatal(err)
@@ -178,7 +179,7 @@ func TestOpenBound(t *testing.T) {
 // TestCloseOfHungSocket checks that Close stops listening and returns even if the file system
 // of the socket hangs.
 func TestCloseOfHungSocket(t *testing.T) {
-	path := filepath.Join(socketDir(t), "s")
+	path := filepath.Join(testkit.SocketDir(t), "s")
 	s, err := openUnix(path, 0o600, -1)
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +191,7 @@ func TestCloseOfHungSocket(t *testing.T) {
 		t.Error("the socket still listens")
 	}
 	s.mu.Unlock()
-	eventually(t, "the removal", func() bool { _, err := os.Lstat(path); return err != nil })
+	testkit.Eventually(t, "the removal", func() bool { _, err := os.Lstat(path); return err != nil })
 	if err := s.setAccess(0o600, -1); err == nil {
 		t.Error("setAccess succeeds on a closed socket")
 	}

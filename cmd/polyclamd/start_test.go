@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/test/testkit"
 )
 
 // fifo replaces the file at path by a FIFO. Reading it hangs.
@@ -27,7 +29,7 @@ func fifo(t *testing.T, path string) {
 func openFIFO(t *testing.T, path string) *os.File {
 	t.Helper()
 	var f *os.File
-	eventually(t, "a reader of the FIFO", func() (ok bool) {
+	testkit.Eventually(t, "a reader of the FIFO", func() (ok bool) {
 		var err error
 		f, err = os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
 		return err == nil
@@ -43,7 +45,7 @@ func icapWith(ca string) string {
 
 // TestStopDuringStart stops a start that hangs before the log exists.
 func TestStopDuringStart(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	conf := filepath.Join(dir, "config.toml")
 	fifo(t, conf)
 	d := launch(t, nil, "--config", conf)
@@ -90,7 +92,7 @@ func TestStopDuringSlowStart(t *testing.T) {
 // from the FIFO ca.
 func launchHanging(t *testing.T) (d *testDaemon, socket, ca string, text []byte) {
 	t.Helper()
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket, ca = filepath.Join(dir, "s"), filepath.Join(dir, "ca")
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"polyclam/test/testkit"
 )
 
 // systemd is a socket that receives the daemon's states.
@@ -91,7 +93,7 @@ func listenUnix(t *testing.T, path string) *net.UnixListener {
 // TestActivation passes a Unix socket that the configuration has, and a TCP socket that it
 // does not have.
 func TestActivation(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	socket := filepath.Join(dir, "s")
 	tcp, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -140,7 +142,7 @@ func TestActivation(t *testing.T) {
 }
 
 func TestActivationWithoutSocket(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	f, err := os.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +167,7 @@ func TestNothingToListenOn(t *testing.T) {
 }
 
 func TestNotify(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	manager := listenNotify(t, dir)
 	wantReloading := func() {
 		t.Helper()

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"polyclam/test/testkit"
 )
 
 // asDaemon is the environment variable that makes the test binary run as the daemon.
@@ -125,7 +127,7 @@ func (d *testDaemon) waitFor(message string) map[string]any {
 func (d *testDaemon) waitForMore(message string, n int) map[string]any {
 	d.t.Helper()
 	var last map[string]any
-	eventually(d.t, "a log line "+strconv.Quote(message), func() bool {
+	testkit.Eventually(d.t, "a log line "+strconv.Quote(message), func() bool {
 		select {
 		case <-d.exited:
 			d.t.Fatalf("polyclamd ended before it logged %q", message)
@@ -138,17 +140,6 @@ func (d *testDaemon) waitForMore(message string, n int) map[string]any {
 		return last != nil
 	})
 	return last
-}
-
-// eventually polls until ok returns true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(hang); !ok(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("timed out waiting for %s", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
 }
 
 func (d *testDaemon) signal(s syscall.Signal) {
@@ -226,18 +217,6 @@ func wantGone(t *testing.T, path string) {
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is still there (%v)", path, err)
 	}
-}
-
-// socketDir returns a temporary directory. Unlike t.TempDir, its path is always short enough
-// for a socket.
-func socketDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "pcd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // writeConfig writes a configuration with the backend inspect and a JSON log, and returns its

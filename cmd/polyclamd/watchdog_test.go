@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"polyclam/test/testkit"
 )
 
 // TestWatchdog plays systemd. It gets reports from a daemon that runs, and none from one that
 // is stopped.
 func TestWatchdog(t *testing.T) {
-	dir := socketDir(t)
+	dir := testkit.SocketDir(t)
 	manager := listenNotify(t, dir)
 	launched := func(c *exec.Cmd) {
 		manager.notifies(c)

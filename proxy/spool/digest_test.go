@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"polyclam/test/testkit"
 	"testing"
 )
 
@@ -55,7 +56,7 @@ func TestDigestAborted(t *testing.T) {
 			o.Release()
 		}
 	}
-	eventually(t, "all hashing has ended", func() bool { return len(hashers) == 0 })
+	testkit.Eventually(t, "all hashing has ended", func() bool { return len(hashers) == 0 })
 }
 
 // TestDigestCanceled cancels hashing, and completes it with another context.

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"polyclam/test/testkit"
 )
 
 // hang is how long a test waits for what must happen: long enough for a busy machine.
@@ -152,8 +150,6 @@ func checkBytes(t *testing.T, r io.ReaderAt, want []byte) {
 		t.Errorf("got %d bytes, error %v, equal: %v; want %d bytes", len(got), err, bytes.Equal(got, want), len(want))
 	}
 }
-
-var eventually = testkit.Eventually
 
 func checkIs(t *testing.T, err, want error) {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"polyclam/test/testkit"
 	"strconv"
 	"strings"
 	"sync"
@@ -115,7 +116,7 @@ func TestReleaseRace(t *testing.T) {
 			}
 			releaseRace(t, s, bytes.Repeat([]byte{byte(i)}, size))
 		}
-		eventually(t, "everything is freed", func() bool { return s.Stats().Used == 0 })
+		testkit.Eventually(t, "everything is freed", func() bool { return s.Stats().Used == 0 })
 	}
 }
 

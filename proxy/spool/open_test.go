@@ -12,6 +12,7 @@ import (
 
 	"polyclam/proxy/files"
 	"polyclam/test/fusetest"
+	"polyclam/test/testkit"
 )
 
 type unixStat = syscall.Stat_t
@@ -40,7 +41,7 @@ func adopted(t *testing.T, name string, flags int) *files.File {
 	}
 	p := files.NewPool(0)
 	t.Cleanup(func() { // closing may take a thread
-		eventually(t, "no file is open", func() bool { return p.Stats() == files.Stats{Limit: files.DefaultThreads} })
+		testkit.Eventually(t, "no file is open", func() bool { return p.Stats() == files.Stats{Limit: files.DefaultThreads} })
 	})
 	f, err := p.Adopt(t.Context(), fd)
 	if err != nil {

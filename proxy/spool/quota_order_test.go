@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"polyclam/proxy/client"
+	"polyclam/test/testkit"
 )
 
 // upload returns a new upload of a client.
@@ -26,7 +27,7 @@ func takeLater(t *testing.T, q *quota, o *Object, n int64) <-chan error {
 
 func queued(t *testing.T, q *quota, n int) {
 	t.Helper()
-	eventually(t, "uploads wait", func() bool { _, _, waiting := q.stats(); return waiting == n })
+	testkit.Eventually(t, "uploads wait", func() bool { _, _, waiting := q.stats(); return waiting == n })
 }
 
 // served has the clients' uploads, all of the same size, wait for a full quota. Then it makes

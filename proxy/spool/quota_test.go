@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"errors"
+	"polyclam/test/testkit"
 	"testing"
 	"time"
 )
@@ -62,7 +63,7 @@ func write(w *Writer, n int) <-chan error {
 
 func waiting(t *testing.T, s *Spool, n int) {
 	t.Helper()
-	eventually(t, "writers wait", func() bool { return s.Stats().Waiting == n })
+	testkit.Eventually(t, "writers wait", func() bool { return s.Stats().Waiting == n })
 }
 
 func TestQuotaWaitEnds(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"polyclam/proxy/client"
+	"polyclam/test/testkit"
 )
 
 // TestQuotaTurns checks that unfinished uploads cannot use up the quota together: one of them
@@ -26,7 +27,7 @@ func TestQuotaTurns(t *testing.T) {
 	for i := 1; i < 4; i++ {
 		errs[i] = write(writers[i], 7*m) // more than the first one leaves for all
 	}
-	eventually(t, "the others write or wait", func() bool {
+	testkit.Eventually(t, "the others write or wait", func() bool {
 		return len(errs[1])+len(errs[2])+len(errs[3])+s.Stats().Waiting == 3
 	})
 	if n := s.Stats().Waiting; n != 2 && n != 3 {

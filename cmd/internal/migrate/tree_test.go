@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"polyclam/test/testkit"
 )
 
 // tree copies a tree of testdata and returns its root. It adds more files, given as name
@@ -49,11 +51,7 @@ func tree(t *testing.T, name string, more ...string) string {
 func socketAt(t *testing.T, dir, path string) {
 	t.Helper()
 	// The tree's path may be too long for a socket's address.
-	short, err := os.MkdirTemp("", "pcm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(short)
+	short := testkit.SocketDir(t)
 	ln, err := net.Listen("unix", filepath.Join(short, "s"))
 	if err != nil {
 		t.Fatal(err)
