@@ -42,7 +42,7 @@ func TestPlaces(t *testing.T) {
 	if want := []string{"hog0", "other", "hog1", "hog2"}; !slices.Equal(started, want) {
 		t.Errorf("started %v, want %v", started, want)
 	}
-	served, waiting := p.Sum()
+	served, waiting := p.served.held.Sum(), p.waiting.Sum()
 	if s, w := p.Held(hog); s != 3 || w != 0 || served != 5 || waiting != 0 {
 		t.Errorf("the hog has %d served and %d waiting, all clients %d and %d", s, w, served, waiting)
 	}
