@@ -12,6 +12,7 @@ import (
 // endangers, as their recipes say. No client passes mail when there is no daemon at
 // all.
 func TestClosed(t *testing.T) {
+	t.Parallel()
 	clamdtest.RequireProgram(t, "zip") // for the samples
 	for name, want := range map[string]outcome{
 		"proftpd mod_clamav":      clean,
