@@ -22,7 +22,7 @@ func TestAmavisManyParts(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, entry string
-		names       string // stands for the files, instead of *
+		names       string // of the files in the entry, instead of *
 		parts, good int
 		want        outcome
 	}{

@@ -33,7 +33,7 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// closed scans a clean object with a failing engine behind a listener that then closes
+// closed scans a clean object with a failing engine and a listener that then closes
 // the connection.
 func closed(t *testing.T, c client) finding {
 	at := newTarget(t, c)
