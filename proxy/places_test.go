@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -86,7 +87,7 @@ func TestConnectionsOfOthers(t *testing.T) {
 		hog = append(hog, dialFrom(t, "127.0.0.2", to))
 	}
 	testkit.Eventually(t, "the first client has its share", func() bool {
-		s, w := ts.held(host("127.0.0.2"))
+		s, w := ts.connectionsOf(client.Host(netip.MustParseAddr("127.0.0.2")))
 		return s == served && w == waiting
 	})
 	for range 20 {
@@ -101,9 +102,10 @@ func TestConnectionsOfOthers(t *testing.T) {
 		if got := ts.ask("zPING\x00"); got != "PONG\x00" {
 			t.Errorf("on the Unix socket: %q", got)
 		}
-		testkit.Eventually(t, "its place is free again", func() bool {
-			s, w := ts.held(host("127.0.0.3"))
-			return s == 0 && w == 0
+		testkit.Eventually(t, "the places are free again", func() bool {
+			other, _ := ts.connectionsOf(client.Host(netip.MustParseAddr("127.0.0.3")))
+			own, _ := ts.connectionsOf(client.User(uint32(os.Getuid())))
+			return other == 0 && own == 0
 		})
 	}
 	// As sessions end, the waiting ones are served in order.
@@ -125,33 +127,25 @@ func TestConnectionsOfOneClient(t *testing.T) {
 		nc := ts.dial()
 		io.WriteString(nc, "zPI")
 	}
-	testkit.Eventually(t, "all are served", func() bool { return ts.servedConnections() == 75 && ts.waitingConnections() == 0 })
+	ts.eventuallyConnections(75, 0)
 	ts.dial()
-	testkit.Eventually(t, "the next waits", func() bool { return ts.waitingConnections() == 1 })
+	ts.eventuallyConnections(75, 1)
 }
 
-// held returns how many connections of a client are served, accepts not counted, and how
-// many wait.
-func (ts *testServer) held(k client.Key) (served, waiting int64) {
+// connectionsOf returns how many connections a client has.
+func (ts *testServer) connectionsOf(k client.Key) (served, waiting int64) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	return ts.places.Held(k)
 }
 
-// host is the key of a client on TCP.
-func host(address string) client.Key { return client.Host(netip.MustParseAddr(address)) }
-
-// self is the test's key on the Unix socket.
-func self() client.Key { return client.User(uint32(os.Getuid())) }
-
-func (ts *testServer) servedConnections() int64 {
-	served, _ := ts.held(self())
-	return served
-}
-
-func (ts *testServer) waitingConnections() int64 {
-	_, waiting := ts.held(self())
-	return waiting
+// eventuallyConnections waits until the test has so many connections to the Unix socket.
+func (ts *testServer) eventuallyConnections(served, waiting int64) {
+	ts.t.Helper()
+	testkit.Eventually(ts.t, fmt.Sprintf("%d connections are served and %d wait", served, waiting), func() bool {
+		s, w := ts.connectionsOf(client.User(uint32(os.Getuid())))
+		return s == served && w == waiting
+	})
 }
 
 // TestWaitingConnectionsAtShutdown checks that Shutdown closes waiting connections.
@@ -162,7 +156,7 @@ func TestWaitingConnectionsAtShutdown(t *testing.T) {
 	first := ts.dial()
 	testkit.Eventually(t, "the first is served", func() bool { return idleSessions(1)(ts) })
 	second := ts.dial()
-	testkit.Eventually(t, "the second waits", func() bool { return ts.waitingConnections() == 1 })
+	ts.eventuallyConnections(1, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := ts.Shutdown(ctx); err != nil {
@@ -183,7 +177,7 @@ func TestConnectionsAfterReload(t *testing.T) {
 	ts.dial()
 	testkit.Eventually(t, "the first is served", func() bool { return idleSessions(1)(ts) })
 	second := ts.dial()
-	testkit.Eventually(t, "the second waits", func() bool { return ts.waitingConnections() == 1 })
+	ts.eventuallyConnections(1, 1)
 	next := testConfig(ts.cfg.Listeners[0].Address, []testEngine{eicarOnly()})
 	set(10)(next)
 	ts.Apply(next)

@@ -19,7 +19,7 @@ type Places struct {
 // Full reports whether all of limit are taken or reserved.
 func (p *Places) Full(limit int) bool { return int64(p.accepts)+p.served.held.Sum() >= int64(limit) }
 
-// Reserve reserves a place for the next accepted connection, of any client.
+// Reserve reserves a place for the next connection to be accepted, before its client is known.
 func (p *Places) Reserve() { p.accepts++ }
 
 // Cancel returns what Reserve reserved.
