@@ -19,7 +19,7 @@ type Places struct {
 // Full reports whether all of limit are taken or reserved.
 func (p *Places) Full(limit int) bool { return int64(p.accepts)+p.served.held.Sum() >= int64(limit) }
 
-// Reserve reserves a place for the next connection to be accepted, before its client is known.
+// Reserve reserves a place for the next accepted connection, whoever its client is.
 func (p *Places) Reserve() { p.accepts++ }
 
 // Cancel returns what Reserve reserved.
@@ -55,6 +55,9 @@ func (p *Places) Serve(limit Limit) {
 func (p *Places) Held(k client.Key) (served, waiting int64) {
 	return p.served.held.Held(k), p.waiting.Held(k)
 }
+
+// Sum returns how many connections of all clients are served, and how many wait.
+func (p *Places) Sum() (served, waiting int64) { return p.served.held.Sum(), p.waiting.Sum() }
 
 // Open is the number of connections, waiting ones and accepts under way included.
 func (p *Places) Open() int { return p.accepts + int(p.served.held.Sum()+p.waiting.Sum()) }

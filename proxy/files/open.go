@@ -53,7 +53,7 @@ func (o Object) close() {
 
 // How long Open waits for another process to give up its lease on a file, and how often
 // it retries. The kernel has notified the process, and a server such as Samba takes
-// milliseconds. Without this limit it would be /proc/sys/fs/lease-break-time, 45 s.
+// milliseconds. Without a limit of ours it would be /proc/sys/fs/lease-break-time, 45 s.
 const (
 	leaseWait  = 2 * time.Second
 	leasePause = 20 * time.Millisecond

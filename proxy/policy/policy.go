@@ -108,6 +108,11 @@ func (p *Policy) WithActions(over map[backends.Category]Action) *Policy {
 	return &q
 }
 
+// Stronger reports whether a comes before b in the site's precedence.
+func (p *Policy) Stronger(a, b backends.Category) bool {
+	return p.rank(known(a)) < p.rank(known(b))
+}
+
 // rank is a category's place in the precedence, 0 for the strongest. OK is the weakest
 // whatever the precedence says, so that no policy, valid or not, lets one engine's OK hide
 // another engine's finding. c must be valid.

@@ -108,11 +108,6 @@ func checkVerdict(t *testing.T, p *Policy, v Verdict) {
 	}
 }
 
-// stronger reports whether a comes before b in the site's precedence.
-func (p *Policy) stronger(a, b backends.Category) bool {
-	return p.rank(known(a)) < p.rank(known(b))
-}
-
 func checkVirusAdded(t *testing.T, p *Policy, before, after Verdict) {
 	t.Helper()
 	virus := p.action(backends.Virus)
@@ -127,7 +122,7 @@ func checkVirusAdded(t *testing.T, p *Policy, before, after Verdict) {
 	if p.Validate() == nil && virus == Quarantine && p.Mode == Strictest && before.Action.Stricter(after.Action) {
 		t.Errorf("a virus changed %s to %s", before.Action, after.Action)
 	}
-	if p.stronger(before.Category, after.Category) && before.Category != backends.SWErr && !before.Category.IsFailure() {
+	if p.Stronger(before.Category, after.Category) && before.Category != backends.SWErr && !before.Category.IsFailure() {
 		t.Errorf("a virus changed %s to %s", before.Category, after.Category)
 	}
 }
@@ -146,7 +141,7 @@ func checkFailureAdded(t *testing.T, p *Policy, before Verdict, rs []Report, at 
 	if p.Mode == Strictest && before.Action.Stricter(after.Action) {
 		t.Errorf("%v in report %d changed %s to %s", rs[at].Err, at, before.Action, after.Action)
 	}
-	if rs[at].Required && !rs[at].Cancelled && (after.Category == backends.OK || p.stronger(before.Category, after.Category)) {
+	if rs[at].Required && !rs[at].Cancelled && (after.Category == backends.OK || p.Stronger(before.Category, after.Category)) {
 		t.Errorf("%v in report %d changed %s to %s", rs[at].Err, at, before.Category, after.Category)
 	}
 }
@@ -173,10 +168,10 @@ func TestFindingAndFailure(t *testing.T) {
 							t.Fatalf("policy %d, %s+%s: judged %+v", number, c, f, j)
 						}
 						strongest := c
-						if p.stronger(f, c) {
+						if p.Stronger(f, c) {
 							strongest = f
 						}
-						if j.Category != strongest || p.stronger(j.Category, v.Category) && j.Counts {
+						if j.Category != strongest || p.Stronger(j.Category, v.Category) && j.Counts {
 							t.Fatalf("policy %d, %s+%s next to %v: judged %s, verdict %s", number, c, f, other, j.Category, v.Category)
 						}
 						for _, a := range []Action{p.action(c), p.action(f)} {

@@ -76,7 +76,7 @@ func (d *directory) serves(cfg Config) bool {
 	return inPlace(d.sub)
 }
 
-// searchMode is the mode of directories: users who may read a named file may also reach it,
+// searchMode is the mode of directories: whoever may read a named file may also reach it,
 // but only the owner may list the directory.
 func (d *directory) searchMode() fs.FileMode {
 	mode := fs.FileMode(0o700)

@@ -38,7 +38,7 @@
 //
 // A memfd is sealed: no process can write to it, grow or shrink it. The descriptor of a Tmpfile
 // is open for reading only, but a process of the same user could open it again for writing, and
-// a user who may write to the file of a Path can change a linked object. Sites with engines that
+// whoever may write to the file of a Path changes a linked object. Sites with engines that
 // disinfect in place should use store Memfd, where every Path is a copy. clamd 1.4.6 takes both
 // kinds by FILDES, a sealed memfd and a Tmpfile that is open for reading. Creating a protected
 // file of 100 KiB took 1.16 times as long for a memfd and 1.02 times as long for a Tmpfile, with
