@@ -59,6 +59,7 @@ lint:
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt'ed:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	.ci/deadcode
 
 clean:
 	rm -rf bin

@@ -98,7 +98,7 @@ func (p serverPair) end() {
 }
 
 // received waits until the server has received what the client sent, or for done. On a
-// net.Pipe a write does that by itself.
+// net.Pipe a write does that.
 func (p serverPair) received(t testing.TB, done <-chan struct{}) {
 	t.Helper()
 	if p.raw == nil {

@@ -152,7 +152,7 @@ func (u *untilDone) Read(p []byte) (int, error) {
 	return u.r.Read(p)
 }
 
-// searchable returns the mode of a directory for a file: whoever may read the file may
+// searchable returns the mode of a directory for a file: users who may read the file may
 // search the directory.
 func searchable(file fs.FileMode) fs.FileMode {
 	readers := file.Perm() & 0o444

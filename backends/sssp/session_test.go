@@ -202,9 +202,9 @@ func TestFull(t *testing.T) {
 		s := ssspfake.Start(t, ssspfake.Options{Threads: 1, CloseFull: closes})
 		holds := open(t, s.Address(), nil)
 		scanOK(t, holds)
-		other := open(t, s.Address(), func(c *Config) { c.ConnectTimeout = 300 * time.Millisecond })
+		other := open(t, s.Address(), func(c *Config) { c.ConnectTimeout = time.Second })
 		wantFailure(t, other, x(t), backends.CannotExecute, "threadcount")
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		if _, err := open(t, s.Address(), nil).Scan(ctx, x(t)); err == nil || !strings.Contains(err.Error(), "threadcount") {
 			t.Errorf("got %v", err)
 		}

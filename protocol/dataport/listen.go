@@ -27,8 +27,8 @@ func address(a net.Addr) netip.Addr {
 	return tcp.AddrPort().Addr().Unmap()
 }
 
-// listen listens on a free port of the range. It starts at a random one, so that nobody
-// can predict where the client will connect to.
+// listen listens on a free port of the range. It starts at a random one, so that others
+// cannot predict where the client will connect to.
 func listen(own netip.Addr, ports Range) (*net.TCPListener, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false) // one connection, one end

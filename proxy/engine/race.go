@@ -55,8 +55,12 @@ func (r *race) run() {
 		case q := <-r.answers:
 			over = r.ended(q)
 		case <-r.lost():
-			r.running[0].lost, leave = nil, true
-			over = r.leave()
+			q := r.running[0]
+			q.lost = nil
+			if !q.left.Load() { // else its own answer took the node out, and comes now
+				leave = true
+				over = r.leave()
+			}
 		case <-patience.C:
 			patience.Reset(slowAfter)
 			switch {

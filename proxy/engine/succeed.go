@@ -66,7 +66,7 @@ func (p *pool) replaceNodes(want []*node) (unused []*node) {
 	return unused
 }
 
-// retire removes n for good. A health check under way gets no further slot and does not
+// retire removes n permanently. A health check under way gets no further slot and does not
 // count. The caller holds mu.
 func (p *pool) retire(n *node) {
 	n.health.Retire()

@@ -38,8 +38,8 @@ var mutants = []struct {
 		edits: []edit{
 			{"backends/internal/engineconn/client.go", "stop := context.AfterFunc(ctx, func() { conn.Close() })",
 				"stop := context.AfterFunc(ctx, func() { conn.nc.SetDeadline(time.Unix(1, 0)) })"},
-			{"backends/internal/engineconn/client.go", "\tcase stopped || err != nil || conn.spoiled:\n",
-				"\tcase stopped:\n\t\tconn.nc.SetDeadline(time.Time{})\n\t\tc.pool.Put(conn)\n\tcase err != nil || conn.spoiled:\n"},
+			{"backends/internal/engineconn/client.go", "\tcase stopped || err != nil || conn.noReuse:\n",
+				"\tcase stopped:\n\t\tconn.nc.SetDeadline(time.Time{})\n\t\tc.pool.Put(conn)\n\tcase err != nil || conn.noReuse:\n"},
 		},
 		fault: planned{targets: []string{"sophos/0", "sophos/1"}, m: mode{Fault: "late", Share: 30, Spare: true, Delay: 5000}},
 		rules: []string{checker.Reused, checker.Unproven},
@@ -53,29 +53,29 @@ var mutants = []struct {
 	},
 	{
 		name: "the verdict of another object of the same size",
-		edits: []edit{{"backends/clamd/clamd.go", "func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {\n",
+		edits: []edit{{"backends/clamd/clamd.go", "func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {\n",
 			`var remembered = struct {
 	sync.Mutex
 	m map[int64]backends.Result
 }{m: map[int64]backends.Result{}}
 
-func (b *Backend) Scan(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	remembered.Lock()
-	r, ok := remembered.m[c.Size()]
+	r, ok := remembered.m[o.Size()]
 	remembered.Unlock()
-	if ok && c.Size() > 1000 {
+	if ok && o.Size() > 1000 {
 		return r, nil
 	}
-	r, err := b.scanTruly(ctx, c)
+	r, err := b.scanTruly(ctx, o)
 	if err == nil {
 		remembered.Lock()
-		remembered.m[c.Size()] = r
+		remembered.m[o.Size()] = r
 		remembered.Unlock()
 	}
 	return r, err
 }
 
-func (b *Backend) scanTruly(ctx context.Context, c backends.Object) (backends.Result, error) {
+func (b *Backend) scanTruly(ctx context.Context, o backends.Object) (backends.Result, error) {
 `}, {"backends/clamd/clamd.go", "\t\"context\"\n", "\t\"context\"\n\t\"sync\"\n"}},
 		rules: []string{checker.Unproven, checker.Foreign},
 	},
@@ -92,15 +92,15 @@ func (b *Backend) scanTruly(ctx context.Context, c backends.Object) (backends.Re
 	},
 	{
 		name: "a node is used although it does not find EICAR",
-		edits: []edit{{"proxy/engine/health.go", `return p.blind("does not find the EICAR test file")`,
-			"p.state = up\n\t\treturn p"}},
+		edits: []edit{{"proxy/engine/check.go", `return found.blind("does not find the EICAR test file")`,
+			"found.state = health.Up\n\t\treturn found"}},
 		fault: planned{targets: []string{"sophos/0"}, m: mode{Fault: "blind", Share: 100}},
 		rules: []string{checker.Blind},
 	},
 	{
 		name: "a stream that breaks off is scanned",
 		edits: []edit{{"proxy/scan.go", "\tdefault:\n\t\tr.lost(err)\n",
-			"\tdefault:\n\t\tif content, err := w.Finish(); err == nil {\n\t\t\treturn content\n\t\t}\n\t\tr.lost(err)\n"}},
+			"\tdefault:\n\t\tif object, err := w.Finish(); err == nil {\n\t\t\treturn object\n\t\t}\n\t\tr.lost(err)\n"}},
 		rules: []string{checker.Vanished},
 	},
 }
@@ -140,6 +140,13 @@ func TestMutants(t *testing.T) {
 			}
 			t.Logf("count: mutant, %s: %v, %d faults", m.name, seen, len(report.Recoveries))
 		})
+	}
+}
+
+// TestMutantsFollow checks that the edits of every mutant fit the code.
+func TestMutantsFollow(t *testing.T) {
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) { overlay(t, t.TempDir(), m.edits) })
 	}
 }
 

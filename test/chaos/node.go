@@ -56,7 +56,7 @@ func newNode(dir, engine, kind, network string, i int) (*node, error) {
 	case "unix":
 		n.address = "unix:" + filepath.Join(dir, fmt.Sprintf("%s%d", engine, i))
 	case "tcp":
-		port, err := child.StablePort()
+		port, err := child.Port()
 		if err != nil {
 			return nil, err
 		}

@@ -50,7 +50,7 @@ func newWorld(o options) (w *world, err error) {
 		}
 	}()
 	w.engine, w.socket, w.spool = filepath.Join(o.dir, "chaosengine"), filepath.Join(o.dir, "p.sock"), filepath.Join(o.dir, "spool")
-	port, err := child.StablePort()
+	port, err := child.Port()
 	if err != nil {
 		return w, err
 	}

@@ -125,15 +125,24 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-func TestPorts(t *testing.T) {
-	for name, find := range map[string]func() (string, error){"free": FreePort, "stable": StablePort} {
-		port, err := find()
+func TestPort(t *testing.T) {
+	seen := map[string]bool{}
+	for range 50 {
+		port, err := Port()
 		if err != nil {
 			t.Fatal(err)
 		}
+		if seen[port] {
+			t.Errorf("port %s twice", port)
+		}
+		seen[port] = true
+		if lock, err := net.Listen("unix", "@polyclam-test-port-"+port); err == nil {
+			lock.Close()
+			t.Errorf("port %s is not reserved", port)
+		}
 		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Error(err)
 			continue
 		}
 		l.Close()

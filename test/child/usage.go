@@ -2,11 +2,8 @@ package child
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -61,31 +58,6 @@ func RaiseDescriptors() error {
 	}
 	limit.Cur = limit.Max
 	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
-}
-
-// FreePort returns a port of 127.0.0.1 that was free a moment ago.
-func FreePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
-}
-
-// StablePort returns a free port of 127.0.0.1 for programs that listen on it one after
-// another. It is below the kernel's range for outgoing connections, so that it stays
-// free for the next one.
-func StablePort() (string, error) {
-	for range 200 {
-		port := strconv.Itoa(20000 + rand.IntN(10000))
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			l.Close()
-			return port, nil
-		}
-	}
-	return "", errors.New("no free port between 20000 and 30000")
 }
 
 // Tail returns the last n bytes of the file at path, empty if it cannot be read.

@@ -106,7 +106,7 @@ func Start(t testing.TB, clamdSocket string, o Options) *Server {
 }
 
 func (s *Server) configure(modules, clamdSocket string, o Options) error {
-	port, err := child.FreePort()
+	port, err := child.Port()
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func (s *Server) tls() (string, error) {
 			return "", err
 		}
 	}
-	port, err := child.FreePort()
+	port, err := child.Port()
 	if err != nil {
 		return "", err
 	}

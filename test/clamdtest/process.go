@@ -79,13 +79,13 @@ func (o Options) port() (string, error) {
 	if o.Port != "" {
 		return o.Port, nil
 	}
-	return child.FreePort()
+	return child.Port()
 }
 
 // Port returns a port of 127.0.0.1 for daemons that listen on it one after another.
 func Port(t testing.TB) string {
 	t.Helper()
-	port, err := child.StablePort()
+	port, err := child.Port()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,6 +75,7 @@ func amavisConf(t *testing.T, at target, entry string, fatal bool) string {
 // TestAmavisEncrypted checks that one more line in polyclam's configuration makes
 // amavis hold encrypted mail.
 func TestAmavisEncrypted(t *testing.T) {
+	t.Parallel()
 	for _, c := range amavisClients[:4] {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -19,9 +19,10 @@ import (
 // 4,000 bytes of names, and forgets a failure if an earlier batch was clean (AV.pm,
 // run_av).
 func TestAmavisManyParts(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, entry string
-		names       string // stands for the files, instead of *
+		names       string // of the files in the entry, instead of *
 		parts, good int
 		want        outcome
 	}{
@@ -81,6 +82,7 @@ func startFailing(t *testing.T, good int) string {
 // has more than $MAXFILES files (1,500 in Debian). It delivers the mail with a header
 // that a filter must look for.
 func TestAmavisManyFiles(t *testing.T) {
+	t.Parallel()
 	var archive bytes.Buffer
 	zw := zip.NewWriter(&archive)
 	for i := range 1600 {

@@ -72,9 +72,16 @@ func clamdscanSaid(t *testing.T, out string, status int) finding {
 // The test fails if the program does not end.
 func run(t *testing.T, input []byte, program string, args ...string) (string, int) {
 	t.Helper()
+	return runIn(t, "", input, program, args...)
+}
+
+// runIn is run in a folder.
+func runIn(t *testing.T, folder string, input []byte, program string, args ...string) (string, int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = folder
 	cmd.Stdin = strings.NewReader(string(input))
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {

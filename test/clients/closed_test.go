@@ -12,6 +12,7 @@ import (
 // endangers, as their recipes say. No client passes mail when there is no daemon at
 // all.
 func TestClosed(t *testing.T) {
+	t.Parallel()
 	clamdtest.RequireProgram(t, "zip") // for the samples
 	for name, want := range map[string]outcome{
 		"proftpd mod_clamav":      clean,
@@ -32,7 +33,7 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// closed scans a clean object with a failing engine behind a listener that then closes
+// closed scans a clean object with a failing engine and a listener that then closes
 // the connection.
 func closed(t *testing.T, c client) finding {
 	at := newTarget(t, c)

@@ -14,6 +14,7 @@ import (
 // TestEximRights runs polyclamd outside Exim's group: it cannot read the file that Exim
 // names, and Exim defers the mail.
 func TestEximRights(t *testing.T) {
+	t.Parallel()
 	at := newTarget(t, client{network: "unix"})
 	x := startExim(t, at, snippet(t, "exim.md", "unix"), snippet(t, "exim.md", "acl"))
 	e := &engines{clamd: clamdtest.Start(t, clamdtest.Options{}).Socket}
@@ -32,6 +33,7 @@ func TestEximRights(t *testing.T) {
 // TestEximDeferOK shows what the recipe warns of: defer_ok passes mail that no engine
 // scanned.
 func TestEximDeferOK(t *testing.T) {
+	t.Parallel()
 	at := newTarget(t, client{network: "tcp"})
 	acl := strings.Replace(snippet(t, "exim.md", "acl"), "malware = *", "malware = */defer_ok", 1)
 	x := startExim(t, at, snippet(t, "exim.md", "tcp"), acl)
@@ -42,6 +44,7 @@ func TestEximDeferOK(t *testing.T) {
 
 // TestEximGone covers a polyclamd that is not there, or that goes away during a scan.
 func TestEximGone(t *testing.T) {
+	t.Parallel()
 	for _, network := range []string{"unix", "tcp"} {
 		at := newTarget(t, client{network: network, user: eximUser})
 		scanner := snippet(t, "exim.md", "unix")
@@ -59,6 +62,7 @@ func TestEximGone(t *testing.T) {
 // the mail all the same. In the meantime the test checks that the group may read the
 // file Exim names, as the recipe says.
 func TestEximTimeout(t *testing.T) {
+	t.Parallel()
 	at := newTarget(t, client{network: "unix", user: eximUser})
 	e := &engines{hanging: startFake(t, "")}
 	acl := strings.Replace(snippet(t, "exim.md", "acl"), "malware = *", "malware = */tmo=1s", 1)
@@ -103,6 +107,7 @@ func (x *eximDaemon) scanned() (modes []fs.FileMode) {
 
 // TestEximEncrypted runs the recipe's way to mark encrypted mail.
 func TestEximEncrypted(t *testing.T) {
+	t.Parallel()
 	const header = "X-Virus-Scan"
 	at := newTarget(t, client{network: "unix", user: eximUser})
 	e := &engines{clamd: clamdtest.Start(t, clamdtest.Options{}).Socket}

@@ -98,6 +98,7 @@ func respmod(host string, s sample) []byte {
 // scans anything, and says so only in its log. The recipe warns of this. When this test
 // fails, c-icap has changed, and the recipe can too.
 func TestCICAPStartedFirst(t *testing.T) {
+	t.Parallel()
 	cicaptest.Require(t)
 	eicar := sample{name: sampleEICAR, content: []byte(clamdtest.EICAR())}
 	at := newTarget(t, client{network: "unix"})

@@ -124,6 +124,7 @@ func upload(t *testing.T, address, folder string, s sample) finding {
 // HiddenStores covers only STOR. When one of the cases with a change fails, the recipe
 // may need less.
 func TestProftpdFailedUploads(t *testing.T) {
+	t.Parallel()
 	failing := portOf(t, startFake(t, "stream: Can't allocate memory ERROR"))
 	finding := portOf(t, startFake(t, "stream: Heuristics.Scan.Failed FOUND"))
 	for _, c := range []struct {

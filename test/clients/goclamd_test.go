@@ -68,7 +68,7 @@ func scan(how, path string) ([]string, error) {
 func goClamd(how string) func(t *testing.T, at target) scan {
 	return func(t *testing.T, at target) scan {
 		application := buildGoClamd(t, at, "120 * time.Second")
-		return func(t *testing.T, s sample) finding { return goClamdSays(t, application, how, s.path) }
+		return func(t *testing.T, s sample) finding { return goClamdSays(t, "", application, how, s.path) }
 	}
 }
 
@@ -108,9 +108,10 @@ func buildGoClamd(t *testing.T, at target, patience string) string {
 	return application
 }
 
-func goClamdSays(t *testing.T, application, how, path string) finding {
+// goClamdSays runs the application in a folder and returns its answer.
+func goClamdSays(t *testing.T, folder, application, how, path string) finding {
 	t.Helper()
-	out, status := run(t, nil, application, how, path)
+	out, status := runIn(t, folder, nil, application, how, path)
 	word, text, _ := strings.Cut(out, " ")
 	if o := outcome(word); status == 0 && (o == clean || o == infected || o == refused) {
 		return finding{o, text}
@@ -121,10 +122,13 @@ func goClamdSays(t *testing.T, application, how, path string) finding {
 
 // TestGoClamdFailsClosed gives the recipe's code replies that are no verdict.
 func TestGoClamdFailsClosed(t *testing.T) {
+	t.Parallel()
 	content := filepath.Join(t.TempDir(), "content")
 	if err := os.WriteFile(content, []byte("nothing to be found here\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// One build for all: it connects to the socket in its working directory.
+	application := buildGoClamd(t, target{network: "unix", socket: "/proc/self/cwd/clamd.sock"}, "1 * time.Second")
 	for _, tt := range []struct {
 		name, reply, how string
 		want             outcome
@@ -150,8 +154,8 @@ func TestGoClamdFailsClosed(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			at := target{network: "unix", socket: answerOnly(t, tt.reply)}
-			if got := goClamdSays(t, buildGoClamd(t, at, "1 * time.Second"), tt.how, content); got.outcome != tt.want {
+			folder := filepath.Dir(answerOnly(t, tt.reply))
+			if got := goClamdSays(t, folder, application, tt.how, content); got.outcome != tt.want {
 				t.Errorf("%s (%s), want %s", got.outcome, got.text, tt.want)
 			}
 		})
@@ -160,6 +164,7 @@ func TestGoClamdFailsClosed(t *testing.T) {
 
 // TestGoClamdLibrary uses every other command of the library with polyclamd.
 func TestGoClamdLibrary(t *testing.T) {
+	t.Parallel()
 	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
 	c := goClients[0]
 	at := newTarget(t, c)

@@ -10,6 +10,7 @@ import (
 // user scans the files a client names if it is in the client's group. Without that
 // nothing passes.
 func TestGroups(t *testing.T) {
+	t.Parallel()
 	clamdtest.RequireRoot(t, "a polyclamd in the groups of others")
 	// MD_ALLOW_GROUP_ACCESS=yes gives both MIMEDefang daemons -G.
 	open := func(t *testing.T, at target) scan {

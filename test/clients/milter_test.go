@@ -36,6 +36,7 @@ const milterPort = "7357"
 // TestMilterEncrypted checks that one more line in polyclam's configuration makes the
 // milter hold encrypted mail.
 func TestMilterEncrypted(t *testing.T) {
+	t.Parallel()
 	for _, c := range milterClients {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -47,6 +48,7 @@ func TestMilterEncrypted(t *testing.T) {
 // TestMilterMaxFileSize shows that clamav-milter scans only the beginning of a longer
 // mail and then calls the mail clean.
 func TestMilterMaxFileSize(t *testing.T) {
+	t.Parallel()
 	c := milterClients[0]
 	const option = "MaxFileSize 100M\n"
 	for limit, want := range map[string]outcome{option: infected, "MaxFileSize 64K\n": clean} {

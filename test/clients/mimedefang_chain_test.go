@@ -58,6 +58,7 @@ func (c *chain) play(t *testing.T, name string, rows ...chainRow) {
 // through the same chain with clamd alone. It checks what the filter sees and what
 // happens to the mail.
 func TestMIMEDefangChain(t *testing.T) {
+	t.Parallel()
 	clamdtest.RequireProgram(t, "mimedefang")
 	e := startEngines(t)
 	t.Logf("table: %-46s | %-13s | %-54s | %-34s | %-9s | %s", "MIMEDefang's filter, daemon", "attachment", "code, category, action, name", "SMTP reply", "delivered", "quarantined")

@@ -16,6 +16,7 @@ import (
 
 // A truncated reply is never a verdict, wherever it ends.
 func TestPolyclamModuleCut(t *testing.T) {
+	t.Parallel()
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("text")})
 	f := startModuleFake(t)
 	for _, reply := range []string{moduleOK, moduleEncrypted, moduleVirus} {
@@ -30,6 +31,7 @@ func TestPolyclamModuleCut(t *testing.T) {
 
 // A reply means the same in any number of packets.
 func TestPolyclamModuleSplit(t *testing.T) {
+	t.Parallel()
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("text")})
 	f := startModuleFake(t)
 	pieces := func(cut ...int) answer {
@@ -61,6 +63,7 @@ func TestPolyclamModuleSplit(t *testing.T) {
 
 // No single wrong byte turns a held mail into a delivered one.
 func TestPolyclamModuleMutated(t *testing.T) {
+	t.Parallel()
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("text")})
 	f := startModuleFake(t)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -83,6 +86,7 @@ func TestPolyclamModuleMutated(t *testing.T) {
 
 // A daemon that never finishes costs at most $PolyclamTimeout.
 func TestPolyclamModuleDeadline(t *testing.T) {
+	t.Parallel()
 	perl := startCaller(t, "")
 	folder := mailFolder(t, map[string][]byte{"a": bytes.Repeat([]byte("text"), 1<<20), "b": []byte("more")})
 	stop := make(chan struct{})
@@ -184,6 +188,7 @@ func fullBacklog(t *testing.T) string {
 
 // A reply that comes before the object was sent passes nothing.
 func TestPolyclamModuleEarly(t *testing.T) {
+	t.Parallel()
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": make([]byte, 8<<20)})
 	for _, tt := range []struct{ name, reply, triple string }{
 		{"ok", moduleOK, "999 swerr tempfail"},

@@ -34,6 +34,7 @@ const (
 )
 
 func TestPolyclamModuleIsClean(t *testing.T) {
+	t.Parallel()
 	clamdtest.RequireProgram(t, "mimedefang")
 	perlCheck(t, modules+"/Mail/MIMEDefang/Polyclam.pm")
 	perlCheck(t, filterExample)
@@ -45,6 +46,7 @@ func TestPolyclamModuleIsClean(t *testing.T) {
 
 // TestPolyclamModule is the module's answer table.
 func TestPolyclamModule(t *testing.T) {
+	t.Parallel()
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"msg-1-1.txt": []byte("text")})
 	edit := func(reply string, oldnew ...string) string { return strings.NewReplacer(oldnew...).Replace(reply) }
 	const unknown = "UNKNOWN COMMAND\n"
@@ -152,6 +154,7 @@ func TestPolyclamModule(t *testing.T) {
 // The module remembers that a daemon is a clamd for the rest of the mail. If a
 // polyclamd takes its place, the next mail gets the category.
 func TestPolyclamModuleRemembers(t *testing.T) {
+	t.Parallel()
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("1"), "b": []byte("2")})
 	f := startModuleFake(t)
 	f.do(func(command string, _ []byte, _ net.Conn) string {
@@ -173,6 +176,7 @@ func TestPolyclamModuleRemembers(t *testing.T) {
 }
 
 func TestPolyclamModuleSendsObject(t *testing.T) {
+	t.Parallel()
 	perl := startCaller(t, "")
 	f := startModuleFake(t)
 	for _, size := range []int{0, 1, 65535, 65536, 65537, 5 << 20} {
@@ -189,6 +193,7 @@ func TestPolyclamModuleSendsObject(t *testing.T) {
 }
 
 func TestPolyclamModuleCannotConnect(t *testing.T) {
+	t.Parallel()
 	perl, dir := startCaller(t, ""), clamdtest.Dir(t, "")
 	folder := mailFolder(t, map[string][]byte{"a": []byte("text")})
 	stale := filepath.Join(dir, "stale.sock")
@@ -218,6 +223,7 @@ func TestPolyclamModuleCannotConnect(t *testing.T) {
 // TestPolyclamModuleAddress checks the order: the argument, $PolyclamSock, $ClamdSock
 // if the filter changed it, the default.
 func TestPolyclamModuleAddress(t *testing.T) {
+	t.Parallel()
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("text")})
 	for settings, want := range map[string]string{
 		"":                          "polyclam at /run/polyclam/clamd.sock: ",

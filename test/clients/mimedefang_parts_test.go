@@ -27,6 +27,7 @@ func byContent(_ string, content []byte, _ net.Conn) string {
 // TestPolyclamModuleParts wants the strongest category of all parts, and the strictest
 // action.
 func TestPolyclamModuleParts(t *testing.T) {
+	t.Parallel()
 	perl, f := startCaller(t, ""), startModuleFake(t)
 	for _, tt := range []struct{ parts, triple, virus string }{
 		{"a a a", "0 ok ok", ""},
@@ -54,6 +55,7 @@ func TestPolyclamModuleParts(t *testing.T) {
 // TestPolyclamModuleWork covers entries of Work that are not regular files or are
 // missing.
 func TestPolyclamModuleWork(t *testing.T) {
+	t.Parallel()
 	perl, f := startCaller(t, ""), startModuleFake(t)
 	f.do(byContent, false)
 	for _, tt := range []struct {
@@ -95,6 +97,7 @@ func TestPolyclamModuleWork(t *testing.T) {
 }
 
 func TestPolyclamModuleEntity(t *testing.T) {
+	t.Parallel()
 	perl, f := startCaller(t, ""), startModuleFake(t)
 	f.do(byContent, false)
 	folder := mailFolder(t, map[string][]byte{"virus.txt": []byte("virus"), "ok.txt": []byte("a")})

@@ -19,6 +19,7 @@ func fileReply(file, reply string) string {
 
 // TestPolyclamModulePathReplies covers replies about the files of a folder.
 func TestPolyclamModulePathReplies(t *testing.T) {
+	t.Parallel()
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("a"), "b": []byte("b")})
 	work := folder + "/Work"
 	for _, tt := range []struct{ name, reply, triple string }{
@@ -53,6 +54,7 @@ func TestPolyclamModulePathReplies(t *testing.T) {
 
 // TestPolyclamModulePlainPaths covers clamd's replies to SCAN.
 func TestPolyclamModulePlainPaths(t *testing.T) {
+	t.Parallel()
 	perl, folder := startCaller(t, ""), mailFolder(t, map[string][]byte{"a": []byte("a"), "b": []byte("b")})
 	work := folder + "/Work"
 	for _, tt := range []struct{ name, reply, triple string }{
@@ -83,6 +85,7 @@ func TestPolyclamModulePlainPaths(t *testing.T) {
 // TestPolyclamModuleReal uses real daemons in every mode: streams, paths, TCP, the
 // listener for MIMEDefang's own routines, an ordinary listener, and a clamd.
 func TestPolyclamModuleReal(t *testing.T) {
+	t.Parallel()
 	e := startEngines(t)
 	clamd := clamdtest.Start(t, clamdtest.Options{TCP: true, Conf: []string{"AlertEncrypted yes"}})
 	listener := snippet(t, "mimedefang.md", "listener") + snippet(t, "mimedefang.md", "listener-tcp")

@@ -32,6 +32,7 @@ const (
 // TestMonitoring runs every check of the recipe against a polyclamd with working
 // engines, one whose engines are all down, and no polyclamd at all.
 func TestMonitoring(t *testing.T) {
+	t.Parallel()
 	checkClamd := clamdtest.RequireProgram(t, filepath.Join(plugins, "check_clamd"))
 	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
 	at := newTarget(t, watched)
@@ -78,6 +79,7 @@ func TestMonitoring(t *testing.T) {
 
 // TestMonitoringCheck runs the recipe's polyclam check on good and bad files.
 func TestMonitoringCheck(t *testing.T) {
+	t.Parallel()
 	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
 	path := buildPolyclam(t) + ":" + os.Getenv("PATH")
 	listener := snippet(t, "monitoring.md", "listener")
@@ -110,6 +112,7 @@ const haproxyBase = "global\n    stats socket %s level operator\n"
 
 // TestMonitoringHAProxy puts HAProxy in front of a polyclamd that comes and goes.
 func TestMonitoringHAProxy(t *testing.T) {
+	t.Parallel()
 	program := clamdtest.RequireProgram(t, "haproxy")
 	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
 	at := newTarget(t, watched)

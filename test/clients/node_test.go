@@ -171,6 +171,7 @@ func (a *nodeApplication) line(question string) (string, error) {
 
 // TestClamscanNPMFailsClosed gives the recipe's code replies that are no verdict.
 func TestClamscanNPMFailsClosed(t *testing.T) {
+	t.Parallel()
 	dir := clamdtest.Dir(t, "")
 	content, empty := filepath.Join(dir, "content"), filepath.Join(dir, "empty")
 	if err := errors.Join(os.WriteFile(content, []byte("nothing to be found here\n"), 0o644), os.WriteFile(empty, nil, 0o644)); err != nil {

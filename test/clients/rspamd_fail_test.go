@@ -49,6 +49,7 @@ func expectSymbols(t *testing.T, r rspamdReply, action string, want ...string) {
 // TestRspamdSymbols covers the symbols in the recipe, including two that are not in the
 // table: partial, and a missing polyclamd.
 func TestRspamdSymbols(t *testing.T) {
+	t.Parallel()
 	listener := snippet(t, "rspamd.md", "listener")
 	clamd := clamdtest.Start(t, clamdtest.Options{}).Socket
 	e := &engines{clamd: clamd, failing: startFake(t, "stream: Can't allocate memory ERROR")}
@@ -87,6 +88,7 @@ func TestRspamdSymbols(t *testing.T) {
 // TestRspamdGeneric shows why rspamd has a profile: with the generic one, mail passes
 // without a symbol when no engine is up.
 func TestRspamdGeneric(t *testing.T) {
+	t.Parallel()
 	const generic = "[[listener]]\naddress = \"unix:/run/polyclam/clamd.sock\"\n"
 	e := &engines{failing: startFake(t, "stream: Can't allocate memory ERROR")}
 	at := newTarget(t, client{network: "unix"})
@@ -106,7 +108,7 @@ func TestRspamdTimeouts(t *testing.T) {
 	t.Parallel()
 	e := &engines{hanging: startFake(t, "")}
 	untouched := snippet(t, "rspamd.md", "listener-untouched")
-	closing := untouched + "error_style = \"close\"\nanswer_within = \"3s\"\n"
+	closing := untouched + "error_style = \"close\"\nanswer_within = \"2s\"\n"
 	patient := rspamdFiles{"options.inc": ""}
 	for _, tt := range []struct {
 		name     string
@@ -116,7 +118,7 @@ func TestRspamdTimeouts(t *testing.T) {
 		symbols  []string
 	}{
 		{"as in the recipe", untouched, nil, "soft reject", []string{"CLAM_VIRUS_FAIL"}},
-		// Closed after 3 s, the scan is tried three times. After two attempts the
+		// Closed after 2 s, the scan is tried three times. After two attempts the
 		// engine is known to hang, and the third fails within the 8 s.
 		{"tried three times", closing, nil, "soft reject", []string{"CLAM_VIRUS_FAIL"}},
 		{"tried three times, with rspamd's own options", closing, patient, "soft reject", []string{"CLAM_VIRUS_FAIL"}},

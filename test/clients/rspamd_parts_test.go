@@ -12,6 +12,7 @@ import (
 // and in parts, its default. In parts it skips what is not an attachment: such mail
 // passes unscanned, as the recipe says.
 func TestRspamdParts(t *testing.T) {
+	t.Parallel()
 	whole, parts := recipeRspamd(t), recipeRspamd(t)
 	parts["antivirus.conf"] = strings.Replace(whole["antivirus.conf"], "scan_mime_parts = false", "scan_mime_parts = true", 1)
 	if parts["antivirus.conf"] == whole["antivirus.conf"] {

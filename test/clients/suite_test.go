@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"flag"
 	"os"
 	"slices"
 	"testing"
@@ -9,7 +10,15 @@ import (
 	"polyclam/test/clamdtest"
 )
 
+// concurrency is how many tests run at the same time. They wait for the programs most of
+// the time, and each has its own daemons, ports and directories.
+const concurrency = "5"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", concurrency); err != nil {
+		panic(err)
+	}
 	status := clamdtest.Main(m)
 	os.RemoveAll(samplesDir)
 	os.Exit(status)
@@ -79,6 +88,7 @@ func named(t *testing.T, name string) client {
 
 // TestClients runs every client through every case and prints the table.
 func TestClients(t *testing.T) {
+	t.Parallel()
 	e := startEngines(t)
 	var rows table
 	t.Run("client", func(t *testing.T) {

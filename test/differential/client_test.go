@@ -60,14 +60,30 @@ type client struct {
 func dial(network, address string) (*client, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, address)
+	conn, err := connect(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	c := &client{conn: conn, change: make(chan struct{}, 1)}
 	go c.receive()
 	return c, nil
+}
+
+// connect waits while the backlog of a Unix socket is full, as a blocking connect(2) does:
+// on the non-blocking sockets of package net it fails with EAGAIN.
+func connect(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	for {
+		nc, err := d.DialContext(ctx, network, address)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return nc, err
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 func (c *client) receive() {

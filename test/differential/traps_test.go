@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -225,7 +224,7 @@ func TestSizeLimitDrains(t *testing.T) {
 // has written everything. The error is what it met.
 func writeAll(t *testing.T, network, address, content string) error {
 	t.Helper()
-	c, err := net.Dial(network, address)
+	c, err := connect(t.Context(), network, address)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package differential
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -130,7 +131,9 @@ func TestUnitLoads(t *testing.T) {
 
 func unitDial(t *testing.T, socket string) *net.UnixConn {
 	t.Helper()
-	c, err := net.DialTimeout("unix", socket, hang)
+	ctx, cancel := context.WithTimeout(t.Context(), hang)
+	defer cancel()
+	c, err := connect(ctx, "unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}

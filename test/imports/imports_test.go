@@ -16,7 +16,7 @@ import (
 
 // rules say which other packages of polyclam, and which libraries, the packages below a
 // folder may import. The longest matching folder counts. Every other path without a dot
-// in its first element is the standard library. A folder that ends in /* stands for
+// in its first element is the standard library. A folder that ends in /* means
 // every folder in it without a rule.
 var rules = map[string][]string{
 	"backends":                                      {},

@@ -30,7 +30,7 @@ func (t *trial) overload(ctx context.Context, greed float64) error {
 	if err != nil {
 		return err
 	}
-	port, err := child.FreePort()
+	port, err := child.Port()
 	if err != nil {
 		return err
 	}

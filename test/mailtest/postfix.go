@@ -120,7 +120,7 @@ func (p *Postfix) path(parts ...string) string {
 // its own session. master runs everything else.
 func (p *Postfix) start(t testing.TB) error {
 	t.Helper()
-	port, err := child.FreePort()
+	port, err := child.Port()
 	if err != nil {
 		return err
 	}

@@ -120,9 +120,6 @@ func (l *List) Clear(d Digest) {
 	}
 }
 
-// Len is the number of objects on the list, withheld or not.
-func (l *List) Len() int { return int(l.n.Load()) }
-
 // CountWithheld is the number of objects that are withheld.
 func (l *List) CountWithheld(period time.Duration) int {
 	if l.n.Load() == 0 {

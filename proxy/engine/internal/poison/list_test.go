@@ -19,14 +19,14 @@ func TestList(t *testing.T) {
 			l.Strike(object(i), period)
 			time.Sleep(time.Millisecond)
 		}
-		if l.Len() != maxListed || len(l.entries) != maxListed || l.order.Len() != maxListed {
-			t.Errorf("%d entries", l.Len())
+		if l.n.Load() != maxListed || len(l.entries) != maxListed || l.order.Len() != maxListed {
+			t.Errorf("%d entries", l.n.Load())
 		}
 		l.Clear(object(9)) // dropped already
 		l.Clear(object(10))
 		l.Clear(object(10))
-		if l.Len() != maxListed-1 {
-			t.Errorf("%d entries after one was cleared", l.Len())
+		if l.n.Load() != maxListed-1 {
+			t.Errorf("%d entries after one was cleared", l.n.Load())
 		}
 		if l.HasSize(7, period) || !l.HasSize(6, period) {
 			t.Error("wrong about sizes")
@@ -43,8 +43,8 @@ func TestList(t *testing.T) {
 			t.Error("reported twice")
 		}
 		time.Sleep(2 * period)
-		if l.HasSize(6, period) || l.Len() != 0 || len(l.sizes) != 0 {
-			t.Errorf("%d entries after they expired, sizes %v", l.Len(), l.sizes)
+		if l.HasSize(6, period) || l.n.Load() != 0 || len(l.sizes) != 0 {
+			t.Errorf("%d entries after they expired, sizes %v", l.n.Load(), l.sizes)
 		}
 	})
 }
