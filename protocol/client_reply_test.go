@@ -138,7 +138,7 @@ func FuzzParseReply(f *testing.F) {
 		r, err := ParseReply(line, object)
 		if err != nil {
 			if r != (Reply{}) {
-				t.Fatalf("%+v beside %v", r, err)
+				t.Fatalf("%+v together with error %v", r, err)
 			}
 			return
 		}

@@ -53,8 +53,8 @@ func (c *Conn) RawDescriptor() (int, error) {
 	return fd, nil
 }
 
-// CloseWith has unclaimed descriptors closed by discard instead of close(2), which may
-// wait for the file system. Call it before the first receive.
+// CloseWith makes c close unclaimed descriptors with discard instead of close(2), which
+// may wait for the file system. Call it before the first receive.
 func (c *Conn) CloseWith(discard func(fd int)) { c.discard = discard }
 
 func (c *Conn) closeDescriptor(fd int) {
