@@ -68,7 +68,7 @@ func (t *tool) run(args []string) int {
 // complain prints a message on stderr.
 func (t *tool) complain(text string) { printLines(t.stderr, "polyclam: "+text) }
 
-// printLines prints lines, with everything escaped that a terminal would obey.
+// printLines prints lines and escapes everything that a terminal would interpret.
 func printLines(w io.Writer, text string) error {
 	var b strings.Builder
 	for line := range strings.SplitSeq(text, "\n") {

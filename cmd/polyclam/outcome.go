@@ -23,7 +23,7 @@ type outcome struct {
 	Action   policy.Action     `json:"action"`
 	Code     int               `json:"code"`
 	Engine   string            `json:"engine,omitempty"`
-	ActionBy string            `json:"action_by,omitempty"` // the engine that caused the action, if not Engine
+	ActionBy string            `json:"action_by,omitempty"` // the engine that required the action, if not Engine
 	Name     string            `json:"name,omitempty"`
 	Error    string            `json:"error,omitempty"` // why there is no verdict
 	Elapsed  millis            `json:"elapsed"`         // seconds, including waits
@@ -48,7 +48,7 @@ type answer struct {
 	Cancelled bool              `json:"cancelled"`
 }
 
-// passed is a finding that a [[rule]] passes.
+// passed is a finding that a [[rule]] let pass.
 type passed struct {
 	Name string `json:"name"`
 	Rule string `json:"rule"` // its regular expression
@@ -199,7 +199,7 @@ func failureCategory(err error) backends.Category {
 	return backends.CategoryOf(err)
 }
 
-// failureText words an error for the operator.
+// failureText rewords an error for the operator.
 func failureText(err error) string {
 	var answer *protocol.ReplyError
 	switch {

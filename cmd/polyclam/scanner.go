@@ -85,8 +85,8 @@ func (s *scanner) sendStream(ctx context.Context, oc *outcome, r io.Reader) {
 	oc.Size = c.n
 }
 
-// checkGone ends the walk if err says that the server cannot be connected to: the next
-// object would fail in the same way.
+// checkGone ends the walk if err means that nothing listens at the server's address: the
+// next object would fail in the same way.
 func (s *scanner) checkGone(err error) error {
 	if isGone(err) {
 		err = fmt.Errorf("%w from %s: %w", errGone, s.server, plainError(err))

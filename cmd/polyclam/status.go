@@ -104,19 +104,19 @@ func (n *nodeStatus) healthy() bool {
 // why returns polyclamd's reason why the node is not used, or "".
 func (n *nodeStatus) why() string { return cmp.Or(n.Reason, n.CanaryError) }
 
-// remarks returns what an operator should know about the node although it is used.
+// remarks returns what an operator should know about a node that is used.
 func (n *nodeStatus) remarks() (out []string) {
 	if n.HeuristicsFirst {
 		out = append(out, heuristicsFirst)
 	}
 	if n.UnscannedAbove > 0 {
-		out = append(out, fmt.Sprintf("it says OK to objects larger than %s without scanning them; polyclam check shows what to change", size.Human(n.UnscannedAbove)))
+		out = append(out, fmt.Sprintf("it reports OK for objects larger than %s without scanning them; polyclam check shows what to change", size.Human(n.UnscannedAbove)))
 	}
 	if n.Limit > 0 {
 		out = append(out, fmt.Sprintf("it is overloaded and limited to %s at a time until it recovers", plural(n.Limit, "scan")))
 	}
 	if n.Withheld > 0 {
-		out = append(out, fmt.Sprintf("it died or hung three times on %s, and is not given them for a while (poison_time)", plural(n.Withheld, "object")))
+		out = append(out, fmt.Sprintf("it died or hung three times on %s, and does not get them for a while (poison_time)", plural(n.Withheld, "object")))
 	}
 	return out
 }
