@@ -118,7 +118,7 @@ func (c *Client) Instream(ctx context.Context, r io.Reader) (Reply, error) {
 }
 
 // Fildes scans an open file by passing its descriptor over a Unix socket. The server
-// reads from the start of the file, whatever the offset, and may change the offset. The
+// reads from the start of the file, regardless of its offset, which it may change. The
 // caller still has to close the file.
 func (c *Client) Fildes(ctx context.Context, f *os.File) (Reply, error) {
 	return c.one(ctx, &request{verb: VerbFildes, file: f, object: objectDescriptor})

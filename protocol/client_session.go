@@ -18,9 +18,9 @@ import (
 //
 // A session never recovers. After any failure (a request's context ends, a reply is
 // malformed or unexpected, the connection ends) all pending requests fail, the connection
-// is closed, and every later request returns the first error. The reason is that clamd
-// mixes up replies in a session that continues after a failure. An ERROR reply ends the
-// session only if the server closes after it.
+// is closed, and every later request returns the first error: clamd mixes up replies in a
+// session that continues after a failure. An ERROR reply ends the session only if the
+// server closes after it.
 //
 // clamd closes a session that is idle for ReadTimeout, 120 s.
 type ClientSession struct {

@@ -4,7 +4,7 @@ import "polyclam/protocol/internal/escape"
 
 // EscapeObject escapes the name of an object so that it can neither end a record early nor
 // forge one. Use it for replies that end in a newline and for all replies to polyclam's
-// own verbs. [UnescapeObject] returns the original name, whatever its bytes.
+// own verbs. [UnescapeObject] returns the original name, byte for byte.
 //
 // Control characters (U+0080 to U+009F included) and what some libraries take for a
 // line break (U+2028, U+2029, and 0x85 outside a UTF-8 character) become \xNN. In a

@@ -21,7 +21,7 @@ func parse(line []byte, term byte, prefixed bool) Command {
 		if !ok {
 			continue
 		}
-		// clamd skips one byte, whatever it is, and takes the rest for the path, spaces
+		// clamd skips one byte of any value, and uses the rest as the path, spaces
 		// included: "SCANNER" scans the path "ER".
 		if row.argument == (len(rest) == 0) || !prefixed && !row.bare {
 			return cmd

@@ -229,7 +229,7 @@ func TestStreamWriterFails(t *testing.T) {
 	}
 }
 
-// A wrong count from a writer is an error.
+// TestStreamWriterWrongCount checks that a wrong count from a writer is an error.
 func TestStreamWriterWrongCount(t *testing.T) {
 	for _, lie := range []int{-1, 1} {
 		p := unixPair(t)

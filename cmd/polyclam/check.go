@@ -124,7 +124,7 @@ func (t *tool) unused(trials []trial) (out []string) {
 	for _, n := range readStatus(records).Nodes {
 		known := slices.ContainsFunc(trials, func(tr trial) bool { return tr.engine == n.Engine && tr.node == n.Address })
 		if known && !n.healthy() {
-			out = append(out, fmt.Sprintf("%s: the polyclamd at %s does not use it: it is %s: %s", n.name(), s, n.State, n.why()))
+			out = append(out, fmt.Sprintf("%s: the polyclamd at %s does not use it: it is %s: %s", n.name(), s, n.State, n.reason()))
 		}
 	}
 	return out

@@ -124,7 +124,7 @@ func (s *sizeTrial) upTo() string {
 	return " (one of " + size.Human(s.scanned) + " is scanned)"
 }
 
-// beyondHint is the hint for objects that clamd does not scan, whatever its settings.
+// beyondHint is the hint for objects that clamd does not scan with any configuration.
 func (t *trial) beyondHint() string {
 	if !t.size.beyond {
 		return ""

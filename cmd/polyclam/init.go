@@ -21,7 +21,7 @@ func (t *tool) initCommand() *cobra.Command {
 		Short: "Find clamd and other scanners, and write a configuration that replaces clamd",
 		Long: `Standard error shows what was found and the steps that remain. The configuration goes
 to standard output, and nothing is changed. --output writes it to a file, and
---move-clamd gives clamd a configuration of its own, NAME-engine.conf beside
+--move-clamd gives clamd a separate configuration, NAME-engine.conf next to
 clamd.conf, with another socket. clamd.conf itself does not change: clamdscan and
 freshclam use it to find polyclam.
 
@@ -113,7 +113,7 @@ func (t *tool) currentConfig(o *initOptions) string {
 // initAgain handles a machine that polyclam already runs on: only clamd may still have to
 // be moved.
 func (t *tool) initAgain(machine *migrate.Machine, o *initOptions, why string) (int, error) {
-	t.note(why + ". Nothing is written; use --output FILE --force to write it again.")
+	t.note(why + ". Nothing was written; use --output FILE --force to write it again.")
 	if !o.move {
 		return exitOK, nil
 	}

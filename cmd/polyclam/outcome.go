@@ -90,9 +90,9 @@ func (o *outcome) exit() int {
 	return exitOK
 }
 
-// judge sets the verdict of an extended reply. err is not nil if its status line is
+// readReply sets the verdict of an extended reply. err is not nil if its status line is
 // neither OK nor FOUND.
-func (o *outcome) judge(reply protocol.ExtendedReply, err error) {
+func (o *outcome) readReply(reply protocol.ExtendedReply, err error) {
 	var summary *extended.Summary
 	for _, r := range reply.Records {
 		switch r.Word {
@@ -174,9 +174,9 @@ func newAnswer(e extended.Engine) answer {
 // failed reports whether the engine counts and failed in addition to its findings.
 func (a answer) failed() bool { return a.Failure != "" && a.Counts && !a.Cancelled }
 
-// judgePlain fills in the verdict of a plain clamd. The category follows from the name, the
-// action from FOUND.
-func (o *outcome) judgePlain(reply protocol.Reply, err error) {
+// readPlainReply sets the verdict of a plain clamd. The category follows from the name,
+// the action from FOUND.
+func (o *outcome) readPlainReply(reply protocol.Reply, err error) {
 	switch {
 	case err != nil:
 		o.fail(failureCategory(err), failureText(err))

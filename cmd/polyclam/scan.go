@@ -42,7 +42,7 @@ Exit status, the first that applies:
 	flags.BoolVarP(&o.infected, "infected", "i", false, "show only results with exit status 1, and the summary")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object per line")
 	flags.BoolVar(&o.stream, "stream", false, "send the bytes over a Unix socket too, instead of the open file")
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the server may take for one file after the last byte was sent; 0 is no limit")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the server may take for one file after the last byte was sent; 0 means no limit")
 	cmd.RegisterFlagCompletionFunc("jobs", cobra.NoFileCompletions)
 	cmd.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
 	return cmd
@@ -117,7 +117,7 @@ func (t *tool) scan(o scanOptions, args []string) (int, error) {
 	}
 	if q.err != nil {
 		p.close()
-		t.complain(fmt.Sprintf("stopped, not everything was scanned: %v", q.err))
+		t.printMessage(fmt.Sprintf("stopped, not everything was scanned: %v", q.err))
 	}
 	return r.exit, nil
 }
@@ -126,7 +126,7 @@ func (t *tool) scan(o scanOptions, args []string) (int, error) {
 func (t *tool) identifyServer() (*server, error) {
 	s, err := t.reach("server", identify)
 	if err == nil && !s.extended {
-		t.complain(fmt.Sprintf("note: the server at %s is a plain clamd, or a similar server: it reports one name and no engines", s))
+		t.printMessage(fmt.Sprintf("note: the server at %s is a plain clamd, or a similar server: it reports one name per object and no engines", s))
 	}
 	return s, err
 }

@@ -102,7 +102,7 @@ func reachHint(err error) string {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 		return " (is polyclamd running?)"
 	case errors.Is(err, syscall.EACCES):
-		return " (see the mode and group of the socket and of its directory)"
+		return " (check the mode and group of the socket and its directory)"
 	}
 	return ""
 }

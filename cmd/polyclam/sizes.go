@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// clamdMaxSize is the largest object that clamd 1.4.6 scans, whatever its limits are.
+	// clamdMaxSize is the largest object that clamd 1.4.6 scans with any configuration.
 	// For anything larger it reports OK, or MaxFileSize if AlertExceedsMax is set.
 	clamdMaxSize = 1<<31 - 3
 	// otherMaxSize is the largest object tried with other engines: most of them receive

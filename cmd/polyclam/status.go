@@ -101,8 +101,8 @@ func (n *nodeStatus) healthy() bool {
 	return (n.State == "up" || n.State == "unknown" || n.State == "reloading") && (found || eicar == "")
 }
 
-// why returns polyclamd's reason why the node is not used, or "".
-func (n *nodeStatus) why() string { return cmp.Or(n.Reason, n.CanaryError) }
+// reason returns polyclamd's reason for not using the node, or "".
+func (n *nodeStatus) reason() string { return cmp.Or(n.Reason, n.CanaryError) }
 
 // remarks returns what an operator should know about a node that is used.
 func (n *nodeStatus) remarks() (out []string) {
@@ -144,8 +144,8 @@ func (st *serverStatus) text(now time.Time) string {
 	}
 	t.write(&b, "")
 	for _, n := range st.Nodes {
-		if why := n.why(); why != "" {
-			b.WriteString(printable(n.name()+" is "+n.State+": "+why) + "\n")
+		if reason := n.reason(); reason != "" {
+			b.WriteString(printable(n.name()+" is "+n.State+": "+reason) + "\n")
 		}
 		for _, text := range n.remarks() {
 			b.WriteString(printable(n.name()+": "+text) + "\n")

@@ -35,7 +35,7 @@ var sampleNames = [sampleCount]string{
 	"an archive of an encrypted file and EICAR", "an archive of deeply nested archives and EICAR",
 }
 
-// samples returns the objects. They are those of polyclamd's health checks.
+// samples returns the objects, which polyclamd's health checks use too.
 func samples() [sampleCount][]byte {
 	return [sampleCount][]byte{
 		testfile.Clean(testfile.NewNonce()), testfile.EICAR(), testfile.Encrypted(), testfile.ZippedEICAR(),
@@ -82,7 +82,8 @@ func (t *trial) reportsEncrypted() bool {
 // unpacks reports whether the engine unpacks archives.
 func (t *trial) unpacks() bool { return t.answers[sampleZipped].found() }
 
-// hidesVirus reports whether the first finding in an archive hides the virus beside it.
+// hidesVirus reports whether the first finding in an archive hides a virus in the same
+// archive.
 func (t *trial) hidesVirus() bool {
 	return t.hidesVirusIn(sampleLocked) || t.isClamd() && t.hidesVirusIn(sampleDeep)
 }
@@ -174,8 +175,8 @@ func closeAll(c *proxy.Config) {
 	}
 }
 
-// splitNodes returns one configuration per node of file, with only that node. Health checks
-// are off: they must not take a node out of use.
+// splitNodes returns one configuration per node of file, with only that node. Health
+// checks are off: they must not disable a node.
 func splitNodes(file *config.File) (out []*config.File) {
 	for _, e := range file.Engines {
 		addresses := e.Addresses

@@ -38,7 +38,7 @@ func startUnlessStopped(o options, file *config.File, log zerolog.Logger, signal
 			}
 			log.Info().Str("signal", s.String()).Msg("stopping during startup")
 			if !waitForStart(started, signals) {
-				log.Warn().Str("hint", "a disk, a file of the configuration or a name server does not answer").Msg("startup hangs")
+				log.Warn().Str("hint", "a disk, a file in the configuration or a name server does not answer").Msg("startup hangs")
 				return nil, nil
 			}
 			if err == nil {

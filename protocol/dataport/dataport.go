@@ -35,7 +35,7 @@ import (
 	"polyclam/protocol"
 )
 
-// The reasons why there is no object.
+// Reasons why there is no object.
 var (
 	// ErrNoPort: all ports of the range are in use or not permitted.
 	ErrNoPort = errors.New("no free data port")

@@ -26,7 +26,7 @@ type Engine struct {
 	Elapsed   time.Duration // to the millisecond
 	Names     []string      // what it found, the strongest first; polyclam writes at most eight
 	NameCount int64         // total number of names, at least len(Names)
-	Failure   string        // the category of a failure beside the finding
+	Failure   string        // the category of a failure in addition to the finding
 	Passed    []Passed      // findings that a rule let pass; polyclam writes at most eight
 	Node      string        // the address of the node that was asked last
 	Message   string        // the engine's message and the text of its error

@@ -334,7 +334,7 @@ sub _trouble {
       if $text eq '';
 
     # A refused command is answered without an object, or with "stream" for clients
-    # that take unknown replies for clean.
+    # that treat unknown replies as clean.
     return _error($1) if $text =~ /\A([^\n]+)\n(?:END\n)?\z/ && $1 !~ /: (?!.* ERROR\z)/;
     return;
 }
