@@ -11,24 +11,24 @@ import (
 	"time"
 )
 
-// Client asks a server that speaks clamd's protocol. Each request has a connection of
-// its own; [Client.Open] returns a session for many. Network and Address are all it needs:
+// Client sends requests to a server that speaks clamd's protocol. Each request uses a new
+// connection; [Client.Open] returns a session for many requests. Only Network and Address
+// are required:
 //
 //	c := protocol.Client{Network: "unix", Address: "/run/clamav/clamd.ctl"}
 //	reply, err := c.Instream(ctx, r)
 //
-// If the error is nil, the reply is OK or FOUND. Anything else is an error: a
-// *[ReplyError] for an answer that is neither, and ErrNoReply and others of this package
-// if there was no answer.
+// If the error is nil, the reply is OK or FOUND. Any other status line is a *[ReplyError].
+// Without a valid reply the error is another one, such as [ErrNoReply].
 //
-// Every method returns soon after its context is done, with the context's cause. Without
-// a deadline it waits as long as the server takes. A Client is safe for concurrent use
+// Every method returns soon after its context is done, with the context's cause. Without a
+// deadline it waits for as long as the server takes. A Client is safe for concurrent use
 // as long as its fields do not change.
 type Client struct {
 	Network string // "unix" or "tcp"
 	Address string // path of the socket, or "host:port"
 
-	// Dial makes the connections. If it is nil, a net.Dialer does.
+	// Dial makes the connections. If nil, a net.Dialer is used.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -53,7 +53,7 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 }
 
 // VersionCommands returns the server's version and the verbs it lists. clamd 1.4.6 lists
-// even those that are switched off.
+// even disabled verbs.
 func (c *Client) VersionCommands(ctx context.Context) (version string, verbs []Verb, err error) {
 	line, err := c.ask(ctx, &request{verb: VerbVersionCommands}, maxReply)
 	if err != nil {
@@ -97,9 +97,9 @@ const (
 	SelfCheckReloading = "RELOADING"
 )
 
-// SelfCheck asks clamd 1.6 or later whether its loaded signatures are those on disk. If
-// not, clamd starts to load them and SelfCheck reports false. An older clamd does not
-// know the command: the error wraps [ErrUnknownCommand].
+// SelfCheck asks clamd 1.6 or later whether the loaded signatures match those on disk. If
+// not, clamd starts to load them and SelfCheck reports false. An older clamd does not know
+// the command: the error wraps [ErrUnknownCommand].
 func (c *Client) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 	line, err := c.ask(ctx, &request{verb: VerbSelfCheck}, maxReply)
 	if err != nil {
@@ -111,20 +111,20 @@ func (c *Client) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 	return line == SelfCheckUpToDate, c.wrap(VerbSelfCheck, isExactly(line, SelfCheckUpToDate))
 }
 
-// Instream scans what it reads from r up to io.EOF; any other error of r ends the request
-// without a verdict. It cannot return before a pending Read of r does.
+// Instream scans the data that it reads from r up to io.EOF. Any other read error ends the
+// request without a verdict. It cannot return before a pending Read of r does.
 func (c *Client) Instream(ctx context.Context, r io.Reader) (Reply, error) {
 	return c.one(ctx, &request{verb: VerbInstream, stream: r, object: ObjectStream})
 }
 
 // Fildes scans an open file by passing its descriptor over a Unix socket. The server
-// reads from the start of the file, whatever the offset, and may change the offset. The
+// reads from the start of the file, regardless of its offset, which it may change. The
 // caller still has to close the file.
 func (c *Client) Fildes(ctx context.Context, f *os.File) (Reply, error) {
 	return c.one(ctx, &request{verb: VerbFildes, file: f, object: objectDescriptor})
 }
 
-// one makes a request that is answered by one status line.
+// one makes a request whose reply is one status line.
 func (c *Client) one(ctx context.Context, q *request) (reply Reply, err error) {
 	err = c.exchange(ctx, q, func(l *link, sent error) error {
 		line, err := l.readReply(maxReply)
@@ -140,7 +140,7 @@ func (c *Client) one(ctx context.Context, q *request) (reply Reply, err error) {
 	return reply, err
 }
 
-// ask makes a request that is answered by one line of information.
+// ask makes a request whose reply is information, not a status line.
 func (c *Client) ask(ctx context.Context, q *request, max int) (line string, err error) {
 	err = c.exchange(ctx, q, func(l *link, _ error) (err error) {
 		line, err = l.readReply(max)
@@ -199,14 +199,14 @@ func (c *Client) exchange(ctx context.Context, q *request, read func(l *link, se
 	return c.wrap(q.verb, ended(ctx, doing(sent), err))
 }
 
-// What was going on when a context ended.
+// What the client was doing when a context ended.
 const (
 	doingSend = "sending the request"
 	doingWait = "waiting for the reply"
 )
 
-// doing says what was going on when the reply failed to arrive. sent is the error of
-// sending the request.
+// doing describes what the client was doing when the reply failed to arrive. sent is the
+// error from sending the request.
 func doing(sent error) string {
 	if sent != nil {
 		return doingSend
@@ -214,8 +214,8 @@ func doing(sent error) string {
 	return doingWait
 }
 
-// ended returns the context's cause, and what was going on, if err is the timeout that a
-// context leaves on the connection when it ends.
+// ended returns err, or, if err is the timeout that the end of ctx set on the connection
+// (see link.expire), the context's cause.
 func ended(ctx context.Context, doing string, err error) error {
 	var netErr net.Error
 	if err != nil && ctx.Err() != nil && errors.As(err, &netErr) && netErr.Timeout() {
@@ -240,7 +240,7 @@ func isExactly(line, want string) error {
 	return malformed(line)
 }
 
-// isInformation returns an error if line is empty or an error of the server.
+// isInformation returns an error if line is empty or an error reply.
 func isInformation(line string) error {
 	if _, word := cutWord(line); line != "" && word == "" && !isTerse(line) {
 		return nil
@@ -248,8 +248,8 @@ func isInformation(line string) error {
 	return malformed(line)
 }
 
-// malformed is the error for an unexpected line: a *ReplyError if it is one of the
-// server's known errors.
+// malformed returns the error for an unexpected line, which is a *ReplyError if the line
+// is a known error reply.
 func malformed(line string) error {
 	if isTerse(line) {
 		text, word := cutWord(line)
@@ -258,6 +258,6 @@ func malformed(line string) error {
 	return fmt.Errorf("%w: %s", ErrReplySyntax, excerpt(line))
 }
 
-// endTimeout bounds the writing of END. It is so small that it fits into the socket's
-// buffer, or else the server has stopped reading.
+// endTimeout bounds the writing of END. END always fits into the socket's buffer unless
+// the server has stopped reading.
 const endTimeout = 10 * time.Millisecond

@@ -13,7 +13,7 @@ type call struct {
 	done   chan struct{} // closed when line or err is set
 	line   string
 	err    error
-	cut    bool // the reply ended the sending of the request
+	cut    bool // the request was cut off because the reply arrived
 }
 
 func (c *call) isDone() bool {
@@ -25,7 +25,8 @@ func (c *call) isDone() bool {
 	}
 }
 
-// await waits until c is answered. If no other goroutine reads, it reads for all calls.
+// await waits until c is answered. If no other goroutine is reading, it reads the replies
+// to all calls.
 func (s *ClientSession) await(c *call) {
 	for {
 		select {
@@ -62,7 +63,7 @@ func (s *ClientSession) streams() (n int) {
 	return n
 }
 
-// read receives one reply and gives it to its call. The caller holds reading.
+// read receives one reply and delivers it to its call. The caller holds reading.
 func (s *ClientSession) read() {
 	for !s.takeReply() {
 		line, err := s.link.receive(maxReply)
@@ -87,7 +88,7 @@ func (s *ClientSession) takeReply() bool {
 	}
 	id, rest, ok := cutID(line)
 	if !ok {
-		s.failed(withoutID(line))
+		s.failLocked(withoutID(line))
 		return true
 	}
 	c := s.take(id)
@@ -96,8 +97,8 @@ func (s *ClientSession) takeReply() bool {
 		close(c.done)
 		return true
 	}
-	err := fmt.Errorf("%w: at %s", ErrUnexpectedReply, excerpt(line))
-	s.failed(err)
+	err := fmt.Errorf("%w: %s", ErrUnexpectedReply, excerpt(line))
+	s.failLocked(err)
 	if c != nil {
 		c.err = err
 		close(c.done)
@@ -120,9 +121,9 @@ func (s *ClientSession) check(c *call, begun bool) error {
 		switch {
 		case id != c.id && s.isPending(id):
 		case id == 0 && string(line) == timedOut, begun && (whole || id == c.id):
-			return errAnswered // read will judge it
+			return errAnswered // read will check it
 		default:
-			return fmt.Errorf("%w: before the end of the request, %s", ErrUnexpectedReply, excerpt(string(line)))
+			return fmt.Errorf("%w before the end of the request: %s", ErrUnexpectedReply, excerpt(string(line)))
 		}
 		p = rest
 	}
@@ -165,8 +166,8 @@ func (s *ClientSession) take(id int) *call {
 	return nil
 }
 
-// withoutID is the error for a line without a number. clamd sends one such line, and a
-// server without sessions another.
+// withoutID returns the error for a line without a number. clamd sends one when it times
+// out, and a server without sessions answers UNKNOWN COMMAND.
 func withoutID(line string) error {
 	if line+"\n" == timedOut || line == unknownCommand {
 		return malformed(line)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// held is a stream of n bytes that holds back the last one until the channel is closed.
+// held is a stream of n bytes. Its last byte is held back until the channel is closed.
 type held struct {
 	n    int
 	last <-chan struct{}
@@ -28,9 +28,9 @@ func (h *held) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// asks are the ways to scan a stream: on a new connection, and as the first and the
+// streamScans are the ways to scan a stream: on a new connection, and as the first and the
 // second request of a session.
-var asks = []struct {
+var streamScans = []struct {
 	name, id string
 	before   int // requests before it
 	ask      func(*testing.T, *Client, io.Reader) (Reply, error)
@@ -48,8 +48,8 @@ var asks = []struct {
 	}},
 }
 
-// greet plays the server up to the request under test.
-func greet(nc net.Conn, id string, before int) {
+// answerBefore plays the server up to the request under test.
+func answerBefore(nc net.Conn, id string, before int) {
 	if id != "" {
 		readZ(nc) // IDSESSION
 	}
@@ -70,12 +70,12 @@ func TestEarlyReply(t *testing.T) {
 		{"stream: Eicar FOUND", nil},
 		{"INSTREAM size limit exceeded. ERROR", ErrInstreamLimit},
 	} {
-		for _, a := range asks {
+		for _, a := range streamScans {
 			for _, size := range []int{chunkData + 1, 2 * chunkData, 5 << 20} {
 				for _, reads := range []bool{true, false} {
 					said := make(chan struct{})
 					c := playServer(t, "unix", func(nc net.Conn) {
-						greet(nc, a.id, a.before)
+						answerBefore(nc, a.id, a.before)
 						readZ(nc)
 						io.ReadFull(nc, make([]byte, 100))
 						io.WriteString(nc, a.id+tt.reply+"\x00")
@@ -122,10 +122,10 @@ func TestEarlyReplyWithoutSocket(t *testing.T) {
 
 // TestReplyInTime checks that a reply to the whole stream is not early.
 func TestReplyInTime(t *testing.T) {
-	for _, a := range asks {
+	for _, a := range streamScans {
 		for _, size := range []int{0, 1, chunkData - 1, chunkData, chunkData + 1, 5 << 20} {
 			c := playServer(t, "unix", func(nc net.Conn) {
-				greet(nc, a.id, a.before)
+				answerBefore(nc, a.id, a.before)
 				readZ(nc)
 				if data, whole := readChunks(nc); !whole || len(data) != size {
 					t.Errorf("got %d bytes", len(data))
@@ -154,7 +154,7 @@ func TestReplyBeforeTheRequest(t *testing.T) {
 	for _, reply := range []string{"1: PONG\x00", "2: stream: OK\x00", "2: stream: X FOUND\x00", "2: stream: O", "x"} {
 		said := make(chan struct{})
 		c := playServer(t, "unix", func(nc net.Conn) {
-			greet(nc, "1: ", 1)
+			answerBefore(nc, "1: ", 1)
 			io.WriteString(nc, reply)
 			close(said)
 			io.Copy(io.Discard, nc)
@@ -178,7 +178,7 @@ func TestStrayWhileSending(t *testing.T) {
 	for _, reply := range []string{"1: stream: OK\x00", "7: stream: OK\x00", "stream: OK\x00"} {
 		said := make(chan struct{})
 		c := playServer(t, "unix", func(nc net.Conn) {
-			greet(nc, "1: ", 1)
+			answerBefore(nc, "1: ", 1)
 			readZ(nc)
 			io.WriteString(nc, reply)
 			close(said)

@@ -13,8 +13,8 @@ var (
 	ErrNoReply = errors.New("closed without a reply")
 	// ErrBrokenReply: the connection ended in the middle of a reply.
 	ErrBrokenReply = errors.New("closed in the middle of a reply")
-	// ErrReplySyntax: the reply is malformed, too long, or not about the object asked
-	// for. It is no verdict.
+	// ErrReplySyntax: the reply is malformed, too long, or not about the object asked for.
+	// It is not a verdict.
 	ErrReplySyntax = errors.New("malformed reply")
 	// ErrUnexpectedReply: a reply that belongs to no request, or a second reply.
 	ErrUnexpectedReply = errors.New("unexpected reply")
@@ -45,7 +45,7 @@ var (
 	ErrCommandTimeout = errors.New("command read timed out")
 )
 
-// RequestError adds to the error of a [Client] which request to which server failed.
+// RequestError is an error of a [Client], with the request and the server it belongs to.
 type RequestError struct {
 	Verb             Verb
 	Network, Address string
@@ -60,7 +60,7 @@ func (e *RequestError) Error() string {
 // Unwrap returns Err.
 func (e *RequestError) Unwrap() error { return e.Err }
 
-// ReplyError is an answer that is neither OK nor FOUND: the object was not scanned.
+// ReplyError is a status line that is neither OK nor FOUND: the object was not scanned.
 type ReplyError struct{ Reply Reply }
 
 // Error implements error. The answer is quoted.

@@ -24,9 +24,9 @@ type ExtendedReply struct {
 	Records []extended.Record
 }
 
-// XInstream is [Client.Instream] with an extended reply. A server that does not know the
-// verb, such as clamd, is an error that wraps [ErrUnknownCommand]. Together with an error
-// it returns what the server sent, but never a Reply that is OK.
+// XInstream is [Client.Instream] with an extended reply. If the server does not know the
+// verb, as clamd does not, the error wraps [ErrUnknownCommand]. XInstream also returns
+// what the server sent before an error, but then the Reply is never OK.
 func (c *Client) XInstream(ctx context.Context, r io.Reader) (ExtendedReply, error) {
 	return c.extended(ctx, &request{verb: VerbXInstream, stream: r, object: ObjectStream})
 }
@@ -47,8 +47,8 @@ func (c *Client) XContScan(ctx context.Context, path string) iter.Seq2[ExtendedR
 }
 
 // XStatus returns the state of polyclamd: a SERVER record, then a NODE record for each
-// node of each engine. A server that does not know the verb, such as clamd, is an error
-// that wraps [ErrUnknownCommand].
+// node of each engine. If the server does not know the verb, as clamd does not, the error
+// wraps [ErrUnknownCommand].
 func (c *Client) XStatus(ctx context.Context) ([]extended.Record, error) {
 	var records []extended.Record
 	err := c.exchange(ctx, &request{verb: VerbXStatus}, func(l *link, _ error) (err error) {
@@ -85,7 +85,7 @@ func readRecords(l *link) (records []extended.Record, err error) {
 	}
 }
 
-// extended makes a request that is answered by one status line and its records.
+// extended makes a request whose reply is one status line and its records.
 func (c *Client) extended(ctx context.Context, q *request) (reply ExtendedReply, err error) {
 	for r, e := range c.groups(ctx, q) {
 		if r.Reply == (Reply{}) {
@@ -106,8 +106,8 @@ func (c *Client) extended(ctx context.Context, q *request) (reply ExtendedReply,
 	return reply, err
 }
 
-// groups makes a request that is answered by any number of status lines, each followed
-// by its records, and END.
+// groups makes a request whose reply is any number of status lines, each followed by its
+// records, and END.
 func (c *Client) groups(ctx context.Context, q *request) iter.Seq2[ExtendedReply, error] {
 	return func(yield func(ExtendedReply, error) bool) {
 		if q.stream == nil && q.file == nil {
@@ -131,7 +131,7 @@ func (c *Client) groups(ctx context.Context, q *request) iter.Seq2[ExtendedReply
 type group struct {
 	q     *request
 	yield func(ExtendedReply) bool
-	sent  error // of sending q
+	sent  error // the error from sending q
 
 	lines   int
 	reply   ExtendedReply
@@ -170,9 +170,10 @@ func (g *group) add(line string) (done bool, err error) {
 	if g.flush(); g.stopped {
 		return true, nil
 	}
-	// There is no backslash after the object: names and reasons are cleaned of it.
+	// Only the object can contain backslashes: polyclam removes them from names and
+	// reasons.
 	g.reply.Reply, err = g.q.parse(UnescapeObject(line), g.sent)
-	// Without an object the command was refused, and END need not follow.
+	// A line without an object means that the command was refused. END need not follow.
 	return err == nil && g.reply.Object == "", err
 }
 

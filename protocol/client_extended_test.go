@@ -56,7 +56,7 @@ func TestExtended(t *testing.T) {
 }
 
 func TestXContScan(t *testing.T) {
-	c := says(t, "/d/a: X FOUND\x00/d/a: engine=x ENGINE\x00/d/a: SUMMARY\x00/d: OK\x00/d: SUMMARY\x00END\x00")
+	c := answering(t, "/d/a: X FOUND\x00/d/a: engine=x ENGINE\x00/d/a: SUMMARY\x00/d: OK\x00/d: SUMMARY\x00END\x00")
 	var got []string
 	for r, err := range c.XContScan(testContext(t), "/d") {
 		if err != nil {
@@ -75,11 +75,11 @@ func TestXContScan(t *testing.T) {
 
 func TestXScanAndXFildes(t *testing.T) {
 	ctx := testContext(t)
-	r, err := says(t, "/p: X FOUND\x00/p: engine=a ENGINE\x00END\x00").XScan(ctx, "/p")
+	r, err := answering(t, "/p: X FOUND\x00/p: engine=a ENGINE\x00END\x00").XScan(ctx, "/p")
 	if err != nil || !r.Found() || len(r.Records) != 1 || r.Records[0].Get("engine") != "a" {
 		t.Errorf("got %+v, %v", r, err)
 	}
-	if r, err := says(t, "/p/q: OK\x00END\x00").XScan(ctx, "/p"); !errors.Is(err, ErrReplySyntax) {
+	if r, err := answering(t, "/p/q: OK\x00END\x00").XScan(ctx, "/p"); !errors.Is(err, ErrReplySyntax) {
 		t.Errorf("an OK about another file: got %+v, %v", r, err)
 	}
 	c := playServer(t, "unix", func(nc net.Conn) {

@@ -92,8 +92,8 @@ func testContext(t *testing.T) context.Context {
 	return ctx
 }
 
-// says runs a server that answers any command with reply.
-func says(t *testing.T, reply string) *Client {
+// answering runs a server that answers any command with reply.
+func answering(t *testing.T, reply string) *Client {
 	return playServer(t, "unix", func(nc net.Conn) {
 		readZ(nc)
 		io.WriteString(nc, reply)

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// Bounds on what a client keeps of a reply.
+// Limits on the size of a reply.
 const (
 	firstBuffer = 512      // most replies fit
 	maxReply    = 32 << 10 // a status line or record: an escaped path and message
 	maxStats    = 1 << 20  // STATS has a line for each thread of the server
 )
 
-// link is the client end of one connection. It splits what arrives into replies. One
-// goroutine at a time may read and one may write. The writing one may also call unread.
+// link is the client end of one connection. It splits the input into replies. One
+// goroutine at a time may read and one may write. The writer may also call unread.
 type link struct {
 	nc     net.Conn
 	expire func()          // makes all reads and writes return; for context.AfterFunc
@@ -36,8 +36,8 @@ type link struct {
 	// results.
 	take    func(fd uintptr) bool
 	takeErr error
-	look    func(fd uintptr)
-	lookErr error
+	peek    func(fd uintptr)
+	peekErr error
 	peeked  [1]byte
 }
 
@@ -64,7 +64,7 @@ func newLink(nc net.Conn) *link {
 		}
 		return err != syscall.EAGAIN
 	}
-	l.look = func(fd uintptr) { _, l.lookErr = peek(fd, l.peeked[:]) }
+	l.peek = func(fd uintptr) { _, l.peekErr = peek(fd, l.peeked[:]) }
 	return l
 }
 
@@ -91,23 +91,23 @@ func peek(fd uintptr, p []byte) (int, error) {
 	return n, err
 }
 
-// unread returns what has arrived but is not consumed, in b or in the kernel, at most
+// unread returns the input that is not yet consumed, from b and from the kernel, at most
 // maxReply bytes, and reports whether the connection has ended after it. It may run
 // concurrently with receive: under mu no byte is in transit between the kernel and b. If
-// the connection is not a socket (TLS, for example), only b is known.
+// the connection is not a socket (TLS, for example), it returns only b.
 func (l *link) unread() (p []byte, ended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.raw == nil {
 		return bytes.Clone(l.b[l.r:l.w]), false
 	}
-	if err := l.raw.Control(l.look); err != nil {
+	if err := l.raw.Control(l.peek); err != nil {
 		return bytes.Clone(l.b[l.r:l.w]), true
 	}
-	if l.lookErr == syscall.EAGAIN {
+	if l.peekErr == syscall.EAGAIN {
 		return bytes.Clone(l.b[l.r:l.w]), false
 	}
-	return l.peekAll(), l.lookErr != nil
+	return l.peekAll(), l.peekErr != nil
 }
 
 // peekAll returns what is in b and in the kernel. The caller holds mu.
@@ -181,7 +181,7 @@ func (l *link) more() bool {
 	return l.w > l.r
 }
 
-// receive waits for more bytes. The one reply that has no NUL is returned as line.
+// receive waits for more bytes. The one reply without a NUL is returned as line.
 func (l *link) receive(max int) (line string, err error) {
 	if err := l.makeRoom(max); err != nil {
 		return "", err
@@ -197,7 +197,7 @@ func (l *link) receive(max int) (line string, err error) {
 	return l.ended(l.end)
 }
 
-// read reads once into the room after b[r:w].
+// read reads once into the free space after b[r:w].
 func (l *link) read() error {
 	if l.raw != nil {
 		if err := l.raw.Read(l.take); err != nil {
@@ -228,7 +228,7 @@ func (l *link) watch() chan struct{} {
 	return done
 }
 
-// makeRoom makes room after what has been received.
+// makeRoom makes space in b after the received bytes.
 func (l *link) makeRoom(max int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -247,8 +247,8 @@ func (l *link) makeRoom(max int) error {
 	return nil
 }
 
-// ended returns what the end of the connection means for the reply: the line that clamd
-// ends with a newline, or an error.
+// ended returns the reply at the end of the connection: the line that clamd ends with a
+// newline, or an error.
 func (l *link) ended(err error) (string, error) {
 	part := string(l.b[l.r:l.w])
 	hangup := isHangup(err)
@@ -266,7 +266,7 @@ func (l *link) ended(err error) (string, error) {
 	return "", err
 }
 
-// isHangup reports whether err says that the peer has closed.
+// isHangup reports whether err means that the peer has closed.
 func isHangup(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

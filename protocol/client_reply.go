@@ -22,25 +22,24 @@ const ObjectStream = "stream"
 // that the descriptor has in the server.
 const objectDescriptor = "fd[]"
 
-// Reply is one status line. OK and Found are the only proof that nothing or something
-// was found; Err is nil if one of them is true, and only then.
+// Reply is one status line. Only OK and Found prove that the object was scanned. Err is
+// nil if and only if one of them is true.
 type Reply struct {
 	ID     int    // number of the request in a session, otherwise 0
 	Object string // as the server wrote it; empty if the reply names none, such as "UNKNOWN COMMAND"
-	// Text is what is between the object and the last word: a signature name, the reason
-	// of an error, or the annotation of polyclam's OK. It is the rest of the line if that
-	// has no last word. The server chose it: escape it before showing it.
+	// Text is the part between the object and the last word: a signature name, the reason
+	// of an error, or the annotation of polyclam's OK. In a line without a last word it is
+	// everything after the object. It is untrusted: escape it before showing it.
 	Text string
 	Word string // OK, FOUND, ERROR; empty in a line such as "/p: Excluded"
 
-	// Hash and Size are what ExtendedDetectionInfo adds to the name,
-	// "Name(44d88612fea8a8f36de82e1278abb02f:68)".
+	// Hash and Size are set if the server adds them to the name (ExtendedDetectionInfo),
+	// as in "Name(44d88612fea8a8f36de82e1278abb02f:68)".
 	Hash string
 	Size int64
 
-	// Early is set if the reply began before the whole request was sent. Then only a
-	// virus and the size limit for streams are credible: no other limit, and no encrypted
-	// part.
+	// Early is set if the reply began before the whole request was sent. Then trust only a
+	// virus or the size limit for streams, but no other limit and no encrypted part.
 	Early bool
 }
 
@@ -82,9 +81,9 @@ func (r Reply) String() string {
 // If the path is a directory, the reply may be about a file below it; where its name ends
 // is a guess.
 //
-// A malformed line, or one about another object, is an error that wraps
-// [ErrReplySyntax]. clamd up to 1.4.4 resolves symbolic links in paths before it
-// answers: ask for the real path.
+// A malformed line, or one about another object, is an error that wraps [ErrReplySyntax].
+// clamd up to 1.4.4 resolves symbolic links in paths before it answers: send the real
+// path.
 func ParseReply(line, object string) (Reply, error) {
 	r := Reply{}
 	if isTerse(line) {
@@ -157,7 +156,7 @@ func (r *Reply) wellFormed() bool {
 	return r.Text == "Excluded" || r.Text == "Excluded (another filesystem)" || r.Text == "Empty file"
 }
 
-// annotation is what polyclam's annotated form puts before OK, such as
+// annotation is the text that polyclam's annotated form puts before OK, such as
 // "code=2/category=encrypted/action=ok".
 var annotation = regexp.MustCompile(`^[a-z_]+=[\w.+@~-]+(/[a-z_]+=[\w.+@~-]+)*$`)
 

@@ -138,7 +138,7 @@ func FuzzParseReply(f *testing.F) {
 		r, err := ParseReply(line, object)
 		if err != nil {
 			if r != (Reply{}) {
-				t.Fatalf("%+v beside %v", r, err)
+				t.Fatalf("%+v together with error %v", r, err)
 			}
 			return
 		}
@@ -150,10 +150,10 @@ func FuzzParseReply(f *testing.F) {
 		}
 		rest, ok := strings.CutPrefix(line, r.Object+": ")
 		if !ok || rest != "OK" && !annotation.MatchString(strings.TrimSuffix(rest, " OK")) {
-			t.Fatalf("%q is taken for OK: %+v", line, r)
+			t.Fatalf("%q is parsed as OK: %+v", line, r)
 		}
 		if r.isAbout(object) && object != objectDescriptor && strings.ReplaceAll(r.Object, "/", "") != strings.ReplaceAll(object, "/", "") {
-			t.Fatalf("%q is taken for OK about %q", line, object)
+			t.Fatalf("%q is parsed as OK about %q", line, object)
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"syscall"
 )
 
-// request is one command of a client and what is sent with it.
+// request is one command of a client and the data sent with it.
 type request struct {
 	verb   Verb
 	path   string    // for a scan command
@@ -47,12 +47,12 @@ type sender struct {
 	link    *link
 	session *ClientSession // nil: the link serves no other request
 	call    *call          // in session
-	begun   bool           // a part of the request was sent
+	begun   bool           // part of the request was sent
 	watched chan struct{}  // closed when watch has seen the reply; nil: watch was not called
 }
 
-// check runs before each write. Input that arrives before the last write was sent by a
-// server that does not know the whole request. If it may be the reply, check returns
+// check runs before each write. Input that arrives before the last write comes from a
+// server that does not have the whole request. If it may be the reply, check returns
 // errAnswered.
 func (s *sender) check() error {
 	switch {
@@ -74,7 +74,7 @@ func (s *sender) watch() chan struct{} {
 	return s.link.watch()
 }
 
-// join waits for the watch to end, if it runs.
+// join waits for the end of the watch, if there is one.
 func (s *sender) join() {
 	if s.watched != nil {
 		<-s.watched
@@ -178,12 +178,12 @@ func readFull(r io.Reader, p []byte) (n int, err error) {
 }
 
 // sendFile sends p, the command and the dummy byte, with the descriptor in one sendmsg.
-// To clamd 1.4.6 a descriptor with the command alone is a protocol error, and it leaks
+// clamd 1.4.6 rejects a descriptor that comes with the command alone, and leaks
 // descriptors that come in pairs.
 func (s *sender) sendFile(p string, f *os.File) error {
 	uc, ok := s.link.nc.(*net.UnixConn)
 	if !ok {
-		return fmt.Errorf("%w: the server is not on a Unix socket", ErrDescriptor)
+		return fmt.Errorf("%w: the connection is not a Unix socket", ErrDescriptor)
 	}
 	raw, err := f.SyscallConn()
 	if err != nil {

@@ -6,13 +6,13 @@ import (
 	"iter"
 )
 
-// Scan makes the server scan a file that it can open under this path. For a directory
-// it returns the first finding below it; Object says where. A finding may come with an
+// Scan makes the server scan a file that it can open under this path. For a directory it
+// returns the first finding below it; Object is its path. A finding may come with an
 // error: something was not scanned, or a second line contradicts it.
 //
-// Beware of what clamd calls OK: a symbolic link (not followed by default), a file in
-// /proc, a directory it could only read in part. In the last case clamd sends two lines,
-// which is not OK here.
+// clamd answers OK for some objects that it did not scan: a symbolic link (not followed by
+// default), a file in /proc, a directory that it could only read in part. In the last case
+// clamd sends two lines, which Scan reports as an error.
 func (c *Client) Scan(ctx context.Context, path string) (Reply, error) {
 	q := request{verb: VerbScan, path: path, object: path}
 	var found, ok, failed Reply
@@ -69,7 +69,7 @@ func (c *Client) AllMatchScan(ctx context.Context, path string) iter.Seq2[Reply,
 	return c.lines(ctx, &request{verb: VerbAllMatchScan, path: path, object: path})
 }
 
-// lines makes a request that is answered by any number of status lines.
+// lines makes a request whose reply is any number of status lines.
 func (c *Client) lines(ctx context.Context, q *request) iter.Seq2[Reply, error] {
 	return func(yield func(Reply, error) bool) {
 		if err := checkPath(q.verb, q.path); err != nil {
@@ -100,7 +100,7 @@ func (c *Client) lines(ctx context.Context, q *request) iter.Seq2[Reply, error] 
 	}
 }
 
-// parse parses a status line that answers q. sent is the error of sending q.
+// parse parses a status line that answers q. sent is the error from sending q.
 func (q *request) parse(line string, sent error) (Reply, error) {
 	r, err := ParseReply(line, q.object)
 	if err != nil {

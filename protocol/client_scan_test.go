@@ -69,7 +69,7 @@ func TestScan(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := says(t, tt.reply).Scan(testContext(t), "/p")
+			r, err := answering(t, tt.reply).Scan(testContext(t), "/p")
 			if tt.err == errAnswer && errors.As(err, new(*ReplyError)) {
 				err = errAnswer
 			}
@@ -84,7 +84,7 @@ func TestScan(t *testing.T) {
 		"/p/c: X FOUND\x00" + early: "X",
 	} {
 		var answer *ReplyError
-		r, err := says(t, reply).Scan(testContext(t), "/p")
+		r, err := answering(t, reply).Scan(testContext(t), "/p")
 		if !errors.As(err, &answer) || answer.Reply.Text != "Access denied." || r.Text != want {
 			t.Errorf("%q: got %v, %v", reply, r, err)
 		}
@@ -113,7 +113,7 @@ func TestScanSends(t *testing.T) {
 // TestContScanErrors checks that an ERROR line does not end the scan, and that anything
 // malformed does.
 func TestContScanErrors(t *testing.T) {
-	c := says(t, "/p/a: Access denied. ERROR\x00/p/b: OK\x00/p/c: X FOUND\x00nonsense\x00/p/d: OK\x00")
+	c := answering(t, "/p/a: Access denied. ERROR\x00/p/b: OK\x00/p/c: X FOUND\x00nonsense\x00/p/d: OK\x00")
 	var got []string
 	for r, err := range c.ContScan(testContext(t), "/p") {
 		outcome := "nil"

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// ClientSession is an IDSESSION: many requests on one connection, which the server
-// numbers and may answer in any order. Its methods are safe for concurrent use, and each
-// returns the reply to its own request. There is no background goroutine: one of the
-// waiting methods reads for all.
+// ClientSession is an IDSESSION: many requests on one connection, which the server numbers
+// and may answer in any order. Its methods are safe for concurrent use, and each returns
+// the reply to its own request. There is no background goroutine: one of the waiting
+// methods reads the replies for all.
 //
 // A session never recovers. After any failure (a request's context ends, a reply is
 // malformed or unexpected, the connection ends) all pending requests fail, the connection
-// is closed, and every later request returns the first error: in a session that continues
-// after a failure clamd mixes up replies, and worse. An ERROR reply ends the session only
-// if the server closes after it.
+// is closed, and every later request returns the first error: clamd mixes up replies in a
+// session that continues after a failure. An ERROR reply ends the session only if the
+// server closes after it.
 //
 // clamd closes a session that is idle for ReadTimeout, 120 s.
 type ClientSession struct {
@@ -71,8 +71,8 @@ func (s *ClientSession) Fildes(ctx context.Context, f *os.File) (Reply, error) {
 	return s.one(ctx, &request{verb: VerbFildes, file: f, object: objectDescriptor})
 }
 
-// Scan is [Client.Scan] of a file. The reply to a directory may have two lines, which ends
-// the session. Sessions do not have CONTSCAN, MULTISCAN and ALLMATCHSCAN.
+// Scan is [Client.Scan] of a file. The reply for a directory may have two lines, which
+// ends the session. Sessions do not support CONTSCAN, MULTISCAN and ALLMATCHSCAN.
 func (s *ClientSession) Scan(ctx context.Context, path string) (Reply, error) {
 	if err := checkPath(VerbScan, path); err != nil {
 		return Reply{}, err
@@ -80,7 +80,7 @@ func (s *ClientSession) Scan(ctx context.Context, path string) (Reply, error) {
 	return s.one(ctx, &request{verb: VerbScan, path: path, object: path})
 }
 
-// one makes a request that is answered by one status line.
+// one makes a request whose reply is one status line.
 func (s *ClientSession) one(ctx context.Context, q *request) (Reply, error) {
 	a, err := s.exchange(ctx, q)
 	if err != nil {
@@ -96,8 +96,8 @@ func (s *ClientSession) one(ctx context.Context, q *request) (Reply, error) {
 }
 
 // Usable reports whether another request may be sent: none has failed, and the server has
-// neither closed nor sent anything unexpected. It is for sessions without a pending
-// request, and costs one system call.
+// neither closed nor sent anything unexpected. Call it only while no request is pending.
+// It costs one system call.
 func (s *ClientSession) Usable() bool {
 	select {
 	case s.reading <- struct{}{}:
@@ -219,11 +219,11 @@ func (s *ClientSession) sent(c *call, w *sender, err error) {
 func (s *ClientSession) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failed(err)
+	s.failLocked(err)
 }
 
-// failed is fail for a caller that holds mu.
-func (s *ClientSession) failed(err error) {
+// failLocked is fail for a caller that holds mu.
+func (s *ClientSession) failLocked(err error) {
 	if s.err == nil {
 		s.err = err
 	}

@@ -44,12 +44,12 @@ func TestClientInformation(t *testing.T) {
 func TestClientSelfCheck(t *testing.T) {
 	ctx := testContext(t)
 	for reply, want := range map[string]bool{"DBUPTODATE": true, "RELOADING": false} {
-		if got, err := says(t, reply+"\x00").SelfCheck(ctx); got != want || err != nil {
+		if got, err := answering(t, reply+"\x00").SelfCheck(ctx); got != want || err != nil {
 			t.Errorf("%s: %v, %v", reply, got, err)
 		}
 	}
 	for _, reply := range []string{"UNKNOWN COMMAND\x00", "COMMAND UNAVAILABLE\x00", "DBUPTODATE ERROR\x00", "PONG\x00", "\x00", ""} {
-		if got, err := says(t, reply).SelfCheck(ctx); got || err == nil {
+		if got, err := answering(t, reply).SelfCheck(ctx); got || err == nil {
 			t.Errorf("%q: %v, %v", reply, got, err)
 		}
 	}
@@ -58,7 +58,7 @@ func TestClientSelfCheck(t *testing.T) {
 func TestClientInformationRefused(t *testing.T) {
 	ctx := testContext(t)
 	for _, reply := range []string{"COMMAND UNAVAILABLE\x00", "\x00", "x ERROR\x00", "stream: OK\x00"} {
-		c := says(t, reply)
+		c := answering(t, reply)
 		_, err1 := c.Version(ctx)
 		_, _, err2 := c.VersionCommands(ctx)
 		_, err3 := c.Stats(ctx)
@@ -153,7 +153,7 @@ func TestInstreamReaderFails(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	<-whole
-	if _, err := c.Instream(testContext(t), liar{}); err == nil {
+	if _, err := c.Instream(testContext(t), wrongCount{}); err == nil {
 		t.Error("no error for a reader that returns a wrong count")
 	}
 	<-whole
@@ -163,9 +163,9 @@ type stuck struct{}
 
 func (stuck) Read([]byte) (int, error) { return 0, nil }
 
-type liar struct{}
+type wrongCount struct{}
 
-func (liar) Read(p []byte) (int, error) { return len(p) + 1, nil }
+func (wrongCount) Read(p []byte) (int, error) { return len(p) + 1, nil }
 
 func TestReplyEndsAtEveryByte(t *testing.T) {
 	const reply = "stream: OK\x00"

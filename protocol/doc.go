@@ -14,7 +14,7 @@
 //		fmt.Println("clean")
 //	}
 //
-// The package example has the server to it.
+// The package example also contains a server.
 //
 // # The protocol
 //
@@ -25,8 +25,8 @@
 //	nCOMMAND<LF>    ends at the newline; carriage returns before it are dropped
 //	COMMAND         ends with the packet (what one read returns), or with its first line
 //
-// With prefix and terminator it has at most 4104 bytes. The reply to a z command ends in
-// NUL, every other reply in LF. Status lines are
+// It has at most 4104 bytes, including prefix and terminator. The reply to a z command
+// ends in NUL, every other reply in LF. Status lines are
 //
 //	<object>: OK
 //	<object>: <signature> FOUND
@@ -56,20 +56,20 @@
 // one. Replies begin with the number, as in "3: stream: OK", and come in any order. END
 // or the client's half-close ends the session.
 //
-// STREAM, which clamd has removed, announces a second port for the data. It is separate:
-// see package protocol/dataport.
+// STREAM, which clamd no longer supports, opens a second port for the data: see package
+// protocol/dataport.
 //
-// polyclam adds XINSTREAM, XSCAN, XCONTSCAN and XFILDES, whose replies have records for
-// each engine, and XSTATUS, which reports the state of the server: see package
-// protocol/extended. Names of objects in these replies are always escaped. clamd answers
-// UNKNOWN COMMAND.
+// polyclam adds XINSTREAM, XSCAN, XCONTSCAN and XFILDES, whose replies contain a record
+// for each engine, and XSTATUS, which reports the state of the server: see package
+// protocol/extended. Object names in these replies are always escaped. clamd does not know
+// these verbs and answers UNKNOWN COMMAND.
 //
-// All of this was observed with clamd 1.4.6 from Debian, and read in its source.
+// All of this was observed with clamd 1.4.6 from Debian and checked against its source.
 //
 // # Client
 //
-// [Client] uses a new connection for each request, [ClientSession] one connection for
-// many. Their files begin with client_.
+// [Client] opens a new connection for each request, [ClientSession] uses one connection
+// for many. Their files are named client_*.go.
 //
 // # Server
 //
@@ -77,5 +77,5 @@
 // After INSTREAM read the data with [Conn.Stream], after FILDES take the descriptor with
 // [Conn.Descriptor]. Reply with [Conn.WriteReply]. To finish, call [Conn.CloseWrite],
 // [Conn.Discard] and [Conn.Close], in this order: closing with unread input resets the
-// connection, and the client may lose the reply. The files begin with server_.
+// connection, and the client may lose the reply. The files are named server_*.go.
 package protocol

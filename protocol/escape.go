@@ -2,9 +2,9 @@ package protocol
 
 import "polyclam/protocol/internal/escape"
 
-// EscapeObject escapes the name of an object so that it can neither end a record early
-// nor forge one. It is for replies that end in a newline, and for every reply to
-// polyclam's own verbs. [UnescapeObject] returns the original name, whatever its bytes.
+// EscapeObject escapes the name of an object so that it can neither end a record early nor
+// forge one. Use it for replies that end in a newline and for all replies to polyclam's
+// own verbs. [UnescapeObject] returns the original name, byte for byte.
 //
 // Control characters (U+0080 to U+009F included) and what some libraries take for a
 // line break (U+2028, U+2029, and 0x85 outside a UTF-8 character) become \xNN. In a
@@ -21,6 +21,6 @@ func EscapeObject(name string) string { return escape.Object(name) }
 func UnescapeObject(s string) string { return escape.Unescape(s) }
 
 // EscapeWords escapes the first letter of OK, FOUND and ERROR after a space, as
-// [EscapeObject] does in long names. It is for text at the end of a line that is
-// otherwise escaped already.
+// [EscapeObject] does in long names. Use it for text at the end of a line that is
+// otherwise escaped.
 func EscapeWords(s string) string { return escape.Words(s) }

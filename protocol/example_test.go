@@ -12,8 +12,8 @@ import (
 	"polyclam/protocol"
 )
 
-// Example runs a clamd of a few lines, which finds something in every stream, and asks it
-// as a client.
+// Example runs a tiny server that finds something in every stream, and scans a stream with
+// it.
 func Example() {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

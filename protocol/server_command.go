@@ -21,7 +21,7 @@ func parse(line []byte, term byte, prefixed bool) Command {
 		if !ok {
 			continue
 		}
-		// clamd skips one byte, whatever it is, and takes the rest for the path, spaces
+		// clamd skips one byte of any value, and uses the rest as the path, spaces
 		// included: "SCANNER" scans the path "ER".
 		if row.argument == (len(rest) == 0) || !prefixed && !row.bare {
 			return cmd
@@ -55,10 +55,10 @@ func cut(data []byte) (Command, int) {
 	return cutPacket(data)
 }
 
-// cutPacket cuts one command without prefix. It extends to the end of the packet: what
-// came with it is lost, except for the byte that carries the descriptor of FILDES. clamd
-// 1.4.6 waits for that byte before it reads the command, so a newline in a separate packet
-// still belongs to the command.
+// cutPacket cuts one command without prefix. It extends to the end of the packet: anything
+// that came with it is lost, except for the byte that carries the descriptor of FILDES.
+// clamd 1.4.6 waits for that byte before it reads the command, so a newline in a separate
+// packet still belongs to the command.
 func cutPacket(data []byte) (Command, int) {
 	line, _, ended := bytes.Cut(data[:min(len(data), maxCommand)], []byte{'\n'})
 	cmd := parse(chomp(line), '\n', false)

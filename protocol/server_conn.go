@@ -131,8 +131,8 @@ func (c *Conn) Await() {
 }
 
 // ReadCommand returns the next command. The error is io.EOF if the client has closed or
-// half-closed, even in the middle of a command; [ErrCommandTooLong]; or the connection's.
-// After a deadline, which the caller sets, it may be called again. With
+// half-closed, even in the middle of a command; [ErrCommandTooLong]; or the connection's
+// own error. After a deadline, which the caller sets, it may be called again. With
 // [ErrStrayDescriptor] it also returns the command, whose framing the reply needs.
 func (c *Conn) ReadCommand() (Command, error) {
 	c.reading.Lock()
@@ -154,7 +154,7 @@ func (c *Conn) ReadCommand() (Command, error) {
 	}
 }
 
-// Buffered returns the number of bytes received and not consumed. Only the goroutine that
+// Buffered returns the number of bytes received but not consumed. Only the goroutine that
 // reads may call it.
 func (c *Conn) Buffered() int { return c.w - c.r + len(c.held) }
 
@@ -184,8 +184,9 @@ func (c *Conn) WriteReply(text []byte, timeout time.Duration) error {
 	return c.writeErr
 }
 
-// CloseWrite half-closes the connection, so that the client reads the end after the reply.
-// It waits for a pending WriteReply. It does nothing if the connection has no half-close.
+// CloseWrite half-closes the connection, so that the client sees the end of the input
+// after the reply. It waits for a pending WriteReply. It does nothing if the connection
+// has no half-close.
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

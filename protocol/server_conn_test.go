@@ -44,7 +44,8 @@ func TestIdleHoldsNoSegment(t *testing.T) {
 	}
 }
 
-// A thousand clients that stop at any point hold no buffers.
+// TestStalledHoldNoSegments checks that a thousand clients that stop at any point hold no
+// buffers.
 func TestStalledHoldNoSegments(t *testing.T) {
 	stops := []string{"", "zPI", "zINSTREAM\x00", "zINSTREAM\x00\x00\x00", "zINSTREAM\x00\x00\x00\x00\x09abc",
 		"zINSTREAM\x00\x7f\xff\xff\xff", "zFILDES\x00", "nPING\r"}
@@ -94,7 +95,8 @@ func liveHeap() uint64 {
 	return m.HeapAlloc
 }
 
-// A deadline in the middle of a command loses nothing.
+// TestReadCommandAfterDeadline checks that a deadline in the middle of a command loses
+// nothing.
 func TestReadCommandAfterDeadline(t *testing.T) {
 	for _, kind := range serverKinds {
 		t.Run(kind.name, func(t *testing.T) {
@@ -215,7 +217,8 @@ func TestWriteReplyWhileReading(t *testing.T) {
 	}
 }
 
-// A client that stops reading gets no second reply after part of the first.
+// TestWriteReplyTimeout checks that a client that stops reading gets no second reply after
+// part of the first.
 func TestWriteReplyTimeout(t *testing.T) {
 	for _, kind := range serverKinds {
 		t.Run(kind.name, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 //
 // Linux ends a receive after the bytes of a message that carries descriptors, so one
 // receive returns at most one such message, at its end. Only bytes of that receive can
-// claim the descriptor, and those of the next one if the message did not fit.
+// claim the descriptor, or bytes of the next one if the message did not fit.
 type descriptor struct {
 	fd  int
 	end int64 // bytes from this offset on cannot claim it; unknownEnd until the next receive
@@ -53,8 +53,8 @@ func (c *Conn) RawDescriptor() (int, error) {
 	return fd, nil
 }
 
-// CloseWith has unclaimed descriptors closed by discard instead of close(2), which may
-// wait for the file system. Call it before the first receive.
+// CloseWith makes c close unclaimed descriptors with discard instead of close(2), which
+// may wait for the file system. Call it before the first receive.
 func (c *Conn) CloseWith(discard func(fd int)) { c.discard = discard }
 
 func (c *Conn) closeDescriptor(fd int) {

@@ -46,8 +46,8 @@ var descriptorTests = []struct {
 	{"byte without", []message{msg("zFILDES\x00x")}, "FILDES, no fd, eof"},
 	{"no byte", []message{msg("zFILDES\x00")}, "FILDES, eof"},
 	{"one byte is eaten", []message{msg("zFILDES\x00zzPING\x00", 1)}, "FILDES, fd 1, PING, eof"},
-	{"behind a PING", []message{msg("zPING\x00"), msg("zFILDES\x00x", 1)}, "PING, FILDES, fd 1, eof"},
-	{"behind a PING in the message", []message{msg("zPING\x00zFILDES\x00x", 1)}, "PING, FILDES, fd 1, eof"},
+	{"after a PING", []message{msg("zPING\x00"), msg("zFILDES\x00x", 1)}, "PING, FILDES, fd 1, eof"},
+	{"after a PING in the message", []message{msg("zPING\x00zFILDES\x00x", 1)}, "PING, FILDES, fd 1, eof"},
 	{"pipelined", []message{msg("zFILDES\x00x", 1), msg("zFILDES\x00x", 2), msg("zFILDES\x00x", 0), msg("zPING\x00")},
 		"FILDES, fd 1, FILDES, fd 2, FILDES, fd 0, PING, eof"},
 	{"pipelined with the byte", []message{msg("zFILDES\x00"), msg("x", 1), msg("zFILDES\x00"), msg("x", 2)},
@@ -80,22 +80,22 @@ var descriptorTests = []struct {
 	{"FILDES not taken, next command", []message{msg("zFILDES\x00xzPING\x00", 1)}, "FILDES, !, eof"},
 
 	{"with INSTREAM", []message{msg("zINSTREAM\x00", 1), msg("\x00\x00\x00\x00")}, "INSTREAM!, stream , eof"},
-	{"with INSTREAM and content", []message{msg("zINSTREAM\x00\x00\x00\x00\x01a", 1), msg("\x00\x00\x00\x00")}, "INSTREAM, stream a, eof"},
+	{"with INSTREAM and data", []message{msg("zINSTREAM\x00\x00\x00\x00\x01a", 1), msg("\x00\x00\x00\x00")}, "INSTREAM, stream a, eof"},
 	{"within a stream", []message{msg("zINSTREAM\x00\x00\x00"), msg("\x00\x02a", 1), msg("b\x00\x00", 2), msg("\x00\x00zPING\x00")},
 		"INSTREAM, stream ab, PING, eof"},
 	{"with the end of a stream", []message{msg("zINSTREAM\x00"), msg("\x00\x00\x00\x00", 1), msg("zFILDES\x00x")},
 		"INSTREAM, stream , FILDES, no fd, eof"},
-	{"behind a stream", []message{msg("zINSTREAM\x00\x00\x00\x00\x01a\x00\x00\x00\x00"), msg("zFILDES\x00x", 1)},
+	{"after a stream", []message{msg("zINSTREAM\x00\x00\x00\x00\x01a\x00\x00\x00\x00"), msg("zFILDES\x00x", 1)},
 		"INSTREAM, stream a, FILDES, fd 1, eof"},
 }
 
 func TestDescriptor(t *testing.T) {
 	for _, tt := range descriptorTests {
-		for _, atOnce := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s/at once %t", tt.name, atOnce), func(t *testing.T) {
+		for _, together := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/together %t", tt.name, together), func(t *testing.T) {
 				files := serverFiles(t, 3)
 				p := unixPair(t)
-				if atOnce {
+				if together {
 					p.sendAll(t, tt.messages, files, nil)
 					p.steps(t, tt.steps, files)
 				} else {
@@ -138,12 +138,12 @@ func (p serverPair) sendAll(t *testing.T, messages []message, files []*os.File, 
 func (p serverPair) steps(t *testing.T, steps string, files []*os.File) {
 	fildes := false
 	for _, step := range strings.Split(steps, ", ") {
-		content, isStream := strings.CutPrefix(step, "stream ")
+		data, isStream := strings.CutPrefix(step, "stream ")
 		switch {
 		case steps == "": // nothing is read
 		case isStream:
 			var got strings.Builder
-			if _, err := p.Stream(0, hang).WriteTo(&got); err != nil || got.String() != content {
+			if _, err := p.Stream(0, hang).WriteTo(&got); err != nil || got.String() != data {
 				t.Errorf("%s: %q, %v", step, got.String(), err)
 			}
 		case step == "eof" && !fildes:
@@ -182,7 +182,7 @@ func (p serverPair) descriptorStep(t *testing.T, step string, files []*os.File) 
 	var n int
 	fmt.Sscanf(step, "fd %d", &n)
 	if of, err := files[n].Stat(); err != nil || !os.SameFile(got, of) {
-		t.Errorf("%s: it is another file", step)
+		t.Errorf("%s: wrong file", step)
 	}
 	if flags, _, _ := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_GETFD, 0); flags&syscall.FD_CLOEXEC == 0 {
 		t.Errorf("%s: a child would inherit it", step)

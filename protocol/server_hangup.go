@@ -11,7 +11,7 @@ func (c *Conn) Watchable() bool { return c.raw != nil }
 // AwaitHangup waits until the client has hung up. It reports false at the read deadline
 // and after Close. It reads nothing, and nothing else may read at the same time. A client
 // that has half-closed may be waiting for its reply and has not hung up. Over TCP a close
-// looks the same, so only a reset counts there, or keepalives that are not answered.
+// looks the same, so there only a reset or unanswered keepalives count.
 func (c *Conn) AwaitHangup() bool {
 	if c.raw == nil {
 		return false

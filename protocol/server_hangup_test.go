@@ -89,7 +89,7 @@ func TestAwaitHangup(t *testing.T) {
 	}
 }
 
-// After the end of a wait for a hang-up the connection can be read.
+// After AwaitHangup the connection can still be read.
 func TestAwaitHangupLeavesTheConnection(t *testing.T) {
 	client, server := socketPair(t, "unix")
 	io.WriteString(client, "zPI")

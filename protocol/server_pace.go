@@ -17,11 +17,11 @@ func (s *Stream) SetPace(p Pace) {
 
 // pace measures one stream against its Pace.
 type pace struct {
-	end    time.Time     // of the stream; zero: none
+	end    time.Time     // when the stream must be complete; zero: no limit
 	window time.Duration // over which the rate is measured; 0: not at all
-	least  int64         // bytes in a window
-	waited time.Duration // for the client, in this window
-	got    int64         // bytes in this window
+	least  int64         // minimum number of bytes in a window
+	waited time.Duration // time spent waiting for the client in this window
+	got    int64         // bytes received in this window
 }
 
 // deadline returns when to check the pace again, or deadline if that is earlier.
@@ -37,8 +37,9 @@ func (p *pace) deadline(now, deadline time.Time) time.Time {
 	return deadline
 }
 
-// kept returns an error if the pace is not kept after a wait that brought n bytes.
-func (p *pace) kept(waited time.Duration, n int, now time.Time) error {
+// check returns an error if the stream is too slow or too long after a wait that brought n
+// bytes.
+func (p *pace) check(waited time.Duration, n int, now time.Time) error {
 	if !p.end.IsZero() && !now.Before(p.end) {
 		return ErrStreamLong
 	}

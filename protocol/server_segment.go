@@ -44,8 +44,8 @@ func newSegment(large bool) *segment {
 	return smallSegments.Get().(*segment)
 }
 
-// free returns the segment to its pool. The data in it, which is a client's, is overwritten
-// by the next receive and never sent.
+// free returns the segment to its pool. The client's data in it is overwritten by the next
+// receive and never sent.
 func (s *segment) free() {
 	if s.large {
 		largeInUse.Add(-1)

@@ -183,7 +183,7 @@ func (s *Stream) receive(now, deadline time.Time) error {
 		}
 		before := now
 		now = time.Now()
-		if slow := s.pace.kept(now.Sub(before), s.c.w-s.c.r, now); slow != nil {
+		if slow := s.pace.check(now.Sub(before), s.c.w-s.c.r, now); slow != nil {
 			return slow
 		}
 		if err == nil || !now.Before(deadline) {

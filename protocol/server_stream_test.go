@@ -14,8 +14,8 @@ import (
 )
 
 // chunk returns one chunk in wire format.
-func chunk(content string) string {
-	return string(binary.BigEndian.AppendUint32(nil, uint32(len(content)))) + content
+func chunk(data string) string {
+	return string(binary.BigEndian.AppendUint32(nil, uint32(len(data)))) + data
 }
 
 func chunks(contents ...string) string {
@@ -229,8 +229,8 @@ func TestStreamWriterFails(t *testing.T) {
 	}
 }
 
-// A wrong count from a writer is an error.
-func TestStreamWriterLies(t *testing.T) {
+// TestStreamWriterWrongCount checks that a wrong count from a writer is an error.
+func TestStreamWriterWrongCount(t *testing.T) {
 	for _, lie := range []int{-1, 1} {
 		p := unixPair(t)
 		p.send(t, chunks("abc", ""))

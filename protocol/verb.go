@@ -3,7 +3,7 @@ package protocol
 // Verb is the name of a command.
 type Verb string
 
-// The verbs of clamd 1.6, those of polyclam, which begin with X, and STREAM, which clamd
+// The verbs of clamd 1.6; polyclam's own, which begin with X; and STREAM, which clamd
 // removed.
 const (
 	VerbScan            Verb = "SCAN"

@@ -19,21 +19,22 @@ func (t *tool) checkCommand() *cobra.Command {
 	var o trialOptions
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "Check a configuration and try every engine in it",
-		Long: `All mistakes in the file are reported together. If there are none, this tool tries
-every node of every engine itself, as the user that runs it: run it as polyclamd's user.
+		Short: "Check a configuration and test every engine in it",
+		Long: `All mistakes in the file are reported together. If there are none, this tool tests
+every node of every engine, with the rights of its own user: run it as polyclamd's user.
 Each node scans a clean text, the EICAR test file, an encrypted archive, archives that
-contain EICAR beside an encrypted file or nested too deep, and an archive of max_size
+contain EICAR beside an encrypted file or too deeply nested, and an archive of max_size
 bytes. SCANS UP TO is the largest object in which the engine found EICAR. REPORTS is
-what the engine reported for the test files, CAN REPORT what such engines can report at
-all. If polyclamd runs with these engines, the nodes that it does not use are listed.
+what the engine reported for the test files, CAN REPORT what its backend can report at
+most. If polyclamd is running with these engines, the nodes that it does not use are
+listed.
 
 Exit status, the first that applies:
 
 	2  the configuration is wrong
-	1  an engine cannot tell the clean text from the test file, or the running
-	   polyclamd does not use it
-	4  an engine says ok to something that it did not scan
+	1  an engine cannot distinguish the clean text from the test file, or the
+	   running polyclamd does not use it
+	4  an engine reports ok for something that it did not scan
 	0  all engines are good
 `,
 		Example: `  polyclam check
@@ -53,8 +54,8 @@ Exit status, the first that applies:
 		}),
 	}
 	flags := cmd.Flags()
-	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long an engine may take for one answer")
-	flags.BoolVar(&o.sizes, "size-check", true, "try an archive of max_size bytes, and smaller ones if it is not scanned; clamd takes a second for 300 MiB")
+	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long an engine may take for one object")
+	flags.BoolVar(&o.sizes, "size-check", true, "test with an archive of max_size bytes, and smaller ones if it is not scanned; clamd takes a second for 300 MiB")
 	cmd.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
 	return cmd
 }
@@ -123,7 +124,7 @@ func (t *tool) unused(trials []trial) (out []string) {
 	for _, n := range readStatus(records).Nodes {
 		known := slices.ContainsFunc(trials, func(tr trial) bool { return tr.engine == n.Engine && tr.node == n.Address })
 		if known && !n.healthy() {
-			out = append(out, fmt.Sprintf("%s: the polyclamd at %s does not use it: it is %s: %s", n.name(), s, n.State, n.why()))
+			out = append(out, fmt.Sprintf("%s: the polyclamd at %s does not use it: it is %s: %s", n.name(), s, n.State, n.reason()))
 		}
 	}
 	return out

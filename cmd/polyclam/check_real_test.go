@@ -7,7 +7,8 @@ import (
 	"polyclam/test/clamdtest"
 )
 
-// TestCheckRealClamd has a real clamd with settings that make it say OK to unscanned objects.
+// TestCheckRealClamd has a real clamd with settings that make it report OK for unscanned
+// objects.
 func TestCheckRealClamd(t *testing.T) {
 	clamdtest.Require(t)
 	for _, c := range []struct {

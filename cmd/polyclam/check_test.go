@@ -120,7 +120,7 @@ func TestCheckHints(t *testing.T) {
 	}
 }
 
-// TestCheckUnscanned has engines that say OK to objects that they did not scan.
+// TestCheckUnscanned has engines that report OK for objects that they did not scan.
 func TestCheckUnscanned(t *testing.T) {
 	const (
 		ok        = "OK"
@@ -145,7 +145,7 @@ func TestCheckUnscanned(t *testing.T) {
 		{"stops at limits", is(deep), limits, "max_size = \"4KiB\"", exitOK, []string{"a: it stops at the first heuristic match"}},
 		{"no archives", func(b []byte) bool { return bytes.HasPrefix(b, []byte("PK")) }, ok, "", exitPartial, []string{"a: EICAR in a ZIP archive is ok, and so is every virus in an archive: set ScanArchive yes"}},
 		{"large ones are ok", longer(600), ok, "max_size = \"2MiB\"", exitPartial,
-			[]string{" 512 bytes of 2 MiB ", "a: it says OK to an object of 2 MiB without scanning it (one of 512 bytes is scanned): in clamd.conf, set MaxFileSize to at least 2M, MaxScanSize to more than that, and a sufficient MaxScanTime; or set AlertExceedsMax yes, which makes such objects partial; or give it a smaller max_size\n"}},
+			[]string{" 512 bytes of 2 MiB ", "a: it reports OK for an object of 2 MiB without scanning it (one of 512 bytes is scanned): in clamd.conf, set MaxFileSize to at least 2M, MaxScanSize to more than that, and a sufficient MaxScanTime; or set AlertExceedsMax yes, which makes such objects partial; or give it a smaller max_size\n"}},
 		{"larger than half is ok", longer(3 << 20), ok, "max_size = \"6MiB\"", exitPartial, []string{"(one of 1 MiB is scanned)", "or set max_size = \"1MiB\" here"}},
 		{"large ones are partial", longer(600), limits, "max_size = \"4KiB\"", exitOK,
 			[]string{" 512 bytes of 4 KiB ", "a: an object of 4 KiB is partial (Heuristics.Limits.Exceeded.MaxFileSize): raise MaxFileSize, MaxScanSize and StreamMaxLength in clamd.conf to have it scanned, or set the action of \"partial\" in [policy.actions]\n"}},
@@ -222,7 +222,7 @@ func TestCheckPermission(t *testing.T) {
 	dir := files(t, "c.toml", anyListener+engineTable("a", address, ""))
 	r := finish(t, unprivileged(t, toolCommand(t, dir, "check", "c.toml")))
 	r.wantStatus(t, exitFound)
-	wantParts(t, r.stdout, "cannot-execute", "permission denied; this is user ", ": see the mode and group of the socket")
+	wantParts(t, r.stdout, "cannot-execute", "permission denied; this tool runs as user ", ": check the mode and group of the socket")
 }
 
 // TestCheckSpool checks that check leaves nothing in a daemon's spool directory.

@@ -14,8 +14,8 @@ func (t *tool) newCommand() *cobra.Command {
 		Use:   "polyclam COMMAND ...",
 		Short: "scan files with polyclamd, show its state, check its configuration",
 		Long:  "polyclam scans files with polyclamd, shows its state, and checks and writes its\nconfiguration. It also works with any other server that speaks clamd's protocol.",
-		Args:  wantCommand,
-		RunE:  func(*cobra.Command, []string) error { return nil }, // never called, but makes cobra ask wantCommand
+		Args:  requireCommand,
+		RunE:  func(*cobra.Command, []string) error { return nil }, // never called, but makes cobra ask requireCommand
 	}
 	root.Flags().SetInterspersed(false)
 	flags := root.PersistentFlags()
@@ -27,9 +27,9 @@ func (t *tool) newCommand() *cobra.Command {
 	return root
 }
 
-// wantCommand rejects the arguments of the root command, which has none: they name no
+// requireCommand rejects the arguments of the root command, which has none: they name no
 // command.
-func wantCommand(root *cobra.Command, args []string) error {
+func requireCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cli.Usagef("no command; want one of %s", strings.Join(cli.CommandNames(root), ", "))
 	}

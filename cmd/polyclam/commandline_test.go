@@ -39,8 +39,8 @@ func TestCommandLine(t *testing.T) {
 		{"unknown letter", []string{"scan", "-qx", "f"}, 2, nil, []string{"unknown flag: -x in -x\n"}},
 		{"flag before its command", []string{"--json", "scan", "f"}, 2, nil, []string{"unknown flag: --json"}},
 		{"flag without its value", []string{"scan", "f", "--jobs"}, 2, nil, []string{"--jobs needs a value\n"}},
-		{"jobs that are no number", []string{"scan", "-j", "many", "f"}, 2, nil, []string{`--jobs "many": want a whole number` + "\n"}},
-		{"timeout that is no duration", []string{"scan", "--timeout", "9", "f"}, 2, nil, []string{`--timeout "9": want a duration such as "30s"` + "\n"}},
+		{"jobs not a number", []string{"scan", "-j", "many", "f"}, 2, nil, []string{`--jobs "many": want a whole number` + "\n"}},
+		{"timeout not a duration", []string{"scan", "--timeout", "9", "f"}, 2, nil, []string{`--timeout "9": want a duration such as "30s"` + "\n"}},
 		{"hostile flag", []string{"--\x1b[2J"}, 2, nil, []string{`\x1b[2J`}},
 		{"nothing to scan", []string{"scan"}, 2, nil, []string{"nothing to scan"}},
 		{"stdin twice", []string{"scan", "-", "-"}, 2, nil, []string{"- is given 2 times"}},
@@ -148,5 +148,5 @@ func TestUnreachable(t *testing.T) {
 	}
 	r := finish(t, c)
 	r.wantStatus(t, exitFailed)
-	wantParts(t, r.stderr, "permission denied (see the mode and group of the socket")
+	wantParts(t, r.stderr, "permission denied (check the mode and group of the socket")
 }

@@ -33,7 +33,7 @@ type testEngine struct {
 // marked is an engine that finds the marks of backendtest.
 func marked() testEngine { return testEngine{name: "marked", backend: backendtest.Engine()} }
 
-func says(name string, r backends.Result) testEngine {
+func reports(name string, r backends.Result) testEngine {
 	return testEngine{name: name, backend: backendtest.Says(r)}
 }
 

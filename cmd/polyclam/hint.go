@@ -58,7 +58,7 @@ func (t *trial) hints(encrypted string) (out []string) {
 	return out
 }
 
-// archiveHint is for an engine that does not look into archives.
+// archiveHint is the hint for an engine that does not unpack archives.
 func (t *trial) archiveHint() string {
 	a := t.answers[sampleZipped]
 	switch {
@@ -74,7 +74,8 @@ func (t *trial) archiveHint() string {
 
 const heuristicsFirst = "it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious"
 
-// hiddenVirusHint is for an engine that ends a scan at a finding that is not a virus.
+// hiddenVirusHint is the hint for an engine that ends a scan at a finding that is not a
+// virus.
 func (t *trial) hiddenVirusHint() string {
 	switch {
 	case !t.hidesVirus():
@@ -90,7 +91,8 @@ func (t *trial) hiddenVirusHint() string {
 	return fmt.Sprintf("%s is %s%s: an encrypted file hides the virus beside it; %s", sampleNames[sampleLocked], a.category, a.details(), remedy)
 }
 
-// sizeHint is for an engine that does not scan objects that polyclamd would give it.
+// sizeHint is the hint for an engine that does not scan objects that polyclamd would send
+// it.
 func (t *trial) sizeHint() string {
 	s := t.size
 	if s.tried == 0 || s.answer.found() {
@@ -109,10 +111,10 @@ func (t *trial) sizeHint() string {
 	case a.category != backends.OK:
 		return fmt.Sprintf("an object of %s is %s%s: set the action of \"%s\" in [policy.actions]", size.Human(s.tried), a.category, a.details(), a.category)
 	case t.isClamd():
-		return fmt.Sprintf("it says OK to an object of %s without scanning it%s: in clamd.conf, set MaxFileSize to at least %s, MaxScanSize to more than that, and a sufficient MaxScanTime; or set AlertExceedsMax yes, which makes such objects partial; or %s",
+		return fmt.Sprintf("it reports OK for an object of %s without scanning it%s: in clamd.conf, set MaxFileSize to at least %s, MaxScanSize to more than that, and a sufficient MaxScanTime; or set AlertExceedsMax yes, which makes such objects partial; or %s",
 			size.Human(s.tried), s.upTo(), size.FormatClamd(s.tried), here)
 	}
-	return fmt.Sprintf("it says ok to an object of %s without scanning all of it%s: raise the engine's own limit, or %s", size.Human(s.tried), s.upTo(), here)
+	return fmt.Sprintf("it reports ok for an object of %s without scanning all of it%s: raise the engine's own limit, or %s", size.Human(s.tried), s.upTo(), here)
 }
 
 func (s *sizeTrial) upTo() string {
@@ -122,12 +124,12 @@ func (s *sizeTrial) upTo() string {
 	return " (one of " + size.Human(s.scanned) + " is scanned)"
 }
 
-// beyondHint is for objects that no setting makes a clamd scan.
+// beyondHint is the hint for objects that clamd does not scan with any configuration.
 func (t *trial) beyondHint() string {
 	if !t.size.beyond {
 		return ""
 	}
-	return fmt.Sprintf("clamd never scans an object of 2 GiB or more, but says OK: set max_size = \"%d\" here, or AlertExceedsMax yes in clamd.conf", clamdMaxSize)
+	return fmt.Sprintf("clamd never scans an object of 2 GiB or more, but reports OK: set max_size = \"%d\" here, or AlertExceedsMax yes in clamd.conf", clamdMaxSize)
 }
 
 // details returns the engine's name and message, or its error, in brackets.
@@ -142,7 +144,7 @@ func (a trialAnswer) details() string {
 	return " (" + text + ")"
 }
 
-// encryptedHint is for an engine that does not report encrypted archives.
+// encryptedHint is the hint for an engine that does not report encrypted archives.
 func (t *trial) encryptedHint(encrypted string) string {
 	a := t.answers[sampleEncrypted]
 	switch {
@@ -169,7 +171,7 @@ func failureHint(err error) string {
 	case errors.Is(err, syscall.ENOENT):
 		return "; is the engine running, and is this the path of its socket or program?"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		return fmt.Sprintf("; this is user %d: see the mode and group of the socket and of its directory", os.Geteuid())
+		return fmt.Sprintf("; this tool runs as user %d: check the mode and group of the socket and its directory", os.Geteuid())
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "; is the engine running?"
 	case backends.CategoryOf(err) == backends.Interrupted:

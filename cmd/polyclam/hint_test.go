@@ -33,7 +33,7 @@ func TestHintsOfOthers(t *testing.T) {
 		{"a failure hides nothing", func(t *trial) { t.answers[sampleLocked] = trialAnswer{category: backends.SWErr} }, exitOK, ""},
 		{"large", func(t *trial) {
 			t.size = sizeTrial{tried: 100 << 20, answer: trialAnswer{category: backends.OK}, scanned: 50 << 20}
-		}, exitPartial, `x: it says ok to an object of 100 MiB without scanning all of it (one of 50 MiB is scanned): raise the engine's own limit, or set max_size = "50MiB" here`},
+		}, exitPartial, `x: it reports ok for an object of 100 MiB without scanning all of it (one of 50 MiB is scanned): raise the engine's own limit, or set max_size = "50MiB" here`},
 		{"blind and large", func(t *trial) {
 			t.answers[sampleEICAR].category = backends.OK
 			t.size = sizeTrial{tried: 1 << 20, answer: trialAnswer{category: backends.OK}}

@@ -16,7 +16,7 @@ const evil = "\x1b]0;owned\x07\x1b[2J\n/etc/passwd: ok\r\u202egpj.\x9b31m\xff"
 func TestHostileNames(t *testing.T) {
 	r := backends.Found(1, evil, "second\x00name")
 	r.Detail = "message " + evil
-	s := serve(t, nil, says("x", r), fails("y", backends.SWErr, evil))
+	s := serve(t, nil, reports("x", r), fails("y", backends.SWErr, evil))
 	name := "d/" + strings.ReplaceAll(evil, "/", "_")
 	dir := files(t, name, "x")
 	got := polyclam(t, dir, "--address", s.unix, "scan", "d")

@@ -18,14 +18,14 @@ func (t *tool) initCommand() *cobra.Command {
 	var o initOptions
 	cmd := &cobra.Command{
 		Use:   "init",
-		Short: "Find clamd and other scanners, and write a configuration that takes clamd's place",
+		Short: "Find clamd and other scanners, and write a configuration that replaces clamd",
 		Long: `Standard error shows what was found and the steps that remain. The configuration goes
 to standard output, and nothing is changed. --output writes it to a file, and
---move-clamd gives clamd a configuration of its own, NAME-engine.conf beside
-clamd.conf, which listens elsewhere. clamd.conf itself stays as it is: clamdscan and
+--move-clamd gives clamd a separate configuration, NAME-engine.conf next to
+clamd.conf, with another socket. clamd.conf itself does not change: clamdscan and
 freshclam use it to find polyclam.
 
-Other daemons are enabled if they answer, command-line scanners only by --with.
+Other daemons are enabled if they answer, command-line scanners only with --with.
 
 Exit status: 0 if a configuration was written or polyclam is already in clamd's place,
 2 if not.
@@ -41,10 +41,10 @@ Exit status: 0 if a configuration was written or polyclam is already in clamd's 
 	flags := cmd.Flags()
 	flags.StringVarP(&o.output, "output", "o", "", "write the configuration to this `file`, which must not exist yet")
 	flags.BoolVar(&o.force, "force", false, "replace the file of --output, and keep the old one as FILE.bak")
-	flags.BoolVar(&o.move, "move-clamd", false, "write a configuration for clamd in which it listens elsewhere")
+	flags.BoolVar(&o.move, "move-clamd", false, "write a configuration for clamd with another socket")
 	flags.StringSliceVar(&o.with, "with", nil, "enable these scanners: `name`s of presets, savdid, sophie, c-icap")
 	flags.StringVar(&o.clamdConf, "clamd-conf", "", "use this clamd.conf `file`, if it is not in a usual place")
-	flags.StringVar(&o.root, "root", "", "treat this `directory` as /, for images")
+	flags.StringVar(&o.root, "root", "", "use this `directory` instead of /, for images")
 	cmd.MarkFlagFilename("output", "toml")
 	cmd.MarkFlagFilename("clamd-conf", "conf")
 	cmd.MarkFlagDirname("root")
@@ -113,7 +113,7 @@ func (t *tool) currentConfig(o *initOptions) string {
 // initAgain handles a machine that polyclam already runs on: only clamd may still have to
 // be moved.
 func (t *tool) initAgain(machine *migrate.Machine, o *initOptions, why string) (int, error) {
-	t.note(why + ". Nothing is written; use --output FILE --force to write it again.")
+	t.note(why + ". Nothing was written; use --output FILE --force to write it again.")
 	if !o.move {
 		return exitOK, nil
 	}
@@ -174,7 +174,7 @@ func (t *tool) showFound(machine *migrate.Machine) {
 
 func initSummary(machine *migrate.Machine) string {
 	if machine.HasClamd() {
-		return "polyclam takes clamd's place:"
+		return "polyclam replaces clamd:"
 	}
 	return "No clamd.conf was found; this configuration is a starting point."
 }

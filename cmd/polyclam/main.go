@@ -32,7 +32,7 @@ import (
 	"polyclam/cmd/internal/cli"
 )
 
-// The exit statuses: those of clamdscan and two more.
+// The exit statuses: clamdscan's, and two more.
 const (
 	exitOK        = 0
 	exitFound     = 1
@@ -65,10 +65,10 @@ func (t *tool) run(args []string) int {
 	return t.exit
 }
 
-// complain prints a message on stderr.
-func (t *tool) complain(text string) { printLines(t.stderr, "polyclam: "+text) }
+// printMessage prints a message on stderr.
+func (t *tool) printMessage(text string) { printLines(t.stderr, "polyclam: "+text) }
 
-// printLines prints lines, with everything escaped that a terminal would obey.
+// printLines prints lines and escapes everything that a terminal would interpret.
 func printLines(w io.Writer, text string) error {
 	var b strings.Builder
 	for line := range strings.SplitSeq(text, "\n") {

@@ -23,7 +23,7 @@ type outcome struct {
 	Action   policy.Action     `json:"action"`
 	Code     int               `json:"code"`
 	Engine   string            `json:"engine,omitempty"`
-	ActionBy string            `json:"action_by,omitempty"` // the engine that caused the action, if not Engine
+	ActionBy string            `json:"action_by,omitempty"` // the engine that required the action, if not Engine
 	Name     string            `json:"name,omitempty"`
 	Error    string            `json:"error,omitempty"` // why there is no verdict
 	Elapsed  millis            `json:"elapsed"`         // seconds, including waits
@@ -48,7 +48,7 @@ type answer struct {
 	Cancelled bool              `json:"cancelled"`
 }
 
-// passed is a finding that a [[rule]] passes.
+// passed is a finding that a [[rule]] let pass.
 type passed struct {
 	Name string `json:"name"`
 	Rule string `json:"rule"` // its regular expression
@@ -90,9 +90,9 @@ func (o *outcome) exit() int {
 	return exitOK
 }
 
-// judge sets the verdict of an extended reply. err is not nil if its status line is
+// readReply sets the verdict of an extended reply. err is not nil if its status line is
 // neither OK nor FOUND.
-func (o *outcome) judge(reply protocol.ExtendedReply, err error) {
+func (o *outcome) readReply(reply protocol.ExtendedReply, err error) {
 	var summary *extended.Summary
 	for _, r := range reply.Records {
 		switch r.Word {
@@ -174,9 +174,9 @@ func newAnswer(e extended.Engine) answer {
 // failed reports whether the engine counts and failed in addition to its findings.
 func (a answer) failed() bool { return a.Failure != "" && a.Counts && !a.Cancelled }
 
-// judgePlain fills in the verdict of a plain clamd. The category follows from the name, the
-// action from FOUND.
-func (o *outcome) judgePlain(reply protocol.Reply, err error) {
+// readPlainReply sets the verdict of a plain clamd. The category follows from the name,
+// the action from FOUND.
+func (o *outcome) readPlainReply(reply protocol.Reply, err error) {
 	switch {
 	case err != nil:
 		o.fail(failureCategory(err), failureText(err))
@@ -199,7 +199,7 @@ func failureCategory(err error) backends.Category {
 	return backends.CategoryOf(err)
 }
 
-// failureText words an error for the operator.
+// failureText rewords an error for the operator.
 func failureText(err error) string {
 	var answer *protocol.ReplyError
 	switch {

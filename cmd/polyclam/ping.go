@@ -12,8 +12,7 @@ func (t *tool) pingCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ping",
 		Short: "Check that the server answers",
-		Long: `Prints how long the answer took. It says nothing about the engines: see
-"polyclam status".
+		Long: `Prints how long the answer took. The engines are not asked: see "polyclam status".
 
 Exit status: 0 if the server answers, 2 if not.
 `,

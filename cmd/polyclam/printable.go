@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// printable escapes everything in s that a terminal would obey or that could mislead a reader:
-// control characters, changes of direction, invalid UTF-8. File names and engines' messages
-// come from untrusted senders.
+// printable escapes everything in s that a terminal would interpret or that could mislead
+// a reader: control characters, changes of direction, invalid UTF-8. File names and
+// engines' messages come from untrusted senders.
 func printable(s string) string {
 	if isPrintable(s) {
 		return s
@@ -59,8 +59,8 @@ func escapeByte(c byte) string {
 	return fmt.Sprintf(`\x%02x`, c)
 }
 
-// escapeJSON escapes what encoding/json leaves as it is but a terminal obeys: DEL, the C1
-// controls, changes of direction.
+// escapeJSON escapes characters that encoding/json does not but a terminal interprets:
+// DEL, the C1 controls, changes of direction.
 func escapeJSON(s string) string {
 	var b strings.Builder
 	for _, r := range s {

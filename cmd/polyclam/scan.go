@@ -18,7 +18,7 @@ func (t *tool) scanCommand() *cobra.Command {
 		Short: "Scan files and show every engine's result",
 		Long: `Directories are searched by this tool. It does not follow symbolic links below them,
 and skips special files and the kernel's own file systems. "-" is standard input.
-Over a Unix socket the server is passed the open file: it needs no right to read it,
+Over a Unix socket the server gets the open file: it needs no permission to read it,
 and no stream limit applies. A plain clamd reports one name per object, from which
 this tool derives the category.
 
@@ -42,7 +42,7 @@ Exit status, the first that applies:
 	flags.BoolVarP(&o.infected, "infected", "i", false, "show only results with exit status 1, and the summary")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object per line")
 	flags.BoolVar(&o.stream, "stream", false, "send the bytes over a Unix socket too, instead of the open file")
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the server may take for one file after the last byte was sent; 0: no limit")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the server may take for one file after the last byte was sent; 0 means no limit")
 	cmd.RegisterFlagCompletionFunc("jobs", cobra.NoFileCompletions)
 	cmd.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
 	return cmd
@@ -77,7 +77,7 @@ func (o scanOptions) check(args []string) error {
 }
 
 // errGone ends a walk.
-var errGone = errors.New("the server has gone")
+var errGone = errors.New("the server is gone")
 
 // scan scans everything that the arguments name. Outcomes are printed in the order of the
 // walk, by this goroutine alone.
@@ -117,16 +117,16 @@ func (t *tool) scan(o scanOptions, args []string) (int, error) {
 	}
 	if q.err != nil {
 		p.close()
-		t.complain(fmt.Sprintf("stopped, not everything was scanned: %v", q.err))
+		t.printMessage(fmt.Sprintf("stopped, not everything was scanned: %v", q.err))
 	}
 	return r.exit, nil
 }
 
-// identifyServer finds the server, and says so if it is a plain clamd.
+// identifyServer finds the server, and prints a note if it is a plain clamd.
 func (t *tool) identifyServer() (*server, error) {
 	s, err := t.reach("server", identify)
 	if err == nil && !s.extended {
-		t.complain(fmt.Sprintf("note: the server at %s is a plain clamd, or a similar server: it reports one name and no engines", s))
+		t.printMessage(fmt.Sprintf("note: the server at %s is a plain clamd, or a similar server: it reports one name per object and no engines", s))
 	}
 	return s, err
 }

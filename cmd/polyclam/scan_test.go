@@ -16,7 +16,7 @@ import (
 
 // sophos is an engine that reports everything as encrypted, with the message of Sweep in 2003.
 func sophos() testEngine {
-	return says("sophos", backends.Result{
+	return reports("sophos", backends.Result{
 		Category: backends.Encrypted, Code: 2, Detail: "Password protected file foo.zip/foo.txt",
 		Findings: []backends.Finding{{Name: "Encrypted", Category: backends.Encrypted}},
 	})
@@ -73,7 +73,7 @@ func TestScanJSON(t *testing.T) {
 
 // TestExitStatus has an engine report each category.
 func TestExitStatus(t *testing.T) {
-	found := func(name string) testEngine { return says("x", backends.Found(1, name)) }
+	found := func(name string) testEngine { return reports("x", backends.Found(1, name)) }
 	action := func(c backends.Category, a policy.Action) func(*proxy.Config) {
 		return func(cfg *proxy.Config) {
 			for i := range cfg.Listeners {
@@ -88,7 +88,7 @@ func TestExitStatus(t *testing.T) {
 		status int
 		text   string
 	}{
-		{"ok", says("x", backends.Clean(0)), nil, 0, "f: ok\n"},
+		{"ok", reports("x", backends.Clean(0)), nil, 0, "f: ok\n"},
 		{"virus", found("Win.Worm"), nil, 1, "f: virus (quarantine): Win.Worm\n"},
 		{"suspicious", found("Heuristics.OLE2.ContainsMacros"), nil, 1, "f: suspicious (quarantine): Heuristics."},
 		{"encrypted", found("Heuristics.Encrypted.Zip"), nil, 3, "f: encrypted (ok): Heuristics.Encrypted.Zip\n"},
@@ -97,7 +97,7 @@ func TestExitStatus(t *testing.T) {
 		{"interrupted", fails("x", backends.Interrupted, "slept"), nil, 2, "f: interrupted (tempfail)\n"},
 		{"cannot-execute", fails("x", backends.CannotExecute, "refused"), nil, 2, "f: cannot-execute (tempfail)\n"},
 		{"not-installed", fails("x", backends.NotInstalled, "missing"), nil, 2, "f: not-installed (tempfail)\n"},
-		{"unknown category", says("x", backends.Result{Category: "fine"}), nil, 2, "f: swerr (tempfail)\n"},
+		{"unknown category", reports("x", backends.Result{Category: "fine"}), nil, 2, "f: swerr (tempfail)\n"},
 		{"panic", testEngine{name: "x", backend: &backendtest.Fake{Panic: "oh"}}, nil, 2, "f: swerr (tempfail)\n"},
 		{"virus passed", found("Win.Worm"), action(backends.Virus, policy.OK), 1, "f: virus (ok): Win.Worm\n"},
 		{"encrypted quarantined", found("Heuristics.Encrypted.Zip"), action(backends.Encrypted, policy.Quarantine), 1, "f: encrypted (quarantine): "},

@@ -62,11 +62,11 @@ func (s *scanner) sendFile(ctx context.Context, oc *outcome, f *os.File) {
 	defer d.end()
 	if s.server.extended {
 		reply, err := s.server.client.XFildes(d.ctx, f)
-		oc.judge(reply, s.checkGone(err))
+		oc.readReply(reply, s.checkGone(err))
 		return
 	}
 	reply, err := s.server.client.Fildes(d.ctx, f)
-	oc.judgePlain(reply, s.checkGone(err))
+	oc.readPlainReply(reply, s.checkGone(err))
 }
 
 // sendStream sends the bytes. The timeout starts again after each read and does not run
@@ -77,16 +77,16 @@ func (s *scanner) sendStream(ctx context.Context, oc *outcome, r io.Reader) {
 	c := &countingReader{r: &pausingReader{r, d}, progress: s.progress}
 	if s.server.extended {
 		reply, err := s.server.client.XInstream(d.ctx, c)
-		oc.judge(reply, s.checkGone(err))
+		oc.readReply(reply, s.checkGone(err))
 	} else {
 		reply, err := s.server.client.Instream(d.ctx, c)
-		oc.judgePlain(reply, s.checkGone(err))
+		oc.readPlainReply(reply, s.checkGone(err))
 	}
 	oc.Size = c.n
 }
 
-// checkGone ends the walk if err says that the server cannot be connected to: the next
-// object would fail in the same way.
+// checkGone ends the walk if err means that nothing listens at the server's address: the
+// next object would fail in the same way.
 func (s *scanner) checkGone(err error) error {
 	if isGone(err) {
 		err = fmt.Errorf("%w from %s: %w", errGone, s.server, plainError(err))

@@ -48,7 +48,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 // reach asks the servers at the targets, in order, and returns the first that answers.
-// what is the kind of server, for the error, which lists why each target failed.
+// what is the kind of server, for the error, which lists the failure of each target.
 func (t *tool) reach(what string, ask func(ctx context.Context, s *server) error) (*server, error) {
 	list, origin, err := t.targets()
 	if err != nil {
@@ -102,12 +102,12 @@ func reachHint(err error) string {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 		return " (is polyclamd running?)"
 	case errors.Is(err, syscall.EACCES):
-		return " (see the mode and group of the socket and of its directory)"
+		return " (check the mode and group of the socket and its directory)"
 	}
 	return ""
 }
 
-// isGone reports whether err says that the server cannot be connected to.
+// isGone reports whether err means that nothing listens at the server's address.
 func isGone(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial" && !op.Timeout()

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// clamdMaxSize is the largest object that clamd 1.4.6 scans, whatever its limits are.
-	// To anything larger it says OK, or reports MaxFileSize if AlertExceedsMax is set.
+	// clamdMaxSize is the largest object that clamd 1.4.6 scans with any configuration.
+	// For anything larger it reports OK, or MaxFileSize if AlertExceedsMax is set.
 	clamdMaxSize = 1<<31 - 3
 	// otherMaxSize is the largest object tried with other engines: most of them receive
 	// every byte over the network.
@@ -27,9 +27,9 @@ const (
 // show roughly where the engine's own limit is.
 var smallerSizes = []int64{1 << 30, 500 << 20, 200 << 20, 100 << 20, 50 << 20, 25 << 20, 10 << 20, 5 << 20, 1 << 20, testfile.LargeMin}
 
-// sizeTrial shows whether a node scans objects as large as polyclamd would give it. The
-// object is an archive of EICAR, followed by zeros. It differs only in size from one in which
-// the node has already found EICAR.
+// sizeTrial shows whether a node scans objects as large as polyclamd would send it. The
+// object is an archive of EICAR, followed by zeros. It differs only in size from one in
+// which the node has already found EICAR.
 type sizeTrial struct {
 	tried   int64 // bytes; 0: nothing was tried
 	answer  trialAnswer
@@ -38,7 +38,7 @@ type sizeTrial struct {
 	beyond bool
 }
 
-// falseOK reports whether the node said ok to an object that it did not scan.
+// falseOK reports whether the node reported ok for an object that it did not scan.
 func (s *sizeTrial) falseOK() bool { return s.tried > 0 && s.answer.category == backends.OK }
 
 // cell returns the result for a table.

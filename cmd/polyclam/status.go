@@ -101,22 +101,22 @@ func (n *nodeStatus) healthy() bool {
 	return (n.State == "up" || n.State == "unknown" || n.State == "reloading") && (found || eicar == "")
 }
 
-// why returns polyclamd's reason why the node is not used, or "".
-func (n *nodeStatus) why() string { return cmp.Or(n.Reason, n.CanaryError) }
+// reason returns polyclamd's reason for not using the node, or "".
+func (n *nodeStatus) reason() string { return cmp.Or(n.Reason, n.CanaryError) }
 
-// remarks returns what an operator should know about the node although it is used.
+// remarks returns what an operator should know about a node that is used.
 func (n *nodeStatus) remarks() (out []string) {
 	if n.HeuristicsFirst {
 		out = append(out, heuristicsFirst)
 	}
 	if n.UnscannedAbove > 0 {
-		out = append(out, fmt.Sprintf("it says OK to objects larger than %s without scanning them; polyclam check shows what to change", size.Human(n.UnscannedAbove)))
+		out = append(out, fmt.Sprintf("it reports OK for objects larger than %s without scanning them; polyclam check shows what to change", size.Human(n.UnscannedAbove)))
 	}
 	if n.Limit > 0 {
 		out = append(out, fmt.Sprintf("it is overloaded and limited to %s at a time until it recovers", plural(n.Limit, "scan")))
 	}
 	if n.Withheld > 0 {
-		out = append(out, fmt.Sprintf("it died or hung three times on %s, and is not given them for a while (poison_time)", plural(n.Withheld, "object")))
+		out = append(out, fmt.Sprintf("it died or hung three times on %s, and does not get them for a while (poison_time)", plural(n.Withheld, "object")))
 	}
 	return out
 }
@@ -144,8 +144,8 @@ func (st *serverStatus) text(now time.Time) string {
 	}
 	t.write(&b, "")
 	for _, n := range st.Nodes {
-		if why := n.why(); why != "" {
-			b.WriteString(printable(n.name()+" is "+n.State+": "+why) + "\n")
+		if reason := n.reason(); reason != "" {
+			b.WriteString(printable(n.name()+" is "+n.State+": "+reason) + "\n")
 		}
 		for _, text := range n.remarks() {
 			b.WriteString(printable(n.name()+": "+text) + "\n")

@@ -43,9 +43,9 @@ clamav   clamd    unix:/run/clamav/clamd.ctl  up                 4000   2       
 clamav   clamd    tcp:10.0.0.2:3310           down               0      7       -           1 hour     cannot-execute  -          -
 inspect  inspect  -                           unknown, optional  1      0       -           -          -               -          -
 clamav unix:/run/clamav/clamd.ctl: it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious
-clamav unix:/run/clamav/clamd.ctl: it says OK to objects larger than 25 MiB without scanning them; polyclam check shows what to change
+clamav unix:/run/clamav/clamd.ctl: it reports OK for objects larger than 25 MiB without scanning them; polyclam check shows what to change
 clamav unix:/run/clamav/clamd.ctl: it is overloaded and limited to 5 scans at a time until it recovers
-clamav unix:/run/clamav/clamd.ctl: it died or hung three times on 1 object, and is not given them for a while (poison_time)
+clamav unix:/run/clamav/clamd.ctl: it died or hung three times on 1 object, and does not get them for a while (poison_time)
 clamav tcp:10.0.0.2:3310 is down: connection \x1b[31mrefused
 `; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -96,7 +96,7 @@ func TestStatusExit(t *testing.T) {
 
 // TestStatusOfServer asks a real server, with a good engine and a blind one.
 func TestStatusOfServer(t *testing.T) {
-	good, blind := marked(), says("blind", backends.Clean(0))
+	good, blind := marked(), reports("blind", backends.Clean(0))
 	good.canary, blind.canary = true, true
 	good.address = "unix:/run/engine"
 	s := serve(t, nil, good, blind)

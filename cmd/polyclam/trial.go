@@ -18,8 +18,7 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// The objects that every node is tried with. The first three are columns of check, in this
-// order.
+// The objects that every node scans. The first three are columns of check, in this order.
 const (
 	sampleClean = iota
 	sampleEICAR
@@ -36,7 +35,7 @@ var sampleNames = [sampleCount]string{
 	"an archive of an encrypted file and EICAR", "an archive of deeply nested archives and EICAR",
 }
 
-// samples returns the objects. They are those of polyclamd's health checks.
+// samples returns the objects, which polyclamd's health checks use too.
 func samples() [sampleCount][]byte {
 	return [sampleCount][]byte{
 		testfile.Clean(testfile.NewNonce()), testfile.EICAR(), testfile.Encrypted(), testfile.ZippedEICAR(),
@@ -80,10 +79,11 @@ func (t *trial) reportsEncrypted() bool {
 	return t.answers[sampleEncrypted].category == backends.Encrypted
 }
 
-// unpacks reports whether the engine looks into archives.
+// unpacks reports whether the engine unpacks archives.
 func (t *trial) unpacks() bool { return t.answers[sampleZipped].found() }
 
-// hidesVirus reports whether the first finding in an archive hides the virus beside it.
+// hidesVirus reports whether the first finding in an archive hides a virus in the same
+// archive.
 func (t *trial) hidesVirus() bool {
 	return t.hidesVirusIn(sampleLocked) || t.isClamd() && t.hidesVirusIn(sampleDeep)
 }
@@ -95,14 +95,14 @@ func (t *trial) hidesVirusIn(sample int) bool {
 
 func (t *trial) isClamd() bool { return t.backend == clamdBackend }
 
-// The backends that get hints of their own.
+// Backends with their own hints.
 const (
 	clamdBackend   = "clamd"
 	inspectBackend = "inspect"
 )
 
-// exit returns the exit status for this node alone. A clamd that hides a virus is no
-// danger: polyclamd then treats its encrypted and limits findings as suspicious.
+// exit returns the exit status for this node alone. A clamd that hides a virus is not
+// dangerous: polyclamd then treats its encrypted and limits findings as suspicious.
 func (t *trial) exit() int {
 	switch {
 	case !t.usable():
@@ -141,7 +141,7 @@ type trialOptions struct {
 	sizes   bool          // try large objects
 }
 
-// tryAll tries every node of every engine, all of them concurrently. It calls warn with
+// tryAll tests every node of every engine, all of them concurrently. It calls warn with
 // each way in which the trial differs from polyclamd itself.
 func tryAll(file *config.File, o trialOptions, warn func(string)) ([]trial, error) {
 	whole, err := file.Build(nil, zerolog.Nop()) // nothing is scanned with it
@@ -175,8 +175,8 @@ func closeAll(c *proxy.Config) {
 	}
 }
 
-// splitNodes returns one configuration per node of file, with only that node. Health checks
-// are off: they must not take a node out of use.
+// splitNodes returns one configuration per node of file, with only that node. Health
+// checks are off: they must not disable a node.
 func splitNodes(file *config.File) (out []*config.File) {
 	for _, e := range file.Engines {
 		addresses := e.Addresses
@@ -196,7 +196,7 @@ func splitNodes(file *config.File) (out []*config.File) {
 	return out
 }
 
-// tryNode tries the one node of file.
+// tryNode tests the one node of file.
 func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, o trialOptions) (trial, error) {
 	e := file.Engines[0]
 	tr := trial{engine: e.Name, backend: e.Backend}

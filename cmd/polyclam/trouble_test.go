@@ -146,8 +146,8 @@ func TestServerGone(t *testing.T) {
 	}()
 	r := polyclam(t, files(t, names...), "--address", s.unix, "scan", "--json", "d")
 	r.wantStatus(t, exitFailed)
-	wantParts(t, r.stderr, "polyclam: stopped, not everything was scanned: the server has gone from "+s.unix+": no such file or directory\n")
-	wantParts(t, r.stdout, `"stopped":"the server has gone from`, `"error":"the server has gone from`, `"exit":2}`)
+	wantParts(t, r.stderr, "polyclam: stopped, not everything was scanned: the server is gone from "+s.unix+": no such file or directory\n")
+	wantParts(t, r.stdout, `"stopped":"the server is gone from`, `"error":"the server is gone from`, `"exit":2}`)
 	if lines := strings.Count(r.stdout, "\n"); lines > 200 {
 		t.Errorf("%d lines: the walk went on without a server", lines)
 	}

@@ -13,21 +13,21 @@ import (
 	"polyclam/cmd/internal/size"
 )
 
-// fitting is a configuration that was adapted to the limits of this process.
+// fitting is a configuration adapted to the limits of this process.
 type fitting struct {
 	file    *config.File
 	memory  machine.Limit
 	source  string // where spool_total comes from
 	changes []needs.Change
-	fits    bool // the memory suffices
+	fits    bool // there is enough memory
 	need    needs.Needs
 	tasks   machine.Limit
 	goLimit int64
 	goText  string // goLimit for the log
 }
 
-// fit adapts a configuration. held is how many bytes the spool holds already. fit queries
-// file systems, which may hang; the methods of the result do not.
+// fit adapts a configuration. held is the number of bytes already in the spool. fit
+// queries file systems, which may hang; the methods of the result do not.
 func fit(file *config.File, descriptors uint64, held int64) *fitting {
 	f := &fitting{file: file, memory: machine.Memory(held)}
 	f.source = file.FitSpool(f.memory)

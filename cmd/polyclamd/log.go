@@ -16,7 +16,7 @@ import (
 const (
 	// logBufferSize bounds the bytes that wait for the reader of stderr.
 	logBufferSize = 1 << 20
-	// logGrace is how long the daemon waits for that reader when it ends.
+	// logGrace is how long the daemon waits for that reader when it stops.
 	logGrace = time.Second
 )
 

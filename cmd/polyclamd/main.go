@@ -1,6 +1,6 @@
 // Polyclamd is a daemon that speaks clamd's protocol and scans every object with several
 // anti-virus engines. It merges their results into one verdict: OK means that every engine
-// that counts received the whole object, looked at it and found nothing.
+// that counts received and scanned the whole object and found nothing.
 //
 // It runs in the foreground and logs to standard error. Under systemd it accepts sockets
 // (LISTEN_FDS), reports when it is ready or reloading, and serves the watchdog. As the first
@@ -9,10 +9,11 @@
 //
 // # Signals
 //
-// SIGHUP reloads the configuration. A bad file is refused, and the old configuration stays.
+// SIGHUP reloads the configuration. A bad file is refused and the old configuration stays
+// in use.
 //
-// SIGTERM and SIGINT stop the daemon. Scans under way may finish and are answered, for as
-// long as shutdown_grace allows. A second signal ends the daemon immediately.
+// SIGTERM and SIGINT stop the daemon. Scans in progress may finish and are answered,
+// within shutdown_grace. A second signal ends the daemon immediately.
 //
 // # Exit status
 //
@@ -71,8 +72,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // serve is the daemon from its configuration to its end. Once the log exists, stderr is
-// written only through the log's buffer: this keeps the order, and a reader that does not
-// read delays nothing.
+// written only through the log's buffer: this keeps the lines in order, and a stalled
+// reader delays nothing.
 func serve(o options, stderr io.Writer) int {
 	file, err := o.load()
 	if err != nil {

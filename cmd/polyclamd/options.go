@@ -43,7 +43,7 @@ func newCommand(run func(options) error) *cobra.Command {
 	flags.StringVar(&o.config, "config", cli.DefaultConfig, "configuration `file`; if the default does not exist, the embedded default is used")
 	flags.BoolVar(&o.check, "check", false, "check the configuration, report every mistake in it, and exit")
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")
-	flags.StringVar(&o.logLevel, "log-level", "", "`level` of the log, overrides the configuration: "+levelList())
+	flags.StringVar(&o.logLevel, "log-level", "", "log `level`, overrides the configuration: "+levelList())
 	cmd.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions(config.Levels(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -72,8 +72,8 @@ func (o options) load() (*config.File, error) {
 	return cli.Load("")
 }
 
-// check prints that the configuration is good, its warnings, and what resources it needs.
-// The error lists the mistakes in it.
+// check prints whether the configuration is valid, its warnings, and the resources it
+// needs. The error lists its mistakes.
 func check(o options, stdout, stderr io.Writer) error {
 	file, err := o.load()
 	if err != nil {

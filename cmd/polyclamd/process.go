@@ -105,7 +105,7 @@ func (d *process) startServer() error {
 func (d *process) stop() {
 	select {
 	case d.stopping <- struct{}{}:
-	default: // it was asked already
+	default: // already asked
 	}
 }
 
@@ -163,7 +163,7 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 		close(d.reload.aborted)
 	}
 	if err := becomeSubreaper(); err != nil {
-		d.log.Warn().Err(err).Msg("processes that scanners started may be left")
+		d.log.Warn().Err(err).Msg("processes started by scanners may remain")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), d.file.ShutdownGrace)
 	defer cancel()
@@ -185,7 +185,7 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 	}
 	d.sockets.close() // the server has closed those that it serves; a reload may have opened others
 	if d.reload != nil && !runWithin(objectGrace, d.reload.work.Wait) {
-		d.log.Warn().Any("step", d.reload.step.Load()).Str("hint", "a file system or a name server does not answer").Msg("a reload hangs")
+		d.log.Warn().Any("step", d.reload.step.Load()).Str("hint", "a file system or a name server does not answer").Msg("reload hangs")
 	}
 	d.spool.Drain(objectGrace)
 	killChildren()

@@ -18,7 +18,7 @@ import (
 // slowReload is how long a reload may take before the log names the step that it is in.
 const slowReload = 10 * time.Second
 
-// errAborted ends a reload because the daemon ends. It is never logged.
+// errAborted ends a reload because the daemon is stopping. It is never logged.
 var errAborted = errors.New("the daemon is stopping")
 
 // reload is one reload of the configuration. Files, disks and name servers may hang, so
@@ -154,9 +154,9 @@ func (r *reload) close() {
 	r.opened, r.config, r.change = nil, nil, nil
 }
 
-// finish completes a committed reload: it closes the sockets that the configuration no longer
-// has, sets the group and mode of the others, and releases the old spool directory. Sessions
-// on closed sockets go on.
+// finish completes a committed reload: it closes the sockets that the configuration no
+// longer has, sets the group and mode of the others, and releases the old spool directory.
+// Sessions on closed sockets continue.
 func (r *reload) finish() {
 	r.step.Store("close the listeners that were removed")
 	r.removed.close()
@@ -189,7 +189,7 @@ func (r *reload) updateSocket(l config.Listener, s *unixSocket) {
 func (d *process) beginReload() {
 	if d.reload != nil {
 		d.reloadAgain = true
-		d.log.Info().Any("step", d.reload.step.Load()).Msg("a reload is under way, another will follow")
+		d.log.Info().Any("step", d.reload.step.Load()).Msg("reload in progress, another will follow")
 		return
 	}
 	d.notifyReloading()
@@ -208,7 +208,7 @@ func (d *process) handleReload(r *reload) {
 	switch {
 	case r.err != nil:
 		logProblems(d.log, zerolog.ErrorLevel, r.err)
-		d.log.Error().Str("file", d.options.config).Msg("reload refused, the old configuration stays")
+		d.log.Error().Str("file", d.options.config).Msg("reload refused, the old configuration stays in use")
 	case !r.committed:
 		d.commit(r)
 		r.work.Go(r.finish)
@@ -256,8 +256,8 @@ func (d *process) commit(r *reload) {
 func (d *process) warnSlowReload() {
 	d.slow = nil
 	d.log.Warn().Any("step", d.reload.step.Load()).Stringer("for", slowReload).Str("file", d.options.config).
-		Str("hint", "a file system or a name server does not answer; scans go on, but no other reload can begin").
-		Msg("reload takes long")
+		Str("hint", "a file system or a name server does not answer; scans continue, but no other reload can begin").
+		Msg("slow reload")
 }
 
 // isInherited reports whether the socket belongs to systemd.

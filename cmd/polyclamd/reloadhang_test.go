@@ -31,7 +31,7 @@ func (d *testDaemon) hangReload(step string) {
 const (
 	reloading = "RELOADING=1"
 	stepLoad  = "read the configuration and the files that it names"
-	queued    = "a reload is under way, another will follow"
+	queued    = "reload in progress, another will follow"
 )
 
 // TestStopDuringHungReload checks that the daemon still scans, and ends as usual.
@@ -60,8 +60,8 @@ func TestStopDuringHungReload(t *testing.T) {
 			manager.want(reloading, stateStopping)
 			wantGone(t, socket)
 			wantGone(t, filepath.Join(dir, "new"))
-			if len(d.entries("a reload hangs")) != 1 {
-				t.Error("the log does not say that a reload hangs")
+			if len(d.entries("reload hangs")) != 1 {
+				t.Error("the log does not report that a reload hangs")
 			}
 		})
 	}

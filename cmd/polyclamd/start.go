@@ -9,8 +9,8 @@ import (
 	"polyclam/cmd/internal/config"
 )
 
-// startGrace is how long a signal to stop waits for a start in progress, so that everything
-// that was opened is closed and removed.
+// startGrace is how long the daemon waits for a start in progress after a signal to stop,
+// so that everything that was opened is closed and removed.
 const startGrace = 5 * time.Second
 
 // startUnlessStopped runs start on another goroutine: a signal must end the daemon even if a
@@ -36,9 +36,9 @@ func startUnlessStopped(o options, file *config.File, log zerolog.Logger, signal
 				reload = true
 				continue
 			}
-			log.Info().Str("signal", s.String()).Msg("stopping during the start")
+			log.Info().Str("signal", s.String()).Msg("stopping during startup")
 			if !waitForStart(started, signals) {
-				log.Warn().Str("hint", "a disk, a file of the configuration or a name server does not answer").Msg("the start hangs")
+				log.Warn().Str("hint", "a disk, a file in the configuration or a name server does not answer").Msg("startup hangs")
 				return nil, nil
 			}
 			if err == nil {

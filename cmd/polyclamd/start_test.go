@@ -61,7 +61,7 @@ func TestStopDuringStart(t *testing.T) {
 func TestStopDuringHungStart(t *testing.T) {
 	d, _, _, _ := launchHanging(t)
 	d.signal(syscall.SIGTERM)
-	d.waitFor("stopping during the start")
+	d.waitFor("stopping during startup")
 	d.signal(syscall.SIGHUP) // is ignored now
 	d.signal(syscall.SIGTERM)
 	if status := d.wait(); status != 0 {
@@ -74,7 +74,7 @@ func TestStopDuringSlowStart(t *testing.T) {
 	d, socket, ca, text := launchHanging(t)
 	w := openFIFO(t, ca)
 	d.signal(syscall.SIGTERM)
-	d.waitFor("stopping during the start")
+	d.waitFor("stopping during startup")
 	if _, err := w.Write(text); err != nil {
 		t.Fatal(err)
 	}

@@ -69,8 +69,9 @@ func reapUntil(daemon int) int {
 	}
 }
 
-// inheritFromInit takes over what the service manager meant for the first process, the
-// parent: LISTEN_PID and WATCHDOG_PID name the process that may use it.
+// inheritFromInit takes over the sockets and the watchdog that the service manager passed
+// to the parent, the first process: LISTEN_PID and WATCHDOG_PID name the process that may
+// use them.
 func inheritFromInit() {
 	if os.Getppid() != initPID {
 		return

@@ -179,7 +179,7 @@ func (d *testDaemon) reload(outcome string) {
 
 const (
 	reloaded = "reloaded"
-	refused  = "reload refused, the old configuration stays"
+	refused  = "reload refused, the old configuration stays in use"
 )
 
 // ask sends a request and returns the whole reply.

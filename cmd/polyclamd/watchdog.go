@@ -12,7 +12,7 @@ import (
 const stateAlive = daemon.SdNotifyWatchdog
 
 // watchdog reports to systemd that the daemon is alive. The main loop starts a test that
-// takes every lock of the server, and reports when the test passes. While a test hangs
+// takes every lock of the server, and reports when the test passes. While a test hangs,
 // nothing is reported. A daemon that is overloaded, or waits for a hung engine or disk, is
 // alive: a restart would only lose scans.
 type watchdog struct {

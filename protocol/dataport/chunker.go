@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A chunker is the data connection in the form of INSTREAM: Read puts a length before
-// what it reads, and a zero length at the end.
+// A chunker turns the data connection into an INSTREAM: Read puts a length before the data
+// it reads, and a zero length at the end.
 type chunker struct {
 	net.Conn
 	p *Port
@@ -56,7 +56,8 @@ func (p *Port) finish() error {
 	return p.err
 }
 
-// lost returns the error of a read from the data connection that failed with err.
+// lost returns the error to report for a read from the data connection that failed with
+// err.
 func (p *Port) lost(err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package dataport opens the second port of STREAM, the command before INSTREAM:
+// Package dataport implements the data port of STREAM, the predecessor of INSTREAM:
 //
 //	-> STREAM
 //	<- PORT 12345
@@ -6,20 +6,20 @@
 //	<- stream: OK
 //
 // clamd removed STREAM in 0.104 and answers UNKNOWN COMMAND. A few clients still send it
-// and know no other way to scan a stream: ClamAV::Client 0.11, and with it qpsmtpd and
+// and have no other way to scan a stream: ClamAV::Client 0.11, and with it qpsmtpd and
 // courier-filter-perl. So a server may offer it, but nothing else in package protocol
 // depends on it.
 //
-// The port is open at the address that the client spoke to, for the address that the
-// client came from. On a Unix socket both are 127.0.0.1, which is where ClamAV::Client
-// connects to. Connections from other addresses are closed. Nothing else identifies the
-// client: another process on its host may connect first, and have its own object scanned
-// instead. Therefore a second connection, at any time before [Port.Close], is
-// [ErrSecondConnection].
+// The port listens on the address that the client connected to, and accepts connections
+// only from the client's own address. For a client on a Unix socket both are 127.0.0.1,
+// where ClamAV::Client connects to. Connections from other addresses are closed. Nothing
+// else identifies the client: another process on its host may connect first, and get its
+// own object scanned instead. Therefore a second connection, at any time before
+// [Port.Close], is [ErrSecondConnection].
 //
 // A reset of the data connection is an error. But a client that dies half-way closes it
-// exactly as one that has sent everything: half an object cannot be distinguished from a
-// whole one.
+// exactly like one that has sent everything, so half an object cannot be distinguished
+// from a whole one.
 package dataport
 
 import (
@@ -35,7 +35,7 @@ import (
 	"polyclam/protocol"
 )
 
-// Errors that say why there is no object.
+// Reasons why there is no object.
 var (
 	// ErrNoPort: all ports of the range are in use or not permitted.
 	ErrNoPort = errors.New("no free data port")
@@ -44,7 +44,7 @@ var (
 	// ErrNoConnection: the client did not connect in time.
 	ErrNoConnection = errors.New("no data connection")
 	// ErrSecondConnection: there was more than one connection from the client's address,
-	// and nothing says which one is the client's.
+	// and it is unknown which one is the client's.
 	ErrSecondConnection = errors.New("second data connection")
 	// ErrLost: the data connection broke before its end.
 	ErrLost = errors.New("data connection lost")
@@ -64,13 +64,13 @@ type Port struct {
 	peer    netip.Addr // where the client may connect from
 	refused func(peer net.Addr)
 
-	arrived  chan struct{} // closed when the data connection is there or never will be
+	arrived  chan struct{} // closed when the data connection has arrived or never will
 	accepted chan struct{} // closed when accept has ended
 	watched  chan struct{} // closed when watch has ended; nil before Accept
 
 	mu       sync.Mutex
 	conn     *protocol.Conn // the data connection
-	complete bool           // its end was read
+	complete bool           // it was read to the end
 	err      error          // why there is no object
 	watching bool           // input on the control connection is an error
 
@@ -195,8 +195,8 @@ func (p *Port) awaitControl() error {
 	return ErrClientGone
 }
 
-// unwatch ends watch: from here on the client may do what it likes with the control
-// connection.
+// unwatch ends watch: from here on, input on the control connection and its end are
+// ignored.
 func (p *Port) unwatch() {
 	if p.watched == nil {
 		return
@@ -228,10 +228,11 @@ func (p *Port) failLocked(err error) {
 	}
 }
 
-// Close closes the port and the data connection. It returns nil only if the object was
-// received to its end over the only connection; without a data connection, if nothing
-// else failed. Send a verdict after Close: then a client that finds its place taken does
-// not get the verdict of another object. Further calls return the same.
+// Close closes the port and the data connection. It returns nil only if the whole object
+// arrived over the only connection, or if there was no data connection and nothing failed.
+// Send the verdict only after Close has returned nil: otherwise a client whose port
+// another process has taken would get the verdict on the other object. Further calls
+// return the same error.
 func (p *Port) Close() error {
 	p.closing.Do(func() {
 		p.unwatch()

@@ -79,7 +79,7 @@ func (p *Port) emptyBacklog() {
 				return
 			}
 		}
-		p.fail(fmt.Errorf("%w: no end of connections", ErrAccept))
+		p.fail(fmt.Errorf("%w: too many connections", ErrAccept))
 	})
 }
 

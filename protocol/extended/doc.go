@@ -15,8 +15,8 @@
 // and END.
 //
 // A [Record] is one such line. [Engine], [Summary], [Server] and [Node] are its typed
-// forms: their Record methods write one, and the methods of Record with their names read
-// one. Records and fields that are not known here belong to later versions: ignore
-// them. A field that is missing or cannot be read has its zero value, unless its comment
-// says otherwise. Whether the records of a reply fit together is for the caller to check.
+// forms. Their Record methods encode them; the methods of Record that have their names
+// decode them. Ignore unknown records and fields: later versions may add some. A missing
+// or malformed field has its zero value unless its comment states another. The caller has
+// to check that the records of a reply belong together.
 package extended

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// A field is one field of a typed record. The list of a type's fields is the one place
-// that has their keys and their order.
+// A field encodes and decodes one field of a typed record. Keys and their order are
+// defined only in the list that the type's fields method returns.
 type field struct {
 	write func(*Record)
 	read  func(Record) error
 }
 
-// write returns a record with the fields that have something to say.
+// write returns a record with all fields that are not empty.
 func write(object, word string, fields []field) Record {
 	r := Record{Object: object, Word: word}
 	for _, f := range fields {
@@ -23,7 +23,7 @@ func write(object, word string, fields []field) Record {
 	return r
 }
 
-// read sets fields from r. It returns the first error, after it has read all.
+// read sets the fields from r. It reads all of them and returns the first error.
 func read(r Record, fields []field) (err error) {
 	for _, f := range fields {
 		if e := f.read(r); err == nil {
@@ -57,7 +57,7 @@ func number(key string, p *int64) field {
 	return optional(key, func() string { return strconv.FormatInt(*p, 10) }, func(value string) { *p, _ = parseInt(value, 64) })
 }
 
-// count is a number that is written only above a least value.
+// count is a number that is written only if it is greater than least.
 func count(key string, least int64, p *int64) field {
 	f := number(key, p)
 	writeNumber := f.write
@@ -78,8 +78,8 @@ func parseInt(value string, bits int) (int64, bool) {
 	return n, true
 }
 
-// flag is written as yes or no. If one of them is empty, that one is not written, and is
-// what a missing field means.
+// flag is written as yes or no. If one of them is empty, that value is not written, and a
+// missing field means that value.
 func flag(key string, p *bool, yes, no string) field {
 	return optional(key, func() string {
 		if *p {
@@ -117,7 +117,7 @@ func seconds(key string, p *time.Duration) field {
 	})
 }
 
-// code is a number of 32 bits. It is an error if it is missing.
+// code is a 32-bit number. A missing one is an error.
 func code(p *int) field {
 	return field{
 		write: func(r *Record) { r.add("code", strconv.Itoa(*p)) },

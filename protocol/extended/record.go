@@ -41,10 +41,10 @@ func (r Record) Get(key string) string {
 	return ""
 }
 
-// String returns the line without its terminator. It never contains a line break or a
-// NUL, whatever is in r: the object is escaped as in a status line (see
-// protocol.EscapeObject), and in values every byte outside printable ASCII becomes \xNN.
-// Characters that do not belong in a key or a word become underscores.
+// String returns the line without its terminator. It never contains a line break or a NUL,
+// even if r does: the object is escaped as in a status line (see protocol.EscapeObject),
+// and in values every byte outside printable ASCII becomes \xNN. Characters that do not
+// belong in a key or a word become underscores.
 func (r Record) String() string {
 	var b strings.Builder
 	b.WriteString(escape.Object(r.Object))

@@ -10,11 +10,11 @@ const (
 	WordNode    = "NODE"
 )
 
-// Version is the version of the records that this package describes. A SUMMARY of
-// another version is not understood.
+// Version is the version of the record format in this package. A SUMMARY with another
+// version may have another meaning: reject it.
 const Version = 1
 
-// NoCode is the code of an engine without codes.
+// NoCode is the code of an engine that reports none.
 const NoCode = 999
 
 // Engine is an ENGINE record: what one engine reported.
@@ -25,14 +25,14 @@ type Engine struct {
 	Code      int           // the engine's own, or NoCode
 	Elapsed   time.Duration // to the millisecond
 	Names     []string      // what it found, the strongest first; polyclam writes at most eight
-	NameCount int64         // how many names there were, at least len(Names)
-	Failure   string        // the category of a failure beside the finding
+	NameCount int64         // total number of names, at least len(Names)
+	Failure   string        // the category of a failure in addition to the finding
 	Passed    []Passed      // findings that a rule let pass; polyclam writes at most eight
 	Node      string        // the address of the node that was asked last
 	Message   string        // the engine's message and the text of its error
 	Required  bool          // true if missing
 	Counts    bool          // the verdict depends on it; true if missing
-	Cancelled bool          // called off because the verdict could not change any more
+	Cancelled bool          // cancelled because it could no longer change the verdict
 }
 
 // Passed is a finding that a rule let pass.
@@ -63,8 +63,8 @@ func (e *Engine) fields() []field {
 // Record returns e as a record about object.
 func (e Engine) Record(object string) Record { return write(object, WordEngine, e.fields()) }
 
-// Engine reads an ENGINE record. It is an error that wraps [ErrSyntax] if the code is
-// missing or no number; the other fields are set nevertheless.
+// Engine reads an ENGINE record. The error wraps [ErrSyntax] if the code is missing
+// or not a number; the other fields are set anyway.
 func (r Record) Engine() (Engine, error) {
 	var e Engine
 	err := read(r, e.fields())
@@ -123,8 +123,8 @@ type Summary struct {
 	Category string
 	Action   string
 	Code     int
-	Engine   string // whose result the verdict is
-	ActionBy string // the engine that demanded the action, if another one
+	Engine   string // the engine whose result is the verdict
+	ActionBy string // the engine that required the action, if it is another one
 	Engines  int64  // how many ENGINE records belong to it
 	Failed   int64  // how many of them failed
 	Version  int64
@@ -146,8 +146,8 @@ func (s *Summary) fields() []field {
 // Record returns s as a record about object.
 func (s Summary) Record(object string) Record { return write(object, WordSummary, s.fields()) }
 
-// Summary reads a SUMMARY record. It is an error that wraps [ErrSyntax] if the code is
-// missing or no number; the other fields are set nevertheless.
+// Summary reads a SUMMARY record. The error wraps [ErrSyntax] if the code is missing
+// or not a number; the other fields are set anyway.
 func (r Record) Summary() (Summary, error) {
 	var s Summary
 	err := read(r, s.fields())

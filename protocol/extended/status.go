@@ -5,8 +5,7 @@ import "time"
 // statusObject is the object of the records of XSTATUS.
 const statusObject = "status"
 
-// Server is a SERVER record: the state of polyclamd. Its keys in JSON are those of the
-// record.
+// Server is a SERVER record: the state of polyclamd. Its JSON keys are the record's.
 type Server struct {
 	Version     string `json:"version"`
 	Uptime      int64  `json:"uptime"` // seconds
@@ -38,8 +37,8 @@ func (r Record) Server() (s Server) {
 	return s
 }
 
-// Node is a NODE record: the state of one node of an engine. Its keys in JSON are those
-// of the record.
+// Node is a NODE record: the state of one node of an engine. Its JSON keys
+// are the record's.
 type Node struct {
 	Engine   string `json:"engine"`
 	Backend  string `json:"backend"`
@@ -48,11 +47,12 @@ type Node struct {
 	State    string `json:"state"` // up, down, unknown or reloading
 	Reason   string `json:"reason,omitempty"`
 	InFlight int64  `json:"in_flight"`
-	// Limit is the number of scans the node gets at a time, if fewer than max_scans.
+	// Limit is the number of concurrent scans the node gets, if it is lower than
+	// max_scans.
 	Limit   int64 `json:"limit,omitempty"`
 	Waiting int64 `json:"waiting"` // scans that wait for a slot at any node of the engine
-	// Withheld is the number of objects not given to the engine for a while, because it
-	// died or hung on them.
+	// Withheld is the number of objects that the engine does not get for a while because
+	// it died or hung on them.
 	Withheld  int64  `json:"withheld,omitempty"`
 	Scans     int64  `json:"scans"`
 	Failures  int64  `json:"failures"`
@@ -70,10 +70,10 @@ type Node struct {
 	CanaryEncrypted string    `json:"canary_encrypted,omitempty"` // a category
 	CanaryError     string    `json:"canary_error,omitempty"`
 	// HeuristicsFirst is set if the engine stops at the first heuristic match: its
-	// encrypted and partial count as suspicious.
+	// encrypted and partial results count as suspicious.
 	HeuristicsFirst bool  `json:"heuristics_first,omitempty"`
 	Scanned         int64 `json:"scanned,omitempty"`         // bytes of the largest object known to be scanned
-	UnscannedAbove  int64 `json:"unscanned_above,omitempty"` // larger objects are ok without a scan
+	UnscannedAbove  int64 `json:"unscanned_above,omitempty"` // the engine reports larger objects as ok without a scan
 }
 
 func (n *Node) fields() []field {

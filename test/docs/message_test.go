@@ -70,10 +70,10 @@ func TestQuotedMessages(t *testing.T) {
 
 // informative are messages that ask nothing of an operator.
 var informative = map[string]bool{
-	"a reload is under way, another will follow": true, "backend close": true, "connection": true,
+	"reload in progress, another will follow": true, "backend close": true, "connection": true,
 	"connections are accepted again": true, "engine": true, "node reloaded": true, "node up": true, "listener closed": true,
 	"listening": true, "needs at most": true, "new connections are not refused": true, "not scanned": true, "reloaded": true,
-	"scanned": true, "shutdown command": true, "stopped": true, "stopping": true, "stopping during the start": true,
+	"scanned": true, "shutdown command": true, "stopped": true, "stopping": true, "stopping during startup": true,
 }
 
 // TestLoggedMessages wants every warning and error of the log on the page on

@@ -74,7 +74,7 @@ Flags:
       --timeout duration   time for one job (default 1m0s)
       --json               print JSON
 
-Flags of all commands:
+Global flags:
   -h, --help   show this help
 `
 	for _, args := range []string{"work --help", "work -h --jobs 3", "help work"} {

@@ -1,3 +1,4 @@
-// Package cli is what the command lines of polyclamd and polyclam have in common: how
-// cobra is driven, usage errors, help, the version, and which configuration is read.
+// Package cli has the code that the command lines of polyclamd and polyclam share: the
+// setup of cobra, usage errors, help, the version, and the choice of the configuration
+// file.
 package cli

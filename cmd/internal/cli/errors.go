@@ -31,7 +31,8 @@ func Message(program string, err error) string {
 	return fmt.Sprintf("%s: %v", program, err)
 }
 
-// Unknown returns the usage error for a name that is not known, such as a command's.
+// Unknown returns the usage error for an unknown name. kind is what it names, such as a
+// command.
 func Unknown(kind, name string, known []string) error {
 	return Usagef("%s", suggest.Unknown(kind, name, known))
 }

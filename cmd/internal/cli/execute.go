@@ -32,8 +32,8 @@ func Prepare(root *cobra.Command, stdout io.Writer) {
 	root.SetErr(io.Discard)
 }
 
-// Execute runs the command that args name, below root or root itself. Help goes to stdout.
-// Every error before the command runs is a usage error.
+// Execute runs root, or the subcommand that args name. Help goes to stdout. Every error
+// before the command runs is a usage error.
 func Execute(root *cobra.Command, args []string, stdout io.Writer) error {
 	Prepare(root, stdout)
 	running := false
@@ -52,7 +52,7 @@ func Execute(root *cobra.Command, args []string, stdout io.Writer) error {
 	return usageError{flagError(cmd, err)}
 }
 
-// flagError words an error of pflag.
+// flagError rewords an error of pflag for the user.
 func flagError(cmd *cobra.Command, err error) error {
 	var missing *pflag.NotExistError
 	var valueless *pflag.ValueRequiredError

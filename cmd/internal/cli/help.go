@@ -35,11 +35,11 @@ func help(cmd *cobra.Command) string {
 		b.WriteString("\nExamples:\n" + strings.Trim(cmd.Example, "\n") + "\n")
 	}
 	writeFlags(&b, "Flags", cmd.LocalFlags())
-	writeFlags(&b, "Flags of all commands", cmd.InheritedFlags())
+	writeFlags(&b, "Global flags", cmd.InheritedFlags())
 	return b.String()
 }
 
-// UsageLine returns how cmd is called, with "[flags]" before its arguments.
+// UsageLine returns the synopsis of cmd, with "[flags]" before its arguments.
 func UsageLine(cmd *cobra.Command) string {
 	_, arguments, _ := strings.Cut(cmd.Use, " ")
 	return strings.TrimSpace(cmd.CommandPath() + " [flags] " + arguments)

@@ -1,5 +1,5 @@
-// Package manpage generates the manual pages: those of the commands from their help and
-// package comments, polyclam.toml(5) from config.toml.example.
+// Package manpage generates the manual pages: the commands' pages from their help and
+// package comments, and polyclam.toml(5) from config.toml.example.
 package manpage
 
 import (

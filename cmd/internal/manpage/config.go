@@ -29,7 +29,7 @@ func Config(example string) string {
 			topLevel = false
 			p.heading(b.table)
 		case topLevel && len(b.keys) > 0 && len(parseBlock(blocks[i-1]).keys) == 0:
-			p.heading("KEYS OUTSIDE OF TABLES")
+			p.heading("TOP-LEVEL KEYS")
 		}
 		p.block(b)
 	}
@@ -38,7 +38,7 @@ func Config(example string) string {
 	return p.b.String()
 }
 
-// block is what config.toml.example has between two empty lines.
+// block is the part of config.toml.example between two empty lines.
 type block struct {
 	about   string // in the syntax of doc comments
 	table   string // "[[engine]]"; empty: none
@@ -105,7 +105,7 @@ func (p *page) block(b block) {
 	}
 }
 
-// describe says what the default is, and gives an example if that is another value.
+// describe states the default, and adds an example if it has another value.
 func (k key) describe(named bool) string {
 	var s string
 	switch {

@@ -45,8 +45,8 @@ my @meanings = (
                                                        'suspicious'],
 );
 
-# Whether the daemon turned out to be a clamd: then the other parts of the mail are
-# scanned with clamd's commands.
+# Whether the daemon turned out to be a clamd. If so, the remaining parts of the mail
+# are scanned with clamd's commands.
 my $plain;
 
 sub message_contains_virus_polyclam {
@@ -130,13 +130,13 @@ sub _result {
     };
 }
 
-# _failure is the result if there is no verdict.
+# _failure returns the result if there is no verdict.
 sub _failure {
     my ($category, $text) = @_;
     return _result(999, $category, 'tempfail', '', $text);
 }
 
-# _merge combines two results as polyclam combines those of engines: the stronger
+# _merge combines two results as polyclam combines engine results: the stronger
 # category and the stricter action.
 sub _merge {
     my ($p, $q) = @_;
@@ -172,7 +172,7 @@ sub _scan_body {
 # _files lists the files below a folder. A folder that cannot be listed is an error.
 sub _files {
     my ($folder, $depth) = @_;
-    die "$folder: too many folders in each other\n" if $depth > MAX_DEPTH;
+    die "$folder: folders are nested too deeply\n" if $depth > MAX_DEPTH;
     opendir my $dir, $folder or die "$folder: $!\n";
     my @names = sort grep { $_ ne '.' && $_ ne '..' } readdir $dir;
     closedir $dir;
@@ -216,15 +216,15 @@ sub _scan_path {
 }
 
 # _extended_or_plain uses polyclam's commands, and clamd's if the daemon turns out to
-# be a clamd. clamd answers UNKNOWN COMMAND and closes while we are still sending; where
-# a reset connection drops the answer, we never see it. So a connection that breaks off
-# without a byte is tried with clamd's commands too.
+# be a clamd. clamd answers UNKNOWN COMMAND and closes while we are still sending; a
+# reset connection may lose that answer. So if a connection breaks off without a byte,
+# clamd's commands are tried too.
 sub _extended_or_plain {
     my ($ask) = @_;
     if (!$plain) {
         my $result = $ask->(1);
         return $result if !$result->{unknown};
-        $plain = $result->{unknown} eq 'said';
+        $plain = $result->{unknown} eq 'answered';
     }
     return $ask->(0);
 }
@@ -263,15 +263,15 @@ sub _exchange {
         } elsif ($writable && @$writable) {
             my $n = syswrite $sock, $out;
             if (defined $n) { substr $out, 0, $n, '' }
-            elsif (!_try_again()) { $broken = 1 }    # what the daemon said is still to be read
+            elsif (!_try_again()) { $broken = 1 }    # the daemon's reply can still be read
         }
     }
 }
 
 sub _try_again { return $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR }
 
-# _whole reports whether the reply is complete. The text before the offset has been
-# looked at already.
+# _whole reports whether the reply is complete. The text before the offset has already
+# been checked.
 sub _whole {
     my ($text, $until, $offset) = @_;
     return 1 if $text =~ /\AUNKNOWN COMMAND\r?\n/;
@@ -291,7 +291,7 @@ sub _connect {
                 if (!IO::Select->new($sock)->can_write(_left($deadline))) { $! = Errno::ETIMEDOUT(); last }
                 last if !($! = unpack 'i', getsockopt $sock, SOL_SOCKET, SO_ERROR);
             }
-            # A Unix socket with a full backlog says EAGAIN: it is to be tried again.
+            # A Unix socket with a full backlog returns EAGAIN: try again.
             last if !(($! == EAGAIN || $! == EINTR) && _left($deadline));
             select undef, undef, undef, 0.05;
         }
@@ -305,7 +305,7 @@ sub _connect {
 
 sub _left { my $left = $_[0] - _now(); return $left > 0 ? $left : 0 }
 
-# _resolve understands "/path", "unix:/path", "host:port", "tcp:host:port" and
+# _resolve parses "/path", "unix:/path", "host:port", "tcp:host:port" and
 # "[address]:port".
 sub _resolve {
     my ($address) = @_;
@@ -315,18 +315,18 @@ sub _resolve {
     }
     my ($host, $port) = $address =~ /\A(?:tcp:)?(?|\[([0-9A-Fa-f:.]+)\]|([^:\s\[\]]+)):(\d{1,5})\z/
       or die "the address is neither a path nor host:port\n";
-    die "$port is no port\n" if $port > 65535;
+    die "$port is not a port number\n" if $port > 65535;
     my ($err, @found) = getaddrinfo($host, $port, { socktype => SOCK_STREAM });
     die "$host: $err\n" if $err;
     return map { [@{$_}{qw(family socktype protocol addr)}] } @found;
 }
 
-# _trouble is the result of a reply that cannot be a verdict, or undef.
+# _trouble returns the result for a reply that cannot be a verdict, or undef.
 sub _trouble {
     my ($reply) = @_;
     return $reply->{failed} if $reply->{failed};
     my ($text, $end) = @{$reply}{qw(text end)};
-    return { %{ _failure('swerr', 'the daemon does not know the command') }, unknown => 'said' }
+    return { %{ _failure('swerr', 'the daemon does not know the command') }, unknown => 'answered' }
       if $text =~ /\AUNKNOWN COMMAND(?:\r?\n|\z)/;
     return _failure('interrupted', 'no answer in time') if $end eq 'deadline';
     return _failure('swerr', 'the answer has no end') if $end eq 'endless';
@@ -334,12 +334,12 @@ sub _trouble {
       if $text eq '';
 
     # A refused command is answered without an object, or with "stream" for clients
-    # that take unknown replies for clean.
+    # that treat unknown replies as clean.
     return _error($1) if $text =~ /\A([^\n]+)\n(?:END\n)?\z/ && $1 !~ /: (?!.* ERROR\z)/;
     return;
 }
 
-# _error is the result of an ERROR line, by clamd's own words and polyclam's.
+# _error returns the result for an ERROR line, by clamd's words and polyclam's.
 sub _error {
     my ($words) = @_;
     return _failure('partial',        $words) if $words =~ /size limit exceeded/;
@@ -348,7 +348,7 @@ sub _error {
     return _failure('swerr', $words);
 }
 
-# _found is the result of a FOUND line without further records.
+# _found returns the result for a FOUND line without further records.
 sub _found {
     my ($name) = @_;
     my $category = 'virus';
@@ -368,7 +368,7 @@ sub _status {
     return ($object, $text, $word);
 }
 
-# _read_plain is the verdict of clamd's own lines.
+# _read_plain returns the verdict of clamd's own lines.
 sub _read_plain {
     my ($reply, $ours) = @_;
     my $trouble = _trouble($reply);
@@ -413,7 +413,7 @@ sub _record {
     return ($object, $word, \%of);
 }
 
-# _read_extended is the verdict of a reply to one of polyclam's verbs: for each object
+# _read_extended returns the verdict of a reply to one of polyclam's verbs: for each object
 # a status line, a record for each engine and a summary, and END at the end. A listener
 # for MIMEDefang's own routines sorts the lines of a folder, so match them by object.
 sub _read_extended {
@@ -437,7 +437,7 @@ sub _read_extended {
     return _believed($reply, $worst);
 }
 
-# _verdict is the verdict about one object. Anything unexpected is a failure.
+# _verdict returns the verdict for one object. Anything unexpected is a failure.
 sub _verdict {
     my ($about) = @_;
     my ($status, $engines, $summary) = map { $about->{$_} || [] } qw(STATUS ENGINE SUMMARY);
@@ -449,9 +449,9 @@ sub _verdict {
     }
     my %of = map { $_ => defined $summary->[0]{$_} ? $summary->[0]{$_} : '' } qw(category action code engine engines version);
     my ($category, $action) = @of{qw(category action)};
-    return _failure('swerr', "version $of{version} of the records is not known") if $of{version} ne '1';
-    return _failure('swerr', "the category $category is not known") if !$strength{$category};
-    return _failure('swerr', "the action $action is not known") if !defined $strictness{$action};
+    return _failure('swerr', "unknown record version $of{version}") if $of{version} ne '1';
+    return _failure('swerr', "unknown category $category") if !$strength{$category};
+    return _failure('swerr', "unknown action $action") if !defined $strictness{$action};
     return _failure('swerr', "the code $of{code} is not a number") if $of{code} !~ /\A-?\d{1,9}\z/;
     return _failure('swerr', 'the records of the engines are not complete') if $of{engines} ne scalar @$engines;
     return _failure('swerr', 'nobody looked') if $action eq 'ok' && !@$engines;    # an empty folder
@@ -459,8 +459,8 @@ sub _verdict {
       if $category eq 'ok' && grep { ($_->{category} || '') ne 'ok' && ($_->{counts} || '') ne 'no' } @$engines;
 
     # With error_style a tempfail can be a FOUND line, for other clients.
-    my $told = $word eq 'OK' ? $action eq 'ok' : $word eq 'ERROR' ? $action eq 'tempfail' : $action ne 'ok';
-    return _failure('swerr', "$word for $category, $action") if !$told || ($category eq 'ok') && $action ne 'ok';
+    my $consistent = $word eq 'OK' ? $action eq 'ok' : $word eq 'ERROR' ? $action eq 'tempfail' : $action ne 'ok';
+    return _failure('swerr', "$word for $category, $action") if !$consistent || ($category eq 'ok') && $action ne 'ok';
 
     my ($winner) = grep { defined $_->{engine} && $_->{engine} eq $of{engine} && ($_->{category} || '') eq $category } @$engines;
     my $name = $word eq 'FOUND' && $action eq 'quarantine' ? $text : $winner && defined $winner->{name} ? $winner->{name} : '';
@@ -490,8 +490,8 @@ Mail::MIMEDefang::Polyclam - scan mail with polyclam
 
 polyclam scans every object with several anti-virus engines. Its daemon speaks clamd's
 protocol, so MIMEDefang's C<message_contains_virus_clamd> works with it unchanged; but
-clamd's protocol knows only OK, FOUND and ERROR. These functions use polyclam's own
-commands and return what MIMEDefang's functions always had room for: the category.
+clamd's protocol has only OK, FOUND and ERROR. These functions use polyclam's own
+commands and return the category too, which MIMEDefang's functions always had room for.
 
 The module needs only Perl (5.14) and MIMEDefang (3.0).
 
@@ -511,8 +511,8 @@ Scans one C<MIME::Entity>. A container, which has no body, is ok.
 =back
 
 Both return (CODE, CATEGORY, ACTION) in list context and CODE in scalar context.
-CODE is the winning engine's own, 1 for a FOUND from clamd, 0 for ok, 999 if there is
-none.
+CODE is the winning engine's own code, 1 for a FOUND from clamd, 0 for ok, or 999 if
+there is none.
 
     CATEGORY        meaning                                           default ACTION
     virus           known malware                                     quarantine
@@ -520,7 +520,7 @@ none.
     encrypted       nothing found, but a part is encrypted            ok
     partial         nothing found, but a part could not be scanned    ok
                     for a permanent reason: too large, unsupported
-    swerr           an engine, or the answer, was wrong               tempfail
+    swerr           an engine failed, or its answer was invalid       tempfail
     interrupted     no answer in time, or the connection broke off    tempfail
     cannot-execute  the daemon or an engine cannot be reached         tempfail
     not-installed   there is no such socket or engine                 tempfail
@@ -528,7 +528,7 @@ none.
 
 The strongest category wins, in this order, and the strictest action (quarantine,
 tempfail, ok): an encrypted part never hides that another part could not be
-scanned. So check for ACTION eq 'tempfail' before you look at CATEGORY.
+scanned. So check for ACTION eq 'tempfail' before you check CATEGORY.
 The actions are polyclam's, see C<[policy.actions]> of its configuration. A stream
 over polyclam's C<limits.stream> is (999, partial, tempfail).
 
@@ -545,8 +545,8 @@ line; failures go to syslog as well.
 Where polyclamd listens, if the function is called without an ADDRESS: the path of
 a Unix socket, or C<host:port> (C<[::1]:port>), also with C<unix:> or C<tcp:> in
 front. If it is not set: C<$ClamdSock>, if the filter or F<mimedefang.pl.conf>
-changed it, else F</run/polyclam/clamd.sock>. Give a host by its address:
-$PolyclamTimeout does not bound looking up a name.
+changed it, else F</run/polyclam/clamd.sock>. Give a host as an
+address: $PolyclamTimeout does not bound the lookup of a name.
 
 =item $PolyclamTimeout
 
@@ -556,7 +556,7 @@ server gives its filter and the multiplexor its worker (C<MX_BUSY>).
 
 =item $PolyclamPaths
 
-If true, polyclamd is given the path (C<XSCAN>) and opens the files itself. It needs
+If true, polyclamd gets the path (C<XSCAN>) and opens the files itself. It needs
 a Unix socket, and a polyclamd that may read MIMEDefang's spool: the same user, or
 C<MD_ALLOW_GROUP_ACCESS=yes> and its group. By default the bytes are sent, which always
 works.
