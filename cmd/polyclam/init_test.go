@@ -68,7 +68,7 @@ func TestInitOutput(t *testing.T) {
 		r = polyclam(t, dir, again...)
 		r.wantStatus(t, exitOK)
 		wantParts(t, r.stdout)
-		wantParts(t, r.stderr, "polyclam has already taken clamd's place. Nothing is written")
+		wantParts(t, r.stderr, "polyclam has already taken clamd's place. Nothing was written")
 	}
 	wantParts(t, r.stderr, "clamd-engine.conf is already up to date")
 
