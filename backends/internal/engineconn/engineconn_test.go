@@ -189,7 +189,7 @@ func TestShortObject(t *testing.T) {
 func TestEnds(t *testing.T) {
 	silent := serve(t, "unix", func(nc net.Conn) { io.Copy(io.Discard, nc) })
 	within := func(cause error) context.Context {
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, cause)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
 		t.Cleanup(cancel)
 		return ctx
 	}
