@@ -77,7 +77,7 @@ func TestForeignFiles(t *testing.T) {
 func TestFilesHang(t *testing.T) {
 	fs := fusetest.Mount(t, fusetest.File{Name: "a", Data: []byte("x")}, fusetest.File{Name: "b", Data: []byte("x")}, fusetest.File{Name: "c", Data: []byte("x")})
 	ts := newServer(t, func(c *Config) {
-		c.Listeners[0].Profile.AnswerWithin = 300 * time.Millisecond
+		c.Listeners[0].Profile.AnswerWithin = 600 * time.Millisecond
 		c.Limits.FileThreads = 8
 	}, eicarOnly())
 	a := openFile(t, fs.Path("a"), unix.O_RDONLY)

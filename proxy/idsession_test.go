@@ -141,12 +141,12 @@ func TestSessionDescriptors(t *testing.T) {
 // slow engine.
 func TestSessionTimeoutWhileScanning(t *testing.T) {
 	release := make(chan struct{})
-	ts := newServer(t, func(c *Config) { c.Limits.ReadTimeout = 10 * time.Millisecond },
+	ts := newServer(t, func(c *Config) { c.Limits.ReadTimeout = 300 * time.Millisecond },
 		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	nc := ts.dial()
 	io.WriteString(nc, "nIDSESSION\nnINSTREAM\n"+stream("x", 1))
 	testkit.Eventually(t, "scan", func() bool { return len(ts.running.list()) == 1 })
-	time.AfterFunc(100*time.Millisecond, func() { close(release) })
+	time.AfterFunc(time.Second, func() { close(release) })
 	if got := readAll(t, nc); got != "1: stream: OK\nCOMMAND READ TIMED OUT\n" {
 		t.Errorf("got %q", got)
 	}

@@ -24,17 +24,18 @@ func drip(nc net.Conn, bytes string, pause time.Duration) {
 // however regularly it sends, and that the log names the key.
 func TestSlowClients(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
+	const pause = 2 * time.Second // longer than any between two bytes, or it is a read timeout
 	for _, test := range []struct {
 		name   string
 		change func(*Limits)
 		begin  string
 		reason string // in the log; empty: no log line
 	}{
-		{"rate", func(l *Limits) { l.ReadTimeout, l.StreamMinRate = 200*time.Millisecond, 10000 },
+		{"rate", func(l *Limits) { l.ReadTimeout, l.StreamMinRate = pause, 10000 },
 			"zINSTREAM\x00\x00\x10\x00\x00", "stream_min_rate"},
 		{"time", func(l *Limits) { l.StreamMaxTime = 200 * time.Millisecond },
 			"zINSTREAM\x00\x00\x10\x00\x00", "stream_max_time"},
-		{"rate in a session", func(l *Limits) { l.ReadTimeout, l.StreamMinRate = 200*time.Millisecond, 10000 },
+		{"rate in a session", func(l *Limits) { l.ReadTimeout, l.StreamMinRate = pause, 10000 },
 			"zIDSESSION\x00zINSTREAM\x00\x00\x10\x00\x00", "stream_min_rate"},
 		{"command", func(l *Limits) { l.CommandReadTimeout = 200 * time.Millisecond }, "z", ""},
 		{"command of a session", func(l *Limits) { l.ReadTimeout = 200 * time.Millisecond }, "zIDSESSION\x00z", ""},

@@ -189,11 +189,11 @@ func TestShortObject(t *testing.T) {
 func TestEnds(t *testing.T) {
 	silent := serve(t, "unix", func(nc net.Conn) { io.Copy(io.Discard, nc) })
 	within := func(cause error) context.Context {
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 300*time.Millisecond, cause)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
 		t.Cleanup(cancel)
 		return ctx
 	}
-	limit := &backends.TimeoutError{After: 300 * time.Millisecond, Key: "timeout"}
+	limit := &backends.TimeoutError{After: time.Second, Key: "timeout"}
 	for _, tt := range []struct {
 		name string
 		ctx  context.Context
@@ -201,11 +201,11 @@ func TestEnds(t *testing.T) {
 		want backends.Category
 		text string
 	}{
-		{"no answer", within(limit), nil, backends.Interrupted, "test unix:" + silent + ": waiting for the answer: no answer within 300ms (key timeout)"},
+		{"no answer", within(limit), nil, backends.Interrupted, "test unix:" + silent + ": waiting for the answer: no answer within 1s (key timeout)"},
 		{"no greeting", t.Context(), func(c *Client) {
-			c.Dialer.Timeout = 300 * time.Millisecond
+			c.Dialer.Timeout = time.Second
 			c.Hello = func(conn *Conn) error { _, err := conn.Line(); return err }
-		}, backends.CannotExecute, "greeting: no greeting within 300ms (key connect_timeout)"},
+		}, backends.CannotExecute, "greeting: no greeting within 1s (key connect_timeout)"},
 		{"no socket", t.Context(), func(c *Client) { c.Dialer.Address += "x" }, backends.NotInstalled, "connecting: connect: no such file or directory"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

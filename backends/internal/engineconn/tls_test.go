@@ -220,9 +220,9 @@ func TestHandshakeHangs(t *testing.T) {
 	cert, _ := certificate(t)
 	backendtest.NoLeaks(t)
 	address := serve(t, "tcp", func(nc net.Conn) { io.Copy(io.Discard, nc) })
-	c := client(t, "tcp", address, func(c *Client) { secure(t, TLS{CA: cert})(c); c.Dialer.Timeout = 300 * time.Millisecond })
+	c := client(t, "tcp", address, func(c *Client) { secure(t, TLS{CA: cert})(c); c.Dialer.Timeout = time.Second })
 	_, err := scan(t.Context(), c, nil)
-	if backends.CategoryOf(err) != backends.CannotExecute || !strings.Contains(err.Error(), "no TLS handshake within 300ms (key connect_timeout)") {
+	if backends.CategoryOf(err) != backends.CannotExecute || !strings.Contains(err.Error(), "no TLS handshake within 1s (key connect_timeout)") {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
