@@ -19,7 +19,7 @@ func (p *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
 	}
 	begin := time.Now()
 	p.mu.Lock()
-	if p.mutual(t) {
+	if p.isMutualCheck(t) {
 		p.mu.Unlock()
 		return nil, errMutual
 	}
@@ -33,7 +33,7 @@ func (p *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
 		p.mu.Unlock()
 		return n, err
 	}
-	patience := t.patience
+	patience := t.checkWait
 	p.queue.Push(t)
 	p.mu.Unlock()
 	var check <-chan time.Time

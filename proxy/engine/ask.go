@@ -57,8 +57,8 @@ func (p *pool) ask(ctx context.Context, q *question) (backends.Result, error) {
 // the backend has just answered.
 func (p *pool) abandon(q *question) bool {
 	q.object.Retain()
-	if q.left.CompareAndSwap(false, true) {
-		p.settleAbandoned(q)
+	if q.finished.CompareAndSwap(false, true) {
+		p.finishAbandoned(q)
 		return true
 	}
 	q.object.Release()
@@ -71,8 +71,8 @@ func (p *pool) work(q *question) {
 	q.err = errors.New("backend ended without an answer")
 	reserveForScan(0)
 	defer func() {
-		if q.left.CompareAndSwap(false, true) {
-			p.settle(q)
+		if q.finished.CompareAndSwap(false, true) {
+			p.finish(q)
 			q.answers <- q
 			return
 		}

@@ -41,7 +41,7 @@ func (p proof) failed(err error) proof {
 }
 
 func (p proof) blind(text string) proof {
-	p.state, p.reason = health.Blind, distrust(text)
+	p.state, p.reason = health.Blind, untrusted(text)
 	return p
 }
 
@@ -52,8 +52,8 @@ func (p proof) outcome() health.Outcome {
 	}
 }
 
-// distrust is why a node that answers is not used.
-func distrust(text string) error {
+// untrusted is why a node that answers is not used.
+func untrusted(text string) error {
 	return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: text}
 }
 

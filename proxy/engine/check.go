@@ -87,7 +87,7 @@ func (p *pool) applyProof(n *node, check *health.Check, found proof) bool {
 	if state == health.Up {
 		n.heuristics.update(found, !wasUp)
 		if !wasUp {
-			p.doubtSize(n)
+			p.markUnproven(n)
 		}
 	} else {
 		p.backOff(n)
@@ -114,7 +114,7 @@ func (p *pool) takeOutLooping(n *node, listener string) {
 		p.mu.Unlock()
 		return
 	}
-	reason := distrust("asks polyclam itself, through the listener " + listener)
+	reason := untrusted("asks polyclam itself, through the listener " + listener)
 	n.health.Loop(reason)
 	p.backOff(n)
 	p.failWaiters(n, reason)

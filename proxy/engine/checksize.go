@@ -69,7 +69,7 @@ func (p *pool) proveSizeOnce(n *node) (again bool) {
 	}
 	p.mu.Unlock()
 	if next.tries >= sizeTries {
-		p.stopDoubt(n)
+		p.endUnproven(n)
 	}
 	p.logSize(n, known, next)
 	return false
@@ -109,7 +109,7 @@ func (p *pool) proveSize(n *node, size int64, known sizeProof) sizeProof {
 	case known.done && known.limit != 0:
 		return known // caught before, and nothing happened since
 	}
-	p.catch(n)
+	p.markCaught(n)
 	low := int64(testfile.LargeMin)
 	if known.scanned != 0 {
 		switch p.scansSize(n, low) {
@@ -190,33 +190,33 @@ func (p *pool) checksSize() bool {
 	return p.config().SizeCheck && p.config().Canary && p.largest() >= testfile.LargeMin
 }
 
-// doubtSize renews the size check of a node that was not up: it may be another engine now.
+// markUnproven renews the size check of a node that was not up: it may be another engine now.
 // Until it is proven what n scans, but no longer than sizeWait, an ok for a large object is
 // partial. The caller holds mu.
-func (p *pool) doubtSize(n *node) {
+func (p *pool) markUnproven(n *node) {
 	if !p.checksSize() || p.closing || n.health.Retired() {
 		return
 	}
 	n.size.renew()
 	n.size.unproven, n.size.trusted = true, 0
 	n.size.stopTimer()
-	n.size.timer = time.AfterFunc(sizeWait, func() { p.stopDoubt(n) })
+	n.size.timer = time.AfterFunc(sizeWait, func() { p.endUnproven(n) })
 }
 
-// doubtLarger is doubtSize for a node that was up all the time, after a reload changed the
+// markLargerUnproven is doubtSize for a node that was up all the time, after a reload changed the
 // size of the largest object. The caller holds mu.
-func (p *pool) doubtLarger(n *node, grown bool) {
+func (p *pool) markLargerUnproven(n *node, grown bool) {
 	if !grown {
 		n.size.renew()
 		return
 	}
 	trusted := n.size.scanned
-	p.doubtSize(n)
+	p.markUnproven(n)
 	n.size.trusted = trusted
 }
 
-// stopDoubt stops waiting for a proof, unless n is proven not to scan everything.
-func (p *pool) stopDoubt(n *node) {
+// endUnproven stops waiting for a proof, unless n is proven not to scan everything.
+func (p *pool) endUnproven(n *node) {
 	p.mu.Lock()
 	stops := n.size.unproven && !n.size.caught && !n.health.Retired()
 	if stops {
@@ -230,9 +230,9 @@ func (p *pool) stopDoubt(n *node) {
 	}
 }
 
-// catch records that n calls its largest object ok without a look. Until its limit is
+// markCaught records that n calls its largest object ok without a look. Until its limit is
 // found, its ok for large objects does not count, however long that takes.
-func (p *pool) catch(n *node) {
+func (p *pool) markCaught(n *node) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n.size.caught, n.size.unproven = true, true

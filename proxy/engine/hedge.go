@@ -64,7 +64,7 @@ func (r *race) slow(after time.Duration) {
 func (r *race) silent(lately time.Duration) bool {
 	r.e.mu.Lock()
 	defer r.e.mu.Unlock()
-	return len(r.running) == 1 && time.Since(r.running[0].node.health.Heard()) >= lately
+	return len(r.running) == 1 && time.Since(r.running[0].node.health.LastAnswer()) >= lately
 }
 
 // move puts the object to another node as soon as one has a slot: the first one has been
@@ -111,9 +111,9 @@ func (r *race) endMove() {
 	}()
 }
 
-// leave puts the object to another node, if there is one, since the first one has been taken
+// replaceFirst puts the object to another node, if there is one, since the first one has been taken
 // out. It reports whether that ends the race.
-func (r *race) leave() (over bool) {
+func (r *race) replaceFirst() (over bool) {
 	if len(r.running) != 1 {
 		return false
 	}

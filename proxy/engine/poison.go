@@ -40,13 +40,13 @@ func (p *pool) withheld(ctx context.Context, o Object, known *poison.Digest) (*p
 		Category: backends.Interrupted,
 		Code:     backends.NoCode,
 		Text: fmt.Sprintf("not given to this engine for another %v: it died or hung %d times while scanning this object (key poison_time)",
-			max(left.Round(time.Second), time.Second), poison.MaxStrikes),
+			max(left.Round(time.Second), time.Second), poison.MaxFailures),
 	}
 }
 
-// weigh records that q ended with r and err. It returns the objects that are to blame for
+// recordEvidence records that q ended with r and err. It returns the objects that are to blame for
 // earlier deaths and hangs, for judge. The caller holds mu.
-func (p *pool) weigh(q *question, r backends.Result, err error) []poison.Digest {
+func (p *pool) recordEvidence(q *question, r backends.Result, err error) []poison.Digest {
 	p.adaptLimit(q, r, err)
 	evidence := &q.node.evidence
 	died, answered := q.died(err), q.answered(err)
@@ -73,7 +73,7 @@ func (p *pool) weigh(q *question, r backends.Result, err error) []poison.Digest 
 // judge counts strikes against the guilty objects that weigh returned, and against that of
 // q. It is called after weigh, when the slot is free.
 func (p *pool) judge(q *question, r backends.Result, err error, guilty []poison.Digest) {
-	p.strike(guilty...)
+	p.countFailures(guilty...)
 	switch {
 	case q.isTest, p.config().PoisonTime <= 0:
 	case err == nil, detected(r):
@@ -98,7 +98,7 @@ func (p *pool) judgeDeath(q *question) {
 	guilty := q.death.Blame(d)
 	p.mu.Unlock()
 	if guilty {
-		p.strike(*d)
+		p.countFailures(*d)
 	}
 }
 
@@ -110,17 +110,17 @@ func (p *pool) judgeHang(q *question) {
 	}
 	p.mu.Unlock()
 	if guilty {
-		p.strike(*q.digest)
+		p.countFailures(*q.digest)
 	}
 }
 
-// strike counts strikes against objects, and logs those that are withheld from now on.
-func (p *pool) strike(objects ...poison.Digest) {
+// countFailures counts strikes against objects, and logs those that are withheld from now on.
+func (p *pool) countFailures(objects ...poison.Digest) {
 	period := p.config().PoisonTime
 	for _, d := range objects {
-		if p.poison.Strike(d, period) {
+		if p.poison.AddFailure(d, period) {
 			p.log.Warn().Str("sha256", hex.EncodeToString(d.Sum[:])).Int64("size", d.Size).
-				Int("failures", poison.MaxStrikes).Stringer("poison_time", period).Msg("object withheld")
+				Int("failures", poison.MaxFailures).Stringer("poison_time", period).Msg("object withheld")
 		}
 	}
 }
@@ -147,7 +147,7 @@ func (p *pool) hashLater(o Object, h *poison.Hang) {
 		guilty := h.Blame(d)
 		p.mu.Unlock()
 		if guilty {
-			p.strike(*d)
+			p.countFailures(*d)
 		}
 	}()
 }

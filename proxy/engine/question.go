@@ -38,7 +38,7 @@ type question struct {
 	result  backends.Result
 	err     error
 	answers chan<- *question // takes the question when the backend has answered
-	left    atomic.Bool      // set by whichever comes first: the backend's return, or abandoning it
+	finished    atomic.Bool      // set by whichever comes first: the backend's return, or abandoning it
 }
 
 // overdue reports whether the node has not answered in a time that should have been

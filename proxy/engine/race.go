@@ -56,12 +56,12 @@ func (r *race) run() {
 			over = r.ended(q)
 		case <-r.lost():
 			r.running[0].lost, leave = nil, true
-			over = r.leave()
+			over = r.replaceFirst()
 		case <-patience.C:
 			patience.Reset(slowAfter)
 			switch {
 			case leave:
-				over = r.leave()
+				over = r.replaceFirst()
 			case time.Until(half) > 0:
 				r.slow(slowAfter)
 				patience.Reset(min(slowAfter, time.Until(half)))
@@ -83,11 +83,11 @@ func (r *race) run() {
 // or without another node.
 func (r *race) ended(q *question) (over bool) {
 	r.collect(q)
-	if r.settled(q) {
+	if r.isFinal(q) {
 		if q.hedge {
 			r.e.hedgesWon.Add(1)
 		}
-		r.leaveAll(errOvertaken)
+		r.cancelAll(errOvertaken)
 		return true
 	}
 	if len(r.running) > 0 || r.moving != nil {
@@ -103,9 +103,9 @@ func (r *race) collect(q *question) {
 	r.found, r.node, r.err = merged(r.found, q.result), q.node, q.err
 }
 
-// settled reports whether the outcome of q is final: an answer, or a detection, whatever
+// isFinal reports whether the outcome of q is final: an answer, or a detection, whatever
 // failed beside it.
-func (r *race) settled(q *question) bool { return q.err == nil || detected(q.result) }
+func (r *race) isFinal(q *question) bool { return q.err == nil || detected(q.result) }
 
 // next puts the object to the next node, and reports whether there is none.
 func (r *race) next() (none bool) {
@@ -154,8 +154,8 @@ func (r *race) timeUp() {
 	for late := false; len(r.running) > 0 && !late; {
 		select {
 		case q := <-r.answers:
-			if r.collect(q); r.settled(q) {
-				r.leaveAll(errOvertaken)
+			if r.collect(q); r.isFinal(q) {
+				r.cancelAll(errOvertaken)
 				return
 			}
 		case <-patience.C:
@@ -165,12 +165,12 @@ func (r *race) timeUp() {
 	if len(r.running) > 0 {
 		r.node, r.err = r.running[0].node, ended(r.ctx, errors.New("the backend does not return"))
 	}
-	r.leaveAll(context.Cause(r.ctx))
+	r.cancelAll(context.Cause(r.ctx))
 }
 
-// leaveAll calls off what is still running, and does not wait for it. Detections made
+// cancelAll calls off what is still running, and does not wait for it. Detections made
 // meanwhile count.
-func (r *race) leaveAll(why error) {
+func (r *race) cancelAll(why error) {
 	for _, q := range r.running {
 		q.cancel(why)
 		if r.e.abandon(q) {

@@ -169,7 +169,7 @@ func (p *pool) drain(ctx context.Context, n *node) {
 	defer cancel()
 	all := newTicket()
 	_ = p.waitUntil(ctx, func() bool {
-		return n.health.Retired() || !n.health.Checking() && (n.inFlight == 0 || !p.spared(all, n))
+		return n.health.Retired() || !n.health.Checking() && (n.inFlight == 0 || !p.draining(all, n))
 	})
 }
 

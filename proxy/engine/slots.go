@@ -25,10 +25,10 @@ func (p *pool) pick(t *ticket) (*node, error) {
 		return n, nil
 	}
 	if eligible {
-		t.patience = 0
+		t.checkWait = 0
 		return nil, nil
 	}
-	if t.patience = p.awaitsCheck(t); t.patience > 0 {
+	if t.checkWait = p.checkWait(t); t.checkWait > 0 {
 		return nil, nil
 	}
 	return nil, p.noNode(t)
@@ -80,12 +80,12 @@ func (p *pool) eligible(t *ticket, n *node) bool {
 	if t.IsTest() {
 		return n == t.Only
 	}
-	return !t.HasTried(n) && !p.spared(t, n) && p.usable(n)
+	return !t.HasTried(n) && !p.draining(t, n) && p.usable(n)
 }
 
-// spared reports whether t must leave n alone, because n is being reloaded and t may use
+// draining reports whether t must leave n alone, because n is being reloaded and t may use
 // another node. When that one fails, n is used again immediately.
-func (p *pool) spared(t *ticket, n *node) bool {
+func (p *pool) draining(t *ticket, n *node) bool {
 	return n.reloading && slices.ContainsFunc(p.nodes, func(other *node) bool {
 		return !other.reloading && p.usable(other) && !t.HasTried(other)
 	})

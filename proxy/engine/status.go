@@ -76,7 +76,7 @@ func (p *pool) Status() Status {
 		if slots := n.limit.Slots(p.config().MaxScans); slots < p.config().MaxScans {
 			ns.Limit = slots
 		}
-		if p.spared(&ticket{}, n) {
+		if p.draining(&ticket{}, n) {
 			ns.State = "reloading"
 		}
 		s.Nodes = append(s.Nodes, ns)

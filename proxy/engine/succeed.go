@@ -99,7 +99,7 @@ func (p *pool) adjust(n *node, before checks) {
 	case !now.size:
 		n.size.forget()
 	case !before.size || now.largest != before.largest:
-		p.doubtLarger(n, !before.size || now.largest > before.largest)
+		p.markLargerUnproven(n, !before.size || now.largest > before.largest)
 		p.checkSoon(n)
 	}
 	if n.health.State() == health.Up {

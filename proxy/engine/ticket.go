@@ -18,7 +18,7 @@ type ticket struct {
 	err     error // and why
 
 	grant    grant         // of the last slot
-	patience time.Duration // how long it waits for a health check; 0: it waits for a slot
+	checkWait time.Duration // how long it waits for a health check; 0: it waits for a slot
 	ready    chan slot     // takes the one slot, or error, given to a queued ticket
 }
 

@@ -113,7 +113,7 @@ func (p *pool) watchCheck(n *node, check *health.Check, name string) (stop func(
 // It reports false if n has answered a scan meanwhile: then it may only be slow.
 func (p *pool) presumeHung(n *node, check *health.Check, name string, asked time.Time) bool {
 	p.mu.Lock()
-	if n.health.Heard().After(asked) {
+	if n.health.LastAnswer().After(asked) {
 		p.mu.Unlock()
 		return false
 	}

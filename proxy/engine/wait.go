@@ -27,10 +27,10 @@ func (p *pool) anyUsable(t *ticket) bool {
 	})
 }
 
-// awaitsCheck returns how long t may wait for a health check of a node that it has not
+// checkWait returns how long t may wait for a health check of a node that it has not
 // tried; 0: there is none worth waiting for. All scans wait for the same check, so that an
 // engine that does not answer is dialed once at a time. The caller holds mu.
-func (p *pool) awaitsCheck(t *ticket) time.Duration {
+func (p *pool) checkWait(t *ticket) time.Duration {
 	if !p.config().Canary {
 		return 0
 	}
@@ -124,10 +124,10 @@ func (p *pool) noNode(t *ticket) error {
 // errMutual answers the clean control of another polyclam that comes while there is no
 // usable node, but a health check under way. That check may be what the other daemon
 // waits for: two that ask each other would both wait until their time is up.
-var errMutual = distrust("another polyclam's health check arrived during one of this polyclam's own: if they ask each other, neither has an engine")
+var errMutual = untrusted("another polyclam's health check arrived during one of this polyclam's own: if they ask each other, neither has an engine")
 
-// mutual reports whether t is to be answered with errMutual. The caller holds mu.
-func (p *pool) mutual(t *ticket) bool {
+// isMutualCheck reports whether t is to be answered with errMutual. The caller holds mu.
+func (p *pool) isMutualCheck(t *ticket) bool {
 	return t.control && !p.anyUsable(t) &&
 		slices.ContainsFunc(p.nodes, func(n *node) bool { return n.health.Checking() })
 }

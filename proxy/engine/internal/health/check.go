@@ -88,7 +88,7 @@ func (n *Node) Conclude(c *Check, o Outcome) (State, error) {
 		o.State = Blind // no answer now, and none of use before
 	}
 	if o.State == Blind && o.Answered {
-		n.distrust = o.Reason
+		n.discardReason = o.Reason
 	}
 	if o.State == Up {
 		n.proven = c.Began
@@ -99,7 +99,7 @@ func (n *Node) Conclude(c *Check, o Outcome) (State, error) {
 // Loop records that the clean control came back, so that the node asks polyclam itself.
 // It holds until a later check begins.
 func (n *Node) Loop(reason error) {
-	n.loop, n.distrust = reason, reason
+	n.loop, n.discardReason = reason, reason
 	n.epoch.alarm++
 }
 
@@ -154,7 +154,7 @@ func (n *Node) BackOff(interval time.Duration) {
 func (n *Node) Pause() time.Duration { return n.pause }
 
 // Epoch counts how often earlier answers turned out to be worthless. A scan remembers the
-// epoch in which it began, for [Node.Distrust].
+// epoch in which it began, for [Node.DiscardReason].
 type Epoch struct {
 	blind int // EICAR was not found: a clean result is worth nothing
 	alarm int // the clean control was bad or came back: nor is a detection
@@ -163,11 +163,11 @@ type Epoch struct {
 // Epoch is the current epoch.
 func (n *Node) Epoch() Epoch { return n.epoch }
 
-// Distrust returns why the answer to a scan that began in epoch e is discarded, or nil.
+// DiscardReason returns why the answer to a scan that began in epoch e is discarded, or nil.
 // clean says that it is a result without a detection.
-func (n *Node) Distrust(e Epoch, clean bool) error {
+func (n *Node) DiscardReason(e Epoch, clean bool) error {
 	if n.epoch.alarm != e.alarm || n.epoch.blind != e.blind && clean {
-		return n.distrust
+		return n.discardReason
 	}
 	return nil
 }

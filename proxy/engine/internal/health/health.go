@@ -51,11 +51,11 @@ type Node struct {
 
 	// What answers are worth, see Epoch.
 	epoch    Epoch
-	distrust error // why answers from before the last change of epoch are discarded
+	discardReason error // why answers from before the last change of epoch are discarded
 	loop     error // the clean control of the check under way came back
 
 	// What scans show.
-	heard     time.Time // of the last answer to a scan
+	lastAnswer     time.Time // of the last answer to a scan
 	timeouts  int       // in a row
 	suspected bool      // it is silent, and another node could take its scans
 	trial     bool      // without checks: one scan at a time, until one is answered
@@ -141,11 +141,11 @@ func (n *Node) Serving() bool {
 
 // Answered records that a scan was answered, be it by an error of the engine's own.
 func (n *Node) Answered() {
-	n.timeouts, n.heard, n.trial = 0, time.Now(), false
+	n.timeouts, n.lastAnswer, n.trial = 0, time.Now(), false
 }
 
-// Heard is the time of the last answer to a scan.
-func (n *Node) Heard() time.Time { return n.heard }
+// LastAnswer is the time of the last answer to a scan.
+func (n *Node) LastAnswer() time.Time { return n.lastAnswer }
 
 // TimedOut records that a scan had no answer although it had enough time. It reports
 // whether that takes the node out.

@@ -25,9 +25,9 @@ type Digest struct {
 	Sum  [sha256.Size]byte
 }
 
-// MaxStrikes is how often an engine may die or hang on an object before the object is
+// MaxFailures is how often an engine may die or hang on an object before the object is
 // withheld.
-const MaxStrikes = 3
+const MaxFailures = 3
 
 // maxListed bounds a list; the oldest entries are dropped first.
 const maxListed = 1000
@@ -47,12 +47,12 @@ type List struct {
 
 type entry struct {
 	digest  Digest
-	strikes int
+	failures int
 	last    time.Time
 }
 
 func (e *entry) withheld(period time.Duration, now time.Time) bool {
-	return e.strikes >= MaxStrikes && now.Sub(e.last) < period
+	return e.failures >= MaxFailures && now.Sub(e.last) < period
 }
 
 // HasSize reports whether an object of size bytes is on the list.
@@ -78,9 +78,9 @@ func (l *List) Withheld(d Digest, period time.Duration) time.Duration {
 	return period - now.Sub(el.Value.(*entry).last)
 }
 
-// Strike counts a death or hang on d. It reports whether d is withheld from now on, and
+// AddFailure counts a death or hang on d. It reports whether d is withheld from now on, and
 // was not before.
-func (l *List) Strike(d Digest, period time.Duration) bool {
+func (l *List) AddFailure(d Digest, period time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -92,7 +92,7 @@ func (l *List) Strike(d Digest, period time.Duration) bool {
 	l.order.MoveToBack(el)
 	e := el.Value.(*entry)
 	before := e.withheld(period, now)
-	e.strikes++
+	e.failures++
 	e.last = now
 	return !before && e.withheld(period, now)
 }

@@ -15,13 +15,13 @@ import (
 // errOvertaken is why the slower of two nodes is called off.
 const errOvertaken = CalledOff("another node answered first")
 
-// settle frees the slot, after the answer has had its effect on the node's state, so that
+// finish frees the slot, after the answer has had its effect on the node's state, so that
 // no scan is sent to a node just found dead.
-func (p *pool) settle(q *question) {
+func (p *pool) finish(q *question) {
 	r, err := q.result, q.err
 	p.note(q, err)
 	p.mu.Lock()
-	guilty := p.weigh(q, r, err)
+	guilty := p.recordEvidence(q, r, err)
 	if !q.isTest {
 		q.reconsider()
 	}
@@ -30,13 +30,13 @@ func (p *pool) settle(q *question) {
 	p.judge(q, r, err, guilty)
 }
 
-// settleAbandoned is settle for a question whose backend has not returned and keeps its
+// finishAbandoned is settle for a question whose backend has not returned and keeps its
 // slot.
-func (p *pool) settleAbandoned(q *question) {
+func (p *pool) finishAbandoned(q *question) {
 	err := ended(q.ctx, nil)
 	p.note(q, err)
 	p.mu.Lock()
-	guilty := p.weigh(q, backends.Result{}, err)
+	guilty := p.recordEvidence(q, backends.Result{}, err)
 	p.mu.Unlock()
 	p.judge(q, backends.Result{}, err, guilty)
 }
@@ -46,7 +46,7 @@ func (p *pool) settleAbandoned(q *question) {
 func (q *question) reconsider() {
 	n := q.node
 	clean := q.err == nil && !detected(q.result)
-	if err := n.health.Distrust(q.epoch, clean); err != nil {
+	if err := n.health.DiscardReason(q.epoch, clean); err != nil {
 		q.result, q.err = backends.Result{}, err
 		n.failures.Add(1)
 		return
@@ -153,7 +153,7 @@ func (p *pool) suspect(n *node, lately time.Duration) bool {
 	if !p.config().Canary || n.reloading || n.health.Checking() {
 		return true
 	}
-	if time.Since(n.health.Heard()) < lately {
+	if time.Since(n.health.LastAnswer()) < lately {
 		return false
 	}
 	n.health.Suspect(slices.ContainsFunc(p.nodes, func(other *node) bool { return other != n && p.usable(other) }))
