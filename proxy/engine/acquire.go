@@ -11,8 +11,8 @@ import (
 	"polyclam/proxy/client"
 )
 
-// acquire takes a slot on the best node that t may use, and waits for one if need be.
-// Putting a question to the node gives it back.
+// acquire takes a slot on the best node that t may use, and waits for one if necessary. The
+// end of the scan gives it back.
 func (p *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
 	if ctx.Err() != nil {
 		return nil, ended(ctx, nil)

@@ -203,8 +203,8 @@ func (p *pool) markUnproven(n *node) {
 	n.size.timer = time.AfterFunc(sizeWait, func() { p.endUnproven(n) })
 }
 
-// markLargerUnproven is doubtSize for a node that was up all the time, after a reload changed the
-// size of the largest object. The caller holds mu.
+// markLargerUnproven is doubtSize for a node that was up all the time, after a reload
+// changed the size of the largest object. The caller holds mu.
 func (p *pool) markLargerUnproven(n *node, grown bool) {
 	if !grown {
 		n.size.renew()

@@ -16,8 +16,8 @@ import (
 // maxHashing bounds the objects that are hashed after their scans have ended.
 const maxHashing = 4
 
-// withheld returns an error if o is not given to the engine. It returns the digest of o if
-// it had to be computed, or else known.
+// withheld returns an error if the engine must not get o. It also returns the digest of o:
+// known, or a new one if it had to be computed.
 func (p *pool) withheld(ctx context.Context, o Object, known *poison.Digest) (*poison.Digest, error) {
 	period := p.config().PoisonTime
 	if period <= 0 || !p.poison.HasSize(o.Size(), period) {
@@ -44,8 +44,8 @@ func (p *pool) withheld(ctx context.Context, o Object, known *poison.Digest) (*p
 	}
 }
 
-// recordEvidence records that q ended with r and err. It returns the objects that are to blame for
-// earlier deaths and hangs, for judge. The caller holds mu.
+// recordEvidence records that q ended with r and err. It returns the objects now known to
+// have caused earlier deaths and hangs, for judge. The caller holds mu.
 func (p *pool) recordEvidence(q *question, r backends.Result, err error) []poison.Digest {
 	p.adaptLimit(q, r, err)
 	evidence := &q.node.evidence
@@ -67,11 +67,11 @@ func (p *pool) recordEvidence(q *question, r backends.Result, err error) []poiso
 	case p.hung(q), died, q.ctx.Err() == nil && backends.Unreachable(err):
 		return append(guilty, evidence.Resolve(q.began, false)...)
 	}
-	return guilty // a slow answer shows nothing: the node may have been stopped
+	return guilty // a slow answer proves nothing: the node may have been stopped
 }
 
-// judge counts strikes against the guilty objects that weigh returned, and against that of
-// q. It is called after weigh, when the slot is free.
+// judge counts a failure against each of the guilty objects, and against that of q if it is
+// to blame. It is called after recordEvidence, when the slot is free.
 func (p *pool) judge(q *question, r backends.Result, err error, guilty []poison.Digest) {
 	p.countFailures(guilty...)
 	switch {
@@ -114,7 +114,8 @@ func (p *pool) judgeHang(q *question) {
 	}
 }
 
-// countFailures counts strikes against objects, and logs those that are withheld from now on.
+// countFailures counts a failure against each of the objects, and logs those that are
+// withheld from now on.
 func (p *pool) countFailures(objects ...poison.Digest) {
 	period := p.config().PoisonTime
 	for _, d := range objects {
@@ -125,8 +126,8 @@ func (p *pool) countFailures(objects ...poison.Digest) {
 	}
 }
 
-// hung reports whether q timed out although it had a good part of the engine's timeout.
-// What is too slow for a client with less time need not be too slow for others.
+// hung reports whether q timed out although it had a good part of the engine's timeout. A
+// scan that is too slow for an impatient client may be fast enough for others.
 func (p *pool) hung(q *question) bool { return q.overdue(p.config().Timeout) }
 
 // hashLater computes the digest of a hang in the background, since the scan's own time is
@@ -178,7 +179,7 @@ func digestOf(ctx context.Context, o Object) (*poison.Digest, error) {
 	}
 }
 
-// contextReader reads r until ctx ends. It hides other ways to copy from r.
+// contextReader reads r until ctx ends. It hides r's WriteTo from io.Copy.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader

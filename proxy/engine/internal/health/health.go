@@ -50,15 +50,15 @@ type Node struct {
 	lost    chan struct{}
 
 	// What answers are worth, see Epoch.
-	epoch    Epoch
+	epoch         Epoch
 	discardReason error // why answers from before the last change of epoch are discarded
-	loop     error // the clean control of the check under way came back
+	loop          error // the clean control of the check under way came back
 
 	// What scans show.
-	lastAnswer     time.Time // of the last answer to a scan
-	timeouts  int       // in a row
-	suspected bool      // it is silent, and another node could take its scans
-	trial     bool      // without checks: one scan at a time, until one is answered
+	lastAnswer time.Time // of the last answer to a scan
+	timeouts   int       // in a row
+	suspected  bool      // it is silent, and another node could take its scans
+	trial      bool      // without checks: one scan at a time, until one is answered
 
 	// Checks.
 	check   *Check // under way; nil: none

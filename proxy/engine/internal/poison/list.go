@@ -46,9 +46,9 @@ type List struct {
 }
 
 type entry struct {
-	digest  Digest
+	digest   Digest
 	failures int
-	last    time.Time
+	last     time.Time
 }
 
 func (e *entry) withheld(period time.Duration, now time.Time) bool {
