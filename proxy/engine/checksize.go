@@ -10,14 +10,15 @@ import (
 	"polyclam/proxy/engine/internal/health"
 )
 
-// sizeSlot lets one node of the process at a time be asked, to spare memory and engines.
+// sizeSlot limits size checks to one at a time in the whole process, to save memory and load.
 var sizeSlot = make(chan struct{}, 1)
 
 // checkSize finds out whether n scans objects as large as those sent to it. Many engines
-// call anything over a limit of their own ok without a look: clamd over MaxFileSize, unless
-// AlertExceedsMax is on. In the background, n gets an archive with EICAR in it: once, when
-// something happened that may have changed its limits, and rarely without that. A node that
-// was caught is asked again with each health check, so that a remedy shows.
+// have a limit of their own and call anything larger ok without scanning it: clamd above
+// MaxFileSize, unless AlertExceedsMax is on. In the background, n gets an archive with
+// EICAR in it: once after anything that may have changed its limits, and otherwise rarely.
+// A node that failed the check is asked again with each health check, so that a fix is
+// noticed.
 func (p *pool) checkSize(n *node) {
 	if !p.checksSize() {
 		return
@@ -39,8 +40,8 @@ func (p *pool) checkSize(n *node) {
 	p.mu.Unlock()
 }
 
-// proveSizeOnce asks n and stores the answer. It reports whether to ask again, because
-// something happened meanwhile that made the answer worthless.
+// proveSizeOnce asks n and stores the answer. It reports whether to ask again because the
+// answer is already outdated.
 func (p *pool) proveSizeOnce(n *node) (again bool) {
 	select {
 	case sizeSlot <- struct{}{}:
@@ -85,9 +86,9 @@ func (p *pool) logSize(n *node, known, next sizeProof) {
 	}
 }
 
-// proveSize sends n its largest object, and if that is called ok, looks for the limit below
-// it. A node that was never seen to look into archives gets the smallest one first: if that
-// passes, nothing can be proven.
+// proveSize sends n its largest object and, if the answer is ok, searches for the limit. A
+// node that is not known to look into archives gets the smallest one first: if that passes,
+// nothing can be proven.
 func (p *pool) proveSize(n *node, size int64, known sizeProof) sizeProof {
 	small := scanned
 	if known.scanned == 0 {
@@ -124,7 +125,7 @@ func (p *pool) proveSize(n *node, size int64, known sizeProof) sizeProof {
 	return sizeProof{done: true, scanned: low, limit: low}
 }
 
-// searchSize finds the limit of n: low is scanned, high is not.
+// searchSize finds the limit of n: it scans low, but not high.
 func (p *pool) searchSize(n *node, low, high int64) int64 {
 	for high-low > low/16 {
 		middle := int64(math.Sqrt(float64(low) * float64(high)))
@@ -132,7 +133,7 @@ func (p *pool) searchSize(n *node, low, high int64) int64 {
 		case scanned:
 			low = middle
 		case unanswered:
-			high = low // keep to what is proven
+			high = low // only low is proven
 		default:
 			high = middle
 		}
@@ -146,8 +147,8 @@ type sizeAnswer int
 const (
 	unanswered sizeAnswer = iota // a failure
 	scanned                      // EICAR was found
-	refused                      // the engine says that not everything was scanned
-	passed                       // ok, without a look
+	refused                      // the engine reports that not everything was scanned
+	passed                       // ok, although EICAR is in it
 )
 
 func (p *pool) scansSize(n *node, size int64) sizeAnswer {
@@ -169,11 +170,11 @@ func (p *pool) scansSize(n *node, size int64) sizeAnswer {
 	return refused
 }
 
-// largestProbe is the largest object that is sent to find out whether it is scanned: clamd
-// 1.4.6 scans nothing from 2 GiB - 2 on, whatever its limits.
+// largestProbe is the size of the largest test archive: clamd 1.4.6 scans nothing of 2 GiB
+// - 2 or more, whatever its limits.
 const largestProbe = 1<<31 - 3
 
-// largest is the size of the largest object that is sent, as far as it can be tried.
+// largest is the size of the largest object that is sent, at most largestProbe.
 func (p *pool) largest() int64 {
 	size := int64(largestProbe)
 	switch {
@@ -191,8 +192,8 @@ func (p *pool) checksSize() bool {
 }
 
 // markUnproven renews the size check of a node that was not up: it may be another engine now.
-// Until it is proven what n scans, but no longer than sizeWait, an ok for a large object is
-// partial. The caller holds mu.
+// Until the check has an answer, but no longer than sizeWait, an ok for a large object counts
+// as partial. The caller holds mu.
 func (p *pool) markUnproven(n *node) {
 	if !p.checksSize() || p.closing || n.health.Retired() {
 		return
@@ -203,8 +204,8 @@ func (p *pool) markUnproven(n *node) {
 	n.size.timer = time.AfterFunc(sizeWait, func() { p.endUnproven(n) })
 }
 
-// markLargerUnproven is doubtSize for a node that was up all the time, after a reload
-// changed the size of the largest object. The caller holds mu.
+// markLargerUnproven is markUnproven for a node that stayed up while a reload changed the
+// size of the largest object. The caller holds mu.
 func (p *pool) markLargerUnproven(n *node, grown bool) {
 	if !grown {
 		n.size.renew()
@@ -215,7 +216,7 @@ func (p *pool) markLargerUnproven(n *node, grown bool) {
 	n.size.trusted = trusted
 }
 
-// endUnproven stops waiting for a proof, unless n is proven not to scan everything.
+// endUnproven stops waiting for a proof, unless n is known not to scan everything.
 func (p *pool) endUnproven(n *node) {
 	p.mu.Lock()
 	stops := n.size.unproven && !n.size.caught && !n.health.Retired()
@@ -230,8 +231,8 @@ func (p *pool) endUnproven(n *node) {
 	}
 }
 
-// markCaught records that n calls its largest object ok without a look. Until its limit is
-// found, its ok for large objects does not count, however long that takes.
+// markCaught records that n calls its largest object ok without scanning it. Until its
+// limit is found, however long that takes, its ok for large objects does not count.
 func (p *pool) markCaught(n *node) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
