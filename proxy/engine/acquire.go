@@ -11,15 +11,15 @@ import (
 	"polyclam/proxy/client"
 )
 
-// acquire takes a slot on the best node that t may use, and waits for one if need be.
-// Putting a question to the node gives it back.
+// acquire takes a slot on the best node that t may use, and waits for one if necessary. The
+// end of the scan gives it back.
 func (p *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
 	if ctx.Err() != nil {
 		return nil, ended(ctx, nil)
 	}
 	begin := time.Now()
 	p.mu.Lock()
-	if p.mutual(t) {
+	if p.isMutualCheck(t) {
 		p.mu.Unlock()
 		return nil, errMutual
 	}
@@ -33,7 +33,7 @@ func (p *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
 		p.mu.Unlock()
 		return n, err
 	}
-	patience := t.patience
+	patience := t.checkWait
 	p.queue.Push(t)
 	p.mu.Unlock()
 	var check <-chan time.Time

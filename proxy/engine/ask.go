@@ -12,9 +12,9 @@ import (
 // abandoned.
 const grace = 50 * time.Millisecond
 
-// begin starts the backend in a new goroutine: nothing else can end the wait for a backend
-// that hangs, for example while it reads a file on a dead server. The slot is free
-// when the backend has returned.
+// begin starts the backend in a new goroutine. Otherwise nothing could end the wait for a
+// backend that hangs, for example in a read from a dead server. The slot is freed when the
+// backend returns.
 func (p *pool) begin(q *question) {
 	q.began = time.Now()
 	p.mu.Lock()
@@ -29,7 +29,7 @@ func (p *pool) begin(q *question) {
 	go p.work(q)
 }
 
-// ask puts a test object to its node and waits for the answer.
+// ask sends a test object to its node and waits for the answer.
 func (p *pool) ask(ctx context.Context, q *question) (backends.Result, error) {
 	answers := make(chan *question, 1)
 	q.ctx, q.answers = ctx, answers
@@ -53,26 +53,26 @@ func (p *pool) ask(ctx context.Context, q *question) (backends.Result, error) {
 	return q.result, q.err
 }
 
-// abandon gives up on a backend, which keeps its slot and its object. It reports false if
-// the backend has just answered.
+// abandon stops waiting for a backend, which keeps its slot and its object until it returns.
+// It reports false if the backend has just answered.
 func (p *pool) abandon(q *question) bool {
 	q.object.Retain()
-	if q.left.CompareAndSwap(false, true) {
-		p.settleAbandoned(q)
+	if q.finished.CompareAndSwap(false, true) {
+		p.finishAbandoned(q)
 		return true
 	}
 	q.object.Release()
 	return false
 }
 
-// work runs the backend. What follows is deferred, so that it happens even if the backend
-// ends its goroutine.
+// work runs the backend. The cleanup is deferred because a backend may end its goroutine
+// with runtime.Goexit.
 func (p *pool) work(q *question) {
 	q.err = errors.New("backend ended without an answer")
 	reserveForScan(0)
 	defer func() {
-		if q.left.CompareAndSwap(false, true) {
-			p.settle(q)
+		if q.finished.CompareAndSwap(false, true) {
+			p.finish(q)
 			q.answers <- q
 			return
 		}
@@ -89,8 +89,8 @@ func (p *pool) work(q *question) {
 	}
 }
 
-// reserveForScan grows the stack of a new goroutine in one step: to double it deep in a
-// dialogue takes ten times as long.
+// reserveForScan grows the stack of a new goroutine in one step. Doubling it deep inside a
+// backend takes ten times as long.
 //
 //go:noinline
 func reserveForScan(i int) byte {

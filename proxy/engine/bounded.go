@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// bounded shortens s for the log: what an engine sent may be of any length.
+// bounded shortens text from an engine, which may be of any length, for the log.
 func bounded(s string) string {
 	const limit = 200
 	if len(s) > limit {

@@ -7,14 +7,14 @@ import (
 	"polyclam/proxy/engine/internal/health"
 )
 
-// Canary is what a node made of the test objects of its last health check.
+// Canary is how a node answered the test objects of its last health check.
 type Canary struct {
 	Time time.Time `json:"time,omitzero"` // of the answers; zero: never asked
 	// Clean is the category of the clean control. A node is up only if it is ok.
 	Clean backends.Category `json:"clean,omitempty"`
-	// EICAR is the category of the EICAR test file, and Name the name it was given. A
-	// node is up only if the category is virus or suspicious. Empty: not asked, because
-	// the clean control was bad already.
+	// EICAR is the category of the EICAR test file, and Name the name the engine gave it. A
+	// node is up only if the category is virus or suspicious. Empty: not asked, because the
+	// clean control failed.
 	EICAR backends.Category `json:"eicar,omitempty"`
 	Name  string            `json:"name,omitempty"`
 	// Encrypted is the category of a small encrypted archive: encrypted if the engine
@@ -41,7 +41,7 @@ func (p proof) failed(err error) proof {
 }
 
 func (p proof) blind(text string) proof {
-	p.state, p.reason = health.Blind, distrust(text)
+	p.state, p.reason = health.Blind, untrusted(text)
 	return p
 }
 
@@ -52,12 +52,12 @@ func (p proof) outcome() health.Outcome {
 	}
 }
 
-// distrust is why a node that answers is not used.
-func distrust(text string) error {
+// untrusted returns the reason for not using a node although it answers.
+func untrusted(text string) error {
 	return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: text}
 }
 
-// inconclusive is the error of a test object that was never put to its node.
+// inconclusive is the error of a test object that never reached its node.
 type inconclusive struct{ error }
 
 func (e inconclusive) Unwrap() error { return e.error }

@@ -11,7 +11,7 @@ import (
 	"polyclam/proxy/engine/internal/health"
 )
 
-// check runs one health check of n and applies what it finds.
+// check runs one health check of n and applies the result.
 func (p *pool) check(ctx context.Context, n *node, c *health.Check) {
 	found := p.runHealthCheck(ctx, n, c)
 	if !p.applyProof(n, c, found) || found.state != health.Up || p.isRetired(n) {
@@ -23,8 +23,8 @@ func (p *pool) check(ctx context.Context, n *node, c *health.Check) {
 	p.checkSize(n)
 }
 
-// runHealthCheck asks n for the test objects, one after the other. The clean control is
-// the first, so that a node that asks polyclam itself never gets to EICAR.
+// runHealthCheck sends n the test objects, one after another. The clean control comes
+// first, so that a node that leads back to polyclam never gets EICAR.
 func (p *pool) runHealthCheck(ctx context.Context, n *node, c *health.Check) proof {
 	nonce := testfile.NewNonce()
 	ownNonces.add(nonce, n, func(listener string) { p.takeOutLooping(n, listener) })
@@ -55,8 +55,8 @@ func (p *pool) runHealthCheck(ctx context.Context, n *node, c *health.Check) pro
 	return found
 }
 
-// blocked is the error of EICAR after the clean text was scanned. An error of the engine's
-// own is left alone; anything else may be due to something on the way.
+// blocked explains an error for EICAR after the clean text was scanned: something between
+// polyclam and the engine may block it. It leaves the engine's own errors alone.
 func blocked(err error) error {
 	if isInconclusive(err) || errors.As(err, new(*backends.Failure)) {
 		return err
@@ -64,9 +64,9 @@ func blocked(err error) error {
 	return fmt.Errorf("%w; the clean text was scanned, so something on the way may block EICAR (canary = false switches the check off)", err)
 }
 
-// applyProof makes the state of n what its health check found. Scans that waited for this
-// check, because they have no usable node, stop waiting. It reports false if the check does
-// not count: another one has begun, or none is wanted any more.
+// applyProof sets the state of n to what its health check found. Scans that have no usable
+// node and waited for this check stop waiting. It reports false if the check does not
+// count: another one has begun, or checks have been switched off.
 func (p *pool) applyProof(n *node, check *health.Check, found proof) bool {
 	p.mu.Lock()
 	if !n.health.EndCheck(check) || !p.config().Canary { // a reload may have switched it off
@@ -87,7 +87,7 @@ func (p *pool) applyProof(n *node, check *health.Check, found proof) bool {
 	if state == health.Up {
 		n.heuristics.update(found, !wasUp)
 		if !wasUp {
-			p.doubtSize(n)
+			p.markUnproven(n)
 		}
 	} else {
 		p.backOff(n)
@@ -106,15 +106,15 @@ func (p *pool) applyProof(n *node, check *health.Check, found proof) bool {
 	return true
 }
 
-// takeOutLooping makes n unusable, since its clean control came back through a listener,
-// until that of a later check does not.
+// takeOutLooping takes out n, whose clean control came back through a listener, until that
+// of a later check does not.
 func (p *pool) takeOutLooping(n *node, listener string) {
 	p.mu.Lock()
 	if !p.config().Canary { // since a reload: no later check would end it
 		p.mu.Unlock()
 		return
 	}
-	reason := distrust("asks polyclam itself, through the listener " + listener)
+	reason := untrusted("asks polyclam itself, through the listener " + listener)
 	n.health.Loop(reason)
 	p.backOff(n)
 	p.failWaiters(n, reason)

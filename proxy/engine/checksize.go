@@ -10,14 +10,15 @@ import (
 	"polyclam/proxy/engine/internal/health"
 )
 
-// sizeSlot lets one node of the process at a time be asked, to spare memory and engines.
+// sizeSlot limits size checks to one at a time in the whole process, to save memory and load.
 var sizeSlot = make(chan struct{}, 1)
 
 // checkSize finds out whether n scans objects as large as those sent to it. Many engines
-// call anything over a limit of their own ok without a look: clamd over MaxFileSize, unless
-// AlertExceedsMax is on. In the background, n gets an archive with EICAR in it: once, when
-// something happened that may have changed its limits, and rarely without that. A node that
-// was caught is asked again with each health check, so that a remedy shows.
+// have a limit of their own and call anything larger ok without scanning it: clamd above
+// MaxFileSize, unless AlertExceedsMax is on. In the background, n gets an archive with
+// EICAR in it: once after anything that may have changed its limits, and otherwise rarely.
+// A node that failed the check is asked again with each health check, so that a fix is
+// noticed.
 func (p *pool) checkSize(n *node) {
 	if !p.checksSize() {
 		return
@@ -39,8 +40,8 @@ func (p *pool) checkSize(n *node) {
 	p.mu.Unlock()
 }
 
-// proveSizeOnce asks n and stores the answer. It reports whether to ask again, because
-// something happened meanwhile that made the answer worthless.
+// proveSizeOnce asks n and stores the answer. It reports whether to ask again because the
+// answer is already outdated.
 func (p *pool) proveSizeOnce(n *node) (again bool) {
 	select {
 	case sizeSlot <- struct{}{}:
@@ -69,7 +70,7 @@ func (p *pool) proveSizeOnce(n *node) (again bool) {
 	}
 	p.mu.Unlock()
 	if next.tries >= sizeTries {
-		p.stopDoubt(n)
+		p.endUnproven(n)
 	}
 	p.logSize(n, known, next)
 	return false
@@ -85,9 +86,9 @@ func (p *pool) logSize(n *node, known, next sizeProof) {
 	}
 }
 
-// proveSize sends n its largest object, and if that is called ok, looks for the limit below
-// it. A node that was never seen to look into archives gets the smallest one first: if that
-// passes, nothing can be proven.
+// proveSize sends n its largest object and, if the answer is ok, searches for the limit. A
+// node that is not known to look into archives gets the smallest one first: if that passes,
+// nothing can be proven.
 func (p *pool) proveSize(n *node, size int64, known sizeProof) sizeProof {
 	small := scanned
 	if known.scanned == 0 {
@@ -109,7 +110,7 @@ func (p *pool) proveSize(n *node, size int64, known sizeProof) sizeProof {
 	case known.done && known.limit != 0:
 		return known // caught before, and nothing happened since
 	}
-	p.catch(n)
+	p.markCaught(n)
 	low := int64(testfile.LargeMin)
 	if known.scanned != 0 {
 		switch p.scansSize(n, low) {
@@ -124,7 +125,7 @@ func (p *pool) proveSize(n *node, size int64, known sizeProof) sizeProof {
 	return sizeProof{done: true, scanned: low, limit: low}
 }
 
-// searchSize finds the limit of n: low is scanned, high is not.
+// searchSize finds the limit of n: it scans low, but not high.
 func (p *pool) searchSize(n *node, low, high int64) int64 {
 	for high-low > low/16 {
 		middle := int64(math.Sqrt(float64(low) * float64(high)))
@@ -132,7 +133,7 @@ func (p *pool) searchSize(n *node, low, high int64) int64 {
 		case scanned:
 			low = middle
 		case unanswered:
-			high = low // keep to what is proven
+			high = low // only low is proven
 		default:
 			high = middle
 		}
@@ -146,8 +147,8 @@ type sizeAnswer int
 const (
 	unanswered sizeAnswer = iota // a failure
 	scanned                      // EICAR was found
-	refused                      // the engine says that not everything was scanned
-	passed                       // ok, without a look
+	refused                      // the engine reports that not everything was scanned
+	passed                       // ok, although EICAR is in it
 )
 
 func (p *pool) scansSize(n *node, size int64) sizeAnswer {
@@ -169,11 +170,11 @@ func (p *pool) scansSize(n *node, size int64) sizeAnswer {
 	return refused
 }
 
-// largestProbe is the largest object that is sent to find out whether it is scanned: clamd
-// 1.4.6 scans nothing from 2 GiB - 2 on, whatever its limits.
+// largestProbe is the size of the largest test archive: clamd 1.4.6 scans nothing of 2 GiB
+// - 2 or more, whatever its limits.
 const largestProbe = 1<<31 - 3
 
-// largest is the size of the largest object that is sent, as far as it can be tried.
+// largest is the size of the largest object that is sent, at most largestProbe.
 func (p *pool) largest() int64 {
 	size := int64(largestProbe)
 	switch {
@@ -190,33 +191,33 @@ func (p *pool) checksSize() bool {
 	return p.config().SizeCheck && p.config().Canary && p.largest() >= testfile.LargeMin
 }
 
-// doubtSize renews the size check of a node that was not up: it may be another engine now.
-// Until it is proven what n scans, but no longer than sizeWait, an ok for a large object is
-// partial. The caller holds mu.
-func (p *pool) doubtSize(n *node) {
+// markUnproven renews the size check of a node that was not up: it may be another engine now.
+// Until the check has an answer, but no longer than sizeWait, an ok for a large object counts
+// as partial. The caller holds mu.
+func (p *pool) markUnproven(n *node) {
 	if !p.checksSize() || p.closing || n.health.Retired() {
 		return
 	}
 	n.size.renew()
 	n.size.unproven, n.size.trusted = true, 0
 	n.size.stopTimer()
-	n.size.timer = time.AfterFunc(sizeWait, func() { p.stopDoubt(n) })
+	n.size.timer = time.AfterFunc(sizeWait, func() { p.endUnproven(n) })
 }
 
-// doubtLarger is doubtSize for a node that was up all the time, after a reload changed the
+// markLargerUnproven is markUnproven for a node that stayed up while a reload changed the
 // size of the largest object. The caller holds mu.
-func (p *pool) doubtLarger(n *node, grown bool) {
+func (p *pool) markLargerUnproven(n *node, grown bool) {
 	if !grown {
 		n.size.renew()
 		return
 	}
 	trusted := n.size.scanned
-	p.doubtSize(n)
+	p.markUnproven(n)
 	n.size.trusted = trusted
 }
 
-// stopDoubt stops waiting for a proof, unless n is proven not to scan everything.
-func (p *pool) stopDoubt(n *node) {
+// endUnproven stops waiting for a proof, unless n is known not to scan everything.
+func (p *pool) endUnproven(n *node) {
 	p.mu.Lock()
 	stops := n.size.unproven && !n.size.caught && !n.health.Retired()
 	if stops {
@@ -230,9 +231,9 @@ func (p *pool) stopDoubt(n *node) {
 	}
 }
 
-// catch records that n calls its largest object ok without a look. Until its limit is
-// found, its ok for large objects does not count, however long that takes.
-func (p *pool) catch(n *node) {
+// markCaught records that n calls its largest object ok without scanning it. Until its
+// limit is found, however long that takes, its ok for large objects does not count.
+func (p *pool) markCaught(n *node) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n.size.caught, n.size.unproven = true, true

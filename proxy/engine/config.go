@@ -20,8 +20,8 @@ const (
 type Node struct {
 	Address string // as in the configuration; empty for an engine without one
 	Backend backends.Backend
-	// Identity identifies everything that the backend was made from. A reload keeps a
-	// node whose address and identity stay the same; an empty identity is never the same.
+	// Identity identifies the backend's configuration. A reload keeps a node whose address
+	// and identity stay the same; an empty identity never does.
 	Identity string
 }
 
@@ -34,7 +34,7 @@ type Config struct {
 	// 0: DefaultTimeout.
 	Timeout  time.Duration
 	MaxScans int   // in flight on each node; 0: DefaultMaxScans
-	MaxSize  int64 // larger objects are not sent: Partial; 0: no limit
+	MaxSize  int64 // larger objects are not sent, their result is Partial; 0: no limit
 	// Canary says that nodes must pass health checks to be used.
 	Canary         bool
 	CanaryInterval time.Duration // 0: DefaultCanaryInterval
@@ -51,14 +51,14 @@ type Config struct {
 	// is. Backends with [backends.SideEffects] are never hedged.
 	NoHedge bool
 
-	// SizeCheck says that health checks find out whether nodes scan objects as large as
-	// those sent to them.
+	// SizeCheck says that health checks verify that nodes really scan the largest objects
+	// sent to them.
 	SizeCheck bool
 	// MaxStream is the largest stream that listeners accept; 0: no limit. The size check
 	// uses it where MaxSize is 0.
 	MaxStream int64
 
-	// Spool keeps test objects as it keeps real ones, so that health checks prove its
+	// Spool stores test objects the way it stores real ones, so that health checks test its
 	// permissions too. It is required.
 	Spool *spool.Spool
 }

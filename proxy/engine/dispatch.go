@@ -40,8 +40,9 @@ func (p *pool) dispatch(n *node) {
 	}
 }
 
-// dispatchAll looks at the whole queue after nodes changed their state: for tickets that
-// can have a slot now, and for those that need not wait any more. The caller holds mu.
+// dispatchAll goes through the whole queue after a node has changed its state. It gives
+// slots to the tickets that can have one now, and errors to those that have nothing left to
+// wait for. The caller holds mu.
 func (p *pool) dispatchAll() {
 	for _, n := range p.nodes {
 		p.dispatch(n)
@@ -65,7 +66,8 @@ func (p *pool) give(t *ticket, s slot) {
 	t.ready <- s
 }
 
-// failWaiters marks n as tried for every ticket that has no usable node left.
+// failWaiters marks n as tried for every ticket that has no usable node left. The caller
+// holds mu.
 func (p *pool) failWaiters(n *node, reason error) {
 	if n.health.Retired() {
 		return
@@ -81,8 +83,8 @@ func (p *pool) failWaiters(n *node, reason error) {
 	}
 }
 
-// updateShared finds out whether slots are kept back for other clients. When they no
-// longer are, queued tickets may take them. The caller holds mu.
+// updateShared updates whether slots are kept back for other clients. When they no longer
+// are, queued tickets may take them. The caller holds mu.
 func (p *pool) updateShared(now time.Time) {
 	before := p.shared
 	p.shared = p.recent.Several(now)

@@ -7,8 +7,9 @@ import (
 	"polyclam/backends"
 )
 
-// ended is the error of a scan that ctx ended: the cause, and the backend's error unless it
-// only says the same. An error that the engine itself reported is returned unchanged.
+// ended returns the error of a scan that ctx ended: the cause, followed by the backend's
+// error unless that repeats it. An error reported by the engine itself is returned
+// unchanged.
 func ended(ctx context.Context, err error) error {
 	var failure *backends.Failure
 	cause := context.Cause(ctx)
@@ -29,10 +30,10 @@ func ended(ctx context.Context, err error) error {
 	return e
 }
 
-// Ended is the error of a scan that the end of ctx interrupted, in plain words.
+// Ended returns the error of a scan that was interrupted by the end of ctx, in plain words.
 func Ended(ctx context.Context) error { return ended(ctx, nil) }
 
-// endError is the end of a context in words other than Go's.
+// endError replaces Go's text for the end of a context.
 type endError struct {
 	text  string
 	end   error // context.Canceled or context.DeadlineExceeded
@@ -41,8 +42,8 @@ type endError struct {
 
 func (e *endError) Error() string { return e.text }
 
-// Unwrap keeps the cause for errors.Is, unless that has a category: whatever the cause, the scan
-// was interrupted.
+// Unwrap keeps the cause for errors.Is, unless the cause has a category of its own: the
+// category of an ended scan is always Interrupted.
 func (e *endError) Unwrap() []error {
 	var failure *backends.Failure
 	if errors.As(e.cause, &failure) {
@@ -61,8 +62,7 @@ func (o Overdue) Error() string { return string(o) }
 // Is implements the interface of errors.Is.
 func (Overdue) Is(target error) bool { return target == context.Canceled }
 
-// CalledOff is the reason why a context is canceled. It is a context.Canceled for
-// errors.Is.
+// CalledOff is the cause of a canceled context. It is context.Canceled for errors.Is.
 type CalledOff string
 
 // Error implements error.

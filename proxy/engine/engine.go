@@ -1,64 +1,63 @@
-// Package engine asks one configured engine. It knows the engine's nodes and limits, picks
-// a node that is able to detect malware, and asks another one when it fails.
+// Package engine sends objects to one configured engine. It picks a node that is proven to
+// detect malware, keeps to the node's limits, and tries another node when one fails.
 //
 // # Slots
 //
-// Every node has Config.MaxScans slots. A scan that finds all of them taken waits for the
-// first slot that becomes free on any node it may use. Clients take turns; the scans of
-// one client are served in the order in which they came. While more than one client asks,
-// an eighth of a node's slots, but at least one, is kept back from each client for the
-// others, unless the node has fewer than four.
+// Every node has Config.MaxScans slots. A scan that finds them all taken waits for the
+// first free slot on any node that it may use. Clients take turns; each client's scans are
+// served in order of arrival. While several clients are active, none of them may take the
+// last eighth of a node's slots (at least one slot; none if the node has fewer than four).
 //
-// A slot stays taken until the backend has returned, so a hung engine never holds more
-// than MaxScans scans. An engine that does not answer in time has fewer of its slots used
-// for a while, see package aimd: it may serve several daemons.
+// A slot stays taken until the backend returns, so a hung engine never holds more than
+// MaxScans scans. When an engine does not answer in time, fewer of its slots are used for a
+// while, see package aimd: it may serve several daemons.
 //
 // # Health
 //
-// A node is used while it proves that it can distinguish good from bad. A health check
-// sends test objects through the same slots and the same Scan as real ones: first the
-// clean control, a short text with a random nonce, then EICAR.
+// A node is used as long as it can tell good from bad. A health check sends test objects
+// through the same slots and the same Scan as real ones: first the clean control, a short
+// text with a random nonce, then EICAR.
 //
 //	unknown   no check has finished yet. A scan that finds no node up starts a check,
-//	          waits for it for ten seconds at most, and is then scanned or refused. So
-//	          nothing is ever scanned by an engine of which nothing is known.
+//	          waits at most ten seconds for it, and then runs or fails. So no object
+//	          ever goes to an engine that has not been checked.
 //	up        the clean control was ok and EICAR was found.
 //	down      the node could not be reached, its engine failed or hangs, or two scans
-//	          in a row had no answer. It is checked immediately, and again after 1 s,
-//	          2 s ... 30 s, and at least every CanaryInterval. Scans that have no other
-//	          node fail immediately, with the reason.
+//	          in a row were not answered. It is checked immediately, and again after
+//	          1 s, 2 s ... 30 s, and at least every CanaryInterval. A scan that has no
+//	          other node fails immediately, with the reason.
 //	blind     the engine does not find EICAR (full temporary directory, empty database,
 //	          expired licence), calls the clean control a virus, or asks polyclam itself,
 //	          see [CameBack]. It is not used, even if every other node is down, until a
 //	          check succeeds. Answers still under way are discarded.
 //
 // A check also shows whether the engine reports encryption, and whether it stops at the
-// first heuristic finding: what it then calls encrypted or partial is suspicious, since
-// the rest of the object was not scanned. The first check, and the first after something
-// may have changed that, shows how large the objects are that the engine scans.
+// first heuristic finding. If it does, its encrypted and partial results count as
+// suspicious, since the rest of the object was not scanned. The first check, and the first
+// one after a possible change, also finds the size of the largest object that the engine
+// scans.
 //
-// Without a canary every node that is not down is used. One that is down is left alone for
-// the same pauses; then one scan at a time tries it.
+// Without a canary, every node that is not down is used. A node that is down gets no scans
+// for the same pauses; then one scan at a time tries it.
 //
 // # Several nodes
 //
-// A scan that a node fails is replayed on another one. So is a scan whose node is taken
-// out, or is silent when half of the time is over. A scan that takes longer than usual is
-// hedged: a second node gets it too, within a budget. The first answer wins.
+// A scan that fails on one node is replayed on another. So is a scan whose node is taken
+// out, or has been silent for half of the scan's time. A scan that takes longer than usual
+// is hedged: a second node gets it too, within a budget. The first answer wins.
 //
-// # How the package is built
+// # Files
 //
-// The parts that know neither the pool nor its mutex are packages of their own, below
-// internal: the state machine of a node (health), tickets and turns (queue), the adaptive
-// limit (aimd), usual times (timing), the budget of hedges (budget) and the objects on
-// which engines die (poison). The files here come in layers. A file uses only its own
-// layer and those above it:
+// The parts that need neither the pool nor its mutex are internal packages: node states
+// (health), tickets and turns (queue), the adaptive limit (aimd), usual scan times
+// (timing), the hedging budget (budget) and objects that engines die on (poison). The files
+// here form layers. A file uses only its own layer and those above it:
 //
 //	pool, node, ticket           the data, under one mutex; canary, heuristics, size,
 //	                             nonces and versioncache are parts of it
 //	wait, slots, dispatch,       slots are handed out
 //	acquire, state               a node changes its state
-//	question, ask, settle,       one object is put to one node, and what the answer says
+//	question, ask, outcome,      one object is sent to one node, and what the answer says
 //	poison                       about both
 //	check, try, learn,           health checks, and what else a node is asked
 //	checksize, version
@@ -72,15 +71,15 @@ import (
 	"time"
 )
 
-// Engine is one configured engine. It is made by [New] and safe for concurrent use. A scan
-// that has begun keeps its Engine, and so its configuration; the nodes may outlive it, see
-// [Engine.Succeed].
+// Engine is one configured engine, made by [New]. It is safe for concurrent use. A scan
+// keeps the Engine, and so the configuration, that it began with. Nodes may outlive their
+// Engine, see [Engine.Succeed].
 type Engine struct {
 	cfg *Config
 	*pool
 }
 
-// New returns the engine for cfg. It asks nothing and starts nothing: call Run in a
+// New returns the engine for cfg. It neither contacts nor starts anything: call Run in a
 // goroutine for the health checks, and Close when done.
 func New(cfg Config) *Engine {
 	cfg.setDefaults()
@@ -95,18 +94,17 @@ func (e *Engine) Name() string { return e.cfg.Name }
 // Kind is the engine's key in the registry of backends.
 func (e *Engine) Kind() string { return e.cfg.Kind }
 
-// Required reports whether the engine's failure always counts.
+// Required reports whether failures of the engine always count.
 func (e *Engine) Required() bool { return e.cfg.Required }
 
-// MaxDelay is how long a reply waits for the engine after the others have answered, if it
-// is not required.
+// MaxDelay is how long a reply waits for the engine, if it is not required, after the
+// others have answered.
 func (e *Engine) MaxDelay() time.Duration { return e.cfg.MaxDelay }
 
 // Close ends an engine that a reload has replaced. Health checks end, scans in flight
-// finish, then backends that are io.Closers are closed. A later scan, of a command begun
-// before the reload, is still passed on, and its backend's Close is called once more after
-// it. Close does not wait for scans, and waits one second at most for the backends. It may
-// be called again.
+// finish, then backends that are io.Closers are closed. A command that began before the
+// reload may still scan after that; its backend is then closed once more. Close does not
+// wait for scans, and waits at most one second for the backends. It may be called again.
 func (e *Engine) Close() {
 	e.mu.Lock()
 	again := e.closing

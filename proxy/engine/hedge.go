@@ -8,14 +8,14 @@ import (
 	"polyclam/proxy/engine/internal/timing"
 )
 
-// slowUnknown is slow where nothing is known of such objects yet.
+// slowUnknown is how long a scan may take while usual times are not known.
 const slowUnknown = 2 * time.Second
 
-// errTakenOut is why a node that was taken out is called off.
+// errTakenOut cancels a scan whose node was taken out.
 const errTakenOut = CalledOff("the node was taken out while it scanned")
 
 // slowAfter is how long a scan of that size class may take before its node counts as slow:
-// the usual time of the fastest usable node. What a slow node usually takes is no reason to
+// the usual time of the fastest usable node. A slow node's own usual time is no reason to
 // wait.
 func (p *pool) slowAfter(class int) time.Duration {
 	p.mu.Lock()
@@ -35,9 +35,9 @@ func (r *race) hedges() bool {
 	return !r.e.cfg.NoHedge && !acts
 }
 
-// slow is called repeatedly once the first node has taken longer than usual. A health check
-// shows whether the node still answers at all; meanwhile a second node is asked, within the
-// budget of hedges.
+// slow is called repeatedly once the first node has taken longer than usual. It requests a
+// health check, to see whether the node still answers at all, and sends the object to a
+// second node, within the hedging budget.
 func (r *race) slow(after time.Duration) {
 	if len(r.running) != 1 {
 		return
@@ -59,16 +59,16 @@ func (r *race) slow(after time.Duration) {
 	r.running[1].hedge = true
 }
 
-// silent reports whether the only node that is asked has not answered any scan lately. One
-// that answers others is only busy, and the next node may be, too.
+// silent reports whether the only node in use has not answered any scan lately. A node that
+// answers other scans is only busy, and the next node may be busy too.
 func (r *race) silent(lately time.Duration) bool {
 	r.e.mu.Lock()
 	defer r.e.mu.Unlock()
-	return len(r.running) == 1 && time.Since(r.running[0].node.health.Heard()) >= lately
+	return len(r.running) == 1 && time.Since(r.running[0].node.health.LastAnswer()) >= lately
 }
 
-// move puts the object to another node as soon as one has a slot: the first one has been
-// taken out, or is silent when half of the time is over.
+// move sends the object to another node as soon as one has a slot. It is for a first node
+// that has been taken out, or has been silent for half of the time.
 func (r *race) move() {
 	if len(r.running) != 1 || r.moving != nil || !r.hedges() || !r.hasOther() {
 		return
@@ -82,7 +82,7 @@ func (r *race) move() {
 	}()
 }
 
-// moved takes the slot that a move has waited for. It reports whether that ends the race.
+// moved handles the slot that a move waited for. It reports whether the race is over.
 func (r *race) moved(s slot) (over bool) {
 	r.stop()
 	r.moving, r.stop = nil, nil
@@ -96,7 +96,7 @@ func (r *race) moved(s slot) (over bool) {
 	return len(r.running) == 0
 }
 
-// endMove stops waiting for a slot, if a move does.
+// endMove ends the move under way, if any.
 func (r *race) endMove() {
 	if r.moving == nil {
 		return
@@ -111,9 +111,9 @@ func (r *race) endMove() {
 	}()
 }
 
-// leave puts the object to another node, if there is one, since the first one has been taken
-// out. It reports whether that ends the race.
-func (r *race) leave() (over bool) {
+// replaceFirst sends the object to another node, if there is one, because the first has
+// been taken out. It reports whether the race is over.
+func (r *race) replaceFirst() (over bool) {
 	if len(r.running) != 1 {
 		return false
 	}
@@ -124,8 +124,8 @@ func (r *race) leave() (over bool) {
 	return false
 }
 
-// abandonFirst is move for objects that only one node at a time may have: the first one is
-// called off before the next one is asked. It reports whether that ends the race.
+// abandonFirst is move for objects that only one node at a time may have: it cancels the
+// first scan before it starts the next one. It reports whether the race is over.
 func (r *race) abandonFirst() (over bool) {
 	if !r.hasOther() {
 		return false
@@ -140,7 +140,7 @@ func (r *race) abandonFirst() (over bool) {
 	return r.next()
 }
 
-// hasOther reports whether there is another node to put the object to.
+// hasOther reports whether another node could take the object.
 func (r *race) hasOther() bool {
 	r.e.mu.Lock()
 	defer r.e.mu.Unlock()

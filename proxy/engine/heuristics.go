@@ -13,16 +13,17 @@ const (
 	heuristicsUnknownText = "did not answer the archives that show whether it stops at the first heuristic finding: until it does, encrypted and partial count as suspicious"
 )
 
-// learnTries is how often a node is asked again whose engine itself reports that it fails
-// on the archives. It fails on mail like them, too, so nothing is missed after that.
+// learnTries is how often a node is asked again if its engine reports an error for the
+// archives. It will report that error for similar mail too, so nothing is missed after
+// that.
 const learnTries = 5
 
-// heuristics is what is known of how a node handles heuristic findings.
+// heuristics records how a node handles heuristic findings.
 //
-// A node that does not answer the test archives is still up, since an engine that hangs on
-// them may be fine with anything else. But until it answers, encrypted and partial count
-// as suspicious, since they may hide a virus. To keep that short, it is asked again after
-// 1, 2, 4 ... s, not at the next regular check.
+// A node that does not answer the test archives is still up: an engine that hangs on them
+// may be fine with anything else. But until it answers, encrypted and partial count as
+// suspicious, since they may hide a virus. To keep that time short, the node is asked again
+// after 1, 2, 4 ... s, and not only at the next regular check.
 type heuristics struct {
 	first   bool          // it stops at the first finding
 	unknown bool          // it was asked, and did not answer
@@ -30,8 +31,8 @@ type heuristics struct {
 	pause   time.Duration // before it is asked again
 }
 
-// update takes in what a health check found that the node passed; returns says that the
-// node was not up before.
+// update applies the findings of a successful health check. returns says that the node was
+// not up before.
 func (h *heuristics) update(found proof, returns bool) {
 	if found.learned {
 		*h = heuristics{first: found.heuristicsFirst}
@@ -53,8 +54,8 @@ func passable(r backends.Result) bool {
 	return r.Category == backends.Encrypted || r.Category == backends.Partial
 }
 
-// limitsNamed reports whether r is clamd's finding about its limits. From other engines
-// partial only says that they went no further, which is what it is for.
+// limitsNamed reports whether r is clamd's finding about its limits. From other engines,
+// partial already means that they stopped there.
 func limitsNamed(r backends.Result) bool {
 	return r.Category == backends.Partial && slices.ContainsFunc(r.Findings, func(f backends.Finding) bool {
 		return strings.HasPrefix(f.Name, "Heuristics.Limits.")
@@ -62,7 +63,8 @@ func limitsNamed(r backends.Result) bool {
 }
 
 // suspicious turns heuristic findings into suspicious ones: the engine stopped there, and
-// the rest may hold a virus. Partial without a name is no heuristic, but a refusal.
+// the rest of the object may hold a virus. Partial without a name is not a heuristic
+// finding but a refusal.
 func suspicious(r backends.Result, why string) backends.Result {
 	all := withCategory(r)
 	changed := false

@@ -10,11 +10,11 @@ import (
 	"polyclam/proxy/engine/internal/health"
 )
 
-// infoTime bounds what is asked for information only, so that a node that hangs there is
-// still used.
+// infoTime bounds questions that are for information only, so that a node that hangs on one
+// is still used.
 const infoTime = 5 * time.Second
 
-// learn asks n what does not decide whether it is up.
+// learn finds out how n treats archives. That does not decide whether n is up.
 func (p *pool) learn(ctx context.Context, n *node, found *proof) {
 	ctx, cancel := context.WithTimeout(ctx, infoTime)
 	defer cancel()
@@ -40,8 +40,8 @@ func (p *pool) learn(ctx context.Context, n *node, found *proof) {
 	found.refused = !isInconclusive(err) && errors.As(err, &failure) && failure.Category != backends.Interrupted
 }
 
-// missesEICAR reports whether n gives an archive whose second member is EICAR the result
-// of its first member.
+// missesEICAR reports whether n stops at the first member of an archive whose second member
+// is EICAR. isFirst recognizes the result for the first member.
 func (p *pool) missesEICAR(ctx context.Context, n *node, archive []byte, isFirst func(backends.Result) bool) (bool, error) {
 	r, err := p.try(ctx, n, "archive with EICAR", archive, nil)
 	if detected(r) {
@@ -50,8 +50,8 @@ func (p *pool) missesEICAR(ctx context.Context, n *node, archive []byte, isFirst
 	return err == nil && isFirst(r), err
 }
 
-// askSooner makes a check due before the regular one while the heuristics of n are
-// unknown. The caller holds mu.
+// askSooner schedules a check before the regular one while the heuristics of n are unknown.
+// The caller holds mu.
 func (p *pool) askSooner(n *node) {
 	h := &n.heuristics
 	if !h.unknown {
@@ -63,7 +63,7 @@ func (p *pool) askSooner(n *node) {
 	}
 }
 
-// logHeuristics logs what a check found out about n that was not known before.
+// logHeuristics logs what a check has newly found out about n.
 func (p *pool) logHeuristics(n *node, before, now heuristics) {
 	reason, message := "", ""
 	switch {

@@ -12,7 +12,7 @@ import (
 	"polyclam/proxy/engine/internal/timing"
 )
 
-// node is one address and what is known of it.
+// node is one address of an engine and its state.
 type node struct {
 	address  string
 	identity string // see Node.Identity
@@ -26,7 +26,7 @@ type node struct {
 	// The rest is guarded by pool.mu.
 	health     *health.Node
 	canary     Canary      // the last health check
-	retryTimer *time.Timer // makes a down node usable again where there are no checks
+	retryTimer *time.Timer // without health checks: makes a down node usable again
 	reloading  bool        // its engine is loading signatures, see Reload
 
 	inFlight int
@@ -44,7 +44,7 @@ func newNode(n Node) *node {
 	return &node{address: n.Address, identity: n.Identity, backend: n.Backend, health: health.New()}
 }
 
-// addressOf is the address of n, empty if n is nil.
+// addressOf returns the address of n, or "" if n is nil.
 func addressOf(n *node) string {
 	if n == nil {
 		return ""
@@ -52,7 +52,7 @@ func addressOf(n *node) string {
 	return n.address
 }
 
-// sameConfig reports whether other is configured in the same way as n.
+// sameConfig reports whether n and other are configured identically.
 func (n *node) sameConfig(other *node) bool {
 	return n.address == other.address && n.identity != "" && n.identity == other.identity
 }

@@ -7,12 +7,12 @@ import (
 	"polyclam/backends/testfile"
 )
 
-// maxNonces bounds the nonces that are kept. They outlive their check, since a slow loop
-// may bring one back later.
+// maxNonces bounds the nonces that are kept. A nonce outlives its check, since a slow loop
+// may return it later.
 const maxNonces = 4096
 
-// ownNonces are the nonces of this process's health checks, of all engines and
-// configurations: a loop may lead through any listener.
+// ownNonces holds the nonces of all health checks of this process, whatever the engine or
+// configuration: a loop may lead through any listener.
 var ownNonces nonces
 
 // nonces maps each nonce to the node that got it.
@@ -47,8 +47,8 @@ func (s *nonces) find(nonce testfile.Nonce) (origin, bool) {
 	return o, ok
 }
 
-// release lets go of n, so that its backend can be freed. Its nonces still count as the
-// process's own.
+// release drops the references to n, so that its backend can be freed. Its nonces still
+// count as the process's own.
 func (s *nonces) release(n *node) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,7 +59,7 @@ func (s *nonces) release(n *node) {
 	}
 }
 
-// controlNonce returns the nonce of o if o is a clean control, of whatever polyclam.
+// controlNonce returns the nonce of o if o is a clean control, of this or any other polyclam.
 func controlNonce(o backends.Object) (nonce testfile.Nonce, isControl bool) {
 	if o.Size() != int64(testfile.CleanSize) {
 		return nonce, false
@@ -72,9 +72,9 @@ func controlNonce(o backends.Object) (nonce testfile.Nonce, isControl bool) {
 }
 
 // CameBack reports whether o, which a listener received, is the clean control of one of
-// this process's own health checks. The node that got it then asks polyclam itself, perhaps
-// through others, and is taken out. The client is to be answered with an error. For an
-// object of any other size the call costs one comparison.
+// this process's own health checks. If so, the node that got it uses polyclam as its
+// scanner, perhaps through others. CameBack takes that node out, and the caller must answer
+// the client with an error. For an object of any other size the call costs one comparison.
 func CameBack(o backends.Object, listener string) bool {
 	nonce, isControl := controlNonce(o)
 	if !isControl {

@@ -16,8 +16,8 @@ import (
 // maxHashing bounds the objects that are hashed after their scans have ended.
 const maxHashing = 4
 
-// withheld returns an error if o is not given to the engine. It returns the digest of o if
-// it had to be computed, or else known.
+// withheld returns an error if the engine must not get o. It also returns the digest of o:
+// known, or a new one if it had to be computed.
 func (p *pool) withheld(ctx context.Context, o Object, known *poison.Digest) (*poison.Digest, error) {
 	period := p.config().PoisonTime
 	if period <= 0 || !p.poison.HasSize(o.Size(), period) {
@@ -40,13 +40,13 @@ func (p *pool) withheld(ctx context.Context, o Object, known *poison.Digest) (*p
 		Category: backends.Interrupted,
 		Code:     backends.NoCode,
 		Text: fmt.Sprintf("not given to this engine for another %v: it died or hung %d times while scanning this object (key poison_time)",
-			max(left.Round(time.Second), time.Second), poison.MaxStrikes),
+			max(left.Round(time.Second), time.Second), poison.MaxFailures),
 	}
 }
 
-// weigh records that q ended with r and err. It returns the objects that are to blame for
-// earlier deaths and hangs, for judge. The caller holds mu.
-func (p *pool) weigh(q *question, r backends.Result, err error) []poison.Digest {
+// recordEvidence records that q ended with r and err. It returns the objects now known to
+// have caused earlier deaths and hangs, for judge. The caller holds mu.
+func (p *pool) recordEvidence(q *question, r backends.Result, err error) []poison.Digest {
 	p.adaptLimit(q, r, err)
 	evidence := &q.node.evidence
 	died, answered := q.died(err), q.answered(err)
@@ -67,13 +67,13 @@ func (p *pool) weigh(q *question, r backends.Result, err error) []poison.Digest 
 	case p.hung(q), died, q.ctx.Err() == nil && backends.Unreachable(err):
 		return append(guilty, evidence.Resolve(q.began, false)...)
 	}
-	return guilty // a slow answer shows nothing: the node may have been stopped
+	return guilty // a slow answer proves nothing: the node may have been stopped
 }
 
-// judge counts strikes against the guilty objects that weigh returned, and against that of
-// q. It is called after weigh, when the slot is free.
+// judge counts a failure against each of the guilty objects, and against that of q if it is
+// to blame. It is called after recordEvidence, when the slot is free.
 func (p *pool) judge(q *question, r backends.Result, err error, guilty []poison.Digest) {
-	p.strike(guilty...)
+	p.countFailures(guilty...)
 	switch {
 	case q.isTest, p.config().PoisonTime <= 0:
 	case err == nil, detected(r):
@@ -98,7 +98,7 @@ func (p *pool) judgeDeath(q *question) {
 	guilty := q.death.Blame(d)
 	p.mu.Unlock()
 	if guilty {
-		p.strike(*d)
+		p.countFailures(*d)
 	}
 }
 
@@ -110,23 +110,24 @@ func (p *pool) judgeHang(q *question) {
 	}
 	p.mu.Unlock()
 	if guilty {
-		p.strike(*q.digest)
+		p.countFailures(*q.digest)
 	}
 }
 
-// strike counts strikes against objects, and logs those that are withheld from now on.
-func (p *pool) strike(objects ...poison.Digest) {
+// countFailures counts a failure against each of the objects, and logs those that are
+// withheld from now on.
+func (p *pool) countFailures(objects ...poison.Digest) {
 	period := p.config().PoisonTime
 	for _, d := range objects {
-		if p.poison.Strike(d, period) {
+		if p.poison.AddFailure(d, period) {
 			p.log.Warn().Str("sha256", hex.EncodeToString(d.Sum[:])).Int64("size", d.Size).
-				Int("failures", poison.MaxStrikes).Stringer("poison_time", period).Msg("object withheld")
+				Int("failures", poison.MaxFailures).Stringer("poison_time", period).Msg("object withheld")
 		}
 	}
 }
 
-// hung reports whether q timed out although it had a good part of the engine's timeout.
-// What is too slow for a client with less time need not be too slow for others.
+// hung reports whether q timed out although it had a good part of the engine's timeout. A
+// scan that is too slow for an impatient client may be fast enough for others.
 func (p *pool) hung(q *question) bool { return q.overdue(p.config().Timeout) }
 
 // hashLater computes the digest of a hang in the background, since the scan's own time is
@@ -147,7 +148,7 @@ func (p *pool) hashLater(o Object, h *poison.Hang) {
 		guilty := h.Blame(d)
 		p.mu.Unlock()
 		if guilty {
-			p.strike(*d)
+			p.countFailures(*d)
 		}
 	}()
 }
@@ -178,7 +179,7 @@ func digestOf(ctx context.Context, o Object) (*poison.Digest, error) {
 	}
 }
 
-// contextReader reads r until ctx ends. It hides other ways to copy from r.
+// contextReader reads r until ctx ends. It hides r's WriteTo from io.Copy.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader

@@ -253,7 +253,7 @@ func TestPoisonAmongOthers(t *testing.T) {
 		e := New(cfg)
 		run(t, e)
 		synctest.Wait()
-		for strike := range poison.MaxStrikes {
+		for strike := range poison.MaxFailures {
 			killed = make(chan struct{})
 			var scans sync.WaitGroup
 			for i := range 3 {

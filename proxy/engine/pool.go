@@ -35,7 +35,7 @@ type pool struct {
 	replay atomic.Uint64
 
 	budget    budget.Budget // of hedges
-	hedged    atomic.Uint64 // scans put to a second node
+	hedged    atomic.Uint64 // scans sent to a second node
 	hedgesWon atomic.Uint64 // of those, answered first by the second node
 	poison    poison.List
 
@@ -66,8 +66,8 @@ func newPool(cfg *Config) *pool {
 	return p
 }
 
-// config is the current configuration. A scan that began before a reload uses its
-// Engine's.
+// config returns the current configuration. Scans that began before a reload use that of
+// their Engine.
 func (p *pool) config() *Config { return p.current.Load() }
 
 // usable reports whether scans may use n. The caller holds mu.
@@ -122,7 +122,7 @@ func (p *pool) closeBackends() {
 	}
 }
 
-// closeBackend closes the backend of n, if it can be closed, and lets go of n.
+// closeBackend closes the backend of n, if it can be closed, and drops references to n.
 func (p *pool) closeBackend(n *node) {
 	ownNonces.release(n)
 	closer, ok := n.backend.(io.Closer)

@@ -18,47 +18,47 @@ type Object interface {
 	Release()
 }
 
-// question is one object put to one node whose slot is taken.
+// question is one object sent to one node, whose slot is taken.
 type question struct {
 	node      *node
 	object    Object
 	all       bool // every match is wanted
 	isTest    bool // the object is a test object
 	hedge     bool // the node is the second one
-	suspected bool // the node is checked because it takes long
-	grant          // what came with the slot
+	suspected bool // a check of the node was requested because it is slow
+	grant          // came with the slot
 	digest    *poison.Digest
 	death     *poison.Death
 
-	full    time.Duration // what the scan has if it gets a slot immediately; 0: Config.Timeout
-	ctx     context.Context
-	cancel  context.CancelCauseFunc // nil for a test object
-	began   time.Time
-	lost    <-chan struct{} // closed when the node is taken out
-	result  backends.Result
-	err     error
-	answers chan<- *question // takes the question when the backend has answered
-	left    atomic.Bool      // set by whichever comes first: the backend's return, or abandoning it
+	full     time.Duration // time for the scan if it gets a slot immediately; 0: Config.Timeout
+	ctx      context.Context
+	cancel   context.CancelCauseFunc // nil for a test object
+	began    time.Time
+	lost     <-chan struct{} // closed when the node is taken out
+	result   backends.Result
+	err      error
+	answers  chan<- *question // takes the question when the backend has answered
+	finished atomic.Bool      // set once, by the backend's return or by abandoning it
 }
 
-// overdue reports whether the node has not answered in a time that should have been
-// enough. A scan that came to it with little time left does not count.
+// overdue reports whether the node failed to answer although it had enough time. A scan
+// that reached it with little time left does not count.
 func (q *question) overdue(full time.Duration) bool {
 	return q.ctx.Err() == context.DeadlineExceeded && time.Since(q.began) >= full/4
 }
 
-// died reports whether the engine died on the question with that error.
+// died reports whether err means that the engine died during the scan.
 func (q *question) died(err error) bool {
 	return q.ctx.Err() == nil && backends.Died(err)
 }
 
-// answered reports whether the engine answered, be it with an error.
+// answered reports whether the engine answered, even if with an error.
 func (q *question) answered(err error) bool {
 	return err == nil || q.ctx.Err() == nil && errors.As(err, new(*backends.Failure)) && !q.died(err)
 }
 
-// timeFor is how long q may take if it gets a slot immediately: the timeout, or what the
-// caller has, if that is less.
+// timeFor is how long q may take if it gets a slot immediately: the timeout, or the
+// caller's time if that is shorter.
 func (p *pool) timeFor(q *question) time.Duration {
 	if q.full > 0 {
 		return q.full
@@ -66,9 +66,9 @@ func (p *pool) timeFor(q *question) time.Duration {
 	return p.config().Timeout
 }
 
-// adaptLimit changes the node's limit after q was answered by r and err. An answer that
-// took more than half of the timeout raises nothing: with another scan beside it, it might
-// have been too late. The caller holds mu.
+// adaptLimit adjusts the node's limit after q ended with r and err. An answer that took
+// more than half of the timeout does not raise it: with one more scan in parallel, it might
+// have been late. The caller holds mu.
 func (p *pool) adaptLimit(q *question, r backends.Result, err error) {
 	total, n := p.config().MaxScans, q.node
 	switch {
@@ -78,8 +78,8 @@ func (p *pool) adaptLimit(q *question, r backends.Result, err error) {
 			n.limit.Raise(total)
 		}
 	case q.overdue(p.timeFor(q)), q.ctx.Err() == nil && (errors.Is(err, backends.ErrNoReply) || backends.Busy(err)):
-		// Few engines say that they are overloaded. Others are silent, or close the
-		// connection: savdid when all threads are busy, clamd without room for its files.
+		// Few engines report overload. Others stay silent or close the connection: savdid
+		// when all threads are busy, clamd without room for its files.
 		n.limit.Lower(total, q.round)
 	}
 }

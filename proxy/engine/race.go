@@ -10,9 +10,9 @@ import (
 	"polyclam/proxy/engine/internal/poison"
 )
 
-// A race is one scan on its way over the nodes: on one after the other while they fail, and
-// on a second one beside the first if that is slow or has been taken out. The first answer
-// wins. It belongs to the goroutine of the scan.
+// A race is one scan across the nodes of an engine. It tries one node after another while
+// they fail, and a second node in parallel if the first is slow or has been taken out. The
+// first answer wins. Only the goroutine of the scan uses it.
 type race struct {
 	e      *Engine
 	ctx    context.Context
@@ -20,19 +20,19 @@ type race struct {
 	all    bool
 	ticket *ticket
 	digest *poison.Digest // of object; nil: not known
-	full   time.Duration  // what the scan has if it gets a slot immediately
+	full   time.Duration  // time for the scan if it gets a slot immediately
 
 	running []*question    // one or two
-	answers chan *question // takes those that have ended
-	moving  chan slot      // takes the slot that a move waits for; nil: none
+	answers chan *question // receives those that have ended
+	moving  chan slot      // receives the slot that a move waits for; nil: none
 	stop    func()         // ends that wait
 
-	found backends.Result // by all nodes that have ended
+	found backends.Result // by all nodes whose scans have ended
 	node  *node           // the last of them
 	err   error           // its error
 }
 
-// start puts the object to n, whose slot is taken.
+// start sends the object to n, whose slot is taken.
 func (r *race) start(n *node) {
 	q := &question{node: n, object: r.object, all: r.all, grant: r.ticket.grant, digest: r.digest, full: r.full, answers: r.answers}
 	q.ctx, q.cancel = context.WithCancelCause(r.ctx)
@@ -41,14 +41,14 @@ func (r *race) start(n *node) {
 	r.e.begin(q)
 }
 
-// run returns when the race has an outcome.
+// run runs the race to its end.
 func (r *race) run() {
 	slowAfter := r.e.slowAfter(r.ticket.class)
 	end, _ := r.ctx.Deadline()
 	half := time.Now().Add(time.Until(end) / 2)
 	patience := time.NewTimer(min(slowAfter, time.Until(half)))
 	defer patience.Stop()
-	leave := false // the first node, as soon as there is another one
+	leave := false // replace the first node as soon as there is another one
 	over := false
 	for !over {
 		select {
@@ -57,15 +57,15 @@ func (r *race) run() {
 		case <-r.lost():
 			q := r.running[0]
 			q.lost = nil
-			if !q.left.Load() { // else its own answer took the node out, and comes now
+			if !q.finished.Load() { // otherwise its own answer took the node out, and arrives next
 				leave = true
-				over = r.leave()
+				over = r.replaceFirst()
 			}
 		case <-patience.C:
 			patience.Reset(slowAfter)
 			switch {
 			case leave:
-				over = r.leave()
+				over = r.replaceFirst()
 			case time.Until(half) > 0:
 				r.slow(slowAfter)
 				patience.Reset(min(slowAfter, time.Until(half)))
@@ -83,15 +83,15 @@ func (r *race) run() {
 	}
 }
 
-// ended takes in the outcome of q, and reports whether that ends the race: with an answer,
-// or without another node.
+// ended handles the outcome of q. It reports whether the race is over: q was answered, or
+// no node is left.
 func (r *race) ended(q *question) (over bool) {
 	r.collect(q)
-	if r.settled(q) {
+	if r.isFinal(q) {
 		if q.hedge {
 			r.e.hedgesWon.Add(1)
 		}
-		r.leaveAll(errOvertaken)
+		r.cancelAll(errOvertaken)
 		return true
 	}
 	if len(r.running) > 0 || r.moving != nil {
@@ -100,18 +100,18 @@ func (r *race) ended(q *question) (over bool) {
 	return r.next()
 }
 
-// collect takes in the outcome of q.
+// collect adds the outcome of q.
 func (r *race) collect(q *question) {
 	q.cancel(nil)
 	r.remove(q)
 	r.found, r.node, r.err = merged(r.found, q.result), q.node, q.err
 }
 
-// settled reports whether the outcome of q is final: an answer, or a detection, whatever
-// failed beside it.
-func (r *race) settled(q *question) bool { return q.err == nil || detected(q.result) }
+// isFinal reports whether q ends the race: it was answered, or something was detected, even
+// if there was also an error.
+func (r *race) isFinal(q *question) bool { return q.err == nil || detected(q.result) }
 
-// next puts the object to the next node, and reports whether there is none.
+// next sends the object to the next node. It reports true if there is none.
 func (r *race) next() (none bool) {
 	if r.withheld() {
 		return true
@@ -124,22 +124,22 @@ func (r *race) next() (none bool) {
 	return false
 }
 
-// replay puts the object to one more node.
+// replay sends the object to one more node.
 func (r *race) replay(n *node) {
 	r.e.pool.replay.Add(1)
 	n.replays.Add(1)
 	r.start(n)
 }
 
-// withheld reports whether the object is not given to another node, since engines have
-// died or hung on it too often.
+// withheld reports whether no other node may have the object, since the engine has died or
+// hung on it too often.
 func (r *race) withheld() bool {
 	var err error
 	r.digest, err = r.e.pool.withheld(r.ctx, r.object, r.digest)
 	return err != nil
 }
 
-// lost is closed when the only node that is asked is taken out.
+// lost returns a channel that is closed when the only node in use is taken out.
 func (r *race) lost() <-chan struct{} {
 	if len(r.running) != 1 {
 		return nil
@@ -151,15 +151,15 @@ func (r *race) remove(q *question) {
 	r.running = slices.DeleteFunc(r.running, func(other *question) bool { return other == q })
 }
 
-// timeUp gives backends a moment to notice, and abandons those that do not.
+// timeUp gives backends a moment to return, and abandons those that do not.
 func (r *race) timeUp() {
 	patience := time.NewTimer(grace)
 	defer patience.Stop()
 	for late := false; len(r.running) > 0 && !late; {
 		select {
 		case q := <-r.answers:
-			if r.collect(q); r.settled(q) {
-				r.leaveAll(errOvertaken)
+			if r.collect(q); r.isFinal(q) {
+				r.cancelAll(errOvertaken)
 				return
 			}
 		case <-patience.C:
@@ -169,12 +169,12 @@ func (r *race) timeUp() {
 	if len(r.running) > 0 {
 		r.node, r.err = r.running[0].node, ended(r.ctx, errors.New("the backend does not return"))
 	}
-	r.leaveAll(context.Cause(r.ctx))
+	r.cancelAll(context.Cause(r.ctx))
 }
 
-// leaveAll calls off what is still running, and does not wait for it. Detections made
-// meanwhile count.
-func (r *race) leaveAll(why error) {
+// cancelAll cancels the scans still running and does not wait for them. A detection made in
+// the meantime counts.
+func (r *race) cancelAll(why error) {
 	for _, q := range r.running {
 		q.cancel(why)
 		if r.e.abandon(q) {

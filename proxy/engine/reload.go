@@ -13,21 +13,21 @@ const (
 	// reloadPause separates RELOAD from the health check, so that the check does not
 	// overtake an engine that is about to load.
 	reloadPause = 100 * time.Millisecond
-	// reloadPoll is how often a reload looks whether its node is idle, or back.
+	// reloadPoll is how often a reload checks whether its node is idle or back.
 	reloadPoll = 10 * time.Millisecond
 )
 
 // Reload makes the nodes load their signatures, one after another.
 //
-// While another node is up, the node whose turn it is gets no new scans: its scans finish,
-// then it loads, and then it has to pass a health check. If it does not come back within
-// reloadTime, the reload ends, and the remaining nodes keep their old signatures. A node
-// that was down before does not end the reload.
+// While another node is up, the node being reloaded gets no new scans: its scans finish, it
+// loads, and then it must pass a health check. If it does not come back within reloadTime,
+// the reload ends, and the remaining nodes keep their old signatures. A node that was
+// already down does not end the reload.
 //
 // Known versions are dropped. Known size limits hold until they are proven again.
 //
-// Reload returns what went wrong, when all nodes are done or ctx ends. While one call is
-// under way, another one returns immediately and makes the first one visit all nodes once
+// Reload returns when all nodes are done or ctx ends, with everything that went wrong. A
+// call during another one returns immediately and makes the first one visit all nodes once
 // more.
 func (p *pool) Reload(ctx context.Context) error {
 	if !p.beginReload() {
@@ -43,7 +43,7 @@ func (p *pool) Reload(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// beginReload reports whether it is up to the caller to reload.
+// beginReload reports whether the caller must reload; if not, the reload under way repeats.
 func (p *pool) beginReload() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,7 +55,7 @@ func (p *pool) beginReload() bool {
 	return true
 }
 
-// repeatReload reports whether another reload follows, or else ends this one.
+// repeatReload reports whether the reload must be repeated. If not, it ends it.
 func (p *pool) repeatReload(ctx context.Context) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +88,7 @@ func (p *pool) reloadNodes(ctx context.Context) error {
 	}
 }
 
-// checkOthers asks for health checks of the nodes that do not know RELOAD: their engines
+// checkOthers requests health checks of the nodes that cannot be reloaded: their engines
 // may have loaded signatures too.
 func (p *pool) checkOthers() {
 	p.mu.Lock()
@@ -146,7 +146,7 @@ func (p *pool) reloadNode(ctx context.Context, n *node, r backends.Reloader) (se
 	return true, true, err
 }
 
-// beginTurn keeps new scans away from n. It reports whether n was up or unknown.
+// beginTurn makes new scans avoid n. It reports whether n was up or unknown.
 func (p *pool) beginTurn(n *node) (worked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -162,19 +162,19 @@ func (p *pool) endTurn(n *node) {
 	p.dispatchAll()
 }
 
-// drain waits until n has no health check under way, and no scans, unless it is the only
-// node that is up. It waits for hung scans no longer than the timeout.
+// drain waits until n has no health check under way and, unless it is the only node that is
+// up, no scans. It waits for hung scans no longer than the timeout.
 func (p *pool) drain(ctx context.Context, n *node) {
 	ctx, cancel := context.WithTimeout(ctx, p.config().Timeout+grace)
 	defer cancel()
 	all := newTicket()
 	_ = p.waitUntil(ctx, func() bool {
-		return n.health.Retired() || !n.health.Checking() && (n.inFlight == 0 || !p.spared(all, n))
+		return n.health.Retired() || !n.health.Checking() && (n.inFlight == 0 || !p.draining(all, n))
 	})
 }
 
-// awaitReturn waits until n has passed a health check that began after RELOAD, or, without
-// health checks, until it answers. It fails when ctx ends.
+// awaitReturn waits until n has passed a health check that began after RELOAD or, without
+// health checks, until n answers. It fails when ctx ends.
 func (p *pool) awaitReturn(ctx context.Context, n *node) error {
 	if v, ok := n.backend.(backends.Versioner); ok && !p.config().Canary {
 		_ = p.call(ctx, n, func(ctx context.Context) error { // a refusal is an answer too
@@ -198,7 +198,7 @@ func (p *pool) awaitReturn(ctx context.Context, n *node) error {
 	})
 }
 
-// markLost takes out n, which did not come back, and returns the reason.
+// markLost takes out n, which did not come back after RELOAD, and returns the error.
 func (p *pool) markLost(n *node) error {
 	p.mu.Lock()
 	t := p.markDown(n, errNotBack)
@@ -208,7 +208,7 @@ func (p *pool) markLost(n *node) error {
 	return fmt.Errorf("it did not come back: %w", reason)
 }
 
-// waitUntil polls until ok, which is called with mu held, or until ctx ends.
+// waitUntil calls ok, with mu held, until it returns true or ctx ends.
 func (p *pool) waitUntil(ctx context.Context, ok func() bool) error {
 	tick := time.NewTicker(reloadPoll)
 	defer tick.Stop()

@@ -7,8 +7,9 @@ import (
 	"polyclam/backends"
 )
 
-// checked validates what a backend returned. A category that is invalid, or a failure,
-// becomes an error. Findings beside an error are kept; an ok beside an error is dropped.
+// checked validates what a backend returned. An invalid category or a failure becomes an
+// error. Findings that come with an error are kept; an ok that comes with an error is
+// dropped.
 func checked(r backends.Result, err error) (backends.Result, error) {
 	switch {
 	case err == nil && !r.Category.Valid():
@@ -16,7 +17,7 @@ func checked(r backends.Result, err error) (backends.Result, error) {
 	case err == nil && r.Category.IsFailure():
 		err = &backends.Failure{Category: r.Category, Code: r.Code, Text: r.Detail}
 	case r.Category == backends.OK && len(r.Findings) > 0 && backends.Strongest(r.Findings) != backends.OK:
-		r.Category = backends.Strongest(r.Findings) // a name beside "ok": the name wins
+		r.Category = backends.Strongest(r.Findings) // a finding overrides "ok"
 		return checked(r, err)
 	}
 	if err == nil || isFinding(r.Category) {
@@ -35,12 +36,12 @@ func checked(r backends.Result, err error) (backends.Result, error) {
 	return r, err
 }
 
-// isFinding reports whether c says that an engine found something.
+// isFinding reports whether c means that an engine found something.
 func isFinding(c backends.Category) bool {
 	return c.Valid() && !c.IsFailure() && c != backends.OK
 }
 
-// merged combines what two nodes found in the same object, and drops nothing. Either
+// merged combines the results of two nodes for the same object. It drops nothing; either
 // result may be empty.
 func merged(a, b backends.Result) backends.Result {
 	if a.Category == "" {
@@ -62,7 +63,7 @@ func merged(a, b backends.Result) backends.Result {
 	return r
 }
 
-// withCategory returns the findings of r, and one more for its category if none has it.
+// withCategory returns the findings of r, plus one for its category if none has it.
 func withCategory(r backends.Result) []backends.Finding {
 	found := slices.Clone(r.Findings)
 	same := func(f backends.Finding) bool { return f.Category == r.Category }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Run starts the health checks: of all nodes immediately, then regularly, and more often of
-// those that are not up. It returns when ctx ends or the engine is closed; call it in a
-// goroutine.
+// Run runs the health checks: of all nodes immediately, then at regular intervals, and more
+// often for nodes that are not up. It returns when ctx ends or the engine is closed; call it
+// in a goroutine.
 func (p *pool) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -26,8 +26,8 @@ func (p *pool) Run(ctx context.Context) {
 	}
 }
 
-// startDueChecks starts the checks that are due and returns the time until the next one
-// is. A check that is under way wakes Run when it ends.
+// startDueChecks starts the checks that are due, and returns the time until the next one. A
+// check under way wakes Run when it ends.
 func (p *pool) startDueChecks() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

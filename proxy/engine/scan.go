@@ -10,15 +10,15 @@ import (
 	"polyclam/proxy/policy"
 )
 
-// Scan asks the engine about o, and for every match, if it can, with all set. It always
-// returns a report: a panic of the backend, an invalid category, the lack of a healthy node
-// and the end of time are errors in it. It returns within 100 ms after the end of ctx or of
-// Config.Timeout, even if the backend does not.
+// Scan has the engine scan o. If all is set, it asks for every match, where the backend can
+// report them. It always returns a report: a panicking backend, an invalid category, the
+// lack of a healthy node and a timeout are errors in the report. Scan returns within 100 ms
+// of the end of ctx or Config.Timeout, even if the backend does not.
 //
 // The wait for a slot is bounded by ctx, or by Config.Timeout if ctx has no deadline. A
-// node that fails is replaced by another one while time remains; each is asked once.
+// node that fails is replaced by another one while time remains. Each node is tried once.
 //
-// The caller keeps its reference to o. A hung backend that Scan abandons has another one.
+// The caller keeps its reference to o. A hung backend that Scan abandons holds its own.
 func (e *Engine) Scan(ctx context.Context, o Object, all bool) (report policy.Report) {
 	begin := time.Now()
 	e.scans.Add(1)
@@ -40,7 +40,7 @@ func (e *Engine) Scan(ctx context.Context, o Object, all bool) (report policy.Re
 	return report
 }
 
-// scan puts o to one node after the other until one has answered.
+// scan sends o to one node after another until one answers.
 func (e *Engine) scan(ctx context.Context, o Object, all bool) (backends.Result, string, error) {
 	full := e.cfg.Timeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -76,8 +76,8 @@ func (e *Engine) acquireFirst(ctx context.Context, t *ticket) (*node, error) {
 	return e.acquire(ctx, t)
 }
 
-// tooLarge is the result for an object that is not sent. It has the name that clamd 1.4.6
-// gives with AlertExceedsMax.
+// tooLarge is the result for an object that is not sent. Its name is the one that clamd
+// 1.4.6 uses with AlertExceedsMax.
 func tooLarge(size, limit int64) backends.Result {
 	return backends.Result{
 		Category: backends.Partial,

@@ -10,11 +10,10 @@ import (
 
 // SelfCheck asks every node that is a [backends.SelfChecker] whether its signatures are up
 // to date. It reports false if one of them is loading newer ones, and true for an engine
-// without such nodes. An error does not change that: it is about the nodes that did not
-// answer.
+// without such nodes. The error is about nodes that did not answer; they do not count.
 //
-// A node that is too old for the question is judged by its version: if that is the one it
-// last reported, nothing has changed.
+// An engine too old to answer is judged by its version: if it is the last one reported,
+// nothing has changed.
 func (e *Engine) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, versionTime)
 	defer cancel()
@@ -68,7 +67,7 @@ func (e *Engine) selfCheck(ctx context.Context, n *node) (upToDate bool, err err
 	return upToDate, nil
 }
 
-// sameVersion reports whether the version of n is the one it last reported, if any.
+// sameVersion reports whether n still has the version it last reported, if any.
 func (e *Engine) sameVersion(ctx context.Context, n *node) (bool, error) {
 	v, ok := n.backend.(backends.Versioner)
 	if !ok {

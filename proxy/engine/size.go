@@ -3,14 +3,14 @@ package engine
 import "time"
 
 const (
-	// sizeTries is how often a node without an answer is asked again.
+	// sizeTries is how often a node that does not answer is asked.
 	sizeTries = 3
-	// sizeEvery is after how many canary intervals a node is asked again although nothing
-	// is known to have happened: a restart between two health checks leaves no trace.
+	// sizeEvery is after how many canary intervals a node is asked again without a known
+	// reason: a restart between two health checks leaves no trace.
 	sizeEvery = 12
-	// sizeWait is how long an ok for a large object counts as partial because it is not
-	// proven that the object was scanned: a node that is too busy to be asked must not
-	// turn honest mail into errors for long.
+	// sizeWait is how long an ok for a large object counts as partial while there is no
+	// proof that the node scans such objects. A node that is too busy for the size check
+	// must not turn good mail into errors for long.
 	sizeWait = time.Minute
 	// unprovenMin is the size up to which objects never count as unproven. No known
 	// engine has a smaller limit.
@@ -20,17 +20,17 @@ const (
 const unscannedText = "the engine calls larger objects ok without scanning them, so they count as partial: " +
 	"raise its limits (clamd.conf: MaxFileSize, MaxScanSize, MaxScanTime, or AlertExceedsMax yes), or lower max_size"
 
-// sizeProof is what is known of the sizes that a node scans.
+// sizeProof is what is known about the sizes that a node scans.
 type sizeProof struct {
 	done    bool  // asked, or there is no point in asking
 	tries   int   // without an answer
 	scanned int64 // an object of this size is scanned; 0: not known
-	// limit is the size above which objects are called ok without a look; 0: no such limit
-	// is known.
+	// limit is the size above which objects get an ok unscanned; 0: no such limit is
+	// known.
 	limit int64
 }
 
-// unanswered is p after a node that did not answer.
+// unanswered returns p after one more try without an answer.
 func (p sizeProof) unanswered() sizeProof {
 	p.tries++
 	p.done = p.done || p.tries >= sizeTries
@@ -41,22 +41,22 @@ func (p sizeProof) unanswered() sizeProof {
 type sizes struct {
 	sizeProof
 	running  bool        // checkSize is under way
-	age      int         // counts what made the proof worth renewing
+	age      int         // counts the events that made the proof outdated
 	asked    time.Time   // when it was last proven from the start
-	unproven bool        // an ok for a large object is partial, see doubtSize
+	unproven bool        // an ok for a large object is partial, see markUnproven
 	trusted  int64       // up to this size it is still ok
 	caught   bool        // the largest object is not scanned, and the limit not found yet
 	timer    *time.Timer // ends unproven
 }
 
-// renew has the node asked again with its next health check: its limits may have changed.
-// What is known holds until then.
+// renew makes the next health check repeat the size check: the node's limits may have
+// changed. The current proof holds until then.
 func (s *sizes) renew() {
 	s.done, s.tries = false, 0
 	s.age++
 }
 
-// forget is for a configuration without size checks.
+// forget drops the proof, for a configuration without size checks.
 func (s *sizes) forget() {
 	s.renew()
 	s.sizeProof, s.unproven, s.caught = sizeProof{}, false, false

@@ -11,11 +11,10 @@ import (
 // errRetired ends the health checks of a node that is no longer configured.
 const errRetired = CalledOff("a reload has removed or changed the node")
 
-// pick takes a slot for t. If it returns neither a node nor an error, t has to wait.
+// pick takes a slot for t. If it returns neither a node nor an error, t must wait.
 //
-// No queued ticket could take a free slot: slots and nodes that become usable are offered
-// to the queue first. So a new ticket never overtakes another one that could use the same
-// slot, nor an older one of the same client.
+// Slots and nodes that become usable are offered to the queue first. So a new ticket never
+// overtakes a queued one that could use the same slot, nor an older one of its client.
 func (p *pool) pick(t *ticket) (*node, error) {
 	if t.IsTest() && t.Only.health.Retired() {
 		return nil, errRetired
@@ -25,17 +24,17 @@ func (p *pool) pick(t *ticket) (*node, error) {
 		return n, nil
 	}
 	if eligible {
-		t.patience = 0
+		t.checkWait = 0
 		return nil, nil
 	}
-	if t.patience = p.awaitsCheck(t); t.patience > 0 {
+	if t.checkWait = p.checkWait(t); t.checkWait > 0 {
 		return nil, nil
 	}
 	return nil, p.noNode(t)
 }
 
 // takeBest takes a slot for t on the best node that has one free. eligible reports whether
-// t could use any node if that had a free slot.
+// there is any node that t could use if it had a free slot.
 func (p *pool) takeBest(t *ticket) (best *node, eligible bool) {
 	now, fastest := time.Now(), p.fastest(t.class)
 	bestAt, least := 0, 0.0
@@ -80,19 +79,19 @@ func (p *pool) eligible(t *ticket, n *node) bool {
 	if t.IsTest() {
 		return n == t.Only
 	}
-	return !t.HasTried(n) && !p.spared(t, n) && p.usable(n)
+	return !t.HasTried(n) && !p.draining(t, n) && p.usable(n)
 }
 
-// spared reports whether t must leave n alone, because n is being reloaded and t may use
-// another node. When that one fails, n is used again immediately.
-func (p *pool) spared(t *ticket, n *node) bool {
+// draining reports whether n takes no new scan because it is being reloaded and t may use
+// another node. If that node fails, n is used again immediately.
+func (p *pool) draining(t *ticket, n *node) bool {
 	return n.reloading && slices.ContainsFunc(p.nodes, func(other *node) bool {
 		return !other.reloading && p.usable(other) && !t.HasTried(other)
 	})
 }
 
-// hasRoom reports whether n has a free slot that t may take. A lowered limit does not hold
-// up a health check, which shows that the node has recovered.
+// hasRoom reports whether n has a free slot that t may take. A lowered limit does not apply
+// to health checks, which show when the node has recovered.
 func (p *pool) hasRoom(t *ticket, n *node) bool {
 	total := p.config().MaxScans
 	if t.IsTest() && !t.Patient {
@@ -106,7 +105,7 @@ func (p *pool) hasRoom(t *ticket, n *node) bool {
 	return !p.shared || t.Client.IsZero() || n.held[t.Client] < slots-queue.Reserve(slots)
 }
 
-// take gives a slot of n to t. The caller holds mu.
+// take takes a slot of n for t. The caller holds mu.
 func (p *pool) take(t *ticket, n *node) {
 	t.grant = grant{client: t.Client, epoch: n.health.Epoch(), round: n.limit.Round()}
 	n.inFlight++

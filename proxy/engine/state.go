@@ -12,8 +12,8 @@ type transition struct {
 	node *node
 }
 
-// setState changes the state of n and looks at all queued tickets again. It returns what
-// to log after mu is released, or nil. The caller holds mu.
+// setState changes the state of n and re-examines all queued tickets. It returns the
+// transition to log after mu is released, or nil. The caller holds mu.
 func (p *pool) setState(n *node, s health.State, reason error) *transition {
 	c := n.health.Set(s, reason, p.config().CanaryInterval)
 	if n.health.Retired() {
@@ -27,7 +27,7 @@ func (p *pool) setState(n *node, s health.State, reason error) *transition {
 	return &transition{c, n}
 }
 
-// logTransition logs one warn each way, and the first success as info.
+// logTransition logs a node going down or up as a warning, and the first success as info.
 func (p *pool) logTransition(t *transition) {
 	if t == nil {
 		return
@@ -43,8 +43,8 @@ func (p *pool) logTransition(t *transition) {
 	}
 }
 
-// markDown takes n out after a scan failed there. A health check follows immediately;
-// where there is none, a scan after a pause. The caller holds mu.
+// markDown takes n out after a scan failed there. A health check follows immediately or, if
+// there are none, a trial scan after a pause. The caller holds mu.
 func (p *pool) markDown(n *node, reason error) *transition {
 	if !n.health.Serving() {
 		return nil // a blind node stays blind until a check succeeds

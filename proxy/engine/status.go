@@ -9,7 +9,7 @@ type Status struct {
 	Required bool     `json:"required"`
 	Waiting  int      `json:"waiting"` // scans without a slot yet
 	Counters Counters `json:"counters"`
-	// Withheld is the number of objects that the engine does not get at present, since it
+	// Withheld is the number of objects that the engine does not get at present because it
 	// died or hung on them.
 	Withheld int          `json:"withheld,omitempty"`
 	Nodes    []NodeStatus `json:"nodes"`
@@ -19,13 +19,13 @@ type Status struct {
 type Counters struct {
 	// Scans are the scans of an engine, or those that a node was given.
 	Scans uint64 `json:"scans"`
-	// Failures are the scans that ended without an answer, except for those that the
-	// caller called off.
+	// Failures are the scans that ended without an answer, except those that the caller
+	// canceled.
 	Failures uint64 `json:"failures"`
-	// Replays are the scans that were put to another node after one had failed; of a
-	// node, those it took over.
+	// Replays are the scans that were sent to another node after one failed; for a node,
+	// those it took over.
 	Replays uint64 `json:"replays"`
-	// Hedges are the scans that were put to a second node because the first one was slow,
+	// Hedges are the scans that were sent to a second node because the first was slow,
 	// HedgesWon those that the second node answered first. For engines only.
 	Hedges    uint64 `json:"hedges"`
 	HedgesWon uint64 `json:"hedges_won"`
@@ -37,24 +37,24 @@ type NodeStatus struct {
 	State    string `json:"state"`            // up, down, unknown, or reloading
 	Reason   string `json:"reason,omitempty"` // why it is down
 	InFlight int    `json:"in_flight"`        // slots taken, test objects and hung backends included
-	// Limit is how many of max_scans are used at present because more were too many for
-	// the engine; 0: all.
+	// Limit is how many of the max_scans slots are used at present, after the engine was
+	// overloaded; 0: all.
 	Limit  int    `json:"limit,omitempty"`
 	Canary Canary `json:"canary"`
 	// Version is what the engine last reported; empty: unknown.
 	Version      string    `json:"version,omitempty"`
 	DatabaseTime time.Time `json:"database_time,omitzero"`
 	Counters     Counters  `json:"counters"`
-	// HeuristicsFirst says that the engine stops at the first heuristic finding: what this
-	// node calls encrypted or partial counts as suspicious.
+	// HeuristicsFirst says that the engine stops at the first heuristic finding, so its
+	// encrypted and partial results count as suspicious.
 	HeuristicsFirst bool `json:"heuristics_first,omitempty"`
-	// Scanned is the size of the largest object that the engine is known to scan,
-	// UnscannedAbove the size above which it says ok without a look; 0: not known.
+	// Scanned is the size of the largest object that the engine is known to scan.
+	// UnscannedAbove is the size above which it answers ok without scanning; 0: not known.
 	Scanned        int64 `json:"scanned,omitempty"`
 	UnscannedAbove int64 `json:"unscanned_above,omitempty"`
 }
 
-// Status returns what is known. It asks no engine and does not wait.
+// Status returns the current state. It neither contacts engines nor waits.
 func (p *pool) Status() Status {
 	s := Status{
 		Name:     p.config().Name,
@@ -76,7 +76,7 @@ func (p *pool) Status() Status {
 		if slots := n.limit.Slots(p.config().MaxScans); slots < p.config().MaxScans {
 			ns.Limit = slots
 		}
-		if p.spared(&ticket{}, n) {
+		if p.draining(&ticket{}, n) {
 			ns.State = "reloading"
 		}
 		s.Nodes = append(s.Nodes, ns)

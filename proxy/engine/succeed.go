@@ -12,9 +12,9 @@ import (
 // changed keeps its backend with its open connections, its slots and everything known about
 // it. Nodes that are gone are closed after their last scan.
 //
-// Call it before anything else of e. It reports false and changes nothing if the two are
-// not the same engine: then run e, and close previous. After true do neither: Run of
-// previous goes on for both.
+// Call it before any other method of e. If the two are not the same engine, it changes
+// nothing and returns false: then run e, and close previous. If it returns true do neither:
+// the Run of previous continues for e.
 //
 // Scans that began with previous keep its Timeout, MaxSize and Required.
 func (e *Engine) Succeed(previous *Engine) bool {
@@ -77,7 +77,7 @@ func (p *pool) retire(n *node) {
 	}
 }
 
-// checks is what a configuration needs to know about nodes.
+// checks is what a configuration requires to be known about nodes.
 type checks struct {
 	canary, size bool
 	largest      int64
@@ -87,8 +87,8 @@ func (p *pool) checks() checks {
 	return checks{canary: p.config().Canary, size: p.checksSize(), largest: p.largest()}
 }
 
-// adjust brings what is known about n in line with the new configuration. The caller holds
-// mu.
+// adjust discards whatever is known about n that the new configuration makes obsolete. The
+// caller holds mu.
 func (p *pool) adjust(n *node, before checks) {
 	now := p.checks()
 	if now.canary != before.canary { // health checks and scans prove different things
@@ -99,7 +99,7 @@ func (p *pool) adjust(n *node, before checks) {
 	case !now.size:
 		n.size.forget()
 	case !before.size || now.largest != before.largest:
-		p.doubtLarger(n, !before.size || now.largest > before.largest)
+		p.markLargerUnproven(n, !before.size || now.largest > before.largest)
 		p.checkSoon(n)
 	}
 	if n.health.State() == health.Up {

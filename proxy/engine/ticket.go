@@ -8,18 +8,18 @@ import (
 	"polyclam/proxy/engine/internal/queue"
 )
 
-// ticket is what a scan or a test object asks for slots with. While it is queued, pool.mu
+// ticket is a request for a slot, by a scan or a test object. While it is queued, pool.mu
 // guards it.
 type ticket struct {
 	queue.Entry[*node]
 	class   int   // of the object's size
-	control bool  // for the clean control of another polyclam
-	last    *node // of Tried: the node whose check failed last while the scan waited for it
-	err     error // and why
+	control bool  // the object is another polyclam's clean control
+	last    *node // of Tried: the last node whose check failed while the scan waited for it
+	err     error // why that check failed
 
-	grant    grant         // of the last slot
-	patience time.Duration // how long it waits for a health check; 0: it waits for a slot
-	ready    chan slot     // takes the one slot, or error, given to a queued ticket
+	grant     grant         // of the last slot
+	checkWait time.Duration // how long it waits for a health check; 0: it waits for a slot
+	ready     chan slot     // receives the one slot or error given to a queued ticket
 }
 
 // grant is the state of a node when it gave a slot.

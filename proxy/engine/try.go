@@ -15,7 +15,7 @@ import (
 )
 
 // try scans a small test object on n, in a slot like any other object. If the answer takes
-// too long, watched is late; nil: it may take its time.
+// too long, watched, if not nil, is marked as late.
 func (p *pool) try(ctx context.Context, n *node, name string, data []byte, watched *health.Check) (backends.Result, error) {
 	return p.tryObject(ctx, n, name, io.NewSectionReader(bytes.NewReader(data), 0, int64(len(data))), false, watched)
 }
@@ -50,7 +50,7 @@ func (p *pool) tryObject(ctx context.Context, n *node, name string, data *io.Sec
 	return r, err
 }
 
-// largestInMemory is the most memory that a test object may take.
+// largestInMemory is the size above which a test object is written to a file.
 const largestInMemory = 64 << 10
 
 func newTestObject(s *spool.Spool, data *io.SectionReader) (*spool.Object, error) {
@@ -64,16 +64,16 @@ func newTestObject(s *spool.Spool, data *io.SectionReader) (*spool.Object, error
 	return s.Bytes(b), nil
 }
 
-// The bounds of the time that a node has for one test object before it counts as hung.
+// Bounds on the time for one test object before its node counts as hung.
 const (
 	checkMin   = time.Second
-	checkTimes = 20 // as long as such objects usually take
+	checkTimes = 20 // times as long as such objects usually take
 	checkMax   = 5 * time.Second
 )
 
-// checkTime is how long n has for a test object. If another node can take the scans, or n
-// gets none anyway, little is lost if n is taken for hung although it is only busy. The
-// last node in use gets half of a scan's time.
+// checkTime is how long n may take for a test object. It is short if another node can take
+// the scans, or if n gets none anyway: then mistaking a busy node for a hung one costs
+// little. The last node in use gets half of a scan's time.
 func (p *pool) checkTime(n *node) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,8 +90,8 @@ func (p *pool) checkTime(n *node) time.Duration {
 	return half
 }
 
-// watchCheck marks check as late if n does not answer a test object in time. The function
-// that it returns ends that.
+// watchCheck marks check as late if n does not answer a test object in time, until stop is
+// called.
 func (p *pool) watchCheck(n *node, check *health.Check, name string) (stop func()) {
 	asked, limit := time.Now(), p.checkTime(n)
 	var timer *time.Timer
@@ -105,15 +105,15 @@ func (p *pool) watchCheck(n *node, check *health.Check, name string) (stop func(
 	return func() { timer.Stop() }
 }
 
-// presumeHung takes n out because it has not answered the test object that it was asked at
-// the given time, and makes another check due after a pause. The late check goes on until
-// then: if the answer comes after all, n is back immediately. A node that loads signatures
-// may take its time, but is checked again as well.
+// presumeHung takes n out because it has not answered the test object sent at the given
+// time, and schedules another check after a pause. Until then the late check goes on: if
+// the answer does arrive, n is back immediately. A node that loads signatures is checked
+// again too, but not taken out.
 //
-// It reports false if n has answered a scan meanwhile: then it may only be slow.
+// It reports false if n has answered a scan in the meantime, and so may only be slow.
 func (p *pool) presumeHung(n *node, check *health.Check, name string, asked time.Time) bool {
 	p.mu.Lock()
-	if n.health.Heard().After(asked) {
+	if n.health.LastAnswer().After(asked) {
 		p.mu.Unlock()
 		return false
 	}

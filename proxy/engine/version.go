@@ -14,14 +14,14 @@ const (
 	versionTime = 5 * time.Second // how long an engine may take to answer
 )
 
-// Version is the version of the first node that reports one, preferring nodes that are
-// up. It may be 5 s old, and older if the engine does not answer within a second. It is
-// false if no node has ever reported one.
+// Version returns the version of the first node that reports one, preferring nodes that are
+// up. It may be 5 s old, or older if the engine does not answer within a second. Version
+// returns false if no node has ever reported one.
 func (p *pool) Version(ctx context.Context) (backends.Version, bool) {
 	ctx, cancel := context.WithTimeout(ctx, versionWait)
 	defer cancel()
 	nodes := p.preferred()
-	for _, n := range nodes { // all of them first, so that one that hangs does not hide the others
+	for _, n := range nodes { // ask all first, so that one that hangs does not delay the others
 		if v, ok := n.backend.(backends.Versioner); ok {
 			p.askVersion(n, v)
 		}
@@ -68,8 +68,8 @@ func (p *pool) version(ctx context.Context, n *node) (backends.Version, bool) {
 }
 
 // askVersion asks n for its version if the cached one is old. It returns a channel that is
-// closed when n has answered, or nil if there is nothing to wait for: the version is
-// recent, or earlier callers have waited in vain.
+// closed when n answers. It returns nil if waiting is pointless: the version is recent, or
+// earlier callers have already waited in vain.
 func (p *pool) askVersion(n *node, v backends.Versioner) <-chan struct{} {
 	c := &n.versions
 	c.mu.Lock()
@@ -113,8 +113,8 @@ func (p *pool) fetchVersion(n *node, v backends.Versioner, dropped int) {
 	})
 }
 
-// compareVersion renews the size check if n reports another version: another engine, or
-// other signatures, may have been started with other limits.
+// compareVersion renews the size check if n reports a different version: its limits may
+// have changed with it.
 func (p *pool) compareVersion(n *node, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,10 +12,10 @@ type versionCache struct {
 	mu      sync.Mutex
 	value   backends.Version
 	known   bool
-	at      time.Time     // of the last answer, or refusal; zero: ask
-	asking  chan struct{} // closed when the question under way is answered; nil: none
-	since   time.Time     // of asking
-	dropped int           // times value was dropped: older answers are not kept
+	at      time.Time     // of the last answer or refusal; zero: ask
+	asking  chan struct{} // closed when the call under way ends; nil: none
+	since   time.Time     // when that call began
+	dropped int           // how often value was dropped: older answers are not kept
 }
 
 func (c *versionCache) last() (backends.Version, bool) {
@@ -24,7 +24,7 @@ func (c *versionCache) last() (backends.Version, bool) {
 	return c.value, c.known
 }
 
-// drop drops the version, after signatures were loaded.
+// drop drops the version after signatures have been loaded.
 func (c *versionCache) drop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -32,7 +32,7 @@ func (c *versionCache) drop() {
 	c.dropped++
 }
 
-// lastGiven is [versionCache.last], and what store needs.
+// lastGiven is [versionCache.last] plus the counter that store needs.
 func (c *versionCache) lastGiven() (v backends.Version, known bool, dropped int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,10 +13,10 @@ import (
 
 // How long a scan without a usable node waits for the health check under way.
 const (
-	// firstWait is for an unknown node, from the start of its first check.
+	// firstWait is for an unknown node, counted from the start of its first check.
 	firstWait = 10 * time.Second
-	// againWait is for a node that was taken out: a check that succeeds by then has cost
-	// the scan nothing.
+	// againWait is for a node that was taken out. If its check succeeds by then, the scan
+	// has lost nothing.
 	againWait = 50 * time.Millisecond
 )
 
@@ -27,10 +27,10 @@ func (p *pool) anyUsable(t *ticket) bool {
 	})
 }
 
-// awaitsCheck returns how long t may wait for a health check of a node that it has not
-// tried; 0: there is none worth waiting for. All scans wait for the same check, so that an
-// engine that does not answer is dialed once at a time. The caller holds mu.
-func (p *pool) awaitsCheck(t *ticket) time.Duration {
+// checkWait returns how long t may wait for a health check of a node that it has not tried;
+// 0: there is none worth waiting for. All scans wait for the same check, so an engine that
+// does not answer is dialed only once at a time. The caller holds mu.
+func (p *pool) checkWait(t *ticket) time.Duration {
 	if !p.config().Canary {
 		return 0
 	}
@@ -74,8 +74,8 @@ func (p *pool) startCheck(n *node) {
 	}()
 }
 
-// checkContext bounds a health check of n: a node that is loading may take its time. The
-// caller holds mu.
+// checkContext returns the context for a health check of n. A node that loads signatures
+// gets reloadTime. The caller holds mu.
 func (p *pool) checkContext(n *node) (context.Context, context.CancelFunc) {
 	if n.reloading {
 		return context.WithTimeoutCause(p.life, reloadTime, errNotBack)
@@ -95,7 +95,7 @@ var errNotBack = &backends.Failure{
 	Text:     fmt.Sprintf("no answer within %v after RELOAD", reloadTime),
 }
 
-// noNode is why there is no node for t. The caller holds mu.
+// noNode returns the reason why there is no node for t. The caller holds mu.
 func (p *pool) noNode(t *ticket) error {
 	if t.err != nil {
 		return t.err
@@ -121,13 +121,13 @@ func (p *pool) noNode(t *ticket) error {
 	return errors.New("no node left")
 }
 
-// errMutual answers the clean control of another polyclam that comes while there is no
-// usable node, but a health check under way. That check may be what the other daemon
-// waits for: two that ask each other would both wait until their time is up.
-var errMutual = distrust("another polyclam's health check arrived during one of this polyclam's own: if they ask each other, neither has an engine")
+// errMutual answers another polyclam's clean control that arrives while no node is usable
+// and a health check is under way. The other daemon may be waiting for that very check: if
+// two daemons use each other as engines, both would wait until they time out.
+var errMutual = untrusted("another polyclam's health check arrived during one of this polyclam's own: if they ask each other, neither has an engine")
 
-// mutual reports whether t is to be answered with errMutual. The caller holds mu.
-func (p *pool) mutual(t *ticket) bool {
+// isMutualCheck reports whether t must be answered with errMutual. The caller holds mu.
+func (p *pool) isMutualCheck(t *ticket) bool {
 	return t.control && !p.anyUsable(t) &&
 		slices.ContainsFunc(p.nodes, func(n *node) bool { return n.health.Checking() })
 }

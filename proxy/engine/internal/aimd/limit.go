@@ -1,9 +1,9 @@
 // Package aimd adapts a concurrency limit to what an engine can take: additive increase,
-// multiplicative decrease, so that several daemons that share an engine settle without
+// multiplicative decrease, so that several daemons that share an engine converge without
 // talking to each other.
 package aimd
 
-// Limit says how many of a node's slots are used. Its zero value is no limit. It is not
+// Limit is how many of a node's slots may be used. The zero value means no limit. It is not
 // safe for concurrent use.
 type Limit struct {
 	now   int // 0: all slots
@@ -19,7 +19,7 @@ func (l *Limit) Slots(total int) int {
 	return l.now
 }
 
-// Round identifies the time since the last cut. A scan remembers the round in which it
+// Round identifies the period since the last cut. A scan stores the round in which it
 // began, for [Limit.Lower].
 func (l *Limit) Round() int { return l.round }
 
@@ -34,7 +34,7 @@ func (l *Limit) Lower(total, round int) {
 	l.now = max(1, l.Slots(total)/2)
 }
 
-// Raise counts an answer in time. As many answers as there are slots add one slot.
+// Raise counts an answer in time. One slot is added after as many answers as there are slots.
 func (l *Limit) Raise(total int) {
 	slots := l.Slots(total)
 	if slots == total {

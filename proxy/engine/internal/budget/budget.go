@@ -10,11 +10,11 @@ const (
 	Burst = 10
 )
 
-// Budget is what scans have earned and hedges can spend. Its zero value is empty. It is
+// Budget is the balance that scans earn and hedges spend. The zero value is empty. It is
 // safe for concurrent use.
 type Budget struct{ parts atomic.Int64 }
 
-// Earn is called for each scan.
+// Earn adds the share of one scan.
 func (b *Budget) Earn() {
 	if b.parts.Add(1) > Share*Burst {
 		b.parts.Add(-1)

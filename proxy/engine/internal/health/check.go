@@ -53,8 +53,8 @@ func (n *Node) EndCheck(c *Check) bool {
 	return true
 }
 
-// Postpone makes the next check due after the first pause, since the last one was never
-// put to the node for the given reason.
+// Postpone makes the next check due after the first pause. It is for a check that never
+// reached the node, for the given reason.
 func (n *Node) Postpone(reason error) {
 	n.due = time.Now().Add(FirstPause)
 	if n.state == Unknown {
@@ -73,7 +73,7 @@ type Outcome struct {
 	At       time.Time // of the last answer
 }
 
-// Conclude takes in what the ended check c found, and returns the state and reason for
+// Conclude records the outcome of the ended check c, and returns the state and reason for
 // [Node.Set]. They differ from the outcome if the node loops, or was blind before.
 func (n *Node) Conclude(c *Check, o Outcome) (State, error) {
 	n.checked = o.At
@@ -85,10 +85,10 @@ func (n *Node) Conclude(c *Check, o Outcome) (State, error) {
 	case o.State == Blind:
 		n.epoch.blind++
 	case o.State == Down && n.state == Blind:
-		o.State = Blind // no answer now, and none of use before
+		o.State = Blind // a node that stops answering stays blind
 	}
 	if o.State == Blind && o.Answered {
-		n.distrust = o.Reason
+		n.discardReason = o.Reason
 	}
 	if o.State == Up {
 		n.proven = c.Began
@@ -96,10 +96,10 @@ func (n *Node) Conclude(c *Check, o Outcome) (State, error) {
 	return o.State, o.Reason
 }
 
-// Loop records that the clean control came back, so that the node asks polyclam itself.
-// It holds until a later check begins.
+// Loop records that the clean control came back: the node leads back to polyclam. It holds
+// until a later check begins.
 func (n *Node) Loop(reason error) {
-	n.loop, n.distrust = reason, reason
+	n.loop, n.discardReason = reason, reason
 	n.epoch.alarm++
 }
 
@@ -122,8 +122,8 @@ func (n *Node) DueBy(t time.Time) bool {
 	return true
 }
 
-// CheckNow makes a check due immediately, after the one under way, if any: that one may
-// have begun before whatever is the reason.
+// CheckNow makes a check due immediately. If one is under way, another follows it, since
+// that one may predate the reason.
 func (n *Node) CheckNow() {
 	n.due = time.Now()
 	n.again = n.Checking()
@@ -143,8 +143,8 @@ func (n *Node) CheckSoon() bool {
 	return n.DueBy(soon)
 }
 
-// BackOff lengthens the pause before the next check, to interval at most. Call it once a
-// try, however many scans failed meanwhile.
+// BackOff lengthens the pause before the next check, to at most interval. Call it once per
+// try, however many scans failed in the meantime.
 func (n *Node) BackOff(interval time.Duration) {
 	n.pause = min(max(2*n.pause, FirstPause), LastPause, interval)
 	n.due = time.Now().Add(n.pause)
@@ -153,21 +153,21 @@ func (n *Node) BackOff(interval time.Duration) {
 // Pause is the current pause before the next check.
 func (n *Node) Pause() time.Duration { return n.pause }
 
-// Epoch counts how often earlier answers turned out to be worthless. A scan remembers the
-// epoch in which it began, for [Node.Distrust].
+// Epoch counts how often earlier answers turned out to be worthless. A scan stores the
+// epoch in which it began, for [Node.DiscardReason].
 type Epoch struct {
-	blind int // EICAR was not found: a clean result is worth nothing
-	alarm int // the clean control was bad or came back: nor is a detection
+	blind int // EICAR was not found: clean results are worthless
+	alarm int // the clean control failed or came back: detections are worthless too
 }
 
 // Epoch is the current epoch.
 func (n *Node) Epoch() Epoch { return n.epoch }
 
-// Distrust returns why the answer to a scan that began in epoch e is discarded, or nil.
-// clean says that it is a result without a detection.
-func (n *Node) Distrust(e Epoch, clean bool) error {
+// DiscardReason returns why the answer to a scan that began in epoch e must be discarded,
+// or nil. clean says that the answer is a result without a detection.
+func (n *Node) DiscardReason(e Epoch, clean bool) error {
 	if n.epoch.alarm != e.alarm || n.epoch.blind != e.blind && clean {
-		return n.distrust
+		return n.discardReason
 	}
 	return nil
 }

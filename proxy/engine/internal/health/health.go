@@ -1,6 +1,6 @@
-// Package health is the state machine of one node: what its scans and health checks show
-// about it, and when the next check is due. It starts no checks, logs nothing and knows
-// no other node.
+// Package health is the state machine of one node. It turns the outcomes of scans and health
+// checks into a state, and decides when the next check is due. It does not start checks,
+// log, or know other nodes.
 //
 //	unknown --check ok--> up --failure, hang, failed check--> down --check ok--> up
 //	any state --EICAR not found, clean control bad, loop--> blind --check ok--> up
@@ -8,7 +8,7 @@ package health
 
 import "time"
 
-// State is what is known of a node.
+// State is the state of a node.
 type State int
 
 // The states. See the documentation of package engine for what they mean.
@@ -19,8 +19,8 @@ const (
 	Blind
 )
 
-// String is the word for s in the status. Blind nodes are "down", too; the
-// reason shows the difference.
+// String returns the word for s in the status. Blind nodes are "down" too; the reason shows
+// the difference.
 func (s State) String() string {
 	switch s {
 	case Unknown:
@@ -31,8 +31,8 @@ func (s State) String() string {
 	return "down"
 }
 
-// The pauses before a node that is not up is checked again: doubled from the first to the
-// last.
+// The pauses before a node that is not up is checked again. Each is twice as long as the
+// one before, up to LastPause.
 const (
 	FirstPause = time.Second
 	LastPause  = 30 * time.Second
@@ -50,15 +50,15 @@ type Node struct {
 	lost    chan struct{}
 
 	// What answers are worth, see Epoch.
-	epoch    Epoch
-	distrust error // why answers from before the last change of epoch are discarded
-	loop     error // the clean control of the check under way came back
+	epoch         Epoch
+	discardReason error // why answers from before the last change of epoch are discarded
+	loop          error // the clean control of the check under way came back
 
 	// What scans show.
-	heard     time.Time // of the last answer to a scan
-	timeouts  int       // in a row
-	suspected bool      // it is silent, and another node could take its scans
-	trial     bool      // without checks: one scan at a time, until one is answered
+	lastAnswer time.Time // of the last answer to a scan
+	timeouts   int       // in a row
+	suspected  bool      // it is silent, and another node could take its scans
+	trial      bool      // without checks: one scan at a time, until one is answered
 
 	// Checks.
 	check   *Check // under way; nil: none
@@ -69,7 +69,7 @@ type Node struct {
 	proven  time.Time // when the last check began that found the node up
 }
 
-// New returns a node of which nothing is known, and whose first check is due.
+// New returns an unknown node, whose first check is due.
 func New() *Node { return &Node{lost: make(chan struct{})} }
 
 // A Change is a change of state to be logged.
@@ -139,13 +139,13 @@ func (n *Node) Serving() bool {
 	return !n.retired && (n.state == Up || n.state == Unknown)
 }
 
-// Answered records that a scan was answered, be it by an error of the engine's own.
+// Answered records that a scan was answered, even if by the engine's own error.
 func (n *Node) Answered() {
-	n.timeouts, n.heard, n.trial = 0, time.Now(), false
+	n.timeouts, n.lastAnswer, n.trial = 0, time.Now(), false
 }
 
-// Heard is the time of the last answer to a scan.
-func (n *Node) Heard() time.Time { return n.heard }
+// LastAnswer is the time of the last answer to a scan.
+func (n *Node) LastAnswer() time.Time { return n.lastAnswer }
 
 // TimedOut records that a scan had no answer although it had enough time. It reports
 // whether that takes the node out.
@@ -157,10 +157,10 @@ func (n *Node) TimedOut() bool {
 	return true
 }
 
-// Suspect marks whether the node is silent while another one could take its scans.
+// Suspect records whether the node is silent while another one could take its scans.
 func (n *Node) Suspect(silent bool) { n.suspected = silent }
 
-// Suspected reports what Suspect marked since the last check.
+// Suspected reports what Suspect recorded since the last check.
 func (n *Node) Suspected() bool { return n.suspected }
 
 // Try makes a down node unknown, and lets one scan at a time use it until one is

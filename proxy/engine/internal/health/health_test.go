@@ -139,10 +139,10 @@ func TestDistrust(t *testing.T) {
 		checked(n, passed)
 		began := n.Epoch()
 		tt.happens(n)
-		if clean, detection := n.Distrust(began, true), n.Distrust(began, false); clean != tt.clean || detection != tt.detection {
+		if clean, detection := n.DiscardReason(began, true), n.DiscardReason(began, false); clean != tt.clean || detection != tt.detection {
 			t.Errorf("%s: clean result: %v, detection: %v; want %v, %v", tt.name, clean, detection, tt.clean, tt.detection)
 		}
-		if err := n.Distrust(n.Epoch(), true); err != nil {
+		if err := n.DiscardReason(n.Epoch(), true); err != nil {
 			t.Errorf("%s: later answer: %v", tt.name, err)
 		}
 	}

@@ -2,8 +2,8 @@ package poison
 
 import "time"
 
-// maxUndecided bounds the undecided deaths and hangs of a node. More at the same time
-// are the node's fault.
+// maxUndecided bounds the undecided deaths and hangs of a node. More than that at the same
+// time are the node's fault.
 const maxUndecided = 16
 
 // Evidence decides whether an object or its node is to blame for a scan that died or
@@ -11,7 +11,7 @@ const maxUndecided = 16
 // and hangs are safe for concurrent use.
 type Evidence struct {
 	scans  int       // running; neither abandoned ones nor health checks
-	asked  time.Time // when the newest question was asked that was answered in time
+	asked  time.Time // start of the newest scan or check that was answered in time
 	deaths []*Death
 	hangs  []*Hang
 }
@@ -19,8 +19,8 @@ type Evidence struct {
 // Begin counts a scan.
 func (e *Evidence) Begin() { e.scans++ }
 
-// End ends a scan that began at the given time. It decides the deaths that happened
-// meanwhile, and returns the objects that are to blame for them.
+// End ends a scan that began at the given time. It decides the deaths that happened during
+// the scan, and returns the objects to blame for them.
 func (e *Evidence) End(began time.Time, answered bool) []Digest {
 	e.scans--
 	var guilty []Digest
@@ -63,8 +63,8 @@ func (e *Evidence) Died() *Death {
 	return d
 }
 
-// Blame reports whether the object is to blame for d; it is if d is nil. If that is not
-// known yet, [Evidence.End] will return the object.
+// Blame reports whether the object is to blame for d. If d is nil, it is. If that is not
+// decided yet, [Evidence.End] will return the object.
 func (d *Death) Blame(object *Digest) bool {
 	if d == nil {
 		return true
@@ -75,14 +75,14 @@ func (d *Death) Blame(object *Digest) bool {
 
 // A Hang is a scan that timed out.
 type Hang struct {
-	after   time.Time // the first question after this decides
+	after   time.Time // the first scan or check that starts after this decides
 	decided bool
 	guilty  bool
 	digest  *Digest // nil: not known yet
 }
 
-// Hung records a scan that timed out; object may be nil. It returns nil if there is too
-// much undecided already. guilty says that the object is known to be to blame.
+// Hung records a scan that timed out; object may be nil. It returns nil if too many hangs
+// are undecided already. guilty says that the object is already known to be to blame.
 func (e *Evidence) Hung(began time.Time, object *Digest) (h *Hang, guilty bool) {
 	h = &Hang{after: began.Add(time.Since(began) / 2), digest: object}
 	switch {
@@ -103,8 +103,8 @@ func (h *Hang) Blame(object *Digest) bool {
 	return object != nil && h.decided && h.guilty
 }
 
-// Resolve decides the hangs for which a question asked at the given time is evidence. It
-// returns the objects that are to blame.
+// Resolve decides the hangs for which a scan or check that started at the given time is
+// evidence. It returns the objects to blame.
 func (e *Evidence) Resolve(asked time.Time, alive bool) []Digest {
 	if alive && asked.After(e.asked) {
 		e.asked = asked

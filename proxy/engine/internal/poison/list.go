@@ -1,14 +1,14 @@
 // Package poison finds the objects on which an engine dies or hangs each time, and keeps
 // the list of those that are withheld from it.
 //
-// A strike needs more than a failed scan. A connection that breaks off counts only if no
-// other scan that the node had at the time is answered: an overloaded engine closes some
-// connections and goes on. Of several objects that die together each gets a full strike,
-// since nothing shows which one killed the engine; the guilty one is withheld after its
-// third death, and the first successful scan clears each of the others. A timeout counts
-// only if the engine was alive meanwhile: if it answers whatever it is asked first after
-// half of that time, be it a scan or a health check. A node that is stopped or overloaded
-// does not answer that either, and no object is to blame.
+// Not every failed scan counts against its object. A broken connection counts only if no
+// other scan running on the node at the time is answered: an overloaded engine closes some
+// connections and goes on. If several scans die together, the failure counts against each
+// object, since nothing shows which one killed the engine. The guilty one is withheld after
+// its third death; a successful scan clears any of the others. A timeout counts only if the
+// engine was alive in the meantime: if it answers the first scan or health check that
+// starts after half of that time. A stopped or overloaded node does not, and no object is
+// to blame.
 package poison
 
 import (
@@ -25,9 +25,9 @@ type Digest struct {
 	Sum  [sha256.Size]byte
 }
 
-// MaxStrikes is how often an engine may die or hang on an object before the object is
+// MaxFailures is how often an engine may die or hang on an object before the object is
 // withheld.
-const MaxStrikes = 3
+const MaxFailures = 3
 
 // maxListed bounds a list; the oldest entries are dropped first.
 const maxListed = 1000
@@ -42,17 +42,17 @@ type List struct {
 	mu      sync.Mutex
 	entries map[Digest]*list.Element
 	sizes   map[int64]int // entries of each size
-	order   list.List     // of *entry, the last one struck last
+	order   list.List     // of *entry, the most recent failure last
 }
 
 type entry struct {
-	digest  Digest
-	strikes int
-	last    time.Time
+	digest   Digest
+	failures int
+	last     time.Time
 }
 
 func (e *entry) withheld(period time.Duration, now time.Time) bool {
-	return e.strikes >= MaxStrikes && now.Sub(e.last) < period
+	return e.failures >= MaxFailures && now.Sub(e.last) < period
 }
 
 // HasSize reports whether an object of size bytes is on the list.
@@ -66,7 +66,7 @@ func (l *List) HasSize(size int64, period time.Duration) bool {
 	return l.sizes[size] > 0
 }
 
-// Withheld is for how much longer d is withheld; 0: it is not.
+// Withheld returns how much longer d is withheld; 0: it is not.
 func (l *List) Withheld(d Digest, period time.Duration) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,9 +78,8 @@ func (l *List) Withheld(d Digest, period time.Duration) time.Duration {
 	return period - now.Sub(el.Value.(*entry).last)
 }
 
-// Strike counts a death or hang on d. It reports whether d is withheld from now on, and
-// was not before.
-func (l *List) Strike(d Digest, period time.Duration) bool {
+// AddFailure counts a death or hang on d. It reports whether d is newly withheld.
+func (l *List) AddFailure(d Digest, period time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -92,7 +91,7 @@ func (l *List) Strike(d Digest, period time.Duration) bool {
 	l.order.MoveToBack(el)
 	e := el.Value.(*entry)
 	before := e.withheld(period, now)
-	e.strikes++
+	e.failures++
 	e.last = now
 	return !before && e.withheld(period, now)
 }

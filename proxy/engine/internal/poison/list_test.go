@@ -16,7 +16,7 @@ func TestList(t *testing.T) {
 		const period = time.Minute
 		var l List
 		for i := range maxListed + 10 {
-			l.Strike(object(i), period)
+			l.AddFailure(object(i), period)
 			time.Sleep(time.Millisecond)
 		}
 		if l.n.Load() != maxListed || len(l.entries) != maxListed || l.order.Len() != maxListed {
@@ -32,14 +32,14 @@ func TestList(t *testing.T) {
 			t.Error("wrong about sizes")
 		}
 		for i := range 2 {
-			if l.Strike(object(20), period) != (i == 1) {
+			if l.AddFailure(object(20), period) != (i == 1) {
 				t.Errorf("strike %d", i+2)
 			}
 		}
 		if left := l.Withheld(object(20), period); left != period || l.Withheld(object(21), period) != 0 || l.CountWithheld(period) != 1 {
 			t.Errorf("withheld for %v, %d in all", left, l.CountWithheld(period))
 		}
-		if l.Strike(object(20), period) {
+		if l.AddFailure(object(20), period) {
 			t.Error("reported twice")
 		}
 		time.Sleep(2 * period)

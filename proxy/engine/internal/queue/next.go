@@ -6,9 +6,9 @@ import (
 )
 
 // crowdedAfter is how long a client's oldest ticket waits before its newest is served
-// first. In order of arrival, a client that asks for more than the engine can do would
-// wait for each scan until it gives up, and no result would be of use. The oldest are
-// served when there is less to do.
+// first. In order of arrival, every scan of a client that overloads the engine would wait
+// until the client gives up, and no result would be of any use. The oldest tickets are
+// served when the load drops.
 const crowdedAfter = 5 * time.Second
 
 // Next removes and returns the next ticket among those that may be served; false if there
@@ -59,8 +59,8 @@ func oldest[T any](tickets *list.List, may func(T) bool) (first T, found bool) {
 	return first, false
 }
 
-// next returns the line's next ticket that may be served: the oldest, or the newest if
-// the oldest has waited for long.
+// next returns the line's next ticket that may be served: the oldest, or the newest if the
+// oldest has waited longer than crowdedAfter.
 func (l *line[N, T]) next(may func(T) bool, now time.Time) (next T, found bool) {
 	var first, last T
 	for _, g := range l.groups {

@@ -1,4 +1,4 @@
-// Package queue holds what waits for a slot of a node, and serves clients by turns.
+// Package queue is the queue for the slots of nodes. Clients take turns.
 package queue
 
 import (
@@ -14,9 +14,9 @@ import (
 type Entry[N comparable] struct {
 	Client client.Key // zero for a test object
 	Only   N          // for a test object: its node; zero for a scan
-	// Patient is for a test object that can wait: it comes after the scans that are older.
+	// Patient is for a test object that can wait: older scans come first.
 	Patient bool
-	Tried   []N // nodes not to be used again
+	Tried   []N // nodes that must not be used again
 
 	number uint64        // see Queue.Number
 	queued time.Time     // since when it waits
@@ -31,7 +31,7 @@ func (e *Entry[N]) IsTest() bool { var none N; return e.Only != none }
 // IsQueued reports whether the ticket is in a queue.
 func (e *Entry[N]) IsQueued() bool { return e.place != nil }
 
-// HasTried reports whether n is not to be used again.
+// HasTried reports whether n must not be used again.
 func (e *Entry[N]) HasTried(n N) bool { return slices.Contains(e.Tried, n) }
 
 func (e *Entry[N]) entry() *Entry[N] { return e }
@@ -76,8 +76,8 @@ func (g *group[N, T]) last() T  { return g.tickets.Back().Value.(T) }
 // Scans is the number of scans in the queue.
 func (q *Queue[N, T]) Scans() int { return q.scans }
 
-// Number gives t its place among its client's tickets, once and for all: a scan whose
-// node has failed is still served before newer ones.
+// Number gives t its permanent place among its client's tickets: a scan whose node has
+// failed is still served before newer ones.
 func (q *Queue[N, T]) Number(t T) {
 	if e := t.entry(); e.number == 0 {
 		q.newest++
@@ -113,7 +113,7 @@ func (q *Queue[N, T]) Push(t T) {
 	}
 }
 
-// groupOf returns the group that e belongs to, and makes it if needed.
+// groupOf returns the group that e belongs to, and creates it if needed.
 func (q *Queue[N, T]) groupOf(e *Entry[N]) *group[N, T] {
 	l := q.lines[e.Client]
 	if l == nil {

@@ -1,5 +1,5 @@
-// Package timing knows how long a node usually takes for objects of about the same size,
-// and so when it is slow.
+// Package timing records how long a node usually takes for objects of about the same size,
+// to tell when it is slow.
 package timing
 
 import (
@@ -11,14 +11,14 @@ import (
 const (
 	// Enough is how many answers are needed before timings are known.
 	Enough = 8
-	// Floor is never slow, however fast the engine usually is.
+	// Floor is a time that never counts as slow, however fast the engine usually is.
 	Floor = 50 * time.Millisecond
 	// ForgetTime is the half-life of the slowness of a node that gets no scans, so that
 	// it is tried again.
 	ForgetTime = 30 * time.Second
 
-	// slowFactor is how much slower than the fastest node is still not slow: such nodes
-	// take turns.
+	// slowFactor is how many times slower than the fastest node is still not slow: such
+	// nodes take turns.
 	slowFactor = 2
 )
 
@@ -53,8 +53,8 @@ func (t *Times) Add(d time.Duration) {
 	t.mean += (d - t.mean) / 8
 }
 
-// AddCanceled records a scan that was called off after d. If d is above the mean, so
-// would have been the answer.
+// AddCanceled records a scan that was canceled after d. It counts only if d is above the
+// mean: the answer would have taken even longer.
 func (t *Times) AddCanceled(d time.Duration) {
 	if d > t.mean {
 		t.Add(d)
@@ -64,13 +64,13 @@ func (t *Times) AddCanceled(d time.Duration) {
 // Mean is the mean time, if known.
 func (t *Times) Mean() (d time.Duration, known bool) { return t.mean, t.n >= Enough }
 
-// Usual is what an answer rarely exceeds, if known.
+// Usual is a time that answers rarely exceed, if known.
 func (t *Times) Usual() (d time.Duration, known bool) {
 	return t.mean + 4*t.deviation, t.n >= Enough
 }
 
-// Slowness is how many times as long a node takes as the fastest one; 1 if the
-// difference is unknown or small.
+// Slowness is the ratio of the node's time to that of the fastest node; 1 if it is unknown
+// or small.
 func (t *Times) Slowness(fastest time.Duration, now time.Time) float64 {
 	if t.n < Enough || t.mean <= max(slowFactor*fastest, Floor/10) {
 		return 1

@@ -12,16 +12,16 @@ import (
 	"polyclam/proxy/engine/internal/timing"
 )
 
-// errOvertaken is why the slower of two nodes is called off.
+// errOvertaken cancels the scan on the slower of two nodes.
 const errOvertaken = CalledOff("another node answered first")
 
-// settle frees the slot, after the answer has had its effect on the node's state, so that
-// no scan is sent to a node just found dead.
-func (p *pool) settle(q *question) {
+// finish applies the answer to the node's state and then frees the slot, so that no scan is
+// sent to a node just found dead.
+func (p *pool) finish(q *question) {
 	r, err := q.result, q.err
 	p.note(q, err)
 	p.mu.Lock()
-	guilty := p.weigh(q, r, err)
+	guilty := p.recordEvidence(q, r, err)
 	if !q.isTest {
 		q.reconsider()
 	}
@@ -30,23 +30,23 @@ func (p *pool) settle(q *question) {
 	p.judge(q, r, err, guilty)
 }
 
-// settleAbandoned is settle for a question whose backend has not returned and keeps its
+// finishAbandoned is finish for a question whose backend has not returned and keeps its
 // slot.
-func (p *pool) settleAbandoned(q *question) {
+func (p *pool) finishAbandoned(q *question) {
 	err := ended(q.ctx, nil)
 	p.note(q, err)
 	p.mu.Lock()
-	guilty := p.weigh(q, backends.Result{}, err)
+	guilty := p.recordEvidence(q, backends.Result{}, err)
 	p.mu.Unlock()
 	p.judge(q, backends.Result{}, err, guilty)
 }
 
-// reconsider adjusts the answer to what health checks have shown about the node, including
-// those that ended while the scan was under way. The caller holds mu.
+// reconsider corrects or discards the answer by what health checks have shown about the
+// node, including those that ended during the scan. The caller holds mu.
 func (q *question) reconsider() {
 	n := q.node
 	clean := q.err == nil && !detected(q.result)
-	if err := n.health.Distrust(q.epoch, clean); err != nil {
+	if err := n.health.DiscardReason(q.epoch, clean); err != nil {
 		q.result, q.err = backends.Result{}, err
 		n.failures.Add(1)
 		return
@@ -54,9 +54,8 @@ func (q *question) reconsider() {
 	q.result = n.adjusted(q.result, q.object.Size())
 }
 
-// adjusted corrects the result of a scan: a node that stops at the first heuristic finding
-// has not seen the rest, and one that passes large objects has not seen them. The caller
-// holds mu.
+// adjusted corrects a result for what the node does not scan: whatever follows the first
+// heuristic finding, and objects above a size limit. The caller holds mu.
 func (n *node) adjusted(r backends.Result, size int64) backends.Result {
 	switch {
 	case n.heuristics.first:
@@ -130,9 +129,9 @@ func (p *pool) conclude(q *question, err, end error, took time.Duration) *transi
 	return nil
 }
 
-// timedOut records that a scan on n had no answer in a time that should have been enough.
-// The first timeout may be the object's fault; a second one in a row takes n out until a
-// health check succeeds. The caller holds mu.
+// timedOut records that n did not answer a scan although it had enough time. The first
+// timeout may be the object's fault; a second one in a row takes n out until a health check
+// succeeds. The caller holds mu.
 func (p *pool) timedOut(n *node, took time.Duration) *transition {
 	if !n.health.TimedOut() {
 		p.checkSoon(n)
@@ -145,15 +144,15 @@ func (p *pool) timedOut(n *node, took time.Duration) *transition {
 	})
 }
 
-// suspect asks for a health check of n, unless n has answered a scan lately. It reports
-// whether there is nothing more to do.
+// suspect requests a health check of n, unless n has answered a scan lately. It reports
+// false if the caller should try again later.
 func (p *pool) suspect(n *node, lately time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.config().Canary || n.reloading || n.health.Checking() {
 		return true
 	}
-	if time.Since(n.health.Heard()) < lately {
+	if time.Since(n.health.LastAnswer()) < lately {
 		return false
 	}
 	n.health.Suspect(slices.ContainsFunc(p.nodes, func(other *node) bool { return other != n && p.usable(other) }))
