@@ -14,7 +14,7 @@ import (
 
 const (
 	leastOutput = 4 << 10
-	mostOutput  = 16 << 20
+	maxOutput   = 16 << 20
 )
 
 // check reports everything wrong with the keys, except for the answer table, which
@@ -38,7 +38,7 @@ func (c *Config) check() error {
 	if c.Copy == copyNone && c.Per == perDirectory {
 		errs = append(errs, backends.KeyErrorf("copy", "must be %q or %q, not %q: a directory with only the object needs its own file", copyLink, copyFull, c.Copy))
 	}
-	if c.MaxOutput < leastOutput || c.MaxOutput > mostOutput {
+	if c.MaxOutput < leastOutput || c.MaxOutput > maxOutput {
 		errs = append(errs, backends.KeyErrorf("max_output", "must be between \"4KiB\" and \"16MiB\", not %d", c.MaxOutput))
 	}
 	return errors.Join(errs...)

@@ -8,8 +8,8 @@ import (
 	"polyclam/backends"
 )
 
-// mostStopped bounds how much output of a stopped program is evaluated, as its time is up.
-const mostStopped = 64 << 10
+// maxStopped bounds how much output of a stopped program is evaluated, as its time is up.
+const maxStopped = 64 << 10
 
 // evaluate turns a run into an answer with everything that the lines and the exit status
 // mean.
@@ -17,7 +17,7 @@ func (t *table) evaluate(ctx context.Context, e runResult) (backends.Result, err
 	answer := new(backends.Answer)
 	r := &reading{table: t.filled(e.paths), code: e.number(), answer: answer}
 	if e.stopped != nil {
-		r.findings(split(e.output[:min(len(e.output), mostStopped)]))
+		r.findings(split(e.output[:min(len(e.output), maxStopped)]))
 		answer.Fail(e.stopped)
 		return answer.Result()
 	}
@@ -85,7 +85,7 @@ func (r *reading) addDoubts(e runResult, printed text) {
 		fail("printed more than %d bytes and the rest was ignored; raise max_output", len(e.output))
 	}
 	if printed.long {
-		fail("printed a line of more than %d bytes, whose rest was ignored", mostLine)
+		fail("printed a line of more than %d bytes, whose rest was ignored", maxLine)
 	}
 	if r.table.trusts(e.code) {
 		return // the site trusts this status

@@ -165,8 +165,8 @@ func (t *table) names(re *regexp.Regexp, line string) (found []finding) {
 		return nil
 	}
 	name, kind := re.SubexpIndex("name"), re.SubexpIndex("kind")
-	for i, groups := range re.FindAllStringSubmatch(line, mostMatches) {
-		f := finding{last: i == mostMatches-1}
+	for i, groups := range re.FindAllStringSubmatch(line, maxMatches) {
+		f := finding{last: i == maxMatches-1}
 		switch {
 		case name > 0:
 			f.name = groups[name]

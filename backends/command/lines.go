@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// mostLine bounds a line. The rest of a longer one is ignored, which is reported.
-const mostLine = 16 << 10
+// maxLine bounds a line. The rest of a longer one is ignored, which is reported.
+const maxLine = 16 << 10
 
 // row is the output up to a line feed. Its lines are what a terminal would have shown one
 // after another: they are separated by carriage returns, backspaces, escape sequences that
@@ -46,8 +46,8 @@ func split(output []byte) text {
 }
 
 func (t *text) add(line []byte) {
-	if len(line) > mostLine {
-		line, t.long = line[:mostLine], true
+	if len(line) > maxLine {
+		line, t.long = line[:maxLine], true
 	}
 	if !bytes.ContainsFunc(line, separates) {
 		if len(bytes.TrimSpace(line)) > 0 {

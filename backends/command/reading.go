@@ -13,11 +13,11 @@ import (
 
 // Limits for what is evaluated and kept of an output.
 const (
-	mostMatches  = 16 // of one expression in one line
-	mostFindings = 50
-	mostName     = 256
-	mostDetail   = 512
-	mostQuoted   = 100
+	maxMatches  = 16 // of one expression in one line
+	maxFindings = 50
+	maxName     = 256
+	maxDetail   = 512
+	maxQuoted   = 100
 )
 
 // reading evaluates the lines of an output. Findings and failures go into the answer.
@@ -176,8 +176,8 @@ func (r *reading) limits(line, text string) (limited bool) {
 // category.
 func (r *reading) add(c backends.Category, name, line string) {
 	r.found = true
-	f := backends.Finding{Name: name[:min(len(name), mostName)], Category: c}
-	if len(r.names) >= mostFindings {
+	f := backends.Finding{Name: name[:min(len(name), maxName)], Category: c}
+	if len(r.names) >= maxFindings {
 		f.Name = ""
 	}
 	if slices.Contains(r.names, f) || f.Name == "" && r.has(c) {
@@ -252,7 +252,7 @@ func surrounded(line string) string { return "\n" + line + "\n" }
 // bounded truncates text for a Detail or an error.
 func bounded(text string) string {
 	text = strings.TrimSpace(text)
-	return text[:min(len(text), mostDetail)]
+	return text[:min(len(text), maxDetail)]
 }
 
 // quoted returns the beginning of a line for a message.
@@ -261,5 +261,5 @@ func quoted(line string) string {
 	if line == "" {
 		return "it printed nothing"
 	}
-	return fmt.Sprintf("%q", line[:min(len(line), mostQuoted)])
+	return fmt.Sprintf("%q", line[:min(len(line), maxQuoted)])
 }

@@ -10,8 +10,8 @@ import (
 	"polyclam/backends"
 )
 
-// mostVersion bounds the output that is searched for a version.
-const mostVersion = 64 << 10
+// maxVersion bounds the output that is searched for a version.
+const maxVersion = 64 << 10
 
 // versionTime is how long a program may take to print its version.
 const versionTime = 10 * time.Second
@@ -34,7 +34,7 @@ func (b *versioned) Version(ctx context.Context) (backends.Version, error) {
 		return backends.Version{}, b.wrap(newStartError(b.version[0], b.path, "version_argv", err))
 	}
 	argv := append([]string{program}, b.version[1:]...)
-	e, err := run(ctx, job{argv: argv, env: b.env, limit: mostVersion, after: func() alteration { return alteration{} }})
+	e, err := run(ctx, job{argv: argv, env: b.env, limit: maxVersion, after: func() alteration { return alteration{} }})
 	if err != nil {
 		return backends.Version{}, b.wrap(newStartError(program, b.path, "version_argv", err))
 	}

@@ -102,18 +102,18 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	b.conns = engineconn.Client{
 		Engine: "icap", Address: address,
 		Dialer: engineconn.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout, TLS: tlsConfig},
-		Keep:   c.KeepAlive, Most: mostIdle, Rest: rest,
+		Keep:   c.KeepAlive, MaxIdle: maxIdle, Cooldown: cooldown,
 	}
 	b.conns.Open()
 	return b, nil
 }
 
-// mostIdle limits the kept connections: c-icap uses a thread for each.
-const mostIdle = 32
+// maxIdle limits the kept connections: c-icap uses a thread for each.
+const maxIdle = 32
 
-// rest is how long a kept connection stays unused. An answer in ICAP has no id; one that
+// cooldown is how long a kept connection stays unused. An answer in ICAP has no id; one that
 // is repeated within this time is noticed.
-const rest = 100 * time.Millisecond
+const cooldown = 100 * time.Millisecond
 
 // tables builds the answer tables.
 func (b *Backend) tables() error {

@@ -89,7 +89,7 @@ func (x *exchange) judge(h *head, status int) error {
 // unmodified handles a 204: clean, if the server has the whole object.
 func (x *exchange) unmodified(h *head) {
 	x.v.finish()
-	x.v.settle()
+	x.v.failUnclear()
 	switch {
 	case hasBody(h):
 		x.c.NoReuse()
@@ -190,7 +190,7 @@ func (x *exchange) echo(m *message) error {
 		return err
 	}
 	x.trailer(m)
-	x.v.settle()
+	x.v.failUnclear()
 	switch {
 	case !same:
 		x.c.NoReuse()
@@ -214,14 +214,14 @@ func (x *exchange) echo(m *message) error {
 // it.
 func (x *exchange) isEchoOK() bool { return x.b.config.EchoIs == echoOK && !x.q.is204 }
 
-// proof is how much of an object an early echo must contain.
-const proof = 1 << 10
+// minEcho is how much of an object an early echo must contain.
+const minEcho = 1 << 10
 
 // earlyEcho handles an echo that began before the whole object was sent, so the object was
 // not scanned. It is partial only if it really is the object, and the server is known to
 // pass large objects in this way.
 func (x *exchange) earlyEcho(m *message) error {
-	got := make([]byte, min(x.q.size, proof))
+	got := make([]byte, min(x.q.size, minEcho))
 	want := make([]byte, len(got))
 	n := 0
 	if m.body != nil {

@@ -135,7 +135,7 @@ func violations(v *verdict, value string) {
 		}
 	}
 	if n != 0 && !named {
-		v.because(backends.Virus, blockedName)
+		v.addReason(backends.Virus, blockedName)
 	}
 }
 
@@ -155,9 +155,9 @@ func fsecure(v *verdict, value string) {
 	case "clean":
 		v.clean = true
 	case "infected":
-		v.because(backends.Virus, blockedName)
+		v.addReason(backends.Virus, blockedName)
 	case "suspicious":
-		v.because(backends.Suspicious, blockedName)
+		v.addReason(backends.Suspicious, blockedName)
 	default:
 		v.fail(backends.SWErr, "X-FSecure-Scan-Result: "+value)
 	}
@@ -170,11 +170,11 @@ func blocked(v *verdict, value string) {
 	case "", "no", "false", "0":
 		return
 	case "yes", "true", "1":
-		v.because(backends.Virus, blockedName)
+		v.addReason(backends.Virus, blockedName)
 		return
 	}
 	if !v.documented(text) {
-		v.because(backends.NameCategory(text), text)
+		v.addReason(backends.NameCategory(text), text)
 	}
 }
 
@@ -195,7 +195,7 @@ func (v *verdict) documented(text string) bool {
 	case c.IsFailure():
 		v.fail(c, text)
 	default:
-		v.because(c, text)
+		v.addReason(c, text)
 	}
 	return true
 }
@@ -239,7 +239,7 @@ func errorCode(v *verdict, value string) {
 	if !ok {
 		c = backends.SWErr
 	}
-	v.byCode(c, code, "X-Error-Code: "+code)
+	v.addCode(c, code, "X-Error-Code: "+code)
 }
 
 // trim removes white space and quotes around a value.

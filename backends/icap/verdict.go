@@ -90,8 +90,8 @@ func (v *verdict) found(c backends.Category, name, text string) {
 // maxNames limits the number of names that are compared.
 const maxNames = 100
 
-// because adds a reason. It counts after all names, see finish.
-func (v *verdict) because(c backends.Category, text string) {
+// addReason adds a reason. It counts after all names, see finish.
+func (v *verdict) addReason(c backends.Category, text string) {
 	v.decided = true
 	v.reasons = append(v.reasons, reason{c, text})
 }
@@ -110,9 +110,9 @@ func (v *verdict) finish() {
 	v.reasons = nil
 }
 
-// settle adds failures for an unknown action and the description of an error, which must
+// failUnclear adds failures for an unknown action and the description of an error, which must
 // not be clean.
-func (v *verdict) settle() {
+func (v *verdict) failUnclear() {
 	if v.info != "" {
 		v.fail(backends.SWErr, "X-Response-Info: "+cut(v.info, maxDetail)+": not a word that means clean")
 	}
@@ -141,13 +141,13 @@ func (v *verdict) explain(page []byte) bool {
 	}
 	c, ok := v.errorCodes[m[1]]
 	if ok {
-		v.byCode(c, m[1], m[0])
+		v.addCode(c, m[1], m[0])
 	}
 	return ok
 }
 
-// byCode adds an error code with its category.
-func (v *verdict) byCode(c backends.Category, code, text string) {
+// addCode adds an error code with its category.
+func (v *verdict) addCode(c backends.Category, code, text string) {
 	v.decided, v.explained = true, true
 	switch {
 	case c.IsFailure():

@@ -16,8 +16,8 @@ type Body struct {
 	Base64        bool        // encodes the object
 }
 
-// Of returns a body that consists of the object only.
-func Of(o backends.Object) Body { return Body{Object: o, Size: o.Size()} }
+// BodyOf returns a body that consists of the object only.
+func BodyOf(o backends.Object) Body { return Body{Object: o, Size: o.Size()} }
 
 // Len returns the exact number of bytes that WriteTo writes.
 func (b *Body) Len() int64 {

@@ -26,12 +26,12 @@ type Client struct {
 // Limits of kept connections. Servers may close them earlier, Node after 5 s.
 const (
 	idleLimit = 20 * time.Second
-	mostIdle  = 64
+	maxIdle   = 64
 )
 
-// rest is how long a kept connection stays unused. An answer in HTTP has no id; one that
+// cooldown is how long a kept connection stays unused. An answer in HTTP has no id; one that
 // is repeated within this time is noticed.
-const rest = 100 * time.Millisecond
+const cooldown = 100 * time.Millisecond
 
 // A Field is a header field of a request.
 type Field struct{ Name, Value string }
@@ -49,7 +49,7 @@ type Request struct {
 func (c *Client) Do(ctx context.Context, q *Request) (r *Response, err error) {
 	err = c.conns.Do(ctx, func(conn *engineconn.Conn) (err error) {
 		if r, err = c.exchange(conn, q); err == nil {
-			err = r.alone()
+			err = r.checkTrailing()
 		}
 		return err
 	})
@@ -70,12 +70,12 @@ func (c *Client) Scan(ctx context.Context, q *Request, judge func(r *Response, a
 			conn.NoReuse() // the rest cannot make it clean
 			return nil
 		}
-		return r.alone()
+		return r.checkTrailing()
 	})
 }
 
-// alone returns an error if anything follows the answer.
-func (r *Response) alone() error {
+// checkTrailing returns an error if anything follows the answer.
+func (r *Response) checkTrailing() error {
 	if len(r.more) > 0 {
 		return fmt.Errorf("more than one answer: %q", r.more)
 	}

@@ -64,7 +64,7 @@ func (o *Options) Client(engine, example, address string, maxBody int64) (*Clien
 	c.conns = engineconn.Client{
 		Engine: engine, Address: address,
 		Dialer: engineconn.Dialer{Network: network, Address: addr, Timeout: o.ConnectTimeout, TLS: conf},
-		Keep:   o.KeepAlive, IdleLimit: idleLimit, Most: mostIdle, Rest: rest,
+		Keep:   o.KeepAlive, IdleLimit: idleLimit, MaxIdle: maxIdle, Cooldown: cooldown,
 	}
 	c.conns.Open()
 	return c, nil

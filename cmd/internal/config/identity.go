@@ -19,9 +19,9 @@ import (
 // identityKey keeps secrets among the keys from being guessed from their hash.
 var identityKey = []byte(rand.Text())
 
-// fileRest is how long a file must be unchanged before its state counts. On a file
+// settleTime is how long a file must be unchanged before its state counts. On a file
 // system with a coarse clock a later change may look the same.
-var fileRest = 2 * time.Second
+var settleTime = 2 * time.Second
 
 // identity identifies what the backend of a node is made from: its keys, and every file
 // that they name. A reload keeps a node whose identity is the same.
@@ -74,7 +74,7 @@ func addFile(h hash.Hash, name string) {
 	}
 	changed := time.Unix(st.Ctim.Unix())
 	fmt.Fprintf(h, " %q %d %d %d %d %d", name, st.Dev, st.Ino, st.Size, info.ModTime().UnixNano(), changed.UnixNano())
-	if time.Since(changed) < fileRest {
+	if time.Since(changed) < settleTime {
 		h.Write([]byte(rand.Text()))
 	}
 }

@@ -107,9 +107,9 @@ func (r *Repeats) Counts() (closed, caught, missed, late int) {
 	return r.closed, r.caught, r.missed, r.late
 }
 
-// soon is the age after which an answer is no longer repeated. A client that reuses a
+// maxRepeatAge is the age after which an answer is no longer repeated. A client that reuses a
 // connection after 100 ms cannot notice what a busy machine sends later.
-const soon = 80 * time.Millisecond
+const maxRepeatAge = 80 * time.Millisecond
 
 // Repeat sends an answer a second time, later than the first by the delay, and reports
 // whether another request follows.
@@ -128,7 +128,7 @@ func (r *Repeats) Repeat(nc net.Conn, br *bufio.Reader, sent time.Time, delay ti
 		return false
 	}
 	time.Sleep(time.Until(end))
-	if time.Since(sent) > soon {
+	if time.Since(sent) > maxRepeatAge {
 		count(&r.late)
 		return true
 	}
