@@ -81,8 +81,8 @@ func checkArguments(key string, args []string) (errs []error) {
 	return errs
 }
 
-// checkProgram requires an absolute path or a bare name. Any other path would let the
-// working directory, or the object, choose the program.
+// checkProgram requires an absolute path or a bare name. With any other path, the working
+// directory, or even the object, could choose the program.
 func checkProgram(key, program string) error {
 	switch {
 	case program == "" || strings.ContainsRune(program, 0) || hasPath(program):

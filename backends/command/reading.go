@@ -11,7 +11,7 @@ import (
 	"polyclam/backends"
 )
 
-// Limits for what is evaluated and kept of an output.
+// Limits on what is evaluated and kept.
 const (
 	maxMatches  = 16 // of one expression in one line
 	maxFindings = 50
@@ -46,7 +46,7 @@ type finding struct {
 	last       bool // the last one evaluated; there may be more
 }
 
-// read evaluates all lines. Its error is that of ctx.
+// read evaluates all lines. It returns an error only if ctx ends.
 func (r *reading) read(ctx context.Context, t text) error {
 	var lines []string
 	var explained []bool
@@ -112,7 +112,7 @@ func (r *reading) line(line string) bool {
 	return true
 }
 
-// count returns what the group "count" of an expression matches.
+// count returns what the group "count" of re matches in text.
 func count(re *regexp.Regexp, text string) string {
 	if re == nil || re.SubexpIndex("count") < 0 {
 		return ""
@@ -124,7 +124,7 @@ func count(re *regexp.Regexp, text string) string {
 	return groups[re.SubexpIndex("count")]
 }
 
-// checkCounts adds a failure if there are more complaints than lines for them.
+// checkCounts adds a failure if the program counted more complaints than it printed.
 func (r *reading) checkCounts() {
 	for _, line := range r.counts {
 		n, err := strconv.Atoi(count(r.table.failure, surrounded(line)))
@@ -159,7 +159,7 @@ func (r *reading) detect(line, text string) (detected bool) {
 	return detected
 }
 
-// limits looks for what the program was unable to scan.
+// limits looks for parts that the program could not scan.
 func (r *reading) limits(line, text string) (limited bool) {
 	if matches(r.table.encrypted, text) {
 		limited = true
@@ -172,8 +172,7 @@ func (r *reading) limits(line, text string) (limited bool) {
 	return limited
 }
 
-// add adds a finding: each name once, and none without a name beside one of the same
-// category.
+// add adds a finding: each name once, and one without a name only if its category is new.
 func (r *reading) add(c backends.Category, name, line string) {
 	r.found = true
 	f := backends.Finding{Name: name[:min(len(name), maxName)], Category: c}
@@ -192,7 +191,7 @@ func (r *reading) has(c backends.Category) bool {
 	return slices.ContainsFunc(r.names, func(f backends.Finding) bool { return f.Category == c })
 }
 
-// fail adds the first failure of a kind.
+// fail adds the first failure of each category.
 func (r *reading) fail(c backends.Category, what, line string) {
 	if !slices.Contains(r.failures, c) {
 		r.failures = append(r.failures, c)
@@ -229,8 +228,8 @@ func (r *reading) covered(lines []string) []bool {
 	return covered
 }
 
-// agree reports whether all named groups of a match have the same text, such as the number
-// of objects and that of clean ones.
+// agree reports whether all named groups of a match have the same text, such as the
+// numbers of all objects and of clean ones.
 func agree(re *regexp.Regexp, text string, span []int) bool {
 	first := ""
 	for i, name := range re.SubexpNames() {
