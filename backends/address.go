@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// ParseAddress splits an address of the configuration, "unix:/path/to/socket" or
-// "tcp:host:port", into the network and the address for package net. Its errors show
-// what a correct address looks like.
+// ParseAddress splits a configured address, "unix:/path/to/socket" or "tcp:host:port",
+// into the network and the address for package net. Its errors show what a correct
+// address looks like.
 func ParseAddress(s string) (network, address string, err error) {
 	network, address, ok := strings.Cut(s, ":")
 	switch {
@@ -32,7 +32,7 @@ func ParseAddress(s string) (network, address string, err error) {
 	return "", "", fmt.Errorf("%q: write \"unix:/path/of/socket\" or \"tcp:host:port\"", s)
 }
 
-// isPort accepts a number or the name of a service, which package net looks up.
+// isPort accepts a number or a service name, which package net looks up.
 func isPort(s string) bool {
 	n, err := strconv.Atoi(s)
 	if err != nil {

@@ -7,18 +7,18 @@ import (
 
 // Limits on what an [Answer] keeps.
 const (
-	maxFindings  = 1000 - 4 // room for a nameless one of each category
+	maxFindings  = 1000 - 4 // leaves room for a nameless one per category
 	maxName      = 1 << 10
 	maxNameBytes = 32 << 10 // of all names
 	maxFailures  = 100
 	maxDetail    = 512
 )
 
-// An Answer collects what one engine says about one object, line by line, in any
-// order. It keeps findings and failures side by side, so that an encrypted member never
-// hides a failure, and [Stronger] is the only order among them. Adding a line never
-// makes the answer weaker. The zero Answer is ready to use; it has no verdict, which is
-// a failure. An Answer is not safe for concurrent use.
+// An Answer collects what one engine says about one object, line by line, in any order.
+// It keeps findings and failures separately, so that an encrypted member never hides a
+// failure. [Stronger] is the only order among them. Adding a line never makes the answer
+// weaker. The zero Answer is ready to use. Without a verdict it is a failure. An Answer
+// is not safe for concurrent use.
 type Answer struct {
 	category Category // the strongest that is not a failure, if any
 	code     int
@@ -30,9 +30,9 @@ type Answer struct {
 	refused  bool
 }
 
-// Add adds a line without a name. A failure category means that the engine itself
-// reported a failure, and so does an unknown category. OK means that the engine said it
-// had scanned the whole object; a line that merely reports nothing is not OK.
+// Add adds a line without a name. A failure category, or an unknown one, means that the
+// engine itself reported a failure. OK means that the engine said it had scanned the
+// whole object; a line that merely reports nothing is not OK.
 func (a *Answer) Add(c Category, code int, detail string) {
 	switch {
 	case c.IsFailure():
@@ -54,8 +54,8 @@ func (a *Answer) Found(c Category, code int, name, detail string) {
 	a.Named(c, code, name, detail)
 }
 
-// Named is Found with a category that the name never changes: for engines that report
-// a category, and for names that the sender of the object can choose.
+// Named is Found, except that the name never changes the category. Use it for engines
+// that report a category, and for names that the sender of the object can choose.
 func (a *Answer) Named(c Category, code int, name, detail string) {
 	if c.IsFailure() || c == OK {
 		a.Add(c, code, detail)
@@ -73,7 +73,7 @@ func (a *Answer) Refuse(code int, detail string) {
 	a.refused = true
 }
 
-// Fail adds the error that ended the answer, if it is not nil.
+// Fail adds the error that ended the answer. It ignores nil.
 func (a *Answer) Fail(err error) {
 	switch e := err.(type) {
 	case nil:
@@ -88,9 +88,9 @@ func (a *Answer) Fail(err error) {
 	}
 }
 
-// Early records that the answer began before the last byte of the object was sent. Such
-// an answer may say virus or suspicious. Anything else in it is dropped, and counts as a
-// failure of the engine.
+// Early records that the answer began before the last byte of the object was sent. Only
+// virus and suspicious count in such an answer. Anything else is dropped and becomes a
+// failure.
 func (a *Answer) Early() {
 	if a.refused || a.category == "" && a.Failed() {
 		return
@@ -112,8 +112,8 @@ func (a *Answer) Category() Category { return a.category }
 // Failed reports whether a failure was added.
 func (a *Answer) Failed() bool { return len(a.failures) > 0 || len(a.others) > 0 }
 
-// Result returns what was found, and all failures as one error. With a failure there is
-// no OK, and an answer without a verdict is a failure.
+// Result returns what was found, and all failures as one error. A failure rules out OK,
+// and an answer without a verdict is a failure.
 func (a *Answer) Result() (Result, error) {
 	err := a.err()
 	if a.category == "" && err == nil {
@@ -156,7 +156,7 @@ func (a *Answer) named() []Finding {
 	return nil
 }
 
-// verdict keeps the strongest category, and the first of equals.
+// verdict keeps the strongest category; of equals, the first.
 func (a *Answer) verdict(c Category, code int, detail string) {
 	if a.category == "" || Stronger(c, a.category) {
 		a.category, a.code, a.detail = c, code, clip(detail)

@@ -1,10 +1,9 @@
 // Package backends is the contract between polyclam and the anti-virus engines it asks.
 //
-// A [Backend] is the adapter to one kind of engine. It has one method, Scan, which
-// returns a [Result], what the engine found, and an error, why it did not finish. Both
-// may be set, and then both count. Each backend has its own package below this one;
-// package registry lists them all. A minimal backend, for an engine that reads a path
-// and answers with a line:
+// A [Backend] adapts one kind of engine. Its only method, Scan, returns what the engine
+// found (a [Result]) and why it did not finish (an error). Both may be set, and then both
+// count. Each backend has its own package below this one; package registry lists them
+// all. A minimal backend, for an engine that reads a path and answers with a line:
 //
 //	func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 //		path, err := o.Path()
@@ -34,9 +33,9 @@
 //
 // # Results and errors
 //
-// An [Answer] collects what an engine says about one object, drops nothing, and keeps
-// the one order of severity. [CategoryOf] is the only place where an error becomes a
-// [Category]. An answer that is not in an engine's table is an error, never OK.
+// An [Answer] collects everything that an engine says about one object, and ranks it by
+// severity. Only [CategoryOf] turns an error into a [Category]. An answer that is not in
+// an engine's table is an error, never OK.
 //
 // # Optional interfaces
 //
@@ -60,26 +59,26 @@ import "context"
 // A Backend scans objects with one anti-virus product.
 type Backend interface {
 	// Scan reports what the engine found. It may return findings together with an
-	// error; then both count (the engine found an encrypted member and timed out).
-	// With an error, a Result without a category means that nothing was found. Scan
-	// is safe for concurrent use and returns soon after ctx is done. The object
-	// belongs to the caller: Scan neither closes nor keeps it.
+	// error, and then both count: for example, the engine found an encrypted member and
+	// then timed out. With an error, a Result without a category means that nothing was
+	// found. Scan is safe for concurrent use and returns soon after ctx is done. The
+	// object belongs to the caller: Scan neither closes nor keeps it.
 	Scan(ctx context.Context, o Object) (Result, error)
 }
 
-// Func makes a Backend of a function, for tests and small adapters.
+// Func adapts a function to a Backend, for tests and small adapters.
 type Func func(ctx context.Context, o Object) (Result, error)
 
 // Scan implements [Backend].
 func (f Func) Scan(ctx context.Context, o Object) (Result, error) { return f(ctx, o) }
 
-// Config holds the keys of one backend in an [[engine]] table of the
-// configuration: a pointer to a struct with toml tags, filled with defaults. An int64 in
-// it is a size, which the configuration writes as "100MiB"; other numbers are ints.
+// Config holds a backend's keys in an [[engine]] table: a pointer to a struct with toml
+// tags, filled with defaults. An int64 field is a size, such as "100MiB"; other numbers
+// are ints.
 type Config interface {
 	// Open checks the keys and returns the backend for the node at address
-	// ("unix:/path", "tcp:host:port", or empty for an engine without one). It does
-	// not connect: the engine may start later. It returns a [KeyError] for each wrong
-	// key, several of them joined with errors.Join.
+	// ("unix:/path", "tcp:host:port", or empty for an engine without one). It does not
+	// connect: the engine may start later. It returns a [KeyError] for each wrong key,
+	// joined with errors.Join.
 	Open(address string) (Backend, error)
 }

@@ -5,8 +5,8 @@ import "slices"
 // A Category classifies the outcome of a scan.
 type Category string
 
-// The categories, strongest first in the default precedence. Names that the request
-// of 2003 to MIMEDefang has are used unchanged.
+// The categories in the default precedence, strongest first. Names from the 2003 feature
+// request to MIMEDefang are unchanged.
 const (
 	Virus         Category = "virus"          // known malware
 	Suspicious    Category = "suspicious"     // heuristic, macro, PUA or policy hit

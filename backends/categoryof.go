@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// CategoryOf returns the category of a scan's error. It is the only place where errors
-// become categories:
+// CategoryOf returns the category of a scan error. No other code maps errors to
+// categories:
 //
 //	a *Failure, the strongest of Failures      its own category
 //	a *ConnError                              its own category, or CannotExecute
@@ -54,8 +54,8 @@ func CategoryOf(err error) Category {
 	case errors.Is(err, fs.ErrNotExist) && !isOpen(err):
 		return NotInstalled
 	case isDial(err), isStart(err):
-		// Before the deadlines: an engine that cannot be connected to in time is
-		// unreachable, no matter whose time limit ended the attempt.
+		// This case precedes the deadlines: an engine that does not accept a connection
+		// in time is unreachable, no matter whose time limit ended the attempt.
 		return CannotExecute
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, ErrNoReply):
 		return CannotExecute
@@ -65,8 +65,8 @@ func CategoryOf(err error) Category {
 	return SWErr
 }
 
-// CategoriesOf returns the categories of all failures in err, strongest first and
-// without duplicates. Any error other than [Failures] has only its CategoryOf.
+// CategoriesOf returns the categories of all failures in err, strongest first and without
+// duplicates. Any error other than [Failures] has a single category.
 func CategoriesOf(err error) []Category {
 	var fs Failures
 	if !errors.As(err, &fs) || len(fs) == 0 {
@@ -82,9 +82,9 @@ func CategoriesOf(err error) []Category {
 	return all
 }
 
-// Unreachable reports whether err means that the node did not answer: no connection in
-// time, a refused or reset one, or one closed without a reply. A [Failure] never means
-// that, whatever its category: the engine did answer.
+// Unreachable reports whether err means that the node did not answer: it did not accept a
+// connection in time, refused or reset it, or closed it without a reply. After a
+// [Failure] of any category it is false, because the engine did answer.
 func Unreachable(err error) bool {
 	var failure *Failure
 	var object *ObjectError
@@ -101,8 +101,8 @@ func Unreachable(err error) bool {
 	return c == CannotExecute || c == NotInstalled
 }
 
-// isExhausted reports whether polyclam lacks descriptors or memory for a connection. That
-// says nothing about the engine.
+// isExhausted reports whether polyclam itself lacks descriptors or memory for a
+// connection, which says nothing about the engine.
 func isExhausted(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
 		errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOBUFS)
@@ -149,10 +149,10 @@ func isDial(err error) bool {
 	return errors.As(err, &dns)
 }
 
-// startOp is the operation in an error of [os.StartProcess].
+// startOp is the Op of errors from [os.StartProcess].
 const startOp = "fork/exec"
 
-// isStart reports whether err came from the start of a program.
+// isStart reports whether err came from starting a program.
 func isStart(err error) bool {
 	var start *exec.Error
 	var path *fs.PathError

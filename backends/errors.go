@@ -10,8 +10,8 @@ import (
 )
 
 // ErrNoReply means that the engine closed or reset the connection before the first byte
-// of its answer: CannotExecute. Backends wrap it. For an answer that breaks off later
-// they return another error: SWErr.
+// of its answer: CannotExecute. Backends wrap it. If an answer breaks off later, they
+// return another error, which is SWErr.
 var ErrNoReply = errors.New("connection closed without a reply")
 
 // A Failure is an engine's own report that its scan failed.
@@ -85,8 +85,8 @@ func (e *ConnError) Error() string {
 // Unwrap returns the cause.
 func (e *ConnError) Unwrap() error { return e.Err }
 
-// A KeyError is an error of one key of the configuration. [Config].Open returns one for
-// each wrong key, joined with errors.Join, so that the caller can point at the lines.
+// A KeyError is an error in one configuration key. [Config].Open returns one for each
+// wrong key, joined with errors.Join, so that the caller can point at the lines.
 type KeyError struct {
 	Key string // as written in the table: "connect_timeout", "exit.2", "hashes[0]"
 	Err error  // what is wrong with its value, and what would be right; does not repeat the key
@@ -98,13 +98,13 @@ func (e *KeyError) Error() string { return e.Key + ": " + e.Err.Error() }
 // Unwrap returns the cause.
 func (e *KeyError) Unwrap() error { return e.Err }
 
-// KeyErrorf returns a [KeyError] with the text of fmt.Errorf.
+// KeyErrorf returns a [KeyError] with an error from fmt.Errorf.
 func KeyErrorf(key, format string, args ...any) error {
 	return &KeyError{key, fmt.Errorf(format, args...)}
 }
 
-// A ChoiceError is the cause of a KeyError whose value is not one of a few words. The
-// caller may suggest the word that was probably meant.
+// A ChoiceError is the cause of a KeyError for a value that is not among the choices. The
+// caller may suggest the likely one.
 type ChoiceError struct {
 	Value   string
 	Choices []string
@@ -115,7 +115,7 @@ func (e *ChoiceError) Error() string {
 	return fmt.Sprintf("%q is unknown; write one of %s", e.Value, strings.Join(e.Choices, ", "))
 }
 
-// OneOf returns a [KeyError] unless the value of a key is one of choices.
+// OneOf returns a [KeyError] unless value is one of choices.
 func OneOf[T ~string](key string, value T, choices ...T) error {
 	if slices.Contains(choices, value) {
 		return nil
@@ -138,8 +138,8 @@ type ObjectError struct {
 // Error implements error.
 func (e *ObjectError) Error() string { return e.Doing + ": " + e.Err.Error() }
 
-// A TimeoutError is the cause of a context whose time limit comes from the
-// configuration. For errors.Is it is a context.DeadlineExceeded.
+// A TimeoutError is the cause of a context whose time limit comes from the configuration.
+// It matches context.DeadlineExceeded.
 type TimeoutError struct {
 	After time.Duration
 	Key   string // of the configuration

@@ -2,11 +2,11 @@ package backends
 
 import "regexp"
 
-// nameTable maps names of signatures to categories, for all backends: engines often
-// report "encrypted" or "limits" as if it were a virus. The first match wins; a name
+// nameTable maps signature names to categories, for all backends. Engines often report
+// encryption or an exceeded limit as if it were a virus. The first match wins; a name
 // without a match is a Virus. The policy applies a site's [[rule]] tables later.
 //
-// Every row except the first lowers a finding, so it matches a whole name that an engine
+// Every row except the first weakens a finding, so it matches only names that an engine
 // documents. A name that merely contains such a word is a Virus: Ransom.FileEncryptor,
 // Trojan PasswordStealer.
 var nameTable = []struct {
@@ -32,7 +32,7 @@ var nameTable = []struct {
 	{regexp.MustCompile(`(?i)^exceeded archive (?:depth|size|file number)$`), Partial},
 }
 
-// NameCategory returns the category of a signature's name: Encrypted for
+// NameCategory returns the category of a signature name: Encrypted for
 // "Heuristics.Encrypted.Zip", Partial for "Heuristics.Limits.Exceeded.MaxFiles", and
 // Virus for every name without a special meaning.
 func NameCategory(name string) Category {

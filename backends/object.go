@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// Object is one object to scan, complete and unchanging. Its methods are safe
-// for concurrent use, so that every engine can read at its own pace.
+// Object is something to scan, complete and immutable. Its methods are safe for
+// concurrent use, so that every engine can read at its own pace.
 type Object interface {
 	io.ReaderAt
 
@@ -24,13 +24,12 @@ type Object interface {
 	Path() (string, error)
 }
 
-// A Named object knows the name of the file that its bytes come from, such as the
-// last element of a path that a client asked to scan. Some engines choose how to scan
-// by the extension.
+// A Named object knows its file name, such as the last element of the path that a client
+// asked to scan. Some engines choose how to scan by the extension.
 //
-// The name is hostile input: it can have any length and contain any byte, including
-// line breaks, quotes and "../". A backend that sends it must escape and limit it. The
-// name is empty if there is none, as for a stream.
+// The name is hostile input: it can have any length and contain any byte, including line
+// breaks, quotes and "../". A backend that sends it must escape and limit it. A stream
+// has an empty name.
 type Named interface {
 	Name() string
 }
@@ -40,7 +39,7 @@ type Placed interface {
 	// Place reports where the file is now.
 	//
 	// The path can lead to another file at any time, even if Place returns the same
-	// before and after. So what another process reads at the path must never lower a
+	// before and after. So whatever another process reads there must never weaken a
 	// verdict about the object.
 	Place() (Place, error)
 }

@@ -39,31 +39,32 @@ type SelfChecker interface {
 	SelfCheck(ctx context.Context) (upToDate bool, err error)
 }
 
-// A PathReader is a Backend whose engine may read an object's [Object.Path]. Then the
+// A PathReader is a Backend whose engine may read the file at [Object.Path]. Then the
 // spool needs a directory for such files.
 type PathReader interface {
-	// ReadsPaths reports whether it does with this configuration.
+	// ReadsPaths reports whether the engine reads paths with this configuration.
 	ReadsPaths() bool
 }
 
-// SideEffects is a Backend whose scan does more than look: it runs a program, which may
-// move, repair or report the object. Such an object is never given to two nodes at the
-// same time.
+// SideEffects is a Backend whose scan may do more than read the object: it runs a
+// program, which may move, repair or report it. Such a backend never scans an object on
+// two nodes at the same time.
 type SideEffects interface {
 	HasSideEffects()
 }
 
-// Abilities says what a kind of engine can report. The manual's table of engines shows
-// it, and `polyclam check` compares it with what the engine reported about test files.
+// Abilities says what a kind of engine can report. The manual lists it, and `polyclam
+// check` compares it with what the engine reports about test files.
 type Abilities struct {
 	Virus, Suspicious, Encrypted, Partial bool
 	Names                                 bool // names of signatures
 	Version                               bool // of the engine
 	DatabaseAge                           bool // when the signatures were made
-	// Source is where the mapping of answers comes from, and so how far to trust it:
-	// the engine itself, tried here; the vendor's documents; or other projects.
+	// Source is where the answer table comes from, and so how far to trust it: the
+	// engine itself, as tried here, the vendor's documents, or other projects.
 	Source string
-	// Tested says how: "real engine", "recorded bytes" or "composed bytes".
+	// Tested is what the backend was tested with: "real engine", "recorded bytes" or
+	// "composed bytes".
 	Tested string
 }
 

@@ -1,7 +1,6 @@
 package backends
 
-// NoCode is the code of a result or failure for which the engine has none. MIMEDefang
-// uses the same number.
+// NoCode is the code of a result or failure without one. MIMEDefang uses the same number.
 const NoCode = 999
 
 // A Finding is one thing an engine reported: a category and usually a name.
@@ -27,8 +26,8 @@ type Result struct {
 // Clean returns the result of an engine that scanned every byte and found nothing.
 func Clean(code int) Result { return Result{Category: OK, Code: code} }
 
-// Found returns the result of an engine that found these names. Each name has its
-// [NameCategory], and the result the strongest of them. Without a name it is Virus.
+// Found returns the result of an engine that found these names. Each finding gets its
+// [NameCategory], and the result the strongest of them. Without names it is Virus.
 func Found(code int, names ...string) Result {
 	r := Result{Code: code}
 	for _, n := range names {

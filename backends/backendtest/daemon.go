@@ -29,14 +29,14 @@ type recorded struct {
 	data bytes.Buffer
 }
 
-// mostRecorded limits what is recorded of one connection.
-const mostRecorded = 1 << 20
+// maxRecorded limits what is recorded of one connection.
+const maxRecorded = 1 << 20
 
 func (r *recorded) Read(p []byte) (int, error) {
 	n, err := r.Conn.Read(p)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.data.Write(p[:min(n, max(0, mostRecorded-r.data.Len()))])
+	r.data.Write(p[:min(n, max(0, maxRecorded-r.data.Len()))])
 	return n, err
 }
 

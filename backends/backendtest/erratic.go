@@ -40,7 +40,7 @@ type erraticScript struct {
 }
 
 func (s *suite) erraticScripts() []erraticScript {
-	const long, short = time.Minute, longest / 16
+	const long, short = time.Minute, maxConnectTime / 16
 	garbage := Composed("\x00\xff%s garbage: \r\n\r\n")
 	script := func(steps ...Step) Script {
 		if s.opts.Greeting == "" {
@@ -66,8 +66,8 @@ func (s *suite) erraticScripts() []erraticScript {
 	return cases
 }
 
-// longest is how long connecting to a silent engine may take on a busy machine.
-const longest = 2 * time.Second
+// maxConnectTime is how long connecting to a silent engine may take on a busy machine.
+const maxConnectTime = 2 * time.Second
 
 // wantFailure scans twice, so that it also tries a kept connection.
 func (s *suite) wantFailure(t *testing.T, address string, timeout time.Duration, want backends.Category) {
@@ -78,7 +78,7 @@ func (s *suite) wantFailure(t *testing.T, address string, timeout time.Duration,
 	for range 2 {
 		err := failure(t, b, o, timeout)
 		// The time was over before there was a connection, which proves nothing.
-		for want == backends.Interrupted && backends.CategoryOf(err) == backends.CannotExecute && timeout < longest {
+		for want == backends.Interrupted && backends.CategoryOf(err) == backends.CannotExecute && timeout < maxConnectTime {
 			timeout *= 2
 			err = failure(t, b, o, timeout)
 		}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// mostTogether limits how many tests of a group run at the same time.
-const mostTogether = 16
+// maxTogether limits how many tests of a group run at the same time.
+const maxTogether = 16
 
 // A Group is a group of concurrent tests, see [Together].
 type Group struct {
@@ -23,7 +23,7 @@ type Group struct {
 func Together(t *testing.T) *Group {
 	t.Helper()
 	NoLeaks(t)
-	return &Group{t: t, slots: make(chan struct{}, mostTogether), leave: enterGroup(t.Name())}
+	return &Group{t: t, slots: make(chan struct{}, maxTogether), leave: enterGroup(t.Name())}
 }
 
 // Wait waits for the tests of the group.

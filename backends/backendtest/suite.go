@@ -35,8 +35,8 @@ type Options struct {
 
 // Limits on what a backend may return about one object.
 const (
-	mostFindings = 1000
-	mostText     = 64 << 10 // bytes of all names and the detail
+	maxFindings = 1000
+	maxText     = 64 << 10 // bytes of all names and the detail
 )
 
 // Run is the conformance suite that every backend must pass. open opens the backend; the
@@ -127,7 +127,7 @@ func Check(r backends.Result) string {
 	if !r.Category.Valid() || r.Category.IsFailure() {
 		return "a result cannot have this category"
 	}
-	if len(r.Findings) > mostFindings {
+	if len(r.Findings) > maxFindings {
 		return "too many findings"
 	}
 	text := len(r.Detail)
@@ -143,7 +143,7 @@ func Check(r backends.Result) string {
 			return "a finding is stronger than the result"
 		}
 	}
-	if text > mostText {
+	if text > maxText {
 		return "too much text"
 	}
 	return ""

@@ -13,7 +13,7 @@ func TestRunFakeEngine(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	many := make([]backends.Finding, mostFindings+1)
+	many := make([]backends.Finding, maxFindings+1)
 	for i := range many {
 		many[i].Category = backends.Virus
 	}
@@ -26,7 +26,7 @@ func TestCheck(t *testing.T) {
 		{Category: backends.Virus, Findings: []backends.Finding{{Name: "x"}}},
 		{Category: backends.Virus, Findings: []backends.Finding{{Name: "x", Category: backends.Interrupted}}},
 		{Category: backends.Virus, Findings: many},
-		{Category: backends.Virus, Detail: string(make([]byte, mostText+1))},
+		{Category: backends.Virus, Detail: string(make([]byte, maxText+1))},
 	} {
 		if Check(r) == "" {
 			t.Errorf("Check accepts %.200v", r)

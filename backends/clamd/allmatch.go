@@ -31,9 +31,9 @@ func (b *Backend) ScanAll(ctx context.Context, o backends.Object) (backends.Resu
 }
 
 // scanPlaced is Scan, followed by ALLMATCHSCAN of the client's file if Scan found
-// something. The path may lead clamd to another file than the opened one, and no check
-// can prevent that. So Scan alone decides whether there is a finding. The list counts only
-// if the same file was at the path before and after, and if it contains Scan's findings.
+// something. No check can prevent the path from leading clamd to a different file, so
+// Scan alone decides whether there is a finding. The list of all matches counts only if
+// the same file was at the path before and after, and if it includes Scan's findings.
 func (b *Backend) scanPlaced(ctx context.Context, o backends.Object) (backends.Result, error) {
 	first, err := b.Scan(ctx, o)
 	placed, ok := o.(backends.Placed)
@@ -57,7 +57,7 @@ func includes(whole, part []backends.Finding) bool {
 	return !slices.ContainsFunc(part, func(f backends.Finding) bool { return !slices.Contains(whole, f) })
 }
 
-// allMatches sends ALLMATCHSCAN for a file, and reports whether there was a match.
+// allMatches sends ALLMATCHSCAN for a file. found reports whether there was a match.
 func (b *Backend) allMatches(ctx context.Context, path string, size int64) (r backends.Result, found bool, err error) {
 	var a backends.Answer
 	lines, early := 0, false

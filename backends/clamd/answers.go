@@ -9,9 +9,9 @@ import (
 	"polyclam/protocol"
 )
 
-// answers are the categories of clamd's texts other than OK and FOUND, without " ERROR":
-// those of cl_strerror() and of clamd's own code, 0.103 to 1.5. "*" at the end of a text
-// matches anything. Any other text is SWErr.
+// answers maps clamd's texts other than OK and FOUND, without " ERROR", to categories:
+// those of cl_strerror() and of clamd's own code, 0.103 to 1.5. A trailing "*" matches
+// anything. Any other text is SWErr.
 var answers = []struct {
 	text     string
 	category backends.Category
@@ -78,7 +78,7 @@ const (
 	hintCommand    = `the server does not know one of clamd's commands: is it a clamd? sessions = false may help`
 )
 
-// lookup finds the row of a text.
+// lookup returns the category and hint of a text.
 func lookup(text string) (category backends.Category, hint string) {
 	for i := range answers {
 		begin, open := strings.CutSuffix(answers[i].text, "*")
@@ -89,15 +89,15 @@ func lookup(text string) (category backends.Category, hint string) {
 	return backends.SWErr, ""
 }
 
-// maxScanned is the size of the largest object that clamd scans with any configuration
-// (1.4.6). It answers OK for larger ones, unless AlertExceedsMax is set.
+// maxScanned is the size of the largest object that clamd can scan, however it is
+// configured (1.4.6). It answers OK for larger ones, unless AlertExceedsMax is set.
 const (
 	maxScanned     = 1<<31 - 3
 	maxScannedText = "clamd scans nothing of more than 2147483645 bytes"
 )
 
-// add adds a status line to the answer. path is the path of the request, if any; size is
-// the size of the object.
+// add adds a status line to the answer. path is the requested path, if any; size is the
+// object's size.
 func add(a *backends.Answer, r protocol.Reply, path string, size int64) {
 	about := path == "" || r.Object == path
 	switch {
@@ -114,23 +114,23 @@ func add(a *backends.Answer, r protocol.Reply, path string, size int64) {
 	}
 }
 
-// clamd 0.104 to 1.0 answers this if a limit ended the scan of a descriptor, because it
-// has lost the name of the limit.
+// clamd 0.104 to 1.0 sends this when a limit ends the scan of a descriptor, because it
+// has lost the limit's name.
 const (
 	noName     = "(null)"
 	noNameText = "(null) FOUND: clamd 0.104 to 1.0 answers this for an object over one of its limits (MaxFileSize, MaxScanSize); later versions name the limit"
 )
 
-// local is the suffix of names that are not from ClamAV's own databases. Its heuristics
-// never have it.
-const local = ".UNOFFICIAL"
+// unofficial is the suffix of names from databases other than ClamAV's own. ClamAV's
+// heuristics never have it.
+const unofficial = ".UNOFFICIAL"
 
-// addName adds a name before FOUND.
+// addName adds the name in a FOUND line.
 func addName(a *backends.Answer, name string) {
 	switch {
 	case name == noName:
 		a.Add(backends.Partial, 1, noNameText)
-	case strings.HasSuffix(name, local):
+	case strings.HasSuffix(name, unofficial):
 		a.Named(backends.Virus, 1, name, "")
 	default:
 		a.Found(backends.Virus, 1, name, "")

@@ -1,8 +1,8 @@
 // Package clamd scans with ClamAV's daemon, clamd, or with any server that speaks its
 // protocol.
 //
-// The dialogue, on a connection that is kept for the next scan. There is only one scan at
-// a time on each, or clamd would mix up the replies:
+// The dialogue, on a connection that is kept for the next scan. Each connection serves
+// one scan at a time, or clamd would mix up the replies:
 //
 //	-> zIDSESSION<NUL> zFILDES<NUL> <byte with descriptor>     transport "fildes"
 //	-> zIDSESSION<NUL> zINSTREAM<NUL> <length><data>... <0>    transport "stream"
@@ -23,26 +23,25 @@
 //	<object>: Excluded, any other text            swerr
 //	(closed without a reply)                      cannot-execute
 //
-// The object of a reply must be exactly the one of the request: "stream", "fd[N]", the
-// path.
+// A reply must name exactly the requested object: "stream", "fd[N]" or the path.
 //
-// clamd can answer OK without a scan of the object in these cases:
+// clamd can answer OK without scanning the object in these cases:
 //
-//   - A session was half-closed or disturbed during a scan, after which replies may even
-//     reach the wrong client. So a connection has one request in flight, uses only valid
+//   - A session was half-closed or disturbed during a scan; then replies may even reach
+//     the wrong client. So a connection has one request in flight, carries only valid
 //     commands, and is closed after any unexpected reply, if possible with END.
 //   - The descriptor is write-only. It is checked before it is sent.
 //   - The path is a symbolic link or on /proc. Links are resolved, and only regular files
 //     are sent.
-//   - A second line says OK after one that says ERROR. Two replies are an error.
-//   - clamd has not received the whole stream. If a reply begins before the last bytes are
-//     sent, only a virus, something suspicious and the size limit count.
+//   - A line with OK follows one with ERROR. Two replies are an error.
+//   - clamd has not received the whole stream. In a reply that begins before the last
+//     bytes are sent, only virus, suspicious and the size limit count.
 //   - The reply belongs to an earlier object. A session with unexpected input is closed.
 //   - The object has more than 2147483645 bytes, whatever clamd's limits are: partial.
 //   - TemporaryDirectory is full or unwritable (FILDES and SCAN, 1.4.6), or the object is
 //     larger than MaxFileSize or MaxScanSize without AlertExceedsMax. No client can
-//     recognise these, so the health check scans test files regularly, and sites should
-//     set AlertExceedsMax.
+//     detect this, so the health check scans test files regularly, and sites should set
+//     AlertExceedsMax.
 package clamd
 
 import (
@@ -106,8 +105,8 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	return b.result(&a, reply.Early)
 }
 
-// unanswered returns the result of a request without OK or FOUND, or with an error after
-// it: the server's own words, or the error of the connection.
+// unanswered returns the result of a request that ended in an error: the server's own
+// text, or a connection error.
 func (b *Backend) unanswered(ctx context.Context, a *backends.Answer, err error) (backends.Result, error) {
 	var answer *protocol.ReplyError
 	if errors.As(err, &answer) {
@@ -134,7 +133,7 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 }
 
 // Reload implements [backends.Reloader]. clamd loads in the background and continues to
-// scan; then kept sessions use the new signatures, too (1.4.6).
+// scan; afterwards, kept sessions use the new signatures too (1.4.6).
 func (b *Backend) Reload(ctx context.Context) error {
 	return b.refused(ctx, b.node.Reload(ctx))
 }
@@ -165,8 +164,8 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-// ask sends a request on a kept session or a new one. If a kept session is dead, or any
-// session has an unexpected reply, it sends the request again on a new one, once.
+// ask sends a request on a kept session or a new one. If a kept session is dead, or a
+// reply is unexpected, it sends the request once more on a new session.
 func (b *Backend) ask(ctx context.Context, q request) (protocol.Reply, error) {
 	s, kept := b.pool.Take()
 	reply, err := b.askOn(ctx, s, q)
@@ -176,10 +175,10 @@ func (b *Backend) ask(ctx context.Context, q request) (protocol.Reply, error) {
 	return reply, err
 }
 
-// askOn sends a request on a session, a new one if s is nil, and keeps the session unless
-// there was an error.
+// askOn sends a request on s, or on a new session if s is nil, and keeps the session
+// unless there was an error.
 func (b *Backend) askOn(ctx context.Context, s *protocol.ClientSession, q request) (protocol.Reply, error) {
-	if b.pool.Off {
+	if b.pool.Disabled {
 		return q.once(ctx, &b.node.Client)
 	}
 	if s == nil {
@@ -196,7 +195,7 @@ func (b *Backend) askOn(ctx context.Context, s *protocol.ClientSession, q reques
 }
 
 // maxIdle is how long an idle session is kept. clamd's default ReadTimeout is 120 s, but
-// shorter ones are common, and a connection without any command ends after 30 s.
+// shorter ones are common, and clamd closes a connection without any command after 30 s.
 const maxIdle = 25 * time.Second
 
 func endSession(s *protocol.ClientSession) { s.Close() }

@@ -123,7 +123,7 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%+v: got %+v, %v", tt, b, err)
 		}
 	}
-	if b, err := NewConfig().Open("unix:/s"); err != nil || b.(*Backend).pool.Off {
+	if b, err := NewConfig().Open("unix:/s"); err != nil || b.(*Backend).pool.Disabled {
 		t.Errorf("the defaults: %+v, %v", b, err)
 	}
 }

@@ -21,13 +21,13 @@ const (
 
 // Config holds the keys of a clamd engine.
 type Config struct {
-	// Transport is how clamd gets the object: "fildes" passes a descriptor (the fastest,
-	// only on Unix sockets), "stream" sends the bytes, "path" names a file that clamd
-	// must be able to read. "auto" is stream on TCP, and on a Unix socket fildes, or
-	// stream if there is no descriptor or clamd does not receive it.
+	// Transport is how clamd gets the object: "fildes" passes a descriptor (the
+	// fastest, only on Unix sockets), "stream" sends the bytes, "path" names a file
+	// that clamd must be able to read. "auto" means stream on TCP. On a Unix socket it
+	// means fildes, or stream if there is no descriptor or clamd does not receive it.
 	Transport string `toml:"transport"`
-	// Sessions keeps connections open between scans; the replies have numbers. Disable
-	// it for a server that speaks clamd's protocol without IDSESSION.
+	// Sessions keeps connections open between scans, with numbered replies. Disable it
+	// for a server that lacks IDSESSION.
 	Sessions bool `toml:"sessions"`
 	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
@@ -62,7 +62,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 		transport: c.transport(network),
 		auto:      c.Transport == transportAuto,
 		pool: idle.Pool[*protocol.ClientSession]{
-			Off: !c.Sessions, Limit: maxIdle, Alive: (*protocol.ClientSession).Usable, End: endSession,
+			Disabled: !c.Sessions, IdleLimit: maxIdle, Alive: (*protocol.ClientSession).Usable, Discard: endSession,
 		},
 	}, nil
 }

@@ -29,7 +29,7 @@ func (c *capture) add(p []byte) {
 	c.more = c.more || n < len(p)
 }
 
-// output returns the output up to now.
+// output returns the output so far.
 func (c *capture) output() (output []byte, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

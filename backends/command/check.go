@@ -14,7 +14,7 @@ import (
 
 const (
 	leastOutput = 4 << 10
-	mostOutput  = 16 << 20
+	maxOutput   = 16 << 20
 )
 
 // check reports everything wrong with the keys, except for the answer table, which
@@ -38,7 +38,7 @@ func (c *Config) check() error {
 	if c.Copy == copyNone && c.Per == perDirectory {
 		errs = append(errs, backends.KeyErrorf("copy", "must be %q or %q, not %q: a directory with only the object needs its own file", copyLink, copyFull, c.Copy))
 	}
-	if c.MaxOutput < leastOutput || c.MaxOutput > mostOutput {
+	if c.MaxOutput < leastOutput || c.MaxOutput > maxOutput {
 		errs = append(errs, backends.KeyErrorf("max_output", "must be between \"4KiB\" and \"16MiB\", not %d", c.MaxOutput))
 	}
 	return errors.Join(errs...)
@@ -81,8 +81,8 @@ func checkArguments(key string, args []string) (errs []error) {
 	return errs
 }
 
-// checkProgram requires an absolute path or a bare name. Any other path would let the
-// working directory, or the object, choose the program.
+// checkProgram requires an absolute path or a bare name. With any other path, the working
+// directory, or even the object, could choose the program.
 func checkProgram(key, program string) error {
 	switch {
 	case program == "" || strings.ContainsRune(program, 0) || hasPath(program):

@@ -20,7 +20,7 @@
 //
 // # Lines
 //
-// Each line of output is matched against the *_regex keys, of which several may match:
+// Each line of output is matched against the *_regex keys; several may match:
 //
 //	virus_regex, suspicious_regex     a finding, named by the first group that matches
 //	virus_flag_regex                  a virus without a name
@@ -31,20 +31,20 @@
 //	a line that no key explains       swerr
 //	more output than max_output       swerr
 //
-// If the file is gone or changed after the run, the object is suspicious, because the
-// program removed or cleaned it; if other engines share the file, it is also swerr.
-// Findings and failures are reported side by side, see [backends.Answer].
+// If the file is missing or changed after the run, the program removed or cleaned it, so
+// the object is suspicious. If other engines share the file, it is also swerr. Findings
+// and failures are reported side by side, see [backends.Answer].
 //
 // # Processes and forged lines
 //
 // When the context ends, the whole process group is killed. When the daemon dies, the
-// kernel kills the program; its children are left to the service manager, which kills
-// the control group.
+// kernel kills the program, and the service manager kills its children with the control
+// group.
 //
-// Lines may contain names chosen by a client. A forged line can add a category but never
+// Lines may contain names that a client chose. A forged line can add a category but never
 // remove one: a line that means encrypted does not explain an exit status "?virus", and a
-// name turns a virus into something weaker only through name_rules or known_names. The
-// line for a clean file contains the path of the staged file, which no client knows.
+// name weakens a virus only through name_rules or known_names. The line for a clean file
+// contains the path of the staged file, which no client knows.
 package command
 
 import (
@@ -56,7 +56,7 @@ import (
 	"polyclam/backends"
 )
 
-// Abilities are those of the backend. For those of a preset see [Preset.Abilities].
+// Abilities says what the backend can report. For a preset, see [Preset.Abilities].
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: true, Partial: true, Names: true, Version: true, DatabaseAge: true,
 	Source: "each preset names its own; for other programs the site's table",
@@ -103,7 +103,8 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	return result, err
 }
 
-// wrap adds the name of the engine. A failure reported by the program already has it.
+// wrap adds the name of the engine, unless the error is a failure of the program, which
+// has it.
 func (b *Backend) wrap(err error) error {
 	var failure *backends.Failure
 	if errors.As(err, &failure) {

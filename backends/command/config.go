@@ -13,12 +13,12 @@ import (
 type Config struct {
 	// Preset names a known program, see [Presets].
 	Preset string `toml:"preset" json:"-"`
-	// Program replaces the first element of the preset's argv, if it is installed
-	// elsewhere.
+	// Program replaces the first element of the preset's argv, for a program that is
+	// installed elsewhere.
 	Program string `toml:"program" json:"-"`
 	// ExtraArgs are inserted before the argument with the path.
 	ExtraArgs []string `toml:"extra_args" json:"-"`
-	// Argv is the program and its arguments, one of which contains {path}.
+	// Argv is the program and its arguments. One of them contains {path}.
 	Argv []string `toml:"argv" json:"argv"`
 
 	// Exit maps exit statuses, and "*" for all others, to categories. With a question mark,
@@ -42,15 +42,15 @@ type Config struct {
 	// CannotExecuteRegex matches lines saying that the program cannot reach its engine.
 	CannotExecuteRegex string `toml:"cannot_execute_regex" json:"cannot_execute_regex,omitempty"`
 	// OKRegex matches what the program prints about a clean object: one or more whole
-	// lines, the summary or the line for the file. If it is set, nothing is ok without a
-	// match. In this and every other expression {path} stands for the path of the file and
-	// {name} for its base name. All named groups must match the same text, as in "Files:
-	// (?P<all>\d+), clean: (?P<clean>\d+)".
+	// lines, such as the summary or the line for the file. If it is set, nothing is ok
+	// without a match. In every expression, {path} stands for the path of the file and
+	// {name} for its base name. All named groups must match the same text, as in
+	// "Files: (?P<all>\d+), clean: (?P<clean>\d+)".
 	OKRegex string `toml:"ok_regex" json:"ok_regex,omitempty"`
-	// OKSilent also accepts an ok without any output, for programs with a documented exit
-	// status and a quiet mode. Other output must still match OKRegex.
+	// OKSilent also accepts an ok without any output, for programs with a documented
+	// exit status and a quiet mode. Any output must still match OKRegex.
 	OKSilent bool `toml:"ok_silent" json:"ok_silent,omitempty"`
-	// IgnoreRegex matches whole lines without meaning, such as banners and progress. Any
+	// IgnoreRegex matches whole meaningless lines, such as banners and progress. Any
 	// other line that no key explains is a failure.
 	IgnoreRegex string `toml:"ignore_regex" json:"ignore_regex,omitempty"`
 
@@ -58,11 +58,12 @@ type Config struct {
 	// counts. If VirusRegex has a group called "kind", the rules apply to that instead.
 	NameRules []NameRule `toml:"name_rules" json:"name_rules,omitempty"`
 	// KnownNames does the same for names that polyclam knows, such as ClamAV's
-	// "Heuristics.Encrypted.Zip". Set it only for programs whose names cannot be forged,
-	// because they do not print the names of archive members in the same lines.
+	// "Heuristics.Encrypted.Zip". Set it only for programs whose names cannot be
+	// forged: they must not print the names of archive members in the same lines.
 	KnownNames bool `toml:"known_names" json:"known_names,omitempty"`
 
-	// Env has additional variables. LANG and LC_ALL are C, and PATH is the usual one.
+	// Env adds environment variables. By default LANG and LC_ALL are C, and PATH is the
+	// usual one.
 	Env map[string]string `toml:"env" json:"env,omitempty"`
 	// VersionArgv is the command that prints the version; empty if there is none.
 	VersionArgv []string `toml:"version_argv" json:"version_argv,omitempty"`
@@ -72,10 +73,10 @@ type Config struct {
 
 	// Per is what {path} names: the "file", or a "directory" that contains only the file.
 	Per string `toml:"per" json:"per,omitempty"`
-	// Copy is whether the program gets its own file: "none", a "link" for programs that
-	// remove or rename it, or a "copy" for those that change it.
+	// Copy is the program's own file: "none", a "link" for programs that remove or
+	// rename it, or a "copy" for those that change it.
 	Copy string `toml:"copy" json:"copy,omitempty"`
-	// MaxOutput is how much of the output is looked at. More is a failure.
+	// MaxOutput limits the output. More is a failure.
 	MaxOutput int64 `toml:"max_output" json:"-"`
 }
 
@@ -96,8 +97,8 @@ const defaultMaxOutput = 1 << 20
 // NewConfig returns the defaults.
 func NewConfig() backends.Config { return &Config{MaxOutput: defaultMaxOutput} }
 
-// ScanMemory is how much memory a scan takes at most: what the program prints, which
-// is copied as it grows, and lines of it.
+// ScanMemory is the most memory that a scan takes: for the output, which is copied as it
+// grows, and for its lines.
 func (c *Config) ScanMemory() int64 { return 4 * c.MaxOutput }
 
 // Open implements [backends.Config]. The backend is a [backends.Versioner] if version_argv

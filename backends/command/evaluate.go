@@ -8,16 +8,16 @@ import (
 	"polyclam/backends"
 )
 
-// mostStopped bounds how much output of a stopped program is evaluated, as its time is up.
-const mostStopped = 64 << 10
+// maxStopped limits how much output of a stopped program is evaluated, because its time
+// is up.
+const maxStopped = 64 << 10
 
-// evaluate turns a run into an answer with everything that the lines and the exit status
-// mean.
+// evaluate returns everything that the lines and the exit status of a run mean.
 func (t *table) evaluate(ctx context.Context, e runResult) (backends.Result, error) {
 	answer := new(backends.Answer)
 	r := &reading{table: t.filled(e.paths), code: e.number(), answer: answer}
 	if e.stopped != nil {
-		r.findings(split(e.output[:min(len(e.output), mostStopped)]))
+		r.findings(split(e.output[:min(len(e.output), maxStopped)]))
 		answer.Fail(e.stopped)
 		return answer.Result()
 	}
@@ -44,16 +44,16 @@ func (r *reading) addStatus(e runResult) {
 			continue
 		}
 		if o.asks && o.category.IsFailure() && listed && r.ok && e.code == 0 {
-			o.category = backends.OK // ok_regex matched; any other status than 0 means trouble
+			o.category = backends.OK // ok_regex matched; any status other than 0 means trouble
 		}
 		r.answer.Add(o.category, r.code, r.describe(o, e))
 	}
 }
 
-// explains reports whether the lines decide a status with "?". A status that means virus is
-// explained only by the name of one: an encrypted member beside it, real or forged, does
-// not make it harmless. The same holds for an unlisted status, which may mean that the
-// program failed.
+// explains reports whether the lines decide a status with "?". Only a detection explains
+// a status that means virus or suspicious: an encrypted member beside it, real or forged,
+// does not make it harmless. The same applies to an unlisted status, which may mean that
+// the program failed.
 func (r *reading) explains(o outcome) bool {
 	if o.unlisted || o.category == backends.Virus || o.category == backends.Suspicious {
 		return r.malicious
@@ -76,7 +76,7 @@ func (r *reading) describe(o outcome, e runResult) string {
 	return r.table.messagef("ended with exit status %d, which means %s in exit: %s", e.code, o.category, quoted(first))
 }
 
-// addDoubts adds the reasons why the output is not understood, which also rule out an ok.
+// addDoubts adds a failure for whatever is not understood in the output.
 func (r *reading) addDoubts(e runResult, printed text) {
 	fail := func(format string, args ...any) {
 		r.answer.Add(backends.SWErr, r.code, r.table.messagef(format, args...))
@@ -85,7 +85,7 @@ func (r *reading) addDoubts(e runResult, printed text) {
 		fail("printed more than %d bytes and the rest was ignored; raise max_output", len(e.output))
 	}
 	if printed.long {
-		fail("printed a line of more than %d bytes, whose rest was ignored", mostLine)
+		fail("printed a line of more than %d bytes, whose rest was ignored", maxLine)
 	}
 	if r.table.trusts(e.code) {
 		return // the site trusts this status
@@ -102,9 +102,9 @@ func (r *reading) addDoubts(e runResult, printed text) {
 	}
 }
 
-// addAlteration adds what the program did to its file. mdatp and others remove infected files,
-// not always saying so, hence suspicious. If the file was shared, other engines may have
-// scanned nothing.
+// addAlteration adds what the program did to its file. mdatp and others remove infected
+// files, sometimes without saying so, hence suspicious. If the file was shared, other
+// engines may have scanned nothing.
 func (r *reading) addAlteration(a alteration) {
 	if a.text == "" {
 		return

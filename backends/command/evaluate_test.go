@@ -193,7 +193,7 @@ var evaluations = []struct {
 	{"encrypted, but truncated", "sophos-sweep", runResult{output: []byte(protectedLine), code: 2, truncated: true}, "encrypted+swerr"},
 	{"virus, truncated", "clamscan", runResult{output: []byte(virusLine), code: 1, truncated: true}, "virus+swerr"},
 	{"status virus, truncated", "sophos-sweep", runResult{code: 3, truncated: true}, "virus+swerr"},
-	{"a truncated line", "clamscan", runResult{output: []byte(cleanLine + "/q/a" + strings.Repeat("x", mostLine) + ": Eicar FOUND\n")}, "swerr"},
+	{"a truncated line", "clamscan", runResult{output: []byte(cleanLine + "/q/a" + strings.Repeat("x", maxLine) + ": Eicar FOUND\n")}, "swerr"},
 	{"virus beside a truncated line", "sophos-sweep", runResult{output: []byte(strings.Repeat("x", 1<<20) + "\n" + sweepVirusLine)}, "virus+swerr"},
 	{"partial and a failure", "sophos-sweep", runResult{output: []byte(corruptLine + unopenedLine), code: 2}, "partial+swerr"},
 	{"encrypted and a failure", "sophos-sweep", runResult{output: []byte(protectedLine + unopenedLine), code: 2}, "encrypted+swerr"},
@@ -239,7 +239,7 @@ func TestEvaluate(t *testing.T) {
 func TestTrusted(t *testing.T) {
 	b := open(t, shell("", func(c *Config) { c.Exit["0"], c.ErrorRegex = "ok", "^ERROR" })).(*Backend)
 	for output, want := range map[string]string{
-		"": "ok", "whatever\n": "ok", "FOUND x\n": "virus", "ENCRYPTED\n": "encrypted", "ERROR x\n": "swerr", strings.Repeat("x", mostLine+1): "swerr",
+		"": "ok", "whatever\n": "ok", "FOUND x\n": "virus", "ENCRYPTED\n": "encrypted", "ERROR x\n": "swerr", strings.Repeat("x", maxLine+1): "swerr",
 	} {
 		if r, err := b.table.evaluate(t.Context(), printed(output, 0)); said(r, err) != want {
 			t.Errorf("%.20q: %+v, %v, want %s", output, r, err, want)

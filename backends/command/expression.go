@@ -10,7 +10,7 @@ import (
 )
 
 // Placeholders in an expression: the path of the file, and its base name. They tie a line
-// to the scanned object, and no sender knows them.
+// to the scanned object, because no sender knows them.
 const (
 	pathInside = "{path}"
 	nameInside = "{name}"
@@ -38,8 +38,8 @@ func (c *Config) expressions() []expression {
 	}
 }
 
-// addExpressions compiles the expressions. One with a placeholder is compiled here to
-// validate it, and again for each scan.
+// addExpressions compiles the expressions. Those with a placeholder are compiled here
+// only to validate them, and again for each scan.
 func (t *table) addExpressions(c *Config) (errs []error) {
 	for _, x := range c.expressions() {
 		re, err := x.compile(x.fill([]string{"/path"}))
@@ -66,7 +66,7 @@ func (t *table) addExpressions(c *Config) (errs []error) {
 	return errs
 }
 
-// filled returns the table for a run whose file has these paths.
+// filled returns the table with these paths in place of the placeholders.
 func (t *table) filled(paths []string) *table {
 	if len(t.unfilled) == 0 || len(paths) == 0 {
 		return t
@@ -117,8 +117,8 @@ func (x expression) compile(text string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-// anywhere compiles an expression without its anchor at the beginning of the line. What
-// precedes a finding in a line must not make it harmless.
+// anywhere compiles an expression without its anchor at the beginning of the line, so
+// that no prefix can hide a finding.
 func anywhere(text string) *regexp.Regexp {
 	if text == "" {
 		return nil
@@ -148,8 +148,7 @@ func unanchor(tree *syntax.Regexp) {
 	}
 }
 
-// looksHarmless reports whether nothing in a line looks like a finding or failure. Only
-// such a line can be harmless.
+// looksHarmless reports whether nothing in a line looks like a finding or failure.
 func (t *table) looksHarmless(line string) bool {
 	for _, re := range t.anywhere {
 		if re.MatchString(surrounded(line)) {
@@ -165,8 +164,8 @@ func (t *table) names(re *regexp.Regexp, line string) (found []finding) {
 		return nil
 	}
 	name, kind := re.SubexpIndex("name"), re.SubexpIndex("kind")
-	for i, groups := range re.FindAllStringSubmatch(line, mostMatches) {
-		f := finding{last: i == mostMatches-1}
+	for i, groups := range re.FindAllStringSubmatch(line, maxMatches) {
+		f := finding{last: i == maxMatches-1}
 		switch {
 		case name > 0:
 			f.name = groups[name]

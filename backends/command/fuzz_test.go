@@ -40,7 +40,7 @@ func FuzzEvaluate(f *testing.F) {
 				t.Fatalf("%+v: %s", r, problem)
 			}
 		}
-		if err != nil && len(err.Error()) > mostFailure {
+		if err != nil && len(err.Error()) > maxFailure {
 			t.Fatalf("error of %d bytes", len(err.Error()))
 		}
 		if r.Category == backends.OK && (err != nil || !tab.lists(e.code) || e.signal != 0 || !tab.mayBeOK(split(output))) {

@@ -26,7 +26,7 @@ var hostile = map[string]string{
 	"clean, of what?":      "clean\n",
 	"another file":         "/q/b: OK\n",
 	"no such file":         "/q/a: No such file or directory\n",
-	"a line that is long":  strings.Repeat("x", mostLine+1) + "\n",
+	"a line that is long":  strings.Repeat("x", maxLine+1) + "\n",
 	"nothing but a colour": "\x1b[31mLicense expired\x1b[0m\r",
 }
 

@@ -9,12 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// mostLine bounds a line. The rest of a longer one is ignored, which is reported.
-const mostLine = 16 << 10
+// maxLine limits a line. The rest of a longer one is ignored and reported.
+const maxLine = 16 << 10
 
 // row is the output up to a line feed. Its lines are what a terminal would have shown one
-// after another: they are separated by carriage returns, backspaces, escape sequences that
-// move the cursor, and every other character that ends a line or cannot be printed.
+// after another. Carriage returns, backspaces, escape sequences that move the cursor, and
+// all other characters that end a line or cannot be printed separate them.
 type row struct {
 	lines []string
 	// shown is the row without such characters, if it has any. A carriage return in a file
@@ -32,8 +32,8 @@ type text struct {
 	binary bool // there were NUL bytes
 }
 
-// split splits an output into rows. This is the only place that knows about line ends,
-// escape sequences and encodings.
+// split splits an output into rows. No other code deals with line ends, escape sequences
+// and encodings.
 func split(output []byte) text {
 	var t text
 	output = decode(output)
@@ -46,8 +46,8 @@ func split(output []byte) text {
 }
 
 func (t *text) add(line []byte) {
-	if len(line) > mostLine {
-		line, t.long = line[:mostLine], true
+	if len(line) > maxLine {
+		line, t.long = line[:maxLine], true
 	}
 	if !bytes.ContainsFunc(line, separates) {
 		if len(bytes.TrimSpace(line)) > 0 {

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// defaultPath is the PATH of the programs, and where they are searched. The daemon's own
-// PATH is not used: what runs must not depend on who started the daemon.
+// defaultPath is the PATH in which programs are found and run. The daemon's own PATH is
+// not used: what runs must not depend on who started the daemon.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// lookPath finds a program. A name with a slash is used as it is.
+// lookPath finds a program. It returns a name with a slash unchanged.
 func lookPath(name, path string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil

@@ -19,22 +19,22 @@ func TestBounded(t *testing.T) {
 		b.WriteString("/q/a: " + itoa(i) + " FOUND\n")
 	}
 	r, err := compiled(t, "clamscan").evaluate(t.Context(), printed(b.String(), 1))
-	if err != nil || r.Category != backends.Virus || len(r.Findings) > mostFindings+1 || backendtest.Check(r) != "" {
+	if err != nil || r.Category != backends.Virus || len(r.Findings) > maxFindings+1 || backendtest.Check(r) != "" {
 		t.Errorf("%d findings, %v, %s", len(r.Findings), err, backendtest.Check(r))
 	}
-	if len(r.Detail) > mostDetail || len(r.Findings[0].Name) > mostName {
+	if len(r.Detail) > maxDetail || len(r.Findings[0].Name) > maxName {
 		t.Errorf("detail of %d bytes, name of %d", len(r.Detail), len(r.Findings[0].Name))
 	}
 	hostile := strings.Repeat("ERROR: "+strings.Repeat("\x01", 5000)+"\n"+strings.Repeat("\x02A", 5000)+"\n", 100)
 	_, err = compiled(t, "clamscan").evaluate(t.Context(), runResult{output: []byte(hostile), code: 2, truncated: true})
-	if err == nil || len(err.Error()) > mostFailure {
+	if err == nil || len(err.Error()) > maxFailure {
 		t.Errorf("error of %d bytes", len(err.Error()))
 	}
 }
 
-// mostFailure bounds the failures of an answer together: they are listed side by side, at
+// maxFailure bounds the failures of an answer together: they are listed side by side, at
 // most one of each kind.
-const mostFailure = 4 * mostDetail
+const maxFailure = 4 * maxDetail
 
 // TestMessages checks that a failure names the engine and the program, what happened, with
 // which exit status, and which key changes it.

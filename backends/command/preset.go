@@ -19,11 +19,11 @@ type Preset struct {
 	Status string `json:"status"` // of the product: alive, end of life, ...
 	// Source is where the argv, the exit table and the expressions come from.
 	Source string `json:"source"`
-	// Confidence is how far they can be trusted: RAN (tried by us), DOC (the vendor's
-	// documentation), PEER (other projects that run the program), BELIEVED.
+	// Confidence is how far to trust them: RAN (tried by this project), DOC (the
+	// vendor's documentation), PEER (other projects that run the program), BELIEVED.
 	Confidence string `json:"confidence"`
 	Note       string `json:"note,omitempty"`
-	// OKRestsOn is the evidence for an ok of this program, one of the constants below.
+	// OKRestsOn is the evidence behind this program's ok, one of the constants below.
 	OKRestsOn string `json:"ok_rests_on"`
 	// FileSafe is why the program cannot harm the file that other engines share: an
 	// argument prevents it, or the program gets a private copy.
@@ -67,8 +67,8 @@ func Presets() []Preset {
 	return presets
 }
 
-// presetNamed reads a preset. The error is a [backends.KeyError] if there is none of
-// that name.
+// presetNamed reads a preset. If there is none of that name, the error is a
+// [backends.KeyError].
 func presetNamed(name string) (Preset, error) {
 	if err := backends.OneOf("preset", name, presetNames()...); err != nil {
 		return Preset{}, err
@@ -94,7 +94,7 @@ func presetNames() []string {
 	return names
 }
 
-// Abilities returns what the program can report, as far as its preset understands it.
+// Abilities returns what the program can report, according to its preset.
 func (p *Preset) Abilities() backends.Abilities {
 	a := backends.Abilities{
 		Virus:       p.VirusRegex != "" || p.VirusFlagRegex != "" || p.canReport(backends.Virus),

@@ -11,13 +11,13 @@ import (
 	"polyclam/backends"
 )
 
-// Limits for what is evaluated and kept of an output.
+// Limits on what is evaluated and kept.
 const (
-	mostMatches  = 16 // of one expression in one line
-	mostFindings = 50
-	mostName     = 256
-	mostDetail   = 512
-	mostQuoted   = 100
+	maxMatches  = 16 // of one expression in one line
+	maxFindings = 50
+	maxName     = 256
+	maxDetail   = 512
+	maxQuoted   = 100
 )
 
 // reading evaluates the lines of an output. Findings and failures go into the answer.
@@ -46,7 +46,7 @@ type finding struct {
 	last       bool // the last one evaluated; there may be more
 }
 
-// read evaluates all lines. Its error is that of ctx.
+// read evaluates all lines. It returns an error only if ctx ends.
 func (r *reading) read(ctx context.Context, t text) error {
 	var lines []string
 	var explained []bool
@@ -112,7 +112,7 @@ func (r *reading) line(line string) bool {
 	return true
 }
 
-// count returns what the group "count" of an expression matches.
+// count returns what the group "count" of re matches in text.
 func count(re *regexp.Regexp, text string) string {
 	if re == nil || re.SubexpIndex("count") < 0 {
 		return ""
@@ -124,7 +124,7 @@ func count(re *regexp.Regexp, text string) string {
 	return groups[re.SubexpIndex("count")]
 }
 
-// checkCounts adds a failure if there are more complaints than lines for them.
+// checkCounts adds a failure if the program counted more complaints than it printed.
 func (r *reading) checkCounts() {
 	for _, line := range r.counts {
 		n, err := strconv.Atoi(count(r.table.failure, surrounded(line)))
@@ -159,7 +159,7 @@ func (r *reading) detect(line, text string) (detected bool) {
 	return detected
 }
 
-// limits looks for what the program was unable to scan.
+// limits looks for parts that the program could not scan.
 func (r *reading) limits(line, text string) (limited bool) {
 	if matches(r.table.encrypted, text) {
 		limited = true
@@ -172,12 +172,11 @@ func (r *reading) limits(line, text string) (limited bool) {
 	return limited
 }
 
-// add adds a finding: each name once, and none without a name beside one of the same
-// category.
+// add adds a finding: each name once, and one without a name only if its category is new.
 func (r *reading) add(c backends.Category, name, line string) {
 	r.found = true
-	f := backends.Finding{Name: name[:min(len(name), mostName)], Category: c}
-	if len(r.names) >= mostFindings {
+	f := backends.Finding{Name: name[:min(len(name), maxName)], Category: c}
+	if len(r.names) >= maxFindings {
 		f.Name = ""
 	}
 	if slices.Contains(r.names, f) || f.Name == "" && r.has(c) {
@@ -192,7 +191,7 @@ func (r *reading) has(c backends.Category) bool {
 	return slices.ContainsFunc(r.names, func(f backends.Finding) bool { return f.Category == c })
 }
 
-// fail adds the first failure of a kind.
+// fail adds the first failure of each category.
 func (r *reading) fail(c backends.Category, what, line string) {
 	if !slices.Contains(r.failures, c) {
 		r.failures = append(r.failures, c)
@@ -229,8 +228,8 @@ func (r *reading) covered(lines []string) []bool {
 	return covered
 }
 
-// agree reports whether all named groups of a match have the same text, such as the number
-// of objects and that of clean ones.
+// agree reports whether all named groups of a match have the same text, such as the
+// numbers of all objects and of clean ones.
 func agree(re *regexp.Regexp, text string, span []int) bool {
 	first := ""
 	for i, name := range re.SubexpNames() {
@@ -252,7 +251,7 @@ func surrounded(line string) string { return "\n" + line + "\n" }
 // bounded truncates text for a Detail or an error.
 func bounded(text string) string {
 	text = strings.TrimSpace(text)
-	return text[:min(len(text), mostDetail)]
+	return text[:min(len(text), maxDetail)]
 }
 
 // quoted returns the beginning of a line for a message.
@@ -261,5 +260,5 @@ func quoted(line string) string {
 	if line == "" {
 		return "it printed nothing"
 	}
-	return fmt.Sprintf("%q", line[:min(len(line), mostQuoted)])
+	return fmt.Sprintf("%q", line[:min(len(line), maxQuoted)])
 }

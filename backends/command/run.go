@@ -11,8 +11,8 @@ import (
 	"polyclam/backends"
 )
 
-// grace is how long run waits for a program that it has killed. One that the kernel does
-// not release in time is reaped later, in the background.
+// grace is how long run waits for a program that it has killed. A program that lingers in
+// the kernel is reaped later, in the background.
 const grace = 30 * time.Millisecond
 
 // job is a program to run.
@@ -20,8 +20,8 @@ type job struct {
 	argv  []string // argv[0] is the path of the program
 	env   []string
 	limit int // bytes of output to keep
-	// after is called once, when the program is gone or did not start. It returns what the
-	// program did to its file.
+	// after is called once, when the program has ended or failed to start. It returns
+	// what the program did to its file.
 	after func() alteration
 }
 
@@ -50,8 +50,8 @@ func (e *runResult) number() int {
 	return e.code
 }
 
-// run runs a program to its end. If ctx ends first, the program and its process group are
-// killed, and the runResult has the output up to then.
+// run runs a program to its end. If ctx ends first, run kills the program and its process
+// group, and the runResult has the output so far.
 func run(ctx context.Context, j job) (runResult, error) {
 	type end struct {
 		runResult
@@ -80,15 +80,15 @@ func run(ctx context.Context, j job) (runResult, error) {
 	return runResult{output: output, truncated: more, stopped: contextError(ctx)}, nil
 }
 
-// process is a program and its process group. The group ID stays ours until the program is
-// reaped, which run does after killing the group.
+// process is a program and its process group. The group ID cannot be reused until the
+// program is reaped, which run does after killing the group.
 type process struct {
 	mu     sync.Mutex
 	group  int  // 0 before the start and after the end
 	killed bool // kill immediately after the start
 }
 
-// kill kills the group, or makes started kill it.
+// kill kills the group, now or as soon as it starts.
 func (p *process) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,8 +107,8 @@ func (p *process) started(pid int) {
 	}
 }
 
-// killGroup kills what is left of the group. The program has ended but is not reaped, so
-// its ID cannot belong to another process.
+// killGroup kills the rest of the group. The program has ended but is not reaped, so its
+// ID cannot belong to another process.
 func (p *process) killGroup() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +118,7 @@ func (p *process) killGroup() {
 
 func (p *process) run(j job, out *capture) (e runResult, err error) {
 	defer func() { e.altered = j.after() }()
-	// The parent-death signal is sent when the thread ends that started the program,
+	// The parent-death signal is sent when the thread that started the program ends,
 	// see prctl(2), so keep the thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

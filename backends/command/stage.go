@@ -30,7 +30,7 @@ const (
 	perDirectory = "directory"
 )
 
-// stage is the file of one run as the program sees it.
+// stage is the file of one run, as the program sees it.
 type stage struct {
 	arg    string // what replaces the placeholder
 	file   string
@@ -41,8 +41,8 @@ type stage struct {
 	own    []string // what to remove, in this order
 }
 
-// stage prepares the file for a run. Whatever it creates lies beside the object's own file
-// and has a name with the same prefix, so that leftovers of a crash are removed together.
+// stage prepares the file for a run. It creates files beside the object's own, with the
+// same prefix, so that leftovers of a crash are removed together.
 func (b *Backend) stage(ctx context.Context, o backends.Object) (*stage, error) {
 	path, err := o.Path()
 	if err == nil {
@@ -74,7 +74,7 @@ func (b *Backend) stage(ctx context.Context, o backends.Object) (*stage, error) 
 	return nil, err
 }
 
-// fileError is a failure of the file, never of the program, whatever its errno.
+// fileError marks a problem with the file, whatever its errno, never the program.
 func fileError(err error) error {
 	return &backends.ObjectError{Doing: "making the file for the program", Err: err}
 }
@@ -92,7 +92,8 @@ func checkPath(path string) error {
 	return nil
 }
 
-// make creates a link or copy of the object's file, in its own directory if per says so.
+// make creates a link to or a copy of the object's file, in a directory of its own if per
+// says so.
 func (s *stage) make(ctx context.Context, o backends.Object, per, how string) error {
 	original := s.file
 	info, err := os.Lstat(original)

@@ -14,12 +14,12 @@ import (
 	"polyclam/backends"
 )
 
-// table is the compiled answer table of a program. Expressions that are not set are nil.
+// table is the compiled answer table of a program. Unset expressions are nil.
 type table struct {
 	program string // for messages
 	exit    map[int]outcome
 	mask    []bit
-	rest    *outcome // for every other status; if nil, they are failures
+	rest    *outcome // for every other status; if nil, those are failures
 
 	patterns
 	// unfilled are the expressions with placeholders, which filled replaces.
@@ -105,7 +105,8 @@ func (t *table) trusts(code int) bool {
 // killed by a signal: 128 plus the signal number.
 func isShellSignal(code int) bool { return code > 128 && code <= 128+int(syscall.SIGSYS) }
 
-// category returns the category of a named finding: virus unless a rule knows better.
+// category returns the category of a named finding: virus, unless a rule or a known name
+// says otherwise.
 func (t *table) category(name, kind string) backends.Category {
 	for _, r := range t.rules {
 		if r.re.MatchString(kind) {
@@ -118,7 +119,7 @@ func (t *table) category(name, kind string) backends.Category {
 	return backends.Virus
 }
 
-// compile checks the keys of the answer table and makes the table.
+// compile checks the keys of the answer table and builds it.
 func (c *Config) compile() (*table, error) {
 	t := &table{exit: map[int]outcome{}, known: c.KnownNames, okSilent: c.OKSilent}
 	var errs []error
@@ -179,8 +180,8 @@ func (t *table) addMask(mask []Bit) (errs []error) {
 	return errs
 }
 
-// addRules takes the categories that can be found. A rule that says ok would take a
-// finding away.
+// addRules accepts only the categories of findings: a rule with ok would remove a
+// finding.
 func (t *table) addRules(rules []NameRule) (errs []error) {
 	for i, r := range rules {
 		key := fmt.Sprintf("name_rules[%d].", i)
@@ -197,7 +198,7 @@ func (t *table) addRules(rules []NameRule) (errs []error) {
 	return errs
 }
 
-// parseOutcome parses the value of a key, "ok" or "?ok".
+// parseOutcome parses an outcome such as "ok" or "?ok".
 func parseOutcome(key, text string) (outcome, error) {
 	word, asks := strings.CutPrefix(text, "?")
 	category := backends.Category(word)

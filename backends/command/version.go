@@ -10,8 +10,8 @@ import (
 	"polyclam/backends"
 )
 
-// mostVersion bounds the output that is searched for a version.
-const mostVersion = 64 << 10
+// maxVersion limits the output that is searched for a version.
+const maxVersion = 64 << 10
 
 // versionTime is how long a program may take to print its version.
 const versionTime = 10 * time.Second
@@ -34,7 +34,7 @@ func (b *versioned) Version(ctx context.Context) (backends.Version, error) {
 		return backends.Version{}, b.wrap(newStartError(b.version[0], b.path, "version_argv", err))
 	}
 	argv := append([]string{program}, b.version[1:]...)
-	e, err := run(ctx, job{argv: argv, env: b.env, limit: mostVersion, after: func() alteration { return alteration{} }})
+	e, err := run(ctx, job{argv: argv, env: b.env, limit: maxVersion, after: func() alteration { return alteration{} }})
 	if err != nil {
 		return backends.Version{}, b.wrap(newStartError(program, b.path, "version_argv", err))
 	}
@@ -48,8 +48,8 @@ func (b *versioned) Version(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
-// parseVersion finds the version. Without an expression it is the first line, but only if
-// the program succeeded.
+// parseVersion finds the version. Without an expression that is the first line, if the
+// program succeeded.
 func parseVersion(re *regexp.Regexp, e runResult) (backends.Version, bool) {
 	text := strings.ReplaceAll(string(e.output), "\r\n", "\n")
 	if e.signal != 0 {
@@ -81,8 +81,8 @@ func parseVersion(re *regexp.Regexp, e runResult) (backends.Version, bool) {
 	return v, true
 }
 
-// timeLayouts are how programs print the time of their signatures, such as ctime(3) for
-// ClamAV and the date alone for Sophos.
+// timeLayouts are how programs print the time of their signatures: ClamAV as in ctime(3),
+// Sophos as a date, and so on.
 var timeLayouts = []string{time.ANSIC, "2 January 2006", time.RFC3339, "2006-01-02 15:04:05", "2006-01-02"}
 
 // parseTime assumes the local time zone, as the programs do.

@@ -150,7 +150,7 @@ func (b *Backend) wrap(err error) error { return fmt.Errorf("httpscan %s: %w", b
 // escaped name of the file.
 func (s *service) newRequest(o backends.Object) *wire.Request {
 	q := &wire.Request{Method: s.method, Target: s.path}
-	body := wire.Of(o)
+	body := wire.BodyOf(o)
 	q.Body = &body
 	name := wire.FileName(o, s.fileName)
 	if s.fileNameHeader != "" {

@@ -35,39 +35,38 @@ type Config struct {
 	// offers, preferably RESPMOD.
 	Method string `toml:"method"`
 	// Preview sends the beginning of an object first if the server asks for that. It
-	// saves traffic if the server does not scan all types of files; the others are
-	// Partial.
+	// saves traffic if the server skips some types of files; those are Partial.
 	Preview bool `toml:"preview"`
-	// HTTPHeaders wraps the object in an HTTP message, as RFC 3507 requires. Some
-	// versions of ESET expect the bare object.
+	// HTTPHeaders wraps the object in an HTTP message, as RFC 3507 requires. Some ESET
+	// versions expect the bare object.
 	HTTPHeaders bool `toml:"http_headers"`
 	// URL is the URL in this HTTP message. {name} is replaced by the percent-encoded
 	// name of the file.
 	URL string `toml:"url"`
-	// FileName is the name of an object without a name. FileNameHeader is an additional
+	// FileName is used for an object without a name. FileNameHeader is an additional
 	// field with the name: Content-Disposition in the HTTP message, as in RFC 6266, or
 	// any other field in the ICAP header, percent-encoded.
 	FileName       string `toml:"file_name"`
 	FileNameHeader string `toml:"file_name_header"`
 	// ContentType is the type in this HTTP message.
 	ContentType string `toml:"content_type"`
-	// Headers are further fields of every ICAP request, e.g. for authentication.
+	// Headers are additional fields in every ICAP request, e.g. for authentication.
 	Headers map[string]string `toml:"headers"`
-	// EchoIs is the category of an answer that sends the object back unchanged instead
-	// of 204: "partial", because servers pass unscanned objects in this way, or "ok" for
-	// a server without 204. It has no effect if OPTIONS say that the server supports 204.
+	// EchoIs is the category of an answer that returns the object unchanged instead of
+	// 204: "partial", because servers pass unscanned objects in this way, or "ok" for a
+	// server without 204. It has no effect if the server's OPTIONS announce 204.
 	EchoIs string `toml:"echo_is"`
-	// Statuses maps statuses of ICAP to categories, HTTPStatuses those of a page instead
-	// of the object, and ErrorCodes the values of X-Error-Code and the codes in Trend's
-	// pages.
+	// Statuses maps ICAP statuses to categories, HTTPStatuses maps the HTTP statuses of
+	// pages that replace the object, and ErrorCodes maps the values of X-Error-Code and
+	// the codes in Trend's pages.
 	Statuses     map[string]string `toml:"statuses"`
 	HTTPStatuses map[string]string `toml:"http_statuses"`
 	ErrorCodes   map[string]string `toml:"error_codes"`
-	// RedirectIsThreat treats an HTTP redirect to a page as a virus, because squidclamav
-	// sends one. Otherwise it is a failure.
+	// RedirectIsThreat treats an HTTP redirect to a page as a virus, as squidclamav
+	// sends one. Otherwise a redirect is a failure.
 	RedirectIsThreat bool `toml:"redirect_is_threat"`
-	// KeepAlive keeps connections open between scans. An answer in ICAP has no id, so only
-	// a new connection for each scan makes sure that a late or repeated answer never
+	// KeepAlive keeps connections open between scans. ICAP answers have no id, so only
+	// a new connection for each scan ensures that a late or repeated answer never
 	// counts for another request.
 	KeepAlive bool `toml:"keepalive"`
 	// ConnectTimeout limits the time to connect, including TLS.
@@ -102,18 +101,18 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	b.conns = engineconn.Client{
 		Engine: "icap", Address: address,
 		Dialer: engineconn.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout, TLS: tlsConfig},
-		Keep:   c.KeepAlive, Most: mostIdle, Rest: rest,
+		Keep:   c.KeepAlive, MaxIdle: maxIdle, Cooldown: cooldown,
 	}
 	b.conns.Open()
 	return b, nil
 }
 
-// mostIdle limits the kept connections: c-icap uses a thread for each.
-const mostIdle = 32
+// maxIdle limits the kept connections, because c-icap uses a thread for each.
+const maxIdle = 32
 
-// rest is how long a kept connection stays unused. An answer in ICAP has no id; one that
-// is repeated within this time is noticed.
-const rest = 100 * time.Millisecond
+// cooldown is how long a kept connection rests before it is reused. ICAP answers have no
+// id; one that is repeated within this time is detected.
+const cooldown = 100 * time.Millisecond
 
 // tables builds the answer tables.
 func (b *Backend) tables() error {
@@ -124,7 +123,7 @@ func (b *Backend) tables() error {
 	return errors.Join(errs[:]...)
 }
 
-// hostPort matches an address that a request line can contain. The configuration is
+// hostPort matches an address that is safe in a request line. The configuration is
 // trusted, but a space or a line break in it would change the request.
 var hostPort = regexp.MustCompile(`^[A-Za-z0-9._:%\[\]-]+$`)
 
@@ -149,8 +148,7 @@ var (
 	fieldValue  = regexp.MustCompile(`^[\x20-\x7e]*$`)
 )
 
-// ownFields are the fields that only this package sets, or that would change how a request
-// is read.
+// ownFields are fields that only this package may set.
 var ownFields = []string{
 	"Host", "User-Agent", "Allow", "Preview", "Encapsulated", "Connection", "Keep-Alive", "Transfer-Encoding",
 	"Content-Length", "TE", "Trailer", "Upgrade", "Expect",
@@ -184,7 +182,7 @@ func (c *Config) check() []error {
 	return append(errs, c.checkHeaders()...)
 }
 
-// namePlace is replaced by the name of the file in the key url.
+// namePlace stands for the file name in the key url.
 const namePlace = "{name}"
 
 // pageURL matches an absolute URL that may contain {name}.
@@ -196,7 +194,7 @@ func (c *Config) urlHost() string { return pageURL.FindStringSubmatch(c.URL)[1] 
 // disposition is the field that belongs in the HTTP message.
 const disposition = "Content-Disposition"
 
-// namesInHTTP reports whether the name of the file is in a field of the HTTP message.
+// namesInHTTP reports whether the file name goes into the HTTP message.
 func (c *Config) namesInHTTP() bool { return strings.EqualFold(c.FileNameHeader, disposition) }
 
 func (c *Config) checkHeaders() []error {
@@ -217,10 +215,10 @@ func (c *Config) checkHeaders() []error {
 	return errs
 }
 
-// maxFields limits the length of the fields of every request.
+// maxFields limits the total length of these fields.
 const maxFields = 8 << 10
 
-// fields returns the fields of every request.
+// fields returns the fields that every request has.
 func (c *Config) fields() string {
 	var b strings.Builder
 	b.WriteString("User-Agent: polyclam\r\n")

@@ -15,7 +15,7 @@ type exchange struct {
 	c *engineconn.Conn
 	q *request
 	v verdict
-	// seen is how much of the object was sent: all of it, or a preview.
+	// seen is how much of the object the server has: all of it, or a preview.
 	seen int64
 }
 
@@ -29,8 +29,8 @@ func (b *Backend) talk(c *engineconn.Conn, q *request, a *backends.Answer) error
 	return x.judge(&h, status)
 }
 
-// ask sends the object, if wanted with a preview first, and reads the ICAP header of the
-// answer.
+// ask sends the object, after a preview if configured, and reads the answer's ICAP
+// header.
 func (x *exchange) ask() (head, int, error) {
 	first, stop := x.q.size, end
 	if x.q.preview >= 0 {
@@ -86,10 +86,10 @@ func (x *exchange) judge(h *head, status int) error {
 	return nil
 }
 
-// unmodified handles a 204: clean, if the server has the whole object.
+// unmodified handles a 204, which means clean if the server has the whole object.
 func (x *exchange) unmodified(h *head) {
 	x.v.finish()
-	x.v.settle()
+	x.v.failUnclear()
 	switch {
 	case hasBody(h):
 		x.c.NoReuse()
@@ -103,7 +103,7 @@ func (x *exchange) unmodified(h *head) {
 	}
 }
 
-// modified handles a 200: the answer contains the object or a page instead of it.
+// modified handles a 200: the answer contains the object, or a page that replaces it.
 func (x *exchange) modified(h *head) error {
 	m, err := readMessage(x.c, h)
 	for _, hh := range m.heads {
@@ -130,8 +130,8 @@ func (x *exchange) modified(h *head) error {
 	return x.skip(&m)
 }
 
-// page handles a page instead of the object. A field with the reason counts instead of the
-// page's status, unless the status is a failure of the server.
+// page handles a page that replaces the object. A field with the reason overrides the
+// page's status, unless the status is a server error.
 func (x *exchange) page(m *message) error {
 	if m.status >= 500 && m.body != nil && !x.c.IsEarly() {
 		text, err := io.ReadAll(io.LimitReader(m.body, maxDetail))
@@ -148,11 +148,10 @@ func (x *exchange) page(m *message) error {
 	return nil
 }
 
-// maxPage limits a page that is read only to check that the answer is complete.
+// maxPage limits how much of a page is read to check that the answer is complete.
 const maxPage = 1 << 20
 
-// skip reads a page to its end, because an answer that is cut off proves nothing except a
-// virus.
+// skip reads a page to its end, because a truncated answer proves nothing except a virus.
 func (x *exchange) skip(m *message) error {
 	switch {
 	case m.body == nil:
@@ -190,7 +189,7 @@ func (x *exchange) echo(m *message) error {
 		return err
 	}
 	x.trailer(m)
-	x.v.settle()
+	x.v.failUnclear()
 	switch {
 	case !same:
 		x.c.NoReuse()
@@ -208,20 +207,20 @@ func (x *exchange) echo(m *message) error {
 	return nil
 }
 
-// isEchoOK reports whether an echo of the whole object means clean. A server that supports
-// 204 uses echoes for objects that it does not scan (c-icap: those over MaxObjectSize).
-// An echo that began too early cannot always be recognised, so echo_is does not count for
-// it.
+// isEchoOK reports whether an echo of the whole object means clean. A server that
+// supports 204 echoes objects that it does not scan (c-icap: those over MaxObjectSize),
+// and an echo that began too early cannot always be recognised, so echo_is does not apply
+// to such a server.
 func (x *exchange) isEchoOK() bool { return x.b.config.EchoIs == echoOK && !x.q.is204 }
 
-// proof is how much of an object an early echo must contain.
-const proof = 1 << 10
+// minEcho is how much of an object an early echo must contain.
+const minEcho = 1 << 10
 
-// earlyEcho handles an echo that began before the whole object was sent, so the object was
-// not scanned. It is partial only if it really is the object, and the server is known to
-// pass large objects in this way.
+// earlyEcho handles an echo that began before the whole object was sent, so the object
+// was not scanned. The result is partial only if the echo really is the object, and the
+// server is known to pass large objects in this way.
 func (x *exchange) earlyEcho(m *message) error {
-	got := make([]byte, min(x.q.size, proof))
+	got := make([]byte, min(x.q.size, minEcho))
 	want := make([]byte, len(got))
 	n := 0
 	if m.body != nil {
@@ -247,8 +246,7 @@ func (x *exchange) earlyEcho(m *message) error {
 	return nil
 }
 
-// compare reads a body as long as it is the same as the object, and returns how much of it
-// is.
+// compare reads a body while it equals the object, and returns how many bytes do.
 func (x *exchange) compare(body *body) (same bool, n int64, err error) {
 	if body == nil {
 		return true, 0, nil
@@ -277,7 +275,7 @@ func (x *exchange) compare(body *body) (same bool, n int64, err error) {
 	}
 }
 
-// unreadable returns the error for an object that cannot be read again.
+// unreadable returns the error for an object that cannot be read a second time.
 func unreadable(err error) error {
 	if err == nil || err == io.EOF {
 		err = io.ErrUnexpectedEOF

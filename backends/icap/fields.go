@@ -8,14 +8,14 @@ import (
 	"polyclam/backends"
 )
 
-// Names of findings that a server does not name.
+// Names for findings without one.
 const (
 	blockedName  = "blocked-by-icap"
 	modifiedName = "modified-by-icap"
 )
 
-// verdictFields are the header fields with findings, in the ICAP part or the HTTP part of
-// an answer, and their parsers.
+// verdictFields maps the header fields with findings, in the ICAP or HTTP part of an
+// answer, to their parsers.
 var verdictFields = map[string]func(v *verdict, value string){
 	"x-infection-found":        infection,    // c-icap, Symantec, Trend, ESET, Clearswift, squidclamav, OPSWAT
 	"x-violations-found":       violations,   // c-icap, Symantec, OPSWAT
@@ -32,9 +32,9 @@ var verdictFields = map[string]func(v *verdict, value string){
 	"x-error-code":             errorCode,    // Symantec
 }
 
-// reasons are the documented texts of a block reason or description, in lower case. Only
-// a whole text counts: one that contains a word such as "encrypt" may be the name of
-// malware. A block with an unknown reason is a virus.
+// reasons maps the documented texts of a block reason or description, in lower case. Only
+// a whole text counts: one that contains a word such as "encrypt" may be a malware name.
+// A block with an unknown reason is a virus.
 var reasons = map[string]backends.Category{
 	"malware found":                 backends.Virus,      // McAfee
 	"virus found during virus scan": backends.Virus,      // Sophos SAVDI
@@ -53,7 +53,7 @@ var reasons = map[string]backends.Category{
 	"media type (block list)":       backends.Suspicious, // McAfee
 }
 
-// containers are the texts of Type=2, "container violation", in lower case. Any other
+// containers maps the texts of Type=2, "container violation", in lower case. Any other
 // text of this type is suspicious, because something was blocked.
 var containers = map[string]backends.Category{
 	"encrypted container violation":               backends.Encrypted, // Symantec, here and below
@@ -135,11 +135,11 @@ func violations(v *verdict, value string) {
 		}
 	}
 	if n != 0 && !named {
-		v.because(backends.Virus, blockedName)
+		v.addReason(backends.Virus, blockedName)
 	}
 }
 
-// signature parses the name of a signature. Kaspersky sends "no threats" for none.
+// signature parses a signature name. Kaspersky sends "no threats" for none.
 func signature(v *verdict, value string) {
 	name := trim(value)
 	switch {
@@ -155,9 +155,9 @@ func fsecure(v *verdict, value string) {
 	case "clean":
 		v.clean = true
 	case "infected":
-		v.because(backends.Virus, blockedName)
+		v.addReason(backends.Virus, blockedName)
 	case "suspicious":
-		v.because(backends.Suspicious, blockedName)
+		v.addReason(backends.Suspicious, blockedName)
 	default:
 		v.fail(backends.SWErr, "X-FSecure-Scan-Result: "+value)
 	}
@@ -170,23 +170,23 @@ func blocked(v *verdict, value string) {
 	case "", "no", "false", "0":
 		return
 	case "yes", "true", "1":
-		v.because(backends.Virus, blockedName)
+		v.addReason(backends.Virus, blockedName)
 		return
 	}
 	if !v.documented(text) {
-		v.because(backends.NameCategory(text), text)
+		v.addReason(backends.NameCategory(text), text)
 	}
 }
 
 // described parses a description. An unknown one has no effect, except that an error text
-// is never clean.
+// rules out clean.
 func described(v *verdict, value string) {
 	if text := trim(value); !v.documented(text) && !isErrorText(v.described) {
 		v.described = text
 	}
 }
 
-// documented adds a text with a documented meaning, or reports false for another text.
+// documented adds a text with a documented meaning, and returns false for any other text.
 func (v *verdict) documented(text string) bool {
 	c, ok := reasons[strings.ToLower(text)]
 	switch {
@@ -195,7 +195,7 @@ func (v *verdict) documented(text string) bool {
 	case c.IsFailure():
 		v.fail(c, text)
 	default:
-		v.because(c, text)
+		v.addReason(c, text)
 	}
 	return true
 }
@@ -203,8 +203,8 @@ func (v *verdict) documented(text string) bool {
 // blockedInfo is the detail of a block without any other reason.
 const blockedInfo = "X-Response-Info: Blocked"
 
-// responseInfo parses the action of the server, as documented by OPSWAT and Kaspersky. An
-// unknown word is never clean.
+// responseInfo parses the server's action, as documented by OPSWAT and Kaspersky. An
+// unknown word rules out clean.
 func responseInfo(v *verdict, value string) {
 	switch text := trim(value); strings.ToLower(text) {
 	case "blocked":
@@ -217,8 +217,8 @@ func responseInfo(v *verdict, value string) {
 	}
 }
 
-// errorWords are words in the description of an object that was not scanned. They only
-// turn a clean answer into a failure. There can be no list of harmless descriptions,
+// errorWords are words in the descriptions of objects that were not scanned. They only
+// turn a clean answer into a failure. A list of harmless descriptions is impossible,
 // because Trend's Deep Discovery Analyzer describes every object.
 var (
 	errorWords = regexp.MustCompile(`(?i)\b(?:errors?|fail(?:ed|s|ure)?|abort(?:ed|s)?|timed?[- ]?out|not (?:been )?(?:fully |completely )?scanned|unscann(?:ed|able)|skipped|bypassed|unable|cannot|could not|incomplete|unavailable|expired)\b`)
@@ -229,7 +229,7 @@ func isErrorText(text string) bool {
 	return errorWords.MatchString(noError.ReplaceAllString(text, ""))
 }
 
-// errorCode parses the reason for a missing verdict. An unknown code is a failure.
+// errorCode parses a reason for a missing verdict. An unknown code is a failure.
 func errorCode(v *verdict, value string) {
 	code := strings.ToLower(trim(value))
 	if code == "" || code == "none" {
@@ -239,7 +239,7 @@ func errorCode(v *verdict, value string) {
 	if !ok {
 		c = backends.SWErr
 	}
-	v.byCode(c, code, "X-Error-Code: "+code)
+	v.addCode(c, code, "X-Error-Code: "+code)
 }
 
 // trim removes white space and quotes around a value.

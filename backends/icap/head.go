@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// maxHead limits a header section of ICAP or HTTP.
+// maxHead limits an ICAP or HTTP header section.
 const maxHead = 64 << 10
 
 var errHead = fmt.Errorf("a header of more than %d bytes", maxHead)
 
-// field is a header field with its name in lower case. The lines of a folded value are
-// trimmed and joined by line feeds.
+// field is a header field with its name in lower case. A folded value has its lines
+// trimmed and joined with line feeds.
 type field struct{ name, value string }
 
 // head is a header section: its first line and its fields in order.
@@ -25,7 +25,7 @@ type head struct {
 	bytes  int // with CRLF after each line
 }
 
-// get returns the first value of a name in lower case.
+// get returns the first value of the field with this lower-case name.
 func (h *head) get(name string) string {
 	for _, f := range h.fields {
 		if f.name == name {
@@ -35,7 +35,8 @@ func (h *head) get(name string) string {
 	return ""
 }
 
-// list returns the elements of all fields of a name, which are comma-separated lists.
+// list returns the elements of all fields with this name, which are comma-separated
+// lists.
 func (h *head) list(name string) []string {
 	var all []string
 	for _, f := range h.fields {
@@ -97,8 +98,8 @@ func (h *head) add(line string) error {
 	return nil
 }
 
-// parseStatus parses a line such as "ICAP/1.0 204 Unmodified". Only versions 1.x of both
-// protocols are supported.
+// parseStatus parses a line such as "ICAP/1.0 204 Unmodified". It supports only versions
+// 1.x of both protocols.
 func parseStatus(protocol, line string) (int, error) {
 	version, rest, _ := strings.Cut(line, " ")
 	number, ok := strings.CutPrefix(version, protocol+"/")

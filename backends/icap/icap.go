@@ -33,8 +33,8 @@
 //	404, 500, 539, every other status              swerr
 //	(closed without an answer)                     cannot-execute
 //
-// Findings and failures both count: a 500 is a failure whatever a description next to it
-// says. The keys statuses, http_statuses and error_codes change the tables.
+// Findings and failures both count: a 500 is a failure, whatever its description says.
+// The keys statuses, http_statuses and error_codes change the tables.
 //
 // No product documents an HTTP status other than 403 and redirects as a block: 400, 401,
 // 407 and 5xx mean that the request or the server is at fault. One wrong API key must not
@@ -42,16 +42,16 @@
 //
 // Servers can let an object pass unscanned in these ways:
 //
-//   - c-icap 0.5.10 sends objects over virus_scan.MaxObjectSize back unchanged: partial.
+//   - c-icap 0.5.10 returns objects over virus_scan.MaxObjectSize unchanged: partial.
 //     With a server that supports 204, such as c-icap, echo_is = "ok" does not change
 //     that, because an echo that began too early cannot always be recognised.
 //   - An answer that begins before the whole object was sent may only say virus or
 //     suspicious; 413 and an echo of the object are partial. Anything else is a failure.
-//   - An answer may belong to an earlier request, because it has no id. So there is a
-//     connection for each scan. The key keepalive keeps connections, for sites that
-//     measured the gain and trust the server.
-//   - Some servers do not scan all types of objects, and answer 204 for the others. The
-//     health checks notice a server that scans nothing.
+//   - An answer may belong to an earlier request, because it has no id. So each scan uses
+//     a new connection. The key keepalive keeps connections, for sites that have measured
+//     the gain and trust the server.
+//   - Some servers do not scan all types of objects, and answer 204 for the rest. The
+//     health checks detect a server that scans nothing.
 package icap
 
 import (
@@ -64,7 +64,7 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// Abilities says what a scanner with ICAP can report.
+// Abilities says what an ICAP scanner can report.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: true, Partial: true, Names: true, Version: true,
 	Source: "c-icap 0.5.10 with virus_scan tried; other products from RFC 3507 and other clients (rspamd, fuglu)",
@@ -116,5 +116,5 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 }
 
 // Close implements io.Closer: it closes idle connections. Scans in progress finish, and
-// later ones use a new connection each.
+// each later one uses a new connection.
 func (b *Backend) Close() error { return b.conns.Close() }

@@ -79,7 +79,7 @@ func checked(tb testing.TB, b *Backend, o backends.Object) outcome {
 
 // reuses makes a backend reuse kept connections immediately.
 func reuses(b *Backend) *Backend {
-	b.conns.Rest = 0
+	b.conns.Cooldown = 0
 	b.conns.Open()
 	return b
 }

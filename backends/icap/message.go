@@ -45,9 +45,9 @@ type part struct {
 	offset int
 }
 
-// readMessage reads the HTTP headers but not the body. If the message is cut off, it
-// returns the complete headers and an error. It does not use the offsets to find the
-// parts, because each part has its own end.
+// readMessage reads the HTTP headers but not the body. If the message is truncated, it
+// returns the complete headers and an error. It does not need the offsets to find the
+// parts, because each part marks its own end.
 func readMessage(c *engineconn.Conn, h *head) (message, error) {
 	parts, err := encapsulated(h)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// options describe a service, in its answer to OPTIONS.
+// options describe a service, according to its answer to OPTIONS.
 type options struct {
 	methods        []string // empty: unknown
 	service        string   // its name
@@ -57,8 +57,8 @@ func parseOptions(h *head) options {
 	return o
 }
 
-// current returns the options, after a request if they are unknown or expired. While one
-// scan requests them again, the others use the known ones.
+// current returns the options, and requests them if they are unknown or expired. While
+// one scan requests them again, the others use the known ones.
 func (b *Backend) current(ctx context.Context) (options, error) {
 	now := b.now()
 	b.mu.Lock()
@@ -113,8 +113,8 @@ func (b *Backend) optionsOn(c *engineconn.Conn) (options, error) {
 	return b.offered(&h, status)
 }
 
-// offered maps the status of an answer to OPTIONS. A server without OPTIONS may be able to
-// scan; its answer to a scan decides.
+// offered interprets the status of an answer to OPTIONS. A server without OPTIONS may be
+// able to scan, so its answer to a scan decides.
 func (b *Backend) offered(h *head, status int) (options, error) {
 	switch status {
 	case http.StatusOK, http.StatusNoContent:
@@ -142,8 +142,8 @@ func (b *Backend) method(o options) (string, error) {
 		Text: fmt.Sprintf("the service offers neither RESPMOD nor REQMOD but %.100q", o.methods)}
 }
 
-// MaxConnections returns the number of connections that the server accepts from one
-// client, or 0 if it is unknown. More concurrent scans may be refused.
+// MaxConnections returns how many connections the server accepts from one client, or 0 if
+// unknown. It may refuse more concurrent scans.
 func (b *Backend) MaxConnections() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -20,8 +20,8 @@ type request struct {
 	is204   bool  // the server supports 204 instead of sending the object back
 }
 
-// newRequest returns the request for an object. The only text of a client in its head is
-// the escaped name of the file.
+// newRequest returns the request for an object. The only client-supplied text in its head
+// is the escaped file name.
 func (b *Backend) newRequest(o options, obj backends.Object) (*request, error) {
 	method, err := b.method(o)
 	if err != nil {
@@ -68,7 +68,7 @@ func (b *Backend) encapsulate(method, name string, size int64) (encapsulated, ht
 	return fmt.Sprintf("req-hdr=0, res-hdr=%d, res-body=%d", len(request), len(request)+len(response)), request + response
 }
 
-// The ends of a body.
+// The last chunk of a body.
 const (
 	end      = "0\r\n\r\n"
 	endWhole = "0; ieof\r\n\r\n" // of a preview that is the whole object
@@ -83,7 +83,7 @@ func (q *request) write(w io.Writer, from, to int64, end string) error {
 	return err
 }
 
-// chunks writes the bytes of each Write as a chunk.
+// chunks turns each Write into a chunk.
 type chunks struct{ w io.Writer }
 
 func (c chunks) Write(p []byte) (int, error) {

@@ -20,14 +20,14 @@ const (
 	hintPage    = "if this is how it blocks, see http_statuses"
 )
 
-// row is the meaning of a status without other information.
+// row is what a status means without further information.
 type row struct {
 	category backends.Category
 	hint     string
 }
 
-// statuses are the statuses of ICAP. Any other is a failure, except 200 and 206, which
-// contain an HTTP response, and 204, which is clean.
+// statuses is the table of ICAP statuses. Any other is a failure, except 200 and 206,
+// which contain an HTTP response, and 204, which is clean.
 var statuses = map[int]row{
 	400: {backends.SWErr, hintRequest}, // Trend: Bad request
 	401: {backends.CannotExecute, hintAccess},
@@ -46,9 +46,9 @@ var statuses = map[int]row{
 	539: {backends.SWErr, hintLicence}, // Symantec: Aborted - No AV scanning license
 }
 
-// pages are the HTTP statuses of a page instead of the object. Any other is a failure,
-// since no product documents it as a block. 200 contains the object; redirect_is_threat
-// decides about 3xx.
+// pages is the table of HTTP statuses of a page that replaces the object. Any other is a
+// failure, since no product documents it as a block. 200 contains the object;
+// redirect_is_threat decides about 3xx.
 var pages = map[int]row{
 	400: {backends.SWErr, hintRequest}, // Trend: no file name
 	401: {backends.CannotExecute, hintAccess},
@@ -60,8 +60,8 @@ var pages = map[int]row{
 	503: {backends.CannotExecute, ""},
 }
 
-// errorCodes are the values of X-Error-Code and the codes in Trend's pages: the reasons
-// for a missing verdict. Any other code is a failure.
+// errorCodes maps the values of X-Error-Code and the codes in Trend's pages, which give
+// the reason for a missing verdict. Any other code is a failure.
 var errorCodes = map[string]backends.Category{
 	// Symantec Content Analysis, as in icap_error_code of ProxySG's policy language.
 	"password_protected":          backends.Encrypted,
@@ -79,7 +79,7 @@ var errorCodes = map[string]backends.Category{
 	"-69": backends.Partial,
 }
 
-// judgeStatus adds a status of ICAP other than 200, 204 and 206.
+// judgeStatus adds an ICAP status other than 200, 204 and 206.
 func (b *Backend) judgeStatus(v *verdict, start string, status int) {
 	v.finish()
 	if status == 500 && v.explained {
@@ -102,8 +102,8 @@ func (b *Backend) judgeStatus(v *verdict, start string, status int) {
 	}
 }
 
-// judgePage adds a page with a status other than 200. A field with the reason counts
-// instead, unless the status is a failure of the server.
+// judgePage adds a page with a status other than 200. A field with the reason overrides
+// the status, unless that is a server error.
 func (b *Backend) judgePage(v *verdict, m *message, text string) {
 	r, ok := b.pages[m.status]
 	switch {
@@ -137,7 +137,7 @@ func (b *Backend) judgePage(v *verdict, m *message, text string) {
 	}
 }
 
-// withStatuses returns a table with the entries of a key added.
+// withStatuses returns a copy of table with the configured entries added.
 func withStatuses(key string, table map[int]row, entries map[string]string, hasOwn func(status int) bool) (map[int]row, error) {
 	table = maps.Clone(table)
 	var errs []error
@@ -157,7 +157,7 @@ func withStatuses(key string, table map[int]row, entries map[string]string, hasO
 
 var codeForm = regexp.MustCompile(`^(?:[a-z0-9_]{1,100}|-[0-9]{1,4})$`)
 
-// withCodes returns the table of error codes with the entries of a key added.
+// withCodes returns a copy of errorCodes with the configured entries added.
 func withCodes(key string, entries map[string]string) (map[string]backends.Category, error) {
 	table := maps.Clone(errorCodes)
 	var errs []error
@@ -172,8 +172,8 @@ func withCodes(key string, entries map[string]string) (map[string]backends.Categ
 	return table, errors.Join(errs...)
 }
 
-// category parses a category of the configuration. No entry may be ok, because none of
-// these answers is a clean verdict.
+// category parses a configured category. No entry may be ok, because none of these
+// answers is a clean verdict.
 func category(key, entry, text string) (backends.Category, error) {
 	c := backends.Category(text)
 	switch {

@@ -32,14 +32,14 @@ type verdict struct {
 	reasons   []reason            // for finish
 }
 
-// reason is the reason of a block, in the server's words.
+// reason is why an object was blocked, in the server's words.
 type reason struct {
 	category backends.Category
 	text     string
 }
 
-// read parses the header fields with findings. X-Infection-Found comes first, because it
-// has the type of a name that other fields repeat.
+// read parses the header fields with findings, X-Infection-Found first, because it gives
+// a type to a name that other fields repeat.
 func (v *verdict) read(fields []field) {
 	for _, f := range fields {
 		if f.name == "x-infection-found" {
@@ -64,13 +64,13 @@ func (v *verdict) fail(c backends.Category, text string) {
 	v.answer.Add(c, v.code, text)
 }
 
-// failed adds a status of ICAP or HTTP that is a failure.
+// failed adds a failure by an ICAP or HTTP status.
 func (v *verdict) failed(status int, c backends.Category, text string) {
 	v.answer.Fail(&backends.Failure{Category: c, Code: v.code, Text: text[:min(len(text), maxDetail)], Busy: wire.IsBusy(status)})
 }
 
-// found adds a finding. A repeated name keeps its first category, for example that of the
-// type in X-Infection-Found.
+// found adds a finding. A repeated name keeps its first category, for example the one
+// from X-Infection-Found.
 func (v *verdict) found(c backends.Category, name, text string) {
 	v.decided = true
 	name = cut(name, maxName)
@@ -90,13 +90,13 @@ func (v *verdict) found(c backends.Category, name, text string) {
 // maxNames limits the number of names that are compared.
 const maxNames = 100
 
-// because adds a reason. It counts after all names, see finish.
-func (v *verdict) because(c backends.Category, text string) {
+// addReason adds a block reason, which counts only after all names, see finish.
+func (v *verdict) addReason(c backends.Category, text string) {
 	v.decided = true
 	v.reasons = append(v.reasons, reason{c, text})
 }
 
-// finish adds each reason as a name, unless a field gave a name with the same category.
+// finish adds each reason as a name, unless a named finding has the same category.
 func (v *verdict) finish() {
 	for _, r := range v.reasons {
 		switch {
@@ -110,9 +110,9 @@ func (v *verdict) finish() {
 	v.reasons = nil
 }
 
-// settle adds failures for an unknown action and the description of an error, which must
-// not be clean.
-func (v *verdict) settle() {
+// failUnclear adds a failure for an unknown action or an error description, which rules
+// out clean.
+func (v *verdict) failUnclear() {
 	if v.info != "" {
 		v.fail(backends.SWErr, "X-Response-Info: "+cut(v.info, maxDetail)+": not a word that means clean")
 	}
@@ -141,13 +141,13 @@ func (v *verdict) explain(page []byte) bool {
 	}
 	c, ok := v.errorCodes[m[1]]
 	if ok {
-		v.byCode(c, m[1], m[0])
+		v.addCode(c, m[1], m[0])
 	}
 	return ok
 }
 
-// byCode adds an error code with its category.
-func (v *verdict) byCode(c backends.Category, code, text string) {
+// addCode adds an error code under its category.
+func (v *verdict) addCode(c backends.Category, code, text string) {
 	v.decided, v.explained = true, true
 	switch {
 	case c.IsFailure():

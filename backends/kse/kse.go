@@ -139,7 +139,7 @@ func (b *Backend) ask(ctx context.Context, what string) (string, error) {
 // newRequest returns the request for a scan, and the object that the answer must name.
 func (b *Backend) newRequest(ctx context.Context, o backends.Object) (*wire.Request, string, error) {
 	q := &wire.Request{Method: http.MethodPost, Target: b.config.prefix() + "/scanmemory"}
-	body, object := wire.Of(o), "memory"
+	body, object := wire.BodyOf(o), "memory"
 	if b.config.Transport == transportFile {
 		path, err := file.PlainPath(o)
 		if err != nil {

@@ -11,13 +11,14 @@ import (
 // encrypted is SAVI's text for its code 0212, as savdid prints it.
 const encrypted = "File was encrypted"
 
-// unreadable matches texts of a daemon that cannot read the file. It only adds a hint.
+// unreadable matches the texts of a daemon that cannot read the file. A match only adds a
+// hint.
 var unreadable = regexp.MustCompile(`(?i)could not open|permission denied|no such file`)
 
 const hintRead = " (the daemon cannot read the file: its user needs access to it and to every directory above)"
 
-// parse is the answer table, for a line without its line break. Anything that is not in
-// it is an error.
+// parse is the answer table, for a line without its line break. Any other line is an
+// error.
 func (b *Backend) parse(line string, a *backends.Answer) error {
 	code, text, _ := strings.Cut(line, ":")
 	switch {

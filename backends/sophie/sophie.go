@@ -1,8 +1,8 @@
-// Package sophie scans with Sophie, a daemon for Sophos' engine, with Trophie, a daemon
-// for Trend Micro's, or with a channel of Sophos' savdid that speaks their protocol
+// Package sophie scans with Sophie, a daemon for Sophos' engine, with Trophie, its
+// counterpart for Trend Micro, or with a savdid channel that speaks their protocol
 // ("scanprotocol { type: SOPHIE }").
 //
-// The dialogue. There is a connection for each scan, because an answer has no id:
+// The dialogue, on a new connection for each scan, because answers have no id:
 //
 //	-> /path/of/file            transport "path"
 //	-> stream/68<CRLF>          transport "stream": savdid over TCP
@@ -19,10 +19,10 @@
 //	anything else                swerr
 //	(closed without a reply)     cannot-execute
 //
-// The codes 0, 1 and -1 are documented by the projects that drive Sophie. Of the texts
-// after -1 only SAVI's "File was encrypted" is known exactly; a site can list others, see
-// encrypted_texts and partial_texts. Only a whole text counts. The daemon sends texts only
-// with error_strings in its configuration.
+// The codes 0, 1 and -1 are documented by the projects that drive Sophie. The only text
+// after -1 that is known exactly is SAVI's "File was encrypted". A site can list others,
+// see encrypted_texts and partial_texts; each must match the whole text. The daemon sends
+// texts only with error_strings in its configuration.
 package sophie
 
 import (
@@ -108,8 +108,8 @@ func (b *Backend) scanStream(conn *engineconn.Conn, a *backends.Answer, o backen
 	return b.readAnswer(conn, a)
 }
 
-// refused returns the error for a line instead of the OK to a stream. It is never a
-// verdict, because nothing was sent yet.
+// refused returns the error for a line other than OK before a stream. Nothing has been
+// sent yet, so the line is never a verdict.
 func refused(line string) error {
 	if text, ok := strings.CutPrefix(line, "-1"); ok {
 		return &backends.Failure{Category: backends.SWErr, Code: -1, Text: fmt.Sprintf("stream refused: %.200s", strings.TrimPrefix(text, ":"))}
@@ -117,9 +117,9 @@ func refused(line string) error {
 	return fmt.Errorf("unexpected answer to stream: %.200q", line)
 }
 
-// readAnswer reads the line that answers a scan. A daemon that keeps the connection may
-// not end the line; CloseWrite, after the answer has begun, makes it close the
-// connection. A 0 followed by more output is not a clean verdict.
+// readAnswer reads the line that answers a scan. A daemon that keeps the connection open
+// may not end the line, so CloseWrite makes it close the connection once the answer has
+// begun. A 0 followed by more output is not a clean verdict.
 func (b *Backend) readAnswer(conn *engineconn.Conn, a *backends.Answer) error {
 	if _, err := conn.Reader().Peek(1); err != nil {
 		return conn.Lost(err)
@@ -138,8 +138,8 @@ func (b *Backend) readAnswer(conn *engineconn.Conn, a *backends.Answer) error {
 // closeTime is how long end waits for a daemon that keeps the connection open.
 const closeTime = 100 * time.Millisecond
 
-// end waits for the end of the connection, but no longer than closeTime. Anything else
-// than line breaks is an error.
+// end waits up to closeTime for the end of the connection. Anything but line breaks is an
+// error.
 func end(conn *engineconn.Conn) error {
 	conn.SetReadDeadline(time.Now().Add(closeTime))
 	for range 1000 {

@@ -8,7 +8,7 @@ import (
 	"polyclam/backends"
 )
 
-// maxEvents limits how many names of "EVENT VIRUS" lines are kept.
+// maxEvents limits how many names from "EVENT VIRUS" lines are kept.
 const maxEvents = 100
 
 var errNoDone = errors.New("the answer ends without DONE")
@@ -23,8 +23,8 @@ type block struct {
 	done     bool
 }
 
-// readAnswer reads lines up to the empty one that ends the block. A REJ instead of a
-// block is returned as a *rejection. A line that is not in the protocol ends the answer.
+// readAnswer reads lines up to the empty one that ends the block. It returns a REJ
+// instead of a block as a *rejection. A line that is not in the protocol ends the answer.
 func readAnswer(request string, next func() (string, error), a *backends.Answer) error {
 	b := block{answer: a, seen: map[int]bool{}}
 	defer b.finish()
@@ -47,13 +47,13 @@ func readAnswer(request string, next func() (string, error), a *backends.Answer)
 	}
 }
 
-// add adds a line, and reports false for one that is not in the protocol. DONE is the last
-// line, but a virus counts even after it.
+// add adds a line, and returns false for one that is not in the protocol. DONE is the
+// last line, but a virus counts even after it.
 func (b *block) add(line string) bool {
 	word, rest, _ := strings.Cut(line, " ")
 	switch {
 	case word == "VIRUS":
-		// NAME PATH: only the path may contain spaces. SCANDATA has an empty path.
+		// NAME PATH: only the path may contain spaces. For SCANDATA it is empty.
 		name, _, _ := strings.Cut(rest, " ")
 		b.named = true
 		b.answer.Found(backends.Virus, codeVirus, name, trimmed(line))

@@ -7,8 +7,8 @@ import (
 	"polyclam/backends"
 )
 
-// codes are the categories of SAVI's results: the low 16 bits of the numbers in Sophos'
-// savierr.h, as OK, FAIL and DONE lines print them. Any other code is SWErr.
+// codes maps SAVI's result codes to categories. They are the low 16 bits of the numbers
+// in Sophos' savierr.h, as OK, FAIL and DONE lines print them. Any other code is SWErr.
 var codes = []struct {
 	code     int
 	category backends.Category
@@ -76,7 +76,7 @@ const (
 	codeOldData   = 0x021E
 )
 
-// rejections are the meanings of the codes of REJ.
+// rejections explains the codes of REJ.
 var rejections = map[int]string{
 	codeUnknown: "the request was not recognised",
 	2:           "the SSSP version was incorrect",
@@ -103,8 +103,8 @@ var permission = map[string]string{
 	requestFile: `savdid does not permit SCANFILE: set "allowscanfile: FILE" in savdid.conf and allow the spool's directory, or use transport = "data"`,
 }
 
-// lookup returns the category of a status, "OK" or "FAIL", with a code of four hexadecimal
-// digits. FAIL is never OK.
+// lookup returns the category of a status, "OK" or "FAIL", with four hexadecimal digits
+// as its code. FAIL never maps to OK.
 func lookup(status, digits string) (category backends.Category, code int, hint string) {
 	n, err := strconv.ParseUint(digits, 16, 16)
 	if err != nil || len(digits) != 4 {

@@ -21,9 +21,9 @@ type Config struct {
 	// "allowscandata: YES" in savdid.conf), "file" names a file that savdid's user
 	// must be able to read (SCANFILE, "allowscanfile: FILE").
 	Transport string `toml:"transport"`
-	// Options are the lines of the OPTIONS request that begins every connection.
-	// Without GrpArchiveUnpack savdid does not unpack archives, and reports an encrypted
-	// one as clean. With an empty list no OPTIONS is sent.
+	// Options are the lines of the OPTIONS request that begins every connection; an
+	// empty list sends none. Without GrpArchiveUnpack savdid does not unpack archives,
+	// and reports an encrypted one as clean.
 	Options []string `toml:"options"`
 	// Sessions keeps connections open between scans. Each occupies one of savdid's
 	// threads.
@@ -31,7 +31,7 @@ type Config struct {
 	// IdleLimit is how long an idle connection is kept. It must be below requesttimeout
 	// in savdid.conf.
 	IdleLimit time.Duration `toml:"idle_limit"`
-	// ConnectTimeout limits the time to connect, and then the wait for savdid's
+	// ConnectTimeout limits the time to connect, and separately the wait for savdid's
 	// greeting.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 }

@@ -11,8 +11,8 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// scanData sends the object and reads the answer. savdid refuses an object that is too
-// large before any of it is sent.
+// scanData sends the object and reads the answer. savdid refuses too large an object
+// before any of it is sent.
 func (b *Backend) scanData(conn *engineconn.Conn, a *backends.Answer, o backends.Object) error {
 	size := o.Size()
 	if err := request(conn, requestData, strconv.FormatInt(size, 10)); err != nil {
@@ -44,10 +44,10 @@ func request(conn *engineconn.Conn, name, argument string) error {
 }
 
 // readBound reads the answer to a scan, and proves that it belongs to the scan. Only the
-// ACC before an answer carries a number, so another request, the fence, follows the object
-// immediately. savdid answers in order: the ACC of the fence must come right after the
-// answer to the scan. If an answer to an earlier request was read instead, the right one
-// comes before that ACC and is unexpected.
+// ACC before an answer carries a number, so a second request, the fence, follows the
+// object immediately. savdid answers in order, so the fence's ACC must come right after
+// the answer to the scan. If readBound read a late answer to an earlier request instead,
+// the right one arrives before that ACC and is an error.
 func (b *Backend) readBound(conn *engineconn.Conn, a *backends.Answer, request string) error {
 	early := conn.IsEarly()
 	if !early {
@@ -91,7 +91,8 @@ func readBye(conn *engineconn.Conn) error {
 	return fmt.Errorf("%s: %w", requestBye, err)
 }
 
-// refused adds a rejection to the answer. Other errors are returned.
+// refused turns a rejection into a refusal or a failure. It returns other errors
+// unchanged.
 func refused(conn *engineconn.Conn, a *backends.Answer, err error) error {
 	var r *rejection
 	if !errors.As(err, &r) {

@@ -23,7 +23,7 @@ const (
 
 const greeting = "OK SSSP/1.0"
 
-// session is savdid's state of a connection.
+// session is the state that savdid keeps for a connection.
 type session struct {
 	id     string
 	number uint64 // of the last accepted request
@@ -48,7 +48,7 @@ func isHex(s string) bool {
 	return s != "" && len(s) <= 64 && strings.Trim(s, "0123456789ABCDEFabcdef") == ""
 }
 
-// accepted waits for the ACC of a request. Any other line does not belong to its answer.
+// accepted waits for the ACC of a request. Any other line is an error.
 func accepted(conn *engineconn.Conn, request string) error {
 	line, err := conn.Line()
 	if err != nil {

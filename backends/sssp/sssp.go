@@ -1,7 +1,7 @@
 // Package sssp scans with Sophos' SAVDI daemon, savdid, over its own protocol
 // SSSP 1.0, the "Sophos Simple Scanning Protocol".
 //
-// The dialogue. Lines end in CRLF, a block of lines in an empty one:
+// The dialogue. Lines end in CRLF, and an empty line ends a block:
 //
 //	<- OK SSSP/1.0
 //	-> SSSP/1.0                                  <- ACC 5B992B5C/1
@@ -15,12 +15,12 @@
 //
 // With transport "file" the request is SCANFILE and a percent-encoded path.
 //
-// The lines of an answer carry no number. QUERY SERVER follows the object immediately, so
-// that each answer lies between two ACC lines with the right numbers, and an answer to an
-// earlier request, including OPTIONS, is never taken for it. Without sessions BYE has the
-// same purpose.
+// The lines of an answer carry no number. So QUERY SERVER follows the object immediately,
+// and each answer lies between two ACC lines with the right numbers. A late answer to an
+// earlier request, including OPTIONS, is never mistaken for it. Without sessions, BYE
+// serves the same purpose.
 //
-// An answer is a block that ends with one DONE line. All lines count, each code once:
+// An answer is a block that ends with a DONE line. All lines count, each code once:
 //
 //	VIRUS NAME PATH, any code 0203   virus (by the name), code 515
 //	FAIL 0212, a locked member       encrypted, code 530, no name
@@ -83,5 +83,5 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 }
 
 // Close implements io.Closer: it sends BYE on idle connections. Scans in progress finish,
-// and later ones use a new connection each.
+// and each later one uses a new connection.
 func (b *Backend) Close() error { return b.client.Close() }

@@ -11,9 +11,9 @@ import (
 )
 
 // sweep behaves like Sophos Sweep, according to the sources of its preset; lines and exit
-// statuses are composed. The content controls the answer: EICAR, a ZIP archive whose first
-// member is encrypted, and the markers of package backendtest. X-FAKE-SLOW hangs with a
-// child that holds the output open.
+// statuses are composed. The object's bytes determine the answer: EICAR, a ZIP archive
+// whose first member is encrypted, and the markers of package backendtest. X-FAKE-SLOW
+// hangs with a child that holds the output open.
 const sweep = `#!/bin/sh
 if [ "$1" = -v ]; then
 	echo "SWEEP virus detection utility"
@@ -59,8 +59,8 @@ func Sweep(tb testing.TB) string {
 	return Script(tb, sweep)
 }
 
-// Odd is Sweep, except that for an object with mark in it the program prints output, in
-// which PATH stands for the path of the file, and exits with status.
+// Odd is Sweep, except that for an object that contains mark the program prints output
+// and exits with status. PATH in output stands for the path of the file.
 func Odd(tb testing.TB, mark, output string, status int) string {
 	tb.Helper()
 	text := fmt.Sprintf("\nif has %s; then\n\tprintf %%s %s | sed \"s|PATH|$file|g\"\n\texit %d\nfi\n", quote(mark), quote(output), status)

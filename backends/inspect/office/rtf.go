@@ -61,7 +61,7 @@ func seekWord(r *bufio.Reader, word string) error {
 // objectData returns the data of an embedded object ([MS-OLEDS] 2.2.5), which follows the
 // version, the format, and three names.
 func objectData(from io.Reader) io.Reader {
-	const embedded, mostName = 2, 1 << 10
+	const embedded, maxName = 2, 1 << 10
 	r := bufio.NewReaderSize(from, packageHeader)
 	var h [8]byte
 	if _, err := io.ReadFull(r, h[:]); err != nil || binary.LittleEndian.Uint32(h[4:]) != embedded {
@@ -74,7 +74,7 @@ func objectData(from io.Reader) io.Reader {
 			return r
 		}
 		size := binary.LittleEndian.Uint32(n[:])
-		if size > mostName {
+		if size > maxName {
 			return r
 		}
 		name := make([]byte, size)

@@ -46,7 +46,7 @@ func (s *stream) filter29() error {
 func (s *stream) parseFilter29(flags uint32, b *bitReader) error {
 	const (
 		hasNumber, far, hasLength, hasRegisters, hasData = 0x80, 0x40, 0x20, 0x10, 0x08
-		mostChannels, mostFilters                        = 1024, 1024
+		maxChannels, maxFilters                          = 1024, 1024
 	)
 	if flags&hasNumber != 0 {
 		n := b.number()
@@ -55,7 +55,7 @@ func (s *stream) parseFilter29(flags uint32, b *bitReader) error {
 		} else {
 			n--
 		}
-		if n > uint32(len(s.filters)) || n > mostFilters {
+		if n > uint32(len(s.filters)) || n > maxFilters {
 			return errFilter
 		}
 		s.filter = int(n)
@@ -90,7 +90,7 @@ func (s *stream) parseFilter29(flags uint32, b *bitReader) error {
 	if hasOwn {
 		f.length = length
 	}
-	if b.err != nil || f.channels && channels > mostChannels {
+	if b.err != nil || f.channels && channels > maxChannels {
 		return errFilter
 	}
 	return s.filterOver(int64(f.length))

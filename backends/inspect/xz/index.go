@@ -16,7 +16,7 @@ func largestBlock(r io.ReaderAt, size int64) int64 {
 	for end := size; end > 0; {
 		var f [headerSize]byte
 		if archive.ReadFull(r, f[:], end-headerSize) != nil {
-			return mostUnpacked(size)
+			return maxUnpacked(size)
 		}
 		if string(f[8:]) == "\x00\x00\x00\x00" {
 			end -= 4 // padding
@@ -25,11 +25,11 @@ func largestBlock(r io.ReaderAt, size int64) int64 {
 		packed := (int64(binary.LittleEndian.Uint32(f[4:])) + 1) * 4
 		start := end - headerSize - packed
 		if string(f[10:]) != footerEnd || start < headerSize {
-			return mostUnpacked(size)
+			return maxUnpacked(size)
 		}
 		blocks, unpacked, ok := readIndex(io.NewSectionReader(r, start, packed))
 		if !ok || blocks > start-headerSize {
-			return mostUnpacked(size)
+			return maxUnpacked(size)
 		}
 		largest = max(largest, unpacked)
 		end = start - blocks - headerSize

@@ -43,8 +43,8 @@ func wholeDictionary(n int64) bool {
 // maxRatio is more than LZMA can compress: 273 bytes into 14 decisions of 0.022 bits.
 const maxRatio = 8192
 
-// mostUnpacked returns the most that size bytes can unpack to.
-func mostUnpacked(size int64) int64 { return size * min(maxRatio, (1<<63-1)/max(size, 1)) }
+// maxUnpacked returns the most that size bytes can unpack to.
+func maxUnpacked(size int64) int64 { return size * min(maxRatio, (1<<63-1)/max(size, 1)) }
 
 // NewLZMAReader returns a reader of an .lzma file's unpacked bytes.
 func NewLZMAReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
@@ -99,7 +99,7 @@ func (l *lzmaReader) open() error {
 		return archive.CutOff(err)
 	}
 	_, unpacked := lzmaNumbers(h[:])
-	size, largest := uint64(lzma.Unknown), uint64(min(l.largest, mostUnpacked(l.packed.Size())))
+	size, largest := uint64(lzma.Unknown), uint64(min(l.largest, maxUnpacked(l.packed.Size())))
 	if unpacked >= 0 {
 		size = uint64(unpacked)
 	}

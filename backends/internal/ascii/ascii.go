@@ -33,7 +33,7 @@ func IsWord(s string) bool {
 }
 
 // IsPrintable reports whether s is a short text of printable ASCII without spaces, such
-// as the version of an engine.
+// as an engine version.
 func IsPrintable(s string) bool {
 	for _, r := range s {
 		if r <= ' ' || r > '~' {

@@ -18,7 +18,7 @@ import (
 
 // Node is one server.
 type Node struct {
-	Engine  string // the name of the backend, for errors
+	Engine  string // backend name, for errors
 	Address string // as configured, for errors
 	protocol.Client
 }
@@ -62,15 +62,14 @@ func Failure(ctx context.Context, err error) error {
 	return err
 }
 
-// alsoError has the text of err. For errors.Is it is also another error: that of the
-// context whose cause is err, or the end of the connection.
+// alsoError has the text of err, but also matches another error: the context's, if err is
+// its cause, or the end of the connection.
 type alsoError struct{ also, err error }
 
 func (e *alsoError) Error() string   { return e.err.Error() }
 func (e *alsoError) Unwrap() []error { return []error{e.also, e.err} }
 
-// Delivered reports whether err is anything other than a descriptor that did not reach
-// the server.
+// Delivered reports whether the descriptor reached the server, judging by err.
 func Delivered(err error) bool {
 	var answer *protocol.ReplyError
 	if errors.As(err, &answer) {
@@ -96,8 +95,8 @@ func (n *Node) DatabaseVersion(ctx context.Context) (backends.Version, error) {
 	return v, nil
 }
 
-// SelfCheck asks whether the loaded signatures are up to date. If the server does not know
-// the command (clamd before 1.6) or has it switched off, the error wraps
+// SelfCheck reports whether the loaded signatures are up to date. If the server does not
+// know the command (clamd before 1.6) or disables it, the error wraps
 // [errors.ErrUnsupported].
 func (n *Node) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 	upToDate, err = n.Client.SelfCheck(ctx)
@@ -107,8 +106,8 @@ func (n *Node) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 	return upToDate, err
 }
 
-// Reader reads an object from start to end. If it has fewer bytes than size, that is a
-// [backends.ObjectError] and not the end of the stream, which the server might call OK.
+// Reader reads an object from start to end. An object with fewer bytes than size is a
+// [backends.ObjectError], not the end of the stream, which the server might call OK.
 func Reader(o io.ReaderAt, size int64) io.Reader { return &reader{o: o, size: size} }
 
 type reader struct {

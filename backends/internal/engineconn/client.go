@@ -14,27 +14,26 @@ import (
 // A Client talks to one node of an engine. Set its exported fields before Open. It is
 // safe for concurrent use.
 type Client struct {
-	Engine  string // for errors: the name of the backend
+	Engine  string // for errors: the backend name
 	Address string // for errors: as configured
 	Dialer  Dialer
 
 	// Hello is the dialogue on a new connection before the first request: greeting and
-	// settings. It must end within the dialer's timeout. May be nil.
+	// settings. It must end within the dialer's timeout. It may be nil.
 	Hello func(*Conn) error
-	// Bye is sent before a usable connection is closed. May be empty.
+	// Bye is sent before a usable connection is closed. It may be empty.
 	Bye string
 
-	// Keep keeps connections open for further requests, at most IdleLimit long (0: 25 s)
-	// and at most Most of them (0: as many as there were concurrent scans). Without Keep
-	// a connection serves one request, because an answer without an id could be a late
+	// Keep keeps up to MaxIdle connections open for further requests (0: as many as
+	// there were concurrent scans), each for up to IdleLimit (0: 25 s). Without Keep a
+	// connection serves one request, because an answer without an id could be a late
 	// one to an earlier request.
 	Keep      bool
 	IdleLimit time.Duration
-	Most      int
-	// Rest is how long a kept connection stays unused before it is used again. If the
-	// engine repeats an answer without an id within this time, that is noticed, and the
-	// connection is closed.
-	Rest time.Duration
+	MaxIdle   int
+	// Cooldown is how long a kept connection rests before it is reused. If the engine
+	// repeats an answer without an id within this time, the connection is closed.
+	Cooldown time.Duration
 
 	pool idle.Pool[*Conn]
 }
@@ -42,9 +41,9 @@ type Client struct {
 // idleLimit is less than the 30 s after which some daemons close a silent connection.
 const idleLimit = 25 * time.Second
 
-// New returns the client of the node at address ("unix:/path", "tcp:host:port"), not yet
+// New returns a client for the node at address ("unix:/path", "tcp:host:port"), not yet
 // open. The error lists everything that is wrong with the keys address and
-// connect_timeout; example is a correct address for it.
+// connect_timeout; it may quote example, a correct address.
 func New(engine, example, address string, connectTimeout time.Duration) (*Client, error) {
 	network, addr, err := backends.ParseAddress(address)
 	if address == "" {
@@ -67,29 +66,29 @@ func (c *Client) Open() {
 	if c.IdleLimit <= 0 {
 		c.IdleLimit = idleLimit
 	}
-	c.pool = idle.Pool[*Conn]{Off: !c.Keep, Limit: c.IdleLimit, Most: c.Most, Rest: c.Rest, Alive: (*Conn).isSilent, End: func(conn *Conn) { conn.goodbye(c.Bye) }}
+	c.pool = idle.Pool[*Conn]{Disabled: !c.Keep, IdleLimit: c.IdleLimit, MaxIdle: c.MaxIdle, Cooldown: c.Cooldown, Alive: (*Conn).isSilent, Discard: func(conn *Conn) { conn.goodbye(c.Bye) }}
 }
 
 // Idle returns the number of idle connections.
 func (c *Client) Idle() int { return c.pool.Len() }
 
-// Close closes idle connections. Dialogues in progress finish. Later ones use a new
-// connection each.
+// Close closes idle connections. Dialogues in progress finish. Each later one uses a new
+// connection.
 func (c *Client) Close() error {
 	c.pool.Close(func(conn *Conn) { conn.goodbye(c.Bye) })
 	return nil
 }
 
-// Scan runs the dialogue of a scan, which collects the engine's answer, and returns what
-// was found and every failure, including the error of the dialogue. If the answer began
-// before the whole object was sent, it is early, see [backends.Answer.Early].
+// Scan runs a dialogue that scans an object and collects the engine's answer. It returns
+// what was found and every failure, including the dialogue's own error. An answer that
+// began before the whole object was sent is early, see [backends.Answer.Early].
 func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) error) (backends.Result, error) {
 	var answer backends.Answer
 	err := c.do(ctx, func(conn *Conn) error {
 		answer = backends.Answer{}
 		err := talk(conn, &answer)
 		if err == nil && !conn.early && answer.Category() == backends.OK && conn.hasMore() {
-			// Even if the connection is not kept: the rest may be a finding.
+			// This applies to unkept connections too: the rest may be a finding.
 			err = fmt.Errorf("more than one answer: %.100q", conn.Pending())
 		}
 		if conn.early {
@@ -103,14 +102,14 @@ func (c *Client) Scan(ctx context.Context, talk func(*Conn, *backends.Answer) er
 }
 
 // ScanPath is Scan for an engine that reads the object's file itself, see
-// [file.PlainPath]. On a kept connection the path identifies the answer, see [Conn.Ask].
+// [file.PlainPath]. On a kept connection the path identifies the answer, see [Conn.SetSubject].
 func (c *Client) ScanPath(ctx context.Context, o backends.Object, talk func(conn *Conn, a *backends.Answer, path string) error) (backends.Result, error) {
 	path, err := file.PlainPath(o)
 	if err != nil {
 		return backends.Result{}, c.named(err)
 	}
 	return c.Scan(ctx, func(conn *Conn, a *backends.Answer) error {
-		if err := conn.Ask(path); err != nil {
+		if err := conn.SetSubject(path); err != nil {
 			return err
 		}
 		return talk(conn, a, path)
@@ -195,7 +194,7 @@ func (c *Client) talk(ctx context.Context, conn *Conn, talk func(*Conn) error) e
 }
 
 // contextFailure returns the error of a dialogue that a context ended: the current step
-// and the cause. An engine's own failure and an error of the object are returned
+// and the cause. It returns an engine's own failure and an [backends.ObjectError]
 // unchanged.
 func contextFailure(ctx context.Context, conn *Conn, err error) error {
 	var failure *backends.Failure
@@ -220,8 +219,8 @@ func contextError(ctx context.Context) error {
 	return &endError{cause.Error(), []error{done, cause}}
 }
 
-// endError describes the end of a connection or a context in plain words. Its causes
-// decide the category.
+// endError describes the end of a connection or context in plain words. Its causes
+// determine the category.
 type endError struct {
 	text   string
 	causes []error

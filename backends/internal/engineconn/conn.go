@@ -34,7 +34,7 @@ type Conn struct {
 	reused   bool
 	early    bool
 	noReuse  bool
-	subjects map[string]bool // of earlier requests, see Ask
+	subjects map[string]bool // of earlier requests, see SetSubject
 
 	// State belongs to the engine's package.
 	State any
@@ -46,8 +46,7 @@ func newConn(nc net.Conn, s *socket) *Conn {
 	return c
 }
 
-// NewConn returns a Conn on a connection that the caller has opened, for tests of
-// dialogues.
+// NewConn returns a Conn on nc, for tests of dialogues.
 func NewConn(nc net.Conn) *Conn {
 	s := newSocket(nc)
 	return newConn(s, s)
@@ -74,8 +73,8 @@ func (c *Conn) goodbye(text string) {
 	c.Close()
 }
 
-// Reused reports whether an earlier dialogue used this connection. Then an answer without
-// an id could be a late one to an earlier request.
+// Reused reports whether an earlier dialogue used this connection. If so, an answer
+// without an id could be a late one to an earlier request.
 func (c *Conn) Reused() bool { return c.reused }
 
 // IsEarly reports whether the answer began before the last byte of the request was
@@ -85,13 +84,13 @@ func (c *Conn) IsEarly() bool { return c.early }
 // NoReuse makes the client close the connection at the end of this dialogue.
 func (c *Conn) NoReuse() { c.noReuse = true }
 
-// maxSubjects limits how many subjects Ask remembers. Then the connection is closed.
+// maxSubjects limits how many subjects a connection remembers. Then the connection is closed.
 const maxSubjects = 10_000
 
-// Ask sets the subject of a request, such as a path, if nothing else identifies the
-// answer. If this connection was asked about the subject before, an answer could be a
-// late one, and the dialogue runs again on a new connection.
-func (c *Conn) Ask(subject string) error {
+// SetSubject names what a request is about, such as a path, if nothing else identifies
+// the answer. If an earlier request on this connection had the same subject, an answer
+// could be a late one, so the dialogue runs again on a new connection.
+func (c *Conn) SetSubject(subject string) error {
 	if c.subjects[subject] {
 		return fmt.Errorf("%w: asked about %q before", errStray, subject)
 	}
@@ -103,8 +102,8 @@ func (c *Conn) Ask(subject string) error {
 	return nil
 }
 
-// Stray marks err as the error of an answer that does not belong to the request. On a
-// reused connection it is a stray answer: the dialogue runs again on a new connection.
+// Stray reports an answer that does not belong to the request. On a reused connection it
+// marks err, so that the dialogue runs again on a new connection.
 func (c *Conn) Stray(err error) error {
 	if !c.reused {
 		return err
@@ -116,11 +115,11 @@ func (c *Conn) Stray(err error) error {
 // Command set it to "sending the object" and "waiting for the answer".
 func (c *Conn) SetStep(step string) { c.step = step }
 
-// Reader returns the receiving side for an engine's own parser. Its read errors must pass
-// through Lost or Broken.
+// Reader returns the receiving side for an engine's own parser, which must pass its read
+// errors through Lost or Broken.
 func (c *Conn) Reader() *bufio.Reader { return c.r }
 
-// Pending returns the input that has arrived but is not read. It is valid until the next
+// Pending returns the buffered input that has not been read. It is valid until the next
 // read.
 func (c *Conn) Pending() []byte {
 	p, _ := c.r.Peek(c.r.Buffered())
@@ -142,8 +141,8 @@ func (c *Conn) CloseWrite() {
 	c.sock.CloseWrite()
 }
 
-// Line reads a line and removes LF or CRLF. An unfinished line at the end of the
-// connection is an error.
+// Line reads a line and removes LF or CRLF. A connection that ends within a line is an
+// error.
 func (c *Conn) Line() (string, error) {
 	line, err := c.Until("\n")
 	if n := len(line); err == nil && n > 0 && line[n-1] == '\r' {
@@ -204,7 +203,7 @@ func (c *Conn) Fill(p []byte) error {
 	return nil
 }
 
-// Lost returns the error of a connection that ended, without a reply or in the middle of
+// Lost returns the error for a connection that ended without a reply or in the middle of
 // one.
 func (c *Conn) Lost(err error) error {
 	if err == io.EOF {
@@ -261,8 +260,8 @@ func (c *Conn) hasPlaintext() bool {
 	return ok && !isDrained(tc.Conn)
 }
 
-// isDrained reports whether TLS holds no received plain text. A deadline in the past
-// makes crypto/tls return what it has, and read nothing.
+// isDrained reports whether TLS holds no received plain text. With a deadline in the
+// past, crypto/tls returns what it has and reads nothing.
 func isDrained(tc *tls.Conn) bool {
 	tc.SetReadDeadline(time.Unix(1, 0))
 	n, err := tc.Read(make([]byte, 1))

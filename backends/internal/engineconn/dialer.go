@@ -19,8 +19,8 @@ type Dialer struct {
 }
 
 // Dial connects within the timeout. A connect timeout or a failed TLS handshake is a
-// [backends.ConnError]. If ctx itself ended, its cause is returned. With the backlog of a
-// Unix socket full, a non-blocking connect(2) fails with EAGAIN where a blocking one
+// [backends.ConnError]. If ctx itself ended, its cause is returned. If the backlog of a
+// Unix socket is full, a non-blocking connect(2) fails with EAGAIN where a blocking one
 // would wait, so Dial tries again.
 func (d Dialer) Dial(ctx context.Context) (net.Conn, error) {
 	nc, s, err := d.dial(ctx)
@@ -30,7 +30,7 @@ func (d Dialer) Dial(ctx context.Context) (net.Conn, error) {
 	return nc, err
 }
 
-// dial returns the connection and its socket, which are the same without TLS.
+// dial returns the connection and the socket below it. Without TLS they are the same.
 func (d Dialer) dial(ctx context.Context) (net.Conn, *socket, error) {
 	within, cancel := context.WithTimeout(ctx, d.Timeout)
 	defer cancel()
@@ -84,7 +84,7 @@ type tlsConn struct{ *tls.Conn }
 
 func (s tlsConn) Close() error { return s.NetConn().Close() }
 
-// dialError returns the reason why there is no connection.
+// dialError explains why there is no connection.
 func (d Dialer) dialError(ctx, within context.Context, err error) error {
 	var netErr net.Error
 	switch {
@@ -119,8 +119,8 @@ func (d Dialer) timeoutError(what string, err error) error {
 	return &backends.ConnError{Text: what + " within " + d.Timeout.String() + " (key connect_timeout)", Err: err}
 }
 
-// contextError returns the error of a dial that ctx ended. An engine that cannot be
-// connected to within the time of a whole scan is unreachable.
+// contextError returns the error of a dial that ctx ended. An engine that does not accept
+// a connection within a whole scan's time limit is unreachable.
 func (d Dialer) contextError(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &backends.ConnError{Text: "no connection", Err: contextError(ctx)}

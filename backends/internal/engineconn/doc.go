@@ -15,9 +15,9 @@
 //     only say virus or suspicious, see [backends.Answer.Early].
 //   - A kept connection that dies before the first byte of an answer is replaced by a
 //     new one, once.
-//   - If an object cannot be read, the connection is closed, so that no engine takes the
-//     first part of an object for all of it.
-//   - A length that an engine sent never decides how much memory is allocated, and the
-//     length of every line is limited.
-//   - The end of the context closes the connection.
+//   - If an object cannot be read, the connection is closed, so that no engine mistakes
+//     the first part of an object for all of it.
+//   - No length that an engine sends decides how much memory is allocated, and every line
+//     is limited in length.
+//   - When the context ends, the connection is closed.
 package engineconn

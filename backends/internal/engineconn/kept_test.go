@@ -120,7 +120,7 @@ func TestAsk(t *testing.T) {
 			if runs++; runs <= strays {
 				return conn.Stray(errors.New("something else"))
 			}
-			if err := conn.Ask(subject); err != nil {
+			if err := conn.SetSubject(subject); err != nil {
 				return err
 			}
 			if err := conn.Command(subject + "\n"); err != nil {
@@ -150,7 +150,7 @@ func TestAsk(t *testing.T) {
 		t.Error("a stray answer on a new connection")
 	}
 	for i := range maxSubjects {
-		if err := conn.Ask(fmt.Sprint(i)); err != nil || conn.noReuse != (i == maxSubjects-1) {
+		if err := conn.SetSubject(fmt.Sprint(i)); err != nil || conn.noReuse != (i == maxSubjects-1) {
 			t.Fatalf("%d: %v, noReuse %v", i, err, conn.noReuse)
 		}
 	}
@@ -202,7 +202,7 @@ func waitForStray(t *testing.T, c *Client) {
 
 // TestRest checks that a request gets a new connection while a kept one must rest.
 func TestRest(t *testing.T) {
-	c := client(t, "unix", serve(t, "unix", echo(nil)), func(c *Client) { c.Keep, c.Rest = true, time.Hour })
+	c := client(t, "unix", serve(t, "unix", echo(nil)), func(c *Client) { c.Keep, c.Cooldown = true, time.Hour })
 	for range 3 {
 		if r, err := scan(t.Context(), c, nil); err != nil || r.Category != backends.OK {
 			t.Fatal(r, err)

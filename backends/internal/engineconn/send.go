@@ -12,8 +12,8 @@ import (
 	"polyclam/backends"
 )
 
-// errStray means that input arrived before the request was complete, on a connection that
-// served an earlier dialogue: it answers an earlier request.
+// errStray means that input arrived on a reused connection before the request was
+// complete, so it answers an earlier request.
 var errStray = errors.New("unexpected input before the request was complete: an answer to an earlier one")
 
 // Command sends a request without an object. Unsolicited input is an error.
@@ -28,13 +28,13 @@ func (c *Conn) Command(text string) error {
 	return nil
 }
 
-// WriteUnchecked sends text at any point of an answer, and ignores errors. If the engine
+// WriteUnchecked sends text at any point of an answer and ignores errors: if the engine
 // did not accept it, the rest of the answer shows that.
 func (c *Conn) WriteUnchecked(text string) { io.WriteString(c.nc, text) }
 
 // checkSilent returns an error if there is input before a request, or if the connection
-// has ended. It accepts any new TLS connection: the input may be messages of TLS itself,
-// which only a read for the answer removes.
+// has ended. It accepts any new TLS connection, because the input may be TLS's own
+// messages, which only a read consumes.
 func (c *Conn) checkSilent() error {
 	if _, ok := c.nc.(tlsConn); ok && !c.reused || c.isSilent() {
 		return nil
@@ -54,10 +54,10 @@ func (c *Conn) begin(step string) {
 }
 
 // Send sends a request with an object: write writes all of it to w. Send holds back the
-// last bytes until it has checked that the connection is silent. An answer that has
-// begun by then is early: Send stops, the answer can be read, but see [Conn.IsEarly], and
-// the connection is not kept. On a reused connection such an answer is stray and an
-// error, after which [Client] uses a new connection.
+// last bytes until it has checked that the connection is silent. An answer that has begun
+// by then is early (see [Conn.IsEarly]): Send stops, the answer can be read, and the
+// connection is not kept. On a reused connection such an answer is stray: Send returns an
+// error, and [Client] tries a new connection.
 //
 // An engine that answers early and stops reading does not block Send. After a request
 // that does not fit into one buffer, Send waits for the first byte of the answer or the
@@ -70,7 +70,7 @@ func (c *Conn) Send(write func(w io.Writer) error) error {
 }
 
 // SendAccepted is Send for the second part of a request, after the engine has accepted
-// the first. The answer has already begun then, so a lost connection is never
+// the first. Since the answer has begun, a lost connection is never
 // [backends.ErrNoReply].
 func (c *Conn) SendAccepted(write func(w io.Writer) error) error {
 	c.lines, c.step = 0, "sending the object"
@@ -93,7 +93,7 @@ func (c *Conn) send(write func(w io.Writer) error) error {
 	return s.end(err)
 }
 
-// bufferSize is how much is held back at most, and the size of each write.
+// bufferSize is the most that is held back, and the size of each write.
 const bufferSize = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
@@ -136,7 +136,7 @@ func (s *sender) watch() {
 	s.answered = make(chan struct{})
 	go func() {
 		defer close(s.answered)
-		s.c.r.Peek(1)                            // or the end, which the next read will return again
+		s.c.r.Peek(1)                            // or the end, which the next read returns again
 		s.c.nc.SetWriteDeadline(time.Unix(1, 0)) // ends a write in progress
 	}()
 }
@@ -147,7 +147,7 @@ func (s *sender) flush() error {
 	return answered(err)
 }
 
-// answered returns err, or errAnswered for a write that watch has ended.
+// answered returns err, or errAnswered if watch ended the write.
 func answered(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errAnswered
@@ -173,7 +173,7 @@ func (s *sender) silent() bool {
 	if _, ok := s.c.nc.(tlsConn); !ok {
 		return s.c.sock.silent(s.mark)
 	}
-	// The input may be a message of TLS itself, such as a session ticket. Give the
+	// The input may be one of TLS's own messages, such as a session ticket. Give the
 	// reading goroutine time to consume it.
 	for range 1000 {
 		if s.hasAnswered() {
@@ -230,8 +230,8 @@ func (c *Conn) hasInput() bool {
 	return err == nil
 }
 
-// Object writes the bytes [from, to) of an object. An object that cannot be read, or
-// that is shorter than its size, is a [backends.ObjectError]; any other error is w's.
+// Object writes the bytes [from, to) of an object. If the object cannot be read or is
+// shorter than its size, the error is a [backends.ObjectError]; any other error is w's.
 func Object(w io.Writer, o io.ReaderAt, from, to int64) error {
 	buffer := buffers.Get().(*[bufferSize]byte)
 	defer buffers.Put(buffer)

@@ -83,7 +83,7 @@ func (s *socket) CloseWrite() error {
 
 // silent reports whether nothing was read since the mark and no input is waiting, neither
 // bytes nor the end of the connection. It may be called during a Read: both hold mu, so
-// that no byte is missed between them.
+// silent never misses a byte.
 func (s *socket) silent(mark int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

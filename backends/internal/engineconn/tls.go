@@ -11,10 +11,10 @@ import (
 	"polyclam/backends"
 )
 
-// TLS holds the TLS keys, which are the same for every engine with TLS. The server's
-// certificate must be issued by an authority in the PEM file CA (empty: the system's) for
-// ServerName (empty: the host of the address), unless InsecureSkipVerify is set.
-// Certificate and Key are PEM files, for a server that verifies its clients.
+// TLS holds the TLS keys, which every engine with TLS shares. Unless InsecureSkipVerify
+// is set, the server needs a certificate for ServerName (empty: the host of the address)
+// from an authority in the PEM file CA (empty: the system's). Certificate and Key are PEM
+// files, for a server that verifies its clients.
 type TLS struct {
 	TLS                bool   `toml:"tls"`
 	CA                 string `toml:"ca"`

@@ -11,8 +11,8 @@ import (
 )
 
 // Path returns the real path of the object: a regular file with the object's size. It
-// resolves symbolic links and refuses /proc, because engines may answer for them without
-// a scan (clamd 1.4.6 says OK; up to 1.4.4 it answers with the real path), and
+// resolves symbolic links, because engines may answer for them without a scan (clamd
+// 1.4.6 says OK; up to 1.4.4 it answers with the real path). It refuses /proc, because
 // /proc/self is another file in another process.
 //
 // Its errors are of type [backends.ObjectError].
@@ -46,8 +46,8 @@ const maxPath = 512
 // plain are the characters of a plain path besides letters and digits.
 const plain = "/._-+@,=~"
 
-// PlainPath is [Path], but refuses characters that have a meaning in one of the line
-// protocols. Not every server of these protocols supports quoting.
+// PlainPath is [Path], but refuses characters with a meaning in any of the line
+// protocols. Not every server supports quoting.
 func PlainPath(o backends.Object) (string, error) {
 	path, err := Path(o)
 	if err != nil {

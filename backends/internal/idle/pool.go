@@ -9,15 +9,15 @@ import (
 
 // A Pool keeps idle connections. It reuses the most recently used one first, so that the
 // surplus of a burst expires. It never holds more connections than there were concurrent
-// scans. It has no goroutine, and one timer while it is not empty. Set the fields before
+// scans. It has no goroutine, only a timer while it is not empty. Set the fields before
 // its first use; it is safe for concurrent use.
 type Pool[C any] struct {
-	Off   bool          // keeps nothing
-	Limit time.Duration // how long a connection is kept
-	Most  int           // connections kept; 0: no limit
-	Rest  time.Duration // how long a connection stays unused before it is taken again
-	Alive func(C) bool  // reports whether it can still be used
-	End   func(C)       // closes it
+	Disabled  bool          // keeps nothing
+	IdleLimit time.Duration // how long a connection is kept
+	MaxIdle   int           // connections kept; 0: no limit
+	Cooldown  time.Duration // how long a connection rests before it is reused
+	Alive     func(C) bool  // reports whether it can still be used
+	Discard   func(C)       // closes it
 
 	mu     sync.Mutex
 	idle   []kept[C] // oldest first
@@ -38,7 +38,7 @@ func (p *Pool[C]) Take() (C, bool) {
 		if !ok || p.Alive(c) {
 			return c, ok
 		}
-		p.End(c)
+		p.Discard(c)
 	}
 }
 
@@ -46,7 +46,7 @@ func (p *Pool[C]) pop() (c C, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.idle)
-	for n > 0 && p.Rest > 0 && time.Since(p.idle[n-1].since) < p.Rest {
+	for n > 0 && p.Cooldown > 0 && time.Since(p.idle[n-1].since) < p.Cooldown {
 		n--
 	}
 	if n == 0 {
@@ -57,16 +57,16 @@ func (p *Pool[C]) pop() (c C, ok bool) {
 	return c, true
 }
 
-// Put adds a connection. If it reports false, the connection still belongs to the caller.
+// Put adds a connection. If it returns false, the connection still belongs to the caller.
 func (p *Pool[C]) Put(c C) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.Off || p.Most > 0 && len(p.idle) >= p.Most {
+	if p.closed || p.Disabled || p.MaxIdle > 0 && len(p.idle) >= p.MaxIdle {
 		return false
 	}
 	p.idle = append(p.idle, kept[C]{c, time.Now()})
 	if !p.armed {
-		p.arm(p.Limit)
+		p.arm(p.IdleLimit)
 	}
 	return true
 }
@@ -88,12 +88,12 @@ func (p *Pool[C]) arm(d time.Duration) {
 	p.timer.Reset(d)
 }
 
-// Reap closes the connections that have expired at now. The pool's timer calls it, and so
-// do tests, which do not wait.
+// Reap closes the connections that have expired at now. The pool's timer calls it, and
+// tests call it instead of waiting.
 func (p *Pool[C]) Reap(now time.Time) {
 	p.mu.Lock()
 	n := 0
-	for n < len(p.idle) && now.Sub(p.idle[n].since) >= p.Limit {
+	for n < len(p.idle) && now.Sub(p.idle[n].since) >= p.IdleLimit {
 		n++
 	}
 	old := append([]kept[C](nil), p.idle[:n]...)
@@ -101,15 +101,15 @@ func (p *Pool[C]) Reap(now time.Time) {
 	clear(p.idle[len(p.idle):cap(p.idle)])
 	p.armed = false
 	if len(p.idle) > 0 && !p.closed {
-		p.arm(p.Limit - now.Sub(p.idle[0].since))
+		p.arm(p.IdleLimit - now.Sub(p.idle[0].since))
 	}
 	p.mu.Unlock()
 	for _, k := range old {
-		p.End(k.c)
+		p.Discard(k.c)
 	}
 }
 
-// Close closes all connections with end. From then on Put keeps none.
+// Close closes all connections with end. After that, Put keeps none.
 func (p *Pool[C]) Close(end func(C)) {
 	p.mu.Lock()
 	idle := p.idle

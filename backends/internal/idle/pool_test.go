@@ -15,9 +15,9 @@ type stub struct {
 
 func newPool() *Pool[*stub] {
 	return &Pool[*stub]{
-		Limit: time.Minute,
-		Alive: func(s *stub) bool { return !s.dead },
-		End:   func(s *stub) { s.ended = true },
+		IdleLimit: time.Minute,
+		Alive:     func(s *stub) bool { return !s.dead },
+		Discard:   func(s *stub) { s.ended = true },
 	}
 }
 
@@ -36,12 +36,12 @@ func TestLastUsedFirst(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	p := newPool()
-	p.Most = 1
+	p.MaxIdle = 1
 	if !p.Put(&stub{}) || p.Put(&stub{}) {
 		t.Error("want exactly one connection kept")
 	}
 	off := newPool()
-	off.Off = true
+	off.Disabled = true
 	if off.Put(&stub{}) {
 		t.Error("a pool that is off keeps a connection")
 	}
@@ -59,7 +59,7 @@ func TestLimits(t *testing.T) {
 func TestRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool()
-		p.Rest = 100 * time.Millisecond
+		p.Cooldown = 100 * time.Millisecond
 		p.Put(&stub{n: 1})
 		if c, ok := p.Take(); ok {
 			t.Errorf("took %+v without a rest", c)

@@ -1,8 +1,8 @@
-// Package texts maps an engine's free texts to categories, by the whole text.
+// Package texts maps an engine's free texts to categories.
 //
 // A word in a text proves nothing: "virus data is corrupt" is a failure, and many texts
-// contain the name of a member. So a text counts only if it is exactly one that is
-// documented, or one that the site has listed in the configuration.
+// contain the name of a member. So a text counts only if all of it equals a documented
+// text or one that the site lists in the configuration.
 package texts
 
 import (
@@ -12,16 +12,16 @@ import (
 	"polyclam/backends"
 )
 
-// Keys are the keys of the configuration with which a site lists texts of its engine.
-// Each is compared with the whole text.
+// Keys are the configuration keys in which a site lists texts of its engine. Only whole
+// texts match.
 type Keys struct {
-	// Encrypted are texts that mean that a part is encrypted.
+	// Encrypted lists texts that mean that a part is encrypted.
 	Encrypted []string `toml:"encrypted_texts"`
-	// Partial are texts that mean that a part was not scanned for a permanent reason.
+	// Partial lists texts that mean that a part was not scanned for a permanent reason.
 	Partial []string `toml:"partial_texts"`
 }
 
-// maxText is the length of the longest text allowed.
+// maxText is the maximum length of a text.
 const maxText = 500
 
 // Check returns an error for texts that no engine can send.

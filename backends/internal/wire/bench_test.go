@@ -30,7 +30,7 @@ func BenchmarkScan(b *testing.B) {
 				c := client(b, "tcp:"+s.Listener.Addr().String(), func(o *Options) {
 					o.KeepAlive, o.TLS.TLS, o.InsecureSkipVerify = keep, secure, secure
 				})
-				c.conns.Rest = 0
+				c.conns.Cooldown = 0
 				c.conns.Open()
 				object := backendtest.LargeObject(b, 10<<10)
 				for b.Loop() {

@@ -16,8 +16,8 @@ type Body struct {
 	Base64        bool        // encodes the object
 }
 
-// Of returns a body that consists of the object only.
-func Of(o backends.Object) Body { return Body{Object: o, Size: o.Size()} }
+// BodyOf returns a body that is just the object.
+func BodyOf(o backends.Object) Body { return Body{Object: o, Size: o.Size()} }
 
 // Len returns the exact number of bytes that WriteTo writes.
 func (b *Body) Len() int64 {
@@ -28,8 +28,8 @@ func (b *Body) Len() int64 {
 	return int64(len(b.Before)) + n + int64(len(b.After))
 }
 
-// WriteTo writes the whole body to w. An object that cannot be read, or is shorter than
-// its size, is a [backends.ObjectError]; any other error is w's.
+// WriteTo writes the whole body to w. If the object cannot be read or is shorter than its
+// size, the error is a [backends.ObjectError]; any other error is w's.
 func (b *Body) WriteTo(w io.Writer) (int64, error) {
 	c := &counter{w: w}
 	_, err := io.WriteString(c, b.Before)

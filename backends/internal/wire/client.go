@@ -26,12 +26,12 @@ type Client struct {
 // Limits of kept connections. Servers may close them earlier, Node after 5 s.
 const (
 	idleLimit = 20 * time.Second
-	mostIdle  = 64
+	maxIdle   = 64
 )
 
-// rest is how long a kept connection stays unused. An answer in HTTP has no id; one that
-// is repeated within this time is noticed.
-const rest = 100 * time.Millisecond
+// cooldown is how long a kept connection rests before it is reused. HTTP answers have no
+// id; one that is repeated within this time is detected.
+const cooldown = 100 * time.Millisecond
 
 // A Field is a header field of a request.
 type Field struct{ Name, Value string }
@@ -45,11 +45,11 @@ type Request struct {
 	Body           *Body // nil: none
 }
 
-// Do sends a request that is not a scan and returns the answer.
+// Do sends a request without an object and returns the answer.
 func (c *Client) Do(ctx context.Context, q *Request) (r *Response, err error) {
 	err = c.conns.Do(ctx, func(conn *engineconn.Conn) (err error) {
 		if r, err = c.exchange(conn, q); err == nil {
-			err = r.alone()
+			err = r.checkTrailing()
 		}
 		return err
 	})
@@ -57,8 +57,7 @@ func (c *Client) Do(ctx context.Context, q *Request) (r *Response, err error) {
 }
 
 // Scan sends a request with an object, calls judge with the answer, and returns what was
-// found and what failed. A verdict other than a detection counts only if nothing follows
-// the answer.
+// found and what failed. Only a detection counts if anything follows the answer.
 func (c *Client) Scan(ctx context.Context, q *Request, judge func(r *Response, a *backends.Answer)) (backends.Result, error) {
 	return c.conns.Scan(ctx, func(conn *engineconn.Conn, a *backends.Answer) error {
 		r, err := c.exchange(conn, q)
@@ -70,20 +69,20 @@ func (c *Client) Scan(ctx context.Context, q *Request, judge func(r *Response, a
 			conn.NoReuse() // the rest cannot make it clean
 			return nil
 		}
-		return r.alone()
+		return r.checkTrailing()
 	})
 }
 
-// alone returns an error if anything follows the answer.
-func (r *Response) alone() error {
+// checkTrailing returns an error if anything follows the answer.
+func (r *Response) checkTrailing() error {
 	if len(r.more) > 0 {
 		return fmt.Errorf("more than one answer: %q", r.more)
 	}
 	return nil
 }
 
-// Close closes idle connections. Requests in progress finish, and later ones use a new
-// connection each.
+// Close closes idle connections. Requests in progress finish, and each later one uses a
+// new connection.
 func (c *Client) Close() error { return c.conns.Close() }
 
 func (c *Client) exchange(conn *engineconn.Conn, q *Request) (*Response, error) {

@@ -31,13 +31,13 @@ func client(tb testing.TB, address string, change func(*Options)) *Client {
 func kept(tb testing.TB, address string) *Client {
 	tb.Helper()
 	c := client(tb, address, func(o *Options) { o.KeepAlive = true })
-	c.conns.Rest = 0
+	c.conns.Cooldown = 0
 	c.conns.Open()
 	return c
 }
 
 func post(o backends.Object) *Request {
-	b := Of(o)
+	b := BodyOf(o)
 	return &Request{Method: "POST", Target: "/scan?x=1", Fields: []Field{{"X-A", "b"}}, Body: &b}
 }
 

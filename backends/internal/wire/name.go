@@ -12,13 +12,11 @@ import (
 	"polyclam/backends"
 )
 
-// maxFileName is the maximum length of a file name before escaping, the limit of file
-// systems.
+// maxFileName is the maximum length of a file name before escaping, as in file systems.
 const maxFileName = 255
 
-// NeutralName is the name of an object without a name. It has no extension: some products
-// skip or block files by the extension alone, and without one they must look at the
-// object.
+// NeutralName is the file name for an object without one. It has no extension, because
+// some products skip or block files by extension alone.
 const NeutralName = "object"
 
 var fileName = regexp.MustCompile(`^[A-Za-z0-9._ \[\]-]{1,100}$`)
@@ -31,8 +29,8 @@ func CheckFileName(key, name string) error {
 	return backends.KeyErrorf(key, "%q is not a file name; write letters, digits and ._-[]", name)
 }
 
-// FileName returns the name of an object, see [backends.Named], or neutral if it has none.
-// It is the last element of a path in valid UTF-8, without control characters, and
+// FileName returns the name of an object, see [backends.Named], or neutral if it has
+// none. The result is one path element in valid UTF-8, without control characters,
 // shortened to 255 bytes with its extension kept. It must still be escaped.
 func FileName(o backends.Object, neutral string) string {
 	named, ok := o.(backends.Named)
@@ -51,8 +49,7 @@ func FileName(o backends.Object, neutral string) string {
 	return shorten(name)
 }
 
-// visible replaces invisible characters: control characters, and those that change the
-// direction of text.
+// visible replaces control characters and those that change the direction of text.
 func visible(r rune) rune {
 	if r == ' ' || unicode.IsGraphic(r) && !unicode.IsSpace(r) {
 		return r
@@ -79,8 +76,8 @@ func shorten(name string) string {
 // PathName returns a file name as a segment of a URL's path.
 func PathName(name string) string { return url.PathEscape(name) }
 
-// Disposition returns a value of Content-Disposition with a file name (RFC 6266): in ASCII,
-// and if that is not the whole name, also as in RFC 5987.
+// Disposition returns a Content-Disposition value with a file name (RFC 6266): in ASCII,
+// and if that loses part of the name, also encoded as in RFC 5987.
 func Disposition(name string) string {
 	plain := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' || strings.ContainsRune(`"\%`, r) {
@@ -111,8 +108,8 @@ func extended(name string) string {
 // disposition is the field that RFC 6266 defines.
 const disposition = "Content-Disposition"
 
-// NameField returns a header field with a file name: Content-Disposition as in RFC 6266,
-// any other field percent-encoded.
+// NameField returns a header field with a file name: as in RFC 6266 for
+// Content-Disposition, percent-encoded for any other field.
 func NameField(field, name string) Field {
 	if strings.EqualFold(field, disposition) {
 		return Field{field, Disposition(name)}
@@ -131,9 +128,9 @@ func CheckNameField(key, field string) error {
 	return nil
 }
 
-// FormName returns a file name for the quoted parameter of a form's part. RFC 7578 does
-// not allow the encoding of RFC 5987 there. Browsers send UTF-8 and escape quotes, and so
-// does FormName.
+// FormName returns a file name for the quoted parameter of a form part. RFC 7578 does not
+// allow RFC 5987's encoding there. Like browsers, FormName keeps UTF-8 and escapes
+// quotes.
 func FormName(name string) string {
 	return strings.NewReplacer(`"`, "%22", `\`, "%5C", "\r", "%0D", "\n", "%0A").Replace(name)
 }

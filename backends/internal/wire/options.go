@@ -12,12 +12,12 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// Options are the keys that all engines with HTTP have.
+// Options are the keys that all HTTP engines share.
 type Options struct {
-	// Headers are further fields of every request, e.g. for authentication.
+	// Headers are additional fields in every request, e.g. for authentication.
 	Headers map[string]string `toml:"headers"`
-	// KeepAlive keeps connections open between scans. An answer in HTTP has no id, so only
-	// a new connection for each scan makes sure that a late or repeated answer never
+	// KeepAlive keeps connections open between scans. HTTP answers have no id, so only
+	// a new connection for each scan ensures that a late or repeated answer never
 	// counts for another request.
 	KeepAlive bool `toml:"keepalive"`
 	// ConnectTimeout limits the time to connect, including TLS.
@@ -31,8 +31,8 @@ func DefaultOptions() Options {
 	return Options{ConnectTimeout: 5 * time.Second}
 }
 
-// Client returns the client of the engine at address ("unix:/path", "tcp:host:port"), or
-// everything that is wrong with the keys; example is a correct address for the error.
+// Client returns a client for the engine at address ("unix:/path", "tcp:host:port"), or
+// everything that is wrong with the keys; the error may quote example, a correct address.
 func (o *Options) Client(engine, example, address string, maxBody int64) (*Client, error) {
 	network, addr, err := hostAddress(engine, example, address)
 	errs := []error{err}
@@ -64,14 +64,14 @@ func (o *Options) Client(engine, example, address string, maxBody int64) (*Clien
 	c.conns = engineconn.Client{
 		Engine: engine, Address: address,
 		Dialer: engineconn.Dialer{Network: network, Address: addr, Timeout: o.ConnectTimeout, TLS: conf},
-		Keep:   o.KeepAlive, IdleLimit: idleLimit, Most: mostIdle, Rest: rest,
+		Keep:   o.KeepAlive, IdleLimit: idleLimit, MaxIdle: maxIdle, Cooldown: cooldown,
 	}
 	c.conns.Open()
 	return c, nil
 }
 
-// The syntax of the parts of a request's head. The configuration is trusted, but a space
-// or a line break in it would change the request.
+// The syntax of what goes into a request's head. The configuration is trusted, but a
+// space or a line break in it would change the request.
 var (
 	hostPort = regexp.MustCompile(`^[A-Za-z0-9._:%\[\]-]+$`)
 	target   = regexp.MustCompile(`^/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*$`)

@@ -35,7 +35,7 @@ func TestTLS(t *testing.T) {
 	}
 	address := "tcp:" + s.Listener.Addr().String()
 	c := client(t, address, func(o *Options) { o.TLS.TLS, o.CA, o.ServerName, o.KeepAlive = true, ca, "example.com", true })
-	c.conns.Rest = 0
+	c.conns.Cooldown = 0
 	c.conns.Open()
 	for range 3 {
 		r, err := c.Do(backendtest.Context(t), post(backendtest.LargeObject(t, 1<<20)))

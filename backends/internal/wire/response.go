@@ -15,8 +15,8 @@ const (
 	maxInterim = 5 // answers such as 100 Continue before the final one
 )
 
-// IsBusy reports whether a status of HTTP or ICAP means that the engine is overloaded
-// (RFC 6585, RFC 9110, RFC 3507).
+// IsBusy reports whether an HTTP or ICAP status means that the engine is overloaded (RFC
+// 6585, RFC 9110, RFC 3507).
 func IsBusy(status int) bool {
 	return status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable
 }
@@ -26,8 +26,8 @@ type Response struct {
 	Status   int
 	Location string
 	Body     []byte
-	// Measured is set if the length of the body was announced, so that it is known to be
-	// complete. Otherwise it ends with the connection.
+	// Measured means that the length of the body was announced, so that it is known to
+	// be complete. Otherwise it ends with the connection.
 	Measured bool
 
 	last bool   // the engine closes the connection
@@ -38,7 +38,7 @@ var errTooLong = errors.New("the answer is too long")
 
 // receive reads the answer to a request.
 func receive(conn *engineconn.Conn, method string, maxBody int64) (*Response, error) {
-	// A body in chunks of one byte takes six times its length.
+	// A body in one-byte chunks takes six times its length.
 	bounded := &io.LimitedReader{R: conn.Reader(), N: maxHead + 6*maxBody}
 	r, err := read(bufio.NewReader(bounded), method, maxBody)
 	switch {

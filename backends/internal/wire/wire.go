@@ -8,10 +8,10 @@
 //
 //   - Exactly the announced length is sent.
 //   - There are no redirects, proxies, compression or HTTP/2.
-//   - A length that the engine sent never decides how much memory is allocated, and the
-//     length of every part of an answer is limited.
-//   - The answer says whether the length of its body was announced: only then is the
-//     body known to be complete.
+//   - No length that the engine sends decides how much memory is allocated, and every
+//     part of an answer is limited in length.
+//   - A Response says whether the length of its body was announced: only then is the body
+//     known to be complete.
 package wire
 
 // MaxDetail is the maximum length of the detail of a result or failure.

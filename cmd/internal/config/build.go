@@ -15,8 +15,8 @@ import (
 )
 
 // Build opens the backends and returns the server's configuration. Health checks keep
-// their test objects in s. It may be called more than once; each call opens new backends.
-// The caller closes the engines unless it hands the result to a server.
+// their test objects in s. Each call opens new backends. The caller closes the engines
+// unless it passes the result to a server.
 func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
 	c := &proxy.Config{Limits: f.ProxyLimits(), ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
 	for i := range f.Listeners {
@@ -40,10 +40,10 @@ func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) 
 	return c, nil
 }
 
-// ProxyLimits returns the limits of the server.
+// ProxyLimits returns the server's limits.
 func (f *File) ProxyLimits() proxy.Limits { return proxy.Limits(f.Limits.ClientLimits) }
 
-// Spool returns the configuration of the spool.
+// Spool returns the spool's configuration.
 func (f *File) Spool() spool.Config {
 	return spool.Config{
 		Memory: f.Limits.SpoolMemory, InMemory: f.inMemory, Total: f.Limits.SpoolTotal,
@@ -65,8 +65,8 @@ func (f *File) listener(l *Listener) proxy.Listener {
 	}
 }
 
-// policy returns the policy of a listener: the defaults, overridden by the preset of
-// its client, then by the site, then by the listener itself.
+// policy returns a listener's policy: the defaults, overridden by its client's preset,
+// then by the site, then by the listener itself.
 func (f *File) policy(l *Listener) *policy.Policy {
 	p := policy.Default()
 	p.Precedence = f.Policy.Precedence

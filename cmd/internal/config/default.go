@@ -15,7 +15,7 @@ import (
 // DefaultName is the Name of the File that [Default] returns.
 const DefaultName = "the embedded default"
 
-// ClamdSockets are the paths at which distributions put clamd's socket.
+// ClamdSockets are the paths where distributions put clamd's socket.
 var ClamdSockets = []string{
 	"/run/clamav/clamd.ctl",      // Debian, Ubuntu
 	"/var/run/clamav/clamd.ctl",  //
@@ -32,12 +32,12 @@ var ClamdSockets = []string{
 	"/tmp/clamd",
 }
 
-// Default returns the configuration for use without a file: clamd's port on the
-// loopback interface, a Unix socket in the runtime directory, the backend inspect, and
-// the machine's own clamd if its socket is at one of the usual paths. That clamd is
-// required like any other engine: if it is down, objects must not pass without it.
+// Default returns the configuration for use without a file: clamd's port on the loopback
+// interface, a Unix socket in the runtime directory, the backend inspect, and the
+// machine's own clamd if its socket is at one of the usual paths. That clamd is required
+// like any other engine: if it is down, no object may pass without it.
 //
-// The directory of the socket may not exist yet.
+// The socket's directory may not exist yet.
 func Default() *File {
 	f := newFile(DefaultName)
 	socket := filepath.Join(runtimeDirectory(os.Getenv), "clamd.sock")
@@ -52,10 +52,10 @@ func Default() *File {
 	return f
 }
 
-// runtimeDirectory returns the directory for polyclamd's socket: systemd's, or
-// /run/polyclam, or the user's, or one for temporary files.
+// runtimeDirectory returns the directory for polyclamd's socket: systemd's,
+// /run/polyclam, the user's, or one for temporary files.
 func runtimeDirectory(getenv func(string) string) string {
-	// systemd.exec(5): several directories are separated by colons.
+	// systemd.exec(5): colons separate several directories.
 	if dir, _, _ := strings.Cut(getenv("RUNTIME_DIRECTORY"), ":"); usable(dir) {
 		return dir
 	}
@@ -68,8 +68,8 @@ func runtimeDirectory(getenv func(string) string) string {
 	return filepath.Join(os.TempDir(), "polyclam-"+strconv.Itoa(os.Getuid()))
 }
 
-// usable reports whether dir is short enough for a Unix socket, whose path has 107
-// bytes at most.
+// usable reports whether dir is short enough for a Unix socket, whose path is limited to
+// 107 bytes.
 func usable(dir string) bool { return filepath.IsAbs(dir) && len(dir) < 80 }
 
 // writable reports whether this process may create dir, or files in it.
@@ -80,8 +80,8 @@ func writable(dir string) bool {
 	return unix.Access(dir, unix.W_OK|unix.X_OK) == nil
 }
 
-// findClamd returns the first of the sockets that accepts a connection, or else the
-// first that exists, or "". It skips polyclamd's own socket, also under other names.
+// findClamd returns the first socket that accepts a connection, else the first that
+// exists, else "". It skips polyclamd's own socket, even under another name.
 func findClamd(sockets []string, own string) string {
 	found := ""
 	ownInfo, _ := os.Stat(own)

@@ -14,8 +14,8 @@ import (
 	"polyclam/proxy/status"
 )
 
-// File is a configuration file with defaults for every key that it does not set. The
-// tags name the keys; see package decode. It holds nothing open.
+// File is a configuration file, with defaults for the keys that it does not set. The tags
+// name the keys, see package decode. A File holds no open resources.
 type File struct {
 	// ScanPaths are the roots below which path commands may read; empty: no restriction.
 	ScanPaths []string `toml:"scan_paths"`
@@ -61,7 +61,7 @@ type Listener struct {
 	Actions Actions `toml:"actions"`
 }
 
-// Actions maps categories to actions. It has only what the file sets.
+// Actions maps categories to actions, as far as the file sets them.
 type Actions map[backends.Category]policy.Action
 
 const genericClient = "generic"
@@ -72,8 +72,8 @@ func NewListener(address string) Listener {
 		Address: address,
 		Mode:    0o666, // clamd's LocalSocketMode
 		Group:   NoGroup,
-		// A client on the same host sees the same files and is trusted with more;
-		// clamd makes no difference.
+		// A client on the same host sees the same files and is trusted more. clamd
+		// makes no such distinction.
 		PathCommands:  strings.HasPrefix(address, "unix:"),
 		ReloadCommand: strings.HasPrefix(address, "unix:"),
 	}
@@ -81,7 +81,7 @@ func NewListener(address string) Listener {
 	return l
 }
 
-// setClient sets the keys of a client's preset. It ignores unknown clients.
+// setClient sets the keys that a client's preset provides. It ignores unknown clients.
 func (l *Listener) setClient(client string) {
 	if p, ok := status.Lookup(client); ok {
 		l.Client, l.Status, l.AnswerWithin, l.ErrorStyle = client, p.Form, p.AnswerWithin, p.ErrorStyle
@@ -89,7 +89,7 @@ func (l *Listener) setClient(client string) {
 	}
 }
 
-// Profile returns the preset of the client with the listener's own keys.
+// Profile returns the client's preset, overridden by the listener's own keys.
 func (l *Listener) Profile() status.Profile {
 	p, _ := status.Lookup(l.Client)
 	p.Client, p.Form, p.AnswerWithin, p.ErrorStyle = l.Client, l.Status, l.AnswerWithin, l.ErrorStyle
@@ -107,11 +107,11 @@ func (l *Listener) Prepare(table map[string]any) (more any, open bool) {
 	return nil, false
 }
 
-// Engine is an [[engine]] table. The keys of its backend are in the same table.
+// Engine is an [[engine]] table, which also holds the keys of its backend.
 type Engine struct {
 	Name    string `toml:"name"`
 	Backend string `toml:"backend"` // a key of the registry
-	// Addresses are those of the nodes; none for an engine without an address. Parse
+	// Addresses lists the nodes; it is empty for an engine without an address. Parse
 	// moves Address there.
 	Address        string        `toml:"address"`
 	Addresses      []string      `toml:"addresses"`
@@ -143,7 +143,7 @@ func newEngine(name, backend string) Engine {
 	return e
 }
 
-// Prepare implements decode.Preparer: the backend decides which further keys there are.
+// Prepare implements decode.Preparer: the backend adds its own keys.
 func (e *Engine) Prepare(table map[string]any) (more any, open bool) {
 	backend, _ := table["backend"].(string)
 	*e = newEngine("", backend)
@@ -158,8 +158,8 @@ func (e *Engine) nodes() []string {
 	return e.Addresses
 }
 
-// ScanMemory is how much memory the daemon needs for one scan besides its object, if
-// that is more than the buffers of a conversation.
+// ScanMemory is how much memory one scan takes besides the object, if that is more than
+// the buffers of a conversation.
 func (e *Engine) ScanMemory() int64 {
 	if c, ok := e.config.(interface{ ScanMemory() int64 }); ok {
 		return c.ScanMemory()
@@ -200,8 +200,8 @@ type Limits struct {
 	SpoolTotal  int64 `toml:"spool_total"` // 0: no limit
 }
 
-// ClientLimits are the limits of package proxy. The fields are those of
-// [proxy.Limits], so that one type converts to the other.
+// ClientLimits are the limits of package proxy. Its fields match [proxy.Limits], so that
+// one type converts to the other.
 type ClientLimits struct {
 	Stream             int64         `toml:"stream"` // 0: no limit
 	CommandReadTimeout time.Duration `toml:"command_read_timeout" range:"1ns..24h"`
@@ -233,10 +233,10 @@ type Log struct {
 	SHA256 bool   `toml:"sha256"` // log the digest of every object
 }
 
-// Levels returns the levels of the log, from the lowest.
+// Levels returns the log levels, the lowest first.
 func Levels() []string { return []string{"trace", "debug", "info", "warn", "error"} }
 
-// newFile returns a File of defaults, without listeners and engines.
+// newFile returns a File with the defaults, without listeners and engines.
 func newFile(name string) *File {
 	merge, store := policy.Default(), spool.Defaults()
 	return &File{

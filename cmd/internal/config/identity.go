@@ -16,18 +16,18 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// identityKey keeps secrets among the keys from being guessed from their hash.
+// identityKey prevents anyone from guessing secret keys from their hash.
 var identityKey = []byte(rand.Text())
 
-// fileRest is how long a file must be unchanged before its state counts. On a file
-// system with a coarse clock a later change may look the same.
-var fileRest = 2 * time.Second
+// settleTime is how long a file must be unchanged before its state can be trusted: on a
+// file system with a coarse clock, two changes may look the same.
+var settleTime = 2 * time.Second
 
-// identity identifies what the backend of a node is made from: its keys, and every file
-// that they name. A reload keeps a node whose identity is the same.
+// identity identifies the configuration of a node's backend: its keys, and every file
+// that they name. A reload keeps a node whose identity has not changed.
 //
-// The files that backends read, such as hash lists and certificates, are named by their
-// keys. So a value counts as a path if there is a file of that name.
+// Backends read only files that their keys name, such as hash lists and certificates. So
+// a value counts as a path if a file of that name exists.
 func (e *Engine) identity(address string) string {
 	keys, err := toml.Marshal(e.config)
 	if err != nil {
@@ -43,7 +43,7 @@ func (e *Engine) identity(address string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// addFiles adds the state of all files named in v.
+// addFiles adds the state of every file that v names.
 func addFiles(h hash.Hash, v any) {
 	switch v := v.(type) {
 	case string:
@@ -74,7 +74,7 @@ func addFile(h hash.Hash, name string) {
 	}
 	changed := time.Unix(st.Ctim.Unix())
 	fmt.Fprintf(h, " %q %d %d %d %d %d", name, st.Dev, st.Ino, st.Size, info.ModTime().UnixNano(), changed.UnixNano())
-	if time.Since(changed) < fileRest {
+	if time.Since(changed) < settleTime {
 		h.Write([]byte(rand.Text()))
 	}
 }

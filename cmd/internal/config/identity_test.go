@@ -87,8 +87,8 @@ func TestIdentityFiles(t *testing.T) {
 					t.Fatal(err)
 				}
 				// Instead of the clock, set what it is compared with.
-				defer func(d time.Duration) { fileRest = d }(fileRest)
-				fileRest = -time.Hour
+				defer func(d time.Duration) { settleTime = d }(settleTime)
+				settleTime = -time.Hour
 				before := identityOf(t, tt.doc)
 				if again := identityOf(t, tt.doc); again != before {
 					t.Error("it is another one without a change")
@@ -101,7 +101,7 @@ func TestIdentityFiles(t *testing.T) {
 				if after == before {
 					t.Error("the change was not noticed")
 				}
-				fileRest = time.Hour
+				settleTime = time.Hour
 				if first, second := identityOf(t, tt.doc), identityOf(t, tt.doc); first == second {
 					t.Error("a file that has just changed is taken for the same")
 				}

@@ -16,8 +16,8 @@ import (
 // maxFile is the size of the largest file that Load reads.
 const maxFile = 1 << 20
 
-// Load reads and checks the file at path. The error is a [Problems] if the file
-// could be read.
+// Load reads and checks the file at path. If the file can be read, an error is a
+// [Problems].
 func Load(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -31,8 +31,8 @@ func Load(path string) (*File, error) {
 	return Parse(path, data)
 }
 
-// Parse checks the text of a configuration file. The name is for messages. The
-// error is a [Problems].
+// Parse checks the text of a configuration file. The name is for messages. An error is a
+// [Problems].
 func Parse(name string, data []byte) (*File, error) {
 	if len(data) > maxFile {
 		return nil, Problems{{File: name, Line: 1, Text: "the file is larger than " + size.Human(maxFile)}}
@@ -58,7 +58,7 @@ func Parse(name string, data []byte) (*File, error) {
 	return f, nil
 }
 
-// complete fills in what depends on other keys, and adds the warnings.
+// complete fills in values that depend on other keys, and adds the warnings.
 func (f *File) complete(r *report) {
 	if r.has("limits.spool_total") {
 		f.spoolTotalLine = r.lines.Line("limits.spool_total")

@@ -17,7 +17,7 @@ const (
 )
 
 // FitSpool sets the default of spool_total for a machine with this much memory, or warns
-// if the file has too large a value. It returns the origin of the value.
+// if the file sets too large a value. It returns where the value comes from.
 func (f *File) FitSpool(memory machine.Limit) (source string) {
 	share := memory.N / memoryShare
 	switch {
@@ -59,13 +59,13 @@ func (f *File) addWarning(line int, key, format string, args ...any) {
 	f.Warnings = append(f.Warnings, Problem{File: f.Name, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
 }
 
-// SpoolInMemory reports whether objects in the spool take memory.
+// SpoolInMemory reports whether spooled objects take memory.
 func (f *File) SpoolInMemory() bool {
 	return f.Store.Store != spool.Tmpfile || machine.InMemory(f.Store.Directory)
 }
 
-// CopiesInMemory reports whether engines read named copies of objects that take memory in
-// addition to the spool.
+// CopiesInMemory reports whether engines read copies of objects under a path, which take
+// memory in addition to the spool.
 func (f *File) CopiesInMemory() bool {
 	readsPaths := slices.ContainsFunc(f.Engines, func(e Engine) bool { return e.readsPaths })
 	return readsPaths && f.Store.Store != spool.Tmpfile && machine.InMemory(f.Store.Directory)

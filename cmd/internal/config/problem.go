@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// Problem is one thing that is wrong, or doubtful, in a configuration file.
+// Problem is something wrong or doubtful in a configuration file.
 type Problem struct {
 	File string
 	Line int    // from 1
@@ -16,7 +16,7 @@ type Problem struct {
 	Text string // what is wrong, and what to write
 }
 
-// String returns "file:LINE: key: text", on one line whatever is in the file.
+// String returns "file:LINE: key: text", always on one line.
 func (p Problem) String() string {
 	s := fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text)
 	if p.Key != "" {
@@ -30,7 +30,7 @@ func (p Problem) String() string {
 	}, s)
 }
 
-// Problems are all problems of a file, in the order of its lines.
+// Problems are all problems in a file, sorted by line.
 type Problems []Problem
 
 // Error implements error, with one line for each problem.
@@ -42,7 +42,7 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sort orders by line; problems of one line keep their order.
+// sort sorts by line, stably.
 func (p Problems) sort() {
 	slices.SortStableFunc(p, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 }

@@ -10,7 +10,7 @@ import (
 	"polyclam/cmd/internal/suggest"
 )
 
-// report collects the problems of one file.
+// report collects the problems in one file.
 type report struct {
 	file     string
 	lines    position.Table
@@ -23,13 +23,13 @@ func (r *report) problem(p position.Path, format string, args []any) Problem {
 	return Problem{File: r.file, Line: r.lines.Line(p), Key: p.Name(), Text: fmt.Sprintf(format, args...)}
 }
 
-// fail reports what is wrong at p.
+// fail adds a problem at p.
 func (r *report) fail(p position.Path, format string, args ...any) {
 	r.failed = append(r.failed, p)
 	r.problems = append(r.problems, r.problem(p, format, args))
 }
 
-// warn reports what is doubtful at p.
+// warn adds a warning at p.
 func (r *report) warn(p position.Path, format string, args ...any) {
 	r.warnings = append(r.warnings, r.problem(p, format, args))
 }
@@ -48,8 +48,8 @@ func (r *report) isBad(p position.Path) bool {
 // isGood reports whether the file has p, without a problem.
 func (r *report) isGood(p position.Path) bool { return r.has(p) && !r.isBad(p) }
 
-// failKeys reports each [backends.KeyError] joined in err at its key in a table. Any
-// other error is the table's. Keys that have a problem already get no second one.
+// failKeys reports each [backends.KeyError] joined in err at its key in a table, and any
+// other error at the table. A key that already has a problem gets no second one.
 func (r *report) failKeys(table position.Path, err error) {
 	before := report{failed: r.failed}
 	r.failEach(table, err, before.isBad)
@@ -75,17 +75,21 @@ func (r *report) failEach(at position.Path, err error, skip func(position.Path) 
 	}
 }
 
-// keyPath returns the path of a key in a table. The address of an engine may be one of
-// its addresses.
+// keyPath returns the path of a [backends.KeyError]'s key. An engine's address may be one
+// of its addresses, and the key of a map may contain dots: exit."1.5".
 func (r *report) keyPath(table position.Path, key string) position.Path {
 	if list := table.Key("addresses"); key == "address" && r.has(list) {
 		return list
 	}
+	name, entry, ok := strings.Cut(key, ".")
+	if p := table.Key(name).Key(entry); ok && r.has(p) {
+		return p
+	}
 	return table + "." + position.Path(key)
 }
 
-// oneOf reports a value at p that is none of known, unless the key is missing or has a
-// problem already.
+// oneOf reports a value at p that is not in known, unless the key is missing or already
+// has a problem.
 func oneOf[T ~string](r *report, p position.Path, what string, value T, known []T) {
 	if r.isBad(p) || value == "" && !r.has(p) || slices.Contains(known, value) {
 		return

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Group is the number of a group; the file has its number or its name.
+// Group is a group ID; the file has the ID or the name.
 type Group int
 
 // NoGroup means the daemon's own group.
@@ -50,7 +50,7 @@ func (p *Ports) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Pattern is a regular expression for the name of what was found.
+// Pattern is a regular expression for the names of findings.
 type Pattern struct{ *regexp.Regexp }
 
 // UnmarshalText implements [encoding.TextUnmarshaler].

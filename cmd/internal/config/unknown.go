@@ -8,7 +8,7 @@ import (
 	"polyclam/cmd/internal/suggest"
 )
 
-// clamdNames are options of clamd.conf that have another name here.
+// clamdNames maps options of clamd.conf to their names here.
 var clamdNames = map[string]string{
 	"StreamMaxLength":       "stream in [limits]",
 	"CommandReadTimeout":    "command_read_timeout in [limits]",
@@ -24,11 +24,11 @@ var clamdNames = map[string]string{
 	"TemporaryDirectory":    "directory in [spool]",
 }
 
-// renamedKey is the former name of engine, both a table and a key of [[rule]].
+// renamedKey is the former name of engine, as a table and as a key of [[rule]].
 const renamedKey = "upstream"
 
-// unknownKey returns the text about a key that its table does not have. A misspelling
-// is more likely than a key in the wrong table, and that than an option of clamd.conf.
+// unknownKey explains an unknown key: as a misspelling, else as a key of another table,
+// else as an option of clamd.conf.
 func unknownKey(table position.Path, key string, known []string) string {
 	home, misplaced := homes()[key]
 	clamd, isClamd := clamdNames[key]
@@ -46,7 +46,7 @@ func unknownKey(table position.Path, key string, known []string) string {
 	return suggest.Unknown("key", key, known)
 }
 
-// homes returns the table in which each key belongs.
+// homes maps each key to the table where it belongs.
 func homes() map[string]string {
 	homes := map[string]string{}
 	for _, table := range []struct {

@@ -12,9 +12,9 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// validate reports what is wrong in a file whose keys have the right types: words
-// without a meaning, missing keys, references, duplicates, and values that do not fit
-// together. A key that has a problem already does not get a second one.
+// validate reports what is wrong in a file whose keys have the right types: unknown
+// words, missing keys, dangling references, duplicates, and values that contradict each
+// other. A key that already has a problem gets no second one.
 func validate(f *File, r *report) {
 	for i, root := range f.ScanPaths {
 		validatePath(r, position.Path("scan_paths").Element(i), root)

@@ -38,7 +38,7 @@ func validateEngines(f *File, r *report) {
 	}
 }
 
-// engineName is what is one word in a status line and in a log.
+// engineName matches a single word in a status line and in a log.
 var engineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`)
 
 func validateEngineName(e *Engine, r *report, at position.Path) {
@@ -81,7 +81,7 @@ func validateNodes(e *Engine, r *report, at position.Path) {
 	}
 }
 
-// openEngine has the backend check its keys. It dials nothing.
+// openEngine makes the backend check its keys. It does not connect.
 func openEngine(e *Engine, r *report, at position.Path) {
 	nodes := e.nodes()
 	if e.Address != "" {
@@ -102,7 +102,7 @@ func openEngine(e *Engine, r *report, at position.Path) {
 	}
 }
 
-// validateNoLoop reports an engine that is a listener of the same file.
+// validateNoLoop reports an engine whose address is a listener of the same file.
 func validateNoLoop(f *File, e *Engine, r *report, at position.Path) {
 	isListener := func(address string) bool {
 		return address != "" && slices.ContainsFunc(f.Listeners, func(l Listener) bool { return canonical(l.Address) == canonical(address) })

@@ -66,7 +66,7 @@ func validateAddress(r *report, p position.Path, address string, low int) (netwo
 	return network
 }
 
-// canonical returns the one spelling of an address that may have several.
+// canonical returns a canonical spelling of an address.
 func canonical(address string) string {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return "unix:" + filepath.Clean(path)

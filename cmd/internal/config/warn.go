@@ -13,8 +13,8 @@ import (
 	"polyclam/proxy/status"
 )
 
-// passed describes the objects of each category for which clients should not hear OK.
-// Encrypted and partial are not among them: ok is their default.
+// passed describes the objects for which clients should not hear OK, by category.
+// Encrypted and partial are missing because ok is their default.
 var passed = map[backends.Category]string{
 	backends.Virus:         "known malware",
 	backends.Suspicious:    "what heuristics, macro and PUA signatures find",
@@ -90,8 +90,8 @@ func warnEngines(f *File, r *report) {
 	}
 }
 
-// warnTimeouts warns of a timeout that no scan can reach. The default is longer than
-// some clients wait, which is intended.
+// warnTimeouts warns of a timeout that no scan can reach. It ignores the default, which
+// is deliberately longer than some clients wait.
 func warnTimeouts(f *File, r *report) {
 	for i, e := range f.Engines {
 		key := enginePath(i).Key("timeout")
@@ -111,8 +111,8 @@ func warnLimits(f *File, r *report) {
 	}
 }
 
-// warnActions warns of the actions at a path, for the listeners without actions of their
-// own.
+// warnActions warns of doubtful actions at a path, and of their effect on the listeners'
+// clients.
 func warnActions(r *report, at position.Path, actions Actions, listeners []Listener) {
 	for _, c := range slices.Sorted(maps.Keys(actions)) {
 		key := at.Key(string(c))
@@ -130,9 +130,9 @@ func warnActions(r *report, at position.Path, actions Actions, listeners []Liste
 	}
 }
 
-// warnFound explains what clients do with objects of category c because they hear FOUND.
-// The action is the site's or a listener's. It skips listeners whose preset has the same
-// action, or whose own action overrides that of the site.
+// warnFound explains what clients do with objects of category c when they hear FOUND. The
+// action is the site's or a listener's. It skips listeners whose preset has the same
+// action, or whose own action overrides the site's.
 func warnFound(r *report, key position.Path, c backends.Category, isSite bool, listeners []Listener) {
 	var clients []string
 	addresses := map[string][]string{}

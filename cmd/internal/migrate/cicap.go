@@ -115,10 +115,10 @@ func (m *Machine) addICAP(file string, c *cicap) {
 			from: append(c.from[:len(c.from):len(c.from)], "With clamav_mod it uses ClamAV's signatures, like clamd."),
 		}
 		if c.asks != "" {
-			e.never = "it asks clamd, which is now polyclam, so polyclam would ask itself (" + c.asks + ")"
+			e.unusable = "it asks clamd, which is now polyclam, so polyclam would ask itself (" + c.asks + ")"
 		}
 		var err error
-		if e.never == "" {
+		if e.unusable == "" {
 			err = m.offersICAP(address, c.service)
 		}
 		m.addEngine(e, "c-icap", file, "service "+c.service+" on "+address, err)

@@ -135,11 +135,11 @@ func (c *conf) source(o option) string {
 
 // clip shortens a text from a file for a message.
 func clip(s string) string {
-	const longest = 200
-	if len(s) <= longest {
+	const maxClip = 200
+	if len(s) <= maxClip {
 		return s
 	}
-	return s[:longest] + "..."
+	return s[:maxClip] + "..."
 }
 
 // number returns the value of a key with a number. A value that clamd would reject

@@ -11,15 +11,15 @@ import (
 
 // engine is an engine other than clamd that was found.
 type engine struct {
-	label   string // its name for --with
-	name    string // its name in the configuration
-	backend string
-	address string   // empty: none, or unknown
-	keys    []string // further lines of the table
-	from    []string // comments: the origin of the values
-	spool   bool     // it reads files by their path
-	never   string   // why it cannot be used; empty: it can
-	idle    string   // why it is switched off; empty: it is on
+	label    string // its name for --with
+	name     string // its name in the configuration
+	backend  string
+	address  string   // empty: none, or unknown
+	keys     []string // further lines of the table
+	from     []string // comments: the origin of the values
+	spool    bool     // it reads files by their path
+	unusable string   // why it cannot be used; empty: it can
+	off      string   // why it is switched off; empty: it is on
 }
 
 // addEngine adds an engine and its row. Without --with it is switched on if it answered:
@@ -27,11 +27,11 @@ type engine struct {
 func (m *Machine) addEngine(e engine, what, where, means string, err error) {
 	asked := slices.Contains(m.opts.With, e.label)
 	switch {
-	case e.never != "":
-		e.idle = e.never
+	case e.unusable != "":
+		e.off = e.unusable
 	case asked:
 	case err != nil:
-		e.idle = fmt.Sprintf("it does not answer (%v)", err)
+		e.off = fmt.Sprintf("it does not answer (%v)", err)
 	}
 	// Names must be unique.
 	for n := 2; slices.ContainsFunc(m.engines, func(o engine) bool { return o.name == e.name }); n++ {
@@ -39,8 +39,8 @@ func (m *Machine) addEngine(e engine, what, where, means string, err error) {
 	}
 	m.engines = append(m.engines, e)
 	used := "yes"
-	if e.idle != "" {
-		used = "no: " + e.idle
+	if e.off != "" {
+		used = "no: " + e.off
 	}
 	m.row(what, where, means, used)
 }
@@ -52,11 +52,11 @@ func (m *Machine) known(address string) bool {
 
 // program is a command-line scanner that is installed.
 type program struct {
-	preset presets.Preset
-	path   string // of the program
-	usual  bool   // the preset finds it without the key program
-	never  string // why it cannot be used
-	active bool
+	preset   presets.Preset
+	path     string // of the program
+	usual    bool   // the preset finds it without the key program
+	unusable string // why it cannot be used
+	active   bool
 }
 
 // usualPath is the PATH of package command.
@@ -82,14 +82,14 @@ func (m *Machine) lookPrograms() {
 		if file == "" {
 			continue
 		}
-		g := program{preset: p, path: file, usual: usual, never: clamdClients[p.Name]}
+		g := program{preset: p, path: file, usual: usual, unusable: clamdClients[p.Name]}
 		asked := slices.Contains(m.opts.With, p.Name)
-		g.active = asked && g.never == ""
+		g.active = asked && g.unusable == ""
 		used := "no: --with " + p.Name + " switches it on"
 		other, double := first[file]
 		switch {
-		case g.never != "":
-			used = "no: " + g.never
+		case g.unusable != "":
+			used = "no: " + g.unusable
 		case g.active:
 			used = "yes: --with"
 		case double:
@@ -140,13 +140,13 @@ func (m *Machine) checkWith() error {
 			return fmt.Errorf("--with %s: not found on this machine; found: %s", name, orNothing(found))
 		}
 		for _, e := range m.engines {
-			if e.label == name && e.never != "" {
-				return fmt.Errorf("--with %s: %s", name, e.never)
+			if e.label == name && e.unusable != "" {
+				return fmt.Errorf("--with %s: %s", name, e.unusable)
 			}
 		}
 		for _, g := range m.programs {
-			if g.preset.Name == name && g.never != "" {
-				return fmt.Errorf("--with %s: %s", name, g.never)
+			if g.preset.Name == name && g.unusable != "" {
+				return fmt.Errorf("--with %s: %s", name, g.unusable)
 			}
 		}
 	}

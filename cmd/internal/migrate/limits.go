@@ -128,8 +128,8 @@ func (m *Machine) writeStream(w *writer) {
 	}
 }
 
-// untaken are options of clamd without an exact counterpart.
-var untaken = []struct{ key, reason string }{
+// unsupported are options of clamd without an exact counterpart.
+var unsupported = []struct{ key, reason string }{
 	{"MaxConnectionQueueLength", "the kernel limits waiting connections, by net.core.somaxconn"},
 	{"MaxQueue", "clients beyond limits.connections wait in the listener's backlog"},
 	{"SendBufTimeout", "limits.write_timeout is for a whole reply and has its default"},
@@ -140,8 +140,8 @@ var untaken = []struct{ key, reason string }{
 	{"VirusEvent", "clamd still runs it, but polyclam sends it objects without their paths"},
 }
 
-// untakenIf are boolean options without an exact counterpart if they have the value on.
-var untakenIf = []struct {
+// unsupportedIf are boolean options without an exact counterpart if they have the value on.
+var unsupportedIf = []struct {
 	key    string
 	on     bool
 	reason string
@@ -162,12 +162,12 @@ func (m *Machine) noteRest() {
 		return
 	}
 	c := m.clamd.conf
-	for _, u := range untaken {
+	for _, u := range unsupported {
 		if o, ok := c.find(u.key); ok {
 			m.note("%s: %s", c.source(o), u.reason)
 		}
 	}
-	for _, u := range untakenIf {
+	for _, u := range unsupportedIf {
 		o, on := c.enabled(u.key)
 		if given := o.line > 0; given && on == u.on {
 			m.note("%s: %s", c.source(o), u.reason)

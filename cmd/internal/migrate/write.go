@@ -206,13 +206,13 @@ func (m *Machine) writeEngines(w *writer) {
 		for _, from := range e.from {
 			w.comment("%s", from)
 		}
-		if e.idle != "" {
-			w.comment("Off: %s.", e.idle)
+		if e.off != "" {
+			w.comment("Off: %s.", e.off)
 		}
 		if e.spool {
 			w.comment("It reads files by their path, see [spool]; path_mode and path_group must allow that.")
 		}
-		w.section(e.idle == "", func(w *writer) {
+		w.section(e.off == "", func(w *writer) {
 			w.line("[[engine]]")
 			w.key("name", quote(e.name))
 			w.key("backend", quote(e.backend))
@@ -239,8 +239,8 @@ func (m *Machine) writePrograms(w *writer) {
 		if g.preset.Note != "" {
 			w.comment("%s", g.preset.Note)
 		}
-		if g.never != "" {
-			w.comment("Off: %s.", g.never)
+		if g.unusable != "" {
+			w.comment("Off: %s.", g.unusable)
 			continue
 		}
 		w.section(g.active, func(w *writer) {
@@ -267,7 +267,7 @@ func (m *Machine) writeInspect(w *writer) {
 
 // needsSpool reports whether an engine that is on reads files.
 func (m *Machine) needsSpool() bool {
-	return slices.ContainsFunc(m.engines, func(e engine) bool { return e.spool && e.idle == "" }) ||
+	return slices.ContainsFunc(m.engines, func(e engine) bool { return e.spool && e.off == "" }) ||
 		slices.ContainsFunc(m.programs, func(g program) bool { return g.active })
 }
 

@@ -31,12 +31,12 @@ func FitDescriptors(f *config.File, limit uint64) []Change {
 	return lowerConnections(f, int64(fit.Connections), hint)
 }
 
-// leastConnections is the lowest usable limits.connections.
-func leastConnections(f *config.File) int64 { return int64(len(f.Listeners)) + 1 }
+// minConnections is the lowest usable limits.connections.
+func minConnections(f *config.File) int64 { return int64(len(f.Listeners)) + 1 }
 
 func lowerConnections(f *config.File, fit int64, hint string) []Change {
 	before := f.Limits.Connections
-	fit = max(fit, leastConnections(f))
+	fit = max(fit, minConnections(f))
 	if fit >= int64(before) {
 		return nil
 	}
@@ -56,18 +56,18 @@ func FitMemory(f *config.File, limit machine.Limit) (changes []Change, fits bool
 		changes = append(changes, lowerScans(f, &f.Engines[i], limit.N-memoryForClients(f, limit.N), hint)...)
 	}
 	if memory(f).Sum() > limit.N {
-		f.Limits.Waiting = min(f.Limits.Waiting, fewConnections)
+		f.Limits.Waiting = min(f.Limits.Waiting, fewestConnections)
 	}
 	if over := memory(f).Sum() - limit.N; over > 0 {
 		each := int64(connectionMemory + 16<<10)
-		least := max(leastConnections(f), fewConnections)
+		least := max(minConnections(f), fewestConnections)
 		changes = append(changes, lowerConnections(f, max(least, int64(f.Limits.Connections)-(over+each-1)/each), hint)...)
 	}
 	return changes, memory(f).Sum() <= limit.N
 }
 
-// fewConnections is the lowest limits.connections for lack of memory.
-const fewConnections = 256
+// fewestConnections is the lowest limits.connections for lack of memory.
+const fewestConnections = 256
 
 // memoryForClients is the memory that scans leave for connections: as much as these need,
 // but no more than an eighth.

@@ -125,7 +125,7 @@ func TestFitMemory(t *testing.T) {
 		{"not hard", machine.Limit{N: 128 * m, From: "x"}, 10, 20000, false},
 		{"1 GiB", machine.Limit{N: 1 << 30, From: "x", Hard: true}, 4, 6122, true},
 		{"256 MiB", machine.Limit{N: 256 * m, From: "x", Hard: true}, 1, 522, true},
-		{"64 MiB", machine.Limit{N: 64 * m, From: "x", Hard: true}, 1, fewConnections, false},
+		{"64 MiB", machine.Limit{N: 64 * m, From: "x", Hard: true}, 1, fewestConnections, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f, err := config.Parse("test", []byte("[[listener]]\naddress = \"unix:/run/s\"\n[[engine]]\nname = \"inspect\"\nbackend = \"inspect\"\n"))

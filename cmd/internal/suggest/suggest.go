@@ -9,14 +9,14 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// longest is the length of the longest word, in bytes, that can be a misspelling:
+// maxWord is the length of the longest word, in bytes, that can be a misspelling:
 // the time for a comparison grows with the square of it.
-const longest = 64
+const maxWord = 64
 
 // Nearest returns the word of known that word most likely misspells, or "" if there
 // is none. It ignores case and takes a hyphen for an underscore.
 func Nearest(word string, known []string) string {
-	if len(word) > longest {
+	if len(word) > maxWord {
 		return ""
 	}
 	best, limit := "", max(1, (len(word)+1)/3)

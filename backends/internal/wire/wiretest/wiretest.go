@@ -1,5 +1,5 @@
-// Package wiretest is a fake HTTP server for tests that can misbehave: it answers with
-// raw bytes, early, or twice.
+// Package wiretest is a fake HTTP server for tests. It can misbehave: send raw bytes,
+// answer early, or answer twice.
 package wiretest
 
 import (
@@ -42,7 +42,7 @@ func Start(t testing.TB, network string, decode func(body []byte) []byte, say fu
 	return s
 }
 
-// Repeats returns the fate of the repeated answers.
+// Repeats counts what happened to repeated answers.
 func (s *Server) Repeats() *Repeats { return &s.repeats }
 
 // early is how much of an object is read before an early answer.
@@ -107,12 +107,12 @@ func (r *Repeats) Counts() (closed, caught, missed, late int) {
 	return r.closed, r.caught, r.missed, r.late
 }
 
-// soon is the age after which an answer is no longer repeated. A client that reuses a
+// maxRepeatAge is the age after which an answer is no longer repeated. A client that reuses a
 // connection after 100 ms cannot notice what a busy machine sends later.
-const soon = 80 * time.Millisecond
+const maxRepeatAge = 80 * time.Millisecond
 
-// Repeat sends an answer a second time, later than the first by the delay, and reports
-// whether another request follows.
+// Repeat sends an answer a second time after the delay, and reports whether another
+// request follows.
 func (r *Repeats) Repeat(nc net.Conn, br *bufio.Reader, sent time.Time, delay time.Duration, raw string) bool {
 	count := func(n *int) {
 		r.mu.Lock()
@@ -128,7 +128,7 @@ func (r *Repeats) Repeat(nc net.Conn, br *bufio.Reader, sent time.Time, delay ti
 		return false
 	}
 	time.Sleep(time.Until(end))
-	if time.Since(sent) > soon {
+	if time.Since(sent) > maxRepeatAge {
 		count(&r.late)
 		return true
 	}

@@ -1,6 +1,6 @@
-// Package decode fills Go structs from a document that the TOML library has parsed.
+// Package decode fills Go structs from a parsed TOML document.
 //
-// Unlike the library's own decoder it continues after a fault, and reports all of them
+// Unlike the TOML library's decoder, it continues after a fault, and reports all faults
 // in words for operators. The keys of a table are the fields with a toml tag:
 //
 //	type Limits struct {
@@ -32,17 +32,17 @@ type Fault struct {
 // A Preparer is a table whose keys depend on each other.
 type Preparer interface {
 	// Prepare sets the defaults of a table before its keys are decoded. It may return
-	// another struct, which has further keys of the same table. If open is true, the
-	// table may have keys that no struct has.
+	// another struct with more keys of the same table. If open is true, the table may
+	// have any other keys.
 	Prepare(table map[string]any) (more any, open bool)
 }
 
-// Unknown returns the text of the fault that a table has an unknown key; known are
-// the keys that it may have.
+// Unknown returns the text of a fault for an unknown key; known are the keys that the
+// table may have.
 type Unknown func(path position.Path, key string, known []string) string
 
-// Decode fills the struct that target points to, and returns everything that is wrong
-// in the document. A key with a fault leaves its field as it was.
+// Decode fills the struct that target points to, and returns everything that is wrong in
+// the document. A key with a fault leaves its field unchanged.
 func Decode(document map[string]any, target any, unknown Unknown) []Fault {
 	d := &decoder{unknown: unknown}
 	d.table("", document, reflect.ValueOf(target).Elem())
@@ -64,7 +64,7 @@ type field struct {
 	value  reflect.Value
 }
 
-// fields returns the fields with a toml tag, those of embedded structs included.
+// fields returns the fields with a toml tag, including those of embedded structs.
 func fields(v reflect.Value) []field {
 	var list []field
 	for i := range v.NumField() {
@@ -132,7 +132,7 @@ func (d *decoder) unknownKey(table position.Path, name string, v any, known []fi
 	}
 }
 
-// value decodes v into a field, unless there is a fault in it.
+// value decodes v into a field unless v has a fault.
 func (d *decoder) value(path position.Path, v any, to field) {
 	isScalar, err := setScalar(to.value, v, to.limits)
 	if err != nil {
@@ -151,7 +151,7 @@ func (d *decoder) value(path position.Path, v any, to field) {
 	}
 }
 
-// slice decodes an array. Elements with faults keep their place in it.
+// slice decodes an array. Elements with faults become zero values.
 func (d *decoder) slice(path position.Path, v any, to reflect.Value) {
 	element := to.Type().Elem()
 	values, ok := v.([]any)
@@ -176,7 +176,7 @@ func (d *decoder) slice(path position.Path, v any, to reflect.Value) {
 	to.Set(list)
 }
 
-// mapping decodes a table whose keys are free. Entries with faults are left out.
+// mapping decodes a table with arbitrary keys. It omits entries with faults.
 func (d *decoder) mapping(path position.Path, v any, to reflect.Value) {
 	table, ok := v.(map[string]any)
 	if !ok {

@@ -12,8 +12,8 @@ import (
 	"polyclam/cmd/internal/size"
 )
 
-// setScalar decodes v into a field within its range. It returns false for a field that
-// is an array or a table.
+// setScalar decodes v into a field and checks its range. It returns false for an array or
+// a table.
 func setScalar(to reflect.Value, v any, limits string) (isScalar bool, err error) {
 	switch p := to.Addr().Interface().(type) {
 	case *time.Duration:
@@ -111,7 +111,7 @@ func setSize(to *int64, v any) error {
 	return err
 }
 
-// setDuration decodes a time with its unit.
+// setDuration decodes a duration with its unit.
 func setDuration(to *time.Duration, v any, limits string) error {
 	switch v := v.(type) {
 	case string:
@@ -147,7 +147,7 @@ func checkDuration(t time.Duration, written, limits string) error {
 	return nil
 }
 
-// setMode decodes the permissions of a file, "0660".
+// setMode decodes file permissions, "0660".
 func setMode(to *fs.FileMode, v any) error {
 	s, err := text(v)
 	if err != nil {
@@ -161,7 +161,7 @@ func setMode(to *fs.FileMode, v any) error {
 	return nil
 }
 
-// typeName returns the TOML name of the type of v, with its article.
+// typeName returns the TOML name of v's type, with an article.
 func typeName(v any) string {
 	switch v.(type) {
 	case string:

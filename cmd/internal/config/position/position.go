@@ -1,5 +1,5 @@
 // Package position finds the lines of all keys in a TOML document. The TOML library
-// knows the lines of syntax errors only.
+// reports lines only for syntax errors.
 package position
 
 import (
@@ -29,17 +29,17 @@ func (p Path) Element(i int) Path { return Path(fmt.Sprintf("%s[%d]", p, i)) }
 
 var indexes = regexp.MustCompile(`\[\d+\]`)
 
-// Name returns p without indexes, as people call the key: "listener.address".
+// Name returns p without indexes, as people refer to the key: "listener.address".
 func (p Path) Name() string { return indexes.ReplaceAllString(string(p), "") }
 
-// Table maps the paths of a document to their lines, from 1.
+// Table maps the paths in a document to their lines, from 1.
 type Table map[Path]int
 
 // Has reports whether the document has p.
 func (t Table) Has(p Path) bool { return t[p] > 0 }
 
-// Line returns the line of p or, if the document does not have it, of the nearest
-// table around it: a missing key is reported where it should be.
+// Line returns the line of p or, if the document does not have p, of the nearest table
+// around it, where the missing key belongs.
 func (t Table) Line(p Path) int {
 	for p != "" {
 		if n, ok := t[p]; ok {
@@ -50,9 +50,8 @@ func (t Table) Line(p Path) int {
 	return 1
 }
 
-// MaxDepth is how deep a document may be nested. The configuration needs four levels;
-// brackets alone would take the TOML library time with the square of their number,
-// and this package memory.
+// MaxDepth is how deep a document may be nested. The configuration needs four levels.
+// Nested brackets take the TOML library quadratic time, and this package memory.
 const MaxDepth = 16
 
 // Find returns the positions in a document that the TOML library accepts. For any
@@ -74,7 +73,7 @@ type scanner struct {
 	text    string
 	pos     int
 	line    int
-	table   Path         // the table that keys belong to now
+	table   Path         // the current table
 	arrays  map[Path]int // arrays of tables: their elements so far
 	lines   Table
 	tooDeep int
@@ -98,7 +97,7 @@ func (s *scanner) record(p Path) {
 	}
 }
 
-// header reads [a.b] or [[a.b]]. An array of tables in it means its last element.
+// header reads [a.b] or [[a.b]], where an array of tables stands for its last element.
 func (s *scanner) header() {
 	s.next()
 	isArray := s.accept('[')
@@ -125,7 +124,7 @@ func (s *scanner) header() {
 	}
 }
 
-// pair reads key = value; the key may have dots.
+// pair reads key = value. The key may be dotted.
 func (s *scanner) pair(path Path, depth int) {
 	start := s.pos
 	parts := s.key()
@@ -219,8 +218,8 @@ func (s *scanner) inline(path Path, depth int) {
 	}
 }
 
-// quoted reads a string of any of TOML's four kinds and returns what is between the
-// quotes, with its escapes.
+// quoted reads any of TOML's four kinds of string and returns the text between the
+// quotes, still escaped.
 func (s *scanner) quoted() string {
 	quote := s.next()
 	if !s.accept(quote) {
