@@ -39,7 +39,7 @@ $forward_method = $notify_method = 'smtp:[%[3]s]:%[4]s';
 $mydomain = 'amavis.example'; $myhostname = 'host.amavis.example';
 @local_domains_maps = (['.recipient.example']);
 @bypass_banned_checks_maps = @bypass_header_checks_maps = @bypass_spam_checks_maps = (1);
-$virus_admin = undef; $child_timeout = 60;
+$virus_admin = undef; $child_timeout = 300;
 1;
 `
 

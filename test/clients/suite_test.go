@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 // hang is how long anything may take before the test gives up.
-const hang = 90 * time.Second
+const hang = 5 * time.Minute
 
 // An outcome is the result of a scan as the client's user sees it.
 type outcome string
