@@ -11,8 +11,8 @@ import (
 	"polyclam/backends/internal/texts"
 )
 
-// errorTexts are the documented texts of "[E]" that are not failures, with any number.
-// Only a whole text counts: with an expired licence every scan is answered by [E], and
+// errorTexts maps the documented texts of "[E]" that are not failures, whatever the
+// number. Only a whole text counts: with an expired licence every answer is [E], and
 // "Sandbox state is corrupt" is a failure.
 var errorTexts = map[string]backends.Category{
 	"Archive is password protected":    backends.Encrypted,
@@ -25,12 +25,12 @@ const (
 	hintLicence = "check the licence of avast"
 )
 
-// permissionDenied is the number of [E] for an unreadable file.
+// permissionDenied is the [E] number for an unreadable file.
 const permissionDenied = 13
 
 var licence = regexp.MustCompile(`(?i)licen[cs]e|expired|activat|subscription`)
 
-// statuses are the meanings of numbers instead of an answer.
+// statuses explains the numbers that replace an answer.
 var statuses = map[int]string{
 	451: "the whole request failed",
 	466: hintLicence,
@@ -72,7 +72,7 @@ func parse(text, path string, keys texts.Keys, a *backends.Answer) error {
 	return nil
 }
 
-// depthPattern matches the depth of a member and a number without a known meaning.
+// depthPattern matches the depth of a member and a number of unknown meaning.
 var depthPattern = regexp.MustCompile(`^\d{1,4}\.\d{1,4}$`)
 
 var errorPattern = regexp.MustCompile(`^Error (\d{1,9}) (.*)$`)

@@ -1,8 +1,7 @@
 // Package avast scans with the daemon of Avast Business Antivirus (Core) for Linux,
 // over its scan.sock, see avast-protocol(5).
 //
-// The dialogue. A connection is kept for the next scan; there is one scan at a time on
-// each:
+// The dialogue. Connections are kept, and each serves one scan at a time:
 //
 //	<- 220 DAEMON
 //	-> SCAN /path
@@ -14,8 +13,8 @@
 //	-> QUIT
 //
 // Spaces and backslashes within a field are escaped with a backslash. Each line must be
-// about exactly the path of the request, or a member of it. There must be at least one,
-// and "200 SCAN OK" ends the answer. Every line counts:
+// about exactly the requested path or a member of it. There must be at least one, and
+// "200 SCAN OK" ends the answer. Every line counts:
 //
 //	[+]                                            ok, code 0
 //	[L] NAME                                       by name, virus if unknown; code 1
@@ -29,9 +28,9 @@
 // meaning of the error numbers is uncertain, so they do not count. A site can list more
 // texts, see encrypted_texts and partial_texts.
 //
-// A connection is used only once for each path, so that the path identifies the answer.
+// A connection scans each path only once, so that the path identifies the answer.
 //
-// The daemon's user must be able to read the file and to enter every directory above it;
+// The daemon's user must be able to read the file and enter every directory above it;
 // otherwise the answer is "Error 13".
 package avast
 

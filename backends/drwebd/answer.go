@@ -9,8 +9,8 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// bits are the categories of the bits of rc, from drweb-clients 4.33; exim and amavis know
-// the first eighteen. A bit without a category has no effect on the verdict.
+// bits maps the bits of rc to categories, according to drweb-clients 4.33; exim and
+// amavis know the first eighteen. A bit without a category has no effect on the verdict.
 var bits = []struct {
 	mask     uint32
 	category backends.Category
@@ -61,14 +61,14 @@ const (
 	maxBases = 10_000
 )
 
-// readAnswer reads an answer: rc and names. path is the path of the request, or empty.
+// readAnswer reads an answer: rc and names. path is the requested path, or empty.
 func readAnswer(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	rc, err := readNumber(conn)
 	if err != nil {
 		return err
 	}
 	if err := readNames(conn, a, int(rc), path); err != nil {
-		return err // without the names rc proves nothing
+		return err // without the names, rc proves nothing
 	}
 	addBits(rc, a)
 	return nil
@@ -122,7 +122,7 @@ func addBits(rc uint32, a *backends.Answer) {
 	}
 }
 
-// isNamed reports whether a detection of the category adds nothing to the names.
+// isNamed reports whether a bit for this category adds nothing to the names.
 func isNamed(c backends.Category, a *backends.Answer) bool {
 	return (c == backends.Virus || c == backends.Suspicious) && a.Category() != "" && !backends.Stronger(c, a.Category())
 }

@@ -19,9 +19,9 @@ type Config struct {
 	// Transport is how drwebd gets the object: "stream" sends the bytes, "path" names
 	// a file that it must be able to read.
 	Transport string `toml:"transport"`
-	// Heuristics makes it look for unknown viruses.
+	// Heuristics makes drwebd look for unknown viruses.
 	Heuristics bool `toml:"heuristics"`
-	// Mail makes it unpack every object as a mail. Other objects may be misread.
+	// Mail makes drwebd unpack every object as mail. It may misread other objects.
 	Mail bool `toml:"mail"`
 	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`

@@ -1,6 +1,6 @@
 // Package drwebd scans with Dr.Web's old daemon, drwebd, over TCP or a Unix socket.
 //
-// The dialogue, with a connection for each request. Every number has 32 bits, big-endian:
+// The dialogue, on a new connection for each request. Numbers are 32-bit big-endian:
 //
 //	-> 1 <flags> 0 <size> <object>            transport "stream"
 //	-> 1 <flags> <length> <path> 0            transport "path"
@@ -20,10 +20,9 @@
 //	0x20000 spam                                   ignored; swerr if there is no other bit
 //	any other bit                                  swerr
 //
-// The code of a result is rc. The bits are documented by the clients of drwebd. A text is
-// only the name of a finding, and with transport "path" it must be about the path of the
-// request. drwebd does not report encryption: encrypted parts are skipped, 0x1000, like
-// others.
+// The code of a result is rc. The bits are documented by drwebd's clients. A text is only
+// the name of a finding, and with transport "path" it must be about the requested path.
+// drwebd does not report encryption: it skips encrypted parts like others, 0x1000.
 package drwebd
 
 import (
@@ -73,7 +72,8 @@ var _ backends.Versioner = (*Backend)(nil)
 // ReadsPaths implements [backends.PathReader].
 func (b *Backend) ReadsPaths() bool { return b.path }
 
-// maxSize is the largest size in the protocol; daemons read it as a signed number.
+// maxSize is the largest size in the protocol, because daemons read it as a signed
+// number.
 const maxSize = 1<<31 - 1
 
 // Scan implements [backends.Backend].
@@ -108,7 +108,7 @@ func (b *Backend) askPath(conn *engineconn.Conn, a *backends.Answer, path string
 	return readAnswer(conn, a, path)
 }
 
-// Version implements [backends.Versioner]. The name of the daemon is enough. drwebd does
+// Version implements [backends.Versioner]. It needs only the daemon's name. drwebd does
 // not report when the virus bases were made.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	var v backends.Version
@@ -138,7 +138,7 @@ func (b *Backend) ask(ctx context.Context, command uint32, read func(*engineconn
 	})
 }
 
-// identity requests the name of the daemon.
+// identity requests the daemon's name.
 func (b *Backend) identity(ctx context.Context) (id string, err error) {
 	err = b.ask(ctx, cmdID, func(conn *engineconn.Conn) error {
 		id, err = readText(conn, maxText)
@@ -159,7 +159,7 @@ func (b *Backend) number(ctx context.Context) (number uint32, err error) {
 	return number, err
 }
 
-// bases requests the virus bases, and returns a text such as "7 bases, 123456 records".
+// bases requests the virus bases, and returns text such as "7 bases, 123456 records".
 func (b *Backend) bases(ctx context.Context) (text string, err error) {
 	err = b.ask(ctx, cmdBases, func(conn *engineconn.Conn) error {
 		n, err := readNumber(conn)
@@ -186,7 +186,7 @@ func (b *Backend) bases(ctx context.Context) (text string, err error) {
 	return text, err
 }
 
-// numbers encodes words of 32 bits.
+// numbers encodes 32-bit words.
 func numbers(words ...uint32) string {
 	var b []byte
 	for _, w := range words {
@@ -201,7 +201,8 @@ func readNumber(conn *engineconn.Conn) (uint32, error) {
 	return binary.BigEndian.Uint32(b[:]), err
 }
 
-// readText reads a length, at most limit, and a text of that length, which a NUL may end.
+// readText reads a length, at most limit, and text of that length, without a trailing
+// NUL.
 func readText(conn *engineconn.Conn, limit uint32) (string, error) {
 	n, err := readNumber(conn)
 	if err != nil {

@@ -28,10 +28,10 @@ type Config struct {
 	// Transport is how fpscand gets the object: "path" names a file that it must be
 	// able to read, "stream" sends the bytes. f-protd supports only a path.
 	Transport string `toml:"transport"`
-	// Options are options of the command line scanner for each scan; nil for the usual
-	// ones of the protocol.
+	// Options are options of the command-line scanner for each scan; nil means the
+	// protocol's usual ones.
 	Options []string `toml:"options"`
-	// Ports is how many ports are tried for f-protd, from the one of the address on,
+	// Ports is how many ports to try for f-protd, starting at the address's port,
 	// because f-protd uses the first free one.
 	Ports int `toml:"ports"`
 	// Sessions keeps connections to fpscand open between scans.
@@ -106,7 +106,8 @@ func isUnsafe(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_=.,+", r)
 }
 
-// addresses returns the addresses to try: several ports from the one of address on.
+// addresses returns the addresses to try: consecutive ports, starting at the address's
+// own.
 func addresses(address string, ports int) []string {
 	all := []string{address}
 	network, addr, err := backends.ParseAddress(address)
@@ -119,7 +120,7 @@ func addresses(address string, ports int) []string {
 	}
 	first, err := strconv.Atoi(port)
 	if err != nil {
-		return all // the name of a service
+		return all // a service name
 	}
 	for p := first + 1; p < first+ports && p <= 65535; p++ {
 		all = append(all, network+":"+net.JoinHostPort(host, strconv.Itoa(p)))

@@ -8,8 +8,8 @@
 //	<- 1 <contains infected objects: NAME> /path->member
 //	-> QUIT
 //
-// The answer is one line about exactly the object of the request. The number is a sum of
-// bits, all of which count:
+// The answer is one line about exactly the requested object. The number is a sum of bits,
+// all of which count:
 //
 //	1 infected, 128 disinfected    by name, virus if unknown
 //	2 suspicious                   suspicious
@@ -20,13 +20,13 @@
 //	0, with the word "clean"       ok
 //	any other line or object       swerr
 //
-// Bit 64 means encrypted, unsupported or corrupt; fpscand does not say which. The bits are
-// documented; the texts do not count. A message is unpacked as mail only if it begins with
-// headers. A connection is used only once for each path, and each stream has its own name,
-// so that path and name identify the answer.
+// Bit 64 means encrypted, unsupported or corrupt; fpscand does not say which. The bits
+// are documented; the texts do not count. fpscand unpacks a message as mail only if it
+// begins with headers. A connection scans each path only once, and each stream has a
+// unique name, so that path and name identify the answer.
 //
-// The dialogue with f-protd, with a connection for each scan. f-protd uses the first free
-// port from 10200, so several are tried:
+// The dialogue with f-protd, on a new connection for each scan. f-protd uses the first
+// free port from 10200, so the backend tries several:
 //
 //	-> GET /path?-dumb%20-archive%20-packed%20-remote-dtd HTTP/1.0
 //	<- HTTP/1.0 200 Ok, "Server: fprotd...", <fprot-results version="1.0">
@@ -42,8 +42,8 @@
 //	7 innocent, 9 clean               ok
 //	anything else                     swerr
 //
-// A detection counts with any code, and an <error> is a failure. An answer that names a
-// file must name the one of the request.
+// A detection counts with any code, and an <error> is a failure. If an answer names a
+// file, it must be the requested one.
 package fprot
 
 import (
@@ -96,7 +96,7 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 }
 
 // askStream sends the object with a unique name, so that the answer to another request is
-// never taken for this one.
+// never mistaken for this one.
 func (b *Backend) askStream(conn *engineconn.Conn, a *backends.Answer, o backends.Object) error {
 	name := fmt.Sprintf("stream-%d", b.scans.Add(1))
 	err := conn.Send(func(w io.Writer) error {
@@ -143,7 +143,7 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 // Close implements io.Closer: it closes idle connections. Scans in progress finish.
 func (b *Backend) Close() error { return b.client.Close() }
 
-// bits are the meanings of the bits of fpscand's number.
+// bits is the table of fpscand's status bits.
 var bits = []struct {
 	mask     int
 	category backends.Category
@@ -171,8 +171,8 @@ func readAnswer(conn *engineconn.Conn, a *backends.Answer, object string) error 
 // answerPattern matches the number and everything after "<".
 var answerPattern = regexp.MustCompile(`^(\d{1,3}) <(.*)$`)
 
-// parse adds the answer about object. After the object there may be the name of a member,
-// which the sender of the object chose.
+// parse adds the answer about object. The name of a member may follow, which the sender
+// of the object chose.
 func parse(text, object string, a *backends.Answer) error {
 	m := answerPattern.FindStringSubmatch(text)
 	if m == nil {

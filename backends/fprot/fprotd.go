@@ -30,8 +30,8 @@ var errStranger = errors.New("not an f-protd")
 // ReadsPaths implements [backends.PathReader].
 func (*OldBackend) ReadsPaths() bool { return true }
 
-// Scan implements [backends.Backend]. f-protd reads the file itself. If it is on none of
-// the ports, the error is that of the first port.
+// Scan implements [backends.Backend]. f-protd reads the file itself. If no port has an
+// f-protd, the error is the first port's.
 func (b *OldBackend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	var first error
 	for _, client := range b.clients {
@@ -95,7 +95,7 @@ func readHeader(conn *engineconn.Conn) error {
 	return fmt.Errorf("more than %d lines of header", maxHeaders)
 }
 
-// summaries are the categories of f-protd's codes, see man f-protd.
+// summaries maps f-protd's codes to categories, see man f-protd.
 var summaries = map[int]backends.Category{
 	0:  backends.SWErr, // not scanned
 	1:  backends.SWErr, // I/O error
@@ -128,7 +128,7 @@ type results struct {
 // parseResults adds an answer about path.
 func parseResults(body []byte, path string, a *backends.Answer) error {
 	var r results
-	// Names of members may be in any character set; everything else is ASCII.
+	// Member names may be in any character set; everything else is ASCII.
 	body = bytes.ToValidUTF8(body, []byte("?"))
 	d := xml.NewDecoder(bytes.NewReader(body))
 	d.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
@@ -151,7 +151,7 @@ func parseResults(body []byte, path string, a *backends.Answer) error {
 
 // collect adds everything in the answer.
 func (r *results) collect(a *backends.Answer) error {
-	code := backends.NoCode // of detections, which have none of their own
+	code := backends.NoCode // of detections, which have no code
 	for _, s := range r.Summaries {
 		if n, err := strconv.Atoi(s.Code); err == nil && summaries[n] == backends.Virus {
 			code = n

@@ -20,10 +20,10 @@ const (
 	lineFinal
 )
 
-// scanned is the only line that ends an answer. The OK to a setting is another one.
+// scanned is the only line that ends an answer. The OK to a setting has a different text.
 const scanned = "OK\tScan ok."
 
-// firstWords are the first words of lines.
+// firstWords says what the first word of a line means.
 var firstWords = map[string]struct {
 	category backends.Category // empty: none
 	member   bool              // may name only a member
@@ -85,7 +85,7 @@ func parse(text, path string, keys texts.Keys, a *backends.Answer) (lineKind, er
 var engineName = regexp.MustCompile(` \[[^\[\]]*\]$`)
 
 // addFailure adds SCAN_FAILURE, the path, a number such as 0x12, and a text. No text is
-// documented, so it is a failure unless the site lists the text.
+// documented, so the line is a failure unless the site lists its text.
 func addFailure(fields []string, keys texts.Keys, a *backends.Answer) {
 	code, text := backends.NoCode, ""
 	if len(fields) > 2 {

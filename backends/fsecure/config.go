@@ -14,9 +14,9 @@ import (
 
 // Config holds the keys of an fsecure engine.
 type Config struct {
-	// Protocol is the version of the protocol. With 0, for old daemons, it is not sent.
+	// Protocol is the protocol version. 0, for old daemons, sends none.
 	Protocol int `toml:"protocol"`
-	// Settings are the settings of each connection, "NAME VALUE".
+	// Settings are sent on each new connection, "NAME VALUE".
 	Settings []string `toml:"settings"`
 	// Sessions keeps connections open between scans.
 	Sessions bool `toml:"sessions"`

@@ -1,8 +1,8 @@
 // Package fsecure scans with fsavd, the daemon of F-Secure Anti-Virus for Linux.
 // (WithSecure's Atlant and Internet Gatekeeper speak ICAP.)
 //
-// The dialogue, with fields separated by tabs. A connection is kept for the next scan;
-// there is one scan at a time on each:
+// The dialogue, with tab-separated fields. Connections are kept, and each serves one scan
+// at a time:
 //
 //	<- DBVERSION 2017-07-08_08                         not from old daemons
 //	-> PROTOCOL 9                                      not to old daemons, see key protocol
@@ -26,11 +26,11 @@
 // are not, so they are failures unless the site lists a text, see encrypted_texts and
 // partial_texts.
 //
-// In some versions the lines of members name only the member. Such lines, and an answer
-// that does not name the path at all, count only on a new connection. A connection is
-// used only once for each path. So a late answer never counts.
+// In some versions, lines about members name only the member. Such lines, and an answer
+// that does not name the path at all, count only on a new connection, and a connection
+// scans each path only once. So a late answer never counts.
 //
-// The daemon's user must be able to read the file and to enter every directory above it.
+// The daemon's user must be able to read the file and enter every directory above it.
 package fsecure
 
 import (
@@ -178,8 +178,7 @@ func finish(conn *engineconn.Conn, a *backends.Answer, named bool) error {
 	return nil
 }
 
-// isPing reports whether pending is one PING or several, the last of which may be
-// incomplete.
+// isPing reports whether pending consists of PINGs, the last of which may be incomplete.
 func isPing(pending []byte) bool {
 	if len(pending) == 0 {
 		return false

@@ -36,8 +36,7 @@ func (s *service) failed(r *wire.Response, category backends.Category, a *backen
 	a.Fail(failedStatus(r, category))
 }
 
-// isTooLarge reports whether an answer has exactly the text for an object that is too
-// large.
+// isTooLarge reports whether the answer is exactly the text for too large an object.
 func (s *service) isTooLarge(r *wire.Response) bool {
 	if s.why.none() {
 		return false
@@ -46,7 +45,7 @@ func (s *service) isTooLarge(r *wire.Response) bool {
 	return ok && text == tooLargeText
 }
 
-// refused adds a 413, which is permanent only if the object may really be too large.
+// refused adds a 413, which is permanent only if the object may actually be too large.
 func (s *service) refused(r *wire.Response, size int64, a *backends.Answer) {
 	if size < s.tooLarge {
 		a.Add(backends.CannotExecute, r.Status, fmt.Sprintf("refuses %d bytes as too large: can the service reach its clamd? %.200q", size, r.Body))

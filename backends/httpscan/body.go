@@ -14,7 +14,7 @@ import (
 type entry struct {
 	word  string // the answer; may be empty
 	names []string
-	// claims is the value at the place for names, or nil if there is none, as in a clean
+	// claims is the value where names belong, or nil if there is none, as in a clean
 	// entry.
 	claims any
 }
@@ -120,8 +120,7 @@ func (s *service) jsonEntries(body []byte) ([]entry, error) {
 	return list, nil
 }
 
-// share assigns names that belong to no particular entry to the first entry with a
-// detection.
+// share assigns names that belong to no particular entry to the first detection.
 func (s *service) share(list []entry, names []string) {
 	for i := range list {
 		switch backends.Category(s.answers[list[i].word]) {
@@ -132,7 +131,7 @@ func (s *service) share(list []entry, names []string) {
 	}
 }
 
-// claims returns a value at the place for names, or nil if it is empty.
+// claims returns a value found where names belong, or nil if it is empty.
 func claims(v any) any {
 	switch v := v.(type) {
 	case string:

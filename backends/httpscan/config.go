@@ -11,7 +11,7 @@ import (
 	"polyclam/backends/internal/wire"
 )
 
-// maxBody limits an answer.
+// maxBody limits the body of an answer.
 const maxBody = 256 << 10
 
 // Config holds the keys of an httpscan engine.
@@ -20,16 +20,16 @@ type Config struct {
 	// Flavour is the service: "clamav-rest" (ajilach), "clamav-rest-api" (benzino77), or
 	// "custom". Each flavour has its own defaults for the keys below.
 	Flavour string `toml:"flavour"`
-	// Method and Path are those of the request for a scan.
+	// Method and Path are the request line of a scan.
 	Method string `toml:"method"`
 	Path   string `toml:"path"`
 	// Request is "multipart", a form with one file, or "raw", only the object.
 	Request string `toml:"request"`
 	// Field is the name of the form's field.
 	Field string `toml:"field"`
-	// FileName is the name of an object without a name. FileNameHeader is an additional
-	// field of the request with the name: Content-Disposition, as in RFC 6266, or any
-	// other field, percent-encoded.
+	// FileName is used for an object without a name. FileNameHeader is an additional
+	// field with the name: Content-Disposition, as in RFC 6266, or any other field,
+	// percent-encoded.
 	FileName       string `toml:"file_name"`
 	FileNameHeader string `toml:"file_name_header"`
 	// ContentType is the type of the object.
@@ -37,17 +37,17 @@ type Config struct {
 	// Statuses maps an HTTP status to a category, or to "body" if the body decides.
 	Statuses map[string]string `toml:"statuses"`
 	// AnswerPath (keys and indices of JSON, "data.result.0.is_infected") or AnswerRegex
-	// (RE2, its last group) finds the word in a body that Answers maps to a category. An
-	// index in AnswerPath means every element of its list. For OK, AnswerRegex must match
-	// the whole body.
+	// (RE2, its last group) finds the word in a body that Answers maps to a category.
+	// An index in AnswerPath stands for every element of its list. For OK, AnswerRegex
+	// must match the whole body.
 	AnswerPath  string            `toml:"answer_path"`
 	AnswerRegex string            `toml:"answer_regex"`
 	Answers     map[string]string `toml:"answers"`
 	// NamePath or NameRegex finds the name of a finding, or a list of names.
 	NamePath  string `toml:"name_path"`
 	NameRegex string `toml:"name_regex"`
-	// VersionPath is the path of the request for the version. VersionKey is the place of
-	// the version in a JSON answer; without it the whole text is the version.
+	// VersionPath is the request path for the version. VersionKey is where a JSON
+	// answer has the version; without it, the whole text is the version.
 	VersionPath string `toml:"version_path"`
 	VersionKey  string `toml:"version_key"`
 }
@@ -74,7 +74,7 @@ var (
 	mediaType = regexp.MustCompile(`^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:; ?[A-Za-z0-9-]+=[A-Za-z0-9._-]+)*$`)
 )
 
-// service returns the flavour, changed by the configuration.
+// service returns the flavour with the configured changes.
 func (c *Config) service() (service, error) {
 	s, ok := flavour(c.Flavour, c.Request)
 	if !ok {

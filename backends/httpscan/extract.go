@@ -115,10 +115,10 @@ type place struct {
 	keys  []string
 }
 
-// places returns the values at a path of keys and indices. An index means every element of
-// its list, so that an answer about several objects is read completely. A missing value is
-// nil. Two keys that differ only in case are an error, because one of them would be
-// ignored.
+// places returns the values at a path of keys and indices. An index stands for every
+// element of its list, so that no part of an answer about several objects is missed. A
+// missing value is nil. Two keys that differ only in case are an error, because one of
+// them would be ignored.
 func places(v any, path string) ([]place, error) {
 	at := []place{{value: v}}
 	for key := range strings.SplitSeq(path, ".") {
@@ -142,8 +142,7 @@ func places(v any, path string) ([]place, error) {
 	return at, nil
 }
 
-// isIndex reports whether a key is an index into a list. For an empty list, every number
-// is.
+// isIndex reports whether a key is an index into list. In an empty list, every number is.
 func isIndex(key string, list []any) bool {
 	i, err := strconv.Atoi(key)
 	return err == nil && i >= 0 && (i < len(list) || len(list) == 0)
@@ -159,8 +158,8 @@ func unique(v any, key string) error {
 	return nil
 }
 
-// pathOfName returns the path of the name that belongs to the answer at keys: as far as both
-// configured paths are the same, it has the indices of that answer.
+// pathOfName returns the path of the name that belongs to the answer at keys: where both
+// configured paths agree, it has that answer's indices.
 func pathOfName(keys []string, answer, name string) string {
 	answers, names := strings.Split(answer, "."), strings.Split(name, ".")
 	for i := 0; i < len(names) && i < len(keys) && names[i] == answers[i]; i++ {

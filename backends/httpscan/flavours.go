@@ -21,15 +21,15 @@ const (
 	requestMultipart = "multipart"
 )
 
-// fromBody is the value in a table of statuses if the body decides.
+// fromBody is the entry for a status that leaves the decision to the body.
 const fromBody = "body"
 
 // tooLargeText is clamd's answer to a stream over its StreamMaxLength, which clamav-rest
 // passes on with a failure status.
 const tooLargeText = "INSTREAM size limit exceeded. ERROR"
 
-// smallest is the size below which no clamd refuses an object as too large: the default
-// of StreamMaxLength is at least 25 MiB.
+// smallest is a size that no clamd refuses as too large: the default of StreamMaxLength
+// is at least 25 MiB.
 const smallest = 1 << 20
 
 // restStatuses are the statuses of clamav-rest: getHttpStatusByClamStatus and scanner in
@@ -101,6 +101,6 @@ func flavour(name, request string) (service, bool) {
 
 func flavourNames() []string { return slices.Sorted(maps.Keys(flavours)) }
 
-// newBoundary returns an unpredictable boundary. In an object, a known one would end the
-// part, and the rest would not be scanned.
+// newBoundary returns an unpredictable boundary. An object that contained a predictable
+// one would end its part early, and the rest would not be scanned.
 func newBoundary() string { return "polyclam-" + rand.Text() }

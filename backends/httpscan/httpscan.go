@@ -1,20 +1,20 @@
 // Package httpscan scans with services that receive an object over HTTP and answer with a
 // status, a JSON body or both: REST front ends of ClamAV and similar services.
 //
-// The dialogue, with a connection for each scan:
+// The dialogue, on a new connection for each scan:
 //
 //	-> POST /v2/scan HTTP/1.1, Content-Type: multipart/form-data; boundary=..., Content-Length: 243
 //	-> (one part with the object; with request "raw", only the object)
 //	<- HTTP/1.1 406 Not Acceptable, Content-Length: 74
 //	<- [{"Status":"FOUND","Description":"Eicar-Test-Signature","FileName":"object"}]
 //
-// Two tables map the answer: by its status, or, if that table says "body", by a word in the
-// body. Anything that is in neither table is a failure. A path of JSON keys or a regular
+// Two tables map the answer: by its status or, if that table says "body", by a word in
+// the body. Anything in neither table is a failure. A path of JSON keys or a regular
 // expression extracts names from the body; a virus has the category of its name, see
 // [backends.NameCategory]. flavours.go has the tables of known services. The code of a
 // result is the HTTP status.
 //
-// These services can answer without a scan, in these ways:
+// These services can answer without scanning:
 //
 //   - 200 with an empty list or an empty body when clamd has died (clamav-rest). So OK
 //     requires the word OK in the body.
@@ -22,10 +22,10 @@
 //     large for any clamd this is a failure.
 //   - An answer before the whole object was sent counts only if something was found, or if
 //     the object is refused for its size.
-//   - An answer may be cut off. Only one whose length was announced can be clean.
-//   - An answer may belong to an earlier request, because it has no id. So there is a
-//     connection for each scan. The key keepalive keeps connections, for sites that
-//     measured the gain and trust the service.
+//   - An answer may be truncated. Only one with an announced length can be clean.
+//   - An answer may belong to an earlier request, because it has no id. So each scan uses
+//     a new connection. The key keepalive keeps connections, for sites that have measured
+//     the gain and trust the service.
 //   - An answer may contradict itself, such as OK with the name of a virus, several
 //     answers, or a 406 without the word FOUND (any proxy can send one). It is never OK; a
 //     finding counts together with the failure.
@@ -61,7 +61,7 @@ type Backend struct {
 
 var _ backends.Versioner = (*Backend)(nil)
 
-// service is a flavour, changed by the configuration.
+// service is a flavour with the configured changes.
 type service struct {
 	method, path   string
 	request        string
@@ -75,7 +75,7 @@ type service struct {
 	answers   map[string]string
 	must      map[string]string // other values required in a JSON body
 	name      extractor
-	strict    bool      // a clean answer must have nothing at name
+	strict    bool      // a clean answer must not have a value at name
 	why       extractor // of the reason for a failure, see [tooLargeText]
 	tooLarge  int64     // size below which no object is too large for the service
 	version   string
@@ -112,9 +112,9 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	return parseVersion(text, r.Body), nil
 }
 
-// parseVersion parses the version of clamd, which both services pass on: in one string, or
-// (clamav-rest) in three, {"Clamav": "1.4.2", "Signature": "27500", "Signature_date": "Mon
-// Nov 23 08:00:00 2026"}.
+// parseVersion parses clamd's version, which both services pass on: in one string, or
+// (clamav-rest) in three, {"Clamav": "1.4.2", "Signature": "27500", "Signature_date":
+// "Mon Nov 23 08:00:00 2026"}.
 func parseVersion(text string, body []byte) backends.Version {
 	v := backends.Version{Text: text}
 	engine, rest, _ := strings.Cut(text, "/")
@@ -127,7 +127,7 @@ func parseVersion(text string, body []byte) backends.Version {
 		}
 	}
 	v.Engine, v.Database = engine, database
-	// clamd uses ctime(3) and the time zone of its machine.
+	// clamd uses ctime(3) and its machine's time zone.
 	if t, err := time.ParseInLocation(time.ANSIC, strings.TrimSpace(date), time.Local); err == nil {
 		v.DatabaseTime = t
 	}
@@ -141,13 +141,13 @@ func textAt(value any, path string) string {
 }
 
 // Close implements io.Closer: it closes idle connections. Scans in progress finish, and
-// later ones use a new connection each.
+// each later one uses a new connection.
 func (b *Backend) Close() error { return b.client.Close() }
 
 func (b *Backend) wrap(err error) error { return fmt.Errorf("httpscan %s: %w", b.address, err) }
 
-// newRequest returns the request for a scan. The only text of a client in its head is the
-// escaped name of the file.
+// newRequest returns the request for a scan. The only client-supplied text in its head is
+// the escaped file name.
 func (s *service) newRequest(o backends.Object) *wire.Request {
 	q := &wire.Request{Method: s.method, Target: s.path}
 	body := wire.BodyOf(o)

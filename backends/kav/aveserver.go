@@ -50,9 +50,9 @@ func askAve(conn *engineconn.Conn, a *backends.Answer, path string) error {
 	}
 }
 
-// quit proves that a clean answer was the last one. "2xx done" does not name a file: if it
-// was a late line of the greeting, the right answer comes before the 2xx that answers
-// "quit".
+// quit proves that a clean answer was the last one. "2xx done" does not name a file: if
+// it was really a late line of the greeting, the actual answer precedes the 2xx that
+// answers "quit".
 func quit(conn *engineconn.Conn, a *backends.Answer) error {
 	conn.NoReuse()
 	if a.Category() != backends.OK {

@@ -1,7 +1,7 @@
 // Package kav scans with the daemons of old Kaspersky products: kavdaemon (AVP 3 and
 // 4), and aveserver (5.0 and 5.5).
 //
-// The dialogue with kavdaemon, with a connection for each scan:
+// The dialogue with kavdaemon, on a new connection for each scan:
 //
 //	-> <0>23 Nov 13:40:09:/path<NUL>
 //	<- two bytes: the code in the low four bits of the first; 1 if a report follows
@@ -19,10 +19,10 @@
 //	8 corrupt objects                   partial
 //	9 to 15, or any higher bit          swerr
 //
-// The names in the report count, too. With code 0, a line that is neither such a name nor
-// "ok" is swerr. The codes are documented by exim.
+// The names in the report count too. With code 0, any line except such a name or "ok" is
+// swerr. The codes are documented by exim.
 //
-// The dialogue with aveserver, with a connection for each scan:
+// The dialogue with aveserver, on a new connection for each scan:
 //
 //	<- 2xx greeting                     lines "2xx-..." may precede it
 //	-> SCAN bPQRSTUW /path
@@ -35,8 +35,8 @@
 // is swerr. "2xx done" does not name a file, so a clean answer counts only if nothing but
 // the answer to "quit" follows. These forms are documented by exim and e2guardian.
 //
-// The user of either daemon must be able to read the file and to enter every directory
-// above it. (rspamd's Kaspersky and the Scan Engine have other protocols.)
+// Either daemon's user must be able to read the file and enter every directory above it.
+// (rspamd's Kaspersky module and the Scan Engine use other protocols.)
 package kav
 
 import (

@@ -14,7 +14,7 @@ import (
 	"polyclam/backends/internal/engineconn"
 )
 
-// codes are the categories of kavdaemon's codes, as in exim.
+// codes maps kavdaemon's codes to categories, as exim does.
 var codes = map[byte]backends.Category{
 	0: backends.OK,
 	1: backends.Interrupted,
@@ -37,7 +37,7 @@ var codeTexts = map[byte]string{
 
 // askDaemon scans a file with kavdaemon.
 func askDaemon(conn *engineconn.Conn, a *backends.Answer, path string) error {
-	// Its own client and exim send this prefix, which looks like syslog.
+	// kavdaemon's own client and exim send this syslog-like prefix.
 	if err := conn.Command("<0>" + time.Now().Format("02 Jan 15:04:05") + ":" + path + "\x00"); err != nil {
 		return err
 	}
@@ -69,8 +69,8 @@ const maxReport = 1 << 20
 
 var namePattern = regexp.MustCompile(`(infected|suspicion):\s*(\S.*?)\s*$`)
 
-// isHarmless reports whether a line of a report is empty, or "ok" about the file or a
-// member of it.
+// isHarmless reports whether a report line is empty, or says "ok" about the file or a
+// member.
 func isHarmless(line, path string) bool {
 	line = strings.TrimSpace(line)
 	rest, about := strings.CutPrefix(line, path)

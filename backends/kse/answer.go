@@ -8,9 +8,9 @@ import (
 	"polyclam/backends/internal/wire"
 )
 
-// answers are the categories of the engine's texts, from its manual, "Format of a response
-// to a scan POST request"; version 1.0 sends DETECTED. Any other text is a failure,
-// including NON_SCANNED without a reason.
+// answers maps the engine's texts to categories, according to "Format of a response to a
+// scan POST request" in its manual. Version 1.0 sends DETECTED. Any other text is a
+// failure, including NON_SCANNED without a reason.
 var answers = []struct {
 	text     string
 	category backends.Category
@@ -29,8 +29,8 @@ var answers = []struct {
 	{"SERVER_ERROR", backends.SWErr, false},
 }
 
-// withMacro is appended to the text about an object with macros. The name is the one that
-// MailScanner reports.
+// withMacro is appended to the text about an object with macros. MailScanner reports the
+// same name.
 const (
 	withMacro = " AND CONTAINS OFFICE MACRO"
 	macroName = "OFFICE MACRO"
@@ -87,7 +87,7 @@ func lookup(text string) (category backends.Category, names string, ok bool) {
 }
 
 // addText adds an answer of protocol 1, which is one line. Several lines are a failure,
-// but their findings count, too.
+// but their findings count too.
 func addText(a *backends.Answer, body string) {
 	text := strings.TrimSuffix(strings.TrimSuffix(body, "\n"), "\r")
 	lines := strings.SplitN(text, "\n", 100)
@@ -126,7 +126,7 @@ func addJSON(a *backends.Answer, body []byte, object string) {
 	addObject(a, root)
 }
 
-// addObject adds one object and its parts. A failure of one does not hide the finding of
+// addObject adds an object and its parts. A failure of one does not hide a finding in
 // another.
 func addObject(a *backends.Answer, o map[string]any) {
 	result, ok := o["scanResult"].(string)

@@ -18,7 +18,7 @@ const (
 // maxBody limits an answer. Protocol 3 reports every part of an archive that is not clean.
 const maxBody = 1 << 20
 
-// withoutDeadline is the time limit sent to the engine for a scan without a deadline.
+// withoutDeadline is the time limit sent with a scan that has no deadline.
 const withoutDeadline = time.Minute
 
 // Config holds the keys of a kse engine.
@@ -32,7 +32,7 @@ type Config struct {
 	// Transport is how the engine gets the object: "memory" sends the bytes, "file"
 	// names a file that it must be able to read.
 	Transport string `toml:"transport"`
-	// ScanTimeout is the time limit sent to the engine; zero: the rest of the engine's
+	// ScanTimeout is the time limit sent to the engine; zero means the rest of the key
 	// timeout.
 	ScanTimeout time.Duration `toml:"scan_timeout"`
 }
@@ -51,7 +51,7 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if c.Protocol != 1 && c.Protocol != 3 {
 		errs = append(errs, backends.KeyErrorf("protocol", "must be 1 or 3, not %d", c.Protocol))
 	}
-	// X-KAV-Timeout is an unsigned number of 32 bits.
+	// X-KAV-Timeout is an unsigned 32-bit number.
 	if c.ScanTimeout < 0 || c.ScanTimeout > 24*time.Hour || c.ScanTimeout > 0 && c.ScanTimeout < time.Millisecond {
 		errs = append(errs, backends.KeyErrorf("scan_timeout", `must be between "1ms" and "24h", or "0s" for the rest of timeout; not %q`, c.ScanTimeout))
 	}

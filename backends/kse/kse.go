@@ -1,7 +1,7 @@
 // Package kse scans with Kaspersky Scan Engine in HTTP mode, kavhttpd, over TCP or a Unix
 // socket.
 //
-// The dialogue of KAV protocol 1, with a connection for each scan:
+// The dialogue in KAV protocol 1, on a new connection for each scan:
 //
 //	-> POST /scanmemory HTTP/1.0                  or /scanfile with a path as the body
 //	-> X-KAV-ProtocolVersion: 1
@@ -27,17 +27,17 @@
 //	SERVER_ERROR, any other HTTP status   swerr
 //	anything else                         swerr
 //
-// Protocol 3 also reports each part of an archive. Findings and failures of the parts both
-// count: a locked member does not hide that another could not be scanned. The engine has
-// no codes, so the code is the HTTP status if the status is the reason.
+// Protocol 3 also reports each part of an archive. Findings and failures in the parts
+// both count: a locked member does not hide a failure to scan another. The engine has no
+// codes, so the code is the HTTP status, if the status is the reason.
 //
 // An answer is complete only if its length was announced or, in protocol 1, if it ends
 // with a line break: "CLEAN" may be the beginning of something else. An answer that begins
 // before the whole object was sent counts only if it found something.
 //
-// An answer does not identify its request (at most by "memory"), so there is a connection
-// for each scan. With protocol 3, the key keepalive keeps connections, for sites that
-// measured the gain.
+// An answer does not identify its request (at most it says "memory"), so each scan uses a
+// new connection. With protocol 3, the key keepalive keeps connections, for sites that
+// have measured the gain.
 package kse
 
 import (
@@ -116,7 +116,7 @@ var (
 )
 
 // Close implements io.Closer: it closes idle connections. Scans in progress finish, and
-// later ones use a new connection each.
+// each later one uses a new connection.
 func (b *Backend) Close() error { return b.client.Close() }
 
 // ask requests information. Its errors name the engine.
@@ -163,8 +163,8 @@ func (b *Backend) newRequest(ctx context.Context, o backends.Object) (*wire.Requ
 	return q, object, nil
 }
 
-// judge adds an answer. A text that may be cut off proves nothing: it is complete if its
-// length was announced, or in protocol 1, where it is one line, with the end of the line.
+// judge adds an answer. A text that may be truncated proves nothing. It is complete if
+// its length was announced or, in protocol 1, if it ends with a line break.
 func (b *Backend) judge(r *wire.Response, object string, a *backends.Answer) {
 	if r.Status != http.StatusOK {
 		a.Fail(failedStatus(r))

@@ -21,7 +21,7 @@ type engineRecord struct {
 }
 
 // collect adds a status line and its records to the answer. All records must be about the
-// object of the status line, and there must be one SUMMARY with the number of ENGINE
+// status line's object, and there must be one SUMMARY with the right number of ENGINE
 // records. Records and fields of later versions are ignored.
 func collect(a *backends.Answer, reply protocol.ExtendedReply) {
 	var engines []engineRecord
@@ -102,7 +102,7 @@ func parseEngine(r extended.Record) (engineRecord, error) {
 	return engineRecord{Engine: e, category: backends.Category(e.Category), failure: failure, counts: e.Counts && !e.Cancelled}, nil
 }
 
-// check returns an error if a record has an unknown category, or could not be read.
+// check returns an error if a record could not be read or has an unknown category.
 func check(category string, err error) error {
 	if err == nil && !backends.Category(category).Valid() {
 		err = fmt.Errorf("category %.20q", category)
@@ -113,8 +113,8 @@ func check(category string, err error) error {
 	return nil
 }
 
-// add adds the findings and the failure of an engine. The category of the record is that
-// of its first name; no other name gets a stronger one.
+// add adds an engine's findings and failure. The record's category belongs to its first
+// name; no other name gets a stronger one.
 func (e engineRecord) add(a *backends.Answer) {
 	if e.failure != "" {
 		e.fail(a, e.failure)
@@ -137,7 +137,7 @@ func (e engineRecord) add(a *backends.Answer) {
 	}
 }
 
-// fail adds a failure of the engine, with the other site's text.
+// fail adds an engine's failure, with the other site's text.
 func (e engineRecord) fail(a *backends.Answer, category backends.Category) {
 	text := e.Message
 	if text == "" {
@@ -150,7 +150,7 @@ func (e engineRecord) fail(a *backends.Answer, category backends.Category) {
 }
 
 // checkSummary checks the SUMMARY, which follows the other site's policy, against the
-// engines that count: one of them must have its category, and it is OK only if all are.
+// engines that count: its category must be one of theirs, and may be OK only if all are.
 func checkSummary(a *backends.Answer, reply protocol.Reply, s extended.Summary, engines []engineRecord) {
 	category, message := backends.Category(s.Category), ""
 	reported, all := false, true
@@ -179,7 +179,7 @@ func checkSummary(a *backends.Answer, reply protocol.Reply, s extended.Summary, 
 	}
 }
 
-// terse lists the answers without records. Any other is SWErr.
+// terse lists the answers without records. Any other answer is SWErr.
 var terse = []struct {
 	err      error
 	category backends.Category

@@ -18,11 +18,12 @@ const (
 
 // Config holds the keys of a polyclam engine.
 type Config struct {
-	// Transport is how the object is sent: "fildes" passes a descriptor (the fastest, only
-	// over Unix sockets), "stream" sends the bytes. "auto" is stream over TCP; over a Unix
-	// socket it is fildes, or stream if there is no descriptor or it does not arrive.
+	// Transport is how the object is sent: "fildes" passes a descriptor (the fastest,
+	// only over Unix sockets), "stream" sends the bytes. "auto" means stream over TCP.
+	// Over a Unix socket it means fildes, or stream if there is no descriptor or it
+	// does not arrive.
 	Transport string `toml:"transport"`
-	// ConnectTimeout bounds the time to connect.
+	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 }
 

@@ -15,8 +15,8 @@
 // the other site's precedence, and the last word of the status line its actions, so both
 // are only checked:
 //
-//   - It is ok only if the status line and the SUMMARY are, and no engine that counts
-//     found anything.
+//   - The result is ok only if the status line and the SUMMARY are, and no engine that
+//     counts found anything.
 //   - A SUMMARY whose category no engine reported is a failure, and so is a missing
 //     SUMMARY or END. Findings are kept in addition to the failure.
 //   - If the answer begins before the last bytes are sent, only virus and suspicious
@@ -55,7 +55,7 @@ import (
 	"polyclam/protocol"
 )
 
-// Abilities is what another polyclam can report: whatever its engines can.
+// Abilities says what another polyclam can report, which is whatever its engines can.
 var Abilities = backends.Abilities{
 	Virus: true, Suspicious: true, Encrypted: true, Partial: true,
 	Names: true, Version: true, DatabaseAge: true,
@@ -63,7 +63,7 @@ var Abilities = backends.Abilities{
 	Tested: "real engine",
 }
 
-// Backend is one polyclam. It is safe for concurrent use.
+// A Backend scans with one other polyclam. It is safe for concurrent use.
 type Backend struct {
 	node      *clamdclient.Node
 	transport string
@@ -116,7 +116,7 @@ func (b *Backend) file(o backends.Object) (*os.File, error) {
 	return f, nil
 }
 
-// result returns everything in a reply.
+// result returns all findings and failures in a reply.
 func (b *Backend) result(ctx context.Context, reply protocol.ExtendedReply, err error) (backends.Result, error) {
 	var a backends.Answer
 	var answer *protocol.ReplyError
@@ -140,7 +140,7 @@ func (b *Backend) result(ctx context.Context, reply protocol.ExtendedReply, err 
 }
 
 // Version implements [backends.Versioner] with the version that the other polyclam
-// reports, which is that of its ClamAV if it has one.
+// reports: its ClamAV's version, if it has one.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 	v, err := b.node.DatabaseVersion(ctx)
 	return v, b.refused(ctx, err)
@@ -160,7 +160,7 @@ func (b *Backend) SelfCheck(ctx context.Context) (bool, error) {
 	return upToDate, b.refused(ctx, err)
 }
 
-// refused returns the error of a request that is not a scan.
+// refused returns the error of a request other than a scan.
 func (b *Backend) refused(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

@@ -1,6 +1,6 @@
-// Package registry lists the backends. Everything that depends on which backends exist
-// derives from its rows: the values of the backend key in the configuration, what
-// `polyclam check` expects of an engine, and the table of engines in the manual.
+// Package registry lists the backends. Everything that depends on the set of backends
+// derives from its rows: the values of the key backend, what `polyclam check` expects of
+// an engine, and the manual's table of engines.
 package registry
 
 import (

@@ -18,7 +18,7 @@ const (
 	codeText     = 499 // information as text
 )
 
-// codes are the meanings of codes. Any other code is final and SWErr.
+// codes is the answer table. Any other code is final and SWErr.
 var codes = map[int]struct {
 	final    bool
 	category backends.Category // empty: none
@@ -38,10 +38,10 @@ var codes = map[int]struct {
 	codeText:     {false, ""},
 }
 
-// The range of error codes; their texts say more.
+// The range of error codes, which come with a text.
 const errorFirst, errorLast = 350, 359
 
-// webAddress matches the only information that is harmless without harmless_texts.
+// webAddress matches the only information that is always harmless.
 var webAddress = regexp.MustCompile(`^https?://[^\s?#]+([?#]\S*)?$`)
 
 // suspiciousType matches the types of detections that are not known viruses.
@@ -56,8 +56,8 @@ type reading struct {
 	alerted  bool // there was a line with a name
 }
 
-// take adds a line of the answer and reports whether it is the final one.
-func (r *reading) take(code int, rest string) (final bool, err error) {
+// add adds a line of the answer and reports whether it is the final one.
+func (r *reading) add(code int, rest string) (final bool, err error) {
 	if code >= errorFirst && code <= errorLast {
 		r.addText(code, rest, backends.SWErr)
 		return true, nil
@@ -83,8 +83,8 @@ func (r *reading) take(code int, rest string) (final bool, err error) {
 	return row.final, nil
 }
 
-// addText adds a free text. No text is documented, so only one that the site lists has
-// another category.
+// addText adds a free text. No text is documented, so only those that the site lists
+// change the category.
 func (r *reading) addText(code int, text string, otherwise backends.Category) {
 	category := r.texts.Category(text)
 	if category != "" {
@@ -98,7 +98,7 @@ func (r *reading) addText(code int, text string, otherwise backends.Category) {
 	r.Add(otherwise, code, fmt.Sprintf("%d %.300s%s", code, text, hint))
 }
 
-// isHarmless reports whether information is irrelevant for the verdict.
+// isHarmless reports whether information is irrelevant to the verdict.
 func (r *reading) isHarmless(code int, text string) bool {
 	return code == codeURL && webAddress.MatchString(text) || slices.Contains(r.harmless, text)
 }

@@ -15,14 +15,14 @@ import (
 
 // Config holds the keys of a savapi engine.
 type Config struct {
-	// Product is the product id of the licence.
+	// Product is the licence's product id.
 	Product string `toml:"product"`
-	// Settings are the settings of each connection, "KEY VALUE".
+	// Settings are sent on each new connection, "KEY VALUE".
 	Settings []string `toml:"settings"`
 	// ConnectTimeout limits the time to connect.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
 	texts.Keys
-	// Harmless are texts of information that are irrelevant for the verdict.
+	// Harmless lists texts of information that is irrelevant to the verdict.
 	Harmless []string `toml:"harmless_texts"`
 }
 

@@ -1,7 +1,7 @@
 // Package savapi scans with Avira's SAVAPI service, over TCP or a Unix socket.
 //
-// The dialogue. There is a connection for each scan, because answers do not name their
-// object, and a late one could be taken for another:
+// The dialogue, on a new connection for each scan, because answers do not name their
+// object and a late one could be mistaken for another:
 //
 //	<- 100 SAVAPI:4.0
 //	-> SET PRODUCT 10776
@@ -30,11 +30,11 @@
 // texts of 350 to 359 and 499 are not: they are failures unless the site lists them, see
 // encrypted_texts and partial_texts, and harmless_texts for information. SAVAPI sends
 // information only if a setting such as NOTIFY_OFFICE asks for it. The types are not
-// documented, so at most they turn a virus into suspicious. An alert that names a file
-// must name the one of the request.
+// documented, so at most they turn a virus into suspicious. If an alert names a file, it
+// must be the requested one.
 //
-// A product id without a licence is refused at SET PRODUCT. The service's user must be
-// able to read the file and to enter every directory above it.
+// SET PRODUCT refuses a product id without a licence. The service's user must be able to
+// read the file and enter every directory above it.
 package savapi
 
 import (
@@ -148,7 +148,7 @@ func (b *Backend) ask(conn *engineconn.Conn, a *backends.Answer, path string) er
 		if code == 0 {
 			return fmt.Errorf("unexpected answer %.200q", text)
 		}
-		final, err := r.take(code, rest)
+		final, err := r.add(code, rest)
 		if final || err != nil {
 			return err
 		}

@@ -254,7 +254,7 @@ func FuzzParse(f *testing.F) {
 		}
 		var a backends.Answer
 		r := reading{Answer: &a, path: "/p"}
-		final, err := r.take(code, rest)
+		final, err := r.add(code, rest)
 		if final && a.Category() == "" && !a.Failed() || err != nil && a.Category() != "" {
 			t.Errorf("%q: final %v, %q, %v", text, final, a.Category(), err)
 		}

@@ -1,13 +1,12 @@
-// Package logbuf keeps a log that nobody reads from blocking the program.
+// Package logbuf keeps a stalled log from blocking the program.
 //
 // A [Buffer] accepts lines without waiting and writes them in order from another
 // goroutine. While the reader is slow, the disk is full or the terminal is stopped, it
-// keeps lines up to a limit in bytes. It drops and counts those beyond, and a line in
-// their place reports how many were lost.
+// keeps lines up to a limit in bytes. It drops and counts any further lines, and a line
+// in their place reports how many were lost.
 //
 // zerolog's diode was not enough: it limits lines instead of bytes, drops a whole ring
-// when one writer laps the other, ignores write errors, and its Close waits until the
-// reader reads.
+// when one writer laps another, ignores write errors, and its Close waits for the reader.
 package logbuf
 
 import (
@@ -23,8 +22,9 @@ const (
 	// keep is the size of the largest array that stays allocated while idle.
 	keep = 64 << 10
 
-	// gather is how long an ordinary line waits for others to be written with it: waking
-	// a thread costs more than the write. A kill -9 loses at most the lines of this time.
+	// gather is how long an ordinary line waits for others to be written with it:
+	// waking a thread costs more than the write. A kill -9 loses at most the lines of
+	// that period.
 	gather = 10 * time.Millisecond
 
 	shortestPause = 10 * time.Millisecond
@@ -80,8 +80,8 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Important returns a writer for lines with a reserve, which are accepted while ordinary
-// ones are being dropped.
+// Important returns a writer for lines that may use the reserve: they are accepted while
+// ordinary ones are being dropped.
 func (b *Buffer) Important() io.Writer { return important{b} }
 
 type important struct{ b *Buffer }
@@ -116,7 +116,7 @@ func (b *Buffer) schedule(now bool) {
 		b.state = busy
 		select {
 		case b.wake <- struct{}{}:
-		default: // run has not received the last one, since the timer was faster
+		default: // run has not received the last one, because the timer was faster
 		}
 	case b.state == idle:
 		b.state = gathering
@@ -132,16 +132,16 @@ func (b *Buffer) noteLoss() {
 	}
 }
 
-// Close writes the accepted lines, for at most patience, and reports whether all of them
-// are written. Later lines are dropped.
-func (b *Buffer) Close(patience time.Duration) bool {
+// Close writes the accepted lines, for at most the timeout, and reports whether all of
+// them are written. Later lines are dropped.
+func (b *Buffer) Close(timeout time.Duration) bool {
 	b.mu.Lock()
 	if !b.closed {
 		b.closed = true
 		close(b.closing)
 	}
 	b.mu.Unlock()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
 	case <-b.ended:
@@ -180,7 +180,7 @@ func (b *Buffer) run() {
 	}
 }
 
-// take returns all accepted lines, and replaces them by an empty array.
+// take returns all accepted lines, and leaves an empty array in their place.
 func (b *Buffer) take(empty []byte) []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -220,7 +220,7 @@ func (b *Buffer) write(batch []byte) bool {
 	return true
 }
 
-// whole returns as many of the first lines as one write does not split, at least one.
+// whole returns as many leading lines as one write does not split, at least one.
 func whole(lines []byte) []byte {
 	if len(lines) <= atomic {
 		return lines

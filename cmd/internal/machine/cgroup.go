@@ -38,7 +38,7 @@ func groups(root fs.FS, controller string) []group {
 	return found
 }
 
-// A mount is the directory at which a group of a hierarchy is mounted.
+// A mount says where a group of a hierarchy is mounted.
 type mount struct{ group, dir string }
 
 // findMount finds a hierarchy in /proc/self/mountinfo, see proc(5).
@@ -64,10 +64,9 @@ func findMount(root fs.FS, controller string, v2 bool) (mount, bool) {
 	return mount{}, false
 }
 
-// above returns the group of that name and those above it that are mounted. In a
-// container the name may be outside of the mount: then the mounted group is the
-// container's own. Both names are relative to the process's namespace, and begin with
-// "/.." outside it.
+// above returns the group of that name and its mounted ancestors. In a container the name
+// may be outside the mount: then the mounted group is the container's own. Both names are
+// relative to the process's namespace, and begin with "/.." outside it.
 func (m mount) above(name string) []group {
 	below, ok := strings.CutPrefix(name, strings.TrimSuffix(m.group, "/"))
 	if !ok || below != "" && below[0] != '/' || slices.Contains(strings.Split(below, "/"), "..") {

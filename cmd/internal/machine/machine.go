@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// A Limit is an upper bound with its origin.
+// A Limit is an upper bound and where it comes from.
 type Limit struct {
 	N    int64
 	From string // "memory.max of /system.slice/polyclamd.service"
@@ -25,9 +25,9 @@ var None = Limit{N: math.MaxInt64}
 // for no limit.
 const unlimited = 1 << 60
 
-// Memory returns the smallest memory limit: of the process's control group and all above
-// it, and the free memory of the machine. What this process already uses counts as free:
-// its resident memory, and held bytes elsewhere, such as in memfds.
+// Memory returns the smallest of the memory limits of the process's control group and its
+// ancestors, and of the machine's free memory. Memory that the process already uses
+// counts as free: its resident memory, and held bytes elsewhere, such as in memfds.
 func Memory(held int64) Limit { return memory(os.DirFS("/"), held) }
 
 func memory(root fs.FS, held int64) Limit {
@@ -38,7 +38,7 @@ func memory(root fs.FS, held int64) Limit {
 				least = smaller(least, Limit{n, name + " of " + g.name, true})
 			}
 		}
-		// For groups above that a container cannot see.
+		// For ancestors that a container cannot see.
 		if n, ok := field(root, g.dir+"/memory.stat", "hierarchical_memory_limit"); ok {
 			least = smaller(least, Limit{n, "hierarchical_memory_limit of " + g.name, true})
 		}
@@ -50,7 +50,7 @@ func memory(root fs.FS, held int64) Limit {
 	return least
 }
 
-// Tasks returns the smallest limit of threads and processes among the control groups.
+// Tasks returns the smallest limit on threads and processes among the control groups.
 func Tasks() Limit { return tasks(os.DirFS("/")) }
 
 func tasks(root fs.FS) Limit {
@@ -70,7 +70,7 @@ func smaller(a, b Limit) Limit {
 	return a
 }
 
-// number reads a file with one number; "max" is not a number.
+// number reads a file that holds one number. "max" is not a number.
 func number(root fs.FS, name string) (int64, bool) {
 	text, err := fs.ReadFile(root, name)
 	if err != nil {
@@ -80,7 +80,7 @@ func number(root fs.FS, name string) (int64, bool) {
 	return int64(min(n, math.MaxInt64)), err == nil
 }
 
-// field reads the number after a key, in a file with one key per line.
+// field reads the number after a key from a file with one key per line.
 func field(root fs.FS, name, key string) (int64, bool) {
 	text, err := fs.ReadFile(root, name)
 	if err != nil {

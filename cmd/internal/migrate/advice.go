@@ -8,8 +8,8 @@ import (
 	"polyclam/cmd/internal/size"
 )
 
-// An advice is a change to clamd.conf. Without it clamd says OK for objects that it did
-// not scan.
+// An advice is a change to clamd.conf. Without it, clamd says OK about objects that it
+// did not scan.
 type advice struct {
 	text  string
 	lines []string // for clamd.conf
@@ -43,8 +43,8 @@ func (m *Machine) advice() (list []advice) {
 }
 
 // sizeLimits are the options that make clamd skip large objects, with their defaults in
-// clamd 1.4.6. Each must be factor times the size of an object: clamd scans an archive,
-// and then its members.
+// clamd 1.4.6. Each must be factor times the size of the largest object: clamd scans an
+// archive, and then its members.
 var sizeLimits = []struct {
 	key    string
 	usual  int64
@@ -54,7 +54,7 @@ var sizeLimits = []struct {
 	{"MaxScanSize", 400 << 20, 4},
 }
 
-// sizeAdvice returns the advice for limits of clamd that are below what polyclam sends.
+// sizeAdvice returns the advice for clamd limits that are below what polyclam sends.
 func (m *Machine) sizeAdvice() (a advice, ok bool) {
 	if _, on := m.clamd.conf.enabled("AlertExceedsMax"); on {
 		return a, false // clamd reports such objects, and polyclam calls them partial
@@ -88,7 +88,7 @@ func (m *Machine) sizeAdvice() (a advice, ok bool) {
 	return a, true
 }
 
-// adviceSteps returns the commands that follow the advice in clamd's new configuration.
+// adviceSteps returns the commands that apply the advice to clamd's new configuration.
 func (m *Machine) adviceSteps() (list []step) {
 	file := m.EngineConf()
 	if file == "" {

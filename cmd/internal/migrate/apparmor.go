@@ -17,7 +17,7 @@ type apparmorRule struct {
 }
 
 // profile reads the rules of an AppArmor profile and of its includes from the directory
-// "local". It skips abstractions, which have neither clamd's files nor its sockets.
+// "local". It skips abstractions, which mention neither clamd's files nor its sockets.
 func (r root) profile(file string) ([]apparmorRule, error) {
 	data, _, err := r.read(file)
 	if err != nil {
@@ -50,7 +50,7 @@ func parseRule(f []string) (apparmorRule, bool) {
 	}
 	glob := apparmorVariables.Replace(strings.Trim(f[0], `"`))
 	if strings.Contains(glob, "@{") {
-		return apparmorRule{}, false // has a variable of the site
+		return apparmorRule{}, false // contains a site-specific variable
 	}
 	re, err := regexp.Compile(globExpression(glob))
 	if err != nil {
@@ -97,7 +97,7 @@ func globExpression(glob string) string {
 	return b.String()
 }
 
-// allows reports whether the rules allow an access, such as "r", to a path.
+// allows reports whether the rules allow access, such as "r", to a path.
 func allows(rules []apparmorRule, file, letter string) bool {
 	for _, r := range rules {
 		if strings.Contains(r.allow, letter) && r.match.MatchString(file) {

@@ -11,7 +11,7 @@ import (
 // cicapConfs are the paths of c-icap.conf.
 var cicapConfs = []string{"/etc/c-icap/c-icap.conf", "/etc/c-icap.conf", "/usr/local/etc/c-icap.conf", "/usr/local/c-icap/etc/c-icap.conf"}
 
-// cicap is the configuration of a c-icap, with included files.
+// cicap is a c-icap configuration, with included files.
 type cicap struct {
 	hosts    []string // "host:port" of each "Port"
 	service  string   // alias or name of the service that scans; empty: none
@@ -22,7 +22,7 @@ type cicap struct {
 
 const maxIncludes = 50
 
-// readCICAP reads a configuration of c-icap, "Key value ...", with its includes.
+// readCICAP reads a c-icap configuration, "Key value ...", with its includes.
 func (m *Machine) readCICAP(file string, c *cicap) error {
 	data, _, err := m.root.read(file)
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *cicap) take(f []string, at string) {
 	}
 }
 
-// icapHost returns the host:port of a "Port", which has a port or host:port.
+// icapHost returns the host:port of a "Port", which holds a port or host:port.
 func icapHost(s string) (string, bool) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {

@@ -11,20 +11,20 @@ import (
 	"polyclam/backends"
 )
 
-// clamd is a clamd that polyclam can take the place of.
+// clamd is a clamd that polyclam can replace.
 type clamd struct {
 	conf *conf
-	// listeners are its addresses, which polyclam takes; a Unix socket is the first.
+	// listeners are its addresses, which polyclam takes over, a Unix socket first.
 	listeners []listener
 	// engine is its new address, as in polyclam's configuration.
 	engine string
-	// moved is set if clamd.conf names the new address already, because someone edited
+	// moved means that clamd.conf already names the new address, because someone edited
 	// it.
 	moved bool
 	user  option // that it runs as; zero: not in clamd.conf
 }
 
-// listener is a [[listener]] for polyclam, with the origin of its values.
+// listener is a [[listener]] for polyclam, with the source of its values.
 type listener struct {
 	address, addressFrom string
 	mode, modeFrom       string
@@ -50,8 +50,8 @@ func clientName(p string) (string, bool) {
 	return stem + ext, ok && path.Base(stem) != "/"
 }
 
-// readClamd finds the addresses of the clamd of a clamd.conf. The error tells the
-// administrator why polyclam cannot take them.
+// readClamd finds the addresses in a clamd.conf. The error explains to the administrator
+// why polyclam cannot take them over.
 func (r root) readClamd(c *conf) (*clamd, error) {
 	d := &clamd{conf: c}
 	d.user, _ = c.find("User")
@@ -172,13 +172,13 @@ func (d *clamd) readPort() error {
 	}
 	d.listeners = append(d.listeners, distinct(list)...)
 	if d.engine == "" && len(list) > 0 {
-		// Without a LocalSocket there is no directory that clamd can surely write to.
+		// Without a LocalSocket, no directory is certain to be writable for clamd.
 		d.engine = tcpAddress("127.0.0.1", nextPort(port))
 	}
 	return nil
 }
 
-// nextPort returns a neighbour of a port.
+// nextPort returns a neighbouring port.
 func nextPort(port int64) int64 {
 	if port == 65535 {
 		return port - 1
@@ -186,7 +186,7 @@ func nextPort(port int64) int64 {
 	return port + 1
 }
 
-// tcpAddress replaces localhost by its number: systemd accepts no names.
+// tcpAddress replaces localhost with its IP address: systemd accepts no names.
 func tcpAddress(host string, port int64) string {
 	if host == "localhost" {
 		host = "127.0.0.1"
@@ -200,7 +200,7 @@ func isOpen(host string) bool {
 	return host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
-// distinct removes duplicates, and all other addresses if one means all.
+// distinct removes duplicates, and all other addresses if one is a wildcard.
 func distinct(list []listener) []listener {
 	seen := map[string]bool{}
 	var out []listener

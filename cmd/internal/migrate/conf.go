@@ -16,7 +16,7 @@ type conf struct {
 	real    string // with all symbolic links resolved
 	data    []byte
 	options []option
-	example int // line of "Example", with which clamd does not start; 0: none
+	example int // line of "Example", which keeps clamd from starting; 0: none
 	// problems are lines that clamd 1.4.6 rejects or misunderstands.
 	problems []problem
 }
@@ -104,10 +104,10 @@ func (c *conf) complain(line int, key, format string, args ...any) {
 	}
 }
 
-// maxProblems bounds the problems of a file: one with more is no clamd.conf.
+// maxProblems limits the problems: a file with more is not a clamd.conf.
 const maxProblems = 20
 
-// find returns the first line with the key: clamd ignores the others.
+// find returns the first line with the key. clamd ignores the others.
 func (c *conf) find(key string) (option, bool) {
 	for _, o := range c.options {
 		if o.key == key {
@@ -128,12 +128,12 @@ func (c *conf) all(key string) []option {
 	return list
 }
 
-// source returns the position and the text of an option.
+// source returns the position and text of an option.
 func (c *conf) source(o option) string {
 	return fmt.Sprintf("%s:%d: %s %s", c.path, o.line, clip(o.key), clip(o.value))
 }
 
-// clip shortens a text from a file for a message.
+// clip shortens text from a file for a message.
 func clip(s string) string {
 	const maxClip = 200
 	if len(s) <= maxClip {
@@ -142,8 +142,8 @@ func clip(s string) string {
 	return s[:maxClip] + "..."
 }
 
-// number returns the value of a key with a number. A value that clamd would reject
-// counts as missing.
+// number returns the value of a numeric key. A value that clamd would reject counts as
+// missing.
 func (c *conf) number(key string) (int64, option, bool) {
 	o, ok := c.find(key)
 	if !ok {
@@ -159,8 +159,8 @@ func (c *conf) number(key string) (int64, option, bool) {
 
 var sizeValue = regexp.MustCompile(`^[0-9]+[KMGkmg]?$`)
 
-// bytes returns the value of a key with a size. clamd 1.4.6 accepts K, M and G, a
-// leading zero for octal, and 0 for no limit, which is math.MaxInt64 here.
+// bytes returns the value of a size key. clamd 1.4.6 accepts K, M and G, a leading zero
+// for octal, and 0 for no limit, which is math.MaxInt64 here.
 func (c *conf) bytes(key string) (int64, option, bool) {
 	o, ok := c.find(key)
 	if !ok {

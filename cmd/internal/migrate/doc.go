@@ -1,5 +1,5 @@
-// Package migrate inspects a machine that runs clamd and plans how polyclam takes its
-// place: clients find polyclam where clamd was, and clamd moves to a new socket or port.
+// Package migrate inspects a machine that runs clamd and plans the switch to polyclam:
+// clients find polyclam where clamd was, and clamd moves to a new socket or port.
 //
 //	m, err := migrate.Look(migrate.Options{})
 //	m.Rows()             // what was found, and what it is used for

@@ -9,7 +9,7 @@ import (
 	presets "polyclam/backends/command"
 )
 
-// engine is an engine other than clamd that was found.
+// engine is an engine other than clamd that was found on the machine.
 type engine struct {
 	label    string // its name for --with
 	name     string // its name in the configuration
@@ -22,8 +22,8 @@ type engine struct {
 	off      string   // why it is switched off; empty: it is on
 }
 
-// addEngine adds an engine and its row. Without --with it is switched on if it answered:
-// if err is nil.
+// addEngine adds an engine and its row. Without --with it is switched on if it answered,
+// that is, if err is nil.
 func (m *Machine) addEngine(e engine, what, where, means string, err error) {
 	asked := slices.Contains(m.opts.With, e.label)
 	switch {
@@ -50,7 +50,7 @@ func (m *Machine) known(address string) bool {
 	return slices.ContainsFunc(m.engines, func(e engine) bool { return m.same(e.address, address) })
 }
 
-// program is a command-line scanner that is installed.
+// program is an installed command-line scanner.
 type program struct {
 	preset   presets.Preset
 	path     string // of the program
@@ -59,11 +59,11 @@ type program struct {
 	active   bool
 }
 
-// usualPath is the PATH of package command.
+// usualPath is package command's PATH.
 var usualPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
-// vendorPaths are the directories outside of the usual PATH in which vendors install
-// their programs, according to the manuals.
+// vendorPaths are the directories outside the usual PATH where vendors install their
+// programs, according to the manuals.
 var vendorPaths = []string{
 	"/opt/sophos-av/bin", "/usr/local/uvscan", "/opt/uvscan", "/opt/f-prot", "/usr/local/f-prot", "/opt/BitDefender-scanner/bin",
 	"/opt/drweb", "/opt/eset/esets/sbin", "/opt/kaspersky/kesl/bin", "/opt/microsoft/mdatp/sbin", "/opt/avg/av/bin", "/opt/vba32",
@@ -126,7 +126,7 @@ func (m *Machine) findProgram(name string) (file string, usual bool) {
 	return "", false
 }
 
-// checkWith checks that everything that --with names was found and can be used.
+// checkWith checks that everything in --with was found and can be used.
 func (m *Machine) checkWith() error {
 	var found []string
 	for _, e := range m.engines {

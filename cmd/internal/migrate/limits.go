@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// alerts are the options that make clamd say FOUND for objects for which polyclam has a
+// alerts are the options that make clamd say FOUND where polyclam has a separate
 // category.
 var alerts = []struct {
 	category, what string
@@ -15,7 +15,7 @@ var alerts = []struct {
 	{"partial", "objects that were not scanned completely", []string{"AlertExceedsMax"}},
 }
 
-// writePolicy makes polyclam say FOUND where clamd did.
+// writePolicy makes polyclam answer FOUND where clamd did.
 func (m *Machine) writePolicy(w *writer) {
 	w.line("")
 	if m.clamd != nil {
@@ -128,7 +128,7 @@ func (m *Machine) writeStream(w *writer) {
 	}
 }
 
-// unsupported are options of clamd without an exact counterpart.
+// unsupported are clamd options without an exact counterpart.
 var unsupported = []struct{ key, reason string }{
 	{"MaxConnectionQueueLength", "the kernel limits waiting connections, by net.core.somaxconn"},
 	{"MaxQueue", "clients beyond limits.connections wait in the listener's backlog"},
@@ -140,7 +140,7 @@ var unsupported = []struct{ key, reason string }{
 	{"VirusEvent", "clamd still runs it, but polyclam sends it objects without their paths"},
 }
 
-// unsupportedIf are boolean options without an exact counterpart if they have the value on.
+// unsupportedIf are boolean options that have no exact counterpart when set to on.
 var unsupportedIf = []struct {
 	key    string
 	on     bool
@@ -156,7 +156,7 @@ var unsupportedIf = []struct {
 	{"ArchiveBlockEncrypted", true, "clamd ignores it since 0.101; its name is AlertEncrypted now"},
 }
 
-// noteRest notes the other options of clamd.conf that are not used.
+// noteRest notes all other unused options of clamd.conf.
 func (m *Machine) noteRest() {
 	if m.clamd == nil {
 		return

@@ -20,7 +20,7 @@ type Options struct {
 	// ClamdConf is the path below Root of the clamd.conf to take over; empty: the best
 	// one at the usual paths.
 	ClamdConf string
-	// With names what to switch on: presets of command-line scanners, "savdid",
+	// With names the engines to switch on: presets of command-line scanners, "savdid",
 	// "sophie" or "c-icap".
 	With []string
 	// Config is the path of polyclam's configuration on this machine; it need not exist.
@@ -56,7 +56,7 @@ var confFiles = []struct{ path, layout string }{
 
 const moreConfs = "/etc/clamd.d" // each *.conf configures another clamd
 
-// Look inspects a machine. After an error no configuration can be written.
+// Look inspects a machine. If it returns an error, no configuration can be written.
 func Look(o Options) (*Machine, error) {
 	m := &Machine{opts: o, root: root{o.Root}}
 	if m.root.own() {
@@ -81,7 +81,7 @@ func (m *Machine) Rows() []Row { return slices.Clone(m.rows) }
 // complete after [Machine.Config].
 func (m *Machine) Notes() []string { return slices.Clone(m.notes) }
 
-// HasClamd reports whether a clamd was found whose place polyclam can take.
+// HasClamd reports whether there is a clamd that polyclam can replace.
 func (m *Machine) HasClamd() bool { return m.clamd != nil }
 
 func (m *Machine) row(what, where, means, used string) {
@@ -109,7 +109,8 @@ func (m *Machine) lookExisting() {
 	}
 }
 
-// Migrated explains that polyclam has taken clamd's place already; it returns "" if not.
+// Migrated explains that polyclam has already taken clamd's place, or returns "" if it
+// has not.
 func (m *Machine) Migrated() string {
 	if m.clamd == nil || m.existing == nil {
 		return ""
@@ -188,8 +189,8 @@ func (m *Machine) confPaths() []string {
 	return paths
 }
 
-// readConf reads one clamd.conf. It returns nil for a file that does not exist, was read
-// already, or starts no clamd.
+// readConf reads one clamd.conf. It returns nil for a file that does not exist, was
+// already read, or starts no clamd.
 func (m *Machine) readConf(p string, seen map[string]string) (*clamd, error) {
 	data, real, err := m.root.read(p)
 	if errors.Is(err, fs.ErrNotExist) && m.opts.ClamdConf == "" {

@@ -15,7 +15,7 @@ import (
 	"polyclam/cmd/internal/config"
 )
 
-// errElsewhere is the error for ports when the root is another machine's.
+// errElsewhere is the error for ports if the root is another machine's.
 var errElsewhere = errors.New("not tried, it is a port of another machine")
 
 // dial connects to an address of the configuration.
@@ -62,7 +62,7 @@ func (m *Machine) converse(address, request string, end byte) (string, error) {
 			return "", plainNetError(err)
 		}
 	}
-	// The server may be anything, and its answer endless.
+	// The server may be anything, and its answer may be endless.
 	text, err := bufio.NewReader(io.LimitReader(nc, 1024)).ReadString(end)
 	if err != nil {
 		return "", plainNetError(err)
@@ -70,7 +70,7 @@ func (m *Machine) converse(address, request string, end byte) (string, error) {
 	return strings.TrimRight(text, "\r\n\x00"), nil
 }
 
-// plainNetError strips the address from an error: the caller has it.
+// plainNetError strips the address from an error, because the caller adds it.
 func plainNetError(err error) error {
 	var number syscall.Errno
 	switch {

@@ -12,11 +12,11 @@ import (
 	"syscall"
 )
 
-// root is the directory to inspect as if it were "/": this machine's or that of an
-// image. All paths are relative to it. Symbolic links never lead out of it.
+// root is the directory to inspect as if it were "/": this machine's root or an image's.
+// All paths are relative to it. Symbolic links never lead out of it.
 type root struct{ dir string }
 
-// host returns the path on this machine of a resolved path below the root.
+// host returns the host path of a resolved path below the root.
 func (r root) host(path string) string { return filepath.Join(r.dir, path) }
 
 // own reports whether the root is this machine's.
@@ -54,13 +54,13 @@ func (r root) resolve(path string) (string, error) {
 	return done, nil
 }
 
-// parts splits a path, without "." and empty parts. ".." is for filepath.Join, which does
-// not go above "/".
+// parts splits a path, and drops "." and empty parts. It leaves ".." to filepath.Join,
+// which does not go above "/".
 func parts(path string) []string {
 	return slices.DeleteFunc(strings.Split(path, "/"), func(s string) bool { return s == "" || s == "." })
 }
 
-// plainError strips the path on this machine from an error of package os.
+// plainError strips the host path from an error of package os.
 func plainError(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
@@ -69,7 +69,7 @@ func plainError(err error) error {
 	return err
 }
 
-// maxFile is the size of the largest file that read accepts.
+// maxFile is the largest file that read accepts.
 const maxFile = 1 << 20
 
 // read returns the contents of a regular file, and its resolved path.
@@ -100,13 +100,14 @@ func (r root) read(path string) (data []byte, real string, err error) {
 	return data, real, nil
 }
 
-// exists reports whether path exists, after symbolic links.
+// exists reports whether path exists. It follows symbolic links.
 func (r root) exists(path string) bool {
 	_, err := r.resolve(path)
 	return err == nil
 }
 
-// mode returns the mode of path, after symbolic links; false if it does not exist.
+// mode returns the mode of path, and false if it does not exist. It follows symbolic
+// links.
 func (r root) mode(path string) (fs.FileMode, bool) {
 	real, err := r.resolve(path)
 	if err != nil {
@@ -138,7 +139,7 @@ func (r root) list(dir, suffix string) []string {
 	return paths
 }
 
-// short replaces /var/run in path by /run, if it is a link to that.
+// short replaces /var/run in path with /run, if it is a link to /run.
 func (r root) short(path string) string {
 	rest, ok := strings.CutPrefix(path, "/var/run/")
 	if !ok {

@@ -104,7 +104,7 @@ func (m *Machine) serviceStep() []step {
 		shell: []string{"clamd --config-file=" + conf}}}
 }
 
-// unitStep makes systemd start clamd, and create its socket, at the new address.
+// unitStep makes systemd create clamd's socket, and start clamd, at the new address.
 func (m *Machine) unitStep(s clamdService) step {
 	_, socket, _ := strings.Cut(m.clamd.engine, ":")
 	// systemd removes the old socket only if it stops before the change.
@@ -177,7 +177,7 @@ func (m *Machine) polyclamStep() step {
 	return s
 }
 
-// othersMayConnect reports whether a socket with this mode is open to all users.
+// othersMayConnect reports whether any user may connect to a socket with this mode.
 func othersMayConnect(mode string) bool {
 	return mode == "" || strings.ContainsAny(mode[len(mode)-1:], "2367")
 }

@@ -13,8 +13,8 @@ import (
 // writer builds polyclam's configuration.
 type writer struct{ strings.Builder }
 
-// comment writes a text as wrapped comments. It replaces what TOML does not allow there:
-// texts may come from foreign files.
+// comment writes text as wrapped comments. It replaces what TOML does not allow there,
+// because the text may come from foreign files.
 func (w *writer) comment(format string, args ...any) {
 	const width = 96
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
@@ -37,12 +37,12 @@ func (w *writer) comment(format string, args ...any) {
 	}
 }
 
-// key writes a key with a value in TOML.
+// key writes a key and its TOML value.
 func (w *writer) key(name, value string) { w.WriteString(name + " = " + value + "\n") }
 
 func (w *writer) line(s string) { w.WriteString(s + "\n") }
 
-// section writes what text writes, as comments unless it is active.
+// section writes what text writes, commented out unless active.
 func (w *writer) section(active bool, text func(*writer)) {
 	var inner writer
 	text(&inner)
@@ -54,7 +54,7 @@ func (w *writer) section(active bool, text func(*writer)) {
 	}
 }
 
-// printableText replaces what is not printable in s.
+// printableText replaces unprintable characters in s.
 func printableText(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) && r != ' ' {

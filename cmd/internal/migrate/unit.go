@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// unitDirs are the directories of systemd's units, the strongest first.
+// unitDirs are systemd's unit directories, in order of precedence.
 var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
-// unitLines returns the values of a key in a unit and its drop-ins. Like for systemd, an
-// empty value clears those before it.
+// unitLines returns the values of a key in a unit and its drop-ins. As in systemd, an
+// empty value clears the earlier ones.
 func (r root) unitLines(name, key string) (found bool, lines []string) {
 	var files []string
 	for _, dir := range unitDirs {
@@ -85,15 +85,15 @@ func withConfig(command, conf string) string {
 	return command + flag
 }
 
-// template reports whether Fedora's clamd@.service starts clamd; the instance is the
-// name of its configuration.
+// template reports whether Fedora's clamd@.service starts clamd. The instance is the name
+// of its configuration.
 func (m *Machine) template() (instance string, ok bool) {
 	found, _ := m.root.unitLines("clamd@.service", "ExecStart")
 	name, isConf := strings.CutSuffix(path.Base(m.clamd.conf.real), ".conf")
 	return name, found && isConf && path.Dir(m.clamd.conf.real) == moreConfs
 }
 
-// openRC is the init script of Alpine.
+// openRC is Alpine's init script.
 const openRC = "/etc/init.d/clamd"
 
 // heredoc returns shell commands that write lines to a file; operator is ">" or ">>".
@@ -103,7 +103,7 @@ func heredoc(operator, file string, lines []string) []string {
 	return append(commands, "EOF")
 }
 
-// dropInCommands returns shell commands that create a drop-in of a unit.
+// dropInCommands returns shell commands that create a drop-in for a unit.
 func dropInCommands(unit string, lines ...string) []string {
 	dir := "/etc/systemd/system/" + unit + ".d"
 	return append([]string{"mkdir -p " + dir}, heredoc(">", dir+"/"+dropIn, lines)...)

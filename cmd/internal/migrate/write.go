@@ -9,8 +9,7 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// Config returns polyclam's configuration for the machine, and the warnings of reading
-// it.
+// Config returns polyclam's configuration for the machine, and any warnings about it.
 func (m *Machine) Config() (text string, warnings []string, err error) {
 	m.notes = nil
 	var w writer
@@ -148,7 +147,7 @@ func (m *Machine) writeMaxScans(w *writer) {
 	w.key("max_scans", fmt.Sprint(n))
 }
 
-// limit is conf.number for a machine with or without a clamd.conf.
+// limit is conf.number, but works without a clamd.conf too.
 func (m *Machine) limit(key string) (int64, option, bool) {
 	if m.clamd == nil {
 		return 0, option{}, false
@@ -164,7 +163,7 @@ const (
 	defaultTotal = spool.DefaultTotal
 )
 
-// stream returns the largest stream, and the line of clamd.conf with it.
+// stream returns the stream limit, and the line of clamd.conf that sets it.
 func (m *Machine) stream() (n int64, o option, ok bool) {
 	if m.clamd == nil {
 		return defaultStream, o, false
@@ -176,7 +175,7 @@ func (m *Machine) stream() (n int64, o option, ok bool) {
 	return min(n, maxStream), o, true
 }
 
-// writeMaxSize makes an engine accept everything that a listener accepts.
+// writeMaxSize lets an engine accept everything that a listener accepts.
 func (m *Machine) writeMaxSize(w *writer) {
 	_, o, ok := m.stream()
 	if n := m.maxSize(); ok && (n > defaultStream || m.overPort()) {
@@ -265,13 +264,13 @@ func (m *Machine) writeInspect(w *writer) {
 	m.writeMaxSize(w)
 }
 
-// needsSpool reports whether an engine that is on reads files.
+// needsSpool reports whether an enabled engine reads files.
 func (m *Machine) needsSpool() bool {
 	return slices.ContainsFunc(m.engines, func(e engine) bool { return e.spool && e.off == "" }) ||
 		slices.ContainsFunc(m.programs, func(g program) bool { return g.active })
 }
 
-// spoolDirectory is the directory of files for engines that read them by path.
+// spoolDirectory is where engines find files that they read by path.
 const spoolDirectory = "/var/spool/polyclam"
 
 func (m *Machine) writeSpool(w *writer) {

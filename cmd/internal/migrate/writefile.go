@@ -18,7 +18,7 @@ type Access struct {
 	UID, GID int
 }
 
-// Plain is the access of a configuration that everybody may read.
+// Plain is the access of a world-readable configuration.
 var Plain = Access{Mode: 0o644, UID: -1, GID: -1}
 
 // Like returns the access of another file.
@@ -30,7 +30,7 @@ func Like(info fs.FileInfo) Access {
 	return a
 }
 
-// ErrSame means that WriteFile left a file alone because it would not change.
+// ErrSame means that WriteFile left a file alone because it already has these bytes.
 var ErrSame = errors.New("the file is already as wanted")
 
 // WriteFile writes a file completely or not at all. If the file exists, the error is
@@ -80,7 +80,7 @@ func fill(f *os.File, data []byte, a Access) error {
 	return f.Sync()
 }
 
-// linkError returns an error of os.Link without the name of the temporary file.
+// linkError strips the name of the temporary file from an os.Link error.
 func linkError(path string, err error) error {
 	var link *os.LinkError
 	if errors.As(err, &link) {

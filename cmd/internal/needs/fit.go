@@ -8,16 +8,16 @@ import (
 	"polyclam/cmd/internal/size"
 )
 
-// A Change is a limit of the configuration that was lowered.
+// A Change is a configured limit that was lowered.
 type Change struct {
 	Key         string
 	Before, Now int
 	Hint        string
 }
 
-// FitDescriptors lowers limits.connections to fit the limit of descriptors, as clamd
-// lowers MaxQueue. Further clients then wait in the backlog instead of failing after they
-// are accepted.
+// FitDescriptors lowers limits.connections to fit the descriptor limit, as clamd lowers
+// MaxQueue. Additional clients then wait in the backlog instead of failing after they are
+// accepted.
 func FitDescriptors(f *config.File, limit uint64) []Change {
 	need := uint64(descriptors(f).Sum())
 	if need <= limit {
@@ -45,8 +45,8 @@ func lowerConnections(f *config.File, fit int64, hint string) []Change {
 }
 
 // FitMemory lowers limits until the needed memory fits into a hard limit: first max_scans
-// of engines whose scans take much, down to 1, then limits.connections. It reports whether
-// the needs fit now. A limit that is not hard changes nothing.
+// of engines with memory-hungry scans, down to 1, then limits.connections. It reports
+// whether the needs fit now. A limit that is not hard changes nothing.
 func FitMemory(f *config.File, limit machine.Limit) (changes []Change, fits bool) {
 	if !limit.Hard {
 		return nil, memory(f).Sum() <= limit.N
@@ -66,11 +66,11 @@ func FitMemory(f *config.File, limit machine.Limit) (changes []Change, fits bool
 	return changes, memory(f).Sum() <= limit.N
 }
 
-// fewestConnections is the lowest limits.connections for lack of memory.
+// fewestConnections is how far a lack of memory may lower limits.connections.
 const fewestConnections = 256
 
-// memoryForClients is the memory that scans leave for connections: as much as these need,
-// but no more than an eighth.
+// memoryForClients is the memory reserved for connections: as much as they need, up to an
+// eighth.
 func memoryForClients(f *config.File, limit int64) int64 {
 	return min(limit/8, (connectionMemory+16<<10)*int64(f.Limits.Connections))
 }

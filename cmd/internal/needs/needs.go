@@ -1,7 +1,7 @@
-// Package needs computes the most descriptors, threads and memory that the daemon can
-// need with a configuration. docs/limits.md explains the formula and --check prints it. The
-// daemon compares it with the limits under which it runs, and tests with daemons under
-// load.
+// Package needs computes how many descriptors and threads, and how much memory, the
+// daemon needs at most with a configuration. docs/limits.md explains the formula and
+// --check prints it. The daemon compares the result with its own limits, and tests
+// compare it with daemons under load.
 package needs
 
 import (
@@ -26,7 +26,7 @@ const (
 	ownMemory  = 24 << 20 // program, runtime, free segments of the spool, log
 )
 
-// The needs of one of each.
+// The needs of each item.
 const (
 	lateDescriptors     = 64 + 256 // of one client; each further client may have as many to close
 	listenerDescriptors = 2        // the socket, and the file of a Unix socket
@@ -38,13 +38,13 @@ const (
 	scanMemory       = 256 << 10 // buffers of a conversation with an engine
 )
 
-// A Term is a part of a need.
+// A Term is one summand of a need.
 type Term struct {
 	N    int64
 	What string // "2 x limits.connections"
 }
 
-// Need is the most of something that is needed, as a sum.
+// Need is the most that is needed of something, as a sum.
 type Need []Term
 
 // Sum returns the total.
@@ -65,7 +65,8 @@ type Needs struct {
 	Garbage     int64
 }
 
-// MemoryAtMost returns the memory with the most garbage that Go leaves without a limit.
+// MemoryAtMost returns the memory including the most garbage that Go leaves without a
+// limit.
 func (n *Needs) MemoryAtMost() int64 { return n.Memory.Sum() + n.Garbage }
 
 // Of returns the needs of a configuration.
@@ -149,7 +150,7 @@ func memory(f *config.File) Need {
 	return need
 }
 
-// Heap returns the part of the memory on Go's heap, without garbage.
+// Heap returns the memory on Go's heap, without garbage.
 func Heap(f *config.File) int64 {
 	sum := memory(f).Sum()
 	if f.SpoolInMemory() {
@@ -161,7 +162,7 @@ func Heap(f *config.File) int64 {
 	return sum
 }
 
-// perScan returns the memory of one scan.
+// perScan returns how much memory one scan takes.
 func perScan(u *config.Engine) int64 { return scanMemory + u.ScanMemory() }
 
 func nodes(u *config.Engine) int64 { return int64(max(1, len(u.Addresses))) }

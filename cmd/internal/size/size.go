@@ -1,9 +1,9 @@
-// Package size reads and prints numbers of bytes: exactly, as the configuration
-// and clamd.conf write them, and rounded, for people.
+// Package size parses and formats sizes in bytes: exactly, as in the configuration and
+// clamd.conf, and rounded, for people.
 //
-// It is not github.com/docker/go-units, which also accepts "100M", "100MB" and
-// "1.5MiB". The configuration refuses those: readers disagree about what M is. It
-// also rounds what it prints, so a size would change when it is read back.
+// github.com/docker/go-units would not do: it also accepts "100M", "100MB" and "1.5MiB".
+// The configuration refuses those, because readers disagree about what M means. go-units
+// also rounds what it prints, so a size would change when read back.
 package size
 
 import (
@@ -13,8 +13,7 @@ import (
 	"strings"
 )
 
-// Max is the largest size that Parse accepts. It keeps sums of sizes far from
-// overflow.
+// Max is the largest size that Parse accepts. Sums of sizes stay far from overflow.
 const Max = 1 << 50
 
 var units = []struct {
@@ -74,8 +73,8 @@ func Human(n int64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + " " + prefixes[i:i+1] + "iB"
 }
 
-// MiB prints n for tables whose rows people compare and add: in whole MiB, rounded up,
-// or with a tenth below 10 MiB.
+// MiB prints n for tables whose rows people compare and add up: in whole MiB, rounded up,
+// or to a tenth below 10 MiB.
 func MiB(n int64) string {
 	if n < 10<<20 {
 		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))

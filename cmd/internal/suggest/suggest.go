@@ -9,12 +9,12 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// maxWord is the length of the longest word, in bytes, that can be a misspelling:
-// the time for a comparison grows with the square of it.
+// maxWord is the length, in bytes, of the longest word that is compared: a comparison
+// takes time quadratic in the length.
 const maxWord = 64
 
-// Nearest returns the word of known that word most likely misspells, or "" if there
-// is none. It ignores case and takes a hyphen for an underscore.
+// Nearest returns the known word that word most likely misspells, or "". It ignores case
+// and treats hyphens as underscores.
 func Nearest(word string, known []string) string {
 	if len(word) > maxWord {
 		return ""
@@ -30,9 +30,9 @@ func Nearest(word string, known []string) string {
 
 func normal(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 
-// Unknown returns the message that word is not a known one: with the nearest known
-// word, or one that contains word or that word begins with, or else all of them. what is
-// a noun, such as "key".
+// Unknown returns the message for an unknown word. It suggests the nearest known word,
+// one that contains word or that word begins with, or else lists all of them. what is a
+// noun, such as "key".
 func Unknown(what, word string, known []string) string {
 	near := Nearest(word, known)
 	if i := slices.IndexFunc(known, func(k string) bool { return overlap(normal(word), k) }); near == "" && i >= 0 {
