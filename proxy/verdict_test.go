@@ -41,7 +41,8 @@ func TestFirstVirusOfAny(t *testing.T) {
 	}
 }
 
-// TestCauses checks that the cause with which a scan is cancelled says why, and names the key.
+// TestCauses checks that the cause with which a scan is cancelled says why, and names the
+// key.
 func TestCauses(t *testing.T) {
 	causes, begun := make(chan error, 2), make(chan struct{}, 2)
 	waits := backends.Func(func(ctx context.Context, _ backends.Object) (backends.Result, error) {

@@ -27,8 +27,8 @@ func stuck() (testEngine, chan error) {
 
 func countLines(log, message string) int { return strings.Count(log, `"message":"`+message+`"`) }
 
-// TestClientGoneDuringScan checks that a scan is cancelled when its client hangs up, and has a
-// log line but no verdict.
+// TestClientGoneDuringScan checks that a scan is cancelled when its client hangs up, and
+// has a log line but no verdict.
 func TestClientGoneDuringScan(t *testing.T) {
 	dir := tree(t, "a", "x", "b", "y")
 	for _, test := range []struct {
@@ -71,8 +71,8 @@ func TestClientGoneDuringScan(t *testing.T) {
 	}
 }
 
-// TestHalfCloseIsNoHangup checks that a client that only half-closes gets its answer. On TCP a
-// close looks the same.
+// TestHalfCloseIsNoHangup checks that a client that only half-closes gets its answer. On
+// TCP a close looks the same.
 func TestHalfCloseIsNoHangup(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, overTCP(nil), testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
@@ -149,7 +149,8 @@ func scansRunningOf(ts *testServer, n int) func() bool {
 	return func() bool { return scansRunning(n)(ts) }
 }
 
-// TestClientGoneWaitingForSpool checks the same for a stream that waits for room in the spool.
+// TestClientGoneWaitingForSpool checks the same for a stream that waits for room in the
+// spool.
 func TestClientGoneWaitingForSpool(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	if err := ts.spool.Configure(spool.Config{Total: 64 << 10, Wait: 10 * patience}); err != nil {
