@@ -159,7 +159,7 @@ func (r *request) halfClose() {
 }
 
 // close ends the connection without a reply to this request. It ends an IDSESSION as well,
-// because the client could not tell which answer is missing.
+// because the client could not know which answer is missing.
 func (r *request) close() {
 	if r.id > 0 {
 		r.s.cutOff(errNotAnswered)

@@ -71,9 +71,9 @@ func TestClientGoneDuringScan(t *testing.T) {
 	}
 }
 
-// TestHalfCloseIsNoHangup checks that a client that only half-closes gets its answer. On
+// TestHalfCloseIsNotHangup checks that a client that only half-closes gets its answer. On
 // TCP a close looks the same.
-func TestHalfCloseIsNoHangup(t *testing.T) {
+func TestHalfCloseIsNotHangup(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, overTCP(nil), testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	clients := []net.Conn{ts.dial(), dialFrom(t, "127.0.0.2", ts.listenTCP())}
@@ -168,8 +168,8 @@ func TestClientGoneWaitingForSpool(t *testing.T) {
 	full.Close()
 }
 
-// TestSessionGoesOnAfterWatch checks that a connection is read again after it was watched.
-func TestSessionGoesOnAfterWatch(t *testing.T) {
+// TestSessionContinuesAfterWatch checks that a connection is read again after it was watched.
+func TestSessionContinuesAfterWatch(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = 1 },
 		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})

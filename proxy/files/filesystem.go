@@ -2,7 +2,7 @@ package files
 
 import "golang.org/x/sys/unix"
 
-// A place is where the bytes of a file are stored, as its file system tells.
+// A place is where the bytes of a file are stored, by its file system.
 type place int
 
 const (
