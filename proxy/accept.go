@@ -13,8 +13,8 @@ import (
 	"polyclam/proxy/client"
 )
 
-// Pauses after an Accept error that does not end the listener. They are short because
-// what was missing may be available again at any moment, and long enough that a listener
+// Pauses after an Accept error that does not end the listener. They are short because the
+// missing resource may be available again at any moment, and long enough that a listener
 // that fails for hours costs nothing.
 const (
 	firstAcceptPause = 5 * time.Millisecond
@@ -24,9 +24,9 @@ const (
 	acceptLogPause = time.Minute
 )
 
-// Serve answers the clients of ln until ln is closed or Shutdown is called. address is
-// that of the listener in the configuration. Serve always returns an error:
-// ErrServerClosed after Shutdown, otherwise that of Accept.
+// Serve serves the clients of ln until ln is closed or Shutdown is called. address is the
+// listener's address in the configuration. Serve always returns an error: ErrServerClosed
+// after Shutdown, otherwise that of Accept.
 func (s *Server) Serve(ln net.Listener, address string) error {
 	if !s.track(ln) {
 		ln.Close()
@@ -153,7 +153,7 @@ func (a *acceptor) recovered() {
 	a.failures = 0
 }
 
-// plainAcceptError is the kernel's reason without the words that Go adds.
+// plainAcceptError returns the kernel's reason without Go's additions.
 func plainAcceptError(err error) string {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {

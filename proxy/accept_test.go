@@ -16,7 +16,7 @@ import (
 	"polyclam/test/testkit"
 )
 
-// brokenListener accepts the connections in conns. While err is set it returns err instead.
+// brokenListener accepts the connections in conns, or returns err while that is set.
 type brokenListener struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -23,7 +23,7 @@ func TestAlive(t *testing.T) {
 	select {
 	case <-done:
 		t.Error("Alive returned while a lock was held")
-	case <-time.After(20 * time.Millisecond): // a shorter wait could only miss a fault
+	case <-time.After(20 * time.Millisecond): // a fault may show later: this wait can only miss it
 	}
 	ts.mu.Unlock()
 	<-done

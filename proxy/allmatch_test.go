@@ -9,7 +9,7 @@ import (
 
 type action = policy.Action
 
-// allMatcher is an engine that goes on after the first match.
+// allMatcher is an engine that continues after the first match.
 type allMatcher struct{}
 
 func (allMatcher) Scan(context.Context, backends.Object) (backends.Result, error) {

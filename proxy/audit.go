@@ -12,9 +12,9 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// scanned writes the log line of a scan: the client, the object, every engine's result
-// and the verdict. It runs after the reply. It does not wait for the hash of a large
-// object; the line is written when that is ready.
+// scanned writes the log line of a scan: the client, the object, every engine's result and
+// the verdict. It runs after the reply and does not wait for the hash of a large object:
+// that line is written later, when the hash is ready.
 func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapsed time.Duration) {
 	if cancelledByClient(v) {
 		r.notScanned(name, "client gone", nil)
@@ -46,7 +46,7 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 	})
 }
 
-// scanLevel is the level of the log line of a scan: a warning if a failure decided.
+// scanLevel is the level of a scan's log line: a warning if a failure decided the verdict.
 func scanLevel(v policy.Verdict) zerolog.Level {
 	if v.Category.IsFailure() || v.Cause.IsFailure() {
 		return zerolog.WarnLevel
@@ -133,7 +133,7 @@ func cancelledByClient(v policy.Verdict) bool {
 }
 
 // notScanned writes the log line of an object that no engine received. It is a warning if
-// the spool or a file system failed, and not the client.
+// the cause is the spool or a file system, not the client.
 func (r *request) notScanned(name, reason string, err error) {
 	level := zerolog.InfoLevel
 	var stuck *files.StuckError

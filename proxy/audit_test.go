@@ -62,7 +62,7 @@ func TestLogLevels(t *testing.T) {
 	}
 	engines := func(categories ...backends.Category) (all []testEngine) {
 		for i, c := range categories {
-			all = append(all, testEngine{name: string(rune('a' + i)), backend: says(c)})
+			all = append(all, testEngine{name: string(rune('a' + i)), backend: reporting(c)})
 		}
 		return all
 	}

@@ -46,9 +46,9 @@ func acceptQueued(ln net.Listener) (net.Conn, error) {
 	return net.FileConn(f)
 }
 
-// Shared marks a listener whose socket another process holds too, as systemd does with
-// those it passes on. Shutdown changes nothing about such a socket that outlasts this
-// process: connections that it leaves in the backlog wait for the next process.
+// Shared marks a listener whose socket another process holds too, such as systemd. Shutdown
+// makes no change to such a socket that would outlast this process: connections left in the
+// backlog wait for the next one.
 type Shared interface{ Shared() }
 
 func isShared(ln net.Listener) bool {

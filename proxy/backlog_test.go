@@ -87,7 +87,7 @@ func TestShutdownRefusesNew(t *testing.T) {
 	}
 }
 
-// sharedListener is a socket that systemd holds too.
+// sharedListener is a socket that systemd also holds.
 type sharedListener struct{ *net.UnixListener }
 
 func (sharedListener) Shared() {}
@@ -148,7 +148,7 @@ func TestShutdownOfSharedSocket(t *testing.T) {
 	}
 }
 
-// dialerTCP serves a TCP socket too, and returns a function that connects to it.
+// dialerTCP adds a TCP listener, and returns a function that connects to it.
 func (ts *testServer) dialerTCP() func() net.Conn {
 	ts.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

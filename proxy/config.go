@@ -29,7 +29,7 @@ type Listener struct {
 	ShutdownCommand bool
 	ReloadCommand   bool
 	StreamCommand   bool           // answer STREAM, see package dataport
-	StreamPorts     dataport.Range // where its clients have to connect
+	StreamPorts     dataport.Range // the data ports for STREAM
 }
 
 // listener returns the configuration of an address, or nil.

@@ -13,8 +13,8 @@ import (
 // refusalPause is the least time between two log lines about refused connections.
 const refusalPause = time.Minute
 
-// firstCommand is how long a connection may take to its first command once Shutdown has
-// begun. We or the kernel have accepted it, so its client cannot know that it is late.
+// firstCommand is how long a connection may take to send its first command once Shutdown
+// has begun. It has been accepted, so its client cannot know that it is too late.
 const firstCommand = time.Second
 
 // connections are the listeners of a server and the sessions of its clients.
@@ -71,8 +71,8 @@ func (cs *connections) returnPlace() {
 	cs.serveWaiting()
 }
 
-// takeSecondPlace takes the place of another connection for c, and reports false if there
-// is none. It does not wait: sessions that wait would hold what others wait for.
+// takeSecondPlace takes a second connection's place for c, and reports false if there is
+// none. It does not wait: sessions that hold one place and wait for another could deadlock.
 func (cs *connections) takeSecondPlace(c *session) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -87,8 +87,8 @@ func (cs *connections) giveSecondPlace(c *session) {
 	cs.serveWaiting()
 }
 
-// admit serves c, whose accept had a place, or lets it wait. It reports false if there
-// is no room for that either.
+// admit serves c, for which a place was reserved, or lets it wait. It reports false if
+// there is no room for that either.
 func (cs *connections) admit(c *session) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -143,7 +143,7 @@ func (cs *connections) end(c *session) {
 	cs.wg.Done()
 }
 
-// logRefused logs that connections of the client of c are refused, but not every time.
+// logRefused logs that connections of c's client are refused, at most once per refusalPause.
 func (cs *connections) logRefused(c *session) {
 	now := time.Now()
 	if now.Sub(cs.logged) < refusalPause {
@@ -156,8 +156,8 @@ func (cs *connections) logRefused(c *session) {
 	cs.refused, cs.logged = 0, now
 }
 
-// idle marks c as waiting for a command. It reports false when the server is closing
-// and no further command is to be read.
+// idle marks c as waiting for a command. It reports false when the server is closing and no
+// further command may be read.
 func (cs *connections) idle(c *session, timeout time.Duration) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 // maxRefused bounds the log lines about foreign connections to one data port.
 const maxRefused = 8
 
-// stream answers STREAM, which clamd removed: the object arrives on a second connection,
-// see package dataport. The client needs room for two in limits.connections.
+// stream answers STREAM, which clamd has removed: the object arrives on a second
+// connection, see package dataport. Both connections count in limits.connections.
 func (r *request) stream() {
 	if !r.lst.StreamCommand {
 		r.sendError("UNKNOWN COMMAND") // clamd 1.4.6
@@ -73,8 +73,9 @@ func (r *request) awaitData(port *dataport.Port) (*protocol.Stream, error) {
 	return stream, err
 }
 
-// scanData scans what arrived at a data port, and releases it. The port stays open during
-// the scan: the longer, the more likely a client notices that its place was taken.
+// scanData scans the object that arrived at a data port, and releases it. The port stays
+// open during the scan: the longer it is open, the likelier a client notices that another
+// took its place.
 func (r *request) scanData(port *dataport.Port, object *spool.Object) {
 	defer object.Release()
 	ctx, cancel := r.deadline()
@@ -89,8 +90,8 @@ func (r *request) scanData(port *dataport.Port, object *spool.Object) {
 	r.scanned("stream", object, v, elapsed)
 }
 
-// lost answers a stream that did not arrive, or must not be trusted, in the words of clamd
-// 0.103 (scanner.c) where it had some. If the client is gone there is no answer.
+// lost answers a stream that did not arrive or cannot be trusted, in clamd 0.103's words
+// (scanner.c) where it had any. If the client has gone there is no answer.
 func (r *request) lost(err error) {
 	profile := r.lst.Profile
 	switch {

@@ -20,8 +20,8 @@ func escapeAll(names []string) []string {
 	return out
 }
 
-// escape makes hostile bytes harmless for every kind of log. Bytes that are not printable
-// ASCII become \xNN, backslashes are doubled, and anything over limit bytes is cut off.
+// escape makes s safe for every kind of log. Bytes that are not printable ASCII become
+// \xNN, backslashes are doubled, and everything after limit bytes is cut off.
 func escape(s string, limit int) string {
 	cut := len(s) > limit
 	if cut {

@@ -12,11 +12,11 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// returnWithin is how long after the end of its context a scan may take to return. After
-// that fanOut goes on without it.
+// returnWithin is how long a scan may take to return after its context has ended. After
+// that, fanOut continues without it.
 const returnWithin = 100 * time.Millisecond
 
-// A fan is one object that several engines scan at the same time.
+// A fan is the scan of one object by several engines.
 type fan struct {
 	engines []*engine.Engine
 	begun   time.Time
@@ -33,9 +33,9 @@ type answer struct {
 	report policy.Report
 }
 
-// fanOut asks all engines together. Once the category and the action cannot change any
-// more, it cancels the remaining scans and does not wait for them. An optional engine has
-// [engine.Engine.MaxDelay] after the others.
+// fanOut has all engines scan an object concurrently. Once the category and the action can
+// no longer change, it cancels the remaining scans and does not wait for them. An optional
+// engine gets [engine.Engine.MaxDelay] after the others have answered.
 func fanOut(ctx context.Context, engines []*engine.Engine, p *policy.Policy, o *spool.Object, all bool) []policy.Report {
 	switch len(engines) {
 	case 0:
@@ -87,13 +87,13 @@ func (f *fan) blank(i int) policy.Report {
 	return policy.Report{Engine: f.engines[i].Name(), Required: f.engines[i].Required()}
 }
 
-// collect receives reports until all are there, or the verdict is settled.
+// collect receives reports until all have arrived or the verdict is settled.
 func (f *fan) collect(p *policy.Policy) {
 	limited := false
 	for slices.Contains(f.pending, true) {
 		a := <-f.answers
 		if !f.pending[a.i] {
-			continue // it was given up
+			continue // fanOut has given up on it
 		}
 		f.reports[a.i], f.pending[a.i] = a.report, false
 		if p.Settled(f.reports, f.pending) {
@@ -106,8 +106,8 @@ func (f *fan) collect(p *policy.Policy) {
 	}
 }
 
-// onlyOptionalLeft reports whether the answer waits for optional engines only: all
-// required ones have reported, or there are none and an optional one has answered.
+// onlyOptionalLeft reports whether only optional engines hold up the answer: all required
+// ones have reported, or there are none and an optional one has answered.
 func (f *fan) onlyOptionalLeft() bool {
 	required, answered := false, false
 	for i, e := range f.engines {
@@ -139,7 +139,7 @@ func (f *fan) limitDelay() {
 	}
 }
 
-// giveUp replaces the report of a scan that does not return with a failure.
+// giveUp reports a failure in place of a scan that does not return.
 func (f *fan) giveUp(i int, why error) {
 	time.AfterFunc(returnWithin, func() {
 		r := f.blank(i)
@@ -160,8 +160,8 @@ func (f *fan) stop() {
 	}
 }
 
-// unasked is the verdict for objects that no engine was asked about. It is never OK,
-// whatever the policy says of interrupted scans.
+// unasked is the verdict for objects that no engine got. It is never OK, whatever the
+// policy says about interrupted scans.
 func unasked(engines []*engine.Engine, p *policy.Policy, reason string) policy.Verdict {
 	err := &backends.Failure{Category: backends.Interrupted, Code: backends.NoCode, Text: "not asked: " + reason}
 	reports := make([]policy.Report, len(engines))

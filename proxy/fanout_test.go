@@ -204,7 +204,7 @@ func TestFanGivesUp(t *testing.T) {
 
 // TestLateEngineReported checks what the reply and the log say about a late engine.
 func TestLateEngineReported(t *testing.T) {
-	ts := newServer(t, nil, testEngine{name: "a", backend: says(backends.OK)},
+	ts := newServer(t, nil, testEngine{name: "a", backend: reporting(backends.OK)},
 		testEngine{name: "b", backend: &backendtest.Fake{Hang: true}, optional: true, maxDelay: 20 * time.Millisecond})
 	got := strings.Split(ts.ask("nXINSTREAM\n"+stream("content", 7)), "\n")
 	const why = `no answer within 20ms after the other engines (key max_delay)`

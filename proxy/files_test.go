@@ -113,7 +113,7 @@ func TestFilesHang(t *testing.T) {
 }
 
 // TestStrayForeignDescriptors sends descriptors that no command uses and whose close hangs.
-// The client is answered all the same.
+// The client is answered anyway.
 func TestStrayForeignDescriptors(t *testing.T) {
 	fs := fusetest.Mount(t, fusetest.File{Name: "a", Data: []byte("x")})
 	ts := newServer(t, nil, eicarOnly())

@@ -8,9 +8,8 @@ import (
 	"polyclam/proxy/engine"
 )
 
-// A generation is one load of the configuration. Its users are the commands that began
-// with it: until they are done they keep it, and with it the engines that later
-// generations do not have.
+// A generation is one load of the configuration. Its users are the commands that began with
+// it. They keep it in use, and with it the engines that later generations no longer have.
 type generation struct {
 	cfg   *Config
 	users int
@@ -83,9 +82,9 @@ func (gs *generations) release(g *generation) {
 	closeAll(unused)
 }
 
-// dropUnused drops the oldest generations that have no users, and returns the engines
-// that nothing uses any more. A generation in use protects all later ones, because an
-// engine may pass from each to the next. The caller holds mu.
+// dropUnused drops the oldest generations that have no users, and returns the engines that
+// are no longer used. A generation in use also keeps all later ones, because each may have
+// handed its engines on to the next. The caller holds mu.
 func (gs *generations) dropUnused() (gone []*engine.Engine) {
 	for len(gs.inUse) > 1 && gs.inUse[0].users == 0 {
 		gone = append(gone, gs.inUse[0].gone...)

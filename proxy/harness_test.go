@@ -129,7 +129,7 @@ func eicarEngine() backends.Backend {
 
 func eicarOnly() testEngine { return testEngine{name: "fake", backend: eicarEngine()} }
 
-// dial connects a client that does not wait forever.
+// dial connects a client with a deadline.
 func (ts *testServer) dial() *net.UnixConn {
 	ts.t.Helper()
 	nc, err := net.Dial("unix", ts.addr)
@@ -160,7 +160,7 @@ func readAll(t *testing.T, nc net.Conn) string {
 	return string(b)
 }
 
-// stream returns content in chunks of at most size bytes, with the end marker.
+// stream returns content in chunks of at most size bytes, followed by the end marker.
 func stream(content string, size int) string {
 	var b strings.Builder
 	for len(content) > 0 {

@@ -47,8 +47,8 @@ func newHashing() *hashing {
 	return &hashing{threads: files.NewPool(max(2, runtime.GOMAXPROCS(0))), clients: map[client.Key]int{}}
 }
 
-// quick returns the hash of a small object in memory, or why a large one is not hashed.
-// It reports false if hashing may take long.
+// quick returns the hash of a small object in memory, or the reason why a large one is not
+// hashed. It reports false if hashing may take long.
 func (h *hashing) quick(ctx context.Context, o *spool.Object, limit int64) (hash, bool) {
 	if limit <= 0 {
 		limit = maxHashed

@@ -11,14 +11,14 @@ import (
 	"polyclam/proxy/budget"
 )
 
-// An idSession is an IDSESSION: numbered commands, whose scans run side by side and are
+// An idSession is an IDSESSION: numbered commands, whose scans run concurrently and are
 // answered in the order in which they end.
 type idSession struct {
 	s     *session
 	term  byte           // of the last command
 	id    int            // of the last command
 	more  bool           // bytes came together with the IDSESSION command
-	until int64          // where the input ends that is still answered during a shutdown; 0: not known yet
+	until int64          // end of the input that is still answered during a shutdown; 0: not known yet
 	scans sync.WaitGroup // scans under way
 	slots chan struct{}  // limits the scans under way
 
@@ -120,8 +120,8 @@ func (ids *idSession) read() (protocol.Command, error) {
 	return ids.readLast()
 }
 
-// readLast returns the next of the commands that the client had sent when the session
-// noticed the shutdown. Later ones are not read, or a busy client would never end.
+// readLast returns the next command among those that had arrived when the session noticed
+// the shutdown. It reads no later ones, or a busy client would never end.
 func (ids *idSession) readLast() (protocol.Command, error) {
 	conn := ids.s.conn
 	if ids.until == 0 {
@@ -141,8 +141,9 @@ func (ids *idSession) refuse(cmd protocol.Command, err error) {
 	r.refuse(err)
 }
 
-// refuseBare refuses a command without a prefix. If a descriptor came with it, stray is
-// not nil, and clamd 1.4.6 then answers differently if it all came with the IDSESSION.
+// refuseBare refuses a command without a prefix. If a descriptor came with the command,
+// stray is not nil; clamd 1.4.6 then answers differently if everything came together with
+// IDSESSION.
 func (ids *idSession) refuseBare(r *request, stray error) {
 	if stray == nil || ids.id > 1 || !ids.more {
 		r.sendError(`Only nCMDS\n and zCMDS\0 are accepted inside IDSESSION. ERROR`)

@@ -26,11 +26,11 @@ type Limits struct {
 // of the object that it sends, hands over or names.
 const DescriptorsPerConnection = 2
 
-// sharedPart is the number of connections for each descriptor that sessions share for
-// further objects, and for each that walks through directories share.
+// sharedPart is the number of connections for each descriptor in the budgets that sessions
+// share for further objects, and that walks through directories share.
 const sharedPart = 16
 
-// minWalks is how many of the largest walks there are descriptors for. With the default
+// minWalks is how many walks of the largest kind always have descriptors. With the default
 // client_share one client leaves a quarter, and that must be enough for another client's
 // walk.
 const minWalks = 4

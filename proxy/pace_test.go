@@ -20,8 +20,8 @@ func drip(nc net.Conn, bytes string, pause time.Duration) {
 	}
 }
 
-// TestSlowClients checks that a client that sends too slowly gets the reply of a read timeout,
-// however regularly it sends, and that the log names the key.
+// TestSlowClients checks that a client that sends too slowly gets the reply of a read
+// timeout, however regularly it sends, and that the log names the key.
 func TestSlowClients(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	const pause = 2 * time.Second // longer than any between two bytes, or it is a read timeout

@@ -139,7 +139,7 @@ func (ts *testServer) connectionsOf(k client.Key) (served, waiting int64) {
 	return ts.places.Held(k)
 }
 
-// eventuallyConnections waits until the test has so many connections to the Unix socket.
+// eventuallyConnections waits until the test has the given number of connections to the Unix socket.
 func (ts *testServer) eventuallyConnections(served, waiting int64) {
 	ts.t.Helper()
 	testkit.Eventually(ts.t, fmt.Sprintf("%d connections are served and %d wait", served, waiting), func() bool {

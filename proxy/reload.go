@@ -9,8 +9,8 @@ import (
 	"polyclam/proxy/engine"
 )
 
-// reloadEngines makes every engine load its signatures again, in the background. An
-// engine that is loading does so once more afterwards, so that it misses nothing.
+// reloadEngines makes every engine reload its signatures, in the background. An engine that
+// is already loading reloads once more afterwards, so that it misses nothing.
 func (s *Server) reloadEngines() {
 	for _, e := range s.generations.config().Engines {
 		s.reloading.Add(1)

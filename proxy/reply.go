@@ -12,10 +12,10 @@ import (
 	"polyclam/proxy/status"
 )
 
-// profile is the listener's profile for the reply to this request: with room for the
-// number of an IDSESSION, and with objects escaped where a line break in a name could end
-// a record. The records of X verbs are the same in every framing. Replies to z commands
-// have names byte for byte, as clamd's do.
+// profile returns the listener's profile, adapted to this request: it leaves room for the
+// number of an IDSESSION, and escapes objects where a line break in a name could end a
+// record. The records of X verbs are the same in every framing. Replies to z commands
+// contain names byte for byte, as clamd's do.
 func (r *request) profile() status.Profile {
 	p := r.lst.Profile
 	p.EscapeObjects = r.cmd.Term == '\n' || r.extended()
@@ -76,11 +76,11 @@ func (r *request) fail(reply status.Reply) {
 	r.reply(reply)
 }
 
-// sendError sends one of the protocol's own errors, in clamd's words if the listener's
-// client understands them.
+// sendError sends a protocol error, in clamd's words if the listener's client understands
+// them.
 func (r *request) sendError(text string) { r.reply(r.lst.Profile.ProtocolError(text)) }
 
-// unavailable refuses a command that key switches off, in the words of clamd 1.5.
+// unavailable refuses a command that the given key switches off, in the words of clamd 1.5.
 func (r *request) unavailable(key string) {
 	r.logRefusal("switched off for this listener (key " + key + ")")
 	r.fail(r.lst.Profile.ProtocolError("COMMAND UNAVAILABLE"))
@@ -150,16 +150,16 @@ func (r *request) send(lines ...string) error {
 	return r.s.write(b, r.cfg.Limits.WriteTimeout)
 }
 
-// halfClose half-closes the connection after a one-shot command. Many clients read to the end
-// and should not have to wait for what is done after the reply.
+// halfClose half-closes the connection after a one-shot command. Many clients read to the
+// end, and should not have to wait for work that follows the reply.
 func (r *request) halfClose() {
 	if r.id == 0 {
 		r.s.conn.CloseWrite()
 	}
 }
 
-// close ends the connection without a reply to this request. In an IDSESSION the reader
-// is cut off too, because the client could not tell which answer is missing.
+// close ends the connection without a reply to this request. It ends an IDSESSION as well,
+// because the client could not know which answer is missing.
 func (r *request) close() {
 	if r.id > 0 {
 		r.s.cutOff(errNotAnswered)

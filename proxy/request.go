@@ -8,9 +8,9 @@ import (
 	"polyclam/protocol"
 )
 
-// A request is one command being answered, under the configuration that was in force
-// when it came. Its replies are in reply.go, its log lines in audit.go, its scans in
-// scan.go, and commands.go selects among them.
+// A request is one command being answered, under the configuration in force when it
+// arrived. Its replies are in reply.go, its log lines in audit.go and its scans in scan.go;
+// commands.go dispatches it.
 type request struct {
 	s      *session
 	cmd    protocol.Command
@@ -22,8 +22,8 @@ type request struct {
 	generation *generation // of cfg
 }
 
-// request returns the request of a command, with the current configuration. The caller
-// ends it.
+// request returns a request for a command, with the current configuration. The caller must
+// end it.
 func (s *session) request(cmd protocol.Command, id int) *request {
 	g := s.srv.generations.hold()
 	if lst := g.cfg.listener(s.address); lst != nil {
@@ -38,7 +38,7 @@ func (r *request) end() { r.s.srv.generations.release(r.generation) }
 // extended reports whether the command is one of polyclam's X verbs.
 func (r *request) extended() bool { return strings.HasPrefix(string(r.cmd.Verb), "X") }
 
-// deadline is the context of one scan. An engine that has not answered within the
+// deadline returns the context for one scan. An engine that does not answer within the
 // listener's answer_within counts as interrupted.
 func (r *request) deadline() (context.Context, context.CancelFunc) {
 	within := r.lst.Profile.AnswerWithin

@@ -16,23 +16,22 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// Limits on reading the rest of a stream that cannot be accepted, so that its client
-// reads the reply and does not get a broken pipe. A client that waits for the reply is
-// silent, and gets it soon.
+// Limits on reading the rest of a rejected stream, so that the client reads the reply and
+// does not get a broken pipe. A client that has stopped sending gets the reply soon.
 const (
 	drainQuiet = 200 * time.Millisecond
 	drainTotal = 20 * time.Second
 	drainBytes = 1 << 30
 )
 
-// receive reads the stream of an INSTREAM into the spool, as keep does.
+// receive reads the stream of an INSTREAM into the spool. See keep for the result.
 func (r *request) receive() *spool.Object {
 	w := r.s.srv.spool.Create(r.s.ctx)
 	return r.keep(r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout), w, watchedWriter{w, &r.s.watch})
 }
 
-// keep reads a stream into the spool through w; to is w or wraps it. It returns nil if
-// there is nothing to scan: then the client has its answer, or has gone.
+// keep reads a stream into the spool through to, which is w or wraps it. It returns nil if
+// there is nothing to scan: the client has been answered, or has gone.
 func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *spool.Object {
 	defer w.Abort()
 	stream.SetPace(protocol.Pace{MinRate: r.cfg.Limits.StreamMinRate, MaxTime: r.cfg.Limits.StreamMaxTime})
@@ -69,10 +68,10 @@ func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *
 	return nil
 }
 
-// overLimit describes how a stream exceeded its limit, for the log. The length of its
-// chunk shows that a client speaks another protocol.
+// overLimit describes how a stream exceeded its limit, for the log. An absurd chunk length
+// shows that the client speaks another protocol.
 func (r *request) overLimit(stream *protocol.Stream) error {
-	if r.cmd.Verb == protocol.VerbStream { // its chunks are not the client's
+	if r.cmd.Verb == protocol.VerbStream { // STREAM has no chunks
 		return fmt.Errorf("more than %d bytes (key stream)", r.cfg.Limits.Stream)
 	}
 	return fmt.Errorf("a chunk of %d bytes exceeds the limit of %d bytes for a stream (key stream)", stream.Excess(), r.cfg.Limits.Stream)
@@ -89,8 +88,8 @@ func (r *request) tooSlow(err error) string {
 	return "read timeout"
 }
 
-// notKept answers a stream that the spool did not take: the disk is full, or the quota
-// used up. The words are those of a clamd whose disk is full.
+// notKept answers a stream that the spool could not store, because the disk is full or the
+// quota is used up. The words are those of a clamd whose disk is full.
 func (r *request) notKept(err error) {
 	r.notScanned("stream", "spool", err)
 	r.fail(r.lst.Profile.Error("stream", "Error writing to temporary file"))
@@ -114,8 +113,8 @@ func (r *request) fildes() {
 	r.scanDescriptor(fd)
 }
 
-// scanDescriptor scans the file of a descriptor, from the beginning whatever its offset,
-// and closes the descriptor.
+// scanDescriptor scans the whole file of a descriptor, whatever its offset, and closes the
+// descriptor.
 func (r *request) scanDescriptor(fd int) {
 	name := fmt.Sprintf("fd[%d]", fd)
 	ctx, cancel := r.deadline()
@@ -138,7 +137,7 @@ func (r *request) scanDescriptor(fd int) {
 	}
 }
 
-// adopt makes an object of the descriptor fd, which it owns.
+// adopt returns an object for the descriptor fd, which it owns.
 func (r *request) adopt(ctx context.Context, fd int) (*spool.Object, error) {
 	f, err := r.s.srv.files.Adopt(ctx, fd)
 	if err != nil {
@@ -155,7 +154,7 @@ func (r *request) scan(ctx context.Context, name string, object *spool.Object) {
 	r.scanned(name, object, v, elapsed)
 }
 
-// judge has every engine scan an object, and merges their reports.
+// judge has every engine scan an object and merges their reports.
 func (r *request) judge(ctx context.Context, name string, object *spool.Object) (policy.Verdict, time.Duration) {
 	growStackForScan(0)
 	defer r.s.srv.running.begin(string(r.cmd.Verb), name)()
@@ -175,8 +174,8 @@ func (r *request) judge(ctx context.Context, name string, object *spool.Object) 
 	return v, time.Since(start)
 }
 
-// ownHealthCheck is the verdict for a test object of polyclam's own health checks that an
-// engine has passed back to us. It is a failure whatever the policy says of failures.
+// ownHealthCheck is the verdict for one of polyclam's own test objects that an engine has
+// sent back to it. It is a failure whatever the policy says about failures.
 func ownHealthCheck() policy.Verdict {
 	return policy.Verdict{
 		Code: backends.NoCode, Category: backends.SWErr, Action: policy.Tempfail, Cause: backends.SWErr,
@@ -190,8 +189,8 @@ func tooLarge(p *policy.Policy) policy.Verdict {
 	return partial(p, "Heuristics.Limits.Exceeded.MaxFileSize")
 }
 
-// partial is the verdict for an object that was not scanned completely for a permanent
-// reason. name is clamd's name for that reason.
+// partial is the verdict for an object that can never be scanned completely. name is
+// clamd's name for the reason.
 func partial(p *policy.Policy, name string) policy.Verdict {
 	return p.Merge([]policy.Report{{Required: true, Result: backends.Found(backends.NoCode, name)}})
 }

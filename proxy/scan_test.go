@@ -14,8 +14,8 @@ import (
 	"polyclam/test/testkit"
 )
 
-// says is an engine that reports a category.
-func says(c backends.Category) *backendtest.Fake {
+// reporting returns an engine that reports a category.
+func reporting(c backends.Category) *backendtest.Fake {
 	return backendtest.Says(backends.Result{Category: c, Code: 2})
 }
 
@@ -33,19 +33,19 @@ func TestFanOut(t *testing.T) {
 		want    string
 	}{
 		{"none at all", nil, nil, "ERROR"},
-		{"both clean", nil, []testEngine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: says(backends.OK)}}, "OK"},
-		{"second finds", nil, []testEngine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: virus}}, "FOUND"},
+		{"both clean", nil, []testEngine{{name: "a", backend: reporting(backends.OK)}, {name: "b", backend: reporting(backends.OK)}}, "OK"},
+		{"second finds", nil, []testEngine{{name: "a", backend: reporting(backends.OK)}, {name: "b", backend: virus}}, "FOUND"},
 		{"first finds, second hangs", nil, []testEngine{{name: "a", backend: virus}, {name: "b", backend: hang}}, "FOUND"},
 		{"second finds, first hangs", nil, []testEngine{{name: "a", backend: hang}, {name: "b", backend: virus}}, "FOUND"},
-		{"one hangs", within(50 * time.Millisecond), []testEngine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: hang}}, "ERROR"},
-		{"one fails", nil, []testEngine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: fails}}, "ERROR"},
-		{"an optional one fails", nil, []testEngine{{name: "a", backend: says(backends.OK)}, {name: "b", backend: fails, optional: true}}, "OK"},
+		{"one hangs", within(50 * time.Millisecond), []testEngine{{name: "a", backend: reporting(backends.OK)}, {name: "b", backend: hang}}, "ERROR"},
+		{"one fails", nil, []testEngine{{name: "a", backend: reporting(backends.OK)}, {name: "b", backend: fails}}, "ERROR"},
+		{"an optional one fails", nil, []testEngine{{name: "a", backend: reporting(backends.OK)}, {name: "b", backend: fails, optional: true}}, "OK"},
 		{"only an optional one, fails", nil, []testEngine{{name: "b", backend: fails, optional: true}}, "ERROR"},
-		{"panic", nil, []testEngine{{name: "a", backend: &backendtest.Fake{Panic: "x"}}, {name: "b", backend: says(backends.OK)}}, "ERROR"},
+		{"panic", nil, []testEngine{{name: "a", backend: &backendtest.Fake{Panic: "x"}}, {name: "b", backend: reporting(backends.OK)}}, "ERROR"},
 		{"no category", nil, []testEngine{{name: "a", backend: backendtest.Says(backends.Result{})}}, "ERROR"},
-		{"encrypted", nil, []testEngine{{name: "a", backend: says(backends.Encrypted)}, {name: "b", backend: says(backends.OK)}}, "OK"},
-		{"encrypted and down", nil, []testEngine{{name: "a", backend: says(backends.Encrypted)}, {name: "b", backend: fails}}, "ERROR"},
-		{"too large for one", nil, []testEngine{{name: "a", backend: fails, maxSize: 1}, {name: "b", backend: says(backends.OK)}}, "OK"},
+		{"encrypted", nil, []testEngine{{name: "a", backend: reporting(backends.Encrypted)}, {name: "b", backend: reporting(backends.OK)}}, "OK"},
+		{"encrypted and down", nil, []testEngine{{name: "a", backend: reporting(backends.Encrypted)}, {name: "b", backend: fails}}, "ERROR"},
+		{"too large for one", nil, []testEngine{{name: "a", backend: fails, maxSize: 1}, {name: "b", backend: reporting(backends.OK)}}, "OK"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestFirstVirusCancels(t *testing.T) {
 	waits := backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		close(started)
 		<-ctx.Done()
-		_, err := o.ReadAt(make([]byte, 1), 0) // the object is still there
+		_, err := o.ReadAt(make([]byte, 1), 0) // the object has not been freed
 		ended <- err
 		return backends.Result{}, ctx.Err()
 	})
@@ -98,9 +98,9 @@ func TestFirstVirusWait(t *testing.T) {
 	}
 }
 
-// TestRequestOf2003 scans a password-protected ZIP, for which Sophos Sweep exits with 2
+// TestPasswordProtectedZIP scans a password-protected ZIP, for which Sophos Sweep exits with 2
 // although nothing failed.
-func TestRequestOf2003(t *testing.T) {
+func TestPasswordProtectedZIP(t *testing.T) {
 	sweep := testEngine{name: "sophos", backend: backendtest.Says(backends.Result{
 		Category: backends.Encrypted, Code: 2, Detail: "Password protected file foo.zip/foo.txt"})}
 	clamd := testEngine{name: "clamav", backend: backendtest.Says(backends.Clean(0))}

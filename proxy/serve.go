@@ -16,8 +16,8 @@ const (
 	lingerTotal = 5 * time.Second
 	lingerBytes = 64 << 20
 
-	// While the server is closing only input that has already arrived is dropped: a
-	// command that came just too late.
+	// While the server is closing, only input that has already arrived is dropped, such as
+	// a command that came just too late.
 	lingerClosing = 10 * time.Millisecond
 )
 

@@ -2,9 +2,9 @@
 // every engine scan the object, merges the results into one verdict and answers in
 // clamd's words.
 //
-// A [Server] serves any number of listeners. Each connection is a session: one goroutine,
-// which holds no buffer while it waits for a command. An object is received into the
-// spool as a whole before any engine is asked.
+// A [Server] serves any number of listeners. Each connection is a session with one
+// goroutine, which holds no buffer while it waits for a command. No engine sees an object
+// before the spool holds all of it.
 package proxy
 
 import (
@@ -50,8 +50,8 @@ type Server struct {
 	ctx    context.Context // ends when the grace of Shutdown is over
 	cancel context.CancelCauseFunc
 
-	objects   *budget.Descriptors // of sessions, beyond one for each connection
-	walking   *budget.Descriptors // of walks through directories
+	objects   *budget.Descriptors // for objects of sessions, beyond one for each connection
+	walking   *budget.Descriptors // for walks through directories
 	unwatched watchList
 	files     *files.Pool   // runs the operations on clients' files
 	walks     *files.Memory // of the directory entries that walks hold
@@ -82,9 +82,8 @@ func NewServer(o ServerOptions) *Server {
 }
 
 // Apply makes cfg the configuration of every command that begins from now on. Commands
-// under way keep the one they began with. An engine that is in both configurations keeps
-// what is known about it. Any other engine of the old one is closed after the last command
-// that may use it.
+// under way keep the one they began with. An engine in both configurations keeps its state.
+// Every other old engine is closed after the last command that may use it.
 func (s *Server) Apply(cfg *Config) {
 	var gone []*engine.Engine
 	if old := s.generations.config(); old != nil {
@@ -103,9 +102,9 @@ func (s *Server) Apply(cfg *Config) {
 	s.limitsChanged()
 }
 
-// Alive takes and releases every lock that commands need, one after the other. It returns
-// unless one of them is stuck. It does not wait for clients, engines or files: a server
-// that they keep busy is alive.
+// Alive takes and releases every lock that commands need, one after another. It hangs if
+// one of them is stuck. It does not wait for clients, engines or files: a busy server is
+// alive.
 func (s *Server) Alive() {
 	s.isClosing()
 	s.spool.Stats()

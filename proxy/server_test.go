@@ -143,7 +143,7 @@ func TestTimeouts(t *testing.T) {
 	}, eicarOnly())
 	for _, send := range []string{"", "zPIN", "zINSTREAM\x00", "zINSTREAM\x00\x00\x00\x00\x05ab", "zFILDES\x00", "zIDSESSION\x00"} {
 		nc := ts.dial()
-		io.WriteString(nc, send) // may fail: the time may be over already
+		io.WriteString(nc, send) // may fail: the server may have timed out
 		if got := readAll(t, nc); got != "COMMAND READ TIMED OUT\n" {
 			t.Errorf("%q: got %q", send, got)
 		}

@@ -22,7 +22,7 @@ type session struct {
 	key     client.Key              // the client, for its share
 	ctx     context.Context         // for all work of the client; carries its key
 	address string                  // of the listener
-	lst     *Listener               // as last seen in the configuration
+	lst     *Listener               // its latest configuration
 	cancel  context.CancelCauseFunc // ends ctx; set when the first command comes
 	watch   watch
 

@@ -7,12 +7,12 @@ import (
 )
 
 // lastReplies is how long sessions have to answer after Shutdown has cut them off. A walk
-// through a directory must report what it did not reach: some clients take an end without
-// an error for clean.
+// through a directory must report what it did not reach: some clients treat a reply without
+// an error as clean.
 const lastReplies = 500 * time.Millisecond
 
-// drainTime is how long a TCP handshake under way has to complete, and how long Shutdown
-// accepts from a [Shared] socket, which keeps getting new clients.
+// drainTime is how long a TCP handshake under way may take, and how long Shutdown accepts
+// connections from a [Shared] socket, which keeps getting new ones.
 const drainTime = 100 * time.Millisecond
 
 // Shutdown refuses new connections, serves those that the kernel has already accepted,

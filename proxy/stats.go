@@ -14,8 +14,8 @@ const (
 	maxStatsObject = 200 // bytes of a name; clamdtop reads lines of up to 1024
 )
 
-// stats is the reply to STATS without its last terminator. It has one pool, with the
-// word PRIMARY exactly once, or clamdtop aborts. A thread is a scan under way.
+// stats returns the reply to STATS without its last terminator. It has one pool, and the
+// word PRIMARY exactly once, or clamdtop aborts. Each scan under way counts as a thread.
 func (s *Server) stats(engines []*engine.Engine) string {
 	running := s.running.list()
 	slots := 0

@@ -41,7 +41,8 @@ func TestFirstVirusOfAny(t *testing.T) {
 	}
 }
 
-// TestCauses checks that the cause with which a scan is cancelled says why, and names the key.
+// TestCauses checks that the cause with which a scan is cancelled says why, and names the
+// key.
 func TestCauses(t *testing.T) {
 	causes, begun := make(chan error, 2), make(chan struct{}, 2)
 	waits := backends.Func(func(ctx context.Context, _ backends.Object) (backends.Result, error) {
@@ -98,7 +99,7 @@ func TestBothAreShown(t *testing.T) {
 	both := backends.Func(func(context.Context, backends.Object) (backends.Result, error) {
 		return backends.Result{Category: backends.Encrypted, Code: 2, Detail: "a.txt is locked"}, &backends.Failure{Category: backends.SWErr, Text: "virus data missing"}
 	})
-	ts := newServer(t, nil, testEngine{name: "a", backend: says(backends.Encrypted)}, testEngine{name: "b", backend: both})
+	ts := newServer(t, nil, testEngine{name: "a", backend: reporting(backends.Encrypted)}, testEngine{name: "b", backend: both})
 	got := strings.Split(ts.ask("nXINSTREAM\n"+stream("content", 7)), "\n")
 	if got[0] != "stream: Encrypted content, b scan failed ERROR" ||
 		!strings.Contains(got[2], `failure=swerr msg="a.txt is locked; virus data missing"`) ||

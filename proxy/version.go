@@ -8,14 +8,14 @@ import (
 	"polyclam/proxy/engine"
 )
 
-// fallbackVersion is the version if no engine is a clamd that answers. Clients insist on
-// "ClamAV" followed by a number; this is the clamd whose protocol we speak.
+// fallbackVersion is the version if no clamd among the engines answers. Clients insist on
+// "ClamAV" followed by a number; this is the clamd whose protocol polyclam implements.
 const fallbackVersion = "ClamAV 1.4.6"
 
 // versionWait limits how long VERSION waits for an engine.
 const versionWait = 2 * time.Second
 
-// clamVersion is the version of the first engine that is a ClamAV, in its own words.
+// clamVersion returns the version of the first engine that is ClamAV, verbatim.
 func (s *Server) clamVersion(engines []*engine.Engine) string {
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()

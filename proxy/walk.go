@@ -55,9 +55,9 @@ func scanPath(r *request) {
 	}
 }
 
-// trimPath returns the two forms in which replies show the path of a command, both without
-// trailing slashes. The OK line keeps leading slashes as the client sent them; all other
-// lines have one.
+// trimPath returns the path of a command in the two forms that replies use, both without
+// trailing slashes. The OK line keeps all leading slashes that the client sent; all other
+// lines keep one.
 func trimPath(path string) (okPath, other string) {
 	for len(path) > 1 && strings.HasSuffix(path, "/") {
 		path = path[:len(path)-1]
@@ -69,8 +69,8 @@ func trimPath(path string) (okPath, other string) {
 	return path, other
 }
 
-// absolute returns the path that a client named relative to /, which is clamd's working
-// directory when it runs as a daemon.
+// absolute resolves a path relative to /, which is clamd's working directory when it runs
+// as a daemon.
 func absolute(path string) string {
 	if path != "" && !filepath.IsAbs(path) {
 		return "/" + path
@@ -95,7 +95,7 @@ type walk struct {
 	mu            sync.Mutex
 	stuck         bool   // a file system did not answer, so the rest is not tried
 	noDescriptors error  // why the walk got none; nil: it has them
-	missed        string // the first object that was not reached in time; empty: none
+	missed        string // the first object not reached before the walk was cut off; empty: none
 }
 
 // within is the context for one file: for opening, copying and scanning it.
@@ -257,9 +257,8 @@ func (w *walk) fail(path string, err error) {
 	w.reply.failure(path, words)
 }
 
-// over reports whether nothing more is to be scanned. If the reason is time or a file
-// system that does not answer, next is the first object that the walk missed, and the
-// reply must say so.
+// over reports whether the walk must stop. If the reason is time or a file system that does
+// not answer, next is the first object that the walk missed, and the reply must say so.
 func (w *walk) over(next string) bool {
 	found, gone := w.reply.state()
 	if gone || w.stopAtFound && found {

@@ -17,7 +17,7 @@ import (
 	"polyclam/proxy/status"
 )
 
-// tree makes files below a new directory from pairs of name and content. A name ending in /
+// tree creates files below a new directory from pairs of name and content. A name ending in /
 // is a directory, the content "->x" a link to x, "fifo" a FIFO.
 func tree(t *testing.T, files ...string) string {
 	t.Helper()
@@ -192,9 +192,9 @@ func TestWorstFirst(t *testing.T) {
 	}
 }
 
-// TestExtendedOfNothing checks that the reply to an X verb is complete even if there was
+// TestExtendedEmptyDirectory checks that the reply to an X verb is complete even if there was
 // nothing to scan.
-func TestExtendedOfNothing(t *testing.T) {
+func TestExtendedEmptyDirectory(t *testing.T) {
 	dir := tree(t, "none/", "") + "/none"
 	ts := newServer(t, nil, eicarOnly())
 	want := dir + ": OK\n" + dir + ": category=ok action=ok code=0 engines=0 failed=0 version=1 SUMMARY\nEND\n"

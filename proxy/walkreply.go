@@ -38,14 +38,14 @@ func (a *walkReply) count() {
 	a.files++
 }
 
-// state reports whether something was found, and whether there is no use in going on.
+// state reports whether something was found, and whether the client has gone.
 func (a *walkReply) state() (found, gone bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.found, a.gone
 }
 
-// abandon makes the reply end without another line.
+// abandon ends the reply without another line.
 func (a *walkReply) abandon() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -84,9 +84,9 @@ func (a *walkReply) failure(path, words string) {
 	a.flush(false)
 }
 
-// cutOff adds that the walk ended before it reached everything below path. No engine
-// looked at the rest, so this is an error whatever the policy says of interrupted scans;
-// v is the verdict on the rest.
+// cutOff adds a line that says that the walk ended before it reached everything below path.
+// No engine got the rest, so this is an error whatever the policy says about interrupted
+// scans; v is the verdict on the rest.
 func (a *walkReply) cutOff(path, words string, v policy.Verdict) {
 	reply := a.r.profile().ClamdError(path, words)
 	if v.Action == policy.Quarantine {
@@ -118,7 +118,7 @@ func (a *walkReply) add(reply status.Reply) {
 	a.size += len(reply.Text)
 }
 
-// flush sends the lines, unless they are to be sent at the end and are few.
+// flush sends the lines, unless they are few and can wait until the end.
 func (a *walkReply) flush(end bool) {
 	if a.gone || len(a.lines) == 0 || !end && a.atEnd && a.size < maxCollected {
 		return
@@ -156,7 +156,7 @@ func (a *walkReply) finish(okPath string) {
 	switch {
 	case a.answered:
 	case a.silentIfEmpty && a.files == 0:
-		return // clamd answers MULTISCAN of an empty directory with no byte
+		return // clamd answers MULTISCAN of an empty directory with nothing
 	case a.single:
 		a.add(a.r.line(okPath, a.last))
 	default:

@@ -47,8 +47,8 @@ func askInBubble(t *testing.T, cfg *Config, send string) string {
 	return string(reply)
 }
 
-// TestDeadlineInDirectory checks that files that a walk does not reach before its deadline are
-// an error, whatever the policy says of interrupted scans. Of four files the first is
+// TestDeadlineInDirectory checks that files that a walk does not reach before its deadline
+// are an error, whatever the policy says about interrupted scans. Of four files the first is
 // scanned in time, the second is cut off, and two are not reached.
 func TestDeadlineInDirectory(t *testing.T) {
 	eicar := string(testfile.EICAR())

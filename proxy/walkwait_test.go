@@ -65,7 +65,7 @@ func openBelow(t *testing.T, dir string) (n int) {
 	return n
 }
 
-// wantUnused checks that no walk holds descriptors or waits for some.
+// wantUnused checks that no walk holds or waits for descriptors.
 func wantUnused(t *testing.T, s *Server) {
 	t.Helper()
 	all := s.walking.Ask(client.Key{}, s.generations.config().Limits.WalkDescriptors())

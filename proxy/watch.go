@@ -9,8 +9,8 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// watchAfter is how long a client waits for us before its connection is watched. Most
-// scans take less and need no watch.
+// watchAfter is how long a client waits before its connection is watched. Most scans are
+// faster and need no watch.
 const watchAfter = 20 * time.Millisecond
 
 // A watch notices that a client hangs up while its connection is not being read, and
@@ -159,8 +159,8 @@ func (l *watchList) lookAtOldest() {
 	l.running = false
 }
 
-// A watchedWriter writes a stream to the spool, and watches the client while a write
-// waits for room there.
+// A watchedWriter writes a stream to the spool, and watches the client while a write waits
+// for quota.
 type watchedWriter struct {
 	*spool.Writer
 	watch *watch

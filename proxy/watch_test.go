@@ -27,8 +27,8 @@ func stuck() (testEngine, chan error) {
 
 func countLines(log, message string) int { return strings.Count(log, `"message":"`+message+`"`) }
 
-// TestClientGoneDuringScan checks that a scan is cancelled when its client hangs up, and has a
-// log line but no verdict.
+// TestClientGoneDuringScan checks that a scan is cancelled when its client hangs up, and
+// has a log line but no verdict.
 func TestClientGoneDuringScan(t *testing.T) {
 	dir := tree(t, "a", "x", "b", "y")
 	for _, test := range []struct {
@@ -71,9 +71,9 @@ func TestClientGoneDuringScan(t *testing.T) {
 	}
 }
 
-// TestHalfCloseIsNoHangup checks that a client that only half-closes gets its answer. On TCP a
-// close looks the same.
-func TestHalfCloseIsNoHangup(t *testing.T) {
+// TestHalfCloseIsNotHangup checks that a client that only half-closes gets its answer. On
+// TCP a close looks the same.
+func TestHalfCloseIsNotHangup(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, overTCP(nil), testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})
 	clients := []net.Conn{ts.dial(), dialFrom(t, "127.0.0.2", ts.listenTCP())}
@@ -149,7 +149,8 @@ func scansRunningOf(ts *testServer, n int) func() bool {
 	return func() bool { return scansRunning(n)(ts) }
 }
 
-// TestClientGoneWaitingForSpool checks the same for a stream that waits for room in the spool.
+// TestClientGoneWaitingForSpool checks the same for a stream that waits for room in the
+// spool.
 func TestClientGoneWaitingForSpool(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	if err := ts.spool.Configure(spool.Config{Total: 64 << 10, Wait: 10 * patience}); err != nil {
@@ -167,8 +168,8 @@ func TestClientGoneWaitingForSpool(t *testing.T) {
 	full.Close()
 }
 
-// TestSessionGoesOnAfterWatch checks that a connection is read again after it was watched.
-func TestSessionGoesOnAfterWatch(t *testing.T) {
+// TestSessionContinuesAfterWatch checks that a connection is read again after it was watched.
+func TestSessionContinuesAfterWatch(t *testing.T) {
 	release := make(chan struct{})
 	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = 1 },
 		testEngine{name: "slow", backend: &backendtest.Fake{Result: backends.Clean(0), Until: release}})

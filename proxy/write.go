@@ -40,7 +40,7 @@ func (s *session) write(b []byte, timeout time.Duration) error {
 	return err
 }
 
-// notRead cuts off a client that has not read its replies for so long.
+// notRead cuts off a client that has not read its replies for the given time.
 func (s *session) notRead(after time.Duration, reason string) {
 	s.closed.Do(func() {
 		s.srv.log.Info().Str("client", s.client()).Str("listener", s.address).Stringer("after", after).
@@ -73,13 +73,13 @@ func (s *session) watchDeadlock(sent <-chan struct{}) {
 	}
 }
 
-// unsent is how much of the replies the client has not read yet, in the kernel's unit.
+// unsent is how much of the replies the client has not read yet, as the kernel counts it.
 func (s *session) unsent() int { return s.queued(unix.SIOCOUTQ) }
 
 // unread is how many bytes the client has sent that we have not read yet.
 func (s *session) unread() int { return s.queued(unix.SIOCINQ) }
 
-// queued returns how full a queue of the socket is; 0 if the kernel does not say.
+// queued returns the length of a queue of the socket, or 0 if it is unknown.
 func (s *session) queued(which uint) (n int) {
 	socket, ok := s.nc.(syscall.Conn)
 	if !ok {

@@ -70,8 +70,8 @@ func TestSessionNotRead(t *testing.T) {
 	}
 }
 
-// TestSessionCutOffEndsScans checks that a session that is cut off cancels its scans and begins
-// no others.
+// TestSessionCutOffEndsScans checks that a session that is cut off cancels its scans and
+// begins no others.
 func TestSessionCutOffEndsScans(t *testing.T) {
 	var begun, ended atomic.Int32
 	hang := backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
@@ -94,8 +94,8 @@ func TestSessionCutOffEndsScans(t *testing.T) {
 	}
 }
 
-// TestSessionReadSlowly checks that a client that reads slowly has all of write_timeout. It is
-// not in a deadlock, because we have read everything it sent.
+// TestSessionReadSlowly checks that a client that reads slowly has all of write_timeout. It
+// is not in a deadlock, because we have read everything it sent.
 func TestSessionReadSlowly(t *testing.T) {
 	const n = 1000
 	ts := newServer(t, func(c *Config) { c.Limits.SessionScans = n }, testEngine{name: "a", backend: backendtest.Says(backends.Clean(0))})

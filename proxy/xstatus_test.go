@@ -45,7 +45,7 @@ func TestNodeRecord(t *testing.T) {
 
 // TestServerRecord checks the bytes of the reply to XSTATUS.
 func TestServerRecord(t *testing.T) {
-	ts := newServer(t, nil, testEngine{name: "a", backend: says(backends.OK)})
+	ts := newServer(t, nil, testEngine{name: "a", backend: reporting(backends.OK)})
 	want := regexp.MustCompile(`^status: version=\S+ uptime=\d+ connections=\d scans=0 requests=1 spool_used=0 spool_total=\d+ SERVER
 status: engine=a backend=\S+ required=true .*state=\S+ .*NODE
 END

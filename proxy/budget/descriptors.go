@@ -17,8 +17,7 @@ type Descriptors struct {
 	queue queue
 }
 
-// NewDescriptors returns a budget that asks limit how much there is whenever it needs
-// to know.
+// NewDescriptors returns a budget that calls limit whenever it needs the current limit.
 func NewDescriptors(limit func() Limit) *Descriptors { return &Descriptors{limit: limit} }
 
 // A Grant is a request for descriptors, granted or waiting.

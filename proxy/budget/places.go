@@ -7,8 +7,8 @@ import "polyclam/proxy/client"
 //
 // The client of a connection is known only after accept(2), and a connection that is not
 // accepted blocks those after it. So a connection beyond its client's share is accepted
-// too. It waits, unread, until its client may have one more. Waiting connections have a
-// share of their own, and what exceeds that is refused. Accepting stops only when no
+// too. It waits, unread, until its client may have one more. Waiting connections have their
+// own limit and shares; beyond those, connections are refused. Accepting stops only when no
 // client may have one more connection.
 type Places struct {
 	accepts int   // calls of accept under way, each with a place reserved
@@ -16,10 +16,11 @@ type Places struct {
 	waiting client.Shares
 }
 
-// Full reports whether all of limit are taken or reserved.
+// Full reports whether all places are taken or reserved.
 func (p *Places) Full(limit int) bool { return int64(p.accepts)+p.served.held.Sum() >= int64(limit) }
 
-// Reserve reserves a place for the next connection to be accepted, before its client is known.
+// Reserve reserves a place for the next connection to be accepted, before its client is
+// known.
 func (p *Places) Reserve() { p.accepts++ }
 
 // Cancel returns what Reserve reserved.

@@ -60,8 +60,8 @@ func (q *queue) remove(r *request) {
 	}
 }
 
-// serve grants every request that take has room for, one of each client in turn. take
-// adds what it grants to q.held.
+// serve grants every request that take accepts, one of each client in turn. take adds what
+// it grants to q.held.
 //
 // A client that holds nothing is never overtaken. It needs no share, only room, and
 // smaller requests would keep taking that room away.

@@ -5,8 +5,8 @@ package client
 // hold others.
 //
 // With 75 % a single client can hold three quarters of total, two greedy ones 43 % each,
-// three 30 % each: something is always left for the next. A client that holds nothing
-// needs only room. A percent of 0 or 100 means that there are no shares.
+// three 30 % each: something is always left for the next. A client that holds nothing gets
+// whatever is left. A percent of 0 or 100 means no shares.
 func Within(held, others, n, total int64, percent int) bool {
 	left := total - others
 	switch {
@@ -26,8 +26,8 @@ type Shares struct {
 	sum  int64
 }
 
-// Take counts n more for k if that is within its share of total, see [Within]. For the
-// zero Key only total is a limit.
+// Take counts n more for k if that is within its share of total, see [Within]. The zero Key
+// is limited only by total.
 func (s *Shares) Take(k Key, n, total int64, percent int) bool {
 	if k.IsZero() {
 		percent = 0

@@ -139,7 +139,7 @@ func TestHungCheckKeepsObject(t *testing.T) {
 		defer e.Close()
 		r := e.Scan(within(t, 5*time.Second), text("x"), false)
 		wantCategory(t, r.Result, r.Err, backends.Interrupted)
-		time.Sleep(cfg.Timeout) // the check itself goes on until its time is up
+		time.Sleep(cfg.Timeout) // the check itself continues until it times out
 		if n := cfg.Spool.Stats().Objects; n != 1 {
 			t.Errorf("%d objects in the spool, want that of the hung backend", n)
 		}

@@ -44,7 +44,7 @@ func (p *pool) runHealthCheck(ctx context.Context, n *node, c *health.Check) pro
 	r, err = p.try(ctx, n, "EICAR", testfile.EICAR(), c)
 	found.canary.Time, found.canary.EICAR, found.canary.Name = time.Now(), categoryOf(r, err), firstName(r)
 	switch {
-	case detected(r): // despite a failure beside it: the engine detects
+	case detected(r): // even with an error: the engine detects
 	case err != nil:
 		return found.failed(blocked(err))
 	default:

@@ -13,8 +13,8 @@ import (
 	"polyclam/backends/testfile"
 )
 
-// answering is an engine with a function that answers; where it does not, the engine is
-// honest.
+// answering is an engine whose answers come from a function; without an answer it behaves as
+// a working one.
 type answering struct {
 	mu     sync.Mutex
 	answer func(data []byte) (r backends.Result, err error, known bool)
@@ -92,9 +92,9 @@ func TestControl(t *testing.T) {
 	}
 }
 
-// TestControlGoesBad: a detection is discarded if the node meanwhile turns out to call
+// TestControlStartsFailing: a detection is discarded if the node meanwhile turns out to call
 // everything a virus, since clean mail must not be FOUND.
-func TestControlGoesBad(t *testing.T) {
+func TestControlStartsFailing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &answering{}
 		begun, gate := make(chan struct{}), make(chan struct{})

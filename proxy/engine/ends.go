@@ -42,7 +42,7 @@ type endError struct {
 
 func (e *endError) Error() string { return e.text }
 
-// Unwrap keeps the cause for errors.Is, unless the cause has a category of its own: the
+// Unwrap keeps the cause for errors.Is, unless the cause has its own category: the
 // category of an ended scan is always Interrupted.
 func (e *endError) Unwrap() []error {
 	var failure *backends.Failure

@@ -14,7 +14,7 @@
 //
 // # Health
 //
-// A node is used as long as it can tell good from bad. A health check sends test objects
+// A node is used as long as it detects malware. A health check sends test objects
 // through the same slots and the same Scan as real ones: first the clean control, a short
 // text with a random nonce, then EICAR.
 //

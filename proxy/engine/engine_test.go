@@ -151,7 +151,7 @@ func TestCancel(t *testing.T) {
 			if cause == settled && !errors.Is(r.Err, settled) {
 				t.Errorf("error %v does not name the cause", r.Err)
 			}
-			r = e.Scan(ctx, text("x"), false) // it is over before it begins
+			r = e.Scan(ctx, text("x"), false) // ctx has ended already
 			wantCategory(t, r.Result, r.Err, backends.Interrupted)
 		}
 		if s := e.Status(); s.Counters.Failures != 0 || s.Nodes[0].Counters.Failures != 0 || s.Nodes[0].Counters.Scans != 3 {
@@ -246,7 +246,7 @@ func TestClose(t *testing.T) {
 		if f.closed != 1 || f.tooSoon {
 			t.Errorf("closed %d times, too soon %v", f.closed, f.tooSoon)
 		}
-		r := e.Scan(t.Context(), text("x"), false) // of a command begun before the reload
+		r := e.Scan(t.Context(), text("x"), false) // of a command that began before the reload
 		wantCategory(t, r.Result, r.Err, backends.OK)
 		synctest.Wait()
 		if f.closed != 2 {

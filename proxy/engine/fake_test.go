@@ -35,7 +35,7 @@ func (*textObject) Path() (string, error)   { return "", errors.New("test object
 func (t *textObject) Retain()               { t.users.Add(1) }
 func (t *textObject) Release()              { t.users.Add(-1) }
 
-// fakeEngine is a scripted engine: it counts, and answers what its fields say at the time.
+// fakeEngine is a scripted engine: it counts scans, and answers as its fields say.
 type fakeEngine struct {
 	mu     sync.Mutex
 	blind  bool          // calls everything clean
@@ -60,7 +60,7 @@ func (f *fakeEngine) set(change func(f *fakeEngine)) {
 	change(f)
 }
 
-// asked is the number of scans, without test objects.
+// asked returns the number of scans, not counting test objects.
 func (f *fakeEngine) asked() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +140,7 @@ func isTestObject(data []byte) bool {
 		slices.ContainsFunc(testArchives, func(archive []byte) bool { return bytes.Equal(data, archive) })
 }
 
-// judged is the result of an honest engine for a test object.
+// judged is the result of a working engine for a test object.
 func judged(data []byte) backends.Result {
 	switch {
 	case bytes.Contains(data, testfile.EICAR()):
@@ -151,7 +151,7 @@ func judged(data []byte) backends.Result {
 	return backends.Clean(0)
 }
 
-// testSpool keeps the test objects of all tests that do not look into it.
+// testSpool is the spool of all tests that do not examine it.
 var testSpool *spool.Spool
 
 func TestMain(m *testing.M) {
@@ -167,13 +167,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// drain empties the budget of hedges.
+// drain empties the hedging budget.
 func drain(e *Engine) {
 	for e.budget.Spend() {
 	}
 }
 
-// config is an engine with these backends, at the addresses a, b, c ...
+// config returns the configuration of an engine with these backends at addresses a, b, c ...
 func config(engines ...backends.Backend) Config {
 	c := Config{Name: "fake", Kind: "scripted", Required: true, Timeout: 10 * time.Second, Log: zerolog.Nop(), Spool: testSpool}
 	for i, f := range engines {
@@ -190,10 +190,10 @@ func within(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// errRefused is the error of dialing a dead engine.
+// errRefused is the error from dialing a dead engine.
 var errRefused = fmt.Errorf("dial: %w", os.NewSyscallError("connect", syscall.ECONNREFUSED))
 
-// wantCategory checks the category of a result, or else that of the error.
+// wantCategory checks the category of a result or, if there is one, the error.
 func wantCategory(t *testing.T, r backends.Result, err error, want backends.Category) {
 	t.Helper()
 	got := r.Category

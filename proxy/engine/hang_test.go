@@ -20,7 +20,7 @@ func TestHungNode(t *testing.T) {
 		run(t, e)
 		synctest.Wait()
 		warmUp(t, e)
-		drain(e) // no hedges: all scans have to be moved
+		drain(e) // no hedges: all scans must be moved
 		resume := stop(a)
 		before := a.asked()
 		slowest := time.Duration(0)

@@ -38,7 +38,7 @@ func TestHeuristicsFirst(t *testing.T) {
 		locked, deep, archives bool
 		want                   backends.Category
 	}{
-		{"honest", false, false, true, backends.Encrypted},
+		{"working", false, false, true, backends.Encrypted},
 		{"stops at locked members", true, false, true, backends.Suspicious},
 		{"stops at limits", false, true, true, backends.Suspicious},
 		{"stops at both", true, true, true, backends.Suspicious},

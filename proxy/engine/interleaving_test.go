@@ -9,7 +9,7 @@ import (
 	"polyclam/backends"
 )
 
-// These tests bring about interleavings that stress tests rarely hit.
+// These tests force interleavings that stress tests rarely hit.
 
 // TestLeaveGranted has a scan give up just after it was given a slot: the slot goes to the
 // next ticket in the queue.

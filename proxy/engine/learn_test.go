@@ -16,7 +16,7 @@ import (
 	"polyclam/backends/testfile"
 )
 
-// hanging is an engine that does not answer archives while hangs is set.
+// hanging is an engine that hangs on archives while hangs is set.
 type hanging struct {
 	answering
 	hangs atomic.Bool
@@ -55,7 +55,7 @@ func TestHeuristicsUnknown(t *testing.T) {
 		name  string
 		stops bool
 		want  backends.Category
-	}{{"honest", false, backends.Encrypted}, {"stops at the first", true, backends.Suspicious}} {
+	}{{"working", false, backends.Encrypted}, {"stops at the first", true, backends.Suspicious}} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f, log := &hanging{}, &lines{}

@@ -117,7 +117,7 @@ func TestLimitHolds(t *testing.T) {
 	})
 }
 
-// crowded is an engine with a number of threads and a queue. Like clamd, it also scans what
+// crowded is an engine with a limited number of threads and a queue. Like clamd, it also scans what
 // its client has given up on.
 type crowded struct {
 	threads chan struct{}

@@ -24,7 +24,7 @@ type loading struct {
 
 	loaded  chan struct{} // closed when it has loaded; nil: it is not loading
 	reloads int
-	early   int // objects that it got while loading
+	early   int // objects received while loading
 }
 
 // Reload implements backends.Reloader.
@@ -70,7 +70,7 @@ func (l *loading) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	return l.fakeEngine.Scan(ctx, o)
 }
 
-// counts returns how often l was reloaded, and how many objects it got meanwhile.
+// counts returns how often l was reloaded, and how many objects arrived while it was loading.
 func (l *loading) counts() (reloads, early int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,7 +107,7 @@ func upAndRunning(t *testing.T, log *lines, change func(*Config), engines ...*lo
 	return e
 }
 
-// mails is a stream of scans.
+// mails is a steady stream of scans.
 type mails struct {
 	under   sync.WaitGroup
 	failed  atomic.Int64

@@ -10,7 +10,7 @@ import (
 	"polyclam/backends/testfile"
 )
 
-// asking is a backend that asks another polyclam.
+// asking is a backend that uses another polyclam.
 type asking struct{ other *Engine }
 
 // Scan implements backends.Backend.

@@ -102,7 +102,7 @@ func TestPoisonReads(t *testing.T) {
 		reads := func(s string) int64 {
 			c := &counted{textObject: text(s)}
 			e.Scan(t.Context(), c, false)
-			synctest.Wait() // the hash is there before its reference is released
+			synctest.Wait() // the hash is complete before its reference is released
 			if n := c.users.Load(); n != 0 {
 				t.Errorf("the object has %d users", n)
 			}

@@ -11,7 +11,7 @@ import (
 	"polyclam/proxy/engine/internal/timing"
 )
 
-// warmUp scans until e's budget of hedges is full and the usual times of its nodes are
+// warmUp scans until e's hedging budget is full and the usual times of its nodes are
 // known.
 func warmUp(t *testing.T, e *Engine) {
 	t.Helper()
@@ -127,7 +127,7 @@ type acting struct{ *fakeEngine }
 func (acting) HasSideEffects() {}
 
 // TestHalfTime checks that another node gets the object when half of the time is over,
-// even without a budget of hedges.
+// even without a hedging budget.
 func TestHalfTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := &fakeEngine{gate: make(chan struct{})}, &fakeEngine{}

@@ -12,7 +12,7 @@ import (
 )
 
 // TestDeadAndBack checks that scans of a dead engine fail immediately without a connection,
-// and that the engine has to pass a health check before it is used again.
+// and that the engine must pass a health check before it is used again.
 func TestDeadAndBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeEngine{}

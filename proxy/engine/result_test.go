@@ -12,9 +12,9 @@ import (
 	"polyclam/backends"
 )
 
-// TestResultBesideError: findings beside an error are kept. A virus ends the scan; after
+// TestResultWithError: findings that come with an error are kept. A virus ends the scan; after
 // anything else another node is asked, and no finding is dropped.
-func TestResultBesideError(t *testing.T) {
+func TestResultWithError(t *testing.T) {
 	broken := errors.New("virus data missing")
 	locked := backends.Found(1, "Heuristics.Encrypted.Zip")
 	limits := backends.Found(2, "Heuristics.Limits.Exceeded.MaxFiles")

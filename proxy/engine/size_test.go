@@ -25,7 +25,7 @@ type limited struct {
 	mu    sync.Mutex
 	limit int64
 	over  backends.Result // its result above limit
-	err   error           // or its error
+	err   error           // or an error
 	flat  bool            // it does not look into archives
 	gate  chan struct{}   // scans above limit wait for it to be closed, if not nil
 	asked []int64         // sizes of archives
@@ -37,7 +37,7 @@ func (s *limited) set(f func(s *limited)) {
 	f(s)
 }
 
-// sizes returns the sizes of the archives that it was asked for.
+// sizes returns the sizes of the archives received.
 func (s *limited) sizes() []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +102,7 @@ func TestSizeCheck(t *testing.T) {
 		scanned int64
 		limited bool
 	}{
-		{"honest", &limited{limit: 1 << 40}, nil, 2, 100 * mib, false},
+		{"working", &limited{limit: 1 << 40}, nil, 2, 100 * mib, false},
 		{"refuses larger objects", &limited{limit: 25 * mib, over: partial}, nil, 2, 0, false},
 		{"passes larger objects", &limited{limit: 25 * mib, over: backends.Clean(0)}, nil, 0, 0, true},
 		{"just below max_size", &limited{limit: 100*mib - 1, over: backends.Clean(0)}, nil, 0, 0, true},

@@ -24,7 +24,7 @@ func TestSlotsFIFO(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 20 {
 			wg.Go(func() { e.Scan(t.Context(), text(fmt.Sprint(i)), false) })
-			synctest.Wait() // it has a slot, or its place in the queue
+			synctest.Wait() // it has a slot or is queued
 		}
 		if s := e.Status(); s.Waiting != 18 || s.Nodes[0].InFlight != 2 {
 			t.Errorf("status %+v", s)

@@ -14,7 +14,7 @@ import (
 	"polyclam/proxy/engine/internal/health"
 )
 
-// missesEICAR is the reason of a blind node.
+// missesEICAR is the reason reported for a blind node.
 const missesEICAR = "does not find the EICAR test file"
 
 // withCanary is config with health checks.
@@ -59,7 +59,7 @@ func TestNoCanary(t *testing.T) {
 		}
 		wantState(t, e, "down", "up")
 		b.set(func(f *fakeEngine) { f.err = errRefused })
-		for range 2 { // the second fails without being put to a node
+		for range 2 { // the second fails without reaching a node
 			wantScan(t, e, "x", backends.CannotExecute)
 		}
 		if a.asked() != 1 || b.asked() != 6 {
@@ -67,7 +67,7 @@ func TestNoCanary(t *testing.T) {
 		}
 		a.set(func(f *fakeEngine) { f.err = nil })
 		time.Sleep(2 * health.FirstPause)
-		for range 2 { // one of them is put to b
+		for range 2 { // one of them is sent to b
 			wantScan(t, e, "x", backends.OK)
 		}
 		wantState(t, e, "up", "down")
@@ -84,7 +84,7 @@ func TestNoCanary(t *testing.T) {
 }
 
 // TestFirstScanWaits checks that the first scan waits for the first health check, even
-// without Run, and no longer than it may.
+// without Run, and only for its limited time.
 func TestFirstScanWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeEngine{hold: make(chan struct{})}

@@ -14,7 +14,7 @@ import (
 	"polyclam/backends"
 )
 
-// erratic is an engine that fails in every way, and counts its scans.
+// erratic is an engine that fails in every possible way, and counts its scans.
 type erratic struct {
 	asked   atomic.Int64
 	running atomic.Int64

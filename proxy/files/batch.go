@@ -22,7 +22,7 @@ const (
 // A batch is some of the entries of a directory, sorted by compareEntries.
 type batch struct {
 	last bool // the directory has no more entries
-	dirs bool // there are directories among what was read, wanted or not
+	dirs bool // directories were read, wanted or not
 
 	names   []byte
 	entries []entry
@@ -166,8 +166,8 @@ func parseEntry(b []byte) (dirent, bool) {
 	return e, len(e.name) > 0
 }
 
-// add adds a wanted entry. It also adds one that cannot be examined: opening that one
-// returns the reason.
+// add adds e if it is wanted. It also adds an entry that cannot be examined: the attempt to
+// open it will return the reason.
 func (d *Dir) add(b *batch, e dirent, wanted want) {
 	name := string(e.name)
 	if name == "." || name == ".." {

@@ -26,8 +26,7 @@ type File struct {
 // Size is the number of bytes.
 func (f *File) Size() int64 { return f.size }
 
-// Foreign reports whether the file system may keep a reader waiting forever. Only Copy
-// reads such a file.
+// Foreign reports whether reading may block forever. Only Copy can read such a file.
 func (f *File) Foreign() bool { return f.place == foreign }
 
 // File is the open file, for engines that scan a descriptor; nil if f is foreign. It
@@ -61,8 +60,8 @@ func (p *Pool) Adopt(ctx context.Context, fd int) (*File, error) {
 	return f, err
 }
 
-// examine makes a File of fd, which it owns. It reads a byte, because only that proves
-// that a descriptor can be read. (clamd 1.4.6 answers OK for one that was opened for
+// examine returns a File for fd, which it owns. It reads a byte, because only that proves
+// that the descriptor is readable. (clamd 1.4.6 answers OK for one that was opened for
 // writing only, or with O_PATH.)
 func (p *Pool) examine(k client.Key, fd int, where place) (*File, error) {
 	size, err := readable(fd, where)
@@ -96,7 +95,7 @@ func readable(fd int, where place) (int64, error) {
 	case err != nil || flags&unix.O_ACCMODE == unix.O_WRONLY:
 		return 0, fmt.Errorf("%w: open for writing only", ErrNotReadable)
 	case flags&unix.O_DIRECT != 0:
-		return st.Size, nil // it takes aligned reads only
+		return st.Size, nil // it allows only aligned reads
 	}
 	n, err := pread(fd, make([]byte, 1), 0)
 	if err != nil {
@@ -113,9 +112,9 @@ func readable(fd int, where place) (int64, error) {
 	return st.Size, nil
 }
 
-// readOnly returns fd, or a new descriptor of the same file if fd can write or needs
-// aligned reads. If the system refuses that, as for a file with a lease on it, it returns
-// fd all the same.
+// readOnly returns fd, or a new descriptor of the same file if fd is writable or needs
+// aligned reads. If the file cannot be reopened, for example because of a lease, it returns
+// fd.
 func readOnly(fd int) int {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	if err != nil || flags&unix.O_ACCMODE == unix.O_RDONLY && flags&unix.O_DIRECT == 0 {

@@ -83,7 +83,8 @@ func TestAdoptRefuses(t *testing.T) {
 	}
 }
 
-// TestAdoptWithoutThread checks that a descriptor is closed even if there is no thread for it.
+// TestAdoptWithoutThread checks that a descriptor is closed even if there is no thread for
+// it.
 func TestAdoptWithoutThread(t *testing.T) {
 	p := NewPool(1)
 	release := make(chan struct{})
@@ -98,8 +99,8 @@ func TestAdoptWithoutThread(t *testing.T) {
 	waitClosed(t, fd)
 }
 
-// TestRead checks that descriptors are read from the beginning, whatever their offset, and that
-// engines get descriptors that cannot write.
+// TestRead checks that descriptors are read from the beginning, whatever their offset, and
+// that engines get descriptors that cannot write.
 func TestRead(t *testing.T) {
 	want := bytes.Repeat([]byte("0123456789abcdef"), 20<<10)
 	disk := write(t, want)

@@ -2,7 +2,7 @@ package files
 
 import "golang.org/x/sys/unix"
 
-// A place is where the bytes of a file are, by its file system.
+// A place is where the bytes of a file are stored, by its file system.
 type place int
 
 const (
@@ -58,7 +58,7 @@ var kernelTypes = map[int64]bool{
 }
 
 // OnKernelFS reports whether path is on one of the kernel's own file systems, such as
-// /proc. It reports false if the file system does not say.
+// /proc. It reports false if that cannot be determined.
 func OnKernelFS(path string) bool {
 	var st unix.Statfs_t
 	if unix.Statfs(path, &st) != nil {
@@ -68,7 +68,7 @@ func OnKernelFS(path string) bool {
 	return ok
 }
 
-// placeOf asks the file system of fd what it is. It may not answer.
+// placeOf returns the place of fd. It may hang with the file system.
 func placeOf(fd int) place {
 	var st unix.Statfs_t
 	if err := retryEINTR(func() error { return unix.Fstatfs(fd, &st) }); err != nil {

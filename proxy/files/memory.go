@@ -5,11 +5,11 @@ import "sync"
 const (
 	// MemoryOfAll is the memory for the entries that all walks hold together.
 	MemoryOfAll = 32 << 20
-	// MemoryOfWalk is the memory for those of one walk: its current batch, and the
+	// MemoryOfWalk is the memory for the entries of one walk: its current batch, and the
 	// remaining directories of the levels above.
 	MemoryOfWalk = 512 << 10
 
-	// minBatch is the memory that every batch gets, or walks could not go on.
+	// minBatch is the memory that every batch gets, or walks could not make progress.
 	minBatch = 4 << 10
 )
 
@@ -27,7 +27,7 @@ func NewMemory() *Memory { return &Memory{left: MemoryOfAll} }
 // Walk returns the memory of one walk.
 func (m *Memory) Walk() *Memory { return &Memory{all: m, left: MemoryOfWalk} }
 
-// take grants half of what is left, so that others and the levels below get some.
+// take grants half of what is left, so that other walks and the levels below get some.
 func (m *Memory) take() int64 {
 	if m.all == nil {
 		return m.grant(MemoryOfWalk / 2)

@@ -26,9 +26,9 @@ func (o Object) close() {
 	}
 }
 
-// How long Open waits for another process to give up its lease on a file, and how often
-// it retries. The kernel has notified the process, and a server such as Samba takes
-// milliseconds. Without a limit of ours it would be /proc/sys/fs/lease-break-time, 45 s.
+// How long Open waits for another process to give up its lease on a file, and how often it
+// retries. The kernel has notified that process; a server such as Samba needs milliseconds.
+// The kernel's own limit is /proc/sys/fs/lease-break-time, 45 s.
 const (
 	leaseWait  = 2 * time.Second
 	leasePause = 20 * time.Millisecond
@@ -49,8 +49,8 @@ func (p *Pool) Open(ctx context.Context, roots []string, path string) (Object, e
 	})
 }
 
-// Open opens one entry for the client of ctx. It follows no link, so replacing the entry
-// leads nowhere else. Errors are those of [Pool.Open], or wrap ErrGone.
+// Open opens one entry for the client of ctx. It does not follow links, so an entry
+// replaced by a link leads nowhere. Errors are those of [Pool.Open], or wrap ErrGone.
 func (d *Dir) Open(ctx context.Context, name string) (Object, error) {
 	k := client.FromContext(ctx)
 	return d.pool.open(ctx, func() (Object, error) {
@@ -103,7 +103,7 @@ func (p *Pool) open(ctx context.Context, op func() (Object, error)) (Object, err
 	return o, err
 }
 
-// openAt examines what it opens first, because opening some devices has effects.
+// openAt examines a file before it opens it, because opening some devices has side effects.
 func (p *Pool) openAt(k client.Key, at lookup) (Object, error) {
 	found, err := at(unix.O_PATH | unix.O_CLOEXEC)
 	if err != nil {
@@ -128,7 +128,7 @@ func (p *Pool) openAt(k client.Key, at lookup) (Object, error) {
 	return p.object(k, fd, kind)
 }
 
-// object makes an Object of fd, which it owns.
+// object returns an Object for fd, which it owns.
 func (p *Pool) object(k client.Key, fd int, kind uint32) (Object, error) {
 	where := placeOf(fd)
 	if kind == unix.S_IFDIR {

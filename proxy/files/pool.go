@@ -1,11 +1,11 @@
 // Package files opens and reads what clients hand over or name: descriptors, paths and
 // directories. It knows the file systems they are on, the kernel's own among them.
 //
-// An operation on such a file may take as long as its file system likes, and that may be
-// a program of the client's (FUSE) or a server that is down (NFS). A [Pool] runs these
-// operations on a limited number of threads. If the context of an operation ends first,
-// its caller goes on and the thread is written off: it counts against the pool and the
-// client until the kernel returns.
+// An operation on such a file may take forever: its file system may be a program of the
+// client's (FUSE) or a server that is down (NFS). A [Pool] runs these operations on a
+// limited number of threads. If the context of an operation ends first, the caller
+// continues and the thread is written off: it counts against the pool and the client until
+// the kernel returns.
 //
 // A [File] knows where its bytes are. Memory is read directly. A local file is read
 // directly if the kernel has it cached, and otherwise through the pool. Every other file

@@ -90,8 +90,8 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// TestFull checks that the daemon itself may use the whole pool, and that the error for a full
-// pool names the key.
+// TestFull checks that the daemon itself may use the whole pool, and that the error for a
+// full pool names the key.
 func TestFull(t *testing.T) {
 	p := NewPool(4)
 	release := make(chan struct{})
@@ -147,8 +147,8 @@ func TestCrowded(t *testing.T) {
 	testkit.Eventually(t, "everything is closed", func() bool { return p.Stats() == Stats{Limit: 4} && closed.Load() == maxClosing })
 }
 
-// TestChaos runs operations of many clients that return early, late, or not until the end. The
-// number of threads is limited, and none are lost.
+// TestChaos runs operations of many clients that return early, late, or not until the end.
+// The number of threads is limited, and none are lost.
 func TestChaos(t *testing.T) {
 	const limit = 8
 	p := NewPool(limit)

@@ -26,9 +26,9 @@ type piece struct {
 
 func (p piece) free() { buffers.Put(p.buf) }
 
-// ReadAt reads from a file that is not foreign. It fills b, or reads to the end of the
-// file and returns io.EOF. What the kernel has not cached is read on a thread of the pool,
-// under ctx.
+// ReadAt reads from a file that is not foreign. It fills b, or reads to the end of the file
+// and returns io.EOF. Bytes that the kernel has not cached are read on a thread of the
+// pool, under ctx.
 func (f *File) ReadAt(ctx context.Context, b []byte, off int64) (int, error) {
 	var atEnd error
 	if rest := f.size - off; int64(len(b)) > rest {
@@ -65,8 +65,8 @@ func (f *File) readAt(ctx context.Context, b []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// readCached reads what the kernel has cached, and reports whether the file ends there. It
-// reads nothing if the file system does not support that.
+// readCached reads the bytes that the kernel has cached, and reports whether the file ends
+// there. It reads nothing if the file system does not support that.
 func (f *File) readCached(b []byte, off int64) (n int, ended bool) {
 	raw, err := f.file.SyscallConn()
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 
 // Paths below roots are opened here and not with github.com/cyphar/filepath-securejoin,
 // because that resolves links as chroot(2) does: a link out of the root would lead to
-// another file inside instead of ErrOutside. Like [os.Root] it returns an *os.File, see
-// descriptor for why that is not safe.
+// another file inside it, and not to ErrOutside. Like [os.Root] it also returns an
+// *os.File, which is not safe here, see descriptor.
 
 // A lookup opens one path with flags.
 type lookup func(flags int) (int, error)
 
-// lookupPath returns the lookup of a path below roots, and a function to be called when it
-// is no longer needed.
+// lookupPath returns a lookup for a path below roots. The caller must call done after its
+// last use.
 func lookupPath(roots []string, path string) (at lookup, done func(), err error) {
 	if len(roots) == 0 {
 		return func(flags int) (int, error) { return openat(unix.AT_FDCWD, path, flags) }, func() {}, nil

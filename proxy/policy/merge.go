@@ -8,7 +8,7 @@ import (
 	"polyclam/backends"
 )
 
-// Merge makes one verdict of the reports, which are in the order of the configuration.
+// Merge merges the reports, which are in the order of the configuration, into one verdict.
 // It is pure and total.
 //
 // A report may hold findings and a failure; then both count. The verdict's category is
@@ -79,9 +79,8 @@ type judgement struct {
 	Judged
 	// categories are those of all findings and failures, strongest first.
 	categories []backends.Category
-	// failed says that there is nothing but a failure. An engine that found something
-	// and then failed has not failed in this sense: its finding and its failure both
-	// count, even if it is optional.
+	// failed says that the engine failed and found nothing. If it found something and then
+	// failed, both count, even if it is optional.
 	failed bool
 }
 
@@ -145,7 +144,7 @@ func (p *Policy) judge(r Report) judgement {
 		j.Code = failure.Code
 	}
 	if r.Cancelled && (r.Err != nil || !r.Result.Category.Valid()) {
-		// We cancelled the scan, and that is why it ended, whatever the error.
+		// The scan ended because polyclam cancelled it, whatever the error.
 		j.Category, j.Failure, j.failed = backends.Interrupted, backends.Interrupted, true
 		j.Action, j.categories = p.action(j.Category), []backends.Category{j.Category}
 		return j
@@ -170,8 +169,8 @@ func (p *Policy) judge(r Report) judgement {
 	return j
 }
 
-// actionOf is the action for one report with these categories, strongest first. It is the
-// strictest of their actions, whichever category the site's precedence puts first.
+// actionOf is the action for one report with these categories, strongest first. In mode
+// Strictest it is the strictest of their actions, whatever their order.
 func (p *Policy) actionOf(categories []backends.Category) Action {
 	if p.Mode == ByCategory {
 		return p.byCategory(categories[0], slices.Contains(categories, backends.Virus))

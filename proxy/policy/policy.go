@@ -58,8 +58,8 @@ type Rule struct {
 	Category backends.Category
 }
 
-// Policy is how a site treats what engines report. It must not be changed once in use, and
-// is then safe for concurrent use.
+// Policy decides what a site does about the engines' reports. It must not be changed once
+// in use, and is then safe for concurrent use.
 type Policy struct {
 	Precedence []backends.Category          // all nine, strongest first
 	Actions    map[backends.Category]Action // all nine
@@ -70,8 +70,8 @@ type Policy struct {
 	Rules       []Rule
 }
 
-// Default returns the policy without any configuration. The caller owns it and may change
-// it before it is used.
+// Default returns the policy of a site that configures none. The caller owns it and may
+// change it before it is used.
 func Default() *Policy {
 	p := &Policy{
 		Precedence:  backends.Categories(),
@@ -96,7 +96,7 @@ func defaultAction(c backends.Category) Action {
 	return Tempfail
 }
 
-// WithActions returns a copy of p in which the actions of over replace p's own. Validate it
+// WithActions returns a copy of p in which the actions in over replace p's own. Validate it
 // again: an action that is right in one mode can be wrong in another.
 func (p *Policy) WithActions(over map[backends.Category]Action) *Policy {
 	q := *p
@@ -163,7 +163,7 @@ func (r Report) Detail() string {
 	return r.Result.Detail + "; " + r.Err.Error()
 }
 
-// Judged is a report as the policy judges it.
+// Judged is a report with the policy's judgement of it.
 type Judged struct {
 	Report
 	Category backends.Category // the strongest, after the rules

@@ -12,9 +12,9 @@ import (
 // returns the category and the action that waiting would have led to. Winner, code and
 // names come from the faster engines, so they may differ between scans of the same object.
 //
-// Settled is false if the site waits for every engine (AnswerFirst is not set): then the
-// verdict depends on nothing but the engines' answers. Otherwise it is true if nothing is
-// pending and at least one report counts.
+// Settled is false if the site waits for every engine (AnswerFirst is not set), so that the
+// verdict depends only on the engines' answers. Otherwise it is true if nothing is pending
+// and at least one report counts.
 func (p *Policy) Settled(reports []Report, pending []bool) bool {
 	if !p.AnswerFirst || len(pending) != len(reports) {
 		return false
@@ -44,7 +44,7 @@ func (p *Policy) Settled(reports []Report, pending []bool) bool {
 	return then.winner >= 0 && then.category == now.category && then.action == now.action
 }
 
-// strictestAction is the strictest action that any report can demand.
+// strictestAction is the strictest action that any report can require.
 func (p *Policy) strictestAction() Action {
 	a := OK
 	for _, c := range backends.Categories() {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// remedies says what to do about an error of the store.
+// remedies lists what to do about errors of the store.
 var remedies = []struct {
 	err  syscall.Errno
 	text string
@@ -22,7 +22,7 @@ var remedies = []struct {
 	{unix.ENOMEM, "raise MemoryMax= in the unit, or lower limits.spool_total"},
 }
 
-// advice says what to do about err, in parentheses; empty if unknown.
+// advice returns what to do about err, in parentheses, or "" if that is unknown.
 func advice(err error) string {
 	for _, h := range remedies {
 		if errors.Is(err, h.err) {

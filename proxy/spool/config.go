@@ -21,12 +21,12 @@ const (
 
 // Config holds the settings of a spool.
 type Config struct {
-	// Memory is how many bytes a stream may have to stay in memory; a longer one is moved
-	// to the store.
+	// Memory is the largest size in bytes of a stream that stays in memory; a longer one is
+	// moved to the store.
 	Memory int64
-	// InMemory is how many bytes of all streams together stay in memory; beyond that even
+	// InMemory bounds the bytes of all streams together that stay in memory; beyond that even
 	// short ones go to the store. 0: no bound. It also bounds the copies that File makes,
-	// which are needed only for objects in memory.
+	// since only objects in memory need them.
 	InMemory int64
 	// Total is the quota in bytes for all objects, in memory and in files, as the system
 	// counts them: whole pages and segments. 0: none. Less than one page, 4 KiB, is
@@ -55,8 +55,8 @@ type Config struct {
 	Wait time.Duration
 }
 
-// settings is a Config that was checked, and what it needs at run time. It does not change
-// once in use. Every object retains its settings.
+// settings is a checked Config with its run-time state. It does not change once in use. Every
+// object retains its settings.
 type settings struct {
 	Config
 	memfdFlags int
@@ -75,8 +75,8 @@ func (t *settings) release() {
 	}
 }
 
-// open checks cfg and prepares the directory, or takes it over from old if it is the same.
-// The settings are retained once.
+// open checks cfg and prepares the directory, or shares that of old if it is the same. The
+// returned settings are retained once.
 func open(cfg Config, old *settings) (*settings, error) {
 	if cfg.Store == "" {
 		cfg.Store = Memfd

@@ -14,7 +14,7 @@ import (
 )
 
 // overlapFrom is the size from which a stream is hashed while it arrives, on another core.
-// Shorter ones are hashed from memory in microseconds, and are not worth a goroutine.
+// Shorter streams are hashed from memory in microseconds and are not worth a goroutine.
 const overlapFrom = 256 << 10
 
 // A digest is the SHA-256 of an object. It is computed piece by piece: while the object

@@ -20,8 +20,8 @@ const (
 )
 
 // A directory is one process's subdirectory of Config.Dir, locked by flock(2) while it is in
-// use. The lock ends with the process, however that ends, so that the next New recognizes
-// leftovers. systemd-tmpfiles leaves a locked directory alone, too.
+// use. The lock ends with the process, however it ends, so the next New recognizes leftovers.
+// systemd-tmpfiles leaves a locked directory alone too.
 //
 // It is reference-counted: the spool holds one reference, and so does every object.
 type directory struct {
@@ -63,7 +63,7 @@ func openDirectory(cfg Config) (*directory, error) {
 	return d, nil
 }
 
-// serves reports whether d is as cfg asks for and still in place.
+// serves reports whether d matches cfg and is still in place.
 func (d *directory) serves(cfg Config) bool {
 	if d.parent != cfg.Dir || d.mode != cfg.PathMode || d.group != cfg.PathGroup {
 		return false
@@ -208,8 +208,8 @@ func (d *directory) discard() {
 	}
 }
 
-// renew creates a new subdirectory if the old one was removed. It reports whether there is
-// one now, so that another try is worthwhile.
+// renew creates a new subdirectory if the old one was removed. It reports whether there is one
+// now, so that the caller can try again.
 func (d *directory) renew() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

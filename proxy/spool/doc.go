@@ -1,4 +1,4 @@
-// Package spool keeps what clients send until all engines have scanned it.
+// Package spool stores the objects that clients send until all engines have scanned them.
 //
 // A [Writer] receives one object. A short object stays in memory, in segments of 1, 4, 16, 64
 // and 256 KiB, so that a client that stalls after one byte costs 1 KiB. An object longer than
@@ -10,29 +10,29 @@
 // # Quota
 //
 // Config.Total bounds what uploads may use, counted as the system counts it: whole segments
-// and pages. A writer that finds no room waits. Clients take turns; the uploads of one client
-// are served in the order in which they came.
+// and pages. A writer that finds no room waits. Clients take turns; each client's uploads are
+// served in order of arrival.
 //
-// No client takes what others need: it holds at most Config.Share per cent of what the other
-// clients leave. One sixteenth is for uploads of up to 1 MiB, so that a mail never waits for
-// large uploads; one that grows longer leaves that part. Only an object that does not fit in
-// beside that part may use it.
+// No client can starve the others: it holds at most Config.Share per cent of what the other
+// clients leave. One sixteenth of the quota is for uploads of up to 1 MiB, so that a mail
+// never waits for large uploads; an upload that grows larger leaves that part. Only an object
+// that is too large for the rest of the quota may use it as well.
 //
-// Many large uploads cannot use up the quota together and then all wait for each other. One
-// quarter of it, or what one object of Config.Largest needs, up to three quarters, is for
-// uploads that have their turn: as many at a time as there is room for, or one if
-// Config.Largest is unknown. They are sure to finish, as long as no object is larger than that
-// part. A client's first such upload may exceed its share, which earlier ones may have used up.
-// All other unfinished uploads share the rest. Complete objects may be anywhere, since they go
-// as soon as they are scanned.
+// Large uploads cannot deadlock by filling the quota together and then waiting for each other.
+// One quarter of it, or what one object of Config.Largest needs, up to three quarters, is for
+// uploads that have their turn: as many at a time as fit, or one if Config.Largest is unknown.
+// They always finish, as long as no object is larger than that part. A client's first such
+// upload may exceed its share, which earlier ones may have used up. All other unfinished
+// uploads share the rest. Complete objects may be in any part, since they are released as soon
+// as they are scanned.
 //
 // Files created for engines (File, Path) count against the quota but are never refused. For
 // each object that is at most its size once for File (only if it is in memory, so at most
-// Config.InMemory for all objects) and once for Path (unless it is a Tmpfile, which is linked).
-// So the bound for everything is 2 x Total + InMemory, or Total if engines are sent the bytes.
-// The copy of an opened file for Path is refused if there is no room for it. In addition, up to
-// 8 MiB of free segments are kept, and a writer that goes from memory to the store holds both
-// for a moment.
+// Config.InMemory for all objects) and once for Path (unless it is a Tmpfile, which is
+// linked). So the bound for everything is 2 x Total + InMemory, or Total if engines are sent
+// the bytes. The copy of an opened file for Path is refused if there is no room for it. In
+// addition, up to 8 MiB of free segments are kept, and a writer that moves from memory to the
+// store holds both for a moment.
 //
 // # Protection against engines
 //
@@ -58,8 +58,8 @@
 //	1 MiB        57 (0.10)     581      625 (1.07)
 //	25 MiB    15400 (0.67)   22900     9940 (0.43)
 //
-// ext4 varied with what else wrote to the disk, from 39 to 394 at 1 KiB. Memory is slow at 25
-// MiB because free segments of that size are not kept. Memfd is the default: it is steady, and
-// most objects are far shorter than 25 MiB. Tmpfile is for sites with little memory, with very
+// ext4 varied with other writes to the disk, from 39 to 394 at 1 KiB. Memory is slow at 25 MiB
+// because not that many free segments are kept. Memfd is the default: it is steady, and most
+// objects are far shorter than 25 MiB. Tmpfile is for sites with little memory, with very
 // large objects, or with engines that read paths.
 package spool

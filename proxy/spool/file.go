@@ -24,8 +24,9 @@ func (o *Object) File() (*os.File, error) {
 	return o.file.get(o.makeFile)
 }
 
-// makeFile writes an object in memory to a file. Its bytes count, but the quota does not
-// refuse it: the object was admitted, and if its scan failed, it would only come back.
+// makeFile writes an object in memory to a file. The copy counts against the quota but is
+// never refused: the object was admitted, and after a failed scan the client would only send
+// it again.
 func (o *Object) makeFile() (*os.File, error) {
 	f, err := o.set.anonymous()
 	if err != nil {
@@ -83,8 +84,8 @@ func (o *Object) makePath() (string, error) {
 	return name, nil
 }
 
-// chargeCopy counts the bytes of a named copy. Only opened files can be refused: the quota
-// has not admitted them before.
+// chargeCopy counts the bytes of a named copy. Only the copy of an opened file can be refused:
+// the quota has not admitted the object before.
 func (o *Object) chargeCopy() (int64, error) {
 	n := pages(o.size)
 	switch o.kind {

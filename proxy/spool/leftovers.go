@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// removeLeftovers removes what daemons that have ended left in parent: subdirectories with
-// polyclam's prefix and owner that are not locked. It ignores errors: a leftover that cannot
-// be removed does not prevent a start, and probe checks that the directory works.
+// removeLeftovers removes what earlier processes left in parent: unlocked subdirectories with
+// polyclam's prefix and owner. It ignores errors: a leftover that cannot be removed does not
+// prevent a start, and probe checks that the directory works.
 func removeLeftovers(parent string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {

@@ -18,9 +18,8 @@ func (d *directory) path(name string) string {
 	return filepath.Join(d.sub.Name(), name)
 }
 
-// anonymous returns a new file without a name. After any error it renews a subdirectory that
-// was removed: which error that causes depends on the file system, EPERM on ext4, ENOENT on
-// others.
+// anonymous returns a new file without a name. After any error it recreates the subdirectory
+// if that was removed: the error depends on the file system, EPERM on ext4, ENOENT on others.
 func (d *directory) anonymous() (*os.File, error) {
 	f, err := d.openTmpfile()
 	if err != nil && d.renew() {
@@ -76,9 +75,9 @@ func (d *directory) expose(f *os.File) error {
 	return f.Chmod(d.mode)
 }
 
-// put creates a named file, with what fill writes, and returns the name. The file gets its
-// name when it is complete. Where the file system cannot do that, it has the name from the
-// start, but no other user may open it until it is complete.
+// put creates a named file, has fill write it, and returns the name. The file gets its name
+// when it is complete. Where the file system cannot do that, it has the name from the start,
+// but no other user may open it until it is complete.
 func (d *directory) put(fill func(*os.File) error) (string, error) {
 	name := filePrefix + rand.Text()
 	f, err := d.create(name)

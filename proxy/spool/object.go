@@ -70,8 +70,8 @@ func (o *Object) SetPath(path string) {
 // Retain adds a reference, for Release to remove. The caller must hold one already.
 func (o *Object) Retain() { o.count(reference) }
 
-// Release removes a reference. The last one frees memory, descriptor and named file, or
-// leaves that to methods that are still running. Further calls do nothing.
+// Release removes a reference. After the last one the memory, descriptor and named file are
+// freed, as soon as no method is running. Further calls do nothing.
 func (o *Object) Release() { o.discount(reference) }
 
 // Object.refs counts references in its upper half and running methods in its lower half.

@@ -13,7 +13,7 @@ const (
 func classSize(i int) int64 { return smallest << (2 * i) }
 
 // kept is how many free segments of class i are kept: 1 MiB of each smaller class, 4 MiB of
-// the largest, 8 MiB in all. The garbage collector gets the rest of a burst immediately.
+// the largest, 8 MiB in all. The rest is left to the garbage collector.
 func kept(i int) int {
 	if i == classes-1 {
 		return 16

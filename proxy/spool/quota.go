@@ -13,9 +13,9 @@ import (
 // quota counts the bytes of all objects, shares them out between clients and makes writers
 // wait. The zero quota has no limit.
 //
-// Bytes of the small part are counted as small, all others as held. Those of an upload that
-// is neither complete nor has its turn also count as unfinished. Their sum is bounded, since
-// only an upload that has its turn is sure to finish.
+// Bytes in the small part count as small, all others as held. Held bytes of an upload that is
+// incomplete and does not have its turn also count as unfinished. The unfinished bytes are
+// bounded, since only an upload that has its turn is sure to finish.
 type quota struct {
 	mu    sync.Mutex
 	total int64 // 0: no limit
@@ -24,7 +24,7 @@ type quota struct {
 
 	all      usage
 	accounts map[client.Key]*account
-	urgent   list.List // of *waiter: they have their turn, and wait for scans to end
+	urgent   list.List // of *waiter that have their turn and wait for scans to end
 	ring     list.List // of *account with waiters, the next to serve first
 	blocked  bool      // the first in line waits for room: no other may overtake it
 	waiting  int
@@ -77,8 +77,7 @@ func (q *quota) take(ctx context.Context, o *Object, n int64, deadline time.Time
 	return q.leave(w, err)
 }
 
-// enqueue takes the bytes immediately or refuses them, and returns no waiter; or else it
-// returns a queued one.
+// enqueue takes or refuses the bytes immediately and returns nil, or returns a queued waiter.
 func (q *quota) enqueue(o *Object, n int64, deadline time.Time) (*waiter, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -151,8 +150,8 @@ func (q *quota) dispatch() {
 	}
 }
 
-// serve grants the first in the queue what it waits for. If it lacks room, but not share, no
-// other upload may take what becomes free until there is enough.
+// serve grants the first waiter of the queue its bytes. If only room is missing, not a share,
+// no other upload may take what becomes free until there is enough.
 func (q *quota) serve(queue *list.List) bool {
 	e := queue.Front()
 	if e == nil {

@@ -77,8 +77,8 @@ func (q *quota) admit(o *Object, n int64) bool {
 	return true
 }
 
-// moves is how many bytes become held when the object gets n more: if it is no longer small,
-// also those in the small part.
+// moves is how many bytes become held when the object gets n more. If the object is then no
+// longer small, they include those in the small part.
 func (ch *charge) moves(n int64) int64 {
 	if ch.size+n > smallUpload {
 		return n + ch.small
@@ -86,8 +86,8 @@ func (ch *charge) moves(n int64) int64 {
 	return n
 }
 
-// fits reports whether there is room for n more bytes. Only an object that is too large to
-// fit in beside the small part may use that, too.
+// fits reports whether there is room for n more bytes. Only an object that is too large for
+// the rest of the quota may use the small part as well.
 func (q *quota) fits(ch *charge, n int64) bool {
 	if ch.size+n > q.total-q.smallRoom() {
 		return q.all.held+q.all.small+n <= q.total
@@ -128,8 +128,8 @@ func (q *quota) shared(a *account, held, all, n, total int64) bool {
 
 func (q *quota) smallRoom() int64 { return q.total / smallPart }
 
-// turnsRoom is what is kept for uploads that have their turn: enough for one of the largest,
-// if that leaves something for the others.
+// turnsRoom is the part of the quota for uploads that have their turn: enough for one of the
+// largest, if that leaves something for the others.
 func (q *quota) turnsRoom() int64 {
 	return max(q.total/turnsPart, min(q.turn, q.total*3/4))
 }

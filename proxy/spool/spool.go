@@ -18,8 +18,8 @@ var (
 	// ErrQuota means that Config.Total is used up. A retry may help.
 	ErrQuota = errors.New("spool quota used up")
 	// ErrStorage means that the store or the directory failed: disk full, write error, no
-	// descriptors left. The cause is in the text only: it must not be mistaken for the
-	// absence of an engine or of a scanned file.
+	// descriptors left. The cause is only in the text, or it could be mistaken for a missing
+	// engine or a missing scanned file.
 	ErrStorage = errors.New("spool storage")
 	// ErrTooLarge means that a file that must be copied is larger than allowed.
 	ErrTooLarge = errors.New("too large to be copied")
@@ -43,7 +43,7 @@ type Spool struct {
 	former []*directory // of earlier settings, still in use
 }
 
-// Stats is what a spool holds at the moment.
+// Stats describes what a spool currently holds.
 type Stats struct {
 	Used    int64 // bytes counted against the quota
 	Total   int64 // the quota; 0: none
@@ -55,8 +55,7 @@ type Stats struct {
 }
 
 // New returns a spool for cfg. It checks that the store and the directory work, and removes
-// what a crashed predecessor left in the directory. An error names the setting and says what
-// it should be.
+// what a crashed process left in the directory. An error names the setting and its remedy.
 func New(cfg Config) (*Spool, error) {
 	s := &Spool{stores: make(chan struct{}, StoreThreads), set: &settings{}}
 	if err := s.Configure(cfg); err != nil {
@@ -65,7 +64,7 @@ func New(cfg Config) (*Spool, error) {
 	return s, nil
 }
 
-// Drain waits until no object is left, for no longer than patience.
+// Drain waits until no object is left, at most for patience.
 func (s *Spool) Drain(patience time.Duration) {
 	const poll = 2 * time.Millisecond
 	for deadline := time.Now().Add(patience); s.objects.Load()+s.writers.Load() > 0 && time.Now().Before(deadline); {
@@ -103,7 +102,7 @@ func (s *Spool) settings() *settings {
 	return s.set
 }
 
-// Stats returns what the spool holds at the moment.
+// Stats returns what the spool currently holds.
 func (s *Spool) Stats() Stats {
 	used, total, waiting := s.quota.stats()
 	return Stats{
@@ -125,7 +124,7 @@ func (s *Spool) Create(ctx context.Context) *Writer {
 	return &Writer{ctx: ctx, o: s.newObject(kindSpooled, client.FromContext(ctx))}
 }
 
-// Bytes returns an object with the bytes b, which must not change afterwards. It does not
+// Bytes returns an object with the bytes of b, which must not change afterwards. It does not
 // count against the quota.
 func (s *Spool) Bytes(b []byte) *Object {
 	o := s.newObject(kindConstant, client.Key{})
@@ -163,7 +162,7 @@ func (s *Spool) Make(fill func(f *os.File) error) (*Object, error) {
 }
 
 // Open returns an object with the bytes of a client's file. It takes ownership of the file,
-// also on an error. The object does not count against the quota, and is read under ctx.
+// even if it fails. The object does not count against the quota, and is read under ctx.
 //
 // A foreign file is copied first, under ctx, so that no engine waits for its file system. The
 // copy counts like a stream. If it has more than limit bytes, the error is ErrTooLarge; 0

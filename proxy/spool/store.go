@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// seals make a memfd immutable, also for its owner.
+// seals make a memfd immutable, even for its owner.
 const seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
 
-// StoreThreads is how many writes to the store may be under way. Each may block a thread for
-// as long as the disk takes; a disk that hangs blocks no more than these.
+// StoreThreads limits concurrent writes to the store. Each may block a thread for as long as
+// the disk takes, so a disk that hangs blocks no more threads than these.
 const StoreThreads = 32
 
 // acquireStore waits until another write to the store may begin, until deadline or until ctx
@@ -40,7 +40,7 @@ func (s *Spool) acquireStore(ctx context.Context, deadline time.Time) error {
 	}
 }
 
-// shortestWait is how long a write waits for others even if Config.Wait is 0.
+// shortestWait is how long a write waits for other writes even if Config.Wait is 0.
 const shortestWait = time.Second
 
 // releaseStore ends a write that acquireStore allowed.
@@ -70,8 +70,8 @@ func memfd(flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "memfd:polyclam"), nil
 }
 
-// anonymous returns a new file without a name. It disappears with its last descriptor, also
-// when the process is killed.
+// anonymous returns a new file without a name. It disappears with its last descriptor, even if
+// the process is killed.
 func (t *settings) anonymous() (*os.File, error) {
 	if t.Store == Memfd {
 		return memfd(t.memfdFlags)
@@ -83,7 +83,7 @@ func (t *settings) anonymous() (*os.File, error) {
 }
 
 // seal returns a descriptor of f that cannot be used to change it. It takes ownership of f,
-// also on an error.
+// even if it fails.
 func (t *settings) seal(f *os.File) (*os.File, error) {
 	if t.Store == Memfd {
 		if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {

@@ -10,7 +10,7 @@ import (
 // errEnded is the error of a writer after Finish or Abort.
 var errEnded = errors.New("spool writer already ended")
 
-// piece is the most that is taken from the quota in one step.
+// piece is how much is taken from the quota in one step at most.
 const piece = 1 << 20
 
 // A Writer receives one object. It is not safe for concurrent use.
@@ -190,8 +190,8 @@ func (w *Writer) fail(err error) error {
 	return err
 }
 
-// storageError turns err into an ErrStorage. The cause is not wrapped: a missing spool
-// directory must not look like an engine that is not installed.
+// storageError turns err into an ErrStorage. It does not wrap err: a missing spool directory
+// must not look like an engine that is not installed.
 func storageError(op string, err error) error {
 	return fmt.Errorf("%w: %s: %v%s", ErrStorage, op, err, advice(err))
 }

@@ -80,7 +80,7 @@ func TestRecordsRuled(t *testing.T) {
 	}
 }
 
-func TestRecordsNobody(t *testing.T) {
+func TestRecordsWithoutEngines(t *testing.T) {
 	want := []string{"/p: category=swerr action=tempfail code=999 engines=0 failed=0 version=1 SUMMARY"}
 	if got := lines(Records("/p", policy.Default().Merge(nil))); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)

@@ -27,8 +27,8 @@ const (
 // line has an identifier. Whatever the verdict contains, the line is one record of at most
 // MaxLine bytes (MaxPathLine for a path), which the client reads as the action says.
 //
-// A path may be longer than that. Then the line is sent all the same, as clamd does, or the
-// connection is closed for a client with UnknownIsClean. An OK line is never cut.
+// A path alone may be longer than that. Then the line is sent anyway, as clamd does, or,
+// for a client with UnknownIsClean, the connection is closed. An OK line is never cut.
 //
 // A verdict with an unknown action or category is a failure.
 func (p Profile) Line(object string, v policy.Verdict) Reply {
@@ -103,11 +103,11 @@ func (p Profile) ClamdError(object, words string) Reply {
 	return Reply{Text: line}
 }
 
-// ProtocolError returns the reply to a command that is wrong or late, in clamd's words, such
-// as "UNKNOWN COMMAND", "COMMAND READ TIMED OUT" or "No file descriptor received. ERROR".
-// clamd sends them without an identifier, and so does style error, byte for byte. In the
-// other styles, and for a client that would take them for clean, they are an error like
-// any other: the client may be waiting for a verdict.
+// ProtocolError returns the reply to a command that is wrong or late, in clamd's words,
+// such as "UNKNOWN COMMAND", "COMMAND READ TIMED OUT" or "No file descriptor received.
+// ERROR". clamd sends them without an identifier, and so does style error, byte for byte.
+// In the other styles, and for a client that would treat them as clean, they are sent like
+// any other error: the client may be waiting for a verdict.
 func (p Profile) ProtocolError(words string) Reply {
 	p = p.complete()
 	if p.ErrorStyle != StyleError || p.UnknownIsClean {
@@ -235,8 +235,8 @@ func isPath(object string) bool {
 	return object != objectStream && !(strings.HasPrefix(object, "fd[") && strings.HasSuffix(object, "]"))
 }
 
-// detail is what the extended forms add, in the form of clamd's ExtendedDetectionInfo: glued
-// to the name, without a blank or a colon.
+// detail is the addition of the extended forms. It looks like clamd's
+// ExtendedDetectionInfo: attached to the name, without a space or a colon.
 func (p Profile) detail(v policy.Verdict) string {
 	if p.Form == Plain {
 		return ""
@@ -256,8 +256,8 @@ func facts(v policy.Verdict) string {
 
 func engine(name string) string { return head(wordBreaker.Replace(token(name)), maxEngine) }
 
-// tempfailText is the text before ERROR. If there is a finding too, the text has both, and
-// the failure is why the client has to wait.
+// tempfailText is the text before ERROR. If an engine failed and another found something,
+// the text has both: the failure is the reason for the tempfail.
 func tempfailText(v policy.Verdict) string {
 	if v.Cause.Valid() && v.Cause.IsFailure() && !v.Category.IsFailure() {
 		return objectOf(v.Category) + ", " + failedEngine(v.ActionBy)

@@ -63,7 +63,7 @@ func (p Profile) verdictName(v policy.Verdict) string {
 			return p.name(v.Category, n, detail)
 		}
 	}
-	// Any word of the engine may name the kind of container.
+	// Any word in the engine's names may be the kind of container.
 	words := strings.Join(v.Names[:min(len(v.Names), 16)], " ")
 	return p.name(v.Category, "", head(words, maxRaw/2)+" "+detail)
 }

@@ -17,7 +17,7 @@ const (
 	defaultMaxLine = 128
 	// MIMEDefang reads only once, 256 bytes.
 	defaultMaxPathLine = 256
-	// In shorter lines no useful name fits between the object and the last word.
+	// In a shorter line no useful name fits between the object and the last word.
 	minMaxLine = 64
 	// Exim, c-icap and squidclamav read 1023 bytes.
 	maxMaxLine = 1023

@@ -68,7 +68,7 @@ func TestPresets(t *testing.T) {
 }
 
 // TestPresetsFitTheirClients checks that a client with its own preset never passes an object
-// that is to be stopped, even on an error without a verdict.
+// that must be stopped, even on an error without a verdict.
 func TestPresetsFitTheirClients(t *testing.T) {
 	for _, c := range clients {
 		name, ok := preset[c.name]

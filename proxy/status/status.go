@@ -51,8 +51,8 @@ type Profile struct {
 	// Actions are the preset's actions. They override the policy's defaults, and the
 	// site's configuration overrides them.
 	Actions map[backends.Category]policy.Action
-	// UnknownIsClean says that the client takes every line that it cannot parse, or reads
-	// only in part, for clean. It gets no line longer than MaxPathLine (the connection is
+	// UnknownIsClean says that the client treats every line that it cannot parse, or reads
+	// only in part, as clean. It gets no line longer than MaxPathLine (the connection is
 	// closed instead) and no error without an identifier.
 	UnknownIsClean bool
 	// LimitIsClean says that the client lets an object pass when it reads "size limit

@@ -120,7 +120,7 @@ func TestLoopDuringCheck(t *testing.T) {
 	}
 }
 
-func TestDistrust(t *testing.T) {
+func TestDiscardReason(t *testing.T) {
 	tests := []struct {
 		name             string
 		happens          func(*Node)

@@ -8,11 +8,11 @@ import (
 
 func TestDeath(t *testing.T) {
 	for _, tt := range []struct {
-		name     string
-		others   []bool // scans that end later: answered or not
-		early    bool   // the object is known before they end
-		atOnce   bool   // Blame decides
-		returned int    // objects that End returns
+		name        string
+		others      []bool // scans that end later: answered or not
+		early       bool   // the object is known before they end
+		immediately bool   // Blame decides
+		returned    int    // objects that End returns
 	}{
 		{"alone", nil, true, true, 0},
 		{"another is answered", []bool{true}, true, false, 0},
@@ -46,8 +46,8 @@ func TestDeath(t *testing.T) {
 				if !tt.early {
 					blamed = death.Blame(&bomb)
 				}
-				if blamed != tt.atOnce || len(guilty) != tt.returned {
-					t.Errorf("blamed %v, %d returned, want %v, %d", blamed, len(guilty), tt.atOnce, tt.returned)
+				if blamed != tt.immediately || len(guilty) != tt.returned {
+					t.Errorf("blamed %v, %d returned, want %v, %d", blamed, len(guilty), tt.immediately, tt.returned)
 				}
 				if len(e.deaths) != 0 || e.scans != 0 {
 					t.Errorf("%d deaths undecided, %d scans", len(e.deaths), e.scans)

@@ -1,5 +1,5 @@
 // Package timing records how long a node usually takes for objects of about the same size,
-// to tell when it is slow.
+// to notice when it is slow.
 package timing
 
 import (
