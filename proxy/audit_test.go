@@ -99,13 +99,23 @@ func TestLogLevels(t *testing.T) {
 	}
 }
 
-// TestChunkOverLimit checks that the log has the length of the chunk that exceeded the
-// limit: here it is the text "GET ".
+// TestChunkOverLimit checks that the log has the length of the chunk with which a stream
+// exceeded its limit: here it is the text "GET ", or a short chunk after others.
 func TestChunkOverLimit(t *testing.T) {
-	ts := newServer(t, nil, eicarOnly())
-	ts.ask("zINSTREAM\x00GET / HTTP/1.1\r\n")
-	const want = "a chunk of 1195725856 bytes exceeds the limit of 1048576 bytes for a stream (key stream)"
-	if line := ts.logLine("not scanned"); line["error"] != want {
-		t.Errorf("got %v", line)
+	const chunk = 1 << 19
+	half := "\x00\x08\x00\x00" + strings.Repeat("x", chunk)
+	for _, tt := range []struct {
+		name, stream, want string
+	}{
+		{"text", "GET / HTTP/1.1\r\n", "more than 1048576 bytes (key stream) with a chunk of 1195725856 bytes"},
+		{"short", half + half + "\x00\x00\x00\x01x", "more than 1048576 bytes (key stream) with a chunk of 1 bytes"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ts := newServer(t, nil, eicarOnly())
+			ts.ask("zINSTREAM\x00" + tt.stream)
+			if line := ts.logLine("not scanned"); line["error"] != tt.want {
+				t.Errorf("got %v", line)
+			}
+		})
 	}
 }

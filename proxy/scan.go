@@ -74,7 +74,7 @@ func (r *request) overLimit(stream *protocol.Stream) error {
 	if r.cmd.Verb == protocol.VerbStream { // STREAM has no chunks
 		return fmt.Errorf("more than %d bytes (key stream)", r.cfg.Limits.Stream)
 	}
-	return fmt.Errorf("a chunk of %d bytes exceeds the limit of %d bytes for a stream (key stream)", stream.Excess(), r.cfg.Limits.Stream)
+	return fmt.Errorf("more than %d bytes (key stream) with a chunk of %d bytes", r.cfg.Limits.Stream, stream.Excess())
 }
 
 // tooSlow names the limit that ended a stream, for the log.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,11 @@ func requireCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cli.Usagef("no command; want one of %s", strings.Join(cli.CommandNames(root), ", "))
 	}
-	return cli.Unknown("command", args[0], cli.CommandNames(root))
+	names := cli.CommandNames(root)
+	if slices.Contains(names, args[0]) { // cobra looks for no command after "--"
+		return cli.Usagef("the command %q comes after \"--\"; leave that out", args[0])
+	}
+	return cli.Unknown("command", args[0], names)
 }
 
 // noArguments rejects arguments.

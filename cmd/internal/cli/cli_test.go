@@ -50,6 +50,8 @@ func TestExecuteErrors(t *testing.T) {
 		{"work --timeout 5", `--timeout "5": want a duration such as "30s"`, true},
 		{"work --timeuot 5s", "unknown flag: --timeuot; did you mean --timeout?", true},
 		{"--jsn work", "unknown flag: --jsn", true},
+		{"work -x", "unknown flag: -x", true},
+		{"work -xj", "unknown flag: -x in -xj", true},
 		{"help wrk", `unknown command "wrk"; did you mean "work"?`, true},
 	} {
 		var out strings.Builder

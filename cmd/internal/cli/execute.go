@@ -70,15 +70,20 @@ func flagError(cmd *cobra.Command, err error) error {
 }
 
 func unknownFlag(cmd *cobra.Command, err *pflag.NotExistError) error {
-	if letters := err.GetSpecifiedShortnames(); letters != "" {
-		return fmt.Errorf("unknown flag: -%s in -%s", err.GetSpecifiedName(), letters)
+	name := err.GetSpecifiedName()
+	switch letters := err.GetSpecifiedShortnames(); letters {
+	case "":
+	case name:
+		return fmt.Errorf("unknown flag: -%s", name)
+	default:
+		return fmt.Errorf("unknown flag: -%s in -%s", name, letters)
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if near := suggest.Nearest(err.GetSpecifiedName(), names); near != "" {
-		return fmt.Errorf("unknown flag: --%s; did you mean --%s?", err.GetSpecifiedName(), near)
+	if near := suggest.Nearest(name, names); near != "" {
+		return fmt.Errorf("unknown flag: --%s; did you mean --%s?", name, near)
 	}
-	return fmt.Errorf("unknown flag: --%s", err.GetSpecifiedName())
+	return fmt.Errorf("unknown flag: --%s", name)
 }
 
 // wanted describes the values of a flag's type.

@@ -171,6 +171,10 @@ func (d *decoder) slice(path position.Path, v any, to reflect.Value) {
 	}
 	list := reflect.MakeSlice(to.Type(), len(values), len(values))
 	for i, one := range values {
+		if _, isTable := one.(map[string]any); element.Kind() == reflect.Struct && !isTable {
+			d.fault(path.Element(i), "must be a table, for example [[%s]], not %s", path.Name(), typeName(one))
+			continue
+		}
 		d.value(path.Element(i), one, field{value: list.Index(i)})
 	}
 	to.Set(list)

@@ -151,7 +151,7 @@ func TestFaults(t *testing.T) {
 		{`table = { txt = 1 }`, `table.txt: unknown txt in "table", not [text int]`},
 		{`rows = "none"`, "rows: must be an array of tables, for example [[rows]], not a string"},
 		{`rows = { int = 1 }`, "rows: must be an array of tables, for example [[rows]], not a table"},
-		{`rows = [{ int = 1 }, 2]`, "rows[1]: must be a table, for example [rows], not an integer"},
+		{`rows = [{ int = 1 }, 2]`, "rows[1]: must be a table, for example [[rows]], not an integer"},
 		{`rows = [{}, { int = "x" }]`, "rows[1].int: must be a number, not a string"},
 		{`map = []`, "map: must be a table, for example [map], not an array"},
 		{`map = { a = 1 }`, "map.a: must be a string in quotes, not an integer"},
