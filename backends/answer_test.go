@@ -142,8 +142,8 @@ func TestAnswerEarly(t *testing.T) {
 	}
 }
 
-// TestAnswerBounds checks that an answer stays small whatever an engine sends, and that
-// no category is lost.
+// TestAnswerBounds checks that an answer stays small no matter what an engine sends, and
+// that no category is lost.
 func TestAnswerBounds(t *testing.T) {
 	var a backends.Answer
 	for i := range 5000 {

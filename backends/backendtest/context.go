@@ -18,7 +18,7 @@ func (s *suite) contextEnded(t *testing.T) {
 	wantInterrupted(ctx, t, b, CleanObject(t))
 	ctx, cancel = context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	// A connection attempt without time left would be CannotExecute, so backends must
+	// With no time left, a connection attempt would be CannotExecute, so backends must
 	// check their context first.
 	wantInterrupted(ctx, t, b, CleanObject(t))
 }
@@ -38,7 +38,7 @@ func wantInterrupted(ctx context.Context, t *testing.T, b backends.Backend, o ba
 }
 
 // contextEnds ends the context while the backend reads the object. A backend that passes
-// a file or path may still get its answer; only OK and Interrupted are right.
+// a file or path may still get its answer; only OK and Interrupted are correct.
 func (s *suite) contextEnds(t *testing.T) {
 	b := s.start(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -9,8 +9,8 @@ import (
 	"polyclam/test/testkit"
 )
 
-// Daemon is a scripted engine on a socket. Each connection plays the next script; when
-// there is none left, the last one again.
+// Daemon is a scripted engine on a socket. Each connection plays the next script; the
+// last script repeats.
 type Daemon struct {
 	tb       testing.TB
 	listener net.Listener
@@ -29,7 +29,7 @@ type recorded struct {
 	data bytes.Buffer
 }
 
-// maxRecorded limits what is recorded of one connection.
+// maxRecorded limits what is recorded per connection.
 const maxRecorded = 1 << 20
 
 func (r *recorded) Read(p []byte) (int, error) {
@@ -40,9 +40,9 @@ func (r *recorded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// StartDaemon starts a Daemon, network "unix" or "tcp", that ends with the test. A script
-// that receives something unexpected fails the test; a peer that closes its connection
-// does not.
+// StartDaemon starts a Daemon on network "unix" or "tcp" that ends with the test. A
+// script that receives something unexpected fails the test; a peer that closes its
+// connection does not.
 func StartDaemon(tb testing.TB, network string, scripts ...Script) *Daemon {
 	tb.Helper()
 	if len(scripts) == 0 {

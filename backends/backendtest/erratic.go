@@ -9,7 +9,7 @@ import (
 	"polyclam/backends"
 )
 
-// erratic plays engines that break the protocol. Every scan must return an error.
+// erratic plays engines that violate the protocol. Every scan must return an error.
 func (s *suite) erratic(t *testing.T) {
 	network := s.opts.Network
 	if network == "" {
@@ -77,7 +77,7 @@ func (s *suite) wantFailure(t *testing.T, address string, timeout time.Duration,
 	o := LargeObject(t, 1<<20)
 	for range 2 {
 		err := failure(t, b, o, timeout)
-		// The time was over before there was a connection, which proves nothing.
+		// The time ran out before there was a connection, which proves nothing.
 		for want == backends.Interrupted && backends.CategoryOf(err) == backends.CannotExecute && timeout < maxConnectTime {
 			timeout *= 2
 			err = failure(t, b, o, timeout)

@@ -25,7 +25,7 @@ type Fake struct {
 	Until <-chan struct{}
 	// Panic makes a scan panic with this value if it is not nil.
 	Panic any
-	// Read makes a scan read the whole object and return any error of that.
+	// Read makes a scan read the whole object and return any read error.
 	Read bool
 
 	mu      sync.Mutex

@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// patience is how long a check waits for a condition. Only the tests of the checks
-// change it.
+// patience is how long a check waits for a condition. Only its own tests change it.
 var patience = 5 * time.Second
 
-// NoLeaks fails the test if it ends with more goroutines or open descriptors than there
-// are now. Call it first, so that it checks after every other cleanup, and never in a
+// NoLeaks fails the test if it ends with more goroutines or open descriptors than it has
+// now. Call it first, so that it checks after every other cleanup, and never in a
 // parallel test. A group of [Together] is checked as a whole.
 func NoLeaks(tb testing.TB) {
 	tb.Helper()

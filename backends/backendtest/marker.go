@@ -66,8 +66,8 @@ func scanMarked(ctx context.Context, o backends.Object) (backends.Result, error)
 }
 
 // CheckMarked scans an object for each marker with a backend whose fake answers by
-// [Marked]. changes are the categories that the engine cannot report, with the ones that
-// it reports instead.
+// [Marked]. changes maps categories that the engine cannot report to what it reports
+// instead.
 func CheckMarked(t *testing.T, b backends.Backend, changes map[backends.Category]backends.Category) {
 	t.Helper()
 	for mark, want := range map[string]backends.Category{

@@ -25,8 +25,8 @@ type Object struct {
 	file *os.File
 }
 
-// Bytes returns an object with the bytes of data, which must not change any more. It can
-// be used until the test ends.
+// Bytes returns an object with the bytes of data, which must not change afterwards. It is
+// valid until the test ends.
 func Bytes(tb testing.TB, data []byte) *Object { return &Object{data: data, tb: tb} }
 
 // CleanObject returns a short text that every engine finds clean.
@@ -113,7 +113,7 @@ func RealPath(tb testing.TB, o backends.Object) string {
 	return path
 }
 
-// AtPath returns an object whose Path is path. With an empty path it has none.
+// AtPath returns an object whose Path is path. If path is empty, it has none.
 func AtPath(o backends.Object, path string) backends.Object { return atPath{o, path} }
 
 type atPath struct {

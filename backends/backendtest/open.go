@@ -10,7 +10,7 @@ import (
 	"polyclam/backends"
 )
 
-// Context returns a context of a minute, so that a test that hangs fails.
+// Context returns a context with a timeout of a minute, so that a hanging test fails.
 func Context(tb testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
 	tb.Cleanup(cancel)
@@ -41,9 +41,8 @@ func changed[C backends.Config](newConfig func() backends.Config, changes ...fun
 	return config
 }
 
-// WantConfigErrors changes the default configuration of a backend and wants an error that
-// contains the key of the map. Without an address there must be an error that contains
-// example.
+// WantConfigErrors applies each change in bad to the default configuration, and wants an
+// error that contains its key. Without an address, the error must contain example.
 func WantConfigErrors[C backends.Config](t *testing.T, newConfig func() backends.Config, address, example string, bad map[string]func(C)) {
 	t.Helper()
 	for want, change := range bad {

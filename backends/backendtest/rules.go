@@ -18,8 +18,7 @@ import (
 // test case. It answers about every other object correctly, see [Marked].
 const MarkOdd = "X-FAKE-ODD"
 
-// Misbehaviour says what a fake engine does wrong. With the zero value it does nothing
-// wrong.
+// Misbehaviour says what a fake engine does wrong. The zero value is correct behaviour.
 type Misbehaviour struct {
 	// Odd is the raw answer to an object with [MarkOdd], in the engine's own protocol.
 	Odd string
@@ -38,10 +37,10 @@ type Rules struct {
 	// Masked are raw answers with a failure of the engine and another category that is
 	// not a virus, such as an encrypted part. The backend must report both.
 	Masked map[string]string
-	// Failures are raw answers in which the engine reports a failure, and a name or
-	// free text contains a word such as "password", "limit" or "corrupt".
+	// Failures are raw answers that report a failure, with a word such as "password",
+	// "limit" or "corrupt" in a name or free text.
 	Failures map[string]string
-	// Blocked are raw answers that block the object and contain such a word.
+	// Blocked are raw answers that contain such a word and block the object.
 	Blocked map[string]string
 	// NoStream is set for an engine that reads files itself: it cannot answer early.
 	NoStream bool
@@ -136,8 +135,9 @@ func (rules *Rules) early(t *testing.T) {
 // repeated answers.
 var strayPauses = []time.Duration{0, time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond}
 
-// strays limits how many engines repeat their answers at the same time. With more, scans
-// take longer than the delays, and every answer arrives twice before it is read.
+// strays limits how many engines repeat their answers at the same time. With more
+// engines, scans take longer than the delays, and every answer arrives twice before it is
+// read.
 var strays = make(chan struct{}, 6)
 
 // stray checks that a repeated answer never reaches another object.

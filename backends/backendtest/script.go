@@ -93,7 +93,7 @@ func WantUntil(end byte, limit int, ok func(line string) bool) Step {
 	}
 }
 
-// Discard reads n bytes, whatever they are.
+// Discard reads and ignores n bytes.
 func Discard(n int64) Step {
 	return func(s *Session) error {
 		_, err := io.CopyN(io.Discard, s, n)

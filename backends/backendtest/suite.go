@@ -11,7 +11,7 @@ import (
 	"polyclam/backends/testfile"
 )
 
-// Options adapts [Run] to a backend. The zero value suits an engine that finds EICAR.
+// Options adapt [Run] to a backend. The zero value suits an engine that finds EICAR.
 type Options struct {
 	// NoEICAR is set for an engine that does not find the EICAR test file.
 	NoEICAR bool
@@ -28,8 +28,8 @@ type Options struct {
 	Network string
 	// Greeting is what such an engine sends first, if anything.
 	Greeting string
-	// Half are incomplete answers, such as "stream: O". When the engine then closes the
-	// connection, they must not pass for complete ones.
+	// Half are incomplete answers, such as "stream: O". If the engine closes the
+	// connection after one, it must not pass for a complete answer.
 	Half []Words
 }
 

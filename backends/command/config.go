@@ -43,8 +43,8 @@ type Config struct {
 	CannotExecuteRegex string `toml:"cannot_execute_regex" json:"cannot_execute_regex,omitempty"`
 	// OKRegex matches what the program prints about a clean object: one or more whole
 	// lines, such as the summary or the line for the file. If it is set, nothing is ok
-	// without a match. In every expression, {path} stands for the path of the file and
-	// {name} for its base name. All named groups must match the same text, as in
+	// without a match. In every expression, {path} is replaced by the path of the file
+	// and {name} by its base name. All named groups must match the same text, as in
 	// "Files: (?P<all>\d+), clean: (?P<clean>\d+)".
 	OKRegex string `toml:"ok_regex" json:"ok_regex,omitempty"`
 	// OKSilent also accepts an ok without any output, for programs with a documented

@@ -194,7 +194,7 @@ func wantEvidence(t *testing.T, p *Preset) {
 	}
 }
 
-// checkTOML parses what is printed, as it is and with every key uncommented.
+// checkTOML parses the printed configuration, unchanged and with every key uncommented.
 func checkTOML(t *testing.T, p *Preset) {
 	t.Helper()
 	type file struct {

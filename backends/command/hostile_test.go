@@ -65,7 +65,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// hostileSummaries removes parts of what is printed about a clean file.
+// hostileSummaries removes parts of the output for a clean file.
 func hostileSummaries(t *testing.T, preset string, tab *table, clean string, code int) {
 	t.Helper()
 	if r, err := tab.evaluate(t.Context(), printed(clean, code)); said(r, err) != "ok" && code == 0 {

@@ -42,7 +42,7 @@ func kav(changes ...string) string {
 	return strings.NewReplacer(changes...).Replace("Objects scanned:     1\r\nThreats found:       0\r\nSuspicious:          0\r\nScan errors:         0\r\nPassword protected:  0\r\nCorrupted:           0\r\n")
 }
 
-// masked are answers that also have a failure beside what they find.
+// masked are answers that report both a failure and a finding.
 var masked = map[string]string{
 	"sweep":              ends("sophos-sweep", 2, locked+unopened),
 	"sweep, other way":   ends("sophos-sweep", 2, unopened+locked),

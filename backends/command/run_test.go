@@ -87,7 +87,7 @@ func waitFor(file string) {
 	}
 }
 
-// TestStopped checks that findings before the end of the context count in addition to it.
+// TestStopped checks that findings count even if the context then ends.
 func TestStopped(t *testing.T) {
 	for what, want := range map[string]string{"FOUND x": "virus+interrupted", "ENCRYPTED": "encrypted+interrupted", "nothing": "interrupted"} {
 		up := filepath.Join(t.TempDir(), "up")

@@ -92,7 +92,7 @@ func checkPath(path string) error {
 	return nil
 }
 
-// make creates a link to or a copy of the object's file, in a directory of its own if per
+// make creates a link to or a copy of the object's file, in a separate directory if per
 // says so.
 func (s *stage) make(ctx context.Context, o backends.Object, per, how string) error {
 	original := s.file

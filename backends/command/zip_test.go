@@ -39,7 +39,7 @@ func manyZip() []byte {
 	return zipOf([]byte("text"), strings.Split("a b c d e f g h i j k l m n o p", " ")...)
 }
 
-// mixedZip returns an archive with an encrypted member beside EICAR.
+// mixedZip returns an archive with an encrypted member and EICAR.
 func mixedZip() []byte {
 	r, err := zip.NewReader(bytes.NewReader(testfile.Encrypted()), int64(len(testfile.Encrypted())))
 	if err != nil {

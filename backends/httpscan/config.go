@@ -38,7 +38,7 @@ type Config struct {
 	Statuses map[string]string `toml:"statuses"`
 	// AnswerPath (keys and indices of JSON, "data.result.0.is_infected") or AnswerRegex
 	// (RE2, its last group) finds the word in a body that Answers maps to a category.
-	// An index in AnswerPath stands for every element of its list. For OK, AnswerRegex
+	// An index in AnswerPath matches every element of its list. For OK, AnswerRegex
 	// must match the whole body.
 	AnswerPath  string            `toml:"answer_path"`
 	AnswerRegex string            `toml:"answer_regex"`

@@ -115,10 +115,10 @@ type place struct {
 	keys  []string
 }
 
-// places returns the values at a path of keys and indices. An index stands for every
-// element of its list, so that no part of an answer about several objects is missed. A
-// missing value is nil. Two keys that differ only in case are an error, because one of
-// them would be ignored.
+// places returns the values at a path of keys and indices. An index matches every element
+// of its list, so that no part of an answer about several objects is missed. A missing
+// value is nil. Two keys that differ only in case are an error, because one of them would
+// be ignored.
 func places(v any, path string) ([]place, error) {
 	at := []place{{value: v}}
 	for key := range strings.SplitSeq(path, ".") {

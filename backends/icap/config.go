@@ -182,7 +182,7 @@ func (c *Config) check() []error {
 	return append(errs, c.checkHeaders()...)
 }
 
-// namePlace stands for the file name in the key url.
+// namePlace is the placeholder for the file name in the key url.
 const namePlace = "{name}"
 
 // pageURL matches an absolute URL that may contain {name}.

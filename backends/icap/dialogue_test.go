@@ -56,7 +56,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestObject sends objects of sizes around those of chunks.
+// TestObject sends objects of about the size of a chunk.
 func TestObject(t *testing.T) {
 	var body atomic.Pointer[[]byte]
 	f := startFake(t, map[string]service{"avscan": func(nc io.Writer, q *received) bool {

@@ -2,8 +2,8 @@ package inspect
 
 import "polyclam/backends"
 
-// Abilities is what inspect can find. Of viruses it knows only the EICAR test file and what
-// the hash lists contain.
+// Abilities says what inspect can report. The only viruses that it knows are the EICAR
+// test file and the objects in the hash lists.
 var Abilities = backends.Abilities{
 	Virus: true, Encrypted: true, Partial: true, Names: true,
 	Source: "the formats' specifications; programs that make and open them",

@@ -19,9 +19,9 @@ type Config struct {
 	// Encrypted enables the search for encrypted parts.
 	Encrypted bool `toml:"encrypted"`
 
-	// The budgets of that search, for one object with all that is in it. What
-	// lies beyond is Partial.
-	MaxBytes   int64         `toml:"max_bytes"`   // read or unpacked; bounds the memory of a scan too
+	// The budgets of that search, for one object and everything in it. An object that
+	// exceeds one is Partial.
+	MaxBytes   int64         `toml:"max_bytes"`   // read or unpacked; also limits the memory of a scan
 	MaxDepth   int           `toml:"max_depth"`   // containers within containers
 	MaxMembers int           `toml:"max_members"` // members looked into
 	MaxTime    time.Duration `toml:"max_time"`
@@ -78,7 +78,7 @@ func (c *Config) check(address string) error {
 // hashesKey is the key of one hash list.
 func hashesKey(i int) string { return fmt.Sprintf("hashes[%d]", i) }
 
-// ScanMemory is how much memory a scan takes at most.
+// ScanMemory is the most memory that a scan takes.
 func (c *Config) ScanMemory() int64 { return c.MaxBytes + 4<<20 }
 
 // limits returns the budgets of a walk.

@@ -30,8 +30,8 @@ import (
 	"polyclam/backends/inspect/zstd"
 )
 
-// detectors are tried in this order. As a ZIP archive may follow anything, detectors that
-// recognise the beginning of a file come first, and describe better where something was
+// detectors are tried in this order. A ZIP archive may follow anything, so detectors that
+// recognise the beginning of a file come first: they describe better where something was
 // found.
 var detectors = []walk.Detector{
 	rar.Detector{},

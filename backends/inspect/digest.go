@@ -31,8 +31,8 @@ func kindOf(digits int) int {
 	return -1
 }
 
-// chunk is how much is hashed between two checks of the context, under a millisecond of
-// work.
+// chunk is how much is hashed between two checks of the context, less than a
+// millisecond's work.
 const chunk = 128 << 10
 
 // find returns the name that the lists have for an object, or "". It computes only the

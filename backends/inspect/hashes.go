@@ -13,7 +13,7 @@ import (
 	"polyclam/backends"
 )
 
-// Limits for the hash lists. An entry takes 100 to 200 bytes of memory.
+// Limits on the hash lists. An entry takes 100 to 200 bytes of memory.
 const (
 	maxListBytes   = 128 << 20 // size of one file
 	maxListEntries = 1_000_000 // entries of all files
@@ -22,7 +22,7 @@ const (
 	maxListErrors  = 10 // errors reported per file
 )
 
-// anySize is the size of an entry that applies to objects of every size.
+// anySize is the size of an entry for objects of any size.
 const anySize = -1
 
 // hashLists combines all lists. It is immutable once read.
@@ -160,7 +160,7 @@ func parseEntry(digest, rest string) (entry, error) {
 	if rest != "" && rest[0] != ' ' && rest[0] != '\t' {
 		return entry{}, fmt.Errorf("%.80q after the hash: want blanks and a name", rest)
 	}
-	// sha256sum marks files read in binary mode with a *.
+	// sha256sum marks files read in binary mode with *.
 	name := strings.TrimPrefix(strings.TrimLeft(rest, " \t"), "*")
 	if name == "" {
 		name = "SHA256." + strings.ToLower(digest[:16])

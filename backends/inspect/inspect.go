@@ -1,6 +1,6 @@
 // Package inspect is polyclam's own small engine. It needs no daemon, recognises the
 // EICAR test file and listed hashes, and reports encrypted parts of containers, which
-// other engines pass over in silence.
+// other engines silently skip.
 //
 // Hash lists are text files with one entry per line; blank lines and lines that begin
 // with # are ignored:
@@ -37,34 +37,34 @@
 //
 // Many programs open an archive that follows something else in a file: a program, a
 // picture, another archive. Inspect searches the first megabyte of the object and of mail
-// attachments other than texts for archives, and for ZIP also the end. In other containers
-// it searches only uncompressed programs, and for ZIP the last KiB of stored members. Of a
-// compressed text it searches only the first 1,024 bytes for what may begin there.
+// attachments other than text for archives, and for ZIP also the end. In other containers
+// it searches only uncompressed programs, and for ZIP the last KiB of stored members. In
+// compressed text it searches only the first 1,024 bytes.
 //
 // # Debatable decisions
 //
-//   - A PDF that opens with the empty user password is not encrypted: its owner only
-//     forbids printing and the like. If only the owner's password is empty, it is
-//     encrypted: poppler and qpdf open it, pdf.js and most engines do not. Detail says so.
+//   - A PDF that opens with an empty user password is not encrypted: its owner only
+//     forbids printing and the like. If only the owner password is empty, it is
+//     encrypted: poppler and qpdf open it, pdf.js and most engines do not. Detail says
+//     so.
 //   - A workbook that Excel opens with its built-in password (VelvetSweatshop) is
 //     encrypted, because most engines cannot open it. Detail says so, except for newer
 //     workbooks (.xlsx), whose keys take too long to derive.
-//   - An EPUB with rights management (LCP and others) is encrypted, as it cannot be
+//   - An EPUB with rights management (LCP and others) is encrypted, because it cannot be
 //     inspected without a licence. One with obfuscated fonts is not.
 //   - OpenPGP data of the oldest kind, without a session key, is recognised only by its
 //     size, and therefore only where it is not compressed.
 //   - PPMd in RAR 3 is partial: it needs up to 256 MiB, and any part of a stream may
-//     request that. So are filters that process the same bytes repeatedly, which only
-//     hostile archives have.
+//     request that. So are filters that process the same bytes repeatedly, because only
+//     hostile archives have them.
 //
 // # Memory and time
 //
-// The memory of one scan is bounded by max_bytes plus a few MiB. Of max_bytes, memory is
-// used only for members that are containers themselves, for mail attachments other than
-// texts, and for dictionaries, which are released with their member. No number in a file
-// can make inspect or a library allocate more than has been paid for, or run forever. A
-// library call that unpacks RAR, 7z or LZMA may outlive the scan for a moment, see
-// walk.Guard.
+// One scan takes at most max_bytes of memory plus a few MiB. Only members that are
+// containers themselves, mail attachments other than text, and dictionaries are kept in
+// memory; dictionaries are released with their member. No number in a file can make
+// inspect or a library allocate more than has been paid for, or run forever. A library
+// call that unpacks RAR, 7z or LZMA may outlive the scan for a moment, see walk.Guard.
 //
 // To write a detector, see package internal/walk.
 package inspect
@@ -89,7 +89,7 @@ const (
 	codePartial   = 3
 )
 
-// Backend is the engine, made by [Config.Open]. It is safe for concurrent use.
+// A Backend is the engine, see [Config.Open]. It is safe for concurrent use.
 type Backend struct {
 	config  Config // immutable
 	lists   atomic.Pointer[hashLists]
@@ -122,8 +122,8 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	return r, nil
 }
 
-// Reload implements [backends.Reloader]. It reads the hash lists again, and keeps the old
-// ones if one is bad.
+// Reload implements [backends.Reloader]. It rereads the hash lists, and keeps the old
+// ones if any is bad.
 func (b *Backend) Reload(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("inspect: %w", context.Cause(ctx))
@@ -172,7 +172,7 @@ func (b *Backend) Look(ctx context.Context, o backends.Object) (backends.Result,
 	}
 	missed, err := w.Result()
 	switch {
-	case missed != nil: // also beside something encrypted
+	case missed != nil: // even if something is encrypted
 		a.Named(backends.Partial, codePartial, missed.Name, missed.Detail)
 	case err != nil:
 		a.Fail(err)
@@ -189,9 +189,8 @@ func (b *Backend) takeScratch() *walk.Scratch {
 	return new(walk.Scratch)
 }
 
-// The EICAR test file consists of 68 bytes at the very start, which may be followed by
-// white space (blank, TAB, LF, CR, CTRL-Z) up to 128 bytes in total, according to
-// eicar.org.
+// According to eicar.org, the EICAR test file starts with 68 fixed bytes, and may
+// continue with white space (blank, TAB, LF, CR, CTRL-Z) up to 128 bytes in total.
 const (
 	eicarMin = 68
 	eicarMax = 128

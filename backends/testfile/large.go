@@ -10,20 +10,19 @@ import (
 	"os"
 )
 
-// The sizes of [Large]. More would need the 64 bit form of ZIP, which some engines
-// do not read.
+// Limits of [Large]. A larger archive would need ZIP64, which some engines do not read.
 const (
 	LargeMin = 512
 	LargeMax = 1<<32 - 1
 )
 
-// Large returns a valid ZIP archive of exactly size bytes: EICAR, and a second
-// member of zeros. An engine that scans objects of this size, and looks into
-// archives, finds EICAR; ask one of LargeMin bytes first, to see whether it does
-// look into archives. The zeros take no memory.
+// Large returns a valid ZIP archive of exactly size bytes: EICAR, and a second member of
+// zeros. An engine that scans objects of this size, and looks into archives, finds EICAR.
+// Scan one of LargeMin bytes first, to learn whether the engine looks into archives. The
+// zeros take no memory.
 //
-// EICAR comes first because the size of the object alone is in question: clamd
-// 1.4.6 says OK without a look to all of it over MaxFileSize.
+// EICAR comes first because only the size is tested: clamd 1.4.6 says OK, without
+// looking, to anything over MaxFileSize.
 func Large(size int64) (*io.SectionReader, error) {
 	if size < LargeMin || size > LargeMax {
 		return nil, fmt.Errorf("no test archive of %d bytes: want %d to %d", size, LargeMin, int64(LargeMax))
@@ -37,7 +36,7 @@ func Large(size int64) (*io.SectionReader, error) {
 	return io.NewSectionReader(&gap{head, tail, size}, 0, size), nil
 }
 
-// around returns what is in the archive before and after n zeros.
+// around returns the archive's bytes before and after n zeros.
 func around(n int64) (head, tail []byte) {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
@@ -125,8 +124,7 @@ func (g *gap) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// WriteSparse writes r to the empty file f, and leaves out runs of zeros: they take
-// no room there.
+// WriteSparse writes r to the empty file f, and leaves holes for runs of zeros.
 func WriteSparse(f *os.File, r *io.SectionReader) error {
 	if err := f.Truncate(r.Size()); err != nil {
 		return err

@@ -1,8 +1,8 @@
-// Package testfile makes the objects that show whether an engine can distinguish
-// good from bad. The daemon's health checks and `polyclam check` use the same ones.
+// Package testfile makes the objects that show whether an engine can distinguish clean
+// from infected. The daemon's health checks and `polyclam check` share them.
 //
-// Every function returns a new slice. EICAR is never written out in one piece, so
-// that no scanner takes the program for it.
+// Every function returns a new slice. EICAR is never spelled out in full, so that no
+// scanner reports the program itself.
 package testfile
 
 import (
@@ -16,7 +16,7 @@ import (
 	"sync"
 )
 
-// A Nonce makes each clean control unlike all others.
+// A Nonce makes each clean control unique.
 type Nonce [16]byte
 
 // NewNonce returns a random nonce.
@@ -59,15 +59,15 @@ func EICAR() []byte {
 //go:embed encrypted.zip
 var encrypted []byte
 
-// Encrypted returns a small ZIP archive whose one member is encrypted.
+// Encrypted returns a small ZIP archive whose only member is encrypted.
 func Encrypted() []byte { return slices.Clone(encrypted) }
 
-// ZippedEICAR returns a ZIP archive whose one member is EICAR, stored.
+// ZippedEICAR returns a ZIP archive whose only member is EICAR, stored.
 func ZippedEICAR() []byte { return archive(addEICAR) }
 
-// LockedThenEICAR returns a ZIP archive with two members, an encrypted one and
-// then EICAR in the clear. With AlertEncrypted and HeuristicScanPrecedence clamd
-// stops at the first and never sees the second.
+// LockedThenEICAR returns a ZIP archive with two members: an encrypted one, then EICAR in
+// the clear. With AlertEncrypted and HeuristicScanPrecedence clamd stops at the first and
+// never sees the second.
 func LockedThenEICAR() []byte {
 	return archive(func(w *zip.Writer) {
 		r, err := zip.NewReader(bytes.NewReader(encrypted), int64(len(encrypted)))
@@ -79,9 +79,9 @@ func LockedThenEICAR() []byte {
 // depth is more than engines unpack; clamd's MaxRecursion is 17 by default.
 const depth = 30
 
-// DeepThenEICAR returns a ZIP archive with two members, archives nested deeper than
-// engines go, and then EICAR in the clear. With AlertExceedsMax and
-// HeuristicScanPrecedence clamd stops at the first and never sees the second.
+// DeepThenEICAR returns a ZIP archive with two members: archives nested deeper than
+// engines go, then EICAR in the clear. With AlertExceedsMax and HeuristicScanPrecedence
+// clamd stops at the first and never sees the second.
 func DeepThenEICAR() []byte { return slices.Clone(deepThenEICAR()) }
 
 var deepThenEICAR = sync.OnceValue(func() []byte {
@@ -92,7 +92,7 @@ var deepThenEICAR = sync.OnceValue(func() []byte {
 	return archive(func(w *zip.Writer) { addStored(w, "deep.zip", inner) }, addEICAR)
 })
 
-// archive is a ZIP archive of the members that add adds.
+// archive returns a ZIP archive with the members that add adds.
 func archive(add ...func(*zip.Writer)) []byte {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
@@ -105,8 +105,8 @@ func archive(add ...func(*zip.Writer)) []byte {
 
 func addEICAR(w *zip.Writer) { addStored(w, "eicar.com", EICAR()) }
 
-// addStored adds a member that any reader can take as it is: stored, with its size
-// in front.
+// addStored adds a member that any reader can read: stored, with its size in the local
+// header.
 func addStored(w *zip.Writer, name string, data []byte) {
 	m, err := w.CreateRaw(stored(name, int64(len(data)), checksum(data)))
 	must(err)
@@ -114,7 +114,7 @@ func addStored(w *zip.Writer, name string, data []byte) {
 	must(err)
 }
 
-// must is for what cannot fail: constants written to memory.
+// must panics on errors that cannot happen, because constants are written to memory.
 func must(err error) {
 	if err != nil {
 		panic(err)

@@ -60,7 +60,7 @@ func Sweep(tb testing.TB) string {
 }
 
 // Odd is Sweep, except that for an object that contains mark the program prints output
-// and exits with status. PATH in output stands for the path of the file.
+// and exits with status. PATH in output is replaced by the path of the file.
 func Odd(tb testing.TB, mark, output string, status int) string {
 	tb.Helper()
 	text := fmt.Sprintf("\nif has %s; then\n\tprintf %%s %s | sed \"s|PATH|$file|g\"\n\texit %d\nfi\n", quote(mark), quote(output), status)

@@ -1,6 +1,6 @@
 // Package ace recognises ACE archives and inspects their stored members. An entry is
 // encrypted if its header flag 0x4000 is set. The layout follows acefile and other
-// unpackers, as no specification is public. There is no Go library, and an archive's
+// unpackers, because no specification is public. No Go library exists, and an archive's
 // headers are a simple list.
 package ace
 

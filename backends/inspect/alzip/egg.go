@@ -1,7 +1,7 @@
-// Package alzip recognises the archives of ALZip, EGG and the older ALZ, and inspects their
-// stored members. In EGG an encryption header precedes an encrypted file (libclamav's
-// egg.c); in ALZ bit 0 of the file descriptor is set (unalz). There is no Go library for
-// either, and their headers are simple lists.
+// Package alzip recognises the archives of ALZip, EGG and the older ALZ, and inspects
+// their stored members. In EGG an encryption header precedes an encrypted file
+// (libclamav's egg.c); in ALZ bit 0 of the file descriptor is set (unalz). Neither has a
+// Go library, and their headers are simple lists.
 package alzip
 
 import (
@@ -93,7 +93,7 @@ func (EGG) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sight
 	return nil, nil
 }
 
-// eggField locates the body of a field. Its flags say how wide the size is.
+// eggField locates the body of a field, whose flags give the width of the size.
 func eggField(b []byte) (body int, size int64, ok bool) {
 	switch {
 	case len(b) < 7:

@@ -1,6 +1,7 @@
 // Package ar reads ar archives: static libraries and Debian packages, with the long names
-// of GNU and BSD (ar(5)). The format knows no encryption; only members are inspected. The
-// standard library has no ar, and the format is just one header of 60 bytes.
+// of GNU and BSD (ar(5)). The format has no encryption; only members are inspected. The
+// standard library does not support ar, and the format is just a 60-byte header per
+// member.
 package ar
 
 import (

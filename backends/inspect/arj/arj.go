@@ -1,6 +1,6 @@
 // Package arj recognises ARJ archives and inspects their stored members. A file is
-// encrypted if the "garbled" flag of its header is set (TECHNOTE.TXT of ARJ). There is no
-// Go library, and an archive's headers are a simple list.
+// encrypted if the "garbled" flag in its header is set (ARJ's TECHNOTE.TXT). No Go
+// library exists, and an archive's headers are a simple list.
 package arj
 
 import (

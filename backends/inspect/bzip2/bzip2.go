@@ -1,5 +1,5 @@
 // Package bzip2 unpacks bzip2 files with compress/bzip2, which also reads concatenated
-// streams. The format knows no encryption.
+// streams. The format has no encryption.
 package bzip2
 
 import (

@@ -55,8 +55,8 @@ type cabinet struct {
 	perItem struct{ folder, block int64 } // reserved bytes in each
 }
 
-// Members iterates over a cabinet of size bytes. It calls spend for bytes that have to be
-// unpacked but are not handed out.
+// Members iterates over a cabinet of size bytes. It calls spend for bytes that it must
+// unpack but does not yield.
 func Members(r io.ReaderAt, size int64, spend func(n int64) error) archive.Members {
 	return func(yield func(archive.Member, error) bool) {
 		c := &cabinet{r: r, size: size, spend: spend}
@@ -162,7 +162,7 @@ func (c *cabinet) file() (m archive.Member, folder uint16, err error) {
 	return m, binary.LittleEndian.Uint16(h[8:]), nil
 }
 
-// seek returns a folder positioned at offset. It reuses f if that is the folder and has not
+// seek returns a folder positioned at offset. It reuses f if f is that folder and has not
 // passed the offset.
 func (c *cabinet) seek(f *folder, number uint16, offset int64) (*folder, error) {
 	if f == nil || f.number != number || f.at > offset {

@@ -86,7 +86,7 @@ func (f *folder) block() error {
 // historySize is how far back a block may refer, and the largest unpacked block.
 const historySize = 32 << 10
 
-// mszip unpacks blocks that are deflated separately, each with the preceding output as its
+// mszip unpacks separately deflated blocks, each with the preceding output as its
 // dictionary.
 type mszip struct {
 	input   *bufio.Reader

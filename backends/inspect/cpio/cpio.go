@@ -1,10 +1,10 @@
 // Package cpio reads cpio archives (cpio(5)): the new ASCII format with and without
 // checksums, the old ASCII format (odc), and the old binary format in both byte orders.
-// The format knows no encryption; only members are inspected. Existing libraries read
+// The format has no encryption; only members are inspected. Existing libraries read
 // only the new format and do not expose the offset of a member's data.
 //
-// An initial RAM disk is a sequence of archives, the last one compressed. Whatever
-// follows the end of an archive is therefore handed out as a member without a name.
+// An initial RAM disk is a sequence of archives, the last one compressed. So whatever
+// follows an archive is yielded as a member without a name.
 package cpio
 
 import (
@@ -34,8 +34,8 @@ type header struct {
 	align  int64
 }
 
-// Matches reports whether head begins an archive. As the magic number of the binary formats
-// has only two bytes, their first name must be valid too.
+// Matches reports whether head begins an archive. The magic number of the binary formats
+// has only two bytes, so their first name must be valid too.
 func Matches(head []byte) bool {
 	h, ok := parse(head)
 	switch {
@@ -125,7 +125,7 @@ func damage(head []byte) error {
 func align(at, n int64) int64 { return (at + n - 1) / n * n }
 
 // afterTrailer skips padding after an archive. It returns the offset of the next archive,
-// or the end; other data is handed out as a member.
+// or the end. It yields other data as a member.
 func afterTrailer(r io.ReaderAt, at, size int64, yield func(archive.Member, error) bool) (int64, error) {
 	var b [512]byte
 	for end := min(size, at+maxPadding); at < end; {

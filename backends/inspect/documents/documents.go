@@ -7,7 +7,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// checks maps the members that show encryption, by lower-case name, to their parsers.
+// checks maps the lower-case names of members that show encryption to their parsers.
 var checks = map[string]func(data []byte) *walk.Sighting{
 	"meta-inf/manifest.xml":   Manifest,
 	"meta-inf/encryption.xml": publication,
@@ -15,7 +15,7 @@ var checks = map[string]func(data []byte) *walk.Sighting{
 	".iwph":                   iwork,
 }
 
-// Has reports whether a member of this name can show that a document is encrypted.
+// Has reports whether a member with this name can show that a document is encrypted.
 func Has(name string) bool { return checks[strings.ToLower(name)] != nil }
 
 // Check inspects a member for which Has is true.

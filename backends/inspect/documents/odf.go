@@ -1,10 +1,10 @@
 // Package documents recognises encryption in documents that are ZIP archives but do not
 // use ZIP's encryption: OpenDocument (encryption-data in META-INF/manifest.xml), EPUB
-// (META-INF/encryption.xml) and iWork (.iwpv2, .iwph). The facts are from OpenDocument
-// 1.3 part 2, EPUB OCF 3.3, and iWork documents made for the purpose.
+// (META-INF/encryption.xml) and iWork (.iwpv2, .iwph). The sources are OpenDocument 1.3
+// part 2, EPUB OCF 3.3, and iWork documents made for this package.
 //
-// It searches the manifests for a few strings. An XML parser would reject manifests
-// that office programs accept, and would need memory for all of them.
+// It searches the manifests for a few strings. An XML parser would reject manifests that
+// office programs accept, and would need memory for whole manifests.
 package documents
 
 import (
@@ -27,8 +27,8 @@ const (
 func Manifest(data []byte) *walk.Sighting {
 	// XML may be in UTF-16.
 	data = bytes.ReplaceAll(data, []byte{0}, nil)
-	// Some programs write no namespace. One with a character or entity reference may be
-	// any.
+	// Some programs write no namespace. A namespace with a character or entity
+	// reference could be any.
 	if bytes.Contains(data, []byte("xmlns")) && !bytes.Contains(data, []byte("&")) && !bytes.Contains(data, []byte(namespace)) && !bytes.Contains(data, []byte(namespaceOO)) {
 		return nil
 	}

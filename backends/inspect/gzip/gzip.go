@@ -1,8 +1,8 @@
-// Package gzip unpacks gzip files (RFC 1952). The format knows no encryption.
+// Package gzip unpacks gzip files (RFC 1952). The format has no encryption.
 //
 // It parses the headers itself, because compress/gzip rejects names of more than 512
-// bytes and headers with a wrong checksum, and reports them with the same error as
-// junk after the last member. The data is unpacked by compress/flate.
+// bytes and headers with a wrong checksum, and reports them with the same error as junk
+// after the last member. compress/flate unpacks the data.
 package gzip
 
 import (
@@ -39,9 +39,9 @@ func Matches(head []byte) bool {
 	return bytes.HasPrefix(head, []byte(signature)) && len(head) > 3 && head[3]&reserved == 0
 }
 
-// NewReader returns a reader of the unpacked bytes of all members. Checksums are not
-// verified, so that files which gzip would reject are inspected too. Like gzip, it ignores
-// other data after the last member.
+// NewReader returns a reader of the unpacked bytes of all members. It does not verify
+// checksums, so that files that gzip would reject are inspected too. Like gzip, it
+// ignores other data after the last member.
 func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &reader{from: bufio.NewReader(io.NewSectionReader(r, 0, size)), charge: charge}
 }

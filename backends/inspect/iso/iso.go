@@ -1,9 +1,9 @@
 // Package iso reads disc images: ISO 9660 (ECMA-119) with the Joliet and Rock Ridge
 // extensions, and UDF (ECMA-167) on a plain partition, also with raw sectors. The
-// formats know no encryption; only files are inspected.
+// formats have no encryption; only files are inspected.
 //
-// Existing libraries read whole directories into memory, follow directories that
-// contain themselves, or are made for writing images.
+// Existing libraries read whole directories into memory, follow directories that contain
+// themselves, or are meant for writing images.
 package iso
 
 import (
@@ -173,7 +173,7 @@ type reader struct {
 	dropped   bool     // there are too many extents
 }
 
-// read hands out the files of the directory. It reports whether to continue.
+// read yields the files of the directory. It reports whether to continue.
 func (w *reader) read() bool {
 	var sector [sectorSize]byte
 	d := w.directory
@@ -234,7 +234,7 @@ func (w *reader) record(b []byte) bool {
 	return w.file(path, extents)
 }
 
-// file hands out a file, unless it was handed out under another name.
+// file yields a file, unless it was already yielded under another name.
 func (w *reader) file(path string, extents []extent) bool {
 	m := archive.Member{Name: path, Offset: extents[0].at}
 	oneBlock := true
@@ -261,7 +261,7 @@ func (w *reader) file(path string, extents []extent) bool {
 	return w.yield(m, nil) && w.packed(path, extents[0])
 }
 
-// cutOff hands out the existing part of a file that extends beyond the image.
+// cutOff yields the existing part of a file that extends beyond the image.
 func (i *image) cutOff(path string, e extent) bool {
 	if e.at < i.size && !i.yield(archive.Member{Name: path, Offset: e.at, Size: e.size}, nil) {
 		return false
@@ -269,7 +269,7 @@ func (i *image) cutOff(path string, e extent) bool {
 	return i.yield(archive.Member{Name: path}, archive.ErrCutOff)
 }
 
-// packed reports a file that is compressed by zisofs as unsupported.
+// packed reports a file compressed by zisofs as unsupported.
 func (w *reader) packed(path string, e extent) bool {
 	var b [len(zisofs)]byte
 	if e.size < int64(len(b)) || archive.ReadFull(w.r, b[:], e.at) != nil || string(b[:]) != zisofs {

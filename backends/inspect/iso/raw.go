@@ -51,7 +51,7 @@ func (w raw) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// members iterates over a raw image of size bytes. Its files are not in one piece.
+// members iterates over a raw image of size bytes. Its files are not contiguous.
 func (w raw) members(size int64) archive.Members {
 	size = size / rawSize * sectorSize
 	return func(yield func(archive.Member, error) bool) {

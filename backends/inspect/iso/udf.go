@@ -61,8 +61,7 @@ func (u *udf) place(r reference) (int64, error) {
 	return u.maps[r.partition] + int64(r.block)*sectorSize, nil
 }
 
-// descriptor reads a sector with a valid tag, which must be one of the wanted, if any are
-// given.
+// descriptor reads a sector with a valid tag: one of the wanted ones, if any are given.
 func (u *udf) descriptor(b *[sectorSize]byte, at int64, wanted ...uint16) (uint16, error) {
 	if err := archive.ReadFull(u.r, b[:], at); err != nil {
 		return 0, err
@@ -131,7 +130,7 @@ func (u *udf) open() error {
 	return u.mapping(volume[:])
 }
 
-// mapping reads which partition each reference number stands for.
+// mapping reads which partition each reference number means.
 func (u *udf) mapping(volume []byte) error {
 	const physical, physicalSize = 1, 6
 	if binary.LittleEndian.Uint16(volume) != tagVolume || binary.LittleEndian.Uint32(volume[212:]) != sectorSize {

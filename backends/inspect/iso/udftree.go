@@ -40,7 +40,7 @@ func (u *udf) tree(root reference) bool {
 	return true
 }
 
-// directory hands out the files of a directory and returns its subdirectories. more reports
+// directory yields the files of a directory and returns its subdirectories. more reports
 // whether to continue.
 func (u *udf) directory(path string, f *udfFile) (found []udfDirectory, more bool, err error) {
 	const fixed, isDirectory, deleted, parent = 38, 0x02, 0x04, 0x08
@@ -74,7 +74,7 @@ func (u *udf) directory(path string, f *udfFile) (found []udfDirectory, more boo
 			found = append(found, udfDirectory{entry, full})
 			more = u.yield(archive.Member{Name: full}, nil)
 		} else {
-			more = u.handOut(full, entry)
+			more = u.yieldFile(full, entry)
 		}
 		if !more {
 			return found, false, nil
@@ -83,8 +83,8 @@ func (u *udf) directory(path string, f *udfFile) (found []udfDirectory, more boo
 	return found, true, nil
 }
 
-// handOut hands out a file. It reports whether to continue.
-func (u *udf) handOut(path string, entry reference) bool {
+// yieldFile yields a file. It reports whether to continue.
+func (u *udf) yieldFile(path string, entry reference) bool {
 	f, err := u.file(entry)
 	if err != nil {
 		return u.yield(archive.Member{Name: path}, err)

@@ -52,8 +52,8 @@ func (c *codes) set(lengths []byte) error {
 	return nil
 }
 
-// bitReader reads bits, most significant first. After the end of the input there are zeros
-// that may be peeked at but not consumed.
+// bitReader reads bits, most significant first. The input is followed by zeros, which may
+// be peeked at but not consumed.
 type bitReader struct {
 	from *bufio.Reader
 	bits uint32

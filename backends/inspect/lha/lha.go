@@ -1,7 +1,7 @@
 // Package lha reads LHA archives (LZH) with headers of all levels and unpacks the methods
-// lh4 to lh7, which all programs since 1991 write. The format knows no encryption; only
-// members are inspected. The layout follows the header description of LHa for UNIX. There
-// is no Go library.
+// lh4 to lh7, which all programs since 1991 write. The format has no encryption; only
+// members are inspected. The layout follows the header description of LHa for UNIX. No Go
+// library exists.
 package lha
 
 import (
@@ -83,7 +83,7 @@ func Members(r io.ReaderAt, size int64) archive.Members {
 	}
 }
 
-// member hands out a member. It reports whether to continue.
+// member yields a member. It reports whether to continue.
 func member(r io.ReaderAt, h header, yield func(archive.Member, error) bool) bool {
 	m := archive.Member{Name: archive.Name([]byte(h.folder + h.name))}
 	switch {

@@ -1,9 +1,9 @@
 // Package lz4 unpacks LZ4 files (lz4_Frame_format.md 1.6): frames, and the legacy format
-// of Linux kernels. The format knows no encryption.
+// of Linux kernels. The format has no encryption.
 //
 // github.com/pierrec/lz4 is not used because it allocates blocks of up to 8 MiB, decodes
 // hostile bytes in assembly, where recover does not help, and starts goroutines. A
-// decoder is only a loop over lengths and a window of 64 KiB.
+// decoder is just a loop over lengths, with a 64 KiB window.
 package lz4
 
 import (
@@ -30,8 +30,7 @@ var (
 	errDictionary = archive.MethodError("needs a dictionary")
 )
 
-// Matches reports whether head begins an LZ4 file or a skippable frame, which Zstandard has
-// too.
+// Matches reports whether head begins an LZ4 file or a skippable frame, as in Zstandard.
 func Matches(head []byte) bool {
 	if len(head) < 8 {
 		return false
@@ -40,8 +39,8 @@ func Matches(head []byte) bool {
 	return m == magic || m == magicLegacy || m&^15 == skippable
 }
 
-// NewReader returns a reader of the unpacked bytes. Checksums are not verified, so that
-// files which lz4 would reject are inspected too.
+// NewReader returns a reader of the unpacked bytes. It does not verify checksums, so that
+// files that lz4 would reject are inspected too.
 func NewReader(r io.ReaderAt, size int64, charge archive.Charge) io.Reader {
 	return &reader{from: bufio.NewReader(io.NewSectionReader(r, 0, size)), charge: charge}
 }

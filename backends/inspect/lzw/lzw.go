@@ -1,5 +1,5 @@
 // Package lzw unpacks the .Z files of compress(1), as (N)compress 4.2 writes them. The
-// format knows no encryption. The standard compress/lzw supports only the LZW of GIF, PDF
+// format has no encryption. The standard compress/lzw supports only the LZW of GIF, PDF
 // and TIFF, and not how compress aligns its codes.
 package lzw
 

@@ -1,6 +1,6 @@
-// Package magic recognises formats that are encrypted as a whole by their first bytes:
-// volumes, password databases, and encrypted files. The signatures are from the formats'
-// specifications and from file(1); comparing bytes needs no library.
+// Package magic recognises wholly encrypted formats by their first bytes: volumes,
+// password databases, and encrypted files. The signatures are from the formats'
+// specifications and from file(1).
 package magic
 
 import (
@@ -10,7 +10,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector recognises files that are encrypted as a whole.
+// Detector recognises wholly encrypted files.
 type Detector struct{}
 
 var magics = []struct {
@@ -38,8 +38,8 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return findMagic(s.Head) >= 0 || s.ReaderAt != nil && isOldImage(s)
 }
 
-// isOldImage recognises version 1 of Apple's encrypted disk images, whose header is at the
-// end.
+// isOldImage recognises version 1 of Apple's encrypted disk images, which end with their
+// header.
 func isOldImage(s *walk.Section) bool {
 	const signature, smallest = "cdsaencr", 1 << 10
 	var b [len(signature)]byte

@@ -7,8 +7,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// isMail reports whether s is a mail. A header may begin with unknown fields; then more of
-// it is read.
+// isMail reports whether s is a mail message. If the header begins with unknown fields,
+// it reads more.
 func isMail(w *walk.Walk, s *walk.Section) bool {
 	mail, more := looksLikeMail(s.Head, s.Depth)
 	if mail || !more || s.ReaderAt == nil || s.Size <= int64(len(s.Head)) {
@@ -23,7 +23,7 @@ func isMail(w *walk.Walk, s *walk.Section) bool {
 	return mail || more && s.Size > most
 }
 
-// knownFields are fields that mails have and other texts rarely do.
+// knownFields are fields that messages have and other text rarely does.
 var knownFields = []string{
 	"from", "to", "cc", "bcc", "subject", "date", "received", "return-path", "message-id", "mime-version",
 	"content-type", "content-transfer-encoding", "content-disposition", "content-id", "delivered-to", "reply-to",
@@ -82,7 +82,7 @@ func fieldName(line []byte) string {
 	return string(name)
 }
 
-// isEntity reports whether a text begins with a Content-Type field. The signed part inside
+// isEntity reports whether head begins with a Content-Type field. The signed part inside
 // a signature often has no other field.
 func isEntity(head []byte) bool {
 	const field = "content-type:"

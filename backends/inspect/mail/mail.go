@@ -1,10 +1,11 @@
-// Package mail reads mails (RFC 5322) and mailboxes (RFC 4155) with their MIME parts (RFC
-// 2045, 2046), and texts that contain OpenPGP armor, PEM or uuencoded attachments. A mail
-// is encrypted if its type is multipart/encrypted (RFC 1847), or application/pkcs7-mime
-// with an S/MIME type of enveloped-data (RFC 8551); otherwise the parts are inspected.
+// Package mail reads mail messages (RFC 5322) and mailboxes (RFC 4155) with their MIME
+// parts (RFC 2045, 2046), and text that contains OpenPGP armor, PEM or uuencoded
+// attachments. A message is encrypted if its type is multipart/encrypted (RFC 1847), or
+// application/pkcs7-mime with an S/MIME type of enveloped-data (RFC 8551); otherwise the
+// parts are inspected.
 //
-// It does not use net/mail and mime/multipart, because they reject mails that mail programs
-// display: with two types, broken parameters, or endless lines.
+// It does not use net/mail and mime/multipart, because they reject messages that mail
+// programs display: with two types, broken parameters, or endless lines.
 package mail
 
 import (
@@ -18,12 +19,12 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector recognises mails. It reads a mail once, line by line, and keeps three fields of
-// each header. Libraries keep all fields, at a hundred bytes for every three bytes of
+// Detector recognises mail. It reads a message once, line by line, and keeps three fields
+// of each header. Libraries keep all fields, at a hundred bytes for every three bytes of
 // input.
 type Detector struct{}
 
-// maxMultiparts is how deep the parts of one mail may nest.
+// maxMultiparts is how deep the parts of a message may nest.
 const maxMultiparts = 32
 
 // Match implements [walk.Detector].
@@ -46,12 +47,12 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 	}
 }
 
-// newMessage prepares to read the mail in s from from.
+// newMessage prepares to read the message in s from from.
 func newMessage(ctx context.Context, w *walk.Walk, s *walk.Section, from io.Reader) *message {
 	return &message{ctx: ctx, walk: w, section: s, ended: noBoundary, lines: bufio.NewReaderSize(from, 8<<10)}
 }
 
-// message is a mail being read.
+// message is a mail message being read.
 type message struct {
 	ctx        context.Context // lives as long as the scan
 	walk       *walk.Walk
@@ -108,8 +109,8 @@ func (m *message) body() ([]byte, error) {
 	return line, nil
 }
 
-// isFromLine reports whether a line begins a mail in a mailbox: "From ", an address, and a
-// date with a time of day (RFC 4155).
+// isFromLine reports whether a line begins a message in a mailbox: "From ", an address,
+// and a date with a time of day (RFC 4155).
 func isFromLine(line []byte) bool {
 	rest, ok := bytes.CutPrefix(line, []byte("From "))
 	if !ok {
@@ -214,7 +215,7 @@ func (m *message) multipart(h header, depth int) *walk.Sighting {
 // leaf inspects a part that is not a multipart.
 func (m *message) leaf(h header, depth int) *walk.Sighting {
 	u := m.walk.Decoder(m.ctx, &transfer.Lines{Next: m.body, Decode: h.decoder()})
-	// Texts are not kept in memory: most mails consist of nothing else.
+	// Text is not kept in memory: most messages consist of nothing else.
 	u.Attached = func(head []byte) bool { return !h.isText() || !looksLikeText(head) }
 	parent := &walk.Section{Depth: depth, ReaderAt: m.section, Size: m.section.Size}
 	inner, err := m.walk.Unpacked(parent, u, -1)

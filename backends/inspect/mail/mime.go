@@ -89,8 +89,8 @@ func (m *message) header() header {
 	return h
 }
 
-// header evaluates the fields. Where a field is repeated, programs use the first or the
-// last one; we use the one that reveals more.
+// header evaluates the fields. If a field is repeated, programs use the first or the last
+// one; this package uses the one that reveals more.
 func (f *fields) header() (h header) {
 	for i, value := range f.kinds {
 		value := stripComments(string(value))
@@ -153,7 +153,8 @@ func (h *header) addBoundaries(kind string, parameters map[string]string, value 
 	}
 }
 
-// encodings are those that transform the body. Programs compare only the beginning.
+// encodings lists the encodings that transform the body. Programs compare only the
+// beginning.
 var encodings = []string{"base64", "quoted-printable", "x-uu", "uu"}
 
 // encodingOf returns the encoding that a field names, or "".
@@ -203,8 +204,8 @@ func splitQuoted(value string) []string {
 	return append(parts, value[start:])
 }
 
-// stripComments removes RFC 5322 comments, which nest and in which a backslash escapes. An
-// unterminated comment is kept.
+// stripComments removes RFC 5322 comments, which may nest and contain backslash escapes.
+// It keeps an unterminated comment.
 func stripComments(value string) string {
 	if !strings.Contains(value, "(") {
 		return value
@@ -243,7 +244,7 @@ func (h *header) isMessage() bool {
 	return h.kind == "message/rfc822" || h.kind == "message/global" || h.kind == "message/news"
 }
 
-// isText reports whether the body may be read as text, as it is in mails without MIME.
+// isText reports whether the body may be read as text, as in messages without MIME.
 func (h *header) isText() bool { return h.kind == "" || strings.HasPrefix(h.kind, "text/") }
 
 // encrypted reports encryption that is visible in the header alone.
@@ -278,7 +279,7 @@ func (h *header) decoder() func(dst, line []byte) []byte {
 	return transfer.Identity
 }
 
-// uuBodyDecoder decodes what is between the begin and end lines.
+// uuBodyDecoder decodes the lines between begin and end.
 type uuBodyDecoder struct{ state int }
 
 func (d *uuBodyDecoder) decode(dst, line []byte) []byte {

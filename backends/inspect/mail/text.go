@@ -13,24 +13,24 @@ import (
 	"polyclam/backends/inspect/smime"
 )
 
-// Text finds encrypted data in texts: OpenPGP armor, PEM, age files, and uuencoded
+// Text finds encrypted data in text: OpenPGP armor, PEM, age files, and uuencoded
 // attachments.
 type Text struct{}
 
-// How the lines begin that introduce such data.
+// The beginnings of lines that introduce such data.
 var (
 	armorBegin = []byte("-----BEGIN PGP MESSAGE")
 	pemBegins  = [][]byte{[]byte("-----BEGIN PKCS7-----"), []byte("-----BEGIN CMS-----"), []byte("-----BEGIN PKCS #7 SIGNED DATA-----")}
 	ageBegin   = []byte("-----BEGIN AGE ENCRYPTED FILE-----")
 )
 
-// Match implements [walk.Detector]. If nothing begins in the head of a text, it is read
-// further unless that requires unpacking.
+// Match implements [walk.Detector]. If nothing begins in the head, it reads further,
+// unless that requires unpacking.
 func (Text) Match(w *walk.Walk, s *walk.Section) bool {
 	if isMail(w, s) {
 		return false
 	}
-	// Text attachments are read by the mail detector.
+	// The mail detector reads text attachments.
 	return beginsInHead(s.Head) ||
 		s.ReaderAt != nil && !s.Attached && s.Depth < w.Limits.MaxDepth && len(s.Head) == walk.HeadSize && looksLikeText(s.Head)
 }
@@ -52,7 +52,7 @@ func beginsInHead(head []byte) bool {
 	return false
 }
 
-// looksLikeText reports whether head contains only bytes that occur in texts.
+// looksLikeText reports whether head contains only bytes that occur in text.
 func looksLikeText(head []byte) bool {
 	if isWide(head) {
 		return true
@@ -69,7 +69,7 @@ func looksLikeText(head []byte) bool {
 func (Text) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sighting, error) {
 	size := s.Size
 	if !beginsInHead(s.Head) {
-		// Texts are frequent and most contain nothing. They must not use up the budget
+		// Text is frequent and mostly contains nothing. It must not use up the budget
 		// of other members.
 		const most = 1 << 20
 		if s.Depth > 0 {
@@ -80,7 +80,7 @@ func (Text) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.Sigh
 	return newText(ctx, w, s, s.Head).scan(io.NewSectionReader(s, 0, size)), w.Stopped()
 }
 
-// textReader searches a text.
+// textReader searches text.
 type textReader struct {
 	ctx     context.Context // lives as long as the scan
 	walk    *walk.Walk
@@ -90,7 +90,7 @@ type textReader struct {
 	wide    bool            // the text is UTF-16
 }
 
-// newText prepares to search a text that begins with head and is s or inside s.
+// newText prepares to search text that begins with head and is s or part of s.
 func newText(ctx context.Context, w *walk.Walk, s *walk.Section, head []byte) *textReader {
 	return &textReader{ctx: ctx, walk: w, section: s, wide: isWide(head)}
 }
@@ -223,7 +223,7 @@ func (t *textReader) base64() []byte {
 	return b
 }
 
-// isBase64 reports whether a line consists of base64 only.
+// isBase64 reports whether a line is all base64.
 func isBase64(line []byte) bool {
 	for _, c := range line {
 		if transfer.Base64Values[c] > 63 && c != '=' {

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// isWide reports whether head begins a UTF-16 text: it has a byte order mark, or every
+// isWide reports whether head begins UTF-16 text: it has a byte order mark, or every
 // other byte is 0, as in Outlook's messages.
 func isWide(head []byte) bool {
 	if bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) {
@@ -23,7 +23,7 @@ func isWide(head []byte) bool {
 	return true
 }
 
-// narrow reads UTF-16 as ASCII. That is enough for the lines we look for.
+// narrow reads UTF-16 as ASCII, which is enough for the lines of interest.
 type narrow struct{ from io.Reader }
 
 // Read implements [io.Reader].

@@ -10,8 +10,8 @@ import (
 )
 
 // file reads a compound file ([MS-CFB]): the directory as a list, and streams from their
-// start; nothing else is needed. The library for it, mscfb, is not used because it keeps
-// the full path of each entry: a chain of 20,000 nested directories takes gigabytes.
+// start; nothing else is needed. The mscfb library is not used because it keeps the full
+// path of each entry: a chain of 20,000 nested directories takes gigabytes.
 type file struct {
 	section *walk.Section
 	shift   uint     // log2 of the sector size

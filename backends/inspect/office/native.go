@@ -12,16 +12,16 @@ import (
 func nativeData(from io.Reader) io.Reader {
 	const size = 4
 	r := bufio.NewReaderSize(from, packageHeader)
-	// A stream that breaks off here has no data.
+	// A stream that ends here has no data.
 	r.Discard(size)
 	return packageData(r)
 }
 
-// packageHeader bounds the names in a package.
+// packageHeader limits the names in a package.
 const packageHeader = 4 << 10
 
-// packageData skips the names before a file that Windows' object packager has inserted.
-// Other data is returned unchanged.
+// packageData skips the names before a file that Windows' object packager inserted. It
+// returns other data unchanged.
 func packageData(r *bufio.Reader) io.Reader {
 	b, _ := r.Peek(packageHeader)
 	if at := packageStart(b); at > 0 {

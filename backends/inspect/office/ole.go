@@ -29,8 +29,8 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 	return bytes.HasPrefix(s.Head, []byte(signature))
 }
 
-// checks maps streams that show encryption, by upper-case name, to their parsers. Names are
-// compared without regard to case ([MS-CFB] 2.6.4).
+// checks maps the upper-case names of streams that show encryption to their parsers.
+// Names are case-insensitive ([MS-CFB] 2.6.4).
 var checks = map[string]func(f *file, e entry) string{
 	"ENCRYPTEDPACKAGE":   (*file).checkPackage,
 	"\tDRMCONTENT":       (*file).checkRights,

@@ -10,8 +10,8 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// RTF inspects the objects embedded in Rich Text Format 1.9 documents, which are in
-// hexadecimal after the control word \objdata.
+// RTF inspects the objects embedded in Rich Text Format 1.9 documents: hexadecimal data
+// after the control word \objdata.
 type RTF struct{}
 
 // Match implements [walk.Detector]. Word opens anything that begins with {\rt.

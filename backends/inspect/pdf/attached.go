@@ -7,14 +7,14 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Limits of the search in one document.
+// Limits on the search in one document.
 const (
 	maxAttached  = 1000     // files
 	maxNameNodes = 4096     // nodes of the name tree that lists them
 	maxScan      = 16 << 20 // bytes searched for files outside the tree
 )
 
-// attachments inspects attached files (ISO 32000-2, 7.11): those that the document lists,
+// attachments inspects attached files (ISO 32000-2, 7.11): those in the document's list,
 // and those that only an annotation refers to.
 type attachments struct {
 	*file

@@ -41,8 +41,8 @@ func (f *file) scan(visit func(at int64, before byte), texts ...string) {
 	}
 }
 
-// mend finds a trailer in a document with a broken cross-reference table: the last one with
-// /Encrypt, or that of a cross-reference stream.
+// mend finds a trailer in a document with a broken cross-reference table: the last one
+// with /Encrypt, or a cross-reference stream's.
 func (f *file) mend() dict {
 	var found []int64
 	f.scan(func(at int64, _ byte) {

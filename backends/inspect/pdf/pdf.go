@@ -13,9 +13,9 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector recognises PDF documents. It finds the trailer as readers do, and repairs broken
-// documents as they do. A document that opens with an empty password does not count as
-// encrypted: its owner only forbids printing and the like.
+// Detector recognises PDF documents. It finds the trailer and repairs broken documents as
+// readers do. A document that opens with an empty password does not count as encrypted:
+// its owner only forbids printing and the like.
 type Detector struct{}
 
 // Limits.
@@ -82,7 +82,7 @@ func (Detector) Look(ctx context.Context, w *walk.Walk, s *walk.Section) (*walk.
 	return f.attached(trailer), w.Stopped()
 }
 
-// trailer returns the trailer of the newest section that has what we need.
+// trailer returns the trailer of the newest section with the required entries.
 func (f *file) trailer() dict {
 	for _, s := range f.sections {
 		if s.trailer["Encrypt"] != nil {

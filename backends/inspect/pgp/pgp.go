@@ -1,6 +1,6 @@
 // Package pgp recognises encrypted OpenPGP messages (RFC 9580, RFC 4880): a session key
-// packet followed by an encrypted data packet. No library is needed, because the headers of
-// the first packets suffice.
+// packet followed by an encrypted data packet. It needs no library, because the headers
+// of the first packets suffice.
 package pgp
 
 import (
@@ -11,7 +11,7 @@ import (
 	"polyclam/backends/inspect/internal/walk"
 )
 
-// Detector recognises binary OpenPGP messages; armored ones are texts, see package mail. A
+// Detector recognises binary OpenPGP messages; for armored ones, see package mail. A
 // message that is only signed or compressed is not encrypted.
 type Detector struct{}
 
@@ -43,8 +43,8 @@ func (Detector) Match(w *walk.Walk, s *walk.Section) bool {
 }
 
 // isWhole reports whether a section is just one encrypted data packet of the oldest kind,
-// whose key derives from a password without a packet of its own (RFC 4880, 5.7). Only the
-// size gives it away, so the size must be known.
+// whose key derives from a password without a session key packet (RFC 4880, 5.7). Only
+// its size identifies it, so the size must be known.
 func isWhole(p packet, s *walk.Section) bool {
 	const smallest = 8 + 2 + 8 // prefix block, its repetition, and some data
 	return p.Tag == encrypted && !p.partial && s.ReaderAt != nil && p.Size >= smallest && int64(p.Header)+p.Size == s.Size

@@ -11,8 +11,8 @@ type filter struct {
 	length   uint32 // length of the last block
 }
 
-// filters are RAR 3's standard filters by checksum and length of their programs. No other
-// program is known, and unrar does not run any.
+// filters are RAR 3's standard filters, by checksum and length of their programs. No
+// other program is known, and unrar runs none.
 var filters = map[[2]uint32]filter{
 	{0xad576887, 53}:  {},               // x86 CALL
 	{0x3cd7e57e, 57}:  {},               // x86 CALL and JMP

@@ -3,10 +3,10 @@
 // encryption block or an encryption record of a file (RAR 5 and later:
 // rarlab.com/technote.htm), and a file flag in RAR 1.4 (unrar's headers14).
 //
-// Members are unpacked by github.com/nwaples/rardecode. The headers are parsed here,
-// because rardecode allocates a member's dictionary before it returns the header. Each
-// compressed stream is first checked without unpacking it, so that rardecode needs no
-// more memory or time than the member's size suggests.
+// github.com/nwaples/rardecode unpacks members. This package parses the headers, because
+// rardecode allocates a member's dictionary before it returns the header, and first
+// checks each compressed stream without unpacking it, so that rardecode needs no more
+// memory or time than the member's size suggests.
 package rar
 
 import (

@@ -58,7 +58,7 @@ var encryptions = map[string]bool{
 	"\x06\xf1\x03\x01": true, // AES of RAR
 }
 
-// others names unsupported methods for the operator.
+// others gives the operator names for unsupported methods.
 var others = map[string]string{
 	"\x04": "Delta", "\x05": "IA64", "\x0b": "RISCV", "\x03\x03\x04\x01": "IA64",
 	"\x04\xf7\x11\x01": "Zstandard", "\x04\xf7\x11\x02": "Brotli", "\x04\xf7\x11\x04": "LZ4",

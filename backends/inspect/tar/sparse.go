@@ -18,7 +18,7 @@ const maxPieces = 1 << 16
 
 var errSparse = errors.New("damaged map of a sparse file")
 
-// oldSparse hands out a sparse file in GNU tar's own format: the map is in the header and
+// oldSparse yields a sparse file in GNU tar's own format: the map is in the header and
 // in extended headers.
 func (t *reader) oldSparse(m archive.Member, yield func(archive.Member, error) bool) bool {
 	const entries, extended, realSize, moreExtended = 386, 482, 483, 504
@@ -57,7 +57,7 @@ func appendPieces(pieces []piece, b []byte) ([]piece, bool) {
 	return pieces, true
 }
 
-// paxSparse hands out a sparse file of a pax archive: the map is in the records or precedes
+// paxSparse yields a sparse file of a pax archive: the map is in the records or precedes
 // the data.
 func (t *reader) paxSparse(m archive.Member, p pax, yield func(archive.Member, error) bool) bool {
 	pieces, at := p.pieces, m.Offset
@@ -107,7 +107,7 @@ func readMap(r io.ReaderAt, m archive.Member) ([]piece, int64, error) {
 	return pieces, m.Offset + (read+blockSize-1)/blockSize*blockSize, nil
 }
 
-// holes hands out a sparse member and moves past its data, which is size bytes at offset
+// holes yields a sparse member and moves past its data, which is size bytes at offset
 // from.
 func (t *reader) holes(m archive.Member, from, size, real int64, pieces []piece, yield func(archive.Member, error) bool) bool {
 	cutOff := m.Size > t.size-m.Offset

@@ -1,6 +1,6 @@
 // Package tar reads tar archives of all formats: v7 without a magic number, ustar, GNU and
 // pax (POSIX.1-2017 pax, GNU tar's manual), with long names and sparse files. The formats
-// know no encryption; only members are inspected.
+// have no encryption; only members are inspected.
 //
 // archive/tar is not used because it stops at the first bad header, where GNU tar and
 // bsdtar search for the next one, and because it does not expose the offset of a member's
@@ -161,7 +161,7 @@ func (t *reader) member(yield func(archive.Member, error) bool) bool {
 	return t.yield(m, yield) && (kind != 'M' || yield(archive.Member{Name: m.Name}, errVolume))
 }
 
-// yield hands out a member and moves past its data.
+// yield yields a member and moves past its data.
 func (t *reader) yield(m archive.Member, yield func(archive.Member, error) bool) bool {
 	cutOff := m.Size > t.size-t.at
 	t.skip(m.Size)

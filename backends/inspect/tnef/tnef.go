@@ -1,5 +1,5 @@
 // Package tnef inspects the attachments in Outlook's winmail.dat ([MS-OXTNEF]). The format
-// knows no encryption. Existing libraries read whole files into memory, although a file is
+// has no encryption. Existing libraries read whole files into memory, although a file is
 // just a list of attributes.
 package tnef
 

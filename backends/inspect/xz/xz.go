@@ -1,5 +1,5 @@
 // Package xz unpacks .xz files (.xz file format 1.2.1) and .lzma files (LZMA SDK,
-// lzma-file-format.txt of XZ Utils). The formats know no encryption.
+// lzma-file-format.txt of XZ Utils). The formats have no encryption.
 //
 // The container is parsed here because github.com/ulikunitz/xz allocates whatever
 // dictionary a file asks for, again for each block. Only its decoder is used, through

@@ -1,7 +1,7 @@
 // Package zstd unpacks Zstandard files (RFC 8878) with all their frames. The format
-// knows no encryption.
+// has no encryption.
 //
-// The decoder is that of github.com/klauspost/compress, which allocates whatever window
+// The decoder comes from github.com/klauspost/compress, which allocates whatever window
 // a frame asks for. Frames are therefore located here, and each is decoded only after its
 // window has been charged for. Decoding happens in the caller's goroutine.
 package zstd

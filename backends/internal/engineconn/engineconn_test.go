@@ -120,7 +120,7 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// TestEarly checks that an answer during the sending of the object counts only if it is a
+// TestEarly checks that an answer while the object is being sent counts only if it is a
 // virus.
 func TestEarly(t *testing.T) {
 	for _, tt := range []struct {

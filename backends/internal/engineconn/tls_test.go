@@ -234,7 +234,7 @@ func TestHandshakeHangs(t *testing.T) {
 	wantPlain(t, err)
 }
 
-// TestTLSKeys checks that an error of the TLS keys names the key.
+// TestTLSKeys checks that an error in a TLS key names the key.
 func TestTLSKeys(t *testing.T) {
 	cert, key := certificate(t)
 	empty := filepath.Join(t.TempDir(), "empty.pem")

@@ -86,7 +86,7 @@ func TestIdentityFiles(t *testing.T) {
 				if err := os.WriteFile(tt.file, []byte(tt.text), 0o644); err != nil {
 					t.Fatal(err)
 				}
-				// Instead of the clock, set what it is compared with.
+				// Change the limit instead of the clock.
 				defer func(d time.Duration) { settleTime = d }(settleTime)
 				settleTime = -time.Hour
 				before := identityOf(t, tt.doc)

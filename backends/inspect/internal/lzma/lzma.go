@@ -1,7 +1,7 @@
 // Package lzma unpacks raw LZMA and LZMA2 streams, as archives contain them, and computes
 // beforehand how much memory that takes.
 //
-// The decoder is that of github.com/ulikunitz/xz, which allocates whatever dictionary a
+// The decoder comes from github.com/ulikunitz/xz, which allocates whatever dictionary a
 // stream asks for, up to 4 GiB. Here a dictionary is never larger than the output.
 package lzma
 

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Guard runs calls into an unpacking library that cannot be interrupted. A RAR 3 archive
-// brings its own programs, which may run for minutes without reading (rardecode allows 25
-// million instructions for each of 8192 filters), and LZMA fills a whole dictionary in one
-// call. When the context ends, the walk continues and the call is abandoned: it gets no
-// more bytes, and it keeps its slot, so that only a limited number of such calls can ever
-// burn CPU time.
+// Guard runs calls into unpacking libraries, which cannot be interrupted. A RAR 3 archive
+// contains programs, which may run for minutes without reading (rardecode allows 25
+// million instructions for each of 8192 filters), and LZMA fills a whole dictionary in
+// one call. When the context ends, the walk continues and the call is abandoned: it gets
+// no more bytes and keeps its slot, so that only a limited number of such calls can burn
+// CPU time.
 //
-// A Guard belongs to the walk's goroutine; only its reader is used by the library's.
+// A Guard belongs to the walk's goroutine; the library's goroutine uses only its reader.
 type Guard struct {
 	ctx       context.Context // see meter
 	walk      *Walk
@@ -42,7 +42,7 @@ type Slots struct {
 }
 
 // slotTimeout is how long a walk waits for a slot when all of them belong to abandoned
-// calls. Most of those return soon, but some may never.
+// calls. Most of those return soon, but some may never return.
 const slotTimeout = 200 * time.Millisecond
 
 // InUse returns the number of taken slots.
@@ -92,7 +92,7 @@ func (g *Guard) Close() {
 	}
 }
 
-// Call runs f in its own goroutine. f must not touch the walk, nor memory that is reused.
+// Call runs f in its own goroutine. f must not touch the walk or any reused memory.
 func (g *Guard) Call(f func() error) error {
 	if g.Abandoned {
 		return ErrAbandoned

@@ -5,8 +5,8 @@ import (
 	"context"
 )
 
-// Look runs every detector that matches s. If it returns nil, [Walk.Stopped] says whether
-// the search was complete.
+// Look runs every detector that matches s. If it returns nil, [Walk.Stopped] reports
+// whether the search was complete.
 func (w *Walk) Look(ctx context.Context, s *Section) *Sighting {
 	if s == nil {
 		return nil
@@ -34,9 +34,9 @@ func (w *Walk) Look(ctx context.Context, s *Section) *Sighting {
 	return w.lookForAppended(ctx, s, known)
 }
 
-// lookForAppended looks for archives that follow something else in s. In a known container,
-// such an archive may be a member that has been inspected already; then it counts only if
-// it is encrypted.
+// lookForAppended looks for archives that follow something else in s. In a known
+// container, such an archive may be a member that has already been inspected; then it
+// counts only if it is encrypted.
 func (w *Walk) lookForAppended(ctx context.Context, s *Section, known bool) *Sighting {
 	if !s.MayHaveStub() {
 		return nil
@@ -67,8 +67,8 @@ func isAppended(d Detector, s *Section) bool {
 	return ok && !bytes.HasPrefix(s.Head, []byte(signed.Signature()))
 }
 
-// ask runs one detector. Detectors parse hostile bytes: one that panics has not inspected
-// them.
+// ask runs one detector. Detectors parse hostile bytes: one that panics leaves them
+// uninspected.
 func (w *Walk) ask(ctx context.Context, d Detector, s *Section) (seen *Sighting, matched bool) {
 	defer func() {
 		if recover() != nil {

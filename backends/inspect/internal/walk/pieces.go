@@ -10,8 +10,8 @@ type pieces struct {
 	size int64
 }
 
-// free returns the space for the next bytes, never empty. The caller adds what it wrote to
-// size.
+// free returns space for the next bytes, never empty. The caller adds to size what it
+// wrote.
 func (p *pieces) free() []byte {
 	if p.size == int64(len(p.list))*pieceSize {
 		p.list = append(p.list, make([]byte, pieceSize))

@@ -10,7 +10,7 @@ import (
 // localSize is the size of the buffer for small headers.
 const localSize = 160
 
-// Scratch is memory that one walk passes on to the next.
+// Scratch is memory that one walk leaves to the next.
 type Scratch struct {
 	head    [HeadSize]byte
 	deep    *[MaxDeep]byte // nil until it is needed

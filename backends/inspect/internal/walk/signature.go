@@ -13,7 +13,7 @@ type Signed interface {
 const (
 	// maxStub is how far into a file such an archive may begin, the same as in unrar.
 	maxStub = 1 << 20
-	// maxPlaces bounds the number of recorded signatures.
+	// maxPlaces limits the number of recorded signatures.
 	maxPlaces = 4096
 )
 
@@ -28,9 +28,9 @@ func MatchSignature(s *Section, signature string) bool {
 	return bytes.HasPrefix(s.Head, []byte(signature)) || s.MayHaveStub()
 }
 
-// FindSignature returns the offset of an archive with this signature: at the start of s or,
-// if [Section.MayHaveStub], after something else. accept can reject false matches. A stored
-// member that has already been inspected does not count.
+// FindSignature returns the offset of an archive with this signature: at the start of s
+// or, if [Section.MayHaveStub], after something else. accept can reject false matches.
+// Stored members that have already been inspected do not count.
 func FindSignature(w *Walk, s *Section, signature string, accept func(at int64) bool) (int64, bool) {
 	if bytes.HasPrefix(s.Head, []byte(signature)) && accept(0) {
 		return 0, true
@@ -78,7 +78,7 @@ func (s *Section) search(w *Walk) {
 	}
 }
 
-// find records where a signature begins in the first step bytes of b, which starts at
+// find records where signature begins in the first step bytes of b, which starts at
 // offset from.
 func (s *Section) find(b []byte, from, step int64, signature string) {
 	for i := 0; len(s.places) < maxPlaces; i++ {
@@ -90,9 +90,10 @@ func (s *Section) find(b []byte, from, step int64, signature string) {
 	}
 }
 
-// MayHaveStub reports whether an archive may follow something else in s. This holds for the
-// object itself and for mail attachments, because their readers get those as files, and for
-// programs. Other members are not searched, as that would mean unpacking all of them.
+// MayHaveStub reports whether an archive may follow something else in s. That is so for
+// the object itself and for mail attachments, because readers get those as files, and for
+// programs. Other members are not searched, because that would mean unpacking all of
+// them.
 func (s *Section) MayHaveStub() bool {
 	return s.Attached || s.ReaderAt != nil && s.Depth == 0 || s.IsProgram()
 }

@@ -7,12 +7,12 @@ import (
 	"io"
 )
 
-// SmallestContainer is a lower bound for the compressed size of a container with something
+// SmallestContainer is a lower bound on the compressed size of a container with something
 // encrypted in it.
 const SmallestContainer = 16
 
-// Stored returns the section of a member that is stored uncompressed in its parent, or nil
-// if no detector wants it.
+// Stored returns the section of a member that its parent stores uncompressed, or nil if
+// no detector wants it.
 func (w *Walk) Stored(parent *Section, at, size int64) (*Section, error) {
 	if err := w.Enter(); err != nil {
 		return nil, err
@@ -37,8 +37,8 @@ func (w *Walk) Stored(parent *Section, at, size int64) (*Section, error) {
 }
 
 // Unpacked returns the section of what u unpacks, or nil if no detector wants it. The
-// member is unpacked into memory, but only if its first bytes match a detector. declared is
-// the size that the container claims, negative if unknown.
+// member is unpacked into memory, but only if its first bytes match a detector. declared
+// is the size according to the container, negative if unknown.
 func (w *Walk) Unpacked(parent *Section, u *Unpacker, declared int64) (*Section, error) {
 	if err := w.Enter(); err != nil {
 		return nil, err
@@ -108,8 +108,8 @@ func (w *Walk) keep(s *Section) *Section {
 	return s
 }
 
-// Unpacker reads a compressed member. The meter charges for what goes in; the Unpacker
-// charges for what comes out beyond that.
+// Unpacker reads a compressed member. The meter charges for the input, and the Unpacker
+// for any output beyond that.
 type Unpacker struct {
 	ctx  context.Context // see meter
 	walk *Walk
@@ -135,7 +135,7 @@ func (w *Walk) Inflater(ctx context.Context, packed io.Reader) *Unpacker {
 }
 
 // Decoder returns an Unpacker for encodings whose output is never larger than the input,
-// which has been paid for.
+// which has already been paid for.
 func (w *Walk) Decoder(ctx context.Context, from io.Reader) *Unpacker {
 	in := &Counter{From: from}
 	return &Unpacker{ctx: ctx, walk: w, Left: -1, from: in, In: in, prepaid: true}
@@ -178,8 +178,8 @@ func (u *Unpacker) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// unpackRest unpacks what follows s.Head and makes it readable through s. A member that
-// breaks off is kept as far as it goes.
+// unpackRest unpacks what follows s.Head and makes it readable through s. It keeps a
+// truncated member as far as it goes.
 func (u *Unpacker) unpackRest(s *Section) error {
 	var data pieces
 	copy(data.free(), s.Head)

@@ -1,21 +1,20 @@
-// Package walk inspects a container and everything nested in it. It owns what the
+// Package walk inspects a container and everything nested in it. It provides what the
 // detectors share: budgets, the sections they read, memory, and the guard around
-// libraries. Each container family has its own package with a [Detector]; package
-// inspect lists them in order.
+// libraries. Each container family has its own package with a [Detector]; package inspect
+// lists them in order.
 //
 // # A detector
 //
-// Match is called for every section, often, and must be cheap: it checks Section.Head
-// for a signature. Of a compressed member it sees only the head; Section.ReaderAt is
-// nil then. If Match returns true, Look is called. It reads the section, whose
-// ReaderAt charges every byte to the budget, and returns
+// Match is called for every section and must be cheap: it checks Section.Head for a
+// signature. Of a compressed member it sees only the head, and Section.ReaderAt is nil.
+// If Match returns true, Look is called. It reads the section, whose ReaderAt charges
+// every byte to the budget, and returns
 //
-//   - a [Sighting] of the first encrypted part, made by [NewSighting], or by
-//     [Sighting.Within] from that of a member;
+//   - a [Sighting] of the first encrypted part, from [NewSighting], or from
+//     [Sighting.Within] for a member's;
 //   - nil if nothing is encrypted, or if the bytes only looked like the container;
-//   - an error, which means the same: no opinion. What stops the walk (the context,
-//     a budget, an unreadable object) is reported by [Walk.Stopped]; loops must end
-//     when that is not nil.
+//   - an error, which also means no opinion. [Walk.Stopped] reports what stops the walk
+//     (the context, a budget, an unreadable object); loops must end when it is not nil.
 //
 // A detector that recognises something but cannot inspect it calls [Walk.Miss] with one
 // of the Unscanned* findings, or [Walk.Note] for a limit. The result is then partial,
@@ -38,11 +37,11 @@
 //
 // # Numbers in the file
 //
-// A number in the file never causes an allocation before it has been paid for: with
-// [Walk.Spend] permanently, with [Walk.Borrow] for memory that is given back. Every loop
-// reads from the section or produces charged output, and so ends with the context. A
-// library call that may do neither for a long time runs in a [Guard], which abandons it
-// when time is up; but it must be certain to end eventually.
+// A number in the file never causes an allocation before it has been paid for:
+// permanently with [Walk.Spend], or with [Walk.Borrow] for memory that is returned. Every
+// loop reads from the section or produces charged output, and so ends with the context. A
+// library call that may do neither for a long time runs in a [Guard], which abandons the
+// call when time is up. The call must still end eventually.
 package walk
 
 import (
@@ -54,28 +53,28 @@ import (
 
 // A Detector recognises one kind of container.
 type Detector interface {
-	// Match reports whether s may be such a container, judged by its head and whatever else
-	// it can read: a member that is not unpacked yet has a nil ReaderAt.
+	// Match reports whether s may be such a container, judging by its head and whatever
+	// else is readable: a member that is not yet unpacked has a nil ReaderAt.
 	Match(w *Walk, s *Section) bool
 	// Look searches the container for something encrypted. An error means no opinion,
 	// unless the walk has been stopped.
 	Look(ctx context.Context, w *Walk, s *Section) (*Sighting, error)
 }
 
-// A DeepDetector may need more than the head to recognise a member that is not unpacked
-// yet.
+// A DeepDetector may need more than the head to recognise a member that is not yet
+// unpacked.
 type DeepDetector interface {
 	Detector
-	// Needs returns how many bytes it needs, up to MaxDeep, if head may belong to such a
-	// container, else 0.
+	// Needs returns how many bytes the detector needs, up to MaxDeep, if head may
+	// belong to such a container, else 0.
 	Needs(head []byte) int
 }
 
-// MaxDeep is how much of a member is unpacked at most before a detector matches.
+// MaxDeep is the most that is unpacked of a member before a detector matches.
 const MaxDeep = 48 << 10
 
-// HeadSize is how much of a container the detectors see in Match: the header of a PDF may
-// be anywhere in the first 1024 bytes.
+// HeadSize is how much of a container Match sees: a PDF header may be anywhere in the
+// first 1024 bytes.
 const HeadSize = 1024
 
 // Section is an object or a member of a container.
@@ -84,8 +83,7 @@ type Section struct {
 	Size        int64
 	Depth       int
 	Head        []byte
-	// Attached means that this is a mail attachment, which the reader of the mail gets as a
-	// file.
+	// Attached means that this is a mail attachment, which the reader gets as a file.
 	Attached bool
 	prepaid  bool           // reading it has been paid for
 	searched bool           // places is complete
@@ -93,7 +91,7 @@ type Section struct {
 	members  map[int64]bool // offsets of stored members that have been inspected
 }
 
-// Gap is why something could not be inspected. It makes the result partial.
+// A Gap is something that could not be inspected, and makes the result partial.
 type Gap struct{ Name, Detail string }
 
 // Error implements error.
@@ -107,8 +105,8 @@ func limitReached(what string, value any) *Gap {
 // ErrMaxTime is the cause of a context that ended because of max_time.
 var ErrMaxTime = limitReached("MaxTime", "of the configuration")
 
-// Walk inspects one object with everything nested in it, and keeps the budgets. It belongs
-// to one goroutine.
+// Walk inspects one object and everything nested in it, within the budgets. It belongs to
+// one goroutine.
 type Walk struct {
 	Limits    Limits
 	detectors []Detector
@@ -126,8 +124,8 @@ func New(l Limits, detectors []Detector, slots *Slots, s *Scratch) *Walk {
 	return &Walk{Limits: l, detectors: detectors, slots: slots, bytes: l.MaxBytes, members: l.MaxMembers, scratch: s}
 }
 
-// Result returns how the walk ended: with an error if the object could not be read or the
-// context ended, otherwise with the first gap, if any.
+// Result returns an error if the object could not be read or the context ended, otherwise
+// the first gap, if any.
 func (w *Walk) Result() (*Gap, error) {
 	var g *Gap
 	if errors.As(w.stop, &g) || w.stop == nil && errors.As(w.noted, &g) {
@@ -164,8 +162,8 @@ func (w *Walk) Section(ctx context.Context, r io.ReaderAt, size int64) *Section 
 	return &Section{ReaderAt: &meter{ctx: ctx, walk: w, from: r, size: size}, Size: size}
 }
 
-// meter charges for every read. It keeps a context because [io.ReaderAt] takes none; it
-// lives no longer than the scan.
+// meter charges for every read. It holds a context because [io.ReaderAt] takes none; it
+// does not outlive the scan.
 type meter struct {
 	ctx  context.Context
 	walk *Walk
@@ -197,8 +195,8 @@ func (m *meter) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// ReadFull reads len(p) bytes at off. Fewer are an error, because the object promised its
-// size.
+// ReadFull reads len(p) bytes at off. Fewer bytes are an error, because the object's size
+// is known.
 func ReadFull(r io.ReaderAt, p []byte, off int64) error {
 	n, err := r.ReadAt(p, off)
 	if n == len(p) {

@@ -97,7 +97,7 @@ func (s *scanner) record(p Path) {
 	}
 }
 
-// header reads [a.b] or [[a.b]], where an array of tables stands for its last element.
+// header reads [a.b] or [[a.b]], where an array of tables means its last element.
 func (s *scanner) header() {
 	s.next()
 	isArray := s.accept('[')
