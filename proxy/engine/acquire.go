@@ -33,25 +33,27 @@ func (p *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
 		p.mu.Unlock()
 		return n, err
 	}
-	patience := t.checkWait
 	p.queue.Push(t)
+	if t.checkWait > 0 {
+		p.limitWait(t, t.checkWait)
+	}
 	p.mu.Unlock()
-	var check <-chan time.Time
-	if patience > 0 {
-		timer := time.NewTimer(patience)
-		defer timer.Stop()
-		check = timer.C
+	select {
+	case s := <-t.ready:
+		return s.node, s.err
+	case <-ctx.Done():
+		return nil, p.leave(ctx, t, begin)
 	}
-	for {
-		select {
-		case s := <-t.ready:
-			return s.node, s.err
-		case <-ctx.Done():
-			return nil, p.leave(ctx, t, begin)
-		case <-check:
-			p.giveUp(t)
-		}
+}
+
+// limitWait lets t, which is queued, wait for a health check for no longer than d. The
+// caller holds mu.
+func (p *pool) limitWait(t *ticket, d time.Duration) {
+	if t.limit == nil {
+		t.limit = time.AfterFunc(d, func() { p.giveUp(t) })
+		return
 	}
+	t.limit.Reset(d)
 }
 
 // giveUp ends the wait of t for a health check that takes too long.
@@ -69,7 +71,7 @@ func (p *pool) leave(ctx context.Context, t *ticket, begin time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t.IsQueued() {
-		p.queue.Remove(t)
+		p.dequeue(t)
 	} else if s := <-t.ready; s.node != nil {
 		p.giveBack(s.node, t.grant)
 	}

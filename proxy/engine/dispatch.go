@@ -56,14 +56,27 @@ func (p *pool) dispatchAll() {
 			for _, t := range p.queue.Alike(t) {
 				p.give(t, slot{err: p.noNode(t)})
 			}
+		case t.checkWait > 0:
+			wait := t.checkWait
+			for _, t := range p.queue.Alike(t) {
+				p.limitWait(t, wait)
+			}
 		}
 	}
 }
 
 // give ends the wait of t.
 func (p *pool) give(t *ticket, s slot) {
-	p.queue.Remove(t)
+	p.dequeue(t)
 	t.ready <- s
+}
+
+// dequeue takes t out of the queue. The caller holds mu.
+func (p *pool) dequeue(t *ticket) {
+	p.queue.Remove(t)
+	if t.limit != nil {
+		t.limit.Stop()
+	}
 }
 
 // failWaiters marks n as tried for every ticket that has no usable node left. The caller
