@@ -45,6 +45,8 @@ func TestCommandLine(t *testing.T) {
 		{"unknown flag", []string{"--chek"}, 2, nil, []string{"polyclamd: unknown flag: --chek; did you mean --check?\nTry \"polyclamd --help\".\n"}},
 		{"flag without its value", []string{"--config"}, 2, nil, []string{"polyclamd: --config needs a value\n"}},
 		{"completion", []string{"completion", "bash"}, 0, []string{"__start_polyclamd"}, nil},
+		{"completion of an unknown shell", []string{"completion", "nope"}, 2, nil, []string{`unknown shell "nope"; known: bash, zsh, fish`}},
+		{"completion after flags", []string{"--check", "--config", bad, "completion"}, 2, nil, []string{`unexpected argument "completion"`}},
 		{"completion of a level", []string{"__complete", "--log-level", ""}, 0, []string{"\nwarn\n", "\n:4\n"}, nil},
 		{"argument", []string{"start"}, 2, nil, []string{`unexpected argument "start"`}},
 		{"log level", []string{"--log-level", "loud"}, 2, nil, []string{`"loud"`, "trace, debug, info, warn or error"}},

@@ -22,6 +22,7 @@ func Prepare(root *cobra.Command, stdout io.Writer) {
 		root.SetHelpCommand(helpCommand(root))
 		root.AddCommand(completionCommand(root, stdout))
 	}
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().BoolP("help", "h", false, "show this help")
 	root.PersistentFlags().SortFlags = false
 	for _, c := range append(root.Commands(), root) {
@@ -33,9 +34,13 @@ func Prepare(root *cobra.Command, stdout io.Writer) {
 }
 
 // Execute runs root, or the subcommand that args name. Help goes to stdout. Every error
-// before the command runs is a usage error.
+// before the command runs is a usage error. A root without subcommands still prints
+// completion scripts, if "completion" is the first argument.
 func Execute(root *cobra.Command, args []string, stdout io.Writer) error {
 	Prepare(root, stdout)
+	if !root.HasSubCommands() && len(args) > 0 && args[0] == "completion" {
+		root.AddCommand(completionCommand(root, stdout))
+	}
 	running := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { running = true }
 	root.SetArgs(append([]string{}, args...))
