@@ -69,7 +69,7 @@ var presets = map[string]kind{
 			"FOUND with Heuristics.Encrypted or Heuristics.Limits.Exceeded is a report there (_ENCRYPTED, _FAIL), not a refusal, so encrypted, partial and " +
 			"failed scans are answered that way. A closed connection becomes _FAIL too, but makes rspamd retry, three attempts in all. " +
 			"It waits 5 seconds unless its timeout is raised, and after the 8 seconds of its task_timeout the mail passes: raise all three together.",
-		found: "rspamd adds a symbol of its own for it, and refuses the mail only where antivirus.conf has action = \"reject\"",
+		found: "rspamd adds its own symbol for it, and refuses the mail only where antivirus.conf has action = \"reject\"",
 	},
 	"exim": {
 		about: "Exim reads only once, 1024 bytes, waits two minutes, and defers on ERROR and on anything that it cannot parse.",
