@@ -71,23 +71,23 @@ func (r *row) lines() string {
 
 // legend explains the columns.
 func legend(engine string) string {
-	return "cl.: clients at the same time; n: rounds. HAP: HAProxy / direct. CPU: of the process in front, for one scan.\n" +
+	return "cl.: concurrent clients; n: rounds. HAP: HAProxy / direct. CPU: of the proxy, per scan.\n" +
 		"+p50: microseconds that polyclam adds to the median of direct. " + engine + "'s CPU: through polyclam / directly.\n"
 }
 
 // where explains where the numbers come from.
 var where = map[string]string{
 	"clamd": `
-polyclam receives the whole content, writes it into a memory file, hands that
-to clamd by its descriptor on a session that is kept, answers, and then writes its line of log.
-That saves clamd a connection, the handing over between its threads and a temporary file, which is
-what its CPU column shows. What polyclam takes for it is, with one client, half work and half the Go
-runtime waking its threads, twice a scan; GOMAXPROCS=1 takes off about a quarter of its CPU there.
+polyclam receives the whole object, writes it into a memory file, passes the descriptor to clamd
+on a kept session, answers, and then writes its log line. This saves clamd a connection, the
+hand-over between its threads and a temporary file, as its CPU column shows. With one client, half of
+polyclam's own time is work, and half is the Go runtime waking its threads, twice per scan;
+GOMAXPROCS=1 saves about a quarter of its CPU there.
 `,
 	"null": `
-There is nothing to save here: what is left is the cost of what is in front. HAProxy passes bytes
-on; polyclam keeps the content, so that it can be asked again and by many engines, makes a file of
-it, follows the dialogue, and writes the log.
+A null clamd has nothing to save, so what remains is the cost of the proxy. HAProxy passes bytes on.
+polyclam keeps the object, so that many engines can scan it and a scan can be repeated, makes a file
+of it, follows the dialogue, and writes the log.
 `,
 }
 
