@@ -109,7 +109,9 @@ func TestEarlyReplyWithoutSocket(t *testing.T) {
 		go func() {
 			defer server.Close()
 			readZ(server)
-			io.WriteString(server, "stream: OK\x00")
+			// When the second write returns, the client has stored the first.
+			io.WriteString(server, "stream: ")
+			io.WriteString(server, "OK\x00")
 			close(said)
 			io.Copy(io.Discard, server)
 		}()
