@@ -14,6 +14,7 @@ import (
 	"polyclam/proxy/files"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
+	"polyclam/proxy/stack"
 )
 
 // Limits on reading the rest of a rejected stream, so that the client reads the reply and
@@ -156,7 +157,7 @@ func (r *request) scan(ctx context.Context, name string, object *spool.Object) {
 
 // judge has every engine scan an object and merges their reports.
 func (r *request) judge(ctx context.Context, name string, object *spool.Object) (policy.Verdict, time.Duration) {
-	growStackForScan(0)
+	stack.GrowForScan()
 	defer r.s.srv.running.begin(string(r.cmd.Verb), name)()
 	if r.id == 0 { // in an IDSESSION the reader watches, see [idSession.watched]
 		r.s.watch.begin()

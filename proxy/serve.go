@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"polyclam/protocol"
+	"polyclam/proxy/stack"
 )
 
 // How long the rest of a client's input is read and dropped after the reply. Without
@@ -34,7 +35,7 @@ func (s *session) serve() {
 	s.ctx, s.cancel = context.WithCancelCause(s.ctx)
 	defer s.cancel(nil)
 	s.watch.init(s.conn, &s.srv.unwatched, s.cancel)
-	growStackForCommand(0)
+	stack.GrowForCommand()
 	s.serveFirst()
 	s.linger()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/proxy/stack"
 )
 
 // grace is how long a backend may take to return after its context has ended before it is
@@ -69,7 +70,7 @@ func (p *pool) abandon(q *question) bool {
 // with runtime.Goexit.
 func (p *pool) work(q *question) {
 	q.err = errors.New("backend ended without an answer")
-	reserveForScan(0)
+	stack.GrowForScan()
 	defer func() {
 		if q.finished.CompareAndSwap(false, true) {
 			p.finish(q)
@@ -87,15 +88,6 @@ func (p *pool) work(q *question) {
 	if q.err != nil && q.ctx.Err() != nil {
 		q.err = ended(q.ctx, q.err)
 	}
-}
-
-// reserveForScan grows the stack of a new goroutine in one step. Doubling it deep inside a
-// backend takes ten times as long.
-//
-//go:noinline
-func reserveForScan(i int) byte {
-	var room [5 << 10]byte
-	return room[i]
 }
 
 func scanWith(ctx context.Context, q *question) (backends.Result, error) {
