@@ -22,6 +22,10 @@ const (
 
 	// acceptLogPause is the least time between two log lines about the same listener.
 	acceptLogPause = time.Minute
+
+	// handshakeTime is how long Shutdown waits for TCP handshakes that were under way when
+	// it made the socket refuse new ones. Closing the socket would reset them.
+	handshakeTime = 50 * time.Millisecond
 )
 
 // Serve serves the clients of ln until ln is closed or Shutdown is called. address is the
@@ -74,6 +78,7 @@ type acceptor struct {
 	ln      net.Listener
 	address string
 
+	settled  bool          // the handshakes under way at Shutdown have had their time
 	draining bool          // Shutdown has begun: empty the backlog and do not wait
 	end      time.Time     // when to stop draining a shared socket, which gets new clients
 	pause    time.Duration // after the last error; 0: the last call succeeded
@@ -93,6 +98,11 @@ func (a *acceptor) next() (net.Conn, error) {
 		return nil, errBacklogEmpty
 	default:
 		nc, err = acceptQueued(a.ln)
+		if err == errBacklogEmpty && !a.settled && a.ln.Addr().Network() == "tcp" {
+			a.settled = true
+			time.Sleep(handshakeTime)
+			nc, err = acceptQueued(a.ln)
+		}
 	}
 	if err == nil && a.pause > 0 {
 		a.recovered()
