@@ -23,7 +23,7 @@ type Preset struct {
 	// vendor's documentation), PEER (other projects that run the program), BELIEVED.
 	Confidence string `json:"confidence"`
 	Note       string `json:"note,omitempty"`
-	// OKRestsOn is the evidence behind this program's ok, one of the constants below.
+	// OKRestsOn is the evidence for this program's ok, one of the constants below.
 	OKRestsOn string `json:"ok_rests_on"`
 	// FileSafe is why the program cannot harm the file that other engines share: an
 	// argument prevents it, or the program gets a private copy.

@@ -14,7 +14,7 @@ import (
 	"polyclam/backends"
 )
 
-// placeholder stands for the path in argv.
+// placeholder is replaced by the path in argv.
 const placeholder = "{path}"
 
 // The values of the key copy.

@@ -95,7 +95,7 @@ func TestMaxTime(t *testing.T) {
 	b := open(t, nil)
 	b.config.MaxTime = 0
 	wantFinding(t, scan(t, b, build.Zip(t, build.Locked("x"))), backends.Partial, exceeded+"MaxTime")
-	// A context that ended by itself is not a limit.
+	// A context that ended on its own is not a limit.
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errEnough)
 	if _, err := b.Scan(ctx, nil); !errors.Is(err, errEnough) {

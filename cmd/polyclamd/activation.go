@@ -89,7 +89,7 @@ func sameAddress(configured, bound string) bool {
 }
 
 // canonicalTCP returns one spelling for all spellings of an address. All wildcard addresses
-// are the same, and a name stands for its first address.
+// are the same, and a name means its first address.
 func canonicalTCP(address string) string {
 	a, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {

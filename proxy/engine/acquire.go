@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"polyclam/backends"
@@ -43,25 +42,6 @@ func (p *pool) acquire(ctx context.Context, t *ticket) (*node, error) {
 		return s.node, s.err
 	case <-ctx.Done():
 		return nil, p.leave(ctx, t, begin)
-	}
-}
-
-// limitWait lets t, which is queued, wait for a health check for no longer than d. The
-// caller holds mu.
-func (p *pool) limitWait(t *ticket, d time.Duration) {
-	if t.limit == nil {
-		t.limit = time.AfterFunc(d, func() { p.giveUp(t) })
-		return
-	}
-	t.limit.Reset(d)
-}
-
-// giveUp ends the wait of t for a health check that takes too long.
-func (p *pool) giveUp(t *ticket) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if t.IsQueued() && !slices.ContainsFunc(p.nodes, func(n *node) bool { return p.eligible(t, n) }) {
-		p.give(t, slot{err: p.noNode(t)})
 	}
 }
 

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // giveBackUnused gives back a slot that was not used.
 func (p *pool) giveBackUnused(n *node, g grant) {
@@ -76,6 +79,25 @@ func (p *pool) dequeue(t *ticket) {
 	p.queue.Remove(t)
 	if t.limit != nil {
 		t.limit.Stop()
+	}
+}
+
+// limitWait lets t, which is queued, wait for a health check for no longer than d. The
+// caller holds mu.
+func (p *pool) limitWait(t *ticket, d time.Duration) {
+	if t.limit == nil {
+		t.limit = time.AfterFunc(d, func() { p.giveUp(t) })
+		return
+	}
+	t.limit.Reset(d)
+}
+
+// giveUp ends the wait of t for a health check that takes too long.
+func (p *pool) giveUp(t *ticket) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.IsQueued() && !slices.ContainsFunc(p.nodes, func(n *node) bool { return p.eligible(t, n) }) {
+		p.give(t, slot{err: p.noNode(t)})
 	}
 }
 

@@ -154,7 +154,7 @@ func memory(f *config.File) Need {
 func Heap(f *config.File) int64 {
 	sum := memory(f).Sum()
 	if f.SpoolInMemory() {
-		sum -= f.Spool().Total // includes the part on the heap, which has a term of its own
+		sum -= f.Spool().Total // includes the part on the heap, which has its own term
 	}
 	if f.CopiesInMemory() {
 		sum -= f.Spool().Total

@@ -1,5 +1,5 @@
 // Package inflate64 unpacks Deflate64, the variant of Deflate (RFC 1951) that PKWARE calls
-// "enhanced": its window has 64 KiB, code 285 stands for lengths of up to 65,538 bytes, and
+// "enhanced": its window has 64 KiB, code 285 means lengths of up to 65,538 bytes, and
 // there are two more distances. The standard library has Deflate only.
 package inflate64
 
