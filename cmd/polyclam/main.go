@@ -16,6 +16,9 @@
 //
 // # Environment
 //
+// POLYCLAM_CONFIG, POLYCLAM_LISTEN and POLYCLAM_CLAMD override the configuration, see
+// polyclamd(8).
+//
 // RUNTIME_DIRECTORY is the directory of the Unix socket in the embedded default.
 //
 // # See also

@@ -27,6 +27,14 @@
 //
 // # Environment
 //
+// POLYCLAM_CONFIG is the configuration file, if there is no --config.
+//
+// POLYCLAM_LISTEN lists the addresses to listen on, separated by commas. They replace those
+// of the configuration; a listener with the same address keeps its other keys.
+//
+// POLYCLAM_CLAMD lists the addresses of clamd, separated by commas. They replace those of
+// the engine with the backend clamd, which is added if there is none.
+//
 // GOMEMLIMIT overrides the memory limit that the daemon derives from its control group.
 //
 // RUNTIME_DIRECTORY is the directory of the Unix socket in the embedded default.

@@ -67,7 +67,7 @@ func (o options) checkUsage(args []string) error {
 // load reads the configuration.
 func (o options) load() (*config.File, error) {
 	if o.configGiven {
-		return config.Load(o.config)
+		return cli.Load(o.config)
 	}
 	return cli.Load("")
 }

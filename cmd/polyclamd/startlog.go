@@ -13,6 +13,9 @@ func (d *process) logConfiguration() {
 	if d.file.Name == config.DefaultName {
 		event = event.Str("missing", d.options.config)
 	}
+	if len(d.file.Overridden) > 0 {
+		event = event.Strs("environment", d.file.Overridden)
+	}
 	event.Str("version", cli.Version()).Msg("configuration")
 	logProblems(d.log, zerolog.WarnLevel, d.file.Warnings)
 }

@@ -34,6 +34,8 @@ type File struct {
 
 	Name     string   // path of the file, or DefaultName
 	Warnings Problems // what is allowed but doubtful
+	// Overridden names the environment variables that replaced a part of the file.
+	Overridden []string
 
 	inMemory       int64 // set by FitSpool: bytes of short streams on the heap
 	spoolTotalLine int   // line of limits.spool_total; 0: not in the file

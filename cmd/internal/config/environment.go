@@ -1,0 +1,106 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"polyclam/cmd/internal/config/position"
+)
+
+// Environment variables that override a configuration, for containers.
+const (
+	// EnvConfig is the path of the configuration file.
+	EnvConfig = "POLYCLAM_CONFIG"
+	// EnvListen lists the addresses to listen on, separated by commas. A listener of the
+	// file with one of them keeps its keys.
+	EnvListen = "POLYCLAM_LISTEN"
+	// EnvClamd lists the nodes of the engine with the backend clamd, which is added if
+	// there is none.
+	EnvClamd = "POLYCLAM_CLAMD"
+)
+
+const clamdBackend = "clamd"
+
+// Override replaces the listeners and the nodes of clamd by those in the environment.
+// Variables that are empty or not set change nothing.
+func (f *File) Override(getenv func(string) string) error {
+	listen, err := addressList(getenv, EnvListen, 0)
+	if err != nil {
+		return err
+	}
+	clamd, err := addressList(getenv, EnvClamd, 1)
+	if err != nil {
+		return err
+	}
+	if listen != nil {
+		f.listenOn(listen)
+		f.Overridden = append(f.Overridden, EnvListen)
+	}
+	if clamd == nil {
+		return nil
+	}
+	if err := f.askClamd(clamd); err != nil {
+		return err
+	}
+	f.Overridden = append(f.Overridden, EnvClamd)
+	return nil
+}
+
+// addressList reads addresses whose ports must be at least low.
+func addressList(getenv func(string) string, name string, low int) (list []string, err error) {
+	var errs []error
+	for a := range strings.SplitSeq(getenv(name), ",") {
+		if a = strings.TrimSpace(a); a == "" {
+			continue
+		}
+		r := new(report)
+		validateAddress(r, position.Path(""), a, low)
+		for _, p := range r.problems {
+			errs = append(errs, fmt.Errorf("environment variable %s: %s", name, p.Text))
+		}
+		if slices.ContainsFunc(list, func(other string) bool { return canonical(other) == canonical(a) }) {
+			errs = append(errs, fmt.Errorf("environment variable %s: %q is in the list twice", name, a))
+		}
+		list = append(list, a)
+	}
+	return list, errors.Join(errs...)
+}
+
+func (f *File) listenOn(addresses []string) {
+	var list []Listener
+	for _, a := range addresses {
+		l := NewListener(a)
+		if i := slices.IndexFunc(f.Listeners, func(l Listener) bool { return canonical(l.Address) == canonical(a) }); i >= 0 {
+			l = f.Listeners[i]
+		}
+		list = append(list, l)
+	}
+	f.Listeners = list
+}
+
+// askClamd makes addresses the nodes of the clamd engine.
+func (f *File) askClamd(addresses []string) error {
+	i := -1
+	for j, e := range f.Engines {
+		switch {
+		case e.Backend != clamdBackend:
+		case i >= 0:
+			return fmt.Errorf("environment variable %s: %s has two engines with backend = \"clamd\", %q and %q; write the addresses there",
+				EnvClamd, f.Name, f.Engines[i].Name, e.Name)
+		default:
+			i = j
+		}
+	}
+	if i < 0 {
+		if slices.ContainsFunc(f.Engines, func(e Engine) bool { return e.Name == "clamav" }) {
+			return fmt.Errorf("environment variable %s: %s has an engine \"clamav\" with another backend; rename it, or add an engine with backend = \"clamd\"", EnvClamd, f.Name)
+		}
+		e := newEngine("clamav", clamdBackend)
+		e.MaxDelay = e.Timeout / 10
+		f.Engines, i = slices.Insert(f.Engines, 0, e), 0
+	}
+	f.Engines[i].Addresses = addresses
+	return nil
+}
