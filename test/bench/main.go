@@ -1,6 +1,6 @@
 // Bench measures what polyclamd costs, in one run and as ratios.
 //
-//	go run ./test/bench [--quick] [--only clamd,null,memory,idle] [--slice 1s] [--rounds 9]
+//	go run ./test/bench [--quick] [--only clamd,init,null,memory,idle] [--slice 1s] [--rounds 9]
 //
 // It starts a real clamd with a tiny database, the worst case for any program in
 // front of it, and a null clamd that only reads its input. In front of each it puts
@@ -92,6 +92,7 @@ var parts = []struct {
 	run  func(ctx context.Context, w *world, out io.Writer) error
 }{
 	{"clamd", func(ctx context.Context, w *world, out io.Writer) error { return speed(ctx, w, w.clamd, out) }},
+	{"init", func(ctx context.Context, w *world, out io.Writer) error { return speed(ctx, w, w.init, out) }},
 	{"null", func(ctx context.Context, w *world, out io.Writer) error { return speed(ctx, w, w.null, out) }},
 	{"memory", memory},
 	{"idle", idle},

@@ -34,7 +34,7 @@ func parseOptions(args []string) (options, error) {
 	var sizes []string
 	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
 	flags.BoolVar(&o.quick, "quick", false, "less than a minute, for a first impression: few short rounds, three sizes")
-	flags.StringSliceVar(&o.only, "only", nil, "`parts` to measure: clamd, null, memory, idle")
+	flags.StringSliceVar(&o.only, "only", nil, "`parts` to measure: clamd, init, null, memory, idle")
 	flags.DurationVar(&o.slice, "slice", 400*time.Millisecond, "`time` of one slice; a slice has one scan a client at least")
 	flags.IntVar(&o.rounds, "rounds", 9, "`number` of rounds, each a slice of every way")
 	flags.DurationVar(&o.budget, "budget", 18*time.Second, "`time` after which a row of the table gets no further round, once it has three")

@@ -118,14 +118,14 @@ func (t *team) run(ctx context.Context, e *engine, at int, length time.Duration)
 		return slice{}, context.Cause(ctx)
 	}
 	y := e.ways[at]
-	proxy, engine := y.cpu(), e.daemon.cpu()
+	proxy, engine := y.cpu(), y.engineCPU(e)
 	var wg sync.WaitGroup
 	begin := time.Now()
 	for _, m := range t.members {
 		wg.Go(func() { m.run(y.socket, begin.Add(length)) })
 	}
 	wg.Wait()
-	s := slice{proxy: y.cpu() - proxy, engine: e.daemon.cpu() - engine}
+	s := slice{proxy: y.cpu() - proxy, engine: y.engineCPU(e) - engine}
 	elapsed := time.Since(begin)
 	var all []time.Duration
 	for _, m := range t.members {
@@ -174,4 +174,12 @@ func quantile(values []time.Duration, q float64) float64 {
 		return math.NaN()
 	}
 	return values[min(int(q*float64(len(values))), len(values)-1)].Seconds()
+}
+
+// engineCPU returns the processor time of the engine that the way leads to.
+func (y *way) engineCPU(e *engine) time.Duration {
+	if y.engine != nil {
+		return y.engine.cpu()
+	}
+	return e.daemon.cpu()
 }

@@ -32,6 +32,7 @@ type way struct {
 	name   string
 	socket string
 	daemon *daemon // the program in front; nil: none
+	engine *daemon // that the way leads to, if it is another one than the engine's
 }
 
 // An engine is a scanning daemon with the ways to it. The first way is direct, the
@@ -54,7 +55,9 @@ const (
 type world struct {
 	options options
 	dir     string
+	memory  string // another directory, on a tmpfs; empty: none
 	clamd   *engine
+	init    *engine // clamd as installed, and polyclamd in front of a clamd as polyclam init sets it up
 	null    *engine
 	daemons []*daemon
 }
@@ -87,33 +90,80 @@ func (w *world) start() error {
 			return err
 		}
 	}
+	if w.options.wants("init") {
+		if w.init, err = w.startInit(); err != nil {
+			return err
+		}
+	}
 	w.null, err = w.startNull()
 	return err
 }
 
 func (w *world) startClamd() (*engine, error) {
+	d, err := w.launchClamd("clamd", filepath.Join(w.dir, "tmp"))
+	if err != nil {
+		return nil, err
+	}
+	return w.surround("clamd", "a real clamd with a tiny database", d)
+}
+
+// startInit starts two clamds: one has its temporary files on the disk, like a clamd as
+// distributions install it. The other has them in memory, and polyclamd asks it, as after
+// polyclam init.
+func (w *world) startInit() (*engine, error) {
+	disk, err := w.launchClamd("disk", filepath.Join(w.dir, "disk-tmp"))
+	if err != nil {
+		return nil, err
+	}
+	if w.memory, err = os.MkdirTemp("/dev/shm", "bench"); err != nil {
+		return nil, err
+	}
+	memory, err := w.launchClamd("tmpfs", filepath.Join(w.memory, "tmp"))
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{name: "disk", about: "clamd as installed; polyclam in front of a clamd with temporary files in memory, as after polyclam init", daemon: disk}
+	e.ways = []way{{name: "direct", socket: filepath.Join(w.dir, "disk.sock")}}
+	tmpfs := &engine{name: "tmpfs", ways: []way{{name: "direct", socket: filepath.Join(w.dir, "tmpfs.sock")}}}
+	if err := errors.Join(disk.ready(e.ways[direct].socket), memory.ready(tmpfs.ways[direct].socket)); err != nil {
+		return nil, err
+	}
+	for _, name := range w.fronts() {
+		asked, other := tmpfs, memory
+		if name == "haproxy" {
+			asked, other = e, nil
+		}
+		y, err := w.inFront(asked, name, "")
+		if err != nil {
+			return nil, err
+		}
+		y.engine = other
+		e.ways = append(e.ways, y)
+	}
+	return e, nil
+}
+
+// launchClamd starts a clamd with a tiny database, whose temporary files are in tmp.
+func (w *world) launchClamd(name, tmp string) (*daemon, error) {
 	program, err := find("clamd")
 	if err != nil {
 		return nil, err
 	}
-	for _, sub := range []string{"db", "tmp"} {
-		if err := os.Mkdir(filepath.Join(w.dir, sub), 0o700); err != nil {
+	db := filepath.Join(w.dir, name+"-db")
+	for _, dir := range []string{db, tmp} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
 			return nil, err
 		}
 	}
 	// EICAR in hexadecimal digits, anywhere in any file.
 	const signature = "Eicar-Test-Signature:0:*:58354f2150254041505b345c505a58353428505e2937434329377d24" +
 		"45494341522d5354414e444152442d414e544956495255532d544553542d46494c452124482b482a\n"
-	if err := os.WriteFile(filepath.Join(w.dir, "db", "test.ndb"), []byte(signature), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(db, "test.ndb"), []byte(signature), 0o600); err != nil {
 		return nil, err
 	}
-	conf := w.write("clamd.conf", "Foreground yes\nLocalSocket "+w.dir+"/clamd.sock\nDatabaseDirectory "+w.dir+
-		"/db\nTemporaryDirectory "+w.dir+"/tmp\nSelfCheck 0\n")
-	d, err := w.launch("clamd", program, "--config-file="+conf)
-	if err != nil {
-		return nil, err
-	}
-	return w.surround("clamd", "a real clamd with a tiny database", d)
+	conf := w.write(name+".conf", "Foreground yes\nLocalSocket "+filepath.Join(w.dir, name+".sock")+"\nDatabaseDirectory "+db+
+		"\nTemporaryDirectory "+tmp+"\nSelfCheck 0\n")
+	return w.launch(name, program, "--config-file="+conf)
 }
 
 func (w *world) startNull() (*engine, error) {
@@ -219,6 +269,9 @@ func (w *world) close() {
 		return
 	}
 	os.RemoveAll(w.dir)
+	if w.memory != "" {
+		os.RemoveAll(w.memory)
+	}
 }
 
 // alive returns an error if a daemon has ended too early.
