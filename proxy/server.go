@@ -57,6 +57,7 @@ type Server struct {
 	walks     *files.Memory // of the directory entries that walks hold
 	hashes    *hashing      // of objects that are hashed after the reply
 
+	about     atomic.Pointer[About]
 	requests  atomic.Uint64 // the number of the last request
 	running   scans
 	reloading atomic.Int32 // engines that are loading signatures
@@ -71,6 +72,7 @@ func NewServer(o ServerOptions) *Server {
 		walks:  files.NewMemory(),
 		hashes: newHashing(),
 	}
+	s.about.Store(&About{})
 	s.generations.former = map[string]*Listener{}
 	limits := func() Limits { return s.generations.config().Limits }
 	s.connections.init(limits, o.Log)

@@ -16,6 +16,7 @@ func (r *request) status() []string {
 	s.mu.Lock()
 	connections := s.places.Open()
 	s.mu.Unlock()
+	about := s.about.Load()
 	lines := []string{extended.Server{
 		Version:     s.version,
 		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
@@ -24,6 +25,18 @@ func (r *request) status() []string {
 		Requests:    int64(s.requests.Load()),
 		SpoolUsed:   st.Used,
 		SpoolTotal:  st.Total,
+
+		Config:          about.Config,
+		ConfigTime:      about.ConfigTime,
+		ConfigRefused:   about.ConfigRefused,
+		ConfigProblem:   bounded(about.ConfigProblem),
+		User:            about.User,
+		UID:             int64(about.UID),
+		Groups:          list(about.Groups),
+		GIDs:            list(about.GIDs),
+		MemoryNeeded:    about.MemoryNeeded,
+		MemoryLimit:     about.MemoryLimit,
+		MemoryLimitFrom: about.MemoryLimitFrom,
 	}.Record().String()}
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()
@@ -56,6 +69,7 @@ func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
 		HedgesWon:       int64(u.Counters.HedgesWon),
 		Version:         n.Version,
 		DatabaseTime:    n.DatabaseTime,
+		Stale:           n.Stale,
 		CanaryTime:      n.Canary.Time,
 		CanaryClean:     string(n.Canary.Clean),
 		CanaryEICAR:     string(n.Canary.EICAR),

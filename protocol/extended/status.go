@@ -14,6 +14,28 @@ type Server struct {
 	Requests    int64  `json:"requests"`
 	SpoolUsed   int64  `json:"spool_used"`  // bytes
 	SpoolTotal  int64  `json:"spool_total"` // bytes; 0: no limit
+
+	// The configuration in use: its file and when that file was last changed. Empty: the
+	// embedded default.
+	Config     string    `json:"config,omitempty"`
+	ConfigTime time.Time `json:"config_time,omitzero"`
+	// Since when reloads have been refused, and the first problem; empty: the last one
+	// succeeded.
+	ConfigRefused time.Time `json:"config_refused,omitzero"`
+	ConfigProblem string    `json:"config_problem,omitempty"`
+
+	// The daemon's user and groups. Names and numbers are separated by commas; GIDs is
+	// empty if the daemon does not report them.
+	User   string `json:"user,omitempty"`
+	UID    int64  `json:"uid"`
+	Groups string `json:"groups,omitempty"`
+	GIDs   string `json:"gids,omitempty"`
+
+	// The most memory that the configuration can need, and the daemon's limit; 0: not known
+	// or no limit. MemoryLimitFrom says what sets the limit.
+	MemoryNeeded    int64  `json:"memory_needed,omitempty"`
+	MemoryLimit     int64  `json:"memory_limit,omitempty"`
+	MemoryLimitFrom string `json:"memory_limit_from,omitempty"`
 }
 
 func (s *Server) fields() []field {
@@ -25,6 +47,17 @@ func (s *Server) fields() []field {
 		number("requests", &s.Requests),
 		number("spool_used", &s.SpoolUsed),
 		number("spool_total", &s.SpoolTotal),
+		text("config", &s.Config),
+		stamp("config_time", &s.ConfigTime),
+		stamp("config_refused", &s.ConfigRefused),
+		text("config_problem", &s.ConfigProblem),
+		text("user", &s.User),
+		number("uid", &s.UID),
+		text("groups", &s.Groups),
+		text("gids", &s.GIDs),
+		count("memory_needed", 0, &s.MemoryNeeded),
+		count("memory_limit", 0, &s.MemoryLimit),
+		text("memory_limit_from", &s.MemoryLimitFrom),
 	}
 }
 
@@ -63,6 +96,7 @@ type Node struct {
 
 	// The database and the last health check.
 	DatabaseTime    time.Time `json:"database_time,omitzero"`
+	Stale           bool      `json:"stale,omitempty"` // the database is older than max_signature_age
 	CanaryTime      time.Time `json:"canary_time,omitzero"`
 	CanaryClean     string    `json:"canary_clean,omitempty"` // a category
 	CanaryEICAR     string    `json:"canary_eicar,omitempty"` // a category
@@ -95,6 +129,7 @@ func (n *Node) fields() []field {
 		number("hedges_won", &n.HedgesWon),
 		text("version", &n.Version),
 		stamp("database_time", &n.DatabaseTime),
+		flag("stale", &n.Stale, "true", ""),
 		stamp("canary_time", &n.CanaryTime),
 		text("canary_clean", &n.CanaryClean),
 		text("canary_eicar", &n.CanaryEICAR),

@@ -24,11 +24,20 @@ func Load(path string) (*File, error) {
 		return nil, err
 	}
 	defer f.Close()
+	info, err := f.Stat() // before the file is read: a later change must not go unnoticed
+	if err != nil {
+		return nil, err
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, err
 	}
-	return Parse(path, data)
+	file, err := Parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	file.Modified = info.ModTime()
+	return file, nil
 }
 
 // Parse checks the text of a configuration file. The name is for messages. An error is a

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/machine"
+)
+
+// describeUser fills in the user and groups of this process. Names that do not exist are
+// left as numbers.
+func (d *process) describeUser() {
+	a := &d.about
+	a.UID = os.Geteuid()
+	a.User = strconv.Itoa(a.UID)
+	if u, err := user.LookupId(a.User); err == nil {
+		a.User = u.Username
+	}
+	a.GIDs = []int{os.Getegid()}
+	if more, err := os.Getgroups(); err == nil {
+		for _, gid := range more {
+			if !slices.Contains(a.GIDs, gid) {
+				a.GIDs = append(a.GIDs, gid)
+			}
+		}
+	}
+	for _, gid := range a.GIDs {
+		name := strconv.Itoa(gid)
+		if g, err := user.LookupGroupId(name); err == nil {
+			name = g.Name
+		}
+		a.Groups = append(a.Groups, name)
+	}
+}
+
+// describeConfig tells the server what XSTATUS reports about the configuration in use.
+func (d *process) describeConfig(file *config.File, f *fitting) {
+	a := &d.about
+	a.Config, a.ConfigTime = file.Name, file.Modified
+	if file.Name == config.DefaultName {
+		a.Config = ""
+	}
+	a.ConfigRefused, a.ConfigProblem = time.Time{}, ""
+	a.MemoryNeeded, a.MemoryLimit, a.MemoryLimitFrom = f.need.Memory.Sum(), 0, ""
+	if f.memory != machine.None && f.memory.Hard {
+		a.MemoryLimit, a.MemoryLimitFrom = f.memory.N, f.memory.From
+	}
+	d.server.SetAbout(*a)
+}
+
+// describeRefusal tells the server that a reload was refused.
+func (d *process) describeRefusal(err error) {
+	a := &d.about
+	if a.ConfigRefused.IsZero() {
+		a.ConfigRefused = time.Now()
+	}
+	a.ConfigProblem = firstProblem(err)
+	d.server.SetAbout(*a)
+}
+
+// firstProblem returns the first problem in err, and how many more there are.
+func firstProblem(err error) string {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return first
+	}
+	text := problems[0].String()
+	if more := len(problems) - 1; more > 0 {
+		text += fmt.Sprintf(" (and %d more)", more)
+	}
+	return text
+}
