@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/user"
 	"slices"
@@ -65,16 +64,12 @@ func (d *process) describeRefusal(err error) {
 	d.server.SetAbout(*a)
 }
 
-// firstProblem returns the first problem in err, and how many more there are.
+// firstProblem returns the first line of err, or its first problem.
 func firstProblem(err error) string {
 	var problems config.Problems
-	if !errors.As(err, &problems) {
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		return first
+	if errors.As(err, &problems) {
+		return problems.First()
 	}
-	text := problems[0].String()
-	if more := len(problems) - 1; more > 0 {
-		text += fmt.Sprintf(" (and %d more)", more)
-	}
-	return text
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return first
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 
@@ -91,5 +92,9 @@ func syntaxProblem(name string, err error) Problem {
 	if !errors.As(err, &syntax) {
 		return Problem{File: name, Line: 1, Text: err.Error()}
 	}
-	return Problem{File: name, Line: max(1, syntax.Position.Line), Key: syntax.LastKey, Text: syntax.Message}
+	line := syntax.Position.Line
+	if strings.Contains(syntax.Message, `end table name, but got '\n'`) {
+		line-- // BurntSushi/toml 1.6 gives the line after a header that is not closed
+	}
+	return Problem{File: name, Line: max(1, line), Key: syntax.LastKey, Text: syntax.Message}
 }
