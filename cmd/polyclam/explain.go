@@ -52,5 +52,5 @@ func (st *serverStatus) explain(n *nodeStatus) string {
 	if err != nil || denied == nil {
 		return ""
 	}
-	return fmt.Sprintf("%s may not use it: %s: %s", who(&st.Server), denied, denied.Remedy())
+	return fmt.Sprintf("%s: %s", denied, denied.Remedy())
 }

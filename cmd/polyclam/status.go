@@ -213,7 +213,7 @@ func (st *serverStatus) writeNodes(b *strings.Builder, now time.Time) {
 		if reason := n.reason(); reason != "" {
 			text := n.name() + " is " + n.State + ": " + reason
 			if more := st.explain(&n); more != "" {
-				text += ": " + more
+				text += fmt.Sprintf(": %s may not use it: %s", who(&st.Server), more)
 			}
 			b.WriteString(printable(text) + "\n")
 		}
