@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"polyclam/cmd/internal/cli"
@@ -38,7 +39,7 @@ func (t *tool) lookOnDisk(at *server, s *extended.Server, now time.Time) (d onDi
 			return d
 		}
 	}
-	known := file != nil && s != nil && path == s.Config && !s.ConfigTime.IsZero()
+	known := file != nil && s != nil && isSame(path, s.Config) && !s.ConfigTime.IsZero()
 	switch {
 	case reported && known && file.Modified.After(s.ConfigRefused):
 		d.trouble = fmt.Sprintf("a reload was refused at %s: %s; %s was changed since then: reload again", clock(s.ConfigRefused, now), s.ConfigProblem, path)
@@ -48,6 +49,13 @@ func (t *tool) lookOnDisk(at *server, s *extended.Server, now time.Time) (d onDi
 		d.remark = path + " was changed after polyclamd loaded it: reload to use it"
 	}
 	return d
+}
+
+// isSame reports whether two paths name the same file.
+func isSame(a, b string) bool {
+	first, errA := os.Stat(a)
+	second, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(first, second)
 }
 
 func sinceClock(reported bool, s *extended.Server, now time.Time) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,9 +43,9 @@ func (d *process) describeUser() {
 // describeConfig tells the server what XSTATUS reports about the configuration in use.
 func (d *process) describeConfig(file *config.File, f *fitting) {
 	a := &d.about
-	a.Config, a.ConfigTime = file.Name, file.Modified
-	if file.Name == config.DefaultName {
-		a.Config = ""
+	a.Config, a.ConfigTime = "", file.Modified
+	if file.Name != config.DefaultName {
+		a.Config = absolute(file.Name)
 	}
 	a.ConfigRefused, a.ConfigProblem = time.Time{}, ""
 	a.MemoryNeeded, a.MemoryLimit, a.MemoryLimitFrom = f.need.Memory.Sum(), 0, ""
@@ -52,6 +53,14 @@ func (d *process) describeConfig(file *config.File, f *fitting) {
 		a.MemoryLimit, a.MemoryLimitFrom = f.memory.N, f.memory.From
 	}
 	d.server.SetAbout(*a)
+}
+
+// absolute returns a path that does not depend on the directory of this process.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // describeRefusal tells the server that a reload was refused.
