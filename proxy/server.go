@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"polyclam/protocol/extended"
 	"polyclam/proxy/budget"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/files"
@@ -46,6 +47,7 @@ type Server struct {
 	version string
 	stop    func()
 	started time.Time
+	about   atomic.Pointer[extended.About]
 
 	ctx    context.Context // ends when the grace of Shutdown is over
 	cancel context.CancelCauseFunc
@@ -57,7 +59,6 @@ type Server struct {
 	walks     *files.Memory // of the directory entries that walks hold
 	hashes    *hashing      // of objects that are hashed after the reply
 
-	about     atomic.Pointer[About]
 	requests  atomic.Uint64 // the number of the last request
 	running   scans
 	reloading atomic.Int32 // engines that are loading signatures
@@ -72,12 +73,12 @@ func NewServer(o ServerOptions) *Server {
 		walks:  files.NewMemory(),
 		hashes: newHashing(),
 	}
-	s.about.Store(&About{})
 	s.generations.former = map[string]*Listener{}
 	limits := func() Limits { return s.generations.config().Limits }
 	s.connections.init(limits, o.Log)
 	s.objects = budget.NewDescriptors(func() budget.Limit { return limits().sessionObjects() })
 	s.walking = budget.NewDescriptors(func() budget.Limit { return limits().walkDescriptors() })
+	s.SetAbout(extended.About{})
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.Apply(o.Config)
 	return s

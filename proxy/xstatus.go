@@ -16,27 +16,15 @@ func (r *request) status() []string {
 	s.mu.Lock()
 	connections := s.places.Open()
 	s.mu.Unlock()
-	about := s.about.Load()
 	lines := []string{extended.Server{
 		Version:     s.version,
+		About:       *s.about.Load(),
 		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
 		Connections: int64(connections),
 		Scans:       int64(len(s.running.list())),
 		Requests:    int64(s.requests.Load()),
 		SpoolUsed:   st.Used,
 		SpoolTotal:  st.Total,
-
-		Config:          about.Config,
-		ConfigTime:      about.ConfigTime,
-		ConfigRefused:   about.ConfigRefused,
-		ConfigProblem:   bounded(about.ConfigProblem),
-		User:            about.User,
-		UID:             int64(about.UID),
-		Groups:          list(about.Groups),
-		GIDs:            list(about.GIDs),
-		MemoryNeeded:    about.MemoryNeeded,
-		MemoryLimit:     about.MemoryLimit,
-		MemoryLimitFrom: about.MemoryLimitFrom,
 	}.Record().String()}
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()

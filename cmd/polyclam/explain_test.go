@@ -42,20 +42,20 @@ func TestStatusExplainsPermission(t *testing.T) {
 		socket.GID = strangerGroup
 	}
 	group := access.GroupName(socket.GID)
-	record := func(s extended.Server, reason string) string {
-		return statusServer(t, s.Record().String()+"\x00status: engine=x address=\"unix:"+path+"\" state=down reason=\""+reason+"\" NODE\x00END\x00")
+	record := func(about extended.About, reason string) string {
+		return statusServer(t, extended.Server{About: about}.Record().String()+"\x00status: engine=x address=\"unix:"+path+"\" state=down reason=\""+reason+"\" NODE\x00END\x00")
 	}
-	stranger := extended.Server{User: "polyclam", UID: 1999998, Groups: "polyclam,mail", GIDs: "1999998,8"}
+	stranger := extended.About{User: "polyclam", UID: 1999998, Groups: "polyclam,mail", GIDs: "1999998,8"}
 	r := polyclam(t, "", "--address", record(stranger, "connect: permission denied"), "status")
 	r.wantStatus(t, exitFailed)
 	wantParts(t, r.stdout, "connect: permission denied: polyclamd (polyclam, groups polyclam and mail) may not use it: the socket "+path+" is 0660 "+
 		access.UserName(socket.UID)+":"+group+": SupplementaryGroups="+group+" in polyclamd's unit")
-	for name, s := range map[string]extended.Server{
+	for name, about := range map[string]extended.About{
 		"root":           {User: "root", GIDs: "0"},
 		"an old daemon":  {},
 		"strange groups": {UID: 1, GIDs: "1,x"},
 	} {
-		r := polyclam(t, "", "--address", record(s, "hung"), "status")
+		r := polyclam(t, "", "--address", record(about, "hung"), "status")
 		if strings.Contains(r.stdout, "may not use") {
 			t.Errorf("%s: %s", name, r.stdout)
 		}
@@ -69,7 +69,7 @@ func TestWho(t *testing.T) {
 		{"p", "p,q", "polyclamd (p, groups p and q)"},
 		{"p", "p,q,r", "polyclamd (p, groups p, q and r)"},
 	} {
-		if got := who(&extended.Server{User: c.user, Groups: c.groups}); got != c.want {
+		if got := who(&extended.Server{About: extended.About{User: c.user, Groups: c.groups}}); got != c.want {
 			t.Errorf("got %s, want %s", got, c.want)
 		}
 	}

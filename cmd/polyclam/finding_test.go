@@ -61,7 +61,7 @@ func failedTrial(engine, backend, node string, err error) trial {
 }
 
 func TestViews(t *testing.T) {
-	daemon := &serverStatus{Address: "unix:/run/p", Server: extended.Server{User: "polyclam", Groups: "polyclam", UID: 7, GIDs: "7"}}
+	daemon := &serverStatus{Address: "unix:/run/p", Server: extended.Server{About: extended.About{User: "polyclam", Groups: "polyclam", UID: 7, GIDs: "7"}}}
 	node := func(name, state, reason string) {
 		daemon.Nodes = append(daemon.Nodes, nodeStatus{extended.Node{Engine: name, State: state, Reason: reason}})
 	}
@@ -179,7 +179,7 @@ func TestClientFiles(t *testing.T) {
 	if !ok {
 		t.Skip("no user daemon")
 	}
-	daemon := &serverStatus{Server: extended.Server{User: "polyclam", Groups: "polyclam"}}
+	daemon := &serverStatus{Server: extended.Server{About: extended.About{User: "polyclam", Groups: "polyclam"}}}
 	in := func(known bool, id access.Identity) *inspection {
 		return &inspection{root: dir, daemon: daemon, known: known, identity: id, file: parse(t, inspectTable)}
 	}
@@ -228,7 +228,7 @@ func TestSpoolFindings(t *testing.T) {
 		t.Fatal(err)
 	}
 	stranger := access.Identity{UID: 1999999, GIDs: []int{1999999}}
-	daemon := &serverStatus{Server: extended.Server{User: "polyclam", Groups: "polyclam"}}
+	daemon := &serverStatus{Server: extended.Server{About: extended.About{User: "polyclam", Groups: "polyclam"}}}
 	for _, c := range []struct {
 		name, dir string
 		known     bool
@@ -263,7 +263,7 @@ func TestMemoryFinding(t *testing.T) {
 		{200 << 20, 256 << 20, nil},
 		{300 << 20, 0, nil},
 	} {
-		in := &inspection{daemon: &serverStatus{Server: extended.Server{MemoryNeeded: c.needed, MemoryLimit: c.limit, MemoryLimitFrom: "memory.max of /x"}}}
+		in := &inspection{daemon: &serverStatus{Server: extended.Server{About: extended.About{MemoryNeeded: c.needed, MemoryLimit: c.limit, MemoryLimitFrom: "memory.max of /x"}}}}
 		wantFindings(t, in.memory(), c.want...)
 	}
 	wantFindings(t, (&inspection{}).memory())
@@ -323,7 +323,7 @@ func TestCheckWithDaemon(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	record := extended.Server{Version: "1", User: "polyclam", UID: 1999998, Groups: "polyclam", GIDs: "1999998"}.Record().String()
+	record := extended.Server{Version: "1", About: extended.About{User: "polyclam", UID: 1999998, Groups: "polyclam", GIDs: "1999998"}}.Record().String()
 	daemon, _ := play(t, func(verb protocol.Verb, _ []byte) []byte {
 		if verb != protocol.VerbXStatus {
 			return []byte("UNKNOWN COMMAND\x00")

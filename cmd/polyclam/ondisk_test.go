@@ -76,19 +76,19 @@ func TestStatusOnDisk(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
 		changed    time.Time // of the file
-		reported   extended.Server
+		reported   extended.About
 		exit       int
 		want       string // without the directory
 	}{
-		{"the same", good, hour, extended.Server{ConfigTime: hour}, exitOK, "everything is usable\n"},
-		{"changed", good, hour.Add(time.Minute), extended.Server{ConfigTime: hour}, exitOK, "\nDIR/c.toml was changed after polyclamd loaded it: reload to use it\n"},
-		{"an old daemon", good, hour, extended.Server{}, exitOK, "everything is usable\n"},
-		{"refused by this tool", bad, hour, extended.Server{ConfigTime: hour}, exitFound, "polyclamd is up; the configuration on disk is refused: DIR/c.toml:1: engine: the engine has no backend"},
-		{"refused by both", bad, hour, extended.Server{ConfigTime: hour, ConfigRefused: hour, ConfigProblem: "p"}, exitFound,
+		{"the same", good, hour, extended.About{ConfigTime: hour}, exitOK, "everything is usable\n"},
+		{"changed", good, hour.Add(time.Minute), extended.About{ConfigTime: hour}, exitOK, "\nDIR/c.toml was changed after polyclamd loaded it: reload to use it\n"},
+		{"an old daemon", good, hour, extended.About{}, exitOK, "everything is usable\n"},
+		{"refused by this tool", bad, hour, extended.About{ConfigTime: hour}, exitFound, "polyclamd is up; the configuration on disk is refused: DIR/c.toml:1: engine: the engine has no backend"},
+		{"refused by both", bad, hour, extended.About{ConfigTime: hour, ConfigRefused: hour, ConfigProblem: "p"}, exitFound,
 			"polyclamd is up; the configuration on disk is refused since CLOCK: DIR/c.toml:1: engine: "},
-		{"refused by the daemon", good, hour, extended.Server{ConfigTime: hour, ConfigRefused: hour, ConfigProblem: "no room"}, exitFound,
+		{"refused by the daemon", good, hour, extended.About{ConfigTime: hour, ConfigRefused: hour, ConfigProblem: "no room"}, exitFound,
 			"polyclamd is up; the configuration on disk is refused since CLOCK: no room\n"},
-		{"corrected", good, hour.Add(time.Minute), extended.Server{ConfigTime: hour, ConfigRefused: hour, ConfigProblem: "no room"}, exitFound,
+		{"corrected", good, hour.Add(time.Minute), extended.About{ConfigTime: hour, ConfigRefused: hour, ConfigProblem: "no room"}, exitFound,
 			"polyclamd is up; a reload was refused at CLOCK: no room; DIR/c.toml was changed since then: reload again\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestStatusOnDisk(t *testing.T) {
 				path = ""
 			}
 			c.reported.Config = path
-			r := polyclam(t, "", "--address", reporting(t, c.reported), "status")
+			r := polyclam(t, "", "--address", reporting(t, extended.Server{About: c.reported}), "status")
 			r.wantStatus(t, c.exit)
 			wantParts(t, r.stdout, strings.NewReplacer("DIR", dir, "CLOCK", clock(hour, time.Now())).Replace(c.want))
 		})

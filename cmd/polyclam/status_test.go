@@ -60,7 +60,7 @@ func TestStatusJSON(t *testing.T) {
 		"status: engine=x required=false scans=many database_time=yesterday state=up NODE\x00END\x00")
 	r := polyclam(t, "", "--address", address, "status", "--json")
 	r.wantStatus(t, exitOK)
-	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `{"state":"ok","exit":0,"sentence":"everything is usable","address":"SERVER","version":"1.2.3","uptime":90061,"connections":12,"scans":1,"requests":4711,"spool_used":1310720,"spool_total":2147483648,"uid":0,"nodes":[`+
+	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `{"state":"ok","exit":0,"sentence":"everything is usable","address":"SERVER","version":"1.2.3","uptime":90061,"connections":12,"scans":1,"requests":4711,"spool_used":1310720,"spool_total":2147483648,"nodes":[`+
 		`{"engine":"clamav","backend":"clamd","required":true,"address":"unix:/x","state":"up","in_flight":1,"limit":6,"waiting":2,"withheld":7,"scans":3,"failures":4,"replays":5,"version":"v","database_time":"2026-11-20T08:00:00Z","canary_time":"2026-11-23T08:00:00Z","canary_eicar":"virus","canary_name":"Eicar","canary_encrypted":"ok"},`+
 		`{"engine":"x","backend":"","required":false,"state":"up","in_flight":0,"waiting":0,"scans":0,"failures":0,"replays":0}]}
 `; got != want {

@@ -3,13 +3,13 @@ package main
 import (
 	"errors"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"polyclam/cmd/internal/access"
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/machine"
 )
@@ -18,26 +18,33 @@ import (
 // left as numbers.
 func (d *process) describeUser() {
 	a := &d.about
-	a.UID = os.Geteuid()
-	a.User = strconv.Itoa(a.UID)
-	if u, err := user.LookupId(a.User); err == nil {
-		a.User = u.Username
-	}
-	a.GIDs = []int{os.Getegid()}
+	a.UID = int64(os.Geteuid())
+	a.User = access.UserName(os.Geteuid())
+	gids := []int{os.Getegid()}
 	if more, err := os.Getgroups(); err == nil {
 		for _, gid := range more {
-			if !slices.Contains(a.GIDs, gid) {
-				a.GIDs = append(a.GIDs, gid)
+			if !slices.Contains(gids, gid) {
+				gids = append(gids, gid)
 			}
 		}
 	}
-	for _, gid := range a.GIDs {
-		name := strconv.Itoa(gid)
-		if g, err := user.LookupGroupId(name); err == nil {
-			name = g.Name
-		}
-		a.Groups = append(a.Groups, name)
+	names, numbers := make([]string, len(gids)), make([]string, len(gids))
+	for i, gid := range gids {
+		names[i], numbers[i] = access.GroupName(gid), strconv.Itoa(gid)
 	}
+	a.Groups, a.GIDs = list(names), list(numbers)
+}
+
+// maxList is the length of a list in a record of XSTATUS.
+const maxList = 256
+
+// list joins as many values as fit.
+func list(values []string) string {
+	text := strings.Join(values, ",")
+	for len(text) > maxList {
+		text = text[:max(0, strings.LastIndexByte(text, ','))]
+	}
+	return text
 }
 
 // describeConfig tells the server what XSTATUS reports about the configuration in use.

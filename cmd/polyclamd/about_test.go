@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -69,4 +70,14 @@ func TestAboutReload(t *testing.T) {
 		t.Errorf("after a reload: %+v", s)
 	}
 	d.stop()
+}
+
+func TestList(t *testing.T) {
+	if got := list([]string{"a", "b"}); got != "a,b" {
+		t.Errorf("got %q", got)
+	}
+	got := list(slices.Repeat([]string{"65534"}, 500))
+	if len(got) > maxList || len(got) < maxList-6 || !strings.HasSuffix(got, ",65534") {
+		t.Errorf("%d bytes: %q", len(got), got)
+	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
+	"polyclam/protocol/extended"
 	"polyclam/proxy"
 	"polyclam/proxy/spool"
 )
@@ -37,7 +38,7 @@ type process struct {
 	stopping  chan struct{} // the SHUTDOWN command
 	watchdog  *watchdog
 	notifier  *notifier
-	about     proxy.About
+	about     extended.About
 
 	reload      *reload // in progress; nil: none
 	reloadAgain bool    // after this one

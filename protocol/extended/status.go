@@ -7,35 +7,14 @@ const statusObject = "status"
 
 // Server is a SERVER record: the state of polyclamd. Its JSON keys are the record's.
 type Server struct {
-	Version     string `json:"version"`
-	Uptime      int64  `json:"uptime"` // seconds
-	Connections int64  `json:"connections"`
-	Scans       int64  `json:"scans"` // in progress
-	Requests    int64  `json:"requests"`
-	SpoolUsed   int64  `json:"spool_used"`  // bytes
-	SpoolTotal  int64  `json:"spool_total"` // bytes; 0: no limit
-
-	// The configuration in use: its file and when that file was last changed. Empty: the
-	// embedded default.
-	Config     string    `json:"config,omitempty"`
-	ConfigTime time.Time `json:"config_time,omitzero"`
-	// Since when reloads have been refused, and the first problem; empty: the last one
-	// succeeded.
-	ConfigRefused time.Time `json:"config_refused,omitzero"`
-	ConfigProblem string    `json:"config_problem,omitempty"`
-
-	// The daemon's user and groups. Names and numbers are separated by commas; GIDs is
-	// empty if the daemon does not report them.
-	User   string `json:"user,omitempty"`
-	UID    int64  `json:"uid"`
-	Groups string `json:"groups,omitempty"`
-	GIDs   string `json:"gids,omitempty"`
-
-	// The most memory that the configuration can need, and the daemon's limit; 0: not known
-	// or no limit. MemoryLimitFrom says what sets the limit.
-	MemoryNeeded    int64  `json:"memory_needed,omitempty"`
-	MemoryLimit     int64  `json:"memory_limit,omitempty"`
-	MemoryLimitFrom string `json:"memory_limit_from,omitempty"`
+	Version string `json:"version"`
+	Uptime  int64  `json:"uptime"` // seconds
+	About
+	Connections int64 `json:"connections"`
+	Scans       int64 `json:"scans"` // in progress
+	Requests    int64 `json:"requests"`
+	SpoolUsed   int64 `json:"spool_used"`  // bytes
+	SpoolTotal  int64 `json:"spool_total"` // bytes; 0: no limit
 }
 
 func (s *Server) fields() []field {
@@ -47,26 +26,17 @@ func (s *Server) fields() []field {
 		number("requests", &s.Requests),
 		number("spool_used", &s.SpoolUsed),
 		number("spool_total", &s.SpoolTotal),
-		text("config", &s.Config),
-		stamp("config_time", &s.ConfigTime),
-		stamp("config_refused", &s.ConfigRefused),
-		text("config_problem", &s.ConfigProblem),
-		text("user", &s.User),
-		number("uid", &s.UID),
-		text("groups", &s.Groups),
-		text("gids", &s.GIDs),
-		count("memory_needed", 0, &s.MemoryNeeded),
-		count("memory_limit", 0, &s.MemoryLimit),
-		text("memory_limit_from", &s.MemoryLimitFrom),
 	}
 }
 
 // Record returns s as a record.
-func (s Server) Record() Record { return write(statusObject, WordServer, s.fields()) }
+func (s Server) Record() Record {
+	return write(statusObject, WordServer, append(s.fields(), s.About.fields()...))
+}
 
 // Server reads a SERVER record.
 func (r Record) Server() (s Server) {
-	read(r, s.fields())
+	read(r, append(s.fields(), s.About.fields()...))
 	return s
 }
 
