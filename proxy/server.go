@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"polyclam/protocol/extended"
 	"polyclam/proxy/budget"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/files"
@@ -47,6 +48,7 @@ type Server struct {
 	version string
 	stop    func()
 	started time.Time
+	about   atomic.Pointer[extended.About]
 
 	ctx    context.Context // ends when the grace of Shutdown is over
 	cancel context.CancelCauseFunc
@@ -79,6 +81,7 @@ func NewServer(o ServerOptions) *Server {
 	s.connections.init(limits, o.Log)
 	s.objects = budget.NewDescriptors(func() budget.Limit { return limits().sessionObjects() })
 	s.walking = budget.NewDescriptors(func() budget.Limit { return limits().walkDescriptors() })
+	s.SetAbout(extended.About{})
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.Apply(o.Config)
 	return s

@@ -18,6 +18,7 @@ func (r *request) status() []string {
 	s.mu.Unlock()
 	lines := []string{extended.Server{
 		Version:     s.version,
+		About:       *s.about.Load(),
 		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
 		Connections: int64(connections),
 		Scans:       int64(len(s.running.list())),
@@ -60,6 +61,7 @@ func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
 		HedgesWon:       int64(u.Counters.HedgesWon),
 		Version:         n.Version,
 		DatabaseTime:    n.DatabaseTime,
+		Stale:           n.Stale,
 		CanaryTime:      n.Canary.Time,
 		CanaryClean:     string(n.Canary.Clean),
 		CanaryEICAR:     string(n.Canary.EICAR),

@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"polyclam/backends"
+	"polyclam/protocol/extended"
 	"polyclam/proxy/engine"
 )
 
@@ -52,5 +54,24 @@ END
 $`)
 	if got := ts.ask("nXSTATUS\n"); !want.MatchString(got) {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestServerRecordAbout checks that the record has what the program says about itself, and
+// that its values are bounded.
+func TestServerRecordAbout(t *testing.T) {
+	ts := newServer(t, nil, testEngine{name: "a", backend: reporting(backends.OK)})
+	want := extended.About{Config: "/etc/c.toml", ConfigTime: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC), User: "polyclam", UID: 104, GIDs: "104,105"}
+	long := want
+	long.ConfigProblem = "/etc/c.toml:3: \x1b" + strings.Repeat("x", 1000)
+	want.ConfigProblem = long.ConfigProblem[:maxValue-3] + "..."
+	ts.SetAbout(long)
+	line, _, _ := strings.Cut(ts.ask("nXSTATUS\n"), "\n")
+	r, err := extended.Parse(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Server().About; got != want {
+		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }

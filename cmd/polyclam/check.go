@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -11,8 +9,6 @@ import (
 
 	"polyclam/backends/registry"
 	"polyclam/cmd/internal/cli"
-	"polyclam/cmd/internal/config"
-	"polyclam/protocol/extended"
 )
 
 func (t *tool) checkCommand() *cobra.Command {
@@ -21,19 +17,25 @@ func (t *tool) checkCommand() *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Check a configuration and test every engine in it",
 		Long: `All mistakes in the file are reported together. If there are none, this tool tests
-every node of every engine, with the rights of its own user: run it as polyclamd's user.
-Each node scans a clean text, the EICAR test file, an encrypted archive, archives that
+every node of every engine, with the rights of its own user. It also asks the running
+polyclamd, whose user may have other rights, and says where the two differ. Each node
+scans a clean text, the EICAR test file, an encrypted archive, archives that
 contain EICAR beside an encrypted file or too deeply nested, and an archive of max_size
 bytes. SCANS UP TO is the largest object in which the engine found EICAR. REPORTS is
 what the engine reported for the test files, CAN REPORT what its backend can report at
-most. If polyclamd is running with these engines, the nodes that it does not use are
-listed.
+most. POLYCLAMD is the state of the node in the running polyclamd.
+
+Below the table are what is wrong and the remedies: engines that ask polyclamd itself, old
+signatures, clients of this machine whose listener has another profile or whose files
+polyclamd cannot read, the spool directory, memory, and settings in clamd.conf that do
+not fit.
 
 Exit status, the first that applies:
 
 	2  the configuration is wrong
-	1  an engine cannot distinguish the clean text from the test file, or the
-	   running polyclamd does not use it
+	1  an engine cannot distinguish the clean text from the test file, the running
+	   polyclamd does not use it, its signatures are old, or polyclamd's user
+	   lacks rights that it needs
 	4  an engine reports ok for something that it did not scan
 	0  all engines are good
 `,
@@ -84,50 +86,41 @@ func (t *tool) check(o trialOptions) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", file.Name, err)
 	}
-	return t.showTrials(file, trials)
+	return t.showTrials(t.inspect(file, o), trials)
 }
 
-func (t *tool) showTrials(file *config.File, trials []trial) (int, error) {
+func (t *tool) showTrials(in *inspection, trials []trial) (int, error) {
 	var b strings.Builder
-	b.WriteString(printable(file.Name) + ": ok\n\n")
-	tab := newTable("ENGINE", "BACKEND", "NODE", "CLEAN", "EICAR", "ENCRYPTED", "SCANS UP TO", "TIME", "REPORTS", "CAN REPORT", "VERSION")
+	b.WriteString(printable(in.file.Name) + ": ok\n\n")
+	header := []string{"ENGINE", "BACKEND", "NODE", "CLEAN", "EICAR", "ENCRYPTED", "SCANS UP TO", "TIME", "REPORTS", "CAN REPORT", "VERSION"}
+	if in.daemon != nil {
+		header = append(header, "POLYCLAMD")
+	}
+	tab := newTable(header...)
 	status := exitOK
 	for i := range trials {
 		tr := &trials[i]
-		status = worse(status, tr.exit())
-		tab.add(tr.engine, tr.backend, tr.node, tr.answers[sampleClean].word(), tr.answers[sampleEICAR].word(),
-			tr.answers[sampleEncrypted].word(), tr.size.cell(), seconds(tr.slowest().Seconds()), tr.reports(), canReport(tr.backend), tr.version)
+		status = worse(status, in.exitOf(tr))
+		row := []string{tr.engine, tr.backend, tr.node, tr.answers[sampleClean].word(), tr.answers[sampleEICAR].word(),
+			tr.answers[sampleEncrypted].word(), tr.size.cell(), seconds(tr.slowest().Seconds()), tr.reports(), canReport(tr.backend), tr.version}
+		if in.daemon != nil {
+			state := ""
+			if n := in.node(tr); n != nil {
+				state = n.State
+			}
+			row = append(row, state)
+		}
+		tab.add(row...)
 	}
 	tab.write(&b, "")
-	unused := t.unused(trials)
-	if len(unused) > 0 {
-		status = worse(status, exitFound)
-	}
-	for _, h := range append(hints(trials), unused...) {
+	for _, h := range hints(trials) {
 		b.WriteString("\n" + printable(h) + "\n")
 	}
+	for _, f := range in.findings(trials) {
+		status = worse(status, f.exit)
+		b.WriteString("\n" + printable(f.text) + "\n")
+	}
 	return status, t.write(b.String())
-}
-
-// unused lists the nodes that the running polyclamd does not use, with its reasons: it
-// detects loops, and its user may lack permissions that this one has. If no polyclamd runs,
-// the list is empty.
-func (t *tool) unused(trials []trial) (out []string) {
-	var records []extended.Record
-	s, err := t.reach("polyclamd", func(ctx context.Context, s *server) (err error) {
-		records, err = s.client.XStatus(ctx)
-		return err
-	})
-	if err != nil {
-		return nil
-	}
-	for _, n := range readStatus(records).Nodes {
-		known := slices.ContainsFunc(trials, func(tr trial) bool { return tr.engine == n.Engine && tr.node == n.Address })
-		if known && !n.healthy() {
-			out = append(out, fmt.Sprintf("%s: the polyclamd at %s does not use it: it is %s: %s", n.name(), s, n.State, n.reason()))
-		}
-	}
-	return out
 }
 
 // canReport lists the categories that a backend can report, from the table in the

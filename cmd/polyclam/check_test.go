@@ -187,7 +187,7 @@ func TestCheckAsksDaemon(t *testing.T) {
 	dir := files(t, "c.toml", "[[listener]]\naddress = \""+daemon+"\"\n"+engineTable("a", engine, ""))
 	r := polyclam(t, dir, "check", "--size-check=false", "c.toml")
 	r.wantStatus(t, exitFound)
-	wantParts(t, r.stdout, "a "+engine+": the polyclamd at "+daemon+" does not use it: it is down: asks polyclam itself through unix:/run/s\n")
+	wantParts(t, r.stdout, "  POLYCLAMD\n", "2026  down\n", "\na "+engine+": this tool (", ") can use it, but for polyclamd at "+daemon+" it is down: asks polyclam itself through unix:/run/s; its own configuration")
 	if strings.Contains(r.stdout, "not in this file") {
 		t.Errorf("got\n%s", r.stdout)
 	}

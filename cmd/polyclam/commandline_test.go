@@ -101,7 +101,10 @@ func TestAddresses(t *testing.T) {
 		{"none", listener(missing, "") + listener(dead, ""), 2, nil, []string{"no server answers (addresses from c.toml):",
 			missing + ": no such file or directory (is polyclamd running?)", dead + ": connection refused (is polyclamd running?)"}},
 		{"no listener", "", 2, nil, []string{"c.toml has no listener with an address; want --address"}},
-		{"bad file", "[[listener]]\nadress = \"x\"\n", 2, nil, []string{"c.toml:2: listener.adress: unknown key", "want --address"}},
+		{"bad file, no server", "[[listener]]\nadress = \"x\"\n" + listener(missing, ""), 2, nil, []string{"c.toml:2: listener.adress: unknown key",
+			"no server answers (addresses from the usual places, because c.toml is refused):", missing + ": no such file or directory"}},
+		{"bad file", "[limits]\nstream = 1\nstraem = 2\n" + listener(s.unix, ""), 0, []string{s.unix + ": PONG"},
+			[]string{"c.toml:3: limits.straem: unknown key", "polyclam: the configuration is refused; the server at " + s.unix + " is used"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := polyclam(t, conf(c.tables), "--config", "c.toml", "ping")
@@ -117,7 +120,8 @@ func TestTargetsByDefault(t *testing.T) {
 		t.Skip("this host has a configuration")
 	}
 	t.Setenv("RUNTIME_DIRECTORY", "/run/elsewhere")
-	list, origin, err := new(tool).targets()
+	p, err := new(tool).places()
+	list, origin := p.list, p.origin
 	if err != nil || origin != "the embedded default" {
 		t.Fatalf("targets = %v, %q, %v", list, origin, err)
 	}

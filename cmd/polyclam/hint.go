@@ -13,8 +13,9 @@ import (
 
 // hints explains what is wrong with the engines and what to do about it.
 func hints(trials []trial) (out []string) {
-	encrypted := ""
+	encrypted, works := "", false
 	for i := range trials {
+		works = works || trials[i].usable()
 		if trials[i].reportsEncrypted() {
 			encrypted = trials[i].engine
 		}
@@ -26,7 +27,7 @@ func hints(trials []trial) (out []string) {
 			out = append(out, name+": "+h)
 		}
 	}
-	if encrypted == "" {
+	if encrypted == "" && works {
 		out = append(out, "no engine reports encrypted archives; an [[engine]] with backend = \"inspect\" does")
 	}
 	return out

@@ -47,25 +47,75 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	}
 }
 
-// reach asks the servers at the targets, in order, and returns the first that answers.
-// what is the kind of server, for the error, which lists the failure of each target.
+// unreachable is the error if no server answers.
+type unreachable struct {
+	what, origin string
+	failures     []failure // of each target
+}
+
+type failure struct {
+	target
+	err error
+}
+
+func (f failure) String() string {
+	return fmt.Sprintf("%s: %v%s", f.target, plainError(f.err), reachHint(f.err))
+}
+
+// Error implements error.
+func (e *unreachable) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no %s answers (addresses from %s):", e.what, e.origin)
+	for _, f := range e.failures {
+		fmt.Fprintf(&b, "\n  %s", f)
+	}
+	return b.String()
+}
+
+// reach asks the servers at the usual or configured places, in order, and returns the first
+// that answers. what is the kind of server, for the error, which is an [unreachable]. If the
+// configuration is refused, reach says so on stderr.
 func (t *tool) reach(what string, ask func(ctx context.Context, s *server) error) (*server, error) {
-	list, origin, err := t.targets()
+	p, err := t.places()
 	if err != nil {
 		return nil, err
 	}
-	var failures []string
-	for _, at := range list {
+	if p.refused != nil {
+		printLines(t.stderr, p.refused.Error())
+	}
+	s, err := p.reach(what, ask)
+	if err == nil && p.refused != nil {
+		t.printMessage(fmt.Sprintf("the configuration is refused; the server at %s is used", s))
+	}
+	return s, err
+}
+
+// reach is [tool.reach] without messages.
+func (p places) reach(what string, ask func(ctx context.Context, s *server) error) (*server, error) {
+	failed := &unreachable{what: what, origin: p.origin}
+	for i, at := range slices.Concat(p.list, p.guesses) {
 		s := &server{target: at, client: newClient(at)}
 		ctx, cancel := context.WithTimeoutCause(context.Background(), reachTimeout, errNoAnswer)
 		err := ask(ctx, s)
+		if err == nil && i >= len(p.list) {
+			err = requirePolyclamd(ctx, s)
+		}
 		cancel()
 		if err == nil {
 			return s, nil
 		}
-		failures = append(failures, fmt.Sprintf("  %s: %v%s", at, plainError(err), reachHint(err)))
+		failed.failures = append(failed.failures, failure{at, err})
 	}
-	return nil, fmt.Errorf("no %s answers (addresses from %s):\n%s", what, origin, strings.Join(failures, "\n"))
+	return nil, failed
+}
+
+// requirePolyclamd returns an error if the server is another one, such as clamd.
+func requirePolyclamd(ctx context.Context, s *server) error {
+	probe := *s
+	if err := identify(ctx, &probe); err != nil || probe.extended {
+		return err
+	}
+	return errors.New("a clamd or a similar server, not polyclamd")
 }
 
 var errNoAnswer = fmt.Errorf("no answer within %v", reachTimeout)

@@ -18,65 +18,103 @@ import (
 )
 
 func (t *tool) statusCommand() *cobra.Command {
-	var asJSON bool
+	var o statusOptions
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the state of polyclamd and its engines",
-		Long: `CANARY is how long ago the engine was given the EICAR test file and an encrypted
-archive. EICAR and ENCRYPTED are its results for them.
+		Long: `The first line says in one sentence what is wrong. CANARY is how long ago the engine
+was given the EICAR test file and an encrypted archive. EICAR and ENCRYPTED are its
+results for them.
 
-Exit status:
+If the configuration has problems, they are reported, and polyclamd is looked for at the
+usual places.
 
-	0  every engine is up or not yet checked, and finds the test file
-	1  an engine is down, or does not find the test file
-	2  no polyclamd answers
+Exit status, as plugins of Nagios have it:
+
+	0  everything is usable, or not yet checked
+	1  degraded: a node or an optional engine is down, signatures are older than
+	   max_signature_age, or the configuration on disk is refused
+	2  scans are answered with errors, because no node of a required engine is
+	   usable; or no polyclamd answers
 `,
+		Example: `  polyclam status
+  polyclam status --watch=5s`,
 		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              t.exiting(func([]string) (int, error) { return t.status(asJSON) }),
+		RunE: t.exiting(func([]string) (int, error) {
+			if o.watch != "" {
+				return t.watchStatus(o)
+			}
+			return t.status(o)
+		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	flags := cmd.Flags()
+	flags.BoolVar(&o.json, "json", false, "print one JSON object")
+	flags.StringVar(&o.watch, "watch", "", "repeat at this `interval` until interrupted")
+	flags.Lookup("watch").NoOptDefVal = "2s"
+	cmd.RegisterFlagCompletionFunc("watch", cobra.NoFileCompletions)
 	return cmd
+}
+
+// statusOptions are the flags of status.
+type statusOptions struct {
+	json  bool
+	watch string // the interval; empty: once
 }
 
 // serverStatus is the state of polyclamd and its engines. docs/operations.md documents
 // its JSON.
 type serverStatus struct {
+	condition
 	Address string `json:"address"`
 	extended.Server
 	Nodes []nodeStatus `json:"nodes"`
+
+	disk        onDisk
+	unreachable *unreachable // no polyclamd answers
 }
 
 // nodeStatus is the state of one node of one engine.
 type nodeStatus struct{ extended.Node }
 
-func (t *tool) status(asJSON bool) (int, error) {
+// status shows the status once.
+func (t *tool) status(o statusOptions) (int, error) {
+	st, err := t.askStatus(time.Now())
+	if err != nil {
+		return 0, err
+	}
+	text := st.text(time.Now())
+	if o.json {
+		text = jsonLine(st)
+	}
+	return st.Exit, t.write(text)
+}
+
+// askStatus asks polyclamd. An error means that nothing can be asked, such as a bad address
+// on the command line.
+func (t *tool) askStatus(now time.Time) (*serverStatus, error) {
+	p, err := t.places()
+	if err != nil {
+		return nil, err
+	}
 	var records []extended.Record
-	s, err := t.reach("polyclamd", func(ctx context.Context, s *server) (err error) {
+	s, err := p.reach("polyclamd", func(ctx context.Context, s *server) (err error) {
 		records, err = s.client.XStatus(ctx)
 		if errors.Is(err, protocol.ErrUnknownCommand) {
 			return errors.New("it does not support XSTATUS; a plain clamd has no engines to show")
 		}
 		return err
 	})
-	if err != nil {
-		return 0, err
-	}
 	st := readStatus(records)
+	if errors.As(err, &st.unreachable) {
+		st.disk = t.lookOnDisk(nil, nil, now)
+		st.condition = judgeUnreachable(st.unreachable, st.disk)
+		return st, nil
+	}
 	st.Address = s.String()
-	text := st.text(time.Now())
-	if asJSON {
-		text = jsonLine(st)
-	}
-	if err := t.write(text); err != nil {
-		return 0, err
-	}
-	for i := range st.Nodes {
-		if !st.Nodes[i].healthy() {
-			return exitFound, nil
-		}
-	}
-	return exitOK, nil
+	st.disk = t.lookOnDisk(s, &st.Server, now)
+	st.condition = st.judge(now)
+	return st, nil
 }
 
 // readStatus reads the records of the reply to XSTATUS. It ignores unknown ones.
@@ -124,34 +162,79 @@ func (n *nodeStatus) remarks() (out []string) {
 // name returns the name of the node for messages.
 func (n *nodeStatus) name() string { return strings.TrimSpace(n.Engine + " " + n.Address) }
 
+// text returns the status for people. The first line is the sentence.
 func (st *serverStatus) text(now time.Time) string {
 	var b strings.Builder
+	b.WriteString(printable(st.Sentence) + "\n")
+	if st.unreachable != nil {
+		if len(st.unreachable.failures) > 1 {
+			b.WriteString("\n")
+			for line := range strings.SplitSeq(st.unreachable.Error(), "\n") {
+				b.WriteString(printable(line) + "\n")
+			}
+		}
+		return b.String()
+	}
+	b.WriteString("\n")
+	st.writeServer(&b)
+	b.WriteString("\n")
+	st.writeNodes(&b, now)
+	return b.String()
+}
+
+func (st *serverStatus) writeServer(b *strings.Builder) {
 	limit := ""
 	if st.SpoolTotal > 0 {
 		limit = " of " + size.Human(st.SpoolTotal)
 	}
-	fmt.Fprintf(&b, "polyclamd %s at %s, up %s\n", printable(st.Version), printable(st.Address), age(time.Duration(st.Uptime)*time.Second))
-	fmt.Fprintf(&b, "%s, %s, %s in progress, spool %s%s\n\n", plural(st.Connections, "connection"),
+	fmt.Fprintf(b, "polyclamd %s at %s, up %s\n", printable(st.Version), printable(st.Address), age(time.Duration(st.Uptime)*time.Second))
+	fmt.Fprintf(b, "%s, %s, %s in progress, spool %s%s\n", plural(st.Connections, "connection"),
 		plural(st.Requests, "request"), plural(st.Scans, "scan"), size.Human(st.SpoolUsed), limit)
+	if st.disk.remark != "" {
+		b.WriteString(printable(st.disk.remark) + "\n")
+	}
+}
+
+func (st *serverStatus) writeNodes(b *strings.Builder, now time.Time) {
 	t := newTable("ENGINE", "BACKEND", "NODE", "STATE", "SCANS", "FAILED", "SIGNATURES", "CANARY", "EICAR", "ENCRYPTED", "VERSION")
 	for _, n := range st.Nodes {
-		state := n.State
+		state, signatures := n.State, since(now, n.DatabaseTime)
 		if !n.Required {
 			state += ", optional"
 		}
+		if n.Stale {
+			signatures += ", old"
+		}
 		t.add(n.Engine, n.Backend, n.Address, state, strconv.FormatInt(n.Scans, 10), strconv.FormatInt(n.Failures, 10),
-			since(now, n.DatabaseTime), since(now, n.CanaryTime), n.CanaryEICAR, n.CanaryEncrypted, n.Version)
+			signatures, since(now, n.CanaryTime), n.CanaryEICAR, n.CanaryEncrypted, n.Version)
 	}
-	t.write(&b, "")
+	t.write(b, "")
 	for _, n := range st.Nodes {
 		if reason := n.reason(); reason != "" {
-			b.WriteString(printable(n.name()+" is "+n.State+": "+reason) + "\n")
+			text := n.name() + " is " + n.State + ": " + reason
+			if more := st.explain(&n); more != "" {
+				text += fmt.Sprintf(": %s may not use it: %s", who(&st.Server), more)
+			}
+			b.WriteString(printable(text) + "\n")
 		}
-		for _, text := range n.remarks() {
+		for _, text := range append(n.remarks(), st.behind(&n)...) {
 			b.WriteString(printable(n.name()+": "+text) + "\n")
 		}
 	}
-	return b.String()
+}
+
+// behind says that another node of the engine has newer signatures.
+func (st *serverStatus) behind(n *nodeStatus) []string {
+	newest := n
+	for i := range st.Nodes {
+		if o := &st.Nodes[i]; o.Engine == n.Engine && o.DatabaseTime.After(newest.DatabaseTime) {
+			newest = o
+		}
+	}
+	if newest == n || n.DatabaseTime.IsZero() {
+		return nil
+	}
+	return []string{fmt.Sprintf("its signatures are %s older than those of %s", age(newest.DatabaseTime.Sub(n.DatabaseTime)), newest.Address)}
 }
 
 // since returns how long ago a time was, or "" for the zero time.

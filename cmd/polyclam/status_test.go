@@ -35,7 +35,9 @@ func TestStatusText(t *testing.T) {
 		"status: engine=inspect backend=inspect required=false state=unknown scans=1 failures=0 NODE\x00END\x00")
 	r := polyclam(t, "", "--address", address, "status")
 	r.wantStatus(t, exitFound)
-	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `polyclamd 1.2.3 at SERVER, up 1 day
+	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `polyclamd is up; 1 of 2 nodes of clamav is down; inspect is not yet checked
+
+polyclamd 1.2.3 at SERVER, up 1 day
 12 connections, 4711 requests, 1 scan in progress, spool 1.2 MiB of 2 GiB
 
 ENGINE   BACKEND  NODE                        STATE              SCANS  FAILED  SIGNATURES  CANARY     EICAR           ENCRYPTED  VERSION
@@ -58,7 +60,7 @@ func TestStatusJSON(t *testing.T) {
 		"status: engine=x required=false scans=many database_time=yesterday state=up NODE\x00END\x00")
 	r := polyclam(t, "", "--address", address, "status", "--json")
 	r.wantStatus(t, exitOK)
-	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `{"address":"SERVER","version":"1.2.3","uptime":90061,"connections":12,"scans":1,"requests":4711,"spool_used":1310720,"spool_total":2147483648,"nodes":[`+
+	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `{"state":"ok","exit":0,"sentence":"everything is usable","address":"SERVER","version":"1.2.3","uptime":90061,"connections":12,"scans":1,"requests":4711,"spool_used":1310720,"spool_total":2147483648,"nodes":[`+
 		`{"engine":"clamav","backend":"clamd","required":true,"address":"unix:/x","state":"up","in_flight":1,"limit":6,"waiting":2,"withheld":7,"scans":3,"failures":4,"replays":5,"version":"v","database_time":"2026-11-20T08:00:00Z","canary_time":"2026-11-23T08:00:00Z","canary_eicar":"virus","canary_name":"Eicar","canary_encrypted":"ok"},`+
 		`{"engine":"x","backend":"","required":false,"state":"up","in_flight":0,"waiting":0,"scans":0,"failures":0,"replays":0}]}
 `; got != want {
@@ -66,31 +68,84 @@ func TestStatusJSON(t *testing.T) {
 	}
 }
 
-func TestStatusExit(t *testing.T) {
-	node := func(fields string) string { return "status: engine=x " + fields + " NODE\x00" }
+func TestStatusCondition(t *testing.T) {
+	node := func(fields string) string { return "status: backend=b " + fields + " NODE\x00" }
+	const good, old = "state=up canary_eicar=virus", "state=up canary_eicar=virus stale=true database_time="
 	for _, c := range []struct {
 		name, reply string
 		want        int
+		sentence    string
 	}{
-		{"up", serverRecord + node("state=up canary_eicar=virus") + "END\x00", 0},
-		{"suspicious", serverRecord + node("state=up canary_eicar=suspicious") + "END\x00", 0},
-		{"reloading", serverRecord + node("state=reloading canary_eicar=virus") + "END\x00", 0},
-		{"not yet checked", serverRecord + node("state=unknown") + "END\x00", 0},
-		{"down", serverRecord + node("state=up canary_eicar=virus") + node("state=down") + "END\x00", 1},
-		{"blind", serverRecord + node("state=up canary_eicar=ok") + "END\x00", 1},
-		{"no state", serverRecord + node("required=true") + "END\x00", 1},
-		{"no end", serverRecord + node("state=up"), 2},
-		{"clamd", "UNKNOWN COMMAND\x00", 2},
-		{"silence", "", 2},
+		{"up", node("engine=x " + good), 0, "everything is usable"},
+		{"suspicious", node("engine=x state=up canary_eicar=suspicious"), 0, "everything is usable"},
+		{"loads", node("engine=x state=reloading canary_eicar=virus"), 0, "polyclamd is up; x loads its signatures"},
+		{"one of two loads", node("engine=x state=reloading canary_eicar=virus") + node("engine=x "+good), 0, "everything is usable"},
+		{"not yet checked", node("engine=x state=unknown"), 0, "polyclamd is up; x is not yet checked"},
+		{"one of two is down", node("engine=x "+good) + node("engine=x address=tcp state=down"), 1, "polyclamd is up; 1 of 2 nodes of x is down"},
+		{"two of three are down", node("engine=x "+good) + node("engine=x state=down") + node("engine=x state=down"), 1, "polyclamd is up; 2 of 3 nodes of x are down"},
+		{"optional engine", node("engine=x "+good) + node("engine=y required=false state=down reason=gone"), 1, "polyclamd is up; y (optional) is down: gone"},
+		{"old signatures", node("engine=x "+old+"\""+ago(1061*24*time.Hour)+"\"") + node("engine=y "+good), 1, "polyclamd is up; the signatures of x are 1061 days old"},
+		{"old signatures at one node", node("engine=x "+good) + node("engine=x address=b "+old+"\""+ago(9*24*time.Hour)+"\""), 1, "polyclamd is up; the signatures of x at b are 9 days old"},
+		{"required engine", node("engine=x "+good) + node("engine=y state=down reason=gone"), 2, "every scan is answered with ERROR: y (required) is down: gone"},
+		{"all nodes of one", node("engine=x address=a state=down reason=gone") + node("engine=x address=b state=down"), 2, "every scan is answered with ERROR: none of the 2 nodes of x (required) is usable: a is down: gone"},
+		{"two engines", node("engine=x state=down reason=gone") + node("engine=y state=down reason=hung"), 2, "every scan is answered with ERROR: x (required) is down: gone; y (required) is down: hung"},
+		{"all optional", node("engine=x required=false state=down reason=gone"), 2, "every scan is answered with ERROR: no engine is usable; x (optional) is down: gone"},
+		{"required and optional", node("engine=x state=down") + node("engine=y required=false state=down reason=gone"), 2, "every scan is answered with ERROR: x (required) is down; y (optional) is down: gone"},
+		{"blind", node("engine=x state=up canary_eicar=ok"), 2, "every scan is answered with ERROR: x (required) does not find the test file"},
+		{"no state", node("engine=x required=true"), 2, "every scan is answered with ERROR: x (required) has no state"},
+		{"hostile", node("engine=x state=down reason=\"\\x1b[31m\\x0aok\""), 2, `every scan is answered with ERROR: x (required) is down: \x1b[31m\nok`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := polyclam(t, "", "--address", statusServer(t, c.reply), "status")
+			address := statusServer(t, serverRecord+c.reply+"END\x00")
+			r := polyclam(t, "", "--address", address, "status")
 			r.wantStatus(t, c.want)
-			if c.want == exitFailed {
-				wantParts(t, r.stdout)
-				wantParts(t, r.stderr, "no polyclamd answers (addresses from --address):")
+			if first, _, _ := strings.Cut(r.stdout, "\n"); first != c.sentence {
+				t.Errorf("got  %s\nwant %s", first, c.sentence)
+			}
+			wantParts(t, r.stderr)
+			var st serverStatus
+			r = polyclam(t, "", "--address", address, "status", "--json")
+			r.wantStatus(t, c.want)
+			if err := json.Unmarshal([]byte(r.stdout), &st); err != nil || st.Exit != c.want || st.State != []string{stateOK, stateDegraded, stateFailing}[c.want] || printable(st.Sentence) != c.sentence {
+				t.Errorf("the JSON is %+v, %v", st.condition, err)
 			}
 		})
+	}
+}
+
+// TestStatusUnreachable has servers that are no polyclamd.
+func TestStatusUnreachable(t *testing.T) {
+	for _, c := range []struct{ name, reply, want string }{
+		{"no end", serverRecord + "status: engine=x state=up NODE\x00", "no polyclamd answers: SERVER: "},
+		{"clamd", "UNKNOWN COMMAND\x00", "no polyclamd answers: SERVER: it does not support XSTATUS; a plain clamd has no engines to show"},
+		{"silence", "", "no polyclamd answers: SERVER: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			address := statusServer(t, c.reply)
+			r := polyclam(t, "", "--address", address, "status")
+			r.wantStatus(t, exitFailed)
+			if text := strings.ReplaceAll(r.stdout, address, "SERVER"); !strings.HasPrefix(text, c.want) || strings.Count(text, "\n") != 1 {
+				t.Errorf("got\n%s\nwant\n%s", text, c.want)
+			}
+			wantParts(t, r.stderr)
+			r = polyclam(t, "", "--address", address, "status", "--json")
+			r.wantStatus(t, exitFailed)
+			wantParts(t, r.stdout, `{"state":"failing","exit":2,"sentence":"no polyclamd answers: `, `"nodes":[]}`)
+		})
+	}
+}
+
+// TestStatusBehind has two nodes of one engine, and one of them has older signatures.
+func TestStatusBehind(t *testing.T) {
+	address := statusServer(t, serverRecord+
+		"status: engine=x address=new state=up canary_eicar=virus database_time=\""+ago(time.Hour)+"\" NODE\x00"+
+		"status: engine=x address=old state=up canary_eicar=virus database_time=\""+ago(50*time.Hour)+"\" NODE\x00"+
+		"status: engine=y address=other state=up canary_eicar=virus database_time=\""+ago(90*time.Hour)+"\" NODE\x00END\x00")
+	r := polyclam(t, "", "--address", address, "status")
+	r.wantStatus(t, exitOK)
+	wantParts(t, r.stdout, "everything is usable\n", "\nx old: its signatures are 2 days older than those of new\n")
+	if n := strings.Count(r.stdout, "older"); n != 1 {
+		t.Errorf("%d nodes are behind, want 1\n%s", n, r.stdout)
 	}
 }
 
@@ -120,6 +175,6 @@ func TestStatusOfServer(t *testing.T) {
 		t.Errorf("the blind node is %+v", n)
 	}
 	r := polyclam(t, "", "--address", s.unix, "status")
-	r.wantStatus(t, exitFound)
+	r.wantStatus(t, exitFailed)
 	wantParts(t, r.stdout, "\nmarked  ", "\nblind   ", "\nblind is down: ")
 }

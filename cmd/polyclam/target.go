@@ -23,34 +23,72 @@ func (t target) String() string { return t.network + ":" + t.address }
 // file. In an operator's environment the embedded default may be another path.
 const packagedSocket = "unix:/run/polyclam/clamd.sock"
 
-// targets returns the addresses to try, the best first, and their origin.
-func (t *tool) targets() (list []target, origin string, err error) {
+// places are the addresses at which a server may listen.
+type places struct {
+	list []target // the best first
+	// guesses follow. Only a polyclamd counts there: these are clamd's usual places.
+	guesses []target
+	origin  string
+	// refused is set if the configuration has problems. The addresses are then those that
+	// could be read from it, and the usual ones.
+	refused config.Problems
+}
+
+// places returns the addresses to try.
+func (t *tool) places() (p places, err error) {
 	if t.address != "" {
 		one, err := parseTarget(t.address)
 		if err != nil {
-			return nil, "", cli.Usagef("--address: %w", err)
+			return p, cli.Usagef("--address: %w", err)
 		}
-		return []target{one}, "--address", nil
+		return places{list: []target{one}, origin: "--address"}, nil
 	}
 	file, origin, err := t.loadListeners()
-	if err != nil {
-		return nil, "", err
+	if errors.As(err, &p.refused) {
+		return p.usual(cmp.Or(t.config, cli.DefaultConfig)), nil
 	}
+	if err != nil {
+		return p, err
+	}
+	p.origin = origin
 	listeners := slices.Clone(file.Listeners)
 	if file.Name == config.DefaultName {
 		listeners = append(listeners, config.NewListener(packagedSocket))
 	}
 	slices.SortStableFunc(listeners, func(a, b config.Listener) int { return cmp.Compare(penalty(a), penalty(b)) })
 	for _, l := range listeners {
-		one, err := parseTarget(l.Address)
-		if err == nil && !slices.Contains(list, one) && !strings.HasSuffix(l.Address, ":0") {
-			list = append(list, one)
+		p.add(l.Address)
+	}
+	if len(p.list) == 0 {
+		return p, fmt.Errorf("%s has no listener with an address; want --address", file.Name)
+	}
+	return p, nil
+}
+
+func (p *places) add(address string) {
+	one, err := parseTarget(address)
+	if err == nil && !slices.Contains(p.list, one) && !strings.HasSuffix(address, ":0") {
+		p.list = append(p.list, one)
+	}
+}
+
+// usual fills in the places to look at although the configuration at path is refused.
+func (p places) usual(path string) places {
+	p.origin = "the usual places, because " + path + " is refused"
+	for _, address := range config.Addresses(path) {
+		p.add(address)
+	}
+	for _, l := range config.Default().Listeners {
+		p.add(l.Address)
+	}
+	p.add(packagedSocket)
+	slices.SortStableFunc(p.list, func(a, b target) int { return strings.Compare(b.network, a.network) }) // unix before tcp
+	for _, path := range config.ClamdSockets {
+		if one := (target{"unix", path}); exists(path) && !slices.Contains(p.list, one) {
+			p.guesses = append(p.guesses, one)
 		}
 	}
-	if len(list) == 0 {
-		return nil, "", fmt.Errorf("%s has no listener with an address; want --address", file.Name)
-	}
-	return list, origin, nil
+	return p
 }
 
 // penalty orders listeners, the best first. A Unix socket accepts descriptors, and a
@@ -74,12 +112,9 @@ func parseTarget(s string) (target, error) {
 // read polyclamd's file gets the embedded default.
 func (t *tool) loadListeners() (file *config.File, origin string, err error) {
 	file, err = cli.Load(t.config)
-	var problems config.Problems
 	switch {
 	case err == nil:
 		return file, file.Name, nil
-	case errors.As(err, &problems):
-		return nil, "", fmt.Errorf("%w\nno address can be taken from this configuration; want --address", problems)
 	case t.config == "" && errors.Is(err, fs.ErrPermission):
 		return config.Default(), fmt.Sprintf("%s (%s may not be read)", config.DefaultName, cli.DefaultConfig), nil
 	}

@@ -47,6 +47,7 @@ func samples() [sampleCount][]byte {
 type trial struct {
 	engine, backend, node string
 	version               string
+	database              time.Time // of the signatures; zero: unknown
 	answers               [sampleCount]trialAnswer
 	size                  sizeTrial
 }
@@ -157,13 +158,13 @@ func tryAll(file *config.File, o trialOptions, warn func(string)) ([]trial, erro
 	if err != nil {
 		return nil, err
 	}
-	defer store.Close()
+	defer store.close()
 	nodes := splitNodes(file)
 	trials := make([]trial, len(nodes))
 	errs := make([]error, len(nodes))
 	var wg sync.WaitGroup
 	for i, one := range nodes {
-		wg.Go(func() { trials[i], errs[i] = tryNode(one, store, merge, o) })
+		wg.Go(func() { trials[i], errs[i] = tryNode(one, store.Spool, merge, o) })
 	}
 	wg.Wait()
 	return trials, errors.Join(errs...)
@@ -223,7 +224,7 @@ func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, o tria
 	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
 	defer cancel()
 	if v, ok := c.Engines[0].Version(ctx); ok {
-		tr.version = v.Text
+		tr.version, tr.database = v.Text, v.DatabaseTime
 	}
 	return tr, nil
 }
@@ -260,19 +261,4 @@ func (n *node) try(obj *spool.Object, timeout time.Duration) trialAnswer {
 		a.name = judged.Names[0]
 	}
 	return a
-}
-
-// openSpool opens the spool for the samples, as polyclamd would. It does not create a missing
-// directory: polyclamd must do that, as its own user.
-func openSpool(file *config.File, warn func(string)) (*spool.Spool, error) {
-	cfg := file.Spool()
-	if cfg.Dir != "" && exists(cfg.Dir) {
-		store, err := spool.New(cfg)
-		if err == nil {
-			return store, nil
-		}
-		warn(fmt.Sprintf("this user cannot use the spool directory, so the engines are tried without it: %v", err))
-	}
-	cfg.Dir, cfg.Store = "", spool.Memfd
-	return spool.New(cfg)
 }

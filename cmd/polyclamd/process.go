@@ -12,6 +12,7 @@ import (
 
 	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
+	"polyclam/protocol/extended"
 	"polyclam/proxy"
 	"polyclam/proxy/spool"
 )
@@ -37,6 +38,7 @@ type process struct {
 	stopping  chan struct{} // the SHUTDOWN command
 	watchdog  *watchdog
 	notifier  *notifier
+	about     extended.About
 
 	reload      *reload // in progress; nil: none
 	reloadAgain bool    // after this one
@@ -85,7 +87,8 @@ func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
 
 // startServer creates the spool, the engines and the server.
 func (d *process) startServer() error {
-	fit(d.file, d.descriptors, 0).apply(d.log)
+	fitted := fit(d.file, d.descriptors, 0)
+	fitted.apply(d.log)
 	var err error
 	if d.spool, err = spool.New(d.file.Spool()); err != nil {
 		return err
@@ -98,6 +101,8 @@ func (d *process) startServer() error {
 	d.server = proxy.NewServer(proxy.ServerOptions{
 		Config: c, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop,
 	})
+	d.describeUser()
+	d.describeConfig(d.file, fitted)
 	return nil
 }
 

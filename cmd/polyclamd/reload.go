@@ -207,6 +207,7 @@ func (d *process) beginReload() {
 func (d *process) handleReload(r *reload) {
 	switch {
 	case r.err != nil:
+		d.describeRefusal(r.err)
 		logProblems(d.log, zerolog.ErrorLevel, r.err)
 		d.log.Error().Str("file", d.options.config).Msg("reload refused, the old configuration stays in use")
 	case !r.committed:
@@ -239,6 +240,7 @@ func (d *process) commit(r *reload) {
 		d.log.Warn().Err(err).Str("key", "log.level").Msg("configuration")
 	}
 	d.file = r.file
+	d.describeConfig(r.file, r.fitted)
 	r.removed = sockets{}
 	for address, ln := range d.sockets {
 		if _, ok := r.kept[address]; !ok && !d.isInherited(ln) {

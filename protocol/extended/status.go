@@ -7,13 +7,14 @@ const statusObject = "status"
 
 // Server is a SERVER record: the state of polyclamd. Its JSON keys are the record's.
 type Server struct {
-	Version     string `json:"version"`
-	Uptime      int64  `json:"uptime"` // seconds
-	Connections int64  `json:"connections"`
-	Scans       int64  `json:"scans"` // in progress
-	Requests    int64  `json:"requests"`
-	SpoolUsed   int64  `json:"spool_used"`  // bytes
-	SpoolTotal  int64  `json:"spool_total"` // bytes; 0: no limit
+	Version string `json:"version"`
+	Uptime  int64  `json:"uptime"` // seconds
+	About
+	Connections int64 `json:"connections"`
+	Scans       int64 `json:"scans"` // in progress
+	Requests    int64 `json:"requests"`
+	SpoolUsed   int64 `json:"spool_used"`  // bytes
+	SpoolTotal  int64 `json:"spool_total"` // bytes; 0: no limit
 	// The runs of the program of [on_find], and the findings without a run because the
 	// program was too slow.
 	FindRuns     int64 `json:"find_runs,omitempty"`
@@ -37,11 +38,13 @@ func (s *Server) fields() []field {
 }
 
 // Record returns s as a record.
-func (s Server) Record() Record { return write(statusObject, WordServer, s.fields()) }
+func (s Server) Record() Record {
+	return write(statusObject, WordServer, append(s.fields(), s.About.fields()...))
+}
 
 // Server reads a SERVER record.
 func (r Record) Server() (s Server) {
-	read(r, s.fields())
+	read(r, append(s.fields(), s.About.fields()...))
 	return s
 }
 
@@ -71,6 +74,7 @@ type Node struct {
 
 	// The database and the last health check.
 	DatabaseTime    time.Time `json:"database_time,omitzero"`
+	Stale           bool      `json:"stale,omitempty"` // the database is older than max_signature_age
 	CanaryTime      time.Time `json:"canary_time,omitzero"`
 	CanaryClean     string    `json:"canary_clean,omitempty"` // a category
 	CanaryEICAR     string    `json:"canary_eicar,omitempty"` // a category
@@ -103,6 +107,7 @@ func (n *Node) fields() []field {
 		number("hedges_won", &n.HedgesWon),
 		text("version", &n.Version),
 		stamp("database_time", &n.DatabaseTime),
+		flag("stale", &n.Stale, "true", ""),
 		stamp("canary_time", &n.CanaryTime),
 		text("canary_clean", &n.CanaryClean),
 		text("canary_eicar", &n.CanaryEICAR),

@@ -44,8 +44,12 @@ type Config struct {
 	// PoisonTime is how long an object is withheld from the engine after the engine has
 	// died or hung on it three times; 0: objects are never withheld.
 	PoisonTime time.Duration
-	Nodes      []Node
-	Log        zerolog.Logger
+	// MaxSignatureAge is the age above which a node's signatures are reported as old. The
+	// node stays in use. 0: no limit. It applies to engines that report the time of their
+	// database.
+	MaxSignatureAge time.Duration
+	Nodes           []Node
+	Log             zerolog.Logger
 
 	// NoHedge says that no object is put to two nodes at a time, however slow the first
 	// is. Backends with [backends.SideEffects] are never hedged.

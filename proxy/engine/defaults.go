@@ -14,5 +14,7 @@ func Defaults() Config {
 		CanaryInterval: DefaultCanaryInterval,
 		SizeCheck:      true,
 		PoisonTime:     15 * time.Minute,
+		// ClamAV publishes new signatures every day.
+		MaxSignatureAge: 7 * 24 * time.Hour,
 	}
 }

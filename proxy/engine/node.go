@@ -38,6 +38,7 @@ type node struct {
 	heuristics  heuristics
 	size        sizes
 	versionText string // at the last health check
+	signatures  signatures
 }
 
 func newNode(n Node) *node {

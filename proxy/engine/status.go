@@ -44,7 +44,9 @@ type NodeStatus struct {
 	// Version is what the engine last reported; empty: unknown.
 	Version      string    `json:"version,omitempty"`
 	DatabaseTime time.Time `json:"database_time,omitzero"`
-	Counters     Counters  `json:"counters"`
+	// Stale says that the database is older than max_signature_age.
+	Stale    bool     `json:"stale,omitempty"`
+	Counters Counters `json:"counters"`
 	// HeuristicsFirst says that the engine stops at the first heuristic finding, so its
 	// encrypted and partial results count as suspicious.
 	HeuristicsFirst bool `json:"heuristics_first,omitempty"`
@@ -79,6 +81,7 @@ func (p *pool) Status() Status {
 		if p.draining(&ticket{}, n) {
 			ns.State = "reloading"
 		}
+		ns.Stale = isStale(ns.DatabaseTime, p.config().MaxSignatureAge)
 		s.Nodes = append(s.Nodes, ns)
 	}
 	return s

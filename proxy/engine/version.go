@@ -95,17 +95,9 @@ func (p *pool) fetchVersion(n *node, v backends.Versioner, dropped int) {
 	var version backends.Version
 	err := errors.New("backend ended without an answer")
 	defer func() {
-		c := &n.versions
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.dropped == dropped {
-			c.at = time.Now()
-			if err == nil {
-				c.value, c.known = version, true
-			}
+		if n.versions.endAsking(version, err == nil, dropped) {
+			p.judgeAge(n, version.DatabaseTime)
 		}
-		close(c.asking)
-		c.asking = nil
 	}()
 	err = p.protect(n, func() (err error) {
 		version, err = v.Version(ctx)

@@ -48,3 +48,19 @@ func (c *versionCache) store(v backends.Version, dropped int) {
 		c.value, c.known, c.at = v, true, time.Now()
 	}
 }
+
+// endAsking ends the call under way. It keeps the version that the node has reported, if
+// it answered and the cache was not dropped in the meantime, and returns whether it did.
+func (c *versionCache) endAsking(v backends.Version, answered bool, dropped int) (kept bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dropped == dropped {
+		c.at = time.Now()
+		if kept = answered; kept {
+			c.value, c.known = v, true
+		}
+	}
+	close(c.asking)
+	c.asking = nil
+	return kept
+}

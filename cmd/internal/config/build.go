@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -103,7 +104,7 @@ func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*en
 		Name: e.Name, Kind: e.Backend, Required: e.Required,
 		Timeout: e.Timeout, MaxDelay: e.MaxDelay, MaxScans: e.MaxScans, MaxSize: e.MaxSize,
 		Canary: e.Canary, CanaryInterval: e.CanaryInterval, SizeCheck: e.SizeCheck, NoHedge: !e.Hedge, MaxStream: maxStream,
-		PoisonTime: e.PoisonTime,
-		Nodes:      nodes, Log: log, Spool: s,
+		PoisonTime: e.PoisonTime, MaxSignatureAge: time.Duration(e.MaxSignatureAge),
+		Nodes: nodes, Log: log, Spool: s,
 	}), nil
 }

@@ -32,8 +32,9 @@ type File struct {
 	Log       Log        `toml:"log"`
 	OnFind    OnFind     `toml:"on_find"`
 
-	Name     string   // path of the file, or DefaultName
-	Warnings Problems // what is allowed but doubtful
+	Name     string    // path of the file, or DefaultName
+	Modified time.Time // of the file; zero: no file
+	Warnings Problems  // what is allowed but doubtful
 	// Overridden names the environment variables that replaced a part of the file.
 	Overridden []string
 
@@ -129,6 +130,8 @@ type Engine struct {
 	SizeCheck      bool          `toml:"size_check"`
 	Hedge          bool          `toml:"hedge"`
 	PoisonTime     time.Duration `toml:"poison_time" range:"0s..24h"` // 0: off
+	// MaxSignatureAge is the age above which signatures count as old; 0: never.
+	MaxSignatureAge Age `toml:"max_signature_age"`
 
 	config     backends.Config // the backend's keys; nil: unknown backend
 	readsPaths bool            // the engine reads files in the spool's directory
@@ -140,6 +143,7 @@ func newEngine(name, backend string) Engine {
 		Name: name, Backend: backend,
 		Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
 		Canary: d.Canary, CanaryInterval: d.CanaryInterval, SizeCheck: d.SizeCheck, Hedge: !d.NoHedge, PoisonTime: d.PoisonTime,
+		MaxSignatureAge: Age(d.MaxSignatureAge),
 	}
 	if row, ok := registry.Lookup(backend); ok {
 		e.config = row.NewConfig()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 
@@ -24,11 +25,20 @@ func Load(path string) (*File, error) {
 		return nil, err
 	}
 	defer f.Close()
+	info, err := f.Stat() // before the file is read: a later change must not go unnoticed
+	if err != nil {
+		return nil, err
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, err
 	}
-	return Parse(path, data)
+	file, err := Parse(path, data)
+	if err != nil {
+		return nil, err
+	}
+	file.Modified = info.ModTime()
+	return file, nil
 }
 
 // Parse checks the text of a configuration file. The name is for messages. An error is a
@@ -82,5 +92,9 @@ func syntaxProblem(name string, err error) Problem {
 	if !errors.As(err, &syntax) {
 		return Problem{File: name, Line: 1, Text: err.Error()}
 	}
-	return Problem{File: name, Line: max(1, syntax.Position.Line), Key: syntax.LastKey, Text: syntax.Message}
+	line := syntax.Position.Line
+	if strings.Contains(syntax.Message, `end table name, but got '\n'`) {
+		line-- // BurntSushi/toml 1.6 gives the line after a header that is not closed
+	}
+	return Problem{File: name, Line: max(1, line), Key: syntax.LastKey, Text: syntax.Message}
 }

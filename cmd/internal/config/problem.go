@@ -42,6 +42,15 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// First returns the first problem, and how many more there are.
+func (p Problems) First() string {
+	text := p[0].String()
+	if more := len(p) - 1; more > 0 {
+		text += fmt.Sprintf(" (and %d more)", more)
+	}
+	return text
+}
+
 // sort sorts by line, stably.
 func (p Problems) sort() {
 	slices.SortStableFunc(p, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })

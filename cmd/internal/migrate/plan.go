@@ -1,0 +1,32 @@
+package migrate
+
+// client is a program on this machine that uses clamd's address.
+type client struct {
+	name    string // for the administrator, for example "rspamd"
+	profile string // of polyclam's listener; see package status
+	where   string // file and line of its configuration
+	address string // of clamd, as in polyclam's configuration
+	// file describes a file that the client has scanned by its path, or a zero user if
+	// it sends streams or descriptors only.
+	user, group, dir string
+	mode             uint32
+}
+
+// clients returns the programs that use the clamd that polyclam replaces.
+func (m *Machine) clients() []client { return nil }
+
+// groups returns the supplementary groups that polyclamd's user needs: those of clamd's
+// user, clamd's own group, and the groups of the clients' files.
+func (m *Machine) groups() []string { return nil }
+
+// tmpfs is a bounded file system in memory for clamd's temporary files.
+type tmpfs struct {
+	dir  string // where clamd finds it; TemporaryDirectory of clamd's own configuration
+	size int64  // bytes
+	uid  int    // of clamd's user
+	gid  int
+}
+
+// temporary returns the file system for clamd's temporary files. If there is none, the
+// note says why.
+func (m *Machine) temporary() (t tmpfs, why string) { return t, "" }

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"polyclam/cmd/internal/access"
+	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/migrate"
+	"polyclam/proxy/status"
+)
+
+// clients reports clients of this polyclamd whose listener has another profile, or whose
+// files it cannot read.
+func (in *inspection) clients() (list []finding) {
+	if in.machine == nil {
+		return nil
+	}
+	for _, c := range in.machine.Clients() {
+		l := in.listener(c.Address)
+		if l == nil {
+			continue
+		}
+		for _, f := range []*finding{profileFinding(c, l), in.pathFinding(c, l), in.fileFinding(c)} {
+			if f != nil {
+				list = append(list, *f)
+			}
+		}
+	}
+	return list
+}
+
+const genericProfile = "generic"
+
+// profileFinding reports a listener whose profile is not its client's. A listener whose own
+// keys amount to that profile is right.
+func profileFinding(c migrate.Client, l *config.Listener) *finding {
+	want, ok := status.Lookup(c.Profile)
+	if !ok || c.Profile == genericProfile || l.Client == c.Profile {
+		return nil
+	}
+	have := l.Profile()
+	if have.ErrorStyle == want.ErrorStyle && have.AnswerWithin <= want.AnswerWithin && have.EncryptedPrefix == want.EncryptedPrefix &&
+		have.MaxLine <= want.MaxLine && have.MaxPathLine <= want.MaxPathLine {
+		return nil
+	}
+	return &finding{fmt.Sprintf("%s uses %s (%s), whose profile is %q: set client = %q in that [[listener]], or give it a listener of its own; \"polyclam profiles\" explains the difference",
+		c.Name, l.Address, c.Where, l.Client, c.Profile), exitFound}
+}
+
+// pathFinding reports a client whose paths are refused, wherever its files are.
+func (in *inspection) pathFinding(c migrate.Client, l *config.Listener) *finding {
+	isBelow := func(root string) bool {
+		rel, err := filepath.Rel(root, c.Dir)
+		return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+	}
+	switch {
+	case c.Owner == "":
+		return nil
+	case !l.PathCommands:
+		return &finding{fmt.Sprintf("%s (%s) names files by their path, and %s refuses that: set path_commands = true in that [[listener]]", c.Name, c.Where, l.Address), exitFound}
+	case len(in.file.ScanPaths) > 0 && !slices.ContainsFunc(in.file.ScanPaths, isBelow):
+		return &finding{fmt.Sprintf("%s (%s) has files in %s scanned by their path, outside scan_paths: add that directory", c.Name, c.Where, c.Dir), exitFound}
+	}
+	return nil
+}
+
+// fileFinding reports a client whose files the running polyclamd cannot read.
+func (in *inspection) fileFinding(c migrate.Client) *finding {
+	if c.Owner == "" || !in.known {
+		return nil
+	}
+	uid, gid, ok := numbers(c.Owner, c.Group)
+	if !ok {
+		return nil
+	}
+	file := access.Entry{Path: filepath.Join(in.root, c.Dir, "*"), UID: uid, GID: gid, Mode: c.Mode & fs.ModePerm}
+	denied, err := in.identity.CheckEntry(file, access.Read)
+	if err != nil || denied == nil {
+		return nil
+	}
+	return &finding{fmt.Sprintf("%s (%s) has files in %s scanned by their path, and %s cannot read them: %s: %s",
+		c.Name, c.Where, c.Dir, who(&in.daemon.Server), denied, denied.Remedy()), exitFound}
+}
+
+// numbers returns the numbers of a user and a group. An empty group is the user's own.
+func numbers(owner, group string) (uid, gid int, ok bool) {
+	u, err := user.Lookup(owner)
+	if err != nil {
+		return 0, 0, false
+	}
+	number := u.Gid
+	if group != "" {
+		g, err := user.LookupGroup(group)
+		if err != nil {
+			return 0, 0, false
+		}
+		number = g.Gid
+	}
+	uid, errUser := strconv.Atoi(u.Uid)
+	gid, errGroup := strconv.Atoi(number)
+	return uid, gid, errUser == nil && errGroup == nil
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The states of a condition.
+const (
+	stateOK       = "ok"
+	stateDegraded = "degraded"
+	stateFailing  = "failing"
+)
+
+// condition is what status concludes. docs/operations.md documents its JSON.
+type condition struct {
+	State    string `json:"state"` // ok, degraded or failing
+	Exit     int    `json:"exit"`
+	Sentence string `json:"sentence"`
+}
+
+// engineNodes are the nodes of one engine.
+type engineNodes struct {
+	name     string
+	required bool
+	nodes    []nodeStatus
+}
+
+// engines returns the nodes by engine, in the order of the configuration.
+func (st *serverStatus) engines() (list []engineNodes) {
+	at := map[string]int{}
+	for _, n := range st.Nodes {
+		i, known := at[n.Engine]
+		if !known {
+			i = len(list)
+			at[n.Engine] = i
+			list = append(list, engineNodes{name: n.Engine, required: n.Required})
+		}
+		list[i].nodes = append(list[i].nodes, n)
+	}
+	return list
+}
+
+// unusable returns the nodes that polyclamd does not use.
+func (e *engineNodes) unusable() (list []nodeStatus) {
+	for _, n := range e.nodes {
+		if !n.healthy() {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// failed reports whether polyclamd uses no node of the engine.
+func (e *engineNodes) failed() bool { return len(e.unusable()) == len(e.nodes) }
+
+// trouble says which nodes are not used, or returns "".
+func (e *engineNodes) trouble() string {
+	bad := e.unusable()
+	kind := "optional"
+	if e.required {
+		kind = "required"
+	}
+	switch {
+	case len(bad) == 0:
+		return ""
+	case len(e.nodes) == 1:
+		return fmt.Sprintf("%s (%s) %s", e.name, kind, bad[0].words())
+	case e.failed():
+		return fmt.Sprintf("none of the %d nodes of %s (%s) is usable: %s %s", len(e.nodes), e.name, kind, bad[0].Address, bad[0].words())
+	case len(bad) == 1:
+		return fmt.Sprintf("1 of %d nodes of %s is down", len(e.nodes), e.name)
+	}
+	return fmt.Sprintf("%d of %d nodes of %s are down", len(bad), len(e.nodes), e.name)
+}
+
+// words says why a node is not used: "is down: connection refused".
+func (n *nodeStatus) words() string {
+	text := "is " + n.State
+	switch n.State {
+	case "":
+		text = "has no state"
+	case "up", "unknown", "reloading":
+		text = "does not find the test file"
+	}
+	if reason := n.reason(); reason != "" {
+		text += ": " + reason
+	}
+	return text
+}
+
+// pending says what the engine is still doing, or returns "".
+func (e *engineNodes) pending() string {
+	unknown, loading := 0, 0
+	for _, n := range e.nodes {
+		switch n.State {
+		case "unknown":
+			unknown++
+		case "reloading":
+			loading++
+		}
+	}
+	switch {
+	case unknown == len(e.nodes):
+		return e.name + " is not yet checked"
+	case loading == len(e.nodes):
+		return e.name + " loads its signatures"
+	}
+	return ""
+}
+
+// old says that signatures are older than max_signature_age, or returns "".
+func (e *engineNodes) old(now time.Time) string {
+	var oldest *nodeStatus
+	stale := 0
+	for i, n := range e.nodes {
+		if !n.Stale {
+			continue
+		}
+		if stale++; oldest == nil || n.DatabaseTime.Before(oldest.DatabaseTime) {
+			oldest = &e.nodes[i]
+		}
+	}
+	if stale == 0 {
+		return ""
+	}
+	where := e.name
+	if stale < len(e.nodes) {
+		where += " at " + oldest.Address
+	}
+	return fmt.Sprintf("the signatures of %s are %s old", where, since(now, oldest.DatabaseTime))
+}
+
+// judge concludes the condition of polyclamd.
+func (st *serverStatus) judge(now time.Time) condition {
+	engines := st.engines()
+	var failing, degraded, pending []string
+	required, works := false, false
+	for i := range engines {
+		e := &engines[i]
+		required = required || e.required
+		works = works || !e.failed()
+		switch text := e.trouble(); {
+		case text == "":
+		case e.failed() && e.required:
+			failing = append(failing, text)
+		default:
+			degraded = append(degraded, text)
+		}
+		if text := e.old(now); text != "" {
+			degraded = append(degraded, text)
+		}
+		if text := e.pending(); text != "" {
+			pending = append(pending, text)
+		}
+	}
+	if !works && !required { // no engine that counts
+		failing = append([]string{"no engine is usable"}, failing...)
+	}
+	if st.disk.trouble != "" {
+		degraded = append(degraded, st.disk.trouble)
+	}
+	switch {
+	case len(failing) > 0:
+		return condition{stateFailing, exitFailed, "every scan is answered with ERROR: " + strings.Join(append(failing, degraded...), "; ")}
+	case len(degraded) > 0:
+		return condition{stateDegraded, exitFound, "polyclamd is up; " + strings.Join(append(degraded, pending...), "; ")}
+	case len(pending) > 0:
+		return condition{stateOK, exitOK, "polyclamd is up; " + strings.Join(pending, "; ")}
+	}
+	return condition{stateOK, exitOK, "everything is usable"}
+}
+
+// judgeUnreachable concludes the condition if no polyclamd answers.
+func judgeUnreachable(err *unreachable, disk onDisk) condition {
+	c := condition{stateFailing, exitFailed, "no polyclamd answers"}
+	for i, f := range err.failures {
+		if i == 0 || !isGone(f.err) { // a place where something answers says more than an empty one
+			c.Sentence = fmt.Sprintf("no polyclamd answers: %s", f)
+		}
+		if !isGone(f.err) {
+			break
+		}
+	}
+	if disk.trouble != "" {
+		c.Sentence += "; " + disk.trouble
+	}
+	return c
+}

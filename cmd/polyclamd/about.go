@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"polyclam/cmd/internal/access"
+	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/machine"
+)
+
+// describeUser fills in the user and groups of this process. Names that do not exist are
+// left as numbers.
+func (d *process) describeUser() {
+	a := &d.about
+	a.UID = int64(os.Geteuid())
+	a.User = access.UserName(os.Geteuid())
+	gids := []int{os.Getegid()}
+	if more, err := os.Getgroups(); err == nil {
+		for _, gid := range more {
+			if !slices.Contains(gids, gid) {
+				gids = append(gids, gid)
+			}
+		}
+	}
+	names, numbers := make([]string, len(gids)), make([]string, len(gids))
+	for i, gid := range gids {
+		names[i], numbers[i] = access.GroupName(gid), strconv.Itoa(gid)
+	}
+	a.Groups, a.GIDs = list(names), list(numbers)
+}
+
+// maxList is the length of a list in a record of XSTATUS.
+const maxList = 256
+
+// list joins as many values as fit.
+func list(values []string) string {
+	text := strings.Join(values, ",")
+	for len(text) > maxList {
+		text = text[:max(0, strings.LastIndexByte(text, ','))]
+	}
+	return text
+}
+
+// describeConfig tells the server what XSTATUS reports about the configuration in use.
+func (d *process) describeConfig(file *config.File, f *fitting) {
+	a := &d.about
+	a.Config, a.ConfigTime = "", file.Modified
+	if file.Name != config.DefaultName {
+		a.Config = absolute(file.Name)
+	}
+	a.ConfigRefused, a.ConfigProblem = time.Time{}, ""
+	a.MemoryNeeded, a.MemoryLimit, a.MemoryLimitFrom = f.need.Memory.Sum(), 0, ""
+	if f.memory != machine.None && f.memory.Hard {
+		a.MemoryLimit, a.MemoryLimitFrom = f.memory.N, f.memory.From
+	}
+	d.server.SetAbout(*a)
+}
+
+// absolute returns a path that does not depend on the directory of this process.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// describeRefusal tells the server that a reload was refused.
+func (d *process) describeRefusal(err error) {
+	a := &d.about
+	if a.ConfigRefused.IsZero() {
+		a.ConfigRefused = time.Now()
+	}
+	a.ConfigProblem = firstProblem(err)
+	d.server.SetAbout(*a)
+}
+
+// firstProblem returns the first line of err, or its first problem.
+func firstProblem(err error) string {
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		return problems.First()
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return first
+}
