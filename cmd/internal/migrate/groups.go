@@ -17,7 +17,7 @@ const ourAccount = "polyclam"
 func (m *Machine) clamdAccount() account {
 	name := m.clamd.user.value
 	if name == "" {
-		if _, users := m.root.unitLines(m.service().unit, "User"); len(users) > 0 {
+		if _, users := m.root.unitLines(m.clamdUnit(), "User"); len(users) > 0 {
 			name = users[len(users)-1]
 		}
 	}

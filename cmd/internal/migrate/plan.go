@@ -39,6 +39,9 @@ type tmpfs struct {
 	size int64  // bytes
 	uid  int    // of clamd's user
 	gid  int
+
+	inodes int64
+	terms  string // how the size was computed
 }
 
 // temporary returns the file system for clamd's temporary files. If there is none, the

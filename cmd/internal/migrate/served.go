@@ -120,4 +120,3 @@ func (s *served) needsPaths() (c client, ok bool) {
 	}
 	return s.users[at], true
 }
-
