@@ -30,6 +30,7 @@ func (m *Machine) firstDir(dirs ...string) string {
 var (
 	amavisUser = regexp.MustCompile(`\$daemon_user\s*=\s*` + perlString)
 	amavisBase = regexp.MustCompile(`\$TEMPBASE\s*=\s*` + perlString)
+	amavisHome = regexp.MustCompile(`\$MYHOME\s*=\s*` + perlString)
 )
 
 // ownerAmavis describes the parts of a mail: amavis' umask is 0027.
@@ -41,7 +42,11 @@ func ownerAmavis(m *Machine, file string, c *client) {
 			users = append([]string{firstGroup(code, at, 1, 2)}, users...)
 		}
 		if at := amavisBase.FindStringSubmatchIndex(code); at != nil {
-			if base := firstGroup(code, at, 1, 2); strings.HasPrefix(base, "/") && !strings.Contains(base, "$") {
+			base := firstGroup(code, at, 1, 2)
+			if home := amavisHome.FindStringSubmatchIndex(code); home != nil {
+				base = strings.Replace(base, "$MYHOME", firstGroup(code, home, 1, 2), 1)
+			}
+			if strings.HasPrefix(base, "/") && !strings.Contains(base, "$") {
 				dirs = []string{base}
 			}
 		}
