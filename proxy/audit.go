@@ -21,6 +21,9 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 		return
 	}
 	srv := r.s.srv
+	if r.cfg.OnFind.Wants(v.Category) {
+		srv.onFind.Found(r.cfg.OnFind, r.event(name, o, v))
+	}
 	if !srv.log.WithLevel(scanLevel(v)).Enabled() {
 		return
 	}

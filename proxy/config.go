@@ -3,6 +3,7 @@ package proxy
 import (
 	"polyclam/protocol/dataport"
 	"polyclam/proxy/engine"
+	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/status"
 )
@@ -18,6 +19,8 @@ type Config struct {
 	ScanPaths []string
 	// HashObjects puts the SHA-256 of the object into the scan's log line.
 	HashObjects bool
+	// OnFind is a program to run for findings; nil: none.
+	OnFind *hook.Config
 }
 
 // Listener is the configuration of one listening address.

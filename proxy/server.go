@@ -19,6 +19,7 @@ import (
 	"polyclam/proxy/budget"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/files"
+	"polyclam/proxy/hook"
 	"polyclam/proxy/spool"
 )
 
@@ -56,6 +57,7 @@ type Server struct {
 	files     *files.Pool   // runs the operations on clients' files
 	walks     *files.Memory // of the directory entries that walks hold
 	hashes    *hashing      // of objects that are hashed after the reply
+	onFind    *hook.Runner
 
 	requests  atomic.Uint64 // the number of the last request
 	running   scans
@@ -70,6 +72,7 @@ func NewServer(o ServerOptions) *Server {
 		files:  files.NewPool(0),
 		walks:  files.NewMemory(),
 		hashes: newHashing(),
+		onFind: hook.NewRunner(o.Log),
 	}
 	s.generations.former = map[string]*Listener{}
 	limits := func() Limits { return s.generations.config().Limits }

@@ -18,7 +18,8 @@ const drainTime = 100 * time.Millisecond
 // Shutdown refuses new connections, serves those that the kernel has already accepted,
 // closes idle ones, and lets streams and scans under way finish and be answered. It
 // returns when all that is done. If ctx ends first, it cuts off what is left, answers with
-// an error where that is possible soon, and returns the error of ctx.
+// an error where that is possible soon, and returns the error of ctx. Programs of [on_find]
+// may finish until then.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.beginShutdown()
 	s.drain(ctx)
@@ -52,6 +53,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	<-done
+	s.onFind.Close(ctx)
 	closeAll(s.generations.config().Engines)
 	return err
 }

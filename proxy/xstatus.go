@@ -12,7 +12,7 @@ import (
 // each engine, END. It is what polyclam status shows.
 func (r *request) status() []string {
 	s := r.s.srv
-	st := s.spool.Stats()
+	st, found := s.spool.Stats(), s.onFind.Stats()
 	s.mu.Lock()
 	connections := s.places.Open()
 	s.mu.Unlock()
@@ -24,6 +24,10 @@ func (r *request) status() []string {
 		Requests:    int64(s.requests.Load()),
 		SpoolUsed:   st.Used,
 		SpoolTotal:  st.Total,
+
+		FindRuns:     found.Runs,
+		FindFailures: found.Failures,
+		FindDropped:  found.Dropped,
 	}.Record().String()}
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()

@@ -14,6 +14,11 @@ type Server struct {
 	Requests    int64  `json:"requests"`
 	SpoolUsed   int64  `json:"spool_used"`  // bytes
 	SpoolTotal  int64  `json:"spool_total"` // bytes; 0: no limit
+	// The runs of the program of [on_find], and the findings without a run because the
+	// program was too slow.
+	FindRuns     int64 `json:"find_runs,omitempty"`
+	FindFailures int64 `json:"find_failures,omitempty"`
+	FindDropped  int64 `json:"find_dropped,omitempty"`
 }
 
 func (s *Server) fields() []field {
@@ -25,6 +30,9 @@ func (s *Server) fields() []field {
 		number("requests", &s.Requests),
 		number("spool_used", &s.SpoolUsed),
 		number("spool_total", &s.SpoolTotal),
+		count("find_runs", 0, &s.FindRuns),
+		count("find_failures", 0, &s.FindFailures),
+		count("find_dropped", 0, &s.FindDropped),
 	}
 }
 

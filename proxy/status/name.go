@@ -44,6 +44,15 @@ func (p Profile) name(c backends.Category, raw, detail string) string {
 	return nameScanFailed
 }
 
+// Name returns the name of a finding as replies have it, whatever the action is. It is empty
+// if nothing was found.
+func (p Profile) Name(v policy.Verdict) string {
+	if v.Category == backends.OK || v.Category.IsFailure() {
+		return ""
+	}
+	return p.complete().verdictName(v)
+}
+
 // verdictName is the one name for a whole verdict.
 func (p Profile) verdictName(v policy.Verdict) string {
 	raw := ""

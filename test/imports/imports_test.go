@@ -70,6 +70,7 @@ var rules = map[string][]string{
 	"proxy/budget":                                  {"proxy/client"},
 	"proxy/client":                                  {"golang.org/x/sys/unix"},
 	"proxy/files":                                   {"golang.org/x/sys/unix", "proxy/client"},
+	"proxy/hook":                                    {"backends", "github.com/rs/zerolog"},
 	"proxy/policy":                                  {"backends"},
 	"proxy/spool":                                   {"backends", "golang.org/x/sys/unix", "proxy/client", "proxy/files"},
 	"proxy/spool/spooltest":                         {"proxy/spool"},

@@ -10,6 +10,7 @@ import (
 	"polyclam/protocol/dataport"
 	"polyclam/proxy"
 	"polyclam/proxy/engine"
+	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
@@ -22,7 +23,12 @@ func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) 
 	for i := range f.Listeners {
 		c.Listeners = append(c.Listeners, f.listener(&f.Listeners[i]))
 	}
+	onFind := hook.Config(f.OnFind)
+	c.OnFind = &onFind
 	var errs []error
+	if err := onFind.Check(); err != nil {
+		errs = append(errs, fmt.Errorf("[on_find] %w", err))
+	}
 	for i := range f.Engines {
 		e, err := f.Engines[i].build(f.Limits.Stream, s, log)
 		if err != nil {

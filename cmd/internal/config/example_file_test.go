@@ -69,6 +69,7 @@ func TestExampleHasEveryKey(t *testing.T) {
 		{"[limits]", Limits{}, root["limits"]},
 		{"[spool]", Spool{}, root["spool"]},
 		{"[log]", Log{}, root["log"]},
+		{"[on_find]", OnFind{}, root["on_find"]},
 		{"[[listener]]", Listener{}, root["listener"]},
 		{"[[engine]]", Engine{}, root["engine"]},
 		{"[[rule]]", Rule{}, root["rule"]},
@@ -173,7 +174,7 @@ func documents(table, address, backend, key, value string) (without, with string
 	if table != "[[engine]]" {
 		backend = inspectBackend
 	}
-	tables := []string{"", "[[listener]]", "[[engine]]", "[policy]", "[policy.actions]", "[limits]", "[spool]", "[log]"}
+	tables := []string{"", "[[listener]]", "[[engine]]", "[policy]", "[policy.actions]", "[limits]", "[spool]", "[log]", "[on_find]"}
 	for _, name := range tables {
 		block := name + "\n"
 		switch name {
@@ -200,7 +201,7 @@ func documents(table, address, backend, key, value string) (without, with string
 }
 
 var (
-	activeTable = regexp.MustCompile(`^#?(\[+[a-z.]+\]+)$`)
+	activeTable = regexp.MustCompile(`^#?(\[+[a-z._]+\]+)$`)
 	activeKey   = regexp.MustCompile(`^#?([a-z0-9_-]+) = (.*)$`)
 	ownKey      = regexp.MustCompile(`^# For backend = "([a-z]+)"`)
 	onSockets   = regexp.MustCompile(`^(.*) on a Unix socket, (.*) on TCP$`)

@@ -9,6 +9,7 @@ import (
 	"polyclam/backends/registry"
 	"polyclam/proxy"
 	"polyclam/proxy/engine"
+	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 	"polyclam/proxy/status"
@@ -29,6 +30,7 @@ type File struct {
 	Limits    Limits     `toml:"limits"`
 	Store     Spool      `toml:"spool"`
 	Log       Log        `toml:"log"`
+	OnFind    OnFind     `toml:"on_find"`
 
 	Name     string   // path of the file, or DefaultName
 	Warnings Problems // what is allowed but doubtful
@@ -233,6 +235,17 @@ type Log struct {
 	SHA256 bool   `toml:"sha256"` // log the digest of every object
 }
 
+// OnFind is the [on_find] table. Its fields match [hook.Config], so that one type converts
+// to the other.
+type OnFind struct {
+	Program    string              `toml:"program"` // empty: none
+	Arguments  []string            `toml:"arguments"`
+	Categories []backends.Category `toml:"categories"`
+	Timeout    time.Duration       `toml:"timeout" range:"1s..24h"`
+	MaxRunning int                 `toml:"max_running" range:"1..100"`
+	Queue      int                 `toml:"queue" range:"0..100000"`
+}
+
 // Levels returns the log levels, the lowest first.
 func Levels() []string { return []string{"trace", "debug", "info", "warn", "error"} }
 
@@ -246,6 +259,7 @@ func newFile(name string) *File {
 		Store: Spool{
 			Store: store.Store, PathMode: store.PathMode, PathGroup: Group(store.PathGroup), Wait: store.Wait,
 		},
+		OnFind:        OnFind(hook.Defaults()),
 		Log:           Log{Level: "info", Format: "auto", SHA256: true},
 		ShutdownGrace: 30 * time.Second,
 	}

@@ -25,6 +25,7 @@ func validate(f *File, r *report) {
 	validateSpool(f, r)
 	validateRules(f, r)
 	validatePolicy(f, r)
+	validateOnFind(f, r)
 	oneOf(r, "log.level", "value", f.Log.Level, Levels())
 	oneOf(r, "log.format", "value", f.Log.Format, []string{"json", "console", "auto"})
 }
@@ -113,6 +114,18 @@ func validatePolicy(f *File, r *report) {
 	}
 	for i := range f.Listeners {
 		r.failKeys(listenerPath(i), merge.policy(&f.Listeners[i]).Validate())
+	}
+}
+
+func validateOnFind(f *File, r *report) {
+	validatePath(r, "on_find.program", f.OnFind.Program)
+	for i, c := range f.OnFind.Categories {
+		at := position.Path("on_find.categories").Element(i)
+		if c == backends.OK {
+			r.fail(at, "the program runs when something was found or failed; delete \"ok\"")
+			continue
+		}
+		oneOf(r, at, "category", c, backends.Categories())
 	}
 }
 

@@ -31,6 +31,7 @@ func warn(f *File, r *report) {
 	warnEngines(f, r)
 	warnTimeouts(f, r)
 	warnLimits(f, r)
+	warnOnFind(f, r)
 	if f.Policy.Mode == policy.ByCategory {
 		r.warn("policy.action", "%q lets an object pass that an engine failed to scan, if another category with the action \"ok\" wins; %q does not", policy.ByCategory, policy.Strictest)
 	}
@@ -108,6 +109,18 @@ func warnLimits(f *File, r *report) {
 		r.warn("limits.spool_total", "no limit: clients can fill the memory of the machine")
 	case l.Stream == 0:
 		r.warn("limits.stream", "only spool_total, %q, limits a stream", size.Format(l.SpoolTotal))
+	}
+}
+
+func warnOnFind(f *File, r *report) {
+	if f.OnFind.Program != "" {
+		return
+	}
+	for _, key := range []string{"arguments", "categories", "timeout", "max_running", "queue"} {
+		if at := position.Path("on_find").Key(key); r.has(at) {
+			r.warn(at, "there is no program, so the table has no effect; write program = \"/path/of/a/program\", or delete it")
+			return
+		}
 	}
 }
 

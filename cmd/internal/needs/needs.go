@@ -97,6 +97,9 @@ func descriptors(f *config.File) Need {
 		}
 		need = append(need, Term{each * slots(u), fmt.Sprintf("%d x max_scans x nodes of %s", each, u.Name)})
 	}
+	if hooks := findPrograms(f); hooks > 0 {
+		need = append(need, Term{programDescriptors * hooks, fmt.Sprintf("%d x on_find.max_running", programDescriptors)})
+	}
 	return need
 }
 
@@ -121,7 +124,18 @@ func programs(f *config.File) Need {
 			need = append(need, Term{slots(u) + nodes(u), "max_scans x nodes of " + u.Name + ", and its version"})
 		}
 	}
+	if hooks := findPrograms(f); hooks > 0 {
+		need = append(need, Term{hooks, "on_find.max_running"})
+	}
 	return need
+}
+
+// findPrograms returns how many programs of [on_find] run concurrently.
+func findPrograms(f *config.File) int64 {
+	if f.OnFind.Program == "" {
+		return 0
+	}
+	return int64(f.OnFind.MaxRunning)
 }
 
 // receiveMemory returns the size of the receive buffers of n connections.
