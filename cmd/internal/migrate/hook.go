@@ -25,7 +25,7 @@ func (m *Machine) hookConfig() (h hook, ok bool) {
 	}
 	h = hook{
 		from: m.clamd.conf.source(o),
-		// clamd 1.4.6 runs VirusEvent the same way (clamd/clamd_others.c).
+		// clamd 1.4.6 passes VirusEvent to a shell.
 		program: "/bin/sh", arguments: []string{"-c", hookCommand(o.value)},
 		categories: []string{"virus", "suspicious"},
 	}
@@ -77,6 +77,11 @@ func hookCommand(command string) string {
 func (m *Machine) writeHook(w *writer) {
 	h, ok := m.hookConfig()
 	if !ok {
+		if m.clamd != nil {
+			if o, given := m.clamd.conf.find("VirusEvent"); given {
+				m.note("%s: clamd still runs it, with the name of a descriptor instead of a path; see [on_find]", m.clamd.conf.source(o))
+			}
+		}
 		return
 	}
 	w.line("")

@@ -22,6 +22,7 @@ func (m *Machine) Config() (text string, warnings []string, err error) {
 	m.writePolicy(&w)
 	m.writeLimits(&w)
 	m.writeSpool(&w)
+	m.writeHook(&w)
 	m.noteRest()
 	m.writeNotes(&w)
 	f, err := config.Parse("the configuration", []byte(w.String()))
