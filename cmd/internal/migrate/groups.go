@@ -93,29 +93,31 @@ func (m *Machine) rowOfGroups(user account, of []string) {
 
 // Hints returns what the administrator should know about the clients before the switch.
 func (m *Machine) Hints() (list []string) {
-	if m.clamd == nil {
-		return nil
-	}
-	user := m.clamdAccount()
 	for i := range m.users {
-		c := &m.users[i]
-		if c.name == "clamonacc" {
-			list = append(list, fmt.Sprintf("%s: polyclamd opens files as its own user: add OnAccessExcludeUname %s to %s, or clamonacc waits for polyclamd, which waits for clamonacc.",
-				c.where, ourAccount, m.clamd.conf.path))
-		}
-		if !c.paths {
-			continue
-		}
-		switch {
-		case c.user == "" && user.name == "root":
-			list = append(list, fmt.Sprintf("%s: %s names files by their path. clamd reads them as root, but polyclamd runs as %s: let the client send their contents.", c.where, c.name, ourAccount))
-		case c.user == "":
-			list = append(list, fmt.Sprintf("%s: %s names files by their path: polyclamd must be able to read what %s could.", c.where, c.name, user.name))
-		case c.mode&0o040 == 0:
-			list = append(list, fmt.Sprintf("%s: %s names files that only its own user %s can read (mode %04o), so polyclamd cannot scan them.%s", c.where, c.name, c.user, c.mode, c.remedy()))
+		if h := m.hint(&m.users[i]); h != "" {
+			list = append(list, m.users[i].where+": "+h)
 		}
 	}
 	return list
+}
+
+// hint returns what is wrong about a client, or nothing.
+func (m *Machine) hint(c *client) string {
+	user := m.clamdAccount()
+	switch {
+	case c.name == "clamonacc":
+		return fmt.Sprintf("polyclamd opens files as its own user: add OnAccessExcludeUname %s to %s, or clamonacc waits for polyclamd, which waits for clamonacc.",
+			ourAccount, m.clamd.conf.path)
+	case !c.paths:
+		return ""
+	case c.user == "" && user.name == "root":
+		return fmt.Sprintf("%s names files by their path. clamd reads them as root, but polyclamd runs as %s: let the client send their contents.", c.name, ourAccount)
+	case c.user == "":
+		return fmt.Sprintf("%s names files by their path: polyclamd must be able to read what %s could.", c.name, user.name)
+	case c.mode&0o040 == 0:
+		return fmt.Sprintf("%s names files that only its own user %s can read (mode %04o), so polyclamd cannot scan them.%s", c.name, c.user, c.mode, c.remedy())
+	}
+	return ""
 }
 
 // remedy says how a client's files become readable for its group.

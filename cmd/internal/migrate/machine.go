@@ -163,6 +163,7 @@ func (m *Machine) lookClamd() error {
 	}
 	at := max(0, slices.IndexFunc(usable, func(d *clamd) bool { return m.answers(d) }))
 	m.clamd = usable[at]
+	m.readSocketUnit()
 	for i, d := range usable {
 		used := "yes"
 		if i != at {

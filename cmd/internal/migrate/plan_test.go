@@ -113,3 +113,23 @@ func TestAdvisedTemporary(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// TestSocketUnit has a socket that systemd creates.
+func TestSocketUnit(t *testing.T) {
+	const dropIn = "etc/systemd/system/clamav-daemon.socket.d/a.conf"
+	for _, c := range []struct {
+		name  string
+		files []string
+		parts []string
+	}{
+		{"as in clamd.conf", nil, []string{`mode = "0666"`, `group = "109"`, "!creates the socket"}},
+		{"another mode and group", []string{dropIn, "[Socket]\nSocketMode=0660\nSocketGroup=mail\n"}, []string{`mode = "0660"`, `group = "8"`, "SocketMode=0660"}},
+		{"another socket", []string{dropIn, "[Socket]\nListenStream=\nListenStream=/run/other\nSocketMode=0660\n"}, []string{`mode = "0666"`, "!creates the socket"}},
+		{"no such group", []string{dropIn, "[Socket]\nSocketGroup=nosuch\n"}, []string{`group = "109"`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			files := append([]string{"var/run", "->/run", "run/clamav/", ""}, c.files...)
+			wantParts(t, configOf(t, look(t, Options{Root: tree(t, "mail", files...)})), c.parts...)
+		})
+	}
+}

@@ -70,8 +70,12 @@ func (m *Machine) writeClients(w *writer, s served) {
 	if s.client == "" {
 		return
 	}
-	for _, c := range s.users {
+	for i := range s.users {
+		c := &s.users[i]
 		w.comment("%s: %s %s", c.where, c.name, c.means())
+		if h := m.hint(c); h != "" {
+			w.comment("%s", h)
+		}
 	}
 	if len(s.own) > 0 {
 		w.comment("These clients need different replies. This profile is the one that harms none of them; see the listeners below.")
