@@ -18,6 +18,16 @@ type cicap struct {
 	from     []string // "file:line: text" of the lines with these
 	asks     string   // "file:line: text" of the line that makes it ask clamd; or empty
 	includes int
+
+	module, socket, host, port place // clamd_mod: the line that loads it, and its settings
+	user, temporary            string
+}
+
+// place is a setting and its line.
+type place struct {
+	file  string
+	line  int
+	value string
 }
 
 const maxIncludes = 50
@@ -46,6 +56,7 @@ func (m *Machine) readCICAP(file string, c *cicap) error {
 			continue
 		}
 		c.take(f, at)
+		c.takeClamd(f, place{file, number, f[len(f)-1]})
 	}
 	return nil
 }
@@ -66,6 +77,44 @@ func (c *cicap) take(f []string, at string) {
 		f[0] == "virus_scan.DefaultEngine" && f[1] == "clamd":
 		c.asks = at
 	}
+}
+
+// takeClamd reads the settings of clamd_mod, and whose temporary files it names.
+func (c *cicap) takeClamd(f []string, p place) {
+	switch f[0] {
+	case "Module":
+		if strings.Contains(f[len(f)-1], "clamd_mod") || len(f) > 2 && strings.Contains(f[2], "clamd_mod") {
+			c.module = p
+		}
+	case "clamd_mod.ClamdSocket":
+		c.socket = p
+	case "clamd_mod.ClamdHost":
+		c.host = p
+	case "clamd_mod.ClamdPort":
+		c.port = p
+	case "User":
+		c.user = f[1]
+	case "TmpDir":
+		c.temporary = f[1]
+	}
+}
+
+// clamd returns the address that clamd_mod asks, and the line that says so. A port
+// matters more than a socket.
+func (c *cicap) clamd() (address string, at place) {
+	if c.port.file != "" {
+		host := c.host.value
+		if host == "" {
+			host = "127.0.0.1"
+		}
+		address, _ = tcpOf(host, c.port.value)
+		return address, c.port
+	}
+	if c.socket.file == "" {
+		return "unix:/var/run/clamav/clamd.ctl", c.module // its default
+	}
+	address, _ = addressOf(c.socket.value)
+	return address, c.socket
 }
 
 // icapHost returns the host:port of a "Port", which holds a port or host:port.
@@ -114,15 +163,38 @@ func (m *Machine) addICAP(file string, c *cicap) {
 			keys: []string{"service = " + quote(c.service)},
 			from: append(c.from[:len(c.from):len(c.from)], "With clamav_mod it uses ClamAV's signatures, like clamd."),
 		}
-		if c.asks != "" {
-			e.unusable = "it asks clamd, which is now polyclam, so polyclam would ask itself (" + c.asks + ")"
-		}
+		e.unusable = m.loop(c)
 		var err error
 		if e.unusable == "" {
 			err = m.offersICAP(address, c.service)
 		}
 		m.addEngine(e, "c-icap", file, "service "+c.service+" on "+address, err)
 	}
+}
+
+// loop explains why c-icap cannot be an engine: it asks the clamd whose place polyclam
+// takes. Each mail would then be scanned by polyclam until all its scans are in use.
+func (m *Machine) loop(c *cicap) string {
+	if c.asks == "" {
+		return ""
+	}
+	const asks = "it asks clamd, which is now polyclam, so polyclam would ask itself ("
+	if c.module.file == "" {
+		return asks + c.asks + ")"
+	}
+	address, at := c.clamd()
+	named := c.socket.file != "" || c.port.file != ""
+	if named && address != "" && m.listenerOf(address) < 0 {
+		return ""
+	}
+	text := asks + c.asks + ")"
+	if m.clamd == nil {
+		return text
+	}
+	if engine, ok := strings.CutPrefix(m.clamd.engine, "unix:"); ok {
+		text += fmt.Sprintf("; to use it as an engine, write clamd_mod.ClamdSocket %s in %s", engine, at.file)
+	}
+	return text
 }
 
 // offersICAP requests the service's OPTIONS, RFC 3507 section 4.10.

@@ -1,10 +1,12 @@
 package migrate
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os/user"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -58,7 +60,7 @@ func (r root) readClamd(c *conf) (*clamd, error) {
 	if err := d.readSocket(r); err != nil {
 		return nil, err
 	}
-	if err := d.readPort(); err != nil {
+	if err := d.readPort(r); err != nil {
 		return nil, err
 	}
 	if len(d.listeners) == 0 {
@@ -125,6 +127,39 @@ func (d *clamd) readAccess(r root, l *listener) {
 	l.group, l.groupFrom = group, d.conf.source(o)
 }
 
+// readSocketUnit corrects the mode and the group of the Unix socket if systemd creates it:
+// clamd.conf has no effect then.
+func (m *Machine) readSocketUnit() {
+	unit := m.service().socket
+	l := &m.clamd.listeners[0]
+	if unit == "" || !l.unix() {
+		return
+	}
+	place := strings.TrimPrefix(l.address, "unix:")
+	_, streams := m.root.unitLines(unit, "ListenStream")
+	if !slices.ContainsFunc(streams, func(s string) bool { return m.root.place(s) == m.root.place(place) }) {
+		return
+	}
+	last := func(key string) string {
+		_, lines := m.root.unitLines(unit, key)
+		if len(lines) == 0 {
+			return ""
+		}
+		return lines[len(lines)-1]
+	}
+	mode, text := uint64(0o666), last("SocketMode")
+	if n, err := strconv.ParseUint(text, 8, 32); err == nil && n <= 0o777 {
+		mode = n & 0o666
+	}
+	if octal := fmt.Sprintf("%04o", mode); octal != cmp.Or(l.mode, "0666") {
+		l.mode, l.modeFrom = octal, fmt.Sprintf("%s creates the socket, with SocketMode=%s", unit, cmp.Or(text, "0666"))
+	}
+	name := last("SocketGroup")
+	if group, ok := m.root.group(name); ok && name != "" && group != l.group {
+		l.group, l.groupFrom = group, fmt.Sprintf("%s creates the socket, with SocketGroup=%s", unit, name)
+	}
+}
+
 // group returns a group for the configuration: its name or, if the root is another
 // machine's, its number there.
 func (r root) group(name string) (string, bool) {
@@ -149,7 +184,7 @@ func (r root) group(name string) (string, bool) {
 }
 
 // readPort reads TCPSocket and all TCPAddr lines.
-func (d *clamd) readPort() error {
+func (d *clamd) readPort(r root) error {
 	port, o, ok := d.conf.number("TCPSocket")
 	if !ok {
 		return nil
@@ -160,17 +195,21 @@ func (d *clamd) readPort() error {
 	from := d.conf.source(o)
 	var list []listener
 	for _, a := range d.conf.all("TCPAddr") {
-		l := listener{address: tcpAddress(a.value, port), addressFrom: from + "; " + d.conf.source(a), open: isOpen(a.value)}
-		if _, _, err := backends.ParseAddress(l.address); err != nil || !isText(a.value) {
-			d.conf.complain(a.line, a.key, "%q is not an address; left out", a.value)
-			continue
+		for _, host := range r.hosts(a.value) {
+			l := listener{address: tcpAddress(host, port), addressFrom: from + "; " + d.conf.source(a), open: isOpen(host)}
+			if _, _, err := backends.ParseAddress(l.address); err != nil || !isText(host) {
+				d.conf.complain(a.line, a.key, "%q is not an address; left out", a.value)
+				continue
+			}
+			list = append(list, l)
 		}
-		list = append(list, l)
 	}
 	if len(d.conf.all("TCPAddr")) == 0 {
-		list = []listener{{address: tcpAddress("0.0.0.0", port), addressFrom: from + "; without TCPAddr, on all addresses", open: true}}
+		for _, host := range r.everywhere() {
+			list = append(list, listener{address: tcpAddress(host, port), addressFrom: from + "; without TCPAddr, on all addresses", open: true})
+		}
 	}
-	d.listeners = append(d.listeners, distinct(list)...)
+	d.listeners = append(d.listeners, r.distinct(list)...)
 	if d.engine == "" && len(list) > 0 {
 		// Without a LocalSocket, no directory is certain to be writable for clamd.
 		d.engine = tcpAddress("127.0.0.1", nextPort(port))
@@ -186,35 +225,14 @@ func nextPort(port int64) int64 {
 	return port + 1
 }
 
-// tcpAddress replaces localhost with its IP address: systemd accepts no names.
 func tcpAddress(host string, port int64) string {
-	if host == "localhost" {
-		host = "127.0.0.1"
-	}
 	return "tcp:" + net.JoinHostPort(host, strconv.FormatInt(port, 10))
 }
 
 // isOpen reports whether other machines can reach a host.
 func isOpen(host string) bool {
 	ip := net.ParseIP(host)
-	return host != "localhost" && (ip == nil || !ip.IsLoopback())
-}
-
-// distinct removes duplicates, and all other addresses if one is a wildcard.
-func distinct(list []listener) []listener {
-	seen := map[string]bool{}
-	var out []listener
-	for _, l := range list {
-		host, _, _ := net.SplitHostPort(strings.TrimPrefix(l.address, "tcp:"))
-		if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-			return []listener{l}
-		}
-		if !seen[l.address] {
-			seen[l.address] = true
-			out = append(out, l)
-		}
-	}
-	return out
+	return ip == nil || !ip.IsLoopback()
 }
 
 type problemError struct{ problem }

@@ -136,8 +136,7 @@ var unsupported = []struct{ key, reason string }{
 	{"StreamMinPort", "clamd has no STREAM command since 0.104"},
 	{"StreamMaxPort", "clamd has no STREAM command since 0.104"},
 	{"MaxScanTime", "clamd keeps it; polyclam gives up after timeout of the [[engine]]"},
-	{"ExcludePath", "polyclam reads files itself, so clamd does not know their paths; see scan_paths"},
-	{"VirusEvent", "clamd still runs it, but polyclam sends it objects without their paths"},
+	{"ExcludePath", "polyclam opens files itself, so clamd does not see their paths: files that clamd left out are scanned now. scan_paths in config.toml limits path commands to some directories"},
 }
 
 // unsupportedIf are boolean options that have no exact counterpart when set to on.

@@ -43,6 +43,8 @@ type Machine struct {
 	programs []program
 	existing *config.File // polyclam's; nil: none
 	notes    []string     // options of clamd.conf that are not used, with the reason
+	users    []client     // of clamd
+	needed   []neededGroup
 }
 
 // confFiles are the paths of clamd.conf.
@@ -71,6 +73,9 @@ func Look(o Options) (*Machine, error) {
 	m.lookSophie()
 	m.lookICAP()
 	m.lookPrograms()
+	m.lookClients()
+	m.lookGroups()
+	m.lookTemporary()
 	return m, m.checkWith()
 }
 
@@ -158,6 +163,7 @@ func (m *Machine) lookClamd() error {
 	}
 	at := max(0, slices.IndexFunc(usable, func(d *clamd) bool { return m.answers(d) }))
 	m.clamd = usable[at]
+	m.readSocketUnit()
 	for i, d := range usable {
 		used := "yes"
 		if i != at {

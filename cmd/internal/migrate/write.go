@@ -22,6 +22,7 @@ func (m *Machine) Config() (text string, warnings []string, err error) {
 	m.writePolicy(&w)
 	m.writeLimits(&w)
 	m.writeSpool(&w)
+	m.writeHook(&w)
 	m.noteRest()
 	m.writeNotes(&w)
 	f, err := config.Parse("the configuration", []byte(w.String()))
@@ -64,11 +65,12 @@ func (m *Machine) writeListeners(w *writer) {
 		return
 	}
 	for i := range m.clamd.listeners {
-		m.writeListener(w, &m.clamd.listeners[i])
+		m.writeListener(w, &m.clamd.listeners[i], m.served(i))
 	}
+	m.writeOwn(w)
 }
 
-func (m *Machine) writeListener(w *writer, l *listener) {
+func (m *Machine) writeListener(w *writer, l *listener, s served) {
 	w.line("")
 	w.line("[[listener]]")
 	w.comment("%s", l.addressFrom)
@@ -81,6 +83,7 @@ func (m *Machine) writeListener(w *writer, l *listener) {
 		w.comment("%s", l.groupFrom)
 		w.key("group", quote(l.group))
 	}
+	m.writeClients(w, s)
 	if o, off := m.clamd.conf.disabled("EnableReloadCommand"); off {
 		w.comment("%s", m.clamd.conf.source(o))
 		w.key("reload_command", "false")
@@ -92,7 +95,12 @@ func (m *Machine) writeListener(w *writer, l *listener) {
 		return
 	}
 	if l.open {
-		w.comment("Other machines can reach this address, like clamd's; for 0.0.0.0 Go listens on IPv6 too.")
+		w.comment("Other machines can reach this address, like clamd's. Their clients were not looked for; see \"polyclam profiles\".")
+	}
+	if c, ok := s.needsPaths(); ok {
+		w.comment("%s (%s) has files scanned by their path over TCP. Every client that reaches this port can do that, as with clamd; see also scan_paths.", c.name, c.where)
+		w.key("path_commands", "true")
+		return
 	}
 	w.comment("Every client of clamd can have files scanned by their path. polyclam allows that on Unix sockets only; " +
 		"clamdscan without --stream needs it if clamd.conf has no LocalSocket. See also scan_paths.")
