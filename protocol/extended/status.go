@@ -7,14 +7,15 @@ const statusObject = "status"
 
 // Server is a SERVER record: the state of polyclamd. Its JSON keys are the record's.
 type Server struct {
-	Version string `json:"version"`
-	Uptime  int64  `json:"uptime"` // seconds
-	About
-	Connections int64 `json:"connections"`
-	Scans       int64 `json:"scans"` // in progress
-	Requests    int64 `json:"requests"`
-	SpoolUsed   int64 `json:"spool_used"`  // bytes
-	SpoolTotal  int64 `json:"spool_total"` // bytes; 0: no limit
+	About // is written behind the other fields
+
+	Version     string `json:"version"`
+	Uptime      int64  `json:"uptime"` // seconds
+	Connections int64  `json:"connections"`
+	Scans       int64  `json:"scans"` // in progress
+	Requests    int64  `json:"requests"`
+	SpoolUsed   int64  `json:"spool_used"`  // bytes
+	SpoolTotal  int64  `json:"spool_total"` // bytes; 0: no limit
 	// The runs of the program of [on_find], and the findings without a run because the
 	// program was too slow.
 	FindRuns     int64 `json:"find_runs,omitempty"`
