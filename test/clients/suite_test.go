@@ -72,7 +72,7 @@ type client struct {
 
 // all returns the clients in the order of the table.
 func all() []client {
-	return slices.Concat(clamavClients, milterClients, mimedefangClients, amavisClients, rspamdClients,
+	return slices.Concat(clamavClients, clamonaccClients, milterClients, mimedefangClients, amavisClients, rspamdClients,
 		eximClients, clamsmtpClients, libraryClients, goClients, nodeClients, gatewayClients)
 }
 
