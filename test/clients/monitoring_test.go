@@ -155,7 +155,11 @@ func TestMonitoringHAProxy(t *testing.T) {
 
 // instream scans data at a port of 127.0.0.1 and returns the whole reply.
 func instream(port, content string) (string, error) {
-	nc, err := net.DialTimeout("tcp", "127.0.0.1:"+port, hang)
+	return instreamAt("tcp", "127.0.0.1:"+port, content)
+}
+
+func instreamAt(network, address, content string) (string, error) {
+	nc, err := net.DialTimeout(network, address, hang)
 	if err != nil {
 		return "", err
 	}
