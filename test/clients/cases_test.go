@@ -4,9 +4,11 @@ import (
 	"archive/zip"
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -119,17 +121,22 @@ func makeSamples() map[string]sample {
 	return made
 }
 
-func zipped(name string, content []byte) []byte {
+func zipped(name string, content []byte) []byte { return zippedAll(map[string][]byte{name: content}) }
+
+// zippedAll makes a ZIP of several members, in the order of their names.
+func zippedAll(members map[string][]byte) []byte {
 	var b bytes.Buffer
 	zw := zip.NewWriter(&b)
-	w, err := zw.Create(name)
-	if err == nil {
-		_, err = w.Write(content)
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		w, err := zw.Create(name)
+		if err == nil {
+			_, err = w.Write(members[name])
+		}
+		if err != nil {
+			panic(err)
+		}
 	}
-	if err == nil {
-		err = zw.Close()
-	}
-	if err != nil {
+	if err := zw.Close(); err != nil {
 		panic(err)
 	}
 	return b.Bytes()

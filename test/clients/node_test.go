@@ -115,14 +115,14 @@ func startNode(t *testing.T, cmd *exec.Cmd) *nodeApplication {
 		timer := time.AfterFunc(hang, func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 		defer timer.Stop()
 		for line := range a.out {
-			t.Errorf("node said too much: %s", line)
+			t.Errorf("%s said too much: %s", cmd.Path, line)
 		}
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("node: %v", err)
+			t.Errorf("%s: %v", cmd.Path, err)
 		}
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		if t.Failed() {
-			t.Logf("errors of node:\n%s", stderr.String())
+			t.Logf("errors of %s:\n%s", cmd.Path, stderr.String())
 		}
 	})
 	return a

@@ -73,7 +73,7 @@ type client struct {
 // all returns the clients in the order of the table.
 func all() []client {
 	return slices.Concat(clamavClients, clamonaccClients, milterClients, mimedefangClients, amavisClients, rspamdClients,
-		eximClients, clamsmtpClients, libraryClients, goClients, nodeClients, gatewayClients)
+		eximClients, clamsmtpClients, libraryClients, goClients, nodeClients, nextcloudClients, gatewayClients)
 }
 
 // named returns a client by name.
