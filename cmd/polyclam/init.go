@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -80,7 +81,7 @@ func (o *initOptions) check() error {
 		return cli.Usagef("--steps without --move-clamd: the steps start clamd with the configuration that --move-clamd writes")
 	case o.steps != "" && filepath.Clean(o.steps) == filepath.Clean(o.undo):
 		return cli.Usagef("--steps and --undo are the same file")
-	case o.steps != "" && filepath.Clean(o.output) != filepath.Join("/", o.root, cli.DefaultConfig):
+	case o.steps != "" && filepath.Clean(o.output) != filepath.Join(cmp.Or(o.root, "/"), cli.DefaultConfig):
 		return cli.Usagef("--steps with --output %s: the service reads %s", o.output, cli.DefaultConfig)
 	case o.clamdConf != "" && !filepath.IsAbs(o.clamdConf):
 		return cli.Usagef("--clamd-conf %s: want an absolute path", o.clamdConf)
@@ -100,11 +101,11 @@ func (t *tool) init(o *initOptions) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if why := machine.Migrated(); why != "" && !o.force {
-		return t.initAgain(machine, o, why)
-	}
 	if err := checkScripts(machine, o); err != nil {
 		return 0, err
+	}
+	if why := machine.Migrated(); why != "" && !o.force {
+		return t.initAgain(machine, o, why)
 	}
 	t.note(initSummary(machine))
 	for _, w := range warnings {
@@ -133,7 +134,7 @@ func (t *tool) currentConfig(o *initOptions) string {
 // initAgain handles a machine that polyclam already runs on: only clamd may still have to
 // be moved.
 func (t *tool) initAgain(machine *migrate.Machine, o *initOptions, why string) (int, error) {
-	t.note(why + ". Nothing was written; use --output FILE --force to write it again.")
+	t.note(why + ". The configuration stays as it is; --output FILE --force writes it again.")
 	if !o.move {
 		return exitOK, nil
 	}
@@ -149,7 +150,12 @@ func (t *tool) initAgain(machine *migrate.Machine, o *initOptions, why string) (
 	if err != nil {
 		return 0, err
 	}
-	return exitOK, t.writeScripts(machine, o, text)
+	if err := t.writeScripts(machine, o, text); err != nil {
+		return 0, err
+	}
+	t.note("")
+	t.showSteps(machine, migrate.StepsOptions{Output: o.output, Moved: true, Steps: o.steps, Undo: o.undo})
+	return exitOK, nil
 }
 
 // checkScripts reports what would keep the scripts from being written, before anything

@@ -112,13 +112,13 @@ func sum(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
 // with these addresses.
 func (m *Machine) scriptAddresses(h *head) {
 	socket, bridge := "", migration+"/clamd/bridge.ctl"
-	hasPort := "no"
+	hasPort, port := "no", ""
 	for _, l := range m.clamd.listeners {
 		if l.unix() {
 			socket = strings.TrimPrefix(l.address, "unix:")
 			bridge = bridgeName(socket)
 		} else {
-			hasPort = "yes"
+			hasPort, port = "yes", local(l.address)
 		}
 	}
 	engine, isSocket := strings.CutPrefix(m.clamd.engine, "unix:")
@@ -129,6 +129,7 @@ func (m *Machine) scriptAddresses(h *head) {
 	h.set("CURRENT_LINE", addressLine(m.current()))
 	h.set("SOCKET", socket)
 	h.set("HAS_PORT", hasPort)
+	h.set("PORT", port)
 	h.set("ENGINE_ADDRESS", m.clamd.engine)
 	h.set("ENGINE_LINE", addressLine(m.clamd.engine))
 	h.set("ENGINE_SOCKET", engine)
@@ -147,8 +148,11 @@ func bridgeName(socket string) string {
 }
 
 // current returns the address at which this machine's programs reach clamd.
-func (m *Machine) current() string {
-	network, place, _ := strings.Cut(m.clamd.listeners[0].address, ":")
+func (m *Machine) current() string { return local(m.clamd.listeners[0].address) }
+
+// local returns an address for clients on this machine.
+func local(address string) string {
+	network, place, _ := strings.Cut(address, ":")
 	place = loopback(network, place)
 	if host, port, err := net.SplitHostPort(place); network == "tcp" && err == nil && (host == "" || host == "*") {
 		place = net.JoinHostPort("127.0.0.1", port)

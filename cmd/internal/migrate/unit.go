@@ -61,7 +61,7 @@ func (m *Machine) service() clamdService {
 	for _, name := range []string{"clamav-daemon", "clamd"} {
 		if ok, start := m.root.unitLines(name+".service", "ExecStart"); ok && len(start) > 0 {
 			s.unit, s.start = name+".service", start[len(start)-1]
-			if ok, _ := m.root.unitLines(name+".socket", "ListenStream"); ok {
+			if _, lines := m.root.unitLines(name+".socket", "ListenStream"); len(lines) > 0 { // and it is not masked
 				s.socket = name + ".socket"
 			}
 			return s

@@ -212,8 +212,7 @@ switch() {
 	if [ "$HAS_PORT" = yes ]; then
 		if [ "$bridge" = no ]; then hold_polyclam; fi
 		if [ "$bridge" = yes ] && [ -n "$SOCKET" ]; then relink "$(warm_socket)" "$SOCKET"; fi
-		clamd_units stop "$CLAMD_UNIT" "$CLAMD_SOCKET"
-		systemctl start polyclamd.socket || switch_failed
+		take_port || switch_failed
 		if [ "$bridge" = no ]; then return; fi
 	else
 		# A second name for clamd's socket is a second address, without a restart.
@@ -231,6 +230,20 @@ switch() {
 		sleep 0.2
 	done
 	say "  polyclam answers the clients"
+}
+
+# take_port: clamd closes its port long before it ends.
+take_port() {
+	if [ -n "$CLAMD_SOCKET" ]; then systemctl stop "$CLAMD_SOCKET"; fi
+	systemctl stop --no-block "$CLAMD_UNIT"
+	while answers "$PORT" && active "$CLAMD_UNIT"; do :; done
+	for pause in 0.05 0.2 0.5 2; do
+		if systemctl start polyclamd.socket 2>/dev/null; then return; fi
+		sleep "$pause"
+		systemctl reset-failed polyclamd.socket
+	done
+	clamd_units stop "$CLAMD_UNIT" "$CLAMD_SOCKET"
+	systemctl start polyclamd.socket
 }
 
 warm_socket() {
