@@ -164,7 +164,7 @@ func checkScripts(machine *migrate.Machine, o *initOptions) error {
 	if o.steps == "" {
 		return nil
 	}
-	if err := machine.Scriptable(); err != nil {
+	if err := machine.PlanScripts(); err != nil {
 		return fmt.Errorf("--steps: %w", err)
 	}
 	for _, file := range []string{o.steps, o.undo} {

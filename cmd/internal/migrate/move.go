@@ -87,13 +87,22 @@ func (m *Machine) changes() (list []change) {
 			list = append(list, change{key, value, a.why})
 		}
 	}
-	if t, _ := m.temporary(); t.dir != "" && m.Scriptable() == nil {
+	if t, _ := m.temporary(); t.dir != "" && m.mountsTemporary() {
 		list = append(list, change{"TemporaryDirectory", t.dir, "In memory, mounted by the drop-in of clamd's unit."})
 	}
 	if o, ok := m.clamd.conf.find("VirusEvent"); ok && m.takesOver("[on_find]") {
 		list = append(list, change{o.key, "", "VirusEvent: polyclam runs it, see [on_find] in its configuration."})
 	}
 	return list
+}
+
+// mountsTemporary reports whether the scripts mount the file system for clamd's temporary
+// files, or have done so. clamd says OK to everything if its TemporaryDirectory is missing.
+func (m *Machine) mountsTemporary() bool {
+	if m.Scriptable() != nil {
+		return false
+	}
+	return m.scripted || m.root.exists("/etc/systemd/system/"+m.engineUnit()+".d/"+dropIn)
 }
 
 // takesOver reports whether polyclam's configuration has this table.

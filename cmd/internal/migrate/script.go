@@ -47,6 +47,22 @@ func (m *Machine) Scriptable() error {
 	return nil
 }
 
+// PlanScripts decides that scripts do the rest. It must be called before MoveClamd:
+// clamd's new configuration needs what they mount.
+func (m *Machine) PlanScripts() error {
+	err := m.Scriptable()
+	m.scripted = err == nil
+	return err
+}
+
+// engineUnit returns the unit that starts clamd with its new configuration.
+func (m *Machine) engineUnit() string {
+	if _, ok := m.template(); ok {
+		return "clamd@" + strings.TrimSuffix(path.Base(m.EngineConf()), ".conf") + ".service"
+	}
+	return m.service().unit
+}
+
 // unit returns the unit that starts clamd now, or "".
 func (m *Machine) unit() string {
 	if instance, ok := m.template(); ok {
@@ -58,7 +74,7 @@ func (m *Machine) unit() string {
 // Scripts returns two POSIX shell scripts. The first puts polyclam in clamd's place, the
 // second is the way back. Both can be run again, and in any state that the other left.
 func (m *Machine) Scripts(o ScriptOptions) (steps, undo []byte, err error) {
-	if err := m.Scriptable(); err != nil {
+	if err := m.PlanScripts(); err != nil {
 		return nil, nil, err
 	}
 	head := m.scriptHead(o)

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"fmt"
-	"path"
 	"strings"
 )
 
@@ -11,10 +10,9 @@ const dropIn = "polyclam.conf"
 
 // scriptUnits writes the units and their drop-ins.
 func (m *Machine) scriptUnits(h *head) {
-	unit, engine, socket := m.unit(), m.unit(), ""
+	unit, engine, socket := m.unit(), m.engineUnit(), ""
 	start, drop := "", []string{"[Service]"}
 	if instance, ok := m.template(); ok {
-		engine = "clamd@" + strings.TrimSuffix(path.Base(m.EngineConf()), ".conf") + ".service"
 		_, lines := m.root.unitLines("clamd@.service", "ExecStart")
 		start = strings.ReplaceAll(lines[len(lines)-1], "%i", instance)
 	} else {

@@ -235,7 +235,9 @@ switch() {
 # take_port: clamd closes its port long before it ends.
 take_port() {
 	if [ -n "$CLAMD_SOCKET" ]; then systemctl stop "$CLAMD_SOCKET"; fi
-	systemctl stop --no-block "$CLAMD_UNIT"
+	# Not by systemctl stop: polyclamd is ordered after clamd and would wait for its end.
+	pid=$(show "$CLAMD_UNIT" MainPID)
+	if [ "${pid:-0}" != 0 ]; then kill -TERM "$pid" || :; fi
 	while answers "$PORT" && active "$CLAMD_UNIT"; do :; done
 	for pause in 0.05 0.2 0.5 2; do
 		if systemctl start polyclamd.socket 2>/dev/null; then return; fi
