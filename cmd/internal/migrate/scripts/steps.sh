@@ -58,7 +58,8 @@ prepare() {
 second_clamd() {
 	announce "Start clamd with its new configuration, beside the present one"
 	bridge=no
-	if [ "$(grep -Fxc -- "$ENGINE_LINE" "$POLYCLAM_CONF")" != 1 ]; then
+	# The second line is there if a run before this one was interrupted.
+	if [ "$(grep -Fxc -e "$ENGINE_LINE" -e "$BRIDGE_LINE" -- "$POLYCLAM_CONF")" != 1 ]; then
 		say "  not possible: $POLYCLAM_CONF was edited and has no single line $ENGINE_LINE"
 	elif ! active "$BRIDGE" && ! enough_memory; then
 		say "  not possible: there is too little memory for a second one"
