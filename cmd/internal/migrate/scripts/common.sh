@@ -26,6 +26,7 @@ fail() {
 	else
 		printf '  Now NOBODY answers on %s: run %s\n' "$CURRENT" "$UNDO" >&2
 	fi
+	if active "$BRIDGE"; then printf '  A second clamd still runs: this script uses it again, and %s ends it.\n' "$UNDO" >&2; fi
 	exit 1
 }
 

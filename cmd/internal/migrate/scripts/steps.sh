@@ -155,7 +155,7 @@ client_proof() {
 	# shellcheck disable=SC2016 # the inner shell expands these
 	runuser -u "$2" -g "$3" -- sh -c 'printf "harmless\n" >"$1" && chmod "$2" "$1"' sh "$proof" "$4"
 	scan_by_path 0 "polyclamd reads what $1 leaves in $5" \
-		"$(polyclam_id) The file has the mode $4 and belongs to $2:$3; polyclamd needs a group that may read it and enter $5: SupplementaryGroups= in $SYSTEM/polyclamd.service.d/$DROPIN." "$proof"
+		"$(polyclam_id) The file has the mode $4 and belongs to $2:$3; polyclamd needs a group that may read it and enter $5: SupplementaryGroups= in a drop-in of your own, for example $SYSTEM/polyclamd.service.d/groups.conf." "$proof"
 	rm -f -- "$proof"
 }
 
