@@ -46,6 +46,7 @@ func Parse(name string, data []byte) (*File, error) {
 		return nil, Problems{syntaxProblem(name, err)}
 	}
 	f, r := newFile(name), &report{file: name, lines: lines}
+	f.lines = lines
 	for _, fault := range decode.Decode(document, f, unknownKey) {
 		r.fail(fault.Path, "%s", fault.Text)
 	}
