@@ -55,7 +55,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		switch {
 		case o.version:
 			_, err = fmt.Fprintln(stdout, "polyclamd", cli.Version())
-		case o.check:
+		case o.check || o.checkFile:
 			err = check(o, stdout, stderr)
 		case os.Getpid() == initPID:
 			status = superviseDaemon(args)

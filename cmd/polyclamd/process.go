@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"time"
@@ -31,8 +32,8 @@ type process struct {
 	file      *config.File
 	spool     *spool.Spool
 	server    *proxy.Server
-	inherited sockets // from systemd, by bound address; a reload never changes or closes them
-	sockets   sockets // all sockets that are served, by address in file
+	inherited sockets // from systemd, by address; a reload never changes or closes them
+	sockets   sockets // all sockets that are served, by address
 	failed    chan error
 	stopping  chan struct{} // the SHUTDOWN command
 	watchdog  *watchdog
@@ -59,46 +60,31 @@ func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
 	if d.inherited, err = inheritedSockets(); err != nil {
 		return nil, err
 	}
-	d.sockets = adopt(file, d.inherited)
-	if len(file.Listeners) == 0 {
-		return nil, errors.New("nothing to listen on: the configuration has no [[listener]], and systemd passed no socket")
-	}
-	opened, err := openAll(file, d.sockets)
+	s := &setup{options: o, log: log, descriptors: d.descriptors, inherited: d.inherited, resolver: net.DefaultResolver, file: file}
+	err = s.open()
+	d.logWarnings()
 	if err != nil {
+		s.close()
 		return nil, err
 	}
-	if err := d.startServer(); err != nil {
-		opened.close()
-		return nil, err
-	}
-	for address, ln := range d.sockets {
-		d.serve(address, ln)
-	}
-	for address, ln := range opened {
-		d.sockets[address] = ln
-		d.serve(address, ln)
-	}
+	d.startServer(s)
 	d.logListeners()
 	d.notifier.notify(stateReady)
 	return d, nil
 }
 
-// startServer creates the spool, the engines and the server.
-func (d *process) startServer() error {
-	fit(d.file, d.descriptors, 0).apply(d.log)
-	var err error
-	if d.spool, err = spool.New(d.file.Spool()); err != nil {
-		return err
-	}
-	c, err := d.file.Build(d.spool, d.log)
-	if err != nil {
-		d.spool.Close()
-		return err
-	}
+// startServer creates the server and serves all sockets.
+func (d *process) startServer(s *setup) {
+	s.fitted.apply(d.log)
+	d.spool = s.spool
 	d.server = proxy.NewServer(proxy.ServerOptions{
-		Config: c, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop,
+		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop,
 	})
-	return nil
+	d.sockets = s.kept
+	maps.Copy(d.sockets, s.opened)
+	for address, ln := range d.sockets {
+		d.serve(address, ln)
+	}
 }
 
 // stop asks the main loop to end the daemon. It does not wait.

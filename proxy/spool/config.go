@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Store is where objects are kept that are too large for memory.
@@ -180,4 +182,45 @@ func (s *Spool) probe(set *settings) error {
 	}
 	set.dir.remove(name)
 	return nil
+}
+
+// Check reports what New would fail with. It leaves nothing behind: it does not create
+// cfg.Dir, so that the check may run as another user than the spool.
+func Check(cfg Config) error {
+	dir := filepath.Clean(cfg.Dir)
+	if cfg.Dir != "" {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			if err := check(cfg); err != nil {
+				return fmt.Errorf("spool: %w", err)
+			}
+			if err := mayCreate(dir); err != nil {
+				return fmt.Errorf("spool: directory %q does not exist: %w", dir, err)
+			}
+			cfg.Dir, cfg.Store = "", Memfd
+		}
+	}
+	s, err := New(cfg)
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// mayCreate checks that this process could create a directory, with its parents.
+func mayCreate(dir string) error {
+	for parent := filepath.Dir(dir); ; parent = filepath.Dir(parent) {
+		info, err := os.Stat(parent)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && parent != "/":
+			continue
+		case err != nil:
+			return err
+		case !info.IsDir():
+			return fmt.Errorf("%s is not a directory", parent)
+		}
+		if err := unix.Access(parent, unix.W_OK|unix.X_OK); err != nil {
+			return &fs.PathError{Op: "create it in", Path: parent, Err: err}
+		}
+		return nil
+	}
 }

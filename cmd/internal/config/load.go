@@ -52,7 +52,7 @@ func Parse(name string, data []byte) (*File, error) {
 	}
 	validate(f, r)
 	if len(r.problems) > 0 {
-		r.problems.sort()
+		r.problems.Sort()
 		return nil, r.problems
 	}
 	f.complete(r)
@@ -74,7 +74,7 @@ func (f *File) complete(r *report) {
 		}
 	}
 	warn(f, r)
-	r.warnings.sort()
+	r.warnings.Sort()
 	f.Warnings = r.warnings
 }
 

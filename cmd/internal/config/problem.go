@@ -42,7 +42,7 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sort sorts by line, stably.
-func (p Problems) sort() {
+// Sort sorts by line, stably.
+func (p Problems) Sort() {
 	slices.SortStableFunc(p, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 }

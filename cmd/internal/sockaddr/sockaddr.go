@@ -42,6 +42,9 @@ func (a Addr) TCP() netip.AddrPort { return a.tcp }
 // IsTCP reports whether a is the address of a TCP socket.
 func (a Addr) IsTCP() bool { return a.tcp.IsValid() }
 
+// IsAnyIPv6 reports whether a is [::].
+func (a Addr) IsAnyIPv6() bool { return a.tcp.Addr() == netip.IPv6Unspecified() }
+
 // DialTarget returns the network and address at which a client on the same machine reaches the
 // socket. An address that stands for all is reached on the loopback interface.
 func (a Addr) DialTarget() (network, address string) {
@@ -89,7 +92,7 @@ func Parse(address string) (Addr, Name, error) {
 		return Addr{}, Name{}, err
 	}
 	if network == "unix" {
-		return Addr{path: filepath.Clean(rest)}, Name{}, nil
+		return Unix(rest), Name{}, nil
 	}
 	host, text, err := net.SplitHostPort(rest)
 	if err != nil {
@@ -113,7 +116,7 @@ func tcp(ip netip.Addr, port uint16) Addr {
 func Of(a net.Addr) (Addr, bool) {
 	switch a := a.(type) {
 	case *net.UnixAddr:
-		return Addr{path: filepath.Clean(a.Name)}, strings.HasPrefix(a.Name, "/")
+		return Unix(a.Name), strings.HasPrefix(a.Name, "/")
 	case *net.TCPAddr:
 		p := a.AddrPort()
 		return tcp(p.Addr(), p.Port()), p.IsValid()
@@ -183,3 +186,6 @@ func Conflict(a, b string) bool {
 	}
 	return x.Overlaps(y, false)
 }
+
+// Unix returns the address of the Unix socket at an absolute path.
+func Unix(path string) Addr { return Addr{path: filepath.Clean(path)} }
