@@ -17,10 +17,10 @@ import (
 type fitting struct {
 	file    *config.File
 	memory  machine.Limit
-	source  string // where spool_total comes from
+	source  string      // where spool_total comes from
 	asked   needs.Needs // before the changes
 	changes []needs.Change
-	fits    bool // there is enough memory
+	fits    bool        // there is enough memory
 	need    needs.Needs // after the changes
 	tasks   machine.Limit
 	goLimit int64

@@ -13,6 +13,7 @@ import (
 
 	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/sockaddr"
 	"polyclam/proxy"
 	"polyclam/proxy/spool"
 )
@@ -28,6 +29,7 @@ type process struct {
 	options     options
 	log         zerolog.Logger
 	descriptors uint64 // limit of open descriptors
+	resolver    sockaddr.Resolver
 
 	file      *config.File
 	spool     *spool.Spool
@@ -45,32 +47,36 @@ type process struct {
 	slow        <-chan time.Time // fires if the reload is slow
 }
 
-// start starts the daemon. Everything that can fail is done before the first client is
-// served.
-func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
-	d := &process{
-		options: o, log: log, file: file, watchdog: newWatchdog(), notifier: newNotifier(log),
+// newProcess returns a daemon that has not started.
+func newProcess(o options, file *config.File, log zerolog.Logger) *process {
+	return &process{
+		options: o, log: log, file: file, resolver: net.DefaultResolver, watchdog: newWatchdog(), notifier: newNotifier(log),
 		failed: make(chan error, 1), stopping: make(chan struct{}, 1), reloads: make(chan *reload),
 	}
+}
+
+// start starts the daemon. Everything that can fail is done before the first client is
+// served.
+func (d *process) start() error {
 	d.logConfiguration()
 	var err error
 	if d.descriptors, err = raiseDescriptorLimit(); err != nil {
-		return nil, fmt.Errorf("raise the limit of open descriptors: %w", err)
+		return fmt.Errorf("raise the limit of open descriptors: %w", err)
 	}
 	if d.inherited, err = inheritedSockets(); err != nil {
-		return nil, err
+		return err
 	}
-	s := &setup{options: o, log: log, descriptors: d.descriptors, inherited: d.inherited, resolver: net.DefaultResolver, file: file}
+	s := &setup{options: d.options, log: d.log, descriptors: d.descriptors, inherited: d.inherited, resolver: d.resolver, file: d.file}
 	err = s.open()
 	d.logWarnings()
 	if err != nil {
 		s.close()
-		return nil, err
+		return err
 	}
 	d.startServer(s)
 	d.logListeners()
 	d.notifier.notify(stateReady)
-	return d, nil
+	return nil
 }
 
 // startServer creates the server and serves all sockets.

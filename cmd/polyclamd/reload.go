@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net"
@@ -11,6 +12,7 @@ import (
 
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/listen"
+	"polyclam/proxy"
 )
 
 // slowReload is how long a reload may take before the log names the step that it is in.
@@ -23,6 +25,7 @@ const slowReload = 10 * time.Second
 type reload struct {
 	setup
 	reloads   chan<- *reload // to the main loop
+	server    *proxy.Server
 	work      sync.WaitGroup
 	committed bool
 	err       error   // of prepare
@@ -54,7 +57,7 @@ func (r *reload) handOver() bool {
 // Sessions on closed sockets continue.
 func (r *reload) finish() {
 	r.step.Store("close the listeners that were removed")
-	r.removed.close()
+	r.retire()
 	for address := range r.removed {
 		r.log.Info().Str("address", address).Msg("listener closed")
 	}
@@ -67,6 +70,21 @@ func (r *reload) finish() {
 	r.step.Store("release the old spool directory")
 	r.change.Release()
 	r.handOver()
+}
+
+// retireGrace is how long clients that have connected to a removed listener may wait until
+// they are accepted.
+const retireGrace = 2 * time.Second
+
+// retire closes the removed listeners concurrently.
+func (r *reload) retire() {
+	ctx, cancel := context.WithTimeout(context.Background(), retireGrace)
+	defer cancel()
+	var closing sync.WaitGroup
+	for _, ln := range r.removed {
+		closing.Go(func() { r.server.Retire(ctx, ln) })
+	}
+	closing.Wait()
 }
 
 func (r *reload) updateSocket(l config.Listener, s *listen.UnixSocket) {
@@ -88,9 +106,9 @@ func (d *process) beginReload() {
 		return
 	}
 	d.notifyReloading()
-	d.reload = &reload{reloads: d.reloads, setup: setup{
+	d.reload = &reload{reloads: d.reloads, server: d.server, setup: setup{
 		options: d.options, log: d.log, descriptors: d.descriptors, spool: d.spool,
-		inherited: d.inherited, serving: maps.Clone(d.sockets), resolver: net.DefaultResolver,
+		inherited: d.inherited, serving: maps.Clone(d.sockets), resolver: d.resolver,
 		aborted: make(chan struct{}),
 	}}
 	d.reload.step.Store("begin")

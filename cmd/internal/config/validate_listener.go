@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	"polyclam/backends"
 	"polyclam/cmd/internal/config/position"
@@ -39,9 +40,9 @@ func validateNoOverlap(f *File, i int, r *report) {
 
 // overlapText explains that two listeners share an address.
 func overlapText(address, other string, line int) string {
-	a, _, _ := sockaddr.Parse(address)
-	b, _, _ := sockaddr.Parse(other)
-	if a == b {
+	a, aName, _ := sockaddr.Parse(address)
+	b, bName, _ := sockaddr.Parse(other)
+	if a == b && strings.EqualFold(aName.Host, bName.Host) {
 		return fmt.Sprintf("%q is already the address of the listener in line %d; every listener needs its own", address, line)
 	}
 	return fmt.Sprintf("%q and %q of the listener in line %d include the same address; delete one of them", address, other, line)

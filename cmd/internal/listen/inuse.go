@@ -15,7 +15,7 @@ import (
 
 // askTime is how long a daemon may take to say what it is. A hung engine delays polyclamd's
 // version by a second.
-const askTime = 3 * time.Second
+var askTime = 3 * time.Second
 
 // A holder is a program that listens at an address.
 type holder int
