@@ -210,10 +210,10 @@ func TestReloadOfNames(t *testing.T) {
 	wantAnswers(t, port, "127.0.0.2", "127.0.0.3")
 
 	// Another listener takes over a socket of the name, with its own settings.
-	p.reload(tcpListener("127.0.0.2", port, `stream_command = true`), reloaded)
+	p.reload(tcpListener("127.0.0.2", port, `reload_command = true`), reloaded)
 	wantAnswers(t, port, "127.0.0.2")
-	if reply, err := ask("tcp", fmt.Sprintf("127.0.0.2:%d", port), "zSTREAM\x00"); err != nil || !strings.HasPrefix(reply, "PORT ") {
-		t.Errorf("STREAM: %q, %v, want the settings of the new listener", reply, err)
+	if reply, err := ask("tcp", fmt.Sprintf("127.0.0.2:%d", port), "zRELOAD\x00"); err != nil || reply != "RELOADING\x00" {
+		t.Errorf("RELOAD: %q, %v, want the settings of the new listener", reply, err)
 	}
 
 	p.reload(tcpListener("nowhere", port), refused)

@@ -194,7 +194,7 @@ func Check(cfg Config) error {
 				return fmt.Errorf("spool: %w", err)
 			}
 			if err := mayCreate(dir); err != nil {
-				return fmt.Errorf("spool: directory %q does not exist: %w", dir, err)
+				return fmt.Errorf("spool: directory %q: %w", dir, err)
 			}
 			cfg.Dir, cfg.Store = "", Memfd
 		}
@@ -208,19 +208,19 @@ func Check(cfg Config) error {
 
 // mayCreate checks that this process could create a directory, with its parents.
 func mayCreate(dir string) error {
-	for parent := filepath.Dir(dir); ; parent = filepath.Dir(parent) {
-		info, err := os.Stat(parent)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) && parent != "/":
-			continue
-		case err != nil:
-			return err
-		case !info.IsDir():
-			return fmt.Errorf("%s is not a directory", parent)
-		}
-		if err := unix.Access(parent, unix.W_OK|unix.X_OK); err != nil {
-			return &fs.PathError{Op: "create it in", Path: parent, Err: err}
-		}
-		return nil
+	if err := checkKernelFS(dir); err != nil {
+		return err
 	}
+	parent := nearest(dir)
+	info, err := os.Stat(parent)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a directory", parent)
+	}
+	if err := unix.Access(parent, unix.W_OK|unix.X_OK); err != nil {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: err}
+	}
+	return nil
 }
