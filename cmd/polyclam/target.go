@@ -11,6 +11,7 @@ import (
 	"polyclam/backends"
 	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/sockaddr"
 	"polyclam/proxy/status"
 )
 
@@ -42,7 +43,7 @@ func (t *tool) targets() (list []target, origin string, err error) {
 	}
 	slices.SortStableFunc(listeners, func(a, b config.Listener) int { return cmp.Compare(penalty(a), penalty(b)) })
 	for _, l := range listeners {
-		one, err := parseTarget(l.Address)
+		one, err := targetOf(l.Address)
 		if err == nil && !slices.Contains(list, one) && !strings.HasSuffix(l.Address, ":0") {
 			list = append(list, one)
 		}
@@ -68,6 +69,17 @@ func penalty(l config.Listener) (n int) {
 func parseTarget(s string) (target, error) {
 	network, address, err := backends.ParseAddress(s)
 	return target{network, address}, err
+}
+
+// targetOf returns where a listener is reached from this machine: 0.0.0.0 and [::] stand for
+// every address.
+func targetOf(listener string) (target, error) {
+	a, name, err := sockaddr.Parse(listener)
+	if err != nil || name.Host != "" {
+		return parseTarget(listener) // of a name, the dialer tries each address
+	}
+	network, address := a.DialTarget()
+	return target{network, address}, nil
 }
 
 // loadListeners loads the configuration for its listeners only: an operator who may not

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/listen"
 	"polyclam/cmd/internal/machine"
@@ -16,14 +17,30 @@ import (
 )
 
 // check prints whether a daemon could start with the configuration, its warnings, and the
-// resources it needs. The error lists what would fail.
-func check(o options, stdout, stderr io.Writer) error {
+// resources it needs, and returns the exit status. The error lists what would fail.
+//
+// root may do everything, the daemon may not: root's check of the installed configuration
+// runs as the user of polyclamd.service.
+func check(o options, args []string, stdout, stderr io.Writer) (status int, err error) {
+	if os.Geteuid() == 0 && o.check && o.config == cli.DefaultConfig {
+		units := listen.AskSystemd()
+		if c, ok := asService(units, args); ok {
+			fmt.Fprintf(stdout, "checked as %s, the user of polyclamd.service:\n", units.User)
+			c.Stdout, c.Stderr = stdout, stderr
+			return runChecked(c)
+		}
+	}
+	return 0, checkHere(o, stdout, stderr)
+}
+
+// checkHere checks as the user of this process.
+func checkHere(o options, stdout, stderr io.Writer) error {
 	file, err := o.load()
 	if err != nil {
 		return err
 	}
 	r := &checkReport{}
-	if o.checkFile {
+	if o.checkFile && !o.check {
 		r.source = file.FitSpool(machine.Memory(0))
 		r.need = needs.Of(file)
 	} else {

@@ -56,7 +56,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		case o.version:
 			_, err = fmt.Fprintln(stdout, "polyclamd", cli.Version())
 		case o.check || o.checkFile:
-			err = check(o, stdout, stderr)
+			status, err = check(o, args, stdout, stderr)
 		case os.Getpid() == initPID:
 			status = superviseDaemon(args)
 		default:

@@ -80,13 +80,7 @@ func (t *settings) release() {
 // open checks cfg and prepares the directory, or shares that of old if it is the same. The
 // returned settings are retained once.
 func open(cfg Config, old *settings) (*settings, error) {
-	if cfg.Store == "" {
-		cfg.Store = Memfd
-	}
-	if cfg.PathMode == 0 {
-		cfg.PathMode = 0o600
-	}
-	cfg.PathGroup = max(cfg.PathGroup, 0)
+	cfg = cfg.withDefaults()
 	if err := check(cfg); err != nil {
 		return nil, err
 	}
@@ -113,6 +107,17 @@ func open(cfg Config, old *settings) (*settings, error) {
 	}
 	set.dir = dir
 	return set, nil
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Store == "" {
+		cfg.Store = Memfd
+	}
+	if cfg.PathMode == 0 {
+		cfg.PathMode = 0o600
+	}
+	cfg.PathGroup = max(cfg.PathGroup, 0)
+	return cfg
 }
 
 // check reports everything that is wrong with cfg.
@@ -190,7 +195,7 @@ func Check(cfg Config) error {
 	dir := filepath.Clean(cfg.Dir)
 	if cfg.Dir != "" {
 		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-			if err := check(cfg); err != nil {
+			if err := check(cfg.withDefaults()); err != nil {
 				return fmt.Errorf("spool: %w", err)
 			}
 			if err := mayCreate(dir); err != nil {

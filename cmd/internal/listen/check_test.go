@@ -184,10 +184,17 @@ ActiveState=active
 RuntimeDirectory=polyclam other
 Id=polyclamd.service
 ActiveState=inactive
+User=polyclam
+Group=mail
+SupplementaryGroups=clamav amavis
+AmbientCapabilities=cap_net_bind_service
 `
 	u := parseUnits(text)
 	want := []sockaddr.Addr{sockaddr.Unix("/run/polyclam/clamd.sock"), parse(t, "tcp:127.0.0.1:3310"), parse(t, "tcp:[::]:3311")}
 	if !u.SocketActive || !slices.Equal(u.Sockets, want) || !slices.Equal(u.RuntimeDirectories, []string{"polyclam", "other"}) {
+		t.Errorf("%+v", u)
+	}
+	if u.User != "polyclam" || u.Group != "mail" || !slices.Equal(u.Groups, []string{"clamav", "amavis"}) || !u.BindsEveryPort {
 		t.Errorf("%+v", u)
 	}
 	if u := parseUnits("Id=polyclamd.socket\nActiveState=inactive\n\nId=polyclamd.service\nActiveState=active\n"); u.SocketActive || len(u.Sockets) > 0 {

@@ -18,6 +18,11 @@ type Units struct {
 	SocketActive       bool
 	Sockets            []sockaddr.Addr // of polyclamd.socket
 	RuntimeDirectories []string        // of polyclamd.service, below /run
+
+	// Whom polyclamd.service runs as. An empty User is root, or the unit does not exist.
+	User, Group    string
+	Groups         []string
+	BindsEveryPort bool // also those below 1024
 }
 
 func (u *Units) hasSocket(a sockaddr.Addr) bool { return slices.Contains(u.Sockets, a) }
@@ -43,7 +48,7 @@ func AskSystemd() Units {
 	ctx, cancel := context.WithTimeout(context.Background(), systemctlTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "systemctl", "show", "--no-pager", "polyclamd.socket", "polyclamd.service",
-		"--property=Id", "--property=ActiveState", "--property=Listen", "--property=RuntimeDirectory")
+		"--property=Id,ActiveState,Listen,RuntimeDirectory,User,Group,SupplementaryGroups,AmbientCapabilities")
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if err != nil {
@@ -56,22 +61,44 @@ func AskSystemd() Units {
 func parseUnits(text string) Units {
 	var u Units
 	for unit := range strings.SplitSeq(text, "\n\n") {
-		isSocket := strings.Contains("\n"+unit, "\nId=polyclamd.socket\n")
+		add := u.addService
+		if strings.Contains("\n"+unit, "\nId=polyclamd.socket\n") {
+			add = u.addSocket
+		}
 		for line := range strings.Lines(unit) {
 			key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
-			switch {
-			case isSocket && key == "ActiveState":
-				u.SocketActive = value == "active"
-			case isSocket && key == "Listen":
-				if a, ok := parseListen(value); ok {
-					u.Sockets = append(u.Sockets, a)
-				}
-			case !isSocket && key == "RuntimeDirectory":
-				u.RuntimeDirectories = strings.Fields(value)
-			}
+			add(key, value)
 		}
 	}
 	return u
+}
+
+// addSocket adds a property of polyclamd.socket.
+func (u *Units) addSocket(key, value string) {
+	switch key {
+	case "ActiveState":
+		u.SocketActive = value == "active"
+	case "Listen":
+		if a, ok := parseListen(value); ok {
+			u.Sockets = append(u.Sockets, a)
+		}
+	}
+}
+
+// addService adds a property of polyclamd.service.
+func (u *Units) addService(key, value string) {
+	switch key {
+	case "RuntimeDirectory":
+		u.RuntimeDirectories = strings.Fields(value)
+	case "User":
+		u.User = value
+	case "Group":
+		u.Group = value
+	case "SupplementaryGroups":
+		u.Groups = strings.Fields(value)
+	case "AmbientCapabilities":
+		u.BindsEveryPort = slices.Contains(strings.Fields(value), "cap_net_bind_service")
+	}
 }
 
 // parseListen parses the address of a stream socket as systemd prints it: "/run/x (Stream)" or
