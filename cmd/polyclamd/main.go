@@ -63,8 +63,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		switch {
 		case o.version:
 			_, err = fmt.Fprintln(stdout, "polyclamd", cli.Version())
-		case o.check:
-			err = check(o, stdout, stderr)
+		case o.check || o.checkFile:
+			status, err = check(o, args, stdout, stderr)
 		case os.Getpid() == initPID:
 			status = superviseDaemon(args)
 		default:

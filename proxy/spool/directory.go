@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/proxy/files"
 )
 
 // The prefixes of polyclam's names in Config.Dir. rand.Text adds 26 letters and digits.
@@ -92,6 +94,9 @@ func (d *directory) searchMode() fs.FileMode {
 // checkParent creates the configured directory if it does not exist, and refuses one in
 // which any user could replace the subdirectory.
 func (d *directory) checkParent() error {
+	if err := checkKernelFS(d.parent); err != nil {
+		return err
+	}
 	info, err := os.Stat(d.parent)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(filepath.Dir(d.parent), 0o755); err != nil {
@@ -114,6 +119,25 @@ func (d *directory) checkParent() error {
 		return fmt.Errorf("any user may write there (mode %#o) and replace files: want the sticky bit, as in 01777, or a mode such as 0755", mode.Perm())
 	}
 	return nil
+}
+
+// checkKernelFS refuses a directory on, or to be created on, one of the kernel's own file
+// systems.
+func checkKernelFS(dir string) error {
+	if parent := nearest(dir); files.OnKernelFS(parent) {
+		return fmt.Errorf("%s is one of the kernel's own file systems: want a directory on a disk or a tmpfs", parent)
+	}
+	return nil
+}
+
+// nearest returns dir, or the nearest directory above it that exists.
+func nearest(dir string) string {
+	for {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || dir == "/" {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 // grant sets the group and mode of a directory.

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -212,5 +213,53 @@ func TestDirectoryRemoved(t *testing.T) {
 		}
 		checkBytes(t, old, random(100<<10))
 		old.Release()
+	}
+}
+
+// TestCheck wants Check to fail exactly where New does, and to create nothing.
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	file, open := filepath.Join(dir, "file"), filepath.Join(dir, "open")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		cfg  Config
+		want string // in the error
+	}{
+		{"no directory", Config{}, ""},
+		{"one that exists", Config{Dir: dir, PathMode: 0o640}, ""},
+		{"one to be created", Config{Dir: filepath.Join(dir, "a", "b")}, ""},
+		{"one to be created, and a bad mode", Config{Dir: filepath.Join(dir, "a"), PathMode: 0o777}, "path mode"},
+		{"a file", Config{Dir: file}, "not a directory"},
+		{"below a file", Config{Dir: filepath.Join(file, "x")}, "not a directory"},
+		{"open to every user", Config{Dir: open}, "any user may write there"},
+		{"the kernel's", Config{Dir: "/proc"}, "/proc is one of the kernel's own file systems"},
+		{"below the kernel's", Config{Dir: "/sys/polyclam/spool"}, "/sys is one of the kernel's own file systems"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before, err := os.ReadDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checked := Check(test.cfg)
+			after, err := os.ReadDir(dir)
+			if err != nil || len(after) != len(before) {
+				t.Errorf("left in the directory: %v, %v", after, err)
+			}
+			s, made := New(test.cfg)
+			if made == nil {
+				s.Close()
+			}
+			for what, err := range map[string]error{"Check": checked, "New": made} {
+				if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+					t.Errorf("%s: %v, want %q", what, err, test.want)
+				}
+			}
+		})
 	}
 }

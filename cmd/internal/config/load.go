@@ -56,12 +56,13 @@ func Parse(name string, data []byte) (*File, error) {
 		return nil, Problems{syntaxProblem(name, err)}
 	}
 	f, r := newFile(name), &report{file: name, lines: lines}
+	f.lines = lines
 	for _, fault := range decode.Decode(document, f, unknownKey) {
 		r.fail(fault.Path, "%s", fault.Text)
 	}
 	validate(f, r)
 	if len(r.problems) > 0 {
-		r.problems.sort()
+		r.problems.Sort()
 		return nil, r.problems
 	}
 	f.complete(r)
@@ -83,7 +84,7 @@ func (f *File) complete(r *report) {
 		}
 	}
 	warn(f, r)
-	r.warnings.sort()
+	r.warnings.Sort()
 	f.Warnings = r.warnings
 }
 

@@ -22,7 +22,7 @@ check_machine() {
 	for file in "$POLYCLAM_CONF" "$ENGINE_CONF" "$CLAMD_CONF"; do
 		[ -f "$file" ] || fail "there is no $file" "polyclam init --output --move-clamd writes it: run it again, with --force."
 	done
-	polyclamd --check --config "$POLYCLAM_CONF" >/dev/null || fail "$POLYCLAM_CONF has mistakes, see above" "Correct it, then run this again."
+	polyclamd --check-file --config "$POLYCLAM_CONF" >/dev/null || fail "$POLYCLAM_CONF has mistakes, see above" "Correct it, then run this again."
 	if ! answers "$CURRENT"; then
 		fail "neither clamd nor polyclam answers on $CURRENT" "systemctl status $CLAMD_UNIT shows why. Start clamd, then run this again."
 	fi
