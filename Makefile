@@ -15,6 +15,8 @@ COMMIT = $(word 2,$(STAMP))
 TIME = $(word 3,$(STAMP))
 # Where the programs are built. For another architecture: make deb GOARCH=arm64.
 BIN = bin
+# Where the packages go.
+DIST = dist
 
 # Static, and the same bytes in any directory.
 CLI = polyclam/cmd/internal/cli
@@ -86,7 +88,7 @@ completions: build
 
 # Builds dist/polyclam_VERSION_ARCH.deb or .rpm, and gets the tool for that.
 deb rpm:
-	MAKE='$(MAKE)' VERSION='$(VERSION)' SOURCE_DATE_EPOCH=$(TIME) contrib/packaging/build $@
+	MAKE='$(MAKE)' DIST='$(DIST)' VERSION='$(VERSION)' SOURCE_DATE_EPOCH=$(TIME) contrib/packaging/build $@
 
 # Installs what was built. It builds only what is missing: root need not have Go.
 install: | $(BIN)/polyclamd $(BIN)/completions
