@@ -17,6 +17,7 @@ TIME = $(word 3,$(STAMP))
 BIN = bin
 # Where the packages go.
 DIST = dist
+PACKAGE = MAKE='$(MAKE)' DIST='$(DIST)' VERSION='$(VERSION)' SOURCE_DATE_EPOCH=$(TIME) contrib/packaging/build
 
 # Static, and the same bytes in any directory.
 CLI = polyclam/cmd/internal/cli
@@ -86,9 +87,13 @@ completions: build
 	for command in polyclam polyclamd; do for shell in bash zsh fish; do \
 		$(abspath $(BIN))/$$command completion $$shell > $(BIN)/completions/$$command.$$shell || exit 1; done; done
 
-# Builds dist/polyclam_VERSION_ARCH.deb or .rpm, and gets the tool for that.
-deb rpm:
-	MAKE='$(MAKE)' DIST='$(DIST)' VERSION='$(VERSION)' SOURCE_DATE_EPOCH=$(TIME) contrib/packaging/build $@
+# Builds dist/polyclam_VERSION_ARCH.deb, and gets the tool for that.
+deb:
+	$(PACKAGE) deb
+
+# Builds dist/polyclam_VERSION_ARCH.rpm.
+rpm:
+	$(PACKAGE) rpm
 
 # Installs what was built. It builds only what is missing: root need not have Go.
 install: | $(BIN)/polyclamd $(BIN)/completions
