@@ -39,6 +39,8 @@
 //
 // RUNTIME_DIRECTORY is the directory of the Unix socket in the embedded default.
 //
+// STATE_DIRECTORY is where the spool's directory is, unless the configuration names one.
+//
 // # See also
 //
 // clamd(8), polyclam(1), polyclam.toml(5)

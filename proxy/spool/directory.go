@@ -43,12 +43,12 @@ type directory struct {
 func openDirectory(cfg Config) (*directory, error) {
 	d := &directory{parent: cfg.Dir, mode: cfg.PathMode, group: cfg.PathGroup}
 	if err := d.checkParent(); err != nil {
-		return nil, err
+		return nil, adviseDirectory(err)
 	}
 	removeLeftovers(d.parent)
 	sub, err := d.makeSub()
 	if err != nil {
-		return nil, err
+		return nil, adviseDirectory(err)
 	}
 	d.sub = sub
 	d.refs.Store(1)
@@ -91,6 +91,11 @@ func (d *directory) searchMode() fs.FileMode {
 	return mode
 }
 
+// parentMode is the mode of the configured directory if polyclam creates it: everybody may
+// pass through, whatever the mode and group of the files are after a reload. The
+// subdirectory, whose name nobody can guess or list, decides who reaches the files.
+const parentMode fs.FileMode = 0o711
+
 // checkParent creates the configured directory if it does not exist, and refuses one in
 // which any user could replace the subdirectory.
 func (d *directory) checkParent() error {
@@ -105,7 +110,7 @@ func (d *directory) checkParent() error {
 		if err := os.Mkdir(d.parent, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		} else if err == nil {
-			return d.grant(d.parent)
+			return os.Chmod(d.parent, parentMode)
 		}
 		info, err = os.Stat(d.parent)
 	}

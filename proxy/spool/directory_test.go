@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestConfigErrors(t *testing.T) {
@@ -61,9 +63,12 @@ func TestConfigErrors(t *testing.T) {
 func TestDirectoryIsCreated(t *testing.T) {
 	for mode, want := range map[os.FileMode]os.FileMode{0o600: 0o700, 0o640: 0o710, 0o644: 0o711} {
 		dir := filepath.Join(t.TempDir(), "a", "b")
-		newSpool(t, Config{Dir: dir + "/", PathMode: mode})
-		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != want {
-			t.Errorf("mode %v, %v; want %v", info.Mode(), err, want)
+		s := newSpool(t, Config{Dir: dir + "/", PathMode: mode})
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != parentMode {
+			t.Errorf("mode %v, %v; want %v", info.Mode(), err, parentMode)
+		}
+		if info, err := s.set.dir.sub.Stat(); err != nil || info.Mode().Perm() != want {
+			t.Errorf("subdirectory: mode %v, %v; want %v", info.Mode(), err, want)
 		}
 	}
 	sticky := filepath.Join(t.TempDir(), "tmp")
@@ -74,6 +79,32 @@ func TestDirectoryIsCreated(t *testing.T) {
 		t.Fatal(err)
 	}
 	newSpool(t, Config{Dir: sticky})
+}
+
+// TestDirectoryAdvice checks that each error of the directory comes with what to do, and that
+// others stay as they are.
+func TestDirectoryAdvice(t *testing.T) {
+	for errno, want := range map[error]string{
+		unix.EROFS:   "ReadWritePaths= of the unit, or use one below StateDirectory=, and restart",
+		unix.EACCES:  "StateDirectory=polyclam",
+		unix.ENOTDIR: "name another directory",
+		unix.ELOOP:   "name another directory",
+	} {
+		err := adviseDirectory(&os.PathError{Op: "mkdir", Path: "/x", Err: errno})
+		if !errors.Is(err, errno) || !strings.HasPrefix(err.Error(), "mkdir /x: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if err := adviseDirectory(os.ErrClosed); err != os.ErrClosed {
+		t.Error(err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Config{Dir: file + "/spool"}); err == nil || !strings.Contains(err.Error(), "(a part of the path is a file") {
+		t.Errorf("below a file: %v", err)
+	}
 }
 
 func TestConfigure(t *testing.T) {

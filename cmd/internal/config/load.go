@@ -83,6 +83,9 @@ func (f *File) complete(r *report) {
 			e.MaxDelay = e.Timeout / 10
 		}
 	}
+	if f.Store.Directory == "" && f.needsDirectory() {
+		f.Store.Directory = spoolDirectory(os.Getenv)
+	}
 	warn(f, r)
 	r.warnings.Sort()
 	f.Warnings = r.warnings
