@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/spf13/cobra"
 
 	"polyclam/cmd/internal/cli"
@@ -82,7 +83,7 @@ func check(o options, stdout, stderr io.Writer) error {
 	memory := machine.Memory(0)
 	source := file.FitSpool(memory)
 	for _, w := range file.Warnings {
-		fmt.Fprintln(stderr, "warning:", w)
+		fmt.Fprintln(textLines(stderr, journal.PriWarning), "warning:", w)
 	}
 	need := needs.Of(file)
 	fmt.Fprintf(stdout, "%s: ok\nspool_total is %s (%s)\n", file.Name, spoolTotal(file), source)
