@@ -49,19 +49,19 @@ func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *
 	switch {
 	case errors.Is(err, protocol.ErrStreamLimit):
 		w.Abort()
-		r.notScanned("stream", "size limit exceeded", r.overLimit(stream))
+		r.notScanned(lapseLimit, "stream", "size limit exceeded", r.overLimit(stream))
 		stream.Drain(drainQuiet, drainTotal, drainBytes)
 		r.fail(r.lst.Profile.SizeLimit())
 	case errors.As(err, &writeErr):
 		w.Abort()
 		if errors.Is(err, errGone) {
-			r.notScanned("stream", "client gone", nil)
+			r.notScanned(lapseGone, "stream", "client gone", nil)
 			return nil
 		}
 		stream.Drain(drainQuiet, drainTotal, drainBytes)
 		r.notKept(writeErr.Err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		r.notScanned("stream", r.tooSlow(err), nil)
+		r.notScanned(lapseGone, "stream", r.tooSlow(err), nil)
 		r.timedOut()
 	default:
 		r.lost(err)
@@ -92,7 +92,7 @@ func (r *request) tooSlow(err error) string {
 // notKept answers a stream that the spool could not store, because the disk is full or the
 // quota is used up. The words are those of a clamd whose disk is full.
 func (r *request) notKept(err error) {
-	r.notScanned("stream", "spool", err)
+	r.notScanned(lapseSpool, "stream", "spool", err)
 	r.fail(r.lst.Profile.Error("stream", "Error writing to temporary file"))
 }
 
@@ -126,14 +126,14 @@ func (r *request) scanDescriptor(fd int) {
 		defer object.Release()
 		r.scan(ctx, name, object)
 	case errors.Is(err, spool.ErrTooLarge):
-		r.notScanned(name, "too large to be copied", err)
+		r.notScanned(lapseLimit, name, "too large to be copied", err)
 		r.replyVerdict(name, tooLarge(r.lst.Policy))
 	case errors.Is(err, files.ErrNotRegular):
-		r.notScanned(name, "not a regular file", err)
+		r.notScanned(lapsePath, name, "not a regular file", err)
 		r.fail(r.lst.Profile.ClamdError(name, "Not a regular file ERROR"))
 	default:
 		// clamd 1.4.6 answers OK for a descriptor that it cannot read.
-		r.notScanned(name, "not readable", err)
+		r.notScanned(lapseOf(err), name, "not readable", err)
 		r.fail(r.lst.Profile.ClamdError(name, descriptorError(err)))
 	}
 }

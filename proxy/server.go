@@ -19,6 +19,7 @@ import (
 	"polyclam/proxy/budget"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/files"
+	"polyclam/proxy/lograte"
 	"polyclam/proxy/spool"
 )
 
@@ -56,8 +57,10 @@ type Server struct {
 	files     *files.Pool   // runs the operations on clients' files
 	walks     *files.Memory // of the directory entries that walks hold
 	hashes    *hashing      // of objects that are hashed after the reply
+	repeated  *lograte.Limiter
+	tally     tally
 
-	requests  atomic.Uint64 // the number of the last request
+	requests  atomic.Uint64 // since the start
 	running   scans
 	reloading atomic.Int32 // engines that are loading signatures
 }
@@ -70,6 +73,8 @@ func NewServer(o ServerOptions) *Server {
 		files:  files.NewPool(0),
 		walks:  files.NewMemory(),
 		hashes: newHashing(),
+
+		repeated: lograte.New(repeatPause),
 	}
 	s.generations.former = map[string]*Listener{}
 	limits := func() Limits { return s.generations.config().Limits }

@@ -161,8 +161,8 @@ func TestScanLogLine(t *testing.T) {
 	want := map[string]any{
 		"level": "info", "command": "INSTREAM", "object": "stream", "size": 3.0, "category": "ok", "action": "ok",
 		"sha256":   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-		"listener": "unix:" + ts.addr, "id": 1.0,
-		"client": fmt.Sprintf("unix:uid=%d,pid=%d", os.Getuid(), os.Getpid()),
+		"listener": "unix:" + ts.addr,
+		"client":   fmt.Sprintf("unix:uid=%d,pid=%d", os.Getuid(), os.Getpid()),
 	}
 	for k, v := range want {
 		if line[k] != v {

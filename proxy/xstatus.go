@@ -24,6 +24,7 @@ func (r *request) status() []string {
 		Requests:    int64(s.requests.Load()),
 		SpoolUsed:   st.Used,
 		SpoolTotal:  st.Total,
+		Refusals:    s.tally.refusals(),
 	}.Record().String()}
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()

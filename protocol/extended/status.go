@@ -14,10 +14,12 @@ type Server struct {
 	Requests    int64  `json:"requests"`
 	SpoolUsed   int64  `json:"spool_used"`  // bytes
 	SpoolTotal  int64  `json:"spool_total"` // bytes; 0: no limit
+
+	Refusals
 }
 
 func (s *Server) fields() []field {
-	return []field{
+	return append([]field{
 		text("version", &s.Version),
 		number("uptime", &s.Uptime),
 		number("connections", &s.Connections),
@@ -25,7 +27,7 @@ func (s *Server) fields() []field {
 		number("requests", &s.Requests),
 		number("spool_used", &s.SpoolUsed),
 		number("spool_total", &s.SpoolTotal),
-	}
+	}, s.Refusals.fields()...)
 }
 
 // Record returns s as a record.

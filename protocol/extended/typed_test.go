@@ -33,6 +33,10 @@ var typedTests = []typedTest{
 		`stream: category=virus action=quarantine code=1 engine=a action_by=b engines=2 failed=1 version=1 SUMMARY`},
 	{"server", Server{Version: "1 x", Uptime: 1, Connections: 2, Scans: 3, Requests: 4, SpoolUsed: 5, SpoolTotal: 6},
 		`status: version="1 x" uptime=1 connections=2 scans=3 requests=4 spool_used=5 spool_total=6 SERVER`},
+	{"server that refuses", Server{Version: "1", Refusals: Refusals{CommandsRefused: 1, ConnectionsRefused: 2, NotScannedGone: 3, NotScannedLimit: 4,
+		NotScannedSpool: 5, NotScannedDenied: 6, NotScannedPath: 7, NotScannedHung: 8, NotScannedOther: 9}},
+		`status: version=1 uptime=0 connections=0 scans=0 requests=0 spool_used=0 spool_total=0 commands_refused=1 connections_refused=2 ` +
+			`not_scanned_gone=3 not_scanned_limit=4 not_scanned_spool=5 not_scanned_denied=6 not_scanned_path=7 not_scanned_hung=8 not_scanned_other=9 SERVER`},
 	{"node", Node{
 		Engine: "a", Backend: "clamd", Required: true, Address: "unix:/s", State: "down", Reason: "gone", InFlight: 1, Limit: 2, Waiting: 3, Withheld: 4,
 		Scans: 5, Failures: 6, Replays: 7, Hedges: 8, HedgesWon: 9, Version: "v", DatabaseTime: at, CanaryTime: at.Add(time.Second), CanaryClean: "ok",
