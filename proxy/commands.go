@@ -12,7 +12,7 @@ func (r *request) answer() {
 	case protocol.VerbVersionCommands:
 		r.send(protocol.VersionCommands(r.s.srv.clamVersion(r.cfg.Engines)))
 	case protocol.VerbStats:
-		r.send(r.s.srv.stats(r.cfg.Engines))
+		r.send(r.stats())
 	case protocol.VerbXStatus:
 		r.send(r.status()...)
 	case protocol.VerbReload:

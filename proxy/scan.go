@@ -158,7 +158,7 @@ func (r *request) scan(ctx context.Context, name string, object *spool.Object) {
 // judge has every engine scan an object and merges their reports.
 func (r *request) judge(ctx context.Context, name string, object *spool.Object) (policy.Verdict, time.Duration) {
 	stack.GrowForScan()
-	defer r.s.srv.running.begin(string(r.cmd.Verb), name)()
+	defer r.s.srv.running.begin(r.s.key, string(r.cmd.Verb), name)()
 	if r.id == 0 { // in an IDSESSION the reader watches, see [idSession.watched]
 		r.s.watch.begin()
 		defer r.s.watch.end()

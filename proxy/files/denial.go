@@ -92,6 +92,8 @@ func (d *Denial) explain(at string, st *unix.Stat_t, onTheWay bool) {
 	switch {
 	case st.Mode&0o777 == 0:
 		d.Remedy = "if the unit hides it from polyclamd (ProtectHome=, InaccessiblePaths=), allow it there"
+	case st.Gid == 0 && !inGroup(0): // no service should be in root's group
+		d.Remedy = "it is root's own: let the client hand over the object instead (INSTREAM, or FILDES as by clamdscan --fdpass)"
 	case st.Mode&bits != bits && inGroup(st.Gid):
 		d.Remedy = fmt.Sprintf("let its owner give the group %s (chmod g+%s)", right, right)
 	case st.Mode&bits != bits:
