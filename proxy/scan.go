@@ -1,12 +1,16 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"polyclam/backends"
 	"polyclam/protocol"
@@ -36,7 +40,7 @@ func (r *request) receive() *spool.Object {
 func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *spool.Object {
 	defer w.Abort()
 	stream.SetPace(protocol.Pace{MinRate: r.cfg.Limits.StreamMinRate, MaxTime: r.cfg.Limits.StreamMaxTime})
-	_, err := stream.WriteTo(to)
+	received, err := stream.WriteTo(to)
 	if err == nil {
 		object, err := w.Finish()
 		if err == nil {
@@ -49,7 +53,7 @@ func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *
 	switch {
 	case errors.Is(err, protocol.ErrStreamLimit):
 		w.Abort()
-		r.notScanned(lapseLimit, "stream", "size limit exceeded", r.overLimit(stream))
+		r.notScanned(lapseLimit, "stream", "size limit exceeded", r.overLimit(stream, received))
 		stream.Drain(drainQuiet, drainTotal, drainBytes)
 		r.fail(r.lst.Profile.SizeLimit())
 	case errors.As(err, &writeErr):
@@ -69,14 +73,22 @@ func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *
 	return nil
 }
 
-// overLimit describes how a stream exceeded its limit, for the log. An absurd chunk length
-// shows that the client speaks another protocol.
-func (r *request) overLimit(stream *protocol.Stream) error {
+// overLimit describes how a stream exceeded its limit, for the log: the length that the
+// client announced, what had come before, and the limit.
+func (r *request) overLimit(stream *protocol.Stream, received int64) error {
+	limit := r.cfg.Limits.Stream
 	if r.cmd.Verb == protocol.VerbStream { // STREAM has no chunks
-		return fmt.Errorf("more than %d bytes (key stream)", r.cfg.Limits.Stream)
+		return fmt.Errorf("more than %d bytes (key stream)", limit)
 	}
-	return fmt.Errorf("more than %d bytes (key stream) with a chunk of %d bytes", r.cfg.Limits.Stream, stream.Excess())
+	n := stream.Excess()
+	what := fmt.Sprintf("a chunk of %d bytes after %d bytes, and the limit is %d (key stream)", n, received, limit)
+	if text := binary.BigEndian.AppendUint32(nil, uint32(n)); !bytes.ContainsFunc(text, notText) {
+		what += fmt.Sprintf("; the length reads %q as text, so the client may not send chunks as INSTREAM wants them", text)
+	}
+	return errors.New(what)
 }
+
+func notText(c rune) bool { return c >= utf8.RuneSelf || !unicode.IsPrint(c) && !unicode.IsSpace(c) }
 
 // tooSlow names the limit that ended a stream, for the log.
 func (r *request) tooSlow(err error) string {

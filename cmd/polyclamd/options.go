@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/spf13/cobra"
 
 	"polyclam/cmd/internal/cli"
@@ -83,7 +82,7 @@ func check(o options, stdout, stderr io.Writer) error {
 	memory := machine.Memory(0)
 	source := file.FitSpool(memory)
 	for _, w := range file.Warnings {
-		fmt.Fprintln(textLines(stderr, journal.PriWarning), "warning:", w)
+		fmt.Fprintln(stderr, "warning:", w)
 	}
 	need := needs.Of(file)
 	fmt.Fprintf(stdout, "%s: ok\nspool_total is %s (%s)\n", file.Name, spoolTotal(file), source)
