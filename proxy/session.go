@@ -41,8 +41,15 @@ func (s *session) crowded() bool {
 		return false
 	}
 	s.srv.tally.connections.Add(1)
-	s.srv.log.Warn().Str("client", s.client()).
-		Str("reason", "too many of its files cannot be closed: their file systems do not answer").Msg("connection refused")
+	suppressed, ok := s.srv.repeated.Allow(s.key, "crowded")
+	if !ok {
+		return true
+	}
+	e := s.srv.log.Warn().Str("client", s.client())
+	if suppressed > 0 {
+		e = e.Int("suppressed", suppressed)
+	}
+	e.Str("reason", "too many of its files cannot be closed: their file systems do not answer").Msg("connection refused")
 	return true
 }
 
