@@ -68,6 +68,7 @@ func (s *Server) start(nc net.Conn, address string) {
 		return
 	}
 	if !s.admit(c) {
+		s.tally.connections.Add(1)
 		nc.Close()
 	}
 }

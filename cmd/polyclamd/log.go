@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
@@ -35,8 +36,15 @@ func newLog(c config.Log, level string, w io.Writer) (zerolog.Logger, *logbuf.Bu
 			return zerolog.ConsoleWriter{Out: out, TimeFormat: time.DateTime, NoColor: !colours}
 		}
 	}
-	buffer := logbuf.New(w, logBufferSize, func(lost int) []byte { return lossLine(format, lost) })
-	lines := levels{format(buffer), format(buffer.Important())}
+	loss := format
+	if isJournal(w) {
+		loss = func(out io.Writer) io.Writer { return format(prioritized{out, journal.PriWarning}) }
+	}
+	buffer := logbuf.New(w, logBufferSize, func(lost int) []byte { return lossLine(loss, lost) })
+	lines := zerolog.LevelWriter(levels{format(buffer), format(buffer.Important())})
+	if isJournal(w) {
+		lines = newJournalLevels(format, buffer)
+	}
 	return zerolog.New(lines).With().Timestamp().Logger(), buffer, nil
 }
 

@@ -51,6 +51,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/coreos/go-systemd/v22/journal"
+
 	"polyclam/cmd/internal/cli"
 )
 
@@ -99,7 +101,11 @@ func serve(o options, stderr io.Writer) int {
 	if err == nil && d != nil {
 		err = d.wait(signals)
 	}
-	return exitStatus(err, buffer.Important())
+	important := buffer.Important()
+	if isJournal(stderr) {
+		important = prioritized{important, journal.PriErr}
+	}
+	return exitStatus(err, important)
 }
 
 // exitStatus prints err on stderr and returns the exit status.
@@ -107,7 +113,7 @@ func exitStatus(err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(stderr, cli.Message("polyclamd", err))
+	fmt.Fprintln(textLines(stderr, journal.PriErr), cli.Message("polyclamd", err))
 	if cli.IsUsage(err) {
 		return 2
 	}

@@ -1,6 +1,9 @@
 package extended
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // statusObject is the object of the records of XSTATUS.
 const statusObject = "status"
@@ -20,10 +23,12 @@ type Server struct {
 	FindRuns     int64 `json:"find_runs,omitempty"`
 	FindFailures int64 `json:"find_failures,omitempty"`
 	FindDropped  int64 `json:"find_dropped,omitempty"`
+
+	Refusals
 }
 
 func (s *Server) fields() []field {
-	return []field{
+	own := []field{
 		text("version", &s.Version),
 		number("uptime", &s.Uptime),
 		number("connections", &s.Connections),
@@ -35,16 +40,17 @@ func (s *Server) fields() []field {
 		count("find_failures", 0, &s.FindFailures),
 		count("find_dropped", 0, &s.FindDropped),
 	}
+	return slices.Concat(own, s.About.fields(), s.Refusals.fields())
 }
 
 // Record returns s as a record.
 func (s Server) Record() Record {
-	return write(statusObject, WordServer, append(s.fields(), s.About.fields()...))
+	return write(statusObject, WordServer, s.fields())
 }
 
 // Server reads a SERVER record.
 func (r Record) Server() (s Server) {
-	read(r, append(s.fields(), s.About.fields()...))
+	read(r, s.fields())
 	return s
 }
 

@@ -43,6 +43,12 @@ func (p *pool) Reload(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Reloads reports whether the engine can be told to load its signatures.
+func (p *pool) Reloads() bool {
+	n, _ := p.nextReload(nil)
+	return n != nil
+}
+
 // beginReload reports whether the caller must reload; if not, the reload under way repeats.
 func (p *pool) beginReload() bool {
 	p.mu.Lock()

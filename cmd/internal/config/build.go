@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"io"
 	"time"
 
@@ -78,7 +79,9 @@ func (f *File) policy(l *Listener) *policy.Policy {
 	for _, rule := range f.Rules {
 		p.Rules = append(p.Rules, policy.Rule{Engine: rule.Engine, Name: rule.Name.Regexp, Category: rule.Category})
 	}
-	return p.WithActions(l.Profile().Actions).WithActions(f.Policy.Actions).WithActions(l.Actions)
+	return p.WithActionsFrom(fmt.Sprintf("client = %q:", l.Profile().Client), l.Profile().Actions).
+		WithActionsFrom("[policy.actions]", f.Policy.Actions).
+		WithActionsFrom("[[listener]] actions", l.Actions)
 }
 
 func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*engine.Engine, error) {
