@@ -44,13 +44,21 @@ func profileFinding(c migrate.Client, l *config.Listener) *finding {
 	if !ok || c.Profile == genericProfile || l.Client == c.Profile {
 		return nil
 	}
-	have := l.Profile()
-	if have.ErrorStyle == want.ErrorStyle && have.AnswerWithin <= want.AnswerWithin && have.EncryptedPrefix == want.EncryptedPrefix &&
-		have.MaxLine <= want.MaxLine && have.MaxPathLine <= want.MaxPathLine {
+	if serves(l.Profile(), want) {
 		return nil
 	}
 	return &finding{fmt.Sprintf("%s uses %s (%s), whose profile is %q: set client = %q in that [[listener]], or give it a listener of its own; \"polyclam profiles\" explains the difference",
 		c.Name, l.Address, c.Where, l.Client, c.Profile), exitFound}
+}
+
+// serves reports whether a listener with one profile is right for the client of another.
+// An answer_within that the operator has set may fit the client's own setting.
+func serves(have, want status.Profile) bool {
+	usual, _ := status.Lookup(genericProfile)
+	return have.ErrorStyle == want.ErrorStyle && have.EncryptedPrefix == want.EncryptedPrefix &&
+		have.MaxLine <= want.MaxLine && have.MaxPathLine <= want.MaxPathLine &&
+		(have.AnswerWithin <= want.AnswerWithin || have.AnswerWithin != usual.AnswerWithin) &&
+		(have.WorstFirst || !want.WorstFirst) && (have.UnknownIsClean || !want.UnknownIsClean) && (have.LimitIsClean || !want.LimitIsClean)
 }
 
 // pathFinding reports a client whose paths are refused, wherever its files are.

@@ -86,6 +86,10 @@ func TestViews(t *testing.T) {
 			t.Errorf("%s: exit %d, want %d", trials[i].engine, got, want)
 		}
 	}
+	broken := failedTrial("daemon", "clamd", "", syscall.ECONNREFUSED)
+	if got := in.exitOf(&broken); got != exitFound {
+		t.Errorf("more than rights is missing: exit %d", got)
+	}
 	if got := (&inspection{}).exitOf(&trials[2]); got != exitFound {
 		t.Errorf("without a daemon: exit %d", got)
 	}
@@ -155,6 +159,11 @@ func TestProfileFinding(t *testing.T) {
 		{"another client's", rspamd, "client = \"mimedefang\"\n", true},
 		{"its own", rspamd, "client = \"rspamd\"\n", false},
 		{"the same by keys", rspamd, "error_style = \"" + string(preset.ErrorStyle) + "\"\nanswer_within = \"" + preset.AnswerWithin.String() + "\"\nencrypted_prefix = \"" + preset.EncryptedPrefix + "\"\n", false},
+		{"a longer answer_within of its own", rspamd, "error_style = \"limits\"\nanswer_within = \"20s\"\n", false},
+		{"the usual answer_within", rspamd, "error_style = \"limits\"\n", true},
+		{"takes unknown replies for clean", migrate.Client{Name: "MIMEDefang", Profile: "mimedefang"}, "", true},
+		{"takes a limit for clean", migrate.Client{Name: "Haraka", Profile: "haraka"}, "encrypted_prefix = \"Encrypted.\"\nanswer_within = \"20s\"\n", true},
+		{"nothing special", migrate.Client{Name: "amavis", Profile: "amavis"}, "", false},
 		{"any will do", migrate.Client{Name: "Samba", Profile: "generic"}, "client = \"rspamd\"\n", false},
 		{"unknown profile", migrate.Client{Name: "x", Profile: "new"}, "", false},
 	} {

@@ -44,7 +44,7 @@ func TestMonitoring(t *testing.T) {
 	}{
 		{"check_clamd over TCP", snippet(t, "monitoring.md", "check-tcp"), pluginOK, pluginOK, pluginCritical},
 		{"check_clamd on the socket", snippet(t, "monitoring.md", "check-unix"), pluginOK, pluginOK, pluginCritical},
-		{"polyclam status", snippet(t, "monitoring.md", "status"), pluginOK, pluginWarning, pluginCritical},
+		{"polyclam status", snippet(t, "monitoring.md", "status"), pluginOK, pluginCritical, pluginCritical},
 		{"polyclam status by negate", strings.ReplaceAll(snippet(t, "monitoring.md", "status-critical"), "/usr/bin", tool), pluginOK, pluginCritical, pluginCritical},
 	}
 	ask := func(state string, want func(i int) int) {
@@ -71,7 +71,7 @@ func TestMonitoring(t *testing.T) {
 	ask("all up", func(i int) int { return ways[i].up })
 	daemon.stop()
 	daemon = at.startPolyclam(t, watched, nil, worldDown)
-	settled(pluginWarning)
+	settled(pluginCritical)
 	ask("all engines down", func(i int) int { return ways[i].enginesDown })
 	daemon.stop()
 	ask("no polyclamd", func(i int) int { return ways[i].gone })
