@@ -90,6 +90,14 @@ var badBackends = map[string]struct {
 		}
 		return scanMarked(ctx, o)
 	}},
+	"traces the object": {"trace", func(ctx context.Context, o backends.Object) (backends.Result, error) {
+		if trace := backends.TraceOf(ctx); trace != nil {
+			data := make([]byte, 100)
+			o.ReadAt(data, 0)
+			trace.Event(backends.TraceEvent{Step: backends.TraceAsked, Text: string(data)})
+		}
+		return scanMarked(ctx, o)
+	}},
 	"ignores read errors": {"unreadable object", func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		r, err := scanMarked(ctx, o)
 		if errors.Is(err, errBroken) {

@@ -26,21 +26,22 @@ const (
 	search  Access = 1 // of a directory
 )
 
-// Explain explains why access to path fails with "permission denied".
+// Explain explains why access to path fails with "permission denied". It does not repeat
+// the path itself.
 func Explain(path string, want Access) string {
 	what, a, info := obstacle(path, want)
 	if info == nil {
-		return "permission denied; " + whoami() + ", and the permissions of " + path + " would allow it: see AppArmor or SELinux"
+		return "permission denied: " + whoami() + ", and the modes would allow it, so AppArmor or SELinux denies it"
 	}
 	uid, gid, mode := ownership(info)
-	text := fmt.Sprintf("permission denied: %s is %04o %s:%s; %s", what, mode, userName(uid), groupName(gid), whoami())
+	text := fmt.Sprintf("permission denied: %s is %04o %s:%s, and %s; ", what, mode, userName(uid), groupName(gid), whoami())
 	switch bits := fs.FileMode(a); {
 	case mode>>3&bits == bits && !isMember(gid):
-		return text + ": add SupplementaryGroups=" + groupName(gid) + " to its unit and restart it"
+		return text + "add SupplementaryGroups=" + groupName(gid) + " to its unit and restart it"
 	case mode>>3&bits == bits:
-		return text + ": an access list, AppArmor or SELinux denies it"
+		return text + "an access list, AppArmor or SELinux denies it"
 	}
-	return text + ": its group may not use it either, so change the mode where it is made"
+	return text + "its group may not use it either, so change its mode"
 }
 
 // Missing returns the first directory on the way to path that does not exist, or "" if
@@ -70,11 +71,10 @@ func obstacle(path string, want Access) (what string, a Access, info fs.FileInfo
 	if err != nil || allows(path, want) {
 		return "", 0, nil
 	}
-	what = "the file"
 	if info.Mode().Type() == fs.ModeSocket {
-		what = "the socket"
+		return "the socket", want, info
 	}
-	return what + " " + path, want, info
+	return "the file", want, info
 }
 
 // parents returns the directories on the way to path, from the root on.
