@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,7 +42,7 @@ func Parse(name string, data []byte) (*File, error) {
 	}
 	var document map[string]any
 	if err := toml.Unmarshal(data, &document); err != nil {
-		return nil, Problems{syntaxProblem(name, err)}
+		return nil, Problems{syntaxProblem(name, string(data), err)}
 	}
 	f, r := newFile(name), &report{file: name, lines: lines}
 	for _, fault := range decode.Decode(document, f, unknownKey) {
@@ -75,12 +74,4 @@ func (f *File) complete(r *report) {
 	warn(f, r)
 	r.warnings.sort()
 	f.Warnings = r.warnings
-}
-
-func syntaxProblem(name string, err error) Problem {
-	var syntax toml.ParseError
-	if !errors.As(err, &syntax) {
-		return Problem{File: name, Line: 1, Text: err.Error()}
-	}
-	return Problem{File: name, Line: max(1, syntax.Position.Line), Key: syntax.LastKey, Text: syntax.Message}
 }
