@@ -29,14 +29,15 @@ type TraceEvent struct {
 
 // The steps of a conversation.
 const (
-	TraceConnected = "connected"
-	TraceReused    = "reused a connection"
-	TraceAsked     = "asked"
-	TraceAnswered  = "answered"
-	TraceKept      = "kept the connection"
-	TraceClosed    = "closed the connection"
-	TraceStarted   = "started" // a program
-	TraceEnded     = "ended"   // the program
+	TraceConnected    = "connected"
+	TraceNotConnected = "not connected"
+	TraceReused       = "reused a connection"
+	TraceAsked        = "asked"
+	TraceAnswered     = "answered"
+	TraceKept         = "kept the connection"
+	TraceClosed       = "closed the connection"
+	TraceStarted      = "started" // a program
+	TraceEnded        = "ended"   // the program
 )
 
 type traceKey struct{}

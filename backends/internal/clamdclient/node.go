@@ -48,7 +48,7 @@ func Traced(ctx context.Context) context.Context {
 		return ctx
 	}
 	return protocol.WithClientTrace(ctx, &protocol.ClientTrace{
-		Connected: func(err error) { t.Step(backends.TraceConnected, "", err) },
+		Connected: t.Connected,
 		Sent: func(command string, object int64, err error) {
 			t.Received()
 			t.Write(command)

@@ -155,7 +155,7 @@ func (c *Client) DoOnce(ctx context.Context, hello, talk func(*Conn) error) erro
 func (c *Client) dial(ctx context.Context) (*Conn, error) {
 	trace := tracing.New(ctx)
 	nc, s, err := c.Dialer.dial(ctx)
-	trace.Step(backends.TraceConnected, "", err)
+	trace.Connected(err)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func TestTrace(t *testing.T) {
 	c.Close()
 	var record backendtest.Recorder
 	_, err := asker(t, backendtest.Missing(t)).Scan(backends.WithTrace(t.Context(), record.Trace()), ask)
-	if err == nil || record.Steps() != "connected" {
+	if err == nil || record.Steps() != backends.TraceNotConnected {
 		t.Errorf("%v: %s", err, record.Text())
 	}
 }

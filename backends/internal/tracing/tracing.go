@@ -37,6 +37,15 @@ func (t *Tracer) Step(step, detail string, err error) {
 	t.event(backends.TraceEvent{Step: step, Text: clip(detail, t.to.Limit), Err: err})
 }
 
+// Connected reports an attempt to connect.
+func (t *Tracer) Connected(err error) {
+	step := backends.TraceConnected
+	if err != nil {
+		step = backends.TraceNotConnected
+	}
+	t.Step(step, "", err)
+}
+
 // Write collects bytes of the protocol that are being sent.
 func (t *Tracer) Write(s string) {
 	if t != nil {
