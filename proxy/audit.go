@@ -161,6 +161,9 @@ func (r *request) fields(e *zerolog.Event, who string) *zerolog.Event {
 	return e.Str("id", r.logID.String()).Str("client", who).Str("listener", r.s.address).Str("command", string(r.cmd.Verb))
 }
 
+// traceFields adds the field that identifies the request in the log of conversations.
+func (r *request) traceFields(e *zerolog.Event) *zerolog.Event { return e.Str("id", r.logID.String()) }
+
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }

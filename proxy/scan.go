@@ -180,6 +180,9 @@ func (r *request) judge(ctx context.Context, name string, object *spool.Object) 
 		return ownHealthCheck(), time.Since(start)
 	}
 	all := r.cmd.Verb == protocol.VerbAllMatchScan
+	if engine.Traces() {
+		ctx = engine.WithTraceFields(ctx, r.traceFields)
+	}
 	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Engines, r.lst.Policy, object, all))
 	if v.Category == backends.Encrypted {
 		v.Container = container(object)

@@ -63,8 +63,11 @@ func newJournalLevels(format func(io.Writer) io.Writer, b *logbuf.Buffer) zerolo
 	var l journalLevels
 	for p := range l {
 		out := io.Writer(b)
-		if journal.Priority(p) <= journal.PriWarning {
+		switch p := journal.Priority(p); {
+		case p <= journal.PriWarning:
 			out = b.Important()
+		case p == journal.PriDebug:
+			out = b.Expendable()
 		}
 		l[p] = format(prioritized{out, journal.Priority(p)})
 	}

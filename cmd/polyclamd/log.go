@@ -41,23 +41,27 @@ func newLog(c config.Log, level string, w io.Writer) (zerolog.Logger, *logbuf.Bu
 		loss = func(out io.Writer) io.Writer { return format(prioritized{out, journal.PriWarning}) }
 	}
 	buffer := logbuf.New(w, logBufferSize, func(lost int) []byte { return lossLine(loss, lost) })
-	lines := zerolog.LevelWriter(levels{format(buffer), format(buffer.Important())})
+	lines := zerolog.LevelWriter(levels{format(buffer), format(buffer.Important()), format(buffer.Expendable())})
 	if isJournal(w) {
 		lines = newJournalLevels(format, buffer)
 	}
 	return zerolog.New(lines).With().Timestamp().Logger(), buffer, nil
 }
 
-// levels sends warnings and errors to a writer of their own.
+// levels sends warnings and errors, and debugging lines, to writers of their own.
 type levels struct {
 	io.Writer
-	important io.Writer
+	important  io.Writer
+	expendable io.Writer
 }
 
 // WriteLevel implements [zerolog.LevelWriter].
 func (l levels) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 	if level >= zerolog.WarnLevel {
 		return l.important.Write(p)
+	}
+	if level < zerolog.InfoLevel {
+		return l.expendable.Write(p)
 	}
 	return l.Write(p)
 }

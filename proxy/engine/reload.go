@@ -130,7 +130,7 @@ func (p *pool) reloadNode(ctx context.Context, n *node, r backends.Reloader) (se
 	turn, cancel := context.WithTimeoutCause(ctx, reloadTime, errNotBack)
 	defer cancel()
 	begin := time.Now()
-	err = p.call(turn, n, r.Reload)
+	err = p.call(p.traced(turn, n, forReload), n, r.Reload)
 	p.mu.Lock()
 	n.signaturesChanged()
 	if !worked {
@@ -184,7 +184,7 @@ func (p *pool) drain(ctx context.Context, n *node) {
 func (p *pool) awaitReturn(ctx context.Context, n *node) error {
 	if v, ok := n.backend.(backends.Versioner); ok && !p.config().Canary {
 		_ = p.call(ctx, n, func(ctx context.Context) error { // a refusal is an answer too
-			_, err := v.Version(ctx)
+			_, err := v.Version(p.traced(ctx, n, forVersion))
 			return err
 		})
 	}

@@ -1,12 +1,9 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"regexp"
-	"strings"
 
 	"github.com/BurntSushi/toml"
 
@@ -54,7 +51,7 @@ func Parse(name string, data []byte) (*File, error) {
 	}
 	var document map[string]any
 	if err := toml.Unmarshal(data, &document); err != nil {
-		return nil, Problems{syntaxProblem(name, err, lines)}
+		return nil, Problems{syntaxProblem(name, string(data), err)}
 	}
 	f, r := newFile(name), &report{file: name, lines: lines}
 	f.lines = lines
@@ -90,57 +87,4 @@ func (f *File) complete(r *report) {
 	warn(f, r)
 	r.warnings.Sort()
 	f.Warnings = r.warnings
-}
-
-func syntaxProblem(name string, err error, lines position.Table) Problem {
-	var syntax toml.ParseError
-	if !errors.As(err, &syntax) {
-		return Problem{File: name, Line: 1, Text: err.Error()}
-	}
-	line := syntax.Position.Line
-	if strings.Contains(syntax.Message, `end table name, but got '\n'`) {
-		line-- // BurntSushi/toml 1.6 gives the line after a header that is not closed
-	}
-	line = max(1, line)
-	if p, ok := duplicate(syntax.Message, line, lines); ok {
-		p.File = name
-		return p
-	}
-	return Problem{File: name, Line: line, Key: syntax.LastKey, Text: syntax.Message}
-}
-
-// alreadyDefined are the TOML library's messages about a key that is defined twice.
-var alreadyDefined = regexp.MustCompile(`^Key '(.*)' (?:has already been defined|was already created (as a hash|and cannot be used as an array))\.$`)
-
-// duplicate returns the problem for such a message about a line: the library does not say
-// where the key was defined first.
-func duplicate(message string, line int, lines position.Table) (Problem, bool) {
-	m := alreadyDefined.FindStringSubmatch(message)
-	if m == nil {
-		return Problem{}, false
-	}
-	first, isArray := 0, false // of tables
-	for path, n := range lines {
-		if path.Name() == m[1] && n < line {
-			first = max(first, n) // in the last element
-		}
-		isArray = isArray || strings.HasPrefix(string(path), m[1]+"[0].")
-	}
-	if first == 0 {
-		return Problem{}, false
-	}
-	p := Problem{Line: line, Key: m[1]}
-	switch m[2] {
-	case "":
-		if isArray {
-			p.Text = fmt.Sprintf("line %d has [[%s]]; write double brackets here too", first, m[1])
-			break
-		}
-		p.Text = fmt.Sprintf("already defined in line %d; a key or table may appear once, so merge the two", first)
-	case "as a hash":
-		p.Text = fmt.Sprintf("line %d defines a table of this name; rename or remove one of the two", first)
-	default:
-		p.Text = fmt.Sprintf("line %d has this name in single brackets, this one in double brackets; write [[%s]] in both places", first, m[1])
-	}
-	return p, true
 }
