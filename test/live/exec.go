@@ -48,9 +48,12 @@ func (m *Machine) Sh(script string) string {
 
 func (m *Machine) run(stdin, name string, args ...string) Result {
 	m.t.Helper()
-	service := []string{"systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--working-directory=/root",
+	service := []string{"systemd-run", "--quiet", "--description=" + name, "--pipe", "--wait", "--collect", "--working-directory=/root",
 		"--setenv=HOME=/root", "--setenv=LC_ALL=C.UTF-8", "--setenv=DEBIAN_FRONTEND=noninteractive", "--", name}
-	return m.enter(stdin, append(service, args...)...)
+	for _, arg := range args {
+		service = append(service, strings.ReplaceAll(arg, "$", "$$")) // systemd would replace variables
+	}
+	return m.enter(stdin, service...)
 }
 
 // enter runs a command in the machine's namespaces, but not as one of its units.

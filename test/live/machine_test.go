@@ -33,6 +33,9 @@ func TestMachine(t *testing.T) {
 		if r := m.Run("sh", "-c", "echo out; echo err >&2; pwd; exit 3"); r.Status != 3 || r.Stdout != "out\n/root\n" || r.Stderr != "err\n" {
 			t.Errorf("the command: %v", r)
 		}
+		if r := m.Run("echo", "$HOME ${HOME} $$ %h a\nb"); r.Stdout != "$HOME ${HOME} $$ %h a\nb\n" {
+			t.Errorf("echo: %v", r)
+		}
 		if r := m.Feed("a line\n", "cat"); r.Stdout != "a line\n" {
 			t.Errorf("cat: %v", r)
 		}

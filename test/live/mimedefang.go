@@ -1,0 +1,27 @@
+package live
+
+import "polyclam/test/testkit"
+
+// MIMEDefangMilter is the milter of [Machine.StartMIMEDefang] for Postfix.
+const MIMEDefangMilter = "inet:127.0.0.1:10047"
+
+// StartMIMEDefang starts Debian's MIMEDefang with Debian's filter. It asks clamd at its
+// usual socket, as /usr/share/doc/mimedefang describes: clamd's user is in its group, and
+// the group may read its spool.
+func (m *Machine) StartMIMEDefang() {
+	m.t.Helper()
+	m.Sh(`adduser --quiet clamav defang
+cat >>/etc/default/mimedefang <<'END'
+SOCKET=inet:10047@127.0.0.1
+MD_ALLOW_GROUP_ACCESS=yes
+END
+cat >/etc/mail/mimedefang.pl.conf <<'END'
+$Features{'Virus:CLAMD'} = 1;
+$ClamdSock = '` + ClamdSocket + `';
+1;
+END
+systemctl start mimedefang.service`)
+	testkit.Eventually(m.t, "MIMEDefang has idle workers", func() bool {
+		return m.enter("", "md-mx-ctrl", "-s", "/var/spool/MIMEDefang/mimedefang-multiplexor.sock", "rawstatus").Status == 0
+	})
+}
