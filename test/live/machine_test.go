@@ -15,11 +15,10 @@ import (
 	"time"
 
 	"polyclam/test/child"
-	"polyclam/test/clamdtest"
 	"polyclam/test/testkit"
 )
 
-func TestMain(m *testing.M) { os.Exit(clamdtest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(Main(m)) }
 
 func TestMachine(t *testing.T) {
 	var leftovers []string

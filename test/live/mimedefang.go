@@ -5,10 +5,9 @@ import "polyclam/test/testkit"
 // MIMEDefangMilter is the milter of [Machine.StartMIMEDefang] for Postfix.
 const MIMEDefangMilter = "inet:127.0.0.1:10047"
 
-// StartMIMEDefang starts Debian's MIMEDefang with Debian's filter. It asks clamd at its
-// usual socket, as /usr/share/doc/mimedefang describes: clamd's user is in its group, and
-// the group may read its spool.
-func (m *Machine) StartMIMEDefang() {
+// StartMIMEDefang starts Debian's MIMEDefang with Debian's filter, which asks the daemon at
+// a socket. clamd's user is in its group, and the group may read its spool.
+func (m *Machine) StartMIMEDefang(socket string) {
 	m.t.Helper()
 	m.Sh(`adduser --quiet clamav defang
 cat >>/etc/default/mimedefang <<'END'
@@ -17,7 +16,7 @@ MD_ALLOW_GROUP_ACCESS=yes
 END
 cat >/etc/mail/mimedefang.pl.conf <<'END'
 $Features{'Virus:CLAMD'} = 1;
-$ClamdSock = '` + ClamdSocket + `';
+$ClamdSock = '` + socket + `';
 1;
 END
 systemctl start mimedefang.service`)
