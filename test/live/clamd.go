@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"polyclam/backends/testfile"
 	"polyclam/test/clamdtest"
 	"polyclam/test/testkit"
 )
@@ -51,6 +52,16 @@ func (m *Machine) WaitPong(socket string) {
 	testkit.Eventually(m.t, "PONG at "+socket, func() bool {
 		reply, err := m.Ask(socket, "zPING\x00")
 		return err == nil && reply == "PONG\x00"
+	})
+}
+
+// WaitFound waits until a daemon at a Unix socket finds EICAR.
+func (m *Machine) WaitFound(socket string) {
+	m.t.Helper()
+	object := string(testfile.EICAR())
+	testkit.Eventually(m.t, "EICAR is found at "+socket, func() bool {
+		reply, err := m.Ask(socket, "zINSTREAM\x00\x00\x00\x00"+string(rune(len(object)))+object+"\x00\x00\x00\x00")
+		return err == nil && strings.HasSuffix(reply, " FOUND\x00")
 	})
 }
 

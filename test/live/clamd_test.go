@@ -9,7 +9,7 @@ import (
 func TestSteady(t *testing.T) {
 	m := Start(t, Options{Files: ClamdFiles(t, time.Now(), 700_000)})
 	m.StartClamd()
-	s := StartSteady(m, ClamdSocket)
+	s := StartSteady(m, ClamdSocket, Steadily)
 	began := time.Now()
 	s.Next(t, 20)
 	middle := time.Now()
@@ -20,7 +20,7 @@ func TestSteady(t *testing.T) {
 	if before.Failed+before.Wrong+after.Wrong > 0 {
 		t.Errorf("before: %v %q, after: %v %q", before, before.Errors, after, after.Errors)
 	}
-	t.Log(Lines("a restart of clamd", FiguresHead, before.String(), after.String()))
+	Table(t, "a restart of clamd", FiguresHead, before.String(), after.String())
 	t.Logf("%q", after.Errors)
 	if got, err := m.Ask(ClamdSocket, "zVERSION\x00"); err != nil {
 		t.Errorf("VERSION: %q, %v", got, err)

@@ -2,8 +2,9 @@ package live
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
-	"strings"
+	"testing"
 	"time"
 )
 
@@ -17,6 +18,9 @@ type Figures struct {
 	Gap     time.Duration // the longest time without a right verdict
 	Errors  []string      // each once, with how often
 }
+
+// descriptor is the name that daemons give to what FILDES passes.
+var descriptor = regexp.MustCompile(`fd\[\d+\]`)
 
 // FiguresOf sums up the scans that were started from begin to end.
 func FiguresOf(scans []Scan, begin, end time.Time) Figures {
@@ -44,7 +48,7 @@ func FiguresOf(scans []Scan, begin, end time.Time) Figures {
 			if s.Err != nil {
 				text = s.Err.Error()
 			}
-			errs[s.How+": "+text]++
+			errs[s.How+": "+descriptor.ReplaceAllString(text, "fd[N]")]++
 		}
 	}
 	if len(waits) > 0 {
@@ -84,12 +88,11 @@ func (f Figures) String() string {
 	return fmt.Sprintf("%5d | %6d | %5d | %6.1f | %15d | %14d", f.Scans, f.Failed, f.Wrong, float64(f.P50.Microseconds())/1000, f.Longest.Milliseconds(), f.Gap.Milliseconds())
 }
 
-// Lines renders a table for t.Logf, each line with the mark that test/run prints.
-func Lines(title, head string, rows ...string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "table: %s | %s", title, head)
+// Table logs a table, each line with the mark that test/run prints.
+func Table(t testing.TB, title, head string, rows ...string) {
+	t.Helper()
+	t.Logf("table: %s | %s", title, head)
 	for _, row := range rows {
-		b.WriteString("\n" + row)
+		t.Logf("table: %s", row)
 	}
-	return b.String()
 }

@@ -84,7 +84,7 @@ func (s *MailServer) Send(kind string) Mail {
 	mail := Mail{ID: fmt.Sprintf("mail-%d", s.sent), Kind: kind, Start: time.Now()}
 	s.mu.Unlock()
 	attached := map[string]mailtest.Attachment{
-		MailClean:     {Name: "text.txt", Data: testfile.Clean(testfile.NewNonce())},
+		MailClean:     {Name: "text.txt", Data: []byte(harmless())},
 		MailEICAR:     {Name: "eicar.bin", Data: testfile.EICAR()},
 		MailEncrypted: {Name: "secret.zip", Type: "application/zip", Data: testfile.Encrypted()},
 	}[kind]

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,8 +19,8 @@ import (
 	"polyclam/backends/testfile"
 )
 
-// steadyInterval is the time between two scans of a steady client.
-const steadyInterval = 100 * time.Millisecond
+// Steadily is the usual time between two scans of a steady client.
+const Steadily = 100 * time.Millisecond
 
 // A Scan is one scan of a [Steady] client.
 type Scan struct {
@@ -53,12 +54,13 @@ func (s Scan) String() string {
 	return fmt.Sprintf("%s %s %s: %q %v after %v", s.Start.Format("15:04:05.000"), s.How, object, s.Reply, s.Err, s.Took.Round(time.Millisecond))
 }
 
-// A Steady client scans something every 100 ms, whatever became of the scans before: a
-// harmless text or EICAR, by INSTREAM, by FILDES, or by SCAN with a path in /tmp that
+// A Steady client starts a scan at a fixed interval, whatever became of the scans before:
+// of a harmless text or EICAR, by INSTREAM, by FILDES, or by SCAN with a path in /tmp that
 // every user may read, in turns.
 type Steady struct {
 	m      *Machine
 	socket string
+	every  time.Duration
 	hows   []string
 	cancel context.CancelFunc
 	ticker sync.WaitGroup
@@ -68,6 +70,10 @@ type Steady struct {
 	done []Scan
 }
 
+// harmless returns a text that no engine has seen before. It is not the text of polyclam's
+// health checks, which polyclam takes for those of another polyclam.
+func harmless() string { return "A harmless text, " + rand.Text() + ".\n" }
+
 // The files that a steady client scans by path.
 const (
 	steadyClean = "/tmp/steady-clean"
@@ -75,23 +81,23 @@ const (
 )
 
 // StartSteady starts a steady client of the daemon at a Unix socket of the machine. It
-// uses hows in turns, or all ways if there is none. It ends at the test's cleanup.
-func StartSteady(m *Machine, socket string, hows ...string) *Steady {
+// scans by hows in turns, or all ways if there is none. It ends at the test's cleanup.
+func StartSteady(m *Machine, socket string, every time.Duration, hows ...string) *Steady {
 	m.t.Helper()
 	if len(hows) == 0 {
 		hows = []string{"INSTREAM", "FILDES", "SCAN"}
 	}
-	m.Put(steadyClean, string(testfile.Clean(testfile.NewNonce())), 0o644)
+	m.Put(steadyClean, harmless(), 0o644)
 	m.Put(steadyEICAR, string(testfile.EICAR()), 0o644)
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Steady{m: m, socket: socket, hows: hows, cancel: cancel}
+	s := &Steady{m: m, socket: socket, every: every, hows: hows, cancel: cancel}
 	s.ticker.Go(func() { s.run(ctx) })
 	m.t.Cleanup(s.Stop)
 	return s
 }
 
 func (s *Steady) run(ctx context.Context) {
-	tick := time.NewTicker(steadyInterval)
+	tick := time.NewTicker(s.every)
 	defer tick.Stop()
 	for n := 0; ; n++ {
 		how, eicar := s.hows[n%len(s.hows)], n/len(s.hows)%2 == 1
@@ -147,7 +153,7 @@ func (s *Steady) ask(how string, eicar bool) (string, error) {
 	}
 	defer nc.Close()
 	nc.SetDeadline(time.Now().Add(patience))
-	content, path := testfile.Clean(testfile.NewNonce()), steadyClean
+	content, path := []byte(harmless()), steadyClean
 	if eicar {
 		content, path = testfile.EICAR(), steadyEICAR
 	}
