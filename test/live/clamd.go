@@ -42,7 +42,7 @@ func ClamdFiles(t testing.TB, made time.Time, bulk int) map[string]string {
 // StartClamd starts Debian's clamd as its package does, and waits until it scans.
 func (m *Machine) StartClamd() {
 	m.t.Helper()
-	m.Sh("systemctl enable --quiet --now clamav-daemon.socket clamav-daemon.service")
+	m.Sh("systemctl enable --quiet --no-reload clamav-daemon.socket clamav-daemon.service\nsystemctl start clamav-daemon.socket clamav-daemon.service")
 	m.WaitPong(ClamdSocket)
 }
 

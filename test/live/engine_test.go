@@ -29,11 +29,11 @@ func firstLine(s string) string {
 // what an administrator and the senders of mails see.
 func TestEngineFaults(t *testing.T) {
 	m := Start(t, Options{Files: ClamdFiles(t, time.Now(), 0)})
-	m.StartMIMEDefang(PolyclamSocket)
+	milter := m.StartMIMEDefang(PolyclamSocket)
 	m.StartClamd()
 	m.InstallByHand(besideClamd, "clamav", "defang")
 	m.StartPolyclam()
-	server := m.StartPostfix("smtpd_milters=" + MIMEDefangMilter)
+	server := m.StartPostfix(milter...)
 	for _, fault := range []struct{ name, breaks, repairs string }{
 		{"nothing", "true", "true"},
 		{"stopped", "systemctl stop clamav-daemon.socket clamav-daemon.service", "systemctl start clamav-daemon.socket clamav-daemon.service"},

@@ -186,10 +186,10 @@ func (m *Machine) stop() {
 func (m *Machine) showJournal() {
 	var lines []string
 	for _, e := range m.Journal() {
-		if strings.Contains(e.Message, "sha256") || strings.HasSuffix(e.Message, " FOUND") {
+		if strings.Contains(e.Message, "sha256") || strings.HasSuffix(e.Message, " FOUND") || strings.Contains(e.Message, "-> Limits: ") || strings.HasSuffix(e.Message, " enabled.") {
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("%s <%d> %s: %s", e.Time.Format("15:04:05.000"), e.Priority, e.Identifier, e.Message))
 	}
-	m.t.Logf("journal of the machine:\n%s", strings.Join(lines[max(0, len(lines)-100):], "\n"))
+	m.t.Logf("journal of the machine:\n%s", strings.Join(lines[max(0, len(lines)-60):], "\n"))
 }

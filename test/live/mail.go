@@ -64,16 +64,7 @@ func (m *Machine) StartPostfix(settings ...string) *MailServer {
 		"smtpd_tls_security_level=none", "smtp_tls_security_level=none", "smtp_tls_CApath=", "smtpd_client_connection_count_limit=0",
 	}, settings...)
 	m.Sh("postconf -e '" + strings.Join(settings, "' '") + "'\nsystemctl start postfix.service")
-	testkit.Eventually(m.t, "Postfix takes mail", func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		nc, err := m.Dial(ctx, "tcp", "127.0.0.1:25")
-		if err != nil {
-			return false
-		}
-		defer nc.Close()
-		return true
-	})
+	m.WaitListen("127.0.0.1:25")
 	return s
 }
 

@@ -2,12 +2,10 @@ package live
 
 import "polyclam/test/testkit"
 
-// MIMEDefangMilter is the milter of [Machine.StartMIMEDefang] for Postfix.
-const MIMEDefangMilter = "inet:127.0.0.1:10047"
-
 // StartMIMEDefang starts Debian's MIMEDefang with Debian's filter, which asks the daemon at
-// a socket. clamd's user is in its group, and the group may read its spool.
-func (m *Machine) StartMIMEDefang(socket string) {
+// a socket. clamd's user is in its group, and the group may read its spool. The result is
+// for [Machine.StartPostfix].
+func (m *Machine) StartMIMEDefang(socket string) []string {
 	m.t.Helper()
 	m.Sh(`adduser --quiet clamav defang
 cat >>/etc/default/mimedefang <<'END'
@@ -23,4 +21,5 @@ systemctl start mimedefang.service`)
 	testkit.Eventually(m.t, "MIMEDefang has idle workers", func() bool {
 		return m.enter("", "md-mx-ctrl", "-s", "/var/spool/MIMEDefang/mimedefang-multiplexor.sock", "rawstatus").Status == 0
 	})
+	return []string{"smtpd_milters=inet:127.0.0.1:10047"}
 }

@@ -8,6 +8,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/test/testkit"
 )
 
 // Dial connects to a TCP address of the machine's loopback, "127.0.0.1:25", or to a Unix
@@ -22,6 +24,21 @@ func (m *Machine) Dial(ctx context.Context, network, address string) (nc net.Con
 		return nil, inErr
 	}
 	return nc, err
+}
+
+// WaitListen waits until something listens on a TCP address of the machine's loopback.
+func (m *Machine) WaitListen(address string) {
+	m.t.Helper()
+	testkit.Eventually(m.t, "a daemon listens on "+address, func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		nc, err := m.Dial(ctx, "tcp", address)
+		if err != nil {
+			return false
+		}
+		nc.Close()
+		return true
+	})
 }
 
 // Listen listens on a TCP address of the machine's loopback.
