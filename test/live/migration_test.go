@@ -127,7 +127,7 @@ func migrate(t *testing.T, f filter) {
 // moved checks that polyclam answers where clamd did, and says that all is well.
 func (g *migration) moved(t *testing.T) {
 	t.Helper()
-	if got, err := g.m.Ask(ClamdSocket, "zXSTATUS\x00"); err != nil || !strings.Contains(got, "polyclamd") {
+	if got, err := g.m.Ask(ClamdSocket, "zXSTATUS\x00"); err != nil || !strings.HasPrefix(got, "status: version=") {
 		t.Errorf("the daemon at %s is not polyclam: %q, %v", ClamdSocket, got, err)
 	}
 	for _, command := range []string{"polyclam status", "polyclam check", "clamdscan --fdpass /etc/hostname"} {
