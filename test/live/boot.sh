@@ -24,6 +24,8 @@ mkdir -p home work mnt media srv opt
 # No service of the host starts, and nothing of polyclam is installed.
 find etc/systemd/system -name '*.wants' -prune -exec rm -r {} +
 find etc/rc?.d -name '[SK]*' -delete
+# Packages may start, stop and restart daemons.
+rm -f usr/sbin/policy-rc.d
 rm -rf etc/polyclam etc/systemd/system/polyclam* usr/bin/polyclam* usr/lib/systemd/system/polyclam* \
 	usr/lib/sysusers.d/polyclam* usr/lib/tmpfiles.d/polyclam* var/lib/polyclam var/spool/polyclam
 # Packages do not index all manual pages.

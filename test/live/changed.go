@@ -16,7 +16,7 @@ import (
 // volatile are the folders in which packages and daemons may leave what they like, and
 // files that change with every installation.
 var volatile = []string{
-	"/var/cache/", "/var/lib/clamav/", "/var/lib/dpkg/", "/var/lib/systemd/", "/var/log/", "/var/spool/", "/var/tmp/", "/var/lib/rspamd/", "/var/lib/amavis/",
+	"/var/cache/", "/var/lib/PackageKit/", "/var/lib/apt/", "/var/lib/clamav/", "/var/lib/dpkg/", "/var/lib/systemd/", "/var/log/", "/var/spool/", "/var/tmp/", "/var/lib/rspamd/", "/var/lib/amavis/",
 	"/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/.pwd.lock", "/root/", "/tmp/", "/run/",
 }
 
@@ -77,9 +77,7 @@ func describe(path string, info fs.FileInfo) (string, error) {
 func Differences(before, after map[string]string) (list []string) {
 	for _, path := range slices.Sorted(maps.Keys(after)) {
 		switch old, had := before[path]; {
-		// A removed file of the lower layer that never was there, or an empty copy of a
-		// folder that the lower layer has, is how an overlay remembers.
-		case !had && (after[path] == "removed" || strings.HasPrefix(after[path], "d") && isDir(path)):
+		case !had && after[path] == original(path):
 		case !had:
 			list = append(list, "new: "+path+" "+after[path])
 		case old != after[path]:
@@ -94,7 +92,15 @@ func Differences(before, after map[string]string) (list []string) {
 	return list
 }
 
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
+// original describes a file as this machine has it, below the overlay.
+func original(path string) string {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "removed"
+	}
+	text, err := describe(path, info)
+	if err != nil {
+		return err.Error()
+	}
+	return text
 }

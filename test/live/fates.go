@@ -11,7 +11,7 @@ import (
 type Fates struct {
 	Count   map[string]map[string]int // by kind, by fate
 	Longest time.Duration             // the longest wait for the answer
-	Answers []string                  // the answers to mails that were not delivered, each once
+	Answers []string                  // the answers other than 250, each once
 }
 
 // Fates sums up the mails that were sent from begin to end. Call [MailServer.WaitEmpty]
@@ -28,14 +28,13 @@ func (s *MailServer) Fates(mails []Mail, begin, end time.Time) Fates {
 		fate := s.Fate(mail)
 		f.Count[mail.Kind][fate]++
 		f.Longest = max(f.Longest, mail.Took)
-		if fate == "delivered" {
+		if mail.Reply.Code == 250 {
 			continue
 		}
 		answer := fmt.Sprintf("%s: %s", mail.Kind, mail.Reply)
 		if mail.Err != nil {
 			answer = fmt.Sprintf("%s: %v", mail.Kind, mail.Err)
 		}
-		answer = strings.ReplaceAll(answer, mail.ID, "ID")
 		if !slices.Contains(f.Answers, answer) {
 			f.Answers = append(f.Answers, answer)
 		}
