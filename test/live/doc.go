@@ -4,8 +4,12 @@
 // file system, with its packages but without its services, its temporary files and its
 // network. A test configures Debian's daemons in it, runs commands ([Machine.Run]), reads
 // the journal ([Machine.Journal]) and reaches sockets and loopback ports ([Machine.Dial]).
-// A [Steady] client scans all the time and counts what fails; a [Mail] does the same with
-// mails.
+// A [Steady] client scans all the time, and a [MailFlow] sends mails; both keep what became
+// of each.
+//
+// The tests that every run of all tests has are MIMEDefang's host and polyclam's life with
+// systemd. POLYCLAM_LIVE=all, which make live sets, adds amavis and rspamd. POLYCLAM_DEB
+// names a package, so that none is built.
 //
 // It needs root and the Debian package systemd-container. Mounts are in a mount
 // namespace, and all processes in a PID namespace of their own: when the test process

@@ -113,7 +113,7 @@ func migrate(t *testing.T, f filter) {
 	g.phase("undo", true, func() { g.sh(t, "sh /root/undo.sh") })
 	g.quiet(t, "back")
 	g.phase("undo again", false, func() { g.sh(t, "sh /root/undo.sh") })
-	g.phase("purge", false, func() { g.sh(t, "apt-get -q -y purge polyclam") })
+	g.phase("purge", false, func() { g.sh(t, "dpkg --purge polyclam") })
 	g.quiet(t, "purged")
 	g.flow.Stop()
 	g.steady.Stop()
