@@ -23,8 +23,14 @@ address = "unix:/run/clamav/clamd.ctl"
 var engineFaults = []struct{ name, breaks, repairs string }{
 	{"nothing", "true", "true"},
 	{"stopped", "systemctl stop clamav-daemon.socket clamav-daemon.service", "systemctl start clamav-daemon.socket clamav-daemon.service"},
-	{"socket of root, 0600", "chown root:root /run/clamav/clamd.ctl; chmod 0600 /run/clamav/clamd.ctl",
-		"chown clamav:clamav /run/clamav/clamd.ctl; chmod 0666 /run/clamav/clamd.ctl"},
+	// polyclam keeps connections, so the mode counts when clamd has been restarted.
+	{"socket of root, 0660", `mkdir -p /etc/systemd/system/clamav-daemon.socket.d
+printf '[Socket]\nSocketUser=root\nSocketGroup=root\nSocketMode=0660\n' >/etc/systemd/system/clamav-daemon.socket.d/mode.conf
+systemctl daemon-reload
+systemctl restart clamav-daemon.socket clamav-daemon.service`,
+		`rm /etc/systemd/system/clamav-daemon.socket.d/mode.conf
+systemctl daemon-reload
+systemctl restart clamav-daemon.socket clamav-daemon.service`},
 	{"hung", "kill -STOP $(systemctl show -P MainPID clamav-daemon)", "kill -CONT $(systemctl show -P MainPID clamav-daemon)"},
 }
 
@@ -46,6 +52,9 @@ func TestEngineFaults(t *testing.T) {
 		}
 		began := time.Now()
 		m.Sh(fault.breaks)
+		if fault.name != "stopped" && fault.name != "hung" {
+			m.WaitFound(ClamdSocket)
+		}
 		clean, eicar := server.Send(MailClean), server.Send(MailEICAR)
 		status := m.Run("polyclam", "status")
 		levels := m.levels(began)

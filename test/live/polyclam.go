@@ -13,12 +13,16 @@ import (
 // PolyclamSocket is where polyclam listens if it does not take clamd's place.
 const PolyclamSocket = "/run/polyclam/clamd.sock"
 
+// programsDir is where programs put them, for [Main] to remove.
+var programsDir string
+
 // programs builds polyclam's programs once for the test process, and says where they are.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", prefix+fmt.Sprint(os.Getpid())+"-")
 	if err != nil {
 		return "", err
 	}
+	programsDir = dir
 	cmd := exec.Command("go", "build", "-o", dir+"/", "polyclam/cmd/polyclamd", "polyclam/cmd/polyclam")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -30,8 +34,8 @@ var programs = sync.OnceValues(func() (string, error) {
 // Main runs the tests of the package, and then removes what they built.
 func Main(m *testing.M) int {
 	status := m.Run()
-	if dir, err := programs(); err == nil {
-		os.RemoveAll(dir)
+	if programsDir != "" {
+		os.RemoveAll(programsDir)
 	}
 	return status
 }
