@@ -1,7 +1,7 @@
 # Two commands: `make run` starts the daemon, `make test` installs what the tests
 # need and runs them all. `make deb rpm` builds packages, `make install` copies files.
 
-.PHONY: run build test fuzz bench load chaos chaos-mutants man completions deb rpm install uninstall lint clean
+.PHONY: run build test fuzz bench load chaos chaos-mutants live man completions deb rpm install uninstall lint clean
 
 FUZZTIME ?= 5s
 DURATION ?= 5m
@@ -76,6 +76,12 @@ chaos:
 # Proves that chaos notices what it is for, with broken builds of polyclamd.
 chaos-mutants:
 	CHAOS_MUTANTS=all go test -count=1 -timeout 30m -v -run '^TestMutants$$' ./test/chaos
+
+# Boots systemd and does everything that an administrator does, with every mail filter.
+# CASE is a pattern of tests, for example TestMigration/amavis.
+live:
+	./test/install systemd-nspawn clamd clamdscan postfix mimedefang amavisd rspamd
+	POLYCLAM_LIVE=all go test -count=1 -timeout 60m -v -run '$(or $(CASE),.)' ./test/live
 
 # Generates docs/man from the commands and config.toml.example. A test fails if it is stale.
 man:

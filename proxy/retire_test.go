@@ -33,7 +33,7 @@ func TestRetire(t *testing.T) {
 				io.WriteString(nc, "zINSTREAM\x00"+stream("ab", 2))
 				clients = append(clients, nc)
 			}
-			testkit.Eventually(t, "scan", func() bool { return scansRunning(1)(ts) })
+			testkit.Eventually(t, "a scan", func() bool { return len(ts.running.list()) > 0 })
 			retired := make(chan struct{})
 			go func() {
 				ts.Retire(t.Context(), ln)
