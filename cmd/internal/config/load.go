@@ -51,7 +51,7 @@ func Parse(name string, data []byte) (*File, error) {
 	}
 	var document map[string]any
 	if err := toml.Unmarshal(data, &document); err != nil {
-		return nil, Problems{syntaxProblem(name, string(data), err)}
+		return nil, Problems{syntaxProblem(name, err, lines)}
 	}
 	f, r := newFile(name), &report{file: name, lines: lines}
 	f.lines = lines

@@ -12,18 +12,15 @@ import (
 )
 
 // syntaxProblem explains an error of the TOML library.
-func syntaxProblem(name, text string, err error) Problem {
+func syntaxProblem(name string, err error, lines position.Table) Problem {
 	var syntax toml.ParseError
 	if !errors.As(err, &syntax) {
 		return Problem{File: name, Line: 1, Text: err.Error()}
 	}
 	p := Problem{File: name, Line: max(1, syntax.Position.Line), Key: syntax.LastKey}
-	if m := duplicate.FindStringSubmatch(syntax.Message); m != nil {
-		p.Key, p.Text = m[1], "defined twice"
-		if first := firstLine(text, m[1], p.Line); first > 0 {
-			p.Text = fmt.Sprintf("is already defined in line %d; keep one of the two", first)
-		}
-		return p
+	if first, ok := duplicate(syntax.Message, p.Line, lines); ok {
+		first.File = name
+		return first
 	}
 	p.Text = plainSyntax(syntax.Message)
 	if strings.Contains(syntax.Message, `end table name, but got '\n' instead`) && p.Line > 1 {
@@ -32,20 +29,40 @@ func syntaxProblem(name, text string, err error) Problem {
 	return p
 }
 
-var duplicate = regexp.MustCompile(`^Key '(.*)' has already been defined`)
+// alreadyDefined are the TOML library's messages about a key that is defined twice.
+var alreadyDefined = regexp.MustCompile(`^Key '(.*)' (?:has already been defined|was already created (as a hash|and cannot be used as an array))\.$`)
 
-// firstLine returns the last line before the given one that defines key, or 0. It is the last,
-// because a key may occur in several elements of an array of tables.
-func firstLine(text, key string, before int) int {
-	lines := strings.SplitAfter(text, "\n")
-	table, _ := position.Find(strings.Join(lines[:min(before-1, len(lines))], ""))
-	first := 0
-	for path, line := range table {
-		if path.Name() == key {
-			first = max(first, line)
-		}
+// duplicate returns the problem for such a message about a line: the library does not say
+// where the key was defined first.
+func duplicate(message string, line int, lines position.Table) (Problem, bool) {
+	m := alreadyDefined.FindStringSubmatch(message)
+	if m == nil {
+		return Problem{}, false
 	}
-	return first
+	first, isArray := 0, false // of tables
+	for path, n := range lines {
+		if path.Name() == m[1] && n < line {
+			first = max(first, n) // in the last element
+		}
+		isArray = isArray || strings.HasPrefix(string(path), m[1]+"[0].")
+	}
+	if first == 0 {
+		return Problem{}, false
+	}
+	p := Problem{Line: line, Key: m[1]}
+	switch m[2] {
+	case "":
+		if isArray {
+			p.Text = fmt.Sprintf("line %d has [[%s]]; write double brackets here too", first, m[1])
+			break
+		}
+		p.Text = fmt.Sprintf("already defined in line %d; a key or table may appear once, so merge the two", first)
+	case "as a hash":
+		p.Text = fmt.Sprintf("line %d defines a table of this name; rename or remove one of the two", first)
+	default:
+		p.Text = fmt.Sprintf("line %d has this name in single brackets, this one in double brackets; write [[%s]] in both places", first, m[1])
+	}
+	return p, true
 }
 
 // plainSyntax says in plain words what the library means.
