@@ -24,8 +24,13 @@ func ParseAddress(s string) (network, address string, err error) {
 		}
 		return network, address, nil
 	case ok && network == "tcp":
-		if _, port, err := net.SplitHostPort(address); err != nil || !isPort(port) {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil || !isPort(port) {
 			return "", "", fmt.Errorf("%q: write \"tcp:host:port\", for example \"tcp:127.0.0.1:3310\" or \"tcp:[::1]:3310\"", s)
+		}
+		// Go would take "" for every address, and look up "*" as a name.
+		if host == "" || host == "*" {
+			return "", "", fmt.Errorf("%q: write which addresses you mean: 0.0.0.0 for every IPv4 address, [::] for every IPv6 address (Linux adds IPv4 unless the sysctl net.ipv6.bindv6only is 1), a name for each of its addresses, or one address, for example \"tcp:127.0.0.1:%s\"", s, port)
 		}
 		return network, address, nil
 	}

@@ -17,7 +17,7 @@ func TestParseAddress(t *testing.T) {
 		{"tcp:127.0.0.1:3310", "tcp", "127.0.0.1:3310"},
 		{"tcp:[::1]:3310", "tcp", "[::1]:3310"},
 		{"tcp:[fe80::1%lo]:3310", "tcp", "[fe80::1%lo]:3310"},
-		{"tcp::3310", "tcp", ":3310"},
+		{"tcp:0.0.0.0:3310", "tcp", "0.0.0.0:3310"},
 		{"tcp:scanner.example.org:icap", "tcp", "scanner.example.org:icap"},
 		{"tcp:h:1", "tcp", "h:1"},
 		{"tcp:h:65535", "tcp", "h:65535"},
@@ -30,7 +30,7 @@ func TestParseAddress(t *testing.T) {
 	for _, in := range []string{
 		"", "unix", "unix:", "unix:relative", "unix:@abstract", "unix:/a\x00b", "unix:" + long + "a",
 		"tcp", "tcp:", "tcp:127.0.0.1", "tcp:::1:3310", "tcp:127.0.0.1:", "tcp:h:0", "tcp:h:65536", "tcp:h:-1", "tcp:h:+1",
-		"tcp:h:12x", "127.0.0.1:3310", "/run/clamd.ctl", "udp:127.0.0.1:1", "TCP:127.0.0.1:1", "http://h:80", " tcp:h:1",
+		"tcp:h:12x", "tcp::3310", "tcp:*:3310", "127.0.0.1:3310", "/run/clamd.ctl", "udp:127.0.0.1:1", "TCP:127.0.0.1:1", "http://h:80", " tcp:h:1",
 	} {
 		network, address, err := backends.ParseAddress(in)
 		if err == nil || network != "" || address != "" {

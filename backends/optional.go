@@ -81,3 +81,9 @@ func (a Abilities) Categories() []Category {
 	}
 	return reported
 }
+
+// A ProgramRunner is a Backend that starts programs.
+type ProgramRunner interface {
+	// CheckPrograms returns why a program cannot be started, without starting it.
+	CheckPrograms() error
+}

@@ -164,6 +164,7 @@ func (c *Client) dial(ctx context.Context) (*link, error) {
 		dial = new(net.Dialer).DialContext
 	}
 	nc, err := dial(ctx, c.Network, c.Address)
+	traceOf(ctx).connected(err)
 	if err != nil {
 		if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
 			return nil, context.Cause(ctx)
@@ -185,6 +186,8 @@ func (c *Client) exchange(ctx context.Context, q *request, read func(l *link, se
 	defer stop()
 	s := &sender{link: l}
 	sent := s.request("", q)
+	l.trace = traceOf(ctx)
+	l.trace.sent("", q, s.object, sent)
 	var broken *sendError
 	if sent != nil && !errors.As(sent, &broken) {
 		l.nc.Close()

@@ -25,6 +25,7 @@ type link struct {
 	nc     net.Conn
 	expire func()          // makes all reads and writes return; for context.AfterFunc
 	raw    syscall.RawConn // nil if nc has no descriptor of its own
+	trace  *ClientTrace    // of the request whose reply is read; nil in a session
 
 	mu   sync.Mutex // held while bytes move from the kernel to b and out of it
 	b    []byte     // received; b[r:w] is not yet consumed
@@ -151,9 +152,13 @@ func sendFailed(err error) error {
 func (l *link) readReply(max int) (string, error) {
 	for {
 		if line, ok := l.next(); ok {
+			l.trace.received(line)
 			return line, nil
 		}
 		if line, err := l.receive(max); line != "" || err != nil {
+			if err == nil {
+				l.trace.received(line)
+			}
 			return line, err
 		}
 	}

@@ -48,6 +48,7 @@ type sender struct {
 	session *ClientSession // nil: the link serves no other request
 	call    *call          // in session
 	begun   bool           // part of the request was sent
+	object  int64          // bytes of a stream that were sent
 	watched chan struct{}  // closed when watch has seen the reply; nil: watch was not called
 }
 
@@ -150,6 +151,7 @@ func (s *sender) sendStream(prefix string, q *request) error {
 		if err := s.write(b[start:end]); err != nil {
 			return err
 		}
+		s.object += int64(n)
 		if err == io.EOF {
 			return nil
 		}

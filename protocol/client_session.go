@@ -136,7 +136,8 @@ func (s *ClientSession) exchange(ctx context.Context, q *request) (answer, error
 		return answer{}, context.Cause(ctx)
 	}
 	stop := context.AfterFunc(ctx, s.link.expire)
-	c, watched, err := s.send(q)
+	trace := traceOf(ctx)
+	c, watched, err := s.send(q, trace)
 	<-s.writing
 	if c == nil {
 		stop()
@@ -157,6 +158,9 @@ func (s *ClientSession) exchange(ctx context.Context, q *request) (answer, error
 	case err != nil:
 		s.fail(err) // a reply that came was the last one
 	}
+	if trace != nil && c.err == nil {
+		trace.received(fmt.Sprintf("%d: %s", c.id, c.line))
+	}
 	switch {
 	case c.err == nil:
 		return answer{line: c.line, id: c.id, sent: err}, nil
@@ -171,7 +175,7 @@ func (s *ClientSession) exchange(ctx context.Context, q *request) (answer, error
 // send writes q and returns its call, which is nil if the session has ended, and the
 // channel of the watch that already waits for the reply, which may be nil. The caller
 // holds writing.
-func (s *ClientSession) send(q *request) (*call, chan struct{}, error) {
+func (s *ClientSession) send(q *request, trace *ClientTrace) (*call, chan struct{}, error) {
 	if q.file != nil {
 		s.awaitStreams()
 	}
@@ -196,6 +200,7 @@ func (s *ClientSession) send(q *request) (*call, chan struct{}, error) {
 	w := &sender{link: s.link, session: s, call: c}
 	err := w.request(prefix, q)
 	s.sent(c, w, err)
+	trace.sent(prefix, q, w.object, err)
 	return c, w.watched, err
 }
 

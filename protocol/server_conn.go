@@ -20,6 +20,9 @@ var (
 	ErrNoDescriptor = errors.New("protocol: no file descriptor received")
 )
 
+// maxUnknown is the most bytes that Unknown returns.
+const maxUnknown = 64
+
 // Conn is the server end of one client's connection. While it waits for the client it
 // holds no buffer except the bytes of an unfinished command. One goroutine at a time may
 // read. WriteReply, SetReadDeadline and Close may be called from any goroutine.
@@ -38,6 +41,8 @@ type Conn struct {
 	r, w int
 	off  int64  // bytes consumed so far: the offset of seg.b[r] in the input
 	held []byte // an unfinished command while waiting for the client; then seg is nil
+
+	unknown string // see Unknown
 
 	fds []descriptor // received and not yet claimed, oldest first
 
@@ -141,7 +146,11 @@ func (c *Conn) ReadCommand() (Command, error) {
 		if c.w > c.r {
 			cmd, n := cut(c.seg.b[c.r:c.w])
 			if n > maxCommand && cmd.Prefixed || n == 0 && c.w-c.r >= maxCommand {
+				c.noteUnknown(c.w - c.r)
 				return Command{}, ErrCommandTooLong
+			}
+			if n > 0 && cmd.Verb == "" {
+				c.noteUnknown(n)
 			}
 			if n > 0 {
 				c.consume(n)
@@ -152,6 +161,15 @@ func (c *Conn) ReadCommand() (Command, error) {
 			return Command{}, err
 		}
 	}
+}
+
+// Unknown returns how the last command began that ReadCommand could not understand, with
+// its prefix: at most 64 bytes, for a log. Only the goroutine that reads may call it.
+func (c *Conn) Unknown() string { return c.unknown }
+
+// noteUnknown keeps the start of the next n bytes for Unknown.
+func (c *Conn) noteUnknown(n int) {
+	c.unknown = string(c.seg.b[c.r : c.r+min(n, maxUnknown)])
 }
 
 // Buffered returns the number of bytes received but not consumed. Only the goroutine that

@@ -244,3 +244,28 @@ func TestWriteReplyTimeout(t *testing.T) {
 		})
 	}
 }
+
+// TestUnknown checks what is left of input that is no command, or too long for one.
+func TestUnknown(t *testing.T) {
+	long := strings.Repeat("x", 5000)
+	for _, tt := range []struct{ send, want string }{
+		{"GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"},
+		{"\r\n\r\n\x00\r\nQUIT\nrest", "\r\n\r\n\x00\r\nQUIT\nrest"},
+		{"\x16\x03\x01\x00", "\x16\x03\x01\x00"},
+		{"zNONSENSE\x00zPING\x00", "zNONSENSE\x00"},
+		{"nNONSENSE\nnPING\n", "nNONSENSE\n"},
+		{long, long[:64]},
+		{"z" + long, "z" + long[:63]},
+		{"zSCAN /" + long + "\x00", "zSCAN /" + long[:57]},
+		{"zPING\x00", ""},
+		{"z", ""},
+	} {
+		p := unixPair(t)
+		p.send(t, tt.send)
+		p.client.Close()
+		p.ReadCommand()
+		if got := p.Unknown(); got != tt.want {
+			t.Errorf("%.80q: got %q, want %q", tt.send, got, tt.want)
+		}
+	}
+}

@@ -68,6 +68,7 @@ func (s *Server) start(nc net.Conn, address string) {
 		return
 	}
 	if !s.admit(c) {
+		s.tally.connections.Add(1)
 		nc.Close()
 	}
 }
@@ -112,7 +113,7 @@ func (a *acceptor) next() (net.Conn, error) {
 
 // failed handles an error of next. It returns nil if next may be called again.
 func (a *acceptor) failed(err error) error {
-	stopping := a.srv.isClosing()
+	stopping := a.srv.isEnding(a.ln)
 	switch {
 	case errors.Is(err, errBacklogEmpty), stopping && errors.Is(err, net.ErrClosed):
 		return ErrServerClosed

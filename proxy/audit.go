@@ -6,8 +6,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"polyclam/backends"
 	"polyclam/proxy/client"
-	"polyclam/proxy/files"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
 )
@@ -17,7 +17,7 @@ import (
 // that line is written later, when the hash is ready.
 func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapsed time.Duration) {
 	if cancelledByClient(v) {
-		r.notScanned(name, "client gone", nil)
+		r.notScanned(lapseGone, name, "client gone", nil)
 		return
 	}
 	srv := r.s.srv
@@ -41,7 +41,7 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 	}
 	o.Retain()
 	srv.wg.Go(func() {
-		defer r.s.rescue(nil)
+		defer r.rescue(nil)
 		defer srv.hashes.end(key)
 		defer o.Release()
 		h := srv.hashes.sum(client.NewContext(srv.ctx, key), o)
@@ -69,8 +69,11 @@ func (r *request) scanLine(who, name string, size int64, h hash, v policy.Verdic
 	if v.Engine != "" {
 		e = e.Str("engine", v.Engine)
 	}
-	if v.ActionBy != v.Engine {
+	if v.ActionBy != "" && v.Category != backends.OK {
 		e = e.Str("action_by", v.ActionBy)
+	}
+	if reason := r.lst.Policy.Reason(v); reason != "" {
+		e = e.Str("reason", escape(reason, 2*maxLoggedName))
 	}
 	if len(v.Names) > 0 {
 		e = e.Strs("names", escapeAll(v.Names))
@@ -135,32 +138,14 @@ func cancelledByClient(v policy.Verdict) bool {
 	return false
 }
 
-// notScanned writes the log line of an object that no engine received. It is a warning if
-// the cause is the spool or a file system, not the client.
-func (r *request) notScanned(name, reason string, err error) {
-	level := zerolog.InfoLevel
-	var stuck *files.StuckError
-	if errors.Is(err, spool.ErrQuota) || errors.Is(err, spool.ErrStorage) || errors.As(err, &stuck) {
-		level = zerolog.WarnLevel
-	}
-	r.logNotScanned(level, name, reason, err)
-}
-
-func (r *request) logNotScanned(level zerolog.Level, name, reason string, err error) {
-	e := r.about(r.s.srv.log.WithLevel(level), name).Str("reason", escape(reason, maxLoggedName))
+// notScanned counts an object that no engine received, and writes its log line.
+func (r *request) notScanned(why lapse, name, reason string, err error) {
+	r.s.srv.tally.notScanned[why].Add(1)
+	e := r.about(r.s.srv.log.WithLevel(why.level(err)), name).Str("reason", escape(reason, maxLoggedName))
 	if err != nil {
 		e = e.Str("error", escape(err.Error(), 2*maxLoggedName))
 	}
 	e.Msg("not scanned")
-}
-
-// logRefusal writes the log line of a command that was refused.
-func (r *request) logRefusal(reason string) {
-	e := r.fields(r.s.srv.log.Info(), r.s.client())
-	if r.cmd.Arg != "" {
-		e = e.Str("object", escape(r.cmd.Arg, maxLoggedPath))
-	}
-	e.Str("reason", reason).Msg("command refused")
 }
 
 // about adds the fields that every log line about an object has.
@@ -173,8 +158,11 @@ func (r *request) describe(e *zerolog.Event, who, name string) *zerolog.Event {
 }
 
 func (r *request) fields(e *zerolog.Event, who string) *zerolog.Event {
-	return e.Uint64("id", r.number).Str("client", who).Str("listener", r.s.address).Str("command", string(r.cmd.Verb))
+	return e.Str("id", r.logID.String()).Str("client", who).Str("listener", r.s.address).Str("command", string(r.cmd.Verb))
 }
+
+// traceFields adds the field that identifies the request in the log of conversations.
+func (r *request) traceFields(e *zerolog.Event) *zerolog.Event { return e.Str("id", r.logID.String()) }
 
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)

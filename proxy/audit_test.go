@@ -38,7 +38,7 @@ func TestRefusedCommands(t *testing.T) {
 		{"zRELOAD\x00", "RELOAD", "", "reload_command"},
 		{"zSELFCHECK\x00", "SELFCHECK", "", "reload_command"},
 		{"zSHUTDOWN\x00", "SHUTDOWN", "", "shutdown_command"},
-		{"GET / HTTP/1.1\r\n\r\n", "", "", "unknown command"},
+		{"GET / HTTP/1.1\r\n\r\n", "", "", "HTTP instead of a command"},
 		{"zIDSESSION\x00zSCAN /etc/hosts\x00", "SCAN", "/etc/hosts", "path_commands"},
 		{"zIDSESSION\x00zCONTSCAN /etc\x00", "CONTSCAN", "/etc", "not allowed inside IDSESSION"},
 	} {
@@ -54,7 +54,7 @@ func TestRefusedCommands(t *testing.T) {
 	}
 }
 
-// TestLogLevels checks that failures are warnings, and that faults of clients are not.
+// TestLogLevels checks that whatever a client hears ERROR for is a warning.
 func TestLogLevels(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(file, testfile.EICAR(), 0o600); err != nil {
@@ -81,8 +81,8 @@ func TestLogLevels(t *testing.T) {
 		{"failed", engines(backends.SWErr), 0, instream, "scanned", "warn"},
 		{"failed next to encrypted", engines(backends.Encrypted, backends.Interrupted), 0, instream, "scanned", "warn"},
 		{"no room in the spool", engines(backends.OK), 64 << 10, "zINSTREAM\x00" + stream(strings.Repeat("x", 100<<10), 1<<10), "not scanned", "warn"},
-		{"no such file", engines(backends.OK), 0, "zSCAN " + file + ".missing\x00", "not scanned", "info"},
-		{"over the limit", engines(backends.OK), 0, "zINSTREAM\x00GET / HTTP/1.1\r\n", "not scanned", "info"},
+		{"no such file", engines(backends.OK), 0, "zSCAN " + file + ".missing\x00", "not scanned", "warn"},
+		{"over the limit", engines(backends.OK), 0, "zINSTREAM\x00GET / HTTP/1.1\r\n", "not scanned", "warn"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ts := newServer(t, nil, tt.engines...)
@@ -107,8 +107,9 @@ func TestChunkOverLimit(t *testing.T) {
 	for _, tt := range []struct {
 		name, stream, want string
 	}{
-		{"text", "GET / HTTP/1.1\r\n", "more than 1048576 bytes (key stream) with a chunk of 1195725856 bytes"},
-		{"short", half + half + "\x00\x00\x00\x01x", "more than 1048576 bytes (key stream) with a chunk of 1 bytes"},
+		{"text", "GET / HTTP/1.1\r\n", "a chunk of 1195725856 bytes after 0 bytes, and the limit is 1048576 (key stream); " +
+			`the length reads "GET " as text, so the client may not send chunks as INSTREAM wants them`},
+		{"short", half + half + "\x00\x00\x00\x01x", "a chunk of 1 bytes after 1048576 bytes, and the limit is 1048576 (key stream)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ts := newServer(t, nil, eicarOnly())

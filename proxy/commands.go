@@ -12,7 +12,7 @@ func (r *request) answer() {
 	case protocol.VerbVersionCommands:
 		r.send(protocol.VersionCommands(r.s.srv.clamVersion(r.cfg.Engines)))
 	case protocol.VerbStats:
-		r.send(r.s.srv.stats(r.cfg.Engines))
+		r.send(r.stats())
 	case protocol.VerbXStatus:
 		r.send(r.status()...)
 	case protocol.VerbReload:
@@ -37,7 +37,8 @@ func (r *request) answer() {
 		}
 		scanPath(r)
 	case protocol.VerbDetStats, protocol.VerbDetStatsClear:
-		// Removed from clamd, which closes the connection without a reply.
+		// clamd closes the connection without a reply.
+		r.logRefusal("clamd has this command no longer")
 	default:
 		r.unknown()
 	}
@@ -50,6 +51,7 @@ func (r *request) reload() {
 		return
 	}
 	r.send("RELOADING")
+	r.logReload(r.s.srv.generations.config().Engines)
 	r.s.srv.reloadEngines()
 }
 
@@ -65,7 +67,7 @@ func (r *request) selfCheck() {
 	case !upToDate:
 		r.send(protocol.SelfCheckReloading)
 	case err != nil:
-		r.s.srv.log.Warn().Str("error", escape(err.Error(), 2*maxLoggedName)).Msg("self check")
+		r.fields(r.s.srv.log.Warn(), r.s.client()).Str("error", escape(err.Error(), 2*maxLoggedName)).Msg("self check")
 		r.sendError("Not all engines answered the self check. ERROR")
 	default:
 		r.send(protocol.SelfCheckUpToDate)
@@ -78,6 +80,6 @@ func (r *request) shutdown() {
 		r.unavailable("shutdown_command")
 		return
 	}
-	r.s.srv.log.Info().Str("client", r.s.client()).Str("listener", r.s.address).Msg("shutdown command")
+	r.fields(r.s.srv.log.Info(), r.s.client()).Msg("shutdown command")
 	r.s.srv.stop()
 }

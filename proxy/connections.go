@@ -31,16 +31,22 @@ type connections struct {
 	closing   bool              // nothing is accepted any more
 	sessions  map[*session]bool // true: waiting for a command
 	places    budget.Places
-	listeners map[net.Listener]struct{}
+	listeners map[net.Listener]*served
 	refused   int       // connections refused since the last log line about it
 	logged    time.Time // the last log line about refused connections
+}
+
+// served is the state of a listener that Serve serves.
+type served struct {
+	retiring bool          // Retire has begun
+	done     chan struct{} // closed when the listener is closed
 }
 
 func (cs *connections) init(limits func() Limits, log zerolog.Logger) {
 	cs.limits, cs.log = limits, log
 	cs.room = sync.NewCond(&cs.mu)
 	cs.sessions = map[*session]bool{}
-	cs.listeners = map[net.Listener]struct{}{}
+	cs.listeners = map[net.Listener]*served{}
 }
 
 // reservePlace waits until one more connection may be accepted, and reserves its place.
@@ -186,6 +192,14 @@ func (cs *connections) isClosing() bool {
 	return cs.stopping
 }
 
+// isEnding reports whether ln is to be drained and closed.
+func (cs *connections) isEnding(ln net.Listener) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	l := cs.listeners[ln]
+	return cs.stopping || l != nil && l.retiring
+}
+
 func (cs *connections) track(ln net.Listener) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -193,14 +207,16 @@ func (cs *connections) track(ln net.Listener) bool {
 		return false
 	}
 	cs.serving.Add(1)
-	cs.listeners[ln] = struct{}{}
+	cs.listeners[ln] = &served{done: make(chan struct{})}
 	return true
 }
 
 func (cs *connections) untrack(ln net.Listener) {
 	cs.mu.Lock()
+	l := cs.listeners[ln]
 	delete(cs.listeners, ln)
 	cs.mu.Unlock()
 	ln.Close()
+	close(l.done)
 	cs.serving.Done()
 }

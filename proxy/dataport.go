@@ -19,11 +19,12 @@ const maxRefused = 8
 // connection, see package dataport. Both connections count in limits.connections.
 func (r *request) stream() {
 	if !r.lst.StreamCommand {
+		r.logRefusal("switched off for this listener (key stream_command)")
 		r.sendError("UNKNOWN COMMAND") // clamd 1.4.6
 		return
 	}
 	if !r.s.srv.takeSecondPlace(r.s) {
-		r.notScanned("stream", "connections", nil)
+		r.notScanned(lapseOther, "stream", "connections", nil)
 		r.fail(r.lst.Profile.Error("stream", "Too many connections"))
 		return
 	}
@@ -96,26 +97,26 @@ func (r *request) lost(err error) {
 	profile := r.lst.Profile
 	switch {
 	case errors.Is(err, dataport.ErrNoPort):
-		r.notScanned("stream", "no data port", err)
+		r.notScanned(lapseOther, "stream", "no data port", err)
 		r.fail(profile.ProtocolError("Can't find any free port. ERROR"))
 	case errors.Is(err, dataport.ErrAccept):
-		r.notScanned("stream", "data port", err)
+		r.notScanned(lapseOther, "stream", "data port", err)
 		r.fail(profile.ProtocolError("accept() ERROR"))
 	case errors.Is(err, dataport.ErrSecondConnection):
-		r.notScanned("stream", "second data connection", nil)
+		r.notScanned(lapseOther, "stream", "second data connection", nil)
 		r.fail(profile.Error("stream", "Second data connection"))
 	case errors.Is(err, dataport.ErrLost):
-		r.notScanned("stream", "data connection lost", err)
+		r.notScanned(lapseOther, "stream", "data connection lost", err)
 		r.fail(profile.Error("stream", "Data connection lost"))
 	case errors.Is(err, dataport.ErrStrayInput):
-		r.notScanned("stream", "bytes after the command", nil)
+		r.notScanned(lapseOther, "stream", "bytes after the command", nil)
 		r.fail(profile.ProtocolError("Error processing command. ERROR"))
 	case errors.Is(err, dataport.ErrNoConnection) && !r.s.srv.isClosing():
-		r.notScanned("stream", "no data connection", nil)
+		r.notScanned(lapseOther, "stream", "no data connection", nil)
 		r.fail(profile.ProtocolError("Accept timeout. ERROR"))
 	case errors.Is(err, dataport.ErrNoConnection), errors.Is(err, ErrServerClosed):
-		r.notScanned("stream", "shutdown", nil)
+		r.notScanned(lapseGone, "stream", "shutdown", nil)
 	default:
-		r.notScanned("stream", "client gone", err)
+		r.notScanned(lapseGone, "stream", "client gone", err)
 	}
 }

@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"fmt"
-	"strings"
-)
+import "polyclam/proxy/printable"
 
 // Limits on foreign text in the log.
 const (
@@ -20,26 +17,5 @@ func escapeAll(names []string) []string {
 	return out
 }
 
-// escape makes s safe for every kind of log. Bytes that are not printable ASCII become
-// \xNN, backslashes are doubled, and everything after limit bytes is cut off.
-func escape(s string, limit int) string {
-	cut := len(s) > limit
-	if cut {
-		s = s[:limit]
-	}
-	var b strings.Builder
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '\\':
-			b.WriteString(`\\`)
-		case c < 0x20 || c >= 0x7f:
-			fmt.Fprintf(&b, `\x%02x`, c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	if cut {
-		b.WriteString("...")
-	}
-	return b.String()
-}
+// escape makes s safe for the log.
+func escape(s string, limit int) string { return printable.Escape(s, limit) }

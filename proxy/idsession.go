@@ -145,6 +145,7 @@ func (ids *idSession) refuse(cmd protocol.Command, err error) {
 // stray is not nil; clamd 1.4.6 then answers differently if everything came together with
 // IDSESSION.
 func (ids *idSession) refuseBare(r *request, stray error) {
+	r.logUnknown("a command without n or z inside IDSESSION")
 	if stray == nil || ids.id > 1 || !ids.more {
 		r.sendError(`Only nCMDS\n and zCMDS\0 are accepted inside IDSESSION. ERROR`)
 	}
@@ -187,7 +188,11 @@ func (ids *idSession) answer(r *request) bool {
 	case protocol.VerbEnd:
 		return false
 	}
-	r.logRefusal("unknown command, or one that is not allowed inside IDSESSION")
+	if r.cmd.Verb == "" {
+		r.logUnknown("unknown command inside IDSESSION")
+	} else {
+		r.logRefusal("not allowed inside IDSESSION")
+	}
 	r.sendError("Command invalid inside IDSESSION. ERROR")
 	return false
 }
@@ -206,7 +211,7 @@ func (ids *idSession) run(r *request, scan func()) {
 		defer release()
 		defer func() { <-ids.slots }()
 		// A panic must not look like a scan that is still under way.
-		defer ids.s.rescue(func() { ids.s.cutOff(errPanicked) })
+		defer r.rescue(func() { ids.s.cutOff(errPanicked) })
 		scan()
 	}()
 }

@@ -13,6 +13,7 @@ import (
 	"polyclam/backends/testfile"
 	"polyclam/protocol"
 	"polyclam/protocol/extended"
+	"polyclam/proxy/client"
 )
 
 // hostileName returns a file name made of pieces that could break a reply.
@@ -131,8 +132,8 @@ func TestNamesInErrors(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	defer ts.running.begin("SCAN", "/a: OK\nEND\n\tx: y FOUND")()
-	defer ts.running.begin("SCAN", "/b: OK")()
+	defer ts.running.begin(client.Key{}, "SCAN", "/a: OK\nEND\n\tx: y FOUND")()
+	defer ts.running.begin(client.Key{}, "SCAN", "/b: OK")()
 	for line := range bytes.Lines([]byte(ts.ask("zSTATS\x00"))) {
 		line = bytes.TrimRight(line, "\n\x00")
 		for _, word := range []string{" OK", " FOUND", " ERROR"} {

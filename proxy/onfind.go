@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"strconv"
-
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/spool"
@@ -11,7 +9,7 @@ import (
 // event describes a verdict for the program of [on_find].
 func (r *request) event(name string, o *spool.Object, v policy.Verdict) hook.Event {
 	e := hook.Event{
-		ID:       strconv.FormatUint(r.number, 10),
+		ID:       r.logID.String(),
 		Object:   name,
 		Name:     r.lst.Profile.Name(v),
 		Category: v.Category,

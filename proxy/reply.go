@@ -19,6 +19,9 @@ import (
 func (r *request) profile() status.Profile {
 	p := r.lst.Profile
 	p.EscapeObjects = r.cmd.Term == '\n' || r.extended()
+	if p.Form != status.Plain {
+		p.ID = r.logID.String()
+	}
 	if r.id == 0 {
 		return p
 	}
@@ -88,7 +91,7 @@ func (r *request) unavailable(key string) {
 
 // unknown refuses a command that clamd does not have either.
 func (r *request) unknown() {
-	r.logRefusal("unknown command")
+	r.logUnknown("unknown command")
 	r.sendError("UNKNOWN COMMAND")
 }
 
@@ -96,17 +99,18 @@ func (r *request) unknown() {
 func (r *request) refuse(err error) {
 	switch {
 	case errors.Is(err, protocol.ErrStrayDescriptor):
+		r.logRefusal("a descriptor came without FILDES")
 		r.sendError("PROTOCOL ERROR: ancillary data sent without FILDES. ERROR")
 	case errors.Is(err, protocol.ErrNoDescriptor):
-		r.notScanned("descriptor", "the client sent none or several, or polyclamd has none free (LimitNOFILE= in the unit)", nil)
+		r.notScanned(lapseOther, "descriptor", "the client sent none or several, or polyclamd has none free (LimitNOFILE= in the unit)", nil)
 		r.sendError("No file descriptor received. ERROR")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		r.timedOut()
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, ErrServerClosed), errors.Is(err, protocol.ErrCommandTooLong):
-		// clamd closes the connection without a reply.
+	case errors.Is(err, protocol.ErrCommandTooLong):
+		r.logUnknown("a command longer than any path") // clamd closes the connection without a reply
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, ErrServerClosed):
 	default:
-		r.s.srv.log.Debug().Err(err).Str("client", r.s.client()).Msg("connection")
+		r.fields(r.s.srv.log.Debug(), r.s.client()).Err(err).Msg("connection")
 	}
 }
 

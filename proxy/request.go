@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"github.com/rs/xid"
+
 	"polyclam/backends"
 	"polyclam/protocol"
 )
@@ -12,12 +14,12 @@ import (
 // arrived. Its replies are in reply.go, its log lines in audit.go and its scans in scan.go;
 // commands.go dispatches it.
 type request struct {
-	s      *session
-	cmd    protocol.Command
-	id     int    // number in an IDSESSION; 0 outside
-	number uint64 // counts all requests since the start, for the log
-	cfg    *Config
-	lst    *Listener
+	s     *session
+	cmd   protocol.Command
+	id    int    // number in an IDSESSION; 0 outside
+	logID xid.ID // names the request in the log: unique on all hosts and across restarts
+	cfg   *Config
+	lst   *Listener
 
 	generation *generation // of cfg
 }
@@ -29,7 +31,8 @@ func (s *session) request(cmd protocol.Command, id int) *request {
 	if lst := g.cfg.listener(s.address); lst != nil {
 		s.lst = lst // else a reload has removed it, and its last clients keep the old one
 	}
-	return &request{s: s, cmd: cmd, id: id, generation: g, cfg: g.cfg, lst: s.lst, number: s.srv.requests.Add(1)}
+	s.srv.requests.Add(1)
+	return &request{s: s, cmd: cmd, id: id, generation: g, cfg: g.cfg, lst: s.lst, logID: xid.New()}
 }
 
 // end releases the configuration of the request.

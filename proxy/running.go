@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"polyclam/proxy/client"
 )
 
 // scans are the scans under way. The zero value is ready for use.
@@ -14,12 +16,13 @@ type scans struct {
 }
 
 type runningScan struct {
+	client       client.Key
 	verb, object string
 	start        time.Time
 }
 
 // begin adds a scan, and returns a function that removes it.
-func (s *scans) begin(verb, object string) (end func()) {
+func (s *scans) begin(k client.Key, verb, object string) (end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.m == nil {
@@ -27,7 +30,7 @@ func (s *scans) begin(verb, object string) (end func()) {
 	}
 	s.last++
 	id := s.last
-	s.m[id] = runningScan{verb, object, time.Now()}
+	s.m[id] = runningScan{k, verb, object, time.Now()}
 	return func() {
 		s.mu.Lock()
 		delete(s.m, id)

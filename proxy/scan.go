@@ -1,12 +1,16 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"polyclam/backends"
 	"polyclam/protocol"
@@ -36,7 +40,7 @@ func (r *request) receive() *spool.Object {
 func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *spool.Object {
 	defer w.Abort()
 	stream.SetPace(protocol.Pace{MinRate: r.cfg.Limits.StreamMinRate, MaxTime: r.cfg.Limits.StreamMaxTime})
-	_, err := stream.WriteTo(to)
+	received, err := stream.WriteTo(to)
 	if err == nil {
 		object, err := w.Finish()
 		if err == nil {
@@ -49,19 +53,19 @@ func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *
 	switch {
 	case errors.Is(err, protocol.ErrStreamLimit):
 		w.Abort()
-		r.notScanned("stream", "size limit exceeded", r.overLimit(stream))
+		r.notScanned(lapseLimit, "stream", "size limit exceeded", r.overLimit(stream, received))
 		stream.Drain(drainQuiet, drainTotal, drainBytes)
 		r.fail(r.lst.Profile.SizeLimit())
 	case errors.As(err, &writeErr):
 		w.Abort()
 		if errors.Is(err, errGone) {
-			r.notScanned("stream", "client gone", nil)
+			r.notScanned(lapseGone, "stream", "client gone", nil)
 			return nil
 		}
 		stream.Drain(drainQuiet, drainTotal, drainBytes)
 		r.notKept(writeErr.Err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		r.notScanned("stream", r.tooSlow(err), nil)
+		r.notScanned(lapseGone, "stream", r.tooSlow(err), nil)
 		r.timedOut()
 	default:
 		r.lost(err)
@@ -69,14 +73,22 @@ func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *
 	return nil
 }
 
-// overLimit describes how a stream exceeded its limit, for the log. An absurd chunk length
-// shows that the client speaks another protocol.
-func (r *request) overLimit(stream *protocol.Stream) error {
+// overLimit describes how a stream exceeded its limit, for the log: the length that the
+// client announced, what had come before, and the limit.
+func (r *request) overLimit(stream *protocol.Stream, received int64) error {
+	limit := r.cfg.Limits.Stream
 	if r.cmd.Verb == protocol.VerbStream { // STREAM has no chunks
-		return fmt.Errorf("more than %d bytes (key stream)", r.cfg.Limits.Stream)
+		return fmt.Errorf("more than %d bytes (key stream)", limit)
 	}
-	return fmt.Errorf("more than %d bytes (key stream) with a chunk of %d bytes", r.cfg.Limits.Stream, stream.Excess())
+	n := stream.Excess()
+	what := fmt.Sprintf("a chunk of %d bytes after %d bytes, and the limit is %d (key stream)", n, received, limit)
+	if text := binary.BigEndian.AppendUint32(nil, uint32(n)); !bytes.ContainsFunc(text, notText) {
+		what += fmt.Sprintf("; the length reads %q as text, so the client may not send chunks as INSTREAM wants them", text)
+	}
+	return errors.New(what)
 }
+
+func notText(c rune) bool { return c >= utf8.RuneSelf || !unicode.IsPrint(c) && !unicode.IsSpace(c) }
 
 // tooSlow names the limit that ended a stream, for the log.
 func (r *request) tooSlow(err error) string {
@@ -92,7 +104,7 @@ func (r *request) tooSlow(err error) string {
 // notKept answers a stream that the spool could not store, because the disk is full or the
 // quota is used up. The words are those of a clamd whose disk is full.
 func (r *request) notKept(err error) {
-	r.notScanned("stream", "spool", err)
+	r.notScanned(lapseSpool, "stream", "spool", err)
 	r.fail(r.lst.Profile.Error("stream", "Error writing to temporary file"))
 }
 
@@ -126,14 +138,14 @@ func (r *request) scanDescriptor(fd int) {
 		defer object.Release()
 		r.scan(ctx, name, object)
 	case errors.Is(err, spool.ErrTooLarge):
-		r.notScanned(name, "too large to be copied", err)
+		r.notScanned(lapseLimit, name, "too large to be copied", err)
 		r.replyVerdict(name, tooLarge(r.lst.Policy))
 	case errors.Is(err, files.ErrNotRegular):
-		r.notScanned(name, "not a regular file", err)
+		r.notScanned(lapsePath, name, "not a regular file", err)
 		r.fail(r.lst.Profile.ClamdError(name, "Not a regular file ERROR"))
 	default:
 		// clamd 1.4.6 answers OK for a descriptor that it cannot read.
-		r.notScanned(name, "not readable", err)
+		r.notScanned(lapseOf(err), name, "not readable", err)
 		r.fail(r.lst.Profile.ClamdError(name, descriptorError(err)))
 	}
 }
@@ -158,7 +170,7 @@ func (r *request) scan(ctx context.Context, name string, object *spool.Object) {
 // judge has every engine scan an object and merges their reports.
 func (r *request) judge(ctx context.Context, name string, object *spool.Object) (policy.Verdict, time.Duration) {
 	stack.GrowForScan()
-	defer r.s.srv.running.begin(string(r.cmd.Verb), name)()
+	defer r.s.srv.running.begin(r.s.key, string(r.cmd.Verb), name)()
 	if r.id == 0 { // in an IDSESSION the reader watches, see [idSession.watched]
 		r.s.watch.begin()
 		defer r.s.watch.end()
@@ -168,6 +180,9 @@ func (r *request) judge(ctx context.Context, name string, object *spool.Object) 
 		return ownHealthCheck(), time.Since(start)
 	}
 	all := r.cmd.Verb == protocol.VerbAllMatchScan
+	if engine.Traces() {
+		ctx = engine.WithTraceFields(ctx, r.traceFields)
+	}
 	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Engines, r.lst.Policy, object, all))
 	if v.Category == backends.Encrypted {
 		v.Container = container(object)

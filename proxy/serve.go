@@ -52,6 +52,7 @@ func (s *session) serveFirst() {
 		return
 	}
 	r := s.request(cmd, 0)
+	s.first = r.logID
 	defer r.end()
 	// A stray descriptor does not matter here: it is closed already.
 	if err != nil && !errors.Is(err, protocol.ErrStrayDescriptor) {

@@ -21,6 +21,7 @@ import (
 	"polyclam/proxy/engine"
 	"polyclam/proxy/files"
 	"polyclam/proxy/hook"
+	"polyclam/proxy/lograte"
 	"polyclam/proxy/spool"
 )
 
@@ -60,8 +61,10 @@ type Server struct {
 	walks     *files.Memory // of the directory entries that walks hold
 	hashes    *hashing      // of objects that are hashed after the reply
 	onFind    *hook.Runner
+	repeated  *lograte.Limiter
+	tally     tally
 
-	requests  atomic.Uint64 // the number of the last request
+	requests  atomic.Uint64 // since the start
 	running   scans
 	reloading atomic.Int32 // engines that are loading signatures
 }
@@ -75,6 +78,8 @@ func NewServer(o ServerOptions) *Server {
 		walks:  files.NewMemory(),
 		hashes: newHashing(),
 		onFind: hook.NewRunner(o.Log),
+
+		repeated: lograte.New(repeatPause),
 	}
 	s.generations.former = map[string]*Listener{}
 	limits := func() Limits { return s.generations.config().Limits }

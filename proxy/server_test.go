@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +17,8 @@ import (
 
 	"polyclam/backends/backendtest"
 	"polyclam/backends/testfile"
+	"polyclam/protocol"
+	"polyclam/proxy/client"
 	"polyclam/proxy/status"
 	"polyclam/test/testkit"
 )
@@ -161,8 +166,8 @@ func TestScanLogLine(t *testing.T) {
 	want := map[string]any{
 		"level": "info", "command": "INSTREAM", "object": "stream", "size": 3.0, "category": "ok", "action": "ok",
 		"sha256":   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-		"listener": "unix:" + ts.addr, "id": 1.0,
-		"client": fmt.Sprintf("unix:uid=%d,pid=%d", os.Getuid(), os.Getpid()),
+		"listener": "unix:" + ts.addr,
+		"client":   fmt.Sprintf("unix:uid=%d,pid=%d", os.Getuid(), os.Getpid()),
 	}
 	for k, v := range want {
 		if line[k] != v {
@@ -216,6 +221,37 @@ func TestStats(t *testing.T) {
 		"\n\nMEMSTATS: heap N/A mmap N/A used N/A free N/A releasable N/A pools 1 pools_used 0.000M pools_total 64.000M\nEND\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in %q", want, got)
+		}
+	}
+}
+
+// TestStatsNames checks whose objects a client may see by name: on a Unix socket everybody's,
+// on TCP its own. The lines of the others stay, one for each thread.
+func TestStatsNames(t *testing.T) {
+	local, remote, other := client.User(4711), client.Host(netip.MustParseAddr("127.0.0.1")), client.Host(netip.MustParseAddr("127.0.0.2"))
+	ts := newServer(t, nil, eicarOnly())
+	defer ts.running.begin(local, "SCAN", "/home/private")()
+	defer ts.running.begin(remote, "INSTREAM", "own")()
+	defer ts.running.begin(other, "SCAN", "/srv/foreign")()
+	for _, tt := range []struct {
+		key  client.Key
+		want []string
+	}{
+		{client.User(1), []string{"/home/private", "/srv/foreign", "own"}},
+		{remote, []string{"-", "-", "own"}},
+		{other, []string{"-", "-", "/srv/foreign"}},
+		{client.Key{}, []string{"-", "-", "-"}},
+	} {
+		s := &session{srv: ts.Server, key: tt.key, address: "unix:" + ts.addr}
+		r := s.request(protocol.Command{Verb: protocol.VerbStats}, 0)
+		var got []string
+		for _, m := range regexp.MustCompile(`(?m)^\t(?:SCAN|INSTREAM) [0-9.]+ (.*)$`).FindAllStringSubmatch(r.stats(), -1) {
+			got = append(got, m[1])
+		}
+		r.end()
+		slices.Sort(got)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%v: got %q, want %q", tt.key, got, tt.want)
 		}
 	}
 }

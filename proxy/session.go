@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/rs/xid"
 	"golang.org/x/sys/unix"
 
 	"polyclam/protocol"
@@ -26,7 +27,8 @@ type session struct {
 	cancel  context.CancelCauseFunc // ends ctx; set when the first command comes
 	watch   watch
 
-	begun bool // a command has come; guarded by connections.mu
+	begun bool   // a command has come; guarded by connections.mu
+	first xid.ID // of the request outside an IDSESSION, for the log of a panic
 
 	numbered bool      // in an IDSESSION
 	closed   sync.Once // logs the first reason to close an IDSESSION
@@ -38,8 +40,16 @@ func (s *session) crowded() bool {
 	if !s.srv.files.Crowded(s.key) {
 		return false
 	}
-	s.srv.log.Warn().Str("client", s.client()).
-		Str("reason", "too many of its files cannot be closed: their file systems do not answer").Msg("connection refused")
+	s.srv.tally.connections.Add(1)
+	suppressed, ok := s.srv.repeated.Allow(s.key, "crowded")
+	if !ok {
+		return true
+	}
+	e := s.srv.log.Warn().Str("client", s.client())
+	if suppressed > 0 {
+		e = e.Int("suppressed", suppressed)
+	}
+	e.Str("reason", "too many of its files cannot be closed: their file systems do not answer").Msg("connection refused")
 	return true
 }
 
@@ -53,15 +63,27 @@ func (s *session) cutOff(why engine.CalledOff) {
 // ending the daemon: it logs it and calls abandon, if not nil. The client sees its
 // connection closed, never an OK.
 func (s *session) rescue(abandon func()) {
-	p := recover()
-	if p == nil {
-		return
+	if p := recover(); p != nil {
+		s.panicked(p, s.first, abandon)
 	}
+}
+
+// rescue is [session.rescue] for a goroutine that works for one request.
+func (r *request) rescue(abandon func()) {
+	if p := recover(); p != nil {
+		r.s.panicked(p, r.logID, abandon)
+	}
+}
+
+func (s *session) panicked(p any, id xid.ID, abandon func()) {
 	if abandon != nil {
 		abandon()
 	}
-	s.srv.log.Error().Interface("panic", p).Str("client", s.client()).
-		Bytes("stack", debug.Stack()).Msg("panic")
+	e := s.srv.log.Error()
+	if !id.IsNil() {
+		e = e.Str("id", id.String())
+	}
+	e.Interface("panic", p).Str("client", s.client()).Bytes("stack", debug.Stack()).Msg("panic")
 }
 
 // client names the other end of the connection for the log.

@@ -79,6 +79,28 @@ func (s *Server) beginShutdown() {
 	}
 }
 
+// Retire ends the service of one listener, as Shutdown does for all: it refuses new
+// connections and serves those that the kernel has already accepted. When it returns, the
+// listener is closed. If ctx ends first, Retire closes it with what is left in its backlog.
+// Sessions continue.
+func (s *Server) Retire(ctx context.Context, ln net.Listener) {
+	defer ln.Close()
+	s.mu.Lock()
+	l := s.listeners[ln]
+	if l != nil && !l.retiring && !s.stopping {
+		l.retiring = true
+		s.endListening(ln, time.Now())
+	}
+	s.mu.Unlock()
+	if l == nil {
+		return
+	}
+	select {
+	case <-l.done:
+	case <-ctx.Done():
+	}
+}
+
 // endListening makes ln refuse new connections, if it can, and its Accept return.
 func (s *Server) endListening(ln net.Listener, now time.Time) {
 	end := now

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"polyclam/protocol"
-	"polyclam/proxy/engine"
 )
 
 const (
@@ -14,12 +13,19 @@ const (
 	maxStatsObject = 200 // bytes of a name; clamdtop reads lines of up to 1024
 )
 
+// hiddenObject stands for a name that is none of the client's business.
+const hiddenObject = "-"
+
 // stats returns the reply to STATS without its last terminator. It has one pool, and the
 // word PRIMARY exactly once, or clamdtop aborts. Each scan under way counts as a thread.
-func (s *Server) stats(engines []*engine.Engine) string {
+//
+// Clients on Unix sockets see the name of every object, as from clamd. Those on TCP may be
+// anyone, and see their own.
+func (r *request) stats() string {
+	s := r.s.srv
 	running := s.running.list()
 	slots := 0
-	for _, e := range engines {
+	for _, e := range r.cfg.Engines {
 		slots = max(slots, e.Slots())
 	}
 	now := time.Now()
@@ -28,7 +34,10 @@ func (s *Server) stats(engines []*engine.Engine) string {
 	fmt.Fprintf(&b, "THREADS: live %d  idle 0 max %d idle-timeout 30\n", len(running)+1, max(slots, len(running)+1))
 	b.WriteString("QUEUE: 0 items\n")
 	for _, scan := range running[:min(len(running), maxStatsLines)] {
-		object := protocol.EscapeWords(escape(scan.object, maxStatsObject))
+		object := hiddenObject
+		if r.s.key.IsUser() || r.s.key == scan.client && !scan.client.IsZero() {
+			object = protocol.EscapeWords(escape(scan.object, maxStatsObject))
+		}
 		fmt.Fprintf(&b, "\t%s %.6f %s\n", scan.verb, now.Sub(scan.start).Seconds(), object)
 	}
 	b.WriteString("\tSTATS 0.000001 \n")

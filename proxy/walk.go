@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/rs/zerolog"
-
 	"polyclam/protocol"
 	"polyclam/proxy/files"
 	"polyclam/proxy/spool"
@@ -41,11 +39,11 @@ func scanPath(r *request) {
 	}
 	if w.missed != "" {
 		words, reason := w.whyCutOff()
-		level := zerolog.WarnLevel
+		why := lapseHung
 		if words == interrupted {
-			level = zerolog.InfoLevel // the client has gone, or the daemon stops
+			why = lapseGone
 		}
-		r.logNotScanned(level, w.missed, reason, nil)
+		r.notScanned(why, w.missed, reason, nil)
 		w.reply.cutOff(path, words, unasked(r.cfg.Engines, r.lst.Policy, reason))
 	}
 	w.reply.finish(okPath)
@@ -197,7 +195,7 @@ func (w *walk) entry(dir *files.Dir, name, path string, depth int) {
 			return
 		}
 		w.scans.Go(func() {
-			defer w.r.s.rescue(w.reply.abandon)
+			defer w.r.rescue(w.reply.abandon)
 			scan()
 		})
 		return
@@ -219,7 +217,7 @@ func (w *walk) file(ctx context.Context, f *files.File, path string) {
 	object, err := w.r.s.srv.spool.Open(ctx, f, w.r.cfg.Limits.Stream)
 	switch {
 	case errors.Is(err, spool.ErrTooLarge):
-		w.r.notScanned(path, "too large to be copied", err)
+		w.r.notScanned(lapseLimit, path, "too large to be copied", err)
 		w.reply.verdict(path, tooLarge(w.r.lst.Policy))
 	case err != nil:
 		w.fail(path, err)
@@ -247,7 +245,11 @@ func (w *walk) scan(ctx context.Context, object *spool.Object, path string) {
 // fail reports that an object could not be scanned.
 func (w *walk) fail(path string, err error) {
 	words := pathError(err)
-	w.r.notScanned(path, strings.TrimSuffix(words, " ERROR"), err)
+	why := lapseOf(err)
+	w.r.notScanned(why, path, strings.TrimSuffix(words, " ERROR"), err)
+	if why == lapseDenied {
+		w.r.explainDenial(path, err)
+	}
 	var stuck *files.StuckError
 	if errors.As(err, &stuck) {
 		w.mu.Lock()

@@ -22,10 +22,10 @@ func lineClient(address string) backends.Backend {
 	return backends.Func(func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		line, err := askLine(ctx, address)
 		if ctx.Err() != nil {
-			return backends.Result{}, context.Cause(ctx)
+			return backends.Result{}, plain{context.Cause(ctx)}
 		}
 		if err != nil {
-			return backends.Result{}, err
+			return backends.Result{}, plain{err}
 		}
 		if line != "OK\n" {
 			return backends.Result{}, fmt.Errorf("answered %.80q", line)
@@ -83,6 +83,20 @@ var badBackends = map[string]struct {
 	}},
 	"ignores its context": {"context already ended", func(_ context.Context, o backends.Object) (backends.Result, error) {
 		return scanMarked(context.Background(), o)
+	}},
+	"returns Go's own text": {"context already ended", func(ctx context.Context, o backends.Object) (backends.Result, error) {
+		if ctx.Err() != nil {
+			return backends.Result{}, ctx.Err()
+		}
+		return scanMarked(ctx, o)
+	}},
+	"traces the object": {"trace", func(ctx context.Context, o backends.Object) (backends.Result, error) {
+		if trace := backends.TraceOf(ctx); trace != nil {
+			data := make([]byte, 100)
+			o.ReadAt(data, 0)
+			trace.Event(backends.TraceEvent{Step: backends.TraceAsked, Text: string(data)})
+		}
+		return scanMarked(ctx, o)
 	}},
 	"ignores read errors": {"unreadable object", func(ctx context.Context, o backends.Object) (backends.Result, error) {
 		r, err := scanMarked(ctx, o)

@@ -34,6 +34,8 @@ func wantInterrupted(ctx context.Context, t *testing.T, b backends.Backend, o ba
 		t.Errorf("a result although the context has ended: %+v", r)
 	case backends.CategoryOf(err) != backends.Interrupted:
 		t.Errorf("%v is %v, want %v", err, backends.CategoryOf(err), backends.Interrupted)
+	default:
+		WantPlain(t, err)
 	}
 }
 
@@ -52,6 +54,8 @@ func (s *suite) contextEnds(t *testing.T) {
 		t.Errorf("%v is %v, want %v", err, backends.CategoryOf(err), backends.Interrupted)
 	case err == nil:
 		wantCategory(t, r, backends.OK)
+	default:
+		WantPlain(t, err)
 	}
 }
 

@@ -100,5 +100,6 @@ func failure(t *testing.T, b backends.Backend, o backends.Object, timeout time.D
 	if err == nil {
 		t.Fatalf("a result from an erratic engine: %+v", r)
 	}
+	WantPlain(t, err)
 	return err
 }

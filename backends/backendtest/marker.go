@@ -44,7 +44,7 @@ func Engine() backends.Backend { return backends.Func(scanMarked) }
 
 func scanMarked(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
-		return backends.Result{}, context.Cause(ctx)
+		return backends.Result{}, plain{context.Cause(ctx)}
 	}
 	data := make([]byte, o.Size())
 	if n, err := o.ReadAt(data, 0); n != len(data) {

@@ -15,6 +15,8 @@ import (
 type Options struct {
 	// NoEICAR is set for an engine that does not find the EICAR test file.
 	NoEICAR bool
+	// NoTrace is set for a backend that has no conversation to trace.
+	NoTrace bool
 	// Encrypted is set for an engine that reports [testfile.Encrypted] as Encrypted.
 	Encrypted bool
 	// Large is the size of the large object; 20 MiB if zero.
@@ -52,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) backends.Backend, opts Options) {
 	t.Run("context already ended", s.contextEnded)
 	t.Run("context ends during the scan", s.contextEnds)
 	t.Run("unreadable object", s.unreadable)
+	t.Run("trace", s.trace)
 	if opts.Dial != nil {
 		t.Run("erratic", s.erratic)
 	}

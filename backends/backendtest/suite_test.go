@@ -9,7 +9,7 @@ import (
 )
 
 func TestRunFakeEngine(t *testing.T) {
-	Run(t, func(*testing.T) backends.Backend { return Engine() }, Options{Encrypted: true, Large: 2 << 20})
+	Run(t, func(*testing.T) backends.Backend { return Engine() }, Options{Encrypted: true, Large: 2 << 20, NoTrace: true})
 }
 
 func TestCheck(t *testing.T) {

@@ -23,7 +23,7 @@ func (b *Backend) ScanAll(ctx context.Context, o backends.Object) (backends.Resu
 	if err != nil {
 		return b.scanPlaced(ctx, o)
 	}
-	r, found, err := b.allMatches(ctx, path, o.Size())
+	r, found, err := b.allMatches(clamdclient.Traced(ctx), path, o.Size())
 	if !found && cannotAllMatch(err) && ctx.Err() == nil {
 		return b.scanPlaced(ctx, o)
 	}
@@ -44,7 +44,7 @@ func (b *Backend) scanPlaced(ctx context.Context, o backends.Object) (backends.R
 	if err != nil {
 		return first, nil
 	}
-	all, found, err := b.allMatches(ctx, before.Path, o.Size())
+	all, found, err := b.allMatches(clamdclient.Traced(ctx), before.Path, o.Size())
 	after, placeErr := placed.Place()
 	if !found || err != nil || placeErr != nil || before != after || !includes(all.Findings, first.Findings) {
 		return first, nil

@@ -53,6 +53,7 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/internal/clamdclient"
 	"polyclam/backends/internal/idle"
+	"polyclam/backends/internal/tracing"
 	"polyclam/protocol"
 )
 
@@ -81,6 +82,7 @@ func (b *Backend) ReadsPaths() bool { return b.transport == transportPath }
 
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	ctx = clamdclient.Traced(ctx)
 	if ctx.Err() != nil {
 		return backends.Result{}, b.node.Named(clamdclient.Failure(ctx, context.Cause(ctx)))
 	}
@@ -128,6 +130,7 @@ func (b *Backend) result(a *backends.Answer, early bool) (backends.Result, error
 
 // Version implements [backends.Versioner].
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
+	ctx = clamdclient.Traced(ctx)
 	v, err := b.node.DatabaseVersion(ctx)
 	return v, b.refused(ctx, err)
 }
@@ -135,11 +138,13 @@ func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
 // Reload implements [backends.Reloader]. clamd loads in the background and continues to
 // scan; afterwards, kept sessions use the new signatures too (1.4.6).
 func (b *Backend) Reload(ctx context.Context) error {
+	ctx = clamdclient.Traced(ctx)
 	return b.refused(ctx, b.node.Reload(ctx))
 }
 
 // SelfCheck implements [backends.SelfChecker].
 func (b *Backend) SelfCheck(ctx context.Context) (bool, error) {
+	ctx = clamdclient.Traced(ctx)
 	upToDate, err := b.node.SelfCheck(ctx)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return false, b.node.Named(err)
@@ -168,6 +173,9 @@ func (b *Backend) Close() error {
 // reply is unexpected, it sends the request once more on a new session.
 func (b *Backend) ask(ctx context.Context, q request) (protocol.Reply, error) {
 	s, kept := b.pool.Take()
+	if kept {
+		tracing.New(ctx).Step(backends.TraceReused, "", nil)
+	}
 	reply, err := b.askOn(ctx, s, q)
 	if ctx.Err() == nil && (kept && isSpent(err) || errors.Is(err, protocol.ErrUnexpectedReply)) {
 		reply, err = b.askOn(ctx, nil, q)
@@ -188,9 +196,12 @@ func (b *Backend) askOn(ctx context.Context, s *protocol.ClientSession, q reques
 		}
 	}
 	reply, err := q.inSession(ctx, s)
-	if err != nil || reply.Early || ctx.Err() != nil || !b.pool.Put(s) {
-		s.Close()
+	if err == nil && !reply.Early && ctx.Err() == nil && b.pool.Put(s) {
+		tracing.New(ctx).Step(backends.TraceKept, "", nil)
+		return reply, nil
 	}
+	s.Close()
+	tracing.New(ctx).Step(backends.TraceClosed, "", err)
 	return reply, err
 }
 

@@ -109,7 +109,7 @@ func TestReasons(t *testing.T) {
 	silent := backendtest.StartDaemon(t, "unix", backendtest.Script{backendtest.Drain()}).Address()
 	for _, tt := range []struct{ address, want string }{
 		{address, ": Can't create temporary file (check TemporaryDirectory in clamd.conf: its free space and its owner)"},
-		{gone, ": connecting: connect: no such file or directory"},
+		{gone, ": cannot connect: the socket does not exist. Is the engine running, and the key address right?"},
 		{silent, ": waiting for the reply: no answer within 500ms (key timeout)"},
 	} {
 		for _, sessions := range []bool{true, false} {

@@ -54,6 +54,7 @@ import (
 	"path/filepath"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/ended"
 )
 
 // Abilities says what the backend can report. For a preset, see [Preset.Abilities].
@@ -81,7 +82,7 @@ func (*Backend) ReadsPaths() bool { return true }
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
-		return backends.Result{}, b.wrap(contextError(ctx))
+		return backends.Result{}, b.wrap(ended.Context(ctx))
 	}
 	program, err := lookPath(b.argv[0], b.path)
 	if err != nil {
@@ -111,15 +112,6 @@ func (b *Backend) wrap(err error) error {
 		return err
 	}
 	return fmt.Errorf("command %s: %w", b.name, err)
-}
-
-// contextError returns the error of a context that is done.
-func contextError(ctx context.Context) error {
-	done, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, done) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", done, cause)
 }
 
 func nameOf(preset string, argv []string) string {

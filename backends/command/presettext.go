@@ -67,7 +67,7 @@ func (p *Preset) TOML() string {
 		b.WriteString("# What it prints about a clean file is not published. Set ignore_regex for lines without\n" +
 			"# meaning; a line that it prints about every clean file belongs in ok_regex.\n")
 	}
-	b.WriteString("# It needs a directory in [spool] that the program may read.\n")
+	b.WriteString("# The program must be able to read [spool] directory, by default /var/lib/polyclam/spool.\n")
 	fmt.Fprintf(&b, "[[engine]]\nname = %q\nbackend = \"command\"\npreset = %[1]q\n", p.Name)
 	fmt.Fprintf(&b, "#program = %s\n", quote(p.Argv[0]))
 	b.WriteString("# The preset, key by key:\n")

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/ended"
 )
 
 // Limits on what is evaluated and kept.
@@ -52,7 +53,7 @@ func (r *reading) read(ctx context.Context, t text) error {
 	var explained []bool
 	for _, row := range t.rows {
 		if ctx.Err() != nil {
-			return contextError(ctx)
+			return ended.Context(ctx)
 		}
 		for _, line := range row.lines {
 			lines = append(lines, line)
@@ -66,7 +67,7 @@ func (r *reading) read(ctx context.Context, t text) error {
 	covered := r.covered(lines)
 	for i, line := range lines {
 		if ctx.Err() != nil {
-			return contextError(ctx)
+			return ended.Context(ctx)
 		}
 		harmless := covered[i] || matches(r.table.ignore, line)
 		if !explained[i] && !(harmless && r.table.looksHarmless(line)) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/ended"
 )
 
 // grace is how long run waits for a program that it has killed. A program that lingers in
@@ -53,6 +54,14 @@ func (e *runResult) number() int {
 // run runs a program to its end. If ctx ends first, run kills the program and its process
 // group, and the runResult has the output so far.
 func run(ctx context.Context, j job) (runResult, error) {
+	trace := newTrace(ctx)
+	trace.started(j)
+	e, err := runTo(ctx, j)
+	trace.ended(e, err)
+	return e, err
+}
+
+func runTo(ctx context.Context, j job) (runResult, error) {
 	type end struct {
 		runResult
 		err error
@@ -77,7 +86,7 @@ func run(ctx context.Context, j job) (runResult, error) {
 	case <-patience.C:
 	}
 	output, more := out.output()
-	return runResult{output: output, truncated: more, stopped: contextError(ctx)}, nil
+	return runResult{output: output, truncated: more, stopped: ended.Context(ctx)}, nil
 }
 
 // process is a program and its process group. The group ID cannot be reused until the

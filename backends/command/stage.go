@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/ended"
 )
 
 // placeholder is replaced by the path in argv.
@@ -66,7 +67,7 @@ func (b *Backend) stage(ctx context.Context, o backends.Object) (*stage, error) 
 		}
 		return s, nil
 	case ctx.Err() != nil:
-		err = contextError(ctx)
+		err = ended.Context(ctx)
 	default:
 		err = fileError(err)
 	}

@@ -100,7 +100,7 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 func (b *Backend) askStream(conn *engineconn.Conn, a *backends.Answer, o backends.Object) error {
 	name := fmt.Sprintf("stream-%d", b.scans.Add(1))
 	err := conn.Send(func(w io.Writer) error {
-		if _, err := fmt.Fprintf(w, "%s STREAM %s SIZE %d\n", b.request, name, o.Size()); err != nil {
+		if _, err := io.WriteString(w, fmt.Sprintf("%s STREAM %s SIZE %d\n", b.request, name, o.Size())); err != nil {
 			return err
 		}
 		return engineconn.Object(w, o, 0, o.Size())

@@ -60,6 +60,7 @@ func readMessage(c *engineconn.Conn, h *head) (message, error) {
 		case "null-body":
 			continue
 		case "req-body", "res-body":
+			c.HideRest()
 			m.body = &body{c: c, chunks: httputil.NewChunkedReader(c.Reader())}
 			continue
 		}

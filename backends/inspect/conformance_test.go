@@ -8,7 +8,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, nil) }, backendtest.Options{Encrypted: true})
+	backendtest.Run(t, func(t *testing.T) backends.Backend { return open(t, nil) }, backendtest.Options{Encrypted: true, NoTrace: true})
 }
 
 // TestConformanceHashing runs the suite with a hash list that requires reading every byte.
@@ -16,5 +16,5 @@ func TestConformanceHashing(t *testing.T) {
 	list := writeFile(t, "local.hsb", "0000000000000000000000000000000000000000:*:Nothing\n")
 	backendtest.Run(t, func(t *testing.T) backends.Backend {
 		return open(t, func(c *Config) { c.Hashes = []string{list} })
-	}, backendtest.Options{Encrypted: true})
+	}, backendtest.Options{Encrypted: true, NoTrace: true})
 }

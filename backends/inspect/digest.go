@@ -9,6 +9,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/inspect/internal/walk"
+	"polyclam/backends/internal/ended"
 )
 
 // algorithms are the hash algorithms that lists may use.
@@ -70,7 +71,7 @@ func digest(ctx context.Context, o backends.Object, sums []hash.Hash) error {
 	buffer := make([]byte, min(chunk, o.Size()))
 	for off := int64(0); off < o.Size(); off += int64(len(buffer)) {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return ended.Context(ctx)
 		}
 		buffer = buffer[:min(int64(len(buffer)), o.Size()-off)]
 		if err := walk.ReadFull(o, buffer, off); err != nil {

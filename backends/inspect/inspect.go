@@ -78,6 +78,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/inspect/internal/walk"
+	"polyclam/backends/internal/ended"
 	"polyclam/backends/testfile"
 )
 
@@ -100,7 +101,7 @@ type Backend struct {
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
 	if ctx.Err() != nil {
-		return backends.Result{}, fmt.Errorf("inspect: %w", context.Cause(ctx))
+		return backends.Result{}, fmt.Errorf("inspect: %w", ended.Context(ctx))
 	}
 	name, err := b.known(ctx, o)
 	if err != nil {
@@ -126,7 +127,7 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 // ones if any is bad.
 func (b *Backend) Reload(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("inspect: %w", context.Cause(ctx))
+		return fmt.Errorf("inspect: %w", ended.Context(ctx))
 	}
 	if err := b.load(); err != nil {
 		return fmt.Errorf("inspect: %w", err)
@@ -168,7 +169,7 @@ func (b *Backend) Look(ctx context.Context, o backends.Object) (backends.Result,
 	if seen != nil {
 		a.Named(backends.Encrypted, codeEncrypted, seen.Name, seen.Detail)
 	} else if ctx.Err() != nil {
-		return backends.Result{}, context.Cause(ctx)
+		return backends.Result{}, ended.Context(ctx)
 	}
 	missed, err := w.Result()
 	switch {

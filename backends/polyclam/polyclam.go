@@ -81,6 +81,7 @@ var (
 
 // Scan implements [backends.Backend].
 func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result, error) {
+	ctx = clamdclient.Traced(ctx)
 	if ctx.Err() != nil {
 		return backends.Result{}, b.node.Named(clamdclient.Failure(ctx, context.Cause(ctx)))
 	}
@@ -142,17 +143,20 @@ func (b *Backend) result(ctx context.Context, reply protocol.ExtendedReply, err 
 // Version implements [backends.Versioner] with the version that the other polyclam
 // reports: its ClamAV's version, if it has one.
 func (b *Backend) Version(ctx context.Context) (backends.Version, error) {
+	ctx = clamdclient.Traced(ctx)
 	v, err := b.node.DatabaseVersion(ctx)
 	return v, b.refused(ctx, err)
 }
 
 // Reload implements [backends.Reloader]: the other polyclam reloads its engines.
 func (b *Backend) Reload(ctx context.Context) error {
+	ctx = clamdclient.Traced(ctx)
 	return b.refused(ctx, b.node.Reload(ctx))
 }
 
 // SelfCheck implements [backends.SelfChecker]: the other polyclam asks its engines.
 func (b *Backend) SelfCheck(ctx context.Context) (bool, error) {
+	ctx = clamdclient.Traced(ctx)
 	upToDate, err := b.node.SelfCheck(ctx)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return false, b.node.Named(err)

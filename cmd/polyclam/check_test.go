@@ -75,7 +75,7 @@ clamav clamd unix:GOOD ok virus encrypted - #.### virus, encrypted virus, suspic
 clamav clamd unix:MISSING not-installed not-installed - - #.### nothing virus, suspicious, encrypted, partial -
 
 clamav unix:MISSING: a clean text is not scanned: `
-	if !strings.HasPrefix(got, want) || strings.Contains(got, "clamd unix:MISSING: ") || !strings.HasSuffix(got, "no such file or directory; is the engine running, and is this the path of its socket or program?\n") {
+	if !strings.HasPrefix(got, want) || strings.Contains(got, "clamd unix:MISSING: ") || !strings.HasSuffix(got, "the socket does not exist. Is the engine running, and the key address right?\n") {
 		t.Errorf("got\n%s\nwant\n%s...", got, want)
 	}
 }
@@ -104,7 +104,7 @@ func TestCheckHints(t *testing.T) {
 			[]string{"an encrypted archive is virus (Locked); a [[rule]] with this name and category = \"encrypted\""}},
 		{"encrypted by a rule", engineTable("a", startClamd(t, "Locked FOUND", ""), "[[rule]]\nname = \"^Locked$\"\ncategory = \"encrypted\""), 0,
 			[]string{"virus, encrypted"}},
-		{"refused", engineTable("a", backendtest.Refusing(t, "tcp"), ""), 1, []string{"cannot-execute", "connection refused; is the engine running?"}},
+		{"refused", engineTable("a", backendtest.Refusing(t, "tcp"), ""), 1, []string{"cannot-execute", "connection refused: nothing listens on this port"}},
 		{"optional too", engineTable("a", backendtest.Missing(t), "required = false"), 1, []string{"not-installed"}},
 		{"hangs up", engineTable("a", silent(t, true), ""), 1, []string{"cannot-execute", "a clean text is not scanned"}},
 		{"silent", engineTable("a", silent(t, false), ""), 1, []string{"interrupted", "is the engine busy, or stuck?"}},
@@ -222,7 +222,7 @@ func TestCheckPermission(t *testing.T) {
 	dir := files(t, "c.toml", anyListener+engineTable("a", address, ""))
 	r := finish(t, unprivileged(t, toolCommand(t, dir, "check", "c.toml")))
 	r.wantStatus(t, exitFound)
-	wantParts(t, r.stdout, "cannot-execute", "permission denied; this tool runs as user ", ": check the mode and group of the socket")
+	wantParts(t, r.stdout, "cannot-execute", "permission denied: the socket is 0", " runs as ", "change its mode")
 }
 
 // TestCheckSpool checks that check leaves nothing in a daemon's spool directory.

@@ -86,6 +86,10 @@ func TestViews(t *testing.T) {
 			t.Errorf("%s: exit %d, want %d", trials[i].engine, got, want)
 		}
 	}
+	broken := failedTrial("daemon", "clamd", "", syscall.ECONNREFUSED)
+	if got := in.exitOf(&broken); got != exitFound {
+		t.Errorf("more than rights is missing: exit %d", got)
+	}
 	if got := (&inspection{}).exitOf(&trials[2]); got != exitFound {
 		t.Errorf("without a daemon: exit %d", got)
 	}

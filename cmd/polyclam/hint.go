@@ -169,6 +169,8 @@ func (t *trial) encryptedHint(encrypted string) string {
 // failureHint suggests what to do about an engine that did not answer.
 func failureHint(err error) string {
 	switch {
+	case errors.As(err, new(*backends.ConnError)): // it has its own
+		return ""
 	case errors.Is(err, syscall.ENOENT):
 		return "; is the engine running, and is this the path of its socket or program?"
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,13 +26,19 @@ to standard output, and nothing is changed. --output writes it to a file, and
 clamd.conf, with another socket. clamd.conf itself does not change: clamdscan and
 freshclam use it to find polyclam.
 
+--steps and --undo write two shell scripts for machines with systemd. Run as root, the
+first does everything that remains: it tries polyclam as its own user on a spare
+socket, gives it clamd's addresses and restarts clamd at the new one. It stops at the
+first failure, with clamd or polyclam answering, and can be run again. The second goes
+back to clamd alone from any state, and removes what init and the first script wrote.
+
 Other daemons are enabled if they answer, command-line scanners only with --with.
 
 Exit status: 0 if a configuration was written or polyclam is already in clamd's place,
 2 if not.
 `,
 		Example: `  polyclam init
-  polyclam init --output /etc/polyclam/config.toml --move-clamd`,
+  polyclam init --output /etc/polyclam/config.toml --move-clamd --steps /root/polyclam-steps --undo /root/polyclam-undo`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			return errors.Join(noArguments(cmd, args), o.check())
 		},
@@ -40,8 +47,10 @@ Exit status: 0 if a configuration was written or polyclam is already in clamd's 
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&o.output, "output", "o", "", "write the configuration to this `file`, which must not exist yet")
-	flags.BoolVar(&o.force, "force", false, "replace the file of --output, and keep the old one as FILE.bak")
+	flags.BoolVar(&o.force, "force", false, "replace files that exist, and keep the old ones as FILE.bak")
 	flags.BoolVar(&o.move, "move-clamd", false, "write a configuration for clamd with another socket")
+	flags.StringVar(&o.steps, "steps", "", "write the remaining steps as a shell script to this `file`")
+	flags.StringVar(&o.undo, "undo", "", "write the way back as a shell script to this `file`")
 	flags.StringSliceVar(&o.with, "with", nil, "enable these scanners: `name`s of presets, savdid, sophie, c-icap")
 	flags.StringVar(&o.clamdConf, "clamd-conf", "", "use this clamd.conf `file`, if it is not in a usual place")
 	flags.StringVar(&o.root, "root", "", "use this `directory` instead of /, for images")
@@ -55,6 +64,7 @@ Exit status: 0 if a configuration was written or polyclam is already in clamd's 
 // initOptions are the flags of init.
 type initOptions struct {
 	output, clamdConf, root string
+	steps, undo             string
 	force, move             bool
 	with                    []string
 }
@@ -65,6 +75,14 @@ func (o *initOptions) check() error {
 		return cli.Usagef("--force without --output: there is no file to replace")
 	case o.move && o.output == "":
 		return cli.Usagef("--move-clamd without --output: clamd can be moved only when polyclam has a configuration")
+	case (o.steps == "") != (o.undo == ""):
+		return cli.Usagef("--steps and --undo belong together: whoever takes the steps needs the way back")
+	case o.steps != "" && !o.move:
+		return cli.Usagef("--steps without --move-clamd: the steps start clamd with the configuration that --move-clamd writes")
+	case o.steps != "" && filepath.Clean(o.steps) == filepath.Clean(o.undo):
+		return cli.Usagef("--steps and --undo are the same file")
+	case o.steps != "" && filepath.Clean(o.output) != filepath.Join(cmp.Or(o.root, "/"), cli.DefaultConfig):
+		return cli.Usagef("--steps with --output %s: the service reads %s", o.output, cli.DefaultConfig)
 	case o.clamdConf != "" && !filepath.IsAbs(o.clamdConf):
 		return cli.Usagef("--clamd-conf %s: want an absolute path", o.clamdConf)
 	}
@@ -83,6 +101,9 @@ func (t *tool) init(o *initOptions) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := checkScripts(machine, o); err != nil {
+		return 0, err
+	}
 	if why := machine.Migrated(); why != "" && !o.force {
 		return t.initAgain(machine, o, why)
 	}
@@ -92,6 +113,9 @@ func (t *tool) init(o *initOptions) (int, error) {
 	}
 	for _, n := range machine.Notes() {
 		t.note("not taken over: " + n)
+	}
+	for _, h := range machine.Hints() {
+		t.note("clients: " + h)
 	}
 	for _, a := range machine.Advice() {
 		t.note("clamd: " + a)
@@ -113,7 +137,7 @@ func (t *tool) currentConfig(o *initOptions) string {
 // initAgain handles a machine that polyclam already runs on: only clamd may still have to
 // be moved.
 func (t *tool) initAgain(machine *migrate.Machine, o *initOptions, why string) (int, error) {
-	t.note(why + ". Nothing was written; use --output FILE --force to write it again.")
+	t.note(why + ". The configuration stays as it is; --output FILE --force writes it again.")
 	if !o.move {
 		return exitOK, nil
 	}
@@ -122,7 +146,65 @@ func (t *tool) initAgain(machine *migrate.Machine, o *initOptions, why string) (
 		return 0, err
 	}
 	t.note(done)
+	if o.steps == "" {
+		return exitOK, nil
+	}
+	text, _, err := machine.Config()
+	if err != nil {
+		return 0, err
+	}
+	if err := t.writeScripts(machine, o, text); err != nil {
+		return 0, err
+	}
+	t.note("")
+	t.showSteps(machine, migrate.StepsOptions{Output: o.output, Moved: true, Steps: o.steps, Undo: o.undo})
 	return exitOK, nil
+}
+
+// checkScripts reports what would keep the scripts from being written, before anything
+// is written.
+func checkScripts(machine *migrate.Machine, o *initOptions) error {
+	if o.steps == "" {
+		return nil
+	}
+	if err := machine.PlanScripts(); err != nil {
+		return fmt.Errorf("--steps: %w", err)
+	}
+	for _, file := range []string{o.steps, o.undo} {
+		if _, err := os.Lstat(file); err == nil && !o.force {
+			return fmt.Errorf("%s exists; --force replaces it and keeps the old one", file)
+		}
+	}
+	return nil
+}
+
+// writeScripts writes the steps and the way back, the latter first.
+func (t *tool) writeScripts(machine *migrate.Machine, o *initOptions, config string) error {
+	undoPath, err := filepath.Abs(o.undo)
+	if err != nil {
+		return err
+	}
+	steps, undo, err := machine.Scripts(migrate.ScriptOptions{Output: cli.DefaultConfig, Config: config, Undo: undoPath})
+	if err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		path string
+		text []byte
+	}{{o.undo, undo}, {o.steps, steps}} {
+		backup, err := migrate.WriteFile(s.path, s.text, migrate.Access{Mode: 0o700, UID: -1, GID: -1}, o.force)
+		switch {
+		case errors.Is(err, migrate.ErrSame):
+			t.note(s.path + " is already up to date")
+		case err != nil:
+			return err
+		case backup != "":
+			t.note(s.path + " is written; the old one is " + backup)
+		default:
+			t.note(s.path + " is written")
+		}
+	}
+	return nil
 }
 
 func (t *tool) writeInit(machine *migrate.Machine, o *initOptions, text string) (int, error) {
@@ -154,8 +236,13 @@ func (t *tool) writeInit(machine *migrate.Machine, o *initOptions, text string) 
 		}
 		t.note(done)
 	}
+	if o.steps != "" {
+		if err := t.writeScripts(machine, o, text); err != nil {
+			return 0, err
+		}
+	}
 	t.note("")
-	t.showSteps(machine, migrate.StepsOptions{Output: o.output, Moved: o.move})
+	t.showSteps(machine, migrate.StepsOptions{Output: o.output, Moved: o.move, Steps: o.steps, Undo: o.undo})
 	return exitOK, nil
 }
 

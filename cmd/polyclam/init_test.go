@@ -68,7 +68,7 @@ func TestInitOutput(t *testing.T) {
 		r = polyclam(t, dir, again...)
 		r.wantStatus(t, exitOK)
 		wantParts(t, r.stdout)
-		wantParts(t, r.stderr, "polyclam has already taken clamd's place. Nothing was written")
+		wantParts(t, r.stderr, "polyclam has already taken clamd's place. The configuration stays as it is")
 	}
 	wantParts(t, r.stderr, "clamd-engine.conf is already up to date")
 
@@ -94,6 +94,72 @@ func TestInitNeverOverwrites(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "etc/clamav/clamd-engine.conf")); err == nil {
 		t.Error("clamd was moved without a configuration for polyclam")
+	}
+}
+
+// TestInitScripts writes the scripts, again, and over others.
+func TestInitScripts(t *testing.T) {
+	dir := files(t, "etc/clamav/clamd.conf", clamdConf, "usr/lib/systemd/system/clamav-daemon.service", "[Service]\nExecStart=/usr/sbin/clamd --foreground=true\n")
+	out := filepath.Join(dir, "etc/polyclam/config.toml")
+	args := func(more ...string) []string {
+		return append([]string{"init", "--root", dir, "--output", out, "--move-clamd", "--steps", "steps", "--undo", "undo"}, more...)
+	}
+	r := polyclam(t, dir, args()...)
+	r.wantStatus(t, exitOK)
+	wantParts(t, r.stderr, "steps is written", "undo is written", "    sh steps\n", "    sh undo\n")
+	for _, name := range []string{"steps", "undo"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.Mode() != 0o700 {
+			t.Errorf("%s: mode %v, %v; want 0700", name, info.Mode(), err)
+		}
+		wantParts(t, readFile(t, dir, name), "#!/bin/sh\n", "POLYCLAM_CONF='/etc/polyclam/config.toml'\n", "UNDO='"+filepath.Join(dir, "undo")+"'\n")
+	}
+	first := readFile(t, dir, "steps")
+
+	r = polyclam(t, dir, args()...)
+	r.wantStatus(t, exitFailed)
+	wantParts(t, r.stderr, "steps exists; --force replaces it")
+	for _, name := range []string{"steps", "undo"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	polyclam(t, dir, args()...).wantStatus(t, exitOK) // the configuration is there already
+	if readFile(t, dir, "steps") != first {
+		t.Error("the script is not the same")
+	}
+	if err := os.WriteFile(filepath.Join(dir, "steps"), []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	polyclam(t, dir, args("--force")...).wantStatus(t, exitOK)
+	if readFile(t, dir, "steps.bak") != "precious" || readFile(t, dir, "steps") != first {
+		t.Error("--force keeps no backup")
+	}
+}
+
+// TestInitScriptsRefused checks that nothing is written if a script cannot be.
+func TestInitScriptsRefused(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--steps", "s"}, "--steps and --undo belong together"},
+		{[]string{"--steps", "s", "--undo", "u"}, "--steps without --move-clamd"},
+		{[]string{"--output", "o", "--move-clamd", "--steps", "s", "--undo", "./s"}, "the same file"},
+		{[]string{"--output", "o", "--move-clamd", "--steps", "s", "--undo", "u"}, "the service reads /etc/polyclam/config.toml"},
+		{[]string{"--output", "DIR/etc/polyclam/config.toml", "--move-clamd", "--steps", "s", "--undo", "u"}, "--steps: systemd is not installed"},
+	} {
+		dir := files(t, "etc/clamav/clamd.conf", clamdConf)
+		args := []string{"init", "--root", dir}
+		for _, a := range c.args {
+			args = append(args, strings.ReplaceAll(a, "DIR", dir))
+		}
+		r := polyclam(t, dir, args...)
+		r.wantStatus(t, exitFailed)
+		wantParts(t, r.stderr, c.want)
+		if _, err := os.Stat(filepath.Join(dir, "etc/polyclam/config.toml")); err == nil {
+			t.Errorf("%q: the configuration was written", args)
+		}
 	}
 }
 

@@ -20,7 +20,8 @@ func (t *tool) scanCommand() *cobra.Command {
 and skips special files and the kernel's own file systems. "-" is standard input.
 Over a Unix socket the server gets the open file: it needs no permission to read it,
 and no stream limit applies. A plain clamd reports one name per object, from which
-this tool derives the category.
+this tool derives the category. With --by-path the server gets only the path, and opens
+the file itself: that shows whether it may read what clients leave for it.
 
 Exit status, the first that applies:
 
@@ -42,6 +43,7 @@ Exit status, the first that applies:
 	flags.BoolVarP(&o.infected, "infected", "i", false, "show only results with exit status 1, and the summary")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object per line")
 	flags.BoolVar(&o.stream, "stream", false, "send the bytes over a Unix socket too, instead of the open file")
+	flags.BoolVar(&o.byPath, "by-path", false, "send the path only: the server opens the file with its own permissions")
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long the server may take for one file after the last byte was sent; 0 means no limit")
 	cmd.RegisterFlagCompletionFunc("jobs", cobra.NoFileCompletions)
 	cmd.RegisterFlagCompletionFunc("timeout", cobra.NoFileCompletions)
@@ -51,6 +53,7 @@ Exit status, the first that applies:
 type scanOptions struct {
 	jobs                          int
 	quiet, infected, json, stream bool
+	byPath                        bool
 	timeout                       time.Duration
 }
 
@@ -66,6 +69,10 @@ func (o scanOptions) check(args []string) error {
 	switch {
 	case len(args) == 0:
 		return cli.Usagef("nothing to scan; want files or directories, or - for standard input")
+	case o.byPath && o.stream:
+		return cli.Usagef("--by-path and --stream exclude each other")
+	case o.byPath && stdin > 0:
+		return cli.Usagef("--by-path: standard input has no path")
 	case stdin > 1:
 		return cli.Usagef("- is given %d times; there is one standard input", stdin)
 	case o.jobs < 1 || o.jobs > maxJobs:
@@ -92,7 +99,7 @@ func (t *tool) scan(o scanOptions, args []string) (int, error) {
 	p := newProgress(t.stderr)
 	defer p.close()
 	q := newQueue(ctx, &scanner{
-		server: s, stream: o.stream || s.network != "unix", timeout: o.timeout, stdin: t.stdin, progress: p, stop: stop,
+		server: s, byPath: o.byPath, stream: o.stream || s.network != "unix", timeout: o.timeout, stdin: t.stdin, progress: p, stop: stop,
 	}, o.jobs)
 	go q.walk(args)
 	r := newReport(o, s)

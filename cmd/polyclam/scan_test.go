@@ -71,6 +71,19 @@ func TestScanJSON(t *testing.T) {
 	}
 }
 
+// TestByPath scans files that the server opens itself.
+func TestByPath(t *testing.T) {
+	allow := func(cfg *proxy.Config) { cfg.Listeners[0].PathCommands = true }
+	s := serve(t, allow, reports("a", backends.Found(1, "Eicar")))
+	dir := files(t, "f", "harmless")
+	r := polyclam(t, dir, "scan", "--by-path", "f", "none", "--address", s.unix)
+	r.wantStatus(t, exitFound)
+	wantParts(t, r.stdout, "f: virus", "Eicar", "none: not scanned")
+	for _, args := range [][]string{{"--by-path", "--stream", "f"}, {"--by-path", "-"}} {
+		polyclam(t, dir, append([]string{"scan", "--address", s.unix}, args...)...).wantStatus(t, exitFailed)
+	}
+}
+
 // TestExitStatus has an engine report each category.
 func TestExitStatus(t *testing.T) {
 	found := func(name string) testEngine { return reports("x", backends.Found(1, name)) }

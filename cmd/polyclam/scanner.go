@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"polyclam/backends"
@@ -15,6 +16,7 @@ import (
 type scanner struct {
 	server   *server
 	stream   bool // send bytes, not descriptors
+	byPath   bool // send paths
 	timeout  time.Duration
 	stdin    io.Reader
 	progress *progress
@@ -38,6 +40,10 @@ func (s *scanner) scan(ctx context.Context, o object) (oc outcome) {
 	case o.stdin:
 		s.progress.begin(o.name)
 		s.sendStream(ctx, &oc, s.stdin)
+		return oc
+	case s.byPath:
+		s.progress.begin(o.name)
+		s.sendPath(ctx, &oc, o.name)
 		return oc
 	}
 	f, size, err := o.open()
@@ -66,6 +72,24 @@ func (s *scanner) sendFile(ctx context.Context, oc *outcome, f *os.File) {
 		return
 	}
 	reply, err := s.server.client.Fildes(d.ctx, f)
+	oc.readPlainReply(reply, s.checkGone(err))
+}
+
+// sendPath sends the absolute path.
+func (s *scanner) sendPath(ctx context.Context, oc *outcome, name string) {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		oc.fail(backends.CannotExecute, localText(err))
+		return
+	}
+	d := s.startDeadline(ctx)
+	defer d.end()
+	if s.server.extended {
+		reply, err := s.server.client.XScan(d.ctx, path)
+		oc.readReply(reply, s.checkGone(err))
+		return
+	}
+	reply, err := s.server.client.Scan(d.ctx, path)
 	oc.readPlainReply(reply, s.checkGone(err))
 }
 

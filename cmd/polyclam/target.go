@@ -11,6 +11,7 @@ import (
 	"polyclam/backends"
 	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/sockaddr"
 	"polyclam/proxy/status"
 )
 
@@ -66,7 +67,7 @@ func (t *tool) places() (p places, err error) {
 }
 
 func (p *places) add(address string) {
-	one, err := parseTarget(address)
+	one, err := targetOf(address)
 	if err == nil && !slices.Contains(p.list, one) && !strings.HasSuffix(address, ":0") {
 		p.list = append(p.list, one)
 	}
@@ -106,6 +107,17 @@ func penalty(l config.Listener) (n int) {
 func parseTarget(s string) (target, error) {
 	network, address, err := backends.ParseAddress(s)
 	return target{network, address}, err
+}
+
+// targetOf returns where a listener is reached from this machine: 0.0.0.0 and [::] stand for
+// every address.
+func targetOf(listener string) (target, error) {
+	a, name, err := sockaddr.Parse(listener)
+	if err != nil || name.Host != "" {
+		return parseTarget(listener) // of a name, the dialer tries each address
+	}
+	network, address := a.DialTarget()
+	return target{network, address}, nil
 }
 
 // loadListeners loads the configuration for its listeners only: an operator who may not

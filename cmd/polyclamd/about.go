@@ -12,6 +12,7 @@ import (
 	"polyclam/cmd/internal/access"
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/machine"
+	"polyclam/protocol/extended"
 )
 
 // describeUser fills in the user and groups of this process. Names that do not exist are
@@ -72,12 +73,16 @@ func absolute(path string) string {
 
 // describeRefusal tells the server that a reload was refused.
 func (d *process) describeRefusal(err error) {
-	a := &d.about
+	noteRefusal(&d.about, err, time.Now())
+	d.server.SetAbout(d.about)
+}
+
+// noteRefusal records a refused reload. The time is that of the first one in a row.
+func noteRefusal(a *extended.About, err error, now time.Time) {
 	if a.ConfigRefused.IsZero() {
-		a.ConfigRefused = time.Now()
+		a.ConfigRefused = now
 	}
 	a.ConfigProblem = firstProblem(err)
-	d.server.SetAbout(*a)
 }
 
 // firstProblem returns the first line of err, or its first problem.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -79,5 +80,15 @@ func TestList(t *testing.T) {
 	got := list(slices.Repeat([]string{"65534"}, 500))
 	if len(got) > maxList || len(got) < maxList-6 || !strings.HasSuffix(got, ",65534") {
 		t.Errorf("%d bytes: %q", len(got), got)
+	}
+}
+
+func TestNoteRefusal(t *testing.T) {
+	var a extended.About
+	first := time.Unix(1e9, 0)
+	noteRefusal(&a, errors.New("one\ntwo"), first)
+	noteRefusal(&a, errors.New("three"), first.Add(time.Hour))
+	if !a.ConfigRefused.Equal(first) || a.ConfigProblem != "three" {
+		t.Errorf("got %+v, want the first time and the last problem", a)
 	}
 }

@@ -17,10 +17,11 @@ import (
 type fitting struct {
 	file    *config.File
 	memory  machine.Limit
-	source  string // where spool_total comes from
+	source  string      // where spool_total comes from
+	asked   needs.Needs // before the changes
 	changes []needs.Change
-	fits    bool // there is enough memory
-	need    needs.Needs
+	fits    bool        // there is enough memory
+	need    needs.Needs // after the changes
 	tasks   machine.Limit
 	goLimit int64
 	goText  string // goLimit for the log
@@ -31,6 +32,7 @@ type fitting struct {
 func fit(file *config.File, descriptors uint64, held int64) *fitting {
 	f := &fitting{file: file, memory: machine.Memory(held)}
 	f.source = file.FitSpool(f.memory)
+	f.asked = needs.Of(file)
 	f.changes, f.fits = needs.FitMemory(file, f.memory)
 	f.changes = append(f.changes, needs.FitDescriptors(file, descriptors)...)
 	f.need, f.tasks = needs.Of(file), machine.Tasks()

@@ -1,20 +1,18 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
-	"syscall"
 
 	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/listen"
+	"polyclam/cmd/internal/sockaddr"
 )
 
-// sockets are open listeners by address, as in the configuration.
+// sockets are open listeners by address, in the canonical form of package sockaddr.
 type sockets map[string]net.Listener
 
 // close closes all sockets concurrently: each may take a while.
@@ -26,58 +24,163 @@ func (s sockets) close() {
 	closing.Wait()
 }
 
-// openAll opens all listeners of file that are not in have. If one fails, it closes the
-// others again; the error lists every failure.
-func openAll(file *config.File, have sockets) (sockets, error) {
-	opened := sockets{}
-	var errs []error
-	for i := range file.Listeners {
-		l := &file.Listeners[i]
-		if _, ok := have[l.Address]; ok {
-			continue
+// errNoListener means that there is nothing to listen on.
+var errNoListener = errors.New("nothing to listen on: the configuration has no [[listener]], and systemd passed no socket")
+
+// resolve replaces each listener by one for each socket that its address stands for, adds a
+// listener with the defaults for each socket from systemd that the file does not have, and
+// finds the sockets that are open already.
+func (s *setup) resolve() error {
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
+	defer cancel()
+	var list []config.Listener
+	var problems config.Problems
+	for i := range s.file.Listeners {
+		l := s.file.Listeners[i]
+		addrs, err := sockaddr.Resolve(ctx, s.resolver, l.Configured)
+		if err != nil {
+			problems = append(problems, s.file.ListenerProblem(&l, "address", "%q: %v", l.Configured, err))
 		}
-		if file.Name == config.DefaultName {
-			if err := makeSocketDir(l.Address); err != nil {
-				errs = append(errs, fmt.Errorf("listener %q: %w", l.Address, err))
-				continue
+		for _, a := range addrs {
+			l.Address = a.String()
+			list = append(list, l)
+		}
+	}
+	for address := range s.inherited {
+		if !slices.ContainsFunc(list, func(l config.Listener) bool { return l.Address == address }) {
+			list = append(list, config.NewListener(address))
+		}
+	}
+	problems = append(problems, s.overlaps(list)...)
+	s.kept = sockets{}
+	for i := range list {
+		for _, have := range []sockets{s.serving, s.inherited} {
+			if ln, ok := have[list[i].Address]; ok {
+				s.kept[list[i].Address] = ln
 			}
 		}
-		ln, err := open(l)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("listener %q: %w", l.Address, err))
-			continue
-		}
-		opened[l.Address] = ln
 	}
-	if len(errs) > 0 {
-		opened.close()
-		return nil, errors.Join(errs...)
+	var failed failures
+	if len(list) == 0 && len(problems) == 0 && !s.isCheck {
+		failed.add(errNoListener)
 	}
-	return opened, nil
+	if err := s.file.ReplaceListeners(list); err != nil {
+		failed.add(err)
+	}
+	if len(problems) > 0 {
+		failed.add(problems)
+	}
+	return failed.err()
 }
 
-// makeSocketDir creates the directory of the embedded default's socket. In a directory where
-// everyone may write it must belong to this user.
-func makeSocketDir(address string) error {
-	path, ok := strings.CutPrefix(address, "unix:")
-	if !ok {
-		return nil
+// overlaps returns the problems of listeners that include an address of an earlier one, or of
+// a socket from systemd.
+func (s *setup) overlaps(list []config.Listener) (problems config.Problems) {
+	reported := map[string]bool{}
+	for i := range list {
+		a := addrOf(&list[i])
+		for j := range i {
+			x, y := &list[i], &list[j]
+			if !a.Overlaps(addrOf(y), s.isDual(x, y)) || x.Configured == y.Configured {
+				continue
+			}
+			if _, ok := s.inherited[x.Address]; ok {
+				x, y = y, x
+			}
+			if !reported[x.Configured] {
+				reported[x.Configured] = true
+				problems = append(problems, s.file.Overlap(x, y))
+			}
+		}
 	}
-	dir := filepath.Dir(path)
-	private := strings.HasPrefix(dir, os.TempDir())
-	mode := fs.FileMode(0o755)
-	if private {
-		mode = 0o700
+	return problems
+}
+
+// addrOf returns the address of a listener's socket; the zero Addr is that of an abstract
+// socket from systemd.
+func addrOf(l *config.Listener) sockaddr.Addr {
+	a, _, _ := sockaddr.Parse(l.Address)
+	return a
+}
+
+// isDual reports whether [::] includes IPv4, if one of two listeners has that address: a
+// socket from systemd has its own setting.
+func (s *setup) isDual(x, y *config.Listener) bool {
+	for _, l := range []*config.Listener{x, y} {
+		if ln, ok := s.inherited[l.Address].(inheritedSocket); ok && addrOf(l).IsAnyIPv6() {
+			return listen.Includes4(ln)
+		}
 	}
-	if err := os.Mkdir(dir, mode); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	return listen.IsDual()
+}
+
+// listen opens all listeners that are not open yet, or checks that this is possible. If one
+// fails, the caller closes the others again; the error lists every failure. An address of a
+// name that this machine does not have is left out, if it has another one of that name.
+func (s *setup) listen() error {
+	s.opened = sockets{}
+	works := map[string]bool{} // by the configured address
+	var problems config.Problems
+	unavailable := map[string]config.Problem{} // by the socket's address
+	for i := range s.file.Listeners {
+		l := &s.file.Listeners[i]
+		_, ok := s.kept[l.Address]
+		if !ok {
+			err := s.openOne(l)
+			problem := s.file.ListenerProblem(l, "address", "%q: %v", l.Address, err)
+			switch {
+			case err == nil:
+				ok = true
+			case l.IsName() && listen.IsUnavailable(err):
+				unavailable[l.Address] = problem
+			default:
+				problems = append(problems, problem)
+			}
+		}
+		works[l.Configured] = works[l.Configured] || ok
 	}
-	info, err := os.Lstat(dir)
-	if err != nil || !private {
-		return err
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(st.Uid) != os.Getuid() || info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%s is not a directory that only this user may write to; remove it, or set RUNTIME_DIRECTORY", dir)
+	s.file.Listeners = slices.DeleteFunc(s.file.Listeners, func(l config.Listener) bool {
+		problem, ok := unavailable[l.Address]
+		switch {
+		case ok && works[l.Configured]:
+			s.file.Warn(problem)
+		case ok:
+			problems = append(problems, problem)
+		}
+		return ok
+	})
+	if len(problems) > 0 {
+		return problems
 	}
 	return nil
+}
+
+// openOne opens the socket of a listener, or checks it.
+func (s *setup) openOne(l *config.Listener) error {
+	a := addrOf(l)
+	o := listen.Options{Mode: l.Mode, Group: int(l.Group), MakeDirectory: s.file.Name == config.DefaultName}
+	if s.isCheck {
+		warning, err := s.checker.Check(a, o)
+		if warning != "" {
+			s.file.Warn(s.file.ListenerProblem(l, "address", "%q: %s", l.Address, warning))
+		}
+		return err
+	}
+	ln, err := listen.OpenBeside(a, o, s.leaving(a))
+	if err == nil {
+		s.opened[l.Address] = ln
+	}
+	return err
+}
+
+// leaving returns the sockets that the daemon will close after this setup and that include an
+// address of a.
+func (s *setup) leaving(a sockaddr.Addr) (list []net.Listener) {
+	for address, ln := range s.serving {
+		b, _, err := sockaddr.Parse(address)
+		if _, kept := s.kept[address]; err == nil && !kept && a.Overlaps(b, true) {
+			list = append(list, ln)
+		}
+	}
+	return list
 }

@@ -8,9 +8,19 @@ import (
 	"syscall"
 	"testing"
 
-	"polyclam/cmd/internal/config"
 	"polyclam/test/testkit"
 )
+
+// leaveSocket leaves a socket at path that no process listens on.
+func leaveSocket(t *testing.T, path string) {
+	t.Helper()
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	ln.Close()
+}
 
 func TestStaleSocket(t *testing.T) {
 	dir := testkit.SocketDir(t)
@@ -72,54 +82,33 @@ func TestBadAddresses(t *testing.T) {
 		t.Errorf("exit status %d, want 1", status)
 	}
 	wantText(t, "stderr", d.stderr.String(), []string{
-		`"unix:` + file + `": the file exists and is not a socket`, `"unix:` + missing + `": the directory of the socket does not exist`,
+		`"unix:` + file + `": the file exists and is not a socket`, `"unix:` + missing + `": the directory of the socket, ` + filepath.Dir(missing) + `, does not exist`,
 		`"tcp:` + tcp + `": address already in use`})
 }
 
-// TestDefaultDirectory checks that a socket directory among temporary files must belong to this
-// user.
-func TestDefaultDirectory(t *testing.T) {
-	t.Setenv("TMPDIR", testkit.SocketDir(t))
-	dir := filepath.Join(os.TempDir(), "polyclam")
-	address := "unix:" + filepath.Join(dir, "clamd.sock")
-	for range 2 { // created, then found
-		if err := makeSocketDir(address); err != nil {
-			t.Fatal(err)
-		}
-	}
-	info, err := os.Lstat(dir)
-	if err != nil || info.Mode().Perm() != 0o700 {
-		t.Errorf("%v, %v, want mode 0700", info, err)
-	}
-	if err := os.Chmod(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := makeSocketDir(address); err == nil {
-		t.Error("a directory that everyone may write to was accepted")
-	}
-	if err := os.Rename(dir, dir+"2"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir+"2", 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(dir+"2", dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := makeSocketDir(address); err == nil {
-		t.Error("a symbolic link was accepted")
-	}
-	if err := makeSocketDir("tcp:127.0.0.1:3310"); err != nil {
-		t.Errorf("TCP: %v", err)
-	}
-}
-
-func TestOpenAllClosesOnError(t *testing.T) {
+// TestSymbolicLinkAtSocket replaces the socket by a link. A reload and the end of the daemon
+// must change neither the link nor its target.
+func TestSymbolicLinkAtSocket(t *testing.T) {
 	dir := testkit.SocketDir(t)
-	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "none", "b")
-	file := &config.File{Listeners: []config.Listener{config.NewListener("unix:" + a), config.NewListener("unix:" + b)}}
-	if opened, err := openAll(file, nil); err == nil || opened != nil {
-		t.Errorf("openAll = %v, %v", opened, err)
+	socket, away, secret := filepath.Join(dir, "s"), filepath.Join(dir, "away"), filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	wantGone(t, a)
+	d := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
+	if err := os.Rename(socket, away); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(secret, socket); err != nil {
+		t.Fatal(err)
+	}
+	writeConfig(t, dir, unixListener(socket, `mode = "0620"`))
+	d.reload(reloaded)
+	d.waitFor("another program removed or replaced the socket's file")
+	if info, err := os.Lstat(away); err != nil || info.Mode().Perm() != 0o620 {
+		t.Errorf("the socket: %v, %v, want mode 0620", info, err)
+	}
+	d.stop()
+	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the target of the link: %v, %v, want mode 0600", info, err)
+	}
 }

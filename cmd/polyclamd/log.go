@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
@@ -35,21 +36,32 @@ func newLog(c config.Log, level string, w io.Writer) (zerolog.Logger, *logbuf.Bu
 			return zerolog.ConsoleWriter{Out: out, TimeFormat: time.DateTime, NoColor: !colours}
 		}
 	}
-	buffer := logbuf.New(w, logBufferSize, func(lost int) []byte { return lossLine(format, lost) })
-	lines := levels{format(buffer), format(buffer.Important())}
+	loss := format
+	if isJournal(w) {
+		loss = func(out io.Writer) io.Writer { return format(prioritized{out, journal.PriWarning}) }
+	}
+	buffer := logbuf.New(w, logBufferSize, func(lost int) []byte { return lossLine(loss, lost) })
+	lines := zerolog.LevelWriter(levels{format(buffer), format(buffer.Important()), format(buffer.Expendable())})
+	if isJournal(w) {
+		lines = newJournalLevels(format, buffer)
+	}
 	return zerolog.New(lines).With().Timestamp().Logger(), buffer, nil
 }
 
-// levels sends warnings and errors to a writer of their own.
+// levels sends warnings and errors, and debugging lines, to writers of their own.
 type levels struct {
 	io.Writer
-	important io.Writer
+	important  io.Writer
+	expendable io.Writer
 }
 
 // WriteLevel implements [zerolog.LevelWriter].
 func (l levels) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 	if level >= zerolog.WarnLevel {
 		return l.important.Write(p)
+	}
+	if level < zerolog.InfoLevel {
+		return l.expendable.Write(p)
 	}
 	return l.Write(p)
 }

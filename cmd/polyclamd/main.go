@@ -39,6 +39,8 @@
 //
 // RUNTIME_DIRECTORY is the directory of the Unix socket in the embedded default.
 //
+// STATE_DIRECTORY is where the spool's directory is, unless the configuration names one.
+//
 // # See also
 //
 // clamd(8), polyclam(1), polyclam.toml(5)
@@ -48,6 +50,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/coreos/go-systemd/v22/journal"
 
 	"polyclam/cmd/internal/cli"
 )
@@ -63,8 +67,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		switch {
 		case o.version:
 			_, err = fmt.Fprintln(stdout, "polyclamd", cli.Version())
-		case o.check:
-			err = check(o, stdout, stderr)
+		case o.check || o.checkFile:
+			status, err = check(o, args, stdout, stderr)
 		case os.Getpid() == initPID:
 			status = superviseDaemon(args)
 		default:
@@ -97,7 +101,11 @@ func serve(o options, stderr io.Writer) int {
 	if err == nil && d != nil {
 		err = d.wait(signals)
 	}
-	return exitStatus(err, buffer.Important())
+	important := buffer.Important()
+	if isJournal(stderr) {
+		important = prioritized{important, journal.PriErr}
+	}
+	return exitStatus(err, important)
 }
 
 // exitStatus prints err on stderr and returns the exit status.
@@ -105,7 +113,7 @@ func exitStatus(err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(stderr, cli.Message("polyclamd", err))
+	fmt.Fprintln(textLines(stderr, journal.PriErr), cli.Message("polyclamd", err))
 	if cli.IsUsage(err) {
 		return 2
 	}

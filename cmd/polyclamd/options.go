@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -10,8 +8,6 @@ import (
 
 	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
-	"polyclam/cmd/internal/machine"
-	"polyclam/cmd/internal/needs"
 )
 
 // options are the flags.
@@ -19,6 +15,7 @@ type options struct {
 	config      string
 	configGiven bool
 	check       bool
+	checkFile   bool
 	version     bool
 	logLevel    string // overrides the configuration; empty: as configured
 }
@@ -41,7 +38,8 @@ func newCommand(run func(options) error) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.config, "config", cli.DefaultConfig, "configuration `file`; if the default does not exist, the embedded default is used")
-	flags.BoolVar(&o.check, "check", false, "check the configuration, report every mistake in it, and exit")
+	flags.BoolVar(&o.check, "check", false, "check the configuration and what it names on this machine, report all that would fail at a start, and exit")
+	flags.BoolVar(&o.checkFile, "check-file", false, "check the configuration file alone, for example for another machine, and exit")
 	flags.BoolVar(&o.version, "version", false, "print the version and exit")
 	flags.StringVar(&o.logLevel, "log-level", "", "log `level`, overrides the configuration: "+levelList())
 	cmd.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions(config.Levels(), cobra.ShellCompDirectiveNoFileComp))
@@ -70,21 +68,4 @@ func (o options) load() (*config.File, error) {
 		return cli.Load(o.config)
 	}
 	return cli.Load("")
-}
-
-// check prints whether the configuration is valid, its warnings, and the resources it
-// needs. The error lists its mistakes.
-func check(o options, stdout, stderr io.Writer) error {
-	file, err := o.load()
-	if err != nil {
-		return err
-	}
-	memory := machine.Memory(0)
-	source := file.FitSpool(memory)
-	for _, w := range file.Warnings {
-		fmt.Fprintln(stderr, "warning:", w)
-	}
-	need := needs.Of(file)
-	fmt.Fprintf(stdout, "%s: ok\nspool_total is %s (%s)\n", file.Name, spoolTotal(file), source)
-	return need.Print(stdout)
 }

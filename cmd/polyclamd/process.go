@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/sockaddr"
 	"polyclam/protocol/extended"
 	"polyclam/proxy"
 	"polyclam/proxy/spool"
@@ -28,12 +30,13 @@ type process struct {
 	options     options
 	log         zerolog.Logger
 	descriptors uint64 // limit of open descriptors
+	resolver    sockaddr.Resolver
 
 	file      *config.File
 	spool     *spool.Spool
 	server    *proxy.Server
-	inherited sockets // from systemd, by bound address; a reload never changes or closes them
-	sockets   sockets // all sockets that are served, by address in file
+	inherited sockets // from systemd, by address; a reload never changes or closes them
+	sockets   sockets // all sockets that are served, by address
 	failed    chan error
 	stopping  chan struct{} // the SHUTDOWN command
 	watchdog  *watchdog
@@ -46,64 +49,52 @@ type process struct {
 	slow        <-chan time.Time // fires if the reload is slow
 }
 
-// start starts the daemon. Everything that can fail is done before the first client is
-// served.
-func start(o options, file *config.File, log zerolog.Logger) (*process, error) {
-	d := &process{
-		options: o, log: log, file: file, watchdog: newWatchdog(), notifier: newNotifier(log),
+// newProcess returns a daemon that has not started.
+func newProcess(o options, file *config.File, log zerolog.Logger) *process {
+	return &process{
+		options: o, log: log, file: file, resolver: net.DefaultResolver, watchdog: newWatchdog(), notifier: newNotifier(log),
 		failed: make(chan error, 1), stopping: make(chan struct{}, 1), reloads: make(chan *reload),
 	}
+}
+
+// start starts the daemon. Everything that can fail is done before the first client is
+// served.
+func (d *process) start() error {
 	d.logConfiguration()
 	var err error
 	if d.descriptors, err = raiseDescriptorLimit(); err != nil {
-		return nil, fmt.Errorf("raise the limit of open descriptors: %w", err)
+		return fmt.Errorf("raise the limit of open descriptors: %w", err)
 	}
 	if d.inherited, err = inheritedSockets(); err != nil {
-		return nil, err
+		return err
 	}
-	d.sockets = adopt(file, d.inherited)
-	if len(file.Listeners) == 0 {
-		return nil, errors.New("nothing to listen on: the configuration has no [[listener]], and systemd passed no socket")
-	}
-	opened, err := openAll(file, d.sockets)
+	s := &setup{options: d.options, log: d.log, descriptors: d.descriptors, inherited: d.inherited, resolver: d.resolver, file: d.file}
+	err = s.open()
+	d.logWarnings()
 	if err != nil {
-		return nil, err
+		s.close()
+		return err
 	}
-	if err := d.startServer(); err != nil {
-		opened.close()
-		return nil, err
-	}
+	d.startServer(s)
+	d.logListeners()
+	d.notifier.notify(stateReady)
+	return nil
+}
+
+// startServer creates the server and serves all sockets.
+func (d *process) startServer(s *setup) {
+	s.fitted.apply(d.log)
+	d.spool = s.spool
+	d.server = proxy.NewServer(proxy.ServerOptions{
+		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop,
+	})
+	d.describeUser()
+	d.describeConfig(d.file, s.fitted)
+	d.sockets = s.kept
+	maps.Copy(d.sockets, s.opened)
 	for address, ln := range d.sockets {
 		d.serve(address, ln)
 	}
-	for address, ln := range opened {
-		d.sockets[address] = ln
-		d.serve(address, ln)
-	}
-	d.logListeners()
-	d.notifier.notify(stateReady)
-	return d, nil
-}
-
-// startServer creates the spool, the engines and the server.
-func (d *process) startServer() error {
-	fitted := fit(d.file, d.descriptors, 0)
-	fitted.apply(d.log)
-	var err error
-	if d.spool, err = spool.New(d.file.Spool()); err != nil {
-		return err
-	}
-	c, err := d.file.Build(d.spool, d.log)
-	if err != nil {
-		d.spool.Close()
-		return err
-	}
-	d.server = proxy.NewServer(proxy.ServerOptions{
-		Config: c, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop,
-	})
-	d.describeUser()
-	d.describeConfig(d.file, fitted)
-	return nil
 }
 
 // stop asks the main loop to end the daemon. It does not wait.

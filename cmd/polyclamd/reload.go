@@ -1,54 +1,35 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/listen"
 	"polyclam/proxy"
-	"polyclam/proxy/spool"
 )
 
 // slowReload is how long a reload may take before the log names the step that it is in.
 const slowReload = 10 * time.Second
-
-// errAborted ends a reload because the daemon is stopping. It is never logged.
-var errAborted = errors.New("the daemon is stopping")
 
 // reload is one reload of the configuration. Files, disks and name servers may hang, so
 // prepare and finish, which use them, run on a goroutine of the reload. Between them the main
 // loop calls commit, which cannot hang. The goroutine and the main loop never use the fields
 // at the same time: each passes the reload to the other.
 type reload struct {
-	options     options
-	descriptors uint64
-	log         zerolog.Logger
-	spool       *spool.Spool
-	inherited   sockets
-	serving     sockets // all that the daemon served when the reload began
-
+	setup
 	reloads   chan<- *reload // to the main loop
-	aborted   chan struct{}  // closed by the main loop when the daemon ends
+	server    *proxy.Server
 	work      sync.WaitGroup
-	step      atomic.Value // string: the current step, for the log
 	committed bool
-
-	// The results of prepare, or its error.
-	err    error
-	file   *config.File
-	fitted *fitting
-	kept   sockets
-	opened sockets
-	config *proxy.Config
-	change *spool.Change
-
-	removed sockets // for finish
+	err       error   // of prepare
+	removed   sockets // for finish
 }
 
 // prepare does everything that can fail. It changes nothing that the daemon uses.
@@ -71,101 +52,18 @@ func (r *reload) handOver() bool {
 	}
 }
 
-// open opens everything that the configuration names. Sockets come last, because clients can
-// connect to them from then on.
-func (r *reload) open() error {
-	for _, step := range []struct {
-		name string
-		do   func() error
-	}{
-		{"read the configuration and the files that it names", r.load},
-		{"look up the addresses of the listeners", r.adopt},
-		{"read the memory limits and the kind of the spool directory", r.fit},
-		{"open the engines, with the files that their keys name", r.build},
-		{"check the spool directory", r.prepareSpool},
-		{"open the listeners", r.listen},
-	} {
-		if r.isAborted() {
-			return errAborted
-		}
-		r.step.Store(step.name)
-		if err := step.do(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *reload) isAborted() bool {
-	select {
-	case <-r.aborted:
-		return true
-	default:
-		return false
-	}
-}
-
-func (r *reload) load() (err error) {
-	r.file, err = r.options.load()
-	return err
-}
-
-func (r *reload) adopt() error {
-	r.kept = adopt(r.file, r.inherited)
-	for _, l := range r.file.Listeners {
-		if ln, ok := r.serving[l.Address]; ok {
-			r.kept[l.Address] = ln
-		}
-	}
-	return nil
-}
-
-func (r *reload) fit() error {
-	r.fitted = fit(r.file, r.descriptors, r.spool.Stats().Used)
-	return nil
-}
-
-func (r *reload) build() (err error) {
-	r.config, err = r.file.Build(r.spool, r.log)
-	return err
-}
-
-func (r *reload) prepareSpool() (err error) {
-	r.change, err = r.spool.Prepare(r.file.Spool())
-	return err
-}
-
-func (r *reload) listen() (err error) {
-	r.opened, err = openAll(r.file, r.kept)
-	return err
-}
-
-// close releases everything that open has opened.
-func (r *reload) close() {
-	r.opened.close()
-	if r.config != nil {
-		for _, e := range r.config.Engines {
-			e.Close()
-		}
-	}
-	if r.change != nil {
-		r.change.Release()
-	}
-	r.opened, r.config, r.change = nil, nil, nil
-}
-
 // finish completes a committed reload: it closes the sockets that the configuration no
 // longer has, sets the group and mode of the others, and releases the old spool directory.
 // Sessions on closed sockets continue.
 func (r *reload) finish() {
 	r.step.Store("close the listeners that were removed")
-	r.removed.close()
+	r.retire()
 	for address := range r.removed {
 		r.log.Info().Str("address", address).Msg("listener closed")
 	}
 	r.step.Store("set the group and mode of the listeners")
 	for _, l := range r.file.Listeners {
-		if s, ok := r.kept[l.Address].(*unixSocket); ok && !r.isAborted() {
+		if s, ok := r.kept[l.Address].(*listen.UnixSocket); ok && !r.isAborted() {
 			r.updateSocket(l, s)
 		}
 	}
@@ -174,11 +72,26 @@ func (r *reload) finish() {
 	r.handOver()
 }
 
-func (r *reload) updateSocket(l config.Listener, s *unixSocket) {
-	if err := s.setAccess(l.Mode, int(l.Group)); err != nil && !errors.Is(err, net.ErrClosed) {
+// retireGrace is how long clients that have connected to a removed listener may wait until
+// they are accepted.
+const retireGrace = 2 * time.Second
+
+// retire closes the removed listeners concurrently.
+func (r *reload) retire() {
+	ctx, cancel := context.WithTimeout(context.Background(), retireGrace)
+	defer cancel()
+	var closing sync.WaitGroup
+	for _, ln := range r.removed {
+		closing.Go(func() { r.server.Retire(ctx, ln) })
+	}
+	closing.Wait()
+}
+
+func (r *reload) updateSocket(l config.Listener, s *listen.UnixSocket) {
+	if err := s.SetAccess(l.Mode, int(l.Group)); err != nil && !errors.Is(err, net.ErrClosed) {
 		r.log.Warn().Err(err).Str("address", l.Address).Msg("mode not changed")
 	}
-	if !s.atPath() && !r.isAborted() {
+	if !s.AtPath() && !r.isAborted() {
 		r.log.Warn().Str("address", l.Address).Str("hint", "restart polyclamd to create it again").
 			Msg("another program removed or replaced the socket's file")
 	}
@@ -193,11 +106,11 @@ func (d *process) beginReload() {
 		return
 	}
 	d.notifyReloading()
-	d.reload = &reload{
-		options: d.options, descriptors: d.descriptors, log: d.log, spool: d.spool,
-		inherited: d.inherited, serving: maps.Clone(d.sockets),
-		reloads: d.reloads, aborted: make(chan struct{}),
-	}
+	d.reload = &reload{reloads: d.reloads, server: d.server, setup: setup{
+		options: d.options, log: d.log, descriptors: d.descriptors, spool: d.spool,
+		inherited: d.inherited, serving: maps.Clone(d.sockets), resolver: d.resolver,
+		aborted: make(chan struct{}),
+	}}
 	d.reload.step.Store("begin")
 	d.slow = time.After(slowReload)
 	d.reload.work.Go(d.reload.prepare)
@@ -217,6 +130,7 @@ func (d *process) handleReload(r *reload) {
 	default:
 		d.log.Info().Str("file", d.file.Name).Msg("reloaded")
 		d.logConfiguration()
+		d.logWarnings()
 		d.logListeners()
 	}
 	d.reload, d.slow = nil, nil

@@ -195,10 +195,9 @@ func TestPreparedReloadIsAborted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	r := &reload{
-		options: options{config: conf, configGiven: true}, descriptors: 1 << 20, log: zerolog.Nop(), spool: s,
-		reloads: make(chan *reload), aborted: make(chan struct{}),
-	}
+	r := &reload{reloads: make(chan *reload), setup: setup{
+		options: options{config: conf, configGiven: true}, descriptors: 1 << 20, log: zerolog.Nop(), spool: s, aborted: make(chan struct{}),
+	}}
 	r.work.Go(r.prepare)
 	testkit.Eventually(t, "the socket", func() bool { _, err := os.Lstat(socket); return err == nil })
 	close(r.aborted)

@@ -16,12 +16,12 @@ const startGrace = 5 * time.Second
 // startUnlessStopped runs start on another goroutine: a signal must end the daemon even if a
 // file, disk or name server does not answer. In that case it returns no process.
 func startUnlessStopped(o options, file *config.File, log zerolog.Logger, signals <-chan os.Signal) (*process, error) {
-	var d *process
+	d := newProcess(o, file, log)
 	var err error
 	started := make(chan struct{})
 	go func() {
 		defer close(started)
-		d, err = start(o, file, log)
+		err = d.start()
 	}()
 	reload := false
 	for {

@@ -7,7 +7,7 @@ import (
 	"polyclam/cmd/internal/config"
 )
 
-// logConfiguration logs the source of the configuration, and its warnings.
+// logConfiguration logs the source of the configuration.
 func (d *process) logConfiguration() {
 	event := d.log.Info().Str("file", d.file.Name)
 	if d.file.Name == config.DefaultName {
@@ -17,15 +17,21 @@ func (d *process) logConfiguration() {
 		event = event.Strs("environment", d.file.Overridden)
 	}
 	event.Str("version", cli.Version()).Msg("configuration")
-	logProblems(d.log, zerolog.WarnLevel, d.file.Warnings)
 }
+
+// logWarnings logs the warnings about the configuration.
+func (d *process) logWarnings() { logProblems(d.log, zerolog.WarnLevel, d.file.Warnings) }
 
 // logListeners logs the listeners and the engines.
 func (d *process) logListeners() {
 	for i := range d.file.Listeners {
 		l := &d.file.Listeners[i]
 		ln := d.sockets[l.Address]
-		d.log.Info().Str("address", l.Address).Stringer("bound", ln.Addr()).Bool("systemd", d.isInherited(ln)).
+		event := d.log.Info().Str("address", l.Address)
+		if l.IsName() {
+			event = event.Str("configured", l.Configured)
+		}
+		event.Stringer("bound", ln.Addr()).Bool("systemd", d.isInherited(ln)).
 			Str("client", l.Client).Str("status", string(l.Status)).
 			Bool("path_commands", l.PathCommands).Bool("reload_command", l.ReloadCommand).
 			Bool("shutdown_command", l.ShutdownCommand).Stringer("answer_within", l.AnswerWithin).Msg("listening")

@@ -194,30 +194,6 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-func TestSamePlace(t *testing.T) {
-	for _, test := range []struct {
-		configured, bound string
-		want              bool
-	}{
-		{"unix:/run/a", "unix:/run/a", true},
-		{"unix:/run//x/../a", "unix:/run/a", true},
-		{"unix:/run/a", "unix:/run/b", false},
-		{"unix:/run/a", "tcp:127.0.0.1:1", false},
-		{"tcp:127.0.0.1:3310", "tcp:127.0.0.1:3310", true},
-		{"tcp:127.0.0.1:3310", "tcp:127.0.0.1:3311", false},
-		{"tcp:127.0.0.1:3310", "tcp:[::]:3310", false},
-		{"tcp::3310", "tcp:[::]:3310", true},
-		{"tcp:0.0.0.0:3310", "tcp:[::]:3310", true},
-		{"tcp:[0:0:0:0:0:0:0:1]:3310", "tcp:[::1]:3310", true},
-		{"unix:/run/a", "unix:@a", false},
-		{"nonsense", "nonsense", false},
-	} {
-		if got := sameAddress(test.configured, test.bound); got != test.want {
-			t.Errorf("sameAddress(%q, %q) = %v", test.configured, test.bound, got)
-		}
-	}
-}
-
 // TestUnit checks that the systemd unit is valid, and not more exposed than before.
 func TestUnit(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")

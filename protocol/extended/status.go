@@ -1,30 +1,34 @@
 package extended
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // statusObject is the object of the records of XSTATUS.
 const statusObject = "status"
 
 // Server is a SERVER record: the state of polyclamd. Its JSON keys are the record's.
 type Server struct {
-	About // is written behind the other fields
-
-	Version     string `json:"version"`
-	Uptime      int64  `json:"uptime"` // seconds
-	Connections int64  `json:"connections"`
-	Scans       int64  `json:"scans"` // in progress
-	Requests    int64  `json:"requests"`
-	SpoolUsed   int64  `json:"spool_used"`  // bytes
-	SpoolTotal  int64  `json:"spool_total"` // bytes; 0: no limit
+	Version string `json:"version"`
+	Uptime  int64  `json:"uptime"` // seconds
+	About
+	Connections int64 `json:"connections"`
+	Scans       int64 `json:"scans"` // in progress
+	Requests    int64 `json:"requests"`
+	SpoolUsed   int64 `json:"spool_used"`  // bytes
+	SpoolTotal  int64 `json:"spool_total"` // bytes; 0: no limit
 	// The runs of the program of [on_find], and the findings without a run because the
 	// program was too slow.
 	FindRuns     int64 `json:"find_runs,omitempty"`
 	FindFailures int64 `json:"find_failures,omitempty"`
 	FindDropped  int64 `json:"find_dropped,omitempty"`
+
+	Refusals
 }
 
 func (s *Server) fields() []field {
-	return []field{
+	own := []field{
 		text("version", &s.Version),
 		number("uptime", &s.Uptime),
 		number("connections", &s.Connections),
@@ -36,16 +40,17 @@ func (s *Server) fields() []field {
 		count("find_failures", 0, &s.FindFailures),
 		count("find_dropped", 0, &s.FindDropped),
 	}
+	return slices.Concat(own, s.About.fields(), s.Refusals.fields())
 }
 
 // Record returns s as a record.
 func (s Server) Record() Record {
-	return write(statusObject, WordServer, append(s.fields(), s.About.fields()...))
+	return write(statusObject, WordServer, s.fields())
 }
 
 // Server reads a SERVER record.
 func (r Record) Server() (s Server) {
-	read(r, append(s.fields(), s.About.fields()...))
+	read(r, s.fields())
 	return s
 }
 

@@ -72,6 +72,9 @@ func peerUser(nc *net.UnixConn) (uint32, bool) {
 	return cred.Uid, true
 }
 
+// IsUser reports whether k is a user on Unix sockets.
+func (k Key) IsUser() bool { return k.unix }
+
 // IsZero reports whether k is the daemon itself.
 func (k Key) IsZero() bool { return k == Key{} }
 

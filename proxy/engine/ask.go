@@ -81,7 +81,7 @@ func (p *pool) work(q *question) {
 		q.object.Release()
 	}()
 	q.err = p.protect(q.node, func() (err error) {
-		q.result, err = scanWith(q.ctx, q)
+		q.result, err = p.scanWith(q.ctx, q)
 		return err
 	})
 	q.result, q.err = checked(q.result, q.err)
@@ -90,7 +90,12 @@ func (p *pool) work(q *question) {
 	}
 }
 
-func scanWith(ctx context.Context, q *question) (backends.Result, error) {
+func (p *pool) scanWith(ctx context.Context, q *question) (backends.Result, error) {
+	purpose := forScan
+	if q.isTest {
+		purpose = forCheck
+	}
+	ctx = p.traced(ctx, q.node, purpose)
 	if a, ok := q.node.backend.(backends.AllMatcher); ok && q.all {
 		return a.ScanAll(ctx, q.object)
 	}

@@ -36,7 +36,7 @@ type proof struct {
 }
 
 func (p proof) failed(err error) proof {
-	p.state, p.reason, p.canary.Error = health.Down, err, bounded(err.Error())
+	p.state, p.reason, p.canary.Error = health.Down, err, shortened(err.Error(), maxReason)
 	return p
 }
 

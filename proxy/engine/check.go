@@ -41,7 +41,7 @@ func (p *pool) runHealthCheck(ctx context.Context, n *node, c *health.Check) pro
 	case r.Category != backends.OK:
 		return found.blind("calls a harmless text " + string(r.Category) + colonName(r))
 	}
-	r, err = p.try(ctx, n, "EICAR", testfile.EICAR(), c)
+	r, err = p.try(ctx, n, nameEICAR, testfile.EICAR(), c)
 	found.canary.Time, found.canary.EICAR, found.canary.Name = time.Now(), categoryOf(r, err), firstName(r)
 	switch {
 	case detected(r): // even with an error: the engine detects
@@ -61,8 +61,13 @@ func blocked(err error) error {
 	if isInconclusive(err) || errors.As(err, new(*backends.Failure)) {
 		return err
 	}
-	return fmt.Errorf("%w; the clean text was scanned, so something on the way may block EICAR (canary = false switches the check off)", err)
+	return fmt.Errorf("%w%s", err, blockedText)
 }
+
+const (
+	nameEICAR   = "EICAR"
+	blockedText = "; the clean text was scanned, so something on the way may block EICAR (canary = false switches the check off)"
+)
 
 // applyProof sets the state of n to what its health check found. Scans that have no usable
 // node and waited for this check stop waiting. It reports false if the check does not

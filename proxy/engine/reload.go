@@ -43,6 +43,12 @@ func (p *pool) Reload(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Reloads reports whether the engine can be told to load its signatures.
+func (p *pool) Reloads() bool {
+	n, _ := p.nextReload(nil)
+	return n != nil
+}
+
 // beginReload reports whether the caller must reload; if not, the reload under way repeats.
 func (p *pool) beginReload() bool {
 	p.mu.Lock()
@@ -124,7 +130,7 @@ func (p *pool) reloadNode(ctx context.Context, n *node, r backends.Reloader) (se
 	turn, cancel := context.WithTimeoutCause(ctx, reloadTime, errNotBack)
 	defer cancel()
 	begin := time.Now()
-	err = p.call(turn, n, r.Reload)
+	err = p.call(p.traced(turn, n, forReload), n, r.Reload)
 	p.mu.Lock()
 	n.signaturesChanged()
 	if !worked {
@@ -178,7 +184,7 @@ func (p *pool) drain(ctx context.Context, n *node) {
 func (p *pool) awaitReturn(ctx context.Context, n *node) error {
 	if v, ok := n.backend.(backends.Versioner); ok && !p.config().Canary {
 		_ = p.call(ctx, n, func(ctx context.Context) error { // a refusal is an answer too
-			_, err := v.Version(ctx)
+			_, err := v.Version(p.traced(ctx, n, forVersion))
 			return err
 		})
 	}

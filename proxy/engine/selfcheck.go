@@ -52,7 +52,7 @@ func (e *Engine) SelfCheck(ctx context.Context) (upToDate bool, err error) {
 // selfCheck asks one node.
 func (e *Engine) selfCheck(ctx context.Context, n *node) (upToDate bool, err error) {
 	err = e.protect(n, func() (err error) {
-		upToDate, err = n.backend.(backends.SelfChecker).SelfCheck(ctx)
+		upToDate, err = n.backend.(backends.SelfChecker).SelfCheck(e.traced(ctx, n, forSelfCheck))
 		return err
 	})
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -76,7 +76,7 @@ func (e *Engine) sameVersion(ctx context.Context, n *node) (bool, error) {
 	last, known, dropped := n.versions.lastGiven()
 	var now backends.Version
 	err := e.protect(n, func() (err error) {
-		now, err = v.Version(ctx)
+		now, err = v.Version(e.traced(ctx, n, forVersion))
 		return err
 	})
 	if err != nil {

@@ -35,7 +35,7 @@ func (p *pool) logTransition(t *transition) {
 	address := bounded(t.node.address)
 	switch {
 	case t.To != health.Up:
-		p.log.Warn().Str("node", address).Str("reason", bounded(t.Reason.Error())).Msg("node down")
+		p.log.Warn().Str("node", address).Str("reason", t.node.reasonText(t.Reason)).Msg("node down")
 	case t.From == health.Unknown:
 		p.log.Info().Str("node", address).Msg("node up")
 	default:

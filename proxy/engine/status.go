@@ -97,7 +97,7 @@ func (n *node) status() NodeStatus {
 	}
 	s.HeuristicsFirst, s.Scanned, s.UnscannedAbove = n.heuristics.first, n.size.scanned, n.size.limit
 	if reason := n.health.Reason(); reason != nil {
-		s.Reason = bounded(reason.Error())
+		s.Reason = n.reasonText(reason)
 	}
 	if v, ok := n.versions.last(); ok {
 		s.Version, s.DatabaseTime = bounded(v.Text), v.DatabaseTime

@@ -126,6 +126,9 @@ func (p *pool) presumeHung(n *node, check *health.Check, name string, asked time
 				Category: backends.Interrupted, Code: backends.NoCode,
 				Text: fmt.Sprintf("test file (%s): no answer within %v, the engine hangs (key timeout)", name, time.Since(asked).Round(time.Millisecond)),
 			}
+			if name == nameEICAR {
+				reason.Text += blockedText
+			}
 			p.failWaiters(n, reason)
 			t = p.setState(n, health.Down, reason)
 		}

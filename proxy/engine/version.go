@@ -100,7 +100,7 @@ func (p *pool) fetchVersion(n *node, v backends.Versioner, dropped int) {
 		}
 	}()
 	err = p.protect(n, func() (err error) {
-		version, err = v.Version(ctx)
+		version, err = v.Version(p.traced(ctx, n, forVersion))
 		return err
 	})
 }

@@ -68,6 +68,8 @@ type Policy struct {
 	// answered, see [Policy.Settled].
 	AnswerFirst bool
 	Rules       []Rule
+
+	sources map[backends.Category]string // of the actions that are not the default
 }
 
 // Default returns the policy of a site that configures none. The caller owns it and may
@@ -99,12 +101,23 @@ func defaultAction(c backends.Category) Action {
 // WithActions returns a copy of p in which the actions in over replace p's own. Validate it
 // again: an action that is right in one mode can be wrong in another.
 func (p *Policy) WithActions(over map[backends.Category]Action) *Policy {
+	return p.WithActionsFrom("", over)
+}
+
+// WithActionsFrom is WithActions for actions from the given source, such as
+// "[policy.actions]", which [Policy.Reason] names.
+func (p *Policy) WithActionsFrom(source string, over map[backends.Category]Action) *Policy {
 	q := *p
 	q.Precedence = slices.Clone(p.Precedence)
 	q.Rules = slices.Clone(p.Rules)
 	q.Actions = make(map[backends.Category]Action, len(p.Actions)+len(over))
 	maps.Copy(q.Actions, p.Actions)
 	maps.Copy(q.Actions, over)
+	q.sources = make(map[backends.Category]string, len(p.sources)+len(over))
+	maps.Copy(q.sources, p.sources)
+	for c := range over {
+		q.sources[c] = source
+	}
 	return &q
 }
 

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -30,4 +31,26 @@ func advice(err error) string {
 		}
 	}
 	return ""
+}
+
+// directoryRemedies lists what to do about errors of creating and using the directory. Where
+// systemd makes the file system read-only, only a restart changes that.
+var directoryRemedies = []struct {
+	err  syscall.Errno
+	text string
+}{
+	{unix.EROFS, "polyclamd may not write there: under systemd, add the directory to ReadWritePaths= of the unit, or use one below StateDirectory=, and restart polyclamd; in a container, mount a volume"},
+	{unix.EACCES, "polyclamd's user may not write there: give it the directory with install -d -o polyclam -g polyclam -m 0711; under systemd, StateDirectory=polyclam creates /var/lib/polyclam at the next restart"},
+	{unix.ENOTDIR, "a part of the path is a file: name another directory"},
+	{unix.ELOOP, "symbolic links lead in a circle: name another directory"},
+}
+
+// adviseDirectory adds what to do to an error of the directory.
+func adviseDirectory(err error) error {
+	for _, h := range directoryRemedies {
+		if errors.Is(err, h.err) {
+			return fmt.Errorf("%w (%s)", err, h.text)
+		}
+	}
+	return err
 }

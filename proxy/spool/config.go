@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Store is where objects are kept that are too large for memory.
@@ -78,13 +80,7 @@ func (t *settings) release() {
 // open checks cfg and prepares the directory, or shares that of old if it is the same. The
 // returned settings are retained once.
 func open(cfg Config, old *settings) (*settings, error) {
-	if cfg.Store == "" {
-		cfg.Store = Memfd
-	}
-	if cfg.PathMode == 0 {
-		cfg.PathMode = 0o600
-	}
-	cfg.PathGroup = max(cfg.PathGroup, 0)
+	cfg = cfg.withDefaults()
 	if err := check(cfg); err != nil {
 		return nil, err
 	}
@@ -111,6 +107,17 @@ func open(cfg Config, old *settings) (*settings, error) {
 	}
 	set.dir = dir
 	return set, nil
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Store == "" {
+		cfg.Store = Memfd
+	}
+	if cfg.PathMode == 0 {
+		cfg.PathMode = 0o600
+	}
+	cfg.PathGroup = max(cfg.PathGroup, 0)
+	return cfg
 }
 
 // check reports everything that is wrong with cfg.
@@ -179,5 +186,46 @@ func (s *Spool) probe(set *settings) error {
 		return fmt.Errorf("directory %q: %w", set.Dir, err)
 	}
 	set.dir.remove(name)
+	return nil
+}
+
+// Check reports what New would fail with. It leaves nothing behind: it does not create
+// cfg.Dir, so that the check may run as another user than the spool.
+func Check(cfg Config) error {
+	dir := filepath.Clean(cfg.Dir)
+	if cfg.Dir != "" {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			if err := check(cfg.withDefaults()); err != nil {
+				return fmt.Errorf("spool: %w", err)
+			}
+			if err := mayCreate(dir); err != nil {
+				return fmt.Errorf("spool: directory %q: %w", dir, err)
+			}
+			cfg.Dir, cfg.Store = "", Memfd
+		}
+	}
+	s, err := New(cfg)
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// mayCreate checks that this process could create a directory, with its parents.
+func mayCreate(dir string) error {
+	if err := checkKernelFS(dir); err != nil {
+		return err
+	}
+	parent := nearest(dir)
+	info, err := os.Stat(parent)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is not a directory", parent)
+	}
+	if err := unix.Access(parent, unix.W_OK|unix.X_OK); err != nil {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: err}
+	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"polyclam/proxy/files"
 )
 
 // The prefixes of polyclam's names in Config.Dir. rand.Text adds 26 letters and digits.
@@ -41,12 +43,12 @@ type directory struct {
 func openDirectory(cfg Config) (*directory, error) {
 	d := &directory{parent: cfg.Dir, mode: cfg.PathMode, group: cfg.PathGroup}
 	if err := d.checkParent(); err != nil {
-		return nil, err
+		return nil, adviseDirectory(err)
 	}
 	removeLeftovers(d.parent)
 	sub, err := d.makeSub()
 	if err != nil {
-		return nil, err
+		return nil, adviseDirectory(err)
 	}
 	d.sub = sub
 	d.refs.Store(1)
@@ -89,9 +91,17 @@ func (d *directory) searchMode() fs.FileMode {
 	return mode
 }
 
+// parentMode is the mode of the configured directory if polyclam creates it: everybody may
+// pass through, whatever the mode and group of the files are after a reload. The
+// subdirectory, whose name nobody can guess or list, decides who reaches the files.
+const parentMode fs.FileMode = 0o711
+
 // checkParent creates the configured directory if it does not exist, and refuses one in
 // which any user could replace the subdirectory.
 func (d *directory) checkParent() error {
+	if err := checkKernelFS(d.parent); err != nil {
+		return err
+	}
 	info, err := os.Stat(d.parent)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(filepath.Dir(d.parent), 0o755); err != nil {
@@ -100,7 +110,7 @@ func (d *directory) checkParent() error {
 		if err := os.Mkdir(d.parent, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		} else if err == nil {
-			return d.grant(d.parent)
+			return os.Chmod(d.parent, parentMode)
 		}
 		info, err = os.Stat(d.parent)
 	}
@@ -114,6 +124,25 @@ func (d *directory) checkParent() error {
 		return fmt.Errorf("any user may write there (mode %#o) and replace files: want the sticky bit, as in 01777, or a mode such as 0755", mode.Perm())
 	}
 	return nil
+}
+
+// checkKernelFS refuses a directory on, or to be created on, one of the kernel's own file
+// systems.
+func checkKernelFS(dir string) error {
+	if parent := nearest(dir); files.OnKernelFS(parent) {
+		return fmt.Errorf("%s is one of the kernel's own file systems: want a directory on a disk or a tmpfs", parent)
+	}
+	return nil
+}
+
+// nearest returns dir, or the nearest directory above it that exists.
+func nearest(dir string) string {
+	for {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) || dir == "/" {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 // grant sets the group and mode of a directory.

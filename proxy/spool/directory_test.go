@@ -2,11 +2,14 @@ package spool
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestConfigErrors(t *testing.T) {
@@ -60,9 +63,12 @@ func TestConfigErrors(t *testing.T) {
 func TestDirectoryIsCreated(t *testing.T) {
 	for mode, want := range map[os.FileMode]os.FileMode{0o600: 0o700, 0o640: 0o710, 0o644: 0o711} {
 		dir := filepath.Join(t.TempDir(), "a", "b")
-		newSpool(t, Config{Dir: dir + "/", PathMode: mode})
-		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != want {
-			t.Errorf("mode %v, %v; want %v", info.Mode(), err, want)
+		s := newSpool(t, Config{Dir: dir + "/", PathMode: mode})
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != parentMode {
+			t.Errorf("mode %v, %v; want %v", info.Mode(), err, parentMode)
+		}
+		if info, err := s.set.dir.sub.Stat(); err != nil || info.Mode().Perm() != want {
+			t.Errorf("subdirectory: mode %v, %v; want %v", info.Mode(), err, want)
 		}
 	}
 	sticky := filepath.Join(t.TempDir(), "tmp")
@@ -73,6 +79,32 @@ func TestDirectoryIsCreated(t *testing.T) {
 		t.Fatal(err)
 	}
 	newSpool(t, Config{Dir: sticky})
+}
+
+// TestDirectoryAdvice checks that each error of the directory comes with what to do, and that
+// others stay as they are.
+func TestDirectoryAdvice(t *testing.T) {
+	for errno, want := range map[error]string{
+		unix.EROFS:   "ReadWritePaths= of the unit, or use one below StateDirectory=, and restart",
+		unix.EACCES:  "StateDirectory=polyclam",
+		unix.ENOTDIR: "name another directory",
+		unix.ELOOP:   "name another directory",
+	} {
+		err := adviseDirectory(&os.PathError{Op: "mkdir", Path: "/x", Err: errno})
+		if !errors.Is(err, errno) || !strings.HasPrefix(err.Error(), "mkdir /x: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if err := adviseDirectory(os.ErrClosed); err != os.ErrClosed {
+		t.Error(err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Config{Dir: file + "/spool"}); err == nil || !strings.Contains(err.Error(), "(a part of the path is a file") {
+		t.Errorf("below a file: %v", err)
+	}
 }
 
 func TestConfigure(t *testing.T) {
@@ -212,5 +244,53 @@ func TestDirectoryRemoved(t *testing.T) {
 		}
 		checkBytes(t, old, random(100<<10))
 		old.Release()
+	}
+}
+
+// TestCheck wants Check to fail exactly where New does, and to create nothing.
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	file, open := filepath.Join(dir, "file"), filepath.Join(dir, "open")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Mkdir(open, 0o700), os.Chmod(open, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		cfg  Config
+		want string // in the error
+	}{
+		{"no directory", Config{}, ""},
+		{"one that exists", Config{Dir: dir, PathMode: 0o640}, ""},
+		{"one to be created", Config{Dir: filepath.Join(dir, "a", "b")}, ""},
+		{"one to be created, and a bad mode", Config{Dir: filepath.Join(dir, "a"), PathMode: 0o777}, "path mode"},
+		{"a file", Config{Dir: file}, "not a directory"},
+		{"below a file", Config{Dir: filepath.Join(file, "x")}, "not a directory"},
+		{"open to every user", Config{Dir: open}, "any user may write there"},
+		{"the kernel's", Config{Dir: "/proc"}, "/proc is one of the kernel's own file systems"},
+		{"below the kernel's", Config{Dir: "/sys/polyclam/spool"}, "/sys is one of the kernel's own file systems"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before, err := os.ReadDir(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checked := Check(test.cfg)
+			after, err := os.ReadDir(dir)
+			if err != nil || len(after) != len(before) {
+				t.Errorf("left in the directory: %v, %v", after, err)
+			}
+			s, made := New(test.cfg)
+			if made == nil {
+				s.Close()
+			}
+			for what, err := range map[string]error{"Check": checked, "New": made} {
+				if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+					t.Errorf("%s: %v, want %q", what, err, test.want)
+				}
+			}
+		})
 	}
 }

@@ -16,6 +16,8 @@ const (
 	wordFound = "FOUND"
 	wordError = "ERROR"
 
+	idFact = "/id=" // before the id of the request, in the detail
+
 	maxText    = 90   // bytes before ERROR
 	maxEngine  = 32   // bytes of an engine's name
 	maxMatches = 1024 // lines for one object of ALLMATCHSCAN
@@ -206,6 +208,9 @@ func (p Profile) failed(object, text, detail string) Reply {
 		return p.overlong(object, errorText(text, maxText), wordError)
 	}
 	text = errorText(text, min(max(room, 1), maxText))
+	if detail != "" && p.ID != "" && len(text)+1+len(detail)+len(idFact)+len(p.ID) <= room {
+		detail = strings.TrimSuffix(detail, ")") + idFact + p.ID + ")"
+	}
 	if detail != "" && len(text)+1+len(detail) <= room {
 		text += " " + detail
 	}

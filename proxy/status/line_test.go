@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -243,6 +244,33 @@ func TestAllMatchLines(t *testing.T) {
 	for i, c := range cases {
 		if got := texts(lookup(t, c.client).AllMatchLines(c.object, c.v)); !slices.Equal(got, c.want) {
 			t.Errorf("case %d:\n got %q\nwant %q", i, got, c.want)
+		}
+	}
+}
+
+// TestIDOfError checks that the id is in an error with details, and in nothing else; it is
+// the first to go where there is no room.
+func TestIDOfError(t *testing.T) {
+	const id = "d4aq0v2s3b9c70d1p2k0"
+	failed := policy.Default().Merge([]policy.Report{{Engine: "av", Required: true, Err: errors.New("x")}})
+	found := policy.Default().Merge([]policy.Report{{Engine: "av", Required: true, Result: backends.Found(1, "Eicar")}})
+	for _, tt := range []struct {
+		change  func(*Profile)
+		verdict policy.Verdict
+		want    string
+	}{
+		{func(*Profile) {}, failed, "stream: av scan failed (code=999/category=swerr/action=tempfail/engine=av/id=" + id + ") ERROR"},
+		{func(p *Profile) { p.Form = Plain }, failed, "stream: av scan failed ERROR"},
+		{func(p *Profile) { p.MaxLine = 100 }, failed, "stream: av scan failed (code=999/category=swerr/action=tempfail/engine=av) ERROR"},
+		{func(p *Profile) { p.MaxLine = 40 }, failed, "stream: av scan failed ERROR"},
+		{func(*Profile) {}, found, "stream: Eicar(code=1/category=virus/action=quarantine/engine=av) FOUND"},
+		{func(p *Profile) { p.ErrorStyle = StyleFound }, failed, "stream: Heuristics.Scan.Failed(code=999/category=swerr/action=tempfail/engine=av) FOUND"},
+	} {
+		p, _ := Lookup("generic")
+		p.Form, p.ID = Extended, id
+		tt.change(&p)
+		if got := p.Line("stream", tt.verdict).Text; got != tt.want {
+			t.Errorf("got  %q\nwant %q", got, tt.want)
 		}
 	}
 }

@@ -115,7 +115,7 @@ func Start(t testing.TB, o Options) *Clamd {
 		}
 		d.account.give(t, filepath.Join(d.Dir, sub))
 	}
-	if err := os.WriteFile(filepath.Join(d.Dir, "db", "test.ndb"), []byte(database()), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(d.Dir, "db", "test.ndb"), []byte(Signatures()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if o.Daily {
@@ -140,9 +140,9 @@ func (d *Clamd) addDaily() {
 	}
 }
 
-// database has the signatures of this package's constants, as body signatures for any
+// Signatures has the signatures of this package's constants, as body signatures for any
 // target at any offset.
-func database() string {
+func Signatures() string {
 	var b strings.Builder
 	for _, sig := range [][2]string{
 		{"Eicar-Test-Signature", EICAR()}, {"Polyclam.Test.One", One}, {"Polyclam.Test.Two", Two},

@@ -30,7 +30,7 @@ func TestManifests(t *testing.T) {
 			if err := os.WriteFile(config, []byte(block(t, string(data), "config.toml")), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			out, err := exec.Command(daemon, "--check", "--config", config).CombinedOutput()
+			out, err := exec.Command(daemon, "--check-file", "--config", config).CombinedOutput()
 			if err != nil || strings.Contains(string(out), "warning") {
 				t.Errorf("%v\n%s", err, out)
 			}

@@ -18,7 +18,12 @@ func recordShape(s string) string {
 }
 
 // keysOnly hides all values of polyclam's records.
-func keysOnly(s string) string { return valueRE.ReplaceAllString(s, "=#") }
+func keysOnly(s string) string {
+	return countersRE.ReplaceAllString(valueRE.ReplaceAllString(s, "=#"), "")
+}
+
+// countersRE matches the counters of what was refused, which depend on the dialogues before.
+var countersRE = regexp.MustCompile(` (?:\w+_refused|not_scanned_\w+)=#`)
 
 // records are polyclam's answer about one object on which both engines agree: the plain
 // status line, then a record for each engine and the summary.

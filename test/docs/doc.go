@@ -3,7 +3,7 @@
 //
 // A fenced block on a page has one of these forms:
 //
-//	toml         a configuration, or a part of one, that polyclamd --check accepts
+//	toml         a configuration, or a part of one, that polyclamd --check-file accepts
 //	sh           commands; those of polyclam and polyclamd have only flags that exist
 //	ini          lines of a systemd unit
 //	go           an excerpt of testdata/acme

@@ -62,14 +62,15 @@ func run(t testing.TB, program string, args ...string) string {
 	return string(out)
 }
 
-// check runs polyclamd --check on a configuration.
+// check runs polyclamd --check-file on a configuration: its addresses and files need not be
+// those of this machine.
 func check(t testing.TB, daemon, text string) (output string, ok bool) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "config.toml")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(daemon, "--config", file, "--check").CombinedOutput()
+	out, err := exec.Command(daemon, "--config", file, "--check-file").CombinedOutput()
 	return string(out), err == nil
 }
 

@@ -59,7 +59,7 @@ func TestConfigurations(t *testing.T) {
 				text += anEngine
 			}
 			if out, ok := check(t, filepath.Join(bin(t), "polyclamd"), text); !ok {
-				t.Errorf("%s:%d: polyclamd --check:\n%s", p.name, b.line, out)
+				t.Errorf("%s:%d: polyclamd --check-file:\n%s", p.name, b.line, out)
 			}
 		}
 	}

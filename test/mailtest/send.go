@@ -27,16 +27,21 @@ func Send(ctx context.Context, address string, mail []byte) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
+	return SendOn(ctx, nc, mail)
+}
+
+// SendOn is [Send] on a connection, which it closes.
+func SendOn(ctx context.Context, nc net.Conn, mail []byte) (Reply, error) {
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	c := textproto.NewConn(nc)
 	defer c.Close()
 	reply, err := dialogue(c, mail)
 	if ctx.Err() != nil {
-		return Reply{}, fmt.Errorf("smtp %s: %w", address, context.Cause(ctx))
+		return Reply{}, fmt.Errorf("smtp %s: %w", nc.RemoteAddr(), context.Cause(ctx))
 	}
 	if err != nil {
-		return Reply{}, fmt.Errorf("smtp %s: %w", address, err)
+		return Reply{}, fmt.Errorf("smtp %s: %w", nc.RemoteAddr(), err)
 	}
 	return reply, nil
 }

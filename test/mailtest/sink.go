@@ -47,6 +47,12 @@ func StartSink(t testing.TB) *Sink {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return StartSinkOn(t, l)
+}
+
+// StartSinkOn is [StartSink] on a listener, for example one in another network namespace.
+func StartSinkOn(t testing.TB, l net.Listener) *Sink {
+	t.Helper()
 	s := &Sink{Address: l.Addr().String()}
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &delivery{sink: s}, nil }))
 	server.Domain = "sink.example"

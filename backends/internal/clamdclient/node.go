@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/ended"
 	"polyclam/backends/internal/engineconn"
+	"polyclam/backends/internal/tracing"
 	"polyclam/protocol"
 )
 
@@ -39,6 +41,27 @@ func (n *Node) Named(err error) error {
 	return fmt.Errorf("%s %s: %w", n.Engine, n.Address, err)
 }
 
+// Traced returns a context with which requests report to the trace of ctx, if it has one.
+func Traced(ctx context.Context) context.Context {
+	t := tracing.New(ctx)
+	if t == nil {
+		return ctx
+	}
+	return protocol.WithClientTrace(ctx, &protocol.ClientTrace{
+		Connected: t.Connected,
+		Sent: func(command string, object int64, err error) {
+			t.Received()
+			t.Write(command)
+			t.WriteObject(object)
+			t.Sent(err)
+		},
+		Received: func(line string) {
+			t.Read([]byte(line))
+			t.Received()
+		},
+	})
+}
+
 // Failure translates the error of a request without an answer. It does not name the
 // engine. If ctx has ended, both its error and its cause are in the chain.
 func Failure(ctx context.Context, err error) error {
@@ -46,28 +69,27 @@ func Failure(ctx context.Context, err error) error {
 	if errors.As(err, &request) {
 		err = request.Err
 	}
-	if errors.Is(err, protocol.ErrEarlyOK) {
+	switch {
+	case errors.Is(err, protocol.ErrEarlyOK):
 		return &backends.Failure{Category: backends.SWErr, Code: backends.NoCode, Text: "answered OK before it had received the whole object"}
-	}
-	if errors.Is(err, protocol.ErrNoReply) {
+	case errors.Is(err, protocol.ErrNoReply):
 		return fmt.Errorf("waiting for the reply: %w", backends.ErrNoReply)
+	case errors.Is(err, protocol.ErrBrokenReply):
+		return &ended.Error{Text: err.Error(), Causes: []error{io.ErrUnexpectedEOF, err}}
+	case errors.As(err, new(*backends.ConnError)), errors.As(err, new(*backends.ObjectError)), errors.Is(err, protocol.ErrDescriptor):
+		return err
+	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
+		return endOf(ctx, err)
 	}
-	if errors.Is(err, protocol.ErrBrokenReply) {
-		return &alsoError{io.ErrUnexpectedEOF, err}
-	}
-	done := ctx.Err()
-	if done != nil && errors.Is(err, context.Cause(ctx)) && !errors.Is(err, done) && !errors.As(err, new(*backends.ConnError)) {
-		return &alsoError{done, err}
-	}
-	return err
+	return ended.Connection(err)
 }
 
-// alsoError has the text of err, but also matches another error: the context's, if err is
-// its cause, or the end of the connection.
-type alsoError struct{ also, err error }
-
-func (e *alsoError) Error() string   { return e.err.Error() }
-func (e *alsoError) Unwrap() []error { return []error{e.also, e.err} }
+// endOf returns the error of a request that ctx ended. err says what was being done, and
+// then the cause.
+func endOf(ctx context.Context, err error) error {
+	doing := strings.TrimSuffix(err.Error(), context.Cause(ctx).Error())
+	return &ended.Error{Text: doing + ended.Context(ctx).Error(), Causes: []error{ctx.Err(), err}}
+}
 
 // Delivered reports whether the descriptor reached the server, judging by err.
 func Delivered(err error) bool {

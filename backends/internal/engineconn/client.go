@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/ended"
 	"polyclam/backends/internal/file"
 	"polyclam/backends/internal/idle"
+	"polyclam/backends/internal/tracing"
 )
 
 // A Client talks to one node of an engine. Set its exported fields before Open. It is
@@ -124,10 +126,12 @@ func (c *Client) Do(ctx context.Context, talk func(*Conn) error) error {
 
 func (c *Client) do(ctx context.Context, talk func(*Conn) error) error {
 	if ctx.Err() != nil {
-		return contextError(ctx)
+		return ended.Context(ctx)
 	}
 	if conn, ok := c.pool.Take(); ok {
 		conn.reused = true
+		conn.trace = tracing.New(ctx)
+		conn.trace.Step(backends.TraceReused, "", nil)
 		err := c.talk(ctx, conn, talk)
 		if !errors.Is(err, backends.ErrNoReply) && !errors.Is(err, errStray) || ctx.Err() != nil {
 			return err
@@ -149,15 +153,18 @@ func (c *Client) DoOnce(ctx context.Context, hello, talk func(*Conn) error) erro
 
 // dial returns a new connection that is ready for a request.
 func (c *Client) dial(ctx context.Context) (*Conn, error) {
+	trace := tracing.New(ctx)
 	nc, s, err := c.Dialer.dial(ctx)
+	trace.Connected(err)
 	if err != nil {
 		return nil, err
 	}
 	conn := newConn(nc, s)
+	conn.trace = trace
 	if c.Hello == nil {
 		return conn, nil
 	}
-	within, cancel := context.WithTimeoutCause(ctx, c.Dialer.Timeout, c.Dialer.timeoutError("no greeting", nil))
+	within, cancel := context.WithTimeoutCause(ctx, c.Dialer.Timeout, c.Dialer.timeoutError("no greeting"))
 	defer cancel()
 	stop := context.AfterFunc(within, func() { conn.Close() })
 	err = c.Hello(conn)
@@ -166,6 +173,7 @@ func (c *Client) dial(ctx context.Context) (*Conn, error) {
 	}
 	if err != nil {
 		conn.Close()
+		trace.Step(backends.TraceClosed, "", err)
 		return nil, err
 	}
 	return conn, nil
@@ -184,13 +192,25 @@ func (c *Client) talk(ctx context.Context, conn *Conn, talk func(*Conn) error) e
 	if stopped && err != nil {
 		err = contextFailure(ctx, conn, err)
 	}
+	c.keep(conn, err, stopped)
+	return err
+}
+
+// keep keeps conn for further dialogues or closes it.
+func (c *Client) keep(conn *Conn, err error, stopped bool) {
+	trace := conn.trace
+	trace.Received()
+	conn.trace = nil
 	switch {
 	case stopped || err != nil || conn.noReuse:
 		conn.Close()
-	case !c.pool.Put(conn):
+	case c.pool.Put(conn):
+		trace.Step(backends.TraceKept, "", nil)
+		return
+	default:
 		conn.goodbye(c.Bye)
 	}
-	return err
+	trace.Step(backends.TraceClosed, "", err)
 }
 
 // contextFailure returns the error of a dialogue that a context ended: the current step
@@ -202,32 +222,8 @@ func contextFailure(ctx context.Context, conn *Conn, err error) error {
 	if errors.As(err, &failure) || errors.As(err, &object) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", conn.step, contextError(ctx))
+	return fmt.Errorf("%s: %w", conn.step, ended.Context(ctx))
 }
-
-// contextError returns the error of a context that is done.
-func contextError(ctx context.Context) error {
-	cause, done := context.Cause(ctx), ctx.Err()
-	switch {
-	case cause == context.Canceled:
-		return &endError{"cancelled", []error{done}}
-	case cause == context.DeadlineExceeded:
-		return &endError{"no answer in time", []error{done}}
-	case errors.Is(cause, done), errors.As(cause, new(*backends.ConnError)):
-		return cause
-	}
-	return &endError{cause.Error(), []error{done, cause}}
-}
-
-// endError describes the end of a connection or context in plain words. Its causes
-// determine the category.
-type endError struct {
-	text   string
-	causes []error
-}
-
-func (e *endError) Error() string   { return e.text }
-func (e *endError) Unwrap() []error { return e.causes }
 
 // named adds the engine and the node to an error.
 func (c *Client) named(err error) error {

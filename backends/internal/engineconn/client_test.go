@@ -142,19 +142,6 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// goWords are Go's own words, which no operator should have to read.
-var goWords = []string{"context deadline", "context canceled", "i/o timeout", "use of closed", "EOF", "unexpected EOF"}
-
-// wantPlain checks that an error has none of Go's own words.
-func wantPlain(t *testing.T, err error) {
-	t.Helper()
-	for _, w := range goWords {
-		if err == nil || strings.Contains(err.Error(), w) {
-			t.Errorf("%v", err)
-		}
-	}
-}
-
 // TestContextEnds ends the context in each step of a dialogue, with and without a cause.
 func TestContextEnds(t *testing.T) {
 	why := errors.New("the client closed the connection")
@@ -183,7 +170,7 @@ func TestContextEnds(t *testing.T) {
 				if outcome(r, err) != "+interrupted" || cause != nil && !errors.Is(err, cause) || backends.Unreachable(err) {
 					t.Errorf("got %+v, %v", r, err)
 				}
-				wantPlain(t, err)
+				backendtest.WantPlain(t, err)
 			})
 		}
 	}
@@ -198,5 +185,5 @@ func TestContextEnds(t *testing.T) {
 	if outcome(backends.Result{}, err) != "+interrupted" {
 		t.Errorf("deadline already over: %v", err)
 	}
-	wantPlain(t, err)
+	backendtest.WantPlain(t, err)
 }

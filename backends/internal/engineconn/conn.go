@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/internal/ended"
+	"polyclam/backends/internal/tracing"
 )
 
 // Limits on an engine's answer to one request.
@@ -34,6 +36,7 @@ type Conn struct {
 	reused   bool
 	early    bool
 	noReuse  bool
+	trace    *tracing.Tracer // of this dialogue; nil: none
 	subjects map[string]bool // of earlier requests, see SetSubject
 
 	// State belongs to the engine's package.
@@ -58,6 +61,7 @@ type receiver struct{ c *Conn }
 func (r receiver) Read(p []byte) (int, error) {
 	n, err := r.c.nc.Read(p)
 	r.c.replied = r.c.replied || n > 0
+	r.c.trace.Read(p[:n])
 	return n, err
 }
 
@@ -125,6 +129,10 @@ func (c *Conn) Pending() []byte {
 	p, _ := c.r.Peek(c.r.Buffered())
 	return p
 }
+
+// HideRest keeps everything that has not been read yet out of the trace, because it may be
+// the object.
+func (c *Conn) HideRest() { c.trace.HideRest(c.r.Buffered()) }
 
 // SetReadDeadline limits the wait for input that may never arrive.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(t) }
@@ -211,13 +219,13 @@ func (c *Conn) Lost(err error) error {
 	}
 	switch {
 	case !IsHangup(err):
-		return fmt.Errorf("connection lost: %w", err)
+		return fmt.Errorf("connection lost: %w", ended.Connection(err))
 	case !c.replied:
-		return &endError{backends.ErrNoReply.Error(), []error{backends.ErrNoReply, err}}
+		return &ended.Error{Text: backends.ErrNoReply.Error(), Causes: []error{backends.ErrNoReply, err}}
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &endError{"connection closed in the middle of the answer", []error{err}}
+		return &ended.Error{Text: "connection closed in the middle of the answer", Causes: []error{err}}
 	}
-	return &endError{"connection reset in the middle of the answer", []error{err}}
+	return &ended.Error{Text: "connection reset in the middle of the answer", Causes: []error{err}}
 }
 
 // Broken returns the error of a parser on Reader: Lost if the connection ended, or else

@@ -71,9 +71,9 @@ func (d Dialer) secure(ctx, within context.Context, s *socket) (net.Conn, *socke
 	case hasEnded(ctx):
 		return nil, nil, d.contextError(ctx)
 	case within.Err() != nil:
-		err = d.timeoutError("no TLS handshake", nil)
+		err = d.timeoutError("no TLS handshake")
 	default:
-		err = &backends.ConnError{Text: "TLS handshake", Err: err}
+		err = &backends.ConnError{Text: "TLS handshake", Err: tlsReason(err)}
 	}
 	return nil, nil, err
 }
@@ -84,28 +84,6 @@ type tlsConn struct{ *tls.Conn }
 
 func (s tlsConn) Close() error { return s.NetConn().Close() }
 
-// dialError explains why there is no connection.
-func (d Dialer) dialError(ctx, within context.Context, err error) error {
-	var netErr net.Error
-	switch {
-	case hasEnded(ctx):
-		return d.contextError(ctx)
-	case errors.Is(err, syscall.EAGAIN):
-		return d.timeoutError("no connection, its backlog was full,", nil)
-	case within.Err() != nil, errors.As(err, &netErr) && netErr.Timeout():
-		return d.timeoutError("no connection", nil)
-	}
-	c := backends.CategoryOf(err)
-	if !backends.Unreachable(err) {
-		c = backends.CannotExecute
-	}
-	var op *net.OpError
-	if errors.As(err, &op) && op.Err != nil {
-		err = op.Err // without the address, which the client adds
-	}
-	return &backends.ConnError{Category: c, Text: "connecting", Err: err}
-}
-
 // hasEnded reports whether ctx is done. Package net has its own timer for a deadline,
 // which may fire a moment before ctx is done.
 func hasEnded(ctx context.Context) bool {
@@ -113,17 +91,4 @@ func hasEnded(ctx context.Context) bool {
 		<-ctx.Done()
 	}
 	return ctx.Err() != nil
-}
-
-func (d Dialer) timeoutError(what string, err error) error {
-	return &backends.ConnError{Text: what + " within " + d.Timeout.String() + " (key connect_timeout)", Err: err}
-}
-
-// contextError returns the error of a dial that ctx ended. An engine that does not accept
-// a connection within a whole scan's time limit is unreachable.
-func (d Dialer) contextError(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &backends.ConnError{Text: "no connection", Err: contextError(ctx)}
-	}
-	return contextError(ctx)
 }

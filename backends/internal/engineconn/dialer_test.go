@@ -131,6 +131,6 @@ func TestUnreachable(t *testing.T) {
 		if backends.CategoryOf(err) != tt.want || !errors.As(err, new(*backends.ConnError)) || !backends.Unreachable(err) {
 			t.Errorf("%s: %v is %v, want %v", tt.name, err, backends.CategoryOf(err), tt.want)
 		}
-		wantPlain(t, err)
+		backendtest.WantPlain(t, err)
 	}
 }

@@ -206,7 +206,7 @@ func TestEnds(t *testing.T) {
 			c.Dialer.Timeout = time.Second
 			c.Hello = func(conn *Conn) error { _, err := conn.Line(); return err }
 		}, backends.CannotExecute, "greeting: no greeting within 1s (key connect_timeout)"},
-		{"no socket", t.Context(), func(c *Client) { c.Dialer.Address += "x" }, backends.NotInstalled, "connecting: connect: no such file or directory"},
+		{"no socket", t.Context(), func(c *Client) { c.Dialer.Address += "x" }, backends.NotInstalled, "cannot connect: the socket does not exist. Is the engine running, and the key address right?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := scan(tt.ctx, client(t, "unix", silent, tt.set), []byte("x"))

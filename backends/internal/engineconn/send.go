@@ -22,7 +22,10 @@ func (c *Conn) Command(text string) error {
 	if err := c.checkSilent(); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(c.nc, text); err != nil {
+	_, err := io.WriteString(c.nc, text)
+	c.trace.Write(text)
+	c.trace.Sent(err)
+	if err != nil {
 		return c.Lost(err)
 	}
 	return nil
@@ -30,7 +33,11 @@ func (c *Conn) Command(text string) error {
 
 // WriteUnchecked sends text at any point of an answer and ignores errors: if the engine
 // did not accept it, the rest of the answer shows that.
-func (c *Conn) WriteUnchecked(text string) { io.WriteString(c.nc, text) }
+func (c *Conn) WriteUnchecked(text string) {
+	_, err := io.WriteString(c.nc, text)
+	c.trace.Write(text)
+	c.trace.Sent(err)
+}
 
 // checkSilent returns an error if there is input before a request, or if the connection
 // has ended. It accepts any new TLS connection, because the input may be TLS's own
@@ -50,6 +57,7 @@ func (c *Conn) checkSilent() error {
 
 // begin starts a request.
 func (c *Conn) begin(step string) {
+	c.trace.Received()
 	c.replied, c.lines, c.step = false, 0, step
 }
 
@@ -62,6 +70,9 @@ func (c *Conn) begin(step string) {
 // An engine that answers early and stops reading does not block Send. After a request
 // that does not fit into one buffer, Send waits for the first byte of the answer or the
 // end of the context.
+//
+// What write passes to [io.WriteString] belongs to the protocol and may be traced; all
+// other bytes count as the object's.
 //
 // If write returns a [backends.ObjectError], Send closes the connection.
 func (c *Conn) Send(write func(w io.Writer) error) error {
@@ -90,7 +101,9 @@ func (c *Conn) send(write func(w io.Writer) error) error {
 	if err == nil {
 		err = s.finish()
 	}
-	return s.end(err)
+	err = s.end(err)
+	c.trace.Sent(err)
+	return err
 }
 
 // bufferSize is the most that is held back, and the size of each write.
@@ -110,8 +123,20 @@ type sender struct {
 // errAnswered ends the writing because an answer has begun.
 var errAnswered = errors.New("the engine has answered")
 
-// Write implements [io.Writer]. It always holds back at least the last byte.
+// Write implements [io.Writer] for the bytes of the object.
 func (s *sender) Write(p []byte) (int, error) {
+	s.c.trace.WriteObject(int64(len(p)))
+	return add(s, p)
+}
+
+// WriteString implements [io.StringWriter] for the text around the object.
+func (s *sender) WriteString(text string) (int, error) {
+	s.c.trace.Write(text)
+	return add(s, text)
+}
+
+// add sends p, but always holds back at least the last byte.
+func add[T []byte | string](s *sender, p T) (int, error) {
 	total := len(p)
 	for len(p) > 0 {
 		if s.n == bufferSize {

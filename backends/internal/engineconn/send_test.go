@@ -32,7 +32,7 @@ func TestNeverReads(t *testing.T) {
 			if got := outcome(r, err); got != "+interrupted" || !errors.Is(err, limit) {
 				t.Errorf("%s, %d bytes: %+v, %v", network, received, r, err)
 			}
-			wantPlain(t, err)
+			backendtest.WantPlain(t, err)
 		}
 	}
 }
@@ -61,7 +61,7 @@ func TestEndsBeforeLastByte(t *testing.T) {
 			if got := outcome(r, err); got != "+interrupted" || !errors.Is(err, limit) {
 				t.Errorf("%s, %d bytes: %+v, %v", network, size, r, err)
 			}
-			wantPlain(t, err)
+			backendtest.WantPlain(t, err)
 		}
 	}
 }

@@ -231,7 +231,7 @@ func TestHandshakeHangs(t *testing.T) {
 	if _, err = scan(ctx, c, nil); !backends.CategoryOf(err).IsFailure() {
 		t.Errorf("got %v", err)
 	}
-	wantPlain(t, err)
+	backendtest.WantPlain(t, err)
 }
 
 // TestTLSKeys checks that an error in a TLS key names the key.

@@ -53,7 +53,7 @@ func (b *Body) object(w io.Writer) error {
 	return encoder.Close()
 }
 
-// counter counts the bytes written.
+// counter counts the bytes written, and keeps text and the object's bytes apart.
 type counter struct {
 	w io.Writer
 	n int64
@@ -61,6 +61,12 @@ type counter struct {
 
 func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func (c *counter) WriteString(s string) (int, error) {
+	n, err := io.WriteString(c.w, s)
 	c.n += int64(n)
 	return n, err
 }

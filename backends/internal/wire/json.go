@@ -20,6 +20,9 @@ func JSON(body []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	v, err := value(d, 0)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = errors.New("it ends too early")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -18,31 +17,29 @@ import (
 
 // Build opens the backends and returns the server's configuration. Health checks keep
 // their test objects in s. Each call opens new backends. The caller closes the engines
-// unless it passes the result to a server.
+// unless it passes the result to a server. An error is a [Problems].
 func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
 	c := &proxy.Config{Limits: f.ProxyLimits(), ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
 	for i := range f.Listeners {
 		c.Listeners = append(c.Listeners, f.listener(&f.Listeners[i]))
 	}
+	r := &report{file: f.Name, lines: f.lines}
 	onFind := hook.Config(f.OnFind)
 	c.OnFind = &onFind
-	var errs []error
-	if err := onFind.Check(); err != nil {
-		errs = append(errs, fmt.Errorf("[on_find] %w", err))
-	}
+	r.failKeys("on_find", onFind.Check())
 	for i := range f.Engines {
 		e, err := f.Engines[i].build(f.Limits.Stream, s, log)
 		if err != nil {
-			errs = append(errs, err)
+			r.failKeys(enginePath(i), err)
 			continue
 		}
 		c.Engines = append(c.Engines, e)
 	}
-	if len(errs) > 0 {
+	if len(r.problems) > 0 {
 		for _, e := range c.Engines {
 			e.Close()
 		}
-		return nil, errors.Join(errs...)
+		return nil, r.problems
 	}
 	return c, nil
 }
@@ -82,7 +79,9 @@ func (f *File) policy(l *Listener) *policy.Policy {
 	for _, rule := range f.Rules {
 		p.Rules = append(p.Rules, policy.Rule{Engine: rule.Engine, Name: rule.Name.Regexp, Category: rule.Category})
 	}
-	return p.WithActions(l.Profile().Actions).WithActions(f.Policy.Actions).WithActions(l.Actions)
+	return p.WithActionsFrom(fmt.Sprintf("client = %q:", l.Profile().Client), l.Profile().Actions).
+		WithActionsFrom("[policy.actions]", f.Policy.Actions).
+		WithActionsFrom("[[listener]] actions", l.Actions)
 }
 
 func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*engine.Engine, error) {
@@ -96,7 +95,7 @@ func (e *Engine) build(maxStream int64, s *spool.Spool, log zerolog.Logger) (*en
 					c.Close()
 				}
 			}
-			return nil, fmt.Errorf("engine %q: %w", e.Name, err)
+			return nil, err
 		}
 		nodes = append(nodes, engine.Node{Address: address, Backend: b, Identity: identity})
 	}

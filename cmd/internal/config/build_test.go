@@ -86,7 +86,7 @@ func TestBuildClosesOnError(t *testing.T) {
 		{Name: "b", config: bad, Addresses: []string{"unix:/1", "unix:/bad"}},
 	}
 	c, err := f.Build(nil, zerolog.Nop())
-	if err == nil || c != nil || !strings.Contains(err.Error(), `engine "b": words[1]: write another`) {
+	if err == nil || c != nil || !strings.Contains(err.Error(), "engine.words: write another") {
 		t.Fatalf("Build = %v, %v", c, err)
 	}
 	if good.open != 0 || bad.open != 0 {

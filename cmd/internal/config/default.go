@@ -68,6 +68,16 @@ func runtimeDirectory(getenv func(string) string) string {
 	return filepath.Join(os.TempDir(), "polyclam-"+strconv.Itoa(os.Getuid()))
 }
 
+// spoolDirectory returns the default of the key directory in [spool], for a configuration
+// that needs one: "spool" in systemd's StateDirectory=, or where that usually is.
+func spoolDirectory(getenv func(string) string) string {
+	dir, _, _ := strings.Cut(getenv("STATE_DIRECTORY"), ":")
+	if !filepath.IsAbs(dir) {
+		dir = "/var/lib/polyclam"
+	}
+	return filepath.Join(dir, "spool")
+}
+
 // usable reports whether dir is short enough for a Unix socket, whose path is limited to
 // 107 bytes.
 func usable(dir string) bool { return filepath.IsAbs(dir) && len(dir) < 80 }

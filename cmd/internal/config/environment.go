@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"polyclam/cmd/internal/config/position"
+	"polyclam/cmd/internal/sockaddr"
 )
 
 // Environment variables that override a configuration, for containers.
@@ -60,7 +61,7 @@ func addressList(getenv func(string) string, name string, low int) (list []strin
 		for _, p := range r.problems {
 			errs = append(errs, fmt.Errorf("environment variable %s: %s", name, p.Text))
 		}
-		if slices.ContainsFunc(list, func(other string) bool { return canonical(other) == canonical(a) }) {
+		if slices.ContainsFunc(list, func(other string) bool { return sameAddress(other, a) }) {
 			errs = append(errs, fmt.Errorf("environment variable %s: %q is in the list twice", name, a))
 		}
 		list = append(list, a)
@@ -68,11 +69,21 @@ func addressList(getenv func(string) string, name string, low int) (list []strin
 	return list, errors.Join(errs...)
 }
 
+// sameAddress reports whether two addresses are spellings of one.
+func sameAddress(a, b string) bool {
+	x, xName, err := sockaddr.Parse(a)
+	if err != nil {
+		return a == b
+	}
+	y, yName, err := sockaddr.Parse(b)
+	return err == nil && x == y && xName.Port == yName.Port && strings.EqualFold(xName.Host, yName.Host)
+}
+
 func (f *File) listenOn(addresses []string) {
 	var list []Listener
 	for _, a := range addresses {
 		l := NewListener(a)
-		if i := slices.IndexFunc(f.Listeners, func(l Listener) bool { return canonical(l.Address) == canonical(a) }); i >= 0 {
+		if i := slices.IndexFunc(f.Listeners, func(l Listener) bool { return sameAddress(l.Address, a) }); i >= 0 {
 			l = f.Listeners[i]
 		}
 		list = append(list, l)

@@ -151,7 +151,7 @@ func effectOf(t *testing.T, doc string) effect {
 		f.Engines[i].config = nil
 	}
 	e.File.Policy.Actions = nil
-	e.File.Warnings = nil
+	e.File.Warnings, e.File.lines = nil, nil
 	if len(e.File.ScanPaths) == 0 {
 		e.File.ScanPaths = nil
 	}

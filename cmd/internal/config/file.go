@@ -7,6 +7,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/registry"
+	"polyclam/cmd/internal/config/position"
 	"polyclam/proxy"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
@@ -40,13 +41,18 @@ type File struct {
 
 	inMemory       int64 // set by FitSpool: bytes of short streams on the heap
 	spoolTotalLine int   // line of limits.spool_total; 0: not in the file
+	lines          position.Table
 }
 
 // Listener is a [[listener]] table.
 type Listener struct {
-	Address string      `toml:"address"` // "unix:/path" or "tcp:host:port"
-	Mode    fs.FileMode `toml:"mode"`    // of a Unix socket
-	Group   Group       `toml:"group"`   // of a Unix socket
+	// Address is "unix:/path" or "tcp:host:port". ReplaceListeners makes it the address of
+	// one socket; Configured stays as the file has it.
+	Address    string `toml:"address"`
+	Configured string
+
+	Mode  fs.FileMode `toml:"mode"`  // of a Unix socket
+	Group Group       `toml:"group"` // of a Unix socket
 
 	Client          string            `toml:"client"` // the name of a preset in package status
 	Status          status.Form       `toml:"status"`
@@ -64,6 +70,8 @@ type Listener struct {
 
 	// Actions override those of [policy.actions] and of the client's preset.
 	Actions Actions `toml:"actions"`
+
+	path position.Path // of the table; empty: not in the file
 }
 
 // Actions maps categories to actions, as far as the file sets them.
@@ -74,9 +82,10 @@ const genericClient = "generic"
 // NewListener returns a listener on address with the defaults for a generic client.
 func NewListener(address string) Listener {
 	l := Listener{
-		Address: address,
-		Mode:    0o666, // clamd's LocalSocketMode
-		Group:   NoGroup,
+		Address:    address,
+		Configured: address,
+		Mode:       0o666, // clamd's LocalSocketMode
+		Group:      NoGroup,
 		// A client on the same host sees the same files and is trusted more. clamd
 		// makes no such distinction.
 		PathCommands:  strings.HasPrefix(address, "unix:"),

@@ -1,11 +1,9 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/BurntSushi/toml"
 
@@ -53,15 +51,16 @@ func Parse(name string, data []byte) (*File, error) {
 	}
 	var document map[string]any
 	if err := toml.Unmarshal(data, &document); err != nil {
-		return nil, Problems{syntaxProblem(name, err)}
+		return nil, Problems{syntaxProblem(name, err, lines)}
 	}
 	f, r := newFile(name), &report{file: name, lines: lines}
+	f.lines = lines
 	for _, fault := range decode.Decode(document, f, unknownKey) {
 		r.fail(fault.Path, "%s", fault.Text)
 	}
 	validate(f, r)
 	if len(r.problems) > 0 {
-		r.problems.sort()
+		r.problems.Sort()
 		return nil, r.problems
 	}
 	f.complete(r)
@@ -82,19 +81,10 @@ func (f *File) complete(r *report) {
 			e.MaxDelay = e.Timeout / 10
 		}
 	}
+	if f.Store.Directory == "" && f.needsDirectory() {
+		f.Store.Directory = spoolDirectory(os.Getenv)
+	}
 	warn(f, r)
-	r.warnings.sort()
+	r.warnings.Sort()
 	f.Warnings = r.warnings
-}
-
-func syntaxProblem(name string, err error) Problem {
-	var syntax toml.ParseError
-	if !errors.As(err, &syntax) {
-		return Problem{File: name, Line: 1, Text: err.Error()}
-	}
-	line := syntax.Position.Line
-	if strings.Contains(syntax.Message, `end table name, but got '\n'`) {
-		line-- // BurntSushi/toml 1.6 gives the line after a header that is not closed
-	}
-	return Problem{File: name, Line: max(1, line), Key: syntax.LastKey, Text: syntax.Message}
 }

@@ -77,3 +77,29 @@ func TestEscapedKeys(t *testing.T) {
 		t.Errorf("Parse: %v", err)
 	}
 }
+
+// TestSpoolDirectory checks the default of [spool] directory: below systemd's directory, and
+// only where a directory is needed.
+func TestSpoolDirectory(t *testing.T) {
+	const (
+		clamd = "[[engine]]\nname = \"clamav\"\nbackend = \"clamd\"\naddress = \"unix:/run/clamav/clamd.ctl\"\n"
+		sweep = "[[engine]]\nname = \"sweep\"\nbackend = \"command\"\npreset = \"sophos-sweep\"\n"
+	)
+	for _, test := range []struct{ name, state, text, want string }{
+		{"nobody reads files", "/var/lib/x", clamd, ""},
+		{"a program", "/var/lib/x", clamd + sweep, "/var/lib/x/spool"},
+		{"several directories", "/var/lib/x:/var/lib/y", sweep, "/var/lib/x/spool"},
+		{"without systemd", "", sweep, "/var/lib/polyclam/spool"},
+		{"relative", "x", sweep, "/var/lib/polyclam/spool"},
+		{"tmpfile", "/var/lib/x", clamd + "[spool]\nstore = \"tmpfile\"\n", "/var/lib/x/spool"},
+		{"configured", "/var/lib/x", sweep + "[spool]\ndirectory = \"/srv/spool\"\n", "/srv/spool"},
+	} {
+		t.Setenv("STATE_DIRECTORY", test.state)
+		f, err := Parse(test.name, []byte(test.text))
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		} else if f.Store.Directory != test.want {
+			t.Errorf("%s: %q, want %q", test.name, f.Store.Directory, test.want)
+		}
+	}
+}

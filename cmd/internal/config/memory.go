@@ -67,6 +67,13 @@ func (f *File) SpoolInMemory() bool {
 // CopiesInMemory reports whether engines read copies of objects under a path, which take
 // memory in addition to the spool.
 func (f *File) CopiesInMemory() bool {
-	readsPaths := slices.ContainsFunc(f.Engines, func(e Engine) bool { return e.readsPaths })
-	return readsPaths && f.Store.Store != spool.Tmpfile && machine.InMemory(f.Store.Directory)
+	return f.readsPaths() && f.Store.Store != spool.Tmpfile && machine.InMemory(f.Store.Directory)
 }
+
+// readsPaths reports whether an engine reads objects under a path.
+func (f *File) readsPaths() bool {
+	return slices.ContainsFunc(f.Engines, func(e Engine) bool { return e.readsPaths })
+}
+
+// needsDirectory reports whether the spool needs a directory.
+func (f *File) needsDirectory() bool { return f.Store.Store == spool.Tmpfile || f.readsPaths() }

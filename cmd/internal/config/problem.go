@@ -51,7 +51,7 @@ func (p Problems) First() string {
 	return text
 }
 
-// sort sorts by line, stably.
-func (p Problems) sort() {
+// Sort sorts by line, stably.
+func (p Problems) Sort() {
 	slices.SortStableFunc(p, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 }

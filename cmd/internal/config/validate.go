@@ -53,25 +53,12 @@ func validateLimits(f *File, r *report) {
 	}
 }
 
-const spoolExample = `directory = "/var/spool/polyclam"`
-
 func validateSpool(f *File, r *report) {
 	s := &f.Store
 	oneOf(r, "spool.store", "value", s.Store, []spool.Store{spool.Memfd, spool.Tmpfile})
 	validatePath(r, "spool.directory", s.Directory)
 	if s.PathMode&^0o664 != 0 || s.PathMode&0o400 == 0 {
 		r.fail("spool.path_mode", "\"%04o\" is not a mode for objects; the owner must read, nobody execute, and not everybody write, for example \"0600\" or \"0640\"", s.PathMode)
-	}
-	if s.Directory != "" || r.isBad("spool.directory") {
-		return
-	}
-	if s.Store == spool.Tmpfile {
-		r.fail("spool.store", "%q needs a directory; add %s", spool.Tmpfile, spoolExample)
-	}
-	for i := range f.Engines {
-		if f.Engines[i].readsPaths {
-			r.fail(enginePath(i).Key("backend"), "this engine reads files by their path, but there is no directory for them; add %s to [spool]", spoolExample)
-		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/registry"
 	"polyclam/cmd/internal/config/position"
+	"polyclam/cmd/internal/sockaddr"
 )
 
 func enginePath(i int) position.Path { return position.Path("engine").Element(i) }
@@ -104,11 +105,8 @@ func openEngine(e *Engine, r *report, at position.Path) {
 
 // validateNoLoop reports an engine whose address is a listener of the same file.
 func validateNoLoop(f *File, e *Engine, r *report, at position.Path) {
-	isListener := func(address string) bool {
-		return address != "" && slices.ContainsFunc(f.Listeners, func(l Listener) bool { return canonical(l.Address) == canonical(address) })
-	}
 	report := func(p position.Path, address string) {
-		if isListener(address) {
+		if slices.ContainsFunc(f.Listeners, func(l Listener) bool { return sockaddr.Conflict(l.Address, address) }) {
 			r.fail(p, "%q is a listener of this file, so polyclam would ask itself; write the address of the engine", address)
 		}
 	}

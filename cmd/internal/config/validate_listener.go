@@ -1,20 +1,21 @@
 package config
 
 import (
+	"fmt"
 	"net"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"polyclam/backends"
 	"polyclam/cmd/internal/config/position"
+	"polyclam/cmd/internal/sockaddr"
 	"polyclam/proxy/status"
 )
 
 func listenerPath(i int) position.Path { return position.Path("listener").Element(i) }
 
 func validateListeners(f *File, r *report) {
-	first := map[string]int{} // by address
 	for i := range f.Listeners {
 		l, at := &f.Listeners[i], listenerPath(i)
 		validateListenerAddress(l, r, at)
@@ -22,15 +23,29 @@ func validateListeners(f *File, r *report) {
 		oneOf(r, at.Key("status"), "value", l.Status, []status.Form{status.Plain, status.Extended, status.Annotated})
 		oneOf(r, at.Key("error_style"), "value", l.ErrorStyle, []status.ErrorStyle{status.StyleError, status.StyleClose, status.StyleLimits, status.StyleFound})
 		r.failKeys(at, l.Profile().Validate())
-		other, taken := first[canonical(l.Address)]
-		switch {
-		case l.Address == "":
-		case taken:
-			r.fail(at.Key("address"), "%q is already the address of the listener in line %d; every listener needs its own", l.Address, r.lines.Line(listenerPath(other).Key("address")))
-		default:
-			first[canonical(l.Address)] = i
-		}
+		validateNoOverlap(f, i, r)
+		l.path = at
 	}
+}
+
+// validateNoOverlap reports listener i if its address certainly includes one of an earlier
+// listener. What names mean is known only when they are looked up.
+func validateNoOverlap(f *File, i int, r *report) {
+	key, address := listenerPath(i).Key("address"), f.Listeners[i].Address
+	j := slices.IndexFunc(f.Listeners[:i], func(l Listener) bool { return sockaddr.Conflict(l.Address, address) })
+	if j >= 0 && !r.isBad(key) {
+		r.fail(key, "%s", overlapText(address, f.Listeners[j].Address, r.lines.Line(listenerPath(j).Key("address"))))
+	}
+}
+
+// overlapText explains that two listeners share an address.
+func overlapText(address, other string, line int) string {
+	a, aName, _ := sockaddr.Parse(address)
+	b, bName, _ := sockaddr.Parse(other)
+	if a == b && strings.EqualFold(aName.Host, bName.Host) {
+		return fmt.Sprintf("%q is already the address of the listener in line %d; every listener needs its own", address, line)
+	}
+	return fmt.Sprintf("%q and %q of the listener in line %d include the same address; delete one of them", address, other, line)
 }
 
 func validateListenerAddress(l *Listener, r *report, at position.Path) {
@@ -64,12 +79,4 @@ func validateAddress(r *report, p position.Path, address string, low int) (netwo
 		}
 	}
 	return network
-}
-
-// canonical returns a canonical spelling of an address.
-func canonical(address string) string {
-	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		return "unix:" + filepath.Clean(path)
-	}
-	return strings.ToLower(address)
 }

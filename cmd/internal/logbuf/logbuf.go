@@ -91,6 +91,24 @@ func (i important) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Expendable returns a writer for lines that may only use half of the buffer, and are
+// dropped before any ordinary line is.
+func (b *Buffer) Expendable() io.Writer { return expendable{b} }
+
+type expendable struct{ b *Buffer }
+
+func (e expendable) Write(p []byte) (int, error) {
+	b := e.b
+	b.mu.Lock()
+	if full := len(b.lines)+b.taken+len(p) > b.limit/2; full {
+		b.lost += max(1, bytes.Count(p, []byte("\n")))
+		b.mu.Unlock()
+		return len(p), nil
+	}
+	b.mu.Unlock()
+	return b.Write(p)
+}
+
 func (b *Buffer) add(p []byte, limit int, isImportant bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -237,3 +237,21 @@ func TestConcurrentWriters(t *testing.T) {
 		t.Errorf("%d lines, want %d", n, 8*510)
 	}
 }
+
+// TestExpendable checks that lines which may be lost leave room for the others.
+func TestExpendable(t *testing.T) {
+	s := &sink{gate: make(chan struct{})}
+	b := New(s, 100, notice)
+	for range 1000 {
+		b.Expendable().Write([]byte("debugging\n"))
+	}
+	for range 4 {
+		b.Write([]byte("ordinary.\n"))
+	}
+	close(s.gate)
+	b.Close(hang)
+	got := s.String()
+	if n := strings.Count(got, "debugging"); n != 5 || strings.Count(got, "ordinary.") != 4 || !strings.Contains(got, "995 lost\n") {
+		t.Errorf("%d expendable lines of 5:\n%s", n, got)
+	}
+}

@@ -13,14 +13,20 @@ import (
 type advice struct {
 	text  string
 	lines []string // for clamd.conf
+	why   string   // in a few words
 }
 
-// Advice returns a sentence or two for each change that clamd.conf needs, with the
-// reason.
+// Advice returns a sentence or two for each change that clamd's configuration needs, with
+// the reason.
 func (m *Machine) Advice() []string {
 	var out []string
 	for _, a := range m.advice() {
-		out = append(out, a.text)
+		lines := strings.Join(a.lines, " and ")
+		if conf := m.EngineConf(); conf != "" {
+			out = append(out, a.text+" "+conf+", which --move-clamd writes, has "+lines+".")
+		} else {
+			out = append(out, a.text+" To change that, write "+lines+" in "+m.clamd.conf.path+".")
+		}
 	}
 	return out
 }
@@ -31,9 +37,10 @@ func (m *Machine) advice() (list []advice) {
 	}
 	if o, on := m.clamd.conf.enabled("HeuristicScanPrecedence"); on {
 		list = append(list, advice{
-			text: m.clamd.conf.source(o) + ": clamd stops at the first heuristic match, so an encrypted member of an archive hides a virus beside it." +
-				" HeuristicScanPrecedence no changes that; until then polyclam counts what this clamd calls encrypted or over a limit as suspicious.",
+			text: m.clamd.conf.source(o) + ": clamd stops at the first heuristic match, so an encrypted member of an archive hides a virus beside it;" +
+				" polyclam counts what such a clamd calls encrypted or over a limit as suspicious.",
 			lines: []string{"HeuristicScanPrecedence no"},
+			why:   "An encrypted member of an archive must not hide a virus beside it.",
 		})
 	}
 	if a, ok := m.sizeAdvice(); ok {
@@ -83,25 +90,8 @@ func (m *Machine) sizeAdvice() (a advice, ok bool) {
 	if len(low) == 0 {
 		return a, false
 	}
-	a.text = fmt.Sprintf("%s: clamd says OK to objects over its limits without scanning them, and polyclam sends it objects of up to %s (max_size). To change that, write %s in clamd.conf,"+
-		" or AlertExceedsMax yes, which makes such objects partial, or lower max_size.", strings.Join(low, "; "), size.FormatClamd(largest), strings.Join(a.lines, " and "))
+	a.text = fmt.Sprintf("%s: clamd says OK to objects over its limits without scanning them, and polyclam sends it objects of up to %s (max_size)."+
+		" AlertExceedsMax yes, which makes such objects partial, or a lower max_size avoid that too.", strings.Join(low, "; "), size.FormatClamd(largest))
+	a.why = "clamd says OK to objects over its limits without scanning them; these limits cover what polyclam sends."
 	return a, true
-}
-
-// adviceSteps returns the commands that apply the advice to clamd's new configuration.
-func (m *Machine) adviceSteps() (list []step) {
-	file := m.EngineConf()
-	if file == "" {
-		file = m.clamd.conf.path
-	}
-	for _, a := range m.advice() {
-		s := step{text: "Change these settings of clamd, unless you want them: " + a.text}
-		for _, line := range a.lines {
-			key, _, _ := strings.Cut(line, " ")
-			// clamd reads the first line with a key; the first line of the file is polyclam's.
-			s.shell = append(s.shell, fmt.Sprintf("sed -i '/^[[:blank:]]*%s[[:blank:]]/d' %s", key, file), fmt.Sprintf("printf '\\n%s\\n' >>%s", line, file))
-		}
-		list = append(list, s)
-	}
-	return list
 }

@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"fmt"
 	"path"
 	"regexp"
 	"strings"
@@ -107,29 +106,80 @@ func allows(rules []apparmorRule, file, letter string) bool {
 	return false
 }
 
-// apparmorStep adds what clamd needs at its new address to its AppArmor profile.
-func (m *Machine) apparmorStep() (step, bool) {
+// Lines around what the scripts add to the local part of a profile.
+const (
+	apparmorBegin   = "# polyclam: begin"
+	apparmorCreated = "# polyclam created this file"
+	apparmorEnd     = "# polyclam: end"
+)
+
+// scriptAppArmor writes what clamd's profile lacks for the new addresses.
+func (m *Machine) scriptAppArmor(h *head) {
+	profile, lacks := m.apparmorLacks()
+	local := ""
+	if profile != "" {
+		local = "/etc/apparmor.d/local/" + path.Base(profile)
+	}
+	h.set("APPARMOR_PROFILE", profile)
+	h.set("APPARMOR_LOCAL", local)
+	h.set("APPARMOR_LINES", strings.Join(lacks, "\n"))
+	h.set("APPARMOR_BEGIN", apparmorBegin)
+	h.set("APPARMOR_CREATED", apparmorCreated)
+	h.set("APPARMOR_END", apparmorEnd)
+}
+
+// apparmorLacks returns clamd's profile, or "", and the lines that it lacks.
+func (m *Machine) apparmorLacks() (profile string, lacks []string) {
+	need := []struct{ file, letters string }{
+		{m.EngineConf(), "r"},
+		{migration + "/bridge.conf", "r"},
+		{migration + "/clamd/bridge.ctl", "w"},
+	}
+	for _, l := range m.clamd.listeners {
+		if l.unix() {
+			socket := strings.TrimPrefix(l.address, "unix:")
+			need[2].file = bridgeName(socket)
+		}
+	}
+	if socket, ok := strings.CutPrefix(m.clamd.engine, "unix:"); ok {
+		need = append(need, struct{ file, letters string }{socket, "w"})
+	}
+	if t, _ := m.temporary(); t.dir != "" {
+		need = append(need, struct{ file, letters string }{t.dir + "/", "rw"}, struct{ file, letters string }{t.dir + "/**", "krw"})
+	}
 	for _, file := range apparmorProfiles {
 		rules, err := m.root.profile(file)
 		if err != nil {
 			continue
 		}
-		var lacks []string
-		if conf := m.EngineConf(); conf != "" && !allows(rules, conf, "r") {
-			lacks = append(lacks, conf+" r,")
+		for _, n := range need {
+			if !allowsAll(rules, strings.ReplaceAll(n.file, "**", "x/y"), n.letters) {
+				lacks = append(lacks, apparmorPath(n.file)+" "+n.letters+",")
+			}
 		}
-		if socket, ok := strings.CutPrefix(m.clamd.engine, "unix:"); ok && !allows(rules, socket, "w") {
-			lacks = append(lacks, socket+" w,")
-		}
-		if len(lacks) == 0 {
-			return step{text: fmt.Sprintf("AppArmor: the profile %s already allows clamd its new address; nothing to do.", file)}, true
-		}
-		local := "/etc/apparmor.d/local/" + path.Base(file)
-		return step{
-			text: fmt.Sprintf("AppArmor: the profile %s does not allow clamd what it needs at its new address. Add it to the local file:", file),
-			shell: append(heredoc(">>", local, lacks),
-				"apparmor_parser -r "+file+"   # if AppArmor is on: aa-enabled"),
-		}, true
+		return file, lacks
 	}
-	return step{}, false
+	return "", nil
+}
+
+func allowsAll(rules []apparmorRule, file, letters string) bool {
+	for _, l := range letters {
+		if !allows(rules, file, string(l)) {
+			return false
+		}
+	}
+	return true
+}
+
+// apparmorPath quotes a path for a profile. Its last part may be "**".
+func apparmorPath(s string) string {
+	stem, all := strings.CutSuffix(s, "/**")
+	stem = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`, "{", `\{`, "}", `\}`, "^", `\^`, "@", `\@`).Replace(stem)
+	if all {
+		stem += "/**"
+	}
+	if strings.ContainsAny(stem, " \t\"") {
+		return `"` + stem + `"`
+	}
+	return stem
 }

@@ -153,7 +153,7 @@ func FuzzParseConf(f *testing.F) {
 		if d.moved {
 			return
 		}
-		engine := parseConf("/etc/clamd-engine.conf", d.engineConf())
+		engine := parseConf("/etc/clamd-engine.conf", m.engineConf())
 		o, _ := engine.find("LocalSocket")
 		if place, ok := strings.CutPrefix(d.engine, "unix:"); ok && o.value != place {
 			t.Errorf("%q: the engine listens on %q, want %q", data, o.value, place)

@@ -53,13 +53,13 @@ func everything(t *testing.T, m *Machine) string {
 		fmt.Fprintf(&b, "%s | %s | %s | %s\n", r.What, r.Where, r.Means, r.Used)
 	}
 	text := configOf(t, m)
-	fmt.Fprintf(&b, "\n=== configuration\n%s\n=== steps\n%s", text, m.Steps(StepsOptions{Output: "/etc/polyclam/config.toml", Moved: true}))
+	fmt.Fprintf(&b, "\n=== configuration\n%s\n=== steps\n%s", text, m.Steps(StepsOptions{Output: "/etc/polyclam/config.toml", Moved: true, Steps: "/root/steps", Undo: "/root/undo"}))
 	fmt.Fprintf(&b, "\n=== %s, what differs\n", m.EngineConf())
 	old := map[string]bool{}
 	for line := range strings.Lines(string(m.clamd.conf.data)) {
 		old[line] = true
 	}
-	for line := range strings.Lines(string(m.clamd.engineConf())) {
+	for line := range strings.Lines(string(m.engineConf())) {
 		if !old[line] {
 			b.WriteString(line)
 		}

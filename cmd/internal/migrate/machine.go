@@ -42,6 +42,7 @@ type Machine struct {
 	engines  []engine
 	programs []program
 	existing *config.File // polyclam's; nil: none
+	scripted bool         // scripts do the rest
 	notes    []string     // options of clamd.conf that are not used, with the reason
 	users    []client     // of clamd
 	needed   []neededGroup

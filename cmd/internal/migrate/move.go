@@ -23,12 +23,19 @@ func (m *Machine) EngineConf() string {
 	return engineName(m.clamd.conf.real)
 }
 
-// engineConf returns clamd.conf with clamd's new address.
-func (d *clamd) engineConf() []byte {
+// engineConf returns clamd.conf with clamd's new address, and the other changes of
+// [Machine.changes].
+func (m *Machine) engineConf() []byte {
+	d := m.clamd
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%sthe configuration of the clamd\n# that polyclam asks, %s with another address. clamd.conf itself is for\n"+
 		"# clamdscan, clamdtop, clamonacc and freshclam, which find polyclam with it.\n", engineConfHead, printableText(d.conf.path))
 	network, place, _ := strings.Cut(d.engine, ":")
+	changes := m.changes()
+	replaced := map[string]bool{"LocalSocket": true, "TCPSocket": true, "TCPAddr": true}
+	for _, c := range changes {
+		replaced[c.key] = true
+	}
 	keys := map[int]string{} // by line
 	for _, o := range d.conf.options {
 		keys[o.line] = o.key
@@ -43,14 +50,65 @@ func (d *clamd) engineConf() []byte {
 		case key == "TCPSocket" && network == "tcp" && !done:
 			fmt.Fprintf(&b, "TCPSocket %s\nTCPAddr 127.0.0.1\n", place[strings.LastIndexByte(place, ':')+1:])
 			done = true
-		case key == "LocalSocket", key == "TCPSocket", key == "TCPAddr":
+		case replaced[key]:
 			b.WriteString("#")
 			b.Write(line)
 		default:
 			b.Write(line)
 		}
 	}
+	if len(changes) == 0 {
+		return b.Bytes()
+	}
+	if !bytes.HasSuffix(b.Bytes(), []byte("\n")) {
+		b.WriteString("\n")
+	}
+	b.WriteString("\n# Changed by \"polyclam init\":\n")
+	for _, c := range changes {
+		fmt.Fprintf(&b, "# %s\n", printableText(c.why))
+		if c.value != "" {
+			fmt.Fprintf(&b, "%s %s\n", c.key, confValue(c.value))
+		}
+	}
 	return b.Bytes()
+}
+
+// change is a difference between clamd.conf and clamd's new configuration.
+type change struct {
+	key, value string // no value: the key is commented out
+	why        string
+}
+
+// changes returns the differences other than the address.
+func (m *Machine) changes() (list []change) {
+	for _, a := range m.advice() {
+		for _, line := range a.lines {
+			key, value, _ := strings.Cut(line, " ")
+			list = append(list, change{key, value, a.why})
+		}
+	}
+	if t, _ := m.temporary(); t.dir != "" && m.mountsTemporary() {
+		list = append(list, change{"TemporaryDirectory", t.dir, "In memory, mounted by the drop-in of clamd's unit."})
+	}
+	if o, ok := m.clamd.conf.find("VirusEvent"); ok && m.takesOver("[on_find]") {
+		list = append(list, change{o.key, "", "VirusEvent: polyclam runs it, see [on_find] in its configuration."})
+	}
+	return list
+}
+
+// mountsTemporary reports whether the scripts mount the file system for clamd's temporary
+// files, or have done so. clamd says OK to everything if its TemporaryDirectory is missing.
+func (m *Machine) mountsTemporary() bool {
+	if m.Scriptable() != nil {
+		return false
+	}
+	return m.scripted || m.root.exists("/etc/systemd/system/"+m.engineUnit()+".d/"+dropIn)
+}
+
+// takesOver reports whether polyclam's configuration has this table.
+func (m *Machine) takesOver(table string) bool {
+	text, _, err := m.Config()
+	return err == nil && strings.Contains(text, "\n"+table+"\n")
 }
 
 // confValue quotes a value for clamd.conf if necessary: clamd trims blanks around a
@@ -85,7 +143,7 @@ func (m *Machine) MoveClamd() (string, error) {
 	if old, _, err := m.root.read(target); err == nil && !isEngineConf(old) {
 		return "", fmt.Errorf("%s exists and was not written by polyclam; move it out of the way", target)
 	}
-	backup, err := WriteFile(m.root.host(target), m.clamd.engineConf(), Like(info), true)
+	backup, err := WriteFile(m.root.host(target), m.engineConf(), Like(info), true)
 	switch {
 	case errors.Is(err, ErrSame):
 		return fmt.Sprintf("%s is already up to date", target), nil

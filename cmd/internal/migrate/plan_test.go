@@ -109,7 +109,7 @@ func TestAdvisedTemporary(t *testing.T) {
 		t.Errorf("got %d, %q, %q; want %d", tmp.size, why, tmp.comment(), want)
 	}
 	tmp.inodes = m.temporaryInodes()
-	if got, want := tmp.option(), "/tmp:size=1048576000,nr_inodes=400000,mode=0700,uid=105,gid=109"; got != want {
+	if got, want := tmp.option(), "/tmp:size=1048576000,nr_inodes=400000,mode=0700,uid=105,gid=109,nosuid,nodev,noexec"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -21,7 +21,7 @@ const databaseMemory = 3 << 29
 
 // option is the value of TemporaryFileSystem= in the drop-in for clamd's unit.
 func (t tmpfs) option() string {
-	return fmt.Sprintf("%s:size=%d,nr_inodes=%d,mode=0700,uid=%d,gid=%d", t.dir, t.size, t.inodes, t.uid, t.gid)
+	return fmt.Sprintf("%s:size=%d,nr_inodes=%d,mode=0700,uid=%d,gid=%d,nosuid,nodev,noexec", t.dir, t.size, t.inodes, t.uid, t.gid)
 }
 
 // comment explains the file system to the administrator.

@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"fmt"
 	"path"
 	"regexp"
 	"strings"
@@ -49,9 +48,6 @@ func (r root) unitLines(name, key string) (found bool, lines []string) {
 	return true, lines
 }
 
-// dropIn is the name of the drop-ins that Steps creates.
-const dropIn = "polyclam.conf"
-
 // clamdService describes how the system starts clamd.
 type clamdService struct {
 	unit   string // "clamav-daemon.service"; empty: no unit was found
@@ -65,7 +61,7 @@ func (m *Machine) service() clamdService {
 	for _, name := range []string{"clamav-daemon", "clamd"} {
 		if ok, start := m.root.unitLines(name+".service", "ExecStart"); ok && len(start) > 0 {
 			s.unit, s.start = name+".service", start[len(start)-1]
-			if ok, _ := m.root.unitLines(name+".socket", "ListenStream"); ok {
+			if _, lines := m.root.unitLines(name+".socket", "ListenStream"); len(lines) > 0 { // and it is not masked
 				s.socket = name + ".socket"
 			}
 			return s
@@ -78,7 +74,7 @@ var configFlag = regexp.MustCompile(`(?:\s(?:--config-file[= ]|-c\s*))(?:"[^"]*"
 
 // withConfig changes the configuration in a command line of clamd.
 func withConfig(command, conf string) string {
-	flag := " --config-file=" + conf
+	flag := " " + unitWord("--config-file="+conf)
 	if configFlag.MatchString(command) {
 		return configFlag.ReplaceAllLiteralString(command, flag)
 	}
@@ -95,16 +91,3 @@ func (m *Machine) template() (instance string, ok bool) {
 
 // openRC is Alpine's init script.
 const openRC = "/etc/init.d/clamd"
-
-// heredoc returns shell commands that write lines to a file; operator is ">" or ">>".
-func heredoc(operator, file string, lines []string) []string {
-	commands := []string{fmt.Sprintf("cat %s%s <<'EOF'", operator, file)}
-	commands = append(commands, lines...)
-	return append(commands, "EOF")
-}
-
-// dropInCommands returns shell commands that create a drop-in for a unit.
-func dropInCommands(unit string, lines ...string) []string {
-	dir := "/etc/systemd/system/" + unit + ".d"
-	return append([]string{"mkdir -p " + dir}, heredoc(">", dir+"/"+dropIn, lines)...)
-}

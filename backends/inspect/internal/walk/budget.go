@@ -3,6 +3,8 @@ package walk
 import (
 	"context"
 	"math"
+
+	"polyclam/backends/internal/ended"
 )
 
 // Limits bound a walk.
@@ -28,7 +30,7 @@ func (w *Walk) Spend(ctx context.Context, n int64) error {
 	switch {
 	case w.stop != nil:
 	case ctx.Err() != nil:
-		w.stop = context.Cause(ctx)
+		w.stop = ended.Context(ctx)
 	case n > w.bytes:
 		w.stop = limitReached("MaxBytes", w.Limits.MaxBytes)
 	default:

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"polyclam/backends/internal/ended"
 )
 
 // Guard runs calls into unpacking libraries, which cannot be interrupted. A RAR 3 archive
@@ -74,7 +76,7 @@ func (w *Walk) Guard(ctx context.Context) (*Guard, error) {
 			w.Note("MaxTime", "of other scans")
 			return nil, ErrAbandoned
 		case <-ctx.Done():
-			w.stop = context.Cause(ctx)
+			w.stop = ended.Context(ctx)
 			return nil, w.stop
 		}
 	}
@@ -117,7 +119,7 @@ func (g *Guard) Call(f func() error) error {
 	defer g.mu.Unlock()
 	g.dead, g.Abandoned = true, true
 	if g.walk.stop == nil {
-		g.walk.stop = context.Cause(g.ctx)
+		g.walk.stop = ended.Context(g.ctx)
 	}
 	g.walk.slot.abandoned = true
 	if s := g.walk.slots; s != nil {

@@ -1,13 +1,13 @@
-package main
+package listen
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 
-	"polyclam/cmd/internal/config"
 	"polyclam/test/testkit"
 )
 
@@ -20,6 +20,13 @@ func leaveSocket(t *testing.T, path string) {
 	}
 	ln.SetUnlinkOnClose(false)
 	ln.Close()
+}
+
+func wantGone(t *testing.T, path string) {
+	t.Helper()
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there (%v)", path, err)
+	}
 }
 
 func TestRemoveStale(t *testing.T) {
@@ -94,44 +101,17 @@ func TestSocketGroup(t *testing.T) {
 	}
 }
 
-// TestSymbolicLinkAtSocket replaces the socket by a link. A reload and the end of the daemon
-// must change neither the link nor its target.
-func TestSymbolicLinkAtSocket(t *testing.T) {
-	dir := testkit.SocketDir(t)
-	socket, away, secret := filepath.Join(dir, "s"), filepath.Join(dir, "away"), filepath.Join(dir, "secret")
-	if err := os.WriteFile(secret, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	d := startDaemon(t, writeConfig(t, dir, unixListener(socket)), nil)
-	if err := os.Rename(socket, away); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(secret, socket); err != nil {
-		t.Fatal(err)
-	}
-	writeConfig(t, dir, unixListener(socket, `mode = "0620"`))
-	d.reload(reloaded)
-	d.waitFor("another program removed or replaced the socket's file")
-	if info, err := os.Lstat(away); err != nil || info.Mode().Perm() != 0o620 {
-		t.Errorf("the socket: %v, %v, want mode 0620", info, err)
-	}
-	d.stop()
-	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the target of the link: %v, %v, want mode 0600", info, err)
-	}
-}
-
 // TestCloseRemovesOwnFileOnly puts another daemon's socket at the path.
 func TestCloseRemovesOwnFileOnly(t *testing.T) {
 	path := filepath.Join(testkit.SocketDir(t), "s")
-	s, err := openUnix(path, 0o666, config.NoGroup)
+	s, err := openUnix(path, 0o666, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	other, err := openUnix(path, 0o666, config.NoGroup)
+	other, err := openUnix(path, 0o666, NoGroup)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +164,7 @@ func TestCloseOfHungSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.mu.Lock() // as a hung setAccess would
+	s.mu.Lock() // as a hung SetAccess would
 	s.Close()
 	if nc, err := net.Dial("unix", path); err == nil {
 		nc.Close()
@@ -192,7 +172,7 @@ func TestCloseOfHungSocket(t *testing.T) {
 	}
 	s.mu.Unlock()
 	testkit.Eventually(t, "the removal", func() bool { _, err := os.Lstat(path); return err != nil })
-	if err := s.setAccess(0o600, -1); err == nil {
-		t.Error("setAccess succeeds on a closed socket")
+	if err := s.SetAccess(0o600, -1); err == nil {
+		t.Error("SetAccess succeeds on a closed socket")
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package listen
 
 import (
 	"context"
@@ -13,37 +13,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"polyclam/backends"
-	"polyclam/cmd/internal/config"
+	"polyclam/cmd/internal/sockaddr"
 )
 
-// open opens the socket of a listener.
-func open(l *config.Listener) (net.Listener, error) {
-	network, address, err := backends.ParseAddress(l.Address)
-	if err != nil {
-		return nil, err
-	}
-	if network == "unix" {
-		return openUnix(address, l.Mode, int(l.Group))
-	}
-	ln, err := net.Listen(network, address)
-	return ln, cause(err)
-}
-
-// cause returns the system error in err, if there is one. It lacks the address, which the
-// caller adds.
-func cause(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return err
-}
-
-// unixSocket is a listener on a Unix socket together with its file. It identifies the file by
+// UnixSocket is a listener on a Unix socket together with its file. It identifies the file by
 // inode, not by path: it neither changes nor removes a file that another program puts at the
 // path later.
-type unixSocket struct {
+type UnixSocket struct {
 	*net.UnixListener
 	path string
 	once sync.Once
@@ -53,16 +29,13 @@ type unixSocket struct {
 }
 
 // openUnix opens a Unix socket. No client can connect before its group and mode are set.
-func openUnix(path string, mode fs.FileMode, group int) (*unixSocket, error) {
+func openUnix(path string, mode fs.FileMode, group int) (*UnixSocket, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
 	ln, err := listenPrivate(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("the directory of the socket does not exist")
-	}
 	if err != nil {
-		return nil, cause(err)
+		return nil, explainUnix(path, err)
 	}
 	ln.SetUnlinkOnClose(false)
 	file, err := openBound(path)
@@ -70,8 +43,8 @@ func openUnix(path string, mode fs.FileMode, group int) (*unixSocket, error) {
 		ln.Close()
 		return nil, err
 	}
-	s := &unixSocket{UnixListener: ln, path: path, file: file}
-	if err := s.setAccess(mode, group); err != nil {
+	s := &UnixSocket{UnixListener: ln, path: path, file: file}
+	if err := s.SetAccess(mode, group); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -98,15 +71,15 @@ func openBound(path string) (*os.File, error) {
 	return file, nil
 }
 
-// setAccess sets the group and mode of the socket, in this order.
-func (s *unixSocket) setAccess(mode fs.FileMode, group int) error {
+// SetAccess sets the group and mode of the socket, in this order.
+func (s *UnixSocket) SetAccess(mode fs.FileMode, group int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil {
 		return net.ErrClosed
 	}
 	fd := int(s.file.Fd())
-	if group != config.NoGroup {
+	if group != NoGroup {
 		if err := unix.Fchownat(fd, "", -1, group, unix.AT_EMPTY_PATH); err != nil {
 			return fmt.Errorf("set the group: %w", err)
 		}
@@ -122,15 +95,15 @@ func (s *unixSocket) setAccess(mode fs.FileMode, group int) error {
 	return nil
 }
 
-// atPath reports whether the file is still at its path.
-func (s *unixSocket) atPath() bool {
+// AtPath reports whether the file is still at its path.
+func (s *UnixSocket) AtPath() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.isAtPath()
 }
 
-// isAtPath is atPath for a caller that holds mu.
-func (s *unixSocket) isAtPath() bool {
+// isAtPath is AtPath for a caller that holds mu.
+func (s *UnixSocket) isAtPath() bool {
 	if s.file == nil {
 		return false
 	}
@@ -147,12 +120,27 @@ const unlinkGrace = time.Second
 
 // Close implements [net.Listener]. It removes the file if it is still at its path. A file
 // system that hangs delays it by unlinkGrace at most.
-func (s *unixSocket) Close() error {
-	s.once.Do(func() { runWithin(unlinkGrace, s.remove) })
+func (s *UnixSocket) Close() error {
+	s.once.Do(func() { within(unlinkGrace, s.remove) })
 	return s.UnixListener.Close()
 }
 
-func (s *unixSocket) remove() {
+// within runs f, but waits no longer than limit.
+func within(limit time.Duration, f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}
+
+func (s *UnixSocket) remove() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isAtPath() {
@@ -187,26 +175,42 @@ func removeStale(path string) error {
 		return nil
 	}
 	if err != nil {
-		return cause(err)
+		return explainUnix(path, err)
 	}
-	if before.Mode().Type() != fs.ModeSocket {
-		return errors.New("the file exists and is not a socket; remove it or choose another address")
-	}
-	nc, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
-		nc.Close()
-		return errors.New("the socket is in use: another daemon answers on it")
-	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		// A daemon may listen, with a full backlog or a restrictive mode.
-		return fmt.Errorf("the socket may be in use: %w", cause(err))
+	if err := checkStale(path, before); err != nil {
+		return err
 	}
 	now, err := os.Lstat(path)
 	if err != nil || !os.SameFile(before, now) {
 		return errors.New("the socket is in use: another daemon has just created it")
 	}
 	if err := os.Remove(path); err != nil {
-		return fmt.Errorf("remove the stale socket: %w", cause(err))
+		return fmt.Errorf("remove the stale socket: %w", explainUnix(path, err))
 	}
 	return nil
 }
+
+// checkStale returns nil if the file at path is a socket that no daemon listens on.
+func checkStale(path string, info fs.FileInfo) error {
+	if info.Mode().Type() != fs.ModeSocket {
+		return errors.New("the file exists and is not a socket; remove it or choose another address")
+	}
+	nc, err := net.DialTimeout("unix", path, time.Second)
+	switch {
+	case err == nil:
+		nc.Close()
+		return inUse(sockaddr.Unix(path))
+	case errors.Is(err, syscall.EAGAIN): // a full backlog
+		return inUse(sockaddr.Unix(path))
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil
+	}
+	return &maybeInUse{cause(err)} // for example because of its mode
+}
+
+// maybeInUse is the error of a socket that cannot be connected to.
+type maybeInUse struct{ err error }
+
+func (e *maybeInUse) Error() string { return fmt.Sprintf("the socket may be in use: %v", e.err) }
+
+func (e *maybeInUse) Unwrap() error { return e.err }

@@ -1,0 +1,95 @@
+package denied
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// nobody is a user without rights, in group 65534.
+const nobody = 65534
+
+// TestExplain runs itself as another user, which root is not.
+func TestExplain(t *testing.T) {
+	if path := os.Getenv("POLYCLAM_TEST_DENIED"); path != "" {
+		fmt.Println(Explain(path, Connect))
+		return
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files of another group")
+	}
+	for _, tt := range []struct {
+		name            string
+		directory, mode os.FileMode
+		group           int
+		want, dontWant  string
+	}{
+		{"socket", 0o755, 0o660, 4, "the socket is 0660 root:" + groupName(4) + ", and denied.test runs as ", "its mode"},
+		{"group", 0o755, 0o660, 4, "add SupplementaryGroups=" + groupName(4) + " to its unit", "its mode"},
+		{"directory", 0o750, 0o666, 4, "DIR is 0750 root:" + groupName(4), "the socket"},
+		{"private directory", 0o700, 0o666, 4, "DIR is 0700 root:" + groupName(4), "SupplementaryGroups"},
+		{"private socket", 0o755, 0o600, 4, "its group may not use it either, so change its mode", "SupplementaryGroups"},
+		{"allowed", 0o755, 0o666, 4, "AppArmor or SELinux denies it", "SupplementaryGroups"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			top, err := os.MkdirTemp("", "denied")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer os.RemoveAll(top)
+			dir := filepath.Join(top, "d")
+			path := filepath.Join(dir, "s")
+			os.Chmod(top, 0o755)
+			os.Mkdir(dir, 0o755)
+			l, err := net.Listen("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			os.Chown(dir, 0, tt.group)
+			os.Chown(path, 0, tt.group)
+			os.Chmod(path, tt.mode)
+			os.Chmod(dir, tt.directory)
+			self := filepath.Join(top, "denied.test")
+			copyFile(t, os.Args[0], self)
+			c := exec.Command(self, "-test.run=^TestExplain$")
+			c.Dir, c.Env = "/", []string{"POLYCLAM_TEST_DENIED=" + path}
+			c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+			out, err := c.CombinedOutput()
+			want := strings.ReplaceAll(tt.want, "DIR", "the directory "+dir)
+			if err != nil || !strings.Contains(string(out), want) || strings.Contains(string(out), tt.dontWant) || strings.Contains(string(out), path) {
+				t.Errorf("%v: %s\nwant %s", err, out, want)
+			}
+		})
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMissing(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string]string{
+		"s": "", "a/s": "a", "a/b/s": "a",
+	} {
+		if want != "" {
+			want = filepath.Join(dir, want)
+		}
+		if got := Missing(filepath.Join(dir, path)); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package listen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"syscall"
+	"time"
+
+	"polyclam/cmd/internal/sockaddr"
+	"polyclam/protocol"
+)
+
+// askTime is how long a daemon may take to say what it is. A hung engine delays polyclamd's
+// version by a second.
+var askTime = 3 * time.Second
+
+// A holder is a program that listens at an address.
+type holder int
+
+const (
+	other     holder = iota // gives another answer, or none because it refuses connections
+	silent                  // gives no answer in time
+	clamd                   // a clamd, or another daemon that speaks its protocol
+	polyclamd               // has polyclam's commands
+)
+
+// ask asks the program at a what it is.
+func ask(a sockaddr.Addr) (h holder, version string) {
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
+	network, address := a.DialTarget()
+	c := &protocol.Client{Network: network, Address: address, Dial: dial}
+	version, verbs, err := c.VersionCommands(ctx)
+	var refused *protocol.ReplyError
+	switch {
+	case err == nil && slices.Contains(verbs, protocol.VerbXInstream):
+		return polyclamd, version
+	case err == nil:
+		return clamd, version
+	case errors.As(err, &refused) && c.Ping(ctx) == nil: // a clamd before 0.101
+		return clamd, ""
+	case ctx.Err() != nil:
+		return silent, ""
+	}
+	return other, ""
+}
+
+// dial connects. It waits while the backlog of a Unix socket is full: the kernel refuses such
+// connections with EAGAIN.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	for {
+		nc, err := d.DialContext(ctx, network, address)
+		if !errors.Is(err, syscall.EAGAIN) {
+			return nc, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// inUse is the error of an address at which another program listens.
+func inUse(a sockaddr.Addr) error {
+	h, version := ask(a)
+	return &inUseError{addr: a, holder: h, version: version}
+}
+
+type inUseError struct {
+	addr    sockaddr.Addr
+	holder  holder
+	version string
+}
+
+func (e *inUseError) Error() string {
+	text := "the socket is in use"
+	if e.addr.IsTCP() {
+		text = "address already in use"
+	}
+	switch e.holder {
+	case polyclamd:
+		return text + ": another polyclamd answers there; stop it, or choose another address"
+	case clamd:
+		return fmt.Sprintf("%s: a clamd answers there (%.60q); \"polyclam init\" shows how polyclam takes its place", text, e.version)
+	}
+	if e.addr.IsTCP() {
+		port := e.addr.TCP().Port()
+		return fmt.Sprintf("%s: another program listens on port %d; \"ss -ltnp sport = :%d\" names it", text, port, port)
+	}
+	return text + ": another daemon answers on it; \"ss -lxp\" names it"
+}

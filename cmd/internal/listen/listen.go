@@ -1,0 +1,47 @@
+package listen
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"syscall"
+
+	"polyclam/cmd/internal/sockaddr"
+)
+
+// NoGroup leaves a Unix socket to the daemon's own group.
+const NoGroup = -1
+
+// Options are the settings of a Unix socket.
+type Options struct {
+	Mode  fs.FileMode
+	Group int // NoGroup: the daemon's own
+	// MakeDirectory creates the socket's directory wherever it is. Otherwise only a runtime
+	// directory is created, see [makesDirectory].
+	MakeDirectory bool
+}
+
+// Open opens the socket at a. Its error says what to do.
+func Open(a sockaddr.Addr, o Options) (net.Listener, error) {
+	if a.IsTCP() {
+		ln, err := openTCP(a.TCP(), false)
+		if err != nil {
+			return nil, explainTCP(a, err)
+		}
+		return ln, nil
+	}
+	if err := makeDirectory(a.Path(), o.MakeDirectory); err != nil {
+		return nil, err
+	}
+	s, err := openUnix(a.Path(), o.Mode, o.Group)
+	if err != nil {
+		return nil, err // not s, which would not be nil in the interface
+	}
+	return s, nil
+}
+
+// IsUnavailable reports whether err means that this machine does not have the address, such
+// as any IPv6 address on a machine without IPv6.
+func IsUnavailable(err error) bool {
+	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
+}

@@ -1,0 +1,43 @@
+package proxy
+
+import (
+	"context"
+	"path"
+	"syscall"
+	"time"
+
+	"errors"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/proxy/client"
+)
+
+// denialTime limits the search for what keeps polyclamd from a client's file. It runs after
+// the file systems on the way have answered.
+const denialTime = 5 * time.Second
+
+// explainDenial logs why polyclamd may not read a client's file, and what to do about it:
+// once per directory and interval, and without holding up the reply.
+func (r *request) explainDenial(name string, err error) {
+	name = absolute(name)
+	var errno syscall.Errno
+	errors.As(err, &errno)
+	e := r.once("denied "+errno.Error()+" "+path.Dir(name), zerolog.WarnLevel)
+	if e == nil {
+		return
+	}
+	srv, key := r.s.srv, r.s.key
+	srv.wg.Go(func() {
+		defer r.rescue(nil)
+		ctx, cancel := context.WithTimeout(client.NewContext(srv.ctx, key), denialTime)
+		defer cancel()
+		d, err := srv.files.Denied(ctx, name)
+		if err != nil {
+			return // the line about the object itself is in the log
+		}
+		e.Str("object", escape(name, maxLoggedPath)).Str("runs_as", escape(d.Process, 4*maxLoggedName)).
+			Str("reason", escape(d.Subject, maxLoggedPath)).Str("hint", escape(d.Remedy, 2*maxLoggedName)).
+			Msg("polyclamd may not read a client's file")
+	})
+}

@@ -1,0 +1,89 @@
+// Package lograte keeps clients from filling the log. A client that does the same wrong
+// thing again and again is logged once in each interval, with the number of times that
+// were not logged.
+package lograte
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"polyclam/proxy/client"
+)
+
+// maxLines is how many kinds of lines of all clients are known at a time. All others share
+// one line in each interval, so that the log is bounded too.
+const maxLines = 1024
+
+// A Limiter decides which lines are logged. It is safe for concurrent use.
+type Limiter struct {
+	interval time.Duration
+	seed     maphash.Seed
+
+	mu     sync.Mutex
+	now    func() time.Time
+	lines  map[key]*line
+	others line
+	swept  time.Time // when expired lines were last removed
+}
+
+// A key is a client and the hash of a kind of line: a kind may be as long as a path.
+type key struct {
+	client client.Key
+	kind   uint64
+}
+
+type line struct {
+	logged     time.Time
+	suppressed int // since then
+}
+
+// New returns a limiter that lets one line of each kind pass per client and interval.
+func New(interval time.Duration) *Limiter {
+	return &Limiter{interval: interval, seed: maphash.MakeSeed(), now: time.Now, lines: map[key]*line{}}
+}
+
+// SetClock replaces time.Now, for tests.
+func (l *Limiter) SetClock(now func() time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = now
+}
+
+// Allow reports whether a line of this kind about client c may be logged now. If so, it
+// returns how many were suppressed since the last one.
+func (l *Limiter) Allow(c client.Key, kind string) (suppressed int, ok bool) {
+	k := key{c, maphash.String(l.seed, kind)}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	entry := l.entry(k, now)
+	if !entry.logged.IsZero() && now.Sub(entry.logged) < l.interval {
+		entry.suppressed++
+		return 0, false
+	}
+	suppressed = entry.suppressed
+	*entry = line{logged: now}
+	return suppressed, true
+}
+
+// entry returns the entry for k, or the one that all others share.
+func (l *Limiter) entry(k key, now time.Time) *line {
+	if entry := l.lines[k]; entry != nil {
+		return entry
+	}
+	if len(l.lines) >= maxLines && now.Sub(l.swept) >= l.interval/8 {
+		l.swept = now
+		for old, entry := range l.lines {
+			if now.Sub(entry.logged) >= l.interval {
+				delete(l.lines, old)
+			}
+		}
+	}
+	if len(l.lines) >= maxLines {
+		return &l.others
+	}
+	entry := &line{}
+	l.lines[k] = entry
+	return entry
+}

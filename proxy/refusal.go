@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"polyclam/proxy/engine"
+)
+
+// repeatPause is the least time between two log lines of the same kind about one client.
+const repeatPause = time.Minute
+
+// once adds the fields that every line of the request has to the event, or returns nil: a
+// line of this kind about this client has been logged a moment ago.
+func (r *request) once(kind string, level zerolog.Level) *zerolog.Event {
+	suppressed, ok := r.s.srv.repeated.Allow(r.s.key, kind)
+	if !ok {
+		return nil
+	}
+	e := r.fields(r.s.srv.log.WithLevel(level), r.s.client())
+	if suppressed > 0 {
+		e = e.Int("suppressed", suppressed)
+	}
+	return e
+}
+
+// logRefusal counts a command that was refused, and writes its log line.
+func (r *request) logRefusal(reason string) {
+	r.s.srv.tally.commands.Add(1)
+	e := r.once("refused "+string(r.cmd.Verb)+" "+reason, zerolog.WarnLevel)
+	if e == nil {
+		return
+	}
+	if r.cmd.Arg != "" {
+		e = e.Str("object", escape(r.cmd.Arg, maxLoggedPath))
+	}
+	e.Str("reason", reason).Msg("command refused")
+}
+
+// logUnknown counts input that is no command, and writes its log line: how the input
+// begins and, if it belongs to another protocol, which one.
+func (r *request) logUnknown(reason string) {
+	r.s.srv.tally.commands.Add(1)
+	input := r.s.conn.Unknown()
+	p := foreignProtocol(input)
+	if p != nil {
+		reason = p.name + " instead of a command"
+	}
+	e := r.once("unknown "+reason, zerolog.WarnLevel)
+	if e == nil {
+		return
+	}
+	if p != nil {
+		e = e.Str("hint", p.hint)
+	}
+	e.Str("input", escape(input, maxLoggedName)).Str("reason", reason).Msg("command refused")
+}
+
+// A foreign protocol is one whose clients reach this port by mistake.
+type foreign struct {
+	name   string
+	begins []string
+	hint   string
+}
+
+const proxyHint = "a load balancer sends the PROXY protocol, which clamd's protocol does not have: switch it off for this port (HAProxy: send-proxy)"
+
+// foreigners are the protocols that are recognised.
+var foreigners = []foreign{
+	{"TLS", []string{"\x16\x03"}, "the client begins TLS, and this port has none: switch TLS off in the client, or let stunnel or a load balancer end it"},
+	{"the PROXY protocol, version 1,", []string{"PROXY TCP4 ", "PROXY TCP6 ", "PROXY UNKNOWN"}, proxyHint},
+	{"the PROXY protocol, version 2,", []string{"\r\n\r\n\x00\r\nQUIT\n"}, proxyHint},
+	{"ICAP", []string{"REQMOD ", "RESPMOD ", "OPTIONS icap:"}, "the client speaks ICAP: it needs an ICAP server such as c-icap, which can ask polyclamd"},
+	{"HTTP", []string{"GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE ", "OPTIONS ", "CONNECT ", "TRACE ", "PRI * HTTP/2"},
+		"the client speaks HTTP, and this port clamd's protocol: for a health check send PING, for uploads use a gateway that speaks to clamd"},
+	{"SMTP", []string{"EHLO ", "HELO ", "LHLO ", "MAIL FROM:"}, "the client sends mail to this port: correct its address"},
+	{"SSH", []string{"SSH-"}, "an SSH client or a port scanner uses this port: correct its address, or close the port in the firewall"},
+}
+
+// foreignProtocol returns the protocol that the input belongs to, or nil.
+func foreignProtocol(input string) *foreign {
+	i := slices.IndexFunc(foreigners, func(f foreign) bool {
+		return slices.ContainsFunc(f.begins, func(s string) bool { return strings.HasPrefix(input, s) })
+	})
+	if i < 0 {
+		return nil
+	}
+	return &foreigners[i]
+}
+
+// logReload logs who asked for a RELOAD, and which engines load their signatures now.
+func (r *request) logReload(engines []*engine.Engine) {
+	e := r.once("reload", zerolog.InfoLevel)
+	if e == nil {
+		return
+	}
+	var passed, others []string
+	for _, u := range engines {
+		if u.Reloads() {
+			passed = append(passed, escape(u.Name(), maxLoggedName))
+		} else {
+			others = append(others, escape(u.Name(), maxLoggedName))
+		}
+	}
+	e = e.Strs("engines", passed)
+	if len(others) > 0 {
+		e = e.Strs("cannot_reload", others)
+	}
+	e.Msg("reload command")
+}
