@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,6 +47,8 @@ func TestMonitoring(t *testing.T) {
 		{"check_clamd on the socket", snippet(t, "monitoring.md", "check-unix"), pluginOK, pluginOK, pluginCritical},
 		{"polyclam status", snippet(t, "monitoring.md", "status"), pluginOK, pluginCritical, pluginCritical},
 		{"polyclam status by negate", strings.ReplaceAll(snippet(t, "monitoring.md", "status-critical"), "/usr/bin", tool), pluginOK, pluginCritical, pluginCritical},
+		{"NRPE", command(t, snippet(t, "monitoring.md", "nrpe"), "command[check_polyclam]=", tool), pluginOK, pluginCritical, pluginCritical},
+		{"the service of the timer", command(t, snippet(t, "monitoring.md", "status-service"), "ExecStart=", tool), pluginOK, pluginCritical, pluginCritical},
 	}
 	ask := func(state string, want func(i int) int) {
 		for i, w := range ways {
@@ -75,6 +78,52 @@ func TestMonitoring(t *testing.T) {
 	ask("all engines down", func(i int) int { return ways[i].enginesDown })
 	daemon.stop()
 	ask("no polyclamd", func(i int) int { return ways[i].gone })
+}
+
+// command returns the command line after key in a configuration, with our tool.
+func command(t *testing.T, text, key, tool string) string {
+	t.Helper()
+	_, line, ok := strings.Cut(text, key)
+	line, _, _ = strings.Cut(line, "\n")
+	if !ok || !strings.HasPrefix(line, "/usr/bin/polyclam ") {
+		t.Fatalf("no command line of polyclam after %s in %q", key, text)
+	}
+	return strings.Replace(line, "/usr/bin", tool, 1)
+}
+
+// TestMonitoringUnits has systemd read the units of the recipe, and journalctl its
+// options.
+func TestMonitoringUnits(t *testing.T) {
+	t.Parallel()
+	analyze := clamdtest.RequireProgram(t, "systemd-analyze")
+	dir, tool := t.TempDir(), buildPolyclam(t)
+	args := []string{"verify", "--man=no"}
+	for name, text := range map[string]string{
+		"polyclam-status.service": snippet(t, "monitoring.md", "status-service"),
+		"polyclam-status.timer":   snippet(t, "monitoring.md", "status-timer"),
+		"polyclam-alarm.service":  snippet(t, "monitoring.md", "alarm"),
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "/usr/bin", tool)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, path)
+	}
+	cmd := exec.Command(analyze, args...)
+	cmd.Env = append(os.Environ(), "SYSTEMD_UNIT_PATH="+dir+":")
+	out, err := cmd.CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "polyclam-") { // the others are of this machine's units
+			t.Errorf("systemd-analyze: %s", line)
+		}
+	}
+	if err != nil {
+		t.Logf("systemd-analyze: %v: %s", err, out)
+	}
+	journal := strings.TrimSpace(snippet(t, "monitoring.md", "journal")) + " --directory=" + dir
+	if out, _ := runShell(t, os.Getenv("PATH"), journal); !strings.Contains(out, "No journal files were found") {
+		t.Errorf("%s: %s", journal, out)
+	}
 }
 
 // TestMonitoringCheck runs the recipe's polyclam check on good and bad files.
@@ -113,23 +162,10 @@ const haproxyBase = "global\n    stats socket %s level operator\n"
 // TestMonitoringHAProxy puts HAProxy in front of a polyclamd that comes and goes.
 func TestMonitoringHAProxy(t *testing.T) {
 	t.Parallel()
-	program := clamdtest.RequireProgram(t, "haproxy")
 	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
 	at := newTarget(t, watched)
 	daemon := at.startPolyclam(t, watched, &engines{clamd: engine.Socket}, worldUp)
-
-	front, dir := clamdtest.Port(t), clamdtest.Dir(t, "")
-	stats, base, conf := filepath.Join(dir, "stats.sock"), filepath.Join(dir, "base.cfg"), filepath.Join(dir, "haproxy.cfg")
-	text := strings.ReplaceAll(at.fill(snippet(t, "monitoring.md", "haproxy")), "3311", front)
-	for file, text := range map[string]string{base: fmt.Sprintf(haproxyBase, stats), conf: text} {
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if out, status := run(t, nil, program, "-c", "-f", base, "-f", conf); status != 0 || strings.Contains(out, "WARNING") {
-		t.Fatalf("haproxy -c: exit status %d: %s", status, out)
-	}
-	launch(t, exec.Command(program, "-db", "-f", base, "-f", conf))
+	front, stats := startHAProxy(t, at.fill(snippet(t, "monitoring.md", "haproxy")))
 
 	server(t, stats, "UP")
 	clean, err := instream(front, "nothing to be found here\n")
@@ -151,6 +187,45 @@ func TestMonitoringHAProxy(t *testing.T) {
 	if reply, err := instream(front, "nothing to be found here\n"); err != nil || !strings.HasSuffix(reply, " ERROR\n") {
 		t.Errorf("without engines: %q, %v", reply, err)
 	}
+}
+
+// TestMonitoringHAProxyReady has HAProxy take a polyclamd without engines out of service.
+func TestMonitoringHAProxyReady(t *testing.T) {
+	t.Parallel()
+	engine := clamdtest.Start(t, clamdtest.Options{Daily: true})
+	e := &engines{clamd: engine.Socket}
+	at := newTarget(t, watched)
+	program := filepath.Join(t.TempDir(), "polyclam-ready")
+	script := strings.ReplaceAll(snippet(t, "monitoring.md", "haproxy-program"), "/usr/bin", buildPolyclam(t))
+	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	daemon := at.startPolyclam(t, watched, e, worldDown)
+	_, stats := startHAProxy(t, strings.ReplaceAll(at.fill(snippet(t, "monitoring.md", "haproxy-ready")), "/usr/local/bin/polyclam-ready", program))
+	server(t, stats, "DOWN")
+	daemon.stop()
+	at.startPolyclam(t, watched, e, worldUp)
+	server(t, stats, "UP")
+}
+
+// startHAProxy runs HAProxy with a recipe's configuration. It returns the port where it
+// listens instead of 3311, and its socket for statistics.
+func startHAProxy(t *testing.T, text string) (front, stats string) {
+	t.Helper()
+	program := clamdtest.RequireProgram(t, "haproxy")
+	dir := clamdtest.Dir(t, "")
+	front, stats = clamdtest.Port(t), filepath.Join(dir, "stats.sock")
+	base, conf := filepath.Join(dir, "base.cfg"), filepath.Join(dir, "haproxy.cfg")
+	for file, text := range map[string]string{base: fmt.Sprintf(haproxyBase, stats), conf: strings.ReplaceAll(text, "3311", front)} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, status := run(t, nil, program, "-c", "-f", base, "-f", conf); status != 0 || strings.Contains(out, "WARNING") {
+		t.Fatalf("haproxy -c: exit status %d: %s", status, out)
+	}
+	launch(t, exec.Command(program, "-db", "-f", base, "-f", conf))
+	return front, stats
 }
 
 // instream scans data at a port of 127.0.0.1 and returns the whole reply.
@@ -203,16 +278,30 @@ func serverState(stats string) (string, error) {
 	return "", fmt.Errorf("no server %q", "one")
 }
 
-// buildPolyclam builds the tool and returns its directory.
+// buildPolyclam builds the tool once and returns its directory.
 func buildPolyclam(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	// Without run's time limit: compiling may take long.
-	if out, err := exec.Command("go", "build", "-o", dir, "polyclam/cmd/polyclam").CombinedOutput(); err != nil {
-		t.Fatalf("go build polyclam: %v: %s", err, out)
+	dir, err := builtPolyclam()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }
+
+var builtPolyclam = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "pcb"); err != nil {
+		return "", err
+	}
+	toolDir = dir
+	// Without run's time limit: compiling may take long.
+	if out, err := exec.Command("go", "build", "-o", dir, "polyclam/cmd/polyclam").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build polyclam: %w: %s", err, out)
+	}
+	return dir, nil
+})
+
+// toolDir is where builtPolyclam puts the tool. TestMain removes it.
+var toolDir string
 
 // runShell runs a command line with this PATH.
 func runShell(t *testing.T, path, command string) (string, int) {

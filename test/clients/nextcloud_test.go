@@ -51,7 +51,7 @@ func nextcloudSettings(t *testing.T, at target) map[string]string {
 
 // A nextcloudApp is a running upload.php.
 type nextcloudApp struct {
-	t *testing.T
+	t                *testing.T
 	*nodeApplication // its dialogue is the same
 }
 

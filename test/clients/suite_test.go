@@ -21,6 +21,7 @@ func TestMain(m *testing.M) {
 	}
 	status := clamdtest.Main(m)
 	os.RemoveAll(samplesDir)
+	os.RemoveAll(toolDir)
 	os.Exit(status)
 }
 
