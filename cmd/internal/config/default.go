@@ -17,14 +17,14 @@ const DefaultName = "the embedded default"
 
 // ClamdSockets are the paths where distributions put clamd's socket.
 var ClamdSockets = []string{
-	"/run/clamav/clamd.ctl",      // Debian, Ubuntu
+	"/run/clamav/clamd.ctl",      // Debian, Ubuntu, Arch
 	"/var/run/clamav/clamd.ctl",  //
 	"/run/clamd.scan/clamd.sock", // Fedora, RHEL
 	"/var/run/clamd.scan/clamd.sock",
-	"/run/clamav/clamd.sock",       // Alpine, containers
+	"/run/clamav/clamd.sock",       // Alpine, openSUSE, containers
 	"/var/run/clamav/clamd.sock",   // FreeBSD
 	"/run/clamav/clamd.socket",     //
-	"/run/clamav/clamd-socket",     // openSUSE
+	"/run/clamav/clamd-socket",     // openSUSE of old
 	"/var/lib/clamav/clamd.sock",   //
 	"/var/lib/clamav/clamd.socket", // Arch of old
 	"/tmp/clamd.socket",            // clamd.conf.sample

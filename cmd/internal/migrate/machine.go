@@ -50,9 +50,9 @@ type Machine struct {
 
 // confFiles are the paths of clamd.conf.
 var confFiles = []struct{ path, layout string }{
-	{"/etc/clamav/clamd.conf", "Debian, Ubuntu, Alpine"},
+	{"/etc/clamav/clamd.conf", "Debian, Ubuntu, Alpine, Arch"},
 	{"/etc/clamd.d/scan.conf", "Fedora, RHEL"},
-	{"/etc/clamd.conf", "Arch, openSUSE"},
+	{"/etc/clamd.conf", "openSUSE"},
 	{"/usr/local/etc/clamd.conf", "from source"},
 	{"/usr/local/etc/clamav/clamd.conf", "from source"},
 }
