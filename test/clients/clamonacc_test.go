@@ -65,7 +65,7 @@ func startClamonacc(t *testing.T, at target, flag, lines string) *onAccess {
 		t.Fatal(err)
 	}
 	conf := filepath.Join(t.TempDir(), "clamd.conf")
-	// The test's daemons run as nobody.
+	// The user of the test's daemons, see clamdtest.Options.
 	lines = strings.NewReplacer("/srv/upload", o.dir, "OnAccessExcludeUname polyclam", "OnAccessExcludeUname nobody").Replace(at.fill(lines))
 	if err := os.WriteFile(conf, []byte(lines), 0o644); err != nil {
 		t.Fatal(err)
