@@ -13,7 +13,7 @@ const (
 	maxStatsObject = 200 // bytes of a name; clamdtop reads lines of up to 1024
 )
 
-// hiddenObject stands for a name that is none of the client's business.
+// hiddenObject replaces a name that the client must not see.
 const hiddenObject = "-"
 
 // stats returns the reply to STATS without its last terminator. It has one pool, and the

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// maxOutput is how much of the program's output the log may have.
+	// maxOutput is how much of the program's output the log quotes.
 	maxOutput = 512
 	// lingering is how long a run waits for processes outside the program's process group
 	// that hold its output open.
@@ -32,7 +32,7 @@ func (c *Config) Check() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return backends.KeyErrorf("program", "%s does not exist", c.Program)
 	case errors.Is(err, fs.ErrPermission):
-		return backends.KeyErrorf("program", "%s: user %d may not look into its directory", c.Program, os.Geteuid())
+		return backends.KeyErrorf("program", "%s: user %d may not search its directory", c.Program, os.Geteuid())
 	case err != nil:
 		return backends.KeyErrorf("program", "%w", err)
 	case !info.Mode().IsRegular():
@@ -54,7 +54,7 @@ func (j *job) run(ctx context.Context) error {
 	cmd.Dir, cmd.Env = "/", j.event.environment()
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = lingering
-	// A group of its own, so that everything that the program starts can be killed.
+	// A new process group, so that everything that the program starts can be killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err := cmd.Run()
