@@ -36,6 +36,9 @@ Exit status, as plugins of Nagios have it:
 	   max_signature_age, or the configuration on disk is refused
 	2  scans are answered with errors, because no node of a required engine is
 	   usable; or no polyclamd answers
+
+With --ready it is 0 instead of 1. A probe that takes a server out of service wants that:
+a spare that is down is no reason.
 `,
 		Example: `  polyclam status
   polyclam status --watch=5s`,
@@ -50,6 +53,7 @@ Exit status, as plugins of Nagios have it:
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.json, "json", false, "print one JSON object")
+	flags.BoolVar(&o.ready, "ready", false, "exit with 0 unless scans are answered with errors")
 	flags.StringVar(&o.watch, "watch", "", "repeat at this `interval` until interrupted")
 	flags.Lookup("watch").NoOptDefVal = "2s"
 	cmd.RegisterFlagCompletionFunc("watch", cobra.NoFileCompletions)
@@ -59,6 +63,7 @@ Exit status, as plugins of Nagios have it:
 // statusOptions are the flags of status.
 type statusOptions struct {
 	json  bool
+	ready bool
 	watch string // the interval; empty: once
 }
 
@@ -86,6 +91,9 @@ func (t *tool) status(o statusOptions) (int, error) {
 	text := st.text(time.Now())
 	if o.json {
 		text = jsonLine(st)
+	}
+	if o.ready && st.State == stateDegraded {
+		return exitOK, t.write(text)
 	}
 	return st.Exit, t.write(text)
 }

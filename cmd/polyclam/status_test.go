@@ -109,6 +109,8 @@ func TestStatusCondition(t *testing.T) {
 			if err := json.Unmarshal([]byte(r.stdout), &st); err != nil || st.Exit != c.want || st.State != []string{stateOK, stateDegraded, stateFailing}[c.want] || printable(st.Sentence) != c.sentence {
 				t.Errorf("the JSON is %+v, %v", st.condition, err)
 			}
+			ready := map[int]int{0: 0, 1: 0, 2: 2}[c.want]
+			polyclam(t, "", "--address", address, "status", "--ready").wantStatus(t, ready)
 		})
 	}
 }
