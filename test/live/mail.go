@@ -26,7 +26,7 @@ const (
 // mailKinds are the kinds, in the order of the tables.
 var mailKinds = []string{MailClean, MailEICAR, MailEncrypted}
 
-// A Mail is a mail that was sent, and what became of it.
+// A Mail is a mail that was sent, and what happened to it.
 type Mail struct {
 	ID    string
 	Kind  string
