@@ -123,7 +123,7 @@ func queueSetting(c migrate.ClamdConf, e *config.Engine) *finding {
 	if !given || int64(e.MaxScans) < max(n, 2*threads) {
 		return nil
 	}
-	return &finding{fmt.Sprintf("%s: max_scans is %d, and a clamd whose queue is full answers nobody: set MaxQueue to at least %d, or lower max_scans", at, e.MaxScans, 2*e.MaxScans), exitOK}
+	return &finding{fmt.Sprintf("%s: max_scans is %d, and a clamd whose queue is full accepts no connections: set MaxQueue to at least %d, or lower max_scans", at, e.MaxScans, 2*e.MaxScans), exitOK}
 }
 
 // excludeSetting reports paths that clamd leaves out: polyclam hands over objects, not paths.
