@@ -84,7 +84,7 @@ func (in *inspection) streamSetting(c migrate.ClamdConf, e *config.Engine, tr *t
 		n, at = clamdStreamMax, fmt.Sprintf("%s without StreamMaxLength, whose default is %s", c.Path(), size.FormatClamd(clamdStreamMax))
 	}
 	if largest := in.largest(e); n < largest {
-		return &finding{fmt.Sprintf("%s: clamd refuses longer streams, which clients hear as an ERROR, and polyclam sends it up to %s: raise StreamMaxLength, or lower max_size", at, size.Human(largest)), exitOK}
+		return &finding{fmt.Sprintf("%s: clamd refuses longer streams, so clients get ERROR, and polyclam sends it up to %s: raise StreamMaxLength, or lower max_size", at, size.Human(largest)), exitOK}
 	}
 	return nil
 }

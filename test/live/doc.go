@@ -4,8 +4,8 @@
 // file system, with its packages but without its services, its temporary files and its
 // network. A test configures Debian's daemons in it, runs commands ([Machine.Run]), reads
 // the journal ([Machine.Journal]) and reaches sockets and loopback ports ([Machine.Dial]).
-// A [Steady] client scans all the time, and a [MailFlow] sends mails; both keep what became
-// of each.
+// A [Steady] client scans all the time, and a [MailFlow] sends mails; both record the
+// results.
 //
 // An ordinary test run includes the migration of a host with MIMEDefang, and reloads,
 // restarts and kills of polyclam under systemd. POLYCLAM_LIVE=all, which make live sets, adds amavis and rspamd. POLYCLAM_DEB
