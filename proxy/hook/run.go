@@ -32,7 +32,7 @@ func (c *Config) Check() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return backends.KeyErrorf("program", "%s does not exist", c.Program)
 	case errors.Is(err, fs.ErrPermission):
-		return backends.KeyErrorf("program", "%s: user %d may not search its directory", c.Program, os.Geteuid())
+		return backends.KeyErrorf("program", "%s: user %d may not look into its directory", c.Program, os.Geteuid())
 	case err != nil:
 		return backends.KeyErrorf("program", "%w", err)
 	case !info.Mode().IsRegular():

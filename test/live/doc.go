@@ -7,8 +7,8 @@
 // A [Steady] client scans all the time, and a [MailFlow] sends mails; both record the
 // results.
 //
-// An ordinary test run includes the migration of a host with MIMEDefang, and reloads,
-// restarts and kills of polyclam under systemd. POLYCLAM_LIVE=all, which make live sets, adds amavis and rspamd. POLYCLAM_DEB
+// The tests that every run of all tests has are MIMEDefang's host and polyclam's life with
+// systemd. POLYCLAM_LIVE=all, which make live sets, adds amavis and rspamd. POLYCLAM_DEB
 // names a package, so that none is built.
 //
 // It needs root and the Debian package systemd-container. Mounts are in a mount

@@ -34,7 +34,7 @@ systemctl restart clamav-daemon.socket clamav-daemon.service`},
 	{"hung", "kill -STOP $(systemctl show -P MainPID clamav-daemon)", "kill -CONT $(systemctl show -P MainPID clamav-daemon)"},
 }
 
-// TestEngineFaults breaks the clamd that polyclam asks, and shows what an administrator and
+// TestEngineFaults breaks the clamd behind polyclam, and shows what an administrator and
 // the senders of mails see. No mail may pass.
 func TestEngineFaults(t *testing.T) {
 	m := Start(t, Options{Files: ClamdFiles(t, time.Now(), 0)})

@@ -89,5 +89,5 @@ func whoami() string {
 	if u, err := user.LookupId(id); err == nil {
 		return "the user " + u.Username
 	}
-	return "user " + id
+	return "the user with the number " + id
 }
