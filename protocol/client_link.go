@@ -24,7 +24,7 @@ const (
 type link struct {
 	nc     net.Conn
 	expire func()          // makes all reads and writes return; for context.AfterFunc
-	raw    syscall.RawConn // nil if nc has no descriptor of its own
+	raw    syscall.RawConn // nil if nc has no descriptor
 	trace  *ClientTrace    // of the request whose reply is read; nil in a session
 
 	mu   sync.Mutex // held while bytes move from the kernel to b and out of it

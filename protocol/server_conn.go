@@ -163,8 +163,8 @@ func (c *Conn) ReadCommand() (Command, error) {
 	}
 }
 
-// Unknown returns how the last command began that ReadCommand could not understand, with
-// its prefix: at most 64 bytes, for a log. Only the goroutine that reads may call it.
+// Unknown returns the beginning of the last command that ReadCommand did not understand,
+// with its prefix: at most 64 bytes, for a log. Only the goroutine that reads may call it.
 func (c *Conn) Unknown() string { return c.unknown }
 
 // noteUnknown keeps the start of the next n bytes for Unknown.

@@ -245,7 +245,7 @@ func TestWriteReplyTimeout(t *testing.T) {
 	}
 }
 
-// TestUnknown checks what is left of input that is no command, or too long for one.
+// TestUnknown checks what is kept of input that is not a command, or too long for one.
 func TestUnknown(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	for _, tt := range []struct{ send, want string }{

@@ -54,7 +54,7 @@ func TestRefusedCommands(t *testing.T) {
 	}
 }
 
-// TestLogLevels checks that whatever a client hears ERROR for is a warning.
+// TestLogLevels checks that everything that is answered with ERROR is a warning.
 func TestLogLevels(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(file, testfile.EICAR(), 0o600); err != nil {
@@ -108,7 +108,7 @@ func TestChunkOverLimit(t *testing.T) {
 		name, stream, want string
 	}{
 		{"text", "GET / HTTP/1.1\r\n", "a chunk of 1195725856 bytes after 0 bytes, and the limit is 1048576 (key stream); " +
-			`the length reads "GET " as text, so the client may not send chunks as INSTREAM wants them`},
+			`the bytes of this length are the text "GET ", so the client probably sends no lengths before its chunks`},
 		{"short", half + half + "\x00\x00\x00\x01x", "a chunk of 1 bytes after 1048576 bytes, and the limit is 1048576 (key stream)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -38,7 +38,7 @@ func (r *request) answer() {
 		scanPath(r)
 	case protocol.VerbDetStats, protocol.VerbDetStatsClear:
 		// clamd closes the connection without a reply.
-		r.logRefusal("clamd has this command no longer")
+		r.logRefusal("clamd no longer has this command")
 	default:
 		r.unknown()
 	}

@@ -21,7 +21,7 @@ func BenchmarkLogID(b *testing.B) {
 	}
 }
 
-// TestLogIDs checks that each request has an id of its own, in the order of the requests.
+// TestLogIDs checks that ids are unique and sort in the order of the requests.
 func TestLogIDs(t *testing.T) {
 	ts := newServer(t, nil, eicarOnly())
 	last := ""

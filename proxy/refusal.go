@@ -13,8 +13,8 @@ import (
 // repeatPause is the least time between two log lines of the same kind about one client.
 const repeatPause = time.Minute
 
-// once adds the fields that every line of the request has to the event, or returns nil: a
-// line of this kind about this client has been logged a moment ago.
+// once adds the fields that every line of the request has to the event. It returns nil if a
+// line of this kind about this client was logged a moment ago.
 func (r *request) once(kind string, level zerolog.Level) *zerolog.Event {
 	suppressed, ok := r.s.srv.repeated.Allow(r.s.key, kind)
 	if !ok {
@@ -66,29 +66,29 @@ type foreign struct {
 	hint   string
 }
 
-const proxyHint = "a load balancer sends the PROXY protocol, which clamd's protocol does not have: switch it off for this port (HAProxy: send-proxy)"
+const proxyHint = "a load balancer sends a PROXY protocol header, which polyclamd does not accept: switch it off for this port (HAProxy: remove send-proxy)"
 
-// foreigners are the protocols that are recognised.
-var foreigners = []foreign{
-	{"TLS", []string{"\x16\x03"}, "the client begins TLS, and this port has none: switch TLS off in the client, or let stunnel or a load balancer end it"},
+// foreignProtocols are those that are recognised.
+var foreignProtocols = []foreign{
+	{"TLS", []string{"\x16\x03"}, "the client starts a TLS handshake, but this port does not use TLS: switch TLS off in the client, or terminate it with stunnel or a load balancer"},
 	{"the PROXY protocol, version 1,", []string{"PROXY TCP4 ", "PROXY TCP6 ", "PROXY UNKNOWN"}, proxyHint},
 	{"the PROXY protocol, version 2,", []string{"\r\n\r\n\x00\r\nQUIT\n"}, proxyHint},
-	{"ICAP", []string{"REQMOD ", "RESPMOD ", "OPTIONS icap:"}, "the client speaks ICAP: it needs an ICAP server such as c-icap, which can ask polyclamd"},
+	{"ICAP", []string{"REQMOD ", "RESPMOD ", "OPTIONS icap:"}, "the client speaks ICAP: point it at an ICAP server, such as c-icap, that uses polyclamd"},
 	{"HTTP", []string{"GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE ", "OPTIONS ", "CONNECT ", "TRACE ", "PRI * HTTP/2"},
-		"the client speaks HTTP, and this port clamd's protocol: for a health check send PING, for uploads use a gateway that speaks to clamd"},
-	{"SMTP", []string{"EHLO ", "HELO ", "LHLO ", "MAIL FROM:"}, "the client sends mail to this port: correct its address"},
-	{"SSH", []string{"SSH-"}, "an SSH client or a port scanner uses this port: correct its address, or close the port in the firewall"},
+		"the client speaks HTTP, but this port speaks clamd's protocol: a health check must send PING; uploads need an HTTP gateway for clamd"},
+	{"SMTP", []string{"EHLO ", "HELO ", "LHLO ", "MAIL FROM:"}, "the client sends mail to this port: correct the address in its configuration"},
+	{"SSH", []string{"SSH-"}, "an SSH client or a port scanner connects to this port: correct the client's address, or close the port in the firewall"},
 }
 
 // foreignProtocol returns the protocol that the input belongs to, or nil.
 func foreignProtocol(input string) *foreign {
-	i := slices.IndexFunc(foreigners, func(f foreign) bool {
+	i := slices.IndexFunc(foreignProtocols, func(f foreign) bool {
 		return slices.ContainsFunc(f.begins, func(s string) bool { return strings.HasPrefix(input, s) })
 	})
 	if i < 0 {
 		return nil
 	}
-	return &foreigners[i]
+	return &foreignProtocols[i]
 }
 
 // logReload logs who asked for a RELOAD, and which engines load their signatures now.

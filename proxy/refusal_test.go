@@ -42,13 +42,13 @@ func (ts *testServer) server() extended.Server {
 	return r.Server()
 }
 
-// TestRepeatedRefusals checks that what a client repeats is logged once in a minute with the
+// TestRepeatedRefusals checks that what a client repeats is logged once a minute with the
 // number of repetitions, and that all of it is counted.
 func TestRepeatedRefusals(t *testing.T) {
 	ts := newServer(t, func(c *Config) { c.Listeners[0].PathCommands = false }, eicarOnly())
 	var now atomic.Int64
 	ts.repeated.SetClock(func() time.Time { return time.Unix(1e9+now.Load(), 0) })
-	for _, minute := range []float64{0, 4, 4} { // what the line has to say about the minute before
+	for _, minute := range []float64{0, 4, 4} { // suppressed in the minute before
 		for i := range 5 {
 			ts.ask(fmt.Sprintf("zSCAN /etc/%d\x00", i))
 		}
@@ -157,7 +157,7 @@ func TestDeniedFile(t *testing.T) {
 	for _, name := range []string{"a\n", "b", "c"} {
 		w.fail(filepath.Join(dir, name), &files.OpenError{Err: unix.EACCES})
 	}
-	w.fail(filepath.Join(dir, "gone", "x"), &files.LookupError{Err: unix.EACCES}) // has changed meanwhile: no advice
+	w.fail(filepath.Join(dir, "gone", "x"), &files.LookupError{Err: unix.EACCES}) // has changed in the meantime: no advice
 	line := ts.logLine("polyclamd may not read a client's file")
 	hint, _ := line["hint"].(string)
 	runsAs, _ := line["runs_as"].(string)

@@ -12,9 +12,9 @@ import (
 	"polyclam/test/testkit"
 )
 
-// TestRetire ends the service of one of two listeners. All clients that the kernel has
-// accepted are served, also if limits.connections allows only one at a time, and the other
-// listener goes on.
+// TestRetire retires one of two listeners. All clients that the kernel has accepted are
+// served, even if limits.connections allows only one at a time, and the other listener goes
+// on.
 func TestRetire(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
 		t.Run(network, func(t *testing.T) {

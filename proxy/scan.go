@@ -74,7 +74,7 @@ func (r *request) keep(stream *protocol.Stream, w *spool.Writer, to io.Writer) *
 }
 
 // overLimit describes how a stream exceeded its limit, for the log: the length that the
-// client announced, what had come before, and the limit.
+// client announced, what it had sent before, and the limit.
 func (r *request) overLimit(stream *protocol.Stream, received int64) error {
 	limit := r.cfg.Limits.Stream
 	if r.cmd.Verb == protocol.VerbStream { // STREAM has no chunks
@@ -83,7 +83,7 @@ func (r *request) overLimit(stream *protocol.Stream, received int64) error {
 	n := stream.Excess()
 	what := fmt.Sprintf("a chunk of %d bytes after %d bytes, and the limit is %d (key stream)", n, received, limit)
 	if text := binary.BigEndian.AppendUint32(nil, uint32(n)); !bytes.ContainsFunc(text, notText) {
-		what += fmt.Sprintf("; the length reads %q as text, so the client may not send chunks as INSTREAM wants them", text)
+		what += fmt.Sprintf("; the bytes of this length are the text %q, so the client probably sends no lengths before its chunks", text)
 	}
 	return errors.New(what)
 }

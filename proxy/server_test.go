@@ -225,7 +225,7 @@ func TestStats(t *testing.T) {
 	}
 }
 
-// TestStatsNames checks whose objects a client may see by name: on a Unix socket everybody's,
+// TestStatsNames checks which objects a client may see by name: on a Unix socket all of them,
 // on TCP its own. The lines of the others stay, one for each thread.
 func TestStatsNames(t *testing.T) {
 	local, remote, other := client.User(4711), client.Host(netip.MustParseAddr("127.0.0.1")), client.Host(netip.MustParseAddr("127.0.0.2"))

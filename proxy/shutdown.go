@@ -79,9 +79,9 @@ func (s *Server) beginShutdown() {
 	}
 }
 
-// Retire ends the service of one listener, as Shutdown does for all: it refuses new
-// connections and serves those that the kernel has already accepted. When it returns, the
-// listener is closed. If ctx ends first, Retire closes it with what is left in its backlog.
+// Retire stops one listener, as Shutdown stops all of them: it refuses new connections and
+// serves those that the kernel has already accepted. When it returns, the listener is
+// closed. If ctx ends first, the connections still in its backlog are lost.
 // Sessions continue.
 func (s *Server) Retire(ctx context.Context, ln net.Listener) {
 	defer ln.Close()

@@ -13,14 +13,14 @@ const (
 	maxStatsObject = 200 // bytes of a name; clamdtop reads lines of up to 1024
 )
 
-// hiddenObject stands for a name that is none of the client's business.
+// hiddenObject replaces a name that the client must not see.
 const hiddenObject = "-"
 
 // stats returns the reply to STATS without its last terminator. It has one pool, and the
 // word PRIMARY exactly once, or clamdtop aborts. Each scan under way counts as a thread.
 //
-// Clients on Unix sockets see the name of every object, as from clamd. Those on TCP may be
-// anyone, and see their own.
+// Clients on Unix sockets see the name of every object, as with clamd. Those on TCP see only
+// the names of their own objects.
 func (r *request) stats() string {
 	s := r.s.srv
 	running := s.running.list()

@@ -13,7 +13,7 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// A lapse is the kind of reason why no engine received an object.
+// A lapse is a kind of reason why no engine received an object.
 type lapse int
 
 const (
@@ -21,13 +21,13 @@ const (
 	lapseLimit               // the object is larger than limits.stream
 	lapseSpool               // the spool has no room for it, or its disk failed
 	lapseDenied              // polyclamd's user may not read it
-	lapsePath                // there is no such file, or it is none that can be scanned
-	lapseHung                // its file system did not answer, or the time was over before its turn
+	lapsePath                // there is no such file, or it is not one that can be scanned
+	lapseHung                // its file system did not answer, or time ran out first
 	lapseOther               // the client did not hand it over as the protocol says
 	lapses
 )
 
-// A tally counts since the start what no engine saw. It outlives reloads.
+// A tally counts, since the start, what no engine received. Reloads do not reset it.
 type tally struct {
 	notScanned  [lapses]atomic.Int64
 	commands    atomic.Int64 // refused
@@ -49,8 +49,8 @@ func (t *tally) refusals() extended.Refusals {
 	}
 }
 
-// level is the level of the log line. A client that goes away is its own business; for all
-// others the client hears an error, or an object passes that was not scanned.
+// level is the level of the log line. A client may disconnect whenever it likes; in all other
+// cases the client gets an error, or an object passes that was not scanned.
 func (l lapse) level(err error) zerolog.Level {
 	switch {
 	case l == lapseGone:

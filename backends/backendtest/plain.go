@@ -13,7 +13,7 @@ var goPhrases = []string{
 	"no such host", "lookup ", "fork/exec", "deadline exceeded",
 }
 
-// WantPlain checks that an error is one, and that its text has none of Go's own phrases.
+// WantPlain checks that err is not nil, and that its text has none of Go's own phrases.
 func WantPlain(t testing.TB, err error) {
 	t.Helper()
 	if err == nil {

@@ -190,7 +190,7 @@ func (s *stage) finish() alteration {
 
 func (s *stage) remove() {
 	for _, path := range s.own {
-		// A directory may contain files that the program left behind.
+		// A directory may contain files that the program created.
 		os.RemoveAll(path)
 	}
 }

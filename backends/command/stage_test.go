@@ -154,7 +154,7 @@ func TestBadPaths(t *testing.T) {
 	}
 }
 
-// TestCopyEnds checks that copying ends with its context and leaves nothing behind.
+// TestCopyEnds checks that copying ends with its context and leaves no files.
 func TestCopyEnds(t *testing.T) {
 	c := inDir(t, 0o600)
 	ctx, cancel := context.WithCancel(t.Context())

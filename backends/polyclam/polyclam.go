@@ -1,5 +1,5 @@
 // Package polyclam scans with another polyclam, through the verbs that it adds to
-// clamd's protocol, so that a proxy behind a proxy keeps every category.
+// clamd's protocol, so that every category passes through a chain of proxies.
 //
 // The dialogue, on a new connection for each scan:
 //
@@ -36,7 +36,7 @@
 //
 // # Loops
 //
-// polyclamd refuses a configuration in which an engine is one of its own listeners. It
+// polyclamd refuses a configuration whose engine is one of its listeners. It
 // does not detect a loop through another polyclam or a relay. Every round of such a loop
 // takes a slot of the engine, so there are at most max_scans rounds. The last one waits
 // for a slot until the first timeout: the engine's own, the deadline of the context of

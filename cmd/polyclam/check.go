@@ -17,18 +17,18 @@ func (t *tool) checkCommand() *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Check a configuration and test every engine in it",
 		Long: `All mistakes in the file are reported together. If there are none, this tool tests
-every node of every engine, with the rights of its own user. It also asks the running
-polyclamd, whose user may have other rights, and says where the two differ. Each node
+every node of every engine, with the rights of the user who runs it. It also asks the
+running polyclamd, whose user may have other rights, and says where the two differ. Each node
 scans a clean text, the EICAR test file, an encrypted archive, archives that
 contain EICAR beside an encrypted file or too deeply nested, and an archive of max_size
 bytes. SCANS UP TO is the largest object in which the engine found EICAR. REPORTS is
 what the engine reported for the test files, CAN REPORT what its backend can report at
 most. POLYCLAMD is the state of the node in the running polyclamd.
 
-Below the table are what is wrong and the remedies: engines that ask polyclamd itself, old
-signatures, clients of this machine whose listener has another profile or whose files
-polyclamd cannot read, the spool directory, memory, and settings in clamd.conf that do
-not fit.
+Below the table, check lists what else is wrong and what to do about it: engines that ask
+polyclamd itself, old signatures, clients on this machine whose listener has another
+profile or whose files polyclamd cannot read, the spool directory, memory, and settings in
+clamd.conf that do not fit.
 
 Exit status, the first that applies:
 

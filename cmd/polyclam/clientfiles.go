@@ -37,8 +37,8 @@ func (in *inspection) clients() (list []finding) {
 
 const genericProfile = "generic"
 
-// profileFinding reports a listener whose profile is not its client's. A listener whose own
-// keys amount to that profile is right.
+// profileFinding reports a listener whose profile is not its client's, unless the listener's
+// own keys have the same effect.
 func profileFinding(c migrate.Client, l *config.Listener) *finding {
 	want, ok := status.Lookup(c.Profile)
 	if !ok || c.Profile == genericProfile || l.Client == c.Profile {
@@ -47,7 +47,7 @@ func profileFinding(c migrate.Client, l *config.Listener) *finding {
 	if serves(l.Profile(), want) {
 		return nil
 	}
-	return &finding{fmt.Sprintf("%s uses %s (%s), whose profile is %q: set client = %q in that [[listener]], or give it a listener of its own; \"polyclam profiles\" explains the difference",
+	return &finding{fmt.Sprintf("%s uses %s (%s), whose profile is %q: set client = %q in that [[listener]], or add a [[listener]] for this client alone; \"polyclam profiles\" explains the difference",
 		c.Name, l.Address, c.Where, l.Client, c.Profile), exitFound}
 }
 

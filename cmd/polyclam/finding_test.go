@@ -298,7 +298,7 @@ func TestSettings(t *testing.T) {
 		{"short streams", "StreamMaxLength 5M\n", "", "tcp:127.0.0.1:3310", false, []finding{{"a tcp:127.0.0.1:3310: /etc/clamd.conf:3: StreamMaxLength 5M: clamd refuses longer streams", exitOK}}},
 		{"few threads", "MaxThreads 5\n", "", "", false, []finding{{at + "3: MaxThreads 5: max_scans is 10, so scans wait inside clamd while their timeout runs: set max_scans = 5", exitOK}}},
 		{"default threads", "", "max_scans = 12\n", "", false, []finding{{"a unix:/s: /etc/clamd.conf without MaxThreads, whose default is 10: max_scans is 12", exitOK}}},
-		{"short queue", "MaxThreads 4\nMaxQueue 8\n", "", "", false, []finding{{at + "3: MaxThreads 4", exitOK}, {at + "4: MaxQueue 8: max_scans is 10, and a clamd whose queue is full answers nobody", exitOK}}},
+		{"short queue", "MaxThreads 4\nMaxQueue 8\n", "", "", false, []finding{{at + "3: MaxThreads 4", exitOK}, {at + "4: MaxQueue 8: max_scans is 10, and a clamd whose queue is full accepts no connections", exitOK}}},
 		{"excluded paths", "ExcludePath ^/proc\nExcludePath ^/sys\n", "", "", false, []finding{{at + "3: ExcludePath ^/proc; /etc/clamd.conf:4: ExcludePath ^/sys: this has no effect", exitOK}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -356,7 +356,7 @@ func TestCheckWithDaemon(t *testing.T) {
 }
 
 // TestCheckTemporarySpool checks that an engine that reads files is tried although the
-// spool directory does not exist yet, and that nothing is left behind.
+// spool directory does not exist yet, and that no files are left.
 func TestCheckTemporarySpool(t *testing.T) {
 	tmp := testkit.SocketDir(t)
 	dir := files(t, "scanner", "#!/bin/sh\nif grep -q EICAR \"$1\"; then echo \"VIRUS: Eicar\"; exit 1; fi\nexit 0\n")

@@ -76,7 +76,7 @@ func (o *initOptions) check() error {
 	case o.move && o.output == "":
 		return cli.Usagef("--move-clamd without --output: clamd can be moved only when polyclam has a configuration")
 	case (o.steps == "") != (o.undo == ""):
-		return cli.Usagef("--steps and --undo belong together: whoever takes the steps needs the way back")
+		return cli.Usagef("--steps and --undo belong together: do not take the steps without a way back")
 	case o.steps != "" && !o.move:
 		return cli.Usagef("--steps without --move-clamd: the steps start clamd with the configuration that --move-clamd writes")
 	case o.steps != "" && filepath.Clean(o.steps) == filepath.Clean(o.undo):

@@ -18,7 +18,7 @@ type finding struct {
 	exit int // exitOK: nothing is broken
 }
 
-// inspection is what check knows besides the results of its own trials.
+// inspection is what check knows in addition to the results of its trials.
 type inspection struct {
 	file    *config.File
 	options trialOptions

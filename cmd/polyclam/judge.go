@@ -105,7 +105,7 @@ func (e *engineNodes) pending() string {
 	case unknown == len(e.nodes):
 		return e.name + " is not yet checked"
 	case loading == len(e.nodes):
-		return e.name + " loads its signatures"
+		return e.name + " is loading its signatures"
 	}
 	return ""
 }
@@ -176,7 +176,7 @@ func (st *serverStatus) judge(now time.Time) condition {
 func judgeUnreachable(err *unreachable, disk onDisk) condition {
 	c := condition{stateFailing, exitFailed, "no polyclamd answers"}
 	for i, f := range err.failures {
-		if i == 0 || !isGone(f.err) { // a place where something answers says more than an empty one
+		if i == 0 || !isGone(f.err) { // an address where something answers is more interesting than an unused one
 			c.Sentence = fmt.Sprintf("no polyclamd answers: %s", f)
 		}
 		if !isGone(f.err) {

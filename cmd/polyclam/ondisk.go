@@ -19,7 +19,7 @@ type onDisk struct {
 }
 
 // lookOnDisk compares the configuration file with what polyclamd reports. s is nil if none
-// answers. polyclamd hears nothing of a file that "systemctl reload" refuses, so this tool
+// answers. polyclamd does not see a file that "systemctl reload" refuses, so this tool
 // reads it too.
 func (t *tool) lookOnDisk(at *server, s *extended.Server, now time.Time) (d onDisk) {
 	reported := s != nil && !s.ConfigRefused.IsZero()

@@ -84,7 +84,7 @@ func (in *inspection) streamSetting(c migrate.ClamdConf, e *config.Engine, tr *t
 		n, at = clamdStreamMax, fmt.Sprintf("%s without StreamMaxLength, whose default is %s", c.Path(), size.FormatClamd(clamdStreamMax))
 	}
 	if largest := in.largest(e); n < largest {
-		return &finding{fmt.Sprintf("%s: clamd refuses longer streams, which clients hear as an ERROR, and polyclam sends it up to %s: raise StreamMaxLength, or lower max_size", at, size.Human(largest)), exitOK}
+		return &finding{fmt.Sprintf("%s: clamd refuses longer streams, so clients get ERROR, and polyclam sends it up to %s: raise StreamMaxLength, or lower max_size", at, size.Human(largest)), exitOK}
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func queueSetting(c migrate.ClamdConf, e *config.Engine) *finding {
 	if !given || int64(e.MaxScans) < max(n, 2*threads) {
 		return nil
 	}
-	return &finding{fmt.Sprintf("%s: max_scans is %d, and a clamd whose queue is full answers nobody: set MaxQueue to at least %d, or lower max_scans", at, e.MaxScans, 2*e.MaxScans), exitOK}
+	return &finding{fmt.Sprintf("%s: max_scans is %d, and a clamd whose queue is full accepts no connections: set MaxQueue to at least %d, or lower max_scans", at, e.MaxScans, 2*e.MaxScans), exitOK}
 }
 
 // excludeSetting reports paths that clamd leaves out: polyclam hands over objects, not paths.

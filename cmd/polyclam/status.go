@@ -225,14 +225,14 @@ func (st *serverStatus) writeNodes(b *strings.Builder, now time.Time) {
 			}
 			b.WriteString(printable(text) + "\n")
 		}
-		for _, text := range append(n.remarks(), st.behind(&n)...) {
+		for _, text := range append(n.remarks(), st.olderThan(&n)...) {
 			b.WriteString(printable(n.name()+": "+text) + "\n")
 		}
 	}
 }
 
-// behind says that another node of the engine has newer signatures.
-func (st *serverStatus) behind(n *nodeStatus) []string {
+// olderThan says that another node of the engine has newer signatures.
+func (st *serverStatus) olderThan(n *nodeStatus) []string {
 	newest := n
 	for i := range st.Nodes {
 		if o := &st.Nodes[i]; o.Engine == n.Engine && o.DatabaseTime.After(newest.DatabaseTime) {

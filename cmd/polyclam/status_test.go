@@ -78,7 +78,7 @@ func TestStatusCondition(t *testing.T) {
 	}{
 		{"up", node("engine=x " + good), 0, "everything is usable"},
 		{"suspicious", node("engine=x state=up canary_eicar=suspicious"), 0, "everything is usable"},
-		{"loads", node("engine=x state=reloading canary_eicar=virus"), 0, "polyclamd is up; x loads its signatures"},
+		{"loads", node("engine=x state=reloading canary_eicar=virus"), 0, "polyclamd is up; x is loading its signatures"},
 		{"one of two loads", node("engine=x state=reloading canary_eicar=virus") + node("engine=x "+good), 0, "everything is usable"},
 		{"not yet checked", node("engine=x state=unknown"), 0, "polyclamd is up; x is not yet checked"},
 		{"one of two is down", node("engine=x "+good) + node("engine=x address=tcp state=down"), 1, "polyclamd is up; 1 of 2 nodes of x is down"},
@@ -137,8 +137,8 @@ func TestStatusUnreachable(t *testing.T) {
 	}
 }
 
-// TestStatusBehind has two nodes of one engine, and one of them has older signatures.
-func TestStatusBehind(t *testing.T) {
+// TestStatusOlderSignatures has two nodes of one engine, and one of them has older signatures.
+func TestStatusOlderSignatures(t *testing.T) {
 	address := statusServer(t, serverRecord+
 		"status: engine=x address=new state=up canary_eicar=virus database_time=\""+ago(time.Hour)+"\" NODE\x00"+
 		"status: engine=x address=old state=up canary_eicar=virus database_time=\""+ago(50*time.Hour)+"\" NODE\x00"+
@@ -147,7 +147,7 @@ func TestStatusBehind(t *testing.T) {
 	r.wantStatus(t, exitOK)
 	wantParts(t, r.stdout, "everything is usable\n", "\nx old: its signatures are 2 days older than those of new\n")
 	if n := strings.Count(r.stdout, "older"); n != 1 {
-		t.Errorf("%d nodes are behind, want 1\n%s", n, r.stdout)
+		t.Errorf("%d nodes have older signatures, want 1\n%s", n, r.stdout)
 	}
 }
 

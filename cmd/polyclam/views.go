@@ -112,7 +112,7 @@ func (in *inspection) loops(trials []trial) (list []finding) {
 	for i := range trials {
 		tr := &trials[i]
 		if n := in.node(tr); n != nil && (n.healthy() && n.State == "up" || loopRemedy(n) != "") {
-			continue // polyclamd knows better
+			continue // polyclamd has already decided
 		}
 		if tr.node != "" && in.listener(tr.node) != nil {
 			list = append(list, finding{fmt.Sprintf("%s: this is a listener of polyclamd, so it would ask itself: write the address of the real engine", tr.name()), exitFound})

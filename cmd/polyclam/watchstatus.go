@@ -15,8 +15,8 @@ import (
 // minWatch is the shortest interval between two questions.
 const minWatch = 100 * time.Millisecond
 
-// A new text is written over the old one, and then what is left of that is erased: erasing
-// everything first would blink.
+// The new text overwrites the old one, and then the rest of the old one is erased: erasing
+// everything first would flicker.
 const (
 	topLeft   = "\x1b[H"
 	clearLine = "\x1b[K"

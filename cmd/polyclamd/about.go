@@ -48,7 +48,7 @@ func list(values []string) string {
 	return text
 }
 
-// describeConfig tells the server what XSTATUS reports about the configuration in use.
+// describeConfig sets what XSTATUS reports about the configuration in use.
 func (d *process) describeConfig(file *config.File, f *fitting) {
 	a := &d.about
 	a.Config, a.ConfigTime = "", file.Modified
@@ -71,7 +71,7 @@ func absolute(path string) string {
 	return path
 }
 
-// describeRefusal tells the server that a reload was refused.
+// describeRefusal makes XSTATUS report that a reload was refused.
 func (d *process) describeRefusal(err error) {
 	noteRefusal(&d.about, err, time.Now())
 	d.server.SetAbout(d.about)

@@ -15,8 +15,8 @@ import (
 )
 
 // asService returns a command that runs this program with args as the user of
-// polyclamd.service, with its groups. It is false if the service runs as root, or its user does
-// not exist.
+// polyclamd.service, with its groups. It returns false if the service runs as root, or if its user
+// does not exist.
 func asService(u listen.Units, args []string) (*exec.Cmd, bool) {
 	if u.User == "" {
 		return nil, false

@@ -13,8 +13,8 @@ import (
 	"polyclam/cmd/internal/logbuf"
 )
 
-// maxJournalLine is the most bytes of one line for the journal, which splits longer ones
-// where LineMax= of journald.conf says, by default at 48K. The parts after the first would
+// maxJournalLine is the most bytes in one line for the journal. The journal splits lines that
+// are longer than LineMax= of journald.conf, by default 48K: the parts after the first would
 // lose the priority, and no part would be JSON.
 const maxJournalLine = 40 << 10
 
@@ -93,9 +93,9 @@ func (l journalLevels) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 // contain it, because JSON escapes the quotes in a string.
 var finding = []byte(`"action":"quarantine"`)
 
-// priority is the journal's priority of a line. A finding is no trouble of the daemon's,
-// but what it is there for: "journalctl -p notice" shows findings and problems without the
-// lines of all the clean objects.
+// priority is the journal's priority of a line. A finding is a notice, not a warning: the
+// daemon did its work. "journalctl -p notice" shows findings and problems without the lines
+// of all the clean objects.
 func priority(level zerolog.Level, line []byte) journal.Priority {
 	switch {
 	case level <= zerolog.DebugLevel:

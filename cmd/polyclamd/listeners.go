@@ -27,7 +27,7 @@ func (s sockets) close() {
 // errNoListener means that there is nothing to listen on.
 var errNoListener = errors.New("nothing to listen on: the configuration has no [[listener]], and systemd passed no socket")
 
-// resolve replaces each listener by one for each socket that its address stands for, adds a
+// resolve replaces each listener by one for each socket that its address means, adds a
 // listener with the defaults for each socket from systemd that the file does not have, and
 // finds the sockets that are open already.
 func (s *setup) resolve() error {
@@ -115,8 +115,8 @@ func (s *setup) isDual(x, y *config.Listener) bool {
 }
 
 // listen opens all listeners that are not open yet, or checks that this is possible. If one
-// fails, the caller closes the others again; the error lists every failure. An address of a
-// name that this machine does not have is left out, if it has another one of that name.
+// fails, the caller closes the others again; the error lists every failure. If a name has
+// several addresses, those that this machine does not have are left out, unless it has none.
 func (s *setup) listen() error {
 	s.opened = sockets{}
 	works := map[string]bool{} // by the configured address

@@ -47,8 +47,8 @@ func TestStartAfterKill(t *testing.T) {
 	d.stop()
 }
 
-// TestSocketInUse starts a second daemon. It must end without harming the first, and leave
-// nothing behind.
+// TestSocketInUse starts a second daemon. It must end without harming the first, and
+// leave no files.
 func TestSocketInUse(t *testing.T) {
 	dir := testkit.SocketDir(t)
 	socket, fresh := filepath.Join(dir, "s"), filepath.Join(dir, "a")

@@ -48,7 +48,8 @@ func newLog(c config.Log, level string, w io.Writer) (zerolog.Logger, *logbuf.Bu
 	return zerolog.New(lines).With().Timestamp().Logger(), buffer, nil
 }
 
-// levels sends warnings and errors, and debugging lines, to writers of their own.
+// levels sends warnings and errors to one writer, debugging lines to another, and the rest to
+// a third.
 type levels struct {
 	io.Writer
 	important  io.Writer

@@ -95,7 +95,7 @@ func TestResolveListeners(t *testing.T) {
 		{name: "a name below every address", text: tcpListener("0.0.0.0", 1) + tcpListener("one", 1),
 			problem: `test.toml:5: listener.address: "tcp:one:1" and "tcp:0.0.0.0:1" of the listener in line 2`},
 		{name: "other ports", text: tcpListener("one", 1) + tcpListener("one", 2), want: []string{"tcp:127.0.0.1:1", "tcp:127.0.0.1:2"}},
-		{name: "no such name", text: tcpListener("none", 1), problem: `test.toml:2: listener.address: "tcp:none:1": there is no name "none"; correct it`},
+		{name: "no such name", text: tcpListener("none", 1), problem: `test.toml:2: listener.address: "tcp:none:1": the name "none" does not exist; correct it`},
 		{name: "a name without address", text: tcpListener("gone", 1), problem: `test.toml:2: listener.address: "tcp:gone:1": the name "gone" has no address`},
 		{name: "more sockets than connections", text: tcpListener("two", 1) + "[limits]\nconnections = 2\n",
 			problem: "limits.connections: 2 is too few for the 2 sockets of the listeners"},

@@ -22,7 +22,7 @@ func instream(content string) string {
 }
 
 // TestDefault has no configuration. The default's port is fixed. If it is in use, the daemon
-// must report that and leave nothing behind.
+// must report that and leave no files.
 func TestDefault(t *testing.T) {
 	if _, err := os.Lstat(cli.DefaultConfig); err == nil {
 		t.Skip("this host has a configuration for polyclamd")

@@ -22,7 +22,7 @@ type setup struct {
 	options     options
 	log         zerolog.Logger
 	descriptors uint64
-	isCheck     bool         // open no socket, and leave nothing behind
+	isCheck     bool         // open no socket, and create nothing
 	spool       *spool.Spool // of the running daemon; nil: the setup creates one
 	inherited   sockets
 	serving     sockets // all that the daemon serves

@@ -11,8 +11,8 @@ type Refusals struct {
 	NotScannedLimit  int64 `json:"not_scanned_limit,omitempty"`  // larger than the limit on streams
 	NotScannedSpool  int64 `json:"not_scanned_spool,omitempty"`  // no room in the spool, or its disk failed
 	NotScannedDenied int64 `json:"not_scanned_denied,omitempty"` // polyclamd's user may not read the file
-	NotScannedPath   int64 `json:"not_scanned_path,omitempty"`   // no such file, or none that can be scanned
-	NotScannedHung   int64 `json:"not_scanned_hung,omitempty"`   // a file system did not answer, or the time was over before its turn
+	NotScannedPath   int64 `json:"not_scanned_path,omitempty"`   // no such file, or not one that can be scanned
+	NotScannedHung   int64 `json:"not_scanned_hung,omitempty"`   // a file system did not answer, or time ran out first
 	NotScannedOther  int64 `json:"not_scanned_other,omitempty"`  // not handed over as the protocol says
 }
 

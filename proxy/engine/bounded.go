@@ -26,7 +26,7 @@ func shortened(s string, limit int) string {
 }
 
 // reasonText returns the text of an error of n. It leaves out the backend and the address,
-// since every reason is shown beside them.
+// which are always shown next to it.
 func (n *node) reasonText(err error) string {
 	text := err.Error()
 	at := " " + n.address + ": "

@@ -43,7 +43,7 @@ func (p *pool) Reload(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Reloads reports whether the engine can be told to load its signatures.
+// Reloads reports whether the engine has a command to load its signatures.
 func (p *pool) Reloads() bool {
 	n, _ := p.nextReload(nil)
 	return n != nil

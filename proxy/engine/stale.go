@@ -14,17 +14,17 @@ type signatures struct {
 	warned time.Time // when the log last said so
 }
 
-// isStale reports whether a database is older than most; 0 is no limit. A database of
+// isStale reports whether a database is older than limit; 0 is no limit. A database of
 // unknown age is not stale.
-func isStale(database time.Time, most time.Duration) bool {
-	return most > 0 && !database.IsZero() && time.Since(database) > most
+func isStale(database time.Time, limit time.Duration) bool {
+	return limit > 0 && !database.IsZero() && time.Since(database) > limit
 }
 
-// judgeAge logs that the signatures of n have become old, once a day while they are, and
+// checkAge logs that the signatures of n are old, once a day as long as they are, and then
 // that they are recent again. It is called with each version that n reports.
-func (p *pool) judgeAge(n *node, database time.Time) {
-	most := p.config().MaxSignatureAge
-	stale := isStale(database, most)
+func (p *pool) checkAge(n *node, database time.Time) {
+	limit := p.config().MaxSignatureAge
+	stale := isStale(database, limit)
 	p.mu.Lock()
 	was := n.signatures
 	warn := stale && (!was.stale || time.Since(was.warned) >= staleReminder) && !n.health.Retired()
@@ -36,7 +36,7 @@ func (p *pool) judgeAge(n *node, database time.Time) {
 	switch address := bounded(n.address); {
 	case warn:
 		p.log.Warn().Str("node", address).Str("age", days(time.Since(database))).Time("database_time", database.UTC()).
-			Str("max_signature_age", days(most)).Msg("signatures are old")
+			Str("max_signature_age", days(limit)).Msg("signatures are old")
 	case was.stale && !stale:
 		p.log.Info().Str("node", address).Time("database_time", database.UTC()).Msg("signatures are recent again")
 	}

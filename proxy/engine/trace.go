@@ -39,7 +39,7 @@ func WithTraceFields(ctx context.Context, add func(*zerolog.Event) *zerolog.Even
 // any time.
 func Traces() bool { return zerolog.GlobalLevel() <= zerolog.DebugLevel }
 
-// traced returns a context with which a request to n logs its conversation, if the log's
+// traced returns a context that makes a request to n log its conversation, if the log's
 // level shows it.
 func (p *pool) traced(ctx context.Context, n *node, purpose string) context.Context {
 	if !Traces() || p.log.GetLevel() > zerolog.DebugLevel {

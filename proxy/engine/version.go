@@ -96,7 +96,7 @@ func (p *pool) fetchVersion(n *node, v backends.Versioner, dropped int) {
 	err := errors.New("backend ended without an answer")
 	defer func() {
 		if n.versions.endAsking(version, err == nil, dropped) {
-			p.judgeAge(n, version.DatabaseTime)
+			p.checkAge(n, version.DatabaseTime)
 		}
 	}()
 	err = p.protect(n, func() (err error) {

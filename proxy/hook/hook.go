@@ -1,6 +1,6 @@
-// Package hook runs a program of the operator's for each object in which something was
-// found, like clamd's VirusEvent, but without a shell and with bounds: a slow program
-// delays no scan, and what it cannot keep up with is dropped and counted.
+// Package hook runs the operator's program for each object in which something was found,
+// like clamd's VirusEvent, but without a shell and with bounds: a slow program delays no
+// scan, and events that it cannot keep up with are dropped and counted.
 package hook
 
 import (
@@ -15,7 +15,7 @@ import (
 	"polyclam/backends"
 )
 
-// Config is what to run. It does not change once in use.
+// Config says what to run. It does not change while it is in use.
 type Config struct {
 	Program   string   // absolute path; empty: none
 	Arguments []string // passed as they are
@@ -50,7 +50,7 @@ type Stats struct {
 	Waiting  int64 // events in the queue now
 }
 
-// ErrClosed is the error of a run that the end of the daemon cut off.
+// ErrClosed is the error of a run that was killed because the daemon stops.
 var ErrClosed = errors.New("the daemon is stopping")
 
 // Runner runs the programs. Its methods are safe for concurrent use.
@@ -83,8 +83,8 @@ func NewRunner(log zerolog.Logger) *Runner {
 	return r
 }
 
-// Found has the program of c run for e. It never waits: if too many events wait already, it
-// drops e. The caller has asked [Config.Wants].
+// Found runs the program of c for e, in the background. It never waits: if too many events
+// are already waiting, it drops e. The caller has checked [Config.Wants].
 func (r *Runner) Found(c *Config, e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -99,7 +99,8 @@ func (r *Runner) Found(c *Config, e Event) {
 	}
 }
 
-// runAll runs events until none waits, or fewer runs are allowed than there are.
+// runAll runs the program for event after event, until none is waiting or more runs are in
+// progress than allowed.
 func (r *Runner) runAll() {
 	for {
 		j, ok := r.next()
@@ -134,9 +135,9 @@ func (r *Runner) Stats() Stats {
 	return s
 }
 
-// Close accepts no more events and waits for those that it has until ctx ends. Then it
-// kills the programs that still run, and drops what waits. It returns when no program is
-// left.
+// Close accepts no more events, and waits for those that it has until ctx ends. Then it
+// kills the programs that are still running and drops the events that are still waiting. It
+// returns when no program is left.
 func (r *Runner) Close(ctx context.Context) {
 	r.mu.Lock()
 	r.closing = true

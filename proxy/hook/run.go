@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// maxOutput is how much of the program's output the log may have.
+	// maxOutput is how much of the program's output the log quotes.
 	maxOutput = 512
 	// lingering is how long a run waits for processes outside the program's process group
 	// that hold its output open.
@@ -54,7 +54,7 @@ func (j *job) run(ctx context.Context) error {
 	cmd.Dir, cmd.Env = "/", j.event.environment()
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = lingering
-	// A group of its own, so that everything that the program starts can be killed.
+	// A new process group, so that everything that the program starts can be killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err := cmd.Run()

@@ -1,6 +1,6 @@
 // Package lograte keeps clients from filling the log. A client that does the same wrong
-// thing again and again is logged once in each interval, with the number of times that
-// were not logged.
+// thing again and again is logged once in each interval, with the number of lines that
+// were suppressed.
 package lograte
 
 import (

@@ -8,8 +8,8 @@ import (
 )
 
 // Reason says why v, a verdict of p, has its action: the category that required it, the
-// engine that reported the category, what that engine said, and the rules and keys of the
-// site that had a part in it. The text is raw. It is empty if every engine said ok.
+// engine that reported the category, what that engine said, and the site's rules and keys
+// that contributed. The text is raw. It is empty if every engine said ok.
 func (p *Policy) Reason(v Verdict) string {
 	if v.Category == backends.OK && v.Cause == backends.OK {
 		return ""

@@ -42,7 +42,7 @@ var directoryRemedies = []struct {
 	{unix.EROFS, "polyclamd may not write there: under systemd, add the directory to ReadWritePaths= of the unit, or use one below StateDirectory=, and restart polyclamd; in a container, mount a volume"},
 	{unix.EACCES, "polyclamd's user may not write there: give it the directory with install -d -o polyclam -g polyclam -m 0711; under systemd, StateDirectory=polyclam creates /var/lib/polyclam at the next restart"},
 	{unix.ENOTDIR, "a part of the path is a file: name another directory"},
-	{unix.ELOOP, "symbolic links lead in a circle: name another directory"},
+	{unix.ELOOP, "symbolic links form a loop: name another directory"},
 }
 
 // adviseDirectory adds what to do to an error of the directory.

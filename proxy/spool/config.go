@@ -189,7 +189,7 @@ func (s *Spool) probe(set *settings) error {
 	return nil
 }
 
-// Check reports what New would fail with. It leaves nothing behind: it does not create
+// Check reports what New would fail with. It changes nothing: it does not create
 // cfg.Dir, so that the check may run as another user than the spool.
 func Check(cfg Config) error {
 	dir := filepath.Clean(cfg.Dir)

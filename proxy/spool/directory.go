@@ -91,9 +91,9 @@ func (d *directory) searchMode() fs.FileMode {
 	return mode
 }
 
-// parentMode is the mode of the configured directory if polyclam creates it: everybody may
+// parentMode is the mode of the configured directory if polyclam creates it: every user may
 // pass through, whatever the mode and group of the files are after a reload. The
-// subdirectory, whose name nobody can guess or list, decides who reaches the files.
+// subdirectory, whose name no user can guess or list, decides who reaches the files.
 const parentMode fs.FileMode = 0o711
 
 // checkParent creates the configured directory if it does not exist, and refuses one in

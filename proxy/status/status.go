@@ -46,7 +46,7 @@ type Profile struct {
 	// sets it for replies whose records end with a line break.
 	EscapeObjects bool
 	// ID names the request in the daemon's log. The server sets it for the extended forms,
-	// which give it in an error, so that a user's complaint leads to the line of the log.
+	// which give it in an error, so that an operator finds the log line for a complaint.
 	ID string
 	// WorstFirst puts the worst line of a directory's reply first, for clients that read
 	// only once.

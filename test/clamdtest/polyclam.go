@@ -78,7 +78,7 @@ type Polyclam struct {
 }
 
 // StartPolyclam builds polyclamd, runs it with the configuration and waits until it
-// answers. In the configuration ${DIR} stands for the daemon's own directory and
+// answers. In the configuration ${DIR} means the daemon's own directory and
 // ${PORT} for a free port of 127.0.0.1. One of its listeners must be
 // "unix:${DIR}/p.sock" or "tcp:127.0.0.1:${PORT}". It ignores the host's TMPDIR: its
 // temporary files are in ${DIR}/tmp, where a test can count them.

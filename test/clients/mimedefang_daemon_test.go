@@ -52,7 +52,7 @@ type mimedefang struct {
 }
 
 // startMIMEDefang runs a MIMEDefang with a filter, and extra flags for both daemons,
-// until the test ends. ${DIR} in the filter stands for its folder.
+// until the test ends. ${DIR} in the filter is its folder.
 func startMIMEDefang(t *testing.T, filter string, flags ...string) *mimedefang {
 	t.Helper()
 	program, multiplexor := clamdtest.RequireProgram(t, "mimedefang"), clamdtest.RequireProgram(t, "mimedefang-multiplexor")

@@ -30,7 +30,7 @@ const (
 	patience   = time.Minute
 )
 
-// image is the last stage of the Dockerfile.
+// image is what the last stage of the Dockerfile produces.
 type image struct {
 	root       string
 	env        []string

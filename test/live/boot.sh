@@ -7,7 +7,7 @@ for cgroup in "$@"; do
 	echo 0 >"$cgroup/cgroup.procs"
 done
 mount -t tmpfs -o mode=755 tmpfs "$dir/disk"
-# What systemd-nspawn leaves in /run is not for the host.
+# Keep what systemd-nspawn writes to /run away from the host.
 mount -t tmpfs -o mode=755 tmpfs /run
 cd "$dir/disk"
 mkdir upper work root

@@ -4,14 +4,14 @@
 // file system, with its packages but without its services, its temporary files and its
 // network. A test configures Debian's daemons in it, runs commands ([Machine.Run]), reads
 // the journal ([Machine.Journal]) and reaches sockets and loopback ports ([Machine.Dial]).
-// A [Steady] client scans all the time, and a [MailFlow] sends mails; both keep what became
-// of each.
+// A [Steady] client scans all the time, and a [MailFlow] sends mails; both record the
+// results.
 //
 // The tests that every run of all tests has are MIMEDefang's host and polyclam's life with
 // systemd. POLYCLAM_LIVE=all, which make live sets, adds amavis and rspamd. POLYCLAM_DEB
 // names a package, so that none is built.
 //
 // It needs root and the Debian package systemd-container. Mounts are in a mount
-// namespace, and all processes in a PID namespace of their own: when the test process
-// ends, however it ends, the kernel removes both.
+// namespace, and all processes in a PID namespace: when the test process ends, however it
+// ends, the kernel removes both.
 package live

@@ -23,8 +23,8 @@ func (r Result) String() string {
 	return fmt.Sprintf("exit %d after %v\n%s%s", r.Status, r.Took.Round(time.Millisecond), r.Stdout, r.Stderr)
 }
 
-// Run runs a command as root in the machine, as a service of its own in /root, and waits
-// for its end. If that takes longer than two minutes the test fails.
+// Run runs a command as root in the machine, as a transient service in /root, and waits
+// until it ends. If that takes longer than two minutes the test fails.
 func (m *Machine) Run(name string, args ...string) Result {
 	m.t.Helper()
 	return m.run("", name, args...)

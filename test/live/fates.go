@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Fates sum up what became of mails, by kind.
+// Fates sum up what happened to mails, by kind.
 type Fates struct {
 	Count   map[string]map[string]int // by kind, by fate
 	Longest time.Duration             // the longest wait for the answer

@@ -12,7 +12,7 @@ func (m *Machine) Path(path string) string {
 	return filepath.Join(fmt.Sprintf("/proc/%d/root", m.Leader), path)
 }
 
-// Put writes a file of root's, and the folders above it.
+// Put writes a file that root owns, and creates the folders above it.
 func (m *Machine) Put(path, text string, mode os.FileMode) {
 	m.t.Helper()
 	at := m.Path(path)

@@ -20,7 +20,7 @@ func startWorld(t *testing.T) *world {
 	m.InstallByHand(besideClamd, "clamav")
 	m.StartPolyclam()
 	m.WaitFound(PolyclamSocket)
-	// SCAN works too: polyclam has no /tmp of its own.
+	// SCAN works too: polyclam has no private /tmp.
 	return &world{m: m, steady: StartSteady(m, PolyclamSocket, 20*time.Millisecond, "INSTREAM", "FILDES")}
 }
 

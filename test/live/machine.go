@@ -31,7 +31,7 @@ type Options struct {
 
 // A Machine is a booted systemd.
 type Machine struct {
-	// Leader is the process of its systemd, as this machine counts.
+	// Leader is the process ID of its systemd, as seen from this machine.
 	Leader int
 	// Booted is how long it took to boot.
 	Booted time.Duration

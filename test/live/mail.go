@@ -26,7 +26,7 @@ const (
 // mailKinds are the kinds, in the order of the tables.
 var mailKinds = []string{MailClean, MailEICAR, MailEncrypted}
 
-// A Mail is a mail that was sent, and what became of it.
+// A Mail is a mail that was sent, and what happened to it.
 type Mail struct {
 	ID    string
 	Kind  string
@@ -98,7 +98,7 @@ func (s *MailServer) WaitEmpty() {
 	})
 }
 
-// Fate is what became of a mail. Call [MailServer.WaitEmpty] first.
+// Fate is what happened to a mail. Call [MailServer.WaitEmpty] first.
 func (s *MailServer) Fate(mail Mail) string {
 	delivered := s.sink.Has(mail.ID)
 	switch code := mail.Reply.Code; {
@@ -117,8 +117,8 @@ func (s *MailServer) Fate(mail Mail) string {
 	}
 }
 
-// A MailFlow sends a mail every 400 ms, clean, EICAR and encrypted in turns, whatever
-// became of the mails before.
+// A MailFlow sends a mail every 400 ms, clean, EICAR and encrypted in turn, without waiting
+// for the mails before.
 type MailFlow struct {
 	server *MailServer
 	cancel context.CancelFunc

@@ -18,7 +18,7 @@ func all() bool { return os.Getenv("POLYCLAM_LIVE") == "all" }
 type filter struct {
 	name  string
 	start func(*Machine) []string
-	eicar string // what becomes of a mail with EICAR
+	eicar string // what happens to a mail with EICAR
 	long  bool
 }
 

@@ -54,9 +54,9 @@ func (s Scan) String() string {
 	return fmt.Sprintf("%s %s %s: %q %v after %v", s.Start.Format("15:04:05.000"), s.How, object, s.Reply, s.Err, s.Took.Round(time.Millisecond))
 }
 
-// A Steady client starts a scan at a fixed interval, whatever became of the scans before:
-// of a harmless text or EICAR, by INSTREAM, by FILDES, or by SCAN with a path in /tmp that
-// every user may read, in turns.
+// A Steady client starts a scan at a fixed interval, without waiting for the scans before:
+// in turn of a harmless text and EICAR, by INSTREAM, FILDES, and SCAN with a path in /tmp
+// that every user may read.
 type Steady struct {
 	m      *Machine
 	socket string
@@ -71,7 +71,7 @@ type Steady struct {
 }
 
 // harmless returns a text that no engine has seen before. It is not the text of polyclam's
-// health checks, which polyclam takes for those of another polyclam.
+// health checks, which would look like a health check of another polyclam.
 func harmless() string { return "A harmless text, " + rand.Text() + ".\n" }
 
 // The files that a steady client scans by path.
@@ -81,7 +81,7 @@ const (
 )
 
 // StartSteady starts a steady client of the daemon at a Unix socket of the machine. It
-// scans by hows in turns, or all ways if there is none. It ends at the test's cleanup.
+// uses hows in turn, or all three ways if there is none. It ends at the test's cleanup.
 func StartSteady(m *Machine, socket string, every time.Duration, hows ...string) *Steady {
 	m.t.Helper()
 	if len(hows) == 0 {

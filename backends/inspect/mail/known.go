@@ -82,7 +82,7 @@ func fieldName(line []byte) string {
 	return string(name)
 }
 
-// isEntity reports whether head begins with a Content-Type field. The signed part inside
+// isEntity reports whether head begins with the field Content-Type. The signed part inside
 // a signature often has no other field.
 func isEntity(head []byte) bool {
 	const field = "content-type:"

@@ -10,8 +10,7 @@ import (
 	"polyclam/backends"
 )
 
-// An Error has a text of its own. Its causes, which the text does not repeat, determine
-// the category.
+// An Error replaces the text of its causes, which still determine the category.
 type Error struct {
 	Text   string
 	Causes []error

@@ -164,7 +164,7 @@ func (c *Client) dial(ctx context.Context) (*Conn, error) {
 	if c.Hello == nil {
 		return conn, nil
 	}
-	within, cancel := context.WithTimeoutCause(ctx, c.Dialer.Timeout, c.Dialer.timeoutError("no greeting"))
+	within, cancel := context.WithTimeoutCause(ctx, c.Dialer.Timeout, c.Dialer.timeoutError("no greeting within"))
 	defer cancel()
 	stop := context.AfterFunc(within, func() { conn.Close() })
 	err = c.Hello(conn)

@@ -71,7 +71,7 @@ func (d Dialer) secure(ctx, within context.Context, s *socket) (net.Conn, *socke
 	case hasEnded(ctx):
 		return nil, nil, d.contextError(ctx)
 	case within.Err() != nil:
-		err = d.timeoutError("no TLS handshake")
+		err = d.timeoutError("no TLS handshake within")
 	default:
 		err = &backends.ConnError{Text: "TLS handshake", Err: tlsReason(err)}
 	}

@@ -69,7 +69,7 @@ func TestBacklog(t *testing.T) {
 	d := Dialer{Network: "unix", Address: path, Timeout: 300 * time.Millisecond}
 	_, err := d.Dial(t.Context())
 	if !errors.As(err, new(*backends.ConnError)) || backends.CategoryOf(err) != backends.CannotExecute ||
-		!strings.Contains(err.Error(), "backlog was full") || !strings.Contains(err.Error(), "within 300ms (key connect_timeout)") {
+		!strings.Contains(err.Error(), "backlog was full") || !strings.Contains(err.Error(), "for 300ms (key connect_timeout)") {
 		t.Errorf("got %v", err)
 	}
 	why := errors.New("the client closed the connection")

@@ -23,9 +23,9 @@ func (d Dialer) dialError(ctx, within context.Context, err error) error {
 	case hasEnded(ctx):
 		return d.contextError(ctx)
 	case errors.Is(err, syscall.EAGAIN):
-		return d.timeoutError("no connection, its backlog was full,")
+		return d.timeoutError("the engine accepts no connection: its backlog was full for")
 	case within.Err() != nil, errors.As(err, &netErr) && netErr.Timeout():
-		return d.timeoutError("no connection")
+		return d.timeoutError("no connection within")
 	}
 	c := backends.CategoryOf(err)
 	if !backends.Unreachable(err) {
@@ -73,7 +73,7 @@ func (d Dialer) socketReason(err error) string {
 		}
 		return "connection refused: the socket exists, but nothing listens on it. Is the engine running?"
 	case errors.Is(err, syscall.EPROTOTYPE):
-		return "this is a socket of another kind, for datagrams (key address)"
+		return "this is not a stream socket (key address)"
 	case errors.As(err, &errno):
 		return errno.Error() + " (key address)"
 	}
@@ -110,7 +110,7 @@ func tlsReason(err error) error {
 }
 
 func (d Dialer) timeoutError(what string) error {
-	return &backends.ConnError{Text: what + " within " + d.Timeout.String() + " (key connect_timeout)"}
+	return &backends.ConnError{Text: what + " " + d.Timeout.String() + " (key connect_timeout)"}
 }
 
 // contextError returns the error of a dial that ctx ended. An engine that does not accept

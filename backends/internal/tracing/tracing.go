@@ -1,4 +1,4 @@
-// Package tracing collects what a [backends.Trace] is to receive of a conversation.
+// Package tracing collects the steps of a conversation for a [backends.Trace].
 package tracing
 
 import (
@@ -28,7 +28,7 @@ func New(ctx context.Context) *Tracer {
 	return &Tracer{to: to, since: time.Now()}
 }
 
-// Step reports a step after those that are collected.
+// Step reports a step, after those that have been collected.
 func (t *Tracer) Step(step, detail string, err error) {
 	if t == nil {
 		return

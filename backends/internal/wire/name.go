@@ -76,7 +76,7 @@ func shorten(name string) string {
 // PathName returns a file name as a segment of a URL's path.
 func PathName(name string) string { return url.PathEscape(name) }
 
-// Disposition returns a Content-Disposition value with a file name (RFC 6266): in ASCII,
+// Disposition returns the value of Content-Disposition with a file name (RFC 6266): in ASCII,
 // and if that loses part of the name, also encoded as in RFC 5987.
 func Disposition(name string) string {
 	plain := strings.Map(func(r rune) rune {

@@ -12,9 +12,9 @@ import (
 // DefaultConfig is the configuration file that is read if no other is named.
 const DefaultConfig = "/etc/polyclam/config.toml"
 
-// Load reads the configuration file at path, with what the environment overrides. An empty
-// path means POLYCLAM_CONFIG, or if that is empty [DefaultConfig], or if that file does not
-// exist the embedded default.
+// Load reads the configuration file at path, and applies the overrides in the environment.
+// An empty path means POLYCLAM_CONFIG, or if that is empty [DefaultConfig], or if that file
+// does not exist the embedded default.
 func Load(path string) (*config.File, error) {
 	file, err := load(cmp.Or(path, os.Getenv(config.EnvConfig)))
 	if err != nil {

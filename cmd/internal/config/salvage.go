@@ -53,7 +53,7 @@ func head(text string, n int) string {
 		}
 		end += i + 1
 	}
-	if end == len(text) && n > 0 { // the error is behind the last line: take that off
+	if end == len(text) && n > 0 { // the error is after the last line: drop that line
 		end = strings.LastIndexByte(strings.TrimSuffix(text, "\n"), '\n') + 1
 	}
 	return text[:end]

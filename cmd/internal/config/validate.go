@@ -58,7 +58,7 @@ func validateSpool(f *File, r *report) {
 	oneOf(r, "spool.store", "value", s.Store, []spool.Store{spool.Memfd, spool.Tmpfile})
 	validatePath(r, "spool.directory", s.Directory)
 	if s.PathMode&^0o664 != 0 || s.PathMode&0o400 == 0 {
-		r.fail("spool.path_mode", "\"%04o\" is not a mode for objects; the owner must read, nobody execute, and not everybody write, for example \"0600\" or \"0640\"", s.PathMode)
+		r.fail("spool.path_mode", "\"%04o\" is not a mode for objects; the owner must be able to read, others must not write, and execute bits are not allowed; write for example \"0600\" or \"0640\"", s.PathMode)
 	}
 }
 

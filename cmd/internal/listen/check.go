@@ -20,14 +20,14 @@ import (
 //  1. this process could open it now: it can bind to the address (it does not listen), or it
 //     may create files in the directory of a Unix socket;
 //  2. or the unit polyclamd.socket has it and is active: systemd listens there, and the daemon
-//     needs no rights of its own. The check does not connect, which would start the service;
+//     needs no rights for it. The check does not connect, which would start the service;
 //  3. or a polyclamd answers there: it keeps its sockets when it reloads;
 //  4. or the service's RuntimeDirectory= will make the missing directory.
 //
 // There is only a warning if rights are missing and polyclamd.socket has the address but is not
 // active; if this user may not connect to the socket that is there; or if the program there
 // does not answer while systemd says that the daemon runs, which may be busy. Everything else
-// is an error, also a clamd that answers: polyclam does not take its place by itself.
+// is an error, even a clamd that answers: polyclam does not take its place unasked.
 type Checker struct {
 	// Systemd asks systemd about polyclamd's units. It is called at most once, and only if
 	// the answer matters.

@@ -85,7 +85,7 @@ func wantOutcome(t *testing.T, warning string, err error, wantWarning, wantError
 	}
 }
 
-// TestCheckOfFreeAddress has no program at the address. Nothing may be left behind.
+// TestCheckOfFreeAddress has no program at the address. The check must create nothing.
 func TestCheckOfFreeAddress(t *testing.T) {
 	dir := testkit.SocketDir(t)
 	file, stale, below := filepath.Join(dir, "f"), filepath.Join(dir, "stale"), filepath.Join(dir, "none", "s")
@@ -139,7 +139,7 @@ func TestCheckOfRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	asNobody(t, func() {
+	withoutRights(t, func() {
 		var c Checker
 		warning, err := c.Check(sockaddr.Unix(filepath.Join(dir, "s")), Options{Group: NoGroup})
 		wantOutcome(t, warning, err, "", "may not create files in "+dir)
@@ -149,9 +149,9 @@ func TestCheckOfRights(t *testing.T) {
 	})
 }
 
-// asNobody runs f with the rights of the user nobody. It changes the whole process, as a
-// daemon's rights are its process's too.
-func asNobody(t *testing.T, f func()) {
+// withoutRights runs f as user 65534. That changes the whole process, as the rights of a
+// daemon are those of its process.
+func withoutRights(t *testing.T, f func()) {
 	t.Helper()
 	groups, err := os.Getgroups()
 	if err != nil {

@@ -36,7 +36,7 @@ func explainTCP(a sockaddr.Addr, err error) error {
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		return fmt.Errorf("%w: a security module forbids port %d; for SELinux see \"semanage port\" and \"ausearch -m avc\"", err, port)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%w: this machine does not have the address %s now; \"ip address\" lists those that it has, and 0.0.0.0 or [::] need none of them", err, a.TCP().Addr())
+		return fmt.Errorf("%w: this machine does not have the address %s now; write one that \"ip address\" lists, or 0.0.0.0 or [::] for all of them", err, a.TCP().Addr())
 	case errors.Is(err, syscall.EAFNOSUPPORT):
 		return fmt.Errorf("%w: this machine, or RestrictAddressFamilies= of the unit, does not allow %s", err, family(a))
 	}

@@ -19,7 +19,7 @@ type Units struct {
 	Sockets            []sockaddr.Addr // of polyclamd.socket
 	RuntimeDirectories []string        // of polyclamd.service, below /run
 
-	// Whom polyclamd.service runs as. An empty User is root, or the unit does not exist.
+	// The user and groups of polyclamd.service. An empty User is root, or there is no unit.
 	User, Group    string
 	Groups         []string
 	BindsEveryPort bool // also those below 1024

@@ -82,7 +82,7 @@ func Includes4(ln syscall.Conn) bool {
 	return only == 0
 }
 
-// tryTCP binds a socket to the address, without listening, and closes it again. Nobody can
+// tryTCP binds a socket to the address, without listening, and closes it again. No client can
 // connect to it meanwhile, and it disturbs no other socket: with SO_REUSEADDR only sockets
 // that listen are in the way, as they are for openTCP.
 func tryTCP(a netip.AddrPort) error {
@@ -126,8 +126,9 @@ func zoneID(name string) (uint32, error) {
 	return uint32(i.Index), nil
 }
 
-// OpenBeside is [Open] while sockets are still open that include an address of a and will be
-// closed: a reload replaces 127.0.0.1 by 0.0.0.0. Until then connections go to any of them.
+// OpenBeside is [Open] for an address that overlaps those of sockets that are open and about
+// to be closed: a reload replaces 127.0.0.1 by 0.0.0.0. Until they are closed, connections go
+// to any of them.
 func OpenBeside(a sockaddr.Addr, o Options, leaving []net.Listener) (net.Listener, error) {
 	if len(leaving) == 0 || !a.IsTCP() {
 		return Open(a, o)

@@ -173,7 +173,7 @@ func (m *Machine) addICAP(file string, c *cicap) {
 }
 
 // loop explains why c-icap cannot be an engine: it asks the clamd whose place polyclam
-// takes. Each mail would then be scanned by polyclam until all its scans are in use.
+// takes. Each mail would then come back to polyclam until all its slots are in use.
 func (m *Machine) loop(c *cicap) string {
 	if c.asks == "" {
 		return ""

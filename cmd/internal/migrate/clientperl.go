@@ -113,7 +113,7 @@ func clamdscanConf(options string) string {
 	return confFiles[0].path
 }
 
-// passesFiles reports whether clamdscan sends contents or descriptors.
+// passesFiles reports whether clamdscan sends streams or descriptors.
 func passesFiles(options string) bool {
 	return strings.Contains(options, "--stream") || strings.Contains(options, "--fdpass")
 }

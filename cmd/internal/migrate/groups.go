@@ -111,7 +111,7 @@ func (m *Machine) hint(c *client) string {
 	case !c.paths:
 		return ""
 	case c.user == "" && user.name == "root":
-		return fmt.Sprintf("%s names files by their path. clamd reads them as root, but polyclamd runs as %s: let the client send their contents.", c.name, ourAccount)
+		return fmt.Sprintf("%s names files by their path. clamd reads them as root, but polyclamd runs as %s: let the client send streams or descriptors instead.", c.name, ourAccount)
 	case c.user == "":
 		return fmt.Sprintf("%s names files by their path: polyclamd must be able to read what %s could.", c.name, user.name)
 	case c.mode&0o040 == 0:

@@ -17,7 +17,7 @@ type Client struct {
 	Where   string // file and line of its configuration
 	Address string // as in polyclam's configuration
 	// Owner, Group, Dir and Mode describe a file that it has scanned by its path. An empty
-	// Owner means that it has no files of its own scanned.
+	// Owner means that it does not name files of one user.
 	Owner, Group, Dir string
 	Mode              fs.FileMode
 }

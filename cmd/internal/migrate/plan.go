@@ -8,13 +8,13 @@ type client struct {
 	address string // of clamd, as in polyclam's configuration
 	// file describes a file that the client has scanned by its path, or a zero user if
 	// it sends streams or descriptors only. A client such as ProFTPD sends paths of
-	// files that belong to anybody: then paths is set, and the user is empty.
+	// files that belong to any user: then paths is set, and the user is empty.
 	user, group, dir string
 	mode             uint32
 	paths            bool
 
 	listener int    // index of the listener that it uses
-	change   string // the line for an address of its own; %s is the socket's path
+	change   string // the line that names another address; %s is the socket's path
 	sends    string // what it sends instead of paths
 	// bearsClose says that it treats a closed connection as a failure, not as clean.
 	bearsClose bool

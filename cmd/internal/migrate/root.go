@@ -72,7 +72,7 @@ func plainError(err error) error {
 // maxFile is the largest file that read accepts.
 const maxFile = 1 << 20
 
-// read returns the contents of a regular file, and its resolved path.
+// read returns the text of a regular file, and its resolved path.
 func (r root) read(path string) (data []byte, real string, err error) {
 	if real, err = r.resolve(path); err != nil {
 		return nil, "", err

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Both scripts are a head with this machine's names, common.sh, and a part of their own.
+// Each script consists of assignments for this machine, common.sh, and steps.sh or undo.sh.
 var (
 	//go:embed scripts/common.sh
 	commonScript string
@@ -22,7 +22,7 @@ var (
 	undoScript string
 )
 
-// migration is a directory in memory for what the scripts need for a while.
+// migration is a directory for the scripts' temporary files, in memory.
 const migration = "/run/polyclam-migration"
 
 // ScriptOptions describe the scripts.
@@ -38,7 +38,7 @@ func (m *Machine) Scriptable() error {
 	case m.clamd == nil:
 		return errors.New("there is no clamd.conf, so nothing can be moved")
 	case m.clamd.moved:
-		return fmt.Errorf("%s already has clamd's new address: someone has begun to move clamd by hand", m.clamd.conf.path)
+		return fmt.Errorf("%s already has clamd's new address, so clamd was moved by hand, at least partly", m.clamd.conf.path)
 	case !m.hasSystemd():
 		return errors.New("systemd is not installed; without --steps and --undo the remaining steps are printed")
 	case m.unit() == "":

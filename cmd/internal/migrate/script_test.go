@@ -80,11 +80,11 @@ func TestScripts(t *testing.T) {
 
 func TestScriptable(t *testing.T) {
 	for name, files := range map[string][]string{
-		"there is no clamd.conf":           nil,
-		"begun to move clamd by hand":      {"etc/clamav/clamd.conf", "LocalSocket /run/c-engine.ctl\n", "usr/lib/systemd/system/", ""},
-		"systemd is not installed":         {"etc/clamav/clamd.conf", "LocalSocket /run/c.ctl\n"},
-		"no unit starts clamd":             {"etc/clamav/clamd.conf", "LocalSocket /run/c.ctl\n", "usr/lib/systemd/system/", ""},
-		"begun to move clamd by hand: but": {"etc/clamav/clamd.conf", "LocalSocket /run/c.ctl\n", "usr/lib/systemd/system/clamd.service", "[Service]\nExecStart=clamd\n"},
+		"there is no clamd.conf":       nil,
+		"clamd was moved by hand":      {"etc/clamav/clamd.conf", "LocalSocket /run/c-engine.ctl\n", "usr/lib/systemd/system/", ""},
+		"systemd is not installed":     {"etc/clamav/clamd.conf", "LocalSocket /run/c.ctl\n"},
+		"no unit starts clamd":         {"etc/clamav/clamd.conf", "LocalSocket /run/c.ctl\n", "usr/lib/systemd/system/", ""},
+		"clamd was moved by hand: but": {"etc/clamav/clamd.conf", "LocalSocket /run/c.ctl\n", "usr/lib/systemd/system/clamd.service", "[Service]\nExecStart=clamd\n"},
 	} {
 		m := look(t, Options{Root: tree(t, "", files...)})
 		_, _, err := m.Scripts(ScriptOptions{})

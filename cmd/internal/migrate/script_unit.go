@@ -42,7 +42,7 @@ func (m *Machine) scriptUnits(h *head) {
 	h.set("GROUPS_WANTED", strings.Join(m.supplementary(), " "))
 }
 
-// inForeground lets a command line of clamd stay in the foreground.
+// inForeground makes a command line keep clamd in the foreground.
 func inForeground(command string) string {
 	if strings.Contains(command, " --foreground") || strings.Contains(command+" ", " -F ") {
 		return command

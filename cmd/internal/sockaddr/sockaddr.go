@@ -1,4 +1,4 @@
-// Package sockaddr determines which sockets the address of a listener stands for.
+// Package sockaddr determines which sockets the address of a listener means.
 //
 // An address means what it says: "tcp:0.0.0.0:3310" is IPv4 only, "tcp:[::]:3310" is IPv6
 // (and IPv4 where the system's default says so), and a name is each of its addresses, as
@@ -46,7 +46,7 @@ func (a Addr) IsTCP() bool { return a.tcp.IsValid() }
 func (a Addr) IsAnyIPv6() bool { return a.tcp.Addr() == netip.IPv6Unspecified() }
 
 // DialTarget returns the network and address at which a client on the same machine reaches the
-// socket. An address that stands for all is reached on the loopback interface.
+// socket. 0.0.0.0 and [::] are reached on the loopback interface.
 func (a Addr) DialTarget() (network, address string) {
 	if !a.IsTCP() {
 		return "unix", a.path
@@ -129,7 +129,7 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// Resolve returns the addresses that the address of a listener stands for, each once.
+// Resolve returns the sockets' addresses for the address of a listener, without duplicates.
 func Resolve(ctx context.Context, r Resolver, address string) ([]Addr, error) {
 	one, name, err := Parse(address)
 	if err != nil {
@@ -153,7 +153,7 @@ func Resolve(ctx context.Context, r Resolver, address string) ([]Addr, error) {
 	return list, nil
 }
 
-// lookupError says in words why a name has no address.
+// lookupError explains why a name has no address.
 func lookupError(host string, err error) error {
 	const remedy = "write an address instead, or add the name to /etc/hosts"
 	var dns *net.DNSError
@@ -161,7 +161,7 @@ func lookupError(host string, err error) error {
 	case err == nil:
 		return fmt.Errorf("the name %q has no address; %s", host, remedy)
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return fmt.Errorf("there is no name %q; correct it, %s", host, remedy)
+		return fmt.Errorf("the name %q does not exist; correct it, %s", host, remedy)
 	case errors.As(err, &dns) && dns.IsTimeout:
 		return fmt.Errorf("the name server did not answer for %q; %s", host, remedy)
 	case errors.As(err, &dns):

@@ -52,7 +52,7 @@ func TestResolve(t *testing.T) {
 		{"tcp:[::ffff:127.0.0.1]:3310", []string{"tcp:127.0.0.1:3310"}},
 		{"tcp:localhost:3310", []string{"tcp:127.0.0.1:3310", "tcp:[::1]:3310"}},
 		{"tcp:twice:3310", []string{"tcp:127.0.0.1:3310", "tcp:127.0.1.1:3310"}},
-		{"tcp:nowhere:3310", []string{`there is no name "nowhere"; correct it, write an address`}},
+		{"tcp:nowhere:3310", []string{`the name "nowhere" does not exist; correct it, write an address`}},
 		{"tcp:nothing:3310", []string{`the name "nothing" has no address; write`}},
 		{"tcp:broken:3310", []string{`cannot be looked up: read /etc/hosts`}},
 		{"tcp:slow:3310", []string{`the name server did not answer for "slow"`}},

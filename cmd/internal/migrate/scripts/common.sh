@@ -1,6 +1,6 @@
 # Everything from here on is the same on every machine.
 
-RUN=/run/polyclam-migration # what is needed for a while; a reboot removes it
+RUN=/run/polyclam-migration # temporary files; a reboot removes them
 SYSTEM=/etc/systemd/system
 RUNTIME=/run/systemd/system
 BRIDGE=polyclam-bridge.service
@@ -30,7 +30,7 @@ fail() {
 	exit 1
 }
 
-# answers ADDRESS: a daemon answers PING there.
+# answers ADDRESS succeeds if a daemon answers PING there.
 answers() { timeout 5 polyclam --address "$1" ping >/dev/null 2>&1; }
 
 active() { systemctl is-active --quiet "$1"; }
@@ -39,18 +39,18 @@ show() { systemctl show --property "$2" --value -- "$1"; }
 
 polyclam_serves() { active polyclamd.socket && active polyclamd.service; }
 
-# clamd_moved: clamd runs with its new configuration and answers.
+# clamd_moved succeeds if clamd runs with its new configuration and answers.
 clamd_moved() {
 	runs_with "$ENGINE_UNIT" "$ENGINE_CONF" && answers "$ENGINE_ADDRESS"
 }
 
-# runs_with UNIT FILE: the unit's process has the file on its command line.
+# runs_with UNIT FILE succeeds if the unit's process has the file on its command line.
 runs_with() {
 	pid=$(show "$1" MainPID)
 	[ "${pid:-0}" != 0 ] && tr '\000' '\n' <"/proc/$pid/cmdline" | grep -Fq -- "$2"
 }
 
-# wait_for ADDRESS UNIT: until a daemon answers, at most ten minutes.
+# wait_for ADDRESS UNIT waits until a daemon answers, at most ten minutes.
 wait_for() {
 	waited=0
 	until answers "$1"; do
@@ -63,7 +63,7 @@ wait_for() {
 		[ "$waited" -lt 600 ] || return 1
 		sleep 1
 		waited=$((waited + 1))
-		[ $((waited % 10)) != 0 ] || say "  $2 loads signatures: $waited s"
+		[ $((waited % 10)) != 0 ] || say "  $2 is still loading signatures after $waited s"
 	done
 }
 
@@ -77,7 +77,7 @@ write_file() {
 	say "  wrote $1"
 }
 
-# remove_file FILE: with a directory of drop-ins that is empty then.
+# remove_file FILE removes it, and its directory of drop-ins if that is empty then.
 remove_file() {
 	if [ ! -e "$1" ]; then return; fi
 	rm -f -- "$1"
@@ -87,16 +87,16 @@ remove_file() {
 	say "  removed $1"
 }
 
-# relink FROM TO: the socket FROM gets the name TO too, in one step: no client finds
-# nothing there.
+# relink FROM TO makes TO another name of the socket FROM, atomically: clients always find
+# a socket there.
 relink() {
 	if [ "$1" -ef "$2" ]; then return; fi
 	ln -f -- "$1" "$2.polyclam-new"
 	mv -f -T -- "$2.polyclam-new" "$2"
 }
 
-# protect FILE: nobody can remove it, because it is a mount point. clamd and systemd
-# remove the socket of the configuration with which they were started.
+# protect FILE makes FILE a mount point, so that it cannot be removed. When clamd and
+# systemd stop, they remove the socket of the configuration with which they were started.
 protect() {
 	unprotect "$1"
 	mount --bind -- "$1" "$1"
@@ -106,12 +106,12 @@ unprotect() {
 	while umount -- "$1" 2>/dev/null; do :; done
 }
 
-# replace FROM TO <IN >OUT: whole lines.
+# replace FROM TO <IN >OUT replaces whole lines.
 replace() {
 	FROM=$1 TO=$2 awk '{ print ($0 == ENVIRON["FROM"]) ? ENVIRON["TO"] : $0 }'
 }
 
-# enough_memory: for a second clamd.
+# enough_memory succeeds if there is memory for a second clamd.
 enough_memory() {
 	rss=0
 	for unit in "$CLAMD_UNIT" "$ENGINE_UNIT"; do
@@ -123,8 +123,8 @@ enough_memory() {
 	[ "${rss:-0}" -gt 0 ] && [ $((free * 10)) -gt $((rss * 13)) ]
 }
 
-# start_bridge CONF: a second clamd with this configuration, on BRIDGE_SOCKET, while the
-# other one restarts. It has the restrictions of clamd's own unit.
+# start_bridge CONF starts a second clamd with this configuration, on BRIDGE_SOCKET, for the
+# time in which the other one restarts. It has the restrictions of clamd's own unit.
 start_bridge() {
 	if active "$BRIDGE" && answers "$BRIDGE_ADDRESS"; then return; fi
 	systemctl stop "$BRIDGE" 2>/dev/null || :
@@ -161,8 +161,8 @@ stop_bridge() {
 	rm -f -- "$RUNTIME/$BRIDGE" "$BRIDGE_SOCKET" "$RUN/bridge.conf"
 }
 
-# The service waits for the file "hold" to vanish before it starts; systemd keeps its
-# sockets, and the clients wait.
+# hold_polyclam makes the service wait, when it starts, until the file "hold" is removed.
+# systemd keeps its sockets open, so the clients wait too.
 hold_polyclam() {
 	mkdir -p -- "$RUN" "$RUNTIME/polyclamd.service.d"
 	: >"$RUN/hold"
@@ -185,8 +185,8 @@ stop_trial() {
 	if [ -n "${proof:-}" ]; then rm -f -- "$proof"; fi
 }
 
-# ask_bridge: polyclamd reads a configuration with the second clamd's address. The file
-# itself does not change.
+# ask_bridge makes polyclamd ask the second clamd: it reads another configuration in place of
+# its own, which does not change.
 ask_bridge() {
 	unprotect "$POLYCLAM_CONF"
 	cp -p -- "$POLYCLAM_CONF" "$RUN/bridge.toml"
@@ -195,7 +195,7 @@ ask_bridge() {
 	if active polyclamd.service; then systemctl reload polyclamd.service; fi
 }
 
-# ask_engine: polyclamd reads its configuration as it is.
+# ask_engine makes polyclamd ask clamd: it reads its own configuration again.
 ask_engine() {
 	unprotect "$POLYCLAM_CONF"
 	rm -f -- "$RUN/bridge.toml"
@@ -213,7 +213,7 @@ clamd_units() {
 	if [ -n "$3" ]; then systemctl "$1" "$3" "$2"; else systemctl "$1" "$2"; fi
 }
 
-# stop_clamd: while SOCKET stays.
+# stop_clamd stops clamd, but keeps the file SOCKET.
 stop_clamd() {
 	if [ -n "$SOCKET" ] && [ -e "$SOCKET" ]; then protect "$SOCKET"; fi
 	clamd_units stop "$CLAMD_UNIT" "$CLAMD_SOCKET"
@@ -226,12 +226,12 @@ load_apparmor() {
 	if apparmor_on && command -v apparmor_parser >/dev/null; then apparmor_parser -r -- "$APPARMOR_PROFILE"; fi
 }
 
-# go_back: clamd alone answers the clients, with its old configuration.
+# go_back makes clamd alone answer the clients, with its old configuration.
 go_back() {
 	stop_trial
 	release_polyclam
 	if active "$CLAMD_UNIT" && ! runs_with "$CLAMD_UNIT" "$ENGINE_CONF"; then
-		# It was never stopped, and has at most lost its name to polyclam.
+		# It was never stopped. At most, polyclam has taken the name of its socket.
 		if [ -n "$SOCKET" ] && [ -S "$SOCKET.before" ]; then
 			relink "$SOCKET.before" "$SOCKET"
 			sleep 1
@@ -273,11 +273,11 @@ move_back() {
 	fi
 	held=no
 	if [ -z "$warm" ] && [ -n "$SOCKET" ] && active polyclamd.socket; then
-		# They wait on polyclam's socket, and polyclam asks for them when clamd answers.
+		# They wait on polyclam's socket; polyclam serves them when clamd answers.
 		held=yes
 		hold_polyclam
 	else
-		if [ -n "$warm" ]; then sleep 1; fi # polyclamd accepts what waits on its own socket
+		if [ -n "$warm" ]; then sleep 1; fi # polyclamd accepts the clients that wait on its own socket
 		stop_polyclam
 	fi
 	if [ "$ENGINE_UNIT" != "$CLAMD_UNIT" ]; then
@@ -332,9 +332,9 @@ move_aside() {
 	done
 }
 
-# start_beside starts a clamd that creates its socket itself. It must not see that
-# something else listens there, so it gets another directory, and its socket is moved
-# when it answers.
+# start_beside starts a clamd that creates its socket itself. It must not see that another
+# daemon listens there, so it gets another directory, and its socket is moved when it
+# answers.
 start_beside() {
 	if [ -z "$SOCKET" ] || [ -n "$(show "$CLAMD_UNIT" PIDFile)" ]; then
 		if [ -n "$SOCKET" ]; then rm -f -- "$SOCKET"; fi

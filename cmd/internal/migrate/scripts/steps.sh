@@ -33,9 +33,9 @@ check_machine() {
 	say "  all is well"
 }
 
-# prepare writes what has no effect yet.
+# prepare writes files that have no effect yet.
 prepare() {
-	announce "Prepare polyclam's units; clamd goes on as it is"
+	announce "Prepare polyclam's units; clamd runs unchanged"
 	write_file "$SYSTEM/polyclamd.service.d/$DROPIN" "$SERVICE_DROPIN"
 	write_file "$SYSTEM/polyclamd.socket.d/$DROPIN" "$SOCKET_DROPIN"
 	if [ -n "$APPARMOR_LINES" ] && ! grep -Fqx -- "$APPARMOR_BEGIN" "$APPARMOR_LOCAL" 2>/dev/null; then
@@ -54,11 +54,12 @@ prepare() {
 	systemctl daemon-reload
 }
 
-# second_clamd sets bridge: another clamd answers while clamd's own unit restarts.
+# second_clamd starts another clamd, to answer while clamd's own unit restarts. It sets bridge
+# to yes if that was possible.
 second_clamd() {
-	announce "Start clamd with its new configuration, beside the present one"
+	announce "Start a second clamd with the new configuration"
 	bridge=no
-	# The second line is there if a run before this one was interrupted.
+	# BRIDGE_LINE is there if an earlier run was interrupted.
 	if [ "$(grep -Fxc -e "$ENGINE_LINE" -e "$BRIDGE_LINE" -- "$POLYCLAM_CONF")" != 1 ]; then
 		say "  not possible: $POLYCLAM_CONF was edited and has no single line $ENGINE_LINE"
 	elif ! active "$BRIDGE" && ! enough_memory; then
@@ -76,11 +77,11 @@ second_clamd() {
 	if [ "$bridge" = yes ]; then
 		say "  it answers"
 	else
-		say "  so clients will wait while clamd loads its signatures, once; nothing is lost unless they give up"
+		say "  so clients will wait once, while clamd loads its signatures; only those that give up are affected"
 	fi
 }
 
-# engine_now: the address and the line of polyclam's engine until clamd has moved.
+# engine_now prints the address line of polyclam's engine until clamd has moved.
 engine_now() {
 	if [ "$bridge" = no ]; then
 		printf '%s' "$CURRENT_LINE"
@@ -91,7 +92,7 @@ engine_now() {
 	fi
 }
 
-# prove STATUS TEXT ADVICE COMMAND...
+# prove STATUS TEXT ADVICE COMMAND... runs a command, which must end with this status.
 prove() {
 	want=$1 text=$2 advice=$3
 	shift 3
@@ -106,16 +107,16 @@ prove() {
 
 polyclam_id() { printf 'polyclamd runs as %s, with the groups: %s.' "polyclam" "$(id -Gn polyclam) $GROUPS_WANTED"; }
 
-# scan_by_path STATUS TEXT ADVICE FILE: polyclamd opens the file itself.
+# scan_by_path STATUS TEXT ADVICE FILE scans a file that polyclamd opens itself.
 scan_by_path() { prove "$1" "$2" "$3" polyclam --address "$at" scan --quiet --by-path "$4"; }
 
-# temporary_file: one that everybody may read.
+# temporary_file DIRECTORY creates a file that every user may read.
 temporary_file() {
 	proof=$(mktemp "$1/polyclam-proof.XXXXXX")
 	chmod 0644 "$proof"
 }
 
-# proofs ADDRESS: the daemon there finds what it must, with its own rights.
+# proofs ADDRESS checks that the daemon there finds what it must, with its own rights.
 proofs() {
 	at=$1
 	for directory in "$RUN" /tmp; do
@@ -136,14 +137,15 @@ proofs() {
 		say "  ok: polyclam status"
 	elif [ $? = 1 ]; then
 		printf '%s\n' "$output" | sed 's/^/  | /'
-		say "  polyclam works, but see above: polyclam status is not content"
+		say "  polyclam works, but polyclam status reports the problem above"
 	else
 		printf '%s\n' "$output" | sed 's/^/  | /'
 		fail "polyclam status reports that scans fail" "Remove the cause, then run this again."
 	fi
 }
 
-# client_proof NAME USER GROUP MODE DIRECTORY: polyclamd reads a file as the client leaves it.
+# client_proof NAME USER GROUP MODE DIRECTORY checks that polyclamd can read a file with the
+# owner and mode that the client gives its files.
 client_proof() {
 	if [ ! -d "$5" ] || ! id "$2" >/dev/null 2>&1; then
 		say "  skipped: $1 has no directory $5, or there is no user $2"
@@ -151,11 +153,11 @@ client_proof() {
 	fi
 	# As the client itself, because the directory is the client's.
 	proof=$(runuser -u "$2" -g "$3" -- mktemp "$5/polyclam-proof.XXXXXX") ||
-		fail "$2 cannot create a file in $5" "Is that the directory of $1? Its configuration was read by polyclam init."
+		fail "$2 cannot create a file in $5" "Is that the directory of $1? polyclam init found it in the configuration of $1."
 	# shellcheck disable=SC2016 # the inner shell expands these
 	runuser -u "$2" -g "$3" -- sh -c 'printf "harmless\n" >"$1" && chmod "$2" "$1"' sh "$proof" "$4"
 	scan_by_path 0 "polyclamd reads what $1 leaves in $5" \
-		"$(polyclam_id) The file has the mode $4 and belongs to $2:$3; polyclamd needs a group that may read it and enter $5: SupplementaryGroups= in a drop-in of your own, for example $SYSTEM/polyclamd.service.d/groups.conf." "$proof"
+		"$(polyclam_id) The file has the mode $4 and belongs to $2:$3; polyclamd needs a group that may read it and enter $5: SupplementaryGroups= in another drop-in, for example $SYSTEM/polyclamd.service.d/groups.conf." "$proof"
 	rm -f -- "$proof"
 }
 
@@ -187,14 +189,14 @@ trial() {
 	systemctl daemon-reload
 }
 
-# spare_socket ADDRESS LINE: of a listener.
+# spare_socket ADDRESS LINE gives a listener of the trial a spare socket.
 spare_socket() {
 	number=$((number + 1))
 	printf 'ListenStream=%s/trial/%s.sock\n' "$RUN" "$number" >>"$RUNTIME/$TRIAL.socket"
 	change_trial "$2" "address = \"unix:$RUN/trial/$number.sock\""
 }
 
-# change_trial FROM TO: a line of the configuration for the trial.
+# change_trial FROM TO replaces a line in the configuration for the trial.
 change_trial() {
 	replace "$1" "$2" <"$RUN/trial.toml" >"$RUN/trial.next"
 	cat "$RUN/trial.next" >"$RUN/trial.toml"
@@ -233,7 +235,8 @@ switch() {
 	say "  polyclam answers the clients"
 }
 
-# take_port: clamd closes its port long before it ends.
+# take_port stops clamd and gives its port to polyclam. clamd closes the port long before it
+# ends.
 take_port() {
 	if [ -n "$CLAMD_SOCKET" ]; then systemctl stop "$CLAMD_SOCKET"; fi
 	# Not by systemctl stop: polyclamd is ordered after clamd and would wait for its end.
@@ -314,7 +317,7 @@ proof=
 
 check_machine
 if polyclam_serves && clamd_moved; then
-	announce "polyclam is in clamd's place already"
+	announce "polyclam has already taken clamd's place"
 	systemctl enable polyclamd.socket polyclamd.service 2>/dev/null
 	ask_engine
 	stop_bridge

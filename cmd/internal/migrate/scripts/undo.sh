@@ -5,14 +5,14 @@ remove_configuration() {
 		if [ "$(sha256sum <"$POLYCLAM_CONF")" = "$POLYCLAM_SUM  -" ]; then
 			remove_file "$POLYCLAM_CONF"
 		else
-			say "  $POLYCLAM_CONF stays: it was edited"
+			say "  kept $POLYCLAM_CONF, because it was edited"
 		fi
 	fi
 	if [ -f "$ENGINE_CONF" ]; then
 		if [ "$(sha256sum <"$ENGINE_CONF")" = "$ENGINE_SUM  -" ]; then
 			remove_file "$ENGINE_CONF"
 		else
-			say "  $ENGINE_CONF stays: it was edited; nothing reads it any more"
+			say "  kept $ENGINE_CONF, because it was edited; nothing reads it any more"
 		fi
 	fi
 }
@@ -31,7 +31,7 @@ remove_apparmor() {
 		cat "$APPARMOR_LOCAL.polyclam-new" >"$APPARMOR_LOCAL"
 	fi
 	rm -f -- "$APPARMOR_LOCAL.polyclam-new"
-	load_apparmor || say "  AppArmor does not accept $APPARMOR_PROFILE: look at it"
+	load_apparmor || say "  AppArmor does not accept $APPARMOR_PROFILE: correct it, then run apparmor_parser -r $APPARMOR_PROFILE"
 	say "  removed polyclam's lines from $APPARMOR_LOCAL"
 }
 
@@ -41,7 +41,7 @@ set -u
 	exit 1
 }
 command -v polyclam >/dev/null || {
-	printf 'There is no polyclam: it asks clamd whether it answers. Install it again, run this, then remove it.\n' >&2
+	printf 'This needs the program polyclam, to check that clamd answers. Install polyclam again, run this, then remove polyclam.\n' >&2
 	exit 1
 }
 proof=
@@ -60,4 +60,4 @@ remove_configuration
 if [ -n "$TEMPORARY" ]; then rmdir -- "$TEMPORARY" 2>/dev/null || :; fi
 systemctl daemon-reload
 systemctl reset-failed polyclamd.service polyclamd.socket 2>/dev/null || :
-printf '\nDone: clamd answers on %s as before. This script and the other one stay; delete them.\n' "$CURRENT"
+printf '\nDone: clamd answers on %s as before. You can delete this script and the other one.\n' "$CURRENT"
