@@ -13,10 +13,10 @@ import (
 func accountOfTest() account { return account{uid: os.Geteuid(), gid: os.Getegid()} }
 
 // onTmpfs returns a command that runs another one as the daemon's user, with a tmpfs on
-// TemporaryDirectory that nobody else sees.
+// TemporaryDirectory in a private mount namespace.
 func (d *Clamd) onTmpfs(command []string) []string {
 	d.t.Helper()
-	RequireRoot(d.t, "a tmpfs of clamd's own")
+	RequireRoot(d.t, "mounting a tmpfs for clamd")
 	uid, gid := strconv.Itoa(d.account.uid), strconv.Itoa(d.account.gid)
 	script := fmt.Sprintf(`mount -t tmpfs -o size=%s,uid=%s,gid=%s none %s && exec "$@"`, d.temp, uid, gid, filepath.Join(d.Dir, "tmp"))
 	return append([]string{
