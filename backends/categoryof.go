@@ -131,12 +131,23 @@ func Died(err error) bool {
 // Busy reports whether err is an engine's documented answer that it is overloaded; fewer
 // concurrent scans may help.
 func Busy(err error) bool {
+	return isFailure(err, func(f *Failure) bool { return f.Busy })
+}
+
+// NoRoom reports whether err is an engine's documented answer that it cannot write its
+// temporary files. Such an engine may call other objects ok that it could not unpack.
+func NoRoom(err error) bool {
+	return isFailure(err, func(f *Failure) bool { return f.NoRoom })
+}
+
+// isFailure reports whether err is, or has, a failure with a property.
+func isFailure(err error, is func(*Failure) bool) bool {
 	var failures Failures
 	if errors.As(err, &failures) {
-		return slices.ContainsFunc(failures, func(f *Failure) bool { return f.Busy })
+		return slices.ContainsFunc(failures, is)
 	}
 	var failure *Failure
-	return errors.As(err, &failure) && failure.Busy
+	return errors.As(err, &failure) && is(failure)
 }
 
 // isDial reports whether err came from a connection attempt, including DNS.

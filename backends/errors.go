@@ -21,6 +21,7 @@ type Failure struct {
 	Text     string   // the engine's own words, not escaped
 	Died     bool     // the program that scanned was killed, see [Died]
 	Busy     bool     // the engine is overloaded, see [Busy]
+	NoRoom   bool     // the engine cannot write its temporary files, see [NoRoom]
 }
 
 // Error implements error.

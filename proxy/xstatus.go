@@ -68,8 +68,10 @@ func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
 		CanaryEICAR:     string(n.Canary.EICAR),
 		CanaryName:      n.Canary.Name,
 		CanaryEncrypted: string(n.Canary.Encrypted),
+		CanaryMail:      string(n.Canary.Mail),
 		CanaryError:     n.Canary.Error,
 		HeuristicsFirst: n.HeuristicsFirst,
+		MailUnread:      n.MailUnread,
 		Scanned:         n.Scanned,
 		UnscannedAbove:  n.UnscannedAbove,
 	}.Record()

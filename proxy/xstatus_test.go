@@ -21,8 +21,8 @@ func TestNodeRecord(t *testing.T) {
 	n := engine.NodeStatus{
 		Address: "tcp:10.0.0.2:3310", State: "down", Reason: "connection \x1b[31mrefused", InFlight: 1, Limit: 4,
 		Version: "ClamAV 1.4.6/27500", DatabaseTime: at,
-		Canary:   engine.Canary{Time: at.Add(time.Hour), Clean: backends.OK, EICAR: backends.Virus, Name: "Eicar", Encrypted: backends.Encrypted, Error: "late"},
-		Counters: engine.Counters{Scans: 9, Failures: 8, Replays: 7}, HeuristicsFirst: true, Scanned: 100, UnscannedAbove: 200,
+		Canary:   engine.Canary{Time: at.Add(time.Hour), Clean: backends.OK, EICAR: backends.Virus, Name: "Eicar", Encrypted: backends.Encrypted, Mail: backends.OK, Error: "late"},
+		Counters: engine.Counters{Scans: 9, Failures: 8, Replays: 7}, HeuristicsFirst: true, MailUnread: true, Scanned: 100, UnscannedAbove: 200,
 	}
 	for _, tt := range []struct {
 		name   string
@@ -33,7 +33,7 @@ func TestNodeRecord(t *testing.T) {
 		{"all fields", s, n, `status: engine=clamav backend=clamd required=true address="tcp:10.0.0.2:3310" state=down reason="connection \x1b[31mrefused" ` +
 			`in_flight=1 limit=4 waiting=2 withheld=3 scans=9 failures=8 replays=7 hedges=6 hedges_won=5 version="ClamAV 1.4.6/27500" ` +
 			`database_time="2026-11-23T08:00:00Z" canary_time="2026-11-23T09:00:00Z" canary_clean=ok canary_eicar=virus canary_name=Eicar ` +
-			`canary_encrypted=encrypted canary_error=late heuristics_first=true scanned=100 unscanned_above=200 NODE`},
+			`canary_encrypted=encrypted canary_mail=ok canary_error=late heuristics_first=true mail_unread=true scanned=100 unscanned_above=200 NODE`},
 		{"nothing out of the ordinary", engine.Status{Name: "a", Kind: "b"}, engine.NodeStatus{State: "up"},
 			`status: engine=a backend=b required=false state=up in_flight=0 waiting=0 scans=0 failures=0 replays=0 hedges=0 hedges_won=0 NODE`},
 	} {

@@ -3,6 +3,7 @@ package backendtest
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"testing"
@@ -20,12 +21,15 @@ const (
 	MarkError      = "X-FAKE-ERROR"
 )
 
+// encodedEICAR is the first line of the attachment of [testfile.MailedEICAR].
+var encodedEICAR = []byte(base64.StdEncoding.EncodeToString(testfile.EICAR())[:76])
+
 // Marked returns the category that a fake engine reports for data: Virus if it contains
-// EICAR, else the category of the first marker above that it contains, Encrypted for
+// EICAR, also packed or in a mail of package testfile, else the category of the first marker above that it contains, Encrypted for
 // [testfile.Encrypted], and OK for everything else.
 func Marked(data []byte) backends.Category {
 	switch {
-	case bytes.Contains(data, testfile.EICAR()):
+	case bytes.Contains(data, testfile.EICAR()), bytes.Contains(data, encodedEICAR), bytes.Equal(data, testfile.PackedEICAR()):
 		return backends.Virus
 	case bytes.Contains(data, []byte(MarkSuspicious)):
 		return backends.Suspicious

@@ -140,15 +140,16 @@ func addName(a *backends.Answer, name string) {
 // addText adds a text other than OK and FOUND.
 func addText(a *backends.Answer, text string) {
 	category, hint := lookup(text)
+	failure := &backends.Failure{Category: category, Code: backends.NoCode, Text: text, NoRoom: hint == hintTemporary}
 	switch {
 	case text == textTooLarge:
 		a.Refuse(backends.NoCode, text)
 	case category == backends.Partial:
 		a.Add(category, backends.NoCode, text)
 	case hint != "":
-		a.Fail(fmt.Errorf("%w (%s)", &backends.Failure{Category: category, Code: backends.NoCode, Text: text}, hint))
+		a.Fail(fmt.Errorf("%w (%s)", failure, hint))
 	default:
-		a.Fail(&backends.Failure{Category: category, Code: backends.NoCode, Text: text})
+		a.Fail(failure)
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 	"bytes"
 	"crypto/rand"
 	_ "embed" // for the encrypted archive
+	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -61,6 +63,55 @@ var encrypted []byte
 
 // Encrypted returns a small ZIP archive whose only member is encrypted.
 func Encrypted() []byte { return slices.Clone(encrypted) }
+
+// MailedEICAR returns a mail with EICAR in a base64 attachment. The nonce makes it unique:
+// clamd 1.4.6 remembers the objects that it has called clean, and does not scan them again.
+func MailedEICAR(n Nonce) []byte {
+	text := base64.StdEncoding.EncodeToString(EICAR())
+	return fmt.Appendf(nil, "From: polyclam@localhost\r\nTo: polyclam@localhost\r\n"+
+		"Subject: A test whether this engine looks into mails\r\nMessage-ID: <%x@localhost>\r\n"+
+		"MIME-Version: 1.0\r\nContent-Type: application/octet-stream; name=\"eicar.com\"\r\n"+
+		"Content-Transfer-Encoding: base64\r\n\r\n%s\r\n%s\r\n", n[:], text[:76], text[76:])
+}
+
+// PackedEICAR returns a ZIP archive whose only member is EICAR, compressed: an engine that
+// finds it unpacks archives. [ZippedEICAR] may be found without that.
+func PackedEICAR() []byte {
+	return archive(func(w *zip.Writer) {
+		packed := deflated(EICAR())
+		header := stored("eicar.com", int64(len(EICAR())), checksum(EICAR()))
+		header.Method, header.CompressedSize64 = zip.Deflate, uint64(len(packed))
+		m, err := w.CreateRaw(header)
+		must(err)
+		_, err = m.Write(packed)
+		must(err)
+	})
+}
+
+// deflated returns ASCII text as one block of literals with fixed codes, RFC 1951, 3.2.6.
+// Package flate would store a text as short as EICAR as it is.
+func deflated(text []byte) []byte {
+	out, n := []byte{}, 0
+	write := func(bit byte) {
+		if n%8 == 0 {
+			out = append(out, 0)
+		}
+		out[n/8] |= bit << (n % 8)
+		n++
+	}
+	for _, bit := range []byte{1, 1, 0} { // the last block, with fixed codes
+		write(bit)
+	}
+	for _, c := range text {
+		for i := 7; i >= 0; i-- {
+			write((c + 0x30) >> i & 1)
+		}
+	}
+	for range 7 { // the end
+		write(0)
+	}
+	return out
+}
 
 // ZippedEICAR returns a ZIP archive whose only member is EICAR, stored.
 func ZippedEICAR() []byte { return archive(addEICAR) }

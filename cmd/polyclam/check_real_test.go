@@ -22,6 +22,7 @@ func TestCheckRealClamd(t *testing.T) {
 		{"precedence", []string{"AlertEncrypted yes", "HeuristicScanPrecedence yes"}, exitOK, []string{" 20 MiB ", "set HeuristicScanPrecedence no in clamd.conf"}, "MaxFileSize"},
 		{"small files", []string{"AlertEncrypted yes", "MaxFileSize 5M"}, exitPartial, []string{" 5 MiB of 20 MiB ", "set MaxFileSize to at least 20M", "or set max_size = \"5MiB\" here"}, "Precedence"},
 		{"small files with an alert", []string{"AlertEncrypted yes", "MaxFileSize 5M", "AlertExceedsMax yes"}, exitOK, []string{"an object of 20 MiB is partial (Heuristics.Limits.Exceeded.MaxFileSize)"}, "says OK"},
+		{"no mails", []string{"AlertEncrypted yes", "ScanMail no"}, exitOK, []string{"EICAR in a mail is ok: it does not look into mails: set ScanMail yes in clamd.conf"}, "MaxFileSize"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			clamd := clamdtest.Start(t, clamdtest.Options{Conf: c.conf, HideLog: true})
@@ -33,4 +34,15 @@ func TestCheckRealClamd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCheckFullClamd has a clamd whose temporary directory is full.
+func TestCheckFullClamd(t *testing.T) {
+	clamd := clamdtest.Start(t, clamdtest.Options{TempSize: "256k", HideLog: true})
+	dir := files(t, "c.toml", anyListener+engineTable("clamav", "unix:"+clamd.Socket, ""))
+	polyclam(t, dir, "check", "--size-check=false", "c.toml").wantStatus(t, exitOK)
+	clamd.Fill()
+	r := polyclam(t, dir, "check", "c.toml")
+	r.wantStatus(t, exitFound)
+	wantParts(t, r.stdout, "is not scanned: Can't write to file (check TemporaryDirectory in clamd.conf: its free space and its owner); it may report OK for a virus in a mail, and polyclamd will not use the engine\n")
 }

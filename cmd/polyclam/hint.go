@@ -51,7 +51,10 @@ func (t *trial) hints(encrypted string) (out []string) {
 	if !t.usable() {
 		return out
 	}
-	for _, h := range []string{t.encryptedHint(encrypted), t.archiveHint(), t.hiddenVirusHint(), t.sizeHint(), t.beyondHint()} {
+	if i := t.noRoom(); i >= 0 {
+		return append(out, fmt.Sprintf("%s is not scanned: %v; it may report OK for a virus in a mail, and polyclamd will not use the engine", sampleNames[i], t.answers[i].err))
+	}
+	for _, h := range []string{t.encryptedHint(encrypted), t.archiveHint(), t.mailHint(), t.hiddenVirusHint(), t.sizeHint(), t.beyondHint()} {
 		if h != "" {
 			out = append(out, h)
 		}
@@ -71,6 +74,22 @@ func (t *trial) archiveHint() string {
 		return fmt.Sprintf("%s is %s%s, and so is every virus in an archive: set ScanArchive yes, and MaxFiles and MaxRecursion to more than 1, in clamd.conf", sampleNames[sampleZipped], a.category, a.details())
 	}
 	return fmt.Sprintf("%s is %s%s: does the engine support archives, and is that enabled?", sampleNames[sampleZipped], a.category, a.details())
+}
+
+const mailUnread = "it does not look into mails: set ScanMail yes in clamd.conf, unless your mail filter unpacks mails itself"
+
+// mailHint is the hint for an engine that unpacks archives, but not mails.
+func (t *trial) mailHint() string {
+	a := t.answers[sampleMailed]
+	switch {
+	case a.found(), !t.unpacks(), t.backend == inspectBackend:
+		return ""
+	case a.err != nil:
+		return fmt.Sprintf("%s is not scanned: %v%s", sampleNames[sampleMailed], a.err, failureHint(a.err))
+	case t.isClamd():
+		return fmt.Sprintf("%s is %s%s: %s", sampleNames[sampleMailed], a.category, a.details(), mailUnread)
+	}
+	return fmt.Sprintf("%s is %s%s: does the engine look into mails, and is that enabled?", sampleNames[sampleMailed], a.category, a.details())
 }
 
 const heuristicsFirst = "it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious"

@@ -34,6 +34,15 @@ func TestHintsOfOthers(t *testing.T) {
 		{"large", func(t *trial) {
 			t.size = sizeTrial{tried: 100 << 20, answer: trialAnswer{category: backends.OK}, scanned: 50 << 20}
 		}, exitPartial, `x: it reports ok for an object of 100 MiB without scanning all of it (one of 50 MiB is scanned): raise the engine's own limit, or set max_size = "50MiB" here`},
+		{"no mails", func(t *trial) { t.answers[sampleMailed] = trialAnswer{category: backends.OK} }, exitOK, "x: EICAR in a mail is ok: does the engine look into mails, and is that enabled?"},
+		{"no mails, clamd", func(t *trial) { t.backend, t.answers[sampleMailed] = clamdBackend, trialAnswer{category: backends.OK} }, exitOK, "x: EICAR in a mail is ok: it does not look into mails: set ScanMail yes"},
+		{"no mails, inspect", func(t *trial) {
+			t.backend, t.answers[sampleMailed] = inspectBackend, trialAnswer{category: backends.OK}
+		}, exitOK, ""},
+		{"no room", func(t *trial) {
+			t.answers[sampleMailed] = trialAnswer{category: backends.OK}
+			t.answers[sampleZipped] = trialAnswer{category: backends.SWErr, err: &backends.Failure{Text: "Can't write", NoRoom: true}}
+		}, exitFound, "x: EICAR in a ZIP archive is not scanned: Can't write; it may report OK for a virus in a mail, and polyclamd will not use the engine"},
 		{"blind and large", func(t *trial) {
 			t.answers[sampleEICAR].category = backends.OK
 			t.size = sizeTrial{tried: 1 << 20, answer: trialAnswer{category: backends.OK}}

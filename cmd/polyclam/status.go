@@ -155,6 +155,9 @@ func (n *nodeStatus) remarks() (out []string) {
 	if n.HeuristicsFirst {
 		out = append(out, heuristicsFirst)
 	}
+	if n.MailUnread {
+		out = append(out, mailUnread)
+	}
 	if n.UnscannedAbove > 0 {
 		out = append(out, fmt.Sprintf("it reports OK for objects larger than %s without scanning them; polyclam check shows what to change", size.Human(n.UnscannedAbove)))
 	}

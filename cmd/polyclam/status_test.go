@@ -30,7 +30,7 @@ func ago(d time.Duration) string { return time.Now().Add(-d).UTC().Format(time.R
 func TestStatusText(t *testing.T) {
 	const day = 24 * time.Hour
 	address := statusServer(t, serverRecord+
-		fmt.Sprintf("status: engine=clamav backend=clamd required=true address=\"unix:/run/clamav/clamd.ctl\" state=up in_flight=1 limit=5 waiting=0 withheld=1 scans=4000 failures=2 replays=1 version=\"ClamAV 1.4.6/27500\" database_time=%q canary_time=%q canary_clean=ok canary_eicar=virus canary_name=Eicar canary_encrypted=ok heuristics_first=true scanned=104857600 unscanned_above=26214400 NODE\x00", ago(3*day+time.Hour), ago(2*time.Minute+30*time.Second))+
+		fmt.Sprintf("status: engine=clamav backend=clamd required=true address=\"unix:/run/clamav/clamd.ctl\" state=up in_flight=1 limit=5 waiting=0 withheld=1 scans=4000 failures=2 replays=1 version=\"ClamAV 1.4.6/27500\" database_time=%q canary_time=%q canary_clean=ok canary_eicar=virus canary_name=Eicar canary_encrypted=ok heuristics_first=true mail_unread=true scanned=104857600 unscanned_above=26214400 NODE\x00", ago(3*day+time.Hour), ago(2*time.Minute+30*time.Second))+
 		fmt.Sprintf("status: engine=clamav backend=clamd required=true address=\"tcp:10.0.0.2:3310\" state=down reason=\"connection \\x1b[31mrefused\" scans=0 failures=7 canary_time=%q canary_eicar=cannot-execute canary_error=\"connection refused\" NODE\x00", ago(time.Hour+time.Minute))+
 		"status: engine=inspect backend=inspect required=false state=unknown scans=1 failures=0 NODE\x00END\x00")
 	r := polyclam(t, "", "--address", address, "status")
@@ -45,6 +45,7 @@ clamav   clamd    unix:/run/clamav/clamd.ctl  up                 4000   2       
 clamav   clamd    tcp:10.0.0.2:3310           down               0      7       -           1 hour     cannot-execute  -          -
 inspect  inspect  -                           unknown, optional  1      0       -           -          -               -          -
 clamav unix:/run/clamav/clamd.ctl: it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious
+clamav unix:/run/clamav/clamd.ctl: it does not look into mails: set ScanMail yes in clamd.conf, unless your mail filter unpacks mails itself
 clamav unix:/run/clamav/clamd.ctl: it reports OK for objects larger than 25 MiB without scanning them; polyclam check shows what to change
 clamav unix:/run/clamav/clamd.ctl: it is overloaded and limited to 5 scans at a time until it recovers
 clamav unix:/run/clamav/clamd.ctl: it died or hung three times on 1 object, and does not get them for a while (poison_time)

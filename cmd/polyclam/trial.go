@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +27,7 @@ const (
 	sampleZipped
 	sampleLocked
 	sampleDeep
+	sampleMailed
 	sampleCount
 )
 
@@ -33,13 +35,14 @@ const (
 var sampleNames = [sampleCount]string{
 	"a clean text", "the EICAR test file", "an encrypted archive", "EICAR in a ZIP archive",
 	"an archive of an encrypted file and EICAR", "an archive of deeply nested archives and EICAR",
+	"EICAR in a mail",
 }
 
 // samples returns the objects, which polyclamd's health checks use too.
 func samples() [sampleCount][]byte {
 	return [sampleCount][]byte{
 		testfile.Clean(testfile.NewNonce()), testfile.EICAR(), testfile.Encrypted(), testfile.ZippedEICAR(),
-		testfile.LockedThenEICAR(), testfile.DeepThenEICAR(),
+		testfile.LockedThenEICAR(), testfile.DeepThenEICAR(), testfile.MailedEICAR(testfile.NewNonce()),
 	}
 }
 
@@ -83,6 +86,11 @@ func (t *trial) reportsEncrypted() bool {
 // unpacks reports whether the engine unpacks archives.
 func (t *trial) unpacks() bool { return t.answers[sampleZipped].found() }
 
+// noRoom returns the sample for which the engine could not write its temporary files, or -1.
+func (t *trial) noRoom() int {
+	return slices.IndexFunc(t.answers[:], func(a trialAnswer) bool { return backends.NoRoom(a.err) })
+}
+
 // hidesVirus reports whether the first finding in an archive hides a virus in the same
 // archive.
 func (t *trial) hidesVirus() bool {
@@ -106,7 +114,7 @@ const (
 // dangerous: polyclamd then treats its encrypted and limits findings as suspicious.
 func (t *trial) exit() int {
 	switch {
-	case !t.usable():
+	case !t.usable(), t.noRoom() >= 0:
 		return exitFound
 	case t.size.falseOK(), t.hidesVirus() && !t.isClamd(), !t.unpacks() && t.isClamd():
 		return exitPartial

@@ -86,12 +86,15 @@ type Node struct {
 	CanaryEICAR     string    `json:"canary_eicar,omitempty"` // a category
 	CanaryName      string    `json:"canary_name,omitempty"`
 	CanaryEncrypted string    `json:"canary_encrypted,omitempty"` // a category
+	CanaryMail      string    `json:"canary_mail,omitempty"`      // a category
 	CanaryError     string    `json:"canary_error,omitempty"`
 	// HeuristicsFirst is set if the engine stops at the first heuristic match: its
 	// encrypted and partial results count as suspicious.
-	HeuristicsFirst bool  `json:"heuristics_first,omitempty"`
-	Scanned         int64 `json:"scanned,omitempty"`         // bytes of the largest object known to be scanned
-	UnscannedAbove  int64 `json:"unscanned_above,omitempty"` // the engine reports larger objects as ok without a scan
+	HeuristicsFirst bool `json:"heuristics_first,omitempty"`
+	// MailUnread is set if the engine finds EICAR in an archive, but not in a mail.
+	MailUnread     bool  `json:"mail_unread,omitempty"`
+	Scanned        int64 `json:"scanned,omitempty"`         // bytes of the largest object known to be scanned
+	UnscannedAbove int64 `json:"unscanned_above,omitempty"` // the engine reports larger objects as ok without a scan
 }
 
 func (n *Node) fields() []field {
@@ -119,8 +122,10 @@ func (n *Node) fields() []field {
 		text("canary_eicar", &n.CanaryEICAR),
 		text("canary_name", &n.CanaryName),
 		text("canary_encrypted", &n.CanaryEncrypted),
+		text("canary_mail", &n.CanaryMail),
 		text("canary_error", &n.CanaryError),
 		flag("heuristics_first", &n.HeuristicsFirst, "true", ""),
+		flag("mail_unread", &n.MailUnread, "true", ""),
 		count("scanned", 0, &n.Scanned),
 		count("unscanned_above", 0, &n.UnscannedAbove),
 	}

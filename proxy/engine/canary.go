@@ -20,7 +20,10 @@ type Canary struct {
 	// Encrypted is the category of a small encrypted archive: encrypted if the engine
 	// reports encryption. For information; empty: not asked.
 	Encrypted backends.Category `json:"encrypted,omitempty"`
-	Error     string            `json:"error,omitempty"` // why a test object was not scanned
+	// Mail is the category of a mail with EICAR in it. A node that has found it must go on
+	// finding it. Empty: not asked.
+	Mail  backends.Category `json:"mail,omitempty"`
+	Error string            `json:"error,omitempty"` // why a test object was not scanned
 }
 
 // proof is what a health check found out.
@@ -33,6 +36,10 @@ type proof struct {
 	learned         bool // heuristicsFirst is known
 	refused         bool // it is not, since the engine itself reports a failure
 	heuristicsFirst bool // the node stops at the first heuristic finding
+
+	mail   mailAnswer
+	packed bool  // EICAR is found in an archive; known only if it is not found in a mail
+	noRoom error // the engine cannot write its temporary files
 }
 
 func (p proof) failed(err error) proof {

@@ -14,9 +14,10 @@ import (
 // check runs one health check of n and applies the result.
 func (p *pool) check(ctx context.Context, n *node, c *health.Check) {
 	found := p.runHealthCheck(ctx, n, c)
-	if !p.applyProof(n, c, found) || found.state != health.Up || p.isRetired(n) {
+	if !p.applyProof(n, c, found) || p.isRetired(n) {
 		return
 	}
+	p.forgetAnswers(n)
 	if v, ok := p.version(p.life, n); ok {
 		p.compareVersion(n, v.Text)
 	}
@@ -51,7 +52,12 @@ func (p *pool) runHealthCheck(ctx context.Context, n *node, c *health.Check) pro
 		return found.blind("does not find the EICAR test file")
 	}
 	found.state = health.Up
+	p.tryMail(ctx, n, nonce, c, &found)
+	if found.state != health.Up {
+		return found
+	}
 	p.learn(ctx, n, &found)
+	p.explainMail(ctx, n, &found)
 	return found
 }
 
@@ -70,9 +76,9 @@ const (
 )
 
 // applyProof sets the state of n to what its health check found. Scans that have no usable
-// node and waited for this check stop waiting. It reports false if the check does not
-// count: another one has begun, or checks have been switched off.
-func (p *pool) applyProof(n *node, check *health.Check, found proof) bool {
+// node and waited for this check stop waiting. It reports whether n is up. The check does
+// not count if another one has begun, or checks have been switched off.
+func (p *pool) applyProof(n *node, check *health.Check, found proof) (up bool) {
 	p.mu.Lock()
 	if !n.health.EndCheck(check) || !p.config().Canary { // a reload may have switched it off
 		p.mu.Unlock()
@@ -84,10 +90,11 @@ func (p *pool) applyProof(n *node, check *health.Check, found proof) bool {
 		p.wakeRun()
 		p.dispatchAll()
 		p.mu.Unlock()
-		return true
+		return false
 	}
 	n.canary = found.canary
-	wasUp, before := n.health.State() == health.Up, n.heuristics
+	wasUp, before, mailBefore := n.health.State() == health.Up, n.heuristics, n.mail
+	found = n.mail.update(found)
 	state, reason := n.health.Conclude(check, found.outcome())
 	if state == health.Up {
 		n.heuristics.update(found, !wasUp)
@@ -98,7 +105,7 @@ func (p *pool) applyProof(n *node, check *health.Check, found proof) bool {
 		p.backOff(n)
 		p.failWaiters(n, reason)
 	}
-	now := n.heuristics
+	now, mailNow := n.heuristics, n.mail
 	t := p.setState(n, state, reason)
 	if state == health.Up {
 		p.askSooner(n)
@@ -107,8 +114,9 @@ func (p *pool) applyProof(n *node, check *health.Check, found proof) bool {
 	p.logTransition(t)
 	if !p.isRetired(n) {
 		p.logHeuristics(n, before, now)
+		p.logMail(n, mailBefore, mailNow)
 	}
-	return true
+	return state == health.Up
 }
 
 // takeOutLooping takes out n, whose clean control came back through a listener, until that

@@ -27,11 +27,11 @@
 //	          1 s, 2 s ... 30 s, and at least every CanaryInterval. A scan that has no
 //	          other node fails immediately, with the reason.
 //	blind     the engine does not find EICAR (full temporary directory, empty database,
-//	          expired licence), calls the clean control a virus, or asks polyclam itself,
-//	          see [CameBack]. It is not used, even if every other node is down, until a
+//	          expired licence), or no longer in a mail, cannot write its temporary files,
+//	          calls the clean control a virus, or asks polyclam itself, see [CameBack]. It is not used, even if every other node is down, until a
 //	          check succeeds. Answers still under way are discarded.
 //
-// A check also shows whether the engine reports encryption, and whether it stops at the
+// A check also shows whether the engine unpacks mail and reports encryption, and whether it stops at the
 // first heuristic finding. If it does, its encrypted and partial results count as
 // suspicious, since the rest of the object was not scanned. The first check, and the first
 // one after a possible change, also finds the size of the largest object that the engine
@@ -53,13 +53,13 @@
 // (timing), the hedging budget (budget) and objects that engines die on (poison). The files
 // here form layers. A file uses only its own layer and those above it:
 //
-//	pool, node, ticket           the data, under one mutex; canary, heuristics, size,
-//	                             nonces and versioncache are parts of it
+//	pool, node, ticket           the data, under one mutex; canary, heuristics, mail,
+//	                             size, nonces and versioncache are parts of it
 //	wait, slots, dispatch,       slots are handed out
 //	acquire, state               a node changes its state
 //	question, ask, outcome,      one object is sent to one node, and what the answer says
 //	poison                       about both
-//	check, try, learn,           health checks, and what else a node is asked
+//	check, try, learn, mailcheck, health checks, and what else a node is asked
 //	checksize, version
 //	run, reload, status          the schedule of checks, RELOAD, the status
 //	scan, race, hedge,           one scan over several nodes; a new configuration

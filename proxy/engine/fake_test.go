@@ -131,19 +131,25 @@ func (f *fakeEngine) Scan(ctx context.Context, o backends.Object) (backends.Resu
 	return backends.Clean(0), nil
 }
 
-var testArchives = [][]byte{testfile.Encrypted(), testfile.ZippedEICAR(), testfile.LockedThenEICAR(), testfile.DeepThenEICAR()}
+var testArchives = [][]byte{testfile.Encrypted(), testfile.ZippedEICAR(), testfile.PackedEICAR(), testfile.LockedThenEICAR(), testfile.DeepThenEICAR()}
 
 // isTestObject reports whether data is one of the small objects of a health check.
 func isTestObject(data []byte) bool {
 	_, isControl := testfile.NonceOf(data)
-	return isControl || bytes.Equal(data, testfile.EICAR()) ||
+	return isControl || isTestMail(data) || bytes.Equal(data, testfile.EICAR()) ||
 		slices.ContainsFunc(testArchives, func(archive []byte) bool { return bytes.Equal(data, archive) })
+}
+
+// isTestMail reports whether data is the mail of a health check.
+func isTestMail(data []byte) bool {
+	begin, _, _ := bytes.Cut(testfile.MailedEICAR(testfile.Nonce{}), []byte("Message-ID"))
+	return bytes.HasPrefix(data, begin)
 }
 
 // judged is the result of a working engine for a test object.
 func judged(data []byte) backends.Result {
 	switch {
-	case bytes.Contains(data, testfile.EICAR()):
+	case bytes.Contains(data, testfile.EICAR()), bytes.Equal(data, testfile.PackedEICAR()), isTestMail(data):
 		return backends.Found(1, "Eicar-Test-Signature")
 	case bytes.Equal(data, testfile.Encrypted()):
 		return backends.Found(1, "Heuristics.Encrypted.Zip")

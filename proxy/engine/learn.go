@@ -21,6 +21,9 @@ func (p *pool) learn(ctx context.Context, n *node, found *proof) {
 	r, err := p.try(ctx, n, "encrypted archive", testfile.Encrypted(), nil)
 	found.canary.Encrypted = categoryOf(r, err)
 	stops := false
+	if backends.NoRoom(err) {
+		found.noRoom = err
+	}
 	if detected(r) {
 		err = nil
 	}
@@ -34,6 +37,9 @@ func (p *pool) learn(ctx context.Context, n *node, found *proof) {
 		// It may not look into archives at all.
 		r, err = p.try(ctx, n, "zipped EICAR", testfile.ZippedEICAR(), nil)
 		found.heuristicsFirst = detected(r)
+	}
+	if backends.NoRoom(err) {
+		found.noRoom = err
 	}
 	var failure *backends.Failure
 	found.learned = err == nil

@@ -36,6 +36,7 @@ type node struct {
 	evidence poison.Evidence
 
 	heuristics  heuristics
+	mail        mailHistory
 	size        sizes
 	versionText string // at the last health check
 	signatures  signatures

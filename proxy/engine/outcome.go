@@ -125,6 +125,9 @@ func (p *pool) conclude(q *question, err, end error, took time.Duration) *transi
 		return p.markDown(n, err)
 	default:
 		n.health.Answered()
+		if backends.NoRoom(err) { // it may call the next object ok without unpacking it
+			p.checkSoon(n)
+		}
 	}
 	return nil
 }

@@ -50,6 +50,8 @@ type NodeStatus struct {
 	// HeuristicsFirst says that the engine stops at the first heuristic finding, so its
 	// encrypted and partial results count as suspicious.
 	HeuristicsFirst bool `json:"heuristics_first,omitempty"`
+	// MailUnread says that the engine finds EICAR in an archive, but not in a mail.
+	MailUnread bool `json:"mail_unread,omitempty"`
 	// Scanned is the size of the largest object that the engine is known to scan.
 	// UnscannedAbove is the size above which it answers ok without scanning; 0: not known.
 	Scanned        int64 `json:"scanned,omitempty"`
@@ -95,6 +97,7 @@ func (n *node) status() NodeStatus {
 		Canary:   n.canary,
 		Counters: Counters{Scans: n.scans.Load(), Failures: n.failures.Load(), Replays: n.replays.Load()},
 	}
+	s.MailUnread = n.mail.unread
 	s.HeuristicsFirst, s.Scanned, s.UnscannedAbove = n.heuristics.first, n.size.scanned, n.size.limit
 	if reason := n.health.Reason(); reason != nil {
 		s.Reason = n.reasonText(reason)

@@ -26,7 +26,7 @@ func TestStatus(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		up, down, blind := s.Nodes[0], s.Nodes[1], s.Nodes[2]
-		want := Canary{Time: time.Now(), Clean: backends.OK, EICAR: backends.Virus, Name: "Eicar-Test-Signature", Encrypted: backends.Encrypted}
+		want := Canary{Time: time.Now(), Clean: backends.OK, EICAR: backends.Virus, Name: "Eicar-Test-Signature", Encrypted: backends.Encrypted, Mail: backends.Virus}
 		if up.Canary != want || up.Version != "Engine 1" || up.Counters != (Counters{Scans: 1}) {
 			t.Errorf("up: %+v", up)
 		}

@@ -64,6 +64,9 @@ type Options struct {
 	Port string
 	// Daily gives clamd a database with a version to report, see DailyVersion.
 	Daily bool
+	// TempSize puts clamd's TemporaryDirectory on a tmpfs of this size, as for mount, in a
+	// mount namespace of clamd alone, see [Clamd.Fill]. It needs root.
+	TempSize string
 	// User is the account to use if root runs the test; empty: nobody.
 	User string
 	// Groups are supplementary groups of that account, if root runs the test.
@@ -94,6 +97,7 @@ type Clamd struct {
 
 	t       testing.TB
 	account account
+	temp    string // Options.TempSize
 	workDir string
 	log     *output
 	proc    *child.Process
@@ -104,7 +108,7 @@ type Clamd struct {
 func Start(t testing.TB, o Options) *Clamd {
 	t.Helper()
 	Require(t)
-	d := &Clamd{t: t, account: lookup(t, o.User).in(t, o.Groups), Dir: Dir(t, o.User), log: new(output), workDir: o.WorkDir}
+	d := &Clamd{t: t, account: lookup(t, o.User).in(t, o.Groups), Dir: Dir(t, o.User), log: new(output), workDir: o.WorkDir, temp: o.TempSize}
 	if d.workDir == "" {
 		d.workDir = d.Dir
 	}
@@ -192,7 +196,11 @@ func (d *Clamd) configure(o Options) error {
 }
 
 func (d *Clamd) run() error {
-	proc, err := launch(d.account, d.workDir, d.log, RequireProgram(d.t, "clamd"), "--config-file="+d.Conf)
+	command, account := []string{RequireProgram(d.t, "clamd"), "--config-file=" + d.Conf}, d.account
+	if d.temp != "" {
+		command, account = d.onTmpfs(command), accountOfTest()
+	}
+	proc, err := launch(account, d.workDir, d.log, command[0], command[1:]...)
 	if err != nil {
 		return err
 	}

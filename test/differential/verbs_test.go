@@ -66,8 +66,8 @@ func verbDialogues(f *fixture) []dialogue {
 	add("D20", "XINSTREAM in a session", numbered, send("zIDSESSION\x00zXINSTREAM\x00"+stream(clean)+"zEND\x00"))
 	status := add("D20", "XSTATUS", []string{
 		"status: version=# uptime=# connections=# scans=# requests=# spool_used=# spool_total=# SERVER",
-		"status: engine=# backend=# required=# address=# state=# in_flight=# waiting=# scans=# failures=# replays=# hedges=# hedges_won=# version=# canary_time=# canary_clean=# canary_eicar=# canary_name=# canary_encrypted=# NODE",
-		"status: engine=# backend=# required=# state=# in_flight=# waiting=# scans=# failures=# replays=# hedges=# hedges_won=# canary_time=# canary_clean=# canary_eicar=# canary_name=# canary_encrypted=# NODE",
+		"status: engine=# backend=# required=# address=# state=# in_flight=# waiting=# scans=# failures=# replays=# hedges=# hedges_won=# version=# canary_time=# canary_clean=# canary_eicar=# canary_name=# canary_encrypted=# canary_mail=# NODE",
+		"status: engine=# backend=# required=# state=# in_flight=# waiting=# scans=# failures=# replays=# hedges=# hedges_won=# canary_time=# canary_clean=# canary_eicar=# canary_name=# canary_encrypted=# canary_mail=# NODE",
 		"END",
 	}, send("zXSTATUS\x00"))
 	status.norm = keysOnly
