@@ -2,14 +2,14 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"path"
 	"syscall"
 	"time"
 
-	"errors"
-
 	"github.com/rs/zerolog"
 
+	"polyclam/backends/access"
 	"polyclam/proxy/client"
 )
 
@@ -36,8 +36,12 @@ func (r *request) explainDenial(name string, err error) {
 		if err != nil {
 			return // the line about the object itself is in the log
 		}
-		e.Str("object", escape(name, maxLoggedPath)).Str("runs_as", escape(d.Process, 4*maxLoggedName)).
-			Str("reason", escape(d.Subject, maxLoggedPath)).Str("hint", escape(d.Remedy, 2*maxLoggedName)).
+		reason, hint := "", access.ModesAllow
+		if d != nil {
+			reason, hint = d.String(), d.Remedy()
+		}
+		e.Str("object", escape(name, maxLoggedPath)).Str("runs_as", escape(access.Self().String(), 4*maxLoggedName)).
+			Str("reason", escape(reason, maxLoggedPath)).Str("hint", escape(hint, 2*maxLoggedName)).
 			Msg("polyclamd may not read a client's file")
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/cmd/internal/access"
+	"polyclam/backends/access"
 )
 
 // node returns a trial's node as the running polyclamd sees it, or nil.
@@ -47,9 +47,6 @@ func (in *inspection) views(trials []trial) (list []finding) {
 		}
 		daemon := fmt.Sprintf("%s at %s", who(&in.daemon.Server), in.daemon.Address)
 		why := n.words()
-		if more := in.daemon.explain(n); more != "" {
-			why += ": " + more
-		}
 		switch healthy := n.healthy(); {
 		case healthy && !tr.usable() && n.State == "up":
 			list = append(list, finding{fmt.Sprintf("%s: %s cannot use it, but %s can", tr.name(), tool, daemon), exitOK})
