@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"polyclam/test/testkit"
 )
 
 // nobody is a user without rights, in group 65534.
@@ -72,12 +74,10 @@ func TestExplain(t *testing.T) {
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	data, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(to, data, 0o755)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	testkit.WriteProgram(t, to, data)
 }
 
 func TestMissing(t *testing.T) {

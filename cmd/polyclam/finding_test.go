@@ -363,11 +363,9 @@ func TestCheckWithDaemon(t *testing.T) {
 // spool directory does not exist yet, and that nothing is left behind.
 func TestCheckTemporarySpool(t *testing.T) {
 	tmp := testkit.SocketDir(t)
-	dir := files(t, "scanner", "#!/bin/sh\nif grep -q EICAR \"$1\"; then echo \"VIRUS: Eicar\"; exit 1; fi\nexit 0\n")
+	dir := t.TempDir()
 	program := filepath.Join(dir, "scanner")
-	if err := os.Chmod(program, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteProgram(t, program, []byte("#!/bin/sh\nif grep -q EICAR \"$1\"; then echo \"VIRUS: Eicar\"; exit 1; fi\nexit 0\n"))
 	conf := filepath.Join(dir, "c.toml")
 	text := anyListener + "[spool]\ndirectory = \"" + dir + "/none\"\n[[engine]]\nname = \"p\"\nbackend = \"command\"\nargv = [\"" + program + "\", \"{path}\"]\n" +
 		"exit = { 0 = \"ok\", 1 = \"virus\" }\nvirus_regex = \"^VIRUS: (.*)$\"\n"

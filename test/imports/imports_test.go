@@ -24,7 +24,7 @@ var rules = map[string][]string{
 	"backends/backendtest":                          {"backends", "backends/testfile", "test/testkit"},
 	"backends/clamd":                                {"backends", "backends/internal/clamdclient", "backends/internal/engineconn", "backends/internal/file", "backends/internal/idle", "backends/internal/tracing", "protocol"},
 	"backends/command":                              {"backends", "backends/internal/ended", "backends/internal/tracing"},
-	"backends/command/commandfake":                  {},
+	"backends/command/commandfake":                  {"test/testkit"},
 	"backends/inspect":                              {"backends", "backends/inspect/*", "backends/internal/ended", "backends/testfile"},
 	"backends/inspect/ace":                          {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
 	"backends/inspect/alzip":                        {"backends/inspect/internal/archive", "backends/inspect/internal/walk"},
