@@ -11,6 +11,7 @@ import (
 
 	"polyclam/backends/access"
 	"polyclam/proxy/client"
+	"polyclam/proxy/printable"
 )
 
 // denialTime limits the search for what keeps polyclamd from a client's file. It runs after
@@ -40,8 +41,8 @@ func (r *request) explainDenial(name string, err error) {
 		if d != nil {
 			reason, hint = d.String(), d.Remedy()
 		}
-		e.Str("object", escape(name, maxLoggedPath)).Str("runs_as", escape(access.Self().String(), 4*maxLoggedName)).
-			Str("reason", escape(reason, maxLoggedPath)).Str("hint", escape(hint, 2*maxLoggedName)).
+		e.Str("object", printable.Escape(name, maxLoggedPath)).Str("runs_as", printable.Escape(access.Self().String(), 4*maxLoggedName)).
+			Str("reason", printable.Escape(reason, maxLoggedPath)).Str("hint", printable.Escape(hint, 2*maxLoggedName)).
 			Msg("polyclamd may not read a client's file")
 	})
 }

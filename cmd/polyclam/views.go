@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +10,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/access"
+	"polyclam/cmd/internal/listen"
 )
 
 // node returns a trial's node as the running polyclamd sees it, or nil.
@@ -130,12 +130,5 @@ func (in *inspection) loops(trials []trial) (list []finding) {
 // isPolyclamd reports whether a polyclamd answers at an address.
 func isPolyclamd(address string) bool {
 	network, place, err := backends.ParseAddress(address)
-	if err != nil {
-		return false
-	}
-	s := &server{target: target{network, place}}
-	s.client = newClient(s.target)
-	ctx, cancel := context.WithTimeoutCause(context.Background(), reachTimeout, errNoAnswer)
-	defer cancel()
-	return identify(ctx, s) == nil && s.extended
+	return err == nil && listen.IsPolyclamd(network, place)
 }

@@ -74,7 +74,7 @@ var rules = map[string][]string{
 	"proxy/budget":                                  {"proxy/client"},
 	"proxy/client":                                  {"golang.org/x/sys/unix"},
 	"proxy/files":                                   {"backends/access", "golang.org/x/sys/unix", "proxy/client"},
-	"proxy/hook":                                    {"backends", "backends/access", "github.com/rs/zerolog"},
+	"proxy/hook":                                    {"backends", "backends/access", "github.com/rs/zerolog", "proxy/client", "proxy/lograte"},
 	"proxy/lograte":                                 {"proxy/client"},
 	"proxy/policy":                                  {"backends"},
 	"proxy/spool":                                   {"backends", "golang.org/x/sys/unix", "proxy/client", "proxy/files"},
