@@ -17,6 +17,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
 func TestCategoryOf(t *testing.T) {
@@ -206,9 +207,7 @@ func TestCategoryOfPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	garbage := filepath.Join(dir, "garbage")
-	if err := os.WriteFile(garbage, []byte("\x7fELF garbage"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteProgram(t, garbage, []byte("\x7fELF garbage"))
 	over, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	for _, c := range []struct {

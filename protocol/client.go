@@ -28,7 +28,8 @@ type Client struct {
 	Network string // "unix" or "tcp"
 	Address string // path of the socket, or "host:port"
 
-	// Dial makes the connections. If nil, a net.Dialer is used.
+	// Dial makes the connections. If nil, a net.Dialer does, and waits while the backlog of
+	// a Unix socket is full.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -159,11 +160,11 @@ func (c *Client) Open(ctx context.Context) (*ClientSession, error) {
 }
 
 func (c *Client) dial(ctx context.Context) (*link, error) {
-	dial := c.Dial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
+	connect := c.Dial
+	if connect == nil {
+		connect = dial
 	}
-	nc, err := dial(ctx, c.Network, c.Address)
+	nc, err := connect(ctx, c.Network, c.Address)
 	traceOf(ctx).connected(err)
 	if err != nil {
 		if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {

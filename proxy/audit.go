@@ -9,6 +9,7 @@ import (
 	"polyclam/backends"
 	"polyclam/proxy/client"
 	"polyclam/proxy/policy"
+	"polyclam/proxy/printable"
 	"polyclam/proxy/spool"
 )
 
@@ -73,14 +74,14 @@ func (r *request) scanLine(who, name string, size int64, h hash, v policy.Verdic
 		e = e.Str("action_by", v.ActionBy)
 	}
 	if reason := r.lst.Policy.Reason(v); reason != "" {
-		e = e.Str("reason", escape(reason, 2*maxLoggedName))
+		e = e.Str("reason", printable.Escape(reason, 2*maxLoggedName))
 	}
 	if len(v.Names) > 0 {
 		e = e.Strs("names", escapeAll(v.Names))
 	}
 	engines := zerolog.Dict()
 	for _, report := range v.Reports {
-		engines = engines.Dict(escape(report.Engine, maxLoggedName), engineFields(report))
+		engines = engines.Dict(printable.Escape(report.Engine, maxLoggedName), engineFields(report))
 	}
 	e.Float64("ms", milliseconds(elapsed)).Dict("engines", engines).Msg("scanned")
 }
@@ -100,10 +101,10 @@ func engineFields(report policy.Judged) *zerolog.Event {
 	}
 	d = passedFields(d, report.Ruled)
 	if report.Result.Detail != "" {
-		d = d.Str("detail", escape(report.Result.Detail, maxLoggedName))
+		d = d.Str("detail", printable.Escape(report.Result.Detail, maxLoggedName))
 	}
 	if report.Err != nil {
-		d = d.Str("error", escape(report.Err.Error(), 2*maxLoggedName))
+		d = d.Str("error", printable.Escape(report.Err.Error(), 2*maxLoggedName))
 	}
 	if report.Node != "" {
 		d = d.Str("node", report.Node)
@@ -141,9 +142,9 @@ func cancelledByClient(v policy.Verdict) bool {
 // notScanned counts an object that no engine received, and writes its log line.
 func (r *request) notScanned(why lapse, name, reason string, err error) {
 	r.s.srv.tally.notScanned[why].Add(1)
-	e := r.about(r.s.srv.log.WithLevel(why.level(err)), name).Str("reason", escape(reason, maxLoggedName))
+	e := r.about(r.s.srv.log.WithLevel(why.level(err)), name).Str("reason", printable.Escape(reason, maxLoggedName))
 	if err != nil {
-		e = e.Str("error", escape(err.Error(), 2*maxLoggedName))
+		e = e.Str("error", printable.Escape(err.Error(), 2*maxLoggedName))
 	}
 	e.Msg("not scanned")
 }
@@ -154,7 +155,7 @@ func (r *request) about(e *zerolog.Event, name string) *zerolog.Event {
 }
 
 func (r *request) describe(e *zerolog.Event, who, name string) *zerolog.Event {
-	return r.fields(e, who).Str("object", escape(name, maxLoggedPath))
+	return r.fields(e, who).Str("object", printable.Escape(name, maxLoggedPath))
 }
 
 func (r *request) fields(e *zerolog.Event, who string) *zerolog.Event {

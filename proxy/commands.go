@@ -1,6 +1,9 @@
 package proxy
 
-import "polyclam/protocol"
+import (
+	"polyclam/protocol"
+	"polyclam/proxy/printable"
+)
 
 // answer answers a command outside an IDSESSION, and the quick commands inside one.
 func (r *request) answer() {
@@ -67,7 +70,7 @@ func (r *request) selfCheck() {
 	case !upToDate:
 		r.send(protocol.SelfCheckReloading)
 	case err != nil:
-		r.fields(r.s.srv.log.Warn(), r.s.client()).Str("error", escape(err.Error(), 2*maxLoggedName)).Msg("self check")
+		r.fields(r.s.srv.log.Warn(), r.s.client()).Str("error", printable.Escape(err.Error(), 2*maxLoggedName)).Msg("self check")
 		r.sendError("Not all engines answered the self check. ERROR")
 	default:
 		r.send(protocol.SelfCheckUpToDate)

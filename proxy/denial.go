@@ -2,15 +2,16 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"path"
 	"syscall"
 	"time"
 
-	"errors"
-
 	"github.com/rs/zerolog"
 
+	"polyclam/backends/access"
 	"polyclam/proxy/client"
+	"polyclam/proxy/printable"
 )
 
 // denialTime limits the search for what keeps polyclamd from a client's file. It runs after
@@ -36,8 +37,12 @@ func (r *request) explainDenial(name string, err error) {
 		if err != nil {
 			return // the line about the object itself is in the log
 		}
-		e.Str("object", escape(name, maxLoggedPath)).Str("runs_as", escape(d.Process, 4*maxLoggedName)).
-			Str("reason", escape(d.Subject, maxLoggedPath)).Str("hint", escape(d.Remedy, 2*maxLoggedName)).
+		reason, hint := "", access.ModesAllow
+		if d != nil {
+			reason, hint = d.String(), d.Remedy()
+		}
+		e.Str("object", printable.Escape(name, maxLoggedPath)).Str("runs_as", printable.Escape(access.Self().String(), 4*maxLoggedName)).
+			Str("reason", printable.Escape(reason, maxLoggedPath)).Str("hint", printable.Escape(hint, 2*maxLoggedName)).
 			Msg("polyclamd may not read a client's file")
 	})
 }

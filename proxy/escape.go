@@ -12,10 +12,7 @@ const (
 func escapeAll(names []string) []string {
 	out := make([]string, 0, min(len(names), maxLoggedList))
 	for _, n := range names[:min(len(names), maxLoggedList)] {
-		out = append(out, escape(n, maxLoggedName))
+		out = append(out, printable.Escape(n, maxLoggedName))
 	}
 	return out
 }
-
-// escape makes s safe for the log.
-func escape(s string, limit int) string { return printable.Escape(s, limit) }

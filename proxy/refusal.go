@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/proxy/engine"
+	"polyclam/proxy/printable"
 )
 
 // repeatPause is the least time between two log lines of the same kind about one client.
@@ -35,7 +36,7 @@ func (r *request) logRefusal(reason string) {
 		return
 	}
 	if r.cmd.Arg != "" {
-		e = e.Str("object", escape(r.cmd.Arg, maxLoggedPath))
+		e = e.Str("object", printable.Escape(r.cmd.Arg, maxLoggedPath))
 	}
 	e.Str("reason", reason).Msg("command refused")
 }
@@ -56,7 +57,7 @@ func (r *request) logUnknown(reason string) {
 	if p != nil {
 		e = e.Str("hint", p.hint)
 	}
-	e.Str("input", escape(input, maxLoggedName)).Str("reason", reason).Msg("command refused")
+	e.Str("input", printable.Escape(input, maxLoggedName)).Str("reason", reason).Msg("command refused")
 }
 
 // A foreign protocol is one whose clients reach this port by mistake.
@@ -100,9 +101,9 @@ func (r *request) logReload(engines []*engine.Engine) {
 	var passed, others []string
 	for _, u := range engines {
 		if u.Reloads() {
-			passed = append(passed, escape(u.Name(), maxLoggedName))
+			passed = append(passed, printable.Escape(u.Name(), maxLoggedName))
 		} else {
-			others = append(others, escape(u.Name(), maxLoggedName))
+			others = append(others, printable.Escape(u.Name(), maxLoggedName))
 		}
 	}
 	e = e.Strs("engines", passed)

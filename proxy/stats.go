@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"polyclam/protocol"
+	"polyclam/proxy/printable"
 )
 
 const (
@@ -36,7 +37,7 @@ func (r *request) stats() string {
 	for _, scan := range running[:min(len(running), maxStatsLines)] {
 		object := hiddenObject
 		if r.s.key.IsUser() || r.s.key == scan.client && !scan.client.IsZero() {
-			object = protocol.EscapeWords(escape(scan.object, maxStatsObject))
+			object = protocol.EscapeWords(printable.Escape(scan.object, maxStatsObject))
 		}
 		fmt.Fprintf(&b, "\t%s %.6f %s\n", scan.verb, now.Sub(scan.start).Seconds(), object)
 	}

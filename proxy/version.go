@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"polyclam/proxy/engine"
+	"polyclam/proxy/printable"
 )
 
 // fallbackVersion is the version if no clamd among the engines answers. Clients insist on
@@ -21,7 +22,7 @@ func (s *Server) clamVersion(engines []*engine.Engine) string {
 	defer cancel()
 	for _, e := range engines {
 		if v, ok := e.Version(ctx); ok && strings.HasPrefix(v.Text, "ClamAV ") {
-			return escape(v.Text, maxLoggedName)
+			return printable.Escape(v.Text, maxLoggedName)
 		}
 	}
 	return fallbackVersion

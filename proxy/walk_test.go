@@ -14,6 +14,7 @@ import (
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
 	"polyclam/backends/testfile"
+	"polyclam/proxy/printable"
 	"polyclam/proxy/status"
 )
 
@@ -248,10 +249,10 @@ func TestAllMatchNames(t *testing.T) {
 }
 
 func TestEscape(t *testing.T) {
-	if got, want := escape("a\\b\x1b[31m\n\xffé", 100), `a\\b\x1b[31m\x0a\xff\xc3\xa9`; got != want {
+	if got, want := printable.Escape("a\\b\x1b[31m\n\xffé", 100), `a\\b\x1b[31m\x0a\xff\xc3\xa9`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got := escape(strings.Repeat("a", 10), 4); got != "aaaa..." {
+	if got := printable.Escape(strings.Repeat("a", 10), 4); got != "aaaa..." {
 		t.Errorf("got %s", got)
 	}
 }

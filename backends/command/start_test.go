@@ -8,6 +8,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/backends/backendtest"
+	"polyclam/test/testkit"
 )
 
 func TestNoShell(t *testing.T) {
@@ -71,16 +72,13 @@ func TestDescriptors(t *testing.T) {
 // TestStartErrors tries each way in which a program cannot be started.
 func TestStartErrors(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name, text string, mode os.FileMode) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
-		return path
+	plain := filepath.Join(dir, "plain")
+	if err := os.WriteFile(plain, []byte("text"), 0o644); err != nil {
+		t.Fatal(err)
 	}
-	plain := write("plain", "text", 0o644)
-	garbage := write("garbage", "\x7fELF garbage", 0o755)
-	orphan := write("orphan", "#!/nonexistent/interpreter\n", 0o755)
+	garbage, orphan := filepath.Join(dir, "garbage"), filepath.Join(dir, "orphan")
+	testkit.WriteProgram(t, garbage, []byte("\x7fELF garbage"))
+	testkit.WriteProgram(t, orphan, []byte("#!/nonexistent/interpreter\n"))
 	inPath := func(c *Config) { c.Env = map[string]string{"PATH": "relative:" + dir} }
 	for _, tt := range []struct {
 		name, program string

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"polyclam/cmd/internal/access"
+	"polyclam/backends/access"
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/migrate"
 	"polyclam/proxy/status"

@@ -89,13 +89,13 @@ func serve(t *testing.T, change func(*proxy.Config), engines ...testEngine) *tes
 		store.Close()
 	}
 	t.Cleanup(ts.stop)
-	listen(t, server, ts.unix)
-	ts.tcp = "tcp:" + listen(t, server, ts.tcp)
+	listenAt(t, server, ts.unix)
+	ts.tcp = "tcp:" + listenAt(t, server, ts.tcp)
 	return ts
 }
 
-// listen opens a listener of the server, and returns its address.
-func listen(t *testing.T, server *proxy.Server, address string) string {
+// listenAt opens a listener of the server, and returns its address.
+func listenAt(t *testing.T, server *proxy.Server, address string) string {
 	t.Helper()
 	network, at, err := backends.ParseAddress(address)
 	if address == "tcp:127.0.0.1:0" { // port 0 is not valid for an engine

@@ -5,8 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"polyclam/backends"
-	"polyclam/cmd/internal/access"
+	"polyclam/backends/access"
 	"polyclam/protocol/extended"
 )
 
@@ -38,19 +37,4 @@ func who(s *extended.Server) string {
 	}
 	last := len(groups) - 1
 	return fmt.Sprintf("polyclamd (%s, groups %s and %s)", s.User, strings.Join(groups[:last], ", "), groups[last])
-}
-
-// explain says what keeps polyclamd from the Unix socket of a node that is not used, and
-// what would change that. It returns "" if nothing does, as far as this tool can see.
-func (st *serverStatus) explain(n *nodeStatus) string {
-	id, known := identity(&st.Server)
-	network, path, err := backends.ParseAddress(n.Address)
-	if n.healthy() || !known || err != nil || network != "unix" {
-		return ""
-	}
-	denied, err := id.Check(path, access.Write)
-	if err != nil || denied == nil {
-		return ""
-	}
-	return fmt.Sprintf("%s: %s", denied, denied.Remedy())
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"polyclam/cmd/internal/access"
+	"polyclam/backends/access"
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/migrate"
 	"polyclam/protocol"
@@ -195,7 +195,7 @@ func TestClientFiles(t *testing.T) {
 	group := access.GroupName(gid)
 	f := in(true, access.Identity{UID: uid + 1999999, GIDs: []int{gid + 1999999}}).fileFinding(files)
 	if want := "amavis (/etc/amavis/x:1) has files in / scanned by their path, and polyclamd (polyclam, group polyclam) cannot read them: the file " + dir +
-		"/* is 0640 daemon:" + group + ": SupplementaryGroups=" + group + " in polyclamd's unit"; f == nil || !strings.HasPrefix(f.text, want) || f.exit != exitFound {
+		"/* is 0640 daemon:" + group + ": add SupplementaryGroups=" + group + " to polyclamd's unit"; f == nil || !strings.HasPrefix(f.text, want) || f.exit != exitFound {
 		t.Errorf("got %+v\nwant %s", f, want)
 	}
 	streams := files
@@ -316,6 +316,9 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// strangerGroup is a group that no user of the tests is in.
+const strangerGroup = 1999999
+
 // TestCheckWithDaemon checks the whole command with a running daemon that may not use the
 // engine's socket, and the machine's clamd.conf.
 func TestCheckWithDaemon(t *testing.T) {
@@ -332,12 +335,13 @@ func TestCheckWithDaemon(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	const reason = "cannot connect: permission denied: the socket is 0660 root:1999999, and polyclamd runs as polyclam (groups polyclam)"
 	record := extended.Server{Version: "1", About: extended.About{User: "polyclam", UID: 1999998, Groups: "polyclam", GIDs: "1999998"}}.Record().String()
 	daemon, _ := play(t, func(verb protocol.Verb, _ []byte) []byte {
 		if verb != protocol.VerbXStatus {
 			return []byte("UNKNOWN COMMAND\x00")
 		}
-		return []byte(record + "\x00status: engine=a backend=clamd address=\"" + engine + "\" state=down reason=\"connect: permission denied\" NODE\x00END\x00")
+		return []byte(record + "\x00status: engine=a backend=clamd address=\"" + engine + "\" state=down reason=\"" + reason + "\" NODE\x00END\x00")
 	})
 	dir := files(t, "c.toml", "[[listener]]\naddress = \""+daemon+"\"\n"+engineTable("a", engine, ""), "root/etc/clamd.conf", "LocalSocket "+path+"\nMaxThreads 5\n")
 	var stdout, stderr bytes.Buffer
@@ -347,7 +351,7 @@ func TestCheckWithDaemon(t *testing.T) {
 	}
 	text := stdout.String()
 	wantParts(t, text, "\na "+engine+": this tool (root) can use it, but for polyclamd (polyclam, group polyclam) at "+daemon+
-		" it is down: connect: permission denied: the socket "+path+" is 0660 root:1999999: SupplementaryGroups=1999999 in polyclamd's unit",
+		" it is down: "+reason,
 		"\na "+engine+": /etc/clamd.conf:2: MaxThreads 5: max_scans is 10")
 	if got := slices.Collect(strings.SplitSeq(text, "\n\n")); len(got) < 4 {
 		t.Errorf("%d paragraphs:\n%s", len(got), text)
@@ -359,11 +363,9 @@ func TestCheckWithDaemon(t *testing.T) {
 // spool directory does not exist yet, and that no files are left.
 func TestCheckTemporarySpool(t *testing.T) {
 	tmp := testkit.SocketDir(t)
-	dir := files(t, "scanner", "#!/bin/sh\nif grep -q EICAR \"$1\"; then echo \"VIRUS: Eicar\"; exit 1; fi\nexit 0\n")
+	dir := t.TempDir()
 	program := filepath.Join(dir, "scanner")
-	if err := os.Chmod(program, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteProgram(t, program, []byte("#!/bin/sh\nif grep -q EICAR \"$1\"; then echo \"VIRUS: Eicar\"; exit 1; fi\nexit 0\n"))
 	conf := filepath.Join(dir, "c.toml")
 	text := anyListener + "[spool]\ndirectory = \"" + dir + "/none\"\n[[engine]]\nname = \"p\"\nbackend = \"command\"\nargv = [\"" + program + "\", \"{path}\"]\n" +
 		"exit = { 0 = \"ok\", 1 = \"virus\" }\nvirus_regex = \"^VIRUS: (.*)$\"\n"

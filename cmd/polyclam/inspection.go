@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"polyclam/cmd/internal/access"
+	"polyclam/backends/access"
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/migrate"
 	"polyclam/protocol/extended"

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"polyclam/cmd/internal/access"
+	"polyclam/backends/access"
 	"polyclam/cmd/internal/size"
 )
 

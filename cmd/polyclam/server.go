@@ -27,24 +27,7 @@ type server struct {
 }
 
 func newClient(at target) *protocol.Client {
-	return &protocol.Client{Network: at.network, Address: at.address, Dial: dial}
-}
-
-// dial connects. It waits while the backlog of a Unix socket is full: the kernel refuses
-// such connections with EAGAIN.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	for {
-		nc, err := d.DialContext(ctx, network, address)
-		if !errors.Is(err, syscall.EAGAIN) {
-			return nc, err
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, err
-		}
-	}
+	return &protocol.Client{Network: at.network, Address: at.address}
 }
 
 // unreachable is the error if no server answers.

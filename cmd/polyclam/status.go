@@ -222,11 +222,7 @@ func (st *serverStatus) writeNodes(b *strings.Builder, now time.Time) {
 	t.write(b, "")
 	for _, n := range st.Nodes {
 		if reason := n.reason(); reason != "" {
-			text := n.name() + " is " + n.State + ": " + reason
-			if more := st.explain(&n); more != "" {
-				text += fmt.Sprintf(": %s may not use it: %s", who(&st.Server), more)
-			}
-			b.WriteString(printable(text) + "\n")
+			b.WriteString(printable(n.name()+" is "+n.State+": "+reason) + "\n")
 		}
 		for _, text := range append(n.remarks(), st.olderThan(&n)...) {
 			b.WriteString(printable(n.name()+": "+text) + "\n")

@@ -136,9 +136,7 @@ func unprivileged(t *testing.T, c *exec.Cmd) *exec.Cmd {
 		t.Fatal(err)
 	}
 	c.Path = filepath.Join(testkit.SocketDir(t), "polyclam")
-	if err := os.WriteFile(c.Path, program, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteProgram(t, c.Path, program)
 	return c
 }
 

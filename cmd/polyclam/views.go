@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,7 +9,8 @@ import (
 	"time"
 
 	"polyclam/backends"
-	"polyclam/cmd/internal/access"
+	"polyclam/backends/access"
+	"polyclam/cmd/internal/listen"
 )
 
 // node returns a trial's node as the running polyclamd sees it, or nil.
@@ -47,9 +47,6 @@ func (in *inspection) views(trials []trial) (list []finding) {
 		}
 		daemon := fmt.Sprintf("%s at %s", who(&in.daemon.Server), in.daemon.Address)
 		why := n.words()
-		if more := in.daemon.explain(n); more != "" {
-			why += ": " + more
-		}
 		switch healthy := n.healthy(); {
 		case healthy && !tr.usable() && n.State == "up":
 			list = append(list, finding{fmt.Sprintf("%s: %s cannot use it, but %s can", tr.name(), tool, daemon), exitOK})
@@ -133,12 +130,5 @@ func (in *inspection) loops(trials []trial) (list []finding) {
 // isPolyclamd reports whether a polyclamd answers at an address.
 func isPolyclamd(address string) bool {
 	network, place, err := backends.ParseAddress(address)
-	if err != nil {
-		return false
-	}
-	s := &server{target: target{network, place}}
-	s.client = newClient(s.target)
-	ctx, cancel := context.WithTimeoutCause(context.Background(), reachTimeout, errNoAnswer)
-	defer cancel()
-	return identify(ctx, s) == nil && s.extended
+	return err == nil && listen.IsPolyclamd(network, place)
 }

@@ -2,14 +2,12 @@ package main
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"polyclam/cmd/internal/access"
+	"polyclam/backends/access"
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/machine"
 	"polyclam/protocol/extended"
@@ -19,18 +17,10 @@ import (
 // left as numbers.
 func (d *process) describeUser() {
 	a := &d.about
-	a.UID = int64(os.Geteuid())
-	a.User = access.UserName(os.Geteuid())
-	gids := []int{os.Getegid()}
-	if more, err := os.Getgroups(); err == nil {
-		for _, gid := range more {
-			if !slices.Contains(gids, gid) {
-				gids = append(gids, gid)
-			}
-		}
-	}
-	names, numbers := make([]string, len(gids)), make([]string, len(gids))
-	for i, gid := range gids {
+	id := access.Self()
+	a.UID, a.User = int64(id.UID), access.UserName(id.UID)
+	names, numbers := make([]string, len(id.GIDs)), make([]string, len(id.GIDs))
+	for i, gid := range id.GIDs {
 		names[i], numbers[i] = access.GroupName(gid), strconv.Itoa(gid)
 	}
 	a.Groups, a.GIDs = list(names), list(numbers)

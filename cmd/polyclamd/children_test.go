@@ -46,9 +46,7 @@ func processes(t *testing.T) map[int]map[int]string {
 func writeProgram(t *testing.T, dir, script string) string {
 	t.Helper()
 	path := filepath.Join(dir, "program")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteProgram(t, path, []byte("#!/bin/sh\n"+script))
 	return path
 }
 

@@ -193,15 +193,3 @@ func TestNotify(t *testing.T) {
 		t.Errorf("exit status %d, want 0", status)
 	}
 }
-
-// TestUnit checks that the systemd unit is valid, and not more exposed than before.
-func TestUnit(t *testing.T) {
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Skip("NOT TESTED: the systemd unit; there is no systemd-analyze")
-	}
-	out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=17", "--no-pager", "../../contrib/systemd/polyclamd.service").CombinedOutput()
-	if err != nil {
-		t.Errorf("more exposed than 1.7: %v\n%s", err, out)
-	}
-}

@@ -51,6 +51,8 @@ type fakeEngine struct {
 	before   []int // scans before each of them
 	running  int
 	most     int
+	checking int // of those running, test objects
+	busiest  int // the most scans together, without test objects
 }
 
 // set changes the script.
@@ -90,6 +92,11 @@ func (f *fakeEngine) Scan(ctx context.Context, o backends.Object) (backends.Resu
 	f.mu.Lock()
 	f.running++
 	f.most = max(f.most, f.running)
+	if isCanary {
+		f.checking++
+		defer f.set(func(f *fakeEngine) { f.checking-- })
+	}
+	f.busiest = max(f.busiest, f.running-f.checking)
 	if isControl {
 		f.canaries = append(f.canaries, time.Now())
 		f.before = append(f.before, f.scans)

@@ -92,9 +92,9 @@ func TestQueueStress(t *testing.T) {
 					t.Errorf("client %d: %d of %d scans answered", i, ok, n)
 				}
 			}
-			for _, f := range engines {
-				if f.most > 8 {
-					t.Errorf("%d concurrent scans on a node", f.most)
+			for _, f := range engines { // a silent node gets one more slot for the check
+				if f.busiest > 8 || f.most > 9 {
+					t.Errorf("%d concurrent scans on a node, %d with test objects", f.busiest, f.most)
 				}
 			}
 		})

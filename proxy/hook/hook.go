@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/backends"
+	"polyclam/proxy/lograte"
 )
 
 // Config says what to run. It does not change while it is in use.
@@ -55,15 +56,14 @@ var ErrClosed = errors.New("the daemon is stopping")
 
 // Runner runs the programs. Its methods are safe for concurrent use.
 type Runner struct {
-	log zerolog.Logger
+	log  zerolog.Logger
+	rate *lograte.Limiter
 
 	mu      sync.Mutex
 	queue   []job
 	running int
 	closing bool
 	stats   Stats
-	lost    report // of dropped events
-	failing report // of failed runs
 
 	work   sync.WaitGroup
 	ctx    context.Context
@@ -78,7 +78,7 @@ type job struct {
 
 // NewRunner returns a runner that logs to log. Close releases it.
 func NewRunner(log zerolog.Logger) *Runner {
-	r := &Runner{log: log}
+	r := &Runner{log: log, rate: lograte.New(reportInterval)}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	return r
 }
@@ -89,7 +89,7 @@ func (r *Runner) Found(c *Config, e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closing || len(r.queue) >= c.Queue && r.running >= c.MaxRunning {
-		r.drop(1, e.ID)
+		r.drop(e.ID)
 		return
 	}
 	r.queue = append(r.queue, job{c, e})
@@ -145,8 +145,7 @@ func (r *Runner) Close(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.drop(int64(len(r.queue)), "")
-		r.queue = nil
+		r.dropAll()
 		r.cancel(ErrClosed)
 	})
 	defer stop()

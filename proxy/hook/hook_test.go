@@ -3,7 +3,6 @@ package hook
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -251,14 +250,14 @@ func TestCheck(t *testing.T) {
 		"": "", "/bin/sh": "",
 		dir + "/none": "program: " + dir + "/none does not exist",
 		dir:           "program: " + dir + " is not a file",
-		plain:         fmt.Sprintf("program: %s: user %d may not execute it; its mode is 0644", plain, os.Geteuid()),
+		plain:         "program: " + plain + ": permission denied: the file is 0644 ",
 	} {
 		c := Config{Program: program}
 		got := ""
 		if err := c.Check(); err != nil {
 			got = err.Error()
 		}
-		if got != want {
+		if got != want && (program != plain || !strings.HasPrefix(got, want) || !strings.Contains(got, "chmod u+x")) {
 			t.Errorf("%q: %q, want %q", program, got, want)
 		}
 	}

@@ -1,33 +1,32 @@
 package hook
 
-import "time"
+import (
+	"time"
+
+	"polyclam/proxy/client"
+)
 
 // reportInterval is how often the log says that events are dropped, or runs fail.
 const reportInterval = time.Minute
 
-// report limits a log line to one for each interval. The caller has the lock.
-type report struct {
-	last   time.Time
-	silent int64 // not logged since
-}
-
-// add counts n, and returns how many to report, or 0 for not now.
-func (r *report) add(n int64, now time.Time) int64 {
-	r.silent += n
-	if n == 0 || now.Sub(r.last) < reportInterval && !r.last.IsZero() {
-		return 0
-	}
-	n, r.silent, r.last = r.silent, 0, now
-	return n
-}
-
-// drop counts events that get no run. The caller has the lock.
-func (r *Runner) drop(n int64, id string) {
-	r.stats.Dropped += n
-	if n = r.lost.add(n, time.Now()); n > 0 {
-		r.log.Warn().Str("id", id).Int64("events", n).
+// drop counts an event that gets no run. The caller has the lock.
+func (r *Runner) drop(id string) {
+	r.stats.Dropped++
+	if suppressed, ok := r.rate.Allow(client.Key{}, "dropped"); ok {
+		r.log.Warn().Str("id", id).Int("events", suppressed+1).
 			Str("hint", "the program of [on_find] is too slow: raise max_running, or make it faster").Msg("on_find events dropped")
 	}
+}
+
+// dropAll drops the events that wait when the daemon stops. The caller has the lock.
+func (r *Runner) dropAll() {
+	n := len(r.queue)
+	if n == 0 {
+		return
+	}
+	r.stats.Dropped += int64(n)
+	r.queue = nil
+	r.log.Warn().Int("events", n).Str("hint", "the daemon stopped before the program of [on_find] ran for them").Msg("on_find events dropped")
 }
 
 // ended counts and logs the end of a run.
@@ -39,8 +38,8 @@ func (r *Runner) ended(j job, err error) {
 		return
 	}
 	r.stats.Failures++
-	if n := r.failing.add(1, time.Now()); n > 0 {
-		r.log.Warn().Str("id", j.event.ID).Int64("runs", n).Str("program", j.config.Program).
+	if suppressed, ok := r.rate.Allow(client.Key{}, "failed"); ok {
+		r.log.Warn().Str("id", j.event.ID).Int("runs", suppressed+1).Str("program", j.config.Program).
 			Err(err).Msg("on_find failed")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"polyclam/backends"
+	"polyclam/backends/access"
 )
 
 const (
@@ -32,7 +33,7 @@ func (c *Config) Check() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return backends.KeyErrorf("program", "%s does not exist", c.Program)
 	case errors.Is(err, fs.ErrPermission):
-		return backends.KeyErrorf("program", "%s: user %d may not look into its directory", c.Program, os.Geteuid())
+		return c.denied()
 	case err != nil:
 		return backends.KeyErrorf("program", "%w", err)
 	case !info.Mode().IsRegular():
@@ -40,9 +41,13 @@ func (c *Config) Check() error {
 	}
 	const execute = 1 // X_OK of access(2)
 	if err := syscall.Access(c.Program, execute); err != nil {
-		return backends.KeyErrorf("program", "%s: user %d may not execute it; its mode is %04o", c.Program, os.Geteuid(), info.Mode().Perm())
+		return c.denied()
 	}
 	return nil
+}
+
+func (c *Config) denied() error {
+	return backends.KeyErrorf("program", "%s: %s", c.Program, access.Explain(c.Program, access.Search))
 }
 
 // run runs the program to its end and returns how it failed, in words for operators.

@@ -1,6 +1,6 @@
-// Package lograte keeps clients from filling the log. A client that does the same wrong
-// thing again and again is logged once in each interval, with the number of lines that
-// were suppressed.
+// Package lograte keeps repeated events from filling the log. A client that does the same
+// wrong thing again and again is logged once in each interval, with the number of lines that
+// were suppressed. The same holds for what the daemon itself repeats, with the zero client.
 package lograte
 
 import (
@@ -11,9 +11,14 @@ import (
 	"polyclam/proxy/client"
 )
 
-// maxLines is how many kinds of lines of all clients are known at a time. All others share
-// one line in each interval, so that the log is bounded too.
-const maxLines = 1024
+// Bounds on the kinds of lines that are known at a time. All others of a client, and of all
+// clients, share one line in each interval, so that the log is bounded too. One client alone
+// cannot keep the lines of the others out of the log.
+const (
+	maxLines   = 1024
+	maxOfOne   = maxLines / 8
+	otherKinds = 0 // of one client
+)
 
 // A Limiter decides which lines are logged. It is safe for concurrent use.
 type Limiter struct {
@@ -23,6 +28,7 @@ type Limiter struct {
 	mu     sync.Mutex
 	now    func() time.Time
 	lines  map[key]*line
+	kinds  map[client.Key]int // how many lines each client has
 	others line
 	swept  time.Time // when expired lines were last removed
 }
@@ -40,7 +46,7 @@ type line struct {
 
 // New returns a limiter that lets one line of each kind pass per client and interval.
 func New(interval time.Duration) *Limiter {
-	return &Limiter{interval: interval, seed: maphash.MakeSeed(), now: time.Now, lines: map[key]*line{}}
+	return &Limiter{interval: interval, seed: maphash.MakeSeed(), now: time.Now, lines: map[key]*line{}, kinds: map[client.Key]int{}}
 }
 
 // SetClock replaces time.Now, for tests.
@@ -67,17 +73,18 @@ func (l *Limiter) Allow(c client.Key, kind string) (suppressed int, ok bool) {
 	return suppressed, true
 }
 
-// entry returns the entry for k, or the one that all others share.
+// entry returns the entry for k, or one that others share.
 func (l *Limiter) entry(k key, now time.Time) *line {
 	if entry := l.lines[k]; entry != nil {
 		return entry
 	}
-	if len(l.lines) >= maxLines && now.Sub(l.swept) >= l.interval/8 {
-		l.swept = now
-		for old, entry := range l.lines {
-			if now.Sub(entry.logged) >= l.interval {
-				delete(l.lines, old)
-			}
+	if (len(l.lines) >= maxLines || l.kinds[k.client] >= maxOfOne) && now.Sub(l.swept) >= l.interval/8 {
+		l.sweep(now)
+	}
+	if l.kinds[k.client] >= maxOfOne {
+		k.kind = otherKinds
+		if entry := l.lines[k]; entry != nil {
+			return entry
 		}
 	}
 	if len(l.lines) >= maxLines {
@@ -85,5 +92,20 @@ func (l *Limiter) entry(k key, now time.Time) *line {
 	}
 	entry := &line{}
 	l.lines[k] = entry
+	l.kinds[k.client]++
 	return entry
+}
+
+// sweep removes the lines whose interval is over.
+func (l *Limiter) sweep(now time.Time) {
+	l.swept = now
+	for k, entry := range l.lines {
+		if now.Sub(entry.logged) < l.interval {
+			continue
+		}
+		delete(l.lines, k)
+		if l.kinds[k.client]--; l.kinds[k.client] == 0 {
+			delete(l.kinds, k.client)
+		}
+	}
 }

@@ -69,8 +69,38 @@ func TestBounds(t *testing.T) {
 		}
 		c.t = c.t.Add(time.Minute)
 	}
-	if n, ok := l.Allow(client.User(1), "RELOAD"); n != 0 || !ok || len(l.lines) != 1 {
+	if n, ok := l.Allow(client.User(1), "RELOAD"); n != 0 || !ok || len(l.lines) != 1 || len(l.kinds) != 1 {
 		t.Errorf("%d, %v, %d entries: the old ones are still there", n, ok, len(l.lines))
+	}
+}
+
+// TestOneClient has a client with more kinds of lines than it may have. It keeps nothing of
+// others out of the log.
+func TestOneClient(t *testing.T) {
+	l, c := newLimiter()
+	for range 3 {
+		logged := 0
+		for i := range 10 * maxLines {
+			if _, ok := l.Allow(client.User(1), strconv.Itoa(i)); ok {
+				logged++
+			}
+		}
+		if want := maxOfOne + 1; logged != want {
+			t.Errorf("%d lines, want %d", logged, want)
+		}
+		for i := range maxOfOne {
+			if n, ok := l.Allow(client.User(2), strconv.Itoa(i)); !ok || n != 0 {
+				t.Fatalf("line %d of another client: %d, %v", i, n, ok)
+			}
+		}
+		c.t = c.t.Add(time.Minute)
+	}
+	l.Allow(client.User(3), "x")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sweep(c.t.Add(time.Minute))
+	if len(l.lines) != 0 || len(l.kinds) != 0 {
+		t.Errorf("%d lines, %d clients are left", len(l.lines), len(l.kinds))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -43,15 +42,6 @@ func (s Scan) Good() bool {
 // Wrong reports whether the answer was a verdict, but not the right one.
 func (s Scan) Wrong() bool {
 	return s.Err == nil && !s.Good() && !strings.HasSuffix(s.Reply, "ERROR")
-}
-
-// String shows a scan in messages.
-func (s Scan) String() string {
-	object := "clean"
-	if s.EICAR {
-		object = "EICAR"
-	}
-	return fmt.Sprintf("%s %s %s: %q %v after %v", s.Start.Format("15:04:05.000"), s.How, object, s.Reply, s.Err, s.Took.Round(time.Millisecond))
 }
 
 // A Steady client starts a scan at a fixed interval, without waiting for the scans before:

@@ -1,6 +1,7 @@
 // Package testkit holds what tests of every package need: polling for a condition
 // ([Eventually]), golden files ([Golden], [GoldenSection]), directories for Unix
-// sockets ([SocketDir]) and servers for one connection after another ([Serve]).
+// sockets ([SocketDir]), programs to execute ([WriteProgram]) and servers for one
+// connection after another ([Serve]).
 //
 // It imports only the standard library, so any test can import it.
 package testkit

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"polyclam/test/testkit"
 )
 
 // sweep behaves like Sophos Sweep, according to the sources of its preset; lines and exit
@@ -81,13 +83,9 @@ func Script(tb testing.TB, text string) string {
 	}
 	tb.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, "scanner")
-	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+	testkit.WriteProgram(tb, path, []byte(text))
+	if err := os.Chmod(dir, 0o755); err != nil {
 		tb.Fatal(err)
-	}
-	for _, name := range []string{dir, path} {
-		if err := os.Chmod(name, 0o755); err != nil {
-			tb.Fatal(err)
-		}
 	}
 	return path
 }

@@ -12,7 +12,7 @@ import (
 	"syscall"
 
 	"polyclam/backends"
-	"polyclam/backends/denied"
+	"polyclam/backends/access"
 	"polyclam/backends/internal/ended"
 )
 
@@ -61,12 +61,12 @@ func (d Dialer) socketReason(err error) string {
 	var errno syscall.Errno
 	switch {
 	case errors.Is(err, syscall.ENOENT):
-		if dir := denied.Missing(d.Address); dir != "" {
+		if dir := access.Missing(d.Address); dir != "" {
 			return fmt.Sprintf("the directory %s does not exist. Is the engine installed and running, and the key address right?", dir)
 		}
 		return "the socket does not exist. Is the engine running, and the key address right?"
 	case errors.Is(err, syscall.EACCES):
-		return denied.Explain(d.Address, denied.Connect)
+		return access.Explain(d.Address, access.Connect)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		if info, err := os.Stat(d.Address); err == nil && info.Mode().Type() != fs.ModeSocket {
 			return "this file is not a socket (key address)"

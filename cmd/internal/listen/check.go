@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"slices"
-	"strconv"
 	"syscall"
 
+	"polyclam/backends/access"
 	"polyclam/cmd/internal/sockaddr"
 )
 
@@ -140,9 +139,6 @@ func checkGroup(group int) error {
 	if err != nil || slices.Contains(groups, group) {
 		return nil
 	}
-	name := strconv.Itoa(group)
-	if g, err := user.LookupGroupId(name); err == nil {
-		name = g.Name
-	}
+	name := access.GroupName(group)
 	return fmt.Errorf("%s is not in the group %s and may not give it the socket: SupplementaryGroups=%s in the unit", whoami(), name, name)
 }

@@ -4,11 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
+	"polyclam/backends/access"
 	"polyclam/cmd/internal/sockaddr"
 )
 
@@ -84,10 +83,4 @@ func (e *missing) Error() string { return e.text }
 func (e *missing) Unwrap() error { return syscall.ENOENT }
 
 // whoami names the user of this process.
-func whoami() string {
-	id := strconv.Itoa(os.Geteuid())
-	if u, err := user.LookupId(id); err == nil {
-		return "the user " + u.Username
-	}
-	return "the user with the number " + id
-}
+func whoami() string { return "the user " + access.UserName(os.Geteuid()) }

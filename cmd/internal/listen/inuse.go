@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"syscall"
 	"time"
 
 	"polyclam/cmd/internal/sockaddr"
@@ -27,12 +25,17 @@ const (
 	polyclamd               // has polyclam's commands
 )
 
-// ask asks the program at a what it is.
-func ask(a sockaddr.Addr) (h holder, version string) {
+// IsPolyclamd reports whether a polyclamd answers at a network address.
+func IsPolyclamd(network, address string) bool {
+	h, _ := ask(network, address)
+	return h == polyclamd
+}
+
+// ask asks the program that listens at a network address what it is.
+func ask(network, address string) (h holder, version string) {
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
-	network, address := a.DialTarget()
-	c := &protocol.Client{Network: network, Address: address, Dial: dial}
+	c := &protocol.Client{Network: network, Address: address}
 	version, verbs, err := c.VersionCommands(ctx)
 	var refused *protocol.ReplyError
 	switch {
@@ -48,26 +51,9 @@ func ask(a sockaddr.Addr) (h holder, version string) {
 	return other, ""
 }
 
-// dial connects. It waits while the backlog of a Unix socket is full: the kernel refuses such
-// connections with EAGAIN.
-func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	var d net.Dialer
-	for {
-		nc, err := d.DialContext(ctx, network, address)
-		if !errors.Is(err, syscall.EAGAIN) {
-			return nc, err
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, err
-		}
-	}
-}
-
 // inUse is the error of an address at which another program listens.
 func inUse(a sockaddr.Addr) error {
-	h, version := ask(a)
+	h, version := ask(a.DialTarget())
 	return &inUseError{addr: a, holder: h, version: version}
 }
 

@@ -143,7 +143,11 @@ func OpenBeside(a sockaddr.Addr, o Options, leaving []net.Listener) (net.Listene
 	if err != nil {
 		return nil, explainTCP(a, err)
 	}
-	return ln, sharePort(ln, false)
+	if err := sharePort(ln, false); err != nil {
+		ln.Close()
+		return nil, explainTCP(a, err)
+	}
+	return ln, nil
 }
 
 // sharePort allows or forbids that another socket of this user listens on the same port.

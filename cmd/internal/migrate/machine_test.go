@@ -225,7 +225,7 @@ func TestEveryPreset(t *testing.T) {
 	if len(m.programs) != len(names) {
 		t.Errorf("%d of %d presets found", len(m.programs), len(names))
 	}
-	wantParts(t, idle, "!\n[spool]", "!\nbackend = \"command\"")
+	wantParts(t, idle, "![spool]\n", "!\nbackend = \"command\"")
 	for _, name := range names {
 		if clamdClients[name] != "" {
 			continue
@@ -235,8 +235,7 @@ func TestEveryPreset(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		wantParts(t, configOf(t, m), "\npreset = \""+name+"\"", "\n[spool]\ndirectory = \"/var/spool/polyclam\"")
-		wantParts(t, m.Steps(StepsOptions{Output: "x", Moved: true}), "install -d ", spoolDirectory)
+		wantParts(t, configOf(t, m), "\npreset = \""+name+"\"")
 	}
 }
 
@@ -259,12 +258,12 @@ func TestEngines(t *testing.T) {
 		{"savdid is silent, but wanted", []string{"etc/savdid.conf", "channel { commprotocol { type: IP }\n scanprotocol { type: SSSP } }\n"}, nil,
 			nil, []string{"savdid"}, []string{"\nbackend = \"sssp\""}},
 		{"savdid's sockets", nil, []string{"var/run/savdi/sssp.sock", "var/run/savdi/sophie.sock"}, map[string]string{"unix:/var/run/savdi/sssp.sock": "OK SSSP/1.0\r\n", "unix:/var/run/savdi/sophie.sock": ""}, nil,
-			[]string{"\nname = \"sophos\"", "\nbackend = \"sophie\"", "\n[spool]"}},
+			[]string{"\nname = \"sophos\"", "\nbackend = \"sophie\"", "!\n[spool]"}},
 		{"odd savdid.conf", []string{"etc/savdid.conf", "}}} channel { } channel { commprotocol {\n type:\n} : {{{ x: y\n"}, nil, nil, nil, []string{"!sssp"}},
 		{"two channels", []string{"etc/savdid.conf", "channel { commprotocol { type: IP }\n scanprotocol { type: SSSP } }\nchannel { commprotocol { type: IP port: 1 }\n scanprotocol { type: SSSP } }\n"}, nil,
 			map[string]string{"tcp:127.0.0.1:4010": "OK SSSP/1.0\r\n", "tcp:127.0.0.1:1": "OK SSSP/1.0\r\n"}, nil, []string{"\nname = \"sophos\"", "\nname = \"sophos-2\""}},
-		{"Sophie", nil, []string{"var/run/sophie"}, map[string]string{"unix:/var/run/sophie": ""}, nil, []string{"\nbackend = \"sophie\"", "\n[spool]"}},
-		{"Sophie is silent", nil, []string{"var/run/sophie"}, nil, nil, []string{"\n#backend = \"sophie\"", "\n#[spool]"}},
+		{"Sophie", nil, []string{"var/run/sophie"}, map[string]string{"unix:/var/run/sophie": ""}, nil, []string{"\nbackend = \"sophie\"", "!\n[spool]"}},
+		{"Sophie is silent", nil, []string{"var/run/sophie"}, nil, nil, []string{"\n#backend = \"sophie\"", "!\n#[spool]"}},
 		{"c-icap", []string{"etc/c-icap.conf", scan}, nil, map[string]string{"tcp:127.0.0.1:1344": icap}, nil, []string{"\nbackend = \"icap\"", "\nservice = \"virus_scan\""}},
 		{"c-icap is silent", []string{"etc/c-icap.conf", scan}, nil, nil, nil, []string{"\n#backend = \"icap\""}},
 		{"c-icap does not know the service", []string{"etc/c-icap.conf", scan}, nil, map[string]string{"tcp:127.0.0.1:1344": "ICAP/1.0 404 Not Found\r\n"}, nil, []string{"\n#backend = \"icap\""}},

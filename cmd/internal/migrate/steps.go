@@ -36,10 +36,6 @@ func (m *Machine) Steps(o StepsOptions) string {
 	case o.Output == "":
 		list = append(list, step{text: "Write the configuration: the same command with --output /etc/polyclam/config.toml --move-clamd."})
 	}
-	if m.needsSpool() {
-		list = append(list, step{text: "Create the directory for engines that read files; path_mode and path_group must admit their users:",
-			shell: []string{"install -d -o polyclam -g polyclam -m 0711 " + spoolDirectory}})
-	}
 	switch {
 	case scripts:
 		list = append(list, m.scriptSteps(o)...)

@@ -21,7 +21,6 @@ func (m *Machine) Config() (text string, warnings []string, err error) {
 	m.writeInspect(&w)
 	m.writePolicy(&w)
 	m.writeLimits(&w)
-	m.writeSpool(&w)
 	m.writeHook(&w)
 	m.noteRest()
 	m.writeNotes(&w)
@@ -237,7 +236,7 @@ func (m *Machine) writePrograms(w *writer) {
 	idle := func(g program) bool { return !g.active }
 	if slices.ContainsFunc(m.programs, idle) {
 		w.line("")
-		w.comment("Installed command-line scanners. To switch one on, remove the \"#\" from its lines and from directory in [spool]," +
+		w.comment("Installed command-line scanners. To switch one on, remove the \"#\" from its lines," +
 			" or run \"polyclam init --with NAME\". \"polyclam presets NAME\" shows its preset.")
 	}
 	for _, g := range m.programs {
@@ -270,25 +269,6 @@ func (m *Machine) writeInspect(w *writer) {
 	w.key("name", quote("inspect"))
 	w.key("backend", quote("inspect"))
 	m.writeMaxSize(w)
-}
-
-// needsSpool reports whether an enabled engine reads files.
-func (m *Machine) needsSpool() bool {
-	return slices.ContainsFunc(m.engines, func(e engine) bool { return e.spool && e.off == "" }) ||
-		slices.ContainsFunc(m.programs, func(g program) bool { return g.active })
-}
-
-// spoolDirectory is where engines find files that they read by path.
-const spoolDirectory = "/var/spool/polyclam"
-
-func (m *Machine) writeSpool(w *writer) {
-	w.line("")
-	w.comment("For engines that read files by their path, and for all matches of ALLMATCHSCAN. It must exist and belong to" +
-		" polyclamd's user.")
-	w.section(m.needsSpool(), func(w *writer) {
-		w.line("[spool]")
-		w.key("directory", quote(spoolDirectory))
-	})
 }
 
 func (m *Machine) writeNotes(w *writer) {

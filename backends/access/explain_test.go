@@ -1,4 +1,4 @@
-package denied
+package access
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"polyclam/test/testkit"
 )
 
 // nobody is a user without rights, in group 65534.
@@ -16,7 +18,7 @@ const nobody = 65534
 
 // TestExplain runs itself as another user, which root is not.
 func TestExplain(t *testing.T) {
-	if path := os.Getenv("POLYCLAM_TEST_DENIED"); path != "" {
+	if path := os.Getenv("POLYCLAM_TEST_ACCESS"); path != "" {
 		fmt.Println(Explain(path, Connect))
 		return
 	}
@@ -29,15 +31,15 @@ func TestExplain(t *testing.T) {
 		group           int
 		want, dontWant  string
 	}{
-		{"socket", 0o755, 0o660, 4, "the socket is 0660 root:" + groupName(4) + ", and denied.test runs as ", "its mode"},
-		{"group", 0o755, 0o660, 4, "add SupplementaryGroups=" + groupName(4) + " to its unit", "its mode"},
-		{"directory", 0o750, 0o666, 4, "DIR is 0750 root:" + groupName(4), "the socket"},
-		{"private directory", 0o700, 0o666, 4, "DIR is 0700 root:" + groupName(4), "SupplementaryGroups"},
-		{"private socket", 0o755, 0o600, 4, "its group may not use it either, so change its mode", "SupplementaryGroups"},
+		{"socket", 0o755, 0o660, 4, "the socket is 0660 root:" + GroupName(4) + ", and access.test runs as ", "chmod"},
+		{"group", 0o755, 0o660, 4, "add SupplementaryGroups=" + GroupName(4) + " to polyclamd's unit", "chmod"},
+		{"directory", 0o750, 0o666, 4, "DIR is 0750 root:" + GroupName(4), "the socket"},
+		{"private directory", 0o700, 0o666, 4, "DIR is 0700 root:" + GroupName(4), "AppArmor"},
+		{"private socket", 0o755, 0o600, 4, "give the group w (chmod g+w), and add SupplementaryGroups=" + GroupName(4), "AppArmor"},
 		{"allowed", 0o755, 0o666, 4, "AppArmor or SELinux denies it", "SupplementaryGroups"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			top, err := os.MkdirTemp("", "denied")
+			top, err := os.MkdirTemp("", "access")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,10 +57,10 @@ func TestExplain(t *testing.T) {
 			os.Chown(path, 0, tt.group)
 			os.Chmod(path, tt.mode)
 			os.Chmod(dir, tt.directory)
-			self := filepath.Join(top, "denied.test")
+			self := filepath.Join(top, "access.test")
 			copyFile(t, os.Args[0], self)
 			c := exec.Command(self, "-test.run=^TestExplain$")
-			c.Dir, c.Env = "/", []string{"POLYCLAM_TEST_DENIED=" + path}
+			c.Dir, c.Env = "/", []string{"POLYCLAM_TEST_ACCESS=" + path}
 			c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 			out, err := c.CombinedOutput()
 			want := strings.ReplaceAll(tt.want, "DIR", "the directory "+dir)
@@ -72,12 +74,10 @@ func TestExplain(t *testing.T) {
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	data, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(to, data, 0o755)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	testkit.WriteProgram(t, to, data)
 }
 
 func TestMissing(t *testing.T) {

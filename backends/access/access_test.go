@@ -98,15 +98,15 @@ func TestCheck(t *testing.T) {
 
 func TestDenial(t *testing.T) {
 	const unknown = 1999999
-	socket := Denial{Entry{"/run/x", unknown, unknown, 0o660 | fs.ModeSocket}, Write}
+	socket := Denial{Entry: Entry{"/run/x", unknown, unknown, 0o660 | fs.ModeSocket}, Need: Connect}
 	if got := socket.String(); got != "the socket /run/x is 0660 1999999:1999999" {
 		t.Error(got)
 	}
-	if got := socket.Remedy(); !strings.HasPrefix(got, "SupplementaryGroups=1999999 in polyclamd's unit") {
+	if got := socket.Remedy(); !strings.HasPrefix(got, "add SupplementaryGroups=1999999 to polyclamd's unit (") {
 		t.Error(got)
 	}
-	dir := Denial{Entry{"/d", 0, unknown, 0o700 | fs.ModeDir}, Search | Read}
-	if got := dir.String() + ": " + dir.Remedy(); !strings.HasPrefix(got, "the directory /d is 0700 root:1999999: ") || !strings.Contains(got, "chmod g+rx /d") {
+	dir := Denial{Entry: Entry{"/d", 0, unknown, 0o700 | fs.ModeDir}, Need: Search | Read, Identity: Identity{UID: 5}}
+	if got := dir.String() + ": " + dir.Remedy(); !strings.HasPrefix(got, "the directory /d is 0700 root:1999999: ") || !strings.Contains(got, "chmod g+rx), and add SupplementaryGroups=1999999 to") {
 		t.Error(got)
 	}
 }
