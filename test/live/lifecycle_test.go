@@ -17,7 +17,7 @@ type world struct {
 func startWorld(t *testing.T) *world {
 	m := Start(t, Options{Files: ClamdFiles(t, time.Now(), 0)})
 	m.StartClamd()
-	m.InstallByHand(besideClamd, "clamav")
+	m.InstallPolyclam(besideClamd, "clamav")
 	m.StartPolyclam()
 	m.WaitFound(PolyclamSocket)
 	// SCAN works too: polyclam has no /tmp of its own.
