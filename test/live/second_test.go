@@ -209,7 +209,6 @@ func (h *host) refused(t *testing.T) {
 		"\n[[listener]]\naddress = \"tcp:192.0.2.1:3310\"\n",
 		"\n[[listener]]\naddress = \"unix:/srv/none/clamd.sock\"\n",
 		"\n[spool]\ndirectory = \"/srv/spool\"\n" + sweepTable,
-		"\n[http]\naddress = \"tcp:127.0.0.1:25\"\n",
 	} {
 		h.add(t, table, 1, "config.toml")
 		h.expect(t, "polyclamd --check", 1, "config.toml")
