@@ -43,11 +43,12 @@ printf '[Socket]\nSocketUser=root\nSocketGroup=root\nSocketMode=0660\n' >/etc/sy
 systemctl daemon-reload` + restartClamd,
 		repairs: `rm /etc/systemd/system/clamav-daemon.socket.d/mode.conf
 systemctl daemon-reload` + restartClamd, status: 2},
-	{name: "old signatures", breaks: "cp /root/old.cud /var/lib/clamav/daily.cud" + restartClamd,
-		repairs: "cp /root/new.cud /var/lib/clamav/daily.cud" + restartClamd, passes: true, status: 1},
 	{name: "hung, timeout 5s", breaks: hang, repairs: unhang, settings: soon, status: 2},
 	// Mails wait for a minute.
 	{name: "hung", breaks: hang, repairs: unhang, status: 2, long: true},
+	// The last: polyclam asks for the age of signatures once a minute.
+	{name: "old signatures", breaks: "cp /root/old.cud /var/lib/clamav/daily.cud" + restartClamd,
+		repairs: "cp /root/new.cud /var/lib/clamav/daily.cud" + restartClamd, passes: true, status: 1},
 }
 
 const (
@@ -101,7 +102,9 @@ func (fault engineFault) happen(t *testing.T, m *Machine, server *MailServer) st
 	m.Sh(fault.repairs)
 	m.WaitFound(PolyclamSocket)
 	recovery := time.Since(repaired)
-	m.WaitStatus(0)
+	if !fault.passes {
+		m.WaitStatus(0)
+	}
 	server.WaitEmpty()
 
 	sentence, _, _ := strings.Cut(status.Stdout, "\n")

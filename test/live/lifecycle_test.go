@@ -74,6 +74,7 @@ func TestLifecycle(t *testing.T) {
 		for range kills {
 			m.Sh("systemctl kill --signal=KILL polyclamd")
 			m.WaitStatus(0)
+			w.steady.Next(t, 60) // those that have waited, too, are answered
 		}
 	})
 	// Only what was being scanned is lost, at most a few scans each time.
