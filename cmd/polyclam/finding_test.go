@@ -79,7 +79,8 @@ func TestViews(t *testing.T) {
 	wantFindings(t, in.views(trials),
 		finding{"tool: " + self + " can use it, but for polyclamd (polyclam, group polyclam) at unix:/run/p it is down: permission denied", exitFound},
 		finding{"daemon: " + self + " cannot use it, but polyclamd (polyclam, group polyclam) at unix:/run/p can", exitOK},
-		finding{"neither: for polyclamd (polyclam, group polyclam) at unix:/run/p, too, it is down: hung", exitFound})
+		finding{"neither: for polyclamd (polyclam, group polyclam) at unix:/run/p, too, it is down: hung", exitFound},
+		finding{"other: polyclamd (polyclam, group polyclam) at unix:/run/p does not use it yet: reload it", exitOK})
 	// Without polyclamd's word for it, a trial that failed counts, for whatever reason.
 	for i, want := range []int{exitOK, exitOK, exitOK, exitFound, exitFound, exitOK} {
 		if got := in.exitOf(&trials[i]); got != want {
@@ -247,7 +248,7 @@ func TestSpoolFindings(t *testing.T) {
 		{"none", "", true, stranger, nil},
 		{"missing, no daemon", dir + "/a/b", false, stranger, []finding{{"the spool directory " + dir + "/a/b does not exist: polyclamd makes it if its user may write to " + dir, exitOK}}},
 		{"missing, and cannot be made", dir + "/a/b", true, stranger, []finding{{"the spool directory " + dir + "/a/b does not exist, and polyclamd (polyclam, group polyclam) cannot make it: the directory " + dir + " is 0755 ", exitFound}}},
-		{"missing, can be made", dir + "/a/b", true, access.Identity{}, []finding{{"the spool directory " + dir + "/a/b does not exist: polyclamd makes it", exitOK}}},
+		{"missing, in polyclamd's own directory", dir + "/a/b", true, access.Identity{UID: os.Geteuid()}, nil},
 		{"a file", file, true, stranger, []finding{{"the spool directory " + file + " is not a directory", exitFound}}},
 		{"another user's", dir, true, stranger, []finding{{"polyclamd (polyclam, group polyclam) cannot write to the spool directory: the directory " + dir + " is 0755 ", exitFound}}},
 		{"usable", dir, true, access.Identity{}, nil},

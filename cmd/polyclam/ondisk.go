@@ -41,7 +41,7 @@ func (t *tool) lookOnDisk(at *server, s *extended.Server, now time.Time) (d onDi
 	}
 	known := file != nil && s != nil && isSame(path, s.Config) && !s.ConfigTime.IsZero()
 	switch {
-	case reported && known && file.Modified.After(s.ConfigRefused):
+	case reported && known && file.Modified.Truncate(time.Second).After(s.ConfigRefused): // which has seconds only
 		d.trouble = fmt.Sprintf("a reload was refused at %s: %s; %s was changed since then: reload again", clock(s.ConfigRefused, now), s.ConfigProblem, path)
 	case reported:
 		d.trouble = fmt.Sprintf("the configuration on disk is refused%s: %s", sinceClock(true, s, now), cmp.Or(s.ConfigProblem, "see the log"))

@@ -88,6 +88,8 @@ func TestStatusOnDisk(t *testing.T) {
 			"polyclamd is up; the configuration on disk is refused since CLOCK: DIR/c.toml:1: engine: "},
 		{"refused by the daemon", good, hour, extended.About{ConfigTime: hour, ConfigRefused: hour, ConfigProblem: "no room"}, exitFound,
 			"polyclamd is up; the configuration on disk is refused since CLOCK: no room\n"},
+		{"refused in the same second", good, hour.Add(time.Millisecond), extended.About{ConfigTime: hour, ConfigRefused: hour, ConfigProblem: "no room"}, exitFound,
+			"polyclamd is up; the configuration on disk is refused since CLOCK: no room\n"},
 		{"corrected", good, hour.Add(time.Minute), extended.About{ConfigTime: hour, ConfigRefused: hour, ConfigProblem: "no room"}, exitFound,
 			"polyclamd is up; a reload was refused at CLOCK: no room; DIR/c.toml was changed since then: reload again\n"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"polyclam/backends/access"
 	"polyclam/cmd/internal/size"
@@ -49,11 +50,23 @@ func (in *inspection) missingSpool(dir string) []finding {
 		return []finding{f}
 	}
 	denied, err := in.identity.Check(parent, access.Write|access.Search)
-	if err == nil && denied != nil {
+	switch {
+	case err == nil && denied == nil && owner(parent) == in.identity.UID:
+		return nil // systemd has made the parent for polyclamd: StateDirectory=
+	case err == nil && denied != nil:
 		f = finding{fmt.Sprintf("the spool directory %s does not exist, and %s cannot make it: %s: install -d -o %s -m 0750 %s (%s)",
 			dir, who(&in.daemon.Server), denied, in.daemon.User, dir, spoolHint), exitFound}
 	}
 	return []finding{f}
+}
+
+// owner returns the user of a directory, or -1.
+func owner(dir string) int {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return -1
+	}
+	return int(info.Sys().(*syscall.Stat_t).Uid)
 }
 
 // memory reports that the running polyclamd may need more memory than it gets.

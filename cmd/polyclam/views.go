@@ -41,11 +41,15 @@ func (in *inspection) views(trials []trial) (list []finding) {
 	tool := fmt.Sprintf("this tool (%s)", access.UserName(os.Geteuid()))
 	for i := range trials {
 		tr := &trials[i]
-		n := in.node(tr)
-		if n == nil {
+		if in.daemon == nil || len(in.daemon.Nodes) == 0 {
 			continue
 		}
 		daemon := fmt.Sprintf("%s at %s", who(&in.daemon.Server), in.daemon.Address)
+		n := in.node(tr)
+		if n == nil {
+			list = append(list, finding{fmt.Sprintf("%s: %s does not use it yet: reload it (systemctl reload polyclamd)", tr.name(), daemon), exitOK})
+			continue
+		}
 		why := n.words()
 		switch healthy := n.healthy(); {
 		case healthy && !tr.usable() && n.State == "up":

@@ -61,15 +61,17 @@ func absolute(path string) string {
 	return path
 }
 
-// describeRefusal makes XSTATUS report that a reload was refused.
-func (d *process) describeRefusal(err error) {
-	noteRefusal(&d.about, err, time.Now())
+// describeRefusal makes XSTATUS report that a reload of the file, as last modified at that
+// time, was refused.
+func (d *process) describeRefusal(err error, modified time.Time) {
+	noteRefusal(&d.about, err, modified, time.Now())
 	d.server.SetAbout(d.about)
 }
 
-// noteRefusal records a refused reload. The time is that of the first one in a row.
-func noteRefusal(a *extended.About, err error, now time.Time) {
-	if a.ConfigRefused.IsZero() {
+// noteRefusal records a refused reload. The time is that of the first one in a row since the
+// file was modified.
+func noteRefusal(a *extended.About, err error, modified, now time.Time) {
+	if a.ConfigRefused.IsZero() || modified.After(a.ConfigRefused) {
 		a.ConfigRefused = now
 	}
 	a.ConfigProblem = firstProblem(err)

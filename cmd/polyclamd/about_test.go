@@ -86,9 +86,14 @@ func TestList(t *testing.T) {
 func TestNoteRefusal(t *testing.T) {
 	var a extended.About
 	first := time.Unix(1e9, 0)
-	noteRefusal(&a, errors.New("one\ntwo"), first)
-	noteRefusal(&a, errors.New("three"), first.Add(time.Hour))
+	noteRefusal(&a, errors.New("one\ntwo"), first.Add(-time.Hour), first)
+	noteRefusal(&a, errors.New("three"), first.Add(-time.Hour), first.Add(time.Hour))
 	if !a.ConfigRefused.Equal(first) || a.ConfigProblem != "three" {
 		t.Errorf("got %+v, want the first time and the last problem", a)
+	}
+	edited := first.Add(2 * time.Hour)
+	noteRefusal(&a, errors.New("four"), edited, edited.Add(time.Minute))
+	if want := edited.Add(time.Minute); !a.ConfigRefused.Equal(want) {
+		t.Errorf("after another edit: %+v, want the time %v", a, want)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
+	"syscall"
 
 	"github.com/rs/zerolog"
 
@@ -30,8 +32,27 @@ func check(o options, args []string, stdout, stderr io.Writer) (status int, err 
 			return runChecked(c)
 		}
 	}
-	return 0, checkHere(o, stdout, stderr)
+	err = checkHere(o, stdout, stderr)
+	if err != nil {
+		tellDaemon()
+	}
+	return 0, err
 }
+
+// tellDaemon lets the daemon refuse a configuration itself, if this check is ExecReload= of
+// its unit, see systemd.exec(5). systemd runs none of the other commands after a failure, so
+// otherwise polyclam status would not know.
+func tellDaemon() {
+	if pid, err := strconv.Atoi(os.Getenv(mainPID)); err == nil && pid > 1 {
+		_ = syscall.Kill(pid, syscall.SIGHUP) // if it has just ended, nothing is to be refused
+	}
+}
+
+// mainPID is the variable in which systemd passes the daemon's process to ExecReload=.
+const mainPID = "MAINPID"
+
+// beforeReload reports whether this check is ExecReload=.
+func beforeReload() bool { return os.Getenv(mainPID) != "" }
 
 // checkHere checks as the user of this process.
 func checkHere(o options, stdout, stderr io.Writer) error {
@@ -45,6 +66,9 @@ func checkHere(o options, stdout, stderr io.Writer) error {
 		r.need = needs.Of(file)
 	} else {
 		err = r.checkMachine(o, file)
+	}
+	if beforeReload() && err == nil {
+		return nil // the daemon logs the rest when it reloads
 	}
 	for _, w := range file.Warnings {
 		fmt.Fprintln(stderr, "warning:", w)
@@ -78,7 +102,7 @@ func (r *checkReport) checkMachine(o options, file *config.File) error {
 	}
 	s := &setup{
 		options: o, log: zerolog.Nop(), descriptors: descriptors, isCheck: true, resolver: net.DefaultResolver, file: file,
-		checker: listen.Checker{Systemd: listen.AskSystemd, Running: os.Getenv("MAINPID") != ""}, // see systemd.exec(5)
+		checker: listen.Checker{Systemd: listen.AskSystemd, Running: beforeReload()},
 	}
 	err = s.open()
 	s.close()

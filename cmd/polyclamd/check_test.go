@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -118,6 +119,32 @@ func TestCheckOnMachine(t *testing.T) {
 		t.Error("the start does not say so")
 	}
 	wantGone(t, socket)
+}
+
+// TestCheckBeforeReload runs --check as ExecReload= of the unit does. Of a configuration
+// that it refuses, the daemon learns too, for polyclam status.
+func TestCheckBeforeReload(t *testing.T) {
+	dir := testkit.SocketDir(t)
+	good := unixListener(filepath.Join(dir, "s"))
+	conf := writeConfig(t, dir, good)
+	d := startDaemon(t, conf, nil)
+	check := func(status int) string {
+		t.Helper()
+		c := launch(t, func(c *exec.Cmd) { c.Env = append(c.Env, fmt.Sprintf("MAINPID=%d", d.cmd.Process.Pid)) }, "--check", "--config", conf)
+		if got := c.wait(); got != status {
+			t.Errorf("exit status %d, want %d", got, status)
+		}
+		return c.stderr.String()
+	}
+	if got := check(0); got != "" {
+		t.Errorf("the check of a good file prints %q", got)
+	}
+	writeConfig(t, dir, good+unixListener("/none/s"))
+	if got := check(1); !strings.Contains(got, "/none, does not exist") {
+		t.Errorf("the check of a bad file prints %q", got)
+	}
+	d.waitFor(refused)
+	wantPong(t, "unix", filepath.Join(dir, "s"))
 }
 
 // TestCheckAndStartAgree wants --check to fail exactly where a start does.

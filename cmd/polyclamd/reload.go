@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -28,14 +29,18 @@ type reload struct {
 	server    *proxy.Server
 	work      sync.WaitGroup
 	committed bool
-	err       error   // of prepare
-	removed   sockets // for finish
+	err       error     // of prepare
+	modified  time.Time // the file, if err is not nil; zero: not known
+	removed   sockets   // for finish
 }
 
 // prepare does everything that can fail. It changes nothing that the daemon uses.
 func (r *reload) prepare() {
 	if r.err = r.open(); r.err != nil {
 		r.close()
+		if info, err := os.Stat(r.options.config); err == nil {
+			r.modified = info.ModTime()
+		}
 	}
 	if !r.handOver() {
 		r.close()
@@ -120,7 +125,7 @@ func (d *process) beginReload() {
 func (d *process) handleReload(r *reload) {
 	switch {
 	case r.err != nil:
-		d.describeRefusal(r.err)
+		d.describeRefusal(r.err, r.modified)
 		logProblems(d.log, zerolog.ErrorLevel, r.err)
 		d.log.Error().Str("file", d.options.config).Msg("reload refused, the old configuration stays in use")
 	case !r.committed:

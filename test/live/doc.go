@@ -7,9 +7,9 @@
 // A [Steady] client scans all the time, and a [MailFlow] sends mails; both record the
 // results.
 //
-// The tests that every run of all tests has are MIMEDefang's host and polyclam's life with
-// systemd. POLYCLAM_LIVE=all, which make live sets, adds amavis and rspamd. POLYCLAM_DEB
-// names a package, so that none is built.
+// Every run of all tests migrates MIMEDefang's host, breaks clamd, and kills and restarts
+// polyclamd. POLYCLAM_LIVE=all, which make live sets, adds amavis, rspamd, a second engine,
+// and what takes a minute. POLYCLAM_DEB names a package, so that none is built.
 //
 // It needs root and the Debian package systemd-container. Mounts are in a mount
 // namespace, and all processes in a PID namespace: when the test process ends, however it

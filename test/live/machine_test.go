@@ -18,8 +18,6 @@ import (
 	"polyclam/test/testkit"
 )
 
-func TestMain(m *testing.M) { os.Exit(Main(m)) }
-
 func TestMachine(t *testing.T) {
 	var leftovers []string
 	t.Run("machine", func(t *testing.T) {

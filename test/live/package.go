@@ -53,7 +53,6 @@ func (m *Machine) Newer(path string) string {
 	m.Sh(`dir=$(mktemp -d)
 dpkg-deb -R ` + path + ` "$dir"
 sed -i 's/^Version: .*/&+newer/' "$dir/DEBIAN/control"
-sed -i '/^$/d' "$dir/DEBIAN/conffiles"
 dpkg-deb --root-owner-group -Zgzip -z1 -b "$dir" ` + newer + ` >/dev/null
 rm -r "$dir"`)
 	return newer

@@ -17,6 +17,7 @@ import (
 // permissions, time zones and locales, and looks at what is in them.
 func TestPackages(t *testing.T) {
 	tool := nfpm(t)
+	clamdtest.RequireProgram(t, "ar")
 	first, second := t.TempDir(), t.TempDir()
 	build(t, root, tool, first)
 	t.Setenv("TZ", "Asia/Tokyo")
@@ -55,8 +56,8 @@ func testDeb(t *testing.T, deb string) {
 		}
 	}
 	testkit.Golden(t, "testdata/deb.golden", []byte(strings.Join(list, "")))
-	if conffiles := strings.TrimSpace(run(t, ".", "dpkg-deb", "--info", deb, "conffiles")); conffiles != "" {
-		t.Errorf("configuration files %q, want none", conffiles)
+	if control := run(t, ".", "dpkg-deb", "--info", deb); strings.Contains(control, "conffiles") {
+		t.Errorf("conffiles in\n%s\nwant none", control)
 	}
 	for field, want := range map[string]string{"Package": "polyclam", "Version": "1.2.3-1", "Architecture": "amd64", "Depends": "passwd"} {
 		if got := strings.TrimSpace(run(t, ".", "dpkg-deb", "--field", deb, field)); got != want {

@@ -73,7 +73,7 @@ func (f *File) SpoolProblem(err error) Problem {
 	case errors.Is(err, syscall.EROFS):
 		return f.ProblemAt(key, "%v; the unit may not write there: choose a directory of StateDirectory=, or add ReadWritePaths=%s to the unit, then restart", err, dir)
 	case errors.Is(err, fs.ErrPermission) && dir != "":
-		return f.ProblemAt(key, "%v; the user that polyclamd runs as must be able to write there: \"install -d -o USER -g GROUP -m 0711 %s\", or StateDirectory= in the unit", err, dir)
+		return f.ProblemAt(key, "%v; the user that polyclamd runs as must be able to write there: \"install -d -o USER -g GROUP -m 0711 %s\" and ReadWritePaths=%s in the unit, or StateDirectory= there", err, dir, dir)
 	case errors.Is(err, syscall.ENOSPC):
 		return f.ProblemAt(key, "%v; make room, or choose another directory", err)
 	}
