@@ -216,6 +216,9 @@ func mayCreate(dir string) error {
 	if err := checkKernelFS(dir); err != nil {
 		return err
 	}
+	if err := checkDangling(dir); err != nil {
+		return err
+	}
 	parent := nearest(dir)
 	info, err := os.Stat(parent)
 	if err != nil {

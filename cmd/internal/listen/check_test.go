@@ -38,6 +38,25 @@ func serve(t *testing.T, a sockaddr.Addr, answer string) {
 	})
 }
 
+// TestPassesSockets has a systemd with and without a socket for the daemon.
+func TestPassesSockets(t *testing.T) {
+	with := func() Units { return Units{Sockets: []sockaddr.Addr{sockaddr.Unix("/x")}} }
+	for _, test := range []struct {
+		name    string
+		checker Checker
+		want    bool
+	}{
+		{"no systemd", Checker{}, false},
+		{"no unit", Checker{Systemd: func() Units { return Units{} }}, false},
+		{"not active", Checker{Systemd: with}, true},
+		{"running", Checker{Running: true}, true},
+	} {
+		if got := test.checker.PassesSockets(); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
 // TestCheckOfTakenAddress has a program at the address.
 func TestCheckOfTakenAddress(t *testing.T) {
 	for _, test := range []struct {
