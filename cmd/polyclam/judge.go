@@ -84,10 +84,8 @@ func (n *nodeStatus) words() string { return n.is(n.reason()) }
 // summary is words without remedies, and without what the state or the address of the node
 // says already.
 func (n *nodeStatus) summary() string {
-	reason := n.reason()
-	for _, known := range []string{n.Backend + " " + n.Address + ": ", "cannot connect: "} {
-		reason = strings.TrimPrefix(reason, known)
-	}
+	reason := strings.Replace(n.reason(), n.Backend+" "+n.Address+": ", "", 1) // as in canary_error
+	reason = strings.TrimPrefix(reason, "cannot connect: ")
 	return n.is(firstSentence(reason))
 }
 

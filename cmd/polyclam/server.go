@@ -144,6 +144,10 @@ func plainError(err error) error {
 			return e
 		}
 	}
+	var request *protocol.RequestError
+	if errors.As(err, &request) {
+		return request.Err
+	}
 	return err
 }
 

@@ -118,7 +118,7 @@ func TestStatusCondition(t *testing.T) {
 // TestStatusUnreachable has servers that are no polyclamd.
 func TestStatusUnreachable(t *testing.T) {
 	for _, c := range []struct{ name, reply, want string }{
-		{"no end", serverRecord + "status: engine=x state=up NODE\x00", "no polyclamd answers: SERVER: "},
+		{"no end", serverRecord + "status: engine=x state=up NODE\x00", "no polyclamd answers: SERVER: closed in the middle of a reply: no END"},
 		{"clamd", "UNKNOWN COMMAND\x00", "no polyclamd answers: SERVER: it does not support XSTATUS; a plain clamd has no engines to show"},
 		{"silence", "", "no polyclamd answers: SERVER: "},
 	} {

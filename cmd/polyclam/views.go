@@ -49,6 +49,8 @@ func (in *inspection) views(trials []trial) (list []finding) {
 		why := n.words()
 		if more := in.daemon.explain(n); more != "" {
 			why += ": " + more
+		} else if err := tr.answers[sampleClean].err; err != nil && err.Error() == n.reason() {
+			why = n.is("") + ", for the same reason"
 		}
 		switch healthy := n.healthy(); {
 		case healthy && !tr.usable() && n.State == "up":
@@ -118,7 +120,7 @@ func (in *inspection) loops(trials []trial) (list []finding) {
 			list = append(list, finding{fmt.Sprintf("%s: this is a listener of polyclamd, so it would ask itself: write the address of the real engine", tr.name()), exitFound})
 			continue
 		}
-		if tr.isClamd() && isPolyclamd(tr.node) {
+		if tr.isClamd() && !tr.silent() && isPolyclamd(tr.node) {
 			list = append(list, finding{fmt.Sprintf("%s: a polyclamd answers there, not a clamd: if it asks this one, scans go round in circles; write the address of the real clamd", tr.name()), exitOK})
 		}
 		if in.machine != nil && tr.node != "" {
