@@ -109,6 +109,7 @@ func TestCheckHints(t *testing.T) {
 		{"refused", engineTable("a", backendtest.Refusing(t, "tcp"), ""), 1, []string{"cannot-execute", "connection refused: nothing listens on this port"}},
 		{"optional too", engineTable("a", backendtest.Missing(t), "required = false"), 1, []string{"not-installed"}},
 		{"hangs up", engineTable("a", silent(t, true), ""), 1, []string{"cannot-execute", "a clean text is not scanned"}},
+		{"hangs up at EICAR", engineTable("a", blocks(t), ""), 1, []string{"the EICAR test file is not scanned: ", "; the clean text was scanned, so something on the way may block EICAR"}},
 		{"silent", engineTable("a", silent(t, false), ""), 1, []string{"interrupted", "no answer within 100ms (--timeout); is the engine busy, or stuck?"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -201,6 +202,17 @@ func checkTimeout(name string) string {
 		return "100ms"
 	}
 	return "1m"
+}
+
+// blocks starts a clamd behind something that closes the connection when it sees EICAR.
+func blocks(t *testing.T) string {
+	unix, _ := play(t, func(verb protocol.Verb, content []byte) []byte {
+		if bytes.Equal(content, testfile.EICAR()) {
+			return nil
+		}
+		return plainClamd(verb, content)
+	})
+	return unix
 }
 
 // silent starts an engine that never answers, or closes the connection, and returns its address.

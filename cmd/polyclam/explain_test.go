@@ -50,6 +50,10 @@ func TestStatusExplainsPermission(t *testing.T) {
 	r.wantStatus(t, exitFailed)
 	wantParts(t, r.stdout, "connect: permission denied: polyclamd (polyclam, groups polyclam and mail) may not use it: the socket "+path+" is 0660 "+
 		access.UserName(socket.UID)+":"+group+": SupplementaryGroups="+group+" in polyclamd's unit")
+	r = polyclam(t, "", "--address", record(stranger, "the socket is 0660 a:b, and polyclamd runs as polyclam"), "status")
+	if strings.Contains(r.stdout, "may not use") {
+		t.Errorf("it is explained twice: %s", r.stdout)
+	}
 	for name, about := range map[string]extended.About{
 		"root":           {User: "root", GIDs: "0"},
 		"an old daemon":  {},

@@ -199,7 +199,7 @@ func Check(cfg Config) error {
 				return fmt.Errorf("spool: %w", err)
 			}
 			if err := mayCreate(dir); err != nil {
-				return fmt.Errorf("spool: directory %q: %w", dir, err)
+				return fmt.Errorf("spool: directory %q: %w", dir, adviseDirectory(err))
 			}
 			cfg.Dir, cfg.Store = "", Memfd
 		}
