@@ -140,7 +140,7 @@ func isPolyclamd(address string) bool {
 	}
 	s := &server{target: target{network, place}}
 	s.client = newClient(s.target)
-	ctx, cancel := context.WithTimeoutCause(context.Background(), reachTimeout, errNoAnswer)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), reachTimeout, noAnswer{reachTimeout})
 	defer cancel()
 	return identify(ctx, s) == nil && s.extended
 }

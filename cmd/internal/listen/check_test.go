@@ -69,7 +69,7 @@ func TestCheckOfTakenAddress(t *testing.T) {
 		{name: "clamd", answer: saysClamd, fail: `a clamd answers there ("ClamAV 1.4.6/27500/Mon Nov 23 08:00:00 2026"); "polyclam init"`},
 		{name: "clamd, and a unit that is not active", answer: saysClamd, units: func(a sockaddr.Addr) Units { return Units{Sockets: []sockaddr.Addr{a}} }, fail: "a clamd answers there"},
 		{name: "another program", answer: saysHTTP, fail: "in use: another"},
-		{name: "a silent program", answer: saysNothing, fail: "in use: another"},
+		{name: "a silent program", answer: saysNothing, fail: "in use: another program listens there and does not answer; \"ss -l"},
 		{name: "a busy daemon", answer: saysNothing, running: true, warning: "it does not answer, so this may be the running daemon, busy"},
 		{name: "systemd", answer: saysNothing, units: func(a sockaddr.Addr) Units { return Units{Sockets: []sockaddr.Addr{a}, SocketActive: true} }},
 		{name: "systemd has another", answer: saysHTTP, units: func(sockaddr.Addr) Units {
