@@ -1,6 +1,10 @@
 package proxy
 
-import "polyclam/protocol/extended"
+import (
+	"net"
+
+	"polyclam/protocol/extended"
+)
 
 // SetAbout replaces what XSTATUS reports about the program that runs the server. Values
 // that are too long for a record are cut.
@@ -9,6 +13,17 @@ func (s *Server) SetAbout(a extended.About) {
 		*value = cutValue(*value)
 	}
 	s.about.Store(&a)
+}
+
+// about returns what this client hears about the program. One on another machine hears that
+// the configuration is refused, but nothing about files, users and memory. Neither does one on
+// the loopback interface, which may be a tunnel's end.
+func (s *session) about() extended.About {
+	a := *s.srv.about.Load()
+	if _, ok := s.nc.(*net.UnixConn); !ok {
+		a = extended.About{ConfigRefused: a.ConfigRefused}
+	}
+	return a
 }
 
 // maxValue is the length of a value in a record, before it is escaped.

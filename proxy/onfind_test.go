@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"polyclam/backends/testfile"
 	"polyclam/proxy/hook"
@@ -34,6 +35,7 @@ func TestOnFind(t *testing.T) {
 	} {
 		ts.ask(command)
 	}
+	testkit.Eventually(t, "most runs", func() bool { return ts.onFind.Stats().Runs >= 4 })
 	if err := ts.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -52,4 +54,21 @@ func TestOnFind(t *testing.T) {
 		t.Errorf("the program ran for\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	testkit.Eventually(t, "the runs are counted", func() bool { return ts.onFind.Stats() == hook.Stats{Runs: 5} })
+}
+
+// TestOnFindDoesNotHoldUpShutdown has a program that would run for longer than the test.
+func TestOnFindDoesNotHoldUpShutdown(t *testing.T) {
+	c := hook.Defaults()
+	c.Program, c.Arguments, c.Timeout = "/bin/sleep", []string{"1000"}, 1000*time.Second
+	c.MaxRunning = 1
+	ts := newServer(t, func(cfg *Config) { cfg.OnFind = &c }, eicarOnly())
+	for range 2 {
+		ts.ask("zINSTREAM\x00" + stream(string(testfile.EICAR()), 16))
+	}
+	if err := ts.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := ts.onFind.Stats(), (hook.Stats{Runs: 1, Failures: 1, Dropped: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
 }

@@ -19,7 +19,7 @@ const drainTime = 100 * time.Millisecond
 // closes idle ones, and lets streams and scans under way finish and be answered. It
 // returns when all that is done. If ctx ends first, it cuts off what is left, answers with
 // an error where that is possible soon, and returns the error of ctx. Programs of [on_find]
-// may finish until then.
+// have lastRuns after the last reply.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.beginShutdown()
 	s.drain(ctx)
@@ -53,9 +53,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	<-done
-	s.onFind.Close(ctx)
+	s.closeOnFind(ctx)
 	closeAll(s.generations.config().Engines)
 	return err
+}
+
+// lastRuns is how long programs of [on_find], and findings that wait for one, have after the
+// last reply. Until the daemon has ended, none is there for clients.
+const lastRuns = 5 * time.Second
+
+func (s *Server) closeOnFind(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lastRuns)
+	defer cancel()
+	s.onFind.Close(ctx)
 }
 
 // beginShutdown refuses new connections and wakes idle sessions. Those that have had a

@@ -18,7 +18,7 @@ func (r *request) status() []string {
 	s.mu.Unlock()
 	lines := []string{extended.Server{
 		Version:     s.version,
-		About:       *s.about.Load(),
+		About:       r.s.about(),
 		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
 		Connections: int64(connections),
 		Scans:       int64(len(s.running.list())),

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"io"
+	"net"
 	"regexp"
 	"strings"
 	"testing"
@@ -73,5 +75,32 @@ func TestServerRecordAbout(t *testing.T) {
 	}
 	if got := r.Server().About; got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestServerRecordOverTCP checks that a client on TCP hears nothing about files, users and
+// memory.
+func TestServerRecordOverTCP(t *testing.T) {
+	ts := newServer(t, nil, testEngine{name: "a", backend: reporting(backends.OK)})
+	at := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	ts.SetAbout(extended.About{
+		Config: "/etc/c.toml", ConfigTime: at, ConfigRefused: at, ConfigProblem: "/etc/c.toml:3: x",
+		User: "polyclam", UID: 104, Groups: "polyclam", GIDs: "104", MemoryNeeded: 3, MemoryLimit: 2, MemoryLimitFrom: "/sys",
+	})
+	nc, err := net.Dial("tcp", ts.serveTCP("127.0.0.1:0").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := io.WriteString(nc, "nXSTATUS\n"); err != nil {
+		t.Fatal(err)
+	}
+	line, _, _ := strings.Cut(readAll(t, nc), "\n")
+	r, err := extended.Parse(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.Server().About, (extended.About{ConfigRefused: at}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -82,11 +82,16 @@ func (t *tool) check(o trialOptions) (int, error) {
 	for _, w := range file.Warnings {
 		printLines(t.stderr, "warning: "+w.String())
 	}
+	o.waiting = startWaiting(t.stderr, o.timeout)
+	defer o.waiting.close()
 	trials, err := tryAll(file, o, func(text string) { printLines(t.stderr, "warning: "+text) })
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", file.Name, err)
 	}
-	return t.showTrials(t.inspect(file, o), trials)
+	o.waiting.begin("polyclamd", "its status")
+	in := t.inspect(file, o)
+	o.waiting.close()
+	return t.showTrials(in, trials)
 }
 
 func (t *tool) showTrials(in *inspection, trials []trial) (int, error) {

@@ -59,7 +59,9 @@ func TestCheckText(t *testing.T) {
 		strings.Replace(engineTable("clamav", good, ""), "address = \""+good+"\"", "addresses = [\""+good+"\", \""+missing+"\"]", 1))
 	r := polyclam(t, dir, "check", "--size-check=false", "c.toml")
 	r.wantStatus(t, exitFound)
-	wantParts(t, r.stderr)
+	if r.stderr != "" && !strings.HasPrefix(r.stderr, "waiting, ") { // on a slow machine
+		t.Errorf("got\n%s\nwant nothing", r.stderr)
+	}
 	// Addresses differ in length, and so do the blanks of the table.
 	text := strings.NewReplacer(good, "unix:GOOD", missing, "unix:MISSING").Replace(r.stdout)
 	var cells []string
@@ -107,7 +109,8 @@ func TestCheckHints(t *testing.T) {
 		{"refused", engineTable("a", backendtest.Refusing(t, "tcp"), ""), 1, []string{"cannot-execute", "connection refused: nothing listens on this port"}},
 		{"optional too", engineTable("a", backendtest.Missing(t), "required = false"), 1, []string{"not-installed"}},
 		{"hangs up", engineTable("a", silent(t, true), ""), 1, []string{"cannot-execute", "a clean text is not scanned"}},
-		{"silent", engineTable("a", silent(t, false), ""), 1, []string{"interrupted", "is the engine busy, or stuck?"}},
+		{"hangs up at EICAR", engineTable("a", blocks(t), ""), 1, []string{"the EICAR test file is not scanned: ", "; the clean text was scanned, so something on the way may block EICAR"}},
+		{"silent", engineTable("a", silent(t, false), ""), 1, []string{"interrupted", "no answer within 100ms (--timeout); is the engine busy, or stuck?"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := polyclam(t, files(t, "c.toml", anyListener+c.tables), "check", "--size-check=false", "--timeout", checkTimeout(c.name), "c.toml")
@@ -199,6 +202,17 @@ func checkTimeout(name string) string {
 		return "100ms"
 	}
 	return "1m"
+}
+
+// blocks starts a clamd behind something that closes the connection when it sees EICAR.
+func blocks(t *testing.T) string {
+	unix, _ := play(t, func(verb protocol.Verb, content []byte) []byte {
+		if bytes.Equal(content, testfile.EICAR()) {
+			return nil
+		}
+		return plainClamd(verb, content)
+	})
+	return unix
 }
 
 // silent starts an engine that never answers, or closes the connection, and returns its address.

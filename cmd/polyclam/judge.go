@@ -58,17 +58,20 @@ func (e *engineNodes) failed() bool { return len(e.unusable()) == len(e.nodes) }
 // trouble says which nodes are not used, or returns "".
 func (e *engineNodes) trouble() string {
 	bad := e.unusable()
-	kind := "optional"
+	name := e.name + " (optional)"
 	if e.required {
-		kind = "required"
+		name = e.name + " (required)"
 	}
 	switch {
 	case len(bad) == 0:
 		return ""
 	case len(e.nodes) == 1:
-		return fmt.Sprintf("%s (%s) %s", e.name, kind, bad[0].words())
+		if bad[0].Address != "" {
+			name += " at " + bad[0].Address
+		}
+		return name + " " + bad[0].summary()
 	case e.failed():
-		return fmt.Sprintf("none of the %d nodes of %s (%s) is usable: %s %s", len(e.nodes), e.name, kind, bad[0].Address, bad[0].words())
+		return fmt.Sprintf("none of the %d nodes of %s is usable: %s %s", len(e.nodes), name, bad[0].Address, bad[0].summary())
 	case len(bad) == 1:
 		return fmt.Sprintf("1 of %d nodes of %s is down", len(e.nodes), e.name)
 	}
@@ -76,7 +79,27 @@ func (e *engineNodes) trouble() string {
 }
 
 // words says why a node is not used: "is down: connection refused".
-func (n *nodeStatus) words() string {
+func (n *nodeStatus) words() string { return n.is(n.reason()) }
+
+// summary is words without remedies, and without what the state or the address of the node
+// says already.
+func (n *nodeStatus) summary() string {
+	reason := strings.Replace(n.reason(), n.Backend+" "+n.Address+": ", "", 1) // as in canary_error
+	reason = strings.TrimPrefix(reason, "cannot connect: ")
+	return n.is(firstSentence(reason))
+}
+
+// firstSentence returns the text up to a full stop that a capital letter follows.
+func firstSentence(text string) string {
+	for i := range text {
+		if rest, ok := strings.CutPrefix(text[i:], ". "); ok && rest != "" && 'A' <= rest[0] && rest[0] <= 'Z' {
+			return text[:i]
+		}
+	}
+	return text
+}
+
+func (n *nodeStatus) is(reason string) string {
 	text := "is " + n.State
 	switch n.State {
 	case "":
@@ -84,7 +107,7 @@ func (n *nodeStatus) words() string {
 	case "up", "unknown", "reloading":
 		text = "does not find the test file"
 	}
-	if reason := n.reason(); reason != "" {
+	if reason != "" {
 		text += ": " + reason
 	}
 	return text

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"polyclam/backends/access"
 	"polyclam/cmd/internal/size"
 )
@@ -46,6 +48,9 @@ func (in *inspection) missingSpool(dir string) []finding {
 		parent = filepath.Dir(parent)
 	}
 	f := finding{fmt.Sprintf("the spool directory %s does not exist: polyclamd makes it if its user may write to %s; otherwise make it for that user (%s)", dir, parent, spoolHint), exitOK}
+	if errors.Is(unix.Access(parent, unix.W_OK), unix.EROFS) {
+		return []finding{{fmt.Sprintf("the spool directory %s does not exist, and %s is read-only: choose another directory, or mount it writable", dir, parent), exitFound}}
+	}
 	if !in.known {
 		return []finding{f}
 	}

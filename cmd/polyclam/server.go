@@ -17,6 +17,10 @@ import (
 // hangs delays polyclamd's version by a second.
 const reachTimeout = 10 * time.Second
 
+// anotherTime is reachTimeout after a server has not answered in time: at the next address it
+// may be the same one.
+const anotherTime = 3 * time.Second
+
 // server is a server that has answered.
 type server struct {
 	target
@@ -76,9 +80,10 @@ func (t *tool) reach(what string, ask func(ctx context.Context, s *server) error
 // reach is [tool.reach] without messages.
 func (p places) reach(what string, ask func(ctx context.Context, s *server) error) (*server, error) {
 	failed := &unreachable{what: what, origin: p.origin}
+	limit := noAnswer{reachTimeout}
 	for i, at := range slices.Concat(p.list, p.guesses) {
 		s := &server{target: at, client: newClient(at)}
-		ctx, cancel := context.WithTimeoutCause(context.Background(), reachTimeout, errNoAnswer)
+		ctx, cancel := context.WithTimeoutCause(context.Background(), limit.within, limit)
 		err := ask(ctx, s)
 		if err == nil && i >= len(p.list) {
 			err = requirePolyclamd(ctx, s)
@@ -86,6 +91,9 @@ func (p places) reach(what string, ask func(ctx context.Context, s *server) erro
 		cancel()
 		if err == nil {
 			return s, nil
+		}
+		if errors.As(err, new(noAnswer)) {
+			limit.within = anotherTime
 		}
 		failed.failures = append(failed.failures, failure{at, err})
 	}
@@ -101,7 +109,10 @@ func requirePolyclamd(ctx context.Context, s *server) error {
 	return errors.New("a clamd or a similar server, not polyclamd")
 }
 
-var errNoAnswer = fmt.Errorf("no answer within %v", reachTimeout)
+// noAnswer is the cause of a context that ends because a server does not answer.
+type noAnswer struct{ within time.Duration }
+
+func (e noAnswer) Error() string { return fmt.Sprintf("no answer within %v", e.within) }
 
 // identify finds out whether the server is polyclamd. An answer that is neither a list of
 // commands nor a refusal is an error.
@@ -122,10 +133,12 @@ func plainError(err error) error {
 	if errors.As(err, &errno) {
 		return errno
 	}
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		if e == errNoAnswer {
-			return e
-		}
+	if late := (noAnswer{}); errors.As(err, &late) {
+		return late
+	}
+	var request *protocol.RequestError
+	if errors.As(err, &request) {
+		return request.Err
 	}
 	return err
 }

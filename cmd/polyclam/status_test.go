@@ -92,6 +92,8 @@ func TestStatusCondition(t *testing.T) {
 		{"two engines", node("engine=x state=down reason=gone") + node("engine=y state=down reason=hung"), 2, "every scan is answered with ERROR: x (required) is down: gone; y (required) is down: hung"},
 		{"all optional", node("engine=x required=false state=down reason=gone"), 2, "every scan is answered with ERROR: no engine is usable; x (optional) is down: gone"},
 		{"required and optional", node("engine=x state=down") + node("engine=y required=false state=down reason=gone"), 2, "every scan is answered with ERROR: x (required) is down; y (optional) is down: gone"},
+		{"connection", node("engine=x address=\"unix:/x\" state=down reason=\"cannot connect: the socket does not exist. Is the engine running?\""), 2, "every scan is answered with ERROR: x (required) at unix:/x is down: the socket does not exist"},
+		{"no reason, as of a node never used", node("engine=x address=\"unix:/x\" state=down canary_error=\"b unix:/x: cannot connect: no 1.5. Is it?\""), 2, "every scan is answered with ERROR: x (required) at unix:/x is down: no 1.5"},
 		{"blind", node("engine=x state=up canary_eicar=ok"), 2, "every scan is answered with ERROR: x (required) does not find the test file"},
 		{"no state", node("engine=x required=true"), 2, "every scan is answered with ERROR: x (required) has no state"},
 		{"hostile", node("engine=x state=down reason=\"\\x1b[31m\\x0aok\""), 2, `every scan is answered with ERROR: x (required) is down: \x1b[31m\nok`},
@@ -119,7 +121,7 @@ func TestStatusCondition(t *testing.T) {
 // TestStatusUnreachable has servers that are no polyclamd.
 func TestStatusUnreachable(t *testing.T) {
 	for _, c := range []struct{ name, reply, want string }{
-		{"no end", serverRecord + "status: engine=x state=up NODE\x00", "no polyclamd answers: SERVER: "},
+		{"no end", serverRecord + "status: engine=x state=up NODE\x00", "no polyclamd answers: SERVER: closed in the middle of a reply: no END"},
 		{"clamd", "UNKNOWN COMMAND\x00", "no polyclamd answers: SERVER: it does not support XSTATUS; a plain clamd has no engines to show"},
 		{"silence", "", "no polyclamd answers: SERVER: "},
 	} {

@@ -55,7 +55,8 @@ type trial struct {
 	size                  sizeTrial
 }
 
-// trialAnswer is the result for one sample. It always has a category.
+// trialAnswer is the result for one sample. Only that of a sample that was not tried has no
+// category.
 type trialAnswer struct {
 	category backends.Category // after the site's rules
 	name     string
@@ -102,6 +103,13 @@ func (t *trial) hidesVirusIn(sample int) bool {
 	return t.usable() && t.unpacks() && !a.found() && !a.category.IsFailure()
 }
 
+// silent reports whether the node did not answer in time. Nothing else is tried then, since
+// each answer would take as long.
+func (t *trial) silent() bool {
+	clean := t.answers[sampleClean]
+	return clean.err != nil && clean.category == backends.Interrupted
+}
+
 func (t *trial) isClamd() bool { return t.backend == clamdBackend }
 
 // Backends with their own hints.
@@ -132,7 +140,7 @@ func (t *trial) slowest() (d time.Duration) {
 // reports describes what the engine reported for the samples.
 func (t *trial) reports() string {
 	switch {
-	case t.answers[sampleClean].err != nil && t.answers[sampleEICAR].err != nil:
+	case t.silent(), t.answers[sampleClean].err != nil && t.answers[sampleEICAR].err != nil:
 		return "nothing"
 	case !t.detects():
 		return "no virus"
@@ -148,6 +156,7 @@ func (t *trial) reports() string {
 type trialOptions struct {
 	timeout time.Duration // of one answer
 	sizes   bool          // try large objects
+	waiting *waiting      // shows what takes long; nil: nothing
 }
 
 // tryAll tests every node of every engine, all of them concurrently. It calls warn with
@@ -218,17 +227,25 @@ func tryNode(file *config.File, store *spool.Spool, merge *policy.Policy, o tria
 	}
 	defer closeAll(c)
 	n := node{c, store, merge, tr.backend + " " + tr.node + ": "}
+	at := strings.TrimSpace(e.Name + " " + tr.node)
+	defer o.waiting.end(at)
 	for i, data := range samples() {
+		o.waiting.begin(at, sampleNames[i])
 		tr.answers[i] = n.try(store.Bytes(data), o.timeout)
-		if i == sampleEICAR && !tr.usable() {
+		if i == sampleClean && tr.silent() || i == sampleEICAR && !tr.usable() {
 			break
 		}
 	}
 	if o.sizes && tr.usable() && tr.unpacks() {
 		largest, beyond := sizeToTry(file)
+		o.waiting.begin(at, "large archives")
 		tr.size = n.trySizes(largest, o.timeout)
 		tr.size.beyond = beyond
 	}
+	if tr.silent() {
+		return tr, nil
+	}
+	o.waiting.begin(at, "its version")
 	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
 	defer cancel()
 	if v, ok := c.Engines[0].Version(ctx); ok {
@@ -245,6 +262,12 @@ type node struct {
 	prefix string // of the backend's errors
 }
 
+// lateError ends a trial after --timeout. It matches context.DeadlineExceeded.
+type lateError struct{ after time.Duration }
+
+func (e lateError) Error() string        { return fmt.Sprintf("no answer within %v (--timeout)", e.after) }
+func (e lateError) Is(target error) bool { return target == context.DeadlineExceeded }
+
 // shortError is an error without the backend and node, which the messages of check name.
 type shortError struct {
 	error
@@ -257,7 +280,7 @@ func (e shortError) Unwrap() error { return e.error }
 // try scans an object and releases it.
 func (n *node) try(obj *spool.Object, timeout time.Duration) trialAnswer {
 	defer obj.Release()
-	ctx, cancel := context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("no answer within %v (--timeout): %w", timeout, context.DeadlineExceeded))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), timeout, lateError{timeout})
 	defer cancel()
 	report := n.config.Engines[0].Scan(ctx, obj, false)
 	judged := n.merge.Merge([]policy.Report{report}).Reports[0]

@@ -51,6 +51,9 @@ func (in *inspection) views(trials []trial) (list []finding) {
 			continue
 		}
 		why := n.words()
+		if err := tr.answers[sampleClean].err; err != nil && err.Error() == n.reason() {
+			why = n.is("") + ", for the same reason"
+		}
 		switch healthy := n.healthy(); {
 		case healthy && !tr.usable() && n.State == "up":
 			list = append(list, finding{fmt.Sprintf("%s: %s cannot use it, but %s can", tr.name(), tool, daemon), exitOK})
@@ -119,7 +122,7 @@ func (in *inspection) loops(trials []trial) (list []finding) {
 			list = append(list, finding{fmt.Sprintf("%s: this is a listener of polyclamd, so it would ask itself: write the address of the real engine", tr.name()), exitFound})
 			continue
 		}
-		if tr.isClamd() && isPolyclamd(tr.node) {
+		if tr.isClamd() && !tr.silent() && isPolyclamd(tr.node) {
 			list = append(list, finding{fmt.Sprintf("%s: a polyclamd answers there, not a clamd: if it asks this one, scans go round in circles; write the address of the real clamd", tr.name()), exitOK})
 		}
 		if in.machine != nil && tr.node != "" {

@@ -44,8 +44,9 @@ func TestCommandLine(t *testing.T) {
 		stdout, stderr []string
 	}{
 		{"good", []string{"--check", "--config", good}, 0, []string{good + ": ok\nspool_total is ", "\nneeds at most 47086 descriptors, ", "2 x max_scans x nodes of x\n"}, nil},
-		{"doubtful", []string{"--check", "--config=" + doubtful}, 0, []string{doubtful + ": ok\n"}, []string{"warning: " + doubtful + ":1: listener: "}},
-		{"passes failures", []string{"--check", "--config=" + failOpen}, 0, []string{failOpen + ": ok\n"}, []string{"warning: " + failOpen + ":6: policy.actions.swerr: clients hear OK "}},
+		{"doubtful", []string{"--check-file", "--config=" + doubtful}, 0, []string{doubtful + ": ok\n"}, []string{"warning: " + doubtful + ":1: listener: "}},
+		{"nothing to listen on", []string{"--check", "--config=" + doubtful}, 1, nil, []string{"warning: " + doubtful + ":1: listener: ", "polyclamd: nothing to listen on: "}},
+		{"passes failures", []string{"--check-file", "--config=" + failOpen}, 0, []string{failOpen + ": ok\n"}, []string{"warning: " + failOpen + ":6: policy.actions.swerr: clients hear OK "}},
 		{"bad", []string{"--check", "--config", bad}, 1, nil, []string{
 			bad + ":1: listener: ", "\n" + bad + ":2: listener.adress: unknown key \"adress\"; did you mean \"address\"?\n",
 			"\n" + bad + ":4: limits.stream: ", bad + ":1: engine: there is no [[engine]]"}},

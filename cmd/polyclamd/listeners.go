@@ -61,7 +61,7 @@ func (s *setup) resolve() error {
 		}
 	}
 	var failed failures
-	if len(list) == 0 && len(problems) == 0 && !s.isCheck {
+	if len(list) == 0 && len(problems) == 0 && !(s.isCheck && s.checker.PassesSockets()) {
 		failed.add(errNoListener)
 	}
 	if err := s.file.ReplaceListeners(list); err != nil {

@@ -29,7 +29,7 @@ func (p *pool) check(ctx context.Context, n *node, c *health.Check) {
 func (p *pool) runHealthCheck(ctx context.Context, n *node, c *health.Check) proof {
 	nonce := testfile.NewNonce()
 	ownNonces.add(nonce, n, func(listener string) { p.takeOutLooping(n, listener) })
-	r, err := p.try(ctx, n, "clean text", testfile.Clean(nonce), c)
+	r, err := p.try(ctx, n, nameClean, testfile.Clean(nonce), c)
 	found := proof{canary: Canary{Time: time.Now(), Clean: categoryOf(r, err)}}
 	switch {
 	case p.looped(n):
@@ -71,6 +71,7 @@ func blocked(err error) error {
 }
 
 const (
+	nameClean   = "clean text"
 	nameEICAR   = "EICAR"
 	blockedText = "; the clean text was scanned, so something on the way may block EICAR (canary = false switches the check off)"
 )

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -42,7 +43,10 @@ func (p *pool) tryObject(ctx context.Context, n *node, name string, data *io.Sec
 	}
 	r, err := p.ask(ctx, &question{node: n, object: o, isTest: true, grant: t.grant})
 	if err != nil {
-		err = fmt.Errorf("test file (%s): %w", name, err)
+		// Where no conversation starts, no matter which object it is about.
+		if name != nameClean || !errors.As(err, new(*backends.ConnError)) {
+			err = fmt.Errorf("test file (%s): %w", name, err)
+		}
 		if p.life.Err() != nil {
 			err = inconclusive{err}
 		}

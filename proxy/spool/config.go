@@ -199,7 +199,7 @@ func Check(cfg Config) error {
 				return fmt.Errorf("spool: %w", err)
 			}
 			if err := mayCreate(dir); err != nil {
-				return fmt.Errorf("spool: directory %q: %w", dir, err)
+				return fmt.Errorf("spool: directory %q: %w", dir, adviseDirectory(err))
 			}
 			cfg.Dir, cfg.Store = "", Memfd
 		}
@@ -214,6 +214,9 @@ func Check(cfg Config) error {
 // mayCreate checks that this process could create a directory, with its parents.
 func mayCreate(dir string) error {
 	if err := checkKernelFS(dir); err != nil {
+		return err
+	}
+	if err := checkDangling(dir); err != nil {
 		return err
 	}
 	parent := nearest(dir)

@@ -104,6 +104,9 @@ func (d *directory) checkParent() error {
 	}
 	info, err := os.Stat(d.parent)
 	if errors.Is(err, fs.ErrNotExist) {
+		if err := checkDangling(d.parent); err != nil {
+			return err
+		}
 		if err := os.MkdirAll(filepath.Dir(d.parent), 0o755); err != nil {
 			return err
 		}
@@ -143,6 +146,17 @@ func nearest(dir string) string {
 		}
 		dir = filepath.Dir(dir)
 	}
+}
+
+// checkDangling returns an error if a path that does not exist ends at a symbolic link: a
+// directory cannot be created there.
+func checkDangling(path string) error {
+	for existing := nearest(path); path != existing; path = filepath.Dir(path) {
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%s is a symbolic link to something that does not exist", path)
+		}
+	}
+	return nil
 }
 
 // grant sets the group and mode of a directory.

@@ -294,3 +294,22 @@ func TestCheck(t *testing.T) {
 		})
 	}
 }
+
+// TestDanglingLink has a symbolic link to nothing at or above the directory: Check refuses
+// what New refuses.
+func TestDanglingLink(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(filepath.Join(dir, "none"), link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, link + "/below"} {
+		cfg := Config{Dir: path, PathMode: 0o600, PathGroup: -1}
+		_, errNew := New(cfg)
+		for _, err := range []error{errNew, Check(cfg)} {
+			if err == nil || !strings.Contains(err.Error(), link+" is a symbolic link to something that does not exist") {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+	}
+}

@@ -68,13 +68,7 @@ func (f *File) SpoolProblem(err error) Problem {
 	if f.Store.Directory == "" {
 		key = "spool.store"
 	}
-	dir := f.Store.Directory
-	switch {
-	case errors.Is(err, syscall.EROFS):
-		return f.ProblemAt(key, "%v; the unit may not write there: choose a directory of StateDirectory=, or add ReadWritePaths=%s to the unit, then restart", err, dir)
-	case errors.Is(err, fs.ErrPermission) && dir != "":
-		return f.ProblemAt(key, "%v; the user that polyclamd runs as must be able to write there: \"install -d -o USER -g GROUP -m 0711 %s\" and ReadWritePaths=%s in the unit, or StateDirectory= there", err, dir, dir)
-	case errors.Is(err, syscall.ENOSPC):
+	if errors.Is(err, syscall.ENOSPC) {
 		return f.ProblemAt(key, "%v; make room, or choose another directory", err)
 	}
 	return f.ProblemAt(key, "%v", err)

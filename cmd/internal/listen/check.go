@@ -47,6 +47,10 @@ func (c *Checker) systemd() *Units {
 	return c.units
 }
 
+// PassesSockets reports whether systemd may pass sockets to the daemon: polyclamd.socket has
+// some, or the daemon runs already, with whatever it has got.
+func (c *Checker) PassesSockets() bool { return c.Running || len(c.systemd().Sockets) > 0 }
+
 // systemdListens reports whether systemd listens at a for polyclamd.
 func (c *Checker) systemdListens(a sockaddr.Addr) bool {
 	u := c.systemd()

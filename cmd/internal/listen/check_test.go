@@ -38,6 +38,25 @@ func serve(t *testing.T, a sockaddr.Addr, answer string) {
 	})
 }
 
+// TestPassesSockets has a systemd with and without a socket for the daemon.
+func TestPassesSockets(t *testing.T) {
+	with := func() Units { return Units{Sockets: []sockaddr.Addr{sockaddr.Unix("/x")}} }
+	for _, test := range []struct {
+		name    string
+		checker Checker
+		want    bool
+	}{
+		{"no systemd", Checker{}, false},
+		{"no unit", Checker{Systemd: func() Units { return Units{} }}, false},
+		{"not active", Checker{Systemd: with}, true},
+		{"running", Checker{Running: true}, true},
+	} {
+		if got := test.checker.PassesSockets(); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
 // TestCheckOfTakenAddress has a program at the address.
 func TestCheckOfTakenAddress(t *testing.T) {
 	for _, test := range []struct {
@@ -50,7 +69,7 @@ func TestCheckOfTakenAddress(t *testing.T) {
 		{name: "clamd", answer: saysClamd, fail: `a clamd answers there ("ClamAV 1.4.6/27500/Mon Nov 23 08:00:00 2026"); "polyclam init"`},
 		{name: "clamd, and a unit that is not active", answer: saysClamd, units: func(a sockaddr.Addr) Units { return Units{Sockets: []sockaddr.Addr{a}} }, fail: "a clamd answers there"},
 		{name: "another program", answer: saysHTTP, fail: "in use: another"},
-		{name: "a silent program", answer: saysNothing, fail: "in use: another"},
+		{name: "a silent program", answer: saysNothing, fail: "in use: another program listens there and does not answer; \"ss -l"},
 		{name: "a busy daemon", answer: saysNothing, running: true, warning: "it does not answer, so this may be the running daemon, busy"},
 		{name: "systemd", answer: saysNothing, units: func(a sockaddr.Addr) Units { return Units{Sockets: []sockaddr.Addr{a}, SocketActive: true} }},
 		{name: "systemd has another", answer: saysHTTP, units: func(sockaddr.Addr) Units {

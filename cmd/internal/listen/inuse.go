@@ -74,9 +74,12 @@ func (e *inUseError) Error() string {
 	case clamd:
 		return fmt.Sprintf("%s: a clamd answers there (%.60q); \"polyclam init\" shows how polyclam takes its place", text, e.version)
 	}
-	if e.addr.IsTCP() {
-		port := e.addr.TCP().Port()
-		return fmt.Sprintf("%s: another program listens on port %d; \"ss -ltnp sport = :%d\" names it", text, port, port)
+	listens, names := "another program listens there", "ss -lxp"
+	if e.holder == silent {
+		listens += " and does not answer"
 	}
-	return text + ": another daemon answers on it; \"ss -lxp\" names it"
+	if e.addr.IsTCP() {
+		names = fmt.Sprintf("ss -ltnp sport = :%d", e.addr.TCP().Port())
+	}
+	return fmt.Sprintf("%s: %s; \"%s\" names it", text, listens, names)
 }
