@@ -46,7 +46,11 @@ func (m *Machine) writeHead(w *writer) {
 		w.comment("No clamd was found. Add an anti-virus engine.")
 	}
 	w.comment("Keys that are not here have their defaults; config.toml.example lists all.")
-	w.comment("After changes run polyclamd --check --config FILE, then send the daemon SIGHUP.")
+	if m.hasSystemd() {
+		w.comment("After changes run systemctl reload polyclamd, which refuses a file with mistakes.")
+	} else {
+		w.comment("After changes run polyclamd --check --config FILE, then send the daemon SIGHUP.")
+	}
 }
 
 // writeListeners writes clamd's addresses, or polyclam's own.
@@ -237,8 +241,12 @@ func (m *Machine) writePrograms(w *writer) {
 	idle := func(g program) bool { return !g.active }
 	if slices.ContainsFunc(m.programs, idle) {
 		w.line("")
-		w.comment("Installed command-line scanners. To switch one on, remove the \"#\" from its lines and from directory in [spool]," +
-			" or run \"polyclam init --with NAME\". \"polyclam presets NAME\" shows its preset.")
+		spool := ""
+		if !m.hasSystemd() {
+			spool = " and from directory in [spool]"
+		}
+		w.comment("Installed command-line scanners. To switch one on, remove the \"#\" from its lines%s,"+
+			" or run \"polyclam init --with NAME\". \"polyclam presets NAME\" shows its preset.", spool)
 	}
 	for _, g := range m.programs {
 		w.line("")
@@ -272,8 +280,14 @@ func (m *Machine) writeInspect(w *writer) {
 	m.writeMaxSize(w)
 }
 
-// needsSpool reports whether an enabled engine reads files.
+// needsSpool reports whether an enabled engine reads files, and nothing makes a directory
+// for them. With systemd the unit does, by StateDirectory=, and forbids others.
 func (m *Machine) needsSpool() bool {
+	return !m.hasSystemd() && m.readsFiles()
+}
+
+// readsFiles reports whether an enabled engine reads files.
+func (m *Machine) readsFiles() bool {
 	return slices.ContainsFunc(m.engines, func(e engine) bool { return e.spool && e.off == "" }) ||
 		slices.ContainsFunc(m.programs, func(g program) bool { return g.active })
 }
@@ -282,6 +296,9 @@ func (m *Machine) needsSpool() bool {
 const spoolDirectory = "/var/spool/polyclam"
 
 func (m *Machine) writeSpool(w *writer) {
+	if m.hasSystemd() {
+		return
+	}
 	w.line("")
 	w.comment("For engines that read files by their path, and for all matches of ALLMATCHSCAN. It must exist and belong to" +
 		" polyclamd's user.")
