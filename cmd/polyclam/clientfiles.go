@@ -21,12 +21,14 @@ func (in *inspection) clients() (list []finding) {
 	if in.machine == nil {
 		return nil
 	}
-	for _, c := range in.machine.Clients() {
+	clients := in.machine.Clients()
+	for _, c := range clients {
 		l := in.listener(c.Address)
 		if l == nil {
 			continue
 		}
-		for _, f := range []*finding{profileFinding(c, l), in.pathFinding(c, l), in.fileFinding(c)} {
+		isShared := slices.ContainsFunc(clients, func(o migrate.Client) bool { return o.Profile != c.Profile && in.listener(o.Address) == l })
+		for _, f := range []*finding{profileFinding(c, l, isShared), in.pathFinding(c, l), in.fileFinding(c)} {
 			if f != nil {
 				list = append(list, *f)
 			}
@@ -38,17 +40,25 @@ func (in *inspection) clients() (list []finding) {
 const genericProfile = "generic"
 
 // profileFinding reports a listener whose profile is not its client's, unless the listener's
-// own keys have the same effect.
-func profileFinding(c migrate.Client, l *config.Listener) *finding {
+// own keys have the same effect. On one that clients with other profiles share, a closed
+// connection may be the only failure that all of them understand.
+func profileFinding(c migrate.Client, l *config.Listener, isShared bool) *finding {
 	want, ok := status.Lookup(c.Profile)
 	if !ok || c.Profile == genericProfile || l.Client == c.Profile {
 		return nil
 	}
-	if serves(l.Profile(), want) {
+	have, remedy := l.Profile(), fmt.Sprintf("set client = %q in that [[listener]]", c.Profile)
+	if isShared {
+		remedy = fmt.Sprintf("other clients use it too, so give this one a [[listener]] of its own with client = %q", c.Profile)
+		if have.ErrorStyle == status.StyleClose && want.ErrorStyle == status.StyleError {
+			have.ErrorStyle = want.ErrorStyle
+		}
+	}
+	if serves(have, want) {
 		return nil
 	}
-	return &finding{fmt.Sprintf("%s uses %s (%s), whose profile is %q: set client = %q in that [[listener]], or add a [[listener]] for this client alone; \"polyclam profiles\" explains the difference",
-		c.Name, l.Address, c.Where, l.Client, c.Profile), exitFound}
+	return &finding{fmt.Sprintf("%s uses %s (%s), whose profile is %q: %s; \"polyclam profiles\" explains the difference",
+		c.Name, l.Address, c.Where, l.Client, remedy), exitFound}
 }
 
 // serves reports whether a listener with one profile is right for the client of another.

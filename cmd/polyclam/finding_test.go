@@ -168,14 +168,25 @@ func TestProfileFinding(t *testing.T) {
 		{"any will do", migrate.Client{Name: "Samba", Profile: "generic"}, "client = \"rspamd\"\n", false},
 		{"unknown profile", migrate.Client{Name: "x", Profile: "new"}, "", false},
 	} {
-		f := profileFinding(c.c, listener(c.keys))
+		f := profileFinding(c.c, listener(c.keys), false)
 		if (f != nil) != c.want {
 			t.Errorf("%s: %v", c.name, f)
 		}
 	}
-	if f := profileFinding(rspamd, listener("")); f == nil || f.exit != exitFound ||
+	if f := profileFinding(rspamd, listener(""), false); f == nil || f.exit != exitFound ||
 		!strings.HasPrefix(f.text, `rspamd uses unix:/run/s (/etc/rspamd/x:3), whose profile is "generic": set client = "rspamd" in that [[listener]]`) {
 		t.Errorf("got %v", f)
+	}
+	closes := listener("error_style = \"close\"\n")
+	if f := profileFinding(rspamd, closes, true); f == nil || !strings.Contains(f.text, `give this one a [[listener]] of its own with client = "rspamd"`) {
+		t.Errorf("got %v", f)
+	}
+	amavis := migrate.Client{Name: "amavis", Profile: "amavis"}
+	if f := profileFinding(amavis, closes, true); f != nil {
+		t.Errorf("shared with rspamd: %v", f)
+	}
+	if f := profileFinding(amavis, closes, false); f == nil {
+		t.Error("nothing about a listener that closes without need")
 	}
 }
 

@@ -108,10 +108,10 @@ func (r *checkReport) checkMachine(o options, file *config.File) error {
 	s.close()
 	r.source, r.need = s.fitted.source, s.fitted.asked
 	for _, c := range s.fitted.changes {
-		r.notes = append(r.notes, fmt.Sprintf("with the limits of this process, %s would be %d instead of %d: %s", c.Key, c.Now, c.Before, c.Hint))
+		r.notes = append(r.notes, fmt.Sprintf("with the limits of this process, which may be lower than those of the service, %s would be %d instead of %d: %s", c.Key, c.Now, c.Before, c.Hint))
 	}
 	if !s.fitted.fits {
-		r.notes = append(r.notes, fmt.Sprintf("with the limits of this process, there would be too little memory: %s (%s)", size.MiB(s.fitted.memory.N), s.fitted.memory.From))
+		r.notes = append(r.notes, fmt.Sprintf("with the limits of this process, which may be lower than those of the service, there would be too little memory: %s (%s)", size.MiB(s.fitted.memory.N), s.fitted.memory.From))
 	}
 	return err
 }

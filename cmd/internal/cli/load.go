@@ -3,8 +3,11 @@ package cli
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
+	"strconv"
 
 	"polyclam/cmd/internal/config"
 )
@@ -25,11 +28,24 @@ func Load(path string) (*config.File, error) {
 
 func load(path string) (*config.File, error) {
 	if path != "" {
-		return config.Load(path)
+		file, err := config.Load(path)
+		return file, readable(path, err)
 	}
 	file, err := config.Load(DefaultConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return config.Default(), nil
 	}
-	return file, err
+	return file, readable(DefaultConfig, err)
+}
+
+// readable words the error of a file that may not be read.
+func readable(path string, err error) error {
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	name := "uid " + strconv.Itoa(os.Geteuid())
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	return fmt.Errorf("%s: the user %s may not read it; chmod 0644 %s, and its directory needs 0755", path, name, path)
 }

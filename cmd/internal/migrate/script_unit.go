@@ -19,9 +19,9 @@ func (m *Machine) scriptUnits(h *head) {
 		start, socket = s.start, s.socket
 		drop = append(drop, "ExecStart=", "ExecStart="+withConfig(start, m.EngineConf()))
 	}
-	temporary, where := "", ""
+	temporary := ""
 	if t, _ := m.temporary(); t.dir != "" {
-		temporary, where = "TemporaryFileSystem="+t.option(), t.dir
+		temporary = "TemporaryFileSystem=" + t.option()
 		drop = append(drop, temporary)
 	}
 	if len(drop) == 1 {
@@ -33,7 +33,6 @@ func (m *Machine) scriptUnits(h *head) {
 	h.set("ENGINE_UNIT", engine)
 	h.set("CLAMD_USER", m.clamdUser())
 	h.set("BRIDGE_START", inForeground(withConfig(start, migration+"/bridge.conf")))
-	h.set("TEMPORARY", where)
 	h.set("CLAMD_TEMPORARY", temporary)
 	h.set("CLAMD_DROPIN", strings.Join(drop, "\n"))
 	h.set("CLAMD_SOCKET_DROPIN", m.clamdSocketDropIn(socket))

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -20,7 +21,13 @@ type StepsOptions struct {
 }
 
 // suggestion is the command that writes everything.
-const suggestion = "polyclam init --output /etc/polyclam/config.toml --move-clamd --steps /root/polyclam-steps --undo /root/polyclam-undo"
+const suggestion = "polyclam init --output /etc/polyclam/config.toml --move-clamd --steps " + usualSteps + " --undo " + usualUndo
+
+// usualSteps and usualUndo are the scripts in the suggestion.
+const (
+	usualSteps = "/root/polyclam-steps"
+	usualUndo  = "/root/polyclam-undo"
+)
 
 // Steps returns what the administrator still has to do, and how to revert it.
 func (m *Machine) Steps(o StepsOptions) string {
@@ -28,7 +35,7 @@ func (m *Machine) Steps(o StepsOptions) string {
 	scripts := m.Scriptable() == nil
 	switch {
 	case scripts && o.Steps == "":
-		s := step{text: "Write the configuration, clamd's new one, and two scripts, the steps and the way back:", shell: []string{suggestion}}
+		s := step{text: "Write the configuration, clamd's new one, and two scripts. This changes nothing yet:", shell: []string{suggestion}}
 		if o.Output != "" {
 			s.text = "Write two scripts, the steps and the way back; add --force, because " + o.Output + " exists now:"
 		}
@@ -51,18 +58,11 @@ func (m *Machine) Steps(o StepsOptions) string {
 	}
 	switch {
 	case scripts:
-		writeStep(&b, "", step{text: "To go back, at any time and from any state:", shell: []string{"sh " + orName(o.Undo, "the second script")}})
+		writeStep(&b, "", step{text: "To go back, at any time and from any state:", shell: []string{"sh " + shellWord(cmp.Or(o.Undo, usualUndo))}})
 	case m.clamd != nil:
 		writeStep(&b, "", m.backStep())
 	}
 	return b.String()
-}
-
-func orName(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return shellWord(path)
 }
 
 // shellWord quotes a word if necessary.
@@ -84,9 +84,9 @@ func writeStep(b *strings.Builder, number string, s step) {
 
 // scriptSteps explains the scripts.
 func (m *Machine) scriptSteps(o StepsOptions) []step {
-	text := "Run the script. It tries polyclam as its own user on a spare socket, gives clamd's addresses to polyclam, and restarts " + m.unit() +
+	text := "Read the script, then run it. It tries polyclam as its own user on a spare socket, gives clamd's addresses to polyclam, and restarts " + m.unit() +
 		" at " + m.clamd.engine + ". It stops at the first failure and says what to do, and can be run again:"
-	list := []step{{text: text, shell: []string{"sh " + orName(o.Steps, "the first script")}}}
+	list := []step{{text: text, shell: []string{"sh " + shellWord(cmp.Or(o.Steps, usualSteps))}}}
 	if s := m.selinuxStep(); s.text != "" {
 		list = append(list, s)
 	}

@@ -45,7 +45,11 @@ func (m *Machine) writeHead(w *writer) {
 		w.comment("No clamd was found. Add an anti-virus engine.")
 	}
 	w.comment("Keys that are not here have their defaults; config.toml.example lists all.")
-	w.comment("After changes run polyclamd --check --config FILE, then send the daemon SIGHUP.")
+	if m.hasSystemd() {
+		w.comment("After changes run systemctl reload polyclamd, which refuses a file with mistakes.")
+	} else {
+		w.comment("After changes run polyclamd --check --config FILE, then send the daemon SIGHUP.")
+	}
 }
 
 // writeListeners writes clamd's addresses, or polyclam's own.

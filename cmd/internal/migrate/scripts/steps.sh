@@ -101,7 +101,11 @@ prove() {
 		say "  ok: $text"
 		return
 	fi
-	printf '%s\n' "$output" | sed 's/^/  | /'
+	{
+		printf '%s\n' "$output"
+		polyclam --address "$at" status 2>&1
+		journalctl --unit "$TRIAL.service" --unit polyclamd.service --priority warning --lines 3 --no-pager --output cat
+	} | sed 's/^/  | /'
 	fail "$text: exit status $got instead of $want, from: $*" "$advice" "Then run this again."
 }
 
@@ -116,20 +120,32 @@ temporary_file() {
 	chmod 0644 "$proof"
 }
 
+# wait_checked ADDRESS waits until every engine has had its first health check. Programs that
+# load signatures for each scan take a while.
+wait_checked() {
+	waited=0
+	while polyclam --address "$1" status --json 2>/dev/null | grep -Fq '"state":"unknown"' && [ "$waited" -lt 300 ]; do
+		sleep 1
+		waited=$((waited + 1))
+		[ $((waited % 10)) != 0 ] || say "  polyclamd checks its engines: $waited s"
+	done
+}
+
 # proofs ADDRESS checks that the daemon there finds what it must, with its own rights.
 proofs() {
 	at=$1
+	wait_checked "$at"
 	for directory in "$RUN" /tmp; do
 		temporary_file "$directory"
 		printf 'harmless\n' >"$proof"
-		prove 0 "a clean file is ok" "polyclam --address $at check shows each engine." polyclam --address "$at" scan --quiet "$proof"
+		prove 0 "a clean file is ok" "The lines above are polyclam's answer, its status, and the end of its log." polyclam --address "$at" scan --quiet "$proof"
 		if [ -n "$SOCKET" ]; then
 			scan_by_path 0 "polyclamd reads files in $directory" "$(polyclam_id) Look for PrivateTmp= and InaccessiblePaths= in polyclamd.service." "$proof"
 		fi
 		# In two parts: scanners look at this script too.
 		# shellcheck disable=SC2016 # these are not variables
 		printf '%s%s\n' 'X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-' 'ANTIVIRUS-TEST-FILE!$H+H*' >"$proof"
-		prove 1 "the EICAR test file is found" "polyclam --address $at check shows each engine." polyclam --address "$at" scan --quiet "$proof"
+		prove 1 "the EICAR test file is found" "The lines above are polyclam's answer, its status, and the end of its log." polyclam --address "$at" scan --quiet "$proof"
 		rm -f -- "$proof"
 	done
 	if [ -n "$SOCKET" ]; then clients client_proof; fi

@@ -57,7 +57,6 @@ remove_file "$SYSTEM/polyclamd.socket.d/$DROPIN"
 remove_dropins
 remove_apparmor
 remove_configuration
-if [ -n "$TEMPORARY" ]; then rmdir -- "$TEMPORARY" 2>/dev/null || :; fi
 systemctl daemon-reload
 systemctl reset-failed polyclamd.service polyclamd.socket 2>/dev/null || :
 printf '\nDone: clamd answers on %s as before. You can delete this script and the other one.\n' "$CURRENT"
