@@ -23,6 +23,9 @@ type Options struct {
 	// With names the engines to switch on: presets of command-line scanners, "savdid",
 	// "sophie" or "c-icap".
 	With []string
+	// Clients names programs that use clamd although their units are neither enabled nor
+	// active.
+	Clients []string
 	// Config is the path of polyclam's configuration on this machine; it need not exist.
 	Config string
 	// Dial connects to a socket below Root, for tests; nil: net.Dial.
@@ -77,7 +80,7 @@ func Look(o Options) (*Machine, error) {
 	m.lookClients()
 	m.lookGroups()
 	m.lookTemporary()
-	return m, m.checkWith()
+	return m, errors.Join(m.checkWith(), m.checkClients())
 }
 
 // Rows returns what was found, in the order of the search.
