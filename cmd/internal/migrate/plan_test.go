@@ -116,7 +116,11 @@ func TestAdvisedTemporary(t *testing.T) {
 
 // TestSocketUnit has a socket that systemd creates.
 func TestSocketUnit(t *testing.T) {
-	const dropIn = "etc/systemd/system/clamav-daemon.socket.d/a.conf"
+	const (
+		dropIn = "etc/systemd/system/clamav-daemon.socket.d/a.conf"
+		conf   = "etc/clamav/clamd.conf"
+		both   = "LocalSocket /run/clamav/clamd.ctl\nTCPSocket 3310\nTCPAddr 127.0.0.1\n"
+	)
 	for _, c := range []struct {
 		name  string
 		files []string
@@ -124,12 +128,42 @@ func TestSocketUnit(t *testing.T) {
 	}{
 		{"as in clamd.conf", nil, []string{`mode = "0666"`, `group = "109"`, "!creates the socket"}},
 		{"another mode and group", []string{dropIn, "[Socket]\nSocketMode=0660\nSocketGroup=mail\n"}, []string{`mode = "0660"`, `group = "8"`, "SocketMode=0660"}},
-		{"another socket", []string{dropIn, "[Socket]\nListenStream=\nListenStream=/run/other\nSocketMode=0660\n"}, []string{`mode = "0666"`, "!creates the socket"}},
+		{"another socket", []string{dropIn, "[Socket]\nListenStream=\nListenStream=/run/other\nSocketMode=0660\n"}, []string{"# clamav-daemon.socket: ListenStream=/run/other\naddress = \"unix:/run/other\"\n", `mode = "0660"`, "address = \"unix:/run/other-engine\"",
+			"clamd does not listen on unix:/run/clamav/clamd.ctl, because"}},
+		{"a port without a socket", []string{conf, "TCPSocket 3310\n"}, []string{"address = \"unix:/run/clamav/clamd.ctl\"", "address = \"unix:/run/clamav/clamd-engine.ctl\"",
+			"!\naddress = \"tcp:", "clamd does not listen on tcp:[::]:3310, because"}},
+		{"a port that is clamd.conf's alone", []string{conf, both}, []string{"address = \"unix:/run/clamav/clamd.ctl\"", "!\naddress = \"tcp:", "clamd does not listen on tcp:127.0.0.1:3310"}},
+		{"a port of both", []string{conf, both, dropIn, "[Socket]\nListenStream=127.0.0.1:3310\n"}, []string{"# /etc/clamav/clamd.conf:2: TCPSocket 3310; ", "\naddress = \"tcp:127.0.0.1:3310\"", "!does not listen"}},
+		{"a port of the unit alone", []string{dropIn, "[Socket]\nListenStream=3310\nListenStream=@abstract\nListenStream=vsock:2:1\n"},
+			[]string{"# clamav-daemon.socket: ListenStream=3310\naddress = \"tcp:[::]:3310\"", "# Other machines can reach", "!does not listen", "!abstract"}},
+		{"a port of the unit, no socket", []string{conf, "TCPSocket 3310\nTCPAddr 127.0.0.1\n", dropIn, "[Socket]\nListenStream=\nListenStream=[::1]:3410\n"},
+			[]string{"address = \"tcp:[::1]:3410\"", "address = \"tcp:127.0.0.1:3411\"", "!unix:/run/clamav", "does not listen on tcp:127.0.0.1:3310"}},
+		{"a directory that systemd names", []string{dropIn, "[Socket]\nListenStream=\nListenStream=%t/clamav/clamd.ctl\n"}, []string{"address = \"unix:/run/clamav/clamd.ctl\"", "!does not listen"}},
 		{"no such group", []string{dropIn, "[Socket]\nSocketGroup=nosuch\n"}, []string{`group = "109"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			files := append([]string{"var/run", "->/run", "run/clamav/", ""}, c.files...)
-			wantParts(t, configOf(t, look(t, Options{Root: tree(t, "mail", files...)})), c.parts...)
+			m := look(t, Options{Root: tree(t, "mail", files...)})
+			wantParts(t, configOf(t, m)+strings.Join(m.Notes(), "\n"), c.parts...)
 		})
 	}
+}
+
+// TestSocketUnitUnused has a port on which clamd answers, although a unit has another socket.
+func TestSocketUnitUnused(t *testing.T) {
+	m := look(t, Options{
+		Root: tree(t, "debian", "etc/clamav/clamd.conf", "TCPSocket 3310\nTCPAddr 127.0.0.1\n"),
+		Dial: answering(map[string]string{"tcp:127.0.0.1:3310": pong}),
+	})
+	wantParts(t, configOf(t, m), "address = \"tcp:127.0.0.1:3310\"", "!unix:", "!does not listen")
+}
+
+// TestSocketUnitMoved writes the address of a unit, which clamd.conf does not have, into
+// clamd's own configuration: clamd 1.4.6 does not start without one.
+func TestSocketUnitMoved(t *testing.T) {
+	dir := tree(t, "debian", "var/run", "->/run", "run/clamav/", "", "etc/clamav/clamd.conf", "TCPSocket 3310\nMaxThreads 5")
+	if _, err := look(t, Options{Root: dir}).MoveClamd(); err != nil {
+		t.Fatal(err)
+	}
+	wantParts(t, read(t, dir, "etc/clamav/clamd-engine.conf"), "\n#TCPSocket 3310\nMaxThreads 5\nLocalSocket /run/clamav/clamd-engine.ctl\n")
 }

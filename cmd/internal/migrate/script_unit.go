@@ -4,8 +4,10 @@ import (
 	"strings"
 )
 
-// dropIn is the name of the drop-ins that the scripts create.
-const dropIn = "polyclam.conf"
+// dropIn is the name of the drop-ins that the scripts create. systemd reads drop-ins in the
+// order of their names, and these must be the last: an address that another one adds would
+// be opened twice.
+const dropIn = "zz-polyclam.conf"
 
 // scriptUnits writes the units and their drop-ins.
 func (m *Machine) scriptUnits(h *head) {
