@@ -265,7 +265,7 @@ func (t *tool) showFound(machine *migrate.Machine) {
 
 func initSummary(machine *migrate.Machine) string {
 	if machine.HasClamd() {
-		return "polyclam replaces clamd:"
+		return "What polyclam would do: " + machine.Summary()
 	}
 	return "No clamd.conf was found; this configuration is a starting point."
 }

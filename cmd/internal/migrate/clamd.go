@@ -22,6 +22,8 @@ type clamd struct {
 	// it.
 	moved bool
 	user  option // that it runs as; zero: not in clamd.conf
+	// socketUser owns the Unix socket; empty: root, or everybody may connect.
+	socketUser string
 	// ignored are notes about addresses in clamd.conf on which clamd does not listen.
 	ignored []string
 }

@@ -167,3 +167,28 @@ func TestSocketUnitMoved(t *testing.T) {
 	}
 	wantParts(t, read(t, dir, "etc/clamav/clamd-engine.conf"), "\n#TCPSocket 3310\nMaxThreads 5\nLocalSocket /run/clamav/clamd-engine.ctl\n")
 }
+
+// TestSocketOwner has clients that may connect because they are clamd's user, or in its
+// primary group.
+func TestSocketOwner(t *testing.T) {
+	const unit = "usr/lib/systemd/system/clamav-daemon.socket"
+	for _, c := range []struct {
+		name, conf, unit string
+		parts            []string
+	}{
+		{"everybody", "User clamav\nLocalSocketMode 666\n", "", []string{"!SocketUser=", "!SocketGroup="}},
+		{"the user alone", "User clamav\nLocalSocketMode 600\n", "", []string{"SocketMode=0600\nSocketGroup=109\nSocketUser=clamav"}},
+		{"its group", "User clamav\nLocalSocketMode 660\n", "", []string{"SocketMode=0660\nSocketGroup=109\nSocketUser=clamav"}},
+		{"another group", "User clamav\nLocalSocketMode 660\nLocalSocketGroup mail\n", "", []string{"SocketGroup=8\nSocketUser=clamav"}},
+		{"root", "LocalSocketMode 660\n", "", []string{"!SocketUser=", "!SocketGroup="}},
+		{"nobody known", "User no-such\nLocalSocketMode 660\n", "", []string{"!SocketUser=", "!SocketGroup="}},
+		{"of the unit", "User clamav\n", "[Socket]\nListenStream=/run/clamav/clamd.ctl\nSocketUser=amavis\nSocketMode=0600\n", []string{"SocketMode=0600\nSocketUser=amavis", "!SocketGroup="}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := tree(t, "mail", "var/run", "->/run", "run/clamav/", "", "etc/clamav/clamd.conf", "LocalSocket /run/clamav/clamd.ctl\n"+c.conf, unit, c.unit)
+			m := look(t, Options{Root: dir})
+			configOf(t, m)
+			wantParts(t, m.socketDropIn(), c.parts...)
+		})
+	}
+}

@@ -110,6 +110,9 @@ func (m *Machine) socketDropIn() string {
 		if l.group != "" {
 			access = append(access, "SocketGroup="+l.group)
 		}
+		if m.clamd.socketUser != "" {
+			access = append(access, "SocketUser="+m.clamd.socketUser)
+		}
 	}
 	// The script gives the name to clamd before polyclam's socket closes.
 	return strings.Join(append(append(lines, access...), "RemoveOnStop=no"), "\n")

@@ -115,3 +115,30 @@ func (m *Machine) readSocketAccess(unit string, l *listener) {
 		l.group, l.groupFrom = group, fmt.Sprintf("%s creates the socket, with SocketGroup=%s", unit, name)
 	}
 }
+
+// readSocketOwner finds who owns the Unix socket, if not everybody may connect: clamd's
+// user, with its primary group, or the user of the unit.
+func (m *Machine) readSocketOwner() {
+	l := &m.clamd.listeners[0]
+	if !l.unix() || othersMayConnect(l.mode) {
+		return
+	}
+	unit := m.service().socket
+	if unit != "" {
+		if _, users := m.root.unitLines(unit, "SocketUser"); len(users) > 0 {
+			m.setSocketUser(users[len(users)-1])
+		}
+		return
+	}
+	user := m.clamdAccount()
+	m.setSocketUser(user.name)
+	if group, ok := m.root.group(user.group); ok && user.group != "" && user.gid > 0 && l.group == "" {
+		l.group, l.groupFrom = group, "The group of clamd's user "+user.name+", which owns clamd's socket."
+	}
+}
+
+func (m *Machine) setSocketUser(name string) {
+	if a, ok := m.root.account(name); ok && a.uid != 0 && isAccountName(name) {
+		m.clamd.socketUser = name
+	}
+}
