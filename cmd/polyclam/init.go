@@ -33,6 +33,8 @@ first failure, with clamd or polyclam answering, and can be run again. The secon
 back to clamd alone from any state, and removes what init and the first script wrote.
 
 Other daemons are enabled if they answer, command-line scanners only with --with.
+Programs whose configuration names clamd's address count as its clients if their units
+are enabled or active, or with --client.
 
 Exit status: 0 if a configuration was written or polyclam is already in clamd's place,
 2 if not.
@@ -52,12 +54,14 @@ Exit status: 0 if a configuration was written or polyclam is already in clamd's 
 	flags.StringVar(&o.steps, "steps", "", "write the remaining steps as a shell script to this `file`")
 	flags.StringVar(&o.undo, "undo", "", "write the way back as a shell script to this `file`")
 	flags.StringSliceVar(&o.with, "with", nil, "enable these scanners: `name`s of presets, savdid, sophie, c-icap")
+	flags.StringSliceVar(&o.clients, "client", nil, "take these programs for clients although their units are neither enabled nor active: `name`s")
 	flags.StringVar(&o.clamdConf, "clamd-conf", "", "use this clamd.conf `file`, if it is not in a usual place")
 	flags.StringVar(&o.root, "root", "", "use this `directory` instead of /, for images")
 	cmd.MarkFlagFilename("output", "toml")
 	cmd.MarkFlagFilename("clamd-conf", "conf")
 	cmd.MarkFlagDirname("root")
 	cmd.RegisterFlagCompletionFunc("with", cli.CompleteOnce(func() []string { return append(presetNames(), "savdid", "sophie", "c-icap") }))
+	cmd.RegisterFlagCompletionFunc("client", cli.CompleteOnce(migrate.ClientNames))
 	return cmd
 }
 
@@ -66,7 +70,7 @@ type initOptions struct {
 	output, clamdConf, root string
 	steps, undo             string
 	force, move             bool
-	with                    []string
+	with, clients           []string
 }
 
 func (o *initOptions) check() error {
@@ -90,7 +94,7 @@ func (o *initOptions) check() error {
 }
 
 func (t *tool) init(o *initOptions) (int, error) {
-	machine, err := migrate.Look(migrate.Options{Root: o.root, ClamdConf: o.clamdConf, With: o.with, Config: t.currentConfig(o)})
+	machine, err := migrate.Look(migrate.Options{Root: o.root, ClamdConf: o.clamdConf, With: o.with, Clients: o.clients, Config: t.currentConfig(o)})
 	if machine != nil {
 		t.showFound(machine)
 	}
@@ -261,7 +265,7 @@ func (t *tool) showFound(machine *migrate.Machine) {
 
 func initSummary(machine *migrate.Machine) string {
 	if machine.HasClamd() {
-		return "polyclam replaces clamd:"
+		return "What polyclam would do: " + machine.Summary()
 	}
 	return "No clamd.conf was found; this configuration is a starting point."
 }

@@ -1,12 +1,10 @@
 package migrate
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"os/user"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +22,10 @@ type clamd struct {
 	// it.
 	moved bool
 	user  option // that it runs as; zero: not in clamd.conf
+	// socketUser owns the Unix socket; empty: root, or everybody may connect.
+	socketUser string
+	// ignored are notes about addresses in clamd.conf on which clamd does not listen.
+	ignored []string
 }
 
 // listener is a [[listener]] for polyclam, with the source of its values.
@@ -125,39 +127,6 @@ func (d *clamd) readAccess(r root, l *listener) {
 		return
 	}
 	l.group, l.groupFrom = group, d.conf.source(o)
-}
-
-// readSocketUnit corrects the mode and the group of the Unix socket if systemd creates it:
-// clamd.conf has no effect then.
-func (m *Machine) readSocketUnit() {
-	unit := m.service().socket
-	l := &m.clamd.listeners[0]
-	if unit == "" || !l.unix() {
-		return
-	}
-	place := strings.TrimPrefix(l.address, "unix:")
-	_, streams := m.root.unitLines(unit, "ListenStream")
-	if !slices.ContainsFunc(streams, func(s string) bool { return m.root.place(s) == m.root.place(place) }) {
-		return
-	}
-	last := func(key string) string {
-		_, lines := m.root.unitLines(unit, key)
-		if len(lines) == 0 {
-			return ""
-		}
-		return lines[len(lines)-1]
-	}
-	mode, text := uint64(0o666), last("SocketMode")
-	if n, err := strconv.ParseUint(text, 8, 32); err == nil && n <= 0o777 {
-		mode = n & 0o666
-	}
-	if octal := fmt.Sprintf("%04o", mode); octal != cmp.Or(l.mode, "0666") {
-		l.mode, l.modeFrom = octal, fmt.Sprintf("%s creates the socket, with SocketMode=%s", unit, cmp.Or(text, "0666"))
-	}
-	name := last("SocketGroup")
-	if group, ok := m.root.group(name); ok && name != "" && group != l.group {
-		l.group, l.groupFrom = group, fmt.Sprintf("%s creates the socket, with SocketGroup=%s", unit, name)
-	}
 }
 
 // group returns a group for the configuration: its name or, if the root is another

@@ -14,7 +14,7 @@ var defangFiles = []string{
 	"/etc/mail/mimedefang-filter", "/etc/mimedefang-filter",
 }
 
-var defangKind = clientKind{name: "MIMEDefang", profile: "mimedefang", bearsClose: true, owner: ownerDefang}
+var defangKind = clientKind{name: "MIMEDefang", units: []string{"mimedefang", "mimedefang-multiplexor"}, profile: "mimedefang", bearsClose: true, owner: ownerDefang}
 
 func (s *search) mimedefang() {
 	var d defang
@@ -65,7 +65,7 @@ func ownerDefang(m *Machine, file string, c *client) {
 	c.owned(m, "/var/spool/MIMEDefang", mode, m.root.shellValue("MX_USER", files...), "defang")
 }
 
-var cicapKind = clientKind{name: "c-icap", profile: "generic", sends: "descriptors", bearsClose: true, owner: ownerCICAP}
+var cicapKind = clientKind{name: "c-icap", units: []string{"c-icap"}, profile: "generic", sends: "descriptors", bearsClose: true, owner: ownerCICAP}
 
 // cicap finds the module clamd_mod.
 func (s *search) cicap() {
@@ -95,7 +95,7 @@ func ownerCICAP(m *Machine, _ string, c *client) {
 	}
 }
 
-var clamonaccKind = clientKind{name: "clamonacc", profile: "generic", sends: "descriptors or streams", bearsClose: true}
+var clamonaccKind = clientKind{name: "clamonacc", units: []string{"clamav-clamonacc", "clamonacc"}, profile: "generic", sends: "descriptors or streams", bearsClose: true}
 
 // clamonacc finds on-access scanning, which clamd.conf configures.
 func (s *search) clamonacc() {

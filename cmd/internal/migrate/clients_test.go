@@ -59,6 +59,7 @@ func foundOn(t *testing.T, m *Machine) string {
 // TestClientRows has clients in other places, and what is found.
 func TestClientRows(t *testing.T) {
 	const tcp = "LocalSocket /run/clamav/clamd.ctl\nTCPSocket 3310\nTCPAddr 127.0.0.1\nUser clamav\n"
+	const unit, stream = "etc/systemd/system/clamav-daemon.socket.d/tcp.conf", "[Socket]\nListenStream=127.0.0.1:3310\n"
 	const icap = "Port 1344\nUser c-icap\nService a virus_scan.so\nModule common clamd_mod.so\n"
 	for _, c := range []struct {
 		name  string
@@ -68,17 +69,17 @@ func TestClientRows(t *testing.T) {
 		{"nobody", nil, []string{"!client = "}},
 		{"Nextcloud's app", []string{"var/www/nextcloud/config/config.php", "<?php", "var/www/nextcloud/apps/files_antivirus/", ""}, []string{
 			`Nextcloud | /var/www/nextcloud/apps/files_antivirus | the app may use clamd; its settings are in Nextcloud's database | unknown: see "occ config:list files_antivirus"`, "!client = "}},
-		{"one client on each address", []string{"etc/clamav/clamd.conf", tcp, "etc/rspamd/local.d/antivirus.conf", "clamav { type = \"clamav\"; servers = \"localhost:3310\"; }",
+		{"one client on each address", []string{unit, stream, "etc/clamav/clamd.conf", tcp, "etc/rspamd/local.d/antivirus.conf", "clamav { type = \"clamav\"; servers = \"localhost:3310\"; }",
 			"etc/clamsmtpd.conf", "ClamAddress: /run/clamav/clamd.ctl\n"}, []string{
 			"# /etc/clamsmtpd.conf:1: clamsmtp names files", "client = \"generic\"\n",
 			"address = \"tcp:127.0.0.1:3310\"\n# /etc/rspamd/local.d/antivirus.conf:1: rspamd sends streams to tcp:localhost:3310\nclient = \"rspamd\"\n", "\n#path_commands = true"}},
-		{"paths over TCP", []string{"etc/clamav/clamd.conf", tcp, "etc/c-icap/c-icap.conf", icap + "clamd_mod.ClamdPort 3310\n"}, []string{
+		{"paths over TCP", []string{unit, stream, "etc/clamav/clamd.conf", tcp, "etc/c-icap/c-icap.conf", icap + "clamd_mod.ClamdPort 3310\n"}, []string{
 			"c-icap | /etc/c-icap/c-icap.conf:5 | names files by their path to tcp:127.0.0.1:3310: in /var/tmp, c-icap:c-icap, mode 0640 | yes", "\npath_commands = true\n",
 			"it asks clamd, which is now polyclam"}},
 		{"c-icap with another clamd", []string{"etc/c-icap/c-icap.conf", icap + "clamd_mod.ClamdHost 192.0.2.1\nclamd_mod.ClamdPort 3310\n"}, []string{
 			"c-icap | /etc/c-icap/c-icap.conf:6 | uses the clamd on tcp:192.0.2.1:3310 | no: polyclam does not replace that clamd", "!which is now polyclam", "it does not answer"}},
 		{"c-icap with the engine's own socket", []string{"etc/c-icap/c-icap.conf", icap + "clamd_mod.ClamdSocket /run/clamav/clamd-engine.ctl\n"}, []string{"!which is now polyclam"}},
-		{"clamonacc with descriptors", []string{"etc/clamav/clamd.conf", tcp + "OnAccessIncludePath /home\n",
+		{"clamonacc with descriptors", []string{unit, stream, "etc/clamav/clamd.conf", tcp + "OnAccessIncludePath /home\n",
 			"etc/systemd/system/clamav-clamonacc.service", "[Service]\nExecStart=/usr/sbin/clamonacc -F --fdpass\n"}, []string{
 			"clamonacc | /etc/clamav/clamd.conf:5 | sends descriptors or streams to unix:/run/clamav/clamd.ctl | yes: client = \"generic\"", "# polyclamd opens files as its own user: add"}},
 		{"clamdscan's other configuration", []string{"etc/amavis/conf.d/50-user", "['C', 'clamdscan', \"--fdpass -c /etc/other.conf {}\","}, []string{

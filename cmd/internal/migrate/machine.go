@@ -23,6 +23,9 @@ type Options struct {
 	// With names the engines to switch on: presets of command-line scanners, "savdid",
 	// "sophie" or "c-icap".
 	With []string
+	// Clients names programs that use clamd although their units are neither enabled nor
+	// active.
+	Clients []string
 	// Config is the path of polyclam's configuration on this machine; it need not exist.
 	Config string
 	// Dial connects to a socket below Root, for tests; nil: net.Dial.
@@ -77,7 +80,7 @@ func Look(o Options) (*Machine, error) {
 	m.lookClients()
 	m.lookGroups()
 	m.lookTemporary()
-	return m, m.checkWith()
+	return m, errors.Join(m.checkWith(), m.checkClients())
 }
 
 // Rows returns what was found, in the order of the search.
@@ -89,6 +92,15 @@ func (m *Machine) Notes() []string { return slices.Clone(m.notes) }
 
 // HasClamd reports whether there is a clamd that polyclam can replace.
 func (m *Machine) HasClamd() bool { return m.clamd != nil }
+
+// Summary says in a sentence what polyclam does on this machine.
+func (m *Machine) Summary() string {
+	var places []string
+	for _, l := range m.clamd.listeners {
+		places = append(places, l.address)
+	}
+	return fmt.Sprintf("listen on %s instead of clamd, and ask clamd on %s.", strings.Join(places, " and "), m.clamd.engine)
+}
 
 func (m *Machine) row(what, where, means, used string) {
 	m.rows = append(m.rows, Row{what, where, means, used})
@@ -165,6 +177,7 @@ func (m *Machine) lookClamd() error {
 	at := max(0, slices.IndexFunc(usable, func(d *clamd) bool { return m.answers(d) }))
 	m.clamd = usable[at]
 	m.readSocketUnit()
+	m.readSocketOwner()
 	for i, d := range usable {
 		used := "yes"
 		if i != at {

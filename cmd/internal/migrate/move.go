@@ -57,11 +57,21 @@ func (m *Machine) engineConf() []byte {
 			b.Write(line)
 		}
 	}
-	if len(changes) == 0 {
+	if len(changes) == 0 && done {
 		return b.Bytes()
 	}
 	if !bytes.HasSuffix(b.Bytes(), []byte("\n")) {
 		b.WriteString("\n")
+	}
+	if !done { // the address is that of a unit
+		if network == "unix" {
+			fmt.Fprintf(&b, "LocalSocket %s\n", confValue(place))
+		} else {
+			fmt.Fprintf(&b, "TCPSocket %s\nTCPAddr 127.0.0.1\n", place[strings.LastIndexByte(place, ':')+1:])
+		}
+		if len(changes) == 0 {
+			return b.Bytes()
+		}
 	}
 	b.WriteString("\n# Changed by \"polyclam init\":\n")
 	for _, c := range changes {

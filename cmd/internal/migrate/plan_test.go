@@ -77,9 +77,9 @@ func TestTemporary(t *testing.T) {
 		{"ForceToDisk", "MaxThreads 4\nMaxScanSize 100M\nMaxFileSize 25M\nForceToDisk yes\n", nil, 4 * 225, ""},
 		{"no limit", "MaxScanSize 0\n", nil, 0, "MaxScanSize has no limit"},
 		{"no limit for a file", "MaxFileSize 0\n", nil, 0, "MaxFileSize has no limit"},
-		{"small machine", "", meminfo("4000000", "3000000"), 0, "it needs 5000M of memory for the worst case, MaxThreads 10 × (MaxScanSize 400M + MaxFileSize 100M); of the 2929M available, 0 is left"},
-		{"busy machine", "", meminfo("33554432", "8000000"), 0, "of the 7812M available, 4228M is left"},
-		{"more than half", "", meminfo("10000000", "9900000"), 0, "more than half of the machine's 9765M"},
+		{"small machine", "", meminfo("4000000", "3000000"), 0, "it needs 5000M of memory for the worst case, MaxThreads 10 × (MaxScanSize 400M + MaxFileSize 100M); of the 2929M available, 0 is left beside polyclamd's spool and a reload of the signatures; not even MaxThreads 1 would fit"},
+		{"busy machine", "", meminfo("33554432", "8000000"), 0, "of the 7812M available, 4228M is left beside polyclamd's spool and a reload of the signatures; MaxThreads 8 would fit"},
+		{"more than a quarter", "", meminfo("10000000", "9900000"), 0, "more than a quarter of the machine's 9765M; MaxThreads 4 would fit"},
 		{"unknown memory", "", []string{"proc/meminfo", "x\n"}, 0, "the machine's memory is not known"},
 		{"MemoryMax", "", []string{unit + ".d/a.conf", "[Service]\nMemoryMax=4G\n"}, 0, "clamav-daemon.service has MemoryMax=4G"},
 		{"a large MemoryMax", "", []string{unit + ".d/a.conf", "[Service]\nMemoryMax=20G\n"}, 5000, ""},
@@ -116,7 +116,11 @@ func TestAdvisedTemporary(t *testing.T) {
 
 // TestSocketUnit has a socket that systemd creates.
 func TestSocketUnit(t *testing.T) {
-	const dropIn = "etc/systemd/system/clamav-daemon.socket.d/a.conf"
+	const (
+		dropIn = "etc/systemd/system/clamav-daemon.socket.d/a.conf"
+		conf   = "etc/clamav/clamd.conf"
+		both   = "LocalSocket /run/clamav/clamd.ctl\nTCPSocket 3310\nTCPAddr 127.0.0.1\n"
+	)
 	for _, c := range []struct {
 		name  string
 		files []string
@@ -124,12 +128,67 @@ func TestSocketUnit(t *testing.T) {
 	}{
 		{"as in clamd.conf", nil, []string{`mode = "0666"`, `group = "109"`, "!creates the socket"}},
 		{"another mode and group", []string{dropIn, "[Socket]\nSocketMode=0660\nSocketGroup=mail\n"}, []string{`mode = "0660"`, `group = "8"`, "SocketMode=0660"}},
-		{"another socket", []string{dropIn, "[Socket]\nListenStream=\nListenStream=/run/other\nSocketMode=0660\n"}, []string{`mode = "0666"`, "!creates the socket"}},
+		{"another socket", []string{dropIn, "[Socket]\nListenStream=\nListenStream=/run/other\nSocketMode=0660\n"}, []string{"# clamav-daemon.socket: ListenStream=/run/other\naddress = \"unix:/run/other\"\n", `mode = "0660"`, "address = \"unix:/run/other-engine\"",
+			"clamd does not listen on unix:/run/clamav/clamd.ctl, because"}},
+		{"a port without a socket", []string{conf, "TCPSocket 3310\n"}, []string{"address = \"unix:/run/clamav/clamd.ctl\"", "address = \"unix:/run/clamav/clamd-engine.ctl\"",
+			"!\naddress = \"tcp:", "clamd does not listen on tcp:[::]:3310, because"}},
+		{"a port that is clamd.conf's alone", []string{conf, both}, []string{"address = \"unix:/run/clamav/clamd.ctl\"", "!\naddress = \"tcp:", "clamd does not listen on tcp:127.0.0.1:3310"}},
+		{"a port of both", []string{conf, both, dropIn, "[Socket]\nListenStream=127.0.0.1:3310\n"}, []string{"# /etc/clamav/clamd.conf:2: TCPSocket 3310; ", "\naddress = \"tcp:127.0.0.1:3310\"", "!does not listen"}},
+		{"a port of the unit alone", []string{dropIn, "[Socket]\nListenStream=3310\nListenStream=@abstract\nListenStream=vsock:2:1\n"},
+			[]string{"# clamav-daemon.socket: ListenStream=3310\naddress = \"tcp:[::]:3310\"", "# Other machines can reach", "!does not listen", "!abstract"}},
+		{"a port of the unit, no socket", []string{conf, "TCPSocket 3310\nTCPAddr 127.0.0.1\n", dropIn, "[Socket]\nListenStream=\nListenStream=[::1]:3410\n"},
+			[]string{"address = \"tcp:[::1]:3410\"", "address = \"tcp:127.0.0.1:3411\"", "!unix:/run/clamav", "does not listen on tcp:127.0.0.1:3310"}},
+		{"a directory that systemd names", []string{dropIn, "[Socket]\nListenStream=\nListenStream=%t/clamav/clamd.ctl\n"}, []string{"address = \"unix:/run/clamav/clamd.ctl\"", "!does not listen"}},
 		{"no such group", []string{dropIn, "[Socket]\nSocketGroup=nosuch\n"}, []string{`group = "109"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			files := append([]string{"var/run", "->/run", "run/clamav/", ""}, c.files...)
-			wantParts(t, configOf(t, look(t, Options{Root: tree(t, "mail", files...)})), c.parts...)
+			m := look(t, Options{Root: tree(t, "mail", files...)})
+			wantParts(t, configOf(t, m)+strings.Join(m.Notes(), "\n"), c.parts...)
+		})
+	}
+}
+
+// TestSocketUnitUnused has a port on which clamd answers, although a unit has another socket.
+func TestSocketUnitUnused(t *testing.T) {
+	m := look(t, Options{
+		Root: tree(t, "debian", "etc/clamav/clamd.conf", "TCPSocket 3310\nTCPAddr 127.0.0.1\n"),
+		Dial: answering(map[string]string{"tcp:127.0.0.1:3310": pong}),
+	})
+	wantParts(t, configOf(t, m), "address = \"tcp:127.0.0.1:3310\"", "!unix:", "!does not listen")
+}
+
+// TestSocketUnitMoved writes the address of a unit, which clamd.conf does not have, into
+// clamd's own configuration: clamd 1.4.6 does not start without one.
+func TestSocketUnitMoved(t *testing.T) {
+	dir := tree(t, "debian", "var/run", "->/run", "run/clamav/", "", "etc/clamav/clamd.conf", "TCPSocket 3310\nMaxThreads 5")
+	if _, err := look(t, Options{Root: dir}).MoveClamd(); err != nil {
+		t.Fatal(err)
+	}
+	wantParts(t, read(t, dir, "etc/clamav/clamd-engine.conf"), "\n#TCPSocket 3310\nMaxThreads 5\nLocalSocket /run/clamav/clamd-engine.ctl\n")
+}
+
+// TestSocketOwner has clients that may connect because they are clamd's user, or in its
+// primary group.
+func TestSocketOwner(t *testing.T) {
+	const unit = "usr/lib/systemd/system/clamav-daemon.socket"
+	for _, c := range []struct {
+		name, conf, unit string
+		parts            []string
+	}{
+		{"everybody", "User clamav\nLocalSocketMode 666\n", "", []string{"!SocketUser=", "!SocketGroup="}},
+		{"the user alone", "User clamav\nLocalSocketMode 600\n", "", []string{"SocketMode=0600\nSocketGroup=109\nSocketUser=clamav"}},
+		{"its group", "User clamav\nLocalSocketMode 660\n", "", []string{"SocketMode=0660\nSocketGroup=109\nSocketUser=clamav"}},
+		{"another group", "User clamav\nLocalSocketMode 660\nLocalSocketGroup mail\n", "", []string{"SocketGroup=8\nSocketUser=clamav"}},
+		{"root", "LocalSocketMode 660\n", "", []string{"!SocketUser=", "!SocketGroup="}},
+		{"nobody known", "User no-such\nLocalSocketMode 660\n", "", []string{"!SocketUser=", "!SocketGroup="}},
+		{"of the unit", "User clamav\n", "[Socket]\nListenStream=/run/clamav/clamd.ctl\nSocketUser=amavis\nSocketMode=0600\n", []string{"SocketMode=0600\nSocketUser=amavis", "!SocketGroup="}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := tree(t, "mail", "var/run", "->/run", "run/clamav/", "", "etc/clamav/clamd.conf", "LocalSocket /run/clamav/clamd.ctl\n"+c.conf, unit, c.unit)
+			m := look(t, Options{Root: dir})
+			configOf(t, m)
+			wantParts(t, m.socketDropIn(), c.parts...)
 		})
 	}
 }

@@ -51,9 +51,10 @@ func TestScripts(t *testing.T) {
 		{name: "debian", layout: "debian"},
 		{name: "debian-no-socket", layout: "debian", without: "usr/lib/systemd/system/clamav-daemon.socket"},
 		{name: "rhel", layout: "rhel"},
-		{name: "port", layout: "debian", more: []string{"etc/clamav/clamd.conf", "TCPSocket 3310\nUser clamav\n"}},
-		{name: "both", layout: "debian", more: []string{"etc/clamav/clamd.conf", "TCPSocket 3310\nTCPAddr 192.0.2.1\nLocalSocket /run/clamav/clamd.ctl\nLocalSocketMode 660\nLocalSocketGroup clamav\n"}},
-		{name: "hostile", layout: "debian", more: []string{"etc/clamav/clamd.conf", "LocalSocket /run/it's \"$(touch /x)\" `id` %n/\\;*.ctl\nUser $(id)\n"}},
+		{name: "port", layout: "debian", without: "usr/lib/systemd/system/clamav-daemon.socket", more: []string{"etc/clamav/clamd.conf", "TCPSocket 3310\nUser clamav\n"}},
+		{name: "both", layout: "debian", without: "usr/lib/systemd/system/clamav-daemon.socket", more: []string{"etc/clamav/clamd.conf", "TCPSocket 3310\nTCPAddr 192.0.2.1\nLocalSocket /run/clamav/clamd.ctl\nLocalSocketMode 660\nLocalSocketGroup clamav\n"}},
+		{name: "both-debian", layout: "debian", more: []string{"etc/systemd/system/clamav-daemon.socket.d/a.conf", "[Socket]\nListenStream=192.0.2.1:3310\n"}},
+		{name: "hostile", layout: "debian", without: "usr/lib/systemd/system/clamav-daemon.socket", more: []string{"etc/clamav/clamd.conf", "LocalSocket /run/it's \"$(touch /x)\" `id` %n/\\;*.ctl\nUser $(id)\n"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := tree(t, c.layout, append(run, c.more...)...)

@@ -4,8 +4,10 @@ import (
 	"strings"
 )
 
-// dropIn is the name of the drop-ins that the scripts create.
-const dropIn = "polyclam.conf"
+// dropIn is the name of the drop-ins that the scripts create. systemd reads drop-ins in the
+// order of their names, and these must be the last: an address that another one adds would
+// be opened twice.
+const dropIn = "zz-polyclam.conf"
 
 // scriptUnits writes the units and their drop-ins.
 func (m *Machine) scriptUnits(h *head) {
@@ -106,6 +108,9 @@ func (m *Machine) socketDropIn() string {
 		}
 		if l.group != "" {
 			access = append(access, "SocketGroup="+l.group)
+		}
+		if m.clamd.socketUser != "" {
+			access = append(access, "SocketUser="+m.clamd.socketUser)
 		}
 	}
 	// The script gives the name to clamd before polyclam's socket closes.

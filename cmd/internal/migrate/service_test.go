@@ -75,7 +75,7 @@ func TestAppArmorLacks(t *testing.T) {
 func TestUnits(t *testing.T) {
 	r := root{tree(t, "debian",
 		"etc/systemd/system/clamav-daemon.service.d/extend.conf", "[Service]\nExecStartPre=-/bin/mkdir -p /run/clamav\nExecStart=\nExecStart = /usr/sbin/clamd -c /etc/x.conf  --foreground\n",
-		"etc/systemd/system/clamav-daemon.service.d/polyclam.conf", "[Service]\nExecStart=\nExecStart=ignored\n")}
+		"etc/systemd/system/clamav-daemon.service.d/zz-polyclam.conf", "[Service]\nExecStart=\nExecStart=ignored\n")}
 	m := &Machine{root: r}
 	s := m.service()
 	if s.unit != "clamav-daemon.service" || s.socket != "clamav-daemon.socket" || s.start != "/usr/sbin/clamd -c /etc/x.conf  --foreground" {

@@ -58,11 +58,11 @@ func (m *Machine) planTemporary() (t tmpfs, why string) {
 	if user.uid < 0 {
 		return none("there is no user %s in /etc/passwd", user.name)
 	}
-	need, terms, ok := m.temporaryNeed()
+	need, threads, terms, ok := m.temporaryNeed()
 	if !ok {
 		return none("%s, so no size is enough", terms)
 	}
-	if why := m.memoryFor(need, terms); why != "" {
+	if why := m.memoryFor(need, threads, terms); why != "" {
 		return none("%s", why)
 	}
 	return tmpfs{dir: temporaryDir, size: need, inodes: m.temporaryInodes(), terms: terms, uid: user.uid, gid: user.gid}, ""
@@ -108,7 +108,7 @@ func (m *Machine) hidden() string {
 // temporaryNeed returns what all threads together can unpack. Measured with clamd 1.4.6,
 // a scan has up to MaxScanSize and one more file on disk at a time: a member counts after
 // it was unpacked. A stream adds a copy of itself. ForceToDisk adds a copy of each member.
-func (m *Machine) temporaryNeed() (need int64, terms string, ok bool) {
+func (m *Machine) temporaryNeed() (need, threads int64, terms string, ok bool) {
 	threads, _, given := m.clamd.conf.number("MaxThreads")
 	if !given || threads < 1 {
 		threads = 10
@@ -129,7 +129,7 @@ func (m *Machine) temporaryNeed() (need int64, terms string, ok bool) {
 			continue
 		}
 		if n > math.MaxUint32 {
-			return 0, p.key + " has no limit", false
+			return 0, 0, p.key + " has no limit", false
 		}
 		text := p.key + " " + size.FormatClamd(n)
 		if advised {
@@ -143,7 +143,7 @@ func (m *Machine) temporaryNeed() (need int64, terms string, ok bool) {
 	}
 	const unit = 1 << 20
 	need = (threads*each + unit - 1) / unit * unit
-	return need, fmt.Sprintf("MaxThreads %d × (%s)", threads, strings.Join(parts, " + ")), true
+	return need, threads, fmt.Sprintf("MaxThreads %d × (%s)", threads, strings.Join(parts, " + ")), true
 }
 
 func (m *Machine) ifOn(key string) int64 {
@@ -193,8 +193,12 @@ func (m *Machine) temporaryInodes() int64 {
 	return max(400_000, 3*files*threads)
 }
 
+// memoryShare is the largest part of the memory that the file system may take. It takes
+// none while it is empty, but what fills it cannot be given back to others.
+const memoryShare = 4
+
 // memoryFor says why there is not enough memory, or nothing.
-func (m *Machine) memoryFor(need int64, terms string) string {
+func (m *Machine) memoryFor(need, threads int64, terms string) string {
 	total, available, ok := m.root.memory()
 	if !ok {
 		return "the machine's memory is not known"
@@ -207,11 +211,12 @@ func (m *Machine) memoryFor(need int64, terms string) string {
 		reserve = 0
 	}
 	left = max(0, left-reserve)
-	switch {
+	switch most := min(left, total/memoryShare); {
 	case need > left:
-		return fmt.Sprintf("%s; of the %s available, %s is left beside polyclamd's spool and a reload of the signatures", text, mebibytes(available), mebibytes(left))
-	case need > total/2:
-		return fmt.Sprintf("%s, more than half of the machine's %s", text, mebibytes(total))
+		return fmt.Sprintf("%s; of the %s available, %s is left beside polyclamd's spool and a reload of the signatures; %s",
+			text, mebibytes(available), mebibytes(left), smaller(most, need/threads))
+	case need > most:
+		return fmt.Sprintf("%s, more than a quarter of the machine's %s; %s", text, mebibytes(total), smaller(most, need/threads))
 	}
 	for _, key := range []string{"MemoryMax", "MemoryHigh", "MemoryLimit"} {
 		_, lines := m.root.unitLines(m.clamdUnit(), key)
@@ -224,6 +229,14 @@ func (m *Machine) memoryFor(need int64, terms string) string {
 		}
 	}
 	return ""
+}
+
+// smaller says what would fit into memory.
+func smaller(most, each int64) string {
+	if n := most / each; n > 0 {
+		return fmt.Sprintf("MaxThreads %d would fit", n)
+	}
+	return "not even MaxThreads 1 would fit"
 }
 
 // clamdUnit is the unit that starts clamd.

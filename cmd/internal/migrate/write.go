@@ -12,6 +12,9 @@ import (
 // Config returns polyclam's configuration for the machine, and any warnings about it.
 func (m *Machine) Config() (text string, warnings []string, err error) {
 	m.notes = nil
+	if m.clamd != nil {
+		m.notes = slices.Clone(m.clamd.ignored)
+	}
 	var w writer
 	m.writeHead(&w)
 	m.writeListeners(&w)

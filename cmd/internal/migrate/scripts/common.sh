@@ -19,6 +19,12 @@ fail() {
 	printf '\nSTOPPED: %s\n' "$1" >&2
 	shift
 	for line; do printf '  %s\n' "$line" >&2; done
+	who_answers
+	exit 1
+}
+
+who_answers() {
+	explained=yes
 	if polyclam_serves; then
 		printf '  Now polyclam answers the clients.\n' >&2
 	elif answers "$CURRENT"; then
@@ -27,7 +33,6 @@ fail() {
 		printf '  Now NOBODY answers on %s: run %s\n' "$CURRENT" "$UNDO" >&2
 	fi
 	if active "$BRIDGE"; then printf '  A second clamd still runs: this script uses it again, and %s ends it.\n' "$UNDO" >&2; fi
-	exit 1
 }
 
 # answers ADDRESS succeeds if a daemon answers PING there.
@@ -214,9 +219,12 @@ clamd_units() {
 }
 
 # stop_clamd stops clamd, but keeps the file SOCKET.
-stop_clamd() {
+stop_clamd() { keeping_socket clamd_units stop "$CLAMD_UNIT" "$CLAMD_SOCKET"; }
+
+# keeping_socket COMMAND... runs a command that may not remove the file SOCKET.
+keeping_socket() {
 	if [ -n "$SOCKET" ] && [ -e "$SOCKET" ]; then protect "$SOCKET"; fi
-	clamd_units stop "$CLAMD_UNIT" "$CLAMD_SOCKET"
+	"$@"
 	if [ -n "$SOCKET" ]; then unprotect "$SOCKET"; fi
 }
 

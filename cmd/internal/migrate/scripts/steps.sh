@@ -4,6 +4,7 @@ check_machine() {
 	announce "Check this machine"
 	[ "$(id -u)" = 0 ] || {
 		printf 'This needs root.\n' >&2
+		explained=yes
 		exit 1
 	}
 	for program in systemctl polyclam polyclamd awk timeout mount runuser; do
@@ -254,7 +255,7 @@ switch() {
 # take_port stops clamd and gives its port to polyclam. clamd closes the port long before it
 # ends.
 take_port() {
-	if [ -n "$CLAMD_SOCKET" ]; then systemctl stop "$CLAMD_SOCKET"; fi
+	if [ -n "$CLAMD_SOCKET" ]; then keeping_socket systemctl stop "$CLAMD_SOCKET"; fi
 	# Not by systemctl stop: polyclamd is ordered after clamd and would wait for its end.
 	pid=$(show "$CLAMD_UNIT" MainPID)
 	if [ "${pid:-0}" != 0 ]; then kill -TERM "$pid" || :; fi
@@ -302,7 +303,7 @@ move_clamd() {
 		systemctl enable "$ENGINE_UNIT" 2>/dev/null || :
 	else
 		if [ -n "$ENGINE_SOCKET" ]; then rm -f -- "$ENGINE_SOCKET"; fi
-		if [ -n "$CLAMD_SOCKET" ]; then systemctl start "$CLAMD_SOCKET"; fi
+		if [ -n "$CLAMD_SOCKET" ]; then systemctl start "$CLAMD_SOCKET" || :; fi
 	fi
 	systemctl start "$ENGINE_UNIT" || :
 	if ! wait_for "$ENGINE_ADDRESS" "$ENGINE_UNIT"; then
@@ -321,12 +322,17 @@ move_clamd() {
 ended() {
 	status=$?
 	trap - EXIT
+	if [ "$status" != 0 ] && [ "$explained" = no ]; then
+		printf '\nSTOPPED: a command failed in step %s\n  Remove the cause, then run this again, or go back: %s\n' "$step" "$UNDO" >&2
+		who_answers
+	fi
 	stop_trial
 	release_polyclam
 	exit "$status"
 }
 
 set -eu
+explained=no
 trap ended EXIT
 trap 'exit 1' HUP INT TERM
 proof=
