@@ -18,6 +18,7 @@ import (
 	"polyclam/protocol/extended"
 	"polyclam/proxy/client"
 	"polyclam/proxy/files"
+	"polyclam/proxy/lograte"
 	"polyclam/test/testkit"
 )
 
@@ -48,7 +49,7 @@ func (ts *testServer) server() extended.Server {
 func TestRepeatedRefusals(t *testing.T) {
 	ts := newServer(t, func(c *Config) { c.Listeners[0].PathCommands = false }, eicarOnly())
 	var now atomic.Int64
-	ts.repeated.SetClock(func() time.Time { return time.Unix(1e9+now.Load(), 0) })
+	ts.repeated = lograte.New(repeatPause, func() time.Time { return time.Unix(1e9+now.Load(), 0) })
 	for _, minute := range []float64{0, 4, 4} { // suppressed in the minute before
 		for i := range 5 {
 			ts.ask(fmt.Sprintf("zSCAN /etc/%d\x00", i))

@@ -79,7 +79,7 @@ func NewServer(o ServerOptions) *Server {
 		hashes: newHashing(),
 		onFind: hook.NewRunner(o.Log),
 
-		repeated: lograte.New(repeatPause),
+		repeated: lograte.New(repeatPause, time.Now),
 	}
 	s.generations.former = map[string]*Listener{}
 	limits := func() Limits { return s.generations.config().Limits }

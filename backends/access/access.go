@@ -46,9 +46,7 @@ type Denial struct {
 	goal Need // what the user needs at the end of the path
 }
 
-// Stat returns the entry at a path. It follows a symbolic link.
-func Stat(path string) (Entry, error) { return entry(path, os.Stat) }
-
+// entry returns the entry at a path.
 func entry(path string, stat func(string) (fs.FileInfo, error)) (Entry, error) {
 	info, err := stat(path)
 	if err != nil {

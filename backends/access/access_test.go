@@ -59,7 +59,7 @@ func TestCheck(t *testing.T) {
 	if err := os.Symlink(filepath.Join(private, "f"), filepath.Join(open, "link")); err != nil {
 		t.Fatal(err)
 	}
-	self, err := Stat(open)
+	self, err := entry(open, os.Stat)
 	if err != nil {
 		t.Fatal(err)
 	}

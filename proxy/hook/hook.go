@@ -78,7 +78,7 @@ type job struct {
 
 // NewRunner returns a runner that logs to log. Close releases it.
 func NewRunner(log zerolog.Logger) *Runner {
-	r := &Runner{log: log, rate: lograte.New(reportInterval)}
+	r := &Runner{log: log, rate: lograte.New(reportInterval, time.Now)}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	return r
 }

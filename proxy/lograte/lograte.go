@@ -45,15 +45,8 @@ type line struct {
 }
 
 // New returns a limiter that lets one line of each kind pass per client and interval.
-func New(interval time.Duration) *Limiter {
-	return &Limiter{interval: interval, seed: maphash.MakeSeed(), now: time.Now, lines: map[key]*line{}, kinds: map[client.Key]int{}}
-}
-
-// SetClock replaces time.Now, for tests.
-func (l *Limiter) SetClock(now func() time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.now = now
+func New(interval time.Duration, now func() time.Time) *Limiter {
+	return &Limiter{interval: interval, seed: maphash.MakeSeed(), now: now, lines: map[key]*line{}, kinds: map[client.Key]int{}}
 }
 
 // Allow reports whether a line of this kind about client c may be logged now. If so, it

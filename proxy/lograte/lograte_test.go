@@ -15,9 +15,7 @@ type clock struct{ t time.Time }
 
 func newLimiter() (*Limiter, *clock) {
 	c := &clock{time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
-	l := New(time.Minute)
-	l.SetClock(func() time.Time { return c.t })
-	return l, c
+	return New(time.Minute, func() time.Time { return c.t }), c
 }
 
 func TestAllow(t *testing.T) {
@@ -105,7 +103,7 @@ func TestOneClient(t *testing.T) {
 }
 
 func TestConcurrent(t *testing.T) {
-	l := New(time.Hour)
+	l := New(time.Hour, time.Now)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	logged := 0

@@ -98,7 +98,7 @@ func (m *Machine) changes() (list []change) {
 		}
 	}
 	if t, _ := m.temporary(); t.dir != "" && m.mountsTemporary() {
-		list = append(list, change{"TemporaryDirectory", t.dir, "In memory, mounted by the drop-in of clamd's unit."})
+		list = append(list, change{"TemporaryDirectory", t.dir, t.comment() + " The drop-in of clamd's unit mounts it."})
 	}
 	if o, ok := m.clamd.conf.find("VirusEvent"); ok && m.takesOver("[on_find]") {
 		list = append(list, change{o.key, "", "VirusEvent: polyclam runs it, see [on_find] in its configuration."})
