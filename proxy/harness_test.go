@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,8 @@ type testServer struct {
 	log  *syncBuffer
 	cfg  *Config
 	stop chan struct{} // closed by the SHUTDOWN command
+
+	ahead atomic.Int64 // of the server's clock, a duration
 }
 
 // newServer starts a server. change, if not nil, changes its configuration first.
@@ -65,6 +68,7 @@ func newServer(t *testing.T, change func(*Config), engines ...testEngine) *testS
 	ts.Server = NewServer(ServerOptions{
 		Config: ts.cfg, Spool: sp, Log: zerolog.New(ts.log), Version: "test",
 		Stop: sync.OnceFunc(func() { close(ts.stop) }),
+		now:  func() time.Time { return time.Now().Add(time.Duration(ts.ahead.Load())) },
 	})
 	ln, err := net.Listen("unix", path)
 	if err != nil {

@@ -37,6 +37,15 @@ type ServerOptions struct {
 	// Stop is called for the SHUTDOWN command, where a listener allows it. It
 	// must not wait for the server to end.
 	Stop func()
+
+	now func() time.Time // of the limits on log lines, for tests; nil: time.Now
+}
+
+func (o *ServerOptions) clock() func() time.Time {
+	if o.now == nil {
+		return time.Now
+	}
+	return o.now
 }
 
 // Server answers clients. It is safe for concurrent use.
@@ -79,7 +88,7 @@ func NewServer(o ServerOptions) *Server {
 		hashes: newHashing(),
 		onFind: hook.NewRunner(o.Log),
 
-		repeated: lograte.New(repeatPause, time.Now),
+		repeated: lograte.New(repeatPause, o.clock()),
 	}
 	s.generations.former = map[string]*Listener{}
 	limits := func() Limits { return s.generations.config().Limits }
