@@ -32,7 +32,7 @@ func (d *Denial) describe(withPath bool) string {
 // Remedy returns what the administrator of polyclamd, as which the user runs, can do.
 func (d *Denial) Remedy() string {
 	group, right := GroupName(d.GID), letters(d.Need)
-	chmod := fmt.Sprintf("let its owner, or the setting of its program, give the group %s (chmod g+%s)", right, right)
+	chmod := fmt.Sprintf("the program that made it must give its group the right (chmod g+%s)", right)
 	switch {
 	case d.Mode.Perm() == 0:
 		return "if polyclamd's unit hides it (ProtectHome=, InaccessiblePaths=), allow it there"
@@ -47,7 +47,7 @@ func (d *Denial) Remedy() string {
 	case d.GID == 0 && d.goal == Read: // no service should be in root's group
 		return "it is root's own: let the client hand over the object instead (INSTREAM, or FILDES as by clamdscan --fdpass)"
 	case d.GID == 0:
-		return fmt.Sprintf("it is root's own: let its program give it another group, and the group %s", right)
+		return fmt.Sprintf("it belongs to root's group: the program that made it must give it another group, with the right (chmod g+%s)", right)
 	case Need(d.Mode.Perm()>>3)&d.Need == d.Need:
 		return supplement(group)
 	}

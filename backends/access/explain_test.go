@@ -35,7 +35,7 @@ func TestExplain(t *testing.T) {
 		{"group", 0o755, 0o660, 4, "add SupplementaryGroups=" + GroupName(4) + " to polyclamd's unit", "chmod"},
 		{"directory", 0o750, 0o666, 4, "DIR is 0750 root:" + GroupName(4), "the socket"},
 		{"private directory", 0o700, 0o666, 4, "DIR is 0700 root:" + GroupName(4), "AppArmor"},
-		{"private socket", 0o755, 0o600, 4, "give the group w (chmod g+w), and add SupplementaryGroups=" + GroupName(4), "AppArmor"},
+		{"private socket", 0o755, 0o600, 4, "give its group the right (chmod g+w), and add SupplementaryGroups=" + GroupName(4), "AppArmor"},
 		{"allowed", 0o755, 0o666, 4, "AppArmor or SELinux denies it", "SupplementaryGroups"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

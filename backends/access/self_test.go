@@ -80,7 +80,7 @@ func TestCheckSelf(t *testing.T) {
 			{"open", "", ""},
 			{"group", "file TOP/group is 0640 54398:54399", "add SupplementaryGroups=54399 to polyclamd's unit (systemctl edit polyclamd) and restart it"},
 			{"private", "file TOP/private is 0600 54398:54399", "chmod g+r), and add SupplementaryGroups=54399"},
-			{"own", "file TOP/own is 0600 54398:root", "give the group r (chmod g+r)"},
+			{"own", "file TOP/own is 0600 54398:root", "give its group the right (chmod g+r)"},
 			{"list", "directory TOP/list is 0711 54398:54399", "chmod g+rx), and"},
 			{"away/file", "directory TOP/away is 0700 54398:54399", "chmod g+x), and"},
 			{"hidden/file", "directory TOP/hidden is 0000 54398:54399", "ProtectHome="},

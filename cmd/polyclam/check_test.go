@@ -236,7 +236,7 @@ func TestCheckPermission(t *testing.T) {
 	dir := files(t, "c.toml", anyListener+engineTable("a", address, ""))
 	r := finish(t, unprivileged(t, toolCommand(t, dir, "check", "c.toml")))
 	r.wantStatus(t, exitFound)
-	wantParts(t, r.stdout, "cannot-execute", "permission denied: the socket is 0", " runs as ", "let its program give it another group, and the group w")
+	wantParts(t, r.stdout, "cannot-execute", "permission denied: the socket is 0", " runs as ", "it belongs to root's group: the program that made it must give it another group, with the right (chmod g+w)")
 }
 
 // TestCheckSpool checks that check leaves nothing in a daemon's spool directory.
