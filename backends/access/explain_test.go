@@ -13,7 +13,7 @@ import (
 	"polyclam/test/testkit"
 )
 
-// nobody is a user without rights, in group 65534.
+// nobody is a user that owns no files, with the group 65534.
 const nobody = 65534
 
 // TestExplain runs itself as another user, which root is not.

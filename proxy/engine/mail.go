@@ -7,7 +7,7 @@ import "fmt"
 // the attachments. It answers archives with an error.
 const (
 	mailBlindText = "finds the test file, but no longer inside a mail: is its temporary directory full? " +
-		"(if it shall not look into mails: restart polyclamd)"
+		"(if ScanMail was switched off on purpose, restart polyclamd)"
 	mailUnreadText = "the engine finds the test file in an archive, but not in a mail: " +
 		"set ScanMail yes in clamd.conf, unless your mail filter unpacks mails itself"
 )

@@ -25,7 +25,7 @@ func daily() ([]byte, error) {
 
 // Container makes a signature database, "main" or "daily", with body signatures (an ndb),
 // of DailyVersion and a time. It is an unsigned container like that of sigtool --unsigned:
-// a header of 512 bytes and a tar.gz with a table of contents. clamd takes it as NAME.cud.
+// a header of 512 bytes and a tar.gz with an index. clamd accepts it as NAME.cud.
 func Container(name string, at time.Time, ndb string) ([]byte, error) {
 	made := at.UTC().Format("02 Jan 2006 15-04 -0700")
 	head := fmt.Sprintf("ClamAV-VDB:%s:%d:1:90", made, DailyVersion)

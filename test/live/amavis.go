@@ -1,7 +1,7 @@
 package live
 
-// StartAmavis starts Debian's amavis with virus checks, as a content filter of Debian's
-// Postfix. It asks clamd as Debian's file 15-av_scanners does. The result is for
+// StartAmavis starts Debian's amavis with virus checks, as the filter after Postfix's queue
+// (content_filter). It asks clamd as Debian's file 15-av_scanners does. The result is for
 // [Machine.StartPostfix].
 func (m *Machine) StartAmavis() []string {
 	m.t.Helper()

@@ -56,8 +56,8 @@ const (
 	unhang = "kill -CONT $(systemctl show -P MainPID clamav-daemon)"
 )
 
-// TestEngineFaults breaks the clamd behind polyclam, and shows what an administrator and
-// the senders of mails see. No mail passes unless clamd has scanned it.
+// TestEngineFaults breaks the clamd that polyclam asks, and shows what administrators and
+// senders see. No mail passes unless clamd has scanned it.
 func TestEngineFaults(t *testing.T) {
 	const daily = "/var/lib/clamav/daily.cud"
 	files := ClamdFiles(t, time.Now(), 0)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// clientKind is a program that may use clamd, and the files that tell where it does.
+// clientKind is a program that may use clamd, and the files that configure that.
 type clientKind struct {
 	name, profile string
 	units         []string // that start it, without ".service"; empty: not known
@@ -17,7 +17,7 @@ type clientKind struct {
 	read  func(data string) []mention
 	// owner fills in whose files the client names by their path.
 	owner func(m *Machine, file string, c *client)
-	// change is the line for an address of its own; %s is the path of the socket.
+	// change is the line that gives it a separate address; %s is the path of the socket.
 	change string
 	sends  string // what it sends instead of paths
 	// bearsClose says that it treats a connection that is closed without a reply as a

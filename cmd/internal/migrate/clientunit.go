@@ -53,8 +53,8 @@ func (r root) running() map[string]bool {
 	return units
 }
 
-// enabled reports whether systemd knows a service, and starts it at boot, by itself or
-// for its socket. A unit that nothing can enable is unknown: another unit may need it.
+// enabled reports whether systemd knows a service, and whether it starts the service or its
+// socket at boot. A unit that nothing can enable is unknown: another unit may need it.
 func (r root) enabled(name string) (known, enabled bool) {
 	for _, dir := range unitDirs {
 		for _, suffix := range []string{".wants", ".requires"} {
