@@ -14,6 +14,7 @@ import (
 	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/sockaddr"
+	"polyclam/cmd/internal/within"
 	"polyclam/protocol/extended"
 	"polyclam/proxy"
 	"polyclam/proxy/spool"
@@ -180,7 +181,7 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 		break
 	}
 	d.sockets.close() // the server has closed those that it serves; a reload may have opened others
-	if d.reload != nil && !runWithin(objectGrace, d.reload.work.Wait) {
+	if d.reload != nil && !within.Limit(objectGrace, d.reload.work.Wait) {
 		d.log.Warn().Any("step", d.reload.step.Load()).Str("hint", "a file system or a name server does not answer").Msg("reload hangs")
 	}
 	d.spool.Drain(objectGrace)
@@ -192,29 +193,12 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 
 // closeSpool empties the spool directory, if its disk answers.
 func (d *process) closeSpool() {
-	closed := runWithin(objectGrace, func() {
+	closed := within.Limit(objectGrace, func() {
 		if err := d.spool.Close(); err != nil {
 			d.log.Warn().Err(err).Msg("spool")
 		}
 	})
 	if !closed {
 		d.log.Warn().Str("hint", "its disk does not answer; the next start empties it").Msg("spool directory not removed")
-	}
-}
-
-// runWithin runs f, but waits no longer than limit. It reports whether f has returned.
-func runWithin(limit time.Duration, f func()) bool {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-done:
-		return true
-	case <-timer.C:
-		return false
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"polyclam/cmd/internal/sockaddr"
+	"polyclam/cmd/internal/within"
 )
 
 // UnixSocket is a listener on a Unix socket together with its file. It identifies the file by
@@ -121,23 +122,8 @@ const unlinkGrace = time.Second
 // Close implements [net.Listener]. It removes the file if it is still at its path. A file
 // system that hangs delays it by unlinkGrace at most.
 func (s *UnixSocket) Close() error {
-	s.once.Do(func() { within(unlinkGrace, s.remove) })
+	s.once.Do(func() { within.Limit(unlinkGrace, s.remove) })
 	return s.UnixListener.Close()
-}
-
-// within runs f, but waits no longer than limit.
-func within(limit time.Duration, f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	}
 }
 
 func (s *UnixSocket) remove() {
