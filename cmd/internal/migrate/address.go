@@ -5,6 +5,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"polyclam/backends"
 )
 
 // clamdPortNumber is clamd's usual port, which most clients assume.
@@ -19,7 +21,7 @@ func addressOf(s string, schemes ...string) (string, bool) {
 		s = strings.TrimPrefix(s, scheme)
 	}
 	if path.IsAbs(s) {
-		return "unix:" + s, isText(s)
+		return valid("unix:" + s)
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -35,10 +37,19 @@ func tcpOf(host, port string) (string, bool) {
 	if strings.Contains(host, ":") && net.ParseIP(host) == nil {
 		return "", false
 	}
-	if err != nil || n == 0 || host == "" || !isText(host) || strings.ContainsAny(host, "$%{}()/\\\"' \t,;") {
+	if err != nil || strings.ContainsAny(host, "$%{}()/\\\"' \t,;") {
 		return "", false
 	}
-	return "tcp:" + net.JoinHostPort(strings.ToLower(host), strconv.FormatUint(n, 10)), true
+	return valid("tcp:" + net.JoinHostPort(strings.ToLower(host), strconv.FormatUint(n, 10)))
+}
+
+// valid returns an address unless polyclam's own configuration would refuse it, like
+// the host "*" or a path too long for a socket.
+func valid(address string) (string, bool) {
+	if _, _, err := backends.ParseAddress(address); err != nil || !isText(address) {
+		return "", false
+	}
+	return address, true
 }
 
 // listenerOf returns the index of clamd's listener that an address leads to, or -1.

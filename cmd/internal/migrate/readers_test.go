@@ -108,6 +108,7 @@ func TestReaders(t *testing.T) {
 // that polyclam's own configuration could not have.
 func FuzzReaders(f *testing.F) {
 	f.Add("clamav { type = \"clamav\"; servers = [\"a:1\", \"/b\"] } # x\n/* y")
+	f.Add("clamav{servers=[\"*\", \"/" + strings.Repeat("a", 120) + "\"]}")
 	f.Add("['C', \\&ask_daemon, [\"CONTSCAN {}\\n\", '/run/c.ctl'],\n=pod\n=cut\n__END__")
 	f.Add("$ClamdSock = '/a';\n$Features{'Virus:CLAMD'} = ('/bin/false' ne '/bin/false' ? 1 : 0);")
 	f.Add("A = B\nB = A A\nav_scanner = <; clamd;A 1;\\\n# c\n /c")
@@ -129,7 +130,7 @@ func FuzzReaders(f *testing.F) {
 				if !isText(m.address) {
 					t.Errorf("%s: address %q is no text", name, m.address)
 				}
-				if strings.HasPrefix(m.address, "tcp:") {
+				if m.clamdConf == "" {
 					if _, _, err := backends.ParseAddress(m.address); err != nil {
 						t.Errorf("%s: %v", name, err)
 					}
