@@ -22,6 +22,7 @@ import (
 	"polyclam/proxy/files"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/lograte"
+	"polyclam/proxy/record"
 	"polyclam/proxy/spool"
 )
 
@@ -70,6 +71,7 @@ type Server struct {
 	walks     *files.Memory // of the directory entries that walks hold
 	hashes    *hashing      // of objects that are hashed after the reply
 	onFind    *hook.Runner
+	records   *record.Ring // of recent scans
 	repeated  *lograte.Limiter
 	tally     tally
 
@@ -77,6 +79,9 @@ type Server struct {
 	running   scans
 	reloading atomic.Int32 // engines that are loading signatures
 }
+
+// recordBytes is the most memory for the records of recent scans.
+const recordBytes = 8 << 20
 
 // NewServer returns a server, and starts the health checks of its engines. Shutdown ends
 // them.
@@ -88,6 +93,7 @@ func NewServer(o ServerOptions) *Server {
 		hashes: newHashing(),
 		onFind: hook.NewRunner(o.Log),
 
+		records:  record.NewRing(recordBytes),
 		repeated: lograte.New(repeatPause, o.clock()),
 	}
 	s.generations.former = map[string]*Listener{}

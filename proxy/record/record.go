@@ -1,0 +1,54 @@
+// Package record keeps the records of recent scans in memory, so that an operator can ask
+// why an object was refused.
+package record
+
+import (
+	"time"
+
+	"polyclam/backends"
+)
+
+// A Scan is the record of an object that a client asked to scan. Texts are as they came:
+// escape them before they are shown. It does not change once it is in a [Ring].
+type Scan struct {
+	ID       string    `json:"id"`            // that of the log line
+	Tag      string    `json:"tag,omitempty"` // the client's own id, such as a queue id; see XTAG
+	Time     time.Time `json:"time"`          // of the answer
+	Client   string    `json:"client"`
+	Listener string    `json:"listener"`
+	Command  string    `json:"command"`
+	Object   string    `json:"object"`
+	Size     int64     `json:"size"`
+	SHA256   string    `json:"sha256,omitempty"`
+
+	// NotScanned says why no engine received the object. The verdict is then empty.
+	NotScanned string `json:"not_scanned,omitempty"`
+
+	Category backends.Category `json:"category,omitempty"`
+	Action   string            `json:"action,omitempty"`
+	Code     int               `json:"code"`
+	Engine   string            `json:"engine,omitempty"`    // whose result won
+	ActionBy string            `json:"action_by,omitempty"` // whose result decided the action
+	Reason   string            `json:"reason,omitempty"`
+	Names    []string          `json:"names,omitempty"`
+	Elapsed  time.Duration     `json:"elapsed"` // nanoseconds
+	Engines  []Engine          `json:"engines,omitempty"`
+}
+
+// An Engine is what one engine reported about the object of a [Scan].
+type Engine struct {
+	Engine    string            `json:"engine"`
+	Node      string            `json:"node,omitempty"`
+	Category  backends.Category `json:"category"`
+	Failure   backends.Category `json:"failure,omitempty"` // in addition to a finding
+	Names     []string          `json:"names,omitempty"`
+	Passed    []string          `json:"passed,omitempty"` // findings that a rule maps to ok
+	Detail    string            `json:"detail,omitempty"`
+	Error     string            `json:"error,omitempty"`
+	Elapsed   time.Duration     `json:"elapsed"`             // nanoseconds
+	Counts    bool              `json:"counts"`              // it had a part in the verdict
+	Cancelled bool              `json:"cancelled,omitempty"` // the verdict was settled before it answered
+}
+
+// OK reports whether the object was scanned and the action is ok.
+func (s *Scan) OK() bool { return s.NotScanned == "" && s.Action == "ok" }
