@@ -74,6 +74,7 @@ type Server struct {
 	records   *record.Ring // of recent scans
 	repeated  *lograte.Limiter
 	tally     tally
+	observers observers
 
 	requests  atomic.Uint64 // since the start
 	running   scans
@@ -96,6 +97,7 @@ func NewServer(o ServerOptions) *Server {
 		records:  record.NewRing(recordBytes),
 		repeated: lograte.New(repeatPause, o.clock()),
 	}
+	s.observers.init()
 	s.generations.former = map[string]*Listener{}
 	limits := func() Limits { return s.generations.config().Limits }
 	s.connections.init(limits, o.Log)

@@ -29,6 +29,7 @@ var passed = map[backends.Category]string{
 func warn(f *File, r *report) {
 	warnListeners(f, r)
 	warnEngines(f, r)
+	warnSteering(f, r)
 	warnTimeouts(f, r)
 	warnLimits(f, r)
 	warnOnFind(f, r)
@@ -71,10 +72,8 @@ func warnListeners(f *File, r *report) {
 }
 
 func warnEngines(f *File, r *report) {
-	required, scanners := false, false
+	required, scanners := f.counting(nil)
 	for i, e := range f.Engines {
-		required = required || e.Required
-		scanners = scanners || e.Backend != inspectBackend
 		if !e.Canary {
 			r.warn(enginePath(i).Key("canary"), "nothing checks that %q finds the EICAR test file: an engine without signatures says OK to everything", e.Name)
 		}
