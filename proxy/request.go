@@ -17,6 +17,7 @@ type request struct {
 	s     *session
 	cmd   protocol.Command
 	id    int    // number in an IDSESSION; 0 outside
+	tag   string // the client's own id for it, see XTAG; empty: none
 	logID xid.ID // names the request in the log: unique on all hosts and across restarts
 	cfg   *Config
 	lst   *Listener
@@ -32,7 +33,7 @@ func (s *session) request(cmd protocol.Command, id int) *request {
 		s.lst = lst // else a reload has removed it, and its last clients keep the old one
 	}
 	s.srv.requests.Add(1)
-	return &request{s: s, cmd: cmd, id: id, generation: g, cfg: g.cfg, lst: s.lst, logID: xid.New()}
+	return &request{s: s, cmd: cmd, id: id, generation: g, cfg: g.cfg, lst: s.lst, tag: s.tag, logID: xid.New()}
 }
 
 // end releases the configuration of the request.

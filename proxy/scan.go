@@ -183,6 +183,9 @@ func (r *request) judge(ctx context.Context, name string, object *spool.Object) 
 	if engine.Traces() {
 		ctx = engine.WithTraceFields(ctx, r.traceFields)
 	}
+	if r.tag != "" {
+		ctx = backends.WithTag(ctx, r.tag)
+	}
 	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Engines, r.lst.Policy, object, all))
 	if v.Category == backends.Encrypted {
 		v.Container = container(object)
