@@ -186,9 +186,10 @@ func (c *Client) exchange(ctx context.Context, q *request, read func(l *link, se
 	stop := context.AfterFunc(ctx, l.expire)
 	defer stop()
 	s := &sender{link: l}
-	sent := s.request("", q)
+	prefix := tagOf(ctx)
+	sent := s.request(prefix, q)
 	l.trace = traceOf(ctx)
-	l.trace.sent("", q, s.object, sent)
+	l.trace.sent(prefix, q, s.object, sent)
 	var broken *sendError
 	if sent != nil && !errors.As(sent, &broken) {
 		l.nc.Close()

@@ -119,12 +119,13 @@ func (s *sender) checked(write func() error) error {
 }
 
 const (
-	chunkHead = 32
+	chunkHead = maxTag + 64
 	chunkData = 128 << 10
 )
 
-// A streamBuffer has room for a command (two in the first request of a session), a
-// length, data, and the end marker, so that a small stream is one write.
+// A streamBuffer has room for a command and what precedes it (IDSESSION in the first
+// request of a session, XTAG), a length, data, and the end marker, so that a small stream is
+// one write.
 type streamBuffer [chunkHead + 4 + chunkData + 4]byte
 
 var streamBuffers = sync.Pool{New: func() any { return new(streamBuffer) }}

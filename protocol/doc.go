@@ -64,6 +64,9 @@
 // protocol/extended. Object names in these replies are always escaped. clamd does not know
 // these verbs and answers UNKNOWN COMMAND.
 //
+// XTAG, also polyclam's, hands over the client's own id for the next command, or for all
+// later ones of an IDSESSION. It has no reply and no number. See [WithTag].
+//
 // All of this was observed with clamd 1.4.6 from Debian and checked against its source.
 //
 // # Client

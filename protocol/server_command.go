@@ -8,7 +8,7 @@ import (
 // Command is one command of a client.
 type Command struct {
 	Verb     Verb   // empty if unknown or malformed
-	Arg      string // the path of a scan command: untrusted bytes
+	Arg      string // the path of a scan command, or the id of XTAG: untrusted bytes
 	Term     byte   // what ends the reply: 0 for a z command, otherwise '\n'
 	Prefixed bool   // it had a z or n prefix
 }
@@ -23,7 +23,7 @@ func parse(line []byte, term byte, prefixed bool) Command {
 		}
 		// clamd skips one byte of any value, and uses the rest as the path, spaces
 		// included: "SCANNER" scans the path "ER".
-		if row.argument == (len(rest) == 0) || !prefixed && !row.bare {
+		if row.argument == (len(rest) == 0) || !prefixed && !row.bare || row.verb == VerbXTag && rest[0] != ' ' {
 			return cmd
 		}
 		cmd.Verb = row.verb

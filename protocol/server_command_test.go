@@ -232,9 +232,9 @@ func TestReadCommandPackets(t *testing.T) {
 func TestVerbs(t *testing.T) {
 	needPrefix := map[Verb]bool{VerbVersionCommands: true, VerbEnd: true, VerbStats: true, VerbIDSession: true,
 		VerbInstream: true, VerbAllMatchScan: true, VerbXInstream: true, VerbXScan: true, VerbXContScan: true,
-		VerbXFildes: true, VerbXStatus: true, VerbSelfCheck: true}
+		VerbXFildes: true, VerbXStatus: true, VerbSelfCheck: true, VerbXTag: true}
 	takePath := map[Verb]bool{VerbScan: true, VerbContScan: true, VerbMultiScan: true, VerbAllMatchScan: true,
-		VerbXScan: true, VerbXContScan: true}
+		VerbXScan: true, VerbXContScan: true, VerbXTag: true}
 	for _, verb := range verbs() {
 		for _, arg := range []string{"", " /p"} {
 			for _, prefix := range []string{"z", "n", ""} {
@@ -260,7 +260,7 @@ func TestVersionCommands(t *testing.T) {
 	got := VersionCommands("ClamAV 1.4.6")
 	want := "ClamAV 1.4.6| COMMANDS: SCAN QUIT RELOAD SELFCHECK PING CONTSCAN VERSIONCOMMANDS VERSION END SHUTDOWN MULTISCAN" +
 		" FILDES STATS IDSESSION INSTREAM DETSTATSCLEAR DETSTATS ALLMATCHSCAN" +
-		" XINSTREAM XSCAN XCONTSCAN XFILDES XSTATUS"
+		" XINSTREAM XSCAN XCONTSCAN XFILDES XSTATUS XTAG"
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

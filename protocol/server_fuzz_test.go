@@ -81,6 +81,11 @@ func plainVerb(line string) (Verb, string) {
 		}
 		path := strings.HasSuffix(string(verb), "SCAN")
 		switch {
+		case verb == VerbXTag:
+			if id, ok := strings.CutPrefix(rest, " "); ok {
+				return verb, id
+			}
+			return "", ""
 		case path && rest != "":
 			return verb, rest[1:]
 		case !path && rest == "":
@@ -95,6 +100,7 @@ func FuzzReadCommand(f *testing.F) {
 	f.Add([]byte("zPING\x00nSCAN /a b\r\nzSCAN /a\nb\x00"), []byte{0, 2})
 	f.Add([]byte("zPING\x00PING\nPING\n"), []byte{})
 	f.Add([]byte("nPI\x00NG\nz\x00n\nzSCANNER\x00"), []byte{0})
+	f.Add([]byte("zXTAG queue-1\x00zPING\x00nXTAG a b\r\nzXTAG\x00zXTAGx\x00zXTAG \x00"), []byte{0, 4})
 	f.Add([]byte("z"+strings.Repeat("A", maxCommand)), []byte{255, 7})
 	f.Fuzz(func(t *testing.T, data, sizes []byte) {
 		nc := &pieceConn{data: data, sizes: sizes}

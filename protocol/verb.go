@@ -30,6 +30,7 @@ const (
 	VerbXContScan Verb = "XCONTSCAN"
 	VerbXFildes   Verb = "XFILDES"
 	VerbXStatus   Verb = "XSTATUS"
+	VerbXTag      Verb = "XTAG"
 
 	VerbStream Verb = "STREAM" // see package dataport
 )
@@ -42,7 +43,7 @@ const maxCommand = 4104
 // command begins with is taken, so VERSIONCOMMANDS precedes VERSION.
 var grammar = []struct {
 	verb     Verb
-	argument bool // takes a path; any one byte separates it
+	argument bool // takes a path, or XTAG's id; any one byte separates it, but only a space for XTAG
 	bare     bool // allowed without the z or n prefix
 }{
 	{VerbScan, true, true},
@@ -68,5 +69,6 @@ var grammar = []struct {
 	{VerbXContScan, true, false},
 	{VerbXFildes, false, false},
 	{VerbXStatus, false, false},
+	{VerbXTag, true, false},
 	{VerbStream, false, true},
 }

@@ -10,12 +10,14 @@ import (
 	"polyclam/proxy/client"
 	"polyclam/proxy/policy"
 	"polyclam/proxy/printable"
+	"polyclam/proxy/record"
 	"polyclam/proxy/spool"
 )
 
-// scanned writes the log line of a scan: the client, the object, every engine's result and
-// the verdict. It runs after the reply and does not wait for the hash of a large object:
-// that line is written later, when the hash is ready.
+// scanned records a scan and writes its log line: the client, the object, every engine's
+// result and the verdict. It runs after the reply and does not wait for the hash of a large
+// object: the line is written, and the record completed, when the hash is ready. An object
+// that is ok is hashed only for a log line that is written.
 func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapsed time.Duration) {
 	if cancelledByClient(v) {
 		r.notScanned(lapseGone, name, "client gone", nil)
@@ -25,19 +27,21 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 	if r.cfg.OnFind.Wants(v.Category) {
 		srv.onFind.Found(r.cfg.OnFind, r.event(name, o, v))
 	}
-	if !srv.log.WithLevel(scanLevel(v)).Enabled() {
-		return
-	}
-	who, key := r.s.client(), r.s.key // now: the connection may be closed when the line is written
+	rec := r.record(name, o.Size(), v, elapsed)
+	level := scanLevel(v)
+	logs := srv.log.WithLevel(level).Enabled()
 	h, ok := hash{}, true
-	if r.cfg.HashObjects {
+	if r.cfg.HashObjects && (logs || !rec.OK()) {
 		h, ok = srv.hashes.quick(srv.ctx, o, r.cfg.Limits.Stream)
 	}
+	key := r.s.key
 	if !ok && !srv.hashes.begin(key) {
 		h, ok = hash{leftOut: leftOutBusy}, true
 	}
+	rec.SHA256 = h.sum
+	added := srv.records.Add(key, rec)
 	if ok {
-		r.scanLine(who, name, o.Size(), h, v, elapsed)
+		r.scanLine(level, rec, h.leftOut)
 		return
 	}
 	o.Retain()
@@ -46,7 +50,9 @@ func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapse
 		defer srv.hashes.end(key)
 		defer o.Release()
 		h := srv.hashes.sum(client.NewContext(srv.ctx, key), o)
-		r.scanLine(who, name, o.Size(), h, v, elapsed)
+		rec.SHA256 = h.sum
+		added.SetSHA256(h.sum)
+		r.scanLine(level, rec, h.leftOut)
 	})
 }
 
@@ -58,68 +64,73 @@ func scanLevel(v policy.Verdict) zerolog.Level {
 	return zerolog.InfoLevel
 }
 
-func (r *request) scanLine(who, name string, size int64, h hash, v policy.Verdict, elapsed time.Duration) {
-	e := r.describe(r.s.srv.log.WithLevel(scanLevel(v)), who, name).Int64("size", size)
-	if h.sum != "" {
-		e = e.Str("sha256", h.sum)
+// scanLine writes the log line of a scan. leftOut says why it has no hash.
+func (r *request) scanLine(level zerolog.Level, rec *record.Scan, leftOut string) {
+	e := r.s.srv.log.WithLevel(level)
+	if !e.Enabled() {
+		return
 	}
-	if h.leftOut != "" {
-		e = e.Str("sha256_left_out", h.leftOut)
+	e = r.describe(e, rec.Client, rec.Object).Int64("size", rec.Size)
+	if rec.SHA256 != "" {
+		e = e.Str("sha256", rec.SHA256)
 	}
-	e = e.Str("category", string(v.Category)).Str("action", string(v.Action)).Int("code", v.Code)
-	if v.Engine != "" {
-		e = e.Str("engine", v.Engine)
+	if leftOut != "" {
+		e = e.Str("sha256_left_out", leftOut)
 	}
-	if v.ActionBy != "" && v.Category != backends.OK {
-		e = e.Str("action_by", v.ActionBy)
+	e = e.Str("category", string(rec.Category)).Str("action", rec.Action).Int("code", rec.Code)
+	if rec.Engine != "" {
+		e = e.Str("engine", rec.Engine)
 	}
-	if reason := r.lst.Policy.Reason(v); reason != "" {
-		e = e.Str("reason", printable.Escape(reason, 2*maxLoggedName))
+	if rec.ActionBy != "" {
+		e = e.Str("action_by", rec.ActionBy)
 	}
-	if len(v.Names) > 0 {
-		e = e.Strs("names", escapeAll(v.Names))
+	if rec.Reason != "" {
+		e = e.Str("reason", printable.Escape(rec.Reason, 2*maxLoggedName))
+	}
+	if len(rec.Names) > 0 {
+		e = e.Strs("names", escapeAll(rec.Names))
 	}
 	engines := zerolog.Dict()
-	for _, report := range v.Reports {
-		engines = engines.Dict(printable.Escape(report.Engine, maxLoggedName), engineFields(report))
+	for i := range rec.Engines {
+		engines = engines.Dict(printable.Escape(rec.Engines[i].Engine, maxLoggedName), engineFields(&rec.Engines[i]))
 	}
-	e.Float64("ms", milliseconds(elapsed)).Dict("engines", engines).Msg("scanned")
+	e.Float64("ms", milliseconds(rec.Elapsed)).Dict("engines", engines).Msg("scanned")
 }
 
 // engineFields are the log fields for one engine.
-func engineFields(report policy.Judged) *zerolog.Event {
-	d := zerolog.Dict().Str("category", string(report.Category))
-	if report.Cancelled {
+func engineFields(rec *record.Engine) *zerolog.Event {
+	d := zerolog.Dict().Str("category", string(rec.Category))
+	if rec.Cancelled {
 		return d.Bool("cancelled", true)
 	}
-	d = d.Float64("ms", milliseconds(report.Elapsed))
-	if len(report.Names) > 0 {
-		d = d.Strs("names", escapeAll(report.Names))
+	d = d.Float64("ms", milliseconds(rec.Elapsed))
+	if len(rec.Names) > 0 {
+		d = d.Strs("names", escapeAll(rec.Names))
 	}
-	if !report.Category.IsFailure() && report.Failure != "" {
-		d = d.Str("failure", string(report.Failure))
+	if rec.Failure != "" {
+		d = d.Str("failure", string(rec.Failure))
 	}
-	d = passedFields(d, report.Ruled)
-	if report.Result.Detail != "" {
-		d = d.Str("detail", printable.Escape(report.Result.Detail, maxLoggedName))
+	d = passedFields(d, rec.Ruled)
+	if rec.Detail != "" {
+		d = d.Str("detail", printable.Escape(rec.Detail, maxLoggedName))
 	}
-	if report.Err != nil {
-		d = d.Str("error", printable.Escape(report.Err.Error(), 2*maxLoggedName))
+	if rec.Error != "" {
+		d = d.Str("error", printable.Escape(rec.Error, 2*maxLoggedName))
 	}
-	if report.Node != "" {
-		d = d.Str("node", report.Node)
+	if rec.Node != "" {
+		d = d.Str("node", rec.Node)
 	}
-	if !report.Counts {
+	if !rec.Counts {
 		d = d.Bool("counts", false)
 	}
 	return d
 }
 
 // passedFields adds the findings that a rule maps to ok, and the rules.
-func passedFields(d *zerolog.Event, ruled []policy.Ruled) *zerolog.Event {
+func passedFields(d *zerolog.Event, ruled []record.Ruled) *zerolog.Event {
 	var names, rules []string
 	for _, r := range ruled {
-		if r.Passed() {
+		if r.Category == backends.OK {
 			names, rules = append(names, r.Name), append(rules, r.Rule)
 		}
 	}
@@ -139,9 +150,10 @@ func cancelledByClient(v policy.Verdict) bool {
 	return false
 }
 
-// notScanned counts an object that no engine received, and writes its log line.
+// notScanned counts and records an object that no engine received, and writes its log line.
 func (r *request) notScanned(why lapse, name, reason string, err error) {
 	r.s.srv.tally.notScanned[why].Add(1)
+	r.recordNotScanned(why, name, reason, err)
 	e := r.about(r.s.srv.log.WithLevel(why.level(err)), name).Str("reason", printable.Escape(reason, maxLoggedName))
 	if err != nil {
 		e = e.Str("error", printable.Escape(err.Error(), 2*maxLoggedName))
@@ -159,11 +171,20 @@ func (r *request) describe(e *zerolog.Event, who, name string) *zerolog.Event {
 }
 
 func (r *request) fields(e *zerolog.Event, who string) *zerolog.Event {
-	return e.Str("id", r.logID.String()).Str("client", who).Str("listener", r.s.address).Str("command", string(r.cmd.Verb))
+	return r.ids(e).Str("client", who).Str("listener", r.s.address).Str("command", string(r.cmd.Verb))
 }
 
 // traceFields adds the field that identifies the request in the log of conversations.
-func (r *request) traceFields(e *zerolog.Event) *zerolog.Event { return e.Str("id", r.logID.String()) }
+func (r *request) traceFields(e *zerolog.Event) *zerolog.Event { return r.ids(e) }
+
+// ids adds polyclam's id of the request, and the client's own if it handed one over.
+func (r *request) ids(e *zerolog.Event) *zerolog.Event {
+	e = e.Str("id", r.logID.String())
+	if r.tag != "" {
+		e = e.Str("tag", printable.Escape(r.tag, maxLoggedName))
+	}
+	return e
+}
 
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)

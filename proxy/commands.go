@@ -40,6 +40,8 @@ func (r *request) answer() {
 			return
 		}
 		scanPath(r)
+	case protocol.VerbXTag:
+		r.refuseTag()
 	case protocol.VerbDetStats, protocol.VerbDetStatsClear:
 		// clamd closes the connection without a reply.
 		r.logRefusal("clamd no longer has this command")

@@ -60,6 +60,12 @@ func (ids *idSession) next() bool {
 		ids.refuse(protocol.Command{Term: ids.term}, err)
 		return false
 	}
+	if s.takeTag(cmd) {
+		if ids.term = cmd.Term; err != nil {
+			ids.refuse(cmd, err)
+		}
+		return err == nil
+	}
 	ids.id++
 	if !cmd.Prefixed {
 		cmd.Term = ids.term
@@ -188,9 +194,12 @@ func (ids *idSession) answer(r *request) bool {
 	case protocol.VerbEnd:
 		return false
 	}
-	if r.cmd.Verb == "" {
+	switch r.cmd.Verb {
+	case "":
 		r.logUnknown("unknown command inside IDSESSION")
-	} else {
+	case protocol.VerbXTag:
+		r.logRefusal(badTag)
+	default:
 		r.logRefusal("not allowed inside IDSESSION")
 	}
 	r.sendError("Command invalid inside IDSESSION. ERROR")

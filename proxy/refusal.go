@@ -7,6 +7,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"polyclam/protocol"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/printable"
 )
@@ -31,6 +32,9 @@ func (r *request) once(kind string, level zerolog.Level) *zerolog.Event {
 // logRefusal counts a command that was refused, and writes its log line.
 func (r *request) logRefusal(reason string) {
 	r.s.srv.tally.commands.Add(1)
+	if r.cmd.Arg != "" && r.cmd.Verb != protocol.VerbXTag {
+		r.recordNotScanned(lapseOther, r.cmd.Arg, reason, nil)
+	}
 	e := r.once("refused "+string(r.cmd.Verb)+" "+reason, zerolog.WarnLevel)
 	if e == nil {
 		return

@@ -18,6 +18,7 @@ type request struct {
 	s     *session
 	cmd   protocol.Command
 	id    int    // number in an IDSESSION; 0 outside
+	tag   string // the client's own id for it, see XTAG; empty: none
 	logID xid.ID // names the request in the log: unique on all hosts and across restarts
 	cfg   *Config
 	lst   *Listener
@@ -36,7 +37,7 @@ func (s *session) request(cmd protocol.Command, id int) *request {
 	}
 	s.srv.requests.Add(1)
 	return &request{
-		s: s, cmd: cmd, id: id, generation: g, cfg: g.cfg, lst: s.lst, engines: g.cfg.enginesOf(s.lst), logID: xid.New(),
+		s: s, cmd: cmd, id: id, generation: g, cfg: g.cfg, lst: s.lst, engines: g.cfg.enginesOf(s.lst), tag: s.tag, logID: xid.New(),
 	}
 }
 

@@ -183,6 +183,9 @@ func (r *request) judge(ctx context.Context, name string, object *spool.Object) 
 	if engine.Traces() {
 		ctx = engine.WithTraceFields(ctx, r.traceFields)
 	}
+	if r.tag != "" {
+		ctx = backends.WithTag(ctx, r.tag)
+	}
 	on, watched := byMode(r.engines)
 	v := r.merge(ctx, on, object, all)
 	r.observe(watched, object, v, all)

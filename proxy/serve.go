@@ -45,7 +45,7 @@ func (s *session) serveFirst() {
 	if s.crowded() {
 		return
 	}
-	cmd, err := s.conn.ReadCommand()
+	cmd, err := s.readFirst()
 	s.srv.busy(s)
 	if cmd.Verb == protocol.VerbIDSession {
 		s.serveIDs(cmd.Term, err)

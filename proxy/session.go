@@ -27,6 +27,7 @@ type session struct {
 	cancel  context.CancelCauseFunc // ends ctx; set when the first command comes
 	watch   watch
 
+	tag   string // the client's own id for what follows, see XTAG; empty: none
 	begun bool   // a command has come; guarded by connections.mu
 	first xid.ID // of the request outside an IDSESSION, for the log of a panic
 

@@ -3,6 +3,7 @@
 //
 // The dialogue, on a new connection for each scan:
 //
+//	-> zXTAG <id><NUL>                             if the client handed over an id
 //	-> zXFILDES<NUL> <byte with descriptor>        transport "fildes"
 //	-> zXINSTREAM<NUL> <length><data>... <0>       transport "stream"
 //	<- stream: OK<NUL>
@@ -71,6 +72,8 @@ type Backend struct {
 
 	// streams is set after a descriptor failed to arrive.
 	streams atomic.Bool
+	// untagged is set after the other polyclam did not know XTAG.
+	untagged atomic.Bool
 }
 
 var (
@@ -89,17 +92,36 @@ func (b *Backend) Scan(ctx context.Context, o backends.Object) (backends.Result,
 	if err != nil {
 		return backends.Result{}, b.node.Named(err)
 	}
+	reply, err := b.ask(b.tagged(ctx), o, file)
+	if errors.Is(err, protocol.ErrUnknownCommand) && len(reply.Records) == 0 && !b.untagged.Load() && backends.Tag(ctx) != "" {
+		reply, err = b.ask(ctx, o, file)
+		if !errors.Is(err, protocol.ErrUnknownCommand) {
+			b.untagged.Store(true)
+		}
+	}
+	return b.result(ctx, reply, err)
+}
+
+// tagged returns a context that hands the client's id on.
+func (b *Backend) tagged(ctx context.Context) context.Context {
+	if tag := backends.Tag(ctx); tag != "" && !b.untagged.Load() {
+		return protocol.WithTag(ctx, tag)
+	}
+	return ctx
+}
+
+// ask sends the object: by descriptor if file is not nil.
+func (b *Backend) ask(ctx context.Context, o backends.Object, file *os.File) (protocol.ExtendedReply, error) {
 	if file != nil {
 		reply, err := b.node.XFildes(ctx, file)
 		if !b.auto || clamdclient.Delivered(err) {
-			return b.result(ctx, reply, err)
+			return reply, err
 		}
 		if !errors.Is(err, protocol.ErrDescriptor) {
 			b.streams.Store(true)
 		}
 	}
-	reply, err := b.node.XInstream(ctx, clamdclient.Reader(o, o.Size()))
-	return b.result(ctx, reply, err)
+	return b.node.XInstream(ctx, clamdclient.Reader(o, o.Size()))
 }
 
 // file returns the file whose descriptor to pass, or nil to send a stream.

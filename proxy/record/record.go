@@ -23,6 +23,7 @@ type Scan struct {
 
 	// NotScanned says why no engine received the object. The verdict is then empty.
 	NotScanned string `json:"not_scanned,omitempty"`
+	Error      string `json:"error,omitempty"` // more about NotScanned
 
 	Category backends.Category `json:"category,omitempty"`
 	Action   string            `json:"action,omitempty"`
@@ -31,7 +32,8 @@ type Scan struct {
 	ActionBy string            `json:"action_by,omitempty"` // whose result decided the action
 	Reason   string            `json:"reason,omitempty"`
 	Names    []string          `json:"names,omitempty"`
-	Elapsed  time.Duration     `json:"elapsed"` // nanoseconds
+	Reply    string            `json:"reply,omitempty"` // the status line, if the action is not ok
+	Elapsed  time.Duration     `json:"elapsed"`         // nanoseconds
 	Engines  []Engine          `json:"engines,omitempty"`
 }
 
@@ -41,13 +43,20 @@ type Engine struct {
 	Node      string            `json:"node,omitempty"`
 	Category  backends.Category `json:"category"`
 	Failure   backends.Category `json:"failure,omitempty"` // in addition to a finding
-	Names     []string          `json:"names,omitempty"`
-	Passed    []string          `json:"passed,omitempty"` // findings that a rule maps to ok
+	Names     []string          `json:"names,omitempty"`   // after the rules
+	Ruled     []Ruled           `json:"ruled,omitempty"`   // what the rules changed
 	Detail    string            `json:"detail,omitempty"`
 	Error     string            `json:"error,omitempty"`
 	Elapsed   time.Duration     `json:"elapsed"`             // nanoseconds
 	Counts    bool              `json:"counts"`              // it had a part in the verdict
 	Cancelled bool              `json:"cancelled,omitempty"` // the verdict was settled before it answered
+}
+
+// A Ruled is a finding that matched a [[rule]]. If the category is ok, the rule let it pass.
+type Ruled struct {
+	Name     string            `json:"name"`
+	Category backends.Category `json:"category"`
+	Rule     string            `json:"rule"` // its regular expression
 }
 
 // OK reports whether the object was scanned and the action is ok.

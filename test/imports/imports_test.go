@@ -79,7 +79,7 @@ var rules = map[string][]string{
 	"proxy/ops/metrics":                             {"backends", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors", "github.com/prometheus/client_golang/prometheus/promhttp", "protocol", "protocol/extended", "proxy", "proxy/*"},
 	"proxy/ops/page":                                {"backends", "protocol/extended", "proxy", "proxy/*"},
 	"proxy/ops/admin":                               {"backends", "github.com/rs/zerolog", "protocol/extended", "proxy", "proxy/*"},
-	"proxy/record":                                  {"backends"},
+	"proxy/record":                                  {"backends", "proxy/client"},
 	"proxy/files":                                   {"backends/access", "golang.org/x/sys/unix", "proxy/client"},
 	"proxy/hook":                                    {"backends", "backends/access", "github.com/rs/zerolog", "proxy/client", "proxy/lograte"},
 	"proxy/lograte":                                 {"proxy/client"},
