@@ -75,6 +75,7 @@ type Server struct {
 	repeated  *lograte.Limiter
 	tally     tally
 	observers observers
+	ready     readiness
 
 	requests  atomic.Uint64 // since the start
 	running   scans
@@ -137,6 +138,7 @@ func (s *Server) Alive() {
 	s.isClosing()
 	s.spool.Stats()
 	s.running.list()
+	s.Readiness()
 	g := s.generations.hold()
 	s.generations.release(g)
 	for _, e := range g.cfg.Engines {

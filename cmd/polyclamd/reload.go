@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/listen"
 	"polyclam/proxy"
+	"polyclam/proxy/ops"
 )
 
 // slowReload is how long a reload may take before the log names the step that it is in.
@@ -25,13 +27,16 @@ const slowReload = 10 * time.Second
 // at the same time: each passes the reload to the other.
 type reload struct {
 	setup
-	reloads   chan<- *reload // to the main loop
-	server    *proxy.Server
-	work      sync.WaitGroup
-	committed bool
-	err       error     // of prepare
-	modified  time.Time // the file, if err is not nil; zero: not known
-	removed   sockets   // for finish
+	reloads    chan<- *reload // to the main loop
+	server     *proxy.Server
+	opsServer  *ops.Server
+	work       sync.WaitGroup
+	committed  bool
+	err        error     // of prepare
+	modified   time.Time // the file, if err is not nil; zero: not known
+	removed    sockets   // for finish
+	removedOps sockets   // those of removed that package ops serves
+	changes    []string  // of the configuration
 }
 
 // prepare does everything that can fail. It changes nothing that the daemon uses.
@@ -62,12 +67,17 @@ func (r *reload) handOver() bool {
 // Sessions on closed sockets continue.
 func (r *reload) finish() {
 	r.step.Store("close the listeners that were removed")
+	for address, ln := range r.removedOps {
+		r.opsServer.Retire(ln)
+		delete(r.removed, address)
+		r.log.Info().Str("address", address).Msg("listener closed")
+	}
 	r.retire()
 	for address := range r.removed {
 		r.log.Info().Str("address", address).Msg("listener closed")
 	}
 	r.step.Store("set the group and mode of the listeners")
-	for _, l := range r.file.Listeners {
+	for _, l := range slices.Concat(r.file.Listeners, r.file.Services) {
 		if s, ok := r.kept[l.Address].(*listen.UnixSocket); ok && !r.isAborted() {
 			r.updateSocket(l, s)
 		}
@@ -105,15 +115,20 @@ func (r *reload) updateSocket(l config.Listener, s *listen.UnixSocket) {
 // beginReload begins a reload. If one is already in progress, another follows it: the file
 // may have been read already.
 func (d *process) beginReload() {
+	if d.draining != nil {
+		d.log.Info().Msg("reload ignored, the daemon is about to stop")
+		d.answerAsked(reloadAnswer{err: errStopping})
+		return
+	}
 	if d.reload != nil {
 		d.reloadAgain = true
 		d.log.Info().Any("step", d.reload.step.Load()).Msg("reload in progress, another will follow")
 		return
 	}
 	d.notifyReloading()
-	d.reload = &reload{reloads: d.reloads, server: d.server, setup: setup{
+	d.reload = &reload{reloads: d.reloads, server: d.server, opsServer: d.ops, setup: setup{
 		options: d.options, log: d.log, descriptors: d.descriptors, spool: d.spool,
-		inherited: d.inherited, serving: maps.Clone(d.sockets), resolver: d.resolver,
+		inherited: d.inherited, serving: maps.Clone(d.sockets), before: d.file, resolver: d.resolver,
 		aborted: make(chan struct{}),
 	}}
 	d.reload.step.Store("begin")
@@ -128,6 +143,7 @@ func (d *process) handleReload(r *reload) {
 		d.describeRefusal(r.err, r.modified)
 		logProblems(d.log, zerolog.ErrorLevel, r.err)
 		d.log.Error().Str("file", d.options.config).Msg("reload refused, the old configuration stays in use")
+		d.answerAsked(reloadAnswer{err: r.err})
 	case !r.committed:
 		d.commit(r)
 		r.work.Go(r.finish)
@@ -137,9 +153,12 @@ func (d *process) handleReload(r *reload) {
 		d.logConfiguration()
 		d.logWarnings()
 		d.logListeners()
+		d.answerAsked(reloadAnswer{changes: r.changes})
 	}
 	d.reload, d.slow = nil, nil
-	d.notifier.notify(stateReady)
+	if d.draining == nil {
+		d.notifier.notify(stateReady)
+	}
 	if d.reloadAgain {
 		d.reloadAgain = false
 		d.beginReload()
@@ -155,9 +174,14 @@ func (d *process) commit(r *reload) {
 	if r.file.Log.Format != d.file.Log.Format {
 		d.log.Warn().Str("key", "log.format").Msg("change needs a restart")
 	}
-	if err := setLevel(r.file.Log, d.options.logLevel); err != nil {
-		d.log.Warn().Err(err).Str("key", "log.level").Msg("configuration")
+	if r.file.Log.Level != d.file.Log.Level { // otherwise one set by the admin socket stays
+		if err := setLevel(r.file.Log, d.options.logLevel); err != nil {
+			d.log.Warn().Err(err).Str("key", "log.level").Msg("configuration")
+		}
 	}
+	d.ops.Apply(r.setup.ops)
+	r.changes = config.Changes(d.file, r.file)
+	before := d.file
 	d.file = r.file
 	d.describeConfig(r.file, r.fitted)
 	r.removed = sockets{}
@@ -166,6 +190,7 @@ func (d *process) commit(r *reload) {
 			r.removed[address] = ln
 		}
 	}
+	r.removedOps = opsSockets(r.removed, before)
 	d.sockets = maps.Clone(r.kept)
 	for address, ln := range r.opened {
 		d.sockets[address] = ln

@@ -74,6 +74,7 @@ func (f *File) listener(l *Listener, engines []*engine.Engine) proxy.Listener {
 		ReloadCommand:   l.ReloadCommand,
 		StreamCommand:   l.StreamCommand,
 		StreamPorts:     dataport.Range(l.StreamPorts),
+		CloseNotReady:   l.NotReady == notReadyClose,
 	}
 }
 
