@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"polyclam/protocol/dataport"
+	"polyclam/proxy/allow"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
+	"polyclam/proxy/rates"
 	"polyclam/proxy/status"
 )
 
@@ -33,7 +35,23 @@ type Listener struct {
 	ReloadCommand   bool
 	StreamCommand   bool           // answer STREAM, see package dataport
 	StreamPorts     dataport.Range // the data ports for STREAM
+
+	Allow            allow.List   // who may use it
+	NoVersionCommand bool         // refuse VERSION
+	NoStatsCommand   bool         // refuse STATS
+	Status           StatusDetail // of the reply to XSTATUS
+	Rate             rates.Rate   // of each client's scans
 }
+
+// StatusDetail is how much a listener's reply to XSTATUS contains.
+type StatusDetail string
+
+// The details. The empty one is StatusFull.
+const (
+	StatusFull  StatusDetail = "full"
+	StatusBrief StatusDetail = "brief" // states and counts only, see [extended.Server.Brief]
+	StatusOff   StatusDetail = "off"   // XSTATUS is refused
+)
 
 // listener returns the configuration of an address, or nil.
 func (c *Config) listener(address string) *Listener {

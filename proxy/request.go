@@ -22,6 +22,8 @@ type request struct {
 	lst   *Listener
 
 	generation *generation // of cfg
+
+	drained bool // the stream was refused and read to its end: another command may follow
 }
 
 // request returns a request for a command, with the current configuration. The caller must

@@ -22,6 +22,7 @@ import (
 	"polyclam/proxy/files"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/lograte"
+	"polyclam/proxy/rates"
 	"polyclam/proxy/record"
 	"polyclam/proxy/spool"
 )
@@ -74,6 +75,7 @@ type Server struct {
 	records   *record.Ring // of recent scans
 	repeated  *lograte.Limiter
 	tally     tally
+	rates     rates.Table // of the listeners
 
 	requests  atomic.Uint64 // since the start
 	running   scans
@@ -124,6 +126,7 @@ func (s *Server) Apply(cfg *Config) {
 		gone = slices.Delete(gone, i, i+1)
 	}
 	s.files.SetLimit(cfg.Limits.FileThreads)
+	s.rates.Apply(cfg.rates())
 	s.generations.add(cfg, gone)
 	s.limitsChanged()
 }
@@ -135,6 +138,7 @@ func (s *Server) Alive() {
 	s.isClosing()
 	s.spool.Stats()
 	s.running.list()
+	s.rates.Alive()
 	g := s.generations.hold()
 	s.generations.release(g)
 	for _, e := range g.cfg.Engines {

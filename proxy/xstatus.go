@@ -16,7 +16,7 @@ func (r *request) status() []string {
 	s.mu.Lock()
 	connections := s.places.Open()
 	s.mu.Unlock()
-	lines := []string{extended.Server{
+	server := extended.Server{
 		Version:     s.version,
 		About:       r.s.about(),
 		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
@@ -30,20 +30,29 @@ func (r *request) status() []string {
 		FindFailures: found.Failures,
 		FindDropped:  found.Dropped,
 		Refusals:     s.tally.refusals(),
-	}.Record().String()}
+	}
+	brief := r.lst.Status == StatusBrief
+	if brief {
+		server = briefServer(server)
+	}
+	lines := []string{server.Record().String()}
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()
 	for _, u := range r.cfg.Engines {
 		u.Version(ctx) // so that the status has a fresh one
 		us := u.Status()
 		for _, n := range us.Nodes {
-			lines = append(lines, nodeRecord(us, n).String())
+			node := nodeOf(us, n)
+			if brief {
+				node = briefNode(node)
+			}
+			lines = append(lines, node.Record().String())
 		}
 	}
 	return append(lines, "END")
 }
 
-func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
+func nodeOf(u engine.Status, n engine.NodeStatus) extended.Node {
 	return extended.Node{
 		Engine:          u.Name,
 		Backend:         u.Kind,
@@ -74,5 +83,5 @@ func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
 		MailUnread:      n.MailUnread,
 		Scanned:         n.Scanned,
 		UnscannedAbove:  n.UnscannedAbove,
-	}.Record()
+	}
 }
