@@ -62,7 +62,7 @@ func (s *Server) start(nc net.Conn, address string) {
 		srv: s, nc: nc, conn: protocol.NewConn(nc), key: key, ctx: client.NewContext(s.ctx, key),
 		address: address, lst: s.generations.listener(address),
 	}
-	if c.lst == nil {
+	if c.lst == nil || !c.allowed() {
 		nc.Close()
 		s.returnPlace()
 		return

@@ -8,13 +8,17 @@ import (
 
 // answer answers a command outside an IDSESSION, and the quick commands inside one.
 func (r *request) answer() {
+	if key := r.switchedOff(); key != "" {
+		r.unavailable(key)
+		return
+	}
 	switch r.cmd.Verb {
 	case protocol.VerbPing:
 		r.send("PONG")
 	case protocol.VerbVersion:
-		r.send(r.s.srv.clamVersion(counting(r.engines)))
+		r.send(r.version())
 	case protocol.VerbVersionCommands:
-		r.send(protocol.VersionCommands(r.s.srv.clamVersion(counting(r.engines))))
+		r.send(protocol.VersionCommands(r.version()))
 	case protocol.VerbStats:
 		r.send(r.stats())
 	case protocol.VerbXStatus:

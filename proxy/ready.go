@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"polyclam/protocol/extended"
 	"polyclam/proxy/client"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/printable"
@@ -194,6 +193,3 @@ func (s *Server) turnsAway(c *session) bool {
 
 // maxLoggedReason bounds the reason in the log.
 const maxLoggedReason = 300
-
-// NodeOf returns the state of a node as XSTATUS reports it.
-func NodeOf(e engine.Status, n engine.NodeStatus) extended.Node { return nodeRecord(e, n).Node() }

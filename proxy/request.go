@@ -26,6 +26,8 @@ type request struct {
 	engines []*engine.Engine // of the listener, whatever their modes
 
 	generation *generation // of cfg
+
+	drained bool // the stream was refused and read to its end: another command may follow
 }
 
 // request returns a request for a command, with the current configuration. The caller must

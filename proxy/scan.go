@@ -31,6 +31,9 @@ const (
 
 // receive reads the stream of an INSTREAM into the spool. See keep for the result.
 func (r *request) receive() *spool.Object {
+	if !r.mayStream() {
+		return nil
+	}
 	w := r.s.srv.spool.Create(r.s.ctx)
 	return r.keep(r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout), w, watchedWriter{w, &r.s.watch})
 }
@@ -130,6 +133,11 @@ func (r *request) fildes() {
 // descriptor.
 func (r *request) scanDescriptor(fd int) {
 	name := fmt.Sprintf("fd[%d]", fd)
+	if err := r.takeTicket(); err != nil {
+		r.s.srv.files.Discard(r.s.key, fd)
+		r.overRate(name, err)
+		return
+	}
 	ctx, cancel := r.deadline()
 	defer cancel()
 	object, err := r.adopt(ctx, fd)

@@ -22,6 +22,7 @@ import (
 	"polyclam/proxy/files"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/lograte"
+	"polyclam/proxy/rates"
 	"polyclam/proxy/record"
 	"polyclam/proxy/spool"
 )
@@ -76,6 +77,7 @@ type Server struct {
 	tally     tally
 	observers observers
 	ready     readiness
+	rates     rates.Table // of the listeners
 
 	requests  atomic.Uint64 // since the start
 	running   scans
@@ -127,6 +129,7 @@ func (s *Server) Apply(cfg *Config) {
 		gone = slices.Delete(gone, i, i+1)
 	}
 	s.files.SetLimit(cfg.Limits.FileThreads)
+	s.rates.Apply(cfg.rates())
 	s.generations.add(cfg, gone)
 	s.limitsChanged()
 }
@@ -139,6 +142,7 @@ func (s *Server) Alive() {
 	s.spool.Stats()
 	s.running.list()
 	s.Readiness()
+	s.rates.Alive()
 	g := s.generations.hold()
 	s.generations.release(g)
 	for _, e := range g.cfg.Engines {

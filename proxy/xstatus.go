@@ -16,7 +16,7 @@ func (r *request) status() []string {
 	s.mu.Lock()
 	connections := s.places.Open()
 	s.mu.Unlock()
-	lines := []string{extended.Server{
+	server := extended.Server{
 		Version:     s.version,
 		About:       r.s.about(),
 		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
@@ -30,7 +30,12 @@ func (r *request) status() []string {
 		FindFailures: found.Failures,
 		FindDropped:  found.Dropped,
 		Refusals:     s.tally.refusals(),
-	}.Record().String()}
+	}
+	brief := r.lst.Status == StatusBrief
+	if brief {
+		server = briefServer(server)
+	}
+	lines := []string{server.Record().String()}
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()
 	for _, u := range r.cfg.Engines {
@@ -39,13 +44,18 @@ func (r *request) status() []string {
 		}
 		us := u.Status()
 		for _, n := range us.Nodes {
-			lines = append(lines, nodeRecord(us, n).String())
+			node := NodeOf(us, n)
+			if brief {
+				node = briefNode(node)
+			}
+			lines = append(lines, node.Record().String())
 		}
 	}
 	return append(lines, "END")
 }
 
-func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
+// NodeOf returns the state of a node as XSTATUS reports it.
+func NodeOf(u engine.Status, n engine.NodeStatus) extended.Node {
 	return extended.Node{
 		Engine:          u.Name,
 		Backend:         u.Kind,
@@ -84,7 +94,7 @@ func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
 		MailUnread:      n.MailUnread,
 		Scanned:         n.Scanned,
 		UnscannedAbove:  n.UnscannedAbove,
-	}.Record()
+	}
 }
 
 // modeOf is the value of the key mode: empty for on.

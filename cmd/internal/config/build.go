@@ -75,8 +75,17 @@ func (f *File) listener(l *Listener, engines []*engine.Engine) proxy.Listener {
 		StreamCommand:   l.StreamCommand,
 		StreamPorts:     dataport.Range(l.StreamPorts),
 		CloseNotReady:   l.NotReady == notReadyClose,
+
+		Allow:            l.allow(),
+		NoVersionCommand: !l.VersionCommand,
+		NoStatsCommand:   !l.StatsCommand,
+		Status:           l.StatusCommand,
+		Rate:             l.rate(),
 	}
 }
+
+// ListenerPolicy returns the policy of a listener of f.
+func (f *File) ListenerPolicy(l *Listener) *policy.Policy { return f.policy(l) }
 
 // policy returns a listener's policy: the defaults, overridden by its client's preset,
 // then by the site, then by the listener itself. The precedence is the listener's, or the

@@ -86,6 +86,14 @@ type Listener struct {
 	// NotReady is what becomes of new connections while the server is not ready.
 	NotReady string `toml:"not_ready"`
 
+	// Who may use the listener, and how much. See [proxy.Listener].
+	Allow          []Allowed          `toml:"allow"` // empty: everyone
+	VersionCommand bool               `toml:"version_command"`
+	StatsCommand   bool               `toml:"stats_command"`
+	StatusCommand  proxy.StatusDetail `toml:"status_command"`
+	ScansPerSecond float64            `toml:"scans_per_second" range:"0..1000000"` // of each client; 0: no limit
+	Burst          int                `toml:"burst" range:"1..1000000"`            // 0, not in the file: see [Listener.rate]
+
 	// Actions override those of [policy.actions] and of the client's preset.
 	Actions Actions `toml:"actions"`
 
@@ -109,6 +117,13 @@ func NewListener(address string) Listener {
 		PathCommands:  strings.HasPrefix(address, "unix:"),
 		ReloadCommand: strings.HasPrefix(address, "unix:"),
 		NotReady:      notReadyServe,
+
+		VersionCommand: true,
+		StatsCommand:   true,
+		StatusCommand:  proxy.StatusBrief,
+	}
+	if strings.HasPrefix(address, "unix:") {
+		l.StatusCommand = proxy.StatusFull
 	}
 	l.setClient(genericClient)
 	return l

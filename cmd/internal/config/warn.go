@@ -60,6 +60,9 @@ func warnListeners(f *File, r *report) {
 		r.warn("listener", "there is no [[listener]]; polyclamd will answer only on sockets that systemd passes to it")
 	}
 	for i, l := range f.Listeners {
+		if at := listenerPath(i).Key("burst"); l.ScansPerSecond == 0 && r.has(at) {
+			r.warn(at, "there is no limit on scans, so this has no effect; write scans_per_second too, or delete burst")
+		}
 		if strings.HasPrefix(l.Address, "unix:") {
 			continue
 		}
