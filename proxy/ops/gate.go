@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"polyclam/proxy"
 	"polyclam/proxy/client"
 )
 
@@ -43,7 +44,7 @@ func newGate(n int) *gate {
 
 // enter returns nc as a connection of g, or nil if there is no place for it.
 func (g *gate) enter(nc net.Conn, ln net.Listener) *conn {
-	c := &conn{Conn: nc, gate: g, ln: ln, client: client.Of(nc)}
+	c := &conn{Conn: nc, gate: g, ln: ln, client: proxy.ClientOf(nc)}
 	g.mu.Lock()
 	var victim *conn
 	if len(g.conns) >= g.max {
