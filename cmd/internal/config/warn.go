@@ -90,8 +90,16 @@ func warnEngines(f *File, r *report) {
 		r.warn(enginePath(0).Key("required"), "no engine is required, so one answer is enough while all others fail")
 	}
 	if !scanners {
-		r.warn(enginePath(0), "no anti-virus engine is configured; %q recognizes test files and encryption, not viruses", inspectBackend)
+		r.warn(enginePath(0), "no anti-virus engine is "+onOrConfigured(f)+"; %q recognizes test files and encryption, not viruses", inspectBackend)
 	}
+}
+
+// onOrConfigured says what the anti-virus engines are not.
+func onOrConfigured(f *File) string {
+	if slices.ContainsFunc(f.Engines, func(e Engine) bool { return e.Backend != inspectBackend }) {
+		return "on"
+	}
+	return "configured"
 }
 
 // warnTimeouts warns of a timeout that no scan can reach. It ignores the default, which
