@@ -87,7 +87,7 @@ func (d *process) startServer(s *setup) {
 	s.fitted.apply(d.log)
 	d.spool = s.spool
 	d.server = proxy.NewServer(proxy.ServerOptions{
-		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop,
+		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop, Records: d.file.RecordBytes(),
 	})
 	d.describeUser()
 	d.describeConfig(d.file, s.fitted)
