@@ -8,6 +8,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -36,6 +37,7 @@ type ServerOptions struct {
 	Spool   *spool.Spool
 	Log     zerolog.Logger
 	Version string // polyclam's own version, for XSTATUS
+	Records int64  // bytes for the records of recent scans; 0: RecordBytes
 	// Stop is called for the SHUTDOWN command, where a listener allows it. It
 	// must not wait for the server to end.
 	Stop func()
@@ -84,8 +86,8 @@ type Server struct {
 	reloading atomic.Int32 // engines that are loading signatures
 }
 
-// recordBytes is the most memory for the records of recent scans.
-const recordBytes = 8 << 20
+// RecordBytes is the usual memory for the records of recent scans.
+const RecordBytes = 8 << 20
 
 // NewServer returns a server, and starts the health checks of its engines. Shutdown ends
 // them.
@@ -97,7 +99,7 @@ func NewServer(o ServerOptions) *Server {
 		hashes: newHashing(),
 		onFind: hook.NewRunner(o.Log),
 
-		records:  record.NewRing(recordBytes),
+		records:  record.NewRing(cmp.Or(o.Records, RecordBytes)),
 		repeated: lograte.New(repeatPause, o.clock()),
 	}
 	s.observers.init()

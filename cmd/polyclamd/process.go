@@ -95,7 +95,7 @@ func (d *process) startServer(s *setup) {
 	s.fitted.apply(d.log)
 	d.spool = s.spool
 	d.server = proxy.NewServer(proxy.ServerOptions{
-		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop,
+		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop, Records: d.file.RecordBytes(),
 	})
 	d.ops = ops.New(ops.Options{Proxy: d.server, Controls: controls{d.asks, d.ending}, Log: d.log, Config: s.ops})
 	d.describeUser()

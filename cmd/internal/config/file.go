@@ -48,6 +48,7 @@ type File struct {
 	Overridden []string
 
 	inMemory       int64 // set by FitSpool: bytes of short streams on the heap
+	records        int64 // set by FitSpool: see RecordBytes
 	spoolTotalLine int   // line of limits.spool_total; 0: not in the file
 	lines          position.Table
 }

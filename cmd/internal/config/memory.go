@@ -6,6 +6,7 @@ import (
 
 	"polyclam/cmd/internal/machine"
 	"polyclam/cmd/internal/size"
+	"polyclam/proxy"
 	"polyclam/proxy/spool"
 )
 
@@ -14,7 +15,19 @@ const (
 	memoryShare = 2
 	// heapShare: short streams get 1/heapShare of that on the heap.
 	heapShare = 8
+	// recordShare: records of recent scans get at most 1/recordShare of the memory, but not
+	// less than fewestRecords.
+	recordShare   = 64
+	fewestRecords = 1 << 20
 )
+
+// RecordBytes returns the memory for the records of recent scans.
+func (f *File) RecordBytes() int64 {
+	if f.records == 0 {
+		return proxy.RecordBytes
+	}
+	return f.records
+}
 
 // FitSpool sets the default of spool_total for a machine with this much memory, or warns
 // if the file sets too large a value. It returns where the value comes from.
@@ -38,6 +51,7 @@ func (f *File) FitSpool(memory machine.Limit) (source string) {
 				size.Format(f.Limits.Stream), size.Human(f.Limits.SpoolTotal))
 		}
 	}
+	f.records = min(proxy.RecordBytes, max(fewestRecords, memory.N/recordShare))
 	room := min(spool.DefaultTotal, share)
 	if f.Limits.SpoolTotal > 0 {
 		room = min(room, f.Limits.SpoolTotal)

@@ -168,6 +168,7 @@ func memory(f *config.File) Need {
 	s := f.Spool()
 	need := Need{
 		{ownMemory, "the daemon itself"},
+		{f.RecordBytes(), "records of recent scans"},
 		{connectionMemory * int64(f.Limits.Connections), "8 KiB x limits.connections"},
 		{waitingMemory * int64(f.Limits.Waiting), "2 KiB x limits.waiting"},
 		{receiveMemory(int64(f.Limits.Connections)), "receive buffers: 16 KiB x limits.connections, 128 KiB for the first 64"},

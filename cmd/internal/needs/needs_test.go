@@ -44,7 +44,7 @@ func TestNeeds(t *testing.T) {
 		t.Errorf("%d programs, want 8", got)
 	}
 	const k, m = 1 << 10, 1 << 20
-	heap := int64(ownMemory + 1000*8*k + 4096*2*k + 64*128*k + 936*16*k + 32*m + 3*(16*m+256*k) + 10*256*k + 7*(256*k+256*k))
+	heap := int64(ownMemory + 8*m + 1000*8*k + 4096*2*k + 64*128*k + 936*16*k + 32*m + 3*(16*m+256*k) + 10*256*k + 7*(256*k+256*k))
 	if got, want := n.Memory.Sum(), heap+2*256*m; got != want {
 		t.Errorf("%d bytes, want %d", got, want)
 	}
@@ -123,8 +123,8 @@ func TestFitMemory(t *testing.T) {
 	}{
 		{"enough", machine.Limit{N: 8 << 30, From: "x", Hard: true}, 10, 20000, true},
 		{"not hard", machine.Limit{N: 128 * m, From: "x"}, 10, 20000, false},
-		{"1 GiB", machine.Limit{N: 1 << 30, From: "x", Hard: true}, 4, 6122, true},
-		{"256 MiB", machine.Limit{N: 256 * m, From: "x", Hard: true}, 1, 522, true},
+		{"1 GiB", machine.Limit{N: 1 << 30, From: "x", Hard: true}, 4, 5781, true},
+		{"256 MiB", machine.Limit{N: 256 * m, From: "x", Hard: true}, 1, 352, true},
 		{"64 MiB", machine.Limit{N: 64 * m, From: "x", Hard: true}, 1, fewestConnections, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
