@@ -8,9 +8,9 @@ import (
 	"polyclam/proxy"
 )
 
-// status is the JSON of /status.json: that of polyclam status --json, as far as the daemon
+// statusJSON is the JSON of /status.json: that of polyclam status --json, as far as the daemon
 // knows it. docs/operations.md documents it.
-type status struct {
+type statusJSON struct {
 	Time    time.Time       `json:"time"`
 	Started time.Time       `json:"started"`
 	Ready   proxy.Readiness `json:"readiness"`
@@ -20,7 +20,7 @@ type status struct {
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	snapshot := s.proxy.Snapshot()
-	st := status{Time: snapshot.Time, Started: snapshot.Started, Ready: snapshot.Ready, Server: snapshot.Server, Nodes: []extended.Node{}}
+	st := statusJSON{Time: snapshot.Time, Started: snapshot.Started, Ready: snapshot.Ready, Server: snapshot.Server, Nodes: []extended.Node{}}
 	for _, e := range snapshot.Engines {
 		for _, n := range e.Nodes {
 			st.Nodes = append(st.Nodes, proxy.NodeOf(e, n))
