@@ -16,7 +16,7 @@ import (
 
 // maxTicketWait is the longest pause of a scan beyond the client's rate, if a tenth of
 // answer_within is not shorter. A walk through a directory waits longer.
-const maxTicketWait = time.Second
+var maxTicketWait = time.Second
 
 // tooManyScans is the text of the reply to a scan beyond the client's rate.
 const tooManyScans = "Too many scans"

@@ -69,7 +69,7 @@ func (e *engineNodes) trouble() string {
 		}
 		return name + " " + bad[0].summary()
 	case e.failed():
-		return fmt.Sprintf("none of the %d nodes of %s is usable: %s %s", len(e.nodes), name, bad[0].Address, bad[0].summary())
+		return fmt.Sprintf("none of the %d nodes of %s is usable: %s", len(e.nodes), name, strings.TrimSpace(bad[0].Address+" "+bad[0].summary()))
 	case len(bad) == 1:
 		return fmt.Sprintf("1 of %d nodes of %s is %s", len(e.nodes), e.name, downOrDrained(bad))
 	}
@@ -170,8 +170,11 @@ func (e *engineNodes) old(now time.Time) string {
 		return ""
 	}
 	where := e.name
-	if stale < len(e.nodes) {
+	if stale < len(e.nodes) && oldest.Address != "" {
 		where += " at " + oldest.Address
+	}
+	if oldest.DatabaseTime.IsZero() { // a brief status
+		return fmt.Sprintf("the signatures of %s are older than max_signature_age", where)
 	}
 	return fmt.Sprintf("the signatures of %s are %s old", where, since(now, oldest.DatabaseTime))
 }

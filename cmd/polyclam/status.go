@@ -109,10 +109,7 @@ func (t *tool) askStatus(now time.Time) (*serverStatus, error) {
 	var records []extended.Record
 	s, err := p.reach("polyclamd", func(ctx context.Context, s *server) (err error) {
 		records, err = s.client.XStatus(ctx)
-		if errors.Is(err, protocol.ErrUnknownCommand) {
-			return errors.New("it does not support XSTATUS; a plain clamd has no engines to show")
-		}
-		return err
+		return statusError(err)
 	})
 	st := readStatus(records)
 	if errors.As(err, &st.unreachable) {
@@ -124,6 +121,17 @@ func (t *tool) askStatus(now time.Time) (*serverStatus, error) {
 	st.disk = t.lookOnDisk(s, &st.Server, now)
 	st.condition = st.judge(now)
 	return st, nil
+}
+
+// statusError words the error of a server that does not answer XSTATUS.
+func statusError(err error) error {
+	switch {
+	case errors.Is(err, protocol.ErrUnknownCommand):
+		return errors.New("it does not support XSTATUS; a plain clamd has no engines to show")
+	case errors.Is(err, protocol.ErrCommandUnavailable):
+		return errors.New("this listener refuses XSTATUS (key status_command); ask at another one")
+	}
+	return err
 }
 
 // readStatus reads the records of the reply to XSTATUS. It ignores unknown ones.
@@ -215,9 +223,12 @@ func (st *serverStatus) writeServer(b *strings.Builder) {
 	if st.SpoolTotal > 0 {
 		limit = " of " + size.Human(st.SpoolTotal)
 	}
-	fmt.Fprintf(b, "polyclamd %s at %s, up %s\n", printable(st.Version), printable(st.Address), age(time.Duration(st.Uptime)*time.Second))
+	fmt.Fprintf(b, "%s at %s, up %s\n", strings.TrimSpace("polyclamd "+printable(st.Version)), printable(st.Address), age(time.Duration(st.Uptime)*time.Second))
 	fmt.Fprintf(b, "%s, %s, %s in progress, spool %s%s\n", plural(st.Connections, "connection"),
 		plural(st.Requests, "request"), plural(st.Scans, "scan"), size.Human(st.SpoolUsed), limit)
+	if st.Brief {
+		b.WriteString("this listener reports states and counts only (key status_command); a Unix socket reports the rest\n")
+	}
 	if st.disk.remark != "" {
 		b.WriteString(printable(st.disk.remark) + "\n")
 	}

@@ -87,6 +87,9 @@ func TestStatusCondition(t *testing.T) {
 		{"optional engine", node("engine=x "+good) + node("engine=y required=false state=down reason=gone"), 1, "polyclamd is up; y (optional) is down: gone"},
 		{"old signatures", node("engine=x "+old+"\""+ago(1061*24*time.Hour)+"\"") + node("engine=y "+good), 1, "polyclamd is up; the signatures of x are 1061 days old"},
 		{"old signatures at one node", node("engine=x "+good) + node("engine=x address=b "+old+"\""+ago(9*24*time.Hour)+"\""), 1, "polyclamd is up; the signatures of x at b are 9 days old"},
+		{"brief, old signatures", node("engine=x state=up canary_eicar=virus stale=true") + node("engine=y "+good), 1, "polyclamd is up; the signatures of x are older than max_signature_age"},
+		{"brief, old signatures at one node", node("engine=x state=up canary_eicar=virus stale=true") + node("engine=x "+good), 1, "polyclamd is up; the signatures of x are older than max_signature_age"},
+		{"brief, no node works", node("engine=x state=down") + node("engine=x state=blind"), 2, "every scan is answered with ERROR: none of the 2 nodes of x (required) is usable: is down"},
 		{"required engine", node("engine=x "+good) + node("engine=y state=down reason=gone"), 2, "every scan is answered with ERROR: y (required) is down: gone"},
 		{"all nodes of one", node("engine=x address=a state=down reason=gone") + node("engine=x address=b state=down"), 2, "every scan is answered with ERROR: none of the 2 nodes of x (required) is usable: a is down: gone"},
 		{"two engines", node("engine=x state=down reason=gone") + node("engine=y state=down reason=hung"), 2, "every scan is answered with ERROR: x (required) is down: gone; y (required) is down: hung"},
@@ -212,4 +215,31 @@ func TestStatusOfServer(t *testing.T) {
 	r := polyclam(t, "", "--address", s.unix, "status")
 	r.wantStatus(t, exitFailed)
 	wantParts(t, r.stdout, "\nmarked  ", "\nblind   ", "\nblind is down: ")
+}
+
+// TestStatusBrief checks what is shown of a listener that reports states and counts only, and
+// of one that refuses XSTATUS.
+func TestStatusBrief(t *testing.T) {
+	address := statusServer(t, "status: uptime=61 connections=2 scans=0 requests=3 spool_used=0 spool_total=1048576 brief=true SERVER\x00"+
+		"status: engine=clamav backend=clamd required=true state=down in_flight=0 waiting=0 scans=3 failures=1 replays=0 NODE\x00"+
+		"status: engine=inspect backend=inspect required=false state=up in_flight=0 waiting=0 scans=3 failures=0 replays=0 canary_eicar=virus NODE\x00END\x00")
+	r := polyclam(t, "", "--address", address, "status", "--ready")
+	r.wantStatus(t, exitFailed)
+	if got, want := strings.ReplaceAll(r.stdout, address, "SERVER"), `every scan is answered with ERROR: clamav (required) is down
+
+polyclamd at SERVER, up 1 minute
+2 connections, 3 requests, 0 scans in progress, spool 0 bytes of 1 MiB
+this listener reports states and counts only (key status_command); a Unix socket reports the rest
+
+ENGINE   BACKEND  NODE  STATE         SCANS  FAILED  SIGNATURES  CANARY  EICAR  ENCRYPTED  VERSION
+clamav   clamd    -     down          3      1       -           -       -      -          -
+inspect  inspect  -     up, optional  3      0       -           -       virus  -          -
+`; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	r = polyclam(t, "", "--address", statusServer(t, "COMMAND UNAVAILABLE\x00END\x00"), "status")
+	r.wantStatus(t, exitFailed)
+	if !strings.Contains(r.stdout, "this listener refuses XSTATUS (key status_command)") {
+		t.Errorf("got %s", r.stdout)
+	}
 }
