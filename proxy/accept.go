@@ -67,6 +67,11 @@ func (s *Server) start(nc net.Conn, address string) {
 		s.returnPlace()
 		return
 	}
+	if c.lst.CloseNotReady && s.turnsAway(c) {
+		nc.Close()
+		s.returnPlace()
+		return
+	}
 	if !s.admit(c) {
 		s.tally.connections.Add(1)
 		nc.Close()

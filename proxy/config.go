@@ -33,6 +33,8 @@ type Listener struct {
 	ReloadCommand   bool
 	StreamCommand   bool           // answer STREAM, see package dataport
 	StreamPorts     dataport.Range // the data ports for STREAM
+	// CloseNotReady closes new connections, unread, while the server is not ready.
+	CloseNotReady bool
 }
 
 // listener returns the configuration of an address, or nil.

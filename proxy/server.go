@@ -74,6 +74,7 @@ type Server struct {
 	records   *record.Ring // of recent scans
 	repeated  *lograte.Limiter
 	tally     tally
+	ready     readiness
 
 	requests  atomic.Uint64 // since the start
 	running   scans
@@ -135,6 +136,7 @@ func (s *Server) Alive() {
 	s.isClosing()
 	s.spool.Stats()
 	s.running.list()
+	s.Readiness()
 	g := s.generations.hold()
 	s.generations.release(g)
 	for _, e := range g.cfg.Engines {

@@ -66,6 +66,7 @@ func (f *File) listener(l *Listener) proxy.Listener {
 		ReloadCommand:   l.ReloadCommand,
 		StreamCommand:   l.StreamCommand,
 		StreamPorts:     dataport.Range(l.StreamPorts),
+		CloseNotReady:   l.NotReady == notReadyClose,
 	}
 }
 

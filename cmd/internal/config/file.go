@@ -24,6 +24,9 @@ type File struct {
 	// ShutdownGrace is how long sessions may continue after SIGTERM.
 	ShutdownGrace time.Duration `toml:"shutdown_grace" range:"1ns..24h"`
 
+	// DrainDelay is how long the daemon reports that it is not ready before it stops.
+	DrainDelay time.Duration `toml:"drain_delay" range:"0s..1h"`
+
 	Listeners []Listener `toml:"listener"`
 	Engines   []Engine   `toml:"engine"`
 	Policy    Policy     `toml:"policy"`
@@ -32,10 +35,15 @@ type File struct {
 	Store     Spool      `toml:"spool"`
 	Log       Log        `toml:"log"`
 	OnFind    OnFind     `toml:"on_find"`
+	HTTP      HTTP       `toml:"http"`
+	Admin     Admin      `toml:"admin"`
 
 	Name     string    // path of the file, or DefaultName
 	Modified time.Time // of the file; zero: no file
 	Warnings Problems  // what is allowed but doubtful
+	// Services are the listeners that do not speak clamd's protocol: those of [http] and
+	// [admin], and for agent checks.
+	Services []Listener
 	// Overridden names the environment variables that replaced a part of the file.
 	Overridden []string
 
@@ -50,6 +58,7 @@ type Listener struct {
 	// one socket; Configured stays as the file has it.
 	Address    string `toml:"address"`
 	Configured string
+	Service    Service
 
 	Mode  fs.FileMode `toml:"mode"`  // of a Unix socket
 	Group Group       `toml:"group"` // of a Unix socket
@@ -67,6 +76,11 @@ type Listener struct {
 	ReloadCommand   bool  `toml:"reload_command"`
 	StreamCommand   bool  `toml:"stream_command"`
 	StreamPorts     Ports `toml:"stream_ports"`
+
+	// AgentCheck makes it answer HAProxy's agent checks, and nothing else.
+	AgentCheck bool `toml:"agent_check"`
+	// NotReady is what becomes of new connections while the server is not ready.
+	NotReady string `toml:"not_ready"`
 
 	// Actions override those of [policy.actions] and of the client's preset.
 	Actions Actions `toml:"actions"`
@@ -90,6 +104,7 @@ func NewListener(address string) Listener {
 		// makes no such distinction.
 		PathCommands:  strings.HasPrefix(address, "unix:"),
 		ReloadCommand: strings.HasPrefix(address, "unix:"),
+		NotReady:      notReadyServe,
 	}
 	l.setClient(genericClient)
 	return l
@@ -277,5 +292,7 @@ func newFile(name string) *File {
 		OnFind:        OnFind(hook.Defaults()),
 		Log:           Log{Level: "info", Format: "auto", SHA256: true},
 		ShutdownGrace: 30 * time.Second,
+		HTTP:          defaultHTTP(),
+		Admin:         defaultAdmin(),
 	}
 }

@@ -24,6 +24,8 @@ func validateListeners(f *File, r *report) {
 		oneOf(r, at.Key("error_style"), "value", l.ErrorStyle, []status.ErrorStyle{status.StyleError, status.StyleClose, status.StyleLimits, status.StyleFound})
 		r.failKeys(at, l.Profile().Validate())
 		validateNoOverlap(f, i, r)
+		validateAgent(l, r, at)
+		validateNotReady(l, r, at)
 		l.path = at
 	}
 }

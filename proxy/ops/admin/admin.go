@@ -49,7 +49,7 @@ func Handler(s *proxy.Server, c Controls, log zerolog.Logger) http.Handler {
 }
 
 func newHandler(c Controls, log zerolog.Logger, why http.Handler) *handler {
-	h := &handler{controls: c, log: log, checks: make(chan struct{}, maxChecks), checkTime: checkTime}
+	h := &handler{controls: c, log: log, checks: make(places, maxChecks), reloads: make(places, maxReloads), checkTime: checkTime, reloadTime: reloadTime}
 	h.routes = map[string]route{
 		"/node/drain":  {http.MethodPost, command(h.drain)},
 		"/node/resume": {http.MethodPost, command(h.resume)},
@@ -81,13 +81,30 @@ type handler struct {
 	controls  Controls
 	log       zerolog.Logger
 	routes    map[string]route
-	checks    chan struct{} // a place for each request that waits for health checks
+	checks    places        // for requests that wait for health checks
 	checkTime time.Duration // how long such a request waits at most
+
+	reloads    places // for requests that wait for a reload
+	reloadTime time.Duration
 
 	// mu lets one command at a time look at the engines and change them, so that two
 	// commands cannot each take out one of the last two nodes.
 	mu sync.Mutex
 }
+
+// places bound the requests that wait for something.
+type places chan struct{}
+
+func (p places) enter() bool {
+	select {
+	case p <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p places) leave() { <-p }
 
 type route struct {
 	method string

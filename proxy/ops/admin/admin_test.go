@@ -142,6 +142,44 @@ func TestReloadRefused(t *testing.T) {
 	}
 }
 
+// TestReloadTakesLong has a reload that hangs: requests are answered, too many are refused,
+// and the other commands stay possible.
+func TestReloadTakesLong(t *testing.T) {
+	w := newWorld(t, &fakeControls{hangs: true}, newFake("a", "unix:/a", "up", "unix:/b", "up"))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var waiting sync.WaitGroup
+	for range maxReloads {
+		waiting.Go(func() {
+			r, _ := http.NewRequestWithContext(ctx, "POST", "http://admin/reload", nil)
+			if resp, err := w.client.Do(r); err == nil {
+				resp.Body.Close()
+				t.Error("a canceled request is answered")
+			}
+		})
+	}
+	testkit.Eventually(t, "all wait", func() bool { return len(w.handler.reloads) == maxReloads })
+	if status, got := w.post("/reload", ""); status != 503 || !strings.Contains(got, "3 other commands wait for a reload") {
+		t.Errorf("%d %s", status, got)
+	}
+	if status, got := w.post("/node/drain", `{"engine":"a","node":"unix:/a"}`); status != 200 {
+		t.Errorf("%d %s", status, got)
+	}
+	cancel()
+	waiting.Wait()
+	testkit.Eventually(t, "their log lines", func() bool {
+		return strings.Count(w.log.String(), "did not wait for the end of the reload") == maxReloads
+	})
+}
+
+func TestSlowReload(t *testing.T) {
+	w := newWorld(t, &fakeControls{hangs: true})
+	w.handler.reloadTime = time.Millisecond
+	if status, got := w.post("/reload", ""); status != 504 || !strings.Contains(got, "the reload takes long and goes on") {
+		t.Errorf("%d %s", status, got)
+	}
+}
+
 // TestReloadManyChanges checks that the answer has all changes, and the log the first ones.
 func TestReloadManyChanges(t *testing.T) {
 	c := &fakeControls{}
@@ -181,7 +219,7 @@ func TestHealthChecks(t *testing.T) {
 		})
 	}
 	testkit.Eventually(t, "all wait", func() bool { return len(w.handler.checks) == maxChecks })
-	if status, got := w.post("/health", `{"engine":"slow"}`); status != 503 || !strings.Contains(got, "4 other commands wait") {
+	if status, got := w.post("/health", `{"engine":"slow"}`); status != 503 || !strings.Contains(got, "3 other commands wait") {
 		t.Errorf("%d %s", status, got)
 	}
 	cancel()

@@ -14,9 +14,13 @@ import (
 const (
 	// checkTime is how long a request waits for health checks. An engine may take its
 	// timeout for each test object.
-	checkTime = 5 * time.Minute
-	// maxChecks is how many requests may wait for health checks together.
-	maxChecks = 4
+	checkTime = 3 * time.Minute
+	// reloadTime is how long a request waits for a reload, which may hang.
+	reloadTime = 2 * time.Minute
+	// maxChecks and maxReloads are how many requests may wait for these. The other commands
+	// must stay possible, so together they are fewer than the requests that the admin socket
+	// takes at a time.
+	maxChecks, maxReloads = 3, 3
 	// maxLogged is how many changes of a reload are in its log line.
 	maxLogged = 20
 )
@@ -50,8 +54,19 @@ type reloadAnswer struct {
 func (h *handler) reload(r *http.Request, _ struct{}) (answer any, err error) {
 	entry := h.entry(r, "reload")
 	defer func() { entry.write(err) }()
-	lines, err := h.controls.Reload(r.Context())
-	if err != nil {
+	if !h.reloads.enter() {
+		return nil, &refusal{status: http.StatusServiceUnavailable, text: fmt.Sprintf("%d other commands wait for a reload; try again when they have ended", maxReloads)}
+	}
+	defer h.reloads.leave()
+	ctx, cancel := context.WithTimeoutCause(r.Context(), h.reloadTime, errSlowReload)
+	defer cancel()
+	lines, err := h.controls.Reload(ctx)
+	switch {
+	case r.Context().Err() != nil:
+		return nil, &refusal{status: http.StatusServiceUnavailable, text: "the client did not wait for the end of the reload, which goes on"}
+	case errors.Is(err, errSlowReload):
+		return nil, &refusal{status: http.StatusGatewayTimeout, text: err.Error()}
+	case err != nil:
 		return nil, &refusal{status: http.StatusConflict, text: err.Error()}
 	}
 	out := reloadAnswer{Changes: []string{}}
@@ -65,6 +80,9 @@ func (h *handler) reload(r *http.Request, _ struct{}) (answer any, err error) {
 	entry.changes = firstOf(out.Changes, maxLogged)
 	return out, nil
 }
+
+// errSlowReload is the cause of a context that ends before a reload does.
+var errSlowReload = errors.New("the reload takes long and goes on; the log says in which step it is (\"slow reload\") and how it ends")
 
 // firstOf returns the first n lines, and how many more there are.
 func firstOf(lines []string, n int) []string {
@@ -92,12 +110,10 @@ func (h *handler) checkHealth(r *http.Request, o healthRequest) (answer any, err
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case h.checks <- struct{}{}:
-		defer func() { <-h.checks }()
-	default:
+	if !h.checks.enter() {
 		return nil, &refusal{status: http.StatusServiceUnavailable, text: fmt.Sprintf("%d other commands wait for health checks; try again when they have ended", maxChecks)}
 	}
+	defer h.checks.leave()
 	v := look([]steered{e})
 	ctx, cancel := context.WithTimeout(r.Context(), h.checkTime)
 	defer cancel()
@@ -105,7 +121,7 @@ func (h *handler) checkHealth(r *http.Request, o healthRequest) (answer any, err
 	if err != nil && ctx.Err() == nil {
 		return nil, &refusal{status: http.StatusConflict, text: fmt.Sprintf("%s: %v", e.Name(), err)}
 	}
-	if errors.Is(r.Context().Err(), context.Canceled) {
+	if r.Context().Err() != nil {
 		return nil, &refusal{status: http.StatusServiceUnavailable, text: "the client did not wait for the end of the check, which goes on"}
 	}
 	entry.changed(states(v.nodesOf(o.Engine, "")), states(look([]steered{e}).nodesOf(o.Engine, "")))

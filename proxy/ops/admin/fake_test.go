@@ -86,9 +86,16 @@ func (e *fakeEngine) CheckNow(ctx context.Context) error {
 type fakeControls struct {
 	lines []string
 	err   error
+	hangs bool
 }
 
-func (c *fakeControls) Reload(context.Context) ([]string, error) { return c.lines, c.err }
+func (c *fakeControls) Reload(ctx context.Context) ([]string, error) {
+	if c.hangs {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	return c.lines, c.err
+}
 
 func (c *fakeControls) SetLogLevel(level string) (string, error) {
 	if level != "debug" {

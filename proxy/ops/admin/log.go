@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/rs/zerolog"
 
@@ -39,6 +40,9 @@ func (e *entry) changed(before, after string) { e.hasChange, e.before, e.after =
 // maxText is the length of a text from a request in the log.
 const maxText = 256
 
+// maxError is the length of an error in the log.
+const maxError = 1024
+
 // write logs the command, whatever the level of the log: who did what must not be missing
 // from it.
 func (e *entry) write(err error) {
@@ -61,7 +65,8 @@ func (e *entry) write(err error) {
 		event.Strs("changes", e.changes)
 	}
 	if err != nil {
-		event.Str("error", err.Error())
+		first, _, _ := strings.Cut(err.Error(), "\n") // the daemon logs all problems of a file itself
+		event.Str("error", first[:min(len(first), maxError)])
 	}
 	event.Msg("admin command")
 }
