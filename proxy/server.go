@@ -75,6 +75,7 @@ type Server struct {
 	repeated  *lograte.Limiter
 	tally     tally
 	ready     readiness
+	observers observers
 
 	requests  atomic.Uint64 // since the start
 	running   scans
@@ -97,6 +98,7 @@ func NewServer(o ServerOptions) *Server {
 		records:  record.NewRing(recordBytes),
 		repeated: lograte.New(repeatPause, o.clock()),
 	}
+	s.observers.init()
 	s.generations.former = map[string]*Listener{}
 	limits := func() Limits { return s.generations.config().Limits }
 	s.connections.init(limits, o.Log)
