@@ -38,7 +38,7 @@ const WarningPrefix = "warning: "
 // context of its request.
 func Handler(s *proxy.Server, c Controls, log zerolog.Logger) http.Handler {
 	h := newHandler(c, log, why(s))
-	h.snapshot = s.Snapshot
+	h.snapshot, h.sets = s.Snapshot, s.EngineSets
 	h.engines = func() (list []steered) {
 		for _, e := range s.Engines() {
 			list = append(list, e)
@@ -76,7 +76,8 @@ type steered interface {
 }
 
 type handler struct {
-	engines   func() []steered // of the newest configuration
+	engines   func() []steered           // of the newest configuration
+	sets      func() map[string][]string // the engines of each listener that does not use all
 	snapshot  func() proxy.Snapshot
 	controls  Controls
 	log       zerolog.Logger

@@ -66,7 +66,7 @@ func (e *fakeEngine) set(address, state string) error {
 	defer e.mu.Unlock()
 	for i := range e.nodes {
 		if address == "" || e.nodes[i].Address == address {
-			e.nodes[i].State = state
+			e.nodes[i].Drained = state == "drained"
 		}
 	}
 	return nil
@@ -142,6 +142,7 @@ func newWorld(t *testing.T, c Controls, engines ...*fakeEngine) *world {
 		}
 		return list
 	}
+	w.handler.sets = func() map[string][]string { return nil }
 	w.handler.snapshot = func() (s proxy.Snapshot) {
 		for _, e := range engines {
 			s.Engines = append(s.Engines, e.Status())

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"polyclam/proxy/engine"
 )
@@ -29,7 +31,7 @@ func look(engines []steered) view {
 	for _, e := range engines {
 		one := engineView{name: e.Name(), mode: e.Mode(), required: e.Required()}
 		for _, n := range e.Status().Nodes {
-			one.nodes = append(one.nodes, nodeView{n.Address, n.State, isUsable(n)})
+			one.nodes = append(one.nodes, nodeView{n.Address, stateOf(n), isUsable(n)})
 		}
 		v = append(v, one)
 	}
@@ -39,7 +41,15 @@ func look(engines []steered) view {
 // isUsable reports whether scans may use a node. One that is not yet checked counts: the
 // first scan waits for its check.
 func isUsable(n engine.NodeStatus) bool {
-	return n.State == "up" || n.State == "unknown" || n.State == "reloading"
+	return !n.Drained && (n.State == "up" || n.State == "unknown" || n.State == "reloading")
+}
+
+// stateOf returns the state of a node in one word.
+func stateOf(n engine.NodeStatus) string {
+	if n.Drained {
+		return "drained"
+	}
+	return n.State
 }
 
 // with returns a copy of v with another mode for an engine.
@@ -104,17 +114,37 @@ func (e engineView) hasUsable() bool {
 	return false
 }
 
-// outage returns what the change from v to after would do to every scan, or "" if that is
-// nothing new.
-func (v view) outage(after view) string {
-	known := map[string]bool{}
-	for _, text := range v.outages() {
-		known[text] = true
+// outage returns what the change from v to after would do to every scan, or to those of a
+// listener with its own engines, or "" if that is nothing new.
+func (v view) outage(after view, sets map[string][]string) string {
+	if text := newOutage(v, after); text != "" {
+		return text + ": every scan would be answered with ERROR, and every mail would be tempfailed"
 	}
-	for _, text := range after.outages() {
-		if !known[text] {
-			return text + ": every scan would be answered with ERROR, and every mail would be tempfailed"
+	for _, address := range slices.Sorted(maps.Keys(sets)) {
+		if text := newOutage(v.only(sets[address]), after.only(sets[address])); text != "" {
+			return text + ": every scan for the listener " + address + " would be answered with ERROR, and every mail there would be tempfailed"
 		}
 	}
 	return ""
+}
+
+// newOutage returns an outage that is in after, but not in before.
+func newOutage(before, after view) string {
+	known := before.outages()
+	for _, text := range after.outages() {
+		if !slices.Contains(known, text) {
+			return text
+		}
+	}
+	return ""
+}
+
+// only returns the engines with these names.
+func (v view) only(names []string) (out view) {
+	for _, e := range v {
+		if slices.Contains(names, e.name) {
+			out = append(out, e)
+		}
+	}
+	return out
 }

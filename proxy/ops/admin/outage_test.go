@@ -10,7 +10,7 @@ import (
 func oneEngine(name string, mode engine.Mode, required bool, states ...string) engineView {
 	e := engineView{name: name, mode: mode, required: required}
 	for i, s := range states {
-		e.nodes = append(e.nodes, nodeView{address: string(rune('a' + i)), state: s, usable: isUsable(engine.NodeStatus{State: s})})
+		e.nodes = append(e.nodes, nodeView{address: string(rune('a' + i)), state: s, usable: isUsable(engine.NodeStatus{State: s, Drained: s == "drained"})})
 	}
 	return e
 }
@@ -28,6 +28,7 @@ func TestOutage(t *testing.T) {
 		{"both nodes", two, func(v view) view { return v.without("x", "") }, noNode},
 		{"the other is down", view{oneEngine("x", engine.On, true, "up", "down")}, func(v view) view { return v.without("x", "a") }, noNode},
 		{"the other is not checked", view{oneEngine("x", engine.On, true, "up", "unknown")}, func(v view) view { return v.without("x", "a") }, ""},
+		{"the other is drained", view{oneEngine("x", engine.On, true, "up", "drained")}, func(v view) view { return v.without("x", "a") }, noNode},
 		{"the one that is down", view{oneEngine("x", engine.On, true, "up", "down")}, func(v view) view { return v.without("x", "b") }, ""},
 		{"down anyway", view{oneEngine("x", engine.On, true, "down")}, func(v view) view { return v.without("x", "") }, ""},
 		{"optional", two, func(v view) view { return v.without("y", "") }, ""},
@@ -40,7 +41,7 @@ func TestOutage(t *testing.T) {
 		{"on without a node", view{oneEngine("x", engine.Off, true, "down"), oneEngine("y", engine.On, true, "up")}, func(v view) view { return v.with("x", engine.On) }, noNode},
 		{"what remains is down", view{oneEngine("x", engine.On, true, "up"), oneEngine("y", engine.On, false, "down")}, func(v view) view { return v.with("x", engine.Off) }, "no engine that is on would have"},
 	} {
-		got := c.before.outage(c.after(c.before))
+		got := c.before.outage(c.after(c.before), nil)
 		if want := c.want; want != "" {
 			want += ": every scan would be answered with ERROR, and every mail would be tempfailed"
 			if c.want == "no engine that is on would have" {
@@ -55,5 +56,18 @@ func TestOutage(t *testing.T) {
 	}
 	if two[0].mode != engine.On || !two[0].nodes[0].usable {
 		t.Error("a question has changed the view")
+	}
+}
+
+// TestOutageOfListener has a listener that uses one of two engines.
+func TestOutageOfListener(t *testing.T) {
+	v := view{oneEngine("x", engine.On, false, "up"), oneEngine("y", engine.On, false, "up")}
+	sets := map[string][]string{"tcp:1": {"x"}, "tcp:2": {"x", "y"}}
+	got := v.outage(v.with("x", engine.Off), sets)
+	if want := "no engine would be on: every scan for the listener tcp:1 would be answered with ERROR, and every mail there would be tempfailed"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := v.outage(v.with("y", engine.Off), sets); got != "" {
+		t.Errorf("%q, want nothing", got)
 	}
 }

@@ -66,7 +66,7 @@ func (h *handler) steerNodes(r *http.Request, what string, o nodeRequest, do fun
 	if len(before) == 0 {
 		return nil, unknownNode(v, o)
 	}
-	if text := v.outage(after(v)); text != "" && !o.Force {
+	if text := v.outage(after(v), h.sets()); text != "" && !o.Force {
 		return nil, refuseOutage(text)
 	}
 	if err := do(e, o.Node); err != nil {
@@ -101,7 +101,7 @@ func (h *handler) setMode(r *http.Request, o engineRequest) (answer any, err err
 		return nil, err
 	}
 	v, before := look(engines), e.Mode()
-	if text := v.outage(v.with(o.Engine, o.Mode)); text != "" && !o.Force {
+	if text := v.outage(v.with(o.Engine, o.Mode), h.sets()); text != "" && !o.Force {
 		return nil, refuseOutage(text)
 	}
 	if err := e.SetMode(o.Mode); err != nil {
