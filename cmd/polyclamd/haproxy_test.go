@@ -80,7 +80,9 @@ func TestHAProxyAgent(t *testing.T) {
 	d.signal(syscall.SIGTERM)
 	wait("drained", func(s, w, _ string) bool { return strings.HasPrefix(s, "DRAIN") })
 	d.stop()
-	wait("down", func(s, _, _ string) bool { return strings.Contains(s, "DOWN") || strings.HasPrefix(s, "MAINT") || strings.HasPrefix(s, "DRAIN") })
+	wait("down", func(s, _, _ string) bool {
+		return strings.Contains(s, "DOWN") || strings.HasPrefix(s, "MAINT") || strings.HasPrefix(s, "DRAIN")
+	})
 	d = startDaemon(t, polyclam, nil)
 	wait("up again after the drain", func(s, w, _ string) bool { return s == "UP" && w == "100" })
 	wantReply(t, "tcp", front, instream("harmless"), "stream: OK\x00")

@@ -51,10 +51,12 @@ type process struct {
 	reloads     chan *reload
 	slow        <-chan time.Time // fires if the reload is slow
 
-	asks              chan chan<- reloadAnswer // of the admin socket
-	asked, askedAgain []chan<- reloadAnswer    // for this reload, and for the next one
-	ending            chan struct{}            // closed when the daemon stops
-	draining          <-chan time.Time         // fires when drain_delay is over; nil: not draining
+	asks     chan func()      // of the admin socket; none of them waits
+	outcome  *reloadOutcome   // of the reload in progress; nil: no command waits for it
+	next     *reloadOutcome   // of the one after it
+	settings *config.Settings // those in use, as an operator wrote them
+	ending   chan struct{}    // closed when the daemon stops
+	draining <-chan time.Time // fires when drain_delay is over; nil: not draining
 }
 
 // newProcess returns a daemon that has not started.
@@ -62,7 +64,7 @@ func newProcess(o options, file *config.File, log zerolog.Logger) *process {
 	return &process{
 		options: o, log: log, file: file, resolver: net.DefaultResolver, watchdog: newWatchdog(), notifier: newNotifier(log),
 		failed: make(chan error, 1), stopping: make(chan struct{}, 1), reloads: make(chan *reload),
-		asks: make(chan chan<- reloadAnswer), ending: make(chan struct{}),
+		asks: make(chan func()), ending: make(chan struct{}),
 	}
 }
 
@@ -93,11 +95,11 @@ func (d *process) start() error {
 // startServer creates the server and serves all sockets.
 func (d *process) startServer(s *setup) {
 	s.fitted.apply(d.log)
-	d.spool = s.spool
+	d.spool, d.settings = s.spool, s.settings
 	d.server = proxy.NewServer(proxy.ServerOptions{
 		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop, Records: d.file.RecordBytes(),
 	})
-	d.ops = ops.New(ops.Options{Proxy: d.server, Controls: controls{d.asks, d.ending}, Log: d.log, Config: s.ops})
+	d.ops = ops.New(ops.Options{Proxy: d.server, Controls: controls{d, d.asks, d.ending}, Log: d.log, Config: s.ops})
 	d.describeUser()
 	d.describeConfig(d.file, s.fitted)
 	d.sockets = s.kept
@@ -160,8 +162,8 @@ func (d *process) wait(signals <-chan os.Signal) error {
 			d.log.Info().Stringer("grace", d.file.ShutdownGrace).Msg("stopping")
 			d.shutdown(signals)
 			return nil
-		case answer := <-d.asks:
-			d.handleAsk(answer)
+		case do := <-d.asks:
+			do()
 		case err := <-d.failed:
 			d.shutdown(signals)
 			return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -32,11 +33,13 @@ type reload struct {
 	opsServer  *ops.Server
 	work       sync.WaitGroup
 	committed  bool
-	err        error     // of prepare
-	modified   time.Time // the file, if err is not nil; zero: not known
-	removed    sockets   // for finish
-	removedOps sockets   // those of removed that package ops serves
-	changes    []string  // of the configuration
+	err        error            // of prepare
+	modified   time.Time        // the file, if err is not nil; zero: not known
+	removed    sockets          // for finish
+	removedOps sockets          // those of removed that package ops serves
+	old        *config.Settings // those in use
+	changes    []string         // from old
+	warnings   []string         // in addition to those of the file
 }
 
 // prepare does everything that can fail. It changes nothing that the daemon uses.
@@ -46,6 +49,8 @@ func (r *reload) prepare() {
 		if info, err := os.Stat(r.options.config); err == nil {
 			r.modified = info.ModTime()
 		}
+	} else {
+		r.changes = r.old.Changes(r.settings)
 	}
 	if !r.handOver() {
 		r.close()
@@ -117,7 +122,6 @@ func (r *reload) updateSocket(l config.Listener, s *listen.UnixSocket) {
 func (d *process) beginReload() {
 	if d.draining != nil {
 		d.log.Info().Msg("reload ignored, the daemon is about to stop")
-		d.answerAsked(reloadAnswer{err: errStopping})
 		return
 	}
 	if d.reload != nil {
@@ -126,7 +130,7 @@ func (d *process) beginReload() {
 		return
 	}
 	d.notifyReloading()
-	d.reload = &reload{reloads: d.reloads, server: d.server, opsServer: d.ops, setup: setup{
+	d.reload = &reload{reloads: d.reloads, server: d.server, opsServer: d.ops, old: d.settings, setup: setup{
 		options: d.options, log: d.log, descriptors: d.descriptors, spool: d.spool,
 		inherited: d.inherited, serving: maps.Clone(d.sockets), before: d.file, resolver: d.resolver,
 		aborted: make(chan struct{}),
@@ -143,17 +147,17 @@ func (d *process) handleReload(r *reload) {
 		d.describeRefusal(r.err, r.modified)
 		logProblems(d.log, zerolog.ErrorLevel, r.err)
 		d.log.Error().Str("file", d.options.config).Msg("reload refused, the old configuration stays in use")
-		d.answerAsked(reloadAnswer{err: r.err})
+		d.endOutcome(nil, r.err)
 	case !r.committed:
 		d.commit(r)
 		r.work.Go(r.finish)
 		return
 	default:
-		d.log.Info().Str("file", d.file.Name).Msg("reloaded")
+		d.log.Info().Str("file", d.file.Name).Strs("changes", firstLines(r.changes)).Msg("reloaded")
 		d.logConfiguration()
 		d.logWarnings()
 		d.logListeners()
-		d.answerAsked(reloadAnswer{changes: r.changes})
+		d.endOutcome(r.reloadLines(), nil)
 	}
 	d.reload, d.slow = nil, nil
 	if d.draining == nil {
@@ -163,6 +167,20 @@ func (d *process) handleReload(r *reload) {
 		d.reloadAgain = false
 		d.beginReload()
 	}
+	if d.reload == nil { // the daemon is about to stop
+		d.endOutcome(nil, errStopping)
+	}
+}
+
+// maxChanges is how many changes of a reload are in its log line.
+const maxChanges = 20
+
+// firstLines returns the first changes, and how many more there are.
+func firstLines(changes []string) []string {
+	if len(changes) <= maxChanges {
+		return changes
+	}
+	return append(changes[:maxChanges:maxChanges], fmt.Sprintf("%d more", len(changes)-maxChanges))
 }
 
 // commit makes a prepared reload the daemon's configuration. It cannot fail.
@@ -173,16 +191,12 @@ func (d *process) commit(r *reload) {
 	r.fitted.apply(d.log)
 	if r.file.Log.Format != d.file.Log.Format {
 		d.log.Warn().Str("key", "log.format").Msg("change needs a restart")
+		r.warnings = append(r.warnings, "log.format: the change needs a restart")
 	}
-	if r.file.Log.Level != d.file.Log.Level { // otherwise one set by the admin socket stays
-		if err := setLevel(r.file.Log, d.options.logLevel); err != nil {
-			d.log.Warn().Err(err).Str("key", "log.level").Msg("configuration")
-		}
-	}
+	d.applyLevel(r.file.Log)
 	d.ops.Apply(r.setup.ops)
-	r.changes = config.Changes(d.file, r.file)
 	before := d.file
-	d.file = r.file
+	d.file, d.settings = r.file, r.settings
 	d.describeConfig(r.file, r.fitted)
 	r.removed = sockets{}
 	for address, ln := range d.sockets {

@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/rs/zerolog"
-
 	"polyclam/test/testkit"
 )
 
@@ -270,39 +268,5 @@ func TestDrainDelayEnds(t *testing.T) {
 	}
 	if len(d.entries("stopping")) != 1 || len(d.entries("stopped")) != 1 {
 		t.Error("the stop was not logged")
-	}
-}
-
-// TestControls asks for reloads while the main loop takes part, and for levels of the log.
-func TestControls(t *testing.T) {
-	asks, ending := make(chan chan<- reloadAnswer), make(chan struct{})
-	c := controls{asks, ending}
-	go func() { (<-asks) <- reloadAnswer{changes: []string{"x"}} }()
-	if changes, err := c.Reload(t.Context()); err != nil || len(changes) != 1 {
-		t.Errorf("%v, %v", changes, err)
-	}
-	taken := make(chan chan<- reloadAnswer, 1)
-	go func() { taken <- <-asks; close(ending) }()
-	if _, err := c.Reload(t.Context()); err != errStopping {
-		t.Errorf("a reload that the stop ends: %v", err)
-	}
-	(<-taken) <- reloadAnswer{} // the main loop never waits
-	if _, err := c.Reload(t.Context()); err != errStopping {
-		t.Errorf("after the stop: %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := (controls{asks, make(chan struct{})}).Reload(ctx); err == nil {
-		t.Error("no error without a main loop")
-	}
-	defer zerolog.SetGlobalLevel(zerolog.GlobalLevel())
-	zerolog.SetGlobalLevel(zerolog.InfoLevel)
-	if before, err := c.SetLogLevel("debug"); err != nil || before != "info" || zerolog.GlobalLevel() != zerolog.DebugLevel {
-		t.Errorf("%q, %v, %v", before, err, zerolog.GlobalLevel())
-	}
-	for _, level := range []string{"", "fatal", "disabled", "DEBUG", "-1"} {
-		if _, err := c.SetLogLevel(level); err == nil || zerolog.GlobalLevel() != zerolog.DebugLevel {
-			t.Errorf("%q: %v, %v", level, err, zerolog.GlobalLevel())
-		}
 	}
 }

@@ -34,13 +34,14 @@ type setup struct {
 	step    atomic.Value  // string: the current step, for the log
 	aborted chan struct{} // closed when the daemon ends; nil: never
 
-	file   *config.File // nil: to be read
-	fitted *fitting
-	kept   sockets // inherited, or served already
-	opened sockets
-	config *proxy.Config
-	ops    ops.Config
-	change *spool.Change
+	file     *config.File // nil: to be read
+	settings *config.Settings
+	fitted   *fitting
+	kept     sockets // inherited, or served already
+	opened   sockets
+	config   *proxy.Config
+	ops      ops.Config
+	change   *spool.Change
 
 	ownSpool bool // the setup has created the spool
 }
@@ -94,6 +95,9 @@ func (s *setup) isAborted() bool {
 func (s *setup) load() (err error) {
 	if s.file == nil {
 		s.file, err = s.options.load()
+	}
+	if err == nil {
+		s.settings = s.file.Settings()
 	}
 	return err
 }

@@ -1,120 +1,121 @@
 package config
 
 import (
-	"fmt"
-	"reflect"
 	"slices"
+	"strings"
 )
 
-// Changes returns a line for each difference between two configurations. It shows no values
-// of a backend's keys, which may be secret.
-func Changes(before, after *File) (lines []string) {
-	a, b := keyed{}, keyed{}
-	a.file(before)
-	b.file(after)
-	for _, name := range a.names(b) {
-		x, inBefore := a[name]
-		y, inAfter := b[name]
-		switch {
-		case !inBefore:
-			lines = append(lines, name+" added")
-		case !inAfter:
-			lines = append(lines, name+" removed")
-		default:
-			lines = append(lines, differences(name, x, y)...)
+// maxShown is the length of a value in a line about a change, in bytes.
+const maxShown = 200
+
+// Changes returns a line for each difference between s, the older settings, and other: a
+// table that was added or removed, a key with another value, a file that a key names and
+// that has another content. It shows no secrets.
+func (s *Settings) Changes(other *Settings) (lines []string) {
+	for _, t := range s.tables {
+		if other.byTitle[t.title] == nil {
+			lines = append(lines, t.title+" removed")
 		}
 	}
-	return lines
+	for _, t := range other.tables {
+		old := s.byTitle[t.title]
+		if old == nil {
+			lines = append(lines, t.title+" added")
+			continue
+		}
+		prefix := ""
+		if t.title != "" {
+			prefix = t.title + ": "
+		}
+		for _, line := range old.changes(t) {
+			lines = append(lines, prefix+line)
+		}
+	}
+	return append(lines, s.orderChanges(other)...)
 }
 
-// keyed are the tables of a configuration by name.
-type keyed map[string][]any
-
-func (k keyed) file(f *File) {
-	k[""] = []any{*f}
-	for _, list := range [][]Listener{f.Listeners, f.Services} {
-		for _, l := range list {
-			if l.Service == ServiceClamd || l.Service == ServiceAgent {
-				k[fmt.Sprintf("listener %s", l.Address)] = []any{l}
+// changes compares the keys of a table with those of a newer one. Only an entry of a table
+// with arbitrary keys, or a key of another backend, can be missing.
+func (t *settingsTable) changes(newer *settingsTable) (lines []string) {
+	for _, old := range t.settings {
+		if newer.byKey[old.key] == nil {
+			lines = append(lines, old.key+" removed"+old.shown(" (it was ", ")"))
+		}
+	}
+	for _, one := range newer.settings {
+		switch old := t.byKey[one.key]; {
+		case old == nil:
+			lines = append(lines, one.key+" added"+one.shown(": ", ""))
+		case old.value != one.value:
+			lines = append(lines, one.key+": "+old.arrow(one))
+		default:
+			for _, path := range old.changedFiles(one) {
+				lines = append(lines, one.key+": the file "+path+" changed")
 			}
 		}
 	}
-	for i := range f.Engines {
-		e := &f.Engines[i]
-		k["engine "+e.Name] = []any{*e, hidden{e.config}}
-	}
-}
-
-// hidden are keys whose values are not shown.
-type hidden struct{ keys any }
-
-func (k keyed) names(other keyed) (names []string) {
-	for _, one := range []keyed{k, other} {
-		for name := range one {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// differences compares two tables, each of which may be several structs.
-func differences(name string, before, after []any) (lines []string) {
-	if len(before) != len(after) {
-		return []string{name + " changed"}
-	}
-	for i := range before {
-		x, y, show := before[i], after[i], true
-		if h, ok := x.(hidden); ok {
-			x, y, show = h.keys, y.(hidden).keys, false
-		}
-		lines = append(lines, fieldDifferences(prefixOf(name), reflect.ValueOf(x), reflect.ValueOf(y), show)...)
-	}
 	return lines
 }
 
-func prefixOf(name string) string {
-	if name == "" {
+// shown returns the value between two texts, or nothing if it is a secret.
+func (o *setting) shown(before, after string) string {
+	if o.isSecret {
 		return ""
 	}
-	return name + ": "
+	return before + cutShown(o.value) + after
 }
 
-func fieldDifferences(prefix string, x, y reflect.Value, show bool) (lines []string) {
-	x, y = reflect.Indirect(x), reflect.Indirect(y)
-	if !x.IsValid() || !y.IsValid() || x.Type() != y.Type() || x.Kind() != reflect.Struct {
-		return nil
+// arrow returns "old -> new", as far as the values may be shown and differ then.
+func (o *setting) arrow(newer *setting) string {
+	before, after := cutShown(o.value), cutShown(newer.value)
+	switch {
+	case o.isSecret || newer.isSecret:
+		return "changed (such values are not shown)"
+	case before == after:
+		return "changed"
 	}
-	for i := range x.NumField() {
-		field := x.Type().Field(i)
-		key, ok := field.Tag.Lookup("toml")
-		switch {
-		case !field.IsExported() || !ok && !field.Anonymous:
-		case field.Anonymous:
-			lines = append(lines, fieldDifferences(prefix, x.Field(i), y.Field(i), show)...)
-		case field.Type == reflect.TypeFor[[]Listener]() || field.Type == reflect.TypeFor[[]Engine]():
-		case field.Type.Kind() == reflect.Struct && isTable(field.Type):
-			lines = append(lines, fieldDifferences(prefix+key+".", x.Field(i), y.Field(i), show)...)
-		case reflect.DeepEqual(x.Field(i).Interface(), y.Field(i).Interface()):
-		case show && isScalar(field.Type.Kind()):
-			lines = append(lines, fmt.Sprintf("%s%s: %v -> %v", prefix, key, x.Field(i).Interface(), y.Field(i).Interface()))
-		default:
-			lines = append(lines, prefix+key+" changed")
+	return before + " -> " + after
+}
+
+func cutShown(value string) string {
+	if len(value) <= maxShown {
+		return value
+	}
+	return strings.ToValidUTF8(value[:maxShown], "") + "..."
+}
+
+// changedFiles returns the files that both values name and whose content differs.
+func (o *setting) changedFiles(newer *setting) (paths []string) {
+	for _, f := range newer.files {
+		if !slices.Contains(o.files, f) && !slices.Contains(paths, f.path) {
+			paths = append(paths, f.path)
+		}
+	}
+	return paths
+}
+
+// orderChanges reports each kind of tables that are both in s and in other, in another order.
+func (s *Settings) orderChanges(other *Settings) (lines []string) {
+	var kinds []string
+	for _, t := range other.tables {
+		if t.kind != "" && !slices.Contains(kinds, t.kind) {
+			kinds = append(kinds, t.kind)
+		}
+	}
+	for _, kind := range kinds {
+		if !slices.Equal(s.common(kind, other), other.common(kind, s)) {
+			lines = append(lines, "the order of the "+kind+"s changed")
 		}
 	}
 	return lines
 }
 
-// isTable reports whether a struct is a table rather than one value.
-func isTable(t reflect.Type) bool {
-	for i := range t.NumField() {
-		if _, ok := t.Field(i).Tag.Lookup("toml"); ok || t.Field(i).Anonymous && t.Field(i).Type.Kind() == reflect.Struct {
-			return true
+// common returns the titles of one kind that other has, too, in the order of s.
+func (s *Settings) common(kind string, other *Settings) (titles []string) {
+	for _, t := range s.tables {
+		if t.kind == kind && other.byTitle[t.title] != nil {
+			titles = append(titles, t.title)
 		}
 	}
-	return false
-}
-
-func isScalar(k reflect.Kind) bool {
-	return k == reflect.Bool || k == reflect.String || k >= reflect.Int && k <= reflect.Float64
+	return titles
 }

@@ -116,29 +116,3 @@ func TestReadToken(t *testing.T) {
 		}
 	}
 }
-
-func TestChanges(t *testing.T) {
-	const engine = "[[engine]]\nname = \"sav\"\nbackend = \"icap\"\naddress = \"tcp:127.0.0.1:1344\"\n"
-	before := mustParse(t, oneListener+oneEngine+engine+"headers = { X-Secret = \"hunter2\" }\n[log]\nlevel = \"info\"\n")
-	for _, test := range []struct {
-		name, after string
-		want        []string
-	}{
-		{"nothing", oneListener + oneEngine + engine + "headers = { X-Secret = \"hunter2\" }\n", nil},
-		{"values", "drain_delay = \"5s\"\n" + oneListener + "path_commands = false\n" + oneEngine + engine + "headers = { X-Secret = \"hunter3\" }\n[limits]\nconnections = 77\n[log]\nlevel = \"debug\"\n",
-			[]string{"drain_delay: 0s -> 5s", "limits.connections: 20000 -> 77", "log.level: info -> debug", "engine sav: headers changed", "listener unix:/run/polyclam/clamd.sock: path_commands: true -> false"}},
-		{"tables", strings.Replace(oneListener, "unix:", "unix:/run/other", 1) + oneEngine + "[[rule]]\nname = \"x\"\ncategory = \"virus\"\n[http]\naddress = \"tcp:127.0.0.1:9310\"\n",
-			[]string{"rule changed", "http.address:  -> tcp:127.0.0.1:9310", "engine sav removed", "listener unix:/run/other/run/polyclam/clamd.sock added", "listener unix:/run/polyclam/clamd.sock removed"}},
-	} {
-		got := Changes(before, mustParse(t, test.after))
-		if len(got) != len(test.want) {
-			t.Errorf("%s: %q, want %q", test.name, got, test.want)
-			continue
-		}
-		for _, want := range test.want {
-			if !slices.Contains(got, want) {
-				t.Errorf("%s: %q lacks %q", test.name, got, want)
-			}
-		}
-	}
-}
