@@ -189,6 +189,8 @@ func change(t *testing.T, key string, v reflect.Value) {
 		v.SetBool(!v.Bool())
 	case reflect.Int, reflect.Int64:
 		v.SetInt(v.Int() + 1)
+	case reflect.Float64:
+		v.SetFloat(v.Float() + 1)
 	case reflect.Uint32: // a mode
 		v.SetUint(v.Uint() ^ 1)
 	case reflect.Slice:
