@@ -32,6 +32,7 @@ const maxUnknown = 64
 type Conn struct {
 	nc   net.Conn
 	raw  syscall.RawConn // nil if nc is not a socket itself, such as a net.Pipe or TLS
+	sock syscall.RawConn // of the socket, which may be below TLS; nil: there is none
 	unix bool
 
 	closed  atomic.Bool
@@ -68,7 +69,8 @@ type recv struct {
 //
 // To pass descriptors and to wait without a buffer, nc must be a *net.UnixConn or
 // *net.TCPConn. Any other net.Conn is only read through its Read method, because it may
-// transform the input.
+// transform the input. If it has a method NetConn that returns one of the two, as a
+// *tls.Conn has, AwaitHangup watches that.
 func NewConn(nc net.Conn) *Conn {
 	c := &Conn{nc: nc}
 	var socket syscall.Conn
@@ -79,13 +81,31 @@ func NewConn(nc net.Conn) *Conn {
 	case *net.TCPConn:
 		socket = nc
 	default:
+		c.sock = below(nc)
 		return c
 	}
 	if raw, err := socket.SyscallConn(); err == nil {
-		c.raw = raw
+		c.raw, c.sock = raw, raw
 		c.recv.f = c.receive
 	}
 	return c
+}
+
+// below returns the socket below nc, or nil.
+func below(nc net.Conn) syscall.RawConn {
+	over, ok := nc.(interface{ NetConn() net.Conn })
+	if !ok {
+		return nil
+	}
+	socket, ok := over.NetConn().(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return raw
 }
 
 // Close closes the connection and all unclaimed descriptors. A pending read in another

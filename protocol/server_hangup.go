@@ -6,18 +6,20 @@ import (
 )
 
 // Watchable reports whether [Conn.AwaitHangup] can notice anything.
-func (c *Conn) Watchable() bool { return c.raw != nil }
+func (c *Conn) Watchable() bool { return c.sock != nil }
 
 // AwaitHangup waits until the client has hung up. It reports false at the read deadline
 // and after Close. It reads nothing, and nothing else may read at the same time. A client
 // that has half-closed may be waiting for its reply and has not hung up. Over TCP a close
 // looks the same, so there only a reset or unanswered keepalives count.
+//
+// With TLS it watches the socket below, and leaves even TLS's own messages there.
 func (c *Conn) AwaitHangup() bool {
-	if c.raw == nil {
+	if c.sock == nil {
 		return false
 	}
 	gone := false
-	err := c.raw.Read(func(fd uintptr) bool {
+	err := c.sock.Read(func(fd uintptr) bool {
 		gone = hungUp(int32(fd))
 		return gone
 	})

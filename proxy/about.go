@@ -1,10 +1,6 @@
 package proxy
 
-import (
-	"net"
-
-	"polyclam/protocol/extended"
-)
+import "polyclam/protocol/extended"
 
 // SetAbout replaces what XSTATUS reports about the program that runs the server. Values
 // that are too long for a record are cut.
@@ -20,7 +16,7 @@ func (s *Server) SetAbout(a extended.About) {
 // the loopback interface, which may be a tunnel's end.
 func (s *session) about() extended.About {
 	a := *s.srv.about.Load()
-	if _, ok := s.nc.(*net.UnixConn); !ok {
+	if !s.peer.local() {
 		a = extended.About{ConfigRefused: a.ConfigRefused}
 	}
 	return a

@@ -57,12 +57,17 @@ func (s *Server) Serve(ln net.Listener, address string) error {
 // start serves nc, or lets it wait until its client may have one more connection. A
 // listener that was never in the configuration serves no clients.
 func (s *Server) start(nc net.Conn, address string) {
-	key := client.Of(nc)
+	p := peerOf(nc)
 	c := &session{
-		srv: s, nc: nc, conn: protocol.NewConn(nc), key: key, ctx: client.NewContext(s.ctx, key),
+		srv: s, nc: nc, conn: protocol.NewConn(nc), peer: p, key: p.key, ctx: client.NewContext(s.ctx, p.key),
 		address: address, lst: s.generations.listener(address),
 	}
-	if c.lst == nil {
+	if c.lst == nil || !c.allowed() {
+		nc.Close()
+		s.returnPlace()
+		return
+	}
+	if c.lst.CloseNotReady && s.turnsAway(c) {
 		nc.Close()
 		s.returnPlace()
 		return

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"polyclam/protocol/dataport"
+	"polyclam/proxy/allow"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
+	"polyclam/proxy/rates"
 	"polyclam/proxy/status"
 )
 
@@ -27,13 +29,32 @@ type Config struct {
 type Listener struct {
 	Address         string // as in the configuration: "unix:/path" or "tcp:host:port"
 	Profile         status.Profile
-	Policy          *policy.Policy // with the profile's and the listener's own actions
+	Policy          *policy.Policy   // with the profile's and the listener's own actions and precedence
+	Engines         []*engine.Engine // some of Config.Engines, in the same order; nil: all
 	PathCommands    bool
 	ShutdownCommand bool
 	ReloadCommand   bool
 	StreamCommand   bool           // answer STREAM, see package dataport
 	StreamPorts     dataport.Range // the data ports for STREAM
+	// CloseNotReady closes new connections, unread, while the server is not ready.
+	CloseNotReady bool
+
+	Allow            allow.List   // who may use it
+	NoVersionCommand bool         // refuse VERSION
+	NoStatsCommand   bool         // refuse STATS
+	Status           StatusDetail // of the reply to XSTATUS
+	Rate             rates.Rate   // of each client's scans
 }
+
+// StatusDetail is how much a listener's reply to XSTATUS contains.
+type StatusDetail string
+
+// The details. The empty one is StatusFull.
+const (
+	StatusFull  StatusDetail = "full"
+	StatusBrief StatusDetail = "brief" // states and counts only, see [extended.Server.Brief]
+	StatusOff   StatusDetail = "off"   // XSTATUS is refused
+)
 
 // listener returns the configuration of an address, or nil.
 func (c *Config) listener(address string) *Listener {

@@ -23,6 +23,10 @@ func (r *request) stream() {
 		r.sendError("UNKNOWN COMMAND") // clamd 1.4.6
 		return
 	}
+	if err := r.takeTicket(); err != nil {
+		r.overRate("stream", err)
+		return
+	}
 	if !r.s.srv.takeSecondPlace(r.s) {
 		r.notScanned(lapseOther, "stream", "connections", nil)
 		r.fail(r.lst.Profile.Error("stream", "Too many connections"))

@@ -169,7 +169,7 @@ func (ids *idSession) answer(r *request) bool {
 	case protocol.VerbPing, protocol.VerbVersion, protocol.VerbVersionCommands,
 		protocol.VerbStats, protocol.VerbXStatus:
 		r.answer()
-		return true
+		return r.switchedOff() == "" // clamd 1.5 ends the session
 	case protocol.VerbScan, protocol.VerbXScan:
 		if !r.lst.PathCommands {
 			r.unavailable("path_commands")
@@ -182,7 +182,7 @@ func (ids *idSession) answer(r *request) bool {
 		if object != nil {
 			ids.run(r, func() { r.scanStream(object) })
 		}
-		return object != nil
+		return object != nil || r.drained
 	case protocol.VerbFildes, protocol.VerbXFildes:
 		fd, err := r.s.conn.RawDescriptor()
 		if err != nil {

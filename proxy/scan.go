@@ -31,6 +31,9 @@ const (
 
 // receive reads the stream of an INSTREAM into the spool. See keep for the result.
 func (r *request) receive() *spool.Object {
+	if !r.mayStream() {
+		return nil
+	}
 	w := r.s.srv.spool.Create(r.s.ctx)
 	return r.keep(r.s.conn.Stream(r.cfg.Limits.Stream, r.cfg.Limits.ReadTimeout), w, watchedWriter{w, &r.s.watch})
 }
@@ -130,6 +133,11 @@ func (r *request) fildes() {
 // descriptor.
 func (r *request) scanDescriptor(fd int) {
 	name := fmt.Sprintf("fd[%d]", fd)
+	if err := r.takeTicket(); err != nil {
+		r.s.srv.files.Discard(r.s.key, fd)
+		r.overRate(name, err)
+		return
+	}
 	ctx, cancel := r.deadline()
 	defer cancel()
 	object, err := r.adopt(ctx, fd)
@@ -186,11 +194,21 @@ func (r *request) judge(ctx context.Context, name string, object *spool.Object) 
 	if r.tag != "" {
 		ctx = backends.WithTag(ctx, r.tag)
 	}
-	v := r.lst.Policy.Merge(fanOut(ctx, r.cfg.Engines, r.lst.Policy, object, all))
+	on, watched := byMode(r.engines)
+	v := r.merge(ctx, on, object, all)
+	r.observe(watched, object, v, all)
 	if v.Category == backends.Encrypted {
 		v.Container = container(object)
 	}
 	return v, time.Since(start)
+}
+
+// merge has the engines that are on scan the object, and merges their reports.
+func (r *request) merge(ctx context.Context, on []*engine.Engine, object *spool.Object, all bool) policy.Verdict {
+	if len(on) == 0 {
+		return noneOn(r.engines, r.lst.Policy)
+	}
+	return r.lst.Policy.Merge(fanOut(ctx, on, r.lst.Policy, object, all))
 }
 
 // ownHealthCheck is the verdict for one of polyclam's own test objects that an engine has

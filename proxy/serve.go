@@ -47,6 +47,9 @@ func (s *session) serveFirst() {
 	}
 	cmd, err := s.readFirst()
 	s.srv.busy(s)
+	if cmd.Verb == protocol.VerbPing && s.lst.CloseNotReady && !s.srv.Readiness().Ready {
+		return // a load balancer must see that the check fails
+	}
 	if cmd.Verb == protocol.VerbIDSession {
 		s.serveIDs(cmd.Term, err)
 		return

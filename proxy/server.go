@@ -23,6 +23,7 @@ import (
 	"polyclam/proxy/files"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/lograte"
+	"polyclam/proxy/rates"
 	"polyclam/proxy/record"
 	"polyclam/proxy/spool"
 )
@@ -76,6 +77,9 @@ type Server struct {
 	records   *record.Ring // of recent scans
 	repeated  *lograte.Limiter
 	tally     tally
+	observers observers
+	ready     readiness
+	rates     rates.Table // of the listeners
 
 	requests  atomic.Uint64 // since the start
 	running   scans
@@ -98,6 +102,7 @@ func NewServer(o ServerOptions) *Server {
 		records:  record.NewRing(cmp.Or(o.Records, RecordBytes)),
 		repeated: lograte.New(repeatPause, o.clock()),
 	}
+	s.observers.init()
 	s.generations.former = map[string]*Listener{}
 	limits := func() Limits { return s.generations.config().Limits }
 	s.connections.init(limits, o.Log)
@@ -126,6 +131,7 @@ func (s *Server) Apply(cfg *Config) {
 		gone = slices.Delete(gone, i, i+1)
 	}
 	s.files.SetLimit(cfg.Limits.FileThreads)
+	s.rates.Apply(cfg.rates())
 	s.generations.add(cfg, gone)
 	s.limitsChanged()
 }
@@ -137,6 +143,8 @@ func (s *Server) Alive() {
 	s.isClosing()
 	s.spool.Stats()
 	s.running.list()
+	s.Readiness()
+	s.rates.Alive()
 	g := s.generations.hold()
 	s.generations.release(g)
 	for _, e := range g.cfg.Engines {

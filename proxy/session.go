@@ -2,13 +2,11 @@ package proxy
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"runtime/debug"
 	"sync"
 
 	"github.com/rs/xid"
-	"golang.org/x/sys/unix"
 
 	"polyclam/protocol"
 	"polyclam/proxy/client"
@@ -20,7 +18,8 @@ type session struct {
 	srv     *Server
 	nc      net.Conn
 	conn    *protocol.Conn
-	key     client.Key              // the client, for its share
+	peer    peer                    // the client
+	key     client.Key              // of peer, for its share
 	ctx     context.Context         // for all work of the client; carries its key
 	address string                  // of the listener
 	lst     *Listener               // its latest configuration
@@ -87,31 +86,5 @@ func (s *session) panicked(p any, id xid.ID, abandon func()) {
 	e.Interface("panic", p).Str("client", s.client()).Bytes("stack", debug.Stack()).Msg("panic")
 }
 
-// client names the other end of the connection for the log.
-func (s *session) client() string {
-	if _, ok := s.nc.(*net.UnixConn); ok {
-		return peer(s.nc)
-	}
-	return s.nc.RemoteAddr().String()
-}
-
-// peer names the process at the other end of a Unix socket.
-func peer(nc net.Conn) string {
-	uc, ok := nc.(*net.UnixConn)
-	if !ok {
-		return "unix"
-	}
-	raw, err := uc.SyscallConn()
-	if err != nil {
-		return "unix"
-	}
-	var cred *unix.Ucred
-	var credErr error
-	err = raw.Control(func(fd uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err != nil || credErr != nil {
-		return "unix"
-	}
-	return fmt.Sprintf("unix:uid=%d,pid=%d", cred.Uid, cred.Pid)
-}
+// client names the client for the log.
+func (s *session) client() string { return s.peer.String() }

@@ -23,6 +23,7 @@ const (
 	lapseDenied              // polyclamd's user may not read it
 	lapsePath                // there is no such file, or it is not one that can be scanned
 	lapseHung                // its file system did not answer, or time ran out first
+	lapseRate                // the client has begun more scans than scans_per_second
 	lapseOther               // the client did not hand it over as the protocol says
 	lapses
 )
@@ -32,6 +33,7 @@ type tally struct {
 	notScanned  [lapses]atomic.Int64
 	commands    atomic.Int64 // refused
 	connections atomic.Int64 // refused
+	notAllowed  atomic.Int64 // connections refused because of the key allow
 }
 
 // refusals returns the counters for XSTATUS.
@@ -39,12 +41,14 @@ func (t *tally) refusals() extended.Refusals {
 	return extended.Refusals{
 		CommandsRefused:    t.commands.Load(),
 		ConnectionsRefused: t.connections.Load(),
+		NotAllowed:         t.notAllowed.Load(),
 		NotScannedGone:     t.notScanned[lapseGone].Load(),
 		NotScannedLimit:    t.notScanned[lapseLimit].Load(),
 		NotScannedSpool:    t.notScanned[lapseSpool].Load(),
 		NotScannedDenied:   t.notScanned[lapseDenied].Load(),
 		NotScannedPath:     t.notScanned[lapsePath].Load(),
 		NotScannedHung:     t.notScanned[lapseHung].Load(),
+		NotScannedRate:     t.notScanned[lapseRate].Load(),
 		NotScannedOther:    t.notScanned[lapseOther].Load(),
 	}
 }

@@ -27,3 +27,12 @@ func (s *Server) clamVersion(engines []*engine.Engine) string {
 	}
 	return fallbackVersion
 }
+
+// version returns the version for this client. A listener that refuses VERSION still lists
+// the commands, because clients look there for those that polyclamd adds.
+func (r *request) version() string {
+	if r.lst.NoVersionCommand {
+		return fallbackVersion
+	}
+	return r.s.srv.clamVersion(counting(r.engines))
+}

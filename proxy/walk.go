@@ -39,12 +39,15 @@ func scanPath(r *request) {
 	}
 	if w.missed != "" {
 		words, reason := w.whyCutOff()
-		why := lapseHung
-		if words == interrupted {
-			why = lapseGone
+		switch {
+		case w.overRate != nil:
+			r.logOverRate(w.missed, w.overRate)
+		case words == interrupted:
+			r.notScanned(lapseGone, w.missed, reason, nil)
+		default:
+			r.notScanned(lapseHung, w.missed, reason, nil)
 		}
-		r.notScanned(why, w.missed, reason, nil)
-		w.reply.cutOff(path, words, unasked(r.cfg.Engines, r.lst.Policy, reason))
+		w.reply.cutOff(path, words, unasked(counting(r.engines), r.lst.Policy, reason))
 	}
 	w.reply.finish(okPath)
 	r.halfClose()
@@ -91,6 +94,7 @@ type walk struct {
 	afterReply func() // logs the scan of a single file; nil if there was none
 
 	mu            sync.Mutex
+	overRate      error  // the client has begun too many scans, so the rest is not tried
 	stuck         bool   // a file system did not answer, so the rest is not tried
 	noDescriptors error  // why the walk got none; nil: it has them
 	missed        string // the first object not reached before the walk was cut off; empty: none
@@ -116,7 +120,9 @@ func (w *walk) start(path string) {
 		w.tree(ctx, o.Dir, path)
 	default:
 		w.reply.single = true
-		w.file(ctx, o.File, path)
+		if w.admit(o.File, path) {
+			w.file(ctx, o.File, path)
+		}
 	}
 }
 
@@ -185,6 +191,16 @@ func (w *walk) entry(dir *files.Dir, name, path string, depth int) {
 	ctx, cancel := w.within()
 	o, err := dir.Open(ctx, name)
 	if err == nil && o.File != nil {
+		waited, ok := w.await(ctx, o.File, path)
+		if !ok {
+			cancel()
+			w.end()
+			return
+		}
+		if waited {
+			cancel()
+			ctx, cancel = w.within()
+		}
 		scan := func() {
 			defer cancel()
 			defer w.end()
@@ -268,7 +284,7 @@ func (w *walk) over(next string) bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.ctx.Err() == nil && !w.stuck {
+	if w.ctx.Err() == nil && !w.stuck && w.overRate == nil {
 		return false
 	}
 	if w.missed == "" {
@@ -281,6 +297,8 @@ func (w *walk) over(next string) bool {
 func (w *walk) whyCutOff() (words, reason string) {
 	within := w.r.lst.Profile.AnswerWithin
 	switch {
+	case w.overRate != nil:
+		return tooManyFiles, w.overRate.Error() + "; this and what follows it was not scanned"
 	case errors.Is(w.noDescriptors, context.DeadlineExceeded):
 		return timedOut, fmt.Sprintf("answer_within, %v, was over while this waited for other walks through directories to end; "+
 			"to let more walks run at the same time, raise limits.connections, or limits.client_share for those of one client", within)

@@ -16,7 +16,7 @@ func (r *request) status() []string {
 	s.mu.Lock()
 	connections := s.places.Open()
 	s.mu.Unlock()
-	lines := []string{extended.Server{
+	server := extended.Server{
 		Version:     s.version,
 		About:       r.s.about(),
 		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
@@ -30,25 +30,40 @@ func (r *request) status() []string {
 		FindFailures: found.Failures,
 		FindDropped:  found.Dropped,
 		Refusals:     s.tally.refusals(),
-	}.Record().String()}
+	}
+	brief := r.lst.Status == StatusBrief
+	if brief {
+		server = briefServer(server)
+	}
+	lines := []string{server.Record().String()}
 	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
 	defer cancel()
 	for _, u := range r.cfg.Engines {
-		u.Version(ctx) // so that the status has a fresh one
+		if u.Mode() != engine.Off {
+			u.Version(ctx) // so that the status has a fresh one
+		}
 		us := u.Status()
 		for _, n := range us.Nodes {
-			lines = append(lines, nodeRecord(us, n).String())
+			node := NodeOf(us, n)
+			if brief {
+				node = briefNode(node)
+			}
+			lines = append(lines, node.Record().String())
 		}
 	}
 	return append(lines, "END")
 }
 
-func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
+// NodeOf returns the state of a node as XSTATUS reports it.
+func NodeOf(u engine.Status, n engine.NodeStatus) extended.Node {
 	return extended.Node{
 		Engine:          u.Name,
 		Backend:         u.Kind,
 		Required:        u.Required,
 		Address:         n.Address,
+		Mode:            modeOf(u.Mode),
+		ConfiguredMode:  configuredMode(u),
+		Drained:         n.Drained,
 		State:           n.State,
 		Reason:          n.Reason,
 		InFlight:        int64(n.InFlight),
@@ -63,6 +78,11 @@ func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
 		Version:         n.Version,
 		DatabaseTime:    n.DatabaseTime,
 		Stale:           n.Stale,
+		OlderThan:       n.OlderThan,
+		OlderBy:         int64(n.OlderBy / time.Second),
+		ObservedSame:    int64(u.Observed.Same),
+		ObservedDiffer:  int64(u.Observed.Differ),
+		ObservedSkipped: int64(u.Observed.Skipped),
 		CanaryTime:      n.Canary.Time,
 		CanaryClean:     string(n.Canary.Clean),
 		CanaryEICAR:     string(n.Canary.EICAR),
@@ -74,5 +94,21 @@ func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {
 		MailUnread:      n.MailUnread,
 		Scanned:         n.Scanned,
 		UnscannedAbove:  n.UnscannedAbove,
-	}.Record()
+	}
+}
+
+// modeOf is the value of the key mode: empty for on.
+func modeOf(m engine.Mode) string {
+	if m == engine.On {
+		return ""
+	}
+	return string(m)
+}
+
+// configuredMode is the configured mode, or "" if it is the mode in use.
+func configuredMode(u engine.Status) string {
+	if u.ConfiguredMode == u.Mode {
+		return ""
+	}
+	return string(u.ConfiguredMode)
 }

@@ -42,7 +42,7 @@ func (t *tool) inspect(file *config.File, o trialOptions) *inspection {
 	return in
 }
 
-// askDaemon returns the status of the running polyclamd, or nil if none answers.
+// askDaemon returns the status of the running polyclamd, or nil if none answers in full.
 func (t *tool) askDaemon() *serverStatus {
 	p, err := t.places()
 	if err != nil {
@@ -57,6 +57,9 @@ func (t *tool) askDaemon() *serverStatus {
 		return nil
 	}
 	st := readStatus(records)
+	if st.Brief {
+		return nil // its nodes have no addresses to compare
+	}
 	st.Address = s.String()
 	return st
 }

@@ -149,6 +149,8 @@ func reachHint(err error) string {
 		return " (is polyclamd running?)"
 	case errors.Is(err, syscall.EACCES):
 		return " (check the mode and group of the socket and its directory)"
+	case errors.Is(err, protocol.ErrNoReply):
+		return " (if it is polyclamd, does allow of this listener include this client?)"
 	}
 	return ""
 }

@@ -35,8 +35,7 @@ func (s *setup) resolve() error {
 	defer cancel()
 	var list []config.Listener
 	var problems config.Problems
-	for i := range s.file.Listeners {
-		l := s.file.Listeners[i]
+	for _, l := range slices.Concat(s.file.Listeners, s.file.Services) {
 		addrs, err := sockaddr.Resolve(ctx, s.resolver, l.Configured)
 		if err != nil {
 			problems = append(problems, s.file.ListenerProblem(&l, "address", "%q: %v", l.Configured, err))
@@ -52,6 +51,7 @@ func (s *setup) resolve() error {
 		}
 	}
 	problems = append(problems, s.overlaps(list)...)
+	problems = append(problems, s.changed(list)...)
 	s.kept = sockets{}
 	for i := range list {
 		for _, have := range []sockets{s.serving, s.inherited} {
@@ -61,16 +61,46 @@ func (s *setup) resolve() error {
 		}
 	}
 	var failed failures
-	if len(list) == 0 && len(problems) == 0 && !(s.isCheck && s.checker.PassesSockets()) {
+	var clamd []config.Listener
+	clamd, s.file.Services = split(list)
+	if len(clamd) == 0 && len(problems) == 0 && !(s.isCheck && s.checker.PassesSockets()) {
 		failed.add(errNoListener)
 	}
-	if err := s.file.ReplaceListeners(list); err != nil {
+	if err := s.file.ReplaceListeners(clamd); err != nil {
 		failed.add(err)
 	}
 	if len(problems) > 0 {
 		failed.add(problems)
 	}
 	return failed.err()
+}
+
+// split separates the listeners that speak clamd's protocol from the others.
+func split(list []config.Listener) (clamd, services []config.Listener) {
+	for _, l := range list {
+		if l.Service == config.ServiceClamd {
+			clamd = append(clamd, l)
+		} else {
+			services = append(services, l)
+		}
+	}
+	return clamd, services
+}
+
+// changed returns the problems of open sockets that would have to serve something else: their
+// clients would get answers in another protocol.
+func (s *setup) changed(list []config.Listener) (problems config.Problems) {
+	for i := range list {
+		l := &list[i]
+		if _, ok := s.serving[l.Address]; !ok || s.before == nil {
+			continue
+		}
+		if old := s.before.Has(l.Address); old != nil && old.Service != l.Service {
+			problems = append(problems, s.file.ListenerProblem(l, "address",
+				"%q serves something else in the running daemon, and a reload cannot change that; restart polyclamd, or write another address", l.Configured))
+		}
+	}
+	return problems
 }
 
 // overlaps returns the problems of listeners that include an address of an earlier one, or of
@@ -122,8 +152,9 @@ func (s *setup) listen() error {
 	works := map[string]bool{} // by the configured address
 	var problems config.Problems
 	unavailable := map[string]config.Problem{} // by the socket's address
-	for i := range s.file.Listeners {
-		l := &s.file.Listeners[i]
+	list := slices.Concat(s.file.Listeners, s.file.Services)
+	for i := range list {
+		l := &list[i]
 		_, ok := s.kept[l.Address]
 		if !ok {
 			err := s.openOne(l)
@@ -139,7 +170,7 @@ func (s *setup) listen() error {
 		}
 		works[l.Configured] = works[l.Configured] || ok
 	}
-	s.file.Listeners = slices.DeleteFunc(s.file.Listeners, func(l config.Listener) bool {
+	list = slices.DeleteFunc(list, func(l config.Listener) bool {
 		problem, ok := unavailable[l.Address]
 		switch {
 		case ok && works[l.Configured]:
@@ -149,6 +180,7 @@ func (s *setup) listen() error {
 		}
 		return ok
 	})
+	s.file.Listeners, s.file.Services = split(list)
 	if len(problems) > 0 {
 		return problems
 	}
@@ -160,6 +192,7 @@ func (s *setup) openOne(l *config.Listener) error {
 	a := addrOf(l)
 	o := listen.Options{Mode: l.Mode, Group: int(l.Group), MakeDirectory: s.file.Name == config.DefaultName}
 	if s.isCheck {
+		o.IsPolyclamd = s.probe(l)
 		warning, err := s.checker.Check(a, o)
 		if warning != "" {
 			s.file.Warn(s.file.ListenerProblem(l, "address", "%q: %s", l.Address, warning))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
@@ -26,6 +27,23 @@ func notifySignals() <-chan os.Signal {
 }
 
 func isReload(s os.Signal) bool { return s == unix.SIGHUP }
+
+// beginDraining makes the daemon report that it is not ready, if drain_delay says so and it
+// does not yet. false means that it is to stop now. key and value say why, for the log.
+func (d *process) beginDraining(key, value string) bool {
+	delay := d.file.DrainDelay
+	if delay == 0 || d.draining != nil {
+		return false
+	}
+	d.server.SetDraining(true)
+	d.draining = time.After(delay)
+	d.log.Info().Str(key, value).Stringer("for", delay).Msg("draining before the stop")
+	d.notifier.notify(fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d", stateStopping, (delay + d.file.ShutdownGrace + stopMargin).Microseconds()))
+	return true
+}
+
+// stopMargin is how long a stop may take beyond drain_delay and shutdown_grace.
+const stopMargin = 15 * time.Second
 
 // notifyReloading reports to systemd that a reload begins, and when: Type=notify-reload
 // requires the time.

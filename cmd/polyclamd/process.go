@@ -17,6 +17,7 @@ import (
 	"polyclam/cmd/internal/within"
 	"polyclam/protocol/extended"
 	"polyclam/proxy"
+	"polyclam/proxy/ops"
 	"polyclam/proxy/spool"
 )
 
@@ -36,6 +37,7 @@ type process struct {
 	file      *config.File
 	spool     *spool.Spool
 	server    *proxy.Server
+	ops       *ops.Server
 	inherited sockets // from systemd, by address; a reload never changes or closes them
 	sockets   sockets // all sockets that are served, by address
 	failed    chan error
@@ -48,6 +50,13 @@ type process struct {
 	reloadAgain bool    // after this one
 	reloads     chan *reload
 	slow        <-chan time.Time // fires if the reload is slow
+
+	asks     chan func()      // of the admin socket; none of them waits
+	outcome  *reloadOutcome   // of the reload in progress; nil: no command waits for it
+	next     *reloadOutcome   // of the one after it
+	settings *config.Settings // those in use, as an operator wrote them
+	ending   chan struct{}    // closed when the daemon stops
+	draining <-chan time.Time // fires when drain_delay is over; nil: not draining
 }
 
 // newProcess returns a daemon that has not started.
@@ -55,6 +64,7 @@ func newProcess(o options, file *config.File, log zerolog.Logger) *process {
 	return &process{
 		options: o, log: log, file: file, resolver: net.DefaultResolver, watchdog: newWatchdog(), notifier: newNotifier(log),
 		failed: make(chan error, 1), stopping: make(chan struct{}, 1), reloads: make(chan *reload),
+		asks: make(chan func()), ending: make(chan struct{}),
 	}
 }
 
@@ -85,10 +95,11 @@ func (d *process) start() error {
 // startServer creates the server and serves all sockets.
 func (d *process) startServer(s *setup) {
 	s.fitted.apply(d.log)
-	d.spool = s.spool
+	d.spool, d.settings = s.spool, s.settings
 	d.server = proxy.NewServer(proxy.ServerOptions{
 		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop, Records: d.file.RecordBytes(),
 	})
+	d.ops = ops.New(ops.Options{Proxy: d.server, Controls: controls{d, d.asks, d.ending}, Log: d.log, Config: s.ops})
 	d.describeUser()
 	d.describeConfig(d.file, s.fitted)
 	d.sockets = s.kept
@@ -106,18 +117,16 @@ func (d *process) stop() {
 	}
 }
 
-// serve starts a goroutine that serves the clients of ln.
-func (d *process) serve(address string, ln net.Listener) {
-	go func() {
-		err := d.server.Serve(ln, address)
-		if errors.Is(err, proxy.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
-			return // by shutdown or a reload
-		}
-		select {
-		case d.failed <- fmt.Errorf("listener %q: %w", address, err):
-		default: // a failure is already reported
-		}
-	}()
+// serveClamd serves the clients of ln, and reports a failure to the main loop.
+func (d *process) serveClamd(address string, ln net.Listener) {
+	err := d.server.Serve(ln, address)
+	if errors.Is(err, proxy.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
+		return // by shutdown or a reload
+	}
+	select {
+	case d.failed <- fmt.Errorf("listener %q: %w", address, err):
+	default: // a failure is already reported
+	}
 }
 
 // wait runs the main loop until a signal, a SHUTDOWN command or a failure ends the daemon.
@@ -133,17 +142,28 @@ func (d *process) wait(signals <-chan os.Signal) error {
 		case <-d.watchdog.passed:
 			d.reportAlive()
 		case s := <-signals:
-			if isReload(s) {
+			switch {
+			case isReload(s):
 				d.beginReload()
+			case d.beginDraining("signal", s.String()):
+			default:
+				d.log.Info().Str("signal", s.String()).Stringer("grace", d.file.ShutdownGrace).Msg("stopping")
+				d.shutdown(signals)
+				return nil
+			}
+		case <-d.stopping:
+			if d.beginDraining("command", "SHUTDOWN") {
 				continue
 			}
-			d.log.Info().Str("signal", s.String()).Stringer("grace", d.file.ShutdownGrace).Msg("stopping")
-			d.shutdown(signals)
-			return nil
-		case <-d.stopping:
 			d.log.Info().Str("command", "SHUTDOWN").Stringer("grace", d.file.ShutdownGrace).Msg("stopping")
 			d.shutdown(signals)
 			return nil
+		case <-d.draining:
+			d.log.Info().Stringer("grace", d.file.ShutdownGrace).Msg("stopping")
+			d.shutdown(signals)
+			return nil
+		case do := <-d.asks:
+			do()
 		case err := <-d.failed:
 			d.shutdown(signals)
 			return err
@@ -156,6 +176,7 @@ func (d *process) wait(signals <-chan os.Signal) error {
 func (d *process) shutdown(signals <-chan os.Signal) {
 	d.notifier.notify(stateStopping)
 	began := time.Now()
+	close(d.ending)
 	if d.reload != nil {
 		close(d.reload.aborted)
 	}
@@ -180,6 +201,10 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 		}
 		break
 	}
+	services := opsSockets(d.sockets, d.file)
+	for address := range services {
+		delete(d.sockets, address)
+	}
 	d.sockets.close() // the server has closed those that it serves; a reload may have opened others
 	if d.reload != nil && !within.Limit(objectGrace, d.reload.work.Wait) {
 		d.log.Warn().Any("step", d.reload.step.Load()).Str("hint", "a file system or a name server does not answer").Msg("reload hangs")
@@ -187,6 +212,8 @@ func (d *process) shutdown(signals <-chan os.Signal) {
 	d.spool.Drain(objectGrace)
 	killChildren()
 	d.closeSpool()
+	within.Limit(objectGrace, d.ops.Close) // last: until now it reports that the daemon stops
+	services.close()
 	d.notifier.flush(notifyGrace)
 	d.log.Info().Int64("ms", time.Since(began).Milliseconds()).Msg("stopped")
 }

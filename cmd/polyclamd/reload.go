@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/listen"
 	"polyclam/proxy"
+	"polyclam/proxy/ops"
 )
 
 // slowReload is how long a reload may take before the log names the step that it is in.
@@ -25,13 +28,18 @@ const slowReload = 10 * time.Second
 // at the same time: each passes the reload to the other.
 type reload struct {
 	setup
-	reloads   chan<- *reload // to the main loop
-	server    *proxy.Server
-	work      sync.WaitGroup
-	committed bool
-	err       error     // of prepare
-	modified  time.Time // the file, if err is not nil; zero: not known
-	removed   sockets   // for finish
+	reloads    chan<- *reload // to the main loop
+	server     *proxy.Server
+	opsServer  *ops.Server
+	work       sync.WaitGroup
+	committed  bool
+	err        error            // of prepare
+	modified   time.Time        // the file, if err is not nil; zero: not known
+	removed    sockets          // for finish
+	removedOps sockets          // those of removed that package ops serves
+	old        *config.Settings // those in use
+	changes    []string         // from old
+	warnings   []string         // in addition to those of the file
 }
 
 // prepare does everything that can fail. It changes nothing that the daemon uses.
@@ -41,6 +49,8 @@ func (r *reload) prepare() {
 		if info, err := os.Stat(r.options.config); err == nil {
 			r.modified = info.ModTime()
 		}
+	} else {
+		r.changes = r.old.Changes(r.settings)
 	}
 	if !r.handOver() {
 		r.close()
@@ -62,12 +72,17 @@ func (r *reload) handOver() bool {
 // Sessions on closed sockets continue.
 func (r *reload) finish() {
 	r.step.Store("close the listeners that were removed")
+	for address, ln := range r.removedOps {
+		r.opsServer.Retire(ln)
+		delete(r.removed, address)
+		r.log.Info().Str("address", address).Msg("listener closed")
+	}
 	r.retire()
 	for address := range r.removed {
 		r.log.Info().Str("address", address).Msg("listener closed")
 	}
 	r.step.Store("set the group and mode of the listeners")
-	for _, l := range r.file.Listeners {
+	for _, l := range slices.Concat(r.file.Listeners, r.file.Services) {
 		if s, ok := r.kept[l.Address].(*listen.UnixSocket); ok && !r.isAborted() {
 			r.updateSocket(l, s)
 		}
@@ -105,15 +120,19 @@ func (r *reload) updateSocket(l config.Listener, s *listen.UnixSocket) {
 // beginReload begins a reload. If one is already in progress, another follows it: the file
 // may have been read already.
 func (d *process) beginReload() {
+	if d.draining != nil {
+		d.log.Info().Msg("reload ignored, the daemon is about to stop")
+		return
+	}
 	if d.reload != nil {
 		d.reloadAgain = true
 		d.log.Info().Any("step", d.reload.step.Load()).Msg("reload in progress, another will follow")
 		return
 	}
 	d.notifyReloading()
-	d.reload = &reload{reloads: d.reloads, server: d.server, setup: setup{
+	d.reload = &reload{reloads: d.reloads, server: d.server, opsServer: d.ops, old: d.settings, setup: setup{
 		options: d.options, log: d.log, descriptors: d.descriptors, spool: d.spool,
-		inherited: d.inherited, serving: maps.Clone(d.sockets), resolver: d.resolver,
+		inherited: d.inherited, serving: maps.Clone(d.sockets), before: d.file, resolver: d.resolver,
 		aborted: make(chan struct{}),
 	}}
 	d.reload.step.Store("begin")
@@ -128,22 +147,40 @@ func (d *process) handleReload(r *reload) {
 		d.describeRefusal(r.err, r.modified)
 		logProblems(d.log, zerolog.ErrorLevel, r.err)
 		d.log.Error().Str("file", d.options.config).Msg("reload refused, the old configuration stays in use")
+		d.endOutcome(nil, r.err)
 	case !r.committed:
 		d.commit(r)
 		r.work.Go(r.finish)
 		return
 	default:
-		d.log.Info().Str("file", d.file.Name).Msg("reloaded")
+		d.log.Info().Str("file", d.file.Name).Strs("changes", firstLines(r.changes)).Msg("reloaded")
 		d.logConfiguration()
 		d.logWarnings()
 		d.logListeners()
+		d.endOutcome(r.reloadLines(), nil)
 	}
 	d.reload, d.slow = nil, nil
-	d.notifier.notify(stateReady)
+	if d.draining == nil {
+		d.notifier.notify(stateReady)
+	}
 	if d.reloadAgain {
 		d.reloadAgain = false
 		d.beginReload()
 	}
+	if d.reload == nil { // the daemon is about to stop
+		d.endOutcome(nil, errStopping)
+	}
+}
+
+// maxChanges is how many changes of a reload are in its log line.
+const maxChanges = 20
+
+// firstLines returns the first changes, and how many more there are.
+func firstLines(changes []string) []string {
+	if len(changes) <= maxChanges {
+		return changes
+	}
+	return append(changes[:maxChanges:maxChanges], fmt.Sprintf("%d more", len(changes)-maxChanges))
 }
 
 // commit makes a prepared reload the daemon's configuration. It cannot fail.
@@ -154,11 +191,12 @@ func (d *process) commit(r *reload) {
 	r.fitted.apply(d.log)
 	if r.file.Log.Format != d.file.Log.Format {
 		d.log.Warn().Str("key", "log.format").Msg("change needs a restart")
+		r.warnings = append(r.warnings, "log.format: the change needs a restart")
 	}
-	if err := setLevel(r.file.Log, d.options.logLevel); err != nil {
-		d.log.Warn().Err(err).Str("key", "log.level").Msg("configuration")
-	}
-	d.file = r.file
+	d.applyLevel(r.file.Log)
+	d.ops.Apply(r.setup.ops)
+	before := d.file
+	d.file, d.settings = r.file, r.settings
 	d.describeConfig(r.file, r.fitted)
 	r.removed = sockets{}
 	for address, ln := range d.sockets {
@@ -166,6 +204,7 @@ func (d *process) commit(r *reload) {
 			r.removed[address] = ln
 		}
 	}
+	r.removedOps = opsSockets(r.removed, before)
 	d.sockets = maps.Clone(r.kept)
 	for address, ln := range r.opened {
 		d.sockets[address] = ln

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"polyclam/cmd/internal/config"
 	"polyclam/proxy/spool"
 	"polyclam/test/testkit"
 )
@@ -195,7 +196,7 @@ func TestPreparedReloadIsAborted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	r := &reload{reloads: make(chan *reload), setup: setup{
+	r := &reload{reloads: make(chan *reload), old: &config.Settings{}, setup: setup{
 		options: options{config: conf, configGiven: true}, descriptors: 1 << 20, log: zerolog.Nop(), spool: s, aborted: make(chan struct{}),
 	}}
 	r.work.Go(r.prepare)

@@ -12,6 +12,7 @@ import (
 	"polyclam/cmd/internal/listen"
 	"polyclam/cmd/internal/sockaddr"
 	"polyclam/proxy"
+	"polyclam/proxy/ops"
 	"polyclam/proxy/spool"
 )
 
@@ -25,19 +26,22 @@ type setup struct {
 	isCheck     bool         // open no socket, and create nothing
 	spool       *spool.Spool // of the running daemon; nil: the setup creates one
 	inherited   sockets
-	serving     sockets // all that the daemon serves
+	serving     sockets      // all that the daemon serves
+	before      *config.File // what they serve; nil at the start
 	resolver    sockaddr.Resolver
 	checker     listen.Checker // for isCheck
 
 	step    atomic.Value  // string: the current step, for the log
 	aborted chan struct{} // closed when the daemon ends; nil: never
 
-	file   *config.File // nil: to be read
-	fitted *fitting
-	kept   sockets // inherited, or served already
-	opened sockets
-	config *proxy.Config
-	change *spool.Change
+	file     *config.File // nil: to be read
+	settings *config.Settings
+	fitted   *fitting
+	kept     sockets // inherited, or served already
+	opened   sockets
+	config   *proxy.Config
+	ops      ops.Config
+	change   *spool.Change
 
 	ownSpool bool // the setup has created the spool
 }
@@ -58,6 +62,7 @@ func (s *setup) open() error {
 		{"read the memory limits and the kind of the spool directory", s.fit},
 		{"check the spool directory", s.prepareSpool},
 		{"open the engines, with the files that their keys name", s.build},
+		{"read the token and the certificate of [http]", s.readHTTP},
 		{"look for the paths and host names", s.look},
 		{"open the listeners", s.listen},
 	} {
@@ -90,6 +95,9 @@ func (s *setup) isAborted() bool {
 func (s *setup) load() (err error) {
 	if s.file == nil {
 		s.file, err = s.options.load()
+	}
+	if err == nil {
+		s.settings = s.file.Settings()
 	}
 	return err
 }

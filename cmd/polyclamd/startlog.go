@@ -24,6 +24,10 @@ func (d *process) logWarnings() { logProblems(d.log, zerolog.WarnLevel, d.file.W
 
 // logListeners logs the listeners and the engines.
 func (d *process) logListeners() {
+	for _, l := range d.file.Services {
+		d.log.Info().Str("address", l.Address).Str("service", string(l.Service)).
+			Stringer("bound", d.sockets[l.Address].Addr()).Bool("systemd", d.isInherited(d.sockets[l.Address])).Msg("listening")
+	}
 	for i := range d.file.Listeners {
 		l := &d.file.Listeners[i]
 		ln := d.sockets[l.Address]

@@ -16,6 +16,9 @@ type About struct {
 	ConfigRefused time.Time `json:"config_refused,omitzero"`
 	ConfigProblem string    `json:"config_problem,omitempty"`
 
+	// The level of the log, if it was changed at run time.
+	LogLevel string `json:"log_level,omitempty"`
+
 	// The daemon's user and its groups: names, and numbers. Commas separate groups. GIDs is
 	// empty if the daemon does not report them; then UID means nothing.
 	User   string `json:"user,omitempty"`
@@ -36,6 +39,7 @@ func (a *About) fields() []field {
 		stamp("config_time", &a.ConfigTime),
 		stamp("config_refused", &a.ConfigRefused),
 		text("config_problem", &a.ConfigProblem),
+		text("log_level", &a.LogLevel),
 		text("user", &a.User),
 		optional("uid", a.writeUID, func(value string) { a.UID, _ = parseInt(value, 64) }),
 		text("groups", &a.Groups),

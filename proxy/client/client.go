@@ -6,10 +6,7 @@ package client
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
-
-	"golang.org/x/sys/unix"
 )
 
 // ipv6Prefix is the length of the prefix that belongs to one site. By RFC 6177 a site gets
@@ -39,37 +36,6 @@ func Host(a netip.Addr) Key {
 		return Key{}
 	}
 	return Key{prefix: p}
-}
-
-// Of returns the key of the client at the other end of nc: the zero Key if nc is neither
-// a TCP nor a Unix connection.
-func Of(nc net.Conn) Key {
-	switch nc := nc.(type) {
-	case *net.UnixConn:
-		if uid, ok := peerUser(nc); ok {
-			return User(uid)
-		}
-	case *net.TCPConn:
-		if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-			return Host(a.AddrPort().Addr())
-		}
-	}
-	return Key{}
-}
-
-func peerUser(nc *net.UnixConn) (uint32, bool) {
-	raw, err := nc.SyscallConn()
-	if err != nil {
-		return 0, false
-	}
-	var cred *unix.Ucred
-	err = raw.Control(func(fd uintptr) {
-		cred, _ = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err != nil || cred == nil {
-		return 0, false
-	}
-	return cred.Uid, true
 }
 
 // IsUser reports whether k is a user on Unix sockets.

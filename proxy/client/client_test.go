@@ -2,10 +2,7 @@ package client
 
 import (
 	"context"
-	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -44,40 +41,6 @@ func TestString(t *testing.T) {
 		if got := test.key.String(); got != test.want {
 			t.Errorf("%#v: %q, want %q", test.key, got, test.want)
 		}
-	}
-}
-
-func TestOf(t *testing.T) {
-	dial := func(network, address string) net.Conn {
-		t.Helper()
-		ln, err := net.Listen(network, address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer ln.Close()
-		c, err := net.Dial(network, ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		nc, err := ln.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { nc.Close() })
-		return nc
-	}
-	if got, want := Of(dial("unix", filepath.Join(t.TempDir(), "s"))), User(uint32(os.Getuid())); got != want {
-		t.Errorf("Unix socket: %v, want %v", got, want)
-	}
-	if got, want := Of(dial("tcp", "127.0.0.1:0")), Host(netip.MustParseAddr("127.0.0.1")); got != want {
-		t.Errorf("TCP: %v, want %v", got, want)
-	}
-	a, b := net.Pipe()
-	defer a.Close()
-	defer b.Close()
-	if got := Of(a); !got.IsZero() {
-		t.Errorf("pipe: %v, want the zero Key", got)
 	}
 }
 

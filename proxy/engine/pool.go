@@ -34,6 +34,10 @@ type pool struct {
 	failed atomic.Uint64
 	replay atomic.Uint64
 
+	set         atomic.Pointer[setMode] // nil: SetMode was never called
+	modeChanges int                     // of the configured mode, by reloads; guarded by mu
+	observed    observed
+
 	budget    budget.Budget // of hedges
 	hedged    atomic.Uint64 // scans sent to a second node
 	hedgesWon atomic.Uint64 // of those, answered first by the second node
@@ -72,7 +76,7 @@ func (p *pool) config() *Config { return p.current.Load() }
 
 // usable reports whether scans may use n. The caller holds mu.
 func (p *pool) usable(n *node) bool {
-	return n.health.Usable(p.config().Canary, n.inFlight > 0)
+	return !p.isWithdrawn(n) && n.health.Usable(p.config().Canary, n.inFlight > 0)
 }
 
 func (p *pool) isRetired(n *node) bool {

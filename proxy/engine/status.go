@@ -1,14 +1,23 @@
 package engine
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"polyclam/proxy/engine/internal/health"
+)
 
 // Status is the state of an engine as `polyclam status` shows it.
 type Status struct {
-	Name     string   `json:"name"`
-	Kind     string   `json:"kind"`
-	Required bool     `json:"required"`
-	Waiting  int      `json:"waiting"` // scans without a slot yet
-	Counters Counters `json:"counters"`
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`
+	Required bool   `json:"required"`
+	// Mode is the mode in use. It differs from ConfiguredMode if it was set at run time.
+	Mode           Mode             `json:"mode"`
+	ConfiguredMode Mode             `json:"configured_mode"`
+	Waiting        int              `json:"waiting"` // scans without a slot yet
+	Counters       Counters         `json:"counters"`
+	Observed       ObservedCounters `json:"observed"`
 	// Withheld is the number of objects that the engine does not get at present because it
 	// died or hung on them.
 	Withheld int          `json:"withheld,omitempty"`
@@ -33,10 +42,12 @@ type Counters struct {
 
 // NodeStatus is one node of a [Status].
 type NodeStatus struct {
-	Address  string `json:"address"`
-	State    string `json:"state"`            // up, down, unknown, or reloading
-	Reason   string `json:"reason,omitempty"` // why it is down
-	InFlight int    `json:"in_flight"`        // slots taken, test objects and hung backends included
+	Address string `json:"address"`
+	State   string `json:"state"`            // up, down, unknown, or reloading
+	Reason  string `json:"reason,omitempty"` // why it is down
+	// Drained says that an administrator has taken it out of use. State is as without that.
+	Drained  bool `json:"drained,omitempty"`
+	InFlight int  `json:"in_flight"` // slots taken, test objects and hung backends included
 	// Limit is how many of the max_scans slots are used at present, after the engine was
 	// overloaded; 0: all.
 	Limit  int    `json:"limit,omitempty"`
@@ -45,8 +56,12 @@ type NodeStatus struct {
 	Version      string    `json:"version,omitempty"`
 	DatabaseTime time.Time `json:"database_time,omitzero"`
 	// Stale says that the database is older than max_signature_age.
-	Stale    bool     `json:"stale,omitempty"`
-	Counters Counters `json:"counters"`
+	Stale bool `json:"stale,omitempty"`
+	// OlderThan is the address of the node with the newest signatures, if those of this one
+	// are older by more than 36 hours; OlderBy is by how much.
+	OlderThan string        `json:"older_than,omitempty"`
+	OlderBy   time.Duration `json:"older_by,omitempty"` // nanoseconds
+	Counters  Counters      `json:"counters"`
 	// HeuristicsFirst says that the engine stops at the first heuristic finding, so its
 	// encrypted and partial results count as suspicious.
 	HeuristicsFirst bool `json:"heuristics_first,omitempty"`
@@ -74,17 +89,25 @@ func (p *pool) Status() Status {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	s.Mode, s.ConfiguredMode, s.Observed = p.mode(), p.config().Mode, p.observed.counters()
 	s.Waiting = p.queue.Scans()
 	for _, n := range p.nodes {
 		ns := n.status()
 		if slots := n.limit.Slots(p.config().MaxScans); slots < p.config().MaxScans {
 			ns.Limit = slots
 		}
-		if p.draining(&ticket{}, n) {
+		if p.standsBack(&ticket{}, n) {
 			ns.State = "reloading"
 		}
 		ns.Stale = isStale(ns.DatabaseTime, p.config().MaxSignatureAge)
+		if p.isSuspended(n) && n.health.Serving() {
+			ns.State, ns.Reason = health.Down.String(), n.reasonText(p.staleReason(n))
+		}
 		s.Nodes = append(s.Nodes, ns)
+	}
+	for _, b := range p.behind() {
+		at := slices.Index(p.nodes, b.node)
+		s.Nodes[at].OlderThan, s.Nodes[at].OlderBy = bounded(b.newest.address), b.by
 	}
 	return s
 }
@@ -92,6 +115,7 @@ func (p *pool) Status() Status {
 func (n *node) status() NodeStatus {
 	s := NodeStatus{
 		Address:  n.address,
+		Drained:  n.drained,
 		State:    n.health.State().String(),
 		InFlight: n.inFlight,
 		Canary:   n.canary,

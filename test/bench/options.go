@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,12 +27,14 @@ type options struct {
 	body     string
 	binary   string
 	baseline string
+	add      string // configuration for polyclam, but not for the baseline
 	keep     bool
 }
 
 func parseOptions(args []string) (options, error) {
 	var o options
 	var sizes []string
+	var addFile string
 	flags := pflag.NewFlagSet("bench", pflag.ContinueOnError)
 	flags.BoolVar(&o.quick, "quick", false, "less than a minute, for a first impression: few short rounds, three sizes")
 	flags.StringSliceVar(&o.only, "only", nil, "`parts` to measure: clamd, init, null, memory, idle")
@@ -43,6 +46,7 @@ func parseOptions(args []string) (options, error) {
 	flags.StringVar(&o.body, "body", bodyMail, "what is scanned: `mail` (base64) or random")
 	flags.StringVar(&o.binary, "polyclamd", "", "`program` to measure instead of the one built from this tree")
 	flags.StringVar(&o.baseline, "baseline", "", "another build of polyclamd, `program` measured beside it")
+	flags.StringVar(&addFile, "add", "", "`file` with configuration that is added for polyclam, but not for the baseline; {socket} stands for its socket")
 	flags.BoolVar(&o.keep, "keep", false, "keep the directory with configurations and logs, and say where it is")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -52,6 +56,13 @@ func parseOptions(args []string) (options, error) {
 	}
 	if o.quick {
 		sizes = quicken(&o, flags, sizes)
+	}
+	if addFile != "" {
+		text, err := os.ReadFile(addFile)
+		if err != nil {
+			return o, fmt.Errorf("--add: %w", err)
+		}
+		o.add = string(text)
 	}
 	for _, s := range sizes {
 		n, err := parseSize(s)

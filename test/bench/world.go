@@ -84,6 +84,9 @@ func (w *world) start() error {
 			return fmt.Errorf("go build polyclamd: %w\n%s", err, out)
 		}
 	}
+	if w.options.add != "" && w.options.baseline == "" {
+		w.options.baseline = w.options.binary
+	}
 	var err error
 	if w.options.wants("clamd") || w.options.wants("idle") {
 		if w.clamd, err = w.startClamd(); err != nil {
@@ -210,7 +213,11 @@ func (w *world) inFront(e *engine, name, suffix string) (way, error) {
 	y := way{name: name, socket: filepath.Join(w.dir, id+".sock")}
 	engine := e.ways[direct].socket
 	program, err := w.options.binary, error(nil)
-	args := []string{"--config=" + w.write(id+".conf", polyclamConf(y.socket, engine))}
+	conf := polyclamConf(y.socket, engine)
+	if name == "polyclam" {
+		conf += strings.ReplaceAll(w.options.add, "{socket}", y.socket)
+	}
+	args := []string{"--config=" + w.write(id+".conf", conf)}
 	switch name {
 	case "haproxy":
 		program, err = find("haproxy")

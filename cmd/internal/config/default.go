@@ -40,7 +40,8 @@ var ClamdSockets = []string{
 // The socket's directory may not exist yet.
 func Default() *File {
 	f := newFile(DefaultName)
-	socket := filepath.Join(runtimeDirectory(os.Getenv), "clamd.sock")
+	runtime := runtimeDirectory(os.Getenv)
+	socket := filepath.Join(runtime, "clamd.sock")
 	f.Listeners = []Listener{NewListener("tcp:127.0.0.1:3310"), NewListener("unix:" + socket)}
 	if clamd := findClamd(ClamdSockets, socket); clamd != "" {
 		e := newEngine("clamav", "clamd")
@@ -48,6 +49,7 @@ func Default() *File {
 		f.Engines = append(f.Engines, e)
 	}
 	f.Engines = append(f.Engines, newEngine("inspect", inspectBackend))
+	f.Admin.Address = adminSocket(runtime)
 	f.complete(&report{file: f.Name})
 	return f
 }

@@ -70,6 +70,8 @@ func TestExampleHasEveryKey(t *testing.T) {
 		{"[spool]", Spool{}, root["spool"]},
 		{"[log]", Log{}, root["log"]},
 		{"[on_find]", OnFind{}, root["on_find"]},
+		{"[http]", HTTP{}, root["http"]},
+		{"[admin]", Admin{}, root["admin"]},
 		{"[[listener]]", Listener{}, root["listener"]},
 		{"[[engine]]", Engine{}, root["engine"]},
 		{"[[rule]]", Rule{}, root["rule"]},
@@ -174,7 +176,7 @@ func documents(table, address, backend, key, value string) (without, with string
 	if table != "[[engine]]" {
 		backend = inspectBackend
 	}
-	tables := []string{"", "[[listener]]", "[[engine]]", "[policy]", "[policy.actions]", "[limits]", "[spool]", "[log]", "[on_find]"}
+	tables := []string{"", "[[listener]]", "[[engine]]", "[policy]", "[policy.actions]", "[limits]", "[spool]", "[http]", "[admin]", "[log]", "[on_find]"}
 	for _, name := range tables {
 		block := name + "\n"
 		switch name {
@@ -240,7 +242,8 @@ func TestExampleDefaults(t *testing.T) {
 func checkDefault(t *testing.T, table, backend, key, shown, stated string) {
 	t.Helper()
 	switch stated {
-	case "the daemon's own group", "none", "the system's", "the host of the address", "the flavour's":
+	case "the daemon's own group", "none", "the system's", "the host of the address", "the flavour's", "all engines", "that of [policy]",
+		"everyone", "no limit", "scans_per_second, rounded up":
 		return // has no value that can be written
 	}
 	for _, prefix := range []string{"the preset's, else ", "the protocol's: ", "half of the memory"} {

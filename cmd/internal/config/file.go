@@ -24,6 +24,9 @@ type File struct {
 	// ShutdownGrace is how long sessions may continue after SIGTERM.
 	ShutdownGrace time.Duration `toml:"shutdown_grace" range:"1ns..24h"`
 
+	// DrainDelay is how long the daemon reports that it is not ready before it stops.
+	DrainDelay time.Duration `toml:"drain_delay" range:"0s..1h"`
+
 	Listeners []Listener `toml:"listener"`
 	Engines   []Engine   `toml:"engine"`
 	Policy    Policy     `toml:"policy"`
@@ -32,10 +35,15 @@ type File struct {
 	Store     Spool      `toml:"spool"`
 	Log       Log        `toml:"log"`
 	OnFind    OnFind     `toml:"on_find"`
+	HTTP      HTTP       `toml:"http"`
+	Admin     Admin      `toml:"admin"`
 
 	Name     string    // path of the file, or DefaultName
 	Modified time.Time // of the file; zero: no file
 	Warnings Problems  // what is allowed but doubtful
+	// Services are the listeners that do not speak clamd's protocol: those of [http] and
+	// [admin], and for agent checks.
+	Services []Listener
 	// Overridden names the environment variables that replaced a part of the file.
 	Overridden []string
 
@@ -51,6 +59,7 @@ type Listener struct {
 	// one socket; Configured stays as the file has it.
 	Address    string `toml:"address"`
 	Configured string
+	Service    Service
 
 	Mode  fs.FileMode `toml:"mode"`  // of a Unix socket
 	Group Group       `toml:"group"` // of a Unix socket
@@ -68,6 +77,23 @@ type Listener struct {
 	ReloadCommand   bool  `toml:"reload_command"`
 	StreamCommand   bool  `toml:"stream_command"`
 	StreamPorts     Ports `toml:"stream_ports"`
+
+	// Engines are the names of the engines that scan; empty: all.
+	Engines []string `toml:"engines"`
+	// Precedence replaces that of [policy]; empty: it does not.
+	Precedence []backends.Category `toml:"precedence"`
+	// AgentCheck makes it answer HAProxy's agent checks, and nothing else.
+	AgentCheck bool `toml:"agent_check"`
+	// NotReady is what becomes of new connections while the server is not ready.
+	NotReady string `toml:"not_ready"`
+
+	// Who may use the listener, and how much. See [proxy.Listener].
+	Allow          []Allowed          `toml:"allow"` // empty: everyone
+	VersionCommand bool               `toml:"version_command"`
+	StatsCommand   bool               `toml:"stats_command"`
+	StatusCommand  proxy.StatusDetail `toml:"status_command"`
+	ScansPerSecond float64            `toml:"scans_per_second" range:"0..1000000"` // of each client; 0: no limit
+	Burst          int                `toml:"burst" range:"1..1000000"`            // 0, not in the file: see [Listener.rate]
 
 	// Actions override those of [policy.actions] and of the client's preset.
 	Actions Actions `toml:"actions"`
@@ -91,6 +117,14 @@ func NewListener(address string) Listener {
 		// makes no such distinction.
 		PathCommands:  strings.HasPrefix(address, "unix:"),
 		ReloadCommand: strings.HasPrefix(address, "unix:"),
+		NotReady:      notReadyServe,
+
+		VersionCommand: true,
+		StatsCommand:   true,
+		StatusCommand:  proxy.StatusBrief,
+	}
+	if strings.HasPrefix(address, "unix:") {
+		l.StatusCommand = proxy.StatusFull
 	}
 	l.setClient(genericClient)
 	return l
@@ -130,6 +164,7 @@ type Engine struct {
 	// moves Address there.
 	Address        string        `toml:"address"`
 	Addresses      []string      `toml:"addresses"`
+	Mode           engine.Mode   `toml:"mode"`
 	Required       bool          `toml:"required"`
 	Timeout        time.Duration `toml:"timeout" range:"1ns..24h"`
 	MaxDelay       time.Duration `toml:"max_delay" range:"1ns..24h"`
@@ -142,6 +177,8 @@ type Engine struct {
 	PoisonTime     time.Duration `toml:"poison_time" range:"0s..24h"` // 0: off
 	// MaxSignatureAge is the age above which signatures count as old; 0: never.
 	MaxSignatureAge Age `toml:"max_signature_age"`
+	// Stale says what happens to a node with older ones: staleUse or staleSuspend.
+	Stale string `toml:"stale"`
 
 	config     backends.Config // the backend's keys; nil: unknown backend
 	readsPaths bool            // the engine reads files in the spool's directory
@@ -151,9 +188,9 @@ func newEngine(name, backend string) Engine {
 	d := engine.Defaults()
 	e := Engine{
 		Name: name, Backend: backend,
-		Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
+		Mode: d.Mode, Required: d.Required, Timeout: d.Timeout, MaxScans: d.MaxScans, MaxSize: d.MaxSize,
 		Canary: d.Canary, CanaryInterval: d.CanaryInterval, SizeCheck: d.SizeCheck, Hedge: !d.NoHedge, PoisonTime: d.PoisonTime,
-		MaxSignatureAge: Age(d.MaxSignatureAge),
+		MaxSignatureAge: Age(d.MaxSignatureAge), Stale: staleUse,
 	}
 	if row, ok := registry.Lookup(backend); ok {
 		e.config = row.NewConfig()
@@ -278,5 +315,7 @@ func newFile(name string) *File {
 		OnFind:        OnFind(hook.Defaults()),
 		Log:           Log{Level: "info", Format: "auto", SHA256: true},
 		ShutdownGrace: 30 * time.Second,
+		HTTP:          defaultHTTP(),
+		Admin:         defaultAdmin(),
 	}
 }

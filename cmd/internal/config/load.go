@@ -87,4 +87,5 @@ func (f *File) complete(r *report) {
 	warn(f, r)
 	r.warnings.Sort()
 	f.Warnings = r.warnings
+	f.moveServices()
 }

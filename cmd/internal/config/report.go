@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"polyclam/backends"
+	"polyclam/cmd/internal/config/decode"
 	"polyclam/cmd/internal/config/position"
 	"polyclam/cmd/internal/suggest"
 )
@@ -36,6 +37,16 @@ func (r *report) warn(p position.Path, format string, args ...any) {
 
 // has reports whether the file has p.
 func (r *report) has(p position.Path) bool { return r.lines.Has(p) }
+
+// keys returns the keys that the file has in a table, which is given as a struct too.
+func (r *report) keys(at position.Path, table any) (names []string) {
+	for _, key := range decode.Keys(table) {
+		if r.has(at.Key(key)) {
+			names = append(names, key)
+		}
+	}
+	return names
+}
 
 // isBad reports whether there is a problem at p or below it.
 func (r *report) isBad(p position.Path) bool {

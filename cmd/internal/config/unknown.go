@@ -53,6 +53,8 @@ func homes() map[string]string {
 		place string
 		keys  any
 	}{
+		{"in [http]", HTTP{}},
+		{"in [admin]", Admin{}},
 		{"in [[engine]]", Engine{}},
 		{"in [[listener]]", Listener{}},
 		{"in [policy]", Policy{}},

@@ -21,11 +21,13 @@ func validate(f *File, r *report) {
 	}
 	validateListeners(f, r)
 	validateEngines(f, r)
+	validateSteering(f, r)
 	validateLimits(f, r)
 	validateSpool(f, r)
 	validateRules(f, r)
 	validatePolicy(f, r)
 	validateOnFind(f, r)
+	validateServices(f, r)
 	oneOf(r, "log.level", "value", f.Log.Level, Levels())
 	oneOf(r, "log.format", "value", f.Log.Format, []string{"json", "console", "auto"})
 }

@@ -10,6 +10,7 @@ import (
 	"polyclam/backends"
 	"polyclam/cmd/internal/config/position"
 	"polyclam/cmd/internal/sockaddr"
+	"polyclam/proxy"
 	"polyclam/proxy/status"
 )
 
@@ -22,8 +23,12 @@ func validateListeners(f *File, r *report) {
 		oneOf(r, at.Key("client"), "value", l.Client, status.Names())
 		oneOf(r, at.Key("status"), "value", l.Status, []status.Form{status.Plain, status.Extended, status.Annotated})
 		oneOf(r, at.Key("error_style"), "value", l.ErrorStyle, []status.ErrorStyle{status.StyleError, status.StyleClose, status.StyleLimits, status.StyleFound})
+		oneOf(r, at.Key("status_command"), "value", l.StatusCommand, []proxy.StatusDetail{proxy.StatusFull, proxy.StatusBrief, proxy.StatusOff})
+		validateAllow(l, r, at)
 		r.failKeys(at, l.Profile().Validate())
 		validateNoOverlap(f, i, r)
+		validateAgent(l, r, at)
+		validateNotReady(l, r, at)
 		l.path = at
 	}
 }

@@ -29,9 +29,11 @@ var passed = map[backends.Category]string{
 func warn(f *File, r *report) {
 	warnListeners(f, r)
 	warnEngines(f, r)
+	warnSteering(f, r)
 	warnTimeouts(f, r)
 	warnLimits(f, r)
 	warnOnFind(f, r)
+	warnServices(f, r)
 	if f.Policy.Mode == policy.ByCategory {
 		r.warn("policy.action", "%q lets an object pass that an engine failed to scan, if another category with the action \"ok\" wins; %q does not", policy.ByCategory, policy.Strictest)
 	}
@@ -58,6 +60,9 @@ func warnListeners(f *File, r *report) {
 		r.warn("listener", "there is no [[listener]]; polyclamd will answer only on sockets that systemd passes to it")
 	}
 	for i, l := range f.Listeners {
+		if at := listenerPath(i).Key("burst"); l.ScansPerSecond == 0 && r.has(at) {
+			r.warn(at, "there is no limit on scans, so this has no effect; write scans_per_second too, or delete burst")
+		}
 		if strings.HasPrefix(l.Address, "unix:") {
 			continue
 		}
@@ -71,10 +76,8 @@ func warnListeners(f *File, r *report) {
 }
 
 func warnEngines(f *File, r *report) {
-	required, scanners := false, false
+	required, scanners := f.counting(nil)
 	for i, e := range f.Engines {
-		required = required || e.Required
-		scanners = scanners || e.Backend != inspectBackend
 		if !e.Canary {
 			r.warn(enginePath(i).Key("canary"), "nothing checks that %q finds the EICAR test file: an engine without signatures says OK to everything", e.Name)
 		}
@@ -87,8 +90,16 @@ func warnEngines(f *File, r *report) {
 		r.warn(enginePath(0).Key("required"), "no engine is required, so one answer is enough while all others fail")
 	}
 	if !scanners {
-		r.warn(enginePath(0), "no anti-virus engine is configured; %q recognizes test files and encryption, not viruses", inspectBackend)
+		r.warn(enginePath(0), "no anti-virus engine is "+onOrConfigured(f)+"; %q recognizes test files and encryption, not viruses", inspectBackend)
 	}
+}
+
+// onOrConfigured says what the anti-virus engines are not.
+func onOrConfigured(f *File) string {
+	if slices.ContainsFunc(f.Engines, func(e Engine) bool { return e.Backend != inspectBackend }) {
+		return "on"
+	}
+	return "configured"
 }
 
 // warnTimeouts warns of a timeout that no scan can reach. It ignores the default, which

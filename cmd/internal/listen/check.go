@@ -68,7 +68,9 @@ func (c *Checker) Check(a sockaddr.Addr, o Options) (warning string, err error) 
 	var used *inUseError
 	var maybe *maybeInUse
 	switch {
-	case errors.As(err, &used) && used.holder == polyclamd:
+	case errors.As(err, &used) && o.IsPolyclamd == nil && used.holder == polyclamd:
+		return "", nil
+	case errors.As(err, &used) && o.IsPolyclamd != nil && o.IsPolyclamd(a.DialTarget()):
 		return "", nil
 	case errors.As(err, &used) && used.holder == silent && c.Running:
 		return fmt.Sprintf("%v; it does not answer, so this may be the running daemon, busy", err), nil
@@ -121,7 +123,7 @@ func (c *Checker) checkUnix(a sockaddr.Addr, o Options) error {
 	default:
 		var used *inUseError
 		err := checkStale(a.Path(), info)
-		if errors.As(err, &used) && used.holder == polyclamd {
+		if errors.As(err, &used) && o.IsPolyclamd == nil && used.holder == polyclamd {
 			return checkGroup(o.Group)
 		}
 		if err != nil {

@@ -19,6 +19,9 @@ type Options struct {
 	// MakeDirectory creates the socket's directory wherever it is. Otherwise only a runtime
 	// directory is created, see [makesDirectory].
 	MakeDirectory bool
+	// IsPolyclamd reports whether a polyclamd serves a network address, for a listener that
+	// does not speak clamd's protocol; nil: it does. Only a [Checker] uses it.
+	IsPolyclamd func(network, address string) bool
 }
 
 // Open opens the socket at a. Its error says what to do.

@@ -7,11 +7,14 @@ package needs
 import (
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/size"
 	"polyclam/protocol"
 	"polyclam/proxy"
+	"polyclam/proxy/ops"
 	"polyclam/proxy/spool"
 )
 
@@ -28,13 +31,14 @@ const (
 
 // The needs of each item.
 const (
-	lateDescriptors     = 64 + 256 // of one client; each further client may have as many to close
-	listenerDescriptors = 2        // the socket, and the file of a Unix socket
-	scanDescriptors     = 2        // the connection to the engine, and a copy of the object
-	programDescriptors  = 6        // during its start; later its output and its handle
+	lateDescriptors     = 64 + 64 + 256 // of one client; each further client may have as many to close
+	listenerDescriptors = 2             // the socket, and the file of a Unix socket
+	scanDescriptors     = 2             // the connection to the engine, and a copy of the object
+	programDescriptors  = 6             // during its start; later its output and its handle
 
 	connectionMemory = 8 << 10   // goroutine, buffers, state
 	waitingMemory    = 2 << 10   // the connection alone
+	serviceMemory    = 64 << 10  // TLS, buffers, an answer
 	scanMemory       = 256 << 10 // buffers of a conversation with an engine
 )
 
@@ -81,13 +85,13 @@ func descriptors(f *config.File) Need {
 	limits := f.ProxyLimits()
 	need := Need{
 		{ownDescriptors, "the daemon itself"},
-		{listenerDescriptors * int64(len(f.Listeners)), "2 for each listener"},
+		{listenerDescriptors * int64(len(f.Listeners)+len(f.Services)), "2 for each listener"},
 		{proxy.DescriptorsPerConnection * int64(f.Limits.Connections), "2 x limits.connections"},
 		{int64(limits.SessionObjects()), "objects of sessions: limits.connections / 16, session_scans at least"},
 		{int64(limits.WalkDescriptors()), "walks through directories: limits.connections / 16, enough for 4 MULTISCANs at least"},
 		{int64(f.Limits.Waiting), "limits.waiting"},
 		{int64(f.Limits.FileThreads), "limits.file_threads"},
-		{lateDescriptors, "objects that are hashed after the reply, and files that a file system does not close"},
+		{lateDescriptors, "objects that are hashed or observed after the reply, and files that a file system does not close"},
 	}
 	for i := range f.Engines {
 		u := &f.Engines[i]
@@ -97,10 +101,29 @@ func descriptors(f *config.File) Need {
 		}
 		need = append(need, Term{each * slots(u), fmt.Sprintf("%d x max_scans x nodes of %s", each, u.Name)})
 	}
+	if n, what := services(f); n > 0 {
+		need = append(need, Term{n, what})
+	}
 	if hooks := findPrograms(f); hooks > 0 {
 		need = append(need, Term{programDescriptors * hooks, fmt.Sprintf("%d x on_find.max_running", programDescriptors)})
 	}
 	return need
+}
+
+// services returns the most connections of [http], [admin] and agent checks.
+func services(f *config.File) (n int64, what string) {
+	var parts []string
+	for _, s := range []struct {
+		service config.Service
+		n       int
+		name    string
+	}{{config.ServiceHTTP, ops.MaxConnections, "[http]"}, {config.ServiceAdmin, ops.MaxAdminConnections, "[admin]"}, {config.ServiceAgent, ops.MaxAgents, "agent checks"}} {
+		if slices.ContainsFunc(f.Services, func(l config.Listener) bool { return l.Service == s.service }) {
+			n += int64(s.n)
+			parts = append(parts, fmt.Sprintf("%d for %s", s.n, s.name))
+		}
+	}
+	return n, "connections: " + strings.Join(parts, ", ")
 }
 
 func threads(f *config.File) Need {
@@ -149,6 +172,9 @@ func memory(f *config.File) Need {
 		{connectionMemory * int64(f.Limits.Connections), "8 KiB x limits.connections"},
 		{waitingMemory * int64(f.Limits.Waiting), "2 KiB x limits.waiting"},
 		{receiveMemory(int64(f.Limits.Connections)), "receive buffers: 16 KiB x limits.connections, 128 KiB for the first 64"},
+	}
+	if n, what := services(f); n > 0 {
+		need = append(need, Term{serviceMemory * n, "64 KiB x " + what})
 	}
 	if f.SpoolInMemory() {
 		need = append(need, Term{s.Total, "limits.spool_total"}, Term{s.InMemory, "copies of short streams for engines"})

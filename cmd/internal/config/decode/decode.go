@@ -9,11 +9,12 @@
 //		Wait        time.Duration `toml:"wait" range:"1s..24h"`
 //	}
 //
-// An int64 is a size in bytes; other numbers are ints. An fs.FileMode is written in
+// An int64 is a size in bytes; other numbers are ints, or float64s with a range. An fs.FileMode is written in
 // octal, "0660". Strings of other types are decoded by [encoding.TextUnmarshaler].
 package decode
 
 import (
+	"encoding"
 	"fmt"
 	"maps"
 	"reflect"
@@ -159,11 +160,11 @@ func (d *decoder) slice(path position.Path, v any, to reflect.Value) {
 		for _, t := range tables {
 			values = append(values, t)
 		}
-		ok = element.Kind() == reflect.Struct
+		ok = isTable(element)
 	}
 	if !ok {
 		want := `an array, for example ["..."]`
-		if element.Kind() == reflect.Struct {
+		if isTable(element) {
 			want = fmt.Sprintf("an array of tables, for example [[%s]]", path.Name())
 		}
 		d.fault(path, "must be %s, not %s", want, typeName(v))
@@ -171,13 +172,19 @@ func (d *decoder) slice(path position.Path, v any, to reflect.Value) {
 	}
 	list := reflect.MakeSlice(to.Type(), len(values), len(values))
 	for i, one := range values {
-		if _, isTable := one.(map[string]any); element.Kind() == reflect.Struct && !isTable {
+		if _, ok := one.(map[string]any); isTable(element) && !ok {
 			d.fault(path.Element(i), "must be a table, for example [[%s]], not %s", path.Name(), typeName(one))
 			continue
 		}
 		d.value(path.Element(i), one, field{value: list.Index(i)})
 	}
 	to.Set(list)
+}
+
+// isTable reports whether values of a type are written as tables. A struct that decodes
+// itself from text is written as a string.
+func isTable(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // mapping decodes a table with arbitrary keys. It omits entries with faults.

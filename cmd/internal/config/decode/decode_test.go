@@ -52,6 +52,7 @@ type document struct {
 	Flag     bool              `toml:"flag"`
 	Count    int               `toml:"count" range:"1..10"`
 	Free     int               `toml:"free"`
+	Rate     float64           `toml:"rate" range:"0..100"`
 	Size     int64             `toml:"size"`
 	Positive time.Duration     `toml:"positive" range:"1ns..24h"`
 	Any      time.Duration     `toml:"any"`
@@ -88,6 +89,7 @@ text = "t"
 flag = true
 count = 10
 free = -5
+rate = 0.5
 size = "100MiB"
 wait = "1m30s"
 positive = "1ns"
@@ -107,7 +109,7 @@ int = 7
 other = 1
 `)
 	want := document{
-		inner: inner{Wait: 90 * time.Second}, Text: "t", Flag: true, Count: 10, Free: -5, Size: 100 << 20, Positive: 1,
+		inner: inner{Wait: 90 * time.Second}, Text: "t", Flag: true, Count: 10, Free: -5, Rate: 0.5, Size: 100 << 20, Positive: 1,
 		Mode: 0o640, Word: "ABC", List: []string{}, Table: row{"t", 1}, Rows: []row{{Int: 1}, {Text: "second"}},
 		Map: map[string]string{"a": "1", "b.c": "2"}, Prepared: prepared{true, row{"default", 7}},
 	}
@@ -126,6 +128,10 @@ func TestFaults(t *testing.T) {
 		{`count = 0`, "count: must be a number between 1 and 10, not 0"},
 		{`count = 11`, "count: must be a number between 1 and 10, not 11"},
 		{`count = "5"`, "count: must be a number between 1 and 10, not a string"},
+		{`rate = 100.1`, "rate: must be a number between 0 and 100, not 100.1"},
+		{`rate = -1`, "rate: must be a number between 0 and 100, not -1"},
+		{`rate = nan`, "rate: must be a number between 0 and 100, not NaN"},
+		{`rate = "5"`, "rate: must be a number between 0 and 100, not a string"},
 		{`free = 1.5`, "free: must be a number, not a float"},
 		{`size = true`, `size: must be a size, for example "100MiB", not a boolean`},
 		{`size = -1`, `size: "-1" is not a size; write bytes,`},
@@ -201,7 +207,7 @@ func TestKeys(t *testing.T) {
 	if got := Keys(inner{}); !reflect.DeepEqual(got, []string{"wait"}) {
 		t.Errorf("Keys = %q", got)
 	}
-	if a, b := Keys(document{}), Keys(&document{}); !reflect.DeepEqual(a, b) || a[0] != "wait" || len(a) != 15 {
+	if a, b := Keys(document{}), Keys(&document{}); !reflect.DeepEqual(a, b) || a[0] != "wait" || len(a) != 16 {
 		t.Errorf("Keys = %q, of a pointer %q", a, b)
 	}
 }

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"io/fs"
 	"reflect"
@@ -32,6 +33,8 @@ func setScalar(to reflect.Value, v any, limits string) (isScalar bool, err error
 		return true, setBool(to, v)
 	case reflect.Int:
 		return true, setInt(to, v, limits)
+	case reflect.Float64:
+		return true, setFloat(to, v, limits)
 	}
 	return false, nil
 }
@@ -83,6 +86,31 @@ func setInt(to reflect.Value, v any, limits string) error {
 		return fmt.Errorf("must be %s, not %d", want, n)
 	}
 	to.SetInt(n)
+	return nil
+}
+
+// setFloat decodes a number with or without a fraction. The range has both ends.
+func setFloat(to reflect.Value, v any, limits string) error {
+	low, high, _ := strings.Cut(limits, "..")
+	want := "a number between " + low + " and " + high
+	var n float64
+	switch v := v.(type) {
+	case int64:
+		n = float64(v)
+	case float64:
+		n = v
+	default:
+		return fmt.Errorf("must be %s, not %s", want, typeName(v))
+	}
+	least, errLow := strconv.ParseFloat(low, 64)
+	most, errHigh := strconv.ParseFloat(high, 64)
+	if err := errors.Join(errLow, errHigh); err != nil {
+		panic(err)
+	}
+	if !(n >= least && n <= most) { // neither for NaN
+		return fmt.Errorf("must be %s, not %v", want, v)
+	}
+	to.SetFloat(n)
 	return nil
 }
 

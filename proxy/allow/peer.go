@@ -1,0 +1,62 @@
+package allow
+
+import (
+	"net"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// credentials returns the user and the group of the process that connected.
+func credentials(nc *net.UnixConn) (cred *unix.Ucred, err error) {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if controlErr != nil {
+		return nil, controlErr
+	}
+	return cred, err
+}
+
+// usualGroups is how many supplementary groups are read in the first attempt, and
+// maxGroups the kernel's limit, NGROUPS_MAX.
+const (
+	usualGroups = 64
+	maxGroups   = 65536
+)
+
+// groups returns the supplementary groups of the process that connected, as they were at
+// that time. It returns none if the kernel does not know them (Linux before 4.13).
+func groups(nc *net.UnixConn) (list []uint32) {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	raw.Control(func(fd uintptr) {
+		var n int
+		var errno syscall.Errno
+		if list, n, errno = peerGroups(fd, usualGroups); errno == unix.ERANGE && n <= maxGroups {
+			list, _, _ = peerGroups(fd, n)
+		}
+	})
+	return list
+}
+
+// peerGroups reads at most n groups. With ERANGE it returns how many there are.
+func peerGroups(fd uintptr, n int) ([]uint32, int, syscall.Errno) {
+	const idSize = uint32(unsafe.Sizeof(uint32(0)))
+	list := make([]uint32, n)
+	size := uint32(n) * idSize
+	_, _, errno := syscall.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_PEERGROUPS,
+		uintptr(unsafe.Pointer(unsafe.SliceData(list))), uintptr(unsafe.Pointer(&size)), 0)
+	got := int(size / idSize)
+	if errno != 0 {
+		return nil, got, errno
+	}
+	return list[:got], got, 0
+}

@@ -1,0 +1,90 @@
+package proxy
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"polyclam/proxy/client"
+)
+
+// A peer is the client at the other end of a connection: a process on a Unix socket, a host
+// on TCP, or the client that a trusted load balancer names in a PROXY header. It is a value
+// that does not change.
+type peer struct {
+	key  client.Key     // for shares, rates and limits on log lines
+	addr netip.AddrPort // of a host, also one in a PROXY header; zero: none
+	cred *unix.Ucred    // of a process on a Unix socket; nil: none, or not known
+	// via is the load balancer that sent a PROXY header; nil: the client is connected
+	// itself. Then addr is the client's, or zero if the header has no address on a
+	// network, and cred is nil.
+	via *peer
+}
+
+// peerOf returns the other end of nc, which is the client unless nc comes from a load
+// balancer.
+func peerOf(nc net.Conn) peer {
+	switch nc := nc.(type) {
+	case *net.UnixConn:
+		cred := peerCred(nc)
+		if cred == nil {
+			return peer{}
+		}
+		return peer{key: client.User(cred.Uid), cred: cred}
+	case *net.TCPConn:
+		if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+			return hostPeer(a.AddrPort())
+		}
+	}
+	return peer{}
+}
+
+// hostPeer returns the peer with an address on a network.
+func hostPeer(a netip.AddrPort) peer {
+	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	return peer{key: client.Host(a.Addr()), addr: a}
+}
+
+// proxied returns the client behind a load balancer p, by the address in its PROXY header.
+func (p peer) proxied(a netip.AddrPort) peer {
+	c := hostPeer(a)
+	c.via = &p
+	return c
+}
+
+// local reports whether the client is a process on this machine that has connected to a
+// Unix socket itself. Only such a client may see paths and what belongs to others.
+func (p peer) local() bool { return p.via == nil && p.key.IsUser() }
+
+// String names the client for the log: "192.0.2.1:4711", "unix:uid=33,pid=4711".
+func (p peer) String() string {
+	switch {
+	case p.addr.IsValid():
+		return p.addr.String()
+	case p.via != nil:
+		return p.via.String()
+	case p.cred != nil:
+		return fmt.Sprintf("unix:uid=%d,pid=%d", p.cred.Uid, p.cred.Pid)
+	}
+	return "unix"
+}
+
+// peerCred returns the credentials of the process at the other end of a Unix socket, or nil.
+func peerCred(nc *net.UnixConn) *unix.Ucred {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	var cred *unix.Ucred
+	if raw.Control(func(fd uintptr) {
+		cred, _ = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}) != nil {
+		return nil
+	}
+	return cred
+}
+
+// ClientOf returns the client at the other end of a connection to a Unix or TCP socket.
+func ClientOf(nc net.Conn) client.Key { return peerOf(nc).key }
