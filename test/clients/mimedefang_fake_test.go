@@ -28,6 +28,7 @@ type fake struct {
 	mu       sync.Mutex
 	answer   answer
 	early    bool // answer before reading the object
+	untagged bool // do not know XTAG
 	commands []string
 	contents [][]byte
 }
@@ -61,6 +62,21 @@ func (f *fake) serve(nc net.Conn) {
 	command, err := r.ReadString('\n')
 	if err != nil {
 		return
+	}
+	if strings.HasPrefix(command, "nXTAG ") {
+		f.mu.Lock()
+		f.commands = append(f.commands, strings.TrimSuffix(command, "\n"))
+		untagged := f.untagged
+		f.mu.Unlock()
+		if untagged {
+			io.WriteString(nc, "UNKNOWN COMMAND\n")
+			nc.(*net.UnixConn).CloseWrite()
+			io.Copy(io.Discard, r)
+			return
+		}
+		if command, err = r.ReadString('\n'); err != nil {
+			return
+		}
 	}
 	f.mu.Lock()
 	a, early := f.answer, f.early

@@ -175,6 +175,61 @@ func TestPolyclamModuleRemembers(t *testing.T) {
 	}
 }
 
+// TestPolyclamModuleTag checks that the module hands over the queue id, and that it asks a
+// daemon that does not know XTAG only once with it.
+func TestPolyclamModuleTag(t *testing.T) {
+	t.Parallel()
+	folder := mailFolder(t, map[string][]byte{"a": []byte("1"), "b": make([]byte, 1<<20)})
+	const scan = "nXINSTREAM"
+	long := strings.Repeat("q", 129)
+	perl, f := startCaller(t, ""), startModuleFake(t)
+	for _, tt := range []struct{ name, settings, want string }{
+		{"queue id", "$QueueID = '4dLk2x0Cj9z1x'; $MsgID = 'm'", "nXTAG 4dLk2x0Cj9z1x " + scan},
+		{"another mail", "$QueueID = '5ASH9m1x012345'", "nXTAG 5ASH9m1x012345 " + scan},
+		{"none", "$QueueID = $MsgID = 'NOQUEUE'", scan},
+		{"not set", "$QueueID = $MsgID = undef", scan},
+		{"message id", "$QueueID = 'NOQUEUE'; $MsgID = '<a@b>'", "nXTAG <a@b> " + scan},
+		{"a line break", `$QueueID = "q\n"; $MsgID = "a b"`, scan},
+		{"too long", "$QueueID = '" + long + "'; $MsgID = ''", scan},
+		{"by path", "$QueueID = 'q1'; $PolyclamPaths = 1", "nXTAG q1 nXSCAN " + folder + "/Work"},
+	} {
+		f.do(func(command string, _ []byte, _ net.Conn) string {
+			if path, ok := strings.CutPrefix(command, "nXSCAN "); ok {
+				return strings.ReplaceAll(moduleOK, "stream:", path+"/a:")
+			}
+			return moduleOK
+		}, false)
+		got := perl.call(t, messageScan, folder, tt.settings, f.socket)
+		want := tt.want
+		if !strings.Contains(want, "nXSCAN") { // one command for each part
+			want += " " + tt.want
+		}
+		if commands, _ := f.came(); got.triple != "0 ok ok" || strings.Join(commands, " ") != want {
+			t.Errorf("%s: %s, sent %q, want %q", tt.name, got.triple, commands, want)
+		}
+	}
+	f.untagged = true
+	for _, want := range []string{"nXTAG q1 " + scan + " " + scan, scan + " " + scan} {
+		f.do(says(moduleOK), false)
+		got := perl.call(t, messageScan, folder, "$QueueID = 'q1'", f.socket)
+		if commands, _ := f.came(); got.triple != "0 ok ok" || strings.Join(commands, " ") != want {
+			t.Errorf("without XTAG: %s, sent %q, want %q", got.triple, commands, want)
+		}
+	}
+	clamd := startModuleFake(t)
+	clamd.untagged = true
+	clamd.do(func(command string, _ []byte, _ net.Conn) string {
+		if strings.HasPrefix(command, "nX") {
+			return "UNKNOWN COMMAND\n"
+		}
+		return "stream: OK\n"
+	}, false)
+	got := perl.call(t, messageScan, folder, "$QueueID = 'q1'", clamd.socket)
+	if commands, _ := clamd.came(); got.triple != "0 ok ok" || strings.Join(commands, " ") != "nXTAG q1 nXINSTREAM nINSTREAM nINSTREAM" {
+		t.Errorf("clamd: %s, sent %q", got.triple, commands)
+	}
+}
+
 func TestPolyclamModuleSendsObject(t *testing.T) {
 	t.Parallel()
 	perl := startCaller(t, "")

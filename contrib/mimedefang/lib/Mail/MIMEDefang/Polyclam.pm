@@ -49,6 +49,10 @@ my @meanings = (
 # are scanned with clamd's commands.
 my $plain;
 
+# The addresses whose daemons turned out not to know XTAG: another one may answer there
+# when this process ends.
+my %untagged;
+
 sub message_contains_virus_polyclam {
     my ($address) = @_;
     return _answer(wantarray, $address, \&_scan_message);
@@ -193,10 +197,10 @@ sub _open {
 # know that.
 sub _scan_stream {
     my ($address, $deadline, $path) = @_;
-    return _extended_or_plain(sub {
-        my ($extended) = @_;
+    return _extended_or_plain($address, sub {
+        my ($extended, $tag) = @_;
         my $verb  = $extended ? 'XINSTREAM' : 'INSTREAM';
-        my $reply = _exchange($address, $deadline, "n$verb\n", $extended ? 'END' : 'line', _open($path));
+        my $reply = _exchange($address, $deadline, "${tag}n$verb\n", $extended ? 'END' : 'line', _open($path));
         my $check = sub { $_[0] eq 'stream' };
         return $extended ? _read_extended($reply, $check) : _read_plain($reply, $check);
     });
@@ -206,10 +210,10 @@ sub _scan_stream {
 sub _scan_path {
     my ($address, $deadline, $path) = @_;
     return _failure('swerr', 'a path with a line break') if $path =~ /[\n\0]/;
-    return _extended_or_plain(sub {
-        my ($extended) = @_;
+    return _extended_or_plain($address, sub {
+        my ($extended, $tag) = @_;
         my $verb  = $extended ? 'XSCAN' : 'SCAN';
-        my $reply = _exchange($address, $deadline, "n$verb $path\n", $extended ? 'END' : 'EOF');
+        my $reply = _exchange($address, $deadline, "${tag}n$verb $path\n", $extended ? 'END' : 'EOF');
         my $check = sub { $_[0] eq $path || index($_[0], "$path/") == 0 };
         return $extended ? _read_extended($reply, $check) : _read_plain($reply, $check);
     });
@@ -220,13 +224,27 @@ sub _scan_path {
 # reset connection may lose that answer. So if a connection breaks off without a byte,
 # clamd's commands are tried too.
 sub _extended_or_plain {
-    my ($ask) = @_;
+    my ($address, $ask) = @_;
     if (!$plain) {
-        my $result = $ask->(1);
+        my $tag    = _tag($address);
+        my $result = $ask->(1, $tag);
+        if ($result->{unknown} && $tag ne '') {
+            $untagged{$address} = 1 if $result->{unknown} eq 'answered';
+            $result = $ask->(1, '');
+        }
         return $result if !$result->{unknown};
         $plain = $result->{unknown} eq 'answered';
     }
-    return $ask->(0);
+    return $ask->(0, '');
+}
+
+# _tag returns the command that hands over the queue id of the mail, so that it is in
+# polyclam's log and "polyclam why" finds the scan. It has no reply.
+sub _tag {
+    my ($address) = @_;
+    return '' if $untagged{$address};
+    my ($id) = grep { defined && $_ ne 'NOQUEUE' && /\A[\x21-\x7e]{1,128}\z/ } $QueueID, $MsgID;
+    return defined $id ? "nXTAG $id\n" : '';
 }
 
 # _exchange sends the command, followed by the bytes of the file if there is one, and
@@ -562,6 +580,13 @@ C<MD_ALLOW_GROUP_ACCESS=yes> and its group. By default the bytes are sent, which
 works.
 
 =back
+
+=head1 THE QUEUE ID
+
+The module hands over the mail's C<$QueueID>, or its C<$MsgID> if it has none, with
+polyclam's command C<XTAG>. It is the C<tag> in polyclam's log, and
+C<polyclam why QUEUE-ID> shows what each engine said about the mail. If a daemon does not
+know the command, the process asks it without from then on.
 
 =head1 A PLAIN CLAMD
 
