@@ -29,6 +29,7 @@ func (r *request) status() []string {
 		FindRuns:     found.Runs,
 		FindFailures: found.Failures,
 		FindDropped:  found.Dropped,
+		Draining:     s.Readiness().Draining,
 		Refusals:     s.tally.refusals(),
 	}
 	brief := r.lst.Status == StatusBrief

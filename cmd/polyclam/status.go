@@ -229,6 +229,9 @@ func (st *serverStatus) writeServer(b *strings.Builder) {
 	if st.Brief {
 		b.WriteString("this listener reports states and counts only (key status_command); a Unix socket reports the rest\n")
 	}
+	if st.Draining {
+		b.WriteString("it is draining: load balancers send no new clients, and it is about to stop\n")
+	}
 	if st.disk.remark != "" {
 		b.WriteString(printable(st.disk.remark) + "\n")
 	}

@@ -30,6 +30,31 @@ listen polyclam
     server one %s check inter 100ms weight 100 agent-check agent-inter 50ms agent-port %d
 `
 
+// TestHAProxyRecipe has HAProxy check the configuration in docs/operations.md.
+func TestHAProxyRecipe(t *testing.T) {
+	program, err := exec.LookPath("haproxy")
+	if err != nil {
+		t.Skip("NOT TESTED: haproxy is not installed")
+	}
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "```text haproxy-agent\n")
+	text, _, ok := strings.Cut(text, "```")
+	if !ok {
+		t.Fatal("docs/operations.md has no block haproxy-agent")
+	}
+	conf := filepath.Join(t.TempDir(), "haproxy.cfg")
+	text = "defaults\n timeout connect 5s\n timeout client 3m\n timeout server 3m\nlisten l\n mode tcp\n bind 127.0.0.1:1\n default_backend polyclam\n" + text
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(program, "-c", "-f", conf).CombinedOutput(); err != nil || strings.Contains(string(out), "WARNING") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestHAProxyAgent has a real HAProxy ask the agent of a daemon that is ready, drains, stops,
 // and starts again.
 func TestHAProxyAgent(t *testing.T) {

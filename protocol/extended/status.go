@@ -23,6 +23,7 @@ type Server struct {
 	FindRuns     int64 `json:"find_runs,omitempty"`
 	FindFailures int64 `json:"find_failures,omitempty"`
 	FindDropped  int64 `json:"find_dropped,omitempty"`
+	Draining     bool  `json:"draining,omitempty"` // it serves clients, but is about to stop
 	// Brief is set if the listener reports states and counts only: no addresses, reasons,
 	// versions, files and users.
 	Brief bool `json:"brief,omitempty"`
@@ -42,6 +43,7 @@ func (s *Server) fields() []field {
 		count("find_runs", 0, &s.FindRuns),
 		count("find_failures", 0, &s.FindFailures),
 		count("find_dropped", 0, &s.FindDropped),
+		flag("draining", &s.Draining, "true", ""),
 		flag("brief", &s.Brief, "true", ""),
 	}
 	return slices.Concat(own, s.About.fields(), s.Refusals.fields())

@@ -72,7 +72,7 @@ func TestQuotedMessages(t *testing.T) {
 var informative = map[string]bool{
 	"reload in progress, another will follow": true, "backend close": true, "connection": true,
 	"connections are accepted again": true, "engine": true, "node reloaded": true, "node up": true, "listener closed": true,
-	"listening": true, "reload command": true, "needs at most": true, "new connections are not refused": true, "not scanned": true, "reloaded": true,
+	"draining before the stop": true, "http": true, "listening": true, "reload command": true, "needs at most": true, "new connections are not refused": true, "not scanned": true, "reloaded": true,
 	"scanned": true, "shutdown command": true, "stopped": true, "stopping": true, "stopping during startup": true,
 }
 
