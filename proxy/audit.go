@@ -100,6 +100,7 @@ func engineFields(report policy.Judged) *zerolog.Event {
 		d = d.Str("failure", string(report.Failure))
 	}
 	d = passedFields(d, report.Ruled)
+	d = reportedFields(d, reportedBy(&report))
 	if report.Result.Detail != "" {
 		d = d.Str("detail", printable.Escape(report.Result.Detail, maxLoggedName))
 	}
