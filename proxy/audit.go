@@ -111,6 +111,7 @@ func engineFields(rec *record.Engine) *zerolog.Event {
 		d = d.Str("failure", string(rec.Failure))
 	}
 	d = passedFields(d, rec.Ruled)
+	d = reportedFields(d, rec.Reported)
 	if rec.Detail != "" {
 		d = d.Str("detail", printable.Escape(rec.Detail, maxLoggedName))
 	}

@@ -39,7 +39,7 @@ func engineRecord(report *policy.Judged) record.Engine {
 	if report.Cancelled {
 		return rec
 	}
-	rec.Names, rec.Detail = report.Names, report.Result.Detail
+	rec.Names, rec.Detail, rec.Reported = report.Names, report.Result.Detail, reportedBy(report)
 	if !report.Category.IsFailure() {
 		rec.Failure = report.Failure
 	}

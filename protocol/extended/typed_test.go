@@ -49,14 +49,14 @@ var typedTests = []typedTest{
 		`scans=5 failures=6 replays=7 hedges=8 hedges_won=9 version=v database_time="2026-11-23T08:00:00Z" stale=true older_than="unix:/n" older_by=12 observed_same=13 observed_differ=14 observed_skipped=15 canary_time="2026-11-23T08:00:01Z" ` +
 		`canary_clean=ok canary_eicar=virus canary_name=E canary_encrypted=encrypted canary_mail=ok canary_error=late heuristics_first=true mail_unread=true scanned=10 unscanned_above=11 NODE`},
 	{"about", Server{About: about}, `status: uptime=0 connections=0 scans=0 requests=0 spool_used=0 spool_total=0 config=/c config_time="2026-11-23T08:00:00Z" ` +
-		`config_refused="2026-11-23T08:00:01Z" config_problem="/c:1: bad" user=p uid=7 groups="p,q" gids="7,8" ` +
+		`config_refused="2026-11-23T08:00:01Z" config_problem="/c:1: bad" log_level=debug user=p uid=7 groups="p,q" gids="7,8" ` +
 		`memory_needed=9 memory_limit=10 memory_limit_from="memory.max of /x" SERVER`},
 	{"root", Server{About: About{GIDs: "0"}}, `status: uptime=0 connections=0 scans=0 requests=0 spool_used=0 spool_total=0 uid=0 gids=0 SERVER`},
 	{"small node", Node{}, `status: required=false in_flight=0 waiting=0 scans=0 failures=0 replays=0 hedges=0 hedges_won=0 NODE`},
 }
 
 var about = About{
-	Config: "/c", ConfigTime: at, ConfigRefused: at.Add(time.Second), ConfigProblem: "/c:1: bad", User: "p", UID: 7, Groups: "p,q", GIDs: "7,8",
+	Config: "/c", ConfigTime: at, ConfigRefused: at.Add(time.Second), ConfigProblem: "/c:1: bad", LogLevel: "debug", User: "p", UID: 7, Groups: "p,q", GIDs: "7,8",
 	MemoryNeeded: 9, MemoryLimit: 10, MemoryLimitFrom: "memory.max of /x",
 }
 

@@ -72,7 +72,7 @@ func (l *List) Conn(nc net.Conn) (entry string, ok bool) {
 		if err != nil {
 			return "", false
 		}
-		return fmt.Sprintf("uid:%d", cred.Uid), l.Process(cred.Uid, cred.Gid, func() []uint32 { return groups(nc) })
+		return fmt.Sprintf("uid:%d", cred.Uid), l.Process(cred.Uid, cred.Gid, func() []uint32 { return Groups(nc) })
 	default:
 		a, is := nc.RemoteAddr().(*net.TCPAddr)
 		if !is {

@@ -170,7 +170,7 @@ func TestConn(t *testing.T) {
 		t.Errorf("the entry %s does not allow this user", entry)
 	}
 	have, _ := os.Getgroups()
-	got := groups(nc)
+	got := Groups(nc)
 	for _, gid := range have {
 		if !slices.Contains(got, uint32(gid)) {
 			t.Errorf("the group %d is missing in %v", gid, got)
@@ -216,7 +216,7 @@ func TestSupplementaryGroups(t *testing.T) {
 		if _, ok := last.Conn(nc); ok != (n > 0) {
 			t.Errorf("%d groups: %v", n, ok)
 		}
-		if got := len(groups(nc)); got != n {
+		if got := len(Groups(nc)); got != n {
 			t.Errorf("%d groups read, want %d", got, n)
 		}
 	}

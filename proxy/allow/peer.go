@@ -30,9 +30,9 @@ const (
 	maxGroups   = 65536
 )
 
-// groups returns the supplementary groups of the process that connected, as they were at
+// Groups returns the supplementary groups of the process that connected, as they were at
 // that time. It returns none if the kernel does not know them (Linux before 4.13).
-func groups(nc *net.UnixConn) (list []uint32) {
+func Groups(nc *net.UnixConn) (list []uint32) {
 	raw, err := nc.SyscallConn()
 	if err != nil {
 		return nil

@@ -3,6 +3,7 @@ package printable
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -28,4 +29,30 @@ func Escape(s string, limit int) string {
 		b.WriteString("...")
 	}
 	return b.String()
+}
+
+// Unescape reverses Escape with the same limit. It reports false if Escape has cut off the
+// end, or if s is not a result of Escape.
+func Unescape(s string, limit int) (string, bool) {
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		rest := s[i:]
+		switch {
+		case rest[0] != '\\':
+			b = append(b, rest[0])
+		case strings.HasPrefix(rest, `\\`):
+			b = append(b, '\\')
+			i++
+		case len(rest) >= len(`\xNN`) && rest[1] == 'x':
+			n, err := strconv.ParseUint(rest[2:4], 16, 8)
+			if err != nil {
+				return s, false
+			}
+			b = append(b, byte(n))
+			i += len("xNN")
+		default:
+			return s, false
+		}
+	}
+	return string(b), len(b) <= limit
 }

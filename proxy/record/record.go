@@ -50,6 +50,8 @@ type Engine struct {
 	Elapsed   time.Duration     `json:"elapsed"`             // nanoseconds
 	Counts    bool              `json:"counts"`              // it had a part in the verdict
 	Cancelled bool              `json:"cancelled,omitempty"` // the verdict was settled before it answered
+
+	Reported *Reported `json:"-"` // for the log line; a [Ring] does not keep it
 }
 
 // A Ruled is a finding that matched a [[rule]]. If the category is ok, the rule let it pass.
