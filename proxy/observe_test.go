@@ -70,7 +70,7 @@ func TestObserveUnderLoad(t *testing.T) {
 	ask := func(ts *testServer, command string) string { return elapsed.ReplaceAllString(ts.ask(command), "") }
 	plain := newServer(t, nil, eicarOnly())
 	ts := newServer(t, observing(1), eicarOnly(), testEngine{name: "paranoid", backend: finds("Paranoid")})
-	const clients, rounds = 8, 6
+	const clients, rounds = 8, 3
 	load := func(want map[string]string) {
 		t.Helper()
 		var wg sync.WaitGroup
@@ -348,7 +348,7 @@ func TestObserveProperty(t *testing.T) {
 		with := newServer(t, func(c *Config) { extended(c); observing(observed)(c) }, all...)
 		without := newServer(t, extended, append(all[:observed:observed], all[observed+1:]...)...)
 		id := regexp.MustCompile(`/id=[a-z0-9]+`)
-		for n := range 80 {
+		for n := range 40 {
 			command := "zINSTREAM\x00" + stream(fmt.Sprint("object ", n), 20)
 			got, want := id.ReplaceAllString(with.ask(command), ""), id.ReplaceAllString(without.ask(command), "")
 			if got != want {
