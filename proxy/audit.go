@@ -14,15 +14,16 @@ import (
 	"polyclam/proxy/spool"
 )
 
-// scanned records a scan and writes its log line: the client, the object, every engine's
-// result and the verdict. It runs after the reply and does not wait for the hash of a large
-// object: the line is written, and the record completed, when the hash is ready. An object
-// that is ok is hashed only for a log line that is written.
+// scanned counts and records a scan and writes its log line: the client, the object, every
+// engine's result and the verdict. It runs after the reply and does not wait for the hash of
+// a large object: the line is written, and the record completed, when the hash is ready. An
+// object that is ok is hashed only for a log line that is written.
 func (r *request) scanned(name string, o *spool.Object, v policy.Verdict, elapsed time.Duration) {
 	if cancelledByClient(v) {
 		r.notScanned(lapseGone, name, "client gone", nil)
 		return
 	}
+	r.s.counts.add(r.cmd.Verb, v, o.Size(), elapsed)
 	srv := r.s.srv
 	if r.cfg.OnFind.Wants(v.Category) {
 		srv.onFind.Found(r.cfg.OnFind, r.event(name, o, v))

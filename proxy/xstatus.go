@@ -12,26 +12,7 @@ import (
 // each engine, END. It is what polyclam status shows.
 func (r *request) status() []string {
 	s := r.s.srv
-	st, found := s.spool.Stats(), s.onFind.Stats()
-	s.mu.Lock()
-	connections := s.places.Open()
-	s.mu.Unlock()
-	server := extended.Server{
-		Version:     s.version,
-		About:       r.s.about(),
-		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
-		Connections: int64(connections),
-		Scans:       int64(len(s.running.list())),
-		Requests:    int64(s.requests.Load()),
-		SpoolUsed:   st.Used,
-		SpoolTotal:  st.Total,
-
-		FindRuns:     found.Runs,
-		FindFailures: found.Failures,
-		FindDropped:  found.Dropped,
-		Draining:     s.Readiness().Draining,
-		Refusals:     s.tally.refusals(),
-	}
+	server := s.serverRecord(r.s.about())
 	brief := r.lst.Status == StatusBrief
 	if brief {
 		server = briefServer(server)
@@ -53,6 +34,30 @@ func (r *request) status() []string {
 		}
 	}
 	return append(lines, "END")
+}
+
+// serverRecord returns the SERVER record.
+func (s *Server) serverRecord(about extended.About) extended.Server {
+	st, found := s.spool.Stats(), s.onFind.Stats()
+	s.mu.Lock()
+	connections := s.places.Open()
+	s.mu.Unlock()
+	return extended.Server{
+		Version:     s.version,
+		About:       about,
+		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
+		Connections: int64(connections),
+		Scans:       int64(len(s.running.list())),
+		Requests:    int64(s.requests.Load()),
+		SpoolUsed:   st.Used,
+		SpoolTotal:  st.Total,
+
+		FindRuns:     found.Runs,
+		FindFailures: found.Failures,
+		FindDropped:  found.Dropped,
+		Draining:     s.Readiness().Draining,
+		Refusals:     s.tally.refusals(),
+	}
 }
 
 // NodeOf returns the state of a node as XSTATUS reports it.
