@@ -12,13 +12,28 @@ import (
 // each engine, END. It is what polyclam status shows.
 func (r *request) status() []string {
 	s := r.s.srv
+	lines := []string{s.serverRecord(r.s.about()).Record().String()}
+	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
+	defer cancel()
+	for _, u := range r.cfg.Engines {
+		u.Version(ctx) // so that the status has a fresh one
+		us := u.Status()
+		for _, n := range us.Nodes {
+			lines = append(lines, nodeRecord(us, n).String())
+		}
+	}
+	return append(lines, "END")
+}
+
+// serverRecord returns the SERVER record.
+func (s *Server) serverRecord(about extended.About) extended.Server {
 	st, found := s.spool.Stats(), s.onFind.Stats()
 	s.mu.Lock()
 	connections := s.places.Open()
 	s.mu.Unlock()
-	lines := []string{extended.Server{
+	return extended.Server{
 		Version:     s.version,
-		About:       r.s.about(),
+		About:       about,
 		Uptime:      int64(time.Since(s.started).Round(time.Second) / time.Second),
 		Connections: int64(connections),
 		Scans:       int64(len(s.running.list())),
@@ -30,17 +45,7 @@ func (r *request) status() []string {
 		FindFailures: found.Failures,
 		FindDropped:  found.Dropped,
 		Refusals:     s.tally.refusals(),
-	}.Record().String()}
-	ctx, cancel := context.WithTimeout(s.ctx, versionWait)
-	defer cancel()
-	for _, u := range r.cfg.Engines {
-		u.Version(ctx) // so that the status has a fresh one
-		us := u.Status()
-		for _, n := range us.Nodes {
-			lines = append(lines, nodeRecord(us, n).String())
-		}
 	}
-	return append(lines, "END")
 }
 
 func nodeRecord(u engine.Status, n engine.NodeStatus) extended.Record {

@@ -30,7 +30,8 @@ const objectGrace = time.Second
 type process struct {
 	options     options
 	log         zerolog.Logger
-	descriptors uint64 // limit of open descriptors
+	logLost     func() uint64 // lines of the log that were dropped; may be nil
+	descriptors uint64        // limit of open descriptors
 	resolver    sockaddr.Resolver
 
 	file      *config.File
@@ -87,7 +88,7 @@ func (d *process) startServer(s *setup) {
 	s.fitted.apply(d.log)
 	d.spool = s.spool
 	d.server = proxy.NewServer(proxy.ServerOptions{
-		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop,
+		Config: s.config, Spool: d.spool, Log: d.log, Version: cli.Version(), Stop: d.stop, LogLinesLost: d.logLost,
 	})
 	d.describeUser()
 	d.describeConfig(d.file, s.fitted)

@@ -21,7 +21,7 @@ import (
 // The caller keeps its reference to o. A hung backend that Scan abandons holds its own.
 func (e *Engine) Scan(ctx context.Context, o Object, all bool) (report policy.Report) {
 	begin := time.Now()
-	e.scans.Add(1)
+	e.counts.scans.Add(1)
 	defer func() {
 		if v := recover(); v != nil {
 			report.Result, report.Err = backends.Result{}, e.panicked(report.Node, v)
@@ -29,11 +29,12 @@ func (e *Engine) Scan(ctx context.Context, o Object, all bool) (report policy.Re
 		report.Engine, report.Required = e.cfg.Name, e.cfg.Required
 		report.Elapsed = time.Since(begin)
 		if report.Err != nil && ctx.Err() != context.Canceled {
-			e.failed.Add(1)
+			e.counts.failed.Add(1)
 		}
 	}()
 	if size := o.Size(); e.cfg.MaxSize > 0 && size > e.cfg.MaxSize {
 		report.Result = tooLarge(size, e.cfg.MaxSize)
+		e.counts.notAsked(ctx, report.Result.Category)
 		return report
 	}
 	report.Result, report.Node, report.Err = e.scan(ctx, o, all)
@@ -48,6 +49,7 @@ func (e *Engine) scan(ctx context.Context, o Object, all bool) (backends.Result,
 	}
 	digest, err := e.withheld(ctx, o, nil)
 	if err != nil {
+		e.counts.notAsked(ctx, backends.CategoryOf(err))
 		return backends.Result{}, "", err
 	}
 	t := newTicket()
@@ -55,6 +57,7 @@ func (e *Engine) scan(ctx context.Context, o Object, all bool) (backends.Result,
 	_, t.control = controlNonce(o)
 	n, err := e.acquireFirst(ctx, t)
 	if err != nil {
+		e.counts.notAsked(ctx, backends.CategoryOf(err))
 		return backends.Result{}, addressOf(t.last), err
 	}
 	ctx, cancel := withTimeout(ctx, e.cfg.Timeout)

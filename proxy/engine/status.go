@@ -1,6 +1,11 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"polyclam/proxy/count"
+	"polyclam/proxy/engine/internal/health"
+)
 
 // Status is the state of an engine as `polyclam status` shows it.
 type Status struct {
@@ -8,14 +13,19 @@ type Status struct {
 	Kind     string   `json:"kind"`
 	Required bool     `json:"required"`
 	Waiting  int      `json:"waiting"` // scans without a slot yet
+	Slots    int      `json:"slots"`   // scans that it takes at a time, all nodes together
 	Counters Counters `json:"counters"`
 	// Withheld is the number of objects that the engine does not get at present because it
 	// died or hung on them.
-	Withheld int          `json:"withheld,omitempty"`
-	Nodes    []NodeStatus `json:"nodes"`
+	Withheld int `json:"withheld,omitempty"`
+	// Unasked are the results of scans that no node received: none was usable, none had a
+	// slot in time, or the object is too large.
+	Unasked count.ByCategory `json:"unasked,omitzero"`
+	Nodes   []NodeStatus     `json:"nodes"`
 }
 
-// Counters count since the engine was started, without health checks.
+// Counters count since the daemon was started, without health checks. No reload resets them,
+// see [Ledger].
 type Counters struct {
 	// Scans are the scans of an engine, or those that a node was given.
 	Scans uint64 `json:"scans"`
@@ -29,6 +39,26 @@ type Counters struct {
 	// HedgesWon those that the second node answered first. For engines only.
 	Hedges    uint64 `json:"hedges"`
 	HedgesWon uint64 `json:"hedges_won"`
+
+	// The rest is for nodes only.
+
+	// Cancelled are the scans that the caller ended: the client has gone, another node was
+	// faster, or the verdict was settled. They are in none of the following counters.
+	Cancelled uint64 `json:"cancelled,omitempty"`
+	// Results are the answers by category, and the scans that failed.
+	Results count.ByCategory `json:"results,omitzero"`
+	// Kinds are the failures by category, also those that came with a finding.
+	Kinds count.ByCategory `json:"failure_kinds,omitzero"`
+	// Times are how long the node took, by the size of the object.
+	Times [count.Classes]count.Value `json:"-"`
+}
+
+// value returns the counters of a node.
+func (c *nodeCounts) value() Counters {
+	return Counters{
+		Scans: c.scans.Load(), Failures: c.failures.Load(), Replays: c.replays.Load(), Cancelled: c.cancelled.Load(),
+		Results: c.results.Value(), Kinds: c.kinds.Value(), Times: c.times.Value(),
+	}
 }
 
 // NodeStatus is one node of a [Status].
@@ -36,6 +66,8 @@ type NodeStatus struct {
 	Address  string `json:"address"`
 	State    string `json:"state"`            // up, down, unknown, or reloading
 	Reason   string `json:"reason,omitempty"` // why it is down
+	Usable   bool   `json:"usable"`           // scans may use it
+	Blind    bool   `json:"blind,omitempty"`  // it is down because it does not find what it should, or finds what is not there
 	InFlight int    `json:"in_flight"`        // slots taken, test objects and hung backends included
 	// Limit is how many of the max_scans slots are used at present, after the engine was
 	// overloaded; 0: all.
@@ -64,9 +96,10 @@ func (p *pool) Status() Status {
 		Name:     p.config().Name,
 		Kind:     p.config().Kind,
 		Required: p.config().Required,
+		Unasked:  p.counts.unasked.Value(),
 		Counters: Counters{
-			Scans: p.scans.Load(), Failures: p.failed.Load(), Replays: p.replay.Load(),
-			Hedges: p.hedged.Load(), HedgesWon: p.hedgesWon.Load(),
+			Scans: p.counts.scans.Load(), Failures: p.counts.failed.Load(), Replays: p.counts.replays.Load(),
+			Hedges: p.counts.hedged.Load(), HedgesWon: p.counts.hedgesWon.Load(),
 		},
 	}
 	if period := p.config().PoisonTime; period > 0 {
@@ -74,9 +107,10 @@ func (p *pool) Status() Status {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.Waiting = p.queue.Scans()
+	s.Waiting, s.Slots = p.queue.Scans(), p.config().MaxScans*len(p.nodes)
 	for _, n := range p.nodes {
 		ns := n.status()
+		ns.Usable = p.usable(n)
 		if slots := n.limit.Slots(p.config().MaxScans); slots < p.config().MaxScans {
 			ns.Limit = slots
 		}
@@ -93,9 +127,10 @@ func (n *node) status() NodeStatus {
 	s := NodeStatus{
 		Address:  n.address,
 		State:    n.health.State().String(),
+		Blind:    n.health.State() == health.Blind,
 		InFlight: n.inFlight,
 		Canary:   n.canary,
-		Counters: Counters{Scans: n.scans.Load(), Failures: n.failures.Load(), Replays: n.replays.Load()},
+		Counters: n.counts.value(),
 	}
 	s.MailUnread = n.mail.unread
 	s.HeuristicsFirst, s.Scanned, s.UnscannedAbove = n.heuristics.first, n.size.scanned, n.size.limit
