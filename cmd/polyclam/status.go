@@ -31,8 +31,9 @@ usual places.
 Exit status, as plugins of Nagios have it:
 
 	0  everything is usable, or not yet checked
-	1  degraded: a node or an optional engine is down, signatures are older than
-	   max_signature_age, or the configuration on disk is refused
+	1  degraded: a node or an optional engine is down, a node is drained, a required
+	   engine was switched off or is only observed since a command, signatures are
+	   older than max_signature_age, or the configuration on disk is refused
 	2  scans are answered with errors, because no node of a required engine is
 	   usable; or no polyclamd answers
 
@@ -174,24 +175,27 @@ func (st *serverStatus) writeServer(b *strings.Builder) {
 func (st *serverStatus) writeNodes(b *strings.Builder, now time.Time) {
 	t := newTable("ENGINE", "BACKEND", "NODE", "STATE", "SCANS", "FAILED", "SIGNATURES", "CANARY", "EICAR", "ENCRYPTED", "VERSION")
 	for _, n := range st.Nodes {
-		state, signatures := n.State, since(now, n.DatabaseTime)
-		if !n.Required {
-			state += ", optional"
-		}
+		signatures := since(now, n.DatabaseTime)
 		if n.Stale {
 			signatures += ", old"
 		}
-		t.add(n.Engine, n.Backend, n.Address, state, strconv.FormatInt(n.Scans, 10), strconv.FormatInt(n.Failures, 10),
+		t.add(n.Engine, n.Backend, n.Address, n.Cell(), strconv.FormatInt(n.Scans, 10), strconv.FormatInt(n.Failures, 10),
 			signatures, since(now, n.CanaryTime), n.CanaryEICAR, n.CanaryEncrypted, n.Version)
 	}
 	t.write(b, "")
 	for i := range st.Nodes {
 		n := &st.Nodes[i]
-		if reason := n.Why(); reason != "" {
+		switch reason := n.Why(); {
+		case n.Drained:
+			b.WriteString(printable(n.Name()+" "+n.Words()) + "\n")
+		case reason != "":
 			b.WriteString(printable(n.Name()+" is "+n.State+": "+reason) + "\n")
 		}
-		for _, text := range append(n.Remarks(), n.OlderThan(st.Nodes)...) {
+		for _, text := range n.Remarks() {
 			b.WriteString(printable(n.Name()+": "+text) + "\n")
 		}
+	}
+	for _, text := range judge.ModeRemarks(st.Nodes) {
+		b.WriteString(printable(text) + "\n")
 	}
 }

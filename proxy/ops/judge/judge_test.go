@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -38,16 +37,49 @@ func TestOf(t *testing.T) {
 	}
 }
 
-func TestOlderThan(t *testing.T) {
+func TestSteered(t *testing.T) {
 	now := time.Now()
-	nodes := []Node{
-		{Node: extended.Node{Engine: "a", Address: "new", DatabaseTime: now}},
-		{Node: extended.Node{Engine: "a", Address: "old", DatabaseTime: now.Add(-50 * time.Hour)}},
-		{Node: extended.Node{Engine: "b", Address: "other", DatabaseTime: now.Add(-90 * time.Hour)}},
+	node := func(name string, change func(*extended.Node)) Node {
+		n := extended.Node{Engine: name, Required: true, State: "up", CanaryEICAR: "virus"}
+		if change != nil {
+			change(&n)
+		}
+		return Node{Node: n}
 	}
-	for i, want := range []string{"", "its signatures are 2 days older than those of new", ""} {
-		if got := strings.Join(nodes[i].OlderThan(nodes), "; "); got != want {
-			t.Errorf("node %d: %q, want %q", i, got, want)
+	drained := func(n *extended.Node) { n.Drained = true }
+	observed := func(n *extended.Node) { n.Mode, n.State, n.ObservedDiffer = "observe", "down", 2 }
+	for _, tt := range []struct {
+		name            string
+		nodes           []Node
+		state, sentence string
+		remarks         int
+	}{
+		{"drained", []Node{node("a", drained), node("a", nil)}, Degraded, "polyclamd is up; 1 of 2 nodes of a is drained", 0},
+		{"all drained", []Node{node("a", drained)}, Failing, "every scan is answered with ERROR: a (required) is drained by an administrator (polyclam node resume a)", 0},
+		{"observed", []Node{node("a", nil), node("b", observed)}, OK, "polyclamd is up; b (observed) is down", 1},
+	} {
+		if got := Of(tt.nodes, "", now); got != (Condition{tt.state, tt.sentence}) {
+			t.Errorf("%s: got %+v", tt.name, got)
+		}
+		if got := ModeRemarks(tt.nodes); len(got) != tt.remarks {
+			t.Errorf("%s: the remarks are %q", tt.name, got)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	for _, tt := range []struct {
+		node extended.Node
+		want string
+	}{
+		{extended.Node{State: "down", Backend: "b", Address: "tcp:x", CanaryError: "b tcp:x: cannot connect: refused. Is it up?"}, "is down: refused. Is it up?"},
+		{extended.Node{State: "up", CanaryEICAR: "virus", CanaryError: "a mail was not scanned"}, "is up: a mail was not scanned"},
+		{extended.Node{State: "up", CanaryEICAR: "ok"}, "does not find the test file"},
+		{extended.Node{Engine: "e", State: "up", Drained: true}, "is drained by an administrator (polyclam node resume e)"},
+	} {
+		n := Node{Node: tt.node}
+		if got := n.Explain(); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"polyclam/backends"
 	"polyclam/protocol/extended"
@@ -16,16 +17,29 @@ type Node struct{ extended.Node }
 // Name is the name of the node for messages.
 func (n *Node) Name() string { return strings.TrimSpace(n.Engine + " " + n.Address) }
 
-// Healthy reports whether nothing is known to be wrong with the node. One that is not yet
-// checked, or idle while it loads signatures, counts as healthy.
+// Healthy reports whether nothing is known to be wrong with the node, and it is not drained.
+// One that is not yet checked, or idle while it loads signatures, counts as healthy.
 func (n *Node) Healthy() bool {
+	if n.Drained {
+		return false
+	}
 	eicar := backends.Category(n.CanaryEICAR)
 	found := eicar == backends.Virus || eicar == backends.Suspicious
 	return (n.State == "up" || n.State == "unknown" || n.State == "reloading") && (found || eicar == "")
 }
 
 // Why returns polyclamd's reason for not using the node, or "".
-func (n *Node) Why() string { return cmp.Or(n.Reason, n.CanaryError) }
+func (n *Node) Why() string {
+	reason := cmp.Or(n.Reason, n.CanaryError)
+	if !n.Drained {
+		return reason
+	}
+	text := "drained by an administrator (polyclam node resume " + n.Engine + ")"
+	if reason != "" {
+		text += "; " + reason
+	}
+	return text
+}
 
 // Remarks returns what an operator should know about a node that is used.
 func (n *Node) Remarks() (out []string) {
@@ -40,6 +54,9 @@ func (n *Node) Remarks() (out []string) {
 	}
 	if n.Limit > 0 {
 		out = append(out, fmt.Sprintf("it is overloaded and limited to %s at a time until it recovers", human.Plural(n.Limit, "scan")))
+	}
+	if n.OlderBy > 0 {
+		out = append(out, fmt.Sprintf("its signatures are %s older than those of %s", human.Age(time.Duration(n.OlderBy)*time.Second), n.OlderThan))
 	}
 	if n.Withheld > 0 {
 		out = append(out, fmt.Sprintf("it died or hung three times on %s, and does not get them for a while (poison_time)", human.Plural(n.Withheld, "object")))
@@ -82,6 +99,12 @@ func firstSentence(text string) string {
 func (n *Node) Is(reason string) string {
 	text := "is " + n.State
 	switch n.State {
+	case "up", "unknown", "reloading":
+		if n.Drained {
+			return "is " + reason
+		}
+	}
+	switch n.State {
 	case "":
 		text = "has no state"
 	case "up", "unknown", "reloading":
@@ -98,18 +121,3 @@ const (
 	MailUnread      = "it does not look into mails: set ScanMail yes in clamd.conf, unless your mail filter unpacks mails itself"
 	HeuristicsFirst = "it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious"
 )
-
-// OlderThan says that another of the nodes is one of the same engine and has newer
-// signatures.
-func (n *Node) OlderThan(nodes []Node) []string {
-	newest := n
-	for i := range nodes {
-		if o := &nodes[i]; o.Engine == n.Engine && o.DatabaseTime.After(newest.DatabaseTime) {
-			newest = o
-		}
-	}
-	if newest == n || n.DatabaseTime.IsZero() {
-		return nil
-	}
-	return []string{fmt.Sprintf("its signatures are %s older than those of %s", human.Age(newest.DatabaseTime.Sub(n.DatabaseTime)), newest.Address)}
-}

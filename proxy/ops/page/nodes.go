@@ -102,7 +102,7 @@ func (p *Page) node(e *engine.Status, n *engine.NodeStatus, judged *judge.Node, 
 		Checked:  human.Since(now, n.Canary.Time),
 		Checks:   checks(&n.Canary),
 	}
-	v.State, v.StateClass = state(n, judged)
+	v.State, v.StateClass = state(e, n, judged)
 	if judged.Why() != "" {
 		v.Reason = shown(strings.TrimPrefix(judged.Explain(), "is "), maxReason)
 	}
@@ -121,17 +121,30 @@ func (p *Page) node(e *engine.Status, n *engine.NodeStatus, judged *judge.Node, 
 }
 
 // mode returns the mode of an engine and its class.
-func mode(*engine.Status) (text, class string) { return "on", "" }
+func mode(e *engine.Status) (text, class string) {
+	switch e.Mode {
+	case engine.Observe:
+		return "observe", warn
+	case engine.Off:
+		return "off", "off"
+	}
+	return "on", ""
+}
 
 // state returns the state of a node and its class.
-func state(n *engine.NodeStatus, judged *judge.Node) (text, class string) {
+func state(e *engine.Status, n *engine.NodeStatus, judged *judge.Node) (text, class string) {
+	text = cmp.Or(shown(n.State, maxName).Text, "no state")
 	switch {
-	case n.State == "up" && judged.Healthy():
-		return n.State, good
-	case judged.Healthy():
-		return n.State, ""
+	case n.Drained:
+		return text + ", drained", warn
+	case !judged.Healthy() && (e.Mode == engine.Observe || e.Mode == engine.Off):
+		return text, warn
+	case !judged.Healthy():
+		return text, bad
+	case n.State == "up":
+		return text, good
 	}
-	return cmp.Or(shown(n.State, maxName).Text, "no state"), bad
+	return text, ""
 }
 
 // nonZero returns the counts that are not 0, the most frequent first.

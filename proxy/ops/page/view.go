@@ -101,9 +101,12 @@ func notes(s *proxy.Snapshot, nodes []judge.Node) (list []note) {
 	}
 	for i := range nodes {
 		n := &nodes[i]
-		for _, text := range append(n.Remarks(), n.OlderThan(nodes)...) {
+		for _, text := range n.Remarks() {
 			say(n.Name()+": "+text, "")
 		}
+	}
+	for _, text := range judge.ModeRemarks(nodes) {
+		say(text, "")
 	}
 	if more := len(list) - maxNotes; more > 0 {
 		list = append(list[:maxNotes], note{Text: "and " + human.Plural(int64(more), "more note") + ", see polyclam status"})

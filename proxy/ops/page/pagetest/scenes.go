@@ -26,13 +26,14 @@ var Scenes = map[string]func() *Scene{
 	"healthy": Healthy, "degraded": Degraded, "failing": Failing, "hostile": Hostile, "empty": Empty,
 }
 
-// Healthy has four good nodes of three engines.
+// Healthy has five good nodes of four engines, one of which is observed.
 func Healthy() *Scene {
 	s := &Scene{random: rand.New(rand.NewPCG(1, 2)), busy: []load{
 		{engine: 0, node: 0, scans: 40, typical: 12 * time.Millisecond},
 		{engine: 0, node: 1, scans: 25, typical: 14 * time.Millisecond},
 		{engine: 1, node: 0, scans: 60, typical: 35 * time.Millisecond, failures: 0.0004},
-		{engine: 2, node: 0, scans: 60, typical: 1500 * time.Microsecond},
+		{engine: 3, node: 0, scans: 60, typical: 1500 * time.Microsecond},
+		{engine: 2, node: 0, scans: 30, typical: 80 * time.Millisecond},
 	}}
 	start := Now.Add(-76 * time.Hour)
 	s.snap = proxy.Snapshot{
@@ -58,12 +59,16 @@ func Healthy() *Scene {
 			{Name: "sophos", Kind: "sssp", Required: true, Slots: 12, Waiting: 1, Counters: engine.Counters{Scans: 1190308, Failures: 12}, Nodes: []engine.NodeStatus{
 				node("unix:/run/savdi/sssp.sock", "3.92.0/6.12", 2*time.Hour, 1190308, "EICAR-AV-Test"),
 			}},
+			{Name: "avira", Kind: "savapi", Mode: engine.Observe, Slots: 4, Counters: engine.Counters{Scans: 8120}, Nodes: []engine.NodeStatus{
+				node("tcp:10.0.0.7:4444", "8.3.70.214/8.20.66.18", 5*time.Hour, 8120, "Eicar-Test-Signature"),
+			}},
 			{Name: "inspect", Kind: "inspect", Slots: 8, Counters: engine.Counters{Scans: 1190311}, Nodes: []engine.NodeStatus{
 				node("", "", 0, 1190311, "EICAR-Test-File"),
 			}},
 		},
 	}
 	s.snap.Engines[0].Nodes[0].InFlight, s.snap.Engines[0].Nodes[1].InFlight, s.snap.Engines[1].Nodes[0].InFlight = 2, 1, 3
+	s.snap.Engines[2].Observed = engine.ObservedCounters{Same: 8109, Differ: 11}
 	s.scans = scans(Now)
 	return s
 }
@@ -128,9 +133,10 @@ func Degraded() *Scene {
 	sophos.DatabaseTime, sophos.Stale = Now.Add(-9*24*time.Hour), true
 	sophos.Limit = 6
 	s.busy[2].failures = 0.02
-	blind := &s.snap.Engines[2].Nodes[0]
+	blind := &s.snap.Engines[3].Nodes[0]
 	blind.State, blind.Reason, blind.Canary.EICAR = "down", "it does not find the EICAR test file: ok", backends.OK
 	s.busy = s.busy[:3]
+	s.snap.Engines[2].Mode, s.snap.Engines[2].ConfiguredMode = engine.Off, engine.On
 	s.snap.Engines[0].Nodes[0].HeuristicsFirst = true
 	s.snap.Server.ConfigRefused, s.snap.Server.ConfigProblem = Now.Add(20*time.Minute), `/etc/polyclam/config.toml:41: [[engine]] "sophos": timeout "0s" must be positive, for example "30s"`
 	return s
