@@ -63,7 +63,7 @@ func failedTrial(engine, backend, node string, err error) trial {
 func TestViews(t *testing.T) {
 	daemon := &serverStatus{Address: "unix:/run/p", Server: extended.Server{About: extended.About{User: "polyclam", Groups: "polyclam", UID: 7, GIDs: "7"}}}
 	node := func(name, state, reason string) {
-		daemon.Nodes = append(daemon.Nodes, nodeStatus{extended.Node{Engine: name, State: state, Reason: reason}})
+		daemon.Nodes = append(daemon.Nodes, nodeStatus{Node: extended.Node{Engine: name, State: state, Reason: reason}})
 	}
 	node("both", "up", "")
 	node("tool", "down", "permission denied")
@@ -137,8 +137,8 @@ func TestLoops(t *testing.T) {
 		finding{"b " + other + ": a polyclamd answers there, not a clamd", exitOK})
 
 	in.daemon = &serverStatus{Nodes: []nodeStatus{
-		{extended.Node{Engine: "b", Address: other, State: "up"}},
-		{extended.Node{Engine: "a", Address: trials[0].node, State: "down", Reason: "asks polyclam itself, through the listener x"}},
+		{Node: extended.Node{Engine: "b", Address: other, State: "up"}},
+		{Node: extended.Node{Engine: "a", Address: trials[0].node, State: "down", Reason: "asks polyclam itself, through the listener x"}},
 	}}
 	wantFindings(t, in.loops(trials)) // polyclamd knows
 	wantFindings(t, in.views(trials[:1]), finding{"a unix:" + dir + "/link/s: this tool (", exitFound})

@@ -9,6 +9,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/cmd/internal/size"
+	"polyclam/proxy/ops/judge"
 )
 
 // hints explains what is wrong with the engines and what to do about it.
@@ -80,8 +81,6 @@ func (t *trial) archiveHint() string {
 	return fmt.Sprintf("%s is %s%s: does the engine support archives, and is that enabled?", sampleNames[sampleZipped], a.category, a.details())
 }
 
-const mailUnread = "it does not look into mails: set ScanMail yes in clamd.conf, unless your mail filter unpacks mails itself"
-
 // mailHint is the hint for an engine that unpacks archives, but not mails.
 func (t *trial) mailHint() string {
 	a := t.answers[sampleMailed]
@@ -91,12 +90,10 @@ func (t *trial) mailHint() string {
 	case a.err != nil:
 		return fmt.Sprintf("%s is not scanned: %v%s", sampleNames[sampleMailed], a.err, failureHint(a.err))
 	case t.isClamd():
-		return fmt.Sprintf("%s is %s%s: %s", sampleNames[sampleMailed], a.category, a.details(), mailUnread)
+		return fmt.Sprintf("%s is %s%s: %s", sampleNames[sampleMailed], a.category, a.details(), judge.MailUnread)
 	}
 	return fmt.Sprintf("%s is %s%s: does the engine look into mails, and is that enabled?", sampleNames[sampleMailed], a.category, a.details())
 }
-
-const heuristicsFirst = "it stops at the first heuristic match: set HeuristicScanPrecedence no in clamd.conf; until then its encrypted and limits findings count as suspicious"
 
 // hiddenVirusHint is the hint for an engine that ends a scan at a finding that is not a
 // virus.
@@ -105,7 +102,7 @@ func (t *trial) hiddenVirusHint() string {
 	case !t.hidesVirus():
 		return ""
 	case t.isClamd():
-		return heuristicsFirst
+		return judge.HeuristicsFirst
 	}
 	a := t.answers[sampleLocked]
 	remedy := "make the engine scan on, or set the action of \"" + string(a.category) + "\" in [policy.actions]"

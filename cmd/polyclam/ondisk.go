@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"polyclam/cmd/internal/cli"
 	"polyclam/cmd/internal/config"
 	"polyclam/protocol/extended"
+	"polyclam/proxy/ops/judge"
 )
 
 // onDisk is what the configuration file on the disk means for a running polyclamd.
@@ -44,7 +44,7 @@ func (t *tool) lookOnDisk(at *server, s *extended.Server, now time.Time) (d onDi
 	case reported && known && file.Modified.Truncate(time.Second).After(s.ConfigRefused): // which has seconds only
 		d.trouble = fmt.Sprintf("a reload was refused at %s: %s; %s was changed since then: reload again", clock(s.ConfigRefused, now), s.ConfigProblem, path)
 	case reported:
-		d.trouble = fmt.Sprintf("the configuration on disk is refused%s: %s", sinceClock(true, s, now), cmp.Or(s.ConfigProblem, "see the log"))
+		d.trouble = judge.ConfigTrouble(s, now)
 	case known && !file.Modified.Truncate(time.Second).Equal(s.ConfigTime):
 		d.remark = path + " was changed after polyclamd loaded it: reload to use it"
 	}
@@ -63,13 +63,4 @@ func sinceClock(reported bool, s *extended.Server, now time.Time) string {
 		return ""
 	}
 	return " since " + clock(s.ConfigRefused, now)
-}
-
-// clock returns a time of today as "13:48", and an earlier one with its date.
-func clock(at, now time.Time) string {
-	at, now = at.Local(), now.Local()
-	if at.Format(time.DateOnly) == now.Format(time.DateOnly) {
-		return at.Format("15:04")
-	}
-	return at.Format("2006-01-02 15:04")
 }

@@ -7,6 +7,7 @@ import (
 	"polyclam/cmd/internal/config"
 	"polyclam/cmd/internal/migrate"
 	"polyclam/cmd/internal/size"
+	"polyclam/proxy/ops/judge"
 )
 
 // The defaults of clamd 1.4.6.
@@ -44,7 +45,7 @@ func heuristicsSetting(c migrate.ClamdConf, tr *trial) *finding {
 	if !on || tr.hidesVirus() {
 		return nil
 	}
-	return &finding{at + ": " + heuristicsFirst, exitOK}
+	return &finding{at + ": " + judge.HeuristicsFirst, exitOK}
 }
 
 // sizeSetting reports limits above which clamd says OK without a scan.

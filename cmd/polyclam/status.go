@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"polyclam/backends"
 	"polyclam/cmd/internal/size"
 	"polyclam/protocol"
 	"polyclam/protocol/extended"
+	"polyclam/proxy/ops/judge"
 )
 
 func (t *tool) statusCommand() *cobra.Command {
@@ -81,7 +80,7 @@ type serverStatus struct {
 }
 
 // nodeStatus is the state of one node of one engine.
-type nodeStatus struct{ extended.Node }
+type nodeStatus = judge.Node
 
 // status shows the status once.
 func (t *tool) status(o statusOptions) (int, error) {
@@ -93,7 +92,7 @@ func (t *tool) status(o statusOptions) (int, error) {
 	if o.json {
 		text = jsonLine(st)
 	}
-	if o.ready && st.State == stateDegraded {
+	if o.ready && st.State == judge.Degraded {
 		return exitOK, t.write(text)
 	}
 	return st.Exit, t.write(text)
@@ -119,7 +118,7 @@ func (t *tool) askStatus(now time.Time) (*serverStatus, error) {
 	}
 	st.Address = s.String()
 	st.disk = t.lookOnDisk(s, &st.Server, now)
-	st.condition = st.judge(now)
+	st.condition = conditionOf(judge.Of(st.Nodes, st.disk.trouble, now))
 	return st, nil
 }
 
@@ -142,61 +141,11 @@ func readStatus(records []extended.Record) *serverStatus {
 		case extended.WordServer:
 			st.Server = r.Server()
 		case extended.WordNode:
-			st.Nodes = append(st.Nodes, nodeStatus{r.Node()})
+			st.Nodes = append(st.Nodes, nodeStatus{Node: r.Node()})
 		}
 	}
 	return st
 }
-
-// healthy reports whether nothing is known to be wrong with the node, and it is not drained.
-// One that is not yet checked, or idle while it loads signatures, counts as healthy.
-func (n *nodeStatus) healthy() bool {
-	if n.Drained {
-		return false
-	}
-	eicar := backends.Category(n.CanaryEICAR)
-	found := eicar == backends.Virus || eicar == backends.Suspicious
-	return (n.State == "up" || n.State == "unknown" || n.State == "reloading") && (found || eicar == "")
-}
-
-// reason returns polyclamd's reason for not using the node, or "".
-func (n *nodeStatus) reason() string {
-	reason := cmp.Or(n.Reason, n.CanaryError)
-	if !n.Drained {
-		return reason
-	}
-	text := "drained by an administrator (polyclam node resume " + n.Engine + ")"
-	if reason != "" {
-		text += "; " + reason
-	}
-	return text
-}
-
-// remarks returns what an operator should know about a node that is used.
-func (n *nodeStatus) remarks() (out []string) {
-	if n.HeuristicsFirst {
-		out = append(out, heuristicsFirst)
-	}
-	if n.MailUnread {
-		out = append(out, mailUnread)
-	}
-	if n.UnscannedAbove > 0 {
-		out = append(out, fmt.Sprintf("it reports OK for objects larger than %s without scanning them; polyclam check shows what to change", size.Human(n.UnscannedAbove)))
-	}
-	if n.Limit > 0 {
-		out = append(out, fmt.Sprintf("it is overloaded and limited to %s at a time until it recovers", plural(n.Limit, "scan")))
-	}
-	if n.OlderBy > 0 {
-		out = append(out, fmt.Sprintf("its signatures are %s older than those of %s", age(time.Duration(n.OlderBy)*time.Second), n.OlderThan))
-	}
-	if n.Withheld > 0 {
-		out = append(out, fmt.Sprintf("it died or hung three times on %s, and does not get them for a while (poison_time)", plural(n.Withheld, "object")))
-	}
-	return out
-}
-
-// name returns the name of the node for messages.
-func (n *nodeStatus) name() string { return strings.TrimSpace(n.Engine + " " + n.Address) }
 
 // text returns the status for people. The first line is the sentence.
 func (st *serverStatus) text(now time.Time) string {
@@ -244,32 +193,23 @@ func (st *serverStatus) writeNodes(b *strings.Builder, now time.Time) {
 		if n.Stale {
 			signatures += ", old"
 		}
-		t.add(n.Engine, n.Backend, n.Address, n.cell(), strconv.FormatInt(n.Scans, 10), strconv.FormatInt(n.Failures, 10),
+		t.add(n.Engine, n.Backend, n.Address, n.Cell(), strconv.FormatInt(n.Scans, 10), strconv.FormatInt(n.Failures, 10),
 			signatures, since(now, n.CanaryTime), n.CanaryEICAR, n.CanaryEncrypted, n.Version)
 	}
 	t.write(b, "")
-	for _, n := range st.Nodes {
-		switch reason := n.reason(); {
+	for i := range st.Nodes {
+		n := &st.Nodes[i]
+		switch reason := n.Why(); {
 		case n.Drained:
-			b.WriteString(printable(n.name()+" "+n.words()) + "\n")
+			b.WriteString(printable(n.Name()+" "+n.Words()) + "\n")
 		case reason != "":
-			b.WriteString(printable(n.name()+" is "+n.State+": "+reason) + "\n")
+			b.WriteString(printable(n.Name()+" is "+n.State+": "+reason) + "\n")
 		}
-		for _, text := range n.remarks() {
-			b.WriteString(printable(n.name()+": "+text) + "\n")
-		}
-	}
-	for _, e := range st.engines() {
-		if text := e.modeRemark(); text != "" {
-			b.WriteString(printable(text) + "\n")
+		for _, text := range n.Remarks() {
+			b.WriteString(printable(n.Name()+": "+text) + "\n")
 		}
 	}
-}
-
-// since returns how long ago a time was, or "" for the zero time.
-func since(now, at time.Time) string {
-	if at.IsZero() {
-		return ""
+	for _, text := range judge.ModeRemarks(st.Nodes) {
+		b.WriteString(printable(text) + "\n")
 	}
-	return age(now.Sub(at))
 }

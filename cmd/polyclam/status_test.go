@@ -9,6 +9,7 @@ import (
 
 	"polyclam/backends"
 	"polyclam/protocol"
+	"polyclam/proxy/ops/judge"
 	"polyclam/test/testkit"
 )
 
@@ -124,7 +125,7 @@ func TestStatusCondition(t *testing.T) {
 			var st serverStatus
 			r = polyclam(t, "", "--address", address, "status", "--json")
 			r.wantStatus(t, c.want)
-			if err := json.Unmarshal([]byte(r.stdout), &st); err != nil || st.Exit != c.want || st.State != []string{stateOK, stateDegraded, stateFailing}[c.want] || printable(st.Sentence) != c.sentence {
+			if err := json.Unmarshal([]byte(r.stdout), &st); err != nil || st.Exit != c.want || st.State != []string{judge.OK, judge.Degraded, judge.Failing}[c.want] || printable(st.Sentence) != c.sentence {
 				t.Errorf("the JSON is %+v, %v", st.condition, err)
 			}
 			ready := map[int]int{0: 0, 1: 0, 2: 2}[c.want]

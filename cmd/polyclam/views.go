@@ -50,11 +50,11 @@ func (in *inspection) views(trials []trial) (list []finding) {
 			list = append(list, finding{fmt.Sprintf("%s: %s does not use it yet: reload it (systemctl reload polyclamd)", tr.name(), daemon), exitOK})
 			continue
 		}
-		why := n.words()
-		if err := tr.answers[sampleClean].err; err != nil && err.Error() == n.reason() {
-			why = n.is("") + ", for the same reason"
+		why := n.Words()
+		if err := tr.answers[sampleClean].err; err != nil && err.Error() == n.Why() {
+			why = n.Is("") + ", for the same reason"
 		}
-		switch healthy := n.healthy(); {
+		switch healthy := n.Healthy(); {
 		case healthy && !tr.usable() && n.State == "up":
 			list = append(list, finding{fmt.Sprintf("%s: %s cannot use it, but %s can", tr.name(), tool, daemon), exitOK})
 		case !healthy && tr.usable():
@@ -77,7 +77,7 @@ func loopRemedy(n *nodeStatus) string {
 // exitOf returns the exit status for a trial. If this tool only lacks rights, polyclamd's
 // view decides.
 func (in *inspection) exitOf(tr *trial) int {
-	if n := in.node(tr); n != nil && n.healthy() && n.State == "up" && tr.forbidden() {
+	if n := in.node(tr); n != nil && n.Healthy() && n.State == "up" && tr.forbidden() {
 		return exitOK
 	}
 	return tr.exit()
@@ -115,7 +115,7 @@ func (in *inspection) ages(trials []trial) (list []finding) {
 func (in *inspection) loops(trials []trial) (list []finding) {
 	for i := range trials {
 		tr := &trials[i]
-		if n := in.node(tr); n != nil && (n.healthy() && n.State == "up" || loopRemedy(n) != "") {
+		if n := in.node(tr); n != nil && (n.Healthy() && n.State == "up" || loopRemedy(n) != "") {
 			continue // polyclamd has already decided
 		}
 		if tr.node != "" && in.listener(tr.node) != nil {

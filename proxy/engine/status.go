@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"polyclam/proxy/count"
-
 	"polyclam/proxy/engine/internal/health"
 )
 

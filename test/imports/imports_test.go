@@ -80,6 +80,8 @@ var rules = map[string][]string{
 	"proxy/count":                                   {"backends"},
 	"proxy/ops":                                     {"backends", "github.com/rs/zerolog", "golang.org/x/sys/unix", "protocol", "protocol/extended", "proxy", "proxy/*", "proxy/ops/*"},
 	"proxy/ops/metrics":                             {"backends", "github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors", "github.com/prometheus/client_golang/prometheus/promhttp", "protocol", "protocol/extended", "proxy", "proxy/*"},
+	"proxy/ops/human":                               {},
+	"proxy/ops/judge":                               {"backends", "protocol/extended", "proxy/ops/human"},
 	"proxy/ops/page":                                {"backends", "protocol/extended", "proxy", "proxy/*"},
 	"proxy/ops/admin":                               {"backends", "github.com/rs/zerolog", "protocol/extended", "proxy", "proxy/*"},
 	"proxy/record":                                  {"backends", "proxy/client"},

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"polyclam/proxy/ops/human"
 )
 
 // Max is the largest size that Parse accepts. Sums of sizes stay far from overflow.
@@ -58,20 +60,7 @@ func FormatClamd(n int64) string {
 }
 
 // Human prints n for people, rounded to a tenth: "1 byte", "1.5 GiB", "300 MiB".
-func Human(n int64) string {
-	switch {
-	case n == 1:
-		return "1 byte"
-	case n < 1<<10:
-		return strconv.FormatInt(n, 10) + " bytes"
-	}
-	const prefixes = "KMGTPE"
-	value, i := float64(n)/(1<<10), 0
-	for ; value >= 1<<10-0.05 && i < len(prefixes)-1; i++ {
-		value /= 1 << 10
-	}
-	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + " " + prefixes[i:i+1] + "iB"
-}
+func Human(n int64) string { return human.Size(n) }
 
 // MiB prints n for tables whose rows people compare and add up: in whole MiB, rounded up,
 // or to a tenth below 10 MiB.

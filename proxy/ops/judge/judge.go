@@ -1,23 +1,26 @@
-package main
+// Package judge concludes in one sentence what is wrong with a polyclamd. The tool and the
+// status page use the same rules and the same words.
+package judge
 
 import (
 	"fmt"
 	"strings"
 	"time"
+
+	"polyclam/proxy/ops/human"
 )
 
 // The states of a condition.
 const (
-	stateOK       = "ok"
-	stateDegraded = "degraded"
-	stateFailing  = "failing"
+	OK       = "ok"
+	Degraded = "degraded"
+	Failing  = "failing"
 )
 
-// condition is what status concludes. docs/operations.md documents its JSON.
-type condition struct {
-	State    string `json:"state"` // ok, degraded or failing
-	Exit     int    `json:"exit"`
-	Sentence string `json:"sentence"`
+// A Condition is what Of concludes.
+type Condition struct {
+	State    string // OK, Degraded or Failing
+	Sentence string // escape it before it is shown
 }
 
 // engineNodes are the nodes of one engine.
@@ -25,13 +28,13 @@ type engineNodes struct {
 	name     string
 	required bool
 	mode     string // as in XSTATUS: empty for on
-	nodes    []nodeStatus
+	nodes    []Node
 }
 
-// engines returns the nodes by engine, in the order of the configuration.
-func (st *serverStatus) engines() (list []engineNodes) {
+// byEngine returns the nodes by engine, in the order of the configuration.
+func byEngine(nodes []Node) (list []engineNodes) {
 	at := map[string]int{}
-	for _, n := range st.Nodes {
+	for _, n := range nodes {
 		i, known := at[n.Engine]
 		if !known {
 			i = len(list)
@@ -44,9 +47,9 @@ func (st *serverStatus) engines() (list []engineNodes) {
 }
 
 // unusable returns the nodes that polyclamd does not use.
-func (e *engineNodes) unusable() (list []nodeStatus) {
+func (e *engineNodes) unusable() (list []Node) {
 	for _, n := range e.nodes {
-		if !n.healthy() {
+		if !n.Healthy() {
 			list = append(list, n)
 		}
 	}
@@ -77,7 +80,7 @@ func (e *engineNodes) trouble() string {
 }
 
 // downOrDrained says why the nodes are not used.
-func downOrDrained(nodes []nodeStatus) string {
+func downOrDrained(nodes []Node) string {
 	drained := 0
 	for _, n := range nodes {
 		if n.Drained {
@@ -91,47 +94,6 @@ func downOrDrained(nodes []nodeStatus) string {
 		return "drained"
 	}
 	return "down or drained"
-}
-
-// words says why a node is not used: "is down: connection refused".
-func (n *nodeStatus) words() string { return n.is(n.reason()) }
-
-// summary is words without remedies, and without what the state or the address of the node
-// says already.
-func (n *nodeStatus) summary() string {
-	reason := strings.Replace(n.reason(), n.Backend+" "+n.Address+": ", "", 1) // as in canary_error
-	reason = strings.TrimPrefix(reason, "cannot connect: ")
-	return n.is(firstSentence(reason))
-}
-
-// firstSentence returns the text up to a full stop that a capital letter follows.
-func firstSentence(text string) string {
-	for i := range text {
-		if rest, ok := strings.CutPrefix(text[i:], ". "); ok && rest != "" && 'A' <= rest[0] && rest[0] <= 'Z' {
-			return text[:i]
-		}
-	}
-	return text
-}
-
-func (n *nodeStatus) is(reason string) string {
-	text := "is " + n.State
-	switch n.State {
-	case "up", "unknown", "reloading":
-		if n.Drained {
-			return "is " + reason
-		}
-	}
-	switch n.State {
-	case "":
-		text = "has no state"
-	case "up", "unknown", "reloading":
-		text = "does not find the test file"
-	}
-	if reason != "" {
-		text += ": " + reason
-	}
-	return text
 }
 
 // pending says what the engine is still doing, or returns "".
@@ -156,7 +118,7 @@ func (e *engineNodes) pending() string {
 
 // old says that signatures are older than max_signature_age, or returns "".
 func (e *engineNodes) old(now time.Time) string {
-	var oldest *nodeStatus
+	var oldest *Node
 	stale := 0
 	for i, n := range e.nodes {
 		if !n.Stale || n.State == "down" { // if it is down for that, its reason says so
@@ -176,12 +138,13 @@ func (e *engineNodes) old(now time.Time) string {
 	if oldest.DatabaseTime.IsZero() { // a brief status
 		return fmt.Sprintf("the signatures of %s are older than max_signature_age", where)
 	}
-	return fmt.Sprintf("the signatures of %s are %s old", where, since(now, oldest.DatabaseTime))
+	return fmt.Sprintf("the signatures of %s are %s old", where, human.Since(now, oldest.DatabaseTime))
 }
 
-// judge concludes the condition of polyclamd.
-func (st *serverStatus) judge(now time.Time) condition {
-	engines := st.engines()
+// Of concludes the condition of a polyclamd with these nodes. trouble is what is wrong with
+// its configuration, see [ConfigTrouble]; empty: nothing.
+func Of(nodes []Node, trouble string, now time.Time) Condition {
+	engines := byEngine(nodes)
 	var failing, degraded, pending []string
 	on, required, works := false, false, false
 	for i := range engines {
@@ -220,33 +183,16 @@ func (st *serverStatus) judge(now time.Time) condition {
 	case !works && !required: // no engine that counts
 		failing = append([]string{"no engine is usable"}, failing...)
 	}
-	if st.disk.trouble != "" {
-		degraded = append(degraded, st.disk.trouble)
+	if trouble != "" {
+		degraded = append(degraded, trouble)
 	}
 	switch {
 	case len(failing) > 0:
-		return condition{stateFailing, exitFailed, "every scan is answered with ERROR: " + strings.Join(append(failing, degraded...), "; ")}
+		return Condition{Failing, "every scan is answered with ERROR: " + strings.Join(append(failing, degraded...), "; ")}
 	case len(degraded) > 0:
-		return condition{stateDegraded, exitFound, "polyclamd is up; " + strings.Join(append(degraded, pending...), "; ")}
+		return Condition{Degraded, "polyclamd is up; " + strings.Join(append(degraded, pending...), "; ")}
 	case len(pending) > 0:
-		return condition{stateOK, exitOK, "polyclamd is up; " + strings.Join(pending, "; ")}
+		return Condition{OK, "polyclamd is up; " + strings.Join(pending, "; ")}
 	}
-	return condition{stateOK, exitOK, "everything is usable"}
-}
-
-// judgeUnreachable concludes the condition if no polyclamd answers.
-func judgeUnreachable(err *unreachable, disk onDisk) condition {
-	c := condition{stateFailing, exitFailed, "no polyclamd answers"}
-	for i, f := range err.failures {
-		if i == 0 || !isGone(f.err) { // an address where something answers is more interesting than an unused one
-			c.Sentence = fmt.Sprintf("no polyclamd answers: %s", f)
-		}
-		if !isGone(f.err) {
-			break
-		}
-	}
-	if disk.trouble != "" {
-		c.Sentence += "; " + disk.trouble
-	}
-	return c
+	return Condition{OK, "everything is usable"}
 }

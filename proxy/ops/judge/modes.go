@@ -1,6 +1,10 @@
-package main
+package judge
 
-import "fmt"
+import (
+	"fmt"
+
+	"polyclam/proxy/ops/human"
+)
 
 // The modes of an engine, other than on.
 const (
@@ -51,7 +55,7 @@ func (e *engineNodes) modeRemark() string {
 		text = e.name + " is off: it gets no objects"
 	case e.mode == modeObserve:
 		text = fmt.Sprintf("%s is observed: its results do not count. They would have changed %d of %s; it did not get %s",
-			e.name, n.ObservedDiffer, plural(n.ObservedSame+n.ObservedDiffer, "verdict"), plural(n.ObservedSkipped, "object"))
+			e.name, n.ObservedDiffer, human.Plural(n.ObservedSame+n.ObservedDiffer, "verdict"), human.Plural(n.ObservedSkipped, "object"))
 	case e.configured() != "":
 		text = e.name + " is on"
 	default:
@@ -63,8 +67,19 @@ func (e *engineNodes) modeRemark() string {
 	return text
 }
 
-// cell is the state of the node with whatever else decides whether its results count.
-func (n *nodeStatus) cell() string {
+// ModeRemarks says what the results of engines are used for, unless they count as
+// configured.
+func ModeRemarks(nodes []Node) (list []string) {
+	for _, e := range byEngine(nodes) {
+		if text := e.modeRemark(); text != "" {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// Cell is the state of the node with whatever else decides whether its results count.
+func (n *Node) Cell() string {
 	text := n.State
 	if n.Drained {
 		text += ", drained"

@@ -1,0 +1,2 @@
+// Package page opens the status page in Chromium.
+package page
