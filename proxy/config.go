@@ -1,7 +1,10 @@
 package proxy
 
 import (
+	"crypto/tls"
+
 	"polyclam/protocol/dataport"
+	"polyclam/proxy/balancer"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
@@ -33,6 +36,9 @@ type Listener struct {
 	ReloadCommand   bool
 	StreamCommand   bool           // answer STREAM, see package dataport
 	StreamPorts     dataport.Range // the data ports for STREAM
+
+	TLS       *tls.Config      // of a listener on TCP; nil: no TLS
+	Balancers balancer.Trusted // whose connections begin with a PROXY header
 }
 
 // listener returns the configuration of an address, or nil.

@@ -32,6 +32,7 @@ type tally struct {
 	notScanned  [lapses]atomic.Int64
 	commands    atomic.Int64 // refused
 	connections atomic.Int64 // refused
+	handshakes  atomic.Int64 // failed
 }
 
 // refusals returns the counters for XSTATUS.
@@ -39,6 +40,7 @@ func (t *tally) refusals() extended.Refusals {
 	return extended.Refusals{
 		CommandsRefused:    t.commands.Load(),
 		ConnectionsRefused: t.connections.Load(),
+		HandshakesFailed:   t.handshakes.Load(),
 		NotScannedGone:     t.notScanned[lapseGone].Load(),
 		NotScannedLimit:    t.notScanned[lapseLimit].Load(),
 		NotScannedSpool:    t.notScanned[lapseSpool].Load(),

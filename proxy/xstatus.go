@@ -14,7 +14,7 @@ func (r *request) status() []string {
 	s := r.s.srv
 	st, found := s.spool.Stats(), s.onFind.Stats()
 	s.mu.Lock()
-	connections := s.places.Open()
+	connections := s.places.Open() + s.hands.Served()
 	s.mu.Unlock()
 	lines := []string{extended.Server{
 		Version:     s.version,
