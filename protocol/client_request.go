@@ -59,7 +59,7 @@ func (s *sender) check() error {
 	switch {
 	case s.session != nil:
 		return s.session.check(s.call, s.begun)
-	case s.link.silent():
+	case s.link.settle() && s.link.silent():
 		return nil
 	}
 	return errAnswered

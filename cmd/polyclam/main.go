@@ -55,6 +55,7 @@ type tool struct {
 	stdout, stderr io.Writer
 
 	address string // --address; empty: as configured
+	tls     tlsFlags
 	config  string // --config; empty: the usual place
 	root    string // where check looks for clamd and its clients, for tests; empty: "/"
 	exit    int    // exit status of the command that was run

@@ -20,10 +20,13 @@ import (
 // unless it passes the result to a server. An error is a [Problems].
 func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
 	c := &proxy.Config{Limits: f.ProxyLimits(), ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
-	for i := range f.Listeners {
-		c.Listeners = append(c.Listeners, f.listener(&f.Listeners[i]))
-	}
 	r := &report{file: f.Name, lines: f.lines}
+	tls := tlsSources{}
+	for i := range f.Listeners {
+		l := f.listener(&f.Listeners[i])
+		l.TLS = tls.config(f, &f.Listeners[i], r, log)
+		c.Listeners = append(c.Listeners, l)
+	}
 	onFind := hook.Config(f.OnFind)
 	c.OnFind = &onFind
 	r.failKeys("on_find", onFind.Check())
@@ -45,7 +48,13 @@ func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) 
 }
 
 // ProxyLimits returns the server's limits.
-func (f *File) ProxyLimits() proxy.Limits { return proxy.Limits(f.Limits.ClientLimits) }
+func (f *File) ProxyLimits() proxy.Limits {
+	l := proxy.Limits(f.Limits.ClientLimits)
+	if !f.Shakes() {
+		l.Handshakes = 0 // they need no descriptors
+	}
+	return l
+}
 
 // Spool returns the spool's configuration.
 func (f *File) Spool() spool.Config {
@@ -66,6 +75,7 @@ func (f *File) listener(l *Listener) proxy.Listener {
 		ReloadCommand:   l.ReloadCommand,
 		StreamCommand:   l.StreamCommand,
 		StreamPorts:     dataport.Range(l.StreamPorts),
+		Balancers:       l.balancers(),
 	}
 }
 
