@@ -109,6 +109,9 @@ func (s *ClientSession) takeReply() bool {
 // check implements sender.check for c: all unread input must belong to other pending
 // requests.
 func (s *ClientSession) check(c *call, begun bool) error {
+	if !s.link.settle() && !c.isDone() {
+		return errAnswered
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.isDone() {

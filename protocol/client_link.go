@@ -25,6 +25,7 @@ type link struct {
 	nc     net.Conn
 	expire func()          // makes all reads and writes return; for context.AfterFunc
 	raw    syscall.RawConn // nil if nc has no descriptor
+	sock   syscall.RawConn // of the socket below TLS; nil: there is none
 	trace  *ClientTrace    // of the request whose reply is read; nil in a session
 
 	mu   sync.Mutex // held while bytes move from the kernel to b and out of it
@@ -47,6 +48,7 @@ func newLink(nc net.Conn) *link {
 	l.expire = func() { nc.SetDeadline(past) }
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
+		l.sock = below(nc)
 		return l
 	}
 	raw, err := sc.SyscallConn()
@@ -123,6 +125,53 @@ func (l *link) peekAll() []byte {
 func (l *link) silent() bool {
 	p, ended := l.unread()
 	return len(p) == 0 && !ended
+}
+
+// The input of TLS may be its own messages, such as session tickets, so only a read shows
+// whether a reply has arrived. The goroutine that reads gets this long to consume what has.
+const (
+	settleTries = 1000
+	settlePause = 50 * time.Microsecond
+)
+
+// settle waits until the socket below TLS holds no input, which another goroutine reads
+// meanwhile. It reports false if input or its end stays.
+func (l *link) settle() bool {
+	if l.sock == nil {
+		return true
+	}
+	for range settleTries {
+		if l.sockIsEmpty() {
+			return true
+		}
+		time.Sleep(settlePause)
+	}
+	return false
+}
+
+func (l *link) sockIsEmpty() bool {
+	var err error
+	var one [1]byte
+	if l.sock.Control(func(fd uintptr) { _, err = peek(fd, one[:]) }) != nil {
+		return false
+	}
+	return err == syscall.EAGAIN
+}
+
+// idle reports whether the connection is open and nothing has arrived, not even in TLS. No
+// other goroutine may use the connection. With a deadline in the past, crypto/tls returns
+// what it holds and reads nothing.
+func (l *link) idle() bool {
+	if l.sock == nil {
+		return l.silent()
+	}
+	if !l.silent() || !l.sockIsEmpty() {
+		return false
+	}
+	l.nc.SetReadDeadline(past)
+	n, err := l.nc.Read(make([]byte, 1))
+	l.nc.SetReadDeadline(time.Time{})
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // errAnswered ends the sending of a request because input, or its end, has arrived.

@@ -59,7 +59,7 @@ func (s *sender) check() error {
 	switch {
 	case s.session != nil:
 		return s.session.check(s.call, s.begun)
-	case s.link.silent():
+	case s.link.settle() && s.link.silent():
 		return nil
 	}
 	return errAnswered
@@ -112,10 +112,20 @@ func (s *sender) checked(write func() error) error {
 		s.begun = true
 		err = write()
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) && s.check() == errAnswered {
+	if errors.Is(err, os.ErrDeadlineExceeded) && (s.check() == errAnswered || s.ended()) {
 		err = errAnswered
 	}
 	return sendFailed(err)
+}
+
+// ended reports whether the watch of a request outside a session has ended a write, and waits
+// for it: the reason is in link.end. Nothing else sets a deadline without ending the watch too.
+func (s *sender) ended() bool {
+	if s.session != nil || s.watched == nil {
+		return false
+	}
+	s.join()
+	return true
 }
 
 const (

@@ -107,7 +107,7 @@ func (s *ClientSession) Usable() bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.err == nil && len(s.pending) == 0 && s.link.silent()
+	return s.err == nil && len(s.pending) == 0 && s.link.idle()
 }
 
 // Close ends the session with END. Pending requests fail. It does not wait, and may be

@@ -8,9 +8,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"polyclam/protocol"
-	"polyclam/proxy/client"
 )
 
 // Pauses after an Accept error that does not end the listener. They are short because the
@@ -39,41 +36,40 @@ func (s *Server) Serve(ln net.Listener, address string) error {
 	defer s.untrack(ln)
 	a := acceptor{srv: s, ln: ln, address: address}
 	for {
-		if !s.reservePlace() {
+		hands := s.needsHandshake(address)
+		if !s.reservePlace(hands) {
 			return ErrServerClosed
 		}
 		nc, err := a.next()
 		if err != nil {
-			s.returnPlace()
+			s.returnPlace(hands)
 			if err := a.failed(err); err != nil {
 				return err
 			}
 			continue
 		}
-		s.start(nc, address)
+		s.start(nc, address, hands)
 	}
 }
 
-// start serves nc, or lets it wait until its client may have one more connection. A
-// listener that was never in the configuration serves no clients.
-func (s *Server) start(nc net.Conn, address string) {
+// start serves nc, or begins its handshake, or lets it wait until its client may have one
+// more connection. A listener that was never in the configuration serves no clients. hands
+// says what reservePlace has reserved.
+func (s *Server) start(nc net.Conn, address string, hands bool) {
 	p := peerOf(nc)
-	c := &session{
-		srv: s, nc: nc, conn: protocol.NewConn(nc), peer: p, key: p.key, ctx: client.NewContext(s.ctx, p.key),
-		address: address, lst: s.generations.listener(address),
-	}
-	if c.lst == nil || !c.allowed() {
+	l := s.generations.listener(address)
+	if l == nil || !l.Balancers.Has(p.addr.Addr()) && !s.allowed(nc, p, address, l) || l.CloseNotReady && s.turnsAway(address) {
 		nc.Close()
-		s.returnPlace()
+		s.returnPlace(hands)
 		return
 	}
-	if c.lst.CloseNotReady && s.turnsAway(c) {
-		nc.Close()
-		s.returnPlace()
-		return
+	admitted := false
+	if l.shakes() {
+		admitted = s.admitHandshake(&handshake{srv: s, nc: nc, address: address, peer: p}, hands)
+	} else {
+		admitted = s.admit(s.session(nc, p, address, l), hands)
 	}
-	c.counts = s.counters.of(address)
-	if !s.admit(c) {
+	if !admitted {
 		s.tally.connections.Add(1)
 		nc.Close()
 	}

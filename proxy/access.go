@@ -1,25 +1,34 @@
 package proxy
 
 import (
+	"net"
+
 	"polyclam/protocol"
 	"polyclam/protocol/extended"
 	"polyclam/proxy/rates"
 )
 
-// allowed reports whether the listener allows the client, and logs the entry that would
-// allow it. It is called before anything is read from the client, so it depends on nothing
-// that the client has sent.
-func (s *session) allowed() bool {
-	entry, ok := s.lst.Allow.Conn(s.nc)
+// allowed reports whether the listener allows the client at the other end of nc, and logs the
+// entry that would allow it. The client is known by the kernel, or by the PROXY header of a
+// trusted load balancer, never by what it has sent itself. Clients whose load balancer names
+// no address count as the load balancer.
+func (s *Server) allowed(nc net.Conn, p peer, address string, l *Listener) bool {
+	entry, ok := "", false
+	if p.via != nil && p.addr.IsValid() {
+		a := p.addr.Addr().WithZone("")
+		entry, ok = a.String(), l.Allow.Address(a)
+	} else {
+		entry, ok = l.Allow.Conn(nc)
+	}
 	if ok {
 		return true
 	}
-	s.srv.tally.notAllowed.Add(1)
-	suppressed, ok := s.srv.repeated.Allow(s.key, "not allowed "+s.address)
+	s.tally.notAllowed.Add(1)
+	suppressed, ok := s.repeated.Allow(p.key, "not allowed "+address)
 	if !ok {
 		return false
 	}
-	e := s.srv.log.Warn().Str("client", s.client()).Str("listener", s.address)
+	e := s.log.Warn().Stringer("client", p).Str("listener", address)
 	if suppressed > 0 {
 		e = e.Int("suppressed", suppressed)
 	}

@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"crypto/tls"
+
 	"polyclam/protocol/dataport"
 	"polyclam/proxy/allow"
+	"polyclam/proxy/balancer"
 	"polyclam/proxy/engine"
 	"polyclam/proxy/hook"
 	"polyclam/proxy/policy"
@@ -36,6 +39,10 @@ type Listener struct {
 	ReloadCommand   bool
 	StreamCommand   bool           // answer STREAM, see package dataport
 	StreamPorts     dataport.Range // the data ports for STREAM
+
+	TLS       *tls.Config      // of a listener on TCP; nil: no TLS
+	Balancers balancer.Trusted // whose connections begin with a PROXY header
+
 	// CloseNotReady closes new connections, unread, while the server is not ready.
 	CloseNotReady bool
 

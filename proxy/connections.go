@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"polyclam/proxy/budget"
+	"polyclam/proxy/client"
 )
 
 // refusalPause is the least time between two log lines about refused connections.
@@ -25,15 +26,17 @@ type connections struct {
 	serving sync.WaitGroup // calls of Serve
 	wg      sync.WaitGroup // sessions, and hashes that outlive them
 
-	mu        sync.Mutex
-	room      *sync.Cond        // signalled when another connection may be accepted
-	stopping  bool              // Shutdown has begun; the backlogs are still accepted
-	closing   bool              // nothing is accepted any more
-	sessions  map[*session]bool // true: waiting for a command
-	places    budget.Places
-	listeners map[net.Listener]*served
-	refused   int       // connections refused since the last log line about it
-	logged    time.Time // the last log line about refused connections
+	mu         sync.Mutex
+	room       *sync.Cond        // signalled when another connection may be accepted
+	stopping   bool              // Shutdown has begun; the backlogs are still accepted
+	closing    bool              // nothing is accepted any more
+	sessions   map[*session]bool // true: waiting for a command
+	places     budget.Places
+	hands      budget.Places // of handshakes; those that wait count among those of places
+	handshakes map[*handshake]bool
+	listeners  map[net.Listener]*served
+	refused    int       // connections refused since the last log line about it
+	logged     time.Time // the last log line about refused connections
 }
 
 // served is the state of a listener that Serve serves.
@@ -47,34 +50,47 @@ func (cs *connections) init(limits func() Limits, log zerolog.Logger) {
 	cs.room = sync.NewCond(&cs.mu)
 	cs.sessions = map[*session]bool{}
 	cs.listeners = map[net.Listener]*served{}
+	cs.handshakes = map[*handshake]bool{}
+	cs.hands.WaitWith(&cs.places)
 }
 
-// reservePlace waits until one more connection may be accepted, and reserves its place.
-// It reports false when the server is closing. Beyond the limit clients wait in the
-// listener's backlog, as they do with clamd.
-func (cs *connections) reservePlace() bool {
+// reservePlace waits until one more connection may be accepted, and reserves its place, and
+// one for its handshake if it has one. It reports false when the server is closing. Beyond
+// the limit clients wait in the listener's backlog, as they do with clamd.
+func (cs *connections) reservePlace(hands bool) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for !cs.closing && cs.places.Full(cs.limits().Connections) {
+	for !cs.closing && (cs.places.Full(cs.limits().Connections) || hands && cs.hands.Full(cs.limits().Handshakes)) {
 		cs.room.Wait()
 	}
 	if cs.closing {
 		return false
 	}
 	cs.places.Reserve()
+	if hands {
+		cs.hands.Reserve()
+	}
 	return true
 }
 
-// returnPlace returns the place that reservePlace reserved, if no connection was accepted.
-func (cs *connections) returnPlace() {
+// returnPlace returns what reservePlace reserved, if no connection was accepted.
+func (cs *connections) returnPlace(hands bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.places.Cancel()
+	cs.cancelPlace(hands)
 	if cs.closing {
-		cs.room.Signal()
+		cs.room.Broadcast()
 		return // sessions that end serve the waiting ones, or Shutdown closes them
 	}
 	cs.serveWaiting()
+}
+
+// cancelPlace cancels what reservePlace reserved. The caller holds mu.
+func (cs *connections) cancelPlace(hands bool) {
+	cs.places.Cancel()
+	if hands {
+		cs.hands.Cancel()
+	}
 }
 
 // takeSecondPlace takes a second connection's place for c, and reports false if there is
@@ -95,10 +111,15 @@ func (cs *connections) giveSecondPlace(c *session) {
 
 // admit serves c, for which a place was reserved, or lets it wait. It reports false if
 // there is no room for that either.
-func (cs *connections) admit(c *session) bool {
+func (cs *connections) admit(c *session, hands bool) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.places.Cancel()
+	cs.cancelPlace(hands)
+	return cs.place(c)
+}
+
+// place serves c or lets it wait. The caller holds mu.
+func (cs *connections) place(c *session) bool {
 	limits := cs.limits()
 	switch {
 	case cs.closing:
@@ -109,7 +130,7 @@ func (cs *connections) admit(c *session) bool {
 		cs.sessions[c] = true
 	default:
 		cs.refused++
-		cs.logRefused(c)
+		cs.logRefused(c.key, c.address)
 		return false
 	}
 	return true
@@ -126,7 +147,7 @@ func (cs *connections) serve(c *session) {
 // mu.
 func (cs *connections) serveWaiting() {
 	cs.places.Serve(cs.limits().connections())
-	cs.room.Signal()
+	cs.room.Broadcast() // not each Serve waits for the same
 }
 
 // limitsChanged serves those that fit into the new limits.
@@ -135,6 +156,7 @@ func (cs *connections) limitsChanged() {
 	defer cs.mu.Unlock()
 	if !cs.closing {
 		cs.places.Serve(cs.limits().connections())
+		cs.hands.Serve(cs.limits().handshakes())
 	}
 	cs.room.Broadcast()
 }
@@ -149,14 +171,14 @@ func (cs *connections) end(c *session) {
 	cs.wg.Done()
 }
 
-// logRefused logs that connections of c's client are refused, at most once per refusalPause.
-func (cs *connections) logRefused(c *session) {
+// logRefused logs that connections of client k are refused, at most once per refusalPause.
+func (cs *connections) logRefused(k client.Key, address string) {
 	now := time.Now()
 	if now.Sub(cs.logged) < refusalPause {
 		return
 	}
-	served, waiting := cs.places.Held(c.key)
-	cs.log.Warn().Stringer("client", c.key).Str("listener", c.address).Int("refused", cs.refused).
+	served, waiting := cs.places.Held(k)
+	cs.log.Warn().Stringer("client", k).Str("listener", address).Int("refused", cs.refused).
 		Int64("served", served).Int64("waiting", waiting).
 		Str("hint", "this client has reached its share; see limits.client_share, connections and waiting").Msg("connections refused")
 	cs.refused, cs.logged = 0, now

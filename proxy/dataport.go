@@ -23,6 +23,12 @@ func (r *request) stream() {
 		r.sendError("UNKNOWN COMMAND") // clamd 1.4.6
 		return
 	}
+	if _, ok := r.s.nc.(secureConn); ok || r.s.peer.via != nil {
+		// The object would arrive unencrypted, and from another address.
+		r.logRefusal("not possible over TLS or a PROXY header")
+		r.sendError("UNKNOWN COMMAND")
+		return
+	}
 	if err := r.takeTicket(); err != nil {
 		r.overRate("stream", err)
 		return

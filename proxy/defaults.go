@@ -17,6 +17,8 @@ func DefaultLimits() Limits {
 		StreamMaxTime:      time.Hour,
 		Connections:        20000,
 		Waiting:            4096, // the length of the kernel's backlog, somaxconn
+		Handshakes:         256,
+		HandshakeTimeout:   10 * time.Second,
 		ClientShare:        75,
 		SessionScans:       16,
 		DirectoryDepth:     15, // clamd's MaxDirectoryRecursion

@@ -104,7 +104,7 @@ func testConfig(address string, engines []testEngine) *Config {
 		}},
 		Limits: Limits{
 			Stream: 1 << 20, CommandReadTimeout: patience, ReadTimeout: patience, WriteTimeout: patience,
-			Connections: 100, SessionScans: 4, DirectoryDepth: 15,
+			Connections: 100, SessionScans: 4, DirectoryDepth: 15, Handshakes: 20, HandshakeTimeout: patience,
 		},
 		HashObjects: true,
 	}

@@ -126,12 +126,18 @@ func (ids *idSession) read() (protocol.Command, error) {
 	return ids.readLast()
 }
 
+// secureAhead is more than crypto/tls has read from the socket and not returned yet.
+const secureAhead = 1 << 10
+
 // readLast returns the next command among those that had arrived when the session noticed
 // the shutdown. It reads no later ones, or a busy client would never end.
 func (ids *idSession) readLast() (protocol.Command, error) {
 	conn := ids.s.conn
 	if ids.until == 0 {
 		ids.until = conn.Consumed() + int64(conn.Buffered()+ids.s.unread())
+		if _, ok := ids.s.nc.(secureConn); ok {
+			ids.until += secureAhead
+		}
 	}
 	if conn.Consumed() >= ids.until {
 		return protocol.Command{}, ErrServerClosed

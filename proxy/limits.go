@@ -16,6 +16,8 @@ type Limits struct {
 	StreamMaxTime      time.Duration // for one stream, all pauses included; 0: no limit
 	Connections        int           // served at the same time; more wait in the backlog
 	Waiting            int           // accepted connections beyond their client's share
+	Handshakes         int           // TLS handshakes and PROXY headers under way
+	HandshakeTimeout   time.Duration // for each of them
 	ClientShare        int           // per cent for one client, see [client.Within]; 0: no share
 	SessionScans       int           // scans in flight in one IDSESSION
 	DirectoryDepth     int           // clamd's MaxDirectoryRecursion
@@ -63,7 +65,7 @@ func (l Limits) multiscanFiles() int { return max(1, l.SessionScans) }
 
 // Descriptors is how many descriptors clients may use under l.
 func (l Limits) Descriptors() int {
-	return DescriptorsPerConnection*l.Connections + l.SessionObjects() + l.WalkDescriptors() + l.Waiting
+	return DescriptorsPerConnection*l.Connections + l.SessionObjects() + l.WalkDescriptors() + l.Waiting + l.Handshakes
 }
 
 // Fit returns l with fewer connections, served and waiting, so that clients use at most n
@@ -72,11 +74,12 @@ func (l Limits) Fit(n int) Limits {
 	if l.Descriptors() <= n {
 		return l
 	}
-	waiting := l.Waiting
+	waiting, handshakes := l.Waiting, l.Handshakes
 	low, high := 1, l.Connections
 	for low < high { // more connections never take fewer descriptors
 		l.Connections = (low + high + 1) / 2
 		l.Waiting = min(waiting, l.SessionObjects())
+		l.Handshakes = min(handshakes, l.SessionObjects())
 		if l.Descriptors() <= n {
 			low = l.Connections
 		} else {
@@ -85,11 +88,13 @@ func (l Limits) Fit(n int) Limits {
 	}
 	l.Connections = low
 	l.Waiting = min(waiting, l.SessionObjects())
+	l.Handshakes = min(handshakes, l.SessionObjects())
 	return l
 }
 
 func (l Limits) connections() budget.Limit     { return l.share(l.Connections) }
 func (l Limits) waiting() budget.Limit         { return l.share(l.Waiting) }
+func (l Limits) handshakes() budget.Limit      { return l.share(l.Handshakes) }
 func (l Limits) sessionObjects() budget.Limit  { return l.share(l.SessionObjects()) }
 func (l Limits) walkDescriptors() budget.Limit { return l.share(l.WalkDescriptors()) }
 

@@ -47,12 +47,16 @@ func hostPeer(a netip.AddrPort) peer {
 	return peer{key: client.Host(a.Addr()), addr: a}
 }
 
-// proxied returns the client behind a load balancer p, by the address in its PROXY header.
+// proxied returns the client of a load balancer p, by the address in its PROXY header.
 func (p peer) proxied(a netip.AddrPort) peer {
 	c := hostPeer(a)
 	c.via = &p
 	return c
 }
+
+// onBalancer returns a client on the host of a load balancer p, where it has connected to a
+// Unix socket. It counts as the balancer.
+func (p peer) onBalancer() peer { return peer{key: p.key, via: &p} }
 
 // local reports whether the client is a process on this machine that has connected to a
 // Unix socket itself. Only such a client may see paths and what belongs to others.

@@ -175,17 +175,18 @@ func (s *Server) spoolReasons(limits Limits) []string {
 	return []string{fmt.Sprintf("the spool is full: %d of %d MiB are in use; limits.spool_total is its size", st.Used>>20, st.Total>>20)}
 }
 
-// turnsAway reports whether c is closed unread, because the server is not ready. A server
+// turnsAway reports whether a new connection to the listener at address is closed unread,
+// because the server is not ready. A server
 // that is only draining serves it: its load balancer has sent it before it could know, and
 // only its checks, PING, fail.
-func (s *Server) turnsAway(c *session) bool {
+func (s *Server) turnsAway(address string) bool {
 	r := s.Readiness()
 	if r.Ready || r.Draining {
 		return false
 	}
 	s.tally.connections.Add(1)
-	if suppressed, ok := s.repeated.Allow(client.Key{}, "not ready "+c.address); ok {
-		s.log.Warn().Str("listener", c.address).Str("reason", printable.Escape(r.Reasons[0], maxLoggedReason)).Int("suppressed", suppressed).
+	if suppressed, ok := s.repeated.Allow(client.Key{}, "not ready "+address); ok {
+		s.log.Warn().Str("listener", address).Str("reason", printable.Escape(r.Reasons[0], maxLoggedReason)).Int("suppressed", suppressed).
 			Msg("connections closed, not ready")
 	}
 	return true

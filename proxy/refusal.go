@@ -71,11 +71,11 @@ type foreign struct {
 	hint   string
 }
 
-const proxyHint = "a load balancer sends a PROXY protocol header, which polyclamd does not accept: switch it off for this port (HAProxy: remove send-proxy)"
+const proxyHint = "a load balancer sends a PROXY protocol header, which polyclamd accepts only from addresses in proxy_protocol of the listener: add the load balancer's address there, or switch the header off (HAProxy: remove send-proxy)"
 
 // foreignProtocols are those that are recognised.
 var foreignProtocols = []foreign{
-	{"TLS", []string{"\x16\x03"}, "the client starts a TLS handshake, but this port does not use TLS: switch TLS off in the client, or terminate it with stunnel or a load balancer"},
+	{"TLS", []string{"\x16\x03"}, "the client starts a TLS handshake, but this port does not use TLS: switch TLS off in the client, or write tls = true in the [[listener]]"},
 	{"the PROXY protocol, version 1,", []string{"PROXY TCP4 ", "PROXY TCP6 ", "PROXY UNKNOWN"}, proxyHint},
 	{"the PROXY protocol, version 2,", []string{"\r\n\r\n\x00\r\nQUIT\n"}, proxyHint},
 	{"ICAP", []string{"REQMOD ", "RESPMOD ", "OPTIONS icap:"}, "the client speaks ICAP: point it at an ICAP server, such as c-icap, that uses polyclamd"},

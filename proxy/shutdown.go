@@ -26,6 +26,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.drain(ctx)
 	s.mu.Lock()
 	s.closing = true
+	s.dropHandshakes()
 	for ln := range s.listeners {
 		ln.Close()
 	}
@@ -80,6 +81,7 @@ func (s *Server) beginShutdown() {
 	for ln := range s.listeners {
 		s.endListening(ln, now)
 	}
+	s.hurryHandshakes()
 	for c, idle := range s.sessions {
 		switch {
 		case !idle:
@@ -130,7 +132,7 @@ func (s *Server) endListening(ln net.Listener, now time.Time) {
 	}
 }
 
-// drain waits until the backlogs are empty, or ctx ends.
+// drain waits until the backlogs are empty and no handshake is under way, or ctx ends.
 func (s *Server) drain(ctx context.Context) {
 	drained := make(chan struct{})
 	go func() {

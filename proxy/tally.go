@@ -34,6 +34,7 @@ type tally struct {
 	commands    atomic.Int64 // refused
 	connections atomic.Int64 // refused
 	notAllowed  atomic.Int64 // connections refused because of the key allow
+	handshakes  atomic.Int64 // failed
 }
 
 // refusals returns the counters for XSTATUS.
@@ -42,6 +43,7 @@ func (t *tally) refusals() extended.Refusals {
 		CommandsRefused:    t.commands.Load(),
 		ConnectionsRefused: t.connections.Load(),
 		NotAllowed:         t.notAllowed.Load(),
+		HandshakesFailed:   t.handshakes.Load(),
 		NotScannedGone:     t.notScanned[lapseGone].Load(),
 		NotScannedLimit:    t.notScanned[lapseLimit].Load(),
 		NotScannedSpool:    t.notScanned[lapseSpool].Load(),

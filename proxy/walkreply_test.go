@@ -35,8 +35,8 @@ func askInBubble(t *testing.T, cfg *Config, send string) string {
 	defer s.Shutdown(t.Context())
 	client, server := net.Pipe()
 	defer client.Close()
-	s.reservePlace()
-	s.start(server, cfg.Listeners[0].Address)
+	s.reservePlace(false)
+	s.start(server, cfg.Listeners[0].Address, false)
 	if _, err := io.WriteString(client, send); err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func (s *session) unread() int { return s.queued(unix.SIOCINQ) }
 
 // queued returns the length of a queue of the socket, or 0 if it is unknown.
 func (s *session) queued(which uint) (n int) {
-	socket, ok := s.nc.(syscall.Conn)
+	socket, ok := socketOf(s.nc).(syscall.Conn)
 	if !ok {
 		return 0
 	}

@@ -40,7 +40,7 @@ func (r *request) status() []string {
 func (s *Server) serverRecord(about extended.About) extended.Server {
 	st, found := s.spool.Stats(), s.onFind.Stats()
 	s.mu.Lock()
-	connections := s.places.Open()
+	connections := s.places.Open() + s.hands.Served()
 	s.mu.Unlock()
 	return extended.Server{
 		Version:     s.version,

@@ -29,8 +29,10 @@ type Config struct {
 	// Sessions keeps connections open between scans, with numbered replies. Disable it
 	// for a server that lacks IDSESSION.
 	Sessions bool `toml:"sessions"`
-	// ConnectTimeout limits the time to connect.
+	// ConnectTimeout limits the time to connect, including TLS.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
+	// TLS holds the keys for TLS on TCP, as through stunnel: clamd itself has none.
+	engineconn.TLS
 }
 
 // NewConfig returns the defaults.
@@ -54,11 +56,15 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if c.ConnectTimeout <= 0 {
 		errs = append(errs, backends.KeyErrorf("connect_timeout", `must be positive, for example "5s"`))
 	}
-	if err := errors.Join(errs...); err != nil {
+	if c.TLS.TLS && network == "unix" {
+		errs = append(errs, backends.KeyErrorf("tls", "a Unix socket has no TLS, and needs none; delete the key"))
+	}
+	tlsConfig, err := c.TLS.Config(network, addr)
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
 	return &Backend{
-		node:      clamdclient.New("clamd", address, engineconn.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout}),
+		node:      clamdclient.New("clamd", address, engineconn.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout, TLS: tlsConfig}),
 		transport: c.transport(network),
 		auto:      c.Transport == transportAuto,
 		pool: idle.Pool[*protocol.ClientSession]{

@@ -23,8 +23,10 @@ type Config struct {
 	// Over a Unix socket it means fildes, or stream if there is no descriptor or it
 	// does not arrive.
 	Transport string `toml:"transport"`
-	// ConnectTimeout limits the time to connect.
+	// ConnectTimeout limits the time to connect, including TLS.
 	ConnectTimeout time.Duration `toml:"connect_timeout"`
+	// TLS holds the keys for TLS on TCP.
+	engineconn.TLS
 }
 
 // NewConfig returns the defaults.
@@ -48,11 +50,15 @@ func (c *Config) Open(address string) (backends.Backend, error) {
 	if c.ConnectTimeout <= 0 {
 		errs = append(errs, backends.KeyErrorf("connect_timeout", `must be positive, for example "5s"`))
 	}
-	if err := errors.Join(errs...); err != nil {
+	if c.TLS.TLS && network == "unix" {
+		errs = append(errs, backends.KeyErrorf("tls", "a Unix socket has no TLS, and needs none; delete the key"))
+	}
+	tlsConfig, err := c.TLS.Config(network, addr)
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, err
 	}
 	b := &Backend{
-		node:      clamdclient.New("polyclam", address, engineconn.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout}),
+		node:      clamdclient.New("polyclam", address, engineconn.Dialer{Network: network, Address: addr, Timeout: c.ConnectTimeout, TLS: tlsConfig}),
 		transport: c.Transport,
 		auto:      c.Transport == transportAuto,
 	}

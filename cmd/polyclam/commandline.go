@@ -20,9 +20,13 @@ func (t *tool) newCommand() *cobra.Command {
 	}
 	root.Flags().SetInterspersed(false)
 	flags := root.PersistentFlags()
-	flags.StringVar(&t.address, "address", "", "`address` of the server, unix:/path or tcp:host:port (default: the listeners of the configuration)")
+	flags.StringVar(&t.address, "address", "", "`address` of the server, unix:/path, tcp:host:port or tls:host:port (default: the listeners of the configuration)")
 	flags.StringVar(&t.config, "config", "", "polyclamd's configuration `file` (default: "+cli.DefaultConfig+", or the embedded default if that does not exist)")
-	root.RegisterFlagCompletionFunc("address", cobra.FixedCompletions([]string{"unix:/", "tcp:"}, cobra.ShellCompDirectiveNoSpace))
+	flags.StringVar(&t.tls.CA, "ca", "", "with a tls: address, the PEM `file` of the authority that signed the server's certificate (default: the system's)")
+	flags.StringVar(&t.tls.Certificate, "certificate", "", "with a tls: address, a PEM `file` with a certificate for a server that requires one")
+	flags.StringVar(&t.tls.Key, "key", "", "with a tls: address, the PEM `file` with the key of --certificate")
+	flags.StringVar(&t.tls.ServerName, "server-name", "", "with a tls: address, the `name` in the server's certificate (default: the host of the address)")
+	root.RegisterFlagCompletionFunc("address", cobra.FixedCompletions([]string{"unix:/", "tcp:", "tls:"}, cobra.ShellCompDirectiveNoSpace))
 	root.AddCommand(t.scanCommand(), t.pingCommand(), t.statusCommand(), t.checkCommand(),
 		t.presetsCommand(), t.profilesCommand(), t.whyCommand(), t.policyCommand(), t.initCommand(), t.versionCommand())
 	return root

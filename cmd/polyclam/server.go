@@ -31,6 +31,9 @@ type server struct {
 }
 
 func newClient(at target) *protocol.Client {
+	if at.tls != nil {
+		return &protocol.Client{Network: "tcp", Address: at.address, Dial: at.dialTLS}
+	}
 	return &protocol.Client{Network: at.network, Address: at.address}
 }
 

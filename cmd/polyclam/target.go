@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,7 +17,10 @@ import (
 )
 
 // target is an address at which a server may listen.
-type target struct{ network, address string }
+type target struct {
+	network, address string      // network is "unix", "tcp" or "tls"
+	tls              *tls.Config // for "tls"
+}
 
 func (t target) String() string { return t.network + ":" + t.address }
 
@@ -38,11 +42,14 @@ type places struct {
 // places returns the addresses to try.
 func (t *tool) places() (p places, err error) {
 	if t.address != "" {
-		one, err := parseTarget(t.address)
+		one, err := t.flagTarget()
 		if err != nil {
-			return p, cli.Usagef("--address: %w", err)
+			return p, err
 		}
 		return places{list: []target{one}, origin: "--address"}, nil
+	}
+	if t.tls != (tlsFlags{}) {
+		return p, errOnlyTLS
 	}
 	file, origin, err := t.loadListeners()
 	if errors.As(err, &p.refused) {
@@ -58,10 +65,12 @@ func (t *tool) places() (p places, err error) {
 	}
 	slices.SortStableFunc(listeners, func(a, b config.Listener) int { return cmp.Compare(penalty(a), penalty(b)) })
 	for _, l := range listeners {
-		p.add(l.Address)
+		if !l.TLS { // which names and certificates it wants is not known here
+			p.add(l.Address)
+		}
 	}
 	if len(p.list) == 0 {
-		return p, fmt.Errorf("%s has no listener with an address; want --address", file.Name)
+		return p, fmt.Errorf("%s has no listener with an address and without TLS; want --address", file.Name)
 	}
 	return p, nil
 }
@@ -85,7 +94,7 @@ func (p places) usual(path string) places {
 	p.add(packagedSocket)
 	slices.SortStableFunc(p.list, func(a, b target) int { return strings.Compare(b.network, a.network) }) // unix before tcp
 	for _, path := range config.ClamdSockets {
-		if one := (target{"unix", path}); exists(path) && !slices.Contains(p.list, one) {
+		if one := (target{network: "unix", address: path}); exists(path) && !slices.Contains(p.list, one) {
 			p.guesses = append(p.guesses, one)
 		}
 	}
@@ -98,6 +107,9 @@ func penalty(l config.Listener) (n int) {
 	if !strings.HasPrefix(l.Address, "unix:") {
 		n += 2
 	}
+	if len(l.ProxyProtocol) > 0 {
+		n += 4 // it may require a PROXY header
+	}
 	if style := l.ErrorStyle; style != "" && style != status.StyleError {
 		n++
 	}
@@ -106,7 +118,7 @@ func penalty(l config.Listener) (n int) {
 
 func parseTarget(s string) (target, error) {
 	network, address, err := backends.ParseAddress(s)
-	return target{network, address}, err
+	return target{network: network, address: address}, err
 }
 
 // targetOf returns where a listener is reached from this machine: 0.0.0.0 and [::] stand for
@@ -117,7 +129,7 @@ func targetOf(listener string) (target, error) {
 		return parseTarget(listener) // of a name, the dialer tries each address
 	}
 	network, address := a.DialTarget()
-	return target{network, address}, nil
+	return target{network: network, address: address}, nil
 }
 
 // loadListeners loads the configuration for its listeners only: an operator who may not

@@ -6,6 +6,7 @@ type Refusals struct {
 	CommandsRefused    int64 `json:"commands_refused,omitempty"`
 	ConnectionsRefused int64 `json:"connections_refused,omitempty"`
 	NotAllowed         int64 `json:"connections_not_allowed,omitempty"` // of clients that the listener does not allow
+	HandshakesFailed   int64 `json:"handshakes_failed,omitempty"`       // TLS handshakes and PROXY headers
 
 	// Objects that no engine received, by the reason.
 	NotScannedGone   int64 `json:"not_scanned_gone,omitempty"`   // the client had gone or was too slow, or the daemon stopped
@@ -23,6 +24,7 @@ func (r *Refusals) fields() []field {
 		count("commands_refused", 0, &r.CommandsRefused),
 		count("connections_refused", 0, &r.ConnectionsRefused),
 		count("connections_not_allowed", 0, &r.NotAllowed),
+		count("handshakes_failed", 0, &r.HandshakesFailed),
 		count("not_scanned_gone", 0, &r.NotScannedGone),
 		count("not_scanned_limit", 0, &r.NotScannedLimit),
 		count("not_scanned_spool", 0, &r.NotScannedSpool),

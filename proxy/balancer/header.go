@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 
 	"github.com/pires/go-proxyproto"
 )
@@ -81,6 +82,8 @@ func readSignature(r io.Reader) ([]byte, error) {
 			return nil, ErrNone
 		}
 		switch {
+		case n == 0 && errors.Is(err, syscall.ECONNRESET):
+			return nil, io.EOF // a health check that ends with a reset
 		case err == io.EOF && n > 0 && n < len(b):
 			return nil, errEnded
 		case err != nil && n < len(b):

@@ -14,6 +14,19 @@ type Places struct {
 	accepts int   // calls of accept under way, each with a place reserved
 	served  queue // one place for each connection that is served
 	waiting client.Shares
+	shared  *client.Shares // with other Places; nil: waiting
+}
+
+// WaitWith makes the connections that wait for p count together with those of other, against
+// one limit.
+func (p *Places) WaitWith(other *Places) { p.shared = other.queued() }
+
+// queued returns the shares of the waiting connections.
+func (p *Places) queued() *client.Shares {
+	if p.shared != nil {
+		return p.shared
+	}
+	return &p.waiting
 }
 
 // Full reports whether all places are taken or reserved.
@@ -37,11 +50,11 @@ func (p *Places) Give(k client.Key) { p.served.held.Give(k, 1) }
 // Wait queues a connection of client k until Serve calls start. It reports false if the
 // client has its share of the waiting connections already.
 func (p *Places) Wait(k client.Key, limit Limit, start func()) bool {
-	if !p.waiting.Take(k, 1, limit.Total, limit.Share) {
+	if !p.queued().Take(k, 1, limit.Total, limit.Share) {
 		return false
 	}
 	p.served.add(&request{key: k, n: 1, grant: func() {
-		p.waiting.Give(k, 1)
+		p.queued().Give(k, 1)
 		start()
 	}})
 	return true
@@ -54,13 +67,15 @@ func (p *Places) Serve(limit Limit) {
 
 // Held returns how many connections of client k are served, and how many wait.
 func (p *Places) Held(k client.Key) (served, waiting int64) {
-	return p.served.held.Held(k), p.waiting.Held(k)
+	return p.served.held.Held(k), p.queued().Held(k)
 }
 
 // Sums returns how many connections of all clients are served, and how many wait.
-func (p *Places) Sums() (served, waiting int) {
-	return int(p.served.held.Sum()), int(p.waiting.Sum())
-}
+func (p *Places) Sums() (served, waiting int) { return p.Served(), int(p.waiting.Sum()) }
 
-// Open is the number of connections, waiting ones and accepts under way included.
-func (p *Places) Open() int { return p.accepts + int(p.served.held.Sum()+p.waiting.Sum()) }
+// Open is the number of connections, waiting ones and accepts under way included. Those that
+// wait with another Places count there.
+func (p *Places) Open() int { return p.accepts + p.Served() + int(p.waiting.Sum()) }
+
+// Served is the number of places that are taken.
+func (p *Places) Served() int { return int(p.served.held.Sum()) }

@@ -109,7 +109,7 @@ func validateAllow(l *Listener, r *report, at position.Path) {
 	isUnix := strings.HasPrefix(l.Address, "unix:")
 	for i, a := range l.Allow {
 		switch isNetwork := a.Kind == allow.Network; {
-		case isUnix && isNetwork:
+		case isUnix && isNetwork && len(l.ProxyProtocol) == 0:
 			r.fail(key.Element(i), "%q is an address, and clients of a Unix socket have none; write a user or a group, such as \"uid:polyclam\" or \"gid:mail\"", a.Text)
 		case !isUnix && !isNetwork:
 			r.fail(key.Element(i), "%q is for Unix sockets: on TCP nothing says which user connects; write an address or a prefix, such as \"10.0.0.0/8\"", a.Text)

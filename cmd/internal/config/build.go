@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"slices"
@@ -22,6 +23,10 @@ import (
 func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) {
 	c := &proxy.Config{Limits: f.ProxyLimits(), ScanPaths: f.ScanPaths, HashObjects: f.Log.SHA256}
 	r := &report{file: f.Name, lines: f.lines}
+	secure, sources := make([]*tls.Config, len(f.Listeners)), tlsSources{}
+	for i := range f.Listeners {
+		secure[i] = sources.config(f, &f.Listeners[i], r, log)
+	}
 	onFind := hook.Config(f.OnFind)
 	c.OnFind = &onFind
 	r.failKeys("on_find", onFind.Check())
@@ -40,13 +45,21 @@ func (f *File) Build(s *spool.Spool, log zerolog.Logger) (*proxy.Config, error) 
 		return nil, r.problems
 	}
 	for i := range f.Listeners {
-		c.Listeners = append(c.Listeners, f.listener(&f.Listeners[i], c.Engines))
+		l := f.listener(&f.Listeners[i], c.Engines)
+		l.TLS = secure[i]
+		c.Listeners = append(c.Listeners, l)
 	}
 	return c, nil
 }
 
 // ProxyLimits returns the server's limits.
-func (f *File) ProxyLimits() proxy.Limits { return proxy.Limits(f.Limits.ClientLimits) }
+func (f *File) ProxyLimits() proxy.Limits {
+	l := proxy.Limits(f.Limits.ClientLimits)
+	if !f.Shakes() {
+		l.Handshakes = 0 // they need no descriptors
+	}
+	return l
+}
 
 // Spool returns the spool's configuration.
 func (f *File) Spool() spool.Config {
@@ -74,6 +87,7 @@ func (f *File) listener(l *Listener, engines []*engine.Engine) proxy.Listener {
 		ReloadCommand:   l.ReloadCommand,
 		StreamCommand:   l.StreamCommand,
 		StreamPorts:     dataport.Range(l.StreamPorts),
+		Balancers:       l.balancers(),
 		CloseNotReady:   l.NotReady == notReadyClose,
 
 		Allow:            l.allow(),

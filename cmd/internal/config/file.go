@@ -95,6 +95,17 @@ type Listener struct {
 	ScansPerSecond float64            `toml:"scans_per_second" range:"0..1000000"` // of each client; 0: no limit
 	Burst          int                `toml:"burst" range:"1..1000000"`            // 0, not in the file: see [Listener.rate]
 
+	// TLS, of a listener on TCP, needs Certificate and Key. ClientCA requires certificates
+	// of clients, with one of ClientNames if there are any.
+	TLS         bool     `toml:"tls"`
+	Certificate string   `toml:"certificate"`
+	Key         string   `toml:"key"`
+	ClientCA    string   `toml:"client_ca"`
+	ClientNames []string `toml:"client_names"`
+	// ProxyProtocol lists the load balancers whose connections begin with a PROXY header:
+	// addresses, networks, and "unix".
+	ProxyProtocol []string `toml:"proxy_protocol"`
+
 	// Actions override those of [policy.actions] and of the client's preset.
 	Actions Actions `toml:"actions"`
 
@@ -118,6 +129,8 @@ func NewListener(address string) Listener {
 		PathCommands:  strings.HasPrefix(address, "unix:"),
 		ReloadCommand: strings.HasPrefix(address, "unix:"),
 		NotReady:      notReadyServe,
+		ClientNames:   []string{},
+		ProxyProtocol: []string{},
 
 		VersionCommand: true,
 		StatsCommand:   true,
@@ -266,6 +279,8 @@ type ClientLimits struct {
 	StreamMaxTime      time.Duration `toml:"stream_max_time" range:"1ns..24h"`
 	Connections        int           `toml:"connections" range:"1..1000000"`
 	Waiting            int           `toml:"waiting" range:"0..1000000"`
+	Handshakes         int           `toml:"handshakes" range:"2..100000"`
+	HandshakeTimeout   time.Duration `toml:"handshake_timeout" range:"100ms..10m"`
 	ClientShare        int           `toml:"client_share" range:"1..100"`
 	SessionScans       int           `toml:"session_scans" range:"1..10000"`
 	DirectoryDepth     int           `toml:"directory_depth" range:"1..1000"`

@@ -20,6 +20,8 @@ func validateListeners(f *File, r *report) {
 	for i := range f.Listeners {
 		l, at := &f.Listeners[i], listenerPath(i)
 		validateListenerAddress(l, r, at)
+		validateListenerTLS(l, r, at)
+		validateProxyProtocol(l, r, at)
 		oneOf(r, at.Key("client"), "value", l.Client, status.Names())
 		oneOf(r, at.Key("status"), "value", l.Status, []status.Form{status.Plain, status.Extended, status.Annotated})
 		oneOf(r, at.Key("error_style"), "value", l.ErrorStyle, []status.ErrorStyle{status.StyleError, status.StyleClose, status.StyleLimits, status.StyleFound})

@@ -28,6 +28,9 @@ func FitDescriptors(f *config.File, limit uint64) []Change {
 	fit := limits.Fit(int(max(limit, own) - own))
 	hint := fmt.Sprintf("%d descriptors are needed and %d are allowed: raise the hard limit (LimitNOFILE= of systemd) or lower limits.connections", need, limit)
 	f.Limits.Waiting = fit.Waiting
+	if limits.Handshakes > 0 {
+		f.Limits.Handshakes = fit.Handshakes
+	}
 	return lowerConnections(f, int64(fit.Connections), hint)
 }
 
@@ -59,7 +62,7 @@ func FitMemory(f *config.File, limit machine.Limit) (changes []Change, fits bool
 		f.Limits.Waiting = min(f.Limits.Waiting, fewestConnections)
 	}
 	if over := memory(f).Sum() - limit.N; over > 0 {
-		each := int64(connectionMemory + 16<<10)
+		each := connectionMemory + 16<<10 + tlsEach(f)
 		least := max(minConnections(f), fewestConnections)
 		changes = append(changes, lowerConnections(f, max(least, int64(f.Limits.Connections)-(over+each-1)/each), hint)...)
 	}
@@ -72,7 +75,7 @@ const fewestConnections = 256
 // memoryForClients is the memory reserved for connections: as much as they need, up to an
 // eighth.
 func memoryForClients(f *config.File, limit int64) int64 {
-	return min(limit/8, (connectionMemory+16<<10)*int64(f.Limits.Connections))
+	return min(limit/8, (connectionMemory+16<<10+tlsEach(f))*int64(f.Limits.Connections))
 }
 
 // lowerScans lowers max_scans of an engine whose scans take memory, so that everything
@@ -82,7 +85,7 @@ func lowerScans(f *config.File, u *config.Engine, room int64, hint string) []Cha
 		return nil
 	}
 	clients := int64(f.Limits.Connections)
-	others := memory(f).Sum() - perScan(u)*slots(u) - connectionMemory*clients - receiveMemory(clients)
+	others := memory(f).Sum() - perScan(u)*slots(u) - (connectionMemory+tlsEach(f))*clients - receiveMemory(clients)
 	fit := max(1, (room-others)/(perScan(u)*nodes(u)))
 	if fit >= int64(u.MaxScans) {
 		return nil

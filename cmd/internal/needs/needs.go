@@ -39,6 +39,9 @@ const (
 	connectionMemory = 8 << 10   // goroutine, buffers, state
 	waitingMemory    = 2 << 10   // the connection alone
 	serviceMemory    = 64 << 10  // TLS, buffers, an answer
+	handshakeMemory  = 96 << 10  // the longest ClientHello, goroutine, state
+	clientCertMemory = 256 << 10 // the longest chain of certificates of a client
+	tlsMemory        = 40 << 10  // keys, and the buffers for records
 	scanMemory       = 256 << 10 // buffers of a conversation with an engine
 )
 
@@ -92,6 +95,9 @@ func descriptors(f *config.File) Need {
 		{int64(f.Limits.Waiting), "limits.waiting"},
 		{int64(f.Limits.FileThreads), "limits.file_threads"},
 		{lateDescriptors, "objects that are hashed or observed after the reply, and files that a file system does not close"},
+	}
+	if limits.Handshakes > 0 {
+		need = append(need, Term{int64(limits.Handshakes), "limits.handshakes"})
 	}
 	for i := range f.Engines {
 		u := &f.Engines[i]
@@ -164,6 +170,30 @@ func findPrograms(f *config.File) int64 {
 // receiveMemory returns the size of the receive buffers of n connections.
 func receiveMemory(n int64) int64 { return protocol.ReceiveBuffers(n) }
 
+// handshakes returns the memory for TLS and PROXY headers.
+func handshakes(f *config.File) (need Need) {
+	n := int64(f.ProxyLimits().Handshakes)
+	if n == 0 {
+		return nil
+	}
+	need = Need{{handshakeMemory * n, "96 KiB x limits.handshakes"}}
+	if slices.ContainsFunc(f.Listeners, func(l config.Listener) bool { return l.ClientCA != "" }) {
+		need = append(need, Term{clientCertMemory * n, "client certificates: 256 KiB x limits.handshakes"})
+	}
+	if each := tlsEach(f); each > 0 {
+		need = append(need, Term{each * int64(f.Limits.Connections), "TLS: 40 KiB x limits.connections"})
+	}
+	return need
+}
+
+// tlsEach returns how much memory each connection takes for TLS, if any may have it.
+func tlsEach(f *config.File) int64 {
+	if slices.ContainsFunc(f.Listeners, func(l config.Listener) bool { return l.TLS }) {
+		return tlsMemory
+	}
+	return 0
+}
+
 func memory(f *config.File) Need {
 	s := f.Spool()
 	need := Need{
@@ -176,6 +206,7 @@ func memory(f *config.File) Need {
 	if n, what := services(f); n > 0 {
 		need = append(need, Term{serviceMemory * n, "64 KiB x " + what})
 	}
+	need = append(need, handshakes(f)...)
 	if f.SpoolInMemory() {
 		need = append(need, Term{s.Total, "limits.spool_total"}, Term{s.InMemory, "copies of short streams for engines"})
 	} else {
